@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The only compiler attributes used in the project. */
+#ifndef COMPILER_H
+#define COMPILER_H
+
+#if defined(__GNUC__) || defined(__clang__)
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+#define TARGET_ISA(isa) __attribute__((target(isa)))
+#else
+#define MUST_CHECK
+#define PRINTF_LIKE(fmt, args)
+#define TARGET_ISA(isa)
+#endif
+
+#endif

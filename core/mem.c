@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks are posix_memalign'ed to a cache line. Growing copies, because realloc does not keep the
+ * alignment; the usable size of the old block comes from malloc_usable_size.
+ */
+#define MEM_IMPLEMENTATION
+#include "mem.h"
+
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+static atomic_long fail_at;      /* allocation number that fails; 0: none */
+static atomic_bool fail_forever; /* and every later one */
+static atomic_long attempts;
+static atomic_long live;
+
+bool size_mul(size_t a, size_t b, size_t *out)
+{
+    if (b != 0 && a > SIZE_MAX / b) {
+        return false;
+    }
+    *out = a * b;
+    return true;
+}
+
+bool size_add(size_t a, size_t b, size_t *out)
+{
+    if (a > SIZE_MAX - b) {
+        return false;
+    }
+    *out = a + b;
+    return true;
+}
+
+static bool must_fail(void)
+{
+    long n = atomic_fetch_add_explicit(&attempts, 1, memory_order_relaxed) + 1;
+    long at = atomic_load_explicit(&fail_at, memory_order_relaxed);
+    if (at == 0) {
+        return false;
+    }
+    return n == at || (n > at && atomic_load_explicit(&fail_forever, memory_order_relaxed));
+}
+
+void *mem_alloc(size_t size)
+{
+    void *block = NULL;
+    if (must_fail() || size > PTRDIFF_MAX ||
+        posix_memalign(&block, MEM_ALIGN, size > 0 ? size : 1) != 0) {
+        return NULL;
+    }
+    atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+    return block;
+}
+
+void *mem_alloc_array(size_t n, size_t size)
+{
+    size_t total;
+    return size_mul(n, size, &total) ? mem_alloc(total) : NULL;
+}
+
+void *mem_zalloc(size_t size)
+{
+    void *block = mem_alloc(size);
+    if (block != NULL) {
+        memset(block, 0, size);
+    }
+    return block;
+}
+
+void *mem_zalloc_array(size_t n, size_t size)
+{
+    size_t total;
+    return size_mul(n, size, &total) ? mem_zalloc(total) : NULL;
+}
+
+void *mem_realloc_array(void *old, size_t n, size_t size)
+{
+    size_t total;
+    if (!size_mul(n, size, &total)) {
+        return NULL;
+    }
+    void *block = mem_alloc(total);
+    if (block != NULL && old != NULL) {
+        size_t had = malloc_usable_size(old);
+        memcpy(block, old, had < total ? had : total);
+        mem_free(old);
+    }
+    return block;
+}
+
+void mem_free(void *block)
+{
+    if (block != NULL) {
+        atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+        free(block);
+    }
+}
+
+char *mem_strndup(const char *text, size_t len)
+{
+    char *copy = mem_alloc(len + 1);
+    if (copy != NULL) {
+        memcpy(copy, text, len);
+        copy[len] = '\0';
+    }
+    return copy;
+}
+
+char *mem_strdup(const char *text)
+{
+    return mem_strndup(text, strlen(text));
+}
+
+void *mem_dup(const void *bytes, size_t size)
+{
+    void *copy = mem_alloc(size);
+    if (copy != NULL && size > 0) {
+        memcpy(copy, bytes, size);
+    }
+    return copy;
+}
+
+void mem_fail_after(long n, bool for_ever)
+{
+    atomic_store(&attempts, 0);
+    atomic_store(&fail_forever, for_ever);
+    atomic_store(&fail_at, n);
+}
+
+long mem_attempts(void)
+{
+    return atomic_load(&attempts);
+}
+
+long mem_live(void)
+{
+    return atomic_load(&live);
+}

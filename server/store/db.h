@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registry: one SQLite file in WAL mode, and the way to it.
+ *
+ * Every write and every checkpoint of the process happens on one connection under one lock, because
+ * SQLite 3.7.0 to 3.51.2 can corrupt a WAL file when two connections write or checkpoint at the
+ * same moment (sqlite.org/wal.html, "the WAL-reset bug"; Debian 12 ships 3.40.1). Reads use a small
+ * pool of connections and never wait for a writer. What a store function has answered with ERR_OK
+ * is on disk (synchronous=FULL).
+ *
+ * All functions of server/store may be called from any thread.
+ */
+#ifndef DB_H
+#define DB_H
+
+#include "compiler.h"
+#include "err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct db;
+
+struct db_settings {
+    const char *path;    /* the file; created when absent. Borrowed for db_open. */
+    int n_readers;       /* read connections kept; 0: the default, 4 */
+    int busy_timeout_ms; /* wait for another process's lock; 0: the default, 5000 */
+};
+
+/*
+ * Opens or creates the file, checks that it is ours (application_id) and not newer than this
+ * program (user_version), and brings the schema up to date. A second process that has the registry
+ * open as a daemon is refused (ERR_CONFLICT) through a lock file beside it. Errors: ERR_IO (missing folder, no
+ * permission), ERR_UNSUPPORTED (newer schema), ERR_INVALID (foreign file), ERR_CORRUPT, ERR_NOMEM;
+ * each message names the path and what to do.
+ */
+enum err_code db_open(struct db **out, const struct db_settings *settings,
+                      struct err *err) MUST_CHECK;
+
+/* Checkpoints and closes. NULL is fine. No other call may be under way. */
+void db_close(struct db *db);
+
+/* PRAGMA integrity_check and foreign_key_check; ERR_CORRUPT with the first finding. */
+enum err_code db_check(struct db *db, struct err *err) MUST_CHECK;
+
+/* True when a read works now: readiness probes. */
+bool db_is_alive(struct db *db);
+
+/* Version text of the SQLite library in use. */
+const char *db_library_version(void);
+
+/* UTC, milliseconds since 1970. */
+int64_t db_now_ms(void);
+
+#endif
