@@ -3,7 +3,8 @@
  * The one allocator. Every heap block of the project comes from here, so that sizes are checked
  * once and tests can make the n-th allocation fail. Blocks are aligned to MEM_ALIGN bytes.
  *
- * mem_free(NULL) does nothing. malloc and its kin are poisoned for whoever includes this header.
+ * mem_free(NULL) does nothing. malloc and its kin are poisoned for whoever includes this header;
+ * headers of other libraries that name them come before it.
  */
 #ifndef MEM_H
 #define MEM_H
@@ -13,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MEM_ALIGN 64 /* bytes: one cache line, one AVX-512 register */
 
