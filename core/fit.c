@@ -11,7 +11,7 @@
 
 struct fit_settings fit_defaults(void)
 {
-    return (struct fit_settings){.epochs = 300, .batch_size = 64, .optim = optim_defaults()};
+    return (struct fit_settings){.epochs = 600, .batch_size = 64, .optim = optim_defaults()};
 }
 
 enum err_code fit_validate(const struct fit_settings *s, struct err *err)

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "codec.h"
+
+#include "bytes.h"
+#include "mem.h"
+
+#include <string.h>
+
+#define MAGIC        "SRGMODEL"
+#define MAGIC_BYTES  8
+#define FORMAT       1
+
+static void put_arch(struct bytes_writer *w, const struct arch *a)
+{
+    const int fields[] = {a->inputs,     a->outputs,   a->width,      a->layers,     (int)a->basis,
+                          a->order,      a->bias,      (int)a->activation, a->residual,
+                          a->layer_pre,  a->layer_post, (int)a->final, (int)a->grid,
+                          (int)a->index_rule};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        bytes_put_u32(w, (uint32_t)fields[i]);
+    }
+    bytes_put_f64(w, &a->horizon, 1);
+}
+
+static void get_arch(struct bytes_reader *r, struct arch *a)
+{
+    a->inputs = bytes_get_int(r, ARCH_MAX_INPUTS);
+    a->outputs = bytes_get_int(r, ARCH_MAX_OUTPUTS);
+    a->width = bytes_get_int(r, ARCH_MAX_WIDTH);
+    a->layers = bytes_get_int(r, ARCH_MAX_LAYERS);
+    a->basis = (enum wpfn_basis)bytes_get_int(r, WPFN_FOURIER);
+    a->order = bytes_get_int(r, ARCH_MAX_ORDER);
+    a->bias = bytes_get_int(r, 1) == 1;
+    a->activation = (enum arch_activation)bytes_get_int(r, ACT_IDENTITY);
+    a->residual = bytes_get_int(r, 1) == 1;
+    a->layer_pre = bytes_get_int(r, 1) == 1;
+    a->layer_post = bytes_get_int(r, 1) == 1;
+    a->final = (enum arch_final)bytes_get_int(r, FINAL_SUM);
+    a->grid = (enum arch_grid)bytes_get_int(r, GRID_CLOSED);
+    a->index_rule = (enum arch_index_rule)bytes_get_int(r, INDEX_QUINN);
+    bytes_get_f64(r, &a->horizon, 1);
+}
+
+static void put_scalers(struct bytes_writer *w, const struct scaler *scaler, int k)
+{
+    for (int j = 0; j < k; j++) {
+        bytes_put_u32(w, (uint32_t)scaler[j].kind);
+        bytes_put_f64(w, &scaler[j].shift, 1);
+        bytes_put_f64(w, &scaler[j].scale, 1);
+    }
+}
+
+static void get_scalers(struct bytes_reader *r, struct scaler *scaler, int k)
+{
+    for (int j = 0; j < k; j++) {
+        scaler[j].kind = (enum scaler_kind)bytes_get_int(r, SCALER_LOG);
+        bytes_get_f64(r, &scaler[j].shift, 1);
+        bytes_get_f64(r, &scaler[j].scale, 1);
+    }
+}
+
+/* An optional array: u32 1 and the values, or u32 0. */
+static void put_array(struct bytes_writer *w, const double *values, size_t n)
+{
+    bytes_put_u32(w, values != NULL);
+    if (values != NULL) {
+        bytes_put_f64(w, values, n);
+    }
+}
+
+static double *get_array(struct bytes_reader *r, size_t n)
+{
+    if (bytes_get_int(r, 1) == 0) {
+        return NULL;
+    }
+    double *values = mem_zalloc_array(n, sizeof *values);
+    if (values == NULL) {
+        r->no_memory = true;
+        r->failed = true;
+        return NULL;
+    }
+    bytes_get_f64(r, values, n);
+    return values;
+}
+
+static void put_names(struct bytes_writer *w, char *const *names, int k)
+{
+    bytes_put_u32(w, names != NULL);
+    for (int j = 0; names != NULL && j < k; j++) {
+        bytes_put_text(w, names[j]);
+    }
+}
+
+static char **get_names(struct bytes_reader *r, int k)
+{
+    if (bytes_get_int(r, 1) == 0) {
+        return NULL;
+    }
+    char **names = model_names_new(k);
+    if (names == NULL) {
+        r->no_memory = true;
+        return NULL;
+    }
+    for (int j = 0; j < k; j++) {
+        names[j] = bytes_get_text(r, MODEL_MAX_NAME_CHARS);
+    }
+    return names;
+}
+
+enum err_code codec_encode(const struct model *model, unsigned char **bytes, size_t *n_bytes,
+                           struct err *err)
+{
+    struct bytes_writer w = {.data = NULL};
+    size_t o = (size_t)model->o;
+    bytes_put(&w, MAGIC, MAGIC_BYTES);
+    bytes_put_u32(&w, FORMAT);
+    put_arch(&w, &model->net.arch);
+    put_scalers(&w, model->in, model->d);
+    put_scalers(&w, model->out, model->o);
+    put_array(&w, model->noise_sigma, o);
+    bytes_put_u32(&w, (uint32_t)model->m);
+    bytes_put_f64(&w, model->draws, (size_t)model->m * (size_t)model->net.n_params);
+    put_array(&w, model->training_range, 2 * (size_t)model->d);
+    put_names(&w, model->input_names, model->d);
+    put_names(&w, model->input_units, model->d);
+    put_names(&w, model->output_names, model->o);
+    put_names(&w, model->output_units, model->o);
+    bytes_put_text(&w, model->solver);
+    bytes_put_text(&w, model->settings);
+    bytes_put_text(&w, model->provenance);
+    bytes_put_i64(&w, model->seed);
+    bytes_put_u32(&w, (uint32_t)model->scores.n_rows);
+    if (model->scores.n_rows > 0) {
+        bytes_put_f64(&w, &model->scores.relative_error, 1);
+        put_array(&w, model->scores.rmse, o);
+        put_array(&w, model->scores.output_range, 2 * o);
+    }
+    if (w.failed) {
+        mem_free(w.data);
+        return err_set(err, ERR_NOMEM, "no memory to encode a model");
+    }
+    *bytes = w.data;
+    *n_bytes = w.size;
+    return ERR_OK;
+}
+
+static void get_rest(struct bytes_reader *r, struct model *model)
+{
+    size_t o = (size_t)model->o;
+    bytes_get_f64(r, model->draws, (size_t)model->m * (size_t)model->net.n_params);
+    model->training_range = get_array(r, 2 * (size_t)model->d);
+    model->input_names = get_names(r, model->d);
+    model->input_units = get_names(r, model->d);
+    model->output_names = get_names(r, model->o);
+    model->output_units = get_names(r, model->o);
+    model->solver = bytes_get_text(r, MODEL_MAX_NAME_CHARS);
+    model->settings = bytes_get_text(r, MODEL_MAX_TEXT_BYTES);
+    model->provenance = bytes_get_text(r, MODEL_MAX_TEXT_BYTES);
+    model->seed = bytes_get_i64(r);
+    model->scores.n_rows = bytes_get_int(r, INT32_MAX);
+    if (model->scores.n_rows > 0) {
+        bytes_get_f64(r, &model->scores.relative_error, 1);
+        model->scores.rmse = get_array(r, o);
+        model->scores.output_range = get_array(r, 2 * o);
+        r->failed = r->failed || model->scores.rmse == NULL || model->scores.output_range == NULL;
+    }
+    r->failed = r->failed || r->left != 0;
+}
+
+/* The scalers come before the number of draws, so they wait here until the model can be made. */
+struct head {
+    struct arch arch;
+    struct scaler *in;
+    struct scaler *out;
+    double *noise_sigma;
+    int m;
+};
+
+static enum err_code get_head(struct bytes_reader *r, struct head *head, struct err *err)
+{
+    const void *magic = bytes_get(r, MAGIC_BYTES);
+    if (magic == NULL || memcmp(magic, MAGIC, MAGIC_BYTES) != 0) {
+        return err_set(err, ERR_CORRUPT, "the content is not a model");
+    }
+    uint32_t format = bytes_get_u32(r);
+    if (format != FORMAT) {
+        return err_set(err, ERR_UNSUPPORTED, "the model has format %u, this program reads %d",
+                       format, FORMAT);
+    }
+    get_arch(r, &head->arch);
+    if (r->failed || arch_validate(&head->arch, err) != ERR_OK) {
+        err_clear(err);
+        return err_set(err, ERR_CORRUPT, "the stored architecture is damaged");
+    }
+    int o = arch_n_outputs(&head->arch);
+    head->in = mem_zalloc_array((size_t)head->arch.inputs, sizeof *head->in);
+    head->out = mem_zalloc_array((size_t)o, sizeof *head->out);
+    if (head->in == NULL || head->out == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to decode a model");
+    }
+    get_scalers(r, head->in, head->arch.inputs);
+    get_scalers(r, head->out, o);
+    head->noise_sigma = get_array(r, (size_t)o);
+    head->m = bytes_get_int(r, MODEL_MAX_DRAWS);
+    return ERR_OK;
+}
+
+static enum err_code verdict(const struct bytes_reader *r, struct err *err)
+{
+    if (r->no_memory) {
+        return err_set(err, ERR_NOMEM, "no memory to decode a model");
+    }
+    if (r->failed) {
+        return err_set(err, ERR_CORRUPT, "the stored model is damaged");
+    }
+    return ERR_OK;
+}
+
+enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out, struct err *err)
+{
+    struct bytes_reader r = {.data = bytes, .left = n_bytes};
+    struct head head = {.in = NULL};
+    struct model *model = NULL;
+    if (get_head(&r, &head, err) != ERR_OK || verdict(&r, err) != ERR_OK) {
+        goto done;
+    }
+    /* Before the memory for the draws is taken: are they there? */
+    size_t draw_bytes = (size_t)arch_n_params(&head.arch) * (size_t)head.m * sizeof(double);
+    if (draw_bytes > r.left) {
+        err_set(err, ERR_CORRUPT, "the stored model is cut short");
+        goto done;
+    }
+    if (model_new(&head.arch, head.m, &model, err) != ERR_OK) {
+        goto done;
+    }
+    memcpy(model->in, head.in, (size_t)model->d * sizeof *model->in);
+    memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
+    model->noise_sigma = head.noise_sigma;
+    head.noise_sigma = NULL;
+    get_rest(&r, model);
+    if (verdict(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
+        model_unref(model);
+        goto done;
+    }
+    *out = model;
+done:
+    mem_free(head.in);
+    mem_free(head.out);
+    mem_free(head.noise_sigma);
+    return err->code;
+}

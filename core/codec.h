@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A model as bytes: what the registry keeps. The same model always gives the same bytes, so their
+ * digest names its content.
+ *
+ * Layout, little-endian: "SRGMODEL", u32 format (1), architecture, scalers, noise, draws, training
+ * range, names, units, texts, scores. Every length is checked on reading.
+ */
+#ifndef CODEC_H
+#define CODEC_H
+
+#include "model.h"
+
+/* *bytes is the caller's (mem_free). ERR_NOMEM. */
+enum err_code codec_encode(const struct model *model, unsigned char **bytes, size_t *n_bytes,
+                           struct err *err) MUST_CHECK;
+
+/* A published model with one reference. ERR_CORRUPT, ERR_UNSUPPORTED (newer format), ERR_NOMEM. */
+enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out,
+                           struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model.h"
+
+#include "mem.h"
+
+#include <math.h>
+#include <string.h>
+
+char **model_names_new(int k)
+{
+    return mem_zalloc_array((size_t)k, sizeof(char *));
+}
+
+static void names_free(char **names, int k)
+{
+    for (int i = 0; names != NULL && i < k; i++) {
+        mem_free(names[i]);
+    }
+    mem_free(names);
+}
+
+static void model_free(struct model *model)
+{
+    names_free(model->input_names, model->d);
+    names_free(model->input_units, model->d);
+    names_free(model->output_names, model->o);
+    names_free(model->output_units, model->o);
+    mem_free(model->in);
+    mem_free(model->out);
+    mem_free(model->noise_sigma);
+    mem_free(model->draws);
+    mem_free(model->training_range);
+    mem_free(model->solver);
+    mem_free(model->settings);
+    mem_free(model->provenance);
+    mem_free(model->scores.rmse);
+    mem_free(model->scores.output_range);
+    mem_free(model->pack);
+    resnet_release(&model->net);
+    mem_free(model);
+}
+
+/* Bytes of draws and packs; false when beyond the limit. */
+static bool payload_bytes(const struct resnet *net, int m, size_t *bytes)
+{
+    size_t per_draw = ((size_t)net->n_params + net->pack_size) * sizeof(double);
+    return size_mul(per_draw, (size_t)m, bytes) && *bytes <= MODEL_MAX_BYTES;
+}
+
+enum err_code model_new(const struct arch *arch, int m, struct model **out, struct err *err)
+{
+    size_t bytes;
+    struct model *model = mem_zalloc(sizeof *model);
+    if (model == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    atomic_init(&model->refs, 1);
+    if (resnet_init(&model->net, arch, err) != ERR_OK) {
+        goto done;
+    }
+    if (m < 1 || m > MODEL_MAX_DRAWS) {
+        err_set(err, ERR_LIMIT, "%d posterior draws, 1 to %d are allowed", m, MODEL_MAX_DRAWS);
+        goto done;
+    }
+    if (!payload_bytes(&model->net, m, &bytes)) {
+        err_set(err, ERR_LIMIT, "%d draws of %d parameters need more than %zu bytes", m,
+                model->net.n_params, MODEL_MAX_BYTES);
+        goto done;
+    }
+    model->d = arch->inputs;
+    model->o = model->net.n_out;
+    model->m = m;
+    model->in = mem_zalloc_array((size_t)model->d, sizeof *model->in);
+    model->out = mem_zalloc_array((size_t)model->o, sizeof *model->out);
+    model->draws = mem_alloc_array((size_t)m * (size_t)model->net.n_params, sizeof *model->draws);
+    if (model->in == NULL || model->out == NULL || model->draws == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for %d draws", m);
+        goto done;
+    }
+    for (int j = 0; j < model->d; j++) {
+        model->in[j].scale = 1.0;
+    }
+    for (int j = 0; j < model->o; j++) {
+        model->out[j].scale = 1.0;
+    }
+    *out = model;
+done:
+    if (err->code != ERR_OK) {
+        model_unref(model);
+    }
+    return err->code;
+}
+
+static enum err_code check_scaling(const struct model *model, struct err *err)
+{
+    for (int j = 0; j < model->d; j++) {
+        if (scaler_validate(&model->in[j], "an input", err) != ERR_OK) {
+            err_prefix(err, "scaling of input %d", j);
+            return err->code;
+        }
+    }
+    for (int j = 0; j < model->o; j++) {
+        if (scaler_validate(&model->out[j], "an output", err) != ERR_OK) {
+            err_prefix(err, "scaling of output %d", j);
+            return err->code;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code check_values(const struct model *model, struct err *err)
+{
+    size_t k = (size_t)model->net.n_params;
+    for (size_t i = 0; i < (size_t)model->m * k; i++) {
+        if (!isfinite(model->draws[i])) {
+            return err_set_at(err, ERR_NONFINITE, (int)(i / k), (int)(i % k),
+                              "draw %zu, parameter %zu is not a finite number", i / k, i % k);
+        }
+    }
+    for (int j = 0; model->noise_sigma != NULL && j < model->o; j++) {
+        if (!isfinite(model->noise_sigma[j]) || model->noise_sigma[j] < 0.0) {
+            return err_set(err, ERR_INVALID, "noise sigma of output %d must be finite and >= 0", j);
+        }
+    }
+    for (int j = 0; model->training_range != NULL && j < model->d; j++) {
+        double low = model->training_range[2 * j];
+        double high = model->training_range[2 * j + 1];
+        if (!isfinite(low) || !isfinite(high) || low > high) {
+            return err_set(err, ERR_INVALID,
+                           "training_range of input %d must be two finite numbers, low <= high", j);
+        }
+    }
+    return ERR_OK;
+}
+
+enum err_code model_publish(struct model *model, struct err *err)
+{
+    if (check_scaling(model, err) != ERR_OK || check_values(model, err) != ERR_OK) {
+        return err->code;
+    }
+    if (model->solver == NULL) {
+        model->solver = mem_strdup("unknown");
+    }
+    model->pack = mem_alloc_array((size_t)model->m * model->net.pack_size, sizeof *model->pack);
+    if (model->solver == NULL || model->pack == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the weights of %d draws", model->m);
+    }
+    for (size_t j = 0; j < (size_t)model->m; j++) {
+        resnet_pack(&model->net, model->draws + j * (size_t)model->net.n_params,
+                    model->pack + j * model->net.pack_size);
+    }
+    return ERR_OK;
+}
+
+struct model *model_ref(struct model *model)
+{
+    atomic_fetch_add_explicit(&model->refs, 1, memory_order_relaxed);
+    return model;
+}
+
+void model_unref(struct model *model)
+{
+    if (model != NULL && atomic_fetch_sub_explicit(&model->refs, 1, memory_order_acq_rel) == 1) {
+        model_free(model);
+    }
+}
+
+size_t model_bytes(const struct model *model)
+{
+    size_t bytes = 0;
+    return payload_bytes(&model->net, model->m, &bytes) ? bytes : 0;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Prediction with a published model: moments over its m draws f_1 .. f_m at each of n rows, in the
+ * user's units.
+ *
+ *   mean            average of f_j
+ *   variance        sum (f_j - mean)^2 / (m - 1), the epistemic part; 0 when m = 1
+ *   std             its root
+ *   noise_variance  sigma^2 of each output (aleatoric)
+ *   total_variance  variance + noise_variance
+ *   quantiles       over draws, linear interpolation
+ *   covariance      between outputs at a row, or between rows for an output (ddof 1)
+ *   samples         the values of chosen draws
+ *   jacobian        of mean and of std by the inputs
+ *
+ * The result does not depend on the number of threads: rows go in fixed tiles, draws in order.
+ */
+#ifndef PREDICT_H
+#define PREDICT_H
+
+#include "arena.h"
+#include "model.h"
+
+enum predict_want {
+    PREDICT_MEAN = 1 << 0,
+    PREDICT_VARIANCE = 1 << 1,
+    PREDICT_STD = 1 << 2,
+    PREDICT_NOISE_VARIANCE = 1 << 3,
+    PREDICT_TOTAL_VARIANCE = 1 << 4,
+    PREDICT_QUANTILES = 1 << 5,
+    PREDICT_COVARIANCE_OUTPUTS = 1 << 6,
+    PREDICT_COVARIANCE_ROWS = 1 << 7,
+    PREDICT_SAMPLES = 1 << 8,
+    PREDICT_JACOBIAN = 1 << 9
+};
+
+#define PREDICT_MAX_LEVELS 64
+/* Values a single answer may hold, and draws x rows x outputs it may keep while it is computed. */
+#define PREDICT_MAX_VALUES ((size_t)64 << 20)
+
+struct predict_request {
+    int n;
+    const double *x;   /* [n x d], finite */
+    unsigned want;     /* PREDICT_* */
+    int n_levels;
+    const double *levels; /* [n_levels] in [0, 1] */
+    int n_samples;     /* distinct draws, at most m */
+    uint64_t seed;     /* chooses them */
+    int n_threads;
+};
+
+/* Arrays live in the arena; NULL where not wanted. */
+struct predict_result {
+    double *mean;           /* [n x o] */
+    double *variance;       /* [n x o] */
+    double *std;            /* [n x o] */
+    double *noise_variance; /* [n x o] */
+    double *total_variance; /* [n x o] */
+    double *quantiles;      /* [n_levels x n x o] */
+    double *covariance;     /* [n x o x o], or [o x n x n] between rows */
+    double *samples;        /* [n_samples x n x o] */
+    double *jacobian_mean;  /* [n x o x d] */
+    double *jacobian_std;   /* [n x o x d]; 0 where std is 0 */
+};
+
+/*
+ * ERR_INVALID (a logarithm of what is not positive; noise wanted but unknown; more samples than
+ * draws), ERR_LIMIT, ERR_NUMERIC (a result that is not finite), each naming the place; ERR_NOMEM.
+ */
+enum err_code predict_run(const struct model *model, const struct predict_request *req,
+                          struct arena *arena, struct predict_result *out,
+                          struct err *err) MUST_CHECK;
+
+#endif
