@@ -6,11 +6,11 @@
 #if defined(__GNUC__) || defined(__clang__)
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define TARGET_ISA(isa) __attribute__((target(isa)))
+#define NULL_ENDED __attribute__((sentinel))
 #else
 #define MUST_CHECK
 #define PRINTF_LIKE(fmt, args)
-#define TARGET_ISA(isa)
+#define NULL_ENDED
 #endif
 
 #endif

@@ -24,7 +24,7 @@ struct optim_settings optim_defaults(void)
 {
     return (struct optim_settings){
         .kind = OPTIM_ADAM,
-        .learning_rate = 5e-3,
+        .learning_rate = 1e-2,
         .momentum = 0.0,
         .beta1 = 0.9,
         .beta2 = 0.999,

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What handlers may use. Filled by main (or a test), immutable while requests run. */
+#ifndef APP_H
+#define APP_H
+
+#include "config.h"
+#include "exchange.h"
+#include "log.h"
+#include "metrics.h"
+#include "registry.h"
+#include "trainer.h"
+
+#include <stdatomic.h>
+
+struct app {
+    const struct config *config;
+    struct db *db;
+    struct registry *registry;
+    struct trainer *trainer;
+    struct log *log;
+    struct metrics *metrics;
+    atomic_bool draining; /* set once the daemon begins to stop */
+};
+
+typedef enum err_code handler_fn(struct app *app, const struct request *req, struct response *res,
+                                 struct err *err);
+
+#endif

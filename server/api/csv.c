@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "csv.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_FIELD   64
+#define MAX_COLUMNS 8192
+
+struct cursor {
+    const char *at;
+    const char *end;
+};
+
+/* One field into buf (NUL-terminated); false when it is too long or a quote is not closed. */
+static bool next_field(struct cursor *c, char *buf, bool *last_of_line)
+{
+    size_t n = 0;
+    bool quoted = c->at < c->end && *c->at == '"';
+    c->at += quoted;
+    for (;;) {
+        if (c->at == c->end) {
+            if (quoted) {
+                return false;
+            }
+            *last_of_line = true;
+            break;
+        }
+        char ch = *c->at++;
+        if (quoted && ch == '"') {
+            if (c->at < c->end && *c->at == '"') {
+                c->at++;
+            } else {
+                quoted = false;
+                continue;
+            }
+        } else if (!quoted && (ch == ',' || ch == '\n' || ch == '\r')) {
+            if (ch == '\r' && c->at < c->end && *c->at == '\n') {
+                c->at++;
+            }
+            *last_of_line = ch != ',';
+            break;
+        }
+        if (n + 1 >= MAX_FIELD) {
+            return false;
+        }
+        buf[n++] = ch;
+    }
+    buf[n] = '\0';
+    return true;
+}
+
+/* A decimal number with optional blanks around it; no hex, no "inf", no "nan". */
+static bool parse_number(const char *field, double *out)
+{
+    const char *s = field + strspn(field, " \t");
+    size_t len = strspn(s, "+-0123456789.eE");
+    if (len == 0 || s[len + strspn(s + len, " \t")] != '\0') {
+        return false;
+    }
+    char *end;
+    *out = strtod(s, &end);
+    return end == s + len;
+}
+
+static enum err_code read_header(struct cursor *c, struct csv *csv, struct err *err)
+{
+    struct cursor start = *c;
+    bool is_header = false;
+    bool last = false;
+    char field[MAX_FIELD];
+    double value;
+    csv->k = 0;
+    while (!last) {
+        if (!next_field(c, field, &last)) {
+            return err_set(err, ERR_SYNTAX, "the first line has a field of more than %d bytes or an "
+                           "open quote", MAX_FIELD - 1);
+        }
+        is_header = is_header || !parse_number(field, &value);
+        if (++csv->k > MAX_COLUMNS) {
+            return err_set(err, ERR_LIMIT, "more than %d columns", MAX_COLUMNS);
+        }
+    }
+    if (!is_header) {
+        *c = start;
+    }
+    return ERR_OK;
+}
+
+static enum err_code read_row(struct cursor *c, struct csv *csv, double *row, struct err *err)
+{
+    char field[MAX_FIELD];
+    bool last = false;
+    int k = 0;
+    while (!last) {
+        if (!next_field(c, field, &last)) {
+            return err_set_at(err, ERR_SYNTAX, csv->n, k,
+                              "row %d, column %d is too long or has an open quote", csv->n, k);
+        }
+        if (k == csv->k) {
+            return err_set_at(err, ERR_SHAPE, csv->n, k, "row %d has more than %d columns", csv->n,
+                              csv->k);
+        }
+        if (!parse_number(field, &row[k])) {
+            return err_set_at(err, ERR_INVALID, csv->n, k,
+                              "row %d, column %d is \"%.40s\", not a number", csv->n, k, field);
+        }
+        if (!isfinite(row[k])) {
+            return err_set_at(err, ERR_NONFINITE, csv->n, k,
+                              "row %d, column %d is not a finite number", csv->n, k);
+        }
+        k++;
+    }
+    if (k < csv->k) {
+        return err_set_at(err, ERR_SHAPE, csv->n, k, "row %d has %d columns, %d are needed", csv->n,
+                          k, csv->k);
+    }
+    return ERR_OK;
+}
+
+static size_t count_lines(const struct cursor *c)
+{
+    size_t lines = 1;
+    for (const char *p = c->at; p < c->end; p++) {
+        lines += *p == '\n' || *p == '\r';
+    }
+    return lines;
+}
+
+enum err_code csv_parse(const char *text, size_t len, int max_rows, struct arena *arena,
+                        struct csv *out, struct err *err)
+{
+    struct csv csv = {.n = 0};
+    struct cursor c = {.at = text, .end = text + len};
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        c.at += 3;
+    }
+    if (c.at == c.end) {
+        return err_set(err, ERR_SYNTAX, "the body is empty");
+    }
+    if (read_header(&c, &csv, err) != ERR_OK) {
+        return err->code;
+    }
+    size_t lines = count_lines(&c);
+    size_t most = lines < (size_t)max_rows + 1 ? lines : (size_t)max_rows + 1;
+    csv.values = arena_alloc_array(arena, most * (size_t)csv.k, sizeof *csv.values);
+    if (csv.values == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    while (c.at < c.end) {
+        if (csv.n == max_rows) {
+            return err_set(err, ERR_LIMIT, "more than %d rows in one upload", max_rows);
+        }
+        if (read_row(&c, &csv, csv.values + (size_t)csv.n * (size_t)csv.k, err) != ERR_OK) {
+            return err->code;
+        }
+        csv.n++;
+    }
+    if (csv.n == 0) {
+        return err_set(err, ERR_INVALID, "there are no rows");
+    }
+    *out = csv;
+    return ERR_OK;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers from CSV (RFC 4180): a pure function from bytes to a matrix. */
+#ifndef CSV_H
+#define CSV_H
+
+#include "arena.h"
+#include "compiler.h"
+#include "err.h"
+
+#include <stddef.h>
+
+struct csv {
+    int n;          /* rows, the header not counted */
+    int k;          /* columns */
+    double *values; /* [n x k], in the arena */
+};
+
+/*
+ * Lines end in LF or CRLF, the last one may have no end; a byte order mark is skipped. The first
+ * line is a header when any of its fields is not a number. Fields may be quoted. Refused, naming
+ * row and column (header not counted): ragged rows, empty fields, anything but a finite decimal
+ * number. ERR_LIMIT above max_rows.
+ */
+enum err_code csv_parse(const char *text, size_t len, int max_rows, struct arena *arena,
+                        struct csv *out, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model document (schema/model.schema.json) as a model, and back. A document written here and
+ * read again gives the same model, bit for bit.
+ */
+#ifndef MODEL_JSON_H
+#define MODEL_JSON_H
+
+#include "model.h"
+#include "textbuf.h"
+
+#include <jansson.h>
+
+/* A published model with one reference. Errors name the field, and draw and parameter. */
+enum err_code model_json_read(const json_t *document, struct model **out,
+                              struct err *err) MUST_CHECK;
+
+/* The whole document, parameters included. */
+void model_json_write(struct textbuf *text, const struct model *model);
+
+/* Fields of a description, without braces: architecture, draws, solver, seed, scores, names .. */
+void model_json_write_summary(struct textbuf *text, const struct model *model);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reply.h"
+
+#include "etag.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum err_code reply_json(struct response *res, int status, struct textbuf *text, struct err *err)
+{
+    if (textbuf_failed(text)) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    res->status = status;
+    res->content_type = "application/json";
+    res->body = text->data;
+    res->n_body = text->len;
+    return ERR_OK;
+}
+
+enum err_code reply_model_name(const char *text, const char **name, struct err *err)
+{
+    if (!model_name_is_valid(text)) {
+        return err_set(err, ERR_INVALID,
+                       "a model name has 1 to %d letters, digits, '.', '_' or '-', and begins with "
+                       "a letter or digit", NAME_MAX_CHARS);
+    }
+    *name = text;
+    return ERR_OK;
+}
+
+/* Digits only: no sign, no space, no leading zero. */
+static bool parse_number(const char *text, int64_t *out)
+{
+    char *end;
+    if (text[0] < '1' || text[0] > '9') {
+        return false;
+    }
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (*end != '\0' || errno != 0) {
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+enum err_code reply_version(const char *text, int64_t *version, struct err *err)
+{
+    if (strcmp(text, "@default") == 0) {
+        *version = 0;
+        return ERR_OK;
+    }
+    if (!parse_number(text, version)) {
+        return err_set(err, ERR_INVALID, "version \"%.40s\" is neither a number from 1 nor @default",
+                       text);
+    }
+    return ERR_OK;
+}
+
+enum err_code reply_job_id(const char *text, int64_t *id, struct err *err)
+{
+    if (!parse_number(text, id)) {
+        return err_set(err, ERR_NOT_FOUND, "there is no job \"%.40s\"", text);
+    }
+    return ERR_OK;
+}
+
+void reply_time(struct textbuf *text, int64_t time_ms)
+{
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm tm;
+    if (time_ms == 0 || gmtime_r(&seconds, &tm) == NULL) {
+        textbuf_puts(text, "null");
+        return;
+    }
+    textbuf_printf(text, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year + 1900,
+                   tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                   (int)(time_ms % 1000));
+}
+
+enum err_code reply_etag(const struct request *req, struct response *res, const char *digest,
+                         bool *not_modified, struct err *err)
+{
+    char *tag = arena_printf(req->arena, "\"sha256-%s\"", digest);
+    if (tag == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    response_header(res, "ETag", tag);
+    const char *none_match = request_header(req, "If-None-Match");
+    *not_modified = none_match != NULL && etag_matches(none_match, tag);
+    if (*not_modified) {
+        res->status = 304;
+    }
+    return ERR_OK;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small things that handlers share: reading what a path names, sending JSON. */
+#ifndef REPLY_H
+#define REPLY_H
+
+#include "app.h"
+#include "textbuf.h"
+
+/* Sends the text as application/json; ERR_NOMEM when writing it ran short. */
+enum err_code reply_json(struct response *res, int status, struct textbuf *text,
+                         struct err *err) MUST_CHECK;
+
+/* A path or query parameter as a model name. ERR_INVALID with the rule. */
+enum err_code reply_model_name(const char *text, const char **name, struct err *err) MUST_CHECK;
+
+/* A version in a path: a number from 1, or "@default" (0). */
+enum err_code reply_version(const char *text, int64_t *version, struct err *err) MUST_CHECK;
+
+/* A job's number in a path. */
+enum err_code reply_job_id(const char *text, int64_t *id, struct err *err) MUST_CHECK;
+
+/* Appends an ISO 8601 UTC time as a JSON string, or null for 0. */
+void reply_time(struct textbuf *text, int64_t time_ms);
+
+/* True, after a 304 or 412 has been chosen, when the conditional headers end the exchange. */
+enum err_code reply_etag(const struct request *req, struct response *res, const char *digest,
+                         bool *not_modified, struct err *err) MUST_CHECK;
+
+#endif

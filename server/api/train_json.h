@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A training request: the body of POST /v1/models/{m}/train, what the job keeps, and the `settings`
+ * of the version it makes. Absent settings have the defaults of train_defaults.
+ *
+ *   {"solver":"ensemble", "architecture":{..}, "seed":1,
+ *    "settings":{"members":8,"dfrac":1,"init_factor":1,"epochs":600,"batch_size":64,"patience":0},
+ *    "optimizer":{"name":"adam","learning_rate":0.01, ..},
+ *    "split":{"validation":0.1}, "scaling":{"inputs":"range","outputs":"unit"}}
+ */
+#ifndef TRAIN_JSON_H
+#define TRAIN_JSON_H
+
+#include "textbuf.h"
+#include "train.h"
+
+#include <jansson.h>
+
+/* ERR_INVALID naming the key; the spec is valid afterwards (train_validate). */
+enum err_code train_json_read(const json_t *object, struct train_spec *spec,
+                              struct err *err) MUST_CHECK;
+
+/* The same from text; a trainer_parse_fn. */
+enum err_code train_json_parse(const char *text, size_t len, struct train_spec *spec,
+                               struct err *err) MUST_CHECK;
+
+/* Every setting written out, so that it means the same when defaults change. */
+void train_json_write(struct textbuf *text, const struct train_spec *spec);
+
+#endif

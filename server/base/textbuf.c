@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "textbuf.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct textbuf textbuf_in(struct arena *arena)
+{
+    return (struct textbuf){.arena = arena};
+}
+
+bool textbuf_failed(const struct textbuf *text)
+{
+    return text->failed;
+}
+
+/* Room for `more` bytes and a NUL. The old block stays in the arena; doubling bounds the waste. */
+static bool reserve(struct textbuf *text, size_t more)
+{
+    if (text->failed || more > SIZE_MAX / 4) {
+        text->failed = true;
+        return false;
+    }
+    size_t need = text->len + more + 1;
+    if (need <= text->capacity) {
+        return true;
+    }
+    size_t capacity = text->capacity < 512 ? 1024 : 2 * text->capacity;
+    while (capacity < need) {
+        capacity *= 2;
+    }
+    char *data = arena_alloc(text->arena, capacity);
+    if (data == NULL) {
+        text->failed = true;
+        return false;
+    }
+    if (text->len > 0) {
+        memcpy(data, text->data, text->len);
+    }
+    text->data = data;
+    text->capacity = capacity;
+    return true;
+}
+
+void textbuf_put(struct textbuf *text, const char *bytes, size_t len)
+{
+    if (reserve(text, len)) {
+        memcpy(text->data + text->len, bytes, len);
+        text->len += len;
+        text->data[text->len] = '\0';
+    }
+}
+
+void textbuf_puts(struct textbuf *text, const char *s)
+{
+    textbuf_put(text, s, strlen(s));
+}
+
+void textbuf_printf(struct textbuf *text, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    int len = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (len < 0 || !reserve(text, (size_t)len)) {
+        text->failed = true;
+        return;
+    }
+    va_start(args, fmt);
+    vsnprintf(text->data + text->len, (size_t)len + 1, fmt, args);
+    va_end(args);
+    text->len += (size_t)len;
+}
+
+void textbuf_json_string(struct textbuf *text, const char *s)
+{
+    textbuf_put(text, "\"", 1);
+    for (const char *run = s;; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c >= 0x20 && c != '"' && c != '\\') {
+            continue;
+        }
+        textbuf_put(text, run, (size_t)(s - run));
+        run = s + 1;
+        if (c == '\0') {
+            break;
+        }
+        if (c == '"' || c == '\\') {
+            char pair[2] = {'\\', (char)c};
+            textbuf_put(text, pair, 2);
+        } else {
+            textbuf_printf(text, "\\u%04x", c);
+        }
+    }
+    textbuf_put(text, "\"", 1);
+}
+
+void textbuf_real(struct textbuf *text, double value)
+{
+    char digits[32];
+    int len = 0;
+    if (!isfinite(value)) {
+        textbuf_puts(text, "null");
+        return;
+    }
+    for (int precision = 15; precision <= 17; precision++) {
+        len = snprintf(digits, sizeof digits, "%.*g", precision, value);
+        double back = strtod(digits, NULL);
+        if (memcmp(&back, &value, sizeof value) == 0) {
+            break;
+        }
+    }
+    textbuf_put(text, digits, (size_t)len);
+}
+
+void textbuf_vector(struct textbuf *text, const double *values, size_t n)
+{
+    textbuf_put(text, "[", 1);
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0) {
+            textbuf_put(text, ",", 1);
+        }
+        textbuf_real(text, values[i]);
+    }
+    textbuf_put(text, "]", 1);
+}
+
+void textbuf_matrix(struct textbuf *text, const double *values, size_t n, size_t k)
+{
+    textbuf_put(text, "[", 1);
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0) {
+            textbuf_put(text, ",", 1);
+        }
+        textbuf_vector(text, values + i * k, k);
+    }
+    textbuf_put(text, "]", 1);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Threads as the daemon wants them: named, without signals, some at lower priority. */
+#ifndef THREADS_H
+#define THREADS_H
+
+#include "compiler.h"
+#include "err.h"
+
+#include <pthread.h>
+
+/* Starts a thread with every signal blocked, so that only main handles them. ERR_NOMEM. */
+enum err_code threads_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg,
+                            struct err *err) MUST_CHECK;
+
+/*
+ * Lowers the calling thread's priority, and with it that of threads it starts later: Linux keeps a
+ * nice value per thread. ERR_IO when the system refuses.
+ */
+enum err_code threads_set_nice(int nice_value, struct err *err) MUST_CHECK;
+
+/* Number of processors this process may use, at least 1. */
+int threads_n_cpus(void);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The training rows of a model, read whole from the store. */
+#ifndef ROWS_H
+#define ROWS_H
+
+#include "data.h"
+#include "data_store.h"
+
+struct rows {
+    struct data data; /* views of x and y */
+    double *x;        /* mem */
+    double *y;        /* mem */
+};
+
+#define ROWS_MAX 100000000 /* a training run counts rows in an int */
+
+/* A zeroed struct may be released. ERR_INVALID when there are no rows; ERR_NONFINITE; ERR_NOMEM. */
+enum err_code rows_load(struct db *db, const char *model, struct rows *rows,
+                        struct err *err) MUST_CHECK;
+void rows_release(struct rows *rows);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The models that are served, in memory over the registry file.
+ *
+ * The default version of every model is loaded at start and whenever it changes; other versions are
+ * loaded when first asked for, and the last few of each model are kept. A reader takes a reference
+ * and works on an immutable model; publication is one pointer swap, and a replaced version's memory
+ * goes back when its last reader is done.
+ *
+ * After every change of the store the model is refreshed from the store, outside any lock; numbered
+ * refreshes make sure that an older view never overwrites a newer one.
+ */
+#ifndef REGISTRY_H
+#define REGISTRY_H
+
+#include "log.h"
+#include "model.h"
+#include "model_store.h"
+
+#include <stdatomic.h>
+
+/* One served version. Immutable, reference-counted. */
+struct served {
+    struct model *model;
+    char name[NAME_MAX_CHARS + 1];
+    int64_t version;
+    char digest[DIGEST_HEX_CHARS + 1];
+    atomic_int refs;
+};
+
+struct registry;
+
+/* Keeps db and log. Loads nothing yet. ERR_NOMEM. */
+enum err_code registry_new(struct db *db, struct log *log, struct registry **out,
+                           struct err *err) MUST_CHECK;
+/* No call may be under way; references that readers hold stay valid. NULL is fine. */
+void registry_free(struct registry *registry);
+
+/*
+ * Loads the default version of every model. A damaged one is logged, marked in the store and left
+ * out; the others serve. ERR_IO, ERR_NOMEM.
+ */
+enum err_code registry_load(struct registry *registry, struct err *err) MUST_CHECK;
+
+/* True once registry_load has come to its end. */
+bool registry_is_loaded(const struct registry *registry);
+
+/*
+ * A reference to a version of a model, 0: its default. The caller gives it back with served_unref.
+ * ERR_NOT_FOUND; ERR_CORRUPT (the version is damaged).
+ */
+enum err_code registry_get(struct registry *registry, const char *name, int64_t version,
+                           struct served **out, struct err *err) MUST_CHECK;
+void served_unref(struct served *served);
+
+/*
+ * Takes a published model as a version of `name`: stores it, and serves it if it is the default.
+ * The model stays the caller's. Errors as of model_store_put.
+ */
+enum err_code registry_put(struct registry *registry, struct model *model, struct put_request *put,
+                           struct put_result *out, struct err *err) MUST_CHECK;
+
+/*
+ * Brings memory in line with the store after a change of `name`: the default version, deletions.
+ * `fresh` (may be NULL) is the model of `version` with this digest, so that it need not be read
+ * back. ERR_CORRUPT, ERR_IO, ERR_NOMEM; ERR_OK when the model is gone.
+ */
+enum err_code registry_refresh(struct registry *registry, const char *name, struct model *fresh,
+                               const struct put_result *fresh_as, struct err *err) MUST_CHECK;
+
+/* Deletes in the store, then in memory. Errors as of model_store_delete*. */
+enum err_code registry_delete(struct registry *registry, const char *name, struct err *err) MUST_CHECK;
+enum err_code registry_delete_version(struct registry *registry, const char *name, int64_t version,
+                                      struct err *err) MUST_CHECK;
+enum err_code registry_set_default(struct registry *registry, const char *name, int64_t version,
+                                   struct err *err) MUST_CHECK;
+
+/* Models with a default in memory, and the bytes of all versions in memory. */
+void registry_totals(struct registry *registry, int *n_models, size_t *n_bytes);
+
+#endif
