@@ -38,6 +38,7 @@ struct request {
     const char *params[EXCHANGE_MAX_PARAMS]; /* parts of the path matched by the route's {x} */
     int n_params;
     struct arena *arena;       /* of this exchange */
+    struct err transport;      /* what went wrong before a handler could run; ERR_OK: nothing */
 };
 
 struct response {
@@ -52,6 +53,12 @@ struct response {
 /* Value of a header (case-insensitive name) or of a query key; NULL when absent. */
 const char *request_header(const struct request *req, const char *name);
 const char *request_query(const struct request *req, const char *key);
+
+/* Decodes %xx in place; with `plus`, '+' is a blank. False on bad escapes, NUL or invalid UTF-8. */
+bool percent_decode(char *text, bool plus) MUST_CHECK;
+
+/* Is this well-formed UTF-8 (no surrogates, no overlong forms)? */
+bool utf8_is_valid(const char *text, size_t len);
 
 /* Adds a header to the response; the strings are borrowed. Past the limit it is a bug (assert). */
 void response_header(struct response *res, const char *name, const char *value);

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pool of threads, each with its own epoll set, so a request is served by the thread that read it.
+ * The library calls on_request several times: once after the headers, then with pieces of the body,
+ * last with none. An announced body over the limit is answered after the headers; one that only
+ * turns out too long is read to its end (within reason) and answered then, since an answer in the
+ * middle would be lost when the connection is reset.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mem.h"
+
+#define DISCARD_FACTOR 2 /* of the body limit: past it a stream without end is cut off */
+#define BACKLOG        1024
+
+struct daemon {
+    struct daemon_settings settings;
+    struct MHD_Daemon *mhd;
+    int socket;
+    int port;
+    atomic_int active; /* exchanges under way */
+};
+
+struct exchange {
+    struct daemon *daemon;
+    struct arena arena;
+    struct request req;
+    char *body; /* mem */
+    size_t capacity;
+    size_t discarded;
+    bool answered;
+};
+
+/* ---- one exchange ---- */
+
+static enum http_method find_method(const char *text)
+{
+    static const struct {
+        const char *text;
+        enum http_method method;
+    } methods[] = {{"GET", HTTP_GET},   {"HEAD", HTTP_HEAD},     {"POST", HTTP_POST},
+                   {"PUT", HTTP_PUT},   {"DELETE", HTTP_DELETE}};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcmp(methods[i].text, text) == 0) {
+            return methods[i].method;
+        }
+    }
+    return HTTP_OTHER;
+}
+
+struct collected {
+    struct header *list;
+    int n;
+    int capacity;
+    struct arena *arena;
+    bool decode; /* query: keys and values are still encoded */
+    bool bad;
+    bool no_memory;
+};
+
+static enum MHD_Result collect(void *ctx, enum MHD_ValueKind kind, const char *key,
+                               const char *value)
+{
+    struct collected *c = ctx;
+    (void)kind;
+    if (c->n == c->capacity) {
+        return MHD_YES;
+    }
+    const char *text = value != NULL ? value : "";
+    char *name = arena_strndup(c->arena, key, strlen(key));
+    char *copy = arena_strndup(c->arena, text, strlen(text));
+    if (name == NULL || copy == NULL) {
+        c->no_memory = true;
+        return MHD_NO;
+    }
+    if (c->decode && (!percent_decode(name, false) || !percent_decode(copy, false))) {
+        c->bad = true;
+        return MHD_NO;
+    }
+    c->list[c->n++] = (struct header){name, copy};
+    return MHD_YES;
+}
+
+static bool collect_all(struct exchange *ex, struct MHD_Connection *connection,
+                        enum MHD_ValueKind kind, const struct header **list, int *n)
+{
+    struct collected c = {.arena = &ex->arena, .decode = kind == MHD_GET_ARGUMENT_KIND};
+    c.capacity = MHD_get_connection_values(connection, kind, NULL, NULL);
+    c.list = arena_alloc_array(&ex->arena, (size_t)(c.capacity > 0 ? c.capacity : 1),
+                               sizeof *c.list);
+    if (c.list == NULL) {
+        return false;
+    }
+    MHD_get_connection_values(connection, kind, collect, &c);
+    if (c.bad) {
+        err_set(&ex->req.transport, ERR_SYNTAX, "the query has a bad percent escape");
+    }
+    *list = c.list;
+    *n = c.n;
+    return !c.no_memory;
+}
+
+static struct exchange *exchange_new(struct daemon *daemon, struct MHD_Connection *connection,
+                                     const char *method, const char *url)
+{
+    struct exchange *ex = mem_zalloc(sizeof *ex);
+    if (ex == NULL) {
+        return NULL;
+    }
+    ex->daemon = daemon;
+    ex->req.arena = &ex->arena;
+    ex->req.method = find_method(method);
+    ex->req.method_text = arena_strndup(&ex->arena, method, strlen(method));
+    ex->req.body = "";
+    err_clear(&ex->req.transport);
+    char *path = arena_strndup(&ex->arena, url, strlen(url));
+    if (path == NULL || ex->req.method_text == NULL ||
+        !collect_all(ex, connection, MHD_HEADER_KIND, &ex->req.headers, &ex->req.n_headers) ||
+        !collect_all(ex, connection, MHD_GET_ARGUMENT_KIND, &ex->req.query, &ex->req.n_query)) {
+        arena_release(&ex->arena);
+        mem_free(ex);
+        return NULL;
+    }
+    if (!percent_decode(path, false)) {
+        err_set(&ex->req.transport, ERR_SYNTAX, "the path has a bad percent escape");
+        path = (char *)"/";
+    }
+    ex->req.path = path;
+    atomic_fetch_add_explicit(&daemon->active, 1, memory_order_relaxed);
+    return ex;
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct exchange *ex = *state;
+    (void)ctx;
+    (void)connection;
+    (void)code;
+    *state = NULL;
+    if (ex != NULL) {
+        atomic_fetch_sub_explicit(&ex->daemon->active, 1, memory_order_relaxed);
+        arena_release(&ex->arena);
+        mem_free(ex->body);
+        mem_free(ex);
+    }
+}
+
+static bool body_reserve(struct exchange *ex, size_t need)
+{
+    if (need <= ex->capacity) {
+        return true;
+    }
+    size_t capacity = ex->capacity < 2048 ? 4096 : 2 * ex->capacity;
+    capacity = capacity < need ? need : capacity;
+    char *body = mem_realloc_array(ex->body, capacity, 1);
+    if (body == NULL) {
+        return false;
+    }
+    ex->body = body;
+    ex->capacity = capacity;
+    return true;
+}
+
+/* Takes a piece of the body; false: cut the connection. */
+static bool take_piece(struct exchange *ex, const char *data, size_t size)
+{
+    size_t limit = ex->daemon->settings.max_body_bytes;
+    if (ex->req.transport.code == ERR_OK && size > limit - ex->req.n_body) {
+        err_set(&ex->req.transport, ERR_TOO_LARGE, "the body is larger than %zu bytes", limit);
+    }
+    if (ex->req.transport.code == ERR_OK && !body_reserve(ex, ex->req.n_body + size + 1)) {
+        err_set(&ex->req.transport, ERR_NOMEM, "no memory for the body");
+    }
+    if (ex->req.transport.code != ERR_OK) {
+        ex->discarded += size;
+        return ex->discarded / DISCARD_FACTOR <= limit;
+    }
+    memcpy(ex->body + ex->req.n_body, data, size);
+    ex->req.n_body += size;
+    ex->body[ex->req.n_body] = '\0';
+    ex->req.body = ex->body;
+    return true;
+}
+
+static enum MHD_Result send_response(struct MHD_Connection *connection, const struct response *res)
+{
+    /* The bytes live in the exchange's arena, which outlasts the sending. */
+    struct MHD_Response *out = MHD_create_response_from_buffer(
+        res->n_body, res->n_body > 0 ? (void *)res->body : (void *)"", MHD_RESPMEM_PERSISTENT);
+    if (out == NULL) {
+        return MHD_NO;
+    }
+    enum MHD_Result ok = MHD_YES;
+    if (res->content_type != NULL) {
+        ok = MHD_add_response_header(out, MHD_HTTP_HEADER_CONTENT_TYPE, res->content_type);
+    }
+    for (int i = 0; ok == MHD_YES && i < res->n_headers; i++) {
+        ok = MHD_add_response_header(out, res->headers[i].name, res->headers[i].value);
+    }
+    if (ok == MHD_YES) {
+        ok = MHD_queue_response(connection, (unsigned)res->status, out);
+    }
+    MHD_destroy_response(out);
+    return ok;
+}
+
+static enum MHD_Result answer(struct exchange *ex, struct MHD_Connection *connection)
+{
+    struct response res = {.status = 0};
+    ex->answered = true;
+    ex->daemon->settings.handler(ex->daemon->settings.ctx, &ex->req, &res);
+    return send_response(connection, &res);
+}
+
+/* True when the headers announce a body over the limit. */
+static bool announces_too_much(struct exchange *ex)
+{
+    const char *text = request_header(&ex->req, "Content-Length");
+    if (text == NULL) {
+        return false;
+    }
+    errno = 0;
+    unsigned long long length = strtoull(text, NULL, 10);
+    size_t limit = ex->daemon->settings.max_body_bytes;
+    if (errno != 0 || length > limit) {
+        err_set(&ex->req.transport, ERR_TOO_LARGE, "the body has %.20s bytes, at most %zu are taken",
+                text, limit);
+        return true;
+    }
+    return false;
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *size, void **state)
+{
+    struct exchange *ex = *state;
+    (void)version;
+    if (ex == NULL) {
+        ex = exchange_new(ctx, connection, method, url);
+        *state = ex;
+        if (ex == NULL) {
+            return MHD_NO;
+        }
+        return announces_too_much(ex) ? answer(ex, connection) : MHD_YES;
+    }
+    if (*size > 0) {
+        bool go_on = take_piece(ex, data, *size);
+        *size = 0;
+        return go_on ? MHD_YES : MHD_NO;
+    }
+    return ex->answered ? MHD_YES : answer(ex, connection);
+}
+
+/* ---- the daemon ---- */
+
+/* Escapes are ours to decode, so that %00 and bad ones are seen. */
+static size_t leave_escaped(void *ctx, struct MHD_Connection *connection, char *text)
+{
+    (void)ctx;
+    (void)connection;
+    return strlen(text);
+}
+
+static void on_log(void *ctx, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
+
+static void on_log(void *ctx, const char *fmt, va_list args)
+{
+    char text[256];
+    vsnprintf(text, sizeof text, fmt, args);
+    text[strcspn(text, "\n")] = '\0';
+    log_debug(ctx, "http library", "text", text, NULL);
+}
+
+/* "host:port" or "[v6]:port" into its parts. */
+static enum err_code split_address(const char *listen_at, char *host, size_t host_size,
+                                   const char **port, struct err *err)
+{
+    const char *colon = strrchr(listen_at, ':');
+    size_t len = colon != NULL ? (size_t)(colon - listen_at) : 0;
+    if (len >= 2 && listen_at[0] == '[' && listen_at[len - 1] == ']') {
+        listen_at++;
+        len -= 2;
+    } else if (memchr(listen_at, ':', len) != NULL) {
+        len = 0; /* a bare IPv6 address: where would the port begin? */
+    }
+    if (len == 0 || len >= host_size) {
+        return err_set(err, ERR_INVALID, "listen is \"%.60s\", host:port or [v6]:port is needed",
+                       listen_at);
+    }
+    memcpy(host, listen_at, len);
+    host[len] = '\0';
+    *port = colon + 1;
+    return ERR_OK;
+}
+
+static enum err_code bind_socket(const struct addrinfo *at, const char *listen_at, int *out,
+                                 struct err *err)
+{
+    int one = 1;
+    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return err_set(err, ERR_IO, "no socket for %s: %s", listen_at, strerror(errno));
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    int flags = fcntl(fd, F_GETFL);
+    if (bind(fd, at->ai_addr, at->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0 || flags < 0 ||
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        err_set(err, ERR_IO, "cannot listen on %s: %s", listen_at, strerror(errno));
+        close(fd);
+        return err->code;
+    }
+    *out = fd;
+    return ERR_OK;
+}
+
+static enum err_code open_socket(struct daemon *daemon, struct err *err)
+{
+    const char *listen_at = daemon->settings.listen;
+    char host[256];
+    const char *port = NULL;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    if (split_address(listen_at, host, sizeof host, &port, err) != ERR_OK) {
+        return err->code;
+    }
+    int status = getaddrinfo(host, port, &hints, &found);
+    if (status != 0) {
+        return err_set(err, ERR_INVALID, "listen is \"%.60s\": %s", listen_at,
+                       gai_strerror(status));
+    }
+    if (bind_socket(found, listen_at, &daemon->socket, err) == ERR_OK) {
+        struct sockaddr_storage bound;
+        socklen_t len = sizeof bound;
+        char service[16] = "0";
+        if (getsockname(daemon->socket, (struct sockaddr *)&bound, &len) == 0) {
+            getnameinfo((struct sockaddr *)&bound, len, NULL, 0, service, sizeof service,
+                        NI_NUMERICSERV);
+        }
+        daemon->port = atoi(service);
+    }
+    freeaddrinfo(found);
+    return err->code;
+}
+
+enum err_code daemon_start(const struct daemon_settings *settings, struct daemon **out,
+                           struct err *err)
+{
+    struct daemon *daemon = mem_zalloc(sizeof *daemon);
+    if (daemon == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the HTTP daemon");
+    }
+    daemon->settings = *settings;
+    daemon->socket = -1;
+    if (open_socket(daemon, err) != ERR_OK) {
+        mem_free(daemon);
+        return err->code;
+    }
+    daemon->mhd = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
+        0, NULL, NULL, on_request, daemon,
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, settings->log,
+        MHD_OPTION_LISTEN_SOCKET, daemon->socket,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)settings->n_threads,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)settings->max_connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)settings->idle_timeout_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)128 * 1024,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+        MHD_OPTION_END);
+    if (daemon->mhd == NULL) {
+        close(daemon->socket);
+        mem_free(daemon);
+        return err_set(err, ERR_IO, "the HTTP threads cannot be started");
+    }
+    *out = daemon;
+    return ERR_OK;
+}
+
+int daemon_port(const struct daemon *daemon)
+{
+    return daemon->port;
+}
+
+void daemon_stop(struct daemon *daemon, int drain_s)
+{
+    if (daemon == NULL) {
+        return;
+    }
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    MHD_socket listening = MHD_quiesce_daemon(daemon->mhd);
+    for (long waited_ms = 0;
+         waited_ms < 1000L * drain_s &&
+         atomic_load_explicit(&daemon->active, memory_order_relaxed) > 0;
+         waited_ms += 10) {
+        nanosleep(&pause, NULL);
+    }
+    MHD_stop_daemon(daemon->mhd);
+    if (listening != MHD_INVALID_SOCKET) {
+        close(listening);
+    }
+    mem_free(daemon);
+}

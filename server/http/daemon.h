@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The listening socket and its threads: collects a request whole, calls one function, sends what it
+ * answered. The only file that knows the HTTP library.
+ */
+#ifndef DAEMON_H
+#define DAEMON_H
+
+#include "exchange.h"
+#include "log.h"
+
+/* Called on a pool thread; must fill the response. req->transport tells of a failure before it. */
+typedef void daemon_handler(void *ctx, struct request *req, struct response *res);
+
+struct daemon_settings {
+    const char *listen; /* "127.0.0.1:8080", "[::]:8080"; port 0: any free one */
+    int n_threads;
+    int max_connections;
+    int idle_timeout_s;
+    size_t max_body_bytes;
+    struct log *log;
+    daemon_handler *handler;
+    void *ctx;
+};
+
+struct daemon;
+
+/* ERR_INVALID (address), ERR_IO (in use, no permission), ERR_NOMEM. */
+enum err_code daemon_start(const struct daemon_settings *settings, struct daemon **out,
+                           struct err *err) MUST_CHECK;
+
+/* The port it listens on. */
+int daemon_port(const struct daemon *daemon);
+
+/*
+ * Takes no new connections, waits at most drain_s seconds for requests under way, then closes
+ * everything. NULL is fine.
+ */
+void daemon_stop(struct daemon *daemon, int drain_s);
+
+#endif

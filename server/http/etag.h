@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Conditional requests (RFC 9110, section 13). */
+#ifndef ETAG_H
+#define ETAG_H
+
+#include <stdbool.h>
+
+/* Is `tag` (with its quotes) in the list of an If-Match or If-None-Match header? "*" always is.
+ * Weak tags are compared by their opaque part. */
+bool etag_matches(const char *header, const char *tag);
+
+#endif
