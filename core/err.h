@@ -36,6 +36,12 @@ enum err_code err_set_at(struct err *err, enum err_code code, int row, int colum
 /* Puts "prefix: " before the message; no effect without an error. */
 void err_prefix(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* For a call whose outcome stands in its err and is looked at a little later. */
+static inline void err_kept(enum err_code code)
+{
+    (void)code;
+}
+
 /* Forgets an error. */
 void err_clear(struct err *err);
 

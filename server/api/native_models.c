@@ -114,7 +114,7 @@ static enum err_code read_model(const struct request *req, struct model **out, s
 {
     json_t *document = NULL;
     if (json_io_parse(req->body, req->n_body, &document, err) == ERR_OK) {
-        (void)model_json_read(document, out, err);
+        err_kept(model_json_read(document, out, err));
     }
     json_decref(document);
     return err->code;

@@ -319,7 +319,7 @@ enum err_code handle_predict(struct app *app, const struct request *req, struct 
     if (json_io_parse(req->body, req->n_body, &body, err) == ERR_OK &&
         read_wish(req, body, &wish, err) == ERR_OK &&
         registry_get(app->registry, wish.model, wish.version, &served, err) == ERR_OK) {
-        (void)answer(app, req, &wish, served, res, err);
+        err_kept(answer(app, req, &wish, served, res, err));
     }
     served_unref(served);
     json_decref(body);

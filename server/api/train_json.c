@@ -182,7 +182,7 @@ enum err_code train_json_parse(const char *text, size_t len, struct train_spec *
 {
     json_t *object = NULL;
     if (json_io_parse(text, len, &object, err) == ERR_OK) {
-        (void)train_json_read(object, spec, err);
+        err_kept(train_json_read(object, spec, err));
     }
     json_decref(object);
     return err->code;

@@ -112,7 +112,7 @@ static enum err_code train(struct trainer *trainer, struct job *job, struct err 
     clock_gettime(CLOCK_MONOTONIC, &trainer->start);
     pthread_mutex_unlock(&trainer->lock);
     if (train_run(&run, &job->model, err) == ERR_OK) {
-        (void)codec_encode(job->model, &job->bytes, &job->n_bytes, err);
+        err_kept(codec_encode(job->model, &job->bytes, &job->n_bytes, err));
     }
     mem_free(text);
     return err->code;

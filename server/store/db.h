@@ -17,6 +17,7 @@
 #include "err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct db;
@@ -25,6 +26,7 @@ struct db_settings {
     const char *path;    /* the file; created when absent. Borrowed for db_open. */
     int n_readers;       /* read connections kept; 0: the default, 4 */
     int busy_timeout_ms; /* wait for another process's lock; 0: the default, 5000 */
+    size_t chunk_bytes;  /* of stored blobs; 0: the default, 64 MiB (tests use less) */
 };
 
 /*

@@ -1,0 +1,2 @@
+-- Used by: db_open.
+PRAGMA application_id;

@@ -1,0 +1,2 @@
+-- Used by: data_store_delete, model_store_delete.
+DELETE FROM batches WHERE model_id = :model;

@@ -1,0 +1,2 @@
+-- Used by: every read: one consistent snapshot.
+BEGIN;

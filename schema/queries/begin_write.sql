@@ -1,0 +1,2 @@
+-- Used by: every change.
+BEGIN IMMEDIATE;

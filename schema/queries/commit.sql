@@ -1,0 +1,2 @@
+-- Used by: the end of a change or read.
+COMMIT;

@@ -1,0 +1,2 @@
+-- Used by: db_check.
+PRAGMA foreign_key_check;

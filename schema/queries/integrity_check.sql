@@ -1,0 +1,2 @@
+-- Used by: db_check.
+PRAGMA integrity_check;

@@ -1,0 +1,5 @@
+-- Used by: job_store_get and whoever returns a job.
+SELECT j.id, m.name, j.state, j.attempts, j.created_ms, j.started_ms, j.finished_ms, j.version,
+       j.cancel_requested, j.message
+FROM jobs j JOIN models m ON m.id = j.model_id
+WHERE j.id = :id;

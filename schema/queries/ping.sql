@@ -1,0 +1,2 @@
+-- Used by: db_is_alive.
+SELECT count(*) FROM models;

@@ -1,0 +1,2 @@
+-- Used by: a change or read that failed.
+ROLLBACK;

@@ -1,0 +1,2 @@
+-- Used by: db_open, migrate.
+PRAGMA user_version;

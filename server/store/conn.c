@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db_priv.h"
+
+#include <string.h>
+
+enum err_code conn_error(struct conn *conn, int status, const char *what, struct err *err)
+{
+    const char *text = conn->sqlite != NULL ? sqlite3_errmsg(conn->sqlite) : sqlite3_errstr(status);
+    switch (status & 0xff) {
+    case SQLITE_NOMEM:
+        return err_set(err, ERR_NOMEM, "%s: out of memory", what);
+    case SQLITE_FULL:
+        return err_set(err, ERR_FULL, "%s: the disk is full", what);
+    case SQLITE_CORRUPT:
+        return err_set(err, ERR_CORRUPT, "%s: the registry file is damaged", what);
+    case SQLITE_NOTADB:
+        return err_set(err, ERR_INVALID, "%s: the file is no registry", what);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return err_set(err, ERR_BUSY, "%s: another process holds the registry file", what);
+    case SQLITE_CONSTRAINT:
+        return err_set(err, ERR_CONFLICT, "%s: %s", what, text);
+    default:
+        return err_set(err, ERR_IO, "%s: %s", what, text);
+    }
+}
+
+enum err_code conn_exec(struct conn *conn, const char *sql, const char *what, struct err *err)
+{
+    int status = sqlite3_exec(conn->sqlite, sql, NULL, NULL, NULL);
+    return status == SQLITE_OK ? ERR_OK : conn_error(conn, status, what, err);
+}
+
+static int on_commit(void *ctx, sqlite3 *sqlite, const char *name, int pages)
+{
+    struct conn *conn = ctx;
+    (void)sqlite;
+    (void)name;
+    conn->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+/* WAL is a property of the file; the answer tells whether it was granted. */
+static enum err_code use_wal(struct conn *conn, struct err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int status = sqlite3_prepare_v2(conn->sqlite, "PRAGMA journal_mode=WAL", -1, &statement, NULL);
+    if (status == SQLITE_OK) {
+        status = sqlite3_step(statement);
+    }
+    if (status != SQLITE_ROW) {
+        conn_error(conn, status, "write-ahead log", err);
+    } else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0) {
+        err_set(err, ERR_IO, "the file system of the registry does not allow a write-ahead log");
+    }
+    sqlite3_finalize(statement);
+    return err->code;
+}
+
+enum err_code conn_open(struct conn *conn, const char *path, bool read_only, int busy_timeout_ms,
+                        struct err *err)
+{
+    memset(conn, 0, sizeof *conn);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (read_only ? 0 : SQLITE_OPEN_CREATE);
+    int status = sqlite3_open_v2(path, &conn->sqlite, flags, NULL);
+    if (status != SQLITE_OK) {
+        return conn_error(conn, status, path, err);
+    }
+    sqlite3_extended_result_codes(conn->sqlite, 1);
+    sqlite3_busy_timeout(conn->sqlite, busy_timeout_ms);
+    if (conn_exec(conn, "PRAGMA trusted_schema=OFF", path, err) != ERR_OK) {
+        return err->code;
+    }
+    if (read_only) {
+        return conn_exec(conn, "PRAGMA query_only=ON", path, err);
+    }
+    if (use_wal(conn, err) != ERR_OK ||
+        conn_exec(conn, "PRAGMA synchronous=FULL", path, err) != ERR_OK ||
+        conn_exec(conn, "PRAGMA foreign_keys=ON", path, err) != ERR_OK) {
+        return err->code;
+    }
+    /* Takes the place of automatic checkpoints, which would run outside our lock's view. */
+    sqlite3_wal_hook(conn->sqlite, on_commit, conn);
+    return ERR_OK;
+}
+
+void conn_close(struct conn *conn)
+{
+    for (int i = 0; i < SQL_N_QUERIES; i++) {
+        sqlite3_finalize(conn->statements[i]);
+        conn->statements[i] = NULL;
+    }
+    sqlite3_close(conn->sqlite);
+    conn->sqlite = NULL;
+}
+
+/* ---- statements ---- */
+
+struct query query_open(struct conn *conn, enum sql_query which, struct err *err)
+{
+    struct query q = {.conn = conn, .err = err};
+    if (err->code != ERR_OK) {
+        return q;
+    }
+    sqlite3_stmt **statement = &conn->statements[which];
+    if (*statement == NULL) {
+        int status = sqlite3_prepare_v3(conn->sqlite, sql_queries[which], -1,
+                                        SQLITE_PREPARE_PERSISTENT, statement, NULL);
+        if (status != SQLITE_OK) {
+            conn_error(conn, status, "registry", err);
+            return q;
+        }
+    }
+    q.statement = *statement;
+    return q;
+}
+
+static bool may_go_on(const struct query *q)
+{
+    return q->statement != NULL && q->err->code == ERR_OK;
+}
+
+static void check(struct query *q, int status)
+{
+    if (status != SQLITE_OK) {
+        conn_error(q->conn, status, "registry", q->err);
+    }
+}
+
+static int parameter(const struct query *q, const char *name)
+{
+    return sqlite3_bind_parameter_index(q->statement, name);
+}
+
+void query_int(struct query *q, const char *name, int64_t value)
+{
+    if (may_go_on(q)) {
+        check(q, sqlite3_bind_int64(q->statement, parameter(q, name), value));
+    }
+}
+
+void query_text(struct query *q, const char *name, const char *text)
+{
+    if (may_go_on(q)) {
+        check(q, sqlite3_bind_text(q->statement, parameter(q, name), text, -1, SQLITE_STATIC));
+    }
+}
+
+void query_blob(struct query *q, const char *name, const void *bytes, size_t n_bytes)
+{
+    if (may_go_on(q)) {
+        /* A zero-length blob needs a pointer, or it would be NULL. */
+        check(q, sqlite3_bind_blob64(q->statement, parameter(q, name), n_bytes > 0 ? bytes : "",
+                                     n_bytes, SQLITE_STATIC));
+    }
+}
+
+bool query_row(struct query *q)
+{
+    if (!may_go_on(q) || q->done) {
+        return false;
+    }
+    int status = sqlite3_step(q->statement);
+    if (status == SQLITE_ROW) {
+        return true;
+    }
+    q->done = true;
+    check(q, status == SQLITE_DONE ? SQLITE_OK : status);
+    return false;
+}
+
+int64_t query_get_int(struct query *q, int column)
+{
+    return sqlite3_column_int64(q->statement, column);
+}
+
+void query_get_text(struct query *q, int column, char *out, size_t size)
+{
+    const char *text = (const char *)sqlite3_column_text(q->statement, column);
+    size_t len = text != NULL ? strlen(text) : 0;
+    len = len < size ? len : size - 1;
+    if (len > 0) {
+        memcpy(out, text, len);
+    }
+    out[len] = '\0';
+}
+
+bool query_is_null(struct query *q, int column)
+{
+    return sqlite3_column_type(q->statement, column) == SQLITE_NULL;
+}
+
+const void *query_get_blob(struct query *q, int column, size_t *n_bytes)
+{
+    const void *bytes = sqlite3_column_blob(q->statement, column);
+    *n_bytes = (size_t)sqlite3_column_bytes(q->statement, column);
+    return bytes;
+}
+
+enum err_code query_close(struct query *q)
+{
+    while (query_row(q)) {
+        continue;
+    }
+    if (q->statement != NULL) {
+        sqlite3_reset(q->statement);
+        sqlite3_clear_bindings(q->statement);
+        q->statement = NULL;
+    }
+    return q->err->code;
+}
+
+int64_t query_changes(struct conn *conn)
+{
+    return sqlite3_changes64(conn->sqlite);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "digest.h"
+
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+
+enum err_code digest_sha256(const void *bytes, size_t n_bytes, unsigned char *out, struct err *err)
+{
+    int status = gnutls_hash_fast(GNUTLS_DIG_SHA256, bytes, n_bytes, out);
+    if (status != 0) {
+        return err_set(err, ERR_INTERNAL, "SHA-256 failed: %s", gnutls_strerror(status));
+    }
+    return ERR_OK;
+}
+
+void digest_hex(const unsigned char *digest, char *hex)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < SHA256_BYTES; i++) {
+        hex[2 * i] = digits[digest[i] >> 4];
+        hex[2 * i + 1] = digits[digest[i] & 15];
+    }
+    hex[2 * SHA256_BYTES] = '\0';
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job_store.h"
+
+#include "db_priv.h"
+
+#include <string.h>
+
+#include "mem.h"
+
+const char *job_state_name(enum job_state state)
+{
+    static const char *const names[] = {"queued", "running", "succeeded", "failed", "cancelled"};
+    return names[state];
+}
+
+static void get_row(struct query *q, struct job_row *row)
+{
+    row->id = query_get_int(q, 0);
+    query_get_text(q, 1, row->model, sizeof row->model);
+    row->state = (enum job_state)query_get_int(q, 2);
+    row->attempts = (int)query_get_int(q, 3);
+    row->created_ms = query_get_int(q, 4);
+    row->started_ms = query_get_int(q, 5);
+    row->finished_ms = query_get_int(q, 6);
+    row->version = query_get_int(q, 7);
+    row->cancel_requested = query_get_int(q, 8) != 0;
+    query_get_text(q, 9, row->message, sizeof row->message);
+}
+
+static enum err_code get(struct conn *conn, int64_t id, struct job_row *row, struct err *err)
+{
+    bool found = false;
+    struct query q = query_open(conn, SQL_JOB_GET, err);
+    query_int(&q, ":id", id);
+    if (query_row(&q)) {
+        found = true;
+        get_row(&q, row);
+    }
+    if (query_close(&q) == ERR_OK && !found) {
+        return err_set(err, ERR_NOT_FOUND, "there is no job %lld", (long long)id);
+    }
+    return err->code;
+}
+
+static enum err_code get_request(struct conn *conn, int64_t id, void **request, size_t *n_bytes,
+                                 struct err *err)
+{
+    bool found = false;
+    struct query q = query_open(conn, SQL_JOB_REQUEST, err);
+    query_int(&q, ":id", id);
+    if (query_row(&q)) {
+        const void *bytes = query_get_blob(&q, 0, n_bytes);
+        found = true;
+        *request = mem_dup(bytes, *n_bytes);
+        if (*request == NULL) {
+            err_set(err, ERR_NOMEM, "no memory for a job's request");
+        }
+    }
+    if (query_close(&q) == ERR_OK && !found) {
+        return err_set(err, ERR_NOT_FOUND, "there is no job %lld", (long long)id);
+    }
+    return err->code;
+}
+
+/* A change of one job; *changed: it was in the state the change needs. Parameters by -1 are absent. */
+static enum err_code change(struct conn *conn, enum sql_query which, int64_t id, int64_t now,
+                            bool *changed, struct err *err)
+{
+    struct query q = query_open(conn, which, err);
+    query_int(&q, ":id", id);
+    if (now >= 0) {
+        query_int(&q, ":now", now);
+    }
+    if (query_close(&q) == ERR_OK) {
+        *changed = query_changes(conn) > 0;
+    }
+    return err->code;
+}
+
+enum err_code job_store_add(struct db *db, const char *model, const void *request, size_t n_bytes,
+                            int64_t *id, struct err *err)
+{
+    struct conn *conn;
+    int64_t model_id = 0;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    if (model_find(conn, model, &model_id, NULL, err) == ERR_OK) {
+        struct query q = query_open(conn, SQL_JOB_INSERT, err);
+        query_int(&q, ":model", model_id);
+        query_blob(&q, ":request", request, n_bytes);
+        query_int(&q, ":now", db_now_ms());
+        if (query_row(&q)) {
+            *id = query_get_int(&q, 0);
+        }
+        err_kept(query_close(&q));
+    }
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_claim(struct db *db, struct job_row *row, void **request, size_t *n_bytes,
+                              struct err *err)
+{
+    struct conn *conn;
+    int64_t id = 0;
+    *request = NULL;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_JOB_CLAIM, err);
+    query_int(&q, ":now", db_now_ms());
+    if (query_row(&q)) {
+        id = query_get_int(&q, 0);
+    }
+    if (query_close(&q) == ERR_OK && id == 0) {
+        err_set(err, ERR_NOT_FOUND, "no job is waiting");
+    }
+    if (err->code == ERR_OK && get(conn, id, row, err) == ERR_OK) {
+        err_kept(get_request(conn, id, request, n_bytes, err));
+    }
+    if (db_write_end(db, err) != ERR_OK) {
+        mem_free(*request);
+        *request = NULL;
+    }
+    return err->code;
+}
+
+static enum err_code finish(struct conn *conn, int64_t id, enum job_state state, int64_t version,
+                            const char *message, struct err *err)
+{
+    struct query q = query_open(conn, SQL_JOB_FINISH, err);
+    query_int(&q, ":id", id);
+    query_int(&q, ":state", (int64_t)state);
+    query_int(&q, ":version", version);
+    query_text(&q, ":message", message);
+    query_int(&q, ":now", db_now_ms());
+    if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
+        return err_set(err, ERR_CONFLICT, "job %lld is not running", (long long)id);
+    }
+    return err->code;
+}
+
+enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, int64_t version,
+                               const char *message, struct err *err)
+{
+    struct conn *conn;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(finish(conn, id, state, version, message, err));
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_publish(struct db *db, int64_t id, const struct put_request *put,
+                                const char *message, struct put_result *out, struct err *err)
+{
+    struct conn *conn;
+    struct job_row row;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    /* A cancel that was answered before this moment holds. */
+    if (get(conn, id, &row, err) == ERR_OK && row.cancel_requested) {
+        err_set(err, ERR_CANCELLED, "job %lld was cancelled", (long long)id);
+    }
+    if (err->code == ERR_OK && model_put(db, conn, put, out, err) == ERR_OK) {
+        err_kept(finish(conn, id, JOB_SUCCEEDED, out->version, message, err));
+    }
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_requeue(struct db *db, int64_t id, struct err *err)
+{
+    struct conn *conn;
+    bool changed = false;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    if (change(conn, SQL_JOB_REQUEUE, id, -1, &changed, err) == ERR_OK && !changed) {
+        err_set(err, ERR_CONFLICT, "job %lld is not running", (long long)id);
+    }
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row, struct err *err)
+{
+    struct conn *conn;
+    bool was_queued = false;
+    bool was_running = false;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    if (get(conn, id, row, err) == ERR_OK &&
+        change(conn, SQL_JOB_CANCEL_QUEUED, id, db_now_ms(), &was_queued, err) == ERR_OK &&
+        change(conn, SQL_JOB_CANCEL_RUNNING, id, -1, &was_running, err) == ERR_OK) {
+        if (!was_queued && !was_running) {
+            err_set(err, ERR_CONFLICT, "job %lld has %s already", (long long)id,
+                    job_state_name(row->state));
+        } else {
+            err_kept(get(conn, id, row, err));
+        }
+    }
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_get(struct db *db, int64_t id, struct job_row *row, struct err *err)
+{
+    struct conn *conn;
+    if (db_read_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(get(conn, id, row, err));
+    return db_read_end(db, conn, err);
+}
+
+enum err_code job_store_request(struct db *db, int64_t id, void **request, size_t *n_bytes,
+                                struct err *err)
+{
+    struct conn *conn;
+    *request = NULL;
+    if (db_read_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(get_request(conn, id, request, n_bytes, err));
+    if (db_read_end(db, conn, err) != ERR_OK) {
+        mem_free(*request);
+        *request = NULL;
+    }
+    return err->code;
+}
+
+enum err_code job_store_list(struct db *db, const char *model, int limit, struct job_row **rows,
+                             size_t *n_rows, struct err *err)
+{
+    struct conn *conn;
+    size_t n = 0;
+    struct job_row *list = mem_alloc_array((size_t)limit, sizeof *list);
+    if (list == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the list of jobs");
+    }
+    if (db_read_begin(db, &conn, err) != ERR_OK) {
+        mem_free(list);
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_JOB_LIST, err);
+    query_text(&q, ":name", model);
+    query_int(&q, ":limit", limit);
+    while (n < (size_t)limit && query_row(&q)) {
+        get_row(&q, &list[n++]);
+    }
+    err_kept(query_close(&q));
+    if (db_read_end(db, conn, err) != ERR_OK) {
+        mem_free(list);
+        return err->code;
+    }
+    *rows = list;
+    *n_rows = n;
+    return ERR_OK;
+}
+
+enum err_code job_store_recover(struct db *db, int *n_requeued, int *n_failed, struct err *err)
+{
+    struct conn *conn;
+    *n_requeued = 0;
+    *n_failed = 0;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_JOB_RECOVER_CANCELLED, err);
+    query_int(&q, ":now", db_now_ms());
+    err_kept(query_close(&q));
+    q = query_open(conn, SQL_JOB_RECOVER_FAILED, err);
+    query_int(&q, ":now", db_now_ms());
+    query_int(&q, ":attempts", JOB_MAX_ATTEMPTS);
+    query_text(&q, ":message", "the server stopped each time the job was at work");
+    if (query_close(&q) == ERR_OK) {
+        *n_failed = (int)query_changes(conn);
+    }
+    q = query_open(conn, SQL_JOB_RECOVER_QUEUED, err);
+    if (query_close(&q) == ERR_OK) {
+        *n_requeued = (int)query_changes(conn);
+    }
+    return db_write_end(db, err);
+}
