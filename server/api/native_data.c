@@ -140,6 +140,7 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
         data_store_append(app->db, model, up.n, up.d, up.o, up.rows, &result, err) != ERR_OK) {
         return err->code;
     }
+    metrics_add(&app->metrics->uploaded_rows, up.n);
     textbuf_printf(&text, "{\"batch\":%lld,\"rows\":%d,\"total_rows\":%lld}",
                    (long long)result.batch, up.n, (long long)result.total_rows);
     return reply_json(res, 201, &text, err);

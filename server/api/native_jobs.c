@@ -2,7 +2,7 @@
 /* Training jobs: queue, list, progress, cancel. */
 #include "handlers.h"
 
-#include "json_io.h"
+#include "data_store.h"
 #include "mem.h"
 #include "reply.h"
 #include "train_json.h"

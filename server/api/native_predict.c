@@ -306,7 +306,8 @@ static enum err_code answer(struct app *app, const struct request *req, struct w
     write_results(&text, wish, model, &result);
     long outside = write_warnings(&text, wish, model);
     textbuf_puts(&text, "}");
-    metrics_predicted(app->metrics, wish->predict.n, outside);
+    metrics_add(&app->metrics->predicted_rows, wish->predict.n);
+    metrics_add(&app->metrics->extrapolated_rows, outside);
     return reply_json(res, 200, &text, err);
 }
 

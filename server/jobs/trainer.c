@@ -125,6 +125,12 @@ static enum err_code publish(struct trainer *trainer, struct job *job, struct er
     return job_store_publish(trainer->settings.db, job->row.id, &put, "", &job->put, err);
 }
 
+static void count_end(struct trainer *trainer, atomic_llong *result)
+{
+    metrics_add(result, 1);
+    metrics_job_ended(trainer->settings.metrics, seconds_since(&trainer->start));
+}
+
 /* Ends a job that did not publish. */
 static void conclude(struct trainer *trainer, const struct job *job, const struct err *why)
 {
@@ -140,11 +146,12 @@ static void conclude(struct trainer *trainer, const struct job *job, const struc
         code = job_store_finish(trainer->settings.db, job->row.id,
                                 cancelled ? JOB_CANCELLED : JOB_FAILED, 0,
                                 cancelled ? "" : err_msg(why), &err);
-        metrics_job_finished(trainer->settings.metrics, cancelled ? "cancelled" : "failed",
-                             seconds_since(&trainer->start));
+        count_end(trainer, cancelled ? &trainer->settings.metrics->jobs_cancelled
+                                     : &trainer->settings.metrics->jobs_failed);
     }
     if (code != ERR_OK) {
-        log_error(trainer->settings.log, "job not concluded", "job", job->row.id, err_msg(&err));
+        log_error(trainer->settings.log, "job not concluded", "job", LOG_INT(job->row.id), "reason",
+                  err_msg(&err), NULL);
     }
 }
 
@@ -165,6 +172,9 @@ static void run_job(struct trainer *trainer, struct job *job)
     struct err err = ERR_INIT;
     struct job_row row;
     announce(trainer, job, true);
+    metrics_set(&trainer->settings.metrics->job_running, 1);
+    log_info(trainer->settings.log, "job started", "job", LOG_INT(job->row.id), "model",
+             job->row.model, NULL);
     /* A cancel that came between the claim and the announcement found no running job. */
     if (job_store_get(trainer->settings.db, job->row.id, &row, &err) == ERR_OK &&
         row.cancel_requested) {
@@ -172,16 +182,18 @@ static void run_job(struct trainer *trainer, struct job *job)
     }
     if (err.code == ERR_OK && train(trainer, job, &err) == ERR_OK &&
         publish(trainer, job, &err) == ERR_OK) {
-        metrics_job_finished(trainer->settings.metrics, "succeeded",
-                             seconds_since(&trainer->start));
+        count_end(trainer, &trainer->settings.metrics->jobs_succeeded);
         if (registry_refresh(trainer->settings.registry, job->row.model, job->model, &job->put,
                              &err) != ERR_OK) {
             log_warn(trainer->settings.log, "version published but not loaded yet", "job",
-                     job->row.id, err_msg(&err));
+                     LOG_INT(job->row.id), "reason", err_msg(&err), NULL);
         }
     } else {
         conclude(trainer, job, &err);
     }
+    log_info(trainer->settings.log, "job ended", "job", LOG_INT(job->row.id), "model",
+             job->row.model, "result", err.code == ERR_OK ? "succeeded" : err_msg(&err), NULL);
+    metrics_set(&trainer->settings.metrics->job_running, 0);
     announce(trainer, job, false);
 }
 
@@ -217,6 +229,11 @@ static void *work(void *arg)
 {
     struct trainer *trainer = arg;
     bool go_on = true;
+    struct err priority = ERR_INIT;
+    if (threads_set_nice(trainer->settings.nice, &priority) != ERR_OK) {
+        log_warn(trainer->settings.log, "trainer runs at usual priority", "reason",
+                 err_msg(&priority), NULL);
+    }
     while (go_on && !is_stopping(trainer)) {
         struct job job = {.request = NULL};
         struct err err = ERR_INIT;
@@ -227,7 +244,7 @@ static void *work(void *arg)
         } else if (code == ERR_NOT_FOUND) {
             go_on = wait_for_work(trainer, 0);
         } else {
-            log_error(trainer->settings.log, "no job claimed", "reason", 0, err_msg(&err));
+            log_error(trainer->settings.log, "no job claimed", "reason", err_msg(&err), NULL);
             go_on = wait_for_work(trainer, RETRY_S);
         }
         job_release(&job);
@@ -251,11 +268,15 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
     pthread_mutex_init(&trainer->lock, NULL);
     pthread_cond_init(&trainer->wake, NULL);
     atomic_init(&trainer->cancel.stop, false);
-    if (pthread_create(&trainer->thread, NULL, work, trainer) != 0) {
+    if (n_requeued + n_failed > 0) {
+        log_info(settings->log, "jobs that were interrupted", "queued_again", LOG_INT(n_requeued),
+                 "failed", LOG_INT(n_failed), NULL);
+    }
+    if (threads_start(&trainer->thread, "trainer", work, trainer, err) != ERR_OK) {
         pthread_cond_destroy(&trainer->wake);
         pthread_mutex_destroy(&trainer->lock);
         mem_free(trainer);
-        return err_set(err, ERR_NOMEM, "the trainer's thread cannot be started");
+        return err->code;
     }
     *out = trainer;
     return ERR_OK;

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dispatch.h"
+
+#include "error_body.h"
+#include "handlers.h"
+#include "router.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static const struct route routes[] = {
+#define ROUTE(method, pattern, handler, label) {HTTP_##method, pattern},
+#include "routes.def"
+#undef ROUTE
+};
+
+static handler_fn *const handlers[] = {
+#define ROUTE(method, pattern, handler, label) handle_##handler,
+#include "routes.def"
+#undef ROUTE
+};
+
+/* The last label stands for requests that match no route. */
+static const char *const labels[] = {
+#define ROUTE(method, pattern, handler, label) label,
+#include "routes.def"
+#undef ROUTE
+    "other",
+};
+
+#define N_ROUTES ((int)(sizeof routes / sizeof *routes))
+
+const char *const *dispatch_labels(int *n)
+{
+    *n = N_ROUTES + 1;
+    return labels;
+}
+
+/* Probes and numbers are answered to the last. */
+static bool answers_while_draining(const char *path)
+{
+    return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
+           strcmp(path, "/metrics") == 0;
+}
+
+static enum err_code run(struct app *app, struct request *req, struct response *res, int *route,
+                         struct err *err)
+{
+    const char *allow = NULL;
+    *route = N_ROUTES;
+    if (req->transport.code != ERR_OK) {
+        *err = req->transport;
+        return err->code;
+    }
+    if (router_find(routes, N_ROUTES, req, route, &allow, err) != ERR_OK) {
+        if (allow != NULL) {
+            response_header(res, "Allow", allow);
+        }
+        return err->code;
+    }
+    if (atomic_load_explicit(&app->draining, memory_order_relaxed) &&
+        !answers_while_draining(req->path)) {
+        return err_set(err, ERR_DRAINING, "the server is stopping");
+    }
+    return handlers[*route](app, req, res, err);
+}
+
+static double seconds_between(const struct timespec *a, const struct timespec *b)
+{
+    return (double)(b->tv_sec - a->tv_sec) + 1e-9 * (double)(b->tv_nsec - a->tv_nsec);
+}
+
+static void log_request(const struct app *app, const struct request *req,
+                        const struct response *res, double seconds, const struct err *err)
+{
+    char status[16];
+    char ms[32];
+    bool failed = res->status >= 500;
+    if (!failed && app->log->level > LOG_DEBUG) {
+        return;
+    }
+    snprintf(status, sizeof status, "%d", res->status);
+    snprintf(ms, sizeof ms, "%.3f", 1e3 * seconds);
+    log_line(app->log, failed ? LOG_ERROR : LOG_DEBUG, "request", "method", req->method_text, "path",
+             req->path, "status", status, "ms", ms, "detail",
+             err->code != ERR_OK ? err_msg(err) : "", NULL);
+}
+
+void dispatch(void *ctx, struct request *req, struct response *res)
+{
+    struct app *app = ctx;
+    struct timespec start;
+    struct timespec end;
+    struct err err = ERR_INIT;
+    int route;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    metrics_add(&app->metrics->requests_active, 1);
+    if (run(app, req, res, &route, &err) != ERR_OK) {
+        error_body_write(&err, req->arena, res);
+    }
+    metrics_add(&app->metrics->requests_active, -1);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    double seconds = seconds_between(&start, &end);
+    metrics_request(app->metrics, route, res->status, seconds);
+    log_request(app, req, res, seconds, &err);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every handler of routes.def. */
+#ifndef HANDLERS_H
+#define HANDLERS_H
+
+#include "app.h"
+
+#define ROUTE(method, pattern, handler, label)                                                     \
+    enum err_code handle_##handler(struct app *app, const struct request *req,                     \
+                                   struct response *res, struct err *err);
+#include "routes.def"
+#undef ROUTE
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "log.h"
+#include "threads.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct setting {
+    const char *name;
+    bool is_int;
+    size_t offset;
+    const char *text;
+    int value, least, most;
+    const char *help;
+} settings[] = {
+#define CONFIG_TEXT(name, value, help)                                                             \
+    {#name, false, offsetof(struct config, name), value, 0, 0, 0, help},
+#define CONFIG_INT(name, value, least, most, help)                                                 \
+    {#name, true, offsetof(struct config, name), NULL, value, least, most, help},
+#include "config.def"
+#undef CONFIG_TEXT
+#undef CONFIG_INT
+};
+
+#define N_SETTINGS (sizeof settings / sizeof *settings)
+
+static void *field(struct config *config, const struct setting *s)
+{
+    return (char *)config + s->offset;
+}
+
+void config_defaults(struct config *config)
+{
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        const struct setting *s = &settings[i];
+        if (s->is_int) {
+            *(int *)field(config, s) = s->value;
+        } else {
+            snprintf(field(config, s), CONFIG_TEXT_CHARS, "%s", s->text);
+        }
+    }
+}
+
+static enum err_code set_int(const struct setting *s, const char *value, int *out, struct err *err)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(value, &end, 10);
+    if (end == value || *end != '\0' || errno != 0 || number < s->least || number > s->most) {
+        return err_set(err, ERR_INVALID, "%s is \"%.40s\", a number from %d to %d is needed", s->name,
+                       value, s->least, s->most);
+    }
+    *out = (int)number;
+    return ERR_OK;
+}
+
+/* Flags write '-' where names have '_'. */
+static bool same_name(const char *name, const char *given)
+{
+    for (; *name != '\0' && *given != '\0'; name++, given++) {
+        if (*name != (*given == '-' ? '_' : *given)) {
+            return false;
+        }
+    }
+    return *name == *given;
+}
+
+enum err_code config_set(struct config *config, const char *name, const char *value,
+                         struct err *err)
+{
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        const struct setting *s = &settings[i];
+        if (!same_name(s->name, name)) {
+            continue;
+        }
+        if (s->is_int) {
+            return set_int(s, value, field(config, s), err);
+        }
+        if (value[0] == '\0' || strlen(value) >= CONFIG_TEXT_CHARS) {
+            return err_set(err, ERR_INVALID, "%s needs a text of 1 to %d bytes", s->name,
+                           CONFIG_TEXT_CHARS - 1);
+        }
+        snprintf(field(config, s), CONFIG_TEXT_CHARS, "%s", value);
+        return ERR_OK;
+    }
+    return err_set(err, ERR_NOT_FOUND, "there is no setting \"%.60s\"", name);
+}
+
+static char *trim(char *text)
+{
+    text += strspn(text, " \t\r\n");
+    size_t len = strlen(text);
+    while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL) {
+        text[--len] = '\0';
+    }
+    return text;
+}
+
+static enum err_code read_line(struct config *config, char *line, struct err *err)
+{
+    line[strcspn(line, "#")] = '\0';
+    char *name = trim(line);
+    if (*name == '\0') {
+        return ERR_OK;
+    }
+    char *equals = strchr(name, '=');
+    if (equals == NULL) {
+        return err_set(err, ERR_INVALID, "a line reads `name = value`");
+    }
+    *equals = '\0';
+    return config_set(config, trim(name), trim(equals + 1), err);
+}
+
+enum err_code config_read_file(struct config *config, const char *path, struct err *err)
+{
+    char line[CONFIG_TEXT_CHARS + 128];
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        return err_set(err, ERR_IO, "config file %.100s: %s", path, strerror(errno));
+    }
+    for (int number = 1; err->code == ERR_OK && fgets(line, sizeof line, file) != NULL; number++) {
+        if (read_line(config, line, err) != ERR_OK) {
+            err_prefix(err, "config file %.60s, line %d", path, number);
+        }
+    }
+    if (err->code == ERR_OK && ferror(file)) {
+        err_set(err, ERR_IO, "config file %.100s cannot be read", path);
+    }
+    fclose(file);
+    return err->code;
+}
+
+enum err_code config_read_environment(struct config *config, struct err *err)
+{
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        char variable[64];
+        int len = snprintf(variable, sizeof variable, "SURROGATED_%s", settings[i].name);
+        for (int k = 0; k < len; k++) {
+            variable[k] = (char)toupper((unsigned char)variable[k]);
+        }
+        const char *value = getenv(variable);
+        if (value != NULL && config_set(config, settings[i].name, value, err) != ERR_OK) {
+            err_prefix(err, "environment variable %s", variable);
+            return err->code;
+        }
+    }
+    return ERR_OK;
+}
+
+enum err_code config_finish(struct config *config, struct err *err)
+{
+    enum log_level level = LOG_INFO;
+    enum log_format format = LOG_TEXT;
+    if (!log_level_find(config->log_level, &level)) {
+        return err_set(err, ERR_INVALID, "log_level is \"%.40s\"; debug, info, warn or error is needed",
+                       config->log_level);
+    }
+    if (!log_format_find(config->log_format, &format)) {
+        return err_set(err, ERR_INVALID, "log_format is \"%.40s\"; text or json is needed",
+                       config->log_format);
+    }
+    int cpus = threads_n_cpus();
+    if (config->http_threads == 0) {
+        config->http_threads = 2 * cpus > 4 ? 2 * cpus : 4;
+    }
+    if (config->train_threads == 0) {
+        config->train_threads = cpus;
+    }
+    return ERR_OK;
+}
+
+void config_print_help(FILE *out)
+{
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        const struct setting *s = &settings[i];
+        fprintf(out, "  --%-18s%s", s->name, s->help);
+        if (s->is_int) {
+            fprintf(out, " [%d]\n", s->value);
+        } else {
+            fprintf(out, " [%s]\n", s->text);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Wiring and signals. Start: registry file, models, trainer, socket. Stop, on SIGTERM or SIGINT:
+ * readiness goes, no new connections, requests under way end, the running job goes back to its
+ * queue, the file is closed. A second signal ends the process at once.
+ */
+#include "app.h"
+#include "cli.h"
+#include "daemon.h"
+#include "dispatch.h"
+#include "gemm.h"
+#include "json_io.h"
+#include "mem.h"
+#include "threads.h"
+#include "train_json.h"
+#include "version.h"
+#include "vtanh.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define EXIT_USAGE   2
+#define EXIT_FAILED  1
+
+struct server {
+    struct app app;
+    struct log log;
+    struct metrics metrics;
+    struct daemon *daemon;
+};
+
+static void log_failure(const struct log *log, const char *what, const struct err *err)
+{
+    log_error(log, what, "reason", err_msg(err), NULL);
+}
+
+static enum err_code start_trainer(struct server *server, const struct config *config,
+                                   struct err *err)
+{
+    struct trainer_settings settings = {
+        .db = server->app.db,
+        .registry = server->app.registry,
+        .log = &server->log,
+        .metrics = &server->metrics,
+        .parse = train_json_parse,
+        .n_threads = config->train_threads,
+        .nice = config->train_nice,
+    };
+    return trainer_start(&settings, &server->app.trainer, err);
+}
+
+static enum err_code start_http(struct server *server, const struct config *config,
+                                struct err *err)
+{
+    struct daemon_settings settings = {
+        .listen = config->listen,
+        .n_threads = config->http_threads,
+        .max_connections = config->max_connections,
+        .idle_timeout_s = config->idle_timeout_s,
+        .max_body_bytes = (size_t)config->max_body_bytes,
+        .log = &server->log,
+        .handler = dispatch,
+        .ctx = &server->app,
+    };
+    return daemon_start(&settings, &server->daemon, err);
+}
+
+/* The socket opens before the models are loaded, so that /readyz can say that they are being. */
+static enum err_code start(struct server *server, const struct config *config, struct err *err)
+{
+    int n_labels;
+    const char *const *labels = dispatch_labels(&n_labels);
+    struct db_settings db = {.path = config->db};
+    enum log_level level = LOG_INFO;
+    enum log_format format = LOG_TEXT;
+    (void)log_level_find(config->log_level, &level);
+    (void)log_format_find(config->log_format, &format);
+    server->log = (struct log){.fd = STDERR_FILENO, .level = level, .format = format};
+    server->app.config = config;
+    server->app.log = &server->log;
+    server->app.metrics = &server->metrics;
+    metrics_init(&server->metrics, labels, n_labels, db_now_ms());
+    if (db_open(&server->app.db, &db, err) != ERR_OK ||
+        registry_new(server->app.db, &server->log, &server->app.registry, err) != ERR_OK ||
+        start_trainer(server, config, err) != ERR_OK || start_http(server, config, err) != ERR_OK) {
+        return err->code;
+    }
+    log_info(&server->log, "listening", "address", config->listen, "port",
+             LOG_INT(daemon_port(server->daemon)), "db", config->db, "version", SURROGATED_VERSION,
+             "sqlite", db_library_version(), "tanh", vtanh_isa(), NULL);
+    return registry_load(server->app.registry, err);
+}
+
+static void stop(struct server *server, const struct config *config)
+{
+    atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
+    daemon_stop(server->daemon, config->drain_timeout_s);
+    trainer_stop(server->app.trainer);
+    registry_free(server->app.registry);
+    db_close(server->app.db);
+}
+
+static int serve(const struct config *config, const sigset_t *signals)
+{
+    struct server *server = mem_zalloc(sizeof *server);
+    struct err err = ERR_INIT;
+    int status = EXIT_FAILED;
+    if (server == NULL) {
+        fprintf(stderr, "surrogated: out of memory\n");
+        return EXIT_FAILED;
+    }
+    if (start(server, config, &err) == ERR_OK) {
+        int signal_number = 0;
+        log_info(&server->log, "ready", NULL);
+        sigwait(signals, &signal_number);
+        log_info(&server->log, "stopping", "signal", signal_number == SIGTERM ? "TERM" : "INT",
+                 NULL);
+        status = 0;
+    } else {
+        log_failure(&server->log, "not started", &err);
+    }
+    /* From here on a signal has its usual effect. */
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    stop(server, config);
+    if (status == 0) {
+        log_info(&server->log, "stopped", NULL);
+    }
+    mem_free(server);
+    return status;
+}
+
+static int check(const struct config *config)
+{
+    struct db *db = NULL;
+    struct err err = ERR_INIT;
+    struct db_settings settings = {.path = config->db};
+    if (db_open(&db, &settings, &err) == ERR_OK && db_check(db, &err) == ERR_OK) {
+        printf("%s: ok\n", config->db);
+    } else {
+        fprintf(stderr, "surrogated: %s\n", err_msg(&err));
+    }
+    db_close(db);
+    return err.code == ERR_OK ? 0 : EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    static struct config config;
+    enum cli_command command;
+    struct err err = ERR_INIT;
+    sigset_t signals;
+    if (cli_parse(argc, argv, &command, &config, &err) != ERR_OK) {
+        fprintf(stderr, "surrogated: %s\n", err_msg(&err));
+        return EXIT_USAGE;
+    }
+    /* Blocked before any thread starts, so that every thread inherits it and main alone waits. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    gemm_use_one_thread();
+    json_io_init();
+
+    switch (command) {
+    case CLI_SERVE:
+        return serve(&config, &signals);
+    case CLI_CHECK:
+        return check(&config);
+    case CLI_HEALTHCHECK:
+        if (cli_healthcheck(config.listen, &err) != ERR_OK) {
+            fprintf(stderr, "surrogated: %s\n", err_msg(&err));
+            return EXIT_FAILED;
+        }
+        return 0;
+    case CLI_DONE:
+        break;
+    }
+    return 0;
+}
