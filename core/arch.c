@@ -85,8 +85,8 @@ static int64_t count_params(const struct arch *a)
     int64_t r = a->width;
     int64_t bias = a->bias ? 1 : 0;
     int64_t n = (int64_t)arch_n_coef(a) * (r * r + bias * r);
-    n += a->layer_pre ? r * a->inputs + bias * r : 0;
-    n += a->layer_post ? a->outputs * r + bias * a->outputs : 0;
+    n += a->layer_pre ? r * a->inputs + r : 0;
+    n += a->layer_post ? a->outputs * r + a->outputs : 0;
     return n;
 }
 
@@ -140,9 +140,9 @@ struct arch_offsets arch_offsets(const struct arch *a)
     int r = a->width;
     int at = 0;
     off.weight_pre = take(&at, a->layer_pre, r * a->inputs);
-    off.bias_pre = take(&at, a->layer_pre && a->bias, r);
+    off.bias_pre = take(&at, a->layer_pre, r);
     off.weight_post = take(&at, a->layer_post, a->outputs * r);
-    off.bias_post = take(&at, a->layer_post && a->bias, a->outputs);
+    off.bias_post = take(&at, a->layer_post, a->outputs);
     off.ww = take(&at, true, arch_n_coef(a) * r * r);
     off.bb = take(&at, a->bias, arch_n_coef(a) * r);
     off.n_params = at;

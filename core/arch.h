@@ -55,7 +55,7 @@ struct arch {
     int layers;  /* L; blocks are L + 1 */
     enum wpfn_basis basis;
     int order;   /* p of polynomial, legendre, chebyshev, fourier; 0 otherwise */
-    bool bias;
+    bool bias;   /* of the blocks; the pre and post layers always have theirs */
     enum arch_activation activation;
     bool residual;
     bool layer_pre;  /* needed when inputs != width */
@@ -82,7 +82,7 @@ struct arch_offsets {
     int weight_post; /* [o x r] */
     int bias_post;   /* [o] */
     int ww;          /* n_coef blocks of [r x r] */
-    int bb;          /* n_coef blocks of [r]; -1 without biases */
+    int bb;          /* n_coef blocks of [r]; -1 without bias */
     int n_params;    /* K */
 };
 

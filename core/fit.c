@@ -45,8 +45,6 @@ void fit_init_params(const struct resnet *net, double factor, struct rng *rng, d
     double by_width = factor / sqrt((double)a->width);
     if (off->weight_pre >= 0) {
         fill_uniform(rng, by_inputs, a->width * a->inputs, params + off->weight_pre);
-    }
-    if (off->bias_pre >= 0) {
         fill_uniform(rng, by_inputs, a->width, params + off->bias_pre);
     }
     /* Everything after the pre layer has fan-in r: post layer, coefficients, their biases. */

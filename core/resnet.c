@@ -41,15 +41,15 @@ enum err_code resnet_init(struct resnet *net, const struct arch *arch, struct er
     ptrdiff_t at = 0;
     net->pack_pre = arch->layer_pre ? at : -1;
     at += arch->layer_pre ? d * r : 0;
-    net->pack_bias_pre = arch->layer_pre && arch->bias ? at : -1;
-    at += arch->layer_pre ? bias * r : 0;
+    net->pack_bias_pre = arch->layer_pre ? at : -1;
+    at += arch->layer_pre ? r : 0;
     net->pack_blocks = at;
     net->block_stride = r * r + bias * r;
     at += net->n_blocks * net->block_stride;
     net->pack_post = arch->layer_post ? at : -1;
     at += arch->layer_post ? r * o : 0;
-    net->pack_bias_post = arch->layer_post && arch->bias ? at : -1;
-    at += arch->layer_post ? bias * o : 0;
+    net->pack_bias_post = arch->layer_post ? at : -1;
+    at += arch->layer_post ? o : 0;
     net->pack_size = (size_t)at;
     return ERR_OK;
 }
@@ -112,8 +112,6 @@ void resnet_pack(const struct resnet *net, const double *params, double *pack)
     size_t r = (size_t)a->width;
     if (a->layer_pre) {
         transpose(params + net->off.weight_pre, a->width, a->inputs, pack + net->pack_pre);
-    }
-    if (net->pack_bias_pre >= 0) {
         memcpy(pack + net->pack_bias_pre, params + net->off.bias_pre, r * sizeof *pack);
     }
     for (int i = 0; i < net->n_blocks; i++) {
@@ -133,8 +131,6 @@ void resnet_pack(const struct resnet *net, const double *params, double *pack)
     }
     if (a->layer_post) {
         transpose(params + net->off.weight_post, a->outputs, a->width, pack + net->pack_post);
-    }
-    if (net->pack_bias_post >= 0) {
         memcpy(pack + net->pack_bias_post, params + net->off.bias_post,
                (size_t)a->outputs * sizeof *pack);
     }
@@ -159,16 +155,11 @@ static void activate(const struct resnet *net, double *z, const double *b, size_
     }
 }
 
-static const double *optional(const double *base, ptrdiff_t offset)
-{
-    return offset < 0 ? NULL : base + offset;
-}
-
 void resnet_pre(const struct resnet *net, const double *pack, int n, const double *x, double *z)
 {
     if (net->arch.layer_pre) {
         gemm_nn(n, net->arch.width, net->arch.inputs, x, pack + net->pack_pre, 0.0, z);
-        activate(net, z, optional(pack, net->pack_bias_pre), (size_t)n);
+        activate(net, z, pack + net->pack_bias_pre, (size_t)n);
     } else {
         memcpy(z, x, (size_t)n * (size_t)net->arch.inputs * sizeof *z);
     }
@@ -197,7 +188,7 @@ void resnet_post(const struct resnet *net, const double *pack, int n, const doub
     size_t o = (size_t)net->arch.outputs;
     if (net->arch.layer_post) {
         gemm_nn(n, (int)o, net->arch.width, z, pack + net->pack_post, 0.0, raw);
-        add_bias(raw, optional(pack, net->pack_bias_post), (size_t)n, o);
+        add_bias(raw, pack + net->pack_bias_post, (size_t)n, o);
     } else {
         memcpy(raw, z, (size_t)n * o * sizeof *raw);
     }

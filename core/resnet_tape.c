@@ -216,9 +216,7 @@ static void post_backward(struct resnet_tape *tape, double *grad)
     }
     if (grad != NULL) {
         gemm_tn(o, r, tape->n, tape->d_raw, z, 0.0, grad + net->off.weight_post);
-        if (net->arch.bias) {
-            column_sums(tape->d_raw, (size_t)tape->n, (size_t)o, grad + net->off.bias_post);
-        }
+        column_sums(tape->d_raw, (size_t)tape->n, (size_t)o, grad + net->off.bias_post);
     }
     gemm_nn(tape->n, r, o, tape->d_raw, tape->params + net->off.weight_post, 0.0, tape->d_z);
 }
@@ -238,9 +236,7 @@ static void pre_backward(struct resnet_tape *tape, double *grad, double *dx)
     activation_backward(net, 1.0, tape->d_z, tape->z, count, tape->d_a);
     if (grad != NULL) {
         gemm_tn(r, d, tape->n, tape->d_a, tape->x, 0.0, grad + net->off.weight_pre);
-        if (net->arch.bias) {
-            column_sums(tape->d_a, (size_t)tape->n, (size_t)r, grad + net->off.bias_pre);
-        }
+        column_sums(tape->d_a, (size_t)tape->n, (size_t)r, grad + net->off.bias_pre);
     }
     if (dx != NULL) {
         gemm_nn(tape->n, d, r, tape->d_a, tape->params + net->off.weight_pre, 0.0, dx);
