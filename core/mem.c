@@ -3,7 +3,7 @@
  * Blocks are posix_memalign'ed to a cache line. Growing copies, because realloc does not keep the
  * alignment; the usable size of the old block comes from malloc_usable_size.
  */
-#define MEM_IMPLEMENTATION
+#define MEM_NO_POISON
 #include "mem.h"
 
 #include <malloc.h>

@@ -46,7 +46,7 @@ long mem_attempts(void);
 /* Number of blocks alive. */
 long mem_live(void);
 
-#ifndef MEM_IMPLEMENTATION
+#ifndef MEM_NO_POISON
 #pragma GCC poison malloc calloc realloc free aligned_alloc posix_memalign strdup strndup
 #endif
 
