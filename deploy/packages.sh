@@ -1,0 +1,30 @@
+# The Debian packages the project needs, in one place. Sourced; POSIX sh.
+
+# To build.
+packages_build='build-essential meson ninja-build pkg-config python3 libmicrohttpd-dev libjansson-dev
+    libopenblas-dev libsqlite3-dev libsleef-dev librandom123-dev liblbfgs-dev libgnutls28-dev'
+# To run a built binary.
+packages_run='libmicrohttpd12 libjansson4 libopenblas0-pthread libsqlite3-0 libsleef3 liblbfgs0
+    libgnutls30'
+# To try it, and to test it.
+packages_demo='curl ca-certificates'
+packages_test='check curl ca-certificates'
+
+# Installs what is missing of the packages named; asks for nothing when all is there.
+packages_install() {
+    missing=
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' ||
+            missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    as_root=
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || { echo "missing packages:$missing (and no sudo)" >&2; return 1; }
+        as_root=sudo
+    fi
+    echo "installing:$missing"
+    $as_root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing \
+        >/dev/null
+}
