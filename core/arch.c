@@ -116,7 +116,8 @@ enum err_code arch_validate(const struct arch *arch, struct err *err)
                        arch->horizon, ARCH_MAX_HORIZON);
     }
     if (count_params(arch) > ARCH_MAX_PARAMS) {
-        return err_set(err, ERR_LIMIT, "the architecture has %lld parameters, at most %d are allowed",
+        return err_set(err, ERR_LIMIT,
+                       "the architecture has %lld parameters, at most %d are allowed",
                        (long long)count_params(arch), ARCH_MAX_PARAMS);
     }
     return ERR_OK;

@@ -54,8 +54,8 @@ struct arch {
     int width;   /* r */
     int layers;  /* L; blocks are L + 1 */
     enum wpfn_basis basis;
-    int order;   /* p of polynomial, legendre, chebyshev, fourier; 0 otherwise */
-    bool bias;   /* of the blocks; the pre and post layers always have theirs */
+    int order; /* p of polynomial, legendre, chebyshev, fourier; 0 otherwise */
+    bool bias; /* of the blocks; the pre and post layers always have theirs */
     enum arch_activation activation;
     bool residual;
     bool layer_pre;  /* needed when inputs != width */
@@ -97,8 +97,8 @@ int arch_n_outputs(const struct arch *arch); /* of the network: 1 with FINAL_SUM
 int arch_n_blocks(const struct arch *arch);  /* layers + 1 */
 int arch_n_coef(const struct arch *arch);    /* npar: coefficient matrices */
 struct arch_offsets arch_offsets(const struct arch *arch);
-int arch_n_params(const struct arch *arch);  /* K */
-double arch_step(const struct arch *arch);   /* h */
+int arch_n_params(const struct arch *arch); /* K */
+double arch_step(const struct arch *arch);  /* h */
 bool arch_equal(const struct arch *a, const struct arch *b);
 
 /* Names of the enumerations, as the model document spells them; find: false when unknown. */

@@ -16,7 +16,10 @@ struct arena {
     struct arena_page *head; /* newest page; NULL: nothing allocated yet */
 };
 
-#define ARENA_INIT {.head = NULL}
+#define ARENA_INIT                                                                                 \
+    {                                                                                              \
+        .head = NULL                                                                               \
+    }
 
 /* NULL when memory is short or the size overflows. The bytes are not cleared. */
 void *arena_alloc(struct arena *arena, size_t size) MUST_CHECK;

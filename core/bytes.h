@@ -16,7 +16,7 @@ struct bytes_writer {
     unsigned char *data; /* mem; the owner frees it */
     size_t size;
     size_t capacity;
-    bool failed;         /* out of memory */
+    bool failed; /* out of memory */
 };
 
 void bytes_put(struct bytes_writer *w, const void *data, size_t size);

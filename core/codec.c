@@ -6,16 +6,16 @@
 
 #include <string.h>
 
-#define MAGIC        "SRGMODEL"
-#define MAGIC_BYTES  8
-#define FORMAT       1
+#define MAGIC       "SRGMODEL"
+#define MAGIC_BYTES 8
+#define FORMAT      1
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
 {
-    const int fields[] = {a->inputs,     a->outputs,   a->width,      a->layers,     (int)a->basis,
-                          a->order,      a->bias,      (int)a->activation, a->residual,
-                          a->layer_pre,  a->layer_post, (int)a->final, (int)a->grid,
-                          (int)a->index_rule};
+    const int fields[] = {a->inputs,     a->outputs,        a->width,      a->layers,
+                          (int)a->basis, a->order,          a->bias,       (int)a->activation,
+                          a->residual,   a->layer_pre,      a->layer_post, (int)a->final,
+                          (int)a->grid,  (int)a->index_rule};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         bytes_put_u32(w, (uint32_t)fields[i]);
     }

@@ -24,7 +24,10 @@ struct err {
     char msg[240]; /* empty, or a sentence without capital and full stop */
 };
 
-#define ERR_INIT {.code = ERR_OK, .row = -1, .column = -1, .msg = ""}
+#define ERR_INIT                                                                                   \
+    {                                                                                              \
+        .code = ERR_OK, .row = -1, .column = -1, .msg = ""                                         \
+    }
 
 /* Sets code and message unless an error is already there; returns the code that stands. */
 enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);

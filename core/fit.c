@@ -59,9 +59,9 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
     struct fit_result *result = fit->result;
     double validation_loss = NAN;
     if (p->validation.n > 0) {
-        validation_loss = objective_eval(&p->objective, p->net, fit->tape, fit->tile,
-                                         p->validation.n, p->validation.x, p->validation.y, params,
-                                         NULL, fit->scratch);
+        validation_loss =
+            objective_eval(&p->objective, p->net, fit->tape, fit->tile, p->validation.n,
+                           p->validation.x, p->validation.y, params, NULL, fit->scratch);
     }
     double score = p->validation.n > 0 ? validation_loss : train_loss;
     if (!isfinite(train_loss) || !isfinite(score)) {
@@ -170,7 +170,8 @@ enum err_code fit_run(const struct fit_problem *problem, const struct fit_settin
                       struct rng *rng, double *params, struct fit_result *result, struct err *err)
 {
     struct fit_problem p = *problem;
-    struct fit fit = {.problem = &p, .settings = settings, .result = result, .tile = OBJECTIVE_TILE};
+    struct fit fit = {
+        .problem = &p, .settings = settings, .result = result, .tile = OBJECTIVE_TILE};
     size_t n_params = (size_t)p.net->n_params;
     p.objective.n_total = p.train.n;
     result->best_loss = INFINITY;

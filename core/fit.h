@@ -15,7 +15,7 @@
 struct fit_settings {
     int epochs;     /* L-BFGS: iterations at most */
     int batch_size; /* minibatch rows; 0: all rows */
-    int patience;   /* epochs without a better validation loss before the end; 0: never stop early */
+    int patience; /* epochs without a better validation loss before the end; 0: never stop early */
     struct optim_settings optim;
 };
 
@@ -24,22 +24,22 @@ enum err_code fit_validate(const struct fit_settings *settings, struct err *err)
 
 struct fit_problem {
     const struct resnet *net;
-    struct objective objective; /* n_total is set by fit_run */
-    struct data train;          /* scaled rows */
-    struct data validation;     /* n may be 0 */
+    struct objective objective;  /* n_total is set by fit_run */
+    struct data train;           /* scaled rows */
+    struct data validation;      /* n may be 0 */
     const struct cancel *cancel; /* may be NULL */
     progress_fn *progress;       /* may be NULL */
     void *progress_ctx;
-    int member;                  /* reported with progress */
+    int member; /* reported with progress */
     int n_members;
     double fraction_from, fraction_to; /* part of the whole run that this fit is */
 };
 
 struct fit_result {
-    double best_loss;     /* validation loss of the kept state, or training loss without rows kept */
-    int best_epoch;       /* 1-based */
-    int epochs;           /* done */
-    double *train_loss;   /* [settings.epochs], borrowed from the caller; may be NULL */
+    double best_loss;   /* validation loss of the kept state, or training loss without rows kept */
+    int best_epoch;     /* 1-based */
+    int epochs;         /* done */
+    double *train_loss; /* [settings.epochs], borrowed from the caller; may be NULL */
     double *validation_loss;
 };
 

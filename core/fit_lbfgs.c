@@ -61,8 +61,8 @@ enum err_code fit_lbfgs(struct fit *fit, double *params, struct err *err)
     parameters.epsilon = 1e-9;
     parameters.max_linesearch = 40;
 
-    int status = lbfgs(fit->problem->net->n_params, params, NULL, evaluate, iterate, &driver,
-                       &parameters);
+    int status =
+        lbfgs(fit->problem->net->n_params, params, NULL, evaluate, iterate, &driver, &parameters);
     if (err->code != ERR_OK) {
         return err->code;
     }

@@ -22,27 +22,28 @@
 /* Errors on rows kept out of the training, in the user's units. */
 struct model_scores {
     int n_rows;            /* 0: no scores */
-    double relative_error; /* mean over rows of ||f - y|| / ||y||, outputs scaled to the data's range */
+    double relative_error; /* mean over rows of ||f - y|| / ||y||, outputs scaled to the data's
+                              range */
     double *rmse;          /* [n_out]; mem */
     double *output_range;  /* [n_out x 2] low, high of the training outputs; mem */
 };
 
 struct model {
     struct resnet net;
-    int d, o;                 /* inputs, and outputs after the final map */
-    struct scaler *in;        /* [d] */
-    struct scaler *out;       /* [o] */
-    double *noise_sigma;      /* [o] standard deviation of the noise; NULL: not known; mem */
-    int m;                    /* draws */
-    double *draws;            /* [m x K] */
-    double *training_range;   /* [d x 2] low, high of the training inputs; NULL: not known; mem */
-    char **input_names;       /* [d] or NULL; each may be NULL; mem, as are the next three */
+    int d, o;               /* inputs, and outputs after the final map */
+    struct scaler *in;      /* [d] */
+    struct scaler *out;     /* [o] */
+    double *noise_sigma;    /* [o] standard deviation of the noise; NULL: not known; mem */
+    int m;                  /* draws */
+    double *draws;          /* [m x K] */
+    double *training_range; /* [d x 2] low, high of the training inputs; NULL: not known; mem */
+    char **input_names;     /* [d] or NULL; each may be NULL; mem, as are the next three */
     char **input_units;
     char **output_names;
     char **output_units;
-    char *solver;             /* name; never NULL once published */
-    char *settings;           /* JSON object or NULL: how it was trained */
-    char *provenance;         /* JSON object or NULL: the maker's own words */
+    char *solver;     /* name; never NULL once published */
+    char *settings;   /* JSON object or NULL: how it was trained */
+    char *provenance; /* JSON object or NULL: the maker's own words */
     int64_t seed;
     struct model_scores scores;
 

@@ -44,8 +44,8 @@ static double add_prior(const struct objective *obj, int n, int n_params, const 
             grad[k] += share * dev / variance;
         }
     }
-    return share * (squares / (2.0 * variance) +
-                    0.5 * (double)n_params * (LOG_TWO_PI + log(variance)));
+    return share *
+           (squares / (2.0 * variance) + 0.5 * (double)n_params * (LOG_TWO_PI + log(variance)));
 }
 
 double objective_eval(const struct objective *obj, const struct resnet *net,

@@ -32,10 +32,10 @@ struct optim_settings {
     double beta1, beta2;  /* adam */
     double epsilon;       /* adam */
     enum optim_schedule schedule;
-    double final_factor;  /* cosine, exponential: last rate / first rate */
-    double step_factor;   /* step */
-    int step_epochs;      /* step */
-    int history;          /* lbfgs: pairs kept */
+    double final_factor; /* cosine, exponential: last rate / first rate */
+    double step_factor;  /* step */
+    int step_epochs;     /* step */
+    int history;         /* lbfgs: pairs kept */
 };
 
 struct optim_settings optim_defaults(void);

@@ -22,22 +22,22 @@ struct job {
     const struct model *model;
     const struct predict_request *req;
     struct predict_result *out;
-    double *m2;       /* [n x o] sums of squared deviations, becomes the variance */
-    double *values;   /* [m x n x o] for the covariance between rows; or NULL */
-    int *sample_of;   /* [m] which sample a draw is, or -1; or NULL */
+    double *m2;     /* [n x o] sums of squared deviations, becomes the variance */
+    double *values; /* [m x n x o] for the covariance between rows; or NULL */
+    int *sample_of; /* [m] which sample a draw is, or -1; or NULL */
 };
 
 /* Scratch of one tile, in one block. */
 struct tile {
     size_t first; /* row */
     size_t rows;
-    double *z;      /* [rows x d] scaled inputs */
-    double *f;      /* [rows x o] one draw's values */
-    double *apply;  /* resnet_apply_scratch */
-    double *kept;   /* [m x rows x o] for quantiles; or NULL */
-    double *column; /* [m] */
-    double *delta;  /* [o] */
-    double *jac;    /* [rows x o x d], or NULL */
+    double *z;           /* [rows x d] scaled inputs */
+    double *f;           /* [rows x o] one draw's values */
+    double *apply;       /* resnet_apply_scratch */
+    double *kept;        /* [m x rows x o] for quantiles; or NULL */
+    double *column;      /* [m] */
+    double *delta;       /* [o] */
+    double *jac;         /* [rows x o x d], or NULL */
     double *jac_scratch; /* [rows x (o + d)] */
     double *jac_values;  /* [rows x o] */
     struct resnet_tape *tape;
@@ -259,8 +259,9 @@ static enum err_code check(const struct model *model, const struct predict_reque
     size_t m = (size_t)model->m;
     if ((req->want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE)) &&
         model->noise_sigma == NULL) {
-        return err_set(err, ERR_INVALID, "the model knows no noise, so noise_variance and "
-                                         "total_variance cannot be returned");
+        return err_set(err, ERR_INVALID,
+                       "the model knows no noise, so noise_variance and "
+                       "total_variance cannot be returned");
     }
     if ((req->want & PREDICT_SAMPLES) && (req->n_samples < 1 || req->n_samples > model->m)) {
         return err_set(err, ERR_INVALID, "samples is %d, the model has 1 to %d draws to give",
@@ -276,8 +277,10 @@ static enum err_code check(const struct model *model, const struct predict_reque
         ((req->want & PREDICT_COVARIANCE_OUTPUTS) && !within(PREDICT_MAX_VALUES, n, o, o, 1)) ||
         ((req->want & PREDICT_COVARIANCE_ROWS) &&
          (!within(PREDICT_MAX_VALUES, n, n, o, 1) || !within(PREDICT_MAX_VALUES, n, o, m, 1)))) {
-        return err_set(err, ERR_LIMIT, "the answer would hold more than %zu numbers; ask for fewer "
-                                       "rows at a time", PREDICT_MAX_VALUES);
+        return err_set(err, ERR_LIMIT,
+                       "the answer would hold more than %zu numbers; ask for fewer "
+                       "rows at a time",
+                       PREDICT_MAX_VALUES);
     }
     return ERR_OK;
 }

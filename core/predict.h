@@ -40,12 +40,12 @@ enum predict_want {
 
 struct predict_request {
     int n;
-    const double *x;   /* [n x d], finite */
-    unsigned want;     /* PREDICT_* */
+    const double *x; /* [n x d], finite */
+    unsigned want;   /* PREDICT_* */
     int n_levels;
     const double *levels; /* [n_levels] in [0, 1] */
-    int n_samples;     /* distinct draws, at most m */
-    uint64_t seed;     /* chooses them */
+    int n_samples;        /* distinct draws, at most m */
+    uint64_t seed;        /* chooses them */
     int n_threads;
 };
 

@@ -2,7 +2,8 @@
 /*
  * Forward pass. Rows lie contiguous, [n x r] row-major, so a block is one product by W(t_i)^T
  * followed by one sweep that adds the bias and takes tanh. Weights of all blocks are evaluated once
- * per parameter vector: (layers + 1) n_coef r^2 operations against 2 (layers + 1) r^2 for every row.
+ * per parameter vector: (layers + 1) n_coef r^2 operations against 2 (layers + 1) r^2 for every
+ * row.
  */
 #include "resnet.h"
 

@@ -19,12 +19,12 @@
 struct resnet {
     struct arch arch;
     struct arch_offsets off;
-    int n_params;      /* K */
-    int n_blocks;      /* layers + 1 */
+    int n_params; /* K */
+    int n_blocks; /* layers + 1 */
     int n_coef;
-    int n_out;         /* outputs after the final map */
-    double step;       /* h; 1 when not residual */
-    double *phi;       /* [n_blocks x n_coef] */
+    int n_out;   /* outputs after the final map */
+    double step; /* h; 1 when not residual */
+    double *phi; /* [n_blocks x n_coef] */
     /* Layout of a pack (see resnet_pack), in doubles; -1: absent. */
     ptrdiff_t pack_pre, pack_bias_pre, pack_blocks, pack_post, pack_bias_post;
     ptrdiff_t block_stride; /* from one block's weights to the next one's */

@@ -23,19 +23,19 @@ struct resnet_tape {
     const struct resnet *net;
     const double *params; /* of the last resnet_set_params */
     int max_rows;
-    int n;                /* rows of the last forward pass */
-    const double *x;      /* its inputs */
-    double *pack;         /* weights for the forward pass */
-    double *w;            /* [n_blocks x r x r]: W(t_i) */
-    double *z;            /* [n_blocks + 1][max_rows x r] */
-    double *a;            /* [n_blocks][max_rows x r]; aliases z + 1 when not residual */
-    double *raw;          /* [max_rows x outputs] before the final map */
-    double *y;            /* [max_rows x n_out] */
-    double *d_raw;        /* [max_rows x outputs] */
-    double *d_z;          /* [max_rows x r] */
-    double *d_a;          /* [max_rows x r] */
-    double *d_w;          /* [r x r] */
-    double *d_b;          /* [r] */
+    int n;           /* rows of the last forward pass */
+    const double *x; /* its inputs */
+    double *pack;    /* weights for the forward pass */
+    double *w;       /* [n_blocks x r x r]: W(t_i) */
+    double *z;       /* [n_blocks + 1][max_rows x r] */
+    double *a;       /* [n_blocks][max_rows x r]; aliases z + 1 when not residual */
+    double *raw;     /* [max_rows x outputs] before the final map */
+    double *y;       /* [max_rows x n_out] */
+    double *d_raw;   /* [max_rows x outputs] */
+    double *d_z;     /* [max_rows x r] */
+    double *d_a;     /* [max_rows x r] */
+    double *d_w;     /* [r x r] */
+    double *d_b;     /* [r] */
     double *memory;
 };
 

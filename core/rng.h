@@ -21,7 +21,7 @@ struct rng {
     uint32_t word[4]; /* the present block */
     int32_t used;     /* words of it given out, 0..4 */
     int32_t has_spare;
-    double spare;     /* second normal of a Box-Muller pair */
+    double spare; /* second normal of a Box-Muller pair */
 };
 
 void rng_init(struct rng *rng, uint64_t seed, enum rng_purpose purpose, uint32_t index);

@@ -116,8 +116,7 @@ enum err_code scaler_apply(const struct scaler *scaler, size_t n, int k, const d
                 }
                 x = log(x);
             }
-            z[i * (size_t)k + (size_t)j] =
-                s->kind == SCALER_NONE ? x : (x - s->shift) / s->scale;
+            z[i * (size_t)k + (size_t)j] = s->kind == SCALER_NONE ? x : (x - s->shift) / s->scale;
         }
     }
     return ERR_OK;

@@ -34,7 +34,8 @@ bool scaler_kind_find(const char *name, enum scaler_kind *kind);
 enum err_code scaler_validate(const struct scaler *scaler, const char *what,
                               struct err *err) MUST_CHECK;
 
-/* Fits each of k columns of v [n x k]; out: [k]. ERR_INVALID: log of a value that is not positive. */
+/* Fits each of k columns of v [n x k]; out: [k]. ERR_INVALID: log of a value that is not positive.
+ */
 enum err_code scaler_fit(enum scaler_kind kind, size_t n, int k, const double *v,
                          struct scaler *out, struct err *err) MUST_CHECK;
 

@@ -32,7 +32,8 @@ struct train_spec train_defaults(enum uq_kind solver)
 enum err_code train_validate(const struct train_spec *spec, struct err *err)
 {
     if (!(spec->validation >= 0.0 && spec->validation <= 0.9)) {
-        return err_set(err, ERR_INVALID, "validation is %g, a share of the rows in [0, 0.9] is needed",
+        return err_set(err, ERR_INVALID,
+                       "validation is %g, a share of the rows in [0, 0.9] is needed",
                        spec->validation);
     }
     struct train_spec trial = *spec;

@@ -9,12 +9,12 @@
 #include "uq.h"
 
 struct train_spec {
-    struct arch arch;    /* inputs and outputs 0: taken from the data */
+    struct arch arch; /* inputs and outputs 0: taken from the data */
     enum uq_kind solver;
     struct uq_settings settings;
     enum scaler_kind input_scaling;
     enum scaler_kind output_scaling;
-    double validation;   /* share of the rows kept out, [0, 0.9] */
+    double validation; /* share of the rows kept out, [0, 0.9] */
     int64_t seed;
 };
 
@@ -31,7 +31,7 @@ struct train_run {
     const struct train_spec *spec; /* resolved */
     struct data data;              /* all rows, user's units, finite */
     int n_threads;
-    const char *settings_text;     /* kept with the model, JSON; may be NULL */
+    const char *settings_text; /* kept with the model, JSON; may be NULL */
     const struct cancel *cancel;
     progress_fn *progress;
     void *progress_ctx;

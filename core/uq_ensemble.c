@@ -21,7 +21,7 @@ struct ensemble {
     const struct uq_settings *settings;
     struct uq_result *result;
     pthread_mutex_t lock;
-    double *fraction; /* [members] guarded by lock: done of each member */
+    double *fraction;    /* [members] guarded by lock: done of each member */
     double fraction_sum; /* guarded by lock */
 };
 

@@ -61,7 +61,7 @@ static vtanh_fn *choose(const char **name)
 void vtanh(double *x, size_t n)
 {
     const char *name;
-    choose(&name)(x, n);
+    choose (&name)(x, n);
 }
 
 void vtanh_bias(double *z, const double *b, size_t n, size_t r)

@@ -78,8 +78,8 @@ static enum err_code read_flags(int argc, char **argv, bool files, struct config
         if (is_file != files) {
             continue;
         }
-        enum err_code code = is_file ? config_read_file(config, value, err)
-                                     : config_set(config, name, value, err);
+        enum err_code code =
+            is_file ? config_read_file(config, value, err) : config_set(config, name, value, err);
         if (code != ERR_OK) {
             return code;
         }
@@ -179,7 +179,8 @@ static int connect_to(const char *listen_at, struct err *err)
 
 enum err_code cli_healthcheck(const char *listen_at, struct err *err)
 {
-    static const char request[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    static const char request[] =
+        "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     char reply[64] = "";
     int fd = connect_to(listen_at, err);
     if (fd < 0) {

@@ -20,8 +20,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define EXIT_USAGE   2
-#define EXIT_FAILED  1
+#define EXIT_USAGE  2
+#define EXIT_FAILED 1
 
 struct server {
     struct app app;
@@ -50,8 +50,7 @@ static enum err_code start_trainer(struct server *server, const struct config *c
     return trainer_start(&settings, &server->app.trainer, err);
 }
 
-static enum err_code start_http(struct server *server, const struct config *config,
-                                struct err *err)
+static enum err_code start_http(struct server *server, const struct config *config, struct err *err)
 {
     struct daemon_settings settings = {
         .listen = config->listen,

@@ -31,7 +31,8 @@ int main(void)
 {
     const struct reaction p = {0.01, 6.0, 1.0, 0.5};
 
-    /* u' = (k - m) u - k u^2 has the solution u0 q e^{bt} / (q + u0 (e^{bt} - 1)), b = k - m, q = b/k */
+    /* u' = (k - m) u - k u^2 has the solution u0 q e^{bt} / (q + u0 (e^{bt} - 1)), b = k - m, q =
+     * b/k */
     struct reaction_result still = run((struct reaction){1e-12, 6.0, 1.0, 0.5}, 41, 1e-8);
     double u0 = 0.5 * exp(-(0.5 / 0.2) * (0.5 / 0.2));
     double b = 5.0;

@@ -29,7 +29,8 @@ struct farm {
     atomic_int failed;
 };
 
-/* SplitMix64 (G. Steele, D. Lea, C. Flood, OOPSLA 2014): small, and good enough to choose points. */
+/* SplitMix64 (G. Steele, D. Lea, C. Flood, OOPSLA 2014): small, and good enough to choose points.
+ */
 static uint64_t next_random(uint64_t *state)
 {
     uint64_t z = (*state += 0x9e3779b97f4a7c15u);

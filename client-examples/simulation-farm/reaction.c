@@ -5,8 +5,9 @@
  *     u_t = D u_xx + k u (1 - u) - m u,    u(x, 0) = A exp(-(x / 0.2)^2)
  *
  * A population, or a burning front, starts at the left and invades the interval. Method of lines:
- * second-order central differences on n equal nodes (ghost points at the ends), which leaves a stiff
- * system u' = f(u) with a tridiagonal Jacobian J. In time the L-stable Rosenbrock method ROS2 [1],
+ * second-order central differences on n equal nodes (ghost points at the ends), which leaves a
+ * stiff system u' = f(u) with a tridiagonal Jacobian J. In time the L-stable Rosenbrock method ROS2
+ * [1],
  *
  *     (I - g h J) k1 = f(u),   (I - g h J) k2 = f(u + h k1) - 2 k1,   g = 1 - 1/sqrt(2)
  *     u <- u + h (3 k1 + k2) / 2
@@ -14,8 +15,8 @@
  * of order 2; u + h k1 is of order 1, so h (k1 + k2) / 2 estimates the error and sets the step. The
  * time integral of the mass is a trapezoidal sum over the same steps, of order 2 as well.
  *
- * [1] J. G. Verwer, E. J. Spee, J. G. Blom, W. Hundsdorfer, A second-order Rosenbrock method applied
- *     to photochemical dispersion problems, SIAM J. Sci. Comput. 20(4), 1999.
+ * [1] J. G. Verwer, E. J. Spee, J. G. Blom, W. Hundsdorfer, A second-order Rosenbrock method
+ * applied to photochemical dispersion problems, SIAM J. Sci. Comput. 20(4), 1999.
  */
 #include "reaction.h"
 
@@ -23,9 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GAMMA     0.29289321881345248 /* 1 - 1/sqrt(2) */
-#define MIN_STEP  1e-12
-#define BUMP      0.2
+#define GAMMA    0.29289321881345248 /* 1 - 1/sqrt(2) */
+#define MIN_STEP 1e-12
+#define BUMP     0.2
 
 const char *const reaction_param_names[REACTION_PARAMS] = {"diffusivity", "growth", "loss",
                                                            "amplitude"};
@@ -42,8 +43,8 @@ struct solver {
     const struct reaction *p;
     int n;
     double dx;
-    double *u, *next, *k1, *k2;    /* [n] */
-    double *diagonal, *factor;      /* [n] of I - g h J, and its elimination */
+    double *u, *next, *k1, *k2; /* [n] */
+    double *diagonal, *factor;  /* [n] of I - g h J, and its elimination */
 };
 
 /* f(u): diffusion and reaction. */

@@ -6,9 +6,8 @@
 #define WHERE "architecture"
 
 static const char *const keys[] = {
-    "inputs",    "outputs",    "width", "layers",     "basis",   "order", "bias",
-    "activation", "residual",  "layer_pre", "layer_post", "final", "grid",  "index_rule",
-    "horizon",   NULL,
+    "inputs",   "outputs",   "width",      "layers", "basis", "order",      "bias",    "activation",
+    "residual", "layer_pre", "layer_post", "final",  "grid",  "index_rule", "horizon", NULL,
 };
 
 /* An enumeration by name, when the key is there. */
@@ -105,8 +104,9 @@ void arch_json_write(struct textbuf *text, const struct arch *a)
                    arch_activation_name(a->activation), truth(a->residual));
     textbuf_printf(text, "\"layer_pre\":%s,\"layer_post\":%s,\"final\":\"%s\",",
                    truth(a->layer_pre), truth(a->layer_post), arch_final_name(a->final));
-    textbuf_printf(text, "\"grid\":\"%s\",\"index_rule\":\"%s\",\"horizon\":",
-                   arch_grid_name(a->grid), arch_index_rule_name(a->index_rule));
+    textbuf_printf(text,
+                   "\"grid\":\"%s\",\"index_rule\":\"%s\",\"horizon\":", arch_grid_name(a->grid),
+                   arch_index_rule_name(a->index_rule));
     textbuf_real(text, a->horizon);
     textbuf_puts(text, "}");
 }

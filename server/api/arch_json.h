@@ -9,8 +9,8 @@
 #include <jansson.h>
 
 /*
- * Reads an object over the defaults already in *arch. `complete` demands inputs and outputs (a model
- * document); without it they may be absent and stay as they are. Unknown keys are refused.
+ * Reads an object over the defaults already in *arch. `complete` demands inputs and outputs (a
+ * model document); without it they may be absent and stay as they are. Unknown keys are refused.
  */
 enum err_code arch_json_read(const json_t *object, bool complete, struct arch *arch,
                              struct err *err) MUST_CHECK;

@@ -76,8 +76,10 @@ static enum err_code read_header(struct cursor *c, struct csv *csv, struct err *
     csv->k = 0;
     while (!last) {
         if (!next_field(c, field, &last)) {
-            return err_set(err, ERR_SYNTAX, "the first line has a field of more than %d bytes or an "
-                           "open quote", MAX_FIELD - 1);
+            return err_set(err, ERR_SYNTAX,
+                           "the first line has a field of more than %d bytes or an "
+                           "open quote",
+                           MAX_FIELD - 1);
         }
         is_header = is_header || !parse_number(field, &value);
         if (++csv->k > MAX_COLUMNS) {

@@ -82,8 +82,8 @@ static void log_request(const struct app *app, const struct request *req,
     }
     snprintf(status, sizeof status, "%d", res->status);
     snprintf(ms, sizeof ms, "%.3f", 1e3 * seconds);
-    log_line(app->log, failed ? LOG_ERROR : LOG_DEBUG, "request", "method", req->method_text, "path",
-             req->path, "status", status, "ms", ms, "detail",
+    log_line(app->log, failed ? LOG_ERROR : LOG_DEBUG, "request", "method", req->method_text,
+             "path", req->path, "status", status, "ms", ms, "detail",
              err->code != ERR_OK ? err_msg(err) : "", NULL);
 }
 

@@ -40,8 +40,8 @@ static enum err_code read_posterior(const json_t *document, const struct arch *a
         return err->code;
     }
     if (strcmp(kind, "draws") != 0) {
-        return err_set(err, ERR_UNSUPPORTED, "posterior: kind \"%.40s\" is not supported, \"draws\" is",
-                       kind);
+        return err_set(err, ERR_UNSUPPORTED,
+                       "posterior: kind \"%.40s\" is not supported, \"draws\" is", kind);
     }
     if (json_io_check_keys(posterior, "posterior", keys, err) != ERR_OK) {
         return err->code;
@@ -52,7 +52,8 @@ static enum err_code read_posterior(const json_t *document, const struct arch *a
     }
     const json_t *draws = json_object_get(posterior, "parameters");
     if (!json_is_array(draws) || json_array_size(draws) == 0) {
-        return err_set(err, ERR_INVALID, "posterior: parameters must be a non-empty array of draws");
+        return err_set(err, ERR_INVALID,
+                       "posterior: parameters must be a non-empty array of draws");
     }
     size_t m = json_array_size(draws);
     if (m > MODEL_MAX_DRAWS) {
@@ -233,8 +234,8 @@ static enum err_code read_scores(const json_t *document, struct model *model, st
         json_io_get_int(scores, "scores", "rows", true, 1, INT_MAX, &rows, err) != ERR_OK ||
         json_io_get_real(scores, "scores", "relative_error", true, 0.0, BIG,
                          &model->scores.relative_error, err) != ERR_OK ||
-        json_io_vector(json_object_get(scores, "rmse"), "scores rmse", model->o,
-                       model->scores.rmse, err) != ERR_OK ||
+        json_io_vector(json_object_get(scores, "rmse"), "scores rmse", model->o, model->scores.rmse,
+                       err) != ERR_OK ||
         read_ranges(json_object_get(scores, "output_range"), "scores output_range", model->o,
                     &model->scores.output_range, err) != ERR_OK) {
         return err->code;
@@ -271,10 +272,9 @@ static enum err_code read_rest(const json_t *document, struct model *model, stru
 
 enum err_code model_json_read(const json_t *document, struct model **out, struct err *err)
 {
-    static const char *const keys[] = {"architecture", "scaling",  "noise",          "posterior",
-                                       "solver",       "settings", "seed",           "names",
-                                       "units",        "scores",   "training_range", "provenance",
-                                       NULL};
+    static const char *const keys[] = {
+        "architecture", "scaling", "noise",  "posterior",      "solver",     "settings", "seed",
+        "names",        "units",   "scores", "training_range", "provenance", NULL};
     const json_t *architecture = NULL;
     struct arch arch = arch_default(1, 1);
     struct model *model = NULL;

@@ -66,7 +66,8 @@ static enum err_code count_outputs(struct app *app, const struct request *req, c
     if (text == NULL) {
         if (data_store_summary(app->db, model, &summary, &absent) != ERR_OK ||
             summary.n_outputs == 0) {
-            return err_set(err, ERR_INVALID, "say how many of the last columns are outputs: "
+            return err_set(err, ERR_INVALID,
+                           "say how many of the last columns are outputs: "
                            "?outputs=N");
         }
         *o = summary.n_outputs;
@@ -134,8 +135,8 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
     if (reply_model_name(req->params[0], &model, err) != ERR_OK) {
         return err->code;
     }
-    enum err_code code = is_csv(req) ? read_csv(app, req, model, &up, err)
-                                     : read_json(app, req, &up, err);
+    enum err_code code =
+        is_csv(req) ? read_csv(app, req, model, &up, err) : read_json(app, req, &up, err);
     if (code != ERR_OK || check_against_model(app, model, &up, err) != ERR_OK ||
         data_store_append(app->db, model, up.n, up.d, up.o, up.rows, &result, err) != ERR_OK) {
         return err->code;

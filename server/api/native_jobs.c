@@ -74,15 +74,19 @@ static enum err_code spec_of_default(struct app *app, const char *model, struct 
     if (registry_get(app->registry, model, 0, &served, err) != ERR_OK) {
         if (err->code == ERR_NOT_FOUND) {
             err_clear(err);
-            err_set(err, ERR_INVALID, "model %s has no version whose settings could be used again; "
-                    "say at least {\"solver\":\"ensemble\"}", model);
+            err_set(err, ERR_INVALID,
+                    "model %s has no version whose settings could be used again; "
+                    "say at least {\"solver\":\"ensemble\"}",
+                    model);
         }
         return err->code;
     }
     const char *settings = served->model->settings;
     if (settings == NULL) {
-        err_set(err, ERR_INVALID, "the default version of model %s was not trained here; say at "
-                "least {\"solver\":\"ensemble\"}", model);
+        err_set(err, ERR_INVALID,
+                "the default version of model %s was not trained here; say at "
+                "least {\"solver\":\"ensemble\"}",
+                model);
     } else if (train_json_parse(settings, strlen(settings), spec, err) != ERR_OK) {
         err_prefix(err, "settings of the default version");
     }
@@ -108,8 +112,10 @@ static enum err_code check_rows(struct app *app, const char *model, struct train
         return err->code;
     }
     if (summary.n_rows < 2) {
-        return err_set(err, ERR_CONFLICT, "model %s has %lld training rows, at least 2 are needed; "
-                       "POST rows to /v1/models/%s/data", model, (long long)summary.n_rows, model);
+        return err_set(err, ERR_CONFLICT,
+                       "model %s has %lld training rows, at least 2 are needed; "
+                       "POST rows to /v1/models/%s/data",
+                       model, (long long)summary.n_rows, model);
     }
     return train_resolve(spec, summary.n_inputs, summary.n_outputs, err);
 }

@@ -19,8 +19,9 @@ static void write_model_row(struct textbuf *text, const struct model_row *row)
     } else {
         textbuf_puts(text, "null");
     }
-    textbuf_printf(text, ",\"versions\":%lld,\"rows\":%lld,\"created\":",
-                   (long long)row->n_versions, (long long)row->n_rows);
+    textbuf_printf(text,
+                   ",\"versions\":%lld,\"rows\":%lld,\"created\":", (long long)row->n_versions,
+                   (long long)row->n_rows);
     reply_time(text, row->created_ms);
     textbuf_puts(text, "}");
 }
@@ -141,8 +142,8 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
     if (code != ERR_OK) {
         return code;
     }
-    char *location = arena_printf(req->arena, "/v1/models/%s/versions/%lld", name,
-                                  (long long)result.version);
+    char *location =
+        arena_printf(req->arena, "/v1/models/%s/versions/%lld", name, (long long)result.version);
     char *etag = arena_printf(req->arena, "\"sha256-%s\"", result.digest);
     if (location == NULL || etag == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
@@ -273,8 +274,7 @@ enum err_code handle_default_put(struct app *app, const struct request *req, str
         code = json_io_get_int(body, "body", "version", true, 1, INT64_MAX, &version, err);
     }
     json_decref(body);
-    if (code != ERR_OK ||
-        registry_set_default(app->registry, name, version, err) != ERR_OK) {
+    if (code != ERR_OK || registry_set_default(app->registry, name, version, err) != ERR_OK) {
         return err->code;
     }
     textbuf_puts(&text, "{\"model\":");

@@ -56,9 +56,11 @@ static enum err_code read_return(const json_t *body, unsigned *want, struct err 
             flag |= strcmp(returns[k].name, name) == 0 ? returns[k].flag : 0;
         }
         if (flag == 0) {
-            return err_set(err, ERR_INVALID, "return[%zu] \"%.40s\" is not one of mean, variance, "
+            return err_set(err, ERR_INVALID,
+                           "return[%zu] \"%.40s\" is not one of mean, variance, "
                            "std, noise_variance, total_variance, quantiles, covariance, samples, "
-                           "jacobian", i, name != NULL ? name : "");
+                           "jacobian",
+                           i, name != NULL ? name : "");
         }
         *want |= flag;
     }
@@ -109,12 +111,11 @@ static enum err_code read_covariance(const json_t *body, struct wish *wish, stru
         return ERR_OK;
     }
     if (strcmp(kind, "rows") != 0 && strcmp(kind, "outputs") != 0) {
-        return err_set(err, ERR_INVALID, "covariance is \"%.16s\", \"outputs\" or \"rows\" is needed",
-                       kind);
+        return err_set(err, ERR_INVALID,
+                       "covariance is \"%.16s\", \"outputs\" or \"rows\" is needed", kind);
     }
     wish->predict.want &= ~(unsigned)PREDICT_COVARIANCE_OUTPUTS;
-    wish->predict.want |=
-        kind[0] == 'r' ? PREDICT_COVARIANCE_ROWS : PREDICT_COVARIANCE_OUTPUTS;
+    wish->predict.want |= kind[0] == 'r' ? PREDICT_COVARIANCE_ROWS : PREDICT_COVARIANCE_OUTPUTS;
     return ERR_OK;
 }
 
@@ -159,8 +160,10 @@ static enum err_code read_target(const struct request *req, const json_t *body, 
     if (req->n_params > 0) {
         if (json_object_get(body, "model") != NULL ||
             (req->n_params > 1 && json_object_get(body, "version") != NULL)) {
-            return err_set(err, ERR_INVALID, "the path names the %s already; leave it out of the "
-                           "body", json_object_get(body, "model") != NULL ? "model" : "version");
+            return err_set(err, ERR_INVALID,
+                           "the path names the %s already; leave it out of the "
+                           "body",
+                           json_object_get(body, "model") != NULL ? "model" : "version");
         }
         name = req->params[0];
     } else if (json_io_get_text(body, "body", "model", true, NAME_MAX_CHARS, &name, err) !=
@@ -177,8 +180,8 @@ static enum err_code read_target(const struct request *req, const json_t *body, 
 static enum err_code read_wish(const struct request *req, const json_t *body, struct wish *wish,
                                struct err *err)
 {
-    static const char *const keys[] = {"model",   "version", "inputs",     "return",
-                                       "samples", "seed",    "covariance", "quantiles", NULL};
+    static const char *const keys[] = {"model", "version",    "inputs",    "return", "samples",
+                                       "seed",  "covariance", "quantiles", NULL};
     if (!json_is_object(body)) {
         return err_set(err, ERR_INVALID, "the body is not a JSON object");
     }
@@ -266,7 +269,8 @@ static long write_warnings(struct textbuf *text, const struct wish *wish, const 
             }
             outside = true;
             if (cells++ < MAX_WARNINGS) {
-                textbuf_printf(text, "%s{\"code\":\"extrapolation\",\"row\":%d,\"input\":%d,\"value\":",
+                textbuf_printf(text,
+                               "%s{\"code\":\"extrapolation\",\"row\":%d,\"input\":%d,\"value\":",
                                cells > 1 ? "," : "", i, j);
                 textbuf_real(text, value);
                 textbuf_puts(text, ",\"range\":");

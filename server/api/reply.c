@@ -26,7 +26,8 @@ enum err_code reply_model_name(const char *text, const char **name, struct err *
     if (!model_name_is_valid(text)) {
         return err_set(err, ERR_INVALID,
                        "a model name has 1 to %d letters, digits, '.', '_' or '-', and begins with "
-                       "a letter or digit", NAME_MAX_CHARS);
+                       "a letter or digit",
+                       NAME_MAX_CHARS);
     }
     *name = text;
     return ERR_OK;
@@ -55,8 +56,8 @@ enum err_code reply_version(const char *text, int64_t *version, struct err *err)
         return ERR_OK;
     }
     if (!parse_number(text, version)) {
-        return err_set(err, ERR_INVALID, "version \"%.40s\" is neither a number from 1 nor @default",
-                       text);
+        return err_set(err, ERR_INVALID,
+                       "version \"%.40s\" is neither a number from 1 nor @default", text);
     }
     return ERR_OK;
 }

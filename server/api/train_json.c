@@ -85,16 +85,17 @@ static enum err_code read_schedule(const json_t *object, struct optim_settings *
     return ERR_OK;
 }
 
-static enum err_code read_optimizer(const json_t *object, struct optim_settings *s,
-                                    struct err *err)
+static enum err_code read_optimizer(const json_t *object, struct optim_settings *s, struct err *err)
 {
-    static const char *const keys[] = {"name",  "learning_rate", "weight_decay", "momentum",
-                                       "beta1", "beta2",         "epsilon",      "history",
-                                       "schedule", NULL};
-    const struct real_field reals[] = {
-        {"learning_rate", &s->learning_rate}, {"weight_decay", &s->weight_decay},
-        {"momentum", &s->momentum},           {"beta1", &s->beta1},
-        {"beta2", &s->beta2},                 {"epsilon", &s->epsilon}};
+    static const char *const keys[] = {
+        "name",  "learning_rate", "weight_decay", "momentum", "beta1",
+        "beta2", "epsilon",       "history",      "schedule", NULL};
+    const struct real_field reals[] = {{"learning_rate", &s->learning_rate},
+                                       {"weight_decay", &s->weight_decay},
+                                       {"momentum", &s->momentum},
+                                       {"beta1", &s->beta1},
+                                       {"beta2", &s->beta2},
+                                       {"epsilon", &s->epsilon}};
     const struct int_field ints[] = {{"history", &s->history}};
     const char *name = NULL;
     if (object == NULL) {
@@ -199,9 +200,12 @@ static void write_optimizer(struct textbuf *text, const struct optim_settings *s
     const struct {
         const char *key;
         double value;
-    } reals[] = {{"learning_rate", s->learning_rate}, {"weight_decay", s->weight_decay},
-                 {"momentum", s->momentum},           {"beta1", s->beta1},
-                 {"beta2", s->beta2},                 {"epsilon", s->epsilon}};
+    } reals[] = {{"learning_rate", s->learning_rate},
+                 {"weight_decay", s->weight_decay},
+                 {"momentum", s->momentum},
+                 {"beta1", s->beta1},
+                 {"beta2", s->beta2},
+                 {"epsilon", s->epsilon}};
     textbuf_printf(text, "{\"name\":\"%s\",", optim_name(s->kind));
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
         write_real(text, reals[i].key, reals[i].value);

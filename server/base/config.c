@@ -53,8 +53,8 @@ static enum err_code set_int(const struct setting *s, const char *value, int *ou
     errno = 0;
     long number = strtol(value, &end, 10);
     if (end == value || *end != '\0' || errno != 0 || number < s->least || number > s->most) {
-        return err_set(err, ERR_INVALID, "%s is \"%.40s\", a number from %d to %d is needed", s->name,
-                       value, s->least, s->most);
+        return err_set(err, ERR_INVALID, "%s is \"%.40s\", a number from %d to %d is needed",
+                       s->name, value, s->least, s->most);
     }
     *out = (int)number;
     return ERR_OK;
@@ -158,7 +158,8 @@ enum err_code config_finish(struct config *config, struct err *err)
     enum log_level level = LOG_INFO;
     enum log_format format = LOG_TEXT;
     if (!log_level_find(config->log_level, &level)) {
-        return err_set(err, ERR_INVALID, "log_level is \"%.40s\"; debug, info, warn or error is needed",
+        return err_set(err, ERR_INVALID,
+                       "log_level is \"%.40s\"; debug, info, warn or error is needed",
                        config->log_level);
     }
     if (!log_format_find(config->log_format, &format)) {

@@ -30,7 +30,8 @@ enum err_code config_read_file(struct config *config, const char *path, struct e
 /* SURROGATED_<NAME> for every setting. */
 enum err_code config_read_environment(struct config *config, struct err *err) MUST_CHECK;
 
-/* What no single setting can say: names of levels and formats, numbers worked out from the machine. */
+/* What no single setting can say: names of levels and formats, numbers worked out from the machine.
+ */
 enum err_code config_finish(struct config *config, struct err *err) MUST_CHECK;
 
 /* One line a setting, for --help. */

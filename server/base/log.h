@@ -27,8 +27,7 @@ bool log_level_find(const char *name, enum log_level *level);
 bool log_format_find(const char *name, enum log_format *format);
 
 /* Keys and values by pairs, ended by NULL: log_info(log, "job done", "model", name, NULL). */
-void log_line(const struct log *log, enum log_level level, const char *message, ...)
-    NULL_ENDED;
+void log_line(const struct log *log, enum log_level level, const char *message, ...) NULL_ENDED;
 
 #define log_debug(log, ...) log_line((log), LOG_DEBUG, __VA_ARGS__)
 #define log_info(log, ...)  log_line((log), LOG_INFO, __VA_ARGS__)

@@ -58,7 +58,7 @@ static void write_requests(const struct metrics *metrics, struct textbuf *text)
     head(text, "surrogated_requests_total", "counter", "Requests answered, by route and status.");
     for (const struct metrics_route *r = metrics->routes;
          r < metrics->routes + METRICS_MAX_ROUTES && r->label != NULL; r++) {
-        for (int class = 2; class < 6; class++) {
+        for (int class = 2; class < 6; class ++) {
             textbuf_printf(text, "surrogated_requests_total{route=\"%s\",code=\"%s\"} %lld\n",
                            r->label, class_labels[class], load(&r->by_class[class]));
         }
@@ -70,9 +70,9 @@ static void write_requests(const struct metrics *metrics, struct textbuf *text)
         long long count = 0;
         for (int b = 0; b < METRICS_N_BUCKETS; b++) {
             count += load(&r->buckets[b]);
-            textbuf_printf(text,
-                           "surrogated_request_duration_seconds_bucket{route=\"%s\",le=\"%g\"} %lld\n",
-                           r->label, bounds[b], count);
+            textbuf_printf(
+                text, "surrogated_request_duration_seconds_bucket{route=\"%s\",le=\"%g\"} %lld\n",
+                r->label, bounds[b], count);
         }
         count += load(&r->buckets[METRICS_N_BUCKETS]);
         textbuf_printf(text,

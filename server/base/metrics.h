@@ -29,7 +29,7 @@ struct metrics {
 #undef METRIC_GAUGE
     atomic_llong job_sum_ms; /* duration of ended jobs */
     atomic_llong job_count;
-    int64_t started_ms;      /* UTC */
+    int64_t started_ms; /* UTC */
     struct metrics_route routes[METRICS_MAX_ROUTES];
 };
 

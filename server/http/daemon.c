@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool of threads, each with its own epoll set, so a request is served by the thread that read it.
- * The library calls on_request several times: once after the headers, then with pieces of the body,
- * last with none. An announced body over the limit is answered after the headers; one that only
- * turns out too long is read to its end (within reason) and answered then, since an answer in the
- * middle would be lost when the connection is reset.
+ * A pool of threads, each with its own epoll set, so a request is served by the thread that read
+ * it. The library calls on_request several times: once after the headers, then with pieces of the
+ * body, last with none. An announced body over the limit is answered after the headers; one that
+ * only turns out too long is read to its end (within reason) and answered then, since an answer in
+ * the middle would be lost when the connection is reset.
  */
 #include "daemon.h"
 
@@ -51,8 +51,11 @@ static enum http_method find_method(const char *text)
     static const struct {
         const char *text;
         enum http_method method;
-    } methods[] = {{"GET", HTTP_GET},   {"HEAD", HTTP_HEAD},     {"POST", HTTP_POST},
-                   {"PUT", HTTP_PUT},   {"DELETE", HTTP_DELETE}};
+    } methods[] = {{"GET", HTTP_GET},
+                   {"HEAD", HTTP_HEAD},
+                   {"POST", HTTP_POST},
+                   {"PUT", HTTP_PUT},
+                   {"DELETE", HTTP_DELETE}};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strcmp(methods[i].text, text) == 0) {
             return methods[i].method;
@@ -99,8 +102,8 @@ static bool collect_all(struct exchange *ex, struct MHD_Connection *connection,
 {
     struct collected c = {.arena = &ex->arena, .decode = kind == MHD_GET_ARGUMENT_KIND};
     c.capacity = MHD_get_connection_values(connection, kind, NULL, NULL);
-    c.list = arena_alloc_array(&ex->arena, (size_t)(c.capacity > 0 ? c.capacity : 1),
-                               sizeof *c.list);
+    c.list =
+        arena_alloc_array(&ex->arena, (size_t)(c.capacity > 0 ? c.capacity : 1), sizeof *c.list);
     if (c.list == NULL) {
         return false;
     }
@@ -237,8 +240,8 @@ static bool announces_too_much(struct exchange *ex)
     unsigned long long length = strtoull(text, NULL, 10);
     size_t limit = ex->daemon->settings.max_body_bytes;
     if (errno != 0 || length > limit) {
-        err_set(&ex->req.transport, ERR_TOO_LARGE, "the body has %.20s bytes, at most %zu are taken",
-                text, limit);
+        err_set(&ex->req.transport, ERR_TOO_LARGE,
+                "the body has %.20s bytes, at most %zu are taken", text, limit);
         return true;
     }
     return false;
@@ -372,16 +375,13 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
     }
     daemon->mhd = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
-        0, NULL, NULL, on_request, daemon,
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, settings->log,
-        MHD_OPTION_LISTEN_SOCKET, daemon->socket,
-        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)settings->n_threads,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)settings->max_connections,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)settings->idle_timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)128 * 1024,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-        MHD_OPTION_END);
+        0, NULL, NULL, on_request, daemon, MHD_OPTION_EXTERNAL_LOGGER, on_log, settings->log,
+        MHD_OPTION_LISTEN_SOCKET, daemon->socket, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned)settings->n_threads, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)settings->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)settings->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)128 * 1024,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
+        leave_escaped, NULL, MHD_OPTION_END);
     if (daemon->mhd == NULL) {
         close(daemon->socket);
         mem_free(daemon);
@@ -403,9 +403,8 @@ void daemon_stop(struct daemon *daemon, int drain_s)
     }
     const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
     MHD_socket listening = MHD_quiesce_daemon(daemon->mhd);
-    for (long waited_ms = 0;
-         waited_ms < 1000L * drain_s &&
-         atomic_load_explicit(&daemon->active, memory_order_relaxed) > 0;
+    for (long waited_ms = 0; waited_ms < 1000L * drain_s &&
+                             atomic_load_explicit(&daemon->active, memory_order_relaxed) > 0;
          waited_ms += 10) {
         nanosleep(&pause, NULL);
     }

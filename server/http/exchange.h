@@ -28,23 +28,23 @@ struct header {
 struct request {
     enum http_method method;
     const char *method_text;
-    const char *path;          /* percent-decoded, starts with '/' */
+    const char *path; /* percent-decoded, starts with '/' */
     const struct header *headers;
     int n_headers;
     const struct header *query; /* decoded key-value pairs of the query string */
     int n_query;
-    const char *body;          /* never NULL; has a NUL after n_body bytes */
+    const char *body; /* never NULL; has a NUL after n_body bytes */
     size_t n_body;
     const char *params[EXCHANGE_MAX_PARAMS]; /* parts of the path matched by the route's {x} */
     int n_params;
-    struct arena *arena;       /* of this exchange */
-    struct err transport;      /* what went wrong before a handler could run; ERR_OK: nothing */
+    struct arena *arena;  /* of this exchange */
+    struct err transport; /* what went wrong before a handler could run; ERR_OK: nothing */
 };
 
 struct response {
-    int status;                /* 0: nothing written yet */
-    const char *content_type;  /* constant or arena */
-    const char *body;          /* arena or constant; may be NULL when n_body is 0 */
+    int status;               /* 0: nothing written yet */
+    const char *content_type; /* constant or arena */
+    const char *body;         /* arena or constant; may be NULL when n_body is 0 */
     size_t n_body;
     struct header headers[EXCHANGE_MAX_HEADERS];
     int n_headers;

@@ -53,7 +53,7 @@ enum err_code json_io_parse(const char *text, size_t len, json_t **out, struct e
         /* The text may quote the client's bytes: not ours to repeat unless they are UTF-8. */
         return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", error.line, error.column,
                        json_error_code(&error) == json_error_invalid_utf8 ? "invalid UTF-8"
-                                                                         : error.text);
+                                                                          : error.text);
     }
     *out = value;
     return ERR_OK;
@@ -130,8 +130,7 @@ enum err_code json_io_get_int(const json_t *object, const char *where, const cha
 }
 
 enum err_code json_io_get_real(const json_t *object, const char *where, const char *key,
-                               bool required, double low, double high, double *out,
-                               struct err *err)
+                               bool required, double low, double high, double *out, struct err *err)
 {
     const json_t *value;
     if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
@@ -190,8 +189,8 @@ static enum err_code read_row(const json_t *value, const char *what, int row, in
                           row < 0 ? 0 : row, value != NULL ? kind_of(value) : "missing");
     }
     if (json_array_size(value) != (size_t)k) {
-        return err_set_at(err, ERR_SHAPE, row, -1, "%s: row %d has %zu numbers, %d are needed", what,
-                          row < 0 ? 0 : row, json_array_size(value), k);
+        return err_set_at(err, ERR_SHAPE, row, -1, "%s: row %d has %zu numbers, %d are needed",
+                          what, row < 0 ? 0 : row, json_array_size(value), k);
     }
     for (int j = 0; j < k; j++) {
         const json_t *number = json_array_get(value, (size_t)j);
@@ -285,8 +284,9 @@ enum err_code json_io_table(const json_t *value, const char *what, int max_rows,
         return err_set_at(err, ERR_SHAPE, 0, -1, "%s: row 0 is not a non-empty array", what);
     }
     if (json_array_size(first) > 8192) {
-        return err_set_at(err, ERR_LIMIT, 0, -1, "%s: row 0 has %zu columns, at most 8192 are taken",
-                          what, json_array_size(first));
+        return err_set_at(err, ERR_LIMIT, 0, -1,
+                          "%s: row 0 has %zu columns, at most 8192 are taken", what,
+                          json_array_size(first));
     }
     *k = (int)json_array_size(first);
     return read_table(value, what, *n, *k, arena, out, err);

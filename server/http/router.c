@@ -71,8 +71,8 @@ enum err_code router_find(const struct route *routes, int n_routes, struct reque
             *index = i;
             return keep_params(req, pieces, n_pieces, err);
         }
-        const char *name = routes[i].method == HTTP_GET ? "GET, HEAD"
-                                                        : http_method_name(routes[i].method);
+        const char *name =
+            routes[i].method == HTTP_GET ? "GET, HEAD" : http_method_name(routes[i].method);
         list = list == NULL ? name : arena_printf(req->arena, "%s, %s", list, name);
         if (list == NULL) {
             return err_set(err, ERR_NOMEM, "no memory for the request");

@@ -11,8 +11,9 @@ struct route {
 };
 
 /*
- * Index of the route, with the parts it matched in req->params; HEAD is taken as GET. ERR_NOT_FOUND:
- * no such path. ERR_METHOD: the path has other methods, listed in *allow (in the request's arena).
+ * Index of the route, with the parts it matched in req->params; HEAD is taken as GET.
+ * ERR_NOT_FOUND: no such path. ERR_METHOD: the path has other methods, listed in *allow (in the
+ * request's arena).
  */
 enum err_code router_find(const struct route *routes, int n_routes, struct request *req, int *index,
                           const char **allow, struct err *err) MUST_CHECK;

@@ -23,8 +23,7 @@ static enum err_code take_run(void *ctx, int64_t n, int d, int o, const double *
     }
     for (int64_t i = 0; i < take; i++) {
         size_t to = (size_t)data->n + (size_t)i;
-        memcpy(filling->rows->x + to * (size_t)d, run + (size_t)i * width,
-               (size_t)d * sizeof *run);
+        memcpy(filling->rows->x + to * (size_t)d, run + (size_t)i * width, (size_t)d * sizeof *run);
         memcpy(filling->rows->y + to * (size_t)o, run + (size_t)i * width + d,
                (size_t)o * sizeof *run);
     }

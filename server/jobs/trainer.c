@@ -26,9 +26,9 @@ struct trainer {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool notified;   /* guarded by lock */
-    bool stopping;   /* guarded by lock */
-    int64_t running; /* guarded by lock: id of the job at work, 0: none */
+    bool notified;         /* guarded by lock */
+    bool stopping;         /* guarded by lock */
+    int64_t running;       /* guarded by lock: id of the job at work, 0: none */
     bool has_progress;     /* guarded by lock */
     struct progress last;  /* guarded by lock */
     struct timespec start; /* guarded by lock: when the fit began */
@@ -237,8 +237,8 @@ static void *work(void *arg)
     while (go_on && !is_stopping(trainer)) {
         struct job job = {.request = NULL};
         struct err err = ERR_INIT;
-        enum err_code code = job_store_claim(trainer->settings.db, &job.row, &job.request,
-                                             &job.n_request, &err);
+        enum err_code code =
+            job_store_claim(trainer->settings.db, &job.row, &job.request, &job.n_request, &err);
         if (code == ERR_OK) {
             run_job(trainer, &job);
         } else if (code == ERR_NOT_FOUND) {

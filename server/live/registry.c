@@ -23,7 +23,7 @@ struct registry {
     struct entry *entries; /* sorted by name */
     size_t n_entries;
     size_t capacity;
-    uint64_t refreshes;    /* numbers given out */
+    uint64_t refreshes; /* numbers given out */
     atomic_bool loaded;
 };
 
@@ -388,7 +388,8 @@ enum err_code registry_put(struct registry *registry, struct model *model, struc
 
 enum err_code registry_delete(struct registry *registry, const char *name, struct err *err)
 {
-    /* The emptied entry stays: its number keeps a slower, older refresh from bringing back the dead. */
+    /* The emptied entry stays: its number keeps a slower, older refresh from bringing back the
+     * dead. */
     if (model_store_delete(registry->db, name, err) != ERR_OK) {
         return err->code;
     }

@@ -69,7 +69,8 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
                                const struct put_result *fresh_as, struct err *err) MUST_CHECK;
 
 /* Deletes in the store, then in memory. Errors as of model_store_delete*. */
-enum err_code registry_delete(struct registry *registry, const char *name, struct err *err) MUST_CHECK;
+enum err_code registry_delete(struct registry *registry, const char *name,
+                              struct err *err) MUST_CHECK;
 enum err_code registry_delete_version(struct registry *registry, const char *name, int64_t version,
                                       struct err *err) MUST_CHECK;
 enum err_code registry_set_default(struct registry *registry, const char *name, int64_t version,

@@ -16,9 +16,10 @@ static enum err_code check_shape(struct conn *conn, const char *name, int64_t mo
         int64_t has_d = query_get_int(&q, 0);
         int64_t has_o = query_get_int(&q, 1);
         if (has_d != d || has_o != o) {
-            err_set(err, ERR_SHAPE,
-                    "the rows have %d inputs and %d outputs, those of model %.64s have %lld and %lld",
-                    d, o, name, (long long)has_d, (long long)has_o);
+            err_set(
+                err, ERR_SHAPE,
+                "the rows have %d inputs and %d outputs, those of model %.64s have %lld and %lld",
+                d, o, name, (long long)has_d, (long long)has_o);
         }
     }
     return query_close(&q);
@@ -102,8 +103,7 @@ static enum err_code append(struct db *db, struct conn *conn, const char *name, 
 }
 
 enum err_code data_store_append(struct db *db, const char *model, int64_t n, int d, int o,
-                                const double *rows, struct data_append_result *out,
-                                struct err *err)
+                                const double *rows, struct data_append_result *out, struct err *err)
 {
     struct conn *conn;
     if (n < 1 || d < 1 || o < 1) {

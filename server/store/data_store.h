@@ -16,7 +16,7 @@
 struct data_summary {
     int64_t n_rows;
     int64_t n_batches;
-    int n_inputs;  /* 0: no rows yet */
+    int n_inputs; /* 0: no rows yet */
     int n_outputs;
     int64_t first_ms; /* time of the first and of the last batch */
     int64_t last_ms;

@@ -13,15 +13,15 @@
 #include "mem.h"
 #include "migrate.h"
 
-#define DEFAULT_READERS      4
-#define MAX_READERS          64
-#define DEFAULT_BUSY_MS      5000
-#define CHECKPOINT_PAGES     1000 /* 4 MB of log, SQLite's own default */
-#define DEFAULT_CHUNK_BYTES  ((size_t)64 << 20)
+#define DEFAULT_READERS     4
+#define MAX_READERS         64
+#define DEFAULT_BUSY_MS     5000
+#define CHECKPOINT_PAGES    1000 /* 4 MB of log, SQLite's own default */
+#define DEFAULT_CHUNK_BYTES ((size_t)64 << 20)
 
 struct db {
     char *path;
-    int lock_file;             /* flock'ed while we have the registry */
+    int lock_file;              /* flock'ed while we have the registry */
     pthread_mutex_t write_lock; /* guards `writer`: every write and every checkpoint */
     struct conn writer;
     pthread_mutex_t pool_lock;

@@ -32,9 +32,9 @@ struct db_settings {
 /*
  * Opens or creates the file, checks that it is ours (application_id) and not newer than this
  * program (user_version), and brings the schema up to date. A second process that has the registry
- * open as a daemon is refused (ERR_CONFLICT) through a lock file beside it. Errors: ERR_IO (missing folder, no
- * permission), ERR_UNSUPPORTED (newer schema), ERR_INVALID (foreign file), ERR_CORRUPT, ERR_NOMEM;
- * each message names the path and what to do.
+ * open as a daemon is refused (ERR_CONFLICT) through a lock file beside it. Errors: ERR_IO (missing
+ * folder, no permission), ERR_UNSUPPORTED (newer schema), ERR_INVALID (foreign file), ERR_CORRUPT,
+ * ERR_NOMEM; each message names the path and what to do.
  */
 enum err_code db_open(struct db **out, const struct db_settings *settings,
                       struct err *err) MUST_CHECK;

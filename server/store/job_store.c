@@ -62,7 +62,8 @@ static enum err_code get_request(struct conn *conn, int64_t id, void **request, 
     return err->code;
 }
 
-/* A change of one job; *changed: it was in the state the change needs. Parameters by -1 are absent. */
+/* A change of one job; *changed: it was in the state the change needs. Parameters by -1 are absent.
+ */
 static enum err_code change(struct conn *conn, enum sql_query which, int64_t id, int64_t now,
                             bool *changed, struct err *err)
 {

@@ -20,13 +20,13 @@ struct job_row {
     int64_t id;
     char model[NAME_MAX_CHARS + 1];
     enum job_state state;
-    int attempts;           /* times it was claimed */
+    int attempts; /* times it was claimed */
     int64_t created_ms;
-    int64_t started_ms;     /* of the last attempt; 0: not yet */
-    int64_t finished_ms;    /* 0: not yet */
-    int64_t version;        /* published; 0: none */
+    int64_t started_ms;  /* of the last attempt; 0: not yet */
+    int64_t finished_ms; /* 0: not yet */
+    int64_t version;     /* published; 0: none */
     bool cancel_requested;
-    char message[240];      /* why it failed or was not promoted; empty otherwise */
+    char message[240]; /* why it failed or was not promoted; empty otherwise */
 };
 
 const char *job_state_name(enum job_state state); /* "queued", ... */
@@ -42,7 +42,8 @@ enum err_code job_store_add(struct db *db, const char *model, const void *reques
 enum err_code job_store_claim(struct db *db, struct job_row *row, void **request, size_t *n_bytes,
                               struct err *err) MUST_CHECK;
 
-/* Ends a running job: succeeded (with a version, or 0 and a message when not published), failed or cancelled. */
+/* Ends a running job: succeeded (with a version, or 0 and a message when not published), failed or
+ * cancelled. */
 enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, int64_t version,
                                const char *message, struct err *err) MUST_CHECK;
 

@@ -104,8 +104,10 @@ static enum err_code check_idle(struct conn *conn, const char *name, int64_t mod
         return err->code;
     }
     if (n_jobs > 0) {
-        return err_set(err, ERR_CONFLICT, "model %.64s has %lld queued or running jobs; cancel them "
-                       "first", name, (long long)n_jobs);
+        return err_set(err, ERR_CONFLICT,
+                       "model %.64s has %lld queued or running jobs; cancel them "
+                       "first",
+                       name, (long long)n_jobs);
     }
     return ERR_OK;
 }
@@ -121,8 +123,10 @@ static enum err_code delete_version(struct conn *conn, const char *name, int64_t
         return err->code;
     }
     if (version == default_version && n_versions > 1) {
-        return err_set(err, ERR_CONFLICT, "version %lld is the default of model %.64s; make another "
-                       "one the default first", (long long)version, name);
+        return err_set(err, ERR_CONFLICT,
+                       "version %lld is the default of model %.64s; make another "
+                       "one the default first",
+                       (long long)version, name);
     }
     if (change_version(conn, SQL_VERSION_DELETE, name, id, version, NULL, err) != ERR_OK ||
         version != default_version) {

@@ -85,8 +85,8 @@ static enum err_code check_conditions(struct conn *conn, const struct put_reques
     if (get_digest(conn, model, default_version, digest, err) != ERR_OK) {
         return err->code;
     }
-    bool holds = strcmp(put->if_match, "*") == 0 ? digest[0] != '\0'
-                                                : strcmp(put->if_match, digest) == 0;
+    bool holds =
+        strcmp(put->if_match, "*") == 0 ? digest[0] != '\0' : strcmp(put->if_match, digest) == 0;
     return holds ? ERR_OK
                  : err_set(err, ERR_PRECONDITION,
                            "the default version of model %s is another one than If-Match says",

@@ -24,8 +24,8 @@ struct version_row {
     int64_t n_bytes;
     char digest[DIGEST_HEX_CHARS + 1];
     bool is_default;
-    bool damaged;      /* content failed its check once; not served any more */
-    char reason[160];  /* why, when damaged */
+    bool damaged;     /* content failed its check once; not served any more */
+    char reason[160]; /* why, when damaged */
 };
 
 struct model_row {
@@ -40,14 +40,15 @@ struct put_request {
     const char *model;
     const void *bytes;
     size_t n_bytes;
-    bool promote;        /* make it the default; the first version of a model always is */
+    bool promote;         /* make it the default; the first version of a model always is */
     const char *if_match; /* NULL, "*" or a digest that the present default must have */
-    bool if_none_match;  /* true: the model must have no version yet */
+    bool if_none_match;   /* true: the model must have no version yet */
 };
 
 struct put_result {
     int64_t version;
-    bool created; /* false: some version of the model has these very bytes already; it is `version` */
+    bool created; /* false: some version of the model has these very bytes already; it is `version`
+                   */
     char digest[DIGEST_HEX_CHARS + 1];
 };
 
@@ -76,7 +77,8 @@ enum err_code model_store_set_default(struct db *db, const char *model, int64_t 
 enum err_code model_store_delete_version(struct db *db, const char *model, int64_t version,
                                          struct err *err) MUST_CHECK;
 
-/* The model, its versions, rows and finished jobs. ERR_CONFLICT while a job is queued or running. */
+/* The model, its versions, rows and finished jobs. ERR_CONFLICT while a job is queued or running.
+ */
 enum err_code model_store_delete(struct db *db, const char *model, struct err *err) MUST_CHECK;
 
 /* Arrays are the caller's (mem_free), ordered by name / by version. */

@@ -175,9 +175,9 @@ static double validation_loss(struct toy *toy)
 {
     struct resnet_tape *tape = resnet_tape_new(&toy->net, 32);
     double *scratch = calloc(objective_scratch(&toy->net, 32), sizeof *scratch);
-    double value = objective_eval(&toy->problem.objective, &toy->net, tape, 32, 15,
-                                  toy->problem.validation.x, toy->problem.validation.y, toy->params,
-                                  NULL, scratch);
+    double value =
+        objective_eval(&toy->problem.objective, &toy->net, tape, 32, 15, toy->problem.validation.x,
+                       toy->problem.validation.y, toy->params, NULL, scratch);
     resnet_tape_free(tape);
     free(scratch);
     return value;

@@ -219,7 +219,8 @@ START_TEST(predictions_match_brute_force)
                 ck_assert_double_eq_tol(r.variance[O * i + a], v, 1e-11 * v);
                 ck_assert_double_eq_tol(r.std[O * i + a], sqrt(v), 1e-11 * sqrt(v));
                 ck_assert_double_eq_tol(r.noise_variance[O * i + a], noise, 1e-15);
-                ck_assert_double_eq_tol(r.total_variance[O * i + a], v + noise, 1e-11 * (v + noise));
+                ck_assert_double_eq_tol(r.total_variance[O * i + a], v + noise,
+                                        1e-11 * (v + noise));
             }
         }
         arena_release(&arena);

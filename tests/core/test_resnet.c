@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The network against cases computed elsewhere (QUiNN and PyTorch; plain Python), and its gradients
- * against those and against central differences. Errors are relative to the largest reference value.
+ * against those and against central differences. Errors are relative to the largest reference
+ * value.
  */
 #include "oracle.h"
 #include "run.h"
@@ -131,8 +132,8 @@ static void check_loss(struct fixture *f, const json_t *item, const char *key,
     double found = objective_eval(objective, &f->net, f->tape, tile, f->n, f->x, f->y, f->params,
                                   f->grad, f->scratch);
     double error = oracle_error(f->grad, gradient, f->net.n_params);
-    ck_assert_msg(fabs(found - value) <= TOLERANCE * fabs(value), "%s: %.17g, not %.17g", key, found,
-                  value);
+    ck_assert_msg(fabs(found - value) <= TOLERANCE * fabs(value), "%s: %.17g, not %.17g", key,
+                  found, value);
     ck_assert_msg(error <= TOLERANCE, "%s gradient, tile %d: error %g", key, tile, error);
     free(gradient);
 }

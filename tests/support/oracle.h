@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reference cases: JSON files with an "architecture", "parameters" and arrays of numbers, either the
- * project's own (tests/data) or those of the folder named by SURROGATED_ORACLES when it is there.
+ * Reference cases: JSON files with an "architecture", "parameters" and arrays of numbers, either
+ * the project's own (tests/data) or those of the folder named by SURROGATED_ORACLES when it is
+ * there.
  */
 #ifndef ORACLE_H
 #define ORACLE_H
