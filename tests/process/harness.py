@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real server on a free port and a registry in a temporary folder; standard library only."""
+
+import http.client
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "data"))
+import make_golden  # noqa: E402  the plain-Python network
+
+BINARY = os.environ["SURROGATED_BIN"]
+
+
+class Server:
+    def __init__(self, folder, *flags):
+        self.folder = folder
+        self.db = os.path.join(folder, "registry.db")
+        self.flags = flags
+        self.process = None
+        self.port = None
+
+    def start(self):
+        self.log = open(os.path.join(self.folder, "log"), "a+b")
+        self.log.seek(0, os.SEEK_END)
+        begin = self.log.tell()
+        self.process = subprocess.Popen(
+            [BINARY, "serve", "--listen", "127.0.0.1:0", "--db", self.db, *self.flags],
+            stderr=self.log)
+        for _ in range(600):
+            with open(self.log.name, "rb") as log:
+                log.seek(begin)
+                text = log.read().decode()
+            found = re.search(r"message=listening .*port=(\d+)", text)
+            if found and "message=ready" in text:
+                self.port = int(found.group(1))
+                return self
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise AssertionError(f"the server did not start: {text}")
+
+    def stop(self):
+        """SIGTERM; the exit code, which a sanitizer's finding makes non-zero."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        self.log.close()
+        return code
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+    def log_text(self):
+        with open(self.log.name, "rb") as log:
+            return log.read().decode(errors="replace")
+
+    def request(self, method, path, body=None, headers=None):
+        """(status, headers, parsed JSON or bytes)"""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        try:
+            if isinstance(body, (dict, list)):
+                body = json.dumps(body)
+            if isinstance(body, str):
+                body = body.encode()
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            data = answer.read()
+            kind = answer.getheader("Content-Type") or ""
+            parsed = json.loads(data) if data and "json" in kind else data
+            return answer.status, answer.headers, parsed
+        finally:
+            connection.close()
+
+    def raw(self, data, shut=False):
+        """Sends bytes, gives back what comes until the server closes or is silent for a while."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
+            sock.sendall(data)
+            if shut:
+                sock.shutdown(socket.SHUT_WR)
+            out = b""
+            try:
+                while chunk := sock.recv(65536):
+                    out += chunk
+            except (socket.timeout, ConnectionError):
+                pass
+            return out
+
+    def wait_job(self, job, *states, seconds=120):
+        end = time.time() + seconds
+        while time.time() < end:
+            _, _, row = self.request("GET", f"/v1/jobs/{job}")
+            if row["state"] in states:
+                return row
+            time.sleep(0.02)
+        raise AssertionError(f"job {job} is {row} after {seconds} s")
+
+
+class ServerTest(unittest.TestCase):
+    """Each test has its own server; at the end it must stop cleanly."""
+
+    flags = ()
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.server = Server(self.folder, *self.flags).start()
+
+    def tearDown(self):
+        if self.server.process.poll() is None:
+            code = self.server.stop()
+            self.assertEqual(code, 0, self.server.log_text()[-4000:])
+
+    def ok(self, status, method, path, body=None, headers=None):
+        found, head, data = self.server.request(method, path, body, headers)
+        self.assertEqual(found, status, f"{method} {path}: {data!r:.500}")
+        return head, data
+
+
+def architecture(**changes):
+    return {**make_golden.BASE, **changes}
+
+
+def document(draws=5, seed=1, arch=None, **extra):
+    """A random posterior of a small network."""
+    arch = arch or architecture()
+    rng = random.Random(seed)
+    count = make_golden.count(arch)
+    parameters = [[rng.uniform(-0.8, 0.8) for _ in range(count)] for _ in range(draws)]
+    return {"architecture": arch, "posterior": {"kind": "draws", "parameters": parameters,
+                                                "weights": None}, **extra}
+
+
+def rows(n, d=2, seed=1):
+    """Inputs and smooth outputs."""
+    rng = random.Random(seed)
+    x = [[rng.uniform(-1, 1) for _ in range(d)] for _ in range(n)]
+    y = [[sum(row) + row[0] * row[-1]] for row in x]
+    return {"inputs": x, "outputs": y}
+
+
+def binary(*args, **kwargs):
+    return subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=60, check=False,
+                          **kwargs)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Registration, versions, conditional requests and predictions against plain Python."""
+
+import statistics
+import unittest
+
+from harness import ServerTest, architecture, document, make_golden
+
+
+class Registration(ServerTest):
+    def test_a_model_is_registered_once(self):
+        head, data = self.ok(201, "PUT", "/v1/models/m", document())
+        self.assertEqual(data["version"], 1)
+        self.assertEqual(head["Location"], "/v1/models/m/versions/1")
+        etag = head["ETag"]
+        head, data = self.ok(200, "PUT", "/v1/models/m", document())
+        self.assertEqual((data["version"], data["created"], head["ETag"]), (1, False, etag))
+        _, data = self.ok(201, "PUT", "/v1/models/m", document(seed=2))
+        self.assertEqual(data["version"], 2)
+        _, data = self.ok(200, "GET", "/v1/models")
+        self.assertEqual([(m["name"], m["default_version"], m["versions"]) for m in data["models"]],
+                         [("m", 2, 2)])
+
+    def test_an_export_registers_as_the_same_content(self):
+        full = document(
+            names={"inputs": ["a", "b\u00e9\"", None], "outputs": ["y", "z"]}, units=None,
+            scaling={"inputs": [{"kind": "standard", "shift": 0.1, "scale": 3.3}] * 3,
+                     "outputs": [{"kind": "unit", "shift": -1e-7, "scale": 1e20}] * 2},
+            noise={"sigma": [0.1, 0.0]}, training_range=[[-1, 1.5], [0, 1], [0.1, 0.3]],
+            solver="hmc", seed=-5, settings={"x": 0.1, "list": [1, 2.5, None, True, "t"]},
+            provenance={"by": "a test", "n": 12345678901},
+            scores={"rows": 7, "relative_error": 0.1, "rmse": [0.2, 1 / 3],
+                    "output_range": [[0, 1], [-2.5, 1e9]]})
+        head, _ = self.ok(201, "PUT", "/v1/models/m", full)
+        _, exported = self.ok(200, "GET", "/v1/models/m/versions/1/export?format=json")
+        self.assertEqual(exported["posterior"]["parameters"], full["posterior"]["parameters"])
+        self.assertEqual(exported["settings"], full["settings"])
+        again, data = self.ok(201, "PUT", "/v1/models/copy", exported)
+        self.assertEqual(again["ETag"], head["ETag"])
+        self.assertEqual(self.ok(200, "PUT", "/v1/models/m", exported)[1]["version"], 1)
+
+    def test_conditions_are_honoured(self):
+        head, _ = self.ok(201, "PUT", "/v1/models/m", document(), {"If-None-Match": "*"})
+        etag = head["ETag"]
+        self.ok(412, "PUT", "/v1/models/m", document(seed=2), {"If-None-Match": "*"})
+        self.ok(412, "PUT", "/v1/models/m", document(seed=2), {"If-Match": '"sha256-' + "0" * 64 + '"'})
+        self.ok(412, "PUT", "/v1/models/none", document(), {"If-Match": "*"})
+        self.ok(201, "PUT", "/v1/models/m", document(seed=2), {"If-Match": etag})
+        head, body = self.ok(304, "GET", "/v1/models/m/versions/1", None, {"If-None-Match": etag})
+        self.assertEqual((head["ETag"], body), (etag, b""))
+        self.ok(404, "GET", "/v1/models/none")
+
+    def test_versions_are_promoted_and_deleted(self):
+        self.ok(201, "PUT", "/v1/models/m", document(seed=1))
+        self.ok(201, "PUT", "/v1/models/m?promote=false", document(seed=2))
+        body = {"model": "m", "inputs": [0.1, 0.2, 0.3]}
+        self.assertEqual(self.ok(200, "POST", "/predict", body)[1]["version"], 1)
+        self.ok(200, "PUT", "/v1/models/m/default", {"version": 2})
+        self.assertEqual(self.ok(200, "POST", "/predict", body)[1]["version"], 2)
+        old = self.ok(200, "POST", "/v1/models/m/versions/1/predict", {"inputs": [0.1, 0.2, 0.3]})[1]
+        self.assertEqual(old["version"], 1)
+        self.ok(404, "PUT", "/v1/models/m/default", {"version": 3})
+        self.ok(409, "DELETE", "/v1/models/m/versions/2")
+        self.ok(204, "DELETE", "/v1/models/m/versions/1")
+        self.ok(404, "POST", "/v1/models/m/versions/1/predict", {"inputs": [0.1, 0.2, 0.3]})
+        self.ok(204, "DELETE", "/v1/models/m")
+        self.ok(404, "POST", "/predict", body)
+        # Numbers are never used again.
+        self.assertEqual(self.ok(201, "PUT", "/v1/models/m", document(seed=3))[1]["version"], 3)
+
+
+class Prediction(ServerTest):
+    def check(self, arch, draws, n):
+        model = document(draws=draws, seed=4, arch=arch)
+        self.ok(201, "PUT", "/v1/models/m", model)
+        x = document(draws=n, seed=5, arch=architecture(width=2, layers=0, basis="constant"))
+        x = [row[: arch["inputs"]] for row in x["posterior"]["parameters"]]
+        _, answer = self.ok(200, "POST", "/predict", {
+            "model": "m", "version": "@default", "inputs": x,
+            "return": ["mean", "variance", "std", "quantiles", "samples", "covariance"],
+            "quantiles": [0.0, 0.5, 1.0], "samples": draws, "seed": 3})
+        self.assertEqual(answer["draws"], draws)
+        for i, row in enumerate(x):
+            values = [make_golden.evaluate(arch, p, row) for p in model["posterior"]["parameters"]]
+            for j in range(len(values[0])):
+                column = [v[j] for v in values]
+                mean = statistics.fmean(column)
+                variance = statistics.variance(column) if draws > 1 else 0.0
+                self.assertAlmostEqual(answer["mean"][i][j], mean, delta=1e-12 * (1 + abs(mean)))
+                self.assertAlmostEqual(answer["variance"][i][j], variance, delta=1e-12 * (1 + variance))
+                self.assertAlmostEqual(answer["covariance"][i][j][j], variance,
+                                       delta=1e-12 * (1 + variance))
+                levels = [level[i][j] for level in answer["quantiles"]["values"]]
+                for found, expected in zip(levels, [min(column), statistics.median(column), max(column)]):
+                    self.assertAlmostEqual(found, expected, delta=1e-12 * (1 + abs(expected)))
+                found = sorted(sample[i][j] for sample in answer["samples"])
+                for a, b in zip(found, sorted(column)):
+                    self.assertAlmostEqual(a, b, delta=1e-12 * (1 + abs(b)))
+
+    def test_a_hundred_draws(self):
+        self.check(architecture(), 100, 7)
+
+    def test_a_single_draw_has_no_variance(self):
+        self.check(architecture(basis="legendre", order=3), 1, 3)
+
+    def test_extrapolation_is_told(self):
+        self.ok(201, "PUT", "/v1/models/m", document(training_range=[[0, 1], [0, 1], [0, 1]]))
+        _, answer = self.ok(200, "POST", "/predict",
+                            {"model": "m", "inputs": [[0.5, 0.5, 0.5], [0.5, 9.1, -1]]})
+        self.assertEqual([(w["code"], w["row"], w["input"], w["value"], w["range"])
+                          for w in answer["warnings"]],
+                         [("extrapolation", 1, 1, 9.1, [0, 1]), ("extrapolation", 1, 2, -1, [0, 1])])
+        many = {"model": "m", "inputs": [[9, 9, 9]] * 50}
+        _, answer = self.ok(200, "POST", "/predict", many)
+        self.assertEqual(len(answer["warnings"]), 101)
+        self.assertEqual(answer["warnings"][-1], {"code": "more", "count": 50, "rows": 50})
+
+    def test_covariance_between_rows_and_jacobian(self):
+        self.ok(201, "PUT", "/v1/models/m", document(draws=6))
+        _, answer = self.ok(200, "POST", "/predict", {
+            "model": "m", "inputs": [[0, 0, 0], [0.1, 0, 0]], "covariance": "rows",
+            "return": ["variance", "jacobian", "mean"]})
+        cov = answer["covariance"]
+        self.assertEqual((len(cov), len(cov[0]), len(cov[0][0])), (2, 2, 2))
+        self.assertAlmostEqual(cov[1][0][0], answer["variance"][0][1], delta=1e-12)
+        self.assertEqual(cov[0][0][1], cov[0][1][0])
+        slope = answer["jacobian"]["mean"][0][0][0]
+        secant = (answer["mean"][1][0] - answer["mean"][0][0]) / 0.1
+        self.assertAlmostEqual(slope, secant, delta=0.1 * (1 + abs(slope)))
+
+
+if __name__ == "__main__":
+    unittest.main()

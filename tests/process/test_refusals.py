@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever is wrong with a request is answered 4xx with the place named, and nothing is stored."""
+
+import json
+import socket
+import unittest
+
+from harness import ServerTest, architecture, document
+
+GOOD = '{"model":"m","inputs":[[1,2,3]]}'
+
+PREDICT = [
+    # body, status, word of the answer
+    ('{"model":"m","inputs":[[1,2]]}', 400, "row 0 has 2 numbers, 3 are needed"),
+    ('{"model":"m","inputs":[1,2]}', 400, "2 numbers, 3"),
+    ('{"model":"m","inputs":[[1,2,3],[1,2]]}', 400, "row 1 has 2"),
+    ('{"model":"m","inputs":[[1,2,"3"]]}', 400, "row 0, column 2 is a string"),
+    ('{"model":"m","inputs":[[1,null,3]]}', 400, "row 0, column 1 is null"),
+    ('{"model":"m","inputs":[[1,true,3]]}', 400, "truth value"),
+    ('{"model":"m","inputs":[[1,[2],3]]}', 400, "an array, not a number"),
+    ('{"model":"m","inputs":[[1,NaN,3]]}', 400, "line 1"),
+    ('{"model":"m","inputs":[[1,-Infinity,3]]}', 400, "line 1"),
+    ('{"model":"m","inputs":[[1,1e999,3]]}', 400, "overflow"),
+    ('{"model":"m","inputs":[[1,0x10,3]]}', 400, "line 1"),
+    ('{"model":"m","inputs":[[1,+2,3]]}', 400, "line 1"),
+    ('{"model":"m","inputs":[[1,02,3]]}', 400, "line 1"),
+    ('{"model":"m","inputs":[[1,2,3],]}', 400, "line 1"),
+    ('{"model":"m","inputs":[]}', 400, "empty"),
+    ('{"model":"m","inputs":[[]]}', 400, "0 numbers"),
+    ('{"model":"m","inputs":{}}', 400, "object"),
+    ('{"model":"m","inputs":"x"}', 400, "string"),
+    ('{"model":"m"}', 400, "inputs is missing"),
+    ('{"inputs":[[1,2,3]]}', 400, "model is missing"),
+    ('{"model":"m","model":"m","inputs":[[1,2,3]]}', 400, "duplicate"),
+    ('{"model":"m","inputs":[[1,2,3]],"inpts":1}', 400, "inpts"),
+    ('{"model":"m","inputs":[[1,2,3]]', 400, "line 1"),
+    ('{"model":"m","inputs":[[1,2,3]]} x', 400, "end of file"),
+    ('', 400, "empty"),
+    ('[]', 400, "object"),
+    ('"x"', 400, "line 1"),
+    (b'{"model":"\xff","inputs":[[1,2,3]]}', 400, "UTF-8"),
+    (b'\xef\xbb\xbf{"model":"m","inputs":[[1,2,3]]}', 400, ""),
+    (b'{"model":"m\x00","inputs":[[1,2,3]]}', 400, ""),
+    ('[' * 33 + ']' * 33, 400, "nested deeper than 32"),
+    ('[' * 100000, 400, "nested deeper"),
+    ('{"model":"m","inputs":[[1,2,3]],"return":[]}', 400, "return"),
+    ('{"model":"m","inputs":[[1,2,3]],"return":["avg"]}', 400, "avg"),
+    ('{"model":"m","inputs":[[1,2,3]],"quantiles":[2]}', 400, "level"),
+    ('{"model":"m","inputs":[[1,2,3]],"quantiles":[]}', 400, "quantiles"),
+    ('{"model":"m","inputs":[[1,2,3]],"samples":6}', 400, "draws"),
+    ('{"model":"m","inputs":[[1,2,3]],"samples":0}', 400, "samples"),
+    ('{"model":"m","inputs":[[1,2,3]],"covariance":"all"}', 400, "covariance"),
+    ('{"model":"m","inputs":[[1,2,3]],"return":["total_variance"]}', 400, "noise"),
+    ('{"model":"m","version":0,"inputs":[[1,2,3]]}', 400, "version"),
+    ('{"model":"m","version":"latest","inputs":[[1,2,3]]}', 400, "latest"),
+    ('{"model":"m","version":2,"inputs":[[1,2,3]]}', 404, "no version 2"),
+    ('{"model":"nobody","inputs":[[1,2,3]]}', 404, "nobody"),
+    ('{"model":"../m","inputs":[[1,2,3]]}', 400, "name"),
+    ('{"model":"","inputs":[[1,2,3]]}', 400, "name"),
+]
+
+
+def changed(path, value, **kwargs):
+    """A good document with one place changed."""
+    model = document(**kwargs)
+    at = model
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return json.dumps(model)
+
+
+def without(*path):
+    model = document()
+    at = model
+    for key in path[:-1]:
+        at = at[key]
+    del at[path[-1]]
+    return json.dumps(model)
+
+
+DOCUMENTS = [
+    ("{}", "architecture is missing"),
+    ("[]", "object"),
+    (without("posterior"), "posterior is missing"),
+    (without("architecture", "width"), "width is missing"),
+    (without("posterior", "kind"), "kind is missing"),
+    (changed(["architecture", "width"], 0), "width"),
+    (changed(["architecture", "width"], 5.5), "width"),
+    (changed(["architecture", "width"], 10**9), "width"),
+    (changed(["architecture", "layers"], -1), "layers"),
+    (changed(["architecture", "basis"], "spline"), "spline"),
+    (changed(["architecture", "activation"], "relu"), "relu"),
+    (changed(["architecture", "order"], 2), "order"),
+    (changed(["architecture", "layer_pre"], False), "width 5 must equal inputs 3"),
+    (changed(["architecture", "widht"], 3), "widht"),
+    (changed(["architecture", "horizon"], 0), "horizon"),
+    (changed(["architecture", "bias"], 1), "bias"),
+    (changed(["posterior", "kind"], "cloud"), "cloud"),
+    (changed(["posterior", "parameters"], []), "non-empty"),
+    (changed(["posterior", "parameters"], [[1.0]]), "1 parameters, the architecture has"),
+    (changed(["posterior", "parameters", 1], "x"), "draw 1"),
+    (changed(["posterior", "parameters", 1, 4], "x"), "row 1, column 4 is a string"),
+    (changed(["posterior", "parameters", 1, 4], None), "row 1, column 4 is null"),
+    (changed(["posterior", "parameters", 1, 4], float("nan")), "line"),
+    (changed(["posterior", "parameters", 2, 0], 12345).replace("12345", "1e999"), "overflow"),
+    (changed(["posterior", "weights"], [1, 2]), "weights"),
+    (changed(["scaling"], {"inputs": []}), "scaling: inputs"),
+    (changed(["scaling"], {"inputs": [{"kind": "standard", "shift": 0, "scale": 0}] * 3}), "scale"),
+    (changed(["scaling"], {"inputs": [{"kind": "standard"}] * 3}), "shift is missing"),
+    (changed(["scaling"], {"inputs": [{"kind": "cube", "shift": 0, "scale": 1}] * 3}), "cube"),
+    (changed(["noise"], {"sigma": [1]}), "noise sigma"),
+    (changed(["noise"], {"sigma": [1, -1]}), "noise sigma"),
+    (changed(["training_range"], [[0, 1]]), "training_range"),
+    (changed(["training_range"], [[0, 1], [1, 0], [0, 1]]), "low <= high"),
+    (changed(["names"], {"inputs": ["a"]}), "names"),
+    (changed(["names"], {"inputs": ["a" * 300, "b", "c"]}), "names"),
+    (changed(["seed"], 1.5), "seed"),
+    (changed(["colour"], 1), "colour"),
+]
+
+DATA = [
+    ('{"inputs":[[1]],"outputs":[[1],[2]]}', 400, "1 rows of inputs and 2"),
+    ('{"inputs":[[1],[1,2]],"outputs":[[1],[2]]}', 400, "row 1"),
+    ('{"inputs":[],"outputs":[]}', 400, "empty"),
+    ('{"inputs":[[]],"outputs":[[1]]}', 400, "row 0"),
+    ('{"inputs":[[1]]}', 400, "outputs is missing"),
+    ('{"inputs":[[1]],"outputs":[["a"]]}', 400, "row 0, column 0 is a string"),
+    ('{"inputs":[[1]],"outputs":[[1]],"x":1}', 400, "x"),
+]
+
+CSV = [
+    ("a,b\n1,2\n3\n", 400, "row 1 has 1 columns"),
+    ("a,b\n1,2,3\n", 400, "more than 2 columns"),
+    ("a,b\n1,x\n", 400, 'row 0, column 1 is "x"'),
+    ("a,b\n1,\n", 400, 'column 1 is ""'),
+    ("a,b\n1,nan\n", 400, "nan"),
+    ("a,b\n1,inf\n", 400, "inf"),
+    ("a,b\n1,1e999\n", 400, "finite"),
+    ("a,b\n1,0x10\n", 400, "0x10"),
+    ('a,b\n1,"2\n', 400, "quote"),
+    ("a,b\n", 400, "no rows"),
+    ("", 400, "empty"),
+    ("a\n1\n", 400, "1 columns cannot hold"),
+]
+
+
+class Refusals(ServerTest):
+    flags = ("--max-body-bytes", "1000000", "--max-rows", "1000")
+
+    def setUp(self):
+        super().setUp()
+        self.ok(201, "PUT", "/v1/models/m", document())
+
+    def refuse(self, method, path, body, status, word, headers=None):
+        found, head, data = self.server.request(method, path, body, headers)
+        label = f"{method} {path} {body!r:.200} -> {found} {data!r:.300}"
+        self.assertEqual(found, status, label)
+        self.assertEqual(head["Content-Type"], "application/problem+json", label)
+        self.assertEqual(set(data) - {"row", "column"}, {"type", "title", "status", "detail"}, label)
+        self.assertEqual(data["status"], status)
+        self.assertIn(word, data["detail"], label)
+        return data
+
+    def state(self):
+        models = self.ok(200, "GET", "/v1/models")[1]["models"]
+        return [(m["name"], m["versions"], m["rows"]) for m in models]
+
+    def test_predictions(self):
+        self.ok(200, "POST", "/predict", GOOD)
+        for body, status, word in PREDICT:
+            with self.subTest(body=body[:60]):
+                self.refuse("POST", "/predict", body, status, word)
+
+    def test_places_are_fields_too(self):
+        data = self.refuse("POST", "/predict", '{"model":"m","inputs":[[1,2,3],[1,"b",3]]}', 400, "row 1")
+        self.assertEqual((data["row"], data["column"]), (1, 1))
+
+    def test_documents(self):
+        for body, word in DOCUMENTS:
+            with self.subTest(word=word):
+                self.refuse("PUT", "/v1/models/new", body, 400, word)
+        self.assertEqual(self.state(), [("m", 1, 0)])
+
+    def test_rows(self):
+        for body, status, word in DATA:
+            with self.subTest(body=body):
+                self.refuse("POST", "/v1/models/new/data", body, status, word)
+        for body, status, word in CSV:
+            with self.subTest(body=body):
+                self.refuse("POST", "/v1/models/new/data?outputs=1", body, status, word,
+                            {"Content-Type": "text/csv"})
+        self.refuse("POST", "/v1/models/m/data", {"inputs": [[1]], "outputs": [[1]]}, 400, "m has 3")
+        self.refuse("POST", "/v1/models/new/data", "1,2\n", 400, "?outputs=N",
+                    {"Content-Type": "text/csv"})
+        self.assertEqual(self.state(), [("m", 1, 0)])
+
+    def test_training(self):
+        self.refuse("POST", "/v1/models/none/train", '{"solver":"ensemble"}', 404, "none")
+        self.refuse("POST", "/v1/models/m/train", '{"solver":"ensemble"}', 409, "0 training rows")
+        self.refuse("POST", "/v1/models/m/train", "", 400, "was not trained here")
+        for body, word in [('{}', "solver is missing"), ('{"solver":"magic"}', "magic"),
+                           ('{"solver":"ensemble","settings":{"members":0}}', "members"),
+                           ('{"solver":"ensemble","settings":{"epoch":1}}', "epoch"),
+                           ('{"solver":"ensemble","settings":{"dfrac":2}}', "dfrac"),
+                           ('{"solver":"ensemble","optimizer":{"name":"newton"}}', "newton"),
+                           ('{"solver":"ensemble","optimizer":{"learning_rate":-1}}', "learning_rate"),
+                           ('{"solver":"ensemble","optimizer":{"schedule":{"name":"zig"}}}', "zig"),
+                           ('{"solver":"ensemble","split":{"validation":1}}', "validation"),
+                           ('{"solver":"ensemble","scaling":{"inputs":"cube"}}', "cube"),
+                           ('{"solver":"ensemble","architecture":{"width":0}}', "width"),
+                           ('{"solver":"ensemble","seed":1.5}', "seed")]:
+            with self.subTest(body=body):
+                self.refuse("POST", "/v1/models/m/train", body, 400, word)
+
+    def test_paths_and_methods(self):
+        self.refuse("GET", "/nothing", None, 404, "/nothing")
+        self.refuse("GET", "/v1/models/", None, 404, "nothing")
+        self.refuse("GET", "/v1/models/m/versions/0", None, 400, "version")
+        self.refuse("GET", "/v1/models/m/versions/x", None, 400, "version")
+        self.refuse("GET", "/v1/models/m%2Fx", None, 404, "nothing")
+        self.refuse("GET", "/v1/models/%20", None, 400, "name")
+        self.refuse("GET", "/v1/models/a%00b", None, 400, "escape")
+        self.refuse("GET", "/v1/models/a%zz", None, 400, "escape")
+        self.refuse("GET", "/v1/models/a%ff", None, 400, "escape")
+        self.refuse("GET", "/v1/jobs/99", None, 404, "99")
+        self.refuse("GET", "/v1/jobs/x", None, 404, "x")
+        self.refuse("PUT", "/v1/models/" + "a" * 65, document(), 400, "64")
+        self.refuse("GET", "/v1/models/m/versions/1/export?format=xml", None, 400, "xml")
+        status, head, _ = self.server.request("DELETE", "/predict")
+        self.assertEqual((status, head["Allow"]), (405, "POST"))
+        status, head, _ = self.server.request("POST", "/v1/models/m")
+        self.assertEqual(status, 405)
+        self.assertEqual(set(head["Allow"].split(", ")), {"GET", "HEAD", "PUT", "DELETE"})
+        self.assertEqual(self.server.request("PATCH", "/predict")[0], 405)
+
+    def test_bodies_that_are_too_large(self):
+        self.refuse("POST", "/predict", b" " * 1000001, 413, "1000001")
+        chunked = (b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                   b"40000\r\n" + b" " * 0x40000 + b"\r\n")
+        reply = self.server.raw(chunked + (b"40000\r\n" + b" " * 0x40000 + b"\r\n") * 4 + b"0\r\n\r\n")
+        self.assertIn(b" 413 ", reply.split(b"\r\n")[0])
+        # An announced body over the limit is answered before it is sent.
+        reply = self.server.raw(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n"
+                                b"Expect: 100-continue\r\n\r\n")
+        self.assertIn(b" 413 ", reply.split(b"\r\n")[0])
+        self.refuse("POST", "/predict", {"model": "m", "inputs": [[1, 2, 3]] * 1001}, 413, "1001 rows")
+        self.ok(200, "POST", "/predict", {"model": "m", "inputs": [[1, 2, 3]] * 1000})
+
+    def test_clients_that_go_away(self):
+        for cut in (b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{\"model\":",
+                    b"PUT /v1/models/new HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"",
+                    b"GET /v1/mod"):
+            with socket.create_connection(("127.0.0.1", self.server.port)) as sock:
+                sock.sendall(cut)
+        self.assertEqual(self.state(), [("m", 1, 0)])
+        self.ok(200, "POST", "/predict", GOOD)
+
+    def test_pipelined_requests_are_answered_in_order(self):
+        one = (b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(GOOD)) + GOOD.encode()
+        bad = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+        last = b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        reply = self.server.raw(one + bad + one + last)
+        statuses = [line.split()[1] for line in reply.split(b"\r\n") if line.startswith(b"HTTP/1.1")]
+        if not statuses:
+            self.fail(repr(reply))
+        found = [int(s) for s in statuses]
+        # A response body ends without a line break, so a status line may follow it directly.
+        found = [int(part[:3]) for part in reply.split(b"HTTP/1.1 ")[1:]]
+        self.assertEqual(found, [200, 404, 200, 200])
+
+
+if __name__ == "__main__":
+    unittest.main()
