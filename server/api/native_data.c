@@ -27,23 +27,21 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
     double *y = NULL;
     int n_x = 0;
     int n_y = 0;
-    if (json_io_parse(req->body, req->n_body, &body, err) != ERR_OK ||
+    if (json_io_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK ||
         json_io_check_keys(body, "body", keys, err) != ERR_OK ||
         json_io_table(json_object_get(body, "inputs"), "inputs", app->config->max_rows, req->arena,
                       &x, &n_x, &up->d, err) != ERR_OK ||
         json_io_table(json_object_get(body, "outputs"), "outputs", app->config->max_rows,
                       req->arena, &y, &n_y, &up->o, err) != ERR_OK) {
-        goto done;
+        return err->code;
     }
     if (n_x != n_y) {
-        err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs", n_x, n_y);
-        goto done;
+        return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs", n_x, n_y);
     }
     size_t width = (size_t)up->d + (size_t)up->o;
     double *rows = arena_alloc_array(req->arena, (size_t)n_x * width, sizeof *rows);
     if (rows == NULL) {
-        err_set(err, ERR_NOMEM, "no memory for the rows");
-        goto done;
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
     }
     for (size_t i = 0; i < (size_t)n_x; i++) {
         memcpy(rows + i * width, x + i * (size_t)up->d, (size_t)up->d * sizeof *rows);
@@ -51,9 +49,7 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
     }
     up->n = n_x;
     up->rows = rows;
-done:
-    json_decref(body);
-    return err->code;
+    return ERR_OK;
 }
 
 /* The number of output columns: "outputs" in the query, or what the model's rows have already. */

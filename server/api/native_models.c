@@ -114,11 +114,10 @@ static const char *if_match_digest(const struct request *req)
 static enum err_code read_model(const struct request *req, struct model **out, struct err *err)
 {
     json_t *document = NULL;
-    if (json_io_parse(req->body, req->n_body, &document, err) == ERR_OK) {
-        err_kept(model_json_read(document, out, err));
+    if (json_io_parse(req->body, req->n_body, req->arena, &document, err) != ERR_OK) {
+        return err->code;
     }
-    json_decref(document);
-    return err->code;
+    return model_json_read(document, out, err);
 }
 
 enum err_code handle_model_put(struct app *app, const struct request *req, struct response *res,
@@ -266,15 +265,12 @@ enum err_code handle_default_put(struct app *app, const struct request *req, str
     int64_t version = 0;
     struct textbuf text = textbuf_in(req->arena);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        json_io_parse(req->body, req->n_body, &body, err) != ERR_OK) {
+        json_io_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK) {
         return err->code;
     }
-    enum err_code code = json_io_check_keys(body, "body", keys, err);
-    if (code == ERR_OK) {
-        code = json_io_get_int(body, "body", "version", true, 1, INT64_MAX, &version, err);
-    }
-    json_decref(body);
-    if (code != ERR_OK || registry_set_default(app->registry, name, version, err) != ERR_OK) {
+    if (json_io_check_keys(body, "body", keys, err) != ERR_OK ||
+        json_io_get_int(body, "body", "version", true, 1, INT64_MAX, &version, err) != ERR_OK ||
+        registry_set_default(app->registry, name, version, err) != ERR_OK) {
         return err->code;
     }
     textbuf_puts(&text, "{\"model\":");

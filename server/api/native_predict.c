@@ -321,12 +321,11 @@ enum err_code handle_predict(struct app *app, const struct request *req, struct 
     json_t *body = NULL;
     struct wish wish = {.version = 0};
     struct served *served = NULL;
-    if (json_io_parse(req->body, req->n_body, &body, err) == ERR_OK &&
+    if (json_io_parse(req->body, req->n_body, req->arena, &body, err) == ERR_OK &&
         read_wish(req, body, &wish, err) == ERR_OK &&
         registry_get(app->registry, wish.model, wish.version, &served, err) == ERR_OK) {
         err_kept(answer(app, req, &wish, served, res, err));
     }
     served_unref(served);
-    json_decref(body);
     return err->code;
 }

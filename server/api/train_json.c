@@ -182,10 +182,11 @@ enum err_code train_json_parse(const char *text, size_t len, struct train_spec *
                                struct err *err)
 {
     json_t *object = NULL;
-    if (json_io_parse(text, len, &object, err) == ERR_OK) {
+    struct arena arena = ARENA_INIT;
+    if (json_io_parse(text, len, &arena, &object, err) == ERR_OK) {
         err_kept(train_json_read(object, spec, err));
     }
-    json_decref(object);
+    arena_release(&arena);
     return err->code;
 }
 

@@ -229,22 +229,27 @@ static enum MHD_Result answer(struct exchange *ex, struct MHD_Connection *connec
     return send_response(connection, &res);
 }
 
-/* True when the headers announce a body over the limit. */
+/*
+ * Looks at the announced length. True: answer now, before the body, because the client waits for
+ * our word (Expect) or would send more than we care to throw away. A client that just sends would
+ * see a reset instead of the answer, so a body that is only somewhat too long is read first.
+ */
 static bool announces_too_much(struct exchange *ex)
 {
     const char *text = request_header(&ex->req, "Content-Length");
+    size_t limit = ex->daemon->settings.max_body_bytes;
     if (text == NULL) {
         return false;
     }
     errno = 0;
     unsigned long long length = strtoull(text, NULL, 10);
-    size_t limit = ex->daemon->settings.max_body_bytes;
-    if (errno != 0 || length > limit) {
-        err_set(&ex->req.transport, ERR_TOO_LARGE,
-                "the body has %.20s bytes, at most %zu are taken", text, limit);
-        return true;
+    if (errno == 0 && length <= limit) {
+        return false;
     }
-    return false;
+    err_set(&ex->req.transport, ERR_TOO_LARGE, "the body has %.20s bytes, at most %zu are taken",
+            text, limit);
+    return errno != 0 || length / DISCARD_FACTOR > limit ||
+           request_header(&ex->req, "Expect") != NULL;
 }
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,

@@ -4,12 +4,57 @@
 #include "mem.h"
 #include "textbuf.h"
 
-#include <math.h>
+#include <setjmp.h>
 #include <string.h>
+
+/*
+ * A document is built in the arena of its request: one release, and no cost for a node.
+ * jansson 2.14 writes past its token buffer when that cannot grow, so a failed allocation must not
+ * come back to it: the allocator jumps out of the parser instead, and the arena holds all there is
+ * to free.
+ */
+struct parse {
+    struct arena *arena;
+    jmp_buf no_memory;
+};
+
+/* Of the thread that parses; jansson's allocator gets no context. NULL: nobody parses. */
+static _Thread_local struct parse *parsing;
+
+static void *alloc_for_jansson(size_t size)
+{
+    void *block = parsing != NULL ? arena_alloc(parsing->arena, size) : NULL;
+    if (block == NULL && parsing != NULL) {
+        longjmp(parsing->no_memory, 1);
+    }
+    return block;
+}
+
+static void free_for_jansson(void *block)
+{
+    (void)block; /* goes with its arena */
+}
 
 void json_io_init(void)
 {
-    json_set_alloc_funcs(mem_alloc, mem_free);
+    json_set_alloc_funcs(alloc_for_jansson, free_for_jansson);
+}
+
+/* NULL with *short_of_memory, or with a reason in *error. */
+static json_t *load(const char *text, size_t len, struct arena *arena, bool *short_of_memory,
+                    json_error_t *error)
+{
+    struct parse parse = {.arena = arena};
+    json_t *volatile value = NULL;
+    *short_of_memory = false;
+    if (setjmp(parse.no_memory) == 0) {
+        parsing = &parse;
+        value = json_loadb(text, len, JSON_REJECT_DUPLICATES, error);
+    } else {
+        *short_of_memory = true;
+    }
+    parsing = NULL;
+    return value;
 }
 
 /* Nesting is counted before parsing: jansson itself would go 2048 deep. */
@@ -36,18 +81,20 @@ static enum err_code check_depth(const char *text, size_t len, struct err *err)
     return ERR_OK;
 }
 
-enum err_code json_io_parse(const char *text, size_t len, json_t **out, struct err *err)
+enum err_code json_io_parse(const char *text, size_t len, struct arena *arena, json_t **out,
+                            struct err *err)
 {
     json_error_t error;
+    bool short_of_memory;
     if (len == 0) {
         return err_set(err, ERR_SYNTAX, "the body is empty, a JSON document is needed");
     }
     if (check_depth(text, len, err) != ERR_OK) {
         return err->code;
     }
-    json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    json_t *value = load(text, len, arena, &short_of_memory, &error);
     if (value == NULL) {
-        if (json_error_code(&error) == json_error_out_of_memory) {
+        if (short_of_memory) {
             return err_set(err, ERR_NOMEM, "no memory for the document");
         }
         /* The text may quote the client's bytes: not ours to repeat unless they are UTF-8. */

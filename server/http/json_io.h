@@ -18,11 +18,15 @@
 
 #define JSON_IO_MAX_DEPTH 32
 
-/* Routes jansson's allocations through core/mem. Once, before the first use. */
+/* Makes jansson build documents in arenas. Once in a process, before the first use. */
 void json_io_init(void);
 
-/* *out is the caller's (json_decref). ERR_SYNTAX with line and column; ERR_NOMEM. */
-enum err_code json_io_parse(const char *text, size_t len, json_t **out, struct err *err) MUST_CHECK;
+/*
+ * The document lives in the arena and ends with it; no json_decref is needed. ERR_SYNTAX with line
+ * and column; ERR_NOMEM.
+ */
+enum err_code json_io_parse(const char *text, size_t len, struct arena *arena, json_t **out,
+                            struct err *err) MUST_CHECK;
 
 /* ERR_INVALID when it is no object, or has a key that is not in the NULL-ended list. */
 enum err_code json_io_check_keys(const json_t *object, const char *where, const char *const *keys,

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Random streams, vector tanh, weight functions, architectures, scalers. */
+#include "run.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "arch.h"
+#include "data.h"
+#include "rng.h"
+#include "scaler.h"
+#include "vtanh.h"
+#include "vtanh_priv.h"
+#include "wpfn.h"
+
+/* ---- random numbers ---- */
+
+START_TEST(philox_gives_its_known_answers)
+{
+    /* Counter 0, key 0: the first line for philox4x32-10 of Random123's kat_vectors. */
+    struct rng rng;
+    rng_init(&rng, 0, RNG_INIT, 0);
+    ck_assert_uint_eq(rng_u64(&rng), 0xe169c58d6627e8d5u);
+    ck_assert_uint_eq(rng_u64(&rng), 0x9b00dbd8bc57ac4cu);
+}
+END_TEST
+
+START_TEST(streams_differ_and_copies_agree)
+{
+    struct rng a;
+    struct rng b;
+    rng_init(&a, 1, RNG_INIT, 0);
+    rng_init(&b, 1, RNG_INIT, 1);
+    ck_assert_uint_ne(rng_u64(&a), rng_u64(&b));
+    rng_init(&b, 1, RNG_BATCH, 0);
+    rng_init(&a, 1, RNG_INIT, 0);
+    ck_assert_uint_ne(rng_u64(&a), rng_u64(&b));
+    rng_normal(&a); /* leaves a spare */
+    b = a;
+    for (int i = 0; i < 20; i++) {
+        ck_assert_double_eq(rng_normal(&a), rng_normal(&b));
+    }
+}
+END_TEST
+
+/* 1000 cells, 1e6 draws: chi-square has mean 999 and deviation 44.7; 6 deviations are 1 in 1e9. */
+START_TEST(uniforms_fill_the_interval)
+{
+    struct rng rng;
+    int cells[1000] = {0};
+    double chi = 0.0;
+    rng_init(&rng, 42, RNG_TEST, 0);
+    for (int i = 0; i < 1000000; i++) {
+        double u = rng_uniform(&rng);
+        ck_assert(u > 0.0 && u < 1.0);
+        cells[(int)(u * 1000.0)]++;
+    }
+    for (int k = 0; k < 1000; k++) {
+        chi += (cells[k] - 1000.0) * (cells[k] - 1000.0) / 1000.0;
+    }
+    ck_assert_double_eq_tol(chi, 999.0, 6.0 * 44.7);
+}
+END_TEST
+
+START_TEST(normals_have_their_moments)
+{
+    struct rng rng;
+    double sum[5] = {0};
+    rng_init(&rng, 7, RNG_TEST, 0);
+    for (int i = 0; i < 1000000; i++) {
+        double x = rng_normal(&rng);
+        for (int p = 1; p <= 4; p++) {
+            sum[p] += pow(x, p) / 1e6;
+        }
+    }
+    /* Standard errors 1e-3 sqrt(1, 2, 15, 96); six of them. */
+    ck_assert_double_eq_tol(sum[1], 0.0, 6e-3);
+    ck_assert_double_eq_tol(sum[2], 1.0, 8.5e-3);
+    ck_assert_double_eq_tol(sum[3], 0.0, 2.4e-2);
+    ck_assert_double_eq_tol(sum[4], 3.0, 5.9e-2);
+}
+END_TEST
+
+START_TEST(permutations_are_uniform)
+{
+    struct rng rng;
+    int counts[24] = {0};
+    rng_init(&rng, 3, RNG_TEST, 0);
+    for (int i = 0; i < 24000; i++) {
+        int p[4];
+        int seen = 0;
+        rng_permutation(&rng, 4, p);
+        for (int k = 0; k < 4; k++) {
+            seen |= 1 << p[k];
+        }
+        ck_assert_int_eq(seen, 15);
+        /* Lehmer code: the number of later, smaller elements. */
+        int code = 0;
+        for (int k = 0; k < 4; k++) {
+            int smaller = 0;
+            for (int l = k + 1; l < 4; l++) {
+                smaller += p[l] < p[k];
+            }
+            code = code * (4 - k) + smaller;
+        }
+        counts[code]++;
+    }
+    for (int k = 0; k < 24; k++) {
+        ck_assert_double_eq_tol(counts[k], 1000.0, 6.0 * 31.0);
+    }
+}
+END_TEST
+
+/* ---- tanh ---- */
+
+static double ulp_error(double found, long double exact)
+{
+    double next = nextafter(fabs((double)exact), INFINITY);
+    long double ulp = (long double)next - fabsl((long double)(double)exact);
+    return (double)(fabsl((long double)found - exact) / ulp);
+}
+
+static void check_tanh(vtanh_fn *fn, const char *name)
+{
+    double worst = 0.0;
+    struct rng rng;
+    rng_init(&rng, 8, RNG_TEST, 0);
+    for (int i = 0; i < 20000; i++) {
+        double x[5];
+        double y[5];
+        for (int k = 0; k < 5; k++) {
+            double size = pow(10.0, -12.0 + 14.0 * rng_uniform(&rng));
+            x[k] = y[k] = rng_uniform(&rng) < 0.5 ? size : -size;
+        }
+        fn(y, 5);
+        for (int k = 0; k < 5; k++) {
+            worst = fmax(worst, ulp_error(y[k], tanhl((long double)x[k])));
+        }
+    }
+    ck_assert_msg(worst <= 1.0, "%s: %g ulp", name, worst);
+    double special[] = {0.0, -0.0, 5e-324, -1e-310, 1e308, -1e308, INFINITY, -INFINITY, NAN};
+    double limits[] = {0.0, -0.0, 5e-324, -1e-310, 1.0, -1.0, 1.0, -1.0, NAN};
+    fn(special, 9);
+    for (int k = 0; k < 8; k++) {
+        ck_assert_msg(memcmp(&special[k], &limits[k], sizeof(double)) == 0, "%s: special %d is %g",
+                      name, k, special[k]);
+    }
+    ck_assert(isnan(special[8]));
+}
+
+START_TEST(tanh_is_within_an_ulp)
+{
+    check_tanh(vtanh, vtanh_isa());
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f")) {
+        check_tanh(vtanh_avx512, "avx512");
+    }
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        check_tanh(vtanh_avx2, "avx2");
+    }
+#endif
+}
+END_TEST
+
+START_TEST(tanh_of_a_value_does_not_depend_on_its_place)
+{
+    double x[34];
+    for (int n = 0; n <= 33; n++) {
+        for (int k = 0; k < 34; k++) {
+            x[k] = 0.7 + 0.01 * k;
+        }
+        vtanh(x, (size_t)n);
+        for (int k = 0; k < 34; k++) {
+            double alone = 0.7 + 0.01 * k;
+            if (k < n) {
+                vtanh(&alone, 1);
+            }
+            ck_assert(memcmp(&x[k], &alone, sizeof alone) == 0);
+        }
+    }
+}
+END_TEST
+
+/* ---- weight functions ---- */
+
+START_TEST(quinns_index_rule_errs_where_it_is_known_to)
+{
+    int wrong_counts = 0;
+    for (int blocks = 1; blocks <= 256; blocks++) {
+        double phi[256 * 256];
+        int wrong = 0;
+        struct arch arch = arch_default(1, 1);
+        arch.basis = WPFN_NONPARAMETRIC;
+        arch.layers = blocks - 1;
+        arch.index_rule = INDEX_QUINN;
+        wpfn_table_fill(&arch, phi);
+        for (int i = 0; i < blocks; i++) {
+            wrong += !(phi[i * blocks + i] > 0.5);
+        }
+        wrong_counts += wrong > 0;
+        bool first_four = blocks == 7 || blocks == 9 || blocks == 12 || blocks == 14;
+        ck_assert(blocks > 14 || (wrong > 0) == first_four);
+        ck_assert(blocks != 49 || wrong == 22);
+    }
+    ck_assert_int_eq(wrong_counts, 163);
+}
+END_TEST
+
+/* ---- architectures ---- */
+
+START_TEST(bad_architectures_are_named)
+{
+    struct {
+        size_t offset;
+        int value;
+        const char *word;
+    } cases[] = {
+        {offsetof(struct arch, inputs), 0, "inputs"},
+        {offsetof(struct arch, outputs), -1, "outputs"},
+        {offsetof(struct arch, width), 0, "width"},
+        {offsetof(struct arch, layers), -1, "layers"},
+        {offsetof(struct arch, order), 1, "order"},
+        {offsetof(struct arch, inputs), ARCH_MAX_INPUTS + 1, "inputs"},
+        {offsetof(struct arch, outputs), ARCH_MAX_OUTPUTS + 1, "outputs"},
+        {offsetof(struct arch, width), ARCH_MAX_WIDTH + 1, "width"},
+        {offsetof(struct arch, layers), ARCH_MAX_LAYERS + 1, "layers"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err err = ERR_INIT;
+        struct arch arch = arch_default(2, 1);
+        memcpy((char *)&arch + cases[i].offset, &cases[i].value, sizeof(int));
+        ck_assert_int_ne(arch_validate(&arch, &err), ERR_OK);
+        ck_assert_ptr_nonnull(strstr(err.msg, cases[i].word));
+    }
+    struct err err = ERR_INIT;
+    struct arch arch = arch_default(2, 1);
+    arch.width = ARCH_MAX_WIDTH;
+    arch.basis = WPFN_NONPARAMETRIC;
+    arch.layers = 100;
+    ck_assert_int_eq(arch_validate(&arch, &err), ERR_LIMIT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "parameters"));
+}
+END_TEST
+
+START_TEST(parameters_are_counted_as_published)
+{
+    struct arch a = arch_default(3, 2);
+    a.width = 9;
+    a.layers = 3;
+    ck_assert_int_eq(arch_n_params(&a), (9 * 3 + 9) + 2 * (81 + 9) + (2 * 9 + 2));
+    a.bias = false;
+    ck_assert_int_eq(arch_n_params(&a), (9 * 3 + 9) + 2 * 81 + (2 * 9 + 2));
+    a.basis = WPFN_FOURIER;
+    a.order = 2;
+    ck_assert_int_eq(arch_n_coef(&a), 5);
+    struct arch_offsets off = arch_offsets(&a);
+    ck_assert_int_eq(off.weight_pre, 0);
+    ck_assert_int_eq(off.bias_pre, 27);
+    ck_assert_int_eq(off.weight_post, 36);
+    ck_assert_int_eq(off.bias_post, 54);
+    ck_assert_int_eq(off.ww, 56);
+    ck_assert_int_eq(off.bb, -1);
+    ck_assert_int_eq(off.n_params, 56 + 5 * 81);
+}
+END_TEST
+
+/* ---- scalers ---- */
+
+START_TEST(scalers_fit_apply_and_invert)
+{
+    const double v[] = {1.0, 10.0, 2.0, 10.0, 4.0, 10.0, 9.0, 10.0};
+    static const enum scaler_kind kinds[] = {SCALER_NONE, SCALER_STANDARD, SCALER_RANGE,
+                                             SCALER_UNIT, SCALER_LOG};
+    for (size_t k = 0; k < 5; k++) {
+        struct err err = ERR_INIT;
+        struct scaler s[2];
+        double z[8];
+        ck_assert_int_eq(scaler_fit(kinds[k], 4, 2, v, s, &err), ERR_OK);
+        ck_assert_int_eq(scaler_apply(s, 4, 2, v, z, 0, &err), ERR_OK);
+        ck_assert_double_eq(s[1].scale, 1.0); /* a constant column */
+        double slope = scaler_slope(&s[0], v[4]);
+        double up = kinds[k] == SCALER_LOG ? log(4.0 + 1e-6) : 4.0 + 1e-6;
+        up = kinds[k] == SCALER_NONE ? up : (up - s[0].shift) / s[0].scale;
+        ck_assert_double_eq_tol((up - z[4]) / 1e-6, slope, 1e-5);
+        if (kinds[k] == SCALER_RANGE || kinds[k] == SCALER_UNIT) {
+            ck_assert_double_eq_tol(z[0], kinds[k] == SCALER_RANGE ? -1.0 : 0.0, 1e-15);
+            ck_assert_double_eq_tol(z[6], 1.0, 1e-15);
+        }
+        scaler_invert(s, 4, 2, z);
+        for (int i = 0; i < 8; i++) {
+            ck_assert_double_eq_tol(z[i], v[i], 1e-14 * v[i]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(logarithms_of_what_is_not_positive_are_refused)
+{
+    struct err err = ERR_INIT;
+    struct scaler s[1];
+    const double v[] = {1.0, 0.0};
+    ck_assert_int_eq(scaler_fit(SCALER_LOG, 2, 1, v, s, &err), ERR_INVALID);
+    ck_assert_int_eq(err.row, 1);
+    err_clear(&err);
+    double z[2];
+    s[0] = (struct scaler){SCALER_LOG, 0.0, 1.0};
+    ck_assert_int_eq(scaler_apply(s, 2, 1, v, z, 100, &err), ERR_INVALID);
+    ck_assert_int_eq(err.row, 101);
+}
+END_TEST
+
+START_TEST(kept_rows_are_counted_sanely)
+{
+    ck_assert_int_eq(data_n_kept(100, 0.0), 0);
+    ck_assert_int_eq(data_n_kept(100, 0.1), 10);
+    ck_assert_int_eq(data_n_kept(2, 0.01), 1);
+    ck_assert_int_eq(data_n_kept(2, 0.9), 1);
+    ck_assert_int_eq(data_n_kept(1, 0.5), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("numerics");
+    TCase *tc = tcase_create("numerics");
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, philox_gives_its_known_answers);
+    tcase_add_test(tc, streams_differ_and_copies_agree);
+    tcase_add_test(tc, uniforms_fill_the_interval);
+    tcase_add_test(tc, normals_have_their_moments);
+    tcase_add_test(tc, permutations_are_uniform);
+    tcase_add_test(tc, tanh_is_within_an_ulp);
+    tcase_add_test(tc, tanh_of_a_value_does_not_depend_on_its_place);
+    tcase_add_test(tc, quinns_index_rule_errs_where_it_is_known_to);
+    tcase_add_test(tc, bad_architectures_are_named);
+    tcase_add_test(tc, parameters_are_counted_as_published);
+    tcase_add_test(tc, scalers_fit_apply_and_invert);
+    tcase_add_test(tc, logarithms_of_what_is_not_positive_are_refused);
+    tcase_add_test(tc, kept_rows_are_counted_sanely);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loopback.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dispatch.h"
+#include "json_io.h"
+#include "router.h"
+#include "train_json.h"
+
+static void open_all(struct loopback *loop)
+{
+    struct err err = ERR_INIT;
+    int n_labels;
+    const char *const *labels = dispatch_labels(&n_labels);
+    struct db_settings db = {.path = loop->path, .chunk_bytes = 1000};
+    metrics_init(&loop->metrics, labels, n_labels, 0);
+    memset(&loop->app, 0, sizeof loop->app);
+    loop->app.config = &loop->config;
+    loop->app.log = &loop->log;
+    loop->app.metrics = &loop->metrics;
+    ck_assert_msg(db_open(&loop->app.db, &db, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_int_eq(registry_new(loop->app.db, &loop->log, &loop->app.registry, &err), ERR_OK);
+    ck_assert_int_eq(registry_load(loop->app.registry, &err), ERR_OK);
+    struct trainer_settings settings = {.db = loop->app.db,
+                                        .registry = loop->app.registry,
+                                        .log = &loop->log,
+                                        .metrics = &loop->metrics,
+                                        .parse = train_json_parse,
+                                        .n_threads = 2};
+    ck_assert_int_eq(trainer_start(&settings, &loop->app.trainer, &err), ERR_OK);
+}
+
+static void close_all(struct loopback *loop)
+{
+    trainer_stop(loop->app.trainer);
+    registry_free(loop->app.registry);
+    db_close(loop->app.db);
+}
+
+void loopback_init(struct loopback *loop)
+{
+    struct err err = ERR_INIT;
+    json_io_init();
+    strcpy(loop->folder, "/tmp/surrogated-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(loop->folder));
+    snprintf(loop->path, sizeof loop->path, "%s/registry.db", loop->folder);
+    config_defaults(&loop->config);
+    ck_assert_int_eq(config_finish(&loop->config, &err), ERR_OK);
+    loop->log = (struct log){.fd = STDERR_FILENO, .level = LOG_ERROR + 1, .format = LOG_TEXT};
+    open_all(loop);
+}
+
+void loopback_reopen(struct loopback *loop)
+{
+    close_all(loop);
+    open_all(loop);
+}
+
+void loopback_release(struct loopback *loop)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
+    close_all(loop);
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        char path[160];
+        snprintf(path, sizeof path, "%s%s", loop->path, suffixes[i]);
+        unlink(path);
+    }
+    rmdir(loop->folder);
+}
+
+int loopback_call(struct loopback *loop, enum http_method method, const char *path,
+                  const char *content_type, const char *body, char *out, size_t size)
+{
+    struct arena arena = ARENA_INIT;
+    struct header header = {"Content-Type", content_type};
+    struct header query[4];
+    char target[512];
+    struct response res = {.status = 0};
+    struct request req = {
+        .method = method,
+        .method_text = http_method_name(method),
+        .path = target,
+        .headers = &header,
+        .n_headers = content_type != NULL,
+        .query = query,
+        .body = body != NULL ? body : "",
+        .n_body = body != NULL ? strlen(body) : 0,
+        .arena = &arena,
+        .transport = ERR_INIT,
+    };
+    snprintf(target, sizeof target, "%s", path);
+    char *mark = strchr(target, '?');
+    for (char *pair = mark; pair != NULL && req.n_query < 4; pair = strchr(pair + 1, '&')) {
+        *pair = '\0';
+        char *equals = strchr(pair + 1, '=');
+        *equals = '\0';
+        query[req.n_query++] = (struct header){pair + 1, equals + 1};
+    }
+    dispatch(&loop->app, &req, &res);
+    if (out != NULL) {
+        size_t len = res.n_body < size ? res.n_body : size - 1;
+        memcpy(out, res.body != NULL ? res.body : "", len);
+        out[len] = '\0';
+    }
+    arena_release(&arena);
+    return res.status;
+}

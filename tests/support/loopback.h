@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole server but for its socket: requests go straight to dispatch, in the calling thread. */
+#ifndef LOOPBACK_H
+#define LOOPBACK_H
+
+#include "app.h"
+#include "config.h"
+
+struct loopback {
+    char folder[64];
+    char path[128];
+    struct config config;
+    struct log log;
+    struct metrics metrics;
+    struct app app;
+};
+
+/* A new registry in a temporary folder. Failures fail the test. */
+void loopback_init(struct loopback *loop);
+/* Also deletes the folder. */
+void loopback_release(struct loopback *loop);
+/* Closes everything and opens it again on the same file. */
+void loopback_reopen(struct loopback *loop);
+
+/* The status; up to size - 1 bytes of the body go to `out`, NUL-terminated (out may be NULL). */
+int loopback_call(struct loopback *loop, enum http_method method, const char *path,
+                  const char *content_type, const char *body, char *out, size_t size);
+
+#endif
