@@ -1,0 +1,88 @@
+#!/bin/sh
+# Builds deploy/Dockerfile and runs the image, without a Docker engine: buildah with chroot isolation
+# over a base image made by debootstrap under the name the Dockerfile uses. Needs root. Not part of
+# the default test run.
+#
+#   MIRROR   where debootstrap finds Debian   [as the machine's own apt sources say]
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+base=docker.io/library/debian:bookworm-slim
+image=localhost/surrogated:test
+port=${PORT:-18080}
+work=$(mktemp -d)
+export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
+
+. "$top/deploy/packages.sh"
+packages_install buildah debootstrap curl
+
+container=
+server=
+finish() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$container" ] || buildah rm "$container" >/dev/null 2>&1 || true
+    rm -rf "$work"
+}
+trap finish EXIT
+
+# A copy of the machine's own apt set-up, so that packages come from where this machine gets them.
+apt_setup() {
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/apt/auth.conf.d \
+        /etc/apt/trusted.gpg.d; do
+        [ ! -e "$file" ] || cp -a "$file" "$1/etc/apt/"
+    done
+    cp /etc/resolv.conf "$1/etc/" 2>/dev/null || true
+    mkdir -p "$1/etc/ssl/certs"
+    cp -aL /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/" 2>/dev/null || true
+}
+
+mirror() {
+    cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+        sed -n -e 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) bookworm .*/\2/p' -e 's/^URIs: *\([^ ]*\).*/\1/p' |
+        head -n 1
+}
+
+if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
+    echo "== base image"
+    debootstrap --variant=minbase bookworm "$work/root" "${MIRROR:-$(mirror)}" >"$work/log" 2>&1 ||
+        { tail -n 20 "$work/log" >&2; exit 1; }
+    apt_setup "$work/root"
+    container=$(buildah from scratch)
+    buildah add -q "$container" "$work/root" / >/dev/null
+    buildah commit -q "$container" "$base" >/dev/null
+    buildah rm "$container" >/dev/null
+    container=
+    rm -rf "$work/root"
+fi
+
+echo "== build"
+buildah bud --pull-never -q -f "$top/deploy/Dockerfile" -t "$image" "$top"
+
+echo "== run"
+container=$(buildah from --pull-never "$image")
+user=$(buildah inspect --type container --format '{{.OCIv1.Config.User}}' "$container")
+[ "$user" = 10001 ] || { echo "the image runs as \"$user\"" >&2; exit 1; }
+buildah run "$container" -- sh -c '[ "$(id -u)" = 10001 ]'
+# The image's volumes are mounted by an engine; here the folder of the image serves.
+buildah run --env "SURROGATED_LISTEN=127.0.0.1:$port" "$container" -- /usr/bin/surrogated serve \
+    >"$work/server.log" 2>&1 &
+server=$!
+tries=0
+until buildah run "$container" -- /usr/bin/surrogated healthcheck --listen "127.0.0.1:$port" 2>/dev/null; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 50 ] || { cat "$work/server.log" >&2; exit 1; }
+    sleep 0.2
+done
+curl -fsS "http://127.0.0.1:$port/v1/models"
+echo
+curl -fsS -X POST -H 'Content-Type: text/csv' --data-binary 'x,y
+0,1
+1,2' "http://127.0.0.1:$port/v1/models/m/data?outputs=1"
+echo
+pkill -TERM -f "^/usr/bin/surrogated serve" || true
+status=0
+wait "$server" || status=$?
+server=
+cat "$work/server.log"
+grep -q stopped "$work/server.log" || { echo "no clean stop (status $status)" >&2; exit 1; }
+echo "the image builds, runs as a user without rights, is healthy and stops cleanly"
