@@ -14,6 +14,7 @@ static const struct {
 #undef ERR
 };
 
+PRINTF_LIKE(5, 0)
 static void err_vset(struct err *err, enum err_code code, int row, int column, const char *fmt,
                      va_list args)
 {
