@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch.h"
 
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+#include "names.h"
 
-static const struct {
-    const char *name;
-    bool takes_order;
-} wpfn_table[] = {
-#define WPFN(code, name, order) {name, order},
+#include <stdint.h>
+
+static const char *const wpfn_names[] = {
+#define WPFN(code, name, order) name,
 #include "wpfn.def"
 #undef WPFN
 };
-
-#define N_WPFN ((int)(sizeof wpfn_table / sizeof *wpfn_table))
+static const bool wpfn_orders[] = {
+#define WPFN(code, name, order) order,
+#include "wpfn.def"
+#undef WPFN
+};
 
 static const char *const grid_names[] = {"left", "closed"};
 static const char *const index_rule_names[] = {"integer", "quinn"};
@@ -170,54 +170,13 @@ bool arch_equal(const struct arch *a, const struct arch *b)
            a->horizon <= b->horizon;
 }
 
-static bool find(const char *const *names, int n, const char *name, int *index)
-{
-    for (int i = 0; i < n; i++) {
-        if (strcmp(names[i], name) == 0) {
-            *index = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-const char *wpfn_name(enum wpfn_basis basis)
-{
-    return wpfn_table[basis].name;
-}
+NAMES_DEFINE(wpfn, enum wpfn_basis, wpfn_names)
+NAMES_DEFINE(arch_grid, enum arch_grid, grid_names)
+NAMES_DEFINE(arch_index_rule, enum arch_index_rule, index_rule_names)
+NAMES_DEFINE(arch_activation, enum arch_activation, activation_names)
+NAMES_DEFINE(arch_final, enum arch_final, final_names)
 
 bool wpfn_takes_order(enum wpfn_basis basis)
 {
-    return wpfn_table[basis].takes_order;
+    return wpfn_orders[basis];
 }
-
-bool wpfn_find(const char *name, enum wpfn_basis *basis)
-{
-    for (int i = 0; i < N_WPFN; i++) {
-        if (strcmp(wpfn_table[i].name, name) == 0) {
-            *basis = (enum wpfn_basis)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-#define NAMED(prefix, type, names)                                                                 \
-    const char *prefix##_name(type value)                                                          \
-    {                                                                                              \
-        return names[value];                                                                       \
-    }                                                                                              \
-    bool prefix##_find(const char *name, type *value)                                              \
-    {                                                                                              \
-        int index;                                                                                 \
-        if (!find(names, (int)(sizeof names / sizeof *names), name, &index)) {                     \
-            return false;                                                                          \
-        }                                                                                          \
-        *value = (type)index;                                                                      \
-        return true;                                                                               \
-    }
-
-NAMED(arch_grid, enum arch_grid, grid_names)
-NAMED(arch_index_rule, enum arch_index_rule, index_rule_names)
-NAMED(arch_activation, enum arch_activation, activation_names)
-NAMED(arch_final, enum arch_final, final_names)

@@ -7,9 +7,9 @@
 #include "optim.h"
 
 #include "mem.h"
+#include "names.h"
 
 #include <math.h>
-#include <string.h>
 
 static const char *const optim_names[] = {
 #define OPTIM(code, name) name,
@@ -70,43 +70,8 @@ enum err_code optim_validate(const struct optim_settings *s, struct err *err)
     return ERR_OK;
 }
 
-static bool find(const char *const *names, int n, const char *name, int *index)
-{
-    for (int i = 0; i < n; i++) {
-        if (strcmp(names[i], name) == 0) {
-            *index = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-const char *optim_name(enum optim_kind kind)
-{
-    return optim_names[kind];
-}
-
-bool optim_find(const char *name, enum optim_kind *kind)
-{
-    int index;
-    bool found = find(optim_names, (int)(sizeof optim_names / sizeof *optim_names), name, &index);
-    *kind = found ? (enum optim_kind)index : *kind;
-    return found;
-}
-
-const char *optim_schedule_name(enum optim_schedule schedule)
-{
-    return schedule_names[schedule];
-}
-
-bool optim_schedule_find(const char *name, enum optim_schedule *schedule)
-{
-    int index;
-    bool found =
-        find(schedule_names, (int)(sizeof schedule_names / sizeof *schedule_names), name, &index);
-    *schedule = found ? (enum optim_schedule)index : *schedule;
-    return found;
-}
+NAMES_DEFINE(optim, enum optim_kind, optim_names)
+NAMES_DEFINE(optim_schedule, enum optim_schedule, schedule_names)
 
 double optim_rate(const struct optim_settings *s, int epoch, int n_epochs)
 {

@@ -1,26 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scaler.h"
 
+#include "names.h"
+
 #include <math.h>
-#include <string.h>
 
 static const char *const kind_names[] = {"none", "standard", "range", "unit", "log"};
 
-const char *scaler_kind_name(enum scaler_kind kind)
-{
-    return kind_names[kind];
-}
-
-bool scaler_kind_find(const char *name, enum scaler_kind *kind)
-{
-    for (int i = 0; i < (int)(sizeof kind_names / sizeof *kind_names); i++) {
-        if (strcmp(kind_names[i], name) == 0) {
-            *kind = (enum scaler_kind)i;
-            return true;
-        }
-    }
-    return false;
-}
+NAMES_DEFINE(scaler_kind, enum scaler_kind, kind_names)
 
 enum err_code scaler_validate(const struct scaler *scaler, const char *what, struct err *err)
 {

@@ -2,20 +2,21 @@
 #include "uq.h"
 
 #include "mem.h"
+#include "names.h"
 #include "uq_priv.h"
 
-#include <string.h>
-
-#define UQ_OPS_ENSEMBLE uq_ensemble_ops
-
-static const struct {
-    const char *name;
-    const struct uq_ops *ops;
-} uq_table[] = {
-#define UQ(code, name) {name, &UQ_OPS_##code},
+static const char *const uq_names[] = {
+#define UQ(code, name, ops) name,
 #include "uq.def"
 #undef UQ
 };
+static const struct uq_ops *const uq_ops[] = {
+#define UQ(code, name, ops) &ops,
+#include "uq.def"
+#undef UQ
+};
+
+NAMES_DEFINE(uq, enum uq_kind, uq_names)
 
 struct uq_settings uq_defaults(enum uq_kind kind)
 {
@@ -43,22 +44,6 @@ enum err_code uq_validate(enum uq_kind kind, const struct uq_settings *s, struct
     return fit_validate(&s->fit, err);
 }
 
-const char *uq_name(enum uq_kind kind)
-{
-    return uq_table[kind].name;
-}
-
-bool uq_find(const char *name, enum uq_kind *kind)
-{
-    for (int i = 0; i < (int)(sizeof uq_table / sizeof *uq_table); i++) {
-        if (strcmp(uq_table[i].name, name) == 0) {
-            *kind = (enum uq_kind)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 void uq_result_release(struct uq_result *result)
 {
     mem_free(result->draws);
@@ -71,7 +56,7 @@ enum err_code uq_run(enum uq_kind kind, const struct uq_problem *problem,
 {
     *result = (struct uq_result){.draws = NULL};
     if (uq_validate(kind, settings, err) == ERR_OK &&
-        uq_table[kind].ops->run(problem, settings, result, err) != ERR_OK) {
+        uq_ops[kind]->run(problem, settings, result, err) != ERR_OK) {
         uq_result_release(result);
     }
     return err->code;

@@ -11,7 +11,7 @@
 #include "fit.h"
 
 enum uq_kind {
-#define UQ(code, name) UQ_##code,
+#define UQ(code, name, ops) UQ_##code,
 #include "uq.def"
 #undef UQ
 };

@@ -25,6 +25,7 @@ packages_install() {
     fi
     echo "installing:$missing"
     $as_root apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing \
-        >/dev/null
+    # Through env, since sudo drops the variable.
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }

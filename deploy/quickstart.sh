@@ -22,8 +22,17 @@ esac
 . "$top/deploy/packages.sh"
 packages_install $packages_build $packages_demo
 
-[ -f "$build/build.ninja" ] || meson setup "$build" "$top" --buildtype=release >/dev/null
+if [ ! -f "$build/build.ninja" ]; then
+    log=$(meson setup "$build" "$top" --buildtype=release) || { echo "$log" >&2; exit 1; }
+fi
 ninja -C "$build" server/surrogated client-examples/simulation-farm/farm
+
+taken() {
+    echo "$listen is taken; LISTEN=127.0.0.1:8090 sh $0 uses another port" >&2
+    exit 1
+}
+# Another server that answers there would pass for ours below.
+! curl -s -o /dev/null --max-time 2 "http://$listen/healthz" || taken
 
 "$build/server/surrogated" serve --listen "$listen" --db "$db" &
 server=$!
@@ -33,7 +42,7 @@ tries=0
 until "$build/server/surrogated" healthcheck --listen "$listen" 2>/dev/null; do
     tries=$((tries + 1))
     if ! kill -0 "$server" 2>/dev/null || [ "$tries" -gt 100 ]; then
-        echo "the server did not start; is $listen taken? LISTEN=127.0.0.1:8090 sh $0 uses another" >&2
+        echo "the server did not start; LISTEN=127.0.0.1:8090 sh $0 uses another port" >&2
         exit 1
     fi
     sleep 0.1

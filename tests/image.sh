@@ -18,18 +18,35 @@ packages_install buildah debootstrap curl
 
 container=
 server=
+# The server is a grandchild of `buildah run`, which passes no signals on. Its parents are followed,
+# since another server on this machine would bear the same name.
+stop_server() {
+    pids=$server
+    while [ -n "$pids" ]; do
+        for pid in $pids; do
+            case $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") in
+            '/usr/bin/surrogated serve '*) kill -TERM "$pid"; return 0 ;;
+            esac
+        done
+        pids=$(for pid in $pids; do ps -o pid= --ppid "$pid"; done | tr -d ' ' | tr '\n' ' ')
+        pids=${pids% }
+    done
+    return 1
+}
+
 finish() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$server" ] || stop_server || true
     [ -z "$container" ] || buildah rm "$container" >/dev/null 2>&1 || true
     rm -rf "$work"
 }
 trap finish EXIT
 
 # A copy of the machine's own apt set-up, so that packages come from where this machine gets them.
+# Passwords (auth.conf) stay out of the image.
 apt_setup() {
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/apt/auth.conf.d \
-        /etc/apt/trusted.gpg.d; do
-        [ ! -e "$file" ] || cp -a "$file" "$1/etc/apt/"
+    rm -f "$1/etc/apt/sources.list" # debootstrap's own would name the same source twice
+    for file in sources.list sources.list.d apt.conf.d trusted.gpg.d; do
+        [ ! -e "/etc/apt/$file" ] || cp -a "/etc/apt/$file" "$1/etc/apt/"
     done
     cp /etc/resolv.conf "$1/etc/" 2>/dev/null || true
     mkdir -p "$1/etc/ssl/certs"
@@ -79,10 +96,11 @@ curl -fsS -X POST -H 'Content-Type: text/csv' --data-binary 'x,y
 0,1
 1,2' "http://127.0.0.1:$port/v1/models/m/data?outputs=1"
 echo
-pkill -TERM -f "^/usr/bin/surrogated serve" || true
+stop_server || { echo "the server is not there any more" >&2; exit 1; }
 status=0
 wait "$server" || status=$?
 server=
 cat "$work/server.log"
-grep -q stopped "$work/server.log" || { echo "no clean stop (status $status)" >&2; exit 1; }
+[ "$status" -eq 0 ] && grep -q stopped "$work/server.log" ||
+    { echo "no clean stop (status $status)" >&2; exit 1; }
 echo "the image builds, runs as a user without rights, is healthy and stops cleanly"

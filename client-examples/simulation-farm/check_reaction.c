@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is the simulator right? A closed form (without diffusion each point follows the logistic curve;
- * without reaction the mass is kept), and the order of convergence in space and time.
+ * Is the simulator right? Closed forms (without diffusion each point follows the logistic curve;
+ * without reaction the mass is kept and the bump spreads as a sum of Gaussians), and the order of
+ * convergence in space and time.
  */
 #include "reaction.h"
 
@@ -27,6 +28,23 @@ static struct reaction_result run(struct reaction p, int nodes, double tolerance
     return r;
 }
 
+/*
+ * u(0.5, 1) of u_t = D u_xx from A exp(-(x / b)^2), b = 0.2: on the whole line a Gaussian of width
+ * s^2 = b^2 + 4 D t; the ends without flux reflect it, so its images stand at 2 n. At x = 1 the
+ * bump is exp(-25) high, which is all that the images leave out.
+ */
+static double spread_bump(double diffusivity, double amplitude)
+{
+    double b2 = 0.2 * 0.2;
+    double s2 = b2 + 4.0 * diffusivity;
+    double sum = 0.0;
+    for (int n = -3; n <= 3; n++) {
+        double x = 0.5 - 2.0 * (double)n;
+        sum += exp(-x * x / s2);
+    }
+    return amplitude * sqrt(b2 / s2) * sum;
+}
+
 int main(void)
 {
     const struct reaction p = {0.01, 6.0, 1.0, 0.5};
@@ -43,6 +61,14 @@ int main(void)
     struct reaction_result kept = run((struct reaction){0.02, 0.0, 0.0, 0.5}, 161, 1e-7);
     expect("mass without reaction, relative change", fabs(kept.mass / kept.mean_mass - 1.0), 0.0,
            1e-9);
+
+    const struct reaction diffusion = {0.02, 0.0, 0.0, 0.5};
+    double spread = spread_bump(0.02, 0.5);
+    double far = fabs(run(diffusion, 41, 1e-9).middle - spread);
+    double near = fabs(run(diffusion, 81, 1e-9).middle - spread);
+    expect("diffusion alone, order against the exact solution", log2(far / near), 1.9, 2.1);
+    expect("diffusion alone, relative error on the default grid",
+           fabs(run(diffusion, 161, 1e-9).middle / spread - 1.0), 0.0, 1e-4);
 
     double coarse = run(p, 41, 1e-9).middle;
     double medium = run(p, 81, 1e-9).middle;

@@ -170,6 +170,16 @@ static void print_rows(const struct farm *farm)
     }
 }
 
+/* Rows that did not reach the file, a full disk say, must not pass for a finished run. */
+static int finish_output(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        perror("farm: the rows could not be written");
+        return 1;
+    }
+    return 0;
+}
+
 /* ---- command line ---- */
 
 static void print_help(void)
@@ -205,7 +215,7 @@ static int run_one(const char *text)
     }
     print_numbers(y, REACTION_OUTPUTS);
     printf("\n");
-    return 0;
+    return finish_output();
 }
 
 static int read_format(const char *text, enum format *format)
@@ -270,12 +280,14 @@ int main(int argc, char **argv)
     }
     run_all(&farm);
     int failed = atomic_load(&farm.failed);
+    int status = failed > 0 ? 1 : 0;
     if (failed > 0) {
         fprintf(stderr, "farm: %d of %d runs failed\n", failed, farm.runs);
     } else {
         print_rows(&farm);
+        status = finish_output();
     }
     free(farm.x);
     free(farm.y);
-    return failed > 0 || ferror(stdout) ? 1 : 0;
+    return status;
 }

@@ -154,7 +154,7 @@ enum err_code csv_parse(const char *text, size_t len, int max_rows, struct arena
     }
     while (c.at < c.end) {
         if (csv.n == max_rows) {
-            return err_set(err, ERR_LIMIT, "more than %d rows in one upload", max_rows);
+            return err_set(err, ERR_TOO_LARGE, "more than %d rows in one upload", max_rows);
         }
         if (read_row(&c, &csv, csv.values + (size_t)csv.n * (size_t)csv.k, err) != ERR_OK) {
             return err->code;

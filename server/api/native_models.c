@@ -95,22 +95,6 @@ static enum err_code read_promote(const struct request *req, bool *promote, stru
     return ERR_OK;
 }
 
-/* The digest in If-Match: "*", or what stands in our own ETag form; anything else never matches. */
-static const char *if_match_digest(const struct request *req)
-{
-    const char *value = request_header(req, "If-Match");
-    if (value == NULL || strcmp(value, "*") == 0) {
-        return value;
-    }
-    const char *start = strstr(value, "\"sha256-");
-    size_t prefix = strlen("\"sha256-");
-    if (start != NULL && strlen(start + prefix) >= DIGEST_HEX_CHARS) {
-        char *digest = arena_strndup(req->arena, start + prefix, DIGEST_HEX_CHARS);
-        return digest != NULL ? digest : "";
-    }
-    return "";
-}
-
 static enum err_code read_model(const struct request *req, struct model **out, struct err *err)
 {
     json_t *document = NULL;
@@ -134,8 +118,8 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
     }
     struct put_request put = {.model = name,
                               .promote = promote,
-                              .if_match = if_match_digest(req),
-                              .if_none_match = request_header(req, "If-None-Match") != NULL};
+                              .if_match = request_header(req, "If-Match"),
+                              .if_none_match = request_header(req, "If-None-Match")};
     enum err_code code = registry_put(app->registry, model, &put, &result, err);
     model_unref(model);
     if (code != ERR_OK) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "log.h"
 
+#include "names.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,32 +12,8 @@
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *const format_names[] = {"text", "json"};
 
-static bool find(const char *const *names, int n, const char *name, int *index)
-{
-    for (int i = 0; i < n; i++) {
-        if (strcmp(names[i], name) == 0) {
-            *index = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-bool log_level_find(const char *name, enum log_level *level)
-{
-    int index = 0;
-    bool found = find(level_names, 4, name, &index);
-    *level = found ? (enum log_level)index : *level;
-    return found;
-}
-
-bool log_format_find(const char *name, enum log_format *format)
-{
-    int index = 0;
-    bool found = find(format_names, 2, name, &index);
-    *format = found ? (enum log_format)index : *format;
-    return found;
-}
+NAMES_DEFINE(log_level, enum log_level, level_names)
+NAMES_DEFINE(log_format, enum log_format, format_names)
 
 struct log_number log_number(long long value)
 {

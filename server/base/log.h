@@ -23,7 +23,9 @@ struct log {
     enum log_format format;
 };
 
+const char *log_level_name(enum log_level level);
 bool log_level_find(const char *name, enum log_level *level);
+const char *log_format_name(enum log_format format);
 bool log_format_find(const char *name, enum log_format *format);
 
 /* Keys and values by pairs, ended by NULL: log_info(log, "job done", "model", name, NULL). */

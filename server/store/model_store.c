@@ -72,25 +72,29 @@ static enum err_code get_digest(struct conn *conn, int64_t model, int64_t versio
     return query_close(&q);
 }
 
+/* Does a header's list name this digest? A digest is too long to stand in another tag by chance. */
+static bool names_digest(const char *header, const char *digest)
+{
+    return digest[0] != '\0' && (strcmp(header, "*") == 0 || strstr(header, digest) != NULL);
+}
+
 static enum err_code check_conditions(struct conn *conn, const struct put_request *put,
                                       int64_t model, int64_t default_version, struct err *err)
 {
     char digest[DIGEST_HEX_CHARS + 1];
-    if (put->if_none_match && default_version != 0) {
-        return err_set(err, ERR_PRECONDITION, "model %s has a version already", put->model);
-    }
-    if (put->if_match == NULL) {
-        return ERR_OK;
-    }
     if (get_digest(conn, model, default_version, digest, err) != ERR_OK) {
         return err->code;
     }
-    bool holds =
-        strcmp(put->if_match, "*") == 0 ? digest[0] != '\0' : strcmp(put->if_match, digest) == 0;
-    return holds ? ERR_OK
-                 : err_set(err, ERR_PRECONDITION,
-                           "the default version of model %s is another one than If-Match says",
-                           put->model);
+    if (put->if_match != NULL && !names_digest(put->if_match, digest)) {
+        return err_set(err, ERR_PRECONDITION,
+                       "the default version of model %s is none that If-Match names", put->model);
+    }
+    if (put->if_none_match != NULL && names_digest(put->if_none_match, digest)) {
+        return err_set(err, ERR_PRECONDITION,
+                       "the default version of model %s is one that If-None-Match names",
+                       put->model);
+    }
+    return ERR_OK;
 }
 
 static enum err_code insert_chunks(struct db *db, struct conn *conn, const struct put_request *put,

@@ -40,9 +40,12 @@ struct put_request {
     const char *model;
     const void *bytes;
     size_t n_bytes;
-    bool promote;         /* make it the default; the first version of a model always is */
-    const char *if_match; /* NULL, "*" or a digest that the present default must have */
-    bool if_none_match;   /* true: the model must have no version yet */
+    bool promote; /* make it the default; the first version of a model always is */
+    /* Values of the headers of these names: "*" or a list of tags that hold digests; NULL: absent.
+     */
+    const char *if_match; /* the default version must be one of them; "*": there must be one */
+    const char
+        *if_none_match; /* the default version must be none of them; "*": there must be none */
 };
 
 struct put_result {

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registration, versions, conditional requests and predictions against plain Python."""
 
+import json
+import os
 import statistics
 import unittest
 
-from harness import ServerTest, architecture, document, make_golden
+from harness import HERE, ServerTest, architecture, document, make_golden
+
+SCHEMA = os.path.join(HERE, "..", "..", "schema", "model.schema.json")
 
 
 class Registration(ServerTest):
@@ -35,6 +39,13 @@ class Registration(ServerTest):
         _, exported = self.ok(200, "GET", "/v1/models/m/versions/1/export?format=json")
         self.assertEqual(exported["posterior"]["parameters"], full["posterior"]["parameters"])
         self.assertEqual(exported["settings"], full["settings"])
+        with open(SCHEMA, encoding="utf-8") as file:
+            properties = json.load(file)["properties"]
+        for found, known in ((exported, properties),
+                             (exported["architecture"], properties["architecture"]["properties"]),
+                             (exported["scores"], properties["scores"]["properties"]),
+                             (exported["posterior"], properties["posterior"]["properties"])):
+            self.assertEqual(set(found), set(known))
         again, data = self.ok(201, "PUT", "/v1/models/copy", exported)
         self.assertEqual(again["ETag"], head["ETag"])
         self.assertEqual(self.ok(200, "PUT", "/v1/models/m", exported)[1]["version"], 1)
@@ -45,6 +56,7 @@ class Registration(ServerTest):
         self.ok(412, "PUT", "/v1/models/m", document(seed=2), {"If-None-Match": "*"})
         self.ok(412, "PUT", "/v1/models/m", document(seed=2), {"If-Match": '"sha256-' + "0" * 64 + '"'})
         self.ok(412, "PUT", "/v1/models/none", document(), {"If-Match": "*"})
+        self.ok(412, "PUT", "/v1/models/m", document(seed=2), {"If-None-Match": f'"x", {etag}'})
         self.ok(201, "PUT", "/v1/models/m", document(seed=2), {"If-Match": etag})
         head, body = self.ok(304, "GET", "/v1/models/m/versions/1", None, {"If-None-Match": etag})
         self.assertEqual((head["ETag"], body), (etag, b""))

@@ -246,6 +246,8 @@ class Refusals(ServerTest):
         self.assertIn(b" 413 ", reply.split(b"\r\n")[0])
         self.refuse("POST", "/predict", {"model": "m", "inputs": [[1, 2, 3]] * 1001}, 413, "1001 rows")
         self.ok(200, "POST", "/predict", {"model": "m", "inputs": [[1, 2, 3]] * 1000})
+        self.refuse("POST", "/v1/models/new/data?outputs=1", "1,2\n" * 1001, 413, "1000 rows",
+                    {"Content-Type": "text/csv"})
 
     def test_clients_that_go_away(self):
         for cut in (b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{\"model\":",

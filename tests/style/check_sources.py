@@ -48,6 +48,8 @@ def sources(top):
 def check_includes(path, text, where, complain):
     folder = os.path.dirname(path)
     if folder not in LAYERS:
+        if folder.split("/")[0] in ("core", "server"):
+            complain(path, 1, f"{folder} has no place in LAYERS: say what it may include")
         return
     allowed = [folder] + LAYERS[folder]
     for number, line in enumerate(text.splitlines(), 1):
@@ -93,9 +95,12 @@ def check_text(path, text, complain):
 def main():
     top = sys.argv[1]
     paths = list(sources(top))
-    where = {os.path.basename(p): os.path.dirname(p) for p in paths
-             if p.endswith((".h", ".def")) and os.path.dirname(p) in LAYERS}
     found = []
+    headers = [p for p in paths if p.endswith((".h", ".def")) and os.path.dirname(p) in LAYERS]
+    where = {os.path.basename(p): os.path.dirname(p) for p in headers}
+    for path in headers:
+        if where[os.path.basename(path)] != os.path.dirname(path):
+            found.append(f"{path}:1: {where[os.path.basename(path)]} has a file of this name")
     for path in paths:
         with open(os.path.join(top, path), encoding="utf-8") as file:
             text = file.read()
