@@ -34,10 +34,12 @@ taken() {
 # Another server that answers there would pass for ours below.
 ! curl -s -o /dev/null --max-time 2 "http://$listen/healthz" || taken
 
-"$build/server/surrogated" serve --listen "$listen" --db "$db" &
+# In a session of its own: Ctrl-C reaches this script alone, which then asks the server to stop once.
+# A second signal would end it in the middle of its work.
+setsid "$build/server/surrogated" serve --listen "$listen" --db "$db" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true' EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' HUP INT TERM
 tries=0
 until "$build/server/surrogated" healthcheck --listen "$listen" 2>/dev/null; do
     tries=$((tries + 1))

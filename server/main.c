@@ -2,7 +2,7 @@
 /*
  * Wiring and signals. Start: registry file, models, trainer, socket. Stop, on SIGTERM or SIGINT:
  * readiness goes, no new connections, requests under way end, the running job goes back to its
- * queue, the file is closed. A second signal ends the process at once.
+ * queue, the file is closed.
  */
 #include "app.h"
 #include "cli.h"
@@ -119,8 +119,7 @@ static int serve(const struct config *config, const sigset_t *signals)
     } else {
         log_failure(&server->log, "not started", &err);
     }
-    /* From here on a signal has its usual effect. */
-    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    /* Signals stay blocked: a stop has its bounds, and a second Ctrl-C must not cut it short. */
     stop(server, config);
     if (status == 0) {
         log_info(&server->log, "stopped", NULL);

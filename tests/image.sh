@@ -73,12 +73,15 @@ if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
 fi
 
 echo "== build"
-buildah bud --pull-never -q -f "$top/deploy/Dockerfile" -t "$image" "$top"
+# The docker format, since OCI's has no HEALTHCHECK.
+buildah bud --pull-never -q --format docker -f "$top/deploy/Dockerfile" -t "$image" "$top"
 
 echo "== run"
 container=$(buildah from --pull-never "$image")
 user=$(buildah inspect --type container --format '{{.OCIv1.Config.User}}' "$container")
 [ "$user" = 10001 ] || { echo "the image runs as \"$user\"" >&2; exit 1; }
+buildah inspect --type container "$container" >"$work/inspect"
+grep -q '"Healthcheck": {' "$work/inspect" || { echo "the image has no health check" >&2; exit 1; }
 buildah run "$container" -- sh -c '[ "$(id -u)" = 10001 ]'
 # The image's volumes are mounted by an engine; here the folder of the image serves.
 buildah run --env "SURROGATED_LISTEN=127.0.0.1:$port" "$container" -- /usr/bin/surrogated serve \

@@ -181,7 +181,7 @@ enum err_code handle_version_get(struct app *app, const struct request *req, str
                                  struct err *err)
 {
     const char *name;
-    struct version_row row;
+    struct version_row row = {.version = 0};
     struct served *served = NULL;
     bool not_modified = false;
     struct textbuf text = textbuf_in(req->arena);
@@ -209,7 +209,7 @@ enum err_code handle_version_delete(struct app *app, const struct request *req,
                                     struct response *res, struct err *err)
 {
     const char *name;
-    struct version_row row;
+    struct version_row row = {.version = 0};
     if (find_version(app, req, &name, &row, err) != ERR_OK ||
         registry_delete_version(app->registry, name, row.version, err) != ERR_OK) {
         return err->code;
@@ -223,7 +223,7 @@ enum err_code handle_version_export(struct app *app, const struct request *req,
 {
     const char *name;
     const char *format = request_query(req, "format");
-    struct version_row row;
+    struct version_row row = {.version = 0};
     struct served *served = NULL;
     bool not_modified = false;
     struct textbuf text = textbuf_in(req->arena);

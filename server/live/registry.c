@@ -5,6 +5,7 @@
 #include "mem.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #define N_EXTRA 2 /* versions beside the default that a model keeps in memory */
@@ -34,8 +35,8 @@ static struct served *served_new(const char *name, int64_t version, const char *
 {
     struct served *served = mem_zalloc(sizeof *served);
     if (served != NULL) {
-        strncpy(served->name, name, NAME_MAX_CHARS);
-        strncpy(served->digest, digest, DIGEST_HEX_CHARS);
+        snprintf(served->name, sizeof served->name, "%s", name);
+        snprintf(served->digest, sizeof served->digest, "%s", digest);
         served->version = version;
         served->model = model_ref(model);
         atomic_init(&served->refs, 1);
@@ -144,7 +145,7 @@ static struct entry *take_entry_locked(struct registry *registry, const char *na
     struct entry *entry = &registry->entries[at];
     memmove(entry + 1, entry, (registry->n_entries - at) * sizeof *entry);
     memset(entry, 0, sizeof *entry);
-    strncpy(entry->name, name, NAME_MAX_CHARS);
+    snprintf(entry->name, sizeof entry->name, "%s", name);
     registry->n_entries++;
     return entry;
 }
