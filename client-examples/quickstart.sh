@@ -35,13 +35,13 @@ call() {
 
 [ -x "$farm" ] || { echo "no simulator at $farm: build the project first, or set FARM" >&2; exit 1; }
 
-say "1. 400 simulations at the points of a Latin hypercube"
-"$farm" --runs 400 --seed 1 --format json > "$work/training.json"
+say "1. 800 simulations at the points of a Latin hypercube"
+"$farm" --runs 800 --seed 1 --format json > "$work/training.json"
 "$farm" --runs 2 --seed 1 --format csv
 
 say "2. Upload the rows"
 # The same as a table, its last three columns being outputs; a first line of names is a header:
-#   farm --runs 400 --seed 1 --format csv > rows.csv
+#   farm --runs 800 --seed 1 --format csv > rows.csv
 #   curl -H 'Content-Type: text/csv' --data-binary @rows.csv "$url/v1/models/$model/data?outputs=3"
 # Rows uploaded twice would stand among those kept out for validation, so a second run adds none.
 present=$(curl -sS "$url/v1/models/$model/data" | field rows)
