@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Vector tanh and exp over SLEEF (at most 1 ulp), on the widest unit the machine has: AVX-512,
- * AVX2 with FMA, AdvSIMD, or SLEEF's scalar code.
+ * Vector tanh, at most 4 ulp (core/kernels.h), on the widest unit the machine has.
  *
  * An element's result does not depend on its place in the array or on n.
  */
@@ -16,7 +15,7 @@ void vtanh(double *x, size_t n);
 /* z <- tanh(z + b) for n rows of r: z [n x r], b [r]. */
 void vtanh_bias(double *z, const double *b, size_t n, size_t r);
 
-/* Name of the code chosen on this machine: "avx512", "avx2", "advsimd" or "scalar". */
+/* Name of the code chosen on this machine: "avx512", "avx2" or "generic". */
 const char *vtanh_isa(void);
 
 #endif
