@@ -35,7 +35,7 @@ static void model_free(struct model *model)
     mem_free(model->provenance);
     mem_free(model->scores.rmse);
     mem_free(model->scores.output_range);
-    mem_free(model->pack);
+    plan_release(&model->plan);
     resnet_release(&model->net);
     mem_free(model);
 }
@@ -141,15 +141,10 @@ enum err_code model_publish(struct model *model, struct err *err)
     if (model->solver == NULL) {
         model->solver = mem_strdup("unknown");
     }
-    model->pack = mem_alloc_array((size_t)model->m * model->net.pack_size, sizeof *model->pack);
-    if (model->solver == NULL || model->pack == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the weights of %d draws", model->m);
+    if (model->solver == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
     }
-    for (size_t j = 0; j < (size_t)model->m; j++) {
-        resnet_pack(&model->net, model->draws + j * (size_t)model->net.n_params,
-                    model->pack + j * model->net.pack_size);
-    }
-    return ERR_OK;
+    return plan_init(&model->plan, &model->net, model->m, model->draws, false, err);
 }
 
 struct model *model_ref(struct model *model)

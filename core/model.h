@@ -8,7 +8,7 @@
 #ifndef MODEL_H
 #define MODEL_H
 
-#include "resnet.h"
+#include "plan.h"
 #include "scaler.h"
 
 #include <stdatomic.h>
@@ -47,7 +47,7 @@ struct model {
     int64_t seed;
     struct model_scores scores;
 
-    double *pack; /* [m x net.pack_size] weights of every block of every draw; by model_publish */
+    struct plan plan; /* packed for serving by model_publish */
     atomic_int refs;
 };
 

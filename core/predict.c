@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows go in tiles of TILE_ROWS: for each draw in turn a tile runs through the network while its
- * activations are in the first-level cache, then its values enter the moments. Nothing of size
+ * Rows go in tiles: for each draw in turn (core/plan) a tile runs through the network, then its
+ * values enter the moments. Nothing of size
  * [m x n x o] is held unless quantiles (of one tile) or the covariance between rows ask for it.
  */
 #include "predict.h"
@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-#define TILE_ROWS 64
+#define TILE_ROWS PLAN_TILE_ROWS
 /* Below this many multiplications a second thread costs more than it brings. */
 #define PARALLEL_WORK 2e7
 
@@ -32,8 +32,10 @@ struct tile {
     size_t first; /* row */
     size_t rows;
     double *z;           /* [rows x d] scaled inputs */
-    double *f;           /* [rows x o] one draw's values */
-    double *apply;       /* resnet_apply_scratch */
+    double *values;      /* [group x rows x outputs] of a group of draws */
+    double *f;           /* [rows x o] in it: one draw's values */
+    void *scratch;       /* plan_scratch_bytes */
+    int group;           /* draws evaluated at a time */
     double *kept;        /* [m x rows x o] for quantiles; or NULL */
     double *column;      /* [m] */
     double *delta;       /* [o] */
@@ -59,8 +61,11 @@ static enum err_code tile_init(struct tile *tile, const struct job *job, struct 
     size_t rows = tile->rows;
     bool keep = (job->req->want & PREDICT_QUANTILES) != 0;
     bool jac = (job->req->want & PREDICT_JACOBIAN) != 0;
-    size_t apply = resnet_apply_scratch(&model->net, (int)rows);
-    size_t total = rows * d + rows * o + apply + (keep ? m * rows * o + m : 0) + o +
+    size_t scratch = (plan_scratch_bytes(&model->plan, (int)rows) + 7) / 8;
+    size_t wide = (size_t)model->net.arch.outputs;
+    tile->group = plan_group(&model->plan, (int)rows);
+    size_t values = (size_t)tile->group * rows * wide;
+    size_t total = scratch + rows * d + values + (keep ? m * rows * o + m : 0) + o +
                    (jac ? rows * o * d + rows * (o + d) + rows * o : 0);
     tile->memory = mem_alloc_array(total, sizeof *tile->memory);
     tile->tape = jac ? resnet_tape_new(&model->net, (int)rows) : NULL;
@@ -68,12 +73,12 @@ static enum err_code tile_init(struct tile *tile, const struct job *job, struct 
         return err_set(err, ERR_NOMEM, "no memory for a prediction");
     }
     double *at = tile->memory;
-    tile->apply = at;
-    at += apply;
+    tile->scratch = at;
+    at += scratch;
     tile->z = at;
     at += rows * d;
-    tile->f = at;
-    at += rows * o;
+    tile->values = at;
+    at += values;
     tile->delta = at;
     at += o;
     if (keep) {
@@ -230,11 +235,16 @@ static enum err_code run_tile(void *ctx, int index, struct err *err)
                      first, err) != ERR_OK) {
         goto done;
     }
-    for (int j = 0; j < model->m; j++) {
-        resnet_apply(&model->net, model->pack + (size_t)j * model->net.pack_size, (int)tile.rows,
-                     tile.z, tile.f, tile.apply);
-        scaler_invert(model->out, tile.rows, model->o, tile.f);
-        draw_add(job, &tile, j);
+    plan_load(&model->plan, (int)tile.rows, tile.z, tile.scratch);
+    for (int first_draw = 0; first_draw < model->m; first_draw += tile.group) {
+        int left_draws = model->m - first_draw;
+        int n = left_draws < tile.group ? left_draws : tile.group;
+        plan_eval(&model->plan, first_draw, n, (int)tile.rows, tile.scratch, tile.values);
+        scaler_invert(model->out, (size_t)n * tile.rows, model->o, tile.values);
+        for (int j = 0; j < n; j++) {
+            tile.f = tile.values + (size_t)j * tile.rows * (size_t)model->o;
+            draw_add(job, &tile, first_draw + j);
+        }
     }
     tile_finish(job, &tile);
 done:

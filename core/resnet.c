@@ -201,7 +201,9 @@ void resnet_final(const struct resnet *net, int n, const double *raw, double *y)
     size_t count = (size_t)n * o;
     switch (net->arch.final) {
     case FINAL_NONE:
-        memcpy(y, raw, count * sizeof *y);
+        if (y != raw) {
+            memcpy(y, raw, count * sizeof *y);
+        }
         break;
     case FINAL_EXP:
         for (size_t i = 0; i < count; i++) {

@@ -18,7 +18,7 @@ void resnet_block(const struct resnet *net, const double *pack, int block, int n
 /* raw <- z W_post^T + b_post, or z; raw: [n x outputs]. */
 void resnet_post(const struct resnet *net, const double *pack, int n, const double *z, double *raw);
 
-/* y <- final(raw); y: [n x n_out]. */
+/* y <- final(raw); y: [n x n_out], may be raw. */
 void resnet_final(const struct resnet *net, int n, const double *raw, double *y);
 
 #endif

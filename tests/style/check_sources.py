@@ -32,7 +32,8 @@ OWNERS = {
     "Random123/": ["core/rng.c"],
     "cblas.h": ["core/gemm.h"],
 }
-GENERATED = {"sql.h": "schema", "version.h": "server/base", "kernels_real.inc": "core"}
+GENERATED = {"sql.h": "schema", "version.h": "server/base", "kernels_real.inc": "core",
+             "plan_real.inc": "core"}
 MAX_LINES = 600
 BANNED = re.compile(r"\b(malloc|calloc|realloc|strcpy|strcat|sprintf|gets|alloca)\s*\(")
 
