@@ -144,7 +144,7 @@ enum err_code model_publish(struct model *model, struct err *err)
     if (model->solver == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a model");
     }
-    return plan_init(&model->plan, &model->net, model->m, model->draws, false, err);
+    return plan_init(&model->plan, &model->net, model->m, model->draws, model->single, err);
 }
 
 struct model *model_ref(struct model *model)

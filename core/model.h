@@ -47,6 +47,7 @@ struct model {
     int64_t seed;
     struct model_scores scores;
 
+    bool single;      /* served in float32 arithmetic; set before model_publish */
     struct plan plan; /* packed for serving by model_publish */
     atomic_int refs;
 };
