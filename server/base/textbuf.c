@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "textbuf.h"
 
+#include "numtext.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct textbuf textbuf_in(struct arena *arena)
@@ -101,20 +102,12 @@ void textbuf_json_string(struct textbuf *text, const char *s)
 
 void textbuf_real(struct textbuf *text, double value)
 {
-    char digits[32];
-    int len = 0;
     if (!isfinite(value)) {
         textbuf_puts(text, "null");
-        return;
+    } else if (reserve(text, NUMTEXT_MAX)) {
+        text->len += numtext_write(value, text->data + text->len);
+        text->data[text->len] = '\0';
     }
-    for (int precision = 15; precision <= 17; precision++) {
-        len = snprintf(digits, sizeof digits, "%.*g", precision, value);
-        double back = strtod(digits, NULL);
-        if (memcmp(&back, &value, sizeof value) == 0) {
-            break;
-        }
-    }
-    textbuf_put(text, digits, (size_t)len);
 }
 
 void textbuf_vector(struct textbuf *text, const double *values, size_t n)

@@ -2,6 +2,7 @@
 /* Errors, memory, arenas, threads, bytes. */
 #include "run.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,7 +12,9 @@
 #include "bytes.h"
 #include "err.h"
 #include "mem.h"
+#include "numtext.h"
 #include "par.h"
+#include "rng.h"
 
 START_TEST(the_first_error_wins)
 {
@@ -202,6 +205,87 @@ START_TEST(bad_bytes_fail_and_stay_failed)
 }
 END_TEST
 
+START_TEST(numbers_come_back_from_their_text)
+{
+    struct rng rng;
+    rng_init(&rng, 6, RNG_TEST, 0);
+    for (int i = 0; i < 300000; i++) {
+        char text[NUMTEXT_MAX];
+        const char *next;
+        uint64_t bits = rng_u64(&rng);
+        double value;
+        double back;
+        memcpy(&value, &bits, sizeof value);
+        if (i % 3 == 0) {
+            value = rng_normal(&rng);
+        } else if (i % 3 == 1) {
+            value = (double)(int64_t)(bits >> 40);
+        }
+        if (!isfinite(value)) {
+            continue;
+        }
+        size_t len = numtext_write(value, text);
+        ck_assert_uint_le(len, NUMTEXT_MAX);
+        ck_assert_int_eq(numtext_read(text, text + len, &next, &back), NUMTEXT_OK);
+        ck_assert_ptr_eq(next, text + len);
+        ck_assert(memcmp(&value, &back, sizeof back) == 0);
+    }
+}
+END_TEST
+
+START_TEST(only_json_numbers_are_read)
+{
+    static const struct {
+        const char *text;
+        enum numtext_status status;
+        int taken;
+        double value;
+    } cases[] = {
+        {"0", NUMTEXT_OK, 1, 0.0},
+        {"-0.0,", NUMTEXT_OK, 4, -0.0},
+        {"12]", NUMTEXT_OK, 2, 12.0},
+        {"1e5", NUMTEXT_OK, 3, 1e5},
+        {"1E+05 ", NUMTEXT_OK, 5, 1e5},
+        {"0.1", NUMTEXT_OK, 3, 0.1},
+        {"123456789012345678901234567890", NUMTEXT_OK, 30, 123456789012345678901234567890.0},
+        {"5e-324", NUMTEXT_OK, 6, 5e-324},
+        {"1e-999", NUMTEXT_OK, 6, 0.0},
+        {"-1e-400", NUMTEXT_OK, 7, -0.0},
+        {"1.7976931348623157e308", NUMTEXT_OK, 22, 1.7976931348623157e308},
+        {"1e309", NUMTEXT_OVERFLOW, 0, 0.0},
+        {"-1e999", NUMTEXT_OVERFLOW, 0, 0.0},
+        {"", NUMTEXT_SYNTAX, 0, 0.0},
+        {"-", NUMTEXT_SYNTAX, 0, 0.0},
+        {"+1", NUMTEXT_SYNTAX, 0, 0.0},
+        {"01", NUMTEXT_SYNTAX, 0, 0.0},
+        {"-01", NUMTEXT_SYNTAX, 0, 0.0},
+        {".5", NUMTEXT_SYNTAX, 0, 0.0},
+        {"1.", NUMTEXT_SYNTAX, 0, 0.0},
+        {"1.e5", NUMTEXT_SYNTAX, 0, 0.0},
+        {"1e", NUMTEXT_SYNTAX, 0, 0.0},
+        {"1e+", NUMTEXT_SYNTAX, 0, 0.0},
+        {"NaN", NUMTEXT_SYNTAX, 0, 0.0},
+        {"nan", NUMTEXT_SYNTAX, 0, 0.0},
+        {"Infinity", NUMTEXT_SYNTAX, 0, 0.0},
+        {"-inf", NUMTEXT_SYNTAX, 0, 0.0},
+        {" 1", NUMTEXT_SYNTAX, 0, 0.0},
+        {"0x10", NUMTEXT_OK, 1, 0.0}, /* a 0 and then an x, which the caller refuses */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *text = cases[i].text;
+        const char *next = text;
+        double value = 0.0;
+        enum numtext_status status = numtext_read(text, text + strlen(text), &next, &value);
+        ck_assert_msg(status == cases[i].status, "%s: %d", text, (int)status);
+        if (status == NUMTEXT_OK) {
+            ck_assert_int_eq(next - text, cases[i].taken);
+            ck_assert_msg(memcmp(&value, &cases[i].value, sizeof value) == 0, "%s: %g", text,
+                          value);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base");
@@ -216,6 +300,9 @@ int main(void)
     tcase_add_test(tc, the_lowest_failing_task_is_reported);
     tcase_add_test(tc, bytes_come_back);
     tcase_add_test(tc, bad_bytes_fail_and_stay_failed);
+    tcase_add_test(tc, numbers_come_back_from_their_text);
+    tcase_add_test(tc, only_json_numbers_are_read);
+    tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
