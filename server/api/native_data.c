@@ -4,7 +4,7 @@
 
 #include "csv.h"
 #include "data_store.h"
-#include "json_io.h"
+#include "json_tensor.h"
 #include "reply.h"
 
 #include <errno.h>
@@ -23,31 +23,32 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
 {
     static const char *const keys[] = {"inputs", "outputs", NULL};
     json_t *body = NULL;
-    double *x = NULL;
-    double *y = NULL;
-    int n_x = 0;
-    int n_y = 0;
-    if (json_io_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK ||
+    struct json_tensor tensors[] = {{.key = "inputs"}, {.key = "outputs"}};
+    const struct json_tensor *x = &tensors[0];
+    const struct json_tensor *y = &tensors[1];
+    if (json_tensor_parse(req->body, req->n_body, app->config->max_rows, tensors, 2, req->arena,
+                          &body, err) != ERR_OK ||
         json_io_check_keys(body, "body", keys, err) != ERR_OK ||
-        json_io_table(json_object_get(body, "inputs"), "inputs", app->config->max_rows, req->arena,
-                      &x, &n_x, &up->d, err) != ERR_OK ||
-        json_io_table(json_object_get(body, "outputs"), "outputs", app->config->max_rows,
-                      req->arena, &y, &n_y, &up->o, err) != ERR_OK) {
+        json_tensor_check(x, body, 0, err) != ERR_OK ||
+        json_tensor_check(y, body, 0, err) != ERR_OK) {
         return err->code;
     }
-    if (n_x != n_y) {
-        return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs", n_x, n_y);
+    if (x->n != y->n) {
+        return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs", x->n, y->n);
     }
+    up->d = x->k;
+    up->o = y->k;
     size_t width = (size_t)up->d + (size_t)up->o;
-    double *rows = arena_alloc_array(req->arena, (size_t)n_x * width, sizeof *rows);
+    double *rows = arena_alloc_array(req->arena, (size_t)x->n * width, sizeof *rows);
     if (rows == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the rows");
     }
-    for (size_t i = 0; i < (size_t)n_x; i++) {
-        memcpy(rows + i * width, x + i * (size_t)up->d, (size_t)up->d * sizeof *rows);
-        memcpy(rows + i * width + up->d, y + i * (size_t)up->o, (size_t)up->o * sizeof *rows);
+    for (size_t i = 0; i < (size_t)x->n; i++) {
+        memcpy(rows + i * width, x->values + i * (size_t)up->d, (size_t)up->d * sizeof *rows);
+        memcpy(rows + i * width + up->d, y->values + i * (size_t)up->o,
+               (size_t)up->o * sizeof *rows);
     }
-    up->n = n_x;
+    up->n = x->n;
     up->rows = rows;
     return ERR_OK;
 }

@@ -4,7 +4,7 @@
  */
 #include "handlers.h"
 
-#include "json_io.h"
+#include "json_tensor.h"
 #include "predict.h"
 #include "reply.h"
 
@@ -16,7 +16,7 @@
 struct wish {
     const char *model;
     int64_t version; /* 0: default */
-    const json_t *inputs;
+    struct json_tensor inputs;
     struct predict_request predict;
     bool covariance_rows;
 };
@@ -190,8 +190,7 @@ static enum err_code read_wish(const struct request *req, const json_t *body, st
         read_options(body, req->arena, wish, err) != ERR_OK) {
         return err->code;
     }
-    wish->inputs = json_object_get(body, "inputs");
-    return wish->inputs != NULL ? ERR_OK : err_set(err, ERR_INVALID, "inputs is missing");
+    return json_tensor_check(&wish->inputs, body, 0, err);
 }
 
 /* ---- the answer ---- */
@@ -288,18 +287,18 @@ static long write_warnings(struct textbuf *text, const struct wish *wish, const 
     return rows;
 }
 
-static enum err_code answer(struct app *app, const struct request *req, struct wish *wish,
-                            const struct served *served, struct response *res, struct err *err)
+static enum err_code answer(struct app *app, const struct request *req, const json_t *body,
+                            struct wish *wish, const struct served *served, struct response *res,
+                            struct err *err)
 {
     const struct model *model = served->model;
     struct textbuf text = textbuf_in(req->arena);
     struct predict_result result;
-    double *x = NULL;
-    if (json_io_rows(wish->inputs, "inputs", model->d, app->config->max_rows, req->arena, &x,
-                     &wish->predict.n, err) != ERR_OK) {
+    if (json_tensor_check(&wish->inputs, body, model->d, err) != ERR_OK) {
         return err->code;
     }
-    wish->predict.x = x;
+    wish->predict.n = wish->inputs.n;
+    wish->predict.x = wish->inputs.values;
     wish->predict.n_threads = app->config->train_threads;
     if (predict_run(model, &wish->predict, req->arena, &result, err) != ERR_OK) {
         return err->code;
@@ -319,12 +318,13 @@ enum err_code handle_predict(struct app *app, const struct request *req, struct 
                              struct err *err)
 {
     json_t *body = NULL;
-    struct wish wish = {.version = 0};
+    struct wish wish = {.version = 0, .inputs = {.key = "inputs"}};
     struct served *served = NULL;
-    if (json_io_parse(req->body, req->n_body, req->arena, &body, err) == ERR_OK &&
+    if (json_tensor_parse(req->body, req->n_body, app->config->max_rows, &wish.inputs, 1,
+                          req->arena, &body, err) == ERR_OK &&
         read_wish(req, body, &wish, err) == ERR_OK &&
         registry_get(app->registry, wish.model, wish.version, &served, err) == ERR_OK) {
-        err_kept(answer(app, req, &wish, served, res, err));
+        err_kept(answer(app, req, body, &wish, served, res, err));
     }
     served_unref(served);
     return err->code;

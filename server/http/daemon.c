@@ -407,15 +407,15 @@ void daemon_stop(struct daemon *daemon, int drain_s)
         return;
     }
     const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-    MHD_socket listening = MHD_quiesce_daemon(daemon->mhd);
+    /*
+     * The listener stays open and the handler refuses: MHD_quiesce_daemon of 0.9.75 and a pool
+     * thread may both take the socket out of an epoll set, and the second one panics.
+     */
     for (long waited_ms = 0; waited_ms < 1000L * drain_s &&
                              atomic_load_explicit(&daemon->active, memory_order_relaxed) > 0;
          waited_ms += 10) {
         nanosleep(&pause, NULL);
     }
     MHD_stop_daemon(daemon->mhd);
-    if (listening != MHD_INVALID_SOCKET) {
-        close(listening);
-    }
     mem_free(daemon);
 }

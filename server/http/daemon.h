@@ -33,8 +33,8 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
 int daemon_port(const struct daemon *daemon);
 
 /*
- * Takes no new connections, waits at most drain_s seconds for requests under way, then closes
- * everything. NULL is fine.
+ * Waits at most drain_s seconds for requests under way, then closes everything; the handler is
+ * expected to refuse new work meanwhile. NULL is fine.
  */
 void daemon_stop(struct daemon *daemon, int drain_s);
 

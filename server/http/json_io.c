@@ -206,7 +206,7 @@ enum err_code json_io_get_bool(const json_t *object, const char *where, const ch
     return ERR_OK;
 }
 
-static const char *kind_of(const json_t *value)
+const char *json_io_kind(const json_t *value)
 {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
@@ -233,7 +233,7 @@ static enum err_code read_row(const json_t *value, const char *what, int row, in
 {
     if (!json_is_array(value)) {
         return err_set_at(err, ERR_INVALID, row, -1, "%s: row %d is %s, not an array", what,
-                          row < 0 ? 0 : row, value != NULL ? kind_of(value) : "missing");
+                          row < 0 ? 0 : row, value != NULL ? json_io_kind(value) : "missing");
     }
     if (json_array_size(value) != (size_t)k) {
         return err_set_at(err, ERR_SHAPE, row, -1, "%s: row %d has %zu numbers, %d are needed",
@@ -243,7 +243,7 @@ static enum err_code read_row(const json_t *value, const char *what, int row, in
         const json_t *number = json_array_get(value, (size_t)j);
         if (!json_is_number(number)) {
             return err_set_at(err, ERR_INVALID, row, j, "%s: row %d, column %d is %s, not a number",
-                              what, row < 0 ? 0 : row, j, kind_of(number));
+                              what, row < 0 ? 0 : row, j, json_io_kind(number));
         }
         out[j] = json_number_value(number);
     }
@@ -272,71 +272,6 @@ enum err_code json_io_matrix(const json_t *value, const char *what, int n, int k
         }
     }
     return ERR_OK;
-}
-
-static enum err_code count_rows(const json_t *value, const char *what, int max_rows, int *n,
-                                struct err *err)
-{
-    if (!json_is_array(value)) {
-        return err_set(err, ERR_INVALID, "%s is %s, an array of rows is needed", what,
-                       value != NULL ? kind_of(value) : "missing");
-    }
-    size_t rows = json_array_size(value);
-    if (rows == 0) {
-        return err_set(err, ERR_SHAPE, "%s is empty, at least one row is needed", what);
-    }
-    if (rows > (size_t)max_rows) {
-        return err_set(err, ERR_TOO_LARGE, "%s has %zu rows, at most %d are taken at a time", what,
-                       rows, max_rows);
-    }
-    *n = (int)rows;
-    return ERR_OK;
-}
-
-static enum err_code read_table(const json_t *value, const char *what, int n, int k,
-                                struct arena *arena, double **out, struct err *err)
-{
-    *out = arena_alloc_array(arena, (size_t)n * (size_t)k, sizeof **out);
-    if (*out == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %d rows", n);
-    }
-    return json_io_matrix(value, what, n, k, *out, err);
-}
-
-enum err_code json_io_rows(const json_t *value, const char *what, int k, int max_rows,
-                           struct arena *arena, double **out, int *n, struct err *err)
-{
-    if (json_is_array(value) && json_is_number(json_array_get(value, 0))) {
-        *n = 1;
-        *out = arena_alloc_array(arena, (size_t)k, sizeof **out);
-        if (*out == NULL) {
-            return err_set(err, ERR_NOMEM, "no memory for a row");
-        }
-        return read_row(value, what, 0, k, *out, err);
-    }
-    if (count_rows(value, what, max_rows, n, err) != ERR_OK) {
-        return err->code;
-    }
-    return read_table(value, what, *n, k, arena, out, err);
-}
-
-enum err_code json_io_table(const json_t *value, const char *what, int max_rows,
-                            struct arena *arena, double **out, int *n, int *k, struct err *err)
-{
-    if (count_rows(value, what, max_rows, n, err) != ERR_OK) {
-        return err->code;
-    }
-    const json_t *first = json_array_get(value, 0);
-    if (!json_is_array(first) || json_array_size(first) == 0) {
-        return err_set_at(err, ERR_SHAPE, 0, -1, "%s: row 0 is not a non-empty array", what);
-    }
-    if (json_array_size(first) > 8192) {
-        return err_set_at(err, ERR_LIMIT, 0, -1,
-                          "%s: row 0 has %zu columns, at most 8192 are taken", what,
-                          json_array_size(first));
-    }
-    *k = (int)json_array_size(first);
-    return read_table(value, what, *n, *k, arena, out, err);
 }
 
 static void dump(struct textbuf *text, const json_t *value)

@@ -53,17 +53,8 @@ enum err_code json_io_vector(const json_t *value, const char *what, int n, doubl
 enum err_code json_io_matrix(const json_t *value, const char *what, int n, int k, double *out,
                              struct err *err) MUST_CHECK;
 
-/*
- * 1 to max_rows rows of k numbers each, or one flat row; *out: [n x k] in the arena.
- * ERR_SHAPE, ERR_INVALID, ERR_LIMIT with row and column.
- */
-enum err_code json_io_rows(const json_t *value, const char *what, int k, int max_rows,
-                           struct arena *arena, double **out, int *n, struct err *err) MUST_CHECK;
-
-/* The same with the width taken from the first row. */
-enum err_code json_io_table(const json_t *value, const char *what, int max_rows,
-                            struct arena *arena, double **out, int *n, int *k,
-                            struct err *err) MUST_CHECK;
+/* "a string", "null", ..: for messages. */
+const char *json_io_kind(const json_t *value);
 
 /* Compact text of a value, keys in their order, numbers in their shortest form; *out by mem. */
 enum err_code json_io_dump(const json_t *value, size_t max_bytes, const char *what, char **out,

@@ -35,6 +35,15 @@ PREDICT = [
     ('{"model":"m","inputs":[[1,2,3]],"inpts":1}', 400, "inpts"),
     ('{"model":"m","inputs":[[1,2,3]]', 400, "line 1"),
     ('{"model":"m","inputs":[[1,2,3]]} x', 400, "end of file"),
+    ('{"inputs":[[1,2,3]],\n"model":"m",}', 400, "line 2, column 13"),
+    ('{"inputs":[[1,2,3]],"inputs":[[1,2,3]],"model":"m"}', 400, "duplicate"),
+    ('{"model":"m","inputs":[[1,2,3] [4,5,6]]}', 400, "line 1, column 32"),
+    ('{"model":"m","inputs":[[1 2,3]]}', 400, "line 1, column 27"),
+    ('{"model":"m","inputs":[[1,2,3', 400, "expected"),
+    ('{"model":"m","inputs":[[1,2,3],4]}', 400, "row 1 is a number"),
+    ('{"model":"m","inputs":[1,[2],3]}', 400, "row 0, column 1 is an array"),
+    ('{"model":"m","inputs":[[1,2,3],null]}', 400, "row 1, column 0 is null"),
+    ('{"model":"m","in\\u0070uts":[[1,2,3]]}', 400, "inputs is an array"),
     ('', 400, "empty"),
     ('[]', 400, "object"),
     ('"x"', 400, "line 1"),
@@ -244,7 +253,7 @@ class Refusals(ServerTest):
         reply = self.server.raw(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n"
                                 b"Expect: 100-continue\r\n\r\n")
         self.assertIn(b" 413 ", reply.split(b"\r\n")[0])
-        self.refuse("POST", "/predict", {"model": "m", "inputs": [[1, 2, 3]] * 1001}, 413, "1001 rows")
+        self.refuse("POST", "/predict", {"model": "m", "inputs": [[1, 2, 3]] * 1001}, 413, "more than 1000 rows")
         self.ok(200, "POST", "/predict", {"model": "m", "inputs": [[1, 2, 3]] * 1000})
         self.refuse("POST", "/v1/models/new/data?outputs=1", "1,2\n" * 1001, 413, "1000 rows",
                     {"Content-Type": "text/csv"})

@@ -25,7 +25,7 @@ LAYERS = {
 OWNERS = {
     "sqlite3.h": ["server/store/"],
     "microhttpd.h": ["server/http/daemon.c"],
-    "jansson.h": ["server/api/", "server/http/json_io."],
+    "jansson.h": ["server/api/", "server/http/json_"],
     "gnutls/": ["server/store/digest.c"],
     "sleef.h": ["tests/bench/"],
     "lbfgs.h": ["core/fit_lbfgs.c"],

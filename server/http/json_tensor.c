@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One walk over the outermost object. At a known key whose value is an array the tensor is read and
+ * its text is left out of what jansson gets, where "null" takes its place. Whatever the walk does
+ * not understand it leaves to jansson, whose positions are then translated back to the client's
+ * text.
+ */
+#include "json_tensor.h"
+
+#include "numtext.h"
+
+#include <string.h>
+
+#define MAX_COLUMNS 8192
+#define MAX_CUTS    8
+#define NULL_TEXT   "null"
+
+/* A tensor's text: [from, to) of the document. */
+struct cut {
+    size_t from;
+    size_t to;
+};
+
+struct walk {
+    const char *text;
+    const char *at;
+    const char *end;
+    int max_rows;
+    struct arena *arena;
+    struct cut cuts[MAX_CUTS];
+    int n_cuts;
+};
+
+static void skip_blanks(struct walk *w)
+{
+    while (w->at < w->end &&
+           (*w->at == ' ' || *w->at == '\n' || *w->at == '\r' || *w->at == '\t')) {
+        w->at++;
+    }
+}
+
+static bool take(struct walk *w, char c)
+{
+    skip_blanks(w);
+    if (w->at < w->end && *w->at == c) {
+        w->at++;
+        return true;
+    }
+    return false;
+}
+
+/* ---- a tensor ---- */
+
+static enum err_code bad_syntax(const struct walk *w, const char *what, struct err *err)
+{
+    int line = 1;
+    int column = 1;
+    for (const char *p = w->text; p < w->at; p++) {
+        column = *p == '\n' ? 1 : column + 1;
+        line += *p == '\n';
+    }
+    return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", line, column, what);
+}
+
+/* What stands where a number should: an error that names it. */
+static enum err_code not_a_number(const struct walk *w, const char *key, int row, int column,
+                                  struct err *err)
+{
+    static const struct {
+        const char *text;
+        const char *kind;
+    } kinds[] = {{"\"", "a string"},         {"null", "null"},  {"true", "a truth value"},
+                 {"false", "a truth value"}, {"[", "an array"}, {"{", "an object"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t len = strlen(kinds[i].text);
+        if ((size_t)(w->end - w->at) >= len && memcmp(w->at, kinds[i].text, len) == 0) {
+            return err_set_at(err, ERR_INVALID, row, column,
+                              "%s: row %d, column %d is %s, not a number", key, row, column,
+                              kinds[i].kind);
+        }
+    }
+    return bad_syntax(w, "a number is expected", err);
+}
+
+/* The numbers of one row after its '[' up to and with its ']'; *k: how many. */
+static enum err_code read_row(struct walk *w, const char *key, int row, double *out, int *k,
+                              struct err *err)
+{
+    *k = 0;
+    if (take(w, ']')) {
+        return ERR_OK;
+    }
+    for (;;) {
+        const char *next = NULL;
+        skip_blanks(w);
+        enum numtext_status status = numtext_read(w->at, w->end, &next, &out[*k]);
+        if (status == NUMTEXT_SYNTAX) {
+            return not_a_number(w, key, row, *k, err);
+        }
+        if (status == NUMTEXT_OVERFLOW) {
+            return err_set_at(err, ERR_NONFINITE, row, *k,
+                              "%s: row %d, column %d is a real number "
+                              "overflow",
+                              key, row, *k);
+        }
+        w->at = next;
+        if (++*k > MAX_COLUMNS) {
+            return err_set_at(err, ERR_LIMIT, row, -1, "%s: row %d has more than %d columns", key,
+                              row, MAX_COLUMNS);
+        }
+        if (take(w, ']')) {
+            return ERR_OK;
+        }
+        if (!take(w, ',')) {
+            return bad_syntax(w, "',' or ']' is expected", err);
+        }
+    }
+}
+
+/* More numbers than the text can hold, so that nothing has to grow. */
+static size_t count_numbers(const struct walk *w)
+{
+    size_t commas = 0;
+    for (const char *p = w->at; p < w->end; p++) {
+        commas += *p == ',';
+    }
+    return commas + 1;
+}
+
+static enum err_code read_rows(struct walk *w, struct json_tensor *t, struct err *err)
+{
+    t->n = 0;
+    do {
+        int k = 0;
+        if (!take(w, '[')) {
+            skip_blanks(w);
+            const char *next;
+            double ignored;
+            if (numtext_read(w->at, w->end, &next, &ignored) == NUMTEXT_OK) {
+                return err_set_at(err, ERR_INVALID, t->n, -1,
+                                  "%s: row %d is a number, not an array", t->key, t->n);
+            }
+            return w->at < w->end && *w->at != ']' ? not_a_number(w, t->key, t->n, 0, err)
+                                                   : bad_syntax(w, "a row is expected", err);
+        }
+        if (t->n == w->max_rows) {
+            return err_set(err, ERR_TOO_LARGE,
+                           "%s has more than %d rows, the most that are taken at "
+                           "a time",
+                           t->key, w->max_rows);
+        }
+        if (read_row(w, t->key, t->n, t->values + (size_t)t->n * (size_t)t->k, &k, err) != ERR_OK) {
+            return err->code;
+        }
+        t->k = t->n == 0 ? k : t->k;
+        if (k != t->k || k == 0) {
+            return err_set_at(err, ERR_SHAPE, t->n, -1, "%s: row %d has %d numbers, %d are needed",
+                              t->key, t->n, k, k == 0 && t->n == 0 ? 1 : t->k);
+        }
+        t->n++;
+    } while (take(w, ','));
+    return take(w, ']') ? ERR_OK : bad_syntax(w, "',' or ']' is expected", err);
+}
+
+/* The array at w->at, which begins with '['. */
+static enum err_code read_tensor(struct walk *w, struct json_tensor *t, struct err *err)
+{
+    w->at++;
+    if (take(w, ']')) {
+        return err_set(err, ERR_SHAPE, "%s is empty, at least one row is needed", t->key);
+    }
+    /* A row may be longer than the first by all that is left: room for one more row. */
+    t->values = arena_alloc_array(w->arena, count_numbers(w) + 1, sizeof *t->values);
+    if (t->values == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %s", t->key);
+    }
+    skip_blanks(w);
+    t->found = true;
+    t->flat = w->at < w->end && *w->at != '[' && *w->at != '{';
+    if (!t->flat) {
+        return read_rows(w, t, err);
+    }
+    t->n = 1;
+    return read_row(w, t->key, 0, t->values, &t->k, err);
+}
+
+/* ---- the object around ---- */
+
+/* Past a string whose opening quote has been taken. */
+static bool skip_string(struct walk *w)
+{
+    for (; w->at < w->end; w->at++) {
+        if (*w->at == '"') {
+            w->at++;
+            return true;
+        }
+        w->at += *w->at == '\\';
+    }
+    w->at = w->end;
+    return false;
+}
+
+/* Past any value, to the ',' or '}' of the outermost object. */
+static void skip_value(struct walk *w)
+{
+    int depth = 0;
+    while (w->at < w->end) {
+        char c = *w->at;
+        if (depth == 0 && (c == ',' || c == '}')) {
+            return;
+        }
+        w->at++;
+        if (c == '"') {
+            if (!skip_string(w)) {
+                return;
+            }
+        } else if (c == '[' || c == '{') {
+            depth++;
+        } else if (c == ']' || c == '}') {
+            depth--;
+        }
+    }
+}
+
+static struct json_tensor *find_tensor(struct json_tensor *tensors, int n, const char *key,
+                                       size_t len)
+{
+    for (int i = 0; i < n; i++) {
+        if (strlen(tensors[i].key) == len && memcmp(tensors[i].key, key, len) == 0) {
+            return &tensors[i];
+        }
+    }
+    return NULL;
+}
+
+static enum err_code read_tensors(struct walk *w, struct json_tensor *tensors, int n,
+                                  struct err *err)
+{
+    if (!take(w, '{')) {
+        return ERR_OK;
+    }
+    do {
+        if (!take(w, '"')) {
+            return ERR_OK;
+        }
+        const char *key = w->at;
+        if (!skip_string(w)) {
+            return ERR_OK;
+        }
+        struct json_tensor *t = find_tensor(tensors, n, key, (size_t)(w->at - key - 1));
+        if (!take(w, ':')) {
+            return ERR_OK;
+        }
+        skip_blanks(w);
+        if (t != NULL && w->at < w->end && *w->at == '[' && w->n_cuts < MAX_CUTS) {
+            struct cut cut = {.from = (size_t)(w->at - w->text)};
+            if (read_tensor(w, t, err) != ERR_OK) {
+                return err->code;
+            }
+            cut.to = (size_t)(w->at - w->text);
+            w->cuts[w->n_cuts++] = cut;
+        } else {
+            skip_value(w);
+        }
+    } while (take(w, ','));
+    return ERR_OK;
+}
+
+/* The text without the tensors. */
+static char *reduce(const struct walk *w, size_t *len)
+{
+    size_t size = (size_t)(w->end - w->text);
+    size_t removed = 0;
+    for (int i = 0; i < w->n_cuts; i++) {
+        removed += w->cuts[i].to - w->cuts[i].from;
+    }
+    *len = size - removed + (size_t)w->n_cuts * strlen(NULL_TEXT);
+    char *out = arena_alloc(w->arena, *len + 1);
+    if (out == NULL) {
+        return NULL;
+    }
+    char *to = out;
+    size_t from = 0;
+    for (int i = 0; i <= w->n_cuts; i++) {
+        size_t until = i < w->n_cuts ? w->cuts[i].from : size;
+        memcpy(to, w->text + from, until - from);
+        to += until - from;
+        if (i < w->n_cuts) {
+            memcpy(to, NULL_TEXT, strlen(NULL_TEXT));
+            to += strlen(NULL_TEXT);
+            from = w->cuts[i].to;
+        }
+    }
+    return out;
+}
+
+enum err_code json_tensor_parse(const char *text, size_t len, int max_rows,
+                                struct json_tensor *tensors, int n_tensors, struct arena *arena,
+                                json_t **out, struct err *err)
+{
+    struct walk w = {
+        .text = text, .at = text, .end = text + len, .max_rows = max_rows, .arena = arena};
+    size_t reduced_len = 0;
+    if (read_tensors(&w, tensors, n_tensors, err) != ERR_OK) {
+        return err->code;
+    }
+    if (w.n_cuts == 0) {
+        return json_io_parse(text, len, arena, out, err);
+    }
+    const char *reduced = reduce(&w, &reduced_len);
+    if (reduced == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the document");
+    }
+    if (json_io_parse(reduced, reduced_len, arena, out, err) == ERR_SYNTAX) {
+        /* Once more, whole, for the place as the client counts it. */
+        struct err whole = ERR_INIT;
+        if (json_io_parse(text, len, arena, out, &whole) != ERR_OK) {
+            *err = whole;
+        }
+    }
+    return err->code;
+}
+
+enum err_code json_tensor_check(const struct json_tensor *tensor, const json_t *document, int k,
+                                struct err *err)
+{
+    const json_t *value = json_object_get(document, tensor->key);
+    if (!tensor->found) {
+        return value == NULL ? err_set(err, ERR_INVALID, "%s is missing", tensor->key)
+                             : err_set(err, ERR_INVALID, "%s is %s, an array of rows is needed",
+                                       tensor->key, json_io_kind(value));
+    }
+    if (k > 0 && tensor->k != k) {
+        return err_set_at(err, ERR_SHAPE, 0, -1, "%s: row 0 has %d numbers, %d are needed",
+                          tensor->key, tensor->k, k);
+    }
+    return ERR_OK;
+}
