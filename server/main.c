@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Wiring and signals. Start: registry file, models, trainer, socket. Stop, on SIGTERM or SIGINT:
- * readiness goes, no new connections, requests under way end, the running job goes back to its
+ * readiness goes, new requests are refused, those under way end, the running job goes back to its
  * queue, the file is closed.
  */
 #include "app.h"
