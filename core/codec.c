@@ -8,7 +8,7 @@
 
 #define MAGIC       "SRGMODEL"
 #define MAGIC_BYTES 8
-#define FORMAT      1
+#define FORMAT      2 /* 1 had no precision */
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
 {
@@ -129,6 +129,9 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     bytes_put_text(&w, model->settings);
     bytes_put_text(&w, model->provenance);
     bytes_put_i64(&w, model->seed);
+    bytes_put_u32(&w, model->single);
+    bytes_put_f64(&w, &model->float32_error.mean, 1);
+    bytes_put_f64(&w, &model->float32_error.std, 1);
     bytes_put_u32(&w, (uint32_t)model->scores.n_rows);
     if (model->scores.n_rows > 0) {
         bytes_put_f64(&w, &model->scores.relative_error, 1);
@@ -144,7 +147,7 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     return ERR_OK;
 }
 
-static void get_rest(struct bytes_reader *r, struct model *model)
+static void get_rest(struct bytes_reader *r, uint32_t format, struct model *model)
 {
     size_t o = (size_t)model->o;
     bytes_get_f64(r, model->draws, (size_t)model->m * (size_t)model->net.n_params);
@@ -157,6 +160,11 @@ static void get_rest(struct bytes_reader *r, struct model *model)
     model->settings = bytes_get_text(r, MODEL_MAX_TEXT_BYTES);
     model->provenance = bytes_get_text(r, MODEL_MAX_TEXT_BYTES);
     model->seed = bytes_get_i64(r);
+    if (format >= 2) {
+        model->single = bytes_get_int(r, 1) == 1;
+        bytes_get_f64(r, &model->float32_error.mean, 1);
+        bytes_get_f64(r, &model->float32_error.std, 1);
+    }
     model->scores.n_rows = bytes_get_int(r, INT32_MAX);
     if (model->scores.n_rows > 0) {
         bytes_get_f64(r, &model->scores.relative_error, 1);
@@ -169,6 +177,7 @@ static void get_rest(struct bytes_reader *r, struct model *model)
 
 /* The scalers come before the number of draws, so they wait here until the model can be made. */
 struct head {
+    uint32_t format;
     struct arch arch;
     struct scaler *in;
     struct scaler *out;
@@ -182,10 +191,10 @@ static enum err_code get_head(struct bytes_reader *r, struct head *head, struct 
     if (magic == NULL || memcmp(magic, MAGIC, MAGIC_BYTES) != 0) {
         return err_set(err, ERR_CORRUPT, "the content is not a model");
     }
-    uint32_t format = bytes_get_u32(r);
-    if (format != FORMAT) {
-        return err_set(err, ERR_UNSUPPORTED, "the model has format %u, this program reads %d",
-                       format, FORMAT);
+    head->format = bytes_get_u32(r);
+    if (head->format < 1 || head->format > FORMAT) {
+        return err_set(err, ERR_UNSUPPORTED, "the model has format %u, this program reads up to %d",
+                       head->format, FORMAT);
     }
     get_arch(r, &head->arch);
     if (r->failed || arch_validate(&head->arch, err) != ERR_OK) {
@@ -237,7 +246,7 @@ enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out
     memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
     model->noise_sigma = head.noise_sigma;
     head.noise_sigma = NULL;
-    get_rest(&r, model);
+    get_rest(&r, head.format, model);
     if (verdict(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
         model_unref(model);
         goto done;

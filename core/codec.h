@@ -3,8 +3,8 @@
  * A model as bytes: what the registry keeps. The same model always gives the same bytes, so their
  * digest names its content.
  *
- * Layout, little-endian: "SRGMODEL", u32 format (1), architecture, scalers, noise, draws, training
- * range, names, units, texts, scores. Every length is checked on reading.
+ * Layout, little-endian: "SRGMODEL", u32 format (2), architecture, scalers, noise, draws, training
+ * range, names, units, texts, precision, scores. Every length is checked on reading.
  */
 #ifndef CODEC_H
 #define CODEC_H

@@ -28,6 +28,12 @@ struct model_scores {
     double *output_range;  /* [n_out x 2] low, high of the training outputs; mem */
 };
 
+/* Largest differences of float32 serving, relative (core/precision.h). */
+struct model_float32_error {
+    double mean;
+    double std;
+};
+
 struct model {
     struct resnet net;
     int d, o;               /* inputs, and outputs after the final map */
@@ -47,8 +53,9 @@ struct model {
     int64_t seed;
     struct model_scores scores;
 
-    bool single;      /* served in float32 arithmetic; set before model_publish */
-    struct plan plan; /* packed for serving by model_publish */
+    bool single; /* served in float32 arithmetic; set before model_publish */
+    struct model_float32_error float32_error; /* 0 when not single */
+    struct plan plan;                         /* packed for serving by model_publish */
     atomic_int refs;
 };
 

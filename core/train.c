@@ -10,6 +10,7 @@
 #include "train.h"
 
 #include "mem.h"
+#include "precision.h"
 #include "predict.h"
 #include "rng.h"
 
@@ -244,6 +245,7 @@ static enum err_code describe(const struct train_run *run, const struct part *tr
                               struct model *model, struct err *err)
 {
     model->seed = run->spec->seed;
+    model->single = run->spec->single;
     model->solver = mem_strdup(uq_name(run->spec->solver));
     model->training_range = mem_alloc_array(2 * (size_t)model->d, sizeof(double));
     model->scores.output_range = mem_alloc_array(2 * (size_t)model->o, sizeof(double));
@@ -324,8 +326,8 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         describe(run, &train, model, err) != ERR_OK ||
         fit_scalers(run, &train, model->in, model->out, err) != ERR_OK ||
         scale_part(model, &train, err) != ERR_OK || scale_part(model, &kept, err) != ERR_OK ||
-        solve(run, &train, &kept, model, err) != ERR_OK || model_publish(model, err) != ERR_OK ||
-        score_kept(run, &kept, model, err) != ERR_OK) {
+        solve(run, &train, &kept, model, err) != ERR_OK ||
+        precision_publish(model, err) != ERR_OK || score_kept(run, &kept, model, err) != ERR_OK) {
         model_unref(model);
         goto done;
     }

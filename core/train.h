@@ -16,6 +16,7 @@ struct train_spec {
     enum scaler_kind output_scaling;
     double validation; /* share of the rows kept out, [0, 0.9] */
     int64_t seed;
+    bool single; /* the model is served in float32 */
 };
 
 /* Defaults that work on scaled real data. */

@@ -4,6 +4,7 @@
 #include "arch_json.h"
 #include "json_io.h"
 #include "mem.h"
+#include "precision.h"
 
 #include <limits.h>
 #include <string.h>
@@ -270,11 +271,29 @@ static enum err_code read_rest(const json_t *document, struct model *model, stru
     return model->solver != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a model");
 }
 
+enum err_code model_json_read_precision(const json_t *object, const char *where, bool *single,
+                                        struct err *err)
+{
+    const char *text = NULL;
+    if (json_io_get_text(object, where, "precision", false, 16, &text, err) != ERR_OK) {
+        return err->code;
+    }
+    if (text != NULL && strcmp(text, "float64") != 0 && strcmp(text, "float32") != 0) {
+        return err_set(err, ERR_INVALID,
+                       "%s: precision is \"%.16s\", \"float64\" or \"float32\" is needed", where,
+                       text);
+    }
+    *single = text != NULL ? strcmp(text, "float32") == 0 : *single;
+    return ERR_OK;
+}
+
+/* An export also has float32_error; it is measured again. */
 enum err_code model_json_read(const json_t *document, struct model **out, struct err *err)
 {
-    static const char *const keys[] = {
-        "architecture", "scaling", "noise",  "posterior",      "solver",     "settings", "seed",
-        "names",        "units",   "scores", "training_range", "provenance", NULL};
+    static const char *const keys[] = {"architecture",   "scaling",    "noise",     "posterior",
+                                       "solver",         "settings",   "precision", "float32_error",
+                                       "seed",           "names",      "units",     "scores",
+                                       "training_range", "provenance", NULL};
     const json_t *architecture = NULL;
     struct arch arch = arch_default(1, 1);
     struct model *model = NULL;
@@ -296,7 +315,9 @@ enum err_code model_json_read(const json_t *document, struct model **out, struct
         return err->code;
     }
     if (read_posterior(document, &arch, &model, err) != ERR_OK ||
-        read_rest(document, model, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
+        read_rest(document, model, err) != ERR_OK ||
+        model_json_read_precision(document, "model", &model->single, err) != ERR_OK ||
+        precision_publish(model, err) != ERR_OK) {
         model_unref(model);
         return err->code;
     }
@@ -365,6 +386,19 @@ static void write_scores(struct textbuf *text, const struct model *model)
     textbuf_puts(text, "}");
 }
 
+static void write_precision(struct textbuf *text, const struct model *model)
+{
+    if (!model->single) {
+        textbuf_puts(text, ",\"precision\":\"float64\",\"float32_error\":null");
+        return;
+    }
+    textbuf_puts(text, ",\"precision\":\"float32\",\"float32_error\":{\"mean\":");
+    textbuf_real(text, model->float32_error.mean);
+    textbuf_puts(text, ",\"std\":");
+    textbuf_real(text, model->float32_error.std);
+    textbuf_puts(text, "}");
+}
+
 /* What the description and the document have in common, from "solver" on. */
 static void write_description(struct textbuf *text, const struct model *model)
 {
@@ -388,6 +422,7 @@ static void write_description(struct textbuf *text, const struct model *model)
     write_labels(text, "names", model, model->input_names, model->output_names);
     write_labels(text, "units", model, model->input_units, model->output_units);
     write_scores(text, model);
+    write_precision(text, model);
     textbuf_puts(text, ",\"provenance\":");
     textbuf_puts(text, model->provenance != NULL ? model->provenance : "null");
 }

@@ -18,6 +18,10 @@ enum err_code model_json_read(const json_t *document, struct model **out,
 /* The whole document, parameters included. */
 void model_json_write(struct textbuf *text, const struct model *model);
 
+/* *single as the key "precision" of the object says; untouched when it is absent. */
+enum err_code model_json_read_precision(const json_t *object, const char *where, bool *single,
+                                        struct err *err) MUST_CHECK;
+
 /* Fields of a description, without braces: architecture, draws, solver, seed, scores, names .. */
 void model_json_write_summary(struct textbuf *text, const struct model *model);
 

@@ -3,6 +3,7 @@
 
 #include "arch_json.h"
 #include "json_io.h"
+#include "model_json.h"
 
 #include <limits.h>
 
@@ -150,8 +151,8 @@ static enum err_code read_split(const json_t *object, struct train_spec *spec, s
 
 enum err_code train_json_read(const json_t *object, struct train_spec *spec, struct err *err)
 {
-    static const char *const keys[] = {"solver", "architecture", "settings", "optimizer",
-                                       "split",  "scaling",      "seed",     NULL};
+    static const char *const keys[] = {"solver",  "architecture", "settings",  "optimizer", "split",
+                                       "scaling", "seed",         "precision", NULL};
     const char *solver = NULL;
     enum uq_kind kind;
     if (json_io_check_keys(object, "request", keys, err) != ERR_OK ||
@@ -171,6 +172,7 @@ enum err_code train_json_read(const json_t *object, struct train_spec *spec, str
             ERR_OK ||
         read_split(json_object_get(object, "split"), spec, err) != ERR_OK ||
         read_scaling(json_object_get(object, "scaling"), spec, err) != ERR_OK ||
+        model_json_read_precision(object, "request", &spec->single, err) != ERR_OK ||
         json_io_get_int(object, "request", "seed", false, INT64_MIN, INT64_MAX, &spec->seed, err) !=
             ERR_OK) {
         return err->code;
@@ -234,7 +236,9 @@ void train_json_write(struct textbuf *text, const struct train_spec *spec)
     write_optimizer(text, &s->fit.optim);
     textbuf_puts(text, ",\"split\":{");
     write_real(text, "validation", spec->validation);
-    textbuf_printf(text, "},\"scaling\":{\"inputs\":\"%s\",\"outputs\":\"%s\"},\"seed\":%lld}",
-                   scaler_kind_name(spec->input_scaling), scaler_kind_name(spec->output_scaling),
-                   (long long)spec->seed);
+    textbuf_printf(
+        text,
+        "},\"scaling\":{\"inputs\":\"%s\",\"outputs\":\"%s\"},\"precision\":\"%s\",\"seed\":%lld}",
+        scaler_kind_name(spec->input_scaling), scaler_kind_name(spec->output_scaling),
+        spec->single ? "float32" : "float64", (long long)spec->seed);
 }

@@ -6,7 +6,8 @@
  *   {"solver":"ensemble", "architecture":{..}, "seed":1,
  *    "settings":{"members":8,"dfrac":1,"init_factor":1,"epochs":600,"batch_size":64,"patience":0},
  *    "optimizer":{"name":"adam","learning_rate":0.01, ..},
- *    "split":{"validation":0.1}, "scaling":{"inputs":"range","outputs":"unit"}}
+ *    "split":{"validation":0.1}, "scaling":{"inputs":"range","outputs":"unit"},
+ * "precision":"float64"}
  */
 #ifndef TRAIN_JSON_H
 #define TRAIN_JSON_H

@@ -91,6 +91,15 @@ class Training(ServerTest):
         job = self.ok(202, "POST", "/v1/models/m/train", log)[1]["id"]
         self.assertIn("positive", self.server.wait_job(job, "failed")["message"])
 
+    def test_a_trained_version_may_be_served_in_float32(self):
+        self.ok(201, "POST", "/v1/models/m/data", rows(30))
+        job = self.ok(202, "POST", "/v1/models/m/train", {**SHORT, "precision": "float32"})[1]["id"]
+        self.server.wait_job(job, "succeeded")
+        about = self.ok(200, "GET", "/v1/models/m/versions/1")[1]
+        self.assertEqual(about["precision"], "float32")
+        self.assertEqual(about["settings"]["precision"], "float32")
+        self.assertTrue(0 < about["float32_error"]["mean"] < 1e-5)
+
     def test_predictions_stay_right_while_a_job_runs(self):
         model = document(draws=100)
         self.ok(201, "PUT", "/v1/models/p", model)

@@ -115,6 +115,25 @@ class Prediction(ServerTest):
     def test_a_single_draw_has_no_variance(self):
         self.check(architecture(basis="legendre", order=3), 1, 3)
 
+    def test_float32_serves_what_float64_does_but_for_the_measured_error(self):
+        model = document(draws=50, training_range=[[-1, 1]] * 3)
+        self.ok(201, "PUT", "/v1/models/a", model)
+        self.ok(201, "PUT", "/v1/models/b", {**model, "precision": "float32"})
+        _, about = self.ok(200, "GET", "/v1/models/b/versions/1")
+        self.assertEqual(about["precision"], "float32")
+        for part in ("mean", "std"):
+            self.assertTrue(0 < about["float32_error"][part] < 1e-5, about["float32_error"])
+        x = {"inputs": [[0.1 * i - 1, 0.3, -0.7] for i in range(20)], "return": ["mean", "std"]}
+        exact = self.ok(200, "POST", "/v1/models/a/predict", x)[1]
+        single = self.ok(200, "POST", "/v1/models/b/predict", x)[1]
+        self.assertNotEqual(exact["mean"], single["mean"])
+        for a, b in zip(exact["mean"], single["mean"]):
+            self.assertAlmostEqual(a[0], b[0], delta=1e-5)
+        head, _ = self.ok(200, "GET", "/v1/models/b/versions/1")
+        exported = self.ok(200, "GET", "/v1/models/b/versions/1/export")[1]
+        again, _ = self.ok(201, "PUT", "/v1/models/c", exported)
+        self.assertEqual(head["ETag"], again["ETag"])
+
     def test_extrapolation_is_told(self):
         self.ok(201, "PUT", "/v1/models/m", document(training_range=[[0, 1], [0, 1], [0, 1]]))
         _, answer = self.ok(200, "POST", "/predict",

@@ -125,6 +125,7 @@ DOCUMENTS = [
     (changed(["names"], {"inputs": ["a"]}), "names"),
     (changed(["names"], {"inputs": ["a" * 300, "b", "c"]}), "names"),
     (changed(["seed"], 1.5), "seed"),
+    (changed(["precision"], "float16"), "float16"),
     (changed(["colour"], 1), "colour"),
 ]
 
@@ -218,6 +219,7 @@ class Refusals(ServerTest):
                            ('{"solver":"ensemble","split":{"validation":1}}', "validation"),
                            ('{"solver":"ensemble","scaling":{"inputs":"cube"}}', "cube"),
                            ('{"solver":"ensemble","architecture":{"width":0}}', "width"),
+                           ('{"solver":"ensemble","precision":"half"}', "half"),
                            ('{"solver":"ensemble","seed":1.5}', "seed")]:
             with self.subTest(body=body):
                 self.refuse("POST", "/v1/models/m/train", body, 400, word)
