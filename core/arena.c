@@ -24,6 +24,7 @@
 #endif
 
 #define PAGE_BYTES ((size_t)64 * 1024)
+#define KEEP_BYTES ((size_t)1024 * 1024) /* largest page that arena_clear keeps */
 
 struct arena_page {
     struct arena_page *next;
@@ -120,13 +121,42 @@ char *arena_printf(struct arena *arena, const char *fmt, ...)
     return text;
 }
 
+static void page_free(struct arena_page *page)
+{
+    UNPOISON(page_bytes(page), page->size);
+    mem_free(page);
+}
+
+void arena_clear(struct arena *arena)
+{
+    struct arena_page *kept = NULL;
+    struct arena_page *page = arena->head;
+    while (page != NULL) {
+        struct arena_page *next = page->next;
+        if (page->size > KEEP_BYTES || (kept != NULL && kept->size >= page->size)) {
+            page_free(page);
+        } else {
+            if (kept != NULL) {
+                page_free(kept);
+            }
+            kept = page;
+        }
+        page = next;
+    }
+    if (kept != NULL) {
+        kept->next = NULL;
+        kept->used = 0;
+        POISON(page_bytes(kept), kept->size);
+    }
+    arena->head = kept;
+}
+
 void arena_release(struct arena *arena)
 {
     struct arena_page *page = arena->head;
     while (page != NULL) {
         struct arena_page *next = page->next;
-        UNPOISON(page_bytes(page), page->size);
-        mem_free(page);
+        page_free(page);
         page = next;
     }
     arena->head = NULL;

@@ -28,6 +28,10 @@ void *arena_zalloc_array(struct arena *arena, size_t n, size_t size) MUST_CHECK;
 char *arena_strndup(struct arena *arena, const char *text, size_t len) MUST_CHECK;
 char *arena_printf(struct arena *arena, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_CHECK;
 
+/* Forgets every allocation but keeps a page of ordinary size, so that the next use needs no memory.
+ */
+void arena_clear(struct arena *arena);
+
 /* Gives every page back; the arena is empty and may be used again. */
 void arena_release(struct arena *arena);
 

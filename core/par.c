@@ -9,6 +9,7 @@ struct par {
     par_fn *fn;
     void *ctx;
     int n_tasks;
+    atomic_int n_workers; /* started so far */
     atomic_int next;
     atomic_bool failed;
     pthread_mutex_t lock;
@@ -19,13 +20,14 @@ struct par {
 static void *par_worker(void *arg)
 {
     struct par *par = arg;
+    int worker = atomic_fetch_add_explicit(&par->n_workers, 1, memory_order_relaxed);
     while (!atomic_load_explicit(&par->failed, memory_order_relaxed)) {
         int task = atomic_fetch_add_explicit(&par->next, 1, memory_order_relaxed);
         if (task >= par->n_tasks) {
             break;
         }
         struct err err = ERR_INIT;
-        if (par->fn(par->ctx, task, &err) != ERR_OK) {
+        if (par->fn(par->ctx, worker, task, &err) != ERR_OK) {
             atomic_store_explicit(&par->failed, true, memory_order_relaxed);
             pthread_mutex_lock(&par->lock);
             if (par->failed_task < 0 || task < par->failed_task) {

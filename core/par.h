@@ -11,7 +11,8 @@
 
 #define PAR_MAX_THREADS 256
 
-typedef enum err_code par_fn(void *ctx, int task, struct err *err);
+/* worker: 0 .. n_threads-1, one thread at a time, for scratch. */
+typedef enum err_code par_fn(void *ctx, int worker, int task, struct err *err);
 
 /*
  * Runs fn for task 0 .. n_tasks-1 on at most n_threads threads, the caller's among them. After a

@@ -71,4 +71,36 @@ enum err_code predict_run(const struct model *model, const struct predict_reques
                           struct arena *arena, struct predict_result *out,
                           struct err *err) MUST_CHECK;
 
+/* What can be said of a request without computing: ERR_INVALID, ERR_LIMIT. */
+enum err_code predict_check(const struct model *model, const struct predict_request *req,
+                            struct err *err) MUST_CHECK;
+
+/* Multiplications of n rows, about: to compare and to add up. */
+double predict_work(const struct model *model, int n);
+
+/*
+ * The same in steps, for callers that share the tiles among threads of their own: predict_begin
+ * once, predict_tile for each of 0 .. n_tiles-1 in any order and on any threads, predict_end once
+ * they all have succeeded. Model, request, result and arena must outlive the call.
+ */
+struct predict_call {
+    const struct model *model;
+    const struct predict_request *req; /* n_threads is not used */
+    struct predict_result *out;
+    double *m2;     /* [n x o] sums of squared deviations, becomes the variance */
+    double *values; /* [m x n x o] for the covariance between rows; or NULL */
+    int *sample_of; /* [m] which sample a draw is, or -1; or NULL */
+    int n_tiles;
+};
+
+/* Errors together are those of predict_run. */
+enum err_code predict_begin(struct predict_call *call, const struct model *model,
+                            const struct predict_request *req, struct arena *arena,
+                            struct predict_result *out, struct err *err) MUST_CHECK;
+/* scratch: of this thread; what it holds afterwards is not needed. */
+enum err_code predict_tile(const struct predict_call *call, int tile, struct arena *scratch,
+                           struct err *err) MUST_CHECK;
+enum err_code predict_end(struct predict_call *call, struct arena *arena,
+                          struct err *err) MUST_CHECK;
+
 #endif

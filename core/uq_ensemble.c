@@ -68,7 +68,7 @@ static enum err_code choose_rows(const struct ensemble *ensemble, int member, st
     return ERR_OK;
 }
 
-static enum err_code run_member(void *ctx, int member, struct err *err)
+static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct ensemble *ensemble = ctx;
     const struct uq_problem *p = ensemble->problem;
@@ -77,6 +77,7 @@ static enum err_code run_member(void *ctx, int member, struct err *err)
     double *x = NULL;
     double *y = NULL;
     struct rng rng;
+    (void)worker;
     struct fit_problem fit = {
         .net = p->net,
         .objective = {.kind = OBJECTIVE_MSE},

@@ -124,9 +124,11 @@ struct count {
     int fail_from;
 };
 
-static enum err_code run_task(void *ctx, int task, struct err *err)
+static enum err_code run_task(void *ctx, int worker, int task, struct err *err)
 {
     struct count *count = ctx;
+    ck_assert_int_ge(worker, 0);
+    ck_assert_int_lt(worker, 100);
     atomic_fetch_add(&count->runs[task], 1);
     return task >= count->fail_from ? err_set(err, ERR_NUMERIC, "task %d", task) : ERR_OK;
 }

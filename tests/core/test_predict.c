@@ -11,6 +11,7 @@
 #include "mem.h"
 #include "moments.h"
 #include "predict.h"
+#include "predict_join.h"
 #include "rng.h"
 
 /* ---- reference cases ---- */
@@ -264,6 +265,94 @@ START_TEST(jacobians_match_central_differences)
 }
 END_TEST
 
+static void check_same(const double *a, const double *b, size_t n)
+{
+    ck_assert_int_eq(a == NULL, b == NULL);
+    if (a != NULL) {
+        ck_assert_int_eq(memcmp(a, b, n * sizeof *a), 0);
+    }
+}
+
+START_TEST(joined_requests_have_the_answers_of_each_alone)
+{
+    static const unsigned kinds[][2] = {
+        {PREDICT_MEAN, PREDICT_STD | PREDICT_TOTAL_VARIANCE},
+        {PREDICT_QUANTILES, PREDICT_QUANTILES | PREDICT_NOISE_VARIANCE},
+        {PREDICT_COVARIANCE_OUTPUTS | PREDICT_SAMPLES,
+         PREDICT_COVARIANCE_OUTPUTS | PREDICT_SAMPLES},
+        {PREDICT_JACOBIAN, PREDICT_JACOBIAN | PREDICT_STD}};
+    static const int counts[] = {1, 9, 96, 1, 120};
+    static const double levels[] = {0.1, 0.5};
+    struct model *model = scaled_model();
+    double x[120 * D];
+    random_rows(x, 120);
+    for (int kind = 0; kind < 4; kind++) {
+        struct err err = ERR_INIT;
+        struct arena arena = ARENA_INIT;
+        struct predict_request req[5];
+        const struct predict_request *parts[5];
+        struct predict_request joint;
+        struct predict_result all;
+        for (int i = 0; i < 5; i++) {
+            req[i] = (struct predict_request){.n = counts[i],
+                                              .x = x + (i < 4 ? 5 * D * i : 0),
+                                              .want = kinds[kind][i % 2],
+                                              .n_levels = 2,
+                                              .levels = levels,
+                                              .n_samples = 3,
+                                              .seed = 5,
+                                              .n_threads = 1};
+            parts[i] = &req[i];
+            ck_assert(predict_can_join(&req[0], &req[i]));
+        }
+        ck_assert_int_eq(predict_join(parts, 5, D, &arena, &joint, &err), ERR_OK);
+        ck_assert_int_eq(joint.n, 227);
+        joint.n_threads = 2;
+        ck_assert_int_eq(predict_run(model, &joint, &arena, &all, &err), ERR_OK);
+        int first = 0;
+        for (int i = 0; i < 5; i++) {
+            struct predict_result alone;
+            struct predict_result part;
+            size_t cells = (size_t)counts[i] * O;
+            ck_assert_int_eq(predict_run(model, &req[i], &arena, &alone, &err), ERR_OK);
+            ck_assert_int_eq(
+                predict_slice(model, &joint, &all, first, &req[i], &arena, &part, &err), ERR_OK);
+            check_same(alone.mean, part.mean, cells);
+            check_same(alone.variance, part.variance, cells);
+            check_same(alone.std, part.std, cells);
+            check_same(alone.noise_variance, part.noise_variance, cells);
+            check_same(alone.total_variance, part.total_variance, cells);
+            check_same(alone.quantiles, part.quantiles, 2 * cells);
+            check_same(alone.covariance, part.covariance, cells * O);
+            check_same(alone.samples, part.samples, 3 * cells);
+            check_same(alone.jacobian_mean, part.jacobian_mean, cells * D);
+            check_same(alone.jacobian_std, part.jacobian_std, cells * D);
+            first += counts[i];
+        }
+        arena_release(&arena);
+    }
+    model_unref(model);
+}
+END_TEST
+
+START_TEST(requests_that_differ_in_kind_are_not_joined)
+{
+    static const double levels[][2] = {{0.1, 0.5}, {0.1, 0.6}};
+    const struct predict_request pairs[][2] = {
+        {{.want = PREDICT_COVARIANCE_ROWS}, {.want = PREDICT_COVARIANCE_ROWS}},
+        {{.want = PREDICT_JACOBIAN}, {.want = PREDICT_MEAN}},
+        {{.want = PREDICT_QUANTILES, .n_levels = 2, .levels = levels[0]},
+         {.want = PREDICT_QUANTILES, .n_levels = 2, .levels = levels[1]}},
+        {{.want = PREDICT_QUANTILES, .n_levels = 2, .levels = levels[0]},
+         {.want = PREDICT_QUANTILES, .n_levels = 1, .levels = levels[0]}},
+        {{.want = PREDICT_SAMPLES, .n_samples = 2}, {.want = PREDICT_SAMPLES, .n_samples = 3}},
+        {{.want = PREDICT_SAMPLES, .seed = 1}, {.want = PREDICT_SAMPLES, .seed = 2}}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        ck_assert_msg(!predict_can_join(&pairs[i][0], &pairs[i][1]), "pair %zu", i);
+    }
+}
+END_TEST
+
 START_TEST(predictions_do_not_depend_on_the_number_of_threads)
 {
     struct err err = ERR_INIT;
@@ -458,6 +547,8 @@ int main(void)
     tcase_add_test(tc, quantiles_interpolate_like_numpy);
     tcase_add_test(tc, predictions_match_brute_force);
     tcase_add_test(tc, jacobians_match_central_differences);
+    tcase_add_test(tc, joined_requests_have_the_answers_of_each_alone);
+    tcase_add_test(tc, requests_that_differ_in_kind_are_not_joined);
     tcase_add_test(tc, predictions_do_not_depend_on_the_number_of_threads);
     tcase_add_test(tc, what_cannot_be_answered_is_refused);
     tcase_add_test(tc, an_answer_that_overflows_is_an_error);
