@@ -21,6 +21,7 @@ static void err_vset(struct err *err, enum err_code code, int row, int column, c
     err->code = code;
     err->row = row;
     err->column = column;
+    err->retry_s = 0;
     vsnprintf(err->msg, sizeof err->msg, fmt, args);
 }
 
@@ -68,6 +69,7 @@ void err_clear(struct err *err)
     err->code = ERR_OK;
     err->row = -1;
     err->column = -1;
+    err->retry_s = 0;
     err->msg[0] = '\0';
 }
 

@@ -21,12 +21,13 @@ struct err {
     enum err_code code;
     int row;       /* place in a tensor, 0-based; -1: none */
     int column;    /* 0-based; -1: none */
+    int retry_s;   /* seconds after which another try makes sense; 0: nothing known */
     char msg[240]; /* empty, or a sentence without capital and full stop */
 };
 
 #define ERR_INIT                                                                                   \
     {                                                                                              \
-        .code = ERR_OK, .row = -1, .column = -1, .msg = ""                                         \
+        .code = ERR_OK, .row = -1, .column = -1, .retry_s = 0, .msg = ""                           \
     }
 
 /* Sets code and message unless an error is already there; returns the code that stands. */

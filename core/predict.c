@@ -167,9 +167,11 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
     return derive(call, err);
 }
 
-double predict_work(const struct model *model, int n)
+double predict_work(const struct model *model, const struct predict_request *req)
 {
-    return (double)n * (double)model->m * (double)model->net.pack_size;
+    double work = (double)req->n * (double)model->m * (double)model->net.pack_size;
+    /* A Jacobian is a forward pass with its tape and a backward pass for each output. */
+    return req->want & PREDICT_JACOBIAN ? (3.0 + 2.0 * model->o) * work : work;
 }
 
 /* ---- a whole prediction ---- */
@@ -204,7 +206,7 @@ enum err_code predict_run(const struct model *model, const struct predict_reques
                           struct arena *arena, struct predict_result *out, struct err *err)
 {
     struct run run;
-    int threads = predict_work(model, req->n) > PARALLEL_WORK ? req->n_threads : 1;
+    int threads = predict_work(model, req) > PARALLEL_WORK ? req->n_threads : 1;
     if (predict_begin(&run.call, model, req, arena, out, err) != ERR_OK) {
         return err->code;
     }

@@ -75,8 +75,8 @@ enum err_code predict_run(const struct model *model, const struct predict_reques
 enum err_code predict_check(const struct model *model, const struct predict_request *req,
                             struct err *err) MUST_CHECK;
 
-/* Multiplications of n rows, about: to compare and to add up. */
-double predict_work(const struct model *model, int n);
+/* Multiplications, about: to compare and to add up. */
+double predict_work(const struct model *model, const struct predict_request *req);
 
 /*
  * The same in steps, for callers that share the tiles among threads of their own: predict_begin

@@ -20,8 +20,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define EXIT_USAGE  2
-#define EXIT_FAILED 1
+#define EXIT_USAGE   2
+#define EXIT_FAILED  1
+#define LAST_WORDS_S 1
 
 struct server {
     struct app app;
@@ -48,6 +49,19 @@ static enum err_code start_trainer(struct server *server, const struct config *c
         .nice = config->train_nice,
     };
     return trainer_start(&settings, &server->app.trainer, err);
+}
+
+static enum err_code start_batcher(struct server *server, const struct config *config,
+                                   struct err *err)
+{
+    struct batcher_settings settings = {
+        .n_threads = config->predict_threads,
+        .max_items = config->max_connections,
+        .max_rows = config->queue_rows,
+        .batch_rows = config->batch_rows,
+        .metrics = &server->metrics,
+    };
+    return batcher_start(&settings, &server->app.batcher, err);
 }
 
 static enum err_code start_http(struct server *server, const struct config *config, struct err *err)
@@ -82,7 +96,8 @@ static enum err_code start(struct server *server, const struct config *config, s
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
     if (db_open(&server->app.db, &db, err) != ERR_OK ||
         registry_new(server->app.db, &server->log, &server->app.registry, err) != ERR_OK ||
-        start_trainer(server, config, err) != ERR_OK || start_http(server, config, err) != ERR_OK) {
+        start_trainer(server, config, err) != ERR_OK ||
+        start_batcher(server, config, err) != ERR_OK || start_http(server, config, err) != ERR_OK) {
         return err->code;
     }
     log_info(&server->log, "listening", "address", config->listen, "port",
@@ -94,7 +109,14 @@ static enum err_code start(struct server *server, const struct config *config, s
 static void stop(struct server *server, const struct config *config)
 {
     atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
-    daemon_stop(server->daemon, config->drain_timeout_s);
+    daemon_drain(server->daemon, config->drain_timeout_s);
+    if (server->app.batcher != NULL) {
+        batcher_stop(server->app.batcher);
+    }
+    /* What waited until now is told so. */
+    daemon_drain(server->daemon, LAST_WORDS_S);
+    daemon_stop(server->daemon);
+    batcher_free(server->app.batcher);
     trainer_stop(server->app.trainer);
     registry_free(server->app.registry);
     db_close(server->app.db);

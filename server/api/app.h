@@ -3,6 +3,7 @@
 #ifndef APP_H
 #define APP_H
 
+#include "batcher.h"
 #include "config.h"
 #include "exchange.h"
 #include "log.h"
@@ -16,6 +17,7 @@ struct app {
     const struct config *config;
     struct db *db;
     struct registry *registry;
+    struct batcher *batcher;
     struct trainer *trainer;
     struct log *log;
     struct metrics *metrics;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dispatch.h"
 
+#include "clock.h"
 #include "error_body.h"
 #include "handlers.h"
 #include "router.h"
@@ -44,16 +45,16 @@ static bool answers_while_draining(const char *path)
            strcmp(path, "/metrics") == 0;
 }
 
-static enum err_code run(struct app *app, struct request *req, struct response *res, int *route,
+static enum err_code run(struct app *app, struct request *req, struct response *res,
                          struct err *err)
 {
     const char *allow = NULL;
-    *route = N_ROUTES;
+    req->route = N_ROUTES;
     if (req->transport.code != ERR_OK) {
         *err = req->transport;
         return err->code;
     }
-    if (router_find(routes, N_ROUTES, req, route, &allow, err) != ERR_OK) {
+    if (router_find(routes, N_ROUTES, req, &req->route, &allow, err) != ERR_OK) {
         if (allow != NULL) {
             response_header(res, "Allow", allow);
         }
@@ -63,12 +64,7 @@ static enum err_code run(struct app *app, struct request *req, struct response *
         !answers_while_draining(req->path)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
-    return handlers[*route](app, req, res, err);
-}
-
-static double seconds_between(const struct timespec *a, const struct timespec *b)
-{
-    return (double)(b->tv_sec - a->tv_sec) + 1e-9 * (double)(b->tv_nsec - a->tv_nsec);
+    return handlers[req->route](app, req, res, err);
 }
 
 static void log_request(const struct app *app, const struct request *req,
@@ -87,21 +83,33 @@ static void log_request(const struct app *app, const struct request *req,
              err->code != ERR_OK ? err_msg(err) : "", NULL);
 }
 
+/* The first half of a request or, when it was put aside, its second. */
+static enum err_code run_half(struct app *app, struct request *req, struct response *res,
+                              struct err *err)
+{
+    struct later later = req->later;
+    req->later = (struct later){.run = NULL};
+    if (later.run != NULL) {
+        return later.run(later.ctx, res, err);
+    }
+    req->arrived_ns = clock_ns();
+    return run(app, req, res, err);
+}
+
 void dispatch(void *ctx, struct request *req, struct response *res)
 {
     struct app *app = ctx;
-    struct timespec start;
-    struct timespec end;
     struct err err = ERR_INIT;
-    int route;
-    clock_gettime(CLOCK_MONOTONIC, &start);
     metrics_add(&app->metrics->requests_active, 1);
-    if (run(app, req, res, &route, &err) != ERR_OK) {
+    if (run_half(app, req, res, &err) != ERR_OK) {
         error_body_write(&err, req->arena, res);
     }
     metrics_add(&app->metrics->requests_active, -1);
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    double seconds = seconds_between(&start, &end);
-    metrics_request(app->metrics, route, res->status, seconds);
+    if (res->status == 0 && res->later.run != NULL) {
+        req->later = res->later;
+        return;
+    }
+    double seconds = 1e-9 * (double)(clock_ns() - req->arrived_ns);
+    metrics_request(app->metrics, req->route, res->status, seconds);
     log_request(app, req, res, seconds, &err);
 }

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define RETRY_AFTER_S "1"
-
 /* No default: a new code must be given a status before this compiles without a warning. */
 int error_status(enum err_code code)
 {
@@ -36,6 +34,10 @@ int error_status(enum err_code code)
         return 415;
     case ERR_NUMERIC:
         return 422;
+    case ERR_QUEUE_FULL:
+        return 429;
+    case ERR_ABANDONED:
+        return 499; /* as nginx logs it; nobody reads it */
     case ERR_CORRUPT:
     case ERR_INTERNAL:
     case ERR_IO:
@@ -44,6 +46,8 @@ int error_status(enum err_code code)
     case ERR_DRAINING:
     case ERR_NOMEM:
         return 503;
+    case ERR_DEADLINE:
+        return 504;
     case ERR_FULL:
         return 507;
     }
@@ -88,6 +92,7 @@ void error_body_write(const struct err *err, struct arena *arena, struct respons
         res->n_body = sizeof no_memory - 1;
     }
     if (res->status == 503 || res->status == 429) {
-        response_header(res, "Retry-After", RETRY_AFTER_S);
+        char *seconds = arena_printf(arena, "%d", err->retry_s > 0 ? err->retry_s : 1);
+        response_header(res, "Retry-After", seconds != NULL ? seconds : "1");
     }
 }

@@ -170,6 +170,9 @@ enum err_code config_finish(struct config *config, struct err *err)
     if (config->http_threads == 0) {
         config->http_threads = 2 * cpus > 4 ? 2 * cpus : 4;
     }
+    if (config->predict_threads == 0) {
+        config->predict_threads = cpus;
+    }
     if (config->train_threads == 0) {
         config->train_threads = cpus;
     }

@@ -25,6 +25,7 @@
 
 #define DISCARD_FACTOR 2 /* of the body limit: past it a stream without end is cut off */
 #define BACKLOG        1024
+#define STREAM_BLOCK   ((size_t)64 * 1024) /* bytes asked from a source at a time */
 
 struct daemon {
     struct daemon_settings settings;
@@ -36,9 +37,12 @@ struct daemon {
 
 struct exchange {
     struct daemon *daemon;
+    struct MHD_Connection *connection;
+    int socket;
     struct arena arena;
     struct request req;
-    char *body; /* mem */
+    struct body_source source; /* while it is sent */
+    char *body;                /* mem */
     size_t capacity;
     size_t discarded;
     bool answered;
@@ -116,6 +120,26 @@ static bool collect_all(struct exchange *ex, struct MHD_Connection *connection,
     return !c.no_memory;
 }
 
+static void suspend(struct exchange *ex)
+{
+    MHD_suspend_connection(ex->connection);
+}
+
+static void resume(struct exchange *ex)
+{
+    MHD_resume_connection(ex->connection);
+}
+
+/* The library does not look at suspended connections, and does not close them either. */
+static bool gone(const struct exchange *ex)
+{
+    char byte;
+    ssize_t got = recv(ex->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static const struct exchange_ops ops = {.suspend = suspend, .resume = resume, .gone = gone};
+
 static struct exchange *exchange_new(struct daemon *daemon, struct MHD_Connection *connection,
                                      const char *method, const char *url)
 {
@@ -123,7 +147,13 @@ static struct exchange *exchange_new(struct daemon *daemon, struct MHD_Connectio
     if (ex == NULL) {
         return NULL;
     }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     ex->daemon = daemon;
+    ex->connection = connection;
+    ex->socket = info != NULL ? info->connect_fd : -1;
+    ex->req.ops = info != NULL ? &ops : NULL;
+    ex->req.exchange = ex;
     ex->req.arena = &ex->arena;
     ex->req.method = find_method(method);
     ex->req.method_text = arena_strndup(&ex->arena, method, strlen(method));
@@ -155,6 +185,9 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
     (void)code;
     *state = NULL;
     if (ex != NULL) {
+        if (ex->req.later.run != NULL) {
+            ex->req.later.drop(ex->req.later.ctx);
+        }
         atomic_fetch_sub_explicit(&ex->daemon->active, 1, memory_order_relaxed);
         arena_release(&ex->arena);
         mem_free(ex->body);
@@ -199,11 +232,29 @@ static bool take_piece(struct exchange *ex, const char *data, size_t size)
     return true;
 }
 
-static enum MHD_Result send_response(struct MHD_Connection *connection, const struct response *res)
+static ssize_t read_source(void *ctx, uint64_t pos, char *out, size_t size)
 {
+    const struct body_source *source = ctx;
+    (void)pos;
+    size_t n = source->read(source->ctx, out, size);
+    return n > 0 ? (ssize_t)n : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static struct MHD_Response *create_response(struct exchange *ex, const struct response *res)
+{
+    if (res->source.read != NULL) {
+        ex->source = res->source;
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_source,
+                                                 &ex->source, NULL);
+    }
     /* The bytes live in the exchange's arena, which outlasts the sending. */
-    struct MHD_Response *out = MHD_create_response_from_buffer(
+    return MHD_create_response_from_buffer(
         res->n_body, res->n_body > 0 ? (void *)res->body : (void *)"", MHD_RESPMEM_PERSISTENT);
+}
+
+static enum MHD_Result send_response(struct exchange *ex, const struct response *res)
+{
+    struct MHD_Response *out = create_response(ex, res);
     if (out == NULL) {
         return MHD_NO;
     }
@@ -215,18 +266,21 @@ static enum MHD_Result send_response(struct MHD_Connection *connection, const st
         ok = MHD_add_response_header(out, res->headers[i].name, res->headers[i].value);
     }
     if (ok == MHD_YES) {
-        ok = MHD_queue_response(connection, (unsigned)res->status, out);
+        ok = MHD_queue_response(ex->connection, (unsigned)res->status, out);
     }
     MHD_destroy_response(out);
     return ok;
 }
 
-static enum MHD_Result answer(struct exchange *ex, struct MHD_Connection *connection)
+static enum MHD_Result answer(struct exchange *ex)
 {
     struct response res = {.status = 0};
-    ex->answered = true;
     ex->daemon->settings.handler(ex->daemon->settings.ctx, &ex->req, &res);
-    return send_response(connection, &res);
+    if (ex->req.later.run != NULL) {
+        return MHD_YES; /* suspended; called again when resumed */
+    }
+    ex->answered = true;
+    return send_response(ex, &res);
 }
 
 /*
@@ -264,14 +318,14 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         if (ex == NULL) {
             return MHD_NO;
         }
-        return announces_too_much(ex) ? answer(ex, connection) : MHD_YES;
+        return announces_too_much(ex) ? answer(ex) : MHD_YES;
     }
     if (*size > 0) {
         bool go_on = take_piece(ex, data, *size);
         *size = 0;
         return go_on ? MHD_YES : MHD_NO;
     }
-    return ex->answered ? MHD_YES : answer(ex, connection);
+    return ex->answered ? MHD_YES : answer(ex);
 }
 
 /* ---- the daemon ---- */
@@ -401,21 +455,24 @@ int daemon_port(const struct daemon *daemon)
     return daemon->port;
 }
 
-void daemon_stop(struct daemon *daemon, int drain_s)
+void daemon_drain(struct daemon *daemon, int most_s)
 {
-    if (daemon == NULL) {
-        return;
-    }
     const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
     /*
      * The listener stays open and the handler refuses: MHD_quiesce_daemon of 0.9.75 and a pool
      * thread may both take the socket out of an epoll set, and the second one panics.
      */
-    for (long waited_ms = 0; waited_ms < 1000L * drain_s &&
+    for (long waited_ms = 0; daemon != NULL && waited_ms < 1000L * most_s &&
                              atomic_load_explicit(&daemon->active, memory_order_relaxed) > 0;
          waited_ms += 10) {
         nanosleep(&pause, NULL);
     }
-    MHD_stop_daemon(daemon->mhd);
-    mem_free(daemon);
+}
+
+void daemon_stop(struct daemon *daemon)
+{
+    if (daemon != NULL) {
+        MHD_stop_daemon(daemon->mhd);
+        mem_free(daemon);
+    }
 }

@@ -9,7 +9,10 @@
 #include "exchange.h"
 #include "log.h"
 
-/* Called on a pool thread; must fill the response. req->transport tells of a failure before it. */
+/*
+ * Called on a pool thread; must fill the response, or put the request aside (req->later), and is
+ * then called again. req->transport tells of a failure before it.
+ */
 typedef void daemon_handler(void *ctx, struct request *req, struct response *res);
 
 struct daemon_settings {
@@ -32,10 +35,10 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
 /* The port it listens on. */
 int daemon_port(const struct daemon *daemon);
 
-/*
- * Waits at most drain_s seconds for requests under way, then closes everything; the handler is
- * expected to refuse new work meanwhile. NULL is fine.
- */
-void daemon_stop(struct daemon *daemon, int drain_s);
+/* Waits at most so long for the requests under way; the handler should refuse new ones. */
+void daemon_drain(struct daemon *daemon, int most_s);
+
+/* Closes everything. No request may be put aside. NULL is fine, for daemon_drain too. */
+void daemon_stop(struct daemon *daemon);
 
 #endif

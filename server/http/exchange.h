@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OTHER };
 
@@ -24,6 +25,29 @@ struct header {
 
 #define EXCHANGE_MAX_PARAMS  4
 #define EXCHANGE_MAX_HEADERS 12
+
+struct response;
+
+/*
+ * A request put aside while another thread works for it. The handler fills response.later, calls
+ * ops->suspend, hands the work over and returns without a status; whoever finishes the work calls
+ * ops->resume, once, on any thread. `run` then goes on where the handler left off, in the thread
+ * that serves the connection. When the client is gone by then only `drop` runs.
+ */
+struct later {
+    enum err_code (*run)(void *ctx, struct response *res, struct err *err); /* NULL: nothing */
+    void (*drop)(void *ctx);
+    void *ctx;
+};
+
+struct exchange; /* the daemon's side of a request */
+
+struct exchange_ops {
+    void (*suspend)(struct exchange *exchange);
+    void (*resume)(struct exchange *exchange);
+    /* Has the client closed its end while the request was suspended? */
+    bool (*gone)(const struct exchange *exchange);
+};
 
 struct request {
     enum http_method method;
@@ -39,6 +63,18 @@ struct request {
     int n_params;
     struct arena *arena;  /* of this exchange */
     struct err transport; /* what went wrong before a handler could run; ERR_OK: nothing */
+
+    const struct exchange_ops *ops; /* NULL: cannot be put aside, the answer is wanted now */
+    struct exchange *exchange;
+    struct later later; /* set while it is put aside */
+    int64_t arrived_ns; /* when the whole of it was there, by clock_ns */
+    int route;
+};
+
+/* A body made while it is sent. */
+struct body_source {
+    size_t (*read)(void *ctx, char *out, size_t size); /* the next bytes; 0: the end. NULL: none */
+    void *ctx;                                         /* lives as long as the exchange */
 };
 
 struct response {
@@ -46,8 +82,10 @@ struct response {
     const char *content_type; /* constant or arena */
     const char *body;         /* arena or constant; may be NULL when n_body is 0 */
     size_t n_body;
+    struct body_source source; /* instead of a body */
     struct header headers[EXCHANGE_MAX_HEADERS];
     int n_headers;
+    struct later later; /* with status 0: the answer comes later */
 };
 
 /* Value of a header (case-insensitive name) or of a query key; NULL when absent. */

@@ -32,11 +32,18 @@ static void open_all(struct loopback *loop)
                                         .metrics = &loop->metrics,
                                         .parse = train_json_parse,
                                         .n_threads = 2};
+    struct batcher_settings batches = {.n_threads = 2,
+                                       .max_items = 64,
+                                       .max_rows = 1000,
+                                       .batch_rows = 96,
+                                       .metrics = &loop->metrics};
+    ck_assert_int_eq(batcher_start(&batches, &loop->app.batcher, &err), ERR_OK);
     ck_assert_int_eq(trainer_start(&settings, &loop->app.trainer, &err), ERR_OK);
 }
 
 static void close_all(struct loopback *loop)
 {
+    batcher_free(loop->app.batcher);
     trainer_stop(loop->app.trainer);
     registry_free(loop->app.registry);
     db_close(loop->app.db);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a prediction request asks for: a JSON body, or npy rows with the same options in the query
+ * (?model=heat&return=quantiles&quantiles=0.05,0.95).
+ */
+#ifndef PREDICT_WISH_H
+#define PREDICT_WISH_H
+
+#include "exchange.h"
+#include "predict.h"
+
+#include <stdint.h>
+
+#define NPY_TYPE            "application/x-npy"
+#define WISH_DEFAULT        (PREDICT_MEAN | PREDICT_VARIANCE)
+#define WISH_MAX_TIMEOUT_MS 86400000 /* a day */
+
+struct wish {
+    const char *model;
+    int64_t version; /* 0: default */
+    struct predict_request predict;
+    int n_inputs;        /* numbers a row */
+    bool named;          /* the results were named */
+    bool npy;            /* answer as npy .. */
+    bool single;         /* .. in float32 */
+    int64_t deadline_ns; /* by clock_ns; 0: none */
+};
+
+/*
+ * All of it but what only the model can settle; strings and rows live as long as the request.
+ * Errors name the key, the header, or row and column.
+ */
+enum err_code wish_read(const struct request *req, int max_rows, struct wish *wish,
+                        struct err *err) MUST_CHECK;
+
+/* Do the rows fit a model of d inputs? ERR_SHAPE. */
+enum err_code wish_check_width(const struct wish *wish, int d, struct err *err) MUST_CHECK;
+
+#endif
