@@ -313,11 +313,11 @@ enum err_code npy_write(const double *values, int rank, const size_t *shape, boo
     int used =
         snprintf(head, sizeof head, "{'descr': '<f%zu', 'fortran_order': False, 'shape': (", item);
     for (int i = 0; i < rank; i++) {
-        used += snprintf(head + used, sizeof head - (size_t)used, "%zu,%s", shape[i],
-                         i + 1 < rank ? " " : "");
+        used +=
+            snprintf(head + used, sizeof head - (size_t)used, "%s%zu", i > 0 ? ", " : "", shape[i]);
         count *= shape[i];
     }
-    used += snprintf(head + used, sizeof head - (size_t)used, "), }");
+    used += snprintf(head + used, sizeof head - (size_t)used, "%s), }", rank == 1 ? "," : "");
     size_t start = (10 + (size_t)used + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (!size_mul(count, item, &total) || !size_add(total, start, &total)) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");

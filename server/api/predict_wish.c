@@ -226,7 +226,8 @@ static void put_value(struct textbuf *text, enum query_kind kind, const char *va
         char *item = arena_strndup(arena, from, len);
         if (item == NULL) {
             text->failed = true;
-        } else if (kind == QUERY_NAMES || item[strspn(item, "0123456789.eE+-")] != '\0') {
+        } else if (kind == QUERY_NAMES || *item == '\0' ||
+                   item[strspn(item, "0123456789.eE+-")] != '\0') {
             textbuf_json_string(text, item);
         } else {
             textbuf_puts(text, item);
@@ -253,11 +254,13 @@ static enum err_code query_as_json(const struct request *req, json_t **out, stru
         while (k < n_known && strcmp(queries[k].key, req->query[i].name) != 0) {
             k++;
         }
+        if (k == n_known) {
+            return err_set(err, ERR_INVALID, "query: key \"%.40s\" is unknown", req->query[i].name);
+        }
         textbuf_puts(&text, i > 0 ? "," : "");
         textbuf_json_string(&text, req->query[i].name);
         textbuf_puts(&text, ":");
-        put_value(&text, k < n_known ? queries[k].kind : QUERY_TEXT, req->query[i].value,
-                  req->arena);
+        put_value(&text, queries[k].kind, req->query[i].value, req->arena);
     }
     textbuf_puts(&text, "}");
     if (textbuf_failed(&text)) {

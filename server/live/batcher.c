@@ -293,6 +293,7 @@ static void call_step(struct batcher *b, struct call *call, int tile, bool skip,
            (tile > 0 && call->batch.n_items == 1 && batch_item_is_void(call->batch.items, &err));
     if (!skip) {
         err_kept(predict_tile(predict, tile, scratch, &err));
+        metrics_add(&b->settings.metrics->tiles, 1);
         arena_clear(scratch);
     }
     double seconds = 1e-9 * (double)(clock_ns() - start);
