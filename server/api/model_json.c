@@ -2,7 +2,7 @@
 #include "model_json.h"
 
 #include "arch_json.h"
-#include "json_io.h"
+#include "json_tensor.h"
 #include "mem.h"
 #include "precision.h"
 
@@ -25,8 +25,8 @@ static enum err_code get_object(const json_t *parent, const char *key, const jso
     return ERR_OK;
 }
 
-static enum err_code read_posterior(const json_t *document, const struct arch *arch,
-                                    struct model **out, struct err *err)
+static enum err_code read_posterior(const json_t *document, const struct json_tensor *parameters,
+                                    const struct arch *arch, struct model **out, struct err *err)
 {
     static const char *const keys[] = {"kind", "parameters", "weights", NULL};
     const json_t *posterior = NULL;
@@ -51,29 +51,19 @@ static enum err_code read_posterior(const json_t *document, const struct arch *a
     if (weights != NULL && !json_is_null(weights)) {
         return err_set(err, ERR_UNSUPPORTED, "posterior: weights are not supported, null is");
     }
-    const json_t *draws = json_object_get(posterior, "parameters");
-    if (!json_is_array(draws) || json_array_size(draws) == 0) {
-        return err_set(err, ERR_INVALID,
-                       "posterior: parameters must be a non-empty array of draws");
-    }
-    size_t m = json_array_size(draws);
-    if (m > MODEL_MAX_DRAWS) {
-        return err_set(err, ERR_LIMIT, "posterior has %zu draws, at most %d are allowed", m,
-                       MODEL_MAX_DRAWS);
-    }
-    int n_params = arch_n_params(arch);
-    for (size_t j = 0; j < m; j++) {
-        const json_t *draw = json_array_get(draws, j);
-        if (!json_is_array(draw) || json_array_size(draw) != (size_t)n_params) {
-            return err_set_at(err, ERR_SHAPE, (int)j, -1,
-                              "posterior: draw %zu has %zu parameters, the architecture has %d", j,
-                              json_array_size(draw), n_params);
-        }
-    }
-    if (model_new(arch, (int)m, out, err) != ERR_OK) {
+    if (json_tensor_check(parameters, posterior, arch_n_params(arch), err) != ERR_OK) {
         return err->code;
     }
-    return json_io_matrix(draws, "posterior parameters", (int)m, n_params, (*out)->draws, err);
+    if (parameters->flat) {
+        return err_set(err, ERR_SHAPE,
+                       "posterior: parameters is one row, an array of rows is needed");
+    }
+    if (model_new(arch, parameters->n, out, err) != ERR_OK) {
+        return err->code;
+    }
+    memcpy((*out)->draws, parameters->values,
+           (size_t)parameters->n * (size_t)parameters->k * sizeof(double));
+    return ERR_OK;
 }
 
 static enum err_code read_scaler(const json_t *object, const char *where, struct scaler *scaler,
@@ -288,7 +278,8 @@ enum err_code model_json_read_precision(const json_t *object, const char *where,
 }
 
 /* An export also has float32_error; it is measured again. */
-enum err_code model_json_read(const json_t *document, struct model **out, struct err *err)
+static enum err_code read_document(const json_t *document, const struct json_tensor *parameters,
+                                   struct model **out, struct err *err)
 {
     static const char *const keys[] = {"architecture",   "scaling",    "noise",     "posterior",
                                        "solver",         "settings",   "precision", "float32_error",
@@ -314,7 +305,7 @@ enum err_code model_json_read(const json_t *document, struct model **out, struct
         err_prefix(err, "architecture");
         return err->code;
     }
-    if (read_posterior(document, &arch, &model, err) != ERR_OK ||
+    if (read_posterior(document, parameters, &arch, &model, err) != ERR_OK ||
         read_rest(document, model, err) != ERR_OK ||
         model_json_read_precision(document, "model", &model->single, err) != ERR_OK ||
         precision_publish(model, err) != ERR_OK) {
@@ -323,6 +314,18 @@ enum err_code model_json_read(const json_t *document, struct model **out, struct
     }
     *out = model;
     return ERR_OK;
+}
+
+enum err_code model_json_parse(const char *text, size_t len, struct arena *arena,
+                               struct model **out, struct err *err)
+{
+    json_t *document = NULL;
+    struct json_tensor parameters = {
+        .key = "posterior.parameters", .max_rows = MODEL_MAX_DRAWS, .max_columns = ARCH_MAX_PARAMS};
+    if (json_tensor_parse(text, len, &parameters, 1, arena, &document, err) != ERR_OK) {
+        return err->code;
+    }
+    return read_document(document, &parameters, out, err);
 }
 
 /* ---- writing ---- */

@@ -11,9 +11,12 @@
 
 #include <jansson.h>
 
-/* A published model with one reference. Errors name the field, and draw and parameter. */
-enum err_code model_json_read(const json_t *document, struct model **out,
-                              struct err *err) MUST_CHECK;
+/*
+ * A published model with one reference; the arena is scratch. Errors name the field, and draw (row)
+ * and parameter (column).
+ */
+enum err_code model_json_parse(const char *text, size_t len, struct arena *arena,
+                               struct model **out, struct err *err) MUST_CHECK;
 
 /* The whole document, parameters included. */
 void model_json_write(struct textbuf *text, const struct model *model);

@@ -23,11 +23,13 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
 {
     static const char *const keys[] = {"inputs", "outputs", NULL};
     json_t *body = NULL;
-    struct json_tensor tensors[] = {{.key = "inputs"}, {.key = "outputs"}};
+    const int most = app->config->max_rows;
+    struct json_tensor tensors[] = {
+        {.key = "inputs", .max_rows = most, .max_columns = JSON_TENSOR_COLUMNS},
+        {.key = "outputs", .max_rows = most, .max_columns = JSON_TENSOR_COLUMNS}};
     const struct json_tensor *x = &tensors[0];
     const struct json_tensor *y = &tensors[1];
-    if (json_tensor_parse(req->body, req->n_body, app->config->max_rows, tensors, 2, req->arena,
-                          &body, err) != ERR_OK ||
+    if (json_tensor_parse(req->body, req->n_body, tensors, 2, req->arena, &body, err) != ERR_OK ||
         json_io_check_keys(body, "body", keys, err) != ERR_OK ||
         json_tensor_check(x, body, 0, err) != ERR_OK ||
         json_tensor_check(y, body, 0, err) != ERR_OK) {

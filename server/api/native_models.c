@@ -95,15 +95,6 @@ static enum err_code read_promote(const struct request *req, bool *promote, stru
     return ERR_OK;
 }
 
-static enum err_code read_model(const struct request *req, struct model **out, struct err *err)
-{
-    json_t *document = NULL;
-    if (json_io_parse(req->body, req->n_body, req->arena, &document, err) != ERR_OK) {
-        return err->code;
-    }
-    return model_json_read(document, out, err);
-}
-
 enum err_code handle_model_put(struct app *app, const struct request *req, struct response *res,
                                struct err *err)
 {
@@ -113,7 +104,8 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
     struct put_result result;
     struct textbuf text = textbuf_in(req->arena);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        read_promote(req, &promote, err) != ERR_OK || read_model(req, &model, err) != ERR_OK) {
+        read_promote(req, &promote, err) != ERR_OK ||
+        model_json_parse(req->body, req->n_body, req->arena, &model, err) != ERR_OK) {
         return err->code;
     }
     struct put_request put = {.model = name,

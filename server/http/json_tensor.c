@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One walk over the outermost object. At a known key whose value is an array the tensor is read and
- * its text is left out of what jansson gets, where "null" takes its place. Whatever the walk does
- * not understand it leaves to jansson, whose positions are then translated back to the client's
- * text.
+ * One walk over the outermost object and those in it that may hold a tensor. At a known key whose
+ * value is an array the tensor is read and its text is left out of what jansson gets, where "null"
+ * takes its place. Whatever the walk does not understand it leaves to jansson; an error of
+ * jansson's is then sought again in the whole text, for the place as the client counts it.
  */
 #include "json_tensor.h"
 
@@ -11,9 +11,8 @@
 
 #include <string.h>
 
-#define MAX_COLUMNS 8192
-#define MAX_CUTS    8
-#define NULL_TEXT   "null"
+#define MAX_CUTS  8
+#define NULL_TEXT "null"
 
 /* A tensor's text: [from, to) of the document. */
 struct cut {
@@ -25,8 +24,9 @@ struct walk {
     const char *text;
     const char *at;
     const char *end;
-    int max_rows;
     struct arena *arena;
+    struct json_tensor *tensors;
+    int n_tensors;
     struct cut cuts[MAX_CUTS];
     int n_cuts;
 };
@@ -83,8 +83,8 @@ static enum err_code not_a_number(const struct walk *w, const char *key, int row
 }
 
 /* The numbers of one row after its '[' up to and with its ']'; *k: how many. */
-static enum err_code read_row(struct walk *w, const char *key, int row, double *out, int *k,
-                              struct err *err)
+static enum err_code read_row(struct walk *w, const struct json_tensor *t, int row, double *out,
+                              int *k, struct err *err)
 {
     *k = 0;
     if (take(w, ']')) {
@@ -95,18 +95,18 @@ static enum err_code read_row(struct walk *w, const char *key, int row, double *
         skip_blanks(w);
         enum numtext_status status = numtext_read(w->at, w->end, &next, &out[*k]);
         if (status == NUMTEXT_SYNTAX) {
-            return not_a_number(w, key, row, *k, err);
+            return not_a_number(w, t->key, row, *k, err);
         }
         if (status == NUMTEXT_OVERFLOW) {
             return err_set_at(err, ERR_NONFINITE, row, *k,
                               "%s: row %d, column %d is a real number "
                               "overflow",
-                              key, row, *k);
+                              t->key, row, *k);
         }
         w->at = next;
-        if (++*k > MAX_COLUMNS) {
-            return err_set_at(err, ERR_LIMIT, row, -1, "%s: row %d has more than %d columns", key,
-                              row, MAX_COLUMNS);
+        if (++*k > t->max_columns) {
+            return err_set_at(err, ERR_LIMIT, row, -1, "%s: row %d has more than %d columns",
+                              t->key, row, t->max_columns);
         }
         if (take(w, ']')) {
             return ERR_OK;
@@ -143,13 +143,13 @@ static enum err_code read_rows(struct walk *w, struct json_tensor *t, struct err
             return w->at < w->end && *w->at != ']' ? not_a_number(w, t->key, t->n, 0, err)
                                                    : bad_syntax(w, "a row is expected", err);
         }
-        if (t->n == w->max_rows) {
+        if (t->n == t->max_rows) {
             return err_set(err, ERR_TOO_LARGE,
                            "%s has more than %d rows, the most that are taken at "
                            "a time",
-                           t->key, w->max_rows);
+                           t->key, t->max_rows);
         }
-        if (read_row(w, t->key, t->n, t->values + (size_t)t->n * (size_t)t->k, &k, err) != ERR_OK) {
+        if (read_row(w, t, t->n, t->values + (size_t)t->n * (size_t)t->k, &k, err) != ERR_OK) {
             return err->code;
         }
         t->k = t->n == 0 ? k : t->k;
@@ -181,7 +181,7 @@ static enum err_code read_tensor(struct walk *w, struct json_tensor *t, struct e
         return read_rows(w, t, err);
     }
     t->n = 1;
-    return read_row(w, t->key, 0, t->values, &t->k, err);
+    return read_row(w, t, 0, t->values, &t->k, err);
 }
 
 /* ---- the object around ---- */
@@ -222,47 +222,94 @@ static void skip_value(struct walk *w)
     }
 }
 
-static struct json_tensor *find_tensor(struct json_tensor *tensors, int n, const char *key,
-                                       size_t len)
+/* A key of an object whose own path is prefix ("" or "posterior."). */
+struct name {
+    const char *prefix;
+    size_t prefix_len;
+    const char *key;
+    size_t len;
+};
+
+static bool begins(const char *path, const struct name *name)
 {
-    for (int i = 0; i < n; i++) {
-        if (strlen(tensors[i].key) == len && memcmp(tensors[i].key, key, len) == 0) {
-            return &tensors[i];
+    return strncmp(path, name->prefix, name->prefix_len) == 0 &&
+           strncmp(path + name->prefix_len, name->key, name->len) == 0;
+}
+
+static struct json_tensor *find_tensor(const struct walk *w, const struct name *name)
+{
+    for (int i = 0; i < w->n_tensors; i++) {
+        const char *path = w->tensors[i].key;
+        if (begins(path, name) && path[name->prefix_len + name->len] == '\0') {
+            return &w->tensors[i];
         }
     }
     return NULL;
 }
 
-static enum err_code read_tensors(struct walk *w, struct json_tensor *tensors, int n,
-                                  struct err *err)
+/* The path of a tensor inside the object under this key, up to its '.'; NULL: there is none. */
+static const char *find_inside(const struct walk *w, const struct name *name)
 {
+    for (int i = 0; i < w->n_tensors; i++) {
+        const char *path = w->tensors[i].key;
+        if (begins(path, name) && path[name->prefix_len + name->len] == '.') {
+            return path;
+        }
+    }
+    return NULL;
+}
+
+static enum err_code cut_tensor(struct walk *w, struct json_tensor *t, struct err *err)
+{
+    struct cut cut = {.from = (size_t)(w->at - w->text)};
+    if (read_tensor(w, t, err) != ERR_OK) {
+        return err->code;
+    }
+    cut.to = (size_t)(w->at - w->text);
+    w->cuts[w->n_cuts++] = cut;
+    return ERR_OK;
+}
+
+/* Walks an object from its '{'; *whole: to its '}'. What it does not understand it leaves. */
+static enum err_code read_object(struct walk *w, const char *prefix, size_t prefix_len, bool *whole,
+                                 struct err *err)
+{
+    *whole = false;
     if (!take(w, '{')) {
         return ERR_OK;
     }
     do {
+        struct name name = {.prefix = prefix, .prefix_len = prefix_len};
         if (!take(w, '"')) {
             return ERR_OK;
         }
-        const char *key = w->at;
+        name.key = w->at;
         if (!skip_string(w)) {
             return ERR_OK;
         }
-        struct json_tensor *t = find_tensor(tensors, n, key, (size_t)(w->at - key - 1));
+        name.len = (size_t)(w->at - name.key - 1);
         if (!take(w, ':')) {
             return ERR_OK;
         }
         skip_blanks(w);
-        if (t != NULL && w->at < w->end && *w->at == '[' && w->n_cuts < MAX_CUTS) {
-            struct cut cut = {.from = (size_t)(w->at - w->text)};
-            if (read_tensor(w, t, err) != ERR_OK) {
+        char first = w->at < w->end ? *w->at : '\0';
+        struct json_tensor *t = find_tensor(w, &name);
+        const char *inside = find_inside(w, &name);
+        if (t != NULL && first == '[' && w->n_cuts < MAX_CUTS) {
+            if (cut_tensor(w, t, err) != ERR_OK) {
                 return err->code;
             }
-            cut.to = (size_t)(w->at - w->text);
-            w->cuts[w->n_cuts++] = cut;
+        } else if (inside != NULL && first == '{') {
+            bool inner;
+            if (read_object(w, inside, prefix_len + name.len + 1, &inner, err) != ERR_OK ||
+                !inner) {
+                return err->code;
+            }
         } else {
             skip_value(w);
         }
     } while (take(w, ','));
+    *whole = take(w, '}');
     return ERR_OK;
 }
 
@@ -294,14 +341,18 @@ static char *reduce(const struct walk *w, size_t *len)
     return out;
 }
 
-enum err_code json_tensor_parse(const char *text, size_t len, int max_rows,
-                                struct json_tensor *tensors, int n_tensors, struct arena *arena,
-                                json_t **out, struct err *err)
+enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensor *tensors,
+                                int n_tensors, struct arena *arena, json_t **out, struct err *err)
 {
-    struct walk w = {
-        .text = text, .at = text, .end = text + len, .max_rows = max_rows, .arena = arena};
+    struct walk w = {.text = text,
+                     .at = text,
+                     .end = text + len,
+                     .arena = arena,
+                     .tensors = tensors,
+                     .n_tensors = n_tensors};
     size_t reduced_len = 0;
-    if (read_tensors(&w, tensors, n_tensors, err) != ERR_OK) {
+    bool closed;
+    if (read_object(&w, "", 0, &closed, err) != ERR_OK) {
         return err->code;
     }
     if (w.n_cuts == 0) {
@@ -321,10 +372,11 @@ enum err_code json_tensor_parse(const char *text, size_t len, int max_rows,
     return err->code;
 }
 
-enum err_code json_tensor_check(const struct json_tensor *tensor, const json_t *document, int k,
+enum err_code json_tensor_check(const struct json_tensor *tensor, const json_t *object, int k,
                                 struct err *err)
 {
-    const json_t *value = json_object_get(document, tensor->key);
+    const char *dot = strchr(tensor->key, '.');
+    const json_t *value = json_object_get(object, dot != NULL ? dot + 1 : tensor->key);
     if (!tensor->found) {
         return value == NULL ? err_set(err, ERR_INVALID, "%s is missing", tensor->key)
                              : err_set(err, ERR_INVALID, "%s is %s, an array of rows is needed",
