@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core/predict against this machine's ceiling, side by side in one run: the network's multiply-adds
- * at the measured peak of OpenBLAS's GEMM plus its tanh at the measured speed of the fastest vector
- * tanh within 4 ulp (double) or 2 ulp (float). Prints medians of several rounds; asserts nothing.
+ * The prediction path (compute threads over core/predict) against this machine's ceiling, side by
+ * side in one run: the network's multiply-adds at the measured peak of OpenBLAS's GEMM plus its
+ * tanh at the measured speed of the fastest vector tanh within 4 ulp (double) or 2 ulp (float).
+ * Prints medians of several rounds; asserts nothing.
  *
- * usage: bench_predict [rounds]
+ * usage: bench_predict [rounds [most rows]]
+ *        bench_predict scaling [rounds]    how the cost grows, as CSV
  */
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +17,7 @@
 
 #include <cblas.h>
 
+#include "batcher.h"
 #include "gemm.h"
 #include "kernels.h"
 #include "mem.h"
@@ -138,61 +142,184 @@ static double ceiling_seconds(const struct workload *w, double n, double flops, 
     return n * w->m * (2.0 * madds / flops + tanhs * tanh_s);
 }
 
-static double predict_seconds(const struct model *model, int n, int threads, int rounds)
+#define MOST_AT_ONCE 4
+
+/* Requests of the compute threads, as those of the server are. */
+struct client {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int left;
+};
+
+static void on_done(void *ctx)
+{
+    struct client *client = ctx;
+    pthread_mutex_lock(&client->lock);
+    client->left--;
+    pthread_cond_signal(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+}
+
+static void predict(struct batcher *batcher, struct batch_item *items, int n)
+{
+    struct client *client = items[0].ctx;
+    client->left = n;
+    for (int i = 0; i < n; i++) {
+        if (n == 1 && batcher_run(batcher, &items[i])) {
+            client->left--;
+        } else {
+            batcher_submit(batcher, &items[i]);
+        }
+    }
+    pthread_mutex_lock(&client->lock);
+    while (client->left > 0) {
+        pthread_cond_wait(&client->changed, &client->lock);
+    }
+    pthread_mutex_unlock(&client->lock);
+    for (int i = 0; i < n; i++) {
+        if (items[i].err.code != ERR_OK) {
+            fprintf(stderr, "%s\n", err_msg(&items[i].err));
+            exit(1);
+        }
+    }
+}
+
+static struct batcher *start_batcher(int threads)
+{
+    static struct metrics metrics;
+    struct err err = ERR_INIT;
+    struct batcher *batcher = NULL;
+    struct batcher_settings settings = {.n_threads = threads,
+                                        .max_items = MOST_AT_ONCE,
+                                        .max_rows = 1 << 30,
+                                        .batch_rows = PLAN_TILE_ROWS,
+                                        .metrics = &metrics};
+    if (batcher_start(&settings, &batcher, &err) != ERR_OK) {
+        fprintf(stderr, "%s\n", err_msg(&err));
+        exit(1);
+    }
+    return batcher;
+}
+
+static double predict_seconds(const struct model *model, int n, int threads, int at_once,
+                              int rounds)
 {
     double seconds[MOST_ROUNDS];
     double *x = mem_alloc_array((size_t)n * (size_t)model->d, sizeof *x);
+    struct batcher *batcher = start_batcher(threads);
+    struct client client = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     struct rng rng;
     rng_init(&rng, 2, RNG_TEST, 0);
     for (size_t k = 0; k < (size_t)n * (size_t)model->d; k++) {
         x[k] = 2.0 * rng_uniform(&rng) - 1.0;
     }
-    struct predict_request req = {
-        .n = n, .x = x, .want = PREDICT_MEAN | PREDICT_VARIANCE, .n_threads = threads};
+    struct predict_request req = {.n = n, .x = x, .want = PREDICT_MEAN | PREDICT_VARIANCE};
     for (int round = -1; round < rounds; round++) {
-        struct err err = ERR_INIT;
-        struct arena arena = ARENA_INIT;
-        struct predict_result result;
-        double start = now();
-        if (predict_run(model, &req, &arena, &result, &err) != ERR_OK) {
-            fprintf(stderr, "%s\n", err_msg(&err));
-            exit(1);
+        struct arena arenas[MOST_AT_ONCE] = {ARENA_INIT};
+        struct predict_result results[MOST_AT_ONCE];
+        struct batch_item items[MOST_AT_ONCE];
+        for (int i = 0; i < at_once; i++) {
+            items[i] = (struct batch_item){.model = model,
+                                           .request = &req,
+                                           .result = &results[i],
+                                           .arena = &arenas[i],
+                                           .done = on_done,
+                                           .ctx = &client,
+                                           .err = ERR_INIT};
         }
-        seconds[round < 0 ? 0 : round] = now() - start;
-        arena_release(&arena);
+        double start = now();
+        predict(batcher, items, at_once);
+        seconds[round < 0 ? 0 : round] = (now() - start) / at_once;
+        for (int i = 0; i < at_once; i++) {
+            arena_release(&arenas[i]);
+        }
     }
+    batcher_free(batcher);
     mem_free(x);
     return median(seconds, rounds);
 }
 
-int main(int argc, char **argv)
+/* Fewer rounds for what takes long. */
+static int rounds_for(double seconds, int rounds)
 {
-    static const int counts[] = {1, 16, 1000};
-    int rounds = argc > 1 ? atoi(argv[1]) : 7;
-    rounds = rounds < 1 ? 1 : (rounds > MOST_ROUNDS ? MOST_ROUNDS : rounds);
-    gemm_use_one_thread();
-    printf("kernels %s, medians of %d\n", kernels_get()->isa, rounds);
+    double most = seconds > 0.0 ? 3.0 / seconds : rounds;
+    if (seconds < 1e-3) {
+        return MOST_ROUNDS;
+    }
+    return most < 1.0 ? 1 : (most < rounds ? (int)most : rounds);
+}
+
+static void compare_with_ceiling(int rounds, int most_rows)
+{
+    static const struct {
+        int rows, threads, at_once;
+    } cases[] = {{1, 1, 1}, {16, 1, 1}, {1000, 1, 1}, {1000, 2, 1}, {1000, 2, 4}, {100000, 2, 1}};
     for (int single = 0; single < 2; single++) {
         double flops = gemm_flops(single);
         double tanh_s = tanh_seconds(single);
         printf("\nfloat%d: GEMM %.1f GFLOP/s, tanh %.2f ns, one core\n", single ? 32 : 64,
                1e-9 * flops, 1e9 * tanh_s);
-        printf("%-4s %6s %8s %12s %12s %9s\n", "", "rows", "threads", "ceiling us", "measured us",
-               "ratio");
+        printf("%-4s %6s %8s %8s %12s %12s %9s\n", "", "rows", "threads", "at once", "ceiling us",
+               "measured us", "ratio");
         for (size_t w = 0; w < sizeof workloads / sizeof *workloads; w++) {
             struct model *model = make_model(&workloads[w], single);
-            for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
-                for (int threads = 1; threads <= (counts[c] >= 1000 ? 2 : 1); threads++) {
-                    double ceiling =
-                        ceiling_seconds(&workloads[w], counts[c], flops, tanh_s) / threads;
-                    double found = predict_seconds(model, counts[c], threads,
-                                                   counts[c] < 100 ? MOST_ROUNDS : rounds);
-                    printf("%-4s %6d %8d %12.1f %12.1f %8.0f%%\n", workloads[w].name, counts[c],
-                           threads, 1e6 * ceiling, 1e6 * found, 100.0 * ceiling / found);
-                }
+            for (size_t c = 0; c < sizeof cases / sizeof *cases && cases[c].rows <= most_rows;
+                 c++) {
+                double ceiling =
+                    ceiling_seconds(&workloads[w], cases[c].rows, flops, tanh_s) / cases[c].threads;
+                double found = predict_seconds(model, cases[c].rows, cases[c].threads,
+                                               cases[c].at_once, rounds_for(ceiling, rounds));
+                printf("%-4s %6d %8d %8d %12.1f %12.1f %8.0f%%\n", workloads[w].name, cases[c].rows,
+                       cases[c].threads, cases[c].at_once, 1e6 * ceiling, 1e6 * found,
+                       100.0 * ceiling / found);
             }
             model_unref(model);
         }
     }
+}
+
+/* How the cost grows: one quantity of a middling workload varies, the others stay. */
+static void scale(int rounds)
+{
+    static const struct workload base = {"", 8, 4, 32, 6, WPFN_LINEAR, 100};
+    static const struct {
+        const char *name;
+        int values[7]; /* 0 ends */
+    } axes[] = {{"rows", {1, 4, 16, 64, 256, 1024, 4096}},
+                {"draws", {1, 4, 16, 64, 256, 1024, 0}},
+                {"width", {4, 8, 16, 32, 64, 128, 0}},
+                {"layers", {1, 2, 4, 8, 16, 32, 64}},
+                {"threads", {1, 2, 4, 0}}};
+    printf("axis,value,precision,seconds\n");
+    for (size_t a = 0; a < sizeof axes / sizeof *axes; a++) {
+        for (int k = 0; k < 7 && axes[a].values[k] > 0; k++) {
+            int v = axes[a].values[k];
+            struct workload w = base;
+            w.m = a == 1 ? v : w.m;
+            w.r = a == 2 ? v : w.r;
+            w.layers = a == 3 ? v : w.layers;
+            for (int single = 0; single < 2; single++) {
+                struct model *model = make_model(&w, single);
+                double s = predict_seconds(model, a == 0 ? v : 1024, a == 4 ? v : 1, 1, rounds);
+                printf("%s,%d,float%d,%.9g\n", axes[a].name, v, single ? 32 : 64, s);
+                model_unref(model);
+            }
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    bool scaling = argc > 1 && strcmp(argv[1], "scaling") == 0;
+    int rounds = argc > 1 + scaling ? atoi(argv[1 + scaling]) : 7;
+    int most_rows = argc > 2 + scaling ? atoi(argv[2 + scaling]) : 1000;
+    rounds = rounds < 1 ? 1 : (rounds > MOST_ROUNDS ? MOST_ROUNDS : rounds);
+    gemm_use_one_thread();
+    if (scaling) {
+        scale(rounds);
+        return 0;
+    }
+    printf("kernels %s, medians of %d\n", kernels_get()->isa, rounds);
+    compare_with_ceiling(rounds, most_rows);
     return 0;
 }

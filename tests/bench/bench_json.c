@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Nanoseconds a number of a JSON tensor costs: read with every refusal in force, and written in its
+ * shortest form; beside jansson doing the same. Medians; asserts nothing.
+ */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "json_stream.h"
+#include "json_tensor.h"
+#include "mem.h"
+#include "rng.h"
+
+#define ROWS    2000
+#define COLUMNS 50
+#define COUNT   (ROWS * COLUMNS)
+#define ROUNDS  11
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median_ns(double *seconds)
+{
+    qsort(seconds, ROUNDS, sizeof *seconds, compare);
+    return 1e9 * seconds[ROUNDS / 2] / COUNT;
+}
+
+/* {"inputs":[[..],..]}; *len: of the text. */
+static char *write_tensor(const double *values, struct arena *arena, size_t *len)
+{
+    static const size_t shape[] = {ROWS, COLUMNS};
+    struct json_stream *stream = arena_zalloc_array(arena, 1, sizeof *stream);
+    json_stream_text(stream, "{\"inputs\":", 10);
+    json_stream_tensor(stream, values, 2, shape);
+    json_stream_text(stream, "}", 1);
+    size_t bound = json_stream_bound(stream);
+    char *text = arena_alloc(arena, bound);
+    *len = json_stream_read(stream, text, bound);
+    return text;
+}
+
+static void run(const char *name, const double *values)
+{
+    double wrote[ROUNDS];
+    double read[ROUNDS];
+    double dumped[ROUNDS];
+    double loaded[ROUNDS];
+    size_t len = 0;
+    for (int k = 0; k < ROUNDS; k++) {
+        struct arena arena = ARENA_INIT;
+        struct err err = ERR_INIT;
+        json_t *document = NULL;
+        struct json_tensor tensor = {
+            .key = "inputs", .max_rows = ROWS, .max_columns = JSON_TENSOR_COLUMNS};
+        double start = now();
+        char *text = write_tensor(values, &arena, &len);
+        double middle = now();
+        if (json_tensor_parse(text, len, &tensor, 1, &arena, &document, &err) != ERR_OK ||
+            memcmp(tensor.values, values, COUNT * sizeof *values) != 0) {
+            fprintf(stderr, "what was written does not read back: %s\n", err_msg(&err));
+            exit(1);
+        }
+        double end = now();
+        wrote[k] = middle - start;
+        read[k] = end - middle;
+        start = now();
+        json_t *whole = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+        middle = now();
+        char *dump = json_dumps(whole, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        loaded[k] = middle - start;
+        dumped[k] = now() - middle;
+        json_decref(whole);
+        free(dump);
+        arena_release(&arena);
+    }
+    printf("%-22s %10.1f %10.1f %14.0f %14.0f %12.1f\n", name, median_ns(read), median_ns(wrote),
+           median_ns(loaded), median_ns(dumped), (double)len / COUNT);
+}
+
+int main(void)
+{
+    double *values = mem_alloc_array(COUNT, sizeof *values);
+    struct rng rng;
+    rng_init(&rng, 1, RNG_TEST, 0);
+    printf("%-22s %10s %10s %14s %14s %12s\n", "ns a number", "read", "written", "jansson reads",
+           "jansson writes", "bytes each");
+    for (int i = 0; i < COUNT; i++) {
+        values[i] = rng_normal(&rng);
+    }
+    run("normal, 17 digits", values);
+    for (int i = 0; i < COUNT; i++) {
+        values[i] = exp(60.0 * rng_normal(&rng));
+    }
+    run("of any exponent", values);
+    for (int i = 0; i < COUNT; i++) {
+        values[i] = round(1000.0 * rng_normal(&rng)) / 1000.0;
+    }
+    run("three decimals", values);
+    for (int i = 0; i < COUNT; i++) {
+        values[i] = (double)i;
+    }
+    run("integers", values);
+    mem_free(values);
+    return 0;
+}
