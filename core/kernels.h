@@ -30,7 +30,11 @@
                              const real *z, real *out);                                            \
     /* The same for one row: z [n_in], out [n_out]. */                                             \
     void (*row_##suffix)(int n_out, int n_in, const real *wt, const real *bias, const real *z,     \
-                         real *out);
+                         real *out);                                                               \
+    /* The same for KERNELS_PAD networks side by side, one a lane: wt [n_in x n_out x PAD], */     \
+    /* bias [n_out x PAD] or NULL, z [n_in x PAD], out [n_out x PAD]. */                           \
+    void (*lanes_##suffix)(int n_out, int n_in, const real *wt, const real *bias, const real *z,   \
+                           real *out);
 
 struct kernels {
     const char *isa; /* "avx512", "avx2" or "generic" */

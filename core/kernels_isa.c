@@ -230,8 +230,10 @@ const struct kernels PASTE(kernels_, KERNELS_ISA) = {
     .step_f64 = step_f64,
     .columns_f64 = columns_f64,
     .row_f64 = row_f64,
+    .lanes_f64 = lanes_f64,
     .tanh_f32 = tanh_all_f32,
     .step_f32 = step_f32,
     .columns_f32 = columns_f32,
     .row_f32 = row_f32,
+    .lanes_f32 = lanes_f32,
 };

@@ -5,7 +5,7 @@
  *
  * Rows go in tiles of at most PLAN_TILE_ROWS. A draw's layers run on a tile while it is in the
  * first-level cache; a tile of few rows takes several draws at a time, so that the vector units
- * are full.
+ * are full. Of narrow networks the weights are held twice, once with the draws side by side.
  */
 #ifndef PLAN_H
 #define PLAN_H
@@ -21,6 +21,7 @@ struct plan {
     int m;                    /* draws */
     bool single;              /* weights and arithmetic in float */
     void *packs;              /* [m x net->pack_size], layout of resnet_pack */
+    void *lanes;              /* [groups of KERNELS_PAD draws x pack_size x KERNELS_PAD], or NULL */
 };
 
 /* A zeroed plan may be released. draws: [m x K], not kept. ERR_NOMEM. */
@@ -41,8 +42,8 @@ size_t plan_scratch_bytes(const struct plan *plan, int rows);
 void plan_load(const struct plan *plan, int rows, const double *x, void *scratch);
 
 /*
- * Values of draws first .. first + n - 1 on the loaded tile, n at most plan_group:
- * f [n x rows x n_out], with room for [n x rows x outputs].
+ * Values of draws first .. first + n - 1 on the loaded tile, n at most plan_group and first a
+ * multiple of it: f [n x rows x n_out], with room for [n x rows x outputs].
  */
 void plan_eval(const struct plan *plan, int first, int n, int rows, void *scratch, double *f);
 

@@ -13,6 +13,7 @@
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +26,9 @@
 
 #define DISCARD_FACTOR 2 /* of the body limit: past it a stream without end is cut off */
 #define BACKLOG        1024
-#define STREAM_BLOCK   ((size_t)64 * 1024) /* bytes asked from a source at a time */
+/* Buffers of a connection. The library clears them after each request, so more is slower. */
+#define CONNECTION_BYTES ((size_t)32 * 1024)
+#define STREAM_BLOCK     ((size_t)64 * 1024) /* bytes asked from a source at a time */
 
 struct daemon {
     struct daemon_settings settings;
@@ -33,6 +36,10 @@ struct daemon {
     int socket;
     int port;
     atomic_int active; /* exchanges under way */
+
+    pthread_mutex_t lock;   /* guards what follows */
+    struct exchange *spare; /* exchanges with their memory, for the next requests */
+    int n_spare;
 };
 
 struct exchange {
@@ -46,6 +53,7 @@ struct exchange {
     size_t capacity;
     size_t discarded;
     bool answered;
+    struct exchange *next; /* while it is spare */
 };
 
 /* ---- one exchange ---- */
@@ -140,10 +148,50 @@ static bool gone(const struct exchange *ex)
 
 static const struct exchange_ops ops = {.suspend = suspend, .resume = resume, .gone = gone};
 
+/* Requests come and go by the thousand: their memory is kept for the next ones. */
+static struct exchange *exchange_get(struct daemon *daemon)
+{
+    pthread_mutex_lock(&daemon->lock);
+    struct exchange *ex = daemon->spare;
+    if (ex != NULL) {
+        daemon->spare = ex->next;
+        daemon->n_spare--;
+    }
+    pthread_mutex_unlock(&daemon->lock);
+    return ex != NULL ? ex : mem_zalloc(sizeof *ex);
+}
+
+static void exchange_free(struct exchange *ex)
+{
+    arena_release(&ex->arena);
+    mem_free(ex->body);
+    mem_free(ex);
+}
+
+static void exchange_put(struct exchange *ex)
+{
+    struct daemon *daemon = ex->daemon;
+    struct exchange clean = {.arena = ex->arena};
+    mem_free(ex->body);
+    arena_clear(&clean.arena);
+    *ex = clean;
+    pthread_mutex_lock(&daemon->lock);
+    bool keep = daemon->n_spare < 2 * daemon->settings.n_threads;
+    if (keep) {
+        ex->next = daemon->spare;
+        daemon->spare = ex;
+        daemon->n_spare++;
+    }
+    pthread_mutex_unlock(&daemon->lock);
+    if (!keep) {
+        exchange_free(ex);
+    }
+}
+
 static struct exchange *exchange_new(struct daemon *daemon, struct MHD_Connection *connection,
                                      const char *method, const char *url)
 {
-    struct exchange *ex = mem_zalloc(sizeof *ex);
+    struct exchange *ex = exchange_get(daemon);
     if (ex == NULL) {
         return NULL;
     }
@@ -163,8 +211,7 @@ static struct exchange *exchange_new(struct daemon *daemon, struct MHD_Connectio
     if (path == NULL || ex->req.method_text == NULL ||
         !collect_all(ex, connection, MHD_HEADER_KIND, &ex->req.headers, &ex->req.n_headers) ||
         !collect_all(ex, connection, MHD_GET_ARGUMENT_KIND, &ex->req.query, &ex->req.n_query)) {
-        arena_release(&ex->arena);
-        mem_free(ex);
+        exchange_put(ex);
         return NULL;
     }
     if (!percent_decode(path, false)) {
@@ -189,9 +236,7 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
             ex->req.later.drop(ex->req.later.ctx);
         }
         atomic_fetch_sub_explicit(&ex->daemon->active, 1, memory_order_relaxed);
-        arena_release(&ex->arena);
-        mem_free(ex->body);
-        mem_free(ex);
+        exchange_put(ex);
     }
 }
 
@@ -428,6 +473,7 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
     }
     daemon->settings = *settings;
     daemon->socket = -1;
+    pthread_mutex_init(&daemon->lock, NULL);
     if (open_socket(daemon, err) != ERR_OK) {
         mem_free(daemon);
         return err->code;
@@ -438,7 +484,7 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
         MHD_OPTION_LISTEN_SOCKET, daemon->socket, MHD_OPTION_THREAD_POOL_SIZE,
         (unsigned)settings->n_threads, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)settings->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)settings->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)128 * 1024,
+        (unsigned)settings->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
         leave_escaped, NULL, MHD_OPTION_END);
     if (daemon->mhd == NULL) {
@@ -473,6 +519,12 @@ void daemon_stop(struct daemon *daemon)
 {
     if (daemon != NULL) {
         MHD_stop_daemon(daemon->mhd);
+        while (daemon->spare != NULL) {
+            struct exchange *ex = daemon->spare;
+            daemon->spare = ex->next;
+            exchange_free(ex);
+        }
+        pthread_mutex_destroy(&daemon->lock);
         mem_free(daemon);
     }
 }
