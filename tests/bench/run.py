@@ -251,7 +251,7 @@ class Bench:
                        f"@{body}", f"http://127.0.0.1:{port}{path}"))
 
     def run_http(self):
-        title("HTTP: requests a second, wrk with 16 connections on the same machine")
+        title("HTTP: requests a second, wrk on the same machine (64 connections for one row, 4 for 1000)")
         if shutil.which("wrk") is None:
             print("  skipped: wrk is not installed")
             return
@@ -264,9 +264,9 @@ class Bench:
             size = self.answer_bytes(server.port, path("W0-float64"), one0)
             with self.bare(size) as bare:
                 found = self.compare([
-                    ("bare", bare.port, "/", one0, "json", 16),
-                    ("W0", server.port, path("W0-float64"), one0, "json", 16),
-                    ("W1", server.port, path("W1-float64"), one1, "json", 16)])
+                    ("bare", bare.port, "/", one0, "json", 64),
+                    ("W0", server.port, path("W0-float64"), one0, "json", 64),
+                    ("W1", server.port, path("W1-float64"), one1, "json", 64)])
             print(f"one row, JSON: bare libmicrohttpd reply of {size} bytes {found['bare']:.0f}, "
                   f"W0 {found['W0']:.0f} ({100 * found['W0'] / found['bare']:.0f} %), "
                   f"W1 {found['W1']:.0f} ({100 * found['W1'] / found['bare']:.0f} %)")
@@ -283,8 +283,8 @@ class Bench:
                 with self.fastapi("W1", precision, "columns", 4) as peer:
                     time.sleep(2)
                     both = self.compare([
-                        ("ours 1", server.port, path("W1-float64"), one1, "json", 16),
-                        ("theirs 1", peer.port, "/predict", one1, "json", 16),
+                        ("ours 1", server.port, path("W1-float64"), one1, "json", 64),
+                        ("theirs 1", peer.port, "/predict", one1, "json", 64),
                         ("ours json", server.port, path(f"W1-{precision}"), many["json"], "json", 4),
                         ("ours npy", server.port, path(f"W1-{precision}"), many["npy"], "npy", 4),
                         ("theirs json", peer.port, "/predict", many["json"], "json", 4),
