@@ -16,23 +16,43 @@
 
 /*
  * Columns: rows of the batch lie along the vector, one feature after the other, [features x ld]
- * with ld a multiple of KERNELS_PAD; what the padding holds does not matter but must be finite.
+ * with ld a multiple of KERNELS_PAD of that precision: one register of the widest unit. What the
+ * padding holds does not matter but must be finite.
  */
-#define KERNELS_PAD 16
+#define KERNELS_PAD_F64 8
+#define KERNELS_PAD_F32 16
+
+/*
+ * Weights wt of n_out outputs and n_in inputs lie in blocks of KERNELS_OUT outputs, each
+ * [n_in x KERNELS_OUT], the last one narrower when n_out is no multiple: the kernels then read them
+ * in order whatever the width.
+ */
+#define KERNELS_OUT 16
+
+/* Where the weight from input k to output o lies. */
+static inline size_t kernels_at(int n_out, int n_in, int k, int o)
+{
+    int first = o / KERNELS_OUT * KERNELS_OUT;
+    int width = n_out - first < KERNELS_OUT ? n_out - first : KERNELS_OUT;
+    return (size_t)first * (size_t)n_in + (size_t)k * (size_t)width + (size_t)(o - first);
+}
+
+/* Lanes: so many networks side by side, the same element of all in a row. */
+#define KERNELS_LANES 16
 
 #define KERNELS_MEMBERS(real, suffix)                                                              \
     /* x <- tanh(x), [n] */                                                                        \
     void (*tanh_##suffix)(real * x, size_t n);                                                     \
     /* z <- z + h tanh(a), [n] */                                                                  \
     void (*step_##suffix)(const real *a, real h, real *z, size_t n);                               \
-    /* out [n_out x ld] <- bias + W z: wt [n_in x n_out], bias [n_out] or NULL, z [n_in x ld] */   \
+    /* out [n_out x ld] <- bias + W z: bias [n_out] or NULL, z [n_in x ld] */                      \
     void (*columns_##suffix)(int n_out, int n_in, size_t ld, const real *wt, const real *bias,     \
                              const real *z, real *out);                                            \
     /* The same for one row: z [n_in], out [n_out]. */                                             \
     void (*row_##suffix)(int n_out, int n_in, const real *wt, const real *bias, const real *z,     \
                          real *out);                                                               \
-    /* The same for KERNELS_PAD networks side by side, one a lane: wt [n_in x n_out x PAD], */     \
-    /* bias [n_out x PAD] or NULL, z [n_in x PAD], out [n_out x PAD]. */                           \
+    /* The same for KERNELS_LANES networks side by side, one a lane: wt [n_in x n_out x LANES], */ \
+    /* bias [n_out x LANES] or NULL, z [n_in x LANES], out [n_out x LANES]. */                     \
     void (*lanes_##suffix)(int n_out, int n_in, const real *wt, const real *bias, const real *z,   \
                            real *out);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Three ways through the network with the same bits. Rows along the vectors ("columns") fills them
- * from about ten rows on; below, a row at a time costs less than the padding. Measured on AVX-512
+ * from half a vector on; below, a row at a time costs less than the padding. Measured on AVX-512
  * (GFLOP/s of one core, peak 54): columns 52 to 57 for width 16 to 64, a row 34 to 44, and a column
- * kernel on one row 1/16 of its rate. A network narrower than a vector would leave even a row's
- * vectors empty: there draws lie along them ("lanes"; 100 draws of width 3 and 4 blocks at one row
- * took 6.0 us a row at a time, 2.7 us as lanes).
+ * kernel on one row an eighth of its rate. A network narrower than a vector would leave even a
+ * row's vectors empty: there draws lie along them ("lanes"; 100 draws of width 3 and 4 blocks at
+ * one row took 6.0 us a row at a time, 2.7 us as lanes).
  */
 #include "plan.h"
 
@@ -15,12 +15,11 @@
 
 #include <string.h>
 
-#define FEW_ROWS    10   /* up to here a row at a time, or draws as lanes, is faster */
 #define NARROW      8    /* networks narrower than this have lanes */
 #define GROUP_STATE 2048 /* values of state that a group of draws may have: half the cache */
-#define GROUP_MOST  64   /* a multiple of KERNELS_PAD, so that groups begin at a lane 0 */
+#define GROUP_MOST  64   /* a multiple of KERNELS_LANES, so that groups begin at a lane 0 */
 
-_Static_assert(GROUP_MOST % KERNELS_PAD == 0, "lanes of a group are whole");
+_Static_assert(GROUP_MOST % KERNELS_LANES == 0, "lanes of a group are whole");
 
 static bool is_narrow(const struct resnet *net)
 {
@@ -29,30 +28,56 @@ static bool is_narrow(const struct resnet *net)
 
 static size_t n_lane_groups(int m)
 {
-    return ((size_t)m + KERNELS_PAD - 1) / KERNELS_PAD;
+    return ((size_t)m + KERNELS_LANES - 1) / KERNELS_LANES;
 }
 
 bool plan_bytes(const struct resnet *net, int m, bool single, size_t *bytes)
 {
-    size_t copies = (size_t)m + (is_narrow(net) ? KERNELS_PAD * n_lane_groups(m) : 0);
+    size_t copies = (size_t)m + (is_narrow(net) ? KERNELS_LANES * n_lane_groups(m) : 0);
     return size_mul(net->pack_size, single ? sizeof(float) : sizeof(double), bytes) &&
            size_mul(*bytes, copies, bytes);
 }
 
-static void fill_packs(struct plan *plan, const double *draws, double *one)
+/* wt [n_in x n_out] of one draw as the kernels want it. */
+static void put_weights(struct plan *plan, size_t pack_at, const double *wt, int n_in, int n_out)
+{
+    for (int k = 0; k < n_in; k++) {
+        for (int o = 0; o < n_out; o++) {
+            size_t at = pack_at + kernels_at(n_out, n_in, k, o);
+            double w = wt[(size_t)k * (size_t)n_out + (size_t)o];
+            if (plan->single) {
+                ((float *)plan->packs)[at] = (float)w;
+            } else {
+                ((double *)plan->packs)[at] = w;
+            }
+        }
+    }
+}
+
+/* pack: one draw's by resnet_pack. */
+static void put_pack(struct plan *plan, size_t draw, const double *pack)
 {
     const struct resnet *net = plan->net;
-    for (size_t j = 0; j < (size_t)plan->m; j++) {
-        const double *params = draws + j * (size_t)net->n_params;
-        if (!plan->single) {
-            resnet_pack(net, params, (double *)plan->packs + j * net->pack_size);
-            continue;
+    const struct arch *a = &net->arch;
+    size_t first = draw * net->pack_size;
+    /* Biases stay as they are; the weights are put in their places afterwards. */
+    for (size_t i = 0; i < net->pack_size; i++) {
+        if (plan->single) {
+            ((float *)plan->packs)[first + i] = (float)pack[i];
+        } else {
+            ((double *)plan->packs)[first + i] = pack[i];
         }
-        float *to = (float *)plan->packs + j * net->pack_size;
-        resnet_pack(net, params, one);
-        for (size_t i = 0; i < net->pack_size; i++) {
-            to[i] = (float)one[i];
-        }
+    }
+    if (a->layer_pre) {
+        put_weights(plan, first + (size_t)net->pack_pre, pack + net->pack_pre, a->inputs, a->width);
+    }
+    for (int i = 0; i < net->n_blocks; i++) {
+        ptrdiff_t at = net->pack_blocks + i * net->block_stride;
+        put_weights(plan, first + (size_t)at, pack + at, a->width, a->width);
+    }
+    if (a->layer_post) {
+        put_weights(plan, first + (size_t)net->pack_post, pack + net->pack_post, a->width,
+                    a->outputs);
     }
 }
 
@@ -61,9 +86,9 @@ static void fill_lanes(struct plan *plan)
 {
     size_t size = plan->net->pack_size;
     for (size_t j = 0; j < (size_t)plan->m; j++) {
-        size_t first = j / KERNELS_PAD * size * KERNELS_PAD + j % KERNELS_PAD;
+        size_t first = j / KERNELS_LANES * size * KERNELS_LANES + j % KERNELS_LANES;
         for (size_t i = 0; i < size; i++) {
-            size_t to = first + i * KERNELS_PAD;
+            size_t to = first + i * KERNELS_LANES;
             if (plan->single) {
                 ((float *)plan->lanes)[to] = ((const float *)plan->packs)[j * size + i];
             } else {
@@ -81,17 +106,21 @@ enum err_code plan_init(struct plan *plan, const struct resnet *net, int m, cons
     size_t bytes = 0; /* all of it fits a size_t, so its parts do */
     bool fits = plan_bytes(net, m, single, &bytes);
     *plan = (struct plan){.net = net, .m = m, .single = single};
-    double *one = single ? mem_alloc_array(net->pack_size, sizeof *one) : NULL;
+    double *one = mem_alloc_array(net->pack_size, sizeof *one);
     if (fits) {
         plan->packs = mem_alloc_array((size_t)m * net->pack_size, real);
         plan->lanes =
-            narrow ? mem_zalloc_array(n_lane_groups(m) * KERNELS_PAD * net->pack_size, real) : NULL;
+            narrow ? mem_zalloc_array(n_lane_groups(m) * KERNELS_LANES * net->pack_size, real)
+                   : NULL;
     }
-    if (plan->packs == NULL || (narrow && plan->lanes == NULL) || (single && one == NULL)) {
+    if (plan->packs == NULL || (narrow && plan->lanes == NULL) || one == NULL) {
         mem_free(one);
         return err_set(err, ERR_NOMEM, "no memory for the weights of %d draws", m);
     }
-    fill_packs(plan, draws, one);
+    for (size_t j = 0; j < (size_t)m; j++) {
+        resnet_pack(net, draws + j * (size_t)net->n_params, one);
+        put_pack(plan, j, one);
+    }
     if (narrow) {
         fill_lanes(plan);
     }
@@ -111,7 +140,12 @@ enum way { BY_COLUMNS, BY_ROWS, BY_LANES };
 
 static enum way way_of(const struct plan *plan, int rows)
 {
-    if (rows > FEW_ROWS) {
+    /* Up to here a row at a time, or draws as lanes, is faster than padded columns. */
+    static const struct {
+        int rows, lanes;
+    } few[] = {{3, 7}, {7, 14}};
+    const int most = plan->lanes != NULL ? few[plan->single].lanes : few[plan->single].rows;
+    if (rows > most) {
         return BY_COLUMNS;
     }
     return plan->lanes != NULL ? BY_LANES : BY_ROWS;
@@ -121,7 +155,8 @@ static enum way way_of(const struct plan *plan, int rows)
 static size_t columns_of(const struct plan *plan, int rows)
 {
     size_t n = (size_t)rows;
-    return way_of(plan, rows) != BY_COLUMNS ? n : (n + KERNELS_PAD - 1) / KERNELS_PAD * KERNELS_PAD;
+    size_t pad = plan->single ? KERNELS_PAD_F32 : KERNELS_PAD_F64;
+    return way_of(plan, rows) != BY_COLUMNS ? n : (n + pad - 1) / pad * pad;
 }
 
 /* Parts of the scratch begin on a cache line in either precision. */
@@ -146,7 +181,7 @@ static size_t state_rows(const struct plan *plan, int rows)
 {
     switch (way_of(plan, rows)) {
     case BY_LANES:
-        return KERNELS_PAD;
+        return KERNELS_LANES;
     case BY_ROWS:
         return (size_t)plan_group(plan, rows) * (size_t)rows;
     case BY_COLUMNS:
@@ -159,7 +194,7 @@ size_t plan_scratch_bytes(const struct plan *plan, int rows)
 {
     const struct arch *a = &plan->net->arch;
     size_t states = state_rows(plan, rows);
-    size_t across = way_of(plan, rows) == BY_LANES ? KERNELS_PAD : columns_of(plan, rows);
+    size_t across = way_of(plan, rows) == BY_LANES ? KERNELS_LANES : columns_of(plan, rows);
     size_t values = padded((size_t)a->inputs * columns_of(plan, rows)) +
                     2 * padded((size_t)a->width * states) +
                     padded((size_t)(a->inputs + a->outputs) * across) + 64;

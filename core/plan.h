@@ -20,8 +20,8 @@ struct plan {
     const struct resnet *net; /* borrowed */
     int m;                    /* draws */
     bool single;              /* weights and arithmetic in float */
-    void *packs;              /* [m x net->pack_size], layout of resnet_pack */
-    void *lanes;              /* [groups of KERNELS_PAD draws x pack_size x KERNELS_PAD], or NULL */
+    void *packs; /* [m x net->pack_size], as resnet_pack but weights in the kernels' blocks */
+    void *lanes; /* [groups of KERNELS_LANES draws x pack_size x KERNELS_LANES], or NULL */
 };
 
 /* A zeroed plan may be released. draws: [m x K], not kept. ERR_NOMEM. */

@@ -231,9 +231,9 @@ START_TEST(kernels_agree)
                         double exact = bias[o];
                         double exact32 = 0.0;
                         for (int k = 0; k < n_in; k++) {
-                            exact += wt[k * n_out + o] * column[k];
-                            exact32 +=
-                                (double)wt32[k * n_out + o] * (double)z32[(size_t)k * ld + c];
+                            exact += wt[kernels_at(n_out, n_in, k, o)] * column[k];
+                            exact32 += (double)wt32[kernels_at(n_out, n_in, k, o)] *
+                                       (double)z32[(size_t)k * ld + c];
                         }
                         double found = (i < 2 ? first : out)[(size_t)o * ld + c];
                         ck_assert_double_eq_tol(found, exact, 1e-13);
@@ -250,44 +250,44 @@ END_TEST
 START_TEST(lanes_are_networks_of_their_own)
 {
     static const int shapes[][2] = {{1, 1}, {3, 3}, {7, 2}, {1, 7}, {5, 20}};
-    static double wt[100 * KERNELS_PAD], bias[8 * KERNELS_PAD], z[20 * KERNELS_PAD];
-    static float wt32[100 * KERNELS_PAD], z32[20 * KERNELS_PAD];
+    static double wt[100 * KERNELS_LANES], bias[8 * KERNELS_LANES], z[20 * KERNELS_LANES];
+    static float wt32[100 * KERNELS_LANES], z32[20 * KERNELS_LANES];
     int n;
     const struct kernels *const *all = kernels_all(&n);
     struct rng rng;
     rng_init(&rng, 6, RNG_TEST, 0);
-    for (int k = 0; k < 100 * KERNELS_PAD; k++) {
+    for (int k = 0; k < 100 * KERNELS_LANES; k++) {
         wt32[k] = (float)(wt[k] = rng_normal(&rng));
-        z32[k % (20 * KERNELS_PAD)] = (float)(z[k % (20 * KERNELS_PAD)] = rng_normal(&rng));
-        bias[k % (8 * KERNELS_PAD)] = rng_normal(&rng);
+        z32[k % (20 * KERNELS_LANES)] = (float)(z[k % (20 * KERNELS_LANES)] = rng_normal(&rng));
+        bias[k % (8 * KERNELS_LANES)] = rng_normal(&rng);
     }
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         int n_out = shapes[s][0];
         int n_in = shapes[s][1];
         for (int i = 0; i < n; i++) {
-            double out[8 * KERNELS_PAD];
-            float out32[8 * KERNELS_PAD];
+            double out[8 * KERNELS_LANES];
+            float out32[8 * KERNELS_LANES];
             all[i]->lanes_f64(n_out, n_in, wt, bias, z, out);
             all[i]->lanes_f32(n_out, n_in, wt32, NULL, z32, out32);
-            for (int lane = 0; lane < KERNELS_PAD; lane++) {
+            for (int lane = 0; lane < KERNELS_LANES; lane++) {
                 double w[100], b[8], x[20], alone[8];
                 float w32[100], x32[20], alone32[8];
                 for (int k = 0; k < n_in * n_out; k++) {
-                    w[k] = wt[k * KERNELS_PAD + lane];
-                    w32[k] = wt32[k * KERNELS_PAD + lane];
+                    w[k] = wt[k * KERNELS_LANES + lane];
+                    w32[k] = wt32[k * KERNELS_LANES + lane];
                 }
                 for (int k = 0; k < n_in; k++) {
-                    x[k] = z[k * KERNELS_PAD + lane];
-                    x32[k] = z32[k * KERNELS_PAD + lane];
+                    x[k] = z[k * KERNELS_LANES + lane];
+                    x32[k] = z32[k * KERNELS_LANES + lane];
                 }
                 for (int k = 0; k < n_out; k++) {
-                    b[k] = bias[k * KERNELS_PAD + lane];
+                    b[k] = bias[k * KERNELS_LANES + lane];
                 }
                 all[i]->row_f64(n_out, n_in, w, b, x, alone);
                 all[i]->row_f32(n_out, n_in, w32, NULL, x32, alone32);
                 for (int o = 0; o < n_out; o++) {
-                    ck_assert(alone[o] == out[o * KERNELS_PAD + lane]);
-                    ck_assert(alone32[o] == out32[o * KERNELS_PAD + lane]);
+                    ck_assert(alone[o] == out[o * KERNELS_LANES + lane]);
+                    ck_assert(alone32[o] == out32[o * KERNELS_LANES + lane]);
                 }
             }
         }
