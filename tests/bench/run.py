@@ -240,11 +240,10 @@ class Bench:
         return Process(port, self.binary("tests", "bench", "bare_http"), str(port), str(size),
                        str(threads))
 
-    def fastapi(self, name, precision, layout, group):
+    def fastapi(self, name, precision):
         port = free_port()
         return Process(port, sys.executable, "-m", "uvicorn", "--workers", "2", "--port", str(port),
-                       "--log-level", "error", "peer_fastapi:app", WORKLOAD=name, PRECISION=precision,
-                       LAYOUT=layout, GROUP=str(group))
+                       "--log-level", "error", "peer_fastapi:app", WORKLOAD=name, PRECISION=precision)
 
     def answer_bytes(self, port, path, body):
         return len(run("curl", "-sSf", "-H", "Content-Type: application/json", "--data-binary",
@@ -280,7 +279,7 @@ class Bench:
             if not has("torch", "fastapi", "uvicorn", "numpy"):
                 return
             for precision in ("float64", "float32"):
-                with self.fastapi("W1", precision, "columns", 4) as peer:
+                with self.fastapi("W1", precision) as peer:
                     time.sleep(2)
                     both = self.compare([
                         ("ours 1", server.port, path("W1-float64"), one1, "json", 64),
