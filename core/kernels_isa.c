@@ -14,6 +14,9 @@
  * the quotient is T itself. The polynomials are Chebyshev fits, made with 60 digits; their relative
  * errors are 3.8e-18 in double (of T / f, in f = r / (ln 2 / 2)) and 2.5e-8 in float.
  *
+ * exp. With n the integer nearest x / ln 2 and r the rest, e^x = 2^n e^r, |r| <= 0.35, and e^r is
+ * its Taylor sum to degree 13 (the next term is 4e-18).
+ *
  * Measured on AVX-512 (EPYC, one core): 0.82 ns a double, 0.44 ns a float; SLEEF's u35 takes 1.9
  * and 0.80 ns, its u10 3.9 and 1.8 ns.
  */
@@ -98,7 +101,48 @@ ALWAYS_INLINE float tanh_one_f32(float x)
     float rest = fmaf(-quotient, denominator, numerator);
     return copysignf(fmaf(rest + lost, inverse, quotient), x);
 }
+
+/* 2^n for the integer n that `rounded` = n + 1.5 * 2^52 holds in its low bits. */
+ALWAYS_INLINE double power_of_2(double rounded)
+{
+    uint64_t bits;
+    double s;
+    memcpy(&bits, &rounded, sizeof bits);
+    bits = (bits + 1023) << 52;
+    memcpy(&s, &bits, sizeof s);
+    return s;
+}
+
+/* The scale 2^n goes in two halves, so that results near the ends of the range are right too. */
+ALWAYS_INLINE double exp_one(double x)
+{
+    x = x > 710.0 ? 710.0 : x;
+    x = x < -746.0 ? -746.0 : x;
+    double n = fma(x, 0x1.71547652b82fep+0, 0x1.8p52) - 0x1.8p52;
+    double r = fma(n, -0x1.62e42fefa39efp-1, x);
+    r = fma(n, -0x1.abc9e3b39803fp-56, r);
+    double q = 1.0 / 6227020800.0;
+    q = fma(q, r, 1.0 / 479001600.0);
+    q = fma(q, r, 1.0 / 39916800.0);
+    q = fma(q, r, 1.0 / 3628800.0);
+    q = fma(q, r, 1.0 / 362880.0);
+    q = fma(q, r, 1.0 / 40320.0);
+    q = fma(q, r, 1.0 / 5040.0);
+    q = fma(q, r, 1.0 / 720.0);
+    q = fma(q, r, 1.0 / 120.0);
+    q = fma(q, r, 1.0 / 24.0);
+    q = fma(q, r, 1.0 / 6.0);
+    q = fma(q, r, 0.5);
+    double half = fma(n, 0.5, 0x1.8p52);
+    double rest = n - (half - 0x1.8p52);
+    return (1.0 + fma(r * r, q, r)) * power_of_2(half) * power_of_2(rest + 0x1.8p52);
+}
 #else
+ALWAYS_INLINE double exp_one(double x)
+{
+    return exp(x);
+}
+
 ALWAYS_INLINE double tanh_one_f64(double x)
 {
     return tanh(x);
@@ -219,6 +263,13 @@ ALWAYS_INLINE float fma_one_f32(float a, float b, float c)
 #undef REAL
 #undef F
 
+static void exp_all(double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        x[i] = exp_one(x[i]);
+    }
+}
+
 #define TEXT_(a) #a
 #define TEXT(a)  TEXT_(a)
 
@@ -226,6 +277,7 @@ extern const struct kernels PASTE(kernels_, KERNELS_ISA);
 
 const struct kernels PASTE(kernels_, KERNELS_ISA) = {
     .isa = TEXT(KERNELS_ISA),
+    .exp_f64 = exp_all,
     .tanh_f64 = tanh_all_f64,
     .step_f64 = step_f64,
     .columns_f64 = columns_f64,

@@ -8,6 +8,7 @@
 #include "resnet.h"
 
 #include "gemm.h"
+#include "kernels.h"
 #include "mem.h"
 #include "resnet_priv.h"
 #include "vtanh.h"
@@ -206,9 +207,10 @@ void resnet_final(const struct resnet *net, int n, const double *raw, double *y)
         }
         break;
     case FINAL_EXP:
-        for (size_t i = 0; i < count; i++) {
-            y[i] = exp(raw[i]);
+        if (y != raw) {
+            memcpy(y, raw, count * sizeof *y);
         }
+        kernels_get()->exp_f64(y, count);
         break;
     case FINAL_LOGABS:
         for (size_t i = 0; i < count; i++) {

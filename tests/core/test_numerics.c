@@ -172,6 +172,47 @@ static void check_tanhf(const struct kernels *k)
     ck_assert_msg(worst <= 2.0, "%s: %g ulp in float", k->isa, worst);
 }
 
+static void check_exp(const struct kernels *k)
+{
+    double worst = 0.0;
+    struct rng rng;
+    rng_init(&rng, 9, RNG_TEST, 0);
+    for (int i = 0; i < 40000; i++) {
+        double x[5];
+        double y[5];
+        for (int j = 0; j < 5; j++) {
+            double size = i % 2 == 0 ? 709.7 * rng_uniform(&rng)
+                                     : pow(10.0, -12.0 + 14.0 * rng_uniform(&rng));
+            x[j] = y[j] = rng_uniform(&rng) < 0.5 ? size : fmax(-size, -708.0);
+        }
+        k->exp_f64(y, 5);
+        for (int j = 0; j < 5; j++) {
+            worst = fmax(worst, ulp_error(y[j], expl((long double)x[j])));
+        }
+    }
+    ck_assert_msg(worst <= 1.0, "%s: %g ulp", k->isa, worst);
+    double special[] = {0.0,    -0.0, 5e-324,   1e-20,     709.78, 709.79, 1e308,
+                        -1e308, -746, INFINITY, -INFINITY, -745.1, -720.5, NAN};
+    double limits[] = {1.0, 1.0, 1.0,      1.0, exp(709.78), INFINITY,    INFINITY,
+                       0.0, 0.0, INFINITY, 0.0, exp(-745.1), exp(-720.5), NAN};
+    k->exp_f64(special, 14);
+    for (int j = 0; j < 13; j++) {
+        ck_assert_msg(special[j] == limits[j] || ulp_error(special[j], limits[j]) <= 1.0,
+                      "%s: special %d is %g", k->isa, j, special[j]);
+    }
+    ck_assert(isnan(special[13]));
+}
+
+START_TEST(exp_keeps_its_bound)
+{
+    int n;
+    const struct kernels *const *all = kernels_all(&n);
+    for (int i = 0; i < n; i++) {
+        check_exp(all[i]);
+    }
+}
+END_TEST
+
 START_TEST(tanh_keeps_its_bounds)
 {
     int n;
@@ -487,6 +528,7 @@ int main(void)
     tcase_add_test(tc, normals_have_their_moments);
     tcase_add_test(tc, permutations_are_uniform);
     tcase_add_test(tc, tanh_keeps_its_bounds);
+    tcase_add_test(tc, exp_keeps_its_bound);
     tcase_add_test(tc, kernels_agree);
     tcase_add_test(tc, lanes_are_networks_of_their_own);
     tcase_add_test(tc, a_step_adds_h_tanh);
