@@ -89,6 +89,10 @@ enum err_code json_io_parse(const char *text, size_t len, struct arena *arena, j
     if (len == 0) {
         return err_set(err, ERR_SYNTAX, "the body is empty, a JSON document is needed");
     }
+    /* jansson lets one pass behind "null". */
+    if (memchr(text, '\0', len) != NULL) {
+        return err_set(err, ERR_SYNTAX, "the document holds a NUL byte");
+    }
     if (check_depth(text, len, err) != ERR_OK) {
         return err->code;
     }

@@ -232,8 +232,10 @@ struct name {
 
 static bool begins(const char *path, const struct name *name)
 {
-    return strncmp(path, name->prefix, name->prefix_len) == 0 &&
-           strncmp(path + name->prefix_len, name->key, name->len) == 0;
+    /* The key is the client's: it may hold a NUL. */
+    return strlen(path) >= name->prefix_len + name->len &&
+           memcmp(path, name->prefix, name->prefix_len) == 0 &&
+           memcmp(path + name->prefix_len, name->key, name->len) == 0;
 }
 
 static struct json_tensor *find_tensor(const struct walk *w, const struct name *name)

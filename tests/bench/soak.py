@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Resident memory of a server under mixed load while its models are replaced every second: small and
-large predictions in JSON and npy, uploads, listings. Prints it by the minute and how much it grew
+large predictions in JSON and npy, uploads, listings. Prints its median by the minute and how much it grew
 after the first.
 
 usage: soak.py SURROGATED_BINARY [MINUTES]
@@ -10,6 +10,7 @@ usage: soak.py SURROGATED_BINARY [MINUTES]
 import http.client
 import json
 import os
+import statistics
 import struct
 import sys
 import tempfile
@@ -85,6 +86,7 @@ def main():
             thread.start()
         start = time.time()
         marks = []
+        samples = []
         replaced = 0
         while time.time() - start < 60 * MINUTES:
             time.sleep(1)
@@ -97,8 +99,10 @@ def main():
                     load.failures.append(("replace", status, data))
                 if replaced > 5:
                     server.request("DELETE", f"/v1/models/{name}/versions/{replaced - 4}")
+            samples.append(resident(server))
             if time.time() - start > 60 * (len(marks) + 1):
-                marks.append(resident(server))
+                marks.append(statistics.median(samples))
+                samples = []
                 print(f"minute {len(marks):3}: {marks[-1] / 1e6:8.2f} MB", flush=True)
         load.stop = True
         for thread in threads:

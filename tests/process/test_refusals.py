@@ -142,6 +142,10 @@ DATA = [
     ('{"inputs":[[1]],"outputs":[[1]],"x":1}', 400, "x"),
 ]
 
+# A raw NUL is no JSON, wherever it stands.
+NULS = ['{"model":"m","inputs":[[1,2,3]],"seed":null\0}', '{"model":"m","inputs":[[1,2,3]]\0}',
+        '{"model":"m","inputs\0":[[1,2,3]]}', '{"model":"m\0","inputs":[[1,2,3]]}']
+
 CSV = [
     ("a,b\n1,2\n3\n", 400, "row 1 has 1 columns"),
     ("a,b\n1,2,3\n", 400, "more than 2 columns"),
@@ -184,6 +188,10 @@ class Refusals(ServerTest):
         for body, status, word in PREDICT:
             with self.subTest(body=body[:60]):
                 self.refuse("POST", "/predict", body, status, word)
+
+    def test_nul_bytes(self):
+        for body in NULS:
+            self.refuse("POST", "/predict", body, 400, "")
 
     def test_places_are_fields_too(self):
         data = self.refuse("POST", "/predict", '{"model":"m","inputs":[[1,2,3],[1,"b",3]]}', 400, "row 1")

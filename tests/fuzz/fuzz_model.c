@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Model documents: one that is taken must come back from its own text and from its bytes. */
+#include "driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec.h"
+#include "json_io.h"
+#include "mem.h"
+#include "model_json.h"
+
+const struct seed fuzz_seeds[] = {
+    SEED("{\"architecture\":{\"inputs\":1,\"outputs\":1,\"width\":1,\"layers\":0,\"basis\":"
+         "\"constant\"},"
+         "\"posterior\":{\"kind\":\"draws\",\"parameters\":[[1,0,1,0,0.5,0.25],[1,0,2,0,0.5,1]]},"
+         "\"names\":{\"inputs\":[\"x\"],\"outputs\":[\"y\"]},\"training_range\":[[0,1]],"
+         "\"noise\":{\"sigma\":[0.1]},\"provenance\":{\"a\":[1,2.5]},\"seed\":3}"),
+    SEED(
+        "{\"architecture\":{\"inputs\":2,\"outputs\":2,\"width\":2,\"layers\":1,\"basis\":"
+        "\"fourier\","
+        "\"order\":1,\"bias\":false,\"layer_pre\":false,\"layer_post\":false,\"final\":\"sum\"},"
+        "\"scaling\":{\"inputs\":[{\"kind\":\"log\",\"shift\":1,\"scale\":2},{\"kind\":\"none\"}]},"
+        "\"posterior\":{\"kind\":\"draws\",\"parameters\":[[1,2,3,4,5,6,7,8,9,10,11,12]]},"
+        "\"precision\":\"float32\"}"),
+    SEEDS_END};
+
+const struct seed fuzz_words[] = {
+    SEED("\"layers\":2,"),  SEED("legendre"), SEED("\"order\":3,"), SEED("1e308"), SEED("-1"),
+    SEED("null"),           SEED("float64"),  SEED("\"units\":{}"), SEED("[]"),    SEED("{}"),
+    SEED("\"horizon\":5,"), SEEDS_END};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static int begun;
+    struct arena arena = ARENA_INIT;
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    struct model *again = NULL;
+    unsigned char *bytes[2] = {NULL, NULL};
+    size_t len[2] = {0, 0};
+    if (begun++ == 0) {
+        json_io_init();
+    }
+    char *text = arena_strndup(&arena, (const char *)data, size);
+    if (model_json_parse(text, size, &arena, &model, &err) == ERR_OK) {
+        struct textbuf out = textbuf_in(&arena);
+        model_json_write(&out, model);
+        if (model_json_parse(out.data, out.len, &arena, &again, &err) != ERR_OK ||
+            codec_encode(model, &bytes[0], &len[0], &err) != ERR_OK ||
+            codec_encode(again, &bytes[1], &len[1], &err) != ERR_OK || len[0] != len[1] ||
+            memcmp(bytes[0], bytes[1], len[0]) != 0) {
+            abort();
+        }
+        model_unref(again);
+        if (codec_decode(bytes[0], len[0], &again, &err) != ERR_OK) {
+            abort();
+        }
+        model_unref(again);
+        model_unref(model);
+    }
+    mem_free(bytes[0]);
+    mem_free(bytes[1]);
+    arena_release(&arena);
+    return 0;
+}
