@@ -8,36 +8,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "json_stream.h"
 #include "json_tensor.h"
 #include "mem.h"
 #include "rng.h"
+#include "timing.h"
 
 #define ROWS    2000
 #define COLUMNS 50
 #define COUNT   (ROWS * COLUMNS)
 #define ROUNDS  11
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median_ns(double *seconds)
 {
-    qsort(seconds, ROUNDS, sizeof *seconds, compare);
-    return 1e9 * seconds[ROUNDS / 2] / COUNT;
+    return 1e9 * median(seconds, ROUNDS) / COUNT;
 }
 
 /* {"inputs":[[..],..]}; *len: of the text. */

@@ -282,14 +282,15 @@ class Bench:
                 with self.fastapi("W1", precision) as peer:
                     time.sleep(2)
                     both = self.compare([
-                        ("ours 1", server.port, path("W1-float64"), one1, "json", 64),
+                        ("ours 1", server.port, path(f"W1-{precision}"), one1, "json", 64),
                         ("theirs 1", peer.port, "/predict", one1, "json", 64),
                         ("ours json", server.port, path(f"W1-{precision}"), many["json"], "json", 4),
                         ("ours npy", server.port, path(f"W1-{precision}"), many["npy"], "npy", 4),
                         ("theirs json", peer.port, "/predict", many["json"], "json", 4),
                         ("theirs npy", peer.port, "/npy", many["npy"], "npy", 4)])
                     print(f"FastAPI, 2 workers, {precision}: one row {both['theirs 1']:.0f} (ours "
-                          f"{both['ours 1'] / both['theirs 1']:.0f} times), 1000 rows JSON "
+                          f"{both['ours 1'] / both['theirs 1']:.0f} times, the bare reply "
+                          f"{found['bare'] / both['theirs 1']:.0f} times), 1000 rows JSON "
                           f"{both['theirs json']:.1f} (ours in {precision} "
                           f"{both['ours json'] / both['theirs json']:.1f} times), npy "
                           f"{both['theirs npy']:.1f} ({both['ours npy'] / both['theirs npy']:.1f} times)",
