@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool of threads, each with its own epoll set, so a request is served by the thread that read
- * it. The library calls on_request several times: once after the headers, then with pieces of the
- * body, last with none. An announced body over the limit is answered after the headers; one that
- * only turns out too long is read to its end (within reason) and answered then, since an answer in
- * the middle would be lost when the connection is reset.
+ * A pool of threads, each with an epoll set and connections of its own, so a request is served by
+ * the thread that read it. One more thread accepts and gives each connection to the thread that has
+ * fewest; left to themselves, the pool's threads share connections unevenly, and at times one takes
+ * all of a busy client's.
+ *
+ * The library calls on_request several times: once after the headers, then with pieces of the body,
+ * last with none. An announced body over the limit is answered after the headers; one that only
+ * turns out too long is read to its end (within reason) and answered then, since an answer in the
+ * middle would be lost when the connection is reset.
  */
 #include "daemon.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <microhttpd.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdarg.h>
@@ -22,19 +23,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "listener.h"
 #include "mem.h"
 
 #define DISCARD_FACTOR 2 /* of the body limit: past it a stream without end is cut off */
-#define BACKLOG        1024
 /* Buffers of a connection. The library clears them after each request, so more is slower. */
 #define CONNECTION_BYTES ((size_t)32 * 1024)
 #define STREAM_BLOCK     ((size_t)64 * 1024) /* bytes asked from a source at a time */
 
 struct daemon {
     struct daemon_settings settings;
-    struct MHD_Daemon *mhd;
-    int socket;
-    int port;
+    struct MHD_Daemon **workers; /* [settings.n_threads], NULL from the first that did not start */
+    struct listener *listener;
+    int turn;          /* of the listener's thread */
     atomic_int active; /* exchanges under way */
 
     pthread_mutex_t lock;   /* guards what follows */
@@ -393,121 +394,103 @@ static void on_log(void *ctx, const char *fmt, va_list args)
     log_debug(ctx, "http library", "text", text, NULL);
 }
 
-/* "host:port" or "[v6]:port" into its parts. */
-static enum err_code split_address(const char *listen_at, char *host, size_t host_size,
-                                   const char **port, struct err *err)
+static unsigned n_connections(struct MHD_Daemon *worker)
 {
-    const char *colon = strrchr(listen_at, ':');
-    size_t len = colon != NULL ? (size_t)(colon - listen_at) : 0;
-    if (len >= 2 && listen_at[0] == '[' && listen_at[len - 1] == ']') {
-        listen_at++;
-        len -= 2;
-    } else if (memchr(listen_at, ':', len) != NULL) {
-        len = 0; /* a bare IPv6 address: where would the port begin? */
-    }
-    if (len == 0 || len >= host_size) {
-        return err_set(err, ERR_INVALID, "listen is \"%.60s\", host:port or [v6]:port is needed",
-                       listen_at);
-    }
-    memcpy(host, listen_at, len);
-    host[len] = '\0';
-    *port = colon + 1;
-    return ERR_OK;
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(worker, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info != NULL ? info->num_connections : 0;
 }
 
-static enum err_code bind_socket(const struct addrinfo *at, const char *listen_at, int *out,
-                                 struct err *err)
+static bool has_room(void *ctx)
 {
-    int one = 1;
-    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return err_set(err, ERR_IO, "no socket for %s: %s", listen_at, strerror(errno));
+    const struct daemon *daemon = ctx;
+    unsigned total = 0;
+    for (int i = 0; i < daemon->settings.n_threads; i++) {
+        total += n_connections(daemon->workers[i]);
     }
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    int flags = fcntl(fd, F_GETFL);
-    if (bind(fd, at->ai_addr, at->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0 || flags < 0 ||
-        fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
-        err_set(err, ERR_IO, "cannot listen on %s: %s", listen_at, strerror(errno));
-        close(fd);
-        return err->code;
-    }
-    *out = fd;
-    return ERR_OK;
+    return total < (unsigned)daemon->settings.max_connections;
 }
 
-static enum err_code open_socket(struct daemon *daemon, struct err *err)
+/*
+ * To the thread with the fewest connections, in turn where they have equally many: what was given
+ * out a moment ago is not counted yet.
+ */
+static void take_connection(void *ctx, int fd, const struct sockaddr *from, socklen_t len)
 {
-    const char *listen_at = daemon->settings.listen;
-    char host[256];
-    const char *port = NULL;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    if (split_address(listen_at, host, sizeof host, &port, err) != ERR_OK) {
-        return err->code;
-    }
-    int status = getaddrinfo(host, port, &hints, &found);
-    if (status != 0) {
-        return err_set(err, ERR_INVALID, "listen is \"%.60s\": %s", listen_at,
-                       gai_strerror(status));
-    }
-    if (bind_socket(found, listen_at, &daemon->socket, err) == ERR_OK) {
-        struct sockaddr_storage bound;
-        socklen_t len = sizeof bound;
-        char service[16] = "0";
-        if (getsockname(daemon->socket, (struct sockaddr *)&bound, &len) == 0) {
-            getnameinfo((struct sockaddr *)&bound, len, NULL, 0, service, sizeof service,
-                        NI_NUMERICSERV);
+    struct daemon *daemon = ctx;
+    int n = daemon->settings.n_threads;
+    int chosen = daemon->turn;
+    unsigned fewest = n_connections(daemon->workers[chosen]);
+    for (int i = 1; i < n; i++) {
+        int other = (daemon->turn + i) % n;
+        unsigned count = n_connections(daemon->workers[other]);
+        if (count < fewest) {
+            fewest = count;
+            chosen = other;
         }
-        daemon->port = atoi(service);
     }
-    freeaddrinfo(found);
-    return err->code;
+    daemon->turn = (daemon->turn + 1) % n;
+    /* On failure the library has closed it. */
+    (void)MHD_add_connection(daemon->workers[chosen], fd, from, len);
+}
+
+static enum err_code start_workers(struct daemon *daemon, struct err *err)
+{
+    const struct daemon_settings *s = &daemon->settings;
+    for (int i = 0; i < s->n_threads; i++) {
+        daemon->workers[i] = MHD_start_daemon(
+            MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
+                MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
+            0, NULL, NULL, on_request, daemon, MHD_OPTION_EXTERNAL_LOGGER, on_log, s->log,
+            MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->max_connections,
+            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->idle_timeout_s,
+            MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_NOTIFY_COMPLETED,
+            on_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);
+        if (daemon->workers[i] == NULL) {
+            return err_set(err, ERR_IO, "HTTP thread %d of %d cannot be started", i + 1,
+                           s->n_threads);
+        }
+    }
+    return ERR_OK;
 }
 
 enum err_code daemon_start(const struct daemon_settings *settings, struct daemon **out,
                            struct err *err)
 {
     struct daemon *daemon = mem_zalloc(sizeof *daemon);
-    if (daemon == NULL) {
+    struct MHD_Daemon **workers =
+        mem_zalloc_array((size_t)settings->n_threads, sizeof(struct MHD_Daemon *));
+    if (daemon == NULL || workers == NULL) {
+        mem_free(daemon);
+        mem_free(workers);
         return err_set(err, ERR_NOMEM, "no memory for the HTTP daemon");
     }
     daemon->settings = *settings;
-    daemon->socket = -1;
+    daemon->workers = workers;
     pthread_mutex_init(&daemon->lock, NULL);
-    if (open_socket(daemon, err) != ERR_OK) {
-        mem_free(daemon);
-        return err->code;
+    struct listener_settings listen = {.listen = settings->listen,
+                                       .has_room = has_room,
+                                       .take = take_connection,
+                                       .ctx = daemon,
+                                       .log = settings->log};
+    if (listener_open(&listen, &daemon->listener, err) == ERR_OK &&
+        start_workers(daemon, err) == ERR_OK && listener_start(daemon->listener, err) == ERR_OK) {
+        *out = daemon;
+        return ERR_OK;
     }
-    daemon->mhd = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
-        0, NULL, NULL, on_request, daemon, MHD_OPTION_EXTERNAL_LOGGER, on_log, settings->log,
-        MHD_OPTION_LISTEN_SOCKET, daemon->socket, MHD_OPTION_THREAD_POOL_SIZE,
-        (unsigned)settings->n_threads, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)settings->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)settings->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
-        leave_escaped, NULL, MHD_OPTION_END);
-    if (daemon->mhd == NULL) {
-        close(daemon->socket);
-        mem_free(daemon);
-        return err_set(err, ERR_IO, "the HTTP threads cannot be started");
-    }
-    *out = daemon;
-    return ERR_OK;
+    daemon_stop(daemon);
+    return err->code;
 }
 
 int daemon_port(const struct daemon *daemon)
 {
-    return daemon->port;
+    return listener_port(daemon->listener);
 }
 
 void daemon_drain(struct daemon *daemon, int most_s)
 {
     const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-    /*
-     * The listener stays open and the handler refuses: MHD_quiesce_daemon of 0.9.75 and a pool
-     * thread may both take the socket out of an epoll set, and the second one panics.
-     */
+    /* The listener stays open and the handler refuses, so that probes learn of the stop. */
     for (long waited_ms = 0; daemon != NULL && waited_ms < 1000L * most_s &&
                              atomic_load_explicit(&daemon->active, memory_order_relaxed) > 0;
          waited_ms += 10) {
@@ -518,13 +501,17 @@ void daemon_drain(struct daemon *daemon, int most_s)
 void daemon_stop(struct daemon *daemon)
 {
     if (daemon != NULL) {
-        MHD_stop_daemon(daemon->mhd);
+        listener_close(daemon->listener);
+        for (int i = 0; i < daemon->settings.n_threads && daemon->workers[i] != NULL; i++) {
+            MHD_stop_daemon(daemon->workers[i]);
+        }
         while (daemon->spare != NULL) {
             struct exchange *ex = daemon->spare;
             daemon->spare = ex->next;
             exchange_free(ex);
         }
         pthread_mutex_destroy(&daemon->lock);
+        mem_free(daemon->workers);
         mem_free(daemon);
     }
 }

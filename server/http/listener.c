@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* accept4 */
+#include "listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "threads.h"
+
+#define BACKLOG    1024
+#define NO_ROOM_MS 10 /* until the next try when there was no room or no descriptor */
+
+struct listener {
+    struct listener_settings settings;
+    int socket;
+    int port;
+    int wake; /* eventfd: the thread shall end */
+    pthread_t thread;
+    bool started;
+};
+
+/* "host:port" or "[v6]:port" into its parts. */
+static enum err_code split_address(const char *listen_at, char *host, size_t host_size,
+                                   const char **port, struct err *err)
+{
+    const char *colon = strrchr(listen_at, ':');
+    size_t len = colon != NULL ? (size_t)(colon - listen_at) : 0;
+    if (len >= 2 && listen_at[0] == '[' && listen_at[len - 1] == ']') {
+        listen_at++;
+        len -= 2;
+    } else if (memchr(listen_at, ':', len) != NULL) {
+        len = 0; /* a bare IPv6 address: where would the port begin? */
+    }
+    if (len == 0 || len >= host_size) {
+        return err_set(err, ERR_INVALID, "listen is \"%.60s\", host:port or [v6]:port is needed",
+                       listen_at);
+    }
+    memcpy(host, listen_at, len);
+    host[len] = '\0';
+    *port = colon + 1;
+    return ERR_OK;
+}
+
+static enum err_code bind_socket(const struct addrinfo *at, const char *listen_at, int *out,
+                                 struct err *err)
+{
+    int one = 1;
+    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return err_set(err, ERR_IO, "no socket for %s: %s", listen_at, strerror(errno));
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, at->ai_addr, at->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        err_set(err, ERR_IO, "cannot listen on %s: %s", listen_at, strerror(errno));
+        close(fd);
+        return err->code;
+    }
+    *out = fd;
+    return ERR_OK;
+}
+
+static enum err_code open_socket(struct listener *l, struct err *err)
+{
+    const char *listen_at = l->settings.listen;
+    char host[256];
+    const char *port = NULL;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    if (split_address(listen_at, host, sizeof host, &port, err) != ERR_OK) {
+        return err->code;
+    }
+    int status = getaddrinfo(host, port, &hints, &found);
+    if (status != 0) {
+        return err_set(err, ERR_INVALID, "listen is \"%.60s\": %s", listen_at,
+                       gai_strerror(status));
+    }
+    if (bind_socket(found, listen_at, &l->socket, err) == ERR_OK) {
+        struct sockaddr_storage bound;
+        socklen_t len = sizeof bound;
+        char service[16] = "0";
+        if (getsockname(l->socket, (struct sockaddr *)&bound, &len) == 0) {
+            getnameinfo((struct sockaddr *)&bound, len, NULL, 0, service, sizeof service,
+                        NI_NUMERICSERV);
+        }
+        l->port = atoi(service);
+    }
+    freeaddrinfo(found);
+    return err->code;
+}
+
+/* All that wait to be accepted; false: not now (no room, or no descriptors). */
+static bool accept_all(const struct listener *l)
+{
+    while (l->settings.has_room(l->settings.ctx)) {
+        struct sockaddr_storage from;
+        socklen_t len = sizeof from;
+        int fd = accept4(l->socket, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+        }
+        l->settings.take(l->settings.ctx, fd, (const struct sockaddr *)&from, len);
+    }
+    return false;
+}
+
+static void *accept_loop(void *arg)
+{
+    const struct listener *l = arg;
+    bool room = true;
+    for (;;) {
+        struct pollfd fds[] = {{.fd = l->wake, .events = POLLIN},
+                               {.fd = room ? l->socket : -1, .events = POLLIN}};
+        if (poll(fds, 2, room ? -1 : NO_ROOM_MS) < 0 && errno != EINTR) {
+            log_error(l->settings.log, "connections cannot be waited for", "reason",
+                      strerror(errno), NULL);
+            return NULL;
+        }
+        if (fds[0].revents != 0) {
+            return NULL;
+        }
+        room = accept_all(l);
+    }
+}
+
+enum err_code listener_open(const struct listener_settings *settings, struct listener **out,
+                            struct err *err)
+{
+    struct listener *l = mem_zalloc(sizeof *l);
+    if (l == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the listening socket");
+    }
+    l->settings = *settings;
+    l->socket = -1;
+    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (l->wake < 0) {
+        err_set(err, ERR_IO, "no event for the listening thread: %s", strerror(errno));
+    } else if (open_socket(l, err) == ERR_OK) {
+        *out = l;
+        return ERR_OK;
+    }
+    listener_close(l);
+    return err->code;
+}
+
+enum err_code listener_start(struct listener *listener, struct err *err)
+{
+    if (threads_start(&listener->thread, "accept", accept_loop, listener, err) == ERR_OK) {
+        listener->started = true;
+    }
+    return err->code;
+}
+
+int listener_port(const struct listener *listener)
+{
+    return listener->port;
+}
+
+void listener_close(struct listener *listener)
+{
+    if (listener == NULL) {
+        return;
+    }
+    if (listener->started) {
+        (void)eventfd_write(listener->wake, 1);
+        pthread_join(listener->thread, NULL);
+    }
+    if (listener->socket >= 0) {
+        close(listener->socket);
+    }
+    if (listener->wake >= 0) {
+        close(listener->wake);
+    }
+    mem_free(listener);
+}
