@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Chains are split in halves, so that a drift within a chain counts like a difference between
+ * chains. Effective sample sizes sum autocorrelations in pairs while these are positive and
+ * falling (Geyer's initial monotone sequence), as [1, section 3.2].
+ */
+#include "chain.h"
+
+#include "mem.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+double chain_normal_quantile(double p)
+{
+    /* A rough start, then Newton on the distribution function from the nearer tail. */
+    double tail = p < 0.5 ? p : 1.0 - p;
+    double t = sqrt(-2.0 * log(tail));
+    double x = t - (2.515517 + t * (0.802853 + t * 0.010328)) /
+                       (1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+    for (int k = 0; k < 3; k++) {
+        double error = 0.5 * erfc(x * M_SQRT1_2) - tail;
+        double density = exp(-0.5 * x * x) * (M_2_SQRTPI * 0.5 * M_SQRT1_2);
+        x += error / density;
+    }
+    return p < 0.5 ? -x : x;
+}
+
+struct split {
+    int c; /* chains after splitting */
+    int n; /* draws of each */
+    int total;
+    double *values;       /* [c x n] */
+    double *scratch;      /* [total] */
+    struct ranked *order; /* [total] */
+};
+
+struct ranked {
+    double value;
+    int index;
+};
+
+static int compare(const void *a, const void *b)
+{
+    double x = ((const struct ranked *)a)->value;
+    double y = ((const struct ranked *)b)->value;
+    return (x > y) - (x < y);
+}
+
+static void split_release(struct split *s)
+{
+    mem_free(s->values);
+    mem_free(s->scratch);
+    mem_free(s->order);
+}
+
+/* Halves of n / 2 draws; of an odd number the middle one is left out. */
+static enum err_code split_init(struct split *s, int c, int n, const double *draws, struct err *err)
+{
+    int half = n / 2;
+    *s = (struct split){.c = 2 * c, .n = half, .total = 2 * c * half};
+    s->values = mem_alloc_array((size_t)s->total, sizeof *s->values);
+    s->scratch = mem_alloc_array((size_t)s->total, sizeof *s->scratch);
+    s->order = mem_alloc_array((size_t)s->total, sizeof *s->order);
+    if (s->values == NULL || s->scratch == NULL || s->order == NULL) {
+        split_release(s);
+        return err_set(err, ERR_NOMEM, "no memory for the diagnostics of %d chains", c);
+    }
+    for (int k = 0; k < c; k++) {
+        const double *from = draws + (size_t)k * (size_t)n;
+        memcpy(s->values + (size_t)(2 * k) * (size_t)half, from, (size_t)half * sizeof *from);
+        memcpy(s->values + (size_t)(2 * k + 1) * (size_t)half, from + (n - half),
+               (size_t)half * sizeof *from);
+    }
+    return ERR_OK;
+}
+
+/* Sorted copies with their places. */
+static void sort(struct split *s, const double *values)
+{
+    for (int i = 0; i < s->total; i++) {
+        s->order[i] = (struct ranked){values[i], i};
+    }
+    qsort(s->order, (size_t)s->total, sizeof *s->order, compare);
+}
+
+/* z <- normal scores of the ranks of `values`, equal values sharing their mean rank. */
+static void normal_scores(struct split *s, const double *values, double *z)
+{
+    sort(s, values);
+    for (int i = 0; i < s->total;) {
+        int end = i;
+        while (end < s->total && s->order[end].value == s->order[i].value) {
+            end++;
+        }
+        double rank = 0.5 * (double)(i + 1 + end);
+        double score = chain_normal_quantile((rank - 0.375) / ((double)s->total + 0.25));
+        for (; i < end; i++) {
+            z[s->order[i].index] = score;
+        }
+    }
+}
+
+static double quantile(struct split *s, const double *values, double level)
+{
+    sort(s, values);
+    double at = level * (double)(s->total - 1);
+    int below = (int)at;
+    int above = below + 1 < s->total ? below + 1 : below;
+    double low = s->order[below].value;
+    return low + (at - (double)below) * (s->order[above].value - low);
+}
+
+/* Means of the chains, the mean of their variances (n - 1), and the variance of the means. */
+static void moments(int c, int n, const double *v, double *within, double *between)
+{
+    double mean_of_means = 0.0;
+    double m2 = 0.0;
+    *within = 0.0;
+    for (int k = 0; k < c; k++) {
+        const double *x = v + (size_t)k * (size_t)n;
+        double mean = 0.0;
+        double square = 0.0;
+        for (int i = 0; i < n; i++) {
+            double delta = x[i] - mean;
+            mean += delta / (double)(i + 1);
+            square += delta * (x[i] - mean);
+        }
+        *within += square / (double)(n - 1) / (double)c;
+        double delta = mean - mean_of_means;
+        mean_of_means += delta / (double)(k + 1);
+        m2 += delta * (mean - mean_of_means);
+    }
+    *between = m2 / (double)(c - 1);
+}
+
+static double rhat(int c, int n, const double *v)
+{
+    double within;
+    double between;
+    moments(c, n, v, &within, &between);
+    double pooled = (double)(n - 1) / (double)n * within + between;
+    return sqrt(pooled / within);
+}
+
+/* Mean over chains of the autocovariance at a lag, divided by n. */
+static double autocovariance(int c, int n, const double *v, int lag)
+{
+    double sum = 0.0;
+    for (int k = 0; k < c; k++) {
+        const double *x = v + (size_t)k * (size_t)n;
+        double mean = 0.0;
+        for (int i = 0; i < n; i++) {
+            mean += x[i] / (double)n;
+        }
+        double part = 0.0;
+        for (int i = 0; i + lag < n; i++) {
+            part += (x[i] - mean) * (x[i + lag] - mean);
+        }
+        sum += part / (double)n;
+    }
+    return sum / (double)c;
+}
+
+static double ess(int c, int n, const double *v)
+{
+    double within;
+    double between;
+    double total = (double)c * (double)n;
+    moments(c, n, v, &within, &between);
+    double pooled = (double)(n - 1) / (double)n * within + between;
+    if (!(pooled > 0.0) || !(within > 0.0)) {
+        return NAN;
+    }
+    double last = INFINITY;
+    double sum = 0.0;
+    for (int t = 0; 2 * t + 1 < n; t++) {
+        double even = 1.0 - (within - autocovariance(c, n, v, 2 * t)) / pooled;
+        double odd = 1.0 - (within - autocovariance(c, n, v, 2 * t + 1)) / pooled;
+        double pair = t == 0 ? 1.0 + odd : even + odd;
+        if (!(pair > 0.0)) {
+            break;
+        }
+        last = fmin(last, pair);
+        sum += last;
+    }
+    double tau = fmax(2.0 * sum - 1.0, 1.0 / log10(total));
+    return total / tau;
+}
+
+static void indicator(const struct split *s, double threshold, double *out)
+{
+    for (int i = 0; i < s->total; i++) {
+        out[i] = s->values[i] <= threshold ? 1.0 : 0.0;
+    }
+}
+
+static bool usable(const struct split *s)
+{
+    bool moved = false;
+    for (int i = 0; i < s->total; i++) {
+        if (!isfinite(s->values[i])) {
+            return false;
+        }
+        moved = moved || s->values[i] != s->values[0];
+    }
+    return moved;
+}
+
+enum err_code chain_summarise(int c, int n, const double *draws, struct chain_summary *out,
+                              struct err *err)
+{
+    struct split s;
+    *out = (struct chain_summary){NAN, NAN, NAN};
+    if (split_init(&s, c, n, draws, err) != ERR_OK) {
+        return err->code;
+    }
+    if (usable(&s)) {
+        double low = quantile(&s, s.values, 0.05);
+        double high = quantile(&s, s.values, 0.95);
+        double median = quantile(&s, s.values, 0.5);
+        indicator(&s, low, s.scratch);
+        out->ess_tail = ess(s.c, s.n, s.scratch);
+        indicator(&s, high, s.scratch);
+        out->ess_tail = fmin(out->ess_tail, ess(s.c, s.n, s.scratch));
+        normal_scores(&s, s.values, s.scratch);
+        out->ess_bulk = ess(s.c, s.n, s.scratch);
+        out->rhat = rhat(s.c, s.n, s.scratch);
+        for (int i = 0; i < s.total; i++) {
+            s.values[i] = fabs(s.values[i] - median);
+        }
+        normal_scores(&s, s.values, s.scratch);
+        out->rhat = fmax(out->rhat, rhat(s.c, s.n, s.scratch));
+    }
+    split_release(&s);
+    return ERR_OK;
+}
+
+double chain_ebfmi(int n, const double *energy)
+{
+    double mean = 0.0;
+    double m2 = 0.0;
+    double change = 0.0;
+    for (int i = 0; i < n; i++) {
+        double delta = energy[i] - mean;
+        mean += delta / (double)(i + 1);
+        m2 += delta * (energy[i] - mean);
+        change += i > 0 ? (energy[i] - energy[i - 1]) * (energy[i] - energy[i - 1]) : 0.0;
+    }
+    return m2 > 0.0 ? change / m2 : NAN;
+}

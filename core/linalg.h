@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dense symmetric algebra over LAPACK. Matrices are row-major [n x n]. */
+#ifndef LINALG_H
+#define LINALG_H
+
+#include "compiler.h"
+
+#include <stdbool.h>
+
+/*
+ * a <- L with a = L L', L lower, the upper triangle 0; reads the lower triangle. False, and `a`
+ * spoilt, when `a` is not positive definite.
+ */
+bool linalg_cholesky(int n, double *a) MUST_CHECK;
+
+/* x <- L^-1 x and x <- L'^-1 x. */
+void linalg_solve_lower(int n, const double *l, double *x);
+void linalg_solve_upper(int n, const double *l, double *x);
+
+/* log det(L L') */
+double linalg_logdet(int n, const double *l);
+
+/* a <- (L L')^-1, both triangles. */
+void linalg_inverse(int n, const double *l, double *a);
+
+/*
+ * Eigenvalues w [n], ascending, and a <- eigenvectors, one a row; reads the lower triangle. False
+ * when the iteration fails or memory is short.
+ */
+bool linalg_eigen(int n, double *a, double *w) MUST_CHECK;
+
+#endif

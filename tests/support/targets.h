@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Densities whose moments and quantiles are known, for the conformance of samplers. */
+#ifndef TARGETS_H
+#define TARGETS_H
+
+#include "target.h"
+
+#define TARGETS_MOST 6 /* dimensions */
+
+struct known_target {
+    const char *name;
+    struct target target;
+    double mean[TARGETS_MOST];
+    double variance[TARGETS_MOST];
+    double median[TARGETS_MOST]; /* of each coordinate */
+};
+
+extern const struct known_target known_targets[];
+extern const int n_known_targets;
+
+#endif
