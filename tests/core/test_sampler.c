@@ -94,13 +94,14 @@ static void check_mean(const char *what, const double *values, int n, double exp
     ck_assert_msg(summary.rhat < 1.02, "%s: R-hat %g", what, summary.rhat);
 }
 
-static void conform(enum sampler_kind kind, const struct known_target *known, int n, int thin)
+/* Mean, variance and median of the first `dims` coordinates. */
+static void check_moments(enum sampler_kind kind, const struct known_target *known,
+                          const struct run *run, int dims)
 {
-    struct run run;
-    run_chains(kind, known, n, thin, &run);
+    int n = run->n;
     double *g = calloc((size_t)(CHAINS * n), sizeof *g);
-    for (int i = 0; i < run.dim; i++) {
-        const double *x = run.draws + i * CHAINS * n;
+    for (int i = 0; i < dims; i++) {
+        const double *x = run->draws + i * CHAINS * n;
         char what[80];
         snprintf(what, sizeof what, "%s on %s: mean of x%d", sampler_name(kind), known->name, i);
         check_mean(what, x, n, known->mean[i]);
@@ -120,6 +121,13 @@ static void conform(enum sampler_kind kind, const struct known_target *known, in
         check_mean(what, g, n, 0.5);
     }
     free(g);
+}
+
+static void conform(enum sampler_kind kind, const struct known_target *known, int n, int thin)
+{
+    struct run run;
+    run_chains(kind, known, n, thin, &run);
+    check_moments(kind, known, &run, run.dim);
     free(run.draws);
 }
 
@@ -129,6 +137,51 @@ START_TEST(samplers_draw_from_known_targets)
     for (int t = 0; t < n_known_targets; t++) {
         conform((enum sampler_kind)_i, &known_targets[t], 4000, thin[_i]);
     }
+}
+END_TEST
+
+/*
+ * Steps so large that proposals are often refused: then an error in the acceptance or in the
+ * weights of a trajectory shows in the moments, which small steps would hide.
+ */
+START_TEST(large_steps_are_corrected)
+{
+    static const double epsilon[] = {0.0, 1.0, 1.5, 1.5};
+    enum sampler_kind kind = (enum sampler_kind)_i;
+    const struct known_target *known = &known_targets[0];
+    const int n = 50000;
+    struct run run = {.n = n, .dim = known->target.n};
+    struct sampler_settings settings = sampler_defaults(kind);
+    double accept = 0.0;
+    settings.warmup = 0;
+    settings.epsilon = epsilon[_i];
+    settings.leapfrog_steps = 3;
+    settings.t0 = 1 << 30;
+    run.draws = calloc((size_t)(run.dim * CHAINS * n), sizeof *run.draws);
+    for (int c = 0; c < CHAINS; c++) {
+        struct err err = ERR_INIT;
+        struct sampler sampler;
+        struct sampler_info info;
+        struct rng rng;
+        rng_init(&rng, 23, RNG_TEST, (uint32_t)c);
+        ck_assert_int_eq(
+            sampler_init(&sampler, kind, &settings, &known->target, known->mean, &rng, &err),
+            ERR_OK);
+        memcpy(sampler.inv_mass, known->variance, (size_t)run.dim * sizeof(double));
+        for (int t = 0; t < n; t++) {
+            for (int k = kind == SAMPLER_AMCMC ? 20 : 1; k > 0; k--) {
+                sampler_step(&sampler, &known->target, &rng, &info);
+            }
+            accept += info.accept / (n * CHAINS);
+            for (int i = 0; i < run.dim; i++) {
+                run.draws[(i * CHAINS + c) * n + t] = sampler.q[i];
+            }
+        }
+        sampler_release(&sampler);
+    }
+    ck_assert_msg(accept > 0.1 && accept < 0.9, "acceptance %g", accept);
+    check_moments(kind, known, &run, kind == SAMPLER_AMCMC ? 1 : 5);
+    free(run.draws);
 }
 END_TEST
 
@@ -408,6 +461,7 @@ int main(void)
     gemm_use_one_thread();
     tcase_set_timeout(tc, 200);
     tcase_add_loop_test(tc, samplers_draw_from_known_targets, SAMPLER_AMCMC, SAMPLER_NUTS + 1);
+    tcase_add_loop_test(tc, large_steps_are_corrected, SAMPLER_AMCMC, SAMPLER_NUTS + 1);
     tcase_add_test(tc, same_seed_same_chain);
     tcase_add_test(tc, a_start_without_density_is_refused);
     tcase_add_test(tc, leapfrog_is_reversible_and_keeps_volume);
