@@ -59,9 +59,8 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
     struct fit_result *result = fit->result;
     double validation_loss = NAN;
     if (p->validation.n > 0) {
-        validation_loss =
-            objective_eval(&p->objective, p->net, fit->tape, fit->tile, p->validation.n,
-                           p->validation.x, p->validation.y, params, NULL, fit->scratch);
+        validation_loss = p->loss.value(p->loss.ctx, &p->validation, params);
+        validation_loss /= p->loss.is_mean ? 1.0 : (double)p->validation.n;
     }
     double score = p->validation.n > 0 ? validation_loss : train_loss;
     if (!isfinite(train_loss) || !isfinite(score)) {
@@ -79,7 +78,7 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
         result->best_loss = score;
         result->best_epoch = result->epochs;
         fit->since_best = 0;
-        memcpy(fit->best, params, (size_t)p->net->n_params * sizeof *params);
+        memcpy(fit->best, params, (size_t)p->loss.n_params * sizeof *params);
     }
     if (p->progress != NULL) {
         double part = (double)result->epochs / (double)fit->settings->epochs;
@@ -120,9 +119,9 @@ static enum err_code run_epoch(struct fit *fit, struct minibatch *mb, int batch,
         int rows = train->n - first < batch ? train->n - first : batch;
         data_gather(train->x, train->d, mb->order + first, rows, mb->x);
         data_gather(train->y, train->o, mb->order + first, rows, mb->y);
-        double value = objective_eval(&p->objective, p->net, fit->tape, fit->tile, rows, mb->x,
-                                      mb->y, params, fit->grad, fit->scratch);
-        sum += p->objective.kind == OBJECTIVE_MSE ? value * rows : value;
+        struct data chosen = {.n = rows, .d = train->d, .o = train->o, .x = mb->x, .y = mb->y};
+        double value = p->loss.train(p->loss.ctx, &chosen, params, fit->grad, rng);
+        sum += p->loss.is_mean ? value * rows : value;
         optim_step(&mb->optim, rate, fit->grad, params);
         if (cancel_is_requested(p->cancel)) {
             return err_set(err, ERR_CANCELLED, "cancelled in epoch %d", fit->result->epochs + 1);
@@ -130,6 +129,92 @@ static enum err_code run_epoch(struct fit *fit, struct minibatch *mb, int batch,
     }
     *loss = sum / (double)train->n;
     return ERR_OK;
+}
+
+/* ---- checkpoints: the state between two epochs ---- */
+
+static void put_rng(struct bytes_writer *w, const struct rng *rng)
+{
+    bytes_put(w, rng, sizeof *rng);
+}
+
+static void get_rng(struct bytes_reader *r, struct rng *rng)
+{
+    const void *bytes = bytes_get(r, sizeof *rng);
+    if (bytes != NULL) {
+        memcpy(rng, bytes, sizeof *rng);
+    }
+}
+
+/* optim: NULL once the fit has ended. */
+static enum err_code save(const struct fit *fit, const struct optim *optim, const struct rng *rng,
+                          const double *params, bool ended, struct err *err)
+{
+    const struct fit_problem *p = fit->problem;
+    const struct fit_result *result = fit->result;
+    size_t n = (size_t)p->loss.n_params;
+    struct bytes_writer w = {.data = NULL};
+    if (p->checkpoint == NULL) {
+        return ERR_OK;
+    }
+    bytes_put_u32(&w, ended);
+    bytes_put_f64(&w, &result->best_loss, 1);
+    bytes_put_u32(&w, (uint32_t)result->best_epoch);
+    bytes_put_u32(&w, (uint32_t)result->epochs);
+    bytes_put_u32(&w, (uint32_t)fit->since_best);
+    put_rng(&w, rng);
+    bytes_put_f64(&w, fit->best, n);
+    if (result->train_loss != NULL) {
+        bytes_put_f64(&w, result->train_loss, (size_t)result->epochs);
+        bytes_put_f64(&w, result->validation_loss, (size_t)result->epochs);
+    }
+    if (!ended) {
+        bytes_put_f64(&w, params, n);
+        bytes_put_i64(&w, optim->t);
+        bytes_put_f64(&w, optim->m, n);
+        if (optim->v != NULL) {
+            bytes_put_f64(&w, optim->v, n);
+        }
+    }
+    return checkpoint_save(p->checkpoint, p->task, &w, err);
+}
+
+/* *ended: nothing is left to do, fit->best is the result. */
+static enum err_code resume(struct fit *fit, struct optim *optim, struct rng *rng, double *params,
+                            bool *ended, struct err *err)
+{
+    const struct fit_problem *p = fit->problem;
+    struct fit_result *result = fit->result;
+    size_t n = (size_t)p->loss.n_params;
+    struct bytes_reader r;
+    void *bytes = NULL;
+    bool found;
+    *ended = false;
+    if (checkpoint_load(p->checkpoint, p->task, &bytes, &r, &found, err) != ERR_OK || !found) {
+        return err->code;
+    }
+    *ended = bytes_get_int(&r, 1) == 1;
+    bytes_get_f64(&r, &result->best_loss, 1);
+    result->best_epoch = bytes_get_int(&r, fit->settings->epochs);
+    result->epochs = bytes_get_int(&r, fit->settings->epochs);
+    fit->since_best = bytes_get_int(&r, fit->settings->epochs);
+    get_rng(&r, rng);
+    bytes_get_f64(&r, fit->best, n);
+    if (result->train_loss != NULL) {
+        bytes_get_f64(&r, result->train_loss, (size_t)result->epochs);
+        bytes_get_f64(&r, result->validation_loss, (size_t)result->epochs);
+    }
+    if (!*ended) {
+        bytes_get_f64(&r, params, n);
+        optim->t = (long)bytes_get_i64(&r);
+        bytes_get_f64(&r, optim->m, n);
+        if (optim->v != NULL) {
+            bytes_get_f64(&r, optim->v, n);
+        }
+    }
+    err_kept(checkpoint_check(&r, err));
+    mem_free(bytes);
+    return err->code;
 }
 
 static enum err_code fit_minibatch(struct fit *fit, struct rng *rng, double *params,
@@ -140,7 +225,8 @@ static enum err_code fit_minibatch(struct fit *fit, struct rng *rng, double *par
     int batch = s->batch_size > 0 && s->batch_size < p->train.n ? s->batch_size : p->train.n;
     struct minibatch mb = {.order = NULL};
     bool stop = false;
-    if (optim_init(&mb.optim, &s->optim, p->net->n_params, err) != ERR_OK) {
+    if (optim_init(&mb.optim, &s->optim, p->loss.n_params, err) != ERR_OK ||
+        resume(fit, &mb.optim, rng, params, &stop, err) != ERR_OK) {
         goto done;
     }
     mb.order = mem_alloc_array((size_t)p->train.n, sizeof *mb.order);
@@ -150,11 +236,15 @@ static enum err_code fit_minibatch(struct fit *fit, struct rng *rng, double *par
         err_set(err, ERR_NOMEM, "no memory for a minibatch");
         goto done;
     }
-    for (int epoch = 0; epoch < s->epochs && !stop; epoch++) {
+    while (fit->result->epochs < s->epochs && !stop) {
         double loss = 0.0;
-        double rate = optim_rate(&s->optim, epoch, s->epochs);
+        double rate = optim_rate(&s->optim, fit->result->epochs, s->epochs);
         if (run_epoch(fit, &mb, batch, rate, rng, params, &loss, err) != ERR_OK ||
             fit_epoch_done(fit, loss, params, &stop, err) != ERR_OK) {
+            goto done;
+        }
+        if (checkpoint_due(p->checkpoint, p->task) &&
+            save(fit, &mb.optim, rng, params, false, err) != ERR_OK) {
             goto done;
         }
     }
@@ -166,38 +256,43 @@ done:
     return err->code;
 }
 
+/* L-BFGS keeps its history to itself: only its end can be resumed. */
+static enum err_code fit_full_batch(struct fit *fit, struct rng *rng, double *params,
+                                    struct err *err)
+{
+    struct optim none = {.m = NULL};
+    bool ended;
+    if (resume(fit, &none, rng, params, &ended, err) != ERR_OK || ended) {
+        return err->code;
+    }
+    return fit_lbfgs(fit, params, err);
+}
+
 enum err_code fit_run(const struct fit_problem *problem, const struct fit_settings *settings,
                       struct rng *rng, double *params, struct fit_result *result, struct err *err)
 {
-    struct fit_problem p = *problem;
-    struct fit fit = {
-        .problem = &p, .settings = settings, .result = result, .tile = OBJECTIVE_TILE};
-    size_t n_params = (size_t)p.net->n_params;
-    p.objective.n_total = p.train.n;
+    struct fit fit = {.problem = problem, .settings = settings, .result = result};
+    size_t n_params = (size_t)problem->loss.n_params;
     result->best_loss = INFINITY;
     result->best_epoch = 0;
     result->epochs = 0;
-    if (p.train.n < 1) {
+    if (problem->train.n < 1) {
         return err_set(err, ERR_INVALID, "no rows to train on");
     }
-    fit.tape = resnet_tape_new(p.net, fit.tile);
     fit.grad = mem_alloc_array(n_params, sizeof *fit.grad);
     fit.best = mem_alloc_array(n_params, sizeof *fit.best);
-    fit.scratch = mem_alloc_array(objective_scratch(p.net, fit.tile), sizeof *fit.scratch);
-    if (fit.tape == NULL || fit.grad == NULL || fit.best == NULL || fit.scratch == NULL) {
+    if (fit.grad == NULL || fit.best == NULL) {
         err_set(err, ERR_NOMEM, "no memory for a training run");
         goto done;
     }
     enum err_code code = settings->optim.kind == OPTIM_LBFGS
-                             ? fit_lbfgs(&fit, params, err)
+                             ? fit_full_batch(&fit, rng, params, err)
                              : fit_minibatch(&fit, rng, params, err);
-    if (code == ERR_OK) {
+    if (code == ERR_OK && save(&fit, NULL, rng, params, true, err) == ERR_OK) {
         memcpy(params, fit.best, n_params * sizeof *params);
     }
 done:
-    resnet_tape_free(fit.tape);
     mem_free(fit.grad);
     mem_free(fit.best);
-    mem_free(fit.scratch);
     return err->code;
 }

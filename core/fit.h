@@ -7,10 +7,9 @@
 #define FIT_H
 
 #include "cancel.h"
-#include "data.h"
-#include "objective.h"
+#include "checkpoint.h"
+#include "loss.h"
 #include "optim.h"
-#include "rng.h"
 
 struct fit_settings {
     int epochs;     /* L-BFGS: iterations at most */
@@ -23,13 +22,14 @@ struct fit_settings fit_defaults(void);
 enum err_code fit_validate(const struct fit_settings *settings, struct err *err) MUST_CHECK;
 
 struct fit_problem {
-    const struct resnet *net;
-    struct objective objective;  /* n_total is set by fit_run */
+    struct loss loss;
     struct data train;           /* scaled rows */
     struct data validation;      /* n may be 0 */
     const struct cancel *cancel; /* may be NULL */
     progress_fn *progress;       /* may be NULL */
     void *progress_ctx;
+    const struct checkpoint *checkpoint; /* may be NULL; its task is task */
+    int task;
     int member; /* reported with progress */
     int n_members;
     double fraction_from, fraction_to; /* part of the whole run that this fit is */
@@ -44,7 +44,9 @@ struct fit_result {
 };
 
 /*
- * params: [K], the start on entry, the best state on success; undefined after an error.
+ * params: [n_params], the start on entry, the best state on success; undefined after an error.
+ * A fit that finds its checkpoint goes on from there, with the same rng as it had (minibatches
+ * only: L-BFGS begins again).
  * ERR_CANCELLED; ERR_NUMERIC when the loss stops being finite; ERR_NOMEM.
  */
 enum err_code fit_run(const struct fit_problem *problem, const struct fit_settings *settings,

@@ -20,8 +20,7 @@ static lbfgsfloatval_t evaluate(void *ctx, const lbfgsfloatval_t *params, lbfgsf
     struct fit *fit = driver->fit;
     const struct fit_problem *p = fit->problem;
     double decay = fit->settings->optim.weight_decay;
-    double value = objective_eval(&p->objective, p->net, fit->tape, fit->tile, p->train.n,
-                                  p->train.x, p->train.y, params, grad, fit->scratch);
+    double value = p->loss.train(p->loss.ctx, &p->train, params, grad, NULL);
     for (int i = 0; decay > 0.0 && i < n; i++) {
         value += 0.5 * decay * params[i] * params[i];
         grad[i] += decay * params[i];
@@ -36,7 +35,9 @@ static int iterate(void *ctx, const lbfgsfloatval_t *params, const lbfgsfloatval
 {
     struct driver *driver = ctx;
     bool stop = false;
-    if (fit_epoch_done(driver->fit, value, params, &stop, driver->err) != ERR_OK) {
+    const struct fit_problem *p = driver->fit->problem;
+    double by_row = p->loss.is_mean ? value : value / (double)p->train.n;
+    if (fit_epoch_done(driver->fit, by_row, params, &stop, driver->err) != ERR_OK) {
         return 1;
     }
     return stop ? 1 : 0;
@@ -62,7 +63,7 @@ enum err_code fit_lbfgs(struct fit *fit, double *params, struct err *err)
     parameters.max_linesearch = 40;
 
     int status =
-        lbfgs(fit->problem->net->n_params, params, NULL, evaluate, iterate, &driver, &parameters);
+        lbfgs(fit->problem->loss.n_params, params, NULL, evaluate, iterate, &driver, &parameters);
     if (err->code != ERR_OK) {
         return err->code;
     }
@@ -75,7 +76,8 @@ enum err_code fit_lbfgs(struct fit *fit, double *params, struct err *err)
     if (fit->result->epochs == 0) {
         /* The start is a minimum already: it is the best state. */
         bool stop;
-        double value = evaluate(&driver, params, fit->grad, fit->problem->net->n_params, 0.0);
+        double value = evaluate(&driver, params, fit->grad, fit->problem->loss.n_params, 0.0);
+        value /= fit->problem->loss.is_mean ? 1.0 : (double)fit->problem->train.n;
         return fit_epoch_done(fit, value, params, &stop, err);
     }
     return ERR_OK;

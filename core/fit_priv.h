@@ -9,12 +9,9 @@ struct fit {
     const struct fit_problem *problem;
     const struct fit_settings *settings;
     struct fit_result *result;
-    struct resnet_tape *tape; /* OBJECTIVE_TILE rows, or a minibatch if that is larger */
-    int tile;
-    double *grad;    /* [K] */
-    double *best;    /* [K] */
-    double *scratch; /* objective_scratch */
-    int since_best;  /* epochs since the best state */
+    double *grad;   /* [n_params] */
+    double *best;   /* [n_params] */
+    int since_best; /* epochs since the best state */
 };
 
 /*

@@ -33,8 +33,10 @@ static void model_free(struct model *model)
     mem_free(model->solver);
     mem_free(model->settings);
     mem_free(model->provenance);
-    mem_free(model->scores.rmse);
-    mem_free(model->scores.output_range);
+    gauss_mixture_release(&model->gaussian);
+    conformal_release(&model->conformal);
+    scores_release(&model->scores);
+    report_release(&model->report);
     plan_release(&model->plan);
     resnet_release(&model->net);
     mem_free(model);
@@ -91,6 +93,12 @@ done:
     return err->code;
 }
 
+void model_predict_noise(struct model *model)
+{
+    model->noise_predicted = true;
+    model->o = model->net.n_out / 2;
+}
+
 static enum err_code check_scaling(const struct model *model, struct err *err)
 {
     for (int j = 0; j < model->d; j++) {
@@ -135,7 +143,15 @@ static enum err_code check_values(const struct model *model, struct err *err)
 
 enum err_code model_publish(struct model *model, struct err *err)
 {
-    if (check_scaling(model, err) != ERR_OK || check_values(model, err) != ERR_OK) {
+    if (check_scaling(model, err) != ERR_OK ||
+        gauss_mixture_check(&model->gaussian, model->net.n_params, err) != ERR_OK) {
+        return err->code;
+    }
+    for (int j = 0; model->gaussian.n_members > 0 && j < model->m; j++) {
+        gauss_mixture_draw(&model->gaussian, model->net.n_params, j,
+                           model->draws + (size_t)j * (size_t)model->net.n_params);
+    }
+    if (check_values(model, err) != ERR_OK) {
         return err->code;
     }
     if (model->solver == NULL) {

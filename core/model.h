@@ -8,8 +8,12 @@
 #ifndef MODEL_H
 #define MODEL_H
 
+#include "conformal.h"
+#include "gauss.h"
 #include "plan.h"
+#include "report.h"
 #include "scaler.h"
+#include "scores.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -19,15 +23,6 @@
 #define MODEL_MAX_NAME_CHARS 256               /* names and units of inputs and outputs */
 #define MODEL_MAX_TEXT_BYTES ((size_t)1 << 20) /* settings, provenance */
 
-/* Errors on rows kept out of the training, in the user's units. */
-struct model_scores {
-    int n_rows;            /* 0: no scores */
-    double relative_error; /* mean over rows of ||f - y|| / ||y||, outputs scaled to the data's
-                              range */
-    double *rmse;          /* [n_out]; mem */
-    double *output_range;  /* [n_out x 2] low, high of the training outputs; mem */
-};
-
 /* Largest differences of float32 serving, relative (core/precision.h). */
 struct model_float32_error {
     double mean;
@@ -36,12 +31,17 @@ struct model_float32_error {
 
 struct model {
     struct resnet net;
-    int d, o;               /* inputs, and outputs after the final map */
-    struct scaler *in;      /* [d] */
-    struct scaler *out;     /* [o] */
-    double *noise_sigma;    /* [o] standard deviation of the noise; NULL: not known; mem */
-    int m;                  /* draws */
-    double *draws;          /* [m x K] */
+    int d, o;             /* inputs, and outputs after the final map (half of the network's when
+                             the noise is predicted) */
+    struct scaler *in;    /* [d] */
+    struct scaler *out;   /* [o] */
+    double *noise_sigma;  /* [o] standard deviation of the noise; NULL: not known; mem */
+    bool noise_predicted; /* the network's outputs are o means and o log variances (objective.h);
+                             noise_sigma is then NULL */
+    int m;                /* draws */
+    double *draws;        /* [m x K]; drawn by model_publish when there is a Gaussian posterior */
+    struct gauss_mixture gaussian; /* n_members 0: the posterior is the draws */
+    struct conformal conformal;
     double *training_range; /* [d x 2] low, high of the training inputs; NULL: not known; mem */
     char **input_names;     /* [d] or NULL; each may be NULL; mem, as are the next three */
     char **input_units;
@@ -51,7 +51,8 @@ struct model {
     char *settings;   /* JSON object or NULL: how it was trained */
     char *provenance; /* JSON object or NULL: the maker's own words */
     int64_t seed;
-    struct model_scores scores;
+    struct scores scores; /* on rows kept out of the training */
+    struct report report; /* of the training */
 
     bool single; /* served in float32 arithmetic; set before model_publish */
     struct model_float32_error float32_error; /* 0 when not single */
@@ -62,6 +63,12 @@ struct model {
 /* All fields empty, scalers "none", draws not set. ERR_INVALID, ERR_LIMIT, ERR_NOMEM. */
 enum err_code model_new(const struct arch *arch, int m, struct model **out,
                         struct err *err) MUST_CHECK;
+
+/*
+ * Says that the outputs of a new model are o means and o log variances; o becomes half of the
+ * network's outputs, which must be even, with final none.
+ */
+void model_predict_noise(struct model *model);
 
 /* Allocates an array of k empty names for one of the four lists. NULL when memory is short. */
 char **model_names_new(int k) MUST_CHECK;

@@ -74,4 +74,10 @@ void resnet_backward(struct resnet_tape *tape, const double *dy, double *grad, d
  */
 void resnet_input_jacobian(struct resnet_tape *tape, double *jac, double *scratch);
 
+/*
+ * jac[i][a][k] = d y_a / d params_k at row i, [n x n_out x K], after resnet_forward of the same
+ * rows with the parameters of resnet_set_params. scratch: [n x n_out + K].
+ */
+void resnet_param_jacobian(struct resnet_tape *tape, double *jac, double *scratch);
+
 #endif

@@ -284,3 +284,14 @@ void resnet_input_jacobian(struct resnet_tape *tape, double *jac, double *scratc
         }
     }
 }
+
+void resnet_param_jacobian(struct resnet_tape *tape, double *jac, double *scratch)
+{
+    size_t cells = (size_t)tape->n * (size_t)tape->net->n_out;
+    memset(scratch, 0, cells * sizeof *scratch);
+    for (size_t c = 0; c < cells; c++) {
+        scratch[c] = 1.0;
+        resnet_backward(tape, scratch, jac + c * (size_t)tape->net->n_params, NULL);
+        scratch[c] = 0.0;
+    }
+}

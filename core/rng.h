@@ -12,7 +12,19 @@
 #include <stdint.h>
 
 /* What a stream is for: streams of different purpose never meet. */
-enum rng_purpose { RNG_INIT, RNG_SPLIT, RNG_BATCH, RNG_SAMPLE, RNG_TEST };
+enum rng_purpose {
+    RNG_INIT,
+    RNG_SPLIT,
+    RNG_BATCH,
+    RNG_SAMPLE,
+    RNG_TEST,
+    RNG_DRAW,   /* of a Gaussian posterior */
+    RNG_CHAIN,  /* a Markov chain */
+    RNG_ANCHOR, /* of rms and duq */
+    RNG_MASK,   /* dropout at prediction */
+    RNG_SWAG,
+    RNG_FOLD /* conformal prediction */
+};
 
 struct rng {
     uint64_t seed;    /* Philox key */

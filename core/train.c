@@ -3,337 +3,583 @@
  * The scalers are fitted on the training rows alone, so the kept rows score an honest model. The
  * kept rows do choose the best epoch of each member; their error is a little optimistic for that.
  *
- * Noise: on kept rows E (y - mean)^2 = variance of the mean's error + sigma^2. The ensemble's own
- * variance stands for the first term, so sigma^2 of an output is estimated as the mean over kept
- * rows of (y - mean)^2 - variance, and never below 0.
+ * Folds of cv+ and jackknife+ each run the solver on the other folds' rows; the model is all of
+ * their posteriors together, in the order of the folds. Scalers are those of all training rows.
  */
 #include "train.h"
 
+#include "calib.h"
 #include "mem.h"
 #include "precision.h"
-#include "predict.h"
 #include "rng.h"
+#include "train_rows.h"
 
 #include <math.h>
 #include <string.h>
 
-struct train_spec train_defaults(enum uq_kind solver)
-{
-    return (struct train_spec){
-        .arch = arch_default(0, 0),
-        .solver = solver,
-        .settings = uq_defaults(solver),
-        .input_scaling = SCALER_RANGE,
-        .output_scaling = SCALER_UNIT,
-        .validation = 0.1,
-        .seed = 0,
-    };
-}
+/* Tasks of one solver run in a checkpoint; runs stand one after the other. */
+#define RUN_TASKS 8192
 
-enum err_code train_validate(const struct train_spec *spec, struct err *err)
-{
-    if (!(spec->validation >= 0.0 && spec->validation <= 0.9)) {
-        return err_set(err, ERR_INVALID,
-                       "validation is %g, a share of the rows in [0, 0.9] is needed",
-                       spec->validation);
-    }
-    struct train_spec trial = *spec;
-    int d = spec->arch.inputs > 0 ? spec->arch.inputs : 1;
-    int o = spec->arch.outputs > 0 ? spec->arch.outputs : 1;
-    /* Shapes that only the data can settle are taken as they would have to be. */
-    if (spec->arch.inputs == 0 && !spec->arch.layer_pre) {
-        d = spec->arch.width;
-    }
-    if (spec->arch.outputs == 0 && !spec->arch.layer_post) {
-        o = spec->arch.width;
-    }
-    trial.arch.inputs = d;
-    trial.arch.outputs = o;
-    if (arch_validate(&trial.arch, err) != ERR_OK) {
-        err_prefix(err, "architecture");
-        return err->code;
-    }
-    return uq_validate(spec->solver, &spec->settings, err);
-}
-
-enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *err)
-{
-    struct arch *a = &spec->arch;
-    if (a->inputs == 0) {
-        a->inputs = d;
-    }
-    if (a->outputs == 0) {
-        a->outputs = o;
-    }
-    if (arch_validate(a, err) != ERR_OK) {
-        err_prefix(err, "architecture");
-        return err->code;
-    }
-    if (a->inputs != d || arch_n_outputs(a) != o) {
-        return err_set(err, ERR_SHAPE,
-                       "the architecture has %d inputs and %d outputs, the rows have %d and %d",
-                       a->inputs, arch_n_outputs(a), d, o);
-    }
-    return ERR_OK;
-}
-
-/* The rows of one part of the split, scaled and not. */
-struct part {
-    int n;
-    double *x;  /* [n x d] user's units */
-    double *y;  /* [n x o] */
-    double *zx; /* scaled */
-    double *zy;
+/* A run with its rows in their parts. */
+struct trainee {
+    const struct train_run *run;
+    struct train_rows train, kept, calibration;
+    int n_folds;          /* 1: no folds */
+    int *fold;            /* [train.n] of each training row; or NULL */
+    double *prior_sigmas; /* [K] */
+    double *noise_sigmas; /* [o] scaled units; NULL: not known */
+    struct model *model;  /* being made */
 };
 
-static void part_release(struct part *part)
+/* ---- checkpoints and progress of a solver run that is part of the whole ---- */
+
+struct part {
+    const struct train_run *run;
+    int first_task;
+    double from, to; /* share of the whole */
+    struct checkpoint checkpoint;
+};
+
+static bool part_due(void *ctx, int task)
 {
-    mem_free(part->x);
-    mem_free(part->y);
-    mem_free(part->zx);
-    mem_free(part->zy);
+    const struct part *part = ctx;
+    return checkpoint_due(part->run->checkpoint, part->first_task + task);
 }
 
-static enum err_code part_init(struct part *part, const struct data *data, const int *index, int n,
+static enum err_code part_save(void *ctx, int task, const void *bytes, size_t n_bytes,
                                struct err *err)
 {
-    size_t x_count = (size_t)n * (size_t)data->d;
-    size_t y_count = (size_t)n * (size_t)data->o;
-    part->n = n;
-    part->x = mem_alloc_array(x_count, sizeof *part->x);
-    part->y = mem_alloc_array(y_count, sizeof *part->y);
-    part->zx = mem_alloc_array(x_count, sizeof *part->zx);
-    part->zy = mem_alloc_array(y_count, sizeof *part->zy);
-    if (part->x == NULL || part->y == NULL || part->zx == NULL || part->zy == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %d training rows", n);
-    }
-    data_gather(data->x, data->d, index, n, part->x);
-    data_gather(data->y, data->o, index, n, part->y);
-    return ERR_OK;
+    const struct part *part = ctx;
+    const struct checkpoint *whole = part->run->checkpoint;
+    return whole->save(whole->ctx, part->first_task + task, bytes, n_bytes, err);
 }
 
-static struct data part_scaled(const struct part *part, int d, int o)
+static enum err_code part_load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
 {
-    return (struct data){.n = part->n, .d = d, .o = o, .x = part->zx, .y = part->zy};
+    const struct part *part = ctx;
+    const struct checkpoint *whole = part->run->checkpoint;
+    return whole->load(whole->ctx, part->first_task + task, bytes, n_bytes, err);
 }
 
-static enum err_code split(const struct train_run *run, struct part *train, struct part *kept,
-                           struct err *err)
+static void part_progress(void *ctx, const struct progress *progress)
 {
-    const struct data *data = &run->data;
-    int n_kept = data_n_kept(data->n, run->spec->validation);
+    const struct part *part = ctx;
+    struct progress all = *progress;
+    all.fraction = part->from + progress->fraction * (part->to - part->from);
+    part->run->progress(part->run->progress_ctx, &all);
+}
+
+static void part_init(struct part *part, const struct train_run *run, int number, double from,
+                      double to, struct uq_problem *problem)
+{
+    *part = (struct part){.run = run, .first_task = number * RUN_TASKS, .from = from, .to = to};
+    part->checkpoint =
+        (struct checkpoint){.ctx = part, .due = part_due, .save = part_save, .load = part_load};
+    problem->checkpoint = run->checkpoint != NULL ? &part->checkpoint : NULL;
+    problem->progress = run->progress != NULL ? part_progress : NULL;
+    problem->progress_ctx = part;
+    problem->cancel = run->cancel;
+    problem->n_threads = run->n_threads;
+}
+
+/* ---- rows ---- */
+
+static enum err_code split(struct trainee *t, struct err *err)
+{
+    const struct data *data = &t->run->data;
+    const struct train_spec *spec = t->run->spec;
+    int n_kept = data_n_kept(data->n, spec->validation);
+    int n_calibration = spec->calibration.method == CONFORMAL_SPLIT
+                            ? data_n_kept(data->n - n_kept, spec->calibration.share)
+                            : 0;
+    int n_train = data->n - n_kept - n_calibration;
     struct rng rng;
+    if (n_train < 1) {
+        return err_set(err, ERR_INVALID, "%d rows are too few: none is left to train on", data->n);
+    }
     int *order = mem_alloc_array((size_t)data->n, sizeof *order);
     if (order == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to split %d rows", data->n);
     }
-    rng_init(&rng, (uint64_t)run->spec->seed, RNG_SPLIT, 0);
+    rng_init(&rng, (uint64_t)spec->seed, RNG_SPLIT, 0);
     rng_permutation(&rng, data->n, order);
-    enum err_code code = part_init(kept, data, order, n_kept, err);
-    if (code == ERR_OK) {
-        code = part_init(train, data, order + n_kept, data->n - n_kept, err);
+    if (train_rows_take(&t->kept, data, order, n_kept, err) == ERR_OK &&
+        train_rows_take(&t->calibration, data, order + n_kept, n_calibration, err) == ERR_OK) {
+        err_kept(train_rows_take(&t->train, data, order + n_kept + n_calibration, n_train, err));
     }
     mem_free(order);
-    return code;
-}
-
-static enum err_code fit_scalers(const struct train_run *run, const struct part *train,
-                                 struct scaler *in, struct scaler *out, struct err *err)
-{
-    size_t n = (size_t)train->n;
-    if (scaler_fit(run->spec->input_scaling, n, run->data.d, train->x, in, err) != ERR_OK) {
-        err_prefix(err, "inputs");
-    } else if (scaler_fit(run->spec->output_scaling, n, run->data.o, train->y, out, err) !=
-               ERR_OK) {
-        err_prefix(err, "outputs");
-    }
     return err->code;
 }
 
-static enum err_code scale_part(const struct model *model, struct part *part, struct err *err)
+/* Which fold each training row is in: in equal parts, at random. */
+static enum err_code choose_folds(struct trainee *t, struct err *err)
 {
-    size_t n = (size_t)part->n;
-    if (scaler_apply(model->in, n, model->d, part->x, part->zx, 0, err) != ERR_OK) {
-        return err->code;
+    const struct train_calibration *c = &t->run->spec->calibration;
+    int n = t->train.n;
+    struct rng rng;
+    t->n_folds = 1;
+    if (c->method != CONFORMAL_CV_PLUS && c->method != CONFORMAL_JACKKNIFE_PLUS) {
+        return ERR_OK;
     }
-    return scaler_apply(model->out, n, model->o, part->y, part->zy, 0, err);
-}
-
-static void ranges(const double *v, int n, int k, double *low_high)
-{
-    for (int j = 0; j < k; j++) {
-        double low = INFINITY;
-        double high = -INFINITY;
-        for (int i = 0; i < n; i++) {
-            low = fmin(low, v[(size_t)i * (size_t)k + (size_t)j]);
-            high = fmax(high, v[(size_t)i * (size_t)k + (size_t)j]);
-        }
-        low_high[2 * j] = low;
-        low_high[2 * j + 1] = high;
+    t->n_folds = c->method == CONFORMAL_JACKKNIFE_PLUS ? n : c->folds;
+    if (t->n_folds > n || n < 3) {
+        return err_set(err, ERR_INVALID, "%d training rows are too few for %d folds", n,
+                       t->n_folds);
     }
-}
-
-#define SCORE_ROWS 4096
-
-struct residual_sums {
-    double *square;  /* [o] sum of (f - y)^2 */
-    double *excess;  /* [o] sum of (f - y)^2 - variance */
-    double relative; /* sum of ||f - y|| / ||y||, scaled */
-};
-
-/* One block of rows and its prediction enter the sums. */
-static void add_residuals(const struct predict_result *f, const double *y, size_t n, size_t o,
-                          const double *output_range, struct residual_sums *sums)
-{
-    for (size_t i = 0; i < n; i++) {
-        double above = 0.0;
-        double below = 0.0;
-        for (size_t j = 0; j < o; j++) {
-            double low = output_range[2 * j];
-            double unit = output_range[2 * j + 1] > low ? output_range[2 * j + 1] - low : 1.0;
-            double residual = f->mean[i * o + j] - y[i * o + j];
-            double target = (y[i * o + j] - low) / unit;
-            sums->square[j] += residual * residual;
-            sums->excess[j] += residual * residual - f->variance[i * o + j];
-            above += residual * residual / (unit * unit);
-            below += target * target;
-        }
-        sums->relative += below > 0.0 ? sqrt(above / below) : sqrt(above);
+    t->fold = mem_alloc_array((size_t)n, sizeof *t->fold);
+    if (t->fold == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the folds");
     }
-}
-
-enum err_code train_score(const struct model *model, const struct data *rows,
-                          const double *output_range, int n_threads, struct train_scores *out,
-                          struct err *err)
-{
-    size_t o = (size_t)model->o;
-    struct residual_sums sums = {.relative = 0.0};
-    struct arena arena = ARENA_INIT;
-    sums.square = mem_zalloc_array(2 * o, sizeof *sums.square);
-    if (sums.square == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory to score a model");
+    rng_init(&rng, (uint64_t)t->run->spec->seed, RNG_FOLD, 0);
+    rng_permutation(&rng, n, t->fold);
+    for (int i = 0; i < n; i++) {
+        t->fold[i] %= t->n_folds;
     }
-    sums.excess = sums.square + o;
-    for (int first = 0; first < rows->n; first += SCORE_ROWS) {
-        int n = rows->n - first < SCORE_ROWS ? rows->n - first : SCORE_ROWS;
-        struct predict_result result;
-        struct predict_request req = {.n = n,
-                                      .x = rows->x + (size_t)first * (size_t)rows->d,
-                                      .want = PREDICT_MEAN | PREDICT_VARIANCE,
-                                      .n_threads = n_threads};
-        if (predict_run(model, &req, &arena, &result, err) != ERR_OK) {
-            goto done;
-        }
-        add_residuals(&result, rows->y + (size_t)first * o, (size_t)n, o, output_range, &sums);
-        arena_release(&arena);
-    }
-    for (size_t j = 0; j < o; j++) {
-        out->rmse[j] = sqrt(sums.square[j] / (double)rows->n);
-        if (out->noise_sigma != NULL) {
-            out->noise_sigma[j] = sqrt(fmax(0.0, sums.excess[j] / (double)rows->n));
-        }
-    }
-    out->relative_error = sums.relative / (double)rows->n;
-done:
-    arena_release(&arena);
-    mem_free(sums.square);
-    return err->code;
-}
-
-/* Everything about the model that is not its draws. */
-static enum err_code describe(const struct train_run *run, const struct part *train,
-                              struct model *model, struct err *err)
-{
-    model->seed = run->spec->seed;
-    model->single = run->spec->single;
-    model->solver = mem_strdup(uq_name(run->spec->solver));
-    model->training_range = mem_alloc_array(2 * (size_t)model->d, sizeof(double));
-    model->scores.output_range = mem_alloc_array(2 * (size_t)model->o, sizeof(double));
-    if (run->settings_text != NULL) {
-        model->settings = mem_strdup(run->settings_text);
-    }
-    if (model->solver == NULL || model->training_range == NULL ||
-        model->scores.output_range == NULL ||
-        (run->settings_text != NULL && model->settings == NULL)) {
-        return err_set(err, ERR_NOMEM, "no memory for a model");
-    }
-    ranges(train->x, train->n, model->d, model->training_range);
-    ranges(train->y, train->n, model->o, model->scores.output_range);
     return ERR_OK;
 }
 
-static enum err_code score_kept(const struct train_run *run, const struct part *kept,
-                                struct model *model, struct err *err)
+/* The training rows within a fold, or all others; scaled. */
+static enum err_code take_fold(const struct trainee *t, int fold, bool within,
+                               struct train_rows *rows, struct err *err)
 {
-    size_t o = (size_t)model->o;
-    struct data rows = {.n = kept->n, .d = model->d, .o = model->o, .x = kept->x, .y = kept->y};
-    if (kept->n == 0) {
+    struct data all = train_rows_user(&t->train);
+    int *index = mem_alloc_array((size_t)all.n, sizeof *index);
+    int n = 0;
+    if (index == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a fold");
+    }
+    for (int i = 0; i < all.n; i++) {
+        if ((t->fold[i] == fold) == within) {
+            index[n++] = i;
+        }
+    }
+    if (train_rows_take(rows, &all, index, n, err) == ERR_OK) {
+        err_kept(train_rows_scale(rows, t->model->in, t->model->out, err));
+    }
+    mem_free(index);
+    return err->code;
+}
+
+/* ---- noise and prior ---- */
+
+static void fill(double *values, int first, int n, double value)
+{
+    for (int k = 0; first >= 0 && k < n; k++) {
+        values[first + k] = value;
+    }
+}
+
+static enum err_code make_prior(struct trainee *t, struct err *err)
+{
+    const struct train_prior *prior = &t->run->spec->prior;
+    const struct resnet *net = &t->model->net;
+    const struct arch *a = &net->arch;
+    const struct arch_offsets *off = &net->off;
+    double pre = prior->pre > 0.0 ? prior->pre : prior->sigma;
+    double post = prior->post > 0.0 ? prior->post : prior->sigma;
+    double blocks = prior->blocks > 0.0 ? prior->blocks : prior->sigma;
+    double by_inputs = prior->fan_in ? sqrt((double)a->inputs) : 1.0;
+    double by_width = prior->fan_in ? sqrt((double)a->width) : 1.0;
+    t->prior_sigmas = mem_zalloc_array((size_t)net->n_params, sizeof *t->prior_sigmas);
+    if (t->prior_sigmas == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the prior");
+    }
+    fill(t->prior_sigmas, off->weight_pre, a->width * a->inputs, pre / by_inputs);
+    fill(t->prior_sigmas, off->bias_pre, a->width, pre);
+    fill(t->prior_sigmas, off->weight_post, a->outputs * a->width, post / by_width);
+    fill(t->prior_sigmas, off->bias_post, a->outputs, post);
+    fill(t->prior_sigmas, off->ww, net->n_coef * a->width * a->width, blocks / by_width);
+    fill(t->prior_sigmas, off->bb, net->n_coef * a->width, blocks);
+    return ERR_OK;
+}
+
+/* Root mean squares of a fit's residuals, scaled: of kept rows where there are some. */
+static enum err_code residuals(const struct trainee *t, const double *params, double *sigmas,
+                               struct err *err)
+{
+    const struct resnet *net = &t->model->net;
+    struct data rows = train_rows_scaled(t->kept.n > 0 ? &t->kept : &t->train);
+    struct resnet_tape *tape = resnet_tape_new(net, OBJECTIVE_TILE);
+    double *f = mem_alloc_array(OBJECTIVE_TILE * (size_t)net->n_out, sizeof *f);
+    if (tape == NULL || f == NULL) {
+        err_set(err, ERR_NOMEM, "no memory to estimate the noise");
+        goto done;
+    }
+    resnet_set_params(tape, params);
+    memset(sigmas, 0, (size_t)rows.o * sizeof *sigmas);
+    for (int first = 0; first < rows.n; first += OBJECTIVE_TILE) {
+        int n = rows.n - first < OBJECTIVE_TILE ? rows.n - first : OBJECTIVE_TILE;
+        resnet_forward(tape, n, rows.x + (size_t)first * (size_t)rows.d, f);
+        for (int c = 0; c < n * rows.o; c++) {
+            double dev = f[c] - rows.y[(size_t)first * (size_t)rows.o + (size_t)c];
+            sigmas[c % rows.o] += dev * dev;
+        }
+    }
+    for (int j = 0; j < rows.o; j++) {
+        sigmas[j] = fmax(sqrt(sigmas[j] / (double)rows.n), 1e-4);
+    }
+done:
+    resnet_tape_free(tape);
+    mem_free(f);
+    return err->code;
+}
+
+/* noise_sigmas from one network fitted to the squared error. */
+static enum err_code estimate_noise(struct trainee *t, struct err *err)
+{
+    const struct train_spec *spec = t->run->spec;
+    struct uq_settings settings = uq_defaults(UQ_ENSEMBLE);
+    struct uq_problem problem = {
+        .net = &t->model->net,
+        .train = train_rows_scaled(&t->train),
+        .validation = train_rows_scaled(&t->kept),
+        .beliefs = {.noise = NOISE_ESTIMATED, .flat = true},
+        .seed = (uint64_t)spec->seed,
+    };
+    struct part part;
+    struct uq_result result;
+    settings.members = 1;
+    settings.init_factor = spec->settings.init_factor;
+    settings.epochs = spec->settings.epochs > 0 ? spec->settings.epochs : settings.epochs;
+    settings.batch_size = spec->settings.batch_size;
+    settings.patience = spec->settings.patience;
+    settings.optim = spec->settings.optim;
+    part_init(&part, t->run, 0, 0.0, 0.1, &problem);
+    if (uq_run(UQ_ENSEMBLE, &problem, &settings, &result, err) == ERR_OK) {
+        err_kept(residuals(t, result.draws, t->noise_sigmas, err));
+        uq_result_release(&result);
+    }
+    return err->code;
+}
+
+static enum err_code make_noise(struct trainee *t, struct err *err)
+{
+    const struct train_spec *spec = t->run->spec;
+    bool estimate = spec->noise == NOISE_ESTIMATED && uq_needs_sigma(spec->solver);
+    if (spec->noise != NOISE_GIVEN && !estimate) {
         return ERR_OK;
     }
-    double *sigma = mem_alloc_array(o, sizeof *sigma);
-    model->scores.rmse = mem_alloc_array(o, sizeof *model->scores.rmse);
-    if (sigma == NULL || model->scores.rmse == NULL) {
-        mem_free(sigma);
-        return err_set(err, ERR_NOMEM, "no memory to score a model");
+    t->noise_sigmas = mem_alloc_array((size_t)t->model->o, sizeof *t->noise_sigmas);
+    if (t->noise_sigmas == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise");
     }
-    struct train_scores scores = {.rmse = model->scores.rmse, .noise_sigma = sigma};
-    if (train_score(model, &rows, model->scores.output_range, run->n_threads, &scores, err) !=
-        ERR_OK) {
+    for (int j = 0; spec->noise == NOISE_GIVEN && j < t->model->o; j++) {
+        double sigma = spec->noise_sigmas[spec->n_noise_sigmas > 1 ? j : 0];
+        t->noise_sigmas[j] = sigma / t->model->out[j].scale;
+    }
+    return estimate ? estimate_noise(t, err) : ERR_OK;
+}
+
+/* ---- the model ---- */
+
+/* A model of the run's kind without its posterior; scalers not fitted. */
+static enum err_code new_model(const struct train_run *run, int m, struct model **out,
+                               struct err *err)
+{
+    const struct train_spec *spec = run->spec;
+    struct model *model = NULL;
+    if (model_new(&spec->arch, m, &model, err) != ERR_OK) {
+        return err->code;
+    }
+    if (spec->noise == NOISE_PREDICTED) {
+        model_predict_noise(model);
+    }
+    model->seed = spec->seed;
+    model->single = spec->single;
+    model->solver = mem_strdup(uq_name(spec->solver));
+    model->settings = run->settings_text != NULL ? mem_strdup(run->settings_text) : NULL;
+    model->training_range = mem_zalloc_array(2 * (size_t)model->d, sizeof(double));
+    if (model->solver == NULL || model->training_range == NULL ||
+        (run->settings_text != NULL && model->settings == NULL)) {
+        model_unref(model);
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    *out = model;
+    return ERR_OK;
+}
+
+static enum err_code fit_scalers(struct trainee *t, struct err *err)
+{
+    const struct train_spec *spec = t->run->spec;
+    struct model *model = t->model;
+    size_t n = (size_t)t->train.n;
+    if (scaler_fit(spec->input_scaling, n, model->d, t->train.x, model->in, err) != ERR_OK) {
+        err_prefix(err, "inputs");
+    } else if (scaler_fit(spec->output_scaling, n, model->o, t->train.y, model->out, err) !=
+               ERR_OK) {
+        err_prefix(err, "outputs");
+    } else if (train_rows_scale(&t->train, model->in, model->out, err) == ERR_OK &&
+               train_rows_scale(&t->kept, model->in, model->out, err) == ERR_OK) {
+        err_kept(train_rows_scale(&t->calibration, model->in, model->out, err));
+    }
+    train_rows_ranges(t->train.x, t->train.n, model->d, model->training_range);
+    return err->code;
+}
+
+/* Takes a fold's posterior in: draws to their place, Gaussians behind those that are there. */
+static enum err_code take_posterior(struct model *model, int fold, int n_folds,
+                                    struct uq_result *result, struct err *err)
+{
+    size_t k = (size_t)model->net.n_params;
+    struct gauss_mixture *to = &model->gaussian;
+    struct gauss_mixture *from = &result->gaussian;
+    if (from->n_members == 0) {
+        memcpy(model->draws + (size_t)fold * (size_t)result->m * k, result->draws,
+               (size_t)result->m * k * sizeof *model->draws);
+        return ERR_OK;
+    }
+    size_t per_fold = (size_t)from->n_members;
+    struct gauss *members =
+        mem_realloc_array(to->members, (size_t)n_folds * per_fold, sizeof *members);
+    if (members == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a posterior");
+    }
+    to->members = members;
+    memcpy(members + to->n_members, from->members, per_fold * sizeof *members);
+    to->n_members += from->n_members;
+    to->n_draws = from->n_draws;
+    to->seed = from->seed;
+    to->linearised = from->linearised;
+    /* The members' arrays have moved. */
+    from->n_members = 0;
+    return ERR_OK;
+}
+
+/* The noise of a result, in the user's units where that is a constant. */
+static enum err_code take_noise(struct model *model, const struct uq_result *result, int n_folds,
+                                struct err *err)
+{
+    if (result->noise_sigma == NULL || model->noise_predicted) {
+        return ERR_OK;
+    }
+    if (model->noise_sigma == NULL) {
+        model->noise_sigma = mem_zalloc_array((size_t)model->o, sizeof *model->noise_sigma);
+    }
+    if (model->noise_sigma == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise");
+    }
+    for (int j = 0; j < model->o; j++) {
+        /* The root of the folds' mean variance. */
+        double sigma = result->noise_sigma[j] * model->out[j].scale;
+        double variance = model->noise_sigma[j] * model->noise_sigma[j];
+        model->noise_sigma[j] = sqrt(variance + sigma * sigma / (double)n_folds);
+    }
+    return ERR_OK;
+}
+
+static bool has_log_output(const struct model *model)
+{
+    for (int j = 0; j < model->o; j++) {
+        if (model->out[j].kind == SCALER_LOG) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Noise that only kept rows can tell: nobody said, or what was said is of logarithms. */
+static enum err_code measure_noise(const struct trainee *t, struct model *model, struct err *err)
+{
+    struct data rows = train_rows_user(&t->kept);
+    if (model->noise_predicted || rows.n == 0 ||
+        (model->noise_sigma != NULL && !has_log_output(model))) {
+        return ERR_OK;
+    }
+    double *sigma = mem_alloc_array((size_t)model->o, sizeof *sigma);
+    if (sigma == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise");
+    }
+    if (calib_noise(model, &rows, t->run->n_threads, sigma, err) != ERR_OK) {
         mem_free(sigma);
         return err->code;
     }
-    model->scores.n_rows = kept->n;
-    model->scores.relative_error = scores.relative_error;
+    for (int j = 0; model->noise_sigma != NULL && j < model->o; j++) {
+        if (model->out[j].kind != SCALER_LOG) {
+            sigma[j] = model->noise_sigma[j];
+        }
+    }
+    mem_free(model->noise_sigma);
     model->noise_sigma = sigma;
     return ERR_OK;
 }
 
-/* Draws of the solver, on scaled rows, into a model of its own. */
-static enum err_code solve(const struct train_run *run, const struct part *train,
-                           const struct part *kept, struct model *model, struct err *err)
+/* ---- one run of the solver ---- */
+
+static enum err_code solve(struct trainee *t, int fold, const struct train_rows *rows,
+                           const struct train_rows *validation, struct uq_result *result,
+                           struct err *err)
 {
-    struct uq_result result;
+    const struct train_spec *spec = t->run->spec;
+    double start = t->noise_sigmas != NULL && spec->noise == NOISE_ESTIMATED ? 0.1 : 0.0;
+    double share = (1.0 - start) / (double)t->n_folds;
+    struct part part;
     struct uq_problem problem = {
-        .net = &model->net,
-        .train = part_scaled(train, model->d, model->o),
-        .validation = part_scaled(kept, model->d, model->o),
-        .seed = (uint64_t)run->spec->seed,
-        .n_threads = run->n_threads,
-        .cancel = run->cancel,
-        .progress = run->progress,
-        .progress_ctx = run->progress_ctx,
+        .net = &t->model->net,
+        .train = train_rows_scaled(rows),
+        .validation = train_rows_scaled(validation),
+        .beliefs = {.noise = spec->noise,
+                    .noise_sigmas = t->noise_sigmas,
+                    .prior_sigmas = t->prior_sigmas,
+                    .flat = spec->prior.flat},
+        /* Folds differ in their random numbers too. */
+        .seed = (uint64_t)spec->seed + 0x9E3779B97F4A7C15u * (uint64_t)fold,
     };
-    if (uq_run(run->spec->solver, &problem, &run->spec->settings, &result, err) != ERR_OK) {
+    part_init(&part, t->run, fold + 1, start + share * fold, start + share * (fold + 1), &problem);
+    return uq_run(spec->solver, &problem, &spec->settings, result, err);
+}
+
+/* Scores of a fold's own rows by what the others taught. */
+static enum err_code score_fold(struct trainee *t, int fold, const struct uq_result *result,
+                                double *scores, struct err *err)
+{
+    struct model *model = NULL;
+    struct train_rows own = {.n = 0};
+    struct uq_result copy = *result;
+    struct gauss *shallow = NULL;
+    size_t o = (size_t)t->model->o;
+    double *found = NULL;
+    if (new_model(t->run, result->m, &model, err) != ERR_OK ||
+        take_fold(t, fold, true, &own, err) != ERR_OK) {
+        goto done;
+    }
+    model->single = false;
+    memcpy(model->in, t->model->in, (size_t)model->d * sizeof *model->in);
+    memcpy(model->out, t->model->out, (size_t)model->o * sizeof *model->out);
+    if (take_posterior(model, 0, 1, &copy, err) != ERR_OK ||
+        take_noise(model, result, 1, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
+        goto done;
+    }
+    found = mem_alloc_array((size_t)own.n * o, sizeof *found);
+    if (found == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for the scores of a fold");
+        goto done;
+    }
+    struct data rows = train_rows_user(&own);
+    if (conformal_scores(model, &rows, t->run->spec->calibration.normalised, t->run->n_threads,
+                         found, err) == ERR_OK) {
+        size_t at = 0;
+        for (int i = 0; i < t->train.n; i++) {
+            if (t->fold[i] == fold) {
+                memcpy(scores + (size_t)i * o, found + at, o * sizeof *scores);
+                at += o;
+            }
+        }
+    }
+done:
+    if (model != NULL) {
+        /* The Gaussians' arrays are still the result's. */
+        shallow = model->gaussian.members;
+        model->gaussian = (struct gauss_mixture){.n_members = 0};
+    }
+    mem_free(shallow);
+    model_unref(model);
+    train_rows_release(&own);
+    mem_free(found);
+    return err->code;
+}
+
+/* Runs the solver on each fold's complement and gathers posterior, noise, scores and report. */
+static enum err_code solve_folds(struct trainee *t, struct err *err)
+{
+    struct conformal *c = &t->model->conformal;
+    struct train_rows none = {.n = 0, .d = t->model->d, .o = t->model->o};
+    c->scores = mem_alloc_array((size_t)t->train.n * (size_t)t->model->o, sizeof *c->scores);
+    if (c->scores == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the calibration");
+    }
+    for (int fold = 0; fold < t->n_folds && err->code == ERR_OK; fold++) {
+        struct train_rows rows = {.n = 0};
+        struct uq_result result = {.m = 0};
+        if (take_fold(t, fold, false, &rows, err) == ERR_OK &&
+            solve(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
+            score_fold(t, fold, &result, c->scores, err) == ERR_OK &&
+            take_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
+            take_noise(t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
+            err_kept(report_append(&t->model->report, &result.report, NULL, err));
+        }
+        for (int i = 0; i < result.report.n_warnings && err->code == ERR_OK; i++) {
+            err_kept(report_warn(&t->model->report, err, result.report.warnings[i].code, "%s",
+                                 result.report.warnings[i].text));
+        }
+        uq_result_release(&result);
+        train_rows_release(&rows);
+    }
+    c->method = t->run->spec->calibration.method;
+    c->normalised = t->run->spec->calibration.normalised;
+    c->n_folds = t->n_folds;
+    c->n = t->train.n;
+    c->fold = t->fold;
+    t->fold = NULL;
+    return err->code;
+}
+
+static enum err_code solve_whole(struct trainee *t, struct err *err)
+{
+    struct uq_result result = {.m = 0};
+    if (solve(t, 0, &t->train, &t->kept, &result, err) == ERR_OK &&
+        take_posterior(t->model, 0, 1, &result, err) == ERR_OK &&
+        take_noise(t->model, &result, 1, err) == ERR_OK) {
+        err_kept(report_append(&t->model->report, &result.report, NULL, err));
+    }
+    uq_result_release(&result);
+    return err->code;
+}
+
+/* Scores of a published model: conformal of the calibration rows, and all of the kept ones. */
+static enum err_code finish(struct trainee *t, struct err *err)
+{
+    struct model *model = t->model;
+    const struct train_spec *spec = t->run->spec;
+    struct data kept = train_rows_user(&t->kept);
+    struct data rows = train_rows_user(&t->calibration);
+    double range[2 * ARCH_MAX_OUTPUTS];
+    if (measure_noise(t, model, err) != ERR_OK) {
         return err->code;
     }
-    memcpy(model->draws, result.draws,
-           (size_t)result.m * (size_t)model->net.n_params * sizeof *result.draws);
-    uq_result_release(&result);
-    return ERR_OK;
+    if (spec->calibration.method == CONFORMAL_SPLIT) {
+        struct conformal *c = &model->conformal;
+        *c = (struct conformal){.method = CONFORMAL_SPLIT,
+                                .normalised = spec->calibration.normalised,
+                                .n_folds = 1,
+                                .n = rows.n};
+        c->scores = mem_alloc_array((size_t)rows.n * (size_t)model->o, sizeof *c->scores);
+        if (c->scores == NULL) {
+            return err_set(err, ERR_NOMEM, "no memory for the calibration");
+        }
+        if (conformal_scores(model, &rows, c->normalised, t->run->n_threads, c->scores, err) !=
+            ERR_OK) {
+            return err->code;
+        }
+    }
+    train_rows_ranges(t->train.y, t->train.n, model->o, range);
+    return kept.n > 0 ? calib_score(model, &kept, range, t->run->n_threads, &model->scores, err)
+                      : ERR_OK;
 }
 
 enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)
 {
-    struct part train = {.n = 0};
-    struct part kept = {.n = 0};
-    struct model *model = NULL;
+    struct trainee t = {.run = run};
     if (run->data.n < 2) {
         return err_set(err, ERR_INVALID, "%d rows are too few to train on, 2 are needed",
                        run->data.n);
     }
-    if (split(run, &train, &kept, err) != ERR_OK ||
-        model_new(&run->spec->arch, run->spec->settings.members, &model, err) != ERR_OK ||
-        describe(run, &train, model, err) != ERR_OK ||
-        fit_scalers(run, &train, model->in, model->out, err) != ERR_OK ||
-        scale_part(model, &train, err) != ERR_OK || scale_part(model, &kept, err) != ERR_OK ||
-        solve(run, &train, &kept, model, err) != ERR_OK ||
-        precision_publish(model, err) != ERR_OK || score_kept(run, &kept, model, err) != ERR_OK) {
-        model_unref(model);
+    if (split(&t, err) != ERR_OK || choose_folds(&t, err) != ERR_OK ||
+        new_model(run, t.n_folds * uq_n_draws(run->spec->solver, &run->spec->settings), &t.model,
+                  err) != ERR_OK ||
+        fit_scalers(&t, err) != ERR_OK || make_prior(&t, err) != ERR_OK ||
+        make_noise(&t, err) != ERR_OK ||
+        (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
+        precision_publish(t.model, err) != ERR_OK || finish(&t, err) != ERR_OK) {
+        model_unref(t.model);
         goto done;
     }
-    *out = model;
+    *out = t.model;
 done:
-    part_release(&train);
-    part_release(&kept);
+    train_rows_release(&t.train);
+    train_rows_release(&t.kept);
+    train_rows_release(&t.calibration);
+    mem_free(t.fold);
+    mem_free(t.prior_sigmas);
+    mem_free(t.noise_sigmas);
     return err->code;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From rows in the user's units to a model: scale, split, solve, score on the rows kept out.
+ * From rows in the user's units to a model: scale, split, solve, calibrate, score on the rows kept
+ * out.
  */
 #ifndef TRAIN_H
 #define TRAIN_H
@@ -8,10 +9,33 @@
 #include "model.h"
 #include "uq.h"
 
+/* Prior of the parameters, in scaled units: normal around 0. */
+struct train_prior {
+    bool flat;    /* none: QUiNN's parity */
+    double sigma; /* standard deviation */
+    /* Of single blocks, where it differs; 0: sigma. Weights and biases of pre and post layer; of
+     * the residual blocks' coefficients. */
+    double pre, post, blocks;
+    bool fan_in; /* weights: divided by sqrt(fan-in) */
+};
+
+struct train_calibration {
+    enum conformal_method method;
+    double share;    /* split: of the rows, (0, 0.9] */
+    int folds;       /* cv+: at least 2 */
+    bool normalised; /* scores over the predicted standard deviation */
+};
+
+/* Release with train_spec_release; a copy borrows. */
 struct train_spec {
     struct arch arch; /* inputs and outputs 0: taken from the data */
     enum uq_kind solver;
     struct uq_settings settings;
+    enum noise_kind noise;
+    int n_noise_sigmas;   /* noise given: 1 or o; else 0 */
+    double *noise_sigmas; /* user's units (of a log output: of its logarithm); mem */
+    struct train_prior prior;
+    struct train_calibration calibration;
     enum scaler_kind input_scaling;
     enum scaler_kind output_scaling;
     double validation; /* share of the rows kept out, [0, 0.9] */
@@ -21,6 +45,7 @@ struct train_spec {
 
 /* Defaults that work on scaled real data. */
 struct train_spec train_defaults(enum uq_kind solver);
+void train_spec_release(struct train_spec *spec);
 
 /* Everything that can be said without the data. ERR_INVALID, ERR_LIMIT naming the setting. */
 enum err_code train_validate(const struct train_spec *spec, struct err *err) MUST_CHECK;
@@ -34,28 +59,16 @@ struct train_run {
     int n_threads;
     const char *settings_text; /* kept with the model, JSON; may be NULL */
     const struct cancel *cancel;
+    const struct checkpoint *checkpoint; /* may be NULL */
     progress_fn *progress;
     void *progress_ctx;
 };
 
 /*
  * A published model with one reference. Same spec, rows and build: same model, whatever the number
- * of threads. ERR_CANCELLED, ERR_INVALID (too few rows), ERR_NUMERIC, ERR_NOMEM.
+ * of threads and interruptions. ERR_CANCELLED, ERR_INVALID (too few rows), ERR_NUMERIC, ERR_NOMEM.
  */
 enum err_code train_run(const struct train_run *run, struct model **out,
                         struct err *err) MUST_CHECK;
-
-/*
- * Scores of a model on rows in the user's units. output_range: [o x 2] low, high by which outputs
- * are scaled to [0, 1] for the relative error. rmse and noise_sigma (may be NULL): [o].
- */
-struct train_scores {
-    double *rmse;
-    double *noise_sigma;
-    double relative_error;
-};
-enum err_code train_score(const struct model *model, const struct data *rows,
-                          const double *output_range, int n_threads, struct train_scores *out,
-                          struct err *err) MUST_CHECK;
 
 #endif

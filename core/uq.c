@@ -5,6 +5,9 @@
 #include "names.h"
 #include "uq_priv.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static const char *const uq_names[] = {
 #define UQ(code, name, ops) name,
 #include "uq.def"
@@ -18,36 +21,169 @@ static const struct uq_ops *const uq_ops[] = {
 
 NAMES_DEFINE(uq, enum uq_kind, uq_names)
 
+#define AT(field) offsetof(struct uq_settings, field)
+static const struct uq_setting settings_list[] = {
+#define SETTING_INT(field, least, most, value, solvers)                                            \
+    {#field, UQ_SETTING_INT, AT(field), least, most, NULL, solvers},
+#define SETTING_REAL(field, least, most, value, solvers)                                           \
+    {#field, UQ_SETTING_REAL, AT(field), least, most, NULL, solvers},
+#define SETTING_FLAG(field, value, solvers)                                                        \
+    {#field, UQ_SETTING_FLAG, AT(field), 0, 1, NULL, solvers},
+#define SETTING_CHOICE(field, names, value, solvers)                                               \
+    {#field, UQ_SETTING_CHOICE, AT(field), 0, 0, names, solvers},
+#include "uq_settings.def"
+#undef SETTING_INT
+#undef SETTING_REAL
+#undef SETTING_FLAG
+#undef SETTING_CHOICE
+};
+
+const struct uq_setting *uq_setting_list(int *n)
+{
+    *n = (int)(sizeof settings_list / sizeof *settings_list);
+    return settings_list;
+}
+
+bool uq_choice_name(const char *choices, int index, char *name)
+{
+    for (; index > 0 && choices != NULL; index--) {
+        choices = strchr(choices, '|');
+        choices = choices != NULL ? choices + 1 : NULL;
+    }
+    if (choices == NULL) {
+        return false;
+    }
+    snprintf(name, 32, "%.*s", (int)strcspn(choices, "|"), choices);
+    return true;
+}
+
+int uq_choice_find(const char *choices, const char *name)
+{
+    char candidate[32];
+    for (int i = 0; uq_choice_name(choices, i, candidate); i++) {
+        if (strcmp(candidate, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Few Gaussian solvers want many members; and each solver its own number of draws. */
 struct uq_settings uq_defaults(enum uq_kind kind)
 {
-    return (struct uq_settings){
-        .members = 8,
-        .dfrac = 1.0,
-        .init_factor = 1.0,
-        .fit = fit_defaults(),
+    struct uq_settings s = {
+#define SETTING_INT(field, least, most, value, solvers)  .field = (value),
+#define SETTING_REAL(field, least, most, value, solvers) .field = (value),
+#define SETTING_FLAG(field, value, solvers)              .field = (value),
+#define SETTING_CHOICE(field, names, value, solvers)     .field = (value),
+#include "uq_settings.def"
+#undef SETTING_INT
+#undef SETTING_REAL
+#undef SETTING_FLAG
+#undef SETTING_CHOICE
+        .optim = optim_defaults(),
     };
+    if (kind != UQ_ENSEMBLE && kind != UQ_RMS) {
+        s.members = 1;
+    }
+    if (kind == UQ_MALA) {
+        s.target_accept = 0.574; /* Roberts and Rosenthal 1998 */
+    }
+    return s;
+}
+
+static enum err_code check_limits(enum uq_kind kind, const struct uq_settings *s, struct err *err)
+{
+    for (size_t i = 0; i < sizeof settings_list / sizeof *settings_list; i++) {
+        const struct uq_setting *setting = &settings_list[i];
+        const char *field = (const char *)s + setting->offset;
+        double value;
+        if (!uq_setting_used(setting, kind)) {
+            continue;
+        }
+        if (setting->type == UQ_SETTING_INT) {
+            value = *(const int *)(const void *)field;
+        } else if (setting->type == UQ_SETTING_REAL) {
+            value = *(const double *)(const void *)field;
+        } else {
+            continue;
+        }
+        if (!(value >= setting->least && value <= setting->most)) {
+            return err_set(err, ERR_INVALID, "%s is %.10g, %.10g to %.10g is needed", setting->name,
+                           value, setting->least, setting->most);
+        }
+    }
+    return ERR_OK;
 }
 
 enum err_code uq_validate(enum uq_kind kind, const struct uq_settings *s, struct err *err)
 {
-    if (s->members < 1 || s->members > UQ_MAX_MEMBERS) {
-        return err_set(err, ERR_INVALID, "members is %d, 1 to %d is needed", s->members,
-                       UQ_MAX_MEMBERS);
+    bool chains = (UQ_BIT(AMCMC) | UQ_BIT(MALA) | UQ_BIT(HMC) | UQ_BIT(NUTS)) >> kind & 1u;
+    if (check_limits(kind, s, err) != ERR_OK) {
+        return err->code;
     }
-    if (!(s->dfrac > 0.0 && s->dfrac <= 1.0)) {
-        return err_set(err, ERR_INVALID, "dfrac is %g, a number in (0, 1] is needed", s->dfrac);
+    if (s->epochs < 1 && !chains) {
+        return err_set(err, ERR_INVALID, "epochs is %d, at least 1 is needed", s->epochs);
     }
-    if (!(s->init_factor > 0.0 && s->init_factor <= 100.0)) {
-        return err_set(err, ERR_INVALID, "init_factor is %g, a number in (0, 100] is needed",
-                       s->init_factor);
+    if (kind == UQ_SWAG && s->swag_rank == 1) {
+        return err_set(err, ERR_INVALID, "swag_rank is 1, 0 (diagonal) or at least 2 is needed");
     }
-    return fit_validate(&s->fit, err);
+    if (s->optim.kind == OPTIM_LBFGS && uq_ops[kind]->random_loss) {
+        return err_set(err, ERR_INVALID,
+                       "%s has a random loss, which lbfgs cannot minimise; adam and sgd can",
+                       uq_name(kind));
+    }
+    return optim_validate(&s->optim, err);
+}
+
+enum noise_kind uq_default_noise(enum uq_kind kind)
+{
+    return uq_ops[kind]->noise;
+}
+
+bool uq_needs_sigma(enum uq_kind kind)
+{
+    return !uq_ops[kind]->squared_error;
+}
+
+enum err_code uq_check_noise(enum uq_kind kind, enum noise_kind noise, struct err *err)
+{
+    if ((uq_ops[kind]->noises >> noise & 1u) == 0) {
+        return err_set(err, ERR_UNSUPPORTED, "%s cannot have %s noise", uq_name(kind),
+                       noise_kind_name(noise));
+    }
+    return ERR_OK;
+}
+
+int uq_n_draws(enum uq_kind kind, const struct uq_settings *s)
+{
+    switch (kind) {
+    case UQ_ENSEMBLE:
+    case UQ_RMS:
+        return s->members;
+    case UQ_AMCMC:
+    case UQ_MALA:
+    case UQ_HMC:
+    case UQ_NUTS:
+        return s->chains * s->draws;
+    case UQ_SWAG:
+    case UQ_MC_DROPOUT:
+    case UQ_LAPLACE:
+    case UQ_VI:
+    case UQ_BLL:
+    case UQ_PBP:
+    case UQ_DUQ:
+        break;
+    }
+    return s->members * s->draws;
 }
 
 void uq_result_release(struct uq_result *result)
 {
     mem_free(result->draws);
-    mem_free(result->members);
+    mem_free(result->noise_sigma);
+    gauss_mixture_release(&result->gaussian);
+    report_release(&result->report);
     *result = (struct uq_result){.draws = NULL};
 }
 
@@ -55,8 +191,12 @@ enum err_code uq_run(enum uq_kind kind, const struct uq_problem *problem,
                      const struct uq_settings *settings, struct uq_result *result, struct err *err)
 {
     *result = (struct uq_result){.draws = NULL};
-    if (uq_validate(kind, settings, err) == ERR_OK &&
-        uq_ops[kind]->run(problem, settings, result, err) != ERR_OK) {
+    if (uq_validate(kind, settings, err) != ERR_OK ||
+        uq_check_noise(kind, problem->beliefs.noise, err) != ERR_OK) {
+        return err->code;
+    }
+    result->m = uq_n_draws(kind, settings);
+    if (uq_ops[kind]->run(problem, settings, result, err) != ERR_OK) {
         uq_result_release(result);
     }
     return err->code;

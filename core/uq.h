@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Solvers for the uncertainty of the parameters: from scaled rows to posterior draws.
+ * Solvers for the uncertainty of the parameters: from scaled rows to a posterior.
  *
- *   ensemble   deep ensemble: `members` networks, each from its own start on its own random
- *              floor(dfrac n) rows, minimising the mean squared error (QUiNN's NN_Ens)
+ *   ensemble    deep ensemble: networks from random starts, each on floor(dfrac n) random rows,
+ *               minimising the mean squared error (QUiNN's NN_Ens), or the likelihood when the
+ *               noise is learned or predicted
+ *   rms         randomised MAP sampling: each member minimises the negative log posterior with an
+ *               anchor of its own, drawn from the prior
+ *   swag        a Gaussian from the moments of an SGD trajectory
+ *   mc_dropout  one network trained with units left out; each draw leaves out its own
+ *   laplace     a Gaussian of the curvature at the posterior's mode
+ *   vi          variational inference with independent Gaussians (Bayes by Backprop)
+ *   amcmc, mala, hmc, nuts   Markov chains on the posterior (core/sampler)
+ *   bll         Bayesian last layer: exact Gaussian on the post layer over a trained feature map
+ *   pbp         probabilistic backpropagation
+ *   duq         delta-UQ: the network sees (anchor, x - anchor); draws are anchors
+ *
+ * Each file core/uq_*.c says what it does and where it differs from QUiNN.
  */
 #ifndef UQ_H
 #define UQ_H
 
 #include "fit.h"
+#include "gauss.h"
+#include "report.h"
 
 enum uq_kind {
 #define UQ(code, name, ops) UQ_##code,
@@ -16,14 +31,48 @@ enum uq_kind {
 #undef UQ
 };
 
+#define UQ_BIT(code) (1u << UQ_##code)
+
+/* Fields of uq_settings.def, whose comments say what they mean. */
 struct uq_settings {
-    int members;        /* J */
-    double dfrac;       /* share of the training rows a member sees, (0, 1] */
-    double init_factor; /* of fit_init_params */
-    struct fit_settings fit;
+#define SETTING_INT(field, least, most, value, solvers)  int field;
+#define SETTING_REAL(field, least, most, value, solvers) double field;
+#define SETTING_FLAG(field, value, solvers)              bool field;
+#define SETTING_CHOICE(field, names, value, solvers)     int field;
+#include "uq_settings.def"
+#undef SETTING_INT
+#undef SETTING_REAL
+#undef SETTING_FLAG
+#undef SETTING_CHOICE
+    struct optim_settings optim;
 };
 
-#define UQ_MAX_MEMBERS 4096
+/* laplace: hessian; laplace and bll: predictive. */
+enum { LAPLACE_GAUSS_NEWTON, LAPLACE_FULL, LAPLACE_DIAGONAL };
+enum { PREDICTIVE_LINEARISED, PREDICTIVE_SAMPLED };
+
+/* One line of uq_settings.def, for whoever reads or writes settings by name. */
+enum uq_setting_type { UQ_SETTING_INT, UQ_SETTING_REAL, UQ_SETTING_FLAG, UQ_SETTING_CHOICE };
+struct uq_setting {
+    const char *name;
+    enum uq_setting_type type;
+    size_t offset; /* in struct uq_settings */
+    double least, most;
+    const char *choices; /* "a|b|c" */
+    unsigned solvers;    /* UQ_BITs */
+};
+const struct uq_setting *uq_setting_list(int *n);
+
+/* Does a solver look at a setting? */
+static inline bool uq_setting_used(const struct uq_setting *setting, enum uq_kind kind)
+{
+    return (setting->solvers >> kind & 1u) != 0;
+}
+
+/* Name of the index-th of choices in name (room for 32); false when there are fewer. */
+bool uq_choice_name(const char *choices, int index, char *name);
+/* Index of a name among choices; -1: unknown. */
+int uq_choice_find(const char *choices, const char *name);
 
 struct uq_settings uq_defaults(enum uq_kind kind);
 enum err_code uq_validate(enum uq_kind kind, const struct uq_settings *settings,
@@ -31,37 +80,57 @@ enum err_code uq_validate(enum uq_kind kind, const struct uq_settings *settings,
 const char *uq_name(enum uq_kind kind);
 bool uq_find(const char *name, enum uq_kind *kind);
 
+/* What a solver assumes of noise and prior, in scaled units. */
+struct uq_beliefs {
+    enum noise_kind noise;
+    const double *noise_sigmas; /* [o] when given or estimated before; else NULL */
+    const double *prior_sigmas; /* [K] standard deviations of the prior, 0: flat */
+    bool flat;                  /* no prior at all */
+};
+
+/* How noise enters a solver when the request says nothing. */
+enum noise_kind uq_default_noise(enum uq_kind kind);
+
+/* Does the solver need an estimate of the noise before it starts, when the noise is estimated? Else
+ * it minimises the squared error, and its result says nothing of noise. */
+bool uq_needs_sigma(enum uq_kind kind);
+
+/* ERR_UNSUPPORTED with a reason when a solver cannot have this kind of noise. */
+enum err_code uq_check_noise(enum uq_kind kind, enum noise_kind noise, struct err *err) MUST_CHECK;
+
 struct uq_problem {
-    const struct resnet *net;
-    struct data train;      /* scaled */
-    struct data validation; /* scaled; n may be 0 */
+    const struct resnet *net; /* the model's network; n_out is 2 o when the noise is predicted */
+    struct data train;        /* scaled; train.o targets */
+    struct data validation;   /* scaled; n may be 0 */
+    struct uq_beliefs beliefs;
     uint64_t seed;
     int n_threads;
     const struct cancel *cancel;
-    progress_fn *progress; /* called from several threads, one at a time */
+    const struct checkpoint *checkpoint; /* may be NULL */
+    progress_fn *progress;               /* called from several threads, one at a time */
     void *progress_ctx;
 };
 
-/* What a solver reports of one member (or chain). */
-struct uq_member {
-    double best_loss;
-    int best_epoch;
-    int epochs;
-};
-
+/* A posterior: draws, or Gaussians from which draws are made. */
 struct uq_result {
-    int m;                     /* draws */
-    double *draws;             /* [m x K]; mem */
-    struct uq_member *members; /* [n_members]; mem */
-    int n_members;
+    int m;                         /* draws; with Gaussians: to be made, n_members * n_draws */
+    double *draws;                 /* [m x K]; NULL with Gaussians; mem */
+    struct gauss_mixture gaussian; /* n_members 0: draws */
+    double *noise_sigma; /* [o] scaled units, what the solver found or assumed; NULL: it has no
+                            word on it, kept rows decide; mem */
+    struct report report;
 };
 
 /* A zeroed result may be released. */
 void uq_result_release(struct uq_result *result);
 
+/* Draws the posterior will have. */
+int uq_n_draws(enum uq_kind kind, const struct uq_settings *settings);
+
 /*
- * Runs a solver. The result depends on problem, settings and seed, not on n_threads. On failure the
- * result is released. ERR_CANCELLED, ERR_NUMERIC, ERR_INVALID, ERR_NOMEM.
+ * Runs a solver. The result depends on problem, settings and seed, not on n_threads, nor on how
+ * often it was interrupted and resumed. On failure the result is released. ERR_CANCELLED,
+ * ERR_NUMERIC, ERR_INVALID, ERR_UNSUPPORTED, ERR_NOMEM.
  */
 enum err_code uq_run(enum uq_kind kind, const struct uq_problem *problem,
                      const struct uq_settings *settings, struct uq_result *result,

@@ -4,6 +4,9 @@
  * adversarial part), as QUiNN's NN_Ens: the spread comes from random starts, random order of the
  * rows and, with dfrac < 1, different rows.
  *
+ * With estimated noise the loss is the mean squared error, as QUiNN's; with given, learned or
+ * predicted noise the negative log likelihood, without a prior.
+ *
  * Each member owns the streams (seed, purpose, member), so members may run in any order on any
  * number of threads. Where we differ from QUiNN: members are trained at the same time, and keep
  * their state of the lowest validation loss.
@@ -11,38 +14,24 @@
 #include "uq_priv.h"
 
 #include "mem.h"
-#include "par.h"
 
 #include <math.h>
-#include <pthread.h>
+#include <string.h>
 
 struct ensemble {
-    const struct uq_problem *problem;
+    struct uq_tasks tasks;
     const struct uq_settings *settings;
-    struct uq_result *result;
-    pthread_mutex_t lock;
-    double *fraction;    /* [members] guarded by lock: done of each member */
-    double fraction_sum; /* guarded by lock */
+    struct objective objective;
+    size_t stride;           /* parameters of a member, learned noise included */
+    double *params;          /* [members x stride] */
+    struct fit_result *fits; /* [members] */
 };
-
-/* Turns a member's own progress into that of the whole and passes it on, one call at a time. */
-static void member_progress(void *ctx, const struct progress *progress)
-{
-    struct ensemble *ensemble = ctx;
-    struct progress all = *progress;
-    pthread_mutex_lock(&ensemble->lock);
-    ensemble->fraction_sum += progress->fraction - ensemble->fraction[progress->member];
-    ensemble->fraction[progress->member] = progress->fraction;
-    all.fraction = fmin(1.0, ensemble->fraction_sum / (double)ensemble->settings->members);
-    ensemble->problem->progress(ensemble->problem->progress_ctx, &all);
-    pthread_mutex_unlock(&ensemble->lock);
-}
 
 /* The member's own rows: all of them, or a random share gathered into x and y (mem). */
 static enum err_code choose_rows(const struct ensemble *ensemble, int member, struct data *train,
                                  double **x, double **y, struct err *err)
 {
-    const struct data *all = &ensemble->problem->train;
+    const struct data *all = &ensemble->tasks.problem->train;
     int n = (int)floor(ensemble->settings->dfrac * (double)all->n);
     *train = *all;
     if (n >= all->n) {
@@ -57,7 +46,7 @@ static enum err_code choose_rows(const struct ensemble *ensemble, int member, st
         return err_set(err, ERR_NOMEM, "no memory for the rows of a member");
     }
     struct rng rng;
-    rng_init(&rng, ensemble->problem->seed, RNG_SPLIT, (uint32_t)member + 1);
+    rng_init(&rng, ensemble->tasks.problem->seed, RNG_SPLIT, (uint32_t)member + 1);
     rng_permutation(&rng, all->n, order);
     data_gather(all->x, all->d, order, n, *x);
     data_gather(all->y, all->o, order, n, *y);
@@ -71,71 +60,98 @@ static enum err_code choose_rows(const struct ensemble *ensemble, int member, st
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct ensemble *ensemble = ctx;
-    const struct uq_problem *p = ensemble->problem;
-    double *params = ensemble->result->draws + (size_t)member * (size_t)p->net->n_params;
-    struct fit_result fit_result = {.train_loss = NULL};
+    const struct uq_problem *p = ensemble->tasks.problem;
+    double *params = ensemble->params + (size_t)member * ensemble->stride;
+    struct objective_loss loss = {.net = NULL};
+    struct fit_settings settings = uq_fit_settings(ensemble->settings);
     double *x = NULL;
     double *y = NULL;
     struct rng rng;
     (void)worker;
     struct fit_problem fit = {
-        .net = p->net,
-        .objective = {.kind = OBJECTIVE_MSE},
         .validation = p->validation,
         .cancel = p->cancel,
-        .progress = p->progress != NULL ? member_progress : NULL,
-        .progress_ctx = ensemble,
+        .checkpoint = p->checkpoint,
+        .task = member,
+        .progress = uq_tasks_progress,
+        .progress_ctx = &ensemble->tasks,
         .member = member,
-        .n_members = ensemble->settings->members,
+        .n_members = ensemble->tasks.n,
         .fraction_to = 1.0,
     };
-    if (choose_rows(ensemble, member, &fit.train, &x, &y, err) != ERR_OK) {
+    if (choose_rows(ensemble, member, &fit.train, &x, &y, err) != ERR_OK ||
+        objective_loss_init(&loss, &ensemble->objective, p->net, err) != ERR_OK) {
         goto done;
     }
+    fit.loss = objective_loss_as_loss(&loss);
     rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);
     fit_init_params(p->net, ensemble->settings->init_factor, &rng, params);
-    rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)member);
-    if (fit_run(&fit, &ensemble->settings->fit, &rng, params, &fit_result, err) != ERR_OK) {
-        err_prefix(err, "member %d", member);
-        goto done;
+    for (size_t k = (size_t)p->net->n_params; k < ensemble->stride; k++) {
+        params[k] = OBJECTIVE_LOG_S_MEAN;
     }
-    ensemble->result->members[member] = (struct uq_member){
-        .best_loss = fit_result.best_loss,
-        .best_epoch = fit_result.best_epoch,
-        .epochs = fit_result.epochs,
-    };
+    rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)member);
+    if (fit_run(&fit, &settings, &rng, params, &ensemble->fits[member], err) != ERR_OK) {
+        err_prefix(err, "member %d", member);
+    }
 done:
+    objective_loss_release(&loss);
     mem_free(x);
     mem_free(y);
     return err->code;
+}
+
+/* What the trained members leave in the result. */
+static enum err_code collect(const struct ensemble *ensemble, struct uq_result *result,
+                             struct err *err)
+{
+    const struct uq_problem *p = ensemble->tasks.problem;
+    size_t k = (size_t)p->net->n_params;
+    int members = ensemble->tasks.n;
+    for (size_t j = 0; j < (size_t)members; j++) {
+        memcpy(result->draws + j * k, ensemble->params + j * ensemble->stride,
+               k * sizeof *result->draws);
+    }
+    if (ensemble->objective.noise == NOISE_LEARNED) {
+        err_kept(uq_noise_of_draws(p, members, ensemble->params, ensemble->stride, result, err));
+    } else if (p->beliefs.noise == NOISE_GIVEN) {
+        err_kept(uq_noise_of_beliefs(p, result, err));
+    }
+    return err->code == ERR_OK ? uq_report_fits(&result->report, members, ensemble->fits, err)
+                               : err->code;
 }
 
 static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
                          struct uq_result *result, struct err *err)
 {
     size_t members = (size_t)settings->members;
-    struct ensemble ensemble = {.problem = problem, .settings = settings, .result = result};
-    if (pthread_mutex_init(&ensemble.lock, NULL) != 0) {
-        return err_set(err, ERR_NOMEM, "no lock for the members' progress");
+    struct ensemble ensemble = {.settings = settings, .objective = uq_objective(problem)};
+    ensemble.objective.kind =
+        problem->beliefs.noise == NOISE_ESTIMATED ? OBJECTIVE_MSE : OBJECTIVE_NLL;
+    ensemble.stride = (size_t)objective_n_params(&ensemble.objective, problem->net);
+    if (uq_tasks_init(&ensemble.tasks, problem, settings->members, err) != ERR_OK) {
+        return err->code;
     }
-    ensemble.fraction = mem_zalloc_array(members, sizeof *ensemble.fraction);
-    result->m = settings->members;
-    result->n_members = settings->members;
-    result->members = mem_zalloc_array(members, sizeof *result->members);
+    ensemble.params = mem_alloc_array(members * ensemble.stride, sizeof *ensemble.params);
+    ensemble.fits = mem_zalloc_array(members, sizeof *ensemble.fits);
     result->draws =
         mem_alloc_array(members * (size_t)problem->net->n_params, sizeof *result->draws);
-    if (ensemble.fraction == NULL || result->members == NULL || result->draws == NULL) {
+    if (ensemble.params == NULL || ensemble.fits == NULL || result->draws == NULL) {
         err_set(err, ERR_NOMEM, "no memory for %d members of %d parameters", settings->members,
                 problem->net->n_params);
-        goto done;
+    } else if (par_run(problem->n_threads, settings->members, run_member, &ensemble, err) ==
+               ERR_OK) {
+        err_kept(collect(&ensemble, result, err));
     }
-    if (par_run(problem->n_threads, settings->members, run_member, &ensemble, err) != ERR_OK) {
-        goto done;
-    }
-done:
-    mem_free(ensemble.fraction);
-    pthread_mutex_destroy(&ensemble.lock);
+    mem_free(ensemble.params);
+    mem_free(ensemble.fits);
+    uq_tasks_release(&ensemble.tasks);
     return err->code;
 }
 
-const struct uq_ops uq_ensemble_ops = {.run = run};
+const struct uq_ops uq_ensemble_ops = {
+    .run = run,
+    .noises =
+        1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
+    .noise = NOISE_ESTIMATED,
+    .squared_error = true,
+};

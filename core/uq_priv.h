@@ -1,15 +1,85 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One solver: how it is checked and run. */
+/* One solver, and what several of them share. */
 #ifndef UQ_PRIV_H
 #define UQ_PRIV_H
 
+#include "par.h"
 #include "uq.h"
+
+#include <pthread.h>
 
 struct uq_ops {
     enum err_code (*run)(const struct uq_problem *problem, const struct uq_settings *settings,
                          struct uq_result *result, struct err *err);
+    unsigned noises;       /* 1 << NOISE_*: kinds it can have */
+    enum noise_kind noise; /* the default */
+    bool squared_error;    /* with estimated noise it minimises the squared error */
+    bool random_loss;      /* its loss draws random numbers, so no L-BFGS */
 };
 
-extern const struct uq_ops uq_ensemble_ops;
+#define UQ(code, name, ops) extern const struct uq_ops ops;
+#include "uq.def"
+#undef UQ
+
+/* ---- tasks: members or chains side by side, each reporting its own share ---- */
+
+struct uq_tasks {
+    const struct uq_problem *problem;
+    int n;
+    pthread_mutex_t lock;
+    double *fraction; /* [n] guarded by lock: done of each task */
+    double sum;       /* guarded by lock */
+};
+
+/* A zeroed one may be released. ERR_NOMEM. */
+enum err_code uq_tasks_init(struct uq_tasks *tasks, const struct uq_problem *problem, int n,
+                            struct err *err) MUST_CHECK;
+void uq_tasks_release(struct uq_tasks *tasks);
+
+/*
+ * A progress_fn (ctx: the tasks) for the parts of task progress->member, whose own fraction becomes
+ * a share of the whole. Does nothing when nobody listens.
+ */
+void uq_tasks_progress(void *tasks, const struct progress *progress);
+
+/* ---- fits of one network ---- */
+
+/* The objective that the beliefs make: likelihood, and prior unless flat. */
+struct objective uq_objective(const struct uq_problem *problem);
+
+struct fit_settings uq_fit_settings(const struct uq_settings *settings);
+
+/*
+ * Minimises a loss from params [loss.n_params], as task `task` of tasks, over its share [from, to]
+ * of the task; rng: minibatches.
+ */
+enum err_code uq_fit(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
+                     const struct loss *loss, double from, double to, struct rng *rng,
+                     double *params, struct fit_result *result, struct err *err) MUST_CHECK;
+
+/*
+ * Fits the problem's objective from the member's own random start: params [objective_n_params], the
+ * network's K and learned log s_j, which start at OBJECTIVE_LOG_S_MEAN. The usual first half of a
+ * solver: streams (seed, RNG_INIT and RNG_BATCH, member).
+ */
+enum err_code uq_fit_map(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
+                         double from, double to, double *params, struct fit_result *result,
+                         struct err *err) MUST_CHECK;
+
+/* Report of fits: best_loss, best_epoch and epochs of each, under "members.". */
+enum err_code uq_report_fits(struct report *report, int n, const struct fit_result *fits,
+                             struct err *err) MUST_CHECK;
+
+/*
+ * noise_sigma of a result from the learned log s_j of m parameter vectors [m x stride] behind their
+ * first K: the root of the mean variance. ERR_NOMEM.
+ */
+enum err_code uq_noise_of_draws(const struct uq_problem *problem, int m, const double *vectors,
+                                size_t stride, struct uq_result *result,
+                                struct err *err) MUST_CHECK;
+
+/* The given or estimated noise_sigmas of the beliefs as the result's. ERR_NOMEM. */
+enum err_code uq_noise_of_beliefs(const struct uq_problem *problem, struct uq_result *result,
+                                  struct err *err) MUST_CHECK;
 
 #endif

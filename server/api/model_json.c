@@ -375,7 +375,7 @@ static void write_labels(struct textbuf *text, const char *key, const struct mod
 
 static void write_scores(struct textbuf *text, const struct model *model)
 {
-    const struct model_scores *scores = &model->scores;
+    const struct scores *scores = &model->scores;
     if (scores->n_rows == 0) {
         textbuf_puts(text, ",\"scores\":null");
         return;

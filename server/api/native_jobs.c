@@ -120,23 +120,30 @@ static enum err_code check_rows(struct app *app, const char *model, struct train
     return train_resolve(spec, summary.n_inputs, summary.n_outputs, err);
 }
 
+/* The request with every setting written out; valid for the model's rows. */
+static enum err_code write_request(struct app *app, const struct request *req, const char *model,
+                                   struct textbuf *text, struct err *err)
+{
+    struct train_spec spec = {.n_noise_sigmas = 0};
+    if (read_spec(app, req, model, &spec, err) == ERR_OK &&
+        check_rows(app, model, &spec, err) == ERR_OK) {
+        train_json_write(text, &spec);
+    }
+    train_spec_release(&spec);
+    return textbuf_failed(text) ? err_set(err, ERR_NOMEM, "no memory for a job") : err->code;
+}
+
 enum err_code handle_train(struct app *app, const struct request *req, struct response *res,
                            struct err *err)
 {
     const char *model;
-    struct train_spec spec;
     struct job_row row;
     int64_t id;
     struct textbuf request = textbuf_in(req->arena);
     struct textbuf text = textbuf_in(req->arena);
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
-        read_spec(app, req, model, &spec, err) != ERR_OK ||
-        check_rows(app, model, &spec, err) != ERR_OK) {
+        write_request(app, req, model, &request, err) != ERR_OK) {
         return err->code;
-    }
-    train_json_write(&request, &spec);
-    if (textbuf_failed(&request)) {
-        return err_set(err, ERR_NOMEM, "no memory for a job");
     }
     if (job_store_add(app->db, model, request.data, request.len, &id, err) != ERR_OK) {
         return err->code;

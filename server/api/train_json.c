@@ -3,11 +3,14 @@
 
 #include "arch_json.h"
 #include "json_io.h"
+#include "mem.h"
 #include "model_json.h"
 
 #include <limits.h>
+#include <string.h>
 
-#define BIG 1e300
+#define BIG           1e300
+#define MOST_SETTINGS 64
 
 /* A table row: where a number of an object goes. */
 struct real_field {
@@ -45,23 +48,64 @@ static enum err_code read_ints(const json_t *object, const char *where,
     return ERR_OK;
 }
 
-static enum err_code read_settings(const json_t *object, struct uq_settings *s, struct err *err)
+/* One setting of the table into its field. */
+static enum err_code read_setting(const json_t *object, const struct uq_setting *setting,
+                                  struct uq_settings *s, struct err *err)
 {
-    static const char *const keys[] = {"members",    "dfrac",    "init_factor", "epochs",
-                                       "batch_size", "patience", NULL};
-    const struct real_field reals[] = {{"dfrac", &s->dfrac}, {"init_factor", &s->init_factor}};
-    const struct int_field ints[] = {{"members", &s->members},
-                                     {"epochs", &s->fit.epochs},
-                                     {"batch_size", &s->fit.batch_size},
-                                     {"patience", &s->fit.patience}};
+    void *field = (char *)s + setting->offset;
+    const json_t *value = json_object_get(object, setting->name);
+    const char *name = NULL;
+    if (value == NULL) {
+        return ERR_OK;
+    }
+    switch (setting->type) {
+    case UQ_SETTING_INT:
+        return read_ints(object, "settings", &(const struct int_field){setting->name, field}, 1,
+                         err);
+    case UQ_SETTING_REAL:
+        return read_reals(object, "settings", &(const struct real_field){setting->name, field}, 1,
+                          err);
+    case UQ_SETTING_FLAG:
+        return json_io_get_bool(object, "settings", setting->name, false, field, err);
+    case UQ_SETTING_CHOICE:
+        break;
+    }
+    if (json_io_get_text(object, "settings", setting->name, false, 64, &name, err) != ERR_OK) {
+        return err->code;
+    }
+    int index = uq_choice_find(setting->choices, name);
+    if (index < 0) {
+        return err_set(err, ERR_INVALID, "settings: %s is \"%.32s\", one of %s is needed",
+                       setting->name, name, setting->choices);
+    }
+    *(int *)field = index;
+    return ERR_OK;
+}
+
+static enum err_code read_settings(const json_t *object, enum uq_kind kind, struct uq_settings *s,
+                                   struct err *err)
+{
+    int n;
+    const struct uq_setting *list = uq_setting_list(&n);
+    const char *keys[MOST_SETTINGS + 1] = {NULL};
+    int n_keys = 0;
     if (object == NULL) {
         return ERR_OK;
     }
-    if (json_io_check_keys(object, "settings", keys, err) != ERR_OK ||
-        read_reals(object, "settings", reals, sizeof reals / sizeof *reals, err) != ERR_OK) {
+    for (int i = 0; i < n && n_keys < MOST_SETTINGS; i++) {
+        if (uq_setting_used(&list[i], kind)) {
+            keys[n_keys++] = list[i].name;
+        }
+    }
+    if (json_io_check_keys(object, "settings", keys, err) != ERR_OK) {
         return err->code;
     }
-    return read_ints(object, "settings", ints, sizeof ints / sizeof *ints, err);
+    for (int i = 0; i < n && err->code == ERR_OK; i++) {
+        if (uq_setting_used(&list[i], kind)) {
+            err_kept(read_setting(object, &list[i], s, err));
+        }
+    }
+    return err->code;
 }
 
 static enum err_code read_schedule(const json_t *object, struct optim_settings *s, struct err *err)
@@ -149,35 +193,160 @@ static enum err_code read_split(const json_t *object, struct train_spec *spec, s
     return read_reals(object, "split", reals, 1, err);
 }
 
-enum err_code train_json_read(const json_t *object, struct train_spec *spec, struct err *err)
+static enum err_code read_sigmas(const json_t *value, struct train_spec *spec, struct err *err)
 {
-    static const char *const keys[] = {"solver",  "architecture", "settings",  "optimizer", "split",
-                                       "scaling", "seed",         "precision", NULL};
-    const char *solver = NULL;
-    enum uq_kind kind;
-    if (json_io_check_keys(object, "request", keys, err) != ERR_OK ||
-        json_io_get_text(object, "request", "solver", true, 64, &solver, err) != ERR_OK) {
+    size_t n = json_is_array(value) ? json_array_size(value) : 1;
+    if (n < 1 || n > ARCH_MAX_OUTPUTS) {
+        return err_set(err, ERR_INVALID, "noise: sigma is one number or one an output");
+    }
+    spec->noise_sigmas = mem_alloc_array(n, sizeof *spec->noise_sigmas);
+    if (spec->noise_sigmas == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a training request");
+    }
+    spec->n_noise_sigmas = (int)n;
+    if (json_is_array(value)) {
+        return json_io_vector(value, "noise sigma", (int)n, spec->noise_sigmas, err);
+    }
+    if (!json_is_number(value)) {
+        return err_set(err, ERR_INVALID, "noise: sigma is one number or one an output");
+    }
+    spec->noise_sigmas[0] = json_number_value(value);
+    return ERR_OK;
+}
+
+static enum err_code read_noise(const json_t *object, struct train_spec *spec, struct err *err)
+{
+    static const char *const keys[] = {"kind", "sigma", NULL};
+    const char *kind = NULL;
+    if (object == NULL) {
+        return ERR_OK;
+    }
+    if (json_io_check_keys(object, "noise", keys, err) != ERR_OK ||
+        json_io_get_text(object, "noise", "kind", true, 64, &kind, err) != ERR_OK) {
         return err->code;
     }
-    if (!uq_find(solver, &kind)) {
+    if (!noise_kind_find(kind, &spec->noise)) {
+        return err_set(err, ERR_INVALID,
+                       "noise: kind \"%.40s\" is unknown; given, estimated, learned and predicted "
+                       "are known",
+                       kind);
+    }
+    const json_t *sigma = json_object_get(object, "sigma");
+    return sigma != NULL && !json_is_null(sigma) ? read_sigmas(sigma, spec, err) : ERR_OK;
+}
+
+/* A prior of null, or whose sigma is null, is flat. */
+static enum err_code read_prior(const json_t *object, struct train_prior *prior, struct err *err)
+{
+    static const char *const keys[] = {"sigma", "pre", "post", "blocks", "fan_in", NULL};
+    const struct real_field reals[] = {{"sigma", &prior->sigma},
+                                       {"pre", &prior->pre},
+                                       {"post", &prior->post},
+                                       {"blocks", &prior->blocks}};
+    if (object == NULL) {
+        return ERR_OK;
+    }
+    if (json_is_null(object)) {
+        prior->flat = true;
+        return ERR_OK;
+    }
+    if (json_io_check_keys(object, "prior", keys, err) != ERR_OK) {
+        return err->code;
+    }
+    if (json_is_null(json_object_get(object, "sigma"))) {
+        prior->flat = true;
+        return json_object_size(object) == 1
+                   ? ERR_OK
+                   : err_set(err, ERR_INVALID, "prior: sigma is null (flat), so nothing else fits");
+    }
+    if (read_reals(object, "prior", reals, sizeof reals / sizeof *reals, err) != ERR_OK) {
+        return err->code;
+    }
+    return json_io_get_bool(object, "prior", "fan_in", false, &prior->fan_in, err);
+}
+
+static enum err_code read_calibration(const json_t *object, struct train_calibration *c,
+                                      struct err *err)
+{
+    static const char *const keys[] = {"method", "share", "folds", "normalised", NULL};
+    const char *method = NULL;
+    if (object == NULL) {
+        return ERR_OK;
+    }
+    if (json_io_check_keys(object, "calibration", keys, err) != ERR_OK ||
+        json_io_get_text(object, "calibration", "method", true, 64, &method, err) != ERR_OK ||
+        read_reals(object, "calibration", &(const struct real_field){"share", &c->share}, 1, err) !=
+            ERR_OK ||
+        read_ints(object, "calibration", &(const struct int_field){"folds", &c->folds}, 1, err) !=
+            ERR_OK ||
+        json_io_get_bool(object, "calibration", "normalised", false, &c->normalised, err) !=
+            ERR_OK) {
+        return err->code;
+    }
+    if (!conformal_method_find(method, &c->method)) {
+        return err_set(err, ERR_INVALID,
+                       "calibration: method \"%.40s\" is unknown; none, split, cv+ and jackknife+ "
+                       "are known",
+                       method);
+    }
+    return ERR_OK;
+}
+
+/* "conformal" alone means: split conformal intervals around a deep ensemble. */
+static enum err_code read_solver(const json_t *object, struct train_spec *spec, struct err *err)
+{
+    const char *solver = NULL;
+    enum uq_kind kind = UQ_ENSEMBLE;
+    if (json_io_get_text(object, "request", "solver", true, 64, &solver, err) != ERR_OK) {
+        return err->code;
+    }
+    bool conformal = strcmp(solver, "conformal") == 0;
+    if (!conformal && !uq_find(solver, &kind)) {
         return err_set(err, ERR_INVALID, "solver \"%.40s\" is unknown", solver);
     }
     *spec = train_defaults(kind);
+    spec->calibration.method = conformal ? CONFORMAL_SPLIT : CONFORMAL_NONE;
+    return ERR_OK;
+}
+
+static enum err_code read_request(const json_t *object, struct train_spec *spec, struct err *err)
+{
+    static const char *const keys[] = {"solver", "architecture", "settings",    "optimizer",
+                                       "split",  "scaling",      "noise",       "prior",
+                                       "seed",   "precision",    "calibration", NULL};
+    if (json_io_check_keys(object, "request", keys, err) != ERR_OK ||
+        read_solver(object, spec, err) != ERR_OK) {
+        return err->code;
+    }
     const json_t *architecture = json_object_get(object, "architecture");
     if (architecture != NULL && arch_json_read(architecture, false, &spec->arch, err) != ERR_OK) {
         return err->code;
     }
-    if (read_settings(json_object_get(object, "settings"), &spec->settings, err) != ERR_OK ||
-        read_optimizer(json_object_get(object, "optimizer"), &spec->settings.fit.optim, err) !=
+    if (read_settings(json_object_get(object, "settings"), spec->solver, &spec->settings, err) !=
+            ERR_OK ||
+        read_optimizer(json_object_get(object, "optimizer"), &spec->settings.optim, err) !=
             ERR_OK ||
         read_split(json_object_get(object, "split"), spec, err) != ERR_OK ||
         read_scaling(json_object_get(object, "scaling"), spec, err) != ERR_OK ||
+        read_noise(json_object_get(object, "noise"), spec, err) != ERR_OK ||
+        read_prior(json_object_get(object, "prior"), &spec->prior, err) != ERR_OK ||
+        read_calibration(json_object_get(object, "calibration"), &spec->calibration, err) !=
+            ERR_OK ||
         model_json_read_precision(object, "request", &spec->single, err) != ERR_OK ||
         json_io_get_int(object, "request", "seed", false, INT64_MIN, INT64_MAX, &spec->seed, err) !=
             ERR_OK) {
         return err->code;
     }
     return train_validate(spec, err);
+}
+
+enum err_code train_json_read(const json_t *object, struct train_spec *spec, struct err *err)
+{
+    *spec = (struct train_spec){.n_noise_sigmas = 0};
+    if (read_request(object, spec, err) != ERR_OK) {
+        train_spec_release(spec);
+    }
+    return err->code;
 }
 
 enum err_code train_json_parse(const char *text, size_t len, struct train_spec *spec,
@@ -222,23 +391,89 @@ static void write_optimizer(struct textbuf *text, const struct optim_settings *s
     textbuf_printf(text, ",\"step_epochs\":%d}}", s->step_epochs);
 }
 
+static void write_setting(struct textbuf *text, const struct uq_setting *setting,
+                          const struct uq_settings *s)
+{
+    const void *field = (const char *)s + setting->offset;
+    char name[32] = "";
+    switch (setting->type) {
+    case UQ_SETTING_INT:
+        textbuf_printf(text, "\"%s\":%d", setting->name, *(const int *)field);
+        break;
+    case UQ_SETTING_REAL:
+        write_real(text, setting->name, *(const double *)field);
+        break;
+    case UQ_SETTING_FLAG:
+        textbuf_printf(text, "\"%s\":%s", setting->name, *(const bool *)field ? "true" : "false");
+        break;
+    case UQ_SETTING_CHOICE:
+        uq_choice_name(setting->choices, *(const int *)field, name);
+        textbuf_printf(text, "\"%s\":\"%s\"", setting->name, name);
+        break;
+    }
+}
+
+static void write_settings(struct textbuf *text, const struct train_spec *spec)
+{
+    int n;
+    const struct uq_setting *list = uq_setting_list(&n);
+    const char *separator = "";
+    textbuf_puts(text, ",\"settings\":{");
+    for (int i = 0; i < n; i++) {
+        if (uq_setting_used(&list[i], spec->solver)) {
+            textbuf_puts(text, separator);
+            write_setting(text, &list[i], &spec->settings);
+            separator = ",";
+        }
+    }
+    textbuf_puts(text, "}");
+}
+
+static void write_beliefs(struct textbuf *text, const struct train_spec *spec)
+{
+    const struct train_prior *prior = &spec->prior;
+    textbuf_printf(text, ",\"noise\":{\"kind\":\"%s\",\"sigma\":", noise_kind_name(spec->noise));
+    if (spec->n_noise_sigmas > 0) {
+        textbuf_vector(text, spec->noise_sigmas, (size_t)spec->n_noise_sigmas);
+    } else {
+        textbuf_puts(text, "null");
+    }
+    if (prior->flat) {
+        textbuf_puts(text, "},\"prior\":null");
+        return;
+    }
+    textbuf_puts(text, "},\"prior\":{");
+    write_real(text, "sigma", prior->sigma);
+    textbuf_puts(text, ",");
+    write_real(text, "pre", prior->pre);
+    textbuf_puts(text, ",");
+    write_real(text, "post", prior->post);
+    textbuf_puts(text, ",");
+    write_real(text, "blocks", prior->blocks);
+    textbuf_printf(text, ",\"fan_in\":%s}", prior->fan_in ? "true" : "false");
+}
+
+static void write_calibration(struct textbuf *text, const struct train_calibration *c)
+{
+    textbuf_printf(text, ",\"calibration\":{\"method\":\"%s\",", conformal_method_name(c->method));
+    write_real(text, "share", c->share);
+    textbuf_printf(text, ",\"folds\":%d,\"normalised\":%s}", c->folds,
+                   c->normalised ? "true" : "false");
+}
+
 void train_json_write(struct textbuf *text, const struct train_spec *spec)
 {
-    const struct uq_settings *s = &spec->settings;
     textbuf_printf(text, "{\"solver\":\"%s\",\"architecture\":", uq_name(spec->solver));
     arch_json_write(text, &spec->arch);
-    textbuf_printf(text, ",\"settings\":{\"members\":%d,", s->members);
-    write_real(text, "dfrac", s->dfrac);
-    textbuf_puts(text, ",");
-    write_real(text, "init_factor", s->init_factor);
-    textbuf_printf(text, ",\"epochs\":%d,\"batch_size\":%d,\"patience\":%d},\"optimizer\":",
-                   s->fit.epochs, s->fit.batch_size, s->fit.patience);
-    write_optimizer(text, &s->fit.optim);
+    write_settings(text, spec);
+    textbuf_puts(text, ",\"optimizer\":");
+    write_optimizer(text, &spec->settings.optim);
     textbuf_puts(text, ",\"split\":{");
     write_real(text, "validation", spec->validation);
-    textbuf_printf(
-        text,
-        "},\"scaling\":{\"inputs\":\"%s\",\"outputs\":\"%s\"},\"precision\":\"%s\",\"seed\":%lld}",
-        scaler_kind_name(spec->input_scaling), scaler_kind_name(spec->output_scaling),
-        spec->single ? "float32" : "float64", (long long)spec->seed);
+    textbuf_printf(text, "},\"scaling\":{\"inputs\":\"%s\",\"outputs\":\"%s\"}",
+                   scaler_kind_name(spec->input_scaling), scaler_kind_name(spec->output_scaling));
+    write_beliefs(text, spec);
+    write_calibration(text, &spec->calibration);
+    textbuf_printf(text, ",\"precision\":\"%s\",\"seed\":%lld}",
+                   spec->single ? "float32" : "float64", (long long)spec->seed);
 }

@@ -4,10 +4,13 @@
  * of the version it makes. Absent settings have the defaults of train_defaults.
  *
  *   {"solver":"ensemble", "architecture":{..}, "seed":1,
- *    "settings":{"members":8,"dfrac":1,"init_factor":1,"epochs":600,"batch_size":64,"patience":0},
- *    "optimizer":{"name":"adam","learning_rate":0.01, ..},
+ *    "settings":{"members":8,"epochs":600, ..}            what the solver knows:
+ * core/uq_settings.def "optimizer":{"name":"adam","learning_rate":0.01, ..},
+ *    "noise":{"kind":"given","sigma":[0.1]}               or estimated, learned, predicted
+ *    "prior":{"sigma":1,"pre":..,"post":..,"blocks":..,"fan_in":false}          null: flat
+ *    "calibration":{"method":"split","share":0.2}         or none, cv+ with folds, jackknife+
  *    "split":{"validation":0.1}, "scaling":{"inputs":"range","outputs":"unit"},
- * "precision":"float64"}
+ *    "precision":"float64"}
  */
 #ifndef TRAIN_JSON_H
 #define TRAIN_JSON_H
@@ -17,7 +20,8 @@
 
 #include <jansson.h>
 
-/* ERR_INVALID naming the key; the spec is valid afterwards (train_validate). */
+/* ERR_INVALID naming the key; else the spec is valid (train_validate) and the caller's to release.
+ */
 enum err_code train_json_read(const json_t *object, struct train_spec *spec,
                               struct err *err) MUST_CHECK;
 

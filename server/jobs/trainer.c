@@ -82,6 +82,7 @@ struct job {
 static void job_release(struct job *job)
 {
     mem_free(job->request);
+    train_spec_release(&job->spec);
     rows_release(&job->rows);
     model_unref(job->model);
     mem_free(job->bytes);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "calib.h"
 #include "fit.h"
 #include "gemm.h"
 #include "mem.h"
@@ -119,6 +120,7 @@ END_TEST
 
 struct toy {
     struct resnet net;
+    struct objective_loss loss;
     double x[2 * N];
     double y[N];
     struct fit_problem problem;
@@ -142,9 +144,10 @@ static void toy_init(struct toy *toy, enum arch_activation act)
         double b = toy->x[2 * i + 1] = 2.0 * rng_uniform(&rng) - 1.0;
         toy->y[i] = act == ACT_TANH ? sin(2.0 * a) + a * b : 0.3 + 1.5 * a - 0.7 * b;
     }
+    struct objective objective = {.kind = OBJECTIVE_MSE};
+    ck_assert_int_eq(objective_loss_init(&toy->loss, &objective, &toy->net, &err), ERR_OK);
     toy->problem = (struct fit_problem){
-        .net = &toy->net,
-        .objective = {.kind = OBJECTIVE_MSE},
+        .loss = objective_loss_as_loss(&toy->loss),
         .train = {.n = 45, .d = 2, .o = 1, .x = toy->x, .y = toy->y},
         .validation = {.n = 15, .d = 2, .o = 1, .x = toy->x + 90, .y = toy->y + 45},
         .n_members = 1,
@@ -161,6 +164,7 @@ static void toy_init(struct toy *toy, enum arch_activation act)
 static void toy_release(struct toy *toy)
 {
     mem_free(toy->params);
+    objective_loss_release(&toy->loss);
     resnet_release(&toy->net);
 }
 
@@ -173,14 +177,7 @@ static enum err_code toy_fit(struct toy *toy, struct fit_result *result, struct 
 
 static double validation_loss(struct toy *toy)
 {
-    struct resnet_tape *tape = resnet_tape_new(&toy->net, 32);
-    double *scratch = calloc(objective_scratch(&toy->net, 32), sizeof *scratch);
-    double value =
-        objective_eval(&toy->problem.objective, &toy->net, tape, 32, 15, toy->problem.validation.x,
-                       toy->problem.validation.y, toy->params, NULL, scratch);
-    resnet_tape_free(tape);
-    free(scratch);
-    return value;
+    return objective_loss_eval(&toy->loss, &toy->problem.validation, toy->params, NULL);
 }
 
 START_TEST(the_best_state_is_kept)
@@ -316,8 +313,8 @@ static enum err_code train(int n_threads, int64_t seed, double dfrac, const stru
     spec.arch.layers = 2;
     spec.settings.members = 5;
     spec.settings.dfrac = dfrac;
-    spec.settings.fit.epochs = 500;
-    spec.settings.fit.batch_size = 16;
+    spec.settings.epochs = 500;
+    spec.settings.batch_size = 16;
     spec.seed = seed;
     struct train_run run = {.spec = &spec,
                             .data = {.n = 120, .d = 1, .o = 1, .x = x, .y = y},
@@ -370,14 +367,14 @@ START_TEST(an_ensemble_learns_a_sine)
     struct model *model = NULL;
     double x[50];
     double y[50];
-    double rmse[1];
+    struct scores scores = {.n_rows = 0};
     double range[2] = {60.0, 140.0};
     ck_assert_int_eq(train(2, 1, 1.0, NULL, &model, &err), ERR_OK);
     make_rows(x, y, 50, 1);
     struct data rows = {.n = 50, .d = 1, .o = 1, .x = x, .y = y};
-    struct train_scores scores = {.rmse = rmse};
-    ck_assert_int_eq(train_score(model, &rows, range, 1, &scores, &err), ERR_OK);
-    ck_assert_double_le(rmse[0], 0.01 * 80.0); /* 1 % of the range */
+    ck_assert_int_eq(calib_score(model, &rows, range, 1, &scores, &err), ERR_OK);
+    ck_assert_double_le(scores.rmse[0], 0.01 * 80.0); /* 1 % of the range */
+    scores_release(&scores);
     ck_assert_int_eq(model->scores.n_rows, 12);
     ck_assert_ptr_nonnull(model->noise_sigma);
     ck_assert_str_eq(model->solver, "ensemble");

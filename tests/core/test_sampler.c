@@ -15,9 +15,11 @@
 #include <string.h>
 
 #include "chain.h"
+#include "fit.h"
 #include "gemm.h"
+#include "linalg.h"
 #include "mem.h"
-#include "objective.h"
+#include "logpost.h"
 #include "sampler.h"
 #include "sampler_priv.h"
 
@@ -269,27 +271,7 @@ END_TEST
 
 /* ---- QUiNN's kernels ---- */
 
-struct network {
-    struct resnet net;
-    struct resnet_tape *tape;
-    struct objective objective;
-    int n;
-    double *x, *y, *scratch;
-};
-
-static double network_logp(void *ctx, const double *theta, double *grad)
-{
-    struct network *w = ctx;
-    double value = objective_eval(&w->objective, &w->net, w->tape, OBJECTIVE_TILE, w->n, w->x, w->y,
-                                  theta, grad, w->scratch);
-    for (int i = 0; grad != NULL && i < w->net.n_params; i++) {
-        grad[i] = -grad[i];
-    }
-    return -value;
-}
-
-static void check_kernel(const json_t *item, const struct target *target, const double *state,
-                         double constant)
+static void check_kernel(const json_t *item, const struct target *target, const double *state)
 {
     int n;
     double *start = oracle_numbers(
@@ -309,16 +291,15 @@ static void check_kernel(const json_t *item, const struct target *target, const 
     at.logp = target->logp(target->ctx, at.q, at.grad);
     ck_assert_double_eq_tol(leapfrog_kinetic(n, ones, at.p),
                             json_number_value(json_object_get(item, "kinetic_before")), 1e-11);
-    ck_assert_double_eq_tol(at.logp + constant,
-                            json_number_value(json_object_get(item, "log_likelihood_before")),
-                            1e-9);
+    ck_assert_double_eq_tol(
+        at.logp, json_number_value(json_object_get(item, "log_likelihood_before")), 1e-9);
     for (int k = steps != NULL ? (int)json_integer_value(steps) : 1; k > 0; k--) {
         leapfrog_step(target, ones, epsilon, &at);
     }
     ck_assert_double_le(oracle_error(at.q, expected, n), 1e-12);
     ck_assert_double_eq_tol(leapfrog_kinetic(n, ones, at.p),
                             json_number_value(json_object_get(item, "kinetic_after")), 1e-10);
-    ck_assert_double_eq_tol(at.logp + constant,
+    ck_assert_double_eq_tol(at.logp,
                             json_number_value(json_object_get(item, "log_likelihood_after")), 1e-9);
     free(start);
     free(expected);
@@ -359,30 +340,114 @@ START_TEST(kernels_agree_with_quinn)
         return;
     }
     struct err err = ERR_INIT;
-    struct network w = {.objective = {.kind = OBJECTIVE_NLL}};
     struct arch arch = oracle_arch(json_object_get(root, "architecture"));
-    int n_x;
+    struct resnet net;
+    struct logpost logpost;
+    struct data rows = {.d = arch.inputs, .o = arch.outputs};
     double *state = oracle_numbers(json_object_get(root, "state"), NULL);
-    ck_assert_int_eq(resnet_init(&w.net, &arch, &err), ERR_OK);
-    w.x = oracle_numbers(json_object_get(root, "x"), &n_x);
-    w.y = oracle_numbers(json_object_get(root, "y"), NULL);
-    w.n = n_x / arch.inputs;
-    w.objective.noise_sigma = json_number_value(json_object_get(root, "noise_sigma"));
-    w.tape = resnet_tape_new(&w.net, OBJECTIVE_TILE);
-    w.scratch = calloc(objective_scratch(&w.net, OBJECTIVE_TILE), sizeof *w.scratch);
-    struct target target = {w.net.n_params, network_logp, &w};
+    double *x = oracle_numbers(json_object_get(root, "x"), &rows.n);
+    double *y = oracle_numbers(json_object_get(root, "y"), NULL);
+    rows.n /= arch.inputs;
+    rows.x = x;
+    rows.y = y;
+    ck_assert_int_eq(resnet_init(&net, &arch, &err), ERR_OK);
+    struct objective objective = {.kind = OBJECTIVE_NLL,
+                                  .noise_sigma =
+                                      json_number_value(json_object_get(root, "noise_sigma"))};
+    ck_assert_int_eq(logpost_init(&logpost, &objective, &net, &rows, &err), ERR_OK);
+    struct target target = logpost_target(&logpost);
     const json_t *kernels = json_object_get(root, "kernels");
     for (size_t k = 0; k < json_array_size(kernels); k++) {
-        check_kernel(json_array_get(kernels, k), &target, state, 0.0);
+        check_kernel(json_array_get(kernels, k), &target, state);
     }
     check_adaptive(json_object_get(root, "adaptive_metropolis"));
-    resnet_tape_free(w.tape);
-    resnet_release(&w.net);
-    free(w.x);
-    free(w.y);
-    free(w.scratch);
+    logpost_release(&logpost);
+    resnet_release(&net);
+    free(x);
+    free(y);
     free(state);
     json_decref(root);
+}
+END_TEST
+
+/* ---- a posterior in closed form ---- */
+
+#define ROWS  40
+#define WIDTH 3
+
+/*
+ * A network without activation whose last layer alone is free is linear in it: with features
+ * phi = (z, 1) the posterior of (w, b) is Gaussian of precision phi' phi / s^2 + I / s_p^2.
+ */
+START_TEST(the_last_layer_s_posterior_is_the_known_gaussian)
+{
+    enum sampler_kind kind = (enum sampler_kind)_i;
+    const double s = 0.3;
+    const double s_p = 1.5;
+    enum { P = WIDTH + 1 };
+    struct err err = ERR_INIT;
+    struct arch arch = arch_default(2, 1);
+    struct resnet net;
+    struct logpost logpost;
+    struct rng rng;
+    double x[ROWS * 2], y[ROWS], params[200], features[ROWS][P], precision[P * P] = {0},
+                                                                               mean[P] = {0};
+    arch.width = WIDTH;
+    arch.layers = 1;
+    arch.activation = ACT_IDENTITY;
+    ck_assert_int_eq(resnet_init(&net, &arch, &err), ERR_OK);
+    rng_init(&rng, 31, RNG_TEST, 0);
+    fit_init_params(&net, 2.0, &rng, params);
+    for (int i = 0; i < ROWS; i++) {
+        x[2 * i] = rng_normal(&rng);
+        x[2 * i + 1] = rng_normal(&rng);
+        y[i] = x[2 * i] - 0.5 * x[2 * i + 1] + 0.3 + s * rng_normal(&rng);
+    }
+    struct data rows = {.n = ROWS, .d = 2, .o = 1, .x = x, .y = y};
+    struct objective objective = {
+        .kind = OBJECTIVE_NLP, .noise_sigma = s, .prior_sigma = s_p, .n_total = ROWS};
+    ck_assert_int_eq(logpost_init(&logpost, &objective, &net, &rows, &err), ERR_OK);
+    /* Features by unit vectors in the last layer. */
+    struct resnet_tape *tape = resnet_tape_new(&net, ROWS);
+    for (int k = 0; k < P; k++) {
+        double f[ROWS];
+        for (int j = 0; j < P; j++) {
+            params[net.off.weight_post + j] = j == k ? 1.0 : 0.0;
+        }
+        resnet_set_params(tape, params);
+        resnet_forward(tape, ROWS, x, f);
+        for (int i = 0; i < ROWS; i++) {
+            features[i][k] = f[i];
+        }
+    }
+    resnet_tape_free(tape);
+    for (int a = 0; a < P; a++) {
+        for (int b = 0; b < P; b++) {
+            for (int i = 0; i < ROWS; i++) {
+                precision[a * P + b] += features[i][a] * features[i][b] / (s * s);
+            }
+        }
+        precision[a * P + a] += 1.0 / (s_p * s_p);
+        for (int i = 0; i < ROWS; i++) {
+            mean[a] += features[i][a] * y[i] / (s * s);
+        }
+    }
+    double cov[P * P];
+    ck_assert(linalg_cholesky(P, precision));
+    linalg_solve_lower(P, precision, mean);
+    linalg_solve_upper(P, precision, mean);
+    linalg_inverse(P, precision, cov);
+
+    logpost_restrict(&logpost, params, net.off.weight_post, P);
+    struct known_target known = {.name = "last layer", .target = logpost_target(&logpost)};
+    for (int k = 0; k < P; k++) {
+        known.mean[k] = known.median[k] = mean[k];
+        known.variance[k] = cov[k * P + k];
+    }
+    static const int thin[] = {20, 20, 3, 1};
+    conform(kind, &known, 3000, thin[_i]);
+    logpost_release(&logpost);
+    resnet_release(&net);
 }
 END_TEST
 
@@ -467,6 +532,8 @@ int main(void)
     tcase_add_test(tc, leapfrog_is_reversible_and_keeps_volume);
     tcase_add_test(tc, leapfrog_is_of_second_order);
     tcase_add_test(tc, kernels_agree_with_quinn);
+    tcase_add_loop_test(tc, the_last_layer_s_posterior_is_the_known_gaussian, SAMPLER_AMCMC,
+                        SAMPLER_NUTS + 1);
     tcase_add_test(tc, normal_quantiles_are_exact);
     tcase_add_test(tc, effective_sizes_are_those_of_autoregressions);
     tcase_add_test(tc, chains_that_disagree_are_seen);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows of a training run in their parts: those that train, those kept out, scaled and not. */
+#ifndef TRAIN_ROWS_H
+#define TRAIN_ROWS_H
+
+#include "data.h"
+#include "scaler.h"
+
+/* A zeroed part is empty and may be released; arrays are mem. */
+struct train_rows {
+    int n, d, o;
+    double *x;  /* [n x d] user's units */
+    double *y;  /* [n x o] */
+    double *zx; /* scaled, once train_rows_scale was called */
+    double *zy;
+};
+
+void train_rows_release(struct train_rows *rows);
+
+/* Copies of rows index[0 .. n-1] of data. ERR_NOMEM. */
+enum err_code train_rows_take(struct train_rows *rows, const struct data *data, const int *index,
+                              int n, struct err *err) MUST_CHECK;
+
+/* Fills zx and zy. ERR_INVALID naming the place. */
+enum err_code train_rows_scale(struct train_rows *rows, const struct scaler *in,
+                               const struct scaler *out, struct err *err) MUST_CHECK;
+
+/* Views: in the user's units, and scaled. */
+struct data train_rows_user(const struct train_rows *rows);
+struct data train_rows_scaled(const struct train_rows *rows);
+
+/* low_high [k x 2] of the columns of v [n x k]. */
+void train_rows_ranges(const double *v, int n, int k, double *low_high);
+
+#endif
