@@ -239,12 +239,10 @@ size_t resnet_apply_scratch(const struct resnet *net, int n)
     return (size_t)n * (2 * (size_t)net->arch.width + (size_t)net->arch.outputs);
 }
 
-void resnet_apply(const struct resnet *net, const double *pack, int n, const double *x, double *y,
-                  double *scratch)
+/* What enters the post layer: z or a, both [n x r], of which z is used first. */
+static double *apply_hidden(const struct resnet *net, const double *pack, int n, const double *x,
+                            double *z, double *a)
 {
-    double *z = scratch;
-    double *a = z + (size_t)n * (size_t)net->arch.width;
-    double *raw = a + (size_t)n * (size_t)net->arch.width;
     apply_pre(net, pack, n, x, z);
     for (int i = 0; i < net->n_blocks; i++) {
         if (net->arch.residual) {
@@ -256,6 +254,24 @@ void resnet_apply(const struct resnet *net, const double *pack, int n, const dou
             a = swap;
         }
     }
+    return z;
+}
+
+void resnet_apply(const struct resnet *net, const double *pack, int n, const double *x, double *y,
+                  double *scratch)
+{
+    double *a = scratch + (size_t)n * (size_t)net->arch.width;
+    double *raw = a + (size_t)n * (size_t)net->arch.width;
+    const double *z = apply_hidden(net, pack, n, x, scratch, a);
     apply_post(net, pack, n, z, raw);
     resnet_final(net, n, raw, y);
+}
+
+void resnet_features(const struct resnet *net, const double *pack, int n, const double *x,
+                     double *z, double *scratch)
+{
+    const double *found = apply_hidden(net, pack, n, x, z, scratch);
+    if (found != z) {
+        memcpy(z, found, (size_t)n * (size_t)net->arch.width * sizeof *z);
+    }
 }

@@ -50,6 +50,10 @@ size_t resnet_apply_scratch(const struct resnet *net, int n);
 void resnet_apply(const struct resnet *net, const double *pack, int n, const double *x, double *y,
                   double *scratch);
 
+/* z [n x r] <- what enters the post layer. scratch: [n x r]. */
+void resnet_features(const struct resnet *net, const double *pack, int n, const double *x,
+                     double *z, double *scratch);
+
 struct resnet_tape;
 
 /* Scratch for batches of at most max_rows rows; NULL when memory is short. Keeps `net`. */

@@ -32,7 +32,6 @@
 #include "gemm.h"
 #include "linalg.h"
 #include "mem.h"
-#include "resnet_priv.h"
 
 #include <math.h>
 #include <string.h>
@@ -111,10 +110,7 @@ static enum err_code evaluate(struct features *f, const struct uq_problem *p, co
             err_set(err, ERR_CANCELLED, "cancelled after the fit");
             goto done;
         }
-        resnet_pre(net, pack, rows, p->train.x + (size_t)first * (size_t)p->train.d, z);
-        for (int i = 0; i < net->n_blocks; i++) {
-            resnet_block(net, pack, i, rows, z, a, z);
-        }
+        resnet_features(net, pack, rows, p->train.x + (size_t)first * (size_t)p->train.d, z, a);
         for (int i = 0; i < rows; i++) {
             double *row = f->phi + (size_t)(first + i) * (r + 1);
             memcpy(row, z + (size_t)i * r, r * sizeof *row);
