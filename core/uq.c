@@ -89,6 +89,9 @@ struct uq_settings uq_defaults(enum uq_kind kind)
     if (kind == UQ_MALA) {
         s.target_accept = 0.574; /* Roberts and Rosenthal 1998 */
     }
+    if (kind == UQ_PBP) {
+        s.epochs = 40; /* Hernandez-Lobato and Adams 2015 */
+    }
     return s;
 }
 
