@@ -74,7 +74,8 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
     }
     result->epochs++;
     fit->since_best++;
-    if (result->epochs == 1 || score < result->best_loss) {
+    bool last = p->validation.n == 0 && p->loss.is_random;
+    if (result->epochs == 1 || last || score < result->best_loss) {
         result->best_loss = score;
         result->best_epoch = result->epochs;
         fit->since_best = 0;

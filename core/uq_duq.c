@@ -184,6 +184,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     }
     struct loss as_loss = objective_loss_as_loss(&loss.inner);
     as_loss.ctx = &loss;
+    as_loss.is_random = true;
     as_loss.train = train;
     as_loss.value = validate;
     rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);

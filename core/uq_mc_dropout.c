@@ -175,6 +175,7 @@ struct loss mc_dropout_loss_as_loss(struct mc_dropout_loss *self)
         .ctx = self,
         .n_params = self->n_params,
         .is_mean = self->inner.objective.kind == OBJECTIVE_MSE,
+        .is_random = self->p > 0.0,
         .train = train,
         .value = validate,
     };

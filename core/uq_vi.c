@@ -177,6 +177,7 @@ struct loss vi_loss_as_loss(struct vi_loss *self)
         .ctx = self,
         .n_params = vi_n_params(self),
         .is_mean = false,
+        .is_random = true,
         .train = train,
         .value = validate,
     };

@@ -5,6 +5,7 @@
  */
 #include "memory_checkpoint.h"
 #include "run.h"
+#include "uq_toy.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,12 +13,6 @@
 
 #include "gemm.h"
 #include "mem.h"
-#include "uq.h"
-
-#define ROWS   24
-#define KEPT   6
-#define INPUTS 2
-#define N_OUT  2
 
 enum {
 #define UQ(code, name, ops) ONE_##code,
@@ -26,99 +21,24 @@ enum {
     N_KINDS
 };
 
-/* A tiny problem that any solver can take in milliseconds. */
-struct toy {
-    struct resnet net;
-    double x[ROWS * INPUTS];
-    double y[ROWS * N_OUT];
-    double sigmas[N_OUT];
-    double *priors;
-    struct uq_problem problem;
-    struct uq_settings settings;
-    enum uq_kind kind;
-};
-
-static void toy_settings(struct uq_settings *s)
+static void toy_init(struct uq_toy *toy, enum uq_kind kind, enum noise_kind noise)
 {
-    s->members = 3;
-    s->draws = 5;
-    s->epochs = 4;
-    s->batch_size = 5;
-    s->dfrac = 1.0;
-    s->swag_epochs = 3;
-    s->swag_every = 2;
-    s->swag_rank = 4;
-    s->chains = 2;
-    s->warmup = 6;
-    s->vi_samples = 2;
-    s->dropout = 0.25;
-}
-
-static void toy_init(struct toy *toy, enum uq_kind kind, enum noise_kind noise)
-{
-    struct err err = ERR_INIT;
-    struct rng rng;
-    struct arch arch = arch_default(INPUTS, noise == NOISE_PREDICTED ? 2 * N_OUT : N_OUT);
-    memset(toy, 0, sizeof *toy);
-    arch.width = 3;
-    arch.layers = 1;
-    ck_assert_int_eq(resnet_init(&toy->net, &arch, &err), ERR_OK);
-    rng_init(&rng, 21, RNG_TEST, 0);
-    for (int i = 0; i < ROWS; i++) {
-        double a = toy->x[INPUTS * i] = 2.0 * rng_uniform(&rng) - 1.0;
-        double b = toy->x[INPUTS * i + 1] = 2.0 * rng_uniform(&rng) - 1.0;
-        toy->y[N_OUT * i] = 0.5 + 0.4 * sin(2.0 * a) + 0.05 * rng_normal(&rng);
-        toy->y[N_OUT * i + 1] = 0.3 * a * b + 0.1 * rng_normal(&rng);
-    }
-    toy->priors = mem_alloc_array((size_t)toy->net.n_params, sizeof *toy->priors);
-    for (int k = 0; k < toy->net.n_params; k++) {
-        toy->priors[k] = 1.0 + 0.01 * k;
-    }
-    toy->sigmas[0] = 0.1;
-    toy->sigmas[1] = 0.2;
-    bool known = noise == NOISE_GIVEN || (noise == NOISE_ESTIMATED && uq_needs_sigma(kind));
-    toy->kind = kind;
-    toy->settings = uq_defaults(kind);
-    toy_settings(&toy->settings);
-    toy->problem = (struct uq_problem){
-        .net = &toy->net,
-        .train = {.n = ROWS - KEPT, .d = INPUTS, .o = N_OUT, .x = toy->x, .y = toy->y},
-        .validation = {.n = KEPT,
-                       .d = INPUTS,
-                       .o = N_OUT,
-                       .x = toy->x + (ROWS - KEPT) * INPUTS,
-                       .y = toy->y + (ROWS - KEPT) * N_OUT},
-        .beliefs = {.noise = noise,
-                    .noise_sigmas = known ? toy->sigmas : NULL,
-                    .prior_sigmas = toy->priors},
-        .seed = 3,
-        .n_threads = 1,
-    };
-}
-
-static void toy_release(struct toy *toy)
-{
-    mem_free(toy->priors);
-    resnet_release(&toy->net);
-}
-
-static enum err_code toy_run(const struct toy *toy, struct uq_result *result, struct err *err)
-{
-    return uq_run(toy->kind, &toy->problem, &toy->settings, result, err);
+    struct arch arch = uq_toy_arch(noise);
+    uq_toy_init(toy, kind, noise, &arch);
 }
 
 /* Is the solver written, and can it have this noise? */
 static bool can_run(enum uq_kind kind, enum noise_kind noise)
 {
-    struct toy toy;
+    struct uq_toy toy;
     struct err err = ERR_INIT;
     struct uq_result result;
     toy_init(&toy, kind, noise);
-    enum err_code code = toy_run(&toy, &result, &err);
+    enum err_code code = uq_toy_run(&toy, &result, &err);
     if (code == ERR_OK) {
         uq_result_release(&result);
     }
-    toy_release(&toy);
+    uq_toy_release(&toy);
     ck_assert_msg(code == ERR_OK || code == ERR_UNSUPPORTED, "%s, %s noise: %s", uq_name(kind),
                   noise_kind_name(noise), err_msg(&err));
     if (code != ERR_OK && strstr(err.msg, "not written") != NULL) {
@@ -136,7 +56,7 @@ static bool same_numbers(const double *a, const double *b, size_t n)
 static bool same_result(const struct uq_result *a, const struct uq_result *b, size_t k)
 {
     bool same = a->m == b->m && same_numbers(a->draws, b->draws, (size_t)a->m * k) &&
-                same_numbers(a->noise_sigma, b->noise_sigma, N_OUT) &&
+                same_numbers(a->noise_sigma, b->noise_sigma, TOY_OUT) &&
                 a->gaussian.n_members == b->gaussian.n_members &&
                 a->gaussian.n_draws == b->gaussian.n_draws &&
                 a->gaussian.seed == b->gaussian.seed && a->report.n_items == b->report.n_items;
@@ -169,11 +89,11 @@ static void for_each_noise(enum uq_kind kind, void (*check)(enum uq_kind, enum n
 
 static void check_shape(enum uq_kind kind, enum noise_kind noise)
 {
-    struct toy toy;
+    struct uq_toy toy;
     struct err err = ERR_INIT;
     struct uq_result result;
     toy_init(&toy, kind, noise);
-    ck_assert_int_eq(toy_run(&toy, &result, &err), ERR_OK);
+    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
     int k = toy.net.n_params;
     ck_assert_int_eq(result.m, uq_n_draws(kind, &toy.settings));
     if (result.gaussian.n_members > 0) {
@@ -188,7 +108,7 @@ static void check_shape(enum uq_kind kind, enum noise_kind noise)
     bool told = noise == NOISE_LEARNED || toy.problem.beliefs.noise_sigmas != NULL;
     ck_assert(!told || result.noise_sigma != NULL);
     ck_assert(noise != NOISE_PREDICTED || result.noise_sigma == NULL);
-    for (int j = 0; result.noise_sigma != NULL && j < N_OUT; j++) {
+    for (int j = 0; result.noise_sigma != NULL && j < TOY_OUT; j++) {
         ck_assert(result.noise_sigma[j] > 0.0 && isfinite(result.noise_sigma[j]));
         if (noise == NOISE_GIVEN) {
             ck_assert_double_eq(result.noise_sigma[j], toy.sigmas[j]);
@@ -196,7 +116,7 @@ static void check_shape(enum uq_kind kind, enum noise_kind noise)
     }
     ck_assert_int_gt(result.report.n_items, 0);
     uq_result_release(&result);
-    toy_release(&toy);
+    uq_toy_release(&toy);
 }
 
 START_TEST(a_result_has_its_parts)
@@ -211,25 +131,25 @@ static void check_threads(enum uq_kind kind, enum noise_kind noise)
 {
     static const int threads[] = {1, 2, 5};
     struct uq_result results[3];
-    struct toy toy;
+    struct uq_toy toy;
     toy_init(&toy, kind, noise);
     size_t k = (size_t)toy.net.n_params;
     for (int i = 0; i < 3; i++) {
         struct err err = ERR_INIT;
         toy.problem.n_threads = threads[i];
-        ck_assert_int_eq(toy_run(&toy, &results[i], &err), ERR_OK);
+        ck_assert_int_eq(uq_toy_run(&toy, &results[i], &err), ERR_OK);
         ck_assert(same_result(&results[0], &results[i], k));
     }
     struct err err = ERR_INIT;
     struct uq_result other;
     toy.problem.seed++;
-    ck_assert_int_eq(toy_run(&toy, &other, &err), ERR_OK);
+    ck_assert_int_eq(uq_toy_run(&toy, &other, &err), ERR_OK);
     ck_assert(!same_result(&results[0], &other, k));
     uq_result_release(&other);
     for (int i = 0; i < 3; i++) {
         uq_result_release(&results[i]);
     }
-    toy_release(&toy);
+    uq_toy_release(&toy);
 }
 
 START_TEST(a_result_depends_on_the_seed_and_not_on_threads)
@@ -260,7 +180,7 @@ static void on_progress(void *ctx, const struct progress *progress)
 
 static void check_progress(enum uq_kind kind, enum noise_kind noise)
 {
-    struct toy toy;
+    struct uq_toy toy;
     struct watch watch = {.calls = 0};
     struct uq_result result;
     struct err err = ERR_INIT;
@@ -268,7 +188,7 @@ static void check_progress(enum uq_kind kind, enum noise_kind noise)
     toy.problem.progress = on_progress;
     toy.problem.progress_ctx = &watch;
     toy.problem.cancel = &watch.cancel;
-    ck_assert_int_eq(toy_run(&toy, &result, &err), ERR_OK);
+    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
     uq_result_release(&result);
     ck_assert_double_ge(watch.last, 1.0 - 1e-12);
     ck_assert_int_gt(watch.calls, 1);
@@ -280,10 +200,10 @@ static void check_progress(enum uq_kind kind, enum noise_kind noise)
         err_clear(&err);
         toy.problem.progress_ctx = &again;
         toy.problem.cancel = &again.cancel;
-        ck_assert_int_eq(toy_run(&toy, &result, &err), ERR_CANCELLED);
+        ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_CANCELLED);
         ck_assert_int_eq(mem_live(), live);
     }
-    toy_release(&toy);
+    uq_toy_release(&toy);
 }
 
 START_TEST(progress_rises_to_one_and_a_cancel_ends_it_anywhere)
@@ -295,14 +215,14 @@ END_TEST
 /* ---- resumption ---- */
 
 /* Dies after its n-th save, for every n, and goes on. */
-static void check_resumption(const struct toy *made, int every, int n_threads)
+static void check_resumption(const struct uq_toy *made, int every, int n_threads)
 {
-    struct toy toy = *made;
+    struct uq_toy toy = *made;
     struct uq_result whole;
     struct err err = ERR_INIT;
     toy.problem.net = &toy.net;
     toy.problem.n_threads = n_threads;
-    ck_assert_int_eq(toy_run(&toy, &whole, &err), ERR_OK);
+    ck_assert_int_eq(uq_toy_run(&toy, &whole, &err), ERR_OK);
     for (int at = 1;; at++) {
         struct memory_checkpoint memory;
         struct cancel cancel = {false};
@@ -313,7 +233,7 @@ static void check_resumption(const struct toy *made, int every, int n_threads)
         toy.problem.checkpoint = &memory.checkpoint;
         toy.problem.cancel = &cancel;
         err_clear(&err);
-        enum err_code code = toy_run(&toy, &result, &err);
+        enum err_code code = uq_toy_run(&toy, &result, &err);
         if (code == ERR_OK) {
             ck_assert_int_gt(at, 1); /* it did save */
             ck_assert(same_result(&whole, &result, (size_t)toy.net.n_params));
@@ -325,7 +245,7 @@ static void check_resumption(const struct toy *made, int every, int n_threads)
         err_clear(&err);
         atomic_store(&cancel.stop, false);
         memory_checkpoint_revive(&memory);
-        ck_assert_int_eq(toy_run(&toy, &result, &err), ERR_OK);
+        ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
         ck_assert_int_gt(memory.n_loads, 0);
         ck_assert_msg(same_result(&whole, &result, (size_t)toy.net.n_params),
                       "%s differs when interrupted after save %d", uq_name(toy.kind), at);
@@ -337,7 +257,7 @@ static void check_resumption(const struct toy *made, int every, int n_threads)
 
 static void check_resumptions(enum uq_kind kind, enum noise_kind noise)
 {
-    struct toy toy;
+    struct uq_toy toy;
     toy_init(&toy, kind, noise);
     check_resumption(&toy, 1, 1);
     check_resumption(&toy, 3, 1);
@@ -346,7 +266,7 @@ static void check_resumptions(enum uq_kind kind, enum noise_kind noise)
     toy.settings.epochs = 12;
     toy.settings.optim.learning_rate = 0.2;
     check_resumption(&toy, 1, 1);
-    toy_release(&toy);
+    uq_toy_release(&toy);
 }
 
 START_TEST(an_interrupted_run_ends_as_an_unbroken_one)
@@ -357,7 +277,7 @@ END_TEST
 
 START_TEST(an_interrupted_run_of_lbfgs_ends_as_an_unbroken_one)
 {
-    struct toy toy;
+    struct uq_toy toy;
     struct err err = ERR_INIT;
     enum uq_kind kind = (enum uq_kind)_i;
     toy_init(&toy, kind, uq_default_noise(kind));
@@ -365,7 +285,7 @@ START_TEST(an_interrupted_run_of_lbfgs_ends_as_an_unbroken_one)
     if (can_run(kind, uq_default_noise(kind)) && uq_validate(kind, &toy.settings, &err) == ERR_OK) {
         check_resumption(&toy, 1, 1);
     }
-    toy_release(&toy);
+    uq_toy_release(&toy);
 }
 END_TEST
 
@@ -373,7 +293,7 @@ END_TEST
 
 static void check_memory(enum uq_kind kind, enum noise_kind noise)
 {
-    struct toy toy;
+    struct uq_toy toy;
     toy_init(&toy, kind, noise);
     toy.settings.members = 2;
     toy.settings.dfrac = 0.6;
@@ -386,7 +306,7 @@ static void check_memory(enum uq_kind kind, enum noise_kind noise)
             memory_checkpoint_init(&memory, 2);
             toy.problem.checkpoint = &memory.checkpoint;
             mem_fail_after(at, for_ever == 1);
-            enum err_code code = toy_run(&toy, &result, &err);
+            enum err_code code = uq_toy_run(&toy, &result, &err);
             long attempts = mem_attempts();
             mem_fail_after(0, false);
             uq_result_release(&result);
@@ -400,7 +320,7 @@ static void check_memory(enum uq_kind kind, enum noise_kind noise)
                           err_msg(&err));
         }
     }
-    toy_release(&toy);
+    uq_toy_release(&toy);
 }
 
 START_TEST(every_failed_allocation_is_survived)
@@ -448,17 +368,17 @@ END_TEST
 
 START_TEST(noise_without_its_sigma_is_refused)
 {
-    struct toy toy;
+    struct uq_toy toy;
     struct err err = ERR_INIT;
     struct uq_result result;
     enum uq_kind kind = (enum uq_kind)_i;
     toy_init(&toy, kind, NOISE_GIVEN);
     toy.problem.beliefs.noise_sigmas = NULL;
     if (uq_check_noise(kind, NOISE_GIVEN, &err) == ERR_OK) {
-        ck_assert_int_eq(toy_run(&toy, &result, &err), ERR_INVALID);
+        ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_INVALID);
         ck_assert_ptr_nonnull(strstr(err.msg, "sigma"));
     }
-    toy_release(&toy);
+    uq_toy_release(&toy);
 }
 END_TEST
 
