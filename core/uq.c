@@ -198,6 +198,12 @@ enum err_code uq_run(enum uq_kind kind, const struct uq_problem *problem,
         uq_check_noise(kind, problem->beliefs.noise, err) != ERR_OK) {
         return err->code;
     }
+    enum noise_kind noise = problem->beliefs.noise;
+    if (problem->beliefs.noise_sigmas == NULL &&
+        (noise == NOISE_GIVEN || (noise == NOISE_ESTIMATED && uq_needs_sigma(kind)))) {
+        return err_set(err, ERR_INVALID, "%s needs a sigma for its %s noise", uq_name(kind),
+                       noise_kind_name(noise));
+    }
     result->m = uq_n_draws(kind, settings);
     if (uq_ops[kind]->run(problem, settings, result, err) != ERR_OK) {
         uq_result_release(result);
