@@ -27,9 +27,10 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCK_ROWS 4096
-#define LOG_2PI    1.8378770664093454836
-#define INV_SQRTPI (0.5 * M_2_SQRTPI)
+#define BLOCK_ROWS  4096
+#define BLOCK_DRAWN ((size_t)1 << 20) /* draws x rows x outputs of a block: 8 MiB, about 10 ms */
+#define LOG_2PI     1.8378770664093454836
+#define INV_SQRTPI  (0.5 * M_2_SQRTPI)
 
 bool calib_knows_noise(const struct model *model)
 {
@@ -101,7 +102,7 @@ enum err_code calib_begin(struct calib *calib, const struct model *model,
         calib->block.want |= PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE;
     }
     if (calib->noise && drawn <= CALIB_MOST_DRAWN) {
-        size_t rows = CALIB_MOST_DRAWN / drawn;
+        size_t rows = drawn < BLOCK_DRAWN ? BLOCK_DRAWN / drawn : 1;
         calib->block.want |= PREDICT_SAMPLES;
         calib->block.n_samples = model->m;
         calib->block.n = rows < BLOCK_ROWS ? (int)rows : BLOCK_ROWS;

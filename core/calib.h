@@ -7,7 +7,7 @@
 #include "model.h"
 #include "predict.h"
 
-/* Draws times rows times outputs of a block, 32 MiB. */
+/* Draws times outputs for which nll_draws is made. */
 #define CALIB_MOST_DRAWN ((size_t)4 << 20)
 
 /* Does the model know the variance of its noise, and so a total variance with noise in it? */
@@ -53,9 +53,11 @@ void calib_release(struct calib *calib);
  * total variance is that over the draws. Where it is 0 at a row of any output the prediction has no
  * density there: nll, crps, coverage, width and calibration are then left NULL. nll_draws is NULL
  * where no noise is known or it is 0, and of models with more than CALIB_MOST_DRAWN draws times
- * outputs. So is what is not finite, but rmse and relative_error: those are ERR_NUMERIC then. output_range: [o x 2] low, high by which
- * outputs are scaled to [0, 1] for the relative error; copied. A zeroed *out is filled; on failure
- * it is released. ERR_INVALID (no rows), ERR_NUMERIC, ERR_NOMEM.
+ * outputs. What is not finite is NULL too, but rmse and relative_error: ERR_NUMERIC.
+ *
+ * output_range: [o x 2] low, high by which outputs are scaled to [0, 1] for the relative error;
+ * copied. A zeroed *out is filled; on failure it is released. ERR_INVALID (no rows), ERR_NUMERIC,
+ * ERR_NOMEM.
  */
 enum err_code calib_score(const struct model *model, const struct data *rows,
                           const double *output_range, int n_threads, struct scores *out,

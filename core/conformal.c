@@ -39,13 +39,14 @@ enum err_code conformal_check(const struct conformal *conformal, int m, int o, s
                        CONFORMAL_MOST_ROWS);
     }
     if (split ? c->n_folds != 1 : c->n_folds < 2 || c->n_folds > c->n || m % c->n_folds != 0) {
-        return err_set(err, ERR_INVALID, "conformal: %d folds of %d rows do not fit %s with %d draws",
-                       c->n_folds, c->n, conformal_method_name(c->method), m);
+        return err_set(err, ERR_INVALID,
+                       "conformal: %d folds of %d rows do not fit %s with %d draws", c->n_folds,
+                       c->n, conformal_method_name(c->method), m);
     }
     for (int i = 0; !split && i < c->n; i++) {
         if (c->fold[i] < 0 || c->fold[i] >= c->n_folds) {
-            return err_set(err, ERR_INVALID, "conformal: row %d is in fold %d, there are 0 to %d", i,
-                           c->fold[i], c->n_folds - 1);
+            return err_set(err, ERR_INVALID, "conformal: row %d is in fold %d, there are 0 to %d",
+                           i, c->fold[i], c->n_folds - 1);
         }
     }
     for (size_t k = 0; k < (size_t)c->n * (size_t)o; k++) {
@@ -197,8 +198,8 @@ void conformal_fold_interval(const struct conformal *conformal, int rank, double
 }
 
 static void split_intervals(const struct conformal *conformal, int rank,
-                            const struct conformal_rows *rows, double *scratch,
-                            double *thresholds, double *lower, double *upper)
+                            const struct conformal_rows *rows, double *scratch, double *thresholds,
+                            double *lower, double *upper)
 {
     size_t o = (size_t)rows->o;
     conformal_thresholds(conformal, rows->o, rank, scratch, thresholds);
@@ -257,8 +258,8 @@ static enum err_code add_scores(void *ctx, const struct predict_result *f, const
     for (size_t c = 0; c < (size_t)n * s->o; c++) {
         double score = fabs(y[c] - f->mean[c]);
         if (s->normalised) {
-            const double variance = f->total_variance != NULL ? f->total_variance[c]
-                                                              : f->variance[c];
+            const double variance =
+                f->total_variance != NULL ? f->total_variance[c] : f->variance[c];
             if (!(variance > 0.0)) {
                 int row = s->row + (int)(c / s->o);
                 return err_set_at(err, ERR_INVALID, row, (int)(c % s->o),
@@ -282,8 +283,7 @@ static enum err_code add_scores(void *ctx, const struct predict_result *f, const
 enum err_code conformal_scores(const struct model *model, const struct data *rows, bool normalised,
                                int n_threads, double *scores, struct err *err)
 {
-    struct scoring scoring = {
-        .o = (size_t)model->o, .normalised = normalised, .scores = scores};
+    struct scoring scoring = {.o = (size_t)model->o, .normalised = normalised, .scores = scores};
     unsigned want = PREDICT_MEAN | PREDICT_VARIANCE;
     if (normalised && calib_knows_noise(model)) {
         want |= PREDICT_TOTAL_VARIANCE;

@@ -38,7 +38,8 @@ enum predict_want {
     PREDICT_INTERVALS = 1 << 10
 };
 
-#define PREDICT_MAX_LEVELS 64
+#define PREDICT_MAX_LEVELS    64 /* of quantiles */
+#define PREDICT_MAX_INTERVALS 16
 /* Values a single answer may hold, and draws x rows x outputs it may keep while it is computed. */
 #define PREDICT_MAX_VALUES ((size_t)64 << 20)
 
@@ -50,8 +51,8 @@ struct predict_request {
     const double *levels; /* [n_levels] in [0, 1] */
     int n_intervals;
     const double *intervals; /* [n_intervals] levels in (0, 1) */
-    int n_samples;        /* distinct draws, at most m */
-    uint64_t seed;        /* chooses them */
+    int n_samples;           /* distinct draws, at most m */
+    uint64_t seed;           /* chooses them */
     int n_threads;
 };
 
@@ -73,7 +74,8 @@ struct predict_result {
 
 /*
  * ERR_INVALID (a logarithm of what is not positive; noise wanted but unknown; more samples than
- * draws; a level of an interval that the calibration is too small for), ERR_LIMIT, ERR_NUMERIC (a result that is not finite), each naming the place; ERR_NOMEM.
+ * draws; a level of an interval that the calibration is too small for), ERR_LIMIT, ERR_NUMERIC (a
+ * result that is not finite), each naming the place; ERR_NOMEM.
  */
 enum err_code predict_run(const struct model *model, const struct predict_request *req,
                           struct arena *arena, struct predict_result *out,

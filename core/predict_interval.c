@@ -10,9 +10,10 @@
 #define SCORE_WORK 12.0
 
 struct predict_intervals {
-    int *ranks;         /* [n_intervals] conformal; else NULL */
-    double *thresholds; /* [n_intervals x o] half widths, of absolute size or in s; NULL with folds */
-    bool in_std;        /* thresholds are in units of the root of the total variance */
+    int *ranks; /* [n_intervals] conformal; else NULL */
+    double
+        *thresholds; /* [n_intervals x o] half widths, of absolute size or in s; NULL with folds */
+    bool in_std;     /* thresholds are in units of the root of the total variance */
 };
 
 static bool is_conformal(const struct model *model)
@@ -30,16 +31,16 @@ int predict_intervals_n_folds(const struct model *model)
 enum err_code predict_intervals_check(const struct model *model, const struct predict_request *req,
                                       struct err *err)
 {
-    if (req->n_intervals < 1 || req->n_intervals > PREDICT_MAX_LEVELS) {
+    if (req->n_intervals < 1 || req->n_intervals > PREDICT_MAX_INTERVALS) {
         return err_set(err, ERR_INVALID, "%d levels of intervals, 1 to %d are needed",
-                       req->n_intervals, PREDICT_MAX_LEVELS);
+                       req->n_intervals, PREDICT_MAX_INTERVALS);
     }
     for (int k = 0; k < req->n_intervals; k++) {
         double level = req->intervals[k];
         int rank = 0;
         if (!(level > 0.0 && level < 1.0)) {
-            return err_set(err, ERR_INVALID, "intervals[%d] is %g, a level between 0 and 1 is needed",
-                           k, level);
+            return err_set(err, ERR_INVALID,
+                           "intervals[%d] is %g, a level between 0 and 1 is needed", k, level);
         }
         if (is_conformal(model) &&
             conformal_rank(&model->conformal, 1.0 - level, &rank, err) != ERR_OK) {
@@ -100,12 +101,13 @@ enum err_code predict_intervals_begin(struct predict_call *call, struct arena *a
     call->intervals = in;
     in->ranks = ranks;
     for (int k = 0; k < n && is_conformal(call->model); k++) {
-        if (conformal_rank(&call->model->conformal, 1.0 - call->req->intervals[k], &ranks[k], err) !=
-            ERR_OK) {
+        if (conformal_rank(&call->model->conformal, 1.0 - call->req->intervals[k], &ranks[k],
+                           err) != ERR_OK) {
             return err->code;
         }
     }
-    return predict_intervals_n_folds(call->model) > 0 ? ERR_OK : choose_thresholds(call, arena, err);
+    return predict_intervals_n_folds(call->model) > 0 ? ERR_OK
+                                                      : choose_thresholds(call, arena, err);
 }
 
 enum err_code predict_intervals_end(struct predict_call *call, struct err *err)

@@ -28,11 +28,11 @@ enum err_code predict_intervals_end(struct predict_call *call, struct err *err) 
 
 /* Moments by fold of one tile; scratch of the tile. */
 struct predict_folds {
-    int n_draws;   /* of a fold */
-    size_t cells;  /* rows x o */
-    double *mean;  /* [n_folds x cells]; NULL: not needed */
-    double *m2;    /* [n_folds x cells], becomes the standard deviation */
-    double *ends;  /* [2 x calibration rows] */
+    int n_draws;  /* of a fold */
+    size_t cells; /* rows x o */
+    double *mean; /* [n_folds x cells]; NULL: not needed */
+    double *m2;   /* [n_folds x cells], becomes the standard deviation */
+    double *ends; /* [2 x calibration rows] */
 };
 
 /* False when memory is short. Leaves mean NULL when no folds are needed. */

@@ -18,13 +18,11 @@
 #include "mem.h"
 #include "precision.h"
 #include "rng.h"
+#include "train_part.h"
 #include "train_rows.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Tasks of one solver run in a checkpoint; runs stand one after the other. */
-#define RUN_TASKS 8192
 
 /* A run with its rows in their parts. */
 struct trainee {
@@ -36,57 +34,6 @@ struct trainee {
     double *noise_sigmas; /* [o] scaled units; NULL: not known */
     struct model *model;  /* being made */
 };
-
-/* ---- checkpoints and progress of a solver run that is part of the whole ---- */
-
-struct part {
-    const struct train_run *run;
-    int first_task;
-    double from, to; /* share of the whole */
-    struct checkpoint checkpoint;
-};
-
-static bool part_due(void *ctx, int task)
-{
-    const struct part *part = ctx;
-    return checkpoint_due(part->run->checkpoint, part->first_task + task);
-}
-
-static enum err_code part_save(void *ctx, int task, const void *bytes, size_t n_bytes,
-                               struct err *err)
-{
-    const struct part *part = ctx;
-    const struct checkpoint *whole = part->run->checkpoint;
-    return whole->save(whole->ctx, part->first_task + task, bytes, n_bytes, err);
-}
-
-static enum err_code part_load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
-{
-    const struct part *part = ctx;
-    const struct checkpoint *whole = part->run->checkpoint;
-    return whole->load(whole->ctx, part->first_task + task, bytes, n_bytes, err);
-}
-
-static void part_progress(void *ctx, const struct progress *progress)
-{
-    const struct part *part = ctx;
-    struct progress all = *progress;
-    all.fraction = part->from + progress->fraction * (part->to - part->from);
-    part->run->progress(part->run->progress_ctx, &all);
-}
-
-static void part_init(struct part *part, const struct train_run *run, int number, double from,
-                      double to, struct uq_problem *problem)
-{
-    *part = (struct part){.run = run, .first_task = number * RUN_TASKS, .from = from, .to = to};
-    part->checkpoint =
-        (struct checkpoint){.ctx = part, .due = part_due, .save = part_save, .load = part_load};
-    problem->checkpoint = run->checkpoint != NULL ? &part->checkpoint : NULL;
-    problem->progress = run->progress != NULL ? part_progress : NULL;
-    problem->progress_ctx = part;
-    problem->cancel = run->cancel;
-    problem->n_threads = run->n_threads;
-}
 
 /* ---- rows ---- */
 
@@ -261,7 +208,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
         .beliefs = {.noise = NOISE_ESTIMATED, .flat = true},
         .seed = (uint64_t)spec->seed,
     };
-    struct part part;
+    struct train_part part;
     struct uq_result result;
     settings.members = 1;
     settings.init_factor = spec->settings.init_factor;
@@ -269,7 +216,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
     settings.batch_size = spec->settings.batch_size;
     settings.patience = spec->settings.patience;
     settings.optim = spec->settings.optim;
-    part_init(&part, t->run, 0, 0.0, 0.1, &problem);
+    train_part_init(&part, t->run, 0, 0.0, 0.1, &problem);
     if (uq_run(UQ_ENSEMBLE, &problem, &settings, &result, err) == ERR_OK) {
         err_kept(residuals(t, result.draws, t->noise_sigmas, err));
         uq_result_release(&result);
@@ -437,7 +384,7 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
     const struct train_spec *spec = t->run->spec;
     double start = t->noise_sigmas != NULL && spec->noise == NOISE_ESTIMATED ? 0.1 : 0.0;
     double share = (1.0 - start) / (double)t->n_folds;
-    struct part part;
+    struct train_part part;
     struct uq_problem problem = {
         .net = &t->model->net,
         .train = train_rows_scaled(rows),
@@ -449,7 +396,8 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
         /* Folds differ in their random numbers too. */
         .seed = (uint64_t)spec->seed + 0x9E3779B97F4A7C15u * (uint64_t)fold,
     };
-    part_init(&part, t->run, fold + 1, start + share * fold, start + share * (fold + 1), &problem);
+    train_part_init(&part, t->run, fold + 1, start + share * fold, start + share * (fold + 1),
+                    &problem);
     if (uq_run(spec->solver, &problem, &spec->settings, result, err) == ERR_OK && t->n_folds > 1) {
         result->gaussian.linearised = false;
     }

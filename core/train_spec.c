@@ -79,9 +79,10 @@ static enum err_code check_calibration(const struct train_calibration *c, enum n
 {
     if ((c->method == CONFORMAL_CV_PLUS || c->method == CONFORMAL_JACKKNIFE_PLUS) &&
         c->normalised && noise == NOISE_PREDICTED) {
-        return err_set(err, ERR_UNSUPPORTED,
-                       "calibration: %s with normalised scores and predicted noise is not supported",
-                       conformal_method_name(c->method));
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "calibration: %s with normalised scores and predicted noise is not supported",
+            conformal_method_name(c->method));
     }
     if (c->method == CONFORMAL_SPLIT && !(c->share > 0.0 && c->share <= 0.9)) {
         return err_set(err, ERR_INVALID,

@@ -257,7 +257,7 @@ START_TEST(without_a_variance_there_is_no_density)
         double noise[O]; /* 0, 0: not known */
         bool density, draws;
     } cases[] = {
-        {1, {0.0, 0.0}, false, false}, {1, {1.0, 0.5}, true, true}, {4, {0.0, 0.0}, true, false},
+        {1, {0.0, 0.0}, false, false}, {1, {1.0, 0.5}, true, true},  {4, {0.0, 0.0}, true, false},
         {1, {1.0, 0.0}, false, false}, {4, {1.0, 0.0}, true, false},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
