@@ -144,7 +144,8 @@ static enum err_code check_values(const struct model *model, struct err *err)
 enum err_code model_publish(struct model *model, struct err *err)
 {
     if (check_scaling(model, err) != ERR_OK ||
-        gauss_mixture_check(&model->gaussian, model->net.n_params, err) != ERR_OK) {
+        gauss_mixture_check(&model->gaussian, model->net.n_params, err) != ERR_OK ||
+        conformal_check(&model->conformal, model->m, model->o, err) != ERR_OK) {
         return err->code;
     }
     for (int j = 0; model->gaussian.n_members > 0 && j < model->m; j++) {

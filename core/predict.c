@@ -4,6 +4,7 @@
 #include "mem.h"
 #include "moments.h"
 #include "par.h"
+#include "predict_interval.h"
 #include "rng.h"
 
 #include <math.h>
@@ -36,7 +37,14 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
         return err_set(err, ERR_INVALID, "samples is %d, the model has 1 to %d draws to give",
                        req->n_samples, model->m);
     }
+    if ((req->want & PREDICT_INTERVALS) && predict_intervals_check(model, req, err) != ERR_OK) {
+        return err->code;
+    }
     if (!within(PREDICT_MAX_VALUES, n, o, 1, 1) ||
+        ((req->want & PREDICT_INTERVALS) &&
+         (!within(PREDICT_MAX_VALUES, n, o, (size_t)req->n_intervals, 2) ||
+          !within(PREDICT_MAX_VALUES, n < PLAN_TILE_ROWS ? n : PLAN_TILE_ROWS, o,
+                  (size_t)predict_intervals_n_folds(model), 2))) ||
         ((req->want & PREDICT_QUANTILES) &&
          (!within(PREDICT_MAX_VALUES, n, o, (size_t)req->n_levels, 1) ||
           !within(PREDICT_MAX_VALUES, n < PLAN_TILE_ROWS ? n : PLAN_TILE_ROWS, o, m, 1))) ||
@@ -72,7 +80,7 @@ static enum err_code allocate(struct predict_call *call, struct arena *arena, st
         {true, n * o, &call->m2},
         {want & PREDICT_STD, n * o, &out->std},
         {want & PREDICT_NOISE_VARIANCE, n * o, &out->noise_variance},
-        {want & PREDICT_TOTAL_VARIANCE, n * o, &out->total_variance},
+        {want & (PREDICT_TOTAL_VARIANCE | PREDICT_INTERVALS), n * o, &out->total_variance},
         {want & PREDICT_QUANTILES, (size_t)req->n_levels * n * o, &out->quantiles},
         {want & PREDICT_COVARIANCE_OUTPUTS, n * o * o, &out->covariance},
         {want & PREDICT_COVARIANCE_ROWS, o * n * n, &out->covariance},
@@ -80,6 +88,8 @@ static enum err_code allocate(struct predict_call *call, struct arena *arena, st
         {want & PREDICT_SAMPLES, (size_t)req->n_samples * n * o, &out->samples},
         {want & PREDICT_JACOBIAN, n * o * d, &out->jacobian_mean},
         {want & PREDICT_JACOBIAN, n * o * d, &out->jacobian_std},
+        {want & PREDICT_INTERVALS, (size_t)req->n_intervals * n * o, &out->lower},
+        {want & PREDICT_INTERVALS, (size_t)req->n_intervals * n * o, &out->upper},
     };
     for (size_t i = 0; i < sizeof plan / sizeof *plan; i++) {
         if (plan[i].wanted) {
@@ -117,6 +127,9 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
     *out = (struct predict_result){.mean = NULL};
     call->n_tiles = (req->n + PLAN_TILE_ROWS - 1) / PLAN_TILE_ROWS;
     if (predict_check(model, req, err) != ERR_OK || allocate(call, arena, err) != ERR_OK) {
+        return err->code;
+    }
+    if ((req->want & PREDICT_INTERVALS) && predict_intervals_begin(call, arena, err) != ERR_OK) {
         return err->code;
     }
     return req->want & PREDICT_SAMPLES ? choose_samples(call, arena, err) : ERR_OK;
@@ -164,14 +177,18 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
         moments_row_covariance(model->m, n, (size_t)model->o, call->values, call->out->mean,
                                call->out->covariance, scratch);
     }
-    return derive(call, err);
+    if (derive(call, err) != ERR_OK) {
+        return err->code;
+    }
+    return call->intervals != NULL ? predict_intervals_end(call, err) : ERR_OK;
 }
 
 double predict_work(const struct model *model, const struct predict_request *req)
 {
     double work = (double)req->n * (double)model->m * (double)model->net.pack_size;
     /* A Jacobian is a forward pass with its tape and a backward pass for each output. */
-    return req->want & PREDICT_JACOBIAN ? (3.0 + 2.0 * model->o) * work : work;
+    work *= req->want & PREDICT_JACOBIAN ? 3.0 + 2.0 * model->o : 1.0;
+    return req->want & PREDICT_INTERVALS ? work + predict_intervals_work(model, req) : work;
 }
 
 /* ---- a whole prediction ---- */

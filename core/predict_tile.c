@@ -7,6 +7,7 @@
 #include "predict.h"
 
 #include "moments.h"
+#include "predict_interval.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct tile {
     double *jac_scratch; /* [rows x (o + d)] */
     double *jac_values;  /* [rows x o] */
     struct resnet_tape *tape;
+    struct predict_folds folds; /* for conformal intervals */
 };
 
 static double *scratch_get(struct arena *arena, size_t count, bool *ok)
@@ -62,6 +64,7 @@ static enum err_code tile_init(struct tile *tile, const struct predict_call *cal
         tile->tape = resnet_tape_new(&model->net, (int)rows);
         ok = ok && tile->tape != NULL;
     }
+    ok = predict_folds_init(&tile->folds, call, rows, arena) && ok;
     return ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a prediction");
 }
 
@@ -166,6 +169,9 @@ static void draw_add(const struct predict_call *call, struct tile *tile, int dra
     if (tile->jac != NULL) {
         jacobian_add(call, tile, draw);
     }
+    if (tile->folds.mean != NULL) {
+        predict_folds_add(&tile->folds, draw, tile->f);
+    }
 }
 
 static void tile_finish(const struct predict_call *call, struct tile *tile)
@@ -189,6 +195,9 @@ static void tile_finish(const struct predict_call *call, struct tile *tile)
     }
     if (tile->jac != NULL) {
         jacobian_finish(call, tile);
+    }
+    if (tile->folds.mean != NULL) {
+        predict_folds_finish(&tile->folds, call, tile->first);
     }
 }
 
