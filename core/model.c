@@ -141,10 +141,103 @@ static enum err_code check_values(const struct model *model, struct err *err)
     return ERR_OK;
 }
 
+/* A second head that predicts the noise leaves no room for anything else to say of it. */
+static enum err_code check_noise(const struct model *model, struct err *err)
+{
+    if (!model->noise_predicted) {
+        return ERR_OK;
+    }
+    if (model->net.arch.outputs % 2 != 0 || model->net.arch.final != FINAL_NONE) {
+        return err_set(err, ERR_INVALID,
+                       "a predicted noise needs an even number of outputs, means and log "
+                       "variances, and final none; there are %d, and final is %s",
+                       model->net.arch.outputs, arch_final_name(model->net.arch.final));
+    }
+    if (model->noise_sigma != NULL) {
+        return err_set(err, ERR_INVALID, "the noise is predicted and also a constant");
+    }
+    for (int j = 0; j < model->o; j++) {
+        if (model->out[j].kind == SCALER_LOG) {
+            return err_set(err, ERR_UNSUPPORTED,
+                           "scaling of output %d is log, of whose noise no second head can tell",
+                           j);
+        }
+    }
+    return ERR_OK;
+}
+
+/* What says nothing is left out, so that equal posteriors are equal bytes. */
+static void tidy_gaussian(struct gauss *g)
+{
+    bool has_factor = g->factor != NULL && g->rank > 0;
+    if (g->n > 0 && (g->std != NULL || has_factor)) {
+        g->rank = has_factor ? g->rank : 0;
+        return;
+    }
+    mem_free(g->std);
+    mem_free(g->factor);
+    *g = (struct gauss){.mean = g->mean};
+}
+
+static enum err_code check_gaussians(struct model *model, struct err *err)
+{
+    struct gauss_mixture *mixture = &model->gaussian;
+    if (mixture->n_members == 0) {
+        return ERR_OK;
+    }
+    if (mixture->n_draws < 1 || model->m % mixture->n_members != 0 ||
+        model->m / mixture->n_members != mixture->n_draws) {
+        return err_set(err, ERR_INVALID, "%d Gaussians with %d draws each do not make %d draws",
+                       mixture->n_members, mixture->n_draws, model->m);
+    }
+    for (int i = 0; i < mixture->n_members; i++) {
+        tidy_gaussian(&mixture->members[i]);
+    }
+    return gauss_mixture_check(mixture, model->net.n_params, err);
+}
+
+static enum err_code check_calibration(const struct model *model, struct err *err)
+{
+    const struct conformal *c = &model->conformal;
+    bool folds = c->method == CONFORMAL_CV_PLUS || c->method == CONFORMAL_JACKKNIFE_PLUS;
+    int parts = model->gaussian.n_members > 0 ? model->gaussian.n_members : model->m;
+    if (c->method == CONFORMAL_NONE) {
+        return ERR_OK;
+    }
+    if (c->n < 1 || c->n > CONFORMAL_MOST_ROWS || c->scores == NULL) {
+        return err_set(err, ERR_INVALID, "calibration: %d rows, 1 to %d are needed", c->n,
+                       CONFORMAL_MOST_ROWS);
+    }
+    if (folds != (c->fold != NULL) || (folds ? c->n_folds < 2 : c->n_folds != 1)) {
+        return err_set(err, ERR_INVALID, "calibration: %s cannot have %d folds and %s of each row",
+                       conformal_method_name(c->method), c->n_folds,
+                       c->fold != NULL ? "a fold" : "no fold");
+    }
+    if (parts % c->n_folds != 0) {
+        return err_set(err, ERR_INVALID,
+                       "calibration: a posterior of %d parts cannot be shared by %d folds", parts,
+                       c->n_folds);
+    }
+    for (int i = 0; folds && i < c->n; i++) {
+        if (c->fold[i] < 0 || c->fold[i] >= c->n_folds) {
+            return err_set(err, ERR_INVALID, "calibration: fold of row %d is %d, there are %d", i,
+                           c->fold[i], c->n_folds);
+        }
+    }
+    for (size_t k = 0; k < (size_t)c->n * (size_t)model->o; k++) {
+        if (!isfinite(c->scores[k]) || c->scores[k] < 0.0) {
+            return err_set(err, ERR_INVALID,
+                           "calibration: score of row %zu, output %zu must be finite and >= 0",
+                           k / (size_t)model->o, k % (size_t)model->o);
+        }
+    }
+    return ERR_OK;
+}
+
 enum err_code model_publish(struct model *model, struct err *err)
 {
-    if (check_scaling(model, err) != ERR_OK ||
-        gauss_mixture_check(&model->gaussian, model->net.n_params, err) != ERR_OK) {
+    if (check_noise(model, err) != ERR_OK || check_scaling(model, err) != ERR_OK ||
+        check_gaussians(model, err) != ERR_OK || check_calibration(model, err) != ERR_OK) {
         return err->code;
     }
     for (int j = 0; model->gaussian.n_members > 0 && j < model->m; j++) {
