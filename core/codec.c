@@ -103,7 +103,8 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
 {
     struct bytes_writer w = {.data = NULL};
     size_t o = (size_t)model->o;
-    /* Of two formats that hold a model the older one, so that what has been stored keeps its bytes. */
+    /* Of two formats that hold a model the older one, so that what has been stored keeps its bytes.
+     */
     bool newest = codec_needs_format_3(model);
     bytes_put(&w, MAGIC, MAGIC_BYTES);
     bytes_put_u32(&w, newest ? FORMAT : FORMAT - 1);

@@ -254,8 +254,9 @@ static void get_item(struct bytes_reader *r, struct report *report)
     check_known(r, values, (size_t)n);
     r->failed = r->failed || (scalar && n != 1);
     if (!r->failed) {
-        r->no_memory = report_add(report, name, n, values, &err) != ERR_OK;
-        r->failed = r->no_memory;
+        /* Its limits have been looked at. */
+        r->failed = report_add(report, name, n, values, &err) != ERR_OK;
+        r->no_memory = r->no_memory || r->failed;
     }
     if (!r->failed) {
         report->items[report->n_items - 1].scalar = scalar;
@@ -277,9 +278,10 @@ static void get_report(struct bytes_reader *r, struct report *report)
         get_short_text(r, code, sizeof code);
         get_short_text(r, text, sizeof text);
         if (!r->failed) {
-            r->no_memory = report_warn(report, &err, code, "%s", text) != ERR_OK;
+            r->failed = report_warn(report, &err, code, "%s", text) != ERR_OK;
+            r->no_memory = r->no_memory || r->failed;
             /* One code twice would be kept once. */
-            r->failed = r->no_memory || report->n_warnings != i + 1;
+            r->failed = r->failed || report->n_warnings != i + 1;
         }
     }
 }

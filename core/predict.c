@@ -63,8 +63,8 @@ static enum err_code allocate(struct predict_call *call, struct arena *arena, st
     size_t n = (size_t)req->n;
     size_t o = (size_t)model->o;
     size_t d = (size_t)model->d;
-    size_t kept = predict_is_linear(model) ? predict_linear_values(model, req->n)
-                                           : (size_t)model->m * n * o;
+    size_t kept =
+        predict_is_linear(model) ? predict_linear_values(model, req->n) : (size_t)model->m * n * o;
     bool noise = want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE);
     struct {
         bool wanted;

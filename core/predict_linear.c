@@ -12,8 +12,8 @@
  * output is normal in the user's units here, not log-normal as its draws would be.
  *
  * M members are a mixture with equal weights: mean f = sum f_i / M, covariance
- * sum (W_i W_i' + (f_i - f)(f_i - f)') / M. Its quantiles solve sum Phi((q - f_i) / s_i) / M = level
- * by bisection; for one member that is f + s z.
+ * sum (W_i W_i' + (f_i - f)(f_i - f)') / M. Its quantiles solve sum Phi((q - f_i) / s_i) / M =
+ * level by bisection; for one member that is f + s z.
  *
  * Samples are f_i + J_i (theta_j - theta_i) of the model's own draws theta_j, so that those of one
  * draw at several rows belong together. A predicted noise is taken at the means of the members.
@@ -179,7 +179,8 @@ static enum err_code tile_init(struct tile *tile, const struct model *model, str
     tile->jf = scratch_get(arena, o * most.width, &ok);
     tile->white = scratch_get(arena, o * most.width, &ok);
     tile->tape = resnet_tape_new(&model->net, 1);
-    return ok && tile->tape != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a prediction");
+    return ok && tile->tape != NULL ? ERR_OK
+                                    : err_set(err, ERR_NOMEM, "no memory for a prediction");
 }
 
 /* y and J of a row at the parameters of the tape, in the user's units. */
@@ -350,6 +351,9 @@ static double mixture_quantile(const struct mixture *mix, double level, double z
         double q = mix->f[i * mix->stride] + z * sqrt(mix->var[i * mix->stride]);
         low = fmin(low, q);
         high = fmax(high, q);
+    }
+    if (distribution(mix, low) >= level) {
+        return low;
     }
     for (int k = 0; k < MOST_BISECTIONS; k++) {
         double middle = 0.5 * low + 0.5 * high;

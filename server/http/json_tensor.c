@@ -290,8 +290,8 @@ static struct json_tensor *new_item(struct walk *w, struct json_tensor *list)
         return NULL;
     }
     *t = (struct json_tensor){.max_rows = list->max_rows, .max_columns = list->max_columns};
-    t->key = arena_printf(w->arena, "%.*s[%d]%s", (int)(mark - list->key), list->key, w->item,
-                          mark + 2);
+    t->key =
+        arena_printf(w->arena, "%.*s[%d]%s", (int)(mark - list->key), list->key, w->item, mark + 2);
     list->items[w->item] = t;
     return t->key != NULL ? t : NULL;
 }
