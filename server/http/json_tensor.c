@@ -245,8 +245,9 @@ struct name {
 
 static bool begins(const char *path, const struct name *name)
 {
-    /* The key is the client's: it may hold a NUL. */
-    return strlen(path) >= name->prefix_len + name->len &&
+    /* The key is the client's: it may hold a NUL, and what means a place inside in a path. */
+    return memchr(name->key, '.', name->len) == NULL &&
+           strlen(path) >= name->prefix_len + name->len &&
            memcmp(path, name->prefix, name->prefix_len) == 0 &&
            memcmp(path + name->prefix_len, name->key, name->len) == 0;
 }
@@ -369,6 +370,10 @@ static enum err_code read_object(struct walk *w, const char *prefix, size_t pref
 {
     *whole = false;
     if (!take(w, '{')) {
+        return ERR_OK;
+    }
+    if (take(w, '}')) {
+        *whole = true;
         return ERR_OK;
     }
     do {
