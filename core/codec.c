@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec.h"
 
-#include "bytes.h"
+#include "codec_priv.h"
 #include "mem.h"
 
 #include <string.h>
 
 #define MAGIC       "SRGMODEL"
 #define MAGIC_BYTES 8
-#define FORMAT      2 /* 1 had no precision */
+/* 1 had no precision; 2 holds what has no second head, no Gaussians, calibration or report. */
+#define FORMAT 3
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
 {
@@ -59,30 +60,6 @@ static void get_scalers(struct bytes_reader *r, struct scaler *scaler, int k)
     }
 }
 
-/* An optional array: u32 1 and the values, or u32 0. */
-static void put_array(struct bytes_writer *w, const double *values, size_t n)
-{
-    bytes_put_u32(w, values != NULL);
-    if (values != NULL) {
-        bytes_put_f64(w, values, n);
-    }
-}
-
-static double *get_array(struct bytes_reader *r, size_t n)
-{
-    if (bytes_get_int(r, 1) == 0) {
-        return NULL;
-    }
-    double *values = mem_zalloc_array(n, sizeof *values);
-    if (values == NULL) {
-        r->no_memory = true;
-        r->failed = true;
-        return NULL;
-    }
-    bytes_get_f64(r, values, n);
-    return values;
-}
-
 static void put_names(struct bytes_writer *w, char *const *names, int k)
 {
     bytes_put_u32(w, names != NULL);
@@ -107,20 +84,40 @@ static char **get_names(struct bytes_reader *r, int k)
     return names;
 }
 
+/* Draws, or the Gaussians that they are drawn from. */
+static void put_posterior(struct bytes_writer *w, const struct model *model, bool newest)
+{
+    const struct gauss_mixture *mixture = &model->gaussian;
+    if (newest) {
+        bytes_put_u32(w, (uint32_t)mixture->n_members);
+    }
+    if (mixture->n_members > 0) {
+        codec_put_gaussians(w, mixture, model->net.n_params);
+    } else {
+        bytes_put_f64(w, model->draws, (size_t)model->m * (size_t)model->net.n_params);
+    }
+}
+
 enum err_code codec_encode(const struct model *model, unsigned char **bytes, size_t *n_bytes,
                            struct err *err)
 {
     struct bytes_writer w = {.data = NULL};
     size_t o = (size_t)model->o;
+    /* Of two formats that hold a model the older one, so that what has been stored keeps its bytes.
+     */
+    bool newest = codec_needs_format_3(model);
     bytes_put(&w, MAGIC, MAGIC_BYTES);
-    bytes_put_u32(&w, FORMAT);
+    bytes_put_u32(&w, newest ? FORMAT : FORMAT - 1);
     put_arch(&w, &model->net.arch);
+    if (newest) {
+        bytes_put_u32(&w, model->noise_predicted);
+    }
     put_scalers(&w, model->in, model->d);
     put_scalers(&w, model->out, model->o);
-    put_array(&w, model->noise_sigma, o);
+    codec_put_array(&w, model->noise_sigma, o);
     bytes_put_u32(&w, (uint32_t)model->m);
-    bytes_put_f64(&w, model->draws, (size_t)model->m * (size_t)model->net.n_params);
-    put_array(&w, model->training_range, 2 * (size_t)model->d);
+    put_posterior(&w, model, newest);
+    codec_put_array(&w, model->training_range, 2 * (size_t)model->d);
     put_names(&w, model->input_names, model->d);
     put_names(&w, model->input_units, model->d);
     put_names(&w, model->output_names, model->o);
@@ -135,8 +132,11 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     bytes_put_u32(&w, (uint32_t)model->scores.n_rows);
     if (model->scores.n_rows > 0) {
         bytes_put_f64(&w, &model->scores.relative_error, 1);
-        put_array(&w, model->scores.rmse, o);
-        put_array(&w, model->scores.output_range, 2 * o);
+        codec_put_array(&w, model->scores.rmse, o);
+        codec_put_array(&w, model->scores.output_range, 2 * o);
+    }
+    if (newest) {
+        codec_put_extra(&w, model);
     }
     if (w.failed) {
         mem_free(w.data);
@@ -147,11 +147,15 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     return ERR_OK;
 }
 
-static void get_rest(struct bytes_reader *r, uint32_t format, struct model *model)
+static void get_rest(struct bytes_reader *r, uint32_t format, int n_members, struct model *model)
 {
     size_t o = (size_t)model->o;
-    bytes_get_f64(r, model->draws, (size_t)model->m * (size_t)model->net.n_params);
-    model->training_range = get_array(r, 2 * (size_t)model->d);
+    if (n_members > 0) {
+        codec_get_gaussians(r, &model->gaussian, n_members, model->net.n_params, model->m);
+    } else {
+        bytes_get_f64(r, model->draws, (size_t)model->m * (size_t)model->net.n_params);
+    }
+    model->training_range = codec_get_array(r, 2 * (size_t)model->d);
     model->input_names = get_names(r, model->d);
     model->input_units = get_names(r, model->d);
     model->output_names = get_names(r, model->o);
@@ -168,9 +172,14 @@ static void get_rest(struct bytes_reader *r, uint32_t format, struct model *mode
     model->scores.n_rows = bytes_get_int(r, INT32_MAX);
     if (model->scores.n_rows > 0) {
         bytes_get_f64(r, &model->scores.relative_error, 1);
-        model->scores.rmse = get_array(r, o);
-        model->scores.output_range = get_array(r, 2 * o);
+        model->scores.rmse = codec_get_array(r, o);
+        model->scores.output_range = codec_get_array(r, 2 * o);
         r->failed = r->failed || model->scores.rmse == NULL || model->scores.output_range == NULL;
+    }
+    if (format >= 3) {
+        codec_get_extra(r, model);
+        /* Else an older format says the same. */
+        r->failed = r->failed || !codec_needs_format_3(model);
     }
     r->failed = r->failed || r->left != 0;
 }
@@ -182,7 +191,9 @@ struct head {
     struct scaler *in;
     struct scaler *out;
     double *noise_sigma;
+    bool noise_predicted;
     int m;
+    int n_members; /* of a Gaussian posterior; 0: draws */
 };
 
 static enum err_code get_head(struct bytes_reader *r, struct head *head, struct err *err)
@@ -202,6 +213,11 @@ static enum err_code get_head(struct bytes_reader *r, struct head *head, struct 
         return err_set(err, ERR_CORRUPT, "the stored architecture is damaged");
     }
     int o = arch_n_outputs(&head->arch);
+    if (head->format >= 3 && bytes_get_int(r, 1) == 1) {
+        head->noise_predicted = true;
+        o /= 2;
+        r->failed = r->failed || o == 0;
+    }
     head->in = mem_zalloc_array((size_t)head->arch.inputs, sizeof *head->in);
     head->out = mem_zalloc_array((size_t)o, sizeof *head->out);
     if (head->in == NULL || head->out == NULL) {
@@ -209,8 +225,11 @@ static enum err_code get_head(struct bytes_reader *r, struct head *head, struct 
     }
     get_scalers(r, head->in, head->arch.inputs);
     get_scalers(r, head->out, o);
-    head->noise_sigma = get_array(r, (size_t)o);
+    head->noise_sigma = codec_get_array(r, (size_t)o);
     head->m = bytes_get_int(r, MODEL_MAX_DRAWS);
+    if (head->format >= 3) {
+        head->n_members = bytes_get_int(r, head->m);
+    }
     return ERR_OK;
 }
 
@@ -234,19 +253,22 @@ enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out
         goto done;
     }
     /* Before the memory for the draws is taken: are they there? */
-    size_t draw_bytes = (size_t)arch_n_params(&head.arch) * (size_t)head.m * sizeof(double);
-    if (draw_bytes > r.left) {
+    size_t stored = (size_t)(head.n_members > 0 ? head.n_members : head.m);
+    if ((size_t)arch_n_params(&head.arch) * stored * sizeof(double) > r.left) {
         err_set(err, ERR_CORRUPT, "the stored model is cut short");
         goto done;
     }
     if (model_new(&head.arch, head.m, &model, err) != ERR_OK) {
         goto done;
     }
+    if (head.noise_predicted) {
+        model_predict_noise(model);
+    }
     memcpy(model->in, head.in, (size_t)model->d * sizeof *model->in);
     memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
     model->noise_sigma = head.noise_sigma;
     head.noise_sigma = NULL;
-    get_rest(&r, head.format, model);
+    get_rest(&r, head.format, head.n_members, model);
     if (verdict(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
         model_unref(model);
         goto done;

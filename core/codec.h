@@ -3,8 +3,11 @@
  * A model as bytes: what the registry keeps. The same model always gives the same bytes, so their
  * digest names its content.
  *
- * Layout, little-endian: "SRGMODEL", u32 format (2), architecture, scalers, noise, draws, training
- * range, names, units, texts, precision, scores. Every length is checked on reading.
+ * Layout, little-endian: "SRGMODEL", u32 format, architecture, scalers, noise, draws, training
+ * range, names, units, texts, precision, scores; that is format 2. Format 3 adds whether the noise
+ * is predicted, Gaussians in place of draws, more scores, calibration and report, and is written
+ * only for what has one of these: a model of an older program gives the bytes that it gave there.
+ * Every length is checked on reading.
  */
 #ifndef CODEC_H
 #define CODEC_H

@@ -141,11 +141,72 @@ static enum err_code check_values(const struct model *model, struct err *err)
     return ERR_OK;
 }
 
+/* A second head that predicts the noise leaves no room for anything else to say of it. */
+static enum err_code check_noise(const struct model *model, struct err *err)
+{
+    if (!model->noise_predicted) {
+        return ERR_OK;
+    }
+    if (model->net.arch.outputs % 2 != 0 || model->net.arch.final != FINAL_NONE) {
+        return err_set(err, ERR_INVALID,
+                       "a predicted noise needs an even number of outputs, means and log "
+                       "variances, and final none; there are %d, and final is %s",
+                       model->net.arch.outputs, arch_final_name(model->net.arch.final));
+    }
+    if (model->noise_sigma != NULL) {
+        return err_set(err, ERR_INVALID, "the noise is predicted and also a constant");
+    }
+    for (int j = 0; j < model->o; j++) {
+        if (model->out[j].kind == SCALER_LOG) {
+            return err_set(err, ERR_UNSUPPORTED,
+                           "scaling of output %d is log, of whose noise no second head can tell",
+                           j);
+        }
+    }
+    return ERR_OK;
+}
+
+/* What says nothing is left out, so that equal posteriors are equal bytes. */
+static void tidy_gaussian(struct gauss *g)
+{
+    bool has_factor = g->factor != NULL && g->rank > 0;
+    if (g->n > 0 && (g->std != NULL || has_factor)) {
+        g->rank = has_factor ? g->rank : 0;
+        return;
+    }
+    mem_free(g->std);
+    mem_free(g->factor);
+    *g = (struct gauss){.mean = g->mean};
+}
+
+static enum err_code check_gaussians(struct model *model, struct err *err)
+{
+    struct gauss_mixture *mixture = &model->gaussian;
+    if (mixture->n_members == 0) {
+        return ERR_OK;
+    }
+    if (mixture->n_draws < 1 || model->m % mixture->n_members != 0 ||
+        model->m / mixture->n_members != mixture->n_draws) {
+        return err_set(err, ERR_INVALID, "%d Gaussians with %d draws each do not make %d draws",
+                       mixture->n_members, mixture->n_draws, model->m);
+    }
+    for (int i = 0; i < mixture->n_members; i++) {
+        tidy_gaussian(&mixture->members[i]);
+    }
+    return gauss_mixture_check(mixture, model->net.n_params, err);
+}
+
+static enum err_code check_calibration(const struct model *model, struct err *err)
+{
+    const struct conformal *c = &model->conformal;
+    int parts = model->gaussian.n_members > 0 ? model->gaussian.n_members : model->m;
+    return conformal_check(c, parts, model->o, err);
+}
+
 enum err_code model_publish(struct model *model, struct err *err)
 {
-    if (check_scaling(model, err) != ERR_OK ||
-        gauss_mixture_check(&model->gaussian, model->net.n_params, err) != ERR_OK ||
-        conformal_check(&model->conformal, model->m, model->o, err) != ERR_OK) {
+    if (check_noise(model, err) != ERR_OK || check_scaling(model, err) != ERR_OK ||
+        check_gaussians(model, err) != ERR_OK || check_calibration(model, err) != ERR_OK) {
         return err->code;
     }
     for (int j = 0; model->gaussian.n_members > 0 && j < model->m; j++) {

@@ -40,7 +40,11 @@ struct model {
                              noise_sigma is then NULL */
     int m;                /* draws */
     double *draws;        /* [m x K]; drawn by model_publish when there is a Gaussian posterior */
-    struct gauss_mixture gaussian; /* n_members 0: the posterior is the draws */
+    struct gauss_mixture gaussian; /* n_members 0: the posterior is the draws. Linearised: it is
+                                      predicted in closed form (core/predict_linear.c), which is
+                                      another distribution than that of the draws: normal in the
+                                      user's units, the network straightened at each member's
+                                      mean. In double whatever `single` says, with no Jacobian */
     struct conformal conformal;
     double *training_range; /* [d x 2] low, high of the training inputs; NULL: not known; mem */
     char **input_names;     /* [d] or NULL; each may be NULL; mem, as are the next three */
@@ -73,7 +77,10 @@ void model_predict_noise(struct model *model);
 /* Allocates an array of k empty names for one of the four lists. NULL when memory is short. */
 char **model_names_new(int k) MUST_CHECK;
 
-/* Checks everything, evaluates the weights. ERR_NONFINITE, ERR_INVALID naming the place. */
+/*
+ * Checks everything, makes the draws of a Gaussian posterior, evaluates the weights. ERR_NONFINITE,
+ * ERR_INVALID naming the place; ERR_UNSUPPORTED (a predicted noise of a logarithmic output).
+ */
 enum err_code model_publish(struct model *model, struct err *err) MUST_CHECK;
 
 struct model *model_ref(struct model *model);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "predict.h"
+#include "predict_priv.h"
 
 #include "mem.h"
 #include "moments.h"
@@ -28,7 +28,7 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
     size_t d = (size_t)model->d;
     size_t m = (size_t)model->m;
     if ((req->want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE)) &&
-        model->noise_sigma == NULL) {
+        model->noise_sigma == NULL && !model->noise_predicted) {
         return err_set(err, ERR_INVALID,
                        "the model knows no noise, so noise_variance and "
                        "total_variance cannot be returned");
@@ -59,7 +59,7 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
                        "rows at a time",
                        PREDICT_MAX_VALUES);
     }
-    return ERR_OK;
+    return predict_is_linear(model) ? predict_linear_check(model, req, err) : ERR_OK;
 }
 
 static enum err_code allocate(struct predict_call *call, struct arena *arena, struct err *err)
@@ -71,6 +71,9 @@ static enum err_code allocate(struct predict_call *call, struct arena *arena, st
     size_t n = (size_t)req->n;
     size_t o = (size_t)model->o;
     size_t d = (size_t)model->d;
+    size_t kept =
+        predict_is_linear(model) ? predict_linear_values(model, req->n) : (size_t)model->m * n * o;
+    bool noise = want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE);
     struct {
         bool wanted;
         size_t count;
@@ -84,7 +87,8 @@ static enum err_code allocate(struct predict_call *call, struct arena *arena, st
         {want & PREDICT_QUANTILES, (size_t)req->n_levels * n * o, &out->quantiles},
         {want & PREDICT_COVARIANCE_OUTPUTS, n * o * o, &out->covariance},
         {want & PREDICT_COVARIANCE_ROWS, o * n * n, &out->covariance},
-        {want & PREDICT_COVARIANCE_ROWS, (size_t)model->m * n * o, &call->values},
+        {want & PREDICT_COVARIANCE_ROWS, kept, &call->values},
+        {noise && model->noise_predicted, n * o, &call->noise},
         {want & PREDICT_SAMPLES, (size_t)req->n_samples * n * o, &out->samples},
         {want & PREDICT_JACOBIAN, n * o * d, &out->jacobian_mean},
         {want & PREDICT_JACOBIAN, n * o * d, &out->jacobian_std},
@@ -125,14 +129,41 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
 {
     *call = (struct predict_call){.model = model, .req = req, .out = out};
     *out = (struct predict_result){.mean = NULL};
-    call->n_tiles = (req->n + PLAN_TILE_ROWS - 1) / PLAN_TILE_ROWS;
-    if (predict_check(model, req, err) != ERR_OK || allocate(call, arena, err) != ERR_OK) {
+    int tile = predict_is_linear(model) ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
+    call->n_tiles = (req->n + tile - 1) / tile;
+    if (predict_check(model, req, err) != ERR_OK || allocate(call, arena, err) != ERR_OK ||
+        (predict_is_linear(model) && predict_linear_begin(call, arena, err) != ERR_OK)) {
         return err->code;
     }
     if ((req->want & PREDICT_INTERVALS) && predict_intervals_begin(call, arena, err) != ERR_OK) {
         return err->code;
     }
+    for (size_t c = 0; call->noise != NULL && c < (size_t)req->n * (size_t)model->o; c++) {
+        call->noise[c] = 0.0;
+    }
     return req->want & PREDICT_SAMPLES ? choose_samples(call, arena, err) : ERR_OK;
+}
+
+void predict_noise_finish(const struct predict_call *call, size_t first, size_t rows, int count)
+{
+    size_t o = (size_t)call->model->o;
+    for (size_t c = first * o; call->noise != NULL && c < (first + rows) * o; c++) {
+        /* Linear scalers: model_publish takes no logarithmic ones. */
+        const struct scaler *s = &call->model->out[c % o];
+        double scale = s->kind != SCALER_NONE ? s->scale : 1.0;
+        call->noise[c] = call->noise[c] / (double)count * scale * scale;
+    }
+}
+
+/* Of cell c of [n x o]; 0 when it is not known or not wanted. */
+static double noise_variance(const struct predict_call *call, size_t c)
+{
+    const struct model *model = call->model;
+    if (call->noise != NULL) {
+        return call->noise[c];
+    }
+    double sigma = model->noise_sigma != NULL ? model->noise_sigma[c % (size_t)model->o] : 0.0;
+    return sigma * sigma;
 }
 
 /* What follows from mean and variance; and no answer without finite numbers. */
@@ -143,14 +174,12 @@ static enum err_code derive(const struct predict_call *call, struct err *err)
     size_t o = (size_t)model->o;
     for (size_t c = 0; c < (size_t)call->req->n * o; c++) {
         double variance = call->m2[c];
-        if (!isfinite(out->mean[c]) || !isfinite(variance)) {
+        double noise = noise_variance(call, c);
+        if (!isfinite(out->mean[c]) || !isfinite(variance) || !isfinite(noise)) {
             return err_set_at(err, ERR_NUMERIC, (int)(c / o), (int)(c % o),
                               "the model's answer at row %zu, output %zu is not finite", c / o,
                               c % o);
         }
-        double noise = model->noise_sigma != NULL
-                           ? model->noise_sigma[c % o] * model->noise_sigma[c % o]
-                           : 0.0;
         if (out->std != NULL) {
             out->std[c] = sqrt(variance);
         }
@@ -168,7 +197,9 @@ static enum err_code derive(const struct predict_call *call, struct err *err)
 enum err_code predict_end(struct predict_call *call, struct arena *arena, struct err *err)
 {
     const struct model *model = call->model;
-    if (call->req->want & PREDICT_COVARIANCE_ROWS) {
+    if ((call->req->want & PREDICT_COVARIANCE_ROWS) && predict_is_linear(model)) {
+        predict_linear_row_covariance(call);
+    } else if (call->req->want & PREDICT_COVARIANCE_ROWS) {
         size_t n = (size_t)call->req->n;
         double *scratch = arena_alloc_array(arena, (size_t)model->m * n, sizeof *scratch);
         if (scratch == NULL) {
@@ -185,6 +216,9 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
 
 double predict_work(const struct model *model, const struct predict_request *req)
 {
+    if (predict_is_linear(model)) {
+        return (double)req->n * predict_linear_work(model);
+    }
     double work = (double)req->n * (double)model->m * (double)model->net.pack_size;
     /* A Jacobian is a forward pass with its tape and a backward pass for each output. */
     work *= req->want & PREDICT_JACOBIAN ? 3.0 + 2.0 * model->o : 1.0;

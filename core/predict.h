@@ -16,6 +16,13 @@
  *                   a calibration, else central ones of the normal N(mean, total_variance), without
  *                   noise where none is known
  *
+ * With a predicted noise sigma^2 is of the row, and the average over draws; all else is of the
+ * outputs that are means.
+ *
+ * A Gaussian posterior that is predicted in closed form (model.h) has mean and covariance of its
+ * normal distributions in place of those of draws, quantiles of them (levels in (0, 1)), samples
+ * linearised too, and no jacobian.
+ *
  * The result does not depend on the number of threads: rows go in fixed tiles, draws in order.
  */
 #ifndef PREDICT_H
@@ -75,13 +82,14 @@ struct predict_result {
 /*
  * ERR_INVALID (a logarithm of what is not positive; noise wanted but unknown; more samples than
  * draws; a level of an interval that the calibration is too small for), ERR_LIMIT, ERR_NUMERIC (a
- * result that is not finite), each naming the place; ERR_NOMEM.
+ * result that is not finite), each naming the place; ERR_UNSUPPORTED (jacobian in closed form);
+ * ERR_NOMEM.
  */
 enum err_code predict_run(const struct model *model, const struct predict_request *req,
                           struct arena *arena, struct predict_result *out,
                           struct err *err) MUST_CHECK;
 
-/* What can be said of a request without computing: ERR_INVALID, ERR_LIMIT. */
+/* What can be said of a request without computing: ERR_INVALID, ERR_LIMIT, ERR_UNSUPPORTED. */
 enum err_code predict_check(const struct model *model, const struct predict_request *req,
                             struct err *err) MUST_CHECK;
 
@@ -102,6 +110,8 @@ struct predict_call {
     double *m2;     /* [n x o] sums of squared deviations, becomes the variance */
     double *values; /* [m x n x o] for the covariance between rows; or NULL */
     int *sample_of; /* [m] which sample a draw is, or -1; or NULL */
+    double *noise;  /* [n x o] of a predicted noise, becomes its variance; or NULL */
+    double *z;      /* [n_levels] normal quantiles, in closed form; or NULL */
     struct predict_intervals *intervals; /* what they need at every row; or NULL */
     int n_tiles;
 };

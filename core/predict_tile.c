@@ -4,9 +4,10 @@
  * enter the moments. Nothing of size [m x n x o] is held unless quantiles (of one tile) or the
  * covariance between rows ask for it.
  */
-#include "predict.h"
+#include "predict_priv.h"
 
 #include "moments.h"
+#include "objective.h"
 #include "predict_interval.h"
 
 #include <math.h>
@@ -25,8 +26,8 @@ struct tile {
     double *column;      /* [m] */
     double *delta;       /* [o] */
     double *jac;         /* [rows x o x d], or NULL */
-    double *jac_scratch; /* [rows x (o + d)] */
-    double *jac_values;  /* [rows x o] */
+    double *jac_scratch; /* [rows x (n_out + d)] */
+    double *jac_values;  /* [rows x n_out] */
     struct resnet_tape *tape;
     struct predict_folds folds; /* for conformal intervals */
 };
@@ -59,8 +60,8 @@ static enum err_code tile_init(struct tile *tile, const struct predict_call *cal
     }
     if (call->req->want & PREDICT_JACOBIAN) {
         tile->jac = scratch_get(arena, rows * o * d, &ok);
-        tile->jac_values = scratch_get(arena, rows * o, &ok);
-        tile->jac_scratch = scratch_get(arena, rows * (o + d), &ok);
+        tile->jac_values = scratch_get(arena, rows * (size_t)model->net.n_out, &ok);
+        tile->jac_scratch = scratch_get(arena, rows * ((size_t)model->net.n_out + d), &ok);
         tile->tape = resnet_tape_new(&model->net, (int)rows);
         ok = ok && tile->tape != NULL;
     }
@@ -83,6 +84,26 @@ static void jacobian_to_user(const struct model *model, const double *x, const d
     }
 }
 
+/* tile->jac of the outputs that are means: resnet_input_jacobian without a head for the noise. */
+static void tile_jacobian(const struct model *model, struct tile *tile)
+{
+    size_t d = (size_t)model->d;
+    size_t o = (size_t)model->o;
+    size_t n_out = (size_t)model->net.n_out;
+    double *dy = tile->jac_scratch;
+    double *dx = dy + tile->rows * n_out;
+    for (size_t a = 0; a < o; a++) {
+        memset(dy, 0, tile->rows * n_out * sizeof *dy);
+        for (size_t i = 0; i < tile->rows; i++) {
+            dy[i * n_out + a] = 1.0;
+        }
+        resnet_backward(tile->tape, dy, NULL, dx);
+        for (size_t i = 0; i < tile->rows; i++) {
+            memcpy(tile->jac + (i * o + a) * d, dx + i * d, d * sizeof *dx);
+        }
+    }
+}
+
 /*
  * Streams d mean/dx and, in jacobian_std, the co-moment sum (f - mean)(J - mean J), from which
  * d std/dx = co / ((m - 1) std). mean already includes this draw.
@@ -98,7 +119,7 @@ static void jacobian_add(const struct predict_call *call, struct tile *tile, int
 
     resnet_set_params(tile->tape, model->draws + (size_t)draw * (size_t)model->net.n_params);
     resnet_forward(tile->tape, (int)tile->rows, tile->z, tile->jac_values);
-    resnet_input_jacobian(tile->tape, tile->jac, tile->jac_scratch);
+    tile_jacobian(model, tile);
     jacobian_to_user(model, call->req->x + tile->first * d, tile->f, tile->rows, tile->jac);
     for (size_t c = 0; c < cells; c++) {
         for (size_t b = 0; b < d; b++) {
@@ -201,10 +222,30 @@ static void tile_finish(const struct predict_call *call, struct tile *tile)
     }
 }
 
+/*
+ * Rows of (means, log variances) of n draws become rows of means, in place; the variances enter
+ * the noise, draw after draw.
+ */
+static void split_heads(const struct predict_call *call, const struct tile *tile, int n)
+{
+    size_t o = (size_t)call->model->o;
+    double *noise = call->noise != NULL ? call->noise + tile->first * o : NULL;
+    for (size_t q = 0; q < (size_t)n * tile->rows; q++) {
+        const double *from = tile->values + q * 2 * o;
+        for (size_t a = 0; noise != NULL && a < o; a++) {
+            noise[q % tile->rows * o + a] += objective_variance(from[o + a]);
+        }
+        memmove(tile->values + q * o, from, o * sizeof *from);
+    }
+}
+
 enum err_code predict_tile(const struct predict_call *call, int index, struct arena *scratch,
                            struct err *err)
 {
     const struct model *model = call->model;
+    if (predict_is_linear(model)) {
+        return predict_linear_tile(call, index, scratch, err);
+    }
     size_t first = (size_t)index * PLAN_TILE_ROWS;
     size_t left = (size_t)call->req->n - first;
     struct tile tile = {.first = first, .rows = left < PLAN_TILE_ROWS ? left : PLAN_TILE_ROWS};
@@ -218,6 +259,9 @@ enum err_code predict_tile(const struct predict_call *call, int index, struct ar
         int left_draws = model->m - first_draw;
         int n = left_draws < tile.group ? left_draws : tile.group;
         plan_eval(&model->plan, first_draw, n, (int)tile.rows, tile.scratch, tile.values);
+        if (model->noise_predicted) {
+            split_heads(call, &tile, n);
+        }
         scaler_invert(model->out, (size_t)n * tile.rows, model->o, tile.values);
         for (int j = 0; j < n; j++) {
             tile.f = tile.values + (size_t)j * tile.rows * (size_t)model->o;
@@ -225,6 +269,7 @@ enum err_code predict_tile(const struct predict_call *call, int index, struct ar
         }
     }
     tile_finish(call, &tile);
+    predict_noise_finish(call, first, tile.rows, model->m);
 done:
     resnet_tape_free(tile.tape);
     return err->code;

@@ -21,11 +21,18 @@ enum err_code model_json_parse(const char *text, size_t len, struct arena *arena
 /* The whole document, parameters included. */
 void model_json_write(struct textbuf *text, const struct model *model);
 
+/* The value of the key noise, and the keys precision and float32_error. */
+void model_json_write_noise(struct textbuf *text, const struct model *model);
+void model_json_write_precision(struct textbuf *text, const struct model *model);
+
 /* *single as the key "precision" of the object says; untouched when it is absent. */
 enum err_code model_json_read_precision(const json_t *object, const char *where, bool *single,
                                         struct err *err) MUST_CHECK;
 
-/* Fields of a description, without braces: architecture, draws, solver, seed, scores, names .. */
+/*
+ * Fields of a description, without braces: architecture, draws, solver, seed, scores, names ..; the
+ * posterior only by its kind.
+ */
 void model_json_write_summary(struct textbuf *text, const struct model *model);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define MAX_CUTS  8
+#define MAX_CUTS  (4 * JSON_TENSOR_ITEMS) /* further tensors are left to jansson */
 #define NULL_TEXT "null"
 
 /* A tensor's text: [from, to) of the document. */
@@ -27,8 +27,10 @@ struct walk {
     struct arena *arena;
     struct json_tensor *tensors;
     int n_tensors;
-    struct cut cuts[MAX_CUTS];
+    struct cut *cuts; /* in the arena */
     int n_cuts;
+    int room; /* for cuts */
+    int item; /* of the list that is walked */
 };
 
 static void skip_blanks(struct walk *w)
@@ -117,12 +119,18 @@ static enum err_code read_row(struct walk *w, const struct json_tensor *t, int r
     }
 }
 
-/* More numbers than the text can hold, so that nothing has to grow. */
+/*
+ * At least as many numbers as can be read before the bracket that closes the array whose '[' has
+ * been taken, so that nothing has to grow. Reading ends there, or before at what is no number.
+ */
 static size_t count_numbers(const struct walk *w)
 {
     size_t commas = 0;
-    for (const char *p = w->at; p < w->end; p++) {
+    int depth = 1;
+    for (const char *p = w->at; p < w->end && depth > 0; p++) {
         commas += *p == ',';
+        depth += *p == '[' ? 1 : 0;
+        depth -= *p == ']' ? 1 : 0;
     }
     return commas + 1;
 }
@@ -162,6 +170,11 @@ static enum err_code read_rows(struct walk *w, struct json_tensor *t, struct err
     return take(w, ']') ? ERR_OK : bad_syntax(w, "',' or ']' is expected", err);
 }
 
+static enum err_code no_memory(const struct json_tensor *t, struct err *err)
+{
+    return err_set(err, ERR_NOMEM, "no memory for %s", t->key);
+}
+
 /* The array at w->at, which begins with '['. */
 static enum err_code read_tensor(struct walk *w, struct json_tensor *t, struct err *err)
 {
@@ -172,7 +185,7 @@ static enum err_code read_tensor(struct walk *w, struct json_tensor *t, struct e
     /* A row may be longer than the first by all that is left: room for one more row. */
     t->values = arena_alloc_array(w->arena, count_numbers(w) + 1, sizeof *t->values);
     if (t->values == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %s", t->key);
+        return no_memory(t, err);
     }
     skip_blanks(w);
     t->found = true;
@@ -200,13 +213,13 @@ static bool skip_string(struct walk *w)
     return false;
 }
 
-/* Past any value, to the ',' or '}' of the outermost object. */
+/* Past any value, to the ',' or the closing bracket of what it stands in. */
 static void skip_value(struct walk *w)
 {
     int depth = 0;
     while (w->at < w->end) {
         char c = *w->at;
-        if (depth == 0 && (c == ',' || c == '}')) {
+        if (depth == 0 && (c == ',' || c == '}' || c == ']')) {
             return;
         }
         w->at++;
@@ -232,8 +245,9 @@ struct name {
 
 static bool begins(const char *path, const struct name *name)
 {
-    /* The key is the client's: it may hold a NUL. */
-    return strlen(path) >= name->prefix_len + name->len &&
+    /* The key is the client's: it may hold a NUL, and what means a place inside in a path. */
+    return memchr(name->key, '.', name->len) == NULL &&
+           strlen(path) >= name->prefix_len + name->len &&
            memcmp(path, name->prefix, name->prefix_len) == 0 &&
            memcmp(path + name->prefix_len, name->key, name->len) == 0;
 }
@@ -249,26 +263,104 @@ static struct json_tensor *find_tensor(const struct walk *w, const struct name *
     return NULL;
 }
 
-/* The path of a tensor inside the object under this key, up to its '.'; NULL: there is none. */
-static const char *find_inside(const struct walk *w, const struct name *name)
+/*
+ * The path of a tensor inside the object (mark ".") or the list of objects (mark "[].") under this
+ * key; NULL: there is none.
+ */
+static const char *find_inside(const struct walk *w, const struct name *name, const char *mark)
 {
     for (int i = 0; i < w->n_tensors; i++) {
         const char *path = w->tensors[i].key;
-        if (begins(path, name) && path[name->prefix_len + name->len] == '.') {
+        if (begins(path, name) &&
+            strncmp(path + name->prefix_len + name->len, mark, strlen(mark)) == 0) {
             return path;
         }
     }
     return NULL;
 }
 
-static enum err_code cut_tensor(struct walk *w, struct json_tensor *t, struct err *err)
+/* A tensor of its own for the list's present object. */
+static struct json_tensor *new_item(struct walk *w, struct json_tensor *list)
+{
+    const char *mark = strstr(list->key, "[]");
+    struct json_tensor *t = arena_alloc(w->arena, sizeof *t);
+    if (list->items == NULL) {
+        list->items = arena_zalloc_array(w->arena, JSON_TENSOR_ITEMS, sizeof *list->items);
+    }
+    if (t == NULL || list->items == NULL) {
+        return NULL;
+    }
+    *t = (struct json_tensor){.max_rows = list->max_rows, .max_columns = list->max_columns};
+    t->key =
+        arena_printf(w->arena, "%.*s[%d]%s", (int)(mark - list->key), list->key, w->item, mark + 2);
+    list->items[w->item] = t;
+    return t->key != NULL ? t : NULL;
+}
+
+static bool room_for_cut(struct walk *w)
+{
+    if (w->n_cuts < w->room) {
+        return true;
+    }
+    int room = w->room == 0 ? 8 : 2 * w->room;
+    struct cut *cuts = arena_alloc_array(w->arena, (size_t)room, sizeof *cuts);
+    if (cuts == NULL) {
+        return false;
+    }
+    if (w->n_cuts > 0) {
+        memcpy(cuts, w->cuts, (size_t)w->n_cuts * sizeof *cuts);
+    }
+    w->cuts = cuts;
+    w->room = room;
+    return true;
+}
+
+static enum err_code cut_tensor(struct walk *w, struct json_tensor *found, struct err *err)
 {
     struct cut cut = {.from = (size_t)(w->at - w->text)};
+    struct json_tensor *t = strstr(found->key, "[]") != NULL ? new_item(w, found) : found;
+    if (t == NULL || !room_for_cut(w)) {
+        return no_memory(found, err);
+    }
     if (read_tensor(w, t, err) != ERR_OK) {
         return err->code;
     }
     cut.to = (size_t)(w->at - w->text);
     w->cuts[w->n_cuts++] = cut;
+    return ERR_OK;
+}
+
+static enum err_code read_object(struct walk *w, const char *prefix, size_t prefix_len, bool *whole,
+                                 struct err *err);
+
+/* Walks a list of objects from its '['; *whole: to its ']'. */
+static enum err_code read_list(struct walk *w, const char *prefix, size_t prefix_len, bool *whole,
+                               struct err *err)
+{
+    *whole = false;
+    take(w, '[');
+    if (take(w, ']')) {
+        *whole = true;
+        return ERR_OK;
+    }
+    w->item = 0;
+    do {
+        bool inner = true;
+        if (w->item == JSON_TENSOR_ITEMS) {
+            return err_set(err, ERR_LIMIT, "%.*s has more than %d objects", (int)(prefix_len - 3),
+                           prefix, JSON_TENSOR_ITEMS);
+        }
+        skip_blanks(w);
+        if (w->at < w->end && *w->at == '{') {
+            if (read_object(w, prefix, prefix_len, &inner, err) != ERR_OK || !inner) {
+                return err->code;
+            }
+        } else {
+            skip_value(w);
+        }
+        w->item++;
+    } while (take(w, ','));
+    *whole = take(w, ']');
     return ERR_OK;
 }
 
@@ -278,6 +370,10 @@ static enum err_code read_object(struct walk *w, const char *prefix, size_t pref
 {
     *whole = false;
     if (!take(w, '{')) {
+        return ERR_OK;
+    }
+    if (take(w, '}')) {
+        *whole = true;
         return ERR_OK;
     }
     do {
@@ -296,15 +392,20 @@ static enum err_code read_object(struct walk *w, const char *prefix, size_t pref
         skip_blanks(w);
         char first = w->at < w->end ? *w->at : '\0';
         struct json_tensor *t = find_tensor(w, &name);
-        const char *inside = find_inside(w, &name);
+        const char *inside = find_inside(w, &name, ".");
+        const char *listed = find_inside(w, &name, "[].");
+        bool inner = true;
         if (t != NULL && first == '[' && w->n_cuts < MAX_CUTS) {
             if (cut_tensor(w, t, err) != ERR_OK) {
                 return err->code;
             }
         } else if (inside != NULL && first == '{') {
-            bool inner;
             if (read_object(w, inside, prefix_len + name.len + 1, &inner, err) != ERR_OK ||
                 !inner) {
+                return err->code;
+            }
+        } else if (listed != NULL && first == '[') {
+            if (read_list(w, listed, prefix_len + name.len + 3, &inner, err) != ERR_OK || !inner) {
                 return err->code;
             }
         } else {
@@ -377,7 +478,7 @@ enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensor
 enum err_code json_tensor_check(const struct json_tensor *tensor, const json_t *object, int k,
                                 struct err *err)
 {
-    const char *dot = strchr(tensor->key, '.');
+    const char *dot = strrchr(tensor->key, '.');
     const json_t *value = json_object_get(object, dot != NULL ? dot + 1 : tensor->key);
     if (!tensor->found) {
         return value == NULL ? err_set(err, ERR_INVALID, "%s is missing", tensor->key)
@@ -389,4 +490,12 @@ enum err_code json_tensor_check(const struct json_tensor *tensor, const json_t *
                           tensor->key, tensor->k, k);
     }
     return ERR_OK;
+}
+
+struct json_tensor json_tensor_item(const struct json_tensor *list, int index)
+{
+    if (list->items != NULL && list->items[index] != NULL) {
+        return *list->items[index];
+    }
+    return (struct json_tensor){.key = list->key};
 }

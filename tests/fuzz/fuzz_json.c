@@ -14,12 +14,14 @@ const struct seed fuzz_seeds[] = {
     SEED("{\"inputs\":[[1,2.5],[-3e2,0]],\"model\":\"m\"}"),
     SEED(" { \"a\" : { \"b\" : [ [ 1 ] , [ 2 ] ] } , \"inputs\" : [ 0.1 , 2 ] } "),
     SEED("{\"x\":\"\\\"}{\\u0041\",\"inputs\":[[1e-300,1E+5,-0.0]],\"t\":[true,null,{}]}"),
-    SEEDS_END};
+    SEED("{\"l\":[{\"v\":[1,2]},3,{},{\"w\":[9],\"v\":[[1],[2]]}],\"inputs\":[1]}"), SEEDS_END};
 
 const struct seed fuzz_words[] = {
-    SEED("\"inputs\":"), SEED("\"a\":{"), SEED("\"b\":[["), SEED("1e999"), SEED("-0"),
-    SEED("01"),          SEED("0x1"),     SEED("NaN"),      SEED("+1"),    SEED("1."),
-    SEED("\\u0000"),     SEED("null"),    SEED("\xc3\xa9"), SEEDS_END};
+    SEED("\"inputs\":"), SEED("\"a\":{"), SEED("\"b\":[["), SEED("1e999"),
+    SEED("-0"),          SEED("01"),      SEED("0x1"),      SEED("NaN"),
+    SEED("+1"),          SEED("1."),      SEED("\\u0000"),  SEED("null"),
+    SEED("\xc3\xa9"),    SEED("\"v\":["), SEED("{}"),       SEED("\"l[].v\":[1]"),
+    SEED("\"a.b\":[1]"), SEED("\"l\":["), SEEDS_END};
 
 static void check_row(const json_t *row, const struct json_tensor *t, int i)
 {
@@ -48,6 +50,17 @@ static void check_tensor(const json_t *list, const struct json_tensor *t)
     }
 }
 
+/* Of each object of the list; where there is no object nothing may have been found. */
+static void check_items(const json_t *list, const struct json_tensor *t)
+{
+    for (int i = 0; i < JSON_TENSOR_ITEMS; i++) {
+        struct json_tensor item = json_tensor_item(t, i);
+        if (item.found) {
+            check_tensor(json_object_get(json_array_get(list, (size_t)i), "v"), &item);
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int begun;
@@ -55,14 +68,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err = ERR_INIT;
     struct err whole_err = ERR_INIT;
     struct json_tensor tensors[] = {{.key = "inputs", .max_rows = 50, .max_columns = 50},
-                                    {.key = "a.b", .max_rows = 50, .max_columns = 50}};
+                                    {.key = "a.b", .max_rows = 50, .max_columns = 50},
+                                    {.key = "l[].v", .max_rows = 50, .max_columns = 50}};
     json_t *document = NULL;
     json_t *whole = NULL;
     if (begun++ == 0) {
         json_io_init();
     }
     char *text = arena_strndup(&arena, (const char *)data, size);
-    enum err_code code = json_tensor_parse(text, size, tensors, 2, &arena, &document, &err);
+    enum err_code code = json_tensor_parse(text, size, tensors, 3, &arena, &document, &err);
     enum err_code whole_code = json_io_parse(text, size, &arena, &whole, &whole_err);
     if (code == ERR_OK && whole_code != ERR_OK) {
         /* Integers beyond 64 bits and numbers that underflow are jansson's limits, not JSON's. */
@@ -76,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (tensors[1].found) {
             check_tensor(json_object_get(json_object_get(whole, "a"), "b"), &tensors[1]);
         }
+        check_items(json_object_get(whole, "l"), &tensors[2]);
     } else if (code == ERR_SYNTAX && whole_code == ERR_OK) {
         abort();
     }

@@ -23,12 +23,21 @@ const struct seed fuzz_seeds[] = {
         "\"scaling\":{\"inputs\":[{\"kind\":\"log\",\"shift\":1,\"scale\":2},{\"kind\":\"none\"}]},"
         "\"posterior\":{\"kind\":\"draws\",\"parameters\":[[1,2,3,4,5,6,7,8,9,10,11,12]]},"
         "\"precision\":\"float32\"}"),
+    SEED("{\"architecture\":{\"inputs\":1,\"outputs\":2,\"width\":1,\"layers\":0,\"basis\":"
+         "\"constant\"},\"posterior\":{\"kind\":\"gaussian\",\"draws\":2,\"seed\":7,"
+         "\"predictive\":\"linearised\",\"members\":[{\"mean\":[1,0,1,0,0.5,0.25,1,2],"
+         "\"first\":2,\"std\":[1,2,0.5],\"factor\":[[1,2],[3,4],[5,6]]},"
+         "{\"mean\":[1,0,2,0,0.5,1,3,4]}]},\"noise\":{\"kind\":\"predicted\"},"
+         "\"calibration\":{\"method\":\"cv+\",\"folds\":2,\"fold\":[0,1],\"scores\":[[1],[2]]},"
+         "\"report\":{\"loss\":[1,null],\"a.b\":null},\"warnings\":[{\"code\":\"c\",\"text\":"
+         "\"t\"}],\"scores\":{\"rows\":1,\"relative_error\":1,\"rmse\":[1],\"output_range\":"
+         "[[0,1]],\"crps\":[null],\"width\":[[1,2,3]]}}"),
     SEEDS_END};
 
 const struct seed fuzz_words[] = {
-    SEED("\"layers\":2,"),  SEED("legendre"), SEED("\"order\":3,"), SEED("1e308"), SEED("-1"),
-    SEED("null"),           SEED("float64"),  SEED("\"units\":{}"), SEED("[]"),    SEED("{}"),
-    SEED("\"horizon\":5,"), SEEDS_END};
+    SEED("\"layers\":2,"),  SEED("legendre"), SEED("\"order\":3,"),  SEED("1e308"),      SEED("-1"),
+    SEED("null"),           SEED("float64"),  SEED("\"units\":{}"),  SEED("[]"),         SEED("{}"),
+    SEED("\"horizon\":5,"), SEED("sampled"),  SEED("\"std\":null,"), SEED("jackknife+"), SEEDS_END};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -142,6 +142,48 @@ def document(draws=5, seed=1, arch=None, **extra):
                                                 "weights": None}, **extra}
 
 
+def gaussian(members=2, draws=10, seed=1, spread=0.1, arch=None, **extra):
+    """A random mixture of Gaussians: all but the first and the last parameter are uncertain."""
+    arch = arch or architecture()
+    rng = random.Random(seed)
+    count = make_golden.count(arch)
+    uncertain = count - 2
+
+    def member():
+        return {"mean": [rng.uniform(-0.8, 0.8) for _ in range(count)], "first": 1,
+                "std": [spread * rng.random() for _ in range(uncertain)],
+                "factor": [[spread * rng.gauss(0, 1) for _ in range(2)] for _ in range(uncertain)]}
+
+    # One mean for all: what differs between members is their spread.
+    parts = [member() for _ in range(members)]
+    for part in parts:
+        part["mean"] = list(parts[0]["mean"])
+    return {"architecture": arch,
+            "posterior": {"kind": "gaussian", "draws": draws, "seed": 7, "predictive": "sampled",
+                          "members": parts}, **extra}
+
+
+def full_document():
+    """Everything a model can have beside draws and a constant noise."""
+    rng = random.Random(8)
+
+    def numbers(n, k=None):
+        return [rng.random() if k is None else numbers(k) for _ in range(n)]
+
+    return gaussian(
+        members=4, arch=architecture(outputs=4), noise={"kind": "predicted"}, solver="laplace",
+        scores={"rows": 7, "relative_error": 0.1, "rmse": [0.2, 1 / 3],
+                "output_range": [[0, 1], [-2.5, 1e9]], "nll": [-1.5, None], "nll_draws": None,
+                "crps": numbers(2), "coverage": numbers(2, 3), "width": numbers(2, 3),
+                "calibration": numbers(2, 19)},
+        calibration={"method": "cv+", "normalised": True, "folds": 2, "fold": [0, 1, 1, 0, 1],
+                     "scores": numbers(5, 2)},
+        report={"loss": [3.0, 2.5, None, 1e-300], "parameters.rhat": 1.01, "unknown": None,
+                "empty": [], "one": [0.1]},
+        warnings=[{"code": "mixing", "text": "the chains disagree: \"R-hat\" is 1.2"},
+                  {"code": "short", "text": ""}])
+
+
 def rows(n, d=2, seed=1):
     """Inputs and smooth outputs."""
     rng = random.Random(seed)

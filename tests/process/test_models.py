@@ -2,11 +2,12 @@
 """Registration, versions, conditional requests and predictions against plain Python."""
 
 import json
+import math
 import os
 import statistics
 import unittest
 
-from harness import HERE, ServerTest, architecture, document, make_golden
+from harness import HERE, ServerTest, architecture, document, full_document, gaussian, make_golden
 
 SCHEMA = os.path.join(HERE, "..", "..", "schema", "model.schema.json")
 
@@ -40,15 +41,44 @@ class Registration(ServerTest):
         self.assertEqual(exported["posterior"]["parameters"], full["posterior"]["parameters"])
         self.assertEqual(exported["settings"], full["settings"])
         with open(SCHEMA, encoding="utf-8") as file:
-            properties = json.load(file)["properties"]
+            schema = json.load(file)
+        properties = schema["properties"]
         for found, known in ((exported, properties),
                              (exported["architecture"], properties["architecture"]["properties"]),
                              (exported["scores"], properties["scores"]["properties"]),
-                             (exported["posterior"], properties["posterior"]["properties"])):
+                             (exported["posterior"], schema["$defs"]["draws"]["properties"])):
             self.assertEqual(set(found), set(known))
         again, data = self.ok(201, "PUT", "/v1/models/copy", exported)
         self.assertEqual(again["ETag"], head["ETag"])
         self.assertEqual(self.ok(200, "PUT", "/v1/models/m", exported)[1]["version"], 1)
+
+    def test_a_full_export_registers_as_the_same_content(self):
+        full = full_document()
+        head, _ = self.ok(201, "PUT", "/v1/models/m", full)
+        _, exported = self.ok(200, "GET", "/v1/models/m/versions/1/export")
+        for key in ("posterior", "calibration", "report", "warnings", "noise", "scores"):
+            self.assertEqual(exported[key], full[key])
+        self.assertEqual(list(exported["report"]), list(full["report"]))
+        with open(SCHEMA, encoding="utf-8") as file:
+            schema = json.load(file)
+        gaussian = schema["$defs"]["gaussian"]["properties"]
+        for found, known in (
+                (exported, schema["properties"]), (exported["posterior"], gaussian),
+                (exported["posterior"]["members"][0], gaussian["members"]["items"]["properties"]),
+                (exported["scores"], schema["properties"]["scores"]["properties"]),
+                (exported["calibration"], schema["properties"]["calibration"]["properties"])):
+            self.assertEqual(set(found), set(known))
+        again, _ = self.ok(201, "PUT", "/v1/models/copy", exported)
+        self.assertEqual(again["ETag"], head["ETag"])
+        # After a restart the draws are made again from the stored Gaussians.
+        body = {"inputs": [[0.1, 0.2, 0.3]], "return": ["mean", "std", "samples", "total_variance"],
+                "samples": 3}
+        before = self.ok(200, "POST", "/v1/models/m/predict", body)[1]
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start()
+        self.assertEqual(self.ok(200, "POST", "/v1/models/m/predict", body)[1], before)
+        head, _ = self.ok(200, "GET", "/v1/models/m/versions/1")
+        self.assertEqual(again["ETag"], head["ETag"])
 
     def test_conditions_are_honoured(self):
         head, _ = self.ok(201, "PUT", "/v1/models/m", document(), {"If-None-Match": "*"})
@@ -133,6 +163,48 @@ class Prediction(ServerTest):
         exported = self.ok(200, "GET", "/v1/models/b/versions/1/export")[1]
         again, _ = self.ok(201, "PUT", "/v1/models/c", exported)
         self.assertEqual(head["ETag"], again["ETag"])
+
+    def test_a_predicted_noise_is_the_mean_of_the_second_head(self):
+        arch = architecture(outputs=4)
+        model = document(draws=7, arch=arch, noise={"kind": "predicted"}, scaling={
+            "outputs": [{"kind": "standard", "shift": 1, "scale": 3}, {"kind": "none"}]})
+        self.ok(201, "PUT", "/v1/models/m", model)
+        x = [0.1, -0.2, 0.3]
+        values = [make_golden.evaluate(arch, p, x) for p in model["posterior"]["parameters"]]
+        _, answer = self.ok(200, "POST", "/v1/models/m/predict", {
+            "inputs": [x], "return": ["mean", "noise_variance", "total_variance", "variance",
+                                      "jacobian"]})
+        for j, scale, shift in ((0, 3, 1), (1, 1, 0)):
+            mean = statistics.fmean(v[j] for v in values) * scale + shift
+            noise = statistics.fmean(math.exp(v[2 + j]) + 1e-6 for v in values) * scale**2
+            self.assertAlmostEqual(answer["mean"][0][j], mean, delta=1e-12 * (1 + abs(mean)))
+            self.assertAlmostEqual(answer["noise_variance"][0][j], noise, delta=1e-12 * noise)
+            self.assertAlmostEqual(answer["total_variance"][0][j],
+                                   answer["variance"][0][j] + noise, delta=1e-12 * (1 + noise))
+        self.assertEqual(len(answer["jacobian"]["mean"][0]), 2)
+
+    def test_gaussians_are_drawn_or_straightened(self):
+        model = gaussian(draws=4000, spread=1e-3)
+        self.ok(201, "PUT", "/v1/models/drawn", model)
+        model["posterior"]["predictive"] = "linearised"
+        self.ok(201, "PUT", "/v1/models/closed", model)
+        body = {"inputs": [[0.1 * i, -0.2, 0.3] for i in range(20)], "quantiles": [0.1, 0.5],
+                "return": ["mean", "std", "quantiles", "covariance"]}
+        drawn = self.ok(200, "POST", "/v1/models/drawn/predict", body)[1]
+        closed = self.ok(200, "POST", "/v1/models/closed/predict", body)[1]
+        for i in range(20):
+            for j in range(2):
+                # The spread is small, so the network is nearly straight there.
+                std = closed["std"][i][j]
+                self.assertAlmostEqual(drawn["std"][i][j], std, delta=0.1 * std)
+                self.assertAlmostEqual(drawn["mean"][i][j], closed["mean"][i][j], delta=0.1 * std)
+                self.assertAlmostEqual(closed["covariance"][i][j][j], std**2, delta=1e-9 * std**2)
+                for k in range(2):
+                    self.assertAlmostEqual(drawn["quantiles"]["values"][k][i][j],
+                                           closed["quantiles"]["values"][k][i][j], delta=0.3 * std)
+        _, problem = self.ok(400, "POST", "/v1/models/closed/predict",
+                             {"inputs": [[0, 0, 0]], "return": ["jacobian"]})
+        self.assertIn("closed form", problem["detail"])
 
     def test_extrapolation_is_told(self):
         self.ok(201, "PUT", "/v1/models/m", document(training_range=[[0, 1], [0, 1], [0, 1]]))

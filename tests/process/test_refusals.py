@@ -5,7 +5,7 @@ import json
 import socket
 import unittest
 
-from harness import ServerTest, architecture, document
+from harness import ServerTest, architecture, document, full_document
 
 GOOD = '{"model":"m","inputs":[[1,2,3]]}'
 
@@ -79,6 +79,16 @@ def changed(path, value, **kwargs):
     return json.dumps(model)
 
 
+def full(path, value):
+    """The fullest document with one place changed."""
+    model = full_document()
+    at = model
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return json.dumps(model)
+
+
 def without(*path):
     model = document()
     at = model
@@ -130,6 +140,67 @@ DOCUMENTS = [
     (changed(["seed"], 1.5), "seed"),
     (changed(["precision"], "float16"), "float16"),
     (changed(["colour"], 1), "colour"),
+    (full(["posterior", "draws"], 0), "draws"),
+    (full(["posterior", "draws"], 100000), "400000 posterior draws"),
+    (full(["posterior", "seed"], "x"), "seed"),
+    (full(["posterior", "predictive"], "guessed"), "guessed"),
+    (full(["posterior", "members"], []), "members"),
+    (full(["posterior", "members"], {}), "members"),
+    (full(["posterior", "members", 1], 3), "members[1] is not an object"),
+    (full(["posterior", "members", 1, "colour"], 3), "colour"),
+    (full(["posterior", "members", 2, "mean"], [1, 2]), "members[2]: mean"),
+    (full(["posterior", "members", 2, "mean"], None), "members[2]: mean"),
+    (full(["posterior", "members", 2, "mean", 4], "x"), "members[2].mean: row 0, column 4"),
+    (full(["posterior", "members", 0, "mean"], [[1]]), "members[0]: mean"),
+    (full(["posterior", "members", 0, "first"], -1), "first"),
+    (full(["posterior", "members", 0, "first"], 10**6), "first"),
+    (full(["posterior", "members", 0, "first"], 3), "uncertain parameters from 3"),
+    (full(["posterior", "members", 3, "std"], "x"), "members[3]: std is a string"),
+    (full(["posterior", "members", 3, "std"], []), "members[3].std is empty"),
+    (full(["posterior", "members", 3, "std"], [[1]]), "members[3]: std"),
+    (full(["posterior", "members", 3, "std"], [1, 2]), "members[3]: std has 2 numbers"),
+    (full(["posterior", "members", 3, "std", 0], -1), "member 3: std of parameter 1"),
+    (full(["posterior", "members", 3, "factor"], [1, 2]), "members[3]: std"),
+    (full(["posterior", "members", 3, "factor", 1], [1]), "members[3].factor: row 1 has 1"),
+    (full(["posterior", "members", 3, "factor", 1, 0], True), "row 1, column 0 is a truth value"),
+    (full(["posterior", "parameters"], [[1]]), "parameters"),
+    (full(["architecture", "final"], "exp"), "final none"),
+    (full(["architecture"], architecture(outputs=3)), "mean"),
+    (full(["noise"], {"kind": "guessed"}), "guessed"),
+    (full(["noise"], {"kind": "predicted", "sigma": [1, 1]}), "sigma"),
+    (full(["noise"], {"kind": 1}), "kind"),
+    (changed(["noise"], {"kind": "predicted"}, arch=architecture(outputs=1)), "network has 1"),
+    (changed(["noise"], {"kind": "predicted"}, arch=architecture(outputs=3)), "even number"),
+    (full(["scaling"], {"outputs": [{"kind": "none"}] * 4}), "2 scalers"),
+    (full(["scaling"], {"outputs": [{"kind": "none"}, {"kind": "log", "shift": 0, "scale": 1}]}),
+     "output 1 is log"),
+    (full(["scores", "nll"], [1]), "scores nll"),
+    (full(["scores", "crps"], ["x", 1]), "scores crps[0] is a string"),
+    (full(["scores", "coverage"], [[1, 2, 3]]), "scores coverage"),
+    (full(["scores", "coverage", 1], [1, 2]), "scores coverage"),
+    (full(["calibration", "method"], "none"), "method"),
+    (full(["calibration", "method"], "split"), "calibration"),
+    (full(["calibration", "folds"], 1), "fold[1]"),
+    (full(["calibration", "folds"], 3), "3 folds"),
+    (full(["calibration", "fold"], None), "no fold"),
+    (full(["calibration", "fold"], [0, 1]), "fold"),
+    (full(["calibration", "fold", 0], 0.5), "fold[0]"),
+    (full(["calibration", "fold", 0], 2), "fold[0]"),
+    (full(["calibration", "scores"], []), "calibration.scores is empty"),
+    (full(["calibration", "scores", 1], [1]), "calibration.scores: row 1"),
+    (full(["calibration", "scores", 1, 1], -1), "score of row 1, output 1"),
+    (full(["calibration", "normalised"], 1), "normalised"),
+    (full(["report"], []), "report"),
+    (full(["report", "loss"], "x"), "loss"),
+    (full(["report", "loss", 1], "x"), "loss[1] is a string"),
+    (full(["report", "n" * 48], 1), "name"),
+    (full(["report", ""], 1), "name"),
+    (full(["report"], {f"x{i}": i for i in range(257)}), "256 items"),
+    (full(["warnings"], {}), "warnings"),
+    (full(["warnings", 0], "x"), "warnings[0]"),
+    (full(["warnings", 0, "code"], "short"), "twice"),
+    (full(["warnings", 0, "text"], "t" * 240), "text"),
+    (full(["warnings"], [{"code": str(i), "text": ""} for i in range(33)]), "warnings"),
 ]
 
 DATA = [

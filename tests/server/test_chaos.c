@@ -74,6 +74,33 @@ START_TEST(registration_survives)
 }
 END_TEST
 
+#define FULL_MODEL                                                                                 \
+    "{\"architecture\":{\"inputs\":1,\"outputs\":2,\"width\":1,\"layers\":0,\"basis\":"            \
+    "\"constant\"},\"posterior\":{\"kind\":\"gaussian\",\"draws\":2,\"predictive\":"               \
+    "\"linearised\",\"members\":[{\"mean\":[1,0,1,0,0.5,0.25,1,2],\"first\":2,\"std\":[1,2,0.5],"  \
+    "\"factor\":[[1,2],[3,4],[5,6]]},{\"mean\":[1,0,2,0,0.5,1,3,4]}]},\"noise\":{\"kind\":"        \
+    "\"predicted\"},\"calibration\":{\"method\":\"cv+\",\"folds\":2,\"fold\":[0,1],\"scores\":"    \
+    "[[1],[2]]},\"report\":{\"loss\":[1,null],\"a.b\":3},\"warnings\":[{\"code\":\"c\",\"text\":"  \
+    "\"t\"}],\"scores\":{\"rows\":1,\"relative_error\":1,\"rmse\":[1],\"output_range\":[[0,1]],"   \
+    "\"crps\":[null],\"width\":[[1,2,3]]}}"
+
+START_TEST(gaussians_and_diagnostics_survive)
+{
+    static const char most[] =
+        "{\"inputs\":[[0.5],[3]],\"return\":[\"mean\",\"std\",\"noise_variance\",\"quantiles\","
+        "\"covariance\",\"samples\"],\"samples\":2}";
+    char answer[4096];
+    ck_assert_int_eq(shake(HTTP_PUT, "/v1/models/g", FULL_MODEL), 200);
+    ck_assert_int_eq(shake(HTTP_POST, "/v1/models/g/predict", most), 200);
+    ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/versions/1/export", NULL), 200);
+    ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/diagnostics", NULL), 200);
+    ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/versions/1/diagnostics", NULL), 200);
+    ck_assert_int_eq(
+        loopback_call(&loop, HTTP_GET, "/v1/models/g/diagnostics", NULL, NULL, answer, 4096), 200);
+    ck_assert_ptr_nonnull(strstr(answer, "\"loss\":[1,null]"));
+}
+END_TEST
+
 START_TEST(reading_and_predicting_survive)
 {
     static const char everything[] =
@@ -180,6 +207,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 240);
     tcase_add_test(tc, registration_survives);
+    tcase_add_test(tc, gaussians_and_diagnostics_survive);
     tcase_add_test(tc, reading_and_predicting_survive);
     tcase_add_test(tc, uploads_survive);
     tcase_add_test(tc, promotion_and_deletion_survive);

@@ -99,6 +99,68 @@ START_TEST(a_tensor_may_lie_in_an_object)
 }
 END_TEST
 
+START_TEST(a_list_of_objects_may_hold_a_tensor_each)
+{
+    static const struct {
+        const char *text;
+        enum err_code code;
+        int columns[4]; /* of the tensor of each object; 0: none */
+    } cases[] = {
+        {"{\"p\":{\"l\":[{\"w\":[1,2]},{},{\"w\":[[3],[4]]},{\"w\":null}]}}", ERR_OK, {2, 0, 1, 0}},
+        {"{\"p\":{\"l\":[1,\"]\",[[2]],{\"x\":[5],\"w\":[7,8,9]}]}}", ERR_OK, {0, 0, 0, 3}},
+        {"{\"p\":{\"l\":[]}}", ERR_OK, {0}},
+        {"{\"p\":{\"l\":{\"w\":[1]}}}", ERR_OK, {0}},
+        {"{\"p\":{\"l[].w\":[1]},\"p.l[].w\":[1]}", ERR_OK, {0}},
+        {"{\"l\":[{\"w\":[1]}]}", ERR_OK, {0}},
+        {"{\"p\":{\"l\":[{\"w\":[1]},{\"w\":[1,\"2\"]}]}}", ERR_INVALID, {1, 0}},
+        {"{\"p\":{\"l\":[{\"w\":[1],\"w\":[2]}]}}", ERR_SYNTAX, {1}},
+        {"{\"p\":{\"l\":[{\"w\":[1]},]}}", ERR_SYNTAX, {1}},
+        {"{\"p\":{\"l\":[{\"w\":[1]}", ERR_SYNTAX, {1}},
+        {"{\"p\":{\"l\":[{\"w\":[1", ERR_SYNTAX, {0}},
+    };
+    json_io_init();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_tensor t = {.key = "p.l[].w"};
+        struct arena arena = ARENA_INIT;
+        struct err err = ERR_INIT;
+        json_t *document = NULL;
+        enum err_code code = parse(cases[i].text, &t, &arena, &document, &err);
+        ck_assert_msg(code == cases[i].code, "%s: %s", cases[i].text, err_msg(&err));
+        for (int j = 0; j < 4; j++) {
+            struct json_tensor item = json_tensor_item(&t, j);
+            ck_assert_msg((item.found ? item.k : 0) == cases[i].columns[j], "%s: object %d",
+                          cases[i].text, j);
+        }
+        if (code == ERR_INVALID) {
+            ck_assert_ptr_nonnull(strstr(err_msg(&err), "p.l[1].w: row 0, column 1 is a string"));
+        }
+        arena_release(&arena);
+    }
+}
+END_TEST
+
+START_TEST(a_list_has_a_most_of_objects)
+{
+    struct json_tensor t = {.key = "p.l[].w"};
+    struct arena arena = ARENA_INIT;
+    struct err err = ERR_INIT;
+    json_t *document = NULL;
+    char *text = calloc(1, 16 * (JSON_TENSOR_ITEMS + 2));
+    for (int extra = 0; extra < 2; extra++) {
+        size_t len = (size_t)sprintf(text, "{\"p\":{\"l\":[");
+        for (int i = 0; i < JSON_TENSOR_ITEMS + extra; i++) {
+            len += (size_t)sprintf(text + len, "%s{\"w\":[%d]}", i > 0 ? "," : "", i);
+        }
+        sprintf(text + len, "]}}");
+        ck_assert_int_eq(parse(text, &t, &arena, &document, &err), extra ? ERR_LIMIT : ERR_OK);
+    }
+    ck_assert_double_eq(json_tensor_item(&t, JSON_TENSOR_ITEMS - 1).values[0],
+                        JSON_TENSOR_ITEMS - 1.0);
+    free(text);
+    arena_release(&arena);
+}
+END_TEST
+
 START_TEST(npy_comes_back)
 {
     double values[24];
@@ -143,6 +205,8 @@ int main(void)
     TCase *tc = tcase_create("formats");
     tcase_add_test(tc, a_stream_is_the_same_in_any_pieces);
     tcase_add_test(tc, a_tensor_may_lie_in_an_object);
+    tcase_add_test(tc, a_list_of_objects_may_hold_a_tensor_each);
+    tcase_add_test(tc, a_list_has_a_most_of_objects);
     tcase_add_test(tc, npy_comes_back);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

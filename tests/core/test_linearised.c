@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Gaussian posteriors predicted in closed form, against dense matrices with Jacobians by
+ * differences of the served values of other models (core/plan, not the tape), and against exact
+ * answers where the network is linear in its uncertain parameters.
+ */
+#include "oracle.h"
+#include "run.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "mem.h"
+#include "predict.h"
+#include "predict_join.h"
+#include "rng.h"
+
+#define D      3
+#define MOST_O 2
+#define MOST_M 3
+#define N      11 /* rows: two tiles */
+#define RANK   4
+#define DRAWS  40
+
+/* ---- models ---- */
+
+struct setup {
+    const char *what;
+    int members;
+    bool with_std;
+    int rank;
+    enum arch_final final;
+    enum scaler_kind out; /* of the last output */
+    bool noise_predicted;
+    bool single;
+};
+
+static const struct setup setups[] = {
+    {"full", 1, false, RANK, FINAL_NONE, SCALER_RANGE, false, false},
+    {"mean field, logarithmic output", 2, true, 0, FINAL_NONE, SCALER_LOG, false, false},
+    {"both parts, final map", MOST_M, true, RANK, FINAL_EXP, SCALER_STANDARD, false, false},
+    {"sum", 2, true, 1, FINAL_SUM, SCALER_UNIT, false, false},
+    {"second head", 2, true, RANK, FINAL_NONE, SCALER_NONE, true, false},
+    {"single", 1, true, RANK, FINAL_NONE, SCALER_RANGE, false, true},
+};
+
+#define N_SETUPS (sizeof setups / sizeof *setups)
+
+static struct arch arch_of(const struct setup *s)
+{
+    struct arch arch = arch_default(D, s->noise_predicted ? 2 * MOST_O : MOST_O);
+    arch.width = 4;
+    arch.layers = 1;
+    arch.final = s->final;
+    return arch;
+}
+
+static void set_scalers(const struct setup *s, struct model *model)
+{
+    model->in[0] = (struct scaler){SCALER_STANDARD, 5.0, 2.0};
+    model->in[1] = (struct scaler){SCALER_LOG, 0.3, 0.8};
+    for (int a = 0; a < model->o; a++) {
+        model->out[a] = (struct scaler){SCALER_RANGE, -3.0, 2.0 + a};
+    }
+    model->out[model->o - 1] = (struct scaler){s->out, 0.7, 1.5};
+}
+
+/* Members about a common mean; the first parameters of all but the first setup are certain. */
+static struct model *gaussian_model(const struct setup *s)
+{
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    struct arch arch = arch_of(s);
+    struct rng rng;
+    ck_assert_int_eq(model_new(&arch, s->members * DRAWS, &model, &err), ERR_OK);
+    int k = model->net.n_params;
+    int first = s->rank == RANK ? 0 : 5;
+    ck_assert_int_eq(gauss_mixture_new(&model->gaussian, s->members, k, first, k - first - 2,
+                                       s->with_std, s->rank, &err),
+                     ERR_OK);
+    rng_init(&rng, 31, RNG_TEST, 0);
+    for (int i = 0; i < s->members; i++) {
+        struct gauss *g = &model->gaussian.members[i];
+        for (int j = 0; j < k; j++) {
+            g->mean[j] = 0.5 * rng_normal(&rng);
+        }
+        for (int j = 0; g->std != NULL && j < g->n; j++) {
+            g->std[j] = 0.1 * rng_uniform(&rng);
+        }
+        for (int j = 0; j < g->n * g->rank; j++) {
+            g->factor[j] = 0.05 * rng_normal(&rng);
+        }
+    }
+    model->gaussian.n_draws = DRAWS;
+    model->gaussian.seed = 9;
+    model->gaussian.linearised = true;
+    model->single = s->single;
+    if (s->noise_predicted) {
+        model_predict_noise(model);
+    } else {
+        model->noise_sigma = mem_alloc_array((size_t)model->o, sizeof(double));
+        for (int a = 0; a < model->o; a++) {
+            model->noise_sigma[a] = 0.5 + a;
+        }
+    }
+    set_scalers(s, model);
+    ck_assert_msg(model_publish(model, &err) == ERR_OK, "%s", err.msg);
+    return model;
+}
+
+static void random_rows(double *x, int n)
+{
+    struct rng rng;
+    rng_init(&rng, 12, RNG_TEST, 0);
+    for (int i = 0; i < n; i++) {
+        x[D * i] = 5.0 + 2.0 * rng_normal(&rng);
+        x[D * i + 1] = 0.2 + 3.0 * rng_uniform(&rng);
+        x[D * i + 2] = rng_normal(&rng);
+    }
+}
+
+static void run(const struct model *model, const struct predict_request *req, struct arena *arena,
+                struct predict_result *out)
+{
+    struct err err = ERR_INIT;
+    ck_assert_msg(predict_run(model, req, arena, out, &err) == ERR_OK, "%s", err.msg);
+}
+
+/* ---- the dense computation ---- */
+
+/* Values [N x o], and noise variances [N x o] when there are, of one parameter vector. */
+static void values_at(const struct setup *s, const double *theta, const double *x, double *y,
+                      double *noise)
+{
+    struct err err = ERR_INIT;
+    struct arena arena = ARENA_INIT;
+    struct predict_result r;
+    struct model *model = NULL;
+    struct arch arch = arch_of(s);
+    ck_assert_int_eq(model_new(&arch, 1, &model, &err), ERR_OK);
+    memcpy(model->draws, theta, (size_t)model->net.n_params * sizeof *theta);
+    if (s->noise_predicted) {
+        model_predict_noise(model);
+    }
+    set_scalers(s, model);
+    ck_assert_int_eq(model_publish(model, &err), ERR_OK);
+    struct predict_request req = {.n = N,
+                                  .x = x,
+                                  .want = PREDICT_MEAN |
+                                          (s->noise_predicted ? PREDICT_NOISE_VARIANCE : 0),
+                                  .n_threads = 1};
+    run(model, &req, &arena, &r);
+    memcpy(y, r.mean, (size_t)(N * model->o) * sizeof *y);
+    if (noise != NULL) {
+        memcpy(noise, r.noise_variance, (size_t)(N * model->o) * sizeof *noise);
+    }
+    arena_release(&arena);
+    model_unref(model);
+}
+
+/* jac [N x o x n] by central differences of fourth order. */
+static void differences(const struct setup *s, const struct model *model, const struct gauss *g,
+                        const double *x, double *jac)
+{
+    static const double steps[] = {-2.0, -1.0, 1.0, 2.0};
+    static const double weights[] = {1.0 / 12.0, -8.0 / 12.0, 8.0 / 12.0, -1.0 / 12.0};
+    const double h = 2e-3;
+    int k = model->net.n_params;
+    int cells = N * model->o;
+    double *theta = malloc((size_t)k * sizeof *theta);
+    double y[N * MOST_O];
+    memset(jac, 0, (size_t)(cells * g->n) * sizeof *jac);
+    for (int j = 0; j < g->n; j++) {
+        for (int q = 0; q < 4; q++) {
+            memcpy(theta, g->mean, (size_t)k * sizeof *theta);
+            theta[g->first + j] += steps[q] * h;
+            values_at(s, theta, x, y, NULL);
+            for (int c = 0; c < cells; c++) {
+                jac[c * g->n + j] += weights[q] * y[c] / h;
+            }
+        }
+    }
+    free(theta);
+}
+
+/* cov [cells x cells] of a member: J S J' with S written out. */
+static void dense_covariance(const struct gauss *g, int cells, const double *jac, double *cov)
+{
+    int n = g->n;
+    double *s = calloc((size_t)(n * n), sizeof *s);
+    double *js = calloc((size_t)(cells * n), sizeof *js);
+    for (int a = 0; a < n; a++) {
+        for (int b = 0; b < n; b++) {
+            for (int c = 0; c < g->rank; c++) {
+                s[a * n + b] += g->factor[a * g->rank + c] * g->factor[b * g->rank + c];
+            }
+        }
+        s[a * n + a] += g->std != NULL ? g->std[a] * g->std[a] : 0.0;
+    }
+    for (int i = 0; i < cells; i++) {
+        for (int b = 0; b < n; b++) {
+            for (int a = 0; a < n; a++) {
+                js[i * n + b] += jac[i * n + a] * s[a * n + b];
+            }
+        }
+    }
+    for (int i = 0; i < cells; i++) {
+        for (int j = 0; j < cells; j++) {
+            cov[i * cells + j] = 0.0;
+            for (int b = 0; b < n; b++) {
+                cov[i * cells + j] += js[i * n + b] * jac[j * n + b];
+            }
+        }
+    }
+    free(s);
+    free(js);
+}
+
+/* Everything about N rows, all outputs together: cells = N o. */
+struct dense {
+    int cells;
+    double f[MOST_M][N * MOST_O];
+    double cov[MOST_M][N * MOST_O * N * MOST_O];
+    double noise[N * MOST_O];
+    double *jac[MOST_M];
+    double mean[N * MOST_O];
+    double all[N * MOST_O * N * MOST_O]; /* covariance of the mixture */
+};
+
+static struct dense dense;
+
+static void dense_compute(const struct setup *s, const struct model *model, const double *x)
+{
+    int cells = N * model->o;
+    double noise[N * MOST_O];
+    memset(&dense, 0, sizeof dense);
+    dense.cells = cells;
+    for (int i = 0; i < s->members; i++) {
+        const struct gauss *g = &model->gaussian.members[i];
+        dense.jac[i] = malloc((size_t)(cells * g->n) * sizeof(double));
+        values_at(s, g->mean, x, dense.f[i], s->noise_predicted ? noise : NULL);
+        differences(s, model, g, x, dense.jac[i]);
+        dense_covariance(g, cells, dense.jac[i], dense.cov[i]);
+        for (int c = 0; c < cells; c++) {
+            dense.mean[c] += dense.f[i][c] / s->members;
+            dense.noise[c] += s->noise_predicted ? noise[c] / s->members : 0.0;
+        }
+    }
+    for (int i = 0; i < s->members; i++) {
+        for (int p = 0; p < cells * cells; p++) {
+            int a = p / cells;
+            int b = p % cells;
+            dense.all[p] += (dense.cov[i][p] +
+                             (dense.f[i][a] - dense.mean[a]) * (dense.f[i][b] - dense.mean[b])) /
+                            s->members;
+        }
+    }
+}
+
+static void dense_release(void)
+{
+    for (int i = 0; i < MOST_M; i++) {
+        free(dense.jac[i]);
+    }
+}
+
+static void check_covariances(const struct model *model, const struct predict_result *outputs,
+                              const struct predict_result *rows)
+{
+    int o = model->o;
+    int cells = dense.cells;
+    double largest = 0.0;
+    for (int p = 0; p < cells * cells; p++) {
+        largest = fmax(largest, fabs(dense.all[p]));
+    }
+    for (int i = 0; i < N; i++) {
+        for (int a = 0; a < o; a++) {
+            for (int b = 0; b < o; b++) {
+                ck_assert_double_eq_tol(outputs->covariance[(i * o + a) * o + b],
+                                        dense.all[(i * o + a) * cells + i * o + b], 1e-9 * largest);
+            }
+            for (int j = 0; j < N; j++) {
+                ck_assert_double_eq_tol(rows->covariance[(a * N + i) * N + j],
+                                        dense.all[(i * o + a) * cells + j * o + a], 1e-9 * largest);
+            }
+        }
+    }
+}
+
+/* The levels of the mixture's distribution function at the quantiles. */
+static void check_quantiles(const struct setup *s, const struct predict_result *r,
+                            const double *levels, int n_levels)
+{
+    for (int k = 0; k < n_levels; k++) {
+        for (int c = 0; c < dense.cells; c++) {
+            double level = 0.0;
+            for (int i = 0; i < s->members; i++) {
+                double sd = sqrt(dense.cov[i][c * dense.cells + c]);
+                double gap = (r->quantiles[k * dense.cells + c] - dense.f[i][c]) / sd;
+                level += 0.5 * erfc(-gap / sqrt(2.0)) / s->members;
+            }
+            ck_assert_double_eq_tol(level, levels[k], 1e-8);
+        }
+    }
+}
+
+/* Every sample is one of the model's draws put into the straightened network; each once. */
+static void check_samples(const struct model *model, const struct predict_result *r, int n_samples)
+{
+    bool used[MOST_M * DRAWS] = {false};
+    int cells = dense.cells;
+    for (int q = 0; q < n_samples; q++) {
+        int found = -1;
+        for (int j = 0; j < model->m && found < 0; j++) {
+            int i = j / DRAWS;
+            const struct gauss *g = &model->gaussian.members[i];
+            double worst = 0.0;
+            for (int c = 0; c < cells; c++) {
+                double y = dense.f[i][c];
+                for (int k = 0; k < g->n; k++) {
+                    y += dense.jac[i][c * g->n + k] *
+                         (model->draws[j * model->net.n_params + g->first + k] -
+                          g->mean[g->first + k]);
+                }
+                worst = fmax(worst, fabs(y - r->samples[q * cells + c]) / (1.0 + fabs(y)));
+            }
+            found = worst < 1e-8 && !used[j] ? j : -1;
+        }
+        ck_assert_int_ge(found, 0);
+        used[found] = true;
+    }
+}
+
+START_TEST(moments_quantiles_and_samples_match_dense_matrices)
+{
+    static const double levels[] = {1e-6, 0.05, 0.5, 0.9, 0.999};
+    const struct setup *s = &setups[_i];
+    struct arena arena = ARENA_INIT;
+    struct predict_result r;
+    struct predict_result by_rows;
+    struct model *model = gaussian_model(s);
+    double x[N * D];
+    random_rows(x, N);
+    struct predict_request req = {.n = N,
+                                  .x = x,
+                                  .want = PREDICT_STD | PREDICT_QUANTILES | PREDICT_SAMPLES |
+                                          PREDICT_COVARIANCE_OUTPUTS | PREDICT_NOISE_VARIANCE |
+                                          PREDICT_TOTAL_VARIANCE,
+                                  .n_levels = 5,
+                                  .levels = levels,
+                                  .n_samples = 13,
+                                  .seed = 3,
+                                  .n_threads = 1};
+    run(model, &req, &arena, &r);
+    req.want = PREDICT_COVARIANCE_ROWS;
+    run(model, &req, &arena, &by_rows);
+    dense_compute(s, model, x);
+    ck_assert_double_le(oracle_error(r.mean, dense.mean, dense.cells), 1e-12);
+    for (int c = 0; c < dense.cells; c++) {
+        double v = dense.all[c * dense.cells + c];
+        double sigma = s->noise_predicted ? 0.0 : model->noise_sigma[c % model->o];
+        double noise = s->noise_predicted ? dense.noise[c] : sigma * sigma;
+        ck_assert_double_eq_tol(r.variance[c], v, 1e-9 * v);
+        ck_assert_double_eq_tol(r.std[c], sqrt(v), 1e-9 * sqrt(v));
+        ck_assert_double_eq_tol(r.noise_variance[c], noise, 1e-12 * noise);
+        ck_assert_double_eq_tol(r.total_variance[c], v + noise, 1e-9 * (v + noise));
+    }
+    check_covariances(model, &r, &by_rows);
+    check_quantiles(s, &r, levels, 5);
+    check_samples(model, &r, 13);
+    dense_release();
+    arena_release(&arena);
+    model_unref(model);
+}
+END_TEST
+
+/* ---- a network that is linear in what is uncertain ---- */
+
+#define WIDTH    5
+#define FEATURES (WIDTH + 1)
+
+/* Only the post layer of one output is uncertain, by a square factor. */
+static struct model *last_layer_model(enum arch_activation activation, bool linearised, int draws)
+{
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    struct arch arch = arch_default(D, 1);
+    struct rng rng;
+    arch.width = WIDTH;
+    arch.activation = activation;
+    ck_assert_int_eq(model_new(&arch, draws, &model, &err), ERR_OK);
+    int k = model->net.n_params;
+    ck_assert_int_eq(gauss_mixture_new(&model->gaussian, 1, k, model->net.off.weight_post, FEATURES,
+                                       false, FEATURES, &err),
+                     ERR_OK);
+    rng_init(&rng, 77, RNG_TEST, 0);
+    struct gauss *g = &model->gaussian.members[0];
+    for (int j = 0; j < k; j++) {
+        g->mean[j] = 0.4 * rng_normal(&rng);
+    }
+    for (int j = 0; j < FEATURES * FEATURES; j++) {
+        g->factor[j] = 0.3 * rng_normal(&rng);
+    }
+    model->gaussian.n_draws = draws;
+    model->gaussian.seed = 5;
+    model->gaussian.linearised = linearised;
+    ck_assert_int_eq(model_publish(model, &err), ERR_OK);
+    return model;
+}
+
+/* What the post layer sees of a row, and 1: z after pre layer and blocks, by the formulas. */
+static void features_of(const struct model *model, const double *x, double *phi)
+{
+    const double *p = model->gaussian.members[0].mean;
+    const struct arch_offsets *off = &model->net.off;
+    bool tanh_on = model->net.arch.activation == ACT_TANH;
+    for (int a = 0; a < WIDTH; a++) {
+        double sum = p[off->bias_pre + a];
+        for (int b = 0; b < D; b++) {
+            sum += p[off->weight_pre + a * D + b] * x[b];
+        }
+        phi[a] = tanh_on ? tanh(sum) : sum;
+    }
+    int blocks = model->net.arch.layers + 1;
+    for (int i = 0; i < blocks; i++) {
+        double t = (double)i / blocks;
+        double next[WIDTH];
+        for (int a = 0; a < WIDTH; a++) {
+            double sum = p[off->bb + a] + t * p[off->bb + WIDTH + a];
+            for (int b = 0; b < WIDTH; b++) {
+                int at = off->ww + a * WIDTH + b;
+                sum += (p[at] + t * p[at + WIDTH * WIDTH]) * phi[b];
+            }
+            next[a] = phi[a] + (tanh_on ? tanh(sum) : sum) / blocks;
+        }
+        memcpy(phi, next, sizeof next);
+    }
+    phi[WIDTH] = 1.0;
+}
+
+/* phi' S phi and phi' mean of the post layer. */
+static void exact(const struct model *model, const double *x, double *mean, double *variance)
+{
+    const struct gauss *g = &model->gaussian.members[0];
+    double phi[FEATURES];
+    features_of(model, x, phi);
+    *mean = 0.0;
+    *variance = 0.0;
+    for (int c = 0; c < FEATURES; c++) {
+        double sum = 0.0;
+        for (int a = 0; a < FEATURES; a++) {
+            sum += phi[a] * g->factor[a * FEATURES + c];
+        }
+        *variance += sum * sum;
+        *mean += phi[c] * g->mean[g->first + c];
+    }
+}
+
+START_TEST(a_linear_network_has_its_exact_predictive)
+{
+    enum arch_activation activation = _i == 0 ? ACT_IDENTITY : ACT_TANH;
+    const int draws = 20000;
+    struct arena arena = ARENA_INIT;
+    struct predict_result closed;
+    struct predict_result sampled;
+    struct predict_result samples;
+    struct model *linear = last_layer_model(activation, true, draws);
+    struct model *drawn = last_layer_model(activation, false, draws);
+    double x[N * D];
+    random_rows(x, N);
+    struct predict_request req = {
+        .n = N, .x = x, .want = PREDICT_MEAN | PREDICT_VARIANCE, .n_threads = 1};
+    run(linear, &req, &arena, &closed);
+    run(drawn, &req, &arena, &sampled);
+    for (int i = 0; i < N; i++) {
+        double mean;
+        double variance;
+        exact(linear, x + D * i, &mean, &variance);
+        ck_assert_double_eq_tol(closed.mean[i], mean, 1e-12 * (1.0 + fabs(mean)));
+        ck_assert_double_eq_tol(closed.variance[i], variance, 1e-12 * variance);
+        /* Six standard deviations of the moments of that many draws. */
+        ck_assert_double_eq_tol(sampled.mean[i], mean, 6.0 * sqrt(variance / draws));
+        ck_assert_double_eq_tol(sampled.variance[i], variance,
+                                6.0 * variance * sqrt(2.0 / (draws - 1)));
+    }
+    /* A linear network's samples are those of the draws themselves. */
+    req.want = PREDICT_SAMPLES;
+    req.n_samples = 50;
+    req.seed = 8;
+    run(linear, &req, &arena, &closed);
+    run(drawn, &req, &arena, &samples);
+    ck_assert_double_le(oracle_error(closed.samples, samples.samples, 50 * N), 1e-12);
+    arena_release(&arena);
+    model_unref(linear);
+    model_unref(drawn);
+}
+END_TEST
+
+START_TEST(a_posterior_without_spread_is_a_step)
+{
+    struct err err = ERR_INIT;
+    struct arena arena = ARENA_INIT;
+    struct predict_result r;
+    struct model *model = NULL;
+    struct arch arch = arch_default(1, 1);
+    arch.width = 2;
+    ck_assert_int_eq(model_new(&arch, 2, &model, &err), ERR_OK);
+    ck_assert_int_eq(
+        gauss_mixture_new(&model->gaussian, 2, model->net.n_params, 3, 4, false, 0, &err), ERR_OK);
+    model->gaussian.members[0].mean[model->net.off.bias_post] = 1.0;
+    model->gaussian.members[1].mean[model->net.off.bias_post] = 3.0;
+    model->gaussian.linearised = true;
+    ck_assert_int_eq(model_publish(model, &err), ERR_OK);
+    struct predict_request req = {.n = 1,
+                                  .x = (double[]){0.3},
+                                  .want = PREDICT_VARIANCE | PREDICT_QUANTILES | PREDICT_SAMPLES,
+                                  .n_levels = 3,
+                                  .levels = (double[]){0.2, 0.5, 0.7},
+                                  .n_samples = 2,
+                                  .n_threads = 1};
+    run(model, &req, &arena, &r);
+    ck_assert_double_eq(r.mean[0], 2.0);
+    ck_assert_double_eq(r.variance[0], 1.0);
+    ck_assert_double_eq(r.quantiles[0], 1.0);
+    ck_assert_double_eq(r.quantiles[1], 1.0);
+    ck_assert_double_eq(r.quantiles[2], 3.0);
+    ck_assert_double_eq(r.samples[0] + r.samples[1], 4.0);
+    arena_release(&arena);
+    model_unref(model);
+}
+END_TEST
+
+/* ---- around it ---- */
+
+START_TEST(the_answer_of_a_row_depends_on_nothing_around_it)
+{
+    struct err err = ERR_INIT;
+    struct arena arena = ARENA_INIT;
+    struct predict_result one;
+    struct predict_result four;
+    struct predict_result alone;
+    struct model *model = gaussian_model(&setups[2]);
+    double x[N * D];
+    random_rows(x, N);
+    struct predict_request req = {.n = N,
+                                  .x = x,
+                                  .want = PREDICT_STD | PREDICT_QUANTILES |
+                                          PREDICT_COVARIANCE_OUTPUTS | PREDICT_SAMPLES,
+                                  .n_levels = 1,
+                                  .levels = (double[]){0.3},
+                                  .n_samples = 2,
+                                  .n_threads = 1};
+    size_t o = (size_t)model->o;
+    run(model, &req, &arena, &one);
+    req.n_threads = 4;
+    run(model, &req, &arena, &four);
+    ck_assert_int_eq(memcmp(one.std, four.std, N * o * sizeof(double)), 0);
+    ck_assert_int_eq(memcmp(one.quantiles, four.quantiles, N * o * sizeof(double)), 0);
+    ck_assert_int_eq(memcmp(one.samples, four.samples, 2 * N * o * sizeof(double)), 0);
+    req.n = 1;
+    for (size_t i = 0; i < N; i++) {
+        req.x = x + i * D;
+        run(model, &req, &arena, &alone);
+        ck_assert_int_eq(memcmp(alone.mean, one.mean + i * o, o * sizeof(double)), 0);
+        ck_assert_int_eq(memcmp(alone.std, one.std + i * o, o * sizeof(double)), 0);
+        ck_assert_int_eq(memcmp(alone.quantiles, one.quantiles + i * o, o * sizeof(double)), 0);
+        ck_assert_int_eq(
+            memcmp(alone.covariance, one.covariance + i * o * o, o * o * sizeof(double)), 0);
+    }
+    ck_assert_int_eq(err.code, ERR_OK);
+    arena_release(&arena);
+    model_unref(model);
+}
+END_TEST
+
+START_TEST(joined_requests_have_the_answers_of_each_alone)
+{
+    struct err err = ERR_INIT;
+    struct arena arena = ARENA_INIT;
+    struct model *model = gaussian_model(&setups[4]);
+    double x[N * D];
+    random_rows(x, N);
+    struct predict_request a = {.n = 3, .x = x, .want = PREDICT_TOTAL_VARIANCE, .n_threads = 1};
+    struct predict_request b = {.n = N - 3, .x = x + 3 * D, .want = PREDICT_STD, .n_threads = 1};
+    const struct predict_request *parts[] = {&a, &b};
+    struct predict_request joint;
+    struct predict_result all;
+    struct predict_result part;
+    struct predict_result alone;
+    size_t o = (size_t)model->o;
+    ck_assert(predict_can_join(&a, &b));
+    ck_assert_int_eq(predict_join(parts, 2, D, &arena, &joint, &err), ERR_OK);
+    run(model, &joint, &arena, &all);
+    ck_assert_int_eq(predict_slice(model, &joint, &all, 0, &a, &arena, &part, &err), ERR_OK);
+    run(model, &a, &arena, &alone);
+    ck_assert_int_eq(memcmp(part.total_variance, alone.total_variance, 3 * o * sizeof(double)), 0);
+    ck_assert_int_eq(predict_slice(model, &joint, &all, 3, &b, &arena, &part, &err), ERR_OK);
+    run(model, &b, &arena, &alone);
+    ck_assert_int_eq(memcmp(part.std, alone.std, (N - 3) * o * sizeof(double)), 0);
+    arena_release(&arena);
+    model_unref(model);
+}
+END_TEST
+
+START_TEST(what_closed_form_cannot_answer_is_refused)
+{
+    struct err err = ERR_INIT;
+    struct arena arena = ARENA_INIT;
+    struct predict_result r;
+    struct model *model = gaussian_model(&setups[0]);
+    double x[N * D];
+    random_rows(x, N);
+    struct predict_request req = {.n = N, .x = x, .want = PREDICT_JACOBIAN, .n_threads = 1};
+    ck_assert_int_eq(predict_run(model, &req, &arena, &r, &err), ERR_UNSUPPORTED);
+    err_clear(&err);
+    req.want = PREDICT_QUANTILES;
+    req.n_levels = 2;
+    req.levels = (double[]){0.5, 1.0};
+    ck_assert_int_eq(predict_run(model, &req, &arena, &r, &err), ERR_INVALID);
+    err_clear(&err);
+    /* Of the log-scaled input. */
+    x[9 * D + 1] = -1.0;
+    req.want = PREDICT_MEAN;
+    ck_assert_int_eq(predict_run(model, &req, &arena, &r, &err), ERR_INVALID);
+    ck_assert_int_eq(err.row, 9);
+    ck_assert_int_eq(err.column, 1);
+    arena_release(&arena);
+    model_unref(model);
+}
+END_TEST
+
+START_TEST(closed_form_survives_each_failed_allocation)
+{
+    struct model *model = gaussian_model(&setups[4]);
+    double x[N * D];
+    random_rows(x, N);
+    struct predict_request req = {.n = N,
+                                  .x = x,
+                                  .want = PREDICT_STD | PREDICT_QUANTILES | PREDICT_SAMPLES |
+                                          PREDICT_COVARIANCE_ROWS | PREDICT_TOTAL_VARIANCE,
+                                  .n_levels = 1,
+                                  .levels = (double[]){0.3},
+                                  .n_samples = 2,
+                                  .n_threads = 1};
+    long live = mem_live();
+    for (long at = 1;; at++) {
+        struct err err = ERR_INIT;
+        struct arena arena = ARENA_INIT;
+        struct predict_result r;
+        mem_fail_after(at, false);
+        enum err_code code = predict_run(model, &req, &arena, &r, &err);
+        long attempts = mem_attempts();
+        mem_fail_after(0, false);
+        arena_release(&arena);
+        ck_assert_int_eq(mem_live(), live);
+        if (attempts < at) {
+            ck_assert_int_eq(code, ERR_OK);
+            break;
+        }
+        ck_assert_int_eq(code, ERR_NOMEM);
+    }
+    model_unref(model);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("linearised");
+    TCase *tc = tcase_create("all");
+    tcase_set_timeout(tc, 60);
+    tcase_add_loop_test(tc, moments_quantiles_and_samples_match_dense_matrices, 0, N_SETUPS);
+    tcase_add_loop_test(tc, a_linear_network_has_its_exact_predictive, 0, 2);
+    tcase_add_test(tc, a_posterior_without_spread_is_a_step);
+    tcase_add_test(tc, the_answer_of_a_row_depends_on_nothing_around_it);
+    tcase_add_test(tc, joined_requests_have_the_answers_of_each_alone);
+    tcase_add_test(tc, what_closed_form_cannot_answer_is_refused);
+    tcase_add_test(tc, closed_form_survives_each_failed_allocation);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
