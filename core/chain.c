@@ -133,6 +133,22 @@ static double quantile(struct split *s, const double *values, double level)
     return low + (at - (double)below) * (s->order[above].value - low);
 }
 
+/*
+ * Distances from the median, but for a constant: that of the median from its neighbours, between
+ * which it lies, for there are always evenly many values. Ranks stay the same, and those two values
+ * tie exactly, which a rounded median would not let them.
+ */
+static void fold(struct split *s)
+{
+    sort(s, s->values);
+    double below = s->order[s->total / 2 - 1].value;
+    double above = s->order[s->total / 2].value;
+    for (int i = 0; i < s->total; i++) {
+        double value = s->values[i];
+        s->values[i] = value <= below ? below - value : value - above;
+    }
+}
+
 /* Means of the chains, the mean of their variances (n - 1), and the variance of the means. */
 static void moments(int c, int n, const double *v, double *within, double *between)
 {
@@ -297,7 +313,6 @@ enum err_code chain_summarise(int c, int n, const double *draws, struct chain_su
     if (usable(&s)) {
         double low = quantile(&s, s.values, 0.05);
         double high = quantile(&s, s.values, 0.95);
-        double median = quantile(&s, s.values, 0.5);
         indicator(&s, low, s.scratch);
         out->ess_tail = ess(&s, s.scratch);
         indicator(&s, high, s.scratch);
@@ -305,9 +320,7 @@ enum err_code chain_summarise(int c, int n, const double *draws, struct chain_su
         normal_scores(&s, s.values, s.scratch);
         out->ess_bulk = ess(&s, s.scratch);
         out->rhat = rhat(s.c, s.n, s.scratch);
-        for (int i = 0; i < s.total; i++) {
-            s.values[i] = fabs(s.values[i] - median);
-        }
+        fold(&s);
         normal_scores(&s, s.values, s.scratch);
         out->rhat = fmax(out->rhat, rhat(s.c, s.n, s.scratch));
     }
