@@ -176,6 +176,19 @@ static void normals(struct rng *rng, size_t n, double *v)
     }
 }
 
+/* As oracle_error, without a check of each number. */
+static double matrix_error(const double *a, const double *b, int n)
+{
+    double error = 0.0;
+    double scale = 0.0;
+    for (int k = 0; k < n; k++) {
+        double delta = fabs(a[k] - b[k]);
+        error = delta <= error ? error : (isnan(delta) ? INFINITY : delta);
+        scale = fmax(scale, fabs(b[k]));
+    }
+    return error / scale;
+}
+
 static double dot(size_t n, const double *a, const double *b)
 {
     double sum = 0.0;
@@ -391,13 +404,17 @@ static void check_hessian(struct fixture *f, const char *kind, const char *wish)
     for (int k = 0; k < n; k++) {
         moved_gradient(f, tape, scratch, k, step, up);
         moved_gradient(f, tape, scratch, k, -step, down);
+        /* A check costs more than a comparison: one a column. */
+        double worst = 0.0;
+        bool symmetric = true;
         for (int i = 0; i < n; i++) {
-            double expected = (up[i] - down[i]) / (2.0 * step);
-            ck_assert_msg(fabs(h[k * n + i] - expected) <= 1e-7 * scale,
-                          "%s, %s: [%d][%d] of %d is %g, not %g", kind, wish, k, i, n,
-                          h[k * n + i], expected);
-            ck_assert_double_eq(h[k * n + i], h[i * n + k]);
+            double error = fabs(h[k * n + i] - (up[i] - down[i]) / (2.0 * step));
+            worst = error <= worst ? worst : (isnan(error) ? INFINITY : error);
+            symmetric = symmetric && memcmp(&h[k * n + i], &h[i * n + k], sizeof *h) == 0;
         }
+        ck_assert_msg(worst <= 1e-7 * scale, "%s, %s: column %d of %d: error %g", kind, wish, k, n,
+                      worst);
+        ck_assert(symmetric);
     }
     resnet_tape_free(tape);
     free(h);
@@ -507,7 +524,7 @@ START_TEST(gauss_newton_is_its_sum_over_rows)
             double *expected = found + n * n;
             ck_assert_int_eq(curvature_gauss_newton(&f.problem, found, &err), ERR_OK);
             newton_by_rows(&f, expected);
-            double error = oracle_error(found, expected, n * n);
+            double error = matrix_error(found, expected, n * n);
             ck_assert_msg(error <= 1e-12, "%s, %s: error %g", kinds[i].name, wish_names[wish],
                           error);
             free(found);
