@@ -92,8 +92,8 @@ static void moved_gradient(struct posed *f, struct resnet_tape *tape, double *sc
 {
     double keep = f->params[k];
     f->params[k] = keep + t;
-    objective_eval(&f->objective, &f->net, tape, POSED_ROWS, f->problem.rows.n, f->x, f->y, f->params,
-                   grad, scratch);
+    objective_eval(&f->objective, &f->net, tape, POSED_ROWS, f->problem.rows.n, f->x, f->y,
+                   f->params, grad, scratch);
     f->params[k] = keep;
 }
 
@@ -236,8 +236,8 @@ START_TEST(gauss_newton_is_its_sum_over_rows)
             ck_assert_int_eq(curvature_gauss_newton(&f.problem, found, &err), ERR_OK);
             newton_by_rows(&f, expected);
             double error = matrix_error(found, expected, n * n);
-            ck_assert_msg(error <= 1e-12, "%s, %s: error %g", posed_kinds[i].name, posed_wishes[wish],
-                          error);
+            ck_assert_msg(error <= 1e-12, "%s, %s: error %g", posed_kinds[i].name,
+                          posed_wishes[wish], error);
             free(found);
             posed_release(&f);
         }
@@ -276,8 +276,8 @@ START_TEST(the_fisher_diagonal_is_its_sum_over_rows)
                 expected[k] += prior_of(&f, (int)k);
             }
             double error = oracle_error(found, expected, (int)n);
-            ck_assert_msg(error <= 1e-12, "%s, %s: error %g", posed_kinds[i].name, posed_wishes[wish],
-                          error);
+            ck_assert_msg(error <= 1e-12, "%s, %s: error %g", posed_kinds[i].name,
+                          posed_wishes[wish], error);
             resnet_tape_free(tape);
             free(found);
             free(scratch);
