@@ -7,9 +7,9 @@
  *                     the root of its L this is one product.
  *   empirical Fisher  sum over rows of squared gradients
  *
- * Rows go in groups that fill one buffer. In a group, first the rows' derivatives are computed, some
- * rows a task; then each task adds all of them to its own columns of the result. Which thread does
- * what changes no sum.
+ * Rows go in groups that fill one buffer. In a group, first the rows' derivatives are computed,
+ * some rows a task; then each task adds all of them to its own columns of the result. Which thread
+ * does what changes no sum.
  */
 #include "curvature.h"
 

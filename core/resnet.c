@@ -160,7 +160,8 @@ static void activate(const struct resnet *net, double *z, const double *b, size_
     }
 }
 
-static void apply_pre(const struct resnet *net, const double *pack, int n, const double *x, double *z)
+static void apply_pre(const struct resnet *net, const double *pack, int n, const double *x,
+                      double *z)
 {
     if (net->arch.layer_pre) {
         gemm_nn(n, net->arch.width, net->arch.inputs, x, pack + net->pack_pre, 0.0, z);

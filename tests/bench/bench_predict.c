@@ -14,65 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cblas.h>
-
 #include "batcher.h"
 #include "gemm.h"
 #include "kernels.h"
+#include "machine.h"
 #include "mem.h"
 #include "predict.h"
 #include "rng.h"
 #include "timing.h"
 
 #define MOST_ROUNDS 101
-
-/* ---- the machine ---- */
-
-static double gemm_flops(bool single)
-{
-    const int n = 1024;
-    size_t count = (size_t)n * (size_t)n;
-    double *a = mem_zalloc(3 * count * sizeof *a);
-    float *f = (float *)a;
-    double seconds[5];
-    for (int k = 0; k < 6; k++) {
-        double start = now();
-        if (single) {
-            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, f, n, f + count, n,
-                        0, f + 2 * count, n);
-        } else {
-            cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a, n, a + count, n,
-                        0, a + 2 * count, n);
-        }
-        seconds[k > 0 ? k - 1 : 0] = now() - start;
-    }
-    mem_free(a);
-    return 2.0 * pow(n, 3) / median(seconds, 5);
-}
-
-/* Seconds of one tanh in an array that stays in the first-level cache. */
-static double tanh_seconds(bool single)
-{
-    static double x[2048];
-    static float xf[2048];
-    const struct kernels *k = kernels_get();
-    double seconds[5];
-    for (int i = 0; i < 2048; i++) {
-        xf[i] = (float)(x[i] = 4.0 * i / 2048.0 - 2.0);
-    }
-    for (int round = 0; round < 5; round++) {
-        double start = now();
-        for (int i = 0; i < 500; i++) {
-            if (single) {
-                k->tanh_f32(xf, 2048);
-            } else {
-                k->tanh_f64(x, 2048);
-            }
-        }
-        seconds[round] = (now() - start) / (500.0 * 2048.0);
-    }
-    return median(seconds, 5);
-}
 
 /* ---- workloads ---- */
 
@@ -235,8 +186,8 @@ static void compare_with_ceiling(int rounds, int most_rows)
         int rows, threads, at_once;
     } cases[] = {{1, 1, 1}, {16, 1, 1}, {1000, 1, 1}, {1000, 2, 1}, {1000, 2, 4}, {100000, 2, 1}};
     for (int single = 0; single < 2; single++) {
-        double flops = gemm_flops(single);
-        double tanh_s = tanh_seconds(single);
+        double flops = machine_gemm_flops(single);
+        double tanh_s = machine_tanh_seconds(single);
         printf("\nfloat%d: GEMM %.1f GFLOP/s, tanh %.2f ns, one core\n", single ? 32 : 64,
                1e-9 * flops, 1e9 * tanh_s);
         printf("%-4s %6s %8s %8s %12s %12s %9s\n", "", "rows", "threads", "at once", "ceiling us",

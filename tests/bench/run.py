@@ -3,7 +3,7 @@
 """Builds a release and prints how fast it is, as ratios measured side by side in this run: to the
 machine's ceiling, to PyTorch, to FastAPI over PyTorch, to the bare HTTP library.
 
-usage: run.py [--quick] [--parts machine,core,json,torch,nuts,http,batching,latency,scaling] [--out FOLDER]
+usage: run.py [--quick] [--parts machine,core,train,json,torch,nuts,http,batching,latency,scaling] [--out FOLDER]
 
 Needs wrk (Debian) for HTTP. PyTorch, FastAPI and uvicorn are looked for in this interpreter's
 packages, matplotlib too for the plots; what is absent is skipped with a word.
@@ -28,7 +28,7 @@ import workloads
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, "..", "..")
-PARTS = ("machine", "core", "json", "torch", "nuts", "http", "batching", "latency", "scaling")
+PARTS = ("machine", "core", "train", "json", "torch", "nuts", "http", "batching", "latency", "scaling")
 LUA = """
 wrk.method = "POST"
 local file = io.open(os.getenv("BENCH_BODY"), "rb")
@@ -135,6 +135,27 @@ class Bench:
             elif found := re.match(r"(W\d) +(\d+) +(\d+) +(\d+) +\S+ +(\S+)", line):
                 if found[4] == "1":
                     self.core[found[1], int(found[2]), int(found[3]), precision] = float(found[5]) / 1e6
+
+    def run_train(self):
+        title("training against the ceiling (GEMM flops at measured peak + tanh at measured speed)")
+        print(run(self.binary("tests", "bench", "bench_train"), "51" if self.options.quick else "501"))
+        title("training against PyTorch (times in us; ratio = PyTorch / ours)")
+        if not has("torch"):
+            return
+        print(f"{'':4} {'ours':>9} {'ceiling':>9} {'PyTorch':>9} {'ratio':>6} {'2 threads':>9} {'ratio':>6}  form")
+        for line in run(self.binary("tests", "bench", "bench_train"), "seconds").splitlines():
+            name, mine, *ceiling = line.split()
+            mine = float(mine)
+            found = []
+            for threads in ("1", "2"):
+                out = run(sys.executable, os.path.join(HERE, "peer_train_torch.py"), name, threads,
+                          "0.5" if self.options.quick else "2")
+                theirs, form = out.strip().split(" ", 1)
+                found.append((float(theirs), form))
+            share = f"{1e6 * float(ceiling[0]):9.1f}" if ceiling else f"{'-':>9}"
+            print(f"{name:4} {1e6 * mine:9.1f} {share} " +
+                  " ".join(f"{1e6 * theirs:9.1f} {theirs / mine:6.1f}" for theirs, _ in found) +
+                  f"  {found[0][1]}, {found[1][1]}", flush=True)
 
     def run_json(self):
         title("JSON tensors")
