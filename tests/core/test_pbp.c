@@ -9,6 +9,7 @@
 #include "gemm.h"
 #include "mem.h"
 #include "pbp.h"
+#include "pbp_tanh.h"
 #include "uq.h"
 
 /* ---- moments of tanh ---- */
