@@ -19,10 +19,13 @@
  * w_k times a Gamma in lambda ~ Gamma(6, 6), and is refined once an epoch. s_k = 1 / sqrt(fan-in +
  * 1): the authors' layers divide by that root instead, which is the same. The scale being inferred,
  * the beliefs' prior has no say here. As in the authors' code: q starts from the prior's variances
- * and random means; a_j, b_j start at 6 and 6 times the targets' variance; updates that would leave
- * a variance at or below 1e-100, or a shape at or below 1, are skipped; further epochs take the
- * rows in again as if they were new, which the authors found to fit better than one pass, and which
- * makes the variances smaller than Bayes' with every epoch.
+ * and random means of standard deviation s_k^2 (those of other fits, U(-1, 1) / sqrt(fan-in), times
+ * sqrt(3) s_k). The start is no factor of q, so the first refresh takes it for something that rows
+ * have said, with little certainty, and starts of a usual fit's size drive lambda down to 1e-4;
+ * a_j, b_j start at 6 and 6 times the targets' variance; updates that would leave a variance at or
+ * below 1e-100, or a shape at or below 1, are skipped; further epochs take the rows in again as if
+ * they were new, which the authors found to fit better than one pass, and which makes the variances
+ * smaller than Bayes' with every epoch.
  *
  * [1] J. M. Hernandez-Lobato, R. P. Adams, Probabilistic Backpropagation for Scalable Learning of
  *     Bayesian Neural Networks, ICML 2015; code: github.com/HIPS/Probabilistic-Backpropagation.
@@ -113,6 +116,7 @@ enum err_code pbp_init(struct pbp *self, const struct resnet *net, const struct 
     for (int i = 0; i < self->n_params; i++) {
         self->prior_v[i] = (self->lambda[0] - 1.0) / self->lambda[1];
         self->v[i] = self->scale[i] * self->scale[i] / self->prior_v[i];
+        self->m[i] *= self->scale[i] * sqrt(3.0);
     }
     for (int j = 0; j < self->n_outputs; j++) {
         self->noise_a[j] = START_SHAPE;

@@ -34,7 +34,7 @@ struct pbp {
 
 /*
  * The state before the first row. net needs final none; train: for the targets' variances; rng:
- * the means' random start, as fit_init_params by init_factor. Keeps net and sigmas. A zeroed one
+ * the means' random start, init_factor times that of pbp.c. Keeps net and sigmas. A zeroed one
  * may be released. ERR_NOMEM.
  */
 enum err_code pbp_init(struct pbp *self, const struct resnet *net, const struct data *train,

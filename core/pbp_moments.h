@@ -30,16 +30,4 @@ void pbp_moments_forward(struct pbp_moments *self, const double *m, const double
 void pbp_moments_backward(struct pbp_moments *self, const double *d_mean, const double *d_variance,
                           double *gm, double *gv);
 
-/* Moments of tanh of n Gaussians, and derivatives; each [n]. */
-struct pbp_tanh {
-    double *mean, *variance, *slope;       /* E tanh, Var tanh, E tanh' */
-    double *mean_m, *variance_m, *slope_m; /* by the Gaussian's mean */
-    double *mean_v, *variance_v, *slope_v; /* by its variance */
-};
-
-/* Doubles of scratch of pbp_tanh_eval for n Gaussians. */
-size_t pbp_tanh_scratch(int n);
-void pbp_tanh_eval(int n, const double *mean, const double *variance, const struct pbp_tanh *out,
-                   double *scratch);
-
 #endif
