@@ -7,8 +7,8 @@
 
 /*
  * A random mask of the parameters: 0 or 1 / (1 - p) in the columns of the blocks' coefficients (one
- * mask of r units for all) and of weight_post (another), 1 elsewhere. Takes r uniform numbers, and r
- * more when there is a post layer. mask: [K].
+ * mask of r units for all) and of weight_post (another), 1 elsewhere. Takes r uniform numbers, and
+ * r more when there is a post layer. mask: [K].
  */
 void mc_dropout_mask(const struct resnet *net, double p, struct rng *rng, double *mask);
 

@@ -8,10 +8,10 @@
  * with an anchor a ~ N(0, s_p^2) [1] and noise e ~ N(0, 1) on the targets [2], from its own streams
  * (seed, purpose, j). For networks that are linear in their parameters w is then an exact draw:
  * w = C (A' (y + s e) / s^2 + a / s_p^2) has the posterior's mean and the covariance
- * C (A' A / s^2 + 1 / s_p^2) C = C. Anchors alone, as in [1] and in QUiNN's NN_RMS, give C s_p^-2 C:
- * too little where the rows say much. They remain with perturb = false, and where the noise is not
- * known before the fit (learned, predicted), since targets cannot be shaken by an unknown amount;
- * random starts and orders of the rows then add a spread of their own.
+ * C (A' A / s^2 + 1 / s_p^2) C = C. Anchors alone, as in [1] and in QUiNN's NN_RMS, give
+ * C s_p^-2 C: too little where the rows say much. They remain with perturb = false, and where the
+ * noise is not known before the fit (learned, predicted), since targets cannot be shaken by an
+ * unknown amount; random starts and orders of the rows then add a spread of their own.
  *
  * With dfrac < 1 a member sees its own share of the rows as an ensemble's does; the prior keeps its
  * full weight against them.

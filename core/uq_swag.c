@@ -7,7 +7,7 @@
  *   theta_0     the fitted parameters; every c-th step (c = swag_every) gives theta_i
  *   mean        of theta_0 .. theta_n
  *   diag        mean of squares minus square of the mean, over the same
- *   D           columns theta_i - mean_i, mean_i being the mean up to i, of the last k (= swag_rank)
+ *   D           columns theta_i - mean_i of the last k (= swag_rank), mean_i the mean up to i
  *   draw        mean + z1 sqrt(diag) / sqrt(2) + D z2 / sqrt(2 (k - 1))
  *
  * The halves are those of [1], which averages a diagonal and a low-rank covariance. swag_rank 0 is

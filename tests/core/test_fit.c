@@ -274,6 +274,39 @@ START_TEST(a_fit_can_be_cancelled_at_any_epoch)
 }
 END_TEST
 
+/* The loss of the last of `epochs` epochs is in curve[epochs - 1]. */
+static int best_epoch(int epochs, bool is_random, double *curve)
+{
+    struct toy toy;
+    struct err err = ERR_INIT;
+    double unused[40];
+    struct fit_result result = {.train_loss = curve, .validation_loss = unused};
+    toy_init(&toy, ACT_TANH);
+    toy.settings.epochs = epochs;
+    toy.settings.optim.learning_rate = 0.2;
+    toy.settings.optim.schedule = SCHEDULE_CONSTANT;
+    toy.problem.validation.n = 0;
+    toy.problem.loss.is_random = is_random;
+    ck_assert_int_eq(toy_fit(&toy, &result, &err), ERR_OK);
+    toy_release(&toy);
+    return result.best_epoch;
+}
+
+/* A random loss without kept rows: the last state, not that of the luckiest epoch. */
+START_TEST(the_last_state_of_a_random_loss_is_kept)
+{
+    double curve[40];
+    int epochs = 2;
+    (void)best_epoch(40, false, curve);
+    while (epochs < 40 && curve[epochs - 1] <= curve[epochs - 2]) {
+        epochs++;
+    }
+    ck_assert_double_gt(curve[epochs - 1], curve[epochs - 2]);
+    ck_assert_int_lt(best_epoch(epochs, false, curve), epochs);
+    ck_assert_int_eq(best_epoch(epochs, true, curve), epochs);
+}
+END_TEST
+
 START_TEST(a_diverging_fit_says_so)
 {
     struct toy toy;
@@ -471,6 +504,7 @@ int main(void)
     tcase_add_test(tc, patience_ends_a_fit_early);
     tcase_add_test(tc, lbfgs_solves_a_linear_problem);
     tcase_add_test(tc, a_fit_can_be_cancelled_at_any_epoch);
+    tcase_add_test(tc, the_last_state_of_a_random_loss_is_kept);
     tcase_add_test(tc, a_diverging_fit_says_so);
     tcase_add_test(tc, training_does_not_depend_on_the_number_of_threads);
     tcase_add_test(tc, another_seed_gives_another_model);

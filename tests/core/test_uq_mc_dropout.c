@@ -15,7 +15,7 @@
 
 /* ---- draws ---- */
 
-/* The toy network in plain loops, units scaled by `blocks` before each block, by `post` at the end. */
+/* The toy network in plain loops, units scaled by `blocks` before each block, by `post` at last. */
 static void forward(const struct resnet *net, const double *params, const double *blocks,
                     const double *post, const double *x, double *y)
 {

@@ -17,7 +17,7 @@ struct trajectory {
     double *theta; /* [n x K]; mem */
 };
 
-/* The parameters an ensemble's member has at the end of its fit: the same streams, the same loss. */
+/* The parameters of an ensemble's member at the end of its fit: the same streams and loss. */
 static void fitted(const struct uq_toy *toy, int member, double *params)
 {
     struct uq_result result;

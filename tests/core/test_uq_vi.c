@@ -154,7 +154,7 @@ END_TEST
 
 /* ---- the optimum ---- */
 
-/* Gradient of the exact negative log posterior at a member's mean, [K]: 0 at the posterior's mean. */
+/* Gradient of the exact negative log posterior at a member's mean, [K]; 0 at the exact mean. */
 static void slope_at_mean(const struct uq_toy *toy, const struct gauss *g, double *grad)
 {
     struct err err = ERR_INIT;
@@ -170,9 +170,9 @@ static void slope_at_mean(const struct uq_toy *toy, const struct gauss *g, doubl
 }
 
 /*
- * y_j = x_j + W_j x + b_j with noise s_j and prior N(0, 1): the posterior is Gaussian with precision
- * A' A / s_j^2 + I, and the best independent Gaussian has its mean, and as variances the inverses of
- * the precision's diagonal.
+ * y_j = x_j + W_j x + b_j with noise s_j and prior N(0, 1): the posterior is Gaussian with
+ * precision A' A / s_j^2 + I, and the best independent Gaussian has its mean, and as variances the
+ * inverses of the precision's diagonal.
  */
 START_TEST(a_linear_network_gets_the_best_independent_gaussian)
 {
