@@ -310,7 +310,7 @@ static enum err_code take_posterior(struct model *model, int fold, int n_folds,
     memcpy(members + to->n_members, from->members, per_fold * sizeof *members);
     to->n_members += from->n_members;
     to->n_draws = from->n_draws;
-    to->seed = from->seed;
+    to->seed = fold == 0 ? from->seed : to->seed;
     to->linearised = from->linearised;
     /* The members' arrays have moved. */
     from->n_members = 0;
@@ -339,22 +339,16 @@ static enum err_code take_noise(struct model *model, const struct uq_result *res
     return ERR_OK;
 }
 
-static bool has_log_output(const struct model *model)
-{
-    for (int j = 0; j < model->o; j++) {
-        if (model->out[j].kind == SCALER_LOG) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Noise that only kept rows can tell: nobody said, or what was said is of logarithms. */
 static enum err_code measure_noise(const struct trainee *t, struct model *model, struct err *err)
 {
-    struct data rows = train_rows_user(&t->kept);
-    if (model->noise_predicted || rows.n == 0 ||
-        (model->noise_sigma != NULL && !has_log_output(model))) {
+    bool logs = false;
+    bool train = t->kept.n == 0 && model->noise_sigma != NULL; /* at least in the right unit */
+    struct data rows = train_rows_user(train ? &t->train : &t->kept);
+    for (int j = 0; j < model->o; j++) {
+        logs = logs || model->out[j].kind == SCALER_LOG;
+    }
+    if (model->noise_predicted || rows.n == 0 || (model->noise_sigma != NULL && !logs)) {
         return ERR_OK;
     }
     double *sigma = mem_alloc_array((size_t)model->o, sizeof *sigma);
@@ -404,60 +398,90 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
     return err->code;
 }
 
-/* Scores of a fold's own rows by what the others taught. */
+/* The draws that the whole model will have of a fold whose posterior it has taken. */
+static void copy_draws(const struct model *whole, int fold, struct model *own)
+{
+    size_t k = (size_t)whole->net.n_params;
+    for (int j = 0; j < own->m; j++) {
+        int at = fold * own->m + j;
+        double *draw = own->draws + (size_t)j * k;
+        if (whole->gaussian.n_members > 0) {
+            gauss_mixture_draw(&whole->gaussian, whole->net.n_params, at, draw);
+        } else {
+            memcpy(draw, whole->draws + (size_t)at * k, k * sizeof *draw);
+        }
+    }
+}
+
+/* A published model of what the others taught about a fold. */
+static enum err_code fold_model(struct trainee *t, int fold, const struct uq_result *result,
+                                struct model **out, struct err *err)
+{
+    const struct model *whole = t->model;
+    struct model *own = NULL;
+    if (new_model(t->run, result->m, &own, err) != ERR_OK) {
+        return err->code;
+    }
+    own->single = false;
+    memcpy(own->in, whole->in, (size_t)own->d * sizeof *own->in);
+    memcpy(own->out, whole->out, (size_t)own->o * sizeof *own->out);
+    copy_draws(whole, fold, own);
+    if (take_noise(own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
+        model_unref(own);
+        return err->code;
+    }
+    *out = own;
+    return ERR_OK;
+}
+
+/* The noise that normalised scores of a fold take into account. */
+static enum err_code note_noise(const struct trainee *t, int fold, struct model *own,
+                                struct err *err)
+{
+    double *noise = t->model->conformal.fold_noise;
+    if (noise == NULL || measure_noise(t, own, err) != ERR_OK) {
+        return err->code;
+    }
+    for (int j = 0; j < own->o; j++) {
+        double sigma = own->noise_sigma != NULL ? own->noise_sigma[j] : 0.0;
+        noise[(size_t)fold * (size_t)own->o + (size_t)j] = sigma * sigma;
+    }
+    return ERR_OK;
+}
+
+/* Scores of a fold's own rows by the model of the others, whose posterior has been taken. */
 static enum err_code score_fold(struct trainee *t, int fold, const struct uq_result *result,
                                 struct err *err)
 {
-    struct conformal *conformal = &t->model->conformal;
-    struct model *model = NULL;
-    struct train_rows own = {.n = 0};
-    struct uq_result copy = *result;
-    struct gauss *shallow = NULL;
+    const struct conformal *conformal = &t->model->conformal;
+    struct model *own = NULL;
+    struct train_rows rows = {.n = 0};
     size_t o = (size_t)t->model->o;
+    size_t at = 0;
     double *found = NULL;
-    if (new_model(t->run, result->m, &model, err) != ERR_OK ||
-        take_fold(t, fold, true, &own, err) != ERR_OK) {
+    if (fold_model(t, fold, result, &own, err) != ERR_OK ||
+        note_noise(t, fold, own, err) != ERR_OK || take_fold(t, fold, true, &rows, err) != ERR_OK) {
         goto done;
     }
-    model->single = false;
-    memcpy(model->in, t->model->in, (size_t)model->d * sizeof *model->in);
-    memcpy(model->out, t->model->out, (size_t)model->o * sizeof *model->out);
-    if (take_posterior(model, 0, 1, &copy, err) != ERR_OK ||
-        take_noise(model, result, 1, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
-        goto done;
-    }
-    if (conformal->fold_noise != NULL && measure_noise(t, model, err) != ERR_OK) {
-        goto done;
-    }
-    for (size_t j = 0; conformal->fold_noise != NULL && j < o; j++) {
-        double sigma = model->noise_sigma != NULL ? model->noise_sigma[j] : 0.0;
-        conformal->fold_noise[(size_t)fold * o + j] = sigma * sigma;
-    }
-    found = mem_alloc_array((size_t)own.n * o, sizeof *found);
+    struct data data = train_rows_user(&rows);
+    found = mem_alloc_array((size_t)rows.n * o, sizeof *found);
     if (found == NULL) {
         err_set(err, ERR_NOMEM, "no memory for the scores of a fold");
         goto done;
     }
-    struct data rows = train_rows_user(&own);
-    if (conformal_scores(model, &rows, t->run->spec->calibration.normalised, t->run->n_threads,
-                         found, err) == ERR_OK) {
-        size_t at = 0;
-        for (int i = 0; i < t->train.n; i++) {
-            if (t->fold[i] == fold) {
-                memcpy(conformal->scores + (size_t)i * o, found + at, o * sizeof *found);
-                at += o;
-            }
+    if (conformal_scores(own, &data, t->run->spec->calibration.normalised, t->run->n_threads, found,
+                         err) != ERR_OK) {
+        goto done;
+    }
+    for (int i = 0; i < t->train.n; i++) {
+        if (t->fold[i] == fold) {
+            memcpy(conformal->scores + (size_t)i * o, found + at, o * sizeof *found);
+            at += o;
         }
     }
 done:
-    if (model != NULL) {
-        /* The Gaussians' arrays are still the result's. */
-        shallow = model->gaussian.members;
-        model->gaussian = (struct gauss_mixture){.n_members = 0};
-    }
-    mem_free(shallow);
-    model_unref(model);
-    train_rows_release(&own);
+    model_unref(own);
+    train_rows_release(&rows);
     mem_free(found);
     return err->code;
 }
@@ -481,8 +505,8 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
         struct uq_result result = {.m = 0};
         if (take_fold(t, fold, false, &rows, err) == ERR_OK &&
             solve(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
-            score_fold(t, fold, &result, err) == ERR_OK &&
             take_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
+            score_fold(t, fold, &result, err) == ERR_OK &&
             take_noise(t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
             err_kept(report_append(&t->model->report, &result.report, NULL, err));
         }

@@ -143,6 +143,46 @@ START_TEST(the_model_of_a_fold_has_not_seen_it)
 }
 END_TEST
 
+/* A sigma that was given of logarithms is no sigma of the outputs, kept rows or not. */
+START_TEST(noise_of_logarithms_is_told_in_the_outputs_units)
+{
+    enum { N = 60 };
+    const double sigma[] = {0.1, 0.1};
+    double x[N], y[N * O];
+    struct rng rng;
+    rng_init(&rng, 16, RNG_TEST, 0);
+    for (int i = 0; i < N; i++) {
+        x[i] = 2.0 * rng_uniform(&rng) - 1.0;
+        for (int j = 0; j < O; j++) {
+            y[i * O + j] = 1000.0 * exp(x[i] + 0.1 * rng_normal(&rng));
+        }
+    }
+    for (int kept = 0; kept < 2; kept++) {
+        struct train_spec spec = train_defaults(UQ_ENSEMBLE);
+        struct train_run run = {
+            .spec = &spec, .data = {.n = N, .d = D, .o = O, .x = x, .y = y}, .n_threads = 1};
+        struct err err = ERR_INIT;
+        struct model *model = NULL;
+        spec.arch.width = 3;
+        spec.settings.members = 1;
+        spec.settings.epochs = 600;
+        spec.noise = NOISE_GIVEN;
+        spec.n_noise_sigmas = O;
+        spec.noise_sigmas = (double *)sigma;
+        spec.output_scaling = SCALER_LOG;
+        spec.validation = kept == 1 ? 0.3 : 0.0;
+        ck_assert_int_eq(train_resolve(&spec, D, O, &err), ERR_OK);
+        ck_assert_msg(train_run(&run, &model, &err) == ERR_OK, "%s", err.msg);
+        for (int j = 0; j < O; j++) {
+            /* A tenth of outputs between 368 and 2718. */
+            ck_assert_double_gt(model->noise_sigma[j], 30.0);
+            ck_assert_double_lt(model->noise_sigma[j], 400.0);
+        }
+        model_unref(model);
+    }
+}
+END_TEST
+
 /* ---- interruptions ---- */
 
 enum { TASKS = 9 * 8192 };
@@ -473,6 +513,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, trainings_give_the_intervals_of_their_folds);
     tcase_add_test(tc, the_model_of_a_fold_has_not_seen_it);
+    tcase_add_test(tc, noise_of_logarithms_is_told_in_the_outputs_units);
     tcase_add_test(tc, an_interrupted_training_ends_with_the_same_folds);
     tcase_add_test(tc, split_covers_as_often_as_it_must);
     tcase_add_test(tc, split_covers_over_calibrations);
