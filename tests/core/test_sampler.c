@@ -234,7 +234,7 @@ static void exactness_add(struct exactness *e, int n, const double *z0, const do
 static void exactness_check(const struct exactness *e, int n, const char *name)
 {
     for (int i = 0; i < n; i++) {
-        char what[100];
+        char what[160];
         double chi2 = 0.0;
         for (int b = 0; b < BINS; b++) {
             double d = e->bins[i][b] - (double)STARTS / BINS;
