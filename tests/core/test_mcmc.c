@@ -111,6 +111,28 @@ static const double *list(const struct report *report, const char *name, int n)
     return item->values;
 }
 
+/* The k-th report of progress cancels; fractions only grow. */
+struct watcher {
+    struct cancel cancel;
+    int at; /* 0: never */
+    int reports;
+    double fraction;
+    double loss;
+    int n_members;
+};
+
+static void watch(void *ctx, const struct progress *progress)
+{
+    struct watcher *w = ctx;
+    ck_assert_double_ge(progress->fraction, w->fraction);
+    w->fraction = progress->fraction;
+    w->loss = progress->loss;
+    w->n_members = progress->n_members;
+    if (++w->reports == w->at) {
+        cancel_request(&w->cancel);
+    }
+}
+
 START_TEST(an_interrupted_run_ends_as_an_unbroken_one)
 {
     static const struct {
@@ -143,10 +165,15 @@ START_TEST(an_interrupted_run_ends_as_an_unbroken_one)
             ck_same_result(&whole, &result, f.net.n_params);
             uq_result_release(&result);
             /* Once more: everything has ended, nothing is computed again. */
+            struct watcher watcher = {.at = 0};
             memory_checkpoint_again(&memory, 0);
             memory.questions = 0;
+            f.problem.progress = watch;
+            f.problem.progress_ctx = &watcher;
             ck_assert_int_eq(uq_run(kind, &f.problem, &f.settings, &result, &err), ERR_OK);
             ck_assert_int_eq(memory.questions, 0);
+            ck_assert_double_eq_tol(watcher.fraction, 1.0, 1e-12);
+            f.problem.progress = NULL;
             ck_same_result(&whole, &result, f.net.n_params);
             uq_result_release(&result);
             memory_checkpoint_release(&memory);
@@ -180,28 +207,6 @@ START_TEST(chains_do_not_depend_on_the_number_of_threads)
 }
 END_TEST
 
-/* The k-th report of progress cancels; fractions only grow. */
-struct watcher {
-    struct cancel cancel;
-    int at; /* 0: never */
-    int reports;
-    double fraction;
-    double loss;
-    int n_members;
-};
-
-static void watch(void *ctx, const struct progress *progress)
-{
-    struct watcher *w = ctx;
-    ck_assert_double_ge(progress->fraction, w->fraction);
-    w->fraction = progress->fraction;
-    w->loss = progress->loss;
-    w->n_members = progress->n_members;
-    if (++w->reports == w->at) {
-        cancel_request(&w->cancel);
-    }
-}
-
 START_TEST(chains_report_progress_and_can_be_cancelled_at_every_step)
 {
     struct err err = ERR_INIT;
@@ -214,7 +219,8 @@ START_TEST(chains_report_progress_and_can_be_cancelled_at_every_step)
     ck_assert_int_eq(uq_run(UQ_HMC, &f.problem, &f.settings, &result, &err), ERR_OK);
     uq_result_release(&result);
     int steps = f.settings.warmup + f.settings.thin * f.settings.draws;
-    ck_assert_int_eq(all.reports, f.settings.epochs + f.settings.chains * steps);
+    /* Each epoch, the end of the fit, each step. */
+    ck_assert_int_eq(all.reports, f.settings.epochs + 1 + f.settings.chains * steps);
     ck_assert_double_eq_tol(all.fraction, 1.0, 1e-12);
     ck_assert(isfinite(all.loss) && all.n_members == f.settings.chains + 1);
     long live = mem_live();

@@ -138,8 +138,8 @@ static void warm_up(struct sampler *sampler, enum sampler_kind kind,
 {
     struct err err = ERR_INIT;
     struct sampler_info info;
-    ck_assert_int_eq(
-        sampler_init(sampler, kind, settings, &known->target, known->mean, rng, &err), ERR_OK);
+    ck_assert_int_eq(sampler_init(sampler, kind, settings, &known->target, known->mean, rng, &err),
+                     ERR_OK);
     for (int t = 0; t < settings->warmup; t++) {
         sampler_step(sampler, &known->target, rng, &info);
     }
@@ -242,8 +242,8 @@ START_TEST(a_saved_chain_goes_on_as_if_nothing_had_been)
         struct bytes_writer w = {.data = NULL};
         struct rng rng;
         rng_init(&rng, 41, RNG_TEST, 0);
-        ck_assert_int_eq(
-            sampler_init(&a, kind, &settings, &known->target, known->mean, &rng, &err), ERR_OK);
+        ck_assert_int_eq(sampler_init(&a, kind, &settings, &known->target, known->mean, &rng, &err),
+                         ERR_OK);
         for (int t = 0; t < stops[k]; t++) {
             sampler_step(&a, &known->target, &rng, &info);
         }
