@@ -12,8 +12,10 @@
 
 #include "chain.h"
 #include "gemm.h"
+#include "logpost.h"
 #include "mcmc_report.h"
 #include "mem.h"
+#include "sampler.h"
 #include "uq.h"
 
 /* ---- solvers ---- */
@@ -181,6 +183,53 @@ START_TEST(an_interrupted_run_ends_as_an_unbroken_one)
         uq_result_release(&whole);
         resnet_release(&f.net);
     }
+}
+END_TEST
+
+/* The draws are those of the bare sampler: warm-up left out, every thin-th state, in order. */
+START_TEST(draws_are_the_sampler_s_states_after_the_warm_up)
+{
+    struct err err = ERR_INIT;
+    struct fixture f;
+    struct uq_result result;
+    fixture_init(&f, UQ_HMC, NOISE_GIVEN);
+    f.settings.epochs = 0;
+    ck_assert_int_eq(uq_run(UQ_HMC, &f.problem, &f.settings, &result, &err), ERR_OK);
+    struct objective objective = {.kind = OBJECTIVE_NLP,
+                                  .noise_sigmas = &f.noise,
+                                  .prior_sigmas = f.prior,
+                                  .n_total = N_ROWS};
+    struct sampler_settings settings = sampler_defaults(SAMPLER_HMC);
+    settings.warmup = f.settings.warmup;
+    settings.leapfrog_steps = f.settings.leapfrog_steps;
+    for (int c = 0; c < f.settings.chains; c++) {
+        struct logpost logpost;
+        struct sampler sampler;
+        struct sampler_info info;
+        struct rng rng;
+        double q0[K_MOST];
+        ck_assert_int_eq(logpost_init(&logpost, &objective, &f.net, &f.problem.train, &err),
+                         ERR_OK);
+        struct target target = logpost_target(&logpost);
+        rng_init(&rng, f.problem.seed, RNG_CHAIN, (uint32_t)c);
+        fit_init_params(&f.net, f.settings.init_factor, &rng, q0);
+        ck_assert_int_eq(sampler_init(&sampler, SAMPLER_HMC, &settings, &target, q0, &rng, &err),
+                         ERR_OK);
+        for (int t = 1; t <= settings.warmup + 12 * 2; t++) {
+            sampler_step(&sampler, &target, &rng, &info);
+            int draw = (t - settings.warmup) / 2 - 1;
+            if (t > settings.warmup && (t - settings.warmup) % 2 == 0) {
+                const double *at = result.draws + (c * 12 + draw) * f.net.n_params;
+                ck_assert_int_eq(memcmp(at, sampler.q, (size_t)f.net.n_params * sizeof *at), 0);
+            }
+        }
+        ck_assert_double_eq(list(&result.report, "chains.step_size", 3)[c], sampler.epsilon);
+        ck_assert_double_eq(list(&result.report, "chains.leapfrogs", 3)[c], 24.0 * 4.0);
+        sampler_release(&sampler);
+        logpost_release(&logpost);
+    }
+    uq_result_release(&result);
+    resnet_release(&f.net);
 }
 END_TEST
 
@@ -482,6 +531,7 @@ int main(void)
     gemm_use_one_thread();
     tcase_set_timeout(tc, 240);
     tcase_add_loop_test(tc, an_interrupted_run_ends_as_an_unbroken_one, UQ_AMCMC, UQ_NUTS + 1);
+    tcase_add_test(tc, draws_are_the_sampler_s_states_after_the_warm_up);
     tcase_add_test(tc, chains_do_not_depend_on_the_number_of_threads);
     tcase_add_test(tc, chains_report_progress_and_can_be_cancelled_at_every_step);
     tcase_add_test(tc, chains_survive_each_failed_allocation);
