@@ -224,9 +224,8 @@ static enum err_code predict_chain(void *ctx, int worker, int chain, struct err 
     size_t rows = (size_t)p->rows;
     size_t o = (size_t)p->o;
     (void)worker;
-    double *pack =
-        mem_alloc_array(net->pack_size + rows * n_out + resnet_apply_scratch(net, p->rows),
-                        sizeof *pack);
+    double *pack = mem_alloc_array(
+        net->pack_size + rows * n_out + resnet_apply_scratch(net, p->rows), sizeof *pack);
     if (pack == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the predictions of a chain");
     }

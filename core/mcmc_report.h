@@ -15,11 +15,11 @@
 #include "chain.h"
 #include "uq.h"
 
-#define MCMC_MOST_RHAT     1.05
-#define MCMC_LEAST_EBFMI   0.3
-#define MCMC_MOST_DEPTH    0.05 /* share of steps that may end at max_depth */
-#define MCMC_MOST_ROWS     64   /* training rows whose predictions are diagnosed */
-#define MCMC_MOST_WATCHED  1024 /* rows times outputs, beyond one row */
+#define MCMC_MOST_RHAT    1.05
+#define MCMC_LEAST_EBFMI  0.3
+#define MCMC_MOST_DEPTH   0.05 /* share of steps that may end at max_depth */
+#define MCMC_MOST_ROWS    64   /* training rows whose predictions are diagnosed */
+#define MCMC_MOST_WATCHED 1024 /* rows times outputs, beyond one row */
 
 /* One chain's sampling steps, its warm-up apart. */
 struct mcmc_chain {
@@ -27,7 +27,7 @@ struct mcmc_chain {
     long divergences;
     long at_max_depth; /* nuts */
     int depth_max;
-    double accept;    /* sums over steps, as the next two */
+    double accept; /* sums over steps, as the next two */
     double depth;
     double leapfrogs;
     double step_size; /* of the last step */
@@ -36,10 +36,10 @@ struct mcmc_chain {
 
 /* Draws of c chains, one after the other, as they were sampled: learned log s_j after each K. */
 struct mcmc_draws {
-    int c, n;       /* chains; draws of each */
-    int stride;     /* parameters of a draw, K or K + o */
-    bool gradients; /* has the sampler momenta and a step size? */
-    bool trees;     /* and depths? */
+    int c, n;                        /* chains; draws of each */
+    int stride;                      /* parameters of a draw, K or K + o */
+    bool gradients;                  /* has the sampler momenta and a step size? */
+    bool trees;                      /* and depths? */
     const double *vectors;           /* [c n x stride] */
     const struct mcmc_chain *chains; /* [c] */
 };

@@ -16,7 +16,7 @@ struct sampler_ops {
     void (*init)(struct sampler *sampler); /* may be NULL; work is cleared before */
     void (*step)(struct sampler *sampler, const struct target *target, struct rng *rng,
                  struct sampler_info *info);
-    bool gradient; /* learns step size and mass matrix */
+    bool gradient;  /* learns step size and mass matrix */
     bool remembers; /* work is state, not just scratch of one step */
 };
 

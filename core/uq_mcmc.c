@@ -104,8 +104,8 @@ static enum err_code save(const struct chain *chain, struct err *err)
 {
     const struct mcmc_chain *told = chain->told;
     const struct chain_energy *energy = &told->energy;
-    const double numbers[] = {told->accept, told->depth,    told->leapfrogs, told->step_size,
-                              energy->mean, energy->m2,     energy->change,  energy->last};
+    const double numbers[] = {told->accept, told->depth, told->leapfrogs, told->step_size,
+                              energy->mean, energy->m2,  energy->change,  energy->last};
     struct bytes_writer w = {.data = NULL};
     bytes_put_u32(&w, (uint32_t)chain->kept);
     bytes_put_i64(&w, told->steps);
@@ -233,6 +233,9 @@ static enum err_code run_chain(void *ctx, int worker, int number, struct err *er
     }
     chain.target = logpost_target(&chain.logpost);
     if (resume(&chain, &found, err) == ERR_OK && (found || begin(&chain, err) == ERR_OK)) {
+        if (found) {
+            tell(&chain);
+        }
         err_kept(sample(&chain, err));
     }
 done:
@@ -258,6 +261,15 @@ static enum err_code find_mode(struct chains *all, struct report *report, struct
         report_add_number(report, "mode.best_epoch", fit.best_epoch, err) != ERR_OK) {
         return err->code;
     }
+    /* A fit that stopped early or was resumed at its end has not told all of its share. */
+    uq_tasks_progress(&all->tasks, &(struct progress){
+                                       .member = all->settings->chains,
+                                       .step = fit.epochs,
+                                       .n_steps = all->settings->epochs,
+                                       .loss = fit.best_loss,
+                                       .validation_loss = NAN,
+                                       .fraction = 1.0,
+                                   });
     return report_add_number(report, "mode.epochs", fit.epochs, err);
 }
 

@@ -146,7 +146,7 @@ START_TEST(effective_sizes_agree_with_a_direct_sum)
     static const struct {
         int c, n;
         double a;
-    } cases[] = {{1, 4, 0.0},   {1, 9, 0.5},   {2, 100, 0.0}, {4, 500, 0.9},
+    } cases[] = {{1, 4, 0.0},   {1, 9, 0.5},    {2, 100, 0.0},  {4, 500, 0.9},
                  {3, 257, 0.7}, {4, 256, 0.99}, {2, 1000, -0.5}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         int c = cases[k].c;

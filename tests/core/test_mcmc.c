@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chains on posteriors of networks: against a Gaussian posterior in closed form, and as solvers: the
- * same result after interruptions and on any number of threads, reports, cancellation, failed
- * allocations. Whether the solver samples the posterior: test_sbc.c.
- *
- * Significance: means may be Z standard errors off, Z = 5, about once in 2e6 comparisons.
+ * Chains as solvers: the same result after interruptions and on any number of threads, reports and
+ * warnings, cancellation, failed allocations. Whether they sample the posterior: test_posterior.c
+ * and test_sbc.c.
  */
 #include "memory_checkpoint.h"
 #include "run.h"
@@ -14,175 +12,11 @@
 
 #include "chain.h"
 #include "gemm.h"
-#include "linalg.h"
 #include "logpost.h"
 #include "mcmc_report.h"
 #include "mem.h"
 #include "sampler.h"
 #include "uq.h"
-
-#define Z 5.0
-
-/* ---- a posterior in closed form ---- */
-
-#define ROWS  20
-#define WIDTH 3
-#define P     (WIDTH + 1)
-#define S     0.3 /* noise */
-#define S_P   1.5 /* prior */
-
-/*
- * A network without activation whose last layer alone is free is linear in it: with features
- * phi = (z, 1) the posterior of (w, b) is Gaussian of precision phi' phi / s^2 + I / s_p^2. As many
- * inputs as units, and a pre layer near the identity, so that the features are far from collinear.
- */
-struct last_layer {
-    struct resnet net;
-    double x[ROWS * WIDTH], y[ROWS], params[200];
-    double features[ROWS][P];
-    double mean[P], cov[P * P];
-    struct logpost logpost;
-};
-
-static void last_layer_features(struct last_layer *l)
-{
-    struct resnet_tape *tape = resnet_tape_new(&l->net, ROWS);
-    for (int k = 0; k < P; k++) {
-        double f[ROWS];
-        for (int j = 0; j < P; j++) {
-            l->params[l->net.off.weight_post + j] = j == k ? 1.0 : 0.0;
-        }
-        resnet_set_params(tape, l->params);
-        resnet_forward(tape, ROWS, l->x, f);
-        for (int i = 0; i < ROWS; i++) {
-            l->features[i][k] = f[i];
-        }
-    }
-    resnet_tape_free(tape);
-}
-
-static void last_layer_init(struct last_layer *l)
-{
-    struct err err = ERR_INIT;
-    struct arch arch = arch_default(WIDTH, 1);
-    struct rng rng;
-    double precision[P * P] = {0};
-    arch.width = WIDTH;
-    arch.layers = 1;
-    arch.activation = ACT_IDENTITY;
-    memset(l, 0, sizeof *l);
-    ck_assert_int_eq(resnet_init(&l->net, &arch, &err), ERR_OK);
-    rng_init(&rng, 31, RNG_TEST, 0);
-    fit_init_params(&l->net, 0.5, &rng, l->params);
-    for (int j = 0; j < WIDTH; j++) {
-        l->params[l->net.off.weight_pre + j * (WIDTH + 1)] += 1.0;
-    }
-    for (int i = 0; i < ROWS; i++) {
-        for (int j = 0; j < WIDTH; j++) {
-            l->x[i * WIDTH + j] = rng_normal(&rng);
-        }
-        l->y[i] = l->x[i * WIDTH] - 0.5 * l->x[i * WIDTH + 1] + 0.3 + S * rng_normal(&rng);
-    }
-    last_layer_features(l);
-    for (int a = 0; a < P; a++) {
-        for (int i = 0; i < ROWS; i++) {
-            for (int b = 0; b < P; b++) {
-                precision[a * P + b] += l->features[i][a] * l->features[i][b] / (S * S);
-            }
-            l->mean[a] += l->features[i][a] * l->y[i] / (S * S);
-        }
-        precision[a * P + a] += 1.0 / (S_P * S_P);
-    }
-    ck_assert(linalg_cholesky(P, precision));
-    linalg_solve_lower(P, precision, l->mean);
-    linalg_solve_upper(P, precision, l->mean);
-    linalg_inverse(P, precision, l->cov);
-    struct data rows = {.n = ROWS, .d = WIDTH, .o = 1, .x = l->x, .y = l->y};
-    struct objective objective = {
-        .kind = OBJECTIVE_NLP, .noise_sigma = S, .prior_sigma = S_P, .n_total = ROWS};
-    ck_assert_int_eq(logpost_init(&l->logpost, &objective, &l->net, &rows, &err), ERR_OK);
-    logpost_restrict(&l->logpost, l->params, l->net.off.weight_post, P);
-}
-
-static void last_layer_release(struct last_layer *l)
-{
-    logpost_release(&l->logpost);
-    resnet_release(&l->net);
-}
-
-#define CHAINS  4
-#define BATCHES 25
-
-/* Mean of values [CHAINS x n] against `expected`, by means of batches. */
-static void check_mean(const char *what, const double *values, int n, double expected)
-{
-    int length = n / BATCHES;
-    double mean = 0.0;
-    double square = 0.0;
-    for (int b = 0; b < CHAINS * BATCHES; b++) {
-        double batch = 0.0;
-        for (int i = 0; i < length; i++) {
-            batch += values[b / BATCHES * n + b % BATCHES * length + i] / length;
-        }
-        double delta = batch - mean;
-        mean += delta / (b + 1);
-        square += delta * (batch - mean);
-    }
-    double error = sqrt(square / (CHAINS * BATCHES) / (CHAINS * BATCHES - 1));
-    ck_assert_msg(fabs(mean - expected) <= Z * error, "%s: %g, %g is expected (error %g)", what,
-                  mean, expected, error);
-}
-
-START_TEST(the_last_layer_s_posterior_is_the_known_gaussian)
-{
-    static const int thin[] = {12, 4, 1, 1};
-    enum { N = 3000 };
-    enum sampler_kind kind = (enum sampler_kind)_i;
-    static double draws[P][CHAINS * N], g[CHAINS * N];
-    static struct last_layer l;
-    struct sampler_settings settings = sampler_defaults(kind);
-    last_layer_init(&l);
-    struct target target = logpost_target(&l.logpost);
-    for (int c = 0; c < CHAINS; c++) {
-        struct err err = ERR_INIT;
-        struct sampler sampler;
-        struct sampler_info info;
-        struct rng rng;
-        double q0[P];
-        rng_init(&rng, 33, RNG_TEST, (uint32_t)c);
-        for (int i = 0; i < P; i++) {
-            q0[i] = rng_normal(&rng);
-        }
-        ck_assert_int_eq(sampler_init(&sampler, kind, &settings, &target, q0, &rng, &err), ERR_OK);
-        for (int t = -(kind == SAMPLER_AMCMC ? 5000 : settings.warmup); t < N * thin[_i]; t++) {
-            sampler_step(&sampler, &target, &rng, &info);
-            for (int i = 0; t >= 0 && t % thin[_i] == 0 && i < P; i++) {
-                draws[i][c * N + t / thin[_i]] = sampler.q[i];
-            }
-        }
-        sampler_release(&sampler);
-    }
-    for (int i = 0; i < P; i++) {
-        struct err err = ERR_INIT;
-        struct chain_summary summary;
-        char what[80];
-        ck_assert_int_eq(chain_summarise(CHAINS, N, draws[i], &summary, &err), ERR_OK);
-        ck_assert_msg(summary.rhat < 1.01 && summary.ess_bulk > 20.0 * CHAINS * BATCHES,
-                      "%s: R-hat %g, effective size %g", sampler_name(kind), summary.rhat,
-                      summary.ess_bulk);
-        snprintf(what, sizeof what, "%s: mean %d", sampler_name(kind), i);
-        check_mean(what, draws[i], N, l.mean[i]);
-        for (int j = 0; j <= i; j++) {
-            for (int k = 0; k < CHAINS * N; k++) {
-                g[k] = (draws[i][k] - l.mean[i]) * (draws[j][k] - l.mean[j]);
-            }
-            snprintf(what, sizeof what, "%s: covariance %d, %d", sampler_name(kind), i, j);
-            check_mean(what, g, N, l.cov[i * P + j]);
-        }
-    }
-    last_layer_release(&l);
-}
-END_TEST
 
 /* ---- solvers ---- */
 
@@ -242,8 +76,7 @@ static void fixture_init(struct fixture *f, enum uq_kind kind, enum noise_kind n
 static void ck_same_result(const struct uq_result *a, const struct uq_result *b, int n_params)
 {
     ck_assert_int_eq(a->m, b->m);
-    ck_assert_int_eq(
-        memcmp(a->draws, b->draws, (size_t)(a->m * n_params) * sizeof *a->draws), 0);
+    ck_assert_int_eq(memcmp(a->draws, b->draws, (size_t)(a->m * n_params) * sizeof *a->draws), 0);
     ck_assert_int_eq(memcmp(a->noise_sigma, b->noise_sigma, sizeof *a->noise_sigma), 0);
     ck_assert_int_eq(a->report.n_items, b->report.n_items);
     for (int i = 0; i < a->report.n_items; i++) {
@@ -278,6 +111,28 @@ static const double *list(const struct report *report, const char *name, int n)
     const struct report_item *item = report_find(report, name);
     ck_assert_msg(item != NULL && item->n == n, "no list %s of %d", name, n);
     return item->values;
+}
+
+/* The k-th report of progress cancels; fractions only grow. */
+struct watcher {
+    struct cancel cancel;
+    int at; /* 0: never */
+    int reports;
+    double fraction;
+    double loss;
+    int n_members;
+};
+
+static void watch(void *ctx, const struct progress *progress)
+{
+    struct watcher *w = ctx;
+    ck_assert_double_ge(progress->fraction, w->fraction);
+    w->fraction = progress->fraction;
+    w->loss = progress->loss;
+    w->n_members = progress->n_members;
+    if (++w->reports == w->at) {
+        cancel_request(&w->cancel);
+    }
 }
 
 START_TEST(an_interrupted_run_ends_as_an_unbroken_one)
@@ -315,9 +170,14 @@ START_TEST(an_interrupted_run_ends_as_an_unbroken_one)
             ck_same_result(&whole, &result, f.net.n_params);
             uq_result_release(&result);
             /* Once more: everything has ended, nothing is computed again. */
+            struct watcher watcher = {.at = 0};
             memory_checkpoint_revive(&memory);
+            f.problem.progress = watch;
+            f.problem.progress_ctx = &watcher;
             ck_assert_int_eq(uq_run(kind, &f.problem, &f.settings, &result, &err), ERR_OK);
             ck_assert_int_eq(memory.n_asked, 0);
+            ck_assert_double_eq_tol(watcher.fraction, 1.0, 1e-12);
+            f.problem.progress = NULL;
             ck_same_result(&whole, &result, f.net.n_params);
             uq_result_release(&result);
             memory_checkpoint_release(&memory);
@@ -325,6 +185,53 @@ START_TEST(an_interrupted_run_ends_as_an_unbroken_one)
         uq_result_release(&whole);
         resnet_release(&f.net);
     }
+}
+END_TEST
+
+/* The draws are those of the bare sampler: warm-up left out, every thin-th state, in order. */
+START_TEST(draws_are_the_sampler_s_states_after_the_warm_up)
+{
+    struct err err = ERR_INIT;
+    struct fixture f;
+    struct uq_result result;
+    fixture_init(&f, UQ_HMC, NOISE_GIVEN);
+    f.settings.epochs = 0;
+    ck_assert_int_eq(uq_run(UQ_HMC, &f.problem, &f.settings, &result, &err), ERR_OK);
+    struct objective objective = {.kind = OBJECTIVE_NLP,
+                                  .noise_sigmas = &f.noise,
+                                  .prior_sigmas = f.prior,
+                                  .n_total = N_ROWS};
+    struct sampler_settings settings = sampler_defaults(SAMPLER_HMC);
+    settings.warmup = f.settings.warmup;
+    settings.leapfrog_steps = f.settings.leapfrog_steps;
+    for (int c = 0; c < f.settings.chains; c++) {
+        struct logpost logpost;
+        struct sampler sampler;
+        struct sampler_info info;
+        struct rng rng;
+        double q0[K_MOST];
+        ck_assert_int_eq(logpost_init(&logpost, &objective, &f.net, &f.problem.train, &err),
+                         ERR_OK);
+        struct target target = logpost_target(&logpost);
+        rng_init(&rng, f.problem.seed, RNG_CHAIN, (uint32_t)c);
+        fit_init_params(&f.net, f.settings.init_factor, &rng, q0);
+        ck_assert_int_eq(sampler_init(&sampler, SAMPLER_HMC, &settings, &target, q0, &rng, &err),
+                         ERR_OK);
+        for (int t = 1; t <= settings.warmup + 12 * 2; t++) {
+            sampler_step(&sampler, &target, &rng, &info);
+            int draw = (t - settings.warmup) / 2 - 1;
+            if (t > settings.warmup && (t - settings.warmup) % 2 == 0) {
+                const double *at = result.draws + (c * 12 + draw) * f.net.n_params;
+                ck_assert_int_eq(memcmp(at, sampler.q, (size_t)f.net.n_params * sizeof *at), 0);
+            }
+        }
+        ck_assert_double_eq(list(&result.report, "chains.step_size", 3)[c], sampler.epsilon);
+        ck_assert_double_eq(list(&result.report, "chains.leapfrogs", 3)[c], 24.0 * 4.0);
+        sampler_release(&sampler);
+        logpost_release(&logpost);
+    }
+    uq_result_release(&result);
+    resnet_release(&f.net);
 }
 END_TEST
 
@@ -351,28 +258,6 @@ START_TEST(chains_do_not_depend_on_the_number_of_threads)
 }
 END_TEST
 
-/* The k-th report of progress cancels; fractions only grow. */
-struct watcher {
-    struct cancel cancel;
-    int at; /* 0: never */
-    int reports;
-    double fraction;
-    double loss;
-    int n_members;
-};
-
-static void watch(void *ctx, const struct progress *progress)
-{
-    struct watcher *w = ctx;
-    ck_assert_double_ge(progress->fraction, w->fraction);
-    w->fraction = progress->fraction;
-    w->loss = progress->loss;
-    w->n_members = progress->n_members;
-    if (++w->reports == w->at) {
-        cancel_request(&w->cancel);
-    }
-}
-
 START_TEST(chains_report_progress_and_can_be_cancelled_at_every_step)
 {
     struct err err = ERR_INIT;
@@ -385,7 +270,8 @@ START_TEST(chains_report_progress_and_can_be_cancelled_at_every_step)
     ck_assert_int_eq(uq_run(UQ_HMC, &f.problem, &f.settings, &result, &err), ERR_OK);
     uq_result_release(&result);
     int steps = f.settings.warmup + f.settings.thin * f.settings.draws;
-    ck_assert_int_eq(all.reports, f.settings.epochs + f.settings.chains * steps);
+    /* Each epoch, the end of the fit, each step. */
+    ck_assert_int_eq(all.reports, f.settings.epochs + 1 + f.settings.chains * steps);
     ck_assert_double_eq_tol(all.fraction, 1.0, 1e-12);
     ck_assert(isfinite(all.loss) && all.n_members == f.settings.chains + 1);
     long live = mem_live();
@@ -646,9 +532,8 @@ int main(void)
     TCase *tc = tcase_create("mcmc");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 240);
-    tcase_add_loop_test(tc, the_last_layer_s_posterior_is_the_known_gaussian, SAMPLER_AMCMC,
-                        SAMPLER_NUTS + 1);
     tcase_add_loop_test(tc, an_interrupted_run_ends_as_an_unbroken_one, UQ_AMCMC, UQ_NUTS + 1);
+    tcase_add_test(tc, draws_are_the_sampler_s_states_after_the_warm_up);
     tcase_add_test(tc, chains_do_not_depend_on_the_number_of_threads);
     tcase_add_test(tc, chains_report_progress_and_can_be_cancelled_at_every_step);
     tcase_add_test(tc, chains_survive_each_failed_allocation);

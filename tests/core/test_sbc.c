@@ -17,7 +17,7 @@
 #include "gemm.h"
 #include "uq.h"
 
-#define K_MOST 64
+#define K_MOST      64
 #define SIMULATIONS 192
 #define SBC_ROWS    6
 #define SBC_DRAWS   31
