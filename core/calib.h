@@ -5,11 +5,59 @@
 
 #include "data.h"
 #include "model.h"
+#include "predict.h"
+
+/* Draws times outputs for which nll_draws is made. */
+#define CALIB_MOST_DRAWN ((size_t)4 << 20)
+
+/* Does the model know the variance of its noise, and so a total variance with noise in it? */
+bool calib_knows_noise(const struct model *model);
+
+/* Takes the predictions of n rows and what was observed, y [n x o]. */
+typedef enum err_code calib_block_fn(void *ctx, const struct predict_result *f, const double *y,
+                                     int n, struct err *err);
 
 /*
- * Scores of a published model on rows in the user's units. output_range: [o x 2] low, high by which
- * outputs are scaled to [0, 1] for the relative error; copied. A zeroed *out is filled; on failure
- * it is released. ERR_INVALID (no rows), ERR_NUMERIC, ERR_NOMEM.
+ * Predicts rows block by block, in order, so that memory does not grow with them. block: what is
+ * wanted of each; its n is the most rows of one (0: 4096), x is not looked at. ERR_INVALID (no
+ * rows), errors of predict_run and of fn.
+ */
+enum err_code calib_blocks(const struct model *model, const struct data *rows,
+                           const struct predict_request *block, calib_block_fn *fn, void *ctx,
+                           struct err *err) MUST_CHECK;
+
+/*
+ * Scores in steps, for callers that predict the blocks themselves: calib_begin, calib_add for each
+ * block in order, with the predictions that `block` asks for (its n: the most rows of one), then
+ * calib_end.
+ */
+struct calib {
+    size_t o;
+    bool noise; /* is known */
+    struct predict_request block;
+    struct scores sums;
+    bool flat;  /* a prediction had no variance, so it has no density */
+    bool exact; /* one had no noise, so that the draws are points */
+};
+
+/* output_range as below. A zeroed one may be released. ERR_NOMEM. */
+enum err_code calib_begin(struct calib *calib, const struct model *model,
+                          const double *output_range, struct err *err) MUST_CHECK;
+void calib_add(struct calib *calib, const struct predict_result *f, const double *y, int n);
+/* Moves the scores to a zeroed *out; the calib is empty then. ERR_NUMERIC. */
+enum err_code calib_end(struct calib *calib, struct scores *out, struct err *err) MUST_CHECK;
+void calib_release(struct calib *calib);
+
+/*
+ * Scores of a published model on rows in the user's units, all of core/scores.h. Without noise the
+ * total variance is that over the draws. Where it is 0 at a row of any output the prediction has no
+ * density there: nll, crps, coverage, width and calibration are then left NULL. nll_draws is NULL
+ * where no noise is known or it is 0, and of models with more than CALIB_MOST_DRAWN draws times
+ * outputs. What is not finite is NULL too, but rmse and relative_error: ERR_NUMERIC.
+ *
+ * output_range: [o x 2] low, high by which outputs are scaled to [0, 1] for the relative error;
+ * copied. A zeroed *out is filled; on failure it is released. ERR_INVALID (no rows), ERR_NUMERIC,
+ * ERR_NOMEM.
  */
 enum err_code calib_score(const struct model *model, const struct data *rows,
                           const double *output_range, int n_threads, struct scores *out,

@@ -191,6 +191,7 @@ static void put_calibration(struct bytes_writer *w, const struct model *model)
         bytes_put_u32(w, (uint32_t)c->fold[i]);
     }
     bytes_put_f64(w, c->scores, (size_t)c->n * (size_t)model->o);
+    codec_put_array(w, c->fold_noise, (size_t)c->n_folds * (size_t)model->o);
 }
 
 static void get_calibration(struct bytes_reader *r, struct model *model)
@@ -213,6 +214,7 @@ static void get_calibration(struct bytes_reader *r, struct model *model)
         c->fold[i] = bytes_get_int(r, CONFORMAL_MOST_ROWS);
     }
     c->scores = get_values(r, (size_t)c->n * (size_t)model->o);
+    c->fold_noise = codec_get_array(r, (size_t)c->n_folds * (size_t)model->o);
 }
 
 /* ---- report ---- */

@@ -12,9 +12,15 @@
  *   jackknife+   the same with a fold a row
  *
  * With scores "absolute" R = |y - mean|; with "normalised" R = |y - mean| / s, and intervals are
- * R s wide, where s is the root of the total variance at the row.
+ * R s wide, where s is the root of the total variance at the row. With folds mean_fold(i) and s are
+ * those of the fold's own draws and noise, at the new row.
  *
- * Where n is too small for a level the interval is infinite; the server refuses such a level.
+ * Coverage is at least 1 - alpha for split, 1 - 2 alpha for cv+ (less a term of the order of the
+ * folds over the rows) and jackknife+ (in practice about 1 - alpha), over rows and calibration
+ * together. The ranks exist for alpha >= 1 / (n + 1); below, the interval is infinite and refused.
+ *
+ * Where we differ: with alpha above 1/2 the lower end of cv+ and jackknife+ may lie above the upper
+ * one; [2] has an empty interval then, here it is the point between them, which covers no less.
  *
  * [1] V. Vovk, A. Gammerman, G. Shafer, Algorithmic Learning in a Random World, 2005.
  * [2] R. F. Barber, E. J. Candes, A. Ramdas, R. J. Tibshirani, Predictive inference with the
@@ -27,6 +33,7 @@
 #include "err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum conformal_method {
     CONFORMAL_NONE,
@@ -51,10 +58,60 @@ struct conformal {
     int n;          /* calibration rows */
     int *fold;      /* [n]; NULL for split; mem */
     double *scores; /* [n x o], user's units or without unit; mem */
+    /* [n_folds x o] noise variance, user's units, that normalised scores of folds were made with, 0
+     * where none was known; NULL for split and absolute scores; mem */
+    double *fold_noise;
 };
 
 /* A zeroed one may be released. */
 void conformal_release(struct conformal *conformal);
+
+/* Does it fit a model of m draws and o outputs? ERR_INVALID, ERR_LIMIT. */
+enum err_code conformal_check(const struct conformal *conformal, int m, int o,
+                              struct err *err) MUST_CHECK;
+
+/*
+ * Rank from below of the upper end for a coverage of 1 - alpha, ceil((1 - alpha)(n + 1)); that of
+ * the lower end is n + 1 - rank. alpha: in (0, 1). ERR_INVALID naming the smallest alpha that n
+ * rows allow.
+ */
+enum err_code conformal_rank(const struct conformal *conformal, double alpha, int *rank,
+                             struct err *err) MUST_CHECK;
+
+/* The k-th smallest of n values (k from 1), which are reordered. */
+double conformal_select(double *values, int n, int k);
+
+/* Split: the rank-th smallest score of each output, [o]. scratch: [n]. */
+void conformal_thresholds(const struct conformal *conformal, int o, int rank, double *scratch,
+                          double *thresholds);
+
+/* Predictions at one row for one output. */
+struct conformal_point {
+    const double *mean; /* [n_folds] of the folds, `stride` apart; split: of the model */
+    const double *std;  /* likewise, root of the total variance; not looked at unless normalised */
+    size_t stride;
+};
+
+/*
+ * Folds: the shifted scores of output `output` at a row, mean - R s in ends[0 .. n), mean + R s in
+ * ends[n .. 2 n), and of them the interval (which reorders them).
+ */
+void conformal_fold_ends(const struct conformal *conformal, int o, int output,
+                         const struct conformal_point *point, double *ends);
+void conformal_fold_interval(const struct conformal *conformal, int rank, double *ends,
+                             double interval[2]);
+
+/* Predictions at n rows: of the model for split, [n x o]; of the folds else, [n_folds x n x o]. */
+struct conformal_rows {
+    int n, o;
+    const double *mean;
+    const double *std; /* NULL unless normalised */
+};
+
+/* Intervals lower, upper [n x o] of rows. ERR_INVALID (alpha), ERR_NOMEM. */
+enum err_code conformal_interval(const struct conformal *conformal, double alpha,
+                                 const struct conformal_rows *rows, double *lower, double *upper,
+                                 struct err *err) MUST_CHECK;
 
 struct model;
 struct data;

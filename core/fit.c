@@ -74,7 +74,8 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
     }
     result->epochs++;
     fit->since_best++;
-    if (result->epochs == 1 || score < result->best_loss) {
+    bool last = p->validation.n == 0 && p->loss.is_random;
+    if (result->epochs == 1 || last || score < result->best_loss) {
         result->best_loss = score;
         result->best_epoch = result->epochs;
         fit->since_best = 0;
@@ -179,7 +180,8 @@ static enum err_code save(const struct fit *fit, const struct optim *optim, cons
     return checkpoint_save(p->checkpoint, p->task, &w, err);
 }
 
-/* *ended: nothing is left to do, fit->best is the result. */
+/* *ended: nothing is left to do, fit->best is the result; also when patience had run out before the
+ * interruption. */
 static enum err_code resume(struct fit *fit, struct optim *optim, struct rng *rng, double *params,
                             bool *ended, struct err *err)
 {
@@ -212,6 +214,8 @@ static enum err_code resume(struct fit *fit, struct optim *optim, struct rng *rn
             bytes_get_f64(&r, optim->v, n);
         }
     }
+    *ended =
+        *ended || (fit->settings->patience > 0 && fit->since_best >= fit->settings->patience);
     err_kept(checkpoint_check(&r, err));
     mem_free(bytes);
     return err->code;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fits one parameter vector: minibatch epochs with SGD or Adam, or full-batch L-BFGS. The state of
- * the lowest validation loss is kept (of the lowest training loss when no rows are kept).
+ * the lowest validation loss is kept; when no rows are kept, that of the lowest training loss, or
+ * the last one where the loss is random.
  */
 #ifndef FIT_H
 #define FIT_H

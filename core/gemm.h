@@ -2,8 +2,8 @@
 /*
  * Row-major matrix products over OpenBLAS, which runs on the calling thread only.
  *
- * The products by a weight matrix are always "no transpose" ones: OpenBLAS is 2 to 3 times slower
- * on small A W^T (r <= 16) than on A (W^T stored), so weights are kept in the orientation needed.
+ * For large products. Those of a network's layers are small and have kernels of their own
+ * (core/kernels.h).
  */
 #ifndef GEMM_H
 #define GEMM_H
@@ -22,6 +22,14 @@ static inline void gemm_tn(int m, int n, int k, const double *a, const double *b
                            double *c)
 {
     cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, k, 1.0, a, m, b, n, beta, c, n);
+}
+
+/* The same on parts of wider matrices: lda, ldb, ldc are the lengths of their rows. */
+static inline void gemm_tn_part(int m, int n, int k, const double *a, int lda, const double *b,
+                                int ldb, double beta, double *c, int ldc)
+{
+    cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, k, 1.0, a, lda, b, ldb, beta, c,
+                ldc);
 }
 
 /* Called once at start, before the first product: parallelism is ours, over rows and draws. */

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inner loops of prediction, one set for each vector unit, in double and in float.
+ * The inner loops of prediction and training, one set for each vector unit, in double and in float.
  *
  * Every value is computed by the same sequence of operations whatever the unit, the number of rows
  * beside it or its place among them: a product is the bias and then one fused multiply-add for each
  * k in order. So on machines with fused multiply-add (AVX2 with FMA, AVX-512, AArch64) the results
  * are the same to the last bit. The fallback for older x86-64 machines rounds twice and uses libm.
  *
+ * The kernels of training sum over the batch as well, each lane of the vector for itself and the
+ * lanes at the end: those sums (outer, sums) round differently on units of different width. On one
+ * machine they are the same each time, and no thread count enters.
+ *
  * tanh: at most 4 ulp in double (2.5 seen), 2 ulp in float; exp: at most 1 ulp. NaN stays NaN.
  */
 #ifndef KERNELS_H
 #define KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -56,11 +61,53 @@ static inline size_t kernels_at(int n_out, int n_in, int k, int o)
     void (*lanes_##suffix)(int n_out, int n_in, const real *wt, const real *bias, const real *z,   \
                            real *out);
 
+/* ---- training, in double: columns again, but weights as they are in the parameters ---- */
+
+/* out [n_out x ld] <- W z + bias, or out + W z with `add`; z: [n_in x ld]. */
+struct kernels_product {
+    int n_out, n_in;
+    size_t ld;
+    const double *w;      /* W[o][k] is w[o by_out + k by_in] */
+    size_t by_out, by_in; /* (n_in, 1) for a row-major W, (1, n_out) for its transpose */
+    const double *bias;   /* [n_out] or NULL; not with add */
+    bool add;
+    const double *z;
+    double *out;
+};
+
+/* out [n_a x n_b] <- a b^T, or out + a b^T with `add`; a: [n_a x ld] with zero padding, b: [n_b x
+ * ld] with finite padding. */
+struct kernels_outer {
+    int n_a, n_b;
+    size_t ld;
+    bool add;
+    const double *a, *b;
+    double *out;
+};
+
+/* params -= size m / (sqrt(v) / root + epsilon) after the moments have taken in the gradient. */
+struct kernels_adam {
+    double beta1, beta2, epsilon;
+    double size, root;
+};
+
 struct kernels {
     const char *isa;                      /* "avx512", "avx2" or "generic" */
     void (*exp_f64)(double *x, size_t n); /* x <- e^x, [n] */
     KERNELS_MEMBERS(double, f64)
     KERNELS_MEMBERS(float, f32)
+    void (*product)(const struct kernels_product *p);
+    void (*outer)(const struct kernels_outer *p);
+    /* out[i] <- the sum of a's row i; a: [n_a x ld] with zero padding */
+    void (*sums)(int n_a, size_t ld, const double *a, double *out);
+    /* a <- tanh(a), next <- z + h a; [n] */
+    void (*layer)(size_t n, double h, const double *z, double *a, double *next);
+    /* d <- h g (1 - a^2), [n] */
+    void (*slope)(size_t n, double h, const double *g, const double *a, double *d);
+    /* y <- y + s x, [n] */
+    void (*axpy)(size_t n, double s, const double *x, double *y);
+    void (*adam)(const struct kernels_adam *p, size_t n, const double *grad, double *m, double *v,
+                 double *params);
 };
 
 /* The set for this machine. */

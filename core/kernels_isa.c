@@ -263,6 +263,8 @@ ALWAYS_INLINE float fma_one_f32(float a, float b, float c)
 #undef REAL
 #undef F
 
+#include "kernels_train.inc"
+
 static void exp_all(double *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -288,4 +290,11 @@ const struct kernels PASTE(kernels_, KERNELS_ISA) = {
     .columns_f32 = columns_f32,
     .row_f32 = row_f32,
     .lanes_f32 = lanes_f32,
+    .product = product,
+    .outer = outer,
+    .sums = sums,
+    .layer = layer,
+    .slope = slope,
+    .axpy = axpy,
+    .adam = adam,
 };

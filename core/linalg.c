@@ -13,6 +13,8 @@
 
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t len);
 void dpotri_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t len);
+void dtrtri_(const char *uplo, const char *diag, const int *n, double *a, const int *lda, int *info,
+             size_t len_uplo, size_t len_diag);
 void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
             double *work, const int *lwork, int *info, size_t len_jobz, size_t len_uplo);
 
@@ -61,18 +63,46 @@ void linalg_inverse(int n, const double *l, double *a)
     }
 }
 
-bool linalg_eigen(int n, double *a, double *w)
+void linalg_invert_lower(int n, double *l)
+{
+    int info = 0; /* a diagonal of a Cholesky factor has no zero */
+    dtrtri_("U", "N", &n, l, &n, &info, 1, 1);
+}
+
+void linalg_transpose(int n, double *a)
+{
+    for (ptrdiff_t i = 0; i < n; i++) {
+        for (ptrdiff_t j = i + 1; j < n; j++) {
+            double upper = a[i * n + j];
+            a[i * n + j] = a[j * n + i];
+            a[j * n + i] = upper;
+        }
+    }
+}
+
+/* jobz: "V" with eigenvectors, "N" without. */
+static bool eigen(const char *jobz, int n, double *a, double *w)
 {
     int info = 0;
     int lwork = -1;
     double best = 0.0;
-    dsyev_("V", "U", &n, a, &n, w, &best, &lwork, &info, 1, 1);
+    dsyev_(jobz, "U", &n, a, &n, w, &best, &lwork, &info, 1, 1);
     lwork = (int)best;
     double *work = mem_alloc_array((size_t)lwork, sizeof *work);
     if (work == NULL) {
         return false;
     }
-    dsyev_("V", "U", &n, a, &n, w, work, &lwork, &info, 1, 1);
+    dsyev_(jobz, "U", &n, a, &n, w, work, &lwork, &info, 1, 1);
     mem_free(work);
     return info == 0;
+}
+
+bool linalg_eigen(int n, double *a, double *w)
+{
+    return eigen("V", n, a, w);
+}
+
+bool linalg_eigenvalues(int n, double *a, double *w)
+{
+    return eigen("N", n, a, w);
 }

@@ -23,10 +23,19 @@ double linalg_logdet(int n, const double *l);
 /* a <- (L L')^-1, both triangles. */
 void linalg_inverse(int n, const double *l, double *a);
 
+/* l <- L^-1, lower; the upper triangle must be 0. */
+void linalg_invert_lower(int n, double *l);
+
+/* a <- a' */
+void linalg_transpose(int n, double *a);
+
 /*
  * Eigenvalues w [n], ascending, and a <- eigenvectors, one a row; reads the lower triangle. False
  * when the iteration fails or memory is short.
  */
 bool linalg_eigen(int n, double *a, double *w) MUST_CHECK;
+
+/* The eigenvalues alone, several times faster; `a` is spoilt. */
+bool linalg_eigenvalues(int n, double *a, double *w) MUST_CHECK;
 
 #endif

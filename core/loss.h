@@ -13,7 +13,8 @@
 struct loss {
     void *ctx; /* of one thread */
     int n_params;
-    bool is_mean; /* a mean over rows, else a sum; both enter reports as a mean by row */
+    bool is_mean;   /* a mean over rows, else a sum; both enter reports as a mean by row */
+    bool is_random; /* train draws random numbers: its lowest value is the luckiest, not the best */
     /* Loss of a minibatch and, unless grad is NULL, its gradient [n_params]. Does not allocate. */
     double (*train)(void *ctx, const struct data *rows, const double *params, double *grad,
                     struct rng *rng);

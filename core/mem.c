@@ -13,7 +13,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HUGE_PAGE ((size_t)2 << 20)
+#define HUGE_PAGE  ((size_t)2 << 20)
+#define OWN_BYTES  (256 << 10) /* blocks from here on are mapped one by one */
+#define MOST_HEAPS 4
 
 static atomic_long fail_at;      /* allocation number that fails; 0: none */
 static atomic_bool fail_forever; /* and every later one */
@@ -146,4 +148,15 @@ long mem_attempts(void)
 long mem_live(void)
 {
     return atomic_load(&live);
+}
+
+void mem_configure(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    (void)mallopt(M_MMAP_THRESHOLD, OWN_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, OWN_BYTES);
+#endif
+#ifdef M_ARENA_MAX
+    (void)mallopt(M_ARENA_MAX, MOST_HEAPS);
+#endif
 }

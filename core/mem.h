@@ -32,6 +32,14 @@ void *mem_zalloc_array(size_t n, size_t size) MUST_CHECK;
 void *mem_realloc_array(void *old, size_t n, size_t size) MUST_CHECK;
 void mem_free(void *block);
 
+/*
+ * For a process that runs for months, once at its start: large blocks are mapped one by one and go
+ * back to the system when they are freed, and threads share a few heaps. The C library's own rule
+ * moves the threshold up with each large block freed, after which models that come and go leave
+ * holes in the heaps.
+ */
+void mem_configure(void);
+
 char *mem_strdup(const char *text) MUST_CHECK;
 char *mem_strndup(const char *text, size_t len) MUST_CHECK;
 void *mem_dup(const void *bytes, size_t size) MUST_CHECK;

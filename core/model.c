@@ -199,37 +199,12 @@ static enum err_code check_gaussians(struct model *model, struct err *err)
 static enum err_code check_calibration(const struct model *model, struct err *err)
 {
     const struct conformal *c = &model->conformal;
-    bool folds = c->method == CONFORMAL_CV_PLUS || c->method == CONFORMAL_JACKKNIFE_PLUS;
-    int parts = model->gaussian.n_members > 0 ? model->gaussian.n_members : model->m;
-    if (c->method == CONFORMAL_NONE) {
-        return ERR_OK;
+    if (conformal_check(c, model->m, model->o, err) != ERR_OK) {
+        return err->code;
     }
-    if (c->n < 1 || c->n > CONFORMAL_MOST_ROWS || c->scores == NULL) {
-        return err_set(err, ERR_INVALID, "calibration: %d rows, 1 to %d are needed", c->n,
-                       CONFORMAL_MOST_ROWS);
-    }
-    if (folds != (c->fold != NULL) || (folds ? c->n_folds < 2 : c->n_folds != 1)) {
-        return err_set(err, ERR_INVALID, "calibration: %s cannot have %d folds and %s of each row",
-                       conformal_method_name(c->method), c->n_folds,
-                       c->fold != NULL ? "a fold" : "no fold");
-    }
-    if (parts % c->n_folds != 0) {
-        return err_set(err, ERR_INVALID,
-                       "calibration: a posterior of %d parts cannot be shared by %d folds", parts,
-                       c->n_folds);
-    }
-    for (int i = 0; folds && i < c->n; i++) {
-        if (c->fold[i] < 0 || c->fold[i] >= c->n_folds) {
-            return err_set(err, ERR_INVALID, "calibration: fold of row %d is %d, there are %d", i,
-                           c->fold[i], c->n_folds);
-        }
-    }
-    for (size_t k = 0; k < (size_t)c->n * (size_t)model->o; k++) {
-        if (!isfinite(c->scores[k]) || c->scores[k] < 0.0) {
-            return err_set(err, ERR_INVALID,
-                           "calibration: score of row %zu, output %zu must be finite and >= 0",
-                           k / (size_t)model->o, k % (size_t)model->o);
-        }
+    if (c->method != CONFORMAL_NONE && model->gaussian.n_members % c->n_folds != 0) {
+        return err_set(err, ERR_INVALID, "conformal: %d folds cannot share %d Gaussians",
+                       c->n_folds, model->gaussian.n_members);
     }
     return ERR_OK;
 }

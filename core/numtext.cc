@@ -49,6 +49,35 @@ const char *token_end(const char *p, const char *end)
     return p;
 }
 
+/*
+ * Numbers of one to three decimals, which people write, are the slow ones of to_chars: it takes
+ * their digits from the full expansion one by one. They are q/1000 for an integer q; a decimal of at
+ * most 15 digits that reads back as the value is its shortest form. Returns the end, or out.
+ */
+char *write_thousandths(double value, char *out)
+{
+    double scaled = value * 1000.0;
+    if (!(std::fabs(scaled) < 1e15) || scaled != std::nearbyint(scaled)) {
+        return out;
+    }
+    long long q = static_cast<long long>(scaled);
+    if (q % 1000 == 0 || static_cast<double>(q) / 1000.0 != value) {
+        return out;
+    }
+    if (q < 0) {
+        *out++ = '-';
+        q = -q;
+    }
+    char *at = std::to_chars(out, out + NUMTEXT_MAX - 1, q / 1000).ptr;
+    int rest = static_cast<int>(q % 1000);
+    *at++ = '.';
+    for (int place = 100; rest > 0; place /= 10) {
+        *at++ = static_cast<char>('0' + rest / place);
+        rest %= place;
+    }
+    return at;
+}
+
 } /* namespace */
 
 enum numtext_status numtext_read(const char *at, const char *end, const char **next, double *value)
@@ -85,6 +114,9 @@ enum numtext_status numtext_read(const char *at, const char *end, const char **n
 
 size_t numtext_write(double value, char *out)
 {
-    std::to_chars_result result = std::to_chars(out, out + NUMTEXT_MAX, value);
-    return static_cast<size_t>(result.ptr - out);
+    char *end = write_thousandths(value, out);
+    if (end == out) {
+        end = std::to_chars(out, out + NUMTEXT_MAX, value).ptr;
+    }
+    return static_cast<size_t>(end - out);
 }

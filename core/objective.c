@@ -92,9 +92,8 @@ static double add_gaussian(double share, double dev, double sigma, double *grad)
     return dev * dev / (2.0 * variance) + 0.5 * (LOG_TWO_PI + log(variance));
 }
 
-/* Adds the prior's share for n of N rows to the gradient; returns its value. */
-static double add_prior(const struct objective *obj, const struct resnet *net, int n,
-                        const double *params, double *grad)
+double objective_prior(const struct objective *obj, const struct resnet *net, int n,
+                       const double *params, double *grad)
 {
     double share = (double)n / (double)obj->n_total;
     int all = objective_n_params(obj, net);
@@ -211,5 +210,5 @@ double objective_eval(const struct objective *obj, const struct resnet *net,
     if (!predicted) {
         value = value_from_squares(obj, net, &w, squares, n);
     }
-    return obj->kind == OBJECTIVE_NLP ? value + add_prior(obj, net, n, params, grad) : value;
+    return obj->kind == OBJECTIVE_NLP ? value + objective_prior(obj, net, n, params, grad) : value;
 }

@@ -63,6 +63,13 @@ int objective_n_targets(const struct objective *obj, const struct resnet *net);
 /* Variance that an output u of the second head stands for, in scaled units. */
 double objective_variance(double u);
 
+/*
+ * The prior's part of a negative log posterior for n of the N rows, with its constant; its gradient
+ * is added to grad [objective_n_params] unless that is NULL.
+ */
+double objective_prior(const struct objective *obj, const struct resnet *net, int n,
+                       const double *params, double *grad);
+
 /* Scratch of objective_eval, in doubles. */
 size_t objective_scratch(const struct resnet *net, int tile);
 

@@ -6,6 +6,7 @@
  */
 #include "optim.h"
 
+#include "kernels.h"
 #include "mem.h"
 #include "names.h"
 
@@ -116,21 +117,16 @@ void optim_release(struct optim *optim)
     optim->v = NULL;
 }
 
-static void adam_step(struct optim *optim, double rate, const double *restrict grad,
-                      double *restrict params)
+static void adam_step(struct optim *optim, double rate, const double *grad, double *params)
 {
     const struct optim_settings *s = &optim->settings;
-    double *restrict m = optim->m;
-    double *restrict v = optim->v;
     double t = (double)optim->t;
-    double size = rate / (1.0 - pow(s->beta1, t));
-    double root = sqrt(1.0 - pow(s->beta2, t));
-    for (int i = 0; i < optim->n; i++) {
-        double g = grad[i];
-        m[i] = s->beta1 * m[i] + (1.0 - s->beta1) * g;
-        v[i] = s->beta2 * v[i] + (1.0 - s->beta2) * g * g;
-        params[i] -= size * m[i] / (sqrt(v[i]) / root + s->epsilon);
-    }
+    struct kernels_adam step = {.beta1 = s->beta1,
+                                .beta2 = s->beta2,
+                                .epsilon = s->epsilon,
+                                .size = rate / (1.0 - pow(s->beta1, t)),
+                                .root = sqrt(1.0 - pow(s->beta2, t))};
+    kernels_get()->adam(&step, (size_t)optim->n, grad, optim->m, optim->v, params);
 }
 
 static void sgd_step(struct optim *optim, double rate, const double *restrict grad,

@@ -4,6 +4,7 @@
 #include "mem.h"
 #include "moments.h"
 #include "par.h"
+#include "predict_interval.h"
 #include "rng.h"
 
 #include <math.h>
@@ -36,7 +37,14 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
         return err_set(err, ERR_INVALID, "samples is %d, the model has 1 to %d draws to give",
                        req->n_samples, model->m);
     }
+    if ((req->want & PREDICT_INTERVALS) && predict_intervals_check(model, req, err) != ERR_OK) {
+        return err->code;
+    }
     if (!within(PREDICT_MAX_VALUES, n, o, 1, 1) ||
+        ((req->want & PREDICT_INTERVALS) &&
+         (!within(PREDICT_MAX_VALUES, n, o, (size_t)req->n_intervals, 2) ||
+          !within(PREDICT_MAX_VALUES, n < PLAN_TILE_ROWS ? n : PLAN_TILE_ROWS, o,
+                  (size_t)predict_intervals_n_folds(model), 2))) ||
         ((req->want & PREDICT_QUANTILES) &&
          (!within(PREDICT_MAX_VALUES, n, o, (size_t)req->n_levels, 1) ||
           !within(PREDICT_MAX_VALUES, n < PLAN_TILE_ROWS ? n : PLAN_TILE_ROWS, o, m, 1))) ||
@@ -65,7 +73,7 @@ static enum err_code allocate(struct predict_call *call, struct arena *arena, st
     size_t d = (size_t)model->d;
     size_t kept =
         predict_is_linear(model) ? predict_linear_values(model, req->n) : (size_t)model->m * n * o;
-    bool noise = want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE);
+    bool noise = want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE | PREDICT_INTERVALS);
     struct {
         bool wanted;
         size_t count;
@@ -75,7 +83,7 @@ static enum err_code allocate(struct predict_call *call, struct arena *arena, st
         {true, n * o, &call->m2},
         {want & PREDICT_STD, n * o, &out->std},
         {want & PREDICT_NOISE_VARIANCE, n * o, &out->noise_variance},
-        {want & PREDICT_TOTAL_VARIANCE, n * o, &out->total_variance},
+        {want & (PREDICT_TOTAL_VARIANCE | PREDICT_INTERVALS), n * o, &out->total_variance},
         {want & PREDICT_QUANTILES, (size_t)req->n_levels * n * o, &out->quantiles},
         {want & PREDICT_COVARIANCE_OUTPUTS, n * o * o, &out->covariance},
         {want & PREDICT_COVARIANCE_ROWS, o * n * n, &out->covariance},
@@ -84,6 +92,8 @@ static enum err_code allocate(struct predict_call *call, struct arena *arena, st
         {want & PREDICT_SAMPLES, (size_t)req->n_samples * n * o, &out->samples},
         {want & PREDICT_JACOBIAN, n * o * d, &out->jacobian_mean},
         {want & PREDICT_JACOBIAN, n * o * d, &out->jacobian_std},
+        {want & PREDICT_INTERVALS, (size_t)req->n_intervals * n * o, &out->lower},
+        {want & PREDICT_INTERVALS, (size_t)req->n_intervals * n * o, &out->upper},
     };
     for (size_t i = 0; i < sizeof plan / sizeof *plan; i++) {
         if (plan[i].wanted) {
@@ -127,6 +137,9 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
     }
     for (size_t c = 0; call->noise != NULL && c < (size_t)req->n * (size_t)model->o; c++) {
         call->noise[c] = 0.0;
+    }
+    if ((req->want & PREDICT_INTERVALS) && predict_intervals_begin(call, arena, err) != ERR_OK) {
+        return err->code;
     }
     return req->want & PREDICT_SAMPLES ? choose_samples(call, arena, err) : ERR_OK;
 }
@@ -195,17 +208,23 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
         moments_row_covariance(model->m, n, (size_t)model->o, call->values, call->out->mean,
                                call->out->covariance, scratch);
     }
-    return derive(call, err);
+    if (derive(call, err) != ERR_OK) {
+        return err->code;
+    }
+    return call->intervals != NULL ? predict_intervals_end(call, err) : ERR_OK;
 }
 
 double predict_work(const struct model *model, const struct predict_request *req)
 {
+    double per_row = (double)model->m * (double)model->net.pack_size;
     if (predict_is_linear(model)) {
-        return (double)req->n * predict_linear_work(model);
+        per_row = predict_linear_work(model, req->want);
+    } else if (req->want & PREDICT_JACOBIAN) {
+        /* A forward pass with its tape and a backward pass for each output. */
+        per_row *= 3.0 + 2.0 * model->o;
     }
-    double work = (double)req->n * (double)model->m * (double)model->net.pack_size;
-    /* A Jacobian is a forward pass with its tape and a backward pass for each output. */
-    return req->want & PREDICT_JACOBIAN ? (3.0 + 2.0 * model->o) * work : work;
+    double work = (double)req->n * per_row;
+    return req->want & PREDICT_INTERVALS ? work + predict_intervals_work(model, req) : work;
 }
 
 /* ---- a whole prediction ---- */

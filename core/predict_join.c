@@ -18,6 +18,11 @@ bool predict_can_join(const struct predict_request *a, const struct predict_requ
          memcmp(a->levels, b->levels, (size_t)a->n_levels * sizeof *a->levels) != 0)) {
         return false;
     }
+    if ((a->want & PREDICT_INTERVALS) &&
+        (a->n_intervals != b->n_intervals ||
+         memcmp(a->intervals, b->intervals, (size_t)a->n_intervals * sizeof *a->intervals) != 0)) {
+        return false;
+    }
     return !(a->want & PREDICT_SAMPLES) || (a->n_samples == b->n_samples && a->seed == b->seed);
 }
 
@@ -87,6 +92,8 @@ enum err_code predict_slice(const struct model *model, const struct predict_requ
         {want & PREDICT_SAMPLES, all->samples, &out->samples, (size_t)part->n_samples, o},
         {want & PREDICT_JACOBIAN, all->jacobian_mean, &out->jacobian_mean, 1, od},
         {want & PREDICT_JACOBIAN, all->jacobian_std, &out->jacobian_std, 1, od},
+        {want & PREDICT_INTERVALS, all->lower, &out->lower, (size_t)part->n_intervals, o},
+        {want & PREDICT_INTERVALS, all->upper, &out->upper, (size_t)part->n_intervals, o},
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (parts[i].wanted &&

@@ -8,6 +8,7 @@
 
 #include "moments.h"
 #include "objective.h"
+#include "predict_interval.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct tile {
     double *jac_scratch; /* [rows x (n_out + d)] */
     double *jac_values;  /* [rows x n_out] */
     struct resnet_tape *tape;
+    struct predict_folds folds; /* for conformal intervals */
 };
 
 static double *scratch_get(struct arena *arena, size_t count, bool *ok)
@@ -63,6 +65,7 @@ static enum err_code tile_init(struct tile *tile, const struct predict_call *cal
         tile->tape = resnet_tape_new(&model->net, (int)rows);
         ok = ok && tile->tape != NULL;
     }
+    ok = predict_folds_init(&tile->folds, call, rows, arena) && ok;
     return ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a prediction");
 }
 
@@ -187,6 +190,9 @@ static void draw_add(const struct predict_call *call, struct tile *tile, int dra
     if (tile->jac != NULL) {
         jacobian_add(call, tile, draw);
     }
+    if (tile->folds.mean != NULL) {
+        predict_folds_add(&tile->folds, draw, tile->f);
+    }
 }
 
 static void tile_finish(const struct predict_call *call, struct tile *tile)
@@ -210,6 +216,9 @@ static void tile_finish(const struct predict_call *call, struct tile *tile)
     }
     if (tile->jac != NULL) {
         jacobian_finish(call, tile);
+    }
+    if (tile->folds.mean != NULL) {
+        predict_folds_finish(&tile->folds, call, tile->first);
     }
 }
 

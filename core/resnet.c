@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Forward pass. Rows lie contiguous, [n x r] row-major, so a block is one product by W(t_i)^T
- * followed by one sweep that adds the bias and takes tanh. Weights of all blocks are evaluated once
- * per parameter vector: (layers + 1) n_coef r^2 operations against 2 (layers + 1) r^2 for every
- * row.
+ * Forward pass without a tape, in its plainest form: what the others are compared with. Rows lie
+ * contiguous, [n x r] row-major, so a block is one product by W(t_i)^T followed by one sweep that
+ * adds the bias and takes tanh. Weights of all blocks are evaluated once per parameter vector:
+ * (layers + 1) n_coef r^2 operations against 2 (layers + 1) r^2 for every row.
  */
 #include "resnet.h"
 
@@ -80,9 +80,7 @@ static void accumulate(bool first, double scale, const double *in, size_t n, dou
             out[i] = scale * in[i];
         }
     } else {
-        for (size_t i = 0; i < n; i++) {
-            out[i] += scale * in[i];
-        }
+        kernels_get()->axpy(n, scale, in, out);
     }
 }
 
@@ -103,9 +101,14 @@ static void combine(const struct resnet *net, int block, const double *coef, siz
     }
 }
 
-void resnet_pack_block(const struct resnet *net, const double *params, int block, double *w)
+void resnet_block_weight(const struct resnet *net, const double *params, int block, double *w)
 {
     combine(net, block, params + net->off.ww, (size_t)net->arch.width * (size_t)net->arch.width, w);
+}
+
+void resnet_block_bias(const struct resnet *net, const double *params, int block, double *b)
+{
+    combine(net, block, params + net->off.bb, (size_t)net->arch.width, b);
 }
 
 void resnet_pack(const struct resnet *net, const double *params, double *pack)
@@ -118,7 +121,7 @@ void resnet_pack(const struct resnet *net, const double *params, double *pack)
     }
     for (int i = 0; i < net->n_blocks; i++) {
         double *w = pack + net->pack_blocks + i * net->block_stride;
-        resnet_pack_block(net, params, i, w);
+        resnet_block_weight(net, params, i, w);
         /* In place: W(t_i) to its transpose. */
         for (size_t p = 0; p < r; p++) {
             for (size_t q = p + 1; q < r; q++) {
@@ -128,7 +131,7 @@ void resnet_pack(const struct resnet *net, const double *params, double *pack)
             }
         }
         if (a->bias) {
-            combine(net, i, params + net->off.bb, r, w + r * r);
+            resnet_block_bias(net, params, i, w + r * r);
         }
     }
     if (a->layer_post) {
@@ -157,7 +160,7 @@ static void activate(const struct resnet *net, double *z, const double *b, size_
     }
 }
 
-void resnet_pre(const struct resnet *net, const double *pack, int n, const double *x, double *z)
+static void apply_pre(const struct resnet *net, const double *pack, int n, const double *x, double *z)
 {
     if (net->arch.layer_pre) {
         gemm_nn(n, net->arch.width, net->arch.inputs, x, pack + net->pack_pre, 0.0, z);
@@ -167,8 +170,9 @@ void resnet_pre(const struct resnet *net, const double *pack, int n, const doubl
     }
 }
 
-void resnet_block(const struct resnet *net, const double *pack, int block, int n, const double *z,
-                  double *a, double *z_next)
+/* a <- act(z W^T + b); z_next <- z + h a (may be z), or a (may be a) when not residual. */
+static void apply_block(const struct resnet *net, const double *pack, int block, int n,
+                        const double *z, double *a, double *z_next)
 {
     size_t r = (size_t)net->arch.width;
     size_t count = (size_t)n * r;
@@ -185,7 +189,8 @@ void resnet_block(const struct resnet *net, const double *pack, int block, int n
     }
 }
 
-void resnet_post(const struct resnet *net, const double *pack, int n, const double *z, double *raw)
+static void apply_post(const struct resnet *net, const double *pack, int n, const double *z,
+                       double *raw)
 {
     size_t o = (size_t)net->arch.outputs;
     if (net->arch.layer_post) {
@@ -234,23 +239,39 @@ size_t resnet_apply_scratch(const struct resnet *net, int n)
     return (size_t)n * (2 * (size_t)net->arch.width + (size_t)net->arch.outputs);
 }
 
-void resnet_apply(const struct resnet *net, const double *pack, int n, const double *x, double *y,
-                  double *scratch)
+/* What enters the post layer: z or a, both [n x r], of which z is used first. */
+static double *apply_hidden(const struct resnet *net, const double *pack, int n, const double *x,
+                            double *z, double *a)
 {
-    double *z = scratch;
-    double *a = z + (size_t)n * (size_t)net->arch.width;
-    double *raw = a + (size_t)n * (size_t)net->arch.width;
-    resnet_pre(net, pack, n, x, z);
+    apply_pre(net, pack, n, x, z);
     for (int i = 0; i < net->n_blocks; i++) {
         if (net->arch.residual) {
-            resnet_block(net, pack, i, n, z, a, z);
+            apply_block(net, pack, i, n, z, a, z);
         } else {
-            resnet_block(net, pack, i, n, z, a, a);
+            apply_block(net, pack, i, n, z, a, a);
             double *swap = z;
             z = a;
             a = swap;
         }
     }
-    resnet_post(net, pack, n, z, raw);
+    return z;
+}
+
+void resnet_apply(const struct resnet *net, const double *pack, int n, const double *x, double *y,
+                  double *scratch)
+{
+    double *a = scratch + (size_t)n * (size_t)net->arch.width;
+    double *raw = a + (size_t)n * (size_t)net->arch.width;
+    const double *z = apply_hidden(net, pack, n, x, scratch, a);
+    apply_post(net, pack, n, z, raw);
     resnet_final(net, n, raw, y);
+}
+
+void resnet_features(const struct resnet *net, const double *pack, int n, const double *x,
+                     double *z, double *scratch)
+{
+    const double *found = apply_hidden(net, pack, n, x, z, scratch);
+    if (found != z) {
+        memcpy(z, found, (size_t)n * (size_t)net->arch.width * sizeof *z);
+    }
 }

@@ -50,6 +50,10 @@ size_t resnet_apply_scratch(const struct resnet *net, int n);
 void resnet_apply(const struct resnet *net, const double *pack, int n, const double *x, double *y,
                   double *scratch);
 
+/* z [n x r] <- what enters the post layer. scratch: [n x r]. */
+void resnet_features(const struct resnet *net, const double *pack, int n, const double *x,
+                     double *z, double *scratch);
+
 struct resnet_tape;
 
 /* Scratch for batches of at most max_rows rows; NULL when memory is short. Keeps `net`. */
@@ -59,7 +63,7 @@ void resnet_tape_free(struct resnet_tape *tape);
 /* Evaluates the weights for the passes that follow; keeps `params` [K] until the next call. */
 void resnet_set_params(struct resnet_tape *tape, const double *params);
 
-/* y <- network(x); x [n x d] must stay until the backward pass, y [n x n_out]. */
+/* y <- network(x); x [n x d], y [n x n_out]. The parameters must stay until the backward pass. */
 void resnet_forward(struct resnet_tape *tape, int n, const double *x, double *y);
 
 /*
@@ -75,8 +79,14 @@ void resnet_backward(struct resnet_tape *tape, const double *dy, double *grad, d
 void resnet_input_jacobian(struct resnet_tape *tape, double *jac, double *scratch);
 
 /*
+ * Row i of grad, at grad + i stride, [K] <- d (sum over a of dy[i][a] y_a) / dparams at row i:
+ * reverse mode whose sum over rows is left out; after resnet_forward of the same rows.
+ */
+void resnet_row_gradients(struct resnet_tape *tape, const double *dy, double *grad, size_t stride);
+
+/*
  * jac[i][a][k] = d y_a / d params_k at row i, [n x n_out x K], after resnet_forward of the same
- * rows with the parameters of resnet_set_params. scratch: [n x n_out + K].
+ * rows with the parameters of resnet_set_params. scratch: [n x n_out].
  */
 void resnet_param_jacobian(struct resnet_tape *tape, double *jac, double *scratch);
 

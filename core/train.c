@@ -4,7 +4,13 @@
  * kept rows do choose the best epoch of each member; their error is a little optimistic for that.
  *
  * Folds of cv+ and jackknife+ each run the solver on the other folds' rows; the model is all of
- * their posteriors together, in the order of the folds. Scalers are those of all training rows.
+ * their posteriors together, in the order of the folds. Scalers are those of all training rows, as
+ * is noise that is estimated before the solver starts: what little a fold's model knows of its own
+ * rows. Moments of a fold are over its draws, so Gaussians are not linearised.
+ *
+ * Normalised scores of folds divide by the fold's own standard deviation, with the noise that this
+ * fold's solver found or that kept rows tell of its model; the model keeps that noise, so that a
+ * prediction divides by the same.
  */
 #include "train.h"
 
@@ -12,13 +18,11 @@
 #include "mem.h"
 #include "precision.h"
 #include "rng.h"
+#include "train_part.h"
 #include "train_rows.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Tasks of one solver run in a checkpoint; runs stand one after the other. */
-#define RUN_TASKS 8192
 
 /* A run with its rows in their parts. */
 struct trainee {
@@ -31,58 +35,23 @@ struct trainee {
     struct model *model;  /* being made */
 };
 
-/* ---- checkpoints and progress of a solver run that is part of the whole ---- */
-
-struct part {
-    const struct train_run *run;
-    int first_task;
-    double from, to; /* share of the whole */
-    struct checkpoint checkpoint;
-};
-
-static bool part_due(void *ctx, int task)
-{
-    const struct part *part = ctx;
-    return checkpoint_due(part->run->checkpoint, part->first_task + task);
-}
-
-static enum err_code part_save(void *ctx, int task, const void *bytes, size_t n_bytes,
-                               struct err *err)
-{
-    const struct part *part = ctx;
-    const struct checkpoint *whole = part->run->checkpoint;
-    return whole->save(whole->ctx, part->first_task + task, bytes, n_bytes, err);
-}
-
-static enum err_code part_load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
-{
-    const struct part *part = ctx;
-    const struct checkpoint *whole = part->run->checkpoint;
-    return whole->load(whole->ctx, part->first_task + task, bytes, n_bytes, err);
-}
-
-static void part_progress(void *ctx, const struct progress *progress)
-{
-    const struct part *part = ctx;
-    struct progress all = *progress;
-    all.fraction = part->from + progress->fraction * (part->to - part->from);
-    part->run->progress(part->run->progress_ctx, &all);
-}
-
-static void part_init(struct part *part, const struct train_run *run, int number, double from,
-                      double to, struct uq_problem *problem)
-{
-    *part = (struct part){.run = run, .first_task = number * RUN_TASKS, .from = from, .to = to};
-    part->checkpoint =
-        (struct checkpoint){.ctx = part, .due = part_due, .save = part_save, .load = part_load};
-    problem->checkpoint = run->checkpoint != NULL ? &part->checkpoint : NULL;
-    problem->progress = run->progress != NULL ? part_progress : NULL;
-    problem->progress_ctx = part;
-    problem->cancel = run->cancel;
-    problem->n_threads = run->n_threads;
-}
-
 /* ---- rows ---- */
+
+static enum err_code check_calibration_rows(const struct train_spec *spec, int n_train,
+                                            int n_calibration, struct err *err)
+{
+    enum conformal_method method = spec->calibration.method;
+    bool folds = method == CONFORMAL_CV_PLUS || method == CONFORMAL_JACKKNIFE_PLUS;
+    int n = folds ? n_train : n_calibration;
+    if (n > CONFORMAL_MOST_ROWS) {
+        return err_set(err, ERR_LIMIT, "calibration: %d rows, at most %d are allowed", n,
+                       CONFORMAL_MOST_ROWS);
+    }
+    if (method == CONFORMAL_SPLIT && n < 1) {
+        return err_set(err, ERR_INVALID, "calibration: no rows are left for it");
+    }
+    return ERR_OK;
+}
 
 static enum err_code split(struct trainee *t, struct err *err)
 {
@@ -96,6 +65,9 @@ static enum err_code split(struct trainee *t, struct err *err)
     struct rng rng;
     if (n_train < 1) {
         return err_set(err, ERR_INVALID, "%d rows are too few: none is left to train on", data->n);
+    }
+    if (check_calibration_rows(spec, n_train, n_calibration, err) != ERR_OK) {
+        return err->code;
     }
     int *order = mem_alloc_array((size_t)data->n, sizeof *order);
     if (order == NULL) {
@@ -236,7 +208,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
         .beliefs = {.noise = NOISE_ESTIMATED, .flat = true},
         .seed = (uint64_t)spec->seed,
     };
-    struct part part;
+    struct train_part part;
     struct uq_result result;
     settings.members = 1;
     settings.init_factor = spec->settings.init_factor;
@@ -244,7 +216,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
     settings.batch_size = spec->settings.batch_size;
     settings.patience = spec->settings.patience;
     settings.optim = spec->settings.optim;
-    part_init(&part, t->run, 0, 0.0, 0.1, &problem);
+    train_part_init(&part, t->run, 0, 0.0, 0.1, &problem);
     if (uq_run(UQ_ENSEMBLE, &problem, &settings, &result, err) == ERR_OK) {
         err_kept(residuals(t, result.draws, t->noise_sigmas, err));
         uq_result_release(&result);
@@ -412,7 +384,7 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
     const struct train_spec *spec = t->run->spec;
     double start = t->noise_sigmas != NULL && spec->noise == NOISE_ESTIMATED ? 0.1 : 0.0;
     double share = (1.0 - start) / (double)t->n_folds;
-    struct part part;
+    struct train_part part;
     struct uq_problem problem = {
         .net = &t->model->net,
         .train = train_rows_scaled(rows),
@@ -424,14 +396,19 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
         /* Folds differ in their random numbers too. */
         .seed = (uint64_t)spec->seed + 0x9E3779B97F4A7C15u * (uint64_t)fold,
     };
-    part_init(&part, t->run, fold + 1, start + share * fold, start + share * (fold + 1), &problem);
-    return uq_run(spec->solver, &problem, &spec->settings, result, err);
+    train_part_init(&part, t->run, fold + 1, start + share * fold, start + share * (fold + 1),
+                    &problem);
+    if (uq_run(spec->solver, &problem, &spec->settings, result, err) == ERR_OK && t->n_folds > 1) {
+        result->gaussian.linearised = false;
+    }
+    return err->code;
 }
 
 /* Scores of a fold's own rows by what the others taught. */
 static enum err_code score_fold(struct trainee *t, int fold, const struct uq_result *result,
-                                double *scores, struct err *err)
+                                struct err *err)
 {
+    struct conformal *conformal = &t->model->conformal;
     struct model *model = NULL;
     struct train_rows own = {.n = 0};
     struct uq_result copy = *result;
@@ -449,6 +426,13 @@ static enum err_code score_fold(struct trainee *t, int fold, const struct uq_res
         take_noise(model, result, 1, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
         goto done;
     }
+    if (conformal->fold_noise != NULL && measure_noise(t, model, err) != ERR_OK) {
+        goto done;
+    }
+    for (size_t j = 0; conformal->fold_noise != NULL && j < o; j++) {
+        double sigma = model->noise_sigma != NULL ? model->noise_sigma[j] : 0.0;
+        conformal->fold_noise[(size_t)fold * o + j] = sigma * sigma;
+    }
     found = mem_alloc_array((size_t)own.n * o, sizeof *found);
     if (found == NULL) {
         err_set(err, ERR_NOMEM, "no memory for the scores of a fold");
@@ -460,7 +444,7 @@ static enum err_code score_fold(struct trainee *t, int fold, const struct uq_res
         size_t at = 0;
         for (int i = 0; i < t->train.n; i++) {
             if (t->fold[i] == fold) {
-                memcpy(scores + (size_t)i * o, found + at, o * sizeof *scores);
+                memcpy(conformal->scores + (size_t)i * o, found + at, o * sizeof *found);
                 at += o;
             }
         }
@@ -483,8 +467,13 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
 {
     struct conformal *c = &t->model->conformal;
     struct train_rows none = {.n = 0, .d = t->model->d, .o = t->model->o};
-    c->scores = mem_alloc_array((size_t)t->train.n * (size_t)t->model->o, sizeof *c->scores);
-    if (c->scores == NULL) {
+    size_t o = (size_t)t->model->o;
+    bool normalised = t->run->spec->calibration.normalised;
+    c->scores = mem_alloc_array((size_t)t->train.n * o, sizeof *c->scores);
+    if (normalised) {
+        c->fold_noise = mem_alloc_array((size_t)t->n_folds * o, sizeof *c->fold_noise);
+    }
+    if (c->scores == NULL || (normalised && c->fold_noise == NULL)) {
         return err_set(err, ERR_NOMEM, "no memory for the calibration");
     }
     for (int fold = 0; fold < t->n_folds && err->code == ERR_OK; fold++) {
@@ -492,7 +481,7 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
         struct uq_result result = {.m = 0};
         if (take_fold(t, fold, false, &rows, err) == ERR_OK &&
             solve(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
-            score_fold(t, fold, &result, c->scores, err) == ERR_OK &&
+            score_fold(t, fold, &result, err) == ERR_OK &&
             take_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
             take_noise(t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
             err_kept(report_append(&t->model->report, &result.report, NULL, err));
@@ -505,7 +494,7 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
         train_rows_release(&rows);
     }
     c->method = t->run->spec->calibration.method;
-    c->normalised = t->run->spec->calibration.normalised;
+    c->normalised = normalised;
     c->n_folds = t->n_folds;
     c->n = t->train.n;
     c->fold = t->fold;

@@ -74,8 +74,16 @@ static enum err_code check_prior(const struct train_prior *prior, struct err *er
     return ERR_OK;
 }
 
-static enum err_code check_calibration(const struct train_calibration *c, struct err *err)
+static enum err_code check_calibration(const struct train_calibration *c, enum noise_kind noise,
+                                       struct err *err)
 {
+    if ((c->method == CONFORMAL_CV_PLUS || c->method == CONFORMAL_JACKKNIFE_PLUS) &&
+        c->normalised && noise == NOISE_PREDICTED) {
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "calibration: %s with normalised scores and predicted noise is not supported",
+            conformal_method_name(c->method));
+    }
     if (c->method == CONFORMAL_SPLIT && !(c->share > 0.0 && c->share <= 0.9)) {
         return err_set(err, ERR_INVALID,
                        "calibration: share is %g, a share of the rows in (0, 0.9] is needed",
@@ -111,7 +119,7 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err)
         return err->code;
     }
     if (check_noise(spec, err) != ERR_OK || check_prior(&spec->prior, err) != ERR_OK ||
-        check_calibration(&spec->calibration, err) != ERR_OK) {
+        check_calibration(&spec->calibration, spec->noise, err) != ERR_OK) {
         return err->code;
     }
     return uq_validate(spec->solver, &spec->settings, err);

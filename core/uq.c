@@ -89,6 +89,9 @@ struct uq_settings uq_defaults(enum uq_kind kind)
     if (kind == UQ_MALA) {
         s.target_accept = 0.574; /* Roberts and Rosenthal 1998 */
     }
+    if (kind == UQ_PBP) {
+        s.epochs = 40; /* Hernandez-Lobato and Adams 2015 */
+    }
     return s;
 }
 
@@ -194,6 +197,12 @@ enum err_code uq_run(enum uq_kind kind, const struct uq_problem *problem,
     if (uq_validate(kind, settings, err) != ERR_OK ||
         uq_check_noise(kind, problem->beliefs.noise, err) != ERR_OK) {
         return err->code;
+    }
+    enum noise_kind noise = problem->beliefs.noise;
+    if (problem->beliefs.noise_sigmas == NULL &&
+        (noise == NOISE_GIVEN || (noise == NOISE_ESTIMATED && uq_needs_sigma(kind)))) {
+        return err_set(err, ERR_INVALID, "%s needs a sigma for its %s noise", uq_name(kind),
+                       noise_kind_name(noise));
     }
     result->m = uq_n_draws(kind, settings);
     if (uq_ops[kind]->run(problem, settings, result, err) != ERR_OK) {

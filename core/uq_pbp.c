@@ -1,14 +1,267 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Probabilistic backpropagation (core/pbp.c says what it computes and where it differs from the
+ * paper): `epochs` passes over the rows, each in an order of its own, the prior refreshed after
+ * each. The posterior is a Gaussian with independent parameters; predictions draw from it through
+ * the network itself, so the moments' approximations shape the posterior, not the predictions.
+ *
+ * Filtering takes one row after the other: members run side by side, rows do not. Kept rows choose
+ * nothing, their loss is only reported. QUiNN plans this solver and has none.
+ *
+ * Noise: known where it is given or was estimated before; learned, noise_sigma^2 is the posterior's
+ * E[1 / precision] = b / (a - 1), as in the paper, averaged over members.
+ */
 #include "uq_priv.h"
+
+#include "mem.h"
+#include "pbp.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CANCEL_ROWS 16 /* rows between two looks at the flag */
+
+struct uq_pbp {
+    struct uq_tasks tasks;
+    const struct uq_settings *settings;
+    struct gauss_mixture *mixture;
+    double *noise;   /* [members x o] variances */
+    double *log_z;   /* [members x epochs] mean log Z by row of each pass */
+    double *lambda;  /* [members] posterior mean */
+    double *skipped; /* [members] */
+};
+
+/* What a member needs besides its posterior. */
+struct passes {
+    struct pbp pbp;
+    struct rng rng; /* orders of the rows */
+    int *order;     /* [n] */
+    int epochs;     /* done */
+    double *log_z;  /* [settings.epochs] */
+};
+
+static enum err_code save(const struct uq_pbp *self, int member, const struct passes *passes,
+                          struct err *err)
+{
+    const struct checkpoint *checkpoint = self->tasks.problem->checkpoint;
+    struct bytes_writer w = {.data = NULL};
+    if (checkpoint == NULL) {
+        return ERR_OK;
+    }
+    bytes_put_u32(&w, (uint32_t)passes->epochs);
+    bytes_put(&w, &passes->rng, sizeof passes->rng);
+    bytes_put_f64(&w, passes->log_z, (size_t)passes->epochs);
+    pbp_save(&passes->pbp, &w);
+    return checkpoint_save(checkpoint, member, &w, err);
+}
+
+static enum err_code resume(const struct uq_pbp *self, int member, struct passes *passes,
+                            struct err *err)
+{
+    struct bytes_reader r;
+    void *bytes = NULL;
+    bool found;
+    if (checkpoint_load(self->tasks.problem->checkpoint, member, &bytes, &r, &found, err) !=
+            ERR_OK ||
+        !found) {
+        return err->code;
+    }
+    passes->epochs = bytes_get_int(&r, self->settings->epochs);
+    const void *rng = bytes_get(&r, sizeof passes->rng);
+    if (rng != NULL) {
+        memcpy(&passes->rng, rng, sizeof passes->rng);
+    }
+    bytes_get_f64(&r, passes->log_z, (size_t)passes->epochs);
+    pbp_load(&passes->pbp, &r);
+    err_kept(checkpoint_check(&r, err));
+    mem_free(bytes);
+    return err->code;
+}
+
+/* One pass over all rows; the mean log Z in *mean. */
+static enum err_code run_pass(const struct uq_problem *p, struct passes *passes, double *mean,
+                              struct err *err)
+{
+    const struct data *rows = &p->train;
+    double sum = 0.0;
+    rng_permutation(&passes->rng, rows->n, passes->order);
+    for (int i = 0; i < rows->n; i++) {
+        size_t row = (size_t)passes->order[i];
+        double log_z = pbp_add_row(&passes->pbp, rows->x + row * (size_t)rows->d,
+                                   rows->y + row * (size_t)rows->o);
+        if (!isfinite(log_z)) {
+            return err_set(err, ERR_NUMERIC, "log Z of a row is not finite in epoch %d",
+                           passes->epochs + 1);
+        }
+        sum += log_z;
+        if (i % CANCEL_ROWS == 0 && cancel_is_requested(p->cancel)) {
+            return err_set(err, ERR_CANCELLED, "cancelled in epoch %d", passes->epochs + 1);
+        }
+    }
+    *mean = sum / (double)rows->n;
+    return ERR_OK;
+}
+
+static double validation_loss(const struct data *rows, struct pbp *pbp)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < (size_t)rows->n; i++) {
+        sum -= pbp_log_z(pbp, rows->x + i * (size_t)rows->d, rows->y + i * (size_t)rows->o);
+    }
+    return rows->n > 0 ? sum / (double)rows->n : NAN;
+}
+
+static enum err_code run_epoch(struct uq_pbp *self, int member, struct passes *passes,
+                               struct err *err)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    int of = self->settings->epochs;
+    double log_z = 0.0;
+    if (run_pass(p, passes, &log_z, err) != ERR_OK) {
+        return err->code;
+    }
+    pbp_refresh_prior(&passes->pbp);
+    passes->log_z[passes->epochs++] = log_z;
+    struct progress progress = {
+        .member = member,
+        .n_members = self->tasks.n,
+        .step = passes->epochs,
+        .n_steps = of,
+        .loss = -log_z,
+        .validation_loss =
+            p->progress != NULL ? validation_loss(&p->validation, &passes->pbp) : NAN,
+        .fraction = (double)passes->epochs / (double)of,
+    };
+    uq_tasks_progress(&self->tasks, &progress);
+    if ((passes->epochs == of || checkpoint_due(p->checkpoint, member)) &&
+        save(self, member, passes, err) != ERR_OK) {
+        return err->code;
+    }
+    if (cancel_is_requested(p->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled after epoch %d", passes->epochs);
+    }
+    return ERR_OK;
+}
+
+/* Leaves a member's posterior in the result. */
+static void keep(struct uq_pbp *self, int member, const struct pbp *pbp)
+{
+    struct gauss *g = &self->mixture->members[member];
+    memcpy(g->mean, pbp->m, (size_t)pbp->n_params * sizeof *g->mean);
+    for (int k = 0; k < pbp->n_params; k++) {
+        g->std[k] = sqrt(pbp->v[k]);
+    }
+    for (int j = 0; j < pbp->n_outputs; j++) {
+        self->noise[(size_t)member * (size_t)pbp->n_outputs + (size_t)j] =
+            pbp_noise_variance(pbp, j);
+    }
+    self->lambda[member] = pbp->lambda[0] / pbp->lambda[1];
+    self->skipped[member] = (double)pbp->skipped;
+}
+
+static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
+{
+    struct uq_pbp *self = ctx;
+    const struct uq_problem *p = self->tasks.problem;
+    struct passes passes = {
+        .log_z = self->log_z + (size_t)member * (size_t)self->settings->epochs,
+    };
+    struct rng rng;
+    (void)worker;
+    rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);
+    rng_init(&passes.rng, p->seed, RNG_BATCH, (uint32_t)member);
+    if (pbp_init(&passes.pbp, p->net, &p->train, p->beliefs.noise_sigmas,
+                 self->settings->init_factor, &rng, err) != ERR_OK) {
+        goto done;
+    }
+    passes.order = mem_alloc_array((size_t)p->train.n, sizeof *passes.order);
+    if (passes.order == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for the order of %d rows", p->train.n);
+        goto done;
+    }
+    if (resume(self, member, &passes, err) != ERR_OK) {
+        goto done;
+    }
+    while (passes.epochs < self->settings->epochs) {
+        if (run_epoch(self, member, &passes, err) != ERR_OK) {
+            goto done;
+        }
+    }
+    keep(self, member, &passes.pbp);
+done:
+    pbp_release(&passes.pbp);
+    mem_free(passes.order);
+    if (err->code != ERR_OK) {
+        err_prefix(err, "member %d", member);
+    }
+    return err->code;
+}
+
+static enum err_code collect(const struct uq_pbp *self, struct uq_result *result, struct err *err)
+{
+    int members = self->tasks.n;
+    size_t o = (size_t)self->tasks.problem->train.o;
+    result->noise_sigma = mem_zalloc_array(o, sizeof *result->noise_sigma);
+    if (result->noise_sigma == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise");
+    }
+    for (size_t j = 0; j < o; j++) {
+        double sum = 0.0;
+        for (size_t i = 0; i < (size_t)members; i++) {
+            sum += self->noise[i * o + j];
+        }
+        result->noise_sigma[j] = sqrt(sum / (double)members);
+    }
+    /* The passes of the first member stand for all. */
+    if (report_add(&result->report, "pbp.log_z", self->settings->epochs, self->log_z, err) ==
+            ERR_OK &&
+        report_add(&result->report, "members.lambda", members, self->lambda, err) == ERR_OK) {
+        err_kept(
+            report_add(&result->report, "members.skipped_updates", members, self->skipped, err));
+    }
+    return err->code;
+}
 
 static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
                          struct uq_result *result, struct err *err)
 {
-    return err_set(err, ERR_UNSUPPORTED, "not written yet");
+    size_t members = (size_t)settings->members;
+    const struct resnet *net = problem->net;
+    struct uq_pbp self = {.settings = settings, .mixture = &result->gaussian};
+    if (net->arch.final != FINAL_NONE) {
+        return err_set(err, ERR_UNSUPPORTED, "pbp needs final none, not %s",
+                       arch_final_name(net->arch.final));
+    }
+    if (problem->train.n < 1) {
+        return err_set(err, ERR_INVALID, "no rows to train on");
+    }
+    if (uq_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
+        gauss_mixture_new(&result->gaussian, settings->members, net->n_params, 0, net->n_params,
+                          true, 0, err) != ERR_OK) {
+        goto done;
+    }
+    result->gaussian.n_draws = settings->draws;
+    result->gaussian.seed = (int64_t)problem->seed;
+    self.noise = mem_zalloc_array(members * (size_t)problem->train.o, sizeof *self.noise);
+    self.log_z = mem_zalloc_array(members * (size_t)settings->epochs, sizeof *self.log_z);
+    self.lambda = mem_zalloc_array(members, sizeof *self.lambda);
+    self.skipped = mem_zalloc_array(members, sizeof *self.skipped);
+    if (self.noise == NULL || self.log_z == NULL || self.lambda == NULL || self.skipped == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for %d members", settings->members);
+    } else if (par_run(problem->n_threads, settings->members, run_member, &self, err) == ERR_OK) {
+        err_kept(collect(&self, result, err));
+    }
+done:
+    mem_free(self.noise);
+    mem_free(self.log_z);
+    mem_free(self.lambda);
+    mem_free(self.skipped);
+    uq_tasks_release(&self.tasks);
+    return err->code;
 }
 
 const struct uq_ops uq_pbp_ops = {
     .run = run,
-    .noises = 1u << NOISE_GIVEN | 1u << NOISE_LEARNED,
+    .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
     .noise = NOISE_LEARNED,
 };

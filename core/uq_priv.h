@@ -44,10 +44,23 @@ void uq_tasks_progress(void *tasks, const struct progress *progress);
 
 /* ---- fits of one network ---- */
 
-/* The objective that the beliefs make: likelihood, and prior unless flat. */
+/*
+ * The objective that the beliefs make: likelihood, and prior unless flat; the mean squared error
+ * when the noise is to be estimated and nobody has done so yet.
+ */
 struct objective uq_objective(const struct uq_problem *problem);
 
 struct fit_settings uq_fit_settings(const struct uq_settings *settings);
+
+/* A fit as task `task` of tasks on the problem's rows; its share is the whole task. */
+struct fit_problem uq_fit_problem(struct uq_tasks *tasks, int task, const struct loss *loss);
+
+/*
+ * A member's random start, of its stream (seed, RNG_INIT, member): the network's K, and behind them
+ * OBJECTIVE_LOG_S_MEAN. params: [n_params].
+ */
+void uq_start(const struct uq_problem *problem, const struct uq_settings *settings, int member,
+              int n_params, double *params);
 
 /*
  * Minimises a loss from params [loss.n_params], as task `task` of tasks, over its share [from, to]
@@ -69,6 +82,56 @@ enum err_code uq_fit_map(struct uq_tasks *tasks, int task, const struct uq_setti
 /* Report of fits: best_loss, best_epoch and epochs of each, under "members.". */
 enum err_code uq_report_fits(struct report *report, int n, const struct fit_result *fits,
                              struct err *err) MUST_CHECK;
+
+/* ---- members: fits of the same loss side by side (uq_members.c) ---- */
+
+struct uq_members {
+    struct uq_tasks tasks;
+    const struct uq_settings *settings;
+    int n_params;            /* of one member's loss */
+    double *params;          /* [members x n_params]; mem */
+    struct fit_result *fits; /* [members]; mem */
+};
+
+/* settings->members of them, as tasks of the problem. A zeroed one may be released. ERR_NOMEM. */
+enum err_code uq_members_init(struct uq_members *members, const struct uq_problem *problem,
+                              const struct uq_settings *settings, int n_params,
+                              struct err *err) MUST_CHECK;
+void uq_members_release(struct uq_members *members);
+
+/* Parameters of one member, [n_params]. */
+double *uq_members_params(const struct uq_members *members, int member);
+
+/*
+ * Fits a member's parameters from where they are; its minibatches are of the stream
+ * (seed, RNG_BATCH, member). rows: NULL: the problem's.
+ */
+enum err_code uq_members_fit(struct uq_members *members, int member, const struct loss *loss,
+                             const struct data *rows, struct err *err) MUST_CHECK;
+
+/*
+ * What fitted members tell beside their draws: noise_sigma, from the o learned log s_j that begin at
+ * parameter log_s of each, or from the beliefs; and the report of their fits. ERR_NOMEM.
+ */
+enum err_code uq_members_tell(const struct uq_members *members, int log_s,
+                              struct uq_result *result, struct err *err) MUST_CHECK;
+
+/* ERR_NUMERIC naming the member when a fitted Gaussian is not finite. */
+enum err_code uq_check_gaussian(const struct gauss_mixture *mixture, int n_params,
+                                struct err *err) MUST_CHECK;
+
+/* A member's own rows: all of them, or a random share gathered into x and y. */
+struct uq_rows {
+    struct data data;
+    double *x, *y; /* mem, or NULL */
+};
+
+/* floor(dfrac n) of the problem's rows, of the stream (seed, RNG_SPLIT, member + 1). ERR_NOMEM. */
+enum err_code uq_rows_choose(struct uq_rows *rows, const struct uq_problem *problem, double dfrac,
+                             int member, struct err *err) MUST_CHECK;
+void uq_rows_release(struct uq_rows *rows);
+
+/* ---- noise of a result ---- */
 
 /*
  * noise_sigma of a result from the learned log s_j of m parameter vectors [m x stride] behind their

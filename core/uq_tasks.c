@@ -47,8 +47,9 @@ void uq_tasks_progress(void *ctx, const struct progress *progress)
 struct objective uq_objective(const struct uq_problem *problem)
 {
     const struct uq_beliefs *b = &problem->beliefs;
+    bool unknown = b->noise == NOISE_ESTIMATED && b->noise_sigmas == NULL;
     return (struct objective){
-        .kind = b->flat ? OBJECTIVE_NLL : OBJECTIVE_NLP,
+        .kind = unknown ? OBJECTIVE_MSE : b->flat ? OBJECTIVE_NLL : OBJECTIVE_NLP,
         .noise = b->noise,
         .noise_sigmas = b->noise_sigmas,
         .prior_sigmas = b->prior_sigmas,
@@ -66,13 +67,10 @@ struct fit_settings uq_fit_settings(const struct uq_settings *settings)
     };
 }
 
-enum err_code uq_fit(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
-                     const struct loss *loss, double from, double to, struct rng *rng,
-                     double *params, struct fit_result *result, struct err *err)
+struct fit_problem uq_fit_problem(struct uq_tasks *tasks, int task, const struct loss *loss)
 {
     const struct uq_problem *p = tasks->problem;
-    struct fit_settings fit_settings = uq_fit_settings(settings);
-    struct fit_problem fit = {
+    return (struct fit_problem){
         .loss = *loss,
         .train = p->train,
         .validation = p->validation,
@@ -83,10 +81,31 @@ enum err_code uq_fit(struct uq_tasks *tasks, int task, const struct uq_settings 
         .progress_ctx = tasks,
         .member = task,
         .n_members = tasks->n,
-        .fraction_from = from,
-        .fraction_to = to,
+        .fraction_from = 0.0,
+        .fraction_to = 1.0,
     };
+}
+
+enum err_code uq_fit(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
+                     const struct loss *loss, double from, double to, struct rng *rng,
+                     double *params, struct fit_result *result, struct err *err)
+{
+    struct fit_settings fit_settings = uq_fit_settings(settings);
+    struct fit_problem fit = uq_fit_problem(tasks, task, loss);
+    fit.fraction_from = from;
+    fit.fraction_to = to;
     return fit_run(&fit, &fit_settings, rng, params, result, err);
+}
+
+void uq_start(const struct uq_problem *problem, const struct uq_settings *settings, int member,
+              int n_params, double *params)
+{
+    struct rng rng;
+    rng_init(&rng, problem->seed, RNG_INIT, (uint32_t)member);
+    fit_init_params(problem->net, settings->init_factor, &rng, params);
+    for (int k = problem->net->n_params; k < n_params; k++) {
+        params[k] = OBJECTIVE_LOG_S_MEAN;
+    }
 }
 
 enum err_code uq_fit_map(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
@@ -101,11 +120,7 @@ enum err_code uq_fit_map(struct uq_tasks *tasks, int task, const struct uq_setti
         return err->code;
     }
     struct loss as_loss = objective_loss_as_loss(&loss);
-    rng_init(&rng, p->seed, RNG_INIT, (uint32_t)task);
-    fit_init_params(p->net, settings->init_factor, &rng, params);
-    for (int k = p->net->n_params; k < as_loss.n_params; k++) {
-        params[k] = OBJECTIVE_LOG_S_MEAN;
-    }
+    uq_start(p, settings, task, as_loss.n_params, params);
     rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)task);
     err_kept(uq_fit(tasks, task, settings, &as_loss, from, to, &rng, params, result, err));
     objective_loss_release(&loss);

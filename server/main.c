@@ -180,6 +180,7 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    mem_configure();
     gemm_use_one_thread();
     json_io_init();
 

@@ -28,6 +28,48 @@ static void put_tensor(struct json_stream *stream, const char *text, const doubl
     }
 }
 
+/* A level and how its interval is made: the text before the numbers. */
+static bool put_level(struct json_stream *stream, const char *before, double level,
+                      enum conformal_method method, struct arena *arena)
+{
+    struct textbuf text = textbuf_in(arena);
+    textbuf_printf(&text, "%s\"level\":", before);
+    textbuf_real(&text, level);
+    textbuf_puts(&text, ",\"method\":");
+    textbuf_json_string(&text, method != CONFORMAL_NONE ? conformal_method_name(method) : "normal");
+    textbuf_puts(&text, ",\"lower\":");
+    if (textbuf_failed(&text)) {
+        return false;
+    }
+    json_stream_text(stream, text.data, text.len);
+    return true;
+}
+
+/* False when memory is short. */
+static bool put_intervals(struct json_stream *stream, const struct wish *wish,
+                          const struct model *model, const struct predict_result *r,
+                          struct arena *arena)
+{
+    size_t n = (size_t)wish->predict.n;
+    size_t o = (size_t)model->o;
+    const size_t shape[] = {n, o};
+    if (!(wish->predict.want & PREDICT_INTERVALS)) {
+        return true;
+    }
+    for (int k = 0; k < wish->predict.n_intervals; k++) {
+        size_t at = (size_t)k * n * o;
+        if (!put_level(stream, k > 0 ? "},{" : ",\"intervals\":[{", wish->predict.intervals[k],
+                       model->conformal.method, arena)) {
+            return false;
+        }
+        json_stream_tensor(stream, r->lower + at, 2, shape);
+        put(stream, ",\"upper\":");
+        json_stream_tensor(stream, r->upper + at, 2, shape);
+    }
+    put(stream, "}]");
+    return true;
+}
+
 static void put_results(struct json_stream *stream, const struct wish *wish,
                         const struct model *model, const struct predict_result *r)
 {
@@ -39,7 +81,9 @@ static void put_results(struct json_stream *stream, const struct wish *wish,
     put_tensor(stream, ",\"variance\":", want & PREDICT_VARIANCE ? r->variance : NULL, 2, n, o, 0);
     put_tensor(stream, ",\"std\":", r->std, 2, n, o, 0);
     put_tensor(stream, ",\"noise_variance\":", r->noise_variance, 2, n, o, 0);
-    put_tensor(stream, ",\"total_variance\":", r->total_variance, 2, n, o, 0);
+    put_tensor(stream,
+               ",\"total_variance\":", want & PREDICT_TOTAL_VARIANCE ? r->total_variance : NULL, 2,
+               n, o, 0);
     if (r->quantiles != NULL) {
         size_t k = (size_t)wish->predict.n_levels;
         put_tensor(stream, ",\"quantiles\":{\"levels\":", wish->predict.levels, 1, k, 0, 0);
@@ -133,6 +177,9 @@ static enum err_code write_json(const struct wish *wish, const struct served *se
     }
     json_stream_text(stream, head.data, head.len);
     put_results(stream, wish, served->model, result);
+    if (!put_intervals(stream, wish, served->model, result, arena)) {
+        return no_memory(err);
+    }
     json_stream_text(stream, tail.data, tail.len);
     res->status = 200;
     res->content_type = "application/json";
@@ -153,6 +200,18 @@ static const double *join_jacobian(const struct predict_result *r, size_t count,
     return both;
 }
 
+/* Lower ends, then upper ends of each level: [2 n_intervals x n x o]. */
+static const double *join_intervals(const struct predict_result *r, size_t n_intervals,
+                                    size_t cells, struct arena *arena)
+{
+    double *both = arena_alloc_array(arena, 2 * n_intervals * cells, sizeof *both);
+    for (size_t k = 0; both != NULL && k < n_intervals; k++) {
+        memcpy(both + 2 * k * cells, r->lower + k * cells, cells * sizeof *both);
+        memcpy(both + (2 * k + 1) * cells, r->upper + k * cells, cells * sizeof *both);
+    }
+    return both;
+}
+
 /* The one result that was asked for. */
 static enum err_code write_tensor(const struct wish *wish, const struct model *model,
                                   const struct predict_result *r, struct arena *arena,
@@ -164,7 +223,9 @@ static enum err_code write_tensor(const struct wish *wish, const struct model *m
     size_t k = (size_t)wish->predict.n_levels;
     size_t s = (size_t)wish->predict.n_samples;
     unsigned want = wish->predict.want;
+    size_t l = (size_t)wish->predict.n_intervals;
     const double *jacobian = want & PREDICT_JACOBIAN ? join_jacobian(r, n * o * d, arena) : NULL;
+    const double *ends = want & PREDICT_INTERVALS ? join_intervals(r, l, n * o, arena) : NULL;
     const struct {
         unsigned flag;
         const double *values;
@@ -181,6 +242,7 @@ static enum err_code write_tensor(const struct wish *wish, const struct model *m
         {PREDICT_COVARIANCE_ROWS, r->covariance, 3, {o, n, n}},
         {PREDICT_SAMPLES, r->samples, 3, {s, n, o}},
         {PREDICT_JACOBIAN, jacobian, 4, {2, n, o, d}},
+        {PREDICT_INTERVALS, ends, 3, {2 * l, n, o}},
     };
     for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
         if (results[i].flag == want) {

@@ -21,6 +21,7 @@ static const struct {
     {"covariance", PREDICT_COVARIANCE_OUTPUTS},
     {"samples", PREDICT_SAMPLES},
     {"jacobian", PREDICT_JACOBIAN},
+    {"intervals", PREDICT_INTERVALS},
 };
 
 /* ---- the body ---- */
@@ -46,7 +47,7 @@ static enum err_code read_return(const json_t *body, unsigned *want, struct err 
             return err_set(err, ERR_INVALID,
                            "return[%zu] \"%.40s\" is not one of mean, variance, "
                            "std, noise_variance, total_variance, quantiles, covariance, samples, "
-                           "jacobian",
+                           "jacobian, intervals",
                            i, name != NULL ? name : "");
         }
         *want |= flag;
@@ -88,6 +89,31 @@ static enum err_code read_levels(const json_t *body, struct arena *arena, struct
     return ERR_OK;
 }
 
+static enum err_code read_intervals(const json_t *body, struct arena *arena, struct wish *wish,
+                                    struct err *err)
+{
+    static const double default_level[] = {0.9};
+    const json_t *list = json_object_get(body, "intervals");
+    if (list == NULL) {
+        wish->predict.intervals = default_level;
+        wish->predict.n_intervals = 1;
+        return ERR_OK;
+    }
+    size_t n = json_array_size(list);
+    if (n < 1 || n > PREDICT_MAX_INTERVALS) {
+        return err_set(err, ERR_INVALID, "intervals must be an array of 1 to %d levels",
+                       PREDICT_MAX_INTERVALS);
+    }
+    double *levels = arena_alloc_array(arena, n, sizeof *levels);
+    if (levels == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the request");
+    }
+    wish->predict.intervals = levels;
+    wish->predict.n_intervals = (int)n;
+    wish->predict.want |= PREDICT_INTERVALS;
+    return json_io_vector(list, "intervals", (int)n, levels, err);
+}
+
 static enum err_code read_covariance(const json_t *body, struct wish *wish, struct err *err)
 {
     const char *kind = NULL;
@@ -126,6 +152,7 @@ static enum err_code read_options(const json_t *body, struct arena *arena, struc
     wish->named = json_object_get(body, "return") != NULL;
     if (read_return(body, &wish->predict.want, err) != ERR_OK ||
         read_levels(body, arena, wish, err) != ERR_OK ||
+        read_intervals(body, arena, wish, err) != ERR_OK ||
         read_covariance(body, wish, err) != ERR_OK ||
         json_io_get_int(body, "body", "samples", false, 1, MODEL_MAX_DRAWS, &samples, err) !=
             ERR_OK ||
@@ -168,8 +195,8 @@ static enum err_code read_target(const struct request *req, const json_t *body, 
 static enum err_code read_wish(const struct request *req, const json_t *body, struct wish *wish,
                                struct err *err)
 {
-    static const char *const keys[] = {"model", "version",    "inputs",    "return", "samples",
-                                       "seed",  "covariance", "quantiles", NULL};
+    static const char *const keys[] = {"model", "version",    "inputs",    "return",    "samples",
+                                       "seed",  "covariance", "quantiles", "intervals", NULL};
     if (!json_is_object(body)) {
         return err_set(err, ERR_INVALID, "the body is not a JSON object");
     }
@@ -207,7 +234,7 @@ static const struct {
 } queries[] = {
     {"model", QUERY_TEXT},      {"version", QUERY_TEXT},      {"return", QUERY_NAMES},
     {"covariance", QUERY_TEXT}, {"quantiles", QUERY_NUMBERS}, {"samples", QUERY_NUMBER},
-    {"seed", QUERY_NUMBER},
+    {"seed", QUERY_NUMBER},     {"intervals", QUERY_NUMBERS},
 };
 
 /* The value as JSON; what is no number there is left for the JSON reader to refuse. */
@@ -298,8 +325,9 @@ static bool media_is(const char *header, const char *type)
            strchr("; \t,", header[len]) != NULL;
 }
 
-static enum err_code read_timeout(const struct request *req, struct wish *wish, struct err *err)
+enum err_code wish_deadline(const struct request *req, int64_t *deadline_ns, struct err *err)
 {
+    *deadline_ns = 0;
     const char *text = request_header(req, "Request-Timeout-Ms");
     int64_t ms = 0;
     if (text == NULL) {
@@ -313,7 +341,7 @@ static enum err_code read_timeout(const struct request *req, struct wish *wish, 
                        "Request-Timeout-Ms is \"%.20s\", milliseconds from 1 to %d are needed",
                        text, WISH_MAX_TIMEOUT_MS);
     }
-    wish->deadline_ns = req->arrived_ns + ms * 1000000;
+    *deadline_ns = req->arrived_ns + ms * 1000000;
     return ERR_OK;
 }
 
@@ -322,14 +350,14 @@ enum err_code wish_read(const struct request *req, int max_rows, struct wish *wi
     *wish = (struct wish){.version = 0};
     const char *accept = request_header(req, "Accept");
     bool npy = media_is(request_header(req, "Content-Type"), NPY_TYPE);
-    if (read_timeout(req, wish, err) != ERR_OK ||
+    if (wish_deadline(req, &wish->deadline_ns, err) != ERR_OK ||
         (npy ? read_npy(req, max_rows, wish, err) : read_json(req, max_rows, wish, err)) !=
             ERR_OK) {
         return err->code;
     }
     wish->npy = media_is(accept, NPY_TYPE) || (npy && !media_is(accept, "application/json"));
     if (wish->npy && !wish->named) {
-        /* What quantiles= or samples= ask for, else the mean. */
+        /* What quantiles=, samples= or intervals= ask for, else the mean. */
         unsigned asked = wish->predict.want & ~(unsigned)WISH_DEFAULT;
         wish->predict.want = asked != 0 ? asked : PREDICT_MEAN;
     }

@@ -2,6 +2,9 @@
 /*
  * What a prediction request asks for: a JSON body, or npy rows with the same options in the query
  * (?model=heat&return=quantiles&quantiles=0.05,0.95).
+ *
+ * Levels of intervals are checked with the model (predict_check), which may be too little
+ * calibrated for one.
  */
 #ifndef PREDICT_WISH_H
 #define PREDICT_WISH_H
@@ -32,6 +35,10 @@ struct wish {
  */
 enum err_code wish_read(const struct request *req, int max_rows, struct wish *wish,
                         struct err *err) MUST_CHECK;
+
+/* Request-Timeout-Ms as a time by clock_ns; 0: none. ERR_INVALID. */
+enum err_code wish_deadline(const struct request *req, int64_t *deadline_ns,
+                            struct err *err) MUST_CHECK;
 
 /* Do the rows fit a model of d inputs? ERR_SHAPE. */
 enum err_code wish_check_width(const struct wish *wish, int d, struct err *err) MUST_CHECK;

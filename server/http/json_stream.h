@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#define JSON_STREAM_PARTS 48
+#define JSON_STREAM_PARTS 112
 #define JSON_STREAM_RANK  4
 
 struct json_part {

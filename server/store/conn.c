@@ -68,7 +68,9 @@ enum err_code conn_open(struct conn *conn, const char *path, bool read_only, int
     }
     sqlite3_extended_result_codes(conn->sqlite, 1);
     sqlite3_busy_timeout(conn->sqlite, busy_timeout_ms);
-    if (conn_exec(conn, "PRAGMA trusted_schema=OFF", path, err) != ERR_OK) {
+    /* Pages are read once, blobs in order: what a connection keeps is memory for nothing. */
+    if (conn_exec(conn, "PRAGMA trusted_schema=OFF", path, err) != ERR_OK ||
+        conn_exec(conn, "PRAGMA cache_size=-512", path, err) != ERR_OK) {
         return err->code;
     }
     if (read_only) {

@@ -218,10 +218,12 @@ START_TEST(numbers_come_back_from_their_text)
         double value;
         double back;
         memcpy(&value, &bits, sizeof value);
-        if (i % 3 == 0) {
+        if (i % 4 == 0) {
             value = rng_normal(&rng);
-        } else if (i % 3 == 1) {
+        } else if (i % 4 == 1) {
             value = (double)(int64_t)(bits >> 40);
+        } else if (i % 4 == 2) {
+            value = (double)((int64_t)bits >> (14 + i % 40)) / 1000.0;
         }
         if (!isfinite(value)) {
             continue;

@@ -9,29 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "predict.h"
-#include "rng.h"
-
-#define D 3
-#define N 11 /* rows: two tiles */
-
-static void random_rows(double *x, int n)
-{
-    struct rng rng;
-    rng_init(&rng, 12, RNG_TEST, 0);
-    for (int i = 0; i < n; i++) {
-        x[D * i] = 5.0 + 2.0 * rng_normal(&rng);
-        x[D * i + 1] = 0.2 + 3.0 * rng_uniform(&rng);
-        x[D * i + 2] = rng_normal(&rng);
-    }
-}
-
-static void run(const struct model *model, const struct predict_request *req, struct arena *arena,
-                struct predict_result *out)
-{
-    struct err err = ERR_INIT;
-    ck_assert_msg(predict_run(model, req, arena, out, &err) == ERR_OK, "%s", err.msg);
-}
+#include "linear_cases.h"
 
 #define WIDTH    5
 #define FEATURES (WIDTH + 1)

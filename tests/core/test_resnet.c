@@ -40,12 +40,12 @@ static double check_case(const json_t *item)
     resnet_apply(&net, pack, n, x, found, scratch);
     double error = oracle_error(found, y, n_y);
 
-    /* The taped pass is the same arithmetic. */
+    /* The taped pass: other kernels, the same values but for rounding. */
     struct resnet_tape *tape = resnet_tape_new(&net, n + 3);
     double *again = calloc((size_t)n_y, sizeof *again);
     resnet_set_params(tape, params);
     resnet_forward(tape, n, x, again);
-    ck_assert_int_eq(memcmp(found, again, (size_t)n_y * sizeof *found), 0);
+    error = fmax(error, oracle_error(again, y, n_y));
     resnet_tape_free(tape);
     resnet_release(&net);
     free(pack);

@@ -348,7 +348,7 @@ class Load(ServerTest):
         self.wait_metric("queue_requests", 2)
         start = time.time()
         self.assertEqual(self.server.stop(), 0, self.server.log_text()[-3000:])
-        self.assertLess(time.time() - start, 20)
+        self.assertLess(time.time() - start, 60)  # of the drain timeout and a tile under sanitizers
         for thread in self.threads:
             thread.join()
         for answer in [first, *waiting]:

@@ -105,12 +105,16 @@ START_TEST(reading_and_predicting_survive)
 {
     static const char everything[] =
         "{\"inputs\":[[0.5],[3]],\"return\":[\"mean\",\"variance\",\"std\",\"noise_variance\","
-        "\"total_variance\",\"quantiles\",\"covariance\",\"samples\",\"jacobian\"],\"samples\":2}";
+        "\"total_variance\",\"quantiles\",\"covariance\",\"samples\",\"jacobian\"],\"samples\":2,"
+        "\"intervals\":[0.5,0.9]}";
     char body[1024];
     char answer[4096];
     snprintf(body, sizeof body, MODEL, 1);
     ck_assert_int_eq(call(HTTP_PUT, "/v1/models/m", body), 201);
     ck_assert_int_eq(shake(HTTP_POST, "/v1/models/m/predict", everything), 200);
+    ck_assert_int_eq(
+        shake(HTTP_POST, "/v1/models/m/evaluate", "{\"inputs\":[[0.5],[3]],\"outputs\":[[1],[2]]}"),
+        200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/versions/1", NULL), 200);

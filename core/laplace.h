@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a curvature H at a mode to the factor of the covariance (scale H)^-1, and log det H.
+ * Matrices are row-major [n x n], in place: the curvature goes in, the factor comes out.
+ */
+#ifndef LAPLACE_H
+#define LAPLACE_H
+
+#include "compiler.h"
+#include "err.h"
+
+/*
+ * h <- F with F F' = (scale H)^-1 by Cholesky. ERR_NUMERIC when H is not positive definite beyond
+ * rounding.
+ */
+enum err_code laplace_cholesky(int n, double scale, double *h, double *logdet,
+                               struct err *err) MUST_CHECK;
+
+/*
+ * The same by eigenvectors, for an H that need not be positive definite. prior [n]: standard
+ * deviations of the prior that H includes; in the coordinates w_k / prior_k eigenvalues below 1,
+ * the prior's own precision, are raised to 1: *n_raised of them. With prior NULL nothing is raised
+ * and such an H is ERR_NUMERIC. ERR_NOMEM.
+ */
+enum err_code laplace_eigen(int n, double scale, const double *prior, double *h, double *logdet,
+                            int *n_raised, struct err *err) MUST_CHECK;
+
+/* std [n] <- (scale diagonal)^-1/2; may be in place. ERR_NUMERIC naming an entry that is not
+ * positive. */
+enum err_code laplace_diagonal(int n, double scale, const double *diagonal, double *std,
+                               double *logdet, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "uq_toy.h"
+
+#include <check.h>
+#include <math.h>
+
+#include "mem.h"
+
+static void small(struct uq_settings *s)
+{
+    s->members = 3;
+    s->draws = 5;
+    s->epochs = 4;
+    s->batch_size = 5;
+    s->swag_epochs = 3;
+    s->swag_every = 2;
+    s->swag_rank = 4;
+    s->chains = 2;
+    s->warmup = 6;
+    s->vi_samples = 2;
+    s->dropout = 0.25;
+}
+
+static void make_rows(struct uq_toy *toy)
+{
+    struct rng rng;
+    rng_init(&rng, 21, RNG_TEST, 0);
+    for (int i = 0; i < TOY_ROWS + TOY_KEPT; i++) {
+        double a = toy->x[TOY_INPUTS * i] = 2.0 * rng_uniform(&rng) - 1.0;
+        double b = toy->x[TOY_INPUTS * i + 1] = 2.0 * rng_uniform(&rng) - 1.0;
+        toy->y[TOY_OUT * i] = 0.5 + 0.4 * sin(2.0 * a) + 0.05 * rng_normal(&rng);
+        toy->y[TOY_OUT * i + 1] = 0.3 * a * b + 0.1 * rng_normal(&rng);
+    }
+    toy->sigmas[0] = 0.1;
+    toy->sigmas[1] = 0.2;
+}
+
+struct arch uq_toy_arch(enum noise_kind noise)
+{
+    struct arch arch = arch_default(TOY_INPUTS, noise == NOISE_PREDICTED ? 2 * TOY_OUT : TOY_OUT);
+    arch.width = 3;
+    arch.layers = 1;
+    return arch;
+}
+
+void uq_toy_init(struct uq_toy *toy, enum uq_kind kind, enum noise_kind noise,
+                 const struct arch *arch)
+{
+    struct err err = ERR_INIT;
+    bool known = noise == NOISE_GIVEN || (noise == NOISE_ESTIMATED && uq_needs_sigma(kind));
+    *toy = (struct uq_toy){.kind = kind, .settings = uq_defaults(kind)};
+    ck_assert_int_eq(resnet_init(&toy->net, arch, &err), ERR_OK);
+    make_rows(toy);
+    small(&toy->settings);
+    toy->priors = mem_alloc_array((size_t)toy->net.n_params, sizeof *toy->priors);
+    for (int k = 0; k < toy->net.n_params; k++) {
+        toy->priors[k] = 1.0 + 0.01 * k;
+    }
+    toy->problem = (struct uq_problem){
+        .net = &toy->net,
+        .train = {.n = TOY_ROWS, .d = TOY_INPUTS, .o = TOY_OUT, .x = toy->x, .y = toy->y},
+        .validation = {.n = TOY_KEPT,
+                       .d = TOY_INPUTS,
+                       .o = TOY_OUT,
+                       .x = toy->x + TOY_ROWS * TOY_INPUTS,
+                       .y = toy->y + TOY_ROWS * TOY_OUT},
+        .beliefs = {.noise = noise,
+                    .noise_sigmas = known ? toy->sigmas : NULL,
+                    .prior_sigmas = toy->priors},
+        .seed = 3,
+        .n_threads = 1,
+    };
+}
+
+void uq_toy_release(struct uq_toy *toy)
+{
+    mem_free(toy->priors);
+    resnet_release(&toy->net);
+}
+
+enum err_code uq_toy_run(const struct uq_toy *toy, struct uq_result *result, struct err *err)
+{
+    return uq_run(toy->kind, &toy->problem, &toy->settings, result, err);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A tiny problem with two inputs and two outputs that any solver can take in milliseconds. */
+#ifndef UQ_TOY_H
+#define UQ_TOY_H
+
+#include "uq.h"
+
+#define TOY_ROWS   18 /* for training */
+#define TOY_KEPT   6
+#define TOY_INPUTS 2
+#define TOY_OUT    2
+
+struct uq_toy {
+    struct resnet net;
+    double x[(TOY_ROWS + TOY_KEPT) * TOY_INPUTS];
+    double y[(TOY_ROWS + TOY_KEPT) * TOY_OUT];
+    double sigmas[TOY_OUT];
+    double *priors; /* [K]; mem */
+    struct uq_problem problem;
+    struct uq_settings settings;
+    enum uq_kind kind;
+};
+
+/* Width 3, two blocks, linear weights, with pre and post layer. */
+struct arch uq_toy_arch(enum noise_kind noise);
+
+/* The toy must not move. Settings are small; failures fail the test. */
+void uq_toy_init(struct uq_toy *toy, enum uq_kind kind, enum noise_kind noise,
+                 const struct arch *arch);
+void uq_toy_release(struct uq_toy *toy);
+
+enum err_code uq_toy_run(const struct uq_toy *toy, struct uq_result *result,
+                         struct err *err) MUST_CHECK;
+
+#endif
