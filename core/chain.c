@@ -3,6 +3,11 @@
  * Chains are split in halves, so that a drift within a chain counts like a difference between
  * chains. Effective sample sizes sum autocorrelations in pairs while these are positive and
  * falling (Geyer's initial monotone sequence), as [1, section 3.2].
+ *
+ * All autocovariances of a quantity come at once from a fast Fourier transform of the centred and
+ * zero-padded chains: chains that mix badly need very many lags, and a sum for each would take
+ * longer than the sampling. Two real chains go as one complex sequence z = x1 + i x2, for the real
+ * part of z's autocovariance is the sum of theirs.
  */
 #include "chain.h"
 
@@ -34,6 +39,10 @@ struct split {
     double *values;       /* [c x n] */
     double *scratch;      /* [total] */
     struct ranked *order; /* [total] */
+    int n_fft;            /* a power of 2, at least 2 n: no lag wraps around */
+    double *z;            /* [2 n_fft] real and imaginary parts in turn */
+    double *power;        /* [n_fft] */
+    double *turn;         /* [n_fft] cosine and sine of 2 pi k / n_fft, k < n_fft / 2 */
 };
 
 struct ranked {
@@ -53,6 +62,7 @@ static void split_release(struct split *s)
     mem_free(s->values);
     mem_free(s->scratch);
     mem_free(s->order);
+    mem_free(s->z);
 }
 
 /* Halves of n / 2 draws; of an odd number the middle one is left out. */
@@ -63,9 +73,20 @@ static enum err_code split_init(struct split *s, int c, int n, const double *dra
     s->values = mem_alloc_array((size_t)s->total, sizeof *s->values);
     s->scratch = mem_alloc_array((size_t)s->total, sizeof *s->scratch);
     s->order = mem_alloc_array((size_t)s->total, sizeof *s->order);
-    if (s->values == NULL || s->scratch == NULL || s->order == NULL) {
+    for (s->n_fft = 2; s->n_fft < 2 * half;) {
+        s->n_fft *= 2;
+    }
+    s->z = mem_alloc_array(4 * (size_t)s->n_fft, sizeof *s->z);
+    if (s->values == NULL || s->scratch == NULL || s->order == NULL || s->z == NULL) {
         split_release(s);
         return err_set(err, ERR_NOMEM, "no memory for the diagnostics of %d chains", c);
+    }
+    s->power = s->z + 2 * (size_t)s->n_fft;
+    s->turn = s->power + s->n_fft;
+    for (int k = 0; k < s->n_fft / 2; k++) {
+        double angle = 2.0 * M_PI * (double)k / (double)s->n_fft;
+        s->turn[2 * k] = cos(angle);
+        s->turn[2 * k + 1] = sin(angle);
     }
     for (int k = 0; k < c; k++) {
         const double *from = draws + (size_t)k * (size_t)n;
@@ -112,6 +133,22 @@ static double quantile(struct split *s, const double *values, double level)
     return low + (at - (double)below) * (s->order[above].value - low);
 }
 
+/*
+ * Distances from the median, but for a constant: that of the median from its neighbours, between
+ * which it lies, for there are always evenly many values. Ranks stay the same, and those two values
+ * tie exactly, which a rounded median would not let them.
+ */
+static void fold(struct split *s)
+{
+    sort(s, s->values);
+    double below = s->order[s->total / 2 - 1].value;
+    double above = s->order[s->total / 2].value;
+    for (int i = 0; i < s->total; i++) {
+        double value = s->values[i];
+        s->values[i] = value <= below ? below - value : value - above;
+    }
+}
+
 /* Means of the chains, the mean of their variances (n - 1), and the variance of the means. */
 static void moments(int c, int n, const double *v, double *within, double *between)
 {
@@ -144,27 +181,83 @@ static double rhat(int c, int n, const double *v)
     return sqrt(pooled / within);
 }
 
-/* Mean over chains of the autocovariance at a lag, divided by n. */
-static double autocovariance(int c, int n, const double *v, int lag)
+/* z <- its discrete Fourier transform, by decimation in time. */
+static void fourier(const struct split *s, double *z)
 {
-    double sum = 0.0;
-    for (int k = 0; k < c; k++) {
-        const double *x = v + (size_t)k * (size_t)n;
-        double mean = 0.0;
-        for (int i = 0; i < n; i++) {
-            mean += x[i] / (double)n;
+    int n = s->n_fft;
+    for (int i = 1, j = 0; i < n; i++) {
+        int bit = n / 2;
+        for (; j & bit; bit /= 2) {
+            j ^= bit;
         }
-        double part = 0.0;
-        for (int i = 0; i + lag < n; i++) {
-            part += (x[i] - mean) * (x[i + lag] - mean);
+        j ^= bit;
+        if (i < j) {
+            double re = z[2 * i];
+            double im = z[2 * i + 1];
+            z[2 * i] = z[2 * j];
+            z[2 * i + 1] = z[2 * j + 1];
+            z[2 * j] = re;
+            z[2 * j + 1] = im;
         }
-        sum += part / (double)n;
     }
-    return sum / (double)c;
+    for (int half = 1; half < n; half *= 2) {
+        int stride = n / (2 * half);
+        for (int first = 0; first < n; first += 2 * half) {
+            for (int k = 0; k < half; k++) {
+                double *a = z + 2 * (first + k);
+                double *b = a + 2 * half;
+                double c = s->turn[2 * k * stride];
+                double d = -s->turn[2 * k * stride + 1];
+                double re = c * b[0] - d * b[1];
+                double im = c * b[1] + d * b[0];
+                b[0] = a[0] - re;
+                b[1] = a[1] - im;
+                a[0] += re;
+                a[1] += im;
+            }
+        }
+    }
 }
 
-static double ess(int c, int n, const double *v)
+/* One chain's deviations from its mean as real (part 0) or imaginary (1) parts of z. */
+static void centre(const struct split *s, const double *x, int part)
 {
+    double mean = 0.0;
+    for (int i = 0; i < s->n; i++) {
+        mean += x[i] / (double)s->n;
+    }
+    for (int i = 0; i < s->n; i++) {
+        s->z[2 * i + part] = x[i] - mean;
+    }
+}
+
+/* z[2 t] <- mean over chains of the autocovariance at lag t < n, divided by n. */
+static void autocovariances(const struct split *s, const double *v)
+{
+    int m = s->n_fft;
+    memset(s->power, 0, (size_t)m * sizeof *s->power);
+    for (int k = 0; k < s->c; k += 2) {
+        memset(s->z, 0, 2 * (size_t)m * sizeof *s->z);
+        centre(s, v + (size_t)k * (size_t)s->n, 0);
+        centre(s, v + (size_t)(k + 1) * (size_t)s->n, 1);
+        fourier(s, s->z);
+        for (int f = 0; f < m; f++) {
+            s->power[f] += s->z[2 * f] * s->z[2 * f] + s->z[2 * f + 1] * s->z[2 * f + 1];
+        }
+    }
+    /* The inverse transform is the conjugate's transform; of it only real parts are wanted. */
+    double scale = 1.0 / ((double)m * (double)s->n * (double)s->c);
+    for (int f = 0; f < m; f++) {
+        s->z[2 * f] = s->power[f] * scale;
+        s->z[2 * f + 1] = 0.0;
+    }
+    fourier(s, s->z);
+}
+
+static double ess(const struct split *s, const double *v)
+{
+    int c = s->c;
+    int n = s->n;
     double within;
     double between;
     double total = (double)c * (double)n;
@@ -173,11 +266,12 @@ static double ess(int c, int n, const double *v)
     if (!(pooled > 0.0) || !(within > 0.0)) {
         return NAN;
     }
+    autocovariances(s, v);
     double last = INFINITY;
     double sum = 0.0;
     for (int t = 0; 2 * t + 1 < n; t++) {
-        double even = 1.0 - (within - autocovariance(c, n, v, 2 * t)) / pooled;
-        double odd = 1.0 - (within - autocovariance(c, n, v, 2 * t + 1)) / pooled;
+        double even = 1.0 - (within - s->z[4 * t]) / pooled;
+        double odd = 1.0 - (within - s->z[4 * t + 2]) / pooled;
         double pair = t == 0 ? 1.0 + odd : even + odd;
         if (!(pair > 0.0)) {
             break;
@@ -219,17 +313,14 @@ enum err_code chain_summarise(int c, int n, const double *draws, struct chain_su
     if (usable(&s)) {
         double low = quantile(&s, s.values, 0.05);
         double high = quantile(&s, s.values, 0.95);
-        double median = quantile(&s, s.values, 0.5);
         indicator(&s, low, s.scratch);
-        out->ess_tail = ess(s.c, s.n, s.scratch);
+        out->ess_tail = ess(&s, s.scratch);
         indicator(&s, high, s.scratch);
-        out->ess_tail = fmin(out->ess_tail, ess(s.c, s.n, s.scratch));
+        out->ess_tail = fmin(out->ess_tail, ess(&s, s.scratch));
         normal_scores(&s, s.values, s.scratch);
-        out->ess_bulk = ess(s.c, s.n, s.scratch);
+        out->ess_bulk = ess(&s, s.scratch);
         out->rhat = rhat(s.c, s.n, s.scratch);
-        for (int i = 0; i < s.total; i++) {
-            s.values[i] = fabs(s.values[i] - median);
-        }
+        fold(&s);
         normal_scores(&s, s.values, s.scratch);
         out->rhat = fmax(out->rhat, rhat(s.c, s.n, s.scratch));
     }
@@ -237,16 +328,18 @@ enum err_code chain_summarise(int c, int n, const double *draws, struct chain_su
     return ERR_OK;
 }
 
-double chain_ebfmi(int n, const double *energy)
+void chain_energy_add(struct chain_energy *energy, double value)
 {
-    double mean = 0.0;
-    double m2 = 0.0;
-    double change = 0.0;
-    for (int i = 0; i < n; i++) {
-        double delta = energy[i] - mean;
-        mean += delta / (double)(i + 1);
-        m2 += delta * (energy[i] - mean);
-        change += i > 0 ? (energy[i] - energy[i - 1]) * (energy[i] - energy[i - 1]) : 0.0;
-    }
-    return m2 > 0.0 ? change / m2 : NAN;
+    double delta = value - energy->mean;
+    double change = energy->n > 0 ? value - energy->last : 0.0;
+    energy->n++;
+    energy->mean += delta / (double)energy->n;
+    energy->m2 += delta * (value - energy->mean);
+    energy->change += change * change;
+    energy->last = value;
+}
+
+double chain_energy_ebfmi(const struct chain_energy *energy)
+{
+    return energy->m2 > 0.0 ? energy->change / energy->m2 : NAN;
 }

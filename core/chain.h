@@ -24,10 +24,19 @@ enum err_code chain_summarise(int c, int n, const double *draws, struct chain_su
                               struct err *err) MUST_CHECK;
 
 /*
- * Energy Bayesian fraction of missing information of one chain: the mean squared change of the
- * energy over its variance; below 0.3 the momenta do not reach the energies there are.
+ * Energy Bayesian fraction of missing information of one chain, taken step by step: the mean
+ * squared change of the energy over its variance; below 0.3 the momenta do not reach the energies
+ * there are. Start from {0}.
  */
-double chain_ebfmi(int n, const double *energy);
+struct chain_energy {
+    long n;
+    double mean, m2; /* Welford's */
+    double change;   /* sum of squared changes */
+    double last;
+};
+void chain_energy_add(struct chain_energy *energy, double value);
+/* NaN when the energy never changed. */
+double chain_energy_ebfmi(const struct chain_energy *energy);
 
 /* Inverse of the standard normal distribution function, p in (0, 1). */
 double chain_normal_quantile(double p);

@@ -199,14 +199,8 @@ static enum err_code check_gaussians(struct model *model, struct err *err)
 static enum err_code check_calibration(const struct model *model, struct err *err)
 {
     const struct conformal *c = &model->conformal;
-    if (conformal_check(c, model->m, model->o, err) != ERR_OK) {
-        return err->code;
-    }
-    if (c->method != CONFORMAL_NONE && model->gaussian.n_members % c->n_folds != 0) {
-        return err_set(err, ERR_INVALID, "conformal: %d folds cannot share %d Gaussians",
-                       c->n_folds, model->gaussian.n_members);
-    }
-    return ERR_OK;
+    int parts = model->gaussian.n_members > 0 ? model->gaussian.n_members : model->m;
+    return conformal_check(c, parts, model->o, err);
 }
 
 enum err_code model_publish(struct model *model, struct err *err)

@@ -135,11 +135,11 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
         (predict_is_linear(model) && predict_linear_begin(call, arena, err) != ERR_OK)) {
         return err->code;
     }
-    for (size_t c = 0; call->noise != NULL && c < (size_t)req->n * (size_t)model->o; c++) {
-        call->noise[c] = 0.0;
-    }
     if ((req->want & PREDICT_INTERVALS) && predict_intervals_begin(call, arena, err) != ERR_OK) {
         return err->code;
+    }
+    for (size_t c = 0; call->noise != NULL && c < (size_t)req->n * (size_t)model->o; c++) {
+        call->noise[c] = 0.0;
     }
     return req->want & PREDICT_SAMPLES ? choose_samples(call, arena, err) : ERR_OK;
 }

@@ -156,10 +156,31 @@ void predict_folds_add(struct predict_folds *folds, int draw, const double *f)
     moments_add(draw % folds->n_draws + 1, folds->cells, f, folds->mean + at, folds->m2 + at);
 }
 
+void predict_folds_set(struct predict_folds *folds, int fold, int n_members, const double *f,
+                       const double *var)
+{
+    double *mean = folds->mean + (size_t)fold * folds->cells;
+    double *variance = folds->m2 + (size_t)fold * folds->cells;
+    folds->closed = true;
+    for (size_t c = 0; c < folds->cells; c++) {
+        mean[c] = 0.0;
+        for (int i = 0; i < n_members; i++) {
+            mean[c] += f[(size_t)i * folds->cells + c] / (double)n_members;
+        }
+        variance[c] = 0.0;
+        for (int i = 0; i < n_members; i++) {
+            double gap = f[(size_t)i * folds->cells + c] - mean[c];
+            variance[c] += (var[(size_t)i * folds->cells + c] + gap * gap) / (double)n_members;
+        }
+    }
+}
+
 /* The sums of squared deviations become roots of each fold's total variance. */
 static void finish_std(struct predict_folds *folds, const struct conformal *c, size_t o)
 {
-    moments_finish(folds->n_draws, (size_t)c->n_folds * folds->cells, folds->m2);
+    if (!folds->closed) {
+        moments_finish(folds->n_draws, (size_t)c->n_folds * folds->cells, folds->m2);
+    }
     for (size_t k = 0; k < (size_t)c->n_folds * folds->cells; k++) {
         double noise = c->fold_noise != NULL ? c->fold_noise[k / folds->cells * o + k % o] : 0.0;
         folds->m2[k] = sqrt(folds->m2[k] + noise);

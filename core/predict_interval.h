@@ -29,6 +29,7 @@ enum err_code predict_intervals_end(struct predict_call *call, struct err *err) 
 /* Moments by fold of one tile; scratch of the tile. */
 struct predict_folds {
     int n_draws;  /* of a fold */
+    bool closed;  /* set by predict_folds_set, not gathered from draws */
     size_t cells; /* rows x o */
     double *mean; /* [n_folds x cells]; NULL: not needed */
     double *m2;   /* [n_folds x cells], becomes the standard deviation */
@@ -40,6 +41,9 @@ bool predict_folds_init(struct predict_folds *folds, const struct predict_call *
                         struct arena *arena) MUST_CHECK;
 /* f: [cells] of a draw; draws come in order. */
 void predict_folds_add(struct predict_folds *folds, int draw, const double *f);
+/* In closed form: mean and variance of a fold, whose members' f and var [n_members x cells] are. */
+void predict_folds_set(struct predict_folds *folds, int fold, int n_members, const double *f,
+                       const double *var);
 /* Writes the intervals of the tile's rows, the first of which is row `first`. */
 void predict_folds_finish(struct predict_folds *folds, const struct predict_call *call,
                           size_t first);

@@ -297,29 +297,16 @@ static void tile_jacobian(const struct predict_call *call, const struct linear_t
     }
 }
 
-/* Intervals of folds: the moments of each fold's own mixture take the place of those of draws. */
+/* Intervals of folds, each a mixture of its own members. */
 static void tile_folds(const struct predict_call *call, const struct linear_tile *tile,
                        struct predict_folds *folds)
 {
-    size_t cells = folds->cells;
-    size_t n_folds = (size_t)call->model->conformal.n_folds;
-    size_t m = (size_t)call->model->gaussian.n_members / n_folds;
-    for (size_t at = 0; at < n_folds * cells; at++) {
-        size_t first = at / cells * m * cells + at % cells;
-        double mean = 0.0;
-        double variance = 0.0;
-        for (size_t i = 0; i < m; i++) {
-            mean += tile->f[first + i * cells] / (double)m;
-        }
-        for (size_t i = 0; i < m; i++) {
-            double gap = tile->f[first + i * cells] - mean;
-            variance += (tile->var[first + i * cells] + gap * gap) / (double)m;
-        }
-        folds->mean[at] = mean;
-        folds->m2[at] = variance;
+    int n_folds = call->model->conformal.n_folds;
+    int each = call->model->gaussian.n_members / n_folds;
+    for (int k = 0; k < n_folds; k++) {
+        size_t at = (size_t)(k * each) * folds->cells;
+        predict_folds_set(folds, k, each, tile->f + at, tile->var + at);
     }
-    /* Sums of squares of one draw are divided by 1. */
-    folds->n_draws = 1;
     predict_folds_finish(folds, call, tile->first);
 }
 

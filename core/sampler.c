@@ -121,15 +121,15 @@ static void start_epsilon(struct sampler *s, const struct target *target, struct
     dual_averaging_start(&s->da, s->settings.target_accept, s->epsilon);
 }
 
-enum err_code sampler_init(struct sampler *sampler, enum sampler_kind kind,
-                           const struct sampler_settings *settings, const struct target *target,
-                           const double *q0, struct rng *rng, struct err *err)
+/* Room for everything, cleared; the identity as mass matrix, and no step done. */
+static enum err_code allocate(struct sampler *sampler, enum sampler_kind kind,
+                              const struct sampler_settings *settings, int dim, struct err *err)
 {
-    size_t n = (size_t)target->n;
+    size_t n = (size_t)dim;
     const struct sampler_ops *ops = all_ops[kind];
-    size_t work = ops->work(target->n, settings);
+    size_t work = ops->work(dim, settings);
     work = work < 3 * n ? 3 * n : work; /* for seek_epsilon */
-    *sampler = (struct sampler){.ops = ops, .settings = *settings, .n = target->n};
+    *sampler = (struct sampler){.ops = ops, .settings = *settings, .n = dim, .n_work = work};
     sampler->memory = mem_zalloc_array(5 * n + work, sizeof *sampler->memory);
     if (sampler->memory == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a chain of %zu parameters", n);
@@ -137,13 +137,24 @@ enum err_code sampler_init(struct sampler *sampler, enum sampler_kind kind,
     sampler->q = sampler->memory;
     sampler->grad = sampler->q + n;
     sampler->inv_mass = sampler->grad + n;
-    mass_window_start(&sampler->window, target->n, settings->warmup, sampler->inv_mass + n,
+    mass_window_start(&sampler->window, dim, settings->warmup, sampler->inv_mass + n,
                       sampler->inv_mass + 2 * n);
     sampler->work = sampler->inv_mass + 3 * n;
     for (size_t i = 0; i < n; i++) {
-        sampler->q[i] = q0[i];
         sampler->inv_mass[i] = 1.0;
     }
+    return ERR_OK;
+}
+
+enum err_code sampler_init(struct sampler *sampler, enum sampler_kind kind,
+                           const struct sampler_settings *settings, const struct target *target,
+                           const double *q0, struct rng *rng, struct err *err)
+{
+    const struct sampler_ops *ops = all_ops[kind];
+    if (allocate(sampler, kind, settings, target->n, err) != ERR_OK) {
+        return err->code;
+    }
+    memcpy(sampler->q, q0, (size_t)target->n * sizeof *q0);
     sampler->logp = target->logp(target->ctx, sampler->q, ops->gradient ? sampler->grad : NULL);
     if (!isfinite(sampler->logp)) {
         sampler_release(sampler);
@@ -155,11 +166,61 @@ enum err_code sampler_init(struct sampler *sampler, enum sampler_kind kind,
     } else if (ops->gradient && settings->epsilon <= 0.0) {
         seek_epsilon(sampler, target, rng);
     }
-    memset(sampler->work, 0, work * sizeof *sampler->work);
+    memset(sampler->work, 0, sampler->n_work * sizeof *sampler->work);
     if (ops->init != NULL) {
         ops->init(sampler);
     }
     return ERR_OK;
+}
+
+void sampler_save(const struct sampler *s, struct bytes_writer *w)
+{
+    size_t n = (size_t)s->n;
+    const double numbers[] = {s->logp,  s->epsilon,  s->da.target,
+                              s->da.mu, s->da.h_bar, s->da.log_epsilon_bar};
+    bytes_put_i64(w, s->t);
+    bytes_put_f64(w, numbers, sizeof numbers / sizeof *numbers);
+    bytes_put_i64(w, s->da.t);
+    bytes_put_i64(w, s->window.size);
+    bytes_put_i64(w, s->window.end);
+    bytes_put_i64(w, s->window.count);
+    /* q, grad, inv_mass and both moments of the window stand together. */
+    bytes_put_f64(w, s->memory, 5 * n);
+    if (s->ops->remembers) {
+        bytes_put_f64(w, s->work, s->n_work);
+    }
+}
+
+enum err_code sampler_load(struct sampler *sampler, enum sampler_kind kind,
+                           const struct sampler_settings *settings, int n, struct bytes_reader *r,
+                           struct err *err)
+{
+    double numbers[6] = {0};
+    if (allocate(sampler, kind, settings, n, err) != ERR_OK) {
+        return err->code;
+    }
+    sampler->t = (long)bytes_get_i64(r);
+    bytes_get_f64(r, numbers, sizeof numbers / sizeof *numbers);
+    sampler->logp = numbers[0];
+    sampler->epsilon = numbers[1];
+    sampler->da = (struct dual_averaging){.target = numbers[2],
+                                          .mu = numbers[3],
+                                          .h_bar = numbers[4],
+                                          .log_epsilon_bar = numbers[5],
+                                          .t = (long)bytes_get_i64(r)};
+    sampler->window.size = (int)bytes_get_i64(r);
+    sampler->window.end = (int)bytes_get_i64(r);
+    sampler->window.count = (long)bytes_get_i64(r);
+    bytes_get_f64(r, sampler->memory, 5 * (size_t)n);
+    if (sampler->ops->remembers) {
+        bytes_get_f64(r, sampler->work, sampler->n_work);
+    }
+    return ERR_OK;
+}
+
+bool sampler_uses_gradients(enum sampler_kind kind)
+{
+    return all_ops[kind]->gradient;
 }
 
 void sampler_release(struct sampler *sampler)

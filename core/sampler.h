@@ -2,11 +2,11 @@
 /*
  * Markov chains that leave a target density invariant.
  *
- *   amcmc  adaptive Metropolis [1]: Gaussian proposals of covariance gamma 2.4^2/n (C + 1e-8 I), C
- * the covariance of the chain so far, used from step t0 on and renewed every tadapt steps mala
- * Langevin proposals with Metropolis correction [2]: one leapfrog step hmc    Hamiltonian Monte
- * Carlo [3]: `leapfrog_steps` leapfrog steps nuts   No-U-Turn sampler with multinomial draws from
- * the trajectory [4, 5]
+ *   amcmc  adaptive Metropolis [1]: Gaussian proposals of covariance gamma 2.4^2/n (C + 1e-8 I),
+ *          C the covariance of the chain so far, used from step t0 on, renewed every tadapt steps
+ *   mala   Langevin proposals with Metropolis correction [2]: one leapfrog step
+ *   hmc    Hamiltonian Monte Carlo [3]: `leapfrog_steps` leapfrog steps
+ *   nuts   No-U-Turn sampler with multinomial draws from the trajectory [4, 5]
  *
  * The last three learn step size and diagonal mass matrix in their warm-up (core/adapt); amcmc goes
  * on adapting, ever less, as [1] proves it may.
@@ -21,6 +21,7 @@
 #define SAMPLER_H
 
 #include "adapt.h"
+#include "bytes.h"
 #include "err.h"
 #include "leapfrog.h"
 
@@ -53,7 +54,7 @@ enum err_code sampler_validate(enum sampler_kind kind, const struct sampler_sett
 /* What a step tells of itself. */
 struct sampler_info {
     double accept;  /* mean acceptance probability, [0, 1] */
-    double energy;  /* H at the new point; amcmc: -log density */
+    double energy;  /* H of the path, with its fresh momenta; amcmc: -log density */
     int depth;      /* nuts: doublings */
     int n_leapfrog; /* gradients */
     bool divergent; /* the energy error was beyond hope */
@@ -74,7 +75,8 @@ struct sampler {
     double *inv_mass; /* [n] */
     struct dual_averaging da;
     struct mass_window window;
-    double *work; /* the method's own, ops->work(n) */
+    size_t n_work;
+    double *work; /* [n_work] the method's own */
     double *memory;
 };
 
@@ -86,6 +88,21 @@ enum err_code sampler_init(struct sampler *sampler, enum sampler_kind kind,
                            const struct sampler_settings *settings, const struct target *target,
                            const double *q0, struct rng *rng, struct err *err) MUST_CHECK;
 void sampler_release(struct sampler *sampler);
+
+/* Appends all that the chain's next steps depend on, but for rng and target. */
+void sampler_save(const struct sampler *sampler, struct bytes_writer *writer);
+
+/*
+ * The chain that sampler_save left, of the same kind, settings and dimension n: its steps are those
+ * of the saved one, bit for bit. Errors of reading stay in the reader, and the sampler must then
+ * not be stepped. ERR_NOMEM.
+ */
+enum err_code sampler_load(struct sampler *sampler, enum sampler_kind kind,
+                           const struct sampler_settings *settings, int n,
+                           struct bytes_reader *reader, struct err *err) MUST_CHECK;
+
+/* Does the method use gradients, and so have a step size, momenta and energies? */
+bool sampler_uses_gradients(enum sampler_kind kind);
 
 /* One step; the new state is sampler->q. Does not allocate. */
 void sampler_step(struct sampler *sampler, const struct target *target, struct rng *rng,

@@ -120,4 +120,9 @@ static void step(struct sampler *s, const struct target *target, struct rng *rng
     }
 }
 
-const struct sampler_ops sampler_amcmc_ops = {.work = work, .init = init, .step = step};
+const struct sampler_ops sampler_amcmc_ops = {
+    .work = work,
+    .init = init,
+    .step = step,
+    .remembers = true,
+};

@@ -1,29 +1,377 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Markov chains on the posterior of all parameters, by one of core/sampler's methods: adaptive
+ * Metropolis, Langevin, Hamiltonian Monte Carlo, No-U-Turn.
+ *
+ * The target is the objective of the beliefs (core/objective) on all rows: likelihood and, unless
+ * the prior is flat, prior. When the noise is learned its log s_j are sampled with the network's
+ * parameters; a draw of the result has the network's alone, and the result's noise_sigma is the
+ * root of the mean variance over draws.
+ *
+ * Chains are tasks of their own. With epochs > 0 one fit of the posterior's mode comes first, and
+ * each chain starts at the mode plus start_spread times the scale of a random start, in a random
+ * direction: far enough apart that R-hat means something, near enough that the warm-up is short.
+ * With epochs = 0 each chain starts at random. Each takes `warmup` steps, in which its sampler
+ * learns, then keeps the state after every thin-th step until it has `draws` of them.
+ *
+ * A chain's whole state goes to its checkpoint: the sampler, the rng, counts and the draws so far.
+ *
+ * Where we differ from QUiNN: several chains and their diagnostics (core/mcmc_report), step sizes
+ * and masses learnt in the warm-up, a Gaussian prior by default, and No-U-Turn. QUiNN keeps every
+ * step of one chain and leaves the burn-in to the caller.
+ */
+#include "logpost.h"
+#include "mcmc_report.h"
+#include "mem.h"
+#include "sampler.h"
 #include "uq_priv.h"
 
-static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
-                         struct uq_result *result, struct err *err)
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+struct chains {
+    struct uq_tasks tasks; /* the chains and, after them, the fit of the mode */
+    const struct uq_settings *settings;
+    enum sampler_kind kind;
+    struct sampler_settings sampler;
+    struct objective objective;
+    int stride;              /* parameters sampled: K, or K + o */
+    int steps;               /* of a chain, warm-up included */
+    double *mode;            /* [stride]; NULL: random starts */
+    double *vectors;         /* [chains draws x stride] */
+    struct mcmc_chain *told; /* [chains] */
+};
+
+/* One chain at work. */
+struct chain {
+    struct chains *all;
+    int number;
+    int kept;        /* draws so far */
+    double *vectors; /* [draws x stride] of this chain */
+    struct mcmc_chain *told;
+    struct logpost logpost;
+    struct target target;
+    struct sampler sampler;
+    struct rng rng;
+};
+
+/* ---- starts ---- */
+
+/* Adds spread times N(0, scale^2) to each parameter; scales are the bounds of fit_init_params. */
+static void scatter(const struct chains *all, double spread, struct rng *rng, double *q)
 {
-    return err_set(err, ERR_UNSUPPORTED, "not written yet");
+    const struct resnet *net = all->tasks.problem->net;
+    const struct arch *a = &net->arch;
+    /* The pre layer's weights and biases come first; all after it has fan-in r. */
+    int pre = net->off.weight_pre >= 0 ? a->width * a->inputs + a->width : 0;
+    double factor = all->settings->init_factor;
+    for (int k = 0; k < all->stride; k++) {
+        double scale = 1.0; /* of log s_j */
+        if (k < net->n_params) {
+            scale = factor / sqrt((double)(k < pre ? a->inputs : a->width));
+        }
+        q[k] += spread * scale * rng_normal(rng);
+    }
 }
 
-const struct uq_ops uq_amcmc_ops = {
-    .run = run,
-    .noises = 1u << NOISE_GIVEN | 1u << NOISE_LEARNED,
-    .noise = NOISE_LEARNED,
-};
-const struct uq_ops uq_mala_ops = {
-    .run = run,
-    .noises = 1u << NOISE_GIVEN | 1u << NOISE_LEARNED,
-    .noise = NOISE_LEARNED,
-};
-const struct uq_ops uq_hmc_ops = {
-    .run = run,
-    .noises = 1u << NOISE_GIVEN | 1u << NOISE_LEARNED,
-    .noise = NOISE_LEARNED,
-};
-const struct uq_ops uq_nuts_ops = {
-    .run = run,
-    .noises = 1u << NOISE_GIVEN | 1u << NOISE_LEARNED,
-    .noise = NOISE_LEARNED,
-};
+static enum err_code begin(struct chain *chain, struct err *err)
+{
+    const struct chains *all = chain->all;
+    const struct uq_problem *p = all->tasks.problem;
+    double *start = mem_alloc_array((size_t)all->stride, sizeof *start);
+    if (start == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the start of a chain");
+    }
+    if (all->mode != NULL) {
+        memcpy(start, all->mode, (size_t)all->stride * sizeof *start);
+        scatter(all, all->settings->start_spread, &chain->rng, start);
+    } else {
+        fit_init_params(p->net, all->settings->init_factor, &chain->rng, start);
+        for (int k = p->net->n_params; k < all->stride; k++) {
+            start[k] = OBJECTIVE_LOG_S_MEAN;
+        }
+    }
+    err_kept(sampler_init(&chain->sampler, all->kind, &all->sampler, &chain->target, start,
+                          &chain->rng, err));
+    mem_free(start);
+    return err->code;
+}
+
+/* ---- checkpoints: the state between two steps ---- */
+
+static enum err_code save(const struct chain *chain, struct err *err)
+{
+    const struct mcmc_chain *told = chain->told;
+    const struct chain_energy *energy = &told->energy;
+    const double numbers[] = {told->accept, told->depth,    told->leapfrogs, told->step_size,
+                              energy->mean, energy->m2,     energy->change,  energy->last};
+    struct bytes_writer w = {.data = NULL};
+    bytes_put_u32(&w, (uint32_t)chain->kept);
+    bytes_put_i64(&w, told->steps);
+    bytes_put_i64(&w, told->divergences);
+    bytes_put_i64(&w, told->at_max_depth);
+    bytes_put_u32(&w, (uint32_t)told->depth_max);
+    bytes_put_i64(&w, energy->n);
+    bytes_put_f64(&w, numbers, sizeof numbers / sizeof *numbers);
+    bytes_put(&w, &chain->rng, sizeof chain->rng);
+    bytes_put_f64(&w, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
+    sampler_save(&chain->sampler, &w);
+    return checkpoint_save(chain->all->tasks.problem->checkpoint, chain->number, &w, err);
+}
+
+static enum err_code resume(struct chain *chain, bool *found, struct err *err)
+{
+    const struct chains *all = chain->all;
+    struct mcmc_chain *told = chain->told;
+    double numbers[8] = {0};
+    struct bytes_reader r;
+    void *bytes = NULL;
+    if (checkpoint_load(all->tasks.problem->checkpoint, chain->number, &bytes, &r, found, err) !=
+            ERR_OK ||
+        !*found) {
+        return err->code;
+    }
+    chain->kept = bytes_get_int(&r, all->settings->draws);
+    told->steps = (long)bytes_get_i64(&r);
+    told->divergences = (long)bytes_get_i64(&r);
+    told->at_max_depth = (long)bytes_get_i64(&r);
+    told->depth_max = bytes_get_int(&r, INT_MAX);
+    told->energy.n = (long)bytes_get_i64(&r);
+    bytes_get_f64(&r, numbers, sizeof numbers / sizeof *numbers);
+    told->accept = numbers[0];
+    told->depth = numbers[1];
+    told->leapfrogs = numbers[2];
+    told->step_size = numbers[3];
+    told->energy.mean = numbers[4];
+    told->energy.m2 = numbers[5];
+    told->energy.change = numbers[6];
+    told->energy.last = numbers[7];
+    const void *rng = bytes_get(&r, sizeof chain->rng);
+    if (rng != NULL) {
+        memcpy(&chain->rng, rng, sizeof chain->rng);
+    }
+    bytes_get_f64(&r, chain->vectors, (size_t)chain->kept * (size_t)all->stride);
+    if (sampler_load(&chain->sampler, all->kind, &all->sampler, all->stride, &r, err) == ERR_OK) {
+        err_kept(checkpoint_check(&r, err));
+    }
+    mem_free(bytes);
+    return err->code;
+}
+
+/* ---- steps ---- */
+
+/* Takes a step of the sampling into account. */
+static void count(struct chain *chain, const struct sampler_info *info)
+{
+    const struct chains *all = chain->all;
+    struct mcmc_chain *told = chain->told;
+    told->steps++;
+    told->divergences += info->divergent;
+    told->at_max_depth += all->kind == SAMPLER_NUTS && info->depth >= all->sampler.max_depth;
+    told->depth_max = info->depth > told->depth_max ? info->depth : told->depth_max;
+    told->accept += info->accept;
+    told->depth += info->depth;
+    told->leapfrogs += info->n_leapfrog;
+    told->step_size = chain->sampler.epsilon;
+    chain_energy_add(&told->energy, info->energy);
+    if (told->steps % all->settings->thin == 0) {
+        memcpy(chain->vectors + (size_t)chain->kept * (size_t)all->stride, chain->sampler.q,
+               (size_t)all->stride * sizeof *chain->vectors);
+        chain->kept++;
+    }
+}
+
+static void tell(const struct chain *chain)
+{
+    struct chains *all = chain->all;
+    int step = (int)chain->sampler.t;
+    uq_tasks_progress(&all->tasks,
+                      &(struct progress){
+                          .member = chain->number,
+                          .step = step,
+                          .n_steps = all->steps,
+                          .loss = -chain->sampler.logp / (double)all->tasks.problem->train.n,
+                          .validation_loss = NAN,
+                          .fraction = (double)step / (double)all->steps,
+                      });
+}
+
+static enum err_code sample(struct chain *chain, struct err *err)
+{
+    const struct chains *all = chain->all;
+    const struct uq_problem *p = all->tasks.problem;
+    struct sampler_info info;
+    while (chain->sampler.t < all->steps) {
+        if (cancel_is_requested(p->cancel)) {
+            return err_set(err, ERR_CANCELLED, "cancelled after step %ld", chain->sampler.t);
+        }
+        sampler_step(&chain->sampler, &chain->target, &chain->rng, &info);
+        if (chain->sampler.t > all->settings->warmup) {
+            count(chain, &info);
+        }
+        tell(chain);
+        if (checkpoint_due(p->checkpoint, chain->number) && save(chain, err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    return p->checkpoint != NULL ? save(chain, err) : ERR_OK;
+}
+
+static enum err_code run_chain(void *ctx, int worker, int number, struct err *err)
+{
+    struct chains *all = ctx;
+    const struct uq_problem *p = all->tasks.problem;
+    struct chain chain = {.all = all, .number = number, .told = &all->told[number]};
+    bool found = false;
+    (void)worker;
+    chain.vectors =
+        all->vectors + (size_t)number * (size_t)all->settings->draws * (size_t)all->stride;
+    rng_init(&chain.rng, p->seed, RNG_CHAIN, (uint32_t)number);
+    if (logpost_init(&chain.logpost, &all->objective, p->net, &p->train, err) != ERR_OK) {
+        goto done;
+    }
+    chain.target = logpost_target(&chain.logpost);
+    if (resume(&chain, &found, err) == ERR_OK && (found || begin(&chain, err) == ERR_OK)) {
+        err_kept(sample(&chain, err));
+    }
+done:
+    if (err->code != ERR_OK) {
+        err_prefix(err, "chain %d", number);
+    }
+    sampler_release(&chain.sampler);
+    logpost_release(&chain.logpost);
+    return err->code;
+}
+
+/* ---- the whole ---- */
+
+static enum err_code find_mode(struct chains *all, struct report *report, struct err *err)
+{
+    struct fit_result fit = {.train_loss = NULL};
+    if (all->mode == NULL) {
+        return ERR_OK;
+    }
+    if (uq_fit_map(&all->tasks, all->settings->chains, all->settings, 0.0, 1.0, all->mode, &fit,
+                   err) != ERR_OK ||
+        report_add_number(report, "mode.best_loss", fit.best_loss, err) != ERR_OK ||
+        report_add_number(report, "mode.best_epoch", fit.best_epoch, err) != ERR_OK) {
+        return err->code;
+    }
+    return report_add_number(report, "mode.epochs", fit.epochs, err);
+}
+
+/* Report, noise, and the draws without their log s_j; vectors go to the result. */
+static enum err_code collect(struct chains *all, struct uq_result *result, struct err *err)
+{
+    const struct uq_problem *p = all->tasks.problem;
+    size_t k = (size_t)p->net->n_params;
+    size_t stride = (size_t)all->stride;
+    struct mcmc_draws draws = {
+        .c = all->settings->chains,
+        .n = all->settings->draws,
+        .stride = all->stride,
+        .gradients = sampler_uses_gradients(all->kind),
+        .trees = all->kind == SAMPLER_NUTS,
+        .vectors = all->vectors,
+        .chains = all->told,
+    };
+    enum err_code code = p->beliefs.noise == NOISE_LEARNED
+                             ? uq_noise_of_draws(p, result->m, all->vectors, stride, result, err)
+                             : uq_noise_of_beliefs(p, result, err);
+    if (code != ERR_OK || mcmc_report(p, &draws, &result->report, err) != ERR_OK) {
+        return err->code;
+    }
+    for (size_t i = 1; stride != k && i < (size_t)result->m; i++) {
+        memmove(all->vectors + i * k, all->vectors + i * stride, k * sizeof *all->vectors);
+    }
+    result->draws = all->vectors;
+    all->vectors = NULL;
+    return ERR_OK;
+}
+
+static struct sampler_settings sampler_settings_of(const struct uq_settings *s)
+{
+    return (struct sampler_settings){
+        .warmup = s->warmup,
+        .epsilon = s->epsilon,
+        .target_accept = s->target_accept,
+        .adapt_step = s->adapt_step,
+        .adapt_mass = s->adapt_mass,
+        .leapfrog_steps = s->leapfrog_steps,
+        .jitter = s->jitter,
+        .max_depth = s->max_depth,
+        .gamma = s->gamma,
+        .t0 = s->t0,
+        .tadapt = s->tadapt,
+    };
+}
+
+static enum err_code count_steps(const struct uq_settings *s, int *steps, struct err *err)
+{
+    long long all = (long long)s->warmup + (long long)s->draws * (long long)s->thin;
+    if (all > INT_MAX) {
+        return err_set(err, ERR_LIMIT, "a chain of %lld steps is too long, at most %d can be taken",
+                       all, INT_MAX);
+    }
+    *steps = (int)all;
+    return ERR_OK;
+}
+
+static enum err_code allocate(struct chains *all, struct err *err)
+{
+    const struct uq_settings *s = all->settings;
+    size_t stride = (size_t)all->stride;
+    size_t m = (size_t)s->chains * (size_t)s->draws;
+    all->vectors = mem_alloc_array(m * stride, sizeof *all->vectors);
+    all->told = mem_zalloc_array((size_t)s->chains, sizeof *all->told);
+    all->mode = s->epochs > 0 ? mem_alloc_array(stride, sizeof *all->mode) : NULL;
+    if (all->vectors == NULL || all->told == NULL || (s->epochs > 0 && all->mode == NULL)) {
+        return err_set(err, ERR_NOMEM, "no memory for %zu draws of %zu parameters", m, stride);
+    }
+    return ERR_OK;
+}
+
+static enum err_code run(enum sampler_kind kind, const struct uq_problem *problem,
+                         const struct uq_settings *settings, struct uq_result *result,
+                         struct err *err)
+{
+    struct chains all = {.settings = settings,
+                         .kind = kind,
+                         .sampler = sampler_settings_of(settings),
+                         .objective = uq_objective(problem)};
+    int n_tasks = settings->chains + (settings->epochs > 0 ? 1 : 0);
+    all.stride = objective_n_params(&all.objective, problem->net);
+    if (sampler_validate(kind, &all.sampler, err) != ERR_OK ||
+        count_steps(settings, &all.steps, err) != ERR_OK ||
+        uq_tasks_init(&all.tasks, problem, n_tasks, err) != ERR_OK) {
+        return err->code;
+    }
+    if (allocate(&all, err) == ERR_OK && find_mode(&all, &result->report, err) == ERR_OK &&
+        par_run(problem->n_threads, settings->chains, run_chain, &all, err) == ERR_OK) {
+        err_kept(collect(&all, result, err));
+    }
+    mem_free(all.vectors);
+    mem_free(all.told);
+    mem_free(all.mode);
+    uq_tasks_release(&all.tasks);
+    return err->code;
+}
+
+#define NOISES                                                                                     \
+    (1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED)
+
+#define CHAINS(code, name)                                                                         \
+    static enum err_code run_##name(const struct uq_problem *problem,                              \
+                                    const struct uq_settings *settings, struct uq_result *result,  \
+                                    struct err *err)                                               \
+    {                                                                                              \
+        return run(SAMPLER_##code, problem, settings, result, err);                                \
+    }                                                                                              \
+    const struct uq_ops uq_##name##_ops = {                                                        \
+        .run = run_##name, .noises = NOISES, .noise = NOISE_LEARNED}
+
+CHAINS(AMCMC, amcmc);
+CHAINS(MALA, mala);
+CHAINS(HMC, hmc);
+CHAINS(NUTS, nuts);

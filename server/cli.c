@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
 
+#include "client.h"
 #include "version.h"
 
 #include <errno.h>
@@ -29,8 +30,9 @@ static void print_usage(void)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         printf("  %-14s%s\n", commands[i].name, commands[i].summary);
     }
-    printf("  %-14s%s\n\n`surrogated COMMAND --help` lists the settings of a command.\n", "version",
-           "print the version");
+    printf("  %-14s%s\n\nAsking a server:\n\n", "version", "print the version");
+    client_print_commands(stdout);
+    printf("\n`surrogated COMMAND --help` lists the settings of a command.\n");
 }
 
 static void print_command_help(const struct command *command)

@@ -6,6 +6,7 @@
  */
 #include "app.h"
 #include "cli.h"
+#include "client.h"
 #include "daemon.h"
 #include "dispatch.h"
 #include "gemm.h"
@@ -170,6 +171,10 @@ int main(int argc, char **argv)
     enum cli_command command;
     struct err err = ERR_INIT;
     sigset_t signals;
+    /* A client has its own signals and memory rules, and none of what follows. */
+    if (argc > 1 && client_has_command(argv[1])) {
+        return client_run(argc, argv);
+    }
     if (cli_parse(argc, argv, &command, &config, &err) != ERR_OK) {
         fprintf(stderr, "surrogated: %s\n", err_msg(&err));
         return EXIT_USAGE;

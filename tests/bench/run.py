@@ -3,7 +3,7 @@
 """Builds a release and prints how fast it is, as ratios measured side by side in this run: to the
 machine's ceiling, to PyTorch, to FastAPI over PyTorch, to the bare HTTP library.
 
-usage: run.py [--quick] [--parts machine,core,json,torch,http,batching,latency,scaling] [--out FOLDER]
+usage: run.py [--quick] [--parts machine,core,json,torch,nuts,http,batching,latency,scaling] [--out FOLDER]
 
 Needs wrk (Debian) for HTTP. PyTorch, FastAPI and uvicorn are looked for in this interpreter's
 packages, matplotlib too for the plots; what is absent is skipped with a word.
@@ -28,7 +28,7 @@ import workloads
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, "..", "..")
-PARTS = ("machine", "core", "json", "torch", "http", "batching", "latency", "scaling")
+PARTS = ("machine", "core", "json", "torch", "nuts", "http", "batching", "latency", "scaling")
 LUA = """
 wrk.method = "POST"
 local file = io.open(os.getenv("BENCH_BODY"), "rb")
@@ -176,6 +176,30 @@ class Bench:
             loop, _ = peer(name, 1, 2, "float64", "loop")
             print(f"{name:4} {1:5} ours {1e3 * mine:8.3f} ms, loop {1e3 * loop:8.3f} ms, "
                   f"ratio {loop / mine:6.0f}", flush=True)
+
+    def run_nuts(self):
+        title("No-U-Turn chains against NumPyro: effective draws a second, one posterior, one estimator")
+        if not has("numpyro", "jax", "numpy"):
+            return
+        binary = self.binary("tests", "bench", "bench_nuts")
+        data, values = (os.path.join(self.folder, f"nuts.{kind}") for kind in ("data", "values"))
+        chains, steps = "4", "200" if self.options.quick else "1000"
+        for threads in ("1", "2"):
+            ours = run(binary, "run", data, chains, steps, steps, threads).split()
+            seconds, least, median, gradients, rhat = map(float, ours)
+            peer = run(sys.executable, os.path.join(HERE, "peer_numpyro.py"), data, values, chains,
+                       steps, steps, threads).split()
+            theirs, compiled, their_gradients, k = map(float, peer)
+            judged = run(binary, "ess", values, chains, steps, str(int(k))).split()
+            their_least, their_median, their_rhat = map(float, judged)
+            for name, s, low, mid, g, r in (
+                    ("ours", seconds, least, median, gradients, rhat),
+                    ("NumPyro", theirs, their_least, their_median, their_gradients, their_rhat)):
+                print(f"{threads} threads {name:8} {s:8.2f} s, effective draws {low:.0f} least, {mid:.0f} "
+                      f"median, {mid / s:.1f} a second; {g:.0f} gradients, R-hat {r:.3f}")
+            print(f"ratio: {median / seconds / (their_median / theirs):.1f} in median, "
+                  f"{least / seconds / (their_least / theirs):.1f} in the least; NumPyro compiles for "
+                  f"{max(0.0, compiled - theirs):.1f} s more at its first run", flush=True)
 
     # ---- HTTP ----
 

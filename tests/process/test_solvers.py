@@ -85,7 +85,8 @@ class Solvers(ServerTest):
                 answer = self.ok(200, "POST", "/predict", {
                     "model": f"noise-{kind}", "inputs": [[0.1, 0.2]], "return": ["noise_variance"]})[1]
                 for variance in answer["noise_variance"][0]:
-                    self.assertTrue(1e-5 < variance < 0.5, answer)
+                    # What kept rows show beyond the model's own variance may be nothing.
+                    self.assertTrue((0 if kind == "estimated" else 1e-5) <= variance < 0.5, answer)
 
     def test_what_a_solver_does_not_know_is_refused(self):
         self.ok(201, "POST", "/v1/models/m/data", wave(20))

@@ -18,14 +18,16 @@ LAYERS = {
     "server/jobs": ["core", "server/base", "server/store", "server/live"],
     "server/http": ["core", "server/base"],
     "server/api": ["core", "server/base", "server/store", "server/live", "server/jobs", "server/http"],
+    "server/client": ["core", "server/base"],
     "server": ["core", "server/base", "server/store", "server/live", "server/jobs", "server/http",
-               "server/api"],
+               "server/api", "server/client"],
 }
 # Libraries and the only places that may know them.
 OWNERS = {
     "sqlite3.h": ["server/store/"],
     "microhttpd.h": ["server/http/daemon.c"],
-    "jansson.h": ["server/api/", "server/http/json_"],
+    "jansson.h": ["server/api/", "server/http/json_", "server/client/"],
+    "curl/": ["server/client/connection.c"],
     "gnutls/": ["server/store/digest.c"],
     "sleef.h": ["tests/bench/"],
     "lbfgs.h": ["core/fit_lbfgs.c"],

@@ -7,9 +7,10 @@
 #define BEND 0.7
 
 /* Independent, of different scales. */
+static const double scale[5] = {0.1, 0.5, 1.0, 3.0, 10.0};
+
 static double independent(void *ctx, const double *x, double *grad)
 {
-    static const double scale[5] = {0.1, 0.5, 1.0, 3.0, 10.0};
     double sum = 0.0;
     (void)ctx;
     for (int i = 0; i < 5; i++) {
@@ -20,6 +21,20 @@ static double independent(void *ctx, const double *x, double *grad)
         }
     }
     return sum;
+}
+
+static void independent_colour(const double *z, double *x)
+{
+    for (int i = 0; i < 5; i++) {
+        x[i] = 1.0 + scale[i] * z[i];
+    }
+}
+
+static void independent_whiten(const double *x, double *z)
+{
+    for (int i = 0; i < 5; i++) {
+        z[i] = (x[i] - 1.0) / scale[i];
+    }
 }
 
 /* x = L z + 2 with L = [[1, 0, 0], [0.9, 0.5, 0], [-0.8, 0.3, 0.4]]. */
@@ -39,6 +54,20 @@ static double correlated(void *ctx, const double *x, double *grad)
     return -0.5 * (z0 * z0 + z1 * z1 + z2 * z2);
 }
 
+static void correlated_colour(const double *z, double *x)
+{
+    x[0] = 2.0 + z[0];
+    x[1] = 2.0 + 0.9 * z[0] + 0.5 * z[1];
+    x[2] = 2.0 - 0.8 * z[0] + 0.3 * z[1] + 0.4 * z[2];
+}
+
+static void correlated_whiten(const double *x, double *z)
+{
+    z[0] = x[0] - 2.0;
+    z[1] = (x[1] - 2.0 - 0.9 * z[0]) / 0.5;
+    z[2] = (x[2] - 2.0 + 0.8 * z[0] - 0.3 * z[1]) / 0.4;
+}
+
 /* x1 ~ N(0, 1), x2 = BEND (x1^2 - 1) + N(0, 1). */
 static double banana(void *ctx, const double *x, double *grad)
 {
@@ -49,6 +78,18 @@ static double banana(void *ctx, const double *x, double *grad)
         grad[1] = -e;
     }
     return -0.5 * (x[0] * x[0] + e * e);
+}
+
+static void banana_colour(const double *z, double *x)
+{
+    x[0] = z[0];
+    x[1] = z[1] + BEND * (z[0] * z[0] - 1.0);
+}
+
+static void banana_whiten(const double *x, double *z)
+{
+    z[0] = x[0];
+    z[1] = x[1] - BEND * (x[0] * x[0] - 1.0);
 }
 
 /* v ~ N(0, 1), x_i ~ N(0, e^v): Neal's funnel with a gentle neck. */
@@ -71,6 +112,22 @@ static double funnel(void *ctx, const double *x, double *grad)
     return sum;
 }
 
+static void funnel_colour(const double *z, double *x)
+{
+    x[0] = z[0];
+    for (int i = 1; i < 4; i++) {
+        x[i] = z[i] * exp(0.5 * z[0]);
+    }
+}
+
+static void funnel_whiten(const double *x, double *z)
+{
+    z[0] = x[0];
+    for (int i = 1; i < 4; i++) {
+        z[i] = x[i] * exp(-0.5 * x[0]);
+    }
+}
+
 #define ROOT_E 1.6487212707001282
 
 const struct known_target known_targets[] = {
@@ -78,9 +135,29 @@ const struct known_target known_targets[] = {
      {5, independent, NULL},
      {1, 1, 1, 1, 1},
      {0.01, 0.25, 1, 9, 100},
-     {1, 1, 1, 1, 1}},
-    {"correlated", {3, correlated, NULL}, {2, 2, 2}, {1, 1.06, 0.89}, {2, 2, 2}},
-    {"banana", {2, banana, NULL}, {0, 0}, {1, 1 + 2 * BEND *BEND}, {0, NAN}},
-    {"funnel", {4, funnel, NULL}, {0, 0, 0, 0}, {1, ROOT_E, ROOT_E, ROOT_E}, {0, 0, 0, 0}},
+     {1, 1, 1, 1, 1},
+     independent_colour,
+     independent_whiten},
+    {"correlated",
+     {3, correlated, NULL},
+     {2, 2, 2},
+     {1, 1.06, 0.89},
+     {2, 2, 2},
+     correlated_colour,
+     correlated_whiten},
+    {"banana",
+     {2, banana, NULL},
+     {0, 0},
+     {1, 1 + 2 * BEND *BEND},
+     {0, NAN},
+     banana_colour,
+     banana_whiten},
+    {"funnel",
+     {4, funnel, NULL},
+     {0, 0, 0, 0},
+     {1, ROOT_E, ROOT_E, ROOT_E},
+     {0, 0, 0, 0},
+     funnel_colour,
+     funnel_whiten},
 };
 const int n_known_targets = (int)(sizeof known_targets / sizeof *known_targets);

@@ -13,6 +13,9 @@ struct known_target {
     double mean[TARGETS_MOST];
     double variance[TARGETS_MOST];
     double median[TARGETS_MOST]; /* of each coordinate */
+    /* A bijection between draws x of the target and independent standard normals z. */
+    void (*colour)(const double *z, double *x);
+    void (*whiten)(const double *x, double *z);
 };
 
 extern const struct known_target known_targets[];

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Results are told by their shape, not by a list of names: "mean" and its kin are rows x outputs;
+ * "quantiles" and "intervals" are objects with "levels" and, for each level, rows x outputs.
+ */
+#include "answer_table.h"
+
+#include "numtext.h"
+#include "terminal.h"
+#include "textbuf.h"
+
+#include <string.h>
+
+/* One rows x outputs matrix of the answer. */
+struct block {
+    char name[48];
+    const json_t *rows;
+};
+
+struct blocks {
+    struct block *list;
+    size_t n, capacity;
+    struct arena *arena;
+};
+
+static enum err_code add_block(struct blocks *blocks, const char *name, const char *level,
+                               const json_t *rows, struct err *err)
+{
+    if (blocks->n == blocks->capacity) {
+        size_t capacity = blocks->capacity == 0 ? 16 : 2 * blocks->capacity;
+        struct block *list = arena_alloc_array(blocks->arena, capacity, sizeof *list);
+        if (list == NULL) {
+            return err_set(err, ERR_NOMEM, "no memory for the answer");
+        }
+        if (blocks->n > 0) {
+            memcpy(list, blocks->list, blocks->n * sizeof *list);
+        }
+        blocks->list = list;
+        blocks->capacity = capacity;
+    }
+    struct block *b = &blocks->list[blocks->n++];
+    snprintf(b->name, sizeof b->name, "%s%s", name, level);
+    b->rows = rows;
+    return ERR_OK;
+}
+
+/* How many arrays lie in each other, by their first elements. */
+static int rank_of(const json_t *value)
+{
+    int rank = 0;
+    while (json_is_array(value)) {
+        value = json_array_get(value, 0);
+        rank++;
+    }
+    return json_is_number(value) ? rank : -1;
+}
+
+/* "quantiles": q0.05, q0.95; "intervals": lower0.9, upper0.9. */
+static enum err_code add_levels(struct blocks *blocks, const json_t *object, struct err *err)
+{
+    const json_t *levels = json_object_get(object, "levels");
+    for (void *at = json_object_iter((json_t *)(uintptr_t)object); at != NULL;
+         at = json_object_iter_next((json_t *)(uintptr_t)object, at)) {
+        const char *key = json_object_iter_key(at);
+        const json_t *values = json_object_iter_value(at);
+        if (rank_of(values) != 3) {
+            continue;
+        }
+        for (size_t k = 0; k < json_array_size(values) && err->code == ERR_OK; k++) {
+            char level[NUMTEXT_MAX + 1];
+            size_t len = numtext_write(json_number_value(json_array_get(levels, k)), level);
+            level[len] = '\0';
+            err_kept(add_block(blocks, strcmp(key, "values") == 0 ? "q" : key, level,
+                               json_array_get(values, k), err));
+        }
+    }
+    return err->code;
+}
+
+static enum err_code collect(struct blocks *blocks, const json_t *answer, struct err *err)
+{
+    for (void *at = json_object_iter((json_t *)(uintptr_t)answer);
+         at != NULL && err->code == ERR_OK;
+         at = json_object_iter_next((json_t *)(uintptr_t)answer, at)) {
+        const char *key = json_object_iter_key(at);
+        const json_t *value = json_object_iter_value(at);
+        bool levels = json_is_array(json_object_get(value, "levels"));
+        if (rank_of(value) == 2) {
+            err_kept(add_block(blocks, key, "", value, err));
+        } else if (levels) {
+            err_kept(add_levels(blocks, value, err));
+        } else if (rank_of(value) > 2 || (json_is_object(value) && strcmp(key, "jacobian") == 0)) {
+            err_set(err, ERR_UNSUPPORTED, "%.40s is no table; --json prints it", key);
+        }
+    }
+    return err->code;
+}
+
+static void write_header(FILE *out, const struct blocks *blocks)
+{
+    const char *comma = "";
+    for (size_t b = 0; b < blocks->n; b++) {
+        size_t o = json_array_size(json_array_get(blocks->list[b].rows, 0));
+        for (size_t j = 0; j < o; j++, comma = ",") {
+            if (o == 1) {
+                fprintf(out, "%s%s", comma, blocks->list[b].name);
+            } else {
+                fprintf(out, "%s%s_%zu", comma, blocks->list[b].name, j);
+            }
+        }
+    }
+    fputc('\n', out);
+}
+
+static void write_row(FILE *out, const struct blocks *blocks, size_t i)
+{
+    bool first = true;
+    for (size_t b = 0; b < blocks->n; b++) {
+        const json_t *row = json_array_get(blocks->list[b].rows, i);
+        size_t o = json_array_size(row);
+        for (size_t j = 0; j < o; j++, first = false) {
+            char text[NUMTEXT_MAX];
+            size_t len = numtext_write(json_number_value(json_array_get(row, j)), text);
+            if (!first) {
+                fputc(',', out);
+            }
+            fwrite(text, 1, len, out);
+        }
+    }
+    fputc('\n', out);
+}
+
+/* Counts rows outside the training range; the list of the server may be cut, its count is not. */
+static void note_warnings(struct answer_table *t, const json_t *warnings)
+{
+    int64_t rows = 0;
+    int64_t last = -1;
+    const json_t *w;
+    size_t i;
+    json_array_foreach(warnings, i, w)
+    {
+        const json_t *range = json_object_get(w, "range");
+        int64_t row = (int64_t)json_number_value(json_object_get(w, "row"));
+        if (range == NULL) {
+            rows = (int64_t)json_number_value(json_object_get(w, "rows"));
+            continue;
+        }
+        if (t->warning[0] == '\0') {
+            snprintf(t->warning, sizeof t->warning,
+                     "row %lld, input %.0f is %.6g, they have %.6g to %.6g",
+                     (long long)(t->n_rows + row), json_number_value(json_object_get(w, "input")),
+                     json_number_value(json_object_get(w, "value")),
+                     json_number_value(json_array_get(range, 0)),
+                     json_number_value(json_array_get(range, 1)));
+        }
+        rows += row != last;
+        last = row;
+    }
+    t->n_outside += rows;
+}
+
+enum err_code answer_table_add(struct answer_table *t, const json_t *answer, struct arena *scratch,
+                               struct err *err)
+{
+    struct blocks blocks = {.arena = scratch};
+    note_warnings(t, json_object_get(answer, "warnings"));
+    if (collect(&blocks, answer, err) != ERR_OK) {
+        return err->code;
+    }
+    size_t n = blocks.n > 0 ? json_array_size(blocks.list[0].rows) : 0;
+    if (n == 0) {
+        return err_set(err, ERR_CORRUPT, "the server's answer holds no results");
+    }
+    if (!t->begun) {
+        write_header(t->out, &blocks);
+        t->begun = true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        write_row(t->out, &blocks, i);
+    }
+    t->n_rows += (int64_t)n;
+    return ERR_OK;
+}

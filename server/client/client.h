@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client commands of the binary: `surrogated models`, `data`, `train` and so on, for people and
+ * their scripts. They talk to a daemon over HTTP and know nothing of its insides.
+ */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include "args.h"
+#include "connection.h"
+
+#include <jansson.h>
+
+struct client {
+    const char *server; /* "http://host:port" */
+    bool json;          /* print the server's JSON as it is */
+    const struct args *args;
+    struct connection *connection;
+    struct arena arena; /* lives as long as the command */
+};
+
+bool client_has_command(const char *name);
+
+/* One line a command, for the help of the whole binary. */
+void client_print_commands(FILE *out);
+
+/*
+ * Runs the command argv[1]. The exit status: 0 done; 1 the server refused, the job failed, or
+ * something else did; 2 the command line is wrong; 3 the server cannot be reached; 130 interrupted.
+ */
+int client_run(int argc, char **argv);
+
+/* ---- for the commands ---- */
+
+/* The path of text and names in turn ("/v1/models/", name, "/data"), the names escaped; in the
+ * client's arena. NULL: memory was short. */
+char *client_path(struct client *client, const char *text, ...) NULL_ENDED;
+
+/* As connection_call; with --json the body of an answer in memory, good or bad, is printed too. */
+enum err_code client_call(struct client *client, const struct call *call, struct answer *out,
+                          struct err *err) MUST_CHECK;
+
+/*
+ * A call whose answer is one JSON document: *out is to be given to json_decref. With --json it has
+ * been printed and *out is NULL: the command has nothing more to say. NULL for path: ERR_NOMEM.
+ */
+enum err_code client_ask(struct client *client, const char *method, const char *path,
+                         const struct payload *payload, json_t **out, struct err *err) MUST_CHECK;
+
+/* The document in an answer; jansson's decoding flags. ERR_CORRUPT. */
+enum err_code client_parse(const struct answer *answer, size_t flags, json_t **out,
+                           struct err *err) MUST_CHECK;
+
+/* What a command does by its word: `surrogated models put`. */
+struct verb {
+    const char *name;
+    int least, most; /* words of the command, this one included */
+    enum err_code (*run)(struct client *client, struct err *err);
+};
+
+/* Runs the verb that word `at` names, or the first when there is none. ERR_INVALID. */
+enum err_code client_run_verb(struct client *client, const struct verb *verbs, size_t n, int at,
+                              struct err *err) MUST_CHECK;
+
+/* ERR_INVALID unless there are `least` to `most` words. */
+enum err_code client_check_words(const struct client *client, int least, int most,
+                                 struct err *err) MUST_CHECK;
+
+/* Writes all that stdout holds; ERR_FULL, or ERR_CANCELLED when its reader has gone. */
+enum err_code client_flush(struct err *err) MUST_CHECK;
+
+#endif

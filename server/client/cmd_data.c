@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* surrogated data: show, append, batches, export, delete. */
+#include "commands.h"
+
+#include "describe.h"
+#include "files.h"
+#include "parts.h"
+#include "table.h"
+#include "terminal.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define MOST_BATCH_LINES 100000000
+#define KEY_BYTES        16
+
+/* An upload in several requests. */
+struct append {
+    struct client *client;
+    const char *path;
+    const char *key; /* Idempotency-Key of the first request; the next are KEY.2, KEY.3 and so on */
+    int n_sent;      /* requests */
+    double retry_s;
+};
+
+static const char *model_name(const struct client *client)
+{
+    return args_word(client->args, 0);
+}
+
+static char *data_path(struct client *client, const char *rest)
+{
+    return client_path(client, "/v1/models/", model_name(client), rest, NULL);
+}
+
+static enum err_code show(struct client *client, struct err *err)
+{
+    json_t *doc = NULL;
+    if (client_ask(client, "GET", data_path(client, "/data"), NULL, &doc, err) == ERR_OK &&
+        doc != NULL) {
+        err_kept(describe_object(doc, &client->arena, stdout, err));
+    }
+    json_decref(doc);
+    return err->code;
+}
+
+/* ---- append ---- */
+
+static enum err_code make_key(struct append *up, struct err *err)
+{
+    unsigned char bytes[KEY_BYTES];
+    struct textbuf text = textbuf_in(&up->client->arena);
+    up->key = up->client->args->values[OPT_KEY];
+    if (up->key != NULL) {
+        if (strpbrk(up->key, "\r\n") != NULL || *up->key == '\0') {
+            return err_set(err, ERR_INVALID, "a key is one line of text");
+        }
+        return ERR_OK;
+    }
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+        return err_set(err, ERR_INTERNAL, "no random numbers for a key");
+    }
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        textbuf_printf(&text, "%02x", bytes[i]);
+    }
+    up->key = text.data;
+    return textbuf_failed(&text) ? err_set(err, ERR_NOMEM, "no memory for a key") : ERR_OK;
+}
+
+static enum err_code make_path(struct append *up, struct err *err)
+{
+    struct client *client = up->client;
+    struct textbuf text = textbuf_in(&client->arena);
+    const char *outputs = client->args->values[OPT_OUTPUTS];
+    const char *source = client->args->values[OPT_SOURCE];
+    char *path = data_path(client, "/data");
+    textbuf_puts(&text, path != NULL ? path : "");
+    if (outputs != NULL) {
+        textbuf_puts(&text, "?outputs=");
+        connection_escape(&text, outputs);
+    }
+    if (source != NULL) {
+        textbuf_puts(&text, outputs != NULL ? "&source=" : "?source=");
+        connection_escape(&text, source);
+    }
+    up->path = text.data;
+    return path == NULL || textbuf_failed(&text) ? err_set(err, ERR_NOMEM, "no memory for the path")
+                                                 : ERR_OK;
+}
+
+static enum err_code report(struct append *up, const char *name, const struct answer *answer,
+                            int64_t *rows, struct err *err)
+{
+    json_t *doc = NULL;
+    if (client_parse(answer, 0, &doc, err) != ERR_OK) {
+        return err->code;
+    }
+    *rows = json_integer_value(json_object_get(doc, "rows"));
+    if (!up->client->json) {
+        struct textbuf safe = textbuf_in(&up->client->arena);
+        terminal_escape(&safe, name);
+        printf("%s: %" PRId64 " row%s appended as batch %s, %s in all\n",
+               textbuf_failed(&safe) ? "?" : safe.data, *rows, *rows == 1 ? "" : "s",
+               describe_member(&up->client->arena, doc, "batch"),
+               describe_member(&up->client->arena, doc, "total_rows"));
+    }
+    json_decref(doc);
+    return client_flush(err);
+}
+
+/* One request; *rows: what it added. */
+static enum err_code send_one(struct append *up, const struct payload *payload, const char *name,
+                              int64_t *rows, struct err *err)
+{
+    struct answer answer;
+    char *header = arena_printf(&up->client->arena, "Idempotency-Key: %s", up->key);
+    if (up->n_sent > 0) {
+        header =
+            arena_printf(&up->client->arena, "Idempotency-Key: %s.%d", up->key, up->n_sent + 1);
+    }
+    struct call call = {.method = "POST",
+                        .path = header != NULL ? up->path : NULL,
+                        .payload = *payload,
+                        .headers = {header},
+                        .retry_s = up->retry_s};
+    if (client_call(up->client, &call, &answer, err) == ERR_OK) {
+        err_kept(report(up, name, &answer, rows, err));
+    }
+    answer_release(&answer);
+    up->n_sent++;
+    return err->code;
+}
+
+/* Rows in the messages of the server count from the beginning of a part; people see the file. */
+static enum err_code append_csv(struct append *up, const struct input *input, struct err *err)
+{
+    struct parts parts;
+    int64_t most = 0;
+    int64_t before = 0;
+    const char *text = NULL;
+    size_t len = 1;
+    if (args_int(up->client->args, OPT_BATCH_LINES, 1, MOST_BATCH_LINES, 200000, &most, err) !=
+            ERR_OK ||
+        parts_open(input->file, most, &parts, err) != ERR_OK) {
+        return err->code;
+    }
+    while (parts_next(&parts, &text, &len, err) == ERR_OK && (len > 0 || before == 0)) {
+        int64_t rows = 0;
+        struct payload payload = {.type = "text/csv", .bytes = text, .n_bytes = len};
+        if (send_one(up, &payload, input->name, &rows, err) != ERR_OK) {
+            break;
+        }
+        before += rows;
+    }
+    if (err->code != ERR_OK && before > 0) {
+        err_prefix(err, "after %" PRId64 " rows that are stored", before);
+    }
+    parts_release(&parts);
+    return err->code;
+}
+
+static enum err_code append_file(struct append *up, const char *name, struct err *err)
+{
+    struct input input;
+    int64_t rows = 0;
+    if (input_open(up->client, name, &input, err) != ERR_OK) {
+        return err->code;
+    }
+    if (input.format == FORMAT_CSV) {
+        err_kept(append_csv(up, &input, err));
+    } else {
+        struct payload payload = {.type = files_type(input.format), .file = input.file};
+        err_kept(send_one(up, &payload, input.name, &rows, err));
+    }
+    if (err->code != ERR_OK && err->code != ERR_IO) {
+        err_prefix(err, "%.60s", input.name);
+    }
+    input_close(&input);
+    return err->code;
+}
+
+static enum err_code append(struct client *client, struct err *err)
+{
+    struct append up = {.client = client};
+    int64_t retry_s = 0;
+    if (args_int(client->args, OPT_RETRY, 0, 86400, 60, &retry_s, err) != ERR_OK ||
+        make_key(&up, err) != ERR_OK || make_path(&up, err) != ERR_OK) {
+        return err->code;
+    }
+    up.retry_s = (double)retry_s;
+    for (int i = 2; i < client->args->n_words && err->code == ERR_OK; i++) {
+        err_kept(append_file(&up, client->args->words[i], err));
+    }
+    return err->code;
+}
+
+/* ---- the others ---- */
+
+static enum err_code batches(struct client *client, struct err *err)
+{
+    json_t *doc = NULL;
+    json_t *row;
+    size_t i;
+    struct table table = table_in(&client->arena, ">BATCH|>ROWS|CREATED|SOURCE");
+    if (client_ask(client, "GET", data_path(client, "/data/batches"), NULL, &doc, err) != ERR_OK ||
+        doc == NULL) {
+        return err->code;
+    }
+    json_array_foreach(json_object_get(doc, "batches"), i, row)
+    {
+        const char *created = json_string_value(json_object_get(row, "created"));
+        table_row(&table);
+        table_cell(&table, 0, "%s", describe_member(&client->arena, row, "batch"));
+        table_cell(&table, 1, "%s", describe_member(&client->arena, row, "rows"));
+        table_cell(&table, 2, "%s", table_ago(&client->arena, created));
+        table_cell(&table, 3, "%s", describe_member(&client->arena, row, "source"));
+    }
+    if (!table_print(&table, stdout)) {
+        err_set(err, ERR_NOMEM, "no memory for the output");
+    }
+    json_decref(doc);
+    return err->code;
+}
+
+static enum err_code export(struct client *client, struct err *err) {
+    enum file_format format; const char *out = client->args->values[OPT_OUT];
+    static const char *const rest[] = {[FORMAT_CSV] = "/data/rows?format=csv",
+                                       [FORMAT_JSON] = "/data/rows?format=json",
+                                       [FORMAT_NPY] = "/data/rows?format=npy"};
+    if (files_format(client, out != NULL ? out : "-", &format, err) != ERR_OK){return err->code;}
+struct call call = {.method = "GET", .path = data_path(client, rest[format])};
+return files_save(client, &call, format == FORMAT_NPY, err);
+}
+
+static enum err_code delete (struct client *client, struct err *err) {
+    struct answer answer; const char *batch = client->args->values[OPT_BATCH];
+    char *path = batch != NULL ? client_path(client, "/v1/models/", model_name(client),
+                                             "/data/batches/", batch, NULL)
+                               : data_path(client, "/data");
+    struct call call = {.method = "DELETE", .path = path};
+    if (client_call(client, &call, &answer, err) == ERR_OK && !client->json){
+        json_t *doc = answer.data != NULL ? json_loadb(answer.data, answer.n_data, 0, NULL) : NULL;
+        const json_t *rows = json_object_get(doc, "deleted_rows");
+        if (rows != NULL){printf("%s: %lld rows deleted\n", model_name(client),
+                                 (long long)json_integer_value(rows));}
+else
+{
+    printf("%s: deleted\n", model_name(client));
+}
+json_decref(doc);
+}
+answer_release(&answer);
+return err->code;
+}
+
+enum err_code command_data(struct client *client, struct err *err)
+{
+    static const struct verb verbs[] = {
+        {"show", 2, 2, show},     {"append", 3, 1 << 20, append}, {"batches", 2, 2, batches},
+        {"export", 2, 2, export}, {"delete", 2, 2, delete},
+    };
+    if (client_check_words(client, 1, 1 << 20, err) != ERR_OK) {
+        return err->code;
+    }
+    return client_run_verb(client, verbs, sizeof verbs / sizeof *verbs, 1, err);
+}

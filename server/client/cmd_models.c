@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* surrogated models: list, show, put, export, default, delete. */
+#include "commands.h"
+
+#include "describe.h"
+#include "files.h"
+#include "table.h"
+
+#include <string.h>
+
+static const char *word(const struct client *client, int i)
+{
+    const char *text = args_word(client->args, i);
+    return text != NULL ? text : "";
+}
+
+static const char *member(struct client *client, const json_t *object, const char *key)
+{
+    return describe_member(&client->arena, object, key);
+}
+
+static enum err_code print_table(const struct table *table, struct err *err)
+{
+    return table_print(table, stdout) ? ERR_OK
+                                      : err_set(err, ERR_NOMEM, "no memory for the output");
+}
+
+static enum err_code list(struct client *client, struct err *err)
+{
+    json_t *doc = NULL;
+    json_t *row;
+    size_t i;
+    struct table table = table_in(&client->arena, "NAME|>DEFAULT|>VERSIONS|>ROWS|CREATED");
+    if (client_ask(client, "GET", "/v1/models", NULL, &doc, err) != ERR_OK || doc == NULL) {
+        return err->code;
+    }
+    json_array_foreach(json_object_get(doc, "models"), i, row)
+    {
+        const char *created = json_string_value(json_object_get(row, "created"));
+        table_row(&table);
+        table_cell(&table, 0, "%s", member(client, row, "name"));
+        table_cell(&table, 1, "%s", member(client, row, "default_version"));
+        table_cell(&table, 2, "%s", member(client, row, "versions"));
+        table_cell(&table, 3, "%s", member(client, row, "rows"));
+        table_cell(&table, 4, "%s", table_ago(&client->arena, created));
+    }
+    err_kept(print_table(&table, err));
+    json_decref(doc);
+    return err->code;
+}
+
+/* A version of a model by itself: all that the server tells of it. */
+static enum err_code show_version(struct client *client, struct err *err)
+{
+    json_t *doc = NULL;
+    char *path =
+        client_path(client, "/v1/models/", word(client, 1), "/versions/", word(client, 2), NULL);
+    if (client_ask(client, "GET", path, NULL, &doc, err) == ERR_OK && doc != NULL) {
+        err_kept(describe_object(doc, &client->arena, stdout, err));
+    }
+    json_decref(doc);
+    return err->code;
+}
+
+static enum err_code show(struct client *client, struct err *err)
+{
+    json_t *doc = NULL;
+    json_t *row;
+    size_t i;
+    struct table table = table_in(&client->arena, ">VERSION|DEFAULT|>SIZE|CREATED|ETAG|NOTE");
+    if (client->args->n_words == 3) {
+        return show_version(client, err);
+    }
+    char *path = client_path(client, "/v1/models/", word(client, 1), NULL);
+    if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
+        return err->code;
+    }
+    json_array_foreach(json_object_get(doc, "versions"), i, row)
+    {
+        double bytes = json_number_value(json_object_get(row, "bytes"));
+        const char *created = json_string_value(json_object_get(row, "created"));
+        const char *damage = json_string_value(json_object_get(row, "damaged"));
+        table_row(&table);
+        table_cell(&table, 0, "%s", member(client, row, "version"));
+        table_cell(&table, 1, "%s", member(client, row, "default"));
+        table_cell(&table, 2, "%s", table_bytes(&client->arena, bytes));
+        table_cell(&table, 3, "%s", table_ago(&client->arena, created));
+        table_cell(&table, 4, "%.19s", member(client, row, "etag"));
+        table_cell(&table, 5, "%s%s", damage != NULL ? "damaged: " : "",
+                   damage != NULL ? damage : "");
+    }
+    err_kept(print_table(&table, err));
+    json_decref(doc);
+    return err->code;
+}
+
+static enum err_code put(struct client *client, struct err *err)
+{
+    json_t *doc = NULL;
+    struct input input;
+    bool keep = client->args->values[OPT_KEEP] != NULL;
+    char *path =
+        client_path(client, "/v1/models/", word(client, 1), keep ? "?promote=false" : "", NULL);
+    if (input_open(client, word(client, 2), &input, err) != ERR_OK) {
+        return err->code;
+    }
+    struct payload payload = {.type = "application/json", .file = input.file};
+    if (client_ask(client, "PUT", path, &payload, &doc, err) == ERR_OK && doc != NULL) {
+        bool created = json_is_true(json_object_get(doc, "created"));
+        printf("%s: version %s %s\n", word(client, 1), member(client, doc, "version"),
+               created ? "registered" : "has this content already");
+    }
+    json_decref(doc);
+    input_close(&input);
+    return err->code;
+}
+
+static enum err_code export(struct client *client, struct err *err) {
+    const char *version = client->args->n_words > 2 ? word(client, 2) : "@default";
+    char *path = client_path(client, "/v1/models/", word(client, 1), "/versions/", version,
+                             "/export", NULL);
+    struct call call = {.method = "GET", .path = path};
+    return files_save(client, &call, false, err);
+}
+
+static enum err_code set_default(struct client *client, struct err *err)
+{
+    json_t *doc = NULL;
+    const char *version = word(client, 2);
+    struct textbuf body = textbuf_in(&client->arena);
+    char *path = client_path(client, "/v1/models/", word(client, 1), "/default", NULL);
+    textbuf_puts(&body, "{\"version\":");
+    if (*version != '\0' && strlen(version) < 19 &&
+        version[strspn(version, "0123456789")] == '\0' && *version != '0') {
+        textbuf_puts(&body, version);
+    } else {
+        textbuf_json_string(&body, version);
+    }
+    textbuf_puts(&body, "}");
+    if (textbuf_failed(&body)) {
+        return err_set(err, ERR_NOMEM, "no memory for the request");
+    }
+    struct payload payload = {.type = "application/json", .bytes = body.data, .n_bytes = body.len};
+    if (client_ask(client, "PUT", path, &payload, &doc, err) == ERR_OK && doc != NULL) {
+        printf("%s: version %s is the default\n", word(client, 1),
+               member(client, doc, "default_version"));
+    }
+    json_decref(doc);
+    return err->code;
+}
+
+static enum err_code delete (struct client *client, struct err *err) {
+    struct answer answer; bool one = client->args->n_words > 2;
+    char *path = client_path(client, "/v1/models/", word(client, 1), one ? "/versions/" : "",
+                             word(client, 2), NULL);
+    struct call call = {.method = "DELETE", .path = path};
+    if (client_call(client, &call, &answer, err) == ERR_OK &&
+        !client->json){printf(one ? "%s: version %s deleted\n" : "%s deleted%s\n", word(client, 1),
+                              word(client, 2));}
+answer_release(&answer);
+return err->code;
+}
+
+enum err_code command_models(struct client *client, struct err *err)
+{
+    static const struct verb verbs[] = {
+        {"list", 1, 1, list},     {"show", 2, 3, show},           {"put", 3, 3, put},
+        {"export", 2, 3, export}, {"default", 3, 3, set_default}, {"delete", 2, 3, delete},
+    };
+    return client_run_verb(client, verbs, sizeof verbs / sizeof *verbs, 0, err);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* surrogated train: the request from a file and from settings, then watching. */
+#include "commands.h"
+
+#include "describe.h"
+#include "files.h"
+
+#include <string.h>
+
+#include "mem.h"
+
+/* Parts of a request that are plain values; other names without a dot are settings of the solver.
+ */
+static bool is_top_level(const char *name)
+{
+    static const char *const names[] = {"solver", "seed", "precision", NULL};
+    for (int i = 0; names[i] != NULL; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err_code no_memory(struct err *err)
+{
+    return err_set(err, ERR_NOMEM, "no memory for the request");
+}
+
+/* JSON when it reads as such, else a text: 0.1, true, [1,2], "x" and nuts. */
+static json_t *read_value(const char *text)
+{
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    return value != NULL ? value : json_string(text);
+}
+
+/* Sets `name`, a way of names and dots from `object`; what is missing on the way is made. */
+static enum err_code set_at(json_t *object, char *name, json_t *value, struct err *err)
+{
+    for (char *dot = strchr(name, '.'); dot != NULL; dot = strchr(name, '.')) {
+        *dot = '\0';
+        json_t *child = json_object_get(object, name);
+        if (!json_is_object(child)) {
+            child = json_object();
+            if (json_object_set_new(object, name, child) != 0) {
+                json_decref(value);
+                return no_memory(err);
+            }
+        }
+        object = child;
+        name = dot + 1;
+    }
+    return json_object_set_new(object, name, value) == 0 ? ERR_OK : no_memory(err);
+}
+
+/* "epochs=300", "seed=1", "architecture.width=16". */
+static enum err_code apply(struct client *client, json_t *request, const char *setting,
+                           struct err *err)
+{
+    const char *equals = strchr(setting, '=');
+    if (equals == NULL || equals == setting || setting[0] == '.' || equals[-1] == '.') {
+        return err_set(err, ERR_INVALID, "\"%.60s\" is no NAME=VALUE", setting);
+    }
+    char *name = arena_strndup(&client->arena, setting, (size_t)(equals - setting));
+    if (name != NULL && strchr(name, '.') == NULL && !is_top_level(name)) {
+        name = arena_printf(&client->arena, "settings.%s", name);
+    }
+    json_t *value = read_value(equals + 1);
+    if (name == NULL || value == NULL) {
+        json_decref(value);
+        return value == NULL ? err_set(err, ERR_INVALID, "\"%.60s\" is not UTF-8", setting)
+                             : no_memory(err);
+    }
+    return set_at(request, name, value, err);
+}
+
+static enum err_code read_request(struct client *client, json_t **out, struct err *err)
+{
+    const char *name = client->args->values[OPT_REQUEST];
+    struct input input;
+    char *text = NULL;
+    size_t len = 0;
+    json_error_t problem;
+    if (name == NULL) {
+        *out = json_object();
+        return *out != NULL ? ERR_OK : no_memory(err);
+    }
+    if (input_open(client, name, &input, err) != ERR_OK) {
+        return err->code;
+    }
+    if (input_read(&input, &text, &len, err) == ERR_OK) {
+        *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &problem);
+        if (*out == NULL) {
+            err_set(err, ERR_INVALID, "%.80s, line %d: %.100s", input.name, problem.line,
+                    problem.text);
+        } else if (!json_is_object(*out)) {
+            err_set(err, ERR_INVALID, "%.80s is not a JSON object", input.name);
+        }
+    }
+    mem_free(text);
+    input_close(&input);
+    return err->code;
+}
+
+/* The request of options and words; *out: JSON text by mem, NULL for an empty request. */
+static enum err_code make_request(struct client *client, char **out, struct err *err)
+{
+    const struct args *args = client->args;
+    const char *solver = args->values[OPT_SOLVER];
+    json_t *request = NULL;
+    if (read_request(client, &request, err) != ERR_OK) {
+        goto done;
+    }
+    if (solver != NULL && json_object_set_new(request, "solver", json_string(solver)) != 0) {
+        err_set(err, ERR_INVALID, "solver \"%.40s\" is not UTF-8", solver);
+        goto done;
+    }
+    for (int i = 0; i < args->n_sets && err->code == ERR_OK; i++) {
+        err_kept(apply(client, request, args->sets[i], err));
+    }
+    /* --set a=1 b=2 is what people write. */
+    for (int i = 1; i < args->n_words && err->code == ERR_OK; i++) {
+        err_kept(apply(client, request, args->words[i], err));
+    }
+    if (err->code == ERR_OK && json_object_size(request) > 0) {
+        *out = json_dumps(request, JSON_COMPACT);
+        if (*out == NULL) {
+            no_memory(err);
+        }
+    }
+done:
+    json_decref(request);
+    return err->code;
+}
+
+/* --wait: the job of an answer, watched; with --json its last state is printed in the end. */
+static enum err_code queue(struct client *client, const char *request, bool wait, char **id,
+                           struct err *err)
+{
+    struct answer answer = {.status = 0};
+    json_t *doc = NULL;
+    struct call call = {
+        .method = "POST",
+        .path = client_path(client, "/v1/models/", args_word(client->args, 0), "/train", NULL)};
+    if (request != NULL) {
+        call.payload = (struct payload){
+            .type = "application/json", .bytes = request, .n_bytes = strlen(request)};
+    }
+    if (client_call(client, &call, &answer, err) == ERR_OK &&
+        client_parse(&answer, 0, &doc, err) == ERR_OK) {
+        *id = arena_printf(&client->arena, "%s", describe_member(&client->arena, doc, "id"));
+        if (*id == NULL) {
+            no_memory(err);
+        } else if (!client->json && !wait) {
+            printf("job %s of %s is %s; `surrogated watch %s` follows it\n", *id,
+                   describe_member(&client->arena, doc, "model"),
+                   describe_member(&client->arena, doc, "state"), *id);
+        }
+    }
+    json_decref(doc);
+    answer_release(&answer);
+    return err->code != ERR_OK ? err->code : client_flush(err);
+}
+
+enum err_code command_train(struct client *client, struct err *err)
+{
+    bool wait = client->args->values[OPT_WAIT] != NULL;
+    char *request = NULL;
+    char *id = NULL;
+    if (client_check_words(client, 1, 1 << 20, err) == ERR_OK &&
+        make_request(client, &request, err) == ERR_OK &&
+        queue(client, request, wait, &id, err) == ERR_OK && wait) {
+        err_kept(watch_job(client, id, err));
+    }
+    mem_free(request);
+    return err->code;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests to a daemon, over libcurl. One connection is kept open between calls. Proxies of the
+ * environment are not used: a daemon is a neighbour.
+ *
+ * Codes of errors here and in the commands stand for exit statuses (client.c): ERR_INVALID, the
+ * command line is wrong; ERR_IO, the server cannot be reached; ERR_CANCELLED, Ctrl-C; any other,
+ * the server refused or something failed.
+ */
+#ifndef CONNECTION_H
+#define CONNECTION_H
+
+#include "arena.h"
+#include "compiler.h"
+#include "err.h"
+#include "textbuf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct connection;
+
+/* What is sent: `before`, then bytes or the file from where it stands, then `after`. */
+struct payload {
+    const char *type; /* its Content-Type; NULL: nothing is sent */
+    const char *before;
+    const char *bytes;
+    size_t n_bytes;
+    FILE *file; /* borrowed; read as it is sent, never held whole */
+    const char *after;
+};
+
+#define CALL_MAX_HEADERS 3
+
+struct call {
+    const char *method;
+    const char *path; /* with its query, escaped */
+    struct payload payload;
+    const char *headers[CALL_MAX_HEADERS]; /* "Name: value"; NULL: none */
+    double retry_s;                        /* seconds to go on after 429 and 503; 0: not at all */
+    FILE *sink; /* where the body of a good answer goes; NULL: to memory */
+};
+
+struct answer {
+    int status;
+    char *data; /* by mem, NUL-terminated; NULL: empty */
+    size_t n_data;
+    bool is_json;
+    int retry_after_s;
+};
+
+void answer_release(struct answer *answer);
+
+/* `server` is "http://host:port"; it must live as long. ERR_INVALID, ERR_NOMEM. */
+enum err_code connection_open(const char *server, struct connection **out,
+                              struct err *err) MUST_CHECK;
+void connection_close(struct connection *connection);
+
+/*
+ * ERR_OK: a 2xx status. Any other is an error with the title, detail, row and column of the problem
+ * document, and `out` holds that document. ERR_IO, ERR_CANCELLED, ERR_NOMEM, ERR_FULL (the sink).
+ * `out` is to be released in each case.
+ */
+enum err_code connection_call(struct connection *connection, const struct call *call,
+                              struct answer *out, struct err *err) MUST_CHECK;
+
+/* Appends text percent-encoded, fit for a segment of a path or a value of a query. */
+void connection_escape(struct textbuf *url, const char *text);
+
+#endif

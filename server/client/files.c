@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "files.h"
+
+#include "interrupt.h"
+#include "terminal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mem.h"
+
+static const struct {
+    const char *name;
+    const char *ending;
+    const char *type;
+} formats[] = {
+    [FORMAT_CSV] = {"csv", ".csv", "text/csv"},
+    [FORMAT_JSON] = {"json", ".json", "application/json"},
+    [FORMAT_NPY] = {"npy", ".npy", "application/x-npy"},
+};
+
+#define N_FORMATS (sizeof formats / sizeof *formats)
+
+const char *files_type(enum file_format format)
+{
+    return formats[format].type;
+}
+
+static bool ends_in(const char *name, const char *ending)
+{
+    size_t n = strlen(name);
+    size_t k = strlen(ending);
+    return n >= k && strcmp(name + n - k, ending) == 0;
+}
+
+enum err_code files_format(const struct client *client, const char *name, enum file_format *out,
+                           struct err *err)
+{
+    const char *given = client->args->values[OPT_FORMAT];
+    *out = FORMAT_CSV;
+    for (size_t i = 0; i < N_FORMATS; i++) {
+        if (given != NULL ? strcmp(given, formats[i].name) == 0
+                          : ends_in(name, formats[i].ending)) {
+            *out = (enum file_format)i;
+            return ERR_OK;
+        }
+    }
+    if (given != NULL) {
+        return err_set(err, ERR_INVALID, "format is \"%.40s\"; csv, json or npy is needed", given);
+    }
+    return ERR_OK;
+}
+
+enum err_code input_open(const struct client *client, const char *name, struct input *out,
+                         struct err *err)
+{
+    struct stat about;
+    *out = (struct input){.name = strcmp(name, "-") == 0 ? "standard input" : name};
+    if (files_format(client, name, &out->format, err) != ERR_OK) {
+        return err->code;
+    }
+    out->file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
+    if (out->file == NULL) {
+        return err_set(err, ERR_INVALID, "%.120s: %s", name, strerror(errno));
+    }
+    if (fstat(fileno(out->file), &about) == 0 && S_ISDIR(about.st_mode)) {
+        input_close(out);
+        return err_set(err, ERR_INVALID, "%.120s is a folder", name);
+    }
+    return ERR_OK;
+}
+
+void input_close(struct input *input)
+{
+    if (input->file != NULL && input->file != stdin) {
+        fclose(input->file);
+    }
+    input->file = NULL;
+}
+
+int input_peek(struct input *input)
+{
+    int c;
+    do {
+        c = getc(input->file);
+    } while (c == ' ' || c == '\t' || c == '\n' || c == '\r');
+    if (c != EOF) {
+        ungetc(c, input->file);
+    }
+    return c;
+}
+
+enum err_code input_read(struct input *input, char **out, size_t *len, struct err *err)
+{
+    size_t capacity = 0;
+    size_t n = 0;
+    char *text = NULL;
+    do {
+        if (n + 1 >= capacity) {
+            capacity = capacity < 4096 ? 8192 : 2 * capacity;
+            char *grown = mem_realloc_array(text, capacity, 1);
+            if (grown == NULL) {
+                mem_free(text);
+                return err_set(err, ERR_NOMEM, "no memory for %.80s", input->name);
+            }
+            text = grown;
+        }
+        n += fread(text + n, 1, capacity - n - 1, input->file);
+    } while (!feof(input->file) && !ferror(input->file));
+    if (ferror(input->file)) {
+        mem_free(text);
+        return interrupt_seen() ? err_set(err, ERR_CANCELLED, "interrupted")
+                                : err_set(err, ERR_CORRUPT, "%.120s cannot be read", input->name);
+    }
+    text[n] = '\0';
+    *out = text;
+    *len = n;
+    return ERR_OK;
+}
+
+/* Into a file beside the target, which takes its name once all is there. */
+static enum err_code save_as(struct client *client, struct call *call, const char *name,
+                             struct err *err)
+{
+    struct answer answer = {.status = 0};
+    char *part = arena_printf(&client->arena, "%s.part", name);
+    FILE *file = part != NULL ? fopen(part, "wb") : NULL;
+    if (file == NULL) {
+        return err_set(err, ERR_INVALID, "%.120s: %s", part != NULL ? part : name, strerror(errno));
+    }
+    call->sink = file;
+    err_kept(client_call(client, call, &answer, err));
+    answer_release(&answer);
+    if (fclose(file) != 0) {
+        err_set(err, ERR_FULL, "%.120s: %s", part, strerror(errno));
+    }
+    if (err->code == ERR_OK && rename(part, name) != 0) {
+        err_set(err, ERR_FULL, "%.120s: %s", name, strerror(errno));
+    }
+    if (err->code != ERR_OK) {
+        unlink(part);
+    }
+    return err->code;
+}
+
+enum err_code files_save(struct client *client, struct call *call, bool binary, struct err *err)
+{
+    const char *name = client->args->values[OPT_OUT];
+    struct answer answer = {.status = 0};
+    if (name != NULL && strcmp(name, "-") != 0) {
+        return save_as(client, call, name, err);
+    }
+    if (binary && name == NULL && terminal_is(stdout)) {
+        return err_set(err, ERR_INVALID, "npy is nothing for a terminal; -o FILE takes it");
+    }
+    call->sink = stdout;
+    err_kept(client_call(client, call, &answer, err));
+    answer_release(&answer);
+    return err->code;
+}

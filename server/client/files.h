@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that are read and written for a command. */
+#ifndef FILES_H
+#define FILES_H
+
+#include "client.h"
+
+enum file_format { FORMAT_CSV, FORMAT_JSON, FORMAT_NPY };
+
+struct input {
+    const char *name;
+    FILE *file; /* NULL: not open */
+    enum file_format format;
+};
+
+/* The media type of a format. */
+const char *files_type(enum file_format format);
+
+/* The one that --format names, or the name's ending; CSV without either. ERR_INVALID. */
+enum err_code files_format(const struct client *client, const char *name, enum file_format *out,
+                           struct err *err) MUST_CHECK;
+
+/* "-" is standard input. ERR_INVALID: it cannot be opened. */
+enum err_code input_open(const struct client *client, const char *name, struct input *out,
+                         struct err *err) MUST_CHECK;
+void input_close(struct input *input);
+
+/* Skips blanks and gives the first character that is none, without taking it; EOF at the end. */
+int input_peek(struct input *input);
+
+/* All of it, by mem, with a NUL. ERR_NOMEM, ERR_CORRUPT (it cannot be read), ERR_CANCELLED. */
+enum err_code input_read(struct input *input, char **out, size_t *len, struct err *err) MUST_CHECK;
+
+/*
+ * A call whose answer goes to the file of --out, which appears whole or not at all, or to standard
+ * output. ERR_FULL, ERR_INVALID (it cannot be made; `binary` and the output is a terminal).
+ */
+enum err_code files_save(struct client *client, struct call *call, bool binary,
+                         struct err *err) MUST_CHECK;
+
+#endif

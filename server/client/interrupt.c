@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "interrupt.h"
+
+#include "clock.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <time.h>
+
+/* A handler has no argument: this is the one variable of the process. */
+static volatile sig_atomic_t seen;
+
+static void note(int number)
+{
+    (void)number;
+    seen = 1;
+}
+
+void interrupt_catch(void)
+{
+    /* Without SA_RESTART. */
+    struct sigaction action = {.sa_handler = note};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool interrupt_seen(void)
+{
+    return seen != 0;
+}
+
+void interrupt_forget(void)
+{
+    seen = 0;
+}
+
+void interrupt_raise(void)
+{
+    seen = 1;
+}
+
+/* In slices: a signal that comes between the look and the sleep is noticed soon all the same. */
+bool interrupt_sleep(double seconds)
+{
+    int64_t end = clock_ns() + (int64_t)(1e9 * seconds);
+    for (int64_t left = end - clock_ns(); left > 0 && seen == 0; left = end - clock_ns()) {
+        const int64_t slice = 100000000;
+        struct timespec t = {.tv_nsec = (long)(left < slice ? left : slice)};
+        nanosleep(&t, NULL);
+    }
+    return seen == 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CSV of any length in parts of whole records: what a server takes in one request is bounded, and
+ * so is the memory here. The text itself is not read as numbers, that is left to the server.
+ */
+#ifndef PARTS_H
+#define PARTS_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define PARTS_MOST_BYTES ((size_t)16 * 1024 * 1024) /* of one part */
+
+struct parts {
+    FILE *file; /* borrowed */
+    char *buffer;
+    size_t len;   /* bytes in the buffer */
+    size_t taken; /* of them, in the part that was given out last */
+    int64_t most_records;
+    bool ended;
+};
+
+/* ERR_NOMEM. */
+enum err_code parts_open(FILE *file, int64_t most_records, struct parts *out,
+                         struct err *err) MUST_CHECK;
+void parts_release(struct parts *parts);
+
+/*
+ * The next part, valid until the next call; *len is 0 at the end. ERR_TOO_LARGE: a record longer
+ * than a part; ERR_CORRUPT: the file cannot be read; ERR_CANCELLED.
+ */
+enum err_code parts_next(struct parts *parts, const char **text, size_t *len,
+                         struct err *err) MUST_CHECK;
+
+#endif

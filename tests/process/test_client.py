@@ -1,0 +1,517 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client commands of the binary, run by a person or a script, against a real server."""
+
+import csv
+import fcntl
+import http.server
+import io
+import json
+import os
+import pty
+import random
+import re
+import select
+import signal
+import struct
+import subprocess
+import tempfile
+import termios
+import threading
+import time
+import unittest
+
+from harness import BINARY, ServerTest, binary, document, rows
+
+SHORT = ("--solver", "ensemble", "--set", "epochs=20", "--set", "members=2", "--set", "seed=1")
+LONG = ("--solver", "ensemble", "--set", "epochs=100000", "members=4")
+
+
+def as_csv(data, header="a,b,\"y, in m\"\n"):
+    return header + "".join(",".join(map(repr, x + y)) + "\n" for x, y in zip(data["inputs"], data["outputs"]))
+
+
+def npy(matrix):
+    head = "{'descr': '<f8', 'fortran_order': False, 'shape': (%d, %d), }" % (len(matrix), len(matrix[0]))
+    head = head.ljust(117) + "\n"
+    return (b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() +
+            b"".join(struct.pack("<d", v) for row in matrix for v in row))
+
+
+class Terminal:
+    """The binary on a pseudo-terminal of a given width."""
+
+    def __init__(self, *args, width=100, **env):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+        clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS")}
+        self.process = subprocess.Popen([BINARY, *args], stdin=slave, stdout=slave, stderr=slave,
+                                        env={**clean, "TERM": "xterm", **env}, start_new_session=True,
+                                        preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0))
+        os.close(slave)
+        self.text = ""
+
+    def read_until(self, pattern, seconds=60):
+        """Until the pattern has come, or with None the end."""
+        end = time.time() + seconds
+        while pattern is None or not re.search(pattern, self.text):
+            if not select.select([self.master], [], [], max(0, end - time.time()))[0]:
+                raise AssertionError(f"{pattern!r} did not come: {self.text!r}")
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:  # the other end is closed
+                data = b""
+            if not data:
+                assert pattern is None, f"{pattern!r} did not come: {self.text!r}"
+                break
+            self.text += data.decode()
+        return self.text
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def wait(self):
+        self.read_until(None)
+        os.close(self.master)
+        return self.process.wait(60)
+
+
+class ClientTest(ServerTest):
+    def setUp(self):
+        super().setUp()
+        self.address = f"http://127.0.0.1:{self.server.port}"
+        self.env = {**os.environ, "SURROGATED_SERVER": self.address}
+
+    def run_client(self, *args, **more):
+        return binary(*args, env=self.env, **more)
+
+    def good(self, *args, **more):
+        done = self.run_client(*args, **more)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), f"{args}: {done.stdout}")
+        self.assertNotIn("\x1b", done.stdout)
+        return done.stdout
+
+    def bad(self, status, word, *args, **more):
+        done = self.run_client(*args, **more)
+        self.assertEqual(done.returncode, status, f"{args}: {done.stdout} {done.stderr}")
+        self.assertIn(word, done.stderr)
+        self.assertTrue(done.stderr.startswith("surrogated: "), done.stderr)
+        return done
+
+    def path(self, name, content=None):
+        path = os.path.join(self.folder, name)
+        if content is not None:
+            with open(path, "wb") as file:
+                file.write(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def get(self, path):
+        return self.ok(200, "GET", path)[1]
+
+
+class Road(ClientTest):
+    def test_from_rows_to_predictions_that_equal_those_of_http_bit_for_bit(self):
+        data = rows(90)
+        out = self.good("data", "heat", "append", self.path("rows.csv", as_csv(data)), "--outputs", "1")
+        self.assertRegex(out, r"rows\.csv: 90 rows appended as batch 1, 90 in all\n$")
+        self.assertRegex(self.good("data", "heat"), r"(?m)^rows +90$")
+        out = self.good("train", "heat", *SHORT, "--wait")
+        self.assertRegex(out, r"^job 1 of heat: ")
+        self.assertRegex(out, r"job 1 succeeded in [0-9.]+ m?s: version 1 of heat\n$")
+        self.assertNotIn("\r", out)
+        settings = self.get("/v1/models/heat/versions/1")["settings"]
+        self.assertEqual((settings["solver"], settings["settings"]["epochs"], settings["seed"]),
+                         ("ensemble", 20, 1))
+        # 5001 rows: more than the client sends in one piece.
+        rng = random.Random(3)
+        points = [[rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5)] for _ in range(5001)]
+        table = self.good("predict", "heat", "-", "--return", "mean,std,total_variance",
+                          "--quantiles", "0.05,0.95",
+                          input="x1,x2\r\n" + "".join(f'"{a!r}", {b!r}\r\n' for a, b in points))
+        found = list(csv.DictReader(io.StringIO(table)))
+        answer = self.ok(200, "POST", "/predict",
+                         {"model": "heat", "inputs": points, "return": ["mean", "std", "total_variance"],
+                          "quantiles": [0.05, 0.95]})[1]
+        self.assertEqual(len(found), 5001)
+        for key in ("mean", "std", "total_variance"):
+            self.assertEqual([[float(row[key])] for row in found], answer[key])
+        for key, values in zip(("q0.05", "q0.95"), answer["quantiles"]["values"]):
+            self.assertEqual([[float(row[key])] for row in found], values)
+        self.assertEqual(list(found[0]), ["mean", "std", "total_variance", "q0.05", "q0.95"])
+        # The same rows as npy and as JSON.
+        again = self.good("predict", "heat", self.path("x.npy", npy(points)), "--return",
+                          "mean,std,total_variance", "--quantiles", "0.05,0.95")
+        self.assertEqual(again, table)
+        again = self.good("predict", "heat", self.path("x.json", json.dumps(points)), "--return",
+                          "mean,std,total_variance", "--quantiles", "0.05,0.95")
+        self.assertEqual(again, table)
+        # One row; a whole request; the server's JSON.
+        one = self.good("predict", "heat", f"--at={points[0][0]!r},{points[0][1]!r}", "--return", "mean")
+        self.assertEqual(one.splitlines(), ["mean", found[0]["mean"]])
+        request = self.path("request.json", json.dumps({"inputs": points[:2], "return": ["mean"]}))
+        self.assertEqual(self.good("predict", "heat", request).splitlines(),
+                         ["mean", found[0]["mean"], found[1]["mean"]])
+        raw = self.good("predict", "heat", request, "--json")
+        self.assertEqual(json.loads(raw), {**json.loads(raw), "mean": answer["mean"][:2], "draws": 2})
+        self.assertEqual(raw.count("\n"), 1)
+
+    def test_jobs_are_listed_shown_and_cancelled(self):
+        self.ok(201, "POST", "/v1/models/m/data", rows(80))
+        out = self.good("train", "m", *LONG)
+        self.assertEqual(out, "job 1 of m is queued; `surrogated watch 1` follows it\n")
+        self.server.wait_job(1, "running")
+        self.assertRegex(self.good("jobs"), r"^ID  MODEL +STATE .*\n 1  m +running ")
+        self.assertEqual(self.good("jobs", "list", "--model", "other").count("\n"), 1)
+        self.assertRegex(self.good("jobs", "show", "1"), r"(?m)^state +running$")
+        watch = subprocess.Popen([BINARY, "watch", "1"], env=self.env, text=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertRegex(watch.stdout.readline(), "^job 1 of m: running, ")
+        self.assertIn("job 1", self.good("jobs", "cancel", "1"))
+        out, err = watch.communicate(timeout=60)
+        self.assertEqual((watch.returncode, err), (1, "surrogated: job 1 was cancelled\n"))
+        self.bad(1, "job 1", "jobs", "cancel", "1")
+        self.bad(1, "there is no job 99", "jobs", "show", "99")
+        self.assertEqual(json.loads(self.good("jobs", "--json")), self.get("/v1/jobs"))
+
+    def test_a_failed_job_is_exit_status_1_with_its_reason(self):
+        self.ok(201, "POST", "/v1/models/m/data", rows(30))
+        done = self.bad(1, "job 1 failed: ", "train", "m", "--solver", "ensemble", "--wait",
+                        "--set", "scaling.outputs=log")
+        self.assertIn("positive", done.stderr)
+        done = self.run_client("watch", "1", "--json")
+        self.assertEqual((done.returncode, json.loads(done.stdout)["state"]), (1, "failed"))
+
+    def test_ctrl_c_leaves_the_job_running_or_cancels_it_when_asked(self):
+        self.ok(201, "POST", "/v1/models/m/data", rows(80))
+        for more, state, word in (((), "running", "job 1 goes on"),
+                                  (("--cancel-on-interrupt",), "cancelled", "job 1 is cancelled")):
+            args = ("train", "m", *LONG, "--wait") if not more else ("watch", "1", *more)
+            client = subprocess.Popen([BINARY, *args], env=self.env, text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            while "running" not in client.stdout.readline():
+                pass
+            client.send_signal(signal.SIGINT)
+            out, err = client.communicate(timeout=60)
+            self.assertEqual(client.returncode, 130, err)
+            self.assertIn(word, err)
+            self.server.wait_job(1, state)
+
+    def test_a_request_comes_from_a_file_and_is_changed_by_settings(self):
+        self.ok(201, "POST", "/v1/models/m/data", rows(40))
+        request = self.path("r.json", json.dumps({"solver": "ensemble", "seed": 3,
+                                                  "settings": {"epochs": 5, "members": 3}}))
+        self.good("train", "m", "--request", request, "--set", "members=2", "--set",
+                  "architecture.width=6", "optimizer.name=sgd", "--wait")
+        settings = self.get("/v1/models/m/versions/1")["settings"]
+        self.assertEqual((settings["seed"], settings["settings"]["members"], settings["settings"]["epochs"],
+                          settings["architecture"]["width"], settings["optimizer"]["name"]),
+                         (3, 2, 5, 6, "sgd"))
+        # Without anything: as the default version was trained, so the same version.
+        self.assertRegex(self.good("train", "m", "--wait"), "version 1 of m\n$")
+        out = json.loads(self.good("train", "m", "--request", "-", "--json",
+                                   input='{"solver":"ensemble","settings":{"epochs":1}}'))
+        self.assertEqual((out["id"], out["state"]), (3, "queued"))
+        self.bad(2, "line 1", "train", "m", "--request", "-", input="{")
+        self.bad(2, "not a JSON object", "train", "m", "--request", "-", input="[]")
+        self.bad(2, "NAME=VALUE", "train", "m", "--set", "epochs")
+        self.bad(1, "widht", "train", "m", "--solver", "ensemble", "--set", "architecture.widht=3")
+        self.bad(1, "seed", "train", "m", "--solver", "ensemble", "--set", "seed=often")
+
+
+class Models(ClientTest):
+    def test_export_and_put_are_a_round_trip(self):
+        path = self.path("m.json", json.dumps(document()))
+        self.assertEqual(self.good("models", "put", "m", path), "m: version 1 registered\n")
+        self.assertEqual(self.good("models", "put", "m", path), "m: version 1 has this content already\n")
+        out = self.path("out.json")
+        self.assertEqual(self.good("models", "export", "m", "-o", out), "")
+        with open(out, "rb") as file:
+            exported = file.read()
+        self.assertEqual(self.good("models", "export", "m", "1").encode(), exported)
+        self.assertEqual(self.good("models", "put", "n", out), "n: version 1 registered\n")
+        self.assertEqual(self.get("/v1/models/n")["versions"][0]["etag"],
+                         self.get("/v1/models/m")["versions"][0]["etag"])
+        # A refused export leaves what was there.
+        self.bad(1, "not found", "models", "export", "none", "-o", out)
+        with open(out, "rb") as file:
+            self.assertEqual(file.read(), exported)
+        self.assertEqual([name for name in os.listdir(self.folder) if "part" in name], [])
+
+    def test_versions_are_shown_promoted_and_deleted(self):
+        for seed in (1, 2):
+            self.good("models", "put", "m", "-", *(("--keep-default",) if seed == 2 else ()),
+                      input=json.dumps(document(seed=seed)))
+        lines = self.good("models", "show", "m").splitlines()
+        self.assertEqual([line.split()[:2] for line in lines], [["VERSION", "DEFAULT"], *(
+            [str(v["version"]), "yes" if v["default"] else "no"]
+            for v in self.get("/v1/models/m")["versions"])])
+        self.assertEqual(len({line.index(word) for line, word in zip(lines, ("ETAG", "sha", "sha"))}), 1)
+        self.assertEqual(self.good("models", "default", "m", "2"), "m: version 2 is the default\n")
+        self.assertRegex(self.good("models"), r"^NAME .*\nm +2 +2 +0  (now|\d+ s ago)\n$")
+        self.assertRegex(self.good("models", "show", "m", "2"), r"(?m)^architecture\.width +5$")
+        self.good("models", "delete", "m", "1")
+        self.good("models", "delete", "m")
+        self.assertEqual(self.get("/v1/models")["models"], [])
+
+    def test_json_is_printed_as_the_server_sends_it(self):
+        self.ok(201, "PUT", "/v1/models/m", document())
+        for args, path in ((("models",), "/v1/models"), (("models", "show", "m"), "/v1/models/m"),
+                           (("models", "show", "m", "1"), "/v1/models/m/versions/1")):
+            out = self.good(*args, "--json")
+            self.assertEqual(json.loads(out), self.get(path))
+            self.assertEqual(out.count("\n"), 1)
+        problem = json.loads(self.bad(1, "not found", "models", "show", "none", "--json").stdout)
+        self.assertEqual(problem["status"], 404)
+
+
+class Uploads(ClientTest):
+    def total(self):
+        return self.get("/v1/models/m/data")["rows"]
+
+    def test_long_csv_goes_in_batches_cut_between_records(self):
+        text = as_csv(rows(1000), header='a,"b\nin K",y\r\n')
+        out = self.good("data", "m", "append", "-", "--outputs=1", "--batch-lines", "300", input=text)
+        self.assertEqual([line.split(",")[1] for line in out.splitlines()],
+                         [" 299 in all", " 599 in all", " 899 in all", " 1000 in all"])
+        self.assertEqual(self.get("/v1/models/m/data")["batches"], 4)
+        # Without a line end at the end, and with the other kinds of line ends.
+        self.good("data", "m", "append", self.path("old.csv", "1,2,3\r4,5,6\r7,8,9"))
+        self.assertEqual(self.total(), 1003)
+
+    def test_json_and_several_files(self):
+        one = self.path("one.json", json.dumps(rows(3)))
+        two = self.path("two.csv", as_csv(rows(2)))
+        out = self.good("data", "m", "append", one, two)
+        self.assertEqual(len(out.splitlines()), 2)
+        self.assertEqual(self.total(), 5)
+        self.assertEqual(self.good("data", "m", "append", "-", input="1,2,3\n").count("1 row appended"), 1)
+        self.assertEqual(self.good("data", "m", "delete"), "m: 6 rows deleted\n")
+
+    def test_what_is_refused_names_the_place_and_what_is_stored(self):
+        text = "1,2,3\n" * 5 + "1,oops,3\n"
+        done = self.bad(1, "row 1, column 1", "data", "m", "append", "-", "--outputs", "1",
+                        "--batch-lines", "4", input=text)
+        self.assertIn("after 4 rows that are stored", done.stderr)
+        self.assertEqual(self.total(), 4)
+        self.bad(1, "?outputs=N", "data", "new", "append", "-", input="1,2\n")
+        self.bad(1, "empty", "data", "new", "append", "-", "--outputs", "1", input="")
+
+    def test_predictions_of_malformed_rows_name_the_place(self):
+        self.ok(201, "PUT", "/v1/models/m", document())
+        for text, word in (("1,2,3\n1,x,3\n", 'row 1, column 1 is "x"'), ("1,2,3\n1,2\n", "row 1 has 2 columns"),
+                           ("a,b,c\n1,2,nan\n", "row 0, column 2"), ("", "no rows"), ("a,b,c\n", "no rows"),
+                           ("1,2\n", "3 are needed"), ('1,2,"3\n', "open quote"),
+                           ("1,2,3\n1,2,1e999\n", "1e999")):
+            with self.subTest(text=text):
+                self.bad(1, word, "predict", "m", "-", input=text)
+
+
+class Usage(ClientTest):
+    def test_help_of_every_command_shows_usage_options_and_examples(self):
+        commands = re.findall(r"(?m)^  (\w+) ", binary("--help").stdout.split("Asking a server:")[1])
+        self.assertEqual(commands, ["models", "data", "train", "jobs", "predict", "evaluate", "diagnostics",
+                                    "watch"])
+        for command in commands:
+            out = self.good(command, "--help")
+            for word in (f"usage: surrogated {command}", "--server URL", "examples:\n  surrogated", "130"):
+                self.assertIn(word, out)
+            self.assertLessEqual(max(map(len, out.splitlines())), 100)
+
+    def test_wrong_usage_is_exit_status_2(self):
+        for word, args in (("no option", ("models", "--nope")), ("frob", ("models", "frob")),
+                           ("missing", ("models", "show")), ("too many", ("models", "list", "x")),
+                           ("missing", ("data",)), ("missing", ("data", "m", "append")),
+                           ("needs a value", ("models", "--server")), ("takes no value", ("models", "--json=1")),
+                           ("given twice", ("predict", "m", "--at", "1", "--at", "2")),
+                           ("No such file", ("models", "put", "m", "/nonexistent")),
+                           ("a folder", ("models", "put", "m", "/")),
+                           ("http://host:port", ("models", "--server", "ftp://x")),
+                           ("not a finite", ("predict", "m", "--at", "1,x")),
+                           ("not a finite", ("predict", "m", "--at", "1,nan")),
+                           ("no table", ("predict", "m", "--at", "1", "--return", "jacobian")),
+                           ("csv, json or npy", ("predict", "m", "-", "--format", "xml")),
+                           ("number from", ("predict", "m", "-", "--retry", "soon"))):
+            with self.subTest(args=args):
+                self.bad(2, word, *args)
+        self.assertEqual(binary("frob").returncode, 2)
+
+    def test_a_server_that_is_down_is_exit_status_3(self):
+        self.assertEqual(self.server.stop(), 0)
+        for args in (("models",), ("predict", "m", "--at", "1"), ("watch", "1"), ("train", "m"),
+                     ("data", "m", "append", self.path("x.csv", "1,2\n"))):
+            self.bad(3, f"no answer from {self.address}", *args)
+        self.bad(3, "no answer from http://localhost:1", "models", "--server", "localhost:1")
+
+    def test_an_output_whose_reader_goes_away_ends_the_command(self):
+        self.ok(201, "PUT", "/v1/models/m", document())
+        client = subprocess.Popen([BINARY, "predict", "m", "-"], env=self.env, stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        client.stdout.close()
+        _, err = client.communicate(b"0,0,0\n" * 20000, timeout=60)
+        self.assertEqual((client.returncode, err), (1, b""))
+
+
+class Bar(ClientTest):
+    def setUp(self):
+        super().setUp()
+        self.ok(201, "POST", "/v1/models/m/data", rows(80))
+
+    def watch(self, *args, **more):
+        return Terminal(*args, SURROGATED_SERVER=self.address, **more)
+
+    def test_a_terminal_shows_a_bar_within_its_width(self):
+        terminal = self.watch("train", "m", "--solver", "ensemble", "--set", "epochs=400", "--wait", width=60)
+        self.assertEqual(terminal.wait(), 0)
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", terminal.text)
+        bars = [line for line in plain.split("\r") if "[" in line]
+        self.assertGreater(len(bars), 3)
+        self.assertEqual({len(bar) > 59 for bar in bars}, {False})
+        self.assertEqual({bool(re.match(r"job 1 m( queued)? \[#*-*\] +\d+ %", bar)) for bar in bars}, {True})
+        percents = [int(re.search(r"(\d+) %", bar).group(1)) for bar in bars]
+        self.assertEqual(percents, sorted(percents))
+        self.assertIn("\x1b[36m", terminal.text)
+        # The bar is wiped before the last line is written.
+        self.assertRegex(plain, r"\r +\rjob 1 succeeded in [^\r\n]*: version 1 of m\r\n$")
+
+    def test_no_color_means_no_escape_sequence_at_all(self):
+        terminal = self.watch("train", "m", *SHORT, "--wait", NO_COLOR="1", width=30)
+        self.assertEqual(terminal.wait(), 0)
+        self.assertNotIn("\x1b", terminal.text)
+        self.assertIn(" %", terminal.text)
+        table = self.watch("models", NO_COLOR="1")
+        self.assertEqual(table.wait(), 0)
+        self.assertNotIn("\x1b", table.text)
+        bold = self.watch("models")
+        self.assertEqual(bold.wait(), 0)
+        self.assertIn("\x1b[1mNAME", bold.text)
+
+    def test_a_dumb_terminal_gets_lines(self):
+        terminal = self.watch("train", "m", *SHORT, "--wait", TERM="dumb")
+        self.assertEqual(terminal.wait(), 0)
+        self.assertNotIn("\x1b", terminal.text)
+        self.assertRegex(terminal.text, "^job 1 of m: ")
+
+    def test_ctrl_c_typed_at_the_terminal_leaves_the_job(self):
+        terminal = self.watch("train", "m", *LONG, "--wait")
+        terminal.read_until(r"m .*\[.*member \d/4")
+        terminal.type("\x03")
+        self.assertEqual(terminal.wait(), 130)
+        self.assertIn("job 1 goes on: `surrogated watch 1` follows it", terminal.text)
+        self.assertEqual(self.get("/v1/jobs/1")["state"], "running")
+        self.ok(202, "DELETE", "/v1/jobs/1")
+
+    def test_the_last_column_of_a_table_is_cut_to_the_terminal(self):
+        job = self.ok(202, "POST", "/v1/models/m/train",
+                      {"solver": "ensemble", "scaling": {"outputs": "log"}})[1]["id"]
+        message = self.server.wait_job(job, "failed")["message"]
+        terminal = self.watch("jobs", width=70)
+        self.assertEqual(terminal.wait(), 0)
+        self.assertIn("\u2026", terminal.text)
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", terminal.text)
+        self.assertEqual(max(map(len, plain.splitlines())), 70)
+        self.assertIn(message, self.good("jobs"))
+
+
+class Hostile(http.server.BaseHTTPRequestHandler):
+    """A server that is busy twice, then answers; names would write on the terminal."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status, data, kind="application/json", **headers):
+        body = data if isinstance(data, bytes) else json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def body(self):
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            out = b""
+            while size := int(self.rfile.readline(), 16):
+                out += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return out
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def do_GET(self):
+        if self.path.endswith("/garbage"):
+            self.answer(200, b"no json")
+        elif self.path.endswith("/html"):
+            self.answer(502, b"<html>", "text/html")
+        else:
+            self.answer(200, {"models": [{"name": "a\u001b[31mb\u202e\u0085", "default_version": 1},
+                                         {"name": "größe"}]})
+
+    def do_POST(self):
+        seen = self.server.seen
+        seen.append((self.path, dict(self.headers), self.body()))
+        if len(seen) <= self.server.busy:
+            self.answer(503, {"title": "busy", "status": 503, "detail": "too much"},
+                        "application/problem+json", Retry_After="1")
+        else:
+            self.answer(201, {"batch": len(seen), "rows": 1, "total_rows": 1})
+
+    def log_message(self, *args):
+        pass
+
+
+class OtherServers(unittest.TestCase):
+    def setUp(self):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
+        self.server.seen, self.server.busy = [], 2
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+
+    def run_client(self, *args, **more):
+        return binary(*args, "--server", f"http://127.0.0.1:{self.server.server_port}/", **more)
+
+    def test_a_busy_server_is_asked_again_with_the_same_key(self):
+        done = self.run_client("data", "m/x", "append", "-", "--source", "run 7", "--batch-lines", "1",
+                               input="1,2\n3,4\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([body for _, _, body in self.server.seen], [b"1,2\n"] * 3 + [b"3,4\n"])
+        self.assertEqual({path for path, _, _ in self.server.seen}, {"/v1/models/m%2Fx/data?source=run%207"})
+        keys = [head["Idempotency-Key"] for _, head, _ in self.server.seen]
+        self.assertRegex(keys[0], "^[0-9a-f]{32}$")
+        self.assertEqual(keys, [keys[0]] * 3 + [keys[0] + ".2"])
+
+    def test_a_file_is_sent_again_from_its_beginning(self):
+        body = json.dumps(rows(2000))
+        with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
+            file.write(body)
+        self.addCleanup(os.remove, file.name)
+        done = self.run_client("data", "m", "append", file.name, "--key", "k1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([got for _, _, got in self.server.seen], [body.encode()] * 3)
+        self.assertEqual([head["Idempotency-Key"] for _, head, _ in self.server.seen], ["k1"] * 3)
+
+    def test_waiting_has_an_end(self):
+        self.server.busy = 1000
+        for retry, tries in (("0", {1}), ("2", {2, 3})):
+            self.server.seen.clear()
+            done = self.run_client("data", "m", "append", "-", "--retry", retry, input="1,2\n")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(len(self.server.seen), tries)
+            self.assertIn("busy: too much", done.stderr)
+
+    def test_names_cannot_write_on_the_terminal(self):
+        done = self.run_client("models")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("a\\x1b[31mb\\u{202e}\\u{85}  ", done.stdout)
+        self.assertIn("größe", done.stdout)
+
+    def test_answers_that_are_no_json_are_refused(self):
+        done = self.run_client("jobs", "show", "garbage")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("not JSON", done.stderr)
+        done = self.run_client("jobs", "show", "html")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("status 502", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
