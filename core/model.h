@@ -44,7 +44,7 @@ struct model {
                                       predicted in closed form (core/predict_linear.c), which is
                                       another distribution than that of the draws: normal in the
                                       user's units, the network straightened at each member's
-                                      mean. In double whatever `single` says, with no Jacobian */
+                                      mean. In double whatever `single` says */
     struct conformal conformal;
     double *training_range; /* [d x 2] low, high of the training inputs; NULL: not known; mem */
     char **input_names;     /* [d] or NULL; each may be NULL; mem, as are the next three */

@@ -73,7 +73,7 @@ static enum err_code allocate(struct predict_call *call, struct arena *arena, st
     size_t d = (size_t)model->d;
     size_t kept =
         predict_is_linear(model) ? predict_linear_values(model, req->n) : (size_t)model->m * n * o;
-    bool noise = want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE);
+    bool noise = want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE | PREDICT_INTERVALS);
     struct {
         bool wanted;
         size_t count;
@@ -216,12 +216,14 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
 
 double predict_work(const struct model *model, const struct predict_request *req)
 {
+    double per_row = (double)model->m * (double)model->net.pack_size;
     if (predict_is_linear(model)) {
-        return (double)req->n * predict_linear_work(model);
+        per_row = predict_linear_work(model, req->want);
+    } else if (req->want & PREDICT_JACOBIAN) {
+        /* A forward pass with its tape and a backward pass for each output. */
+        per_row *= 3.0 + 2.0 * model->o;
     }
-    double work = (double)req->n * (double)model->m * (double)model->net.pack_size;
-    /* A Jacobian is a forward pass with its tape and a backward pass for each output. */
-    work *= req->want & PREDICT_JACOBIAN ? 3.0 + 2.0 * model->o : 1.0;
+    double work = (double)req->n * per_row;
     return req->want & PREDICT_INTERVALS ? work + predict_intervals_work(model, req) : work;
 }
 

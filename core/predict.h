@@ -20,8 +20,8 @@
  * outputs that are means.
  *
  * A Gaussian posterior that is predicted in closed form (model.h) has mean and covariance of its
- * normal distributions in place of those of draws, quantiles of them (levels in (0, 1)), samples
- * linearised too, and no jacobian.
+ * normal distributions in place of those of draws, quantiles of them (levels in (0, 1)) and
+ * samples linearised too.
  *
  * The result does not depend on the number of threads: rows go in fixed tiles, draws in order.
  */
@@ -82,8 +82,8 @@ struct predict_result {
 /*
  * ERR_INVALID (a logarithm of what is not positive; noise wanted but unknown; more samples than
  * draws; a level of an interval that the calibration is too small for), ERR_LIMIT, ERR_NUMERIC (a
- * result that is not finite), each naming the place; ERR_UNSUPPORTED (jacobian in closed form);
- * ERR_NOMEM.
+ * result that is not finite), each naming the place; ERR_UNSUPPORTED (normalised
+ * intervals of folds that predict their noise); ERR_NOMEM.
  */
 enum err_code predict_run(const struct model *model, const struct predict_request *req,
                           struct arena *arena, struct predict_result *out,

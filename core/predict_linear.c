@@ -21,20 +21,23 @@
  * Where we differ: QUiNN predicts its Laplace posteriors through draws only, which far from the
  * mode of a network with curved f underfits (section 3 of [2]).
  *
- * A row is computed by itself with products of fixed shapes: its bits do not depend on the rows
- * beside it.
+ * The Jacobian by the inputs is exact: with V = J S J' of an output and u = S J' held still,
+ * dV/dx = 2 d(J u)/dx, and J u is the derivative of f along u, whose gradient by x one pass forward
+ * over reverse gives (core/resnet_tangent).
+ *
+ * A row's own products have fixed shapes, and the tape pads its rows: the bits of a row do not
+ * depend on the rows beside it.
  *
  * [1] D. MacKay, A practical Bayesian framework for backpropagation networks, Neural Computation 4,
  *     1992.
  * [2] A. Immer, M. Korzepa, M. Bauer, Improving predictions of Bayesian neural nets via local
  *     linearization, AISTATS 2021.
  */
-#include "predict_priv.h"
+#include "predict_linear_priv.h"
 
 #include "chain.h"
 #include "gemm.h"
 #include "mem.h"
-#include "objective.h"
 #include "predict_interval.h"
 
 #include <math.h>
@@ -42,25 +45,13 @@
 
 #define MOST_BISECTIONS 200
 
-/* Columns of W. */
-static size_t width_of(const struct gauss *g)
+struct predict_linear_extent predict_linear_extent(const struct gauss_mixture *mixture)
 {
-    return (g->std != NULL ? (size_t)g->n : 0) + (size_t)g->rank;
-}
-
-/* The most over members. */
-struct extent {
-    size_t n;     /* uncertain parameters */
-    size_t width; /* columns of W */
-};
-
-static struct extent extent_of(const struct gauss_mixture *mixture)
-{
-    struct extent most = {.n = 0};
+    struct predict_linear_extent most = {.n = 0};
     for (int i = 0; i < mixture->n_members; i++) {
         const struct gauss *g = &mixture->members[i];
         most.n = (size_t)g->n > most.n ? (size_t)g->n : most.n;
-        most.width = width_of(g) > most.width ? width_of(g) : most.width;
+        most.width = predict_linear_width(g) > most.width ? predict_linear_width(g) : most.width;
     }
     return most;
 }
@@ -74,21 +65,16 @@ static bool fits(size_t a, size_t b, size_t c)
 size_t predict_linear_values(const struct model *model, int n)
 {
     return (size_t)model->gaussian.n_members * (size_t)n * (size_t)model->o *
-           (extent_of(&model->gaussian).width + 1);
+           (predict_linear_extent(&model->gaussian).width + 1);
 }
 
 enum err_code predict_linear_check(const struct model *model, const struct predict_request *req,
                                    struct err *err)
 {
     const struct gauss_mixture *mixture = &model->gaussian;
-    struct extent most = extent_of(mixture);
+    struct predict_linear_extent most = predict_linear_extent(mixture);
     size_t o = (size_t)model->o;
     size_t cells = (size_t)req->n * o;
-    if (req->want & PREDICT_JACOBIAN) {
-        return err_set(err, ERR_UNSUPPORTED,
-                       "this model is predicted in closed form, where the Jacobian of the standard "
-                       "deviation is not known; the Jacobian cannot be returned");
-    }
     for (int k = 0; (req->want & PREDICT_QUANTILES) && k < req->n_levels; k++) {
         if (!(req->levels[k] > 0.0 && req->levels[k] < 1.0)) {
             return err_set(err, ERR_INVALID,
@@ -97,8 +83,10 @@ enum err_code predict_linear_check(const struct model *model, const struct predi
                            req->levels[k]);
         }
     }
-    bool small = fits(o, most.n + most.width, 1) && fits(o, (size_t)model->net.n_params, 1) &&
-                 fits(PREDICT_LINEAR_TILE, o, (size_t)mixture->n_members);
+    size_t by_input = req->want & PREDICT_JACOBIAN ? (size_t)model->d : 1;
+    bool small = fits(PREDICT_LINEAR_TILE, o, most.n + most.width) &&
+                 fits(PREDICT_LINEAR_TILE, (size_t)model->net.n_params, 1) &&
+                 fits(PREDICT_LINEAR_TILE * (size_t)mixture->n_members, o, by_input);
     if ((req->want & PREDICT_COVARIANCE_ROWS) &&
         !fits(cells, most.width + 1, (size_t)mixture->n_members)) {
         small = false;
@@ -110,14 +98,16 @@ enum err_code predict_linear_check(const struct model *model, const struct predi
                            PREDICT_MAX_VALUES);
 }
 
-double predict_linear_work(const struct model *model)
+double predict_linear_work(const struct model *model, unsigned want)
 {
     double work = 0.0;
+    /* A Jacobian is another backward pass, and both passes along a direction. */
+    double passes = want & PREDICT_JACOBIAN ? 11.0 : 3.0;
     for (int i = 0; i < model->gaussian.n_members; i++) {
         const struct gauss *g = &model->gaussian.members[i];
+        double products = (double)g->n * (want & PREDICT_JACOBIAN ? 2.0 : 1.0) * (g->rank + 1.0);
         /* A forward pass; for each output a backward pass, and the product with F. */
-        work += (1.0 + 3.0 * model->o) * (double)model->net.pack_size +
-                (double)model->o * (double)g->n * (double)(g->rank + 1);
+        work += (1.0 + passes * model->o) * (double)model->net.pack_size + model->o * products;
     }
     return work;
 }
@@ -140,22 +130,6 @@ enum err_code predict_linear_begin(struct predict_call *call, struct arena *aren
 
 /* ---- one tile ---- */
 
-struct tile {
-    size_t first; /* row */
-    size_t rows;
-    double *z;     /* [rows x d] scaled inputs */
-    double *f;     /* [M x rows x o] members' means, user's units */
-    double *var;   /* [M x rows x o] their variances */
-    double *y;     /* [n_out] of one row, as are all that follow */
-    double *dy;    /* [n_out] */
-    double *grad;  /* [K] */
-    double *jac;   /* [o x n] by the uncertain parameters, user's units */
-    double *jf;    /* [o x rank] */
-    double *white; /* [o x width] W */
-    struct resnet_tape *tape;
-    struct predict_folds folds; /* for conformal intervals */
-};
-
 static double *scratch_get(struct arena *arena, size_t count, bool *ok)
 {
     double *block = arena_alloc_array(arena, count, sizeof *block);
@@ -163,166 +137,46 @@ static double *scratch_get(struct arena *arena, size_t count, bool *ok)
     return block;
 }
 
-static enum err_code tile_init(struct tile *tile, const struct predict_call *call,
+static enum err_code tile_init(struct linear_tile *tile, const struct predict_call *call,
                                struct arena *arena, struct err *err)
 {
     const struct model *model = call->model;
-    struct extent most = extent_of(&model->gaussian);
+    struct predict_linear_extent most = predict_linear_extent(&model->gaussian);
     size_t o = (size_t)model->o;
+    size_t d = (size_t)model->d;
     size_t n_out = (size_t)model->net.n_out;
+    size_t k = (size_t)model->net.n_params;
     size_t cells = (size_t)model->gaussian.n_members * tile->rows * o;
     bool ok = true;
-    tile->z = scratch_get(arena, tile->rows * (size_t)model->d, &ok);
+    tile->z = scratch_get(arena, tile->rows * d, &ok);
     tile->f = scratch_get(arena, cells, &ok);
     tile->var = scratch_get(arena, cells, &ok);
-    tile->y = scratch_get(arena, n_out, &ok);
-    tile->dy = scratch_get(arena, n_out, &ok);
-    tile->grad = scratch_get(arena, (size_t)model->net.n_params, &ok);
-    tile->jac = scratch_get(arena, o * most.n, &ok);
+    tile->y = scratch_get(arena, tile->rows * n_out, &ok);
+    tile->dy = scratch_get(arena, tile->rows * n_out, &ok);
+    tile->grad = scratch_get(arena, tile->rows * k, &ok);
+    tile->jac = scratch_get(arena, tile->rows * o * most.n, &ok);
     tile->jf = scratch_get(arena, o * most.width, &ok);
     tile->white = scratch_get(arena, o * most.width, &ok);
-    tile->tape = resnet_tape_new(&model->net, 1);
-    ok = ok && predict_folds_init(&tile->folds, call, tile->rows, arena);
-    return ok && tile->tape != NULL ? ERR_OK
-                                    : err_set(err, ERR_NOMEM, "no memory for a prediction");
+    tile->tape = resnet_tape_new(&model->net, (int)tile->rows);
+    ok = ok && tile->tape != NULL;
+    if (call->req->want & PREDICT_JACOBIAN) {
+        tile->df = scratch_get(arena, cells * d, &ok);
+        tile->v = scratch_get(arena, k, &ok);
+        tile->input_jac = scratch_get(arena, n_out * d, &ok);
+        tile->change = scratch_get(arena, d, &ok);
+        tile->scratch = scratch_get(arena, n_out + d, &ok);
+        tile->one = resnet_tape_new(&model->net, 1);
+        tile->tangent = resnet_tangent_new(&model->net, 1);
+        ok = ok && tile->one != NULL && tile->tangent != NULL;
+    }
+    return ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a prediction");
 }
 
-/* y and J of a row at the parameters of the tape, in the user's units. */
-static void row_eval(const struct model *model, const struct gauss *g, struct tile *tile,
-                     size_t row, double *noise)
+static void tile_release(struct linear_tile *tile)
 {
-    size_t n = (size_t)g->n;
-    size_t o = (size_t)model->o;
-    resnet_forward(tile->tape, 1, tile->z + row * (size_t)model->d, tile->y);
-    for (size_t a = 0; noise != NULL && a < o; a++) {
-        noise[a] += objective_variance(tile->y[o + a]);
-    }
-    scaler_invert(model->out, 1, model->o, tile->y);
-    memset(tile->dy, 0, (size_t)model->net.n_out * sizeof *tile->dy);
-    for (size_t a = 0; a < o; a++) {
-        double by = 1.0 / scaler_slope(&model->out[a], tile->y[a]);
-        tile->dy[a] = 1.0;
-        resnet_backward(tile->tape, tile->dy, tile->grad, NULL);
-        tile->dy[a] = 0.0;
-        for (size_t k = 0; k < n; k++) {
-            tile->jac[a * n + k] = by * tile->grad[(size_t)g->first + k];
-        }
-    }
-}
-
-/* W of the row whose J is there. */
-static void row_whiten(const struct gauss *g, size_t o, struct tile *tile)
-{
-    size_t n = (size_t)g->n;
-    size_t rank = (size_t)g->rank;
-    size_t width = width_of(g);
-    if (rank > 0) {
-        gemm_nn((int)o, g->rank, g->n, tile->jac, g->factor, 0.0, tile->jf);
-    }
-    for (size_t a = 0; a < o; a++) {
-        double *w = tile->white + a * width;
-        for (size_t k = 0; g->std != NULL && k < n; k++) {
-            w[k] = tile->jac[a * n + k] * g->std[k];
-        }
-        if (rank > 0) {
-            memcpy(w + width - rank, tile->jf + a * rank, rank * sizeof *w);
-        }
-    }
-}
-
-static double dot(const double *a, const double *b, size_t n)
-{
-    double sum = 0.0;
-    for (size_t k = 0; k < n; k++) {
-        sum += a[k] * b[k];
-    }
-    return sum;
-}
-
-/* out->covariance of a row's outputs gathers W W'. */
-static void add_covariance(const struct predict_call *call, const struct tile *tile, int member,
-                           size_t row)
-{
-    size_t o = (size_t)call->model->o;
-    size_t width = width_of(&call->model->gaussian.members[member]);
-    double *cov = call->out->covariance + (tile->first + row) * o * o;
-    for (size_t a = 0; a < o; a++) {
-        for (size_t b = 0; b < o; b++) {
-            double part = dot(tile->white + a * width, tile->white + b * width, width);
-            cov[a * o + b] = member == 0 ? part : cov[a * o + b] + part;
-        }
-    }
-}
-
-/* call->values [M x o x n x (width + 1)]: W with zeros behind it, and the mean. */
-static void keep_row(const struct predict_call *call, const struct tile *tile, int member,
-                     size_t row)
-{
-    size_t o = (size_t)call->model->o;
-    size_t n = (size_t)call->req->n;
-    size_t width = width_of(&call->model->gaussian.members[member]);
-    size_t room = extent_of(&call->model->gaussian).width + 1;
-    for (size_t a = 0; a < o; a++) {
-        double *to = call->values + (((size_t)member * o + a) * n + tile->first + row) * room;
-        memset(to, 0, room * sizeof *to);
-        memcpy(to, tile->white + a * width, width * sizeof *to);
-        to[room - 1] = tile->f[((size_t)member * tile->rows + row) * o + a];
-    }
-}
-
-/* The chosen draws of a member. */
-static void row_samples(const struct predict_call *call, const struct tile *tile, int member,
-                        size_t row)
-{
-    const struct model *model = call->model;
-    const struct gauss *g = &model->gaussian.members[member];
-    size_t o = (size_t)model->o;
-    int first = member * model->gaussian.n_draws;
-    const double *f = tile->f + ((size_t)member * tile->rows + row) * o;
-    for (int j = first; j < first + model->gaussian.n_draws; j++) {
-        if (call->sample_of[j] < 0) {
-            continue;
-        }
-        const double *theta = model->draws + (size_t)j * (size_t)model->net.n_params + g->first;
-        double *to = call->out->samples +
-                     ((size_t)call->sample_of[j] * (size_t)call->req->n + tile->first + row) * o;
-        for (size_t a = 0; a < o; a++) {
-            double sum = 0.0;
-            for (size_t k = 0; k < (size_t)g->n; k++) {
-                sum += tile->jac[a * (size_t)g->n + k] * (theta[k] - g->mean[(size_t)g->first + k]);
-            }
-            to[a] = f[a] + sum;
-        }
-    }
-}
-
-static void member_add(const struct predict_call *call, struct tile *tile, int member)
-{
-    const struct model *model = call->model;
-    const struct gauss *g = &model->gaussian.members[member];
-    size_t o = (size_t)model->o;
-    size_t width = width_of(g);
-    resnet_set_params(tile->tape, g->mean);
-    for (size_t row = 0; row < tile->rows; row++) {
-        size_t at = ((size_t)member * tile->rows + row) * o;
-        double *noise = call->noise != NULL ? call->noise + (tile->first + row) * o : NULL;
-        row_eval(model, g, tile, row, noise);
-        row_whiten(g, o, tile);
-        memcpy(tile->f + at, tile->y, o * sizeof *tile->f);
-        for (size_t a = 0; a < o; a++) {
-            const double *w = tile->white + a * width;
-            tile->var[at + a] = dot(w, w, width);
-        }
-        if (call->req->want & PREDICT_COVARIANCE_OUTPUTS) {
-            add_covariance(call, tile, member, row);
-        }
-        if (call->values != NULL) {
-            keep_row(call, tile, member, row);
-        }
-        if (call->sample_of != NULL) {
-            row_samples(call, tile, member, row);
-        }
-    }
+    resnet_tape_free(tile->tape);
+    resnet_tape_free(tile->one);
+    resnet_tangent_free(tile->tangent);
 }
 
 /* ---- the mixture ---- */
@@ -373,7 +227,7 @@ static double mixture_quantile(const struct mixture *mix, double level, double z
     return high;
 }
 
-static void tile_moments(const struct predict_call *call, const struct tile *tile)
+static void tile_moments(const struct predict_call *call, const struct linear_tile *tile)
 {
     size_t m = (size_t)call->model->gaussian.n_members;
     size_t o = (size_t)call->model->o;
@@ -395,7 +249,7 @@ static void tile_moments(const struct predict_call *call, const struct tile *til
     }
 }
 
-static void tile_covariance(const struct predict_call *call, const struct tile *tile)
+static void tile_covariance(const struct predict_call *call, const struct linear_tile *tile)
 {
     size_t m = (size_t)call->model->gaussian.n_members;
     size_t o = (size_t)call->model->o;
@@ -415,7 +269,48 @@ static void tile_covariance(const struct predict_call *call, const struct tile *
     }
 }
 
-static void tile_finish(const struct predict_call *call, struct tile *tile)
+/*
+ * jacobian_std holds the sum of the members' dV_i/dx. Of the mixture, since the deviations from the
+ * mean sum to 0, dV/dx = sum (dV_i + 2 (f_i - f) df_i) / M, and dstd = dV / (2 std).
+ */
+static void tile_jacobian(const struct predict_call *call, const struct linear_tile *tile)
+{
+    size_t m = (size_t)call->model->gaussian.n_members;
+    size_t o = (size_t)call->model->o;
+    size_t d = (size_t)call->model->d;
+    size_t cells = tile->rows * o;
+    for (size_t c = 0; c < cells; c++) {
+        size_t at = tile->first * o + c;
+        double std = sqrt(call->m2[at]);
+        for (size_t b = 0; b < d; b++) {
+            double mean_slope = 0.0;
+            double variance_slope = call->out->jacobian_std[at * d + b];
+            for (size_t i = 0; i < m; i++) {
+                double slope = tile->df[(i * cells + c) * d + b];
+                mean_slope += slope;
+                variance_slope += 2.0 * (tile->f[i * cells + c] - call->out->mean[at]) * slope;
+            }
+            call->out->jacobian_mean[at * d + b] = mean_slope / (double)m;
+            call->out->jacobian_std[at * d + b] =
+                std > 0.0 ? variance_slope / (2.0 * (double)m * std) : 0.0;
+        }
+    }
+}
+
+/* Intervals of folds, each a mixture of its own members. */
+static void tile_folds(const struct predict_call *call, const struct linear_tile *tile,
+                       struct predict_folds *folds)
+{
+    int n_folds = call->model->conformal.n_folds;
+    int each = call->model->gaussian.n_members / n_folds;
+    for (int k = 0; k < n_folds; k++) {
+        size_t at = (size_t)(k * each) * folds->cells;
+        predict_folds_set(folds, k, each, tile->f + at, tile->var + at);
+    }
+    predict_folds_finish(folds, call, tile->first);
+}
+
+static void tile_finish(const struct predict_call *call, const struct linear_tile *tile)
 {
     const struct predict_request *req = call->req;
     const struct model *model = call->model;
@@ -425,14 +320,8 @@ static void tile_finish(const struct predict_call *call, struct tile *tile)
     if (req->want & PREDICT_COVARIANCE_OUTPUTS) {
         tile_covariance(call, tile);
     }
-    if (tile->folds.mean != NULL) {
-        int n_folds = model->conformal.n_folds;
-        int each = model->gaussian.n_members / n_folds;
-        for (int k = 0; k < n_folds; k++) {
-            size_t at = (size_t)(k * each) * cells;
-            predict_folds_set(&tile->folds, k, each, tile->f + at, tile->var + at);
-        }
-        predict_folds_finish(&tile->folds, call, tile->first);
+    if (req->want & PREDICT_JACOBIAN) {
+        tile_jacobian(call, tile);
     }
     for (size_t c = 0; (req->want & PREDICT_QUANTILES) && c < cells; c++) {
         const struct mixture mix = {.f = tile->f + c,
@@ -452,18 +341,25 @@ enum err_code predict_linear_tile(const struct predict_call *call, int index, st
     const struct model *model = call->model;
     size_t first = (size_t)index * PREDICT_LINEAR_TILE;
     size_t left = (size_t)call->req->n - first;
-    struct tile tile = {.first = first,
-                        .rows = left < PREDICT_LINEAR_TILE ? left : PREDICT_LINEAR_TILE};
+    struct linear_tile tile = {.first = first,
+                               .rows = left < PREDICT_LINEAR_TILE ? left : PREDICT_LINEAR_TILE};
+    struct predict_folds folds;
+    if (!predict_folds_init(&folds, call, tile.rows, scratch)) {
+        return err_set(err, ERR_NOMEM, "no memory for a prediction");
+    }
     if (tile_init(&tile, call, scratch, err) == ERR_OK &&
         scaler_apply(model->in, tile.rows, model->d, call->req->x + first * (size_t)model->d,
                      tile.z, first, err) == ERR_OK) {
         for (int i = 0; i < model->gaussian.n_members; i++) {
-            member_add(call, &tile, i);
+            predict_linear_member(call, &tile, i);
         }
         tile_finish(call, &tile);
+        if (folds.mean != NULL) {
+            tile_folds(call, &tile, &folds);
+        }
         predict_noise_finish(call, first, tile.rows, model->gaussian.n_members);
     }
-    resnet_tape_free(tile.tape);
+    tile_release(&tile);
     return err->code;
 }
 
@@ -472,7 +368,7 @@ void predict_linear_row_covariance(const struct predict_call *call)
     const struct gauss_mixture *mixture = &call->model->gaussian;
     size_t n = (size_t)call->req->n;
     size_t o = (size_t)call->model->o;
-    size_t room = extent_of(mixture).width + 1;
+    size_t room = predict_linear_extent(mixture).width + 1;
     for (int i = 0; i < mixture->n_members; i++) {
         for (size_t a = 0; a < o; a++) {
             double *w = call->values + ((size_t)i * o + a) * n * room;

@@ -17,8 +17,7 @@ static inline bool predict_is_linear(const struct model *model)
  */
 #define PREDICT_LINEAR_TILE 8
 
-/* What cannot be answered, beside what predict_check looks at. ERR_INVALID, ERR_LIMIT,
- * ERR_UNSUPPORTED. */
+/* What cannot be answered, beside what predict_check looks at. ERR_INVALID, ERR_LIMIT. */
 enum err_code predict_linear_check(const struct model *model, const struct predict_request *req,
                                    struct err *err) MUST_CHECK;
 
@@ -26,7 +25,7 @@ enum err_code predict_linear_check(const struct model *model, const struct predi
 size_t predict_linear_values(const struct model *model, int n);
 
 /* Multiplications for one row, about. */
-double predict_linear_work(const struct model *model);
+double predict_linear_work(const struct model *model, unsigned want);
 
 /* Once, when the result is allocated: normal quantiles of the levels. ERR_NOMEM. */
 enum err_code predict_linear_begin(struct predict_call *call, struct arena *arena,

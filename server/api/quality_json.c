@@ -189,10 +189,33 @@ static enum err_code read_folds(const struct json_tensor *fold, const json_t *ca
     return ERR_OK;
 }
 
+static enum err_code read_fold_noise(const struct json_tensor *noise, const json_t *calibration,
+                                     int o, struct conformal *c, struct err *err)
+{
+    const json_t *value = json_object_get(calibration, "fold_noise");
+    if (!noise->found) {
+        return value == NULL || json_is_null(value)
+                   ? ERR_OK
+                   : err_set(err, ERR_INVALID, "calibration: fold_noise is %s, an array is needed",
+                             json_io_kind(value));
+    }
+    if (noise->flat || noise->n != c->n_folds || noise->k != o) {
+        return err_set(err, ERR_SHAPE, "calibration: fold_noise must be %d rows of %d numbers",
+                       c->n_folds, o);
+    }
+    size_t count = (size_t)noise->n * (size_t)noise->k;
+    c->fold_noise = mem_alloc_array(count, sizeof *c->fold_noise);
+    if (c->fold_noise == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a calibration");
+    }
+    memcpy(c->fold_noise, noise->values, count * sizeof *c->fold_noise);
+    return ERR_OK;
+}
+
 static enum err_code read_calibration(const json_t *document, const struct model_tensors *tensors,
                                       struct model *model, struct err *err)
 {
-    static const char *const keys[] = {"method", "normalised", "folds",     "fold",
+    static const char *const keys[] = {"method", "normalised", "folds", "fold",
                                        "scores", "fold_noise", NULL};
     const struct json_tensor *scores = &tensors->of[TENSOR_SCORES];
     const json_t *object = NULL;
@@ -226,19 +249,14 @@ static enum err_code read_calibration(const json_t *document, const struct model
         return err_set(err, ERR_NOMEM, "no memory for a calibration");
     }
     memcpy(c->scores, scores->values, count * sizeof *c->scores);
-    const json_t *noise = json_object_get(object, "fold_noise");
-    if (noise != NULL && !json_is_null(noise)) {
-        c->fold_noise =
-            mem_alloc_array((size_t)c->n_folds * (size_t)model->o, sizeof *c->fold_noise);
-        if (c->fold_noise == NULL) {
-            return err_set(err, ERR_NOMEM, "no memory for a calibration");
-        }
-        if (json_io_matrix(noise, "calibration fold_noise", c->n_folds, model->o, c->fold_noise,
-                           err) != ERR_OK) {
-            return err->code;
-        }
+    if (read_folds(&tensors->of[TENSOR_FOLD], object, c, err) != ERR_OK) {
+        return err->code;
     }
-    return read_folds(&tensors->of[TENSOR_FOLD], object, c, err);
+    if ((c->method == CONFORMAL_SPLIT) != (c->fold == NULL)) {
+        return err_set(err, ERR_INVALID, "calibration: %s with %s of each row", method,
+                       c->fold != NULL ? "a fold" : "no fold");
+    }
+    return read_fold_noise(&tensors->of[TENSOR_FOLD_NOISE], object, model->o, c, err);
 }
 
 static void write_calibration_head(struct textbuf *text, const struct conformal *c)

@@ -63,6 +63,7 @@ static void fill_calibration(struct model *model, struct rng *rng)
         c->fold[i] = i % 2;
     }
     c->scores = random_values(rng, ROWS * (size_t)model->o);
+    c->fold_noise = random_values(rng, 2 * (size_t)model->o);
 }
 
 /* Two heads, four Gaussians of two folds, and everything that is told of it. */
@@ -163,6 +164,7 @@ START_TEST(everything_comes_back_from_its_bytes)
     ck_assert_int_eq(back->conformal.method, CONFORMAL_CV_PLUS);
     ck_assert_int_eq(back->conformal.fold[3], 1);
     ck_assert_double_eq(back->conformal.scores[7], model->conformal.scores[7]);
+    ck_assert_double_eq(back->conformal.fold_noise[3], model->conformal.fold_noise[3]);
     ck_assert_double_eq(back->scores.calibration[20], model->scores.calibration[20]);
     ck_assert(isnan(back->scores.crps[0]));
     ck_assert_int_eq(back->report.n_items, 4);

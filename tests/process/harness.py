@@ -177,7 +177,7 @@ def full_document():
                 "crps": numbers(2), "coverage": numbers(2, 3), "width": numbers(2, 3),
                 "calibration": numbers(2, 19)},
         calibration={"method": "cv+", "normalised": True, "folds": 2, "fold": [0, 1, 1, 0, 1],
-                     "scores": numbers(5, 2)},
+                     "scores": numbers(5, 2), "fold_noise": numbers(2, 2)},
         report={"loss": [3.0, 2.5, None, 1e-300], "parameters.rhat": 1.01, "unknown": None,
                 "empty": [], "one": [0.1]},
         warnings=[{"code": "mixing", "text": "the chains disagree: \"R-hat\" is 1.2"},

@@ -202,9 +202,15 @@ class Prediction(ServerTest):
                 for k in range(2):
                     self.assertAlmostEqual(drawn["quantiles"]["values"][k][i][j],
                                            closed["quantiles"]["values"][k][i][j], delta=0.3 * std)
+        body = {"inputs": [[0, 0, 0]], "return": ["jacobian"]}
+        slopes = [self.ok(200, "POST", f"/v1/models/{name}/predict", body)[1]["jacobian"]
+                  for name in ("drawn", "closed")]
+        for a, b in zip(slopes[0]["mean"][0][0], slopes[1]["mean"][0][0]):
+            self.assertAlmostEqual(a, b, delta=1e-2 * (1 + abs(b)))
         _, problem = self.ok(400, "POST", "/v1/models/closed/predict",
-                             {"inputs": [[0, 0, 0]], "return": ["jacobian"]})
-        self.assertIn("closed form", problem["detail"])
+                             {"inputs": [[0, 0, 0]], "quantiles": [0, 0.5],
+                              "return": ["quantiles"]})
+        self.assertIn("above 0", problem["detail"])
 
     def test_extrapolation_is_told(self):
         self.ok(201, "PUT", "/v1/models/m", document(training_range=[[0, 1], [0, 1], [0, 1]]))

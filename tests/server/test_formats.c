@@ -112,11 +112,11 @@ START_TEST(a_list_of_objects_may_hold_a_tensor_each)
         {"{\"p\":{\"l\":{\"w\":[1]}}}", ERR_OK, {0}},
         {"{\"p\":{\"l[].w\":[1]},\"p.l[].w\":[1]}", ERR_OK, {0}},
         {"{\"l\":[{\"w\":[1]}]}", ERR_OK, {0}},
-        {"{\"p\":{\"l\":[{\"w\":[1]},{\"w\":[1,\"2\"]}]}}", ERR_INVALID, {1, 0}},
+        {"{\"p\":{\"l\":[{\"w\":[1]},{\"w\":[1,\"2\"]}]}}", ERR_INVALID, {1, 1}},
         {"{\"p\":{\"l\":[{\"w\":[1],\"w\":[2]}]}}", ERR_SYNTAX, {1}},
         {"{\"p\":{\"l\":[{\"w\":[1]},]}}", ERR_SYNTAX, {1}},
         {"{\"p\":{\"l\":[{\"w\":[1]}", ERR_SYNTAX, {1}},
-        {"{\"p\":{\"l\":[{\"w\":[1", ERR_SYNTAX, {0}},
+        {"{\"p\":{\"l\":[{\"w\":[1", ERR_SYNTAX, {1}},
     };
     json_io_init();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
