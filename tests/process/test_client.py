@@ -534,7 +534,7 @@ class OtherServers(unittest.TestCase):
         head, *found = csv.reader(io.StringIO(done.stdout))
         self.assertEqual(head, ["mean_0", "mean_1", "lower0.9_0", "lower0.9_1", "upper0.9_0", "upper0.9_1"])
         self.assertEqual([list(map(float, row)) for row in found],
-                         [[1, 2, 1, 2, 5, 6], [3, 1e300, 3, 4, 7, 12345678901234567890]])
+                         [[1, 2, 1, 2, 5, 6], [3, 1e300, 3, 4, 7, 12345678901234567890.0]])
 
     def test_names_cannot_write_on_the_terminal(self):
         done = self.run_client("models")
