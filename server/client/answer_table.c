@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Results are told by their shape, not by a list of names: "mean" and its kin are rows x outputs;
- * "quantiles" and "intervals" are objects with "levels" and, for each level, rows x outputs.
+ * "quantiles" is an object with "levels" and, for each level, rows x outputs; "intervals" is a list
+ * of levels with lower and upper ends.
  */
 #include "answer_table.h"
 
@@ -55,7 +56,7 @@ static int rank_of(const json_t *value)
     return json_is_number(value) ? rank : -1;
 }
 
-/* "quantiles": q0.05, q0.95; "intervals": lower0.9, upper0.9. */
+/* "quantiles": q0.05, q0.95. */
 static enum err_code add_levels(struct blocks *blocks, const json_t *object, struct err *err)
 {
     const json_t *levels = json_object_get(object, "levels");
@@ -77,6 +78,21 @@ static enum err_code add_levels(struct blocks *blocks, const json_t *object, str
     return err->code;
 }
 
+/* "intervals": a list of {"level":0.9,"lower":[..],"upper":[..]}. */
+static enum err_code add_intervals(struct blocks *blocks, const json_t *list, struct err *err)
+{
+    for (size_t i = 0; i < json_array_size(list) && err->code == ERR_OK; i++) {
+        const json_t *item = json_array_get(list, i);
+        char level[NUMTEXT_MAX + 1];
+        size_t len = numtext_write(json_number_value(json_object_get(item, "level")), level);
+        level[len] = '\0';
+        if (add_block(blocks, "lower", level, json_object_get(item, "lower"), err) == ERR_OK) {
+            err_kept(add_block(blocks, "upper", level, json_object_get(item, "upper"), err));
+        }
+    }
+    return err->code;
+}
+
 static enum err_code collect(struct blocks *blocks, const json_t *answer, struct err *err)
 {
     for (void *at = json_object_iter((json_t *)(uintptr_t)answer);
@@ -87,6 +103,8 @@ static enum err_code collect(struct blocks *blocks, const json_t *answer, struct
         bool levels = json_is_array(json_object_get(value, "levels"));
         if (rank_of(value) == 2) {
             err_kept(add_block(blocks, key, "", value, err));
+        } else if (rank_of(json_object_get(json_array_get(value, 0), "lower")) == 2) {
+            err_kept(add_intervals(blocks, value, err));
         } else if (levels) {
             err_kept(add_levels(blocks, value, err));
         } else if (rank_of(value) > 2 || (json_is_object(value) && strcmp(key, "jacobian") == 0)) {
@@ -135,10 +153,8 @@ static void note_warnings(struct answer_table *t, const json_t *warnings)
 {
     int64_t rows = 0;
     int64_t last = -1;
-    const json_t *w;
-    size_t i;
-    json_array_foreach(warnings, i, w)
-    {
+    for (size_t i = 0; i < json_array_size(warnings); i++) {
+        const json_t *w = json_array_get(warnings, i);
         const json_t *range = json_object_get(w, "range");
         int64_t row = (int64_t)json_number_value(json_object_get(w, "row"));
         if (range == NULL) {

@@ -20,7 +20,8 @@ struct append {
     struct client *client;
     const char *path;
     const char *key; /* Idempotency-Key of the first request; the next are KEY.2, KEY.3 and so on */
-    int n_sent;      /* requests */
+    const char *source; /* its header; NULL: none */
+    int n_sent;         /* requests */
     double retry_s;
 };
 
@@ -80,13 +81,27 @@ static enum err_code make_path(struct append *up, struct err *err)
         textbuf_puts(&text, "?outputs=");
         connection_escape(&text, outputs);
     }
+    if (client->args->values[OPT_SKIP] != NULL) {
+        textbuf_puts(&text, outputs != NULL ? "&on_duplicate=skip" : "?on_duplicate=skip");
+    }
+    if (source != NULL && strpbrk(source, "\r\n") != NULL) {
+        return err_set(err, ERR_INVALID, "a source is one line of text");
+    }
     if (source != NULL) {
-        textbuf_puts(&text, outputs != NULL ? "&source=" : "?source=");
-        connection_escape(&text, source);
+        up->source = arena_printf(&client->arena, "Surrogate-Source: %s", source);
     }
     up->path = text.data;
-    return path == NULL || textbuf_failed(&text) ? err_set(err, ERR_NOMEM, "no memory for the path")
-                                                 : ERR_OK;
+    bool failed = path == NULL || textbuf_failed(&text) || (source != NULL && up->source == NULL);
+    return failed ? err_set(err, ERR_NOMEM, "no memory for the request") : ERR_OK;
+}
+
+/* ", 3 duplicates": what a server noticed in the rows. */
+static void print_count(const json_t *doc, const char *key)
+{
+    long long count = json_integer_value(json_object_get(json_object_get(doc, key), "count"));
+    if (count > 0) {
+        printf(", %lld %.*s", count, (int)(strlen(key) - (count == 1)), key);
+    }
 }
 
 static enum err_code report(struct append *up, const char *name, const struct answer *answer,
@@ -99,11 +114,16 @@ static enum err_code report(struct append *up, const char *name, const struct an
     *rows = json_integer_value(json_object_get(doc, "rows"));
     if (!up->client->json) {
         struct textbuf safe = textbuf_in(&up->client->arena);
+        bool before = json_is_true(json_object_get(doc, "repeated"));
         terminal_escape(&safe, name);
-        printf("%s: %" PRId64 " row%s appended as batch %s, %s in all\n",
+        printf("%s: %" PRId64 " row%s %s as batch %s, %s in all",
                textbuf_failed(&safe) ? "?" : safe.data, *rows, *rows == 1 ? "" : "s",
+               before ? "had been appended" : "appended",
                describe_member(&up->client->arena, doc, "batch"),
                describe_member(&up->client->arena, doc, "total_rows"));
+        print_count(doc, "duplicates");
+        print_count(doc, "outliers");
+        printf("\n");
     }
     json_decref(doc);
     return client_flush(err);
@@ -122,7 +142,7 @@ static enum err_code send_one(struct append *up, const struct payload *payload, 
     struct call call = {.method = "POST",
                         .path = header != NULL ? up->path : NULL,
                         .payload = *payload,
-                        .headers = {header},
+                        .headers = {header, up->source},
                         .retry_s = up->retry_s};
     if (client_call(up->client, &call, &answer, err) == ERR_OK) {
         err_kept(report(up, name, &answer, rows, err));
@@ -197,39 +217,66 @@ static enum err_code append(struct client *client, struct err *err)
 
 /* ---- the others ---- */
 
+static void add_batches(struct client *client, const json_t *page, struct table *table)
+{
+    struct arena *arena = &client->arena;
+    const json_t *list = json_object_get(page, "batches");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *row = json_array_get(list, i);
+        const char *created = json_string_value(json_object_get(row, "created"));
+        table_row(table);
+        table_cell(table, 0, "%s", describe_member(arena, row, "batch"));
+        table_cell(table, 1, "%s", describe_member(arena, row, "rows"));
+        table_cell(table, 2, "%s", table_ago(arena, created));
+        table_cell(table, 3, "%s", describe_member(arena, row, "format"));
+        table_cell(table, 4, "%s", describe_member(arena, row, "duplicates"));
+        table_cell(table, 5, "%s", describe_member(arena, row, "outliers"));
+        table_cell(table, 6, "%s", describe_member(arena, row, "source"));
+    }
+}
+
+/* The list comes in pages: "next" is the batch after which the following one begins. */
 static enum err_code batches(struct client *client, struct err *err)
 {
-    json_t *doc = NULL;
-    json_t *row;
-    size_t i;
-    struct table table = table_in(&client->arena, ">BATCH|>ROWS|CREATED|SOURCE");
-    if (client_ask(client, "GET", data_path(client, "/data/batches"), NULL, &doc, err) != ERR_OK ||
-        doc == NULL) {
-        return err->code;
-    }
-    json_array_foreach(json_object_get(doc, "batches"), i, row)
-    {
-        const char *created = json_string_value(json_object_get(row, "created"));
-        table_row(&table);
-        table_cell(&table, 0, "%s", describe_member(&client->arena, row, "batch"));
-        table_cell(&table, 1, "%s", describe_member(&client->arena, row, "rows"));
-        table_cell(&table, 2, "%s", table_ago(&client->arena, created));
-        table_cell(&table, 3, "%s", describe_member(&client->arena, row, "source"));
-    }
-    if (!table_print(&table, stdout)) {
+    struct table table =
+        table_in(&client->arena, ">BATCH|>ROWS|CREATED|FORMAT|>DUPLICATES|>OUTLIERS|SOURCE");
+    char next[32] = "";
+    do {
+        struct answer answer;
+        json_t *page = NULL;
+        const char *rest = *next != '\0' ? "/data/batches?after=" : "/data/batches";
+        char *path = client_path(client, "/v1/models/", model_name(client), rest, next, NULL);
+        struct call call = {.method = "GET", .path = path};
+        next[0] = '\0';
+        if (client_call(client, &call, &answer, err) == ERR_OK &&
+            client_parse(&answer, 0, &page, err) == ERR_OK) {
+            const json_t *after = json_object_get(page, "next");
+            add_batches(client, page, &table);
+            if (json_is_integer(after)) {
+                snprintf(next, sizeof next, "%lld", (long long)json_integer_value(after));
+            }
+        }
+        json_decref(page);
+        answer_release(&answer);
+    } while (err->code == ERR_OK && *next != '\0');
+    if (err->code == ERR_OK && !client->json && !table_print(&table, stdout)) {
         err_set(err, ERR_NOMEM, "no memory for the output");
     }
-    json_decref(doc);
     return err->code;
 }
 
 static enum err_code export(struct client *client, struct err *err) {
     enum file_format format; const char *out = client->args->values[OPT_OUT];
+    const char *batch = client->args->values[OPT_BATCH];
     static const char *const rest[] = {[FORMAT_CSV] = "/data/rows?format=csv",
                                        [FORMAT_JSON] = "/data/rows?format=json",
                                        [FORMAT_NPY] = "/data/rows?format=npy"};
     if (files_format(client, out != NULL ? out : "-", &format, err) != ERR_OK){return err->code;}
-struct call call = {.method = "GET", .path = data_path(client, rest[format])};
+char *path = data_path(client, rest[format]);
+if (path != NULL && batch != NULL) {
+    path = client_path(client, path, "", "&batch=", batch, NULL);
+}
+struct call call = {.method = "GET", .path = path};
 return files_save(client, &call, format == FORMAT_NPY, err);
 }
 
@@ -241,15 +288,9 @@ static enum err_code delete (struct client *client, struct err *err) {
     struct call call = {.method = "DELETE", .path = path};
     if (client_call(client, &call, &answer, err) == ERR_OK && !client->json){
         json_t *doc = answer.data != NULL ? json_loadb(answer.data, answer.n_data, 0, NULL) : NULL;
-        const json_t *rows = json_object_get(doc, "deleted_rows");
-        if (rows != NULL){printf("%s: %lld rows deleted\n", model_name(client),
-                                 (long long)json_integer_value(rows));}
-else
-{
-    printf("%s: deleted\n", model_name(client));
-}
-json_decref(doc);
-}
+        long long rows = json_integer_value(json_object_get(doc, "deleted_rows"));
+        printf("%s: %lld row%s deleted\n", model_name(client), rows, rows == 1 ? "" : "s");
+        json_decref(doc);}
 answer_release(&answer);
 return err->code;
 }

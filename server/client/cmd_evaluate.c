@@ -32,12 +32,14 @@ enum err_code command_evaluate(struct client *client, struct err *err)
     if (input_open(client, name != NULL ? name : "-", &input, err) != ERR_OK) {
         return err->code;
     }
+    const char *version = client->args->values[OPT_VERSION];
     struct call call = {.method = "POST",
-                        .path = client_path(client, "/v1/models/", args_word(client->args, 0),
-                                            outputs != NULL ? "/evaluate?outputs=" : "/evaluate",
-                                            outputs != NULL ? outputs : "", NULL),
                         .payload = {.type = files_type(input.format), .file = input.file},
                         .retry_s = (double)retry_s};
+    call.path = client_path(client, "/v1/models/", args_word(client->args, 0),
+                            version != NULL ? "/versions/" : "", version != NULL ? version : "",
+                            outputs != NULL ? "/evaluate?outputs=" : "/evaluate",
+                            outputs != NULL ? outputs : "", NULL);
     err_kept(show(client, &call, err));
     input_close(&input);
     return err->code;

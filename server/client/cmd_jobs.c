@@ -42,8 +42,6 @@ static enum err_code list(struct client *client, struct err *err)
 {
     const char *model = client->args->values[OPT_MODEL];
     json_t *doc = NULL;
-    json_t *job;
-    size_t i;
     struct table table =
         table_in(&client->arena, ">ID|MODEL|STATE|>DONE|>VERSION|CREATED|>TOOK|MESSAGE");
     char *path = model != NULL ? client_path(client, "/v1/jobs?model=", model, NULL)
@@ -51,8 +49,9 @@ static enum err_code list(struct client *client, struct err *err)
     if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }
-    json_array_foreach(json_object_get(doc, "jobs"), i, job)
-    {
+    const json_t *jobs = json_object_get(doc, "jobs");
+    for (size_t i = 0; i < json_array_size(jobs); i++) {
+        const json_t *job = json_array_get(jobs, i);
         add_row(client, &table, job);
     }
     if (!table_print(&table, stdout)) {

@@ -28,14 +28,13 @@ static enum err_code print_table(const struct table *table, struct err *err)
 static enum err_code list(struct client *client, struct err *err)
 {
     json_t *doc = NULL;
-    json_t *row;
-    size_t i;
     struct table table = table_in(&client->arena, "NAME|>DEFAULT|>VERSIONS|>ROWS|CREATED");
     if (client_ask(client, "GET", "/v1/models", NULL, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }
-    json_array_foreach(json_object_get(doc, "models"), i, row)
-    {
+    const json_t *rows = json_object_get(doc, "models");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
         const char *created = json_string_value(json_object_get(row, "created"));
         table_row(&table);
         table_cell(&table, 0, "%s", member(client, row, "name"));
@@ -65,8 +64,6 @@ static enum err_code show_version(struct client *client, struct err *err)
 static enum err_code show(struct client *client, struct err *err)
 {
     json_t *doc = NULL;
-    json_t *row;
-    size_t i;
     struct table table = table_in(&client->arena, ">VERSION|DEFAULT|>SIZE|CREATED|ETAG|NOTE");
     if (client->args->n_words == 3) {
         return show_version(client, err);
@@ -75,8 +72,9 @@ static enum err_code show(struct client *client, struct err *err)
     if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }
-    json_array_foreach(json_object_get(doc, "versions"), i, row)
-    {
+    const json_t *rows = json_object_get(doc, "versions");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
         double bytes = json_number_value(json_object_get(row, "bytes"));
         const char *created = json_string_value(json_object_get(row, "created"));
         const char *damage = json_string_value(json_object_get(row, "damaged"));

@@ -101,25 +101,22 @@ static void add_line(struct lines *lines, const char *path, const json_t *value)
 
 static void collect(struct lines *lines, const char *path, const json_t *value, int depth)
 {
-    const char *key;
-    json_t *child;
-    size_t i;
     if (!is_deep(value) || depth == DEEPEST) {
         add_line(lines, path, value);
         return;
     }
     if (json_is_array(value)) {
-        json_array_foreach(value, i, child)
-        {
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            const json_t *child = json_array_get(value, i);
             char *deeper = arena_printf(lines->arena, "%s[%zu]", path, i);
             collect(lines, deeper != NULL ? deeper : "?", child, depth + 1);
         }
         return;
     }
-    /* json_object_foreach wants to write through it. */
+    /* jansson's iterators take no const. */
     for (void *at = json_object_iter((json_t *)(uintptr_t)value); at != NULL;
          at = json_object_iter_next((json_t *)(uintptr_t)value, at)) {
-        key = json_object_iter_key(at);
+        const char *key = json_object_iter_key(at);
         char *deeper = arena_printf(lines->arena, "%s%s%s", path, *path != '\0' ? "." : "", key);
         collect(lines, deeper != NULL ? deeper : "?", json_object_iter_value(at), depth + 1);
     }

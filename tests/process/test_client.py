@@ -439,6 +439,12 @@ class Hostile(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path.endswith("/garbage"):
             self.answer(200, b"no json")
+        elif self.path == "/v1/models/m/data/batches":
+            self.answer(200, {"batches": [{"batch": 1, "rows": 5, "source": "a"}], "next": 1})
+        elif self.path == "/v1/models/m/data/batches?after=1":
+            self.answer(200, {"batches": [{"batch": 7, "rows": 6, "source": None}], "next": None})
+        elif self.path.startswith("/v1/models/m/data/rows?format="):
+            self.answer(200, self.path.encode(), "text/csv")
         elif self.path.endswith("/html"):
             self.answer(502, b"<html>", "text/html")
         else:
@@ -446,13 +452,21 @@ class Hostile(http.server.BaseHTTPRequestHandler):
                                          {"name": "größe"}]})
 
     def do_POST(self):
+        if self.path.endswith("/predict"):
+            self.body()
+            self.answer(200, {"model": "m", "version": 1, "mean": [[1, 2], [3, 1e300]],
+                              "intervals": [{"level": 0.9, "method": "split", "lower": [[1, 2], [3, 4]],
+                                             "upper": [[5, 6], [7, 12345678901234567890]]}],
+                              "warnings": []})
+            return
         seen = self.server.seen
         seen.append((self.path, dict(self.headers), self.body()))
         if len(seen) <= self.server.busy:
             self.answer(503, {"title": "busy", "status": 503, "detail": "too much"},
                         "application/problem+json", Retry_After="1")
         else:
-            self.answer(201, {"batch": len(seen), "rows": 1, "total_rows": 1})
+            self.answer(201, {"batch": len(seen), "rows": 1, "total_rows": 1,
+                              "duplicates": {"count": 2, "rows": [0, 1]}, "outliers": {"count": 1}})
 
     def log_message(self, *args):
         pass
@@ -470,11 +484,13 @@ class OtherServers(unittest.TestCase):
         return binary(*args, "--server", f"http://127.0.0.1:{self.server.server_port}/", **more)
 
     def test_a_busy_server_is_asked_again_with_the_same_key(self):
-        done = self.run_client("data", "m/x", "append", "-", "--source", "run 7", "--batch-lines", "1",
-                               input="1,2\n3,4\n")
+        done = self.run_client("data", "m/x", "append", "-", "--source", "run 7", "--skip-duplicates",
+                               "--batch-lines", "1", input="1,2\n3,4\n")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual([body for _, _, body in self.server.seen], [b"1,2\n"] * 3 + [b"3,4\n"])
-        self.assertEqual({path for path, _, _ in self.server.seen}, {"/v1/models/m%2Fx/data?source=run%207"})
+        self.assertEqual({path for path, _, _ in self.server.seen}, {"/v1/models/m%2Fx/data?on_duplicate=skip"})
+        self.assertEqual({head["Surrogate-Source"] for _, head, _ in self.server.seen}, {"run 7"})
+        self.assertIn(", 2 duplicates, 1 outlier\n", done.stdout)
         keys = [head["Idempotency-Key"] for _, head, _ in self.server.seen]
         self.assertRegex(keys[0], "^[0-9a-f]{32}$")
         self.assertEqual(keys, [keys[0]] * 3 + [keys[0] + ".2"])
@@ -497,6 +513,28 @@ class OtherServers(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertIn(len(self.server.seen), tries)
             self.assertIn("busy: too much", done.stderr)
+
+    def test_batches_come_in_pages_and_rows_in_formats(self):
+        done = self.run_client("data", "m", "batches")
+        self.assertEqual([line.split()[:2] for line in done.stdout.splitlines()[1:]],
+                         [["1", "5"], ["7", "6"]])
+        done = self.run_client("data", "m", "export", "--batch", "3")
+        self.assertEqual(done.stdout, "/v1/models/m/data/rows?format=csv&batch=3")
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "rows.npy")
+            done = self.run_client("data", "m", "export", "-o", path)
+            self.assertEqual((done.returncode, done.stdout), (0, ""))
+            with open(path, encoding="ascii") as file:
+                self.assertEqual(file.read(), "/v1/models/m/data/rows?format=npy")
+            self.assertEqual(os.listdir(folder), ["rows.npy"])
+
+    def test_intervals_are_columns_and_large_numbers_keep_their_value(self):
+        done = self.run_client("predict", "m", "--at", "1", "--intervals", "0.9")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        head, *found = csv.reader(io.StringIO(done.stdout))
+        self.assertEqual(head, ["mean_0", "mean_1", "lower0.9_0", "lower0.9_1", "upper0.9_0", "upper0.9_1"])
+        self.assertEqual([list(map(float, row)) for row in found],
+                         [[1, 2, 1, 2, 5, 6], [3, 1e300, 3, 4, 7, 12345678901234567890.0]])
 
     def test_names_cannot_write_on_the_terminal(self):
         done = self.run_client("models")
