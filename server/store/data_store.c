@@ -347,6 +347,7 @@ static enum err_code store_rows(struct conn *conn, int64_t model, struct work *w
                       stats->n_rows, err) != ERR_OK) {
         return err->code;
     }
+    stats->n_batches++;
     return data_stats_put(conn, model, stats, err);
 }
 
