@@ -106,8 +106,8 @@ static enum err_code read_row(struct cursor *c, struct csv *csv, double *row, st
     while (!last) {
         if (!next_field(c, field, false, &last)) {
             return err_set_at(err, ERR_SYNTAX, csv->n, k,
-                              "row %d, column %d has more than %d bytes, or a quote that is open or "
-                              "misplaced",
+                              "row %d, column %d has more than %d bytes, or a quote that is open "
+                              "or misplaced",
                               csv->n, k, MAX_FIELD - 1);
         }
         if (k == csv->k) {

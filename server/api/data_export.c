@@ -130,12 +130,13 @@ static size_t read_export(void *ctx, char *out, size_t size)
     while (used < size && e->part < e->n_parts) {
         const struct part *part = &e->parts[e->part];
         if (e->spill_at < e->n_spill) {
-            size_t n = copy(out + used, size - used, e->spill + e->spill_at, e->n_spill - e->spill_at);
+            size_t left = e->n_spill - e->spill_at;
+            size_t n = copy(out + used, size - used, e->spill + e->spill_at, left);
             e->spill_at += n;
             used += n;
         } else if (e->words_at < part->n_words) {
-            size_t n =
-                copy(out + used, size - used, part->words + e->words_at, part->n_words - e->words_at);
+            size_t left = part->n_words - e->words_at;
+            size_t n = copy(out + used, size - used, part->words + e->words_at, left);
             e->words_at += n;
             used += n;
         } else if (e->row < e->n) {

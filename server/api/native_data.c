@@ -39,8 +39,9 @@ static void write_result(struct textbuf *text, const struct data_append_result *
     } else {
         textbuf_puts(text, "null");
     }
-    textbuf_printf(text, ",\"rows\":%lld,\"total_rows\":%lld,\"duplicates\":{\"count\":%lld,"
-                         "\"skipped\":%s,\"rows\":[",
+    textbuf_printf(text,
+                   ",\"rows\":%lld,\"total_rows\":%lld,\"duplicates\":{\"count\":%lld,"
+                   "\"skipped\":%s,\"rows\":[",
                    (long long)r->n_rows, (long long)r->total_rows, (long long)r->n_duplicates,
                    r->skipped != 0 ? "true" : "false");
     for (int64_t i = 0; i < n_duplicates; i++) {
@@ -66,8 +67,7 @@ static enum err_code find_repeated(struct app *app, const char *model, const str
     if (up->data.key == NULL) {
         return ERR_OK;
     }
-    enum err_code code =
-        data_store_find_key(app->db, model, up->key, up->payload, result, err);
+    enum err_code code = data_store_find_key(app->db, model, up->key, up->payload, result, err);
     *done = code == ERR_OK;
     if (code == ERR_NOT_FOUND) {
         err_clear(err);
@@ -181,7 +181,9 @@ static void write_batch(void *ctx, const struct data_batch *batch)
         return;
     }
     list->last = batch->id;
-    textbuf_printf(text, "%s{\"batch\":%lld,\"rows\":%lld,\"inputs\":%d,\"outputs\":%d,\"created\":",
+    textbuf_printf(text,
+                   "%s{\"batch\":%lld,\"rows\":%lld,\"inputs\":%d,\"outputs\":%d,"
+                   "\"created\":",
                    list->n++ > 0 ? "," : "", (long long)batch->id, (long long)batch->n_rows,
                    batch->n_inputs, batch->n_outputs);
     reply_time(text, batch->created_ms);

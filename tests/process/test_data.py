@@ -369,7 +369,8 @@ class Rows(ServerTest):
         self.assertEqual(answer["duplicates"], {"count": 4, "skipped": False, "rows": [4, 5, 6, 7]})
         self.assertEqual((answer["rows"], answer["total_rows"]), (9, 409))
         mixed = table[7:8] + fresh[5:8] + fresh[5:6] + table[:20]
-        _, answer = self.ok(201, "POST", DATA + "?on_duplicate=skip", npy(mixed), {**NPY, **key("s")})
+        _, answer = self.ok(201, "POST", DATA + "?on_duplicate=skip", npy(mixed),
+                            {**NPY, **key("s")})
         self.assertEqual(answer["duplicates"],
                          {"count": 22, "skipped": True, "rows": [0, 4, 5, 6, 7, 8, 9, 10, 11, 12]})
         self.assertEqual((answer["rows"], answer["total_rows"]), (3, 412))
@@ -377,8 +378,10 @@ class Rows(ServerTest):
         self.assertEqual(read_npy(body)[1], packed(fresh[5:8]))
         # All are there: nothing is made, which a key remembers too.
         for repeated in (False, True):
-            _, answer = self.ok(200, "POST", DATA + "?on_duplicate=skip", npy(table), {**NPY, **key("t")})
-            self.assertEqual((answer["batch"], answer["rows"], answer["total_rows"]), (None, 0, 412))
+            _, answer = self.ok(200, "POST", DATA + "?on_duplicate=skip", npy(table),
+                                {**NPY, **key("t")})
+            self.assertEqual((answer["batch"], answer["rows"], answer["total_rows"]),
+                             (None, 0, 412))
             self.assertEqual(answer["duplicates"]["count"], 400)
             self.assertEqual(answer.get("repeated", False), repeated)
         # Bit for bit: zero and minus zero are two.
@@ -484,6 +487,47 @@ class Training(ServerTest):
         self.assertEqual(halves["training_data"]["batches"], 2)
         _, version = self.ok(200, "GET", "/v1/models/m/versions/1")
         self.assertEqual(version["training_data"], first["training_data"])
+        # A version from elsewhere has no rows.
+        _, document = self.ok(200, "GET", "/v1/models/m/versions/1/export")
+        self.ok(201, "PUT", "/v1/models/copy", document)
+        _, version = self.ok(200, "GET", "/v1/models/copy/versions/1")
+        self.assertIsNone(version["training_data"])
+
+    def start_long(self):
+        self.ok(201, "POST", DATA, rows(40))
+        request = {"solver": "ensemble", "settings": {"members": 4, "epochs": 1500}, "seed": 3}
+        _, job = self.ok(202, "POST", "/v1/models/m/train", request)
+        end = time.time() + 30
+        while time.time() < end:
+            _, row = self.ok(200, "GET", f"/v1/jobs/{job['id']}")
+            self.assertIn(row["state"], ("queued", "running"))
+            if row["training_data"]:
+                self.assertEqual(row["training_data"]["rows"], 40)
+                return job["id"], row["training_data"]
+            time.sleep(0.01)
+        raise AssertionError("the job did not begin")
+
+    def test_a_job_that_is_begun_again_has_the_same_rows(self):
+        job, data = self.start_long()
+        self.ok(201, "POST", DATA, rows(7, seed=8))
+        self.server.kill()
+        self.server.start()
+        row = self.server.wait_job(job, "succeeded", "failed")
+        self.assertEqual((row["state"], row["attempts"]), ("succeeded", 2))
+        self.assertEqual(row["training_data"], data)
+        _, version = self.ok(200, "GET", "/v1/models/m/versions/1")
+        self.assertEqual(version["training_data"], data)
+
+    def test_a_job_whose_rows_were_deleted_takes_those_there_are(self):
+        job, data = self.start_long()
+        self.ok(201, "POST", DATA, rows(7, seed=8))
+        self.ok(200, "DELETE", DATA + "/batches/1")
+        self.server.kill()
+        self.server.start()
+        row = self.server.wait_job(job, "succeeded", "failed")
+        self.assertEqual(row["state"], "succeeded", row)
+        self.assertEqual((row["training_data"]["rows"], row["training_data"]["last_batch"]), (7, 2))
+        self.assertNotEqual(row["training_data"]["fingerprint"], data["fingerprint"])
 
 
 class Older(unittest.TestCase):
