@@ -15,11 +15,16 @@ struct cursor {
     const char *end;
 };
 
-/* One field into buf (NUL-terminated); false when it is too long or a quote is not closed. */
-static bool next_field(struct cursor *c, char *buf, bool *last_of_line)
+/*
+ * One field into buf [MAX_FIELD], NUL-terminated. False when a quote is not closed, something
+ * follows a closing one or stands before an opening one, or the field is too long and may not be
+ * `cut`.
+ */
+static bool next_field(struct cursor *c, char *buf, bool cut, bool *last_of_line)
 {
     size_t n = 0;
     bool quoted = c->at < c->end && *c->at == '"';
+    bool closed = false;
     c->at += quoted;
     for (;;) {
         if (c->at == c->end) {
@@ -35,6 +40,7 @@ static bool next_field(struct cursor *c, char *buf, bool *last_of_line)
                 c->at++;
             } else {
                 quoted = false;
+                closed = true;
                 continue;
             }
         } else if (!quoted && (ch == ',' || ch == '\n' || ch == '\r')) {
@@ -43,11 +49,14 @@ static bool next_field(struct cursor *c, char *buf, bool *last_of_line)
             }
             *last_of_line = ch != ',';
             break;
-        }
-        if (n + 1 >= MAX_FIELD) {
+        } else if (closed || (!quoted && ch == '"')) {
             return false;
         }
-        buf[n++] = ch;
+        if (n + 1 < MAX_FIELD) {
+            buf[n++] = ch;
+        } else if (!cut) {
+            return false;
+        }
     }
     buf[n] = '\0';
     return true;
@@ -75,11 +84,8 @@ static enum err_code read_header(struct cursor *c, struct csv *csv, struct err *
     double value;
     csv->k = 0;
     while (!last) {
-        if (!next_field(c, field, &last)) {
-            return err_set(err, ERR_SYNTAX,
-                           "the first line has a field of more than %d bytes or an "
-                           "open quote",
-                           MAX_FIELD - 1);
+        if (!next_field(c, field, true, &last)) {
+            return err_set(err, ERR_SYNTAX, "the first line has a quote that is open or misplaced");
         }
         is_header = is_header || !parse_number(field, &value);
         if (++csv->k > MAX_COLUMNS) {
@@ -98,9 +104,11 @@ static enum err_code read_row(struct cursor *c, struct csv *csv, double *row, st
     bool last = false;
     int k = 0;
     while (!last) {
-        if (!next_field(c, field, &last)) {
+        if (!next_field(c, field, false, &last)) {
             return err_set_at(err, ERR_SYNTAX, csv->n, k,
-                              "row %d, column %d is too long or has an open quote", csv->n, k);
+                              "row %d, column %d has more than %d bytes, or a quote that is open "
+                              "or misplaced",
+                              csv->n, k, MAX_FIELD - 1);
         }
         if (k == csv->k) {
             return err_set_at(err, ERR_SHAPE, csv->n, k, "row %d has more than %d columns", csv->n,

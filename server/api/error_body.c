@@ -33,6 +33,7 @@ int error_status(enum err_code code)
     case ERR_MEDIA_TYPE:
         return 415;
     case ERR_NUMERIC:
+    case ERR_REUSED:
         return 422;
     case ERR_QUEUE_FULL:
         return 429;

@@ -57,6 +57,8 @@ static void write_job(struct app *app, struct textbuf *text, const struct job_ro
     } else {
         textbuf_puts(text, "null");
     }
+    textbuf_puts(text, ",\"training_data\":");
+    reply_training_data(text, &row->data);
     textbuf_puts(text, ",\"created\":");
     reply_time(text, row->created_ms);
     textbuf_puts(text, ",\"started\":");

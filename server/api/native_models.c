@@ -175,16 +175,20 @@ enum err_code handle_version_get(struct app *app, const struct request *req, str
     const char *name;
     struct version_row row = {.version = 0};
     struct served *served = NULL;
+    struct training_data data;
     bool not_modified = false;
     struct textbuf text = textbuf_in(req->arena);
     if (find_version(app, req, &name, &row, err) != ERR_OK ||
-        reply_etag(req, res, row.digest, &not_modified, err) != ERR_OK || not_modified) {
+        reply_etag(req, res, row.digest, &not_modified, err) != ERR_OK || not_modified ||
+        job_store_training_data(app->db, name, row.version, &data, err) != ERR_OK) {
         return err->code;
     }
     textbuf_puts(&text, "{\"model\":");
     textbuf_json_string(&text, name);
     textbuf_puts(&text, ",");
     write_version_row(&text, &row);
+    textbuf_puts(&text, ",\"training_data\":");
+    reply_training_data(&text, &data);
     if (!row.damaged) {
         if (registry_get(app->registry, name, row.version, &served, err) != ERR_OK) {
             return err->code;

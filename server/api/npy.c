@@ -303,22 +303,37 @@ static bool store(double value, bool single, unsigned char *at)
     return true;
 }
 
+size_t npy_head(int rank, const size_t *shape, bool single, char *head)
+{
+    char text[NPY_HEAD_MAX - 2 * ALIGNMENT];
+    int used = snprintf(text, sizeof text,
+                        "{'descr': '<f%d', 'fortran_order': False, 'shape': (", single ? 4 : 8);
+    for (int i = 0; i < rank; i++) {
+        used +=
+            snprintf(text + used, sizeof text - (size_t)used, "%s%zu", i > 0 ? ", " : "", shape[i]);
+    }
+    used += snprintf(text + used, sizeof text - (size_t)used, "%s), }", rank == 1 ? "," : "");
+    size_t start = (10 + (size_t)used + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    memset(head, ' ', start);
+    memcpy(head, MAGIC "\x01\x00", 8);
+    head[8] = (char)((start - 10) & 0xff);
+    head[9] = (char)((start - 10) >> 8);
+    memcpy(head + 10, text, (size_t)used);
+    head[start - 1] = '\n';
+    return start;
+}
+
 enum err_code npy_write(const double *values, int rank, const size_t *shape, bool single,
                         struct arena *arena, const char **bytes, size_t *len, struct err *err)
 {
-    char head[ALIGNMENT * 4];
+    char head[NPY_HEAD_MAX];
     size_t item = single ? 4 : 8;
     size_t count = 1;
     size_t total;
-    int used =
-        snprintf(head, sizeof head, "{'descr': '<f%zu', 'fortran_order': False, 'shape': (", item);
     for (int i = 0; i < rank; i++) {
-        used +=
-            snprintf(head + used, sizeof head - (size_t)used, "%s%zu", i > 0 ? ", " : "", shape[i]);
         count *= shape[i];
     }
-    used += snprintf(head + used, sizeof head - (size_t)used, "%s), }", rank == 1 ? "," : "");
-    size_t start = (10 + (size_t)used + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    size_t start = npy_head(rank, shape, single, head);
     if (!size_mul(count, item, &total) || !size_add(total, start, &total)) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
@@ -326,12 +341,7 @@ enum err_code npy_write(const double *values, int rank, const size_t *shape, boo
     if (out == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
-    memset(out, ' ', start);
-    memcpy(out, MAGIC "\x01\x00", 8);
-    out[8] = (unsigned char)((start - 10) & 0xff);
-    out[9] = (unsigned char)((start - 10) >> 8);
-    memcpy(out + 10, head, (size_t)used);
-    out[start - 1] = '\n';
+    memcpy(out, head, start);
     for (size_t i = 0; i < count; i++) {
         if (!store(values[i], single, out + start + i * item)) {
             return err_set(err, ERR_NUMERIC, "an answer of %g does not fit float32", values[i]);

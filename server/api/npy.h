@@ -30,6 +30,11 @@ struct npy {
 enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct arena *arena,
                         struct npy *out, struct err *err) MUST_CHECK;
 
+#define NPY_HEAD_MAX 256
+
+/* What stands before the numbers of an array of this shape; the length. head: [NPY_HEAD_MAX]. */
+size_t npy_head(int rank, const size_t *shape, bool single, char *head);
+
 /* An array of this shape as npy, float32 when single; bytes in the arena. ERR_NOMEM;
  * ERR_NUMERIC (a value beyond float32). */
 enum err_code npy_write(const double *values, int rank, const size_t *shape, bool single,

@@ -62,12 +62,46 @@ enum err_code reply_version(const char *text, int64_t *version, struct err *err)
     return ERR_OK;
 }
 
-enum err_code reply_job_id(const char *text, int64_t *id, struct err *err)
+enum err_code reply_number(const char *text, const char *what, int64_t *number, struct err *err)
 {
-    if (!parse_number(text, id)) {
-        return err_set(err, ERR_NOT_FOUND, "there is no job \"%.40s\"", text);
+    if (!parse_number(text, number)) {
+        return err_set(err, ERR_NOT_FOUND, "there is no %s \"%.40s\"", what, text);
     }
     return ERR_OK;
+}
+
+enum err_code reply_job_id(const char *text, int64_t *id, struct err *err)
+{
+    return reply_number(text, "job", id, err);
+}
+
+enum err_code reply_query_int(const struct request *req, const char *key, int64_t low, int64_t high,
+                              int64_t *out, struct err *err)
+{
+    const char *text = request_query(req, key);
+    int64_t value = 0;
+    if (text == NULL) {
+        return ERR_OK;
+    }
+    bool zero = low == 0 && strcmp(text, "0") == 0;
+    if ((!zero && !parse_number(text, &value)) || value > high) {
+        return err_set(err, ERR_INVALID, "%s is \"%.40s\", a number from %lld to %lld is needed",
+                       key, text, (long long)low, (long long)high);
+    }
+    *out = value;
+    return ERR_OK;
+}
+
+void reply_training_data(struct textbuf *text, const struct training_data *data)
+{
+    if (data->fingerprint[0] == '\0') {
+        textbuf_puts(text, "null");
+        return;
+    }
+    textbuf_printf(text,
+                   "{\"rows\":%lld,\"batches\":%lld,\"last_batch\":%lld,\"fingerprint\":\"%s\"}",
+                   (long long)data->n_rows, (long long)data->n_batches,
+                   (long long)data->last_batch, data->fingerprint);
 }
 
 void reply_time(struct textbuf *text, int64_t time_ms)

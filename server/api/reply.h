@@ -4,6 +4,7 @@
 #define REPLY_H
 
 #include "app.h"
+#include "data_store.h"
 #include "textbuf.h"
 
 /* Sends the text as application/json; ERR_NOMEM when writing it ran short. */
@@ -18,6 +19,17 @@ enum err_code reply_version(const char *text, int64_t *version, struct err *err)
 
 /* A job's number in a path. */
 enum err_code reply_job_id(const char *text, int64_t *id, struct err *err) MUST_CHECK;
+
+/* The number of some other thing in a path; ERR_NOT_FOUND with its name when it is none. */
+enum err_code reply_number(const char *text, const char *what, int64_t *number,
+                           struct err *err) MUST_CHECK;
+
+/* A number in the query; stays as it is when the key is absent. low: 0 or 1. ERR_INVALID. */
+enum err_code reply_query_int(const struct request *req, const char *key, int64_t low, int64_t high,
+                              int64_t *out, struct err *err) MUST_CHECK;
+
+/* Appends the rows that something was trained on as a JSON object, or null. */
+void reply_training_data(struct textbuf *text, const struct training_data *data);
 
 /* Appends an ISO 8601 UTC time as a JSON string, or null for 0. */
 void reply_time(struct textbuf *text, int64_t time_ms);

@@ -236,6 +236,9 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
         if (ex->req.later.run != NULL) {
             ex->req.later.drop(ex->req.later.ctx);
         }
+        if (ex->source.release != NULL) {
+            ex->source.release(ex->source.ctx);
+        }
         atomic_fetch_sub_explicit(&ex->daemon->active, 1, memory_order_relaxed);
         exchange_put(ex);
     }
@@ -283,6 +286,9 @@ static ssize_t read_source(void *ctx, uint64_t pos, char *out, size_t size)
     const struct body_source *source = ctx;
     (void)pos;
     size_t n = source->read(source->ctx, out, size);
+    if (n == BODY_SOURCE_FAILED) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
     return n > 0 ? (ssize_t)n : MHD_CONTENT_READER_END_OF_STREAM;
 }
 

@@ -71,10 +71,15 @@ struct request {
     int route;
 };
 
+#define BODY_SOURCE_FAILED SIZE_MAX
+
 /* A body made while it is sent. */
 struct body_source {
-    size_t (*read)(void *ctx, char *out, size_t size); /* the next bytes; 0: the end. NULL: none */
-    void *ctx;                                         /* lives as long as the exchange */
+    /* The next bytes; 0: the end; BODY_SOURCE_FAILED: the connection is cut, so that the client
+     * does not take what it has for the whole. NULL: no source. */
+    size_t (*read)(void *ctx, char *out, size_t size);
+    void (*release)(void *ctx); /* once, after the last read, also when it was cut; may be NULL */
+    void *ctx;                  /* lives as long as the exchange */
 };
 
 struct response {

@@ -6,67 +6,80 @@
 #include <string.h>
 
 struct filling {
+    const char *model;
+    const struct training_data *pinned;
     struct rows *rows;
-    int64_t room; /* rows counted before; later ones are left for the next job */
 };
 
-static enum err_code take_run(void *ctx, int64_t n, int d, int o, const double *run,
-                              struct err *err)
+/* The count and the rows are of one view of the file: neither can miss an upload or a deletion. */
+static enum err_code begin(void *ctx, const struct data_summary *summary,
+                           const struct training_data *origin, struct err *err)
 {
     struct filling *filling = ctx;
-    struct data *data = &filling->rows->data;
-    size_t width = (size_t)d + (size_t)o;
-    int64_t take = n < filling->room - data->n ? n : filling->room - data->n;
-    if (d != data->d || o != data->o) {
-        return err_set(err, ERR_CORRUPT, "stored rows have %d inputs and %d outputs, not %d and %d",
-                       d, o, data->d, data->o);
+    struct rows *rows = filling->rows;
+    const char *wanted = filling->pinned->fingerprint;
+    if (wanted[0] != '\0' && strcmp(wanted, origin->fingerprint) != 0) {
+        return err_set(err, ERR_CONFLICT, "rows of model %s were deleted", filling->model);
     }
-    for (int64_t i = 0; i < take; i++) {
-        size_t to = (size_t)data->n + (size_t)i;
-        memcpy(filling->rows->x + to * (size_t)d, run + (size_t)i * width, (size_t)d * sizeof *run);
-        memcpy(filling->rows->y + to * (size_t)o, run + (size_t)i * width + d,
-               (size_t)o * sizeof *run);
+    if (origin->n_rows == 0) {
+        return err_set(err, ERR_INVALID, "model %s has no training rows; POST some to its data",
+                       filling->model);
     }
-    data->n += (int)take;
+    if (origin->n_rows > ROWS_MAX) {
+        return err_set(err, ERR_LIMIT, "model %s has %lld training rows, at most %d can be used",
+                       filling->model, (long long)origin->n_rows, ROWS_MAX);
+    }
+    size_t n = (size_t)origin->n_rows;
+    rows->origin = *origin;
+    rows->data.d = summary->n_inputs;
+    rows->data.o = summary->n_outputs;
+    rows->x = mem_alloc_array(n * (size_t)rows->data.d, sizeof *rows->x);
+    rows->y = mem_alloc_array(n * (size_t)rows->data.o, sizeof *rows->y);
+    if (rows->x == NULL || rows->y == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %zu training rows", n);
+    }
     return ERR_OK;
 }
 
-enum err_code rows_load(struct db *db, const char *model, struct rows *rows, struct err *err)
+static enum err_code take_run(void *ctx, const struct data_run *run, struct err *err)
 {
-    struct data_summary summary;
+    struct filling *filling = ctx;
+    struct data *data = &filling->rows->data;
+    size_t d = (size_t)data->d;
+    size_t o = (size_t)data->o;
+    if (run->d != data->d || run->o != data->o ||
+        run->n > filling->rows->origin.n_rows - data->n) {
+        return err_set(err, ERR_CORRUPT, "stored rows of model %s do not agree with their totals",
+                       filling->model);
+    }
+    for (size_t i = 0; i < (size_t)run->n; i++) {
+        const double *row = run->rows + i * (d + o);
+        size_t to = (size_t)data->n + i;
+        memcpy(filling->rows->x + to * d, row, d * sizeof *row);
+        memcpy(filling->rows->y + to * o, row + d, o * sizeof *row);
+    }
+    data->n += (int)run->n;
+    return ERR_OK;
+}
+
+enum err_code rows_load(struct db *db, const char *model, const struct training_data *pinned,
+                        struct rows *rows, struct err *err)
+{
+    struct filling filling = {.model = model, .pinned = pinned, .rows = rows};
+    struct data_reading reading = {
+        .last_batch = pinned->last_batch, .begin = begin, .visit = take_run, .ctx = &filling};
     *rows = (struct rows){.x = NULL};
-    if (data_store_summary(db, model, &summary, err) != ERR_OK) {
-        return err->code;
+    if (data_store_read(db, model, &reading, err) == ERR_OK && rows->data.n < rows->origin.n_rows) {
+        err_set(err, ERR_CORRUPT, "stored rows of model %s are missing", model);
     }
-    if (summary.n_rows == 0) {
-        return err_set(err, ERR_INVALID, "model %s has no training rows; POST some to its data",
-                       model);
+    if (err->code == ERR_OK &&
+        data_check_finite(rows->x, (size_t)rows->data.n, rows->data.d, 0, err) == ERR_OK &&
+        data_check_finite(rows->y, (size_t)rows->data.n, rows->data.o, 0, err) == ERR_OK) {
+        rows->data.x = rows->x;
+        rows->data.y = rows->y;
+        return ERR_OK;
     }
-    if (summary.n_rows > ROWS_MAX) {
-        return err_set(err, ERR_LIMIT, "model %s has %lld training rows, at most %d can be used",
-                       model, (long long)summary.n_rows, ROWS_MAX);
-    }
-    size_t n = (size_t)summary.n_rows;
-    rows->data.d = summary.n_inputs;
-    rows->data.o = summary.n_outputs;
-    rows->x = mem_alloc_array(n * (size_t)summary.n_inputs, sizeof *rows->x);
-    rows->y = mem_alloc_array(n * (size_t)summary.n_outputs, sizeof *rows->y);
-    struct filling filling = {.rows = rows, .room = summary.n_rows};
-    if (rows->x == NULL || rows->y == NULL) {
-        err_set(err, ERR_NOMEM, "no memory for %zu training rows", n);
-        goto done;
-    }
-    if (data_store_read(db, model, take_run, &filling, err) != ERR_OK ||
-        data_check_finite(rows->x, (size_t)rows->data.n, rows->data.d, 0, err) != ERR_OK ||
-        data_check_finite(rows->y, (size_t)rows->data.n, rows->data.o, 0, err) != ERR_OK) {
-        goto done;
-    }
-    rows->data.x = rows->x;
-    rows->data.y = rows->y;
-done:
-    if (err->code != ERR_OK) {
-        rows_release(rows);
-    }
+    rows_release(rows);
     return err->code;
 }
 

@@ -10,13 +10,18 @@ struct rows {
     struct data data; /* views of x and y */
     double *x;        /* mem */
     double *y;        /* mem */
+    struct training_data origin;
 };
 
 #define ROWS_MAX 100000000 /* a training run counts rows in an int */
 
-/* A zeroed struct may be released. ERR_INVALID when there are no rows; ERR_NONFINITE; ERR_NOMEM. */
-enum err_code rows_load(struct db *db, const char *model, struct rows *rows,
-                        struct err *err) MUST_CHECK;
+/*
+ * pinned: the very rows of an earlier attempt (an empty fingerprint: whatever there is);
+ * ERR_CONFLICT when some of them were deleted. A zeroed struct may be released. ERR_INVALID when
+ * there are no rows; ERR_NONFINITE; ERR_NOMEM.
+ */
+enum err_code rows_load(struct db *db, const char *model, const struct training_data *pinned,
+                        struct rows *rows, struct err *err) MUST_CHECK;
 void rows_release(struct rows *rows);
 
 #endif

@@ -88,11 +88,24 @@ static void job_release(struct job *job)
     mem_free(job->bytes);
 }
 
+/* The rows of the attempt before, so that it ends as that one would have, or all that are there. */
+static enum err_code load_rows(struct trainer *trainer, struct job *job, struct err *err)
+{
+    static const struct training_data any = {.n_rows = 0};
+    struct db *db = trainer->settings.db;
+    enum err_code code = rows_load(db, job->row.model, &job->row.data, &job->rows, err);
+    if (code == ERR_CONFLICT) {
+        err_clear(err);
+        code = rows_load(db, job->row.model, &any, &job->rows, err);
+    }
+    return code == ERR_OK ? job_store_set_data(db, job->row.id, &job->rows.origin, err) : code;
+}
+
 static enum err_code train(struct trainer *trainer, struct job *job, struct err *err)
 {
     const struct trainer_settings *s = &trainer->settings;
     if (s->parse(job->request, job->n_request, &job->spec, err) != ERR_OK ||
-        rows_load(s->db, job->row.model, &job->rows, err) != ERR_OK ||
+        load_rows(trainer, job, err) != ERR_OK ||
         train_resolve(&job->spec, job->rows.data.d, job->rows.data.o, err) != ERR_OK) {
         return err->code;
     }

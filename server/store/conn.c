@@ -204,6 +204,11 @@ enum err_code query_close(struct query *q)
     while (query_row(q)) {
         continue;
     }
+    return query_abandon(q);
+}
+
+enum err_code query_abandon(struct query *q)
+{
     if (q->statement != NULL) {
         sqlite3_reset(q->statement);
         sqlite3_clear_bindings(q->statement);

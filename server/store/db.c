@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "data_priv.h"
 #include "mem.h"
 #include "migrate.h"
 
@@ -139,6 +140,7 @@ enum err_code db_open(struct db **out, const struct db_settings *settings, struc
     if (lock_registry(db, err) != ERR_OK ||
         conn_open(&db->writer, db->path, false, busy, err) != ERR_OK ||
         check_owner(db, err) != ERR_OK || migrate_run(&db->writer, db->path, err) != ERR_OK ||
+        data_upgrade(&db->writer, db->path, err) != ERR_OK ||
         open_readers(db, settings, busy, err) != ERR_OK) {
         goto done;
     }

@@ -73,6 +73,8 @@ bool query_is_null(struct query *q, int column);
 const void *query_get_blob(struct query *q, int column, size_t *n_bytes);
 /* Runs what is left and resets. Returns what stands in err. */
 enum err_code query_close(struct query *q);
+/* The same without running: for readers that have seen enough. */
+enum err_code query_abandon(struct query *q);
 /* Rows the last closed change touched. */
 int64_t query_changes(struct conn *conn);
 

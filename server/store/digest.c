@@ -22,3 +22,31 @@ void digest_hex(const unsigned char *digest, char *hex)
     }
     hex[2 * SHA256_BYTES] = '\0';
 }
+
+enum err_code digest_open(struct digest *digest, struct err *err)
+{
+    gnutls_hash_hd_t state = NULL;
+    int status = gnutls_hash_init(&state, GNUTLS_DIG_SHA256);
+    if (status != 0) {
+        return err_set(err, ERR_INTERNAL, "SHA-256 failed: %s", gnutls_strerror(status));
+    }
+    digest->state = state;
+    return ERR_OK;
+}
+
+enum err_code digest_add(struct digest *digest, const void *bytes, size_t n_bytes, struct err *err)
+{
+    int status = gnutls_hash(digest->state, bytes, n_bytes);
+    if (status != 0) {
+        return err_set(err, ERR_INTERNAL, "SHA-256 failed: %s", gnutls_strerror(status));
+    }
+    return ERR_OK;
+}
+
+void digest_close(struct digest *digest, unsigned char *out)
+{
+    if (digest->state != NULL) {
+        gnutls_hash_deinit(digest->state, out);
+        digest->state = NULL;
+    }
+}

@@ -25,6 +25,10 @@ static void get_row(struct query *q, struct job_row *row)
     row->version = query_get_int(q, 7);
     row->cancel_requested = query_get_int(q, 8) != 0;
     query_get_text(q, 9, row->message, sizeof row->message);
+    row->data.n_rows = query_get_int(q, 10);
+    row->data.n_batches = query_get_int(q, 11);
+    row->data.last_batch = query_get_int(q, 12);
+    query_get_text(q, 13, row->data.fingerprint, sizeof row->data.fingerprint);
 }
 
 static enum err_code get(struct conn *conn, int64_t id, struct job_row *row, struct err *err)
@@ -152,6 +156,15 @@ enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, 
     return db_write_end(db, err);
 }
 
+static enum err_code keep_training_data(struct conn *conn, int64_t id, int64_t version,
+                                        struct err *err)
+{
+    struct query q = query_open(conn, SQL_TRAINING_DATA_INSERT, err);
+    query_int(&q, ":job", id);
+    query_int(&q, ":version", version);
+    return query_close(&q);
+}
+
 enum err_code job_store_publish(struct db *db, int64_t id, const struct put_request *put,
                                 const char *message, struct put_result *out, struct err *err)
 {
@@ -164,10 +177,49 @@ enum err_code job_store_publish(struct db *db, int64_t id, const struct put_requ
     if (get(conn, id, &row, err) == ERR_OK && row.cancel_requested) {
         err_set(err, ERR_CANCELLED, "job %lld was cancelled", (long long)id);
     }
-    if (err->code == ERR_OK && model_put(db, conn, put, out, err) == ERR_OK) {
+    if (err->code == ERR_OK && model_put(db, conn, put, out, err) == ERR_OK &&
+        keep_training_data(conn, id, out->version, err) == ERR_OK) {
         err_kept(finish(conn, id, JOB_SUCCEEDED, out->version, message, err));
     }
     return db_write_end(db, err);
+}
+
+enum err_code job_store_set_data(struct db *db, int64_t id, const struct training_data *data,
+                                 struct err *err)
+{
+    struct conn *conn;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_JOB_SET_DATA, err);
+    query_int(&q, ":id", id);
+    query_int(&q, ":n_rows", data->n_rows);
+    query_int(&q, ":n_batches", data->n_batches);
+    query_int(&q, ":last", data->last_batch);
+    query_text(&q, ":fingerprint", data->fingerprint);
+    err_kept(query_close(&q));
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_training_data(struct db *db, const char *model, int64_t version,
+                                      struct training_data *data, struct err *err)
+{
+    struct conn *conn;
+    *data = (struct training_data){.n_rows = 0};
+    if (db_read_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_TRAINING_DATA_GET, err);
+    query_text(&q, ":name", model);
+    query_int(&q, ":version", version);
+    if (query_row(&q)) {
+        data->n_rows = query_get_int(&q, 0);
+        data->n_batches = query_get_int(&q, 1);
+        data->last_batch = query_get_int(&q, 2);
+        query_get_text(&q, 3, data->fingerprint, sizeof data->fingerprint);
+    }
+    err_kept(query_close(&q));
+    return db_read_end(db, conn, err);
 }
 
 enum err_code job_store_requeue(struct db *db, int64_t id, struct err *err)

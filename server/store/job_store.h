@@ -9,6 +9,7 @@
 #ifndef JOB_STORE_H
 #define JOB_STORE_H
 
+#include "data_store.h"
 #include "db.h"
 #include "model_store.h"
 
@@ -26,7 +27,8 @@ struct job_row {
     int64_t finished_ms; /* 0: not yet */
     int64_t version;     /* published; 0: none */
     bool cancel_requested;
-    char message[240]; /* why it failed or was not promoted; empty otherwise */
+    char message[240];         /* why it failed or was not promoted; empty otherwise */
+    struct training_data data; /* the rows of its last attempt */
 };
 
 const char *job_state_name(enum job_state state); /* "queued", ... */
@@ -54,6 +56,14 @@ enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, 
 enum err_code job_store_publish(struct db *db, int64_t id, const struct put_request *put,
                                 const char *message, struct put_result *out,
                                 struct err *err) MUST_CHECK;
+
+/* Notes the rows a job was given. Publishing keeps them with the version. */
+enum err_code job_store_set_data(struct db *db, int64_t id, const struct training_data *data,
+                                 struct err *err) MUST_CHECK;
+
+/* The rows that trained a version; an empty fingerprint when it was not trained here. */
+enum err_code job_store_training_data(struct db *db, const char *model, int64_t version,
+                                      struct training_data *data, struct err *err) MUST_CHECK;
 
 /* Gives a running job back to the queue (the daemon stops); the attempt does not count. */
 enum err_code job_store_requeue(struct db *db, int64_t id, struct err *err) MUST_CHECK;

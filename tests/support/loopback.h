@@ -22,6 +22,8 @@ void loopback_release(struct loopback *loop);
 /* Closes everything and opens it again on the same file. */
 void loopback_reopen(struct loopback *loop);
 
+#define LOOPBACK_CUT 599 /* instead of a status: the body ended with an error */
+
 /* The status; up to size - 1 bytes of the body go to `out`, NUL-terminated (out may be NULL). */
 int loopback_call(struct loopback *loop, enum http_method method, const char *path,
                   const char *content_type, const char *body, char *out, size_t size);

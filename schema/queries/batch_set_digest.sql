@@ -1,0 +1,2 @@
+-- Used by: data_upgrade.
+UPDATE batches SET digest = :digest WHERE id = :batch;

@@ -1,0 +1,2 @@
+-- Used by: data_store_append.
+DELETE FROM data_keys WHERE created_ms <= :oldest;

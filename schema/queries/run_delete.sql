@@ -1,0 +1,2 @@
+-- Used by: row_index.
+DELETE FROM row_runs WHERE id = :run;
