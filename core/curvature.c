@@ -39,11 +39,11 @@ struct worker {
     struct resnet_tangent *tangent;
     struct output_curvature outputs; /* of a tile */
     double *memory;
-    double *f;     /* [tile x n_out] */
-    double *df;    /* [tile x n_out] a direction's change of f */
-    double *dw;    /* [tile x n_out] and of first */
-    double *unit;  /* [P] direction */
-    double *part;  /* [K] */
+    double *f;    /* [tile x n_out] */
+    double *df;   /* [tile x n_out] a direction's change of f */
+    double *dw;   /* [tile x n_out] and of first */
+    double *unit; /* [P] direction */
+    double *part; /* [K] */
 };
 
 struct hessian {
@@ -60,8 +60,8 @@ static enum err_code worker_init(struct worker *w, const struct resnet *net, int
     size_t cells = (size_t)tile * (size_t)net->n_out;
     w->tape = resnet_tape_new(net, tile);
     w->tangent = resnet_tangent_new(net, tile);
-    w->memory = mem_zalloc_array(6 * cells + (size_t)n_params + (size_t)net->n_params,
-                                 sizeof *w->memory);
+    w->memory =
+        mem_zalloc_array(6 * cells + (size_t)n_params + (size_t)net->n_params, sizeof *w->memory);
     if (w->tape == NULL || w->tangent == NULL || w->memory == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for second derivatives of %d parameters",
                        n_params);
@@ -178,8 +178,8 @@ enum err_code curvature_hessian(const struct curvature_problem *problem, double 
     int threads = curvature_threads(problem);
     struct hessian self = {.problem = problem,
                            .n_params = n_params,
-                           .tile = problem->rows.n < OBJECTIVE_TILE ? problem->rows.n
-                                                                    : OBJECTIVE_TILE,
+                           .tile =
+                               problem->rows.n < OBJECTIVE_TILE ? problem->rows.n : OBJECTIVE_TILE,
                            .h = h};
     self.workers = mem_zalloc_array((size_t)threads, sizeof *self.workers);
     if (self.workers == NULL) {

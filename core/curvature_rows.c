@@ -190,8 +190,8 @@ static enum err_code run(struct stages *self, struct err *err)
         self->rows = left < (int)group ? left : (int)group;
         code = par_run(threads, (self->rows + ROWS - 1) / ROWS, derive, self, err);
         if (code == ERR_OK) {
-            code = par_run(threads, (int)((self->width + COLUMNS - 1) / COLUMNS), gather, self,
-                           err);
+            code =
+                par_run(threads, (int)((self->width + COLUMNS - 1) / COLUMNS), gather, self, err);
         }
     }
 done:

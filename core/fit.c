@@ -74,7 +74,8 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
     }
     result->epochs++;
     fit->since_best++;
-    bool last = p->validation.n == 0 && p->loss.is_random;
+    /* Of a random loss the last state, unless kept rows are to end the fit early. */
+    bool last = p->loss.is_random && (p->validation.n == 0 || fit->settings->patience == 0);
     if (result->epochs == 1 || last || score < result->best_loss) {
         result->best_loss = score;
         result->best_epoch = result->epochs;
@@ -214,8 +215,7 @@ static enum err_code resume(struct fit *fit, struct optim *optim, struct rng *rn
             bytes_get_f64(&r, optim->v, n);
         }
     }
-    *ended =
-        *ended || (fit->settings->patience > 0 && fit->since_best >= fit->settings->patience);
+    *ended = *ended || (fit->settings->patience > 0 && fit->since_best >= fit->settings->patience);
     err_kept(checkpoint_check(&r, err));
     mem_free(bytes);
     return err->code;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fits one parameter vector: minibatch epochs with SGD or Adam, or full-batch L-BFGS. The state of
- * the lowest validation loss is kept; when no rows are kept, that of the lowest training loss, or
- * the last one where the loss is random.
+ * the lowest validation loss is kept; when no rows are kept, that of the lowest training loss. Of a
+ * random loss the last state is kept, for the lowest value is only the luckiest; with patience and
+ * kept rows the state of the lowest validation loss after all.
  */
 #ifndef FIT_H
 #define FIT_H

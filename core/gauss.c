@@ -60,6 +60,31 @@ enum err_code gauss_mixture_new(struct gauss_mixture *mixture, int n_members, in
     return ERR_OK;
 }
 
+enum err_code gauss_mixture_copy(struct gauss_mixture *to, const struct gauss_mixture *from,
+                                 int n_params, int first, int n, struct err *err)
+{
+    const struct gauss *shape = &from->members[first];
+    if (gauss_mixture_new(to, n, n_params, shape->first, shape->n, shape->std != NULL, shape->rank,
+                          err) != ERR_OK) {
+        return err->code;
+    }
+    for (int i = 0; i < n; i++) {
+        const struct gauss *g = &from->members[first + i];
+        struct gauss *copy = &to->members[i];
+        memcpy(copy->mean, g->mean, (size_t)n_params * sizeof *g->mean);
+        if (g->std != NULL) {
+            memcpy(copy->std, g->std, (size_t)g->n * sizeof *g->std);
+        }
+        if (g->factor != NULL) {
+            memcpy(copy->factor, g->factor, (size_t)g->n * (size_t)g->rank * sizeof *g->factor);
+        }
+    }
+    to->n_draws = from->n_draws;
+    to->seed = from->seed;
+    to->linearised = from->linearised;
+    return ERR_OK;
+}
+
 static bool all_finite(const double *values, size_t n)
 {
     for (size_t i = 0; values != NULL && i < n; i++) {

@@ -46,6 +46,11 @@ enum err_code gauss_mixture_new(struct gauss_mixture *mixture, int n_members, in
                                 int first, int n, bool with_std, int rank,
                                 struct err *err) MUST_CHECK;
 
+/* An independent copy of members [first, first + n) alone, which must be of one shape. ERR_NOMEM.
+ */
+enum err_code gauss_mixture_copy(struct gauss_mixture *to, const struct gauss_mixture *from,
+                                 int n_params, int first, int n, struct err *err) MUST_CHECK;
+
 /* Finite numbers, std >= 0, ranges within K. ERR_INVALID, ERR_NONFINITE naming the member. */
 enum err_code gauss_mixture_check(const struct gauss_mixture *mixture, int n_params,
                                   struct err *err) MUST_CHECK;

@@ -20,8 +20,8 @@ struct output_curvature {
  * else the derivative itself; they differ for predicted noise only.
  */
 void output_curvature(const struct objective *obj, const struct resnet *net, int n,
-                      const double *params, int rows, const double *f, const double *y,
-                      bool fisher, const struct output_curvature *out);
+                      const double *params, int rows, const double *f, const double *y, bool fisher,
+                      const struct output_curvature *out);
 
 /* Whether the noise is learned: log s_j behind the network's parameters. */
 bool output_curvature_learns(const struct objective *obj);

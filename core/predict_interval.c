@@ -53,11 +53,6 @@ enum err_code predict_intervals_check(const struct model *model, const struct pr
         return err_set(err, ERR_UNSUPPORTED,
                        "normalised intervals of folds that predict their noise are not supported");
     }
-    if (predict_intervals_n_folds(model) > 0 && model->gaussian.n_members > 0 &&
-        model->gaussian.linearised) {
-        return err_set(err, ERR_UNSUPPORTED,
-                       "intervals of folds that are linearised are not supported");
-    }
     return ERR_OK;
 }
 

@@ -245,8 +245,7 @@ static void activation_backward_change(const struct resnet_tangent *t, double sc
     size_t n = (size_t)t->net->arch.width * t->tape->ld;
     if (t->net->arch.activation == ACT_TANH) {
         for (size_t i = 0; i < n; i++) {
-            d[i] = scale *
-                   (g_change[i] * (1.0 - a[i] * a[i]) - 2.0 * g[i] * a[i] * a_change[i]);
+            d[i] = scale * (g_change[i] * (1.0 - a[i] * a[i]) - 2.0 * g[i] * a[i] * a_change[i]);
         }
     } else {
         for (size_t i = 0; i < n; i++) {

@@ -374,7 +374,7 @@ static void post_backward(struct resnet_tape *tape, double *grad, double *g)
     }
     if (grad != NULL) {
         tape_outer(tape, o, r, false, tape->d_raw, tape_at(tape, tape->z, net->n_blocks),
-              grad + net->off.weight_post);
+                   grad + net->off.weight_post);
         tape->kernels->sums(o, tape->ld, tape->d_raw, grad + net->off.bias_post);
     }
     tape_product_back(tape, o, r, tape->params + net->off.weight_post, false, tape->d_raw, g);

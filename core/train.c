@@ -6,7 +6,8 @@
  * Folds of cv+ and jackknife+ each run the solver on the other folds' rows; the model is all of
  * their posteriors together, in the order of the folds. Scalers are those of all training rows, as
  * is noise that is estimated before the solver starts: what little a fold's model knows of its own
- * rows. Moments of a fold are over its draws, so Gaussians are not linearised.
+ * rows. A fold's own model predicts as its part of the whole does: in closed form, or by the very
+ * draws that the whole will have of it.
  *
  * Normalised scores of folds divide by the fold's own standard deviation, with the noise that this
  * fold's solver found or that kept rows tell of its model; the model keeps that noise, so that a
@@ -133,37 +134,6 @@ static enum err_code take_fold(const struct trainee *t, int fold, bool within,
 }
 
 /* ---- noise and prior ---- */
-
-static void fill(double *values, int first, int n, double value)
-{
-    for (int k = 0; first >= 0 && k < n; k++) {
-        values[first + k] = value;
-    }
-}
-
-static enum err_code make_prior(struct trainee *t, struct err *err)
-{
-    const struct train_prior *prior = &t->run->spec->prior;
-    const struct resnet *net = &t->model->net;
-    const struct arch *a = &net->arch;
-    const struct arch_offsets *off = &net->off;
-    double pre = prior->pre > 0.0 ? prior->pre : prior->sigma;
-    double post = prior->post > 0.0 ? prior->post : prior->sigma;
-    double blocks = prior->blocks > 0.0 ? prior->blocks : prior->sigma;
-    double by_inputs = prior->fan_in ? sqrt((double)a->inputs) : 1.0;
-    double by_width = prior->fan_in ? sqrt((double)a->width) : 1.0;
-    t->prior_sigmas = mem_zalloc_array((size_t)net->n_params, sizeof *t->prior_sigmas);
-    if (t->prior_sigmas == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the prior");
-    }
-    fill(t->prior_sigmas, off->weight_pre, a->width * a->inputs, pre / by_inputs);
-    fill(t->prior_sigmas, off->bias_pre, a->width, pre);
-    fill(t->prior_sigmas, off->weight_post, a->outputs * a->width, post / by_width);
-    fill(t->prior_sigmas, off->bias_post, a->outputs, post);
-    fill(t->prior_sigmas, off->ww, net->n_coef * a->width * a->width, blocks / by_width);
-    fill(t->prior_sigmas, off->bb, net->n_coef * a->width, blocks);
-    return ERR_OK;
-}
 
 /* Root mean squares of a fit's residuals, scaled: of kept rows where there are some. */
 static enum err_code residuals(const struct trainee *t, const double *params, double *sigmas,
@@ -392,16 +362,19 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
     };
     train_part_init(&part, t->run, fold + 1, start + share * fold, start + share * (fold + 1),
                     &problem);
-    if (uq_run(spec->solver, &problem, &spec->settings, result, err) == ERR_OK && t->n_folds > 1) {
-        result->gaussian.linearised = false;
-    }
-    return err->code;
+    return uq_run(spec->solver, &problem, &spec->settings, result, err);
 }
 
-/* The draws that the whole model will have of a fold whose posterior it has taken. */
-static void copy_draws(const struct model *whole, int fold, struct model *own)
+/* What the whole model has of a fold whose posterior it has taken. */
+static enum err_code copy_posterior(const struct model *whole, int fold, struct model *own,
+                                    struct err *err)
 {
     size_t k = (size_t)whole->net.n_params;
+    if (whole->gaussian.linearised) {
+        int n = own->m / whole->gaussian.n_draws;
+        return gauss_mixture_copy(&own->gaussian, &whole->gaussian, whole->net.n_params, fold * n,
+                                  n, err);
+    }
     for (int j = 0; j < own->m; j++) {
         int at = fold * own->m + j;
         double *draw = own->draws + (size_t)j * k;
@@ -411,6 +384,7 @@ static void copy_draws(const struct model *whole, int fold, struct model *own)
             memcpy(draw, whole->draws + (size_t)at * k, k * sizeof *draw);
         }
     }
+    return ERR_OK;
 }
 
 /* A published model of what the others taught about a fold. */
@@ -425,8 +399,8 @@ static enum err_code fold_model(struct trainee *t, int fold, const struct uq_res
     own->single = false;
     memcpy(own->in, whole->in, (size_t)own->d * sizeof *own->in);
     memcpy(own->out, whole->out, (size_t)own->o * sizeof *own->out);
-    copy_draws(whole, fold, own);
-    if (take_noise(own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
+    if (copy_posterior(whole, fold, own, err) != ERR_OK ||
+        take_noise(own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
         model_unref(own);
         return err->code;
     }
@@ -579,7 +553,8 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
     if (split(&t, err) != ERR_OK || choose_folds(&t, err) != ERR_OK ||
         new_model(run, t.n_folds * uq_n_draws(run->spec->solver, &run->spec->settings), &t.model,
                   err) != ERR_OK ||
-        fit_scalers(&t, err) != ERR_OK || make_prior(&t, err) != ERR_OK ||
+        fit_scalers(&t, err) != ERR_OK ||
+        train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
         make_noise(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
         precision_publish(t.model, err) != ERR_OK || finish(&t, err) != ERR_OK) {

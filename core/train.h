@@ -53,6 +53,11 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err) MUS
 /* Completes the architecture for d inputs and o outputs and checks it against them. */
 enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *err) MUST_CHECK;
 
+/* Standard deviation of each of the network's K parameters under a prior; *out by mem. ERR_NOMEM.
+ */
+enum err_code train_prior_sigmas(const struct train_prior *prior, const struct resnet *net,
+                                 double **out, struct err *err) MUST_CHECK;
+
 struct train_run {
     const struct train_spec *spec; /* resolved */
     struct data data;              /* all rows, user's units, finite */

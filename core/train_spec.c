@@ -151,3 +151,34 @@ enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *e
     }
     return ERR_OK;
 }
+
+static void fill(double *values, int first, int n, double value)
+{
+    for (int k = 0; first >= 0 && k < n; k++) {
+        values[first + k] = value;
+    }
+}
+
+enum err_code train_prior_sigmas(const struct train_prior *prior, const struct resnet *net,
+                                 double **out, struct err *err)
+{
+    const struct arch *a = &net->arch;
+    const struct arch_offsets *off = &net->off;
+    double pre = prior->pre > 0.0 ? prior->pre : prior->sigma;
+    double post = prior->post > 0.0 ? prior->post : prior->sigma;
+    double blocks = prior->blocks > 0.0 ? prior->blocks : prior->sigma;
+    double by_inputs = prior->fan_in ? sqrt((double)a->inputs) : 1.0;
+    double by_width = prior->fan_in ? sqrt((double)a->width) : 1.0;
+    double *sigmas = mem_zalloc_array((size_t)net->n_params, sizeof *sigmas);
+    if (sigmas == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the prior");
+    }
+    fill(sigmas, off->weight_pre, a->width * a->inputs, pre / by_inputs);
+    fill(sigmas, off->bias_pre, a->width, pre);
+    fill(sigmas, off->weight_post, a->outputs * a->width, post / by_width);
+    fill(sigmas, off->bias_post, a->outputs, post);
+    fill(sigmas, off->ww, net->n_coef * a->width * a->width, blocks / by_width);
+    fill(sigmas, off->bb, net->n_coef * a->width, blocks);
+    *out = sigmas;
+    return ERR_OK;
+}

@@ -102,8 +102,7 @@ static void join(int d, const double *anchor, const double *x, double *x2)
 /* Rows with inputs in self->x. */
 static struct data joined(const struct duq_loss *self, const struct data *rows)
 {
-    return (struct data){
-        .n = rows->n, .d = 2 * rows->d, .o = rows->o, .x = self->x, .y = rows->y};
+    return (struct data){.n = rows->n, .d = 2 * rows->d, .o = rows->o, .x = self->x, .y = rows->y};
 }
 
 static double train(void *ctx, const struct data *rows, const double *params, double *grad,

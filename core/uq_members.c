@@ -64,8 +64,8 @@ enum err_code uq_members_tell(const struct uq_members *members, int log_s, struc
     enum err_code code = ERR_OK;
     if (p->beliefs.noise == NOISE_LEARNED) {
         const double *vectors = members->params + (log_s - p->net->n_params);
-        code = uq_noise_of_draws(p, members->tasks.n, vectors, (size_t)members->n_params, result,
-                                 err);
+        code =
+            uq_noise_of_draws(p, members->tasks.n, vectors, (size_t)members->n_params, result, err);
     } else {
         code = uq_noise_of_beliefs(p, result, err);
     }

@@ -113,8 +113,8 @@ enum err_code uq_members_fit(struct uq_members *members, int member, const struc
  * What fitted members tell beside their draws: noise_sigma, from the o learned log s_j that begin
  * at parameter log_s of each, or from the beliefs; and the report of their fits. ERR_NOMEM.
  */
-enum err_code uq_members_tell(const struct uq_members *members, int log_s,
-                              struct uq_result *result, struct err *err) MUST_CHECK;
+enum err_code uq_members_tell(const struct uq_members *members, int log_s, struct uq_result *result,
+                              struct err *err) MUST_CHECK;
 
 /* ERR_NUMERIC naming the member when a fitted Gaussian is not finite. */
 enum err_code uq_check_gaussian(const struct gauss_mixture *mixture, int n_params,

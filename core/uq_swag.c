@@ -49,14 +49,14 @@ struct walk {
     struct objective_loss loss;
     struct optim optim;
     struct rng rng;
-    double *params; /* [n_params], the member's */
-    double scale;   /* of a likelihood's gradient, times 1 / rows; 0: of a mean already */
-    int epoch;      /* done */
-    int64_t step;   /* done */
-    long count;     /* theta_0 .. theta_n: n + 1 */
-    double *mean;   /* [K], as are the next two */
-    double *m2;     /* sum of squares around the mean */
-    double *grad;   /* [n_params] */
+    double *params;  /* [n_params], the member's */
+    double scale;    /* of a likelihood's gradient, times 1 / rows; 0: of a mean already */
+    int epoch;       /* done */
+    int64_t step;    /* done */
+    long count;      /* theta_0 .. theta_n: n + 1 */
+    double *mean;    /* [K], as are the next two */
+    double *m2;      /* sum of squares around the mean */
+    double *grad;    /* [n_params] */
     double *columns; /* [rank x K], snapshot i in row i % rank */
     int *order;      /* [n] */
     double *x, *y;   /* minibatch */

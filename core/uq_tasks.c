@@ -49,7 +49,9 @@ struct objective uq_objective(const struct uq_problem *problem)
     const struct uq_beliefs *b = &problem->beliefs;
     bool unknown = b->noise == NOISE_ESTIMATED && b->noise_sigmas == NULL;
     return (struct objective){
-        .kind = unknown ? OBJECTIVE_MSE : b->flat ? OBJECTIVE_NLL : OBJECTIVE_NLP,
+        .kind = unknown   ? OBJECTIVE_MSE
+                : b->flat ? OBJECTIVE_NLL
+                          : OBJECTIVE_NLP,
         .noise = b->noise,
         .noise_sigmas = b->noise_sigmas,
         .prior_sigmas = b->prior_sigmas,

@@ -24,7 +24,8 @@ struct part {
 
 enum style { STYLE_JSON, STYLE_CSV, STYLE_NPY };
 
-struct export {
+struct export
+{
     struct data_cursor cursor;
     struct log *log;
     enum style style;

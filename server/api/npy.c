@@ -306,8 +306,8 @@ static bool store(double value, bool single, unsigned char *at)
 size_t npy_head(int rank, const size_t *shape, bool single, char *head)
 {
     char text[NPY_HEAD_MAX - 2 * ALIGNMENT];
-    int used = snprintf(text, sizeof text,
-                        "{'descr': '<f%d', 'fortran_order': False, 'shape': (", single ? 4 : 8);
+    int used = snprintf(text, sizeof text, "{'descr': '<f%d', 'fortran_order': False, 'shape': (",
+                        single ? 4 : 8);
     for (int i = 0; i < rank; i++) {
         used +=
             snprintf(text + used, sizeof text - (size_t)used, "%s%zu", i > 0 ? ", " : "", shape[i]);

@@ -100,8 +100,8 @@ void reply_training_data(struct textbuf *text, const struct training_data *data)
     }
     textbuf_printf(text,
                    "{\"rows\":%lld,\"batches\":%lld,\"last_batch\":%lld,\"fingerprint\":\"%s\"}",
-                   (long long)data->n_rows, (long long)data->n_batches,
-                   (long long)data->last_batch, data->fingerprint);
+                   (long long)data->n_rows, (long long)data->n_batches, (long long)data->last_batch,
+                   data->fingerprint);
 }
 
 void reply_time(struct textbuf *text, int64_t time_ms)

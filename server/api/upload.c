@@ -205,9 +205,8 @@ static enum err_code read_table(struct app *app, const struct request *req, cons
     if (count_outputs(app, req, model, &up->data.o, err) != ERR_OK) {
         return err->code;
     }
-    enum err_code code = is_csv
-                             ? csv_parse(req->body, req->n_body, most, req->arena, &csv, err)
-                             : npy_parse(req->body, req->n_body, most, req->arena, &npy, err);
+    enum err_code code = is_csv ? csv_parse(req->body, req->n_body, most, req->arena, &csv, err)
+                                : npy_parse(req->body, req->n_body, most, req->arena, &npy, err);
     if (code != ERR_OK) {
         return code;
     }

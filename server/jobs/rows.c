@@ -47,8 +47,7 @@ static enum err_code take_run(void *ctx, const struct data_run *run, struct err 
     struct data *data = &filling->rows->data;
     size_t d = (size_t)data->d;
     size_t o = (size_t)data->o;
-    if (run->d != data->d || run->o != data->o ||
-        run->n > filling->rows->origin.n_rows - data->n) {
+    if (run->d != data->d || run->o != data->o || run->n > filling->rows->origin.n_rows - data->n) {
         return err_set(err, ERR_CORRUPT, "stored rows of model %s do not agree with their totals",
                        filling->model);
     }

@@ -319,8 +319,8 @@ static enum err_code next_piece(struct data_cursor *cursor, struct conn *conn, i
 {
     size_t bytes = 0;
     struct data_chunk chunk;
-    struct query q = data_open_chunks(conn, cursor->model, cursor->batch, cursor->seq,
-                                      cursor->last_batch, err);
+    struct query q =
+        data_open_chunks(conn, cursor->model, cursor->batch, cursor->seq, cursor->last_batch, err);
     while (bytes < PIECE_BYTES && query_row(&q) && data_get_chunk(&q, &chunk, err) == ERR_OK) {
         if (chunk.d != cursor->d || chunk.o != cursor->o) {
             err_set(err, ERR_CONFLICT, "rows were deleted and others came");

@@ -112,8 +112,8 @@ static enum err_code look(struct work *work, const char *model, struct err *err)
         err_kept(row_index_mark(conn, id, work->entries, work->n_entries, work->marks, err));
     }
     if (db_read_end(work->db, conn, err) == ERR_OK) {
-        bool judged = stats.n_rows >= COLUMN_MIN_ROWS && stats.d == work->up->d &&
-                      stats.o == work->up->o;
+        bool judged =
+            stats.n_rows >= COLUMN_MIN_ROWS && stats.d == work->up->d && stats.o == work->up->o;
         if (!judged) {
             column_stats_of(work->up->rows, work->up->n, work->width, work->columns);
         }

@@ -151,8 +151,8 @@ enum err_code model_store_delete_version(struct db *db, const char *model, int64
 enum err_code model_store_delete(struct db *db, const char *model, struct err *err)
 {
     static const enum sql_query steps[] = {
-        SQL_JOB_DELETE_ALL,  SQL_BATCH_DELETE_ALL,   SQL_RUN_DELETE_ALL,    SQL_STATS_RESET,
-        SQL_KEY_DELETE_ALL,  SQL_VERSION_DELETE_ALL, SQL_MODEL_MARK_DELETED};
+        SQL_JOB_DELETE_ALL, SQL_BATCH_DELETE_ALL,   SQL_RUN_DELETE_ALL,    SQL_STATS_RESET,
+        SQL_KEY_DELETE_ALL, SQL_VERSION_DELETE_ALL, SQL_MODEL_MARK_DELETED};
     struct conn *conn;
     int64_t id = 0;
     if (db_write_begin(db, &conn, err) != ERR_OK) {

@@ -163,8 +163,8 @@ END_TEST
 static double prior_of(const struct posed *f, int k)
 {
     const struct objective *obj = &f->objective;
-    double sigma = obj->prior_sigmas != NULL && k < f->net.n_params ? obj->prior_sigmas[k]
-                                                                     : obj->prior_sigma;
+    double sigma =
+        obj->prior_sigmas != NULL && k < f->net.n_params ? obj->prior_sigmas[k] : obj->prior_sigma;
     sigma = k < f->net.n_params ? sigma : OBJECTIVE_LOG_S_SD;
     return obj->kind == OBJECTIVE_NLP && sigma > 0.0
                ? (double)f->problem.rows.n / obj->n_total / (sigma * sigma)

@@ -437,8 +437,7 @@ static void check_product(const struct kernels *k, struct buffers *v, int n_out,
         }
     }
     k->product(&p);
-    ck_assert_msg(largest_error(v) < 1e-14,
-                  "%s: %d x %d by %zu", k->isa, n_out, n_in, ld);
+    ck_assert_msg(largest_error(v) < 1e-14, "%s: %d x %d by %zu", k->isa, n_out, n_in, ld);
 }
 
 static void check_outer(const struct kernels *k, struct buffers *v, int n_a, int n_b, size_t ld,
@@ -460,8 +459,7 @@ static void check_outer(const struct kernels *k, struct buffers *v, int n_a, int
         }
     }
     k->outer(&p);
-    ck_assert_msg(largest_error(v) < 1e-14,
-                  "%s: %d by %d over %zu", k->isa, n_a, n_b, ld);
+    ck_assert_msg(largest_error(v) < 1e-14, "%s: %d by %d over %zu", k->isa, n_a, n_b, ld);
     memset(v->found, 0, sizeof v->found);
     memset(v->expected, 0, sizeof v->expected);
     for (size_t i = 0; i < (size_t)n_a; i++) {

@@ -88,6 +88,25 @@ class Solvers(ServerTest):
                     # What kept rows show beyond the model's own variance may be nothing.
                     self.assertTrue((0 if kind == "estimated" else 1e-5) <= variance < 0.5, answer)
 
+    def test_folds_of_other_solvers_give_intervals_that_outlive_a_restart(self):
+        body = {"inputs": wave(5, seed=4)["inputs"], "return": ["mean"], "intervals": [0.5]}
+        answers = {}
+        for solver in ("laplace", "swag", "bll"):
+            for method in ("split", "cv+"):
+                name = f"{solver}-{method.strip('+')}"
+                self.train(name, solver=solver, settings=SOLVERS[solver], architecture=SMALL, seed=2,
+                           calibration={"method": method, "folds": 3, "normalised": solver == "bll"})
+                answers[name] = self.ok(200, "POST", f"/v1/models/{name}/predict", body)[1]
+                interval = answers[name]["intervals"][0]
+                self.assertEqual((interval["level"], interval["method"]), (0.5, method))
+                for low, high, mean in zip(interval["lower"], interval["upper"], answers[name]["mean"]):
+                    for a, b, c in zip(low, high, mean):
+                        self.assertTrue(a < c < b and b - a < 2, (name, interval))
+        self.assertEqual(self.server.stop(), 0)
+        self.server.start()
+        for name, answer in answers.items():
+            self.assertEqual(self.ok(200, "POST", f"/v1/models/{name}/predict", body)[1], answer)
+
     def test_what_a_solver_does_not_know_is_refused(self):
         self.ok(201, "POST", "/v1/models/m/data", wave(20))
         for request, word in (

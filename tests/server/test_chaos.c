@@ -166,9 +166,9 @@ START_TEST(batches_and_exports_survive)
         snprintf(path, sizeof path, "/v1/models/m/data/rows?format=%s", formats[i]);
         ck_assert_int_eq(shake(HTTP_GET, path, NULL), 200);
     }
-    ck_assert_int_eq(loopback_call(&loop, HTTP_GET, "/v1/models/m/data/rows", NULL, NULL, answer,
-                                   sizeof answer),
-                     200);
+    ck_assert_int_eq(
+        loopback_call(&loop, HTTP_GET, "/v1/models/m/data/rows", NULL, NULL, answer, sizeof answer),
+        200);
     ck_assert_int_eq(strncmp(answer, "{\"inputs\":[[0],[1],[2]", 22), 0);
     ck_assert_ptr_nonnull(strstr(answer, ",[89]],\"outputs\":[[0],[-1],"));
     ck_assert_str_eq(answer + strlen(answer) - 8, "],[-89]]}" + 1);

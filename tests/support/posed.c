@@ -23,8 +23,8 @@ const struct posed_kind posed_kinds[] = {
 };
 const int posed_n_kinds = sizeof posed_kinds / sizeof *posed_kinds;
 
-const char *const posed_wishes[N_WISHES] = {"mse",           "nll",           "noise of each",
-                                         "nlp, priors",   "learned noise", "predicted noise"};
+const char *const posed_wishes[N_WISHES] = {"mse",         "nll",           "noise of each",
+                                            "nlp, priors", "learned noise", "predicted noise"};
 
 static struct objective objective_for(struct posed *f, enum wish wish)
 {
