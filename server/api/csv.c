@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "csv.h"
 
+#include "numtext.h"
+
 #include <limits.h>
 #include <math.h>
 #include <stdbool.h>
@@ -70,6 +72,11 @@ static bool parse_number(const char *field, double *out)
     if (len == 0 || s[len + strspn(s + len, " \t")] != '\0') {
         return false;
     }
+    const char *next;
+    if (numtext_read(s, s + len, &next, out) == NUMTEXT_OK && next == s + len) {
+        return true;
+    }
+    /* Spellings that JSON has not, such as +1 and .5, and overflow. */
     char *end;
     *out = strtod(s, &end);
     return end == s + len;

@@ -7,6 +7,7 @@ usage: bulk.py SURROGATED_BINARY [ROWS (10000000)] [COLUMNS (20)] [CLIENTS (4)] 
 """
 
 import array
+import atexit
 import hashlib
 import http.client
 import os
@@ -64,12 +65,14 @@ def append(server):
             n = min(PART, ROWS - number * PART)
             body = table(number, n)
             start = time.time()
-            connection.request("POST", PATH + "?outputs=2", body, {
+            connection.request("POST", PATH + "?outputs=1", body, {
                 "Content-Type": "application/x-npy", "Idempotency-Key": f"part-{number}"})
             answer = connection.getresponse()
             text = answer.read()
             if answer.status != 201:
-                raise SystemExit(f"{answer.status}: {text!r}")
+                print(f"{answer.status}: {text!r}", flush=True)
+                server.process.kill()
+                os._exit(1)
             with lock:
                 state["rows"] += n
                 state["longest"] = max(state["longest"], time.time() - start)
@@ -108,6 +111,7 @@ def export(server, kind):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         server = Server(folder).start()
+        atexit.register(server.process.kill)
         append(server)
         _, _, data = server.request("GET", PATH)
         assert data["rows"] == ROWS, data["rows"]

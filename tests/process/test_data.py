@@ -237,6 +237,46 @@ class Batches(ServerTest):
             self.ok(400, "GET", f"{DATA}/batches?{query}")
         self.ok(404, "GET", "/v1/models/none/data/batches")
 
+    def test_totals_hold_while_batches_come_and_go(self):
+        def appender(number):
+            return [self.server.request("POST", DATA, rows(20 + n, seed=100 * number + n))[2]["batch"]
+                    for n in range(40)]
+
+        def deleter(number):
+            """Deletes every third batch."""
+            gone = 0
+            for _ in range(40):
+                _, _, page = self.server.request("GET", DATA + "/batches?limit=1000")
+                for batch in page.get("batches", []):
+                    if batch["batch"] % 3 != number:
+                        continue
+                    status, _, answer = self.server.request(
+                        "DELETE", f"{DATA}/batches/{batch['batch']}")
+                    self.assertIn(status, (200, 404))
+                    gone += answer.get("deleted_rows", 0)
+            return gone
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            adding = [pool.submit(appender, number) for number in range(4)]
+            deleting = [pool.submit(deleter, number) for number in range(2)]
+            numbers = [batch for one in adding for batch in one.result()]
+            gone = sum(one.result() for one in deleting)
+        self.assertEqual(len(set(numbers)), 160)
+        _, page = self.ok(200, "GET", DATA + "/batches?limit=1000")
+        left = page["batches"]
+        self.assertEqual(sum(b["rows"] for b in left) + gone, 4 * sum(range(20, 60)))
+        _, data = self.ok(200, "GET", DATA)
+        self.assertEqual((data["rows"], data["batches"]),
+                         (sum(b["rows"] for b in left), len(left)))
+        self.assertLess(len(left), 160)
+        _, body = self.ok(200, "GET", DATA + "/rows")
+        for j, column in enumerate(data["columns"][:2]):
+            values = [x[j] for x in body["inputs"]]
+            self.assertEqual((column["min"], column["max"]), (min(values), max(values)))
+            self.assertAlmostEqual(column["mean"], sum(values) / len(values), delta=1e-12)
+        # Each row that is left is found as a duplicate, and no other.
+        _, answer = self.ok(201, "POST", DATA, body)
+        self.assertEqual(answer["duplicates"]["count"], len(body["inputs"]))
+
     def test_a_deleted_batch_leaves_no_trace(self):
         good = rows(100)
         self.ok(201, "POST", DATA, good)
