@@ -50,7 +50,7 @@ class Terminal:
         os.close(slave)
         self.text = ""
 
-    def read_until(self, pattern, seconds=60):
+    def read_until(self, pattern, seconds=150):
         """Until the pattern has come, or with None the end."""
         end = time.time() + seconds
         while pattern is None or not re.search(pattern, self.text):
@@ -359,7 +359,7 @@ class Bar(ClientTest):
         return Terminal(*args, SURROGATED_SERVER=self.address, **more)
 
     def test_a_terminal_shows_a_bar_within_its_width(self):
-        terminal = self.watch("train", "m", "--solver", "ensemble", "--set", "epochs=6000", "--wait", width=60)
+        terminal = self.watch("train", "m", "--solver", "ensemble", "--set", "epochs=1500", "--wait", width=60)
         self.assertEqual(terminal.wait(), 0)
         plain = re.sub(r"\x1b\[[0-9;]*m", "", terminal.text)
         bars = [line for line in plain.split("\r") if "[" in line]

@@ -243,7 +243,7 @@ class Load(ServerTest):
         return int(re.search(rf"^surrogated_{name} (\d+)$", text.decode(), re.M)[1])
 
     def wait_metric(self, name, value):
-        end = time.time() + 30
+        end = time.time() + 120  # a tile takes long under sanitizers
         right = value if callable(value) else value.__eq__
         while not right(self.metric(name)):
             self.assertLess(time.time(), end, name)
