@@ -122,6 +122,9 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err)
         check_calibration(&spec->calibration, spec->noise, err) != ERR_OK) {
         return err->code;
     }
+    if (uq_check_network(spec->solver, &trial.arch, spec->prior.flat, err) != ERR_OK) {
+        return err->code;
+    }
     return uq_validate(spec->solver, &spec->settings, err);
 }
 

@@ -158,6 +158,27 @@ enum err_code uq_check_noise(enum uq_kind kind, enum noise_kind noise, struct er
     return ERR_OK;
 }
 
+enum err_code uq_check_network(enum uq_kind kind, const struct arch *arch, bool flat,
+                               struct err *err)
+{
+    const struct uq_ops *ops = uq_ops[kind];
+    const char *name = uq_name(kind);
+    if (ops->needs_prior && flat) {
+        return err_set(err, ERR_INVALID, "%s draws from the prior, which must not be flat", name);
+    }
+    if (ops->needs_pre && !arch->layer_pre) {
+        return err_set(err, ERR_INVALID, "%s needs an architecture with layer_pre", name);
+    }
+    if (ops->needs_post && !arch->layer_post) {
+        return err_set(err, ERR_INVALID, "%s needs an architecture with layer_post", name);
+    }
+    if (ops->needs_no_final && arch->final != FINAL_NONE) {
+        return err_set(err, ERR_UNSUPPORTED, "%s needs an architecture whose final is none, not %s",
+                       name, arch_final_name(arch->final));
+    }
+    return ERR_OK;
+}
+
 int uq_n_draws(enum uq_kind kind, const struct uq_settings *s)
 {
     switch (kind) {
@@ -195,7 +216,10 @@ enum err_code uq_run(enum uq_kind kind, const struct uq_problem *problem,
 {
     *result = (struct uq_result){.draws = NULL};
     if (uq_validate(kind, settings, err) != ERR_OK ||
-        uq_check_noise(kind, problem->beliefs.noise, err) != ERR_OK) {
+        uq_check_noise(kind, problem->beliefs.noise, err) != ERR_OK ||
+        uq_check_network(kind, &problem->net->arch,
+                         problem->beliefs.flat || problem->beliefs.prior_sigmas == NULL,
+                         err) != ERR_OK) {
         return err->code;
     }
     enum noise_kind noise = problem->beliefs.noise;

@@ -98,6 +98,10 @@ bool uq_needs_sigma(enum uq_kind kind);
 /* ERR_UNSUPPORTED with a reason when a solver cannot have this kind of noise. */
 enum err_code uq_check_noise(enum uq_kind kind, enum noise_kind noise, struct err *err) MUST_CHECK;
 
+/* What a solver needs of the network and of the prior. ERR_INVALID, ERR_UNSUPPORTED naming it. */
+enum err_code uq_check_network(enum uq_kind kind, const struct arch *arch, bool flat,
+                               struct err *err) MUST_CHECK;
+
 struct uq_problem {
     const struct resnet *net; /* the model's network; n_out is 2 o when the noise is predicted */
     struct data train;        /* scaled; train.o targets */

@@ -305,13 +305,6 @@ static enum err_code collect(const struct bll *bll, struct uq_result *result, st
 static enum err_code check(const struct uq_problem *problem, struct err *err)
 {
     const struct arch *a = &problem->net->arch;
-    if (!a->layer_post) {
-        return err_set(err, ERR_INVALID, "bll needs a network with layer_post");
-    }
-    if (a->final != FINAL_NONE) {
-        return err_set(err, ERR_UNSUPPORTED, "bll needs final none, not %s",
-                       arch_final_name(a->final));
-    }
     if (a->outputs > MOST_COEFS / (a->width + 1)) {
         return err_set(err, ERR_LIMIT,
                        "the last layer has %d outputs of %d parameters, %d in all are the most "
@@ -360,4 +353,6 @@ const struct uq_ops uq_bll_ops = {
     .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
     .noise = NOISE_LEARNED,
     .squared_error = true,
+    .needs_post = true,
+    .needs_no_final = true,
 };

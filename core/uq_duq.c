@@ -211,10 +211,6 @@ static enum err_code prepare(struct duq *duq, const struct uq_problem *problem,
     int n = problem->train.n;
     int batch = settings->batch_size > 0 && settings->batch_size < n ? settings->batch_size : n;
     struct arch arch = duq_inner_arch(&problem->net->arch);
-    if (!arch.layer_pre) {
-        return err_set(err, ERR_INVALID,
-                       "duq needs an architecture with layer_pre, which takes the anchors in");
-    }
     if (n < 1) {
         return err_set(err, ERR_INVALID, "no rows to train on");
     }
@@ -261,4 +257,5 @@ const struct uq_ops uq_duq_ops = {
     .noise = NOISE_ESTIMATED,
     .squared_error = true,
     .random_loss = true,
+    .needs_pre = true,
 };

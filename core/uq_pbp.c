@@ -228,10 +228,6 @@ static enum err_code run(const struct uq_problem *problem, const struct uq_setti
     size_t members = (size_t)settings->members;
     const struct resnet *net = problem->net;
     struct uq_pbp self = {.settings = settings, .mixture = &result->gaussian};
-    if (net->arch.final != FINAL_NONE) {
-        return err_set(err, ERR_UNSUPPORTED, "pbp needs final none, not %s",
-                       arch_final_name(net->arch.final));
-    }
     if (problem->train.n < 1) {
         return err_set(err, ERR_INVALID, "no rows to train on");
     }
@@ -264,4 +260,5 @@ const struct uq_ops uq_pbp_ops = {
     .run = run,
     .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
     .noise = NOISE_LEARNED,
+    .needs_no_final = true,
 };

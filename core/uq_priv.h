@@ -15,6 +15,10 @@ struct uq_ops {
     enum noise_kind noise; /* the default */
     bool squared_error;    /* with estimated noise it minimises the squared error */
     bool random_loss;      /* its loss draws random numbers, so no L-BFGS */
+    bool needs_prior;      /* not a flat one */
+    bool needs_pre;        /* layer_pre */
+    bool needs_post;       /* layer_post */
+    bool needs_no_final;   /* final none */
 };
 
 #define UQ(code, name, ops) extern const struct uq_ops ops;

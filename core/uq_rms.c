@@ -94,10 +94,6 @@ static enum err_code run(const struct uq_problem *problem, const struct uq_setti
     struct uq_members *members = &rms.members;
     size_t n = (size_t)settings->members;
     size_t k = (size_t)problem->net->n_params;
-    if (problem->beliefs.flat || problem->beliefs.prior_sigmas == NULL) {
-        return err_set(err, ERR_INVALID,
-                       "rms draws its anchors from the prior, which must not be flat");
-    }
     rms.anchors = mem_alloc_array(n * k, sizeof *rms.anchors);
     result->draws = mem_alloc_array(n * k, sizeof *result->draws);
     if (rms.anchors == NULL || result->draws == NULL) {
@@ -121,4 +117,5 @@ const struct uq_ops uq_rms_ops = {
     .noises =
         1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
     .noise = NOISE_LEARNED,
+    .needs_prior = true,
 };

@@ -51,11 +51,12 @@ FEW = {"validation": 0.02}
 FIT = {"epochs": 500, "batch_size": 32}
 CHAINS = {"architecture": NARROW, "prior": FAN_IN, "split": FEW}
 SETTINGS = {
-    "ensemble": {"architecture": WIDE, "settings": {**FIT, "members": 5}},
+    "ensemble": {"architecture": WIDE, "settings": {**FIT, "members": 10}},
     "conformal": {"architecture": WIDE, "settings": {**FIT, "members": 5}},
     "rms": {"architecture": WIDE, "settings": {**FIT, "members": 5}, "prior": FAN_IN},
     "swag": {"architecture": WIDE, "settings": {**FIT, "members": 3, "draws": 20, "swag_epochs": 50}},
-    "mc_dropout": {"architecture": WIDE, "settings": {**FIT, "epochs": 1000, "dropout": 0.02}},
+    "mc_dropout": {"architecture": WIDE, "settings": {"epochs": 2000, "batch_size": 32, "dropout": 0.05,
+                                                        "members": 3, "draws": 34}},
     "laplace": {"architecture": MIDDLE, "settings": {**FIT, "members": 3}, "prior": FAN_IN},
     "vi": {"architecture": MIDDLE, "settings": {"epochs": 3000, "batch_size": 32}, "split": FEW,
            "optimizer": {"learning_rate": 0.02}},
@@ -71,10 +72,12 @@ LONG = {"epochs": 60, "batch_size": 64}
 # {(solver, set): request} laid over the above.
 BY_SET = {(solver, "power-plant"): {"settings": {**LONG, **more}} for solver, more in {
     "ensemble": {"members": 5}, "conformal": {"members": 5}, "rms": {"members": 5}, "swag": {"swag_epochs": 10},
-    "mc_dropout": {"epochs": 100}, "laplace": {}, "vi": {"epochs": 300}, "bll": {}, "duq": {"epochs": 100},
+    "mc_dropout": {"epochs": 100, "dropout": 0.02, "members": 1, "draws": 100}, "laplace": {}, "vi": {"epochs": 300}, "bll": {}, "duq": {"epochs": 100},
     "amcmc": {"warmup": 2000, "thin": 10}, "mala": {"warmup": 500, "thin": 10},
     "hmc": {"warmup": 100, "draws": 25, "leapfrog_steps": 25}, "nuts": {"warmup": 100, "draws": 25, "max_depth": 5},
 }.items()}
+BY_SET.update({(solver, "concrete"): {"architecture": {"width": 20}, "settings": {"warmup": 300}}
+               for solver in ("hmc", "nuts")})
 BY_SET["pbp", "power-plant"] = {"settings": {"epochs": 20}}
 DEFAULT_SPLITS = {"power-plant": 3}
 TRIAL = {}
