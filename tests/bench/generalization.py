@@ -118,6 +118,7 @@ class Experiment:
             print("no plot: matplotlib is not installed")
             return
         matplotlib.use("svg")
+        import matplotlib.ticker  # pylint: disable=import-outside-toplevel
         from matplotlib import pyplot  # pylint: disable=import-outside-toplevel
         o = self.options
         figure, axes = pyplot.subplots(1, len(o.layers), figsize=(4.6 * len(o.layers), 4), sharey=True,
@@ -131,6 +132,7 @@ class Experiment:
                 axis.plot(counts, [p[0] for p in points], color=f"C{k}", linestyle=":")
             axis.set_xscale("log")
             axis.set_yscale("log")
+            axis.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
             axis.set_title(f"{layers + 1} blocks")
             axis.set_xlabel("parameters")
         axes[0][0].set_ylabel("relative error (solid: test, dotted: training)")

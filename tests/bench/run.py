@@ -204,7 +204,7 @@ class Bench:
             return
         binary = self.binary("tests", "bench", "bench_nuts")
         data, values = (os.path.join(self.folder, f"nuts.{kind}") for kind in ("data", "values"))
-        chains, steps = "4", "200" if self.options.quick else "1000"
+        chains, steps = "4", "100" if self.options.quick else "300"
         for threads in ("1", "2"):
             ours = run(binary, "run", data, chains, steps, steps, threads).split()
             seconds, least, median, gradients, rhat = map(float, ours)
