@@ -147,6 +147,7 @@ START_TEST(a_list_has_a_most_of_objects)
     json_t *document = NULL;
     char *text = calloc(1, 16 * (JSON_TENSOR_ITEMS + 2));
     ck_assert_ptr_nonnull(text);
+    json_io_init();
     for (int extra = 0; extra < 2; extra++) {
         size_t len = (size_t)sprintf(text, "{\"p\":{\"l\":[");
         for (int i = 0; i < JSON_TENSOR_ITEMS + extra; i++) {
