@@ -8,6 +8,7 @@ ALTER TABLE jobs ADD COLUMN not_before_ms INTEGER NOT NULL DEFAULT 0; -- queued:
 ALTER TABLE jobs ADD COLUMN faults INTEGER NOT NULL DEFAULT 0;  -- faults that may pass, so far
 ALTER TABLE jobs ADD COLUMN stalled INTEGER NOT NULL DEFAULT 0; -- attempts since a checkpoint
 ALTER TABLE jobs ADD COLUMN base_version INTEGER NOT NULL DEFAULT 0; -- warm start; 0: cold
+ALTER TABLE jobs ADD COLUMN promoted INTEGER NOT NULL DEFAULT 0; -- its version became the default
 ALTER TABLE jobs ADD COLUMN gate TEXT;   -- JSON: what was compared; NULL: nothing was
 ALTER TABLE jobs ADD COLUMN scores TEXT; -- JSON: of the version it made
 ALTER TABLE jobs ADD COLUMN curves BLOB; -- losses by step (server/jobs/curves.h)

@@ -1,3 +1,3 @@
--- Used by: job_store_recover: out of attempts.
+-- Used by: job_store_recover: out of attempts that got nowhere.
 UPDATE jobs SET state = 3, finished_ms = :now, message = :message
-WHERE state = 1 AND attempts >= :attempts;
+WHERE state = 1 AND stalled >= :attempts;

@@ -7,10 +7,22 @@
 
 #include "mem.h"
 
+static const char *const state_names[] = {"queued", "running", "succeeded", "failed", "cancelled"};
+
 const char *job_state_name(enum job_state state)
 {
-    static const char *const names[] = {"queued", "running", "succeeded", "failed", "cancelled"};
-    return names[state];
+    return state_names[state];
+}
+
+bool job_state_find(const char *name, enum job_state *state)
+{
+    for (size_t i = 0; i < sizeof state_names / sizeof *state_names; i++) {
+        if (strcmp(state_names[i], name) == 0) {
+            *state = (enum job_state)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static void get_row(struct query *q, struct job_row *row)
@@ -29,6 +41,12 @@ static void get_row(struct query *q, struct job_row *row)
     row->data.n_batches = query_get_int(q, 11);
     row->data.last_batch = query_get_int(q, 12);
     query_get_text(q, 13, row->data.fingerprint, sizeof row->data.fingerprint);
+    row->priority = (int)query_get_int(q, 14);
+    query_get_text(q, 15, row->origin, sizeof row->origin);
+    row->not_before_ms = query_get_int(q, 16);
+    row->faults = (int)query_get_int(q, 17);
+    row->base_version = query_get_int(q, 18);
+    row->promoted = query_get_int(q, 19) != 0;
 }
 
 static enum err_code get(struct conn *conn, int64_t id, struct job_row *row, struct err *err)
@@ -82,18 +100,19 @@ static enum err_code change(struct conn *conn, enum sql_query which, int64_t id,
     return err->code;
 }
 
-enum err_code job_store_add(struct db *db, const char *model, const void *request, size_t n_bytes,
-                            int64_t *id, struct err *err)
+enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *id, struct err *err)
 {
     struct conn *conn;
     int64_t model_id = 0;
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &model_id, NULL, err) == ERR_OK) {
+    if (model_find(conn, job->model, &model_id, NULL, err) == ERR_OK) {
         struct query q = query_open(conn, SQL_JOB_INSERT, err);
         query_int(&q, ":model", model_id);
-        query_blob(&q, ":request", request, n_bytes);
+        query_blob(&q, ":request", job->request, job->n_request);
+        query_int(&q, ":priority", job->priority);
+        query_text(&q, ":origin", job->origin);
         query_int(&q, ":now", db_now_ms());
         if (query_row(&q)) {
             *id = query_get_int(&q, 0);
@@ -130,29 +149,78 @@ enum err_code job_store_claim(struct db *db, struct job_row *row, void **request
     return err->code;
 }
 
-static enum err_code finish(struct conn *conn, int64_t id, enum job_state state, int64_t version,
-                            const char *message, struct err *err)
-{
-    struct query q = query_open(conn, SQL_JOB_FINISH, err);
-    query_int(&q, ":id", id);
-    query_int(&q, ":state", (int64_t)state);
-    query_int(&q, ":version", version);
-    query_text(&q, ":message", message);
-    query_int(&q, ":now", db_now_ms());
-    if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
-        return err_set(err, ERR_CONFLICT, "job %lld is not running", (long long)id);
-    }
-    return err->code;
-}
-
-enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, int64_t version,
-                               const char *message, struct err *err)
+enum err_code job_store_next(struct db *db, int64_t *at_ms, struct err *err)
 {
     struct conn *conn;
+    *at_ms = 0;
+    if (db_read_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_JOB_NEXT, err);
+    if (query_row(&q) && !query_is_null(&q, 0)) {
+        int64_t at = query_get_int(&q, 0);
+        *at_ms = at > 0 ? at : 1;
+    }
+    err_kept(query_close(&q));
+    return db_read_end(db, conn, err);
+}
+
+/* ---- the end of a job ---- */
+
+struct ending {
+    int64_t id;
+    enum job_state state;
+    int64_t version;
+    bool promoted;
+    const char *message;
+    const char *gate;
+    const char *scores;
+};
+
+static enum err_code clear_checkpoints(struct conn *conn, int64_t id, struct err *err)
+{
+    struct query q = query_open(conn, SQL_JOB_CHECKPOINT_CLEAR, err);
+    query_int(&q, ":id", id);
+    return query_close(&q);
+}
+
+static enum err_code prune(struct conn *conn, int64_t id, struct err *err)
+{
+    struct query q = query_open(conn, SQL_JOB_PRUNE, err);
+    query_int(&q, ":id", id);
+    query_int(&q, ":keep", JOB_HISTORY);
+    return query_close(&q);
+}
+
+static enum err_code finish(struct conn *conn, const struct ending *end, struct err *err)
+{
+    struct query q = query_open(conn, SQL_JOB_FINISH, err);
+    query_int(&q, ":id", end->id);
+    query_int(&q, ":state", (int64_t)end->state);
+    query_int(&q, ":version", end->version);
+    query_int(&q, ":promoted", end->promoted);
+    query_text(&q, ":message", end->message);
+    query_text(&q, ":gate", end->gate);
+    query_text(&q, ":scores", end->scores);
+    query_int(&q, ":now", db_now_ms());
+    if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
+        return err_set(err, ERR_CONFLICT, "job %lld is not running", (long long)end->id);
+    }
+    if (err->code != ERR_OK || clear_checkpoints(conn, end->id, err) != ERR_OK) {
+        return err->code;
+    }
+    return prune(conn, end->id, err);
+}
+
+enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, const char *message,
+                               struct err *err)
+{
+    struct conn *conn;
+    struct ending end = {.id = id, .state = state, .message = message};
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(finish(conn, id, state, version, message, err));
+    err_kept(finish(conn, &end, err));
     return db_write_end(db, err);
 }
 
@@ -165,8 +233,29 @@ static enum err_code keep_training_data(struct conn *conn, int64_t id, int64_t v
     return query_close(&q);
 }
 
-enum err_code job_store_publish(struct db *db, int64_t id, const struct put_request *put,
-                                const char *message, struct put_result *out, struct err *err)
+static enum err_code publish(struct db *db, struct conn *conn, int64_t id,
+                             const struct job_result *result, struct put_result *out,
+                             struct err *err)
+{
+    int64_t model = 0;
+    int64_t default_version = 0;
+    if (model_put(db, conn, result->put, out, err) != ERR_OK ||
+        keep_training_data(conn, id, out->version, err) != ERR_OK ||
+        model_find(conn, result->put->model, &model, &default_version, err) != ERR_OK) {
+        return err->code;
+    }
+    struct ending end = {.id = id,
+                         .state = JOB_SUCCEEDED,
+                         .version = out->version,
+                         .promoted = default_version == out->version,
+                         .message = result->message,
+                         .gate = result->gate,
+                         .scores = result->scores};
+    return finish(conn, &end, err);
+}
+
+enum err_code job_store_publish(struct db *db, int64_t id, const struct job_result *result,
+                                struct put_result *out, struct err *err)
 {
     struct conn *conn;
     struct job_row row;
@@ -177,15 +266,14 @@ enum err_code job_store_publish(struct db *db, int64_t id, const struct put_requ
     if (get(conn, id, &row, err) == ERR_OK && row.cancel_requested) {
         err_set(err, ERR_CANCELLED, "job %lld was cancelled", (long long)id);
     }
-    if (err->code == ERR_OK && model_put(db, conn, put, out, err) == ERR_OK &&
-        keep_training_data(conn, id, out->version, err) == ERR_OK) {
-        err_kept(finish(conn, id, JOB_SUCCEEDED, out->version, message, err));
+    if (err->code == ERR_OK) {
+        err_kept(publish(db, conn, id, result, out, err));
     }
     return db_write_end(db, err);
 }
 
 enum err_code job_store_set_data(struct db *db, int64_t id, const struct training_data *data,
-                                 struct err *err)
+                                 int64_t base_version, struct err *err)
 {
     struct conn *conn;
     if (db_write_begin(db, &conn, err) != ERR_OK) {
@@ -197,12 +285,14 @@ enum err_code job_store_set_data(struct db *db, int64_t id, const struct trainin
     query_int(&q, ":n_batches", data->n_batches);
     query_int(&q, ":last", data->last_batch);
     query_text(&q, ":fingerprint", data->fingerprint);
+    query_int(&q, ":base", base_version);
     err_kept(query_close(&q));
     return db_write_end(db, err);
 }
 
 enum err_code job_store_training_data(struct db *db, const char *model, int64_t version,
-                                      struct training_data *data, struct err *err)
+                                      struct training_data *data, int64_t *base_version,
+                                      struct err *err)
 {
     struct conn *conn;
     *data = (struct training_data){.n_rows = 0};
@@ -217,6 +307,9 @@ enum err_code job_store_training_data(struct db *db, const char *model, int64_t 
         data->n_batches = query_get_int(&q, 1);
         data->last_batch = query_get_int(&q, 2);
         query_get_text(&q, 3, data->fingerprint, sizeof data->fingerprint);
+        if (base_version != NULL) {
+            *base_version = query_get_int(&q, 4);
+        }
     }
     err_kept(query_close(&q));
     return db_read_end(db, conn, err);
@@ -235,6 +328,23 @@ enum err_code job_store_requeue(struct db *db, int64_t id, struct err *err)
     return db_write_end(db, err);
 }
 
+enum err_code job_store_retry(struct db *db, int64_t id, int64_t at_ms, const char *message,
+                              struct err *err)
+{
+    struct conn *conn;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_JOB_RETRY, err);
+    query_int(&q, ":id", id);
+    query_int(&q, ":at", at_ms);
+    query_text(&q, ":message", message);
+    if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
+        err_set(err, ERR_CONFLICT, "job %lld is not running, or was cancelled", (long long)id);
+    }
+    return db_write_end(db, err);
+}
+
 enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row, struct err *err)
 {
     struct conn *conn;
@@ -249,7 +359,7 @@ enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row, s
         if (!was_queued && !was_running) {
             err_set(err, ERR_CONFLICT, "job %lld has %s already", (long long)id,
                     job_state_name(row->state));
-        } else {
+        } else if (was_running || clear_checkpoints(conn, id, err) == ERR_OK) {
             err_kept(get(conn, id, row, err));
         }
     }
@@ -266,28 +376,58 @@ enum err_code job_store_get(struct db *db, int64_t id, struct job_row *row, stru
     return db_read_end(db, conn, err);
 }
 
-enum err_code job_store_request(struct db *db, int64_t id, void **request, size_t *n_bytes,
-                                struct err *err)
+/* A column as a text of the caller's; NULL stays NULL. */
+static enum err_code take_text(struct query *q, int column, char **out, struct err *err)
+{
+    size_t n = 0;
+    const void *bytes = query_get_blob(q, column, &n);
+    if (query_is_null(q, column)) {
+        return ERR_OK;
+    }
+    *out = mem_strndup(bytes, n);
+    return *out != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for what a job says");
+}
+
+enum err_code job_store_details(struct db *db, int64_t id, struct job_details *out, struct err *err)
 {
     struct conn *conn;
-    *request = NULL;
+    bool found = false;
+    *out = (struct job_details){.request = NULL};
     if (db_read_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(get_request(conn, id, request, n_bytes, err));
+    struct query q = query_open(conn, SQL_JOB_DETAILS, err);
+    query_int(&q, ":id", id);
+    if (query_row(&q)) {
+        found = true;
+        if (take_text(&q, 0, &out->request, err) == ERR_OK &&
+            take_text(&q, 1, &out->gate, err) == ERR_OK) {
+            err_kept(take_text(&q, 2, &out->scores, err));
+        }
+    }
+    if (query_close(&q) == ERR_OK && !found) {
+        err_set(err, ERR_NOT_FOUND, "there is no job %lld", (long long)id);
+    }
     if (db_read_end(db, conn, err) != ERR_OK) {
-        mem_free(*request);
-        *request = NULL;
+        job_details_release(out);
     }
     return err->code;
 }
 
-enum err_code job_store_list(struct db *db, const char *model, int limit, struct job_row **rows,
+void job_details_release(struct job_details *details)
+{
+    mem_free(details->request);
+    mem_free(details->gate);
+    mem_free(details->scores);
+    *details = (struct job_details){.request = NULL};
+}
+
+enum err_code job_store_list(struct db *db, const struct job_filter *filter, struct job_row **rows,
                              size_t *n_rows, struct err *err)
 {
     struct conn *conn;
     size_t n = 0;
-    struct job_row *list = mem_alloc_array((size_t)limit, sizeof *list);
+    struct job_row *list = mem_alloc_array((size_t)filter->limit, sizeof *list);
     if (list == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the list of jobs");
     }
@@ -296,9 +436,10 @@ enum err_code job_store_list(struct db *db, const char *model, int limit, struct
         return err->code;
     }
     struct query q = query_open(conn, SQL_JOB_LIST, err);
-    query_text(&q, ":name", model);
-    query_int(&q, ":limit", limit);
-    while (n < (size_t)limit && query_row(&q)) {
+    query_text(&q, ":name", filter->model);
+    query_int(&q, ":state", filter->state);
+    query_int(&q, ":limit", filter->limit);
+    while (n < (size_t)filter->limit && query_row(&q)) {
         get_row(&q, &list[n++]);
     }
     err_kept(query_close(&q));
@@ -324,7 +465,7 @@ enum err_code job_store_recover(struct db *db, int *n_requeued, int *n_failed, s
     err_kept(query_close(&q));
     q = query_open(conn, SQL_JOB_RECOVER_FAILED, err);
     query_int(&q, ":now", db_now_ms());
-    query_int(&q, ":attempts", JOB_MAX_ATTEMPTS);
+    query_int(&q, ":attempts", JOB_MAX_STALLED);
     query_text(&q, ":message", "the server stopped each time the job was at work");
     if (query_close(&q) == ERR_OK) {
         *n_failed = (int)query_changes(conn);
@@ -333,5 +474,7 @@ enum err_code job_store_recover(struct db *db, int *n_requeued, int *n_failed, s
     if (query_close(&q) == ERR_OK) {
         *n_requeued = (int)query_changes(conn);
     }
+    q = query_open(conn, SQL_JOB_CHECKPOINT_CLEAR_ENDED, err);
+    err_kept(query_close(&q));
     return db_write_end(db, err);
 }

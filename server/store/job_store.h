@@ -2,9 +2,11 @@
 /*
  * Training jobs as rows of the registry: queued, running, succeeded, failed, cancelled.
  *
- * A job left running by a process that died is queued again by job_store_recover, at most
- * JOB_MAX_ATTEMPTS times in all; then it has failed and says so. The request is opaque bytes
- * (core/codec), so a job means the same after a restart.
+ * A job left running by a process that died is queued again by job_store_recover, until
+ * JOB_MAX_STALLED attempts in a row have stored no checkpoint; then it has failed and says so. A
+ * fault that may pass (no memory, a full disk) puts it back for a later time. The request is opaque
+ * text of the API's, so a job means the same after a restart. The last JOB_HISTORY ended jobs of a
+ * model are kept.
  */
 #ifndef JOB_STORE_H
 #define JOB_STORE_H
@@ -13,7 +15,11 @@
 #include "db.h"
 #include "model_store.h"
 
-#define JOB_MAX_ATTEMPTS 3
+#define JOB_MAX_STALLED  3
+#define JOB_MAX_FAULTS   5
+#define JOB_HISTORY      1000
+#define JOB_MOST_URGENT  100 /* priorities are from -100 to 100 */
+#define JOB_ORIGIN_CHARS 16
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };
 
@@ -27,46 +33,80 @@ struct job_row {
     int64_t finished_ms; /* 0: not yet */
     int64_t version;     /* published; 0: none */
     bool cancel_requested;
-    char message[240];         /* why it failed or was not promoted; empty otherwise */
+    char message[240];         /* why it failed, waits or was not promoted; empty otherwise */
     struct training_data data; /* the rows of its last attempt */
+    int priority;
+    char origin[JOB_ORIGIN_CHARS + 1]; /* who asked: request, new_rows, schedule, drift */
+    int64_t not_before_ms;             /* queued: it waits until then */
+    int faults;                        /* that passed, or may */
+    int64_t base_version;              /* of its last attempt; 0: cold start */
+    bool promoted;                     /* its version became the default */
 };
 
 const char *job_state_name(enum job_state state); /* "queued", ... */
+/* False: no such state. */
+bool job_state_find(const char *name, enum job_state *state);
+
+struct job_new {
+    const char *model;
+    const void *request; /* [n_request] */
+    size_t n_request;
+    int priority;
+    const char *origin;
+};
 
 /* Queues a job. ERR_NOT_FOUND: no such model. */
-enum err_code job_store_add(struct db *db, const char *model, const void *request, size_t n_bytes,
-                            int64_t *id, struct err *err) MUST_CHECK;
+enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *id,
+                            struct err *err) MUST_CHECK;
 
 /*
- * Takes the oldest queued job whose model has none running and makes it running. ERR_NOT_FOUND when
- * there is none. *request is the caller's (mem_free).
+ * Takes the queued job of highest priority (the oldest of equals) whose time has come and whose
+ * model has none running, and makes it running. ERR_NOT_FOUND when there is none. *request is the
+ * caller's (mem_free).
  */
 enum err_code job_store_claim(struct db *db, struct job_row *row, void **request, size_t *n_bytes,
                               struct err *err) MUST_CHECK;
 
-/* Ends a running job: succeeded (with a version, or 0 and a message when not published), failed or
- * cancelled. */
-enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, int64_t version,
-                               const char *message, struct err *err) MUST_CHECK;
+/* When the next queued job may begin, UTC ms; 0: there is none. */
+enum err_code job_store_next(struct db *db, int64_t *at_ms, struct err *err) MUST_CHECK;
+
+/* Ends a running job that published nothing: failed or cancelled. Its checkpoints go. */
+enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, const char *message,
+                               struct err *err) MUST_CHECK;
+
+/* What a job ends with. Texts may be NULL, but message. */
+struct job_result {
+    const struct put_request *put;
+    const char *message;
+    const char *gate;   /* JSON object */
+    const char *scores; /* JSON object */
+};
 
 /*
  * Publishes and finishes in one transaction: the version is there exactly when the job has
- * succeeded. On success *out holds what model_store_put would have given.
+ * succeeded. On success *out holds what model_store_put would have given. ERR_CANCELLED.
  */
-enum err_code job_store_publish(struct db *db, int64_t id, const struct put_request *put,
-                                const char *message, struct put_result *out,
-                                struct err *err) MUST_CHECK;
+enum err_code job_store_publish(struct db *db, int64_t id, const struct job_result *result,
+                                struct put_result *out, struct err *err) MUST_CHECK;
 
-/* Notes the rows a job was given. Publishing keeps them with the version. */
+/* Notes the rows a job was given and the version it starts from (0: none). Publishing keeps them
+ * with the version. */
 enum err_code job_store_set_data(struct db *db, int64_t id, const struct training_data *data,
-                                 struct err *err) MUST_CHECK;
+                                 int64_t base_version, struct err *err) MUST_CHECK;
 
-/* The rows that trained a version; an empty fingerprint when it was not trained here. */
+/* The rows that trained a version; an empty fingerprint when it was not trained here. *base_version
+ * may be NULL. */
 enum err_code job_store_training_data(struct db *db, const char *model, int64_t version,
-                                      struct training_data *data, struct err *err) MUST_CHECK;
+                                      struct training_data *data, int64_t *base_version,
+                                      struct err *err) MUST_CHECK;
 
 /* Gives a running job back to the queue (the daemon stops); the attempt does not count. */
 enum err_code job_store_requeue(struct db *db, int64_t id, struct err *err) MUST_CHECK;
+
+/* Gives a running job back to the queue after a fault, not to begin before at_ms. ERR_CONFLICT: it
+ * is not running, or was cancelled. */
+enum err_code job_store_retry(struct db *db, int64_t id, int64_t at_ms, const char *message,
+                              struct err *err) MUST_CHECK;
 
 /*
  * Asks for a stop. A queued job is cancelled at once, a running one gets cancel_requested; *row is
@@ -78,16 +118,56 @@ enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row,
 enum err_code job_store_get(struct db *db, int64_t id, struct job_row *row,
                             struct err *err) MUST_CHECK;
 
-/* The request bytes of a job; *request is the caller's (mem_free). */
-enum err_code job_store_request(struct db *db, int64_t id, void **request, size_t *n_bytes,
+/* The texts of a job; each is the caller's (mem_free) and ends with a NUL; gate and scores may be
+ * NULL. */
+struct job_details {
+    char *request;
+    char *gate;
+    char *scores;
+};
+enum err_code job_store_details(struct db *db, int64_t id, struct job_details *out,
                                 struct err *err) MUST_CHECK;
+void job_details_release(struct job_details *details);
 
-/* Newest first, at most `limit`; model NULL: of every model. *rows is the caller's (mem_free). */
-enum err_code job_store_list(struct db *db, const char *model, int limit, struct job_row **rows,
+struct job_filter {
+    const char *model; /* NULL: of every model */
+    int state;         /* enum job_state; -1: any */
+    int limit;
+};
+
+/* Newest first. *rows is the caller's (mem_free). */
+enum err_code job_store_list(struct db *db, const struct job_filter *filter, struct job_row **rows,
                              size_t *n_rows, struct err *err) MUST_CHECK;
 
-/* At start: every running job is queued again or, out of attempts, failed. */
+/* At start: every running job is queued again or, having got nowhere, failed. */
 enum err_code job_store_recover(struct db *db, int *n_requeued, int *n_failed,
                                 struct err *err) MUST_CHECK;
+
+/* ---- state of a running job (job_checkpoint_store.c) ---- */
+
+/* Replaces what a task of a job left before, by its number; and the job's curves [n_curves]. */
+struct job_state_bytes {
+    int task;
+    const void *bytes;
+    size_t n_bytes;
+    const void *curves; /* NULL: as they are */
+    size_t n_curves;
+};
+enum err_code job_store_save_checkpoint(struct db *db, int64_t id,
+                                        const struct job_state_bytes *state,
+                                        struct err *err) MUST_CHECK;
+
+/* *bytes is the caller's (mem_free). ERR_NOT_FOUND without a message; ERR_CORRUPT. */
+enum err_code job_store_load_checkpoint(struct db *db, int64_t id, int task, void **bytes,
+                                        size_t *n_bytes, struct err *err) MUST_CHECK;
+
+/* What the job has saved is of no use any more. */
+enum err_code job_store_drop_checkpoints(struct db *db, int64_t id, struct err *err) MUST_CHECK;
+
+/* Losses by step (jobs/curves.h). *bytes is the caller's; NULL and 0 when there are none. */
+enum err_code job_store_set_curves(struct db *db, int64_t id, const void *bytes, size_t n_bytes,
+                                   struct err *err) MUST_CHECK;
+enum err_code job_store_curves(struct db *db, int64_t id, void **bytes, size_t *n_bytes,
+                               struct err *err) MUST_CHECK;
 
 #endif

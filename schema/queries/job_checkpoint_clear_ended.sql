@@ -1,0 +1,2 @@
+-- Used by: job_store_recover: jobs that ended without their process.
+DELETE FROM job_checkpoints WHERE job_id IN (SELECT id FROM jobs WHERE state >= 2);

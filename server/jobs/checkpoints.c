@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * due() is asked at every step of every task, so it costs a reading of the coarse clock (some
+ * nanoseconds, a few milliseconds wrong) and one of an atomic number.
+ */
+#include "checkpoints.h"
+
+#include "mem.h"
+
+#include <string.h>
+#include <time.h>
+
+static int64_t coarse_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static bool due(void *ctx, int task)
+{
+    struct checkpoints *checkpoints = ctx;
+    atomic_llong *last = &checkpoints->last[task % CHECKPOINTS_SLOTS];
+    int64_t now = coarse_ns();
+    int64_t then = atomic_load_explicit(last, memory_order_relaxed);
+    if (then == 0) {
+        atomic_store_explicit(last, now, memory_order_relaxed);
+    }
+    return then != 0 && now - then >= checkpoints->every_ns;
+}
+
+static enum err_code save(void *ctx, int task, const void *bytes, size_t n_bytes, struct err *err)
+{
+    struct checkpoints *checkpoints = ctx;
+    struct bytes_writer curves = {.data = NULL};
+    struct err failure = ERR_INIT;
+    (void)err; /* a job goes on without */
+    checkpoints->curves(checkpoints->ctx, &curves);
+    struct job_state_bytes state = {.task = task,
+                                    .bytes = bytes,
+                                    .n_bytes = n_bytes,
+                                    .curves = curves.failed ? NULL : curves.data,
+                                    .n_curves = curves.size};
+    if (job_store_save_checkpoint(checkpoints->db, checkpoints->job, &state, &failure) == ERR_OK) {
+        metrics_add(&checkpoints->metrics->checkpoints, 1);
+    } else {
+        metrics_add(&checkpoints->metrics->checkpoint_failures, 1);
+        log_warn(checkpoints->log, "checkpoint not stored", "job", LOG_INT(checkpoints->job),
+                 "reason", err_msg(&failure), NULL);
+    }
+    mem_free(curves.data);
+    atomic_store_explicit(&checkpoints->last[task % CHECKPOINTS_SLOTS], coarse_ns(),
+                          memory_order_relaxed);
+    return ERR_OK;
+}
+
+static enum err_code load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
+{
+    struct checkpoints *checkpoints = ctx;
+    enum err_code code =
+        job_store_load_checkpoint(checkpoints->db, checkpoints->job, task, bytes, n_bytes, err);
+    if (code == ERR_OK) {
+        atomic_store_explicit(&checkpoints->loaded, true, memory_order_relaxed);
+    }
+    return code;
+}
+
+void checkpoints_init(struct checkpoints *checkpoints, int64_t every_ms)
+{
+    checkpoints->core =
+        (struct checkpoint){.ctx = checkpoints, .due = due, .save = save, .load = load};
+    checkpoints->every_ns = (every_ms > 0 ? every_ms : 1000 * CHECKPOINTS_S) * 1000000;
+    atomic_init(&checkpoints->loaded, false);
+    for (int i = 0; i < CHECKPOINTS_SLOTS; i++) {
+        atomic_init(&checkpoints->last[i], 0);
+    }
+}

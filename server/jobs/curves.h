@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Losses by step of a job's members (or chains), thinned so that they stay small however long the
+ * job: each member keeps at most CURVES_POINTS points at equal distances, and its last one. What
+ * happens at a member's step before its last known one replaces it: a resumed job tells some steps
+ * again.
+ */
+#ifndef CURVES_H
+#define CURVES_H
+
+#include "bytes.h"
+#include "cancel.h"
+#include "err.h"
+
+#define CURVES_MEMBERS 64 /* later members are not kept */
+#define CURVES_POINTS  128
+
+struct curve_point {
+    int step;
+    double loss;       /* as told, scaled units */
+    double validation; /* NaN without kept rows */
+};
+
+struct curve {
+    int stride; /* steps between kept points */
+    int n;
+    struct curve_point points[CURVES_POINTS];
+    struct curve_point last; /* step 0: none */
+};
+
+struct curves {
+    int n; /* members, up to the highest that told something */
+    struct curve members[CURVES_MEMBERS];
+};
+
+/* A zeroed struct is empty. */
+void curves_add(struct curves *curves, const struct progress *progress);
+
+/* Appends them all; the reader's errors stay in it. */
+void curves_encode(const struct curves *curves, struct bytes_writer *writer);
+void curves_decode(struct curves *curves, struct bytes_reader *reader);
+
+/* The i-th point of a member, the last one included; false past the end. */
+bool curves_point(const struct curves *curves, int member, int i, struct curve_point *out);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gate.h"
+
+#include "calib.h"
+#include "mem.h"
+#include "names.h"
+#include "split.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LEAST_ROWS 5 /* fewer known or new ones say too little: then all that were kept out */
+
+static const char *const metric_names[] = {"rmse", "nll", "crps"};
+static const char *const rows_names[] = {"known", "all", "new"};
+
+static bool find(const char *const *names, int n, const char *name, int *out)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(names[i], name) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+struct gate_spec gate_defaults(void)
+{
+    return (struct gate_spec){
+        .on = true, .metric = GATE_RMSE, .rows = GATE_KNOWN, .max_increase = 0.1};
+}
+
+const char *gate_metric_name(enum gate_metric metric)
+{
+    return metric_names[metric];
+}
+
+bool gate_metric_find(const char *name, enum gate_metric *metric)
+{
+    int found = 0;
+    bool known = find(metric_names, 3, name, &found);
+    *metric = known ? (enum gate_metric)found : *metric;
+    return known;
+}
+
+const char *gate_rows_name(enum gate_rows rows)
+{
+    return rows_names[rows];
+}
+
+bool gate_rows_find(const char *name, enum gate_rows *rows)
+{
+    int found = 0;
+    bool known = find(rows_names, 3, name, &found);
+    *rows = known ? (enum gate_rows)found : *rows;
+    return known;
+}
+
+/* ---- rows ---- */
+
+struct picked {
+    struct data data;
+    double *x, *y;
+    double *range; /* [o x 2] of the served version's outputs */
+};
+
+static void picked_release(struct picked *picked)
+{
+    mem_free(picked->x);
+    mem_free(picked->y);
+    mem_free(picked->range);
+}
+
+static bool wanted(enum gate_rows rows, int i, int n_known)
+{
+    return rows == GATE_ALL || (rows == GATE_KNOWN) == (i < n_known);
+}
+
+static int count(const unsigned char *role, int n, enum gate_rows rows, int n_known)
+{
+    int found = 0;
+    for (int i = 0; i < n; i++) {
+        found += role[i] == SPLIT_KEPT && wanted(rows, i, n_known);
+    }
+    return found;
+}
+
+/* The range of the rows the served version had; where it is empty its own record, or 1. */
+static void set_range(const struct gate_case *c, double *range)
+{
+    const struct data *data = c->data;
+    for (int j = 0; j < data->o; j++) {
+        double low = INFINITY;
+        double high = -INFINITY;
+        for (int i = 0; i < c->n_known; i++) {
+            double y = data->y[(size_t)i * (size_t)data->o + (size_t)j];
+            low = fmin(low, y);
+            high = fmax(high, y);
+        }
+        if (!(high > low) && c->served->scores.n_rows > 0) {
+            low = c->served->scores.output_range[2 * j];
+            high = c->served->scores.output_range[2 * j + 1];
+        }
+        range[2 * j] = high > low ? low : 0.0;
+        range[2 * j + 1] = high > low ? high : 1.0;
+    }
+}
+
+/* The kept rows to compare on; *rows becomes what they are. */
+static enum err_code pick(const struct gate_case *c, enum gate_rows *rows, struct picked *picked,
+                          struct err *err)
+{
+    const struct data *data = c->data;
+    size_t d = (size_t)data->d;
+    size_t o = (size_t)data->o;
+    unsigned char *role = mem_alloc((size_t)data->n);
+    if (role == NULL) {
+        goto no_memory;
+    }
+    split_rows(c->seed, data->n, c->validation, c->calibration, role);
+    if (count(role, data->n, *rows, c->n_known) < LEAST_ROWS) {
+        *rows = GATE_ALL;
+    }
+    size_t n = (size_t)count(role, data->n, *rows, c->n_known);
+    picked->data = (struct data){.d = data->d, .o = data->o};
+    picked->x = mem_alloc_array(n * d, sizeof *picked->x);
+    picked->y = mem_alloc_array(n * o, sizeof *picked->y);
+    picked->range = mem_alloc_array(2 * o, sizeof *picked->range);
+    if (picked->x == NULL || picked->y == NULL || picked->range == NULL) {
+        goto no_memory;
+    }
+    for (size_t i = 0; i < (size_t)data->n; i++) {
+        if (role[i] == SPLIT_KEPT && wanted(*rows, (int)i, c->n_known)) {
+            size_t to = (size_t)picked->data.n++;
+            memcpy(picked->x + to * d, data->x + i * d, d * sizeof *data->x);
+            memcpy(picked->y + to * o, data->y + i * o, o * sizeof *data->y);
+        }
+    }
+    picked->data.x = picked->x;
+    picked->data.y = picked->y;
+    set_range(c, picked->range);
+    mem_free(role);
+    return ERR_OK;
+no_memory:
+    mem_free(role);
+    return err_set(err, ERR_NOMEM, "no memory to compare a version with the served one");
+}
+
+/* ---- scores ---- */
+
+static double combine(const struct scores *s, const double *range, enum gate_metric metric, int o)
+{
+    const double *values = metric == GATE_RMSE ? s->rmse : metric == GATE_NLL ? s->nll : s->crps;
+    double sum = 0.0;
+    if (values == NULL) {
+        return NAN;
+    }
+    for (int j = 0; j < o; j++) {
+        double scale = range[2 * j + 1] - range[2 * j];
+        double value = metric == GATE_NLL ? values[j] : values[j] / scale;
+        sum += metric == GATE_RMSE ? value * value : value;
+    }
+    sum /= (double)o;
+    return metric == GATE_RMSE ? sqrt(sum) : sum;
+}
+
+enum err_code gate_score(const struct model *model, const struct data *rows, const double *range,
+                         enum gate_metric metric, int n_threads, double *out, struct err *err)
+{
+    struct scores scores = {.n_rows = 0};
+    enum err_code code = calib_score(model, rows, range, n_threads, &scores, err);
+    *out = NAN;
+    if (code == ERR_NUMERIC) {
+        err_clear(err); /* a prediction that is not finite: no score */
+        return ERR_OK;
+    }
+    if (code == ERR_OK) {
+        *out = combine(&scores, range, metric, model->o);
+        scores_release(&scores);
+    }
+    return code;
+}
+
+static void decide(const struct gate_spec *spec, struct gate_verdict *v)
+{
+    const char *metric = gate_metric_name(v->metric);
+    double bound = spec->metric == GATE_NLL ? v->served + spec->max_increase
+                                            : v->served * (1.0 + spec->max_increase);
+    if (!isfinite(v->served)) {
+        v->passed = true;
+        snprintf(v->reason, sizeof v->reason, "version %lld has no finite %s to compare with",
+                 (long long)v->served_version, metric);
+    } else if (!isfinite(v->candidate)) {
+        v->passed = false;
+        snprintf(v->reason, sizeof v->reason,
+                 "not promoted: it has no finite %s on %d %s rows kept out, version %lld has %.4g",
+                 metric, v->n, gate_rows_name(v->rows), (long long)v->served_version, v->served);
+    } else {
+        v->passed = v->candidate <= bound;
+        if (!v->passed) {
+            snprintf(v->reason, sizeof v->reason,
+                     "not promoted: its %s on %d %s rows kept out is %.4g, that of version %lld "
+                     "%.4g; at most %.4g is allowed",
+                     metric, v->n, gate_rows_name(v->rows), v->candidate,
+                     (long long)v->served_version, v->served, bound);
+        }
+    }
+}
+
+enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *the_case,
+                         struct gate_verdict *out, struct err *err)
+{
+    struct picked picked = {.x = NULL};
+    *out = (struct gate_verdict){.passed = true,
+                                 .metric = spec->metric,
+                                 .rows = spec->rows,
+                                 .candidate = NAN,
+                                 .served = NAN,
+                                 .served_version = the_case->served_version};
+    if (the_case->served->d != the_case->data->d || the_case->served->o != the_case->data->o) {
+        snprintf(out->reason, sizeof out->reason,
+                 "version %lld has other inputs or outputs, so nothing was compared",
+                 (long long)the_case->served_version);
+        return ERR_OK;
+    }
+    if (pick(the_case, &out->rows, &picked, err) != ERR_OK) {
+        goto done;
+    }
+    out->n = picked.data.n;
+    if (out->n == 0) {
+        snprintf(out->reason, sizeof out->reason,
+                 "no rows were kept out, so nothing was compared");
+        goto done;
+    }
+    if (gate_score(the_case->candidate, &picked.data, picked.range, spec->metric,
+                   the_case->n_threads, &out->candidate, err) == ERR_OK &&
+        gate_score(the_case->served, &picked.data, picked.range, spec->metric, the_case->n_threads,
+                   &out->served, err) == ERR_OK) {
+        decide(spec, out);
+    }
+done:
+    picked_release(&picked);
+    return err->code;
+}
+
+static void put_score(struct textbuf *text, const char *key, double value)
+{
+    textbuf_printf(text, ",\"%s\":", key);
+    if (isfinite(value)) {
+        textbuf_real(text, value);
+    } else {
+        textbuf_puts(text, "null");
+    }
+}
+
+void gate_write(struct textbuf *text, const struct gate_verdict *v)
+{
+    textbuf_printf(text, "{\"passed\":%s,\"metric\":\"%s\",\"compared\":\"%s\",\"rows\":%d",
+                   v->passed ? "true" : "false", gate_metric_name(v->metric),
+                   gate_rows_name(v->rows), v->n);
+    put_score(text, "candidate", v->candidate);
+    put_score(text, "served", v->served);
+    textbuf_printf(text, ",\"served_version\":%lld,\"reason\":", (long long)v->served_version);
+    if (v->reason[0] != '\0') {
+        textbuf_json_string(text, v->reason);
+    } else {
+        textbuf_puts(text, "null");
+    }
+    textbuf_puts(text, "}");
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether a new version may take the place of the one that is served: both predict the same rows,
+ * which neither was trained on, and the new one must not be worse by more than is allowed.
+ *
+ * Rows are kept out by their place and the seed (core/split.h), so a row that was kept out of the
+ * served version's training is kept out of the next one's too when seed and share are the same.
+ * "known" rows are those the served version had: a version that does worse on them has unlearnt
+ * something, whatever it makes of the rows that came since.
+ */
+#ifndef GATE_H
+#define GATE_H
+
+#include "data.h"
+#include "model.h"
+#include "textbuf.h"
+
+enum gate_metric {
+    GATE_RMSE, /* root mean over outputs of (RMSE / range of the served version's outputs)^2 */
+    GATE_NLL,  /* mean over outputs of the negative log likelihood */
+    GATE_CRPS, /* mean over outputs of CRPS / range */
+};
+enum gate_rows { GATE_KNOWN, GATE_ALL, GATE_NEW };
+
+struct gate_spec {
+    bool on;
+    enum gate_metric metric;
+    enum gate_rows rows;
+    double max_increase; /* a share; of nll nats */
+};
+
+struct gate_spec gate_defaults(void);
+const char *gate_metric_name(enum gate_metric metric);
+bool gate_metric_find(const char *name, enum gate_metric *metric);
+const char *gate_rows_name(enum gate_rows rows);
+bool gate_rows_find(const char *name, enum gate_rows *rows);
+
+struct gate_case {
+    const struct model *candidate;
+    const struct model *served;
+    int64_t served_version;
+    const struct data *data; /* all rows of the training, user's units */
+    int n_known;             /* the first of them were the served version's too */
+    double validation;       /* the candidate's split */
+    double calibration;
+    uint64_t seed;
+    int n_threads;
+};
+
+struct gate_verdict {
+    bool passed;
+    enum gate_metric metric;
+    enum gate_rows rows; /* those in fact compared */
+    int n;               /* 0: none could be */
+    double candidate;    /* NaN: no such score */
+    double served;
+    int64_t served_version;
+    char reason[240]; /* why it did not pass, or why nothing was compared; else "" */
+};
+
+/*
+ * Judges. A candidate that cannot predict the rows does not pass; where there is nothing to compare
+ * it does. ERR_NOMEM.
+ */
+enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *the_case,
+                         struct gate_verdict *out, struct err *err) MUST_CHECK;
+
+/* Appends the verdict as a JSON object. */
+void gate_write(struct textbuf *text, const struct gate_verdict *verdict);
+
+/* The score of a version on rows by a metric; range: [o x 2] low, high. NaN: it has none. */
+enum err_code gate_score(const struct model *model, const struct data *rows, const double *range,
+                         enum gate_metric metric, int n_threads, double *out,
+                         struct err *err) MUST_CHECK;
+
+#endif
