@@ -5,7 +5,8 @@
 #include "data_store.h"
 #include "mem.h"
 #include "reply.h"
-#include "train_json.h"
+#include "job_json.h"
+#include "train_request.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,25 +33,41 @@ static void write_progress(struct textbuf *text, const struct trainer_progress *
     }
 }
 
-static void write_job(struct app *app, struct textbuf *text, const struct job_row *row)
+static void write_number_or_null(struct textbuf *text, const char *key, int64_t value)
+{
+    if (value > 0) {
+        textbuf_printf(text, ",\"%s\":%lld", key, (long long)value);
+    } else {
+        textbuf_printf(text, ",\"%s\":null", key);
+    }
+}
+
+static void write_time(struct textbuf *text, const char *key, int64_t time_ms)
+{
+    textbuf_printf(text, ",\"%s\":", key);
+    reply_time(text, time_ms);
+}
+
+/* All but the closing brace. */
+static void write_row(struct app *app, struct textbuf *text, const struct job_row *row)
 {
     struct trainer_progress progress;
     textbuf_printf(text, "{\"id\":%lld,\"model\":", (long long)row->id);
     textbuf_json_string(text, row->model);
-    textbuf_printf(text, ",\"state\":\"%s\",\"attempts\":%d,\"cancel_requested\":%s,\"progress\":",
-                   job_state_name(row->state), row->attempts,
-                   row->cancel_requested ? "true" : "false");
-    if (row->state == JOB_RUNNING && trainer_get_progress(app->trainer, row->id, &progress)) {
+    textbuf_printf(text,
+                   ",\"state\":\"%s\",\"origin\":\"%s\",\"priority\":%d,\"attempts\":%d,"
+                   "\"faults\":%d,\"cancel_requested\":%s,\"progress\":",
+                   job_state_name(row->state), row->origin, row->priority, row->attempts,
+                   row->faults, row->cancel_requested ? "true" : "false");
+    if (row->state == JOB_RUNNING && app->trainer != NULL &&
+        trainer_get_progress(app->trainer, row->id, &progress)) {
         write_progress(text, &progress);
     } else {
         textbuf_puts(text, row->state == JOB_SUCCEEDED ? "{\"fraction\":1}" : "null");
     }
-    textbuf_puts(text, ",\"version\":");
-    if (row->version > 0) {
-        textbuf_printf(text, "%lld", (long long)row->version);
-    } else {
-        textbuf_puts(text, "null");
-    }
+    write_number_or_null(text, "version", row->version);
+    textbuf_printf(text, ",\"promoted\":%s", row->promoted ? "true" : "false");
+    write_number_or_null(text, "started_from", row->base_version);
     textbuf_puts(text, ",\"message\":");
     if (row->message[0] != '\0') {
         textbuf_json_string(text, row->message);
@@ -59,105 +76,87 @@ static void write_job(struct app *app, struct textbuf *text, const struct job_ro
     }
     textbuf_puts(text, ",\"training_data\":");
     reply_training_data(text, &row->data);
-    textbuf_puts(text, ",\"created\":");
-    reply_time(text, row->created_ms);
-    textbuf_puts(text, ",\"started\":");
-    reply_time(text, row->started_ms);
-    textbuf_puts(text, ",\"finished\":");
-    reply_time(text, row->finished_ms);
+    write_time(text, "created", row->created_ms);
+    write_time(text, "started", row->started_ms);
+    write_time(text, "finished", row->finished_ms);
+    write_time(text, "not_before", row->state == JOB_QUEUED ? row->not_before_ms : 0);
+}
+
+static void write_text_or_null(struct textbuf *text, const char *key, const char *json)
+{
+    textbuf_printf(text, ",\"%s\":", key);
+    textbuf_puts(text, json != NULL ? json : "null");
+}
+
+/* The whole document of a job. */
+static enum err_code write_job(struct app *app, struct textbuf *text, int64_t id, struct err *err)
+{
+    struct job_row row;
+    struct job_details details;
+    if (job_store_get(app->db, id, &row, err) != ERR_OK ||
+        job_store_details(app->db, id, &details, err) != ERR_OK) {
+        return err->code;
+    }
+    write_row(app, text, &row);
+    write_text_or_null(text, "request", details.request);
+    write_text_or_null(text, "scores", details.scores);
+    write_text_or_null(text, "gate", details.gate);
     textbuf_puts(text, "}");
-}
-
-/* The settings the default version was trained with, for an empty body. */
-static enum err_code spec_of_default(struct app *app, const char *model, struct train_spec *spec,
-                                     struct err *err)
-{
-    struct served *served = NULL;
-    if (registry_get(app->registry, model, 0, &served, err) != ERR_OK) {
-        if (err->code == ERR_NOT_FOUND) {
-            err_clear(err);
-            err_set(err, ERR_INVALID,
-                    "model %s has no version whose settings could be used again; "
-                    "say at least {\"solver\":\"ensemble\"}",
-                    model);
-        }
-        return err->code;
-    }
-    const char *settings = served->model->settings;
-    if (settings == NULL) {
-        err_set(err, ERR_INVALID,
-                "the default version of model %s was not trained here; say at "
-                "least {\"solver\":\"ensemble\"}",
-                model);
-    } else if (train_json_parse(settings, strlen(settings), spec, err) != ERR_OK) {
-        err_prefix(err, "settings of the default version");
-    }
-    served_unref(served);
-    return err->code;
-}
-
-static enum err_code read_spec(struct app *app, const struct request *req, const char *model,
-                               struct train_spec *spec, struct err *err)
-{
-    if (req->n_body == 0) {
-        return spec_of_default(app, model, spec, err);
-    }
-    return train_json_parse(req->body, req->n_body, spec, err);
-}
-
-/* What can be refused now is refused now, not by a job that fails. */
-static enum err_code check_rows(struct app *app, const char *model, struct train_spec *spec,
-                                struct err *err)
-{
-    struct data_summary summary;
-    if (data_store_summary(app->db, model, &summary, err) != ERR_OK) {
-        return err->code;
-    }
-    if (summary.n_rows < 2) {
-        return err_set(err, ERR_CONFLICT,
-                       "model %s has %lld training rows, at least 2 are needed; "
-                       "POST rows to /v1/models/%s/data",
-                       model, (long long)summary.n_rows, model);
-    }
-    return train_resolve(spec, summary.n_inputs, summary.n_outputs, err);
-}
-
-/* The request with every setting written out; valid for the model's rows. */
-static enum err_code write_request(struct app *app, const struct request *req, const char *model,
-                                   struct textbuf *text, struct err *err)
-{
-    struct train_spec spec = {.n_noise_sigmas = 0};
-    if (read_spec(app, req, model, &spec, err) == ERR_OK &&
-        check_rows(app, model, &spec, err) == ERR_OK) {
-        train_json_write(text, &spec);
-    }
-    train_spec_release(&spec);
-    return textbuf_failed(text) ? err_set(err, ERR_NOMEM, "no memory for a job") : err->code;
+    job_details_release(&details);
+    return ERR_OK;
 }
 
 enum err_code handle_train(struct app *app, const struct request *req, struct response *res,
                            struct err *err)
 {
     const char *model;
-    struct job_row row;
     int64_t id;
     struct textbuf request = textbuf_in(req->arena);
     struct textbuf text = textbuf_in(req->arena);
+    struct train_wish wish = {.text = req->body, .len = req->n_body};
+    struct job_new job = {.origin = "request"};
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
-        write_request(app, req, model, &request, err) != ERR_OK) {
+        train_request_write(app, model, &wish, &request, err) != ERR_OK) {
         return err->code;
     }
-    if (job_store_add(app->db, model, request.data, request.len, &id, err) != ERR_OK) {
+    job.model = model;
+    job.request = request.data;
+    job.n_request = request.len;
+    job.priority = wish.priority;
+    if (job_store_add(app->db, &job, &id, err) != ERR_OK) {
         return err->code;
     }
     trainer_notify(app->trainer);
     char *location = arena_printf(req->arena, "/v1/jobs/%lld", (long long)id);
-    if (location == NULL || job_store_get(app->db, id, &row, err) != ERR_OK) {
+    if (location == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
     response_header(res, "Location", location);
-    write_job(app, &text, &row);
+    if (write_job(app, &text, id, err) != ERR_OK) {
+        return err->code;
+    }
     return reply_json(res, 202, &text, err);
+}
+
+static enum err_code read_filter(const struct request *req, struct job_filter *filter,
+                                 struct err *err)
+{
+    const char *state = request_query(req, "state");
+    int64_t limit = LIST_LIMIT;
+    enum job_state found = JOB_QUEUED;
+    *filter = (struct job_filter){.model = request_query(req, "model"), .state = -1};
+    if (reply_query_int(req, "limit", 1, LIST_LIMIT, &limit, err) != ERR_OK) {
+        return err->code;
+    }
+    filter->limit = (int)limit;
+    if (state != NULL && !job_state_find(state, &found)) {
+        return err_set(err, ERR_INVALID,
+                       "state is \"%.40s\"; queued, running, succeeded, failed or cancelled is "
+                       "needed",
+                       state);
+    }
+    filter->state = state != NULL ? (int)found : -1;
+    return ERR_OK;
 }
 
 enum err_code handle_jobs_list(struct app *app, const struct request *req, struct response *res,
@@ -165,15 +164,17 @@ enum err_code handle_jobs_list(struct app *app, const struct request *req, struc
 {
     struct job_row *rows = NULL;
     size_t n_rows = 0;
+    struct job_filter filter;
     struct textbuf text = textbuf_in(req->arena);
-    if (job_store_list(app->db, request_query(req, "model"), LIST_LIMIT, &rows, &n_rows, err) !=
-        ERR_OK) {
+    if (read_filter(req, &filter, err) != ERR_OK ||
+        job_store_list(app->db, &filter, &rows, &n_rows, err) != ERR_OK) {
         return err->code;
     }
     textbuf_puts(&text, "{\"jobs\":[");
     for (size_t i = 0; i < n_rows; i++) {
         textbuf_puts(&text, i > 0 ? "," : "");
-        write_job(app, &text, &rows[i]);
+        write_row(app, &text, &rows[i]);
+        textbuf_puts(&text, "}");
     }
     textbuf_puts(&text, "]}");
     mem_free(rows);
@@ -183,14 +184,12 @@ enum err_code handle_jobs_list(struct app *app, const struct request *req, struc
 enum err_code handle_job_get(struct app *app, const struct request *req, struct response *res,
                              struct err *err)
 {
-    struct job_row row;
     int64_t id;
     struct textbuf text = textbuf_in(req->arena);
     if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
-        job_store_get(app->db, id, &row, err) != ERR_OK) {
+        write_job(app, &text, id, err) != ERR_OK) {
         return err->code;
     }
-    write_job(app, &text, &row);
     return reply_json(res, 200, &text, err);
 }
 
@@ -201,9 +200,77 @@ enum err_code handle_job_delete(struct app *app, const struct request *req, stru
     int64_t id;
     struct textbuf text = textbuf_in(req->arena);
     if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
-        trainer_cancel(app->trainer, id, &row, err) != ERR_OK) {
+        trainer_cancel(app->trainer, id, &row, err) != ERR_OK ||
+        write_job(app, &text, id, err) != ERR_OK) {
         return err->code;
     }
-    write_job(app, &text, &row);
     return reply_json(res, row.state == JOB_CANCELLED ? 200 : 202, &text, err);
+}
+
+/* ---- losses ---- */
+
+/* The stored ones, or those of this moment. */
+static enum err_code get_curves(struct app *app, int64_t id, struct curves *curves, struct err *err)
+{
+    void *bytes = NULL;
+    size_t n_bytes = 0;
+    if (app->trainer != NULL && trainer_get_curves(app->trainer, id, curves)) {
+        return ERR_OK;
+    }
+    memset(curves, 0, sizeof *curves);
+    if (job_store_curves(app->db, id, &bytes, &n_bytes, err) != ERR_OK) {
+        return err->code;
+    }
+    struct bytes_reader reader = {.data = bytes, .left = n_bytes};
+    if (n_bytes > 0) {
+        curves_decode(curves, &reader);
+    }
+    mem_free(bytes);
+    return ERR_OK;
+}
+
+/* One column of a member's points: 0 steps, 1 losses, 2 validation losses. */
+static void write_column(struct textbuf *text, const struct curves *curves, int member, int column)
+{
+    struct curve_point point;
+    textbuf_puts(text, "[");
+    for (int i = 0; curves_point(curves, member, i, &point); i++) {
+        double value = column == 1 ? point.loss : point.validation;
+        textbuf_puts(text, i > 0 ? "," : "");
+        if (column == 0) {
+            textbuf_printf(text, "%d", point.step);
+        } else if (isfinite(value)) {
+            textbuf_real(text, value);
+        } else {
+            textbuf_puts(text, "null");
+        }
+    }
+    textbuf_puts(text, "]");
+}
+
+enum err_code handle_job_curves(struct app *app, const struct request *req, struct response *res,
+                                struct err *err)
+{
+    int64_t id;
+    struct textbuf text = textbuf_in(req->arena);
+    struct curves *curves = arena_alloc_array(req->arena, 1, sizeof *curves);
+    if (curves == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the curves of a job");
+    }
+    if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
+        get_curves(app, id, curves, err) != ERR_OK) {
+        return err->code;
+    }
+    textbuf_printf(&text, "{\"id\":%lld,\"members\":[", (long long)id);
+    for (int j = 0; j < curves->n; j++) {
+        textbuf_printf(&text, "%s{\"member\":%d,\"step\":", j > 0 ? "," : "", j);
+        write_column(&text, curves, j, 0);
+        textbuf_puts(&text, ",\"loss\":");
+        write_column(&text, curves, j, 1);
+        textbuf_puts(&text, ",\"validation_loss\":");
+        write_column(&text, curves, j, 2);
+        textbuf_puts(&text, "}");
+    }
+    textbuf_puts(&text, "]}");
+    return reply_json(res, 200, &text, err);
 }

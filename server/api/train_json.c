@@ -349,18 +349,6 @@ enum err_code train_json_read(const json_t *object, struct train_spec *spec, str
     return err->code;
 }
 
-enum err_code train_json_parse(const char *text, size_t len, struct train_spec *spec,
-                               struct err *err)
-{
-    json_t *object = NULL;
-    struct arena arena = ARENA_INIT;
-    if (json_io_parse(text, len, &arena, &object, err) == ERR_OK) {
-        err_kept(train_json_read(object, spec, err));
-    }
-    arena_release(&arena);
-    return err->code;
-}
-
 static void write_real(struct textbuf *text, const char *key, double value)
 {
     textbuf_printf(text, "\"%s\":", key);
@@ -461,9 +449,9 @@ static void write_calibration(struct textbuf *text, const struct train_calibrati
                    c->normalised ? "true" : "false");
 }
 
-void train_json_write(struct textbuf *text, const struct train_spec *spec)
+void train_json_write_members(struct textbuf *text, const struct train_spec *spec)
 {
-    textbuf_printf(text, "{\"solver\":\"%s\",\"architecture\":", uq_name(spec->solver));
+    textbuf_printf(text, "\"solver\":\"%s\",\"architecture\":", uq_name(spec->solver));
     arch_json_write(text, &spec->arch);
     write_settings(text, spec);
     textbuf_puts(text, ",\"optimizer\":");
@@ -474,6 +462,6 @@ void train_json_write(struct textbuf *text, const struct train_spec *spec)
                    scaler_kind_name(spec->input_scaling), scaler_kind_name(spec->output_scaling));
     write_beliefs(text, spec);
     write_calibration(text, &spec->calibration);
-    textbuf_printf(text, ",\"precision\":\"%s\",\"seed\":%lld}",
+    textbuf_printf(text, ",\"precision\":\"%s\",\"seed\":%lld",
                    spec->single ? "float32" : "float64", (long long)spec->seed);
 }

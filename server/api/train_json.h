@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A training request: the body of POST /v1/models/{m}/train, what the job keeps, and the `settings`
- * of the version it makes. Absent settings have the defaults of train_defaults.
+ * What a training request (api/job_json) says of the training itself. Absent settings have the
+ * defaults of train_defaults.
  *
  *   {"solver":"ensemble", "architecture":{..}, "seed":1,
  *    "settings":{"members":8,"epochs":600, ..}            what the solver knows:
@@ -25,11 +25,7 @@
 enum err_code train_json_read(const json_t *object, struct train_spec *spec,
                               struct err *err) MUST_CHECK;
 
-/* The same from text; a trainer_parse_fn. */
-enum err_code train_json_parse(const char *text, size_t len, struct train_spec *spec,
-                               struct err *err) MUST_CHECK;
-
-/* Every setting written out, so that it means the same when defaults change. */
-void train_json_write(struct textbuf *text, const struct train_spec *spec);
+/* Every setting written out, so that it means the same when defaults change; without the braces. */
+void train_json_write_members(struct textbuf *text, const struct train_spec *spec);
 
 #endif

@@ -15,47 +15,13 @@
 static const char *const metric_names[] = {"rmse", "nll", "crps"};
 static const char *const rows_names[] = {"known", "all", "new"};
 
-static bool find(const char *const *names, int n, const char *name, int *out)
-{
-    for (int i = 0; i < n; i++) {
-        if (strcmp(names[i], name) == 0) {
-            *out = i;
-            return true;
-        }
-    }
-    return false;
-}
+NAMES_DEFINE(gate_metric, enum gate_metric, metric_names)
+NAMES_DEFINE(gate_rows, enum gate_rows, rows_names)
 
 struct gate_spec gate_defaults(void)
 {
     return (struct gate_spec){
         .on = true, .metric = GATE_RMSE, .rows = GATE_KNOWN, .max_increase = 0.1};
-}
-
-const char *gate_metric_name(enum gate_metric metric)
-{
-    return metric_names[metric];
-}
-
-bool gate_metric_find(const char *name, enum gate_metric *metric)
-{
-    int found = 0;
-    bool known = find(metric_names, 3, name, &found);
-    *metric = known ? (enum gate_metric)found : *metric;
-    return known;
-}
-
-const char *gate_rows_name(enum gate_rows rows)
-{
-    return rows_names[rows];
-}
-
-bool gate_rows_find(const char *name, enum gate_rows *rows)
-{
-    int found = 0;
-    bool known = find(rows_names, 3, name, &found);
-    *rows = known ? (enum gate_rows)found : *rows;
-    return known;
 }
 
 /* ---- rows ---- */

@@ -4,14 +4,15 @@
  * guards what other threads ask about the running job and the wake-up flag; nothing is computed
  * and no SQL runs while it is held.
  *
- * A cancelled job has two causes, told apart by `stopping`: the daemon stops, and the job goes
- * back to the queue; or somebody asked, and the job is cancelled.
+ * A cancelled job has three causes: the daemon stops, and the job goes back to the queue; its time
+ * is over, and it has failed; or somebody asked, and it is cancelled.
+ *
+ * The estimate of the time left counts from where this attempt began: what checkpoints brought back
+ * cost nothing.
  */
 #include "trainer.h"
 
-#include "codec.h"
 #include "mem.h"
-#include "rows.h"
 #include "threads.h"
 
 #include <errno.h>
@@ -20,6 +21,10 @@
 #include <time.h>
 
 #define RETRY_S 2 /* pause after the store failed */
+
+/* Seconds until the next try after a fault: 2, 8, 32, 128, 300. */
+#define BACKOFF_S      2
+#define BACKOFF_MOST_S 300
 
 struct trainer {
     struct trainer_settings settings;
@@ -31,7 +36,11 @@ struct trainer {
     int64_t running;       /* guarded by lock: id of the job at work, 0: none */
     bool has_progress;     /* guarded by lock */
     struct progress last;  /* guarded by lock */
-    struct timespec start; /* guarded by lock: when the fit began */
+    double first_fraction; /* guarded by lock: what was done when this attempt first told */
+    struct timespec start; /* guarded by lock: when the attempt began */
+    int64_t most_s;        /* guarded by lock: its time limit, 0: none */
+    bool timed_out;        /* guarded by lock */
+    struct curves curves;  /* guarded by lock: of the running job */
     struct cancel cancel;  /* of the running job */
 };
 
@@ -42,13 +51,27 @@ static double seconds_since(const struct timespec *start)
     return (double)(now.tv_sec - start->tv_sec) + 1e-9 * (double)(now.tv_nsec - start->tv_nsec);
 }
 
+/* ---- what others ask ---- */
+
 static void on_progress(void *ctx, const struct progress *progress)
 {
     struct trainer *trainer = ctx;
     pthread_mutex_lock(&trainer->lock);
+    if (!trainer->has_progress) {
+        trainer->first_fraction = progress->step > 1 ? progress->fraction : 0.0;
+        trainer->has_progress = true;
+    }
     trainer->last = *progress;
-    trainer->has_progress = true;
+    curves_add(&trainer->curves, progress);
     pthread_mutex_unlock(&trainer->lock);
+}
+
+static double eta_locked(const struct trainer *trainer)
+{
+    double done = trainer->last.fraction - trainer->first_fraction;
+    return done > 0.0
+               ? seconds_since(&trainer->start) * (1.0 - trainer->last.fraction) / done
+               : -1.0;
 }
 
 bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_progress *out)
@@ -57,179 +80,112 @@ bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_pr
     bool running = trainer->running == id && trainer->has_progress;
     if (running) {
         out->last = trainer->last;
-        double elapsed = seconds_since(&trainer->start);
-        double done = trainer->last.fraction;
-        out->eta_s = done > 0.0 ? elapsed * (1.0 - done) / done : -1.0;
+        out->eta_s = eta_locked(trainer);
     }
     pthread_mutex_unlock(&trainer->lock);
     return running;
 }
 
-/* ---- one job ---- */
-
-struct job {
-    struct job_row row;
-    void *request;
-    size_t n_request;
-    struct train_spec spec;
-    struct rows rows;
-    struct model *model;
-    unsigned char *bytes;
-    size_t n_bytes;
-    struct put_result put;
-};
-
-static void job_release(struct job *job)
+bool trainer_get_curves(struct trainer *trainer, int64_t id, struct curves *out)
 {
-    mem_free(job->request);
-    train_spec_release(&job->spec);
-    rows_release(&job->rows);
-    model_unref(job->model);
-    mem_free(job->bytes);
-}
-
-/* The rows of the attempt before, so that it ends as that one would have, or all that are there. */
-static enum err_code load_rows(struct trainer *trainer, struct job *job, struct err *err)
-{
-    static const struct training_data any = {.n_rows = 0};
-    struct db *db = trainer->settings.db;
-    enum err_code code = rows_load(db, job->row.model, &job->row.data, &job->rows, err);
-    if (code == ERR_CONFLICT) {
-        err_clear(err);
-        code = rows_load(db, job->row.model, &any, &job->rows, err);
-    }
-    return code == ERR_OK ? job_store_set_data(db, job->row.id, &job->rows.origin, err) : code;
-}
-
-static enum err_code train(struct trainer *trainer, struct job *job, struct err *err)
-{
-    const struct trainer_settings *s = &trainer->settings;
-    if (s->parse(job->request, job->n_request, &job->spec, err) != ERR_OK ||
-        load_rows(trainer, job, err) != ERR_OK ||
-        train_resolve(&job->spec, job->rows.data.d, job->rows.data.o, err) != ERR_OK) {
-        return err->code;
-    }
-    char *text = mem_strndup(job->request, job->n_request);
-    if (text == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the job's settings");
-    }
-    struct train_run run = {
-        .spec = &job->spec,
-        .data = job->rows.data,
-        .n_threads = s->n_threads,
-        .settings_text = text,
-        .cancel = &trainer->cancel,
-        .progress = on_progress,
-        .progress_ctx = trainer,
-    };
     pthread_mutex_lock(&trainer->lock);
-    clock_gettime(CLOCK_MONOTONIC, &trainer->start);
+    bool running = trainer->running == id;
+    if (running) {
+        *out = trainer->curves;
+    }
     pthread_mutex_unlock(&trainer->lock);
-    if (train_run(&run, &job->model, err) == ERR_OK) {
-        err_kept(codec_encode(job->model, &job->bytes, &job->n_bytes, err));
-    }
-    mem_free(text);
-    return err->code;
+    return running;
 }
 
-static enum err_code publish(struct trainer *trainer, struct job *job, struct err *err)
+static void write_curves(void *ctx, struct bytes_writer *writer)
 {
-    struct put_request put = {
-        .model = job->row.model, .bytes = job->bytes, .n_bytes = job->n_bytes, .promote = true};
-    return job_store_publish(trainer->settings.db, job->row.id, &put, "", &job->put, err);
-}
-
-static void count_end(struct trainer *trainer, atomic_llong *result)
-{
-    metrics_add(result, 1);
-    metrics_job_ended(trainer->settings.metrics, seconds_since(&trainer->start));
-}
-
-/* Ends a job that did not publish. */
-static void conclude(struct trainer *trainer, const struct job *job, const struct err *why)
-{
-    struct err err = ERR_INIT;
-    enum err_code code;
+    struct trainer *trainer = ctx;
     pthread_mutex_lock(&trainer->lock);
-    bool stopping = trainer->stopping;
+    curves_encode(&trainer->curves, writer);
     pthread_mutex_unlock(&trainer->lock);
-    if (why->code == ERR_CANCELLED && stopping) {
-        code = job_store_requeue(trainer->settings.db, job->row.id, &err);
-    } else {
-        bool cancelled = why->code == ERR_CANCELLED;
-        code = job_store_finish(trainer->settings.db, job->row.id,
-                                cancelled ? JOB_CANCELLED : JOB_FAILED, 0,
-                                cancelled ? "" : err_msg(why), &err);
-        count_end(trainer, cancelled ? &trainer->settings.metrics->jobs_cancelled
-                                     : &trainer->settings.metrics->jobs_failed);
-    }
-    if (code != ERR_OK) {
-        log_error(trainer->settings.log, "job not concluded", "job", LOG_INT(job->row.id), "reason",
-                  err_msg(&err), NULL);
-    }
 }
 
-static void announce(struct trainer *trainer, const struct job *job, bool running)
+void trainer_tick(struct trainer *trainer)
 {
     pthread_mutex_lock(&trainer->lock);
-    trainer->running = running ? job->row.id : 0;
+    if (trainer->running != 0 && trainer->most_s > 0 && !trainer->timed_out &&
+        seconds_since(&trainer->start) > (double)trainer->most_s) {
+        trainer->timed_out = true;
+        cancel_request(&trainer->cancel);
+    }
+    pthread_mutex_unlock(&trainer->lock);
+}
+
+/* ---- one attempt ---- */
+
+/* From here on the job can be asked about and cancelled. */
+static void announce(struct trainer *trainer, const struct attempt *attempt)
+{
+    pthread_mutex_lock(&trainer->lock);
+    trainer->running = attempt->row.id;
     trainer->has_progress = false;
+    trainer->most_s = attempt->limits.seconds;
+    trainer->timed_out = false;
+    memset(&trainer->curves, 0, sizeof trainer->curves);
     clock_gettime(CLOCK_MONOTONIC, &trainer->start);
     if (!trainer->stopping) {
         atomic_store_explicit(&trainer->cancel.stop, false, memory_order_relaxed);
     }
     pthread_mutex_unlock(&trainer->lock);
+    metrics_set(&trainer->settings.attempt.metrics->job_running, 1);
 }
 
-static void run_job(struct trainer *trainer, struct job *job)
+static void retire(struct trainer *trainer)
 {
-    struct err err = ERR_INIT;
-    struct job_row row;
-    announce(trainer, job, true);
-    metrics_set(&trainer->settings.metrics->job_running, 1);
-    log_info(trainer->settings.log, "job started", "job", LOG_INT(job->row.id), "model",
-             job->row.model, NULL);
-    /* A cancel that came between the claim and the announcement found no running job. */
-    if (job_store_get(trainer->settings.db, job->row.id, &row, &err) == ERR_OK &&
-        row.cancel_requested) {
-        cancel_request(&trainer->cancel);
-    }
-    if (err.code == ERR_OK && train(trainer, job, &err) == ERR_OK &&
-        publish(trainer, job, &err) == ERR_OK) {
-        count_end(trainer, &trainer->settings.metrics->jobs_succeeded);
-        if (registry_refresh(trainer->settings.registry, job->row.model, job->model, &job->put,
-                             &err) != ERR_OK) {
-            log_warn(trainer->settings.log, "version published but not loaded yet", "job",
-                     LOG_INT(job->row.id), "reason", err_msg(&err), NULL);
-        }
-    } else {
-        conclude(trainer, job, &err);
-    }
-    log_info(trainer->settings.log, "job ended", "job", LOG_INT(job->row.id), "model",
-             job->row.model, "result", err.code == ERR_OK ? "succeeded" : err_msg(&err), NULL);
-    metrics_set(&trainer->settings.metrics->job_running, 0);
-    announce(trainer, job, false);
-}
-
-/* ---- the worker ---- */
-
-/* Waits for a notice, at most `seconds` (0: for ever). False: the daemon stops. */
-static bool wait_for_work(struct trainer *trainer, int seconds)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += seconds;
     pthread_mutex_lock(&trainer->lock);
-    int status = 0;
-    while (!trainer->stopping && !trainer->notified && status != ETIMEDOUT) {
-        status = seconds > 0 ? pthread_cond_timedwait(&trainer->wake, &trainer->lock, &until)
-                             : pthread_cond_wait(&trainer->wake, &trainer->lock);
-    }
-    trainer->notified = false;
-    bool go_on = !trainer->stopping;
+    trainer->running = 0;
+    trainer->has_progress = false;
     pthread_mutex_unlock(&trainer->lock);
-    return go_on;
+    metrics_set(&trainer->settings.attempt.metrics->job_running, 0);
 }
+
+/* The curves that the attempt before has stored. */
+static enum err_code recall_curves(struct trainer *trainer, int64_t id, struct err *err)
+{
+    void *bytes = NULL;
+    size_t n_bytes = 0;
+    if (job_store_curves(trainer->settings.attempt.db, id, &bytes, &n_bytes, err) != ERR_OK) {
+        return err->code;
+    }
+    struct bytes_reader reader = {.data = bytes, .left = n_bytes};
+    if (n_bytes > 0) {
+        pthread_mutex_lock(&trainer->lock);
+        curves_decode(&trainer->curves, &reader);
+        pthread_mutex_unlock(&trainer->lock);
+    }
+    mem_free(bytes);
+    return ERR_OK;
+}
+
+static enum err_code run(struct trainer *trainer, struct attempt *attempt, struct err *err)
+{
+    struct job_row row;
+    /* A cancel that came between the claim and the announcement found no running job. */
+    if (job_store_get(trainer->settings.attempt.db, attempt->row.id, &row, err) != ERR_OK ||
+        recall_curves(trainer, attempt->row.id, err) != ERR_OK) {
+        return err->code;
+    }
+    if (row.cancel_requested) {
+        return err_set(err, ERR_CANCELLED, "cancelled before it began");
+    }
+    enum err_code code = attempt_run(attempt, err);
+    pthread_mutex_lock(&trainer->lock);
+    bool timed_out = trainer->timed_out;
+    pthread_mutex_unlock(&trainer->lock);
+    if (code == ERR_CANCELLED && timed_out) {
+        err_clear(err);
+        return err_set(err, ERR_LIMIT, "stopped at its limit of %lld s",
+                       (long long)attempt->limits.seconds);
+    }
+    return code;
+}
+
+/* ---- its end ---- */
 
 static bool is_stopping(struct trainer *trainer)
 {
@@ -239,31 +195,189 @@ static bool is_stopping(struct trainer *trainer)
     return stopping;
 }
 
+/* Waits for a notice, at most `ms` (0: for ever). False: the daemon stops. */
+static bool wait_for_work(struct trainer *trainer, int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&trainer->lock);
+    int status = 0;
+    while (!trainer->stopping && !trainer->notified && status != ETIMEDOUT) {
+        status = ms > 0 ? pthread_cond_timedwait(&trainer->wake, &trainer->lock, &until)
+                        : pthread_cond_wait(&trainer->wake, &trainer->lock);
+    }
+    trainer->notified = false;
+    bool go_on = !trainer->stopping;
+    pthread_mutex_unlock(&trainer->lock);
+    return go_on;
+}
+
+static bool may_pass(enum err_code code)
+{
+    return code == ERR_NOMEM || code == ERR_IO || code == ERR_FULL || code == ERR_BUSY;
+}
+
+static int64_t backoff_ms(int faults)
+{
+    int64_t s = BACKOFF_S;
+    for (int i = 0; i < faults && s < BACKOFF_MOST_S; i++) {
+        s *= 4;
+    }
+    return 1000 * (s < BACKOFF_MOST_S ? s : BACKOFF_MOST_S);
+}
+
+static enum err_code write_end(struct trainer *trainer, const struct attempt *attempt,
+                               const struct err *why, struct err *err)
+{
+    struct db *db = trainer->settings.attempt.db;
+    const struct job_row *row = &attempt->row;
+    if (why->code == ERR_CANCELLED && is_stopping(trainer)) {
+        return job_store_requeue(db, row->id, err);
+    }
+    if (why->code == ERR_CANCELLED) {
+        return job_store_finish(db, row->id, JOB_CANCELLED, "", err);
+    }
+    if (may_pass(why->code) && row->faults < JOB_MAX_FAULTS) {
+        int64_t at = db_now_ms() + backoff_ms(row->faults);
+        if (job_store_retry(db, row->id, at, err_msg(why), err) != ERR_CONFLICT) {
+            return err->code;
+        }
+        err_clear(err); /* it was cancelled meanwhile */
+        return job_store_finish(db, row->id, JOB_CANCELLED, "", err);
+    }
+    return job_store_finish(db, row->id, JOB_FAILED, err_msg(why), err);
+}
+
+/* Ends an attempt that did not publish: until the store has taken it, or the daemon stops. */
+static void conclude(struct trainer *trainer, const struct attempt *attempt, const struct err *why)
+{
+    bool go_on = true;
+    while (go_on) {
+        struct err err = ERR_INIT;
+        enum err_code code = write_end(trainer, attempt, why, &err);
+        if (!may_pass(code)) {
+            go_on = false;
+        } else {
+            log_error(trainer->settings.attempt.log, "job not concluded", "job",
+                      LOG_INT(attempt->row.id), "reason", err_msg(&err), NULL);
+            go_on = wait_for_work(trainer, 1000 * RETRY_S);
+        }
+    }
+}
+
+static void count_end(struct trainer *trainer, const struct job_row *row)
+{
+    struct metrics *metrics = trainer->settings.attempt.metrics;
+    switch (row->state) {
+    case JOB_SUCCEEDED:
+        metrics_add(&metrics->jobs_succeeded, 1);
+        metrics_add(&metrics->jobs_refused, row->message[0] != '\0');
+        break;
+    case JOB_FAILED:
+        metrics_add(&metrics->jobs_failed, 1);
+        break;
+    case JOB_CANCELLED:
+        metrics_add(&metrics->jobs_cancelled, 1);
+        break;
+    case JOB_QUEUED:
+    case JOB_RUNNING:
+        metrics_add(&metrics->jobs_retried, row->not_before_ms > 0);
+        return;
+    }
+    metrics_job_ended(metrics, seconds_since(&trainer->start));
+}
+
+/* Logs and counts how it stands with the job now. */
+static void tell_end(struct trainer *trainer, const struct attempt *attempt, const struct err *why)
+{
+    struct log *log = trainer->settings.attempt.log;
+    struct job_row row;
+    struct err err = ERR_INIT;
+    if (job_store_get(trainer->settings.attempt.db, attempt->row.id, &row, &err) != ERR_OK) {
+        log_warn(log, "job ended", "job", LOG_INT(attempt->row.id), "reason", err_msg(&err), NULL);
+        return;
+    }
+    count_end(trainer, &row);
+    log_info(log, "job ended", "job", LOG_INT(row.id), "model", row.model, "state",
+             job_state_name(row.state), "reason", why->code != ERR_OK ? err_msg(why) : row.message,
+             NULL);
+}
+
+static void run_job(struct trainer *trainer, struct attempt *attempt)
+{
+    struct err err = ERR_INIT;
+    const struct attempt_settings *s = &trainer->settings.attempt;
+    attempt->settings = s;
+    attempt->cancel = &trainer->cancel;
+    attempt->progress = on_progress;
+    attempt->progress_ctx = trainer;
+    attempt->curves = write_curves;
+    log_info(s->log, "job started", "job", LOG_INT(attempt->row.id), "model", attempt->row.model,
+             "attempt", LOG_INT(attempt->row.attempts), NULL);
+    enum err_code code = attempt_read(attempt, &err);
+    announce(trainer, attempt);
+    if (code != ERR_OK || run(trainer, attempt, &err) != ERR_OK) {
+        conclude(trainer, attempt, &err);
+    }
+    tell_end(trainer, attempt, &err);
+    retire(trainer);
+}
+
+/* ---- the worker ---- */
+
+/* Waits until a job may be there. False: the daemon stops. */
+static bool wait_for_job(struct trainer *trainer)
+{
+    struct err err = ERR_INIT;
+    int64_t at = 0;
+    if (job_store_next(trainer->settings.attempt.db, &at, &err) != ERR_OK) {
+        return wait_for_work(trainer, 1000 * RETRY_S);
+    }
+    int64_t ms = at - db_now_ms();
+    return wait_for_work(trainer, at == 0 ? 0 : ms > 0 ? ms : 1);
+}
+
 static void *work(void *arg)
 {
     struct trainer *trainer = arg;
+    struct log *log = trainer->settings.attempt.log;
     bool go_on = true;
     struct err priority = ERR_INIT;
     if (threads_set_nice(trainer->settings.nice, &priority) != ERR_OK) {
-        log_warn(trainer->settings.log, "trainer runs at usual priority", "reason",
-                 err_msg(&priority), NULL);
+        log_warn(log, "trainer runs at usual priority", "reason", err_msg(&priority), NULL);
     }
     while (go_on && !is_stopping(trainer)) {
-        struct job job = {.request = NULL};
+        struct attempt attempt = {.request = NULL};
         struct err err = ERR_INIT;
-        enum err_code code =
-            job_store_claim(trainer->settings.db, &job.row, &job.request, &job.n_request, &err);
+        void *request = NULL;
+        enum err_code code = job_store_claim(trainer->settings.attempt.db, &attempt.row, &request,
+                                             &attempt.n_request, &err);
+        attempt.request = request;
         if (code == ERR_OK) {
-            run_job(trainer, &job);
+            run_job(trainer, &attempt);
         } else if (code == ERR_NOT_FOUND) {
-            go_on = wait_for_work(trainer, 0);
+            go_on = wait_for_job(trainer);
         } else {
-            log_error(trainer->settings.log, "no job claimed", "reason", err_msg(&err), NULL);
-            go_on = wait_for_work(trainer, RETRY_S);
+            log_error(log, "no job claimed", "reason", err_msg(&err), NULL);
+            go_on = wait_for_work(trainer, 1000 * RETRY_S);
         }
-        job_release(&job);
+        attempt_release(&attempt);
     }
     return NULL;
+}
+
+/* Its waits count by a clock that never jumps. */
+static void init_wake(pthread_cond_t *wake)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(wake, &attr);
+    pthread_condattr_destroy(&attr);
 }
 
 enum err_code trainer_start(const struct trainer_settings *settings, struct trainer **out,
@@ -271,7 +385,7 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
 {
     int n_requeued = 0;
     int n_failed = 0;
-    if (job_store_recover(settings->db, &n_requeued, &n_failed, err) != ERR_OK) {
+    if (job_store_recover(settings->attempt.db, &n_requeued, &n_failed, err) != ERR_OK) {
         return err->code;
     }
     struct trainer *trainer = mem_zalloc(sizeof *trainer);
@@ -280,10 +394,10 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
     }
     trainer->settings = *settings;
     pthread_mutex_init(&trainer->lock, NULL);
-    pthread_cond_init(&trainer->wake, NULL);
+    init_wake(&trainer->wake);
     atomic_init(&trainer->cancel.stop, false);
     if (n_requeued + n_failed > 0) {
-        log_info(settings->log, "jobs that were interrupted", "queued_again", LOG_INT(n_requeued),
+        log_info(settings->attempt.log, "jobs that were interrupted", "queued_again", LOG_INT(n_requeued),
                  "failed", LOG_INT(n_failed), NULL);
     }
     if (threads_start(&trainer->thread, "trainer", work, trainer, err) != ERR_OK) {
@@ -323,7 +437,7 @@ void trainer_notify(struct trainer *trainer)
 enum err_code trainer_cancel(struct trainer *trainer, int64_t id, struct job_row *row,
                              struct err *err)
 {
-    if (job_store_cancel(trainer->settings.db, id, row, err) != ERR_OK) {
+    if (job_store_cancel(trainer->settings.attempt.db, id, row, err) != ERR_OK) {
         return err->code;
     }
     pthread_mutex_lock(&trainer->lock);

@@ -1,34 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The background worker: claims queued jobs one after the other, trains, publishes a version and
- * has it served. It runs at lower priority than the threads that answer requests.
+ * has it served (jobs/attempt). It runs at lower priority than the threads that answer requests.
  *
  * A job's life is in the store; its progress is in memory. What a job computes depends on its
- * request and the rows alone, so a job that was interrupted and starts again ends with the same
- * version.
+ * request and the rows alone, so a job that was interrupted ends with the same version, and its
+ * checkpoints save it from doing all again. A job that meets a fault that may pass (no memory, disk
+ * full) waits and tries again, JOB_MAX_FAULTS times.
  */
 #ifndef TRAINER_H
 #define TRAINER_H
 
-#include "cancel.h"
-#include "job_store.h"
-#include "log.h"
-#include "metrics.h"
-#include "registry.h"
-#include "train.h"
-
-/* Reads a job's request (the JSON text that the API stored) into a spec. */
-typedef enum err_code trainer_parse_fn(const char *text, size_t len, struct train_spec *spec,
-                                       struct err *err);
+#include "attempt.h"
 
 struct trainer_settings {
-    struct db *db;
-    struct registry *registry;
-    struct log *log;
-    struct metrics *metrics;
-    trainer_parse_fn *parse;
-    int n_threads; /* of one job */
-    int nice;      /* 0 to 19 */
+    struct attempt_settings attempt;
+    int nice; /* 0 to 19 */
 };
 
 struct trainer;
@@ -43,6 +30,9 @@ void trainer_stop(struct trainer *trainer);
 /* There is a new job. */
 void trainer_notify(struct trainer *trainer);
 
+/* Stops the running job when its time is over; to be called every second or so. */
+void trainer_tick(struct trainer *trainer);
+
 /* Cancels a job, queued or running; errors and *row as of job_store_cancel. */
 enum err_code trainer_cancel(struct trainer *trainer, int64_t id, struct job_row *row,
                              struct err *err) MUST_CHECK;
@@ -54,5 +44,8 @@ struct trainer_progress {
 
 /* The progress of a job that is running now; false for any other. */
 bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_progress *out);
+
+/* The losses of a job that is running now; false for any other. */
+bool trainer_get_curves(struct trainer *trainer, int64_t id, struct curves *out);
 
 #endif

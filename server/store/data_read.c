@@ -104,6 +104,23 @@ static enum err_code fingerprint(struct conn *conn, int64_t model, int64_t last,
     return err->code;
 }
 
+enum err_code data_store_rows_until(struct db *db, const char *model, int64_t last_batch,
+                                    int64_t *n_rows, struct err *err)
+{
+    struct conn *conn;
+    if (db_read_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_BATCH_ROWS_UNTIL, err);
+    query_text(&q, ":name", model);
+    query_int(&q, ":last", last_batch);
+    if (query_row(&q)) {
+        *n_rows = query_get_int(&q, 0);
+    }
+    err_kept(query_close(&q));
+    return db_read_end(db, conn, err);
+}
+
 enum err_code data_store_summary(struct db *db, const char *model, struct data_summary *out,
                                  struct err *err)
 {

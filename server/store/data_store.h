@@ -100,6 +100,10 @@ enum err_code data_store_describe(struct db *db, const char *model, struct data_
                                   struct training_data *data, struct column_stats **columns,
                                   struct err *err) MUST_CHECK;
 
+/* Rows of the model's batches up to last_batch that are there now; 0 without such a model. */
+enum err_code data_store_rows_until(struct db *db, const char *model, int64_t last_batch,
+                                    int64_t *n_rows, struct err *err) MUST_CHECK;
+
 struct data_run {
     int64_t n;
     int d, o;

@@ -6,24 +6,11 @@
 #include <string.h>
 
 #include "mem.h"
+#include "names.h"
 
 static const char *const state_names[] = {"queued", "running", "succeeded", "failed", "cancelled"};
 
-const char *job_state_name(enum job_state state)
-{
-    return state_names[state];
-}
-
-bool job_state_find(const char *name, enum job_state *state)
-{
-    for (size_t i = 0; i < sizeof state_names / sizeof *state_names; i++) {
-        if (strcmp(state_names[i], name) == 0) {
-            *state = (enum job_state)i;
-            return true;
-        }
-    }
-    return false;
-}
+NAMES_DEFINE(job_state, enum job_state, state_names)
 
 static void get_row(struct query *q, struct job_row *row)
 {
@@ -73,7 +60,7 @@ static enum err_code get_request(struct conn *conn, int64_t id, void **request, 
     if (query_row(&q)) {
         const void *bytes = query_get_blob(&q, 0, n_bytes);
         found = true;
-        *request = mem_dup(bytes, *n_bytes);
+        *request = mem_strndup(bytes, *n_bytes);
         if (*request == NULL) {
             err_set(err, ERR_NOMEM, "no memory for a job's request");
         }

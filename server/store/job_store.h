@@ -62,7 +62,7 @@ enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *i
 /*
  * Takes the queued job of highest priority (the oldest of equals) whose time has come and whose
  * model has none running, and makes it running. ERR_NOT_FOUND when there is none. *request is the
- * caller's (mem_free).
+ * caller's (mem_free) and has a NUL behind it.
  */
 enum err_code job_store_claim(struct db *db, struct job_row *row, void **request, size_t *n_bytes,
                               struct err *err) MUST_CHECK;

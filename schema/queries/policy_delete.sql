@@ -1,0 +1,2 @@
+-- Used by: policy_store_delete.
+DELETE FROM policies WHERE model_id = :model;

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Checkpoints belong to the rows, and the version, that the attempt before had: when some of the
+ * rows were deleted since, all that are there are taken and the checkpoints go. A checkpoint that
+ * cannot be read (another build wrote it) goes too, and the work begins again.
+ */
+#include "attempt.h"
+
+#include "codec.h"
+#include "mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void attempt_release(struct attempt *attempt)
+{
+    mem_free(attempt->request);
+    train_spec_release(&attempt->spec.train);
+    rows_release(&attempt->rows);
+    served_unref(attempt->base);
+    model_unref(attempt->model);
+    *attempt = (struct attempt){.request = NULL};
+}
+
+/* The smaller of two limits, of which 0 is none. */
+static int64_t tighter(int64_t a, int64_t b)
+{
+    return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+enum err_code attempt_read(struct attempt *attempt, struct err *err)
+{
+    const struct attempt_settings *s = attempt->settings;
+    if (s->parse(attempt->request, attempt->n_request, &attempt->spec, err) != ERR_OK) {
+        return err->code;
+    }
+    attempt->limits.seconds = tighter(attempt->spec.limits.seconds, s->most.seconds);
+    attempt->limits.bytes = tighter(attempt->spec.limits.bytes, s->most.bytes);
+    return ERR_OK;
+}
+
+/* ---- what goes in ---- */
+
+/* The rows of the attempt before, so that it ends as that one would have, or all that are there. */
+static enum err_code load_rows(struct attempt *attempt, struct err *err)
+{
+    static const struct training_data any = {.n_rows = 0};
+    struct db *db = attempt->settings->db;
+    const char *model = attempt->row.model;
+    if (rows_load(db, model, &attempt->row.data, &attempt->rows, err) != ERR_CONFLICT) {
+        return err->code;
+    }
+    err_clear(err);
+    if (job_store_drop_checkpoints(db, attempt->row.id, err) != ERR_OK) {
+        return err->code;
+    }
+    return rows_load(db, model, &any, &attempt->rows, err);
+}
+
+/* The version a warm start begins from: that of the attempt before, or the one served now. */
+static enum err_code load_base(struct attempt *attempt, struct err *err)
+{
+    const struct job_row *row = &attempt->row;
+    if (attempt->spec.train.start == TRAIN_COLD ||
+        registry_get(attempt->settings->registry, row->model, row->base_version, &attempt->base,
+                     err) == ERR_OK) {
+        return ERR_OK;
+    }
+    if (err->code == ERR_NOT_FOUND) {
+        err_clear(err);
+        return row->base_version > 0
+                   ? err_set(err, ERR_CONFLICT, "version %lld, which it starts from, was deleted",
+                             (long long)row->base_version)
+                   : err_set(err, ERR_CONFLICT,
+                             "model %.64s has no version to start from; \"start\":\"cold\" "
+                             "needs none",
+                             row->model);
+    }
+    return err->code;
+}
+
+static enum err_code prepare(struct attempt *attempt, struct err *err)
+{
+    if (load_rows(attempt, err) != ERR_OK || load_base(attempt, err) != ERR_OK ||
+        train_resolve(&attempt->spec.train, attempt->rows.data.d, attempt->rows.data.o, err) !=
+            ERR_OK) {
+        return err->code;
+    }
+    return job_store_set_data(attempt->settings->db, attempt->row.id, &attempt->rows.origin,
+                              attempt->base != NULL ? attempt->base->version : 0, err);
+}
+
+/* ---- training ---- */
+
+static enum err_code train_once(struct attempt *attempt, struct checkpoints *checkpoints,
+                                struct err *err)
+{
+    struct train_run run = {
+        .spec = &attempt->spec.train,
+        .data = attempt->rows.data,
+        .base = attempt->base != NULL ? attempt->base->model : NULL,
+        .n_threads = attempt->settings->n_threads,
+        .settings_text = attempt->request,
+        .cancel = attempt->cancel,
+        .checkpoint = &checkpoints->core,
+        .progress = attempt->progress,
+        .progress_ctx = attempt->progress_ctx,
+    };
+    return train_run(&run, &attempt->model, err);
+}
+
+static enum err_code train(struct attempt *attempt, struct err *err)
+{
+    const struct attempt_settings *s = attempt->settings;
+    struct checkpoints *checkpoints = mem_zalloc(sizeof *checkpoints);
+    if (checkpoints == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the job's checkpoints");
+    }
+    checkpoints->db = s->db;
+    checkpoints->job = attempt->row.id;
+    checkpoints->log = s->log;
+    checkpoints->metrics = s->metrics;
+    checkpoints->curves = attempt->curves;
+    checkpoints->ctx = attempt->progress_ctx;
+    checkpoints_init(checkpoints, s->checkpoint_ms);
+    if (train_once(attempt, checkpoints, err) == ERR_CORRUPT && checkpoints->loaded) {
+        log_warn(s->log, "checkpoints of no use", "job", LOG_INT(attempt->row.id), "reason",
+                 err_msg(err), NULL);
+        err_clear(err);
+        if (job_store_drop_checkpoints(s->db, attempt->row.id, err) == ERR_OK) {
+            err_kept(train_once(attempt, checkpoints, err));
+        }
+    }
+    mem_free(checkpoints);
+    return err->code;
+}
+
+/* The same within the memory that the job may have. */
+static enum err_code train_within(struct attempt *attempt, struct err *err)
+{
+    struct mem_account account = {.limit = (size_t)attempt->limits.bytes};
+    if (attempt->limits.bytes > 0) {
+        mem_account_use(&account);
+    }
+    if (prepare(attempt, err) == ERR_OK) {
+        err_kept(train(attempt, err));
+    }
+    mem_account_use(NULL);
+    if (err->code == ERR_NOMEM && atomic_load(&account.refused)) {
+        err_clear(err);
+        return err_set(err, ERR_LIMIT, "the training needs more memory than its limit of %lld MB",
+                       (long long)(attempt->limits.bytes / 1000000));
+    }
+    return err->code;
+}
+
+/* ---- the gate and the end ---- */
+
+/* How many of the rows were the served version's too. */
+static enum err_code count_known(const struct attempt *attempt, const struct served *served,
+                                 int *n_known, struct err *err)
+{
+    struct training_data data;
+    int64_t n = 0;
+    *n_known = attempt->rows.data.n;
+    if (job_store_training_data(attempt->settings->db, attempt->row.model, served->version, &data,
+                                NULL, err) != ERR_OK ||
+        data.fingerprint[0] == '\0') {
+        return err->code;
+    }
+    if (data_store_rows_until(attempt->settings->db, attempt->row.model, data.last_batch, &n,
+                              err) == ERR_OK &&
+        n < *n_known) {
+        *n_known = (int)n;
+    }
+    return err->code;
+}
+
+static enum err_code judge(struct attempt *attempt, struct err *err)
+{
+    const struct attempt_settings *s = attempt->settings;
+    const struct train_spec *spec = &attempt->spec.train;
+    struct served *served = NULL;
+    struct gate_case the_case = {.candidate = attempt->model,
+                                 .data = &attempt->rows.data,
+                                 .validation = spec->validation,
+                                 .calibration = spec->calibration.method == CONFORMAL_SPLIT
+                                                    ? spec->calibration.share
+                                                    : 0.0,
+                                 .seed = (uint64_t)spec->seed,
+                                 .n_threads = s->n_threads};
+    if (!attempt->spec.gate.on ||
+        registry_get(s->registry, attempt->row.model, 0, &served, err) != ERR_OK) {
+        /* No version is served, or it is damaged: any new one is better. */
+        if (err->code == ERR_NOT_FOUND || err->code == ERR_CORRUPT) {
+            err_clear(err);
+        }
+        return err->code;
+    }
+    the_case.served = served->model;
+    the_case.served_version = served->version;
+    if (count_known(attempt, served, &the_case.n_known, err) == ERR_OK) {
+        err_kept(gate_judge(&attempt->spec.gate, &the_case, &attempt->verdict, err));
+    }
+    served_unref(served);
+    return err->code;
+}
+
+/* What the job will tell of its gate and scores, in the arena. */
+static enum err_code write_texts(const struct attempt *attempt, struct arena *arena,
+                                 struct job_result *result, struct err *err)
+{
+    struct textbuf gate = textbuf_in(arena);
+    struct textbuf scores = textbuf_in(arena);
+    if (attempt->verdict.served_version > 0) {
+        gate_write(&gate, &attempt->verdict);
+    }
+    attempt->settings->write_scores(&scores, attempt->model);
+    if (textbuf_failed(&gate) || textbuf_failed(&scores)) {
+        return err_set(err, ERR_NOMEM, "no memory for what the job tells");
+    }
+    result->gate = gate.data;
+    result->scores = scores.data;
+    return ERR_OK;
+}
+
+static enum err_code keep_curves(struct attempt *attempt, struct err *err)
+{
+    struct bytes_writer curves = {.data = NULL};
+    attempt->curves(attempt->progress_ctx, &curves);
+    if (!curves.failed) {
+        err_kept(job_store_set_curves(attempt->settings->db, attempt->row.id, curves.data,
+                                      curves.size, err));
+    }
+    mem_free(curves.data);
+    return err->code;
+}
+
+static enum err_code publish(struct attempt *attempt, struct err *err)
+{
+    const struct attempt_settings *s = attempt->settings;
+    bool passed = attempt->verdict.served_version == 0 || attempt->verdict.passed;
+    unsigned char *bytes = NULL;
+    size_t n_bytes = 0;
+    struct arena arena = ARENA_INIT;
+    if (keep_curves(attempt, err) != ERR_OK ||
+        codec_encode(attempt->model, &bytes, &n_bytes, err) != ERR_OK) {
+        return err->code;
+    }
+    struct put_request put = {.model = attempt->row.model,
+                              .bytes = bytes,
+                              .n_bytes = n_bytes,
+                              .promote = passed && attempt->spec.promote};
+    struct job_result result = {.put = &put, .message = passed ? "" : attempt->verdict.reason};
+    if (write_texts(attempt, &arena, &result, err) == ERR_OK &&
+        job_store_publish(s->db, attempt->row.id, &result, &attempt->put, err) == ERR_OK) {
+        struct err refreshing = ERR_INIT;
+        if (registry_refresh(s->registry, attempt->row.model, attempt->model, &attempt->put,
+                             &refreshing) != ERR_OK) {
+            log_warn(s->log, "version published but not loaded yet", "job",
+                     LOG_INT(attempt->row.id), "reason", err_msg(&refreshing), NULL);
+        }
+    }
+    arena_release(&arena);
+    mem_free(bytes);
+    return err->code;
+}
+
+enum err_code attempt_run(struct attempt *attempt, struct err *err)
+{
+    if (train_within(attempt, err) != ERR_OK || judge(attempt, err) != ERR_OK) {
+        return err->code;
+    }
+    return publish(attempt, err);
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One thread, awake every second for the sake of time limits; policies are looked at when rows have
+ * come or when one of them said so. The lock guards the wake-up flags and what is told of the
+ * models; nothing is computed and no SQL runs while it is held.
+ */
+#include "keeper.h"
+
+#include "drift.h"
+#include "mem.h"
+#include "threads.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOK_MS  60000 /* at least so often */
+#define PAUSE_MS 60000 /* after something went wrong with a policy */
+
+struct watch {
+    char model[NAME_MAX_CHARS + 1];
+    bool seen; /* by the present look */
+    struct policy_memory memory;
+    int64_t paused_until_ms;
+    struct keeper_status status; /* guarded by lock */
+};
+
+struct keeper {
+    struct keeper_settings settings;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping;         /* guarded by lock */
+    bool notified;         /* guarded by lock */
+    struct watch *watches; /* array and models: changed by the thread alone, under the lock */
+    size_t n_watches;
+    size_t capacity;
+    int64_t next_ms; /* of the next look */
+};
+
+/* ---- what is remembered ---- */
+
+static struct watch *find(struct keeper *keeper, const char *model)
+{
+    for (size_t i = 0; i < keeper->n_watches; i++) {
+        if (strcmp(keeper->watches[i].model, model) == 0) {
+            return &keeper->watches[i];
+        }
+    }
+    return NULL;
+}
+
+/* NULL when memory is short. */
+static struct watch *take(struct keeper *keeper, const char *model)
+{
+    struct watch *watch = find(keeper, model);
+    if (watch != NULL) {
+        return watch;
+    }
+    pthread_mutex_lock(&keeper->lock);
+    if (keeper->n_watches == keeper->capacity) {
+        size_t capacity = keeper->capacity == 0 ? 16 : 2 * keeper->capacity;
+        struct watch *grown = mem_realloc_array(keeper->watches, capacity, sizeof *grown);
+        if (grown != NULL) {
+            keeper->watches = grown;
+            keeper->capacity = capacity;
+        }
+    }
+    if (keeper->n_watches < keeper->capacity) {
+        watch = &keeper->watches[keeper->n_watches++];
+        *watch = (struct watch){.status = {.drift_score = NAN, .drift_baseline = NAN}};
+        snprintf(watch->model, sizeof watch->model, "%s", model);
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return watch;
+}
+
+/* Models that have no policy any more. */
+static void forget_unseen(struct keeper *keeper)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&keeper->lock);
+    for (size_t i = 0; i < keeper->n_watches; i++) {
+        if (keeper->watches[i].seen) {
+            keeper->watches[n] = keeper->watches[i];
+            keeper->watches[n++].seen = false;
+        }
+    }
+    keeper->n_watches = n;
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+static void note(struct keeper *keeper, struct watch *watch, const char *waiting, int64_t job)
+{
+    pthread_mutex_lock(&keeper->lock);
+    watch->status.looked_ms = db_now_ms();
+    snprintf(watch->status.waiting, sizeof watch->status.waiting, "%s", waiting);
+    watch->status.job = job > 0 ? job : watch->status.job;
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+bool keeper_get_status(struct keeper *keeper, const char *model, struct keeper_status *out)
+{
+    pthread_mutex_lock(&keeper->lock);
+    const struct watch *watch = find(keeper, model);
+    if (watch != NULL) {
+        *out = watch->status;
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return watch != NULL;
+}
+
+/* ---- one model ---- */
+
+static enum err_code measure(struct keeper *keeper, struct watch *watch,
+                             const struct policy *policy, const struct policy_facts *facts,
+                             struct err *err)
+{
+    const struct keeper_settings *s = &keeper->settings;
+    struct drift drift;
+    if (drift_measure(s->registry, s->db, watch->model, facts->trained_to, policy->drift_rows,
+                      s->n_threads, &drift, err) != ERR_OK) {
+        return err->code;
+    }
+    watch->memory.judged_batch = facts->last_batch;
+    /* A version that cannot predict fresh rows has drifted; one without a baseline cannot tell. */
+    watch->memory.drifted = !isnan(drift.baseline) &&
+                            !(drift.score <= drift.baseline * (1.0 + policy->drift_increase));
+    pthread_mutex_lock(&keeper->lock);
+    watch->status.drift_score = drift.score;
+    watch->status.drift_baseline = drift.baseline;
+    pthread_mutex_unlock(&keeper->lock);
+    return ERR_OK;
+}
+
+static enum err_code start_job(struct keeper *keeper, struct watch *watch,
+                               const struct policy *policy, const char *reason, struct err *err)
+{
+    const struct keeper_settings *s = &keeper->settings;
+    struct arena arena = ARENA_INIT;
+    struct textbuf text = textbuf_in(&arena);
+    struct job_new job = {.model = watch->model, .origin = reason};
+    int64_t id = 0;
+    if (s->compose(s->compose_ctx, watch->model, policy->request, &text, &job.priority, err) ==
+        ERR_OK) {
+        job.request = text.data;
+        job.n_request = text.len;
+        if (job_store_add(s->db, &job, &id, err) == ERR_OK) {
+            log_info(s->log, "job by policy", "job", LOG_INT(id), "model", watch->model, "reason",
+                     reason, NULL);
+            trainer_notify(s->trainer);
+            note(keeper, watch, "a job of the model is queued or running", id);
+        }
+    }
+    arena_release(&arena);
+    return err->code;
+}
+
+static enum err_code act(struct keeper *keeper, struct watch *watch, const struct policy *policy,
+                         int64_t changed_ms, int64_t *next_ms, struct err *err)
+{
+    struct policy_facts facts;
+    int64_t now = db_now_ms();
+    if (policy_store_facts(keeper->settings.db, watch->model, &facts, err) != ERR_OK) {
+        return err->code;
+    }
+    struct policy_decision decision =
+        policy_decide(policy, &facts, changed_ms, now, &watch->memory);
+    if (decision.act == POLICY_MEASURE) {
+        if (measure(keeper, watch, policy, &facts, err) != ERR_OK) {
+            return err->code;
+        }
+        decision = policy_decide(policy, &facts, changed_ms, now, &watch->memory);
+    }
+    *next_ms = decision.next_ms;
+    if (decision.act == POLICY_TRAIN) {
+        return start_job(keeper, watch, policy, decision.reason, err);
+    }
+    note(keeper, watch, decision.reason, 0);
+    return ERR_OK;
+}
+
+static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t *next_ms,
+                             struct err *err)
+{
+    struct policy policy = policy_defaults();
+    char *document = NULL;
+    int64_t changed_ms = 0;
+    if (policy_store_get(keeper->settings.db, watch->model, &document, &changed_ms, err) ==
+            ERR_OK &&
+        keeper->settings.parse(document, strlen(document), &policy, err) == ERR_OK) {
+        err_kept(act(keeper, watch, &policy, changed_ms, next_ms, err));
+    }
+    policy_release(&policy);
+    mem_free(document);
+    return err->code;
+}
+
+/* ---- all of them ---- */
+
+static void look(struct keeper *keeper)
+{
+    struct policy_name *names = NULL;
+    size_t n = 0;
+    struct err listing = ERR_INIT;
+    int64_t now = db_now_ms();
+    keeper->next_ms = now + LOOK_MS;
+    if (policy_store_list(keeper->settings.db, &names, &n, &listing) != ERR_OK) {
+        log_warn(keeper->settings.log, "policies not looked at", "reason", err_msg(&listing), NULL);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct watch *watch = take(keeper, names[i].model);
+        struct err err = ERR_INIT;
+        int64_t next = 0;
+        if (watch == NULL) {
+            continue;
+        }
+        watch->seen = true;
+        if (now < watch->paused_until_ms) {
+            next = watch->paused_until_ms;
+        } else if (look_at(keeper, watch, &next, &err) != ERR_OK && err.code != ERR_NOT_FOUND) {
+            log_warn(keeper->settings.log, "policy not followed", "model", watch->model, "reason",
+                     err_msg(&err), NULL);
+            note(keeper, watch, err_msg(&err), 0);
+            watch->paused_until_ms = now + PAUSE_MS;
+            next = watch->paused_until_ms;
+        }
+        keeper->next_ms = next > 0 && next < keeper->next_ms ? next : keeper->next_ms;
+    }
+    forget_unseen(keeper);
+    mem_free(names);
+}
+
+/* Sleeps a second, or until it is stopped or has to look. False: it is stopped. */
+static bool rest(struct keeper *keeper, bool *notified)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += 1;
+    int status = 0;
+    pthread_mutex_lock(&keeper->lock);
+    while (!keeper->stopping && status == 0) {
+        status = pthread_cond_timedwait(&keeper->wake, &keeper->lock, &until);
+    }
+    *notified = keeper->notified;
+    keeper->notified = false;
+    bool go_on = !keeper->stopping;
+    pthread_mutex_unlock(&keeper->lock);
+    return go_on;
+}
+
+static void *work(void *arg)
+{
+    struct keeper *keeper = arg;
+    bool notified = true;
+    do {
+        trainer_tick(keeper->settings.trainer);
+        if (notified || db_now_ms() >= keeper->next_ms) {
+            look(keeper);
+        }
+    } while (rest(keeper, &notified));
+    return NULL;
+}
+
+enum err_code keeper_start(const struct keeper_settings *settings, struct keeper **out,
+                           struct err *err)
+{
+    pthread_condattr_t attr;
+    struct keeper *keeper = mem_zalloc(sizeof *keeper);
+    if (keeper == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the keeper");
+    }
+    keeper->settings = *settings;
+    pthread_mutex_init(&keeper->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&keeper->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    if (threads_start(&keeper->thread, "keeper", work, keeper, err) != ERR_OK) {
+        pthread_cond_destroy(&keeper->wake);
+        pthread_mutex_destroy(&keeper->lock);
+        mem_free(keeper);
+        return err->code;
+    }
+    *out = keeper;
+    return ERR_OK;
+}
+
+void keeper_stop(struct keeper *keeper)
+{
+    if (keeper == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&keeper->lock);
+    keeper->stopping = true;
+    pthread_cond_broadcast(&keeper->wake);
+    pthread_mutex_unlock(&keeper->lock);
+    pthread_join(keeper->thread, NULL);
+    pthread_cond_destroy(&keeper->wake);
+    pthread_mutex_destroy(&keeper->lock);
+    mem_free(keeper->watches);
+    mem_free(keeper);
+}
+
+void keeper_notify(struct keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->lock);
+    keeper->notified = true;
+    pthread_mutex_unlock(&keeper->lock);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The thread that looks after the registry while nobody asks: it starts jobs by the models'
+ * policies, ends those whose time is over, and gives free space of the file back.
+ */
+#ifndef KEEPER_H
+#define KEEPER_H
+
+#include "policy.h"
+#include "trainer.h"
+
+/* Reads a policy's document. */
+typedef enum err_code keeper_parse_fn(const char *text, size_t len, struct policy *policy,
+                                      struct err *err);
+/* Writes the request of a job for the model, as POST train would have; request: NULL: as the
+ * default version was trained. */
+typedef enum err_code keeper_compose_fn(void *ctx, const char *model, const char *request,
+                                        struct textbuf *out, int *priority, struct err *err);
+
+struct keeper_settings {
+    struct db *db;
+    struct registry *registry;
+    struct trainer *trainer;
+    struct log *log;
+    keeper_parse_fn *parse;
+    keeper_compose_fn *compose;
+    void *compose_ctx;
+    int n_threads; /* of a measurement of drift */
+};
+
+struct keeper;
+
+enum err_code keeper_start(const struct keeper_settings *settings, struct keeper **out,
+                           struct err *err) MUST_CHECK;
+/* NULL is fine. The trainer must still be there. */
+void keeper_stop(struct keeper *keeper);
+
+/* Rows came, or a policy was changed. */
+void keeper_notify(struct keeper *keeper);
+
+/* How it stands with a model's policy. */
+struct keeper_status {
+    int64_t looked_ms;     /* 0: not yet */
+    char waiting[160];     /* what it waits for, or what went wrong */
+    int64_t job;           /* the last one it has started since the server did; 0: none */
+    double drift_score;    /* relative RMSE on fresh rows; NaN: not measured */
+    double drift_baseline; /* on the rows kept out of its training */
+};
+/* False: it has not looked at the model yet. */
+bool keeper_get_status(struct keeper *keeper, const char *model, struct keeper_status *out);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy.h"
+
+#include "mem.h"
+
+#define DAY_MS    86400000
+#define MINUTE_MS 60000
+
+struct policy policy_defaults(void)
+{
+    return (struct policy){
+        .daily_at = -1, .drift_increase = -1.0, .drift_rows = 100, .debounce_s = 30};
+}
+
+void policy_release(struct policy *policy)
+{
+    mem_free(policy->request);
+    policy->request = NULL;
+}
+
+static struct policy_decision wait_until(const char *reason, int64_t next_ms)
+{
+    return (struct policy_decision){POLICY_WAIT, reason, next_ms};
+}
+
+static bool rows_suffice(const struct policy *policy, const struct policy_facts *facts)
+{
+    return policy->new_rows > 0 && facts->n_new >= policy->new_rows;
+}
+
+/* Also after a job that failed or was refused: drift alone would start it again at once. */
+static bool drift_is_a_question(const struct policy *policy, const struct policy_facts *facts)
+{
+    return policy->drift_increase >= 0.0 && facts->default_version > 0 && facts->trained_to > 0 &&
+           facts->n_fresh >= policy->drift_rows && facts->n_new >= policy->drift_rows;
+}
+
+/* When the schedule is due, counted from the last job or, without one, from the policy. */
+static int64_t schedule_ms(const struct policy *policy, const struct policy_facts *facts,
+                           int64_t changed_ms)
+{
+    int64_t from = facts->last_job_ms > changed_ms ? facts->last_job_ms : changed_ms;
+    int64_t due = 0;
+    if (policy->every_s > 0) {
+        due = from + 1000 * policy->every_s;
+    }
+    if (policy->daily_at >= 0) {
+        int64_t at = from / DAY_MS * DAY_MS + (int64_t)policy->daily_at * MINUTE_MS;
+        at += at > from ? 0 : DAY_MS;
+        due = due == 0 || at < due ? at : due;
+    }
+    return due;
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* Until when to wait for rows to stop coming; not later than patience allows. */
+static int64_t quiet_ms(const struct policy *policy, const struct policy_facts *facts,
+                        const struct policy_memory *memory)
+{
+    int64_t debounce = 1000 * policy->debounce_s;
+    int64_t quiet = facts->last_row_ms + debounce;
+    int64_t latest = memory->held_since_ms + POLICY_PATIENCE * debounce;
+    return quiet < latest ? quiet : latest;
+}
+
+struct policy_decision policy_decide(const struct policy *policy, const struct policy_facts *facts,
+                                     int64_t changed_ms, int64_t now_ms,
+                                     struct policy_memory *memory)
+{
+    bool enough = rows_suffice(policy, facts);
+    bool question = drift_is_a_question(policy, facts);
+    int64_t due = schedule_ms(policy, facts, changed_ms);
+    if (!enough && !question) {
+        memory->held_since_ms = 0;
+    } else if (memory->held_since_ms == 0) {
+        memory->held_since_ms = now_ms;
+    }
+    if (facts->n_active > 0) {
+        return wait_until("a job of the model is queued or running", 0);
+    }
+    if (facts->n_rows < 2) {
+        return wait_until("the model has fewer than two rows", 0);
+    }
+    if (due != 0 && now_ms >= due && facts->changed) {
+        return (struct policy_decision){POLICY_TRAIN, "schedule", 0};
+    }
+    /* Due without a change of rows: it trains as soon as there is one. */
+    due = due > now_ms ? due : 0;
+    if (enough || question) {
+        int64_t quiet = quiet_ms(policy, facts, memory);
+        if (now_ms < quiet) {
+            return wait_until("rows are still coming in", sooner(due, quiet));
+        }
+        if (enough) {
+            return (struct policy_decision){POLICY_TRAIN, "new_rows", 0};
+        }
+        if (memory->judged_batch != facts->last_batch) {
+            return (struct policy_decision){POLICY_MEASURE, "drift", 0};
+        }
+        if (memory->drifted) {
+            return (struct policy_decision){POLICY_TRAIN, "drift", 0};
+        }
+        return wait_until("the served version does well on fresh rows", due);
+    }
+    return wait_until("there is no reason yet", due);
+}

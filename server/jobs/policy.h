@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When a model is trained again by itself: when enough rows have come, when it is time, or when the
+ * served version does worse on fresh rows than it did on its own (drift). Not while rows are still
+ * coming in: a policy waits until none has come for debounce_s, but not longer than
+ * POLICY_PATIENCE times that.
+ *
+ * Decisions only: jobs/keeper gathers the facts and acts.
+ */
+#ifndef POLICY_H
+#define POLICY_H
+
+#include "policy_store.h"
+
+#define POLICY_PATIENCE 10
+
+struct policy {
+    int64_t new_rows;      /* since the last job; 0: not a reason */
+    int64_t every_s;       /* since the last job; 0: not a reason */
+    int daily_at;          /* minute of the UTC day; -1: not a reason */
+    double drift_increase; /* of the relative RMSE; negative: not a reason */
+    int64_t drift_rows;    /* fresh rows to judge by, and new ones since the last job */
+    int64_t debounce_s;
+    char *request; /* JSON text (api/job_json); NULL: as the default version was trained; mem */
+};
+
+struct policy policy_defaults(void);
+void policy_release(struct policy *policy);
+
+/* What a watcher remembers of a model between two looks. */
+struct policy_memory {
+    int64_t held_since_ms; /* since when there have been rows enough; 0: there are not */
+    int64_t judged_batch;  /* the last batch whose rows were judged for drift */
+    bool drifted;          /* what came of it */
+};
+
+enum policy_act { POLICY_WAIT, POLICY_MEASURE, POLICY_TRAIN };
+
+struct policy_decision {
+    enum policy_act act;
+    const char *reason; /* of training: new_rows, schedule, drift; of waiting: for people */
+    int64_t next_ms;    /* when to look again, should nothing happen; 0: no need */
+};
+
+/*
+ * now_ms, changed_ms (of the policy): UTC. POLICY_MEASURE: the caller finds out whether the fresh
+ * rows show a drift, notes it in memory with judged_batch, and asks again.
+ */
+struct policy_decision policy_decide(const struct policy *policy, const struct policy_facts *facts,
+                                     int64_t changed_ms, int64_t now_ms,
+                                     struct policy_memory *memory);
+
+#endif
