@@ -5,6 +5,7 @@
  * queue, the file is closed.
  */
 #include "app.h"
+#include "background.h"
 #include "cli.h"
 #include "client.h"
 #include "daemon.h"
@@ -13,7 +14,6 @@
 #include "json_io.h"
 #include "mem.h"
 #include "threads.h"
-#include "train_json.h"
 #include "version.h"
 #include "vtanh.h"
 
@@ -35,21 +35,6 @@ struct server {
 static void log_failure(const struct log *log, const char *what, const struct err *err)
 {
     log_error(log, what, "reason", err_msg(err), NULL);
-}
-
-static enum err_code start_trainer(struct server *server, const struct config *config,
-                                   struct err *err)
-{
-    struct trainer_settings settings = {
-        .db = server->app.db,
-        .registry = server->app.registry,
-        .log = &server->log,
-        .metrics = &server->metrics,
-        .parse = train_json_parse,
-        .n_threads = config->train_threads,
-        .nice = config->train_nice,
-    };
-    return trainer_start(&settings, &server->app.trainer, err);
 }
 
 static enum err_code start_batcher(struct server *server, const struct config *config,
@@ -97,7 +82,7 @@ static enum err_code start(struct server *server, const struct config *config, s
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
     if (db_open(&server->app.db, &db, err) != ERR_OK ||
         registry_new(server->app.db, &server->log, &server->app.registry, err) != ERR_OK ||
-        start_trainer(server, config, err) != ERR_OK ||
+        background_start(&server->app, err) != ERR_OK ||
         start_batcher(server, config, err) != ERR_OK || start_http(server, config, err) != ERR_OK) {
         return err->code;
     }
@@ -118,7 +103,7 @@ static void stop(struct server *server, const struct config *config)
     daemon_drain(server->daemon, LAST_WORDS_S);
     daemon_stop(server->daemon);
     batcher_free(server->app.batcher);
-    trainer_stop(server->app.trainer);
+    background_stop(&server->app);
     registry_free(server->app.registry);
     db_close(server->app.db);
 }

@@ -6,6 +6,7 @@
 #include "batcher.h"
 #include "config.h"
 #include "exchange.h"
+#include "keeper.h"
 #include "log.h"
 #include "metrics.h"
 #include "registry.h"
@@ -19,6 +20,7 @@ struct app {
     struct registry *registry;
     struct batcher *batcher;
     struct trainer *trainer;
+    struct keeper *keeper;
     struct log *log;
     struct metrics *metrics;
     atomic_bool draining; /* set once the daemon begins to stop */

@@ -104,6 +104,9 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
                   data_store_append(app->db, model, &up.data, &result, err) != ERR_OK)) {
         return err->code;
     }
+    if (app->keeper != NULL) {
+        keeper_notify(app->keeper);
+    }
     count_result(app->metrics, &result);
     write_result(&text, &result);
     return reply_json(res, result.batch > 0 ? 201 : 200, &text, err);

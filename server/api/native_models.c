@@ -180,7 +180,7 @@ enum err_code handle_version_get(struct app *app, const struct request *req, str
     struct textbuf text = textbuf_in(req->arena);
     if (find_version(app, req, &name, &row, err) != ERR_OK ||
         reply_etag(req, res, row.digest, &not_modified, err) != ERR_OK || not_modified ||
-        job_store_training_data(app->db, name, row.version, &data, err) != ERR_OK) {
+        job_store_training_data(app->db, name, row.version, &data, NULL, err) != ERR_OK) {
         return err->code;
     }
     textbuf_puts(&text, "{\"model\":");

@@ -80,7 +80,7 @@ struct policy_decision policy_decide(const struct policy *policy, const struct p
         memory->held_since_ms = now_ms;
     }
     if (facts->n_active > 0) {
-        return wait_until("a job of the model is queued or running", 0);
+        return wait_until("a job of the model is queued or running", now_ms + 1000);
     }
     if (facts->n_rows < 2) {
         return wait_until("the model has fewer than two rows", 0);

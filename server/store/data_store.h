@@ -125,6 +125,18 @@ struct data_reading {
 enum err_code data_store_read(struct db *db, const char *model, const struct data_reading *reading,
                               struct err *err) MUST_CHECK;
 
+/*
+ * The newest rows of batches after `after`, at most `limit`, in the order of their arrival; *rows
+ * [n x (d + o)] is the caller's (mem_free). ERR_NOT_FOUND: no such model, or no rows after it.
+ */
+struct data_newest {
+    int64_t n;
+    int d, o;
+    double *rows;
+};
+enum err_code data_store_newest(struct db *db, const char *model, int64_t after, int64_t limit,
+                                struct data_newest *out, struct err *err) MUST_CHECK;
+
 struct data_batch {
     int64_t id;
     int64_t n_rows;

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "background.h"
 #include "dispatch.h"
 #include "json_io.h"
 #include "router.h"
-#include "train_json.h"
 
 static void open_all(struct loopback *loop)
 {
@@ -26,25 +26,19 @@ static void open_all(struct loopback *loop)
     ck_assert_msg(db_open(&loop->app.db, &db, &err) == ERR_OK, "%s", err.msg);
     ck_assert_int_eq(registry_new(loop->app.db, &loop->log, &loop->app.registry, &err), ERR_OK);
     ck_assert_int_eq(registry_load(loop->app.registry, &err), ERR_OK);
-    struct trainer_settings settings = {.db = loop->app.db,
-                                        .registry = loop->app.registry,
-                                        .log = &loop->log,
-                                        .metrics = &loop->metrics,
-                                        .parse = train_json_parse,
-                                        .n_threads = 2};
     struct batcher_settings batches = {.n_threads = 2,
                                        .max_items = 64,
                                        .max_rows = 1000,
                                        .batch_rows = 96,
                                        .metrics = &loop->metrics};
     ck_assert_int_eq(batcher_start(&batches, &loop->app.batcher, &err), ERR_OK);
-    ck_assert_int_eq(trainer_start(&settings, &loop->app.trainer, &err), ERR_OK);
+    ck_assert_int_eq(background_start(&loop->app, &err), ERR_OK);
 }
 
 static void close_all(struct loopback *loop)
 {
     batcher_free(loop->app.batcher);
-    trainer_stop(loop->app.trainer);
+    background_stop(&loop->app);
     registry_free(loop->app.registry);
     db_close(loop->app.db);
 }
@@ -57,6 +51,7 @@ void loopback_init(struct loopback *loop)
     ck_assert_ptr_nonnull(mkdtemp(loop->folder));
     snprintf(loop->path, sizeof loop->path, "%s/registry.db", loop->folder);
     config_defaults(&loop->config);
+    loop->config.train_threads = 2;
     ck_assert_int_eq(config_finish(&loop->config, &err), ERR_OK);
     loop->log = (struct log){.fd = STDERR_FILENO, .level = LOG_ERROR + 1, .format = LOG_TEXT};
     open_all(loop);

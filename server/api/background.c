@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "background.h"
+
+#include "job_json.h"
+#include "policy_json.h"
+#include "quality_json.h"
+#include "train_request.h"
+
+#include <string.h>
+
+#define MEGABYTE 1000000
+
+static enum err_code compose(void *ctx, const char *model, const char *request,
+                             struct textbuf *out, int *priority, struct err *err)
+{
+    struct train_wish wish = {.text = request, .len = request != NULL ? strlen(request) : 0};
+    if (train_request_write(ctx, model, &wish, out, err) == ERR_OK) {
+        *priority = wish.priority;
+    }
+    return err->code;
+}
+
+static enum err_code start_trainer(struct app *app, struct err *err)
+{
+    const struct config *config = app->config;
+    struct trainer_settings settings = {
+        .attempt = {.db = app->db,
+                    .registry = app->registry,
+                    .log = app->log,
+                    .metrics = app->metrics,
+                    .parse = job_json_parse,
+                    .write_scores = quality_json_write_scores,
+                    .n_threads = config->train_threads,
+                    .most = {.seconds = config->train_seconds,
+                             .bytes = (int64_t)config->train_memory_mb * MEGABYTE},
+                    .checkpoint_ms = config->checkpoint_ms},
+        .nice = config->train_nice,
+    };
+    return trainer_start(&settings, &app->trainer, err);
+}
+
+static enum err_code start_keeper(struct app *app, struct err *err)
+{
+    struct keeper_settings settings = {
+        .db = app->db,
+        .registry = app->registry,
+        .trainer = app->trainer,
+        .log = app->log,
+        .parse = policy_json_parse,
+        .compose = compose,
+        .compose_ctx = app,
+        .n_threads = 1,
+    };
+    return keeper_start(&settings, &app->keeper, err);
+}
+
+enum err_code background_start(struct app *app, struct err *err)
+{
+    return start_trainer(app, err) == ERR_OK ? start_keeper(app, err) : err->code;
+}
+
+void background_stop(struct app *app)
+{
+    keeper_stop(app->keeper);
+    trainer_stop(app->trainer);
+    app->keeper = NULL;
+    app->trainer = NULL;
+}
