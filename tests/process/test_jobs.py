@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The life of training jobs: order, limits, history, checkpoints that outlive a kill, policies."""
+
+import os
+import random
+import sqlite3
+import time
+import unittest
+
+from harness import Server, ServerTest, rows
+
+SLOW = 1 if os.environ.get("SANITIZER", "none") == "none" else 4
+
+# Each runs for about a second, by parts of at least three tasks or one task of many steps.
+SOLVERS = {
+    "ensemble": {"epochs": 6000, "members": 3},
+    "rms": {"epochs": 4000, "members": 3},
+    "swag": {"epochs": 6000, "swag_epochs": 6000, "draws": 20, "swag_rank": 3},
+    "mc_dropout": {"epochs": 8000, "draws": 20},
+    "laplace": {"epochs": 8000, "draws": 20},
+    "vi": {"epochs": 4000, "draws": 20},
+    "amcmc": {"epochs": 200, "chains": 2, "warmup": 20000, "draws": 20, "thin": 1000},
+    "mala": {"epochs": 200, "chains": 2, "warmup": 8000, "draws": 50, "thin": 100},
+    "hmc": {"epochs": 200, "chains": 2, "warmup": 1500, "draws": 100, "thin": 10},
+    "nuts": {"epochs": 200, "chains": 2, "warmup": 400, "draws": 100, "max_depth": 5},
+    "bll": {"epochs": 8000, "draws": 20},
+    "pbp": {"epochs": 1500, "draws": 20},
+    "duq": {"epochs": 8000, "draws": 20},
+}
+NETWORK = {"width": 8, "layers": 2}
+
+
+class Jobs(ServerTest):
+    flags = ("--checkpoint_ms", "40")
+
+    def upload(self, model="m", n=120, seed=1):
+        self.ok(201, "POST", f"/v1/models/{model}/data", rows(n, seed=seed))
+
+    def train(self, model="m", **request):
+        request = {"solver": "ensemble", "architecture": NETWORK, **request}
+        return self.ok(202, "POST", f"/v1/models/{model}/train", request)[1]["id"]
+
+    def job(self, job):
+        return self.ok(200, "GET", f"/v1/jobs/{job}")[1]
+
+    def ended(self, job, seconds=240):
+        return self.server.wait_job(job, "succeeded", "failed", "cancelled", seconds=seconds)
+
+    def wait(self, what, true, seconds=60):
+        end = time.time() + seconds
+        while time.time() < end:
+            value = true()
+            if value:
+                return value
+            time.sleep(0.02)
+        raise AssertionError(f"{what}: not within {seconds} s")
+
+
+class Queue(Jobs):
+    def test_urgent_jobs_overtake(self):
+        self.upload()
+        first = self.train(settings={"epochs": 3000})
+        low = self.train(settings={"epochs": 1}, priority=-1)
+        plain = self.train(settings={"epochs": 1})
+        urgent = self.train(settings={"epochs": 1}, priority=100)
+        for job in (first, low, plain, urgent):
+            self.assertEqual(self.ended(job)["state"], "succeeded")
+        begun = {job: self.job(job)["started"] for job in (first, low, plain, urgent)}
+        self.assertEqual(sorted(begun, key=begun.get), [first, urgent, plain, low])
+        self.assertEqual(self.job(low)["priority"], -1)
+        for bad in (101, -101, 0.5, "high"):
+            self.ok(400, "POST", "/v1/models/m/train", {"solver": "ensemble", "priority": bad})
+
+    def test_a_job_past_its_time_fails_and_says_so(self):
+        self.upload()
+        job = self.train(settings={"epochs": 1000000}, limits={"seconds": 1})
+        begin = time.time()
+        row = self.ended(job)
+        self.assertEqual(row["state"], "failed")
+        self.assertIn("limit of 1 s", row["message"])
+        self.assertLess(time.time() - begin, 6 * SLOW)
+        self.assertEqual(row["attempts"], 1)
+        self.assertEqual(self.ended(self.train(settings={"epochs": 5}, limits={"seconds": 60}))
+                         ["state"], "succeeded")
+
+    def test_a_job_that_needs_too_much_memory_fails_and_says_so(self):
+        self.upload(n=2000)
+        job = self.train(solver="nuts", settings={"draws": 20000, "chains": 4, "epochs": 1},
+                         limits={"memory_mb": 50})
+        row = self.ended(job)
+        self.assertEqual(row["state"], "failed")
+        self.assertIn("limit of 50 MB", row["message"])
+        self.assertEqual(self.ended(self.train(settings={"epochs": 5}, limits={"memory_mb": 50}))
+                         ["state"], "succeeded")
+
+    def test_what_makes_no_sense_is_refused(self):
+        self.upload()
+        for bad in ({"limits": {"seconds": -1}}, {"limits": {"hours": 1}}, {"limits": 3},
+                    {"gate": {"metric": "mse"}}, {"gate": {"max_increase": -1}}, {"gate": "off"},
+                    {"gate": {"rows": "some"}}, {"promote": "yes"}, {"start": "lukewarm"},
+                    {"start": "warm"}):
+            status, _, data = self.server.request("POST", "/v1/models/m/train",
+                                                  {"solver": "ensemble", **bad})
+            self.assertIn(status, (400, 409), bad)
+            self.assertTrue(data["detail"])
+
+    def test_the_history_tells_what_was_done(self):
+        self.upload()
+        job = self.train(seed=5, settings={"epochs": 300, "members": 2})
+        row = self.ended(job)
+        self.assertEqual(row["request"]["seed"], 5)
+        self.assertEqual(row["request"]["settings"]["epochs"], 300)
+        self.assertEqual(row["origin"], "request")
+        self.assertTrue(row["promoted"])
+        self.assertIsNone(row["gate"])
+        _, data = self.ok(200, "GET", "/v1/models/m/data")
+        self.assertEqual(row["training_data"]["fingerprint"], data["fingerprint"])
+        _, told = self.ok(200, "GET", "/v1/models/m/diagnostics")
+        self.assertEqual(row["scores"]["rmse"], told["scores"]["rmse"])
+        _, curves = self.ok(200, "GET", f"/v1/jobs/{job}/curves")
+        self.assertEqual(len(curves["members"]), 2)
+        for member in curves["members"]:
+            self.assertEqual(member["step"][-1], 300)
+            self.assertEqual(len(member["loss"]), len(member["step"]))
+            self.assertLess(member["loss"][-1], member["loss"][0])
+            self.assertLess(len(member["step"]), 140)
+        # They stay when the version goes.
+        self.ended(self.train(seed=6, settings={"epochs": 10}, gate=None))
+        self.ok(204, "DELETE", "/v1/models/m/versions/1")
+        self.assertEqual(self.job(job)["scores"], row["scores"])
+        self.assertEqual(self.ok(200, "GET", f"/v1/jobs/{job}/curves")[1], curves)
+        _, some = self.ok(200, "GET", "/v1/jobs?state=succeeded&limit=1")
+        self.assertEqual([j["id"] for j in some["jobs"]], [2])
+        self.assertEqual(self.ok(200, "GET", "/v1/jobs?state=failed")[1]["jobs"], [])
+        self.ok(400, "GET", "/v1/jobs?state=lost")
+        self.ok(404, "GET", "/v1/jobs/77/curves")
+
+    def test_a_version_can_be_trained_without_being_served(self):
+        self.upload()
+        self.ended(self.train(settings={"epochs": 50}))
+        row = self.ended(self.train(settings={"epochs": 60}, promote=False, gate=None))
+        self.assertEqual((row["state"], row["promoted"], row["version"]), ("succeeded", False, 2))
+        self.assertEqual(self.ok(200, "GET", "/v1/models/m")[1]["model"]["default_version"], 1)
+
+
+class Resumption(Jobs):
+    def stored(self, query, *values):
+        """A number from the file, read beside the server or after it."""
+        with sqlite3.connect(f"file:{self.server.db}?mode=ro", uri=True, timeout=30) as db:
+            return db.execute(query, values).fetchone()[0]
+
+    def kill_in_the_middle(self, job):
+        """Kills once a state of the job has been stored; false: it was faster."""
+        self.wait("a checkpoint", lambda: self.job(job)["state"] == "succeeded" or self.stored(
+            "SELECT count(*) FROM job_checkpoints WHERE job_id = ?", job))
+        time.sleep(random.random() * 0.1 * SLOW)  # somewhere in the work
+        self.server.kill()
+        running = self.stored("SELECT state FROM jobs WHERE id = ?", job) == 1
+        self.server.start()
+        return running
+
+    def check_solver(self, name, **request):
+        request = {"solver": name, "seed": 3, "promote": False, **request}
+        whole = self.ended(self.train(**request))
+        self.assertEqual(whole["state"], "succeeded", whole["message"])
+        etag = self.ok(200, "GET", f"/v1/models/m/versions/{whole['version']}")[1]["etag"]
+        job = self.train(**request)
+        kills = sum(self.kill_in_the_middle(job) for _ in range(2))
+        row = self.ended(job)
+        self.assertEqual(row["state"], "succeeded", row["message"])
+        self.assertGreaterEqual(kills, 1, f"{name} was too fast to be killed")
+        self.assertGreaterEqual(row["attempts"], 2)
+        # The same content is the same version.
+        self.assertEqual(row["version"], whole["version"], name)
+        again = self.ok(200, "GET", f"/v1/models/m/versions/{row['version']}")[1]["etag"]
+        self.assertEqual(again, etag)
+        self.assertEqual(self.stored("SELECT count(*) FROM job_checkpoints"), 0)
+
+    def test_members_resume_bit_for_bit(self):
+        self.upload()
+        for name in ("ensemble", "rms", "swag", "mc_dropout"):
+            self.check_solver(name, settings=SOLVERS[name])
+
+    def test_gaussians_resume_bit_for_bit(self):
+        self.upload()
+        for name in ("laplace", "vi", "bll", "pbp", "duq"):
+            self.check_solver(name, settings=SOLVERS[name])
+
+    def test_chains_resume_bit_for_bit(self):
+        self.upload()
+        for name in ("amcmc", "mala", "hmc", "nuts"):
+            self.check_solver(name, settings=SOLVERS[name])
+
+    def test_other_ways_to_train_resume_bit_for_bit(self):
+        self.upload()
+        self.check_solver("ensemble", settings={"members": 1, "epochs": 2000},
+                          calibration={"method": "cv+", "folds": 8})
+        self.check_solver("ensemble", settings={"members": 3, "epochs": 4000},
+                          optimizer={"name": "lbfgs"},
+                          architecture={"width": 16, "layers": 4})
+
+    def test_rows_that_were_deleted_meanwhile_are_not_missed(self):
+        self.upload()
+        self.upload(seed=2)
+        job = self.train(settings=SOLVERS["ensemble"])
+        self.kill_in_the_middle(job)
+        self.ok(200, "DELETE", "/v1/models/m/data/batches/2")
+        self.server.kill()
+        self.server.start()
+        row = self.ended(job)
+        self.assertEqual(row["state"], "succeeded", row["message"])
+        self.assertIn(row["training_data"]["rows"], (120, 240))
+
+
+class Policies(Jobs):
+    REQUEST = {"solver": "ensemble", "architecture": NETWORK,
+               "settings": {"epochs": 60, "members": 2}, "gate": None}
+
+    def policy(self, **policy):
+        self.ok(200, "PUT", "/v1/models/m/policy",
+                {"debounce_s": 0, "request": self.REQUEST, **policy})
+
+    def jobs(self):
+        return self.ok(200, "GET", "/v1/jobs?model=m")[1]["jobs"]
+
+    def wait_jobs(self, n):
+        def all_ended():
+            jobs = self.jobs()
+            return len(jobs) >= n and all(j["state"] == "succeeded" for j in jobs) and jobs
+        return self.wait(f"{n} jobs", all_ended)
+
+    def test_new_rows_train(self):
+        self.upload(n=100)
+        self.policy(new_rows=100)
+        jobs = self.wait_jobs(1)
+        self.assertEqual(jobs[0]["origin"], "new_rows")
+        self.upload(n=60, seed=2)
+        status = self.wait("a look", lambda: self.ok(200, "GET", "/v1/models/m/policy")[1]["status"])
+        self.assertTrue(status["waiting"])
+        self.assertEqual(len(self.jobs()), 1)
+        self.upload(n=40, seed=3)
+        jobs = self.wait_jobs(2)
+        self.assertEqual(jobs[0]["training_data"]["rows"], 200)
+        _, shown = self.ok(200, "GET", "/v1/models/m/policy")
+        self.assertEqual(shown["policy"]["new_rows"], 100)
+        self.assertEqual(shown["policy"]["request"], self.REQUEST)
+        self.assertEqual(shown["status"]["job"], jobs[0]["id"])
+        self.ok(204, "DELETE", "/v1/models/m/policy")
+        self.ok(404, "GET", "/v1/models/m/policy")
+        self.ok(404, "DELETE", "/v1/models/m/policy")
+
+    def test_a_burst_of_uploads_is_one_job(self):
+        self.upload(n=10)
+        self.policy(new_rows=10, debounce_s=2)
+        for seed in range(12):
+            self.upload(n=10, seed=seed + 2)
+            time.sleep(0.05)
+        jobs = self.wait_jobs(1)
+        self.assertEqual(len(jobs), 1)
+        self.assertEqual(jobs[0]["training_data"]["rows"], 130)
+
+    def test_a_schedule_trains_when_rows_have_changed(self):
+        self.upload(n=50)
+        self.policy(every_s=1)
+        self.assertEqual(self.wait_jobs(1)[0]["origin"], "schedule")
+        time.sleep(3)  # time in which nothing must happen
+        self.assertEqual(len(self.jobs()), 1)
+        self.upload(n=5, seed=2)
+        self.wait_jobs(2)
+
+    def test_drift_trains(self):
+        self.upload(n=200)
+        self.ended(self.train(seed=1, settings={"epochs": 400, "members": 4}))
+        self.policy(drift={"increase": 1, "rows": 40})
+        self.upload(n=40, seed=2)
+        status = self.wait("a measurement", lambda: (
+            self.ok(200, "GET", "/v1/models/m/policy")[1]["status"] or {}).get("drift_score"))
+        self.assertEqual(len(self.jobs()), 1, status)
+        other = rows(40, seed=3)
+        other["outputs"] = [[y[0] + 3] for y in other["outputs"]]
+        self.ok(201, "POST", "/v1/models/m/data", other)
+        jobs = self.wait_jobs(2)
+        self.assertEqual(jobs[0]["origin"], "drift")
+        _, shown = self.ok(200, "GET", "/v1/models/m/policy")
+        self.assertGreater(shown["status"]["drift_score"],
+                           2 * shown["status"]["drift_baseline"])
+
+    def test_what_makes_no_policy_is_refused(self):
+        self.upload(n=5)
+        for bad in ({}, {"new_rows": -1}, {"every_s": "day"}, {"daily_at": "25:00"},
+                    {"daily_at": "2:30"}, {"drift": {}}, {"drift": {"increase": 1, "rows": 1}},
+                    {"new_rows": 5, "request": {"solver": "magic"}}, {"new_rows": 5, "often": 1},
+                    {"new_rows": 5, "debounce_s": -1}, []):
+            self.ok(400, "PUT", "/v1/models/m/policy", bad)
+        self.ok(404, "PUT", "/v1/models/none/policy", {"new_rows": 5})
+        self.ok(200, "PUT", "/v1/models/m/policy", {"daily_at": "23:59", "new_rows": 1000})
+        self.assertEqual(self.ok(200, "GET", "/v1/models/m/policy")[1]["policy"]["daily_at"],
+                         "23:59")
+
+    def test_a_policy_outlives_a_restart_and_a_bad_one_does_no_harm(self):
+        self.upload(n=20)
+        self.ok(200, "PUT", "/v1/models/m/policy", {"new_rows": 10, "debounce_s": 0})
+        # Nothing was trained, so there are no settings to use again: said, not fatal.
+        self.wait("a word", lambda: "settings" in (
+            self.ok(200, "GET", "/v1/models/m/policy")[1]["status"] or {"waiting": ""})["waiting"])
+        self.server.kill()
+        self.server.start()
+        self.policy(new_rows=10)
+        self.wait_jobs(1)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
