@@ -10,8 +10,8 @@
 
 #define MEGABYTE 1000000
 
-static enum err_code compose(void *ctx, const char *model, const char *request,
-                             struct textbuf *out, int *priority, struct err *err)
+static enum err_code compose(void *ctx, const char *model, const char *request, struct textbuf *out,
+                             int *priority, struct err *err)
 {
     struct train_wish wish = {.text = request, .len = request != NULL ? strlen(request) : 0};
     if (train_request_write(ctx, model, &wish, out, err) == ERR_OK) {

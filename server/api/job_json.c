@@ -108,8 +108,8 @@ void job_json_write(struct textbuf *text, const struct job_spec *spec)
     textbuf_puts(text, "{");
     train_json_write_members(text, &spec->train);
     if (gate->on) {
-        textbuf_printf(text, ",\"gate\":{\"metric\":\"%s\",\"max_increase\":",
-                       gate_metric_name(gate->metric));
+        textbuf_printf(
+            text, ",\"gate\":{\"metric\":\"%s\",\"max_increase\":", gate_metric_name(gate->metric));
         textbuf_real(text, gate->max_increase);
         textbuf_printf(text, ",\"rows\":\"%s\"}", gate_rows_name(gate->rows));
     } else {

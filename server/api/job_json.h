@@ -16,7 +16,8 @@
 
 #include <jansson.h>
 
-/* ERR_INVALID naming the key; else the spec is valid (train_validate) and the caller's to release. */
+/* ERR_INVALID naming the key; else the spec is valid (train_validate) and the caller's to release.
+ */
 enum err_code job_json_parse(const char *text, size_t len, struct job_spec *spec,
                              struct err *err) MUST_CHECK;
 

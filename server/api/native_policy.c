@@ -98,8 +98,8 @@ enum err_code handle_policy_get(struct app *app, const struct request *req, stru
     return reply_policy(app, req, model, res, err);
 }
 
-enum err_code handle_policy_delete(struct app *app, const struct request *req,
-                                   struct response *res, struct err *err)
+enum err_code handle_policy_delete(struct app *app, const struct request *req, struct response *res,
+                                   struct err *err)
 {
     const char *model;
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||

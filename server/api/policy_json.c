@@ -21,8 +21,9 @@ static enum err_code read_time_of_day(const char *text, int *minute, struct err 
     int hours = shaped ? 10 * (text[0] - '0') + text[1] - '0' : 24;
     int minutes = shaped ? 10 * (text[3] - '0') + text[4] - '0' : 60;
     if (hours > 23 || minutes > 59) {
-        return err_set(err, ERR_INVALID, "daily_at is \"%.20s\"; a time such as \"02:30\" (UTC) is "
-                                         "needed",
+        return err_set(err, ERR_INVALID,
+                       "daily_at is \"%.20s\"; a time such as \"02:30\" (UTC) is "
+                       "needed",
                        text);
     }
     *minute = 60 * hours + minutes;
@@ -109,8 +110,9 @@ enum err_code policy_json_parse(const char *text, size_t len, struct policy *pol
 
 void policy_json_write(struct textbuf *text, const struct policy *policy)
 {
-    textbuf_printf(text, "{\"new_rows\":%lld,\"every_s\":%lld,\"daily_at\":",
-                   (long long)policy->new_rows, (long long)policy->every_s);
+    textbuf_printf(text,
+                   "{\"new_rows\":%lld,\"every_s\":%lld,\"daily_at\":", (long long)policy->new_rows,
+                   (long long)policy->every_s);
     if (policy->daily_at >= 0) {
         textbuf_printf(text, "\"%02d:%02d\"", policy->daily_at / 60, policy->daily_at % 60);
     } else {

@@ -13,7 +13,8 @@
  */
 static bool is_top_level(const char *name)
 {
-    static const char *const names[] = {"solver", "seed", "precision", NULL};
+    static const char *const names[] = {"solver",  "seed", "precision", "priority",
+                                        "promote", "gate", "start",     NULL};
     for (int i = 0; names[i] != NULL; i++) {
         if (strcmp(names[i], name) == 0) {
             return true;

@@ -181,14 +181,13 @@ static enum err_code judge(struct attempt *attempt, struct err *err)
     const struct attempt_settings *s = attempt->settings;
     const struct train_spec *spec = &attempt->spec.train;
     struct served *served = NULL;
-    struct gate_case the_case = {.candidate = attempt->model,
-                                 .data = &attempt->rows.data,
-                                 .validation = spec->validation,
-                                 .calibration = spec->calibration.method == CONFORMAL_SPLIT
-                                                    ? spec->calibration.share
-                                                    : 0.0,
-                                 .seed = (uint64_t)spec->seed,
-                                 .n_threads = s->n_threads};
+    struct gate_case the_case = {
+        .candidate = attempt->model,
+        .data = &attempt->rows.data,
+        .validation = spec->validation,
+        .calibration = spec->calibration.method == CONFORMAL_SPLIT ? spec->calibration.share : 0.0,
+        .seed = (uint64_t)spec->seed,
+        .n_threads = s->n_threads};
     if (!attempt->spec.gate.on ||
         registry_get(s->registry, attempt->row.model, 0, &served, err) != ERR_OK) {
         /* No version is served, or it is damaged: any new one is better. */

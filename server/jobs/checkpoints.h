@@ -17,7 +17,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define CHECKPOINTS_S     20 /* a state is never older than 30 s, with room for a slow step and disk */
+#define CHECKPOINTS_S                                                                              \
+    20 /* a state is never older than 30 s, with room for a slow step and disk                     \
+        */
 #define CHECKPOINTS_SLOTS 1024
 
 struct checkpoints {

@@ -37,8 +37,8 @@ static enum err_code score(const struct model *model, const struct data_newest *
     }
     struct data rows = {.n = (int)n, .d = fresh->d, .o = fresh->o, .x = x, .y = y};
     out->n = rows.n;
-    err_kept(gate_score(model, &rows, model->scores.output_range, GATE_RMSE, n_threads,
-                        &out->score, err));
+    err_kept(gate_score(model, &rows, model->scores.output_range, GATE_RMSE, n_threads, &out->score,
+                        err));
 done:
     mem_free(x);
     mem_free(y);

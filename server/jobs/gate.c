@@ -196,8 +196,7 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
     }
     out->n = picked.data.n;
     if (out->n == 0) {
-        snprintf(out->reason, sizeof out->reason,
-                 "no rows were kept out, so nothing was compared");
+        snprintf(out->reason, sizeof out->reason, "no rows were kept out, so nothing was compared");
         goto done;
     }
     if (gate_score(the_case->candidate, &picked.data, picked.range, spec->metric,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All that a training request says: what to train, what it may cost, and when its version is served. */
+/* All that a training request says: what to train, what it may cost, and when its version is
+ * served. */
 #ifndef JOB_SPEC_H
 #define JOB_SPEC_H
 

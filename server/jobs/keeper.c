@@ -23,7 +23,8 @@ struct watch {
     char model[NAME_MAX_CHARS + 1];
     bool seen; /* by the present look */
     struct policy_memory memory;
-    int64_t paused_until_ms;
+    int64_t changed_ms;          /* of the policy last looked at */
+    int64_t paused_until_ms;     /* after something went wrong with it */
     struct keeper_status status; /* guarded by lock */
 };
 
@@ -126,8 +127,8 @@ static enum err_code measure(struct keeper *keeper, struct watch *watch,
     }
     watch->memory.judged_batch = facts->last_batch;
     /* A version that cannot predict fresh rows has drifted; one without a baseline cannot tell. */
-    watch->memory.drifted = !isnan(drift.baseline) &&
-                            !(drift.score <= drift.baseline * (1.0 + policy->drift_increase));
+    watch->memory.drifted =
+        !isnan(drift.baseline) && !(drift.score <= drift.baseline * (1.0 + policy->drift_increase));
     pthread_mutex_lock(&keeper->lock);
     watch->status.drift_score = drift.score;
     watch->status.drift_baseline = drift.baseline;
@@ -188,10 +189,17 @@ static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t
     struct policy policy = policy_defaults();
     char *document = NULL;
     int64_t changed_ms = 0;
-    if (policy_store_get(keeper->settings.db, watch->model, &document, &changed_ms, err) ==
-            ERR_OK &&
-        keeper->settings.parse(document, strlen(document), &policy, err) == ERR_OK) {
-        err_kept(act(keeper, watch, &policy, changed_ms, next_ms, err));
+    if (policy_store_get(keeper->settings.db, watch->model, &document, &changed_ms, err) !=
+        ERR_OK) {
+        return err->code;
+    }
+    if (changed_ms == watch->changed_ms && db_now_ms() < watch->paused_until_ms) {
+        *next_ms = watch->paused_until_ms;
+    } else {
+        watch->changed_ms = changed_ms;
+        if (keeper->settings.parse(document, strlen(document), &policy, err) == ERR_OK) {
+            err_kept(act(keeper, watch, &policy, changed_ms, next_ms, err));
+        }
     }
     policy_release(&policy);
     mem_free(document);
@@ -219,9 +227,7 @@ static void look(struct keeper *keeper)
             continue;
         }
         watch->seen = true;
-        if (now < watch->paused_until_ms) {
-            next = watch->paused_until_ms;
-        } else if (look_at(keeper, watch, &next, &err) != ERR_OK && err.code != ERR_NOT_FOUND) {
+        if (look_at(keeper, watch, &next, &err) != ERR_OK && err.code != ERR_NOT_FOUND) {
             log_warn(keeper->settings.log, "policy not followed", "model", watch->model, "reason",
                      err_msg(&err), NULL);
             note(keeper, watch, err_msg(&err), 0);

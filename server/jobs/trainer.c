@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One worker thread: claim a job from the store, work without any lock, report, again. The lock
- * guards what other threads ask about the running job and the wake-up flag; nothing is computed
- * and no SQL runs while it is held.
+ * guards the wake-up flags; what others ask about the job at work is jobs/running's.
  *
- * A cancelled job has three causes: the daemon stops, and the job goes back to the queue; its time
- * is over, and it has failed; or somebody asked, and it is cancelled.
- *
- * The estimate of the time left counts from where this attempt began: what checkpoints brought back
- * cost nothing.
+ * A stopped job has three causes: the daemon stops, and the job goes back to the queue; its time is
+ * over, and it has failed; or somebody asked, and it is cancelled.
  */
 #include "trainer.h"
 
 #include "mem.h"
+#include "running.h"
 #include "threads.h"
 
 #include <errno.h>
@@ -31,89 +28,24 @@ struct trainer {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool notified;         /* guarded by lock */
-    bool stopping;         /* guarded by lock */
-    int64_t running;       /* guarded by lock: id of the job at work, 0: none */
-    bool has_progress;     /* guarded by lock */
-    struct progress last;  /* guarded by lock */
-    double first_fraction; /* guarded by lock: what was done when this attempt first told */
-    struct timespec start; /* guarded by lock: when the attempt began */
-    int64_t most_s;        /* guarded by lock: its time limit, 0: none */
-    bool timed_out;        /* guarded by lock */
-    struct curves curves;  /* guarded by lock: of the running job */
-    struct cancel cancel;  /* of the running job */
+    bool notified; /* guarded by lock */
+    bool stopping; /* guarded by lock */
+    struct running running;
 };
-
-static double seconds_since(const struct timespec *start)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + 1e-9 * (double)(now.tv_nsec - start->tv_nsec);
-}
-
-/* ---- what others ask ---- */
-
-static void on_progress(void *ctx, const struct progress *progress)
-{
-    struct trainer *trainer = ctx;
-    pthread_mutex_lock(&trainer->lock);
-    if (!trainer->has_progress) {
-        trainer->first_fraction = progress->step > 1 ? progress->fraction : 0.0;
-        trainer->has_progress = true;
-    }
-    trainer->last = *progress;
-    curves_add(&trainer->curves, progress);
-    pthread_mutex_unlock(&trainer->lock);
-}
-
-static double eta_locked(const struct trainer *trainer)
-{
-    double done = trainer->last.fraction - trainer->first_fraction;
-    return done > 0.0
-               ? seconds_since(&trainer->start) * (1.0 - trainer->last.fraction) / done
-               : -1.0;
-}
 
 bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_progress *out)
 {
-    pthread_mutex_lock(&trainer->lock);
-    bool running = trainer->running == id && trainer->has_progress;
-    if (running) {
-        out->last = trainer->last;
-        out->eta_s = eta_locked(trainer);
-    }
-    pthread_mutex_unlock(&trainer->lock);
-    return running;
+    return running_get_progress(&trainer->running, id, &out->last, &out->eta_s);
 }
 
 bool trainer_get_curves(struct trainer *trainer, int64_t id, struct curves *out)
 {
-    pthread_mutex_lock(&trainer->lock);
-    bool running = trainer->running == id;
-    if (running) {
-        *out = trainer->curves;
-    }
-    pthread_mutex_unlock(&trainer->lock);
-    return running;
-}
-
-static void write_curves(void *ctx, struct bytes_writer *writer)
-{
-    struct trainer *trainer = ctx;
-    pthread_mutex_lock(&trainer->lock);
-    curves_encode(&trainer->curves, writer);
-    pthread_mutex_unlock(&trainer->lock);
+    return running_get_curves(&trainer->running, id, out);
 }
 
 void trainer_tick(struct trainer *trainer)
 {
-    pthread_mutex_lock(&trainer->lock);
-    if (trainer->running != 0 && trainer->most_s > 0 && !trainer->timed_out &&
-        seconds_since(&trainer->start) > (double)trainer->most_s) {
-        trainer->timed_out = true;
-        cancel_request(&trainer->cancel);
-    }
-    pthread_mutex_unlock(&trainer->lock);
+    running_check_time(&trainer->running);
 }
 
 /* ---- one attempt ---- */
@@ -121,68 +53,40 @@ void trainer_tick(struct trainer *trainer)
 /* From here on the job can be asked about and cancelled. */
 static void announce(struct trainer *trainer, const struct attempt *attempt)
 {
-    pthread_mutex_lock(&trainer->lock);
-    trainer->running = attempt->row.id;
-    trainer->has_progress = false;
-    trainer->most_s = attempt->limits.seconds;
-    trainer->timed_out = false;
-    memset(&trainer->curves, 0, sizeof trainer->curves);
-    clock_gettime(CLOCK_MONOTONIC, &trainer->start);
-    if (!trainer->stopping) {
-        atomic_store_explicit(&trainer->cancel.stop, false, memory_order_relaxed);
-    }
-    pthread_mutex_unlock(&trainer->lock);
+    struct db *db = trainer->settings.attempt.db;
+    struct err err = ERR_INIT; /* without its curves of before a job is none the worse */
+    void *bytes = NULL;
+    size_t n_bytes = 0;
+    err_kept(job_store_curves(db, attempt->row.id, &bytes, &n_bytes, &err));
+    struct bytes_reader left = {.data = bytes, .left = n_bytes};
+    running_begin(&trainer->running, attempt->row.id, attempt->limits.seconds,
+                  n_bytes > 0 ? &left : NULL);
+    mem_free(bytes);
     metrics_set(&trainer->settings.attempt.metrics->job_running, 1);
 }
 
 static void retire(struct trainer *trainer)
 {
-    pthread_mutex_lock(&trainer->lock);
-    trainer->running = 0;
-    trainer->has_progress = false;
-    pthread_mutex_unlock(&trainer->lock);
+    running_end(&trainer->running);
     metrics_set(&trainer->settings.attempt.metrics->job_running, 0);
-}
-
-/* The curves that the attempt before has stored. */
-static enum err_code recall_curves(struct trainer *trainer, int64_t id, struct err *err)
-{
-    void *bytes = NULL;
-    size_t n_bytes = 0;
-    if (job_store_curves(trainer->settings.attempt.db, id, &bytes, &n_bytes, err) != ERR_OK) {
-        return err->code;
-    }
-    struct bytes_reader reader = {.data = bytes, .left = n_bytes};
-    if (n_bytes > 0) {
-        pthread_mutex_lock(&trainer->lock);
-        curves_decode(&trainer->curves, &reader);
-        pthread_mutex_unlock(&trainer->lock);
-    }
-    mem_free(bytes);
-    return ERR_OK;
 }
 
 static enum err_code run(struct trainer *trainer, struct attempt *attempt, struct err *err)
 {
     struct job_row row;
     /* A cancel that came between the claim and the announcement found no running job. */
-    if (job_store_get(trainer->settings.attempt.db, attempt->row.id, &row, err) != ERR_OK ||
-        recall_curves(trainer, attempt->row.id, err) != ERR_OK) {
+    if (job_store_get(trainer->settings.attempt.db, attempt->row.id, &row, err) != ERR_OK) {
         return err->code;
     }
     if (row.cancel_requested) {
         return err_set(err, ERR_CANCELLED, "cancelled before it began");
     }
-    enum err_code code = attempt_run(attempt, err);
-    pthread_mutex_lock(&trainer->lock);
-    bool timed_out = trainer->timed_out;
-    pthread_mutex_unlock(&trainer->lock);
-    if (code == ERR_CANCELLED && timed_out) {
+    if (attempt_run(attempt, err) == ERR_CANCELLED && running_timed_out(&trainer->running)) {
         err_clear(err);
         return err_set(err, ERR_LIMIT, "stopped at its limit of %lld s",
                        (long long)attempt->limits.seconds);
     }
-    return code;
+    return err->code;
 }
 
 /* ---- its end ---- */
@@ -288,7 +192,7 @@ static void count_end(struct trainer *trainer, const struct job_row *row)
         metrics_add(&metrics->jobs_retried, row->not_before_ms > 0);
         return;
     }
-    metrics_job_ended(metrics, seconds_since(&trainer->start));
+    metrics_job_ended(metrics, running_seconds(&trainer->running));
 }
 
 /* Logs and counts how it stands with the job now. */
@@ -312,10 +216,10 @@ static void run_job(struct trainer *trainer, struct attempt *attempt)
     struct err err = ERR_INIT;
     const struct attempt_settings *s = &trainer->settings.attempt;
     attempt->settings = s;
-    attempt->cancel = &trainer->cancel;
-    attempt->progress = on_progress;
-    attempt->progress_ctx = trainer;
-    attempt->curves = write_curves;
+    attempt->cancel = &trainer->running.cancel;
+    attempt->progress = running_progress;
+    attempt->progress_ctx = &trainer->running;
+    attempt->curves = running_write_curves;
     log_info(s->log, "job started", "job", LOG_INT(attempt->row.id), "model", attempt->row.model,
              "attempt", LOG_INT(attempt->row.attempts), NULL);
     enum err_code code = attempt_read(attempt, &err);
@@ -380,6 +284,14 @@ static void init_wake(pthread_cond_t *wake)
     pthread_condattr_destroy(&attr);
 }
 
+static void trainer_free(struct trainer *trainer)
+{
+    running_release(&trainer->running);
+    pthread_cond_destroy(&trainer->wake);
+    pthread_mutex_destroy(&trainer->lock);
+    mem_free(trainer);
+}
+
 enum err_code trainer_start(const struct trainer_settings *settings, struct trainer **out,
                             struct err *err)
 {
@@ -395,15 +307,13 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
     trainer->settings = *settings;
     pthread_mutex_init(&trainer->lock, NULL);
     init_wake(&trainer->wake);
-    atomic_init(&trainer->cancel.stop, false);
+    running_init(&trainer->running);
     if (n_requeued + n_failed > 0) {
-        log_info(settings->attempt.log, "jobs that were interrupted", "queued_again", LOG_INT(n_requeued),
-                 "failed", LOG_INT(n_failed), NULL);
+        log_info(settings->attempt.log, "jobs that were interrupted", "queued_again",
+                 LOG_INT(n_requeued), "failed", LOG_INT(n_failed), NULL);
     }
     if (threads_start(&trainer->thread, "trainer", work, trainer, err) != ERR_OK) {
-        pthread_cond_destroy(&trainer->wake);
-        pthread_mutex_destroy(&trainer->lock);
-        mem_free(trainer);
+        trainer_free(trainer);
         return err->code;
     }
     *out = trainer;
@@ -417,13 +327,11 @@ void trainer_stop(struct trainer *trainer)
     }
     pthread_mutex_lock(&trainer->lock);
     trainer->stopping = true;
-    cancel_request(&trainer->cancel);
     pthread_cond_broadcast(&trainer->wake);
     pthread_mutex_unlock(&trainer->lock);
+    running_close(&trainer->running);
     pthread_join(trainer->thread, NULL);
-    pthread_cond_destroy(&trainer->wake);
-    pthread_mutex_destroy(&trainer->lock);
-    mem_free(trainer);
+    trainer_free(trainer);
 }
 
 void trainer_notify(struct trainer *trainer)
@@ -440,10 +348,6 @@ enum err_code trainer_cancel(struct trainer *trainer, int64_t id, struct job_row
     if (job_store_cancel(trainer->settings.attempt.db, id, row, err) != ERR_OK) {
         return err->code;
     }
-    pthread_mutex_lock(&trainer->lock);
-    if (trainer->running == id) {
-        cancel_request(&trainer->cancel);
-    }
-    pthread_mutex_unlock(&trainer->lock);
+    running_cancel(&trainer->running, id);
     return ERR_OK;
 }

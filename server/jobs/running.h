@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The job at work, as other threads see it: progress, losses, time left, and the way to stop it.
+ * All functions may be called from any thread.
+ */
+#ifndef RUNNING_H
+#define RUNNING_H
+
+#include "curves.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <time.h>
+
+struct running {
+    struct cancel cancel; /* for the job's work to look at */
+    pthread_mutex_t lock; /* guards what follows */
+    int64_t job;          /* 0: none */
+    bool closed;          /* every job is stopped from now on */
+    bool has_progress;
+    struct progress last;
+    double first_fraction; /* what was done when this attempt first told */
+    struct timespec start; /* of the attempt */
+    int64_t most_s;        /* its time limit, 0: none */
+    bool timed_out;
+    struct curves curves;
+};
+
+void running_init(struct running *running);
+void running_release(struct running *running);
+
+/* An attempt begins, with the losses that the one before has left (NULL: none); most_s: its time
+ * limit, 0: none. */
+void running_begin(struct running *running, int64_t job, int64_t most_s, struct bytes_reader *left);
+void running_end(struct running *running);
+
+/* A progress_fn; ctx: the struct running. */
+void running_progress(void *ctx, const struct progress *progress);
+
+/* Appends the curves; ctx: the struct running. */
+void running_write_curves(void *ctx, struct bytes_writer *writer);
+
+/* Stops the job if it is the one at work. */
+void running_cancel(struct running *running, int64_t job);
+/* Stops the one at work and all that begin later. */
+void running_close(struct running *running);
+/* Stops the one at work when its time is over. */
+void running_check_time(struct running *running);
+/* Was it stopped for that? */
+bool running_timed_out(struct running *running);
+
+/* Seconds since the attempt began. */
+double running_seconds(struct running *running);
+
+/* False when the job is not at work or has told nothing yet. *eta_s: negative: not known. */
+bool running_get_progress(struct running *running, int64_t job, struct progress *out,
+                          double *eta_s);
+/* False when the job is not at work. */
+bool running_get_curves(struct running *running, int64_t job, struct curves *out);
+
+#endif
