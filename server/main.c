@@ -37,6 +37,12 @@ static void log_failure(const struct log *log, const char *what, const struct er
     log_error(log, what, "reason", err_msg(err), NULL);
 }
 
+static enum err_code start_events(struct server *server, struct err *err)
+{
+    struct events_settings settings = {.db = server->app.db, .log = &server->log};
+    return events_start(&settings, &server->app.events, err);
+}
+
 static enum err_code start_trainer(struct server *server, const struct config *config,
                                    struct err *err)
 {
@@ -45,6 +51,7 @@ static enum err_code start_trainer(struct server *server, const struct config *c
         .registry = server->app.registry,
         .log = &server->log,
         .metrics = &server->metrics,
+        .events = server->app.events,
         .parse = train_json_parse,
         .n_threads = config->train_threads,
         .nice = config->train_nice,
@@ -97,7 +104,7 @@ static enum err_code start(struct server *server, const struct config *config, s
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
     if (db_open(&server->app.db, &db, err) != ERR_OK ||
         registry_new(server->app.db, &server->log, &server->app.registry, err) != ERR_OK ||
-        start_trainer(server, config, err) != ERR_OK ||
+        start_events(server, err) != ERR_OK || start_trainer(server, config, err) != ERR_OK ||
         start_batcher(server, config, err) != ERR_OK || start_http(server, config, err) != ERR_OK) {
         return err->code;
     }
@@ -110,6 +117,8 @@ static enum err_code start(struct server *server, const struct config *config, s
 static void stop(struct server *server, const struct config *config)
 {
     atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
+    /* First, so that streams end at once: nobody waits for them, and none stays suspended. */
+    events_close(server->app.events);
     daemon_drain(server->daemon, config->drain_timeout_s);
     if (server->app.batcher != NULL) {
         batcher_stop(server->app.batcher);
@@ -119,6 +128,7 @@ static void stop(struct server *server, const struct config *config)
     daemon_stop(server->daemon);
     batcher_free(server->app.batcher);
     trainer_stop(server->app.trainer);
+    events_free(server->app.events);
     registry_free(server->app.registry);
     db_close(server->app.db);
 }

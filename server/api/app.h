@@ -5,6 +5,7 @@
 
 #include "batcher.h"
 #include "config.h"
+#include "events.h"
 #include "exchange.h"
 #include "log.h"
 #include "metrics.h"
@@ -19,6 +20,7 @@ struct app {
     struct registry *registry;
     struct batcher *batcher;
     struct trainer *trainer;
+    struct events *events;
     struct log *log;
     struct metrics *metrics;
     atomic_bool draining; /* set once the daemon begins to stop */

@@ -3,6 +3,7 @@
 #include "handlers.h"
 
 #include "data_store.h"
+#include "job_json.h"
 #include "mem.h"
 #include "reply.h"
 #include "train_json.h"
@@ -12,7 +13,7 @@
 
 #define LIST_LIMIT 1000
 
-static void write_progress(struct textbuf *text, const struct trainer_progress *p)
+void job_json_progress(struct textbuf *text, const struct trainer_progress *p)
 {
     textbuf_puts(text, "{\"fraction\":");
     textbuf_real(text, p->last.fraction);
@@ -32,7 +33,7 @@ static void write_progress(struct textbuf *text, const struct trainer_progress *
     }
 }
 
-static void write_job(struct app *app, struct textbuf *text, const struct job_row *row)
+void job_json_write(struct app *app, struct textbuf *text, const struct job_row *row)
 {
     struct trainer_progress progress;
     textbuf_printf(text, "{\"id\":%lld,\"model\":", (long long)row->id);
@@ -41,7 +42,7 @@ static void write_job(struct app *app, struct textbuf *text, const struct job_ro
                    job_state_name(row->state), row->attempts,
                    row->cancel_requested ? "true" : "false");
     if (row->state == JOB_RUNNING && trainer_get_progress(app->trainer, row->id, &progress)) {
-        write_progress(text, &progress);
+        job_json_progress(text, &progress);
     } else {
         textbuf_puts(text, row->state == JOB_SUCCEEDED ? "{\"fraction\":1}" : "null");
     }
@@ -150,13 +151,14 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     if (job_store_add(app->db, model, request.data, request.len, &id, err) != ERR_OK) {
         return err->code;
     }
+    events_publish_state(app->events, id);
     trainer_notify(app->trainer);
     char *location = arena_printf(req->arena, "/v1/jobs/%lld", (long long)id);
     if (location == NULL || job_store_get(app->db, id, &row, err) != ERR_OK) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
     response_header(res, "Location", location);
-    write_job(app, &text, &row);
+    job_json_write(app, &text, &row);
     return reply_json(res, 202, &text, err);
 }
 
@@ -173,7 +175,7 @@ enum err_code handle_jobs_list(struct app *app, const struct request *req, struc
     textbuf_puts(&text, "{\"jobs\":[");
     for (size_t i = 0; i < n_rows; i++) {
         textbuf_puts(&text, i > 0 ? "," : "");
-        write_job(app, &text, &rows[i]);
+        job_json_write(app, &text, &rows[i]);
     }
     textbuf_puts(&text, "]}");
     mem_free(rows);
@@ -190,7 +192,7 @@ enum err_code handle_job_get(struct app *app, const struct request *req, struct 
         job_store_get(app->db, id, &row, err) != ERR_OK) {
         return err->code;
     }
-    write_job(app, &text, &row);
+    job_json_write(app, &text, &row);
     return reply_json(res, 200, &text, err);
 }
 
@@ -204,6 +206,7 @@ enum err_code handle_job_delete(struct app *app, const struct request *req, stru
         trainer_cancel(app->trainer, id, &row, err) != ERR_OK) {
         return err->code;
     }
-    write_job(app, &text, &row);
+    events_publish_state(app->events, id);
+    job_json_write(app, &text, &row);
     return reply_json(res, row.state == JOB_CANCELLED ? 200 : 202, &text, err);
 }

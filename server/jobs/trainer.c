@@ -42,13 +42,23 @@ static double seconds_since(const struct timespec *start)
     return (double)(now.tv_sec - start->tv_sec) + 1e-9 * (double)(now.tv_nsec - start->tv_nsec);
 }
 
+/* Negative: not known yet. */
+static double seconds_left_locked(const struct trainer *trainer)
+{
+    double done = trainer->last.fraction;
+    return done > 0.0 ? seconds_since(&trainer->start) * (1.0 - done) / done : -1.0;
+}
+
 static void on_progress(void *ctx, const struct progress *progress)
 {
     struct trainer *trainer = ctx;
     pthread_mutex_lock(&trainer->lock);
     trainer->last = *progress;
     trainer->has_progress = true;
+    int64_t job = trainer->running;
+    double eta_s = seconds_left_locked(trainer);
     pthread_mutex_unlock(&trainer->lock);
+    events_publish_progress(trainer->settings.events, job, progress, eta_s);
 }
 
 bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_progress *out)
@@ -57,9 +67,7 @@ bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_pr
     bool running = trainer->running == id && trainer->has_progress;
     if (running) {
         out->last = trainer->last;
-        double elapsed = seconds_since(&trainer->start);
-        double done = trainer->last.fraction;
-        out->eta_s = done > 0.0 ? elapsed * (1.0 - done) / done : -1.0;
+        out->eta_s = seconds_left_locked(trainer);
     }
     pthread_mutex_unlock(&trainer->lock);
     return running;
@@ -187,6 +195,7 @@ static void run_job(struct trainer *trainer, struct job *job)
     struct job_row row;
     announce(trainer, job, true);
     metrics_set(&trainer->settings.metrics->job_running, 1);
+    events_publish_state(trainer->settings.events, job->row.id);
     log_info(trainer->settings.log, "job started", "job", LOG_INT(job->row.id), "model",
              job->row.model, NULL);
     /* A cancel that came between the claim and the announcement found no running job. */
@@ -209,6 +218,7 @@ static void run_job(struct trainer *trainer, struct job *job)
              job->row.model, "result", err.code == ERR_OK ? "succeeded" : err_msg(&err), NULL);
     metrics_set(&trainer->settings.metrics->job_running, 0);
     announce(trainer, job, false);
+    events_publish_state(trainer->settings.events, job->row.id);
 }
 
 /* ---- the worker ---- */

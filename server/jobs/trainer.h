@@ -11,6 +11,7 @@
 #define TRAINER_H
 
 #include "cancel.h"
+#include "events.h"
 #include "job_store.h"
 #include "log.h"
 #include "metrics.h"
@@ -26,6 +27,7 @@ struct trainer_settings {
     struct registry *registry;
     struct log *log;
     struct metrics *metrics;
+    struct events *events; /* NULL: nobody follows */
     trainer_parse_fn *parse;
     int n_threads; /* of one job */
     int nice;      /* 0 to 19 */

@@ -26,10 +26,13 @@ static void open_all(struct loopback *loop)
     ck_assert_msg(db_open(&loop->app.db, &db, &err) == ERR_OK, "%s", err.msg);
     ck_assert_int_eq(registry_new(loop->app.db, &loop->log, &loop->app.registry, &err), ERR_OK);
     ck_assert_int_eq(registry_load(loop->app.registry, &err), ERR_OK);
+    struct events_settings events = {.db = loop->app.db, .log = &loop->log};
+    ck_assert_int_eq(events_start(&events, &loop->app.events, &err), ERR_OK);
     struct trainer_settings settings = {.db = loop->app.db,
                                         .registry = loop->app.registry,
                                         .log = &loop->log,
                                         .metrics = &loop->metrics,
+                                        .events = loop->app.events,
                                         .parse = train_json_parse,
                                         .n_threads = 2};
     struct batcher_settings batches = {.n_threads = 2,
@@ -45,6 +48,7 @@ static void close_all(struct loopback *loop)
 {
     batcher_free(loop->app.batcher);
     trainer_stop(loop->app.trainer);
+    events_free(loop->app.events);
     registry_free(loop->app.registry);
     db_close(loop->app.db);
 }
