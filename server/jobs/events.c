@@ -28,7 +28,8 @@ struct place {
     int64_t job;     /* 0: free */
     uint64_t number; /* of what is shown; 0: nothing is */
     int64_t shown_ns;
-    bool holds; /* a report that was too early to be shown */
+    bool holds;  /* a report that was too early to be shown */
+    bool begins; /* a run: its fraction may be less than what was reported before */
     struct progress shown, held;
     double shown_eta_s, held_eta_s;
 };
@@ -107,8 +108,14 @@ static struct place *make_place_locked(struct events *e, int64_t job, int64_t no
             oldest = p;
         }
     }
-    *oldest = (struct place){.job = job, .shown_ns = now_ns - SHOW_EVERY};
+    *oldest = (struct place){.job = job, .shown_ns = now_ns - SHOW_EVERY, .begins = true};
     return oldest;
+}
+
+/* Threads of a training report at the same time, and what is older may come later. */
+static bool is_late_locked(const struct place *p, const struct progress *progress)
+{
+    return !p->begins && progress->fraction < (p->holds ? p->held : p->shown).fraction;
 }
 
 static void show_held_locked(struct events *e, struct place *p, int64_t now_ns)
@@ -164,6 +171,7 @@ static void add_state_locked(struct events *e, int64_t job, const struct job_row
     }
     if (p != NULL) {
         p->shown_ns -= SHOW_EVERY; /* what comes next is a first report again */
+        p->begins = true;
     }
     if (e->n_states >= EVENTS_STATES) {
         e->lost = e->marks[at].number;
@@ -230,15 +238,19 @@ void events_publish_progress(struct events *e, int64_t job, const struct progres
     if (!e->closed) {
         struct place *p = find_place_locked(e, job);
         p = p != NULL ? p : make_place_locked(e, job, now_ns);
-        bool held = p->holds;
-        p->held = *progress;
-        p->held_eta_s = eta_s;
-        p->holds = true;
-        if (now_ns - p->shown_ns >= SHOW_EVERY) {
+        bool late = is_late_locked(p, progress);
+        if (!late && !p->holds) {
+            pthread_cond_signal(&e->changed);
+        }
+        if (!late) {
+            p->held = *progress;
+            p->held_eta_s = eta_s;
+            p->holds = true;
+            p->begins = false;
+        }
+        if (!late && now_ns - p->shown_ns >= SHOW_EVERY) {
             show_held_locked(e, p, now_ns);
             taken = take_locked(e, job, NULL);
-        } else if (!held) {
-            pthread_cond_signal(&e->changed);
         }
     }
     pthread_mutex_unlock(&e->lock);
