@@ -29,7 +29,7 @@ struct place {
     uint64_t number; /* of what is shown; 0: nothing is */
     int64_t shown_ns;
     bool holds;  /* a report that was too early to be shown */
-    bool begins; /* a run: its fraction may be less than what was reported before */
+    bool begins; /* a run: the next report is its first, and may be of less than those before */
     struct progress shown, held;
     double shown_eta_s, held_eta_s;
 };
@@ -108,7 +108,7 @@ static struct place *make_place_locked(struct events *e, int64_t job, int64_t no
             oldest = p;
         }
     }
-    *oldest = (struct place){.job = job, .shown_ns = now_ns - SHOW_EVERY, .begins = true};
+    *oldest = (struct place){.job = job, .shown_ns = now_ns, .begins = true};
     return oldest;
 }
 
@@ -170,7 +170,6 @@ static void add_state_locked(struct events *e, int64_t job, const struct job_row
         show_held_locked(e, p, p->shown_ns);
     }
     if (p != NULL) {
-        p->shown_ns -= SHOW_EVERY; /* what comes next is a first report again */
         p->begins = true;
     }
     if (e->n_states >= EVENTS_STATES) {
@@ -239,6 +238,7 @@ void events_publish_progress(struct events *e, int64_t job, const struct progres
         struct place *p = find_place_locked(e, job);
         p = p != NULL ? p : make_place_locked(e, job, now_ns);
         bool late = is_late_locked(p, progress);
+        bool first = p->begins;
         if (!late && !p->holds) {
             pthread_cond_signal(&e->changed);
         }
@@ -248,7 +248,7 @@ void events_publish_progress(struct events *e, int64_t job, const struct progres
             p->holds = true;
             p->begins = false;
         }
-        if (!late && now_ns - p->shown_ns >= SHOW_EVERY) {
+        if (!late && (first || now_ns - p->shown_ns >= SHOW_EVERY)) {
             show_held_locked(e, p, now_ns);
             taken = take_locked(e, job, NULL);
         }
