@@ -52,10 +52,14 @@ static void *publish(void *arg)
         }
         if (turn == N_TURNS) {
             moved_jobs_fail(&m, job);
+            events_publish_state(m.events, job);
         } else {
+            /* Told before somebody else takes it for a moment. */
+            pthread_mutex_lock(&claims);
             moved_jobs_requeue(&m, job);
+            events_publish_state(m.events, job);
+            pthread_mutex_unlock(&claims);
         }
-        events_publish_state(m.events, job);
     }
     return NULL;
 }
