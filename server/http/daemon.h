@@ -39,8 +39,7 @@ int daemon_port(const struct daemon *daemon);
  * have been told to end; the handler should refuse new ones. */
 void daemon_drain(struct daemon *daemon, int most_s);
 
-/* Closes everything. No request may be put aside or suspended. NULL is fine, for daemon_drain too.
- */
+/* Closes everything. No request may be suspended. NULL is fine, for daemon_drain too. */
 void daemon_stop(struct daemon *daemon);
 
 #endif
