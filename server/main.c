@@ -95,6 +95,8 @@ static enum err_code start(struct server *server, const struct config *config, s
 static void stop(struct server *server, const struct config *config)
 {
     atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
+    /* First, so that streams end at once: nobody waits for them, and none stays suspended. */
+    events_close(server->app.events);
     daemon_drain(server->daemon, config->drain_timeout_s);
     if (server->app.batcher != NULL) {
         batcher_stop(server->app.batcher);

@@ -5,6 +5,7 @@
 
 #include "batcher.h"
 #include "config.h"
+#include "events.h"
 #include "exchange.h"
 #include "keeper.h"
 #include "log.h"
@@ -21,6 +22,7 @@ struct app {
     struct batcher *batcher;
     struct trainer *trainer;
     struct keeper *keeper;
+    struct events *events;
     struct log *log;
     struct metrics *metrics;
     atomic_bool draining; /* set once the daemon begins to stop */

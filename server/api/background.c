@@ -20,6 +20,12 @@ static enum err_code compose(void *ctx, const char *model, const char *request, 
     return err->code;
 }
 
+static enum err_code start_events(struct app *app, struct err *err)
+{
+    struct events_settings settings = {.db = app->db, .log = app->log};
+    return events_start(&settings, &app->events, err);
+}
+
 static enum err_code start_trainer(struct app *app, struct err *err)
 {
     const struct config *config = app->config;
@@ -34,6 +40,7 @@ static enum err_code start_trainer(struct app *app, struct err *err)
                     .most = {.seconds = config->train_seconds,
                              .bytes = (int64_t)config->train_memory_mb * MEGABYTE},
                     .checkpoint_ms = config->checkpoint_ms},
+        .events = app->events,
         .nice = config->train_nice,
     };
     return trainer_start(&settings, &app->trainer, err);
@@ -45,6 +52,7 @@ static enum err_code start_keeper(struct app *app, struct err *err)
         .db = app->db,
         .registry = app->registry,
         .trainer = app->trainer,
+        .events = app->events,
         .log = app->log,
         .parse = policy_json_parse,
         .compose = compose,
@@ -56,13 +64,18 @@ static enum err_code start_keeper(struct app *app, struct err *err)
 
 enum err_code background_start(struct app *app, struct err *err)
 {
-    return start_trainer(app, err) == ERR_OK ? start_keeper(app, err) : err->code;
+    if (start_events(app, err) != ERR_OK || start_trainer(app, err) != ERR_OK) {
+        return err->code;
+    }
+    return start_keeper(app, err);
 }
 
 void background_stop(struct app *app)
 {
     keeper_stop(app->keeper);
     trainer_stop(app->trainer);
+    events_free(app->events);
     app->keeper = NULL;
     app->trainer = NULL;
+    app->events = NULL;
 }

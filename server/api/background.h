@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The threads that work while nobody asks: the trainer and the keeper. */
+/* The threads that work while nobody asks: events, the trainer and the keeper. */
 #ifndef BACKGROUND_H
 #define BACKGROUND_H
 
 #include "app.h"
 
-/* Starts both from the app's config, store and registry. What has started is in the app, also after
+/* Starts them from the app's config, store and registry. What has started is in the app, also after
  * a failure. */
 enum err_code background_start(struct app *app, struct err *err) MUST_CHECK;
 void background_stop(struct app *app);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * surrogated watch: asks for the job again and again, after a tenth of a second at first, later
- * after a second. Jobs outlive their server, so a server that is away for a while is waited for.
+ * surrogated watch: follows the job's events. A stream that breaks is taken up again after the last
+ * event it brought. Jobs outlive their server, so one that is away is waited for, up to a minute.
+ * Where there are no events to follow, an older server or one with too many followers, the job is
+ * asked for again and again: after a tenth of a second at first, later after a second.
  */
 #include "commands.h"
 
 #include "clock.h"
 #include "describe.h"
+#include "event_reader.h"
 #include "interrupt.h"
 #include "progress.h"
 #include "table.h"
@@ -17,36 +20,30 @@
 #define FIRST_WAIT_S 0.1
 #define MOST_WAIT_S  1.0
 #define SLOWER       1.25
-#define AWAY_NS      (INT64_C(30) * 1000000000) /* how long a server may be away */
+#define AWAY_NS      (INT64_C(60) * 1000000000) /* how long a server may be away */
+#define STEADY_NS    (INT64_C(5) * 1000000000)  /* a stream of that length was a good one */
+#define SILENCE_S    45                         /* the server says something every 15 s */
 
 struct watch {
     struct client *client;
     const char *id;
     char *path;
+    char *events_path;
+    bool polls; /* there is no stream */
+    struct event_reader reader;
     struct progress progress;
-    int64_t seen_ns; /* when the server answered last; 0: never */
+    struct arena scratch;
+    json_t *job; /* as the server said last */
+    bool over;
+    bool seen;         /* the server has answered */
+    int64_t away_ns;   /* since when it does not; 0: it does */
+    double wait_s;     /* before the next try */
+    struct err failed; /* in a callback */
 };
 
 static bool is_over(const char *state)
 {
     return strcmp(state, "queued") != 0 && strcmp(state, "running") != 0;
-}
-
-/* One look. A server that does not answer is no error for a while, once it has answered. */
-static enum err_code look(struct watch *w, struct answer *answer, json_t **job, struct err *err)
-{
-    struct call call = {.method = "GET", .path = w->path};
-    *job = NULL;
-    if (connection_call(w->client->connection, &call, answer, err) == ERR_OK &&
-        client_parse(answer, 0, job, err) == ERR_OK) {
-        w->seen_ns = clock_ns();
-        return ERR_OK;
-    }
-    bool away = err->code == ERR_IO || answer->status == 503;
-    if (away && w->seen_ns != 0 && clock_ns() < w->seen_ns + AWAY_NS) {
-        err_clear(err);
-    }
-    return err->code;
 }
 
 static enum err_code say_end(struct watch *w, const json_t *job, struct err *err)
@@ -97,51 +94,164 @@ static enum err_code leave(struct watch *w, struct err *err)
     return err_set(err, ERR_CANCELLED, "interrupted; job %s is cancelled", w->id);
 }
 
-/* One look and what follows of it; *over at the job's end. */
-static enum err_code follow(struct watch *w, struct arena *scratch, bool *over, struct err *err)
+/* ---- what the server says ---- */
+
+static void is_there(struct watch *w)
 {
+    w->seen = true;
+    w->away_ns = 0;
+}
+
+/* Takes the document and shows it; text: the same, as it came. */
+static enum err_code take_job(struct watch *w, json_t *job, const char *text, struct err *err)
+{
+    json_decref(w->job);
+    w->job = job;
+    w->over = is_over(describe_member(&w->scratch, job, "state"));
+    if (w->over) {
+        progress_end(&w->progress);
+        if (w->client->json) {
+            printf("%s\n", text);
+        }
+        err_kept(say_end(w, job, err));
+    } else if (!w->client->json) {
+        progress_show(&w->progress, job, &w->scratch);
+    }
+    arena_clear(&w->scratch);
+    return err->code;
+}
+
+static bool on_event(void *ctx, const char *name, const char *data)
+{
+    struct watch *w = ctx;
+    json_error_t problem;
+    bool is_state = strcmp(name, "state") == 0;
+    if (!is_state && strcmp(name, "progress") != 0) {
+        return true;
+    }
+    json_t *value = json_loads(data, 0, &problem);
+    if (!json_is_object(value)) {
+        json_decref(value);
+        err_set(&w->failed, ERR_CORRUPT, "an event of the server is not a JSON object");
+    } else if (is_state) {
+        err_kept(take_job(w, value, data, &w->failed));
+    } else if (w->job == NULL) {
+        json_decref(value); /* of a state that was not told */
+    } else if (json_object_set_new(w->job, "progress", value) != 0) {
+        err_set(&w->failed, ERR_NOMEM, "no memory for an event");
+    } else if (!w->client->json) {
+        progress_show(&w->progress, w->job, &w->scratch);
+        arena_clear(&w->scratch);
+    }
+    return w->failed.code == ERR_OK && !w->over;
+}
+
+static bool on_piece(void *ctx, const char *data, size_t n)
+{
+    struct watch *w = ctx;
+    is_there(w);
+    return event_reader_take(&w->reader, data, n);
+}
+
+/* A server that does not answer is no error for a while, once it has answered. */
+static enum err_code bear(struct watch *w, const struct answer *answer, struct err *err)
+{
+    int64_t now_ns = clock_ns();
+    if ((err->code != ERR_IO && answer->status != 503) || !w->seen) {
+        return err->code;
+    }
+    w->away_ns = w->away_ns != 0 ? w->away_ns : now_ns;
+    if (now_ns < w->away_ns + AWAY_NS) {
+        err_clear(err);
+        char *text = arena_printf(&w->scratch, "job %s: the server is away, waiting for it", w->id);
+        if (!w->client->json && text != NULL) {
+            progress_say(&w->progress, text);
+        }
+        arena_clear(&w->scratch);
+    }
+    return err->code;
+}
+
+/* One look at the job. */
+static enum err_code look(struct watch *w, struct err *err)
+{
+    struct call call = {.method = "GET", .path = w->path};
     struct answer answer = {.status = 0};
     json_t *job = NULL;
-    if (look(w, &answer, &job, err) == ERR_OK && job != NULL) {
-        *over = is_over(describe_member(scratch, job, "state"));
-        if (*over) {
-            progress_end(&w->progress);
-        } else if (!w->client->json) {
-            progress_show(&w->progress, job, scratch);
-        }
-        if (*over && w->client->json) {
-            printf("%s\n", answer.data);
-        }
-        if (*over) {
-            err_kept(say_end(w, job, err));
-        }
+    if (connection_call(w->client->connection, &call, &answer, err) == ERR_OK &&
+        client_parse(&answer, 0, &job, err) == ERR_OK) {
+        is_there(w);
+        err_kept(take_job(w, job, answer.data, err));
+    } else {
+        err_kept(bear(w, &answer, err));
     }
-    json_decref(job);
     answer_release(&answer);
-    arena_clear(scratch);
+    return err->code;
+}
+
+/* Follows the stream as long as it lasts. */
+static enum err_code stream(struct watch *w, struct err *err)
+{
+    char last_id[EVENT_NAME_CHARS + 32];
+    struct answer answer = {.status = 0};
+    struct call call = {.method = "GET",
+                        .path = w->events_path,
+                        .headers = {"Accept: text/event-stream"},
+                        .piece = on_piece,
+                        .piece_ctx = w,
+                        .silence_s = SILENCE_S};
+    int64_t begin_ns = clock_ns();
+    if (w->reader.last_id[0] != '\0') {
+        snprintf(last_id, sizeof last_id, "Last-Event-ID: %s", w->reader.last_id);
+        call.headers[1] = last_id;
+    }
+    event_reader_begin(&w->reader);
+    err_kept(connection_call(w->client->connection, &call, &answer, err));
+    w->wait_s = clock_ns() - begin_ns > STEADY_NS ? FIRST_WAIT_S : w->wait_s;
+    if (w->failed.code != ERR_OK || w->over) {
+        *err = w->failed;
+    } else if (w->reader.failed) {
+        err_clear(err);
+        err_set(err, ERR_NOMEM, "no memory for an event");
+    } else if (answer.status == 404 || answer.status == 405 || answer.status == 429 ||
+               answer.status == 503 || answer.status == 204) {
+        /* No such route, no such job, no room: the job itself tells which. */
+        w->polls = answer.status == 404 || answer.status == 405;
+        err_clear(err);
+        err_kept(look(w, err));
+    } else if (err->code != ERR_OK) {
+        err_kept(bear(w, &answer, err));
+    }
+    answer_release(&answer);
     return err->code;
 }
 
 enum err_code watch_job(struct client *client, const char *id, struct err *err)
 {
-    struct watch w = {.client = client, .id = id};
-    struct arena scratch = ARENA_INIT;
-    double wait_s = FIRST_WAIT_S;
-    bool over = false;
+    struct watch w = {.client = client,
+                      .id = id,
+                      .scratch = ARENA_INIT,
+                      .wait_s = FIRST_WAIT_S,
+                      .failed = ERR_INIT};
     w.path = client_path(client, "/v1/jobs/", id, NULL);
-    if (w.path == NULL) {
+    w.events_path = client_path(client, "/v1/jobs/", id, "/events", NULL);
+    if (w.path == NULL || w.events_path == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
+    w.reader.on_event = on_event;
+    w.reader.ctx = &w;
     progress_begin(&w.progress, stdout);
-    while (follow(&w, &scratch, &over, err) == ERR_OK && !over) {
-        if (!interrupt_sleep(wait_s)) {
+    while ((w.polls ? look(&w, err) : stream(&w, err)) == ERR_OK && !w.over) {
+        if (!interrupt_sleep(w.wait_s)) {
             break;
         }
-        wait_s = wait_s * SLOWER > MOST_WAIT_S ? MOST_WAIT_S : wait_s * SLOWER;
+        w.wait_s = w.wait_s * SLOWER > MOST_WAIT_S ? MOST_WAIT_S : w.wait_s * SLOWER;
     }
     progress_end(&w.progress);
-    arena_release(&scratch);
-    if (!over && interrupt_seen()) {
+    json_decref(w.job);
+    event_reader_release(&w.reader);
+    arena_release(&w.scratch);
+    if (!w.over && interrupt_seen()) {
         err_clear(err);
         return leave(&w, err);
     }

@@ -30,6 +30,9 @@ struct transfer {
     size_t sent_of_part;
     off_t start; /* of the file; -1: it cannot be read twice */
     FILE *sink;
+    call_piece_fn *piece;
+    void *piece_ctx;
+    bool enough; /* said by `piece` */
     struct answer *answer;
     size_t capacity;
     enum err_code failed;
@@ -161,6 +164,9 @@ static size_t on_receive(char *data, size_t size, size_t count, void *ctx)
             t->why = "the answer cannot be written";
             return 0;
         }
+    } else if (t->piece != NULL && status / 100 == 2) {
+        t->enough = !t->piece(t->piece_ctx, data, n);
+        return t->enough ? 0 : n;
     } else if (!keep(t, data, n)) {
         t->failed = ERR_NOMEM;
         t->why = "no memory for the answer";
@@ -240,7 +246,8 @@ static enum err_code judge(const struct connection *c, CURLcode code, const stru
 {
     /* A server that has its reasons may answer and close before all is sent. */
     bool answered = t->answer->status >= 400;
-    if (code == CURLE_OK || (answered && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR))) {
+    if (code == CURLE_OK || t->enough ||
+        (answered && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR))) {
         return ERR_OK;
     }
     if (interrupt_seen()) {
@@ -294,6 +301,10 @@ static enum err_code perform(struct connection *c, const struct call *call, stru
     curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_receive);
     curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, t);
+    if (call->silence_s > 0) {
+        curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, (long)call->silence_s);
+    }
     curl_easy_setopt(c->curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(c->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     set_payload(c->curl, call, t);
@@ -333,7 +344,11 @@ enum err_code connection_call(struct connection *c, const struct call *call, str
                               struct err *err)
 {
     int64_t end = clock_ns() + (int64_t)(1e9 * call->retry_s);
-    struct transfer t = {.curl = c->curl, .payload = &call->payload, .sink = call->sink};
+    struct transfer t = {.curl = c->curl,
+                         .payload = &call->payload,
+                         .sink = call->sink,
+                         .piece = call->piece,
+                         .piece_ctx = call->piece_ctx};
     *out = (struct answer){.status = 0};
     t.answer = out;
     while (perform(c, call, &t, err) == ERR_OK) {

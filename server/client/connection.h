@@ -33,13 +33,19 @@ struct payload {
 
 #define CALL_MAX_HEADERS 3
 
+/* Takes the next bytes of an answer's body; false: that was enough, the call ends well. */
+typedef bool call_piece_fn(void *ctx, const char *data, size_t n);
+
 struct call {
     const char *method;
     const char *path; /* with its query, escaped */
     struct payload payload;
     const char *headers[CALL_MAX_HEADERS]; /* "Name: value"; NULL: none */
     double retry_s;                        /* seconds to go on after 429 and 503; 0: not at all */
-    FILE *sink; /* where the body of a good answer goes; NULL: to memory */
+    FILE *sink;           /* where the body of a good answer goes; NULL: to memory */
+    call_piece_fn *piece; /* or what takes it as it comes */
+    void *piece_ctx;
+    int silence_s; /* seconds without a byte after which the answer is given up; 0: none */
 };
 
 struct answer {

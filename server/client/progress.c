@@ -160,6 +160,18 @@ void progress_show(struct progress *p, const json_t *job, struct arena *scratch)
     snprintf(p->state, sizeof p->state, "%s", state);
 }
 
+void progress_say(struct progress *p, const char *text)
+{
+    if (p->redraws) {
+        int room = terminal_width(p->out) - 1;
+        int len = (int)terminal_cut(text, room);
+        int blanks = p->drawn < room ? p->drawn - len : room - len;
+        fprintf(p->out, "\r%.*s%*s", len, text, blanks > 0 ? blanks : 0, "");
+        fflush(p->out);
+        p->drawn = len;
+    }
+}
+
 void progress_end(struct progress *p)
 {
     if (p->drawn > 0) {

@@ -24,6 +24,9 @@ void progress_begin(struct progress *p, FILE *out);
 /* Shows a job as the server describes it. `scratch` is for texts and may be cleared afterwards. */
 void progress_show(struct progress *p, const json_t *job, struct arena *scratch);
 
+/* On a terminal, a line in the bar's place; elsewhere nothing. Text of the program's own. */
+void progress_say(struct progress *p, const char *text);
+
 /* Takes the bar away, so that ordinary lines may follow. */
 void progress_end(struct progress *p);
 

@@ -30,13 +30,16 @@
 /* Buffers of a connection. The library clears them after each request, so more is slower. */
 #define CONNECTION_BYTES ((size_t)32 * 1024)
 #define STREAM_BLOCK     ((size_t)64 * 1024) /* bytes asked from a source at a time */
+#define ENDLESS_BLOCK    ((size_t)4 * 1024)  /* of one that mostly waits */
+#define ENDLESS_END_MS   1000L /* for the end of such an answer to reach a client that reads */
 
 struct daemon {
     struct daemon_settings settings;
     struct MHD_Daemon **workers; /* [settings.n_threads], NULL from the first that did not start */
     struct listener *listener;
-    int turn;          /* of the listener's thread */
-    atomic_int active; /* exchanges under way */
+    int turn;           /* of the listener's thread */
+    atomic_int active;  /* exchanges under way */
+    atomic_int endless; /* of them, with an endless answer */
 
     pthread_mutex_t lock;   /* guards what follows */
     struct exchange *spare; /* exchanges with their memory, for the next requests */
@@ -239,6 +242,9 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
         if (ex->source.release != NULL) {
             ex->source.release(ex->source.ctx);
         }
+        if (ex->source.endless) {
+            atomic_fetch_sub_explicit(&ex->daemon->endless, 1, memory_order_relaxed);
+        }
         atomic_fetch_sub_explicit(&ex->daemon->active, 1, memory_order_relaxed);
         exchange_put(ex);
     }
@@ -289,6 +295,9 @@ static ssize_t read_source(void *ctx, uint64_t pos, char *out, size_t size)
     if (n == BODY_SOURCE_FAILED) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
+    if (n == BODY_SOURCE_WAIT) {
+        return 0; /* suspended; called again when resumed */
+    }
     return n > 0 ? (ssize_t)n : MHD_CONTENT_READER_END_OF_STREAM;
 }
 
@@ -296,8 +305,12 @@ static struct MHD_Response *create_response(struct exchange *ex, const struct re
 {
     if (res->source.read != NULL) {
         ex->source = res->source;
-        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_source,
-                                                 &ex->source, NULL);
+        if (ex->source.endless) {
+            atomic_fetch_add_explicit(&ex->daemon->endless, 1, memory_order_relaxed);
+        }
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
+                                                 ex->source.endless ? ENDLESS_BLOCK : STREAM_BLOCK,
+                                                 read_source, &ex->source, NULL);
     }
     /* The bytes live in the exchange's arena, which outlasts the sending. */
     return MHD_create_response_from_buffer(
@@ -497,9 +510,12 @@ void daemon_drain(struct daemon *daemon, int most_s)
 {
     const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
     /* The listener stays open and the handler refuses, so that probes learn of the stop. */
-    for (long waited_ms = 0; daemon != NULL && waited_ms < 1000L * most_s &&
-                             atomic_load_explicit(&daemon->active, memory_order_relaxed) > 0;
-         waited_ms += 10) {
+    for (long waited_ms = 0; daemon != NULL && waited_ms < 1000L * most_s; waited_ms += 10) {
+        int active = atomic_load_explicit(&daemon->active, memory_order_relaxed);
+        int endless = atomic_load_explicit(&daemon->endless, memory_order_relaxed);
+        if (active <= (waited_ms < ENDLESS_END_MS ? 0 : endless)) {
+            break;
+        }
         nanosleep(&pause, NULL);
     }
 }

@@ -35,10 +35,11 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
 /* The port it listens on. */
 int daemon_port(const struct daemon *daemon);
 
-/* Waits at most so long for the requests under way; the handler should refuse new ones. */
+/* Waits at most so long for the requests under way, and a second for endless answers, which must
+ * have been told to end; the handler should refuse new ones. */
 void daemon_drain(struct daemon *daemon, int most_s);
 
-/* Closes everything. No request may be put aside. NULL is fine, for daemon_drain too. */
+/* Closes everything. No request may be suspended. NULL is fine, for daemon_drain too. */
 void daemon_stop(struct daemon *daemon);
 
 #endif

@@ -72,14 +72,18 @@ struct request {
 };
 
 #define BODY_SOURCE_FAILED SIZE_MAX
+#define BODY_SOURCE_WAIT   (SIZE_MAX - 1)
 
 /* A body made while it is sent. */
 struct body_source {
     /* The next bytes; 0: the end; BODY_SOURCE_FAILED: the connection is cut, so that the client
-     * does not take what it has for the whole. NULL: no source. */
+     * does not take what it has for the whole; BODY_SOURCE_WAIT: nothing yet. Before it says this
+     * it calls ops->suspend, and then whoever has more calls ops->resume, once, on any thread and
+     * perhaps before the read returns; it is read again then. NULL: no source. */
     size_t (*read)(void *ctx, char *out, size_t size);
     void (*release)(void *ctx); /* once, after the last read, also when it was cut; may be NULL */
     void *ctx;                  /* lives as long as the exchange */
+    bool endless; /* it ends when the server says so: a stop waits for it but a moment */
 };
 
 struct response {

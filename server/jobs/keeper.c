@@ -151,6 +151,7 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
         if (job_store_add(s->db, &job, &id, err) == ERR_OK) {
             log_info(s->log, "job by policy", "job", LOG_INT(id), "model", watch->model, "reason",
                      reason, NULL);
+            events_publish_state(s->events, id);
             trainer_notify(s->trainer);
             note(keeper, watch, "a job of the model is queued or running", id);
         }

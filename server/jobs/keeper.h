@@ -21,6 +21,7 @@ struct keeper_settings {
     struct db *db;
     struct registry *registry;
     struct trainer *trainer;
+    struct events *events; /* NULL: nobody follows */
     struct log *log;
     keeper_parse_fn *parse;
     keeper_compose_fn *compose;

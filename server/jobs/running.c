@@ -52,9 +52,16 @@ void running_end(struct running *running)
     pthread_mutex_unlock(&running->lock);
 }
 
-void running_progress(void *ctx, const struct progress *progress)
+static double eta_locked(const struct running *running)
 {
-    struct running *running = ctx;
+    double done = running->last.fraction - running->first_fraction;
+    double elapsed = seconds_since(&running->start);
+    return done > 0.0 ? elapsed * (1.0 - running->last.fraction) / done : -1.0;
+}
+
+void running_note(struct running *running, const struct progress *progress, int64_t *job,
+                  double *eta_s)
+{
     pthread_mutex_lock(&running->lock);
     if (!running->has_progress) {
         running->first_fraction = progress->step > 1 ? progress->fraction : 0.0;
@@ -62,12 +69,13 @@ void running_progress(void *ctx, const struct progress *progress)
     }
     running->last = *progress;
     curves_add(&running->curves, progress);
+    *job = running->job;
+    *eta_s = eta_locked(running);
     pthread_mutex_unlock(&running->lock);
 }
 
-void running_write_curves(void *ctx, struct bytes_writer *writer)
+void running_write_curves(struct running *running, struct bytes_writer *writer)
 {
-    struct running *running = ctx;
     pthread_mutex_lock(&running->lock);
     curves_encode(&running->curves, writer);
     pthread_mutex_unlock(&running->lock);
@@ -122,10 +130,8 @@ bool running_get_progress(struct running *running, int64_t job, struct progress 
     pthread_mutex_lock(&running->lock);
     bool found = running->job == job && running->has_progress;
     if (found) {
-        double done = running->last.fraction - running->first_fraction;
-        double elapsed = seconds_since(&running->start);
         *out = running->last;
-        *eta_s = done > 0.0 ? elapsed * (1.0 - running->last.fraction) / done : -1.0;
+        *eta_s = eta_locked(running);
     }
     pthread_mutex_unlock(&running->lock);
     return found;

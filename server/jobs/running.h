@@ -34,11 +34,12 @@ void running_release(struct running *running);
 void running_begin(struct running *running, int64_t job, int64_t most_s, struct bytes_reader *left);
 void running_end(struct running *running);
 
-/* A progress_fn; ctx: the struct running. */
-void running_progress(void *ctx, const struct progress *progress);
+/* Notes how far the job has come. *job: which; *eta_s as below. */
+void running_note(struct running *running, const struct progress *progress, int64_t *job,
+                  double *eta_s);
 
-/* Appends the curves; ctx: the struct running. */
-void running_write_curves(void *ctx, struct bytes_writer *writer);
+/* Appends the curves. */
+void running_write_curves(struct running *running, struct bytes_writer *writer);
 
 /* Stops the job if it is the one at work. */
 void running_cancel(struct running *running, int64_t job);

@@ -50,6 +50,21 @@ void trainer_tick(struct trainer *trainer)
 
 /* ---- one attempt ---- */
 
+static void on_progress(void *ctx, const struct progress *progress)
+{
+    struct trainer *trainer = ctx;
+    int64_t job = 0;
+    double eta_s = -1.0;
+    running_note(&trainer->running, progress, &job, &eta_s);
+    events_publish_progress(trainer->settings.events, job, progress, eta_s);
+}
+
+static void write_curves(void *ctx, struct bytes_writer *writer)
+{
+    struct trainer *trainer = ctx;
+    running_write_curves(&trainer->running, writer);
+}
+
 /* From here on the job can be asked about and cancelled. */
 static void announce(struct trainer *trainer, const struct attempt *attempt)
 {
@@ -217,18 +232,20 @@ static void run_job(struct trainer *trainer, struct attempt *attempt)
     const struct attempt_settings *s = &trainer->settings.attempt;
     attempt->settings = s;
     attempt->cancel = &trainer->running.cancel;
-    attempt->progress = running_progress;
-    attempt->progress_ctx = &trainer->running;
-    attempt->curves = running_write_curves;
+    attempt->progress = on_progress;
+    attempt->progress_ctx = trainer;
+    attempt->curves = write_curves;
     log_info(s->log, "job started", "job", LOG_INT(attempt->row.id), "model", attempt->row.model,
              "attempt", LOG_INT(attempt->row.attempts), NULL);
     enum err_code code = attempt_read(attempt, &err);
     announce(trainer, attempt);
+    events_publish_state(trainer->settings.events, attempt->row.id);
     if (code != ERR_OK || run(trainer, attempt, &err) != ERR_OK) {
         conclude(trainer, attempt, &err);
     }
     tell_end(trainer, attempt, &err);
     retire(trainer);
+    events_publish_state(trainer->settings.events, attempt->row.id);
 }
 
 /* ---- the worker ---- */

@@ -12,9 +12,11 @@
 #define TRAINER_H
 
 #include "attempt.h"
+#include "events.h"
 
 struct trainer_settings {
     struct attempt_settings attempt;
+    struct events *events; /* NULL: nobody follows */
     int nice; /* 0 to 19 */
 };
 

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lock guards the ring, the places of progress and the list of waiters; under it things are
+ * copied, compared and linked. Waiters that are to be called are taken out of the list first: who
+ * takes one out is the only one that may call it.
+ *
+ * Rows of one job enter the ring in the order in which they were read: the row is read without the
+ * lock, and read again when another thread has published a state of the job in between.
+ */
+#include "events.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "mem.h"
+#include "threads.h"
+
+#define N_PLACES   32 /* running jobs whose progress is kept; past it the oldest goes */
+#define SHOW_EVERY (INT64_C(200) * 1000000)
+#define LOOK_EVERY (INT64_C(1000) * 1000000) /* how soon it is seen that a client has gone */
+/* Numbers begin with the start in ms times this, so that they grow over restarts. */
+#define PER_MS ((uint64_t)1 << 19)
+
+struct place {
+    int64_t job;     /* 0: free */
+    uint64_t number; /* of what is shown; 0: nothing is */
+    int64_t shown_ns;
+    bool holds;  /* a report that was too early to be shown */
+    bool begins; /* a run: the next report is its first, and may be of less than those before */
+    struct progress shown, held;
+    double shown_eta_s, held_eta_s;
+};
+
+/* Apart from the rows, so that a search touches little memory. */
+struct mark {
+    uint64_t number;
+    int64_t job;
+};
+
+struct events {
+    struct events_settings settings;
+    pthread_t thread;
+    bool has_thread;
+    pthread_cond_t changed; /* the thread has something to be in time for */
+
+    pthread_mutex_t lock; /* guards what follows */
+    bool closed;
+    uint64_t newest;   /* given out last */
+    uint64_t lost;     /* of the last state that has left the ring; at first where all begins */
+    uint64_t n_states; /* published; the ring holds the last EVENTS_STATES */
+    struct mark marks[EVENTS_STATES];
+    struct job_row rows[EVENTS_STATES];
+    struct place places[N_PLACES];
+    struct event_waiter *waiters;
+    int64_t look_ns; /* when waiters are looked at next */
+};
+
+static bool is_over(const struct job_row *row)
+{
+    return row->state == JOB_SUCCEEDED || row->state == JOB_FAILED || row->state == JOB_CANCELLED;
+}
+
+/* ---- under the lock ---- */
+
+/* Index of the first state of the job with a number above `after`, or of its last; -1: none. */
+static int find_state_locked(const struct events *e, int64_t job, uint64_t after, bool last)
+{
+    int found = -1;
+    uint64_t n = e->n_states < EVENTS_STATES ? e->n_states : EVENTS_STATES;
+    for (uint64_t back = 1; back <= n; back++) {
+        int at = (int)((e->n_states - back) % EVENTS_STATES);
+        if (e->marks[at].number <= after) {
+            break;
+        }
+        if (e->marks[at].job == job) {
+            found = at;
+            if (last) {
+                break;
+            }
+        }
+    }
+    return found;
+}
+
+static struct place *find_place_locked(struct events *e, int64_t job)
+{
+    for (int i = 0; i < N_PLACES; i++) {
+        if (e->places[i].job == job) {
+            return &e->places[i];
+        }
+    }
+    return NULL;
+}
+
+static struct place *make_place_locked(struct events *e, int64_t job, int64_t now_ns)
+{
+    struct place *oldest = &e->places[0];
+    for (int i = 0; i < N_PLACES; i++) {
+        struct place *p = &e->places[i];
+        if (p->job == 0) {
+            oldest = p;
+            break;
+        }
+        if (p->shown_ns < oldest->shown_ns) {
+            oldest = p;
+        }
+    }
+    *oldest = (struct place){.job = job, .shown_ns = now_ns, .begins = true};
+    return oldest;
+}
+
+/* Threads of a training report at the same time, and what is older may come later. */
+static bool is_late_locked(const struct place *p, const struct progress *progress)
+{
+    return !p->begins && progress->fraction < (p->holds ? p->held : p->shown).fraction;
+}
+
+static void show_held_locked(struct events *e, struct place *p, int64_t now_ns)
+{
+    p->shown = p->held;
+    p->shown_eta_s = p->held_eta_s;
+    p->holds = false;
+    p->shown_ns = now_ns;
+    p->number = ++e->newest;
+}
+
+/* Takes the waiters of a job out of the list; 0: of every job. */
+static struct event_waiter *take_locked(struct events *e, int64_t job, struct event_waiter *taken)
+{
+    for (struct event_waiter **at = &e->waiters; *at != NULL;) {
+        struct event_waiter *w = *at;
+        if (job == 0 || w->job == job) {
+            *at = w->next;
+            w->next = taken;
+            taken = w;
+        } else {
+            at = &w->next;
+        }
+    }
+    return taken;
+}
+
+static bool has_news_locked(struct events *e, int64_t job, uint64_t after)
+{
+    const struct place *p = find_place_locked(e, job);
+    return e->closed || after < e->lost || (p != NULL && p->number > after) ||
+           find_state_locked(e, job, after, true) >= 0;
+}
+
+/* Would the row say what the job's last state in the ring has said, or come after its end? */
+static bool is_told_locked(const struct events *e, const struct job_row *row, int last)
+{
+    if (last < 0 || e->rows[last].id == 0) {
+        return false;
+    }
+    const struct job_row *told = &e->rows[last];
+    return is_over(told) ||
+           (row->id != 0 && told->state == row->state && told->attempts == row->attempts &&
+            told->cancel_requested == row->cancel_requested);
+}
+
+static void add_state_locked(struct events *e, int64_t job, const struct job_row *row)
+{
+    int at = (int)(e->n_states % EVENTS_STATES);
+    struct place *p = find_place_locked(e, job);
+    if (p != NULL && p->holds) {
+        show_held_locked(e, p, p->shown_ns);
+    }
+    if (p != NULL) {
+        p->begins = true;
+    }
+    if (e->n_states >= EVENTS_STATES) {
+        e->lost = e->marks[at].number;
+    }
+    e->marks[at] = (struct mark){++e->newest, job};
+    e->rows[at] = *row;
+    e->n_states++;
+}
+
+/* ---- publishing ---- */
+
+/* A waiter may be gone as soon as it is called. */
+static void wake_all(struct event_waiter *taken, enum events_call call)
+{
+    while (taken != NULL) {
+        struct event_waiter *w = taken;
+        taken = w->next;
+        w->call = call;
+        w->wake(w->ctx);
+    }
+}
+
+void events_publish_state(struct events *e, int64_t job)
+{
+    struct event_waiter *taken = NULL;
+    uint64_t before = 0;
+    bool again = true;
+    if (e == NULL) {
+        return;
+    }
+    while (again) {
+        struct job_row row;
+        struct err err = ERR_INIT;
+        pthread_mutex_lock(&e->lock);
+        int last = find_state_locked(e, job, 0, true);
+        before = last >= 0 ? e->marks[last].number : 0;
+        pthread_mutex_unlock(&e->lock);
+        if (job_store_get(e->settings.db, job, &row, &err) != ERR_OK) {
+            log_warn(e->settings.log, "state of a job told without its row", "job", LOG_INT(job),
+                     "reason", err_msg(&err), NULL);
+            memset(&row, 0, sizeof row);
+        }
+        pthread_mutex_lock(&e->lock);
+        last = find_state_locked(e, job, 0, true);
+        again = !e->closed && (last >= 0 ? e->marks[last].number : 0) != before;
+        if (!e->closed && !again && !is_told_locked(e, &row, last)) {
+            add_state_locked(e, job, &row);
+            taken = take_locked(e, job, NULL);
+        }
+        pthread_mutex_unlock(&e->lock);
+    }
+    wake_all(taken, EVENTS_NEWS);
+}
+
+void events_publish_progress(struct events *e, int64_t job, const struct progress *progress,
+                             double eta_s)
+{
+    struct event_waiter *taken = NULL;
+    int64_t now_ns = clock_ns();
+    if (e == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&e->lock);
+    if (!e->closed) {
+        struct place *p = find_place_locked(e, job);
+        p = p != NULL ? p : make_place_locked(e, job, now_ns);
+        bool late = is_late_locked(p, progress);
+        bool first = p->begins;
+        if (!late && !p->holds) {
+            pthread_cond_signal(&e->changed);
+        }
+        if (!late) {
+            p->held = *progress;
+            p->held_eta_s = eta_s;
+            p->holds = true;
+            p->begins = false;
+        }
+        if (!late && (first || now_ns - p->shown_ns >= SHOW_EVERY)) {
+            show_held_locked(e, p, now_ns);
+            taken = take_locked(e, job, NULL);
+        }
+    }
+    pthread_mutex_unlock(&e->lock);
+    wake_all(taken, EVENTS_NEWS);
+}
+
+/* ---- following ---- */
+
+uint64_t events_newest(struct events *e)
+{
+    pthread_mutex_lock(&e->lock);
+    uint64_t newest = e->newest;
+    pthread_mutex_unlock(&e->lock);
+    return newest;
+}
+
+bool events_resumes(struct events *e, const struct job_row *row, uint64_t after)
+{
+    pthread_mutex_lock(&e->lock);
+    bool resumes = after >= e->lost && after <= e->newest;
+    if (resumes && is_over(row)) {
+        /* Without its end in the ring one would wait for it for ever. */
+        int last = find_state_locked(e, row->id, after, true);
+        resumes = last >= 0 && is_over(&e->rows[last]);
+    }
+    pthread_mutex_unlock(&e->lock);
+    return resumes;
+}
+
+static enum events_answer next_locked(struct events *e, int64_t job, uint64_t *after,
+                                      struct event *out)
+{
+    if (e->closed) {
+        return EVENTS_CLOSED;
+    }
+    if (*after < e->lost) {
+        return EVENTS_LOST;
+    }
+    int state = find_state_locked(e, job, *after, false);
+    const struct place *p = find_place_locked(e, job);
+    if (p != NULL && p->number > *after && (state < 0 || p->number < e->marks[state].number)) {
+        *out = (struct event){.number = p->number,
+                              .kind = EVENT_PROGRESS,
+                              .progress = p->shown,
+                              .eta_s = p->shown_eta_s};
+    } else if (state >= 0) {
+        *out = (struct event){
+            .number = e->marks[state].number, .kind = EVENT_STATE, .row = e->rows[state]};
+    } else {
+        *after = e->newest;
+        return EVENTS_NONE;
+    }
+    *after = out->number;
+    return EVENTS_ONE;
+}
+
+enum events_answer events_next(struct events *e, int64_t job, uint64_t *after, struct event *out)
+{
+    pthread_mutex_lock(&e->lock);
+    enum events_answer answer = next_locked(e, job, after, out);
+    pthread_mutex_unlock(&e->lock);
+    return answer;
+}
+
+bool events_wait(struct events *e, struct event_waiter *w)
+{
+    pthread_mutex_lock(&e->lock);
+    bool waits = !has_news_locked(e, w->job, w->after);
+    if (waits) {
+        if (e->waiters == NULL) {
+            e->look_ns = clock_ns() + LOOK_EVERY;
+            pthread_cond_signal(&e->changed);
+        }
+        w->next = e->waiters;
+        e->waiters = w;
+    }
+    pthread_mutex_unlock(&e->lock);
+    return waits;
+}
+
+/* ---- the thread ---- */
+
+/* Asks the clients whether they are still there, and puts those back that have nothing to hear. */
+static void look_after(struct events *e, struct event_waiter *taken, int64_t now_ns)
+{
+    while (taken != NULL) {
+        struct event_waiter *w = taken;
+        taken = w->next;
+        w->next = NULL;
+        if (w->gone != NULL && w->gone(w->ctx)) {
+            wake_all(w, EVENTS_GONE);
+        } else if (now_ns >= w->silent_ns) {
+            wake_all(w, EVENTS_SILENCE);
+        } else if (!events_wait(e, w)) {
+            w->next = NULL;
+            wake_all(w, EVENTS_NEWS);
+        }
+    }
+}
+
+void events_tick(struct events *e, int64_t now_ns)
+{
+    struct event_waiter *hear = NULL;
+    struct event_waiter *look = NULL;
+    pthread_mutex_lock(&e->lock);
+    for (int i = 0; i < N_PLACES && !e->closed; i++) {
+        struct place *p = &e->places[i];
+        if (p->holds && now_ns - p->shown_ns >= SHOW_EVERY) {
+            show_held_locked(e, p, now_ns);
+            hear = take_locked(e, p->job, hear);
+        }
+    }
+    if (!e->closed && now_ns >= e->look_ns) {
+        look = take_locked(e, 0, NULL);
+        e->look_ns = now_ns + LOOK_EVERY;
+    }
+    pthread_mutex_unlock(&e->lock);
+    wake_all(hear, EVENTS_NEWS);
+    look_after(e, look, now_ns);
+}
+
+/* When there is something to do next. */
+static int64_t due_locked(const struct events *e)
+{
+    int64_t due_ns = e->waiters != NULL ? e->look_ns : INT64_MAX;
+    for (int i = 0; i < N_PLACES; i++) {
+        const struct place *p = &e->places[i];
+        if (p->holds && p->shown_ns + SHOW_EVERY < due_ns) {
+            due_ns = p->shown_ns + SHOW_EVERY;
+        }
+    }
+    return due_ns;
+}
+
+/* Until there is something to do. False: the end. */
+static bool sleep_until_due(struct events *e)
+{
+    pthread_mutex_lock(&e->lock);
+    for (int64_t due_ns = due_locked(e); !e->closed && clock_ns() < due_ns;
+         due_ns = due_locked(e)) {
+        struct timespec until = {.tv_sec = (time_t)(due_ns / 1000000000),
+                                 .tv_nsec = (long)(due_ns % 1000000000)};
+        if (due_ns == INT64_MAX) {
+            pthread_cond_wait(&e->changed, &e->lock);
+        } else {
+            pthread_cond_timedwait(&e->changed, &e->lock, &until);
+        }
+    }
+    bool go_on = !e->closed;
+    pthread_mutex_unlock(&e->lock);
+    return go_on;
+}
+
+static void *work(void *arg)
+{
+    struct events *e = arg;
+    while (sleep_until_due(e)) {
+        events_tick(e, clock_ns());
+    }
+    return NULL;
+}
+
+enum err_code events_start(const struct events_settings *settings, struct events **out,
+                           struct err *err)
+{
+    struct events *e = mem_zalloc(sizeof *e);
+    pthread_condattr_t attr;
+    if (e == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the events of jobs");
+    }
+    e->settings = *settings;
+    e->newest = e->lost = (uint64_t)db_now_ms() * PER_MS;
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&e->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    if (threads_start(&e->thread, "events", work, e, err) != ERR_OK) {
+        events_free(e);
+        return err->code;
+    }
+    e->has_thread = true;
+    *out = e;
+    return ERR_OK;
+}
+
+void events_close(struct events *e)
+{
+    if (e == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&e->lock);
+    e->closed = true;
+    pthread_cond_signal(&e->changed);
+    pthread_mutex_unlock(&e->lock);
+    if (e->has_thread) {
+        /* The thread may have waiters in its hands; it calls them before it ends. */
+        pthread_join(e->thread, NULL);
+        e->has_thread = false;
+    }
+    pthread_mutex_lock(&e->lock);
+    struct event_waiter *taken = take_locked(e, 0, NULL);
+    pthread_mutex_unlock(&e->lock);
+    wake_all(taken, EVENTS_NEWS);
+}
+
+void events_free(struct events *e)
+{
+    if (e != NULL) {
+        events_close(e);
+        pthread_cond_destroy(&e->changed);
+        pthread_mutex_destroy(&e->lock);
+        mem_free(e);
+    }
+}
