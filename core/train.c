@@ -12,6 +12,11 @@
  * Normalised scores of folds divide by the fold's own standard deviation, with the noise that this
  * fold's solver found or that kept rows tell of its model; the model keeps that noise, so that a
  * prediction divides by the same.
+ *
+ * A warm run keeps the scalers of its base, and every solver run in it, of each fold too, begins at
+ * the base's posterior (core/train_warm). Rows that the base was trained on and that are kept out
+ * now, in a fold or for another seed, are then less new to the networks than they seem; warnings
+ * say so.
  */
 #include "train.h"
 
@@ -21,6 +26,7 @@
 #include "rng.h"
 #include "train_part.h"
 #include "train_rows.h"
+#include "train_warm.h"
 
 #include <math.h>
 #include <string.h>
@@ -29,11 +35,13 @@
 struct trainee {
     const struct train_run *run;
     struct train_rows train, kept, calibration;
-    int n_folds;          /* 1: no folds */
-    int *fold;            /* [train.n] of each training row; or NULL */
-    double *prior_sigmas; /* [K] */
-    double *noise_sigmas; /* [o] scaled units; NULL: not known */
-    struct model *model;  /* being made */
+    struct train_warm warm;
+    const struct uq_start *start; /* NULL: cold */
+    int n_folds;                  /* 1: no folds */
+    int *fold;                    /* [train.n] of each training row; or NULL */
+    double *prior_sigmas;         /* [K] */
+    double *noise_sigmas;         /* [o] scaled units; NULL: not known */
+    struct model *model;          /* being made */
 };
 
 /* ---- rows ---- */
@@ -176,6 +184,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
         .train = train_rows_scaled(&t->train),
         .validation = train_rows_scaled(&t->kept),
         .beliefs = {.noise = NOISE_ESTIMATED, .flat = true},
+        .start = t->start,
         .seed = (uint64_t)spec->seed,
     };
     struct train_part part;
@@ -250,8 +259,23 @@ static enum err_code fit_scalers(struct trainee *t, struct err *err)
     } else if (scaler_fit(spec->output_scaling, n, model->o, t->train.y, model->out, err) !=
                ERR_OK) {
         err_prefix(err, "outputs");
-    } else if (train_rows_scale(&t->train, model->in, model->out, err) == ERR_OK &&
-               train_rows_scale(&t->kept, model->in, model->out, err) == ERR_OK) {
+    }
+    return err->code;
+}
+
+/* Scalers, of the base or of the training rows, and all rows by them. */
+static enum err_code scale_rows(struct trainee *t, struct err *err)
+{
+    struct model *model = t->model;
+    const struct model *base = t->start != NULL ? t->run->base : NULL;
+    if (base != NULL) {
+        memcpy(model->in, base->in, (size_t)model->d * sizeof *model->in);
+        memcpy(model->out, base->out, (size_t)model->o * sizeof *model->out);
+    } else if (fit_scalers(t, err) != ERR_OK) {
+        return err->code;
+    }
+    if (train_rows_scale(&t->train, model->in, model->out, err) == ERR_OK &&
+        train_rows_scale(&t->kept, model->in, model->out, err) == ERR_OK) {
         err_kept(train_rows_scale(&t->calibration, model->in, model->out, err));
     }
     train_rows_ranges(t->train.x, t->train.n, model->d, model->training_range);
@@ -357,6 +381,7 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
                     .noise_sigmas = t->noise_sigmas,
                     .prior_sigmas = t->prior_sigmas,
                     .flat = spec->prior.flat},
+        .start = t->start,
         /* Folds differ in their random numbers too. */
         .seed = (uint64_t)spec->seed + 0x9E3779B97F4A7C15u * (uint64_t)fold,
     };
@@ -543,6 +568,42 @@ static enum err_code finish(struct trainee *t, struct err *err)
                       : ERR_OK;
 }
 
+/* The base as a start, and what is to be said of it. */
+static enum err_code start_warm(struct trainee *t, struct err *err)
+{
+    const struct model *base = t->run->base;
+    if (t->run->spec->start == TRAIN_COLD) {
+        return ERR_OK;
+    }
+    if (base == NULL) {
+        return err_set(err, ERR_INVALID, "a warm start needs a model to start from");
+    }
+    if (train_check_base(t->run->spec, base, err) == ERR_OK &&
+        train_warm_init(&t->warm, base, err) == ERR_OK) {
+        t->start = &t->warm.start;
+    }
+    return err->code;
+}
+
+static enum err_code warn_warm(struct trainee *t, struct err *err)
+{
+    const struct model *base = t->run->base;
+    if (t->start != NULL && t->n_folds > 1 &&
+        report_warn(&t->model->report, err, "warm_folds",
+                    "the folds started from a model that may have been trained on their own rows: "
+                    "their scores, and the intervals made of them, may be too small") != ERR_OK) {
+        return err->code;
+    }
+    if (t->start != NULL && base->seed != t->run->spec->seed) {
+        return report_warn(&t->model->report, err, "warm_seed",
+                           "the model started from has the seed %lld, this one %lld: it may have "
+                           "been trained on rows that are kept out here, whose scores are then "
+                           "too good",
+                           (long long)base->seed, (long long)t->run->spec->seed);
+    }
+    return ERR_OK;
+}
+
 enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)
 {
     struct trainee t = {.run = run};
@@ -550,10 +611,11 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         return err_set(err, ERR_INVALID, "%d rows are too few to train on, 2 are needed",
                        run->data.n);
     }
-    if (split(&t, err) != ERR_OK || choose_folds(&t, err) != ERR_OK ||
+    if (start_warm(&t, err) != ERR_OK || split(&t, err) != ERR_OK ||
+        choose_folds(&t, err) != ERR_OK ||
         new_model(run, t.n_folds * uq_n_draws(run->spec->solver, &run->spec->settings), &t.model,
                   err) != ERR_OK ||
-        fit_scalers(&t, err) != ERR_OK ||
+        scale_rows(&t, err) != ERR_OK || warn_warm(&t, err) != ERR_OK ||
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
         make_noise(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
@@ -566,6 +628,7 @@ done:
     train_rows_release(&t.train);
     train_rows_release(&t.kept);
     train_rows_release(&t.calibration);
+    train_warm_release(&t.warm);
     mem_free(t.fold);
     mem_free(t.prior_sigmas);
     mem_free(t.noise_sigmas);

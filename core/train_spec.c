@@ -160,50 +160,6 @@ enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *e
     return ERR_OK;
 }
 
-/* Tells the first difference that has a number, else that there is one. */
-static enum err_code refuse_arch(const struct arch *wanted, const struct arch *had, struct err *err)
-{
-    const struct {
-        const char *what;
-        int wanted, had;
-    } numbers[] = {
-        {"inputs", wanted->inputs, had->inputs},
-        {"outputs", wanted->outputs, had->outputs},
-        {"width", wanted->width, had->width},
-        {"layers", wanted->layers, had->layers},
-        {"order", wanted->order, had->order},
-        {"parameters", arch_n_params(wanted), arch_n_params(had)},
-    };
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        if (numbers[i].wanted != numbers[i].had) {
-            return err_set(err, ERR_INVALID,
-                           "a warm start needs a model of the same architecture; %s: %d is asked "
-                           "for, the model has %d",
-                           numbers[i].what, numbers[i].wanted, numbers[i].had);
-        }
-    }
-    return err_set(err, ERR_INVALID,
-                   "a warm start needs a model of the same architecture; the two have the same "
-                   "sizes, but differ in basis, bias, activation, layers, final, grid, index_rule "
-                   "or horizon");
-}
-
-enum err_code train_check_base(const struct train_spec *spec, const struct model *base,
-                               struct err *err)
-{
-    const struct arch *a = &spec->arch;
-    bool predicted = spec->noise == NOISE_PREDICTED;
-    if (predicted != base->noise_predicted) {
-        return err_set(err, ERR_INVALID,
-                       "a warm start needs a model whose noise is %spredicted, as is asked for",
-                       predicted ? "" : "not ");
-    }
-    if (!arch_equal(a, &base->net.arch)) {
-        return refuse_arch(a, &base->net.arch, err);
-    }
-    return ERR_OK;
-}
-
 static void fill(double *values, int first, int n, double value)
 {
     for (int k = 0; first >= 0 && k < n; k++) {

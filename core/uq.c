@@ -119,13 +119,17 @@ static enum err_code check_limits(enum uq_kind kind, const struct uq_settings *s
     return ERR_OK;
 }
 
+bool uq_samples(enum uq_kind kind)
+{
+    return ((UQ_BIT(AMCMC) | UQ_BIT(MALA) | UQ_BIT(HMC) | UQ_BIT(NUTS)) >> kind & 1u) != 0;
+}
+
 enum err_code uq_validate(enum uq_kind kind, const struct uq_settings *s, struct err *err)
 {
-    bool chains = (UQ_BIT(AMCMC) | UQ_BIT(MALA) | UQ_BIT(HMC) | UQ_BIT(NUTS)) >> kind & 1u;
     if (check_limits(kind, s, err) != ERR_OK) {
         return err->code;
     }
-    if (s->epochs < 1 && !chains) {
+    if (s->epochs < 1 && !uq_samples(kind)) {
         return err_set(err, ERR_INVALID, "epochs is %d, at least 1 is needed", s->epochs);
     }
     if (kind == UQ_SWAG && s->swag_rank == 1) {

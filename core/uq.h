@@ -80,6 +80,9 @@ enum err_code uq_validate(enum uq_kind kind, const struct uq_settings *settings,
 const char *uq_name(enum uq_kind kind);
 bool uq_find(const char *name, enum uq_kind *kind);
 
+/* Does it sample by Markov chains? */
+bool uq_samples(enum uq_kind kind);
+
 /* What a solver assumes of noise and prior, in scaled units. */
 struct uq_beliefs {
     enum noise_kind noise;
