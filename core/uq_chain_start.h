@@ -10,6 +10,7 @@
 struct uq_chain_start {
     struct sampler_start start; /* its arrays lie in memory, but for q0 */
     double *q0;                 /* [n]; the caller may move it */
+    bool alike;                 /* other chains begin at the same place */
     double *memory;
 };
 

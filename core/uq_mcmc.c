@@ -17,7 +17,7 @@
  * From an earlier posterior a chain goes on where one of that ended, with its step size and spread
  * (core/uq_chain_start): there is no fit, and a short warm-up suffices. One of less than
  * MASS_WINDOW_FULL steps, and fewer than the earlier chain's draws, keeps the masses it began with.
- * Only where there are fewer draws than chains are the starts scattered, to differ.
+ * Only starts that would be alike are scattered about.
  *
  * A chain's whole state goes to its checkpoint: the sampler, the rng, counts and the draws so far.
  *
@@ -91,7 +91,7 @@ static enum err_code go_on(struct chain *chain, struct err *err)
                             err) != ERR_OK) {
         return err->code;
     }
-    if (p->start->m < all->settings->chains) {
+    if (from.alike) {
         scatter(all, all->settings->start_spread, &chain->rng, from.q0);
     }
     if (!all->settings->adapt_mass) {
