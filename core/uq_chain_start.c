@@ -2,11 +2,12 @@
 /*
  * A chain goes on where an earlier one ended, else at a draw. Draws of a Gaussian that is predicted
  * in closed form are the exception: they are draws for the network straightened at the mean, and
- * may be far out for the network itself, so that the chain starts at the mean. Its inverse mass is
- * the variance of that chain's draws, regularised as a window of the warm-up is; amcmc begins with
- * their covariance, mixed with PRIOR_DRAWS draws of independent parameters, so that fewer draws
- * than parameters do no harm. Only draws of its own chain are asked: those of others may lie about
- * another copy of the mode, which says nothing of the width of this one.
+ * may be far out for the network itself, so that the chain starts at the mean.
+ *
+ * Its inverse mass is the variance of that chain's draws, regularised as a window of the warm-up
+ * is; amcmc begins with their covariance, mixed with PRIOR_DRAWS draws of independent parameters,
+ * so that fewer draws than parameters do no harm. Only draws of its own chain are asked: those of
+ * others may lie about another copy of the mode, which says nothing of the width of this one.
  *
  * The step size is the one that the same sampler reported of that chain. Draws have no log s_j:
  * each starts at the earlier noise, with the variance 1 / (2 n) that n rows leave of it. A
@@ -100,7 +101,9 @@ enum err_code uq_chain_start_init(struct uq_chain_start *self, const struct uq_p
     const struct uq_start *start = problem->start;
     size_t n = (size_t)n_params;
     size_t k = (size_t)start->net->n_params;
-    int draw = uq_start_draw(start, number, of);
+    bool straight = start->gaussian->linearised;
+    int draw = straight ? number % start->n_groups * (start->m / start->n_groups)
+                        : uq_start_draw(start, number, of);
     struct uq_start_range range = uq_start_range(start, draw);
     bool masses = sampler_uses_gradients(kind);
     *self = (struct uq_chain_start){.q0 = NULL};
@@ -111,10 +114,8 @@ enum err_code uq_chain_start_init(struct uq_chain_start *self, const struct uq_p
     double *mean = self->memory + n;
     double *spread = self->memory + 3 * n; /* the third part is scratch */
     self->q0 = self->memory;
-    self->alike = start->m < of || start->gaussian->linearised;
-    memcpy(self->q0,
-           start->gaussian->linearised ? uq_start_fit(start, number, of)
-                                       : start->draws + (size_t)draw * k,
+    self->alike = straight || start->m < of;
+    memcpy(self->q0, straight ? uq_start_fit(start, number, of) : start->draws + (size_t)draw * k,
            k * sizeof *self->q0);
     for (size_t i = k; i < n; i++) {
         self->q0[i] = uq_start_log_s(problem, (int)(i - k));
