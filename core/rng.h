@@ -14,7 +14,7 @@
 /* What a stream is for: streams of different purpose never meet. */
 enum rng_purpose {
     RNG_INIT,
-    RNG_SPLIT,
+    RNG_SPLIT, /* a member's share of the rows */
     RNG_BATCH,
     RNG_SAMPLE,
     RNG_TEST,
@@ -23,7 +23,9 @@ enum rng_purpose {
     RNG_ANCHOR, /* of rms and duq */
     RNG_MASK,   /* dropout at prediction */
     RNG_SWAG,
-    RNG_FOLD /* conformal prediction */
+    RNG_FOLD, /* conformal prediction */
+    RNG_KEPT, /* split.h */
+    RNG_CALIBRATION
 };
 
 struct rng {
