@@ -100,6 +100,9 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
                     });
     }
     *stop = fit->settings->patience > 0 && fit->since_best >= fit->settings->patience;
+    if (cancel_is_requested(p->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled after epoch %d", result->epochs);
+    }
     return ERR_OK;
 }
 
