@@ -67,7 +67,7 @@ class Client:
             body = json.dumps(body).encode()
         label = f"client {self.number} {model.name} {kind} {what.get('number', what.get('seed', ''))}"
         if "upload" in what:
-            label += f"{what['upload'].tag} key {what['upload'].key}"
+            label += what["upload"].tag + (" with its key" if what["upload"].key else "")
         ledger.note(f"{intent.sent:7} sends  {label}")
         self.lost = intent
         try:

@@ -152,7 +152,8 @@ class Model:
         if job.final is None:
             job.final = final
             again = " at a later attempt" if data["attempts"] > 1 else ""
-            self.ledger.count(self.ledger.ends, data["state"] + again)
+            why = f": {data['message']}" if data["state"] == "failed" else ""
+            self.ledger.count(self.ledger.ends, data["state"] + again + why)
             if data["state"] == "succeeded" and data.get("promoted", True):
                 self.defaults.append((job.sent, now, data["version"], True))
         if job.final != final:
