@@ -6,7 +6,11 @@ counts must be exact, the rows those that were sent, no answer 5xx, no job faile
 predictions before and during, rows a second, resident memory.
 
 usage: farm.py SURROGATED_BINARY OPENLOOP_BINARY [--clients 32] [--rows 1000000] [--rate 500]
-               [--part 1000] [--columns 20] [--before 10] [--connections 16]
+               [--part 1000] [--columns 20] [--before 10] [--connections 16] [--epochs 20]
+               [--http-threads 0]
+
+Part: rows an upload; before: seconds; connections: of predictions; epochs: of a job, one follows the
+other.
 
 Uploads are written to files beforehand, by processes, and sent at low priority, so that what is
 measured is the server and not the making of rows. Predictions are timed by openloop.c.
@@ -141,7 +145,8 @@ class Clients:
         self.runs = []
         for i in range(min(N_PROCESSES, n_clients)):
             pipe, end = RUNS.Pipe(False)
-            run = RUNS.Process(target=client_process, args=(port, lists[i::N_PROCESSES], end))
+            run = RUNS.Process(target=client_process, args=(port, lists[i::N_PROCESSES], end),
+                               daemon=True)
             run.start()
             end.close()
             self.runs.append((run, pipe))
@@ -275,6 +280,21 @@ def begin(server, settings):
     return hash_rows(packed, 8 * settings.columns)
 
 
+def at_work(server, training, clients):
+    """Waits for the clients: their answers and the most memory that was resident."""
+    most = 0.0
+    while (answers := clients.results()) is None:
+        training.watch()
+        most = max(most, resident(server))
+        time.sleep(0.1)
+    return answers, most
+
+
+def check_no_5xx(server):
+    for line in metrics(server).splitlines():
+        assert 'code="5xx"' not in line or line.endswith(" 0"), line
+
+
 def run(server, openloop, settings):
     """AssertionError when anything is not as it should be; else what was measured."""
     with tempfile.TemporaryDirectory() as folder:
@@ -286,30 +306,30 @@ def run(server, openloop, settings):
         before = Predictions(openloop, server.port, body, settings, settings.before).result()
         training = Training(server, settings.epochs)
         server.wait_job(training.job, "running", *ENDED)
-        during = Predictions(openloop, server.port, body, settings, 24 * 3600)
-        start = time.time()
-        clients = Clients(server.port, uploads, settings.clients)
-        most = 0.0
-        while (answers := clients.results()) is None:
-            training.watch()
-            most = max(most, resident(server))
-            time.sleep(0.1)
-        seconds = time.time() - start
-        during = during.result(stop=True)
+        predictions = Predictions(openloop, server.port, body, settings, 24 * 3600)
+        try:
+            start = time.time()
+            clients = Clients(server.port, uploads, settings.clients)
+            answers, most = at_work(server, training, clients)
+            seconds = time.time() - start
+            during = predictions.result(stop=True)
+        finally:
+            predictions.process.kill()
+            predictions.process.wait()
         training.finish()
         repeated = check_answers(answers, uploads)
         check_rows(server, uploads, settings, expected)
-        assert 'code="5xx"' not in "".join(
-            line for line in metrics(server).splitlines() if not line.endswith(" 0")), metrics(server)
+        check_no_5xx(server)
     return {"before": before, "during": during, "seconds": seconds, "uploads": len(uploads),
             "repeated": repeated, "jobs": training.states, "resident_mb": most,
             "longest_upload_s": max(answer[3] for answer in answers)}
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1])
+    parser = argparse.ArgumentParser()
     for name, default in (("clients", 32), ("rows", 1000000), ("rate", 500), ("part", 1000),
-                          ("columns", 20), ("before", 10), ("connections", 16), ("epochs", 20)):
+                          ("columns", 20), ("before", 10), ("connections", 16), ("epochs", 20),
+                          ("http-threads", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
     return parser.parse_args(arguments)
 
@@ -320,7 +340,7 @@ def main():
     from harness import Server  # it looks for SURROGATED_BIN
     settings = parse(sys.argv[3:])
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(folder).start()
+        server = Server(folder, "--http-threads", str(settings.http_threads)).start()
         try:
             found = run(server, os.path.abspath(sys.argv[2]), settings)
         finally:

@@ -126,6 +126,11 @@ class ServerTest(unittest.TestCase):
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder, True)
         self.server = Server(self.folder, *self.flags).start()
+        self.addCleanup(self.end)  # a setUp of a subclass that fails has no tearDown
+
+    def end(self):
+        if self.server.process.poll() is None:
+            self.server.kill()
 
     def tearDown(self):
         if self.server.process.poll() is None:
