@@ -18,15 +18,6 @@ enum err_code data_check_finite(const double *v, size_t n, int k, size_t first_r
     return ERR_OK;
 }
 
-int data_n_kept(int n, double fraction)
-{
-    if (!(fraction > 0.0) || n < 2) {
-        return 0;
-    }
-    int kept = (int)lround(fraction * (double)n);
-    return kept < 1 ? 1 : (kept > n - 1 ? n - 1 : kept);
-}
-
 void data_gather(const double *from, int k, const int *index, int n_index, double *to)
 {
     for (int i = 0; i < n_index; i++) {

@@ -22,12 +22,6 @@ struct data {
 enum err_code data_check_finite(const double *v, size_t n, int k, size_t first_row,
                                 struct err *err) MUST_CHECK;
 
-/*
- * How many of n rows a fraction keeps for validation: rounded, at least 1 and at most n - 1 when
- * the fraction is above 0 and n > 1.
- */
-int data_n_kept(int n, double fraction);
-
 /* to[i] = from[index[i]] for n_index rows of k. */
 void data_gather(const double *from, int k, const int *index, int n_index, double *to);
 

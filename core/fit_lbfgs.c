@@ -1,84 +1,101 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Full-batch L-BFGS through liblbfgs (N. Okazaki's port of J. Nocedal's code). One "epoch" is one
- * iteration. The library's own stopping rules count as success: the gradient is small, or no step
- * makes progress any more at double precision.
+ * Full-batch fits by L-BFGS (core/lbfgs). One "epoch" is one iteration. It ends well when the
+ * gradient is small, or no step makes progress any more at double precision.
  */
 #include "fit_priv.h"
 
-#include <lbfgs.h>
+#include "lbfgs.h"
 
-struct driver {
-    struct fit *fit;
-    struct err *err;
-};
+#include <math.h>
 
-static lbfgsfloatval_t evaluate(void *ctx, const lbfgsfloatval_t *params, lbfgsfloatval_t *grad,
-                                const int n, const lbfgsfloatval_t step)
+#define EPSILON 1e-9 /* of the gradient, relative to the parameters */
+
+static double evaluate(void *ctx, const double *params, double *grad)
 {
-    const struct driver *driver = ctx;
-    struct fit *fit = driver->fit;
+    const struct fit *fit = ctx;
     const struct fit_problem *p = fit->problem;
     double decay = fit->settings->optim.weight_decay;
     double value = p->loss.train(p->loss.ctx, &p->train, params, grad, NULL);
-    for (int i = 0; decay > 0.0 && i < n; i++) {
+    for (int i = 0; decay > 0.0 && i < p->loss.n_params; i++) {
         value += 0.5 * decay * params[i] * params[i];
         grad[i] += decay * params[i];
     }
     return value;
 }
 
-static int iterate(void *ctx, const lbfgsfloatval_t *params, const lbfgsfloatval_t *grad,
-                   const lbfgsfloatval_t value, const lbfgsfloatval_t norm_params,
-                   const lbfgsfloatval_t norm_grad, const lbfgsfloatval_t step, int n,
-                   int iteration, int evaluations)
+static double by_row(const struct fit *fit, double value)
 {
-    struct driver *driver = ctx;
-    bool stop = false;
-    const struct fit_problem *p = driver->fit->problem;
-    double by_row = p->loss.is_mean ? value : value / (double)p->train.n;
-    if (fit_epoch_done(driver->fit, by_row, params, &stop, driver->err) != ERR_OK) {
-        return 1;
+    const struct fit_problem *p = fit->problem;
+    return p->loss.is_mean ? value : value / (double)p->train.n;
+}
+
+static enum err_code save(const struct fit *fit, const struct lbfgs *lbfgs, const struct rng *rng,
+                          struct err *err)
+{
+    const struct fit_problem *p = fit->problem;
+    struct bytes_writer w = {.data = NULL};
+    fit_put_state(fit, false, rng, &w);
+    lbfgs_save(lbfgs, &w);
+    return checkpoint_save(p->checkpoint, p->task, &w, err);
+}
+
+/* The state of before, or a start at params. */
+static enum err_code begin(struct fit *fit, struct lbfgs *lbfgs, struct rng *rng,
+                           const double *params, bool *stop, struct err *err)
+{
+    struct fit_state state;
+    bool resumed = false;
+    if (fit_open_state(fit, rng, &state, stop, err) == ERR_OK && state.found) {
+        lbfgs_load(lbfgs, &state.reader);
+        resumed = true;
     }
-    return stop ? 1 : 0;
-}
-
-/* Ends that are no failure: convergence, our own stop, and no further descent at this precision. */
-static bool is_an_end(int status)
-{
-    return status == LBFGS_SUCCESS || status == LBFGS_STOP || status == LBFGS_ALREADY_MINIMIZED ||
-           status == LBFGSERR_MAXIMUMITERATION || status == LBFGSERR_ROUNDING_ERROR ||
-           status == LBFGSERR_MAXIMUMLINESEARCH || status == LBFGSERR_MINIMUMSTEP ||
-           status == LBFGSERR_MAXIMUMSTEP || status == LBFGSERR_WIDTHTOOSMALL || status == 1;
-}
-
-enum err_code fit_lbfgs(struct fit *fit, double *params, struct err *err)
-{
-    struct driver driver = {.fit = fit, .err = err};
-    lbfgs_parameter_t parameters;
-    lbfgs_parameter_init(&parameters);
-    parameters.m = fit->settings->optim.history;
-    parameters.max_iterations = fit->settings->epochs;
-    parameters.epsilon = 1e-9;
-    parameters.max_linesearch = 40;
-
-    int status =
-        lbfgs(fit->problem->loss.n_params, params, NULL, evaluate, iterate, &driver, &parameters);
-    if (err->code != ERR_OK) {
+    if (fit_close_state(&state, err) != ERR_OK || *stop || resumed) {
         return err->code;
     }
-    if (status == LBFGSERR_OUTOFMEMORY) {
-        return err_set(err, ERR_NOMEM, "no memory for L-BFGS");
+    enum lbfgs_end end = lbfgs_start(lbfgs, params, evaluate, fit);
+    if (cancel_is_requested(fit->problem->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled in epoch 1");
     }
-    if (!is_an_end(status)) {
-        return err_set(err, ERR_NUMERIC, "L-BFGS gave up with its status %d", status);
+    if (!isfinite(lbfgs->f)) {
+        return err_set(err, ERR_NUMERIC, "the loss is not finite at the start");
     }
-    if (fit->result->epochs == 0) {
-        /* The start is a minimum already: it is the best state. */
-        bool stop;
-        double value = evaluate(&driver, params, fit->grad, fit->problem->loss.n_params, 0.0);
-        value /= fit->problem->loss.is_mean ? 1.0 : (double)fit->problem->train.n;
-        return fit_epoch_done(fit, value, params, &stop, err);
+    /* The start is a minimum already: it is the best state. */
+    if (end == LBFGS_CONVERGED) {
+        err_kept(fit_epoch_done(fit, by_row(fit, lbfgs->f), lbfgs->x, stop, err));
+        *stop = true;
     }
-    return ERR_OK;
+    return err->code;
+}
+
+enum err_code fit_lbfgs(struct fit *fit, struct rng *rng, double *params, struct err *err)
+{
+    const struct fit_problem *p = fit->problem;
+    const struct fit_settings *s = fit->settings;
+    struct lbfgs lbfgs;
+    bool stop = false;
+    if (lbfgs_init(&lbfgs, p->loss.n_params, s->optim.history, EPSILON, err) != ERR_OK ||
+        begin(fit, &lbfgs, rng, params, &stop, err) != ERR_OK) {
+        goto done;
+    }
+    while (fit->result->epochs < s->epochs && !stop) {
+        enum lbfgs_end end = lbfgs_step(&lbfgs, evaluate, fit);
+        if (cancel_is_requested(p->cancel)) {
+            err_set(err, ERR_CANCELLED, "cancelled in epoch %d", fit->result->epochs + 1);
+            goto done;
+        }
+        /* Stuck at once, it has not moved: the start counts as its first epoch. */
+        if ((end != LBFGS_STUCK || fit->result->epochs == 0) &&
+            fit_epoch_done(fit, by_row(fit, lbfgs.f), lbfgs.x, &stop, err) != ERR_OK) {
+            goto done;
+        }
+        stop = stop || end != LBFGS_GOING;
+        if (!stop && checkpoint_due(p->checkpoint, p->task) &&
+            save(fit, &lbfgs, rng, err) != ERR_OK) {
+            goto done;
+        }
+    }
+done:
+    lbfgs_release(&lbfgs);
+    return err->code;
 }

@@ -7,6 +7,8 @@
 #define MEM_NO_POISON
 #include "mem.h"
 
+#include "mem_account.h"
+
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -21,6 +23,7 @@ static atomic_long fail_at;      /* allocation number that fails; 0: none */
 static atomic_bool fail_forever; /* and every later one */
 static atomic_long attempts;
 static atomic_long live;
+static _Thread_local struct mem_account *account; /* of this thread; NULL: none */
 
 bool size_mul(size_t a, size_t b, size_t *out)
 {
@@ -50,12 +53,56 @@ static bool must_fail(void)
     return n == at || (n > at && atomic_load_explicit(&fail_forever, memory_order_relaxed));
 }
 
-void *mem_alloc(size_t size)
+void mem_account_use(struct mem_account *of_now)
+{
+    account = of_now;
+}
+
+struct mem_account *mem_account_get(void)
+{
+    return account;
+}
+
+static void refund(size_t size)
+{
+    atomic_fetch_sub_explicit(&account->used, (long long)size, memory_order_relaxed);
+}
+
+/* Counts bytes that a thread with an account takes; false: they are too many. */
+static bool afford(size_t size)
+{
+    long long used =
+        atomic_fetch_add_explicit(&account->used, (long long)size, memory_order_relaxed);
+    if (account->limit == 0 || used + (long long)size <= (long long)account->limit) {
+        return true;
+    }
+    refund(size);
+    atomic_store_explicit(&account->refused, true, memory_order_relaxed);
+    return false;
+}
+
+/* Takes a block and counts what it can hold, for that is what will be given back. */
+static void *take(size_t size, size_t align)
 {
     void *block = NULL;
+    if (account != NULL && !afford(size)) {
+        return NULL;
+    }
+    int status = posix_memalign(&block, align, size);
+    if (account != NULL) {
+        refund(size);
+        atomic_fetch_add_explicit(&account->used,
+                                  status == 0 ? (long long)malloc_usable_size(block) : 0,
+                                  memory_order_relaxed);
+    }
+    return status == 0 ? block : NULL;
+}
+
+void *mem_alloc(size_t size)
+{
     size_t align = size >= 2 * HUGE_PAGE ? HUGE_PAGE : MEM_ALIGN;
-    if (must_fail() || size > PTRDIFF_MAX ||
-        posix_memalign(&block, align, size > 0 ? size : 1) != 0) {
+    void *block = must_fail() || size > PTRDIFF_MAX / 2 ? NULL : take(size > 0 ? size : 1, align);
+    if (block == NULL) {
         return NULL;
     }
     if (align > MEM_ALIGN) {
@@ -105,6 +152,9 @@ void mem_free(void *block)
 {
     if (block != NULL) {
         atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+        if (account != NULL) {
+            refund(malloc_usable_size(block));
+        }
         free(block);
     }
 }

@@ -189,6 +189,9 @@ double objective_eval(const struct objective *obj, const struct resnet *net,
     resnet_set_params(tape, params);
     for (int first = 0; first < n; first += tile) {
         int rows = n - first < tile ? n - first : tile;
+        if (cancel_is_requested(obj->cancel)) {
+            return NAN;
+        }
         const double *target = y + (size_t)first * targets;
         resnet_forward(tape, rows, x + (size_t)first * d, f);
         if (predicted) {

@@ -21,6 +21,7 @@
 #ifndef OBJECTIVE_H
 #define OBJECTIVE_H
 
+#include "cancel.h"
 #include "resnet.h"
 
 enum objective_kind { OBJECTIVE_MSE, OBJECTIVE_NLL, OBJECTIVE_NLP };
@@ -42,13 +43,14 @@ bool noise_kind_find(const char *name, enum noise_kind *kind);
 
 struct objective {
     enum objective_kind kind;
-    enum noise_kind noise;      /* mse knows none */
-    double noise_sigma;         /* s, given, when noise_sigmas is NULL */
-    const double *noise_sigmas; /* [o] given of each output; borrowed, as are the next two */
-    double prior_sigma;         /* s_p; nlp */
-    const double *prior_sigmas; /* [K] of each parameter, 0: flat; NULL: prior_sigma for all */
-    const double *anchor;       /* a, [K]; NULL: 0 */
-    int n_total;                /* N: rows of the whole training set; nlp */
+    enum noise_kind noise;       /* mse knows none */
+    double noise_sigma;          /* s, given, when noise_sigmas is NULL */
+    const double *noise_sigmas;  /* [o] given of each output; borrowed, as are the next two */
+    double prior_sigma;          /* s_p; nlp */
+    const double *prior_sigmas;  /* [K] of each parameter, 0: flat; NULL: prior_sigma for all */
+    const double *anchor;        /* a, [K]; NULL: 0 */
+    int n_total;                 /* N: rows of the whole training set; nlp */
+    const struct cancel *cancel; /* once it is requested the value is NaN: many rows take long */
 };
 
 /* Rows a tape needs: larger sets go through in tiles of this many. */

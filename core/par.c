@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "par.h"
 
+#include "mem_account.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -9,7 +11,8 @@ struct par {
     par_fn *fn;
     void *ctx;
     int n_tasks;
-    atomic_int n_workers; /* started so far */
+    struct mem_account *account; /* of the thread that calls */
+    atomic_int n_workers;        /* started so far */
     atomic_int next;
     atomic_bool failed;
     pthread_mutex_t lock;
@@ -20,6 +23,7 @@ struct par {
 static void *par_worker(void *arg)
 {
     struct par *par = arg;
+    mem_account_use(par->account);
     int worker = atomic_fetch_add_explicit(&par->n_workers, 1, memory_order_relaxed);
     while (!atomic_load_explicit(&par->failed, memory_order_relaxed)) {
         int task = atomic_fetch_add_explicit(&par->next, 1, memory_order_relaxed);
@@ -42,7 +46,12 @@ static void *par_worker(void *arg)
 
 enum err_code par_run(int n_threads, int n_tasks, par_fn *fn, void *ctx, struct err *err)
 {
-    struct par par = {.fn = fn, .ctx = ctx, .n_tasks = n_tasks, .failed_task = -1, .err = ERR_INIT};
+    struct par par = {.fn = fn,
+                      .ctx = ctx,
+                      .n_tasks = n_tasks,
+                      .account = mem_account_get(),
+                      .failed_task = -1,
+                      .err = ERR_INIT};
     pthread_t threads[PAR_MAX_THREADS];
     int started = 0;
     if (n_threads > n_tasks) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rng.h"
 
+#include <string.h>
+
 #include <math.h>
 #include <Random123/philox.h>
 
@@ -19,6 +21,19 @@ static uint32_t low32(uint64_t x)
 void rng_init(struct rng *rng, uint64_t seed, enum rng_purpose purpose, uint32_t index)
 {
     *rng = (struct rng){.seed = seed, .stream = ((uint64_t)purpose << 32) | index, .used = 4};
+}
+
+void rng_save(const struct rng *rng, struct bytes_writer *writer)
+{
+    bytes_put(writer, rng, sizeof *rng);
+}
+
+void rng_load(struct rng *rng, struct bytes_reader *reader)
+{
+    const void *bytes = bytes_get(reader, sizeof *rng);
+    if (bytes != NULL) {
+        memcpy(rng, bytes, sizeof *rng);
+    }
 }
 
 static void refill(struct rng *rng)

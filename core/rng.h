@@ -9,12 +9,14 @@
 #ifndef RNG_H
 #define RNG_H
 
+#include "bytes.h"
+
 #include <stdint.h>
 
 /* What a stream is for: streams of different purpose never meet. */
 enum rng_purpose {
     RNG_INIT,
-    RNG_SPLIT,
+    RNG_SPLIT, /* a member's share of the rows */
     RNG_BATCH,
     RNG_SAMPLE,
     RNG_TEST,
@@ -23,7 +25,9 @@ enum rng_purpose {
     RNG_ANCHOR, /* of rms and duq */
     RNG_MASK,   /* dropout at prediction */
     RNG_SWAG,
-    RNG_FOLD /* conformal prediction */
+    RNG_FOLD, /* conformal prediction */
+    RNG_KEPT, /* split.h */
+    RNG_CALIBRATION
 };
 
 struct rng {
@@ -37,6 +41,10 @@ struct rng {
 };
 
 void rng_init(struct rng *rng, uint64_t seed, enum rng_purpose purpose, uint32_t index);
+
+/* As bytes; what cannot be read leaves the stream as it is, and the error in the reader. */
+void rng_save(const struct rng *rng, struct bytes_writer *writer);
+void rng_load(struct rng *rng, struct bytes_reader *reader);
 
 uint64_t rng_u64(struct rng *rng);
 /* Uniform on (0, 1): multiples of 2^-53 plus 2^-54, never 0 or 1. */

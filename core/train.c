@@ -24,6 +24,7 @@
 #include "mem.h"
 #include "precision.h"
 #include "rng.h"
+#include "split.h"
 #include "train_part.h"
 #include "train_rows.h"
 #include "train_warm.h"
@@ -46,12 +47,14 @@ struct trainee {
 
 /* ---- rows ---- */
 
-static enum err_code check_calibration_rows(const struct train_spec *spec, int n_train,
-                                            int n_calibration, struct err *err)
+static enum err_code check_parts(const struct train_spec *spec, const int *counts, struct err *err)
 {
     enum conformal_method method = spec->calibration.method;
     bool folds = method == CONFORMAL_CV_PLUS || method == CONFORMAL_JACKKNIFE_PLUS;
-    int n = folds ? n_train : n_calibration;
+    int n = folds ? counts[SPLIT_TRAIN] : counts[SPLIT_CALIBRATION];
+    if (counts[SPLIT_TRAIN] < 1) {
+        return err_set(err, ERR_INVALID, "the rows are too few: none is left to train on");
+    }
     if (n > CONFORMAL_MOST_ROWS) {
         return err_set(err, ERR_LIMIT, "calibration: %d rows, at most %d are allowed", n,
                        CONFORMAL_MOST_ROWS);
@@ -62,33 +65,49 @@ static enum err_code check_calibration_rows(const struct train_spec *spec, int n
     return ERR_OK;
 }
 
+double train_calibration_share(const struct train_spec *spec)
+{
+    return spec->calibration.method == CONFORMAL_SPLIT ? spec->calibration.share : 0.0;
+}
+
+/* The rows of one role, in their order; index: room for all. */
+static enum err_code take_role(const struct data *data, const unsigned char *role,
+                               enum split_role which, int *index, struct train_rows *rows,
+                               struct err *err)
+{
+    int n = 0;
+    for (int i = 0; i < data->n; i++) {
+        if (role[i] == which) {
+            index[n++] = i;
+        }
+    }
+    return train_rows_take(rows, data, index, n, err);
+}
+
 static enum err_code split(struct trainee *t, struct err *err)
 {
     const struct data *data = &t->run->data;
     const struct train_spec *spec = t->run->spec;
-    int n_kept = data_n_kept(data->n, spec->validation);
-    int n_calibration = spec->calibration.method == CONFORMAL_SPLIT
-                            ? data_n_kept(data->n - n_kept, spec->calibration.share)
-                            : 0;
-    int n_train = data->n - n_kept - n_calibration;
-    struct rng rng;
-    if (n_train < 1) {
-        return err_set(err, ERR_INVALID, "%d rows are too few: none is left to train on", data->n);
+    int counts[] = {0, 0, 0};
+    int *index = mem_alloc_array((size_t)data->n, sizeof *index);
+    unsigned char *role = mem_alloc((size_t)data->n);
+    if (index == NULL || role == NULL) {
+        err_set(err, ERR_NOMEM, "no memory to split %d rows", data->n);
+        goto done;
     }
-    if (check_calibration_rows(spec, n_train, n_calibration, err) != ERR_OK) {
-        return err->code;
+    split_rows((uint64_t)spec->seed, data->n, spec->validation, train_calibration_share(spec),
+               role);
+    for (int i = 0; i < data->n; i++) {
+        counts[role[i]]++;
     }
-    int *order = mem_alloc_array((size_t)data->n, sizeof *order);
-    if (order == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory to split %d rows", data->n);
+    if (check_parts(spec, counts, err) == ERR_OK &&
+        take_role(data, role, SPLIT_KEPT, index, &t->kept, err) == ERR_OK &&
+        take_role(data, role, SPLIT_CALIBRATION, index, &t->calibration, err) == ERR_OK) {
+        err_kept(take_role(data, role, SPLIT_TRAIN, index, &t->train, err));
     }
-    rng_init(&rng, (uint64_t)spec->seed, RNG_SPLIT, 0);
-    rng_permutation(&rng, data->n, order);
-    if (train_rows_take(&t->kept, data, order, n_kept, err) == ERR_OK &&
-        train_rows_take(&t->calibration, data, order + n_kept, n_calibration, err) == ERR_OK) {
-        err_kept(train_rows_take(&t->train, data, order + n_kept + n_calibration, n_train, err));
-    }
-    mem_free(order);
+done:
+    mem_free(index);
+    mem_free(role);
     return err->code;
 }
 

@@ -45,7 +45,7 @@ struct train_spec {
     struct train_calibration calibration;
     enum scaler_kind input_scaling;
     enum scaler_kind output_scaling;
-    double validation; /* share of the rows kept out, [0, 0.9] */
+    double validation; /* share of the rows kept out (split.h), [0, 0.9] */
     int64_t seed;
     bool single; /* the model is served in float32 */
     enum train_start start;
@@ -68,6 +68,9 @@ enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *e
  */
 enum err_code train_check_base(const struct train_spec *spec, const struct model *base,
                                struct err *err) MUST_CHECK;
+
+/* The share of the rows not kept out that split conformal prediction takes; 0: none (split.h). */
+double train_calibration_share(const struct train_spec *spec);
 
 /* Standard deviation of each of the network's K parameters under a prior; *out by mem. ERR_NOMEM.
  */

@@ -245,8 +245,14 @@ enum err_code uq_run(enum uq_kind kind, const struct uq_problem *problem,
                        noise_kind_name(noise));
     }
     result->m = uq_n_draws(kind, settings);
-    if (uq_ops[kind]->run(problem, settings, result, err) != ERR_OK) {
-        uq_result_release(result);
+    if (uq_ops[kind]->run(problem, settings, result, err) == ERR_OK) {
+        return ERR_OK;
     }
+    /* A loss that is told to stop is NaN, which looks like a failure where nobody asked why. */
+    if (err->code == ERR_NUMERIC && cancel_is_requested(problem->cancel)) {
+        err_clear(err);
+        err_set(err, ERR_CANCELLED, "cancelled");
+    }
+    uq_result_release(result);
     return err->code;
 }

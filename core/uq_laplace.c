@@ -321,6 +321,9 @@ static enum err_code make_evidence(struct uq_laplace *self, const struct mode *m
         self->evidence[mode->member] =
             -value + 0.5 * p->net->n_params * log(2.0 * acos(-1.0)) - 0.5 * logdet;
         objective_loss_release(&loss);
+        if (cancel_is_requested(p->cancel)) {
+            return err_set(err, ERR_CANCELLED, "cancelled at the evidence");
+        }
     }
     return err->code;
 }

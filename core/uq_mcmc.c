@@ -146,7 +146,7 @@ static enum err_code save(const struct chain *chain, struct err *err)
     bytes_put_u32(&w, (uint32_t)told->depth_max);
     bytes_put_i64(&w, energy->n);
     bytes_put_f64(&w, numbers, sizeof numbers / sizeof *numbers);
-    bytes_put(&w, &chain->rng, sizeof chain->rng);
+    rng_save(&chain->rng, &w);
     bytes_put_f64(&w, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
     sampler_save(&chain->sampler, &w);
     return checkpoint_save(chain->all->tasks.problem->checkpoint, chain->number, &w, err);
@@ -179,10 +179,7 @@ static enum err_code resume(struct chain *chain, bool *found, struct err *err)
     told->energy.m2 = numbers[5];
     told->energy.change = numbers[6];
     told->energy.last = numbers[7];
-    const void *rng = bytes_get(&r, sizeof chain->rng);
-    if (rng != NULL) {
-        memcpy(&chain->rng, rng, sizeof chain->rng);
-    }
+    rng_load(&chain->rng, &r);
     bytes_get_f64(&r, chain->vectors, (size_t)chain->kept * (size_t)all->stride);
     if (sampler_load(&chain->sampler, all->kind, &all->sampler, all->stride, &r, err) == ERR_OK) {
         err_kept(checkpoint_check(&r, err));
@@ -239,6 +236,10 @@ static enum err_code sample(struct chain *chain, struct err *err)
             return err_set(err, ERR_CANCELLED, "cancelled after step %ld", chain->sampler.t);
         }
         sampler_step(&chain->sampler, &chain->target, &chain->rng, &info);
+        /* Then it may have been cut short, and is no step to be saved. */
+        if (cancel_is_requested(p->cancel)) {
+            return err_set(err, ERR_CANCELLED, "cancelled in step %ld", chain->sampler.t);
+        }
         if (chain->sampler.t > all->settings->warmup) {
             count(chain, &info);
         }

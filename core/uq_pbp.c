@@ -22,7 +22,7 @@
 #include <math.h>
 #include <string.h>
 
-#define CANCEL_ROWS 16 /* rows between two looks at the flag */
+#define LOOK_ROWS 16 /* rows between two looks at the flag */
 
 struct uq_pbp {
     struct uq_tasks tasks;
@@ -43,6 +43,10 @@ struct passes {
     int *order;     /* [n] */
     int epochs;     /* done */
     double *log_z;  /* [settings.epochs] */
+    /* The epoch at work. */
+    struct rng begun; /* the random numbers when it began */
+    int row;          /* rows done; 0: it has not begun */
+    double sum;       /* of their log Z */
 };
 
 static enum err_code save(const struct uq_pbp *self, int member, const struct passes *passes,
@@ -54,8 +58,13 @@ static enum err_code save(const struct uq_pbp *self, int member, const struct pa
         return ERR_OK;
     }
     bytes_put_u32(&w, (uint32_t)passes->epochs);
-    bytes_put(&w, &passes->rng, sizeof passes->rng);
+    rng_save(&passes->rng, &w);
     bytes_put_f64(&w, passes->log_z, (size_t)passes->epochs);
+    bytes_put_u32(&w, (uint32_t)passes->row);
+    if (passes->row > 0) {
+        rng_save(&passes->begun, &w);
+        bytes_put_f64(&w, &passes->sum, 1);
+    }
     pbp_save(&passes->pbp, &w);
     return checkpoint_save(checkpoint, member, &w, err);
 }
@@ -71,39 +80,57 @@ static enum err_code resume(const struct uq_pbp *self, int member, struct passes
         !found) {
         return err->code;
     }
+    int n = self->tasks.problem->train.n;
     passes->epochs = bytes_get_int(&r, self->settings->epochs);
-    const void *rng = bytes_get(&r, sizeof passes->rng);
-    if (rng != NULL) {
-        memcpy(&passes->rng, rng, sizeof passes->rng);
-    }
+    rng_load(&passes->rng, &r);
     bytes_get_f64(&r, passes->log_z, (size_t)passes->epochs);
+    passes->row = bytes_get_int(&r, n);
+    if (passes->row > 0) {
+        rng_load(&passes->begun, &r);
+        bytes_get_f64(&r, &passes->sum, 1);
+    }
     pbp_load(&passes->pbp, &r);
-    err_kept(checkpoint_check(&r, err));
+    if (checkpoint_check(&r, err) == ERR_OK && passes->row > 0) {
+        /* The order of the epoch that was interrupted. */
+        struct rng again = passes->begun;
+        rng_permutation(&again, n, passes->order);
+    }
     mem_free(bytes);
     return err->code;
 }
 
-/* One pass over all rows; the mean log Z in *mean. */
-static enum err_code run_pass(const struct uq_problem *p, struct passes *passes, double *mean,
+/* One pass over all rows, or what is left of it; passes->sum is that of their log Z. */
+static enum err_code run_pass(const struct uq_pbp *self, int member, struct passes *passes,
                               struct err *err)
 {
+    const struct uq_problem *p = self->tasks.problem;
     const struct data *rows = &p->train;
-    double sum = 0.0;
-    rng_permutation(&passes->rng, rows->n, passes->order);
-    for (int i = 0; i < rows->n; i++) {
-        size_t row = (size_t)passes->order[i];
+    if (passes->row == 0) {
+        passes->sum = 0.0;
+        passes->begun = passes->rng;
+        rng_permutation(&passes->rng, rows->n, passes->order);
+    }
+    while (passes->row < rows->n) {
+        size_t row = (size_t)passes->order[passes->row++];
         double log_z = pbp_add_row(&passes->pbp, rows->x + row * (size_t)rows->d,
                                    rows->y + row * (size_t)rows->o);
         if (!isfinite(log_z)) {
             return err_set(err, ERR_NUMERIC, "log Z of a row is not finite in epoch %d",
                            passes->epochs + 1);
         }
-        sum += log_z;
-        if (i % CANCEL_ROWS == 0 && cancel_is_requested(p->cancel)) {
+        passes->sum += log_z;
+        if (passes->row % LOOK_ROWS != 0) {
+            continue;
+        }
+        if (cancel_is_requested(p->cancel)) {
             return err_set(err, ERR_CANCELLED, "cancelled in epoch %d", passes->epochs + 1);
         }
+        if (passes->row < rows->n && checkpoint_due(p->checkpoint, member) &&
+            save(self, member, passes, err) != ERR_OK) {
+            return err->code;
+        }
     }
-    *mean = sum / (double)rows->n;
+    passes->row = 0;
     return ERR_OK;
 }
 
@@ -121,10 +148,10 @@ static enum err_code run_epoch(struct uq_pbp *self, int member, struct passes *p
 {
     const struct uq_problem *p = self->tasks.problem;
     int of = self->settings->epochs;
-    double log_z = 0.0;
-    if (run_pass(p, passes, &log_z, err) != ERR_OK) {
+    if (run_pass(self, member, passes, err) != ERR_OK) {
         return err->code;
     }
+    double log_z = passes->sum / (double)p->train.n;
     pbp_refresh_prior(&passes->pbp);
     passes->log_z[passes->epochs++] = log_z;
     struct progress progress = {

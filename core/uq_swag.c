@@ -60,6 +60,10 @@ struct walk {
     double *columns; /* [rank x K], snapshot i in row i % rank */
     int *order;      /* [n] */
     double *x, *y;   /* minibatch */
+    /* The epoch at work. */
+    struct rng begun; /* the random numbers when it began */
+    int first;        /* row of the next minibatch; 0: it has not begun */
+    double sum;       /* of the losses so far */
 };
 
 /* ---- the scale of a likelihood's gradient ---- */
@@ -119,43 +123,6 @@ static void take_snapshot(struct walk *walk)
     }
 }
 
-static enum err_code walk_epoch(struct walk *walk, double *mean_loss, struct err *err)
-{
-    const struct uq_problem *p = walk->swag->members.tasks.problem;
-    const struct uq_settings *s = walk->swag->members.settings;
-    const struct data *train = &p->train;
-    int n_params = walk->optim.n;
-    double sum = 0.0;
-    rng_permutation(&walk->rng, train->n, walk->order);
-    for (int first = 0; first < train->n; first += walk->swag->batch) {
-        int n = train->n - first < walk->swag->batch ? train->n - first : walk->swag->batch;
-        struct data rows = {.n = n, .d = train->d, .o = train->o, .x = walk->x, .y = walk->y};
-        data_gather(train->x, train->d, walk->order + first, n, walk->x);
-        data_gather(train->y, train->o, walk->order + first, n, walk->y);
-        double value = objective_loss_eval(&walk->loss, &rows, walk->params, walk->grad);
-        sum += walk->scale > 0.0 ? value : value * n;
-        for (int k = 0; walk->scale > 0.0 && k < n_params; k++) {
-            walk->grad[k] *= walk->scale / (double)n;
-        }
-        optim_step(&walk->optim, s->swag_learning_rate, walk->grad, walk->params);
-        if (++walk->step % s->swag_every == 0) {
-            take_snapshot(walk);
-        }
-        if (cancel_is_requested(p->cancel)) {
-            return err_set(err, ERR_CANCELLED, "cancelled in swag epoch %d", walk->epoch + 1);
-        }
-    }
-    *mean_loss = sum / (double)train->n;
-    if (!isfinite(*mean_loss)) {
-        return err_set(err, ERR_NUMERIC,
-                       "the loss is not finite after swag epoch %d; a smaller swag_learning_rate "
-                       "may help",
-                       walk->epoch + 1);
-    }
-    walk->epoch++;
-    return ERR_OK;
-}
-
 /* ---- checkpoints; the fits have tasks 0 .. n - 1, the walks n .. 2 n - 1 ---- */
 
 static int task_of(const struct walk *walk)
@@ -176,12 +143,17 @@ static enum err_code save(const struct walk *walk, struct err *err)
     bytes_put_i64(&w, walk->step);
     bytes_put_i64(&w, walk->count);
     bytes_put_f64(&w, &walk->scale, 1);
-    bytes_put(&w, &walk->rng, sizeof walk->rng);
+    rng_save(&walk->rng, &w);
     bytes_put_f64(&w, walk->params, n_params);
     bytes_put_f64(&w, walk->optim.m, n_params);
     bytes_put_f64(&w, walk->mean, k);
     bytes_put_f64(&w, walk->m2, k);
     bytes_put_f64(&w, walk->columns, k * (size_t)walk->swag->rank);
+    bytes_put_u32(&w, (uint32_t)walk->first);
+    if (walk->first > 0) {
+        rng_save(&walk->begun, &w);
+        bytes_put_f64(&w, &walk->sum, 1);
+    }
     return checkpoint_save(checkpoint, task_of(walk), &w, err);
 }
 
@@ -199,18 +171,74 @@ static enum err_code resume(struct walk *walk, bool *found, struct err *err)
     walk->step = bytes_get_i64(&r);
     walk->count = (long)bytes_get_i64(&r);
     bytes_get_f64(&r, &walk->scale, 1);
-    const void *rng = bytes_get(&r, sizeof walk->rng);
-    if (rng != NULL) {
-        memcpy(&walk->rng, rng, sizeof walk->rng);
-    }
+    rng_load(&walk->rng, &r);
     bytes_get_f64(&r, walk->params, n_params);
     bytes_get_f64(&r, walk->optim.m, n_params);
     bytes_get_f64(&r, walk->mean, k);
     bytes_get_f64(&r, walk->m2, k);
     bytes_get_f64(&r, walk->columns, k * (size_t)walk->swag->rank);
-    err_kept(checkpoint_check(&r, err));
+    walk->first = bytes_get_int(&r, walk->swag->members.tasks.problem->train.n);
+    if (walk->first > 0) {
+        rng_load(&walk->begun, &r);
+        bytes_get_f64(&r, &walk->sum, 1);
+    }
+    if (checkpoint_check(&r, err) == ERR_OK && walk->first > 0) {
+        /* The order of the epoch that was interrupted. */
+        struct rng again = walk->begun;
+        rng_permutation(&again, walk->swag->members.tasks.problem->train.n, walk->order);
+    }
     mem_free(bytes);
     return err->code;
+}
+
+/* ---- epochs ---- */
+
+/* One pass over the rows, or what is left of it. */
+static enum err_code walk_epoch(struct walk *walk, double *mean_loss, struct err *err)
+{
+    const struct uq_problem *p = walk->swag->members.tasks.problem;
+    const struct uq_settings *s = walk->swag->members.settings;
+    const struct data *train = &p->train;
+    int n_params = walk->optim.n;
+    if (walk->first == 0) {
+        walk->sum = 0.0;
+        walk->begun = walk->rng;
+        rng_permutation(&walk->rng, train->n, walk->order);
+    }
+    while (walk->first < train->n) {
+        int first = walk->first;
+        int n = train->n - first < walk->swag->batch ? train->n - first : walk->swag->batch;
+        struct data rows = {.n = n, .d = train->d, .o = train->o, .x = walk->x, .y = walk->y};
+        data_gather(train->x, train->d, walk->order + first, n, walk->x);
+        data_gather(train->y, train->o, walk->order + first, n, walk->y);
+        double value = objective_loss_eval(&walk->loss, &rows, walk->params, walk->grad);
+        if (cancel_is_requested(p->cancel)) {
+            return err_set(err, ERR_CANCELLED, "cancelled in swag epoch %d", walk->epoch + 1);
+        }
+        walk->sum += walk->scale > 0.0 ? value : value * n;
+        for (int k = 0; walk->scale > 0.0 && k < n_params; k++) {
+            walk->grad[k] *= walk->scale / (double)n;
+        }
+        optim_step(&walk->optim, s->swag_learning_rate, walk->grad, walk->params);
+        if (++walk->step % s->swag_every == 0) {
+            take_snapshot(walk);
+        }
+        walk->first += n;
+        if (walk->first < train->n && checkpoint_due(p->checkpoint, task_of(walk)) &&
+            save(walk, err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    walk->first = 0;
+    *mean_loss = walk->sum / (double)train->n;
+    if (!isfinite(*mean_loss)) {
+        return err_set(err, ERR_NUMERIC,
+                       "the loss is not finite after swag epoch %d; a smaller swag_learning_rate "
+                       "may help",
+                       walk->epoch + 1);
+    }
+    walk->epoch++;
+    return ERR_OK;
 }
 
 /* ---- a member ---- */

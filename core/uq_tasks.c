@@ -57,6 +57,7 @@ struct objective uq_objective(const struct uq_problem *problem)
         .noise_sigmas = b->noise_sigmas,
         .prior_sigmas = b->prior_sigmas,
         .n_total = problem->train.n,
+        .cancel = problem->cancel,
     };
 }
 

@@ -50,6 +50,13 @@ static enum err_code start_batcher(struct server *server, const struct config *c
     return batcher_start(&settings, &server->app.batcher, err);
 }
 
+static enum err_code start_offload(struct server *server, const struct config *config,
+                                   struct err *err)
+{
+    struct offload_settings settings = {.n_threads = config->write_threads, .log = &server->log};
+    return offload_start(&settings, &server->app.offload, err);
+}
+
 static enum err_code start_http(struct server *server, const struct config *config, struct err *err)
 {
     struct daemon_settings settings = {
@@ -83,7 +90,8 @@ static enum err_code start(struct server *server, const struct config *config, s
     if (db_open(&server->app.db, &db, err) != ERR_OK ||
         registry_new(server->app.db, &server->log, &server->app.registry, err) != ERR_OK ||
         background_start(&server->app, err) != ERR_OK ||
-        start_batcher(server, config, err) != ERR_OK || start_http(server, config, err) != ERR_OK) {
+        start_batcher(server, config, err) != ERR_OK ||
+        start_offload(server, config, err) != ERR_OK || start_http(server, config, err) != ERR_OK) {
         return err->code;
     }
     log_info(&server->log, "listening", "address", config->listen, "port",
@@ -101,10 +109,12 @@ static void stop(struct server *server, const struct config *config)
     if (server->app.batcher != NULL) {
         batcher_stop(server->app.batcher);
     }
+    offload_stop(server->app.offload);
     /* What waited until now is told so. */
     daemon_drain(server->daemon, LAST_WORDS_S);
     daemon_stop(server->daemon);
     batcher_free(server->app.batcher);
+    offload_free(server->app.offload);
     background_stop(&server->app);
     registry_free(server->app.registry);
     db_close(server->app.db);

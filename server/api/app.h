@@ -10,6 +10,7 @@
 #include "keeper.h"
 #include "log.h"
 #include "metrics.h"
+#include "offload.h"
 #include "registry.h"
 #include "trainer.h"
 
@@ -20,6 +21,7 @@ struct app {
     struct db *db;
     struct registry *registry;
     struct batcher *batcher;
+    struct offload *offload; /* NULL: handlers run where they are called */
     struct trainer *trainer;
     struct keeper *keeper;
     struct events *events;

@@ -45,6 +45,19 @@ static bool answers_while_draining(const char *path)
            strcmp(path, "/metrics") == 0;
 }
 
+static enum err_code call_handler(void *ctx, struct request *req, struct response *res,
+                                  struct err *err)
+{
+    return handlers[req->route](ctx, req, res, err);
+}
+
+/* What may write to the disk or compute long. Predictions see to themselves. */
+static bool is_long(const struct request *req)
+{
+    return req->method != HTTP_GET && req->method != HTTP_HEAD &&
+           handlers[req->route] != handle_predict;
+}
+
 static enum err_code run(struct app *app, struct request *req, struct response *res,
                          struct err *err)
 {
@@ -64,7 +77,10 @@ static enum err_code run(struct app *app, struct request *req, struct response *
         !answers_while_draining(req->path)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
-    return handlers[req->route](app, req, res, err);
+    if (is_long(req) && offload_take(app->offload, call_handler, app, req, res)) {
+        return ERR_OK;
+    }
+    return call_handler(app, req, res, err);
 }
 
 static void log_request(const struct app *app, const struct request *req,

@@ -8,6 +8,7 @@
 
 #include "codec.h"
 #include "mem.h"
+#include "mem_account.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -139,9 +140,7 @@ static enum err_code train(struct attempt *attempt, struct err *err)
 static enum err_code train_within(struct attempt *attempt, struct err *err)
 {
     struct mem_account account = {.limit = (size_t)attempt->limits.bytes};
-    if (attempt->limits.bytes > 0) {
-        mem_account_use(&account);
-    }
+    mem_account_use(&account);
     if (prepare(attempt, err) == ERR_OK) {
         err_kept(train(attempt, err));
     }
@@ -181,13 +180,12 @@ static enum err_code judge(struct attempt *attempt, struct err *err)
     const struct attempt_settings *s = attempt->settings;
     const struct train_spec *spec = &attempt->spec.train;
     struct served *served = NULL;
-    struct gate_case the_case = {
-        .candidate = attempt->model,
-        .data = &attempt->rows.data,
-        .validation = spec->validation,
-        .calibration = spec->calibration.method == CONFORMAL_SPLIT ? spec->calibration.share : 0.0,
-        .seed = (uint64_t)spec->seed,
-        .n_threads = s->n_threads};
+    struct gate_case the_case = {.candidate = attempt->model,
+                                 .data = &attempt->rows.data,
+                                 .validation = spec->validation,
+                                 .calibration = train_calibration_share(spec),
+                                 .seed = (uint64_t)spec->seed,
+                                 .n_threads = s->n_threads};
     if (!attempt->spec.gate.on ||
         registry_get(s->registry, attempt->row.model, 0, &served, err) != ERR_OK) {
         /* No version is served, or it is damaged: any new one is better. */

@@ -17,6 +17,7 @@
 #include "train.h"
 
 enum { D = 1, O = 2, MOST = 400 };
+#define SHARE 0.5 /* of the rows for a split calibration */
 
 /* Exchangeable rows of a smooth function; noise that grows with x. */
 static inline void make_rows(struct rng *rng, int n, double *x, double *y)
@@ -61,7 +62,7 @@ static inline enum err_code train_resumable(const struct plan_of *plan, int n, c
     spec.input_scaling = SCALER_NONE;
     spec.seed = (int64_t)plan->seed;
     spec.calibration = (struct train_calibration){
-        .method = plan->method, .share = 0.5, .folds = plan->folds, .normalised = plan->normalised};
+        .method = plan->method, .share = SHARE, .folds = plan->folds, .normalised = plan->normalised};
     if (train_validate(&spec, err) != ERR_OK || train_resolve(&spec, D, O, err) != ERR_OK) {
         return err->code;
     }

@@ -8,22 +8,26 @@
 #include "cancel.h"
 #include "gemm.h"
 #include "mem.h"
+#include "split.h"
 
-/* The rows of the calibration, in its order: what train.c leaves of the permuted rows. */
+/* The rows of the calibration, in its order: those that split.h leaves for it. */
 static void check_scores(const struct model *model, const struct plan_of *plan, int n,
                          const double *x, const double *y)
 {
     const struct conformal *c = &model->conformal;
-    int order[MOST];
+    unsigned char role[MOST];
     double cx[MOST], cy[MOST * O], mean[MOST * O], std[MOST * O];
-    struct rng rng;
-    rng_init(&rng, plan->seed, RNG_SPLIT, 0);
-    rng_permutation(&rng, n, order);
-    int kept = data_n_kept(n, plan->validation);
-    for (int i = 0; i < c->n; i++) {
-        cx[i] = x[order[kept + i]];
-        memcpy(cy + i * O, y + order[kept + i] * O, O * sizeof *cy);
+    int used = 0;
+    bool folds = c->fold != NULL;
+    split_rows(plan->seed, n, plan->validation, folds ? 0.0 : SHARE, role);
+    for (int i = 0; i < n; i++) {
+        if (role[i] == (folds ? SPLIT_TRAIN : SPLIT_CALIBRATION)) {
+            cx[used] = x[i];
+            memcpy(cy + used * O, y + i * O, O * sizeof *cy);
+            used++;
+        }
     }
+    ck_assert_int_eq(used, c->n);
     for (int f = 0; f < c->n_folds; f++) {
         int rows = 0;
         predict_fold(model, f, c->n, cx, mean, std);
@@ -120,16 +124,13 @@ START_TEST(the_model_of_a_fold_has_not_seen_it)
     struct rng rng;
     struct err err = ERR_INIT;
     double x[N], y[N * O];
-    int order[N];
     struct model *before = NULL;
     struct model *after = NULL;
     rng_init(&rng, 4, RNG_TEST, 0);
     make_rows(&rng, N, x, y);
     ck_assert_int_eq(train_model(&plan, N, x, y, &before, &err), ERR_OK);
-    rng_init(&rng, plan.seed, RNG_SPLIT, 0);
-    rng_permutation(&rng, N, order);
     for (int i = 0; i < N; i++) {
-        y[order[i] * O] += before->conformal.fold[i] == 2 ? 1.0 : 0.0;
+        y[i * O] += before->conformal.fold[i] == 2 ? 1.0 : 0.0;
     }
     ck_assert_int_eq(train_model(&plan, N, x, y, &after, &err), ERR_OK);
     size_t size = (size_t)(plan.members * before->net.n_params);

@@ -507,16 +507,6 @@ START_TEST(logarithms_of_what_is_not_positive_are_refused)
 }
 END_TEST
 
-START_TEST(kept_rows_are_counted_sanely)
-{
-    ck_assert_int_eq(data_n_kept(100, 0.0), 0);
-    ck_assert_int_eq(data_n_kept(100, 0.1), 10);
-    ck_assert_int_eq(data_n_kept(2, 0.01), 1);
-    ck_assert_int_eq(data_n_kept(2, 0.9), 1);
-    ck_assert_int_eq(data_n_kept(1, 0.5), 0);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("numerics");
@@ -538,7 +528,6 @@ int main(void)
     tcase_add_test(tc, parameters_are_counted_as_published);
     tcase_add_test(tc, scalers_fit_apply_and_invert);
     tcase_add_test(tc, logarithms_of_what_is_not_positive_are_refused);
-    tcase_add_test(tc, kept_rows_are_counted_sanely);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

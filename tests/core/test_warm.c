@@ -116,10 +116,12 @@ START_TEST(solvers_start_from_models_of_others)
             ck_assert_msg(code == ERR_OK, "%s from %s: %s", uq_name(kind),
                           uq_name((enum uq_kind)other), err_msg(&err));
             struct model *model = train(spec, &rows, MOST, base, NULL);
-            /* Hardly any training has come on top; dropout itself costs something. */
+            /* Hardly any training has come on top. One draw of chains is worse than their mean, and
+             * dropout costs something. */
             double had = error_of(base, &rows, 0);
             double found = error_of(model, &rows, 0);
-            ck_assert_msg(found < 1.25 * had + (kind == UQ_MC_DROPOUT ? 0.1 : 0.03),
+            double most = (uq_samples((enum uq_kind)other) ? 2.0 : 1.25) * had + 0.03;
+            ck_assert_msg(found < most + (kind == UQ_MC_DROPOUT ? 0.1 : 0.0),
                           "%s from %s: %g, the base has %g", uq_name(kind),
                           uq_name((enum uq_kind)other), found, had);
             model_unref(model);

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -30,25 +31,34 @@ class Server:
         self.process = None
         self.port = None
 
-    def start(self):
+    def launch(self):
+        """Begins a process, without waiting for it."""
         self.log = open(os.path.join(self.folder, "log"), "a+b")
         self.log.seek(0, os.SEEK_END)
-        begin = self.log.tell()
+        self.log_begin = self.log.tell()
         self.process = subprocess.Popen(
             [BINARY, "serve", "--listen", "127.0.0.1:0", "--db", self.db, *self.flags],
             stderr=self.log)
-        for _ in range(600):
+        return self
+
+    def wait_message(self, message, pause=0.05):
+        """Until this process has logged that it is "listening", from when on the port is known, or
+        "ready"."""
+        for _ in range(int(30 / pause)):
             with open(self.log.name, "rb") as log:
-                log.seek(begin)
+                log.seek(self.log_begin)
                 text = log.read().decode()
             found = re.search(r"message=listening .*port=(\d+)", text)
-            if found and "message=ready" in text:
+            if found and f"message={message}" in text:
                 self.port = int(found.group(1))
                 return self
             if self.process.poll() is not None:
                 break
-            time.sleep(0.05)
+            time.sleep(pause)
         raise AssertionError(f"the server did not start: {text}")
+
+    def start(self):
+        return self.launch().wait_message("ready")
 
     def stop(self):
         """SIGTERM; the exit code, which a sanitizer's finding makes non-zero."""
@@ -116,6 +126,11 @@ class ServerTest(unittest.TestCase):
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder, True)
         self.server = Server(self.folder, *self.flags).start()
+        self.addCleanup(self.end)  # a setUp of a subclass that fails has no tearDown
+
+    def end(self):
+        if self.server.process.poll() is None:
+            self.server.kill()
 
     def tearDown(self):
         if self.server.process.poll() is None:
@@ -190,6 +205,14 @@ def rows(n, d=2, seed=1):
     x = [[rng.uniform(-1, 1) for _ in range(d)] for _ in range(n)]
     y = [[sum(row) + row[0] * row[-1]] for row in x]
     return {"inputs": x, "outputs": y}
+
+
+def npy(table):
+    """The file of a matrix of float64."""
+    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({len(table)}, {len(table[0])}), }}"
+    head = (head + " " * (-(len(head) + 11) % 64) + "\n").encode()
+    numbers = struct.pack(f"<{len(table) * len(table[0])}d", *(v for line in table for v in line))
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + numbers
 
 
 def binary(*args, **kwargs):

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "offload.h"
+
+#include "mem.h"
+#include "threads.h"
+
+#include <pthread.h>
+
+/* One request at work; in its arena, which nobody else uses meanwhile. */
+struct task {
+    offload_fn *fn;
+    void *ctx;
+    struct request *req;
+    struct response res;
+    struct err err;
+    struct task *next;
+};
+
+struct offload {
+    struct offload_settings settings;
+    pthread_t *threads;
+    int n_threads; /* started */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct task *first; /* guarded by lock: the queue */
+    struct task *last;  /* guarded by lock */
+    bool stopping;      /* guarded by lock */
+};
+
+/* ---- the threads ---- */
+
+/* NULL: it is time to end. *late: too late to begin. */
+static struct task *next_task(struct offload *offload, bool *late)
+{
+    pthread_mutex_lock(&offload->lock);
+    while (offload->first == NULL && !offload->stopping) {
+        pthread_cond_wait(&offload->wake, &offload->lock);
+    }
+    struct task *task = offload->first;
+    if (task != NULL) {
+        offload->first = task->next;
+        offload->last = offload->first != NULL ? offload->last : NULL;
+    }
+    *late = offload->stopping;
+    pthread_mutex_unlock(&offload->lock);
+    return task;
+}
+
+static void *work(void *arg)
+{
+    struct offload *offload = arg;
+    struct task *task;
+    bool late = false;
+    struct err priority = ERR_INIT;
+    if (threads_set_nice(OFFLOAD_NICE, &priority) != ERR_OK) {
+        log_warn(offload->settings.log, "writing threads run at usual priority", "reason",
+                 err_msg(&priority), NULL);
+    }
+    while ((task = next_task(offload, &late)) != NULL) {
+        struct request *req = task->req;
+        if (late) {
+            err_set(&task->err, ERR_DRAINING, "the server is stopping");
+        } else {
+            err_kept(task->fn(task->ctx, req, &task->res, &task->err));
+        }
+        req->ops->resume(req->exchange);
+    }
+    return NULL;
+}
+
+/* ---- requests ---- */
+
+/* Back on the connection's thread, with what the handler has left. */
+static enum err_code hand_back(void *ctx, struct response *res, struct err *err)
+{
+    const struct task *task = ctx;
+    *res = task->res;
+    *err = task->err;
+    return err->code;
+}
+
+/* The client went away. */
+static void drop(void *ctx)
+{
+    const struct task *task = ctx;
+    if (task->res.source.release != NULL) {
+        task->res.source.release(task->res.source.ctx);
+    }
+}
+
+bool offload_take(struct offload *offload, offload_fn *fn, void *ctx, struct request *req,
+                  struct response *res)
+{
+    struct task *task = NULL;
+    if (offload == NULL || req->ops == NULL) {
+        return false;
+    }
+    task = arena_zalloc_array(req->arena, 1, sizeof *task);
+    if (task == NULL) {
+        return false;
+    }
+    task->fn = fn;
+    task->ctx = ctx;
+    task->req = req;
+    res->later = (struct later){.run = hand_back, .drop = drop, .ctx = task};
+    /* In this order: it may be resumed before this returns. */
+    req->ops->suspend(req->exchange);
+    pthread_mutex_lock(&offload->lock);
+    if (offload->last != NULL) {
+        offload->last->next = task;
+    } else {
+        offload->first = task;
+    }
+    offload->last = task;
+    pthread_cond_signal(&offload->wake);
+    pthread_mutex_unlock(&offload->lock);
+    return true;
+}
+
+/* ---- start and stop ---- */
+
+enum err_code offload_start(const struct offload_settings *settings, struct offload **out,
+                            struct err *err)
+{
+    struct offload *offload = mem_zalloc(sizeof *offload);
+    pthread_t *threads = mem_alloc_array((size_t)settings->n_threads, sizeof *threads);
+    if (offload == NULL || threads == NULL) {
+        mem_free(offload);
+        mem_free(threads);
+        return err_set(err, ERR_NOMEM, "no memory for the writing threads");
+    }
+    offload->settings = *settings;
+    offload->threads = threads;
+    pthread_mutex_init(&offload->lock, NULL);
+    pthread_cond_init(&offload->wake, NULL);
+    while (offload->n_threads < settings->n_threads && err->code == ERR_OK) {
+        if (threads_start(&threads[offload->n_threads], "writer", work, offload, err) == ERR_OK) {
+            offload->n_threads++;
+        }
+    }
+    if (err->code != ERR_OK) {
+        offload_stop(offload);
+        offload_free(offload);
+        return err->code;
+    }
+    *out = offload;
+    return ERR_OK;
+}
+
+void offload_stop(struct offload *offload)
+{
+    if (offload == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&offload->lock);
+    offload->stopping = true;
+    pthread_cond_broadcast(&offload->wake);
+    pthread_mutex_unlock(&offload->lock);
+    for (int i = 0; i < offload->n_threads; i++) {
+        pthread_join(offload->threads[i], NULL);
+    }
+    offload->n_threads = 0;
+}
+
+void offload_free(struct offload *offload)
+{
+    if (offload != NULL) {
+        pthread_cond_destroy(&offload->wake);
+        pthread_mutex_destroy(&offload->lock);
+        mem_free(offload->threads);
+        mem_free(offload);
+    }
+}
