@@ -12,11 +12,6 @@
  * Normalised scores of folds divide by the fold's own standard deviation, with the noise that this
  * fold's solver found or that kept rows tell of its model; the model keeps that noise, so that a
  * prediction divides by the same.
- *
- * A warm run keeps the scalers of its base, and every solver run in it, of each fold too, begins at
- * the base's posterior (core/train_warm). Rows that the base was trained on and that are kept out
- * now, in a fold or for another seed, are then less new to the networks than they seem; warnings
- * say so.
  */
 #include "train.h"
 
@@ -36,13 +31,12 @@
 struct trainee {
     const struct train_run *run;
     struct train_rows train, kept, calibration;
-    struct train_warm warm;
-    const struct uq_start *start; /* NULL: cold */
-    int n_folds;                  /* 1: no folds */
-    int *fold;                    /* [train.n] of each training row; or NULL */
-    double *prior_sigmas;         /* [K] */
-    double *noise_sigmas;         /* [o] scaled units; NULL: not known */
-    struct model *model;          /* being made */
+    struct train_warm warm; /* its start is NULL: cold */
+    int n_folds;            /* 1: no folds */
+    int *fold;              /* [train.n] of each training row; or NULL */
+    double *prior_sigmas;   /* [K] */
+    double *noise_sigmas;   /* [o] scaled units; NULL: not known */
+    struct model *model;    /* being made */
 };
 
 /* ---- rows ---- */
@@ -203,7 +197,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
         .train = train_rows_scaled(&t->train),
         .validation = train_rows_scaled(&t->kept),
         .beliefs = {.noise = NOISE_ESTIMATED, .flat = true},
-        .start = t->start,
+        .start = t->warm.start,
         .seed = (uint64_t)spec->seed,
     };
     struct train_part part;
@@ -268,37 +262,23 @@ static enum err_code new_model(const struct train_run *run, int m, struct model 
     return ERR_OK;
 }
 
-static enum err_code fit_scalers(struct trainee *t, struct err *err)
-{
-    const struct train_spec *spec = t->run->spec;
-    struct model *model = t->model;
-    size_t n = (size_t)t->train.n;
-    if (scaler_fit(spec->input_scaling, n, model->d, t->train.x, model->in, err) != ERR_OK) {
-        err_prefix(err, "inputs");
-    } else if (scaler_fit(spec->output_scaling, n, model->o, t->train.y, model->out, err) !=
-               ERR_OK) {
-        err_prefix(err, "outputs");
-    }
-    return err->code;
-}
-
 /* Scalers, of the base or of the training rows, and all rows by them. */
 static enum err_code scale_rows(struct trainee *t, struct err *err)
 {
+    const struct train_spec *spec = t->run->spec;
     struct model *model = t->model;
-    const struct model *base = t->start != NULL ? t->run->base : NULL;
-    if (base != NULL) {
-        memcpy(model->in, base->in, (size_t)model->d * sizeof *model->in);
-        memcpy(model->out, base->out, (size_t)model->o * sizeof *model->out);
-    } else if (fit_scalers(t, err) != ERR_OK) {
+    if (spec->start == TRAIN_WARM) {
+        memcpy(model->in, t->run->base->in, (size_t)model->d * sizeof *model->in);
+        memcpy(model->out, t->run->base->out, (size_t)model->o * sizeof *model->out);
+    } else if (train_rows_fit(&t->train, spec->input_scaling, spec->output_scaling, model->in,
+                              model->out, err) != ERR_OK) {
         return err->code;
     }
-    if (train_rows_scale(&t->train, model->in, model->out, err) == ERR_OK &&
-        train_rows_scale(&t->kept, model->in, model->out, err) == ERR_OK) {
-        err_kept(train_rows_scale(&t->calibration, model->in, model->out, err));
-    }
     train_rows_ranges(t->train.x, t->train.n, model->d, model->training_range);
-    return err->code;
+    return train_rows_scale(&t->train, model->in, model->out, err) == ERR_OK &&
+                   train_rows_scale(&t->kept, model->in, model->out, err) == ERR_OK
+               ? train_rows_scale(&t->calibration, model->in, model->out, err)
+               : err->code;
 }
 
 /* Takes a fold's posterior in: draws to their place, Gaussians behind those that are there. */
@@ -400,7 +380,7 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
                     .noise_sigmas = t->noise_sigmas,
                     .prior_sigmas = t->prior_sigmas,
                     .flat = spec->prior.flat},
-        .start = t->start,
+        .start = t->warm.start,
         /* Folds differ in their random numbers too. */
         .seed = (uint64_t)spec->seed + 0x9E3779B97F4A7C15u * (uint64_t)fold,
     };
@@ -587,42 +567,6 @@ static enum err_code finish(struct trainee *t, struct err *err)
                       : ERR_OK;
 }
 
-/* The base as a start, and what is to be said of it. */
-static enum err_code start_warm(struct trainee *t, struct err *err)
-{
-    const struct model *base = t->run->base;
-    if (t->run->spec->start == TRAIN_COLD) {
-        return ERR_OK;
-    }
-    if (base == NULL) {
-        return err_set(err, ERR_INVALID, "a warm start needs a model to start from");
-    }
-    if (train_check_base(t->run->spec, base, err) == ERR_OK &&
-        train_warm_init(&t->warm, base, err) == ERR_OK) {
-        t->start = &t->warm.start;
-    }
-    return err->code;
-}
-
-static enum err_code warn_warm(struct trainee *t, struct err *err)
-{
-    const struct model *base = t->run->base;
-    if (t->start != NULL && t->n_folds > 1 &&
-        report_warn(&t->model->report, err, "warm_folds",
-                    "the folds started from a model that may have been trained on their own rows: "
-                    "their scores, and the intervals made of them, may be too small") != ERR_OK) {
-        return err->code;
-    }
-    if (t->start != NULL && base->seed != t->run->spec->seed) {
-        return report_warn(&t->model->report, err, "warm_seed",
-                           "the model started from has the seed %lld, this one %lld: it may have "
-                           "been trained on rows that are kept out here, whose scores are then "
-                           "too good",
-                           (long long)base->seed, (long long)t->run->spec->seed);
-    }
-    return ERR_OK;
-}
-
 enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)
 {
     struct trainee t = {.run = run};
@@ -630,11 +574,12 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         return err_set(err, ERR_INVALID, "%d rows are too few to train on, 2 are needed",
                        run->data.n);
     }
-    if (start_warm(&t, err) != ERR_OK || split(&t, err) != ERR_OK ||
+    if (train_warm_begin(&t.warm, run, err) != ERR_OK || split(&t, err) != ERR_OK ||
         choose_folds(&t, err) != ERR_OK ||
         new_model(run, t.n_folds * uq_n_draws(run->spec->solver, &run->spec->settings), &t.model,
                   err) != ERR_OK ||
-        scale_rows(&t, err) != ERR_OK || warn_warm(&t, err) != ERR_OK ||
+        scale_rows(&t, err) != ERR_OK ||
+        train_warm_warn(run, t.n_folds, &t.model->report, err) != ERR_OK ||
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
         make_noise(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||

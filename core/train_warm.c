@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * A warm run keeps the scalers of its base, and every solver run in it, of each fold too, begins at
+ * the base's posterior.
+ *
  * What a model knows of the groups of its draws stands in its report, which counts the chains or
  * networks of one fold; folds follow each other. Where the report is missing or does not agree with
  * the draws, as may be with models from elsewhere, they are one group without an order.
@@ -7,7 +10,6 @@
 #include "train_warm.h"
 
 #include "mem.h"
-#include "train.h"
 #include "uq_mc_dropout.h"
 
 #include <math.h>
@@ -48,9 +50,9 @@ static enum err_code find_networks(struct train_warm *warm, const struct model *
                                    struct err *err)
 {
     const struct report_item *p = report_find(&base->report, MC_DROPOUT_REPORTED);
-    size_t groups = (size_t)warm->start.n_groups;
+    size_t groups = (size_t)warm->parts.n_groups;
     size_t k = (size_t)base->net.n_params;
-    int n = base->m / warm->start.n_groups;
+    int n = base->m / warm->parts.n_groups;
     if (p == NULL || p->n != 1 || !(p->values[0] >= 0.0 && p->values[0] < 1.0)) {
         return ERR_OK;
     }
@@ -64,7 +66,7 @@ static enum err_code find_networks(struct train_warm *warm, const struct model *
             return ERR_OK;
         }
     }
-    warm->start.networks = warm->networks;
+    warm->parts.networks = warm->networks;
     return ERR_OK;
 }
 
@@ -83,25 +85,27 @@ static enum err_code find_noise(struct train_warm *warm, const struct model *bas
                              ? OBJECTIVE_LOG_S_MEAN
                              : log(fmax(base->noise_sigma[j] / base->out[j].scale, LEAST_SIGMA));
     }
-    warm->start.log_s = warm->log_s;
+    warm->parts.log_s = warm->log_s;
     return ERR_OK;
 }
 
 enum err_code train_warm_init(struct train_warm *warm, const struct model *base, struct err *err)
 {
-    *warm = (struct train_warm){.start = {.net = &base->net,
+    *warm = (struct train_warm){.parts = {.net = &base->net,
                                           .m = base->m,
                                           .draws = base->draws,
                                           .gaussian = &base->gaussian,
                                           .report = &base->report}};
-    struct uq_start *start = &warm->start;
+    struct uq_start *start = &warm->parts;
     start->known = uq_find(base->solver, &start->solver);
     find_groups(base, start);
     if (find_noise(warm, base, err) != ERR_OK || (start->known && start->solver == UQ_MC_DROPOUT &&
                                                   find_networks(warm, base, err) != ERR_OK)) {
         train_warm_release(warm);
+        return err->code;
     }
-    return err->code;
+    warm->start = start;
+    return ERR_OK;
 }
 
 /* ---- is it of the same network? ---- */
@@ -179,7 +183,46 @@ enum err_code train_check_base(const struct train_spec *spec, const struct model
         train_warm_init(&warm, base, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(uq_check_start(spec->solver, &warm.start, err));
+    err_kept(uq_check_start(spec->solver, warm.start, err));
     train_warm_release(&warm);
     return err->code;
+}
+
+/* ---- a run's ---- */
+
+enum err_code train_warm_begin(struct train_warm *warm, const struct train_run *run,
+                               struct err *err)
+{
+    *warm = (struct train_warm){.start = NULL};
+    if (run->spec->start == TRAIN_COLD) {
+        return ERR_OK;
+    }
+    if (run->base == NULL) {
+        return err_set(err, ERR_INVALID, "a warm start needs a model to start from");
+    }
+    return train_check_base(run->spec, run->base, err) == ERR_OK
+               ? train_warm_init(warm, run->base, err)
+               : err->code;
+}
+
+enum err_code train_warm_warn(const struct train_run *run, int n_folds, struct report *report,
+                              struct err *err)
+{
+    if (run->spec->start == TRAIN_COLD) {
+        return ERR_OK;
+    }
+    if (n_folds > 1 &&
+        report_warn(report, err, "warm_folds",
+                    "the folds started from a model that may have been trained on their own rows: "
+                    "their scores, and the intervals made of them, may be too small") != ERR_OK) {
+        return err->code;
+    }
+    if (run->base->seed != run->spec->seed) {
+        return report_warn(report, err, "warm_seed",
+                           "the model started from has the seed %lld, this one %lld: it may have "
+                           "been trained on rows that are kept out here, whose scores are then "
+                           "too good",
+                           (long long)run->base->seed, (long long)run->spec->seed);
+    }
+    return ERR_OK;
 }

@@ -162,7 +162,7 @@ static void start_of(const struct model *base, enum sampler_kind kind, int k, in
     struct train_warm warm;
     ck_assert_int_eq(train_warm_init(&warm, base, &err), ERR_OK);
     struct uq_problem problem = {
-        .net = &base->net, .start = &warm.start, .train = {.n = MOST, .d = D, .o = O}};
+        .net = &base->net, .start = warm.start, .train = {.n = MOST, .d = D, .o = O}};
     ck_assert_int_eq(
         uq_chain_start_init(start, &problem, kind, base->net.n_params + O, k, of, &err), ERR_OK);
     train_warm_release(&warm);
