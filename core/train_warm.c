@@ -14,7 +14,7 @@
 
 #include <math.h>
 
-#define LEAST_SIGMA 1e-6 /* of scaled outputs: a learned log s_j must be able to come back */
+#define LEAST_SIGMA 1e-4 /* of scaled outputs, as an estimated noise has at least */
 
 void train_warm_release(struct train_warm *warm)
 {
@@ -70,7 +70,10 @@ static enum err_code find_networks(struct train_warm *warm, const struct model *
     return ERR_OK;
 }
 
-/* The noise of a logarithmic output is told in another unit than it was learned in. */
+/*
+ * The noise of a logarithmic output is told in another unit than it was learned in; and where kept
+ * rows showed none, s_j near 0 would make a likelihood that nothing can start from.
+ */
 static enum err_code find_noise(struct train_warm *warm, const struct model *base, struct err *err)
 {
     if (base->noise_sigma == NULL) {
@@ -81,9 +84,9 @@ static enum err_code find_noise(struct train_warm *warm, const struct model *bas
         return err_set(err, ERR_NOMEM, "no memory for the noise");
     }
     for (int j = 0; j < base->o; j++) {
-        warm->log_s[j] = base->out[j].kind == SCALER_LOG
-                             ? OBJECTIVE_LOG_S_MEAN
-                             : log(fmax(base->noise_sigma[j] / base->out[j].scale, LEAST_SIGMA));
+        double sigma = base->noise_sigma[j] / base->out[j].scale;
+        bool known = base->out[j].kind != SCALER_LOG && sigma >= LEAST_SIGMA;
+        warm->log_s[j] = known ? log(sigma) : OBJECTIVE_LOG_S_MEAN;
     }
     warm->parts.log_s = warm->log_s;
     return ERR_OK;

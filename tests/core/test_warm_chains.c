@@ -317,6 +317,36 @@ START_TEST(a_parameter_that_was_taken_for_known_has_a_variance_all_the_same)
 }
 END_TEST
 
+START_TEST(noise_that_nobody_learned_starts_where_it_does_cold)
+{
+    struct rows rows;
+    struct train_spec spec = spec_of(UQ_NUTS, true);
+    struct uq_chain_start start;
+    make_rows(&rows);
+    for (int i = 0; i < MOST; i++) {
+        rows.y[O * i] += 200.0; /* all are positive */
+        rows.y[O * i + 1] = fabs(rows.y[O * i + 1]);
+    }
+    spec.output_scaling = SCALER_LOG;
+    struct model *base = train(spec, &rows, MOST, NULL, NULL);
+    int k = base->net.n_params;
+    start_of(base, SAMPLER_NUTS, 0, 2, &start);
+    ck_assert_double_eq(start.q0[k], OBJECTIVE_LOG_S_MEAN);
+    uq_chain_start_release(&start);
+    /* As if that output had another scaling, and kept rows had shown no noise. */
+    base->out[0].kind = SCALER_STANDARD;
+    base->noise_sigma[0] = 0.0;
+    start_of(base, SAMPLER_NUTS, 0, 2, &start);
+    ck_assert_double_eq(start.q0[k], OBJECTIVE_LOG_S_MEAN);
+    uq_chain_start_release(&start);
+    base->noise_sigma[0] = 0.02 * base->out[0].scale;
+    start_of(base, SAMPLER_NUTS, 0, 2, &start);
+    ck_assert_double_eq_tol(start.q0[k], log(0.02), 1e-12);
+    uq_chain_start_release(&start);
+    model_unref(base);
+}
+END_TEST
+
 START_TEST(a_short_warm_up_suffices)
 {
     enum uq_kind kind = (enum uq_kind)_i;
@@ -354,6 +384,7 @@ int main(void)
     tcase_add_test(tc, chains_spread_over_draws_that_are_no_chains);
     tcase_add_test(tc, chains_begin_at_the_mean_of_a_straightened_network);
     tcase_add_test(tc, a_parameter_that_was_taken_for_known_has_a_variance_all_the_same);
+    tcase_add_test(tc, noise_that_nobody_learned_starts_where_it_does_cold);
     tcase_add_loop_test(tc, a_short_warm_up_suffices, UQ_MALA, UQ_NUTS + 1);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
