@@ -335,17 +335,15 @@ static enum err_code obtain_default(struct registry *registry, const char *name,
     return load(registry, name, row->version, row->digest, out, err);
 }
 
-/* After a refresh that failed, unless for a reason that stays, the next reader tries again. */
-static void mark_stale(struct registry *registry, const char *name, const struct err *why)
+/* After a refresh that failed: the next reader tries again. */
+static void mark_stale(struct registry *registry, const char *name)
 {
-    if (why->code != ERR_OK && why->code != ERR_CORRUPT) {
-        pthread_mutex_lock(&registry->lock);
-        struct entry *entry = take_entry_locked(registry, name);
-        if (entry != NULL) {
-            entry->stale = true;
-        }
-        pthread_mutex_unlock(&registry->lock);
+    pthread_mutex_lock(&registry->lock);
+    struct entry *entry = take_entry_locked(registry, name);
+    if (entry != NULL) {
+        entry->stale = true;
     }
+    pthread_mutex_unlock(&registry->lock);
 }
 
 enum err_code registry_refresh(struct registry *registry, const char *name, struct model *fresh,
@@ -356,6 +354,7 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
     struct served *next = NULL;
     struct served *old = NULL;
     struct served *dropped[N_EXTRA] = {NULL};
+    bool damaged = false; /* what is served goes on, another reading would not help */
     struct err ignored = ERR_INIT;
 
     pthread_mutex_lock(&registry->lock);
@@ -370,6 +369,7 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
     for (size_t i = 0; i < n_rows; i++) {
         if (rows[i].is_default &&
             obtain_default(registry, name, &rows[i], fresh, fresh_as, &next, err) != ERR_OK) {
+            damaged = err->code == ERR_CORRUPT;
             goto done;
         }
     }
@@ -387,7 +387,9 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
     }
     pthread_mutex_unlock(&registry->lock);
 done:
-    mark_stale(registry, name, err);
+    if (err->code != ERR_OK && !damaged) {
+        mark_stale(registry, name);
+    }
     served_unref(next);
     served_unref(old);
     for (int i = 0; i < N_EXTRA; i++) {
