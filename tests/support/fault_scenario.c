@@ -224,7 +224,9 @@ static void take_numbers(struct scenario *s, enum scenario_step step)
     s->second = step == STEP_REGISTER_SECOND ? version : s->second;
     s->third = step == STEP_REGISTER_THIRD ? version : s->third;
     s->csv_batch = step == STEP_UPLOAD_CSV ? number_in(s->answer, "\"batch\":") : s->csv_batch;
-    s->job = step == STEP_TRAIN ? number_in(s->answer, "{\"id\":") : s->job;
+    if (step == STEP_TRAIN) {
+        atomic_store(&s->job, number_in(s->answer, "{\"id\":"));
+    }
     s->long_job = step == STEP_TRAIN_LONG ? number_in(s->answer, "{\"id\":") : s->long_job;
 }
 
@@ -288,7 +290,9 @@ static int train(struct scenario *s)
     enum job_state state = await(s, s->job, ended);
     ck_assert_int_ne(state, JOB_CANCELLED);
     s->done[STEP_TRAIN] = state == JOB_SUCCEEDED;
-    s->job = s->done[STEP_TRAIN] ? s->job : 0; /* it failed: another is queued */
+    if (!s->done[STEP_TRAIN]) {
+        atomic_store(&s->job, 0); /* it failed: another is queued */
+    }
     return status;
 }
 

@@ -35,7 +35,8 @@ struct scenario {
     bool tried[N_STEPS];
     int64_t second, third; /* numbers of versions; 0: not known yet */
     int64_t csv_batch;
-    int64_t job, long_job;
+    atomic_llong job; /* also for threads that look on; 0: none is queued */
+    int64_t long_job;
     bool retry_after; /* of the last answer */
     char answer[16384];
 };

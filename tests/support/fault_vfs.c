@@ -189,7 +189,7 @@ static int file_sync(sqlite3_file *file, int flags)
     }
     begin_change();
     status = f->real->pMethods->xSync(f->real, flags);
-    if (status == SQLITE_OK && f->shadow != NULL) {
+    if (status == SQLITE_OK && f->shadow != NULL && !(vfs.watch.lies && f->kind == FAULT_WAL)) {
         disk_note_sync(f->shadow);
     }
     end_change();

@@ -63,6 +63,7 @@ typedef void fault_change_fn(void *ctx, long n);
 struct fault_watch {
     fault_change_fn *before;
     void *ctx;
+    bool lies; /* the disk says that it has synced a log, and has not */
 };
 void fault_vfs_follow(const struct fault_watch *watch);
 
