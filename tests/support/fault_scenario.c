@@ -241,33 +241,50 @@ static long long n_ended(const struct metrics *m)
            atomic_load(&m->jobs_cancelled) + atomic_load(&m->jobs_retried);
 }
 
-/*
- * Until the job has ended; a worker that rests after a fault is woken. No request is made while
- * the worker has met none, so that the operations counted until then are its own.
- */
-static enum job_state await(struct scenario *s, int64_t job, long long ended_before)
+/* By the system's own way to files, so that it meets no fault. */
+static void hurry(struct loopback *loop)
+{
+    sqlite3 *own = NULL;
+    int status = sqlite3_open_v2(loop->path, &own, SQLITE_OPEN_READWRITE, "unix");
+    if (status == SQLITE_OK) {
+        sqlite3_busy_timeout(own, 10000);
+        sqlite3_wal_autocheckpoint(own, 0);
+        status = sqlite3_exec(own, "UPDATE jobs SET not_before_ms = 0 WHERE state = 0", NULL, NULL,
+                              NULL);
+    }
+    ck_assert_msg(status == SQLITE_OK, "%s", sqlite3_errstr(status));
+    sqlite3_close(own);
+}
+
+enum job_state scenario_await(struct loopback *loop, int64_t job)
 {
     struct job_row row = {.state = JOB_QUEUED};
     time_t until = time(NULL) + WAIT_S;
-    while (n_ended(&s->loop->metrics) == ended_before && s->met != NULL && !s->met()) {
-        ck_assert_msg(time(NULL) < until, "job %lld does not end", (long long)job);
-        nap();
-    }
     for (;;) {
         struct err err = ERR_INIT;
         ck_assert_msg(time(NULL) < until, "job %lld does not end", (long long)job);
-        if (job_store_get(s->loop->app.db, job, &row, &err) == ERR_OK && row.state > JOB_RUNNING) {
+        if (job_store_get(loop->app.db, job, &row, &err) == ERR_OK && row.state > JOB_RUNNING) {
             break;
         }
         if (err.code == ERR_OK && row.state == JOB_QUEUED && row.not_before_ms > 0) {
             ck_assert_str_ne(row.message, "");
-            scenario_hurry(s->loop);
+            hurry(loop);
         }
-        trainer_notify(s->loop->app.trainer);
+        trainer_notify(loop->app.trainer);
         nap();
     }
     ck_assert_msg(row.state != JOB_FAILED || row.message[0] != '\0', "failed without a reason");
     return row.state;
+}
+
+/* No request is made until then, so that the operations that are counted are the worker's. */
+static void wait_for_fault(struct scenario *s, long long ended_before)
+{
+    time_t until = time(NULL) + WAIT_S;
+    while (n_ended(&s->loop->metrics) == ended_before && s->met != NULL && !s->met()) {
+        ck_assert_msg(time(NULL) < until, "the job does not end");
+        nap();
+    }
 }
 
 /* Queues the job, or goes on with the one that is, and waits for its end. */
@@ -287,7 +304,8 @@ static int train(struct scenario *s)
     if (s->hasty) {
         return status;
     }
-    enum job_state state = await(s, s->job, ended);
+    wait_for_fault(s, ended);
+    enum job_state state = scenario_await(s->loop, s->job);
     ck_assert_int_ne(state, JOB_CANCELLED);
     s->done[STEP_TRAIN] = state == JOB_SUCCEEDED;
     if (!s->done[STEP_TRAIN]) {
@@ -313,7 +331,7 @@ int scenario_send(struct scenario *s, enum scenario_step step)
         s->done[step] = true;
     }
     if (step == STEP_CANCEL && s->done[step]) {
-        ck_assert_int_eq(await(s, s->long_job, -1), JOB_CANCELLED);
+        ck_assert_int_eq(scenario_await(s->loop, s->long_job), JOB_CANCELLED);
     }
     return status;
 }
@@ -337,7 +355,7 @@ void scenario_settle(struct scenario *s)
         struct job_row row;
         if (rows[i].state <= JOB_RUNNING && rows[i].id != s->job && rows[i].id != s->long_job) {
             ck_assert_int_eq(trainer_cancel(s->loop->app.trainer, rows[i].id, &row, &err), ERR_OK);
-            await(s, rows[i].id, -1);
+            scenario_await(s->loop, rows[i].id);
         }
     }
     mem_free(rows);
@@ -352,21 +370,6 @@ void scenario_check_keys(struct scenario *s)
                           "%s again: %d %s", steps[step].name, status, s->answer);
         }
     }
-}
-
-/* By the system's own way to files, so that it meets no fault. */
-void scenario_hurry(struct loopback *loop)
-{
-    sqlite3 *own = NULL;
-    int status = sqlite3_open_v2(loop->path, &own, SQLITE_OPEN_READWRITE, "unix");
-    if (status == SQLITE_OK) {
-        sqlite3_busy_timeout(own, 10000);
-        sqlite3_wal_autocheckpoint(own, 0);
-        status = sqlite3_exec(own, "UPDATE jobs SET not_before_ms = 0 WHERE state = 0", NULL, NULL,
-                              NULL);
-    }
-    ck_assert_msg(status == SQLITE_OK, "%s", sqlite3_errstr(status));
-    sqlite3_close(own);
 }
 
 /* ---- what is there ---- */

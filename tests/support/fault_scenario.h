@@ -67,7 +67,10 @@ void scenario_check_keys(struct scenario *s);
  */
 void scenario_dump(struct db *db, char *out);
 
-/* Lets jobs that were put off begin now. */
-void scenario_hurry(struct loopback *loop);
+/*
+ * The state in which the job ends. The worker is woken when it rests after a fault, and a job that
+ * was put off begins at once. Failures fail the test.
+ */
+enum job_state scenario_await(struct loopback *loop, int64_t job);
 
 #endif
