@@ -429,7 +429,9 @@ static size_t dump_versions(struct db *db, char *out)
     enum err_code code = model_store_versions(db, "m", &rows, &n, &err);
     ck_assert_msg(code == ERR_OK || code == ERR_NOT_FOUND, "%s", err.msg);
     err_clear(&err);
-    qsort(rows, n, sizeof *rows, by_digest);
+    if (n > 0) {
+        qsort(rows, n, sizeof *rows, by_digest);
+    }
     for (size_t i = 0; i < n; i++) {
         void *bytes = NULL;
         size_t n_bytes = 0;
