@@ -29,16 +29,16 @@ struct trial {
 };
 
 static const struct trial trials[] = {
-    {"a write fails", FAULT_WRITE, FAULT_FAIL, FAULT_ANY_FILE, false, 5},
-    {"a write is torn", FAULT_WRITE, FAULT_TEAR, FAULT_ANY_FILE, false, 5},
-    {"a write to the database fails", FAULT_WRITE, FAULT_FAIL, FAULT_DATABASE, false, 1},
-    {"a write to the database is torn", FAULT_WRITE, FAULT_TEAR, FAULT_DATABASE, false, 1},
-    {"the disk is full for one write", FAULT_WRITE, FAULT_FULL, FAULT_ANY_FILE, false, 5},
+    {"a write fails", FAULT_WRITE, FAULT_FAIL, FAULT_ANY_FILE, false, 9},
+    {"a write is torn", FAULT_WRITE, FAULT_TEAR, FAULT_ANY_FILE, false, 9},
+    {"a write to the database fails", FAULT_WRITE, FAULT_FAIL, FAULT_DATABASE, false, 2},
+    {"a write to the database is torn", FAULT_WRITE, FAULT_TEAR, FAULT_DATABASE, false, 2},
+    {"the disk is full for one write", FAULT_WRITE, FAULT_FULL, FAULT_ANY_FILE, false, 11},
     {"no space for one write", FAULT_WRITE, FAULT_NO_SPACE, FAULT_ANY_FILE, false, 7},
     {"a sync fails", FAULT_SYNC, FAULT_FAIL, FAULT_ANY_FILE, false, 1},
     {"a sync finds no space", FAULT_SYNC, FAULT_NO_SPACE, FAULT_ANY_FILE, false, 2},
-    {"a read fails", FAULT_READ, FAULT_FAIL, FAULT_ANY_FILE, false, 3},
-    {"a read is short", FAULT_READ, FAULT_SHORT, FAULT_ANY_FILE, false, 3},
+    {"a read fails", FAULT_READ, FAULT_FAIL, FAULT_ANY_FILE, false, 7},
+    {"a read is short", FAULT_READ, FAULT_SHORT, FAULT_ANY_FILE, false, 7},
     {"a truncation fails", FAULT_TRUNCATE, FAULT_FAIL, FAULT_ANY_FILE, false, 1},
     {"a length is not told", FAULT_SIZE, FAULT_FAIL, FAULT_ANY_FILE, false, 1},
     {"shared memory is not had", FAULT_SHM_MAP, FAULT_FAIL, FAULT_ANY_FILE, false, 1},
