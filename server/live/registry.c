@@ -15,6 +15,7 @@ struct entry {
     struct served *current;        /* the default version; NULL: none that serves */
     struct served *extra[N_EXTRA]; /* others, most recently asked for first; may hold NULLs */
     uint64_t applied;              /* number of the refresh that set `current` */
+    bool stale;                    /* a later one failed: the store may have changed */
 };
 
 struct registry {
@@ -230,15 +231,22 @@ static struct served *lookup_locked(struct registry *registry, const char *name,
     return NULL;
 }
 
-/* *applied (may be NULL): the number of the refresh that the entry shows. */
+/* The state of an entry when something was looked up in it. */
+struct seen {
+    uint64_t applied; /* the number of the refresh that it shows */
+    bool stale;
+};
+
+/* *seen may be NULL. */
 static struct served *lookup(struct registry *registry, const char *name, int64_t version,
-                             uint64_t *applied)
+                             struct seen *seen)
 {
     pthread_mutex_lock(&registry->lock);
     struct served *served = lookup_locked(registry, name, version);
     const struct entry *entry = find_locked(registry, name);
-    if (applied != NULL) {
-        *applied = entry != NULL ? entry->applied : 0;
+    if (seen != NULL) {
+        *seen = entry != NULL ? (struct seen){entry->applied, entry->stale}
+                              : (struct seen){.applied = 0};
     }
     pthread_mutex_unlock(&registry->lock);
     return served;
@@ -265,8 +273,16 @@ static void keep_extra(struct registry *registry, struct served *served, uint64_
 enum err_code registry_get(struct registry *registry, const char *name, int64_t version,
                            struct served **out, struct err *err)
 {
-    uint64_t applied;
-    *out = lookup(registry, name, version, &applied);
+    struct seen seen;
+    *out = lookup(registry, name, version, &seen);
+    if (seen.stale) {
+        /* While the store cannot be read, what is in memory goes on serving. */
+        struct err ignored = ERR_INIT;
+        if (registry_refresh(registry, name, NULL, NULL, &ignored) == ERR_OK) {
+            served_unref(*out);
+            *out = lookup(registry, name, version, &seen);
+        }
+    }
     if (*out != NULL) {
         return ERR_OK;
     }
@@ -276,7 +292,7 @@ enum err_code registry_get(struct registry *registry, const char *name, int64_t 
         return err->code;
     }
     if (!row.is_default) {
-        keep_extra(registry, *out, applied);
+        keep_extra(registry, *out, seen.applied);
     }
     return ERR_OK;
 }
@@ -319,6 +335,17 @@ static enum err_code obtain_default(struct registry *registry, const char *name,
     return load(registry, name, row->version, row->digest, out, err);
 }
 
+/* After a refresh that failed: the next reader tries again. */
+static void mark_stale(struct registry *registry, const char *name)
+{
+    pthread_mutex_lock(&registry->lock);
+    struct entry *entry = take_entry_locked(registry, name);
+    if (entry != NULL) {
+        entry->stale = true;
+    }
+    pthread_mutex_unlock(&registry->lock);
+}
+
 enum err_code registry_refresh(struct registry *registry, const char *name, struct model *fresh,
                                const struct put_result *fresh_as, struct err *err)
 {
@@ -327,6 +354,7 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
     struct served *next = NULL;
     struct served *old = NULL;
     struct served *dropped[N_EXTRA] = {NULL};
+    bool damaged = false; /* what is served goes on, another reading would not help */
     struct err ignored = ERR_INIT;
 
     pthread_mutex_lock(&registry->lock);
@@ -336,11 +364,12 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
     enum err_code code = model_store_versions(registry->db, name, &rows, &n_rows, &ignored);
     if (code != ERR_OK && code != ERR_NOT_FOUND) {
         *err = ignored;
-        return code;
+        goto done;
     }
     for (size_t i = 0; i < n_rows; i++) {
         if (rows[i].is_default &&
             obtain_default(registry, name, &rows[i], fresh, fresh_as, &next, err) != ERR_OK) {
+            damaged = err->code == ERR_CORRUPT;
             goto done;
         }
     }
@@ -352,11 +381,15 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
         old = entry->current;
         entry->current = next;
         entry->applied = number;
+        entry->stale = false;
         next = NULL;
         drop_missing_locked(entry, rows, n_rows, dropped);
     }
     pthread_mutex_unlock(&registry->lock);
 done:
+    if (err->code != ERR_OK && !damaged) {
+        mark_stale(registry, name);
+    }
     served_unref(next);
     served_unref(old);
     for (int i = 0; i < N_EXTRA; i++) {
