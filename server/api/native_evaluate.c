@@ -376,7 +376,7 @@ enum err_code handle_evaluate(struct app *app, const struct request *req, struct
 {
     struct evaluation *e = arena_zalloc_array(req->arena, 1, sizeof *e);
     const char *name;
-    int64_t version = 0;
+    struct version_ref version = {.kind = VERSION_DEFAULT};
     bool later = false;
     if (e == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
@@ -385,9 +385,9 @@ enum err_code handle_evaluate(struct app *app, const struct request *req, struct
     e->req = req;
     err_clear(&e->err);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        (req->n_params > 1 && reply_version(req->params[1], &version, err) != ERR_OK) ||
+        (req->n_params > 1 && version_ref_parse(req->params[1], &version, err) != ERR_OK) ||
         wish_deadline(req, &e->deadline_ns, err) != ERR_OK ||
-        registry_get(app->registry, name, version, &e->served, err) != ERR_OK) {
+        registry_find(app->registry, name, &version, &e->served, err) != ERR_OK) {
         return err->code;
     }
     if (read_rows(e, err) != ERR_OK || begin(e, err) != ERR_OK || start(e, &later, err) != ERR_OK) {
