@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Models and versions: list, register, read, export, promote, delete. */
+/* Models and versions: list, register, read, export, delete. */
 #include "handlers.h"
 
 #include "json_io.h"
@@ -9,24 +9,13 @@
 
 #include <string.h>
 
-/* A number, or null for 0. */
-static void put_number(struct textbuf *text, const char *before, int64_t number)
-{
-    textbuf_puts(text, before);
-    if (number > 0) {
-        textbuf_printf(text, "%lld", (long long)number);
-    } else {
-        textbuf_puts(text, "null");
-    }
-}
-
 static void write_model_row(struct textbuf *text, const struct model_row *row)
 {
     textbuf_puts(text, "{\"name\":");
     textbuf_json_string(text, row->model);
-    put_number(text, ",\"default_version\":", row->default_version);
-    put_number(text, ",\"previous_version\":", row->previous_version);
-    put_number(text, ",\"keep_versions\":", row->keep_versions);
+    reply_version_number(text, ",\"default_version\":", row->default_version);
+    reply_version_number(text, ",\"previous_version\":", row->previous_version);
+    reply_version_number(text, ",\"keep_versions\":", row->keep_versions);
     textbuf_printf(text,
                    ",\"versions\":%lld,\"rows\":%lld,\"created\":", (long long)row->n_versions,
                    (long long)row->n_rows);
@@ -259,28 +248,4 @@ enum err_code handle_version_export(struct app *app, const struct request *req,
     }
     model_view_release(&view);
     return err->code;
-}
-
-enum err_code handle_default_put(struct app *app, const struct request *req, struct response *res,
-                                 struct err *err)
-{
-    static const char *const keys[] = {"version", NULL};
-    const char *name;
-    json_t *body = NULL;
-    struct version_ref ref;
-    int64_t version = 0;
-    struct textbuf text = textbuf_in(req->arena);
-    if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        json_io_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK) {
-        return err->code;
-    }
-    if (json_io_check_keys(body, "body", keys, err) != ERR_OK ||
-        reply_version(json_object_get(body, "version"), "version", &ref, err) != ERR_OK ||
-        registry_set_default(app->registry, name, &ref, &version, err) != ERR_OK) {
-        return err->code;
-    }
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, name);
-    textbuf_printf(&text, ",\"default_version\":%lld}", (long long)version);
-    return reply_json(res, 200, &text, err);
 }

@@ -137,6 +137,16 @@ enum err_code reply_etag(const struct request *req, struct response *res, const 
     return ERR_OK;
 }
 
+void reply_version_number(struct textbuf *text, const char *before, int64_t number)
+{
+    textbuf_puts(text, before);
+    if (number > 0) {
+        textbuf_printf(text, "%lld", (long long)number);
+    } else {
+        textbuf_puts(text, "null");
+    }
+}
+
 void reply_aliases(struct textbuf *text, const struct model_view *view)
 {
     textbuf_puts(text, "[");

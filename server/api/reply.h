@@ -33,6 +33,9 @@ enum err_code reply_query_int(const struct request *req, const char *key, int64_
 /* Appends the rows that something was trained on as a JSON object, or null. */
 void reply_training_data(struct textbuf *text, const struct training_data *data);
 
+/* Appends `before` and a number of a version, or null for 0. */
+void reply_version_number(struct textbuf *text, const char *before, int64_t number);
+
 /* Appends the aliases of a model as a JSON array. */
 void reply_aliases(struct textbuf *text, const struct model_view *view);
 

@@ -179,7 +179,8 @@ enum err_code model_put(struct db *db, struct conn *conn, const struct put_reque
         model_change_default(conn, &change, err) != ERR_OK) {
         return err->code;
     }
-    return model_prune(conn, model, NULL, err);
+    /* Content that was there before may be old, and its version is the answer: it must stay. */
+    return out->created ? model_prune(conn, model, NULL, err) : ERR_OK;
 }
 
 enum err_code model_store_put(struct db *db, const struct put_request *put, struct put_result *out,
