@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What versions are called, which is the default, going back, and which old ones are kept."""
 
+import math
 import random
 import sqlite3
+import statistics
 import threading
 import unittest
 
-from harness import ServerTest, document
+from harness import ServerTest, architecture, document
 
 ROW = {"inputs": [[0.1, 0.2, 0.3]], "return": ["mean"]}
 
@@ -323,6 +325,150 @@ class Keeping(Versions):
         self.ok(404, "POST", "/v1/models/m/predict", ROW)
         self.assertEqual(self.put(4), 4)
         self.assertEqual(self.places(), (4, None))
+
+
+def rows_of(n, seed=5):
+    rng = random.Random(seed)
+    x = [[rng.uniform(-1, 1) for _ in range(3)] for _ in range(n)]
+    return x, [[math.sin(r[0]) + r[1], r[2] * 5 + rng.gauss(0, 0.1)] for r in x]
+
+
+def losses(mean, variance, y, ranges):
+    """Of one row, in plain words: the mean over outputs of each loss."""
+    square, nll, crps = [], [], []
+    for m, v, t, (low, high) in zip(mean, variance, y, ranges):
+        std = math.sqrt(v)
+        z = (t - m) / std
+        square.append(((m - t) / (high - low)) ** 2)
+        nll.append(-math.log(statistics.NormalDist(m, std).pdf(t)))
+        phi = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+        crps.append(std * (z * (2 * statistics.NormalDist().cdf(z) - 1) + 2 * phi
+                           - 1 / math.sqrt(math.pi)))
+    return [statistics.fmean(part) for part in (square, nll, crps)]
+
+
+class Comparison(Versions):
+    def setUp(self):
+        super().setUp()
+        scores = {"rows": 7, "relative_error": 0.1, "rmse": [0.2, 0.3],
+                  "output_range": [[-2, 2], [-5, 6]]}
+        for seed, more in ((1, {"scores": scores}), (2, {}), (3, {})):
+            self.ok(201, "PUT", "/v1/models/m",
+                    document(seed=seed, noise={"sigma": [0.3, 1.5]}, **more))
+
+    def compare(self, body, status=200, query="", **head):
+        return self.ok(status, "POST", f"/v1/models/m/compare{query}", body, head)[1]
+
+    def expected(self, first, other, x, y, ranges):
+        """Differences of the losses by way of predictions."""
+        by = []
+        for version in (first, other):
+            _, data = self.ok(200, "POST", f"/v1/models/m/versions/{version}/predict",
+                              {"inputs": x, "return": ["mean", "total_variance"]})
+            by.append([losses(m, v, t, ranges)
+                       for m, v, t in zip(data["mean"], data["total_variance"], y)])
+        out = {}
+        for k, name in enumerate(("squared_error", "nll", "crps")):
+            d = [b[k] - a[k] for a, b in zip(*by)]
+            out[name] = (statistics.fmean(d), statistics.stdev(d) / math.sqrt(len(d)),
+                         sum(v < 0 for v in d) / len(d))
+        return out
+
+    def check(self, found, expected):
+        self.assertEqual(list(found), list(expected))
+        for name, (mean, error, better) in expected.items():
+            self.assertTrue(math.isclose(found[name]["mean"], mean, rel_tol=1e-6, abs_tol=1e-12),
+                            (name, found[name], mean))
+            self.assertTrue(math.isclose(found[name]["standard_error"], error, rel_tol=1e-6),
+                            (name, found[name], error))
+            self.assertEqual(found[name]["better"], better)
+
+    def test_differences_are_those_of_the_predictions(self):
+        self.alias("prod", 1)
+        x, y = rows_of(101)
+        data = self.compare({"versions": ["@prod", 2, "@default"], "inputs": x, "outputs": y})
+        self.assertEqual((data["model"], data["rows"]), ("m", 101))
+        self.assertEqual([v["version"] for v in data["versions"]], [1, 2, 3])
+        for part in data["versions"]:
+            path = f"/v1/models/m/versions/{part['version']}/evaluate"
+            _, alone = self.ok(200, "POST", path, {"inputs": x, "outputs": y})
+            part = dict(part, model="m")
+            difference = part.pop("difference", None)
+            self.assertEqual(part, alone)
+            if part["version"] == 1:
+                self.assertIsNone(difference)
+            else:
+                self.check(difference, self.expected(1, part["version"], x, y, [(-2, 2), (-5, 6)]))
+        # Without scores of its own the first version is measured by the rows' range.
+        data = self.compare({"versions": [3, 1], "inputs": x, "outputs": y})
+        ranges = [(min(c), max(c)) for c in zip(*y)]
+        self.check(data["versions"][1]["difference"], self.expected(3, 1, x, y, ranges))
+
+    def test_a_version_does_not_differ_from_itself(self):
+        x, y = rows_of(20)
+        data = self.compare({"versions": ["@default", 3], "inputs": x, "outputs": y})
+        none = {"mean": 0.0, "standard_error": 0.0, "better": 0.0}
+        self.assertEqual(data["versions"][1]["difference"],
+                         {"squared_error": none, "nll": none, "crps": none})
+        data = self.compare({"versions": [1, 2], "inputs": x[:1], "outputs": y[:1]})
+        self.assertIsNone(data["versions"][1]["difference"]["nll"]["standard_error"])
+
+    def test_points_without_variance_have_no_density_to_compare(self):
+        for seed in (1, 2):
+            self.ok(201, "PUT", "/v1/models/points", document(draws=1, seed=seed))
+        x, y = rows_of(5)
+        _, data = self.ok(200, "POST", "/v1/models/points/compare",
+                          {"versions": [1, 2], "inputs": x, "outputs": y})
+        difference = data["versions"][1]["difference"]
+        self.assertEqual((difference["nll"], difference["crps"]), (None, None))
+        self.assertEqual(set(difference["squared_error"]), {"mean", "standard_error", "better"})
+
+    def test_rows_come_as_csv_or_from_the_store(self):
+        x, y = rows_of(50)
+        self.ok(404, "POST", "/v1/models/m/compare", {"versions": [1, 2], "data": {}})
+        sent = self.compare({"versions": [1, 2], "inputs": x, "outputs": y})
+        text = "a,b,c,y,z\n" + "".join(",".join(map(repr, r + t)) + "\n" for r, t in zip(x, y))
+        csv = self.compare(text, query="?versions=1,@previous", **{"Content-Type": "text/csv"})
+        self.assertEqual(csv, sent)
+        batches = []
+        for part in (slice(0, 20), slice(20, 50)):
+            _, data = self.ok(201, "POST", "/v1/models/m/data",
+                              {"inputs": x[part], "outputs": y[part]})
+            batches.append(data["batch"])
+        stored = self.compare({"versions": [1, 2], "data": {}})
+        self.assertEqual(stored["versions"], sent["versions"])
+        self.assertEqual(stored["data"], {"after_batch": 0, "limit": 1000})
+        self.assertIn("trained on", stored["warnings"][0]["text"])
+        for data, part in (({"after_batch": batches[0]}, slice(20, 50)),
+                           ({"limit": 7}, slice(43, 50))):
+            stored = self.compare({"versions": [1, 2], "data": data})
+            sent = self.compare({"versions": [1, 2], "inputs": x[part], "outputs": y[part]})
+            self.assertEqual(stored["versions"], sent["versions"])
+        self.compare({"versions": [1, 2], "data": {"after_batch": batches[1]}}, status=404)
+
+    def test_what_cannot_be_compared_is_refused(self):
+        x, y = rows_of(2)
+        rows = {"inputs": x, "outputs": y}
+        for body in ({"versions": [1]}, {"versions": [1] * 9}, {"versions": 1}, {},
+                     {"versions": [1, 0]}, {"versions": [1, None]}, {"versions": [1, 2], "more": 1}):
+            self.compare(dict(rows, **body), status=400)
+        self.compare({"versions": [1, 2]}, status=400)
+        self.compare({"versions": [1, 2], "inputs": x}, status=400)
+        self.compare({"versions": [1, 2], "inputs": x, "outputs": y[:1]}, status=400)
+        self.compare(dict(rows, versions=[1, 2], data={}), status=400)
+        for data in ({"limit": 0}, {"limit": 100001}, {"after_batch": -1}, {"x": 1}, [], None):
+            self.compare({"versions": [1, 2], "data": data}, status=400)
+        for versions in (["@none", 1], [1, 9], ["@default", "@prod"]):
+            self.compare(dict(rows, versions=versions), status=404)
+        self.ok(404, "POST", "/v1/models/none/compare", dict(rows, versions=[1, 2]))
+        for query in ("", "?versions=1", "?versions=1,2,3,1,2,3,1,2,3", "?versions=1,,2"):
+            self.compare("a,b,c,y,z\n1,2,3,4,5\n", 400, query, **{"Content-Type": "text/csv"})
+        x, y = rows_of(20000)
+        self.compare({"versions": [1, 2], "inputs": x, "outputs": y}, 504,
+                     **{"Request-Timeout-Ms": "1"})
+        self.ok(201, "PUT", "/v1/models/m", document(arch=architecture(inputs=2)))
+        data = self.compare(dict(rows, versions=[1, "@default"]), status=400)
+        self.assertIn("version 4 has 2 inputs", data["detail"])
 
 
 if __name__ == "__main__":

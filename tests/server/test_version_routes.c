@@ -119,6 +119,20 @@ START_TEST(keeping_survives)
 }
 END_TEST
 
+START_TEST(comparisons_survive)
+{
+    ck_assert_int_eq(shake(HTTP_POST, "/v1/models/m/compare",
+                           "{\"versions\":[1,\"@default\"],\"inputs\":[[0.5],[1]],"
+                           "\"outputs\":[[1],[2]]}"),
+                     200);
+    ck_assert_int_eq(
+        call(HTTP_POST, "/v1/models/m/data", "{\"inputs\":[[0.5],[1]],\"outputs\":[[1],[2]]}"),
+        201);
+    ck_assert_int_eq(shake(HTTP_POST, "/v1/models/m/compare", "{\"versions\":[2,1],\"data\":{}}"),
+                     200);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("version_routes");
@@ -128,6 +142,7 @@ int main(void)
     tcase_add_test(tcase, going_back_and_forth_survives);
     tcase_add_test(tcase, aliases_survive);
     tcase_add_test(tcase, keeping_survives);
+    tcase_add_test(tcase, comparisons_survive);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
