@@ -77,10 +77,9 @@ static enum err_code read_versions(struct comparison *c, const json_t *list, str
     return ERR_OK;
 }
 
-/* With CSV the versions are in the query, separated by commas. */
-static enum err_code read_query(struct comparison *c, struct err *err)
+/* In the query they are separated by commas; NULL: there are none. */
+static enum err_code read_query(struct comparison *c, const char *from, struct err *err)
 {
-    const char *from = request_query(c->req, "versions");
     size_t n = 0;
     while (from != NULL && n <= COMPARE_MOST_VERSIONS) {
         size_t len = strcspn(from, ",");
@@ -120,16 +119,23 @@ static enum err_code read_request(struct comparison *c, struct err *err)
 {
     static const char *const keys[] = {"versions", "inputs", "outputs", "data", NULL};
     const json_t *body = NULL;
+    const char *query = request_query(c->req, "versions");
     if (wish_deadline(c->req, &c->waiter.deadline_ns, err) != ERR_OK ||
         labelled_parse(c->req, c->app->config->max_rows, &c->labelled, err) != ERR_OK) {
         return err->code;
     }
     if (c->labelled.is_csv) {
-        return read_query(c, err);
+        return read_query(c, query, err);
     }
     body = c->labelled.body;
-    if (json_io_check_keys(body, "body", keys, err) != ERR_OK ||
-        read_versions(c, json_object_get(body, "versions"), err) != ERR_OK) {
+    if (json_io_check_keys(body, "body", keys, err) != ERR_OK) {
+        return err->code;
+    }
+    if (query != NULL && json_object_get(body, "versions") != NULL) {
+        return err_set(err, ERR_INVALID, "versions are in the query and in the body");
+    }
+    if ((query != NULL ? read_query(c, query, err)
+                       : read_versions(c, json_object_get(body, "versions"), err)) != ERR_OK) {
         return err->code;
     }
     c->stored = json_object_get(body, "data");

@@ -430,6 +430,9 @@ class Comparison(Versions):
         text = "a,b,c,y,z\n" + "".join(",".join(map(repr, r + t)) + "\n" for r, t in zip(x, y))
         csv = self.compare(text, query="?versions=1,@previous", **{"Content-Type": "text/csv"})
         self.assertEqual(csv, sent)
+        named = self.compare({"inputs": x, "outputs": y}, query="?versions=1,2")
+        self.assertEqual(named, sent)
+        self.compare({"inputs": x, "outputs": y, "versions": [1, 2]}, 400, "?versions=1,2")
         batches = []
         for part in (slice(0, 20), slice(20, 50)):
             _, data = self.ok(201, "POST", "/v1/models/m/data",
