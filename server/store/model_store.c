@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model_store.h"
 
-#include "db_priv.h"
+#include "model_priv.h"
 
 #include <string.h>
 
@@ -145,14 +145,6 @@ static enum err_code insert_version(struct db *db, struct conn *conn, const stru
     return insert_chunks(db, conn, put, model, out->version, err);
 }
 
-static enum err_code set_default(struct conn *conn, int64_t model, int64_t version, struct err *err)
-{
-    struct query q = query_open(conn, SQL_MODEL_SET_DEFAULT, err);
-    query_int(&q, ":model", model);
-    query_int(&q, ":version", version);
-    return query_close(&q);
-}
-
 enum err_code model_put(struct db *db, struct conn *conn, const struct put_request *put,
                         struct put_result *out, struct err *err)
 {
@@ -181,10 +173,14 @@ enum err_code model_put(struct db *db, struct conn *conn, const struct put_reque
     if (out->created && insert_version(db, conn, put, model, out, err) != ERR_OK) {
         return err->code;
     }
-    if (put->promote || default_version == 0) {
-        return set_default(conn, model, out->version, err);
+    struct default_change change = {
+        .model = model, .version = out->version, .origin = put->origin, .job = put->job};
+    if ((put->promote || default_version == 0) &&
+        model_change_default(conn, &change, err) != ERR_OK) {
+        return err->code;
     }
-    return ERR_OK;
+    /* Content that was there before may be old, and its version is the answer: it must stay. */
+    return out->created ? model_prune(conn, model, NULL, err) : ERR_OK;
 }
 
 enum err_code model_store_put(struct db *db, const struct put_request *put, struct put_result *out,
