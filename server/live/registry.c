@@ -156,15 +156,22 @@ static enum err_code find_version(struct registry *registry, const char *name,
     return err->code;
 }
 
-/* *applied (may be NULL): the number of the refresh that the entry shows. */
+/* The state of an entry when something was looked up in it. */
+struct seen {
+    uint64_t applied; /* the number of the refresh that it shows */
+    bool stale;
+};
+
+/* *seen may be NULL. */
 static struct served *lookup(struct registry *registry, const char *name,
-                             const struct version_ref *ref, uint64_t *applied)
+                             const struct version_ref *ref, struct seen *seen)
 {
     pthread_mutex_lock(&registry->lock);
     const struct entry *entry = find_locked(registry, name);
     struct served *served = entry != NULL ? served_ref(entry_find(entry, ref)) : NULL;
-    if (applied != NULL) {
-        *applied = entry != NULL ? entry->applied : 0;
+    if (seen != NULL) {
+        *seen = entry != NULL ? (struct seen){entry->applied, entry->stale}
+                              : (struct seen){.applied = 0};
     }
     pthread_mutex_unlock(&registry->lock);
     return served;
@@ -202,8 +209,16 @@ static void keep(struct registry *registry, struct served *served, bool is_defau
 enum err_code registry_find(struct registry *registry, const char *name,
                             const struct version_ref *ref, struct served **out, struct err *err)
 {
-    uint64_t applied;
-    *out = lookup(registry, name, ref, &applied);
+    struct seen seen;
+    *out = lookup(registry, name, ref, &seen);
+    if (seen.stale) {
+        /* While the store cannot be read, what is in memory goes on serving. */
+        struct err ignored = ERR_INIT;
+        if (registry_refresh(registry, name, NULL, NULL, &ignored) == ERR_OK) {
+            served_unref(*out);
+            *out = lookup(registry, name, ref, &seen);
+        }
+    }
     if (*out != NULL) {
         return ERR_OK;
     }
@@ -212,7 +227,7 @@ enum err_code registry_find(struct registry *registry, const char *name,
         load(registry, name, &row, out, err) != ERR_OK) {
         return err->code;
     }
-    keep(registry, *out, row.is_default, applied);
+    keep(registry, *out, row.is_default, seen.applied);
     return ERR_OK;
 }
 
@@ -257,16 +272,28 @@ static uint64_t next_number(struct registry *registry)
     return number;
 }
 
+/* After a refresh that failed: the next reader tries again. */
+static void mark_stale(struct registry *registry, const char *name)
+{
+    pthread_mutex_lock(&registry->lock);
+    struct entry *entry = take_entry_locked(registry, name);
+    if (entry != NULL) {
+        entry->stale = true;
+    }
+    pthread_mutex_unlock(&registry->lock);
+}
+
 enum err_code registry_refresh(struct registry *registry, const char *name, struct model *fresh,
                                const struct put_result *fresh_as, struct err *err)
 {
     struct model_view view = {.n_versions = 0};
     struct entry next = {.applied = next_number(registry)};
+    bool damaged = false; /* what is served goes on, another reading would not help */
     struct err viewing = ERR_INIT;
     enum err_code code = model_store_view(registry->db, name, &view, &viewing);
     if (code != ERR_OK && code != ERR_NOT_FOUND) {
         *err = viewing;
-        return code;
+        goto done;
     }
     if (entry_prepare(&next, &view, err) != ERR_OK) {
         goto done;
@@ -274,6 +301,7 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
     for (size_t i = 0; i < view.n_versions; i++) {
         if (view.versions[i].is_default && obtain_default(registry, name, &view.versions[i], fresh,
                                                           fresh_as, &next.current, err) != ERR_OK) {
+            damaged = err->code == ERR_CORRUPT;
             goto done;
         }
     }
@@ -283,9 +311,13 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
         err_set(err, ERR_NOMEM, "no memory for the registry");
     } else if (next.applied > entry->applied) {
         entry_swap(entry, &next, view.versions, view.n_versions);
+        entry->stale = false;
     }
     pthread_mutex_unlock(&registry->lock);
 done:
+    if (err->code != ERR_OK && !damaged) {
+        mark_stale(registry, name);
+    }
     entry_release(&next);
     model_view_release(&view);
     return err->code;

@@ -284,22 +284,35 @@ static enum err_code read_content(struct conn *conn, const char *name, int64_t v
     return verify(content, err);
 }
 
-enum err_code model_store_load(struct db *db, const char *model, int64_t version, void **bytes,
-                               size_t *n_bytes, struct err *err)
+static enum err_code load_once(struct db *db, const char *model, int64_t version,
+                               struct content *content, struct err *err)
 {
     struct conn *conn;
-    struct content content = {.bytes = NULL};
     if (db_read_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(read_content(conn, model, version, &content, err));
-    if (db_read_end(db, conn, err) == ERR_OK) {
+    err_kept(read_content(conn, model, version, content, err));
+    if (db_read_end(db, conn, err) != ERR_OK) {
+        mem_free(content->bytes);
+        content->bytes = NULL;
+    }
+    return err->code;
+}
+
+enum err_code model_store_load(struct db *db, const char *model, int64_t version, void **bytes,
+                               size_t *n_bytes, struct err *err)
+{
+    struct content content = {.bytes = NULL};
+    if (load_once(db, model, version, &content, err) == ERR_CORRUPT) {
+        /* A version is damaged for good, so it must be seen twice: reading can go wrong, too. */
+        err_clear(err);
+        content = (struct content){.bytes = NULL};
+        err_kept(load_once(db, model, version, &content, err));
+    }
+    if (err->code == ERR_OK) {
         *bytes = content.bytes;
         *n_bytes = content.n_bytes;
-        return ERR_OK;
-    }
-    mem_free(content.bytes);
-    if (err->code == ERR_CORRUPT) {
+    } else if (err->code == ERR_CORRUPT) {
         struct err marking = ERR_INIT; /* a mark that cannot be set is set at the next load */
         err_kept(model_store_mark_damaged(db, model, version, err_msg(err), &marking));
     }
