@@ -338,24 +338,11 @@ done:
     return err->code;
 }
 
-static void forget(struct registry *registry, const char *name)
-{
-    struct entry next = {.applied = next_number(registry)};
-    pthread_mutex_lock(&registry->lock);
-    struct entry *entry = find_locked(registry, name);
-    if (entry != NULL && next.applied > entry->applied) {
-        entry_swap(entry, &next, NULL, 0);
-    }
-    pthread_mutex_unlock(&registry->lock);
-    entry_release(&next);
-}
-
 void registry_follow(struct registry *registry, const char *name, struct model *fresh,
                      const struct put_result *fresh_as)
 {
     struct err refreshing = ERR_INIT;
     if (registry_refresh(registry, name, fresh, fresh_as, &refreshing) != ERR_OK) {
-        forget(registry, name);
         log_warn(registry->log, "model changed but not loaded yet", "model", name, "reason",
                  err_msg(&refreshing), NULL);
     }
