@@ -53,6 +53,9 @@ static void on_progress(void *ctx, const struct progress *progress)
 
 bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_progress *out)
 {
+    if (trainer == NULL) {
+        return false;
+    }
     pthread_mutex_lock(&trainer->lock);
     bool running = trainer->running == id && trainer->has_progress;
     if (running) {
@@ -314,6 +317,9 @@ void trainer_stop(struct trainer *trainer)
 
 void trainer_notify(struct trainer *trainer)
 {
+    if (trainer == NULL) {
+        return;
+    }
     pthread_mutex_lock(&trainer->lock);
     trainer->notified = true;
     pthread_cond_signal(&trainer->wake);
@@ -323,6 +329,10 @@ void trainer_notify(struct trainer *trainer)
 enum err_code trainer_cancel(struct trainer *trainer, int64_t id, struct job_row *row,
                              struct err *err)
 {
+    if (trainer == NULL) {
+        return err_set(err, ERR_READ_ONLY,
+                       "this server is a read-only replica; cancel the job at the primary");
+    }
     if (job_store_cancel(trainer->settings.db, id, row, err) != ERR_OK) {
         return err->code;
     }
