@@ -2,7 +2,7 @@
 #include "maintain.h"
 
 #include "backup.h"
-#include "check.h"
+#include "check_file.h"
 
 #include <math.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
 #ifndef CHECK_PRIV_H
 #define CHECK_PRIV_H
 
-#include "check.h"
+#include "check_file.h"
 #include "db_priv.h"
 
 struct checking {

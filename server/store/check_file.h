@@ -5,8 +5,8 @@
  * Reads only, so it may run beside a server; each model is examined in one consistent view. Holds
  * one stored chunk in memory at a time. A file of an older schema is examined as far as it goes.
  */
-#ifndef CHECK_H
-#define CHECK_H
+#ifndef CHECK_FILE_H
+#define CHECK_FILE_H
 
 #include "compiler.h"
 #include "err.h"
