@@ -105,8 +105,8 @@ static void print_summary(const char *word, const struct check_report *report)
     double free_share =
         report->n_bytes > 0 ? (double)report->n_free_bytes / (double)report->n_bytes : 0.0;
     printf("%s: %lld models, %lld versions, %lld batches, %s, %.0f%% free\n", word,
-           (long long)report->n_models, (long long)report->n_versions,
-           (long long)report->n_batches, bytes_text(report->n_bytes).text, 100.0 * free_share);
+           (long long)report->n_models, (long long)report->n_versions, (long long)report->n_batches,
+           bytes_text(report->n_bytes).text, 100.0 * free_share);
 }
 
 static int fail(struct screen *screen, const struct err *err)
@@ -144,8 +144,8 @@ static int copy(const struct cli *cli, const struct care_calls *calls)
                                      .force = cli->force,
                                      .damaged = cli->damaged,
                                      .calls = calls};
-    enum err_code code = backup ? backup_make(&request, &report, &err)
-                                : backup_restore(&request, &report, &err);
+    enum err_code code =
+        backup ? backup_make(&request, &report, &err) : backup_restore(&request, &report, &err);
     if (code != ERR_OK) {
         return fail(calls->ctx, &err);
     }
@@ -170,8 +170,7 @@ static int compact(const char *path, const struct care_calls *calls)
 int maintain_run(const struct cli *cli)
 {
     struct screen screen = {.terminal = isatty(STDERR_FILENO) != 0};
-    struct care_calls calls = {
-        .finding = on_finding, .progress = on_progress, .ctx = &screen};
+    struct care_calls calls = {.finding = on_finding, .progress = on_progress, .ctx = &screen};
     catch_signals();
     switch (cli->command) {
     case CLI_CHECK:

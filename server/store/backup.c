@@ -12,7 +12,7 @@
 #include "db_file.h"
 #include "mem.h"
 
-#define PATH_BYTES   4200
+#define PATH_BYTES   DB_FILE_NAME_BYTES
 #define PROGRESS_OPS 50 /* few, since one operation may copy a chunk of 64 MiB */
 #define BUSY_MS      5000
 #define KEPT         ".before-restore"
@@ -139,7 +139,7 @@ static enum err_code copy_make(struct copy *copy, const struct backup_request *r
 {
     int schema = 0;
     *copy = (struct copy){.fd = -1, .calls = request->calls};
-    if (db_file_open_read_only(&copy->source, request->from, &schema, err) != ERR_OK ||
+    if (db_file_open(&copy->source, request->from, CONN_READ_ONLY, &schema, err) != ERR_OK ||
         measure(copy, err) != ERR_OK || make_shrinkable(copy, request->from, err) != ERR_OK ||
         make_place(copy, request->from, request->to, err) != ERR_OK || fill(copy, err) != ERR_OK) {
         return err->code;
@@ -220,8 +220,8 @@ enum err_code backup_make(const struct backup_request *request, struct check_rep
                           struct err *err)
 {
     struct copy copy = {.fd = -1};
-    if (refuse_target(request, err) == ERR_OK &&
-        copy_make(&copy, request, report, err) == ERR_OK && refuse_target(request, err) == ERR_OK) {
+    if (refuse_target(request, err) == ERR_OK && copy_make(&copy, request, report, err) == ERR_OK &&
+        refuse_target(request, err) == ERR_OK) {
         err_kept(copy_name(&copy, request->to, err));
     }
     copy_close(&copy);
@@ -307,7 +307,8 @@ enum err_code backup_restore(const struct backup_request *request, struct check_
         db_file_lock(request->to, &lock, err) != ERR_OK || refuse_restore(request, err) != ERR_OK ||
         examine(request->from, request, "the backup", report, err) != ERR_OK ||
         copy_make(&copy, request, report, err) != ERR_OK ||
-        take_owner(&copy, request->to, err) != ERR_OK || move_old_away(request->to, err) != ERR_OK) {
+        take_owner(&copy, request->to, err) != ERR_OK ||
+        move_old_away(request->to, err) != ERR_OK) {
         goto done;
     }
     err_kept(copy_name(&copy, request->to, err));

@@ -8,8 +8,8 @@
  * log, leaves free pages out and rebuilds every index. A copy has no write-ahead log of its own, so
  * a replica may read it in a folder it cannot write to. While it is made a server's log grows.
  *
- * A copy gets its name only when it is whole, on disk and examined (check_file.h): a name that was there
- * means the old file or the new one, whenever the machine stops.
+ * A copy gets its name only when it is whole, on disk and examined (check_file.h): a name that was
+ * there means the old file or the new one, whenever the machine stops.
  */
 #ifndef BACKUP_H
 #define BACKUP_H

@@ -81,7 +81,8 @@ static enum err_code check_version(struct checking *c, const struct check_model 
         check_found(c, "version %lld of model %s: chunk %lld does not match its SHA-256; %s",
                     (long long)version->number, model->name, (long long)chunks.bad, advice);
     } else if (chunks.n_bytes != version->n_bytes) {
-        check_found(c, "version %lld of model %s has %lld bytes, not the %lld it was written with; %s",
+        check_found(c,
+                    "version %lld of model %s has %lld bytes, not the %lld it was written with; %s",
                     (long long)version->number, model->name, (long long)chunks.n_bytes,
                     (long long)version->n_bytes, advice);
     } else if (strcmp(hex, version->digest) != 0) {

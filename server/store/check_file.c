@@ -225,7 +225,8 @@ static enum err_code check_data(struct checking *c, const struct check_model *mo
         return ERR_OK; /* of an older file: data_upgrade makes statistics and index */
     }
     if (data_stats_get(c->conn, model->id, &stats, &one) != ERR_OK) {
-        if (check_forgive(c, &one, "statistics of the rows of model %s are damaged; restore a backup",
+        if (check_forgive(c, &one,
+                          "statistics of the rows of model %s are damaged; restore a backup",
                           model->name) != ERR_OK) {
             *err = one;
         }
@@ -302,7 +303,8 @@ static enum err_code next_model(struct checking *c, int64_t after, struct check_
     return query_close(&q);
 }
 
-/* One view of a model; a long one of the whole file would keep a server's log from being folded in. */
+/* One view of a model; a long one of the whole file would keep a server's log from being folded in.
+ */
 static enum err_code check_models(struct checking *c, struct err *err)
 {
     struct check_model model = {.id = 0};
@@ -352,7 +354,7 @@ enum err_code check_run(const char *path, const struct care_calls *calls,
     struct err one = ERR_INIT;
     struct checking c = {.conn = &conn, .calls = calls, .report = report};
     *report = (struct check_report){.schema = 0};
-    if (db_file_open_read_only(&conn, path, &report->schema, err) != ERR_OK ||
+    if (db_file_open(&conn, path, CONN_READ_ONLY, &report->schema, err) != ERR_OK ||
         check_pages(&c, err) != ERR_OK) {
         goto done;
     }

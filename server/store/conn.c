@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "db_file.h"
 #include "mem.h"
 
 /* What the system said to SQLite; 0: nothing, or it was not the system. */
@@ -95,15 +96,6 @@ static int open_file(struct conn *conn, const char *path, int flags, int busy_ti
     return status;
 }
 
-/* Bytes of a file that belongs to the registry; -1: it is not there. */
-static long long side_file_bytes(const char *path, const char *suffix)
-{
-    char name[4200];
-    struct stat about;
-    snprintf(name, sizeof name, "%s%s", path, suffix);
-    return stat(name, &about) == 0 ? (long long)about.st_size : -1;
-}
-
 /* "file:PATH?immutable=1", in the memory of the caller (mem_free); NULL: no memory. */
 static char *immutable_uri(const char *path)
 {
@@ -121,6 +113,11 @@ static char *immutable_uri(const char *path)
     return uri;
 }
 
+static enum err_code probe(struct conn *conn, const char *path, struct err *err)
+{
+    return conn_exec(conn, "PRAGMA schema_version", path, err);
+}
+
 static enum err_code open_immutable(struct conn *conn, const char *path, int busy_timeout_ms,
                                     struct err *err)
 {
@@ -132,7 +129,7 @@ static enum err_code open_immutable(struct conn *conn, const char *path, int bus
     conn->sqlite = NULL;
     int status = open_file(conn, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, busy_timeout_ms);
     mem_free(uri);
-    return status == SQLITE_OK ? ERR_OK : conn_error(conn, status, path, err);
+    return status == SQLITE_OK ? probe(conn, path, err) : conn_error(conn, status, path, err);
 }
 
 /* The first read tells whether the files of a write-ahead log can be had. */
@@ -146,16 +143,13 @@ static enum err_code open_read_only(struct conn *conn, const char *path, int bus
     int primary = status & 0xff;
     struct stat about;
     if ((primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY) && stat(path, &about) == 0) {
-        if (side_file_bytes(path, "-wal") > 0 || side_file_bytes(path, "-shm") >= 0) {
+        if (db_file_has_log(path, 0)) {
             return err_set(err, ERR_IO,
                            "%s: its write-ahead log (-wal) or index of it (-shm) cannot be used by "
                            "this user, and without them the file is not whole",
                            path);
         }
-        if (open_immutable(conn, path, busy_timeout_ms, err) != ERR_OK) {
-            return err->code;
-        }
-        status = sqlite3_exec(conn->sqlite, "PRAGMA schema_version", NULL, NULL, NULL);
+        return open_immutable(conn, path, busy_timeout_ms, err);
     }
     if (status != SQLITE_OK) {
         return conn_error(conn, status, path, err);
@@ -201,6 +195,8 @@ enum err_code conn_open(struct conn *conn, const char *path, enum conn_mode mode
     memset(conn, 0, sizeof *conn);
     if (mode == CONN_READ_ONLY) {
         err_kept(open_read_only(conn, path, busy_timeout_ms, err));
+    } else if (mode == CONN_IMMUTABLE) {
+        err_kept(open_immutable(conn, path, busy_timeout_ms, err));
     } else {
         int flags = SQLITE_OPEN_READWRITE | (mode == CONN_WRITER ? SQLITE_OPEN_CREATE : 0);
         int status = open_file(conn, path, flags, busy_timeout_ms);

@@ -31,10 +31,13 @@ struct db {
     struct pool pool;
     size_t chunk_bytes;
     /* Of db_poll's thread. */
-    struct conn watcher;   /* open when read-only */
-    int64_t data_version;  /* the watcher's, when last looked at */
-    struct db_stamp seen;  /* the file when last looked at */
+    struct conn watcher;    /* open when read-only */
+    int64_t data_version;   /* the watcher's, when last looked at */
+    struct db_stamp seen;   /* the file when last looked at */
     struct db_stamp opened; /* the file the connections are to */
+    enum conn_mode mode;    /* of those connections */
+    ino_t log_index;        /* of the log they read; 0: they read none */
+    ino_t stale_index;      /* of a log that is of a file before this one; 0: there is none */
 };
 
 int64_t db_now_ms(void)
@@ -83,16 +86,16 @@ static enum err_code open_writable(struct db *db, struct err *err)
         data_upgrade(&db->writer, db->path, err) != ERR_OK) {
         return err->code;
     }
-    return pool_replace(&db->pool, db->path, err);
+    return pool_replace(&db->pool, db->path, CONN_READER, err);
 }
 
 /* A watcher on the file as it is, if it is one that can be served. */
-static enum err_code open_watcher(struct db *db, struct conn *watcher, bool examine,
-                                  struct err *err)
+static enum err_code open_watcher(struct db *db, struct conn *watcher, enum conn_mode mode,
+                                  bool examine, struct err *err)
 {
     int schema = 0;
     char finding[160] = "";
-    if (db_file_open_read_only(watcher, db->path, &schema, err) != ERR_OK) {
+    if (db_file_open(watcher, db->path, mode, &schema, err) != ERR_OK) {
         return err->code;
     }
     if (schema < SQL_N_MIGRATIONS) {
@@ -119,20 +122,34 @@ static bool same_file(const struct db_stamp *a, const struct db_stamp *b)
     return a->device == b->device && a->inode == b->inode;
 }
 
-/* Opens watcher and readers; the stamp comes first, so that a later change is seen as one. */
+/*
+ * Opens watcher and readers; the stamp comes first, so that a later change is seen as one.
+ *
+ * A file with no log beside it is at rest: nobody on this host writes to it. It is then read
+ * without locks and without making a log's files, for two reasons: its folder may not be ours to
+ * write to, and SQLite finds a log by name. Once our own connections had made one, a file renamed
+ * to that name would be taken to have it too, and its index, shared in memory, would be begun anew
+ * under those who still read the old file. For the same reason the log that was read with the old
+ * file is not read with one that came in its place.
+ */
 static enum err_code open_read_only(struct db *db, struct err *err)
 {
     struct conn watcher = {.sqlite = NULL};
     struct db_stamp stamp;
     int64_t data_version = 0;
+    ino_t stale = db->stale_index;
     if (db_file_stamp(db->path, &stamp, err) != ERR_OK) {
         return err->code;
     }
     /* Reads the whole file: not at start, when there is nothing better to go on with. */
     bool examine = db->opened.inode != 0 && !same_file(&stamp, &db->opened);
-    if (open_watcher(db, &watcher, examine, err) != ERR_OK ||
+    if (!same_file(&stamp, &db->opened) && db->log_index != 0) {
+        stale = db->log_index;
+    }
+    enum conn_mode mode = db_file_has_log(db->path, stale) ? CONN_READ_ONLY : CONN_IMMUTABLE;
+    if (open_watcher(db, &watcher, mode, examine, err) != ERR_OK ||
         conn_number(&watcher, SQL_DATA_VERSION, &data_version, err) != ERR_OK ||
-        pool_replace(&db->pool, db->path, err) != ERR_OK) {
+        pool_replace(&db->pool, db->path, mode, err) != ERR_OK) {
         conn_close(&watcher);
         return err->code;
     }
@@ -140,6 +157,9 @@ static enum err_code open_read_only(struct db *db, struct err *err)
     db->watcher = watcher;
     db->data_version = data_version;
     db->opened = stamp;
+    db->mode = mode;
+    db->log_index = mode == CONN_READ_ONLY ? db_file_log_index(db->path) : 0;
+    db->stale_index = stale;
     db->seen = stamp;
     return ERR_OK;
 }
@@ -157,8 +177,7 @@ enum err_code db_open(struct db **out, const struct db_settings *settings, struc
     db->lock_file = -1;
     db->chunk_bytes = settings->chunk_bytes > 0 ? settings->chunk_bytes : DEFAULT_CHUNK_BYTES;
     pthread_mutex_init(&db->write_lock, NULL);
-    pool_init(&db->pool, db->read_only ? CONN_READ_ONLY : CONN_READER, n_readers,
-              db->busy_timeout_ms);
+    pool_init(&db->pool, n_readers, db->busy_timeout_ms);
     db->path = mem_strdup(settings->path);
     if (db->path == NULL) {
         err_set(err, ERR_NOMEM, "no memory to open the registry");
@@ -338,7 +357,10 @@ enum err_code db_poll(struct db *db, enum db_change *out, struct err *err)
         return err->code;
     }
     bool committed = data_version != db->data_version && same_file(&now, &db->opened);
-    bool touched = now.n_bytes != db->seen.n_bytes || now.modified_ns != db->seen.modified_ns;
+    /* A writer has come: what it commits does not show without the log. */
+    bool log = db->mode == CONN_IMMUTABLE && db_file_has_log(db->path, db->stale_index);
+    bool touched =
+        log || now.n_bytes != db->seen.n_bytes || now.modified_ns != db->seen.modified_ns;
     db->data_version = committed ? data_version : db->data_version;
     db->seen = now;
     *out = committed ? DB_CHANGED : touched ? DB_REPLACED : DB_SAME;

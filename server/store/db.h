@@ -55,7 +55,7 @@ enum err_code db_check(struct db *db, struct err *err) MUST_CHECK;
 bool db_is_read_only(const struct db *db);
 
 /*
- * Gives free pages at the end of the file back to the file system, at most max_pages of them, when
+ * Gives free pages back to the file system, about max_pages of them at most, when
  * more than a quarter of the file and more than 1000 pages are free. In steps of a mebibyte under
  * the write lock, so that an append waits for one step at most; *n_pages (may be NULL): how many
  * went. For a background thread, once a minute, say with 25600 pages (100 MB). Does nothing to a

@@ -119,12 +119,12 @@ enum err_code db_file_identify(struct conn *conn, const char *path, bool *is_new
     return ERR_OK;
 }
 
-enum err_code db_file_open_read_only(struct conn *conn, const char *path, int *schema,
-                                     struct err *err)
+enum err_code db_file_open(struct conn *conn, const char *path, enum conn_mode mode, int *schema,
+                           struct err *err)
 {
     bool is_new = false;
     if (db_file_refuse(path, true, err) != ERR_OK ||
-        conn_open(conn, path, CONN_READ_ONLY, BUSY_MS, err) != ERR_OK ||
+        conn_open(conn, path, mode, BUSY_MS, err) != ERR_OK ||
         db_file_identify(conn, path, &is_new, schema, err) != ERR_OK) {
         return err->code;
     }
@@ -147,4 +147,28 @@ enum err_code db_file_stamp(const char *path, struct db_stamp *out, struct err *
                              .modified_ns = (int64_t)about.st_mtim.tv_sec * 1000000000 +
                                             about.st_mtim.tv_nsec};
     return ERR_OK;
+}
+
+/* False: it is not there. */
+static bool stat_beside(const char *path, const char *suffix, struct stat *about)
+{
+    char name[DB_FILE_NAME_BYTES];
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    return stat(name, about) == 0;
+}
+
+ino_t db_file_log_index(const char *path)
+{
+    struct stat about;
+    return stat_beside(path, "-shm", &about) ? about.st_ino : 0;
+}
+
+bool db_file_has_log(const char *path, ino_t stale)
+{
+    struct stat about;
+    ino_t index = db_file_log_index(path);
+    if (index != 0) {
+        return index != stale;
+    }
+    return stat_beside(path, "-wal", &about) && about.st_size > 0;
 }

@@ -10,6 +10,8 @@
 
 #include "db_priv.h"
 
+#define DB_FILE_NAME_BYTES 4200 /* of a path in the configuration and a suffix */
+
 /*
  * Refuses what can be no registry file, such as a folder. With must_exist a file that is absent or
  * empty too. ERR_IO, ERR_INVALID, ERR_NOT_FOUND.
@@ -29,9 +31,20 @@ enum err_code db_file_lock(const char *path, int *fd, struct err *err) MUST_CHEC
 enum err_code db_file_identify(struct conn *conn, const char *path, bool *is_new, int *schema,
                                struct err *err) MUST_CHECK;
 
-/* A CONN_READ_ONLY connection to a registry that is there; *schema may be an older one. */
-enum err_code db_file_open_read_only(struct conn *conn, const char *path, int *schema,
-                                     struct err *err) MUST_CHECK;
+/* A CONN_READ_ONLY or CONN_IMMUTABLE connection to a registry that is there, maybe of an older
+ * schema. */
+enum err_code db_file_open(struct conn *conn, const char *path, enum conn_mode mode, int *schema,
+                           struct err *err) MUST_CHECK;
+
+/*
+ * Is there something beside the file that must be read with it: a write-ahead log that is not
+ * empty, or the index of one (-shm), which is there while a process has the log open? One with the
+ * inode `stale` (0: none) is of a file that was here before, and counts as none.
+ */
+bool db_file_has_log(const char *path, ino_t stale);
+
+/* The inode of the index of a log; 0: there is none. */
+ino_t db_file_log_index(const char *path);
 
 /* What tells one state of a file from another. All zero: no file. */
 struct db_stamp {

@@ -28,9 +28,10 @@ struct conn {
 };
 
 enum conn_mode {
-    CONN_WRITER,   /* makes the file when it is absent; see conn_use_as_writer */
-    CONN_READER,   /* beside the writer of this process */
-    CONN_READ_ONLY /* writes nothing, not even a checkpoint; another process may be writing */
+    CONN_WRITER,    /* makes the file when it is absent; see conn_use_as_writer */
+    CONN_READER,    /* beside the writer of this process */
+    CONN_READ_ONLY, /* writes nothing, not even a checkpoint; another process may be writing */
+    CONN_IMMUTABLE /* nobody writes: no locks, no files beside it, and no write-ahead log is read */
 };
 
 /*

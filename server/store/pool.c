@@ -8,10 +8,9 @@ struct reader {
     unsigned set;
 };
 
-void pool_init(struct pool *pool, enum conn_mode mode, int n, int busy_timeout_ms)
+void pool_init(struct pool *pool, int n, int busy_timeout_ms)
 {
-    *pool = (struct pool){
-        .mode = mode, .busy_timeout_ms = busy_timeout_ms, .n = n < POOL_MOST ? n : POOL_MOST};
+    *pool = (struct pool){.busy_timeout_ms = busy_timeout_ms, .n = n < POOL_MOST ? n : POOL_MOST};
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->freed, NULL);
 }
@@ -38,42 +37,44 @@ void pool_release(struct pool *pool)
     pthread_mutex_destroy(&pool->lock);
 }
 
-static enum err_code open_set(const struct pool *pool, const char *path, struct reader **readers,
-                              int *n, struct err *err)
+/* readers: [pool->n]; what is open when it fails is closed again. */
+static enum err_code open_set(const struct pool *pool, const char *path, enum conn_mode mode,
+                              struct reader **readers, struct err *err)
 {
-    for (*n = 0; *n < pool->n; (*n)++) {
-        struct reader *reader = mem_zalloc(sizeof *reader);
-        if (reader == NULL) {
-            return err_set(err, ERR_NOMEM, "no memory to open the registry");
+    int n = 0;
+    for (; n < pool->n && err->code == ERR_OK; n++) {
+        readers[n] = mem_zalloc(sizeof *readers[n]);
+        if (readers[n] == NULL) {
+            err_set(err, ERR_NOMEM, "no memory to open the registry");
+        } else {
+            err_kept(conn_open(&readers[n]->conn, path, mode, pool->busy_timeout_ms, err));
         }
-        if (conn_open(&reader->conn, path, pool->mode, pool->busy_timeout_ms, err) != ERR_OK) {
-            reader_close(reader);
-            return err->code;
-        }
-        readers[*n] = reader;
     }
-    return ERR_OK;
+    if (err->code != ERR_OK) {
+        close_all(readers, n);
+    }
+    return err->code;
 }
 
-enum err_code pool_replace(struct pool *pool, const char *path, struct err *err)
+enum err_code pool_replace(struct pool *pool, const char *path, enum conn_mode mode,
+                           struct err *err)
 {
     struct reader *next[POOL_MOST];
     struct reader *old[POOL_MOST];
-    int n_next = 0;
-    int n_old = 0;
-    if (open_set(pool, path, next, &n_next, err) != ERR_OK) {
-        close_all(next, n_next);
+    if (open_set(pool, path, mode, next, err) != ERR_OK) {
         return err->code;
     }
     pthread_mutex_lock(&pool->lock);
-    for (; n_old < pool->n_idle; n_old++) {
-        old[n_old] = pool->idle[n_old];
-    }
+    int n_old = pool->n_idle;
     pool->set++;
-    for (pool->n_idle = 0; pool->n_idle < n_next; pool->n_idle++) {
-        next[pool->n_idle]->set = pool->set;
-        pool->idle[pool->n_idle] = next[pool->n_idle];
+    for (int i = 0; i < n_old; i++) {
+        old[i] = pool->idle[i];
     }
+    for (int i = 0; i < pool->n; i++) {
+        next[i]->set = pool->set;
+        pool->idle[i] = next[i];
+    }
+    pool->n_idle = pool->n;
     pthread_cond_broadcast(&pool->freed);
     pthread_mutex_unlock(&pool->lock);
     close_all(old, n_old);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The read connections of a registry. A reader takes one, waits when all are out, and gives it back.
+ * The read connections of a registry. A reader takes one, waits when all are out, and gives it
+ * back.
  *
  * The whole set can be replaced while readers are at work: the new connections are opened first,
  * then they take the place of the idle ones, and one that is out is closed when it comes back.
@@ -18,7 +19,6 @@ struct reader;
 
 /* The lock guards what follows it. */
 struct pool {
-    enum conn_mode mode;
     int busy_timeout_ms;
     int n; /* connections of a set */
     pthread_mutex_t lock;
@@ -29,12 +29,14 @@ struct pool {
 };
 
 /* No connections yet; n is brought down to POOL_MOST. */
-void pool_init(struct pool *pool, enum conn_mode mode, int n, int busy_timeout_ms);
+void pool_init(struct pool *pool, int n, int busy_timeout_ms);
 /* All connections are idle. A pool of pool_init may be released. */
 void pool_release(struct pool *pool);
 
-/* Opens a set of connections to `path` in place of the present one; after an error that one stays. */
-enum err_code pool_replace(struct pool *pool, const char *path, struct err *err) MUST_CHECK;
+/* Opens a set of connections to `path` in place of the present one; after an error that one stays.
+ */
+enum err_code pool_replace(struct pool *pool, const char *path, enum conn_mode mode,
+                           struct err *err) MUST_CHECK;
 
 struct conn *pool_take(struct pool *pool);
 void pool_give(struct pool *pool, struct conn *conn);

@@ -119,7 +119,7 @@ START_TEST(a_deleted_batch_gives_its_space_back_in_bounded_steps)
     ck_assert_int_eq(n, 0); /* less than a step is asked for */
     long long before = file_bytes();
     ck_assert_int_eq(db_tidy(db, 600, &n, &err), ERR_OK);
-    ck_assert_int_eq(n, 512);
+    ck_assert(n >= 512 && n < 520); /* and the pages that kept account of them */
     ck_assert_int_lt(file_bytes(), before);
     while (n > 0) {
         ck_assert_int_eq(db_tidy(db, 512, &n, &err), ERR_OK);
@@ -268,6 +268,45 @@ START_TEST(a_bad_replacement_is_refused_and_the_old_one_goes_on)
 }
 END_TEST
 
+START_TEST(the_log_of_the_file_before_is_not_read_with_the_one_in_its_place)
+{
+    struct err err = ERR_INIT;
+    put(db, "m", "one");
+    copy(path, other);
+    put(db, "n", "two");
+    put(db, "o", "three");
+    struct db *replica = open_replica(path);
+    ck_assert_int_eq((int)count_models(replica), 3);
+    /* The writer's log stays where it is, as after a crash. */
+    ck_assert_int_eq(rename(other, path), 0);
+    ck_assert_int_eq(poll_of(replica), DB_REPLACED);
+    ck_assert_int_eq(db_reopen(replica, &err), ERR_OK);
+    ck_assert_int_eq((int)count_models(replica), 1);
+    ck_assert_int_eq(poll_of(replica), DB_SAME);
+    db_close(replica);
+}
+END_TEST
+
+START_TEST(a_writer_that_comes_to_a_file_at_rest_is_noticed)
+{
+    struct err err = ERR_INIT;
+    put(db, "m", "one");
+    copy(path, other);
+    struct db *replica = open_replica(other);
+    ck_assert_int_eq(poll_of(replica), DB_SAME);
+    struct db *writer = open_writable(other);
+    put(writer, "n", "two");
+    ck_assert_int_eq(poll_of(replica), DB_REPLACED);
+    ck_assert_int_eq(db_reopen(replica, &err), ERR_OK);
+    ck_assert_int_eq((int)count_models(replica), 2);
+    put(writer, "o", "three");
+    ck_assert_int_eq(poll_of(replica), DB_CHANGED);
+    ck_assert_int_eq((int)count_models(replica), 3);
+    db_close(writer);
+    db_close(replica);
+}
+END_TEST
+
 /* ---- what fails ---- */
 
 START_TEST(a_stopped_backup_leaves_nothing)
@@ -353,6 +392,8 @@ int main(void)
     tcase_add_test(tcase, a_replica_writes_nothing_and_sees_commits_of_others);
     tcase_add_test(tcase, readers_at_work_finish_on_the_old_file);
     tcase_add_test(tcase, a_bad_replacement_is_refused_and_the_old_one_goes_on);
+    tcase_add_test(tcase, the_log_of_the_file_before_is_not_read_with_the_one_in_its_place);
+    tcase_add_test(tcase, a_writer_that_comes_to_a_file_at_rest_is_noticed);
     tcase_add_test(tcase, a_stopped_backup_leaves_nothing);
     tcase_add_loop_test(tcase, every_failed_allocation_is_reported_and_leaves_nothing, CHECK,
                         REPLICA + 1);
