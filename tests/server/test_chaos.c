@@ -277,6 +277,26 @@ START_TEST(promotion_and_deletion_survive)
 }
 END_TEST
 
+START_TEST(policies_and_jobs_survive)
+{
+    const char *rows = "{\"inputs\":[[0],[0.5],[1]],\"outputs\":[[1],[2],[3]]}";
+    const char *request = "{\"solver\":\"ensemble\",\"settings\":{\"members\":1,\"epochs\":2},"
+                          "\"architecture\":{\"width\":1,\"layers\":0},\"priority\":-1}";
+    ck_assert_int_eq(call(HTTP_POST, "/v1/models/m/data", rows), 201);
+    ck_assert_int_eq(shake(HTTP_PUT, "/v1/models/m/policy",
+                           "{\"new_rows\":1000,\"daily_at\":\"02:30\",\"drift\":{\"increase\":1},"
+                           "\"request\":{\"solver\":\"swag\"}}"),
+                     200);
+    ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/policy", NULL), 200);
+    int status = shake(HTTP_DELETE, "/v1/models/m/policy", NULL);
+    ck_assert(status == 204 || status == 404);
+    ck_assert_int_eq(call(HTTP_POST, "/v1/models/m/train", request), 202);
+    ck_assert_int_eq(shake(HTTP_GET, "/v1/jobs", NULL), 200);
+    ck_assert_int_eq(shake(HTTP_GET, "/v1/jobs/1", NULL), 200);
+    ck_assert_int_eq(shake(HTTP_GET, "/v1/jobs/1/curves", NULL), 200);
+}
+END_TEST
+
 START_TEST(a_model_that_could_not_be_loaded_loads_later)
 {
     char body[1024];
@@ -473,6 +493,7 @@ int main(void)
         uploads_of_each_format_survive,
         batches_and_exports_survive,
         promotion_and_deletion_survive,
+        policies_and_jobs_survive,
         opening_survives,
         training_survives,
     };
