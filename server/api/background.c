@@ -13,7 +13,9 @@
 static enum err_code compose(void *ctx, const char *model, const char *request, struct textbuf *out,
                              int *priority, struct err *err)
 {
-    struct train_wish wish = {.text = request, .len = request != NULL ? strlen(request) : 0};
+    /* Nobody is there to be told that a version has another network. */
+    struct train_wish wish = {
+        .text = request, .len = request != NULL ? strlen(request) : 0, .cold_if_need = true};
     if (train_request_write(ctx, model, &wish, out, err) == ERR_OK) {
         *priority = wish.priority;
     }

@@ -55,8 +55,8 @@ static enum err_code check_base(struct app *app, const char *model, const struct
     return err->code;
 }
 
-static enum err_code check(struct app *app, const char *model, struct train_spec *spec,
-                           struct err *err)
+static enum err_code check(struct app *app, const char *model, const struct train_wish *wish,
+                           struct train_spec *spec, struct err *err)
 {
     struct data_summary summary;
     if (data_store_summary(app->db, model, &summary, err) != ERR_OK) {
@@ -71,7 +71,13 @@ static enum err_code check(struct app *app, const char *model, struct train_spec
     if (train_resolve(spec, summary.n_inputs, summary.n_outputs, err) != ERR_OK) {
         return err->code;
     }
-    return check_base(app, model, spec, err);
+    enum err_code code = check_base(app, model, spec, err);
+    if (wish->cold_if_need &&
+        (code == ERR_CONFLICT || code == ERR_INVALID || code == ERR_UNSUPPORTED)) {
+        err_clear(err);
+        spec->start = TRAIN_COLD;
+    }
+    return err->code;
 }
 
 enum err_code train_request_write(struct app *app, const char *model, struct train_wish *wish,
@@ -80,7 +86,7 @@ enum err_code train_request_write(struct app *app, const char *model, struct tra
     struct job_spec spec = {.promote = false};
     enum err_code code = wish->len == 0 ? spec_of_default(app, model, &spec, err)
                                         : job_json_parse(wish->text, wish->len, &spec, err);
-    if (code == ERR_OK && check(app, model, &spec.train, err) == ERR_OK) {
+    if (code == ERR_OK && check(app, model, wish, &spec.train, err) == ERR_OK) {
         job_json_write(out, &spec);
         wish->priority = spec.priority;
     }

@@ -9,7 +9,8 @@
 struct train_wish {
     const char *text; /* [len] JSON (api/job_json); len 0: as the default version was trained */
     size_t len;
-    int priority; /* out */
+    bool cold_if_need; /* a warm start that is not possible becomes a cold one */
+    int priority;      /* out */
 };
 
 /*

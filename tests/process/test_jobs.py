@@ -250,6 +250,15 @@ class Policies(Jobs):
         self.ok(404, "GET", "/v1/models/m/policy")
         self.ok(404, "DELETE", "/v1/models/m/policy")
 
+    def test_a_warm_policy_begins_cold_and_goes_on_warm(self):
+        self.upload(n=60)
+        self.policy(new_rows=50, request={**self.REQUEST, "start": "warm"})
+        first = self.wait_jobs(1)[0]
+        self.assertIsNone(first["started_from"])
+        self.upload(n=60, seed=2)
+        second = self.wait_jobs(2)[0]
+        self.assertEqual((second["started_from"], second["version"]), (1, 2))
+
     def test_a_burst_of_uploads_is_one_job(self):
         self.upload(n=10)
         self.policy(new_rows=10, debounce_s=2)
