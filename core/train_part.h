@@ -5,6 +5,11 @@
 
 #include "train.h"
 
+#include <limits.h>
+
+#define TRAIN_PART_TASKS 8192                         /* of one solver run */
+#define TRAIN_PART_MOST  (INT_MAX / TRAIN_PART_TASKS) /* runs, by their number */
+
 struct train_part {
     const struct train_run *run; /* borrowed */
     int first_task;
@@ -18,5 +23,8 @@ struct train_part {
  */
 void train_part_init(struct train_part *part, const struct train_run *run, int number, double from,
                      double to, struct uq_problem *problem);
+
+/* The number of a task of such a run in the whole training's checkpoint. */
+int train_part_task(int number, int task);
 
 #endif
