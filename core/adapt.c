@@ -14,6 +14,7 @@
 #define INIT_BUFFER  75
 #define TERM_BUFFER  50
 #define BASE_WINDOW  25
+_Static_assert(INIT_BUFFER + BASE_WINDOW + TERM_BUFFER == MASS_WINDOW_FULL, "the least full one");
 
 /* A window's variances are drawn to PRIOR_VARIANCE as by PRIOR_COUNT draws of it. */
 #define PRIOR_COUNT    5.0
@@ -23,6 +24,12 @@ void dual_averaging_start(struct dual_averaging *da, double target, double epsil
 {
     *da = (struct dual_averaging){
         .target = target, .mu = log(DRAWN * epsilon), .log_epsilon_bar = 0.0};
+}
+
+void dual_averaging_go_on(struct dual_averaging *da, double target, double epsilon)
+{
+    dual_averaging_start(da, target, epsilon);
+    da->mu = log(epsilon);
 }
 
 double dual_averaging_update(struct dual_averaging *da, double accept)
@@ -78,6 +85,11 @@ void mass_window_start(struct mass_window *window, int n, int warmup, double *me
     window_clear(window);
 }
 
+double mass_regularise(double count, double variance)
+{
+    return (count * variance + PRIOR_COUNT * PRIOR_VARIANCE) / (count + PRIOR_COUNT);
+}
+
 bool mass_window_add(struct mass_window *window, int step, const double *q, double *inv_mass)
 {
     if (step < window->first || step >= window->last) {
@@ -95,7 +107,7 @@ bool mass_window_add(struct mass_window *window, int step, const double *q, doub
     double count = (double)window->count;
     for (int i = 0; i < window->n; i++) {
         double variance = window->m2[i] / (count - 1.0);
-        inv_mass[i] = (count * variance + PRIOR_COUNT * PRIOR_VARIANCE) / (count + PRIOR_COUNT);
+        inv_mass[i] = mass_regularise(count, variance);
     }
     window_clear(window);
     window_set(window, step + 1, 2 * window->size);

@@ -21,6 +21,8 @@ struct dual_averaging {
 
 /* Starts anew around a step size. */
 void dual_averaging_start(struct dual_averaging *da, double target, double epsilon);
+/* The same around one that was learnt before: the average is drawn to it, not beyond. */
+void dual_averaging_go_on(struct dual_averaging *da, double target, double epsilon);
 /* Takes the acceptance of a step, in [0, 1]; returns the step size to try next. */
 double dual_averaging_update(struct dual_averaging *da, double accept);
 /* The step size to keep. */
@@ -37,6 +39,12 @@ struct mass_window {
     double *mean; /* [n], the caller's, as is the next */
     double *m2;   /* [n] */
 };
+
+/* Warm-ups shorter than this have one window, of what little there is. */
+#define MASS_WINDOW_FULL 150
+
+/* The inverse mass for a parameter of which so many draws have this variance. */
+double mass_regularise(double count, double variance);
 
 /* mean, m2: [n]. A warm-up of less than 20 steps has no window. */
 void mass_window_start(struct mass_window *window, int n, int warmup, double *mean, double *m2);

@@ -39,6 +39,19 @@ bool calib_knows_noise(const struct model *model)
     return predict_check(model, &probe, &unknown) == ERR_OK;
 }
 
+double calib_nll(double residual, double std)
+{
+    double z = residual / std;
+    return 0.5 * z * z + log(std) + 0.5 * LOG_2PI;
+}
+
+double calib_crps(double residual, double std)
+{
+    double z = residual / std;
+    double phi = exp(-0.5 * z * z) * INV_SQRTPI * M_SQRT1_2;
+    return std * (z * erf(z * M_SQRT1_2) + 2.0 * phi - INV_SQRTPI);
+}
+
 /* ---- scores ---- */
 
 enum { N_ARRAYS = 7 };
@@ -125,9 +138,8 @@ static void add_normal(struct scores *sums, const struct quantiles *q, size_t j,
                        double std)
 {
     double z = residual / std;
-    double phi = exp(-0.5 * z * z) * INV_SQRTPI * M_SQRT1_2;
-    sums->nll[j] += 0.5 * z * z + log(std) + 0.5 * LOG_2PI;
-    sums->crps[j] += std * (z * erf(z * M_SQRT1_2) + 2.0 * phi - INV_SQRTPI);
+    sums->nll[j] += calib_nll(residual, std);
+    sums->crps[j] += calib_crps(residual, std);
     for (size_t k = 0; k < SCORES_INTERVALS; k++) {
         sums->coverage[j * SCORES_INTERVALS + k] += fabs(z) <= q->interval[k];
         sums->width[j * SCORES_INTERVALS + k] += 2.0 * std * q->interval[k];

@@ -15,6 +15,10 @@
 /* Does the model know the variance of its noise, and so a total variance with noise in it? */
 bool calib_knows_noise(const struct model *model);
 
+/* Scores of a normal prediction of this std > 0; residual: observed minus predicted. */
+double calib_nll(double residual, double std);
+double calib_crps(double residual, double std);
+
 /* Takes the predictions of n rows and what was observed, y [n x o]. */
 typedef enum err_code calib_block_fn(void *ctx, const struct predict_result *f, const double *y,
                                      int n, struct err *err);

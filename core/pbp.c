@@ -125,6 +125,31 @@ enum err_code pbp_init(struct pbp *self, const struct resnet *net, const struct 
     return ERR_OK;
 }
 
+/*
+ * The prior's factors are part of the Gaussian, and their own parameters are lost: they become what
+ * K factors of the same strength are with this mean of lambda, each of which adds 1/2 to its shape
+ * as an observation of one number does. Noise keeps its size, with the weight of a start.
+ */
+void pbp_go_on(struct pbp *self, const double *mean, const double *std, double lambda,
+               const double *log_s)
+{
+    double k = (double)self->n_params;
+    self->lambda[0] = START_SHAPE + 0.5 * k;
+    self->lambda[1] = self->lambda[0] / lambda;
+    for (int i = 0; i < self->n_params; i++) {
+        self->m[i] = mean[i];
+        self->v[i] = fmax(std[i] * std[i], 2.0 * LEAST_VARIANCE);
+        self->prior_m[i] = 0.0;
+        self->prior_v[i] = (self->lambda[0] - 1.0) / self->lambda[1];
+        self->prior_a[i] = 0.5;
+        self->prior_b[i] = (START_SHAPE - self->lambda[1]) / k;
+    }
+    for (int j = 0; log_s != NULL && j < self->n_outputs; j++) {
+        self->noise_a[j] = START_SHAPE;
+        self->noise_b[j] = (START_SHAPE - 1.0) * exp(2.0 * log_s[j]);
+    }
+}
+
 void pbp_release(struct pbp *self)
 {
     pbp_moments_free(self->moments);

@@ -40,6 +40,12 @@ struct pbp {
 enum err_code pbp_init(struct pbp *self, const struct resnet *net, const struct data *train,
                        const double *sigmas, double init_factor, struct rng *rng,
                        struct err *err) MUST_CHECK;
+/*
+ * Goes on from the Gaussian that an earlier filtering left instead: means and standard deviations
+ * [K], the mean of lambda, and log standard deviations of the noise [o] (NULL: not known).
+ */
+void pbp_go_on(struct pbp *self, const double *mean, const double *std, double lambda,
+               const double *log_s);
 void pbp_release(struct pbp *self);
 
 /* log Z of a row: the log predictive density of its targets y [o] before it is seen. */

@@ -146,29 +146,60 @@ static enum err_code allocate(struct sampler *sampler, enum sampler_kind kind,
     return ERR_OK;
 }
 
+/* The first step size: the user's or an earlier chain's, which the warm-up goes on from; else the
+ * one that suits the start. */
+static void choose_epsilon(struct sampler *s, const struct target *target, double learnt,
+                           struct rng *rng)
+{
+    const struct sampler_settings *settings = &s->settings;
+    bool learns = settings->adapt_step && settings->warmup > 0;
+    bool given = settings->epsilon > 0.0;
+    s->epsilon = given ? settings->epsilon : (learnt > 0.0 ? learnt : 1.0);
+    if (learns && learnt > 0.0 && !given) {
+        dual_averaging_go_on(&s->da, settings->target_accept, s->epsilon);
+    } else if (learns) {
+        start_epsilon(s, target, rng);
+    } else if (!given && !(learnt > 0.0)) {
+        seek_epsilon(s, target, rng);
+    }
+}
+
 enum err_code sampler_init(struct sampler *sampler, enum sampler_kind kind,
                            const struct sampler_settings *settings, const struct target *target,
                            const double *q0, struct rng *rng, struct err *err)
 {
+    const struct sampler_start start = {.q0 = q0};
+    return sampler_begin(sampler, kind, settings, target, &start, rng, err);
+}
+
+enum err_code sampler_begin(struct sampler *sampler, enum sampler_kind kind,
+                            const struct sampler_settings *settings, const struct target *target,
+                            const struct sampler_start *start, struct rng *rng, struct err *err)
+{
     const struct sampler_ops *ops = all_ops[kind];
+    size_t n = (size_t)target->n;
     if (allocate(sampler, kind, settings, target->n, err) != ERR_OK) {
         return err->code;
     }
-    memcpy(sampler->q, q0, (size_t)target->n * sizeof *q0);
+    memcpy(sampler->q, start->q0, n * sizeof *sampler->q);
+    if (start->inv_mass != NULL) {
+        memcpy(sampler->inv_mass, start->inv_mass, n * sizeof *sampler->inv_mass);
+    }
     sampler->logp = target->logp(target->ctx, sampler->q, ops->gradient ? sampler->grad : NULL);
     if (!isfinite(sampler->logp)) {
         sampler_release(sampler);
         return err_set(err, ERR_NUMERIC, "the chain's start has no density");
     }
     sampler->epsilon = settings->epsilon > 0.0 ? settings->epsilon : 1.0;
-    if (ops->gradient && settings->adapt_step && settings->warmup > 0) {
-        start_epsilon(sampler, target, rng);
-    } else if (ops->gradient && settings->epsilon <= 0.0) {
-        seek_epsilon(sampler, target, rng);
+    if (ops->gradient) {
+        choose_epsilon(sampler, target, start->epsilon, rng);
     }
     memset(sampler->work, 0, sampler->n_work * sizeof *sampler->work);
     if (ops->init != NULL) {
         ops->init(sampler);
+    }
+    if (ops->go_on != NULL && start->count > 0) {
+        ops->go_on(sampler, start);
     }
     return ERR_OK;
 }

@@ -61,6 +61,16 @@ struct sampler_info {
     bool moved;
 };
 
+/* Where a chain begins, and what an earlier one has learnt for it. Borrowed. */
+struct sampler_start {
+    const double *q0;       /* [n]; its density must not be 0 */
+    double epsilon;         /* step size; 0: sought. settings.epsilon goes before it */
+    const double *inv_mass; /* [n]; NULL: the identity */
+    int count;              /* amcmc: earlier states, of which the next two are; 0: none */
+    const double *mean;     /* [n] */
+    const double *cov;      /* [n x n] */
+};
+
 struct sampler_ops;
 
 struct sampler {
@@ -88,6 +98,12 @@ enum err_code sampler_init(struct sampler *sampler, enum sampler_kind kind,
                            const struct sampler_settings *settings, const struct target *target,
                            const double *q0, struct rng *rng, struct err *err) MUST_CHECK;
 void sampler_release(struct sampler *sampler);
+
+/* The same from a start that may say more. */
+enum err_code sampler_begin(struct sampler *sampler, enum sampler_kind kind,
+                            const struct sampler_settings *settings, const struct target *target,
+                            const struct sampler_start *start, struct rng *rng,
+                            struct err *err) MUST_CHECK;
 
 /* Appends all that the chain's next steps depend on, but for rng and target. */
 void sampler_save(const struct sampler *sampler, struct bytes_writer *writer);

@@ -3,7 +3,8 @@
  * Mean and covariance of the chain are updated at every step (Haario's recursion, with the division
  * by t of the sample covariance of all states so far); the proposals' Cholesky factor is renewed
  * every tadapt steps from t0 on. Before that the proposals are independent, of variance
- * 0.01 + 0.09 |q0_i| as QUiNN's.
+ * 0.01 + 0.09 |q0_i| as QUiNN's. A chain that goes on from an earlier one counts its states as
+ * well, and begins with proposals of their covariance.
  */
 #include "sampler_priv.h"
 
@@ -14,11 +15,12 @@
 
 #define RIDGE 1e-8
 
-/* Work: mean [n], covariance [n x n], factor [n x n], proposal [n], noise [n]. */
+/* Work: mean [n], covariance [n x n], factor [n x n], proposal [n], noise [n], states before the
+ * first step (1: the start itself, or those of an earlier chain). */
 static size_t work(int n, const struct sampler_settings *settings)
 {
     (void)settings;
-    return 3 * (size_t)n + 2 * (size_t)n * (size_t)n;
+    return 3 * (size_t)n + 2 * (size_t)n * (size_t)n + 1;
 }
 
 struct parts {
@@ -27,6 +29,7 @@ struct parts {
     double *factor;
     double *proposal;
     double *noise;
+    double *before;
 };
 
 static struct parts parts_of(const struct sampler *s)
@@ -38,12 +41,14 @@ static struct parts parts_of(const struct sampler *s)
     p.factor = p.cov + n * n;
     p.proposal = p.factor + n * n;
     p.noise = p.proposal + n;
+    p.before = p.noise + n;
     return p;
 }
 
 static void init(struct sampler *s)
 {
     struct parts p = parts_of(s);
+    *p.before = 1.0;
     memcpy(p.mean, s->q, (size_t)s->n * sizeof *p.mean);
     for (int i = 0; i < s->n; i++) {
         p.factor[(size_t)i * (size_t)s->n + (size_t)i] = sqrt(0.01 + 0.09 * fabs(s->q[i]));
@@ -91,6 +96,16 @@ static void renew(struct sampler *s)
     }
 }
 
+static void go_on(struct sampler *s, const struct sampler_start *start)
+{
+    struct parts p = parts_of(s);
+    size_t n = (size_t)s->n;
+    *p.before = (double)start->count;
+    memcpy(p.mean, start->mean, n * sizeof *p.mean);
+    memcpy(p.cov, start->cov, n * n * sizeof *p.cov);
+    renew(s);
+}
+
 static void step(struct sampler *s, const struct target *target, struct rng *rng,
                  struct sampler_info *info)
 {
@@ -114,7 +129,7 @@ static void step(struct sampler *s, const struct target *target, struct rng *rng
     }
     info->energy = -s->logp;
     long t = s->t + 1;
-    sampler_observe(s->n, (double)t, s->q, p.mean, p.cov, p.noise);
+    sampler_observe(s->n, *p.before - 1.0 + (double)t, s->q, p.mean, p.cov, p.noise);
     if (t >= s->settings.t0 && t % s->settings.tadapt == 0) {
         renew(s);
     }
@@ -123,6 +138,7 @@ static void step(struct sampler *s, const struct target *target, struct rng *rng
 const struct sampler_ops sampler_amcmc_ops = {
     .work = work,
     .init = init,
+    .go_on = go_on,
     .step = step,
     .remembers = true,
 };

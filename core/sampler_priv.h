@@ -14,6 +14,8 @@ struct sampler_ops {
     /* Doubles of work. */
     size_t (*work)(int n, const struct sampler_settings *settings);
     void (*init)(struct sampler *sampler); /* may be NULL; work is cleared before */
+    /* Takes what the start knows of earlier states; NULL: that says nothing to the method. */
+    void (*go_on)(struct sampler *sampler, const struct sampler_start *start);
     void (*step)(struct sampler *sampler, const struct target *target, struct rng *rng,
                  struct sampler_info *info);
     bool gradient;  /* learns step size and mass matrix */

@@ -22,6 +22,7 @@
 #include "split.h"
 #include "train_part.h"
 #include "train_rows.h"
+#include "train_warm.h"
 
 #include <math.h>
 #include <string.h>
@@ -33,11 +34,12 @@ enum { SCORE_NOISE, SCORE_CALIBRATION, SCORE_KEPT, SCORE_FOLDS };
 struct trainee {
     const struct train_run *run;
     struct train_rows train, kept, calibration;
-    int n_folds;          /* 1: no folds */
-    int *fold;            /* [train.n] of each training row; or NULL */
-    double *prior_sigmas; /* [K] */
-    double *noise_sigmas; /* [o] scaled units; NULL: not known */
-    struct model *model;  /* being made */
+    struct train_warm warm; /* its start is NULL: cold */
+    int n_folds;            /* 1: no folds */
+    int *fold;              /* [train.n] of each training row; or NULL */
+    double *prior_sigmas;   /* [K] */
+    double *noise_sigmas;   /* [o] scaled units; NULL: not known */
+    struct model *model;    /* being made */
 };
 
 /* ---- rows ---- */
@@ -206,6 +208,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
         .train = train_rows_scaled(&t->train),
         .validation = train_rows_scaled(&t->kept),
         .beliefs = {.noise = NOISE_ESTIMATED, .flat = true},
+        .start = t->warm.start,
         .seed = (uint64_t)spec->seed,
     };
     struct train_part part;
@@ -270,22 +273,23 @@ static enum err_code new_model(const struct train_run *run, int m, struct model 
     return ERR_OK;
 }
 
-static enum err_code fit_scalers(struct trainee *t, struct err *err)
+/* Scalers, of the base or of the training rows, and all rows by them. */
+static enum err_code scale_rows(struct trainee *t, struct err *err)
 {
     const struct train_spec *spec = t->run->spec;
     struct model *model = t->model;
-    size_t n = (size_t)t->train.n;
-    if (scaler_fit(spec->input_scaling, n, model->d, t->train.x, model->in, err) != ERR_OK) {
-        err_prefix(err, "inputs");
-    } else if (scaler_fit(spec->output_scaling, n, model->o, t->train.y, model->out, err) !=
-               ERR_OK) {
-        err_prefix(err, "outputs");
-    } else if (train_rows_scale(&t->train, model->in, model->out, err) == ERR_OK &&
-               train_rows_scale(&t->kept, model->in, model->out, err) == ERR_OK) {
-        err_kept(train_rows_scale(&t->calibration, model->in, model->out, err));
+    if (spec->start == TRAIN_WARM) {
+        memcpy(model->in, t->run->base->in, (size_t)model->d * sizeof *model->in);
+        memcpy(model->out, t->run->base->out, (size_t)model->o * sizeof *model->out);
+    } else if (train_rows_fit(&t->train, spec->input_scaling, spec->output_scaling, model->in,
+                              model->out, err) != ERR_OK) {
+        return err->code;
     }
     train_rows_ranges(t->train.x, t->train.n, model->d, model->training_range);
-    return err->code;
+    return train_rows_scale(&t->train, model->in, model->out, err) == ERR_OK &&
+                   train_rows_scale(&t->kept, model->in, model->out, err) == ERR_OK
+               ? train_rows_scale(&t->calibration, model->in, model->out, err)
+               : err->code;
 }
 
 /* Takes a fold's posterior in: draws to their place, Gaussians behind those that are there. */
@@ -401,6 +405,7 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
                     .noise_sigmas = t->noise_sigmas,
                     .prior_sigmas = t->prior_sigmas,
                     .flat = spec->prior.flat},
+        .start = t->warm.start,
         /* Folds differ in their random numbers too. */
         .seed = (uint64_t)spec->seed + 0x9E3779B97F4A7C15u * (uint64_t)fold,
     };
@@ -595,10 +600,12 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         return err_set(err, ERR_INVALID, "%d rows are too few to train on, 2 are needed",
                        run->data.n);
     }
-    if (split(&t, err) != ERR_OK || choose_folds(&t, err) != ERR_OK ||
+    if (train_warm_begin(&t.warm, run, err) != ERR_OK || split(&t, err) != ERR_OK ||
+        choose_folds(&t, err) != ERR_OK ||
         new_model(run, t.n_folds * uq_n_draws(run->spec->solver, &run->spec->settings), &t.model,
                   err) != ERR_OK ||
-        fit_scalers(&t, err) != ERR_OK ||
+        scale_rows(&t, err) != ERR_OK ||
+        train_warm_warn(run, t.n_folds, &t.model->report, err) != ERR_OK ||
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
         make_noise(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
@@ -611,6 +618,7 @@ done:
     train_rows_release(&t.train);
     train_rows_release(&t.kept);
     train_rows_release(&t.calibration);
+    train_warm_release(&t.warm);
     mem_free(t.fold);
     mem_free(t.prior_sigmas);
     mem_free(t.noise_sigmas);

@@ -9,6 +9,13 @@
 #include "model.h"
 #include "uq.h"
 
+enum train_start {
+    TRAIN_COLD, /* at random */
+    TRAIN_WARM  /* from the posterior of a model of the same network */
+};
+const char *train_start_name(enum train_start start);
+bool train_start_find(const char *name, enum train_start *start);
+
 /* Prior of the parameters, in scaled units: normal around 0. */
 struct train_prior {
     bool flat;    /* none: QUiNN's parity */
@@ -41,6 +48,7 @@ struct train_spec {
     double validation; /* share of the rows kept out (split.h), [0, 0.9] */
     int64_t seed;
     bool single; /* the model is served in float32 */
+    enum train_start start;
 };
 
 /* Defaults that work on scaled real data. */
@@ -53,6 +61,14 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err) MUS
 /* Completes the architecture for d inputs and o outputs and checks it against them. */
 enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *err) MUST_CHECK;
 
+/*
+ * Can a warm run of a resolved spec begin from this model? ERR_INVALID, ERR_UNSUPPORTED naming what
+ * differs: architecture, number of parameters, predicted noise, a posterior that the solver cannot
+ * start from. ERR_NOMEM.
+ */
+enum err_code train_check_base(const struct train_spec *spec, const struct model *base,
+                               struct err *err) MUST_CHECK;
+
 /* The share of the rows not kept out that split conformal prediction takes; 0: none (split.h). */
 double train_calibration_share(const struct train_spec *spec);
 
@@ -64,6 +80,7 @@ enum err_code train_prior_sigmas(const struct train_prior *prior, const struct r
 struct train_run {
     const struct train_spec *spec; /* resolved */
     struct data data;              /* all rows, user's units, finite */
+    const struct model *base;      /* published; a warm run begins from it; NULL when cold */
     int n_threads;
     const char *settings_text; /* kept with the model, JSON; may be NULL */
     const struct cancel *cancel;
@@ -73,8 +90,10 @@ struct train_run {
 };
 
 /*
- * A published model with one reference. Same spec, rows and build: same model, whatever the number
- * of threads and interruptions. ERR_CANCELLED, ERR_INVALID (too few rows), ERR_NUMERIC, ERR_NOMEM.
+ * A published model with one reference. Same spec, rows, base and build: same model, whatever the
+ * number of threads and interruptions. A warm run takes the base's scaling of inputs and outputs as
+ * it is, for the parameters to mean the same; the spec's kinds of scaling do not matter then.
+ * ERR_CANCELLED, ERR_INVALID (too few rows), ERR_NUMERIC, ERR_NOMEM; those of train_check_base.
  */
 enum err_code train_run(const struct train_run *run, struct model **out,
                         struct err *err) MUST_CHECK;

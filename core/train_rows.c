@@ -33,6 +33,19 @@ enum err_code train_rows_take(struct train_rows *rows, const struct data *data, 
     return ERR_OK;
 }
 
+enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inputs,
+                             enum scaler_kind outputs, struct scaler *in, struct scaler *out,
+                             struct err *err)
+{
+    size_t n = (size_t)rows->n;
+    if (scaler_fit(inputs, n, rows->d, rows->x, in, err) != ERR_OK) {
+        err_prefix(err, "inputs");
+    } else if (scaler_fit(outputs, n, rows->o, rows->y, out, err) != ERR_OK) {
+        err_prefix(err, "outputs");
+    }
+    return err->code;
+}
+
 enum err_code train_rows_scale(struct train_rows *rows, const struct scaler *in,
                                const struct scaler *out, struct err *err)
 {

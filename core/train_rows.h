@@ -21,6 +21,11 @@ void train_rows_release(struct train_rows *rows);
 enum err_code train_rows_take(struct train_rows *rows, const struct data *data, const int *index,
                               int n, struct err *err) MUST_CHECK;
 
+/* Scalers in [d] and out [o] of the user's rows. ERR_INVALID naming inputs or outputs. */
+enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inputs,
+                             enum scaler_kind outputs, struct scaler *in, struct scaler *out,
+                             struct err *err) MUST_CHECK;
+
 /* Fills zx and zy. ERR_INVALID naming the place. */
 enum err_code train_rows_scale(struct train_rows *rows, const struct scaler *in,
                                const struct scaler *out, struct err *err) MUST_CHECK;

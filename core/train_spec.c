@@ -3,8 +3,13 @@
 #include "train.h"
 
 #include "mem.h"
+#include "names.h"
 
 #include <math.h>
+
+static const char *const start_names[] = {"cold", "warm"};
+
+NAMES_DEFINE(train_start, enum train_start, start_names)
 
 struct train_spec train_defaults(enum uq_kind solver)
 {

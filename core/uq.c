@@ -119,13 +119,17 @@ static enum err_code check_limits(enum uq_kind kind, const struct uq_settings *s
     return ERR_OK;
 }
 
+bool uq_samples(enum uq_kind kind)
+{
+    return ((UQ_BIT(AMCMC) | UQ_BIT(MALA) | UQ_BIT(HMC) | UQ_BIT(NUTS)) >> kind & 1u) != 0;
+}
+
 enum err_code uq_validate(enum uq_kind kind, const struct uq_settings *s, struct err *err)
 {
-    bool chains = (UQ_BIT(AMCMC) | UQ_BIT(MALA) | UQ_BIT(HMC) | UQ_BIT(NUTS)) >> kind & 1u;
     if (check_limits(kind, s, err) != ERR_OK) {
         return err->code;
     }
-    if (s->epochs < 1 && !chains) {
+    if (s->epochs < 1 && !uq_samples(kind)) {
         return err_set(err, ERR_INVALID, "epochs is %d, at least 1 is needed", s->epochs);
     }
     if (kind == UQ_SWAG && s->swag_rank == 1) {
@@ -179,6 +183,17 @@ enum err_code uq_check_network(enum uq_kind kind, const struct arch *arch, bool 
     return ERR_OK;
 }
 
+enum err_code uq_check_start(enum uq_kind kind, const struct uq_start *start, struct err *err)
+{
+    if (start->known && start->solver == UQ_MC_DROPOUT && start->networks == NULL) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "a warm start needs the networks that mc_dropout fitted, and the model's "
+                       "draws do not give them: it does not tell its dropout, or leaves some unit "
+                       "out of every draw; a new one with more draws does");
+    }
+    return uq_ops[kind]->check_start != NULL ? uq_ops[kind]->check_start(start, err) : ERR_OK;
+}
+
 int uq_n_draws(enum uq_kind kind, const struct uq_settings *s)
 {
     switch (kind) {
@@ -219,7 +234,8 @@ enum err_code uq_run(enum uq_kind kind, const struct uq_problem *problem,
         uq_check_noise(kind, problem->beliefs.noise, err) != ERR_OK ||
         uq_check_network(kind, &problem->net->arch,
                          problem->beliefs.flat || problem->beliefs.prior_sigmas == NULL,
-                         err) != ERR_OK) {
+                         err) != ERR_OK ||
+        (problem->start != NULL && uq_check_start(kind, problem->start, err) != ERR_OK)) {
         return err->code;
     }
     enum noise_kind noise = problem->beliefs.noise;

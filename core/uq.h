@@ -80,6 +80,9 @@ enum err_code uq_validate(enum uq_kind kind, const struct uq_settings *settings,
 const char *uq_name(enum uq_kind kind);
 bool uq_find(const char *name, enum uq_kind *kind);
 
+/* Does it sample by Markov chains? */
+bool uq_samples(enum uq_kind kind);
+
 /* What a solver assumes of noise and prior, in scaled units. */
 struct uq_beliefs {
     enum noise_kind noise;
@@ -102,11 +105,35 @@ enum err_code uq_check_noise(enum uq_kind kind, enum noise_kind noise, struct er
 enum err_code uq_check_network(enum uq_kind kind, const struct arch *arch, bool flat,
                                struct err *err) MUST_CHECK;
 
+/*
+ * An earlier posterior of the same network, which solvers go on from (core/uq_start.c). Borrowed.
+ * The draws fall into groups of equally many, one after the other: a group is of one chain, one
+ * Gaussian or one network. They are one group where nothing is known of any.
+ */
+struct uq_start {
+    bool known; /* by which solver? Models from elsewhere do not say */
+    enum uq_kind solver;
+    const struct resnet *net;
+    int m;
+    const double *draws; /* [m x K] */
+    const struct gauss_mixture *gaussian;
+    int n_groups;
+    bool chains;            /* groups are chains: draws in the order of the steps */
+    const double *networks; /* [n_groups x K] mc_dropout: with all units; NULL: not known */
+    const double *log_s;    /* [o] log of the noise, scaled units; NULL: not known */
+    const struct report *report;
+};
+
+/* ERR_UNSUPPORTED with the reason when a solver cannot begin there. */
+enum err_code uq_check_start(enum uq_kind kind, const struct uq_start *start,
+                             struct err *err) MUST_CHECK;
+
 struct uq_problem {
     const struct resnet *net; /* the model's network; n_out is 2 o when the noise is predicted */
     struct data train;        /* scaled; train.o targets */
     struct data validation;   /* scaled; n may be 0 */
     struct uq_beliefs beliefs;
+    const struct uq_start *start; /* NULL: at random */
     uint64_t seed;
     int n_threads;
     const struct cancel *cancel;

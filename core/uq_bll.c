@@ -223,8 +223,7 @@ static enum err_code fit_features(struct bll *bll, int member, double *params, s
         return err->code;
     }
     struct loss as_loss = objective_loss_as_loss(&loss);
-    rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);
-    fit_init_params(p->net, bll->settings->init_factor, &rng, params);
+    uq_start(p, bll->settings, member, p->net->n_params, params);
     rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)member);
     err_kept(uq_fit(&bll->tasks, member, bll->settings, &as_loss, 0.0, 1.0, &rng, params,
                     &bll->fits[member], err));

@@ -16,6 +16,10 @@
  * and the whole is an ordinary network of x: a draw is a parameter vector of the model's own
  * architecture, and is served as any other. This needs a pre layer.
  *
+ * A draw has lost how its bias came about: b and W_c. The report keeps them, for a warm start, up
+ * to the most values it takes. A start from other networks, W_c = W_delta = W, is one whose answer
+ * depends on no anchor, and where the fit is good nothing would ever change that; it is refused.
+ *
  * With estimated noise the loss is the squared error. The prior of W_c and of W_delta is that of
  * the pre layer's weight in the same place. QUiNN has no such solver yet.
  *
@@ -69,6 +73,88 @@ static void unfold(const struct resnet *net, const double *values, double *inner
         memcpy(inner + (2 * i + 1) * d, values + i * d, d * sizeof *inner);
     }
     memcpy(inner + 2 * r * d, values + r * d, ((size_t)net->n_params - r * d) * sizeof *inner);
+}
+
+/* ---- what the report keeps of each network ---- */
+
+#define REPORTED_WEIGHTS "duq.anchor_weights" /* [members x r x d] W_c */
+#define REPORTED_BIASES  "duq.bias"           /* [members x r] b */
+
+static enum err_code report_networks(const struct uq_members *members, const struct resnet *net,
+                                     struct report *report, struct err *err)
+{
+    size_t d = (size_t)net->arch.inputs;
+    size_t r = (size_t)net->arch.width;
+    size_t n = (size_t)members->tasks.n;
+    if (n * r * d > REPORT_MOST_VALUES) {
+        return ERR_OK;
+    }
+    double *weights = mem_alloc_array(n * r * (d + 1), sizeof *weights);
+    if (weights == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a training report");
+    }
+    double *biases = weights + n * r * d;
+    for (size_t k = 0; k < n; k++) {
+        const double *params = uq_members_params(members, (int)k);
+        for (size_t i = 0; i < r; i++) {
+            memcpy(weights + (k * r + i) * d, params + 2 * i * d, d * sizeof *weights);
+        }
+        memcpy(biases + k * r, params + 2 * r * d, r * sizeof *biases);
+    }
+    if (report_add(report, REPORTED_WEIGHTS, (int)(n * r * d), weights, err) == ERR_OK) {
+        err_kept(report_add(report, REPORTED_BIASES, (int)(n * r), biases, err));
+    }
+    mem_free(weights);
+    return err->code;
+}
+
+/* Networks of the start that the report tells of, each the first of its group's draws; 0: none. */
+static int reported_networks(const struct uq_start *start, int r, int d,
+                             const struct report_item **weights, const struct report_item **biases)
+{
+    *weights = report_find(start->report, REPORTED_WEIGHTS);
+    *biases = report_find(start->report, REPORTED_BIASES);
+    if (*weights == NULL || *biases == NULL) {
+        return 0;
+    }
+    int n = (*biases)->n / r;
+    bool fit = n <= start->n_groups && (*biases)->n == n * r &&
+               (int64_t)(*weights)->n == (int64_t)(*biases)->n * d;
+    return fit ? n : 0;
+}
+
+/* The inner network of a fit's start. */
+static void go_on(const struct resnet *net, const struct uq_start *start, int member,
+                  double *params)
+{
+    size_t d = (size_t)net->arch.inputs;
+    size_t r = (size_t)net->arch.width;
+    const struct report_item *weights;
+    const struct report_item *biases;
+    int n = reported_networks(start, (int)r, (int)d, &weights, &biases);
+    size_t k = (size_t)(member % n);
+    size_t draw = k * (size_t)(start->m / start->n_groups);
+    unfold(net, start->draws + draw * (size_t)net->n_params, params);
+    for (size_t i = 0; i < r; i++) {
+        memcpy(params + 2 * i * d, weights->values + (k * r + i) * d, d * sizeof *params);
+    }
+    memcpy(params + 2 * r * d, biases->values + k * r, r * sizeof *params);
+}
+
+static enum err_code check_start(const struct uq_start *start, struct err *err)
+{
+    const struct report_item *weights;
+    const struct report_item *biases;
+    if (uq_start_needs(start, UQ_DUQ, err) != ERR_OK) {
+        return err->code;
+    }
+    if (reported_networks(start, start->net->arch.width, start->net->arch.inputs, &weights,
+                          &biases) == 0) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "duq cannot start warm from a model that does not tell %s and %s",
+                       REPORTED_WEIGHTS, REPORTED_BIASES);
+    }
+    return ERR_OK;
 }
 
 /* ---- the loss ---- */
@@ -168,6 +254,23 @@ static enum err_code duq_loss_init(struct duq_loss *self, const struct duq *duq,
 
 /* ---- the solver ---- */
 
+/* Where a member's fit begins. */
+static void begin(const struct duq *duq, int member, double *params)
+{
+    const struct uq_members *members = &duq->members;
+    const struct uq_problem *p = members->tasks.problem;
+    if (p->start != NULL) {
+        go_on(p->net, p->start, member, params);
+    } else {
+        struct rng rng;
+        rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);
+        fit_init_params(&duq->inner, members->settings->init_factor, &rng, params);
+    }
+    for (int k = duq->inner.n_params; k < members->n_params; k++) {
+        params[k] = uq_start_log_s(p, k - duq->inner.n_params);
+    }
+}
+
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct duq *duq = ctx;
@@ -176,7 +279,6 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     const struct uq_settings *s = members->settings;
     double *params = uq_members_params(members, member);
     struct duq_loss loss = {.duq = NULL};
-    struct rng rng;
     (void)worker;
     if (duq_loss_init(&loss, duq, member, err) != ERR_OK) {
         goto done;
@@ -186,11 +288,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     as_loss.is_random = true;
     as_loss.train = train;
     as_loss.value = validate;
-    rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);
-    fit_init_params(&duq->inner, s->init_factor, &rng, params);
-    for (int k = duq->inner.n_params; k < members->n_params; k++) {
-        params[k] = OBJECTIVE_LOG_S_MEAN;
-    }
+    begin(duq, member, params);
     if (uq_members_fit(members, member, &as_loss, NULL, err) == ERR_OK) {
         for (int i = 0; i < s->draws; i++) {
             size_t number = (size_t)member * (size_t)s->draws + (size_t)i;
@@ -242,7 +340,9 @@ static enum err_code run(const struct uq_problem *problem, const struct uq_setti
         uq_members_init(&duq.members, problem, settings,
                         objective_n_params(&duq.objective, &duq.inner), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &duq, err) == ERR_OK) {
-        err_kept(uq_members_tell(&duq.members, duq.inner.n_params, result, err));
+        if (uq_members_tell(&duq.members, duq.inner.n_params, result, err) == ERR_OK) {
+            err_kept(report_networks(&duq.members, problem->net, &result->report, err));
+        }
     }
     uq_members_release(&duq.members);
     resnet_release(&duq.inner);
@@ -258,4 +358,5 @@ const struct uq_ops uq_duq_ops = {
     .squared_error = true,
     .random_loss = true,
     .needs_pre = true,
+    .check_start = check_start,
 };

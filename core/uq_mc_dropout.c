@@ -37,6 +37,8 @@
 #include "mem.h"
 #include "uq_priv.h"
 
+#include <string.h>
+
 #define SUB_BATCHES 4 /* masks for each minibatch; table above */
 
 /* ---- masks ---- */
@@ -71,6 +73,43 @@ void mc_dropout_mask(const struct resnet *net, double p, struct rng *rng, double
         draw_units(p, rng, r, units);
         set_columns(units, net->arch.outputs, r, mask + net->off.weight_post);
     }
+}
+
+/* Copies column j of rows [rows x r] times a factor from the first of n draws, `at` doubles into
+ * each, in which the column is not left out; false: it is left out of all. */
+static bool find_column(const struct resnet *net, const double *draws, int n, int at, int rows,
+                        int j, double factor, double *network)
+{
+    size_t r = (size_t)net->arch.width;
+    for (int i = 0; i < n; i++) {
+        const double *from = draws + (size_t)i * (size_t)net->n_params + at + j;
+        bool there = false;
+        for (size_t row = 0; row < (size_t)rows; row++) {
+            there = there || from[row * r] != 0.0;
+        }
+        for (size_t row = 0; there && row < (size_t)rows; row++) {
+            network[(size_t)(at + j) + row * r] = from[row * r] * factor;
+        }
+        if (there) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool mc_dropout_network(const struct resnet *net, double p, int n, const double *draws,
+                        double *network)
+{
+    int r = net->arch.width;
+    memcpy(network, draws, (size_t)net->n_params * sizeof *network);
+    for (int j = 0; j < r; j++) {
+        if (!find_column(net, draws, n, net->off.ww, net->n_coef * r, j, 1.0 - p, network) ||
+            (net->off.weight_post >= 0 && !find_column(net, draws, n, net->off.weight_post,
+                                                       net->arch.outputs, j, 1.0 - p, network))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- the loss ---- */
@@ -248,7 +287,11 @@ static enum err_code run(const struct uq_problem *problem, const struct uq_setti
     if (uq_members_init(&dropout.members, problem, settings,
                         objective_n_params(&dropout.objective, problem->net), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &dropout, err) == ERR_OK) {
-        err_kept(uq_members_tell(&dropout.members, problem->net->n_params, result, err));
+        /* With it the networks can be found again in the draws. */
+        if (report_add_number(&result->report, MC_DROPOUT_REPORTED, settings->dropout, err) ==
+            ERR_OK) {
+            err_kept(uq_members_tell(&dropout.members, problem->net->n_params, result, err));
+        }
     }
     uq_members_release(&dropout.members);
     return err->code;

@@ -12,6 +12,16 @@
  */
 void mc_dropout_mask(const struct resnet *net, double p, struct rng *rng, double *mask);
 
+/* The probability, in the report of a run. */
+#define MC_DROPOUT_REPORTED "mc_dropout.probability"
+
+/*
+ * The fitted network [K] again, from n of its draws [n x K] and their probability; false: some unit
+ * is left out of all of them.
+ */
+bool mc_dropout_network(const struct resnet *net, double p, int n, const double *draws,
+                        double *network) MUST_CHECK;
+
 struct mc_dropout_loss {
     struct objective_loss inner; /* the likelihood or squared error, of masked parameters */
     struct objective prior;      /* of the parameters themselves, when its kind is nlp */

@@ -14,6 +14,11 @@
  * With epochs = 0 each chain starts at random. Each takes `warmup` steps, in which its sampler
  * learns, then keeps the state after every thin-th step until it has `draws` of them.
  *
+ * From an earlier posterior a chain goes on where one of that ended, with its step size and spread
+ * (core/uq_chain_start): there is no fit, and a short warm-up suffices. One of less than
+ * MASS_WINDOW_FULL steps, and fewer than the earlier chain's draws, keeps the masses it began with.
+ * Only starts that would be alike are scattered about.
+ *
  * A chain's whole state goes to its checkpoint: the sampler, the rng, counts and the draws so far.
  *
  * Where we differ from QUiNN: several chains and their diagnostics (core/mcmc_report), step sizes
@@ -24,6 +29,7 @@
 #include "mcmc_report.h"
 #include "mem.h"
 #include "sampler.h"
+#include "uq_chain_start.h"
 #include "uq_priv.h"
 
 #include <limits.h>
@@ -38,6 +44,7 @@ struct chains {
     struct objective objective;
     int stride;              /* parameters sampled: K, or K + o */
     int steps;               /* of a chain, warm-up included */
+    bool fits;               /* the mode, before the chains */
     double *mode;            /* [stride]; NULL: random starts */
     double *vectors;         /* [chains draws x stride] */
     struct mcmc_chain *told; /* [chains] */
@@ -75,10 +82,35 @@ static void scatter(const struct chains *all, double spread, struct rng *rng, do
     }
 }
 
+static enum err_code go_on(struct chain *chain, struct err *err)
+{
+    const struct chains *all = chain->all;
+    const struct uq_problem *p = all->tasks.problem;
+    struct uq_chain_start from;
+    if (uq_chain_start_init(&from, p, all->kind, all->stride, chain->number, all->settings->chains,
+                            err) != ERR_OK) {
+        return err->code;
+    }
+    if (from.alike) {
+        scatter(all, all->settings->start_spread, &chain->rng, from.q0);
+    }
+    if (!all->settings->adapt_mass) {
+        from.start.inv_mass = NULL;
+        from.start.epsilon = 0.0; /* it was learnt with masses */
+    }
+    err_kept(sampler_begin(&chain->sampler, all->kind, &all->sampler, &chain->target, &from.start,
+                           &chain->rng, err));
+    uq_chain_start_release(&from);
+    return err->code;
+}
+
 static enum err_code begin(struct chain *chain, struct err *err)
 {
     const struct chains *all = chain->all;
     const struct uq_problem *p = all->tasks.problem;
+    if (p->start != NULL) {
+        return go_on(chain, err);
+    }
     double *start = mem_alloc_array((size_t)all->stride, sizeof *start);
     if (start == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the start of a chain");
@@ -338,8 +370,8 @@ static enum err_code allocate(struct chains *all, struct err *err)
     size_t m = (size_t)s->chains * (size_t)s->draws;
     all->vectors = mem_alloc_array(m * stride, sizeof *all->vectors);
     all->told = mem_zalloc_array((size_t)s->chains, sizeof *all->told);
-    all->mode = s->epochs > 0 ? mem_alloc_array(stride, sizeof *all->mode) : NULL;
-    if (all->vectors == NULL || all->told == NULL || (s->epochs > 0 && all->mode == NULL)) {
+    all->mode = all->fits ? mem_alloc_array(stride, sizeof *all->mode) : NULL;
+    if (all->vectors == NULL || all->told == NULL || (all->fits && all->mode == NULL)) {
         return err_set(err, ERR_NOMEM, "no memory for %zu draws of %zu parameters", m, stride);
     }
     return ERR_OK;
@@ -353,7 +385,11 @@ static enum err_code run(enum sampler_kind kind, const struct uq_problem *proble
                          .kind = kind,
                          .sampler = sampler_settings_of(settings),
                          .objective = uq_objective(problem)};
-    int n_tasks = settings->chains + (settings->epochs > 0 ? 1 : 0);
+    all.fits = settings->epochs > 0 && problem->start == NULL;
+    int n_tasks = settings->chains + (all.fits ? 1 : 0);
+    if (problem->start != NULL && uq_chain_start_knows(problem->start, settings->warmup)) {
+        all.sampler.adapt_mass = false;
+    }
     all.stride = objective_n_params(&all.objective, problem->net);
     if (sampler_validate(kind, &all.sampler, err) != ERR_OK ||
         count_steps(settings, &all.steps, err) != ERR_OK ||

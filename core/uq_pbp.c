@@ -8,6 +8,9 @@
  * Filtering takes one row after the other: members run side by side, rows do not. Kept rows choose
  * nothing, their loss is only reported. QUiNN plans this solver and has none.
  *
+ * A warm start takes the Gaussians of an earlier run, and then all rows in again: as further epochs
+ * do, this makes the variances smaller than Bayes' from run to run, of which a warning tells.
+ *
  * Noise: known where it is given or was estimated before; learned, noise_sigma^2 is the posterior's
  * E[1 / precision] = b / (a - 1), as in the paper, averaged over members.
  */
@@ -30,6 +33,8 @@ struct uq_pbp {
     double *lambda;  /* [members] posterior mean */
     double *skipped; /* [members] */
 };
+
+#define REPORTED_LAMBDA "members.lambda"
 
 /* What a member needs besides its posterior. */
 struct passes {
@@ -186,6 +191,26 @@ static void keep(struct uq_pbp *self, int member, const struct pbp *pbp)
     self->skipped[member] = (double)pbp->skipped;
 }
 
+static enum err_code begin(const struct uq_pbp *self, int member, struct passes *passes,
+                           struct err *err)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    struct rng rng;
+    rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);
+    rng_init(&passes->rng, p->seed, RNG_BATCH, (uint32_t)member);
+    if (pbp_init(&passes->pbp, p->net, &p->train, p->beliefs.noise_sigmas,
+                 self->settings->init_factor, &rng, err) != ERR_OK) {
+        return err->code;
+    }
+    if (p->start != NULL) {
+        const struct report_item *lambda = report_find(p->start->report, REPORTED_LAMBDA);
+        int from = member % p->start->gaussian->n_members;
+        const struct gauss *g = &p->start->gaussian->members[from];
+        pbp_go_on(&passes->pbp, g->mean, g->std, lambda->values[from % lambda->n], p->start->log_s);
+    }
+    return ERR_OK;
+}
+
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct uq_pbp *self = ctx;
@@ -193,12 +218,8 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     struct passes passes = {
         .log_z = self->log_z + (size_t)member * (size_t)self->settings->epochs,
     };
-    struct rng rng;
     (void)worker;
-    rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);
-    rng_init(&passes.rng, p->seed, RNG_BATCH, (uint32_t)member);
-    if (pbp_init(&passes.pbp, p->net, &p->train, p->beliefs.noise_sigmas,
-                 self->settings->init_factor, &rng, err) != ERR_OK) {
+    if (begin(self, member, &passes, err) != ERR_OK) {
         goto done;
     }
     passes.order = mem_alloc_array((size_t)p->train.n, sizeof *passes.order);
@@ -239,10 +260,17 @@ static enum err_code collect(const struct uq_pbp *self, struct uq_result *result
         }
         result->noise_sigma[j] = sqrt(sum / (double)members);
     }
+    if (self->tasks.problem->start != NULL &&
+        report_warn(&result->report, err, "rows_again",
+                    "pbp went on from a model that had seen rows before, and took all in again: "
+                    "its variances shrink with every warm start; a cold one sets them right") !=
+            ERR_OK) {
+        return err->code;
+    }
     /* The passes of the first member stand for all. */
     if (report_add(&result->report, "pbp.log_z", self->settings->epochs, self->log_z, err) ==
             ERR_OK &&
-        report_add(&result->report, "members.lambda", members, self->lambda, err) == ERR_OK) {
+        report_add(&result->report, REPORTED_LAMBDA, members, self->lambda, err) == ERR_OK) {
         err_kept(
             report_add(&result->report, "members.skipped_updates", members, self->skipped, err));
     }
@@ -283,9 +311,32 @@ done:
     return err->code;
 }
 
+static enum err_code check_start(const struct uq_start *start, struct err *err)
+{
+    const struct report_item *lambda = report_find(start->report, REPORTED_LAMBDA);
+    int k = start->net->n_params;
+    bool whole = start->gaussian->n_members > 0 && lambda != NULL && lambda->n > 0;
+    if (uq_start_needs(start, UQ_PBP, err) != ERR_OK) {
+        return err->code;
+    }
+    for (int i = 0; i < start->gaussian->n_members; i++) {
+        const struct gauss *g = &start->gaussian->members[i];
+        whole = whole && g->std != NULL && g->rank == 0 && g->first == 0 && g->n == k;
+    }
+    for (int i = 0; whole && i < lambda->n; i++) {
+        whole = lambda->values[i] > 0.0 && isfinite(lambda->values[i]);
+    }
+    return whole ? ERR_OK
+                 : err_set(err, ERR_UNSUPPORTED,
+                           "pbp cannot start warm from a model without the independent Gaussians "
+                           "and the %s of an earlier run",
+                           REPORTED_LAMBDA);
+}
+
 const struct uq_ops uq_pbp_ops = {
     .run = run,
     .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
     .noise = NOISE_LEARNED,
     .needs_no_final = true,
+    .check_start = check_start,
 };

@@ -19,6 +19,8 @@ struct uq_ops {
     bool needs_pre;        /* layer_pre */
     bool needs_post;       /* layer_post */
     bool needs_no_final;   /* final none */
+    /* What it needs of a start beyond draws, ERR_UNSUPPORTED; NULL: nothing. */
+    enum err_code (*check_start)(const struct uq_start *start, struct err *err);
 };
 
 #define UQ(code, name, ops) extern const struct uq_ops ops;
@@ -60,8 +62,8 @@ struct fit_settings uq_fit_settings(const struct uq_settings *settings);
 struct fit_problem uq_fit_problem(struct uq_tasks *tasks, int task, const struct loss *loss);
 
 /*
- * A member's random start, of its stream (seed, RNG_INIT, member): the network's K, and behind them
- * OBJECTIVE_LOG_S_MEAN. params: [n_params].
+ * Where a member starts: the network's K, at uq_start_fit or else at random, of its stream (seed,
+ * RNG_INIT, member); and behind them log s_j (uq_start_log_s). params: [n_params].
  */
 void uq_start(const struct uq_problem *problem, const struct uq_settings *settings, int member,
               int n_params, double *params);
@@ -75,9 +77,9 @@ enum err_code uq_fit(struct uq_tasks *tasks, int task, const struct uq_settings 
                      double *params, struct fit_result *result, struct err *err) MUST_CHECK;
 
 /*
- * Fits the problem's objective from the member's own random start: params [objective_n_params], the
- * network's K and learned log s_j, which start at OBJECTIVE_LOG_S_MEAN. The usual first half of a
- * solver: streams (seed, RNG_INIT and RNG_BATCH, member).
+ * Fits the problem's objective from the member's own start (uq_start): params [objective_n_params],
+ * the network's K and learned log s_j. The usual first half of a solver: streams (seed, RNG_INIT
+ * and RNG_BATCH, member).
  */
 enum err_code uq_fit_map(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
                          double from, double to, double *params, struct fit_result *result,
@@ -85,6 +87,32 @@ enum err_code uq_fit_map(struct uq_tasks *tasks, int task, const struct uq_setti
 
 /* Report of fits: best_loss, best_epoch and epochs of each, under "members.". */
 enum err_code uq_report_fits(struct report *report, int n, const struct fit_result *fits,
+                             struct err *err) MUST_CHECK;
+
+/* ---- starts from an earlier posterior (uq_start.c) ---- */
+
+/* Where member k of `of` fits begins: [K], the start's. */
+const double *uq_start_fit(const struct uq_start *start, int k, int of);
+
+/*
+ * The draw where chain k of `of` begins: the last one of the earlier chain k, and of chains that
+ * have several to go on from them one spread over its length; without chains they are spread over
+ * all draws.
+ */
+int uq_start_draw(const struct uq_start *start, int k, int of);
+
+/* What earlier draws around one say of the posterior's spread there: those of its group, or all
+ * when a group has one draw only. */
+struct uq_start_range {
+    int first, n;
+};
+struct uq_start_range uq_start_range(const struct uq_start *start, int draw);
+
+/* Learned log s_j where nothing was learnt of them yet: OBJECTIVE_LOG_S_MEAN, or the start's. */
+double uq_start_log_s(const struct uq_problem *problem, int j);
+
+/* ERR_UNSUPPORTED when the start is not of a solver itself, which knows more than draws. */
+enum err_code uq_start_needs(const struct uq_start *start, enum uq_kind solver,
                              struct err *err) MUST_CHECK;
 
 /* ---- members: fits of the same loss side by side (uq_members.c) ---- */

@@ -5,6 +5,7 @@
 #include "mem.h"
 
 #include <math.h>
+#include <string.h>
 
 enum err_code uq_tasks_init(struct uq_tasks *tasks, const struct uq_problem *problem, int n,
                             struct err *err)
@@ -103,11 +104,17 @@ enum err_code uq_fit(struct uq_tasks *tasks, int task, const struct uq_settings 
 void uq_start(const struct uq_problem *problem, const struct uq_settings *settings, int member,
               int n_params, double *params)
 {
-    struct rng rng;
-    rng_init(&rng, problem->seed, RNG_INIT, (uint32_t)member);
-    fit_init_params(problem->net, settings->init_factor, &rng, params);
-    for (int k = problem->net->n_params; k < n_params; k++) {
-        params[k] = OBJECTIVE_LOG_S_MEAN;
+    int k = problem->net->n_params;
+    if (problem->start != NULL) {
+        memcpy(params, uq_start_fit(problem->start, member, settings->members),
+               (size_t)k * sizeof *params);
+    } else {
+        struct rng rng;
+        rng_init(&rng, problem->seed, RNG_INIT, (uint32_t)member);
+        fit_init_params(problem->net, settings->init_factor, &rng, params);
+    }
+    for (int i = k; i < n_params; i++) {
+        params[i] = uq_start_log_s(problem, i - k);
     }
 }
 

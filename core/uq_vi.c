@@ -33,6 +33,7 @@
 #include <string.h>
 
 #define HALF_LOG_TWO_PI 0.918938533204672742
+#define LEAST_RHO       (-30.0) /* of an earlier Gaussian: the least log_sigma_start */
 
 /* ---- the loss ---- */
 
@@ -201,6 +202,28 @@ static void keep(const struct vi *vi, int member, const double *params)
     }
 }
 
+/* mu, rho, and learned log s_j; rho is an earlier Gaussian's where that has one. */
+static void begin(const struct vi *vi, int member, double *params)
+{
+    const struct uq_problem *p = vi->members.tasks.problem;
+    const struct uq_settings *s = vi->members.settings;
+    int k = p->net->n_params;
+    uq_start(p, s, member, k, params);
+    for (int i = 0; i < k; i++) {
+        params[k + i] = s->log_sigma_start;
+    }
+    for (int i = 2 * k; i < vi->members.n_params; i++) {
+        params[i] = uq_start_log_s(p, i - 2 * k);
+    }
+    if (p->start != NULL && p->start->gaussian->n_members > 0) {
+        const struct gauss_mixture *mixture = p->start->gaussian;
+        const struct gauss *g = &mixture->members[member % mixture->n_members];
+        for (int i = 0; g->std != NULL && i < g->n; i++) {
+            params[k + g->first + i] = fmax(log(g->std[i]), LEAST_RHO);
+        }
+    }
+}
+
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct vi *vi = ctx;
@@ -208,17 +231,13 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     const struct uq_problem *p = members->tasks.problem;
     const struct uq_settings *s = members->settings;
     double *params = uq_members_params(members, member);
-    int k = p->net->n_params;
     struct vi_loss loss = {.epsilon = NULL};
     struct vi_prior prior = {
         .pi = s->prior_pi, .sigma1 = s->prior_sigma1, .sigma2 = s->prior_sigma2};
     (void)worker;
     if (vi_loss_init(&loss, &vi->objective, p->net, &prior, s->vi_samples, err) == ERR_OK) {
         struct loss as_loss = vi_loss_as_loss(&loss);
-        uq_start(p, s, member, members->n_params, params);
-        for (int i = 0; i < k; i++) {
-            params[k + i] = s->log_sigma_start;
-        }
+        begin(vi, member, params);
         if (uq_members_fit(members, member, &as_loss, NULL, err) == ERR_OK) {
             keep(vi, member, params);
         }

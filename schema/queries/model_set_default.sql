@@ -1,2 +1,3 @@
--- Used by: model_store_set_default, model_store_put.
-UPDATE models SET default_version = :version WHERE id = :model;
+-- Used by: model_change_default.
+UPDATE models SET default_version = nullif(:version, 0), previous_version = nullif(:previous, 0)
+WHERE id = :model;

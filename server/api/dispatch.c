@@ -51,11 +51,11 @@ static enum err_code call_handler(void *ctx, struct request *req, struct respons
     return handlers[req->route](ctx, req, res, err);
 }
 
-/* What may write to the disk or compute long. Predictions see to themselves. */
+/* What may write to the disk or compute long. Predictions and evaluations see to themselves. */
 static bool is_long(const struct request *req)
 {
     return req->method != HTTP_GET && req->method != HTTP_HEAD &&
-           handlers[req->route] != handle_predict;
+           handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
 }
 
 static enum err_code run(struct app *app, struct request *req, struct response *res,

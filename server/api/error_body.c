@@ -41,10 +41,10 @@ int error_status(enum err_code code)
         return 499; /* as nginx logs it; nobody reads it */
     case ERR_CORRUPT:
     case ERR_INTERNAL:
-    case ERR_IO:
         return 500;
     case ERR_BUSY:
     case ERR_DRAINING:
+    case ERR_IO: /* a disk that fails may work again: the request is worth another try */
     case ERR_NOMEM:
         return 503;
     case ERR_DEADLINE:

@@ -19,7 +19,10 @@ static enum err_code check_against_model(struct app *app, const char *model,
     struct served *served = NULL;
     struct err absent = ERR_INIT;
     if (registry_get(app->registry, model, 0, &served, &absent) != ERR_OK) {
-        return ERR_OK;
+        /* A version that cannot be read now may be one that they do not fit. */
+        return absent.code == ERR_NOT_FOUND || absent.code == ERR_CORRUPT
+                   ? ERR_OK
+                   : err_set(err, absent.code, "%s", absent.msg);
     }
     if (served->model->d != up->d || served->model->o != up->o) {
         err_set(err, ERR_SHAPE, "the rows have %d inputs and %d outputs, model %s has %d and %d",

@@ -32,16 +32,16 @@ static void write_diagnostics(struct textbuf *text, const struct served *served)
     textbuf_puts(text, "}");
 }
 
-/* version 0: the default. */
 static enum err_code send_diagnostics(struct app *app, const struct request *req,
-                                      struct response *res, int64_t version, struct err *err)
+                                      struct response *res, const struct version_ref *version,
+                                      struct err *err)
 {
     const char *name;
     struct served *served = NULL;
     bool not_modified = false;
     struct textbuf text = textbuf_in(req->arena);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        registry_get(app->registry, name, version, &served, err) != ERR_OK) {
+        registry_find(app->registry, name, version, &served, err) != ERR_OK) {
         return err->code;
     }
     if (reply_etag(req, res, served->digest, &not_modified, err) == ERR_OK && !not_modified) {
@@ -55,14 +55,15 @@ static enum err_code send_diagnostics(struct app *app, const struct request *req
 enum err_code handle_model_diagnostics(struct app *app, const struct request *req,
                                        struct response *res, struct err *err)
 {
-    return send_diagnostics(app, req, res, 0, err);
+    struct version_ref version = {.kind = VERSION_DEFAULT};
+    return send_diagnostics(app, req, res, &version, err);
 }
 
 enum err_code handle_version_diagnostics(struct app *app, const struct request *req,
                                          struct response *res, struct err *err)
 {
-    int64_t version = 0;
-    return reply_version(req->params[1], &version, err) == ERR_OK
-               ? send_diagnostics(app, req, res, version, err)
+    struct version_ref version;
+    return version_ref_parse(req->params[1], &version, err) == ERR_OK
+               ? send_diagnostics(app, req, res, &version, err)
                : err->code;
 }

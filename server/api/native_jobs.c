@@ -50,8 +50,12 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
     response_header(res, "Location", location);
-    if (write_job(app, &text, id, err) != ERR_OK) {
-        return err->code;
+    struct err unread = ERR_INIT;
+    if (write_job(app, &text, id, &unread) != ERR_OK) {
+        /* It is queued whether or not it can be read back: another try would queue a second one. */
+        text = textbuf_in(req->arena);
+        textbuf_printf(&text, "{\"id\":%lld,\"model\":\"%s\",\"state\":\"queued\"}", (long long)id,
+                       model);
     }
     return reply_json(res, 202, &text, err);
 }

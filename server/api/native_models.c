@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Models and versions: list, register, read, export, promote, delete. */
+/* Models and versions: list, register, read, export, delete. */
 #include "handlers.h"
 
 #include "json_io.h"
@@ -13,12 +13,9 @@ static void write_model_row(struct textbuf *text, const struct model_row *row)
 {
     textbuf_puts(text, "{\"name\":");
     textbuf_json_string(text, row->model);
-    textbuf_puts(text, ",\"default_version\":");
-    if (row->default_version > 0) {
-        textbuf_printf(text, "%lld", (long long)row->default_version);
-    } else {
-        textbuf_puts(text, "null");
-    }
+    reply_version_number(text, ",\"default_version\":", row->default_version);
+    reply_version_number(text, ",\"previous_version\":", row->previous_version);
+    reply_version_number(text, ",\"keep_versions\":", row->keep_versions);
     textbuf_printf(text,
                    ",\"versions\":%lld,\"rows\":%lld,\"created\":", (long long)row->n_versions,
                    (long long)row->n_rows);
@@ -37,6 +34,21 @@ static void write_version_row(struct textbuf *text, const struct version_row *ro
         textbuf_puts(text, ",\"damaged\":");
         textbuf_json_string(text, row->reason);
     }
+}
+
+/* What a version is called beside its number. */
+static void write_names(struct textbuf *text, const struct model_view *view, int64_t version)
+{
+    bool first = true;
+    textbuf_puts(text, ",\"aliases\":[");
+    for (size_t i = 0; i < view->n_aliases; i++) {
+        if (view->aliases[i].version == version) {
+            textbuf_puts(text, first ? "" : ",");
+            textbuf_json_string(text, view->aliases[i].alias);
+            first = false;
+        }
+    }
+    textbuf_puts(text, "]");
 }
 
 enum err_code handle_models_list(struct app *app, const struct request *req, struct response *res,
@@ -61,26 +73,26 @@ enum err_code handle_models_list(struct app *app, const struct request *req, str
 enum err_code handle_model_get(struct app *app, const struct request *req, struct response *res,
                                struct err *err)
 {
-    struct model_row row;
-    struct version_row *versions = NULL;
-    size_t n_versions = 0;
+    struct model_view view = {.n_versions = 0};
     const char *name;
     struct textbuf text = textbuf_in(req->arena);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        model_store_get(app->db, name, &row, err) != ERR_OK ||
-        model_store_versions(app->db, name, &versions, &n_versions, err) != ERR_OK) {
+        model_store_view(app->db, name, &view, err) != ERR_OK) {
         return err->code;
     }
     textbuf_puts(&text, "{\"model\":");
-    write_model_row(&text, &row);
+    write_model_row(&text, &view.row);
+    textbuf_puts(&text, ",\"aliases\":");
+    reply_aliases(&text, &view);
     textbuf_puts(&text, ",\"versions\":[");
-    for (size_t i = 0; i < n_versions; i++) {
+    for (size_t i = 0; i < view.n_versions; i++) {
         textbuf_puts(&text, i > 0 ? ",{" : "{");
-        write_version_row(&text, &versions[i]);
+        write_version_row(&text, &view.versions[i]);
+        write_names(&text, &view, view.versions[i].version);
         textbuf_puts(&text, "}");
     }
     textbuf_puts(&text, "]}");
-    mem_free(versions);
+    model_view_release(&view);
     return reply_json(res, 200, &text, err);
 }
 
@@ -144,70 +156,71 @@ enum err_code handle_model_delete(struct app *app, const struct request *req, st
     return ERR_OK;
 }
 
-/* A version named by the path, and its row in the store. */
-static enum err_code find_version(struct app *app, const struct request *req, const char **name,
-                                  struct version_row *row, struct err *err)
+/* A version named by the path, and its row in the view, which is the caller's to release. */
+static enum err_code find_version(struct app *app, const struct request *req,
+                                  struct model_view *view, const struct version_row **row,
+                                  struct err *err)
 {
-    struct version_row *rows = NULL;
-    size_t n_rows = 0;
-    int64_t version;
-    if (reply_model_name(req->params[0], name, err) != ERR_OK ||
-        reply_version(req->params[1], &version, err) != ERR_OK ||
-        model_store_versions(app->db, *name, &rows, &n_rows, err) != ERR_OK) {
+    const char *name;
+    struct version_ref ref;
+    if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
+        version_ref_parse(req->params[1], &ref, err) != ERR_OK ||
+        model_store_view(app->db, name, view, err) != ERR_OK) {
         return err->code;
     }
-    bool found = false;
-    for (size_t i = 0; i < n_rows && !found; i++) {
-        if (version == 0 ? rows[i].is_default : rows[i].version == version) {
-            *row = rows[i];
-            found = true;
-        }
+    return model_view_find(view, &ref, row, err);
+}
+
+static enum err_code write_version(struct app *app, struct textbuf *text,
+                                   const struct version_row *row, struct err *err)
+{
+    struct served *served = NULL;
+    struct training_data data;
+    if (job_store_training_data(app->db, row->model, row->version, &data, NULL, err) != ERR_OK) {
+        return err->code;
     }
-    mem_free(rows);
-    return found ? ERR_OK
-                 : err_set(err, ERR_NOT_FOUND, "model %s has no version %.40s", *name,
-                           req->params[1]);
+    textbuf_puts(text, "{\"model\":");
+    textbuf_json_string(text, row->model);
+    textbuf_puts(text, ",");
+    write_version_row(text, row);
+    textbuf_puts(text, ",\"training_data\":");
+    reply_training_data(text, &data);
+    if (!row->damaged) {
+        if (registry_get(app->registry, row->model, row->version, &served, err) != ERR_OK) {
+            return err->code;
+        }
+        textbuf_puts(text, ",");
+        model_json_write_summary(text, served->model);
+        served_unref(served);
+    }
+    textbuf_puts(text, "}");
+    return ERR_OK;
 }
 
 enum err_code handle_version_get(struct app *app, const struct request *req, struct response *res,
                                  struct err *err)
 {
-    const char *name;
-    struct version_row row = {.version = 0};
-    struct served *served = NULL;
-    struct training_data data;
+    struct model_view view = {.n_versions = 0};
+    const struct version_row *row = NULL;
     bool not_modified = false;
     struct textbuf text = textbuf_in(req->arena);
-    if (find_version(app, req, &name, &row, err) != ERR_OK ||
-        reply_etag(req, res, row.digest, &not_modified, err) != ERR_OK || not_modified ||
-        job_store_training_data(app->db, name, row.version, &data, NULL, err) != ERR_OK) {
-        return err->code;
+    if (find_version(app, req, &view, &row, err) == ERR_OK &&
+        reply_etag(req, res, row->digest, &not_modified, err) == ERR_OK && !not_modified &&
+        write_version(app, &text, row, err) == ERR_OK) {
+        err_kept(reply_json(res, 200, &text, err));
     }
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, name);
-    textbuf_puts(&text, ",");
-    write_version_row(&text, &row);
-    textbuf_puts(&text, ",\"training_data\":");
-    reply_training_data(&text, &data);
-    if (!row.damaged) {
-        if (registry_get(app->registry, name, row.version, &served, err) != ERR_OK) {
-            return err->code;
-        }
-        textbuf_puts(&text, ",");
-        model_json_write_summary(&text, served->model);
-        served_unref(served);
-    }
-    textbuf_puts(&text, "}");
-    return reply_json(res, 200, &text, err);
+    model_view_release(&view);
+    return err->code;
 }
 
 enum err_code handle_version_delete(struct app *app, const struct request *req,
                                     struct response *res, struct err *err)
 {
     const char *name;
-    struct version_row row = {.version = 0};
-    if (find_version(app, req, &name, &row, err) != ERR_OK ||
-        registry_delete_version(app->registry, name, row.version, err) != ERR_OK) {
+    struct version_ref ref;
+    if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
+        version_ref_parse(req->params[1], &ref, err) != ERR_OK ||
+        registry_delete_version(app->registry, name, &ref, err) != ERR_OK) {
         return err->code;
     }
     res->status = 204;
@@ -217,44 +230,22 @@ enum err_code handle_version_delete(struct app *app, const struct request *req,
 enum err_code handle_version_export(struct app *app, const struct request *req,
                                     struct response *res, struct err *err)
 {
-    const char *name;
     const char *format = request_query(req, "format");
-    struct version_row row = {.version = 0};
+    struct model_view view = {.n_versions = 0};
+    const struct version_row *row = NULL;
     struct served *served = NULL;
     bool not_modified = false;
     struct textbuf text = textbuf_in(req->arena);
     if (format != NULL && strcmp(format, "json") != 0) {
         return err_set(err, ERR_UNSUPPORTED, "format \"%.40s\" is not supported, json is", format);
     }
-    if (find_version(app, req, &name, &row, err) != ERR_OK ||
-        reply_etag(req, res, row.digest, &not_modified, err) != ERR_OK || not_modified ||
-        registry_get(app->registry, name, row.version, &served, err) != ERR_OK) {
-        return err->code;
+    if (find_version(app, req, &view, &row, err) == ERR_OK &&
+        reply_etag(req, res, row->digest, &not_modified, err) == ERR_OK && !not_modified &&
+        registry_get(app->registry, row->model, row->version, &served, err) == ERR_OK) {
+        model_json_write(&text, served->model);
+        served_unref(served);
+        err_kept(reply_json(res, 200, &text, err));
     }
-    model_json_write(&text, served->model);
-    served_unref(served);
-    return reply_json(res, 200, &text, err);
-}
-
-enum err_code handle_default_put(struct app *app, const struct request *req, struct response *res,
-                                 struct err *err)
-{
-    static const char *const keys[] = {"version", NULL};
-    const char *name;
-    json_t *body = NULL;
-    int64_t version = 0;
-    struct textbuf text = textbuf_in(req->arena);
-    if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        json_io_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK) {
-        return err->code;
-    }
-    if (json_io_check_keys(body, "body", keys, err) != ERR_OK ||
-        json_io_get_int(body, "body", "version", true, 1, INT64_MAX, &version, err) != ERR_OK ||
-        registry_set_default(app->registry, name, version, err) != ERR_OK) {
-        return err->code;
-    }
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, name);
-    textbuf_printf(&text, ",\"default_version\":%lld}", (long long)version);
-    return reply_json(res, 200, &text, err);
+    model_view_release(&view);
+    return err->code;
 }

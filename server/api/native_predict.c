@@ -101,7 +101,7 @@ enum err_code handle_predict(struct app *app, const struct request *req, struct 
     p->app = app;
     p->req = req;
     if (wish_read(req, app->config->max_rows, &p->wish, err) != ERR_OK ||
-        registry_get(app->registry, p->wish.model, p->wish.version, &p->served, err) != ERR_OK) {
+        registry_find(app->registry, p->wish.model, &p->wish.version, &p->served, err) != ERR_OK) {
         return err->code;
     }
     if (compute(p, &later, err) != ERR_OK) {

@@ -132,18 +132,6 @@ static enum err_code read_covariance(const json_t *body, struct wish *wish, stru
     return ERR_OK;
 }
 
-static enum err_code read_version(const json_t *body, int64_t *version, struct err *err)
-{
-    const json_t *value = json_object_get(body, "version");
-    if (value == NULL) {
-        return ERR_OK;
-    }
-    if (json_is_string(value)) {
-        return reply_version(json_string_value(value), version, err);
-    }
-    return json_io_get_int(body, "body", "version", true, 1, INT64_MAX, version, err);
-}
-
 static enum err_code read_options(const json_t *body, struct arena *arena, struct wish *wish,
                                   struct err *err)
 {
@@ -188,8 +176,11 @@ static enum err_code read_target(const struct request *req, const json_t *body, 
     if (reply_model_name(name, &wish->model, err) != ERR_OK) {
         return err->code;
     }
-    return req->n_params > 1 ? reply_version(req->params[1], &wish->version, err)
-                             : read_version(body, &wish->version, err);
+    const json_t *version = json_object_get(body, "version");
+    if (req->n_params > 1) {
+        return version_ref_parse(req->params[1], &wish->version, err);
+    }
+    return version != NULL ? reply_version(version, "version", &wish->version, err) : ERR_OK;
 }
 
 static enum err_code read_wish(const struct request *req, const json_t *body, struct wish *wish,
@@ -347,7 +338,7 @@ enum err_code wish_deadline(const struct request *req, int64_t *deadline_ns, str
 
 enum err_code wish_read(const struct request *req, int max_rows, struct wish *wish, struct err *err)
 {
-    *wish = (struct wish){.version = 0};
+    *wish = (struct wish){.version = {.kind = VERSION_DEFAULT}};
     const char *accept = request_header(req, "Accept");
     bool npy = media_is(request_header(req, "Content-Type"), NPY_TYPE);
     if (wish_deadline(req, &wish->deadline_ns, err) != ERR_OK ||

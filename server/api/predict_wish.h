@@ -11,6 +11,7 @@
 
 #include "exchange.h"
 #include "predict.h"
+#include "version_ref.h"
 
 #include <stdint.h>
 
@@ -20,7 +21,7 @@
 
 struct wish {
     const char *model;
-    int64_t version; /* 0: default */
+    struct version_ref version;
     struct predict_request predict;
     int n_inputs;        /* numbers a row */
     bool named;          /* the results were named */

@@ -49,16 +49,20 @@ static bool parse_number(const char *text, int64_t *out)
     return true;
 }
 
-enum err_code reply_version(const char *text, int64_t *version, struct err *err)
+enum err_code reply_version(const json_t *value, const char *where, struct version_ref *ref,
+                            struct err *err)
 {
-    if (strcmp(text, "@default") == 0) {
-        *version = 0;
-        return ERR_OK;
+    if (json_is_string(value)) {
+        return version_ref_parse(json_string_value(value), ref, err);
     }
-    if (!parse_number(text, version)) {
+    if (!json_is_integer(value) || json_integer_value(value) < 1) {
+        const char *kind = value != NULL ? json_io_kind(value) : "missing";
         return err_set(err, ERR_INVALID,
-                       "version \"%.40s\" is neither a number from 1 nor @default", text);
+                       "%s is %s; a number from 1, \"@default\", \"@previous\" or an alias as "
+                       "\"@prod\" is needed",
+                       where, json_is_integer(value) ? "below 1" : kind);
     }
+    *ref = version_ref_number(json_integer_value(value));
     return ERR_OK;
 }
 
@@ -131,4 +135,27 @@ enum err_code reply_etag(const struct request *req, struct response *res, const 
         res->status = 304;
     }
     return ERR_OK;
+}
+
+void reply_version_number(struct textbuf *text, const char *before, int64_t number)
+{
+    textbuf_puts(text, before);
+    if (number > 0) {
+        textbuf_printf(text, "%lld", (long long)number);
+    } else {
+        textbuf_puts(text, "null");
+    }
+}
+
+void reply_aliases(struct textbuf *text, const struct model_view *view)
+{
+    textbuf_puts(text, "[");
+    for (size_t i = 0; i < view->n_aliases; i++) {
+        textbuf_puts(text, i > 0 ? ",{\"alias\":" : "{\"alias\":");
+        textbuf_json_string(text, view->aliases[i].alias);
+        textbuf_printf(text, ",\"version\":%lld,\"changed\":", (long long)view->aliases[i].version);
+        reply_time(text, view->aliases[i].changed_ms);
+        textbuf_puts(text, "}");
+    }
+    textbuf_puts(text, "]");
 }

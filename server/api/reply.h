@@ -5,6 +5,7 @@
 
 #include "app.h"
 #include "data_store.h"
+#include "json_io.h"
 #include "textbuf.h"
 
 /* Sends the text as application/json; ERR_NOMEM when writing it ran short. */
@@ -14,8 +15,9 @@ enum err_code reply_json(struct response *res, int status, struct textbuf *text,
 /* A path or query parameter as a model name. ERR_INVALID with the rule. */
 enum err_code reply_model_name(const char *text, const char **name, struct err *err) MUST_CHECK;
 
-/* A version in a path: a number from 1, or "@default" (0). */
-enum err_code reply_version(const char *text, int64_t *version, struct err *err) MUST_CHECK;
+/* A version in JSON: a number from 1, or its text (version_ref.h). `where` names it. */
+enum err_code reply_version(const json_t *value, const char *where, struct version_ref *ref,
+                            struct err *err) MUST_CHECK;
 
 /* A job's number in a path. */
 enum err_code reply_job_id(const char *text, int64_t *id, struct err *err) MUST_CHECK;
@@ -30,6 +32,12 @@ enum err_code reply_query_int(const struct request *req, const char *key, int64_
 
 /* Appends the rows that something was trained on as a JSON object, or null. */
 void reply_training_data(struct textbuf *text, const struct training_data *data);
+
+/* Appends `before` and a number of a version, or null for 0. */
+void reply_version_number(struct textbuf *text, const char *before, int64_t number);
+
+/* Appends the aliases of a model as a JSON array. */
+void reply_aliases(struct textbuf *text, const struct model_view *view);
 
 /* Appends an ISO 8601 UTC time as a JSON string, or null for 0. */
 void reply_time(struct textbuf *text, int64_t time_ms);

@@ -309,11 +309,24 @@ static enum err_code read_solver(const json_t *object, struct train_spec *spec, 
     return ERR_OK;
 }
 
+static enum err_code read_start(const json_t *object, struct train_spec *spec, struct err *err)
+{
+    const char *start = NULL;
+    if (json_io_get_text(object, "request", "start", false, 64, &start, err) != ERR_OK) {
+        return err->code;
+    }
+    if (start != NULL && !train_start_find(start, &spec->start)) {
+        return err_set(err, ERR_INVALID, "start \"%.40s\" is unknown; cold and warm are known",
+                       start);
+    }
+    return ERR_OK;
+}
+
 static enum err_code read_request(const json_t *object, struct train_spec *spec, struct err *err)
 {
-    static const char *const keys[] = {"solver", "architecture", "settings",    "optimizer",
-                                       "split",  "scaling",      "noise",       "prior",
-                                       "seed",   "precision",    "calibration", NULL};
+    static const char *const keys[] = {
+        "solver", "architecture", "settings",  "optimizer",   "split", "scaling", "noise",
+        "prior",  "seed",         "precision", "calibration", "start", NULL};
     if (json_io_check_keys(object, "request", keys, err) != ERR_OK ||
         read_solver(object, spec, err) != ERR_OK) {
         return err->code;
@@ -332,6 +345,7 @@ static enum err_code read_request(const json_t *object, struct train_spec *spec,
         read_prior(json_object_get(object, "prior"), &spec->prior, err) != ERR_OK ||
         read_calibration(json_object_get(object, "calibration"), &spec->calibration, err) !=
             ERR_OK ||
+        read_start(object, spec, err) != ERR_OK ||
         model_json_read_precision(object, "request", &spec->single, err) != ERR_OK ||
         json_io_get_int(object, "request", "seed", false, INT64_MIN, INT64_MAX, &spec->seed, err) !=
             ERR_OK) {
@@ -462,6 +476,7 @@ void train_json_write_members(struct textbuf *text, const struct train_spec *spe
                    scaler_kind_name(spec->input_scaling), scaler_kind_name(spec->output_scaling));
     write_beliefs(text, spec);
     write_calibration(text, &spec->calibration);
-    textbuf_printf(text, ",\"precision\":\"%s\",\"seed\":%lld",
-                   spec->single ? "float32" : "float64", (long long)spec->seed);
+    textbuf_printf(text, ",\"precision\":\"%s\",\"start\":\"%s\",\"seed\":%lld",
+                   spec->single ? "float32" : "float64", train_start_name(spec->start),
+                   (long long)spec->seed);
 }

@@ -2,6 +2,7 @@
 /* surrogated data: show, append, batches, export, delete. */
 #include "commands.h"
 
+#include "confirm.h"
 #include "describe.h"
 #include "files.h"
 #include "parts.h"
@@ -285,7 +286,15 @@ static enum err_code delete (struct client *client, struct err *err) {
     char *path = batch != NULL ? client_path(client, "/v1/models/", model_name(client),
                                              "/data/batches/", batch, NULL)
                                : data_path(client, "/data");
+    char *question =
+        arena_printf(&client->arena, "delete all rows of model %s?", model_name(client));
     struct call call = {.method = "DELETE", .path = path};
+    if (question == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the request");
+    }
+    if (batch == NULL && confirm(client, question, err) != ERR_OK) {
+        return err->code;
+    }
     if (client_call(client, &call, &answer, err) == ERR_OK && !client->json){
         json_t *doc = answer.data != NULL ? json_loadb(answer.data, answer.n_data, 0, NULL) : NULL;
         long long rows = json_integer_value(json_object_get(doc, "deleted_rows"));

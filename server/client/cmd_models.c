@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* surrogated models: list, show, put, export, default, delete. */
+/* surrogated models: list, show, put, export, delete; the rest is in cmd_versions.c. */
 #include "commands.h"
 
+#include "cmd_versions.h"
+#include "confirm.h"
 #include "describe.h"
 #include "files.h"
 #include "table.h"
@@ -61,10 +63,28 @@ static enum err_code show_version(struct client *client, struct err *err)
     return err->code;
 }
 
+/* "@previous @prod" */
+static const char *names_of(struct client *client, const json_t *doc, const json_t *row)
+{
+    struct textbuf text = textbuf_in(&client->arena);
+    json_int_t previous =
+        json_integer_value(json_object_get(json_object_get(doc, "model"), "previous_version"));
+    const json_t *aliases = json_object_get(row, "aliases");
+    if (previous != 0 && previous == json_integer_value(json_object_get(row, "version"))) {
+        textbuf_puts(&text, "@previous");
+    }
+    for (size_t i = 0; i < json_array_size(aliases); i++) {
+        const char *alias = json_string_value(json_array_get(aliases, i));
+        textbuf_puts(&text, text.len > 0 ? " @" : "@");
+        textbuf_puts(&text, alias != NULL ? alias : "?");
+    }
+    return textbuf_failed(&text) ? "?" : text.len > 0 ? text.data : "-";
+}
+
 static enum err_code show(struct client *client, struct err *err)
 {
     json_t *doc = NULL;
-    struct table table = table_in(&client->arena, ">VERSION|DEFAULT|>SIZE|CREATED|ETAG|NOTE");
+    struct table table = table_in(&client->arena, ">VERSION|DEFAULT|NAMES|>SIZE|CREATED|ETAG|NOTE");
     if (client->args->n_words == 3) {
         return show_version(client, err);
     }
@@ -81,10 +101,11 @@ static enum err_code show(struct client *client, struct err *err)
         table_row(&table);
         table_cell(&table, 0, "%s", member(client, row, "version"));
         table_cell(&table, 1, "%s", member(client, row, "default"));
-        table_cell(&table, 2, "%s", table_bytes(&client->arena, bytes));
-        table_cell(&table, 3, "%s", table_ago(&client->arena, created));
-        table_cell(&table, 4, "%.19s", member(client, row, "etag"));
-        table_cell(&table, 5, "%s%s", damage != NULL ? "damaged: " : "",
+        table_cell(&table, 2, "%s", names_of(client, doc, row));
+        table_cell(&table, 3, "%s", table_bytes(&client->arena, bytes));
+        table_cell(&table, 4, "%s", table_ago(&client->arena, created));
+        table_cell(&table, 5, "%.19s", member(client, row, "etag"));
+        table_cell(&table, 6, "%s%s", damage != NULL ? "damaged: " : "",
                    damage != NULL ? damage : "");
     }
     err_kept(print_table(&table, err));
@@ -121,49 +142,61 @@ static enum err_code export(struct client *client, struct err *err) {
     return files_save(client, &call, false, err);
 }
 
-static enum err_code set_default(struct client *client, struct err *err)
+static enum err_code delete_one(struct client *client, struct err *err)
 {
-    json_t *doc = NULL;
-    const char *version = word(client, 2);
-    struct textbuf body = textbuf_in(&client->arena);
-    char *path = client_path(client, "/v1/models/", word(client, 1), "/default", NULL);
-    textbuf_puts(&body, "{\"version\":");
-    if (*version != '\0' && strlen(version) < 19 &&
-        version[strspn(version, "0123456789")] == '\0' && *version != '0') {
-        textbuf_puts(&body, version);
-    } else {
-        textbuf_json_string(&body, version);
-    }
-    textbuf_puts(&body, "}");
-    if (textbuf_failed(&body)) {
+    struct answer answer;
+    bool one = client->args->n_words > 2;
+    char *path = client_path(client, "/v1/models/", word(client, 1), one ? "/versions/" : "",
+                             word(client, 2), NULL);
+    char *question = arena_printf(&client->arena, "delete model %s with all its versions and rows?",
+                                  word(client, 1));
+    struct call call = {.method = "DELETE", .path = path};
+    if (question == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
-    struct payload payload = {.type = "application/json", .bytes = body.data, .n_bytes = body.len};
-    if (client_ask(client, "PUT", path, &payload, &doc, err) == ERR_OK && doc != NULL) {
-        printf("%s: version %s is the default\n", word(client, 1),
-               member(client, doc, "default_version"));
+    if (!one && confirm(client, question, err) != ERR_OK) {
+        return err->code;
     }
-    json_decref(doc);
+    if (client_call(client, &call, &answer, err) == ERR_OK && !client->json) {
+        printf(one ? "%s: version %s deleted\n" : "%s deleted%s\n", word(client, 1),
+               word(client, 2));
+    }
+    answer_release(&answer);
     return err->code;
 }
 
-static enum err_code delete (struct client *client, struct err *err) {
-    struct answer answer; bool one = client->args->n_words > 2;
-    char *path = client_path(client, "/v1/models/", word(client, 1), one ? "/versions/" : "",
-                             word(client, 2), NULL);
-    struct call call = {.method = "DELETE", .path = path};
-    if (client_call(client, &call, &answer, err) == ERR_OK &&
-        !client->json){printf(one ? "%s: version %s deleted\n" : "%s deleted%s\n", word(client, 1),
-                              word(client, 2));}
-answer_release(&answer);
-return err->code;
+static const struct verb verbs[] = {
+    {"list", 1, 1, list},
+    {"show", 2, 3, show},
+    {"put", 3, 3, put},
+    {"export", 2, 3, export},
+    {"default", 3, 3, versions_promote},
+    {"promote", 3, 3, versions_promote},
+    {"alias", 4, 4, versions_alias},
+    {"unalias", 3, 3, versions_unalias},
+    {"keep", 3, 3, versions_keep},
+    {"history", 2, 2, versions_history},
+    {"compare", 4, 5, versions_compare},
+    {"delete", 2, 3, delete_one},
+};
+
+static bool is_verb(const char *text)
+{
+    bool found = false;
+    for (size_t i = 0; text != NULL && i < sizeof verbs / sizeof *verbs; i++) {
+        found = found || strcmp(verbs[i].name, text) == 0;
+    }
+    return found;
 }
 
 enum err_code command_models(struct client *client, struct err *err)
 {
-    static const struct verb verbs[] = {
-        {"list", 1, 1, list},     {"show", 2, 3, show},           {"put", 3, 3, put},
-        {"export", 2, 3, export}, {"default", 3, 3, set_default}, {"delete", 2, 3, delete},
-    };
+    const struct args *args = client->args;
+    /* `models heat promote 3` is `models promote heat 3`. */
+    if (!is_verb(args_word(args, 0)) && is_verb(args_word(args, 1))) {
+        const char *name = args->words[0];
+        args->words[0] = args->words[1];
+        args->words[1] = name;
+    }
     return client_run_verb(client, verbs, sizeof verbs / sizeof *verbs, 0, err);
 }

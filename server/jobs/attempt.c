@@ -247,16 +247,13 @@ static enum err_code publish(struct attempt *attempt, struct err *err)
     struct put_request put = {.model = attempt->row.model,
                               .bytes = bytes,
                               .n_bytes = n_bytes,
-                              .promote = passed && attempt->spec.promote};
+                              .promote = passed && attempt->spec.promote,
+                              .origin = PROMOTION_JOB,
+                              .job = attempt->row.id};
     struct job_result result = {.put = &put, .message = passed ? "" : attempt->verdict.reason};
     if (write_texts(attempt, &arena, &result, err) == ERR_OK &&
         job_store_publish(s->db, attempt->row.id, &result, &attempt->put, err) == ERR_OK) {
-        struct err refreshing = ERR_INIT;
-        if (registry_refresh(s->registry, attempt->row.model, attempt->model, &attempt->put,
-                             &refreshing) != ERR_OK) {
-            log_warn(s->log, "version published but not loaded yet", "job",
-                     LOG_INT(attempt->row.id), "reason", err_msg(&refreshing), NULL);
-        }
+        registry_follow(s->registry, attempt->row.model, attempt->model, &attempt->put);
     }
     arena_release(&arena);
     mem_free(bytes);

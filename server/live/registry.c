@@ -2,20 +2,13 @@
 #include "registry.h"
 
 #include "codec.h"
+#include "entry.h"
 #include "mem.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-
-#define N_EXTRA 2 /* versions beside the default that a model keeps in memory */
-
-struct entry {
-    char name[NAME_MAX_CHARS + 1];
-    struct served *current;        /* the default version; NULL: none that serves */
-    struct served *extra[N_EXTRA]; /* others, most recently asked for first; may hold NULLs */
-    uint64_t applied;              /* number of the refresh that set `current` */
-};
 
 struct registry {
     struct db *db;
@@ -27,38 +20,6 @@ struct registry {
     uint64_t refreshes; /* numbers given out */
     atomic_bool loaded;
 };
-
-/* ---- one served version ---- */
-
-static struct served *served_new(const char *name, int64_t version, const char *digest,
-                                 struct model *model)
-{
-    struct served *served = mem_zalloc(sizeof *served);
-    if (served != NULL) {
-        snprintf(served->name, sizeof served->name, "%s", name);
-        snprintf(served->digest, sizeof served->digest, "%s", digest);
-        served->version = version;
-        served->model = model_ref(model);
-        atomic_init(&served->refs, 1);
-    }
-    return served;
-}
-
-static struct served *served_ref(struct served *served)
-{
-    if (served != NULL) {
-        atomic_fetch_add_explicit(&served->refs, 1, memory_order_relaxed);
-    }
-    return served;
-}
-
-void served_unref(struct served *served)
-{
-    if (served != NULL && atomic_fetch_sub_explicit(&served->refs, 1, memory_order_acq_rel) == 1) {
-        model_unref(served->model);
-        mem_free(served);
-    }
-}
 
 /* ---- the table ---- */
 
@@ -73,14 +34,6 @@ enum err_code registry_new(struct db *db, struct log *log, struct registry **out
     registry->log = log;
     *out = registry;
     return ERR_OK;
-}
-
-static void entry_release(struct entry *entry)
-{
-    served_unref(entry->current);
-    for (int i = 0; i < N_EXTRA; i++) {
-        served_unref(entry->extra[i]);
-    }
 }
 
 void registry_free(struct registry *registry)
@@ -152,27 +105,27 @@ static struct entry *take_entry_locked(struct registry *registry, const char *na
 
 /* ---- loading ---- */
 
-static enum err_code load(struct registry *registry, const char *name, int64_t version,
-                          const char *digest, struct served **out, struct err *err)
+static enum err_code load(struct registry *registry, const char *name,
+                          const struct version_row *row, struct served **out, struct err *err)
 {
     void *bytes = NULL;
     size_t n_bytes = 0;
     struct model *model = NULL;
-    if (model_store_load(registry->db, name, version, &bytes, &n_bytes, err) != ERR_OK) {
+    if (model_store_load(registry->db, name, row->version, &bytes, &n_bytes, err) != ERR_OK) {
         return err->code;
     }
     if (codec_decode(bytes, n_bytes, &model, err) != ERR_OK) {
         if (err->code == ERR_CORRUPT) {
             struct err marking = ERR_INIT;
-            if (model_store_mark_damaged(registry->db, name, version, err_msg(err), &marking) !=
-                ERR_OK) {
+            if (model_store_mark_damaged(registry->db, name, row->version, err_msg(err),
+                                         &marking) != ERR_OK) {
                 log_warn(registry->log, "damaged version not marked", "model", name, "reason",
                          err_msg(&marking), NULL);
             }
         }
         goto done;
     }
-    *out = served_new(name, version, digest, model);
+    *out = served_new(name, row, model);
     if (*out == NULL) {
         err_set(err, ERR_NOMEM, "no memory for a served model");
     }
@@ -182,120 +135,110 @@ done:
     return err->code;
 }
 
-/* Number and digest of a version from the store; version 0: the default. */
-static enum err_code find_version(struct registry *registry, const char *name, int64_t version,
-                                  struct version_row *out, struct err *err)
+/* A version's row in the store. */
+static enum err_code find_version(struct registry *registry, const char *name,
+                                  const struct version_ref *ref, struct version_row *out,
+                                  struct err *err)
 {
-    struct version_row *rows = NULL;
-    size_t n_rows = 0;
-    if (model_store_versions(registry->db, name, &rows, &n_rows, err) != ERR_OK) {
+    struct model_view view = {.n_versions = 0};
+    const struct version_row *row = NULL;
+    if (model_store_view(registry->db, name, &view, err) != ERR_OK) {
         return err->code;
     }
-    enum err_code code = ERR_NOT_FOUND;
-    for (size_t i = 0; i < n_rows && code != ERR_OK; i++) {
-        if (version == 0 ? rows[i].is_default : rows[i].version == version) {
-            *out = rows[i];
-            code = ERR_OK;
-        }
+    if (model_view_find(&view, ref, &row, err) == ERR_OK) {
+        *out = *row;
     }
-    mem_free(rows);
-    if (code != ERR_OK && version == 0) {
-        return err_set(err, ERR_NOT_FOUND, "model %s has no version yet", name);
-    }
-    if (code != ERR_OK) {
-        return err_set(err, ERR_NOT_FOUND, "model %s has no version %lld", name,
-                       (long long)version);
-    }
-    if (out->damaged) {
+    model_view_release(&view);
+    if (err->code == ERR_OK && out->damaged) {
         return err_set(err, ERR_CORRUPT, "version %lld of model %s is damaged: %s",
                        (long long)out->version, name, out->reason);
     }
-    return ERR_OK;
+    return err->code;
 }
 
-static struct served *lookup_locked(struct registry *registry, const char *name, int64_t version)
-{
-    struct entry *entry = find_locked(registry, name);
-    if (entry == NULL) {
-        return NULL;
-    }
-    if (entry->current != NULL && (version == 0 || entry->current->version == version)) {
-        return served_ref(entry->current);
-    }
-    for (int i = 0; version != 0 && i < N_EXTRA; i++) {
-        if (entry->extra[i] != NULL && entry->extra[i]->version == version) {
-            return served_ref(entry->extra[i]);
-        }
-    }
-    return NULL;
-}
+/* The state of an entry when something was looked up in it. */
+struct seen {
+    uint64_t applied; /* the number of the refresh that it shows */
+    bool stale;
+};
 
-/* *applied (may be NULL): the number of the refresh that the entry shows. */
-static struct served *lookup(struct registry *registry, const char *name, int64_t version,
-                             uint64_t *applied)
+/* *seen may be NULL. */
+static struct served *lookup(struct registry *registry, const char *name,
+                             const struct version_ref *ref, struct seen *seen)
 {
     pthread_mutex_lock(&registry->lock);
-    struct served *served = lookup_locked(registry, name, version);
     const struct entry *entry = find_locked(registry, name);
-    if (applied != NULL) {
-        *applied = entry != NULL ? entry->applied : 0;
+    struct served *served = entry != NULL ? served_ref(entry_find(entry, ref)) : NULL;
+    if (seen != NULL) {
+        *seen = entry != NULL ? (struct seen){entry->applied, entry->stale}
+                              : (struct seen){.applied = 0};
     }
     pthread_mutex_unlock(&registry->lock);
     return served;
 }
 
-/*
- * Keeps a version that is not the default; the one asked for longest ago leaves. Not when the model
- * was refreshed since `applied`: the version may be gone.
- */
-static void keep_extra(struct registry *registry, struct served *served, uint64_t applied)
+/* Keeps a version that is not the default. Not when the model was refreshed since `applied`: the
+ * version may be gone. */
+static void hold(struct registry *registry, struct served *served, uint64_t applied)
 {
     struct served *leaves = NULL;
     pthread_mutex_lock(&registry->lock);
     struct entry *entry = find_locked(registry, served->name);
     if (entry != NULL && entry->applied == applied) {
-        leaves = entry->extra[N_EXTRA - 1];
-        memmove(&entry->extra[1], &entry->extra[0], (N_EXTRA - 1) * sizeof *entry->extra);
-        entry->extra[0] = served_ref(served);
+        leaves = entry_hold(entry, served);
     }
     pthread_mutex_unlock(&registry->lock);
     served_unref(leaves);
 }
 
-enum err_code registry_get(struct registry *registry, const char *name, int64_t version,
-                           struct served **out, struct err *err)
+/* What was just loaded is kept for the next request; one that cannot be is loaded again. */
+static void keep(struct registry *registry, struct served *served, bool is_default,
+                 uint64_t applied)
 {
-    uint64_t applied;
-    *out = lookup(registry, name, version, &applied);
+    struct put_result as = {.version = served->version};
+    struct err refreshing = ERR_INIT;
+    if (!is_default) {
+        hold(registry, served, applied);
+    } else if (registry_refresh(registry, served->name, served->model, &as, &refreshing) !=
+               ERR_OK) {
+        log_warn(registry->log, "default version not kept in memory", "model", served->name,
+                 "reason", err_msg(&refreshing), NULL);
+    }
+}
+
+enum err_code registry_find(struct registry *registry, const char *name,
+                            const struct version_ref *ref, struct served **out, struct err *err)
+{
+    struct seen seen;
+    *out = lookup(registry, name, ref, &seen);
+    if (seen.stale) {
+        /* While the store cannot be read, what is in memory goes on serving. */
+        struct err ignored = ERR_INIT;
+        if (registry_refresh(registry, name, NULL, NULL, &ignored) == ERR_OK) {
+            served_unref(*out);
+            *out = lookup(registry, name, ref, &seen);
+        }
+    }
     if (*out != NULL) {
         return ERR_OK;
     }
     struct version_row row;
-    if (find_version(registry, name, version, &row, err) != ERR_OK ||
-        load(registry, name, row.version, row.digest, out, err) != ERR_OK) {
+    if (find_version(registry, name, ref, &row, err) != ERR_OK ||
+        load(registry, name, &row, out, err) != ERR_OK) {
         return err->code;
     }
-    if (!row.is_default) {
-        keep_extra(registry, *out, applied);
-    }
+    keep(registry, *out, row.is_default, seen.applied);
     return ERR_OK;
 }
 
-/* ---- changes ---- */
-
-/* Takes versions out of memory that the store no longer has. */
-static void drop_missing_locked(struct entry *entry, const struct version_row *rows, size_t n_rows,
-                                struct served **dropped)
+enum err_code registry_get(struct registry *registry, const char *name, int64_t version,
+                           struct served **out, struct err *err)
 {
-    for (int i = 0; i < N_EXTRA; i++) {
-        bool there = false;
-        for (size_t j = 0; entry->extra[i] != NULL && j < n_rows; j++) {
-            there = there || rows[j].version == entry->extra[i]->version;
-        }
-        dropped[i] = there ? NULL : entry->extra[i];
-        entry->extra[i] = there ? entry->extra[i] : NULL;
-    }
+    struct version_ref ref = version_ref_number(version);
+    return registry_find(registry, name, &ref, out, err);
 }
+
+/* ---- refreshing ---- */
 
 /* The served version the refreshed entry will hold; NULL when nothing can serve. */
 static enum err_code obtain_default(struct registry *registry, const char *name,
@@ -303,44 +246,62 @@ static enum err_code obtain_default(struct registry *registry, const char *name,
                                     const struct put_result *fresh_as, struct served **out,
                                     struct err *err)
 {
+    struct version_ref ref = version_ref_number(row->version);
     if (row->damaged) {
         return ERR_OK;
     }
-    *out = lookup(registry, name, row->version, NULL);
+    *out = lookup(registry, name, &ref, NULL);
     if (*out != NULL && strcmp((*out)->digest, row->digest) == 0) {
         return ERR_OK;
     }
     served_unref(*out);
     *out = NULL;
     if (fresh != NULL && fresh_as->version == row->version) {
-        *out = served_new(name, row->version, row->digest, fresh);
+        *out = served_new(name, row, fresh);
         return *out != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a served model");
     }
-    return load(registry, name, row->version, row->digest, out, err);
+    return load(registry, name, row, out, err);
+}
+
+/* A number for a refresh that begins now. */
+static uint64_t next_number(struct registry *registry)
+{
+    pthread_mutex_lock(&registry->lock);
+    uint64_t number = ++registry->refreshes;
+    pthread_mutex_unlock(&registry->lock);
+    return number;
+}
+
+/* After a refresh that failed: the next reader tries again. */
+static void mark_stale(struct registry *registry, const char *name)
+{
+    pthread_mutex_lock(&registry->lock);
+    struct entry *entry = take_entry_locked(registry, name);
+    if (entry != NULL) {
+        entry->stale = true;
+    }
+    pthread_mutex_unlock(&registry->lock);
 }
 
 enum err_code registry_refresh(struct registry *registry, const char *name, struct model *fresh,
                                const struct put_result *fresh_as, struct err *err)
 {
-    struct version_row *rows = NULL;
-    size_t n_rows = 0;
-    struct served *next = NULL;
-    struct served *old = NULL;
-    struct served *dropped[N_EXTRA] = {NULL};
-    struct err ignored = ERR_INIT;
-
-    pthread_mutex_lock(&registry->lock);
-    uint64_t number = ++registry->refreshes;
-    pthread_mutex_unlock(&registry->lock);
-
-    enum err_code code = model_store_versions(registry->db, name, &rows, &n_rows, &ignored);
+    struct model_view view = {.n_versions = 0};
+    struct entry next = {.applied = next_number(registry)};
+    bool damaged = false; /* what is served goes on, another reading would not help */
+    struct err viewing = ERR_INIT;
+    enum err_code code = model_store_view(registry->db, name, &view, &viewing);
     if (code != ERR_OK && code != ERR_NOT_FOUND) {
-        *err = ignored;
-        return code;
+        *err = viewing;
+        goto done;
     }
-    for (size_t i = 0; i < n_rows; i++) {
-        if (rows[i].is_default &&
-            obtain_default(registry, name, &rows[i], fresh, fresh_as, &next, err) != ERR_OK) {
+    if (entry_prepare(&next, &view, err) != ERR_OK) {
+        goto done;
+    }
+    for (size_t i = 0; i < view.n_versions; i++) {
+        if (view.versions[i].is_default && obtain_default(registry, name, &view.versions[i], fresh,
+                                                          fresh_as, &next.current, err) != ERR_OK) {
+            damaged = err->code == ERR_CORRUPT;
             goto done;
         }
     }
@@ -348,23 +309,44 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
     struct entry *entry = take_entry_locked(registry, name);
     if (entry == NULL) {
         err_set(err, ERR_NOMEM, "no memory for the registry");
-    } else if (number > entry->applied) {
-        old = entry->current;
-        entry->current = next;
-        entry->applied = number;
-        next = NULL;
-        drop_missing_locked(entry, rows, n_rows, dropped);
+    } else if (next.applied > entry->applied) {
+        entry_swap(entry, &next, view.versions, view.n_versions);
+        entry->stale = false;
     }
     pthread_mutex_unlock(&registry->lock);
 done:
-    served_unref(next);
-    served_unref(old);
-    for (int i = 0; i < N_EXTRA; i++) {
-        served_unref(dropped[i]);
+    if (err->code != ERR_OK && !damaged) {
+        mark_stale(registry, name);
     }
-    mem_free(rows);
+    entry_release(&next);
+    model_view_release(&view);
     return err->code;
 }
+
+static void forget(struct registry *registry, const char *name)
+{
+    struct entry next = {.applied = next_number(registry)};
+    pthread_mutex_lock(&registry->lock);
+    struct entry *entry = find_locked(registry, name);
+    if (entry != NULL && next.applied > entry->applied) {
+        entry_swap(entry, &next, NULL, 0);
+    }
+    pthread_mutex_unlock(&registry->lock);
+    entry_release(&next);
+}
+
+void registry_follow(struct registry *registry, const char *name, struct model *fresh,
+                     const struct put_result *fresh_as)
+{
+    struct err refreshing = ERR_INIT;
+    if (registry_refresh(registry, name, fresh, fresh_as, &refreshing) != ERR_OK) {
+        forget(registry, name);
+        log_warn(registry->log, "model changed but not loaded yet", "model", name, "reason",
+                 err_msg(&refreshing), NULL);
+    }
+}
+
+/* ---- changes ---- */
 
 enum err_code registry_put(struct registry *registry, struct model *model, struct put_request *put,
                            struct put_result *out, struct err *err)
@@ -375,12 +357,7 @@ enum err_code registry_put(struct registry *registry, struct model *model, struc
     }
     put->bytes = bytes;
     if (model_store_put(registry->db, put, out, err) == ERR_OK) {
-        struct err refreshing = ERR_INIT;
-        if (registry_refresh(registry, put->model, model, out, &refreshing) != ERR_OK) {
-            /* It is stored, so the answer is yes; the next request loads it. */
-            log_warn(registry->log, "model stored but not loaded yet", "model", put->model,
-                     "reason", err_msg(&refreshing), NULL);
-        }
+        registry_follow(registry, put->model, model, out);
     }
     put->bytes = NULL;
     mem_free(bytes);
@@ -391,28 +368,67 @@ enum err_code registry_delete(struct registry *registry, const char *name, struc
 {
     /* The emptied entry stays: its number keeps a slower, older refresh from bringing back the
      * dead. */
-    if (model_store_delete(registry->db, name, err) != ERR_OK) {
-        return err->code;
+    if (model_store_delete(registry->db, name, err) == ERR_OK) {
+        registry_follow(registry, name, NULL, NULL);
     }
-    return registry_refresh(registry, name, NULL, NULL, err);
+    return err->code;
 }
 
-enum err_code registry_delete_version(struct registry *registry, const char *name, int64_t version,
-                                      struct err *err)
+enum err_code registry_delete_version(struct registry *registry, const char *name,
+                                      const struct version_ref *ref, struct err *err)
 {
-    if (model_store_delete_version(registry->db, name, version, err) != ERR_OK) {
-        return err->code;
+    if (model_store_delete_version(registry->db, name, ref, err) == ERR_OK) {
+        registry_follow(registry, name, NULL, NULL);
     }
-    return registry_refresh(registry, name, NULL, NULL, err);
+    return err->code;
 }
 
-enum err_code registry_set_default(struct registry *registry, const char *name, int64_t version,
-                                   struct err *err)
+enum err_code registry_set_default(struct registry *registry, const char *name,
+                                   const struct version_ref *ref, int64_t *version, struct err *err)
 {
-    if (model_store_set_default(registry->db, name, version, err) != ERR_OK) {
+    struct served *served = NULL;
+    if (registry_find(registry, name, ref, &served, err) != ERR_OK) {
+        struct err found = *err;
+        if (found.code == ERR_CORRUPT) {
+            err_clear(err);
+            return err_set(err, ERR_CONFLICT, "%s", err_msg(&found));
+        }
         return err->code;
     }
-    return registry_refresh(registry, name, NULL, NULL, err);
+    if (model_store_set_default(registry->db, name, ref, version, err) == ERR_OK) {
+        struct put_result as = {.version = served->version};
+        registry_follow(registry, name, served->model, &as);
+    }
+    served_unref(served);
+    return err->code;
+}
+
+enum err_code registry_set_keep(struct registry *registry, const char *name, int64_t keep_versions,
+                                int64_t *n_deleted, struct err *err)
+{
+    if (model_store_set_keep(registry->db, name, keep_versions, n_deleted, err) == ERR_OK) {
+        registry_follow(registry, name, NULL, NULL);
+    }
+    return err->code;
+}
+
+enum err_code registry_set_alias(struct registry *registry, const char *name, const char *alias,
+                                 const struct version_ref *ref, struct alias_put *out,
+                                 struct err *err)
+{
+    if (alias_store_set(registry->db, name, alias, ref, out, err) == ERR_OK) {
+        registry_follow(registry, name, NULL, NULL);
+    }
+    return err->code;
+}
+
+enum err_code registry_delete_alias(struct registry *registry, const char *name, const char *alias,
+                                    struct err *err)
+{
+    if (alias_store_delete(registry->db, name, alias, err) == ERR_OK) {
+        registry_follow(registry, name, NULL, NULL);
+    }
+    return err->code;
 }
 
 enum err_code registry_load(struct registry *registry, struct err *err)
@@ -448,10 +464,7 @@ void registry_totals(struct registry *registry, int *n_models, size_t *n_bytes)
     for (size_t i = 0; i < registry->n_entries; i++) {
         const struct entry *entry = &registry->entries[i];
         *n_models += entry->current != NULL;
-        *n_bytes += entry->current != NULL ? model_bytes(entry->current->model) : 0;
-        for (int j = 0; j < N_EXTRA; j++) {
-            *n_bytes += entry->extra[j] != NULL ? model_bytes(entry->extra[j]->model) : 0;
-        }
+        *n_bytes += entry_bytes(entry);
     }
     pthread_mutex_unlock(&registry->lock);
 }

@@ -6,7 +6,7 @@
 enum err_code conn_error(struct conn *conn, int status, const char *what, struct err *err)
 {
     const char *text = conn->sqlite != NULL ? sqlite3_errmsg(conn->sqlite) : sqlite3_errstr(status);
-    switch (status & 0xff) {
+    switch (status == SQLITE_IOERR_NOMEM ? SQLITE_NOMEM : status & 0xff) {
     case SQLITE_NOMEM:
         return err_set(err, ERR_NOMEM, "%s: out of memory", what);
     case SQLITE_FULL:
@@ -14,7 +14,8 @@ enum err_code conn_error(struct conn *conn, int status, const char *what, struct
     case SQLITE_CORRUPT:
         return err_set(err, ERR_CORRUPT, "%s: the registry file is damaged", what);
     case SQLITE_NOTADB:
-        return err_set(err, ERR_INVALID, "%s: the file is no registry", what);
+        return err_set(err, conn->is_ours ? ERR_CORRUPT : ERR_INVALID,
+                       "%s: the file is no registry", what);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return err_set(err, ERR_BUSY, "%s: another process holds the registry file", what);
@@ -74,6 +75,7 @@ enum err_code conn_open(struct conn *conn, const char *path, bool read_only, int
         return err->code;
     }
     if (read_only) {
+        conn->is_ours = true;
         return conn_exec(conn, "PRAGMA query_only=ON", path, err);
     }
     if (use_wal(conn, err) != ERR_OK ||

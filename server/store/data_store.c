@@ -111,6 +111,9 @@ static enum err_code look(struct work *work, const char *model, struct err *err)
         (size_t)(stats.d + stats.o) == work->width) {
         err_kept(row_index_mark(conn, id, work->entries, work->n_entries, work->marks, err));
     }
+    if (absent.code != ERR_NOT_FOUND && absent.code != ERR_OK) {
+        *err = absent;
+    }
     if (db_read_end(work->db, conn, err) == ERR_OK) {
         bool judged =
             stats.n_rows >= COLUMN_MIN_ROWS && stats.d == work->up->d && stats.o == work->up->o;

@@ -32,6 +32,7 @@ struct db {
     int n_idle;                     /* guarded by pool_lock */
     int n_readers;
     size_t chunk_bytes;
+    int wal_pages;
 };
 
 int64_t db_now_ms(void)
@@ -129,6 +130,7 @@ enum err_code db_open(struct db **out, const struct db_settings *settings, struc
     }
     db->lock_file = -1;
     db->chunk_bytes = settings->chunk_bytes > 0 ? settings->chunk_bytes : DEFAULT_CHUNK_BYTES;
+    db->wal_pages = settings->wal_pages > 0 ? settings->wal_pages : CHECKPOINT_PAGES;
     pthread_mutex_init(&db->write_lock, NULL);
     pthread_mutex_init(&db->pool_lock, NULL);
     pthread_cond_init(&db->pool_free, NULL);
@@ -144,6 +146,7 @@ enum err_code db_open(struct db **out, const struct db_settings *settings, struc
         open_readers(db, settings, busy, err) != ERR_OK) {
         goto done;
     }
+    db->writer.is_ours = true;
     *out = db;
 done:
     if (err->code != ERR_OK) {
@@ -182,10 +185,33 @@ static enum err_code run_plain(struct conn *conn, enum sql_query which, struct e
     return query_close(&q);
 }
 
+/* What the last transaction could not roll back at its end is rolled back now. */
+static enum err_code begin(struct conn *conn, enum sql_query which, struct err *err)
+{
+    if (sqlite3_get_autocommit(conn->sqlite) == 0 && run_plain(conn, SQL_ROLLBACK, err) != ERR_OK) {
+        return err->code;
+    }
+    return run_plain(conn, which, err);
+}
+
+/* Ends a transaction that is not, or was not, committed. */
+static void roll_back(struct conn *conn, const struct err *why)
+{
+    /* A failed statement may have ended it by itself. */
+    if (sqlite3_get_autocommit(conn->sqlite) == 0) {
+        struct err ignored = ERR_INIT;
+        err_kept(run_plain(conn, SQL_ROLLBACK, &ignored));
+    }
+    if (why->code == ERR_CORRUPT) {
+        /* The pages may be good and only their reading was not: they are read again next time. */
+        sqlite3_db_release_memory(conn->sqlite);
+    }
+}
+
 enum err_code db_write_begin(struct db *db, struct conn **conn, struct err *err)
 {
     pthread_mutex_lock(&db->write_lock);
-    if (run_plain(&db->writer, SQL_BEGIN_WRITE, err) != ERR_OK) {
+    if (begin(&db->writer, SQL_BEGIN_WRITE, err) != ERR_OK) {
         pthread_mutex_unlock(&db->write_lock);
         return err->code;
     }
@@ -199,12 +225,9 @@ enum err_code db_write_end(struct db *db, struct err *err)
     if (err->code == ERR_OK) {
         err_kept(run_plain(conn, SQL_COMMIT, err));
     }
-    /* A failed statement may have ended the transaction by itself. */
-    if (err->code != ERR_OK && sqlite3_get_autocommit(conn->sqlite) == 0) {
-        struct err ignored = ERR_INIT;
-        err_kept(run_plain(conn, SQL_ROLLBACK, &ignored));
-    }
-    if (err->code == ERR_OK && conn->wal_pages >= CHECKPOINT_PAGES) {
+    if (err->code != ERR_OK) {
+        roll_back(conn, err);
+    } else if (conn->wal_pages >= db->wal_pages) {
         /* Committed already: a checkpoint that cannot finish is tried again at the next commit. */
         sqlite3_wal_checkpoint_v2(conn->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     }
@@ -228,7 +251,7 @@ enum err_code db_read_begin(struct db *db, struct conn **conn, struct err *err)
     }
     *conn = db->idle[--db->n_idle];
     pthread_mutex_unlock(&db->pool_lock);
-    if (run_plain(*conn, SQL_BEGIN_READ, err) != ERR_OK) {
+    if (begin(*conn, SQL_BEGIN_READ, err) != ERR_OK) {
         give_back(db, *conn);
     }
     return err->code;
@@ -236,10 +259,7 @@ enum err_code db_read_begin(struct db *db, struct conn **conn, struct err *err)
 
 enum err_code db_read_end(struct db *db, struct conn *conn, struct err *err)
 {
-    struct err ignored = ERR_INIT;
-    if (sqlite3_get_autocommit(conn->sqlite) == 0) {
-        err_kept(run_plain(conn, SQL_ROLLBACK, &ignored));
-    }
+    roll_back(conn, err);
     give_back(db, conn);
     return err->code;
 }

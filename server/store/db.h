@@ -27,6 +27,7 @@ struct db_settings {
     int n_readers;       /* read connections kept; 0: the default, 4 */
     int busy_timeout_ms; /* wait for another process's lock; 0: the default, 5000 */
     size_t chunk_bytes;  /* of stored blobs; 0: the default, 64 MiB (tests use less) */
+    int wal_pages;       /* of the log until it is folded in; 0: the default, 1000 */
 };
 
 /*

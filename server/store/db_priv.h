@@ -25,6 +25,7 @@ struct conn {
     sqlite3 *sqlite;
     sqlite3_stmt *statements[SQL_N_QUERIES];
     int wal_pages; /* of the log after the last commit */
+    bool is_ours;  /* it was a registry when it was opened: if it is none now, it is damaged */
 };
 
 /* Opens a connection with our PRAGMAs. *conn may be closed even after a failure. */

@@ -4,11 +4,19 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 
+/* A state that cannot be allocated is told as either of two. */
+static enum err_code failed(int status, struct err *err)
+{
+    return status == GNUTLS_E_MEMORY_ERROR || status == GNUTLS_E_HASH_FAILED
+               ? err_set(err, ERR_NOMEM, "no memory for a SHA-256")
+               : err_set(err, ERR_INTERNAL, "SHA-256 failed: %s", gnutls_strerror(status));
+}
+
 enum err_code digest_sha256(const void *bytes, size_t n_bytes, unsigned char *out, struct err *err)
 {
     int status = gnutls_hash_fast(GNUTLS_DIG_SHA256, bytes, n_bytes, out);
     if (status != 0) {
-        return err_set(err, ERR_INTERNAL, "SHA-256 failed: %s", gnutls_strerror(status));
+        return failed(status, err);
     }
     return ERR_OK;
 }
@@ -28,7 +36,7 @@ enum err_code digest_open(struct digest *digest, struct err *err)
     gnutls_hash_hd_t state = NULL;
     int status = gnutls_hash_init(&state, GNUTLS_DIG_SHA256);
     if (status != 0) {
-        return err_set(err, ERR_INTERNAL, "SHA-256 failed: %s", gnutls_strerror(status));
+        return failed(status, err);
     }
     digest->state = state;
     return ERR_OK;
@@ -38,7 +46,7 @@ enum err_code digest_add(struct digest *digest, const void *bytes, size_t n_byte
 {
     int status = gnutls_hash(digest->state, bytes, n_bytes);
     if (status != 0) {
-        return err_set(err, ERR_INTERNAL, "SHA-256 failed: %s", gnutls_strerror(status));
+        return failed(status, err);
     }
     return ERR_OK;
 }

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is done to models and versions once they are there: list, promote, mark, delete. */
-#include "model_store.h"
+/* What is done to models and versions once they are there: mark, delete. */
+#include "model_priv.h"
 
-#include "db_priv.h"
-
-#include <string.h>
-
-#include "mem.h"
-
-/* ---- changes ---- */
-
-/* A change of one version inside a transaction; ERR_NOT_FOUND when it touches no row. */
-static enum err_code change_version(struct conn *conn, enum sql_query which, const char *name,
-                                    int64_t model, int64_t version, const char *damage,
-                                    struct err *err)
+/* A change of one version inside a transaction. */
+static enum err_code change_version(struct conn *conn, enum sql_query which, int64_t model,
+                                    int64_t version, const char *damage, struct err *err)
 {
     struct query q = query_open(conn, which, err);
     query_int(&q, ":model", model);
@@ -21,11 +12,13 @@ static enum err_code change_version(struct conn *conn, enum sql_query which, con
     if (damage != NULL) {
         query_text(&q, ":damage", damage);
     }
-    if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
-        return err_set(err, ERR_NOT_FOUND, "model %.64s has no version %lld", name,
-                       (long long)version);
-    }
-    return err->code;
+    return query_close(&q);
+}
+
+static enum err_code absent(const char *name, int64_t version, struct err *err)
+{
+    struct version_ref ref = version_ref_number(version);
+    return version_ref_absent(&ref, name, err);
 }
 
 enum err_code model_store_mark_damaged(struct db *db, const char *model, int64_t version,
@@ -36,8 +29,10 @@ enum err_code model_store_mark_damaged(struct db *db, const char *model, int64_t
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        err_kept(change_version(conn, SQL_VERSION_MARK_DAMAGED, model, id, version, reason, err));
+    if (model_find(conn, model, &id, NULL, err) == ERR_OK &&
+        change_version(conn, SQL_VERSION_MARK_DAMAGED, id, version, reason, err) == ERR_OK &&
+        query_changes(conn) == 0) {
+        err_kept(absent(model, version, err));
     }
     return db_write_end(db, err);
 }
@@ -52,49 +47,6 @@ static enum err_code count(struct conn *conn, enum sql_query which, int64_t mode
         *out = query_get_int(&q, 0);
     }
     return query_close(&q);
-}
-
-static enum err_code promote(struct conn *conn, const char *name, int64_t version, struct err *err)
-{
-    int64_t id = 0;
-    bool found = false;
-    bool damaged = false;
-    if (model_find(conn, name, &id, NULL, err) != ERR_OK) {
-        return err->code;
-    }
-    struct query q = query_open(conn, SQL_VERSION_DIGEST, err);
-    query_int(&q, ":model", id);
-    query_int(&q, ":version", version);
-    if (query_row(&q)) {
-        found = true;
-        damaged = !query_is_null(&q, 2);
-    }
-    if (query_close(&q) != ERR_OK) {
-        return err->code;
-    }
-    if (!found) {
-        return err_set(err, ERR_NOT_FOUND, "model %.64s has no version %lld", name,
-                       (long long)version);
-    }
-    if (damaged) {
-        return err_set(err, ERR_CONFLICT, "version %lld of model %.64s is damaged",
-                       (long long)version, name);
-    }
-    q = query_open(conn, SQL_MODEL_SET_DEFAULT, err);
-    query_int(&q, ":model", id);
-    query_int(&q, ":version", version);
-    return query_close(&q);
-}
-
-enum err_code model_store_set_default(struct db *db, const char *model, int64_t version,
-                                      struct err *err)
-{
-    struct conn *conn;
-    if (db_write_begin(db, &conn, err) != ERR_OK) {
-        return err->code;
-    }
-    err_kept(promote(conn, model, version, err));
-    return db_write_end(db, err);
 }
 
 static enum err_code check_idle(struct conn *conn, const char *name, int64_t model, struct err *err)
@@ -112,13 +64,44 @@ static enum err_code check_idle(struct conn *conn, const char *name, int64_t mod
     return ERR_OK;
 }
 
-static enum err_code delete_version(struct conn *conn, const char *name, int64_t version,
-                                    struct err *err)
+/* Refuses to delete a version that has an alias, or that a job starts from. */
+static enum err_code check_unused(struct conn *conn, const char *name, int64_t model,
+                                  int64_t version, struct err *err)
+{
+    char alias[ALIAS_MAX_CHARS + 1] = "";
+    struct query q = query_open(conn, SQL_ALIAS_OF_VERSION, err);
+    query_int(&q, ":model", model);
+    query_int(&q, ":version", version);
+    if (query_row(&q)) {
+        query_get_text(&q, 0, alias, sizeof alias);
+    }
+    if (query_close(&q) == ERR_OK && alias[0] != '\0') {
+        return err_set(err, ERR_CONFLICT,
+                       "version %lld of model %.64s has the alias %s; delete or move the alias "
+                       "first",
+                       (long long)version, name, alias);
+    }
+    q = query_open(conn, SQL_JOB_FROM_VERSION, err);
+    query_int(&q, ":model", model);
+    query_int(&q, ":version", version);
+    int64_t job = query_row(&q) ? query_get_int(&q, 0) : 0;
+    if (query_close(&q) == ERR_OK && job != 0) {
+        return err_set(err, ERR_CONFLICT,
+                       "job %lld starts from version %lld of model %.64s; cancel it first",
+                       (long long)job, (long long)version, name);
+    }
+    return err->code;
+}
+
+static enum err_code delete_version(struct conn *conn, const char *name,
+                                    const struct version_ref *ref, struct err *err)
 {
     int64_t id = 0;
     int64_t default_version = 0;
+    int64_t version = 0;
     int64_t n_versions = 0;
     if (model_find(conn, name, &id, &default_version, err) != ERR_OK ||
+        model_resolve(conn, name, id, ref, &version, err) != ERR_OK ||
         count(conn, SQL_VERSION_COUNT, id, &n_versions, err) != ERR_OK) {
         return err->code;
     }
@@ -128,31 +111,37 @@ static enum err_code delete_version(struct conn *conn, const char *name, int64_t
                        "one the default first",
                        (long long)version, name);
     }
-    if (change_version(conn, SQL_VERSION_DELETE, name, id, version, NULL, err) != ERR_OK ||
-        version != default_version) {
+    if (check_unused(conn, name, id, version, err) != ERR_OK ||
+        change_version(conn, SQL_MODEL_FORGET_PREVIOUS, id, version, NULL, err) != ERR_OK ||
+        change_version(conn, SQL_VERSION_DELETE, id, version, NULL, err) != ERR_OK) {
         return err->code;
     }
-    struct query q = query_open(conn, SQL_MODEL_SET_DEFAULT, err);
-    query_int(&q, ":model", id); /* :version stays NULL */
-    return query_close(&q);
+    if (query_changes(conn) == 0) {
+        return absent(name, version, err);
+    }
+    struct default_change none = {.model = id, .origin = PROMOTION_REQUEST};
+    return version == default_version ? model_change_default(conn, &none, err) : ERR_OK;
 }
 
-enum err_code model_store_delete_version(struct db *db, const char *model, int64_t version,
-                                         struct err *err)
+enum err_code model_store_delete_version(struct db *db, const char *model,
+                                         const struct version_ref *ref, struct err *err)
 {
     struct conn *conn;
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(delete_version(conn, model, version, err));
+    err_kept(delete_version(conn, model, ref, err));
     return db_write_end(db, err);
 }
 
 enum err_code model_store_delete(struct db *db, const char *model, struct err *err)
 {
-    static const enum sql_query steps[] = {
-        SQL_JOB_DELETE_ALL, SQL_BATCH_DELETE_ALL,   SQL_RUN_DELETE_ALL,    SQL_STATS_RESET,
-        SQL_KEY_DELETE_ALL, SQL_VERSION_DELETE_ALL, SQL_MODEL_MARK_DELETED};
+    /* What refers to a version goes before the versions. */
+    static const enum sql_query steps[] = {SQL_JOB_DELETE_ALL,     SQL_BATCH_DELETE_ALL,
+                                           SQL_RUN_DELETE_ALL,     SQL_STATS_RESET,
+                                           SQL_KEY_DELETE_ALL,     SQL_POLICY_DELETE,
+                                           SQL_ALIAS_DELETE_ALL,   SQL_PROMOTION_DELETE_ALL,
+                                           SQL_VERSION_DELETE_ALL, SQL_MODEL_MARK_DELETED};
     struct conn *conn;
     int64_t id = 0;
     if (db_write_begin(db, &conn, err) != ERR_OK) {
@@ -167,124 +156,4 @@ enum err_code model_store_delete(struct db *db, const char *model, struct err *e
         }
     }
     return db_write_end(db, err);
-}
-
-/* ---- lists ---- */
-
-/* Room for one more element of `size` bytes; the array doubles. */
-static bool grow(void **array, size_t *capacity, size_t used, size_t size)
-{
-    if (used < *capacity) {
-        return true;
-    }
-    size_t next = *capacity == 0 ? 16 : 2 * *capacity;
-    void *grown = mem_realloc_array(*array, next, size);
-    if (grown == NULL) {
-        return false;
-    }
-    *array = grown;
-    *capacity = next;
-    return true;
-}
-
-static void get_model_row(struct query *q, struct model_row *row)
-{
-    query_get_text(q, 0, row->model, sizeof row->model);
-    row->created_ms = query_get_int(q, 1);
-    row->default_version = query_get_int(q, 2);
-    row->n_versions = query_get_int(q, 3);
-    row->n_rows = query_get_int(q, 4);
-}
-
-static void get_version_row(struct query *q, struct version_row *row)
-{
-    query_get_text(q, 0, row->model, sizeof row->model);
-    row->version = query_get_int(q, 1);
-    row->created_ms = query_get_int(q, 2);
-    row->n_bytes = query_get_int(q, 3);
-    query_get_text(q, 4, row->digest, sizeof row->digest);
-    row->is_default = query_get_int(q, 5) != 0;
-    row->damaged = !query_is_null(q, 6);
-    query_get_text(q, 6, row->reason, sizeof row->reason);
-}
-
-enum err_code model_store_list(struct db *db, struct model_row **rows, size_t *n_rows,
-                               struct err *err)
-{
-    struct conn *conn;
-    void *array = NULL;
-    size_t capacity = 0;
-    size_t n = 0;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
-        return err->code;
-    }
-    struct query q = query_open(conn, SQL_MODEL_LIST, err);
-    query_text(&q, ":name", NULL);
-    while (query_row(&q)) {
-        if (!grow(&array, &capacity, n, sizeof **rows)) {
-            err_set(err, ERR_NOMEM, "no memory for the list of models");
-            break;
-        }
-        get_model_row(&q, &((struct model_row *)array)[n++]);
-    }
-    err_kept(query_close(&q));
-    if (db_read_end(db, conn, err) != ERR_OK) {
-        mem_free(array);
-        return err->code;
-    }
-    *rows = array;
-    *n_rows = n;
-    return ERR_OK;
-}
-
-enum err_code model_store_get(struct db *db, const char *model, struct model_row *row,
-                              struct err *err)
-{
-    struct conn *conn;
-    bool found = false;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
-        return err->code;
-    }
-    struct query q = query_open(conn, SQL_MODEL_LIST, err);
-    query_text(&q, ":name", model);
-    if (query_row(&q)) {
-        found = true;
-        get_model_row(&q, row);
-    }
-    if (query_close(&q) == ERR_OK && !found) {
-        err_set(err, ERR_NOT_FOUND, "there is no model %.64s", model);
-    }
-    return db_read_end(db, conn, err);
-}
-
-enum err_code model_store_versions(struct db *db, const char *model, struct version_row **rows,
-                                   size_t *n_rows, struct err *err)
-{
-    struct conn *conn;
-    void *array = NULL;
-    size_t capacity = 0;
-    size_t n = 0;
-    int64_t id;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
-        return err->code;
-    }
-    if (model == NULL || model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        struct query q = query_open(conn, SQL_VERSION_LIST, err);
-        query_text(&q, ":name", model);
-        while (query_row(&q)) {
-            if (!grow(&array, &capacity, n, sizeof **rows)) {
-                err_set(err, ERR_NOMEM, "no memory for the list of versions");
-                break;
-            }
-            get_version_row(&q, &((struct version_row *)array)[n++]);
-        }
-        err_kept(query_close(&q));
-    }
-    if (db_read_end(db, conn, err) != ERR_OK) {
-        mem_free(array);
-        return err->code;
-    }
-    *rows = array;
-    *n_rows = n;
-    return ERR_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model_store.h"
 
-#include "db_priv.h"
+#include "model_priv.h"
 
 #include <string.h>
 
@@ -145,14 +145,6 @@ static enum err_code insert_version(struct db *db, struct conn *conn, const stru
     return insert_chunks(db, conn, put, model, out->version, err);
 }
 
-static enum err_code set_default(struct conn *conn, int64_t model, int64_t version, struct err *err)
-{
-    struct query q = query_open(conn, SQL_MODEL_SET_DEFAULT, err);
-    query_int(&q, ":model", model);
-    query_int(&q, ":version", version);
-    return query_close(&q);
-}
-
 enum err_code model_put(struct db *db, struct conn *conn, const struct put_request *put,
                         struct put_result *out, struct err *err)
 {
@@ -181,10 +173,14 @@ enum err_code model_put(struct db *db, struct conn *conn, const struct put_reque
     if (out->created && insert_version(db, conn, put, model, out, err) != ERR_OK) {
         return err->code;
     }
-    if (put->promote || default_version == 0) {
-        return set_default(conn, model, out->version, err);
+    struct default_change change = {
+        .model = model, .version = out->version, .origin = put->origin, .job = put->job};
+    if ((put->promote || default_version == 0) &&
+        model_change_default(conn, &change, err) != ERR_OK) {
+        return err->code;
     }
-    return ERR_OK;
+    /* Content that was there before may be old, and its version is the answer: it must stay. */
+    return out->created ? model_prune(conn, model, NULL, err) : ERR_OK;
 }
 
 enum err_code model_store_put(struct db *db, const struct put_request *put, struct put_result *out,
@@ -288,22 +284,35 @@ static enum err_code read_content(struct conn *conn, const char *name, int64_t v
     return verify(content, err);
 }
 
-enum err_code model_store_load(struct db *db, const char *model, int64_t version, void **bytes,
-                               size_t *n_bytes, struct err *err)
+static enum err_code load_once(struct db *db, const char *model, int64_t version,
+                               struct content *content, struct err *err)
 {
     struct conn *conn;
-    struct content content = {.bytes = NULL};
     if (db_read_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(read_content(conn, model, version, &content, err));
-    if (db_read_end(db, conn, err) == ERR_OK) {
+    err_kept(read_content(conn, model, version, content, err));
+    if (db_read_end(db, conn, err) != ERR_OK) {
+        mem_free(content->bytes);
+        content->bytes = NULL;
+    }
+    return err->code;
+}
+
+enum err_code model_store_load(struct db *db, const char *model, int64_t version, void **bytes,
+                               size_t *n_bytes, struct err *err)
+{
+    struct content content = {.bytes = NULL};
+    if (load_once(db, model, version, &content, err) == ERR_CORRUPT) {
+        /* A version is damaged for good, so it must be seen twice: reading can go wrong, too. */
+        err_clear(err);
+        content = (struct content){.bytes = NULL};
+        err_kept(load_once(db, model, version, &content, err));
+    }
+    if (err->code == ERR_OK) {
         *bytes = content.bytes;
         *n_bytes = content.n_bytes;
-        return ERR_OK;
-    }
-    mem_free(content.bytes);
-    if (err->code == ERR_CORRUPT) {
+    } else if (err->code == ERR_CORRUPT) {
         struct err marking = ERR_INIT; /* a mark that cannot be set is set at the next load */
         err_kept(model_store_mark_damaged(db, model, version, err_msg(err), &marking));
     }

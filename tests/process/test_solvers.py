@@ -107,6 +107,42 @@ class Solvers(ServerTest):
         for name, answer in answers.items():
             self.assertEqual(self.ok(200, "POST", f"/v1/models/{name}/predict", body)[1], answer)
 
+    def test_each_solver_goes_on_from_its_version(self):
+        for solver, settings in SOLVERS.items():
+            with self.subTest(solver=solver):
+                request = {"solver": solver, "settings": settings, "architecture": SMALL, "seed": 3, "gate": None}
+                self.train(solver, **request)
+                shorter = {**settings, "epochs": 5, **({"warmup": 10} if "warmup" in settings else {})}
+                version = self.train(solver, **{**request, "settings": shorter, "start": "warm"})
+                self.assertEqual(version["version"], 2)
+                job = self.ok(200, "GET", "/v1/jobs?limit=1")[1]["jobs"][0]
+                self.assertEqual((job["model"], job["started_from"]), (solver, 1))
+                job = self.ok(200, "GET", f"/v1/jobs/{job['id']}")[1]
+                self.assertEqual(job["request"]["start"], "warm")
+                scores = [self.ok(200, "GET", f"/v1/models/{solver}/versions/{v}")[1]["scores"]["rmse"]
+                          for v in (1, 2)]
+                for cold, warm in zip(*scores):
+                    self.assertLess(warm, 1.5 * cold + 0.1, (solver, scores))
+
+    def test_a_warm_start_from_what_does_not_fit_is_refused(self):
+        self.ok(201, "POST", "/v1/models/m/data", wave(40))
+        data = self.ok(409, "POST", "/v1/models/m/train", {"solver": "ensemble", "start": "warm"})[1]
+        self.assertIn("cold", data["detail"])
+        self.train("m", solver="ensemble", settings={**FIT, "epochs": 5}, architecture=SMALL)
+        for request, word in (
+                ({"start": "tepid"}, "cold and warm"),
+                ({"start": 1}, "start"),
+                ({"architecture": {**SMALL, "width": 6}}, "width is 6, the model's is 5"),
+                ({"architecture": {**SMALL, "basis": "constant"}}, "basis is constant"),
+                ({"noise": {"kind": "predicted"}}, "noise is predicted"),
+                ({"solver": "pbp"}, "pbp can start warm from a model of pbp only, not of ensemble"),
+                ({"solver": "duq"}, "duq can start warm from a model of duq only, not of ensemble"),
+        ):
+            with self.subTest(request=json.dumps(request)):
+                request = {"solver": "ensemble", "architecture": SMALL, "start": "warm", **request}
+                data = self.ok(400, "POST", "/v1/models/m/train", request)[1]
+                self.assertIn(word, data["detail"])
+
     def test_what_a_solver_does_not_know_is_refused(self):
         self.ok(201, "POST", "/v1/models/m/data", wave(20))
         for request, word in (

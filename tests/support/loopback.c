@@ -12,12 +12,12 @@
 #include "json_io.h"
 #include "router.h"
 
-static void open_all(struct loopback *loop)
+void loopback_open(struct loopback *loop)
 {
     struct err err = ERR_INIT;
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
-    struct db_settings db = {.path = loop->path, .chunk_bytes = 1000};
+    struct db_settings db = {.path = loop->path, .chunk_bytes = 1000, .wal_pages = 30};
     metrics_init(&loop->metrics, labels, n_labels, 0);
     memset(&loop->app, 0, sizeof loop->app);
     loop->app.config = &loop->config;
@@ -35,7 +35,7 @@ static void open_all(struct loopback *loop)
     ck_assert_int_eq(background_start(&loop->app, &err), ERR_OK);
 }
 
-static void close_all(struct loopback *loop)
+void loopback_close(struct loopback *loop)
 {
     batcher_free(loop->app.batcher);
     background_stop(&loop->app);
@@ -54,19 +54,19 @@ void loopback_init(struct loopback *loop)
     loop->config.train_threads = 2;
     ck_assert_int_eq(config_finish(&loop->config, &err), ERR_OK);
     loop->log = (struct log){.fd = STDERR_FILENO, .level = LOG_ERROR + 1, .format = LOG_TEXT};
-    open_all(loop);
+    loopback_open(loop);
 }
 
 void loopback_reopen(struct loopback *loop)
 {
-    close_all(loop);
-    open_all(loop);
+    loopback_close(loop);
+    loopback_open(loop);
 }
 
 void loopback_release(struct loopback *loop)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
-    close_all(loop);
+    loopback_close(loop);
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         char path[160];
         snprintf(path, sizeof path, "%s%s", loop->path, suffixes[i]);
@@ -98,40 +98,67 @@ static bool drain(const struct body_source *source, char *out, size_t size)
 int loopback_call(struct loopback *loop, enum http_method method, const char *path,
                   const char *content_type, const char *body, char *out, size_t size)
 {
+    struct loopback_request request = {.method = method,
+                                       .path = path,
+                                       .content_type = content_type,
+                                       .body = body != NULL ? body : "",
+                                       .n_body = body != NULL ? strlen(body) : 0};
+    struct loopback_answer answer = {.out = out, .size = size};
+    return loopback_send(loop, &request, &answer);
+}
+
+/* What stands behind the question mark of the target, which is cut there. */
+static void split_query(char *target, struct header *query, struct request *req)
+{
+    char *mark = strchr(target, '?');
+    for (char *pair = mark; pair != NULL && req->n_query < 4; pair = strchr(pair + 1, '&')) {
+        *pair = '\0';
+        char *equals = strchr(pair + 1, '=');
+        *equals = '\0';
+        query[req->n_query++] = (struct header){pair + 1, equals + 1};
+    }
+}
+
+int loopback_send(struct loopback *loop, const struct loopback_request *request,
+                  struct loopback_answer *answer)
+{
     struct arena arena = ARENA_INIT;
-    struct header header = {"Content-Type", content_type};
+    struct header headers[2];
     struct header query[4];
     char target[512];
     struct response res = {.status = 0};
     struct request req = {
-        .method = method,
-        .method_text = http_method_name(method),
+        .method = request->method,
+        .method_text = http_method_name(request->method),
         .path = target,
-        .headers = &header,
-        .n_headers = content_type != NULL,
+        .headers = headers,
         .query = query,
-        .body = body != NULL ? body : "",
-        .n_body = body != NULL ? strlen(body) : 0,
+        .body = request->body,
+        .n_body = request->n_body,
         .arena = &arena,
         .transport = ERR_INIT,
     };
-    snprintf(target, sizeof target, "%s", path);
-    char *mark = strchr(target, '?');
-    for (char *pair = mark; pair != NULL && req.n_query < 4; pair = strchr(pair + 1, '&')) {
-        *pair = '\0';
-        char *equals = strchr(pair + 1, '=');
-        *equals = '\0';
-        query[req.n_query++] = (struct header){pair + 1, equals + 1};
+    if (request->content_type != NULL) {
+        headers[req.n_headers++] = (struct header){"Content-Type", request->content_type};
     }
+    if (request->key != NULL) {
+        headers[req.n_headers++] = (struct header){"Idempotency-Key", request->key};
+    }
+    snprintf(target, sizeof target, "%s", request->path);
+    split_query(target, query, &req);
     dispatch(&loop->app, &req, &res);
+    answer->retry_after = false;
+    for (int i = 0; i < res.n_headers; i++) {
+        answer->retry_after |= strcmp(res.headers[i].name, "Retry-After") == 0;
+    }
     if (res.source.read != NULL) {
-        if (!drain(&res.source, out, size)) {
+        if (!drain(&res.source, answer->out, answer->size)) {
             res.status = LOOPBACK_CUT;
         }
-    } else if (out != NULL) {
-        size_t len = res.n_body < size ? res.n_body : size - 1;
-        memcpy(out, res.body != NULL ? res.body : "", len);
-        out[len] = '\0';
+    } else if (answer->out != NULL) {
+        size_t len = res.n_body < answer->size ? res.n_body : answer->size - 1;
+        memcpy(answer->out, res.body != NULL ? res.body : "", len);
+        answer->out[len] = '\0';
     }
     arena_release(&arena);
     return res.status;

@@ -21,11 +21,31 @@ void loopback_init(struct loopback *loop);
 void loopback_release(struct loopback *loop);
 /* Closes everything and opens it again on the same file. */
 void loopback_reopen(struct loopback *loop);
+/* The two halves of it. */
+void loopback_close(struct loopback *loop);
+void loopback_open(struct loopback *loop);
 
 #define LOOPBACK_CUT 599 /* instead of a status: the body ended with an error */
 
 /* The status; up to size - 1 bytes of the body go to `out`, NUL-terminated (out may be NULL). */
 int loopback_call(struct loopback *loop, enum http_method method, const char *path,
                   const char *content_type, const char *body, char *out, size_t size);
+
+/* The same for bodies of any bytes and requests that are sent again. */
+struct loopback_request {
+    enum http_method method;
+    const char *path;
+    const char *content_type; /* NULL: none */
+    const char *key;          /* Idempotency-Key; NULL: none */
+    const char *body;         /* has a NUL after n_body bytes */
+    size_t n_body;
+};
+struct loopback_answer {
+    char *out; /* [size], may be NULL */
+    size_t size;
+    bool retry_after; /* the answer has such a header */
+};
+int loopback_send(struct loopback *loop, const struct loopback_request *request,
+                  struct loopback_answer *answer);
 
 #endif

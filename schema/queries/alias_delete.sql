@@ -1,0 +1,2 @@
+-- Used by: alias_store_delete.
+DELETE FROM aliases WHERE model_id = :model AND name = :name;

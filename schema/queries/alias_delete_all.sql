@@ -1,0 +1,2 @@
+-- Used by: model_store_delete.
+DELETE FROM aliases WHERE model_id = :model;

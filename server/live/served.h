@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVED_H
+#define SERVED_H
+
+#include "model.h"
+#include "model_store.h"
+
+#include <stdatomic.h>
+
+/* One served version. Immutable, reference-counted. */
+struct served {
+    struct model *model;
+    char name[NAME_MAX_CHARS + 1];
+    int64_t version;
+    char digest[DIGEST_HEX_CHARS + 1];
+    atomic_int refs;
+};
+
+/* Takes a reference to the model. NULL: no memory. */
+struct served *served_new(const char *name, const struct version_row *row, struct model *model);
+/* NULL is fine for both. */
+struct served *served_ref(struct served *served);
+void served_unref(struct served *served);
+
+#endif

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fault_scenario.h"
+
+#include <check.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "mem.h"
+#include "npy.h"
+
+#define MODEL                                                                                      \
+    "{\"architecture\":{\"inputs\":1,\"outputs\":1,\"width\":1,\"layers\":0,\"basis\":"            \
+    "\"constant\"},\"posterior\":{\"kind\":\"draws\",\"parameters\":["
+#define TRAIN                                                                                      \
+    "{\"solver\":\"ensemble\",\"settings\":{\"members\":2,\"epochs\":%d},\"seed\":%d,"             \
+    "\"architecture\":{\"width\":2,\"layers\":1}}"
+
+#define N_JSON     90 /* rows; 62 of 16 bytes fill a chunk */
+#define WAIT_S     120
+#define JOB_EPOCHS 3
+
+static const struct {
+    const char *name;
+    enum http_method method;
+    const char *path;
+    const char *type;
+    const char *key;
+} steps[N_STEPS] = {
+    [STEP_REGISTER] = {"register", HTTP_PUT, "/v1/models/m", NULL, NULL},
+    [STEP_REGISTER_SECOND] = {"register second", HTTP_PUT, "/v1/models/m?promote=false", NULL,
+                              NULL},
+    [STEP_PROMOTE] = {"promote", HTTP_PUT, "/v1/models/m/default", NULL, NULL},
+    [STEP_REGISTER_THIRD] = {"register third", HTTP_PUT, "/v1/models/m?promote=false", NULL, NULL},
+    [STEP_UPLOAD_JSON] = {"upload JSON", HTTP_POST, "/v1/models/m/data", NULL, "json"},
+    [STEP_UPLOAD_CSV] = {"upload CSV", HTTP_POST, "/v1/models/m/data?outputs=1", "text/csv",
+                         "\"csv\""},
+    [STEP_UPLOAD_SKIP] = {"upload and skip", HTTP_POST, "/v1/models/m/data?on_duplicate=skip", NULL,
+                          "skip"},
+    [STEP_UPLOAD_NPY] = {"upload npy", HTTP_POST, "/v1/models/m/data?outputs=1",
+                         "application/x-npy", "npy"},
+    [STEP_DELETE_BATCH] = {"delete batch", HTTP_DELETE, NULL, NULL, NULL},
+    [STEP_DELETE_VERSION] = {"delete version", HTTP_DELETE, NULL, NULL, NULL},
+    [STEP_EXPORT] = {"export", HTTP_GET, "/v1/models/m/data/rows?format=csv", NULL, NULL},
+    [STEP_TRAIN] = {"train", HTTP_POST, "/v1/models/m/train", NULL, NULL},
+    [STEP_TRAIN_LONG] = {"train long", HTTP_POST, "/v1/models/m/train", NULL, NULL},
+    [STEP_CANCEL] = {"cancel", HTTP_DELETE, NULL, NULL, NULL},
+};
+
+const char *scenario_step_name(enum scenario_step step)
+{
+    return steps[step].name;
+}
+
+void scenario_begin(struct scenario *s, struct loopback *loop)
+{
+    memset(s, 0, sizeof *s);
+    s->loop = loop;
+}
+
+/* ---- bodies ---- */
+
+/* A version of its own for each kind; the third spans many chunks. */
+static size_t write_model(char *out, size_t size, int kind)
+{
+    int n_draws = kind == 3 ? 150 : 2;
+    size_t len = (size_t)snprintf(out, size, "%s", MODEL);
+    for (int k = 0; k < n_draws; k++) {
+        len += (size_t)snprintf(out + len, size - len, "%s[1,0,%d,%d,0.5,0.25]", k > 0 ? "," : "",
+                                kind, k);
+    }
+    return len + (size_t)snprintf(out + len, size - len, "]}}");
+}
+
+static size_t write_json(char *out, size_t size, int first, int n, bool with_copies)
+{
+    static const char *const keys[] = {"{\"inputs\":[", "],\"outputs\":["};
+    size_t len = 0;
+    for (int part = 0; part < 2; part++) {
+        len += (size_t)snprintf(out + len, size - len, "%s", keys[part]);
+        for (int i = 0; i < n; i++) {
+            /* A copy of a row of the first upload, and one of the row before. */
+            int x = with_copies && i == 1 ? 5 : with_copies && i == 3 ? first + 2 : first + i;
+            len += (size_t)snprintf(out + len, size - len, "%s[%d]", i > 0 ? "," : "",
+                                    part == 0 ? x : -x * x);
+        }
+    }
+    return len + (size_t)snprintf(out + len, size - len, "]}");
+}
+
+static size_t write_npy(char *out)
+{
+    static const size_t shape[] = {20, 2};
+    double rows[40];
+    size_t n_head = npy_head(2, shape, false, out);
+    for (int i = 0; i < 20; i++) {
+        rows[2 * i] = 300.0 + i;
+        rows[2 * i + 1] = i * i;
+    }
+    memcpy(out + n_head, rows, sizeof rows);
+    out[n_head + sizeof rows] = '\0';
+    return n_head + sizeof rows;
+}
+
+static size_t write_body(const struct scenario *s, enum scenario_step step, char *out, size_t size)
+{
+    switch (step) {
+    case STEP_REGISTER:
+        return write_model(out, size, 1);
+    case STEP_REGISTER_SECOND:
+        return write_model(out, size, 2);
+    case STEP_REGISTER_THIRD:
+        return write_model(out, size, 3);
+    case STEP_PROMOTE:
+        return (size_t)snprintf(out, size, "{\"version\":%lld}", (long long)s->second);
+    case STEP_UPLOAD_JSON:
+        return write_json(out, size, 0, N_JSON, false);
+    case STEP_UPLOAD_CSV:
+        return (size_t)snprintf(out, size, "x,y\r\n100,1\r\n101,2\r\n102,3\r\n");
+    case STEP_UPLOAD_SKIP:
+        return write_json(out, size, 200, 6, true);
+    case STEP_UPLOAD_NPY:
+        return write_npy(out);
+    case STEP_TRAIN:
+        return (size_t)snprintf(out, size, TRAIN, JOB_EPOCHS, 1);
+    case STEP_TRAIN_LONG:
+        return (size_t)snprintf(out, size, TRAIN, 1000000, 2);
+    case STEP_DELETE_BATCH:
+    case STEP_DELETE_VERSION:
+    case STEP_EXPORT:
+    case STEP_CANCEL:
+    case N_STEPS:
+        break;
+    }
+    return 0;
+}
+
+/* ---- requests ---- */
+
+static int64_t number_in(const char *answer, const char *key)
+{
+    const char *at = strstr(answer, key);
+    return at != NULL ? strtoll(at + strlen(key), NULL, 10) : 0;
+}
+
+static bool write_path(const struct scenario *s, enum scenario_step step, char *out, size_t size)
+{
+    const char *folder = step == STEP_DELETE_BATCH     ? "/v1/models/m/data/batches"
+                         : step == STEP_DELETE_VERSION ? "/v1/models/m/versions"
+                                                       : "/v1/jobs";
+    int64_t number = step == STEP_DELETE_BATCH     ? s->csv_batch
+                     : step == STEP_DELETE_VERSION ? s->third
+                                                   : s->long_job;
+    if (steps[step].path != NULL) {
+        snprintf(out, size, "%s", steps[step].path);
+        return step != STEP_PROMOTE || s->second > 0;
+    }
+    snprintf(out, size, "%s/%lld", folder, (long long)number);
+    return number > 0;
+}
+
+/* What must be done before a step makes sense. */
+static bool is_possible(const struct scenario *s, enum scenario_step step)
+{
+    bool rows = s->done[STEP_UPLOAD_NPY] && s->done[STEP_DELETE_BATCH];
+    switch (step) {
+    case STEP_REGISTER:
+    case STEP_REGISTER_SECOND:
+    case STEP_REGISTER_THIRD:
+    case STEP_UPLOAD_JSON:
+        return true;
+    case STEP_PROMOTE:
+        return s->done[STEP_REGISTER] && s->done[STEP_REGISTER_SECOND];
+    case STEP_UPLOAD_CSV: /* uploads in order: training depends on it */
+        return s->done[STEP_UPLOAD_JSON];
+    case STEP_UPLOAD_SKIP:
+        return s->done[STEP_UPLOAD_CSV];
+    case STEP_UPLOAD_NPY:
+        return s->done[STEP_UPLOAD_SKIP];
+    case STEP_DELETE_BATCH:
+        return s->done[STEP_UPLOAD_CSV];
+    case STEP_DELETE_VERSION:
+        return s->done[STEP_REGISTER] && s->done[STEP_REGISTER_THIRD];
+    case STEP_EXPORT:
+        return rows;
+    case STEP_TRAIN:
+        return rows && s->done[STEP_PROMOTE];
+    case STEP_TRAIN_LONG:
+        return s->done[STEP_TRAIN];
+    case STEP_CANCEL:
+        return s->done[STEP_TRAIN_LONG];
+    case N_STEPS:
+        break;
+    }
+    return false;
+}
+
+static int call(struct scenario *s, enum scenario_step step)
+{
+    static _Alignas(64) char body[16384]; /* numbers of an npy are used where they lie */
+    char path[128];
+    struct loopback_answer answer = {.out = s->answer, .size = sizeof s->answer};
+    struct loopback_request request = {.method = steps[step].method,
+                                       .path = path,
+                                       .content_type = steps[step].type,
+                                       .key = steps[step].key,
+                                       .body = body};
+    s->answer[0] = '\0';
+    body[0] = '\0';
+    if (!write_path(s, step, path, sizeof path)) {
+        return 0;
+    }
+    request.n_body = write_body(s, step, body, sizeof body);
+    int status = loopback_send(s->loop, &request, &answer);
+    s->retry_after = answer.retry_after;
+    return status;
+}
+
+static void take_numbers(struct scenario *s, enum scenario_step step)
+{
+    int64_t version = number_in(s->answer, "\"version\":");
+    s->second = step == STEP_REGISTER_SECOND ? version : s->second;
+    s->third = step == STEP_REGISTER_THIRD ? version : s->third;
+    s->csv_batch = step == STEP_UPLOAD_CSV ? number_in(s->answer, "\"batch\":") : s->csv_batch;
+    if (step == STEP_TRAIN) {
+        atomic_store(&s->job, number_in(s->answer, "{\"id\":"));
+    }
+    s->long_job = step == STEP_TRAIN_LONG ? number_in(s->answer, "{\"id\":") : s->long_job;
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 300000}, NULL);
+}
+
+static long long n_ended(const struct metrics *m)
+{
+    return atomic_load(&m->jobs_succeeded) + atomic_load(&m->jobs_failed) +
+           atomic_load(&m->jobs_cancelled) + atomic_load(&m->jobs_retried);
+}
+
+/* By the system's own way to files, so that it meets no fault. */
+static void hurry(struct loopback *loop)
+{
+    sqlite3 *own = NULL;
+    int status = sqlite3_open_v2(loop->path, &own, SQLITE_OPEN_READWRITE, "unix");
+    if (status == SQLITE_OK) {
+        sqlite3_busy_timeout(own, 10000);
+        sqlite3_wal_autocheckpoint(own, 0);
+        status = sqlite3_exec(own, "UPDATE jobs SET not_before_ms = 0 WHERE state = 0", NULL, NULL,
+                              NULL);
+    }
+    ck_assert_msg(status == SQLITE_OK, "%s", sqlite3_errstr(status));
+    sqlite3_close(own);
+}
+
+enum job_state scenario_await(struct loopback *loop, int64_t job)
+{
+    struct job_row row = {.state = JOB_QUEUED};
+    time_t until = time(NULL) + WAIT_S;
+    for (;;) {
+        struct err err = ERR_INIT;
+        ck_assert_msg(time(NULL) < until, "job %lld does not end", (long long)job);
+        if (job_store_get(loop->app.db, job, &row, &err) == ERR_OK && row.state > JOB_RUNNING) {
+            break;
+        }
+        if (err.code == ERR_OK && row.state == JOB_QUEUED && row.not_before_ms > 0) {
+            ck_assert_str_ne(row.message, "");
+            hurry(loop);
+        }
+        trainer_notify(loop->app.trainer);
+        nap();
+    }
+    ck_assert_msg(row.state != JOB_FAILED || row.message[0] != '\0', "failed without a reason");
+    return row.state;
+}
+
+/* No request is made until then, so that the operations that are counted are the worker's. */
+static void wait_for_fault(struct scenario *s, long long ended_before)
+{
+    time_t until = time(NULL) + WAIT_S;
+    while (n_ended(&s->loop->metrics) == ended_before && s->met != NULL && !s->met()) {
+        ck_assert_msg(time(NULL) < until, "the job does not end");
+        nap();
+    }
+}
+
+/* Queues the job, or goes on with the one that is, and waits for its end. */
+static int train(struct scenario *s)
+{
+    long long ended = n_ended(&s->loop->metrics);
+    int status = 202;
+    if (s->job == 0) {
+        status = call(s, STEP_TRAIN);
+        if (status != 202) {
+            return status;
+        }
+        take_numbers(s, STEP_TRAIN);
+    } else {
+        ended = -1;
+    }
+    if (s->hasty) {
+        return status;
+    }
+    wait_for_fault(s, ended);
+    enum job_state state = scenario_await(s->loop, s->job);
+    ck_assert_int_ne(state, JOB_CANCELLED);
+    s->done[STEP_TRAIN] = state == JOB_SUCCEEDED;
+    if (!s->done[STEP_TRAIN]) {
+        atomic_store(&s->job, 0); /* it failed: another is queued */
+    }
+    return status;
+}
+
+int scenario_send(struct scenario *s, enum scenario_step step)
+{
+    if (!is_possible(s, step)) {
+        return 0;
+    }
+    int status = step == STEP_TRAIN ? train(s) : call(s, step);
+    bool again = s->tried[step];
+    s->tried[step] = true;
+    if (step != STEP_TRAIN && status / 100 == 2) {
+        take_numbers(s, step);
+        s->done[step] = true;
+    }
+    /* The answer was an error, and yet it is gone. */
+    if (again && steps[step].method == HTTP_DELETE && (status == 404 || status == 409)) {
+        s->done[step] = true;
+    }
+    if (step == STEP_CANCEL && s->done[step]) {
+        ck_assert_int_eq(scenario_await(s->loop, s->long_job), JOB_CANCELLED);
+    }
+    return status;
+}
+
+int scenario_predict(struct scenario *s)
+{
+    char out[512];
+    return loopback_call(s->loop, HTTP_POST, "/v1/models/m/predict", NULL, "{\"inputs\":[0.5]}",
+                         out, sizeof out);
+}
+
+void scenario_settle(struct scenario *s)
+{
+    struct err err = ERR_INIT;
+    struct job_row *rows = NULL;
+    size_t n = 0;
+    struct job_filter filter = {.state = -1, .limit = 100};
+    ck_assert_msg(job_store_list(s->loop->app.db, &filter, &rows, &n, &err) == ERR_OK, "%s",
+                  err.msg);
+    for (size_t i = 0; i < n; i++) {
+        struct job_row row;
+        if (rows[i].state <= JOB_RUNNING && rows[i].id != s->job && rows[i].id != s->long_job) {
+            ck_assert_int_eq(trainer_cancel(s->loop->app.trainer, rows[i].id, &row, &err), ERR_OK);
+            scenario_await(s->loop, rows[i].id);
+        }
+    }
+    mem_free(rows);
+}
+
+void scenario_check_keys(struct scenario *s)
+{
+    for (int step = 0; step < N_STEPS; step++) {
+        if (steps[step].key != NULL) {
+            int status = call(s, (enum scenario_step)step);
+            ck_assert_msg(status / 100 == 2 && strstr(s->answer, "\"repeated\":true") != NULL,
+                          "%s again: %d %s", steps[step].name, status, s->answer);
+        }
+    }
+}
+
+/* ---- what is there ---- */
+
+struct sums {
+    int64_t n;
+    uint64_t rows;
+    int64_t n_batches;
+    int64_t n_duplicates;
+};
+
+static enum err_code begin(void *ctx, const struct data_summary *summary,
+                           const struct training_data *data, struct err *err)
+{
+    struct sums *sums = ctx;
+    (void)err;
+    ck_assert_int_eq(summary->n_rows, data->n_rows);
+    sums->n_batches = data->n_batches;
+    return ERR_OK;
+}
+
+/* The sum of the rows' hashes (FNV-1a), which does not know their order. */
+static enum err_code visit(void *ctx, const struct data_run *run, struct err *err)
+{
+    struct sums *sums = ctx;
+    size_t width = (size_t)(run->d + run->o);
+    (void)err;
+    for (int64_t i = 0; i < run->n; i++) {
+        const unsigned char *bytes = (const unsigned char *)(run->rows + (size_t)i * width);
+        uint64_t hash = 14695981039346656037u;
+        for (size_t k = 0; k < width * sizeof(double); k++) {
+            hash = (hash ^ bytes[k]) * 1099511628211u;
+        }
+        sums->rows += hash;
+    }
+    sums->n += run->n;
+    return ERR_OK;
+}
+
+static void add_batch(void *ctx, const struct data_batch *batch)
+{
+    struct sums *sums = ctx;
+    sums->n_duplicates += batch->n_duplicates;
+}
+
+static int by_digest(const void *a, const void *b)
+{
+    return strcmp(((const struct version_row *)a)->digest, ((const struct version_row *)b)->digest);
+}
+
+static size_t dump_versions(struct db *db, char *out)
+{
+    struct err err = ERR_INIT;
+    struct version_row *rows = NULL;
+    size_t n = 0;
+    size_t len = 0;
+    enum err_code code = model_store_versions(db, "m", &rows, &n, &err);
+    ck_assert_msg(code == ERR_OK || code == ERR_NOT_FOUND, "%s", err.msg);
+    err_clear(&err);
+    if (n > 0) {
+        qsort(rows, n, sizeof *rows, by_digest);
+    }
+    for (size_t i = 0; i < n; i++) {
+        void *bytes = NULL;
+        size_t n_bytes = 0;
+        ck_assert_msg(!rows[i].damaged, "damaged: %s", rows[i].reason);
+        ck_assert_msg(model_store_load(db, "m", rows[i].version, &bytes, &n_bytes, &err) == ERR_OK,
+                      "%s", err.msg);
+        mem_free(bytes);
+        len += (size_t)snprintf(out + len, SCENARIO_DUMP - len, "%.8s%s ", rows[i].digest,
+                                rows[i].is_default ? "*" : "");
+    }
+    mem_free(rows);
+    return len;
+}
+
+void scenario_dump(struct db *db, char *out)
+{
+    struct err err = ERR_INIT;
+    struct sums sums = {.n = 0};
+    struct data_reading reading = {.begin = begin, .visit = visit, .ctx = &sums};
+    size_t len = dump_versions(db, out);
+    enum err_code code = data_store_read(db, "m", &reading, &err);
+    ck_assert_msg(code == ERR_OK || code == ERR_NOT_FOUND, "%s", err.msg);
+    if (code == ERR_OK) {
+        ck_assert_int_eq(data_store_batches(db, "m", 0, 1000, add_batch, &sums, &err), ERR_OK);
+    }
+    snprintf(out + len, SCENARIO_DUMP - len, "%lld rows %016llx, %lld batches, %lld duplicates",
+             (long long)sums.n, (unsigned long long)sums.rows, (long long)sums.n_batches,
+             (long long)sums.n_duplicates);
+}
