@@ -27,7 +27,6 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCK_ROWS  4096
 #define BLOCK_DRAWN ((size_t)1 << 20) /* draws x rows x outputs of a block: 8 MiB, about 10 ms */
 #define LOG_2PI     1.8378770664093454836
 #define INV_SQRTPI  (0.5 * M_2_SQRTPI)
@@ -88,7 +87,6 @@ enum err_code calib_begin(struct calib *calib, const struct model *model,
 {
     size_t drawn = (size_t)model->m * (size_t)model->o;
     *calib = (struct calib){.o = (size_t)model->o, .noise = calib_knows_noise(model)};
-    calib->block.n = BLOCK_ROWS;
     calib->block.want = PREDICT_MEAN | PREDICT_VARIANCE;
     if (calib->noise) {
         calib->block.want |= PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE;
@@ -97,7 +95,9 @@ enum err_code calib_begin(struct calib *calib, const struct model *model,
         size_t rows = drawn < BLOCK_DRAWN ? BLOCK_DRAWN / drawn : 1;
         calib->block.want |= PREDICT_SAMPLES;
         calib->block.n_samples = model->m;
-        calib->block.n = rows < BLOCK_ROWS ? (int)rows : BLOCK_ROWS;
+        calib->block.n = rows < CALIB_BLOCK_ROWS ? (int)rows : CALIB_BLOCK_ROWS;
+    } else {
+        calib->block.n = calib_block_rows(model, &calib->block);
     }
     if (allocate(calib, output_range, err) != ERR_OK) {
         calib_release(calib);

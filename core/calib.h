@@ -12,6 +12,8 @@
 /* Draws times outputs for which nll_draws is made. */
 #define CALIB_MOST_DRAWN ((size_t)4 << 20)
 
+#define CALIB_BLOCK_ROWS 4096 /* at most */
+
 /* Does the model know the variance of its noise, and so a total variance with noise in it? */
 bool calib_knows_noise(const struct model *model);
 
@@ -51,12 +53,15 @@ enum err_code calib_work(const struct model *model, const struct data *rows,
 
 /*
  * Predicts rows block by block, in order, so that memory does not grow with them. block: what is
- * wanted of each; its n is the most rows of one (0: at most 4096, fewer where they are much work),
- * x is not looked at. ERR_INVALID (no rows), errors of predict_run and of fn.
+ * wanted of each; its n is the most rows of one (0: calib_block_rows), x is not looked at.
+ * ERR_INVALID (no rows), errors of predict_run and of fn.
  */
 enum err_code calib_blocks(const struct model *model, const struct data *rows,
                            const struct predict_request *block, calib_block_fn *fn, void *ctx,
                            struct err *err) MUST_CHECK;
+
+/* Rows of which a block is no more than some seconds of work; block: its n is not looked at. */
+int calib_block_rows(const struct model *model, const struct predict_request *block);
 
 /*
  * Scores in steps, for callers that predict the blocks themselves: calib_begin, calib_add for each

@@ -8,15 +8,13 @@
 
 #include "mem.h"
 
-#define BLOCK_ROWS 4096
 #define LEAST_ROWS 96   /* fewer do not fill a tile of a prediction */
 #define BLOCK_WORK 1e11 /* multiplications of a block: some ten seconds of one core */
 
-/* Rows of a block, when the user does not say. */
-static int block_rows(const struct model *model, const struct predict_request *block)
+int calib_block_rows(const struct model *model, const struct predict_request *block)
 {
     struct predict_request req = *block;
-    for (req.n = BLOCK_ROWS; req.n > LEAST_ROWS; req.n /= 2) {
+    for (req.n = CALIB_BLOCK_ROWS; req.n > LEAST_ROWS; req.n /= 2) {
         if (predict_work(model, &req) <= BLOCK_WORK) {
             break;
         }
@@ -63,7 +61,7 @@ enum err_code calib_work(const struct model *model, const struct data *rows,
                          const struct calib_work *work, struct err *err)
 {
     struct arena arena = ARENA_INIT;
-    int most = work->block.n > 0 ? work->block.n : block_rows(model, &work->block);
+    int most = work->block.n > 0 ? work->block.n : calib_block_rows(model, &work->block);
     int first = 0;
     if (rows->n < 1) {
         return err_set(err, ERR_INVALID, "there are no rows to score on");
