@@ -281,8 +281,10 @@ struct call call = {.method = "GET", .path = path};
 return files_save(client, &call, format == FORMAT_NPY, err);
 }
 
-static enum err_code delete (struct client *client, struct err *err) {
-    struct answer answer; const char *batch = client->args->values[OPT_BATCH];
+static enum err_code delete_rows(struct client *client, struct err *err)
+{
+    struct answer answer;
+    const char *batch = client->args->values[OPT_BATCH];
     char *path = batch != NULL ? client_path(client, "/v1/models/", model_name(client),
                                              "/data/batches/", batch, NULL)
                                : data_path(client, "/data");
@@ -295,20 +297,21 @@ static enum err_code delete (struct client *client, struct err *err) {
     if (batch == NULL && confirm(client, question, err) != ERR_OK) {
         return err->code;
     }
-    if (client_call(client, &call, &answer, err) == ERR_OK && !client->json){
+    if (client_call(client, &call, &answer, err) == ERR_OK && !client->json) {
         json_t *doc = answer.data != NULL ? json_loadb(answer.data, answer.n_data, 0, NULL) : NULL;
         long long rows = json_integer_value(json_object_get(doc, "deleted_rows"));
         printf("%s: %lld row%s deleted\n", model_name(client), rows, rows == 1 ? "" : "s");
-        json_decref(doc);}
-answer_release(&answer);
-return err->code;
+        json_decref(doc);
+    }
+    answer_release(&answer);
+    return err->code;
 }
 
 enum err_code command_data(struct client *client, struct err *err)
 {
     static const struct verb verbs[] = {
         {"show", 2, 2, show},     {"append", 3, 1 << 20, append}, {"batches", 2, 2, batches},
-        {"export", 2, 2, export}, {"delete", 2, 2, delete},
+        {"export", 2, 2, export}, {"delete", 2, 2, delete_rows},
     };
     if (client_check_words(client, 1, 1 << 20, err) != ERR_OK) {
         return err->code;

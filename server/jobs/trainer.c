@@ -153,22 +153,26 @@ static enum err_code write_end(struct trainer *trainer, const struct attempt *at
                                const struct err *why, struct err *err)
 {
     struct db *db = trainer->settings.attempt.db;
-    const struct job_row *row = &attempt->row;
+    int64_t id = attempt->row.id;
+    struct job_row row; /* as it is now: somebody may have cancelled it */
+    if (job_store_get(db, id, &row, err) != ERR_OK) {
+        return err->code;
+    }
+    if (row.cancel_requested) {
+        return job_store_finish(db, id, JOB_CANCELLED, "", err);
+    }
     if (why->code == ERR_CANCELLED && is_stopping(trainer)) {
-        return job_store_requeue(db, row->id, err);
+        return job_store_requeue(db, id, err);
     }
-    if (why->code == ERR_CANCELLED) {
-        return job_store_finish(db, row->id, JOB_CANCELLED, "", err);
-    }
-    if (may_pass(why->code) && row->faults < JOB_MAX_FAULTS) {
-        int64_t at = db_now_ms() + backoff_ms(row->faults);
-        if (job_store_retry(db, row->id, at, err_msg(why), err) != ERR_CONFLICT) {
+    if (may_pass(why->code) && row.faults < JOB_MAX_FAULTS) {
+        int64_t at = db_now_ms() + backoff_ms(row.faults);
+        if (job_store_retry(db, id, at, err_msg(why), err) != ERR_CONFLICT) {
             return err->code;
         }
-        err_clear(err); /* it was cancelled meanwhile */
-        return job_store_finish(db, row->id, JOB_CANCELLED, "", err);
+        err_clear(err); /* it was cancelled at this moment */
+        return job_store_finish(db, id, JOB_CANCELLED, "", err);
     }
-    return job_store_finish(db, row->id, JOB_FAILED, err_msg(why), err);
+    return job_store_finish(db, id, JOB_FAILED, err_msg(why), err);
 }
 
 /* Ends an attempt that did not publish: until the store has taken it, or the daemon stops. */

@@ -191,7 +191,21 @@ static void hold(struct registry *registry, struct served *served, uint64_t appl
     served_unref(leaves);
 }
 
-/* What was just loaded is kept for the next request; one that cannot be is loaded again. */
+/* Serves a default version as it was just read, where none is and nothing has changed since. */
+static void adopt(struct registry *registry, struct served *served, uint64_t applied)
+{
+    pthread_mutex_lock(&registry->lock);
+    struct entry *entry = find_locked(registry, served->name);
+    if (entry != NULL && entry->applied == applied && entry->current == NULL) {
+        entry->current = served_ref(served);
+    }
+    pthread_mutex_unlock(&registry->lock);
+}
+
+/*
+ * What was just loaded is kept for the next request. A default version is, even when the store
+ * fails now that the whole entry is asked for: the entry is stale then, and asks again.
+ */
 static void keep(struct registry *registry, struct served *served, bool is_default,
                  uint64_t applied)
 {
@@ -201,8 +215,9 @@ static void keep(struct registry *registry, struct served *served, bool is_defau
         hold(registry, served, applied);
     } else if (registry_refresh(registry, served->name, served->model, &as, &refreshing) !=
                ERR_OK) {
-        log_warn(registry->log, "default version not kept in memory", "model", served->name,
-                 "reason", err_msg(&refreshing), NULL);
+        log_warn(registry->log, "versions not read again", "model", served->name, "reason",
+                 err_msg(&refreshing), NULL);
+        adopt(registry, served, applied);
     }
 }
 
@@ -323,24 +338,11 @@ done:
     return err->code;
 }
 
-static void forget(struct registry *registry, const char *name)
-{
-    struct entry next = {.applied = next_number(registry)};
-    pthread_mutex_lock(&registry->lock);
-    struct entry *entry = find_locked(registry, name);
-    if (entry != NULL && next.applied > entry->applied) {
-        entry_swap(entry, &next, NULL, 0);
-    }
-    pthread_mutex_unlock(&registry->lock);
-    entry_release(&next);
-}
-
 void registry_follow(struct registry *registry, const char *name, struct model *fresh,
                      const struct put_result *fresh_as)
 {
     struct err refreshing = ERR_INIT;
     if (registry_refresh(registry, name, fresh, fresh_as, &refreshing) != ERR_OK) {
-        forget(registry, name);
         log_warn(registry->log, "model changed but not loaded yet", "model", name, "reason",
                  err_msg(&refreshing), NULL);
     }

@@ -9,8 +9,8 @@
  *
  * After every change of the store the model is refreshed from the store, outside any lock; numbered
  * refreshes make sure that an older view never overwrites a newer one. A change that is in the
- * store has happened: when memory cannot follow, for want of memory itself, what is in memory of
- * the model is forgotten, and the next request for its default loads it.
+ * store has happened: when memory cannot follow, the next request for the model tries again, and
+ * what is in memory serves while the store cannot be read.
  */
 #ifndef REGISTRY_H
 #define REGISTRY_H
@@ -63,8 +63,8 @@ enum err_code registry_put(struct registry *registry, struct model *model, struc
 enum err_code registry_refresh(struct registry *registry, const char *name, struct model *fresh,
                                const struct put_result *fresh_as, struct err *err) MUST_CHECK;
 
-/* The same after a change that stands in the store: what cannot be brought in line is forgotten and
- * loaded by the next request, with a line in the log. */
+/* The same after a change that stands in the store: a failure is a line in the log, and the next
+ * request tries again. */
 void registry_follow(struct registry *registry, const char *name, struct model *fresh,
                      const struct put_result *fresh_as);
 
