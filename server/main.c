@@ -10,8 +10,10 @@
 #include "client.h"
 #include "daemon.h"
 #include "dispatch.h"
+#include "follow.h"
 #include "gemm.h"
 #include "json_io.h"
+#include "maintain.h"
 #include "mem.h"
 #include "threads.h"
 #include "version.h"
@@ -30,11 +32,25 @@ struct server {
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
+    struct follow *follow; /* of a replica */
 };
 
 static void log_failure(const struct log *log, const char *what, const struct err *err)
 {
     log_error(log, what, "reason", err_msg(err), NULL);
+}
+
+static enum err_code start_follow(struct server *server, const struct config *config,
+                                  struct err *err)
+{
+    struct follow_settings settings = {
+        .db = server->app.db,
+        .registry = server->app.registry,
+        .log = &server->log,
+        .metrics = &server->metrics,
+        .period_ms = config->follow_ms,
+    };
+    return config->read_only ? follow_start(&settings, &server->follow, err) : ERR_OK;
 }
 
 static enum err_code start_batcher(struct server *server, const struct config *config,
@@ -77,7 +93,7 @@ static enum err_code start(struct server *server, const struct config *config, s
 {
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
-    struct db_settings db = {.path = config->db};
+    struct db_settings db = {.path = config->db, .read_only = config->read_only};
     enum log_level level = LOG_INFO;
     enum log_format format = LOG_TEXT;
     (void)log_level_find(config->log_level, &level);
@@ -97,7 +113,10 @@ static enum err_code start(struct server *server, const struct config *config, s
     log_info(&server->log, "listening", "address", config->listen, "port",
              LOG_INT(daemon_port(server->daemon)), "db", config->db, "version", SURROGATED_VERSION,
              "sqlite", db_library_version(), "tanh", vtanh_isa(), NULL);
-    return registry_load(server->app.registry, err);
+    if (registry_load(server->app.registry, err) != ERR_OK) {
+        return err->code;
+    }
+    return start_follow(server, config, err);
 }
 
 static void stop(struct server *server, const struct config *config)
@@ -116,6 +135,7 @@ static void stop(struct server *server, const struct config *config)
     batcher_free(server->app.batcher);
     offload_free(server->app.offload);
     background_stop(&server->app);
+    follow_stop(server->follow);
     registry_free(server->app.registry);
     db_close(server->app.db);
 }
@@ -148,51 +168,40 @@ static int serve(const struct config *config, const sigset_t *signals)
     return status;
 }
 
-static int check(const struct config *config)
-{
-    struct db *db = NULL;
-    struct err err = ERR_INIT;
-    struct db_settings settings = {.path = config->db};
-    if (db_open(&db, &settings, &err) == ERR_OK && db_check(db, &err) == ERR_OK) {
-        printf("%s: ok\n", config->db);
-    } else {
-        fprintf(stderr, "surrogated: %s\n", err_msg(&err));
-    }
-    db_close(db);
-    return err.code == ERR_OK ? 0 : EXIT_FAILED;
-}
-
 int main(int argc, char **argv)
 {
-    static struct config config;
-    enum cli_command command;
+    static struct cli cli;
     struct err err = ERR_INIT;
     sigset_t signals;
     /* A client has its own signals and memory rules, and none of what follows. */
     if (argc > 1 && client_has_command(argv[1])) {
         return client_run(argc, argv);
     }
-    if (cli_parse(argc, argv, &command, &config, &err) != ERR_OK) {
+    if (cli_parse(argc, argv, &cli, &err) != ERR_OK) {
         fprintf(stderr, "surrogated: %s\n", err_msg(&err));
         return EXIT_USAGE;
     }
-    /* Blocked before any thread starts, so that every thread inherits it and main alone waits. */
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     mem_configure();
-    gemm_use_one_thread();
-    json_io_init();
 
-    switch (command) {
+    switch (cli.command) {
     case CLI_SERVE:
-        return serve(&config, &signals);
+        /* Blocked before any thread starts, so that every thread inherits it and main alone waits.
+         */
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGTERM);
+        sigaddset(&signals, SIGINT);
+        pthread_sigmask(SIG_BLOCK, &signals, NULL);
+        gemm_use_one_thread();
+        json_io_init();
+        return serve(&cli.config, &signals);
     case CLI_CHECK:
-        return check(&config);
+    case CLI_BACKUP:
+    case CLI_RESTORE:
+    case CLI_COMPACT:
+        return maintain_run(&cli);
     case CLI_HEALTHCHECK:
-        if (cli_healthcheck(config.listen, &err) != ERR_OK) {
+        if (cli_healthcheck(cli.config.listen, &err) != ERR_OK) {
             fprintf(stderr, "surrogated: %s\n", err_msg(&err));
             return EXIT_FAILED;
         }

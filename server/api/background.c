@@ -64,10 +64,10 @@ static enum err_code start_keeper(struct app *app, struct err *err)
 
 enum err_code background_start(struct app *app, struct err *err)
 {
-    if (start_events(app, err) != ERR_OK || start_trainer(app, err) != ERR_OK) {
+    if (start_events(app, err) != ERR_OK || db_is_read_only(app->db)) {
         return err->code;
     }
-    return start_keeper(app, err);
+    return start_trainer(app, err) == ERR_OK ? start_keeper(app, err) : err->code;
 }
 
 void background_stop(struct app *app)

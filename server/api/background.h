@@ -6,7 +6,7 @@
 #include "app.h"
 
 /* Starts them from the app's config, store and registry. What has started is in the app, also after
- * a failure. */
+ * a failure. A read-only replica has events only. */
 enum err_code background_start(struct app *app, struct err *err) MUST_CHECK;
 void background_stop(struct app *app);
 

@@ -18,6 +18,8 @@ int error_status(enum err_code code)
     case ERR_LIMIT:
     case ERR_UNSUPPORTED:
         return 400;
+    case ERR_READ_ONLY:
+        return 403;
     case ERR_NOT_FOUND:
         return 404;
     case ERR_METHOD:

@@ -13,19 +13,22 @@
 
 static const struct setting {
     const char *name;
-    bool is_int;
+    enum { IS_TEXT, IS_INT, IS_BOOL } kind;
     size_t offset;
     const char *text;
     int value, least, most;
     const char *help;
 } settings[] = {
 #define CONFIG_TEXT(name, value, help)                                                             \
-    {#name, false, offsetof(struct config, name), value, 0, 0, 0, help},
+    {#name, IS_TEXT, offsetof(struct config, name), value, 0, 0, 0, help},
 #define CONFIG_INT(name, value, least, most, help)                                                 \
-    {#name, true, offsetof(struct config, name), NULL, value, least, most, help},
+    {#name, IS_INT, offsetof(struct config, name), NULL, value, least, most, help},
+#define CONFIG_BOOL(name, value, help)                                                             \
+    {#name, IS_BOOL, offsetof(struct config, name), NULL, value, 0, 1, help},
 #include "config.def"
 #undef CONFIG_TEXT
 #undef CONFIG_INT
+#undef CONFIG_BOOL
 };
 
 #define N_SETTINGS (sizeof settings / sizeof *settings)
@@ -39,10 +42,16 @@ void config_defaults(struct config *config)
 {
     for (size_t i = 0; i < N_SETTINGS; i++) {
         const struct setting *s = &settings[i];
-        if (s->is_int) {
-            *(int *)field(config, s) = s->value;
-        } else {
+        switch (s->kind) {
+        case IS_TEXT:
             snprintf(field(config, s), CONFIG_TEXT_CHARS, "%s", s->text);
+            break;
+        case IS_INT:
+            *(int *)field(config, s) = s->value;
+            break;
+        case IS_BOOL:
+            *(bool *)field(config, s) = s->value != 0;
+            break;
         }
     }
 }
@@ -57,6 +66,16 @@ static enum err_code set_int(const struct setting *s, const char *value, int *ou
                        s->name, value, s->least, s->most);
     }
     *out = (int)number;
+    return ERR_OK;
+}
+
+enum err_code config_read_bool(const char *name, const char *value, bool *out, struct err *err)
+{
+    bool yes = strcmp(value, "true") == 0;
+    if (!yes && strcmp(value, "false") != 0) {
+        return err_set(err, ERR_INVALID, "%s is \"%.40s\", true or false is needed", name, value);
+    }
+    *out = yes;
     return ERR_OK;
 }
 
@@ -79,8 +98,11 @@ enum err_code config_set(struct config *config, const char *name, const char *va
         if (!same_name(s->name, name)) {
             continue;
         }
-        if (s->is_int) {
+        if (s->kind == IS_INT) {
             return set_int(s, value, field(config, s), err);
+        }
+        if (s->kind == IS_BOOL) {
+            return config_read_bool(s->name, value, field(config, s), err);
         }
         if (value[0] == '\0' || strlen(value) >= CONFIG_TEXT_CHARS) {
             return err_set(err, ERR_INVALID, "%s needs a text of 1 to %d bytes", s->name,
@@ -179,15 +201,18 @@ enum err_code config_finish(struct config *config, struct err *err)
     return ERR_OK;
 }
 
-void config_print_help(FILE *out)
+void config_print_help(FILE *out, const char *only)
 {
     for (size_t i = 0; i < N_SETTINGS; i++) {
         const struct setting *s = &settings[i];
+        if (only != NULL && strcmp(only, s->name) != 0) {
+            continue;
+        }
         fprintf(out, "  --%-18s%s", s->name, s->help);
-        if (s->is_int) {
+        if (s->kind == IS_INT) {
             fprintf(out, " [%d]\n", s->value);
         } else {
-            fprintf(out, " [%s]\n", s->text);
+            fprintf(out, " [%s]\n", s->kind == IS_TEXT ? s->text : s->value ? "true" : "false");
         }
     }
 }

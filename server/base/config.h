@@ -6,6 +6,7 @@
 #include "compiler.h"
 #include "err.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #define CONFIG_TEXT_CHARS 4096
@@ -13,9 +14,11 @@
 struct config {
 #define CONFIG_TEXT(name, value, help)             char name[CONFIG_TEXT_CHARS];
 #define CONFIG_INT(name, value, least, most, help) int name;
+#define CONFIG_BOOL(name, value, help)             bool name;
 #include "config.def"
 #undef CONFIG_TEXT
 #undef CONFIG_INT
+#undef CONFIG_BOOL
 };
 
 void config_defaults(struct config *config);
@@ -34,7 +37,11 @@ enum err_code config_read_environment(struct config *config, struct err *err) MU
  */
 enum err_code config_finish(struct config *config, struct err *err) MUST_CHECK;
 
-/* One line a setting, for --help. */
-void config_print_help(FILE *out);
+/* "true" or "false". ERR_INVALID names the setting. */
+enum err_code config_read_bool(const char *name, const char *value, bool *out,
+                               struct err *err) MUST_CHECK;
+
+/* One line a setting, for --help; with a name that setting alone. */
+void config_print_help(FILE *out, const char *only);
 
 #endif

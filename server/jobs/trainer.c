@@ -35,12 +35,12 @@ struct trainer {
 
 bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_progress *out)
 {
-    return running_get_progress(&trainer->running, id, &out->last, &out->eta_s);
+    return trainer != NULL && running_get_progress(&trainer->running, id, &out->last, &out->eta_s);
 }
 
 bool trainer_get_curves(struct trainer *trainer, int64_t id, struct curves *out)
 {
-    return running_get_curves(&trainer->running, id, out);
+    return trainer != NULL && running_get_curves(&trainer->running, id, out);
 }
 
 void trainer_tick(struct trainer *trainer)
@@ -357,6 +357,9 @@ void trainer_stop(struct trainer *trainer)
 
 void trainer_notify(struct trainer *trainer)
 {
+    if (trainer == NULL) {
+        return;
+    }
     pthread_mutex_lock(&trainer->lock);
     trainer->notified = true;
     pthread_cond_signal(&trainer->wake);
@@ -366,6 +369,10 @@ void trainer_notify(struct trainer *trainer)
 enum err_code trainer_cancel(struct trainer *trainer, int64_t id, struct job_row *row,
                              struct err *err)
 {
+    if (trainer == NULL) {
+        return err_set(err, ERR_READ_ONLY,
+                       "this server is a read-only replica; cancel the job at the primary");
+    }
     if (job_store_cancel(trainer->settings.attempt.db, id, row, err) != ERR_OK) {
         return err->code;
     }

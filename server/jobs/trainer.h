@@ -20,6 +20,7 @@ struct trainer_settings {
     int nice; /* 0 to 19 */
 };
 
+/* NULL in a read-only replica, which runs no jobs: the functions below take it. */
 struct trainer;
 
 /* Puts interrupted jobs back into the queue and starts the worker. */

@@ -453,6 +453,55 @@ enum err_code registry_load(struct registry *registry, struct err *err)
     return ERR_OK;
 }
 
+/* ---- the whole store at once ---- */
+
+/* The name of the n-th entry. Entries are never taken out, and a new one is refreshed by whoever
+ * made it, so walking by number misses nothing. */
+static bool name_at(struct registry *registry, size_t n, char *name)
+{
+    pthread_mutex_lock(&registry->lock);
+    bool there = n < registry->n_entries;
+    if (there) {
+        memcpy(name, registry->entries[n].name, sizeof registry->entries[n].name);
+    }
+    pthread_mutex_unlock(&registry->lock);
+    return there;
+}
+
+static void reload_one(struct registry *registry, const char *name, struct err *err)
+{
+    struct err one = ERR_INIT;
+    if (registry_refresh(registry, name, NULL, NULL, &one) != ERR_OK && err->code == ERR_OK) {
+        *err = one;
+        err_prefix(err, "model %s", name);
+    }
+}
+
+enum err_code registry_reload(struct registry *registry, struct err *err)
+{
+    struct model_row *rows = NULL;
+    size_t n_rows = 0;
+    char name[NAME_MAX_CHARS + 1];
+    if (model_store_list(registry->db, &rows, &n_rows, err) != ERR_OK) {
+        return err->code;
+    }
+    for (size_t i = 0; i < n_rows; i++) {
+        reload_one(registry, rows[i].model, err);
+    }
+    /* Those that are in memory alone; both lists are sorted by name. */
+    size_t at = 0;
+    for (size_t n = 0; name_at(registry, n, name); n++) {
+        while (at < n_rows && strcmp(rows[at].model, name) < 0) {
+            at++;
+        }
+        if (at == n_rows || strcmp(rows[at].model, name) != 0) {
+            reload_one(registry, name, err);
+        }
+    }
+    mem_free(rows);
+    return err->code;
+}
+
 bool registry_is_loaded(const struct registry *registry)
 {
     return atomic_load_explicit(&registry->loaded, memory_order_acquire);

@@ -85,6 +85,13 @@ enum err_code registry_set_alias(struct registry *registry, const char *name, co
 enum err_code registry_delete_alias(struct registry *registry, const char *name, const char *alias,
                                     struct err *err) MUST_CHECK;
 
+/*
+ * Brings memory in line with the store for every model of either, after the store was changed by
+ * others. A model that cannot be brought there stays as it is, the others go on; the first error
+ * is returned. ERR_CORRUPT, ERR_IO, ERR_NOMEM.
+ */
+enum err_code registry_reload(struct registry *registry, struct err *err) MUST_CHECK;
+
 /* Models with a default in memory, and the bytes of all versions in memory. */
 void registry_totals(struct registry *registry, int *n_models, size_t *n_bytes);
 

@@ -1,10 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db_priv.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "db_file.h"
+#include "mem.h"
+
+/* What the system said to SQLite; 0: nothing, or it was not the system. */
+static int system_reason(struct conn *conn, int status)
+{
+    int primary = status & 0xff;
+    bool system = primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN;
+    return system && conn->sqlite != NULL ? sqlite3_system_errno(conn->sqlite) : 0;
+}
 
 enum err_code conn_error(struct conn *conn, int status, const char *what, struct err *err)
 {
+    int reason = system_reason(conn, status);
     const char *text = conn->sqlite != NULL ? sqlite3_errmsg(conn->sqlite) : sqlite3_errstr(status);
     switch (status == SQLITE_IOERR_NOMEM ? SQLITE_NOMEM : status & 0xff) {
     case SQLITE_NOMEM:
@@ -21,8 +36,20 @@ enum err_code conn_error(struct conn *conn, int status, const char *what, struct
         return err_set(err, ERR_BUSY, "%s: another process holds the registry file", what);
     case SQLITE_CONSTRAINT:
         return err_set(err, ERR_CONFLICT, "%s: %s", what, text);
+    case SQLITE_INTERRUPT:
+        return err_set(err, ERR_CANCELLED, "%s: interrupted", what);
     default:
+        break;
+    }
+    switch (reason) {
+    case 0:
         return err_set(err, ERR_IO, "%s: %s", what, text);
+    case EDQUOT:
+    case EFBIG:
+    case ENOSPC:
+        return err_set(err, ERR_FULL, "%s: no more can be stored: %s", what, strerror(reason));
+    default:
+        return err_set(err, ERR_IO, "%s: %s: %s", what, text, strerror(reason));
     }
 }
 
@@ -58,33 +85,134 @@ static enum err_code use_wal(struct conn *conn, struct err *err)
     return err->code;
 }
 
-enum err_code conn_open(struct conn *conn, const char *path, bool read_only, int busy_timeout_ms,
-                        struct err *err)
+/* ---- opening ---- */
+
+static int open_file(struct conn *conn, const char *path, int flags, int busy_timeout_ms)
 {
-    memset(conn, 0, sizeof *conn);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (read_only ? 0 : SQLITE_OPEN_CREATE);
-    int status = sqlite3_open_v2(path, &conn->sqlite, flags, NULL);
+    int status = sqlite3_open_v2(path, &conn->sqlite, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (status == SQLITE_OK) {
+        sqlite3_extended_result_codes(conn->sqlite, 1);
+        sqlite3_busy_timeout(conn->sqlite, busy_timeout_ms);
+    }
+    return status;
+}
+
+/* "file:PATH?immutable=1", in the memory of the caller (mem_free); NULL: no memory. */
+static char *immutable_uri(const char *path)
+{
+    size_t size = 3 * strlen(path) + sizeof "file:?immutable=1";
+    char *uri = mem_alloc(size);
+    if (uri == NULL) {
+        return NULL;
+    }
+    size_t at = (size_t)snprintf(uri, size, "file:");
+    for (; *path != '\0'; path++) {
+        bool special = strchr("%?#", *path) != NULL;
+        at += (size_t)snprintf(uri + at, size - at, special ? "%%%02X" : "%c", *path);
+    }
+    snprintf(uri + at, size - at, "?immutable=1");
+    return uri;
+}
+
+static enum err_code probe(struct conn *conn, const char *path, struct err *err)
+{
+    return conn_exec(conn, "PRAGMA schema_version", path, err);
+}
+
+static enum err_code open_immutable(struct conn *conn, const char *path, int busy_timeout_ms,
+                                    struct err *err)
+{
+    char *uri = immutable_uri(path);
+    if (uri == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to open the registry");
+    }
+    sqlite3_close(conn->sqlite);
+    conn->sqlite = NULL;
+    int status = open_file(conn, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, busy_timeout_ms);
+    mem_free(uri);
+    return status == SQLITE_OK ? probe(conn, path, err) : conn_error(conn, status, path, err);
+}
+
+/* The first read tells whether the files of a write-ahead log can be had. */
+static enum err_code open_read_only(struct conn *conn, const char *path, int busy_timeout_ms,
+                                    struct err *err)
+{
+    int status = open_file(conn, path, SQLITE_OPEN_READONLY, busy_timeout_ms);
+    if (status == SQLITE_OK) {
+        status = sqlite3_exec(conn->sqlite, "PRAGMA schema_version", NULL, NULL, NULL);
+    }
+    int primary = status & 0xff;
+    struct stat about;
+    if ((primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY) && stat(path, &about) == 0) {
+        if (db_file_has_log(path, 0)) {
+            return err_set(err, ERR_IO,
+                           "%s: its write-ahead log (-wal) or index of it (-shm) cannot be used by "
+                           "this user, and without them the file is not whole",
+                           path);
+        }
+        return open_immutable(conn, path, busy_timeout_ms, err);
+    }
     if (status != SQLITE_OK) {
         return conn_error(conn, status, path, err);
     }
-    sqlite3_extended_result_codes(conn->sqlite, 1);
-    sqlite3_busy_timeout(conn->sqlite, busy_timeout_ms);
-    /* Pages are read once, blobs in order: what a connection keeps is memory for nothing. */
-    if (conn_exec(conn, "PRAGMA trusted_schema=OFF", path, err) != ERR_OK ||
-        conn_exec(conn, "PRAGMA cache_size=-512", path, err) != ERR_OK) {
+    sqlite3_db_config(conn->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return ERR_OK;
+}
+
+/*
+ * Only a file that has no page yet can be told, at no cost, to give space back later; an older one
+ * is told by VACUUM (backup_compact).
+ */
+static enum err_code make_shrinkable(struct conn *conn, const char *path, struct err *err)
+{
+    int64_t n_pages = 0;
+    if (conn_number(conn, SQL_PAGE_COUNT, &n_pages, err) != ERR_OK || n_pages > 0) {
         return err->code;
     }
-    if (read_only) {
-        conn->is_ours = true;
-        return conn_exec(conn, "PRAGMA query_only=ON", path, err);
+    return conn_exec(conn, "PRAGMA auto_vacuum=INCREMENTAL", path, err);
+}
+
+enum err_code conn_use_as_writer(struct conn *conn, const char *path, struct err *err)
+{
+    if (sqlite3_db_readonly(conn->sqlite, "main") == 1) {
+        return err_set(err, ERR_IO,
+                       "registry %s cannot be written to: permission denied; give this user the "
+                       "right to, or serve with --read-only true",
+                       path);
     }
-    if (use_wal(conn, err) != ERR_OK ||
+    if (make_shrinkable(conn, path, err) != ERR_OK || use_wal(conn, err) != ERR_OK ||
         conn_exec(conn, "PRAGMA synchronous=FULL", path, err) != ERR_OK ||
         conn_exec(conn, "PRAGMA foreign_keys=ON", path, err) != ERR_OK) {
         return err->code;
     }
     /* Takes the place of automatic checkpoints, which would run outside our lock's view. */
     sqlite3_wal_hook(conn->sqlite, on_commit, conn);
+    return ERR_OK;
+}
+
+enum err_code conn_open(struct conn *conn, const char *path, enum conn_mode mode,
+                        int busy_timeout_ms, struct err *err)
+{
+    memset(conn, 0, sizeof *conn);
+    if (mode == CONN_READ_ONLY) {
+        err_kept(open_read_only(conn, path, busy_timeout_ms, err));
+    } else if (mode == CONN_IMMUTABLE) {
+        err_kept(open_immutable(conn, path, busy_timeout_ms, err));
+    } else {
+        int flags = SQLITE_OPEN_READWRITE | (mode == CONN_WRITER ? SQLITE_OPEN_CREATE : 0);
+        int status = open_file(conn, path, flags, busy_timeout_ms);
+        if (status != SQLITE_OK) {
+            err_kept(conn_error(conn, status, path, err));
+        }
+    }
+    /* Pages are read once, blobs in order: what a connection keeps is memory for nothing. */
+    if (err->code != ERR_OK || conn_exec(conn, "PRAGMA trusted_schema=OFF", path, err) != ERR_OK ||
+        conn_exec(conn, "PRAGMA cache_size=-512", path, err) != ERR_OK) {
+        return err->code;
+    }
+    if (mode == CONN_READER) {
+        return conn_exec(conn, "PRAGMA query_only=ON", path, err);
+    }
     return ERR_OK;
 }
 
@@ -222,4 +350,19 @@ enum err_code query_abandon(struct query *q)
 int64_t query_changes(struct conn *conn)
 {
     return sqlite3_changes64(conn->sqlite);
+}
+
+enum err_code conn_number(struct conn *conn, enum sql_query which, int64_t *out, struct err *err)
+{
+    struct query q = query_open(conn, which, err);
+    if (query_row(&q)) {
+        *out = query_get_int(&q, 0);
+    }
+    return query_close(&q);
+}
+
+enum err_code conn_run(struct conn *conn, enum sql_query which, struct err *err)
+{
+    struct query q = query_open(conn, which, err);
+    return query_close(&q);
 }

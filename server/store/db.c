@@ -1,38 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db_priv.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "data_priv.h"
+#include "db_file.h"
 #include "mem.h"
 #include "migrate.h"
+#include "pool.h"
 
 #define DEFAULT_READERS     4
-#define MAX_READERS         64
 #define DEFAULT_BUSY_MS     5000
 #define CHECKPOINT_PAGES    1000 /* 4 MB of log, SQLite's own default */
 #define DEFAULT_CHUNK_BYTES ((size_t)64 << 20)
+#define TIDY_STEP_PAGES     256  /* as incremental_vacuum.sql says */
+#define TIDY_LEAST_PAGES    1000 /* fewer free ones are kept for what comes next */
+#define TIDY_SHARE          4    /* tidied is from 1 / TIDY_SHARE of the file on */
 
 struct db {
     char *path;
-    int lock_file;              /* flock'ed while we have the registry */
+    bool read_only;
+    int busy_timeout_ms;
+    int lock_file;              /* flock'ed while we have the registry; -1: read-only */
     pthread_mutex_t write_lock; /* guards `writer`: every write and every checkpoint */
-    struct conn writer;
-    pthread_mutex_t pool_lock;
-    pthread_cond_t pool_free;
-    struct conn readers[MAX_READERS];
-    struct conn *idle[MAX_READERS]; /* guarded by pool_lock */
-    int n_idle;                     /* guarded by pool_lock */
-    int n_readers;
+    struct conn writer;         /* not open when read-only */
+    struct pool pool;
     size_t chunk_bytes;
-    int wal_pages;
+    int wal_pages; /* of the log until it is folded in */
+    /* Of db_poll's thread. */
+    struct conn watcher;    /* open when read-only */
+    int64_t data_version;   /* the watcher's, when last looked at */
+    struct db_stamp seen;   /* the file when last looked at */
+    struct db_stamp opened; /* the file the connections are to */
+    enum conn_mode mode;    /* of those connections */
+    ino_t log_index;        /* of the log they read; 0: they read none */
+    ino_t stale_index;      /* of a log that is of a file before this one; 0: there is none */
 };
 
 int64_t db_now_ms(void)
@@ -52,107 +58,142 @@ size_t db_chunk_bytes(const struct db *db)
     return db->chunk_bytes;
 }
 
+bool db_is_read_only(const struct db *db)
+{
+    return db->read_only;
+}
+
 /* ---- opening ---- */
 
-static enum err_code lock_registry(struct db *db, struct err *err)
+static enum err_code claim(struct db *db, bool is_new, struct err *err)
 {
-    size_t size = strlen(db->path) + sizeof ".lock";
-    char *path = mem_alloc(size);
-    if (path == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory to open the registry");
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA application_id=%d", DB_APPLICATION_ID);
+    return is_new ? conn_exec(&db->writer, sql, db->path, err) : ERR_OK;
+}
+
+static enum err_code open_writable(struct db *db, struct err *err)
+{
+    bool is_new = false;
+    int schema = 0;
+    if (db_file_refuse(db->path, false, err) != ERR_OK ||
+        db_file_lock(db->path, &db->lock_file, err) != ERR_OK) {
+        return err->code;
     }
-    snprintf(path, size, "%s.lock", db->path);
-    db->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (db->lock_file < 0) {
-        int reason = errno;
-        err_set(err, ERR_IO, "registry %s cannot be opened: %s%s", db->path, strerror(reason),
-                reason == ENOENT ? "; make its folder first" : "");
-    } else if (flock(db->lock_file, LOCK_EX | LOCK_NB) != 0) {
-        err_set(err, ERR_CONFLICT, "registry %s is in use by another surrogated", db->path);
+    if (conn_open(&db->writer, db->path, CONN_WRITER, db->busy_timeout_ms, err) != ERR_OK ||
+        db_file_identify(&db->writer, db->path, &is_new, &schema, err) != ERR_OK ||
+        conn_use_as_writer(&db->writer, db->path, err) != ERR_OK ||
+        claim(db, is_new, err) != ERR_OK || migrate_run(&db->writer, db->path, err) != ERR_OK ||
+        data_upgrade(&db->writer, db->path, err) != ERR_OK) {
+        return err->code;
     }
-    mem_free(path);
+    db->writer.is_ours = true;
+    return pool_replace(&db->pool, db->path, CONN_READER, err);
+}
+
+/* A watcher on the file as it is, if it is one that can be served. */
+static enum err_code open_watcher(struct db *db, struct conn *watcher, enum conn_mode mode,
+                                  bool examine, struct err *err)
+{
+    int schema = 0;
+    char finding[160] = "";
+    if (db_file_open(watcher, db->path, mode, &schema, err) != ERR_OK) {
+        return err->code;
+    }
+    if (schema < SQL_N_MIGRATIONS) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "registry %s has schema %d, a replica needs %d; open it once with a "
+                       "writable server",
+                       db->path, schema, SQL_N_MIGRATIONS);
+    }
+    if (!examine) {
+        return ERR_OK;
+    }
+    struct query q = query_open(watcher, SQL_QUICK_CHECK, err);
+    if (query_row(&q)) {
+        query_get_text(&q, 0, finding, sizeof finding);
+    }
+    if (query_close(&q) == ERR_OK && strcmp(finding, "ok") != 0) {
+        return err_set(err, ERR_CORRUPT, "registry %s is damaged: %s", db->path, finding);
+    }
     return err->code;
 }
 
-static enum err_code read_number(struct conn *conn, enum sql_query which, int64_t *out,
-                                 struct err *err)
+static bool same_file(const struct db_stamp *a, const struct db_stamp *b)
 {
-    struct query q = query_open(conn, which, err);
-    if (query_row(&q)) {
-        *out = query_get_int(&q, 0);
-    }
-    return query_close(&q);
+    return a->device == b->device && a->inode == b->inode;
 }
 
-/* Is the file new, or ours? */
-static enum err_code check_owner(struct db *db, struct err *err)
+/*
+ * Opens watcher and readers; the stamp comes first, so that a later change is seen as one.
+ *
+ * A file with no log beside it is at rest: nobody on this host writes to it. It is then read
+ * without locks and without making a log's files, for two reasons: its folder may not be ours to
+ * write to, and SQLite finds a log by name. Once our own connections had made one, a file renamed
+ * to that name would be taken to have it too, and its index, shared in memory, would be begun anew
+ * under those who still read the old file. For the same reason the log that was read with the old
+ * file is not read with one that came in its place.
+ */
+static enum err_code open_read_only(struct db *db, struct err *err)
 {
-    int64_t application = 0;
-    int64_t tables = 0;
-    if (read_number(&db->writer, SQL_APPLICATION_ID, &application, err) != ERR_OK ||
-        read_number(&db->writer, SQL_TABLE_COUNT, &tables, err) != ERR_OK) {
-        err_prefix(err, "registry %s", db->path);
+    struct conn watcher = {.sqlite = NULL};
+    struct db_stamp stamp;
+    int64_t data_version = 0;
+    ino_t stale = db->stale_index;
+    if (db_file_stamp(db->path, &stamp, err) != ERR_OK) {
         return err->code;
     }
-    if (application == DB_APPLICATION_ID) {
-        return ERR_OK;
+    /* Reads the whole file: not at start, when there is nothing better to go on with. */
+    bool examine = db->opened.inode != 0 && !same_file(&stamp, &db->opened);
+    if (!same_file(&stamp, &db->opened) && db->log_index != 0) {
+        stale = db->log_index;
     }
-    if (application != 0 || tables != 0) {
-        return err_set(err, ERR_INVALID, "%s is a database of another program; name another file",
-                       db->path);
+    enum conn_mode mode = db_file_has_log(db->path, stale) ? CONN_READ_ONLY : CONN_IMMUTABLE;
+    if (open_watcher(db, &watcher, mode, examine, err) != ERR_OK ||
+        conn_number(&watcher, SQL_DATA_VERSION, &data_version, err) != ERR_OK ||
+        pool_replace(&db->pool, db->path, mode, err) != ERR_OK) {
+        conn_close(&watcher);
+        return err->code;
     }
-    char sql[64];
-    snprintf(sql, sizeof sql, "PRAGMA application_id=%d", DB_APPLICATION_ID);
-    return conn_exec(&db->writer, sql, db->path, err);
-}
-
-static enum err_code open_readers(struct db *db, const struct db_settings *settings,
-                                  int busy_timeout_ms, struct err *err)
-{
-    int n = settings->n_readers > 0 ? settings->n_readers : DEFAULT_READERS;
-    n = n < MAX_READERS ? n : MAX_READERS;
-    for (int i = 0; i < n; i++) {
-        db->n_readers = i + 1;
-        if (conn_open(&db->readers[i], db->path, true, busy_timeout_ms, err) != ERR_OK) {
-            return err->code;
-        }
-        db->idle[db->n_idle++] = &db->readers[i];
-    }
+    conn_close(&db->watcher);
+    db->watcher = watcher;
+    db->watcher.is_ours = true;
+    db->data_version = data_version;
+    db->opened = stamp;
+    db->mode = mode;
+    db->log_index = mode == CONN_READ_ONLY ? db_file_log_index(db->path) : 0;
+    db->stale_index = stale;
+    db->seen = stamp;
     return ERR_OK;
 }
 
 enum err_code db_open(struct db **out, const struct db_settings *settings, struct err *err)
 {
-    int busy = settings->busy_timeout_ms > 0 ? settings->busy_timeout_ms : DEFAULT_BUSY_MS;
+    int n_readers = settings->n_readers > 0 ? settings->n_readers : DEFAULT_READERS;
     struct db *db = mem_zalloc(sizeof *db);
     if (db == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to open the registry");
     }
+    db->read_only = settings->read_only;
+    db->busy_timeout_ms =
+        settings->busy_timeout_ms > 0 ? settings->busy_timeout_ms : DEFAULT_BUSY_MS;
     db->lock_file = -1;
     db->chunk_bytes = settings->chunk_bytes > 0 ? settings->chunk_bytes : DEFAULT_CHUNK_BYTES;
     db->wal_pages = settings->wal_pages > 0 ? settings->wal_pages : CHECKPOINT_PAGES;
     pthread_mutex_init(&db->write_lock, NULL);
-    pthread_mutex_init(&db->pool_lock, NULL);
-    pthread_cond_init(&db->pool_free, NULL);
+    pool_init(&db->pool, n_readers, db->busy_timeout_ms);
     db->path = mem_strdup(settings->path);
     if (db->path == NULL) {
         err_set(err, ERR_NOMEM, "no memory to open the registry");
-        goto done;
+    } else {
+        err_kept(db->read_only ? open_read_only(db, err) : open_writable(db, err));
     }
-    if (lock_registry(db, err) != ERR_OK ||
-        conn_open(&db->writer, db->path, false, busy, err) != ERR_OK ||
-        check_owner(db, err) != ERR_OK || migrate_run(&db->writer, db->path, err) != ERR_OK ||
-        data_upgrade(&db->writer, db->path, err) != ERR_OK ||
-        open_readers(db, settings, busy, err) != ERR_OK) {
-        goto done;
-    }
-    db->writer.is_ours = true;
-    *out = db;
-done:
     if (err->code != ERR_OK) {
         db_close(db);
+        return err->code;
     }
-    return err->code;
+    *out = db;
+    return ERR_OK;
 }
 
 void db_close(struct db *db)
@@ -160,9 +201,8 @@ void db_close(struct db *db)
     if (db == NULL) {
         return;
     }
-    for (int i = 0; i < db->n_readers; i++) {
-        conn_close(&db->readers[i]);
-    }
+    pool_release(&db->pool);
+    conn_close(&db->watcher);
     if (db->writer.sqlite != NULL) {
         sqlite3_wal_checkpoint_v2(db->writer.sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     }
@@ -170,8 +210,6 @@ void db_close(struct db *db)
     if (db->lock_file >= 0) {
         close(db->lock_file);
     }
-    pthread_cond_destroy(&db->pool_free);
-    pthread_mutex_destroy(&db->pool_lock);
     pthread_mutex_destroy(&db->write_lock);
     mem_free(db->path);
     mem_free(db);
@@ -179,19 +217,13 @@ void db_close(struct db *db)
 
 /* ---- transactions ---- */
 
-static enum err_code run_plain(struct conn *conn, enum sql_query which, struct err *err)
-{
-    struct query q = query_open(conn, which, err);
-    return query_close(&q);
-}
-
 /* What the last transaction could not roll back at its end is rolled back now. */
 static enum err_code begin(struct conn *conn, enum sql_query which, struct err *err)
 {
-    if (sqlite3_get_autocommit(conn->sqlite) == 0 && run_plain(conn, SQL_ROLLBACK, err) != ERR_OK) {
+    if (sqlite3_get_autocommit(conn->sqlite) == 0 && conn_run(conn, SQL_ROLLBACK, err) != ERR_OK) {
         return err->code;
     }
-    return run_plain(conn, which, err);
+    return conn_run(conn, which, err);
 }
 
 /* Ends a transaction that is not, or was not, committed. */
@@ -200,7 +232,7 @@ static void roll_back(struct conn *conn, const struct err *why)
     /* A failed statement may have ended it by itself. */
     if (sqlite3_get_autocommit(conn->sqlite) == 0) {
         struct err ignored = ERR_INIT;
-        err_kept(run_plain(conn, SQL_ROLLBACK, &ignored));
+        err_kept(conn_run(conn, SQL_ROLLBACK, &ignored));
     }
     if (why->code == ERR_CORRUPT) {
         /* The pages may be good and only their reading was not: they are read again next time. */
@@ -210,6 +242,10 @@ static void roll_back(struct conn *conn, const struct err *why)
 
 enum err_code db_write_begin(struct db *db, struct conn **conn, struct err *err)
 {
+    if (db->read_only) {
+        return err_set(err, ERR_READ_ONLY,
+                       "this server is a read-only replica; send changes to the primary");
+    }
     pthread_mutex_lock(&db->write_lock);
     if (begin(&db->writer, SQL_BEGIN_WRITE, err) != ERR_OK) {
         pthread_mutex_unlock(&db->write_lock);
@@ -223,7 +259,7 @@ enum err_code db_write_end(struct db *db, struct err *err)
 {
     struct conn *conn = &db->writer;
     if (err->code == ERR_OK) {
-        err_kept(run_plain(conn, SQL_COMMIT, err));
+        err_kept(conn_run(conn, SQL_COMMIT, err));
     }
     if (err->code != ERR_OK) {
         roll_back(conn, err);
@@ -235,24 +271,11 @@ enum err_code db_write_end(struct db *db, struct err *err)
     return err->code;
 }
 
-static void give_back(struct db *db, struct conn *conn)
-{
-    pthread_mutex_lock(&db->pool_lock);
-    db->idle[db->n_idle++] = conn;
-    pthread_cond_signal(&db->pool_free);
-    pthread_mutex_unlock(&db->pool_lock);
-}
-
 enum err_code db_read_begin(struct db *db, struct conn **conn, struct err *err)
 {
-    pthread_mutex_lock(&db->pool_lock);
-    while (db->n_idle == 0) {
-        pthread_cond_wait(&db->pool_free, &db->pool_lock);
-    }
-    *conn = db->idle[--db->n_idle];
-    pthread_mutex_unlock(&db->pool_lock);
+    *conn = pool_take(&db->pool);
     if (begin(*conn, SQL_BEGIN_READ, err) != ERR_OK) {
-        give_back(db, *conn);
+        pool_give(&db->pool, *conn);
     }
     return err->code;
 }
@@ -260,8 +283,115 @@ enum err_code db_read_begin(struct db *db, struct conn **conn, struct err *err)
 enum err_code db_read_end(struct db *db, struct conn *conn, struct err *err)
 {
     roll_back(conn, err);
-    give_back(db, conn);
+    pool_give(&db->pool, conn);
     return err->code;
+}
+
+/* ---- giving space back ---- */
+
+struct space {
+    int64_t n_pages;
+    int64_t n_free;
+    int64_t mode; /* 2: incremental */
+};
+
+static enum err_code read_space(struct conn *conn, struct space *space, struct err *err)
+{
+    *space = (struct space){.n_pages = 0};
+    if (conn_number(conn, SQL_AUTO_VACUUM, &space->mode, err) == ERR_OK &&
+        conn_number(conn, SQL_PAGE_COUNT, &space->n_pages, err) == ERR_OK) {
+        err_kept(conn_number(conn, SQL_FREELIST_COUNT, &space->n_free, err));
+    }
+    return err->code;
+}
+
+static bool is_worth_it(const struct space *space)
+{
+    return space->mode == 2 && space->n_free > TIDY_LEAST_PAGES &&
+           space->n_free > space->n_pages / TIDY_SHARE;
+}
+
+/* *n: the pages that went; 0: it is enough. */
+static enum err_code tidy_step(struct db *db, int *n, struct err *err)
+{
+    struct conn *conn;
+    struct space before;
+    struct space after;
+    *n = 0;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    if (read_space(conn, &before, err) == ERR_OK && is_worth_it(&before) &&
+        conn_run(conn, SQL_INCREMENTAL_VACUUM, err) == ERR_OK &&
+        read_space(conn, &after, err) == ERR_OK) {
+        *n = (int)(before.n_pages - after.n_pages);
+    }
+    return db_write_end(db, err);
+}
+
+/* The file becomes shorter when the log is folded in. */
+static void checkpoint(struct db *db)
+{
+    pthread_mutex_lock(&db->write_lock);
+    sqlite3_wal_checkpoint_v2(db->writer.sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    pthread_mutex_unlock(&db->write_lock);
+}
+
+enum err_code db_tidy(struct db *db, int max_pages, int *n_pages, struct err *err)
+{
+    int total = 0;
+    int n = 1;
+    while (!db->read_only && n > 0 && total + TIDY_STEP_PAGES <= max_pages &&
+           tidy_step(db, &n, err) == ERR_OK) {
+        total += n;
+    }
+    if (total > 0) {
+        checkpoint(db);
+    }
+    if (n_pages != NULL && err->code == ERR_OK) {
+        *n_pages = total;
+    }
+    return err->code;
+}
+
+/* ---- following ---- */
+
+enum err_code db_poll(struct db *db, enum db_change *out, struct err *err)
+{
+    struct db_stamp now;
+    int64_t data_version = 0;
+    if (!db->read_only) {
+        *out = DB_SAME;
+        return ERR_OK;
+    }
+    if (db_file_stamp(db->path, &now, err) != ERR_OK) {
+        db->seen = (struct db_stamp){.n_bytes = 0}; /* whatever comes is another file */
+        return err->code;
+    }
+    if (!same_file(&now, &db->seen)) {
+        db->seen = now;
+        *out = DB_REPLACED;
+        return ERR_OK;
+    }
+    if (same_file(&now, &db->opened) &&
+        conn_number(&db->watcher, SQL_DATA_VERSION, &data_version, err) != ERR_OK) {
+        return err->code;
+    }
+    bool committed = data_version != db->data_version && same_file(&now, &db->opened);
+    /* A writer has come: what it commits does not show without the log. */
+    bool log = db->mode == CONN_IMMUTABLE && db_file_has_log(db->path, db->stale_index);
+    bool touched =
+        log || now.n_bytes != db->seen.n_bytes || now.modified_ns != db->seen.modified_ns;
+    db->data_version = committed ? data_version : db->data_version;
+    db->seen = now;
+    *out = committed ? DB_CHANGED : touched ? DB_REPLACED : DB_SAME;
+    return ERR_OK;
+}
+
+enum err_code db_reopen(struct db *db, struct err *err)
+{
+    return db->read_only ? open_read_only(db, err)
+                         : err_set(err, ERR_INTERNAL, "a writable registry is not opened again");
 }
 
 /* ---- care ---- */
@@ -274,7 +404,7 @@ bool db_is_alive(struct db *db)
         return false;
     }
     int64_t count = 0;
-    err_kept(read_number(conn, SQL_PING, &count, &err));
+    err_kept(conn_number(conn, SQL_PING, &count, &err));
     return db_read_end(db, conn, &err) == ERR_OK;
 }
 

@@ -8,6 +8,9 @@
  * pool of connections and never wait for a writer. What a store function has answered with ERR_OK
  * is on disk (synchronous=FULL).
  *
+ * A read-only registry (a replica's) writes nothing and locks nothing; another process, here or by
+ * replication, changes its file, and db_poll and db_reopen follow.
+ *
  * All functions of server/store may be called from any thread.
  */
 #ifndef DB_H
@@ -28,14 +31,18 @@ struct db_settings {
     int busy_timeout_ms; /* wait for another process's lock; 0: the default, 5000 */
     size_t chunk_bytes;  /* of stored blobs; 0: the default, 64 MiB (tests use less) */
     int wal_pages;       /* of the log until it is folded in; 0: the default, 1000 */
+    bool read_only;      /* a replica: every write answers ERR_READ_ONLY */
 };
 
 /*
  * Opens or creates the file, checks that it is ours (application_id) and not newer than this
  * program (user_version), and brings the schema up to date. A second process that has the registry
  * open as a daemon is refused (ERR_CONFLICT) through a lock file beside it. Errors: ERR_IO (missing
- * folder, no permission), ERR_UNSUPPORTED (newer schema), ERR_INVALID (foreign file), ERR_CORRUPT,
- * ERR_NOMEM; each message names the path and what to do.
+ * folder, no permission), ERR_UNSUPPORTED (newer schema), ERR_INVALID (foreign file, a folder),
+ * ERR_CORRUPT, ERR_FULL, ERR_NOMEM; each message names the path and what to do.
+ *
+ * Read-only: takes no lock, changes no schema (an older one is ERR_UNSUPPORTED too), and the file
+ * must be there (ERR_NOT_FOUND).
  */
 enum err_code db_open(struct db **out, const struct db_settings *settings,
                       struct err *err) MUST_CHECK;
@@ -45,6 +52,36 @@ void db_close(struct db *db);
 
 /* PRAGMA integrity_check and foreign_key_check; ERR_CORRUPT with the first finding. */
 enum err_code db_check(struct db *db, struct err *err) MUST_CHECK;
+
+bool db_is_read_only(const struct db *db);
+
+/*
+ * Gives free pages back to the file system, about max_pages of them at most, when
+ * more than a quarter of the file and more than 1000 pages are free. In steps of a mebibyte under
+ * the write lock, so that an append waits for one step at most; *n_pages (may be NULL): how many
+ * went. For a background thread, once a minute, say with 25600 pages (100 MB). Does nothing to a
+ * read-only registry and to a file that was made before this was so, until backup_compact.
+ */
+enum err_code db_tidy(struct db *db, int max_pages, int *n_pages, struct err *err) MUST_CHECK;
+
+enum db_change {
+    DB_SAME,
+    DB_CHANGED, /* another process has committed: what was read may be old */
+    DB_REPLACED /* another file, or one changed past SQLite: db_reopen before it is read */
+};
+
+/*
+ * How the file of a read-only registry has changed since this was last asked; each change is told
+ * once. For one thread. ERR_NOT_FOUND while the file is not there; ERR_IO, ERR_CORRUPT.
+ */
+enum err_code db_poll(struct db *db, enum db_change *out, struct err *err) MUST_CHECK;
+
+/*
+ * Opens the file of a read-only registry anew, after examining it. Readers at work finish on the
+ * old one, and no read fails for it. After an error the old connections stay. By db_poll's thread.
+ * Errors as of db_open.
+ */
+enum err_code db_reopen(struct db *db, struct err *err) MUST_CHECK;
 
 /* True when a read works now: readiness probes. */
 bool db_is_alive(struct db *db);

@@ -1,0 +1,2 @@
+-- Used by: db_poll: changes when another connection has committed.
+PRAGMA data_version;

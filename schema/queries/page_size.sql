@@ -1,0 +1,2 @@
+-- Used by: check_run, backup.
+PRAGMA page_size;

@@ -1,0 +1,2 @@
+-- Used by: backup_compact.
+VACUUM;

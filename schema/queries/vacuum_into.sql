@@ -1,0 +1,2 @@
+-- Used by: backup.
+VACUUM INTO :path;

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "follow.h"
+
+#include "db.h"
+#include "mem.h"
+#include "threads.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+struct follow {
+    struct follow_settings settings;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping; /* guarded by lock */
+    /* Of the thread alone. */
+    enum db_change left; /* what could not be done and may be possible later */
+    char told[240];      /* the failure that was logged last; "": none since a success */
+};
+
+/* True when the period is over, false when it is time to go. */
+static bool wait(struct follow *follow)
+{
+    struct timespec until;
+    int status = 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += follow->settings.period_ms / 1000;
+    until.tv_nsec += (long)(follow->settings.period_ms % 1000) * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&follow->lock);
+    while (!follow->stopping && status != ETIMEDOUT) {
+        status = pthread_cond_timedwait(&follow->wake, &follow->lock, &until);
+    }
+    bool go_on = !follow->stopping;
+    pthread_mutex_unlock(&follow->lock);
+    return go_on;
+}
+
+/* A file that is bad stays bad until it is changed; memory and descriptors may come back. */
+static bool may_pass(enum err_code code)
+{
+    return code == ERR_NOMEM || code == ERR_IO || code == ERR_BUSY;
+}
+
+static enum err_code take_over(struct follow *follow, enum db_change change, struct err *err)
+{
+    if (change == DB_REPLACED && db_reopen(follow->settings.db, err) != ERR_OK) {
+        return err->code;
+    }
+    return registry_reload(follow->settings.registry, err);
+}
+
+static void report(struct follow *follow, const struct err *err)
+{
+    const struct follow_settings *s = &follow->settings;
+    if (strcmp(follow->told, err_msg(err)) != 0) {
+        metrics_add(&s->metrics->replica_failures, 1);
+        log_warn(s->log, "change of the registry file not taken over", "reason", err_msg(err),
+                 NULL);
+        snprintf(follow->told, sizeof follow->told, "%s", err_msg(err));
+    }
+}
+
+static void look(struct follow *follow)
+{
+    const struct follow_settings *s = &follow->settings;
+    struct err err = ERR_INIT;
+    enum db_change change = DB_SAME;
+    if (db_poll(s->db, &change, &err) != ERR_OK) {
+        report(follow, &err);
+        return;
+    }
+    change = change > follow->left ? change : follow->left;
+    if (change == DB_SAME) {
+        return;
+    }
+    if (take_over(follow, change, &err) != ERR_OK) {
+        follow->left = may_pass(err.code) ? change : DB_SAME;
+        report(follow, &err);
+        return;
+    }
+    follow->left = DB_SAME;
+    follow->told[0] = '\0';
+    metrics_add(&s->metrics->replica_reloads, 1);
+    log_info(s->log, "change of the registry file taken over", "kind",
+             change == DB_REPLACED ? "replaced" : "changed", NULL);
+}
+
+static void *run(void *arg)
+{
+    struct follow *follow = arg;
+    while (wait(follow)) {
+        look(follow);
+    }
+    return NULL;
+}
+
+static void release(struct follow *follow)
+{
+    pthread_cond_destroy(&follow->wake);
+    pthread_mutex_destroy(&follow->lock);
+    mem_free(follow);
+}
+
+enum err_code follow_start(const struct follow_settings *settings, struct follow **out,
+                           struct err *err)
+{
+    pthread_condattr_t monotonic;
+    struct follow *follow = mem_zalloc(sizeof *follow);
+    if (follow == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to follow the registry file");
+    }
+    follow->settings = *settings;
+    pthread_mutex_init(&follow->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&follow->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (threads_start(&follow->thread, "follow", run, follow, err) != ERR_OK) {
+        release(follow);
+        return err->code;
+    }
+    *out = follow;
+    return ERR_OK;
+}
+
+void follow_stop(struct follow *follow)
+{
+    if (follow == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&follow->lock);
+    follow->stopping = true;
+    pthread_cond_signal(&follow->wake);
+    pthread_mutex_unlock(&follow->lock);
+    pthread_join(follow->thread, NULL);
+    release(follow);
+}

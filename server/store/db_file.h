@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registry as a file: is there one, is it ours, has it been changed, and who has it locked.
+ * Used by db.c and by the care of a file that is not opened as a registry (check, backup).
+ */
+#ifndef DB_FILE_H
+#define DB_FILE_H
+
+#include <sys/types.h>
+
+#include "db_priv.h"
+
+#define DB_FILE_NAME_BYTES 4200 /* of a path in the configuration and a suffix */
+
+/*
+ * Refuses what can be no registry file, such as a folder. With must_exist a file that is absent or
+ * empty too. ERR_IO, ERR_INVALID, ERR_NOT_FOUND.
+ */
+enum err_code db_file_refuse(const char *path, bool must_exist, struct err *err) MUST_CHECK;
+
+/*
+ * Takes the lock of the one process that may write, FILE.lock. *fd: close it to give the lock back;
+ * -1 after a failure. ERR_CONFLICT: a server has it. ERR_IO, ERR_NOMEM.
+ */
+enum err_code db_file_lock(const char *path, int *fd, struct err *err) MUST_CHECK;
+
+/*
+ * Is it ours? *is_new: it is empty. ERR_INVALID (of another program), ERR_UNSUPPORTED (a schema
+ * newer than ours), ERR_CORRUPT. *schema: its number, 0 when it is new.
+ */
+enum err_code db_file_identify(struct conn *conn, const char *path, bool *is_new, int *schema,
+                               struct err *err) MUST_CHECK;
+
+/* A CONN_READ_ONLY or CONN_IMMUTABLE connection to a registry that is there, maybe of an older
+ * schema. */
+enum err_code db_file_open(struct conn *conn, const char *path, enum conn_mode mode, int *schema,
+                           struct err *err) MUST_CHECK;
+
+/*
+ * Is there something beside the file that must be read with it: a write-ahead log that is not
+ * empty, or the index of one (-shm), which is there while a process has the log open? One with the
+ * inode `stale` (0: none) is of a file that was here before, and counts as none.
+ */
+bool db_file_has_log(const char *path, ino_t stale);
+
+/* The inode of the index of a log; 0: there is none. */
+ino_t db_file_log_index(const char *path);
+
+/* What tells one state of a file from another. All zero: no file. */
+struct db_stamp {
+    dev_t device;
+    ino_t inode;
+    off_t n_bytes;
+    int64_t modified_ns;
+};
+
+/* ERR_NOT_FOUND, ERR_IO. */
+enum err_code db_file_stamp(const char *path, struct db_stamp *out, struct err *err) MUST_CHECK;
+
+#endif
