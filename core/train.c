@@ -24,11 +24,16 @@
 #include "train_rows.h"
 #include "train_warm.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
 /* Scorings, by their tasks behind those of the solver runs; each fold has two of its own. */
 enum { SCORE_NOISE, SCORE_CALIBRATION, SCORE_KEPT, SCORE_FOLDS };
+
+#define MOST_FOLDS 250000 /* their tasks are numbers of an int */
+_Static_assert((MOST_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MOST_FOLDS <= INT_MAX,
+               "the last task of the last fold");
 
 /* A run with its rows in their parts. */
 struct trainee {
@@ -44,68 +49,16 @@ struct trainee {
 
 /* ---- rows ---- */
 
-static enum err_code check_parts(const struct train_spec *spec, const int *counts, struct err *err)
-{
-    enum conformal_method method = spec->calibration.method;
-    bool folds = method == CONFORMAL_CV_PLUS || method == CONFORMAL_JACKKNIFE_PLUS;
-    int n = folds ? counts[SPLIT_TRAIN] : counts[SPLIT_CALIBRATION];
-    if (counts[SPLIT_TRAIN] < 1) {
-        return err_set(err, ERR_INVALID, "the rows are too few: none is left to train on");
-    }
-    if (n > CONFORMAL_MOST_ROWS) {
-        return err_set(err, ERR_LIMIT, "calibration: %d rows, at most %d are allowed", n,
-                       CONFORMAL_MOST_ROWS);
-    }
-    if (method == CONFORMAL_SPLIT && n < 1) {
-        return err_set(err, ERR_INVALID, "calibration: no rows are left for it");
-    }
-    return ERR_OK;
-}
-
 double train_calibration_share(const struct train_spec *spec)
 {
     return spec->calibration.method == CONFORMAL_SPLIT ? spec->calibration.share : 0.0;
 }
 
-/* The rows of one role, in their order; index: room for all. */
-static enum err_code take_role(const struct data *data, const unsigned char *role,
-                               enum split_role which, int *index, struct train_rows *rows,
-                               struct err *err)
-{
-    int n = 0;
-    for (int i = 0; i < data->n; i++) {
-        if (role[i] == which) {
-            index[n++] = i;
-        }
-    }
-    return train_rows_take(rows, data, index, n, err);
-}
-
 static enum err_code split(struct trainee *t, struct err *err)
 {
-    const struct data *data = &t->run->data;
-    const struct train_spec *spec = t->run->spec;
-    int counts[] = {0, 0, 0};
-    int *index = mem_alloc_array((size_t)data->n, sizeof *index);
-    unsigned char *role = mem_alloc((size_t)data->n);
-    if (index == NULL || role == NULL) {
-        err_set(err, ERR_NOMEM, "no memory to split %d rows", data->n);
-        goto done;
-    }
-    split_rows((uint64_t)spec->seed, data->n, spec->validation, train_calibration_share(spec),
-               role);
-    for (int i = 0; i < data->n; i++) {
-        counts[role[i]]++;
-    }
-    if (check_parts(spec, counts, err) == ERR_OK &&
-        take_role(data, role, SPLIT_KEPT, index, &t->kept, err) == ERR_OK &&
-        take_role(data, role, SPLIT_CALIBRATION, index, &t->calibration, err) == ERR_OK) {
-        err_kept(take_role(data, role, SPLIT_TRAIN, index, &t->train, err));
-    }
-done:
-    mem_free(index);
-    mem_free(role);
-    return err->code;
+    struct train_rows *const parts[] = {
+        [SPLIT_TRAIN] = &t->train, [SPLIT_KEPT] = &t->kept, [SPLIT_CALIBRATION] = &t->calibration};
+    return train_rows_split(t->run->spec, &t->run->data, parts, err);
 }
 
 /* Which fold each training row is in: in equal parts, at random. */
@@ -119,9 +72,9 @@ static enum err_code choose_folds(struct trainee *t, struct err *err)
         return ERR_OK;
     }
     t->n_folds = c->method == CONFORMAL_JACKKNIFE_PLUS ? n : c->folds;
-    if (t->n_folds > TRAIN_PART_MOST - 3) {
+    if (t->n_folds > MOST_FOLDS) {
         return err_set(err, ERR_LIMIT, "calibration: %d folds, at most %d are allowed", t->n_folds,
-                       TRAIN_PART_MOST - 3);
+                       MOST_FOLDS);
     }
     if (t->n_folds > n || n < 3) {
         return err_set(err, ERR_INVALID, "%d training rows are too few for %d folds", n,

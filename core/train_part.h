@@ -5,10 +5,7 @@
 
 #include "train.h"
 
-#include <limits.h>
-
-#define TRAIN_PART_TASKS 8192                         /* of one solver run */
-#define TRAIN_PART_MOST  (INT_MAX / TRAIN_PART_TASKS) /* runs, by their number */
+#define TRAIN_PART_TASKS 8192 /* of one solver run */
 
 struct train_part {
     const struct train_run *run; /* borrowed */
