@@ -1,2 +1,2 @@
--- Used by: db_check.
+-- Used by: db_check, check_run.
 PRAGMA integrity_check;

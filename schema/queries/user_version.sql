@@ -1,2 +1,2 @@
--- Used by: db_open, migrate.
+-- Used by: db_open, migrate, check_run, backup.
 PRAGMA user_version;

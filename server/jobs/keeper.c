@@ -16,8 +16,9 @@
 #include <string.h>
 #include <time.h>
 
-#define LOOK_MS  60000 /* at least so often */
-#define PAUSE_MS 60000 /* after something went wrong with a policy */
+#define LOOK_MS    60000 /* at least so often */
+#define TIDY_PAGES 25600 /* most that one look gives back: 100 MB */
+#define PAUSE_MS   60000 /* after something went wrong with a policy */
 
 struct watch {
     char model[NAME_MAX_CHARS + 1];
@@ -39,6 +40,7 @@ struct keeper {
     size_t n_watches;
     size_t capacity;
     int64_t next_ms; /* of the next look */
+    int64_t tidy_ms; /* of the next look at free space */
 };
 
 /* ---- what is remembered ---- */
@@ -209,6 +211,17 @@ static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t
 
 /* ---- all of them ---- */
 
+static void tidy(struct keeper *keeper)
+{
+    struct err err = ERR_INIT;
+    int n_pages = 0;
+    if (db_tidy(keeper->settings.db, TIDY_PAGES, &n_pages, &err) != ERR_OK) {
+        log_warn(keeper->settings.log, "free space not given back", "reason", err_msg(&err), NULL);
+    } else if (n_pages > 0) {
+        log_info(keeper->settings.log, "free space given back", "pages", LOG_INT(n_pages), NULL);
+    }
+}
+
 static void look(struct keeper *keeper)
 {
     struct policy_name *names = NULL;
@@ -216,6 +229,10 @@ static void look(struct keeper *keeper)
     struct err listing = ERR_INIT;
     int64_t now = db_now_ms();
     keeper->next_ms = now + LOOK_MS;
+    if (now >= keeper->tidy_ms) {
+        keeper->tidy_ms = now + LOOK_MS;
+        tidy(keeper);
+    }
     if (policy_store_list(keeper->settings.db, &names, &n, &listing) != ERR_OK) {
         log_warn(keeper->settings.log, "policies not looked at", "reason", err_msg(&listing), NULL);
         return;

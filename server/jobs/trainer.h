@@ -17,7 +17,7 @@
 struct trainer_settings {
     struct attempt_settings attempt;
     struct events *events; /* NULL: nobody follows */
-    int nice; /* 0 to 19 */
+    int nice;              /* 0 to 19 */
 };
 
 /* NULL in a read-only replica, which runs no jobs: the functions below take it. */

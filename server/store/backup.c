@@ -83,7 +83,7 @@ static enum err_code make_shrinkable(struct copy *copy, const char *from, struct
     return conn_exec(&copy->source, "PRAGMA auto_vacuum=INCREMENTAL", from, err);
 }
 
-/* An empty file of a name nobody has, beside `to`, with the rights of `from`. */
+/* An empty file of a name nobody has, beside `to`, with the rights of `from` and that to write. */
 static enum err_code make_place(struct copy *copy, const char *from, const char *to,
                                 struct err *err)
 {
@@ -95,7 +95,7 @@ static enum err_code make_place(struct copy *copy, const char *from, const char 
         copy->path[0] = '\0';
         return system_error(err, to, "a file cannot be made beside it");
     }
-    if (stat(from, &about) != 0 || fchmod(copy->fd, about.st_mode & 0777) != 0) {
+    if (stat(from, &about) != 0 || fchmod(copy->fd, (about.st_mode & 0777) | 0600) != 0) {
         return system_error(err, copy->path, "its rights cannot be set");
     }
     return ERR_OK;

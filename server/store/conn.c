@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "db_file.h"
 #include "mem.h"
@@ -138,25 +137,27 @@ static enum err_code open_read_only(struct conn *conn, const char *path, int bus
                                     struct err *err)
 {
     int status = open_file(conn, path, SQLITE_OPEN_READONLY, busy_timeout_ms);
-    if (status == SQLITE_OK) {
-        status = sqlite3_exec(conn->sqlite, "PRAGMA schema_version", NULL, NULL, NULL);
-    }
-    int primary = status & 0xff;
-    struct stat about;
-    if ((primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY) && stat(path, &about) == 0) {
-        if (db_file_has_log(path, 0)) {
-            return err_set(err, ERR_IO,
-                           "%s: its write-ahead log (-wal) or index of it (-shm) cannot be used by "
-                           "this user, and without them the file is not whole",
-                           path);
-        }
-        return open_immutable(conn, path, busy_timeout_ms, err);
-    }
     if (status != SQLITE_OK) {
         return conn_error(conn, status, path, err);
     }
     sqlite3_db_config(conn->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return ERR_OK;
+    status = sqlite3_exec(conn->sqlite, "PRAGMA schema_version", NULL, NULL, NULL);
+    switch (status & 0xff) {
+    case SQLITE_OK:
+        return ERR_OK;
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+        break;
+    default:
+        return conn_error(conn, status, path, err);
+    }
+    if (db_file_has_log(path, 0)) {
+        return err_set(err, ERR_IO,
+                       "%s: its write-ahead log (-wal) or index of it (-shm) cannot be used by "
+                       "this user, and without them the file is not whole",
+                       path);
+    }
+    return open_immutable(conn, path, busy_timeout_ms, err);
 }
 
 /*
@@ -174,12 +175,6 @@ static enum err_code make_shrinkable(struct conn *conn, const char *path, struct
 
 enum err_code conn_use_as_writer(struct conn *conn, const char *path, struct err *err)
 {
-    if (sqlite3_db_readonly(conn->sqlite, "main") == 1) {
-        return err_set(err, ERR_IO,
-                       "registry %s cannot be written to: permission denied; give this user the "
-                       "right to, or serve with --read-only true",
-                       path);
-    }
     if (make_shrinkable(conn, path, err) != ERR_OK || use_wal(conn, err) != ERR_OK ||
         conn_exec(conn, "PRAGMA synchronous=FULL", path, err) != ERR_OK ||
         conn_exec(conn, "PRAGMA foreign_keys=ON", path, err) != ERR_OK) {
@@ -190,20 +185,40 @@ enum err_code conn_use_as_writer(struct conn *conn, const char *path, struct err
     return ERR_OK;
 }
 
+/* SQLite opens a file that it may not write to all the same, for reading. */
+static enum err_code open_to_write(struct conn *conn, const char *path, int flags,
+                                   int busy_timeout_ms, struct err *err)
+{
+    int status = open_file(conn, path, SQLITE_OPEN_READWRITE | flags, busy_timeout_ms);
+    if (status != SQLITE_OK) {
+        return conn_error(conn, status, path, err);
+    }
+    if (sqlite3_db_readonly(conn->sqlite, "main") == 1) {
+        return err_set(err, ERR_IO,
+                       "registry %s cannot be written to: permission denied; give this user the "
+                       "right to, or serve with --read-only true",
+                       path);
+    }
+    return ERR_OK;
+}
+
 enum err_code conn_open(struct conn *conn, const char *path, enum conn_mode mode,
                         int busy_timeout_ms, struct err *err)
 {
     memset(conn, 0, sizeof *conn);
-    if (mode == CONN_READ_ONLY) {
+    switch (mode) {
+    case CONN_WRITER:
+        err_kept(open_to_write(conn, path, SQLITE_OPEN_CREATE, busy_timeout_ms, err));
+        break;
+    case CONN_READER:
+        err_kept(open_to_write(conn, path, 0, busy_timeout_ms, err));
+        break;
+    case CONN_READ_ONLY:
         err_kept(open_read_only(conn, path, busy_timeout_ms, err));
-    } else if (mode == CONN_IMMUTABLE) {
+        break;
+    case CONN_IMMUTABLE:
         err_kept(open_immutable(conn, path, busy_timeout_ms, err));
-    } else {
-        int flags = SQLITE_OPEN_READWRITE | (mode == CONN_WRITER ? SQLITE_OPEN_CREATE : 0);
-        int status = open_file(conn, path, flags, busy_timeout_ms);
-        if (status != SQLITE_OK) {
-            err_kept(conn_error(conn, status, path, err));
-        }
+        break;
     }
     /* Pages are read once, blobs in order: what a connection keeps is memory for nothing. */
     if (err->code != ERR_OK || conn_exec(conn, "PRAGMA trusted_schema=OFF", path, err) != ERR_OK ||

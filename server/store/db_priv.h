@@ -48,7 +48,7 @@ void conn_close(struct conn *conn);
 
 /*
  * Makes a CONN_WRITER ready to write, and the file one with a write-ahead log: after it is known to
- * be ours. ERR_IO: it cannot be written to.
+ * be ours.
  */
 enum err_code conn_use_as_writer(struct conn *conn, const char *path, struct err *err) MUST_CHECK;
 

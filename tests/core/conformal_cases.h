@@ -61,8 +61,10 @@ static inline enum err_code train_resumable(const struct plan_of *plan, int n, c
     spec.output_scaling = SCALER_NONE;
     spec.input_scaling = SCALER_NONE;
     spec.seed = (int64_t)plan->seed;
-    spec.calibration = (struct train_calibration){
-        .method = plan->method, .share = SHARE, .folds = plan->folds, .normalised = plan->normalised};
+    spec.calibration = (struct train_calibration){.method = plan->method,
+                                                  .share = SHARE,
+                                                  .folds = plan->folds,
+                                                  .normalised = plan->normalised};
     if (train_validate(&spec, err) != ERR_OK || train_resolve(&spec, D, O, err) != ERR_OK) {
         return err->code;
     }

@@ -30,7 +30,6 @@ OWNERS = {
     "curl/": ["server/client/connection.c"],
     "gnutls/": ["server/store/digest.c"],
     "sleef.h": ["tests/bench/"],
-    "lbfgs.h": ["core/fit_lbfgs.c"],
     "Random123/": ["core/rng.c"],
     "cblas.h": ["core/gemm.h"],
 }
