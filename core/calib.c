@@ -12,8 +12,8 @@
  *
  *   nll_draws  log(2 pi s^2) / 2 - log (1/m) sum_j exp(-(y - f_j)^2 / (2 s^2))
  *
- * the sum relative to its largest term. Rows go in blocks of a size that follows from the model
- * alone, sums in the order of the rows, so the scores do not depend on the number of threads.
+ * the sum relative to its largest term. Sums go in the order of the rows, so the scores do not
+ * depend on the number of threads.
  *
  * [1] T. Gneiting, A. E. Raftery, A. H. Westveld, T. Goldman, Calibrated probabilistic forecasting
  *     using ensemble model output statistics and minimum CRPS estimation, Monthly Weather Review
@@ -27,7 +27,6 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCK_ROWS  4096
 #define BLOCK_DRAWN ((size_t)1 << 20) /* draws x rows x outputs of a block: 8 MiB, about 10 ms */
 #define LOG_2PI     1.8378770664093454836
 #define INV_SQRTPI  (0.5 * M_2_SQRTPI)
@@ -52,52 +51,31 @@ double calib_crps(double residual, double std)
     return std * (z * erf(z * M_SQRT1_2) + 2.0 * phi - INV_SQRTPI);
 }
 
-enum err_code calib_blocks(const struct model *model, const struct data *rows,
-                           const struct predict_request *block, calib_block_fn *fn, void *ctx,
-                           struct err *err)
-{
-    struct arena arena = ARENA_INIT;
-    int most = block->n > 0 ? block->n : BLOCK_ROWS;
-    if (rows->n < 1) {
-        return err_set(err, ERR_INVALID, "there are no rows to score on");
-    }
-    for (int first = 0; first < rows->n; first += most) {
-        struct predict_result result;
-        struct predict_request req = *block;
-        req.n = rows->n - first < most ? rows->n - first : most;
-        req.x = rows->x + (size_t)first * (size_t)rows->d;
-        if (predict_run(model, &req, &arena, &result, err) != ERR_OK ||
-            fn(ctx, &result, rows->y + (size_t)first * (size_t)rows->o, req.n, err) != ERR_OK) {
-            break;
-        }
-        arena_clear(&arena);
-    }
-    arena_release(&arena);
-    return err->code;
-}
-
 /* ---- scores ---- */
+
+enum { N_ARRAYS = 7 };
+
+/* One of the arrays of sums, and how many numbers it has. */
+static double **array_of(struct scores *s, int i, size_t o, size_t *count)
+{
+    double **const arrays[N_ARRAYS] = {&s->rmse,     &s->nll,   &s->nll_draws,  &s->crps,
+                                       &s->coverage, &s->width, &s->calibration};
+    static const size_t by_output[N_ARRAYS] = {
+        1, 1, 1, 1, SCORES_INTERVALS, SCORES_INTERVALS, SCORES_LEVELS};
+    *count = o * by_output[i];
+    return arrays[i];
+}
 
 static enum err_code allocate(struct calib *calib, const double *output_range, struct err *err)
 {
     struct scores *s = &calib->sums;
     size_t o = calib->o;
-    struct {
-        double **array;
-        size_t count;
-    } arrays[] = {
-        {&s->rmse, o},
-        {&s->nll, o},
-        {&s->nll_draws, o},
-        {&s->crps, o},
-        {&s->coverage, o * SCORES_INTERVALS},
-        {&s->width, o * SCORES_INTERVALS},
-        {&s->calibration, o * SCORES_LEVELS},
-    };
     bool ok = true;
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        *arrays[i].array = mem_zalloc_array(arrays[i].count, sizeof(double));
-        ok = ok && *arrays[i].array != NULL;
+    for (int i = 0; i < N_ARRAYS; i++) {
+        size_t count;
+        double **array = array_of(s, i, o, &count);
+        *array = mem_zalloc_array(count, sizeof(double));
+        ok = ok && *array != NULL;
     }
     s->output_range = mem_dup(output_range, 2 * o * sizeof *output_range);
     return ok && s->output_range != NULL ? ERR_OK
@@ -109,7 +87,6 @@ enum err_code calib_begin(struct calib *calib, const struct model *model,
 {
     size_t drawn = (size_t)model->m * (size_t)model->o;
     *calib = (struct calib){.o = (size_t)model->o, .noise = calib_knows_noise(model)};
-    calib->block.n = BLOCK_ROWS;
     calib->block.want = PREDICT_MEAN | PREDICT_VARIANCE;
     if (calib->noise) {
         calib->block.want |= PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE;
@@ -118,7 +95,9 @@ enum err_code calib_begin(struct calib *calib, const struct model *model,
         size_t rows = drawn < BLOCK_DRAWN ? BLOCK_DRAWN / drawn : 1;
         calib->block.want |= PREDICT_SAMPLES;
         calib->block.n_samples = model->m;
-        calib->block.n = rows < BLOCK_ROWS ? (int)rows : BLOCK_ROWS;
+        calib->block.n = rows < CALIB_BLOCK_ROWS ? (int)rows : CALIB_BLOCK_ROWS;
+    } else {
+        calib->block.n = calib_block_rows(model, &calib->block);
     }
     if (allocate(calib, output_range, err) != ERR_OK) {
         calib_release(calib);
@@ -268,16 +247,47 @@ static enum err_code add_block(void *ctx, const struct predict_result *f, const 
     return err->code;
 }
 
-enum err_code calib_score(const struct model *model, const struct data *rows,
-                          const double *output_range, int n_threads, struct scores *out,
-                          struct err *err)
+static void put_sums(const void *ctx, int n_done, struct bytes_writer *writer)
 {
+    const struct calib *calib = ctx;
+    struct scores sums = calib->sums;
+    (void)n_done;
+    bytes_put_u32(writer, calib->flat);
+    bytes_put_u32(writer, calib->exact);
+    bytes_put_f64(writer, &sums.relative_error, 1);
+    for (int i = 0; i < N_ARRAYS; i++) {
+        size_t count;
+        double **array = array_of(&sums, i, calib->o, &count);
+        bytes_put_f64(writer, *array, count);
+    }
+}
+
+static void get_sums(void *ctx, int n_done, struct bytes_reader *reader)
+{
+    struct calib *calib = ctx;
+    calib->sums.n_rows = n_done;
+    calib->flat = bytes_get_int(reader, 1) == 1;
+    calib->exact = bytes_get_int(reader, 1) == 1;
+    bytes_get_f64(reader, &calib->sums.relative_error, 1);
+    for (int i = 0; i < N_ARRAYS; i++) {
+        size_t count;
+        double **array = array_of(&calib->sums, i, calib->o, &count);
+        bytes_get_f64(reader, *array, count);
+    }
+}
+
+enum err_code calib_score(const struct model *model, const struct data *rows,
+                          const double *output_range, const struct calib_run *run,
+                          struct scores *out, struct err *err)
+{
+    static const struct calib_keep keep = {.put = put_sums, .get = get_sums};
     struct calib calib;
     if (calib_begin(&calib, model, output_range, err) != ERR_OK) {
         return err->code;
     }
-    calib.block.n_threads = n_threads;
-    if (calib_blocks(model, rows, &calib.block, add_block, &calib, err) == ERR_OK) {
+    const struct calib_work work = {
+        .block = calib.block, .run = run, .keep = &keep, .fn = add_block, .ctx = &calib};
+    if (calib_work(model, rows, &work, err) == ERR_OK) {
         err_kept(calib_end(&calib, out, err));
     }
     calib_release(&calib);
@@ -302,14 +312,32 @@ static enum err_code add_excess(void *ctx, const struct predict_result *f, const
     return err->code;
 }
 
-enum err_code calib_noise(const struct model *model, const struct data *rows, int n_threads,
-                          double *sigma, struct err *err)
+static void put_excess(const void *ctx, int n_done, struct bytes_writer *writer)
 {
+    const struct excess *excess = ctx;
+    (void)n_done;
+    bytes_put_f64(writer, excess->sum, excess->o);
+}
+
+static void get_excess(void *ctx, int n_done, struct bytes_reader *reader)
+{
+    struct excess *excess = ctx;
+    (void)n_done;
+    bytes_get_f64(reader, excess->sum, excess->o);
+}
+
+enum err_code calib_noise(const struct model *model, const struct data *rows,
+                          const struct calib_run *run, double *sigma, struct err *err)
+{
+    static const struct calib_keep keep = {.put = put_excess, .get = get_excess};
     struct excess excess = {.o = (size_t)model->o, .sum = sigma};
-    struct predict_request block = {.want = PREDICT_MEAN | PREDICT_VARIANCE,
-                                    .n_threads = n_threads};
+    const struct calib_work work = {.block = {.want = PREDICT_MEAN | PREDICT_VARIANCE},
+                                    .run = run,
+                                    .keep = &keep,
+                                    .fn = add_excess,
+                                    .ctx = &excess};
     memset(sigma, 0, excess.o * sizeof *sigma);
-    if (calib_blocks(model, rows, &block, add_excess, &excess, err) == ERR_OK) {
+    if (calib_work(model, rows, &work, err) == ERR_OK) {
         for (size_t j = 0; j < excess.o; j++) {
             sigma[j] = sqrt(fmax(0.0, sigma[j] / (double)rows->n));
         }

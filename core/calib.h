@@ -3,12 +3,16 @@
 #ifndef CALIB_H
 #define CALIB_H
 
+#include "cancel.h"
+#include "checkpoint.h"
 #include "data.h"
 #include "model.h"
 #include "predict.h"
 
 /* Draws times outputs for which nll_draws is made. */
 #define CALIB_MOST_DRAWN ((size_t)4 << 20)
+
+#define CALIB_BLOCK_ROWS 4096 /* at most */
 
 /* Does the model know the variance of its noise, and so a total variance with noise in it? */
 bool calib_knows_noise(const struct model *model);
@@ -21,14 +25,43 @@ double calib_crps(double residual, double std);
 typedef enum err_code calib_block_fn(void *ctx, const struct predict_result *f, const double *y,
                                      int n, struct err *err);
 
+/* How a scoring runs. It depends on neither threads nor interruptions. */
+struct calib_run {
+    int n_threads;
+    const struct cancel *cancel;         /* may be NULL */
+    const struct checkpoint *checkpoint; /* may be NULL */
+    int task;                            /* of the checkpoint */
+};
+
+/* What a scoring has made of the rows so far, as bytes. */
+struct calib_keep {
+    void (*put)(const void *ctx, int n_done, struct bytes_writer *writer);
+    void (*get)(void *ctx, int n_done, struct bytes_reader *reader);
+};
+
+struct calib_work {
+    struct predict_request block;  /* what is wanted of each block of rows: see calib_blocks */
+    const struct calib_run *run;   /* its threads and cancel are those of the block */
+    const struct calib_keep *keep; /* NULL: it begins again when it was interrupted */
+    calib_block_fn *fn;
+    void *ctx; /* of fn and keep */
+};
+
+/* As calib_blocks, and as the run says. ERR_CANCELLED, ERR_CORRUPT. */
+enum err_code calib_work(const struct model *model, const struct data *rows,
+                         const struct calib_work *work, struct err *err) MUST_CHECK;
+
 /*
  * Predicts rows block by block, in order, so that memory does not grow with them. block: what is
- * wanted of each; its n is the most rows of one (0: 4096), x is not looked at. ERR_INVALID (no
- * rows), errors of predict_run and of fn.
+ * wanted of each; its n is the most rows of one (0: calib_block_rows), x is not looked at.
+ * ERR_INVALID (no rows), errors of predict_run and of fn.
  */
 enum err_code calib_blocks(const struct model *model, const struct data *rows,
                            const struct predict_request *block, calib_block_fn *fn, void *ctx,
                            struct err *err) MUST_CHECK;
+
+/* Rows of which a block is no more than some seconds of work; block: its n is not looked at. */
+int calib_block_rows(const struct model *model, const struct predict_request *block);
 
 /*
  * Scores in steps, for callers that predict the blocks themselves: calib_begin, calib_add for each
@@ -61,18 +94,18 @@ void calib_release(struct calib *calib);
  *
  * output_range: [o x 2] low, high by which outputs are scaled to [0, 1] for the relative error;
  * copied. A zeroed *out is filled; on failure it is released. ERR_INVALID (no rows), ERR_NUMERIC,
- * ERR_NOMEM.
+ * ERR_CANCELLED, ERR_CORRUPT, ERR_NOMEM.
  */
 enum err_code calib_score(const struct model *model, const struct data *rows,
-                          const double *output_range, int n_threads, struct scores *out,
-                          struct err *err) MUST_CHECK;
+                          const double *output_range, const struct calib_run *run,
+                          struct scores *out, struct err *err) MUST_CHECK;
 
 /*
  * Standard deviation of each output's noise, sigma [o]: on kept rows E (y - mean)^2 = variance of
  * the mean's error + sigma^2, and the model's own variance stands for the first term, so sigma^2 is
  * the mean of (y - mean)^2 - variance, never below 0. Errors as above.
  */
-enum err_code calib_noise(const struct model *model, const struct data *rows, int n_threads,
-                          double *sigma, struct err *err) MUST_CHECK;
+enum err_code calib_noise(const struct model *model, const struct data *rows,
+                          const struct calib_run *run, double *sigma, struct err *err) MUST_CHECK;
 
 #endif

@@ -247,7 +247,7 @@ enum err_code conformal_interval(const struct conformal *conformal, double alpha
 struct scoring {
     size_t o;
     bool normalised;
-    double *scores; /* where the next row's go */
+    double *scores; /* [n x o] */
     int row;        /* the next one */
 };
 
@@ -273,21 +273,35 @@ static enum err_code add_scores(void *ctx, const struct predict_result *f, const
             return err_set(err, ERR_NUMERIC, "the score of calibration row %d is not finite",
                            s->row + (int)(c / s->o));
         }
-        s->scores[c] = score;
+        s->scores[(size_t)s->row * s->o + c] = score;
     }
-    s->scores += (size_t)n * s->o;
     s->row += n;
     return ERR_OK;
 }
 
-enum err_code conformal_scores(const struct model *model, const struct data *rows, bool normalised,
-                               int n_threads, double *scores, struct err *err)
+static void put_scores(const void *ctx, int n_done, struct bytes_writer *writer)
 {
+    const struct scoring *s = ctx;
+    bytes_put_f64(writer, s->scores, (size_t)n_done * s->o);
+}
+
+static void get_scores(void *ctx, int n_done, struct bytes_reader *reader)
+{
+    struct scoring *s = ctx;
+    bytes_get_f64(reader, s->scores, (size_t)n_done * s->o);
+    s->row = n_done;
+}
+
+enum err_code conformal_scores(const struct model *model, const struct data *rows, bool normalised,
+                               const struct calib_run *run, double *scores, struct err *err)
+{
+    static const struct calib_keep keep = {.put = put_scores, .get = get_scores};
     struct scoring scoring = {.o = (size_t)model->o, .normalised = normalised, .scores = scores};
     unsigned want = PREDICT_MEAN | PREDICT_VARIANCE;
     if (normalised && calib_knows_noise(model)) {
         want |= PREDICT_TOTAL_VARIANCE;
     }
-    struct predict_request req = {.want = want, .n_threads = n_threads};
-    return calib_blocks(model, rows, &req, add_scores, &scoring, err);
+    const struct calib_work work = {
+        .block = {.want = want}, .run = run, .keep = &keep, .fn = add_scores, .ctx = &scoring};
+    return calib_work(model, rows, &work, err);
 }

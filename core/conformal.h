@@ -115,12 +115,15 @@ enum err_code conformal_interval(const struct conformal *conformal, double alpha
 
 struct model;
 struct data;
+struct calib_run;
 
 /*
  * Scores [n x o] of rows in the user's units by a published model that has not seen them.
- * ERR_INVALID (normalised, and a total variance is 0), ERR_NUMERIC, ERR_NOMEM.
+ * ERR_INVALID (normalised, and a total variance is 0), ERR_NUMERIC, ERR_CANCELLED, ERR_CORRUPT,
+ * ERR_NOMEM.
  */
 enum err_code conformal_scores(const struct model *model, const struct data *rows, bool normalised,
-                               int n_threads, double *scores, struct err *err) MUST_CHECK;
+                               const struct calib_run *run, double *scores,
+                               struct err *err) MUST_CHECK;
 
 #endif

@@ -11,10 +11,10 @@
  *
  *   d2F/dl_j dw = -2 sum over rows of first_ij J_ij       d2F/dl_j^2 = 2 w_j S_j
  *
- * so a direction's l_j. changes first by -2 l_j. first. Columns go in blocks, a block a task, and a
- * block passes over the rows in tiles: the reverse sweep of a tile serves all its columns. A
- * column's numbers do not depend on the block. The two triangles differ by rounding; their mean is
- * taken.
+ * so a direction's l_j. changes first by -2 l_j. first. Rows go in groups, after each of which the
+ * sums so far can be saved; in a group columns go in blocks, a block a task, and a block passes
+ * over the group in tiles: the reverse sweep of a tile serves all its columns. A column's numbers
+ * do not depend on the block. The two triangles differ by rounding; their mean is taken.
  *
  * Nothing here is approximate, nor is QUiNN's Hessian (automatic differentiation twice); its
  * empirical Fisher and ours are the same.
@@ -31,7 +31,9 @@
 #include <string.h>
 
 /* Columns of a task: enough that the sweep they share does not count, few enough to share out. */
-#define BLOCK 16
+#define BLOCK      16
+#define GROUP_WORK 1e9 /* rows times squared parameters of a group: a few seconds of one core */
+#define LEAST_ROWS 16  /* of a group: fewer make no use of the vector units */
 
 /* One thread's scratch. */
 struct worker {
@@ -50,6 +52,7 @@ struct hessian {
     const struct curvature_problem *problem;
     int n_params; /* P */
     int tile;
+    int first, end; /* rows of the group */
     struct worker *workers;
     double *h; /* row k: column k */
 };
@@ -150,8 +153,8 @@ static enum err_code hessian_block(void *ctx, int worker, int task, struct err *
         return err->code;
     }
     resnet_set_params(w->tape, p->params);
-    for (int first = 0; first < p->rows.n; first += self->tile) {
-        int rows = p->rows.n - first < self->tile ? p->rows.n - first : self->tile;
+    for (int first = self->first; first < self->end; first += self->tile) {
+        int rows = self->end - first < self->tile ? self->end - first : self->tile;
         resnet_forward(w->tape, rows, p->rows.x + (size_t)first * (size_t)p->rows.d, w->f);
         output_curvature(p->objective, net, p->rows.n, p->params, rows, w->f,
                          p->rows.y + (size_t)first * (size_t)p->rows.o, false, &w->outputs);
@@ -171,23 +174,59 @@ static enum err_code hessian_block(void *ctx, int worker, int task, struct err *
     return ERR_OK;
 }
 
+/* Of whole tiles where that is more than one. */
+static int group_rows(const struct curvature_problem *p, int n_params)
+{
+    double rows = GROUP_WORK / ((double)n_params * (double)n_params);
+    if (p->group_rows > 0) {
+        return p->group_rows < p->rows.n ? p->group_rows : p->rows.n;
+    }
+    if (rows >= (double)p->rows.n) {
+        return p->rows.n;
+    }
+    int whole = (int)rows / OBJECTIVE_TILE * OBJECTIVE_TILE;
+    int least = rows > LEAST_ROWS ? (int)rows : LEAST_ROWS;
+    least = whole > 0 ? whole : least;
+    return least < p->rows.n ? least : p->rows.n;
+}
+
+/* Group after group, from where an interrupted run was. */
+static enum err_code sum_groups(struct hessian *self, int threads, int group, struct err *err)
+{
+    const struct curvature_problem *p = self->problem;
+    size_t n = (size_t)self->n_params;
+    struct curvature_sums sums = {.v = self->h, .rows = n, .columns = n};
+    int n_blocks = (self->n_params + BLOCK - 1) / BLOCK;
+    int n_done = 0;
+    enum err_code code = curvature_resume(p, &sums, &n_done, err);
+    while (n_done < p->rows.n && code == ERR_OK) {
+        self->first = n_done;
+        self->end = p->rows.n - n_done < group ? p->rows.n : n_done + group;
+        code = par_run(threads, n_blocks, hessian_block, self, err);
+        n_done = self->end;
+        if (code == ERR_OK) {
+            code = curvature_save_if_due(p, &sums, n_done, err);
+        }
+    }
+    return code;
+}
+
 enum err_code curvature_hessian(const struct curvature_problem *problem, double *h, struct err *err)
 {
     int n_params = objective_n_params(problem->objective, problem->net);
     size_t n = (size_t)n_params;
     int threads = curvature_threads(problem);
+    int group = group_rows(problem, n_params);
     struct hessian self = {.problem = problem,
                            .n_params = n_params,
-                           .tile =
-                               problem->rows.n < OBJECTIVE_TILE ? problem->rows.n : OBJECTIVE_TILE,
+                           .tile = group < OBJECTIVE_TILE ? group : OBJECTIVE_TILE,
                            .h = h};
     self.workers = mem_zalloc_array((size_t)threads, sizeof *self.workers);
     if (self.workers == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for second derivatives");
     }
     memset(h, 0, n * n * sizeof *h);
-    enum err_code code =
-        par_run(threads, (n_params + BLOCK - 1) / BLOCK, hessian_block, &self, err);
+    enum err_code code = sum_groups(&self, threads, group, err);
     for (int i = 0; i < threads; i++) {
         worker_release(&self.workers[i]);
     }

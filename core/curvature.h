@@ -6,11 +6,16 @@
  *
  * Work is shared by n_threads threads; results do not depend on their number. ERR_CANCELLED,
  * ERR_UNSUPPORTED, ERR_NUMERIC (not finite), ERR_NOMEM.
+ *
+ * Rows are taken in group by group, and between two groups the sums so far go to the checkpoint
+ * when it is due: of many rows and parameters they are hours of work. They are as large as the
+ * result, half of it for Gauss-Newton.
  */
 #ifndef CURVATURE_H
 #define CURVATURE_H
 
 #include "cancel.h"
+#include "checkpoint.h"
 #include "data.h"
 #include "objective.h"
 
@@ -20,7 +25,11 @@ struct curvature_problem {
     struct data rows;
     const double *params; /* [P] */
     int n_threads;
-    const struct cancel *cancel; /* may be NULL */
+    const struct cancel *cancel;         /* may be NULL */
+    const struct checkpoint *checkpoint; /* may be NULL */
+    int task;                            /* of the checkpoint */
+    int stage;      /* a state that was left at another stage of the same task is not looked at */
+    int group_rows; /* of a group; 0: some seconds' work. Other groups round otherwise */
 };
 
 /* h <- the exact Hessian: products with unit vectors, forward over reverse, columns in parallel. */

@@ -9,7 +9,7 @@
  *
  * Rows go in groups that fill one buffer. In a group, first the rows' derivatives are computed,
  * some rows a task; then each task adds all of them to its own columns of the result. Which thread
- * does what changes no sum.
+ * does what changes no sum. Between two groups, some seconds apart, the result so far can be saved.
  */
 #include "curvature.h"
 
@@ -45,6 +45,25 @@ struct stages {
     struct worker *workers;
     double *result; /* [P x P] or [P] */
 };
+
+/* What a checkpoint keeps of the result. */
+static struct curvature_sums sums_of(const struct stages *self)
+{
+    size_t n = self->n_params;
+    return self->fisher ? (struct curvature_sums){.v = self->result, .rows = 1, .columns = n}
+                        : (struct curvature_sums){
+                              .v = self->result, .rows = n, .columns = n, .block = COLUMNS};
+}
+
+/* Rows that fill the buffer. */
+static size_t group_rows(const struct stages *self)
+{
+    const struct curvature_problem *p = self->problem;
+    size_t by_row = self->per_row * self->width;
+    size_t rows = p->group_rows > 0 ? (size_t)p->group_rows : BUFFER / by_row;
+    rows = rows > 1 ? rows : 1;
+    return rows < (size_t)p->rows.n ? rows : (size_t)p->rows.n;
+}
 
 int curvature_threads(const struct curvature_problem *problem)
 {
@@ -175,23 +194,28 @@ static enum err_code run(struct stages *self, struct err *err)
 {
     const struct curvature_problem *p = self->problem;
     int threads = curvature_threads(p);
-    size_t by_row = self->per_row * self->width;
-    size_t group = BUFFER / by_row > 1 ? BUFFER / by_row : 1;
-    group = group < (size_t)p->rows.n ? group : (size_t)p->rows.n;
+    size_t group = group_rows(self);
+    struct curvature_sums sums = sums_of(self);
     enum err_code code = ERR_OK;
     self->workers = mem_zalloc_array((size_t)threads, sizeof *self->workers);
-    self->lines = mem_alloc_array(group * by_row, sizeof *self->lines);
+    self->lines = mem_alloc_array(group * self->per_row * self->width, sizeof *self->lines);
     if (self->workers == NULL || self->lines == NULL) {
         code = err_set(err, ERR_NOMEM, "no memory for derivatives of %d rows", (int)group);
         goto done;
     }
-    for (self->first = 0; self->first < p->rows.n && code == ERR_OK; self->first += (int)group) {
+    self->first = 0;
+    code = curvature_resume(p, &sums, &self->first, err);
+    while (self->first < p->rows.n && code == ERR_OK) {
         int left = p->rows.n - self->first;
         self->rows = left < (int)group ? left : (int)group;
         code = par_run(threads, (self->rows + ROWS - 1) / ROWS, derive, self, err);
         if (code == ERR_OK) {
             code =
                 par_run(threads, (int)((self->width + COLUMNS - 1) / COLUMNS), gather, self, err);
+        }
+        self->first += self->rows;
+        if (code == ERR_OK) {
+            code = curvature_save_if_due(p, &sums, self->first, err);
         }
     }
 done:

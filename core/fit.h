@@ -47,8 +47,7 @@ struct fit_result {
 
 /*
  * params: [n_params], the start on entry, the best state on success; undefined after an error.
- * A fit that finds its checkpoint goes on from there, with the same rng as it had (minibatches
- * only: L-BFGS begins again).
+ * A fit that finds its checkpoint goes on from there, with the same rng as it had.
  * ERR_CANCELLED; ERR_NUMERIC when the loss stops being finite; ERR_NOMEM.
  */
 enum err_code fit_run(const struct fit_problem *problem, const struct fit_settings *settings,

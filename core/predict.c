@@ -237,6 +237,9 @@ struct run {
 static enum err_code run_tile(void *ctx, int worker, int tile, struct err *err)
 {
     struct run *run = ctx;
+    if (cancel_is_requested(run->call.req->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled in a prediction");
+    }
     err_kept(predict_tile(&run->call, tile, &run->scratch[worker], err));
     arena_clear(&run->scratch[worker]);
     return err->code;
@@ -264,6 +267,9 @@ enum err_code predict_run(const struct model *model, const struct predict_reques
         return err->code;
     }
     threads = threads < run.call.n_tiles ? threads : run.call.n_tiles;
+    if (cancel_is_requested(req->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled before a prediction");
+    }
     enum err_code code = run.call.n_tiles == 1 ? predict_tile(&run.call, 0, arena, err)
                                                : run_tiles(&run, threads, arena, err);
     return code == ERR_OK ? predict_end(&run.call, arena, err) : code;

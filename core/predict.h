@@ -29,6 +29,7 @@
 #define PREDICT_H
 
 #include "arena.h"
+#include "cancel.h"
 #include "model.h"
 
 enum predict_want {
@@ -61,6 +62,7 @@ struct predict_request {
     int n_samples;           /* distinct draws, at most m */
     uint64_t seed;           /* chooses them */
     int n_threads;
+    const struct cancel *cancel; /* predict_run alone looks at it, before each tile; may be NULL */
 };
 
 /* Arrays live in the arena; NULL where not wanted. */
@@ -83,7 +85,7 @@ struct predict_result {
  * ERR_INVALID (a logarithm of what is not positive; noise wanted but unknown; more samples than
  * draws; a level of an interval that the calibration is too small for), ERR_LIMIT, ERR_NUMERIC (a
  * result that is not finite), each naming the place; ERR_UNSUPPORTED (normalised
- * intervals of folds that predict their noise); ERR_NOMEM.
+ * intervals of folds that predict their noise); ERR_CANCELLED; ERR_NOMEM.
  */
 enum err_code predict_run(const struct model *model, const struct predict_request *req,
                           struct arena *arena, struct predict_result *out,

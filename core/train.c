@@ -24,8 +24,16 @@
 #include "train_rows.h"
 #include "train_warm.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
+
+/* Scorings, by their tasks behind those of the solver runs; each fold has two of its own. */
+enum { SCORE_NOISE, SCORE_CALIBRATION, SCORE_KEPT, SCORE_FOLDS };
+
+#define MOST_FOLDS 250000 /* their tasks are numbers of an int */
+_Static_assert((MOST_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MOST_FOLDS <= INT_MAX,
+               "the last task of the last fold");
 
 /* A run with its rows in their parts. */
 struct trainee {
@@ -41,68 +49,16 @@ struct trainee {
 
 /* ---- rows ---- */
 
-static enum err_code check_parts(const struct train_spec *spec, const int *counts, struct err *err)
-{
-    enum conformal_method method = spec->calibration.method;
-    bool folds = method == CONFORMAL_CV_PLUS || method == CONFORMAL_JACKKNIFE_PLUS;
-    int n = folds ? counts[SPLIT_TRAIN] : counts[SPLIT_CALIBRATION];
-    if (counts[SPLIT_TRAIN] < 1) {
-        return err_set(err, ERR_INVALID, "the rows are too few: none is left to train on");
-    }
-    if (n > CONFORMAL_MOST_ROWS) {
-        return err_set(err, ERR_LIMIT, "calibration: %d rows, at most %d are allowed", n,
-                       CONFORMAL_MOST_ROWS);
-    }
-    if (method == CONFORMAL_SPLIT && n < 1) {
-        return err_set(err, ERR_INVALID, "calibration: no rows are left for it");
-    }
-    return ERR_OK;
-}
-
 double train_calibration_share(const struct train_spec *spec)
 {
     return spec->calibration.method == CONFORMAL_SPLIT ? spec->calibration.share : 0.0;
 }
 
-/* The rows of one role, in their order; index: room for all. */
-static enum err_code take_role(const struct data *data, const unsigned char *role,
-                               enum split_role which, int *index, struct train_rows *rows,
-                               struct err *err)
-{
-    int n = 0;
-    for (int i = 0; i < data->n; i++) {
-        if (role[i] == which) {
-            index[n++] = i;
-        }
-    }
-    return train_rows_take(rows, data, index, n, err);
-}
-
 static enum err_code split(struct trainee *t, struct err *err)
 {
-    const struct data *data = &t->run->data;
-    const struct train_spec *spec = t->run->spec;
-    int counts[] = {0, 0, 0};
-    int *index = mem_alloc_array((size_t)data->n, sizeof *index);
-    unsigned char *role = mem_alloc((size_t)data->n);
-    if (index == NULL || role == NULL) {
-        err_set(err, ERR_NOMEM, "no memory to split %d rows", data->n);
-        goto done;
-    }
-    split_rows((uint64_t)spec->seed, data->n, spec->validation, train_calibration_share(spec),
-               role);
-    for (int i = 0; i < data->n; i++) {
-        counts[role[i]]++;
-    }
-    if (check_parts(spec, counts, err) == ERR_OK &&
-        take_role(data, role, SPLIT_KEPT, index, &t->kept, err) == ERR_OK &&
-        take_role(data, role, SPLIT_CALIBRATION, index, &t->calibration, err) == ERR_OK) {
-        err_kept(take_role(data, role, SPLIT_TRAIN, index, &t->train, err));
-    }
-done:
-    mem_free(index);
-    mem_free(role);
-    return err->code;
+    struct train_rows *const parts[] = {
+        [SPLIT_TRAIN] = &t->train, [SPLIT_KEPT] = &t->kept, [SPLIT_CALIBRATION] = &t->calibration};
+    return train_rows_split(t->run->spec, &t->run->data, parts, err);
 }
 
 /* Which fold each training row is in: in equal parts, at random. */
@@ -116,6 +72,10 @@ static enum err_code choose_folds(struct trainee *t, struct err *err)
         return ERR_OK;
     }
     t->n_folds = c->method == CONFORMAL_JACKKNIFE_PLUS ? n : c->folds;
+    if (t->n_folds > MOST_FOLDS) {
+        return err_set(err, ERR_LIMIT, "calibration: %d folds, at most %d are allowed", t->n_folds,
+                       MOST_FOLDS);
+    }
     if (t->n_folds > n || n < 3) {
         return err_set(err, ERR_INVALID, "%d training rows are too few for %d folds", n,
                        t->n_folds);
@@ -172,6 +132,10 @@ static enum err_code residuals(const struct trainee *t, const double *params, do
     memset(sigmas, 0, (size_t)rows.o * sizeof *sigmas);
     for (int first = 0; first < rows.n; first += OBJECTIVE_TILE) {
         int n = rows.n - first < OBJECTIVE_TILE ? rows.n - first : OBJECTIVE_TILE;
+        if (cancel_is_requested(t->run->cancel)) {
+            err_set(err, ERR_CANCELLED, "cancelled as the noise was estimated");
+            goto done;
+        }
         resnet_forward(tape, n, rows.x + (size_t)first * (size_t)rows.d, f);
         for (int c = 0; c < n * rows.o; c++) {
             double dev = f[c] - rows.y[(size_t)first * (size_t)rows.o + (size_t)c];
@@ -332,9 +296,23 @@ static enum err_code take_noise(struct model *model, const struct uq_result *res
     return ERR_OK;
 }
 
-/* Noise that only kept rows can tell: nobody said, or what was said is of logarithms. */
-static enum err_code measure_noise(const struct trainee *t, struct model *model, struct err *err)
+/* How rows are scored by published models: tasks behind those of all solver runs. */
+static struct calib_run scoring(const struct trainee *t, int number)
 {
+    return (struct calib_run){.n_threads = t->run->n_threads,
+                              .cancel = t->run->cancel,
+                              .checkpoint = t->run->checkpoint,
+                              .task = train_part_task(t->n_folds + 1, number)};
+}
+
+/*
+ * Noise that only kept rows can tell: nobody said, or what was said is of logarithms. number: of
+ * the scoring.
+ */
+static enum err_code measure_noise(const struct trainee *t, int number, struct model *model,
+                                   struct err *err)
+{
+    struct calib_run run = scoring(t, number);
     bool logs = false;
     bool train = t->kept.n == 0 && model->noise_sigma != NULL; /* at least in the right unit */
     struct data rows = train_rows_user(train ? &t->train : &t->kept);
@@ -348,7 +326,7 @@ static enum err_code measure_noise(const struct trainee *t, struct model *model,
     if (sigma == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the noise");
     }
-    if (calib_noise(model, &rows, t->run->n_threads, sigma, err) != ERR_OK) {
+    if (calib_noise(model, &rows, &run, sigma, err) != ERR_OK) {
         mem_free(sigma);
         return err->code;
     }
@@ -437,7 +415,7 @@ static enum err_code note_noise(const struct trainee *t, int fold, struct model 
                                 struct err *err)
 {
     double *noise = t->model->conformal.fold_noise;
-    if (noise == NULL || measure_noise(t, own, err) != ERR_OK) {
+    if (noise == NULL || measure_noise(t, SCORE_FOLDS + 2 * fold, own, err) != ERR_OK) {
         return err->code;
     }
     for (int j = 0; j < own->o; j++) {
@@ -452,6 +430,7 @@ static enum err_code score_fold(struct trainee *t, int fold, const struct uq_res
                                 struct err *err)
 {
     const struct conformal *conformal = &t->model->conformal;
+    struct calib_run run = scoring(t, SCORE_FOLDS + 2 * fold + 1);
     struct model *own = NULL;
     struct train_rows rows = {.n = 0};
     size_t o = (size_t)t->model->o;
@@ -467,8 +446,8 @@ static enum err_code score_fold(struct trainee *t, int fold, const struct uq_res
         err_set(err, ERR_NOMEM, "no memory for the scores of a fold");
         goto done;
     }
-    if (conformal_scores(own, &data, t->run->spec->calibration.normalised, t->run->n_threads, found,
-                         err) != ERR_OK) {
+    if (conformal_scores(own, &data, t->run->spec->calibration.normalised, &run, found, err) !=
+        ERR_OK) {
         goto done;
     }
     for (int i = 0; i < t->train.n; i++) {
@@ -544,7 +523,8 @@ static enum err_code finish(struct trainee *t, struct err *err)
     struct data kept = train_rows_user(&t->kept);
     struct data rows = train_rows_user(&t->calibration);
     double range[2 * ARCH_MAX_OUTPUTS];
-    if (measure_noise(t, model, err) != ERR_OK) {
+    struct calib_run run = scoring(t, SCORE_CALIBRATION);
+    if (measure_noise(t, SCORE_NOISE, model, err) != ERR_OK) {
         return err->code;
     }
     if (spec->calibration.method == CONFORMAL_SPLIT) {
@@ -557,14 +537,13 @@ static enum err_code finish(struct trainee *t, struct err *err)
         if (c->scores == NULL) {
             return err_set(err, ERR_NOMEM, "no memory for the calibration");
         }
-        if (conformal_scores(model, &rows, c->normalised, t->run->n_threads, c->scores, err) !=
-            ERR_OK) {
+        if (conformal_scores(model, &rows, c->normalised, &run, c->scores, err) != ERR_OK) {
             return err->code;
         }
     }
     train_rows_ranges(t->train.y, t->train.n, model->o, range);
-    return kept.n > 0 ? calib_score(model, &kept, range, t->run->n_threads, &model->scores, err)
-                      : ERR_OK;
+    run = scoring(t, SCORE_KEPT);
+    return kept.n > 0 ? calib_score(model, &kept, range, &run, &model->scores, err) : ERR_OK;
 }
 
 enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train_part.h"
 
-/* Tasks of one solver run in a checkpoint; runs stand one after the other. */
-#define RUN_TASKS 8192
-
 static bool part_due(void *ctx, int task)
 {
     const struct train_part *part = ctx;
@@ -33,11 +30,17 @@ static void part_progress(void *ctx, const struct progress *progress)
     part->run->progress(part->run->progress_ctx, &all);
 }
 
+/* Runs stand one after the other. */
+int train_part_task(int number, int task)
+{
+    return number * TRAIN_PART_TASKS + task;
+}
+
 void train_part_init(struct train_part *part, const struct train_run *run, int number, double from,
                      double to, struct uq_problem *problem)
 {
-    *part =
-        (struct train_part){.run = run, .first_task = number * RUN_TASKS, .from = from, .to = to};
+    *part = (struct train_part){
+        .run = run, .first_task = train_part_task(number, 0), .from = from, .to = to};
     part->checkpoint =
         (struct checkpoint){.ctx = part, .due = part_due, .save = part_save, .load = part_load};
     problem->checkpoint = run->checkpoint != NULL ? &part->checkpoint : NULL;

@@ -5,6 +5,8 @@
 
 #include "train.h"
 
+#define TRAIN_PART_TASKS 8192 /* of one solver run */
+
 struct train_part {
     const struct train_run *run; /* borrowed */
     int first_task;
@@ -18,5 +20,8 @@ struct train_part {
  */
 void train_part_init(struct train_part *part, const struct train_run *run, int number, double from,
                      double to, struct uq_problem *problem);
+
+/* The number of a task of such a run in the whole training's checkpoint. */
+int train_part_task(int number, int task);
 
 #endif

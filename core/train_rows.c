@@ -2,6 +2,8 @@
 #include "train_rows.h"
 
 #include "mem.h"
+#include "split.h"
+#include "train.h"
 
 #include <math.h>
 
@@ -32,6 +34,71 @@ enum err_code train_rows_take(struct train_rows *rows, const struct data *data, 
     data_gather(data->y, data->o, index, n, rows->y);
     return ERR_OK;
 }
+
+/* ---- parts ---- */
+
+static enum err_code check_parts(const struct train_spec *spec, const int *counts, struct err *err)
+{
+    enum conformal_method method = spec->calibration.method;
+    bool folds = method == CONFORMAL_CV_PLUS || method == CONFORMAL_JACKKNIFE_PLUS;
+    int n = folds ? counts[SPLIT_TRAIN] : counts[SPLIT_CALIBRATION];
+    if (counts[SPLIT_TRAIN] < 1) {
+        return err_set(err, ERR_INVALID, "the rows are too few: none is left to train on");
+    }
+    if (n > CONFORMAL_MOST_ROWS) {
+        return err_set(err, ERR_LIMIT, "calibration: %d rows, at most %d are allowed", n,
+                       CONFORMAL_MOST_ROWS);
+    }
+    if (method == CONFORMAL_SPLIT && n < 1) {
+        return err_set(err, ERR_INVALID, "calibration: no rows are left for it");
+    }
+    return ERR_OK;
+}
+
+/* The rows of one role, in their order; index: room for all. */
+static enum err_code take_role(const struct data *data, const unsigned char *role,
+                               enum split_role which, int *index, struct train_rows *rows,
+                               struct err *err)
+{
+    int n = 0;
+    for (int i = 0; i < data->n; i++) {
+        if (role[i] == which) {
+            index[n++] = i;
+        }
+    }
+    return train_rows_take(rows, data, index, n, err);
+}
+
+enum err_code train_rows_split(const struct train_spec *spec, const struct data *data,
+                               struct train_rows *const *parts, struct err *err)
+{
+    int counts[] = {0, 0, 0};
+    int *index = mem_alloc_array((size_t)data->n, sizeof *index);
+    unsigned char *role = mem_alloc((size_t)data->n);
+    if (index == NULL || role == NULL) {
+        err_set(err, ERR_NOMEM, "no memory to split %d rows", data->n);
+        goto done;
+    }
+    split_rows((uint64_t)spec->seed, data->n, spec->validation, train_calibration_share(spec),
+               role);
+    for (int i = 0; i < data->n; i++) {
+        counts[role[i]]++;
+    }
+    if (check_parts(spec, counts, err) != ERR_OK) {
+        goto done;
+    }
+    for (int which = SPLIT_TRAIN; which <= SPLIT_CALIBRATION; which++) {
+        if (take_role(data, role, (enum split_role)which, index, parts[which], err) != ERR_OK) {
+            goto done;
+        }
+    }
+done:
+    mem_free(index);
+    mem_free(role);
+    return err->code;
+}
+
+/* ---- scales ---- */
 
 enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inputs,
                              enum scaler_kind outputs, struct scaler *in, struct scaler *out,

@@ -21,6 +21,15 @@ void train_rows_release(struct train_rows *rows);
 enum err_code train_rows_take(struct train_rows *rows, const struct data *data, const int *index,
                               int n, struct err *err) MUST_CHECK;
 
+struct train_spec;
+
+/*
+ * All rows in their parts, by what the spec keeps out; parts [3]: zeroed ones, by enum split_role.
+ * ERR_INVALID (too few for what is wanted), ERR_LIMIT, ERR_NOMEM.
+ */
+enum err_code train_rows_split(const struct train_spec *spec, const struct data *data,
+                               struct train_rows *const *parts, struct err *err) MUST_CHECK;
+
 /* Scalers in [d] and out [o] of the user's rows. ERR_INVALID naming inputs or outputs. */
 enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inputs,
                              enum scaler_kind outputs, struct scaler *in, struct scaler *out,

@@ -28,6 +28,10 @@
  * each; their ratios follow the residuals.) [D. J. C. MacKay, Neural Computation 4, 1992; A. Immer
  * et al., ICML 2021.]
  *
+ * Fits, curvatures and what the evidence chose in each round go to the checkpoint, each as tasks of
+ * its own. What comes between, a factorisation of H, is done again: eigenvectors of the largest
+ * matrices take minutes, which LAPACK lets nobody interrupt, all else seconds.
+ *
  * Where we differ from QUiNN: it hard-wires the noise s = 0.1 and knows no prior, so that its
  * Hessian is singular or worse whenever rows are few; it has the full Hessian and the diagonal
  * only, and draws only.
@@ -43,11 +47,12 @@
 #include <math.h>
 #include <string.h>
 
-#define MOST_PARAMS 8000 /* of a square matrix: 512 MB; its eigenvectors take minutes */
-#define ROUNDS      4    /* of evidence and refit */
-#define MOST_TASKS  8192 /* of a solver in a checkpoint (core/train.c) */
-#define FIT_SHARE   0.9  /* of the work: the fits; the rest is the curvature */
-#define MOST_FACTOR 1e8  /* of the prior precision, either way */
+#define MOST_PARAMS 8000         /* of a square matrix: 512 MB; its eigenvectors take minutes */
+#define ROUNDS      4            /* of evidence and refit */
+#define MOST_TASKS  8192         /* of a solver in a checkpoint (core/train_part.c) */
+#define BLOCKS      (ROUNDS + 3) /* of tasks by member: fits, what was chosen, curvatures */
+#define FIT_SHARE   0.9          /* of the work: the fits; the rest is the curvature */
+#define MOST_FACTOR 1e8          /* of the prior precision, either way */
 
 struct uq_laplace {
     struct uq_tasks tasks;
@@ -64,12 +69,15 @@ struct uq_laplace {
 /* A member at work. */
 struct mode {
     int member;
+    int stage;                  /* rounds done: of the curvature at work */
     struct objective objective; /* noise given by sigmas, prior by prior */
     double *sigmas;             /* [o] this member's */
     double *prior;              /* [K] standard deviations; NULL: flat */
     double *params;             /* [K + learned] */
     double *matrix;             /* [K x K] scratch of marginal_likelihood; or NULL */
     double *eigenvalues;        /* [K] */
+    int n_chosen;               /* rounds that an interrupted run had chosen for */
+    double *chosen;             /* [ROUNDS x (2 + o)] factor, at a bound?, sigmas of each */
 };
 
 static bool has_matrix(const struct uq_settings *settings)
@@ -83,6 +91,7 @@ static void mode_release(struct mode *mode)
     mem_free(mode->params);
     mem_free(mode->matrix);
     mem_free(mode->eigenvalues);
+    mem_free(mode->chosen);
 }
 
 static enum err_code mode_init(struct mode *mode, struct uq_laplace *self, int member,
@@ -102,7 +111,8 @@ static enum err_code mode_init(struct mode *mode, struct uq_laplace *self, int m
     if (self->settings->marginal_likelihood) {
         mode->matrix = mem_alloc_array(k * k, sizeof *mode->matrix);
         mode->eigenvalues = mem_alloc_array(k, sizeof *mode->eigenvalues);
-        if (mode->matrix == NULL || mode->eigenvalues == NULL) {
+        mode->chosen = mem_alloc_array(ROUNDS * (2 + o), sizeof *mode->chosen);
+        if (mode->matrix == NULL || mode->eigenvalues == NULL || mode->chosen == NULL) {
             return err_set(err, ERR_NOMEM, "no memory for a curvature of %d parameters",
                            p->net->n_params);
         }
@@ -134,6 +144,10 @@ static struct curvature_problem curvature_of(const struct uq_laplace *self, cons
         .params = mode->params,
         .n_threads = self->tasks.n == 1 ? p->n_threads : 1,
         .cancel = p->cancel,
+        .checkpoint = p->checkpoint,
+        .task =
+            mode->member + (self->settings->marginal_likelihood ? BLOCKS - 1 : 1) * self->tasks.n,
+        .stage = mode->stage,
     };
 }
 
@@ -154,6 +168,10 @@ static enum err_code sum_squares(const struct uq_problem *p, const double *param
     resnet_set_params(tape, params);
     for (int first = 0; first < rows->n; first += OBJECTIVE_TILE) {
         int n = rows->n - first < OBJECTIVE_TILE ? rows->n - first : OBJECTIVE_TILE;
+        if (cancel_is_requested(p->cancel)) {
+            err_set(err, ERR_CANCELLED, "cancelled after a fit");
+            break;
+        }
         const double *y = rows->y + (size_t)first * (size_t)rows->o;
         resnet_forward(tape, n, rows->x + (size_t)first * (size_t)rows->d, f);
         for (int c = 0; c < n * rows->o; c++) {
@@ -208,8 +226,9 @@ static enum err_code likelihood_eigenvalues(const struct uq_laplace *self, struc
     return ERR_OK;
 }
 
-/* Prior and noise that maximise the evidence at the present map. */
-static enum err_code choose(struct uq_laplace *self, struct mode *mode, struct err *err)
+/* Prior and noise that maximise the evidence at the present map: chosen [2 + o]. */
+static enum err_code choose(const struct uq_laplace *self, struct mode *mode, double *chosen,
+                            struct err *err)
 {
     const struct uq_problem *p = self->tasks.problem;
     const double *prior = p->beliefs.prior_sigmas;
@@ -231,15 +250,72 @@ static enum err_code choose(struct uq_laplace *self, struct mode *mode, struct e
     if (!isfinite(best.log_evidence)) {
         return err_set(err, ERR_NUMERIC, "the evidence is not finite");
     }
-    double factor = fmin(fmax(best.alpha, 1.0 / MOST_FACTOR), MOST_FACTOR);
-    self->bounds[mode->member] += best.at_bound || factor != best.alpha;
-    self->factor[mode->member] = factor;
-    for (int k = 0; k < p->net->n_params; k++) {
-        mode->prior[k] = prior[k] / sqrt(factor);
-    }
+    chosen[0] = fmin(fmax(best.alpha, 1.0 / MOST_FACTOR), MOST_FACTOR);
+    chosen[1] = best.at_bound || chosen[0] != best.alpha;
     for (int j = 0; j < p->train.o; j++) {
-        mode->sigmas[j] /= sqrt(best.beta);
+        chosen[2 + j] = mode->sigmas[j] / sqrt(best.beta);
     }
+    return ERR_OK;
+}
+
+static void apply(struct uq_laplace *self, struct mode *mode, const double *chosen)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    self->factor[mode->member] = chosen[0];
+    self->bounds[mode->member] += chosen[1] > 0.0;
+    for (int k = 0; k < p->net->n_params; k++) {
+        mode->prior[k] = p->beliefs.prior_sigmas[k] / sqrt(chosen[0]);
+    }
+    memcpy(mode->sigmas, chosen + 2, (size_t)p->train.o * sizeof *chosen);
+}
+
+static int chosen_task(const struct uq_laplace *self, const struct mode *mode)
+{
+    return mode->member + (BLOCKS - 2) * self->tasks.n;
+}
+
+static enum err_code save_chosen(const struct uq_laplace *self, const struct mode *mode, int rounds,
+                                 struct err *err)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    struct bytes_writer w = {.data = NULL};
+    if (p->checkpoint == NULL) {
+        return ERR_OK;
+    }
+    bytes_put_u32(&w, (uint32_t)rounds);
+    bytes_put_f64(&w, mode->chosen, (size_t)rounds * (size_t)(2 + p->train.o));
+    return checkpoint_save(p->checkpoint, chosen_task(self, mode), &w, err);
+}
+
+static enum err_code resume_chosen(const struct uq_laplace *self, struct mode *mode,
+                                   struct err *err)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    struct bytes_reader r;
+    void *bytes = NULL;
+    bool found;
+    if (checkpoint_load(p->checkpoint, chosen_task(self, mode), &bytes, &r, &found, err) !=
+            ERR_OK ||
+        !found) {
+        return err->code;
+    }
+    mode->n_chosen = bytes_get_int(&r, ROUNDS);
+    bytes_get_f64(&r, mode->chosen, (size_t)mode->n_chosen * (size_t)(2 + p->train.o));
+    mem_free(bytes);
+    return checkpoint_check(&r, err);
+}
+
+/* Chooses, or does as was chosen before an interruption. */
+static enum err_code choose_round(struct uq_laplace *self, struct mode *mode, int round,
+                                  struct err *err)
+{
+    double *chosen = mode->chosen + (size_t)round * (size_t)(2 + self->tasks.problem->train.o);
+    mode->stage = round;
+    if (round >= mode->n_chosen && (choose(self, mode, chosen, err) != ERR_OK ||
+                                    save_chosen(self, mode, round + 1, err) != ERR_OK)) {
+        return err->code;
+    }
+    apply(self, mode, chosen);
     return ERR_OK;
 }
 
@@ -357,11 +433,16 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
         goto done;
     }
     fix_noise(&mode, p);
+    if (choosing && resume_chosen(self, &mode, err) != ERR_OK) {
+        goto done;
+    }
     for (int round = 0; choosing && round < ROUNDS; round++) {
-        if (choose(self, &mode, err) != ERR_OK || refit(self, &mode, round, err) != ERR_OK) {
+        if (choose_round(self, &mode, round, err) != ERR_OK ||
+            refit(self, &mode, round, err) != ERR_OK) {
             goto done;
         }
     }
+    mode.stage = ROUNDS;
     memcpy(self->mixture->members[member].mean, mode.params,
            (size_t)p->net->n_params * sizeof *mode.params);
     if (make_covariance(self, &mode, &logdet, err) != ERR_OK ||
@@ -449,9 +530,9 @@ static enum err_code check(const struct uq_problem *problem, const struct uq_set
             return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior, and it is flat");
         }
     }
-    if (settings->members > MOST_TASKS / (ROUNDS + 1)) {
+    if (settings->members > MOST_TASKS / BLOCKS) {
         return err_set(err, ERR_LIMIT, "marginal_likelihood takes at most %d members, not %d",
-                       MOST_TASKS / (ROUNDS + 1), settings->members);
+                       MOST_TASKS / BLOCKS, settings->members);
     }
     return ERR_OK;
 }

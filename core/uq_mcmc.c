@@ -20,6 +20,8 @@
  * Only starts that would be alike are scattered about.
  *
  * A chain's whole state goes to its checkpoint: the sampler, the rng, counts and the draws so far.
+ * It is a state between two steps: a step of No-U-Turn, at most 2^max_depth gradients over all
+ * rows, is begun again, and where one takes minutes max_depth is too large for the rows.
  *
  * Where we differ from QUiNN: several chains and their diagnostics (core/mcmc_report), step sizes
  * and masses learnt in the warm-up, a Gaussian prior by default, and No-U-Turn. QUiNN keeps every

@@ -134,10 +134,15 @@ static enum err_code run_pass(const struct uq_pbp *self, int member, struct pass
     return ERR_OK;
 }
 
-static double validation_loss(const struct data *rows, struct pbp *pbp)
+/* NaN without kept rows, and when it was told to stop. */
+static double validation_loss(const struct uq_problem *p, struct pbp *pbp)
 {
+    const struct data *rows = &p->validation;
     double sum = 0.0;
     for (size_t i = 0; i < (size_t)rows->n; i++) {
+        if (i % LOOK_ROWS == 0 && cancel_is_requested(p->cancel)) {
+            return NAN;
+        }
         sum -= pbp_log_z(pbp, rows->x + i * (size_t)rows->d, rows->y + i * (size_t)rows->o);
     }
     return rows->n > 0 ? sum / (double)rows->n : NAN;
@@ -153,6 +158,11 @@ static enum err_code run_epoch(struct uq_pbp *self, int member, struct passes *p
     }
     double log_z = passes->sum / (double)p->train.n;
     pbp_refresh_prior(&passes->pbp);
+    double kept = p->progress != NULL ? validation_loss(p, &passes->pbp) : NAN;
+    if (cancel_is_requested(p->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled after the rows of epoch %d",
+                       passes->epochs + 1);
+    }
     passes->log_z[passes->epochs++] = log_z;
     struct progress progress = {
         .member = member,
@@ -160,8 +170,7 @@ static enum err_code run_epoch(struct uq_pbp *self, int member, struct passes *p
         .step = passes->epochs,
         .n_steps = of,
         .loss = -log_z,
-        .validation_loss =
-            p->progress != NULL ? validation_loss(&p->validation, &passes->pbp) : NAN,
+        .validation_loss = kept,
         .fraction = (double)passes->epochs / (double)of,
     };
     uq_tasks_progress(&self->tasks, &progress);

@@ -68,7 +68,8 @@ struct walk {
 
 /* ---- the scale of a likelihood's gradient ---- */
 
-/* Mean precision of predicted noise over the training rows, summed over outputs. */
+/* Mean precision of predicted noise over the training rows, summed over outputs; NaN when it was
+ * told to stop. */
 static double predicted_precision(struct walk *walk)
 {
     const struct data *train = &walk->swag->members.tasks.problem->train;
@@ -78,6 +79,9 @@ static double predicted_precision(struct walk *walk)
     resnet_set_params(loss->tape, walk->params);
     for (int first = 0; first < train->n; first += loss->tile) {
         int n = train->n - first < loss->tile ? train->n - first : loss->tile;
+        if (cancel_is_requested(walk->swag->members.tasks.problem->cancel)) {
+            return NAN;
+        }
         resnet_forward(loss->tape, n, train->x + (size_t)first * (size_t)train->d, loss->scratch);
         for (int c = 0; c < n * o; c++) {
             sum += 1.0 / objective_variance(loss->scratch[c / o * 2 * o + o + c % o]);
@@ -317,6 +321,9 @@ static enum err_code walk_run(struct walk *walk, double from, struct err *err)
     }
     if (!found) {
         walk->scale = find_scale(walk);
+        if (cancel_is_requested(tasks->problem->cancel)) {
+            return err_set(err, ERR_CANCELLED, "cancelled before swag");
+        }
         take_snapshot(walk);
     }
     while (walk->epoch < s->swag_epochs) {

@@ -136,7 +136,8 @@ enum err_code gate_score(const struct model *model, const struct data *rows, con
                          enum gate_metric metric, int n_threads, double *out, struct err *err)
 {
     struct scores scores = {.n_rows = 0};
-    enum err_code code = calib_score(model, rows, range, n_threads, &scores, err);
+    const struct calib_run run = {.n_threads = n_threads};
+    enum err_code code = calib_score(model, rows, range, &run, &scores, err);
     *out = NAN;
     if (code == ERR_NUMERIC) {
         err_clear(err); /* a prediction that is not finite: no score */

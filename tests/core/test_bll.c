@@ -233,6 +233,42 @@ START_TEST(bll_keeps_a_given_noise)
 }
 END_TEST
 
+/* The same rows again and again are rows of a larger precision. More of them than one product. */
+START_TEST(bll_takes_many_rows_in_parts)
+{
+    enum { TIMES = 1200 };
+    struct err err = ERR_INIT;
+    struct problem p;
+    struct uq_result result;
+    struct arch arch = two_by_two();
+    double phi[N * 6];
+    problem_init(&p, &arch, UQ_BLL);
+    p.settings.epochs = 2;
+    double *x = mem_alloc_array((size_t)TIMES * N * 2, sizeof *x);
+    double *y = mem_alloc_array((size_t)TIMES * N * 2, sizeof *y);
+    ck_assert(x != NULL && y != NULL);
+    for (size_t i = 0; i < TIMES; i++) {
+        memcpy(x + i * N * 2, p.x, N * 2 * sizeof *x);
+        memcpy(y + i * N * 2, p.y, N * 2 * sizeof *y);
+    }
+    p.uq.train.n = TIMES * N;
+    p.uq.train.x = x;
+    p.uq.train.y = y;
+    ck_assert_int_eq(uq_run(UQ_BLL, &p.uq, &p.settings, &result, &err), ERR_OK);
+    const struct gauss *g = &result.gaussian.members[0];
+    const double *alpha = reported(&result, "bll.alpha", 2);
+    const double *beta = reported(&result, "bll.beta", 2);
+    features(&p, g->mean, phi);
+    for (int j = 0; j < 2; j++) {
+        compare_output(&p, g, phi, j, alpha[j], TIMES * beta[j]);
+    }
+    uq_result_release(&result);
+    resnet_release(&p.net);
+    mem_free(x);
+    mem_free(y);
+}
+END_TEST
+
 /* Phi'Phi is singular. */
 START_TEST(bll_takes_fewer_rows_than_features)
 {
@@ -302,6 +338,7 @@ int main(void)
     tcase_add_test(tc, an_evidence_without_a_maximum_says_so);
     tcase_add_test(tc, bll_is_the_linear_models_posterior);
     tcase_add_test(tc, bll_keeps_a_given_noise);
+    tcase_add_test(tc, bll_takes_many_rows_in_parts);
     tcase_add_test(tc, bll_takes_fewer_rows_than_features);
     tcase_add_test(tc, bll_survives_constant_targets);
     tcase_add_test(tc, bll_refuses_networks_without_a_last_layer);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scores of a model's predictions against formulas written out row by row, and integrals. */
+#include "memory_checkpoint.h"
 #include "run.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "calib.h"
+#include "conformal.h"
 #include "gemm.h"
 #include "mem.h"
 #include "predict.h"
@@ -86,8 +88,9 @@ static struct scores score(const struct model *model, const struct rows *rows, i
     struct err err = ERR_INIT;
     struct scores scores = {.n_rows = 0};
     struct data data = data_of(rows);
-    ck_assert_msg(calib_score(model, &data, range, n_threads, &scores, &err) == ERR_OK, "%s",
-                  err.msg);
+    ck_assert_msg(calib_score(model, &data, range, &(struct calib_run){.n_threads = n_threads},
+                              &scores, &err) == ERR_OK,
+                  "%s", err.msg);
     return scores;
 }
 
@@ -299,7 +302,8 @@ START_TEST(a_mixture_far_from_the_target_keeps_its_digits)
     rows.y[0] = rows.mean[0] + 50.0;
     rows.y[1] = rows.mean[1] - 50.0;
     struct data one = {.n = 1, .d = D, .o = O, .x = rows.x, .y = rows.y};
-    ck_assert_int_eq(calib_score(model, &one, range, 1, &s, &err), ERR_OK);
+    ck_assert_int_eq(calib_score(model, &one, range, &(struct calib_run){.n_threads = 1}, &s, &err),
+                     ERR_OK);
     for (int j = 0; j < O; j++) {
         double nearest = INFINITY;
         for (int k = 0; k < 3; k++) {
@@ -327,7 +331,8 @@ START_TEST(scoring_survives_each_failed_allocation)
         struct err err = ERR_INIT;
         struct scores s = {.n_rows = 0};
         mem_fail_after(at, false);
-        enum err_code code = calib_score(model, &few, range, 1, &s, &err);
+        enum err_code code =
+            calib_score(model, &few, range, &(struct calib_run){.n_threads = 1}, &s, &err);
         long attempts = mem_attempts();
         mem_fail_after(0, false);
         if (attempts < at) {
@@ -341,8 +346,143 @@ START_TEST(scoring_survives_each_failed_allocation)
     }
     struct err err = ERR_INIT;
     struct scores s = {.n_rows = 0};
-    ck_assert_int_eq(calib_score(model, &none, range, 1, &s, &err), ERR_INVALID);
+    ck_assert_int_eq(
+        calib_score(model, &none, range, &(struct calib_run){.n_threads = 1}, &s, &err),
+        ERR_INVALID);
     ck_assert_int_eq(mem_live(), live);
+    free(rows.samples);
+    model_unref(model);
+}
+END_TEST
+
+/* ---- interruptions ---- */
+
+enum scorer { SCORER_SCORES, SCORER_NOISE, SCORER_CONFORMAL, N_SCORERS };
+enum { MOST_FOUND = N * O };
+
+/* What a scorer finds, in a row; nothing of it after a failure. */
+static enum err_code run_scorer(enum scorer scorer, const struct model *model,
+                                const struct data *rows, const struct calib_run *run, double *found,
+                                struct err *err)
+{
+    struct scores s = {.n_rows = 0};
+    memset(found, 0, MOST_FOUND * sizeof *found);
+    switch (scorer) {
+    case SCORER_NOISE:
+        return calib_noise(model, rows, run, found, err);
+    case SCORER_CONFORMAL:
+        return conformal_scores(model, rows, true, run, found, err);
+    case SCORER_SCORES:
+    case N_SCORERS:
+        break;
+    }
+    if (calib_score(model, rows, range, run, &s, err) == ERR_OK) {
+        ck_assert_int_eq(s.n_rows, rows->n);
+        const double *const parts[] = {s.rmse, s.nll, s.nll_draws, s.crps};
+        for (size_t i = 0; i < 4; i++) {
+            memcpy(found + O * i, parts[i], O * sizeof *found);
+        }
+        memcpy(found + 4 * O, s.coverage, O * SCORES_INTERVALS * sizeof *found);
+        memcpy(found + 7 * O, s.width, O * SCORES_INTERVALS * sizeof *found);
+        memcpy(found + 10 * O, s.calibration, O * SCORES_LEVELS * sizeof *found);
+        found[29 * O] = s.relative_error;
+        scores_release(&s);
+    }
+    return err->code;
+}
+
+START_TEST(a_scoring_that_was_interrupted_ends_as_an_unbroken_one)
+{
+    static struct rows rows;
+    static double whole[MOST_FOUND], resumed[MOST_FOUND];
+    const double noise[O] = {2.0, 0.3};
+    struct model *model = make_model(3, noise);
+    make_rows(model, 1.0, &rows);
+    struct data data = data_of(&rows);
+    for (int at = 1; at <= 2; at++) {
+        struct memory_checkpoint memory;
+        struct cancel cancel = {false};
+        struct err first = ERR_INIT;
+        struct err err = ERR_INIT;
+        struct calib_run run = {.n_threads = 2};
+        ck_assert_int_eq(run_scorer(_i, model, &data, &run, whole, &err), ERR_OK);
+        memory_checkpoint_init(&memory, 1);
+        memory.cancel = &cancel;
+        memory.die_after = at;
+        run = (struct calib_run){1, &cancel, &memory.checkpoint, 5};
+        ck_assert_int_eq(run_scorer(_i, model, &data, &run, resumed, &first), ERR_CANCELLED);
+        memory_checkpoint_revive(&memory);
+        atomic_store(&cancel.stop, false);
+        /* The rows that are done are not looked at again. */
+        double y = rows.y[0];
+        rows.y[0] = 1e9;
+        ck_assert_int_eq(run_scorer(_i, model, &data, &run, resumed, &err), ERR_OK);
+        rows.y[0] = y;
+        ck_assert_int_eq(memory.n_loads, 1);
+        ck_assert_int_eq(memory.n_saves, at == 1 ? 1 : 0); /* an end is not saved twice */
+        ck_assert_mem_eq(whole, resumed, sizeof whole);
+        /* Damaged. */
+        memory.states[0].n_bytes -= 4;
+        ck_assert_int_eq(run_scorer(_i, model, &data, &run, resumed, &err), ERR_CORRUPT);
+        memory_checkpoint_release(&memory);
+    }
+    free(rows.samples);
+    model_unref(model);
+}
+END_TEST
+
+START_TEST(a_scoring_can_be_cancelled)
+{
+    static struct rows rows;
+    static double found[MOST_FOUND];
+    const double noise[O] = {2.0, 0.3};
+    struct model *model = make_model(3, noise);
+    make_rows(model, 1.0, &rows);
+    struct data data = data_of(&rows);
+    struct cancel cancel = {false};
+    const struct calib_run run = {.n_threads = 2, .cancel = &cancel};
+    long live = mem_live();
+    for (int rows_of_it = 1; rows_of_it <= N; rows_of_it += N - 1) {
+        struct err err = ERR_INIT;
+        data.n = rows_of_it;
+        ck_assert_int_eq(run_scorer(_i, model, &data, &run, found, &err), ERR_OK);
+        cancel_request(&cancel);
+        ck_assert_int_eq(run_scorer(_i, model, &data, &run, found, &err), ERR_CANCELLED);
+        atomic_store(&cancel.stop, false);
+        ck_assert_int_eq(mem_live(), live);
+    }
+    free(rows.samples);
+    model_unref(model);
+}
+END_TEST
+
+START_TEST(a_scoring_with_a_checkpoint_survives_each_failed_allocation)
+{
+    static struct rows rows;
+    static double found[MOST_FOUND];
+    const double noise[O] = {2.0, 0.3};
+    struct model *model = make_model(3, noise);
+    make_rows(model, 1.0, &rows);
+    struct data few = {.n = 5, .d = D, .o = O, .x = rows.x, .y = rows.y};
+    long live = mem_live();
+    for (int resumed = 0; resumed < 2; resumed++) {
+        enum err_code code = ERR_NOMEM;
+        for (long at = 1; code != ERR_OK; at++) {
+            struct memory_checkpoint memory;
+            struct err err = ERR_INIT;
+            memory_checkpoint_init(&memory, 1);
+            const struct calib_run run = {.n_threads = 1, .checkpoint = &memory.checkpoint};
+            if (resumed == 1) {
+                ck_assert_int_eq(run_scorer(_i, model, &few, &run, found, &err), ERR_OK);
+            }
+            mem_fail_after(at, false);
+            code = run_scorer(_i, model, &few, &run, found, &err);
+            mem_fail_after(0, false);
+            ck_assert(code == ERR_OK || code == ERR_NOMEM);
+            memory_checkpoint_release(&memory);
+            ck_assert_int_eq(mem_live(), live);
+        }
+    }
     free(rows.samples);
     model_unref(model);
 }
@@ -360,6 +500,10 @@ int main(void)
     tcase_add_test(tc, without_a_variance_there_is_no_density);
     tcase_add_test(tc, a_mixture_far_from_the_target_keeps_its_digits);
     tcase_add_test(tc, scoring_survives_each_failed_allocation);
+    tcase_add_loop_test(tc, a_scoring_that_was_interrupted_ends_as_an_unbroken_one, 0, N_SCORERS);
+    tcase_add_loop_test(tc, a_scoring_can_be_cancelled, 0, N_SCORERS);
+    tcase_add_loop_test(tc, a_scoring_with_a_checkpoint_survives_each_failed_allocation, 0,
+                        N_SCORERS);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  * Second derivatives against reference cases (PyTorch), central differences of gradients and sums
  * over single rows, for networks of every kind and every objective.
  */
+#include "memory_checkpoint.h"
 #include "oracle.h"
 #include "posed.h"
 #include "run.h"
@@ -355,6 +356,127 @@ START_TEST(tiles_add_up)
 }
 END_TEST
 
+/* ---- interruptions ---- */
+
+/* Of a function, over groups of so many rows; what it leaves in a checkpoint is in the memory. */
+static enum err_code run_kept(size_t i, struct posed *f, struct memory_checkpoint *memory,
+                              struct cancel *cancel, double *out, struct err *err)
+{
+    struct curvature_problem problem = f->problem;
+    problem.group_rows = 40;
+    problem.checkpoint = memory != NULL ? &memory->checkpoint : NULL;
+    problem.cancel = cancel;
+    problem.task = 3;
+    problem.stage = 2;
+    return functions[i](&problem, out, err);
+}
+
+/* Killed after each number of saves: at every other group, or every group. */
+static void check_interruptions(size_t i, struct posed *f, int every)
+{
+    size_t cells = (size_t)posed_n_params(f) * (size_t)posed_n_params(f);
+    double *whole = calloc(2 * cells, sizeof *whole);
+    double *resumed = whole + cells;
+    struct err err = ERR_INIT;
+    int deaths = 0;
+    ck_assert_int_eq(run_kept(i, f, NULL, NULL, whole, &err), ERR_OK);
+    for (enum err_code code = ERR_CANCELLED; code != ERR_OK; deaths++) {
+        struct memory_checkpoint memory;
+        struct cancel cancel = {false};
+        struct err first = ERR_INIT;
+        memory_checkpoint_init(&memory, every);
+        memory.cancel = &cancel;
+        memory.die_after = deaths + 1;
+        code = run_kept(i, f, &memory, &cancel, resumed, &first);
+        ck_assert_int_eq(code, code == ERR_OK ? ERR_OK : ERR_CANCELLED);
+        if (code != ERR_OK) {
+            /* What it finds it must have looked at: rows that are in already have no part. */
+            memory_checkpoint_revive(&memory);
+            atomic_store(&cancel.stop, false);
+            memset(resumed, 0, cells * sizeof *resumed);
+            ck_assert_int_eq(run_kept(i, f, &memory, &cancel, resumed, &err), ERR_OK);
+            ck_assert_int_eq(memory.n_loads, 1);
+        }
+        ck_assert_int_eq(memcmp(whole, resumed, cells * sizeof *whole), 0);
+        memory_checkpoint_release(&memory);
+    }
+    ck_assert_int_eq(deaths - 1, (MANY + 39) / 40 / every);
+    free(whole);
+}
+
+START_TEST(sums_that_were_interrupted_end_as_unbroken_ones)
+{
+    for (size_t i = 0; i < N_FUNCTIONS; i++) {
+        for (int every = 2; every <= 5; every += 3) {
+            struct posed f;
+            ck_assert(
+                posed_init(&f, &posed_kinds[1], every == 2 ? WISH_LEARNED : WISH_PREDICTED, MANY));
+            f.problem.n_threads = every;
+            check_interruptions(i, &f, every);
+            posed_release(&f);
+        }
+    }
+}
+END_TEST
+
+/* Rows that are in the sums are not looked at again; those of another stage are. */
+START_TEST(a_state_is_taken_for_its_own_stage_alone)
+{
+    for (size_t i = 0; i < N_FUNCTIONS; i++) {
+        struct posed f;
+        struct err err = ERR_INIT;
+        struct memory_checkpoint memory;
+        ck_assert(posed_init(&f, &posed_kinds[1], WISH_NLP, MANY));
+        size_t cells = (size_t)posed_n_params(&f) * (size_t)posed_n_params(&f);
+        double *a = calloc(3 * cells, sizeof *a);
+        double *b = a + cells;
+        double *c = b + cells;
+        memory_checkpoint_init(&memory, 1);
+        ck_assert_int_eq(run_kept(i, &f, &memory, NULL, a, &err), ERR_OK);
+        f.params[0] += 0.5;
+        ck_assert_int_eq(run_kept(i, &f, &memory, NULL, b, &err), ERR_OK);
+        ck_assert_int_eq(memcmp(a, b, cells * sizeof *a), 0);
+        struct curvature_problem other = f.problem;
+        other.group_rows = 40;
+        other.checkpoint = &memory.checkpoint;
+        other.task = 3;
+        other.stage = 1;
+        ck_assert_int_eq(functions[i](&other, b, &err), ERR_OK);
+        ck_assert_int_eq(run_kept(i, &f, NULL, NULL, c, &err), ERR_OK);
+        ck_assert_int_eq(memcmp(b, c, cells * sizeof *b), 0);
+        ck_assert_int_ne(memcmp(a, c, cells * sizeof *b), 0);
+        memory_checkpoint_release(&memory);
+        free(a);
+        posed_release(&f);
+    }
+}
+END_TEST
+
+START_TEST(a_damaged_state_is_refused)
+{
+    for (size_t i = 0; i < N_FUNCTIONS; i++) {
+        struct posed f;
+        ck_assert(posed_init(&f, &posed_kinds[1], WISH_NLP, MANY));
+        size_t cells = (size_t)posed_n_params(&f) * (size_t)posed_n_params(&f);
+        double *out = calloc(cells, sizeof *out);
+        for (int cut = 0; cut < 3; cut++) {
+            struct err err = ERR_INIT;
+            struct memory_checkpoint memory;
+            long live = mem_live();
+            memory_checkpoint_init(&memory, 1);
+            ck_assert_int_eq(run_kept(i, &f, &memory, NULL, out, &err), ERR_OK);
+            ck_assert_int_eq(memory.n_states, 1);
+            memory.states[0].n_bytes = cut == 0 ? 2 : cut == 1 ? 6 : memory.states[0].n_bytes - 8;
+            ck_assert_int_eq(run_kept(i, &f, &memory, NULL, out, &err), ERR_CORRUPT);
+            memory_checkpoint_release(&memory);
+            ck_assert_int_eq(mem_live(), live);
+        }
+        free(out);
+        posed_release(&f);
+    }
+}
+END_TEST
+
 START_TEST(every_failing_allocation_is_an_error)
 {
     for (size_t i = 0; i < N_FUNCTIONS; i++) {
@@ -366,10 +488,13 @@ START_TEST(every_failing_allocation_is_an_error)
         enum err_code code = ERR_NOMEM;
         for (; code != ERR_OK; n++) {
             struct err err = ERR_INIT;
+            struct memory_checkpoint memory;
+            memory_checkpoint_init(&memory, 1);
             mem_fail_after(n, false);
-            code = functions[i](&f.problem, out, &err);
+            code = run_kept(i, &f, &memory, NULL, out, &err);
             mem_fail_after(0, false);
             ck_assert(code == ERR_OK || code == ERR_NOMEM);
+            memory_checkpoint_release(&memory);
             ck_assert_int_eq(mem_live(), live);
         }
         ck_assert_int_gt(n, 4);
@@ -419,6 +544,9 @@ int main(void)
     tcase_add_test(tc, the_fisher_diagonal_is_its_sum_over_rows);
     tcase_add_test(tc, results_do_not_depend_on_the_number_of_threads);
     tcase_add_test(tc, tiles_add_up);
+    tcase_add_test(tc, sums_that_were_interrupted_end_as_unbroken_ones);
+    tcase_add_test(tc, a_state_is_taken_for_its_own_stage_alone);
+    tcase_add_test(tc, a_damaged_state_is_refused);
     tcase_add_test(tc, every_failing_allocation_is_an_error);
     tcase_add_test(tc, cancelled_work_stops_and_what_is_not_finite_is_an_error);
     suite_add_tcase(suite, tc);

@@ -405,7 +405,9 @@ START_TEST(an_ensemble_learns_a_sine)
     ck_assert_int_eq(train(2, 1, 1.0, NULL, &model, &err), ERR_OK);
     make_rows(x, y, 50, 1);
     struct data rows = {.n = 50, .d = 1, .o = 1, .x = x, .y = y};
-    ck_assert_int_eq(calib_score(model, &rows, range, 1, &scores, &err), ERR_OK);
+    ck_assert_int_eq(
+        calib_score(model, &rows, range, &(struct calib_run){.n_threads = 1}, &scores, &err),
+        ERR_OK);
     ck_assert_double_le(scores.rmse[0], 0.01 * 80.0); /* 1 % of the range */
     scores_release(&scores);
     ck_assert_int_eq(model->scores.n_rows, 12);

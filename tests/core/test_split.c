@@ -71,6 +71,20 @@ START_TEST(roles_stay_when_rows_are_appended)
 }
 END_TEST
 
+START_TEST(the_smallest_shares_take_one_row)
+{
+    static const double least[] = {5e-324, 1e-300, 1e-20, 1e-12};
+    unsigned char role[MOST];
+    for (size_t i = 0; i < sizeof least / sizeof *least; i++) {
+        for (int n = 2; n <= MOST; n += 1 + n / 3) {
+            split_rows(1 + i, n, least[i], least[i], role);
+            ck_assert_int_eq(count(role, n, SPLIT_KEPT), 1);
+            ck_assert_int_eq(count(role, n, SPLIT_CALIBRATION), n > 2);
+        }
+    }
+}
+END_TEST
+
 START_TEST(places_are_random_and_of_the_seed)
 {
     unsigned char a[MOST];
@@ -160,6 +174,7 @@ int main(void)
     TCase *tc = tcase_create("split");
     tcase_add_test(tc, shares_are_kept_to_within_one_row);
     tcase_add_test(tc, roles_stay_when_rows_are_appended);
+    tcase_add_test(tc, the_smallest_shares_take_one_row);
     tcase_add_test(tc, places_are_random_and_of_the_seed);
     suite_add_tcase(suite, tc);
     tc = tcase_create("account");

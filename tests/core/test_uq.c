@@ -274,6 +274,24 @@ START_TEST(an_interrupted_run_ends_as_an_unbroken_one)
 }
 END_TEST
 
+/* Rounds of evidence and each kind of curvature leave states of their own. */
+START_TEST(an_interrupted_laplace_ends_as_an_unbroken_one)
+{
+    struct uq_toy toy;
+    toy_init(&toy, UQ_LAPLACE, _i % 2 == 0 ? NOISE_LEARNED : NOISE_GIVEN);
+    toy.settings.hessian = _i / 2;
+    toy.settings.marginal_likelihood = true;
+    toy.settings.members = 2;
+    toy.settings.epochs = 2;
+    check_resumption(&toy, 2, 2);
+    toy.settings.members = 1;
+    check_resumption(&toy, 1, 2);
+    toy.settings.marginal_likelihood = false;
+    check_resumption(&toy, 1, 1);
+    uq_toy_release(&toy);
+}
+END_TEST
+
 START_TEST(an_interrupted_run_of_lbfgs_ends_as_an_unbroken_one)
 {
     struct uq_toy toy;
@@ -392,6 +410,7 @@ int main(void)
     tcase_add_loop_test(tc, progress_rises_to_one_and_a_cancel_ends_it_anywhere, 0, N_KINDS);
     tcase_add_loop_test(tc, an_interrupted_run_ends_as_an_unbroken_one, 0, N_KINDS);
     tcase_add_loop_test(tc, an_interrupted_run_of_lbfgs_ends_as_an_unbroken_one, 0, N_KINDS);
+    tcase_add_loop_test(tc, an_interrupted_laplace_ends_as_an_unbroken_one, 0, 6);
     tcase_add_loop_test(tc, every_failed_allocation_is_survived, 0, N_KINDS);
     tcase_add_loop_test(tc, defaults_are_valid_and_limits_are_named, 0, N_KINDS);
     tcase_add_loop_test(tc, noise_without_its_sigma_is_refused, 0, N_KINDS);
