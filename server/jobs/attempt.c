@@ -185,7 +185,8 @@ static enum err_code judge(struct attempt *attempt, struct err *err)
                                  .validation = spec->validation,
                                  .calibration = train_calibration_share(spec),
                                  .seed = (uint64_t)spec->seed,
-                                 .n_threads = s->n_threads};
+                                 .n_threads = s->n_threads,
+                                 .cancel = attempt->cancel};
     if (!attempt->spec.gate.on ||
         registry_get(s->registry, attempt->row.model, 0, &served, err) != ERR_OK) {
         /* No version is served, or it is damaged: any new one is better. */

@@ -35,10 +35,11 @@ static enum err_code score(const struct model *model, const struct data_newest *
         memcpy(x + i * d, fresh->rows + i * (d + o), d * sizeof *x);
         memcpy(y + i * o, fresh->rows + i * (d + o) + d, o * sizeof *y);
     }
+    const struct calib_run run = {.n_threads = n_threads};
     struct data rows = {.n = (int)n, .d = fresh->d, .o = fresh->o, .x = x, .y = y};
     out->n = rows.n;
-    err_kept(gate_score(model, &rows, model->scores.output_range, GATE_RMSE, n_threads, &out->score,
-                        err));
+    err_kept(
+        gate_score(model, &rows, model->scores.output_range, GATE_RMSE, &run, &out->score, err));
 done:
     mem_free(x);
     mem_free(y);

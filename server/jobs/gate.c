@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gate.h"
 
-#include "calib.h"
 #include "mem.h"
 #include "names.h"
 #include "split.h"
@@ -133,11 +132,11 @@ static double combine(const struct scores *s, const double *range, enum gate_met
 }
 
 enum err_code gate_score(const struct model *model, const struct data *rows, const double *range,
-                         enum gate_metric metric, int n_threads, double *out, struct err *err)
+                         enum gate_metric metric, const struct calib_run *run, double *out,
+                         struct err *err)
 {
     struct scores scores = {.n_rows = 0};
-    const struct calib_run run = {.n_threads = n_threads};
-    enum err_code code = calib_score(model, rows, range, &run, &scores, err);
+    enum err_code code = calib_score(model, rows, range, run, &scores, err);
     *out = NAN;
     if (code == ERR_NUMERIC) {
         err_clear(err); /* a prediction that is not finite: no score */
@@ -180,6 +179,7 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
                          struct gate_verdict *out, struct err *err)
 {
     struct picked picked = {.x = NULL};
+    const struct calib_run run = {.n_threads = the_case->n_threads, .cancel = the_case->cancel};
     *out = (struct gate_verdict){.passed = true,
                                  .metric = spec->metric,
                                  .rows = spec->rows,
@@ -200,10 +200,10 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
         snprintf(out->reason, sizeof out->reason, "no rows were kept out, so nothing was compared");
         goto done;
     }
-    if (gate_score(the_case->candidate, &picked.data, picked.range, spec->metric,
-                   the_case->n_threads, &out->candidate, err) == ERR_OK &&
-        gate_score(the_case->served, &picked.data, picked.range, spec->metric, the_case->n_threads,
-                   &out->served, err) == ERR_OK) {
+    if (gate_score(the_case->candidate, &picked.data, picked.range, spec->metric, &run,
+                   &out->candidate, err) == ERR_OK &&
+        gate_score(the_case->served, &picked.data, picked.range, spec->metric, &run, &out->served,
+                   err) == ERR_OK) {
         decide(spec, out);
     }
 done:

@@ -11,8 +11,7 @@
 #ifndef GATE_H
 #define GATE_H
 
-#include "data.h"
-#include "model.h"
+#include "calib.h"
 #include "textbuf.h"
 
 enum gate_metric {
@@ -45,6 +44,7 @@ struct gate_case {
     double calibration;
     uint64_t seed;
     int n_threads;
+    const struct cancel *cancel; /* may be NULL */
 };
 
 struct gate_verdict {
@@ -60,7 +60,7 @@ struct gate_verdict {
 
 /*
  * Judges. A candidate that cannot predict the rows does not pass; where there is nothing to compare
- * it does. ERR_NOMEM.
+ * it does. ERR_NOMEM, ERR_CANCELLED.
  */
 enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *the_case,
                          struct gate_verdict *out, struct err *err) MUST_CHECK;
@@ -70,7 +70,7 @@ void gate_write(struct textbuf *text, const struct gate_verdict *verdict);
 
 /* The score of a version on rows by a metric; range: [o x 2] low, high. NaN: it has none. */
 enum err_code gate_score(const struct model *model, const struct data *rows, const double *range,
-                         enum gate_metric metric, int n_threads, double *out,
+                         enum gate_metric metric, const struct calib_run *run, double *out,
                          struct err *err) MUST_CHECK;
 
 #endif
