@@ -1,2 +1,4 @@
--- Used by: job_store_next: when the next queued job may begin.
-SELECT min(not_before_ms) FROM jobs WHERE state = 0;
+-- Used by: job_store_next: when the next queued job may begin whose model has none running.
+SELECT min(q.not_before_ms) FROM jobs q
+WHERE q.state = 0
+  AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.model_id = q.model_id AND r.state = 1);

@@ -1,5 +1,6 @@
--- Used by: policy_store_facts. The last job that was not cancelled tells which rows are new: those
--- after the ones it took, or that came after it when it took none.
+-- Used by: policy_store_facts. The last job tells which rows are new: those after the ones it took,
+-- or that came after it when it took none. A cancelled one too: whoever stops a job does not want
+-- the next one at once.
 SELECT m.id, coalesce(m.default_version, 0),
        (SELECT count(*) FROM jobs a WHERE a.model_id = m.id AND a.state IN (0, 1)),
        coalesce(j.created_ms, 0), coalesce(j.finished_ms, 0), coalesce(j.state, -1),
@@ -11,6 +12,6 @@ SELECT m.id, coalesce(m.default_version, 0),
        coalesce((SELECT s.n_rows FROM data_stats s WHERE s.model_id = m.id), 0),
        coalesce(j.data_rows, 0)
 FROM models m
-     LEFT JOIN jobs j ON j.id = (SELECT max(l.id) FROM jobs l WHERE l.model_id = m.id AND l.state <> 4)
+     LEFT JOIN jobs j ON j.id = (SELECT max(l.id) FROM jobs l WHERE l.model_id = m.id)
      LEFT JOIN training_data t ON t.model_id = m.id AND t.version = m.default_version
 WHERE m.name = :name AND m.deleted = 0;

@@ -144,11 +144,12 @@ static size_t copy_text(struct stream *s, char *out, size_t size)
     return n;
 }
 
-/* Without a connection to suspend there is nothing to wait for. */
+/* Without a connection to suspend there is nothing to wait for; nor on a replica, where nobody
+ * tells of jobs: its clients come back for the next state. */
 static size_t wait_for_more(struct stream *s)
 {
     const struct request *req = s->req;
-    if (req->ops == NULL) {
+    if (req->ops == NULL || db_is_read_only(s->app->db)) {
         return 0;
     }
     s->waiter.after = s->after;
@@ -243,7 +244,7 @@ static enum err_code begin(struct stream *s, bool given, uint64_t id, const stru
 {
     struct textbuf text = textbuf_in(&s->scratch);
     textbuf_puts(&text, first_words);
-    if (given && events_resumes(s->app->events, row, id / 2)) {
+    if (given && !db_is_read_only(s->app->db) && events_resumes(s->app->events, row, id / 2)) {
         s->after = id / 2;
     } else {
         err_kept(write_state(s, &text, row, err));

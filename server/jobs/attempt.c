@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MOST_JUDGEMENTS 5
+
 void attempt_release(struct attempt *attempt)
 {
     mem_free(attempt->request);
@@ -45,10 +47,11 @@ enum err_code attempt_read(struct attempt *attempt, struct err *err)
 /* The rows of the attempt before, so that it ends as that one would have, or all that are there. */
 static enum err_code load_rows(struct attempt *attempt, struct err *err)
 {
-    static const struct training_data any = {.n_rows = 0};
+    const struct rows_wish pinned = {&attempt->row.data, attempt->cancel};
+    const struct rows_wish any = {NULL, attempt->cancel};
     struct db *db = attempt->settings->db;
     const char *model = attempt->row.model;
-    if (rows_load(db, model, &attempt->row.data, &attempt->rows, err) != ERR_CONFLICT) {
+    if (rows_load(db, model, &pinned, &attempt->rows, err) != ERR_CONFLICT) {
         return err->code;
     }
     err_clear(err);
@@ -251,7 +254,9 @@ static enum err_code publish(struct attempt *attempt, struct err *err)
                               .promote = passed && attempt->spec.promote,
                               .origin = PROMOTION_JOB,
                               .job = attempt->row.id};
-    struct job_result result = {.put = &put, .message = passed ? "" : attempt->verdict.reason};
+    struct job_result result = {.put = &put,
+                                .message = passed ? "" : attempt->verdict.reason,
+                                .judged_against = attempt->verdict.served_version};
     if (write_texts(attempt, &arena, &result, err) == ERR_OK &&
         job_store_publish(s->db, attempt->row.id, &result, &attempt->put, err) == ERR_OK) {
         registry_follow(s->registry, attempt->row.model, attempt->model, &attempt->put);
@@ -261,10 +266,19 @@ static enum err_code publish(struct attempt *attempt, struct err *err)
     return err->code;
 }
 
+/* Again when somebody changed the default while the new version was judged against the old one. */
+static enum err_code judge_and_publish(struct attempt *attempt, struct err *err)
+{
+    for (int i = 0; i < MOST_JUDGEMENTS; i++) {
+        if (judge(attempt, err) != ERR_OK || publish(attempt, err) != ERR_PRECONDITION) {
+            return err->code;
+        }
+        err_clear(err);
+    }
+    return err_set(err, ERR_BUSY, "the default version changes all the time");
+}
+
 enum err_code attempt_run(struct attempt *attempt, struct err *err)
 {
-    if (train_within(attempt, err) != ERR_OK || judge(attempt, err) != ERR_OK) {
-        return err->code;
-    }
-    return publish(attempt, err);
+    return train_within(attempt, err) == ERR_OK ? judge_and_publish(attempt, err) : err->code;
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#define FIRST_NS INT64_C(2000000000)
+
 static int64_t coarse_ns(void)
 {
     struct timespec t;
@@ -24,7 +26,10 @@ static bool due(void *ctx, int task)
     int64_t now = coarse_ns();
     int64_t then = atomic_load_explicit(last, memory_order_relaxed);
     if (then == 0) {
-        atomic_store_explicit(last, now, memory_order_relaxed);
+        /* The first state comes soon: an attempt that dies early should not have been for nothing.
+         */
+        int64_t soon = checkpoints->every_ns < FIRST_NS ? checkpoints->every_ns : FIRST_NS;
+        atomic_store_explicit(last, now - checkpoints->every_ns + soon, memory_order_relaxed);
     }
     return then != 0 && now - then >= checkpoints->every_ns;
 }
@@ -59,7 +64,7 @@ static enum err_code load(void *ctx, int task, void **bytes, size_t *n_bytes, st
     struct checkpoints *checkpoints = ctx;
     enum err_code code =
         job_store_load_checkpoint(checkpoints->db, checkpoints->job, task, bytes, n_bytes, err);
-    if (code == ERR_OK) {
+    if (code == ERR_OK || code == ERR_CORRUPT) {
         atomic_store_explicit(&checkpoints->loaded, true, memory_order_relaxed);
     }
     return code;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A job's checkpoints in the registry file: each task of the job saves its state every
- * CHECKPOINTS_S seconds, and finds it again in the next attempt.
+ * CHECKPOINTS_S seconds, the first time after 2, and finds it again in the next attempt.
  *
  * A save that fails does not stop the job: it is logged, and tried again at the next time.
  */
@@ -29,7 +29,7 @@ struct checkpoints {
     struct log *log;
     struct metrics *metrics;
     int64_t every_ns;
-    atomic_bool loaded; /* a state was found */
+    atomic_bool loaded; /* a state was found, good or not */
     /* When a task saved last, by its number modulo the slots. Tasks at work at the same time have
      * numbers close together, so they do not share one. */
     atomic_llong last[CHECKPOINTS_SLOTS];

@@ -8,19 +8,32 @@
 #include <math.h>
 #include <string.h>
 
+/* Low and high of its training outputs, 0 and 1 where they did not vary; NULL: no memory. */
+static double *range_of(const struct model *m)
+{
+    double *range = mem_dup(m->scores.output_range, 2 * (size_t)m->o * sizeof *range);
+    for (int j = 0; range != NULL && j < m->o; j++) {
+        if (!(range[2 * j + 1] > range[2 * j])) {
+            range[2 * j] = 0.0;
+            range[2 * j + 1] = 1.0;
+        }
+    }
+    return range;
+}
+
 /* The relative RMSE of a version on the rows kept out of its training. */
-static double own_score(const struct scores *s, int o)
+static double own_score(const struct scores *s, const double *range, int o)
 {
     double sum = 0.0;
     for (int j = 0; j < o; j++) {
-        double share = s->rmse[j] / (s->output_range[2 * j + 1] - s->output_range[2 * j]);
+        double share = s->rmse[j] / (range[2 * j + 1] - range[2 * j]);
         sum += share * share;
     }
     return sqrt(sum / (double)o);
 }
 
 static enum err_code score(const struct model *model, const struct data_newest *fresh,
-                           int n_threads, struct drift *out, struct err *err)
+                           const double *range, int n_threads, struct drift *out, struct err *err)
 {
     size_t d = (size_t)fresh->d;
     size_t o = (size_t)fresh->o;
@@ -38,8 +51,7 @@ static enum err_code score(const struct model *model, const struct data_newest *
     const struct calib_run run = {.n_threads = n_threads};
     struct data rows = {.n = (int)n, .d = fresh->d, .o = fresh->o, .x = x, .y = y};
     out->n = rows.n;
-    err_kept(
-        gate_score(model, &rows, model->scores.output_range, GATE_RMSE, &run, &out->score, err));
+    err_kept(gate_score(model, &rows, range, GATE_RMSE, &run, &out->score, err));
 done:
     mem_free(x);
     mem_free(y);
@@ -52,6 +64,7 @@ enum err_code drift_measure(struct registry *registry, struct db *db, const char
 {
     struct served *served = NULL;
     struct data_newest fresh = {.rows = NULL};
+    double *range = NULL;
     *out = (struct drift){.score = NAN, .baseline = NAN};
     if (registry_get(registry, model, 0, &served, err) != ERR_OK) {
         return err->code;
@@ -60,12 +73,17 @@ enum err_code drift_measure(struct registry *registry, struct db *db, const char
     if (m->scores.n_rows == 0) {
         goto done; /* nothing to compare with */
     }
-    out->baseline = own_score(&m->scores, m->o);
+    range = range_of(m);
+    if (range == NULL) {
+        err_set(err, ERR_NOMEM, "no memory to look at fresh rows");
+        goto done;
+    }
+    out->baseline = own_score(&m->scores, range, m->o);
     if (data_store_newest(db, model, after, n_rows, &fresh, err) != ERR_OK) {
         goto done;
     }
     if (fresh.d == m->d && fresh.o == m->o) {
-        err_kept(score(m, &fresh, n_threads, out, err));
+        err_kept(score(m, &fresh, range, n_threads, out, err));
     } else {
         err_set(err, ERR_SHAPE, "rows have other inputs or outputs than version %lld",
                 (long long)served->version);
@@ -73,5 +91,6 @@ enum err_code drift_measure(struct registry *registry, struct db *db, const char
 done:
     served_unref(served);
     mem_free(fresh.rows);
+    mem_free(range);
     return err->code;
 }

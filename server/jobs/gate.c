@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LEAST_ROWS 5 /* fewer known or new ones say too little: then all that were kept out */
+#define LEAST_ROWS 2 /* fewer known or new ones say nothing: then all that were kept out */
 
 static const char *const metric_names[] = {"rmse", "nll", "crps"};
 static const char *const rows_names[] = {"known", "all", "new"};
@@ -152,17 +152,17 @@ enum err_code gate_score(const struct model *model, const struct data *rows, con
 static void decide(const struct gate_spec *spec, struct gate_verdict *v)
 {
     const char *metric = gate_metric_name(v->metric);
-    double bound = spec->metric == GATE_NLL ? v->served + spec->max_increase
-                                            : v->served * (1.0 + spec->max_increase);
-    if (!isfinite(v->served)) {
+    double bound = v->metric == GATE_NLL ? v->served + spec->max_increase
+                                         : v->served * (1.0 + spec->max_increase);
+    if (!isfinite(v->candidate)) {
+        v->passed = false;
+        snprintf(v->reason, sizeof v->reason,
+                 "not promoted: it has no finite %s on %d %s rows kept out", metric, v->n,
+                 gate_rows_name(v->rows));
+    } else if (!isfinite(v->served)) {
         v->passed = true;
         snprintf(v->reason, sizeof v->reason, "version %lld has no finite %s to compare with",
                  (long long)v->served_version, metric);
-    } else if (!isfinite(v->candidate)) {
-        v->passed = false;
-        snprintf(v->reason, sizeof v->reason,
-                 "not promoted: it has no finite %s on %d %s rows kept out, version %lld has %.4g",
-                 metric, v->n, gate_rows_name(v->rows), (long long)v->served_version, v->served);
     } else {
         v->passed = v->candidate <= bound;
         if (!v->passed) {
@@ -175,11 +175,21 @@ static void decide(const struct gate_spec *spec, struct gate_verdict *v)
     }
 }
 
+static enum err_code score_both(const struct gate_case *c, const struct picked *picked,
+                                struct gate_verdict *v, struct err *err)
+{
+    const struct calib_run run = {.n_threads = c->n_threads, .cancel = c->cancel};
+    if (gate_score(c->candidate, &picked->data, picked->range, v->metric, &run, &v->candidate,
+                   err) != ERR_OK) {
+        return err->code;
+    }
+    return gate_score(c->served, &picked->data, picked->range, v->metric, &run, &v->served, err);
+}
+
 enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *the_case,
                          struct gate_verdict *out, struct err *err)
 {
     struct picked picked = {.x = NULL};
-    const struct calib_run run = {.n_threads = the_case->n_threads, .cancel = the_case->cancel};
     *out = (struct gate_verdict){.passed = true,
                                  .metric = spec->metric,
                                  .rows = spec->rows,
@@ -200,10 +210,13 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
         snprintf(out->reason, sizeof out->reason, "no rows were kept out, so nothing was compared");
         goto done;
     }
-    if (gate_score(the_case->candidate, &picked.data, picked.range, spec->metric, &run,
-                   &out->candidate, err) == ERR_OK &&
-        gate_score(the_case->served, &picked.data, picked.range, spec->metric, &run, &out->served,
-                   err) == ERR_OK) {
+    if (score_both(the_case, &picked, out, err) == ERR_OK && !isfinite(out->served) &&
+        out->metric != GATE_RMSE) {
+        /* Without noise or draws it has no density; an error it has. */
+        out->metric = GATE_RMSE;
+        err_kept(score_both(the_case, &picked, out, err));
+    }
+    if (err->code == ERR_OK) {
         decide(spec, out);
     }
 done:

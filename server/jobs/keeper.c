@@ -128,6 +128,7 @@ static enum err_code measure(struct keeper *keeper, struct watch *watch,
         return err->code;
     }
     watch->memory.judged_batch = facts->last_batch;
+    watch->memory.judged_version = facts->default_version;
     /* A version that cannot predict fresh rows has drifted; one without a baseline cannot tell. */
     watch->memory.drifted =
         !isnan(drift.baseline) && !(drift.score <= drift.baseline * (1.0 + policy->drift_increase));
@@ -199,6 +200,9 @@ static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t
     if (changed_ms == watch->changed_ms && db_now_ms() < watch->paused_until_ms) {
         *next_ms = watch->paused_until_ms;
     } else {
+        if (changed_ms != watch->changed_ms) {
+            watch->memory = (struct policy_memory){.held_since_ms = 0};
+        }
         watch->changed_ms = changed_ms;
         if (keeper->settings.parse(document, strlen(document), &policy, err) == ERR_OK) {
             err_kept(act(keeper, watch, &policy, changed_ms, next_ms, err));

@@ -98,7 +98,8 @@ struct policy_decision policy_decide(const struct policy *policy, const struct p
         if (enough) {
             return (struct policy_decision){POLICY_TRAIN, "new_rows", 0};
         }
-        if (memory->judged_batch != facts->last_batch) {
+        if (memory->judged_batch != facts->last_batch ||
+            memory->judged_version != facts->default_version) {
             return (struct policy_decision){POLICY_MEASURE, "drift", 0};
         }
         if (memory->drifted) {

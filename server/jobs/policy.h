@@ -29,9 +29,10 @@ void policy_release(struct policy *policy);
 
 /* What a watcher remembers of a model between two looks. */
 struct policy_memory {
-    int64_t held_since_ms; /* since when there have been rows enough; 0: there are not */
-    int64_t judged_batch;  /* the last batch whose rows were judged for drift */
-    bool drifted;          /* what came of it */
+    int64_t held_since_ms;  /* since when there have been rows enough; 0: there are not */
+    int64_t judged_batch;   /* the last batch whose rows were judged for drift */
+    int64_t judged_version; /* and the default they were judged for */
+    bool drifted;           /* what came of it */
 };
 
 enum policy_act { POLICY_WAIT, POLICY_MEASURE, POLICY_TRAIN };
@@ -44,7 +45,7 @@ struct policy_decision {
 
 /*
  * now_ms, changed_ms (of the policy): UTC. POLICY_MEASURE: the caller finds out whether the fresh
- * rows show a drift, notes it in memory with judged_batch, and asks again.
+ * rows show a drift, notes it in memory with what was judged, and asks again.
  */
 struct policy_decision policy_decide(const struct policy *policy, const struct policy_facts *facts,
                                      int64_t changed_ms, int64_t now_ms,

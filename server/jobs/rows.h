@@ -3,6 +3,7 @@
 #ifndef ROWS_H
 #define ROWS_H
 
+#include "cancel.h"
 #include "data.h"
 #include "data_store.h"
 
@@ -15,12 +16,17 @@ struct rows {
 
 #define ROWS_MAX 100000000 /* a training run counts rows in an int */
 
+struct rows_wish {
+    /* The very rows of an earlier attempt; NULL, or an empty fingerprint: whatever there is. */
+    const struct training_data *pinned;
+    const struct cancel *cancel; /* may be NULL */
+};
+
 /*
- * pinned: the very rows of an earlier attempt (an empty fingerprint: whatever there is);
- * ERR_CONFLICT when some of them were deleted. A zeroed struct may be released. ERR_INVALID when
- * there are no rows; ERR_NONFINITE; ERR_NOMEM.
+ * ERR_CONFLICT when some of the pinned rows were deleted. A zeroed struct may be released.
+ * ERR_INVALID when there are no rows; ERR_NONFINITE; ERR_CANCELLED; ERR_NOMEM.
  */
-enum err_code rows_load(struct db *db, const char *model, const struct training_data *pinned,
+enum err_code rows_load(struct db *db, const char *model, const struct rows_wish *wish,
                         struct rows *rows, struct err *err) MUST_CHECK;
 void rows_release(struct rows *rows);
 

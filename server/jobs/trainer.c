@@ -175,15 +175,29 @@ static enum err_code write_end(struct trainer *trainer, const struct attempt *at
     return job_store_finish(db, id, JOB_FAILED, err_msg(why), err);
 }
 
+/* What it has told of its losses stays in the history; as well as can be. */
+static void keep_curves(struct trainer *trainer, const struct attempt *attempt)
+{
+    struct bytes_writer curves = {.data = NULL};
+    struct err err = ERR_INIT;
+    running_write_curves(&trainer->running, &curves);
+    if (!curves.failed) {
+        err_kept(job_store_set_curves(trainer->settings.attempt.db, attempt->row.id, curves.data,
+                                      curves.size, &err));
+    }
+    mem_free(curves.data);
+}
+
 /* Ends an attempt that did not publish: until the store has taken it, or the daemon stops. */
 static void conclude(struct trainer *trainer, const struct attempt *attempt, const struct err *why)
 {
     bool go_on = true;
+    keep_curves(trainer, attempt);
     while (go_on) {
         struct err err = ERR_INIT;
         enum err_code code = write_end(trainer, attempt, why, &err);
-        if (!may_pass(code)) {
-            go_on = false;
+        if (code == ERR_OK || code == ERR_NOT_FOUND || code == ERR_CONFLICT) {
+            go_on = false; /* it is written, or the job is not there, or not running, any more */
         } else {
             log_error(trainer->settings.attempt.log, "job not concluded", "job",
                       LOG_INT(attempt->row.id), "reason", err_msg(&err), NULL);

@@ -135,6 +135,7 @@ void entry_swap(struct entry *entry, struct entry *next, const struct version_ro
 {
     struct entry old = *entry;
     memcpy(next->name, old.name, sizeof next->name);
+    next->failed = old.failed;
     /* From the one asked for last to the one asked for first, so that those in front stay in
      * front and the last few without alias are the ones that leave. */
     for (size_t i = old.n_held; i-- > 0;) {

@@ -22,7 +22,7 @@ struct entry {
     size_t n_aliases;
     int64_t previous; /* version; 0: none */
     uint64_t applied; /* number of the refresh that it shows */
-    bool stale;       /* a later refresh failed: the store may have changed */
+    uint64_t failed;  /* number of the latest refresh that failed; past `applied`: it is stale */
 };
 
 /* A zeroed entry that takes the view's aliases, with room for what may be held. ERR_NOMEM. */

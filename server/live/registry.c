@@ -170,7 +170,7 @@ static struct served *lookup(struct registry *registry, const char *name,
     const struct entry *entry = find_locked(registry, name);
     struct served *served = entry != NULL ? served_ref(entry_find(entry, ref)) : NULL;
     if (seen != NULL) {
-        *seen = entry != NULL ? (struct seen){entry->applied, entry->stale}
+        *seen = entry != NULL ? (struct seen){entry->applied, entry->failed > entry->applied}
                               : (struct seen){.applied = 0};
     }
     pthread_mutex_unlock(&registry->lock);
@@ -288,12 +288,12 @@ static uint64_t next_number(struct registry *registry)
 }
 
 /* After a refresh that failed: the next reader tries again. */
-static void mark_stale(struct registry *registry, const char *name)
+static void mark_failed(struct registry *registry, const char *name, uint64_t number)
 {
     pthread_mutex_lock(&registry->lock);
     struct entry *entry = take_entry_locked(registry, name);
-    if (entry != NULL) {
-        entry->stale = true;
+    if (entry != NULL && entry->failed < number) {
+        entry->failed = number;
     }
     pthread_mutex_unlock(&registry->lock);
 }
@@ -302,7 +302,8 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
                                const struct put_result *fresh_as, struct err *err)
 {
     struct model_view view = {.n_versions = 0};
-    struct entry next = {.applied = next_number(registry)};
+    uint64_t number = next_number(registry);
+    struct entry next = {.applied = number};
     bool damaged = false; /* what is served goes on, another reading would not help */
     struct err viewing = ERR_INIT;
     enum err_code code = model_store_view(registry->db, name, &view, &viewing);
@@ -326,12 +327,11 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
         err_set(err, ERR_NOMEM, "no memory for the registry");
     } else if (next.applied > entry->applied) {
         entry_swap(entry, &next, view.versions, view.n_versions);
-        entry->stale = false;
     }
     pthread_mutex_unlock(&registry->lock);
 done:
     if (err->code != ERR_OK && !damaged) {
-        mark_stale(registry, name);
+        mark_failed(registry, name, number);
     }
     entry_release(&next);
     model_view_release(&view);

@@ -167,6 +167,13 @@ static enum err_code publish(struct db *db, struct conn *conn, int64_t id,
 {
     int64_t model = 0;
     int64_t default_version = 0;
+    if (result->judged_against > 0 &&
+        (model_find(conn, result->put->model, &model, &default_version, err) != ERR_OK ||
+         default_version != result->judged_against)) {
+        return err->code != ERR_OK
+                   ? err->code
+                   : err_set(err, ERR_PRECONDITION, "the default version has changed meanwhile");
+    }
     if (model_put(db, conn, result->put, out, err) != ERR_OK ||
         keep_training_data(conn, id, out->version, err) != ERR_OK ||
         model_find(conn, result->put->model, &model, &default_version, err) != ERR_OK) {

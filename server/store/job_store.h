@@ -78,13 +78,15 @@ enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, 
 struct job_result {
     const struct put_request *put;
     const char *message;
-    const char *gate;   /* JSON object */
-    const char *scores; /* JSON object */
+    const char *gate;       /* JSON object */
+    const char *scores;     /* JSON object */
+    int64_t judged_against; /* the default must be this version still; 0: whatever it is */
 };
 
 /*
  * Publishes and finishes in one transaction: the version is there exactly when the job has
- * succeeded. On success *out holds what model_store_put would have given. ERR_CANCELLED.
+ * succeeded. On success *out holds what model_store_put would have given. ERR_CANCELLED;
+ * ERR_PRECONDITION: the default has changed since the version was judged.
  */
 enum err_code job_store_publish(struct db *db, int64_t id, const struct job_result *result,
                                 struct put_result *out, struct err *err) MUST_CHECK;

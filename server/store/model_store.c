@@ -175,8 +175,8 @@ enum err_code model_put(struct db *db, struct conn *conn, const struct put_reque
     }
     struct default_change change = {
         .model = model, .version = out->version, .origin = put->origin, .job = put->job};
-    if ((put->promote || default_version == 0) &&
-        model_change_default(conn, &change, err) != ERR_OK) {
+    bool first = default_version == 0 && put->origin == PROMOTION_REGISTER;
+    if ((put->promote || first) && model_change_default(conn, &change, err) != ERR_OK) {
         return err->code;
     }
     /* Content that was there before may be old, and its version is the answer: it must stay. */

@@ -70,7 +70,7 @@ struct put_request {
     const char *model;
     const void *bytes;
     size_t n_bytes;
-    bool promote;                 /* make it the default; the first version of a model always is */
+    bool promote;                 /* make it the default; a registered one is where there is none */
     enum promotion_origin origin; /* of that */
     int64_t job;                  /* with PROMOTION_JOB */
     /* Values of the headers of these names: "*" or a list of tags that hold digests; NULL: absent.

@@ -27,7 +27,7 @@ enum err_code policy_store_list(struct db *db, struct policy_name **names, size_
 struct policy_facts {
     int64_t default_version; /* 0: none */
     int64_t n_active;        /* jobs queued or running */
-    int64_t last_job_ms;     /* when the last job that was not cancelled was asked for; 0: never */
+    int64_t last_job_ms;     /* when the last job was asked for; 0: never */
     int64_t last_end_ms;     /* when it ended; 0: not yet, or never */
     bool last_failed;
     int64_t n_rows;      /* there are */

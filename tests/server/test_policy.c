@@ -138,9 +138,14 @@ START_TEST(drift_is_measured_once_for_each_batch)
     policy.debounce_s = 0;
     ck_assert_int_eq(policy_decide(&policy, &facts, ZERO, at(200), &memory).act, POLICY_MEASURE);
     memory.judged_batch = 2;
+    memory.judged_version = 1;
     check_waits(policy_decide(&policy, &facts, ZERO, at(200), &memory), 0);
     memory.drifted = true;
     check_trains(policy_decide(&policy, &facts, ZERO, at(200), &memory), "drift");
+    /* Another version is served: it was not judged. */
+    facts.default_version = 2;
+    ck_assert_int_eq(policy_decide(&policy, &facts, ZERO, at(200), &memory).act, POLICY_MEASURE);
+    facts.default_version = 1;
     facts.last_batch = 3;
     ck_assert_int_eq(policy_decide(&policy, &facts, ZERO, at(200), &memory).act, POLICY_MEASURE);
     /* After a job that did not help, only as many rows again bring the question back. */
