@@ -391,7 +391,11 @@ enum err_code registry_set_default(struct registry *registry, const char *name,
     struct served *served = NULL;
     if (registry_find(registry, name, ref, &served, err) != ERR_OK) {
         struct err found = *err;
-        if (found.code == ERR_CORRUPT) {
+        struct err looking = ERR_INIT;
+        struct version_row row = {.damaged = false};
+        /* A damaged version is the caller's to choose otherwise; a damaged page is not. */
+        if (found.code == ERR_CORRUPT &&
+            find_version(registry, name, ref, &row, &looking) != ERR_OK && row.damaged) {
             err_clear(err);
             return err_set(err, ERR_CONFLICT, "%s", err_msg(&found));
         }

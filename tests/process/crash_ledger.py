@@ -165,10 +165,12 @@ class Model:
         if job.cancelled and data["state"] == "succeeded":
             raise self.wrong(f"job {job.number} succeeded after its cancel was acknowledged")
 
-    def default_candidates(self):
-        """What the default version may be: an entry that surely took effect, and was sent after
-        another was acknowledged, overrules that one."""
-        firm = max((sent for sent, _, _, sure in self.defaults if sure), default=-1)
+    def default_candidates(self, asked):
+        """What the default version may be to one who looks from `asked` on: an entry that surely
+        had taken effect by then, and was sent after another was acknowledged, overrules that one. A
+        job that ended after the look may have promoted its version after it too."""
+        firm = max((sent for sent, acked, _, sure in self.defaults if sure and acked <= asked),
+                   default=-1)
         return {version for _, acked, version, _ in self.defaults if acked > firm}
 
 

@@ -251,7 +251,7 @@ class Crash(unittest.TestCase):
     def verify_default(self, model, about, served, asked, answered):
         default = about["model"]["default_version"]
         there = {data["version"] for data in about["versions"]}
-        candidates = model.default_candidates()
+        candidates = model.default_candidates(asked)
         if default not in (there if there else {None}):
             raise model.wrong(f"the default is {default}, the versions are {sorted(there)}")
         for number in (default, served) if there else ():

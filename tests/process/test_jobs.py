@@ -60,7 +60,8 @@ class Jobs(ServerTest):
 class Queue(Jobs):
     def test_urgent_jobs_overtake(self):
         self.upload()
-        first = self.train(settings={"epochs": 3000})
+        first = self.train(settings={"epochs": 30000})
+        self.server.wait_job(first, "running")
         low = self.train(settings={"epochs": 1}, priority=-1)
         plain = self.train(settings={"epochs": 1})
         urgent = self.train(settings={"epochs": 1}, priority=100)
