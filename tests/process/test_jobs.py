@@ -34,6 +34,8 @@ for settings in SOLVERS.values():
     for name in ("epochs", "swag_epochs", "warmup"):
         if settings.get(name, 0) >= 400:
             settings[name] //= FACTOR
+    if "thin" in settings:
+        settings["thin"] = max(1, settings["thin"] // FACTOR)
 NETWORK = {"width": 8, "layers": 2}
 
 
@@ -50,10 +52,10 @@ class Jobs(ServerTest):
     def job(self, job):
         return self.ok(200, "GET", f"/v1/jobs/{job}")[1]
 
-    def ended(self, job, seconds=240):
+    def ended(self, job, seconds=240 * FACTOR):
         return self.server.wait_job(job, "succeeded", "failed", "cancelled", seconds=seconds)
 
-    def wait(self, what, true, seconds=60):
+    def wait(self, what, true, seconds=60 * SLOW):
         end = time.time() + seconds
         while time.time() < end:
             value = true()
