@@ -154,6 +154,8 @@ class Queue(Jobs):
         self.assertEqual(self.ok(200, "GET", "/v1/models/m")[1]["model"]["default_version"], 1)
 
 
+@unittest.skipIf(os.environ.get("SANITIZER") == "thread",
+                 "minutes of training; core-uq and server-jobs resume under it")
 class Resumption(Jobs):
     def stored(self, query, *values):
         """A number from the file, read beside the server or after it."""
