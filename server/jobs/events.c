@@ -269,14 +269,22 @@ uint64_t events_newest(struct events *e)
 
 bool events_resumes(struct events *e, const struct job_row *row, uint64_t after)
 {
+    struct event_waiter *taken = NULL;
     pthread_mutex_lock(&e->lock);
     bool resumes = after >= e->lost && after <= e->newest;
     if (resumes && is_over(row)) {
+        /* Its end is in the store before it is published, and a client may come in between. */
+        int last = find_state_locked(e, row->id, 0, true);
+        if (!e->closed && last >= 0 && !is_told_locked(e, row, last)) {
+            add_state_locked(e, row->id, row);
+            taken = take_locked(e, row->id, NULL);
+        }
         /* Without its end in the ring one would wait for it for ever. */
-        int last = find_state_locked(e, row->id, after, true);
+        last = find_state_locked(e, row->id, after, true);
         resumes = last >= 0 && is_over(&e->rows[last]);
     }
     pthread_mutex_unlock(&e->lock);
+    wake_all(taken, EVENTS_NEWS);
     return resumes;
 }
 

@@ -68,7 +68,8 @@ struct event {
 /* The number of the latest event, of whatever job. A row read after this tells all up to it. */
 uint64_t events_newest(struct events *events);
 
-/* Can everything that came after this number be told of a job whose row is this one now? */
+/* Can everything that came after this number be told of a job whose row is this one now? Publishes
+ * the job's end if the row has come to it and nobody has yet. */
 bool events_resumes(struct events *events, const struct job_row *row, uint64_t after);
 
 enum events_answer {

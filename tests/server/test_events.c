@@ -93,6 +93,25 @@ START_TEST(every_state_is_told_once_in_order_with_its_row)
 }
 END_TEST
 
+/* The store knows the end a moment before it is published. */
+START_TEST(who_comes_back_before_the_end_is_published_misses_nothing)
+{
+    int64_t job = moved_jobs_add(&m, 0);
+    events_publish_state(m.events, job);
+    uint64_t after = events_newest(m.events);
+    ck_assert_int_eq(moved_jobs_claim(&m), job);
+    events_publish_state(m.events, job);
+    moved_jobs_fail(&m, job);
+    struct job_row row = moved_jobs_get(&m, job);
+    ck_assert(events_resumes(m.events, &row, after));
+    events_publish_state(m.events, job);
+    ck_assert(events_resumes(m.events, &row, after));
+    expect_state(job, &after, JOB_RUNNING);
+    expect_state(job, &after, JOB_FAILED);
+    expect_nothing(job, &after);
+}
+END_TEST
+
 START_TEST(numbers_grow_over_restarts_and_old_ones_do_not_resume)
 {
     int64_t job = moved_jobs_add(&m, 0);
@@ -321,6 +340,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 240);
     tcase_add_test(tc, every_state_is_told_once_in_order_with_its_row);
+    tcase_add_test(tc, who_comes_back_before_the_end_is_published_misses_nothing);
     tcase_add_test(tc, numbers_grow_over_restarts_and_old_ones_do_not_resume);
     tcase_add_test(tc, a_full_ring_loses_the_oldest_and_says_so);
     tcase_add_test(tc, a_state_whose_row_cannot_be_read_is_told_all_the_same);
