@@ -88,6 +88,22 @@ static void drop(void *ctx)
     }
 }
 
+/* False: nobody would take it out again. */
+static bool append(struct offload *offload, struct task *task)
+{
+    pthread_mutex_lock(&offload->lock);
+    bool taken = !offload->stopping;
+    if (taken && offload->last != NULL) {
+        offload->last->next = task;
+    } else if (taken) {
+        offload->first = task;
+    }
+    offload->last = taken ? task : offload->last;
+    pthread_cond_signal(&offload->wake);
+    pthread_mutex_unlock(&offload->lock);
+    return taken;
+}
+
 bool offload_take(struct offload *offload, offload_fn *fn, void *ctx, struct request *req,
                   struct response *res)
 {
@@ -105,15 +121,10 @@ bool offload_take(struct offload *offload, offload_fn *fn, void *ctx, struct req
     res->later = (struct later){.run = hand_back, .drop = drop, .ctx = task};
     /* In this order: it may be resumed before this returns. */
     req->ops->suspend(req->exchange);
-    pthread_mutex_lock(&offload->lock);
-    if (offload->last != NULL) {
-        offload->last->next = task;
-    } else {
-        offload->first = task;
+    if (!append(offload, task)) {
+        err_set(&task->err, ERR_DRAINING, "the server is stopping");
+        req->ops->resume(req->exchange);
     }
-    offload->last = task;
-    pthread_cond_signal(&offload->wake);
-    pthread_mutex_unlock(&offload->lock);
     return true;
 }
 
