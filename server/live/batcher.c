@@ -380,7 +380,9 @@ static void *compute(void *arg)
             pthread_mutex_unlock(&b->lock);
             break;
         }
+        metrics_add(&b->settings.metrics->compute_busy, 1);
         turn(b, &scratch);
+        metrics_add(&b->settings.metrics->compute_busy, -1);
     }
     arena_release(&scratch);
     return NULL;

