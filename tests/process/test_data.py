@@ -120,6 +120,34 @@ class Keys(ServerTest):
         self.assertNotIn("repeated", self.ok(201, "POST", DATA, body, key("old"))[1])
         self.assertEqual(self.total(), 9)
 
+    def test_keys_that_are_over_go_a_few_at_a_time(self):
+        """A day's worth of them must not hold up the upload that comes after a pause."""
+        body = rows(3)
+        self.ok(201, "POST", DATA, body, key("old0"))
+        self.server.stop()
+        with sqlite3.connect(self.server.db) as db:
+            for i in range(1, 300):
+                db.execute("INSERT INTO data_keys SELECT model_id, ?, payload, answer, created_ms"
+                           " FROM data_keys WHERE key = 'old0'", (f"old{i}",))
+            db.execute("UPDATE data_keys SET created_ms = 1000 + substr(key, 4)")
+        db.close()
+        self.server.start()
+
+        def left():
+            with sqlite3.connect(f"file:{self.server.db}?mode=ro", uri=True) as db:
+                found = {row[0] for row in db.execute("SELECT key FROM data_keys")}
+            db.close()
+            return found
+        # One that still lies there is not known any more, and may be used for another upload.
+        other = rows(4, seed=2)
+        self.assertNotIn("repeated", self.ok(201, "POST", DATA, other, key("old299"))[1])
+        self.assertEqual(left(), {f"old{i}" for i in range(100, 300)})
+        self.assertTrue(self.ok(201, "POST", DATA, other, key("old299"))[1]["repeated"])
+        for _ in range(2):
+            self.ok(201, "POST", DATA, body)
+        self.assertEqual(left(), {"old299"})
+        self.assertTrue(self.ok(201, "POST", DATA, other, key("old299"))[1]["repeated"])
+
     def together(self, calls):
         """Statuses and bodies of uploads that begin at the same moment."""
         gate = threading.Barrier(len(calls))
@@ -243,9 +271,11 @@ class Batches(ServerTest):
                     for n in range(40)]
 
         def deleter(number):
-            """Deletes every third batch."""
+            """Deletes every third batch until all have come."""
             gone = 0
-            for _ in range(40):
+            last = False
+            while not last:
+                last = all(one.done() for one in adding)
                 _, _, page = self.server.request("GET", DATA + "/batches?limit=1000")
                 for batch in page.get("batches", []):
                     if batch["batch"] % 3 != number:
@@ -382,11 +412,17 @@ class Rows(ServerTest):
         for bad, place in (('a,b,c\n1,"2"3,4\n', (0, 1)), ('a,b,c\n1,2"3",4\n', (0, 1)),
                            ('a,b,c\n1,2,"3', (0, 2)), ("1,2,3\n1,2\n", (1, 2)),
                            ("1,2,3\n1,2,3,4\n", (1, 3)), ("1,2,3\n1,,3\n", (1, 1)),
-                           ("1,2,3\n\n4,5,6\n", (1, 0)), ("1,2,3\n1,nan,3\n", (1, 1))):
+                           ("1,2,3\n\n4,5,6\n", (1, 0)), ("1,2,3\n1,nan,3\n", (1, 1)),
+                           # A first row with a hole is no header: it would be lost silently.
+                           ("1,2,nan\n4,5,6\n", (0, 2)), (",2,3\n4,5,6\n", (0, 0)),
+                           ("1,2,3\n1\0,2\x005,3\n", (1, 0))):
             problem = post(bad, 400)
             self.assertEqual((problem.get("row"), problem.get("column")), place, bad)
         post('"a,b\n1,2\n', 400)
         post('"a"b,c,d\n1,2,3\n', 400)
+        # Room is made for no more rows than a body of this size can hold.
+        problem = post("1," * 8191 + "1\n" * 1000000, 400)
+        self.assertEqual((problem.get("row"), problem.get("column")), (1, 1))
 
     def test_npy_needs_the_number_of_outputs_once(self):
         table = beside(rows(5, d=3))
@@ -473,6 +509,32 @@ class Rows(ServerTest):
                          [(0, 1), (0, 3)])
         _, answer = self.ok(201, "POST", DATA, npy([[5.0, 0.5, 3.0, 7.0]]), NPY)
         self.assertEqual(answer["outliers"], {"count": 0, "values": []})
+
+    def test_outliers_are_those_of_exact_quartiles(self):
+        """Of columns whose quartiles are easily missed: flags, counts, loops of a grid."""
+        def count(values):
+            n = len(values)
+            order = sorted(values)
+            first, third = order[n // 4], order[3 * n // 4]
+            mean = sum(values) / n
+            spread = third - first or (sum((v - mean) ** 2 for v in values) / (n - 1)) ** 0.5
+            return sum(not first - 10 * spread <= v <= third + 10 * spread for v in values)
+        rng = random.Random(4)
+        for n in (1000, 5000):
+            for share in (0.001, 0.05, 0.19, 0.2, 0.21, 0.22, 0.23, 0.24, 0.26, 0.28, 0.4, 0.6):
+                table = [[float(rng.random() < share), rng.choices((0.0, 1.0, 9.0), (20, 5, 2))[0],
+                          float(rng.random() < 0.15) + 1e-6 * rng.random(),
+                          1e4 if i % 500 == 7 else rng.gauss(0, 1),
+                          1e4 if i % 500 == 7 else 3.0] for i in range(n)]
+                expected = sum(map(count, zip(*table)))
+                _, answer = self.ok(201, "POST", f"/v1/models/m{n}-{share}/data?outputs=1",
+                                    npy(table), NPY)
+                self.assertEqual(answer["outliers"]["count"], expected, (n, share))
+        # The inner loop of a grid goes round 32 times for each row that is looked at.
+        table = [[i // 512, i // 16 % 32, i % 16, i % 16 * (i // 512) + 1e-6 * rng.random()]
+                 for i in range(64 * 32 * 16)]
+        _, answer = self.ok(201, "POST", DATA + "?outputs=1", npy(table), NPY)
+        self.assertEqual(answer["outliers"]["count"], 0)
 
     def test_columns_are_described(self):
         rng = random.Random(2)
