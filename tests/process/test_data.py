@@ -336,6 +336,22 @@ class Batches(ServerTest):
         self.assertEqual(self.ok(200, "GET", DATA)[1]["inputs"], 5)
 
 
+    def test_deleting_rows_does_not_write_them_once_more(self):
+        """Other writes wait for a deletion, so it must not cost as much as the upload did."""
+        count = 250000
+        table = array.array("d", map(float, range(8 * count))).tobytes()
+        head = npy([[0.0] * 8])[:128].replace(b"(1, 8), }     ", b"(%d, 8), }" % count)
+        for path in (DATA + "/batches/2", DATA):
+            for _ in range(2):
+                self.ok(201, "POST", DATA + "?outputs=1", head + table, NPY)
+            self.server.stop()  # which empties the log
+            self.assertFalse(os.path.exists(self.server.db + "-wal"))
+            self.server.start()
+            self.ok(200, "DELETE", path)
+            self.assertLess(os.path.getsize(self.server.db + "-wal"), len(table) / 4)
+            self.assertEqual(self.ok(200, "GET", DATA)[1]["rows"], count if path != DATA else 0)
+
+
 class Rows(ServerTest):
     def fetch(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
@@ -431,6 +447,19 @@ class Rows(ServerTest):
         self.assertEqual(self.ok(201, "POST", DATA, npy(table), NPY)[1]["total_rows"], 10)
         self.ok(400, "POST", DATA + "?outputs=2", npy(table), NPY)
         self.ok(400, "POST", DATA + "?outputs=4", npy(table), NPY)
+        # No more columns than a network can have.
+        for inputs, outputs in ((4096, 1), (1, 4096)):
+            path = f"/v1/models/wide{inputs}/data"
+            wide = [[0.5] * (inputs + outputs)]
+            text = ",".join(map(str, wide[0]))
+            for over in (1, 0):
+                k = inputs + over if inputs > 1 else inputs
+                o = outputs + over if outputs > 1 else outputs
+                status = 400 if over else 201
+                self.ok(status, "POST", path, {"inputs": [[0.5] * k], "outputs": [[0.5] * o]})
+                more = [wide[0] + [0.5] * over]
+                self.ok(status, "POST", f"{path}?outputs={o}", npy(more), NPY)
+                self.ok(status, "POST", f"{path}?outputs={o}", text + ",0.5" * over, CSV)
         table[2][1] = float("nan")
         problem = self.ok(400, "POST", DATA, npy(table), NPY)[1]
         self.assertEqual((problem["row"], problem["column"]), (2, 1))
