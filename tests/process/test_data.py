@@ -348,7 +348,7 @@ class Batches(ServerTest):
             self.assertFalse(os.path.exists(self.server.db + "-wal"))
             self.server.start()
             self.ok(200, "DELETE", path)
-            self.assertLess(os.path.getsize(self.server.db + "-wal"), len(table) / 4)
+            self.assertLess(os.path.getsize(self.server.db + "-wal"), len(table) / 2)
             self.assertEqual(self.ok(200, "GET", DATA)[1]["rows"], count if path != DATA else 0)
 
 
