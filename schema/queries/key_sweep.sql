@@ -1,2 +1,4 @@
--- Used by: data_store_append.
-DELETE FROM data_keys WHERE created_ms <= :oldest;
+-- Used by: data_store_append: the oldest of those that are over, about a hundred at a time.
+DELETE FROM data_keys WHERE created_ms <= (
+    SELECT max(created_ms) FROM (SELECT created_ms FROM data_keys WHERE created_ms <= :oldest
+                                 ORDER BY created_ms LIMIT 100));

@@ -55,7 +55,7 @@ static bool next_field(struct cursor *c, char *buf, bool cut, bool *last_of_line
             return false;
         }
         if (n + 1 < MAX_FIELD) {
-            buf[n++] = ch;
+            buf[n++] = ch != '\0' ? ch : '?'; /* a NUL would hide what follows it */
         } else if (!cut) {
             return false;
         }
@@ -82,24 +82,41 @@ static bool parse_number(const char *field, double *out)
     return end == s + len;
 }
 
+/*
+ * A header has no number in it. A line of both is not taken for one: it is more likely a row with a
+ * value that is missing or not finite, and would be lost without a word.
+ */
 static enum err_code read_header(struct cursor *c, struct csv *csv, struct err *err)
 {
     struct cursor start = *c;
-    bool is_header = false;
+    int n_numbers = 0;
+    int name_at = -1; /* the first field that is no number */
     bool last = false;
     char field[MAX_FIELD];
+    char name[MAX_FIELD] = "";
     double value;
     csv->k = 0;
     while (!last) {
         if (!next_field(c, field, true, &last)) {
             return err_set(err, ERR_SYNTAX, "the first line has a quote that is open or misplaced");
         }
-        is_header = is_header || !parse_number(field, &value);
+        if (parse_number(field, &value)) {
+            n_numbers++;
+        } else if (name_at < 0) {
+            name_at = csv->k;
+            memcpy(name, field, sizeof name);
+        }
         if (++csv->k > MAX_COLUMNS) {
             return err_set(err, ERR_LIMIT, "more than %d columns", MAX_COLUMNS);
         }
     }
-    if (!is_header) {
+    if (n_numbers > 0 && name_at >= 0) {
+        return err_set_at(err, ERR_INVALID, 0, name_at,
+                          "the first line has numbers, but column %d is \"%.40s\"; a header has "
+                          "names only, a row numbers only",
+                          name_at, name);
+    }
+    if (name_at < 0) {
         *c = start;
     }
     return ERR_OK;
@@ -138,13 +155,19 @@ static enum err_code read_row(struct cursor *c, struct csv *csv, double *row, st
     return ERR_OK;
 }
 
-static size_t count_lines(const struct cursor *c)
+/*
+ * How many rows to make room for: no more than there are ends of lines, and none has less than a
+ * digit and a comma or an end for each column, but for the one that is being read.
+ */
+static size_t bound_rows(const struct cursor *c, int k, int max_rows)
 {
+    size_t most = (size_t)(c->end - c->at) / (2 * (size_t)k) + 1;
     size_t lines = 1;
     for (const char *p = c->at; p < c->end; p++) {
         lines += *p == '\n' || *p == '\r';
     }
-    return lines;
+    most = lines < most ? lines : most;
+    return most < (size_t)max_rows ? most : (size_t)max_rows;
 }
 
 enum err_code csv_parse(const char *text, size_t len, int max_rows, struct arena *arena,
@@ -161,9 +184,8 @@ enum err_code csv_parse(const char *text, size_t len, int max_rows, struct arena
     if (read_header(&c, &csv, err) != ERR_OK) {
         return err->code;
     }
-    size_t lines = count_lines(&c);
-    size_t most = lines < (size_t)max_rows + 1 ? lines : (size_t)max_rows + 1;
-    csv.values = arena_alloc_array(arena, most * (size_t)csv.k, sizeof *csv.values);
+    csv.values = arena_alloc_array(arena, bound_rows(&c, csv.k, max_rows) * (size_t)csv.k,
+                                   sizeof *csv.values);
     if (csv.values == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the rows");
     }

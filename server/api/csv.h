@@ -16,11 +16,11 @@ struct csv {
 };
 
 /*
- * Lines end in LF or CRLF, the last one may have no end; a byte order mark is skipped. The first
- * line is a header when any of its fields is not a number; its names, of any length, are not used.
- * Fields may be quoted, a quote in one is doubled. Refused, naming row and column (header not
- * counted): misplaced quotes, ragged rows, empty fields, anything but a finite decimal number.
- * ERR_TOO_LARGE above max_rows.
+ * Lines end in LF, CRLF or CR, the last one may have no end; a byte order mark is skipped. The
+ * first line is a header when none of its fields is a number; its names, of any length, are not
+ * used. A first line of numbers and other fields is refused. Fields may be quoted, a quote in one
+ * is doubled. Refused, naming row and column (header not counted): misplaced quotes, ragged rows,
+ * empty fields, anything but a finite decimal number. ERR_TOO_LARGE above max_rows.
  */
 enum err_code csv_parse(const char *text, size_t len, int max_rows, struct arena *arena,
                         struct csv *out, struct err *err) MUST_CHECK;

@@ -240,7 +240,7 @@ static enum err_code check_finite(const struct npy *npy, struct err *err)
             int row = (int)(i / (size_t)npy->k);
             int column = (int)(i % (size_t)npy->k);
             return err_set_at(err, ERR_NONFINITE, row, column,
-                              "inputs: row %d, column %d is not finite", row, column);
+                              "row %d, column %d of the npy body is not finite", row, column);
         }
     }
     return ERR_OK;
@@ -256,7 +256,7 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
         return err->code;
     }
     if (head.rank != 1 && head.rank != 2) {
-        return err_set(err, ERR_SHAPE, "the npy body has %d dimensions, rows x inputs are needed",
+        return err_set(err, ERR_SHAPE, "the npy body has %d dimensions, rows x columns are needed",
                        head.rank);
     }
     size_t n = head.rank == 2 ? head.shape[0] : 1;
@@ -266,7 +266,8 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
     }
     if (n > (size_t)max_rows) {
         return err_set(err, ERR_TOO_LARGE,
-                       "inputs has more than %d rows, the most that are taken at a time", max_rows);
+                       "the npy body has more than %d rows, the most that are taken at a time",
+                       max_rows);
     }
     if (!size_mul(n, k, &count) || !size_mul(count, head.item, &count) || count != len - start) {
         return err_set(err, ERR_SHAPE,
@@ -278,7 +279,7 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
     out->values = usable_in_place(data, &head) ? (const double *)(const void *)data
                                                : convert(data, &head, n, k, arena);
     if (out->values == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for inputs");
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
     }
     return check_finite(out, err);
 }

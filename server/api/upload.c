@@ -133,8 +133,8 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
     json_t *body = NULL;
     const int most = app->config->max_rows;
     struct json_tensor tensors[] = {
-        {.key = "inputs", .max_rows = most, .max_columns = JSON_TENSOR_COLUMNS},
-        {.key = "outputs", .max_rows = most, .max_columns = JSON_TENSOR_COLUMNS}};
+        {.key = "inputs", .max_rows = most, .max_columns = ARCH_MAX_INPUTS},
+        {.key = "outputs", .max_rows = most, .max_columns = ARCH_MAX_OUTPUTS}};
     const struct json_tensor *x = &tensors[0];
     const struct json_tensor *y = &tensors[1];
     if (json_tensor_parse(req->body, req->n_body, tensors, 2, req->arena, &body, err) != ERR_OK ||
@@ -215,9 +215,9 @@ static enum err_code read_table(struct app *app, const struct request *req, cons
         return err_set(err, ERR_SHAPE, "%d columns cannot hold %d outputs and an input", k,
                        up->data.o);
     }
-    if (k - up->data.o > JSON_TENSOR_COLUMNS) {
+    if (k - up->data.o > ARCH_MAX_INPUTS) {
         return err_set(err, ERR_LIMIT, "%d input columns, at most %d are taken", k - up->data.o,
-                       JSON_TENSOR_COLUMNS);
+                       ARCH_MAX_INPUTS);
     }
     up->data.n = is_csv ? csv.n : npy.n;
     up->data.d = k - up->data.o;

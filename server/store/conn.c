@@ -173,11 +173,16 @@ static enum err_code make_shrinkable(struct conn *conn, const char *path, struct
     return conn_exec(conn, "PRAGMA auto_vacuum=INCREMENTAL", path, err);
 }
 
+/*
+ * Without secure_delete, which some builds of SQLite turn on: it writes zeros over all that is
+ * deleted, through the log, so that the deletion of rows took as long as their upload.
+ */
 enum err_code conn_use_as_writer(struct conn *conn, const char *path, struct err *err)
 {
     if (make_shrinkable(conn, path, err) != ERR_OK || use_wal(conn, err) != ERR_OK ||
         conn_exec(conn, "PRAGMA synchronous=FULL", path, err) != ERR_OK ||
-        conn_exec(conn, "PRAGMA foreign_keys=ON", path, err) != ERR_OK) {
+        conn_exec(conn, "PRAGMA foreign_keys=ON", path, err) != ERR_OK ||
+        conn_exec(conn, "PRAGMA secure_delete=OFF", path, err) != ERR_OK) {
         return err->code;
     }
     /* Takes the place of automatic checkpoints, which would run outside our lock's view. */

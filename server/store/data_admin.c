@@ -4,7 +4,9 @@
  *
  * A sketch cannot forget rows, so after the deletion of a batch it is made anew from all others.
  * That is done in a read transaction; under the write lock only batches that came meanwhile are
- * added, unless another deletion came in between (the generation tells).
+ * added. When another deletion came in between (the generation tells) it is done again, and only
+ * after many times under the lock: ten million rows take half a minute, in which nobody could
+ * write.
  */
 #include "data_priv.h"
 
@@ -120,9 +122,14 @@ enum err_code data_store_delete(struct db *db, const char *model, int64_t *n_row
     return err->code;
 }
 
+#define DELETE_TRIES 8 /* times that all others are read outside the write lock */
+
 struct deletion {
     const char *model;
     int64_t batch;
+    int tries;
+    bool overtaken;          /* by another deletion: nothing was done */
+    int64_t n_rows;          /* deleted */
     int64_t generation;      /* of the model's rows when the others were read */
     int64_t last;            /* the last of the others */
     struct data_stats stats; /* of the others */
@@ -173,8 +180,7 @@ static enum err_code read_others(struct db *db, struct deletion *deletion, struc
     return db_read_end(db, conn, err);
 }
 
-static enum err_code delete_batch(struct conn *conn, struct deletion *deletion, int64_t *n_rows,
-                                  struct err *err)
+static enum err_code delete_batch(struct conn *conn, struct deletion *deletion, struct err *err)
 {
     int64_t id = 0;
     struct data_stats now = {.generation = 0};
@@ -188,6 +194,10 @@ static enum err_code delete_batch(struct conn *conn, struct deletion *deletion, 
     if (generation != deletion->generation) {
         data_stats_release(&deletion->stats);
         deletion->last = 0;
+        deletion->overtaken = ++deletion->tries < DELETE_TRIES;
+        if (deletion->overtaken) {
+            return ERR_OK;
+        }
     }
     if (data_gather_stats(conn, id, deletion->last, deletion->batch, &deletion->stats, err) !=
         ERR_OK) {
@@ -197,7 +207,7 @@ static enum err_code delete_batch(struct conn *conn, struct deletion *deletion, 
     query_int(&q, ":model", id);
     query_int(&q, ":batch", deletion->batch);
     if (query_row(&q)) {
-        *n_rows = query_get_int(&q, 0);
+        deletion->n_rows = query_get_int(&q, 0);
     }
     if (query_close(&q) != ERR_OK) {
         return err->code;
@@ -213,13 +223,17 @@ enum err_code data_store_delete_batch(struct db *db, const char *model, int64_t 
                                       int64_t *n_rows, struct err *err)
 {
     struct conn *conn;
-    struct deletion deletion = {.model = model, .batch = batch};
-    int64_t n = 0;
-    if (read_others(db, &deletion, err) == ERR_OK && db_write_begin(db, &conn, err) == ERR_OK) {
-        err_kept(delete_batch(conn, &deletion, &n, err));
-        if (db_write_end(db, err) == ERR_OK) {
-            *n_rows = n;
+    struct deletion deletion = {.model = model, .batch = batch, .overtaken = true};
+    while (deletion.overtaken && read_others(db, &deletion, err) == ERR_OK &&
+           db_write_begin(db, &conn, err) == ERR_OK) {
+        deletion.overtaken = false;
+        err_kept(delete_batch(conn, &deletion, err));
+        if (db_write_end(db, err) != ERR_OK) {
+            break;
         }
+    }
+    if (err->code == ERR_OK) {
+        *n_rows = deletion.n_rows;
     }
     data_stats_release(&deletion.stats);
     return err->code;

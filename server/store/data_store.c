@@ -256,6 +256,7 @@ static enum err_code insert_key(struct conn *conn, int64_t model, const struct w
     return query_close(&q);
 }
 
+/* Not all at once: after a pause of a day a million may be over, and other writes wait. */
 static enum err_code sweep_keys(struct conn *conn, struct err *err)
 {
     struct query q = query_open(conn, SQL_KEY_SWEEP, err);
