@@ -273,8 +273,8 @@ enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row, s
         change(conn, SQL_JOB_CANCEL_QUEUED, id, db_now_ms(), &was_queued, err) == ERR_OK &&
         change(conn, SQL_JOB_CANCEL_RUNNING, id, -1, &was_running, err) == ERR_OK) {
         if (!was_queued && !was_running) {
-            err_set(err, ERR_CONFLICT, "job %lld has %s already", (long long)id,
-                    job_state_name(row->state));
+            err_set(err, ERR_CONFLICT, "job %lld %s %s already", (long long)id,
+                    row->state == JOB_CANCELLED ? "was" : "has", job_state_name(row->state));
         } else if (was_running ||
                    (clear_checkpoints(conn, id, err) == ERR_OK && prune(conn, id, err) == ERR_OK)) {
             err_kept(job_get(conn, id, row, err));

@@ -425,6 +425,23 @@ START_TEST(a_job_that_gets_nowhere_is_given_up_and_one_that_gets_on_is_not)
 }
 END_TEST
 
+START_TEST(a_job_that_has_ended_cannot_be_cancelled)
+{
+    struct err err = ERR_INIT;
+    struct job_row row;
+    int64_t failed = add("a", 0);
+    ck_assert_int_eq(claim(), failed);
+    finish(failed);
+    ck_assert_int_eq(job_store_cancel(db, failed, &row, &err), ERR_CONFLICT);
+    ck_assert_str_eq(err_msg(&err), "job 1 has failed already");
+    err_clear(&err);
+    int64_t cancelled = add("a", 0);
+    ck_assert_int_eq(job_store_cancel(db, cancelled, &row, &err), ERR_OK);
+    ck_assert_int_eq(job_store_cancel(db, cancelled, &row, &err), ERR_CONFLICT);
+    ck_assert_str_eq(err_msg(&err), "job 2 was cancelled already");
+}
+END_TEST
+
 START_TEST(the_history_of_a_model_is_bounded)
 {
     struct err err = ERR_INIT;
@@ -474,6 +491,7 @@ int main(void)
     tcase_add_test(tc, a_state_is_found_again_until_the_job_ends);
     tcase_add_test(tc, a_task_is_due_after_its_time_and_not_before);
     tcase_add_test(tc, a_job_that_gets_nowhere_is_given_up_and_one_that_gets_on_is_not);
+    tcase_add_test(tc, a_job_that_has_ended_cannot_be_cancelled);
     tcase_add_test(tc, the_history_of_a_model_is_bounded);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
