@@ -20,12 +20,13 @@ static void write_score(struct textbuf *text, const char *key, double value)
     }
 }
 
-/* What the keeper has seen of it; null until it has looked. */
-static void write_status(struct app *app, struct textbuf *text, const char *model)
+/* What the keeper has seen of the policy changed then; null until it has looked at that one. */
+static void write_status(struct app *app, struct textbuf *text, const char *model,
+                         int64_t changed_ms)
 {
     struct keeper_status status;
     if (app->keeper == NULL || !keeper_get_status(app->keeper, model, &status) ||
-        status.looked_ms == 0) {
+        status.looked_ms == 0 || status.changed_ms != changed_ms) {
         textbuf_puts(text, ",\"status\":null");
         return;
     }
@@ -59,7 +60,7 @@ static enum err_code reply_policy(struct app *app, const struct request *req, co
     textbuf_puts(&text, ",\"policy\":");
     textbuf_puts(&text, document);
     mem_free(document);
-    write_status(app, &text, model);
+    write_status(app, &text, model, changed_ms);
     textbuf_puts(&text, "}");
     return reply_json(res, 200, &text, err);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One thread, awake every second for the sake of time limits; policies are looked at when rows have
- * come or when one of them said so. The lock guards the wake-up flags and what is told of the
- * models; nothing is computed and no SQL runs while it is held.
+ * One thread, awake every second; policies are looked at when rows have come or when one of them
+ * said so. When to look goes by a clock that never jumps, what a policy says by the time of day: a
+ * clock that is set is noticed within LOOK_MS. The lock guards the wake-up flags and what is told
+ * of the models; nothing is computed and no SQL runs while it is held.
  */
 #include "keeper.h"
 
+#include "clock.h"
 #include "drift.h"
 #include "mem.h"
 #include "threads.h"
@@ -16,7 +18,9 @@
 #include <string.h>
 #include <time.h>
 
+#define MS_NS      INT64_C(1000000)
 #define LOOK_MS    60000 /* at least so often */
+#define BUSY_MS    1000  /* until a job may have ended */
 #define TIDY_PAGES 25600 /* most that one look gives back: 100 MB */
 #define PAUSE_MS   60000 /* after something went wrong with a policy */
 
@@ -25,13 +29,14 @@ struct watch {
     bool seen; /* by the present look */
     struct policy_memory memory;
     int64_t changed_ms;          /* of the policy last looked at */
-    int64_t paused_until_ms;     /* after something went wrong with it */
+    int64_t paused_until_ns;     /* after something went wrong with it, by clock_ns */
     struct keeper_status status; /* guarded by lock */
 };
 
 struct keeper {
     struct keeper_settings settings;
     pthread_t thread;
+    struct cancel cancel; /* of a measurement, at the stop */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping;         /* guarded by lock */
@@ -39,8 +44,8 @@ struct keeper {
     struct watch *watches; /* array and models: changed by the thread alone, under the lock */
     size_t n_watches;
     size_t capacity;
-    int64_t next_ms; /* of the next look */
-    int64_t tidy_ms; /* of the next look at free space */
+    int64_t next_ns; /* of the next look, by clock_ns */
+    int64_t tidy_ns; /* of the next look at free space */
 };
 
 /* ---- what is remembered ---- */
@@ -99,8 +104,21 @@ static void note(struct keeper *keeper, struct watch *watch, const char *waiting
 {
     pthread_mutex_lock(&keeper->lock);
     watch->status.looked_ms = db_now_ms();
+    watch->status.changed_ms = watch->changed_ms;
     snprintf(watch->status.waiting, sizeof watch->status.waiting, "%s", waiting);
     watch->status.job = job > 0 ? job : watch->status.job;
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+/* It has another policy than at the last look: what was remembered belongs to that one. */
+static void begin_anew(struct keeper *keeper, struct watch *watch, int64_t changed_ms)
+{
+    watch->memory = (struct policy_memory){.held_since_ms = 0};
+    watch->changed_ms = changed_ms;
+    watch->paused_until_ns = 0;
+    pthread_mutex_lock(&keeper->lock);
+    watch->status.drift_score = NAN;
+    watch->status.drift_baseline = NAN;
     pthread_mutex_unlock(&keeper->lock);
 }
 
@@ -122,16 +140,23 @@ static enum err_code measure(struct keeper *keeper, struct watch *watch,
                              struct err *err)
 {
     const struct keeper_settings *s = &keeper->settings;
+    const struct drift_wish wish = {.registry = s->registry,
+                                    .db = s->db,
+                                    .model = watch->model,
+                                    .after = facts->known_to,
+                                    .n_rows = policy->drift_rows,
+                                    .n_threads = s->n_threads,
+                                    .cancel = &keeper->cancel};
     struct drift drift;
-    if (drift_measure(s->registry, s->db, watch->model, facts->trained_to, policy->drift_rows,
-                      s->n_threads, &drift, err) != ERR_OK) {
+    if (drift_measure(&wish, &drift, err) != ERR_OK) {
         return err->code;
     }
     watch->memory.judged_batch = facts->last_batch;
     watch->memory.judged_version = facts->default_version;
-    /* A version that cannot predict fresh rows has drifted; one without a baseline cannot tell. */
+    watch->memory.undecided = drift.n == 0;
+    /* A version that cannot predict fresh rows has drifted. */
     watch->memory.drifted =
-        !isnan(drift.baseline) && !(drift.score <= drift.baseline * (1.0 + policy->drift_increase));
+        drift.n > 0 && !(drift.score <= drift.baseline * (1.0 + policy->drift_increase));
     pthread_mutex_lock(&keeper->lock);
     watch->status.drift_score = drift.score;
     watch->status.drift_baseline = drift.baseline;
@@ -145,7 +170,7 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
     const struct keeper_settings *s = &keeper->settings;
     struct arena arena = ARENA_INIT;
     struct textbuf text = textbuf_in(&arena);
-    struct job_new job = {.model = watch->model, .origin = reason};
+    struct job_new job = {.model = watch->model, .origin = reason, .policy_ms = watch->changed_ms};
     int64_t id = 0;
     if (s->compose(s->compose_ctx, watch->model, policy->request, &text, &job.priority, err) ==
         ERR_OK) {
@@ -154,40 +179,57 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
         if (job_store_add(s->db, &job, &id, err) == ERR_OK) {
             log_info(s->log, "job by policy", "job", LOG_INT(id), "model", watch->model, "reason",
                      reason, NULL);
+            note(keeper, watch, "a job of the model is queued or running", id);
             events_publish_state(s->events, id);
             trainer_notify(s->trainer);
-            note(keeper, watch, "a job of the model is queued or running", id);
+        } else if (err->code == ERR_CONFLICT) {
+            err_clear(err); /* somebody was faster: the next look sees it */
         }
     }
     arena_release(&arena);
     return err->code;
 }
 
+/* Holds the facts of this moment against the policy. */
+static enum err_code decide(struct keeper *keeper, struct watch *watch, const struct policy *policy,
+                            struct policy_facts *facts, struct policy_decision *out,
+                            struct err *err)
+{
+    if (policy_store_facts(keeper->settings.db, watch->model, facts, err) == ERR_OK) {
+        *out = policy_decide(policy, facts, watch->changed_ms, db_now_ms(), &watch->memory);
+    }
+    return err->code;
+}
+
+/* *delay_ms: until the next look, should nothing happen. */
 static enum err_code act(struct keeper *keeper, struct watch *watch, const struct policy *policy,
-                         int64_t changed_ms, int64_t *next_ms, struct err *err)
+                         int64_t *delay_ms, struct err *err)
 {
     struct policy_facts facts;
-    int64_t now = db_now_ms();
-    if (policy_store_facts(keeper->settings.db, watch->model, &facts, err) != ERR_OK) {
+    struct policy_decision decision = {.act = POLICY_WAIT};
+    if (decide(keeper, watch, policy, &facts, &decision, err) != ERR_OK) {
         return err->code;
     }
-    struct policy_decision decision =
-        policy_decide(policy, &facts, changed_ms, now, &watch->memory);
-    if (decision.act == POLICY_MEASURE) {
-        if (measure(keeper, watch, policy, &facts, err) != ERR_OK) {
-            return err->code;
-        }
-        decision = policy_decide(policy, &facts, changed_ms, now, &watch->memory);
+    /* A measurement takes its time, in which rows, jobs and versions come and go. */
+    if (decision.act == POLICY_MEASURE &&
+        (measure(keeper, watch, policy, &facts, err) != ERR_OK ||
+         decide(keeper, watch, policy, &facts, &decision, err) != ERR_OK)) {
+        return err->code;
     }
-    *next_ms = decision.next_ms;
     if (decision.act == POLICY_TRAIN) {
+        *delay_ms = BUSY_MS;
         return start_job(keeper, watch, policy, decision.reason, err);
     }
+    if (decision.act == POLICY_MEASURE) {
+        *delay_ms = 0; /* something else is to be judged now */
+        return ERR_OK;
+    }
+    *delay_ms = decision.next_ms > 0 ? decision.next_ms - db_now_ms() : LOOK_MS;
     note(keeper, watch, decision.reason, 0);
     return ERR_OK;
 }
 
-static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t *next_ms,
+static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t *delay_ms,
                              struct err *err)
 {
     struct policy policy = policy_defaults();
@@ -197,16 +239,14 @@ static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t
         ERR_OK) {
         return err->code;
     }
-    if (changed_ms == watch->changed_ms && db_now_ms() < watch->paused_until_ms) {
-        *next_ms = watch->paused_until_ms;
-    } else {
-        if (changed_ms != watch->changed_ms) {
-            watch->memory = (struct policy_memory){.held_since_ms = 0};
-        }
-        watch->changed_ms = changed_ms;
-        if (keeper->settings.parse(document, strlen(document), &policy, err) == ERR_OK) {
-            err_kept(act(keeper, watch, &policy, changed_ms, next_ms, err));
-        }
+    if (changed_ms != watch->changed_ms) {
+        begin_anew(keeper, watch, changed_ms);
+    }
+    int64_t paused_ms = (watch->paused_until_ns - clock_ns()) / MS_NS;
+    if (paused_ms > 0) {
+        *delay_ms = paused_ms;
+    } else if (keeper->settings.parse(document, strlen(document), &policy, err) == ERR_OK) {
+        err_kept(act(keeper, watch, &policy, delay_ms, err));
     }
     policy_release(&policy);
     mem_free(document);
@@ -226,37 +266,45 @@ static void tidy(struct keeper *keeper)
     }
 }
 
+/* The next look is to come in so long; a time of day may be far away, and the clock be set. */
+static void look_again(struct keeper *keeper, int64_t delay_ms)
+{
+    int64_t at = clock_ns() + (delay_ms > 0 ? delay_ms < LOOK_MS ? delay_ms : LOOK_MS : 0) * MS_NS;
+    keeper->next_ns = at < keeper->next_ns ? at : keeper->next_ns;
+}
+
 static void look(struct keeper *keeper)
 {
     struct policy_name *names = NULL;
     size_t n = 0;
     struct err listing = ERR_INIT;
-    int64_t now = db_now_ms();
-    keeper->next_ms = now + LOOK_MS;
-    if (now >= keeper->tidy_ms) {
-        keeper->tidy_ms = now + LOOK_MS;
+    int64_t now = clock_ns();
+    keeper->next_ns = now + LOOK_MS * MS_NS;
+    if (now >= keeper->tidy_ns) {
+        keeper->tidy_ns = now + LOOK_MS * MS_NS;
         tidy(keeper);
     }
     if (policy_store_list(keeper->settings.db, &names, &n, &listing) != ERR_OK) {
         log_warn(keeper->settings.log, "policies not looked at", "reason", err_msg(&listing), NULL);
         return;
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !cancel_is_requested(&keeper->cancel); i++) {
         struct watch *watch = take(keeper, names[i].model);
         struct err err = ERR_INIT;
-        int64_t next = 0;
+        int64_t delay_ms = LOOK_MS;
         if (watch == NULL) {
             continue;
         }
         watch->seen = true;
-        if (look_at(keeper, watch, &next, &err) != ERR_OK && err.code != ERR_NOT_FOUND) {
+        if (look_at(keeper, watch, &delay_ms, &err) != ERR_OK && err.code != ERR_NOT_FOUND &&
+            err.code != ERR_CANCELLED) {
             log_warn(keeper->settings.log, "policy not followed", "model", watch->model, "reason",
                      err_msg(&err), NULL);
             note(keeper, watch, err_msg(&err), 0);
-            watch->paused_until_ms = now + PAUSE_MS;
-            next = watch->paused_until_ms;
+            watch->paused_until_ns = clock_ns() + PAUSE_MS * MS_NS;
+            delay_ms = PAUSE_MS;
         }
-        keeper->next_ms = next > 0 && next < keeper->next_ms ? next : keeper->next_ms;
+        look_again(keeper, delay_ms);
     }
     forget_unseen(keeper);
     mem_free(names);
@@ -285,8 +333,7 @@ static void *work(void *arg)
     struct keeper *keeper = arg;
     bool notified = true;
     do {
-        trainer_tick(keeper->settings.trainer);
-        if (notified || db_now_ms() >= keeper->next_ms) {
+        if (notified || clock_ns() >= keeper->next_ns) {
             look(keeper);
         }
     } while (rest(keeper, &notified));
@@ -302,6 +349,7 @@ enum err_code keeper_start(const struct keeper_settings *settings, struct keeper
         return err_set(err, ERR_NOMEM, "no memory for the keeper");
     }
     keeper->settings = *settings;
+    atomic_init(&keeper->cancel.stop, false);
     pthread_mutex_init(&keeper->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -322,6 +370,7 @@ void keeper_stop(struct keeper *keeper)
     if (keeper == NULL) {
         return;
     }
+    cancel_request(&keeper->cancel);
     pthread_mutex_lock(&keeper->lock);
     keeper->stopping = true;
     pthread_cond_broadcast(&keeper->wake);

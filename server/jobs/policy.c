@@ -31,15 +31,32 @@ static bool rows_suffice(const struct policy *policy, const struct policy_facts 
 /* Also after a job that failed or was refused: drift alone would start it again at once. */
 static bool drift_is_a_question(const struct policy *policy, const struct policy_facts *facts)
 {
-    return policy->drift_increase >= 0.0 && facts->default_version > 0 && facts->trained_to > 0 &&
+    return policy->drift_increase >= 0.0 && facts->default_version > 0 &&
            facts->n_fresh >= policy->drift_rows && facts->n_new >= policy->drift_rows;
 }
 
-/* When the schedule is due, counted from the last job or, without one, from the policy. */
-static int64_t schedule_ms(const struct policy *policy, const struct policy_facts *facts,
-                           int64_t changed_ms)
+/* Clocks are set back: what is remembered of the future counts from now. */
+static int64_t not_later(int64_t ms, int64_t now_ms)
+{
+    return ms > now_ms ? now_ms : ms;
+}
+
+/* What the schedule counts from: the last job or, without one, the policy. */
+static int64_t counted_from_ms(const struct policy_facts *facts, int64_t changed_ms, int64_t now_ms,
+                               struct policy_memory *memory)
 {
     int64_t from = facts->last_job_ms > changed_ms ? facts->last_job_ms : changed_ms;
+    if (from <= now_ms) {
+        memory->set_back_ms = 0;
+        return from;
+    }
+    memory->set_back_ms =
+        memory->set_back_ms == 0 ? now_ms : not_later(memory->set_back_ms, now_ms);
+    return memory->set_back_ms;
+}
+
+static int64_t schedule_ms(const struct policy *policy, int64_t from)
+{
     int64_t due = 0;
     if (policy->every_s > 0) {
         due = from + 1000 * policy->every_s;
@@ -73,11 +90,13 @@ struct policy_decision policy_decide(const struct policy *policy, const struct p
 {
     bool enough = rows_suffice(policy, facts);
     bool question = drift_is_a_question(policy, facts);
-    int64_t due = schedule_ms(policy, facts, changed_ms);
-    if (!enough && !question) {
+    int64_t due = schedule_ms(policy, counted_from_ms(facts, changed_ms, now_ms, memory));
+    bool is_due = due != 0 && now_ms >= due && facts->changed;
+    if (!enough && !question && !is_due) {
         memory->held_since_ms = 0;
-    } else if (memory->held_since_ms == 0) {
-        memory->held_since_ms = now_ms;
+    } else {
+        memory->held_since_ms =
+            memory->held_since_ms == 0 ? now_ms : not_later(memory->held_since_ms, now_ms);
     }
     if (facts->n_active > 0) {
         return wait_until("a job of the model is queued or running", now_ms + 1000);
@@ -85,18 +104,15 @@ struct policy_decision policy_decide(const struct policy *policy, const struct p
     if (facts->n_rows < 2) {
         return wait_until("the model has fewer than two rows", 0);
     }
-    if (due != 0 && now_ms >= due && facts->changed) {
-        return (struct policy_decision){POLICY_TRAIN, "schedule", 0};
-    }
     /* Due without a change of rows: it trains as soon as there is one. */
     due = due > now_ms ? due : 0;
-    if (enough || question) {
+    if (is_due || enough || question) {
         int64_t quiet = quiet_ms(policy, facts, memory);
         if (now_ms < quiet) {
             return wait_until("rows are still coming in", sooner(due, quiet));
         }
-        if (enough) {
-            return (struct policy_decision){POLICY_TRAIN, "new_rows", 0};
+        if (is_due || enough) {
+            return (struct policy_decision){POLICY_TRAIN, is_due ? "schedule" : "new_rows", 0};
         }
         if (memory->judged_batch != facts->last_batch ||
             memory->judged_version != facts->default_version) {
@@ -105,7 +121,10 @@ struct policy_decision policy_decide(const struct policy *policy, const struct p
         if (memory->drifted) {
             return (struct policy_decision){POLICY_TRAIN, "drift", 0};
         }
-        return wait_until("the served version does well on fresh rows", due);
+        return wait_until(memory->undecided
+                              ? "fresh rows are too few for a version without scores of its own"
+                              : "the served version does well on fresh rows",
+                          due);
     }
     return wait_until("there is no reason yet", due);
 }

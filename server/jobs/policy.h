@@ -5,6 +5,10 @@
  * coming in: a policy waits until none has come for debounce_s, but not longer than
  * POLICY_PATIENCE times that.
  *
+ * Times are UTC, so they know no summer time. A time that passed while nobody looked (the server
+ * was down, or a job was at work) is made up for at the next look. Where the clock was set back,
+ * times of what happened before count as those of the first look after it.
+ *
  * Decisions only: jobs/keeper gathers the facts and acts.
  */
 #ifndef POLICY_H
@@ -29,10 +33,12 @@ void policy_release(struct policy *policy);
 
 /* What a watcher remembers of a model between two looks. */
 struct policy_memory {
-    int64_t held_since_ms;  /* since when there have been rows enough; 0: there are not */
+    int64_t held_since_ms;  /* since when there has been a reason; 0: there is none */
+    int64_t set_back_ms;    /* since when the last job lies in the future; 0: it does not */
     int64_t judged_batch;   /* the last batch whose rows were judged for drift */
     int64_t judged_version; /* and the default they were judged for */
     bool drifted;           /* what came of it */
+    bool undecided;         /* too few rows for a version without scores of its own */
 };
 
 enum policy_act { POLICY_WAIT, POLICY_MEASURE, POLICY_TRAIN };

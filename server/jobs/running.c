@@ -5,39 +5,93 @@
  */
 #include "running.h"
 
+#include "clock.h"
+#include "threads.h"
+
 #include <string.h>
 
-static double seconds_since(const struct timespec *start)
+#define SECOND_NS INT64_C(1000000000)
+
+static double seconds_since(int64_t start_ns)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + 1e-9 * (double)(now.tv_nsec - start->tv_nsec);
+    return 1e-9 * (double)(clock_ns() - start_ns);
 }
 
-void running_init(struct running *running)
+/* ---- the time limit ---- */
+
+static void wait_until_locked(struct running *running, int64_t ns)
 {
+    struct timespec until = {.tv_sec = (time_t)(ns / SECOND_NS), .tv_nsec = (long)(ns % SECOND_NS)};
+    pthread_cond_timedwait(&running->changed, &running->lock, &until);
+}
+
+static void *watch(void *arg)
+{
+    struct running *running = arg;
+    pthread_mutex_lock(&running->lock);
+    while (!running->ended) {
+        if (running->deadline_ns == 0) {
+            pthread_cond_wait(&running->changed, &running->lock);
+        } else if (clock_ns() < running->deadline_ns) {
+            wait_until_locked(running, running->deadline_ns);
+        } else {
+            running->deadline_ns = 0;
+            running->timed_out = true;
+            cancel_request(&running->cancel);
+        }
+    }
+    pthread_mutex_unlock(&running->lock);
+    return NULL;
+}
+
+static void destroy(struct running *running)
+{
+    pthread_cond_destroy(&running->changed);
+    pthread_mutex_destroy(&running->lock);
+}
+
+enum err_code running_init(struct running *running, struct err *err)
+{
+    pthread_condattr_t attr;
     memset(running, 0, sizeof *running);
     pthread_mutex_init(&running->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&running->changed, &attr);
+    pthread_condattr_destroy(&attr);
     atomic_init(&running->cancel.stop, false);
+    if (threads_start(&running->thread, "limits", watch, running, err) != ERR_OK) {
+        destroy(running);
+    }
+    return err->code;
 }
 
 void running_release(struct running *running)
 {
-    pthread_mutex_destroy(&running->lock);
+    pthread_mutex_lock(&running->lock);
+    running->ended = true;
+    pthread_cond_signal(&running->changed);
+    pthread_mutex_unlock(&running->lock);
+    pthread_join(running->thread, NULL);
+    destroy(running);
 }
+
+/* ---- the job ---- */
 
 void running_begin(struct running *running, int64_t job, int64_t most_s, struct bytes_reader *left)
 {
     pthread_mutex_lock(&running->lock);
     running->job = job;
     running->has_progress = false;
-    running->most_s = most_s;
+    running->resumes = left != NULL;
     running->timed_out = false;
     memset(&running->curves, 0, sizeof running->curves);
     if (left != NULL) {
         curves_decode(&running->curves, left);
     }
-    clock_gettime(CLOCK_MONOTONIC, &running->start);
+    running->start_ns = clock_ns();
+    running->deadline_ns = most_s > 0 ? running->start_ns + most_s * SECOND_NS : 0;
+    pthread_cond_signal(&running->changed);
     if (!running->closed) {
         atomic_store_explicit(&running->cancel.stop, false, memory_order_relaxed);
     }
@@ -48,14 +102,22 @@ void running_end(struct running *running)
 {
     pthread_mutex_lock(&running->lock);
     running->job = 0;
+    running->deadline_ns = 0;
     running->has_progress = false;
     pthread_mutex_unlock(&running->lock);
+}
+
+/* What checkpoints brought back, by the first report of a resumed attempt: all but its one step. */
+static double fraction_before(const struct progress *first)
+{
+    double step = 1.0 / ((double)first->n_steps * (double)first->n_members);
+    return first->fraction > step ? first->fraction - step : 0.0;
 }
 
 static double eta_locked(const struct running *running)
 {
     double done = running->last.fraction - running->first_fraction;
-    double elapsed = seconds_since(&running->start);
+    double elapsed = seconds_since(running->start_ns);
     return done > 0.0 ? elapsed * (1.0 - running->last.fraction) / done : -1.0;
 }
 
@@ -64,7 +126,7 @@ void running_note(struct running *running, const struct progress *progress, int6
 {
     pthread_mutex_lock(&running->lock);
     if (!running->has_progress) {
-        running->first_fraction = progress->step > 1 ? progress->fraction : 0.0;
+        running->first_fraction = running->resumes ? fraction_before(progress) : 0.0;
         running->has_progress = true;
     }
     running->last = *progress;
@@ -98,17 +160,6 @@ void running_close(struct running *running)
     pthread_mutex_unlock(&running->lock);
 }
 
-void running_check_time(struct running *running)
-{
-    pthread_mutex_lock(&running->lock);
-    if (running->job != 0 && running->most_s > 0 && !running->timed_out &&
-        seconds_since(&running->start) > (double)running->most_s) {
-        running->timed_out = true;
-        cancel_request(&running->cancel);
-    }
-    pthread_mutex_unlock(&running->lock);
-}
-
 bool running_timed_out(struct running *running)
 {
     pthread_mutex_lock(&running->lock);
@@ -120,7 +171,7 @@ bool running_timed_out(struct running *running)
 double running_seconds(struct running *running)
 {
     pthread_mutex_lock(&running->lock);
-    double seconds = seconds_since(&running->start);
+    double seconds = seconds_since(running->start_ns);
     pthread_mutex_unlock(&running->lock);
     return seconds;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The job at work, as other threads see it: progress, losses, time left, and the way to stop it.
- * All functions may be called from any thread.
+ * Its time limit is kept by a thread of its own, which nothing else can hold up. All functions may
+ * be called from any thread.
  */
 #ifndef RUNNING_H
 #define RUNNING_H
@@ -10,23 +11,27 @@
 
 #include <pthread.h>
 #include <stdint.h>
-#include <time.h>
 
 struct running {
     struct cancel cancel; /* for the job's work to look at */
+    pthread_t thread;     /* sleeps until the job's time is over */
+    pthread_cond_t changed;
     pthread_mutex_t lock; /* guards what follows */
     int64_t job;          /* 0: none */
     bool closed;          /* every job is stopped from now on */
     bool has_progress;
+    bool resumes; /* an attempt before it has done some of the work */
     struct progress last;
-    double first_fraction; /* what was done when this attempt first told */
-    struct timespec start; /* of the attempt */
-    int64_t most_s;        /* its time limit, 0: none */
+    double first_fraction; /* what was done before this attempt */
+    int64_t start_ns;      /* of the attempt, by clock_ns */
+    int64_t deadline_ns;   /* 0: none */
     bool timed_out;
+    bool ended; /* the thread has to */
     struct curves curves;
 };
 
-void running_init(struct running *running);
+/* Starts the thread. ERR_NOMEM: nothing is to be released. */
+enum err_code running_init(struct running *running, struct err *err) MUST_CHECK;
 void running_release(struct running *running);
 
 /* An attempt begins, with the losses that the one before has left (NULL: none); most_s: its time
@@ -45,9 +50,7 @@ void running_write_curves(struct running *running, struct bytes_writer *writer);
 void running_cancel(struct running *running, int64_t job);
 /* Stops the one at work and all that begin later. */
 void running_close(struct running *running);
-/* Stops the one at work when its time is over. */
-void running_check_time(struct running *running);
-/* Was it stopped for that? */
+/* Was it stopped because its time was over? */
 bool running_timed_out(struct running *running);
 
 /* Seconds since the attempt began. */

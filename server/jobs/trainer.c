@@ -21,7 +21,7 @@
 
 /* Seconds until the next try after a fault: 2, 8, 32, 128, 300. */
 #define BACKOFF_S      2
-#define BACKOFF_MOST_S 300
+#define BACKOFF_MOST_S (JOB_MOST_WAIT_MS / 1000)
 
 struct trainer {
     struct trainer_settings settings;
@@ -41,11 +41,6 @@ bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_pr
 bool trainer_get_curves(struct trainer *trainer, int64_t id, struct curves *out)
 {
     return trainer != NULL && running_get_curves(&trainer->running, id, out);
-}
-
-void trainer_tick(struct trainer *trainer)
-{
-    running_check_time(&trainer->running);
 }
 
 /* ---- one attempt ---- */
@@ -340,9 +335,12 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
         return err_set(err, ERR_NOMEM, "no memory for the trainer");
     }
     trainer->settings = *settings;
+    if (running_init(&trainer->running, err) != ERR_OK) {
+        mem_free(trainer);
+        return err->code;
+    }
     pthread_mutex_init(&trainer->lock, NULL);
     init_wake(&trainer->wake);
-    running_init(&trainer->running);
     if (n_requeued + n_failed > 0) {
         log_info(settings->attempt.log, "jobs that were interrupted", "queued_again",
                  LOG_INT(n_requeued), "failed", LOG_INT(n_failed), NULL);

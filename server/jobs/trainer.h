@@ -33,9 +33,6 @@ void trainer_stop(struct trainer *trainer);
 /* There is a new job. */
 void trainer_notify(struct trainer *trainer);
 
-/* Stops the running job when its time is over; to be called every second or so. */
-void trainer_tick(struct trainer *trainer);
-
 /* Cancels a job, queued or running; errors and *row as of job_store_cancel. */
 enum err_code trainer_cancel(struct trainer *trainer, int64_t id, struct job_row *row,
                              struct err *err) MUST_CHECK;

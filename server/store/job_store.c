@@ -57,11 +57,16 @@ enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *i
         query_blob(&q, ":request", job->request, job->n_request);
         query_int(&q, ":priority", job->priority);
         query_text(&q, ":origin", job->origin);
+        query_int(&q, ":policy", job->policy_ms);
         query_int(&q, ":now", db_now_ms());
-        if (query_row(&q)) {
+        bool added = query_row(&q);
+        if (added) {
             *id = query_get_int(&q, 0);
         }
-        err_kept(query_close(&q));
+        if (query_close(&q) == ERR_OK && !added) {
+            err_set(err, ERR_CONFLICT, "model %.64s has a job already, or another policy",
+                    job->model);
+        }
     }
     return db_write_end(db, err);
 }
@@ -77,6 +82,7 @@ enum err_code job_store_claim(struct db *db, struct job_row *row, void **request
     }
     struct query q = query_open(conn, SQL_JOB_CLAIM, err);
     query_int(&q, ":now", db_now_ms());
+    query_int(&q, ":most", JOB_MOST_WAIT_MS);
     if (query_row(&q)) {
         id = query_get_int(&q, 0);
     }
@@ -267,9 +273,10 @@ enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row, s
         change(conn, SQL_JOB_CANCEL_QUEUED, id, db_now_ms(), &was_queued, err) == ERR_OK &&
         change(conn, SQL_JOB_CANCEL_RUNNING, id, -1, &was_running, err) == ERR_OK) {
         if (!was_queued && !was_running) {
-            err_set(err, ERR_CONFLICT, "job %lld has %s already", (long long)id,
-                    job_state_name(row->state));
-        } else if (was_running || clear_checkpoints(conn, id, err) == ERR_OK) {
+            err_set(err, ERR_CONFLICT, "job %lld %s %s already", (long long)id,
+                    row->state == JOB_CANCELLED ? "was" : "has", job_state_name(row->state));
+        } else if (was_running ||
+                   (clear_checkpoints(conn, id, err) == ERR_OK && prune(conn, id, err) == ERR_OK)) {
             err_kept(job_get(conn, id, row, err));
         }
     }

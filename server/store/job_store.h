@@ -18,7 +18,8 @@
 #define JOB_MAX_STALLED  3
 #define JOB_MAX_FAULTS   5
 #define JOB_HISTORY      1000
-#define JOB_MOST_URGENT  100 /* priorities are from -100 to 100 */
+#define JOB_MOST_WAIT_MS 300000 /* until a job that met a fault is tried again */
+#define JOB_MOST_URGENT  100    /* priorities are from -100 to 100 */
 #define JOB_ORIGIN_CHARS 16
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };
@@ -53,21 +54,26 @@ struct job_new {
     size_t n_request;
     int priority;
     const char *origin;
+    int64_t policy_ms; /* of a policy that was changed then; 0: of nobody's but the caller's */
 };
 
-/* Queues a job. ERR_NOT_FOUND: no such model. */
+/*
+ * Queues a job. ERR_NOT_FOUND: no such model. ERR_CONFLICT, of a policy's alone: it was changed or
+ * taken away, or a job of the model is queued or running.
+ */
 enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *id,
                             struct err *err) MUST_CHECK;
 
 /*
  * Takes the queued job of highest priority (the oldest of equals) whose time has come and whose
- * model has none running, and makes it running. ERR_NOT_FOUND when there is none. *request is the
- * caller's (mem_free) and has a NUL behind it.
+ * model has none running, and makes it running. A time further away than JOB_MOST_WAIT_MS was noted
+ * before the clock was set back, and counts as come. ERR_NOT_FOUND when there is none. *request is
+ * the caller's (mem_free) and has a NUL behind it.
  */
 enum err_code job_store_claim(struct db *db, struct job_row *row, void **request, size_t *n_bytes,
                               struct err *err) MUST_CHECK;
 
-/* When the next queued job may begin, UTC ms; 0: there is none. */
+/* When the next queued job may begin, UTC ms, 1 or more; 0: there is none. */
 enum err_code job_store_next(struct db *db, int64_t *at_ms, struct err *err) MUST_CHECK;
 
 /* Ends a running job that published nothing: failed or cancelled. Its checkpoints go. */
@@ -105,8 +111,8 @@ enum err_code job_store_training_data(struct db *db, const char *model, int64_t 
 /* Gives a running job back to the queue (the daemon stops); the attempt does not count. */
 enum err_code job_store_requeue(struct db *db, int64_t id, struct err *err) MUST_CHECK;
 
-/* Gives a running job back to the queue after a fault, not to begin before at_ms. ERR_CONFLICT: it
- * is not running, or was cancelled. */
+/* Gives a running job back to the queue after a fault, not to begin before at_ms, which is at most
+ * JOB_MOST_WAIT_MS away. ERR_CONFLICT: it is not running, or was cancelled. */
 enum err_code job_store_retry(struct db *db, int64_t id, int64_t at_ms, const char *message,
                               struct err *err) MUST_CHECK;
 

@@ -162,7 +162,7 @@ static enum err_code facts(struct conn *conn, const char *model, struct policy_f
         out->last_end_ms = query_get_int(&q, 4);
         out->last_failed = query_get_int(&q, 5) == JOB_FAILED;
         taken_to = query_get_int(&q, 6);
-        out->trained_to = query_get_int(&q, 7);
+        out->known_to = query_get_int(&q, 7);
         out->n_rows = query_get_int(&q, 8);
         taken = query_get_int(&q, 9);
     }
@@ -170,7 +170,7 @@ static enum err_code facts(struct conn *conn, const char *model, struct policy_f
         return err->code != ERR_OK ? err->code : no_policy(model, err);
     }
     if (rows_since(conn, id, taken_to, &since, err) != ERR_OK ||
-        rows_since(conn, id, out->trained_to, &fresh, err) != ERR_OK) {
+        rows_since(conn, id, out->known_to, &fresh, err) != ERR_OK) {
         return err->code;
     }
     out->n_new = since.n_rows;

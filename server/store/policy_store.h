@@ -34,7 +34,8 @@ struct policy_facts {
     int64_t n_new;       /* of them came since that job took its rows (or the version did) */
     int64_t last_batch;  /* the newest of all; 0: no new one */
     int64_t last_row_ms; /* when the newest new row came */
-    int64_t trained_to;  /* last batch of the rows that trained the default; 0: not known */
+    int64_t known_to;    /* last batch of the rows that trained the default, or were there when it
+                          * was registered; 0: there were none */
     int64_t n_fresh;     /* rows after it */
     bool changed;        /* rows came or went since the last job took them */
 };

@@ -16,7 +16,8 @@ import unittest
 from harness import BINARY, ServerTest, binary, document, rows
 from test_client import Terminal
 
-LONG = {"solver": "ensemble", "settings": {"members": 4, "epochs": 100000}, "seed": 1}
+# Never ends by itself, however long a test is held up.
+LONG = {"solver": "ensemble", "settings": {"members": 4, "epochs": 1000000}, "seed": 1}
 SHORT = {"solver": "ensemble", "settings": {"members": 2, "epochs": 20}, "seed": 1}
 
 
@@ -102,16 +103,16 @@ class EventTest(ServerTest):
 
 class Following(EventTest):
     def test_a_stream_tells_every_state_and_progress_in_order_and_ends_with_the_job(self):
+        blocker = self.train(LONG)
         first = self.train({**LONG, "settings": {"members": 4, "epochs": 1500}})
         second = self.train(SHORT)
-        waiting = self.stream(second)
-        events = list(self.stream(first))
+        stream, waiting = self.stream(first), self.stream(second)
+        self.ok(202, "DELETE", f"/v1/jobs/{blocker}")
+        events = list(stream)
         ids = [number for number, _, _ in events]
         self.assertEqual(ids, sorted(set(ids)))
-        # The job may have begun before the first look at it.
         states = [data["state"] for _, name, data in events if name == "state"]
-        self.assertEqual(states[-2:], ["running", "succeeded"])
-        self.assertIn(states[:-2], ([], ["queued"]))
+        self.assertEqual(states, ["queued", "running", "succeeded"])
         self.assertEqual(events[-1][2], self.ok(200, "GET", f"/v1/jobs/{first}")[1])
         progress = [data for _, name, data in events if name == "progress"]
         fractions = [p["fraction"] for p in progress]
@@ -119,7 +120,7 @@ class Following(EventTest):
         self.assertAlmostEqual(fractions[-1], 1)
         self.assertEqual(set(progress[0]), {"fraction", "member", "members", "step", "steps", "loss",
                                             "validation_loss", "eta_s"})
-        # All that is between the first and the last state of a job that waited, from the beginning.
+        # The other one waited for both, and tells the same whenever it is read.
         states = [(number % 2, data["state"]) for number, name, data in waiting if name == "state"]
         self.assertEqual(states, [(0, "queued"), (0, "running"), (1, "succeeded")])
         self.assertEqual(waiting.retry, 2000)
@@ -225,10 +226,15 @@ class Crowd(EventTest):
         job = self.train(LONG)
         slow = self.stream(job, small=True)
         ends = []
+        with_progress = threading.Semaphore(0)
 
         def follow(stream):
-            events = list(stream)
-            ends.append((len(events), [data["state"] for _, name, data in events if name == "state"][-1]))
+            names = []
+            for _, name, data in stream:
+                if name == "progress" and name not in names:
+                    with_progress.release()
+                names.append(name)
+            ends.append(data["state"])
 
         readers = [threading.Thread(target=follow, args=(self.stream(job),)) for _ in range(50)]
         for reader in readers:
@@ -239,12 +245,13 @@ class Crowd(EventTest):
         self.assertIn("51", answer["detail"])
         for _ in range(100):
             self.assertEqual(self.ok(200, "POST", "/predict", body)[1], before)
-        # The slow one has read nothing since; it hears of every state, and of some progress.
+        for _ in readers:
+            self.assertTrue(with_progress.acquire(timeout=120))
+        # The slow one has read nothing since; it hears of every state.
         self.ok(202, "DELETE", f"/v1/jobs/{job}")
         for reader in readers:
-            reader.join(60)
-        self.assertEqual([state for _, state in ends], ["cancelled"] * 50)
-        self.assertGreater(min(n for n, _ in ends), 2)
+            reader.join(120)
+        self.assertEqual(ends, ["cancelled"] * 50)
         self.assertEqual([data["state"] for _, name, data in slow if name == "state"][-1], "cancelled")
         self.wait_streams(0)
 
@@ -280,9 +287,12 @@ class Quiet(EventTest):
 
 
 class Restart(EventTest):
+    # Longer than a stop may take in all: one that waited for a stream would be found.
+    flags = ("--drain-timeout-s", "600")
+
     def again(self):
         """The server once more, on the same port."""
-        self.server.flags = ("--listen", f"127.0.0.1:{self.server.port}")
+        self.server.flags = (*self.flags, "--listen", f"127.0.0.1:{self.server.port}")
         self.server.start()
 
     def test_a_stop_ends_streams_at_once_and_cleanly(self):
@@ -291,18 +301,14 @@ class Restart(EventTest):
         streams = [self.stream(job) for _ in range(20)]
         stuck = self.stream(1, small=True)
         self.wait_streams(21)
-        began = time.time()
         self.assertEqual(self.server.stop(), 0)
-        spent = time.time() - began
         # Each ends as an answer ends; a cut would raise.
         for stream in streams:
             self.assertEqual([data["state"] for _, _, data in stream], ["queued"])
         stuck.close()
-        slow = os.environ.get("ASAN_OPTIONS") or os.environ.get("TSAN_OPTIONS")
-        self.assertLess(spent, 8 if slow else 2)
 
     def test_after_a_kill_a_follower_goes_on_with_a_fresh_state(self):
-        job = self.train({**LONG, "settings": {"members": 2, "epochs": 3000}})
+        job = self.train(LONG)
         heard = []
         stream = self.stream(job)
         for event in stream:
@@ -313,11 +319,15 @@ class Restart(EventTest):
         with self.assertRaises((http.client.HTTPException, ConnectionError)):
             heard.extend(stream)
         self.again()
-        after = list(self.stream(job, stream.last_id))
-        self.assertEqual(after[0][1], "state")
-        self.assertGreater(after[0][0], heard[-1][0])
-        self.assertIn(after[0][2]["state"], ("queued", "running"))
-        self.assertEqual((after[-1][2]["state"], after[-1][2]["attempts"]), ("succeeded", 2))
+        stream = iter(self.stream(job, stream.last_id))
+        first = next(stream)
+        self.assertEqual(first[1], "state")
+        self.assertGreater(first[0], heard[-1][0])
+        self.assertIn(first[2]["state"], ("queued", "running"))
+        self.server.wait_job(job, "running")
+        self.ok(202, "DELETE", f"/v1/jobs/{job}")
+        last = list(stream)[-1]
+        self.assertEqual((last[2]["state"], last[2]["attempts"]), ("cancelled", 2))
 
     def test_the_client_command_follows_over_a_kill_and_says_that_it_waits(self):
         address = f"http://127.0.0.1:{self.server.port}"

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Curves, checkpoints and the queue's order, without the trainer. */
+/* Curves, time limits, checkpoints and the queue's order, without the trainer. */
 #include "checkpoints.h"
 #include "curves.h"
 #include "job_store.h"
+#include "policy_store.h"
 #include "run.h"
+#include "running.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -102,6 +104,79 @@ START_TEST(damaged_curves_are_empty_ones)
     }
     mem_free(w.data);
     mem_free(curves);
+}
+END_TEST
+
+/* ---- the job at work ---- */
+
+static struct running running;
+
+START_TEST(the_time_limit_of_a_job_is_kept_without_anybody_looking)
+{
+    struct err err = ERR_INIT;
+    ck_assert_int_eq(running_init(&running, &err), ERR_OK);
+    for (int64_t job = 1; job <= 2; job++) {
+        running_begin(&running, job, 1, NULL);
+        while (!cancel_is_requested(&running.cancel)) {
+            usleep(1000); /* what is waited for is the clock itself */
+        }
+        ck_assert(running_timed_out(&running));
+        ck_assert(running_seconds(&running) >= 1.0);
+        running_end(&running);
+    }
+    /* The limit of one job is not that of the next. */
+    running_begin(&running, 3, 1, NULL);
+    running_end(&running);
+    running_begin(&running, 4, 0, NULL);
+    usleep(1500000);
+    ck_assert(!cancel_is_requested(&running.cancel));
+    ck_assert(!running_timed_out(&running));
+    running_cancel(&running, 4);
+    ck_assert(cancel_is_requested(&running.cancel));
+    ck_assert(!running_timed_out(&running));
+    running_end(&running);
+    running_release(&running);
+}
+END_TEST
+
+/* What the reports so far let expect, in units of the time that has passed. */
+static void check_eta(struct progress progress, double least, double most)
+{
+    int64_t job = 0;
+    double eta_s = 0.0;
+    double before = running_seconds(&running);
+    running_note(&running, &progress, &job, &eta_s);
+    double after = running_seconds(&running);
+    ck_assert_int_eq(job, 7);
+    ck_assert(eta_s >= least * before && eta_s <= most * after);
+}
+
+START_TEST(the_time_left_counts_what_this_attempt_has_done)
+{
+    struct err err = ERR_INIT;
+    struct bytes_writer w = {.data = NULL};
+    struct progress p = {.n_members = 4, .n_steps = 100, .step = 1, .fraction = 0.0025};
+    ck_assert_int_eq(running_init(&running, &err), ERR_OK);
+    running_begin(&running, 7, 0, NULL);
+    check_eta(p, 398.9, 399.1);
+    p.step = 100;
+    p.fraction = 0.25;
+    check_eta(p, 2.99, 3.01);
+    running_write_curves(&running, &w);
+    running_end(&running);
+    /* Three members came back from checkpoints, and the fourth begins. */
+    struct bytes_reader left = {.data = w.data, .left = w.size};
+    running_begin(&running, 7, 0, &left);
+    p.member = 3;
+    p.step = 1;
+    p.fraction = 0.7525;
+    check_eta(p, 98.9, 99.1);
+    p.step = 50;
+    p.fraction = 0.875;
+    check_eta(p, 0.99, 1.01);
+    running_end(&running);
+    running_release(&running);
+    mem_free(w.data);
 }
 END_TEST
 
@@ -210,6 +285,48 @@ START_TEST(a_job_put_off_waits_for_its_time)
 }
 END_TEST
 
+START_TEST(a_clock_that_was_set_back_does_not_keep_a_job_waiting)
+{
+    struct err err = ERR_INIT;
+    int64_t id = add("a", 0);
+    ck_assert_int_eq(claim(), id);
+    int64_t tomorrow = db_now_ms() + 86400000;
+    ck_assert_int_eq(job_store_retry(db, id, tomorrow, "disk full", &err), ERR_OK);
+    ck_assert_int_eq(claim(), id);
+}
+END_TEST
+
+static enum err_code add_by_policy(int64_t policy_ms)
+{
+    struct err err = ERR_INIT;
+    int64_t id = 0;
+    struct job_new job = {
+        .model = "a", .request = "{}", .n_request = 2, .origin = "drift", .policy_ms = policy_ms};
+    return job_store_add(db, &job, &id, &err);
+}
+
+START_TEST(a_policy_adds_no_job_beside_another_or_after_its_end)
+{
+    struct err err = ERR_INIT;
+    char *document = NULL;
+    int64_t changed_ms = 0;
+    ck_assert_int_eq(add_by_policy(1), ERR_CONFLICT);
+    ck_assert_int_eq(policy_store_put(db, "a", "{}", &err), ERR_OK);
+    ck_assert_int_eq(policy_store_get(db, "a", &document, &changed_ms, &err), ERR_OK);
+    mem_free(document);
+    ck_assert_int_eq(add_by_policy(changed_ms - 1), ERR_CONFLICT);
+    int64_t other = add("b", 0);
+    ck_assert_int_eq(add_by_policy(changed_ms), ERR_OK);
+    ck_assert_int_eq(add_by_policy(changed_ms), ERR_CONFLICT);
+    ck_assert_int_eq(claim(), other);
+    int64_t id = claim();
+    ck_assert_int_eq(add_by_policy(changed_ms), ERR_CONFLICT);
+    finish(id);
+    ck_assert_int_eq(policy_store_delete(db, "a", &err), ERR_OK);
+    ck_assert_int_eq(add_by_policy(changed_ms), ERR_CONFLICT);
+}
+END_TEST
+
 static struct checkpoints points;
 static int n_curves;
 
@@ -308,6 +425,23 @@ START_TEST(a_job_that_gets_nowhere_is_given_up_and_one_that_gets_on_is_not)
 }
 END_TEST
 
+START_TEST(a_job_that_has_ended_cannot_be_cancelled)
+{
+    struct err err = ERR_INIT;
+    struct job_row row;
+    int64_t failed = add("a", 0);
+    ck_assert_int_eq(claim(), failed);
+    finish(failed);
+    ck_assert_int_eq(job_store_cancel(db, failed, &row, &err), ERR_CONFLICT);
+    ck_assert_str_eq(err_msg(&err), "job 1 has failed already");
+    err_clear(&err);
+    int64_t cancelled = add("a", 0);
+    ck_assert_int_eq(job_store_cancel(db, cancelled, &row, &err), ERR_OK);
+    ck_assert_int_eq(job_store_cancel(db, cancelled, &row, &err), ERR_CONFLICT);
+    ck_assert_str_eq(err_msg(&err), "job 2 was cancelled already");
+}
+END_TEST
+
 START_TEST(the_history_of_a_model_is_bounded)
 {
     struct err err = ERR_INIT;
@@ -319,10 +453,13 @@ START_TEST(the_history_of_a_model_is_bounded)
         int64_t id = add("a", 1);
         ck_assert_int_eq(job_store_cancel(db, id, &row, &err), ERR_OK);
     }
+    struct job_filter filter = {.model = "a", .state = -1, .limit = 5000};
+    ck_assert_int_eq(job_store_list(db, &filter, &rows, &n, &err), ERR_OK);
+    ck_assert_uint_eq(n, JOB_HISTORY);
+    mem_free(rows);
     int64_t last = add("a", 1);
     ck_assert_int_eq(claim(), last);
     finish(last);
-    struct job_filter filter = {.model = "a", .state = -1, .limit = 5000};
     ck_assert_int_eq(job_store_list(db, &filter, &rows, &n, &err), ERR_OK);
     ck_assert_uint_eq(n, JOB_HISTORY);
     ck_assert_int_eq(rows[0].id, last);
@@ -339,14 +476,22 @@ int main(void)
     tcase_add_test(tc, a_resumed_curve_is_that_of_an_unbroken_run);
     tcase_add_test(tc, damaged_curves_are_empty_ones);
     suite_add_tcase(suite, tc);
+    tc = tcase_create("running");
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, the_time_limit_of_a_job_is_kept_without_anybody_looking);
+    tcase_add_test(tc, the_time_left_counts_what_this_attempt_has_done);
+    suite_add_tcase(suite, tc);
     tc = tcase_create("queue");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, urgent_jobs_come_first_and_one_of_a_model_runs);
     tcase_add_test(tc, a_job_put_off_waits_for_its_time);
+    tcase_add_test(tc, a_clock_that_was_set_back_does_not_keep_a_job_waiting);
+    tcase_add_test(tc, a_policy_adds_no_job_beside_another_or_after_its_end);
     tcase_add_test(tc, a_state_is_found_again_until_the_job_ends);
     tcase_add_test(tc, a_task_is_due_after_its_time_and_not_before);
     tcase_add_test(tc, a_job_that_gets_nowhere_is_given_up_and_one_that_gets_on_is_not);
+    tcase_add_test(tc, a_job_that_has_ended_cannot_be_cancelled);
     tcase_add_test(tc, the_history_of_a_model_is_bounded);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -22,7 +22,7 @@ static struct policy_facts some_facts(void)
                                  .n_new = 50,
                                  .last_batch = 2,
                                  .last_row_ms = at(100),
-                                 .trained_to = 1,
+                                 .known_to = 1,
                                  .n_fresh = 50,
                                  .changed = true};
 }
@@ -152,8 +152,85 @@ START_TEST(drift_is_measured_once_for_each_batch)
     facts.n_new = 49;
     check_waits(policy_decide(&policy, &facts, ZERO, at(200), &memory), 0);
     facts.n_new = 50;
-    facts.trained_to = 0; /* which rows trained it is not known */
+    facts.known_to = 0; /* it was registered before there were rows */
+    ck_assert_int_eq(policy_decide(&policy, &facts, ZERO, at(200), &memory).act, POLICY_MEASURE);
+    /* With too few rows to judge it says so, until others come. */
+    memory = (struct policy_memory){.judged_batch = 3, .judged_version = 1, .undecided = true};
+    struct policy_decision d = policy_decide(&policy, &facts, ZERO, at(200), &memory);
+    check_waits(d, 0);
+    ck_assert_ptr_nonnull(strstr(d.reason, "too few"));
+    facts.default_version = 0;
     check_waits(policy_decide(&policy, &facts, ZERO, at(200), &memory), 0);
+}
+END_TEST
+
+START_TEST(a_schedule_too_waits_for_rows_to_stop_coming)
+{
+    struct policy policy = policy_defaults();
+    struct policy_memory memory = {0};
+    struct policy_facts facts = some_facts();
+    policy.every_s = 3600;
+    policy.debounce_s = 30;
+    facts.last_row_ms = at(3590);
+    check_waits(policy_decide(&policy, &facts, ZERO, at(3600), &memory), at(3620));
+    check_trains(policy_decide(&policy, &facts, ZERO, at(3620), &memory), "schedule");
+    /* Due for long, and now the first upload of many comes. */
+    memory = (struct policy_memory){0};
+    facts.last_row_ms = at(9000);
+    check_waits(policy_decide(&policy, &facts, ZERO, at(9000), &memory), at(9030));
+    for (int64_t t = 9000; t < 9000 + POLICY_PATIENCE * 30; t++) {
+        facts.last_row_ms = at(t);
+        ck_assert_int_eq(policy_decide(&policy, &facts, ZERO, at(t), &memory).act, POLICY_WAIT);
+    }
+    check_trains(policy_decide(&policy, &facts, ZERO, at(9000 + POLICY_PATIENCE * 30), &memory),
+                 "schedule");
+}
+END_TEST
+
+START_TEST(times_that_passed_while_nobody_looked_are_made_up_for_once)
+{
+    struct policy policy = policy_defaults();
+    struct policy_memory memory = {0};
+    struct policy_facts facts = some_facts();
+    policy.daily_at = 150; /* 02:30 */
+    const int64_t days = 86400;
+    check_trains(policy_decide(&policy, &facts, ZERO, at(5 * days + 3600), &memory), "schedule");
+    facts.last_job_ms = at(5 * days + 3600); /* 01:00 */
+    check_waits(policy_decide(&policy, &facts, ZERO, at(5 * days + 3601), &memory),
+                at(5 * days + 9000));
+}
+END_TEST
+
+/* The last job, the policy and the rows are of a day that has not come yet. */
+START_TEST(a_clock_that_was_set_back_does_not_put_a_policy_off)
+{
+    struct policy policy = policy_defaults();
+    struct policy_memory memory = {0};
+    struct policy_facts facts = some_facts();
+    const int64_t year = 365 * 86400;
+    policy.every_s = 3600;
+    policy.debounce_s = 10;
+    facts.last_job_ms = at(year);
+    facts.last_row_ms = at(year);
+    for (int64_t t = 0; t < 3600; t += 60) {
+        check_waits(policy_decide(&policy, &facts, at(year), at(t), &memory), at(3600));
+    }
+    check_waits(policy_decide(&policy, &facts, at(year), at(3600), &memory), at(3700));
+    check_trains(policy_decide(&policy, &facts, at(year), at(3700), &memory), "schedule");
+    /* And back once more, below what is remembered. */
+    policy.every_s = 0;
+    policy.new_rows = 1;
+    memory = (struct policy_memory){.held_since_ms = at(year)};
+    check_waits(policy_decide(&policy, &facts, at(year), at(50), &memory), at(150));
+    check_waits(policy_decide(&policy, &facts, at(year), at(20), &memory), at(120));
+    check_trains(policy_decide(&policy, &facts, at(year), at(120), &memory), "new_rows");
+    /* A job asked for after it counts as ever. */
+    policy.every_s = 3600;
+    policy.new_rows = 0;
+    facts.last_job_ms = at(130);
+    facts.last_row_ms = at(130);
+    check_waits(policy_decide(&policy, &facts, ZERO, at(140), &memory), at(3730));
+    ck_assert_int_eq(memory.set_back_ms, 0);
 }
 END_TEST
 
@@ -167,6 +244,9 @@ int main(void)
     tcase_add_test(tc, a_schedule_counts_from_the_last_job_or_the_policy);
     tcase_add_test(tc, a_time_of_day_is_the_next_one_after_the_last_job);
     tcase_add_test(tc, drift_is_measured_once_for_each_batch);
+    tcase_add_test(tc, a_schedule_too_waits_for_rows_to_stop_coming);
+    tcase_add_test(tc, times_that_passed_while_nobody_looked_are_made_up_for_once);
+    tcase_add_test(tc, a_clock_that_was_set_back_does_not_put_a_policy_off);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
