@@ -374,3 +374,8 @@ done:
     conn_close(&conn);
     return err->code;
 }
+
+void check_leave(const char *path)
+{
+    db_file_remove_empty_log(path);
+}

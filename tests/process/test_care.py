@@ -94,6 +94,44 @@ class Care(ServerTest):
                 self.assertIn(words, told)
                 self.assertRegex(told, r"(?m)^\d+ findings: ")
 
+    def test_looking_at_a_file_at_rest_leaves_nothing_beside_it(self):
+        self.fill()
+        # Beside a server its log stays.
+        self.run_("check", "--db", self.server.db)
+        self.assertTrue(os.path.exists(self.server.db + "-shm"))
+        self.stop()
+        before = sorted(os.listdir(self.folder))
+        self.run_("check", "--db", self.server.db)
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+        for name in ("a.db", "b.db"):
+            self.run_("backup", "--db", self.server.db, "--to", self.path(name))
+            os.remove(self.path(name))
+        self.run_("restore", "--from", self.server.db, "--db", self.path("r.db"))
+        left = [name for name in os.listdir(self.folder) if not name.startswith("r.db")]
+        self.assertEqual(sorted(left), before)
+        # A log that holds something is not touched, and its file no target.
+        self.server.start()
+        self.ok(201, "POST", "/v1/models/p/data", rows(3, seed=9))
+        self.server.kill()
+        size = os.path.getsize(self.server.db + "-wal")
+        self.assertGreater(size, 0)
+        self.assertIn("3 batches", self.run_("check", "--db", self.server.db))
+        self.assertEqual(os.path.getsize(self.server.db + "-wal"), size)
+        told = self.run_("backup", "--db", self.path("r.db"), "--to", self.server.db, "--force", status=1)
+        self.assertIn("a program has it open, or was killed", told)
+
+    def test_restore_through_a_link_replaces_the_file_and_not_the_link(self):
+        self.fill()
+        self.run_("backup", "--db", self.server.db, "--to", self.path("b.db"))
+        os.mkdir(self.path("disk"))
+        link, file = self.path("link.db"), self.path("disk/real.db")
+        self.run_("restore", "--from", self.path("b.db"), "--db", file)
+        os.symlink(file, link)
+        self.run_("restore", "--from", self.path("b.db"), "--db", link, "--force")
+        self.assertTrue(os.path.islink(link))
+        self.assertEqual(sorted(os.listdir(self.path("disk"))),
+                         ["real.db", "real.db.before-restore", "real.db.lock"])
+
     def test_check_survives_pages_of_rubbish(self):
         self.fill()
         self.stop()
