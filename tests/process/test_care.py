@@ -44,6 +44,18 @@ DAMAGES = [
      "INSERT INTO job_checkpoints VALUES(1, 0, 0, "
      "x'4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a', x'01')",
      "job 1 has ended, but its checkpoints are there"),
+    ("INSERT INTO jobs(model_id, request, created_ms) SELECT id, x'7b22', 0 FROM models",
+     "model p: the request of job 1 is damaged"),
+    ("INSERT INTO jobs(model_id, request, created_ms, state, gate) SELECT id, x'7b7d', 0, 2, '{' FROM models",
+     "model p: the gate of job 1 is damaged"),
+    ("INSERT INTO jobs(model_id, request, created_ms, state, scores) SELECT id, x'7b7d', 0, 2, '[1' FROM models",
+     "model p: the list of scores of job 1 is damaged"),
+    ("UPDATE batches SET provenance = '{\"by\":' WHERE id = 2", "model p: the provenance of batch 2 is damaged"),
+    ("INSERT INTO policies SELECT id, '{\"new_rows\"', 0 FROM models", "model p: the policy is damaged"),
+    ("INSERT INTO jobs(model_id, request, created_ms, state, version, data_rows, data_fingerprint)"
+     " SELECT id, x'7b7d', 0, 2, 1, 70, 'f' FROM models;"
+     "INSERT INTO training_data SELECT id, 1, 70, 0, 0, replace(hex(zeroblob(32)), '0', 'e'), 1, 0 FROM models",
+     "model p: what is known of the rows of version 1 is damaged"),
 ]
 
 
