@@ -123,7 +123,9 @@ static int check(const char *path, const struct care_calls *calls)
     struct err err = ERR_INIT;
     struct check_report report;
     char word[48] = "ok";
-    if (check_run(path, calls, &report, &err) != ERR_OK) {
+    enum err_code code = check_run(path, calls, &report, &err);
+    check_leave(path);
+    if (code != ERR_OK) {
         return fail(calls->ctx, &err);
     }
     wipe(calls->ctx);
@@ -146,6 +148,7 @@ static int copy(const struct cli *cli, const struct care_calls *calls)
                                      .calls = calls};
     enum err_code code =
         backup ? backup_make(&request, &report, &err) : backup_restore(&request, &report, &err);
+    check_leave(request.from);
     if (code != ERR_OK) {
         return fail(calls->ctx, &err);
     }

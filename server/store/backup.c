@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,8 +207,8 @@ static enum err_code refuse_target(const struct backup_request *request, struct 
     }
     if (is_there(to, "-wal") || is_there(to, "-shm") || is_there(to, "-journal")) {
         return err_set(err, ERR_CONFLICT,
-                       "%s has a write-ahead log beside it: a program has it open; name another "
-                       "file",
+                       "%s has a write-ahead log beside it: a program has it open, or was killed "
+                       "when it had; name another file",
                        to);
     }
     if (!request->force && is_there(to, "")) {
@@ -298,11 +299,18 @@ static enum err_code move_old_away(const char *to, struct err *err)
     return sync_folder(to, err);
 }
 
-enum err_code backup_restore(const struct backup_request *request, struct check_report *report,
+enum err_code backup_restore(const struct backup_request *wish, struct check_report *report,
                              struct err *err)
 {
+    struct backup_request real = *wish;
+    const struct backup_request *request = &real;
     struct copy copy = {.fd = -1};
-    int lock = -1;
+    char target[PATH_MAX];
+    struct db_lock lock = DB_LOCK_NONE;
+    /* A link goes on pointing to the place where the registry is. */
+    if (realpath(wish->to, target) != NULL) {
+        real.to = target;
+    }
     if (db_file_refuse(request->from, true, err) != ERR_OK ||
         db_file_lock(request->to, &lock, err) != ERR_OK || refuse_restore(request, err) != ERR_OK ||
         examine(request->from, request, "the backup", report, err) != ERR_OK ||
@@ -314,9 +322,7 @@ enum err_code backup_restore(const struct backup_request *request, struct check_
     err_kept(copy_name(&copy, request->to, err));
 done:
     copy_close(&copy);
-    if (lock >= 0) {
-        close(lock);
-    }
+    db_file_unlock(&lock);
     return err->code;
 }
 
@@ -366,7 +372,7 @@ enum err_code backup_compact(const char *path, const struct care_calls *calls, i
                              int64_t *after, struct err *err)
 {
     struct conn conn = {.sqlite = NULL};
-    int lock = -1;
+    struct db_lock lock = DB_LOCK_NONE;
     if (db_file_refuse(path, true, err) == ERR_OK && db_file_lock(path, &lock, err) == ERR_OK) {
         err_kept(compact(&conn, path, calls, before, err));
         conn_close(&conn);
@@ -374,8 +380,6 @@ enum err_code backup_compact(const char *path, const struct care_calls *calls, i
     if (err->code == ERR_OK) {
         err_kept(file_bytes(path, after, err));
     }
-    if (lock >= 0) {
-        close(lock);
-    }
+    db_file_unlock(&lock);
     return err->code;
 }

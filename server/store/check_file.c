@@ -264,6 +264,19 @@ static enum err_code check_names(struct checking *c, const struct check_model *m
     return query_close(&q);
 }
 
+static enum err_code check_texts(struct checking *c, const struct check_model *model,
+                                 struct err *err)
+{
+    char what[160];
+    struct query q = query_open(c->conn, SQL_CHECK_TEXTS, err);
+    query_int(&q, ":model", model->id);
+    while (query_row(&q)) {
+        query_get_text(&q, 0, what, sizeof what);
+        check_found(c, "model %s: %s is damaged; restore a backup", model->name, what);
+    }
+    return query_close(&q);
+}
+
 /* ---- all of it ---- */
 
 static enum err_code check_model(struct checking *c, const struct check_model *model,
@@ -276,7 +289,8 @@ static enum err_code check_model(struct checking *c, const struct check_model *m
     if (c->report->schema >= 2 && check_data(c, model, err) != ERR_OK) {
         return err->code;
     }
-    if (c->report->schema >= 3 && check_names(c, model, err) != ERR_OK) {
+    if (c->report->schema >= 3 &&
+        (check_names(c, model, err) != ERR_OK || check_texts(c, model, err) != ERR_OK)) {
         return err->code;
     }
     if (model->deleted) {
@@ -373,4 +387,9 @@ enum err_code check_run(const char *path, const struct care_calls *calls,
 done:
     conn_close(&conn);
     return err->code;
+}
+
+void check_leave(const char *path)
+{
+    db_file_remove_empty_log(path);
 }

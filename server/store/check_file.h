@@ -41,4 +41,10 @@ struct check_report {
 enum err_code check_run(const char *path, const struct care_calls *calls,
                         struct check_report *report, struct err *err) MUST_CHECK;
 
+/*
+ * After the last examination or copy of a file in a process that has it open no more: takes away
+ * the files of an empty write-ahead log that reading has left beside it, if nobody uses them.
+ */
+void check_leave(const char *path);
+
 #endif

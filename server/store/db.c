@@ -25,7 +25,7 @@ struct db {
     char *path;
     bool read_only;
     int busy_timeout_ms;
-    int lock_file;              /* flock'ed while we have the registry; -1: read-only */
+    struct db_lock lock;        /* held while we have the registry, unless read-only */
     pthread_mutex_t write_lock; /* guards `writer`: every write and every checkpoint */
     struct conn writer;         /* not open when read-only */
     struct pool pool;
@@ -77,10 +77,11 @@ static enum err_code open_writable(struct db *db, struct err *err)
     bool is_new = false;
     int schema = 0;
     if (db_file_refuse(db->path, false, err) != ERR_OK ||
-        db_file_lock(db->path, &db->lock_file, err) != ERR_OK) {
+        db_file_lock(db->path, &db->lock, err) != ERR_OK) {
         return err->code;
     }
     if (conn_open(&db->writer, db->path, CONN_WRITER, db->busy_timeout_ms, err) != ERR_OK ||
+        db_file_lock_made(db->path, &db->lock, err) != ERR_OK ||
         db_file_identify(&db->writer, db->path, &is_new, &schema, err) != ERR_OK ||
         conn_use_as_writer(&db->writer, db->path, err) != ERR_OK ||
         claim(db, is_new, err) != ERR_OK || migrate_run(&db->writer, db->path, err) != ERR_OK ||
@@ -177,7 +178,7 @@ enum err_code db_open(struct db **out, const struct db_settings *settings, struc
     db->read_only = settings->read_only;
     db->busy_timeout_ms =
         settings->busy_timeout_ms > 0 ? settings->busy_timeout_ms : DEFAULT_BUSY_MS;
-    db->lock_file = -1;
+    db->lock = (struct db_lock)DB_LOCK_NONE;
     db->chunk_bytes = settings->chunk_bytes > 0 ? settings->chunk_bytes : DEFAULT_CHUNK_BYTES;
     db->wal_pages = settings->wal_pages > 0 ? settings->wal_pages : CHECKPOINT_PAGES;
     pthread_mutex_init(&db->write_lock, NULL);
@@ -207,9 +208,7 @@ void db_close(struct db *db)
         sqlite3_wal_checkpoint_v2(db->writer.sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     }
     conn_close(&db->writer);
-    if (db->lock_file >= 0) {
-        close(db->lock_file);
-    }
+    db_file_unlock(&db->lock);
     pthread_mutex_destroy(&db->write_lock);
     mem_free(db->path);
     mem_free(db);

@@ -37,9 +37,9 @@ struct db_settings {
 /*
  * Opens or creates the file, checks that it is ours (application_id) and not newer than this
  * program (user_version), and brings the schema up to date. A second process that has the registry
- * open as a daemon is refused (ERR_CONFLICT) through a lock file beside it. Errors: ERR_IO (missing
- * folder, no permission), ERR_UNSUPPORTED (newer schema), ERR_INVALID (foreign file, a folder),
- * ERR_CORRUPT, ERR_FULL, ERR_NOMEM; each message names the path and what to do.
+ * open as a daemon is refused (ERR_CONFLICT) through locks on it and on a file beside it. Errors:
+ * ERR_IO (missing folder, no permission), ERR_UNSUPPORTED (newer schema), ERR_INVALID (foreign
+ * file, a folder), ERR_CORRUPT, ERR_FULL, ERR_NOMEM; each message names the path and what to do.
  *
  * Read-only: takes no lock, changes no schema (an older one is ERR_UNSUPPORTED too), and the file
  * must be there (ERR_NOT_FOUND).

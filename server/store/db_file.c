@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* F_OFD_SETLK */
 #include "db_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,6 +15,22 @@
 #include "mem.h"
 
 #define BUSY_MS 5000
+
+/* Bytes that locks are taken on. SQLite's own (sqlite.org/fileformat2.html, 1.4), and one far away.
+ */
+#define SQLITE_LOCKS   0x40000000
+#define SQLITE_N_LOCKS 512
+#define OUR_LOCK       ((off_t)1 << 40)
+
+struct real_path {
+    char text[PATH_MAX];
+};
+
+/* What a path is behind symbolic links; the path itself when there is no such file. */
+static const char *resolve(const char *path, struct real_path *real)
+{
+    return realpath(path, real->text) != NULL ? real->text : path;
+}
 
 enum err_code db_file_refuse(const char *path, bool must_exist, struct err *err)
 {
@@ -64,11 +83,11 @@ static const char *advice(int reason)
     }
 }
 
-enum err_code db_file_lock(const char *path, int *fd, struct err *err)
+/* *fd: of FILE.lock, locked. */
+static enum err_code lock_name(const char *path, int *fd, struct err *err)
 {
     size_t size = strlen(path) + sizeof ".lock";
     char *name = mem_alloc(size);
-    *fd = -1;
     if (name == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to open the registry");
     }
@@ -86,11 +105,63 @@ enum err_code db_file_lock(const char *path, int *fd, struct err *err)
                 path, strerror(reason), advice(reason));
     } else if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
         err_set(err, ERR_CONFLICT, "registry %s is in use by another surrogated", path);
-        close(*fd);
-        *fd = -1;
     }
     mem_free(name);
     return err->code;
+}
+
+/* Locks of the descriptor, not of the process: SQLite's own on the file go on as if it were not. */
+static bool lock_bytes(int fd, off_t first, off_t n)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = first, .l_len = n};
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+enum err_code db_file_lock_made(const char *path, struct db_lock *lock, struct err *err)
+{
+    if (lock->file >= 0) {
+        return ERR_OK;
+    }
+    lock->file = open(path, O_RDWR | O_CLOEXEC);
+    if (lock->file < 0) {
+        return err_set(err, ERR_IO, "registry %s cannot be opened: %s", path, strerror(errno));
+    }
+    /* Any other failure: a file system without locks, about which SQLite has its say. */
+    if (!lock_bytes(lock->file, OUR_LOCK, 1) && (errno == EAGAIN || errno == EACCES)) {
+        err_set(err, ERR_CONFLICT, "registry %s is in use by another surrogated, by another name",
+                path);
+        db_file_unlock(lock);
+    }
+    return err->code;
+}
+
+/* A file that is not there or not ours to write to is told of by whoever opens it. */
+static bool can_be_locked(const char *path)
+{
+    return access(path, R_OK | W_OK) == 0;
+}
+
+enum err_code db_file_lock(const char *path, struct db_lock *lock, struct err *err)
+{
+    struct real_path real;
+    if (lock_name(resolve(path, &real), &lock->name, err) == ERR_OK && can_be_locked(path)) {
+        err_kept(db_file_lock_made(path, lock, err));
+    }
+    if (err->code != ERR_OK) {
+        db_file_unlock(lock);
+    }
+    return err->code;
+}
+
+void db_file_unlock(struct db_lock *lock)
+{
+    if (lock->file >= 0) {
+        close(lock->file);
+    }
+    if (lock->name >= 0) {
+        close(lock->name);
+    }
+    *lock = (struct db_lock)DB_LOCK_NONE;
 }
 
 enum err_code db_file_identify(struct conn *conn, const char *path, bool *is_new, int *schema,
@@ -149,12 +220,39 @@ enum err_code db_file_stamp(const char *path, struct db_stamp *out, struct err *
     return ERR_OK;
 }
 
-/* False: it is not there. */
+/* A log lies beside the file itself, not beside a link to it. False: it is not there. */
 static bool stat_beside(const char *path, const char *suffix, struct stat *about)
 {
     char name[DB_FILE_NAME_BYTES];
-    snprintf(name, sizeof name, "%s%s", path, suffix);
+    struct real_path real;
+    snprintf(name, sizeof name, "%s%s", resolve(path, &real), suffix);
     return stat(name, about) == 0;
+}
+
+static void remove_beside(const char *path, const char *suffix)
+{
+    char name[DB_FILE_NAME_BYTES];
+    struct real_path real;
+    snprintf(name, sizeof name, "%s%s", resolve(path, &real), suffix);
+    if (unlink(name) != 0) {
+        errno = 0; /* it is as harmless as before */
+    }
+}
+
+void db_file_remove_empty_log(const char *path)
+{
+    struct stat about;
+    int fd = stat_beside(path, "-shm", &about) ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    if (fd < 0) {
+        return;
+    }
+    /* As SQLite's last connection does it: who has these bytes is alone, and nobody comes. */
+    if (lock_bytes(fd, SQLITE_LOCKS, SQLITE_N_LOCKS) &&
+        (!stat_beside(path, "-wal", &about) || about.st_size == 0)) {
+        remove_beside(path, "-wal");
+        remove_beside(path, "-shm");
+    }
+    close(fd);
 }
 
 ino_t db_file_log_index(const char *path)

@@ -18,11 +18,39 @@
  */
 enum err_code db_file_refuse(const char *path, bool must_exist, struct err *err) MUST_CHECK;
 
+/* What the one process that may write holds; -1: not held. */
+struct db_lock {
+    int name; /* of FILE.lock, which is there before the file and stays when it is replaced */
+    int file; /* of the file itself, whatever it is called: there may be links to it */
+};
+
+#define DB_LOCK_NONE                                                                               \
+    {                                                                                              \
+        -1, -1                                                                                     \
+    }
+
 /*
- * Takes the lock of the one process that may write, FILE.lock. *fd: close it to give the lock back;
- * -1 after a failure. ERR_CONFLICT: a server has it. ERR_IO, ERR_NOMEM.
+ * Takes the lock: that of the name, behind symbolic links, and of the file when it is there. *lock
+ * must hold none, and holds none after a failure. ERR_CONFLICT: a server has it. ERR_IO, ERR_FULL,
+ * ERR_NOMEM.
  */
-enum err_code db_file_lock(const char *path, int *fd, struct err *err) MUST_CHECK;
+enum err_code db_file_lock(const char *path, struct db_lock *lock, struct err *err) MUST_CHECK;
+
+/* The same of a file that was made since. Does nothing when it is held already. */
+enum err_code db_file_lock_made(const char *path, struct db_lock *lock, struct err *err) MUST_CHECK;
+
+/*
+ * After the last connection: the system takes all locks of a process off a file when any descriptor
+ * of it is closed, SQLite's too.
+ */
+void db_file_unlock(struct db_lock *lock);
+
+/*
+ * Reading a registry at rest leaves the files of a log that holds nothing beside it, and a reader
+ * cannot remove them. This does, unless somebody has the file open or the log holds something. Only
+ * in a process that has no connection to the file (see db_file_unlock).
+ */
+void db_file_remove_empty_log(const char *path);
 
 /*
  * Is it ours? *is_new: it is empty. ERR_INVALID (of another program), ERR_UNSUPPORTED (a schema

@@ -44,6 +44,18 @@ DAMAGES = [
      "INSERT INTO job_checkpoints VALUES(1, 0, 0, "
      "x'4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a', x'01')",
      "job 1 has ended, but its checkpoints are there"),
+    ("INSERT INTO jobs(model_id, request, created_ms) SELECT id, x'7b22', 0 FROM models",
+     "model p: the request of job 1 is damaged"),
+    ("INSERT INTO jobs(model_id, request, created_ms, state, gate) SELECT id, x'7b7d', 0, 2, '{' FROM models",
+     "model p: the gate of job 1 is damaged"),
+    ("INSERT INTO jobs(model_id, request, created_ms, state, scores) SELECT id, x'7b7d', 0, 2, '[1' FROM models",
+     "model p: the list of scores of job 1 is damaged"),
+    ("UPDATE batches SET provenance = '{\"by\":' WHERE id = 2", "model p: the provenance of batch 2 is damaged"),
+    ("INSERT INTO policies SELECT id, '{\"new_rows\"', 0 FROM models", "model p: the policy is damaged"),
+    ("INSERT INTO jobs(model_id, request, created_ms, state, version, data_rows, data_fingerprint)"
+     " SELECT id, x'7b7d', 0, 2, 1, 70, 'f' FROM models;"
+     "INSERT INTO training_data SELECT id, 1, 70, 0, 0, replace(hex(zeroblob(32)), '0', 'e'), 1, 0 FROM models",
+     "model p: what is known of the rows of version 1 is damaged"),
 ]
 
 
@@ -93,6 +105,44 @@ class Care(ServerTest):
                 told = self.run_("check", "--db", self.path("damaged.db"), status=1)
                 self.assertIn(words, told)
                 self.assertRegex(told, r"(?m)^\d+ findings: ")
+
+    def test_looking_at_a_file_at_rest_leaves_nothing_beside_it(self):
+        self.fill()
+        # Beside a server its log stays.
+        self.run_("check", "--db", self.server.db)
+        self.assertTrue(os.path.exists(self.server.db + "-shm"))
+        self.stop()
+        before = sorted(os.listdir(self.folder))
+        self.run_("check", "--db", self.server.db)
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+        for name in ("a.db", "b.db"):
+            self.run_("backup", "--db", self.server.db, "--to", self.path(name))
+            os.remove(self.path(name))
+        self.run_("restore", "--from", self.server.db, "--db", self.path("r.db"))
+        left = [name for name in os.listdir(self.folder) if not name.startswith("r.db")]
+        self.assertEqual(sorted(left), before)
+        # A log that holds something is not touched, and its file no target.
+        self.server.start()
+        self.ok(201, "POST", "/v1/models/p/data", rows(3, seed=9))
+        self.server.kill()
+        size = os.path.getsize(self.server.db + "-wal")
+        self.assertGreater(size, 0)
+        self.assertIn("3 batches", self.run_("check", "--db", self.server.db))
+        self.assertEqual(os.path.getsize(self.server.db + "-wal"), size)
+        told = self.run_("backup", "--db", self.path("r.db"), "--to", self.server.db, "--force", status=1)
+        self.assertIn("a program has it open, or was killed", told)
+
+    def test_restore_through_a_link_replaces_the_file_and_not_the_link(self):
+        self.fill()
+        self.run_("backup", "--db", self.server.db, "--to", self.path("b.db"))
+        os.mkdir(self.path("disk"))
+        link, file = self.path("link.db"), self.path("disk/real.db")
+        self.run_("restore", "--from", self.path("b.db"), "--db", file)
+        os.symlink(file, link)
+        self.run_("restore", "--from", self.path("b.db"), "--db", link, "--force")
+        self.assertTrue(os.path.islink(link))
+        self.assertEqual(sorted(os.listdir(self.path("disk"))),
+                         ["real.db", "real.db.before-restore", "real.db.lock"])
 
     def test_check_survives_pages_of_rubbish(self):
         self.fill()
@@ -286,7 +336,11 @@ class Care(ServerTest):
         self.fill()
         for _ in range(8):
             self.ok(201, "POST", "/v1/models/p/data", rows(20000, seed=7))
-        for delay in (0.0, 0.01, 0.03, 0.06, 0.1):
+        begin = time.time()
+        self.run_("backup", "--db", self.server.db, "--to", self.path("b.db"))
+        whole = time.time() - begin
+        os.remove(self.path("b.db"))
+        for delay in (0.0, 0.1 * whole, 0.3 * whole, 0.6 * whole, 0.9 * whole):
             process = subprocess.Popen([BINARY, "backup", "--db", self.server.db, "--to", self.path("b.db")],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
             time.sleep(delay)

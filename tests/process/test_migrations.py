@@ -193,12 +193,18 @@ class Migration(unittest.TestCase):
 
     def test_kill_at_any_moment_of_the_first_start(self):
         rng = random.Random(1)
+        load(1, self.server.db)
+        begin = time.time()
+        self.server.start()
+        whole = time.time() - begin
+        self.assertEqual(self.server.stop(), 0)
+        os.remove(self.server.db)
         for turn in range(16):
             number = 1 + turn % (NEWEST - 1)
             load(number, self.server.db)
             process = subprocess.Popen([BINARY, "serve", "--listen", "127.0.0.1:0", "--db", self.server.db],
                                        stderr=subprocess.DEVNULL)
-            time.sleep(rng.uniform(0.0, 0.04))
+            time.sleep(rng.uniform(0.0, whole))
             process.kill()
             process.wait()
             self.assertEqual(binary("check", "--db", self.server.db).returncode, 0)

@@ -127,6 +127,25 @@ class Replica(ServerTest):
         self.eventually(4, lambda: self.served("p"))
         self.stop_replica()
 
+    def test_links_to_the_file_are_followed(self):
+        self.ok(201, "PUT", "/v1/models/p", small(1))
+        link = os.path.join(self.home, "link.db")
+        os.symlink(self.server.db, link)
+        self.replica.db = link
+        self.replica.start()
+        self.ok(201, "PUT", "/v1/models/p", small(2))  # stands in the log beside the file itself
+        self.eventually(2, lambda: self.served("p"))
+        # The link comes to point to another file.
+        self.assertEqual(binary("backup", "--db", self.server.db, "--to", self.replica.db + ".1").returncode, 0)
+        db = sqlite3.connect(self.replica.db + ".1")
+        db.execute("UPDATE models SET default_version = 1")
+        db.commit()
+        db.close()
+        os.symlink(self.replica.db + ".1", os.path.join(self.home, "next"))
+        os.rename(os.path.join(self.home, "next"), link)
+        self.eventually(1, lambda: self.served("p"))
+        self.stop_replica()
+
     def test_a_replica_that_was_first_sees_the_primary_come(self):
         self.ok(201, "PUT", "/v1/models/p", small(1))
         self.assertEqual(self.server.stop(), 0)

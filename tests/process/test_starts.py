@@ -117,6 +117,36 @@ class Starting(unittest.TestCase):
         self.assertEqual(server.request("GET", "/readyz")[0], 200)
         self.assertEqual(server.stop(), 0)
 
+    def test_a_second_server_on_the_file_by_another_name(self):
+        os.mkdir(self.path("elsewhere"))
+        links = [self.path("elsewhere/symbolic.db"), self.path("elsewhere/hard.db")]
+        server = Server(self.folder)
+        os.symlink(server.db, links[0])  # before there is anything
+        server.start()
+        self.addCleanup(lambda: server.process.poll() is None and server.kill())
+        os.link(server.db, links[1])
+        before = sorted(os.listdir(self.path("elsewhere")))
+        for path in links:
+            self.refused("in use by another surrogated", path)
+            told = binary("compact", "--db", path)
+            self.assertEqual(told.returncode, 1, path)
+            self.assertIn("in use by another surrogated", told.stderr)
+        told = binary("restore", "--from", server.db, "--db", links[1], "--force")
+        self.assertIn("in use by another surrogated", told.stderr)
+        # No log of theirs lies beside.
+        left = [name for name in os.listdir(self.path("elsewhere")) if not name.endswith(".lock")]
+        self.assertEqual(sorted(left), before)
+        self.assertEqual(server.request("GET", "/readyz")[0], 200)
+        # Nor is a file free that was given another name under its server.
+        os.rename(server.db, self.path("moved.db"))
+        self.refused("in use by another surrogated, by another name", self.path("moved.db"))
+        os.rename(self.path("moved.db"), server.db)
+        self.assertEqual(server.stop(), 0)
+        for path in links:
+            second = Server(self.folder)
+            second.db = path
+            self.assertEqual(second.start().stop(), 0)
+
     def test_a_file_that_is_cut(self):
         path = self.registry()
         with open(path, "rb") as file:

@@ -10,6 +10,7 @@
 
 #include "mem.h"
 #include "npy.h"
+#include "policy_store.h"
 
 #define MODEL                                                                                      \
     "{\"architecture\":{\"inputs\":1,\"outputs\":1,\"width\":1,\"layers\":0,\"basis\":"            \
@@ -47,6 +48,19 @@ static const struct {
     [STEP_TRAIN] = {"train", HTTP_POST, "/v1/models/m/train", NULL, NULL},
     [STEP_TRAIN_LONG] = {"train long", HTTP_POST, "/v1/models/m/train", NULL, NULL},
     [STEP_CANCEL] = {"cancel", HTTP_DELETE, NULL, NULL, NULL},
+    [STEP_ROLL_BACK] = {"roll back", HTTP_PUT, "/v1/models/m/default", NULL, NULL},
+    [STEP_PROMOTE_AGAIN] = {"promote again", HTTP_PUT, "/v1/models/m/default", NULL, NULL},
+    [STEP_ALIAS] = {"name", HTTP_PUT, "/v1/models/m/aliases/blue", NULL, NULL},
+    [STEP_ALIAS_MOVE] = {"name another", HTTP_PUT, "/v1/models/m/aliases/blue", NULL, NULL},
+    [STEP_ALIAS_OTHER] = {"name again", HTTP_PUT, "/v1/models/m/aliases/green", NULL, NULL},
+    [STEP_ALIAS_DELETE] = {"delete name", HTTP_DELETE, "/v1/models/m/aliases/green", NULL, NULL},
+    [STEP_REGISTER_FOURTH] = {"register fourth", HTTP_PUT, "/v1/models/m?promote=false", NULL,
+                              NULL},
+    [STEP_KEEP] = {"keep one", HTTP_PUT, "/v1/models/m/keep", NULL, NULL},
+    [STEP_REGISTER_FIFTH] = {"register fifth", HTTP_PUT, "/v1/models/m?promote=false", NULL, NULL},
+    [STEP_POLICY] = {"set policy", HTTP_PUT, "/v1/models/m/policy", NULL, NULL},
+    [STEP_POLICY_DELETE] = {"delete policy", HTTP_DELETE, "/v1/models/m/policy", NULL, NULL},
+    [STEP_POLICY_AGAIN] = {"set policy again", HTTP_PUT, "/v1/models/m/policy", NULL, NULL},
 };
 
 const char *scenario_step_name(enum scenario_step step)
@@ -104,6 +118,11 @@ static size_t write_npy(char *out)
     return n_head + sizeof rows;
 }
 
+static size_t write_version(char *out, size_t size, int64_t version)
+{
+    return (size_t)snprintf(out, size, "{\"version\":%lld}", (long long)version);
+}
+
 static size_t write_body(const struct scenario *s, enum scenario_step step, char *out, size_t size)
 {
     switch (step) {
@@ -113,8 +132,29 @@ static size_t write_body(const struct scenario *s, enum scenario_step step, char
         return write_model(out, size, 2);
     case STEP_REGISTER_THIRD:
         return write_model(out, size, 3);
+    case STEP_REGISTER_FOURTH:
+        return write_model(out, size, 4);
+    case STEP_REGISTER_FIFTH:
+        return write_model(out, size, 5);
+    case STEP_ROLL_BACK:
+        if (!s->tried[step]) {
+            return (size_t)snprintf(out, size, "{\"version\":\"@previous\"}");
+        }
+        /* It may have been done, and going back again would go forward. */
+        return write_version(out, size, s->done[STEP_TRAIN] ? s->second : s->first);
     case STEP_PROMOTE:
-        return (size_t)snprintf(out, size, "{\"version\":%lld}", (long long)s->second);
+    case STEP_PROMOTE_AGAIN:
+    case STEP_ALIAS:
+    case STEP_ALIAS_OTHER:
+        return write_version(out, size, s->second);
+    case STEP_ALIAS_MOVE:
+        return write_version(out, size, s->first);
+    case STEP_KEEP:
+        return (size_t)snprintf(out, size, "{\"versions\":1}");
+    case STEP_POLICY:
+        return (size_t)snprintf(out, size, "{\"new_rows\":1000000}");
+    case STEP_POLICY_AGAIN:
+        return (size_t)snprintf(out, size, "{\"every_s\":1000000}");
     case STEP_UPLOAD_JSON:
         return write_json(out, size, 0, N_JSON, false);
     case STEP_UPLOAD_CSV:
@@ -131,6 +171,8 @@ static size_t write_body(const struct scenario *s, enum scenario_step step, char
     case STEP_DELETE_VERSION:
     case STEP_EXPORT:
     case STEP_CANCEL:
+    case STEP_ALIAS_DELETE:
+    case STEP_POLICY_DELETE:
     case N_STEPS:
         break;
     }
@@ -155,7 +197,7 @@ static bool write_path(const struct scenario *s, enum scenario_step step, char *
                                                    : s->long_job;
     if (steps[step].path != NULL) {
         snprintf(out, size, "%s", steps[step].path);
-        return step != STEP_PROMOTE || s->second > 0;
+        return true;
     }
     snprintf(out, size, "%s/%lld", folder, (long long)number);
     return number > 0;
@@ -191,6 +233,21 @@ static bool is_possible(const struct scenario *s, enum scenario_step step)
         return s->done[STEP_TRAIN];
     case STEP_CANCEL:
         return s->done[STEP_TRAIN_LONG];
+    case STEP_ROLL_BACK:
+        return s->done[STEP_PROMOTE] && (s->job == 0 || s->done[STEP_TRAIN]);
+    case STEP_REGISTER_FOURTH:
+        return s->done[STEP_ALIAS_DELETE] && (s->job == 0 || s->done[STEP_DELETE_VERSION]);
+    case STEP_PROMOTE_AGAIN:
+    case STEP_ALIAS:
+    case STEP_ALIAS_MOVE:
+    case STEP_ALIAS_OTHER:
+    case STEP_ALIAS_DELETE:
+    case STEP_KEEP:
+    case STEP_REGISTER_FIFTH:
+    case STEP_POLICY:
+    case STEP_POLICY_DELETE:
+    case STEP_POLICY_AGAIN:
+        return s->done[step - 1]; /* in order: each changes what the one before has made */
     case N_STEPS:
         break;
     }
@@ -221,6 +278,7 @@ static int call(struct scenario *s, enum scenario_step step)
 static void take_numbers(struct scenario *s, enum scenario_step step)
 {
     int64_t version = number_in(s->answer, "\"version\":");
+    s->first = step == STEP_REGISTER ? version : s->first;
     s->second = step == STEP_REGISTER_SECOND ? version : s->second;
     s->third = step == STEP_REGISTER_THIRD ? version : s->third;
     s->csv_batch = step == STEP_UPLOAD_CSV ? number_in(s->answer, "\"batch\":") : s->csv_batch;
@@ -364,7 +422,7 @@ void scenario_settle(struct scenario *s)
 void scenario_check_keys(struct scenario *s)
 {
     for (int step = 0; step < N_STEPS; step++) {
-        if (steps[step].key != NULL) {
+        if (steps[step].key != NULL && s->done[step]) {
             int status = call(s, (enum scenario_step)step);
             ck_assert_msg(status / 100 == 2 && strstr(s->answer, "\"repeated\":true") != NULL,
                           "%s again: %d %s", steps[step].name, status, s->answer);
@@ -420,29 +478,77 @@ static int by_digest(const void *a, const void *b)
     return strcmp(((const struct version_row *)a)->digest, ((const struct version_row *)b)->digest);
 }
 
-static size_t dump_versions(struct db *db, char *out)
+static const char *digest_of(const struct model_view *view, int64_t version)
+{
+    for (size_t i = 0; i < view->n_versions; i++) {
+        if (view->versions[i].version == version) {
+            return view->versions[i].digest;
+        }
+    }
+    return version == 0 ? "none" : "gone";
+}
+
+static size_t dump_promotions(struct db *db, const struct model_view *view, char *out, size_t size)
 {
     struct err err = ERR_INIT;
-    struct version_row *rows = NULL;
+    struct promotion_row *rows = NULL;
     size_t n = 0;
     size_t len = 0;
-    enum err_code code = model_store_versions(db, "m", &rows, &n, &err);
-    ck_assert_msg(code == ERR_OK || code == ERR_NOT_FOUND, "%s", err.msg);
-    err_clear(&err);
-    if (n > 0) {
-        qsort(rows, n, sizeof *rows, by_digest);
-    }
+    ck_assert_msg(model_store_promotions(db, "m", 100, &rows, &n, &err) == ERR_OK, "%s", err.msg);
     for (size_t i = 0; i < n; i++) {
-        void *bytes = NULL;
-        size_t n_bytes = 0;
-        ck_assert_msg(!rows[i].damaged, "damaged: %s", rows[i].reason);
-        ck_assert_msg(model_store_load(db, "m", rows[i].version, &bytes, &n_bytes, &err) == ERR_OK,
-                      "%s", err.msg);
-        mem_free(bytes);
-        len += (size_t)snprintf(out + len, SCENARIO_DUMP - len, "%.8s%s ", rows[i].digest,
-                                rows[i].is_default ? "*" : "");
+        len +=
+            (size_t)snprintf(out + len, size - len, "%.8s<%.8s ", digest_of(view, rows[i].version),
+                             digest_of(view, rows[i].previous));
     }
     mem_free(rows);
+    return len;
+}
+
+static size_t dump_policy(struct db *db, char *out, size_t size)
+{
+    struct err err = ERR_INIT;
+    char *document = NULL;
+    int64_t changed_ms = 0;
+    enum err_code code = policy_store_get(db, "m", &document, &changed_ms, &err);
+    ck_assert_msg(code == ERR_OK || code == ERR_NOT_FOUND, "%s", err.msg);
+    size_t len = (size_t)snprintf(out, size, "%s ", code == ERR_OK ? document : "no policy");
+    mem_free(document);
+    return len;
+}
+
+/* Versions, what they are and were called, what is kept. */
+static size_t dump_model(struct db *db, char *out)
+{
+    struct err err = ERR_INIT;
+    struct model_view view;
+    size_t len = 0;
+    enum err_code code = model_store_view(db, "m", &view, &err);
+    ck_assert_msg(code == ERR_OK || code == ERR_NOT_FOUND, "%s", err.msg);
+    if (code != ERR_OK) {
+        return 0;
+    }
+    qsort(view.versions, view.n_versions, sizeof *view.versions, by_digest);
+    for (size_t i = 0; i < view.n_versions; i++) {
+        const struct version_row *row = &view.versions[i];
+        void *bytes = NULL;
+        size_t n_bytes = 0;
+        ck_assert_msg(!row->damaged, "damaged: %s", row->reason);
+        ck_assert_msg(model_store_load(db, "m", row->version, &bytes, &n_bytes, &err) == ERR_OK,
+                      "%s", err.msg);
+        mem_free(bytes);
+        len += (size_t)snprintf(out + len, SCENARIO_DUMP - len, "%.8s%s ", row->digest,
+                                row->is_default ? "*" : "");
+    }
+    for (size_t i = 0; i < view.n_aliases; i++) {
+        len += (size_t)snprintf(out + len, SCENARIO_DUMP - len, "%s=%.8s ", view.aliases[i].alias,
+                                digest_of(&view, view.aliases[i].version));
+    }
+    len += (size_t)snprintf(out + len, SCENARIO_DUMP - len, "previous %.8s, kept %lld, ",
+                            digest_of(&view, view.row.previous_version),
+                            (long long)view.row.keep_versions);
+    len += dump_promotions(db, &view, out + len, SCENARIO_DUMP - len);
+    len += dump_policy(db, out + len, SCENARIO_DUMP - len);
+    model_view_release(&view);
     return len;
 }
 
@@ -451,7 +557,7 @@ void scenario_dump(struct db *db, char *out)
     struct err err = ERR_INIT;
     struct sums sums = {.n = 0};
     struct data_reading reading = {.begin = begin, .visit = visit, .ctx = &sums};
-    size_t len = dump_versions(db, out);
+    size_t len = dump_model(db, out);
     enum err_code code = data_store_read(db, "m", &reading, &err);
     ck_assert_msg(code == ERR_OK || code == ERR_NOT_FOUND, "%s", err.msg);
     if (code == ERR_OK) {

@@ -24,7 +24,21 @@ enum scenario_step {
     STEP_TRAIN,
     STEP_TRAIN_LONG, /* a job that would not end */
     STEP_CANCEL,
-    N_STEPS
+    /* What is done with versions and policies; needs of the above the first three alone. */
+    STEP_ROLL_BACK, /* to @previous, whichever that is */
+    STEP_PROMOTE_AGAIN,
+    STEP_ALIAS, /* blue, of the second */
+    STEP_ALIAS_MOVE,
+    STEP_ALIAS_OTHER, /* green */
+    STEP_ALIAS_DELETE,
+    STEP_REGISTER_FOURTH,
+    STEP_KEEP,           /* the newest, and what else must stay */
+    STEP_REGISTER_FIFTH, /* the fourth is kept no longer */
+    STEP_POLICY,
+    STEP_POLICY_DELETE,
+    STEP_POLICY_AGAIN,
+    N_STEPS,
+    N_DAY_STEPS = STEP_ROLL_BACK
 };
 
 struct scenario {
@@ -33,7 +47,7 @@ struct scenario {
     bool hasty;        /* nobody waits for a job */
     bool done[N_STEPS];
     bool tried[N_STEPS];
-    int64_t second, third; /* numbers of versions; 0: not known yet */
+    int64_t first, second, third; /* numbers of versions; 0: not known yet */
     int64_t csv_batch;
     atomic_llong job; /* also for threads that look on; 0: none is queued */
     int64_t long_job;
@@ -56,14 +70,15 @@ int scenario_predict(struct scenario *s);
 /* Cancels jobs that a request has queued but did not tell of. */
 void scenario_settle(struct scenario *s);
 
-/* Uploads with keys are sent again and add nothing. Failures fail the test. */
+/* Uploads with keys that were done are sent again and add nothing. Failures fail the test. */
 void scenario_check_keys(struct scenario *s);
 
 #define SCENARIO_DUMP 4096
 
 /*
- * What the steps have made, in any order of theirs: digests of versions and which is the default,
- * counts and checksums of rows and batches. Stored content is verified on the way.
+ * What the steps have made, in any order of theirs: digests of versions, which is the default and
+ * which were, what they are called, the policy, counts and checksums of rows and batches. Stored
+ * content is verified on the way.
  */
 void scenario_dump(struct db *db, char *out);
 
