@@ -9,7 +9,7 @@ import unittest
 from harness import ServerTest, binary, document
 
 MODEL = "/v1/models/m"
-TRAIN = {"solver": "ensemble", "settings": {"members": 4, "epochs": 300}, "seed": 1,
+TRAIN = {"solver": "ensemble", "settings": {"members": 4, "epochs": 100}, "seed": 1,
          "architecture": {"width": 8, "layers": 2}}
 POINTS = {"inputs": [[0.1, 0.2], [-0.7, 0.4], [0.9, -0.9]], "return": ["mean", "std"]}
 
