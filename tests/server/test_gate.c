@@ -13,6 +13,7 @@
 #include "attempt.h"
 #include "background.h"
 #include "job_json.h"
+#include "json_io.h"
 #include "mem.h"
 #include "model_json.h"
 #include "quality_json.h"
@@ -373,6 +374,7 @@ END_TEST
 
 int main(void)
 {
+    json_io_init();
     Suite *suite = suite_create("gate");
     TCase *judging = tcase_create("judging");
     tcase_add_test(judging, scores_are_those_of_the_kept_rows);
