@@ -51,7 +51,7 @@ static enum err_code call_handler(void *ctx, struct request *req, struct respons
     return handlers[req->route](ctx, req, res, err);
 }
 
-/* What may write to the disk or compute long. Predictions and evaluations see to themselves. */
+/* What may read or write the disk for long. Predictions and evaluations see to themselves. */
 static bool is_long(const struct request *req)
 {
     return req->method != HTTP_GET && req->method != HTTP_HEAD &&
@@ -77,10 +77,13 @@ static enum err_code run(struct app *app, struct request *req, struct response *
         !answers_while_draining(req->path)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
-    if (is_long(req) && offload_take(app->offload, call_handler, app, req, res)) {
+    if (!is_long(req)) {
+        return call_handler(app, req, res, err);
+    }
+    if (offload_take(app->offload, call_handler, app, req, res)) {
         return ERR_OK;
     }
-    return call_handler(app, req, res, err);
+    return offload_skip(call_handler, app, req, res, err);
 }
 
 static void log_request(const struct app *app, const struct request *req,

@@ -3,151 +3,53 @@
  * POST /v1/models/{m}/compare: versions of a model on the same rows, sent or stored. Each is scored
  * as evaluate does it, one after the other and block by block, and for each after the first the
  * differences of the rows' losses to the first one's are told (core/paired).
+ *
+ * Versions and rows may have to be read, so the request goes to the writing threads first. The
+ * scoring, which may take minutes, must not hold one of them: its blocks wait their turn among the
+ * predictions (live/batcher), and a compute thread that has finished one hands in the next.
  */
 #include "handlers.h"
 
-#include "batch_call.h"
-#include "labelled.h"
+#include "compare_request.h"
 #include "mem.h"
 #include "paired.h"
-#include "predict_wish.h"
 #include "reply.h"
 #include "scoring.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-#define COMPARE_LEAST_VERSIONS 2
-#define COMPARE_MOST_VERSIONS  8
-#define COMPARE_USUAL_ROWS     1000   /* stored ones */
-#define COMPARE_MOST_ROWS      100000 /* stored ones */
 
 struct comparison {
     struct app *app;
     const struct request *req;
     const char *model;
-    struct labelled labelled;
-    const json_t *stored; /* "data": rows of the store; NULL: they were sent */
-    int64_t after_batch;
-    int64_t limit;
-    struct version_ref refs[COMPARE_MOST_VERSIONS];
+    struct compare_request wish;
     struct served *served[COMPARE_MOST_VERSIONS];
-    int n_versions;
     struct data rows;
     double *first; /* [rows.n x PAIRED_N] losses of the first version */
     double *other; /* the same of a block of another one */
     struct paired_rule rule;
-    struct batch_item waiter; /* tells whether anybody waits for the answer */
-};
+    struct textbuf text; /* the answer, as far as it is known */
 
-/* One version at work. */
-struct contender {
-    struct comparison *c;
+    /* The version at work, and its block of rows. */
+    int at;
+    int row; /* the first of the block */
     struct scoring scoring;
     struct paired paired;
-    bool is_first;
+    struct predict_request block;
+    struct predict_result result;
+    struct arena arena; /* of the result */
+    struct batch_item item;
+    struct err err;
 };
-
-/* ---- what is asked ---- */
-
-static enum err_code check_count(size_t n, struct err *err)
-{
-    if (n < COMPARE_LEAST_VERSIONS || n > COMPARE_MOST_VERSIONS) {
-        return err_set(err, ERR_INVALID, "versions must be a list of %d to %d versions",
-                       COMPARE_LEAST_VERSIONS, COMPARE_MOST_VERSIONS);
-    }
-    return ERR_OK;
-}
-
-static enum err_code read_versions(struct comparison *c, const json_t *list, struct err *err)
-{
-    size_t n = json_array_size(list); /* 0 when it is none */
-    if (check_count(n, err) != ERR_OK) {
-        return err->code;
-    }
-    for (size_t i = 0; i < n; i++) {
-        char where[32];
-        snprintf(where, sizeof where, "versions[%zu]", i);
-        if (reply_version(json_array_get(list, i), where, &c->refs[i], err) != ERR_OK) {
-            return err->code;
-        }
-    }
-    c->n_versions = (int)n;
-    return ERR_OK;
-}
-
-/* In the query they are separated by commas; NULL: there are none. */
-static enum err_code read_query(struct comparison *c, const char *from, struct err *err)
-{
-    size_t n = 0;
-    while (from != NULL && n <= COMPARE_MOST_VERSIONS) {
-        size_t len = strcspn(from, ",");
-        char *text = arena_strndup(c->req->arena, from, len);
-        if (text == NULL) {
-            return err_set(err, ERR_NOMEM, "no memory for the request");
-        }
-        if (n < COMPARE_MOST_VERSIONS && version_ref_parse(text, &c->refs[n], err) != ERR_OK) {
-            return err->code;
-        }
-        n++;
-        from = from[len] == ',' ? from + len + 1 : NULL;
-    }
-    if (check_count(n, err) == ERR_OK) {
-        c->n_versions = (int)n;
-    }
-    return err->code;
-}
-
-static enum err_code read_stored(struct comparison *c, struct err *err)
-{
-    static const char *const keys[] = {"after_batch", "limit", NULL};
-    c->limit = COMPARE_USUAL_ROWS;
-    if (c->labelled.x.found || c->labelled.y.found) {
-        return err_set(err, ERR_INVALID,
-                       "rows are either in inputs and outputs or those that data names, not both");
-    }
-    if (json_io_check_keys(c->stored, "data", keys, err) != ERR_OK ||
-        json_io_get_int(c->stored, "data", "after_batch", false, 0, INT64_MAX, &c->after_batch,
-                        err) != ERR_OK) {
-        return err->code;
-    }
-    return json_io_get_int(c->stored, "data", "limit", false, 1, COMPARE_MOST_ROWS, &c->limit, err);
-}
-
-static enum err_code read_request(struct comparison *c, struct err *err)
-{
-    static const char *const keys[] = {"versions", "inputs", "outputs", "data", NULL};
-    const json_t *body = NULL;
-    const char *query = request_query(c->req, "versions");
-    if (wish_deadline(c->req, &c->waiter.deadline_ns, err) != ERR_OK ||
-        labelled_parse(c->req, c->app->config->max_rows, &c->labelled, err) != ERR_OK) {
-        return err->code;
-    }
-    if (c->labelled.is_csv) {
-        return read_query(c, query, err);
-    }
-    body = c->labelled.body;
-    if (json_io_check_keys(body, "body", keys, err) != ERR_OK) {
-        return err->code;
-    }
-    if (query != NULL && json_object_get(body, "versions") != NULL) {
-        return err_set(err, ERR_INVALID, "versions are in the query and in the body");
-    }
-    if ((query != NULL ? read_query(c, query, err)
-                       : read_versions(c, json_object_get(body, "versions"), err)) != ERR_OK) {
-        return err->code;
-    }
-    c->stored = json_object_get(body, "data");
-    return c->stored != NULL ? read_stored(c, err) : ERR_OK;
-}
 
 /* ---- versions and rows ---- */
 
 static enum err_code find_versions(struct comparison *c, struct err *err)
 {
-    for (int i = 0; i < c->n_versions; i++) {
-        if (registry_find(c->app->registry, c->model, &c->refs[i], &c->served[i], err) != ERR_OK) {
+    for (int i = 0; i < c->wish.n_versions; i++) {
+        if (registry_find(c->app->registry, c->model, &c->wish.refs[i], &c->served[i], err) !=
+            ERR_OK) {
             return err->code;
         }
         const struct model *first = c->served[0]->model;
@@ -166,7 +68,8 @@ static enum err_code load_stored(struct comparison *c, struct err *err)
 {
     const struct model *model = c->served[0]->model;
     struct data_newest newest = {.rows = NULL};
-    if (data_store_newest(c->app->db, c->model, c->after_batch, c->limit, &newest, err) != ERR_OK) {
+    if (data_store_newest(c->app->db, c->model, c->wish.after_batch, c->wish.limit, &newest, err) !=
+        ERR_OK) {
         return err->code;
     }
     if (newest.d != model->d || newest.o != model->o) {
@@ -184,9 +87,9 @@ static enum err_code load_stored(struct comparison *c, struct err *err)
 static enum err_code find_rows(struct comparison *c, struct err *err)
 {
     const struct model *model = c->served[0]->model;
-    if ((c->stored != NULL
-             ? load_stored(c, err)
-             : labelled_rows(&c->labelled, c->req, model->d, model->o, &c->rows, err)) != ERR_OK) {
+    if ((c->wish.stored != NULL ? load_stored(c, err)
+                                : labelled_rows(&c->wish.labelled, c->req, model->d, model->o,
+                                                &c->rows, err)) != ERR_OK) {
         return err->code;
     }
     size_t n = (size_t)c->rows.n * PAIRED_N;
@@ -197,30 +100,7 @@ static enum err_code find_rows(struct comparison *c, struct err *err)
                : err_set(err, ERR_NOMEM, "no memory for the comparison");
 }
 
-/* ---- the work ---- */
-
-static bool gone(const void *ctx)
-{
-    const struct comparison *c = ctx;
-    return c->req->ops->gone(c->req->exchange);
-}
-
-static enum err_code take_block(void *ctx, const struct predict_result *f, const double *y, int n,
-                                struct err *err)
-{
-    struct contender *v = ctx;
-    struct comparison *c = v->c;
-    double *first = c->first + (size_t)v->scoring.n * PAIRED_N;
-    if (batch_item_is_void(&c->waiter, err)) {
-        return err->code;
-    }
-    scoring_add(&v->scoring, f, y, n);
-    paired_losses(&c->rule, f, y, n, v->is_first ? first : c->other);
-    if (!v->is_first) {
-        paired_add(&v->paired, first, c->other, n);
-    }
-    return ERR_OK;
-}
+/* ---- what is told ---- */
 
 static void put_real(struct textbuf *text, const char *before, double value)
 {
@@ -251,61 +131,183 @@ static void write_differences(struct textbuf *text, const struct paired *paired)
     textbuf_puts(text, "}");
 }
 
-/* Scores a version and appends what is to be told of it. */
-static enum err_code compare_one(struct comparison *c, int i, struct textbuf *text, struct err *err)
+static void write_head(struct comparison *c)
 {
-    const struct served *served = c->served[i];
-    struct contender v = {.c = c, .is_first = i == 0};
-    if (scoring_begin(&v.scoring, served->model, &c->rows, c->req->arena, err) != ERR_OK) {
-        goto done;
+    textbuf_puts(&c->text, "{\"model\":");
+    textbuf_json_string(&c->text, c->model);
+    textbuf_printf(&c->text, ",\"rows\":%d", c->rows.n);
+    if (c->wish.stored != NULL) {
+        textbuf_printf(&c->text,
+                       ",\"data\":{\"after_batch\":%lld,\"limit\":%lld},\"warnings\":[{\"code\":"
+                       "\"seen\",\"text\":\"the versions may have been trained on these rows\"}]",
+                       (long long)c->wish.after_batch, (long long)c->wish.limit);
     }
-    if (i == 0) {
-        /* One unit for all, or their residuals could not be compared. */
-        size_t n_range = 2 * (size_t)c->rows.o;
-        double *range = arena_alloc_array(c->req->arena, n_range, sizeof *range);
-        if (range == NULL) {
-            err_set(err, ERR_NOMEM, "no memory for the comparison");
-            goto done;
-        }
-        memcpy(range, scoring_range(&v.scoring), n_range * sizeof *range);
-        c->rule = (struct paired_rule){.o = c->rows.o, .range = range};
+    textbuf_puts(&c->text, ",\"versions\":[");
+}
+
+/* ---- one version after the other, block by block ---- */
+
+static bool gone(const void *ctx)
+{
+    const struct comparison *c = ctx;
+    return c->req->ops->gone(c->req->exchange);
+}
+
+static void done(void *ctx);
+
+/* Makes the item ask for the block that begins at c->row. */
+static void aim(struct comparison *c)
+{
+    int left = c->rows.n - c->row;
+    c->block.n = left < c->scoring.block.n ? left : c->scoring.block.n;
+    c->block.x = c->rows.x + (size_t)c->row * (size_t)c->rows.d;
+    c->item = (struct batch_item){.model = c->served[c->at]->model,
+                                  .request = &c->block,
+                                  .result = &c->result,
+                                  .arena = &c->arena,
+                                  .deadline_ns = c->wish.deadline_ns,
+                                  .gone = gone,
+                                  .done = done,
+                                  .ctx = c,
+                                  .err = ERR_INIT};
+}
+
+/* The first version's range is the unit for all, or their residuals could not be compared. */
+static enum err_code keep_range(struct comparison *c, struct err *err)
+{
+    size_t n_range = 2 * (size_t)c->rows.o;
+    double *range = arena_alloc_array(c->req->arena, n_range, sizeof *range);
+    if (range == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the comparison");
     }
-    c->rule.noise = v.scoring.calib.noise;
-    v.scoring.block.n_threads = c->app->config->predict_threads;
-    textbuf_printf(text, "%s{\"version\":%lld,", i > 0 ? "," : "", (long long)served->version);
-    if (calib_blocks(served->model, &c->rows, &v.scoring.block, take_block, &v, err) != ERR_OK ||
-        scoring_write(&v.scoring, text, err) != ERR_OK) {
-        err_prefix(err, "version %lld", (long long)served->version);
-        goto done;
+    memcpy(range, scoring_range(&c->scoring), n_range * sizeof *range);
+    c->rule = (struct paired_rule){.o = c->rows.o, .range = range};
+    return ERR_OK;
+}
+
+static enum err_code begin_version(struct comparison *c, struct err *err)
+{
+    const struct served *served = c->served[c->at];
+    c->row = 0;
+    c->paired = (struct paired){.n = 0};
+    if (scoring_begin(&c->scoring, served->model, &c->rows, c->req->arena, err) != ERR_OK ||
+        (c->at == 0 && keep_range(c, err) != ERR_OK)) {
+        return err->code;
     }
-    if (i > 0) {
-        write_differences(text, &v.paired);
+    c->rule.noise = c->scoring.calib.noise;
+    c->block = c->scoring.block;
+    textbuf_printf(&c->text, "%s{\"version\":%lld,", c->at > 0 ? "," : "",
+                   (long long)served->version);
+    aim(c);
+    return predict_check(served->model, &c->block, err);
+}
+
+static enum err_code end_version(struct comparison *c, struct err *err)
+{
+    if (scoring_write(&c->scoring, &c->text, err) != ERR_OK) {
+        return err->code;
     }
-    textbuf_puts(text, "}");
-done:
-    scoring_release(&v.scoring);
+    if (c->at > 0) {
+        write_differences(&c->text, &c->paired);
+    }
+    textbuf_puts(&c->text, "}");
+    metrics_add(&c->app->metrics->predicted_rows, c->rows.n);
+    scoring_release(&c->scoring);
+    c->at++;
+    return ERR_OK;
+}
+
+/* The predicted block enters the sums. */
+static enum err_code take(struct comparison *c, struct err *err)
+{
+    const double *y = c->rows.y + (size_t)c->row * (size_t)c->rows.o;
+    double *first = c->first + (size_t)c->row * PAIRED_N;
+    if (c->item.err.code != ERR_OK) {
+        *err = c->item.err;
+        return err->code;
+    }
+    scoring_add(&c->scoring, &c->result, y, c->block.n);
+    paired_losses(&c->rule, &c->result, y, c->block.n, c->at == 0 ? first : c->other);
+    if (c->at > 0) {
+        paired_add(&c->paired, first, c->other, c->block.n);
+    }
+    c->row += c->block.n;
+    arena_clear(&c->arena);
+    return ERR_OK;
+}
+
+/* After a block: is there another one? Not at the end, and not after an error, which c->err has. */
+static bool go_on(struct comparison *c)
+{
+    int at = c->at;
+    if (take(c, &c->err) == ERR_OK && c->row == c->rows.n && end_version(c, &c->err) == ERR_OK &&
+        c->at < c->wish.n_versions) {
+        err_kept(begin_version(c, &c->err));
+    }
+    if (c->err.code == ERR_NUMERIC) {
+        err_prefix(&c->err, "version %lld", (long long)c->served[at]->version);
+    }
+    if (c->err.code != ERR_OK || c->at == c->wish.n_versions) {
+        return false;
+    }
+    aim(c);
+    return true;
+}
+
+/* On a compute thread, after each block. */
+static void done(void *ctx)
+{
+    struct comparison *c = ctx;
+    if (go_on(c)) {
+        batcher_submit(c->app->batcher, &c->item);
+    } else {
+        c->req->ops->resume(c->req->exchange);
+    }
+}
+
+/* ---- the request ---- */
+
+static void drop(void *ctx)
+{
+    struct comparison *c = ctx;
+    scoring_release(&c->scoring);
+    arena_release(&c->arena);
+    for (int i = 0; i < c->wish.n_versions; i++) {
+        served_unref(c->served[i]);
+    }
+}
+
+static enum err_code finish(void *ctx, struct response *res, struct err *err)
+{
+    struct comparison *c = ctx;
+    if (c->err.code != ERR_OK) {
+        *err = c->err;
+    } else {
+        textbuf_puts(&c->text, "]}");
+        err_kept(reply_json(res, 200, &c->text, err));
+    }
+    drop(c);
     return err->code;
 }
 
-static enum err_code compare(struct comparison *c, struct textbuf *text, struct err *err)
+/* Back on the connection's thread: the first block goes to the batcher, the answer comes later. */
+static enum err_code start(void *ctx, struct response *res, struct err *err)
 {
-    textbuf_puts(text, "{\"model\":");
-    textbuf_json_string(text, c->model);
-    textbuf_printf(text, ",\"rows\":%d", c->rows.n);
-    if (c->stored != NULL) {
-        textbuf_printf(text,
-                       ",\"data\":{\"after_batch\":%lld,\"limit\":%lld},\"warnings\":[{\"code\":"
-                       "\"seen\",\"text\":\"the versions may have been trained on these rows\"}]",
-                       (long long)c->after_batch, (long long)c->limit);
+    struct comparison *c = ctx;
+    if (c->req->ops == NULL) {
+        do {
+            c->block.n_threads = c->app->config->predict_threads;
+            err_kept(predict_run(c->item.model, &c->block, &c->arena, &c->result, &c->item.err));
+        } while (go_on(c));
+        return finish(c, res, err);
     }
-    textbuf_puts(text, ",\"versions\":[");
-    for (int i = 0; i < c->n_versions; i++) {
-        if (compare_one(c, i, text, err) != ERR_OK) {
-            return err->code;
-        }
-        metrics_add(&c->app->metrics->predicted_rows, c->rows.n);
+    if (batcher_admit(c->app->batcher, &c->item, err) != ERR_OK) {
+        drop(c);
+        return err->code;
     }
-    textbuf_puts(text, "]}");
+    res->later = (struct later){.run = finish, .drop = drop, .ctx = c};
+    c->req->ops->suspend(c->req->exchange);
+    batcher_submit(c->app->batcher, &c->item);
     return ERR_OK;
 }
 
@@ -313,21 +315,23 @@ enum err_code handle_compare(struct app *app, const struct request *req, struct 
                              struct err *err)
 {
     struct comparison *c = arena_zalloc_array(req->arena, 1, sizeof *c);
-    struct textbuf text = textbuf_in(req->arena);
     if (c == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
     c->app = app;
     c->req = req;
-    c->waiter.gone = req->ops != NULL ? gone : NULL;
-    c->waiter.ctx = c;
+    c->text = textbuf_in(req->arena);
+    err_clear(&c->err);
     if (reply_model_name(req->params[0], &c->model, err) == ERR_OK &&
-        read_request(c, err) == ERR_OK && find_versions(c, err) == ERR_OK &&
-        find_rows(c, err) == ERR_OK && compare(c, &text, err) == ERR_OK) {
-        err_kept(reply_json(res, 200, &text, err));
+        compare_request_read(req, app->config->max_rows, &c->wish, err) == ERR_OK &&
+        find_versions(c, err) == ERR_OK && find_rows(c, err) == ERR_OK) {
+        write_head(c);
+        err_kept(begin_version(c, err));
     }
-    for (int i = 0; i < c->n_versions; i++) {
-        served_unref(c->served[i]);
+    if (err->code != ERR_OK) {
+        drop(c);
+        return err->code;
     }
-    return err->code;
+    res->later = (struct later){.run = start, .drop = drop, .ctx = c};
+    return ERR_OK;
 }

@@ -70,13 +70,28 @@ static void *work(void *arg)
 
 /* ---- requests ---- */
 
+/* What the handler has left to be done on the connection's thread. */
+static enum err_code go_on(struct response *res, struct err *err)
+{
+    struct later left = res->later;
+    res->later = (struct later){.run = NULL};
+    return err->code == ERR_OK && left.run != NULL ? left.run(left.ctx, res, err) : err->code;
+}
+
 /* Back on the connection's thread, with what the handler has left. */
 static enum err_code hand_back(void *ctx, struct response *res, struct err *err)
 {
     const struct task *task = ctx;
     *res = task->res;
     *err = task->err;
-    return err->code;
+    return go_on(res, err);
+}
+
+enum err_code offload_skip(offload_fn *fn, void *ctx, struct request *req, struct response *res,
+                           struct err *err)
+{
+    err_kept(fn(ctx, req, res, err));
+    return go_on(res, err);
 }
 
 /* The client went away. */
@@ -85,6 +100,9 @@ static void drop(void *ctx)
     const struct task *task = ctx;
     if (task->res.source.release != NULL) {
         task->res.source.release(task->res.source.ctx);
+    }
+    if (task->res.later.run != NULL) {
+        task->res.later.drop(task->res.later.ctx);
     }
 }
 

@@ -35,10 +35,15 @@ typedef enum err_code offload_fn(void *ctx, struct request *req, struct response
 
 /*
  * Puts the request aside and has fn(ctx, ..) called on one of the threads. False: memory is short
- * or the connection cannot be put aside, and the caller must do it itself. fn must not put the
- * request aside again.
+ * or the connection cannot be put aside, and the caller must do it itself (offload_skip). fn must
+ * not put the request aside again; but it may leave res->later, with nothing suspended: that runs
+ * on the connection's thread as soon as fn is done, and may.
  */
 bool offload_take(struct offload *offload, offload_fn *fn, void *ctx, struct request *req,
                   struct response *res) MUST_CHECK;
+
+/* The same in the calling thread. */
+enum err_code offload_skip(offload_fn *fn, void *ctx, struct request *req, struct response *res,
+                           struct err *err) MUST_CHECK;
 
 #endif

@@ -158,22 +158,49 @@ static enum err_code train_within(struct attempt *attempt, struct err *err)
 
 /* ---- the gate and the end ---- */
 
-/* How many of the rows were the served version's too. */
+/*
+ * How many of the rows were the served version's too. Of one that was registered nobody knows what
+ * trained it; the rows that came after it cannot have been among them.
+ */
 static enum err_code count_known(const struct attempt *attempt, const struct served *served,
                                  int *n_known, struct err *err)
 {
+    struct db *db = attempt->settings->db;
+    const char *model = attempt->row.model;
     struct training_data data;
     int64_t n = 0;
     *n_known = attempt->rows.data.n;
-    if (job_store_training_data(attempt->settings->db, attempt->row.model, served->version, &data,
-                                NULL, err) != ERR_OK ||
-        data.fingerprint[0] == '\0') {
+    if (job_store_training_data(db, model, served->version, &data, NULL, err) != ERR_OK) {
         return err->code;
     }
-    if (data_store_rows_until(attempt->settings->db, attempt->row.model, data.last_batch, &n,
-                              err) == ERR_OK &&
+    if ((data.fingerprint[0] != '\0'
+             ? data_store_rows_until(db, model, data.last_batch, &n, err)
+             : model_store_rows_before(db, model, served->version, &n, err)) == ERR_OK &&
         n < *n_known) {
         *n_known = (int)n;
+    }
+    return err->code;
+}
+
+/* The version that is served; NULL: there is none, or it is damaged, and any new one is better. */
+static enum err_code find_served(const struct attempt *attempt, struct served **out,
+                                 struct err *err)
+{
+    const struct attempt_settings *s = attempt->settings;
+    const struct version_ref the_default = {.kind = VERSION_DEFAULT};
+    struct model_view view = {.n_versions = 0};
+    const struct version_row *row = NULL;
+    struct err viewing = ERR_INIT;
+    if (registry_get(s->registry, attempt->row.model, 0, out, err) == ERR_NOT_FOUND) {
+        err_clear(err);
+    }
+    if (err->code == ERR_CORRUPT) {
+        /* A damaged page of the file is not a damaged version. */
+        if (model_store_view(s->db, attempt->row.model, &view, &viewing) == ERR_OK &&
+            model_view_find(&view, &the_default, &row, &viewing) == ERR_OK && row->damaged) {
+            err_clear(err);
+        }
+        model_view_release(&view);
     }
     return err->code;
 }
@@ -190,12 +217,8 @@ static enum err_code judge(struct attempt *attempt, struct err *err)
                                  .seed = (uint64_t)spec->seed,
                                  .n_threads = s->n_threads,
                                  .cancel = attempt->cancel};
-    if (!attempt->spec.gate.on ||
-        registry_get(s->registry, attempt->row.model, 0, &served, err) != ERR_OK) {
-        /* No version is served, or it is damaged: any new one is better. */
-        if (err->code == ERR_NOT_FOUND || err->code == ERR_CORRUPT) {
-            err_clear(err);
-        }
+    attempt->verdict = (struct gate_verdict){.served_version = 0};
+    if (!attempt->spec.gate.on || find_served(attempt, &served, err) != ERR_OK || served == NULL) {
         return err->code;
     }
     the_case.served = served->model;
@@ -256,6 +279,7 @@ static enum err_code publish(struct attempt *attempt, struct err *err)
                               .job = attempt->row.id};
     struct job_result result = {.put = &put,
                                 .message = passed ? "" : attempt->verdict.reason,
+                                .judged = attempt->spec.gate.on,
                                 .judged_against = attempt->verdict.served_version};
     if (write_texts(attempt, &arena, &result, err) == ERR_OK &&
         job_store_publish(s->db, attempt->row.id, &result, &attempt->put, err) == ERR_OK) {
@@ -271,6 +295,13 @@ static enum err_code judge_and_publish(struct attempt *attempt, struct err *err)
 {
     for (int i = 0; i < MOST_JUDGEMENTS; i++) {
         if (judge(attempt, err) != ERR_OK || publish(attempt, err) != ERR_PRECONDITION) {
+            return err->code;
+        }
+        err_clear(err);
+        /* Whoever changed it may not have told the memory yet. */
+        if (registry_refresh(attempt->settings->registry, attempt->row.model, NULL, NULL, err) !=
+                ERR_OK &&
+            err->code != ERR_CORRUPT) {
             return err->code;
         }
         err_clear(err);

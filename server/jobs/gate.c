@@ -197,9 +197,12 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
                                  .served = NAN,
                                  .served_version = the_case->served_version};
     if (the_case->served->d != the_case->data->d || the_case->served->o != the_case->data->o) {
+        out->passed = false;
         snprintf(out->reason, sizeof out->reason,
-                 "version %lld has other inputs or outputs, so nothing was compared",
-                 (long long)the_case->served_version);
+                 "not promoted: version %lld has %d inputs and %d outputs, this one has %d and %d, "
+                 "so they cannot be compared; \"gate\":null promotes it",
+                 (long long)the_case->served_version, the_case->served->d, the_case->served->o,
+                 the_case->data->d, the_case->data->o);
         return ERR_OK;
     }
     if (pick(the_case, &out->rows, &picked, err) != ERR_OK) {
@@ -207,7 +210,11 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
     }
     out->n = picked.data.n;
     if (out->n == 0) {
-        snprintf(out->reason, sizeof out->reason, "no rows were kept out, so nothing was compared");
+        out->passed = false;
+        snprintf(out->reason, sizeof out->reason,
+                 "not promoted: no rows were kept out, so it cannot be compared with version %lld; "
+                 "a \"split\" with \"validation\" keeps some, \"gate\":null promotes it",
+                 (long long)the_case->served_version);
         goto done;
     }
     if (score_both(the_case, &picked, out, err) == ERR_OK && !isfinite(out->served) &&

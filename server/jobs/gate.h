@@ -6,7 +6,8 @@
  * Rows are kept out by their place and the seed (core/split.h), so a row that was kept out of the
  * served version's training is kept out of the next one's too when seed and share are the same.
  * "known" rows are those the served version had: a version that does worse on them has unlearnt
- * something, whatever it makes of the rows that came since.
+ * something, whatever it makes of the rows that came since. What cannot be compared does not pass:
+ * it may be anything.
  */
 #ifndef GATE_H
 #define GATE_H
@@ -55,12 +56,13 @@ struct gate_verdict {
     double candidate;    /* NaN: no such score */
     double served;
     int64_t served_version;
-    char reason[240]; /* why it did not pass, or why nothing was compared; else "" */
+    char reason[240]; /* why it did not pass, or passed without comparison; else "" */
 };
 
 /*
- * Judges. A candidate that cannot predict the rows does not pass; where there is nothing to compare
- * it does. ERR_NOMEM, ERR_CANCELLED.
+ * Judges. A candidate that cannot predict the rows does not pass, nor does one where no rows were
+ * kept out or the served version is of another shape; where only the served version has no finite
+ * score it passes. ERR_NOMEM, ERR_CANCELLED.
  */
 enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *the_case,
                          struct gate_verdict *out, struct err *err) MUST_CHECK;

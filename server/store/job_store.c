@@ -3,6 +3,7 @@
 
 #include "db_priv.h"
 #include "job_priv.h"
+#include "model_priv.h"
 
 #include <string.h>
 
@@ -167,20 +168,34 @@ static enum err_code keep_training_data(struct conn *conn, int64_t id, int64_t v
     return query_close(&q);
 }
 
+/* Is the default still the one that the new version was judged against? */
+static enum err_code check_judged(struct conn *conn, const struct job_result *result,
+                                  struct err *err)
+{
+    const char *name = result->put->model;
+    int64_t model = 0;
+    int64_t now = 0;
+    if (model_find(conn, name, &model, &now, err) != ERR_OK || now == result->judged_against) {
+        return err->code;
+    }
+    if (result->judged_against == 0 &&
+        model_check_version(conn, name, model, now, err) == ERR_CONFLICT) {
+        err_clear(err); /* it is damaged: no version could be judged against it */
+        return ERR_OK;
+    }
+    return err->code != ERR_OK
+               ? err->code
+               : err_set(err, ERR_PRECONDITION, "the default version has changed meanwhile");
+}
+
 static enum err_code publish(struct db *db, struct conn *conn, int64_t id,
                              const struct job_result *result, struct put_result *out,
                              struct err *err)
 {
     int64_t model = 0;
     int64_t default_version = 0;
-    if (result->judged_against > 0 &&
-        (model_find(conn, result->put->model, &model, &default_version, err) != ERR_OK ||
-         default_version != result->judged_against)) {
-        return err->code != ERR_OK
-                   ? err->code
-                   : err_set(err, ERR_PRECONDITION, "the default version has changed meanwhile");
-    }
-    if (model_put(db, conn, result->put, out, err) != ERR_OK ||
+    if ((result->judged && check_judged(conn, result, err) != ERR_OK) ||
+        model_put(db, conn, result->put, out, err) != ERR_OK ||
         keep_training_data(conn, id, out->version, err) != ERR_OK ||
         model_find(conn, result->put->model, &model, &default_version, err) != ERR_OK) {
         return err->code;

@@ -84,9 +84,11 @@ enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, 
 struct job_result {
     const struct put_request *put;
     const char *message;
-    const char *gate;       /* JSON object */
-    const char *scores;     /* JSON object */
-    int64_t judged_against; /* the default must be this version still; 0: whatever it is */
+    const char *gate;   /* JSON object */
+    const char *scores; /* JSON object */
+    /* The default must be this version still, or with 0 there must be none that can be served. */
+    bool judged;
+    int64_t judged_against;
 };
 
 /*

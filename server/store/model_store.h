@@ -152,6 +152,13 @@ enum err_code model_store_view(struct db *db, const char *model, struct model_vi
                                struct err *err) MUST_CHECK;
 void model_view_release(struct model_view *view);
 
+/*
+ * How many of a model's rows, from the first, were there when a version came, by the clock. 0 when
+ * there is no such version.
+ */
+enum err_code model_store_rows_before(struct db *db, const char *model, int64_t version,
+                                      int64_t *n_rows, struct err *err) MUST_CHECK;
+
 /* The version's row, borrowed from the view. ERR_NOT_FOUND. */
 enum err_code model_view_find(const struct model_view *view, const struct version_ref *ref,
                               const struct version_row **out, struct err *err) MUST_CHECK;

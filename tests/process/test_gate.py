@@ -3,12 +3,13 @@
 
 import math
 import random
+import time
 import unittest
 
-from harness import ServerTest, binary
+from harness import ServerTest, binary, document
 
 MODEL = "/v1/models/m"
-TRAIN = {"solver": "ensemble", "settings": {"members": 4, "epochs": 300}, "seed": 1,
+TRAIN = {"solver": "ensemble", "settings": {"members": 4, "epochs": 100}, "seed": 1,
          "architecture": {"width": 8, "layers": 2}}
 POINTS = {"inputs": [[0.1, 0.2], [-0.7, 0.4], [0.9, -0.9]], "return": ["mean", "std"]}
 
@@ -122,6 +123,38 @@ class Gate(ServerTest):
         counts = {rows: self.train(gate={"rows": rows}, seed=3 + i)["gate"]["rows"]
                   for i, rows in enumerate(("known", "all"))}
         self.assertLess(counts["known"], counts["all"])
+
+    def test_rows_that_came_after_a_registered_version_are_no_known_ones(self):
+        _, exported = self.ok(200, "GET", MODEL + "/versions/1/export")
+        self.ok(201, "POST", "/v1/models/copy/data", simulate(400, seed=1))
+        self.ok(201, "PUT", "/v1/models/copy", exported)
+        self.tick()
+        self.ok(201, "POST", "/v1/models/copy/data", simulate(400, seed=2, scale_output=1000.0))
+        job = self.ok(202, "POST", "/v1/models/copy/train", TRAIN)[1]["id"]
+        job = self.server.wait_job(job, "succeeded", "failed")
+        self.assertEqual((job["state"], job["promoted"]), ("succeeded", False), job)
+        self.assertEqual((job["gate"]["compared"], job["gate"]["rows"]), ("known", 40))
+        self.assertEqual(self.ok(200, "GET", "/v1/models/copy")[1]["model"]["default_version"], 1)
+
+    def tick(self):
+        """Until the server's clock, which is this machine's, shows a later millisecond."""
+        begin = time.time_ns() // 1000000
+        while time.time_ns() // 1000000 <= begin:
+            pass
+
+    def test_what_cannot_be_compared_is_not_served(self):
+        self.ok(201, "POST", MODEL + "/data", simulate(400, seed=2, scale_output=1000.0))
+        job = self.train(split={"validation": 0})
+        self.assertEqual((job["state"], job["version"], job["promoted"]), ("succeeded", 2, False))
+        self.assertIn("no rows were kept out", job["message"])
+        self.assertEqual((job["gate"]["rows"], job["gate"]["candidate"]), (0, None))
+        self.assertEqual((self.default(), self.predict()), (1, self.before))
+        # Nor when somebody has registered a version of another shape meanwhile.
+        self.ok(201, "PUT", MODEL, document(seed=1))
+        job = self.train(seed=2)
+        self.assertEqual((job["state"], job["version"], job["promoted"]), ("succeeded", 4, False))
+        self.assertIn("version 3 has 3 inputs and 2 outputs, this one has 2 and 1", job["message"])
+        self.assertEqual(self.default(), 3)
 
     def test_without_a_gate_everything_is_served(self):
         self.ok(201, "POST", MODEL + "/data", simulate(400, seed=2, scale_output=1000.0))

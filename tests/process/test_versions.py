@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What versions are called, which is the default, going back, and which old ones are kept."""
 
+import http.client
+import json
 import math
 import random
+import re
+import select
 import sqlite3
 import statistics
 import threading
@@ -204,7 +208,9 @@ class Promotions(Versions):
         path = "/v1/models/m/promotions"
         rows = self.ok(200, "GET", path)[1]["promotions"]
         self.assertEqual(len(rows), 50)
-        self.assertEqual(rows, sorted(rows, key=lambda row: row["at"], reverse=True))
+        # By the order of the changes, whatever the clock did.
+        self.assertEqual([(row["version"], row["previous"]) for row in rows],
+                         [(2, 1), (1, 2)] * 25)
         self.assertEqual(self.ok(200, "GET", path + "?limit=2")[1]["promotions"], rows[:2])
         self.assertEqual(len(self.ok(200, "GET", path + "?limit=1000")[1]["promotions"]), 62)
         for limit in ("0", "1001", "x"):
@@ -472,6 +478,49 @@ class Comparison(Versions):
         self.ok(201, "PUT", "/v1/models/m", document(arch=architecture(inputs=2)))
         data = self.compare(dict(rows, versions=[1, "@default"]), status=400)
         self.assertIn("version 4 has 2 inputs", data["detail"])
+
+
+class LongComparison(Versions):
+    """Of versions whose predictions take a while, by a client that is asked to wait."""
+
+    flags = ("--write_threads", "1", "--drain_timeout_s", "0")
+
+    def setUp(self):
+        super().setUp()
+        arch = architecture(width=24, layers=6)
+        for seed in (1, 2):
+            self.ok(201, "PUT", "/v1/models/m", document(draws=40, seed=seed, arch=arch))
+        x, y = rows_of(3000)
+        body = json.dumps({"inputs": x, "outputs": y, "versions": [1, 2] * 4})
+        self.client = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=300)
+        self.addCleanup(self.client.close)
+        self.client.request("POST", "/v1/models/m/compare", body)
+        while not self.predicted_rows():
+            pass  # the first of the eight is not done yet
+
+    def predicted_rows(self):
+        text = self.server.request("GET", "/metrics")[2].decode()
+        return float(re.search(r"^surrogated_predicted_rows_total (\S+)", text, re.M).group(1))
+
+    def test_writes_do_not_wait_for_it(self):
+        self.ok(201, "POST", "/v1/models/m/data", {"inputs": [[1, 2, 3]], "outputs": [[1, 2]]})
+        self.alias("prod", 1)
+        answered, _, _ = select.select([self.client.sock], [], [], 0)
+        self.assertEqual(answered, [])
+
+    def test_a_stop_does_not_wait_for_it(self):
+        self.assertEqual(self.server.stop(), 0)
+        self.assertEqual(self.client.getresponse().status, 503)
+
+    def test_versions_are_deleted_meanwhile(self):
+        self.ok(204, "DELETE", "/v1/models/m/versions/1")
+        self.ok(204, "DELETE", "/v1/models/m")
+        answer = self.client.getresponse()
+        self.assertEqual(answer.status, 200)
+        versions = json.loads(answer.read())["versions"]
+        self.assertEqual([part["version"] for part in versions], [1, 2] * 4)
+        for part in versions[2::2]:
+            self.assertEqual(part["difference"]["squared_error"]["mean"], 0)
 
 
 if __name__ == "__main__":
