@@ -20,8 +20,10 @@
  * Only starts that would be alike are scattered about.
  *
  * A chain's whole state goes to its checkpoint: the sampler, the rng, counts and the draws so far.
- * It is a state between two steps: a step of No-U-Turn, at most 2^max_depth gradients over all
- * rows, is begun again, and where one takes minutes max_depth is too large for the rows.
+ * A step of No-U-Turn is up to 2^max_depth gradients over all rows, the search for the first step
+ * size a dozen, so a checkpoint may fall between any two gradients: it has the state at the step's
+ * beginning and the gradients since (core/replay.h). Only amcmc, with one density a step, saves
+ * between steps.
  *
  * Where we differ from QUiNN: several chains and their diagnostics (core/mcmc_report), step sizes
  * and masses learnt in the warm-up, a Gaussian prior by default, and No-U-Turn. QUiNN keeps every
@@ -30,6 +32,7 @@
 #include "logpost.h"
 #include "mcmc_report.h"
 #include "mem.h"
+#include "replay.h"
 #include "sampler.h"
 #include "uq_chain_start.h"
 #include "uq_priv.h"
@@ -60,9 +63,15 @@ struct chain {
     double *vectors; /* [draws x stride] of this chain */
     struct mcmc_chain *told;
     struct logpost logpost;
-    struct target target;
+    struct target posterior; /* the logpost's */
+    struct target target;    /* the same, which remembers what it gave within a step */
     struct sampler sampler;
     struct rng rng;
+    /* Checkpoints within a step; without them nothing is remembered. */
+    bool remembers;
+    struct replay replay;
+    struct bytes_writer begun; /* rng and sampler at its beginning; empty: no step has begun */
+    struct err failure;        /* of keeping or saving, inside the target */
 };
 
 /* ---- starts ---- */
@@ -132,7 +141,17 @@ static enum err_code begin(struct chain *chain, struct err *err)
     return err->code;
 }
 
-/* ---- checkpoints: the state between two steps ---- */
+/* ---- checkpoints ---- */
+
+/* The state from which the step to come, or to go on with, begins. */
+static enum err_code mark_beginning(struct chain *chain, struct err *err)
+{
+    chain->begun.size = 0;
+    rng_save(&chain->rng, &chain->begun);
+    sampler_save(&chain->sampler, &chain->begun);
+    replay_restart(&chain->replay);
+    return chain->begun.failed ? err_set(err, ERR_NOMEM, "no memory for a checkpoint") : ERR_OK;
+}
 
 static enum err_code save(const struct chain *chain, struct err *err)
 {
@@ -141,6 +160,7 @@ static enum err_code save(const struct chain *chain, struct err *err)
     const double numbers[] = {told->accept, told->depth, told->leapfrogs, told->step_size,
                               energy->mean, energy->m2,  energy->change,  energy->last};
     struct bytes_writer w = {.data = NULL};
+    bytes_put_u32(&w, chain->begun.size > 0);
     bytes_put_u32(&w, (uint32_t)chain->kept);
     bytes_put_i64(&w, told->steps);
     bytes_put_i64(&w, told->divergences);
@@ -148,31 +168,64 @@ static enum err_code save(const struct chain *chain, struct err *err)
     bytes_put_u32(&w, (uint32_t)told->depth_max);
     bytes_put_i64(&w, energy->n);
     bytes_put_f64(&w, numbers, sizeof numbers / sizeof *numbers);
-    rng_save(&chain->rng, &w);
     bytes_put_f64(&w, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
-    sampler_save(&chain->sampler, &w);
+    bytes_put(&w, chain->begun.data, chain->begun.size);
+    replay_save(&chain->replay, &w);
     return checkpoint_save(chain->all->tasks.problem->checkpoint, chain->number, &w, err);
 }
 
-static enum err_code resume(struct chain *chain, bool *found, struct err *err)
+static enum err_code save_between_steps(struct chain *chain, struct err *err)
+{
+    return mark_beginning(chain, err) == ERR_OK ? save(chain, err) : err->code;
+}
+
+/* The posterior as the sampler sees it. Once something has failed every point is impossible, so
+ * that the step comes to its end. */
+static double remembered_logp(void *ctx, const double *theta, double *grad)
+{
+    struct chain *chain = ctx;
+    const struct checkpoint *checkpoint = chain->all->tasks.problem->checkpoint;
+    struct err *failure = &chain->failure;
+    double value = NAN;
+    if (failure->code != ERR_OK || replay_tell(&chain->replay, &value, grad)) {
+        return value;
+    }
+    value = chain->posterior.logp(chain->posterior.ctx, theta, grad);
+    /* Then it may have been cut short, and is nothing to be kept. */
+    if (cancel_is_requested(chain->all->tasks.problem->cancel)) {
+        return value;
+    }
+    if (replay_keep(&chain->replay, value, grad, failure) == ERR_OK &&
+        checkpoint_due(checkpoint, chain->number)) {
+        err_kept(save(chain, failure));
+    }
+    return value;
+}
+
+static void set_target(struct chain *chain)
 {
     const struct chains *all = chain->all;
+    chain->remembers = all->tasks.problem->checkpoint != NULL && sampler_uses_gradients(all->kind);
+    chain->posterior = logpost_target(&chain->logpost);
+    chain->target = chain->posterior;
+    if (chain->remembers) {
+        replay_init(&chain->replay, chain->posterior.n);
+        chain->target.logp = remembered_logp;
+        chain->target.ctx = chain;
+    }
+}
+
+static void read_counts(struct chain *chain, struct bytes_reader *r)
+{
     struct mcmc_chain *told = chain->told;
     double numbers[8] = {0};
-    struct bytes_reader r;
-    void *bytes = NULL;
-    if (checkpoint_load(all->tasks.problem->checkpoint, chain->number, &bytes, &r, found, err) !=
-            ERR_OK ||
-        !*found) {
-        return err->code;
-    }
-    chain->kept = bytes_get_int(&r, all->settings->draws);
-    told->steps = (long)bytes_get_i64(&r);
-    told->divergences = (long)bytes_get_i64(&r);
-    told->at_max_depth = (long)bytes_get_i64(&r);
-    told->depth_max = bytes_get_int(&r, INT_MAX);
-    told->energy.n = (long)bytes_get_i64(&r);
-    bytes_get_f64(&r, numbers, sizeof numbers / sizeof *numbers);
+    chain->kept = bytes_get_int(r, chain->all->settings->draws);
+    told->steps = (long)bytes_get_i64(r);
+    told->divergences = (long)bytes_get_i64(r);
+    told->at_max_depth = (long)bytes_get_i64(r);
+    told->depth_max = bytes_get_int(r, INT_MAX);
+    told->energy.n = (long)bytes_get_i64(r);
+    bytes_get_f64(r, numbers, sizeof numbers / sizeof *numbers);
     told->accept = numbers[0];
     told->depth = numbers[1];
     told->leapfrogs = numbers[2];
@@ -181,9 +234,32 @@ static enum err_code resume(struct chain *chain, bool *found, struct err *err)
     told->energy.m2 = numbers[5];
     told->energy.change = numbers[6];
     told->energy.last = numbers[7];
-    rng_load(&chain->rng, &r);
-    bytes_get_f64(&r, chain->vectors, (size_t)chain->kept * (size_t)all->stride);
-    if (sampler_load(&chain->sampler, all->kind, &all->sampler, all->stride, &r, err) == ERR_OK) {
+    bytes_get_f64(r, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
+}
+
+/* *begun: there is a sampler, at the beginning of a step; else its start is to be sought again,
+ * with what the replay has of it. */
+static enum err_code resume(struct chain *chain, bool *begun, struct err *err)
+{
+    const struct chains *all = chain->all;
+    struct bytes_reader r;
+    void *bytes = NULL;
+    bool found = false;
+    *begun = false;
+    if (checkpoint_load(all->tasks.problem->checkpoint, chain->number, &bytes, &r, &found, err) !=
+            ERR_OK ||
+        !found) {
+        return err->code;
+    }
+    *begun = bytes_get_int(&r, 1) == 1;
+    read_counts(chain, &r);
+    if (*begun) {
+        rng_load(&chain->rng, &r);
+    }
+    if ((!*begun ||
+         (sampler_load(&chain->sampler, all->kind, &all->sampler, all->stride, &r, err) == ERR_OK &&
+          mark_beginning(chain, err) == ERR_OK)) &&
+        replay_load(&chain->replay, &r, err) == ERR_OK) {
         err_kept(checkpoint_check(&r, err));
     }
     mem_free(bytes);
@@ -228,37 +304,74 @@ static void tell(const struct chain *chain)
                       });
 }
 
-static enum err_code sample(struct chain *chain, struct err *err)
+/* One step, or the rest of one that was interrupted. */
+static enum err_code take_step(struct chain *chain, bool resumed, struct err *err)
+{
+    const struct cancel *cancel = chain->all->tasks.problem->cancel;
+    struct sampler_info info;
+    if (cancel_is_requested(cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled after step %ld", chain->sampler.t);
+    }
+    if (chain->remembers && !resumed && mark_beginning(chain, err) != ERR_OK) {
+        return err->code;
+    }
+    sampler_step(&chain->sampler, &chain->target, &chain->rng, &info);
+    /* Then it may have been cut short, and is no step to be saved. */
+    if (chain->failure.code != ERR_OK) {
+        *err = chain->failure;
+        return err->code;
+    }
+    if (cancel_is_requested(cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled in step %ld", chain->sampler.t);
+    }
+    if (chain->sampler.t > chain->all->settings->warmup) {
+        count(chain, &info);
+    }
+    tell(chain);
+    return ERR_OK;
+}
+
+static enum err_code sample(struct chain *chain, bool resumed, struct err *err)
 {
     const struct chains *all = chain->all;
     const struct uq_problem *p = all->tasks.problem;
-    struct sampler_info info;
     while (chain->sampler.t < all->steps) {
-        if (cancel_is_requested(p->cancel)) {
-            return err_set(err, ERR_CANCELLED, "cancelled after step %ld", chain->sampler.t);
+        if (take_step(chain, resumed, err) != ERR_OK) {
+            return err->code;
         }
-        sampler_step(&chain->sampler, &chain->target, &chain->rng, &info);
-        /* Then it may have been cut short, and is no step to be saved. */
-        if (cancel_is_requested(p->cancel)) {
-            return err_set(err, ERR_CANCELLED, "cancelled in step %ld", chain->sampler.t);
-        }
-        if (chain->sampler.t > all->settings->warmup) {
-            count(chain, &info);
-        }
-        tell(chain);
-        if (checkpoint_due(p->checkpoint, chain->number) && save(chain, err) != ERR_OK) {
+        resumed = false;
+        if (checkpoint_due(p->checkpoint, chain->number) &&
+            save_between_steps(chain, err) != ERR_OK) {
             return err->code;
         }
     }
-    return p->checkpoint != NULL ? save(chain, err) : ERR_OK;
+    return p->checkpoint != NULL ? save_between_steps(chain, err) : ERR_OK;
+}
+
+/* Where an interrupted run was, or the start. */
+static enum err_code set_out(struct chain *chain, bool *resumed, struct err *err)
+{
+    if (resume(chain, resumed, err) != ERR_OK) {
+        return err->code;
+    }
+    if (*resumed) {
+        tell(chain);
+        return ERR_OK;
+    }
+    err_kept(begin(chain, err));
+    if (chain->failure.code != ERR_OK) {
+        *err = chain->failure;
+    }
+    return err->code;
 }
 
 static enum err_code run_chain(void *ctx, int worker, int number, struct err *err)
 {
     struct chains *all = ctx;
     const struct uq_problem *p = all->tasks.problem;
-    struct chain chain = {.all = all, .number = number, .told = &all->told[number]};
-    bool found = false;
+    struct chain chain = {
+        .all = all, .number = number, .told = &all->told[number], .failure = ERR_INIT};
+    bool resumed = false;
     (void)worker;
     chain.vectors =
         all->vectors + (size_t)number * (size_t)all->settings->draws * (size_t)all->stride;
@@ -266,17 +379,16 @@ static enum err_code run_chain(void *ctx, int worker, int number, struct err *er
     if (logpost_init(&chain.logpost, &all->objective, p->net, &p->train, err) != ERR_OK) {
         goto done;
     }
-    chain.target = logpost_target(&chain.logpost);
-    if (resume(&chain, &found, err) == ERR_OK && (found || begin(&chain, err) == ERR_OK)) {
-        if (found) {
-            tell(&chain);
-        }
-        err_kept(sample(&chain, err));
+    set_target(&chain);
+    if (set_out(&chain, &resumed, err) == ERR_OK) {
+        err_kept(sample(&chain, resumed, err));
     }
 done:
     if (err->code != ERR_OK) {
         err_prefix(err, "chain %d", number);
     }
+    replay_release(&chain.replay);
+    mem_free(chain.begun.data);
     sampler_release(&chain.sampler);
     logpost_release(&chain.logpost);
     return err->code;

@@ -2,7 +2,7 @@
 /*
  * Checkpoints belong to the rows, and the version, that the attempt before had: when some of the
  * rows were deleted since, all that are there are taken and the checkpoints go. A checkpoint that
- * cannot be read (another build wrote it) goes too, and the work begins again.
+ * is of no use (it is damaged, or another build wrote it) goes too, and the work begins again.
  */
 #include "attempt.h"
 
@@ -126,8 +126,13 @@ static enum err_code train(struct attempt *attempt, struct err *err)
     checkpoints->metrics = s->metrics;
     checkpoints->curves = attempt->curves;
     checkpoints->ctx = attempt->progress_ctx;
-    checkpoints_init(checkpoints, s->checkpoint_ms);
-    if (train_once(attempt, checkpoints, err) == ERR_CORRUPT && checkpoints->loaded) {
+    struct checkpoints_inputs inputs = {.request = attempt->request,
+                                        .n_request = attempt->n_request,
+                                        .fingerprint = attempt->rows.origin.fingerprint,
+                                        .base_version =
+                                            attempt->base != NULL ? attempt->base->version : 0};
+    if (checkpoints_init(checkpoints, s->checkpoint_ms, &inputs, err) == ERR_OK &&
+        train_once(attempt, checkpoints, err) == ERR_CORRUPT && checkpoints->loaded) {
         log_warn(s->log, "checkpoints of no use", "job", LOG_INT(attempt->row.id), "reason",
                  err_msg(err), NULL);
         err_clear(err);

@@ -5,8 +5,10 @@
  */
 #include "checkpoints.h"
 
+#include "build.h"
 #include "mem.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -34,6 +36,13 @@ static bool due(void *ctx, int task)
     return then != 0 && now - then >= checkpoints->every_ns;
 }
 
+static void write_head(const struct checkpoints *checkpoints, size_t n_bytes, unsigned char *head)
+{
+    uint64_t n = n_bytes;
+    memcpy(head, checkpoints->identity, SHA256_BYTES);
+    memcpy(head + SHA256_BYTES, &n, sizeof n);
+}
+
 static enum err_code save(void *ctx, int task, const void *bytes, size_t n_bytes, struct err *err)
 {
     struct checkpoints *checkpoints = ctx;
@@ -41,7 +50,11 @@ static enum err_code save(void *ctx, int task, const void *bytes, size_t n_bytes
     struct err failure = ERR_INIT;
     (void)err; /* a job goes on without */
     checkpoints->curves(checkpoints->ctx, &curves);
+    unsigned char head[CHECKPOINTS_HEAD];
+    write_head(checkpoints, n_bytes, head);
     struct job_state_bytes state = {.task = task,
+                                    .head = head,
+                                    .n_head = sizeof head,
                                     .bytes = bytes,
                                     .n_bytes = n_bytes,
                                     .curves = curves.failed ? NULL : curves.data,
@@ -59,18 +72,65 @@ static enum err_code save(void *ctx, int task, const void *bytes, size_t n_bytes
     return ERR_OK;
 }
 
+/* Takes the head off a state of *n_bytes. */
+static enum err_code check_head(const struct checkpoints *checkpoints, unsigned char *bytes,
+                                size_t *n_bytes, struct err *err)
+{
+    unsigned char head[CHECKPOINTS_HEAD];
+    if (*n_bytes < sizeof head || memcmp(bytes, checkpoints->identity, SHA256_BYTES) != 0) {
+        return err_set(err, ERR_CORRUPT,
+                       "a checkpoint was left by another build, on another kind of processor or "
+                       "for other data");
+    }
+    write_head(checkpoints, *n_bytes - sizeof head, head);
+    if (memcmp(bytes, head, sizeof head) != 0) {
+        return err_set(err, ERR_CORRUPT, "a checkpoint is shorter or longer than it was stored");
+    }
+    *n_bytes -= sizeof head;
+    memmove(bytes, bytes + sizeof head, *n_bytes);
+    return ERR_OK;
+}
+
 static enum err_code load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
 {
     struct checkpoints *checkpoints = ctx;
+    void *found = NULL;
+    size_t n_found = 0;
     enum err_code code =
-        job_store_load_checkpoint(checkpoints->db, checkpoints->job, task, bytes, n_bytes, err);
+        job_store_load_checkpoint(checkpoints->db, checkpoints->job, task, &found, &n_found, err);
     if (code == ERR_OK || code == ERR_CORRUPT) {
         atomic_store_explicit(&checkpoints->loaded, true, memory_order_relaxed);
     }
-    return code;
+    if (code != ERR_OK || check_head(checkpoints, found, &n_found, err) != ERR_OK) {
+        mem_free(found);
+        return err->code;
+    }
+    *bytes = found;
+    *n_bytes = n_found;
+    return ERR_OK;
 }
 
-void checkpoints_init(struct checkpoints *checkpoints, int64_t every_ms)
+static enum err_code identify(struct checkpoints *checkpoints,
+                              const struct checkpoints_inputs *inputs, struct err *err)
+{
+    char build[BUILD_CHARS];
+    char base[32];
+    struct digest digest = {.state = NULL};
+    build_describe(build, sizeof build);
+    snprintf(base, sizeof base, "%lld", (long long)inputs->base_version);
+    /* With the NUL behind each text, so that no two sets of them are the same bytes. */
+    if (digest_open(&digest, err) == ERR_OK &&
+        digest_add(&digest, build, strlen(build) + 1, err) == ERR_OK &&
+        digest_add(&digest, inputs->fingerprint, strlen(inputs->fingerprint) + 1, err) == ERR_OK &&
+        digest_add(&digest, base, strlen(base) + 1, err) == ERR_OK) {
+        err_kept(digest_add(&digest, inputs->request, inputs->n_request, err));
+    }
+    digest_close(&digest, err->code == ERR_OK ? checkpoints->identity : NULL);
+    return err->code;
+}
+
+enum err_code checkpoints_init(struct checkpoints *checkpoints, int64_t every_ms,
+                               const struct checkpoints_inputs *inputs, struct err *err)
 {
     checkpoints->core =
         (struct checkpoint){.ctx = checkpoints, .due = due, .save = save, .load = load};
@@ -79,4 +139,5 @@ void checkpoints_init(struct checkpoints *checkpoints, int64_t every_ms)
     for (int i = 0; i < CHECKPOINTS_SLOTS; i++) {
         atomic_init(&checkpoints->last[i], 0);
     }
+    return identify(checkpoints, inputs, err);
 }

@@ -4,12 +4,17 @@
  * CHECKPOINTS_S seconds, the first time after 2, and finds it again in the next attempt.
  *
  * A save that fails does not stop the job: it is logged, and tried again at the next time.
+ *
+ * A state is of use only to the same computation: each begins with the digest of what computes
+ * (base/build.h), and of the request, rows and base of the job. One with another digest is
+ * ERR_CORRUPT when it is loaded, like one that is damaged.
  */
 #ifndef CHECKPOINTS_H
 #define CHECKPOINTS_H
 
 #include "checkpoint.h"
 #include "curves.h"
+#include "digest.h"
 #include "job_store.h"
 #include "log.h"
 #include "metrics.h"
@@ -22,6 +27,9 @@
         */
 #define CHECKPOINTS_SLOTS 1024
 
+/* What stands before a state: the digest, and how many bytes the state has. */
+#define CHECKPOINTS_HEAD (SHA256_BYTES + 8)
+
 struct checkpoints {
     struct checkpoint core; /* for train_run */
     struct db *db;
@@ -29,6 +37,7 @@ struct checkpoints {
     struct log *log;
     struct metrics *metrics;
     int64_t every_ns;
+    unsigned char identity[SHA256_BYTES];
     atomic_bool loaded; /* a state was found, good or not */
     /* When a task saved last, by its number modulo the slots. Tasks at work at the same time have
      * numbers close together, so they do not share one. */
@@ -38,7 +47,16 @@ struct checkpoints {
     void *ctx;
 };
 
-/* every_ms 0: CHECKPOINTS_S. The rest of the fields is the caller's to set before it. */
-void checkpoints_init(struct checkpoints *checkpoints, int64_t every_ms);
+/* What a computation depends on beside the machine. Borrowed for the call. */
+struct checkpoints_inputs {
+    const void *request;
+    size_t n_request;
+    const char *fingerprint; /* of the rows */
+    int64_t base_version;    /* of a warm start; 0: cold */
+};
+
+/* every_ms 0: CHECKPOINTS_S. The rest of the fields is the caller's to set before it. ERR_NOMEM. */
+enum err_code checkpoints_init(struct checkpoints *checkpoints, int64_t every_ms,
+                               const struct checkpoints_inputs *inputs, struct err *err) MUST_CHECK;
 
 #endif

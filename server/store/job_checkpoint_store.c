@@ -2,35 +2,24 @@
 /* What a running job keeps for its next attempt, and the losses it has told. */
 #include "job_store.h"
 
-#include "db_priv.h"
-
-#include <string.h>
+#include "chunks.h"
 
 #include "mem.h"
+
+static struct chunks chunks_of(struct conn *conn, enum sql_query query, int64_t id, int task)
+{
+    return (struct chunks){
+        .conn = conn, .query = query, .keys = {":id", ":task"}, .of = {id, task}};
+}
 
 static enum err_code insert_state(struct db *db, struct conn *conn, int64_t id,
                                   const struct job_state_bytes *state, struct err *err)
 {
-    const unsigned char *bytes = state->bytes;
-    size_t chunk = db_chunk_bytes(db);
-    int64_t seq = 0;
-    for (size_t at = 0; at < state->n_bytes; at += chunk, seq++) {
-        size_t size = state->n_bytes - at < chunk ? state->n_bytes - at : chunk;
-        unsigned char sha256[SHA256_BYTES];
-        if (digest_sha256(bytes + at, size, sha256, err) != ERR_OK) {
-            return err->code;
-        }
-        struct query q = query_open(conn, SQL_JOB_CHECKPOINT_INSERT, err);
-        query_int(&q, ":id", id);
-        query_int(&q, ":task", state->task);
-        query_int(&q, ":seq", seq);
-        query_blob(&q, ":sha256", sha256, sizeof sha256);
-        query_blob(&q, ":bytes", bytes + at, size);
-        if (query_close(&q) != ERR_OK) {
-            return err->code;
-        }
-    }
-    return ERR_OK;
+    size_t most = db_chunk_bytes(db);
+    struct chunks chunks = chunks_of(conn, SQL_JOB_CHECKPOINT_INSERT, id, state->task);
+    return chunks_write(&chunks, most, state->head, state->n_head, err) == ERR_OK
+               ? chunks_write(&chunks, most, state->bytes, state->n_bytes, err)
+               : err->code;
 }
 
 static enum err_code set_curves(struct conn *conn, int64_t id, const void *bytes, size_t n_bytes,
@@ -80,28 +69,11 @@ static enum err_code state_size(struct conn *conn, int64_t id, int task, size_t 
 static enum err_code read_state(struct conn *conn, int64_t id, int task, unsigned char *out,
                                 size_t n_bytes, struct err *err)
 {
-    size_t have = 0;
-    struct query q = query_open(conn, SQL_JOB_CHECKPOINT_GET, err);
-    query_int(&q, ":id", id);
-    query_int(&q, ":task", task);
-    while (query_row(&q)) {
-        size_t n_sha = 0;
-        size_t n = 0;
-        unsigned char found[SHA256_BYTES];
-        const void *sha = query_get_blob(&q, 0, &n_sha);
-        const void *bytes = query_get_blob(&q, 1, &n);
-        if (digest_sha256(bytes, n, found, err) != ERR_OK) {
-            break;
-        }
-        if (n_sha != SHA256_BYTES || memcmp(sha, found, SHA256_BYTES) != 0 || n > n_bytes - have) {
-            err_set(err, ERR_CORRUPT, "a checkpoint of job %lld does not match its SHA-256",
-                    (long long)id);
-            break;
-        }
-        memcpy(out + have, bytes, n);
-        have += n;
+    struct chunks chunks = chunks_of(conn, SQL_JOB_CHECKPOINT_GET, id, task);
+    if (chunks_read(&chunks, out, n_bytes, err) != ERR_OK) {
+        err_prefix(err, "checkpoint of job %lld", (long long)id);
     }
-    return query_close(&q);
+    return err->code;
 }
 
 enum err_code job_store_load_checkpoint(struct db *db, int64_t id, int task, void **bytes,

@@ -155,9 +155,12 @@ enum err_code job_store_recover(struct db *db, int *n_requeued, int *n_failed,
 
 /* ---- state of a running job (job_checkpoint_store.c) ---- */
 
-/* Replaces what a task of a job left before, by its number; and the job's curves [n_curves]. */
+/* Replaces what a task of a job left before, by its number, with a head and the bytes behind it;
+ * and the job's curves [n_curves]. */
 struct job_state_bytes {
     int task;
+    const void *head; /* NULL: none */
+    size_t n_head;
     const void *bytes;
     size_t n_bytes;
     const void *curves; /* NULL: as they are */
@@ -167,7 +170,8 @@ enum err_code job_store_save_checkpoint(struct db *db, int64_t id,
                                         const struct job_state_bytes *state,
                                         struct err *err) MUST_CHECK;
 
-/* *bytes is the caller's (mem_free). ERR_NOT_FOUND without a message; ERR_CORRUPT. */
+/* Head and bytes together; the caller's (mem_free). ERR_NOT_FOUND without a message; ERR_CORRUPT.
+ */
 enum err_code job_store_load_checkpoint(struct db *db, int64_t id, int task, void **bytes,
                                         size_t *n_bytes, struct err *err) MUST_CHECK;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model_store.h"
 
+#include "chunks.h"
 #include "model_priv.h"
 
 #include <string.h>
@@ -97,31 +98,6 @@ static enum err_code check_conditions(struct conn *conn, const struct put_reques
     return ERR_OK;
 }
 
-static enum err_code insert_chunks(struct db *db, struct conn *conn, const struct put_request *put,
-                                   int64_t model, int64_t version, struct err *err)
-{
-    const unsigned char *bytes = put->bytes;
-    size_t chunk = db_chunk_bytes(db);
-    int64_t seq = 0;
-    for (size_t at = 0; at < put->n_bytes; at += chunk, seq++) {
-        size_t size = put->n_bytes - at < chunk ? put->n_bytes - at : chunk;
-        unsigned char sha256[SHA256_BYTES];
-        if (digest_sha256(bytes + at, size, sha256, err) != ERR_OK) {
-            return err->code;
-        }
-        struct query q = query_open(conn, SQL_VERSION_CHUNK_INSERT, err);
-        query_int(&q, ":model", model);
-        query_int(&q, ":version", version);
-        query_int(&q, ":seq", seq);
-        query_blob(&q, ":sha256", sha256, sizeof sha256);
-        query_blob(&q, ":bytes", bytes + at, size);
-        if (query_close(&q) != ERR_OK) {
-            return err->code;
-        }
-    }
-    return ERR_OK;
-}
-
 static enum err_code insert_version(struct db *db, struct conn *conn, const struct put_request *put,
                                     int64_t model, struct put_result *out, struct err *err)
 {
@@ -142,7 +118,11 @@ static enum err_code insert_version(struct db *db, struct conn *conn, const stru
     if (query_close(&q) != ERR_OK) {
         return err->code;
     }
-    return insert_chunks(db, conn, put, model, out->version, err);
+    struct chunks chunks = {.conn = conn,
+                            .query = SQL_VERSION_CHUNK_INSERT,
+                            .keys = {":model", ":version"},
+                            .of = {model, out->version}};
+    return chunks_write(&chunks, db_chunk_bytes(db), put->bytes, put->n_bytes, err);
 }
 
 enum err_code model_put(struct db *db, struct conn *conn, const struct put_request *put,
@@ -198,57 +178,21 @@ enum err_code model_store_put(struct db *db, const struct put_request *put, stru
 
 struct content {
     unsigned char *bytes;
-    size_t n_bytes; /* expected */
-    size_t have;
+    size_t n_bytes;
     char digest[DIGEST_HEX_CHARS + 1];
 };
-
-static enum err_code damaged(struct err *err, const char *what)
-{
-    return err_set(err, ERR_CORRUPT, "%s", what);
-}
-
-static enum err_code read_chunks(struct conn *conn, int64_t model, int64_t version,
-                                 struct content *content, struct err *err)
-{
-    struct query q = query_open(conn, SQL_VERSION_CHUNKS, err);
-    query_int(&q, ":model", model);
-    query_int(&q, ":version", version);
-    while (query_row(&q)) {
-        size_t n_sha = 0;
-        size_t n_bytes = 0;
-        const void *sha = query_get_blob(&q, 0, &n_sha);
-        const void *bytes = query_get_blob(&q, 1, &n_bytes);
-        unsigned char found[SHA256_BYTES];
-        if (digest_sha256(bytes, n_bytes, found, err) != ERR_OK) {
-            break;
-        }
-        if (n_sha != SHA256_BYTES || memcmp(sha, found, SHA256_BYTES) != 0) {
-            damaged(err, "a stored chunk does not match its SHA-256");
-        } else if (n_bytes > content->n_bytes - content->have) {
-            damaged(err, "the stored content is longer than it was written");
-        } else if (n_bytes > 0) {
-            memcpy(content->bytes + content->have, bytes, n_bytes);
-            content->have += n_bytes;
-        }
-    }
-    return query_close(&q);
-}
 
 static enum err_code verify(const struct content *content, struct err *err)
 {
     unsigned char sha256[SHA256_BYTES];
     char hex[DIGEST_HEX_CHARS + 1];
-    if (content->have != content->n_bytes) {
-        return damaged(err, "the stored content is shorter than it was written");
-    }
-    if (digest_sha256(content->bytes, content->have, sha256, err) != ERR_OK) {
+    if (digest_sha256(content->bytes, content->n_bytes, sha256, err) != ERR_OK) {
         return err->code;
     }
     digest_hex(sha256, hex);
     return strcmp(hex, content->digest) == 0
                ? ERR_OK
-               : damaged(err, "the stored content does not match its SHA-256");
+               : err_set(err, ERR_CORRUPT, "the stored content does not match its SHA-256");
 }
 
 static enum err_code read_content(struct conn *conn, const char *name, int64_t version,
@@ -278,10 +222,13 @@ static enum err_code read_content(struct conn *conn, const char *name, int64_t v
     if (content->bytes == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a version of %zu bytes", content->n_bytes);
     }
-    if (read_chunks(conn, model, version, content, err) != ERR_OK) {
-        return err->code;
-    }
-    return verify(content, err);
+    struct chunks chunks = {.conn = conn,
+                            .query = SQL_VERSION_CHUNKS,
+                            .keys = {":model", ":version"},
+                            .of = {model, version}};
+    return chunks_read(&chunks, content->bytes, content->n_bytes, err) == ERR_OK
+               ? verify(content, err)
+               : err->code;
 }
 
 static enum err_code load_once(struct db *db, const char *model, int64_t version,

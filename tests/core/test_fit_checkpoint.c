@@ -91,7 +91,9 @@ START_TEST(a_fit_interrupted_anywhere_ends_as_an_unbroken_one)
             if (part.code == ERR_OK) {
                 same_runs(&whole, &part);
                 memory_checkpoint_release(&memory);
-                ck_assert_int_gt(at, whole.result.epochs);
+                /* An iteration of L-BFGS also saves after each of its passes over the rows. */
+                int by_epoch = cases[c].kind == OPTIM_LBFGS ? 2 : 1;
+                ck_assert_int_gt(at, by_epoch * whole.result.epochs);
                 break;
             }
             ck_assert_int_eq(part.code, ERR_CANCELLED);

@@ -188,6 +188,53 @@ START_TEST(an_interrupted_run_ends_as_an_unbroken_one)
 }
 END_TEST
 
+/* Many gradients of a step, and those that seek its first size, are not made again. */
+START_TEST(an_interrupted_step_goes_on_within)
+{
+    static const enum uq_kind kinds[] = {UQ_HMC, UQ_NUTS};
+    for (size_t k = 0; k < 2; k++) {
+        struct err err = ERR_INIT;
+        struct fixture f;
+        struct uq_result whole;
+        struct uq_result result;
+        struct memory_checkpoint memory;
+        fixture_init(&f, kinds[k], NOISE_LEARNED);
+        f.settings.chains = 1;
+        f.settings.warmup = 0;
+        f.settings.thin = 1;
+        f.settings.draws = 4;
+        f.settings.epochs = 0;
+        f.settings.leapfrog_steps = 200;
+        f.settings.max_depth = 8;
+        f.settings.epsilon = kinds[k] == UQ_NUTS ? 1e-4 : 0.0;
+        memory_checkpoint_init(&memory, 1);
+        f.problem.checkpoint = &memory.checkpoint;
+        ck_assert_int_eq(uq_run(kinds[k], &f.problem, &f.settings, &whole, &err), ERR_OK);
+        int asked = memory.n_asked; /* after each gradient and each step */
+        ck_assert_int_gt(asked, 4 * 100);
+        memory_checkpoint_release(&memory);
+        for (int at = 1; at < asked; at += 37) {
+            memory_checkpoint_init(&memory, 1);
+            memory.die_after = at;
+            f.problem.checkpoint = &memory.checkpoint;
+            ck_assert_int_eq(uq_run(kinds[k], &f.problem, &f.settings, &result, &err),
+                             ERR_CANCELLED);
+            ck_assert_int_eq(memory.n_asked, at);
+            err_clear(&err);
+            memory_checkpoint_revive(&memory);
+            ck_assert_int_eq(uq_run(kinds[k], &f.problem, &f.settings, &result, &err), ERR_OK);
+            ck_assert_int_eq(memory.n_loads, 1);
+            ck_assert_int_le(memory.n_asked, asked - at + 1);
+            ck_same_result(&whole, &result, f.net.n_params);
+            uq_result_release(&result);
+            memory_checkpoint_release(&memory);
+        }
+        uq_result_release(&whole);
+        resnet_release(&f.net);
+    }
+}
+END_TEST
+
 /* The draws are those of the bare sampler: warm-up left out, every thin-th state, in order. */
 START_TEST(draws_are_the_sampler_s_states_after_the_warm_up)
 {
@@ -533,6 +580,7 @@ int main(void)
     gemm_use_one_thread();
     tcase_set_timeout(tc, 240);
     tcase_add_loop_test(tc, an_interrupted_run_ends_as_an_unbroken_one, UQ_AMCMC, UQ_NUTS + 1);
+    tcase_add_test(tc, an_interrupted_step_goes_on_within);
     tcase_add_test(tc, draws_are_the_sampler_s_states_after_the_warm_up);
     tcase_add_test(tc, chains_do_not_depend_on_the_number_of_threads);
     tcase_add_test(tc, chains_report_progress_and_can_be_cancelled_at_every_step);

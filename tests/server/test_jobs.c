@@ -337,12 +337,16 @@ static void some_curves(void *ctx, struct bytes_writer *writer)
     bytes_put_u32(writer, 0);
 }
 
+static struct checkpoints_inputs inputs = {
+    .request = "{}", .n_request = 2, .fingerprint = "f", .base_version = 3};
+
 static void open_points(int64_t job, int64_t every_ms, struct metrics *metrics)
 {
+    struct err err = ERR_INIT;
     static struct log silent = {.fd = STDERR_FILENO, .level = LOG_ERROR + 1, .format = LOG_TEXT};
     points = (struct checkpoints){
         .db = db, .job = job, .log = &silent, .metrics = metrics, .curves = some_curves};
-    checkpoints_init(&points, every_ms);
+    ck_assert_int_eq(checkpoints_init(&points, every_ms, &inputs, &err), ERR_OK);
 }
 
 START_TEST(a_state_is_found_again_until_the_job_ends)
@@ -374,6 +378,46 @@ START_TEST(a_state_is_found_again_until_the_job_ends)
     ck_assert_int_eq(c->load(c->ctx, 7, &found, &n, &err), ERR_NOT_FOUND);
     err_clear(&err);
     ck_assert_int_eq(db_check(db, &err), ERR_OK);
+}
+END_TEST
+
+/* Of another request, other rows, another base; and one that has lost its end. */
+START_TEST(a_state_that_is_not_of_this_computation_is_refused)
+{
+    static const struct checkpoints_inputs others[] = {
+        {.request = "[]", .n_request = 2, .fingerprint = "f", .base_version = 3},
+        {.request = "{}", .n_request = 2, .fingerprint = "g", .base_version = 3},
+        {.request = "{}", .n_request = 2, .fingerprint = "f", .base_version = 0}};
+    const struct checkpoints_inputs own = inputs;
+    static struct metrics metrics;
+    unsigned char state[700];
+    void *found = NULL;
+    size_t n = 0;
+    int64_t id = add("a", 0);
+    memset(state, 7, sizeof state);
+    ck_assert_int_eq(claim(), id);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct err err = ERR_INIT;
+        inputs = others[i];
+        open_points(id, 1, &metrics);
+        ck_assert_int_eq(points.core.save(&points, 2, state, sizeof state, &err), ERR_OK);
+        inputs = own;
+        open_points(id, 1, &metrics);
+        ck_assert_int_eq(points.core.load(&points, 2, &found, &n, &err), ERR_CORRUPT);
+        ck_assert_str_ne(err.msg, "");
+        ck_assert(atomic_load(&points.loaded));
+    }
+    struct err err = ERR_INIT;
+    struct job_state_bytes cut = {
+        .task = 2, .head = state, .n_head = CHECKPOINTS_HEAD, .bytes = state, .n_bytes = 500};
+    ck_assert_int_eq(points.core.save(&points, 2, state, sizeof state, &err), ERR_OK);
+    void *whole = NULL;
+    ck_assert_int_eq(job_store_load_checkpoint(db, id, 2, &whole, &n, &err), ERR_OK);
+    cut.head = whole;
+    ck_assert_int_eq(job_store_save_checkpoint(db, id, &cut, &err), ERR_OK);
+    mem_free(whole);
+    ck_assert_int_eq(points.core.load(&points, 2, &found, &n, &err), ERR_CORRUPT);
+    ck_assert_ptr_null(found);
 }
 END_TEST
 
@@ -489,6 +533,7 @@ int main(void)
     tcase_add_test(tc, a_clock_that_was_set_back_does_not_keep_a_job_waiting);
     tcase_add_test(tc, a_policy_adds_no_job_beside_another_or_after_its_end);
     tcase_add_test(tc, a_state_is_found_again_until_the_job_ends);
+    tcase_add_test(tc, a_state_that_is_not_of_this_computation_is_refused);
     tcase_add_test(tc, a_task_is_due_after_its_time_and_not_before);
     tcase_add_test(tc, a_job_that_gets_nowhere_is_given_up_and_one_that_gets_on_is_not);
     tcase_add_test(tc, a_job_that_has_ended_cannot_be_cancelled);

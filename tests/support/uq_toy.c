@@ -17,6 +17,7 @@ static void small(struct uq_settings *s)
     s->swag_rank = 4;
     s->chains = 2;
     s->warmup = 6;
+    s->max_depth = 4;
     s->vi_samples = 2;
     s->dropout = 0.25;
 }
