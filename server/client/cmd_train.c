@@ -9,12 +9,13 @@
 
 #include "mem.h"
 
-/* Parts of a request that are plain values; other names without a dot are settings of the solver.
- */
+/* Parts of a request; other names without a dot are settings of the solver. */
 static bool is_top_level(const char *name)
 {
-    static const char *const names[] = {"solver",  "seed", "precision", "priority",
-                                        "promote", "gate", "start",     NULL};
+    static const char *const names[] = {
+        "solver",      "seed",         "precision", "priority", "promote", "gate",
+        "start",       "limits",       "prior",     "noise",    "split",   "scaling",
+        "calibration", "architecture", "optimizer", "settings", NULL};
     for (int i = 0; names[i] != NULL; i++) {
         if (strcmp(names[i], name) == 0) {
             return true;
@@ -59,6 +60,11 @@ static enum err_code apply(struct client *client, json_t *request, const char *s
                            struct err *err)
 {
     const char *equals = strchr(setting, '=');
+    json_t *text = json_string(setting);
+    if (text == NULL) {
+        return err_set(err, ERR_INVALID, "\"%.60s\" is not UTF-8", setting);
+    }
+    json_decref(text);
     if (equals == NULL || equals == setting || setting[0] == '.' || equals[-1] == '.') {
         return err_set(err, ERR_INVALID, "\"%.60s\" is no NAME=VALUE", setting);
     }
@@ -69,8 +75,7 @@ static enum err_code apply(struct client *client, json_t *request, const char *s
     json_t *value = read_value(equals + 1);
     if (name == NULL || value == NULL) {
         json_decref(value);
-        return value == NULL ? err_set(err, ERR_INVALID, "\"%.60s\" is not UTF-8", setting)
-                             : no_memory(err);
+        return no_memory(err);
     }
     return set_at(request, name, value, err);
 }

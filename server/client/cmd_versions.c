@@ -184,6 +184,7 @@ static enum err_code ask(struct client *client, const struct payload *payload, s
     const json_t *warnings = json_object_get(doc, "warnings");
     for (size_t i = 0; i < json_array_size(warnings); i++) {
         fflush(stdout);
+        /* member() makes it harmless. */
         fprintf(stderr, "surrogated: %s\n", member(client, json_array_get(warnings, i), "text"));
     }
     if (print_scores(client, versions, err) == ERR_OK) {

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,10 +17,14 @@
 
 #define CONNECT_TIMEOUT_S 10L
 #define MOST_ANSWER_BYTES ((size_t)1 << 31)
+#define AWAY_PAUSE_S      1 /* between tries while a server is away */
 
 struct connection {
     const char *server;
+    const char *shown; /* in messages: without user and password; `server` or `memory` */
+    char *memory;
     CURL *curl;
+    bool reached;
 };
 
 /* One transfer: what libcurl's callbacks see. */
@@ -45,6 +50,29 @@ void answer_release(struct answer *answer)
     *answer = (struct answer){.status = 0};
 }
 
+/* "http://user:password@host" as "http://host". */
+static bool hide_password(struct connection *c)
+{
+    const char *host = strstr(c->server, "://");
+    host = host != NULL ? host + 3 : c->server;
+    size_t len = strcspn(host, "/");
+    const char *at = NULL;
+    for (size_t i = 0; i < len; i++) {
+        at = host[i] == '@' ? host + i : at;
+    }
+    c->shown = c->server;
+    if (at != NULL) {
+        size_t scheme = (size_t)(host - c->server);
+        c->memory = mem_alloc(scheme + strlen(at + 1) + 1);
+        if (c->memory != NULL) {
+            memcpy(c->memory, c->server, scheme);
+            memcpy(c->memory + scheme, at + 1, strlen(at + 1) + 1);
+        }
+        c->shown = c->memory;
+    }
+    return c->shown != NULL;
+}
+
 enum err_code connection_open(const char *server, struct connection **out, struct err *err)
 {
     struct connection *c = mem_zalloc(sizeof *c);
@@ -54,7 +82,7 @@ enum err_code connection_open(const char *server, struct connection **out, struc
     }
     c->server = server;
     c->curl = curl_easy_init();
-    if (c->curl == NULL) {
+    if (c->curl == NULL || !hide_password(c)) {
         connection_close(c);
         return err_set(err, ERR_NOMEM, "no memory for a connection");
     }
@@ -67,8 +95,14 @@ void connection_close(struct connection *c)
     if (c != NULL) {
         curl_easy_cleanup(c->curl);
         curl_global_cleanup();
+        mem_free(c->memory);
         mem_free(c);
     }
+}
+
+bool connection_reached(const struct connection *c)
+{
+    return c->reached;
 }
 
 /* ---- callbacks of libcurl ---- */
@@ -152,15 +186,28 @@ static bool keep(struct transfer *t, const char *data, size_t n)
     return true;
 }
 
+/* A page that something between here and the daemon made up must not pass for an answer. */
+static bool is_page(CURL *curl)
+{
+    const char *type = NULL;
+    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    return type != NULL && strncasecmp(type, "text/html", 9) == 0;
+}
+
 static size_t on_receive(char *data, size_t size, size_t count, void *ctx)
 {
     struct transfer *t = ctx;
     long status = 0;
     size_t n = size * count;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status / 100 == 2 && is_page(t->curl)) {
+        t->failed = ERR_CORRUPT;
+        t->why = "a page of HTML came in place of an answer: something else is at that address";
+        return 0;
+    }
     if (t->sink != NULL && status / 100 == 2) {
         if (fwrite(data, 1, n, t->sink) != n) {
-            t->failed = interrupt_seen() ? ERR_CANCELLED : ERR_FULL;
+            t->failed = interrupt_seen() || errno == EPIPE ? ERR_CANCELLED : ERR_FULL;
             t->why = "the answer cannot be written";
             return 0;
         }
@@ -257,12 +304,12 @@ static enum err_code judge(const struct connection *c, CURLcode code, const stru
         return err_set(err, t->failed, "%s", t->why);
     }
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
-        return err_set(err, ERR_INVALID, "\"%.100s\" is not the address of a server", c->server);
+        return err_set(err, ERR_INVALID, "\"%.100s\" is not the address of a server", c->shown);
     }
     if (code == CURLE_OUT_OF_MEMORY) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
-    return err_set(err, ERR_IO, "no answer from %.80s: %.120s", c->server,
+    return err_set(err, ERR_IO, "no answer from %.80s: %.120s", c->shown,
                    detail[0] != '\0' ? detail : curl_easy_strerror(code));
 }
 
@@ -292,6 +339,8 @@ static enum err_code perform(struct connection *c, const struct call *call, stru
     }
     curl_easy_reset(c->curl);
     curl_easy_setopt(c->curl, CURLOPT_URL, url);
+    /* A name such as ".." must not make another path of it. */
+    curl_easy_setopt(c->curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c->curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
@@ -310,6 +359,8 @@ static enum err_code perform(struct connection *c, const struct call *call, stru
     set_payload(c->curl, call, t);
     CURLcode code = curl_easy_perform(c->curl);
     read_info(c->curl, t->answer);
+    c->reached = c->reached || t->answer->status != 0 || code == CURLE_SEND_ERROR ||
+                 code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
     err_kept(judge(c, code, t, detail, err));
 done:
     curl_slist_free_all(headers);
@@ -326,7 +377,7 @@ static enum err_code refuse(const struct connection *c, const struct answer *a, 
     const json_t *row = json_object_get(doc, "row");
     const json_t *column = json_object_get(doc, "column");
     if (title == NULL) {
-        err_set(err, ERR_CONFLICT, "%.80s answered with status %d", c->server, a->status);
+        err_set(err, ERR_CONFLICT, "%.80s answered with status %d", c->shown, a->status);
     } else if (detail == NULL || strcmp(title, detail) == 0) {
         err_set(err, ERR_CONFLICT, "%s", title);
     } else if (json_is_integer(row) && strstr(detail, "row") == NULL) {
@@ -340,6 +391,18 @@ static enum err_code refuse(const struct connection *c, const struct answer *a, 
     return err->code;
 }
 
+/* Seconds until the same call makes sense again; 0: it does not. */
+static int pause_before_next(const struct connection *c, const struct call *call,
+                             const struct answer *answer, const struct err *err)
+{
+    if (err->code != ERR_OK) {
+        return err->code == ERR_IO && call->repeats && c->reached ? AWAY_PAUSE_S : 0;
+    }
+    bool busy = answer->status == 429 || answer->status == 503;
+    bool away = answer->status == 502 || answer->status == 504; /* so says a proxy */
+    return busy || (away && call->repeats) ? answer->retry_after_s : 0;
+}
+
 enum err_code connection_call(struct connection *c, const struct call *call, struct answer *out,
                               struct err *err)
 {
@@ -351,19 +414,25 @@ enum err_code connection_call(struct connection *c, const struct call *call, str
                          .piece_ctx = call->piece_ctx};
     *out = (struct answer){.status = 0};
     t.answer = out;
-    while (perform(c, call, &t, err) == ERR_OK) {
-        bool later = out->status == 429 || out->status == 503;
-        int64_t wait = (int64_t)out->retry_after_s * 1000000000;
-        if (!later || clock_ns() + wait > end || on_rewind(&t, 0, SEEK_SET) != CURL_SEEKFUNC_OK) {
+    for (;;) {
+        err_kept(perform(c, call, &t, err));
+        int pause_s = pause_before_next(c, call, out, err);
+        if (pause_s == 0 || clock_ns() + (int64_t)pause_s * 1000000000 > end ||
+            on_rewind(&t, 0, SEEK_SET) != CURL_SEEKFUNC_OK) {
             break;
         }
-        if (!interrupt_sleep(out->retry_after_s)) {
-            return err_set(err, ERR_CANCELLED, "interrupted");
-        }
+        err_clear(err);
         answer_release(out);
         t.capacity = 0;
+        if (!interrupt_sleep(pause_s)) {
+            return err_set(err, ERR_CANCELLED, "interrupted");
+        }
     }
     if (err->code != ERR_OK) {
+        /* The beginning of an answer is none; its status may still say something. */
+        mem_free(out->data);
+        out->data = NULL;
+        out->n_data = 0;
         return err->code;
     }
     return out->status / 100 == 2 ? ERR_OK : refuse(c, out, err);
