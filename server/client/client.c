@@ -233,6 +233,16 @@ enum err_code client_ask(struct client *client, const char *method, const char *
     return err->code;
 }
 
+const json_t *client_list(const json_t *doc, const char *key, struct err *err)
+{
+    const json_t *list = json_object_get(doc, key);
+    if (!json_is_array(list)) {
+        err_set(err, ERR_CORRUPT, "the server's answer holds no list of %s", key);
+        return NULL;
+    }
+    return list;
+}
+
 enum err_code client_check_words(const struct client *client, int least, int most, struct err *err)
 {
     const struct args *args = client->args;

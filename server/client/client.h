@@ -55,6 +55,9 @@ enum err_code client_ask(struct client *client, const char *method, const char *
 enum err_code client_parse(const struct answer *answer, size_t flags, json_t **out,
                            struct err *err) MUST_CHECK;
 
+/* The list under `key`; NULL with ERR_CORRUPT: the document is none of a surrogated. */
+const json_t *client_list(const json_t *doc, const char *key, struct err *err);
+
 /* What a command does by its word: `surrogated models put`. */
 struct verb {
     const char *name;

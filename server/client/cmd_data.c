@@ -122,7 +122,9 @@ static enum err_code report(struct append *up, const char *name, const struct an
         return err->code;
     }
     *rows = json_integer_value(json_object_get(doc, "rows"));
-    if (!up->client->json) {
+    if (!json_is_integer(json_object_get(doc, "rows"))) {
+        err_set(err, ERR_CORRUPT, "the server's answer does not say how many rows it took");
+    } else if (!up->client->json) {
         struct textbuf safe = textbuf_in(&up->client->arena);
         bool before = json_is_true(json_object_get(doc, "repeated"));
         terminal_escape(&safe, name);
@@ -136,7 +138,7 @@ static enum err_code report(struct append *up, const char *name, const struct an
         printf("\n");
     }
     json_decref(doc);
-    return client_flush(err);
+    return err->code != ERR_OK ? err->code : client_flush(err);
 }
 
 /* One request; *rows: what it added. */
@@ -259,10 +261,11 @@ static enum err_code append(struct client *client, struct err *err)
 
 /* ---- the others ---- */
 
-static void add_batches(struct client *client, const json_t *page, struct table *table)
+static enum err_code add_batches(struct client *client, const json_t *page, struct table *table,
+                                 struct err *err)
 {
     struct arena *arena = &client->arena;
-    const json_t *list = json_object_get(page, "batches");
+    const json_t *list = client_list(page, "batches", err);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *row = json_array_get(list, i);
         const char *created = json_string_value(json_object_get(row, "created"));
@@ -275,6 +278,7 @@ static void add_batches(struct client *client, const json_t *page, struct table 
         table_cell(table, 5, "%s", describe_member(arena, row, "outliers"));
         table_cell(table, 6, "%s", describe_member(arena, row, "source"));
     }
+    return err->code;
 }
 
 /* The list comes in pages: "next" is the batch after which the following one begins. */
@@ -291,9 +295,9 @@ static enum err_code batches(struct client *client, struct err *err)
         struct call call = {.method = "GET", .path = path};
         next[0] = '\0';
         if (client_call(client, &call, &answer, err) == ERR_OK &&
-            client_parse(&answer, 0, &page, err) == ERR_OK) {
+            client_parse(&answer, 0, &page, err) == ERR_OK &&
+            add_batches(client, page, &table, err) == ERR_OK) {
             const json_t *after = json_object_get(page, "next");
-            add_batches(client, page, &table);
             if (json_is_integer(after)) {
                 snprintf(next, sizeof next, "%lld", (long long)json_integer_value(after));
             }

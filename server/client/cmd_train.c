@@ -155,7 +155,9 @@ static enum err_code queue(struct client *client, const char *request, bool wait
     if (client_call(client, &call, &answer, err) == ERR_OK &&
         client_parse(&answer, 0, &doc, err) == ERR_OK) {
         *id = arena_printf(&client->arena, "%s", describe_member(&client->arena, doc, "id"));
-        if (*id == NULL) {
+        if (!json_is_integer(json_object_get(doc, "id"))) {
+            err_set(err, ERR_CORRUPT, "the server's answer is no job");
+        } else if (*id == NULL) {
             no_memory(err);
         } else if (!client->json && !wait) {
             printf("job %s of %s is %s; `surrogated watch %s` follows it\n", *id,

@@ -240,6 +240,9 @@ static enum err_code stream(struct watch *w, struct err *err)
     w->wait_s = clock_ns() - begin_ns > STEADY_NS ? FIRST_WAIT_S : w->wait_s;
     if (w->failed.code != ERR_OK || w->over) {
         *err = w->failed;
+    } else if (err->code == ERR_OK && answer.status == 200 && !answer.is_stream) {
+        w->polls = true;
+        err_kept(look(w, err));
     } else if (w->reader.failed) {
         err_clear(err);
         err_set(err, ERR_NOMEM, "no memory for an event");

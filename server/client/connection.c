@@ -303,7 +303,7 @@ static enum err_code judge(const struct connection *c, CURLcode code, const stru
     if (t->failed != ERR_OK) {
         return err_set(err, t->failed, "%s", t->why);
     }
-    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
+    if (code == CURLE_URL_MALFORMAT) {
         return err_set(err, ERR_INVALID, "\"%.100s\" is not the address of a server", c->shown);
     }
     if (code == CURLE_OUT_OF_MEMORY) {
@@ -324,6 +324,7 @@ static void read_info(CURL *curl, struct answer *answer)
     answer->status = (int)status;
     answer->retry_after_s = wait > 0 && wait < 86400 ? (int)wait : 1;
     answer->is_json = type != NULL && strstr(type, "json") != NULL;
+    answer->is_stream = type != NULL && strncasecmp(type, "text/event-stream", 17) == 0;
 }
 
 static enum err_code perform(struct connection *c, const struct call *call, struct transfer *t,

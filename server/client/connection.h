@@ -54,6 +54,7 @@ struct answer {
     char *data; /* by mem, NUL-terminated; NULL: empty */
     size_t n_data;
     bool is_json;
+    bool is_stream; /* text/event-stream */
     int retry_after_s;
 };
 
