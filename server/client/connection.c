@@ -3,20 +3,17 @@
 
 #include "clock.h"
 #include "interrupt.h"
+#include "transfer.h"
 #include "version.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <jansson.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "mem.h"
 
 #define CONNECT_TIMEOUT_S 10L
-#define MOST_ANSWER_BYTES ((size_t)1 << 31)
 #define AWAY_PAUSE_S      1 /* between tries while a server is away */
 
 struct connection {
@@ -25,23 +22,6 @@ struct connection {
     char *memory;
     CURL *curl;
     bool reached;
-};
-
-/* One transfer: what libcurl's callbacks see. */
-struct transfer {
-    CURL *curl;
-    const struct payload *payload;
-    int part; /* 0: before, 1: bytes or file, 2: after */
-    size_t sent_of_part;
-    off_t start; /* of the file; -1: it cannot be read twice */
-    FILE *sink;
-    call_piece_fn *piece;
-    void *piece_ctx;
-    bool enough; /* said by `piece` */
-    struct answer *answer;
-    size_t capacity;
-    enum err_code failed;
-    const char *why;
 };
 
 void answer_release(struct answer *answer)
@@ -105,163 +85,7 @@ bool connection_reached(const struct connection *c)
     return c->reached;
 }
 
-/* ---- callbacks of libcurl ---- */
-
-/* The next bytes of a text that is one part of the payload. */
-static size_t send_text(struct transfer *t, const char *text, size_t len, char *buffer, size_t room)
-{
-    size_t left = len - t->sent_of_part;
-    size_t n = left < room ? left : room;
-    if (n > 0) {
-        memcpy(buffer, text + t->sent_of_part, n);
-    }
-    t->sent_of_part += n;
-    return n;
-}
-
-static size_t on_send(char *buffer, size_t size, size_t count, void *ctx)
-{
-    struct transfer *t = ctx;
-    const struct payload *p = t->payload;
-    const char *ends[] = {p->before, NULL, p->after};
-    for (; t->part < 3; t->part++, t->sent_of_part = 0) {
-        size_t n;
-        if (t->part == 1 && p->file != NULL) {
-            n = fread(buffer, 1, size * count, p->file);
-            if (n == 0 && ferror(p->file)) {
-                t->failed = interrupt_seen() ? ERR_CANCELLED : ERR_CORRUPT;
-                t->why = "the file cannot be read";
-                return CURL_READFUNC_ABORT;
-            }
-        } else if (t->part == 1) {
-            n = send_text(t, p->bytes, p->n_bytes, buffer, size * count);
-        } else {
-            const char *text = ends[t->part] != NULL ? ends[t->part] : "";
-            n = send_text(t, text, strlen(text), buffer, size * count);
-        }
-        if (n > 0) {
-            return n;
-        }
-    }
-    return 0;
-}
-
-/* Back to the beginning, when a request must be sent again. */
-static int on_rewind(void *ctx, curl_off_t offset, int origin)
-{
-    struct transfer *t = ctx;
-    if (offset != 0 || origin != SEEK_SET) {
-        return CURL_SEEKFUNC_CANTSEEK;
-    }
-    if (t->payload->file != NULL &&
-        (t->start < 0 || fseeko(t->payload->file, t->start, SEEK_SET) != 0)) {
-        return CURL_SEEKFUNC_CANTSEEK;
-    }
-    t->part = 0;
-    t->sent_of_part = 0;
-    return CURL_SEEKFUNC_OK;
-}
-
-static bool keep(struct transfer *t, const char *data, size_t n)
-{
-    struct answer *a = t->answer;
-    if (n > MOST_ANSWER_BYTES - a->n_data) {
-        return false;
-    }
-    if (a->n_data + n + 1 > t->capacity) {
-        size_t capacity = t->capacity < 4096 ? 4096 : 2 * t->capacity;
-        while (capacity < a->n_data + n + 1) {
-            capacity *= 2;
-        }
-        char *grown = mem_realloc_array(a->data, capacity, 1);
-        if (grown == NULL) {
-            return false;
-        }
-        a->data = grown;
-        t->capacity = capacity;
-    }
-    memcpy(a->data + a->n_data, data, n);
-    a->n_data += n;
-    a->data[a->n_data] = '\0';
-    return true;
-}
-
-/* A page that something between here and the daemon made up must not pass for an answer. */
-static bool is_page(CURL *curl)
-{
-    const char *type = NULL;
-    curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
-    return type != NULL && strncasecmp(type, "text/html", 9) == 0;
-}
-
-static size_t on_receive(char *data, size_t size, size_t count, void *ctx)
-{
-    struct transfer *t = ctx;
-    long status = 0;
-    size_t n = size * count;
-    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status / 100 == 2 && is_page(t->curl)) {
-        t->failed = ERR_CORRUPT;
-        t->why = "a page of HTML came in place of an answer: something else is at that address";
-        return 0;
-    }
-    if (t->sink != NULL && status / 100 == 2) {
-        if (fwrite(data, 1, n, t->sink) != n) {
-            t->failed = interrupt_seen() || errno == EPIPE ? ERR_CANCELLED : ERR_FULL;
-            t->why = "the answer cannot be written";
-            return 0;
-        }
-    } else if (t->piece != NULL && status / 100 == 2) {
-        t->enough = !t->piece(t->piece_ctx, data, n);
-        return t->enough ? 0 : n;
-    } else if (!keep(t, data, n)) {
-        t->failed = ERR_NOMEM;
-        t->why = "no memory for the answer";
-        return 0;
-    }
-    return n;
-}
-
-static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-    return interrupt_seen() ? 1 : 0;
-}
-
 /* ---- a call ---- */
-
-/* Where the file stands and how many bytes the payload has; -1: unknown, it is sent in chunks. */
-static curl_off_t measure(struct transfer *t)
-{
-    const struct payload *p = t->payload;
-    struct stat about;
-    size_t texts = (p->before != NULL ? strlen(p->before) : 0) +
-                   (p->after != NULL ? strlen(p->after) : 0) + p->n_bytes;
-    t->start = -1;
-    if (p->file == NULL) {
-        return (curl_off_t)texts;
-    }
-    if (fstat(fileno(p->file), &about) != 0 || !S_ISREG(about.st_mode)) {
-        return -1;
-    }
-    t->start = ftello(p->file);
-    return t->start < 0 ? -1 : (curl_off_t)(about.st_size - t->start) + (curl_off_t)texts;
-}
-
-static void set_payload(CURL *curl, const struct call *call, struct transfer *t)
-{
-    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
-    if (call->payload.type != NULL) {
-        curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_send);
-        curl_easy_setopt(curl, CURLOPT_READDATA, t);
-        curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_rewind);
-        curl_easy_setopt(curl, CURLOPT_SEEKDATA, t);
-        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, measure(t));
-    } else if (strcmp(call->method, "POST") == 0 || strcmp(call->method, "PUT") == 0) {
-        /* Says that nothing comes: Content-Length: 0. */
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
-    }
-}
 
 static bool add_header(struct curl_slist **list, const char *header)
 {
@@ -349,15 +173,11 @@ static enum err_code perform(struct connection *c, const struct call *call, stru
     curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, detail);
-    curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_receive);
-    curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, t);
     if (call->silence_s > 0) {
         curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
         curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, (long)call->silence_s);
     }
-    curl_easy_setopt(c->curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(c->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    set_payload(c->curl, call, t);
+    transfer_prepare(t, call);
     CURLcode code = curl_easy_perform(c->curl);
     read_info(c->curl, t->answer);
     c->reached = c->reached || t->answer->status != 0 || code == CURLE_SEND_ERROR ||
@@ -419,7 +239,7 @@ enum err_code connection_call(struct connection *c, const struct call *call, str
         err_kept(perform(c, call, &t, err));
         int pause_s = pause_before_next(c, call, out, err);
         if (pause_s == 0 || clock_ns() + (int64_t)pause_s * 1000000000 > end ||
-            on_rewind(&t, 0, SEEK_SET) != CURL_SEEKFUNC_OK) {
+            !transfer_rewind(&t)) {
             break;
         }
         err_clear(err);
