@@ -40,6 +40,16 @@ def npy(matrix):
             b"".join(struct.pack("<d", v) for row in matrix for v in row))
 
 
+def waiting(pipe):
+    """Bytes in a pipe that nobody has read."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+
+
+def state(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return file.read().rsplit(")", 1)[1].split()[0]
+
+
 class Terminal:
     """The binary on a pseudo-terminal of a given width."""
 
@@ -202,6 +212,25 @@ class Road(ClientTest):
             self.assertEqual(client.returncode, 130, err)
             self.assertIn(word, err)
             self.server.wait_job(1, state)
+
+    def test_ctrl_c_ends_a_command_that_waits_for_its_input(self):
+        for args, before in ((("predict", "m", "-"), b"a,b,"), (("predict", "m", "-"), b"1,2\n1"),
+                             (("predict", "m", "-", "--format", "json"), b" "),
+                             (("data", "m", "append", "-"), b"1,2"), (("models", "put", "m", "-"), b"{"),
+                             (("train", "m", "--request", "-"), b"{"), (("evaluate", "m", "-"), b"1,2\n")):
+            with self.subTest(args=args, before=before):
+                client = subprocess.Popen([BINARY, *args], env=self.env, stdin=subprocess.PIPE,
+                                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                self.addCleanup(client.kill)
+                client.stdin.write(before)
+                client.stdin.flush()
+                # What was written is read, so Ctrl-C is caught; asleep it waits for more.
+                while client.poll() is None and (waiting(client.stdin) or state(client.pid) != "S"):
+                    time.sleep(0.01)
+                client.send_signal(signal.SIGINT)
+                self.assertEqual(client.wait(60), 130, client.stderr.read())
+                for stream in (client.stdin, client.stdout, client.stderr):
+                    stream.close()
 
     def test_a_request_comes_from_a_file_and_is_changed_by_settings(self):
         self.ok(201, "POST", "/v1/models/m/data", rows(40))
@@ -830,18 +859,20 @@ class OtherServers(unittest.TestCase):
             self.assertRegex(plain, r"\r +\rjob 7 succeeded in 1 h 1 min: version 4 of heat\r\n$")
 
     def test_a_bar_follows_the_width_of_its_terminal(self):
-        narrowed = threading.Event()
         steps = script(20)
-        self.server.script = steps[:10] + [narrowed] + steps[10:]
-        terminal = self.watch(width=120)
-        terminal.read_until("35 %")
-        wide = len(terminal.text)
-        terminal.resize(30)
-        narrowed.set()
-        self.assertEqual(terminal.wait(), 0)
-        after = re.sub(r"\x1b\[[0-9;]*m", "", terminal.text[wide:]).split("\r")[1:]
-        self.assertEqual([line for line in after if len(line) > 29 and "succeeded" not in line], [])
-        self.assertIn("95 %", terminal.text[wide:])
+        for at, shown in ((10, "35 %"), (-1, "95 %")):  # narrow on the way, narrow at the end
+            narrowed = threading.Event()
+            self.server.script = steps[:at] + [narrowed] + steps[at:]
+            terminal = self.watch(width=120)
+            terminal.read_until(shown + r".* left *$")
+            wide = len(terminal.text)
+            terminal.resize(30)
+            narrowed.set()
+            self.assertEqual(terminal.wait(), 0)
+            after = re.sub(r"\x1b\[[0-9;]*m", "", terminal.text[wide:]).split("\r")[1:]
+            self.assertEqual([line for line in after if len(line) > 29 and "succeeded" not in line], [])
+            self.assertIn("succeeded", after[-2])
+            self.assertIn("95 %", terminal.text)
 
     def test_without_colours_or_on_a_dumb_terminal_there_are_no_escape_sequences(self):
         self.server.script = script(20)
