@@ -14,7 +14,7 @@
 
 /* One rows x outputs matrix of the answer. */
 struct block {
-    char name[48];
+    const char *name;
     const json_t *rows;
 };
 
@@ -40,9 +40,12 @@ static enum err_code add_block(struct blocks *blocks, const char *name, const ch
         blocks->capacity = capacity;
     }
     struct block *b = &blocks->list[blocks->n++];
-    snprintf(b->name, sizeof b->name, "%s%s", name, level);
+    struct textbuf safe = textbuf_in(blocks->arena);
+    terminal_escape(&safe, name);
+    textbuf_puts(&safe, level);
+    b->name = safe.data;
     b->rows = rows;
-    return ERR_OK;
+    return textbuf_failed(&safe) ? err_set(err, ERR_NOMEM, "no memory for the answer") : ERR_OK;
 }
 
 /* How many arrays lie in each other, by their first elements. */
@@ -112,6 +115,30 @@ static enum err_code collect(struct blocks *blocks, const json_t *answer, struct
         }
     }
     return err->code;
+}
+
+/* Is every block n rows of as many numbers as its first row has? Else cells would be missing. */
+static bool is_whole(const struct blocks *blocks, size_t n)
+{
+    for (size_t b = 0; b < blocks->n; b++) {
+        const json_t *rows = blocks->list[b].rows;
+        size_t o = json_array_size(json_array_get(rows, 0));
+        if (json_array_size(rows) != n) {
+            return false;
+        }
+        for (size_t i = 0; i < n; i++) {
+            const json_t *row = json_array_get(rows, i);
+            if (json_array_size(row) != o) {
+                return false;
+            }
+            for (size_t j = 0; j < o; j++) {
+                if (!json_is_number(json_array_get(row, j))) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
 }
 
 static void write_header(FILE *out, const struct blocks *blocks)
@@ -186,6 +213,9 @@ enum err_code answer_table_add(struct answer_table *t, const json_t *answer, str
     size_t n = blocks.n > 0 ? json_array_size(blocks.list[0].rows) : 0;
     if (n == 0) {
         return err_set(err, ERR_CORRUPT, "the server's answer holds no results");
+    }
+    if (!is_whole(&blocks, n)) {
+        return err_set(err, ERR_CORRUPT, "the results in the server's answer are no tables");
     }
     if (!t->begun) {
         write_header(t->out, &blocks);

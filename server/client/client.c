@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -85,8 +86,12 @@ static enum err_code find_server(struct client *client, struct err *err)
     if (strncmp(server, "http://", 7) != 0 && strncmp(server, "https://", 8) != 0) {
         return err_set(err, ERR_INVALID, "server is \"%.80s\", http://host:port is needed", given);
     }
-    for (size_t len = strlen(server); len > 0 && server[len - 1] == '/'; len--) {
+    size_t least = (size_t)(strstr(server, "://") - server) + 3;
+    for (size_t len = strlen(server); len > least && server[len - 1] == '/'; len--) {
         server[len - 1] = '\0';
+    }
+    if (server[least] == '\0' || server[least] == '/') {
+        return err_set(err, ERR_INVALID, "server is \"%.80s\", a host is missing", given);
     }
     client->server = server;
     return ERR_OK;
@@ -127,6 +132,9 @@ static void complain(struct client *client, const struct command *command, const
     terminal_escape(&text, err_msg(err));
     if (err->code != ERR_CANCELLED || interrupt_seen()) {
         fprintf(stderr, "surrogated: %s\n", textbuf_failed(&text) ? "out of memory" : text.data);
+        if (client->hint != NULL) {
+            fprintf(stderr, "surrogated: %s\n", client->hint);
+        }
     }
     if (err->code == ERR_INVALID) {
         fprintf(stderr, "`surrogated %s --help` says how it is used\n", command->name);
@@ -147,6 +155,7 @@ int client_run(int argc, char **argv)
     if (args_parse(argc - 2, argv + 2, command->allowed, &client.arena, &args, &err) == ERR_OK) {
         if (args.values[OPT_HELP] != NULL) {
             print_help(command);
+            err_kept(client_flush(&err));
         } else {
             err_kept(run(command, &client, &err));
         }
@@ -185,6 +194,9 @@ enum err_code client_call(struct client *client, const struct call *call, struct
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
     err_kept(connection_call(client->connection, call, out, err));
+    if (err->code == ERR_OK && out->n_data > 0 && !out->is_json) {
+        return err_set(err, ERR_CORRUPT, "the server's answer is not JSON");
+    }
     if (client->json && out->is_json && out->n_data > 0) {
         fwrite(out->data, 1, out->n_data, stdout);
         fputs(out->data[out->n_data - 1] == '\n' ? "" : "\n", stdout);
@@ -198,7 +210,8 @@ enum err_code client_parse(const struct answer *answer, size_t flags, json_t **o
     *out = answer->data != NULL ? json_loadb(answer->data, answer->n_data, flags, &problem) : NULL;
     if (*out == NULL) {
         return err_set(err, ERR_CORRUPT, "the server's answer is not JSON%s%.100s",
-                       answer->data != NULL ? ": " : "", answer->data != NULL ? problem.text : "");
+                       answer->data != NULL ? ": " : ": it is empty",
+                       answer->data != NULL ? problem.text : "");
     }
     return ERR_OK;
 }
@@ -212,11 +225,22 @@ enum err_code client_ask(struct client *client, const char *method, const char *
     if (payload != NULL) {
         call.payload = *payload;
     }
-    if (client_call(client, &call, &answer, err) == ERR_OK && !client->json) {
+    if (client_call(client, &call, &answer, err) == ERR_OK &&
+        (!client->json || answer.n_data == 0)) {
         err_kept(client_parse(&answer, 0, out, err));
     }
     answer_release(&answer);
     return err->code;
+}
+
+const json_t *client_list(const json_t *doc, const char *key, struct err *err)
+{
+    const json_t *list = json_object_get(doc, key);
+    if (!json_is_array(list)) {
+        err_set(err, ERR_CORRUPT, "the server's answer holds no list of %s", key);
+        return NULL;
+    }
+    return list;
 }
 
 enum err_code client_check_words(const struct client *client, int least, int most, struct err *err)
@@ -260,4 +284,13 @@ enum err_code client_flush(struct err *err)
     }
     return err_set(err, ERR_FULL, "the output cannot be written: %s",
                    errno != 0 ? strerror(errno) : "it failed before");
+}
+
+enum err_code client_keep_up(struct err *err)
+{
+    struct pollfd out = {.fd = fileno(stdout)};
+    if (client_flush(err) == ERR_OK && poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0) {
+        err_set(err, ERR_CANCELLED, "the reader of the output has gone");
+    }
+    return err->code;
 }

@@ -16,6 +16,7 @@ struct client {
     bool json;          /* print the server's JSON as it is */
     const struct args *args;
     struct connection *connection;
+    const char *hint;   /* NULL, or a line that follows the message of an error */
     struct arena arena; /* lives as long as the command */
 };
 
@@ -36,7 +37,10 @@ int client_run(int argc, char **argv);
  * client's arena. NULL: memory was short. */
 char *client_path(struct client *client, const char *text, ...) NULL_ENDED;
 
-/* As connection_call; with --json the body of an answer in memory, good or bad, is printed too. */
+/*
+ * As connection_call; with --json the body of an answer in memory, good or bad, is printed too.
+ * ERR_CORRUPT: one that is good but no JSON.
+ */
 enum err_code client_call(struct client *client, const struct call *call, struct answer *out,
                           struct err *err) MUST_CHECK;
 
@@ -50,6 +54,9 @@ enum err_code client_ask(struct client *client, const char *method, const char *
 /* The document in an answer; jansson's decoding flags. ERR_CORRUPT. */
 enum err_code client_parse(const struct answer *answer, size_t flags, json_t **out,
                            struct err *err) MUST_CHECK;
+
+/* The list under `key`; NULL with ERR_CORRUPT: the document is none of a surrogated. */
+const json_t *client_list(const json_t *doc, const char *key, struct err *err);
 
 /* What a command does by its word: `surrogated models put`. */
 struct verb {
@@ -68,5 +75,8 @@ enum err_code client_check_words(const struct client *client, int least, int mos
 
 /* Writes all that stdout holds; ERR_FULL, or ERR_CANCELLED when its reader has gone. */
 enum err_code client_flush(struct err *err) MUST_CHECK;
+
+/* The same for who has more to say later: ERR_CANCELLED even when there is nothing to write now. */
+enum err_code client_keep_up(struct err *err) MUST_CHECK;
 
 #endif

@@ -23,6 +23,7 @@ struct append {
     const char *key; /* Idempotency-Key of the first request; the next are KEY.2, KEY.3 and so on */
     const char *source; /* its header; NULL: none */
     int n_sent;         /* requests */
+    bool may_be_there;  /* something that was sent is stored, or may be */
     double retry_s;
 };
 
@@ -55,6 +56,14 @@ static enum err_code make_key(struct append *up, struct err *err)
     struct textbuf text = textbuf_in(&up->client->arena);
     up->key = up->client->args->values[OPT_KEY];
     if (up->key != NULL) {
+        /* Quotes are no part of the key, to the server neither. */
+        size_t len = strlen(up->key);
+        if (len > 2 && up->key[0] == '"' && up->key[len - 1] == '"') {
+            up->key = arena_strndup(&up->client->arena, up->key + 1, len - 2);
+            if (up->key == NULL) {
+                return err_set(err, ERR_NOMEM, "no memory for a key");
+            }
+        }
         if (strpbrk(up->key, "\r\n") != NULL || *up->key == '\0') {
             return err_set(err, ERR_INVALID, "a key is one line of text");
         }
@@ -113,7 +122,9 @@ static enum err_code report(struct append *up, const char *name, const struct an
         return err->code;
     }
     *rows = json_integer_value(json_object_get(doc, "rows"));
-    if (!up->client->json) {
+    if (!json_is_integer(json_object_get(doc, "rows"))) {
+        err_set(err, ERR_CORRUPT, "the server's answer does not say how many rows it took");
+    } else if (!up->client->json) {
         struct textbuf safe = textbuf_in(&up->client->arena);
         bool before = json_is_true(json_object_get(doc, "repeated"));
         terminal_escape(&safe, name);
@@ -127,7 +138,7 @@ static enum err_code report(struct append *up, const char *name, const struct an
         printf("\n");
     }
     json_decref(doc);
-    return client_flush(err);
+    return err->code != ERR_OK ? err->code : client_flush(err);
 }
 
 /* One request; *rows: what it added. */
@@ -144,13 +155,38 @@ static enum err_code send_one(struct append *up, const struct payload *payload, 
                         .path = header != NULL ? up->path : NULL,
                         .payload = *payload,
                         .headers = {header, up->source},
-                        .retry_s = up->retry_s};
-    if (client_call(up->client, &call, &answer, err) == ERR_OK) {
+                        .retry_s = up->retry_s,
+                        .repeats = true};
+    enum err_code code = client_call(up->client, &call, &answer, err);
+    up->may_be_there |= code == ERR_OK || ((code == ERR_IO || code == ERR_CANCELLED) &&
+                                           connection_reached(up->client->connection));
+    if (code == ERR_OK) {
         err_kept(report(up, name, &answer, rows, err));
     }
     answer_release(&answer);
     up->n_sent++;
     return err->code;
+}
+
+/*
+ * A line of as many names as the first line has fields. A part's first line would be taken for a
+ * header, and dropped, when a field of it is no number; behind this one it is a row.
+ */
+static enum err_code make_names(struct append *up, const char *text, size_t len, const char **out,
+                                struct err *err)
+{
+    struct textbuf names = textbuf_in(&up->client->arena);
+    bool quoted = false;
+    textbuf_puts(&names, "x");
+    for (size_t i = 0; i < len && (quoted || (text[i] != '\n' && text[i] != '\r')); i++) {
+        quoted ^= text[i] == '"';
+        if (!quoted && text[i] == ',') {
+            textbuf_puts(&names, ",x");
+        }
+    }
+    textbuf_puts(&names, "\n");
+    *out = names.data;
+    return textbuf_failed(&names) ? err_set(err, ERR_NOMEM, "no memory for the request") : ERR_OK;
 }
 
 /* Rows in the messages of the server count from the beginning of a part; people see the file. */
@@ -160,16 +196,19 @@ static enum err_code append_csv(struct append *up, const struct input *input, st
     int64_t most = 0;
     int64_t before = 0;
     const char *text = NULL;
+    const char *names = NULL; /* of the first part, to begin the others with */
     size_t len = 1;
     if (args_int(up->client->args, OPT_BATCH_LINES, 1, MOST_BATCH_LINES, 200000, &most, err) !=
             ERR_OK ||
         parts_open(input->file, most, &parts, err) != ERR_OK) {
         return err->code;
     }
-    while (parts_next(&parts, &text, &len, err) == ERR_OK && (len > 0 || before == 0)) {
+    while (parts_next(&parts, &text, &len, err) == ERR_OK && (len > 0 || names == NULL)) {
         int64_t rows = 0;
-        struct payload payload = {.type = "text/csv", .bytes = text, .n_bytes = len};
-        if (send_one(up, &payload, input->name, &rows, err) != ERR_OK) {
+        struct payload payload = {
+            .type = "text/csv", .before = names, .bytes = text, .n_bytes = len};
+        if ((names == NULL && make_names(up, text, len, &names, err) != ERR_OK) ||
+            send_one(up, &payload, input->name, &rows, err) != ERR_OK) {
             break;
         }
         before += rows;
@@ -213,15 +252,20 @@ static enum err_code append(struct client *client, struct err *err)
     for (int i = 2; i < client->args->n_words && err->code == ERR_OK; i++) {
         err_kept(append_file(&up, client->args->words[i], err));
     }
+    if (err->code != ERR_OK && up.may_be_there) {
+        client->hint = arena_printf(
+            &client->arena, "repeated with --key %s the same command adds what is missing", up.key);
+    }
     return err->code;
 }
 
 /* ---- the others ---- */
 
-static void add_batches(struct client *client, const json_t *page, struct table *table)
+static enum err_code add_batches(struct client *client, const json_t *page, struct table *table,
+                                 struct err *err)
 {
     struct arena *arena = &client->arena;
-    const json_t *list = json_object_get(page, "batches");
+    const json_t *list = client_list(page, "batches", err);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *row = json_array_get(list, i);
         const char *created = json_string_value(json_object_get(row, "created"));
@@ -234,6 +278,7 @@ static void add_batches(struct client *client, const json_t *page, struct table 
         table_cell(table, 5, "%s", describe_member(arena, row, "outliers"));
         table_cell(table, 6, "%s", describe_member(arena, row, "source"));
     }
+    return err->code;
 }
 
 /* The list comes in pages: "next" is the batch after which the following one begins. */
@@ -250,9 +295,9 @@ static enum err_code batches(struct client *client, struct err *err)
         struct call call = {.method = "GET", .path = path};
         next[0] = '\0';
         if (client_call(client, &call, &answer, err) == ERR_OK &&
-            client_parse(&answer, 0, &page, err) == ERR_OK) {
+            client_parse(&answer, 0, &page, err) == ERR_OK &&
+            add_batches(client, page, &table, err) == ERR_OK) {
             const json_t *after = json_object_get(page, "next");
-            add_batches(client, page, &table);
             if (json_is_integer(after)) {
                 snprintf(next, sizeof next, "%lld", (long long)json_integer_value(after));
             }
@@ -266,19 +311,23 @@ static enum err_code batches(struct client *client, struct err *err)
     return err->code;
 }
 
-static enum err_code export(struct client *client, struct err *err) {
-    enum file_format format; const char *out = client->args->values[OPT_OUT];
-    const char *batch = client->args->values[OPT_BATCH];
+static enum err_code export_rows(struct client *client, struct err *err)
+{
     static const char *const rest[] = {[FORMAT_CSV] = "/data/rows?format=csv",
                                        [FORMAT_JSON] = "/data/rows?format=json",
                                        [FORMAT_NPY] = "/data/rows?format=npy"};
-    if (files_format(client, out != NULL ? out : "-", &format, err) != ERR_OK){return err->code;}
-char *path = data_path(client, rest[format]);
-if (path != NULL && batch != NULL) {
-    path = client_path(client, path, "", "&batch=", batch, NULL);
-}
-struct call call = {.method = "GET", .path = path};
-return files_save(client, &call, format == FORMAT_NPY, err);
+    enum file_format format;
+    const char *out = client->args->values[OPT_OUT];
+    const char *batch = client->args->values[OPT_BATCH];
+    if (files_format(client, out != NULL ? out : "-", &format, err) != ERR_OK) {
+        return err->code;
+    }
+    char *path = data_path(client, rest[format]);
+    if (path != NULL && batch != NULL) {
+        path = client_path(client, path, "", "&batch=", batch, NULL);
+    }
+    struct call call = {.method = "GET", .path = path};
+    return files_save(client, &call, format == FORMAT_NPY, err);
 }
 
 static enum err_code delete_rows(struct client *client, struct err *err)
@@ -310,8 +359,8 @@ static enum err_code delete_rows(struct client *client, struct err *err)
 enum err_code command_data(struct client *client, struct err *err)
 {
     static const struct verb verbs[] = {
-        {"show", 2, 2, show},     {"append", 3, 1 << 20, append}, {"batches", 2, 2, batches},
-        {"export", 2, 2, export}, {"delete", 2, 2, delete_rows},
+        {"show", 2, 2, show},          {"append", 3, 1 << 20, append}, {"batches", 2, 2, batches},
+        {"export", 2, 2, export_rows}, {"delete", 2, 2, delete_rows},
     };
     if (client_check_words(client, 1, 1 << 20, err) != ERR_OK) {
         return err->code;

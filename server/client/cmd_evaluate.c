@@ -47,11 +47,13 @@ enum err_code command_evaluate(struct client *client, struct err *err)
 
 enum err_code command_diagnostics(struct client *client, struct err *err)
 {
-    if (client_check_words(client, 1, 1, err) != ERR_OK) {
+    if (client_check_words(client, 1, 2, err) != ERR_OK) {
         return err->code;
     }
+    const char *version = args_word(client->args, 1);
     struct call call = {.method = "GET",
                         .path = client_path(client, "/v1/models/", args_word(client->args, 0),
-                                            "/diagnostics", NULL)};
+                                            version != NULL ? "/versions/" : "",
+                                            version != NULL ? version : "", "/diagnostics", NULL)};
     return show(client, &call, err);
 }

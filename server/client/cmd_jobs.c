@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* surrogated jobs: list, show, cancel. */
+/* surrogated jobs: list, show, curves, cancel. */
 #include "commands.h"
 
 #include "describe.h"
+#include "numtext.h"
 #include "table.h"
 
 #include <string.h>
@@ -38,23 +39,43 @@ static void add_row(struct client *client, struct table *table, const json_t *jo
     table_cell(table, 7, "%s", describe_member(arena, job, "message"));
 }
 
+/* The server judges what the options say. */
+static char *list_path(struct client *client)
+{
+    static const struct {
+        enum option option;
+        const char *name;
+    } filters[] = {{OPT_MODEL, "model="}, {OPT_STATE, "state="}, {OPT_LIMIT, "limit="}};
+    struct textbuf path = textbuf_in(&client->arena);
+    const char *mark = "?";
+    textbuf_puts(&path, "/v1/jobs");
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        const char *value = client->args->values[filters[i].option];
+        if (value != NULL) {
+            textbuf_puts(&path, mark);
+            textbuf_puts(&path, filters[i].name);
+            connection_escape(&path, value);
+            mark = "&";
+        }
+    }
+    return textbuf_failed(&path) ? NULL : path.data;
+}
+
 static enum err_code list(struct client *client, struct err *err)
 {
-    const char *model = client->args->values[OPT_MODEL];
     json_t *doc = NULL;
     struct table table =
         table_in(&client->arena, ">ID|MODEL|STATE|>DONE|>VERSION|CREATED|>TOOK|MESSAGE");
-    char *path = model != NULL ? client_path(client, "/v1/jobs?model=", model, NULL)
-                               : client_path(client, "/v1/jobs", NULL);
+    char *path = list_path(client);
     if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }
-    const json_t *jobs = json_object_get(doc, "jobs");
+    const json_t *jobs = client_list(doc, "jobs", err);
     for (size_t i = 0; i < json_array_size(jobs); i++) {
         const json_t *job = json_array_get(jobs, i);
         add_row(client, &table, job);
     }
-    if (!table_print(&table, stdout)) {
+    if (jobs != NULL && !table_print(&table, stdout)) {
         err_set(err, ERR_NOMEM, "no memory for the output");
     }
     json_decref(doc);
@@ -67,6 +88,44 @@ static enum err_code show(struct client *client, struct err *err)
     char *path = client_path(client, "/v1/jobs/", args_word(client->args, 1), NULL);
     if (client_ask(client, "GET", path, NULL, &doc, err) == ERR_OK && doc != NULL) {
         err_kept(describe_object(doc, &client->arena, stdout, err));
+    }
+    json_decref(doc);
+    return err->code;
+}
+
+/* A number to its last bit; nothing for null. */
+static void put_number(const json_t *value)
+{
+    char text[NUMTEXT_MAX];
+    if (json_is_number(value)) {
+        fwrite(text, 1, numtext_write(json_number_value(value), text), stdout);
+    }
+}
+
+static enum err_code curves(struct client *client, struct err *err)
+{
+    json_t *doc = NULL;
+    char *path = client_path(client, "/v1/jobs/", args_word(client->args, 1), "/curves", NULL);
+    if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
+        return err->code;
+    }
+    const json_t *members = client_list(doc, "members", err);
+    if (members != NULL) {
+        puts("member,step,loss,validation_loss");
+    }
+    for (size_t i = 0; i < json_array_size(members); i++) {
+        const json_t *member = json_array_get(members, i);
+        const json_t *steps = json_object_get(member, "step");
+        for (size_t j = 0; j < json_array_size(steps); j++) {
+            put_number(json_object_get(member, "member"));
+            fputc(',', stdout);
+            put_number(json_array_get(steps, j));
+            fputc(',', stdout);
+            put_number(json_array_get(json_object_get(member, "loss"), j));
+            fputc(',', stdout);
+            put_number(json_array_get(json_object_get(member, "validation_loss"), j));
+            fputc('\n', stdout);
+        }
     }
     json_decref(doc);
     return err->code;
@@ -88,7 +147,9 @@ static enum err_code cancel(struct client *client, struct err *err)
 
 enum err_code command_jobs(struct client *client, struct err *err)
 {
-    static const struct verb verbs[] = {
-        {"list", 1, 1, list}, {"show", 2, 2, show}, {"cancel", 2, 2, cancel}};
+    static const struct verb verbs[] = {{"list", 1, 1, list},
+                                        {"show", 2, 2, show},
+                                        {"curves", 2, 2, curves},
+                                        {"cancel", 2, 2, cancel}};
     return client_run_verb(client, verbs, sizeof verbs / sizeof *verbs, 0, err);
 }

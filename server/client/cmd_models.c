@@ -34,7 +34,7 @@ static enum err_code list(struct client *client, struct err *err)
     if (client_ask(client, "GET", "/v1/models", NULL, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }
-    const json_t *rows = json_object_get(doc, "models");
+    const json_t *rows = client_list(doc, "models", err);
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         const char *created = json_string_value(json_object_get(row, "created"));
@@ -45,7 +45,9 @@ static enum err_code list(struct client *client, struct err *err)
         table_cell(&table, 3, "%s", member(client, row, "rows"));
         table_cell(&table, 4, "%s", table_ago(&client->arena, created));
     }
-    err_kept(print_table(&table, err));
+    if (rows != NULL) {
+        err_kept(print_table(&table, err));
+    }
     json_decref(doc);
     return err->code;
 }
@@ -92,7 +94,7 @@ static enum err_code show(struct client *client, struct err *err)
     if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }
-    const json_t *rows = json_object_get(doc, "versions");
+    const json_t *rows = client_list(doc, "versions", err);
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         double bytes = json_number_value(json_object_get(row, "bytes"));
@@ -108,7 +110,9 @@ static enum err_code show(struct client *client, struct err *err)
         table_cell(&table, 6, "%s%s", damage != NULL ? "damaged: " : "",
                    damage != NULL ? damage : "");
     }
-    err_kept(print_table(&table, err));
+    if (rows != NULL) {
+        err_kept(print_table(&table, err));
+    }
     json_decref(doc);
     return err->code;
 }
@@ -175,6 +179,7 @@ static const struct verb verbs[] = {
     {"alias", 4, 4, versions_alias},
     {"unalias", 3, 3, versions_unalias},
     {"keep", 3, 3, versions_keep},
+    {"policy", 2, 3, versions_policy},
     {"history", 2, 2, versions_history},
     {"compare", 4, 5, versions_compare},
     {"delete", 2, 3, delete_one},

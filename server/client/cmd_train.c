@@ -9,12 +9,13 @@
 
 #include "mem.h"
 
-/* Parts of a request that are plain values; other names without a dot are settings of the solver.
- */
+/* Parts of a request; other names without a dot are settings of the solver. */
 static bool is_top_level(const char *name)
 {
-    static const char *const names[] = {"solver",  "seed", "precision", "priority",
-                                        "promote", "gate", "start",     NULL};
+    static const char *const names[] = {
+        "solver",      "seed",         "precision", "priority", "promote", "gate",
+        "start",       "limits",       "prior",     "noise",    "split",   "scaling",
+        "calibration", "architecture", "optimizer", "settings", NULL};
     for (int i = 0; names[i] != NULL; i++) {
         if (strcmp(names[i], name) == 0) {
             return true;
@@ -59,6 +60,11 @@ static enum err_code apply(struct client *client, json_t *request, const char *s
                            struct err *err)
 {
     const char *equals = strchr(setting, '=');
+    json_t *text = json_string(setting);
+    if (text == NULL) {
+        return err_set(err, ERR_INVALID, "\"%.60s\" is not UTF-8", setting);
+    }
+    json_decref(text);
     if (equals == NULL || equals == setting || setting[0] == '.' || equals[-1] == '.') {
         return err_set(err, ERR_INVALID, "\"%.60s\" is no NAME=VALUE", setting);
     }
@@ -69,8 +75,7 @@ static enum err_code apply(struct client *client, json_t *request, const char *s
     json_t *value = read_value(equals + 1);
     if (name == NULL || value == NULL) {
         json_decref(value);
-        return value == NULL ? err_set(err, ERR_INVALID, "\"%.60s\" is not UTF-8", setting)
-                             : no_memory(err);
+        return no_memory(err);
     }
     return set_at(request, name, value, err);
 }
@@ -150,7 +155,9 @@ static enum err_code queue(struct client *client, const char *request, bool wait
     if (client_call(client, &call, &answer, err) == ERR_OK &&
         client_parse(&answer, 0, &doc, err) == ERR_OK) {
         *id = arena_printf(&client->arena, "%s", describe_member(&client->arena, doc, "id"));
-        if (*id == NULL) {
+        if (!json_is_integer(json_object_get(doc, "id"))) {
+            err_set(err, ERR_CORRUPT, "the server's answer is no job");
+        } else if (*id == NULL) {
             no_memory(err);
         } else if (!client->json && !wait) {
             printf("job %s of %s is %s; `surrogated watch %s` follows it\n", *id,

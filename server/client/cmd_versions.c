@@ -104,6 +104,36 @@ enum err_code versions_keep(struct client *client, struct err *err)
     return err->code;
 }
 
+/* Without a word it is shown, with `none` taken away, else put. */
+enum err_code versions_policy(struct client *client, struct err *err)
+{
+    json_t *doc = NULL;
+    struct answer answer;
+    struct input input = {.file = NULL};
+    const char *given = args_word(client->args, 2);
+    char *path = client_path(client, "/v1/models/", word(client, 1), "/policy", NULL);
+    if (given != NULL && strcmp(given, "none") == 0) {
+        struct call call = {.method = "DELETE", .path = path};
+        if (client_call(client, &call, &answer, err) == ERR_OK && !client->json) {
+            printf("%s has no policy any more\n", word(client, 1));
+        }
+        answer_release(&answer);
+        return err->code;
+    }
+    if (given != NULL && input_open(client, given, &input, err) != ERR_OK) {
+        return err->code;
+    }
+    struct payload payload = {.type = "application/json", .file = input.file};
+    if (client_ask(client, given != NULL ? "PUT" : "GET", path, given != NULL ? &payload : NULL,
+                   &doc, err) == ERR_OK &&
+        doc != NULL) {
+        err_kept(describe_object(doc, &client->arena, stdout, err));
+    }
+    json_decref(doc);
+    input_close(&input);
+    return err->code;
+}
+
 enum err_code versions_history(struct client *client, struct err *err)
 {
     json_t *doc = NULL;
@@ -112,7 +142,7 @@ enum err_code versions_history(struct client *client, struct err *err)
     if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }
-    const json_t *rows = json_object_get(doc, "promotions");
+    const json_t *rows = client_list(doc, "promotions", err);
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         const char *at = json_string_value(json_object_get(row, "at"));
@@ -124,7 +154,9 @@ enum err_code versions_history(struct client *client, struct err *err)
         table_cell(&table, 3, "%s%s%s", member(client, row, "origin"), by_job ? " " : "",
                    by_job ? member(client, row, "job") : "");
     }
-    err_kept(print_table(&table, err));
+    if (rows != NULL) {
+        err_kept(print_table(&table, err));
+    }
     json_decref(doc);
     return err->code;
 }
@@ -180,13 +212,14 @@ static enum err_code ask(struct client *client, const struct payload *payload, s
     if (client_ask(client, "POST", path, payload, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }
-    const json_t *versions = json_object_get(doc, "versions");
+    const json_t *versions = client_list(doc, "versions", err);
     const json_t *warnings = json_object_get(doc, "warnings");
     for (size_t i = 0; i < json_array_size(warnings); i++) {
         fflush(stdout);
+        /* member() makes it harmless. */
         fprintf(stderr, "surrogated: %s\n", member(client, json_array_get(warnings, i), "text"));
     }
-    if (print_scores(client, versions, err) == ERR_OK) {
+    if (versions != NULL && print_scores(client, versions, err) == ERR_OK) {
         fputs("\n", stdout);
         err_kept(print_differences(client, versions, err));
     }

@@ -9,6 +9,7 @@ enum err_code versions_promote(struct client *client, struct err *err) MUST_CHEC
 enum err_code versions_alias(struct client *client, struct err *err) MUST_CHECK;
 enum err_code versions_unalias(struct client *client, struct err *err) MUST_CHECK;
 enum err_code versions_keep(struct client *client, struct err *err) MUST_CHECK;
+enum err_code versions_policy(struct client *client, struct err *err) MUST_CHECK;
 enum err_code versions_history(struct client *client, struct err *err) MUST_CHECK;
 enum err_code versions_compare(struct client *client, struct err *err) MUST_CHECK;
 

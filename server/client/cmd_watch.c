@@ -41,9 +41,20 @@ struct watch {
     struct err failed; /* in a callback */
 };
 
-static bool is_over(const char *state)
+/* The states of a job, the unfinished ones first. */
+static const char *const states[] = {"queued", "running", "succeeded", "failed", "cancelled"};
+
+#define N_STATES   (sizeof states / sizeof *states)
+#define UNFINISHED 2
+
+/* Its place in `states`; N_STATES: it is none. */
+static size_t find_state(const char *state)
 {
-    return strcmp(state, "queued") != 0 && strcmp(state, "running") != 0;
+    size_t i = 0;
+    while (i < N_STATES && strcmp(states[i], state) != 0) {
+        i++;
+    }
+    return i;
 }
 
 static enum err_code say_end(struct watch *w, const json_t *job, struct err *err)
@@ -102,20 +113,33 @@ static void is_there(struct watch *w)
     w->away_ns = 0;
 }
 
+/* Ends the watch, too, when nobody reads what is shown. */
+static enum err_code show(struct watch *w, struct err *err)
+{
+    if (w->client->json) {
+        return ERR_OK;
+    }
+    progress_show(&w->progress, w->job, &w->scratch);
+    return client_keep_up(err);
+}
+
 /* Takes the document and shows it; text: the same, as it came. */
 static enum err_code take_job(struct watch *w, json_t *job, const char *text, struct err *err)
 {
     json_decref(w->job);
     w->job = job;
-    w->over = is_over(describe_member(&w->scratch, job, "state"));
-    if (w->over) {
+    size_t state = find_state(describe_member(&w->scratch, job, "state"));
+    w->over = state >= UNFINISHED;
+    if (state == N_STATES) {
+        err_set(err, ERR_CORRUPT, "the server's answer is no job");
+    } else if (w->over) {
         progress_end(&w->progress);
         if (w->client->json) {
             printf("%s\n", text);
         }
         err_kept(say_end(w, job, err));
-    } else if (!w->client->json) {
-        progress_show(&w->progress, job, &w->scratch);
+    } else {
+        err_kept(show(w, err));
     }
     arena_clear(&w->scratch);
     return err->code;
@@ -139,8 +163,8 @@ static bool on_event(void *ctx, const char *name, const char *data)
         json_decref(value); /* of a state that was not told */
     } else if (json_object_set_new(w->job, "progress", value) != 0) {
         err_set(&w->failed, ERR_NOMEM, "no memory for an event");
-    } else if (!w->client->json) {
-        progress_show(&w->progress, w->job, &w->scratch);
+    } else {
+        err_kept(show(w, &w->failed));
         arena_clear(&w->scratch);
     }
     return w->failed.code == ERR_OK && !w->over;
@@ -150,14 +174,20 @@ static bool on_piece(void *ctx, const char *data, size_t n)
 {
     struct watch *w = ctx;
     is_there(w);
-    return event_reader_take(&w->reader, data, n);
+    return event_reader_take(&w->reader, data, n) && client_keep_up(&w->failed) == ERR_OK;
+}
+
+/* Not there for now, by its own word or that of a proxy before it. */
+static bool is_away(int status)
+{
+    return status == 502 || status == 503 || status == 504;
 }
 
 /* A server that does not answer is no error for a while, once it has answered. */
 static enum err_code bear(struct watch *w, const struct answer *answer, struct err *err)
 {
     int64_t now_ns = clock_ns();
-    if ((err->code != ERR_IO && answer->status != 503) || !w->seen) {
+    if ((err->code != ERR_IO && !is_away(answer->status)) || !w->seen) {
         return err->code;
     }
     w->away_ns = w->away_ns != 0 ? w->away_ns : now_ns;
@@ -210,6 +240,9 @@ static enum err_code stream(struct watch *w, struct err *err)
     w->wait_s = clock_ns() - begin_ns > STEADY_NS ? FIRST_WAIT_S : w->wait_s;
     if (w->failed.code != ERR_OK || w->over) {
         *err = w->failed;
+    } else if (err->code == ERR_OK && answer.status == 200 && !answer.is_stream) {
+        w->polls = true;
+        err_kept(look(w, err));
     } else if (w->reader.failed) {
         err_clear(err);
         err_set(err, ERR_NOMEM, "no memory for an event");

@@ -3,46 +3,54 @@
 
 #include "clock.h"
 #include "interrupt.h"
+#include "transfer.h"
 #include "version.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <jansson.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <strings.h>
 
 #include "mem.h"
 
 #define CONNECT_TIMEOUT_S 10L
-#define MOST_ANSWER_BYTES ((size_t)1 << 31)
+#define AWAY_PAUSE_S      1 /* between tries while a server is away */
 
 struct connection {
     const char *server;
+    const char *shown; /* in messages: without user and password; `server` or `memory` */
+    char *memory;
     CURL *curl;
-};
-
-/* One transfer: what libcurl's callbacks see. */
-struct transfer {
-    CURL *curl;
-    const struct payload *payload;
-    int part; /* 0: before, 1: bytes or file, 2: after */
-    size_t sent_of_part;
-    off_t start; /* of the file; -1: it cannot be read twice */
-    FILE *sink;
-    call_piece_fn *piece;
-    void *piece_ctx;
-    bool enough; /* said by `piece` */
-    struct answer *answer;
-    size_t capacity;
-    enum err_code failed;
-    const char *why;
+    bool reached;
 };
 
 void answer_release(struct answer *answer)
 {
     mem_free(answer->data);
     *answer = (struct answer){.status = 0};
+}
+
+/* "http://user:password@host" as "http://host". */
+static bool hide_password(struct connection *c)
+{
+    const char *host = strstr(c->server, "://");
+    host = host != NULL ? host + 3 : c->server;
+    size_t len = strcspn(host, "/");
+    const char *at = NULL;
+    for (size_t i = 0; i < len; i++) {
+        at = host[i] == '@' ? host + i : at;
+    }
+    c->shown = c->server;
+    if (at != NULL) {
+        size_t scheme = (size_t)(host - c->server);
+        c->memory = mem_alloc(scheme + strlen(at + 1) + 1);
+        if (c->memory != NULL) {
+            memcpy(c->memory, c->server, scheme);
+            memcpy(c->memory + scheme, at + 1, strlen(at + 1) + 1);
+        }
+        c->shown = c->memory;
+    }
+    return c->shown != NULL;
 }
 
 enum err_code connection_open(const char *server, struct connection **out, struct err *err)
@@ -54,7 +62,7 @@ enum err_code connection_open(const char *server, struct connection **out, struc
     }
     c->server = server;
     c->curl = curl_easy_init();
-    if (c->curl == NULL) {
+    if (c->curl == NULL || !hide_password(c)) {
         connection_close(c);
         return err_set(err, ERR_NOMEM, "no memory for a connection");
     }
@@ -67,154 +75,17 @@ void connection_close(struct connection *c)
     if (c != NULL) {
         curl_easy_cleanup(c->curl);
         curl_global_cleanup();
+        mem_free(c->memory);
         mem_free(c);
     }
 }
 
-/* ---- callbacks of libcurl ---- */
-
-/* The next bytes of a text that is one part of the payload. */
-static size_t send_text(struct transfer *t, const char *text, size_t len, char *buffer, size_t room)
+bool connection_reached(const struct connection *c)
 {
-    size_t left = len - t->sent_of_part;
-    size_t n = left < room ? left : room;
-    if (n > 0) {
-        memcpy(buffer, text + t->sent_of_part, n);
-    }
-    t->sent_of_part += n;
-    return n;
-}
-
-static size_t on_send(char *buffer, size_t size, size_t count, void *ctx)
-{
-    struct transfer *t = ctx;
-    const struct payload *p = t->payload;
-    const char *ends[] = {p->before, NULL, p->after};
-    for (; t->part < 3; t->part++, t->sent_of_part = 0) {
-        size_t n;
-        if (t->part == 1 && p->file != NULL) {
-            n = fread(buffer, 1, size * count, p->file);
-            if (n == 0 && ferror(p->file)) {
-                t->failed = interrupt_seen() ? ERR_CANCELLED : ERR_CORRUPT;
-                t->why = "the file cannot be read";
-                return CURL_READFUNC_ABORT;
-            }
-        } else if (t->part == 1) {
-            n = send_text(t, p->bytes, p->n_bytes, buffer, size * count);
-        } else {
-            const char *text = ends[t->part] != NULL ? ends[t->part] : "";
-            n = send_text(t, text, strlen(text), buffer, size * count);
-        }
-        if (n > 0) {
-            return n;
-        }
-    }
-    return 0;
-}
-
-/* Back to the beginning, when a request must be sent again. */
-static int on_rewind(void *ctx, curl_off_t offset, int origin)
-{
-    struct transfer *t = ctx;
-    if (offset != 0 || origin != SEEK_SET) {
-        return CURL_SEEKFUNC_CANTSEEK;
-    }
-    if (t->payload->file != NULL &&
-        (t->start < 0 || fseeko(t->payload->file, t->start, SEEK_SET) != 0)) {
-        return CURL_SEEKFUNC_CANTSEEK;
-    }
-    t->part = 0;
-    t->sent_of_part = 0;
-    return CURL_SEEKFUNC_OK;
-}
-
-static bool keep(struct transfer *t, const char *data, size_t n)
-{
-    struct answer *a = t->answer;
-    if (n > MOST_ANSWER_BYTES - a->n_data) {
-        return false;
-    }
-    if (a->n_data + n + 1 > t->capacity) {
-        size_t capacity = t->capacity < 4096 ? 4096 : 2 * t->capacity;
-        while (capacity < a->n_data + n + 1) {
-            capacity *= 2;
-        }
-        char *grown = mem_realloc_array(a->data, capacity, 1);
-        if (grown == NULL) {
-            return false;
-        }
-        a->data = grown;
-        t->capacity = capacity;
-    }
-    memcpy(a->data + a->n_data, data, n);
-    a->n_data += n;
-    a->data[a->n_data] = '\0';
-    return true;
-}
-
-static size_t on_receive(char *data, size_t size, size_t count, void *ctx)
-{
-    struct transfer *t = ctx;
-    long status = 0;
-    size_t n = size * count;
-    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (t->sink != NULL && status / 100 == 2) {
-        if (fwrite(data, 1, n, t->sink) != n) {
-            t->failed = interrupt_seen() ? ERR_CANCELLED : ERR_FULL;
-            t->why = "the answer cannot be written";
-            return 0;
-        }
-    } else if (t->piece != NULL && status / 100 == 2) {
-        t->enough = !t->piece(t->piece_ctx, data, n);
-        return t->enough ? 0 : n;
-    } else if (!keep(t, data, n)) {
-        t->failed = ERR_NOMEM;
-        t->why = "no memory for the answer";
-        return 0;
-    }
-    return n;
-}
-
-static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-    return interrupt_seen() ? 1 : 0;
+    return c->reached;
 }
 
 /* ---- a call ---- */
-
-/* Where the file stands and how many bytes the payload has; -1: unknown, it is sent in chunks. */
-static curl_off_t measure(struct transfer *t)
-{
-    const struct payload *p = t->payload;
-    struct stat about;
-    size_t texts = (p->before != NULL ? strlen(p->before) : 0) +
-                   (p->after != NULL ? strlen(p->after) : 0) + p->n_bytes;
-    t->start = -1;
-    if (p->file == NULL) {
-        return (curl_off_t)texts;
-    }
-    if (fstat(fileno(p->file), &about) != 0 || !S_ISREG(about.st_mode)) {
-        return -1;
-    }
-    t->start = ftello(p->file);
-    return t->start < 0 ? -1 : (curl_off_t)(about.st_size - t->start) + (curl_off_t)texts;
-}
-
-static void set_payload(CURL *curl, const struct call *call, struct transfer *t)
-{
-    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
-    if (call->payload.type != NULL) {
-        curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_send);
-        curl_easy_setopt(curl, CURLOPT_READDATA, t);
-        curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_rewind);
-        curl_easy_setopt(curl, CURLOPT_SEEKDATA, t);
-        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, measure(t));
-    } else if (strcmp(call->method, "POST") == 0 || strcmp(call->method, "PUT") == 0) {
-        /* Says that nothing comes: Content-Length: 0. */
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
-    }
-}
 
 static bool add_header(struct curl_slist **list, const char *header)
 {
@@ -256,13 +127,13 @@ static enum err_code judge(const struct connection *c, CURLcode code, const stru
     if (t->failed != ERR_OK) {
         return err_set(err, t->failed, "%s", t->why);
     }
-    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
-        return err_set(err, ERR_INVALID, "\"%.100s\" is not the address of a server", c->server);
+    if (code == CURLE_URL_MALFORMAT) {
+        return err_set(err, ERR_INVALID, "\"%.100s\" is not the address of a server", c->shown);
     }
     if (code == CURLE_OUT_OF_MEMORY) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
-    return err_set(err, ERR_IO, "no answer from %.80s: %.120s", c->server,
+    return err_set(err, ERR_IO, "no answer from %.80s: %.120s", c->shown,
                    detail[0] != '\0' ? detail : curl_easy_strerror(code));
 }
 
@@ -277,6 +148,7 @@ static void read_info(CURL *curl, struct answer *answer)
     answer->status = (int)status;
     answer->retry_after_s = wait > 0 && wait < 86400 ? (int)wait : 1;
     answer->is_json = type != NULL && strstr(type, "json") != NULL;
+    answer->is_stream = type != NULL && strncasecmp(type, "text/event-stream", 17) == 0;
 }
 
 static enum err_code perform(struct connection *c, const struct call *call, struct transfer *t,
@@ -292,6 +164,8 @@ static enum err_code perform(struct connection *c, const struct call *call, stru
     }
     curl_easy_reset(c->curl);
     curl_easy_setopt(c->curl, CURLOPT_URL, url);
+    /* A name such as ".." must not make another path of it. */
+    curl_easy_setopt(c->curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c->curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
@@ -299,17 +173,15 @@ static enum err_code perform(struct connection *c, const struct call *call, stru
     curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, detail);
-    curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_receive);
-    curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, t);
     if (call->silence_s > 0) {
         curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
         curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, (long)call->silence_s);
     }
-    curl_easy_setopt(c->curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(c->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    set_payload(c->curl, call, t);
+    transfer_prepare(t, call);
     CURLcode code = curl_easy_perform(c->curl);
     read_info(c->curl, t->answer);
+    c->reached = c->reached || t->answer->status != 0 || code == CURLE_SEND_ERROR ||
+                 code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
     err_kept(judge(c, code, t, detail, err));
 done:
     curl_slist_free_all(headers);
@@ -326,7 +198,7 @@ static enum err_code refuse(const struct connection *c, const struct answer *a, 
     const json_t *row = json_object_get(doc, "row");
     const json_t *column = json_object_get(doc, "column");
     if (title == NULL) {
-        err_set(err, ERR_CONFLICT, "%.80s answered with status %d", c->server, a->status);
+        err_set(err, ERR_CONFLICT, "%.80s answered with status %d", c->shown, a->status);
     } else if (detail == NULL || strcmp(title, detail) == 0) {
         err_set(err, ERR_CONFLICT, "%s", title);
     } else if (json_is_integer(row) && strstr(detail, "row") == NULL) {
@@ -340,6 +212,18 @@ static enum err_code refuse(const struct connection *c, const struct answer *a, 
     return err->code;
 }
 
+/* Seconds until the same call makes sense again; 0: it does not. */
+static int pause_before_next(const struct connection *c, const struct call *call,
+                             const struct answer *answer, const struct err *err)
+{
+    if (err->code != ERR_OK) {
+        return err->code == ERR_IO && call->repeats && c->reached ? AWAY_PAUSE_S : 0;
+    }
+    bool busy = answer->status == 429 || answer->status == 503;
+    bool away = answer->status == 502 || answer->status == 504; /* so says a proxy */
+    return busy || (away && call->repeats) ? answer->retry_after_s : 0;
+}
+
 enum err_code connection_call(struct connection *c, const struct call *call, struct answer *out,
                               struct err *err)
 {
@@ -351,19 +235,25 @@ enum err_code connection_call(struct connection *c, const struct call *call, str
                          .piece_ctx = call->piece_ctx};
     *out = (struct answer){.status = 0};
     t.answer = out;
-    while (perform(c, call, &t, err) == ERR_OK) {
-        bool later = out->status == 429 || out->status == 503;
-        int64_t wait = (int64_t)out->retry_after_s * 1000000000;
-        if (!later || clock_ns() + wait > end || on_rewind(&t, 0, SEEK_SET) != CURL_SEEKFUNC_OK) {
+    for (;;) {
+        err_kept(perform(c, call, &t, err));
+        int pause_s = pause_before_next(c, call, out, err);
+        if (pause_s == 0 || clock_ns() + (int64_t)pause_s * 1000000000 > end ||
+            !transfer_rewind(&t)) {
             break;
         }
-        if (!interrupt_sleep(out->retry_after_s)) {
-            return err_set(err, ERR_CANCELLED, "interrupted");
-        }
+        err_clear(err);
         answer_release(out);
         t.capacity = 0;
+        if (!interrupt_sleep(pause_s)) {
+            return err_set(err, ERR_CANCELLED, "interrupted");
+        }
     }
     if (err->code != ERR_OK) {
+        /* The beginning of an answer is none; its status may still say something. */
+        mem_free(out->data);
+        out->data = NULL;
+        out->n_data = 0;
         return err->code;
     }
     return out->status / 100 == 2 ? ERR_OK : refuse(c, out, err);

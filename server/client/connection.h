@@ -42,7 +42,8 @@ struct call {
     struct payload payload;
     const char *headers[CALL_MAX_HEADERS]; /* "Name: value"; NULL: none */
     double retry_s;                        /* seconds to go on after 429 and 503; 0: not at all */
-    FILE *sink;           /* where the body of a good answer goes; NULL: to memory */
+    bool repeats; /* twice has the effect of once: sent again too when a reached server goes away */
+    FILE *sink;   /* where the body of a good answer goes; NULL: to memory */
     call_piece_fn *piece; /* or what takes it as it comes */
     void *piece_ctx;
     int silence_s; /* seconds without a byte after which the answer is given up; 0: none */
@@ -53,6 +54,7 @@ struct answer {
     char *data; /* by mem, NUL-terminated; NULL: empty */
     size_t n_data;
     bool is_json;
+    bool is_stream; /* text/event-stream */
     int retry_after_s;
 };
 
@@ -63,10 +65,14 @@ enum err_code connection_open(const char *server, struct connection **out,
                               struct err *err) MUST_CHECK;
 void connection_close(struct connection *connection);
 
+/* Has it ever brought an answer, or broken after it was there? What was sent may have arrived. */
+bool connection_reached(const struct connection *connection);
+
 /*
  * ERR_OK: a 2xx status. Any other is an error with the title, detail, row and column of the problem
- * document, and `out` holds that document. ERR_IO, ERR_CANCELLED, ERR_NOMEM, ERR_FULL (the sink).
- * `out` is to be released in each case.
+ * document, and `out` holds that document. ERR_IO, ERR_NOMEM, ERR_FULL (the sink), ERR_CANCELLED
+ * (also: the sink's reader has gone), ERR_CORRUPT (a page of HTML): without one, what came is
+ * dropped. `out` is to be released in each case.
  */
 enum err_code connection_call(struct connection *connection, const struct call *call,
                               struct answer *out, struct err *err) MUST_CHECK;

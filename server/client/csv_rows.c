@@ -91,6 +91,10 @@ static enum err_code read_record(struct csv_rows *r, int *k, bool *is_header, st
     int bad_column = -1;
     enum field_end end = END_FIELD;
     *k = 0;
+    /* A read that Ctrl-C ended is not tried again: it would wait for the next one. */
+    if (ferror(r->file)) {
+        return ERR_OK;
+    }
     while (end == END_FIELD) {
         end = read_field(r->file, field);
         if (end == END_BAD || *k == CSV_ROWS_MAX_COLUMNS) {

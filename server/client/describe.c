@@ -30,7 +30,9 @@ const char *describe_value(struct arena *arena, const json_t *value)
 {
     struct textbuf text = textbuf_in(arena);
     if (json_is_string(value)) {
-        return json_string_value(value);
+        terminal_escape(&text, json_string_value(value));
+        textbuf_puts(&text, "");
+        return textbuf_failed(&text) ? "?" : text.data;
     }
     if (json_is_boolean(value)) {
         return json_is_true(value) ? "yes" : "no";

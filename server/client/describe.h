@@ -9,7 +9,10 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* A value in one cell: "3", "0.25", "yes", "-" for null and absent; "?" when memory is short. */
+/*
+ * A value in one cell: "3", "0.25", "yes", "-" for null and absent; "?" when memory is short. Texts
+ * are escaped for a terminal; what is escaped once more stays as it is.
+ */
 const char *describe_value(struct arena *arena, const json_t *value);
 /* The same of a member of an object. */
 const char *describe_member(struct arena *arena, const json_t *object, const char *key);

@@ -120,6 +120,30 @@ enum err_code input_read(struct input *input, char **out, size_t *len, struct er
     return ERR_OK;
 }
 
+/* A device, a pipe or the like, which no file may replace. */
+static bool is_special(const char *name)
+{
+    struct stat about;
+    return stat(name, &about) == 0 && !S_ISREG(about.st_mode);
+}
+
+static enum err_code save_into(struct client *client, struct call *call, const char *name,
+                               struct err *err)
+{
+    struct answer answer = {.status = 0};
+    call->sink = fopen(name, "wb");
+    if (call->sink == NULL) {
+        return err_set(err, ERR_INVALID, "%.120s: %s", name, strerror(errno));
+    }
+    err_kept(client_call(client, call, &answer, err));
+    answer_release(&answer);
+    if (fclose(call->sink) != 0) {
+        err_set(err, errno == EPIPE ? ERR_CANCELLED : ERR_FULL, "%.120s: %s", name,
+                strerror(errno));
+    }
+    return err->code;
+}
+
 /* Into a file beside the target, which takes its name once all is there. */
 static enum err_code save_as(struct client *client, struct call *call, const char *name,
                              struct err *err)
@@ -150,7 +174,8 @@ enum err_code files_save(struct client *client, struct call *call, bool binary, 
     const char *name = client->args->values[OPT_OUT];
     struct answer answer = {.status = 0};
     if (name != NULL && strcmp(name, "-") != 0) {
-        return save_as(client, call, name, err);
+        return is_special(name) ? save_into(client, call, name, err)
+                                : save_as(client, call, name, err);
     }
     if (binary && name == NULL && terminal_is(stdout)) {
         return err_set(err, ERR_INVALID, "npy is nothing for a terminal; -o FILE takes it");

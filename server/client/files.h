@@ -32,8 +32,9 @@ int input_peek(struct input *input);
 enum err_code input_read(struct input *input, char **out, size_t *len, struct err *err) MUST_CHECK;
 
 /*
- * A call whose answer goes to the file of --out, which appears whole or not at all, or to standard
- * output. ERR_FULL, ERR_INVALID (it cannot be made; `binary` and the output is a terminal).
+ * A call whose answer goes to the file of --out, which appears whole or not at all (a pipe or a
+ * device is written to), or to standard output. ERR_FULL, ERR_INVALID (it cannot be made; `binary`
+ * and the output is a terminal).
  */
 enum err_code files_save(struct client *client, struct call *call, bool binary,
                          struct err *err) MUST_CHECK;

@@ -3,17 +3,22 @@
 
 #include "clock.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
 
-/* A handler has no argument: this is the one variable of the process. */
+/* A handler has no argument: these are the variables of the process. */
 static volatile sig_atomic_t seen;
+static pthread_t waiter;
 
+/* Libraries have threads of their own; the one that waits is to be woken, whichever was chosen. */
 static void note(int number)
 {
-    (void)number;
     seen = 1;
+    if (!pthread_equal(pthread_self(), waiter)) {
+        pthread_kill(waiter, number);
+    }
 }
 
 void interrupt_catch(void)
@@ -21,6 +26,7 @@ void interrupt_catch(void)
     /* Without SA_RESTART. */
     struct sigaction action = {.sa_handler = note};
     sigemptyset(&action.sa_mask);
+    waiter = pthread_self();
     sigaction(SIGINT, &action, NULL);
 }
 

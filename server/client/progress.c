@@ -175,7 +175,9 @@ void progress_say(struct progress *p, const char *text)
 void progress_end(struct progress *p)
 {
     if (p->drawn > 0) {
-        fprintf(p->out, "\r%*s\r", p->drawn, "");
+        /* The terminal may have become narrower; a full line of blanks would begin the next. */
+        int room = terminal_width(p->out) - 1;
+        fprintf(p->out, "\r%*s\r", p->drawn < room ? p->drawn : room, "");
         fflush(p->out);
         p->drawn = 0;
     }

@@ -27,7 +27,7 @@ OWNERS = {
     "sqlite3.h": ["server/store/"],
     "microhttpd.h": ["server/http/daemon.c"],
     "jansson.h": ["server/api/", "server/http/json_", "server/client/"],
-    "curl/": ["server/client/connection.c"],
+    "curl/": ["server/client/connection.c", "server/client/transfer.h"],
     "gnutls/": ["server/store/digest.c"],
     "sleef.h": ["tests/bench/"],
     "Random123/": ["core/rng.c"],

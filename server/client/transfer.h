@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One transfer of connection.c: what libcurl asks for while it sends and receives. */
+#ifndef TRANSFER_H
+#define TRANSFER_H
+
+#include "connection.h"
+
+#include <curl/curl.h>
+#include <sys/types.h>
+
+struct transfer {
+    CURL *curl;
+    const struct payload *payload;
+    int part; /* 0: before, 1: bytes or file, 2: after */
+    size_t sent_of_part;
+    off_t start; /* of the file; -1: it cannot be read twice */
+    FILE *sink;
+    call_piece_fn *piece;
+    void *piece_ctx;
+    bool enough; /* said by `piece` */
+    struct answer *answer;
+    size_t capacity;
+    enum err_code failed;
+    const char *why;
+};
+
+/*
+ * Sets on t->curl what is sent, what takes the answer and what looks for Ctrl-C; `t` must live as
+ * long as the transfer.
+ */
+void transfer_prepare(struct transfer *t, const struct call *call);
+
+/* Back to the beginning of what is sent; false: it cannot be read twice. */
+bool transfer_rewind(struct transfer *t);
+
+#endif
