@@ -81,6 +81,7 @@ static enum err_code start_http(struct server *server, const struct config *conf
         .max_connections = config->max_connections,
         .idle_timeout_s = config->idle_timeout_s,
         .max_body_bytes = (size_t)config->max_body_bytes,
+        .bodies_bytes = (size_t)config->bodies_mb * 1000000,
         .log = &server->log,
         .handler = dispatch,
         .ctx = &server->app,

@@ -23,10 +23,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "body.h"
 #include "listener.h"
 #include "mem.h"
 
-#define DISCARD_FACTOR 2 /* of the body limit: past it a stream without end is cut off */
+#define READ_FACTOR 2 /* of the body limit: what announces more is answered at once */
 /* Buffers of a connection. The library clears them after each request, so more is slower. */
 #define CONNECTION_BYTES ((size_t)32 * 1024)
 #define STREAM_BLOCK     ((size_t)64 * 1024) /* bytes asked from a source at a time */
@@ -37,7 +38,8 @@ struct daemon {
     struct daemon_settings settings;
     struct MHD_Daemon **workers; /* [settings.n_threads], NULL from the first that did not start */
     struct listener *listener;
-    int turn;           /* of the listener's thread */
+    int turn; /* of the listener's thread */
+    struct body_room room;
     atomic_int active;  /* exchanges under way */
     atomic_int endless; /* of them, with an endless answer */
 
@@ -53,9 +55,7 @@ struct exchange {
     struct arena arena;
     struct request req;
     struct body_source source; /* while it is sent */
-    char *body;                /* mem */
-    size_t capacity;
-    size_t discarded;
+    struct body body;
     bool answered;
     struct exchange *next; /* while it is spare */
 };
@@ -168,7 +168,6 @@ static struct exchange *exchange_get(struct daemon *daemon)
 static void exchange_free(struct exchange *ex)
 {
     arena_release(&ex->arena);
-    mem_free(ex->body);
     mem_free(ex);
 }
 
@@ -176,7 +175,7 @@ static void exchange_put(struct exchange *ex)
 {
     struct daemon *daemon = ex->daemon;
     struct exchange clean = {.arena = ex->arena};
-    mem_free(ex->body);
+    body_release(&ex->body, &daemon->room);
     arena_clear(&clean.arena);
     *ex = clean;
     pthread_mutex_lock(&daemon->lock);
@@ -250,41 +249,15 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
     }
 }
 
-static bool body_reserve(struct exchange *ex, size_t need)
-{
-    if (need <= ex->capacity) {
-        return true;
-    }
-    size_t capacity = ex->capacity < 2048 ? 4096 : 2 * ex->capacity;
-    capacity = capacity < need ? need : capacity;
-    char *body = mem_realloc_array(ex->body, capacity, 1);
-    if (body == NULL) {
-        return false;
-    }
-    ex->body = body;
-    ex->capacity = capacity;
-    return true;
-}
-
 /* Takes a piece of the body; false: cut the connection. */
 static bool take_piece(struct exchange *ex, const char *data, size_t size)
 {
-    size_t limit = ex->daemon->settings.max_body_bytes;
-    if (ex->req.transport.code == ERR_OK && size > limit - ex->req.n_body) {
-        err_set(&ex->req.transport, ERR_TOO_LARGE, "the body is larger than %zu bytes", limit);
-    }
-    if (ex->req.transport.code == ERR_OK && !body_reserve(ex, ex->req.n_body + size + 1)) {
-        err_set(&ex->req.transport, ERR_NOMEM, "no memory for the body");
-    }
-    if (ex->req.transport.code != ERR_OK) {
-        ex->discarded += size;
-        return ex->discarded / DISCARD_FACTOR <= limit;
-    }
-    memcpy(ex->body + ex->req.n_body, data, size);
-    ex->req.n_body += size;
-    ex->body[ex->req.n_body] = '\0';
-    ex->req.body = ex->body;
-    return true;
+    struct daemon *daemon = ex->daemon;
+    bool go_on = body_take(&ex->body, &daemon->room, daemon->settings.max_body_bytes, data, size,
+                           &ex->req.transport);
+    ex->req.body = ex->body.data != NULL ? ex->body.data : "";
+    ex->req.n_body = ex->body.n;
+    return go_on;
 }
 
 static ssize_t read_source(void *ctx, uint64_t pos, char *out, size_t size)
@@ -367,8 +340,7 @@ static bool announces_too_much(struct exchange *ex)
     }
     err_set(&ex->req.transport, ERR_TOO_LARGE, "the body has %.20s bytes, at most %zu are taken",
             text, limit);
-    return errno != 0 || length / DISCARD_FACTOR > limit ||
-           request_header(&ex->req, "Expect") != NULL;
+    return errno != 0 || length / READ_FACTOR > limit || request_header(&ex->req, "Expect") != NULL;
 }
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
@@ -485,6 +457,7 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
         return err_set(err, ERR_NOMEM, "no memory for the HTTP daemon");
     }
     daemon->settings = *settings;
+    daemon->room.most = settings->bodies_bytes;
     daemon->workers = workers;
     pthread_mutex_init(&daemon->lock, NULL);
     struct listener_settings listen = {.listen = settings->listen,

@@ -21,6 +21,7 @@ struct daemon_settings {
     int max_connections;
     int idle_timeout_s;
     size_t max_body_bytes;
+    size_t bodies_bytes; /* of all requests; past it 503 */
     struct log *log;
     daemon_handler *handler;
     void *ctx;

@@ -3,9 +3,10 @@
 
 import json
 import socket
+import time
 import unittest
 
-from harness import ServerTest, architecture, document, full_document
+from harness import PATIENCE, ServerTest, architecture, document, full_document
 
 GOOD = '{"model":"m","inputs":[[1,2,3]]}'
 
@@ -368,6 +369,30 @@ class Refusals(ServerTest):
         # A response body ends without a line break, so a status line may follow it directly.
         found = [int(part[:3]) for part in reply.split(b"HTTP/1.1 ")[1:]]
         self.assertEqual(found, [200, 404, 200, 200])
+
+
+class Crowd(ServerTest):
+    flags = ("--bodies-mb", "1", "--max-body-bytes", "1000000")
+
+    def test_bodies_that_take_all_the_room_keep_others_out_until_they_are_done(self):
+        rows = (b"0.125,1\n" * 100000)[:900000 // 8 * 8]
+        head = (b"POST /v1/models/m/data?outputs=1 HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(rows))
+        csv = {"Content-Type": "text/csv"}
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE) as sock:
+            sock.sendall(head + rows[:-1])
+            end = time.time() + PATIENCE
+            status = 201
+            while status == 201:  # until the server has read what was sent
+                self.assertLess(time.time(), end)
+                status, headers, answer = self.server.request("POST", "/v1/models/o/data?outputs=1", rows, csv)
+            self.assertEqual(status, 503, answer)
+            self.assertIn("other requests", answer["detail"])
+            self.assertRegex(headers["Retry-After"], r"^[1-9]\d*$")
+            self.ok(200, "GET", "/v1/models")
+            sock.sendall(rows[-1:])
+            self.assertTrue(sock.recv(100).startswith(b"HTTP/1.1 201"))
+        self.ok(201, "POST", "/v1/models/o/data?outputs=1", rows, csv)
 
 
 if __name__ == "__main__":

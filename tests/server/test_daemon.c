@@ -118,6 +118,7 @@ static void setup(void)
                                        .max_connections = 64,
                                        .idle_timeout_s = 60,
                                        .max_body_bytes = 1000,
+                                       .bodies_bytes = 100000,
                                        .log = &quiet,
                                        .handler = handle};
     atomic_store(&n_released, 0);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "body.h"
+
+#include "mem.h"
+
+#include <string.h>
+
+#define FIRST_BYTES    ((size_t)4096)
+#define RETRY_S        2 /* for others to be done */
+#define DISCARD_FACTOR 2 /* of the limit: past it a stream without end is cut off */
+
+static bool take_room(const struct body *body, struct body_room *room, size_t more)
+{
+    size_t before = atomic_fetch_add_explicit(&room->held, more, memory_order_relaxed);
+    bool alone = before == body->capacity;
+    if (alone || (before <= room->most && more <= room->most - before)) {
+        return true;
+    }
+    atomic_fetch_sub_explicit(&room->held, more, memory_order_relaxed);
+    return false;
+}
+
+static enum err_code reserve(struct body *body, struct body_room *room, size_t limit, size_t need,
+                             struct err *err)
+{
+    if (need <= body->capacity) {
+        return ERR_OK;
+    }
+    /* Twice as much each time, but no more than a body can have. */
+    size_t capacity = body->capacity < FIRST_BYTES ? FIRST_BYTES : 2 * body->capacity;
+    capacity = capacity < limit + 1 ? capacity : limit + 1;
+    capacity = capacity < need ? need : capacity;
+    size_t more = capacity - body->capacity;
+    if (!take_room(body, room, more)) {
+        err_set(err, ERR_BUSY, "the bodies of other requests take up the %zu bytes there are",
+                room->most);
+        err->retry_s = RETRY_S;
+        return err->code;
+    }
+    char *data = mem_realloc_array(body->data, capacity, 1);
+    if (data == NULL) {
+        atomic_fetch_sub_explicit(&room->held, more, memory_order_relaxed);
+        return err_set(err, ERR_NOMEM, "no memory for the body");
+    }
+    body->data = data;
+    body->capacity = capacity;
+    return ERR_OK;
+}
+
+bool body_take(struct body *body, struct body_room *room, size_t limit, const char *piece,
+               size_t size, struct err *refused)
+{
+    if (refused->code == ERR_OK && size > limit - body->n) {
+        err_set(refused, ERR_TOO_LARGE, "the body is larger than %zu bytes", limit);
+    }
+    if (refused->code == ERR_OK &&
+        reserve(body, room, limit, body->n + size + 1, refused) == ERR_OK) {
+        memcpy(body->data + body->n, piece, size);
+        body->n += size;
+        body->data[body->n] = '\0';
+        return true;
+    }
+    size_t discarded = body->discarded + size;
+    body_release(body, room);
+    body->discarded = discarded;
+    return discarded / DISCARD_FACTOR <= limit;
+}
+
+void body_release(struct body *body, struct body_room *room)
+{
+    mem_free(body->data);
+    atomic_fetch_sub_explicit(&room->held, body->capacity, memory_order_relaxed);
+    *body = (struct body){.data = NULL};
+}
