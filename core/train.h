@@ -78,9 +78,10 @@ enum err_code train_prior_sigmas(const struct train_prior *prior, const struct r
                                  double **out, struct err *err) MUST_CHECK;
 
 struct train_run {
-    const struct train_spec *spec; /* resolved */
-    struct data data;              /* all rows, user's units, finite */
-    const struct model *base;      /* published; a warm run begins from it; NULL when cold */
+    const struct train_spec *spec;      /* resolved */
+    struct data data;                   /* all rows, user's units, finite */
+    const struct model *base;           /* published; a warm run begins from it; NULL when cold */
+    const struct train_spec *base_spec; /* how that was trained, for warnings; NULL: not known */
     int n_threads;
     const char *settings_text; /* kept with the model, JSON; may be NULL */
     const struct cancel *cancel;

@@ -208,6 +208,16 @@ enum err_code train_warm_begin(struct train_warm *warm, const struct train_run *
                : err->code;
 }
 
+/* May rows that are kept out here have trained a model of the same seed? Those for validation are
+ * chosen first, so that calibration takes none of them (split.h). */
+static bool keeps_others_out(const struct train_spec *spec, const struct train_spec *base)
+{
+    double calibration = train_calibration_share(spec);
+    bool same = base != NULL && base->validation == spec->validation;
+    return (spec->validation > 0.0 && !same) ||
+           (calibration > 0.0 && (!same || train_calibration_share(base) != calibration));
+}
+
 enum err_code train_warm_warn(const struct train_run *run, int n_folds, struct report *report,
                               struct err *err)
 {
@@ -226,6 +236,13 @@ enum err_code train_warm_warn(const struct train_run *run, int n_folds, struct r
                            "been trained on rows that are kept out here, whose scores are then "
                            "too good",
                            (long long)run->base->seed, (long long)run->spec->seed);
+    }
+    if (keeps_others_out(run->spec, run->base_spec)) {
+        return report_warn(report, err, "warm_split",
+                           "the model started from %s: it may have been trained on rows that are "
+                           "kept out here, whose scores and intervals are then too good",
+                           run->base_spec != NULL ? "kept other shares of the rows out"
+                                                  : "does not say which rows it kept out");
     }
     return ERR_OK;
 }

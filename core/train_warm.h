@@ -22,7 +22,8 @@ enum err_code train_warm_init(struct train_warm *warm, const struct model *base,
 enum err_code train_warm_begin(struct train_warm *warm, const struct train_run *run,
                                struct err *err) MUST_CHECK;
 
-/* Warnings "warm_folds" and "warm_seed" of a warm run, where rows are less new than they seem. */
+/* Warnings of a warm run where rows are less new than they seem: "warm_folds", "warm_seed" and
+ * "warm_split". */
 enum err_code train_warm_warn(const struct train_run *run, int n_folds, struct report *report,
                               struct err *err) MUST_CHECK;
 

@@ -19,6 +19,7 @@ void attempt_release(struct attempt *attempt)
 {
     mem_free(attempt->request);
     train_spec_release(&attempt->spec.train);
+    train_spec_release(&attempt->base_spec.train);
     rows_release(&attempt->rows);
     served_unref(attempt->base);
     model_unref(attempt->model);
@@ -83,9 +84,24 @@ static enum err_code load_base(struct attempt *attempt, struct err *err)
     return err->code;
 }
 
+static enum err_code read_base(struct attempt *attempt, struct err *err)
+{
+    const char *text = attempt->base != NULL ? attempt->base->model->settings : NULL;
+    if (text == NULL) {
+        return ERR_OK;
+    }
+    if (attempt->settings->parse(text, strlen(text), &attempt->base_spec, err) == ERR_OK) {
+        attempt->knows_base_spec = true;
+    } else if (err->code != ERR_NOMEM) {
+        err_clear(err); /* of a registered version they may be anything */
+    }
+    return err->code;
+}
+
 static enum err_code prepare(struct attempt *attempt, struct err *err)
 {
     if (load_rows(attempt, err) != ERR_OK || load_base(attempt, err) != ERR_OK ||
+        read_base(attempt, err) != ERR_OK ||
         train_resolve(&attempt->spec.train, attempt->rows.data.d, attempt->rows.data.o, err) !=
             ERR_OK) {
         return err->code;
@@ -103,6 +119,7 @@ static enum err_code train_once(struct attempt *attempt, struct checkpoints *che
         .spec = &attempt->spec.train,
         .data = attempt->rows.data,
         .base = attempt->base != NULL ? attempt->base->model : NULL,
+        .base_spec = attempt->knows_base_spec ? &attempt->base_spec.train : NULL,
         .n_threads = attempt->settings->n_threads,
         .settings_text = attempt->request,
         .cancel = attempt->cancel,

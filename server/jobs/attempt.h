@@ -46,6 +46,8 @@ struct attempt {
     struct job_limits limits; /* known once the request is read */
     struct rows rows;
     struct served *base; /* of a warm start */
+    struct job_spec base_spec;
+    bool knows_base_spec; /* false: the version was registered, or its settings cannot be read */
     struct model *model;
     struct put_result put;
     struct gate_verdict verdict; /* served_version 0: nothing was judged */

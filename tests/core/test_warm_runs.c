@@ -241,6 +241,41 @@ START_TEST(another_seed_is_warned_of)
 }
 END_TEST
 
+/* The warnings of a run that keeps these shares out, of a base that kept those of c. */
+static int warned_of_split(struct case_of *c, double validation, double calibration)
+{
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    struct train_spec other = c->spec;
+    struct train_run run = c->run;
+    run.spec = &other;
+    other.validation = validation;
+    other.calibration.method = calibration > 0.0 ? CONFORMAL_SPLIT : CONFORMAL_NONE;
+    other.calibration.share = calibration;
+    ck_assert_msg(train_run(&run, &model, &err) == ERR_OK, "%s", err_msg(&err));
+    int n = model->report.n_warnings;
+    ck_assert(n == 0 || strcmp(model->report.warnings[0].code, "warm_split") == 0);
+    model_unref(model);
+    return n;
+}
+
+START_TEST(rows_that_the_base_did_not_keep_out_are_warned_of)
+{
+    struct case_of c;
+    case_init(&c, UQ_ENSEMBLE);
+    double kept = c.spec.validation;
+    ck_assert_double_gt(kept, 0.0);
+    ck_assert_int_eq(warned_of_split(&c, kept, 0.0), 0);
+    ck_assert_int_eq(warned_of_split(&c, 0.0, 0.0), 0);
+    ck_assert_int_eq(warned_of_split(&c, 2.0 * kept, 0.0), 1);
+    ck_assert_int_eq(warned_of_split(&c, kept, 0.3), 1);
+    c.run.base_spec = NULL;
+    ck_assert_int_eq(warned_of_split(&c, kept, 0.0), 1);
+    ck_assert_int_eq(warned_of_split(&c, 0.0, 0.0), 0);
+    model_unref(c.base);
+}
+END_TEST
+
 START_TEST(noises_that_a_solver_can_have_start_warm)
 {
     enum uq_kind kind = (enum uq_kind)_i;
@@ -467,6 +502,7 @@ int main(void)
     tcase_add_test(tc, a_warm_run_keeps_the_scaling_and_takes_rows_beyond_it);
     tcase_add_test(tc, folds_start_warm_and_say_so);
     tcase_add_test(tc, another_seed_is_warned_of);
+    tcase_add_test(tc, rows_that_the_base_did_not_keep_out_are_warned_of);
     tcase_add_test(tc, another_network_is_refused_and_the_difference_named);
     tcase_add_test(tc, predicted_noise_is_refused_to_others);
     tcase_add_test(tc, a_warm_run_without_a_base_is_refused);

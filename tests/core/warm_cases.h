@@ -97,6 +97,7 @@ static inline struct train_run run_of(struct train_spec *spec, const struct rows
     return (struct train_run){.spec = spec,
                               .data = {.n = n, .d = D, .o = O, .x = rows->x, .y = rows->y},
                               .base = base,
+                              .base_spec = spec,
                               .n_threads = 1};
 }
 

@@ -124,6 +124,15 @@ class Solvers(ServerTest):
                 for cold, warm in zip(*scores):
                     self.assertLess(warm, 1.5 * cold + 0.1, (solver, scores))
 
+    def test_a_warm_start_that_keeps_other_rows_out_is_warned_of(self):
+        request = {"solver": "ensemble", "settings": {**FIT, "epochs": 5}, "architecture": SMALL, "gate": None}
+        self.train("m", **request)
+        for more, codes in (({}, []), ({"seed": 1}, ["warm_seed"]),
+                            ({"calibration": {"method": "split", "share": 0.3}}, ["warm_split"])):
+            self.ok(200, "PUT", "/v1/models/m/default", {"version": 1})
+            version = self.train("m", **request, start="warm", **more)
+            self.assertEqual([w["code"] for w in version["warnings"]], codes)
+
     def test_a_warm_start_from_what_does_not_fit_is_refused(self):
         self.ok(201, "POST", "/v1/models/m/data", wave(40))
         data = self.ok(409, "POST", "/v1/models/m/train", {"solver": "ensemble", "start": "warm"})[1]
