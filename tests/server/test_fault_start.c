@@ -5,6 +5,7 @@
  * no version is called damaged that is not, and what is served is what is stored.
  */
 #include "fault_scenario.h"
+#include "registry_dump.h"
 #include "fault_vfs.h"
 #include "run.h"
 #include "stride.h"
@@ -140,7 +141,7 @@ static bool open_with(int which, long at, const char *left, const char *expected
     struct err err = ERR_INIT;
     struct db *db = NULL;
     struct place place;
-    char found[SCENARIO_DUMP];
+    char found[REGISTRY_DUMP];
     long live = mem_live();
     make_place(&place);
     if (left != NULL) {
@@ -161,7 +162,7 @@ static bool open_with(int which, long at, const char *left, const char *expected
     ck_assert_int_eq(mem_live(), live);
     db = open_well(&place);
     check_file(db);
-    scenario_dump(db, found);
+    registry_dump(db, found);
     ck_assert_msg(strcmp(found, expected) == 0, "fault %d (%ld):\n%s\nin place of\n%s", which, at,
                   found, expected);
     db_close(db);
@@ -171,11 +172,11 @@ static bool open_with(int which, long at, const char *left, const char *expected
 
 START_TEST(a_new_registry_is_made_or_not)
 {
-    char empty[SCENARIO_DUMP];
+    char empty[REGISTRY_DUMP];
     struct place place;
     make_place(&place);
     struct db *db = open_well(&place);
-    scenario_dump(db, empty);
+    registry_dump(db, empty);
     db_close(db);
     remove_place(&place);
     for (long at = 1; open_with(_i, at, NULL, empty); at = stride_next(at, 2)) {
@@ -186,14 +187,14 @@ END_TEST
 
 START_TEST(a_registry_that_was_left_behind_is_opened_or_not)
 {
-    char expected[SCENARIO_DUMP];
+    char expected[REGISTRY_DUMP];
     loopback_init(&loop);
     scenario_begin(&scenario, &loop);
     for (int step = 0; step <= STEP_DELETE_VERSION; step++) {
         scenario_send(&scenario, (enum scenario_step)step);
         ck_assert(scenario.done[step]);
     }
-    scenario_dump(loop.app.db, expected);
+    registry_dump(loop.app.db, expected);
     for (long at = 1; open_with(_i, at, loop.path, expected); at = stride_next(at, 1)) {
         ck_assert_int_lt(at, 100000);
     }

@@ -5,6 +5,7 @@
  * is gone the same requests end with the same registry as on a good disk.
  */
 #include "fault_scenario.h"
+#include "registry_dump.h"
 #include "fault_vfs.h"
 #include "run.h"
 #include "stride.h"
@@ -127,8 +128,8 @@ static void send_well(const struct trial *trial, long at, enum scenario_step ste
 
 static void check_dump(const char *expected, const char *what, const struct trial *trial, long at)
 {
-    char found[SCENARIO_DUMP];
-    scenario_dump(loop.app.db, found);
+    char found[REGISTRY_DUMP];
+    registry_dump(loop.app.db, found);
     ck_assert_msg(strcmp(found, expected) == 0, "%s (%ld), %s:\n%s\nin place of\n%s", trial->name,
                   at, what, found, expected);
 }
@@ -145,7 +146,7 @@ static void run_well(char *dump)
         ck_assert_msg(scenario.done[step], "%s: %s", scenario_step_name((enum scenario_step)step),
                       scenario.answer);
     }
-    scenario_dump(loop.app.db, dump);
+    registry_dump(loop.app.db, dump);
     loopback_release(&loop);
 }
 
@@ -190,7 +191,7 @@ static bool run_with(const struct trial *trial, long at, const char *expected)
 START_TEST(a_server_outlives_a_disk_that_fails)
 {
     const struct trial *trial = &trials[_i % N_TRIALS];
-    char expected[SCENARIO_DUMP];
+    char expected[REGISTRY_DUMP];
     day = _i / N_TRIALS;
     run_well(expected);
     long at = 1;

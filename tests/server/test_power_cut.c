@@ -5,6 +5,7 @@
  * acknowledged, and of the request that was under way all or nothing.
  */
 #include "fault_scenario.h"
+#include "registry_dump.h"
 #include "fault_vfs.h"
 #include "run.h"
 #include "stride.h"
@@ -38,7 +39,7 @@ static int n_seeds;
 static uint64_t round_seed;
 static atomic_int n_done;
 /* What was there when so many requests were acknowledged. */
-static char dumps[N_STEPS + 1][SCENARIO_DUMP];
+static char dumps[N_STEPS + 1][REGISTRY_DUMP];
 
 static void image_path(int i, const char *name, char *out, size_t size)
 {
@@ -75,7 +76,7 @@ static void make_images(bool lies)
     ck_assert_ptr_nonnull(mkdtemp(base));
     fault_vfs_follow(&watch);
     loopback_init(&loop);
-    scenario_dump(loop.app.db, dumps[0]);
+    registry_dump(loop.app.db, dumps[0]);
     for (int step = 0; step < N_STEPS; step++) {
         if (step == STEP_UPLOAD_JSON || step == STEP_TRAIN) {
             loopback_reopen(&loop);
@@ -83,7 +84,7 @@ static void make_images(bool lies)
         scenario_send(&scenario, (enum scenario_step)step);
         ck_assert_msg(scenario.done[step], "%s: %s", scenario_step_name((enum scenario_step)step),
                       scenario.answer);
-        scenario_dump(loop.app.db, dumps[step + 1]);
+        registry_dump(loop.app.db, dumps[step + 1]);
         atomic_store(&n_done, step + 1);
     }
     loopback_release(&loop);
@@ -122,7 +123,7 @@ static struct db *open_image(int i)
 static bool has_what_was_acknowledged(struct db *db, const struct image *image, char *found)
 {
     int next = image->n_done < N_STEPS ? image->n_done + 1 : N_STEPS;
-    scenario_dump(db, found);
+    registry_dump(db, found);
     return strcmp(found, dumps[image->n_done]) == 0 || strcmp(found, dumps[next]) == 0;
 }
 
@@ -142,7 +143,7 @@ static bool check_job(struct db *db, const struct image *image)
 /* A server on the image goes on with the job, and ends it as it would have ended. */
 static void finish_job(int i)
 {
-    char found[SCENARIO_DUMP];
+    char found[REGISTRY_DUMP];
     struct loopback other = loop; /* its settings; all else is made anew */
     struct scenario rest;
     image_path(i, "/registry.db", other.path, sizeof other.path);
@@ -154,7 +155,7 @@ static void finish_job(int i)
     atomic_store(&rest.job, images[i].job);
     scenario_send(&rest, STEP_TRAIN);
     ck_assert(rest.done[STEP_TRAIN]);
-    scenario_dump(other.app.db, found);
+    registry_dump(other.app.db, found);
     ck_assert_str_eq(found, dumps[STEP_TRAIN + 1]);
     loopback_close(&other);
 }
@@ -169,7 +170,7 @@ START_TEST(what_was_acknowledged_outlives_a_power_cut)
     ck_assert_int_gt(n_images, 10);
     for (int i = 0; i < n_images; i++) {
         const struct image *image = &images[i];
-        char found[SCENARIO_DUMP];
+        char found[REGISTRY_DUMP];
         struct db *db = open_image(i);
         ck_assert_msg(has_what_was_acknowledged(db, image, found),
                       "change %ld, seed %llx, after %d requests:\n%s\nin place of\n%s",
@@ -196,7 +197,7 @@ START_TEST(a_disk_that_lies_is_found_out)
     n_seeds = 1;
     make_images(true);
     for (int i = 0; i < n_images; i++) {
-        char found[SCENARIO_DUMP];
+        char found[REGISTRY_DUMP];
         struct db *db = open_image(i);
         n_lost += !has_what_was_acknowledged(db, &images[i], found);
         db_close(db);

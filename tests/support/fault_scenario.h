@@ -73,15 +73,6 @@ void scenario_settle(struct scenario *s);
 /* Uploads with keys that were done are sent again and add nothing. Failures fail the test. */
 void scenario_check_keys(struct scenario *s);
 
-#define SCENARIO_DUMP 4096
-
-/*
- * What the steps have made, in any order of theirs: digests of versions, which is the default and
- * which were, what they are called, the policy, counts and checksums of rows and batches. Stored
- * content is verified on the way.
- */
-void scenario_dump(struct db *db, char *out);
-
 /*
  * The state in which the job ends. The worker is woken when it rests after a fault, and a job that
  * was put off begins at once. Failures fail the test.
