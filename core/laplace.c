@@ -10,6 +10,7 @@
  */
 #include "laplace.h"
 
+#include "decompose.h"
 #include "linalg.h"
 #include "mem.h"
 
@@ -26,10 +27,15 @@ static enum err_code not_definite(struct err *err)
                    "parameters; a prior, or a smaller prior sigma, helps");
 }
 
-enum err_code laplace_cholesky(int n, double scale, double *h, double *logdet, struct err *err)
+enum err_code laplace_cholesky(int n, double scale, double *h, double *logdet,
+                               const struct cancel *cancel, struct err *err)
 {
-    if (!linalg_cholesky(n, h)) {
+    if (decompose_cholesky(n, h, cancel, err) == ERR_NUMERIC) {
+        err_clear(err);
         return not_definite(err);
+    }
+    if (err->code != ERR_OK) {
+        return err->code;
     }
     for (int i = 0; i < n; i++) {
         const double *row = h + (size_t)i * (size_t)n;
@@ -42,7 +48,9 @@ enum err_code laplace_cholesky(int n, double scale, double *h, double *logdet, s
         }
     }
     *logdet = linalg_logdet(n, h);
-    linalg_invert_lower(n, h);
+    if (decompose_invert_lower(n, h, cancel, err) != ERR_OK) {
+        return err->code;
+    }
     linalg_transpose(n, h);
     double by = 1.0 / sqrt(scale);
     for (int i = 0; i < n; i++) {
@@ -69,9 +77,10 @@ static enum err_code raise_low(int n, bool prior, double *e, int *n_raised, stru
     return ERR_OK;
 }
 
-enum err_code laplace_eigen(int n, double scale, const double *prior, double *h, double *logdet,
+enum err_code laplace_eigen(int n, const struct laplace_eigen *how, double *h, double *logdet,
                             int *n_raised, struct err *err)
 {
+    const double *prior = how->prior;
     size_t size = (size_t)n;
     double *e = mem_alloc_array(size, sizeof *e);
     if (e == NULL) {
@@ -82,18 +91,15 @@ enum err_code laplace_eigen(int n, double scale, const double *prior, double *h,
             h[i * size + j] *= prior[i] * prior[j];
         }
     }
-    if (!linalg_eigen(n, h, e)) {
-        err_set(err, ERR_NOMEM, "no memory for, or no end of, an eigendecomposition");
-        goto done;
-    }
-    if (raise_low(n, prior != NULL, e, n_raised, err) != ERR_OK) {
+    if (decompose_eigen(n, h, e, how->cancel, err) != ERR_OK ||
+        raise_low(n, prior != NULL, e, n_raised, err) != ERR_OK) {
         goto done;
     }
     linalg_transpose(n, h);
     *logdet = 0.0;
     for (size_t k = 0; k < size; k++) {
         *logdet += log(e[k]) - (prior != NULL ? 2.0 * log(prior[k]) : 0.0);
-        e[k] = 1.0 / sqrt(scale * e[k]);
+        e[k] = 1.0 / sqrt(how->scale * e[k]);
     }
     for (size_t i = 0; i < size; i++) {
         for (size_t k = 0; k < size; k++) {

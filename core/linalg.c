@@ -6,17 +6,14 @@
 #include "linalg.h"
 
 #include "gemm.h"
-#include "mem.h"
 
 #include <math.h>
 #include <stddef.h>
 
+#define TILE 32
+
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t len);
 void dpotri_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t len);
-void dtrtri_(const char *uplo, const char *diag, const int *n, double *a, const int *lda, int *info,
-             size_t len_uplo, size_t len_diag);
-void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
-            double *work, const int *lwork, int *info, size_t len_jobz, size_t len_uplo);
 
 bool linalg_cholesky(int n, double *a)
 {
@@ -63,46 +60,25 @@ void linalg_inverse(int n, const double *l, double *a)
     }
 }
 
-void linalg_invert_lower(int n, double *l)
+/* A tile of the lower triangle and its mirror image, which are in the cache together. */
+static void swap_tiles(ptrdiff_t n, double *a, ptrdiff_t row, ptrdiff_t column)
 {
-    int info = 0; /* a diagonal of a Cholesky factor has no zero */
-    dtrtri_("U", "N", &n, l, &n, &info, 1, 1);
-}
-
-void linalg_transpose(int n, double *a)
-{
-    for (ptrdiff_t i = 0; i < n; i++) {
-        for (ptrdiff_t j = i + 1; j < n; j++) {
-            double upper = a[i * n + j];
+    ptrdiff_t last_row = row + TILE < n ? row + TILE : n;
+    ptrdiff_t last_column = column + TILE < n ? column + TILE : n;
+    for (ptrdiff_t i = row; i < last_row; i++) {
+        for (ptrdiff_t j = column; j < last_column && j < i; j++) {
+            double lower = a[i * n + j];
             a[i * n + j] = a[j * n + i];
-            a[j * n + i] = upper;
+            a[j * n + i] = lower;
         }
     }
 }
 
-/* jobz: "V" with eigenvectors, "N" without. */
-static bool eigen(const char *jobz, int n, double *a, double *w)
+void linalg_transpose(int n, double *a)
 {
-    int info = 0;
-    int lwork = -1;
-    double best = 0.0;
-    dsyev_(jobz, "U", &n, a, &n, w, &best, &lwork, &info, 1, 1);
-    lwork = (int)best;
-    double *work = mem_alloc_array((size_t)lwork, sizeof *work);
-    if (work == NULL) {
-        return false;
+    for (ptrdiff_t i = 0; i < n; i += TILE) {
+        for (ptrdiff_t j = 0; j <= i; j += TILE) {
+            swap_tiles(n, a, i, j);
+        }
     }
-    dsyev_(jobz, "U", &n, a, &n, w, work, &lwork, &info, 1, 1);
-    mem_free(work);
-    return info == 0;
-}
-
-bool linalg_eigen(int n, double *a, double *w)
-{
-    return eigen("V", n, a, w);
-}
-
-bool linalg_eigenvalues(int n, double *a, double *w)
-{
-    return eigen("N", n, a, w);
 }

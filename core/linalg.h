@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dense symmetric algebra over LAPACK. Matrices are row-major [n x n]. */
+/* Dense symmetric algebra over LAPACK. Matrices are row-major [n x n]. What takes long with
+ * thousands of rows is decompose.h's. */
 #ifndef LINALG_H
 #define LINALG_H
 
@@ -23,19 +24,7 @@ double linalg_logdet(int n, const double *l);
 /* a <- (L L')^-1, both triangles. */
 void linalg_inverse(int n, const double *l, double *a);
 
-/* l <- L^-1, lower; the upper triangle must be 0. */
-void linalg_invert_lower(int n, double *l);
-
 /* a <- a' */
 void linalg_transpose(int n, double *a);
-
-/*
- * Eigenvalues w [n], ascending, and a <- eigenvectors, one a row; reads the lower triangle. False
- * when the iteration fails or memory is short.
- */
-bool linalg_eigen(int n, double *a, double *w) MUST_CHECK;
-
-/* The eigenvalues alone, several times faster; `a` is spoilt. */
-bool linalg_eigenvalues(int n, double *a, double *w) MUST_CHECK;
 
 #endif

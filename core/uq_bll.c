@@ -34,7 +34,7 @@
 
 #include "evidence.h"
 #include "gemm.h"
-#include "linalg.h"
+#include "decompose.h"
 #include "mem.h"
 
 #include <math.h>
@@ -144,10 +144,7 @@ static enum err_code decompose(struct features *f, const struct cancel *cancel, 
             return err_set(err, ERR_NUMERIC, "the features of the last layer are not finite");
         }
     }
-    if (!linalg_eigen(f->p, f->u, f->l)) {
-        return err_set(err, ERR_NOMEM, "no memory for, or no end of, an eigendecomposition");
-    }
-    return ERR_OK;
+    return decompose_eigen(f->p, f->u, f->l, cancel, err);
 }
 
 /* w <- U' diag(1 / (l + rho)) c */

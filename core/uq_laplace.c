@@ -29,8 +29,8 @@
  * et al., ICML 2021.]
  *
  * Fits, curvatures and what the evidence chose in each round go to the checkpoint, each as tasks of
- * its own. What comes between, a factorisation of H, is done again: eigenvectors of the largest
- * matrices take minutes, which LAPACK lets nobody interrupt, all else seconds.
+ * its own. What comes between, a factorisation of H, can be cancelled, and is done again: a minute
+ * for eigenvalues of the largest matrices, some for their eigenvectors, seconds for all else.
  *
  * Where we differ from QUiNN: it hard-wires the noise s = 0.1 and knows no prior, so that its
  * Hessian is singular or worse whenever rows are few; it has the full Hessian and the diagonal
@@ -39,15 +39,15 @@
 #include "uq_priv.h"
 
 #include "curvature.h"
+#include "decompose.h"
 #include "evidence.h"
 #include "laplace.h"
-#include "linalg.h"
 #include "mem.h"
 
 #include <math.h>
 #include <string.h>
 
-#define MOST_PARAMS 8000         /* of a square matrix: 512 MB; its eigenvectors take minutes */
+#define MOST_PARAMS 8000         /* of a square matrix: 512 MB */
 #define ROUNDS      4            /* of evidence and refit */
 #define MOST_TASKS  8192         /* of a solver in a checkpoint (core/train_part.c) */
 #define BLOCKS      (ROUNDS + 3) /* of tasks by member: fits, what was chosen, curvatures */
@@ -220,10 +220,8 @@ static enum err_code likelihood_eigenvalues(const struct uq_laplace *self, struc
             mode->matrix[i * k + j] *= prior[i] * prior[j];
         }
     }
-    if (!linalg_eigenvalues((int)k, mode->matrix, mode->eigenvalues)) {
-        return err_set(err, ERR_NOMEM, "no memory for, or no end of, an eigendecomposition");
-    }
-    return ERR_OK;
+    return decompose_eigenvalues((int)k, mode->matrix, mode->eigenvalues,
+                                 self->tasks.problem->cancel, err);
 }
 
 /* Prior and noise that maximise the evidence at the present map: chosen [2 + o]. */
@@ -359,6 +357,7 @@ static enum err_code make_covariance(struct uq_laplace *self, const struct mode 
 {
     struct gauss *g = &self->mixture->members[mode->member];
     struct curvature_problem curvature = curvature_of(self, mode, &mode->objective);
+    const struct cancel *cancel = self->tasks.problem->cancel;
     double scale = self->settings->covariance_scale;
     const double *prior = mode->prior;
     for (int k = 0; prior != NULL && k < g->n; k++) {
@@ -372,13 +371,13 @@ static enum err_code make_covariance(struct uq_laplace *self, const struct mode 
                    : err->code;
     }
     if (self->settings->hessian == LAPLACE_FULL) {
+        struct laplace_eigen how = {.scale = scale, .prior = prior, .cancel = cancel};
         return curvature_hessian(&curvature, g->factor, err) == ERR_OK
-                   ? laplace_eigen(g->n, scale, prior, g->factor, logdet,
-                                   &self->raised[mode->member], err)
+                   ? laplace_eigen(g->n, &how, g->factor, logdet, &self->raised[mode->member], err)
                    : err->code;
     }
     return curvature_gauss_newton(&curvature, g->factor, err) == ERR_OK
-               ? laplace_cholesky(g->n, scale, g->factor, logdet, err)
+               ? laplace_cholesky(g->n, scale, g->factor, logdet, cancel, err)
                : err->code;
 }
 

@@ -277,6 +277,7 @@ START_TEST(eigenvalues_below_the_priors_are_raised_to_it)
     /* Orthonormal rows. */
     const double u[9] = {2.0 / 3.0, 2.0 / 3.0, 1.0 / 3.0,  -2.0 / 3.0, 1.0 / 3.0,
                          2.0 / 3.0, 1.0 / 3.0, -2.0 / 3.0, 2.0 / 3.0};
+    const struct laplace_eigen how = {.scale = 2.0, .prior = prior};
     double h[9];
     double logdet;
     int n_raised;
@@ -286,7 +287,7 @@ START_TEST(eigenvalues_below_the_priors_are_raised_to_it)
             h[i] += u[3 * k + i / 3] * e[k] * u[3 * k + i % 3] / (prior[i / 3] * prior[i % 3]);
         }
     }
-    ck_assert_int_eq(laplace_eigen(3, 2.0, prior, h, &logdet, &n_raised, &err), ERR_OK);
+    ck_assert_int_eq(laplace_eigen(3, &how, h, &logdet, &n_raised, &err), ERR_OK);
     ck_assert_int_eq(n_raised, 2);
     ck_assert_double_eq_tol(logdet, log(8.0), 1e-12); /* the prior's product is 1 */
     for (int i = 0; i < 9; i++) {
