@@ -10,7 +10,7 @@ import time
 
 from crash_ledger import (FINAL, POINT, Job, Upload, Version, Violation, close, make_document,
                           recompute)
-from harness import npy
+from harness import PATIENCE, npy
 
 # What is done how often, in a model of the client's own and in one that all share.
 OWN = {"upload": 30, "repeat_upload": 6, "register": 14, "register_again": 4, "predict": 16,
@@ -95,7 +95,7 @@ class Client:
 
     def run(self, port):
         """Until the server is gone."""
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         self.pending, self.lost = self.lost, None
         try:
             if self.pending is not None and self.rng.random() < 0.8:

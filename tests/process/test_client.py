@@ -23,7 +23,7 @@ import threading
 import time
 import unittest
 
-from harness import BINARY, ServerTest, binary, document, rows
+from harness import BINARY, PATIENCE, ServerTest, binary, document, rows
 
 SHORT = ("--solver", "ensemble", "--set", "epochs=20", "--set", "members=2", "--set", "seed=1")
 LONG = ("--solver", "ensemble", "--set", "epochs=100000", "members=4")
@@ -67,7 +67,7 @@ class Terminal:
     def resize(self, width):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
 
-    def read_until(self, pattern, seconds=150):
+    def read_until(self, pattern, seconds=PATIENCE):
         """Until the pattern has come, or with None the end."""
         end = time.time() + seconds
         while pattern is None or not re.search(pattern, self.text):
@@ -89,7 +89,7 @@ class Terminal:
     def wait(self):
         self.read_until(None)
         os.close(self.master)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
 
 class ClientTest(ServerTest):
@@ -183,7 +183,7 @@ class Road(ClientTest):
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.assertRegex(watch.stdout.readline(), "^job 1 of m: running, ")
         self.assertIn("job 1", self.good("jobs", "cancel", "1"))
-        out, err = watch.communicate(timeout=60)
+        out, err = watch.communicate(timeout=PATIENCE)
         self.assertEqual((watch.returncode, err), (1, "surrogated: job 1 was cancelled\n"))
         self.bad(1, "job 1", "jobs", "cancel", "1")
         self.bad(1, "there is no job 99", "jobs", "show", "99")
@@ -208,7 +208,7 @@ class Road(ClientTest):
                 if "running" in line:
                     break
             client.send_signal(signal.SIGINT)
-            out, err = client.communicate(timeout=60)
+            out, err = client.communicate(timeout=PATIENCE)
             self.assertEqual(client.returncode, 130, err)
             self.assertIn(word, err)
             self.server.wait_job(1, state)
@@ -228,7 +228,7 @@ class Road(ClientTest):
                 while client.poll() is None and (waiting(client.stdin) or state(client.pid) != "S"):
                     time.sleep(0.01)
                 client.send_signal(signal.SIGINT)
-                self.assertEqual(client.wait(60), 130, client.stderr.read())
+                self.assertEqual(client.wait(PATIENCE), 130, client.stderr.read())
                 for stream in (client.stdin, client.stdout, client.stderr):
                     stream.close()
 
@@ -288,7 +288,7 @@ class Road(ClientTest):
                                   stderr=subprocess.PIPE)
         self.assertIn(b"job 1 of m: ", client.stdout.readline())
         client.stdout.close()
-        self.assertEqual((client.wait(60), client.stderr.read()), (1, b""))
+        self.assertEqual((client.wait(PATIENCE), client.stderr.read()), (1, b""))
         client.stderr.close()
         self.assertIn(self.get("/v1/jobs/1")["state"], ("queued", "running"))
         self.good("jobs", "cancel", "1")
@@ -486,7 +486,7 @@ class Uploads(ClientTest):
         client = subprocess.Popen([BINARY, "data", "m", "export", "-o", pipe], env=self.env)
         with open(pipe, encoding="ascii") as file:
             self.assertEqual(file.read(), whole)
-        self.assertEqual(client.wait(60), 0)
+        self.assertEqual(client.wait(PATIENCE), 0)
         self.assertTrue(stat.S_ISFIFO(os.stat(pipe).st_mode))
 
     def test_an_export_whose_reader_goes_away_ends_without_a_word(self):
@@ -495,7 +495,7 @@ class Uploads(ClientTest):
                                   stderr=subprocess.PIPE)
         self.assertEqual(client.stdout.readline(), b"x1,x2,y1\r\n")
         client.stdout.close()
-        self.assertEqual((client.wait(60), client.stderr.read()), (1, b""))
+        self.assertEqual((client.wait(PATIENCE), client.stderr.read()), (1, b""))
         client.stderr.close()
 
 
@@ -547,7 +547,7 @@ class Usage(ClientTest):
 
     def test_help_that_cannot_be_written_is_an_error(self):
         with open("/dev/full", "w", encoding="ascii") as full:
-            done = subprocess.run([BINARY, "models", "--help"], stdout=full, stderr=subprocess.PIPE, timeout=60,
+            done = subprocess.run([BINARY, "models", "--help"], stdout=full, stderr=subprocess.PIPE, timeout=PATIENCE,
                                   check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"cannot be written", done.stderr)
@@ -557,7 +557,7 @@ class Usage(ClientTest):
         client = subprocess.Popen([BINARY, "predict", "m", "-"], env=self.env, stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         client.stdout.close()
-        _, err = client.communicate(b"0,0,0\n" * 20000, timeout=60)
+        _, err = client.communicate(b"0,0,0\n" * 20000, timeout=PATIENCE)
         self.assertEqual((client.returncode, err), (1, b""))
 
 
@@ -645,7 +645,7 @@ class Hostile(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(step.encode())
                 self.wfile.flush()
             else:
-                step.wait(150)
+                step.wait(PATIENCE)
         self.close_connection = True
 
     def do_GET(self):

@@ -24,7 +24,7 @@ import unittest
 from crash_clients import Client
 from crash_ledger import (FINAL, POINT, Ledger, Violation, check_batches, check_jobs,
                           check_versions, close, make_document, parse_rows, recompute)
-from harness import Server, binary
+from harness import PATIENCE, Server, binary
 
 CRASHES = int(os.environ.get("CRASHES", "200"))
 SEED = int(os.environ.get("CRASH_SEED", "20250301"))
@@ -114,7 +114,7 @@ class Crash(unittest.TestCase):
             time.sleep(self.rng.uniform(0, 0.05))
         self.kill()
         for thread in threads:
-            thread.join(300)
+            thread.join(PATIENCE)
             self.assertFalse(thread.is_alive(), "a client hangs")
         for client in self.clients:
             if client.failure is not None:
@@ -182,7 +182,7 @@ class Crash(unittest.TestCase):
         if data["fingerprint"] != hashlib.sha256(digests).hexdigest():
             raise model.wrong("the fingerprint is not that of the batches")
         kind = self.rng.choice(["json", "csv", "npy"])
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=120)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         connection.request("GET", f"{path}/rows?format={kind}")
         rows = parse_rows(kind, connection.getresponse().read())
         connection.close()

@@ -16,7 +16,7 @@ import threading
 import time
 import unittest
 
-from harness import HERE, Server, ServerTest, rows
+from harness import HERE, PATIENCE, Server, ServerTest, rows
 
 DATA = "/v1/models/m/data"
 CSV = {"Content-Type": "text/csv"}
@@ -354,7 +354,7 @@ class Batches(ServerTest):
 
 class Rows(ServerTest):
     def fetch(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         connection.request("GET", path)
         body = connection.getresponse().read()
         connection.close()
@@ -405,7 +405,7 @@ class Rows(ServerTest):
         big = npy([[i / 7, i / 3, i / 11] for i in range(100000)])
         for _ in range(8):
             self.ok(201, "POST", DATA + "?outputs=1", big, NPY)
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         connection.request("GET", DATA + "/rows?format=csv")
         answer = connection.getresponse()
         answer.read(1000)

@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from harness import BINARY, ServerTest, binary, document, rows
+from harness import BINARY, PATIENCE, ServerTest, binary, document, rows
 from test_client import Terminal
 
 # Never ends by itself, however long a test is held up.
@@ -25,7 +25,7 @@ class Stream:
     """An EventSource: text by text, with the last id it has seen."""
 
     def __init__(self, port, job, last_id=None, small=False):
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         if small:
             # Set before connecting: the window is what the receiver has room for.
             sock = socket.socket()
@@ -94,7 +94,7 @@ class EventTest(ServerTest):
         text = self.ok(200, "GET", "/metrics")[1].decode()
         return int(re.search(r"(?m)^surrogated_event_streams (\d+)$", text).group(1))
 
-    def wait_streams(self, n, seconds=60):
+    def wait_streams(self, n, seconds=PATIENCE):
         end = time.time() + seconds
         while self.streams() != n:
             self.assertLess(time.time(), end, f"{self.streams()} streams are there, not {n}")
@@ -141,7 +141,7 @@ class Following(EventTest):
             answer = self.ok(400, "GET", f"/v1/jobs/{job}/events", headers={"Last-Event-ID": bad})[1]
             self.assertIn(bad, answer["detail"])
         # HTTP/1.0 knows no chunks: the end of the connection is the end.
-        sock = socket.create_connection(("127.0.0.1", self.server.port), timeout=60)
+        sock = socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE)
         self.addCleanup(sock.close)
         sock.sendall(f"GET /v1/jobs/{job}/events HTTP/1.0\r\n\r\n".encode())
         file = sock.makefile("rb")
@@ -212,7 +212,7 @@ class Following(EventTest):
             seen += line.startswith('data: {"fraction"')
         self.ok(202, "DELETE", f"/v1/jobs/{job}")
         self.assertIn('"state":"cancelled"', curl.stdout.read())
-        self.assertEqual(curl.wait(60), 0)
+        self.assertEqual(curl.wait(PATIENCE), 0)
 
 
 class Crowd(EventTest):
@@ -246,11 +246,11 @@ class Crowd(EventTest):
         for _ in range(100):
             self.assertEqual(self.ok(200, "POST", "/predict", body)[1], before)
         for _ in readers:
-            self.assertTrue(with_progress.acquire(timeout=120))
+            self.assertTrue(with_progress.acquire(timeout=PATIENCE))
         # The slow one has read nothing since; it hears of every state.
         self.ok(202, "DELETE", f"/v1/jobs/{job}")
         for reader in readers:
-            reader.join(120)
+            reader.join(PATIENCE)
         self.assertEqual(ends, ["cancelled"] * 50)
         self.assertEqual([data["state"] for _, name, data in slow if name == "state"][-1], "cancelled")
         self.wait_streams(0)
@@ -347,7 +347,7 @@ class Restart(EventTest):
         self.ok(202, "DELETE", f"/v1/jobs/{job}")
         self.assertEqual(terminal.wait(), 1)
         self.assertRegex(terminal.text, "\r +\rsurrogated: job 1 was cancelled\r\n$")
-        out, err = pipe.communicate(timeout=120)
+        out, err = pipe.communicate(timeout=PATIENCE)
         self.assertEqual((pipe.returncode, err), (1, "surrogated: job 1 was cancelled\n"))
         self.assertRegex(out, r"^(job 1 of m: [^\n]*\n)*$")
 

@@ -11,7 +11,7 @@ import sqlite3
 import time
 import unittest
 
-from harness import ServerTest, architecture, document, rows
+from harness import PATIENCE, ServerTest, architecture, document, rows
 
 SLOW = 1 if os.environ.get("SANITIZER", "none") == "none" else 4
 DEBOUNCE_S = 2
@@ -166,7 +166,7 @@ class Resumption(Jobs):
             return db.execute(query, values).fetchone()[0]
 
     def file(self):
-        return sqlite3.connect(f"file:{self.server.db}?mode=rw", uri=True, timeout=60)
+        return sqlite3.connect(f"file:{self.server.db}?mode=rw", uri=True, timeout=PATIENCE)
 
     before = 0  # states that this process had stored when the job was posted
 
@@ -181,7 +181,7 @@ class Resumption(Jobs):
     def kill_in_the_middle(self, job, restart=True):
         """Kills once this process has stored a state of the job; false: it was faster."""
         self.wait("a checkpoint", lambda: self.job(job)["state"] not in ("queued", "running") or
-                  self.states_stored() > self.before, seconds=600)
+                  self.states_stored() > self.before, seconds=2 * PATIENCE)
         time.sleep(random.random() * 0.1 * SLOW)  # somewhere in the work
         self.server.kill()
         self.before = 0

@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from harness import BINARY, Server, ServerTest, binary, document, rows
+from harness import BINARY, PATIENCE, Server, ServerTest, binary, document, rows
 
 LONG = {"solver": "ensemble", "settings": {"members": 4, "epochs": 100000}, "seed": 1}
 # Too short a training for the gate: chance decides whether the next version is better.
@@ -274,7 +274,7 @@ class Starting(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             server = Server(folder).start()
             server.process.send_signal(signal.SIGINT)
-            self.assertEqual(server.process.wait(30), 0)
+            self.assertEqual(server.process.wait(PATIENCE), 0)
             self.assertIn("message=stopped", server.log_text())
 
 

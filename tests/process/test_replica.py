@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from harness import BINARY, Server, ServerTest, architecture, binary, document, rows
+from harness import BINARY, PATIENCE, Server, ServerTest, architecture, binary, document, rows
 
 SHORT = {"solver": "ensemble", "settings": {"members": 2, "epochs": 5}, "seed": 1}
 READ_ONLY = ("--read-only", "true", "--follow-ms", "20")
@@ -49,7 +49,7 @@ class Replica(ServerTest):
         self.assertEqual(found, status, f"{method} {path}: {data!r:.300}")
         return data
 
-    def eventually(self, wanted, ask, seconds=60):
+    def eventually(self, wanted, ask, seconds=PATIENCE):
         end = time.time() + seconds
         while (found := ask()) != wanted:
             self.assertLess(time.time(), end, f"{found} is not {wanted}: {self.replica.log_text()[-2000:]}")

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import BINARY, Server, binary
+from harness import BINARY, PATIENCE, Server, binary
 
 NOBODY = 65534
 
@@ -192,7 +192,7 @@ class Starting(unittest.TestCase):
         script = ('mount -t tmpfs -o size=100k tmpfs "$1" && exec "$0" serve --listen 127.0.0.1:0 '
                   '--db "$1/r.db"')
         run = subprocess.run(["unshare", "-m", "sh", "-c", script, BINARY, disk], capture_output=True,
-                             text=True, timeout=60, check=False)
+                             text=True, timeout=PATIENCE, check=False)
         if "not started" not in run.stderr:
             self.skipTest(f"no file system can be mounted here: {run.stderr[:100]}")
         self.assertEqual(run.returncode, 1)

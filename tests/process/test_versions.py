@@ -12,7 +12,7 @@ import statistics
 import threading
 import unittest
 
-from harness import ServerTest, architecture, document
+from harness import PATIENCE, ServerTest, architecture, document
 
 ROW = {"inputs": [[0.1, 0.2, 0.3]], "return": ["mean"]}
 
@@ -492,7 +492,7 @@ class LongComparison(Versions):
             self.ok(201, "PUT", "/v1/models/m", document(draws=40, seed=seed, arch=arch))
         x, y = rows_of(3000)
         body = json.dumps({"inputs": x, "outputs": y, "versions": [1, 2] * 4})
-        self.client = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=300)
+        self.client = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         self.addCleanup(self.client.close)
         self.client.request("POST", "/v1/models/m/compare", body)
         while not self.predicted_rows():
