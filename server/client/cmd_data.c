@@ -5,6 +5,7 @@
 #include "confirm.h"
 #include "describe.h"
 #include "files.h"
+#include "mem.h"
 #include "parts.h"
 #include "table.h"
 #include "terminal.h"
@@ -15,6 +16,7 @@
 
 #define MOST_BATCH_LINES 100000000
 #define KEY_BYTES        16
+#define MOST_KEY_CHARS   240 /* the server takes 255, of which a part's number needs some */
 
 /* An upload in several requests. */
 struct append {
@@ -24,6 +26,7 @@ struct append {
     const char *source; /* its header; NULL: none */
     int n_sent;         /* requests */
     bool may_be_there;  /* something that was sent is stored, or may be */
+    bool is_other;      /* the key has come with other rows before */
     double retry_s;
 };
 
@@ -64,8 +67,10 @@ static enum err_code make_key(struct append *up, struct err *err)
                 return err_set(err, ERR_NOMEM, "no memory for a key");
             }
         }
-        if (strpbrk(up->key, "\r\n") != NULL || *up->key == '\0') {
-            return err_set(err, ERR_INVALID, "a key is one line of text");
+        if (strpbrk(up->key, "\r\n") != NULL || *up->key == '\0' ||
+            strlen(up->key) > MOST_KEY_CHARS) {
+            return err_set(err, ERR_INVALID, "a key is one line of 1 to %d characters",
+                           MOST_KEY_CHARS);
         }
         return ERR_OK;
     }
@@ -158,8 +163,9 @@ static enum err_code send_one(struct append *up, const struct payload *payload, 
                         .retry_s = up->retry_s,
                         .repeats = true};
     enum err_code code = client_call(up->client, &call, &answer, err);
-    up->may_be_there |= code == ERR_OK || ((code == ERR_IO || code == ERR_CANCELLED) &&
-                                           connection_reached(up->client->connection));
+    /* Only a status of 4xx is a sure no; a proxy's 504 says nothing of the server behind it. */
+    up->may_be_there |= answer.status / 100 != 4 && connection_reached(up->client->connection);
+    up->is_other = answer.status == 422;
     if (code == ERR_OK) {
         err_kept(report(up, name, &answer, rows, err));
     }
@@ -170,7 +176,7 @@ static enum err_code send_one(struct append *up, const struct payload *payload, 
 
 /*
  * A line of as many names as the first line has fields. A part's first line would be taken for a
- * header, and dropped, when a field of it is no number; behind this one it is a row.
+ * header, and dropped, when no field of it is a number; behind this one it is a row.
  */
 static enum err_code make_names(struct append *up, const char *text, size_t len, const char **out,
                                 struct err *err)
@@ -220,18 +226,34 @@ static enum err_code append_csv(struct append *up, const struct input *input, st
     return err->code;
 }
 
+/* JSON or npy. What comes from a pipe is read first: it could not be sent a second time. */
+static enum err_code append_whole(struct append *up, struct input *input, struct err *err)
+{
+    struct payload payload = {.type = files_type(input->format), .file = input->file};
+    int64_t rows = 0;
+    char *bytes = NULL;
+    if (!input_can_rewind(input)) {
+        payload.file = NULL;
+        if (input_read(input, &bytes, &payload.n_bytes, err) != ERR_OK) {
+            return err->code;
+        }
+        payload.bytes = bytes;
+    }
+    err_kept(send_one(up, &payload, input->name, &rows, err));
+    mem_free(bytes);
+    return err->code;
+}
+
 static enum err_code append_file(struct append *up, const char *name, struct err *err)
 {
     struct input input;
-    int64_t rows = 0;
     if (input_open(up->client, name, &input, err) != ERR_OK) {
         return err->code;
     }
     if (input.format == FORMAT_CSV) {
         err_kept(append_csv(up, &input, err));
     } else {
-        struct payload payload = {.type = files_type(input.format), .file = input.file};
-        err_kept(send_one(up, &payload, input.name, &rows, err));
+        err_kept(append_whole(up, &input, err));
     }
     if (err->code != ERR_OK && err->code != ERR_IO) {
         err_prefix(err, "%.60s", input.name);
@@ -252,7 +274,7 @@ static enum err_code append(struct client *client, struct err *err)
     for (int i = 2; i < client->args->n_words && err->code == ERR_OK; i++) {
         err_kept(append_file(&up, client->args->words[i], err));
     }
-    if (err->code != ERR_OK && up.may_be_there) {
+    if (err->code != ERR_OK && up.may_be_there && !up.is_other) {
         client->hint = arena_printf(
             &client->arena, "repeated with --key %s the same command adds what is missing", up.key);
     }

@@ -151,6 +151,13 @@ static void read_info(CURL *curl, struct answer *answer)
     answer->is_stream = type != NULL && strncasecmp(type, "text/event-stream", 17) == 0;
 }
 
+static bool has_sent(CURL *curl)
+{
+    long bytes = 0; /* of the request's head, which goes first */
+    curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &bytes);
+    return bytes > 0;
+}
+
 static enum err_code perform(struct connection *c, const struct call *call, struct transfer *t,
                              struct err *err)
 {
@@ -180,8 +187,7 @@ static enum err_code perform(struct connection *c, const struct call *call, stru
     transfer_prepare(t, call);
     CURLcode code = curl_easy_perform(c->curl);
     read_info(c->curl, t->answer);
-    c->reached = c->reached || t->answer->status != 0 || code == CURLE_SEND_ERROR ||
-                 code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+    c->reached = c->reached || has_sent(c->curl) || t->answer->status != 0;
     err_kept(judge(c, code, t, detail, err));
 done:
     curl_slist_free_all(headers);

@@ -65,7 +65,7 @@ enum err_code connection_open(const char *server, struct connection **out,
                               struct err *err) MUST_CHECK;
 void connection_close(struct connection *connection);
 
-/* Has it ever brought an answer, or broken after it was there? What was sent may have arrived. */
+/* Has anything been sent over it, ever? It may have arrived. */
 bool connection_reached(const struct connection *connection);
 
 /*

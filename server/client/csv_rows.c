@@ -83,12 +83,13 @@ static enum err_code bad_field(const struct csv_rows *r, int column, const char 
                       column, field);
 }
 
-/* Columns of the record and whether it may be a header; *k is 0 at the end of the file. */
+/* Columns of the record and whether it is a header; *k is 0 at the end of the file. */
 static enum err_code read_record(struct csv_rows *r, int *k, bool *is_header, struct err *err)
 {
     char field[CSV_ROWS_MAX_FIELD];
     char bad[CSV_ROWS_MAX_FIELD] = "";
     int bad_column = -1;
+    int n_numbers = 0;
     enum field_end end = END_FIELD;
     *k = 0;
     /* A read that Ctrl-C ended is not tried again: it would wait for the next one. */
@@ -108,14 +109,15 @@ static enum err_code read_record(struct csv_rows *r, int *k, bool *is_header, st
         }
         double value = 0.0;
         bool fine = csv_rows_number(field, &value) && isfinite(value);
+        n_numbers += fine;
         if (!fine && bad_column < 0) {
             bad_column = *k;
             memcpy(bad, field, sizeof bad);
         }
         r->values[(*k)++] = value;
     }
-    *is_header = !r->begun && bad_column >= 0;
-    return bad_column >= 0 && r->begun ? bad_field(r, bad_column, bad, err) : ERR_OK;
+    *is_header = !r->begun && n_numbers == 0;
+    return bad_column >= 0 && !*is_header ? bad_field(r, bad_column, bad, err) : ERR_OK;
 }
 
 static void skip_mark(FILE *file)

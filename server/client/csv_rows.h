@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rows of numbers from a CSV stream (RFC 4180), as JSON text. The rules are those of the server for
- * training rows: the first line is a header when any of its fields is no number; every row has as
+ * training rows: the first line is a header when none of its fields is a number; every row has as
  * many fields as the first line.
  */
 #ifndef CSV_ROWS_H

@@ -5,6 +5,8 @@
 #include "terminal.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,6 +55,13 @@ enum err_code files_format(const struct client *client, const char *name, enum f
     return ERR_OK;
 }
 
+/* A pipe is opened when somebody opens its other end; Ctrl-C ends the waiting. */
+static enum err_code not_opened(const char *name, struct err *err)
+{
+    return interrupt_seen() ? err_set(err, ERR_CANCELLED, "interrupted")
+                            : err_set(err, ERR_INVALID, "%.120s: %s", name, strerror(errno));
+}
+
 enum err_code input_open(const struct client *client, const char *name, struct input *out,
                          struct err *err)
 {
@@ -63,7 +72,7 @@ enum err_code input_open(const struct client *client, const char *name, struct i
     }
     out->file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (out->file == NULL) {
-        return err_set(err, ERR_INVALID, "%.120s: %s", name, strerror(errno));
+        return not_opened(name, err);
     }
     if (fstat(fileno(out->file), &about) == 0 && S_ISDIR(about.st_mode)) {
         input_close(out);
@@ -78,6 +87,12 @@ void input_close(struct input *input)
         fclose(input->file);
     }
     input->file = NULL;
+}
+
+bool input_can_rewind(const struct input *input)
+{
+    struct stat about;
+    return fstat(fileno(input->file), &about) == 0 && S_ISREG(about.st_mode);
 }
 
 int input_peek(struct input *input)
@@ -120,11 +135,21 @@ enum err_code input_read(struct input *input, char **out, size_t *len, struct er
     return ERR_OK;
 }
 
-/* A device, a pipe or the like, which no file may replace. */
+static bool is_of_the_system(const char *name)
+{
+    return strncmp(name, "/dev/", 5) == 0 || strncmp(name, "/proc/", 6) == 0;
+}
+
+/* A device, a pipe or the like, which no file may replace; nor a file that is open as /dev/stdout.
+ */
 static bool is_special(const char *name)
 {
     struct stat about;
-    return stat(name, &about) == 0 && !S_ISREG(about.st_mode);
+    char target[PATH_MAX];
+    ssize_t n = readlink(name, target, sizeof target - 1);
+    target[n > 0 ? n : 0] = '\0';
+    return is_of_the_system(name) || is_of_the_system(target) ||
+           (stat(name, &about) == 0 && !S_ISREG(about.st_mode));
 }
 
 static enum err_code save_into(struct client *client, struct call *call, const char *name,
@@ -133,7 +158,7 @@ static enum err_code save_into(struct client *client, struct call *call, const c
     struct answer answer = {.status = 0};
     call->sink = fopen(name, "wb");
     if (call->sink == NULL) {
-        return err_set(err, ERR_INVALID, "%.120s: %s", name, strerror(errno));
+        return not_opened(name, err);
     }
     err_kept(client_call(client, call, &answer, err));
     answer_release(&answer);
@@ -144,11 +169,13 @@ static enum err_code save_into(struct client *client, struct call *call, const c
     return err->code;
 }
 
-/* Into a file beside the target, which takes its name once all is there. */
-static enum err_code save_as(struct client *client, struct call *call, const char *name,
+/* Into a file beside the target, which takes its name once all is there. A link stays one. */
+static enum err_code save_as(struct client *client, struct call *call, const char *link,
                              struct err *err)
 {
     struct answer answer = {.status = 0};
+    char target[PATH_MAX];
+    const char *name = realpath(link, target) != NULL ? target : link;
     char *part = arena_printf(&client->arena, "%s.part", name);
     FILE *file = part != NULL ? fopen(part, "wb") : NULL;
     if (file == NULL) {

@@ -28,6 +28,9 @@ void input_close(struct input *input);
 /* Skips blanks and gives the first character that is none, without taking it; EOF at the end. */
 int input_peek(struct input *input);
 
+/* Can it be read again from its beginning? */
+bool input_can_rewind(const struct input *input);
+
 /* All of it, by mem, with a NUL. ERR_NOMEM, ERR_CORRUPT (it cannot be read), ERR_CANCELLED. */
 enum err_code input_read(struct input *input, char **out, size_t *len, struct err *err) MUST_CHECK;
 

@@ -16,6 +16,7 @@
 #define PATH_BYTES   DB_FILE_NAME_BYTES
 #define PROGRESS_OPS 50 /* few, since one operation may copy a chunk of 64 MiB */
 #define BUSY_MS      5000
+#define MOST_LINKS   16 /* one behind the other */
 #define KEPT         ".before-restore"
 
 static enum err_code system_error(struct err *err, const char *path, const char *what)
@@ -299,6 +300,35 @@ static enum err_code move_old_away(const char *to, struct err *err)
     return sync_folder(to, err);
 }
 
+/*
+ * The place that a link to a registry points to, which it goes on to do. There may be no file: a
+ * restore that was stopped has moved it away.
+ */
+static enum err_code follow_links(const char *path, char real[PATH_MAX], struct err *err)
+{
+    char at[PATH_MAX];
+    char link[PATH_MAX];
+    snprintf(at, sizeof at, "%s", path);
+    for (int i = 0; i < MOST_LINKS && strlen(path) < PATH_MAX; i++) {
+        ssize_t n = readlink(at, link, sizeof link - 1);
+        const char *slash = strrchr(at, '/');
+        size_t folder = slash != NULL ? (size_t)(slash - at) + 1 : 0;
+        if (n < 0) {
+            memcpy(real, at, PATH_MAX);
+            return ERR_OK;
+        }
+        link[n] = '\0';
+        if (link[0] == '/') {
+            folder = 0;
+        }
+        if (folder + (size_t)n >= sizeof at) {
+            break;
+        }
+        memcpy(at + folder, link, (size_t)n + 1);
+    }
+    return err_set(err, ERR_INVALID, "%.200s does not lead to a file", path);
+}
+
 enum err_code backup_restore(const struct backup_request *wish, struct check_report *report,
                              struct err *err)
 {
@@ -307,10 +337,10 @@ enum err_code backup_restore(const struct backup_request *wish, struct check_rep
     struct copy copy = {.fd = -1};
     char target[PATH_MAX];
     struct db_lock lock = DB_LOCK_NONE;
-    /* A link goes on pointing to the place where the registry is. */
-    if (realpath(wish->to, target) != NULL) {
-        real.to = target;
+    if (follow_links(wish->to, target, err) != ERR_OK) {
+        return err->code;
     }
+    real.to = target;
     if (db_file_refuse(request->from, true, err) != ERR_OK ||
         db_file_lock(request->to, &lock, err) != ERR_OK || refuse_restore(request, err) != ERR_OK ||
         examine(request->from, request, "the backup", report, err) != ERR_OK ||

@@ -2,7 +2,8 @@
 /*
  * Examination of a registry file: pages, references, every SHA-256, and what must agree.
  *
- * Reads only, so it may run beside a server; each model is examined in one consistent view. Holds
+ * Changes nothing in the file, so it may run beside a server; the empty log that reading a file at
+ * rest makes is taken away again. Each model is examined in one consistent view. Holds
  * one stored chunk in memory at a time. A file of an older schema is examined as far as it goes.
  */
 #ifndef CHECK_FILE_H

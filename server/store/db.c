@@ -208,6 +208,9 @@ void db_close(struct db *db)
         sqlite3_wal_checkpoint_v2(db->writer.sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     }
     conn_close(&db->writer);
+    if (db->read_only) {
+        db_file_remove_empty_log(db->path); /* it may have been the last to read */
+    }
     db_file_unlock(&db->lock);
     pthread_mutex_destroy(&db->write_lock);
     mem_free(db->path);

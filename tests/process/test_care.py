@@ -143,6 +143,17 @@ class Care(ServerTest):
         self.assertTrue(os.path.islink(link))
         self.assertEqual(sorted(os.listdir(self.path("disk"))),
                          ["real.db", "real.db.before-restore", "real.db.lock"])
+        # One that was stopped half way is run again; its link leads nowhere then.
+        for hop in (file, "disk/real.db"):
+            os.remove(link)
+            os.symlink(hop, link)
+            os.remove(file)
+            self.run_("restore", "--from", self.path("b.db"), "--db", link)
+            self.assertTrue(os.path.islink(link))
+            self.assertIn("batch", self.run_("check", "--db", file))
+        os.remove(link)
+        os.symlink("link.db", link)
+        self.assertIn("link", self.run_("restore", "--from", self.path("b.db"), "--db", link, status=1))
 
     def test_check_survives_pages_of_rubbish(self):
         self.fill()

@@ -451,7 +451,9 @@ class Uploads(ClientTest):
     def test_predictions_of_malformed_rows_name_the_place(self):
         self.ok(201, "PUT", "/v1/models/m", document())
         for text, word in (("1,2,3\n1,x,3\n", 'row 1, column 1 is "x"'), ("1,2,3\n1,2\n", "row 1 has 2 columns"),
-                           ("a,b,c\n1,2,nan\n", "row 0, column 2"), ("", "no rows"), ("a,b,c\n", "no rows"),
+                           ("a,b,c\n1,2,nan\n", "row 0, column 2"), ("", "no rows"),
+                           ("1,2,nan\n1,2,3\n", 'row 0, column 2 is "nan"'), (",2,3\n1,2,3\n", "row 0, column 0"),
+                           ("nan,,x\n", "no rows"), ("a,b,c\n", "no rows"),
                            ("1,2\n", "3 are needed"), ('1,2,"3\n', "open quote"),
                            ("1,2,3\n1,2,1e999\n", "1e999")):
             with self.subTest(text=text):
@@ -488,6 +490,42 @@ class Uploads(ClientTest):
             self.assertEqual(file.read(), whole)
         self.assertEqual(client.wait(PATIENCE), 0)
         self.assertTrue(stat.S_ISFIFO(os.stat(pipe).st_mode))
+        # A link goes on pointing to the file it points to, and a shell's redirection gets what it asked for.
+        link, target = self.path("link"), self.path("target", "old")
+        os.symlink("target", link)
+        self.good("data", "m", "export", "-o", link)
+        self.assertTrue(os.path.islink(link))
+        with open(target, encoding="ascii") as file:
+            self.assertEqual(file.read(), whole)
+        out = self.path("out")
+        os.symlink("/proc/self/fd/1", out)  # as /dev/stdout is one
+        with open(target, "w+", encoding="ascii") as file:
+            done = subprocess.run([BINARY, "data", "m", "export", "-o", out], env=self.env, stdout=file,
+                                  timeout=PATIENCE, check=False)
+            self.assertEqual((done.returncode, file.read()), (0, whole))
+        self.assertTrue(os.path.islink(out))
+
+    def test_ctrl_c_ends_an_export_into_a_pipe_that_nobody_reads(self):
+        self.ok(201, "POST", "/v1/models/m/data", rows(6))
+        pipe = self.path("pipe")
+        os.mkfifo(pipe)
+        client = subprocess.Popen([BINARY, "data", "m", "export", "-o", pipe], env=self.env,
+                                  stderr=subprocess.PIPE)
+        self.addCleanup(client.stderr.close)
+        self.addCleanup(client.kill)
+        while client.poll() is None:  # until its handler is there
+            client.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        # Before the handler is there the signal itself ends it.
+        self.assertIn(client.returncode, (130, -signal.SIGINT))
+
+    def test_another_upload_under_a_key_is_not_promised_to_be_completed(self):
+        args = ("data", "m", "append", "-", "--outputs", "1", "--batch-lines", "1", "--key", "q")
+        self.good(*args, input="1,2,3\n4,5,6\n")
+        done = self.bad(1, "idempotency", *args, input="1,2,3\n4,5,7\n")
+        self.assertNotIn("--key", done.stderr)
+        self.assertEqual(self.total(), 2)
+        self.bad(2, "1 to 240 characters", *args[:-1], "k" * 241, input="1,2,3\n")
 
     def test_an_export_whose_reader_goes_away_ends_without_a_word(self):
         self.good("data", "m", "append", "-", "--outputs", "1", input="1,2,3\n" * 100000)
@@ -703,7 +741,7 @@ class Hostile(http.server.BaseHTTPRequestHandler):
         if len(seen) in self.server.broken:
             self.close_connection = True  # without an answer
         elif len(seen) <= self.server.busy:
-            self.answer(503, {"title": "busy", "status": 503, "detail": "too much"},
+            self.answer(self.server.busy_status, {"title": "busy", "status": 503, "detail": "too much"},
                         "application/problem+json", Retry_After="1")
         else:
             self.answer(201, {"batch": len(seen), "rows": 1, "total_rows": 1,
@@ -728,6 +766,7 @@ class OtherServers(unittest.TestCase):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
         self.server.seen, self.server.busy = [], 2
         self.server.broken, self.server.script = set(), []
+        self.server.busy_status = 503
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.addCleanup(self.server.server_close)
         self.addCleanup(self.server.shutdown)
@@ -839,6 +878,25 @@ class OtherServers(unittest.TestCase):
                                input="1,2\n3,4\n")
         self.assertEqual((done.returncode, len(self.server.seen)), (3, 2))
         self.assertIn("repeated with --key k", done.stderr)
+
+    def test_a_failure_that_may_hide_a_stored_upload_tells_the_key(self):
+        self.server.busy = 1000
+        for status in (502, 503, 504):
+            self.server.seen.clear()
+            self.server.busy_status = status
+            done = self.run_client("data", "m", "append", "-", "--retry", "0", input="1,2\n")
+            self.assertEqual((done.returncode, len(self.server.seen)), (1, 1))
+            key = self.server.seen[0][1]["Idempotency-Key"]
+            self.assertIn(f"repeated with --key {key} the same", done.stderr)
+        self.server.busy_status = 400
+        done = self.run_client("data", "m", "append", "-", "--retry", "0", input="1,2\n")
+        self.assertNotIn("--key", done.stderr)
+
+    def test_what_comes_from_a_pipe_is_sent_again_too(self):
+        body = json.dumps(rows(2000))
+        done = self.run_client("data", "m", "append", "-", "--format", "json", input=body)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([got for _, _, got in self.server.seen], [body.encode()] * 3)
 
     def test_a_bar_fits_every_width_and_is_taken_away(self):
         self.server.script = script(20)
