@@ -2,8 +2,8 @@
 /*
  * Where long work leaves its state, so that it can go on after a crash to the same result, bit for
  * bit. A solver's work falls into tasks (members, chains, folds); each saves its own state as bytes
- * between two steps when `due` says so, and looks for it when it begins. A task that has ended
- * leaves its result, so that it is not done again.
+ * between two steps, or within one (replay.h), when `due` says so, and looks for it when it begins.
+ * A task that has ended leaves its result, so that it is not done again.
  *
  * Core has no clock and no file: the caller decides when and where.
  */
@@ -15,7 +15,7 @@
 
 struct checkpoint {
     void *ctx;
-    /* Is it time for this task to save? Asked at every step, from several threads. */
+    /* Is it time for this task to save? Asked at every step or evaluation, from several threads. */
     bool (*due)(void *ctx, int task);
     /* Takes the state, which replaces the task's former one; bytes are borrowed for the call. */
     enum err_code (*save)(void *ctx, int task, const void *bytes, size_t n_bytes, struct err *err);

@@ -64,9 +64,9 @@ static double remembered(void *ctx, const double *params, double *grad)
     if (p->checkpoint == NULL || cancel_is_requested(p->cancel)) {
         return value;
     }
-    if (replay_keep(&self->replay, value, grad, failure) == ERR_OK &&
-        checkpoint_due(p->checkpoint, p->task)) {
-        err_kept(save(self, failure));
+    replay_keep(&self->replay, value, grad);
+    if (checkpoint_due(p->checkpoint, p->task) && save(self, failure) == ERR_NOMEM) {
+        err_clear(failure); /* the next one may find some; the work needs none of it */
     }
     return value;
 }

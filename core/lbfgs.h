@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * L-BFGS [1]: minimises a smooth function from its values and gradients, an iteration at a time.
- * The state is plain numbers, so that a minimisation can be saved between any two iterations and
- * go on elsewhere, bit for bit.
+ * The state is plain numbers, so that a minimisation can be saved between any two iterations, and
+ * from within the function that is minimised: it is then that of the iteration's beginning. It goes
+ * on elsewhere, bit for bit.
  *
  * The direction is that of the two-loop recursion over the last m pairs s = x' - x, y = g' - g, the
  * first guess of the inverse Hessian being s'y / y'y of the newest (eq. 7.20 of [1]). The step

@@ -57,13 +57,15 @@ static enum err_code reserve(struct replay *replay, size_t count, struct err *er
     return ERR_OK;
 }
 
-enum err_code replay_keep(struct replay *replay, double value, const double *grad, struct err *err)
+void replay_keep(struct replay *replay, double value, const double *grad)
 {
+    struct err none = ERR_INIT;
     if (replay->count >= replay->most) {
-        return ERR_OK;
+        return;
     }
-    if (reserve(replay, replay->count + 1, err) != ERR_OK) {
-        return err->code;
+    if (reserve(replay, replay->count + 1, &none) != ERR_OK) {
+        replay->most = replay->count;
+        return;
     }
     double *to = replay->values + replay->count * (1 + replay->n);
     to[0] = value;
@@ -72,7 +74,6 @@ enum err_code replay_keep(struct replay *replay, double value, const double *gra
     }
     replay->count++;
     replay->next = replay->count;
-    return ERR_OK;
 }
 
 void replay_save(const struct replay *replay, struct bytes_writer *writer)

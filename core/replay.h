@@ -11,7 +11,7 @@
  *
  *     if (!replay_tell(&replay, &value, grad)) {
  *         value = f(x, grad);
- *         if (replay_keep(&replay, value, grad, err) != ERR_OK) ...
+ *         replay_keep(&replay, value, grad);
  *     }
  */
 #ifndef REPLAY_H
@@ -44,9 +44,8 @@ void replay_restart(struct replay *replay);
 /* The next evaluation, if it was kept; grad: [n], NULL when n is 0. */
 bool replay_tell(struct replay *replay, double *value, double *grad);
 
-/* Appends one that was made. ERR_NOMEM. */
-enum err_code replay_keep(struct replay *replay, double value, const double *grad,
-                          struct err *err) MUST_CHECK;
+/* Appends one that was made. Where memory is short it is not kept, nor any after it. */
+void replay_keep(struct replay *replay, double value, const double *grad);
 
 void replay_save(const struct replay *replay, struct bytes_writer *writer);
 

@@ -195,9 +195,9 @@ static double remembered_logp(void *ctx, const double *theta, double *grad)
     if (cancel_is_requested(chain->all->tasks.problem->cancel)) {
         return value;
     }
-    if (replay_keep(&chain->replay, value, grad, failure) == ERR_OK &&
-        checkpoint_due(checkpoint, chain->number)) {
-        err_kept(save(chain, failure));
+    replay_keep(&chain->replay, value, grad);
+    if (checkpoint_due(checkpoint, chain->number) && save(chain, failure) == ERR_NOMEM) {
+        err_clear(failure); /* the next one may find some; the work needs none of it */
     }
     return value;
 }

@@ -259,6 +259,7 @@ static void done(void *ctx)
 {
     struct comparison *c = ctx;
     if (go_on(c)) {
+        c->item.goes_on = true;
         batcher_submit(c->app->batcher, &c->item);
     } else {
         c->req->ops->resume(c->req->exchange);

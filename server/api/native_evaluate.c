@@ -97,6 +97,7 @@ static void done(void *ctx)
     take(e);
     if (e->err.code == ERR_OK && e->first < e->rows.n) {
         aim(e);
+        e->item.goes_on = true;
         batcher_submit(e->app->batcher, &e->item);
         return;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads for requests that write, or compute long. A thread of the HTTP pool has many connections,
+ * Threads for requests that write. A thread of the HTTP pool has many connections,
  * and a prediction on one of them must not wait for the disk of an upload on another: the
  * connection is put aside, the handler runs here, at lower priority, and the answer goes out where
  * the request came in.

@@ -9,15 +9,19 @@
 #define RETRY_S        2 /* for others to be done */
 #define DISCARD_FACTOR 2 /* of the limit: past it a stream without end is cut off */
 
+/* Small bodies, predictions mostly, get in however much others have sent. */
 static bool take_room(const struct body *body, struct body_room *room, size_t more)
 {
-    size_t before = atomic_fetch_add_explicit(&room->held, more, memory_order_relaxed);
-    bool alone = before == body->capacity;
-    if (alone || (before <= room->most && more <= room->most - before)) {
-        return true;
-    }
-    atomic_fetch_sub_explicit(&room->held, more, memory_order_relaxed);
-    return false;
+    bool small = body->capacity + more <= BODY_SMALL;
+    size_t held = atomic_load_explicit(&room->held, memory_order_relaxed);
+    do {
+        bool alone = held == body->capacity;
+        if (!small && !alone && (held > room->most || more > room->most - held)) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&room->held, &held, held + more,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
 }
 
 static enum err_code reserve(struct body *body, struct body_room *room, size_t limit, size_t need,

@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Up to so many bytes a body is counted and never refused for want of room. */
+#define BODY_SMALL ((size_t)64 * 1024)
+
 /* Shared by threads. A body that is there alone may be larger than the room. */
 struct body_room {
     size_t most;        /* bytes */

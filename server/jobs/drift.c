@@ -148,6 +148,9 @@ static enum err_code by_first_rows(const struct drift_wish *wish, const struct s
     struct data_newest first = {.rows = NULL};
     struct data_newest fresh = {.rows = NULL};
     double *range = NULL;
+    if (wish->n_fresh < 2 * wish->n_rows) {
+        return ERR_OK;
+    }
     if (data_store_newest(wish->db, wish->model, wish->after, 2 * wish->n_rows, &fresh, err) !=
             ERR_OK ||
         fresh.n < 2 * wish->n_rows || read_first(wish, &first, err) != ERR_OK) {

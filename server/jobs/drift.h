@@ -17,8 +17,9 @@ struct drift_wish {
     struct registry *registry;
     struct db *db;
     const char *model;
-    int64_t after;  /* rows of later batches are fresh */
-    int64_t n_rows; /* so many of the newest are looked at */
+    int64_t after;   /* rows of later batches are fresh */
+    int64_t n_rows;  /* so many of the newest are looked at */
+    int64_t n_fresh; /* so many there are */
     int n_threads;
     const struct cancel *cancel; /* may be NULL */
 };

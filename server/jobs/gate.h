@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether a new version may take the place of the one that is served: both predict the same rows,
- * which neither was trained on, and the new one must not be worse by more than is allowed.
+ * which neither was trained on (but for what a warm start may know: core/train_warm.h), and the new
+ * one must not be worse by more than is allowed.
  *
  * Rows are kept out by their place and the seed (core/split.h), so a row that was kept out of the
  * served version's training is kept out of the next one's too when seed and share are the same.

@@ -145,6 +145,7 @@ static enum err_code measure(struct keeper *keeper, struct watch *watch,
                                     .model = watch->model,
                                     .after = facts->known_to,
                                     .n_rows = policy->drift_rows,
+                                    .n_fresh = facts->n_fresh,
                                     .n_threads = s->n_threads,
                                     .cancel = &keeper->cancel};
     struct drift drift;

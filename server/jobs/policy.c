@@ -45,14 +45,17 @@ static int64_t not_later(int64_t ms, int64_t now_ms)
 static int64_t counted_from_ms(const struct policy_facts *facts, int64_t changed_ms, int64_t now_ms,
                                struct policy_memory *memory)
 {
-    int64_t from = facts->last_job_ms > changed_ms ? facts->last_job_ms : changed_ms;
-    if (from <= now_ms) {
+    int64_t job = facts->last_job_ms;
+    int64_t change = changed_ms;
+    if (job <= now_ms && change <= now_ms) {
         memory->set_back_ms = 0;
-        return from;
+        return job > change ? job : change;
     }
     memory->set_back_ms =
         memory->set_back_ms == 0 ? now_ms : not_later(memory->set_back_ms, now_ms);
-    return memory->set_back_ms;
+    job = job <= now_ms ? job : memory->set_back_ms;
+    change = change <= now_ms ? change : memory->set_back_ms;
+    return job > change ? job : change;
 }
 
 static int64_t schedule_ms(const struct policy *policy, int64_t from)

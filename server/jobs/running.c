@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "threads.h"
 
+#include <math.h>
 #include <string.h>
 
 #define SECOND_NS INT64_C(1000000000)
@@ -83,6 +84,8 @@ void running_begin(struct running *running, int64_t job, int64_t most_s, struct 
     pthread_mutex_lock(&running->lock);
     running->job = job;
     running->has_progress = false;
+    running->first_fraction = 0.0;
+    memset(running->heard, 0, sizeof running->heard);
     running->resumes = left != NULL;
     running->timed_out = false;
     memset(&running->curves, 0, sizeof running->curves);
@@ -107,11 +110,34 @@ void running_end(struct running *running)
     pthread_mutex_unlock(&running->lock);
 }
 
-/* What checkpoints brought back, by the first report of a resumed attempt: all but its one step. */
-static double fraction_before(const struct progress *first)
+static bool is_first_of_member(struct running *running, int member)
 {
-    double step = 1.0 / ((double)first->n_steps * (double)first->n_members);
-    return first->fraction > step ? first->fraction - step : 0.0;
+    if (member < 0 || member >= RUNNING_MEMBERS) {
+        return false;
+    }
+    unsigned char bit = (unsigned char)(1U << (member % 8));
+    bool first = (running->heard[member / 8] & bit) == 0;
+    running->heard[member / 8] |= bit;
+    return first;
+}
+
+/*
+ * What checkpoints brought back to a resumed attempt. Its first report tells of all that had ended
+ * and of one member at work, each first report of another of what that one had done.
+ */
+static void count_before_locked(struct running *running, const struct progress *p)
+{
+    double step = 1.0 / ((double)p->n_steps * (double)p->n_members);
+    bool first = is_first_of_member(running, p->member);
+    if (!running->resumes) {
+        return;
+    }
+    if (!running->has_progress) {
+        running->first_fraction = p->fraction - step;
+    } else if (first) {
+        running->first_fraction += (p->step - 1) * step;
+    }
+    running->first_fraction = fmax(fmin(running->first_fraction, p->fraction - step), 0.0);
 }
 
 static double eta_locked(const struct running *running)
@@ -125,10 +151,8 @@ void running_note(struct running *running, const struct progress *progress, int6
                   double *eta_s)
 {
     pthread_mutex_lock(&running->lock);
-    if (!running->has_progress) {
-        running->first_fraction = running->resumes ? fraction_before(progress) : 0.0;
-        running->has_progress = true;
-    }
+    count_before_locked(running, progress);
+    running->has_progress = true;
     running->last = *progress;
     curves_add(&running->curves, progress);
     *job = running->job;

@@ -12,6 +12,9 @@
 #include <pthread.h>
 #include <stdint.h>
 
+/* Of these the time left is told right after a resumption; more begin one after the other. */
+#define RUNNING_MEMBERS 1024
+
 struct running {
     struct cancel cancel; /* for the job's work to look at */
     pthread_t thread;     /* sleeps until the job's time is over */
@@ -22,9 +25,10 @@ struct running {
     bool has_progress;
     bool resumes; /* an attempt before it has done some of the work */
     struct progress last;
-    double first_fraction; /* what was done before this attempt */
-    int64_t start_ns;      /* of the attempt, by clock_ns */
-    int64_t deadline_ns;   /* 0: none */
+    double first_fraction; /* what was done before this attempt, as far as is known */
+    unsigned char heard[RUNNING_MEMBERS / 8]; /* bits: members that have reported in it */
+    int64_t start_ns;                         /* of the attempt, by clock_ns */
+    int64_t deadline_ns;                      /* 0: none */
     bool timed_out;
     bool ended; /* the thread has to */
     struct curves curves;

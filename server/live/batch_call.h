@@ -18,6 +18,7 @@ struct batch_item {
     bool (*gone)(const void *ctx); /* nobody waits for the answer any more; NULL: someone does */
     void (*done)(void *ctx);       /* the batcher is done with the item */
     void *ctx;
+    bool goes_on; /* the next block of work that was let in: the queue is not too full for it */
 
     struct err err; /* how it ended */
 

@@ -516,7 +516,8 @@ void batcher_submit(struct batcher *batcher, struct batch_item *item)
     item->work = predict_work(item->model, item->request);
     pthread_mutex_lock(&batcher->lock);
     bool stopping = batcher->stopping;
-    bool room = has_room(batcher, item); /* another may have taken it since batcher_admit */
+    /* Another may have taken the room since batcher_admit. */
+    bool room = item->goes_on || has_room(batcher, item);
     if (!stopping && room) {
         struct lane *lane = find_lane(batcher, item);
         if (lane->head == NULL) {

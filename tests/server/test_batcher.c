@@ -261,10 +261,16 @@ START_TEST(a_full_queue_refuses_and_says_for_how_long)
     batcher_submit(batcher, &late->item);
     ck_assert_int_eq(late->ends, 1);
     ck_assert_int_eq(late->item.err.code, ERR_QUEUE_FULL);
+    /* What has begun is not thrown away half-way. */
+    struct client *next = client_for(4, model, 5, PREDICT_MEAN);
+    next->item.goes_on = true;
+    batcher_submit(batcher, &next->item);
+    ck_assert_int_eq(next->ends, 0);
     pull_plug();
-    wait_done(4);
+    wait_done(5);
     check_answer(&clients[1]);
     check_answer(&clients[2]);
+    check_answer(next);
     ck_assert_int_eq(atomic_load(&metrics.requests_rejected), 1);
     batcher_free(batcher);
 }

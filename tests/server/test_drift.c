@@ -59,6 +59,7 @@ static enum err_code measure(int64_t after, const struct cancel *cancel, struct 
                                     .model = "m",
                                     .after = after,
                                     .n_rows = 10,
+                                    .n_fresh = 20, /* as far as anybody knows */
                                     .n_threads = 1,
                                     .cancel = cancel};
     return drift_measure(&wish, out, &err);

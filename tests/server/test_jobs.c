@@ -175,6 +175,17 @@ START_TEST(the_time_left_counts_what_this_attempt_has_done)
     p.fraction = 0.875;
     check_eta(p, 0.99, 1.01);
     running_end(&running);
+    /* Two had ended and two come back side by side, half done and three quarters. */
+    left = (struct bytes_reader){.data = w.data, .left = w.size};
+    running_begin(&running, 7, 0, &left);
+    p = (struct progress){
+        .member = 2, .n_members = 4, .step = 51, .n_steps = 100, .fraction = 0.6275};
+    check_eta(p, 148.9, 149.1);
+    p.member = 3;
+    p.step = 76;
+    p.fraction = 0.8175;
+    check_eta(p, 0.1825 / 0.005 * 0.99, 0.1825 / 0.005 * 1.01);
+    running_end(&running);
     running_release(&running);
     mem_free(w.data);
 }

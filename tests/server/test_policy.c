@@ -217,6 +217,10 @@ START_TEST(a_clock_that_was_set_back_does_not_put_a_policy_off)
     }
     check_waits(policy_decide(&policy, &facts, at(year), at(3600), &memory), at(3700));
     check_trains(policy_decide(&policy, &facts, at(year), at(3700), &memory), "schedule");
+    /* A job of after it counts, though the policy is still of the future. */
+    facts.last_job_ms = at(3700);
+    check_waits(policy_decide(&policy, &facts, at(year), at(3760), &memory), at(7300));
+    facts.last_job_ms = at(year);
     /* And back once more, below what is remembered. */
     policy.every_s = 0;
     policy.new_rows = 1;
