@@ -25,7 +25,7 @@ CREATE TABLE data_stats (
     CONSTRAINT data_stats_counts CHECK (n_rows >= 0 AND n_batches >= 0)
 ) STRICT;
 
--- Hashes of rows in sorted runs (server/store/row_index.h).
+-- Hashes of rows in sorted runs (server/store/data/row_index.h).
 CREATE TABLE row_runs (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     model_id  INTEGER NOT NULL,

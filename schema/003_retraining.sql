@@ -15,7 +15,7 @@ ALTER TABLE jobs ADD COLUMN curves BLOB; -- losses by step (server/jobs/curves.h
 
 CREATE INDEX jobs_to_claim ON jobs (priority DESC, id) WHERE state = 0;
 
--- The state of a running job's tasks (core/checkpoint.h), gone when it ends.
+-- The state of a running job's tasks (core/base/checkpoint.h), gone when it ends.
 CREATE TABLE job_checkpoints (
     job_id INTEGER NOT NULL,
     task   INTEGER NOT NULL,

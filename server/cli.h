@@ -3,7 +3,7 @@
 #ifndef CLI_H
 #define CLI_H
 
-#include "config.h"
+#include "base/config.h"
 
 enum cli_command {
     CLI_SERVE,

@@ -4,20 +4,20 @@
  * readiness goes, new requests are refused, those under way end, the running job goes back to its
  * queue, the file is closed.
  */
-#include "app.h"
-#include "background.h"
+#include "api/app.h"
+#include "api/background.h"
 #include "cli.h"
-#include "client.h"
-#include "daemon.h"
-#include "dispatch.h"
-#include "follow.h"
-#include "gemm.h"
-#include "json_io.h"
+#include "client/client.h"
+#include "http/daemon.h"
+#include "api/dispatch.h"
+#include "live/follow.h"
+#include "math/gemm.h"
+#include "formats/json_read.h"
 #include "maintain.h"
-#include "mem.h"
-#include "threads.h"
-#include "version.h"
-#include "vtanh.h"
+#include "base/mem.h"
+#include "base/threads.h"
+#include "base/version.h"
+#include "math/vtanh.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "maintain.h"
 
-#include "backup.h"
-#include "check_file.h"
+#include "store/care/backup.h"
+#include "store/care/check_file.h"
 
 #include <math.h>
 #include <signal.h>

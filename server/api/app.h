@@ -3,16 +3,16 @@
 #ifndef APP_H
 #define APP_H
 
-#include "batcher.h"
-#include "config.h"
-#include "events.h"
-#include "exchange.h"
-#include "keeper.h"
-#include "log.h"
-#include "metrics.h"
-#include "offload.h"
-#include "registry.h"
-#include "trainer.h"
+#include "live/batcher.h"
+#include "base/config.h"
+#include "jobs/events.h"
+#include "http/exchange.h"
+#include "jobs/keeper.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "api/offload.h"
+#include "live/models.h"
+#include "jobs/trainer.h"
 
 #include <stdatomic.h>
 

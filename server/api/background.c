@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "background.h"
+#include "api/background.h"
 
-#include "job_json.h"
-#include "policy_json.h"
-#include "quality_json.h"
-#include "train_request.h"
+#include "api/job_json.h"
+#include "api/policy_json.h"
+#include "documents/quality_json.h"
+#include "api/train_request.h"
 
 #include <string.h>
 

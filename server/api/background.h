@@ -3,7 +3,7 @@
 #ifndef BACKGROUND_H
 #define BACKGROUND_H
 
-#include "app.h"
+#include "api/app.h"
 
 /* Starts them from the app's config, store and registry. What has started is in the app, also after
  * a failure. A read-only replica has events only. */

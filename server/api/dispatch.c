@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dispatch.h"
+#include "api/dispatch.h"
 
-#include "clock.h"
-#include "error_body.h"
-#include "handlers.h"
-#include "router.h"
+#include "base/clock.h"
+#include "api/errors.h"
+#include "api/handlers.h"
+#include "http/router.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,20 +12,20 @@
 
 static const struct route routes[] = {
 #define ROUTE(method, pattern, handler, label) {HTTP_##method, pattern},
-#include "routes.def"
+#include "api/routes.def"
 #undef ROUTE
 };
 
 static handler_fn *const handlers[] = {
 #define ROUTE(method, pattern, handler, label) handle_##handler,
-#include "routes.def"
+#include "api/routes.def"
 #undef ROUTE
 };
 
 /* The last label stands for requests that match no route. */
 static const char *const labels[] = {
 #define ROUTE(method, pattern, handler, label) label,
-#include "routes.def"
+#include "api/routes.def"
 #undef ROUTE
     "other",
 };

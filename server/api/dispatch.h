@@ -3,7 +3,7 @@
 #ifndef DISPATCH_H
 #define DISPATCH_H
 
-#include "app.h"
+#include "api/app.h"
 
 /* A daemon_handler; ctx is a struct app. */
 void dispatch(void *ctx, struct request *req, struct response *res);

@@ -3,12 +3,12 @@
 #ifndef HANDLERS_H
 #define HANDLERS_H
 
-#include "app.h"
+#include "api/app.h"
 
 #define ROUTE(method, pattern, handler, label)                                                     \
     enum err_code handle_##handler(struct app *app, const struct request *req,                     \
                                    struct response *res, struct err *err);
-#include "routes.def"
+#include "api/routes.def"
 #undef ROUTE
 
 #endif

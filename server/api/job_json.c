@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "job_json.h"
+#include "api/job_json.h"
 
-#include "job_store.h"
-#include "json_io.h"
-#include "train_json.h"
+#include "store/jobs/job_store.h"
+#include "formats/json_read.h"
+#include "api/train_json.h"
 
 #include <string.h>
 

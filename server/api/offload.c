@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "offload.h"
+#include "api/offload.h"
 
-#include "mem.h"
-#include "threads.h"
+#include "base/mem.h"
+#include "base/threads.h"
 
 #include <pthread.h>
 

@@ -8,8 +8,8 @@
 #ifndef OFFLOAD_H
 #define OFFLOAD_H
 
-#include "exchange.h"
-#include "log.h"
+#include "http/exchange.h"
+#include "base/log.h"
 
 #define OFFLOAD_NICE 5 /* predictions come first */
 

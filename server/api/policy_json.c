@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy_json.h"
+#include "api/policy_json.h"
 
-#include "job_json.h"
-#include "json_io.h"
+#include "api/job_json.h"
+#include "formats/json_read.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "reply.h"
+#include "api/reply.h"
 
-#include "etag.h"
+#include "http/etag.h"
 
 #include <errno.h>
 #include <inttypes.h>

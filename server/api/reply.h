@@ -3,10 +3,10 @@
 #ifndef REPLY_H
 #define REPLY_H
 
-#include "app.h"
-#include "data_store.h"
-#include "json_io.h"
-#include "textbuf.h"
+#include "api/app.h"
+#include "store/data/data_store.h"
+#include "formats/json_read.h"
+#include "base/textbuf.h"
 
 /* Sends the text as application/json; ERR_NOMEM when writing it ran short. */
 enum err_code reply_json(struct response *res, int status, struct textbuf *text,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "train_json.h"
+#include "api/train_json.h"
 
-#include "arch_json.h"
-#include "json_io.h"
-#include "mem.h"
-#include "model_json.h"
+#include "documents/arch_json.h"
+#include "formats/json_read.h"
+#include "base/mem.h"
+#include "documents/model_json.h"
 
 #include <limits.h>
 #include <string.h>

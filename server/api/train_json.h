@@ -5,7 +5,7 @@
  *
  *   {"solver":"ensemble", "architecture":{..}, "seed":1,
  *    "settings":{"members":8,"epochs":600, ..}            what the solver knows:
- * core/uq_settings.def "optimizer":{"name":"adam","learning_rate":0.01, ..},
+ * core/solve/solver_settings.def "optimizer":{"name":"adam","learning_rate":0.01, ..},
  *    "noise":{"kind":"given","sigma":[0.1]}               or estimated, learned, predicted
  *    "prior":{"sigma":1,"pre":..,"post":..,"blocks":..,"fan_in":false}          null: flat
  *    "calibration":{"method":"split","share":0.2}         or none, cv+ with folds, jackknife+
@@ -15,8 +15,8 @@
 #ifndef TRAIN_JSON_H
 #define TRAIN_JSON_H
 
-#include "textbuf.h"
-#include "train.h"
+#include "base/textbuf.h"
+#include "train/train.h"
 
 #include <jansson.h>
 

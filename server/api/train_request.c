@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "train_request.h"
+#include "api/train_request.h"
 
-#include "data_store.h"
-#include "job_json.h"
+#include "store/data/data_store.h"
+#include "api/job_json.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
 #ifndef TRAIN_REQUEST_H
 #define TRAIN_REQUEST_H
 
-#include "app.h"
-#include "textbuf.h"
+#include "api/app.h"
+#include "base/textbuf.h"
 
 struct train_wish {
     const char *text; /* [len] JSON (api/job_json); len 0: as the default version was trained */

@@ -5,16 +5,16 @@
  */
 #define _GNU_SOURCE /* dl_iterate_phdr */
 
-#include "build.h"
+#include "base/build.h"
 
 #include <elf.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "gemm.h"
-#include "version.h"
-#include "vtanh.h"
+#include "math/gemm.h"
+#include "base/version.h"
+#include "math/vtanh.h"
 
 #ifdef __GLIBC__
 #include <gnu/libc-version.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "config.h"
+#include "base/config.h"
 
-#include "log.h"
-#include "threads.h"
+#include "base/log.h"
+#include "base/threads.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -25,7 +25,7 @@ static const struct setting {
     {#name, IS_INT, offsetof(struct config, name), NULL, value, least, most, help},
 #define CONFIG_BOOL(name, value, help)                                                             \
     {#name, IS_BOOL, offsetof(struct config, name), NULL, value, 0, 1, help},
-#include "config.def"
+#include "base/config.def"
 #undef CONFIG_TEXT
 #undef CONFIG_INT
 #undef CONFIG_BOOL

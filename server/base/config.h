@@ -3,8 +3,8 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
-#include "compiler.h"
-#include "err.h"
+#include "base/compiler.h"
+#include "base/err.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ struct config {
 #define CONFIG_TEXT(name, value, help)             char name[CONFIG_TEXT_CHARS];
 #define CONFIG_INT(name, value, least, most, help) int name;
 #define CONFIG_BOOL(name, value, help)             bool name;
-#include "config.def"
+#include "base/config.def"
 #undef CONFIG_TEXT
 #undef CONFIG_INT
 #undef CONFIG_BOOL

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "log.h"
+#include "base/log.h"
 
-#include "names.h"
+#include "base/names.h"
 
 #include <stdarg.h>
 #include <stdio.h>

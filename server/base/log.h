@@ -7,7 +7,7 @@
 #ifndef LOG_H
 #define LOG_H
 
-#include "compiler.h"
+#include "base/compiler.h"
 
 #include <stdbool.h>
 

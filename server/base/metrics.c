@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "metrics.h"
+#include "base/metrics.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -107,7 +107,7 @@ void metrics_write(const struct metrics *metrics, const char *version, struct te
 #define METRIC_GAUGE(field, name, help)                                                            \
     head(text, name, "gauge", help);                                                               \
     textbuf_printf(text, "%s %lld\n", name, load(&metrics->field));
-#include "metrics.def"
+#include "base/metrics.def"
 #undef METRIC_COUNTER
 #undef METRIC_GAUGE
     head(text, "surrogated_job_duration_seconds", "summary", "Time that ended training jobs took.");

@@ -6,7 +6,7 @@
 #ifndef METRICS_H
 #define METRICS_H
 
-#include "textbuf.h"
+#include "base/textbuf.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -24,7 +24,7 @@ struct metrics_route {
 struct metrics {
 #define METRIC_COUNTER(field, name, help) atomic_llong field;
 #define METRIC_GAUGE(field, name, help)   atomic_llong field;
-#include "metrics.def"
+#include "base/metrics.def"
 #undef METRIC_COUNTER
 #undef METRIC_GAUGE
     atomic_llong job_sum_ms; /* duration of ended jobs */

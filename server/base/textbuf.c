@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "textbuf.h"
+#include "base/textbuf.h"
 
-#include "numtext.h"
+#include "base/numtext.h"
 
 #include <math.h>
 #include <stdarg.h>

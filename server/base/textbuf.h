@@ -6,7 +6,7 @@
 #ifndef TEXTBUF_H
 #define TEXTBUF_H
 
-#include "arena.h"
+#include "base/arena.h"
 
 #include <stdbool.h>
 #include <stddef.h>

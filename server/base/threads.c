@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE /* sched_getaffinity, pthread_setname_np */
-#include "threads.h"
+#include "base/threads.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -3,8 +3,8 @@
 #ifndef THREADS_H
 #define THREADS_H
 
-#include "compiler.h"
-#include "err.h"
+#include "base/compiler.h"
+#include "base/err.h"
 
 #include <pthread.h>
 

@@ -4,11 +4,11 @@
  * "quantiles" is an object with "levels" and, for each level, rows x outputs; "intervals" is a list
  * of levels with lower and upper ends.
  */
-#include "answer_table.h"
+#include "client/answer_table.h"
 
-#include "numtext.h"
-#include "terminal.h"
-#include "textbuf.h"
+#include "base/numtext.h"
+#include "client/terminal.h"
+#include "base/textbuf.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
 #ifndef ANSWER_TABLE_H
 #define ANSWER_TABLE_H
 
-#include "arena.h"
-#include "err.h"
+#include "base/arena.h"
+#include "base/err.h"
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "args.h"
+#include "client/args.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ static const struct {
     const char *help;
 } options[] = {
 #define OPTION(id, name, value, help) {name, value, help},
-#include "options.def"
+#include "client/options.def"
 #undef OPTION
 };
 

@@ -3,9 +3,9 @@
 #ifndef ARGS_H
 #define ARGS_H
 
-#include "arena.h"
-#include "compiler.h"
-#include "err.h"
+#include "base/arena.h"
+#include "base/compiler.h"
+#include "base/err.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 
 enum option {
 #define OPTION(id, name, value, help) OPT_##id,
-#include "options.def"
+#include "client/options.def"
 #undef OPTION
     N_OPTIONS
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client.h"
+#include "client/client.h"
 
-#include "commands.h"
-#include "interrupt.h"
-#include "terminal.h"
+#include "client/commands.h"
+#include "client/interrupt.h"
+#include "client/terminal.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -12,7 +12,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 #define DEFAULT_SERVER "http://127.0.0.1:8080"
 #define COMMON         (OPTION_BIT(SERVER) | OPTION_BIT(JSON) | OPTION_BIT(HELP))
@@ -29,7 +29,7 @@ static const struct command {
 } commands[] = {
 #define COMMAND(name, allowed, summary, usage, text)                                               \
     {#name, (allowed) | COMMON, summary, usage, text, command_##name},
-#include "commands.def"
+#include "client/commands.def"
 #undef COMMAND
 };
 

@@ -6,8 +6,8 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
-#include "args.h"
-#include "connection.h"
+#include "client/args.h"
+#include "client/connection.h"
 
 #include <jansson.h>
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* surrogated data: show, append, batches, export, delete. */
-#include "commands.h"
+#include "client/commands.h"
 
-#include "confirm.h"
-#include "describe.h"
-#include "files.h"
-#include "mem.h"
-#include "parts.h"
-#include "table.h"
-#include "terminal.h"
+#include "client/confirm.h"
+#include "client/describe.h"
+#include "client/files.h"
+#include "base/mem.h"
+#include "client/parts.h"
+#include "client/table.h"
+#include "client/terminal.h"
 
 #include <inttypes.h>
 #include <string.h>

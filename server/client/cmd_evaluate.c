@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* surrogated evaluate and diagnostics: scores on given rows, and how the training went. */
-#include "commands.h"
+#include "client/commands.h"
 
-#include "describe.h"
-#include "files.h"
+#include "client/describe.h"
+#include "client/files.h"
 
 /* The answer, described. */
 static enum err_code show(struct client *client, const struct call *call, struct err *err)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* surrogated jobs: list, show, curves, cancel. */
-#include "commands.h"
+#include "client/commands.h"
 
-#include "describe.h"
-#include "numtext.h"
-#include "table.h"
+#include "client/describe.h"
+#include "base/numtext.h"
+#include "client/table.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* surrogated models: list, show, put, export, delete; the rest is in cmd_versions.c. */
-#include "commands.h"
+#include "client/commands.h"
 
-#include "cmd_versions.h"
-#include "confirm.h"
-#include "describe.h"
-#include "files.h"
-#include "table.h"
+#include "client/cmd_versions.h"
+#include "client/confirm.h"
+#include "client/describe.h"
+#include "client/files.h"
+#include "client/table.h"
 
 #include <string.h>
 

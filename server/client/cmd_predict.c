@@ -3,12 +3,12 @@
  * surrogated predict. CSV is read here and goes to the server as JSON, in pieces, since numbers in
  * their shortest form lose no bit; JSON and npy files are sent as they are.
  */
-#include "commands.h"
+#include "client/commands.h"
 
-#include "answer_table.h"
-#include "csv_rows.h"
-#include "files.h"
-#include "numtext.h"
+#include "client/answer_table.h"
+#include "client/csv_rows.h"
+#include "client/files.h"
+#include "base/numtext.h"
 
 #include <inttypes.h>
 #include <math.h>

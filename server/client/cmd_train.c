@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* surrogated train: the request from a file and from settings, then watching. */
-#include "commands.h"
+#include "client/commands.h"
 
-#include "describe.h"
-#include "files.h"
+#include "client/describe.h"
+#include "client/files.h"
 
 #include <string.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 /* Parts of a request; other names without a dot are settings of the solver. */
 static bool is_top_level(const char *name)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cmd_versions.h"
+#include "client/cmd_versions.h"
 
-#include "describe.h"
-#include "files.h"
-#include "table.h"
+#include "client/describe.h"
+#include "client/files.h"
+#include "client/table.h"
 
 #include <string.h>
 

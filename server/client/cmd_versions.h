@@ -3,7 +3,7 @@
 #ifndef CMD_VERSIONS_H
 #define CMD_VERSIONS_H
 
-#include "client.h"
+#include "client/client.h"
 
 enum err_code versions_promote(struct client *client, struct err *err) MUST_CHECK;
 enum err_code versions_alias(struct client *client, struct err *err) MUST_CHECK;

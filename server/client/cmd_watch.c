@@ -5,15 +5,15 @@
  * Where there are no events to follow, an older server or one with too many followers, the job is
  * asked for again and again: after a tenth of a second at first, later after a second.
  */
-#include "commands.h"
+#include "client/commands.h"
 
-#include "clock.h"
-#include "describe.h"
-#include "event_reader.h"
-#include "interrupt.h"
-#include "progress.h"
-#include "table.h"
-#include "terminal.h"
+#include "base/clock.h"
+#include "client/describe.h"
+#include "client/event_reader.h"
+#include "client/interrupt.h"
+#include "client/progress.h"
+#include "client/table.h"
+#include "client/terminal.h"
 
 #include <string.h>
 

@@ -3,11 +3,11 @@
 #ifndef COMMANDS_H
 #define COMMANDS_H
 
-#include "client.h"
+#include "client/client.h"
 
 #define COMMAND(name, allowed, summary, usage, text)                                               \
     enum err_code command_##name(struct client *client, struct err *err) MUST_CHECK;
-#include "commands.def"
+#include "client/commands.def"
 #undef COMMAND
 
 /* Watches a job to its end. ERR_NUMERIC: it failed or was cancelled; ERR_CANCELLED: Ctrl-C. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "confirm.h"
+#include "client/confirm.h"
 
-#include "interrupt.h"
-#include "terminal.h"
+#include "client/interrupt.h"
+#include "client/terminal.h"
 
 #include <stdio.h>
 #include <string.h>

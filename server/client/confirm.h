@@ -3,7 +3,7 @@
 #ifndef CONFIRM_H
 #define CONFIRM_H
 
-#include "client.h"
+#include "client/client.h"
 
 /*
  * Asks on the terminal, when there is one at both ends and --yes is not given; "y" and "yes" go

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "connection.h"
+#include "client/connection.h"
 
-#include "clock.h"
-#include "interrupt.h"
-#include "transfer.h"
-#include "version.h"
+#include "base/clock.h"
+#include "client/interrupt.h"
+#include "client/transfer.h"
+#include "base/version.h"
 
 #include <curl/curl.h>
 #include <jansson.h>
 #include <string.h>
 #include <strings.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 #define CONNECT_TIMEOUT_S 10L
 #define AWAY_PAUSE_S      1 /* between tries while a server is away */

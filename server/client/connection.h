@@ -10,10 +10,10 @@
 #ifndef CONNECTION_H
 #define CONNECTION_H
 
-#include "arena.h"
-#include "compiler.h"
-#include "err.h"
-#include "textbuf.h"
+#include "base/arena.h"
+#include "base/compiler.h"
+#include "base/err.h"
+#include "base/textbuf.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "csv_rows.h"
+#include "client/csv_rows.h"
 
-#include "interrupt.h"
+#include "client/interrupt.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 enum field_end { END_FIELD, END_RECORD, END_FILE, END_BAD };
 

@@ -7,8 +7,8 @@
 #ifndef CSV_ROWS_H
 #define CSV_ROWS_H
 
-#include "err.h"
-#include "textbuf.h"
+#include "base/err.h"
+#include "base/textbuf.h"
 
 #include <stdbool.h>
 #include <stdint.h>

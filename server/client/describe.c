@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "describe.h"
+#include "client/describe.h"
 
-#include "table.h"
-#include "terminal.h"
+#include "client/table.h"
+#include "client/terminal.h"
 
 #include <string.h>
 

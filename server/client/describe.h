@@ -3,8 +3,8 @@
 #ifndef DESCRIBE_H
 #define DESCRIBE_H
 
-#include "arena.h"
-#include "err.h"
+#include "base/arena.h"
+#include "base/err.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "event_reader.h"
+#include "client/event_reader.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 #define MOST_BYTES ((size_t)16 * 1024 * 1024) /* of a line, and of an event's data */
 

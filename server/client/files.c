@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "files.h"
+#include "client/files.h"
 
-#include "interrupt.h"
-#include "terminal.h"
+#include "client/interrupt.h"
+#include "client/terminal.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 static const struct {
     const char *name;

@@ -3,7 +3,7 @@
 #ifndef FILES_H
 #define FILES_H
 
-#include "client.h"
+#include "client/client.h"
 
 enum file_format { FORMAT_CSV, FORMAT_JSON, FORMAT_NPY };
 

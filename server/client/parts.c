@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "parts.h"
+#include "client/parts.h"
 
-#include "interrupt.h"
+#include "client/interrupt.h"
 
 #include <string.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 enum err_code parts_open(FILE *file, int64_t most_records, struct parts *out, struct err *err)
 {

@@ -6,7 +6,7 @@
 #ifndef PARTS_H
 #define PARTS_H
 
-#include "err.h"
+#include "base/err.h"
 
 #include <stdbool.h>
 #include <stddef.h>

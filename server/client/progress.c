@@ -3,12 +3,12 @@
  * The bar: "job 7 heat [#######-----]  58 %  member 5/8  step 41/600  loss 2.2e-05  0:06 left".
  * What does not fit the screen is left out from the right, then the bar itself.
  */
-#include "progress.h"
+#include "client/progress.h"
 
-#include "clock.h"
-#include "describe.h"
-#include "table.h"
-#include "terminal.h"
+#include "base/clock.h"
+#include "client/describe.h"
+#include "client/table.h"
+#include "client/terminal.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef PROGRESS_H
 #define PROGRESS_H
 
-#include "arena.h"
+#include "base/arena.h"
 
 #include <jansson.h>
 #include <stdbool.h>

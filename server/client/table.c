@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "table.h"
+#include "client/table.h"
 
-#include "terminal.h"
+#include "client/terminal.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -3,9 +3,9 @@
 #ifndef TABLE_H
 #define TABLE_H
 
-#include "arena.h"
-#include "compiler.h"
-#include "textbuf.h"
+#include "base/arena.h"
+#include "base/compiler.h"
+#include "base/textbuf.h"
 
 #include <stdbool.h>
 #include <stdint.h>

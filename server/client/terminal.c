@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wcwidth is an XSI function. */
 #define _XOPEN_SOURCE 700
-#include "terminal.h"
+#include "client/terminal.h"
 
 #include <stdint.h>
 #include <stdlib.h>

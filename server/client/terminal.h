@@ -3,7 +3,7 @@
 #ifndef TERMINAL_H
 #define TERMINAL_H
 
-#include "textbuf.h"
+#include "base/textbuf.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transfer.h"
+#include "client/transfer.h"
 
-#include "interrupt.h"
+#include "client/interrupt.h"
 
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 #define MOST_ANSWER_BYTES ((size_t)1 << 31)
 

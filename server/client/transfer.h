@@ -3,7 +3,7 @@
 #ifndef TRANSFER_H
 #define TRANSFER_H
 
-#include "connection.h"
+#include "client/connection.h"
 
 #include <curl/curl.h>
 #include <sys/types.h>

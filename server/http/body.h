@@ -6,7 +6,7 @@
 #ifndef BODY_H
 #define BODY_H
 
-#include "err.h"
+#include "base/err.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

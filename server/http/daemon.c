@@ -10,7 +10,7 @@
  * turns out too long is read to its end (within reason) and answered then, since an answer in the
  * middle would be lost when the connection is reset.
  */
-#include "daemon.h"
+#include "http/daemon.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -23,9 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "body.h"
-#include "listener.h"
-#include "mem.h"
+#include "http/body.h"
+#include "http/listener.h"
+#include "base/mem.h"
 
 #define READ_FACTOR 2 /* of the body limit: what announces more is answered at once */
 /* Buffers of a connection. The library clears them after each request, so more is slower. */

@@ -6,8 +6,8 @@
 #ifndef DAEMON_H
 #define DAEMON_H
 
-#include "exchange.h"
-#include "log.h"
+#include "http/exchange.h"
+#include "base/log.h"
 
 /*
  * Called on a pool thread; must fill the response, or put the request aside (req->later), and is

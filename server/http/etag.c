@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "etag.h"
+#include "http/etag.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "exchange.h"
+#include "http/exchange.h"
 
 #include <assert.h>
 #include <string.h>

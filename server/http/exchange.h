@@ -9,8 +9,8 @@
 #ifndef EXCHANGE_H
 #define EXCHANGE_H
 
-#include "arena.h"
-#include "err.h"
+#include "base/arena.h"
+#include "base/err.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE /* accept4 */
-#include "listener.h"
+#include "http/listener.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -12,8 +12,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "mem.h"
-#include "threads.h"
+#include "base/mem.h"
+#include "base/threads.h"
 
 #define BACKLOG    1024
 #define NO_ROOM_MS 10 /* until the next try when there was no room or no descriptor */

@@ -3,8 +3,8 @@
 #ifndef LISTENER_H
 #define LISTENER_H
 
-#include "err.h"
-#include "log.h"
+#include "base/err.h"
+#include "base/log.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>

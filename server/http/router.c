@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "router.h"
+#include "http/router.h"
 
 #include <string.h>
 

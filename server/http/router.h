@@ -3,7 +3,7 @@
 #ifndef ROUTER_H
 #define ROUTER_H
 
-#include "exchange.h"
+#include "http/exchange.h"
 
 struct route {
     enum http_method method;

@@ -4,11 +4,11 @@
  * rows were deleted since, all that are there are taken and the checkpoints go. A checkpoint that
  * is of no use (it is damaged, or another build wrote it) goes too, and the work begins again.
  */
-#include "attempt.h"
+#include "jobs/attempt.h"
 
-#include "codec.h"
-#include "mem.h"
-#include "mem_account.h"
+#include "model/codec.h"
+#include "base/mem.h"
+#include "base/mem_account.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -7,11 +7,11 @@
 #ifndef ATTEMPT_H
 #define ATTEMPT_H
 
-#include "checkpoints.h"
-#include "job_spec.h"
-#include "registry.h"
-#include "rows.h"
-#include "textbuf.h"
+#include "jobs/checkpoints.h"
+#include "jobs/job_spec.h"
+#include "live/models.h"
+#include "jobs/rows.h"
+#include "base/textbuf.h"
 
 /* Reads a job's request (the text that the API stored) into a spec. */
 typedef enum err_code attempt_parse_fn(const char *text, size_t len, struct job_spec *spec,

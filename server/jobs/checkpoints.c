@@ -3,10 +3,10 @@
  * due() is asked at every step of every task, so it costs a reading of the coarse clock (some
  * nanoseconds, a few milliseconds wrong) and one of an atomic number.
  */
-#include "checkpoints.h"
+#include "jobs/checkpoints.h"
 
-#include "build.h"
-#include "mem.h"
+#include "base/build.h"
+#include "base/mem.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -12,12 +12,12 @@
 #ifndef CHECKPOINTS_H
 #define CHECKPOINTS_H
 
-#include "checkpoint.h"
-#include "curves.h"
-#include "digest.h"
-#include "job_store.h"
-#include "log.h"
-#include "metrics.h"
+#include "base/checkpoint.h"
+#include "jobs/curves.h"
+#include "base/digest.h"
+#include "store/jobs/job_store.h"
+#include "base/log.h"
+#include "base/metrics.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

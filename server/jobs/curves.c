@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "curves.h"
+#include "jobs/curves.h"
 
 #include <math.h>
 #include <string.h>

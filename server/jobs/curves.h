@@ -8,9 +8,9 @@
 #ifndef CURVES_H
 #define CURVES_H
 
-#include "bytes.h"
-#include "cancel.h"
-#include "err.h"
+#include "base/bytes.h"
+#include "base/cancel.h"
+#include "base/err.h"
 
 #define CURVES_MEMBERS 64 /* later members are not kept */
 #define CURVES_POINTS  128

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "drift.h"
+#include "jobs/drift.h"
 
-#include "data_store.h"
-#include "gate.h"
-#include "mem.h"
+#include "store/data/data_store.h"
+#include "jobs/gate.h"
+#include "base/mem.h"
 
 #include <math.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 #ifndef DRIFT_H
 #define DRIFT_H
 
-#include "registry.h"
+#include "live/models.h"
 
 struct drift_wish {
     struct registry *registry;

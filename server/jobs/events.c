@@ -7,16 +7,16 @@
  * Rows of one job enter the ring in the order in which they were read: the row is read without the
  * lock, and read again when another thread has published a state of the job in between.
  */
-#include "events.h"
+#include "jobs/events.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
 
-#include "clock.h"
-#include "mem.h"
-#include "threads.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/threads.h"
 
 #define N_PLACES   32 /* running jobs whose progress is kept; past it the oldest goes */
 #define SHOW_EVERY (INT64_C(200) * 1000000)

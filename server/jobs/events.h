@@ -13,10 +13,10 @@
 #ifndef EVENTS_H
 #define EVENTS_H
 
-#include "cancel.h"
-#include "db.h"
-#include "job_store.h"
-#include "log.h"
+#include "base/cancel.h"
+#include "store/sqlite/db.h"
+#include "store/jobs/job_store.h"
+#include "base/log.h"
 
 #define EVENTS_STATES        1024 /* changes of state that are kept */
 #define EVENTS_KEEP_ALIVE_NS (INT64_C(15) * 1000000000)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gate.h"
+#include "jobs/gate.h"
 
-#include "mem.h"
-#include "names.h"
-#include "split.h"
+#include "base/mem.h"
+#include "base/names.h"
+#include "fit/split.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether a new version may take the place of the one that is served: both predict the same rows,
- * which neither was trained on (but for what a warm start may know: core/train_warm.h), and the new
- * one must not be worse by more than is allowed.
+ * which neither was trained on (but for what a warm start may know: core/train/train_warm.h), and
+ * the new one must not be worse by more than is allowed.
  *
- * Rows are kept out by their place and the seed (core/split.h), so a row that was kept out of the
- * served version's training is kept out of the next one's too when seed and share are the same.
+ * Rows are kept out by their place and the seed (core/fit/split.h), so a row that was kept out of
+ * the served version's training is kept out of the next one's too when seed and share are the same.
  * "known" rows are those the served version had: a version that does worse on them has unlearnt
  * something, whatever it makes of the rows that came since. What cannot be compared does not pass:
  * it may be anything.
@@ -13,8 +13,8 @@
 #ifndef GATE_H
 #define GATE_H
 
-#include "calib.h"
-#include "textbuf.h"
+#include "predict/evaluate.h"
+#include "base/textbuf.h"
 
 enum gate_metric {
     GATE_RMSE, /* root mean over outputs of (RMSE / range of the served version's outputs)^2 */

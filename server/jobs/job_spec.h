@@ -4,8 +4,8 @@
 #ifndef JOB_SPEC_H
 #define JOB_SPEC_H
 
-#include "gate.h"
-#include "train.h"
+#include "jobs/gate.h"
+#include "train/train.h"
 
 struct job_limits {
     int64_t seconds; /* of one attempt; 0: none */

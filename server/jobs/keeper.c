@@ -5,12 +5,12 @@
  * clock that is set is noticed within LOOK_MS. The lock guards the wake-up flags and what is told
  * of the models; nothing is computed and no SQL runs while it is held.
  */
-#include "keeper.h"
+#include "jobs/keeper.h"
 
-#include "clock.h"
-#include "drift.h"
-#include "mem.h"
-#include "threads.h"
+#include "base/clock.h"
+#include "jobs/drift.h"
+#include "base/mem.h"
+#include "base/threads.h"
 
 #include <math.h>
 #include <pthread.h>

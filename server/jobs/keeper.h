@@ -6,8 +6,8 @@
 #ifndef KEEPER_H
 #define KEEPER_H
 
-#include "policy.h"
-#include "trainer.h"
+#include "jobs/policy.h"
+#include "jobs/trainer.h"
 
 /* Reads a policy's document. */
 typedef enum err_code keeper_parse_fn(const char *text, size_t len, struct policy *policy,

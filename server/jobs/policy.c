@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy.h"
+#include "jobs/policy.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #define DAY_MS    86400000
 #define MINUTE_MS 60000

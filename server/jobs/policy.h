@@ -14,7 +14,7 @@
 #ifndef POLICY_H
 #define POLICY_H
 
-#include "policy_store.h"
+#include "store/jobs/policy_store.h"
 
 #define POLICY_PATIENCE 10
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "rows.h"
+#include "jobs/rows.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <string.h>
 

@@ -3,9 +3,9 @@
 #ifndef ROWS_H
 #define ROWS_H
 
-#include "cancel.h"
-#include "data.h"
-#include "data_store.h"
+#include "base/cancel.h"
+#include "fit/data.h"
+#include "store/data/data_store.h"
 
 struct rows {
     struct data data; /* views of x and y */

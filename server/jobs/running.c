@@ -3,10 +3,10 @@
  * The estimate of the time left counts from where this attempt began: what checkpoints brought back
  * cost nothing.
  */
-#include "running.h"
+#include "jobs/running.h"
 
-#include "clock.h"
-#include "threads.h"
+#include "base/clock.h"
+#include "base/threads.h"
 
 #include <math.h>
 #include <string.h>

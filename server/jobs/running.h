@@ -7,7 +7,7 @@
 #ifndef RUNNING_H
 #define RUNNING_H
 
-#include "curves.h"
+#include "jobs/curves.h"
 
 #include <pthread.h>
 #include <stdint.h>

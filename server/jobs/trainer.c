@@ -6,11 +6,11 @@
  * A stopped job has three causes: the daemon stops, and the job goes back to the queue; its time is
  * over, and it has failed; or somebody asked, and it is cancelled.
  */
-#include "trainer.h"
+#include "jobs/trainer.h"
 
-#include "mem.h"
-#include "running.h"
-#include "threads.h"
+#include "base/mem.h"
+#include "jobs/running.h"
+#include "base/threads.h"
 
 #include <errno.h>
 #include <pthread.h>

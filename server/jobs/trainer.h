@@ -11,8 +11,8 @@
 #ifndef TRAINER_H
 #define TRAINER_H
 
-#include "attempt.h"
-#include "events.h"
+#include "jobs/attempt.h"
+#include "jobs/events.h"
 
 struct trainer_settings {
     struct attempt_settings attempt;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "batch_call.h"
+#include "live/batch_call.h"
 
-#include "clock.h"
-#include "predict_join.h"
+#include "base/clock.h"
+#include "predict/predict_join.h"
 
 bool batch_item_is_void(const struct batch_item *item, struct err *err)
 {

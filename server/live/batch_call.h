@@ -3,7 +3,7 @@
 #ifndef BATCH_CALL_H
 #define BATCH_CALL_H
 
-#include "predict.h"
+#include "predict/predict.h"
 
 #include <stdint.h>
 

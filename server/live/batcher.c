@@ -5,12 +5,12 @@
  * it back at the end while there is more. Everything in the ring changes under the lock; nothing is
  * computed or allocated under it.
  */
-#include "batcher.h"
+#include "live/batcher.h"
 
-#include "clock.h"
-#include "mem.h"
-#include "predict_join.h"
-#include "threads.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "predict/predict_join.h"
+#include "base/threads.h"
 
 #include <math.h>
 #include <stdio.h>

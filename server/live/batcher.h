@@ -2,10 +2,10 @@
 /*
  * Predictions of many clients on a fixed set of compute threads.
  *
- * Requests to one model that wait at the same moment become one call (core/predict_join): under
- * load a draw's weights are read once for many rows. Nothing waits for a batch to fill: an idle
- * thread takes what is there, so batches form only while all threads are busy, and a small request
- * that finds room runs at once in its own thread.
+ * Requests to one model that wait at the same moment become one call (core/predict/predict_join):
+ * under load a draw's weights are read once for many rows. Nothing waits for a batch to fill: an
+ * idle thread takes what is there, so batches form only while all threads are busy, and a small
+ * request that finds room runs at once in its own thread.
  *
  * Calls go in tiles of rows. Models with waiting requests and calls with tiles left take turns, a
  * tile at a time, so neither a large request nor a busy model keeps the others waiting.
@@ -13,8 +13,8 @@
 #ifndef BATCHER_H
 #define BATCHER_H
 
-#include "batch_call.h"
-#include "metrics.h"
+#include "live/batch_call.h"
+#include "base/metrics.h"
 
 struct batcher_settings {
     int n_threads;

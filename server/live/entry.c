@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "entry.h"
+#include "live/entry.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
 #ifndef ENTRY_H
 #define ENTRY_H
 
-#include "served.h"
+#include "live/served.h"
 
 #define ENTRY_UNNAMED 2 /* versions beside the default and aliased ones that a model keeps */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "follow.h"
+#include "live/follow.h"
 
-#include "db.h"
-#include "mem.h"
-#include "threads.h"
+#include "store/sqlite/db.h"
+#include "base/mem.h"
+#include "base/threads.h"
 
 #include <errno.h>
 #include <pthread.h>

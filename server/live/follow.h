@@ -9,9 +9,9 @@
 #ifndef FOLLOW_H
 #define FOLLOW_H
 
-#include "log.h"
-#include "metrics.h"
-#include "registry.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "live/models.h"
 
 struct follow_settings {
     struct db *db; /* read-only */

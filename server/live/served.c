@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "served.h"
+#include "live/served.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <stdio.h>
 

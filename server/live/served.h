@@ -2,8 +2,8 @@
 #ifndef SERVED_H
 #define SERVED_H
 
-#include "model.h"
-#include "model_store.h"
+#include "model/model.h"
+#include "store/models/model_store.h"
 
 #include <stdatomic.h>
 

@@ -19,10 +19,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "chain.h"
-#include "gemm.h"
-#include "mem.h"
-#include "uq.h"
+#include "sample/chain.h"
+#include "math/gemm.h"
+#include "base/mem.h"
+#include "solve/solver.h"
 
 #define ROWS   100
 #define INPUTS 2

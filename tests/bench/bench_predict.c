@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The prediction path (compute threads over core/predict) against this machine's ceiling, side by
- * side in one run: the network's multiply-adds at the measured peak of OpenBLAS's GEMM plus its
- * tanh at the measured speed of the fastest vector tanh within 4 ulp (double) or 2 ulp (float).
+ * The prediction path (compute threads over core/predict/predict) against this machine's ceiling,
+ * side by side in one run: the network's multiply-adds at the measured peak of OpenBLAS's GEMM plus
+ * its tanh at the measured speed of the fastest vector tanh within 4 ulp (double) or 2 ulp (float).
  * Prints medians of several rounds; asserts nothing.
  *
  * usage: bench_predict [rounds [most rows]]
@@ -14,13 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "batcher.h"
-#include "gemm.h"
-#include "kernels.h"
+#include "live/batcher.h"
+#include "math/gemm.h"
+#include "math/kernels.h"
 #include "machine.h"
-#include "mem.h"
-#include "predict.h"
-#include "rng.h"
+#include "base/mem.h"
+#include "predict/predict.h"
+#include "base/rng.h"
 #include "timing.h"
 
 #define MOST_ROUNDS 101

@@ -13,14 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gemm.h"
-#include "kernels.h"
-#include "logpost.h"
+#include "math/gemm.h"
+#include "math/kernels.h"
+#include "solve/logpost.h"
 #include "machine.h"
-#include "mem.h"
-#include "optim.h"
-#include "rng.h"
-#include "sampler.h"
+#include "base/mem.h"
+#include "fit/optim.h"
+#include "base/rng.h"
+#include "sample/sampler.h"
 #include "timing.h"
 
 #define MOST_ROUNDS 1001

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "csv.h"
+#include "formats/csv.h"
 
 const struct seed fuzz_seeds[] = {SEED("a,b\n1,2\n3,4\n"), SEED("1.5,-2e-3\r\n\"3\",4"),
                                   SEED("\xef\xbb\xbf\"x\",\"y \"\"z\"\"\"\n1,2\n"), SEEDS_END};

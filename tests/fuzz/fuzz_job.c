@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "job_json.h"
-#include "json_io.h"
-#include "policy_json.h"
+#include "api/job_json.h"
+#include "formats/json_read.h"
+#include "api/policy_json.h"
 
 const struct seed fuzz_seeds[] = {
     SEED("{\"solver\":\"ensemble\",\"seed\":1,\"architecture\":{\"inputs\":2,\"outputs\":1,"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json_tensor.h"
+#include "formats/json_tensor.h"
 
 const struct seed fuzz_seeds[] = {
     SEED("{\"inputs\":[[1,2.5],[-3e2,0]],\"model\":\"m\"}"),

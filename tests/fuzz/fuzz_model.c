@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec.h"
-#include "json_io.h"
-#include "mem.h"
-#include "model_json.h"
+#include "model/codec.h"
+#include "formats/json_read.h"
+#include "base/mem.h"
+#include "documents/model_json.h"
 
 const struct seed fuzz_seeds[] = {
     SEED("{\"architecture\":{\"inputs\":1,\"outputs\":1,\"width\":1,\"layers\":0,\"basis\":"

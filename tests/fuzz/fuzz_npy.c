@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "npy.h"
+#include "formats/npy.h"
 
 #define HEAD(version, size, text) "\x93NUMPY" version size text
 

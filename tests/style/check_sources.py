@@ -9,32 +9,50 @@ import os
 import re
 import sys
 
+# The rooms of core/ in their order: each may use itself and those before it.
+ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict", "train"]
+CORE = ["core/" + room for room in ROOMS]
+STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care")]
+BELOW_API = CORE + STORE + ["server/base", "server/formats", "server/documents", "server/live",
+                            "server/jobs", "server/http"]
 # A file may include from its own folder and from those in its list.
 LAYERS = {
-    "core": [],
-    "server/base": ["core"],
-    "server/store": ["core", "server/base", "schema"],
-    "server/live": ["core", "server/base", "server/store"],
-    "server/jobs": ["core", "server/base", "server/store", "server/live"],
-    "server/http": ["core", "server/base"],
-    "server/api": ["core", "server/base", "server/store", "server/live", "server/jobs", "server/http"],
-    "server/client": ["core", "server/base"],
-    "server": ["core", "server/base", "server/store", "server/live", "server/jobs", "server/http",
-               "server/api", "server/client"],
+    **{folder: CORE[:place] for place, folder in enumerate(CORE)},
+    # conformal_scores predicts.
+    "core/model": CORE[:6] + ["core/predict"],
+    "server/base": CORE,
+    "server/formats": CORE + ["server/base"],
+    "server/documents": CORE + ["server/base", "server/formats"],
+    "server/store/sqlite": CORE + ["server/base", "server/store/data", "schema"],
+    "server/store/models": CORE + ["server/base", "server/store/sqlite", "schema"],
+    "server/store/data": CORE + ["server/base", "server/store/sqlite", "schema"],
+    "server/store/jobs": CORE + ["server/base", "server/store/sqlite", "server/store/models",
+                                 "server/store/data", "schema"],
+    "server/store/care": CORE + ["server/base", *STORE[:4], "schema"],
+    "server/live": CORE + STORE + ["server/base"],
+    "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
+                                   "server/live"],
+    "server/http": CORE + ["server/base"],
+    "server/api": BELOW_API,
+    "server/api/native": BELOW_API + ["server/api"],
+    "server/client": CORE + ["server/base", "server/formats", "server/documents"],
+    "server": BELOW_API + ["server/api", "server/client"],
 }
 # Libraries and the only places that may know them.
 OWNERS = {
     "sqlite3.h": ["server/store/"],
     "microhttpd.h": ["server/http/daemon.c"],
-    "jansson.h": ["server/api/", "server/http/json_", "server/client/"],
+    "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
-    "gnutls/": ["server/store/digest.c"],
+    "gnutls/": ["server/base/digest.c"],
     "sleef.h": ["tests/bench/"],
-    "Random123/": ["core/rng.c"],
-    "cblas.h": ["core/gemm.h"],
+    "Random123/": ["core/base/rng.c"],
+    "cblas.h": ["core/math/gemm.h"],
 }
-GENERATED = {"sql.h": "schema", "version.h": "server/base", "kernels_real.inc": "core",
-             "kernels_train.inc": "core", "plan_real.inc": "core"}
+# Made during the build, or no header of its own: where they belong.
+GENERATED = {"sql.h": "schema", "base/version.h": "server/base",
+             "math/kernels_real.inc": "core/math", "math/kernels_train.inc": "core/math",
+             "network/plan_real.inc": "core/network"}
 MAX_LINES = 600
 BANNED = re.compile(r"\b(malloc|calloc|realloc|strcpy|strcat|sprintf|gets|alloca)\s*\(")
 
@@ -89,9 +107,9 @@ def check_text(path, text, complain):
             complain(path, number, "longer than 110 characters")
         if re.search(r"TODO(?!\(\w+\): )", line):
             complain(path, number, "a TODO reads TODO(name): text")
-        in_product = path.startswith(("core/", "server/")) and path != "core/mem.c"
+        in_product = path.startswith(("core/", "server/")) and path != "core/base/mem.c"
         if in_product and BANNED.search(line) and not line.lstrip().startswith(("*", "/*")):
-            complain(path, number, "memory goes through core/mem.h, text through sized functions")
+            complain(path, number, "memory goes through core/base/mem.h, text through sized functions")
 
 
 def main():
@@ -99,10 +117,13 @@ def main():
     paths = list(sources(top))
     found = []
     headers = [p for p in paths if p.endswith((".h", ".def")) and os.path.dirname(p) in LAYERS]
-    where = {os.path.basename(p): os.path.dirname(p) for p in headers}
+    # Includes say where a file is: its path below core/ or server/.
+    where = {p.split("/", 1)[1]: os.path.dirname(p) for p in headers}
+    names = {}
     for path in headers:
-        if where[os.path.basename(path)] != os.path.dirname(path):
-            found.append(f"{path}:1: {where[os.path.basename(path)]} has a file of this name")
+        other = names.setdefault(os.path.basename(path), path)
+        if other != path:
+            found.append(f"{path}:1: {other} has the same name")
     for path in paths:
         with open(os.path.join(top, path), encoding="utf-8") as file:
             text = file.read()

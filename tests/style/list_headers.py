@@ -9,4 +9,4 @@ for folder in ("core", "server"):
     for path, _, names in sorted(os.walk(os.path.join(sys.argv[1], folder))):
         for name in sorted(names):
             if name.endswith(".h"):
-                print(name)
+                print(os.path.relpath(os.path.join(path, name), os.path.join(sys.argv[1], folder)))

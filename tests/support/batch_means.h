@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Means over chains against expected ones. The error is that of the means of batches, which owes
- * nothing to core/chain; batches must be long against the correlation of draws.
+ * nothing to core/sample/chain; batches must be long against the correlation of draws.
  */
 #ifndef BATCH_MEANS_H
 #define BATCH_MEANS_H

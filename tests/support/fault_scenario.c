@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "mem.h"
-#include "npy.h"
+#include "base/mem.h"
+#include "formats/npy.h"
 
 #define MODEL                                                                                      \
     "{\"architecture\":{\"inputs\":1,\"outputs\":1,\"width\":1,\"layers\":0,\"basis\":"            \

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "background.h"
-#include "dispatch.h"
-#include "json_io.h"
-#include "router.h"
+#include "api/background.h"
+#include "api/dispatch.h"
+#include "formats/json_read.h"
+#include "http/router.h"
 
 void loopback_open(struct loopback *loop)
 {

@@ -3,8 +3,8 @@
 #ifndef LOOPBACK_H
 #define LOOPBACK_H
 
-#include "app.h"
-#include "config.h"
+#include "api/app.h"
+#include "base/config.h"
 
 struct loopback {
     char folder[64];

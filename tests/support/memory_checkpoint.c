@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "memory_checkpoint.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 static bool due(void *ctx, int task)
 {

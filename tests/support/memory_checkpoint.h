@@ -9,8 +9,8 @@
 
 #include <pthread.h>
 
-#include "cancel.h"
-#include "checkpoint.h"
+#include "base/cancel.h"
+#include "base/checkpoint.h"
 
 struct memory_state {
     int task;

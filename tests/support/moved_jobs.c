@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 void moved_jobs_restart_events(struct moved_jobs *m)
 {

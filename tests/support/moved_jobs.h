@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-#include "events.h"
+#include "jobs/events.h"
 
 #define MOVED_MODELS 4 /* a model has one job running at most */
 

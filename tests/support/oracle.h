@@ -10,7 +10,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "arch.h"
+#include "network/arch.h"
 
 /* The file's document, or NULL when it is absent; a file that does not parse fails the test. */
 json_t *oracle_load(const char *name);

@@ -3,7 +3,7 @@
 #ifndef POSED_H
 #define POSED_H
 
-#include "curvature.h"
+#include "fit/curvature.h"
 
 #define POSED_ROWS 37
 

@@ -3,7 +3,7 @@
 #ifndef REGISTRY_DUMP_H
 #define REGISTRY_DUMP_H
 
-#include "db.h"
+#include "store/sqlite/db.h"
 
 #define REGISTRY_DUMP 4096
 

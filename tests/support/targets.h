@@ -3,7 +3,7 @@
 #ifndef TARGETS_H
 #define TARGETS_H
 
-#include "target.h"
+#include "sample/target.h"
 
 #define TARGETS_MOST 6 /* dimensions */
 

@@ -4,7 +4,7 @@
 #include <check.h>
 #include <math.h>
 
-#include "mem.h"
+#include "base/mem.h"
 
 static void small(struct uq_settings *s)
 {

@@ -3,7 +3,7 @@
 #ifndef UQ_TOY_H
 #define UQ_TOY_H
 
-#include "uq.h"
+#include "solve/solver.h"
 
 #define TOY_ROWS   18 /* for training */
 #define TOY_KEPT   6

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Second derivatives out of first ones, row by row.
+ *
+ *   Gauss-Newton      sum over rows of J' L J, L diagonal: the objective's second derivative by an
+ *                     output, of predicted noise its Fisher information. With every row of J times
+ *                     the root of its L this is one product.
+ *   empirical Fisher  sum over rows of squared gradients
+ *
+ * Rows go in groups that fill one buffer. In a group, first the rows' derivatives are computed,
+ * some rows a task; then each task adds all of them to its own columns of the result. Which thread
+ * does what changes no sum. Between two groups, some seconds apart, the result so far can be saved.
+ */
+#include "fit/curvature.h"
+
+#include "fit/curvature_priv.h"
+#include "math/gemm.h"
+#include "base/mem.h"
+#include "fit/output_curvature.h"
+#include "base/par.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ROWS    32        /* of a task of the first stage */
+#define COLUMNS 64        /* of a task of the second */
+#define BUFFER  (1 << 22) /* doubles of the buffer, 32 MB, unless one row takes more */
+
+struct worker {
+    struct resnet_tape *tape;
+    struct output_curvature outputs;
+    double *memory;
+    double *f;       /* [ROWS x n_out] */
+    double *scratch; /* [ROWS x n_out] */
+};
+
+struct stages {
+    const struct curvature_problem *problem;
+    bool fisher;     /* the empirical Fisher's diagonal, else Gauss-Newton */
+    size_t n_params; /* P: columns of the result; of the buffer when fisher, else K */
+    size_t width;    /* columns of the buffer */
+    size_t per_row;  /* lines of the buffer a row has */
+    int first, rows; /* of the group */
+    double *lines;   /* [rows x per_row][width] */
+    struct worker *workers;
+    double *result; /* [P x P] or [P] */
+};
+
+/* What a checkpoint keeps of the result. */
+static struct curvature_sums sums_of(const struct stages *self)
+{
+    size_t n = self->n_params;
+    return self->fisher ? (struct curvature_sums){.v = self->result, .rows = 1, .columns = n}
+                        : (struct curvature_sums){
+                              .v = self->result, .rows = n, .columns = n, .block = COLUMNS};
+}
+
+/* Rows that fill the buffer. */
+static size_t group_rows(const struct stages *self)
+{
+    const struct curvature_problem *p = self->problem;
+    size_t by_row = self->per_row * self->width;
+    size_t rows = p->group_rows > 0 ? (size_t)p->group_rows : BUFFER / by_row;
+    rows = rows > 1 ? rows : 1;
+    return rows < (size_t)p->rows.n ? rows : (size_t)p->rows.n;
+}
+
+int curvature_threads(const struct curvature_problem *problem)
+{
+    int n = problem->n_threads;
+    return n < 1 ? 1 : (n > PAR_MAX_THREADS ? PAR_MAX_THREADS : n);
+}
+
+void curvature_add_prior(const struct curvature_problem *problem, size_t stride, double *diagonal)
+{
+    const struct objective *obj = problem->objective;
+    size_t n = (size_t)problem->net->n_params;
+    size_t all = (size_t)objective_n_params(obj, problem->net);
+    if (obj->kind != OBJECTIVE_NLP) {
+        return;
+    }
+    double share = (double)problem->rows.n / (double)obj->n_total;
+    for (size_t k = 0; k < all; k++) {
+        double sigma = obj->prior_sigmas != NULL && k < n ? obj->prior_sigmas[k] : obj->prior_sigma;
+        sigma = k < n ? sigma : OBJECTIVE_LOG_S_SD;
+        if (sigma > 0.0) {
+            diagonal[k * stride] += share / (sigma * sigma);
+        }
+    }
+}
+
+enum err_code curvature_check(const double *v, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(v[i])) {
+            return err_set(err, ERR_NUMERIC, "a second derivative is not finite");
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code worker_init(struct worker *w, const struct resnet *net, struct err *err)
+{
+    size_t cells = ROWS * (size_t)net->n_out;
+    w->tape = resnet_tape_new(net, ROWS);
+    w->memory = mem_zalloc_array(4 * cells, sizeof *w->memory);
+    if (w->tape == NULL || w->memory == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for derivatives by %d parameters", net->n_params);
+    }
+    w->outputs = (struct output_curvature){.first = w->memory, .second = w->memory + cells};
+    w->f = w->memory + 2 * cells;
+    w->scratch = w->memory + 3 * cells;
+    return ERR_OK;
+}
+
+/* Gradients of `rows` rows, those by the learned log s_j, 1 - w_j (f - y)^2, included. */
+static void gradient_lines(const struct stages *self, int rows, struct worker *w, double *lines)
+{
+    size_t o = (size_t)self->problem->net->n_out;
+    size_t k = (size_t)self->problem->net->n_params;
+    resnet_row_gradients(w->tape, w->outputs.first, lines, self->width);
+    for (size_t c = 0; self->width > k && c < (size_t)rows * o; c++) {
+        double first = w->outputs.first[c];
+        lines[c / o * self->width + k + c % o] = 1.0 - first * first / w->outputs.second[c];
+    }
+}
+
+/* The rows' Jacobian, each line times the root of its output's second derivative. */
+static void jacobian_lines(const struct stages *self, int rows, struct worker *w, double *lines)
+{
+    size_t n_lines = (size_t)rows * self->per_row;
+    resnet_param_jacobian(w->tape, lines, w->scratch);
+    for (size_t c = 0; c < n_lines; c++) {
+        double root = sqrt(w->outputs.second[c]);
+        for (size_t k = 0; k < self->width; k++) {
+            lines[c * self->width + k] *= root;
+        }
+    }
+}
+
+static enum err_code derive(void *ctx, int worker, int task, struct err *err)
+{
+    const struct stages *self = ctx;
+    const struct curvature_problem *p = self->problem;
+    struct worker *w = &self->workers[worker];
+    int begin = task * ROWS;
+    int rows = self->rows - begin < ROWS ? self->rows - begin : ROWS;
+    size_t first = (size_t)(self->first + begin);
+    double *lines = self->lines + (size_t)begin * self->per_row * self->width;
+    if (cancel_is_requested(p->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled");
+    }
+    if (w->tape == NULL && worker_init(w, p->net, err) != ERR_OK) {
+        return err->code;
+    }
+    resnet_set_params(w->tape, p->params);
+    resnet_forward(w->tape, rows, p->rows.x + first * (size_t)p->rows.d, w->f);
+    output_curvature(p->objective, p->net, p->rows.n, p->params, rows, w->f,
+                     p->rows.y + first * (size_t)p->rows.o, !self->fisher, &w->outputs);
+    if (self->fisher) {
+        gradient_lines(self, rows, w, lines);
+    } else {
+        jacobian_lines(self, rows, w, lines);
+    }
+    return ERR_OK;
+}
+
+static enum err_code gather(void *ctx, int worker, int task, struct err *err)
+{
+    const struct stages *self = ctx;
+    size_t n_lines = (size_t)self->rows * self->per_row;
+    size_t begin = (size_t)task * COLUMNS;
+    size_t end = begin + COLUMNS < self->width ? begin + COLUMNS : self->width;
+    if (cancel_is_requested(self->problem->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled");
+    }
+    if (!self->fisher) {
+        /* What stands above the diagonal's block, and the block. */
+        gemm_tn_part((int)end, (int)(end - begin), (int)n_lines, self->lines, (int)self->width,
+                     self->lines + begin, (int)self->width, 1.0, self->result + begin,
+                     (int)self->n_params);
+        return ERR_OK;
+    }
+    for (size_t i = 0; i < n_lines; i++) {
+        for (size_t k = begin; k < end; k++) {
+            double g = self->lines[i * self->width + k];
+            self->result[k] += g * g;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code run(struct stages *self, struct err *err)
+{
+    const struct curvature_problem *p = self->problem;
+    int threads = curvature_threads(p);
+    size_t group = group_rows(self);
+    struct curvature_sums sums = sums_of(self);
+    enum err_code code = ERR_OK;
+    self->workers = mem_zalloc_array((size_t)threads, sizeof *self->workers);
+    self->lines = mem_alloc_array(group * self->per_row * self->width, sizeof *self->lines);
+    if (self->workers == NULL || self->lines == NULL) {
+        code = err_set(err, ERR_NOMEM, "no memory for derivatives of %d rows", (int)group);
+        goto done;
+    }
+    self->first = 0;
+    code = curvature_resume(p, &sums, &self->first, err);
+    while (self->first < p->rows.n && code == ERR_OK) {
+        int left = p->rows.n - self->first;
+        self->rows = left < (int)group ? left : (int)group;
+        code = par_run(threads, (self->rows + ROWS - 1) / ROWS, derive, self, err);
+        if (code == ERR_OK) {
+            code =
+                par_run(threads, (int)((self->width + COLUMNS - 1) / COLUMNS), gather, self, err);
+        }
+        self->first += self->rows;
+        if (code == ERR_OK) {
+            code = curvature_save_if_due(p, &sums, self->first, err);
+        }
+    }
+done:
+    for (int i = 0; self->workers != NULL && i < threads; i++) {
+        resnet_tape_free(self->workers[i].tape);
+        mem_free(self->workers[i].memory);
+    }
+    mem_free(self->workers);
+    mem_free(self->lines);
+    return code;
+}
+
+enum err_code curvature_gauss_newton(const struct curvature_problem *problem, double *h,
+                                     struct err *err)
+{
+    size_t k = (size_t)problem->net->n_params;
+    size_t n = (size_t)objective_n_params(problem->objective, problem->net);
+    struct stages self = {.problem = problem,
+                          .n_params = n,
+                          .width = k,
+                          .per_row = (size_t)problem->net->n_out,
+                          .result = h};
+    memset(h, 0, n * n * sizeof *h);
+    if (run(&self, err) != ERR_OK) {
+        return err->code;
+    }
+    for (size_t i = 0; i < k; i++) {
+        for (size_t j = 0; j < i; j++) {
+            h[i * n + j] = h[j * n + i];
+        }
+    }
+    for (size_t j = k; j < n; j++) {
+        h[j * n + j] = 2.0 * (double)problem->rows.n;
+    }
+    curvature_add_prior(problem, n + 1, h);
+    return curvature_check(h, n * n, err);
+}
+
+enum err_code curvature_fisher_diagonal(const struct curvature_problem *problem, double *diagonal,
+                                        struct err *err)
+{
+    size_t n = (size_t)objective_n_params(problem->objective, problem->net);
+    struct stages self = {.problem = problem,
+                          .fisher = true,
+                          .n_params = n,
+                          .width = n,
+                          .per_row = 1,
+                          .result = diagonal};
+    memset(diagonal, 0, n * sizeof *diagonal);
+    if (run(&self, err) != ERR_OK) {
+        return err->code;
+    }
+    curvature_add_prior(problem, 1, diagonal);
+    return curvature_check(diagonal, n, err);
+}

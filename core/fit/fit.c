@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fit/fit.h"
+
+#include "fit/fit_priv.h"
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_EPOCHS 1000000
+
+struct fit_settings fit_defaults(void)
+{
+    return (struct fit_settings){.epochs = 600, .batch_size = 64, .optim = optim_defaults()};
+}
+
+enum err_code fit_validate(const struct fit_settings *s, struct err *err)
+{
+    if (s->epochs < 1 || s->epochs > MAX_EPOCHS) {
+        return err_set(err, ERR_INVALID, "epochs is %d, 1 to %d is needed", s->epochs, MAX_EPOCHS);
+    }
+    if (s->batch_size < 0) {
+        return err_set(err, ERR_INVALID, "batch_size is %d, at least 0 (all rows) is needed",
+                       s->batch_size);
+    }
+    if (s->patience < 0) {
+        return err_set(err, ERR_INVALID, "patience is %d, at least 0 (never stop early) is needed",
+                       s->patience);
+    }
+    return optim_validate(&s->optim, err);
+}
+
+static void fill_uniform(struct rng *rng, double bound, int n, double *out)
+{
+    for (int i = 0; i < n; i++) {
+        out[i] = bound * (2.0 * rng_uniform(rng) - 1.0);
+    }
+}
+
+void fit_init_params(const struct resnet *net, double factor, struct rng *rng, double *params)
+{
+    const struct arch *a = &net->arch;
+    const struct arch_offsets *off = &net->off;
+    double by_inputs = factor / sqrt((double)a->inputs);
+    double by_width = factor / sqrt((double)a->width);
+    if (off->weight_pre >= 0) {
+        fill_uniform(rng, by_inputs, a->width * a->inputs, params + off->weight_pre);
+        fill_uniform(rng, by_inputs, a->width, params + off->bias_pre);
+    }
+    /* Everything after the pre layer has fan-in r: post layer, coefficients, their biases. */
+    int first = off->weight_post >= 0 ? off->weight_post : off->ww;
+    fill_uniform(rng, by_width, off->n_params - first, params + first);
+}
+
+enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *params, bool *stop,
+                             struct err *err)
+{
+    const struct fit_problem *p = fit->problem;
+    struct fit_result *result = fit->result;
+    double validation_loss = NAN;
+    if (p->validation.n > 0) {
+        validation_loss = p->loss.value(p->loss.ctx, &p->validation, params);
+        validation_loss /= p->loss.is_mean ? 1.0 : (double)p->validation.n;
+    }
+    double score = p->validation.n > 0 ? validation_loss : train_loss;
+    /* A loss that was told to stop is not a number either. */
+    if (cancel_is_requested(p->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled in epoch %d", result->epochs + 1);
+    }
+    if (!isfinite(train_loss) || !isfinite(score)) {
+        return err_set(err, ERR_NUMERIC,
+                       "the loss is not finite after epoch %d; a smaller learning_rate may help",
+                       result->epochs + 1);
+    }
+    if (result->train_loss != NULL && result->epochs < fit->settings->epochs) {
+        result->train_loss[result->epochs] = train_loss;
+        result->validation_loss[result->epochs] = validation_loss;
+    }
+    result->epochs++;
+    fit->since_best++;
+    /* Of a random loss the last state, unless kept rows are to end the fit early. */
+    bool last = p->loss.is_random && (p->validation.n == 0 || fit->settings->patience == 0);
+    if (result->epochs == 1 || last || score < result->best_loss) {
+        result->best_loss = score;
+        result->best_epoch = result->epochs;
+        fit->since_best = 0;
+        memcpy(fit->best, params, (size_t)p->loss.n_params * sizeof *params);
+    }
+    if (p->progress != NULL) {
+        double part = (double)result->epochs / (double)fit->settings->epochs;
+        p->progress(p->progress_ctx,
+                    &(struct progress){
+                        .member = p->member,
+                        .n_members = p->n_members,
+                        .step = result->epochs,
+                        .n_steps = fit->settings->epochs,
+                        .loss = train_loss,
+                        .validation_loss = validation_loss,
+                        .fraction = p->fraction_from + part * (p->fraction_to - p->fraction_from),
+                    });
+    }
+    *stop = fit->settings->patience > 0 && fit->since_best >= fit->settings->patience;
+    if (cancel_is_requested(p->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled after epoch %d", result->epochs);
+    }
+    return ERR_OK;
+}
+
+enum err_code fit_run(const struct fit_problem *problem, const struct fit_settings *settings,
+                      struct rng *rng, double *params, struct fit_result *result, struct err *err)
+{
+    struct fit fit = {.problem = problem, .settings = settings, .result = result};
+    size_t n_params = (size_t)problem->loss.n_params;
+    result->best_loss = INFINITY;
+    result->best_epoch = 0;
+    result->epochs = 0;
+    if (problem->train.n < 1) {
+        return err_set(err, ERR_INVALID, "no rows to train on");
+    }
+    fit.grad = mem_alloc_array(n_params, sizeof *fit.grad);
+    fit.best = mem_alloc_array(n_params, sizeof *fit.best);
+    if (fit.grad == NULL || fit.best == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for a training run");
+        goto done;
+    }
+    enum err_code code = settings->optim.kind == OPTIM_LBFGS
+                             ? fit_lbfgs(&fit, rng, params, err)
+                             : fit_minibatch(&fit, rng, params, err);
+    if (code == ERR_OK && (fit.was_ended || fit_save_end(&fit, rng, err) == ERR_OK)) {
+        memcpy(params, fit.best, n_params * sizeof *params);
+    }
+done:
+    mem_free(fit.grad);
+    mem_free(fit.best);
+    return err->code;
+}

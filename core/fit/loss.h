@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a fit minimises: a function of n_params numbers and of rows. It may draw random numbers
+ * while it trains (weights in variational inference, masks in dropout); its value for validation
+ * is deterministic.
+ */
+#ifndef LOSS_H
+#define LOSS_H
+
+#include "fit/data.h"
+#include "fit/objective.h"
+
+struct loss {
+    void *ctx; /* of one thread */
+    int n_params;
+    bool is_mean;   /* a mean over rows, else a sum; both enter reports as a mean by row */
+    bool is_random; /* train draws random numbers: its lowest value is the luckiest, not the best */
+    /* Loss of a minibatch and, unless grad is NULL, its gradient [n_params]. Does not allocate. */
+    double (*train)(void *ctx, const struct data *rows, const double *params, double *grad,
+                    struct rng *rng);
+    /* Loss of kept rows; the same each time. */
+    double (*value)(void *ctx, const struct data *rows, const double *params);
+};
+
+/* An objective of a network as a loss, with the scratch of one thread. */
+struct objective_loss {
+    struct objective objective;
+    const struct resnet *net;
+    struct resnet_tape *tape;
+    int tile;
+    double *scratch;
+};
+
+/* Keeps net and what the objective borrows. A zeroed one may be released. ERR_NOMEM. */
+enum err_code objective_loss_init(struct objective_loss *self, const struct objective *objective,
+                                  const struct resnet *net, struct err *err) MUST_CHECK;
+void objective_loss_release(struct objective_loss *self);
+
+/* Value and gradient on rows of any number. */
+double objective_loss_eval(struct objective_loss *self, const struct data *rows,
+                           const double *params, double *grad);
+
+/* The loss over it; self must stay. */
+struct loss objective_loss_as_loss(struct objective_loss *self);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Adam: D. P. Kingma, J. Ba, ICLR 2015, algorithm 1, with the bias corrections applied to the step
+ * and to the root of v as PyTorch does: w -= rate/(1-b1^t) m / (sqrt(v)/sqrt(1-b2^t) + eps).
+ * SGD with momentum: u = momentum u + g, w -= rate u.
+ */
+#include "fit/optim.h"
+
+#include "math/kernels.h"
+#include "base/mem.h"
+#include "base/names.h"
+
+#include <math.h>
+
+static const char *const optim_names[] = {
+#define OPTIM(code, name) name,
+#include "fit/optim.def"
+#undef OPTIM
+};
+static const char *const schedule_names[] = {"constant", "cosine", "exponential", "step"};
+
+#define HALF_PI 1.570796326794896619
+
+struct optim_settings optim_defaults(void)
+{
+    return (struct optim_settings){
+        .kind = OPTIM_ADAM,
+        .learning_rate = 1e-2,
+        .momentum = 0.0,
+        .beta1 = 0.9,
+        .beta2 = 0.999,
+        .epsilon = 1e-8,
+        .schedule = SCHEDULE_COSINE,
+        .final_factor = 0.0,
+        .step_factor = 0.5,
+        .step_epochs = 100,
+        .history = 10,
+    };
+}
+
+enum err_code optim_validate(const struct optim_settings *s, struct err *err)
+{
+    if (!(s->learning_rate > 0.0 && s->learning_rate <= 1e3)) {
+        return err_set(err, ERR_INVALID, "learning_rate is %g, a number in (0, 1000] is needed",
+                       s->learning_rate);
+    }
+    if (!(s->weight_decay >= 0.0 && s->weight_decay <= 1e6)) {
+        return err_set(err, ERR_INVALID, "weight_decay is %g, a number in [0, 1e6] is needed",
+                       s->weight_decay);
+    }
+    if (!(s->momentum >= 0.0 && s->momentum < 1.0) || !(s->beta1 >= 0.0 && s->beta1 < 1.0) ||
+        !(s->beta2 >= 0.0 && s->beta2 < 1.0)) {
+        return err_set(err, ERR_INVALID, "momentum, beta1 and beta2 must lie in [0, 1)");
+    }
+    if (!(s->epsilon > 0.0 && s->epsilon <= 1.0)) {
+        return err_set(err, ERR_INVALID, "epsilon is %g, a number in (0, 1] is needed", s->epsilon);
+    }
+    if (!(s->final_factor >= 0.0 && s->final_factor <= 1.0) ||
+        (s->schedule == SCHEDULE_EXPONENTIAL && !(s->final_factor > 0.0))) {
+        return err_set(err, ERR_INVALID, "final_factor is %g, a number in [0, 1] is needed%s",
+                       s->final_factor,
+                       s->schedule == SCHEDULE_EXPONENTIAL ? ", above 0 for exponential" : "");
+    }
+    if (!(s->step_factor > 0.0 && s->step_factor <= 1.0) || s->step_epochs < 1) {
+        return err_set(err, ERR_INVALID,
+                       "step_factor must lie in (0, 1] and step_epochs be at least 1");
+    }
+    if (s->history < 1 || s->history > 100) {
+        return err_set(err, ERR_INVALID, "history is %d, 1 to 100 is needed", s->history);
+    }
+    return ERR_OK;
+}
+
+NAMES_DEFINE(optim, enum optim_kind, optim_names)
+NAMES_DEFINE(optim_schedule, enum optim_schedule, schedule_names)
+
+double optim_rate(const struct optim_settings *s, int epoch, int n_epochs)
+{
+    double part = n_epochs > 0 ? (double)epoch / (double)n_epochs : 0.0;
+    switch (s->schedule) {
+    case SCHEDULE_CONSTANT:
+        break;
+    case SCHEDULE_COSINE: {
+        double c = cos(HALF_PI * part);
+        return s->learning_rate * (s->final_factor + (1.0 - s->final_factor) * c * c);
+    }
+    case SCHEDULE_EXPONENTIAL:
+        return s->learning_rate * pow(s->final_factor, part);
+    case SCHEDULE_STEP:
+        return s->learning_rate * pow(s->step_factor, epoch / s->step_epochs);
+    }
+    return s->learning_rate;
+}
+
+enum err_code optim_init(struct optim *optim, const struct optim_settings *settings, int n,
+                         struct err *err)
+{
+    *optim = (struct optim){.settings = *settings, .n = n};
+    optim->m = mem_zalloc_array((size_t)n, sizeof *optim->m);
+    if (optim->m == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the optimiser");
+    }
+    if (settings->kind == OPTIM_ADAM) {
+        optim->v = mem_zalloc_array((size_t)n, sizeof *optim->v);
+        if (optim->v == NULL) {
+            return err_set(err, ERR_NOMEM, "no memory for the optimiser");
+        }
+    }
+    return ERR_OK;
+}
+
+void optim_release(struct optim *optim)
+{
+    mem_free(optim->m);
+    mem_free(optim->v);
+    optim->m = NULL;
+    optim->v = NULL;
+}
+
+static void adam_step(struct optim *optim, double rate, const double *grad, double *params)
+{
+    const struct optim_settings *s = &optim->settings;
+    double t = (double)optim->t;
+    struct kernels_adam step = {.beta1 = s->beta1,
+                                .beta2 = s->beta2,
+                                .epsilon = s->epsilon,
+                                .size = rate / (1.0 - pow(s->beta1, t)),
+                                .root = sqrt(1.0 - pow(s->beta2, t))};
+    kernels_get()->adam(&step, (size_t)optim->n, grad, optim->m, optim->v, params);
+}
+
+static void sgd_step(struct optim *optim, double rate, const double *restrict grad,
+                     double *restrict params)
+{
+    double momentum = optim->settings.momentum;
+    for (int i = 0; i < optim->n; i++) {
+        optim->m[i] = momentum * optim->m[i] + grad[i];
+        params[i] -= rate * optim->m[i];
+    }
+}
+
+void optim_step(struct optim *optim, double rate, double *grad, double *params)
+{
+    double decay = optim->settings.weight_decay;
+    if (decay > 0.0) {
+        for (int i = 0; i < optim->n; i++) {
+            grad[i] += decay * params[i];
+        }
+    }
+    optim->t++;
+    if (optim->settings.kind == OPTIM_ADAM) {
+        adam_step(optim, rate, grad, params);
+    } else {
+        sgd_step(optim, rate, grad, params);
+    }
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * First-order optimisers that take one step per minibatch, and the learning-rate schedules.
+ * L-BFGS drives its own full-batch iterations: fit_lbfgs.c.
+ */
+#ifndef OPTIM_H
+#define OPTIM_H
+
+#include "base/compiler.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+
+enum optim_kind {
+#define OPTIM(code, name) OPTIM_##code,
+#include "fit/optim.def"
+#undef OPTIM
+};
+
+enum optim_schedule {
+    SCHEDULE_CONSTANT,
+    SCHEDULE_COSINE,      /* from the rate to final_factor times it, half a cosine */
+    SCHEDULE_EXPONENTIAL, /* the same ends, geometric in between */
+    SCHEDULE_STEP         /* times step_factor after each step_epochs epochs */
+};
+
+struct optim_settings {
+    enum optim_kind kind;
+    double learning_rate; /* > 0; not used by lbfgs */
+    double weight_decay;  /* adds weight_decay * w to the gradient, as PyTorch's Adam and SGD do */
+    double momentum;      /* sgd */
+    double beta1, beta2;  /* adam */
+    double epsilon;       /* adam */
+    enum optim_schedule schedule;
+    double final_factor; /* cosine, exponential: last rate / first rate */
+    double step_factor;  /* step */
+    int step_epochs;     /* step */
+    int history;         /* lbfgs: pairs kept */
+};
+
+struct optim_settings optim_defaults(void);
+
+/* ERR_INVALID naming the setting. */
+enum err_code optim_validate(const struct optim_settings *settings, struct err *err) MUST_CHECK;
+
+const char *optim_name(enum optim_kind kind);
+bool optim_find(const char *name, enum optim_kind *kind);
+const char *optim_schedule_name(enum optim_schedule schedule);
+bool optim_schedule_find(const char *name, enum optim_schedule *schedule);
+
+/* The rate of epoch 0 .. n_epochs-1. */
+double optim_rate(const struct optim_settings *settings, int epoch, int n_epochs);
+
+struct optim {
+    struct optim_settings settings;
+    int n;     /* parameters */
+    long t;    /* steps done */
+    double *m; /* [n] first moment, or velocity */
+    double *v; /* [n] second moment; NULL for sgd */
+};
+
+/* A zeroed struct may be released. Only sgd and adam. */
+enum err_code optim_init(struct optim *optim, const struct optim_settings *settings, int n,
+                         struct err *err) MUST_CHECK;
+void optim_release(struct optim *optim);
+
+/* One step with the given rate; grad [n] may be changed, params [n] is. */
+void optim_step(struct optim *optim, double rate, double *grad, double *params);
+
+#endif

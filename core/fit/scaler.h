@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scaling of inputs and outputs, part of the model: the network sees z, the user sees v.
+ *
+ *   none            z = v
+ *   standard        z = (v - shift) / scale    shift = mean, scale = standard deviation (ddof 1)
+ *   range           the same                   the fitted range becomes [-1, 1]
+ *   unit            the same                   the fitted range becomes [0, 1]
+ *   log             z = (ln v - shift) / scale  ln v standardised; v must be positive
+ *
+ * A constant column gets scale 1.
+ */
+#ifndef SCALER_H
+#define SCALER_H
+
+#include "base/compiler.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum scaler_kind { SCALER_NONE, SCALER_STANDARD, SCALER_RANGE, SCALER_UNIT, SCALER_LOG };
+
+struct scaler {
+    enum scaler_kind kind;
+    double shift;
+    double scale; /* > 0 */
+};
+
+const char *scaler_kind_name(enum scaler_kind kind);
+bool scaler_kind_find(const char *name, enum scaler_kind *kind);
+
+/* ERR_INVALID when shift or scale is not finite or scale is not positive; `what` names it. */
+enum err_code scaler_validate(const struct scaler *scaler, const char *what,
+                              struct err *err) MUST_CHECK;
+
+/* Fits each of k columns of v [n x k]; out: [k]. ERR_INVALID: log of a value that is not positive.
+ */
+enum err_code scaler_fit(enum scaler_kind kind, size_t n, int k, const double *v,
+                         struct scaler *out, struct err *err) MUST_CHECK;
+
+/* z <- scaled v, [n x k]; may be in place. ERR_INVALID naming row (from first_row) and column. */
+enum err_code scaler_apply(const struct scaler *scaler, size_t n, int k, const double *v, double *z,
+                           size_t first_row, struct err *err) MUST_CHECK;
+
+/* v <- the user's units, in place, [n x k]. */
+void scaler_invert(const struct scaler *scaler, size_t n, int k, double *v);
+
+/* dz/dv at the user's value v. */
+double scaler_slope(const struct scaler *scaler, double v);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * LAPACK is column-major: a row-major lower triangle is its upper one, and a lower factor of ours
+ * its transpose.
+ */
+#include "math/linalg.h"
+
+#include "math/gemm.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#define TILE 32
+
+void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t len);
+void dpotri_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t len);
+
+bool linalg_cholesky(int n, double *a)
+{
+    int info = 0;
+    dpotrf_("U", &n, a, &n, &info, 1);
+    for (int i = 0; i < n; i++) {
+        for (int j = i + 1; j < n; j++) {
+            a[(ptrdiff_t)i * n + j] = 0.0;
+        }
+    }
+    return info == 0;
+}
+
+void linalg_solve_lower(int n, const double *l, double *x)
+{
+    cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, n, l, n, x, 1);
+}
+
+void linalg_solve_upper(int n, const double *l, double *x)
+{
+    cblas_dtrsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, n, l, n, x, 1);
+}
+
+double linalg_logdet(int n, const double *l)
+{
+    double sum = 0.0;
+    for (int i = 0; i < n; i++) {
+        sum += 2.0 * log(l[(ptrdiff_t)i * n + i]);
+    }
+    return sum;
+}
+
+void linalg_inverse(int n, const double *l, double *a)
+{
+    int info = 0;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)n * n; i++) {
+        a[i] = l[i];
+    }
+    dpotri_("U", &n, a, &n, &info, 1);
+    for (int i = 0; i < n; i++) {
+        for (int j = i + 1; j < n; j++) {
+            a[(ptrdiff_t)i * n + j] = a[(ptrdiff_t)j * n + i];
+        }
+    }
+}
+
+/* A tile of the lower triangle and its mirror image, which are in the cache together. */
+static void swap_tiles(ptrdiff_t n, double *a, ptrdiff_t row, ptrdiff_t column)
+{
+    ptrdiff_t last_row = row + TILE < n ? row + TILE : n;
+    ptrdiff_t last_column = column + TILE < n ? column + TILE : n;
+    for (ptrdiff_t i = row; i < last_row; i++) {
+        for (ptrdiff_t j = column; j < last_column && j < i; j++) {
+            double lower = a[i * n + j];
+            a[i * n + j] = a[j * n + i];
+            a[j * n + i] = lower;
+        }
+    }
+}
+
+void linalg_transpose(int n, double *a)
+{
+    for (ptrdiff_t i = 0; i < n; i += TILE) {
+        for (ptrdiff_t j = 0; j <= i; j += TILE) {
+            swap_tiles(n, a, i, j);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/codec.h"
+
+#include "model/codec_priv.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+#define MAGIC       "SRGMODEL"
+#define MAGIC_BYTES 8
+/* 1 had no precision; 2 holds what has no second head, no Gaussians, calibration or report. */
+#define FORMAT 3
+
+static void put_arch(struct bytes_writer *w, const struct arch *a)
+{
+    const int fields[] = {a->inputs,     a->outputs,        a->width,      a->layers,
+                          (int)a->basis, a->order,          a->bias,       (int)a->activation,
+                          a->residual,   a->layer_pre,      a->layer_post, (int)a->final,
+                          (int)a->grid,  (int)a->index_rule};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        bytes_put_u32(w, (uint32_t)fields[i]);
+    }
+    bytes_put_f64(w, &a->horizon, 1);
+}
+
+static void get_arch(struct bytes_reader *r, struct arch *a)
+{
+    a->inputs = bytes_get_int(r, ARCH_MAX_INPUTS);
+    a->outputs = bytes_get_int(r, ARCH_MAX_OUTPUTS);
+    a->width = bytes_get_int(r, ARCH_MAX_WIDTH);
+    a->layers = bytes_get_int(r, ARCH_MAX_LAYERS);
+    a->basis = (enum wpfn_basis)bytes_get_int(r, WPFN_FOURIER);
+    a->order = bytes_get_int(r, ARCH_MAX_ORDER);
+    a->bias = bytes_get_int(r, 1) == 1;
+    a->activation = (enum arch_activation)bytes_get_int(r, ACT_IDENTITY);
+    a->residual = bytes_get_int(r, 1) == 1;
+    a->layer_pre = bytes_get_int(r, 1) == 1;
+    a->layer_post = bytes_get_int(r, 1) == 1;
+    a->final = (enum arch_final)bytes_get_int(r, FINAL_SUM);
+    a->grid = (enum arch_grid)bytes_get_int(r, GRID_CLOSED);
+    a->index_rule = (enum arch_index_rule)bytes_get_int(r, INDEX_QUINN);
+    bytes_get_f64(r, &a->horizon, 1);
+}
+
+static void put_scalers(struct bytes_writer *w, const struct scaler *scaler, int k)
+{
+    for (int j = 0; j < k; j++) {
+        bytes_put_u32(w, (uint32_t)scaler[j].kind);
+        bytes_put_f64(w, &scaler[j].shift, 1);
+        bytes_put_f64(w, &scaler[j].scale, 1);
+    }
+}
+
+static void get_scalers(struct bytes_reader *r, struct scaler *scaler, int k)
+{
+    for (int j = 0; j < k; j++) {
+        scaler[j].kind = (enum scaler_kind)bytes_get_int(r, SCALER_LOG);
+        bytes_get_f64(r, &scaler[j].shift, 1);
+        bytes_get_f64(r, &scaler[j].scale, 1);
+    }
+}
+
+static void put_names(struct bytes_writer *w, char *const *names, int k)
+{
+    bytes_put_u32(w, names != NULL);
+    for (int j = 0; names != NULL && j < k; j++) {
+        bytes_put_text(w, names[j]);
+    }
+}
+
+static char **get_names(struct bytes_reader *r, int k)
+{
+    if (bytes_get_int(r, 1) == 0) {
+        return NULL;
+    }
+    char **names = model_names_new(k);
+    if (names == NULL) {
+        r->no_memory = true;
+        return NULL;
+    }
+    for (int j = 0; j < k; j++) {
+        names[j] = bytes_get_text(r, MODEL_MAX_NAME_CHARS);
+    }
+    return names;
+}
+
+/* Draws, or the Gaussians that they are drawn from. */
+static void put_posterior(struct bytes_writer *w, const struct model *model, bool newest)
+{
+    const struct gauss_mixture *mixture = &model->gaussian;
+    if (newest) {
+        bytes_put_u32(w, (uint32_t)mixture->n_members);
+    }
+    if (mixture->n_members > 0) {
+        codec_put_gaussians(w, mixture, model->net.n_params);
+    } else {
+        bytes_put_f64(w, model->draws, (size_t)model->m * (size_t)model->net.n_params);
+    }
+}
+
+enum err_code codec_encode(const struct model *model, unsigned char **bytes, size_t *n_bytes,
+                           struct err *err)
+{
+    struct bytes_writer w = {.data = NULL};
+    size_t o = (size_t)model->o;
+    /* Of two formats that hold a model the older one, so that what has been stored keeps its bytes.
+     */
+    bool newest = codec_needs_format_3(model);
+    bytes_put(&w, MAGIC, MAGIC_BYTES);
+    bytes_put_u32(&w, newest ? FORMAT : FORMAT - 1);
+    put_arch(&w, &model->net.arch);
+    if (newest) {
+        bytes_put_u32(&w, model->noise_predicted);
+    }
+    put_scalers(&w, model->in, model->d);
+    put_scalers(&w, model->out, model->o);
+    codec_put_array(&w, model->noise_sigma, o);
+    bytes_put_u32(&w, (uint32_t)model->m);
+    put_posterior(&w, model, newest);
+    codec_put_array(&w, model->training_range, 2 * (size_t)model->d);
+    put_names(&w, model->input_names, model->d);
+    put_names(&w, model->input_units, model->d);
+    put_names(&w, model->output_names, model->o);
+    put_names(&w, model->output_units, model->o);
+    bytes_put_text(&w, model->solver);
+    bytes_put_text(&w, model->settings);
+    bytes_put_text(&w, model->provenance);
+    bytes_put_i64(&w, model->seed);
+    bytes_put_u32(&w, model->single);
+    bytes_put_f64(&w, &model->float32_error.mean, 1);
+    bytes_put_f64(&w, &model->float32_error.std, 1);
+    bytes_put_u32(&w, (uint32_t)model->scores.n_rows);
+    if (model->scores.n_rows > 0) {
+        bytes_put_f64(&w, &model->scores.relative_error, 1);
+        codec_put_array(&w, model->scores.rmse, o);
+        codec_put_array(&w, model->scores.output_range, 2 * o);
+    }
+    if (newest) {
+        codec_put_extra(&w, model);
+    }
+    if (w.failed) {
+        mem_free(w.data);
+        return err_set(err, ERR_NOMEM, "no memory to encode a model");
+    }
+    *bytes = w.data;
+    *n_bytes = w.size;
+    return ERR_OK;
+}
+
+static void get_rest(struct bytes_reader *r, uint32_t format, int n_members, struct model *model)
+{
+    size_t o = (size_t)model->o;
+    if (n_members > 0) {
+        codec_get_gaussians(r, &model->gaussian, n_members, model->net.n_params, model->m);
+    } else {
+        bytes_get_f64(r, model->draws, (size_t)model->m * (size_t)model->net.n_params);
+    }
+    model->training_range = codec_get_array(r, 2 * (size_t)model->d);
+    model->input_names = get_names(r, model->d);
+    model->input_units = get_names(r, model->d);
+    model->output_names = get_names(r, model->o);
+    model->output_units = get_names(r, model->o);
+    model->solver = bytes_get_text(r, MODEL_MAX_NAME_CHARS);
+    model->settings = bytes_get_text(r, MODEL_MAX_TEXT_BYTES);
+    model->provenance = bytes_get_text(r, MODEL_MAX_TEXT_BYTES);
+    model->seed = bytes_get_i64(r);
+    if (format >= 2) {
+        model->single = bytes_get_int(r, 1) == 1;
+        bytes_get_f64(r, &model->float32_error.mean, 1);
+        bytes_get_f64(r, &model->float32_error.std, 1);
+    }
+    model->scores.n_rows = bytes_get_int(r, INT32_MAX);
+    if (model->scores.n_rows > 0) {
+        bytes_get_f64(r, &model->scores.relative_error, 1);
+        model->scores.rmse = codec_get_array(r, o);
+        model->scores.output_range = codec_get_array(r, 2 * o);
+        r->failed = r->failed || model->scores.rmse == NULL || model->scores.output_range == NULL;
+    }
+    if (format >= 3) {
+        codec_get_extra(r, model);
+        /* Else an older format says the same. */
+        r->failed = r->failed || !codec_needs_format_3(model);
+    }
+    r->failed = r->failed || r->left != 0;
+}
+
+/* The scalers come before the number of draws, so they wait here until the model can be made. */
+struct head {
+    uint32_t format;
+    struct arch arch;
+    struct scaler *in;
+    struct scaler *out;
+    double *noise_sigma;
+    bool noise_predicted;
+    int m;
+    int n_members; /* of a Gaussian posterior; 0: draws */
+};
+
+static enum err_code get_head(struct bytes_reader *r, struct head *head, struct err *err)
+{
+    const void *magic = bytes_get(r, MAGIC_BYTES);
+    if (magic == NULL || memcmp(magic, MAGIC, MAGIC_BYTES) != 0) {
+        return err_set(err, ERR_CORRUPT, "the content is not a model");
+    }
+    head->format = bytes_get_u32(r);
+    if (head->format < 1 || head->format > FORMAT) {
+        return err_set(err, ERR_UNSUPPORTED, "the model has format %u, this program reads up to %d",
+                       head->format, FORMAT);
+    }
+    get_arch(r, &head->arch);
+    if (r->failed || arch_validate(&head->arch, err) != ERR_OK) {
+        err_clear(err);
+        return err_set(err, ERR_CORRUPT, "the stored architecture is damaged");
+    }
+    int o = arch_n_outputs(&head->arch);
+    if (head->format >= 3 && bytes_get_int(r, 1) == 1) {
+        head->noise_predicted = true;
+        o /= 2;
+        r->failed = r->failed || o == 0;
+    }
+    head->in = mem_zalloc_array((size_t)head->arch.inputs, sizeof *head->in);
+    head->out = mem_zalloc_array((size_t)o, sizeof *head->out);
+    if (head->in == NULL || head->out == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to decode a model");
+    }
+    get_scalers(r, head->in, head->arch.inputs);
+    get_scalers(r, head->out, o);
+    head->noise_sigma = codec_get_array(r, (size_t)o);
+    head->m = bytes_get_int(r, MODEL_MAX_DRAWS);
+    if (head->format >= 3) {
+        head->n_members = bytes_get_int(r, head->m);
+    }
+    return ERR_OK;
+}
+
+static enum err_code verdict(const struct bytes_reader *r, struct err *err)
+{
+    if (r->no_memory) {
+        return err_set(err, ERR_NOMEM, "no memory to decode a model");
+    }
+    if (r->failed) {
+        return err_set(err, ERR_CORRUPT, "the stored model is damaged");
+    }
+    return ERR_OK;
+}
+
+enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out, struct err *err)
+{
+    struct bytes_reader r = {.data = bytes, .left = n_bytes};
+    struct head head = {.in = NULL};
+    struct model *model = NULL;
+    if (get_head(&r, &head, err) != ERR_OK || verdict(&r, err) != ERR_OK) {
+        goto done;
+    }
+    /* Before the memory for the draws is taken: are they there? */
+    size_t stored = (size_t)(head.n_members > 0 ? head.n_members : head.m);
+    if ((size_t)arch_n_params(&head.arch) * stored * sizeof(double) > r.left) {
+        err_set(err, ERR_CORRUPT, "the stored model is cut short");
+        goto done;
+    }
+    if (model_new(&head.arch, head.m, &model, err) != ERR_OK) {
+        goto done;
+    }
+    if (head.noise_predicted) {
+        model_predict_noise(model);
+    }
+    memcpy(model->in, head.in, (size_t)model->d * sizeof *model->in);
+    memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
+    model->noise_sigma = head.noise_sigma;
+    head.noise_sigma = NULL;
+    get_rest(&r, head.format, head.n_members, model);
+    if (verdict(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
+        model_unref(model);
+        goto done;
+    }
+    *out = model;
+done:
+    mem_free(head.in);
+    mem_free(head.out);
+    mem_free(head.noise_sigma);
+    return err->code;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A model as bytes: what the registry keeps. The same model always gives the same bytes, so their
+ * digest names its content.
+ *
+ * Layout, little-endian: "SRGMODEL", u32 format, architecture, scalers, noise, draws, training
+ * range, names, units, texts, precision, scores; that is format 2. Format 3 adds whether the noise
+ * is predicted, Gaussians in place of draws, more scores, calibration and report, and is written
+ * only for what has one of these: a model of an older program gives the bytes that it gave there.
+ * Every length is checked on reading.
+ */
+#ifndef CODEC_H
+#define CODEC_H
+
+#include "model/model.h"
+
+/* *bytes is the caller's (mem_free). ERR_NOMEM. */
+enum err_code codec_encode(const struct model *model, unsigned char **bytes, size_t *n_bytes,
+                           struct err *err) MUST_CHECK;
+
+/* A published model with one reference. ERR_CORRUPT, ERR_UNSUPPORTED (newer format), ERR_NOMEM. */
+enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out,
+                           struct err *err) MUST_CHECK;
+
+#endif

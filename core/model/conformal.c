@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An end of a cv+ interval is an order statistic of n shifted scores that differ from row to row;
+ * it is selected in linear time (Hoare's quickselect, median of three; what PASSES passes leave is
+ * sorted, so that no order of scores makes it quadratic), which for the usual thousand scores costs
+ * less than the draws' forward passes. For split the shift is common, so one
+ * threshold an output serves all rows.
+ */
+#include "model/conformal.h"
+
+#include "predict/evaluate.h"
+#include "base/mem.h"
+#include "base/names.h"
+#include "predict/predict.h"
+
+#include <math.h>
+
+static const char *const method_names[] = {"none", "split", "cv+", "jackknife+"};
+
+NAMES_DEFINE(conformal_method, enum conformal_method, method_names)
+
+void conformal_release(struct conformal *conformal)
+{
+    mem_free(conformal->fold);
+    mem_free(conformal->scores);
+    mem_free(conformal->fold_noise);
+    *conformal = (struct conformal){.method = CONFORMAL_NONE};
+}
+
+enum err_code conformal_check(const struct conformal *conformal, int m, int o, struct err *err)
+{
+    const struct conformal *c = conformal;
+    if (c->method == CONFORMAL_NONE) {
+        return ERR_OK;
+    }
+    bool split = c->method == CONFORMAL_SPLIT;
+    if (c->n < 1 || c->n > CONFORMAL_MOST_ROWS) {
+        return err_set(err, ERR_LIMIT, "conformal: %d rows, 1 to %d are allowed", c->n,
+                       CONFORMAL_MOST_ROWS);
+    }
+    if (split ? c->n_folds != 1 : c->n_folds < 2 || c->n_folds > c->n || m % c->n_folds != 0) {
+        return err_set(err, ERR_INVALID,
+                       "conformal: %d folds of %d rows do not fit %s with %d draws", c->n_folds,
+                       c->n, conformal_method_name(c->method), m);
+    }
+    for (int i = 0; !split && i < c->n; i++) {
+        if (c->fold[i] < 0 || c->fold[i] >= c->n_folds) {
+            return err_set(err, ERR_INVALID, "conformal: row %d is in fold %d, there are 0 to %d",
+                           i, c->fold[i], c->n_folds - 1);
+        }
+    }
+    for (size_t k = 0; k < (size_t)c->n * (size_t)o; k++) {
+        if (!(isfinite(c->scores[k]) && c->scores[k] >= 0.0)) {
+            return err_set(err, ERR_INVALID,
+                           "conformal: the score of row %zu, output %zu must be finite and >= 0",
+                           k / (size_t)o, k % (size_t)o);
+        }
+    }
+    for (int k = 0; c->fold_noise != NULL && k < c->n_folds * o; k++) {
+        if (!(isfinite(c->fold_noise[k]) && c->fold_noise[k] >= 0.0)) {
+            return err_set(err, ERR_INVALID,
+                           "conformal: the noise of fold %d must be finite and >= 0", k / o);
+        }
+    }
+    return ERR_OK;
+}
+
+/* ---- ranks ---- */
+
+/*
+ * Levels are decimals: 0.9 means nine tenths, not the double beside it, so (1 - alpha)(n + 1) is
+ * taken for the integer it is within SLACK of. Rounding errors of it are below 1e-9 for up to
+ * CONFORMAL_MOST_ROWS rows, and the coverage changes by no more than SLACK / (n + 1).
+ */
+#define SLACK 1e-9
+
+enum err_code conformal_rank(const struct conformal *conformal, double alpha, int *rank,
+                             struct err *err)
+{
+    double places = (double)conformal->n + 1.0;
+    double at = ceil((1.0 - alpha) * places - SLACK);
+    if (!(alpha > 0.0 && alpha < 1.0)) {
+        return err_set(err, ERR_INVALID, "alpha is %g, a number between 0 and 1 is needed", alpha);
+    }
+    if (at > (double)conformal->n) {
+        return err_set(err, ERR_INVALID,
+                       "alpha is %g, but %d calibration rows allow no alpha below %.6g "
+                       "(no level above %.6g)",
+                       alpha, conformal->n, 1.0 / places, 1.0 - 1.0 / places);
+    }
+    *rank = at < 1.0 ? 1 : (int)at;
+    return ERR_OK;
+}
+
+#define PASSES 64 /* of quickselect; about 1.4 log2(n) are usual */
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void swap(double *a, double *b)
+{
+    double kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* Puts the median of the first, middle and last value in the middle. */
+static double choose_pivot(double *values, int low, int high)
+{
+    int middle = low + (high - low) / 2;
+    if (values[middle] < values[low]) {
+        swap(&values[middle], &values[low]);
+    }
+    if (values[high] < values[low]) {
+        swap(&values[high], &values[low]);
+    }
+    if (values[high] < values[middle]) {
+        swap(&values[high], &values[middle]);
+    }
+    return values[middle];
+}
+
+double conformal_select(double *values, int n, int k)
+{
+    int low = 0;
+    int high = n - 1;
+    for (int pass = 0; low < high; pass++) {
+        if (pass == PASSES) {
+            qsort(values + low, (size_t)(high - low) + 1, sizeof *values, compare);
+            break;
+        }
+        double pivot = choose_pivot(values, low, high);
+        int i = low;
+        int j = high;
+        while (i <= j) {
+            while (values[i] < pivot) {
+                i++;
+            }
+            while (values[j] > pivot) {
+                j--;
+            }
+            if (i <= j) {
+                swap(&values[i++], &values[j--]);
+            }
+        }
+        /* low .. j <= pivot <= i .. high, and between them only the pivot's equals. */
+        if (k - 1 <= j) {
+            high = j;
+        } else if (k - 1 >= i) {
+            low = i;
+        } else {
+            break;
+        }
+    }
+    return values[k - 1];
+}
+
+/* ---- intervals ---- */
+
+void conformal_thresholds(const struct conformal *conformal, int o, int rank, double *scratch,
+                          double *thresholds)
+{
+    for (int j = 0; j < o; j++) {
+        for (int i = 0; i < conformal->n; i++) {
+            scratch[i] = conformal->scores[(size_t)i * (size_t)o + (size_t)j];
+        }
+        thresholds[j] = conformal_select(scratch, conformal->n, rank);
+    }
+}
+
+void conformal_fold_ends(const struct conformal *conformal, int o, int output,
+                         const struct conformal_point *point, double *ends)
+{
+    int n = conformal->n;
+    const double *score = conformal->scores + output;
+    for (int i = 0; i < n; i++) {
+        size_t at = (size_t)conformal->fold[i] * point->stride;
+        double unit = conformal->normalised ? point->std[at] : 1.0;
+        double half = score[(size_t)i * (size_t)o] * unit;
+        ends[i] = point->mean[at] - half;
+        ends[n + i] = point->mean[at] + half;
+    }
+}
+
+void conformal_fold_interval(const struct conformal *conformal, int rank, double *ends,
+                             double interval[2])
+{
+    int n = conformal->n;
+    interval[0] = conformal_select(ends, n, n + 1 - rank);
+    interval[1] = conformal_select(ends + n, n, rank);
+    if (interval[0] > interval[1]) {
+        interval[0] = interval[1] = 0.5 * interval[0] + 0.5 * interval[1];
+    }
+}
+
+static void split_intervals(const struct conformal *conformal, int rank,
+                            const struct conformal_rows *rows, double *scratch, double *thresholds,
+                            double *lower, double *upper)
+{
+    size_t o = (size_t)rows->o;
+    conformal_thresholds(conformal, rows->o, rank, scratch, thresholds);
+    for (size_t c = 0; c < (size_t)rows->n * o; c++) {
+        double half = thresholds[c % o] * (conformal->normalised ? rows->std[c] : 1.0);
+        lower[c] = rows->mean[c] - half;
+        upper[c] = rows->mean[c] + half;
+    }
+}
+
+enum err_code conformal_interval(const struct conformal *conformal, double alpha,
+                                 const struct conformal_rows *rows, double *lower, double *upper,
+                                 struct err *err)
+{
+    size_t o = (size_t)rows->o;
+    size_t cells = (size_t)rows->n * o;
+    int rank = 0;
+    if (conformal_rank(conformal, alpha, &rank, err) != ERR_OK) {
+        return err->code;
+    }
+    double *scratch = mem_alloc_array(2 * (size_t)conformal->n + o, sizeof *scratch);
+    if (scratch == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for intervals");
+    }
+    if (conformal->method == CONFORMAL_SPLIT) {
+        split_intervals(conformal, rank, rows, scratch, scratch + 2 * (size_t)conformal->n, lower,
+                        upper);
+    }
+    for (size_t c = 0; conformal->method != CONFORMAL_SPLIT && c < cells; c++) {
+        struct conformal_point point = {.mean = rows->mean + c,
+                                        .std = conformal->normalised ? rows->std + c : NULL,
+                                        .stride = cells};
+        double interval[2];
+        conformal_fold_ends(conformal, rows->o, (int)(c % o), &point, scratch);
+        conformal_fold_interval(conformal, rank, scratch, interval);
+        lower[c] = interval[0];
+        upper[c] = interval[1];
+    }
+    mem_free(scratch);
+    return ERR_OK;
+}
+
+/* ---- scores ---- */
+
+struct scoring {
+    size_t o;
+    bool normalised;
+    double *scores; /* [n x o] */
+    int row;        /* the next one */
+};
+
+static enum err_code add_scores(void *ctx, const struct predict_result *f, const double *y, int n,
+                                struct err *err)
+{
+    struct scoring *s = ctx;
+    for (size_t c = 0; c < (size_t)n * s->o; c++) {
+        double score = fabs(y[c] - f->mean[c]);
+        if (s->normalised) {
+            const double variance =
+                f->total_variance != NULL ? f->total_variance[c] : f->variance[c];
+            if (!(variance > 0.0)) {
+                int row = s->row + (int)(c / s->o);
+                return err_set_at(err, ERR_INVALID, row, (int)(c % s->o),
+                                  "normalised scores need a predicted variance above 0, that of "
+                                  "calibration row %d, output %zu is 0",
+                                  row, c % s->o);
+            }
+            score /= sqrt(variance);
+        }
+        if (!isfinite(score)) {
+            return err_set(err, ERR_NUMERIC, "the score of calibration row %d is not finite",
+                           s->row + (int)(c / s->o));
+        }
+        s->scores[(size_t)s->row * s->o + c] = score;
+    }
+    s->row += n;
+    return ERR_OK;
+}
+
+static void put_scores(const void *ctx, int n_done, struct bytes_writer *writer)
+{
+    const struct scoring *s = ctx;
+    bytes_put_f64(writer, s->scores, (size_t)n_done * s->o);
+}
+
+static void get_scores(void *ctx, int n_done, struct bytes_reader *reader)
+{
+    struct scoring *s = ctx;
+    bytes_get_f64(reader, s->scores, (size_t)n_done * s->o);
+    s->row = n_done;
+}
+
+enum err_code conformal_scores(const struct model *model, const struct data *rows, bool normalised,
+                               const struct calib_run *run, double *scores, struct err *err)
+{
+    static const struct calib_keep keep = {.put = put_scores, .get = get_scores};
+    struct scoring scoring = {.o = (size_t)model->o, .normalised = normalised, .scores = scores};
+    unsigned want = PREDICT_MEAN | PREDICT_VARIANCE;
+    if (normalised && calib_knows_noise(model)) {
+        want |= PREDICT_TOTAL_VARIANCE;
+    }
+    const struct calib_work work = {
+        .block = {.want = want}, .run = run, .keep = &keep, .fn = add_scores, .ctx = &scoring};
+    return calib_work(model, rows, &work, err);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Conformal prediction: intervals around a model's mean whose coverage needs no assumption but that
+ * rows are exchangeable [1, 2]. A calibration over any solver, by output.
+ *
+ *   split        residual scores R_i of n kept rows; the interval is mean -+ the
+ *                ceil((n + 1)(1 - alpha))-th smallest score
+ *   cv+          the rows fall into folds, each fold has a model that has not seen it; R_i of row i
+ *                by that model; the interval goes from the floor(alpha (n + 1))-th smallest of
+ *                mean_fold(i) - R_i to the ceil((1 - alpha)(n + 1))-th smallest of
+ *                mean_fold(i) + R_i
+ *   jackknife+   the same with a fold a row
+ *
+ * With scores "absolute" R = |y - mean|; with "normalised" R = |y - mean| / s, and intervals are
+ * R s wide, where s is the root of the total variance at the row. With folds mean_fold(i) and s are
+ * those of the fold's own draws and noise, at the new row.
+ *
+ * Coverage is at least 1 - alpha for split, 1 - 2 alpha for cv+ (less a term of the order of the
+ * folds over the rows) and jackknife+ (in practice about 1 - alpha), over rows and calibration
+ * together. The ranks exist for alpha >= 1 / (n + 1); below, the interval is infinite and refused.
+ *
+ * Where we differ: with alpha above 1/2 the lower end of cv+ and jackknife+ may lie above the upper
+ * one; [2] has an empty interval then, here it is the point between them, which covers no less.
+ *
+ * [1] V. Vovk, A. Gammerman, G. Shafer, Algorithmic Learning in a Random World, 2005.
+ * [2] R. F. Barber, E. J. Candes, A. Ramdas, R. J. Tibshirani, Predictive inference with the
+ *     jackknife+, Annals of Statistics 49, 2021.
+ */
+#ifndef CONFORMAL_H
+#define CONFORMAL_H
+
+#include "base/compiler.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum conformal_method {
+    CONFORMAL_NONE,
+    CONFORMAL_SPLIT,
+    CONFORMAL_CV_PLUS,
+    CONFORMAL_JACKKNIFE_PLUS
+};
+
+const char *conformal_method_name(enum conformal_method method); /* "none", "split", "cv+", .. */
+bool conformal_method_find(const char *name, enum conformal_method *method);
+
+#define CONFORMAL_MOST_ROWS 1000000
+
+/*
+ * What a model keeps of its calibration. With folds the model's draws (or Gaussians) are those of
+ * fold 0, then fold 1, .., equally many of each.
+ */
+struct conformal {
+    enum conformal_method method;
+    bool normalised;
+    int n_folds;    /* 1 for split */
+    int n;          /* calibration rows */
+    int *fold;      /* [n]; NULL for split; mem */
+    double *scores; /* [n x o], user's units or without unit; mem */
+    /* [n_folds x o] noise variance, user's units, that normalised scores of folds were made with, 0
+     * where none was known; NULL for split and absolute scores; mem */
+    double *fold_noise;
+};
+
+/* A zeroed one may be released. */
+void conformal_release(struct conformal *conformal);
+
+/* Does it fit a model of m draws and o outputs? ERR_INVALID, ERR_LIMIT. */
+enum err_code conformal_check(const struct conformal *conformal, int m, int o,
+                              struct err *err) MUST_CHECK;
+
+/*
+ * Rank from below of the upper end for a coverage of 1 - alpha, ceil((1 - alpha)(n + 1)); that of
+ * the lower end is n + 1 - rank. alpha: in (0, 1). ERR_INVALID naming the smallest alpha that n
+ * rows allow.
+ */
+enum err_code conformal_rank(const struct conformal *conformal, double alpha, int *rank,
+                             struct err *err) MUST_CHECK;
+
+/* The k-th smallest of n values (k from 1), which are reordered. */
+double conformal_select(double *values, int n, int k);
+
+/* Split: the rank-th smallest score of each output, [o]. scratch: [n]. */
+void conformal_thresholds(const struct conformal *conformal, int o, int rank, double *scratch,
+                          double *thresholds);
+
+/* Predictions at one row for one output. */
+struct conformal_point {
+    const double *mean; /* [n_folds] of the folds, `stride` apart; split: of the model */
+    const double *std;  /* likewise, root of the total variance; not looked at unless normalised */
+    size_t stride;
+};
+
+/*
+ * Folds: the shifted scores of output `output` at a row, mean - R s in ends[0 .. n), mean + R s in
+ * ends[n .. 2 n), and of them the interval (which reorders them).
+ */
+void conformal_fold_ends(const struct conformal *conformal, int o, int output,
+                         const struct conformal_point *point, double *ends);
+void conformal_fold_interval(const struct conformal *conformal, int rank, double *ends,
+                             double interval[2]);
+
+/* Predictions at n rows: of the model for split, [n x o]; of the folds else, [n_folds x n x o]. */
+struct conformal_rows {
+    int n, o;
+    const double *mean;
+    const double *std; /* NULL unless normalised */
+};
+
+/* Intervals lower, upper [n x o] of rows. ERR_INVALID (alpha), ERR_NOMEM. */
+enum err_code conformal_interval(const struct conformal *conformal, double alpha,
+                                 const struct conformal_rows *rows, double *lower, double *upper,
+                                 struct err *err) MUST_CHECK;
+
+struct model;
+struct data;
+struct calib_run;
+
+/*
+ * Scores [n x o] of rows in the user's units by a published model that has not seen them.
+ * ERR_INVALID (normalised, and a total variance is 0), ERR_NUMERIC, ERR_CANCELLED, ERR_CORRUPT,
+ * ERR_NOMEM.
+ */
+enum err_code conformal_scores(const struct model *model, const struct data *rows, bool normalised,
+                               const struct calib_run *run, double *scores,
+                               struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/model.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+char **model_names_new(int k)
+{
+    return mem_zalloc_array((size_t)k, sizeof(char *));
+}
+
+static void names_free(char **names, int k)
+{
+    for (int i = 0; names != NULL && i < k; i++) {
+        mem_free(names[i]);
+    }
+    mem_free(names);
+}
+
+static void model_free(struct model *model)
+{
+    names_free(model->input_names, model->d);
+    names_free(model->input_units, model->d);
+    names_free(model->output_names, model->o);
+    names_free(model->output_units, model->o);
+    mem_free(model->in);
+    mem_free(model->out);
+    mem_free(model->noise_sigma);
+    mem_free(model->draws);
+    mem_free(model->training_range);
+    mem_free(model->solver);
+    mem_free(model->settings);
+    mem_free(model->provenance);
+    gauss_mixture_release(&model->gaussian);
+    conformal_release(&model->conformal);
+    scores_release(&model->scores);
+    report_release(&model->report);
+    plan_release(&model->plan);
+    resnet_release(&model->net);
+    mem_free(model);
+}
+
+/* Bytes of draws and packs; false when beyond the limit. */
+static bool payload_bytes(const struct resnet *net, int m, size_t *bytes)
+{
+    size_t per_draw = ((size_t)net->n_params + net->pack_size) * sizeof(double);
+    return size_mul(per_draw, (size_t)m, bytes) && *bytes <= MODEL_MAX_BYTES;
+}
+
+enum err_code model_new(const struct arch *arch, int m, struct model **out, struct err *err)
+{
+    size_t bytes;
+    struct model *model = mem_zalloc(sizeof *model);
+    if (model == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    atomic_init(&model->refs, 1);
+    if (resnet_init(&model->net, arch, err) != ERR_OK) {
+        goto done;
+    }
+    if (m < 1 || m > MODEL_MAX_DRAWS) {
+        err_set(err, ERR_LIMIT, "%d posterior draws, 1 to %d are allowed", m, MODEL_MAX_DRAWS);
+        goto done;
+    }
+    if (!payload_bytes(&model->net, m, &bytes)) {
+        err_set(err, ERR_LIMIT, "%d draws of %d parameters need more than %zu bytes", m,
+                model->net.n_params, MODEL_MAX_BYTES);
+        goto done;
+    }
+    model->d = arch->inputs;
+    model->o = model->net.n_out;
+    model->m = m;
+    model->in = mem_zalloc_array((size_t)model->d, sizeof *model->in);
+    model->out = mem_zalloc_array((size_t)model->o, sizeof *model->out);
+    model->draws = mem_alloc_array((size_t)m * (size_t)model->net.n_params, sizeof *model->draws);
+    if (model->in == NULL || model->out == NULL || model->draws == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for %d draws", m);
+        goto done;
+    }
+    for (int j = 0; j < model->d; j++) {
+        model->in[j].scale = 1.0;
+    }
+    for (int j = 0; j < model->o; j++) {
+        model->out[j].scale = 1.0;
+    }
+    *out = model;
+done:
+    if (err->code != ERR_OK) {
+        model_unref(model);
+    }
+    return err->code;
+}
+
+void model_predict_noise(struct model *model)
+{
+    model->noise_predicted = true;
+    model->o = model->net.n_out / 2;
+}
+
+static enum err_code check_scaling(const struct model *model, struct err *err)
+{
+    for (int j = 0; j < model->d; j++) {
+        if (scaler_validate(&model->in[j], "an input", err) != ERR_OK) {
+            err_prefix(err, "scaling of input %d", j);
+            return err->code;
+        }
+    }
+    for (int j = 0; j < model->o; j++) {
+        if (scaler_validate(&model->out[j], "an output", err) != ERR_OK) {
+            err_prefix(err, "scaling of output %d", j);
+            return err->code;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code check_values(const struct model *model, struct err *err)
+{
+    size_t k = (size_t)model->net.n_params;
+    for (size_t i = 0; i < (size_t)model->m * k; i++) {
+        if (!isfinite(model->draws[i])) {
+            return err_set_at(err, ERR_NONFINITE, (int)(i / k), (int)(i % k),
+                              "draw %zu, parameter %zu is not a finite number", i / k, i % k);
+        }
+    }
+    for (int j = 0; model->noise_sigma != NULL && j < model->o; j++) {
+        if (!isfinite(model->noise_sigma[j]) || model->noise_sigma[j] < 0.0) {
+            return err_set(err, ERR_INVALID, "noise sigma of output %d must be finite and >= 0", j);
+        }
+    }
+    for (int j = 0; model->training_range != NULL && j < model->d; j++) {
+        double low = model->training_range[2 * j];
+        double high = model->training_range[2 * j + 1];
+        if (!isfinite(low) || !isfinite(high) || low > high) {
+            return err_set(err, ERR_INVALID,
+                           "training_range of input %d must be two finite numbers, low <= high", j);
+        }
+    }
+    return ERR_OK;
+}
+
+/* A second head that predicts the noise leaves no room for anything else to say of it. */
+static enum err_code check_noise(const struct model *model, struct err *err)
+{
+    if (!model->noise_predicted) {
+        return ERR_OK;
+    }
+    if (model->net.arch.outputs % 2 != 0 || model->net.arch.final != FINAL_NONE) {
+        return err_set(err, ERR_INVALID,
+                       "a predicted noise needs an even number of outputs, means and log "
+                       "variances, and final none; there are %d, and final is %s",
+                       model->net.arch.outputs, arch_final_name(model->net.arch.final));
+    }
+    if (model->noise_sigma != NULL) {
+        return err_set(err, ERR_INVALID, "the noise is predicted and also a constant");
+    }
+    for (int j = 0; j < model->o; j++) {
+        if (model->out[j].kind == SCALER_LOG) {
+            return err_set(err, ERR_UNSUPPORTED,
+                           "scaling of output %d is log, of whose noise no second head can tell",
+                           j);
+        }
+    }
+    return ERR_OK;
+}
+
+/* What says nothing is left out, so that equal posteriors are equal bytes. */
+static void tidy_gaussian(struct gauss *g)
+{
+    bool has_factor = g->factor != NULL && g->rank > 0;
+    if (g->n > 0 && (g->std != NULL || has_factor)) {
+        g->rank = has_factor ? g->rank : 0;
+        return;
+    }
+    mem_free(g->std);
+    mem_free(g->factor);
+    *g = (struct gauss){.mean = g->mean};
+}
+
+static enum err_code check_gaussians(struct model *model, struct err *err)
+{
+    struct gauss_mixture *mixture = &model->gaussian;
+    if (mixture->n_members == 0) {
+        return ERR_OK;
+    }
+    if (mixture->n_draws < 1 || model->m % mixture->n_members != 0 ||
+        model->m / mixture->n_members != mixture->n_draws) {
+        return err_set(err, ERR_INVALID, "%d Gaussians with %d draws each do not make %d draws",
+                       mixture->n_members, mixture->n_draws, model->m);
+    }
+    for (int i = 0; i < mixture->n_members; i++) {
+        tidy_gaussian(&mixture->members[i]);
+    }
+    return gauss_mixture_check(mixture, model->net.n_params, err);
+}
+
+static enum err_code check_calibration(const struct model *model, struct err *err)
+{
+    const struct conformal *c = &model->conformal;
+    int parts = model->gaussian.n_members > 0 ? model->gaussian.n_members : model->m;
+    return conformal_check(c, parts, model->o, err);
+}
+
+enum err_code model_publish(struct model *model, struct err *err)
+{
+    if (check_noise(model, err) != ERR_OK || check_scaling(model, err) != ERR_OK ||
+        check_gaussians(model, err) != ERR_OK || check_calibration(model, err) != ERR_OK) {
+        return err->code;
+    }
+    for (int j = 0; model->gaussian.n_members > 0 && j < model->m; j++) {
+        gauss_mixture_draw(&model->gaussian, model->net.n_params, j,
+                           model->draws + (size_t)j * (size_t)model->net.n_params);
+    }
+    if (check_values(model, err) != ERR_OK) {
+        return err->code;
+    }
+    if (model->solver == NULL) {
+        model->solver = mem_strdup("unknown");
+    }
+    if (model->solver == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    return plan_init(&model->plan, &model->net, model->m, model->draws, model->single, err);
+}
+
+struct model *model_ref(struct model *model)
+{
+    atomic_fetch_add_explicit(&model->refs, 1, memory_order_relaxed);
+    return model;
+}
+
+void model_unref(struct model *model)
+{
+    if (model != NULL && atomic_fetch_sub_explicit(&model->refs, 1, memory_order_acq_rel) == 1) {
+        model_free(model);
+    }
+}
+
+size_t model_bytes(const struct model *model)
+{
+    size_t bytes = 0;
+    return payload_bytes(&model->net, model->m, &bytes) ? bytes : 0;
+}

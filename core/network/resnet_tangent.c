@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The derivative, along a direction, of each line of core/network/resnet_tape.c [1]. A dot marks
+ * it; the letters are those of that file, s = act'(a) = 1 - a^2 and so s. = -2 a a. (tanh).
+ *
+ *   u.     = W. z + W z. + b.                     a. = s * u.          z'. = z. + h a.
+ *   D.     = h (G'. * s + G' * s.)
+ *   dF/dW. = D. z^T + D z.^T,  dF/db. = sum of D.
+ *   G.     = G'. + W^T D. + W.^T D
+ *
+ * where a prime is the next block's. G and D of the point stay on the tape, so a direction costs
+ * two products forward, two products and two sums of outer products back: about twice a gradient.
+ *
+ * [1] B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6, 1994.
+ */
+#include "network/resnet_tangent.h"
+
+#include "base/mem.h"
+#include "network/resnet_priv.h"
+#include "network/resnet_tape_priv.h"
+
+#include <string.h>
+
+struct resnet_tangent {
+    const struct resnet *net;
+    const struct resnet_tape *tape; /* of the last forward pass */
+    const double *v;                /* its direction, or NULL */
+    bool by_inputs;                 /* whether dx was given */
+    size_t slab;
+    double *w;     /* [n_blocks][r x r]: W., as the tape's w */
+    double *b;     /* [n_blocks][r] */
+    double *x;     /* [d x ld]; z itself without a pre layer */
+    double *z;     /* [n_blocks + 1][r x ld] */
+    double *a;     /* [n_blocks][r x ld]; z + 1 when not residual */
+    double *raw;   /* [outputs x ld] */
+    double *d_raw; /* [outputs x ld] */
+    double *g;     /* [r x ld] */
+    double *d;     /* [r x ld] */
+    double *d_x;   /* [d x ld] */
+    double *d_w;   /* [r x r] */
+    double *d_b;   /* [r] */
+    double *memory;
+};
+
+struct resnet_tangent *resnet_tangent_new(const struct resnet *net, int max_rows)
+{
+    struct resnet_tangent *t = mem_zalloc(sizeof *t);
+    if (t == NULL) {
+        return NULL;
+    }
+    size_t r = (size_t)net->arch.width;
+    size_t blocks = (size_t)net->n_blocks;
+    size_t slab = tape_columns(net->arch.width, max_rows);
+    size_t outs = tape_columns(net->arch.outputs, max_rows);
+    size_t inputs = net->arch.layer_pre ? tape_columns(net->arch.inputs, max_rows) : 0;
+    size_t acts = net->arch.residual ? blocks * slab : 0;
+    size_t total = tape_carved(blocks * r * r) + tape_carved(blocks * r) + 2 * inputs +
+                   (blocks + 3) * slab + acts + 2 * outs + tape_carved(r * r) + tape_carved(r);
+    t->net = net;
+    t->slab = slab;
+    t->memory = mem_zalloc_array(total, sizeof *t->memory);
+    if (t->memory == NULL) {
+        resnet_tangent_free(t);
+        return NULL;
+    }
+    double *at = t->memory;
+    t->w = tape_carve(&at, blocks * r * r);
+    t->b = tape_carve(&at, blocks * r);
+    t->x = tape_carve(&at, inputs);
+    t->d_x = tape_carve(&at, inputs);
+    t->z = tape_carve(&at, (blocks + 1) * slab);
+    t->a = net->arch.residual ? tape_carve(&at, acts) : t->z + slab;
+    t->raw = tape_carve(&at, outs);
+    t->d_raw = tape_carve(&at, outs);
+    t->g = tape_carve(&at, slab);
+    t->d = tape_carve(&at, slab);
+    t->d_w = tape_carve(&at, r * r);
+    t->d_b = tape_carve(&at, r);
+    t->x = net->arch.layer_pre ? t->x : t->z;
+    return t;
+}
+
+void resnet_tangent_free(struct resnet_tangent *tangent)
+{
+    if (tangent != NULL) {
+        mem_free(tangent->memory);
+        mem_free(tangent);
+    }
+}
+
+/* ---- forward ---- */
+
+static void evaluate_weights(struct resnet_tangent *t)
+{
+    const struct resnet *net = t->net;
+    size_t r = (size_t)net->arch.width;
+    for (int i = 0; t->v != NULL && i < net->n_blocks; i++) {
+        resnet_block_weight(net, t->v, i, t->w + (size_t)i * r * r);
+        if (net->arch.bias) {
+            resnet_block_bias(net, t->v, i, t->b + (size_t)i * r);
+        }
+    }
+}
+
+/* out <- W. z + W z. + b., with W. and b. (may be NULL) left out without a direction of params. */
+static void product_change(const struct resnet_tangent *t, int n_out, int n_in, const double *w,
+                           const double *w_change, const double *b_change, const double *z,
+                           const double *z_change, double *out)
+{
+    tape_product(t->tape, n_out, n_in, w, t->v != NULL ? b_change : NULL, false, z_change, out);
+    if (t->v != NULL) {
+        tape_product(t->tape, n_out, n_in, w_change, NULL, true, z, out);
+    }
+}
+
+/* u <- act'(a) u. */
+static void activation_change(const struct resnet_tangent *t, const double *a, double *u)
+{
+    size_t n = (size_t)t->net->arch.width * t->tape->ld;
+    for (size_t i = 0; t->net->arch.activation == ACT_TANH && i < n; i++) {
+        u[i] *= 1.0 - a[i] * a[i];
+    }
+}
+
+static void final_change(const struct resnet_tangent *t, double *dy)
+{
+    const struct resnet_tape *tape = t->tape;
+    size_t n = (size_t)tape->n;
+    size_t o = (size_t)t->net->arch.outputs;
+    if (t->net->arch.final == FINAL_SUM) {
+        for (size_t i = 0; i < n; i++) {
+            dy[i] = t->raw[i];
+            for (size_t j = 1; j < o; j++) {
+                dy[i] += t->raw[j * tape->ld + i];
+            }
+        }
+        return;
+    }
+    tape_rows_from_columns(tape, (int)o, t->raw, dy);
+    for (size_t c = 0; t->net->arch.final == FINAL_EXP && c < n * o; c++) {
+        dy[c] *= tape->y[c];
+    }
+    for (size_t c = 0; t->net->arch.final == FINAL_LOGABS && c < n * o; c++) {
+        dy[c] /= tape->raw[c % o * tape->ld + c / o];
+    }
+}
+
+/* Where a block of the flat direction begins; any pointer will do when there is no direction. */
+static const double *piece(const struct resnet_tangent *t, int offset)
+{
+    return t->v != NULL ? t->v + offset : NULL;
+}
+
+void resnet_tangent_forward(struct resnet_tangent *t, const struct resnet_tape *tape,
+                            const double *v, const double *dx, double *dy)
+{
+    const struct resnet *net = t->net;
+    int r = net->arch.width;
+    int d = net->arch.inputs;
+    int o = net->arch.outputs;
+    size_t count = (size_t)r * tape->ld;
+    t->tape = tape;
+    t->v = v;
+    t->by_inputs = dx != NULL;
+    evaluate_weights(t);
+    if (dx != NULL) {
+        tape_columns_from_rows(tape, d, dx, true, t->x);
+    } else {
+        memset(t->x, 0, (size_t)d * tape->ld * sizeof *t->x);
+    }
+    if (net->arch.layer_pre) {
+        product_change(t, r, d, tape->params + net->off.weight_pre, piece(t, net->off.weight_pre),
+                       piece(t, net->off.bias_pre), tape->x, t->x, t->z);
+        activation_change(t, tape->z, t->z);
+    }
+    for (int i = 0; i < net->n_blocks; i++) {
+        double *z = t->z + (size_t)i * t->slab;
+        double *a = t->a + (size_t)i * t->slab;
+        product_change(t, r, r, tape_weight(tape, i), t->w + (size_t)i * (size_t)r * (size_t)r,
+                       net->arch.bias ? t->b + i * r : NULL, tape_at(tape, tape->z, i), z, a);
+        activation_change(t, tape_at(tape, tape->a, i), a);
+        for (size_t c = 0; net->arch.residual && c < count; c++) {
+            z[t->slab + c] = z[c] + net->step * a[c];
+        }
+    }
+    const double *last = t->z + (size_t)net->n_blocks * t->slab;
+    if (net->arch.layer_post) {
+        product_change(t, o, r, tape->params + net->off.weight_post, piece(t, net->off.weight_post),
+                       piece(t, net->off.bias_post), tape_at(tape, tape->z, net->n_blocks), last,
+                       t->raw);
+    } else {
+        memcpy(t->raw, last, count * sizeof *last);
+    }
+    final_change(t, dy);
+}
+
+/* ---- forward over reverse ---- */
+
+void resnet_tangent_adjoint(struct resnet_tape *tape, const double *w)
+{
+    tape_keep_adjoints(tape, w);
+}
+
+/* d_raw: with p = d y / d raw, d_raw = w p on the tape, the change of it is dw p + w p. */
+static void final_backward_change(struct resnet_tangent *t, const double *dw)
+{
+    const struct resnet_tape *tape = t->tape;
+    size_t n = (size_t)tape->n;
+    size_t o = (size_t)t->net->arch.outputs;
+    enum arch_final final = t->net->arch.final;
+    if (final != FINAL_SUM) {
+        tape_columns_from_rows(tape, (int)o, dw, true, t->d_raw);
+    }
+    for (size_t j = 0; j < o && final != FINAL_NONE; j++) {
+        double *d_raw = t->d_raw + j * tape->ld;
+        const double *adjoint = tape->d_raw + j * tape->ld;
+        const double *change = t->raw + j * tape->ld;
+        const double *raw = tape->raw + j * tape->ld;
+        if (final == FINAL_SUM) {
+            memcpy(d_raw, dw, n * sizeof *dw);
+            memset(d_raw + n, 0, (tape->ld - n) * sizeof *dw);
+        }
+        for (size_t i = 0; i < n && final == FINAL_EXP; i++) {
+            d_raw[i] = d_raw[i] * tape->y[i * o + j] + adjoint[i] * change[i];
+        }
+        for (size_t i = 0; i < n && final == FINAL_LOGABS; i++) {
+            d_raw[i] = (d_raw[i] - adjoint[i] * change[i]) / raw[i];
+        }
+    }
+}
+
+/* out <- d. z^T + d z.^T */
+static void outer_change(const struct resnet_tangent *t, int n_a, int n_b, const double *d_change,
+                         const double *z, const double *d, const double *z_change, double *out)
+{
+    tape_outer(t->tape, n_a, n_b, false, d_change, z, out);
+    tape_outer(t->tape, n_a, n_b, true, d, z_change, out);
+}
+
+/* d <- scale (g. s + g s.) */
+static void activation_backward_change(const struct resnet_tangent *t, double scale,
+                                       const double *a, const double *a_change, const double *g,
+                                       const double *g_change, double *d)
+{
+    size_t n = (size_t)t->net->arch.width * t->tape->ld;
+    if (t->net->arch.activation == ACT_TANH) {
+        for (size_t i = 0; i < n; i++) {
+            d[i] = scale * (g_change[i] * (1.0 - a[i] * a[i]) - 2.0 * g[i] * a[i] * a_change[i]);
+        }
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            d[i] = scale * g_change[i];
+        }
+    }
+}
+
+/* out <- (out with add +) W^T d. + W.^T d */
+static void product_back_change(const struct resnet_tangent *t, int n_out, int n_in,
+                                const double *w, const double *w_change, bool add,
+                                const double *d_change, const double *d, double *out)
+{
+    tape_product_back(t->tape, n_out, n_in, w, add, d_change, out);
+    if (t->v != NULL) {
+        tape_product_back(t->tape, n_out, n_in, w_change, true, d, out);
+    }
+}
+
+static void post_change(struct resnet_tangent *t, double *grad)
+{
+    const struct resnet *net = t->net;
+    const struct resnet_tape *tape = t->tape;
+    int r = net->arch.width;
+    int o = net->arch.outputs;
+    if (!net->arch.layer_post) {
+        memcpy(t->g, t->d_raw, (size_t)r * tape->ld * sizeof *t->g);
+        return;
+    }
+    if (grad != NULL) {
+        outer_change(t, o, r, t->d_raw, tape_at(tape, tape->z, net->n_blocks), tape->d_raw,
+                     t->z + (size_t)net->n_blocks * t->slab, grad + net->off.weight_post);
+        tape->kernels->sums(o, tape->ld, t->d_raw, grad + net->off.bias_post);
+    }
+    product_back_change(t, o, r, tape->params + net->off.weight_post,
+                        piece(t, net->off.weight_post), false, t->d_raw, tape->d_raw, t->g);
+}
+
+static void block_change(struct resnet_tangent *t, int block, double *grad)
+{
+    const struct resnet *net = t->net;
+    const struct resnet_tape *tape = t->tape;
+    int r = net->arch.width;
+    size_t size = (size_t)r * (size_t)r;
+    const double *d = tape_at(tape, tape->d, block);
+    activation_backward_change(t, net->step, tape_at(tape, tape->a, block),
+                               t->a + (size_t)block * t->slab, tape_at(tape, tape->g, block + 1),
+                               t->g, t->d);
+    if (grad != NULL) {
+        outer_change(t, r, r, t->d, tape_at(tape, tape->z, block), d,
+                     t->z + (size_t)block * t->slab, t->d_w);
+        tape_spread(tape, block, t->d_w, size, grad + net->off.ww);
+    }
+    if (grad != NULL && net->arch.bias) {
+        tape->kernels->sums(r, tape->ld, t->d, t->d_b);
+        tape_spread(tape, block, t->d_b, (size_t)r, grad + net->off.bb);
+    }
+    product_back_change(t, r, r, tape_weight(tape, block), t->w + (size_t)block * size,
+                        net->arch.residual, t->d, d, t->g);
+}
+
+static void pre_change(struct resnet_tangent *t, double *grad, double *dx)
+{
+    const struct resnet *net = t->net;
+    const struct resnet_tape *tape = t->tape;
+    int r = net->arch.width;
+    int inputs = net->arch.inputs;
+    const double *d = tape_at(tape, tape->d, net->n_blocks);
+    if (!net->arch.layer_pre) {
+        if (dx != NULL) {
+            tape_rows_from_columns(tape, inputs, t->g, dx);
+        }
+        return;
+    }
+    activation_backward_change(t, 1.0, tape->z, t->z, tape->g, t->g, t->d);
+    if (grad != NULL) {
+        double *weight = grad + net->off.weight_pre;
+        tape_outer(tape, r, inputs, false, t->d, tape->x, weight);
+        if (t->by_inputs) {
+            tape_outer(tape, r, inputs, true, d, t->x, weight);
+        }
+        tape->kernels->sums(r, tape->ld, t->d, grad + net->off.bias_pre);
+    }
+    if (dx != NULL) {
+        product_back_change(t, r, inputs, tape->params + net->off.weight_pre,
+                            piece(t, net->off.weight_pre), false, t->d, d, t->d_x);
+        tape_rows_from_columns(tape, inputs, t->d_x, dx);
+    }
+}
+
+void resnet_tangent_backward(struct resnet_tangent *t, const double *dw, double *grad, double *dx)
+{
+    if (grad != NULL) {
+        memset(grad, 0, (size_t)t->net->n_params * sizeof *grad);
+    }
+    final_backward_change(t, dw);
+    post_change(t, grad);
+    for (int i = t->net->n_blocks - 1; i >= 0; i--) {
+        block_change(t, i, grad);
+    }
+    pre_change(t, grad, dx);
+}

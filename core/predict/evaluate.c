@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scores of normal predictions N(mu, s^2), z = (y - mu) / s, phi and Phi the standard normal's
+ * density and distribution function:
+ *
+ *   nll        z^2 / 2 + log s + log(2 pi) / 2
+ *   crps       s (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi))                 eq. 5 of [1]
+ *   coverage   |z| <= Phi^-1((1 + level) / 2), width 2 s Phi^-1((1 + level) / 2)
+ *   calibration  z <= Phi^-1(level)
+ *
+ * and of the mixture over draws, with the noise s^2:
+ *
+ *   nll_draws  log(2 pi s^2) / 2 - log (1/m) sum_j exp(-(y - f_j)^2 / (2 s^2))
+ *
+ * the sum relative to its largest term. Sums go in the order of the rows, so the scores do not
+ * depend on the number of threads.
+ *
+ * [1] T. Gneiting, A. E. Raftery, A. H. Westveld, T. Goldman, Calibrated probabilistic forecasting
+ *     using ensemble model output statistics and minimum CRPS estimation, Monthly Weather Review
+ *     133, 2005.
+ */
+#include "predict/evaluate.h"
+
+#include "sample/chain.h"
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+#define BLOCK_DRAWN ((size_t)1 << 20) /* draws x rows x outputs of a block: 8 MiB, about 10 ms */
+#define LOG_2PI     1.8378770664093454836
+#define INV_SQRTPI  (0.5 * M_2_SQRTPI)
+
+bool calib_knows_noise(const struct model *model)
+{
+    struct predict_request probe = {.n = 1, .want = PREDICT_TOTAL_VARIANCE};
+    struct err unknown = ERR_INIT;
+    return predict_check(model, &probe, &unknown) == ERR_OK;
+}
+
+double calib_nll(double residual, double std)
+{
+    double z = residual / std;
+    return 0.5 * z * z + log(std) + 0.5 * LOG_2PI;
+}
+
+double calib_crps(double residual, double std)
+{
+    double z = residual / std;
+    double phi = exp(-0.5 * z * z) * INV_SQRTPI * M_SQRT1_2;
+    return std * (z * erf(z * M_SQRT1_2) + 2.0 * phi - INV_SQRTPI);
+}
+
+/* ---- scores ---- */
+
+enum { N_ARRAYS = 7 };
+
+/* One of the arrays of sums, and how many numbers it has. */
+static double **array_of(struct scores *s, int i, size_t o, size_t *count)
+{
+    double **const arrays[N_ARRAYS] = {&s->rmse,     &s->nll,   &s->nll_draws,  &s->crps,
+                                       &s->coverage, &s->width, &s->calibration};
+    static const size_t by_output[N_ARRAYS] = {
+        1, 1, 1, 1, SCORES_INTERVALS, SCORES_INTERVALS, SCORES_LEVELS};
+    *count = o * by_output[i];
+    return arrays[i];
+}
+
+static enum err_code allocate(struct calib *calib, const double *output_range, struct err *err)
+{
+    struct scores *s = &calib->sums;
+    size_t o = calib->o;
+    bool ok = true;
+    for (int i = 0; i < N_ARRAYS; i++) {
+        size_t count;
+        double **array = array_of(s, i, o, &count);
+        *array = mem_zalloc_array(count, sizeof(double));
+        ok = ok && *array != NULL;
+    }
+    s->output_range = mem_dup(output_range, 2 * o * sizeof *output_range);
+    return ok && s->output_range != NULL ? ERR_OK
+                                         : err_set(err, ERR_NOMEM, "no memory to score a model");
+}
+
+enum err_code calib_begin(struct calib *calib, const struct model *model,
+                          const double *output_range, struct err *err)
+{
+    size_t drawn = (size_t)model->m * (size_t)model->o;
+    *calib = (struct calib){.o = (size_t)model->o, .noise = calib_knows_noise(model)};
+    calib->block.want = PREDICT_MEAN | PREDICT_VARIANCE;
+    if (calib->noise) {
+        calib->block.want |= PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE;
+    }
+    if (calib->noise && drawn <= CALIB_MOST_DRAWN) {
+        size_t rows = drawn < BLOCK_DRAWN ? BLOCK_DRAWN / drawn : 1;
+        calib->block.want |= PREDICT_SAMPLES;
+        calib->block.n_samples = model->m;
+        calib->block.n = rows < CALIB_BLOCK_ROWS ? (int)rows : CALIB_BLOCK_ROWS;
+    } else {
+        calib->block.n = calib_block_rows(model, &calib->block);
+    }
+    if (allocate(calib, output_range, err) != ERR_OK) {
+        calib_release(calib);
+    }
+    return err->code;
+}
+
+void calib_release(struct calib *calib)
+{
+    scores_release(&calib->sums);
+}
+
+/* ||f - y|| / ||y|| of a row, and the squares of its residuals. */
+static void add_errors(struct calib *calib, const double *mean, const double *y)
+{
+    double above = 0.0;
+    double below = 0.0;
+    for (size_t j = 0; j < calib->o; j++) {
+        double low = calib->sums.output_range[2 * j];
+        double high = calib->sums.output_range[2 * j + 1];
+        double unit = high > low ? high - low : 1.0;
+        double residual = mean[j] - y[j];
+        double target = (y[j] - low) / unit;
+        calib->sums.rmse[j] += residual * residual;
+        above += residual * residual / (unit * unit);
+        below += target * target;
+    }
+    calib->sums.relative_error += below > 0.0 ? sqrt(above / below) : sqrt(above);
+}
+
+/* Of a normal prediction of one output. */
+struct quantiles {
+    double interval[SCORES_INTERVALS]; /* half widths of the standard normal */
+    double level[SCORES_LEVELS];
+};
+
+static void add_normal(struct scores *sums, const struct quantiles *q, size_t j, double residual,
+                       double std)
+{
+    double z = residual / std;
+    sums->nll[j] += calib_nll(residual, std);
+    sums->crps[j] += calib_crps(residual, std);
+    for (size_t k = 0; k < SCORES_INTERVALS; k++) {
+        sums->coverage[j * SCORES_INTERVALS + k] += fabs(z) <= q->interval[k];
+        sums->width[j * SCORES_INTERVALS + k] += 2.0 * std * q->interval[k];
+    }
+    for (size_t k = 0; k < SCORES_LEVELS; k++) {
+        sums->calibration[j * SCORES_LEVELS + k] += z <= q->level[k];
+    }
+}
+
+/* -log density of the mixture of m points f, `stride` apart, with noise of this variance. */
+static double mixture_nll(const double *f, int m, size_t stride, double y, double variance)
+{
+    double least = INFINITY; /* squared distance */
+    double sum = 0.0;
+    for (size_t j = 0; j < (size_t)m; j++) {
+        double square = (f[j * stride] - y) * (f[j * stride] - y);
+        least = square < least ? square : least;
+    }
+    for (size_t j = 0; j < (size_t)m; j++) {
+        double square = (f[j * stride] - y) * (f[j * stride] - y);
+        sum += exp(-0.5 * (square - least) / variance);
+    }
+    return 0.5 * least / variance - log(sum / (double)m) + 0.5 * (LOG_2PI + log(variance));
+}
+
+void calib_add(struct calib *calib, const struct predict_result *f, const double *y, int n)
+{
+    struct scores *sums = &calib->sums;
+    struct quantiles q;
+    size_t o = calib->o;
+    size_t cells = (size_t)n * o;
+    for (int k = 0; k < SCORES_INTERVALS; k++) {
+        q.interval[k] = chain_normal_quantile(0.5 + 0.5 * scores_intervals[k]);
+    }
+    for (int k = 0; k < SCORES_LEVELS; k++) {
+        q.level[k] = chain_normal_quantile((double)(k + 1) / (SCORES_LEVELS + 1));
+    }
+    for (size_t c = 0; c < cells; c++) {
+        double variance = calib->noise ? f->total_variance[c] : f->variance[c];
+        double noise = calib->noise ? f->noise_variance[c] : 0.0;
+        if (c % o == 0) {
+            add_errors(calib, f->mean + c, y + c);
+        }
+        if (variance > 0.0) {
+            add_normal(sums, &q, c % o, y[c] - f->mean[c], sqrt(variance));
+        }
+        if (noise > 0.0 && f->samples != NULL) {
+            sums->nll_draws[c % o] +=
+                mixture_nll(f->samples + c, calib->block.n_samples, cells, y[c], noise);
+        }
+        calib->flat = calib->flat || !(variance > 0.0);
+        calib->exact = calib->exact || !(noise > 0.0 && f->samples != NULL);
+    }
+    sums->n_rows += n;
+}
+
+/* Sums become means; false when one is not finite. */
+static bool divide(double *sums, size_t count, int n)
+{
+    bool finite = true;
+    for (size_t k = 0; k < count; k++) {
+        sums[k] /= (double)n;
+        finite = finite && isfinite(sums[k]);
+    }
+    return finite;
+}
+
+/* Means of what needs a density, or NULL. */
+static void finish(double **array, size_t count, int n, bool none)
+{
+    if (none || !divide(*array, count, n)) {
+        mem_free(*array);
+        *array = NULL;
+    }
+}
+
+enum err_code calib_end(struct calib *calib, struct scores *out, struct err *err)
+{
+    struct scores *s = &calib->sums;
+    size_t o = calib->o;
+    int n = s->n_rows;
+    finish(&s->nll, o, n, calib->flat);
+    finish(&s->crps, o, n, calib->flat);
+    finish(&s->coverage, o * SCORES_INTERVALS, n, calib->flat);
+    finish(&s->width, o * SCORES_INTERVALS, n, calib->flat);
+    finish(&s->calibration, o * SCORES_LEVELS, n, calib->flat);
+    finish(&s->nll_draws, o, n, calib->exact);
+    bool finite = divide(s->rmse, o, n);
+    if (!divide(&s->relative_error, 1, n) || !finite) {
+        calib_release(calib);
+        return err_set(err, ERR_NUMERIC, "the model's error on %d rows is not finite", n);
+    }
+    for (size_t j = 0; j < o; j++) {
+        s->rmse[j] = sqrt(s->rmse[j]);
+    }
+    *out = *s;
+    *s = (struct scores){.n_rows = 0};
+    return ERR_OK;
+}
+
+static enum err_code add_block(void *ctx, const struct predict_result *f, const double *y, int n,
+                               struct err *err)
+{
+    calib_add(ctx, f, y, n);
+    return err->code;
+}
+
+static void put_sums(const void *ctx, int n_done, struct bytes_writer *writer)
+{
+    const struct calib *calib = ctx;
+    struct scores sums = calib->sums;
+    (void)n_done;
+    bytes_put_u32(writer, calib->flat);
+    bytes_put_u32(writer, calib->exact);
+    bytes_put_f64(writer, &sums.relative_error, 1);
+    for (int i = 0; i < N_ARRAYS; i++) {
+        size_t count;
+        double **array = array_of(&sums, i, calib->o, &count);
+        bytes_put_f64(writer, *array, count);
+    }
+}
+
+static void get_sums(void *ctx, int n_done, struct bytes_reader *reader)
+{
+    struct calib *calib = ctx;
+    calib->sums.n_rows = n_done;
+    calib->flat = bytes_get_int(reader, 1) == 1;
+    calib->exact = bytes_get_int(reader, 1) == 1;
+    bytes_get_f64(reader, &calib->sums.relative_error, 1);
+    for (int i = 0; i < N_ARRAYS; i++) {
+        size_t count;
+        double **array = array_of(&calib->sums, i, calib->o, &count);
+        bytes_get_f64(reader, *array, count);
+    }
+}
+
+enum err_code calib_score(const struct model *model, const struct data *rows,
+                          const double *output_range, const struct calib_run *run,
+                          struct scores *out, struct err *err)
+{
+    static const struct calib_keep keep = {.put = put_sums, .get = get_sums};
+    struct calib calib;
+    if (calib_begin(&calib, model, output_range, err) != ERR_OK) {
+        return err->code;
+    }
+    const struct calib_work work = {
+        .block = calib.block, .run = run, .keep = &keep, .fn = add_block, .ctx = &calib};
+    if (calib_work(model, rows, &work, err) == ERR_OK) {
+        err_kept(calib_end(&calib, out, err));
+    }
+    calib_release(&calib);
+    return err->code;
+}
+
+/* ---- noise ---- */
+
+struct excess {
+    size_t o;
+    double *sum; /* [o] of (f - y)^2 - variance */
+};
+
+static enum err_code add_excess(void *ctx, const struct predict_result *f, const double *y, int n,
+                                struct err *err)
+{
+    struct excess *excess = ctx;
+    for (size_t c = 0; c < (size_t)n * excess->o; c++) {
+        double residual = f->mean[c] - y[c];
+        excess->sum[c % excess->o] += residual * residual - f->variance[c];
+    }
+    return err->code;
+}
+
+static void put_excess(const void *ctx, int n_done, struct bytes_writer *writer)
+{
+    const struct excess *excess = ctx;
+    (void)n_done;
+    bytes_put_f64(writer, excess->sum, excess->o);
+}
+
+static void get_excess(void *ctx, int n_done, struct bytes_reader *reader)
+{
+    struct excess *excess = ctx;
+    (void)n_done;
+    bytes_get_f64(reader, excess->sum, excess->o);
+}
+
+enum err_code calib_noise(const struct model *model, const struct data *rows,
+                          const struct calib_run *run, double *sigma, struct err *err)
+{
+    static const struct calib_keep keep = {.put = put_excess, .get = get_excess};
+    struct excess excess = {.o = (size_t)model->o, .sum = sigma};
+    const struct calib_work work = {.block = {.want = PREDICT_MEAN | PREDICT_VARIANCE},
+                                    .run = run,
+                                    .keep = &keep,
+                                    .fn = add_excess,
+                                    .ctx = &excess};
+    memset(sigma, 0, excess.o * sizeof *sigma);
+    if (calib_work(model, rows, &work, err) == ERR_OK) {
+        for (size_t j = 0; j < excess.o; j++) {
+            sigma[j] = sqrt(fmax(0.0, sigma[j] / (double)rows->n));
+        }
+    }
+    return err->code;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows go in blocks of a size that follows from the model alone. A scoring of many rows by many
+ * draws takes minutes, so between two blocks it looks whether it is time to save; what its sums are
+ * only its user knows.
+ */
+#include "predict/evaluate.h"
+
+#include "base/mem.h"
+
+#define LEAST_ROWS 96   /* fewer do not fill a tile of a prediction */
+#define BLOCK_WORK 1e11 /* multiplications of a block: some ten seconds of one core */
+
+int calib_block_rows(const struct model *model, const struct predict_request *block)
+{
+    struct predict_request req = *block;
+    for (req.n = CALIB_BLOCK_ROWS; req.n > LEAST_ROWS; req.n /= 2) {
+        if (predict_work(model, &req) <= BLOCK_WORK) {
+            break;
+        }
+    }
+    return req.n;
+}
+
+static enum err_code resume(const struct calib_work *work, int n, int *n_done, struct err *err)
+{
+    struct bytes_reader r;
+    void *bytes = NULL;
+    bool found;
+    if (work->keep == NULL || checkpoint_load(work->run->checkpoint, work->run->task, &bytes, &r,
+                                              &found, err) != ERR_OK) {
+        return err->code;
+    }
+    if (found) {
+        *n_done = bytes_get_int(&r, n);
+        work->keep->get(work->ctx, *n_done, &r);
+        err_kept(checkpoint_check(&r, err));
+    }
+    mem_free(bytes);
+    return err->code;
+}
+
+static enum err_code save(const struct calib_work *work, int n_done, struct err *err)
+{
+    struct bytes_writer w = {.data = NULL};
+    bytes_put_u32(&w, (uint32_t)n_done);
+    work->keep->put(work->ctx, n_done, &w);
+    return checkpoint_save(work->run->checkpoint, work->run->task, &w, err);
+}
+
+/* When it is time; and at the end, for it may be the first of several scorings. */
+static enum err_code save_if_due(const struct calib_work *work, int n_done, int n, struct err *err)
+{
+    const struct checkpoint *checkpoint = work->run->checkpoint;
+    bool due = work->keep != NULL && checkpoint != NULL &&
+               (n_done == n || checkpoint_due(checkpoint, work->run->task));
+    return due ? save(work, n_done, err) : ERR_OK;
+}
+
+enum err_code calib_work(const struct model *model, const struct data *rows,
+                         const struct calib_work *work, struct err *err)
+{
+    struct arena arena = ARENA_INIT;
+    int most = work->block.n > 0 ? work->block.n : calib_block_rows(model, &work->block);
+    int first = 0;
+    if (rows->n < 1) {
+        return err_set(err, ERR_INVALID, "there are no rows to score on");
+    }
+    enum err_code code = resume(work, rows->n, &first, err);
+    while (first < rows->n && code == ERR_OK) {
+        struct predict_result result;
+        struct predict_request req = work->block;
+        req.n = rows->n - first < most ? rows->n - first : most;
+        req.x = rows->x + (size_t)first * (size_t)rows->d;
+        req.n_threads = work->run->n_threads;
+        req.cancel = work->run->cancel;
+        code = predict_run(model, &req, &arena, &result, err);
+        if (code == ERR_OK) {
+            code =
+                work->fn(work->ctx, &result, rows->y + (size_t)first * (size_t)rows->o, req.n, err);
+        }
+        first += req.n;
+        if (code == ERR_OK) {
+            code = save_if_due(work, first, rows->n, err);
+        }
+        arena_clear(&arena);
+    }
+    arena_release(&arena);
+    return code;
+}
+
+enum err_code calib_blocks(const struct model *model, const struct data *rows,
+                           const struct predict_request *block, calib_block_fn *fn, void *ctx,
+                           struct err *err)
+{
+    const struct calib_run run = {.n_threads = block->n_threads, .cancel = block->cancel};
+    const struct calib_work work = {.block = *block, .run = &run, .fn = fn, .ctx = ctx};
+    return calib_work(model, rows, &work, err);
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Predictions of Gaussian posteriors in closed form. Near the mean theta_i of member i the network
+ * is nearly linear in its parameters,
+ *
+ *   f(x; theta) ~ f_i(x) + J_i(x) (theta - theta_i),     J_i = df/dtheta at theta_i,
+ *
+ * and of a linear function of a normal vector everything is known [1, 2]: it is normal with mean
+ * f_i and covariance J_i S_i J_i', S_i = diag(std^2) + F F'. With W = [J diag(std), J F] this is
+ * W W', never negative, and S, which is K x K, is not formed. J contains all that lies between the
+ * parameters and the user: the network, its final map and the output's scaler, so a logarithmic
+ * output is normal in the user's units here, not log-normal as its draws would be.
+ *
+ * M members are a mixture with equal weights: mean f = sum f_i / M, covariance
+ * sum (W_i W_i' + (f_i - f)(f_i - f)') / M. Its quantiles solve sum Phi((q - f_i) / s_i) / M =
+ * level by bisection; for one member that is f + s z.
+ *
+ * Samples are f_i + J_i (theta_j - theta_i) of the model's own draws theta_j, so that those of one
+ * draw at several rows belong together. A predicted noise is taken at the means of the members.
+ *
+ * Where we differ: QUiNN predicts its Laplace posteriors through draws only, which far from the
+ * mode of a network with curved f underfits (section 3 of [2]).
+ *
+ * The Jacobian by the inputs is exact: with V = J S J' of an output and u = S J' held still,
+ * dV/dx = 2 d(J u)/dx, and J u is the derivative of f along u, whose gradient by x one pass forward
+ * over reverse gives (core/network/resnet_tangent).
+ *
+ * A row's own products have fixed shapes, and the tape pads its rows: the bits of a row do not
+ * depend on the rows beside it.
+ *
+ * [1] D. MacKay, A practical Bayesian framework for backpropagation networks, Neural Computation 4,
+ *     1992.
+ * [2] A. Immer, M. Korzepa, M. Bauer, Improving predictions of Bayesian neural nets via local
+ *     linearization, AISTATS 2021.
+ */
+#include "predict/predict_linear_priv.h"
+
+#include "sample/chain.h"
+#include "math/gemm.h"
+#include "base/mem.h"
+#include "predict/predict_interval.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MOST_BISECTIONS 200
+
+struct predict_linear_extent predict_linear_extent(const struct gauss_mixture *mixture)
+{
+    struct predict_linear_extent most = {.n = 0};
+    for (int i = 0; i < mixture->n_members; i++) {
+        const struct gauss *g = &mixture->members[i];
+        most.n = (size_t)g->n > most.n ? (size_t)g->n : most.n;
+        most.width = predict_linear_width(g) > most.width ? predict_linear_width(g) : most.width;
+    }
+    return most;
+}
+
+static bool fits(size_t a, size_t b, size_t c)
+{
+    size_t total;
+    return size_mul(a, b, &total) && size_mul(total, c, &total) && total <= PREDICT_MAX_VALUES;
+}
+
+size_t predict_linear_values(const struct model *model, int n)
+{
+    return (size_t)model->gaussian.n_members * (size_t)n * (size_t)model->o *
+           (predict_linear_extent(&model->gaussian).width + 1);
+}
+
+enum err_code predict_linear_check(const struct model *model, const struct predict_request *req,
+                                   struct err *err)
+{
+    const struct gauss_mixture *mixture = &model->gaussian;
+    struct predict_linear_extent most = predict_linear_extent(mixture);
+    size_t o = (size_t)model->o;
+    size_t cells = (size_t)req->n * o;
+    for (int k = 0; (req->want & PREDICT_QUANTILES) && k < req->n_levels; k++) {
+        if (!(req->levels[k] > 0.0 && req->levels[k] < 1.0)) {
+            return err_set(err, ERR_INVALID,
+                           "quantile level %g is not finite for this model, whose predictions are "
+                           "normal; levels must be above 0 and below 1",
+                           req->levels[k]);
+        }
+    }
+    size_t by_input = req->want & PREDICT_JACOBIAN ? (size_t)model->d : 1;
+    bool small = fits(PREDICT_LINEAR_TILE, o, most.n + most.width) &&
+                 fits(PREDICT_LINEAR_TILE, (size_t)model->net.n_params, 1) &&
+                 fits(PREDICT_LINEAR_TILE * (size_t)mixture->n_members, o, by_input);
+    if ((req->want & PREDICT_COVARIANCE_ROWS) &&
+        !fits(cells, most.width + 1, (size_t)mixture->n_members)) {
+        small = false;
+    }
+    return small ? ERR_OK
+                 : err_set(err, ERR_LIMIT,
+                           "more than %zu numbers would have to be held; ask for fewer rows at a "
+                           "time",
+                           PREDICT_MAX_VALUES);
+}
+
+double predict_linear_work(const struct model *model, unsigned want)
+{
+    double work = 0.0;
+    /* A Jacobian is another backward pass, and both passes along a direction. */
+    double passes = want & PREDICT_JACOBIAN ? 11.0 : 3.0;
+    for (int i = 0; i < model->gaussian.n_members; i++) {
+        const struct gauss *g = &model->gaussian.members[i];
+        double products = (double)g->n * (want & PREDICT_JACOBIAN ? 2.0 : 1.0) * (g->rank + 1.0);
+        /* A forward pass; for each output a backward pass, and the product with F. */
+        work += (1.0 + passes * model->o) * (double)model->net.pack_size + model->o * products;
+    }
+    return work;
+}
+
+enum err_code predict_linear_begin(struct predict_call *call, struct arena *arena, struct err *err)
+{
+    const struct predict_request *req = call->req;
+    if (!(req->want & PREDICT_QUANTILES)) {
+        return ERR_OK;
+    }
+    call->z = arena_alloc_array(arena, (size_t)req->n_levels, sizeof *call->z);
+    if (call->z == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the quantiles");
+    }
+    for (int k = 0; k < req->n_levels; k++) {
+        call->z[k] = chain_normal_quantile(req->levels[k]);
+    }
+    return ERR_OK;
+}
+
+/* ---- one tile ---- */
+
+static double *scratch_get(struct arena *arena, size_t count, bool *ok)
+{
+    double *block = arena_alloc_array(arena, count, sizeof *block);
+    *ok = *ok && block != NULL;
+    return block;
+}
+
+static enum err_code tile_init(struct linear_tile *tile, const struct predict_call *call,
+                               struct arena *arena, struct err *err)
+{
+    const struct model *model = call->model;
+    struct predict_linear_extent most = predict_linear_extent(&model->gaussian);
+    size_t o = (size_t)model->o;
+    size_t d = (size_t)model->d;
+    size_t n_out = (size_t)model->net.n_out;
+    size_t k = (size_t)model->net.n_params;
+    size_t cells = (size_t)model->gaussian.n_members * tile->rows * o;
+    bool ok = true;
+    tile->z = scratch_get(arena, tile->rows * d, &ok);
+    tile->f = scratch_get(arena, cells, &ok);
+    tile->var = scratch_get(arena, cells, &ok);
+    tile->y = scratch_get(arena, tile->rows * n_out, &ok);
+    tile->dy = scratch_get(arena, tile->rows * n_out, &ok);
+    tile->grad = scratch_get(arena, tile->rows * k, &ok);
+    tile->jac = scratch_get(arena, tile->rows * o * most.n, &ok);
+    tile->jf = scratch_get(arena, o * most.width, &ok);
+    tile->white = scratch_get(arena, o * most.width, &ok);
+    tile->tape = resnet_tape_new(&model->net, (int)tile->rows);
+    ok = ok && tile->tape != NULL;
+    if (call->req->want & PREDICT_JACOBIAN) {
+        tile->df = scratch_get(arena, cells * d, &ok);
+        tile->v = scratch_get(arena, k, &ok);
+        tile->input_jac = scratch_get(arena, n_out * d, &ok);
+        tile->change = scratch_get(arena, d, &ok);
+        tile->scratch = scratch_get(arena, n_out + d, &ok);
+        tile->one = resnet_tape_new(&model->net, 1);
+        tile->tangent = resnet_tangent_new(&model->net, 1);
+        ok = ok && tile->one != NULL && tile->tangent != NULL;
+    }
+    return ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a prediction");
+}
+
+static void tile_release(struct linear_tile *tile)
+{
+    resnet_tape_free(tile->tape);
+    resnet_tape_free(tile->one);
+    resnet_tangent_free(tile->tangent);
+}
+
+/* ---- the mixture ---- */
+
+/* f and var of member i stand at f[i * stride], var[i * stride]. */
+struct mixture {
+    const double *f;
+    const double *var;
+    size_t stride;
+    size_t m;
+};
+
+static double distribution(const struct mixture *mix, double at)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < mix->m; i++) {
+        double s = sqrt(mix->var[i * mix->stride]);
+        double gap = at - mix->f[i * mix->stride];
+        sum += s > 0.0 ? 0.5 * erfc(-gap / s * M_SQRT1_2) : (gap >= 0.0 ? 1.0 : 0.0);
+    }
+    return sum / (double)mix->m;
+}
+
+/* z: the standard normal's quantile. Halves until no double lies between. */
+static double mixture_quantile(const struct mixture *mix, double level, double z)
+{
+    double low = INFINITY;
+    double high = -INFINITY;
+    for (size_t i = 0; i < mix->m; i++) {
+        double q = mix->f[i * mix->stride] + z * sqrt(mix->var[i * mix->stride]);
+        low = fmin(low, q);
+        high = fmax(high, q);
+    }
+    if (distribution(mix, low) >= level) {
+        return low;
+    }
+    for (int k = 0; k < MOST_BISECTIONS; k++) {
+        double middle = 0.5 * low + 0.5 * high;
+        if (!(middle > low && middle < high)) {
+            break;
+        }
+        if (distribution(mix, middle) < level) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return high;
+}
+
+static void tile_moments(const struct predict_call *call, const struct linear_tile *tile)
+{
+    size_t m = (size_t)call->model->gaussian.n_members;
+    size_t o = (size_t)call->model->o;
+    size_t cells = tile->rows * o;
+    double *mean = call->out->mean + tile->first * o;
+    double *variance = call->m2 + tile->first * o;
+    for (size_t c = 0; c < cells; c++) {
+        double sum = 0.0;
+        for (size_t i = 0; i < m; i++) {
+            sum += tile->f[i * cells + c];
+        }
+        mean[c] = m == 1 ? tile->f[c] : sum / (double)m;
+        sum = 0.0;
+        for (size_t i = 0; i < m; i++) {
+            double gap = tile->f[i * cells + c] - mean[c];
+            sum += tile->var[i * cells + c] + gap * gap;
+        }
+        variance[c] = sum / (double)m;
+    }
+}
+
+static void tile_covariance(const struct predict_call *call, const struct linear_tile *tile)
+{
+    size_t m = (size_t)call->model->gaussian.n_members;
+    size_t o = (size_t)call->model->o;
+    for (size_t row = 0; row < tile->rows; row++) {
+        const double *mean = call->out->mean + (tile->first + row) * o;
+        double *cov = call->out->covariance + (tile->first + row) * o * o;
+        for (size_t c = 0; c < o * o; c++) {
+            for (size_t i = 0; i < m; i++) {
+                const double *f = tile->f + (i * tile->rows + row) * o;
+                cov[c] += (f[c / o] - mean[c / o]) * (f[c % o] - mean[c % o]);
+            }
+            cov[c] /= (double)m;
+        }
+        for (size_t a = 0; a < o; a++) {
+            cov[a * o + a] = call->m2[(tile->first + row) * o + a];
+        }
+    }
+}
+
+/*
+ * jacobian_std holds the sum of the members' dV_i/dx. Of the mixture, since the deviations from the
+ * mean sum to 0, dV/dx = sum (dV_i + 2 (f_i - f) df_i) / M, and dstd = dV / (2 std).
+ */
+static void tile_jacobian(const struct predict_call *call, const struct linear_tile *tile)
+{
+    size_t m = (size_t)call->model->gaussian.n_members;
+    size_t o = (size_t)call->model->o;
+    size_t d = (size_t)call->model->d;
+    size_t cells = tile->rows * o;
+    for (size_t c = 0; c < cells; c++) {
+        size_t at = tile->first * o + c;
+        double std = sqrt(call->m2[at]);
+        for (size_t b = 0; b < d; b++) {
+            double mean_slope = 0.0;
+            double variance_slope = call->out->jacobian_std[at * d + b];
+            for (size_t i = 0; i < m; i++) {
+                double slope = tile->df[(i * cells + c) * d + b];
+                mean_slope += slope;
+                variance_slope += 2.0 * (tile->f[i * cells + c] - call->out->mean[at]) * slope;
+            }
+            call->out->jacobian_mean[at * d + b] = mean_slope / (double)m;
+            call->out->jacobian_std[at * d + b] =
+                std > 0.0 ? variance_slope / (2.0 * (double)m * std) : 0.0;
+        }
+    }
+}
+
+/* Intervals of folds, each a mixture of its own members. */
+static void tile_folds(const struct predict_call *call, const struct linear_tile *tile,
+                       struct predict_folds *folds)
+{
+    int n_folds = call->model->conformal.n_folds;
+    int each = call->model->gaussian.n_members / n_folds;
+    for (int k = 0; k < n_folds; k++) {
+        size_t at = (size_t)(k * each) * folds->cells;
+        predict_folds_set(folds, k, each, tile->f + at, tile->var + at);
+    }
+    predict_folds_finish(folds, call, tile->first);
+}
+
+static void tile_finish(const struct predict_call *call, const struct linear_tile *tile)
+{
+    const struct predict_request *req = call->req;
+    const struct model *model = call->model;
+    size_t o = (size_t)model->o;
+    size_t cells = tile->rows * o;
+    tile_moments(call, tile);
+    if (req->want & PREDICT_COVARIANCE_OUTPUTS) {
+        tile_covariance(call, tile);
+    }
+    if (req->want & PREDICT_JACOBIAN) {
+        tile_jacobian(call, tile);
+    }
+    for (size_t c = 0; (req->want & PREDICT_QUANTILES) && c < cells; c++) {
+        const struct mixture mix = {.f = tile->f + c,
+                                    .var = tile->var + c,
+                                    .stride = cells,
+                                    .m = (size_t)model->gaussian.n_members};
+        for (int k = 0; k < req->n_levels; k++) {
+            call->out->quantiles[((size_t)k * (size_t)req->n + tile->first) * o + c] =
+                mixture_quantile(&mix, req->levels[k], call->z[k]);
+        }
+    }
+}
+
+enum err_code predict_linear_tile(const struct predict_call *call, int index, struct arena *scratch,
+                                  struct err *err)
+{
+    const struct model *model = call->model;
+    size_t first = (size_t)index * PREDICT_LINEAR_TILE;
+    size_t left = (size_t)call->req->n - first;
+    struct linear_tile tile = {.first = first,
+                               .rows = left < PREDICT_LINEAR_TILE ? left : PREDICT_LINEAR_TILE};
+    struct predict_folds folds;
+    if (!predict_folds_init(&folds, call, tile.rows, scratch)) {
+        return err_set(err, ERR_NOMEM, "no memory for a prediction");
+    }
+    if (tile_init(&tile, call, scratch, err) == ERR_OK &&
+        scaler_apply(model->in, tile.rows, model->d, call->req->x + first * (size_t)model->d,
+                     tile.z, first, err) == ERR_OK) {
+        for (int i = 0; i < model->gaussian.n_members; i++) {
+            predict_linear_member(call, &tile, i);
+        }
+        tile_finish(call, &tile);
+        if (folds.mean != NULL) {
+            tile_folds(call, &tile, &folds);
+        }
+        predict_noise_finish(call, first, tile.rows, model->gaussian.n_members);
+    }
+    tile_release(&tile);
+    return err->code;
+}
+
+void predict_linear_row_covariance(const struct predict_call *call)
+{
+    const struct gauss_mixture *mixture = &call->model->gaussian;
+    size_t n = (size_t)call->req->n;
+    size_t o = (size_t)call->model->o;
+    size_t room = predict_linear_extent(mixture).width + 1;
+    for (int i = 0; i < mixture->n_members; i++) {
+        for (size_t a = 0; a < o; a++) {
+            double *w = call->values + ((size_t)i * o + a) * n * room;
+            for (size_t row = 0; row < n; row++) {
+                w[row * room + room - 1] -= call->out->mean[row * o + a];
+            }
+            cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)n, (int)room,
+                        1.0 / (double)mixture->n_members, w, (int)room, w, (int)room,
+                        i == 0 ? 0.0 : 1.0, call->out->covariance + a * n * n, (int)n);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One tile of rows: for each draw in turn (core/network/plan) it runs through the network, then its
+ * values enter the moments. Nothing of size [m x n x o] is held unless quantiles (of one tile) or
+ * the covariance between rows ask for it.
+ */
+#include "predict/predict_priv.h"
+
+#include "math/moments.h"
+#include "fit/objective.h"
+#include "predict/predict_interval.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Scratch of one tile. */
+struct tile {
+    size_t first; /* row */
+    size_t rows;
+    double *z;           /* [rows x d] scaled inputs */
+    double *values;      /* [group x rows x outputs] of a group of draws */
+    double *f;           /* [rows x o] in it: one draw's values */
+    void *scratch;       /* plan_scratch_bytes */
+    int group;           /* draws evaluated at a time */
+    double *kept;        /* [m x rows x o] for quantiles; or NULL */
+    double *column;      /* [m] */
+    double *delta;       /* [o] */
+    double *jac;         /* [rows x o x d], or NULL */
+    double *jac_scratch; /* [rows x (n_out + d)] */
+    double *jac_values;  /* [rows x n_out] */
+    struct resnet_tape *tape;
+    struct predict_folds folds; /* for conformal intervals */
+};
+
+static double *scratch_get(struct arena *arena, size_t count, bool *ok)
+{
+    double *block = arena_alloc_array(arena, count, sizeof *block);
+    *ok = *ok && block != NULL;
+    return block;
+}
+
+static enum err_code tile_init(struct tile *tile, const struct predict_call *call,
+                               struct arena *arena, struct err *err)
+{
+    const struct model *model = call->model;
+    size_t d = (size_t)model->d;
+    size_t o = (size_t)model->o;
+    size_t m = (size_t)model->m;
+    size_t rows = tile->rows;
+    bool ok = true;
+    tile->group = plan_group(&model->plan, (int)rows);
+    tile->scratch = scratch_get(arena, (plan_scratch_bytes(&model->plan, (int)rows) + 7) / 8, &ok);
+    tile->z = scratch_get(arena, rows * d, &ok);
+    tile->values =
+        scratch_get(arena, (size_t)tile->group * rows * (size_t)model->net.arch.outputs, &ok);
+    tile->delta = scratch_get(arena, o, &ok);
+    if (call->req->want & PREDICT_QUANTILES) {
+        tile->kept = scratch_get(arena, m * rows * o, &ok);
+        tile->column = scratch_get(arena, m, &ok);
+    }
+    if (call->req->want & PREDICT_JACOBIAN) {
+        tile->jac = scratch_get(arena, rows * o * d, &ok);
+        tile->jac_values = scratch_get(arena, rows * (size_t)model->net.n_out, &ok);
+        tile->jac_scratch = scratch_get(arena, rows * ((size_t)model->net.n_out + d), &ok);
+        tile->tape = resnet_tape_new(&model->net, (int)rows);
+        ok = ok && tile->tape != NULL;
+    }
+    ok = predict_folds_init(&tile->folds, call, rows, arena) && ok;
+    return ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a prediction");
+}
+
+/* From dz_out/dz_in to the user's units: times dy/dz_out and dz_in/dx. */
+static void jacobian_to_user(const struct model *model, const double *x, const double *f,
+                             size_t rows, double *jac)
+{
+    for (size_t i = 0; i < rows; i++) {
+        for (int a = 0; a < model->o; a++) {
+            double by = 1.0 / scaler_slope(&model->out[a], f[i * (size_t)model->o + (size_t)a]);
+            double *row = jac + (i * (size_t)model->o + (size_t)a) * (size_t)model->d;
+            for (int b = 0; b < model->d; b++) {
+                row[b] *= by * scaler_slope(&model->in[b], x[i * (size_t)model->d + (size_t)b]);
+            }
+        }
+    }
+}
+
+/* tile->jac of the outputs that are means: resnet_input_jacobian without a head for the noise. */
+static void tile_jacobian(const struct model *model, struct tile *tile)
+{
+    size_t d = (size_t)model->d;
+    size_t o = (size_t)model->o;
+    size_t n_out = (size_t)model->net.n_out;
+    double *dy = tile->jac_scratch;
+    double *dx = dy + tile->rows * n_out;
+    for (size_t a = 0; a < o; a++) {
+        memset(dy, 0, tile->rows * n_out * sizeof *dy);
+        for (size_t i = 0; i < tile->rows; i++) {
+            dy[i * n_out + a] = 1.0;
+        }
+        resnet_backward(tile->tape, dy, NULL, dx);
+        for (size_t i = 0; i < tile->rows; i++) {
+            memcpy(tile->jac + (i * o + a) * d, dx + i * d, d * sizeof *dx);
+        }
+    }
+}
+
+/*
+ * Streams d mean/dx and, in jacobian_std, the co-moment sum (f - mean)(J - mean J), from which
+ * d std/dx = co / ((m - 1) std). mean already includes this draw.
+ */
+static void jacobian_add(const struct predict_call *call, struct tile *tile, int draw)
+{
+    const struct model *model = call->model;
+    size_t d = (size_t)model->d;
+    size_t cells = tile->rows * (size_t)model->o;
+    double *mean_jac = call->out->jacobian_mean + tile->first * (size_t)model->o * d;
+    double *co = call->out->jacobian_std + tile->first * (size_t)model->o * d;
+    const double *mean = call->out->mean + tile->first * (size_t)model->o;
+
+    resnet_set_params(tile->tape, model->draws + (size_t)draw * (size_t)model->net.n_params);
+    resnet_forward(tile->tape, (int)tile->rows, tile->z, tile->jac_values);
+    tile_jacobian(model, tile);
+    jacobian_to_user(model, call->req->x + tile->first * d, tile->f, tile->rows, tile->jac);
+    for (size_t c = 0; c < cells; c++) {
+        for (size_t b = 0; b < d; b++) {
+            double *mj = &mean_jac[c * d + b];
+            double delta = tile->jac[c * d + b] - (draw == 0 ? 0.0 : *mj);
+            *mj = draw == 0 ? tile->jac[c * d + b] : *mj + delta / (double)(draw + 1);
+            co[c * d + b] = draw == 0 ? 0.0 : co[c * d + b] + (tile->f[c] - mean[c]) * delta;
+        }
+    }
+}
+
+static void jacobian_finish(const struct predict_call *call, const struct tile *tile)
+{
+    const struct model *model = call->model;
+    size_t d = (size_t)model->d;
+    size_t first = tile->first * (size_t)model->o;
+    for (size_t c = first; c < first + tile->rows * (size_t)model->o; c++) {
+        double std = sqrt(call->m2[c]); /* the variance by now */
+        for (size_t b = 0; b < d; b++) {
+            double *value = &call->out->jacobian_std[c * d + b];
+            *value = std > 0.0 ? *value / ((double)(model->m - 1) * std) : 0.0;
+        }
+    }
+}
+
+static void quantiles_finish(const struct predict_call *call, const struct tile *tile)
+{
+    size_t o = (size_t)call->model->o;
+    size_t cells = tile->rows * o;
+    size_t m = (size_t)call->model->m;
+    double found[PREDICT_MAX_LEVELS];
+    for (size_t c = 0; c < cells; c++) {
+        for (size_t j = 0; j < m; j++) {
+            tile->column[j] = tile->kept[j * cells + c];
+        }
+        moments_quantiles((long)m, tile->column, call->req->n_levels, call->req->levels, found);
+        for (int k = 0; k < call->req->n_levels; k++) {
+            call->out->quantiles[((size_t)k * (size_t)call->req->n + tile->first) * o + c] =
+                found[k];
+        }
+    }
+}
+
+/* One draw's values enter everything that was asked for. */
+static void draw_add(const struct predict_call *call, struct tile *tile, int draw)
+{
+    size_t o = (size_t)call->model->o;
+    size_t cells = tile->rows * o;
+    size_t n = (size_t)call->req->n;
+    double *mean = call->out->mean + tile->first * o;
+    if (call->req->want & PREDICT_COVARIANCE_OUTPUTS) {
+        moments_add_covariance(draw + 1, tile->rows, o, tile->f, mean,
+                               call->out->covariance + tile->first * o * o, tile->delta);
+    } else {
+        moments_add(draw + 1, cells, tile->f, mean, call->m2 + tile->first * o);
+    }
+    if (tile->kept != NULL) {
+        memcpy(tile->kept + (size_t)draw * cells, tile->f, cells * sizeof *tile->f);
+    }
+    if (call->values != NULL) {
+        memcpy(call->values + ((size_t)draw * n + tile->first) * o, tile->f,
+               cells * sizeof *tile->f);
+    }
+    if (call->sample_of != NULL && call->sample_of[draw] >= 0) {
+        memcpy(call->out->samples + ((size_t)call->sample_of[draw] * n + tile->first) * o, tile->f,
+               cells * sizeof *tile->f);
+    }
+    if (tile->jac != NULL) {
+        jacobian_add(call, tile, draw);
+    }
+    if (tile->folds.mean != NULL) {
+        predict_folds_add(&tile->folds, draw, tile->f);
+    }
+}
+
+static void tile_finish(const struct predict_call *call, struct tile *tile)
+{
+    const struct model *model = call->model;
+    size_t o = (size_t)model->o;
+    double *m2 = call->m2 + tile->first * o;
+    if (call->req->want & PREDICT_COVARIANCE_OUTPUTS) {
+        double *cov = call->out->covariance + tile->first * o * o;
+        moments_finish_covariance(model->m, tile->rows, o, cov);
+        for (size_t i = 0; i < tile->rows; i++) {
+            for (size_t a = 0; a < o; a++) {
+                m2[i * o + a] = cov[(i * o + a) * o + a];
+            }
+        }
+    } else {
+        moments_finish(model->m, tile->rows * o, m2);
+    }
+    if (tile->kept != NULL) {
+        quantiles_finish(call, tile);
+    }
+    if (tile->jac != NULL) {
+        jacobian_finish(call, tile);
+    }
+    if (tile->folds.mean != NULL) {
+        predict_folds_finish(&tile->folds, call, tile->first);
+    }
+}
+
+/*
+ * Rows of (means, log variances) of n draws become rows of means, in place; the variances enter
+ * the noise, draw after draw.
+ */
+static void split_heads(const struct predict_call *call, const struct tile *tile, int n)
+{
+    size_t o = (size_t)call->model->o;
+    double *noise = call->noise != NULL ? call->noise + tile->first * o : NULL;
+    for (size_t q = 0; q < (size_t)n * tile->rows; q++) {
+        const double *from = tile->values + q * 2 * o;
+        for (size_t a = 0; noise != NULL && a < o; a++) {
+            noise[q % tile->rows * o + a] += objective_variance(from[o + a]);
+        }
+        memmove(tile->values + q * o, from, o * sizeof *from);
+    }
+}
+
+enum err_code predict_tile(const struct predict_call *call, int index, struct arena *scratch,
+                           struct err *err)
+{
+    const struct model *model = call->model;
+    if (predict_is_linear(model)) {
+        return predict_linear_tile(call, index, scratch, err);
+    }
+    size_t first = (size_t)index * PLAN_TILE_ROWS;
+    size_t left = (size_t)call->req->n - first;
+    struct tile tile = {.first = first, .rows = left < PLAN_TILE_ROWS ? left : PLAN_TILE_ROWS};
+    if (tile_init(&tile, call, scratch, err) != ERR_OK ||
+        scaler_apply(model->in, tile.rows, model->d, call->req->x + first * (size_t)model->d,
+                     tile.z, first, err) != ERR_OK) {
+        goto done;
+    }
+    plan_load(&model->plan, (int)tile.rows, tile.z, tile.scratch);
+    for (int first_draw = 0; first_draw < model->m; first_draw += tile.group) {
+        int left_draws = model->m - first_draw;
+        int n = left_draws < tile.group ? left_draws : tile.group;
+        plan_eval(&model->plan, first_draw, n, (int)tile.rows, tile.scratch, tile.values);
+        if (model->noise_predicted) {
+            split_heads(call, &tile, n);
+        }
+        scaler_invert(model->out, (size_t)n * tile.rows, model->o, tile.values);
+        for (int j = 0; j < n; j++) {
+            tile.f = tile.values + (size_t)j * tile.rows * (size_t)model->o;
+            draw_add(call, &tile, first_draw + j);
+        }
+    }
+    tile_finish(call, &tile);
+    predict_noise_finish(call, first, tile.rows, model->m);
+done:
+    resnet_tape_free(tile.tape);
+    return err->code;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A Gaussian momentum, some leapfrog steps, and a Metropolis test on the change of energy. One step
+ * is the Langevin proposal q + eps^2/2 M^-1 grad + eps M^-1/2 z with its correction.
+ */
+#include "sample/sampler_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t work(int n, const struct sampler_settings *settings)
+{
+    (void)settings;
+    return 3 * (size_t)n;
+}
+
+static void move(struct sampler *s, const struct target *target, double epsilon, int steps,
+                 struct rng *rng, struct sampler_info *info)
+{
+    size_t bytes = (size_t)s->n * sizeof *s->q;
+    struct phase at = {
+        .q = s->work, .p = s->work + s->n, .grad = s->work + 2 * s->n, .logp = s->logp};
+    memcpy(at.q, s->q, bytes);
+    memcpy(at.grad, s->grad, bytes);
+    leapfrog_momentum(s->n, s->inv_mass, rng, at.p);
+    double before = leapfrog_energy(s->n, s->inv_mass, &at);
+    for (int k = 0; k < steps; k++) {
+        leapfrog_step(target, s->inv_mass, epsilon, &at);
+    }
+    double after = leapfrog_energy(s->n, s->inv_mass, &at);
+    info->n_leapfrog = steps;
+    info->divergent = !(after - before < SAMPLER_DIVERGENCE);
+    info->moved = sampler_accepts(before - after, rng, &info->accept);
+    info->energy = before;
+    if (info->moved) {
+        memcpy(s->q, at.q, bytes);
+        memcpy(s->grad, at.grad, bytes);
+        s->logp = at.logp;
+    }
+}
+
+static void step_hmc(struct sampler *s, const struct target *target, struct rng *rng,
+                     struct sampler_info *info)
+{
+    /* Paths of one length may come back to where they began, again and again; jitter breaks it. */
+    double epsilon = s->epsilon * (1.0 + s->settings.jitter * (2.0 * rng_uniform(rng) - 1.0));
+    move(s, target, epsilon, s->settings.leapfrog_steps, rng, info);
+}
+
+static void step_mala(struct sampler *s, const struct target *target, struct rng *rng,
+                      struct sampler_info *info)
+{
+    move(s, target, s->epsilon, 1, rng, info);
+}
+
+const struct sampler_ops sampler_hmc_ops = {.work = work, .step = step_hmc, .gradient = true};
+const struct sampler_ops sampler_mala_ops = {.work = work, .step = step_mala, .gradient = true};

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Moments through a WP-ResNet. As in [1] each layer's inputs z are taken as independent of each
+ * other and of the layer's weights, and a layer's pre-activation a = W z + b as Gaussian:
+ *
+ *   E a   = M zm + bm
+ *   Var a = M^2 zv + V (zm^2 + zv) + bv         squares by element; M, V means, variances of W
+ *
+ * The weights of a block are W(t) = sum phi_k(t) W_k, so M = sum phi_k m_k, V = sum phi_k^2 v_k.
+ * Blocks share the W_k; that dependence between layers is neglected, as that between the units of
+ * one layer is.
+ *
+ * A residual block needs the moments of z + h tanh(a). z_j and a_j do depend on each other, through
+ * W_jj z_j. Taking them as jointly Gaussian, Stein's lemma gives
+ * Cov(z_j, tanh a_j) = E[tanh' a_j] M_jj Var z_j, so
+ *
+ *   Var = zv + 2 h E[tanh'] M_jj zv + h^2 Var[tanh a]
+ *
+ * which is exact when the weights are known and z is Gaussian, or when z is known. Leaving the
+ * middle term out, as for layers without a skip, misjudges the variance by a factor that grows
+ * with every block. A variance that comes out negative by rounding counts as 0.
+ *
+ * core/solve/pbp_tanh has the moments of tanh.
+ *
+ * [1] J. M. Hernandez-Lobato, R. P. Adams, Probabilistic Backpropagation for Scalable Learning of
+ *     Bayesian Neural Networks, ICML 2015.
+ */
+#include "solve/pbp_moments.h"
+
+#include "math/gemm.h"
+#include "base/mem.h"
+#include "solve/pbp_tanh.h"
+
+#include <string.h>
+
+/* One activated layer's record. Vectors are [r]. */
+struct layer {
+    struct pbp_tanh act;
+    double *am, *av;      /* moments of the pre-activation */
+    double *zm, *zv;      /* of what enters (unused for the pre layer, which sees x) */
+    double *wm, *ws, *wv; /* [r x r] M, M^2 and V of a block; NULL for the pre layer */
+    double *bm, *bv;      /* NULL: no bias */
+    double *positive;     /* 1 where the variance that leaves was positive, else 0 */
+};
+
+struct pbp_moments {
+    const struct resnet *net;
+    const double *m, *v, *x, *xv;       /* of the last forward pass; borrowed */
+    double *room;                       /* all that follows lies in it */
+    struct layer *layers;               /* [1 + n_blocks]; mem */
+    double *zm, *zv;                    /* [r] what enters the post layer */
+    double *ws_pre, *ws_post;           /* squares of the means */
+    double *qx, *q;                     /* [d], [r] second moments */
+    double *gzm, *gzv, *gam, *gav, *gq; /* adjoints, [max(r, d, o)] */
+    double *dm, *dv;                    /* [r x r] */
+    double *scratch;                    /* pbp_tanh_eval */
+};
+
+/* Hands out the room; with a NULL base it only counts. */
+struct cutter {
+    double *base;
+    size_t used;
+};
+
+static double *cut(struct cutter *c, size_t n)
+{
+    double *at = c->base != NULL ? c->base + c->used : NULL;
+    c->used += (n + 7) & ~(size_t)7; /* cache lines */
+    return at;
+}
+
+static void cut_layer(struct cutter *c, const struct resnet *net, bool block, struct layer *l)
+{
+    size_t r = (size_t)net->arch.width;
+    double **const vectors[] = {
+        &l->act.mean,
+        &l->act.variance,
+        &l->act.slope,
+        &l->act.mean_m,
+        &l->act.variance_m,
+        &l->act.slope_m,
+        &l->act.mean_v,
+        &l->act.variance_v,
+        &l->act.slope_v,
+        &l->am,
+        &l->av,
+        &l->zm,
+        &l->zv,
+        &l->positive,
+    };
+    for (size_t k = 0; k < sizeof vectors / sizeof *vectors; k++) {
+        *vectors[k] = cut(c, r);
+    }
+    l->wm = block ? cut(c, r * r) : NULL;
+    l->ws = block ? cut(c, r * r) : NULL;
+    l->wv = block ? cut(c, r * r) : NULL;
+    l->bm = block && net->arch.bias ? cut(c, r) : NULL;
+    l->bv = block && net->arch.bias ? cut(c, r) : NULL;
+}
+
+static size_t cut_all(struct pbp_moments *self)
+{
+    const struct resnet *net = self->net;
+    size_t r = (size_t)net->arch.width;
+    size_t d = (size_t)net->arch.inputs;
+    size_t o = (size_t)net->arch.outputs;
+    size_t most = r > d ? r : d;
+    struct cutter c = {.base = self->room};
+    double **const vectors[] = {&self->gzm, &self->gzv, &self->gam, &self->gav,
+                                &self->gq,  &self->q,   &self->zm,  &self->zv};
+    most = most > o ? most : o;
+    for (size_t k = 0; k < sizeof vectors / sizeof *vectors; k++) {
+        *vectors[k] = cut(&c, most);
+    }
+    self->qx = cut(&c, d);
+    self->ws_pre = cut(&c, net->arch.layer_pre ? r * d : 0);
+    self->ws_post = cut(&c, net->arch.layer_post ? o * r : 0);
+    self->dm = cut(&c, r * r);
+    self->dv = cut(&c, r * r);
+    self->scratch = cut(&c, pbp_tanh_scratch((int)r));
+    for (int i = 0; i <= net->n_blocks; i++) {
+        cut_layer(&c, net, i > 0, &self->layers[i]);
+    }
+    return c.used;
+}
+
+struct pbp_moments *pbp_moments_new(const struct resnet *net)
+{
+    struct pbp_moments *self = mem_zalloc(sizeof *self);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->net = net;
+    self->layers = mem_zalloc_array((size_t)net->n_blocks + 1, sizeof *self->layers);
+    if (self->layers != NULL) {
+        self->room = mem_zalloc_array(cut_all(self), sizeof *self->room);
+    }
+    if (self->room == NULL) {
+        pbp_moments_free(self);
+        return NULL;
+    }
+    cut_all(self);
+    return self;
+}
+
+void pbp_moments_free(struct pbp_moments *self)
+{
+    if (self != NULL) {
+        mem_free(self->room);
+        mem_free(self->layers);
+        mem_free(self);
+    }
+}
+
+/* y <- A x + beta y and y <- A' x + beta y, A [rows x cols] */
+static void times(int rows, int cols, const double *a, const double *x, double beta, double *y)
+{
+    cblas_dgemv(CblasRowMajor, CblasNoTrans, rows, cols, 1.0, a, cols, x, 1, beta, y, 1);
+}
+
+static void times_transposed(int rows, int cols, const double *a, const double *x, double beta,
+                             double *y)
+{
+    cblas_dgemv(CblasRowMajor, CblasTrans, rows, cols, 1.0, a, cols, x, 1, beta, y, 1);
+}
+
+static void square(size_t n, const double *restrict a, double *restrict out)
+{
+    for (size_t i = 0; i < n; i++) {
+        out[i] = a[i] * a[i];
+    }
+}
+
+/* y <- the sum over coefficients of factor_k y_k, factors phi or phi^2. */
+static void combine(const struct resnet *net, int block, bool squared, const double *coefs,
+                    size_t size, double *restrict out)
+{
+    const double *phi = net->phi + (size_t)block * (size_t)net->n_coef;
+    memset(out, 0, size * sizeof *out);
+    for (int k = 0; k < net->n_coef; k++) {
+        double factor = squared ? phi[k] * phi[k] : phi[k];
+        const double *restrict from = coefs + (size_t)k * size;
+        for (size_t i = 0; factor != 0.0 && i < size; i++) {
+            out[i] += factor * from[i];
+        }
+    }
+}
+
+/* g_k += factor_k d, the reverse of combine. */
+static void spread(const struct resnet *net, int block, bool squared, const double *restrict d,
+                   size_t size, double *g)
+{
+    const double *phi = net->phi + (size_t)block * (size_t)net->n_coef;
+    for (int k = 0; k < net->n_coef; k++) {
+        double factor = squared ? phi[k] * phi[k] : phi[k];
+        double *restrict to = g + (size_t)k * size;
+        for (size_t i = 0; factor != 0.0 && i < size; i++) {
+            to[i] += factor * d[i];
+        }
+    }
+}
+
+/* A linear layer: weights' moments, biases' (NULL: none). */
+struct linear {
+    int rows, cols;
+    const double *wm, *ws, *wv, *bm, *bv;
+};
+
+/* am, av <- moments of W z + b; zv NULL: z is known. q: [cols], left with zm^2 + zv. */
+static void linear_forward(const struct linear *l, const double *zm, const double *zv, double *q,
+                           double *am, double *av)
+{
+    size_t bytes = (size_t)l->rows * sizeof(double);
+    for (int i = 0; i < l->cols; i++) {
+        q[i] = zm[i] * zm[i] + (zv != NULL ? zv[i] : 0.0);
+    }
+    memset(am, 0, bytes);
+    memset(av, 0, bytes);
+    if (l->bm != NULL) {
+        memcpy(am, l->bm, bytes);
+        memcpy(av, l->bv, bytes);
+    }
+    times(l->rows, l->cols, l->wm, zm, 1.0, am);
+    times(l->rows, l->cols, l->wv, q, 1.0, av);
+    if (zv != NULL) {
+        times(l->rows, l->cols, l->ws, zv, 1.0, av);
+    }
+}
+
+/* d_wm, d_wv <- derivatives by the weights' moments; gam, gav: by the layer's. */
+static void linear_weights(const struct linear *l, const double *zm, const double *zv,
+                           const double *gam, const double *gav, double *restrict d_wm,
+                           double *restrict d_wv)
+{
+    size_t cols = (size_t)l->cols;
+    for (size_t j = 0; j < (size_t)l->rows; j++) {
+        const double *restrict wm = l->wm + j * cols;
+        for (size_t i = 0; i < cols; i++) {
+            d_wm[j * cols + i] = gam[j] * zm[i];
+            d_wv[j * cols + i] = gav[j] * (zm[i] * zm[i]);
+        }
+        for (size_t i = 0; zv != NULL && i < cols; i++) {
+            d_wm[j * cols + i] += 2.0 * gav[j] * wm[i] * zv[i];
+            d_wv[j * cols + i] += gav[j] * zv[i];
+        }
+    }
+}
+
+/* gzm, gzv += derivatives by what enters. gq: [cols] scratch. */
+static void linear_inputs(const struct linear *l, const double *zm, const double *gam,
+                          const double *gav, double *gq, double *gzm, double *gzv)
+{
+    times_transposed(l->rows, l->cols, l->wv, gav, 0.0, gq);
+    times_transposed(l->rows, l->cols, l->wm, gam, 1.0, gzm);
+    times_transposed(l->rows, l->cols, l->ws, gav, 1.0, gzv);
+    for (int i = 0; i < l->cols; i++) {
+        gzm[i] += 2.0 * zm[i] * gq[i];
+        gzv[i] += gq[i];
+    }
+}
+
+/* The moments of act(a) with all derivatives. */
+static void activate(struct pbp_moments *self, struct layer *l)
+{
+    int r = self->net->arch.width;
+    size_t bytes = (size_t)r * sizeof(double);
+    const struct pbp_tanh *act = &l->act;
+    if (self->net->arch.activation == ACT_TANH) {
+        pbp_tanh_eval(r, l->am, l->av, act, self->scratch);
+        return;
+    }
+    /* The identity: the derivatives that are 0 are so since the room was made. */
+    memcpy(act->mean, l->am, bytes);
+    memcpy(act->variance, l->av, bytes);
+    for (int j = 0; j < r; j++) {
+        act->slope[j] = act->mean_m[j] = act->variance_v[j] = 1.0;
+    }
+}
+
+static struct linear pre_of(const struct pbp_moments *self)
+{
+    const struct resnet *net = self->net;
+    return (struct linear){
+        .rows = net->arch.width,
+        .cols = net->arch.inputs,
+        .wm = self->m + net->off.weight_pre,
+        .ws = self->ws_pre,
+        .wv = self->v + net->off.weight_pre,
+        .bm = self->m + net->off.bias_pre,
+        .bv = self->v + net->off.bias_pre,
+    };
+}
+
+static struct linear post_of(const struct pbp_moments *self)
+{
+    const struct resnet *net = self->net;
+    return (struct linear){
+        .rows = net->arch.outputs,
+        .cols = net->arch.width,
+        .wm = self->m + net->off.weight_post,
+        .ws = self->ws_post,
+        .wv = self->v + net->off.weight_post,
+        .bm = self->m + net->off.bias_post,
+        .bv = self->v + net->off.bias_post,
+    };
+}
+
+static struct linear block_of(const struct pbp_moments *self, const struct layer *l)
+{
+    return (struct linear){
+        .rows = self->net->arch.width,
+        .cols = self->net->arch.width,
+        .wm = l->wm,
+        .ws = l->ws,
+        .wv = l->wv,
+        .bm = l->bm,
+        .bv = l->bv,
+    };
+}
+
+static void pre_forward(struct pbp_moments *self, double *zm, double *zv)
+{
+    const struct resnet *net = self->net;
+    size_t bytes = (size_t)net->arch.width * sizeof *zm;
+    struct layer *l = &self->layers[0];
+    if (!net->arch.layer_pre) {
+        memcpy(zm, self->x, bytes);
+        memset(zv, 0, bytes);
+        if (self->xv != NULL) {
+            memcpy(zv, self->xv, bytes);
+        }
+        return;
+    }
+    struct linear pre = pre_of(self);
+    square((size_t)pre.rows * (size_t)pre.cols, pre.wm, self->ws_pre);
+    linear_forward(&pre, self->x, self->xv, self->qx, l->am, l->av);
+    activate(self, l);
+    memcpy(zm, l->act.mean, bytes);
+    memcpy(zv, l->act.variance, bytes);
+}
+
+static void block_weights(struct pbp_moments *self, int block)
+{
+    const struct resnet *net = self->net;
+    size_t r = (size_t)net->arch.width;
+    struct layer *l = &self->layers[block + 1];
+    combine(net, block, false, self->m + net->off.ww, r * r, l->wm);
+    combine(net, block, true, self->v + net->off.ww, r * r, l->wv);
+    square(r * r, l->wm, l->ws);
+    if (net->arch.bias) {
+        combine(net, block, false, self->m + net->off.bb, r, l->bm);
+        combine(net, block, true, self->v + net->off.bb, r, l->bv);
+    }
+}
+
+/* zm, zv of the layer's record -> what leaves it. */
+static void block_forward(struct pbp_moments *self, int block, double *zm, double *zv)
+{
+    const struct resnet *net = self->net;
+    int r = net->arch.width;
+    struct layer *l = &self->layers[block + 1];
+    block_weights(self, block);
+    struct linear linear = block_of(self, l);
+    linear_forward(&linear, l->zm, l->zv, self->q, l->am, l->av);
+    activate(self, l);
+    if (!net->arch.residual) {
+        memcpy(zm, l->act.mean, (size_t)r * sizeof *zm);
+        memcpy(zv, l->act.variance, (size_t)r * sizeof *zv);
+        return;
+    }
+    double h = net->step;
+    for (int j = 0; j < r; j++) {
+        double covariance = l->act.slope[j] * l->wm[(size_t)j * (size_t)(r + 1)] * l->zv[j];
+        double variance = l->zv[j] + 2.0 * h * covariance + h * h * l->act.variance[j];
+        zm[j] = l->zm[j] + h * l->act.mean[j];
+        l->positive[j] = variance > 0.0 ? 1.0 : 0.0;
+        zv[j] = variance > 0.0 ? variance : 0.0;
+    }
+}
+
+void pbp_moments_forward(struct pbp_moments *self, const double *m, const double *v,
+                         const double *x, const double *xv, double *mean, double *variance)
+{
+    const struct resnet *net = self->net;
+    self->m = m;
+    self->v = v;
+    self->x = x;
+    self->xv = xv;
+    pre_forward(self, self->layers[1].zm, self->layers[1].zv);
+    for (int i = 0; i < net->n_blocks; i++) {
+        bool last = i + 1 == net->n_blocks;
+        block_forward(self, i, last ? self->zm : self->layers[i + 2].zm,
+                      last ? self->zv : self->layers[i + 2].zv);
+    }
+    if (net->arch.layer_post) {
+        struct linear post = post_of(self);
+        square((size_t)post.rows * (size_t)post.cols, post.wm, self->ws_post);
+        linear_forward(&post, self->zm, self->zv, self->q, mean, variance);
+    } else {
+        memcpy(mean, self->zm, (size_t)net->arch.outputs * sizeof *mean);
+        memcpy(variance, self->zv, (size_t)net->arch.outputs * sizeof *variance);
+    }
+}
+
+/* gam, gav <- derivatives by a's moments from those by act's: by E act, Var act, E act'. */
+static void activation_backward(const struct pbp_moments *self, const struct layer *l,
+                                const double *by_mean, const double *by_variance,
+                                const double *by_slope)
+{
+    const struct pbp_tanh *act = &l->act;
+    for (int j = 0; j < self->net->arch.width; j++) {
+        double slope = by_slope != NULL ? by_slope[j] : 0.0;
+        self->gam[j] = by_mean[j] * act->mean_m[j] + by_variance[j] * act->variance_m[j] +
+                       slope * act->slope_m[j];
+        self->gav[j] = by_mean[j] * act->mean_v[j] + by_variance[j] * act->variance_v[j] +
+                       slope * act->slope_v[j];
+    }
+}
+
+/* gzm, gzv: by what leaves the block -> by what enters; dm: room for three vectors at first. */
+static void block_adjoint(struct pbp_moments *self, const struct layer *l, double *diagonal)
+{
+    const struct resnet *net = self->net;
+    int r = net->arch.width;
+    double h = net->step;
+    double *by_mean = l->am; /* the pre-activation's moments are not needed any more */
+    double *by_variance = l->av;
+    double *by_slope = self->q;
+    if (!net->arch.residual) {
+        activation_backward(self, l, self->gzm, self->gzv, NULL);
+        memset(self->gzm, 0, (size_t)r * sizeof(double));
+        memset(self->gzv, 0, (size_t)r * sizeof(double));
+        memset(diagonal, 0, (size_t)r * sizeof(double));
+        return;
+    }
+    for (int j = 0; j < r; j++) {
+        double g = self->gzv[j] * l->positive[j];
+        double w = l->wm[(size_t)j * (size_t)(r + 1)];
+        by_mean[j] = h * self->gzm[j];
+        by_variance[j] = h * h * g;
+        by_slope[j] = 2.0 * h * g * w * l->zv[j];
+        diagonal[j] = 2.0 * h * g * l->act.slope[j] * l->zv[j];
+        self->gzv[j] = g * (1.0 + 2.0 * h * l->act.slope[j] * w);
+    }
+    activation_backward(self, l, by_mean, by_variance, by_slope);
+}
+
+static void block_backward(struct pbp_moments *self, int block, double *gm, double *gv)
+{
+    const struct resnet *net = self->net;
+    size_t r = (size_t)net->arch.width;
+    struct layer *l = &self->layers[block + 1];
+    struct linear linear = block_of(self, l);
+    double *diagonal = l->positive;
+    block_adjoint(self, l, diagonal);
+    linear_weights(&linear, l->zm, l->zv, self->gam, self->gav, self->dm, self->dv);
+    for (size_t j = 0; j < r; j++) {
+        self->dm[j * (r + 1)] += diagonal[j];
+    }
+    spread(net, block, false, self->dm, r * r, gm + net->off.ww);
+    spread(net, block, true, self->dv, r * r, gv + net->off.ww);
+    if (net->arch.bias) {
+        spread(net, block, false, self->gam, r, gm + net->off.bb);
+        spread(net, block, true, self->gav, r, gv + net->off.bb);
+    }
+    linear_inputs(&linear, l->zm, self->gam, self->gav, self->gq, self->gzm, self->gzv);
+}
+
+void pbp_moments_backward(struct pbp_moments *self, const double *d_mean, const double *d_variance,
+                          double *gm, double *gv)
+{
+    const struct resnet *net = self->net;
+    const struct arch_offsets *off = &net->off;
+    size_t o_bytes = (size_t)net->arch.outputs * sizeof(double);
+    size_t r_bytes = (size_t)net->arch.width * sizeof(double);
+    memset(gm, 0, (size_t)net->n_params * sizeof *gm);
+    memset(gv, 0, (size_t)net->n_params * sizeof *gv);
+    if (net->arch.layer_post) {
+        struct linear post = post_of(self);
+        memset(self->gzm, 0, r_bytes);
+        memset(self->gzv, 0, r_bytes);
+        linear_weights(&post, self->zm, self->zv, d_mean, d_variance, gm + off->weight_post,
+                       gv + off->weight_post);
+        memcpy(gm + off->bias_post, d_mean, o_bytes);
+        memcpy(gv + off->bias_post, d_variance, o_bytes);
+        linear_inputs(&post, self->zm, d_mean, d_variance, self->gq, self->gzm, self->gzv);
+    } else {
+        memcpy(self->gzm, d_mean, o_bytes);
+        memcpy(self->gzv, d_variance, o_bytes);
+    }
+    for (int i = net->n_blocks; i-- > 0;) {
+        block_backward(self, i, gm, gv);
+    }
+    if (net->arch.layer_pre) {
+        struct linear pre = pre_of(self);
+        activation_backward(self, &self->layers[0], self->gzm, self->gzv, NULL);
+        linear_weights(&pre, self->x, self->xv, self->gam, self->gav, gm + off->weight_pre,
+                       gv + off->weight_pre);
+        memcpy(gm + off->bias_pre, self->gam, r_bytes);
+        memcpy(gv + off->bias_pre, self->gav, r_bytes);
+    }
+}

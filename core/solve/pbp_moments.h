@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mean and variance of a network's outputs when its K parameters are independent Gaussians, and
+ * their derivatives by the parameters' means and variances (reverse mode). Formulas and what is
+ * neglected: pbp_moments.c. Only networks with final none.
+ */
+#ifndef PBP_MOMENTS_H
+#define PBP_MOMENTS_H
+
+#include "network/resnet.h"
+
+struct pbp_moments;
+
+/* Scratch of one thread; keeps net. NULL when memory is short. */
+struct pbp_moments *pbp_moments_new(const struct resnet *net) MUST_CHECK;
+void pbp_moments_free(struct pbp_moments *self);
+
+/*
+ * mean, variance [o] <- moments of the outputs at one row x [d]; variances of the inputs xv [d], or
+ * NULL when x is exact. m, v [K]: means and variances of the parameters. All four must stay until
+ * the backward pass.
+ */
+void pbp_moments_forward(struct pbp_moments *self, const double *m, const double *v,
+                         const double *x, const double *xv, double *mean, double *variance);
+
+/*
+ * After pbp_moments_forward, for a scalar F of the moments with derivatives d_mean, d_variance [o]:
+ * gm <- dF/dm, gv <- dF/dv, [K].
+ */
+void pbp_moments_backward(struct pbp_moments *self, const double *d_mean, const double *d_variance,
+                          double *gm, double *gv);
+
+#endif

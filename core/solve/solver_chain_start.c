@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A chain goes on where an earlier one ended, else at a draw. Draws of a Gaussian that is predicted
+ * in closed form are the exception: they are draws for the network straightened at the mean, and
+ * may be far out for the network itself, so that the chain starts at the mean.
+ *
+ * Its inverse mass is the variance of that chain's draws, regularised as a window of the warm-up
+ * is; amcmc begins with their covariance, mixed with PRIOR_DRAWS draws of independent parameters,
+ * so that fewer draws than parameters do no harm. Only draws of its own chain are asked: those of
+ * others may lie about another copy of the mode, which says nothing of the width of this one.
+ *
+ * The step size is the one that the same sampler reported of that chain. Draws have no log s_j:
+ * each starts at the earlier noise, with the variance 1 / (2 n) that n rows leave of it. A
+ * posterior that took a parameter for known, the same in all draws, says nothing of its variance,
+ * which is then the one that the regularisation draws to.
+ */
+#include "solve/solver_chain_start.h"
+
+#include "base/mem.h"
+#include "math/moments.h"
+#include "sample/sampler_priv.h"
+#include "solve/solver_priv.h"
+
+#include <math.h>
+#include <string.h>
+
+#define STEP_SIZES  "chains.step_size" /* core/solve/mcmc_report */
+#define PRIOR_DRAWS 5.0                /* of independent parameters, in a covariance */
+
+/* ---- gradient samplers ---- */
+
+/* inv_mass <- variances of the range's draws; mean [K] is scratch. */
+static void find_masses(const struct uq_start *start, struct uq_start_range range, double *mean,
+                        double *inv_mass)
+{
+    size_t k = (size_t)start->net->n_params;
+    memset(inv_mass, 0, k * sizeof *inv_mass);
+    for (int i = 0; i < range.n; i++) {
+        moments_add(i + 1, k, start->draws + (size_t)(range.first + i) * k, mean, inv_mass);
+    }
+    for (size_t i = 0; i < k; i++) {
+        double variance = range.n > 1 ? inv_mass[i] / (double)(range.n - 1) : 0.0;
+        inv_mass[i] = mass_regularise(variance > 0.0 ? (double)range.n : 0.0, variance);
+    }
+}
+
+/* What the chain of a draw reported; 0: nothing that could be used. */
+static double step_size_of(const struct uq_start *start, enum sampler_kind kind, int draw)
+{
+    const struct report_item *sizes = report_find(start->report, STEP_SIZES);
+    if (!start->chains || strcmp(uq_name(start->solver), sampler_name(kind)) != 0 ||
+        sizes == NULL || sizes->n < 1) {
+        return 0.0;
+    }
+    /* The report is that of the first fold's chains, which stand for those of the others. */
+    double size = sizes->values[draw / (start->m / start->n_groups) % sizes->n];
+    return isfinite(size) && size > 0.0 ? size : 0.0;
+}
+
+/* ---- amcmc ---- */
+
+/* mean [n], cov [n x n] of the range's draws, with n - K log s_j; scratch: [n]. */
+static void find_covariance(const struct uq_problem *p, struct uq_start_range range, size_t n,
+                            double *mean, double *cov, double *scratch)
+{
+    const struct uq_start *start = p->start;
+    size_t k = (size_t)start->net->n_params;
+    double count = (double)range.n;
+    double keep = count / (count + PRIOR_DRAWS);
+    memcpy(mean, start->draws + (size_t)range.first * k, k * sizeof *mean);
+    for (int i = 1; i < range.n; i++) {
+        sampler_observe((int)k, i, start->draws + (size_t)(range.first + i) * k, mean, cov,
+                        scratch);
+    }
+    /* From [k x k] to the corner of [n x n], last row first. */
+    for (size_t i = k; n != k && i-- > 0;) {
+        memmove(cov + i * n, cov + i * k, k * sizeof *cov);
+        memset(cov + i * n + k, 0, (n - k) * sizeof *cov);
+    }
+    memset(cov + k * n, 0, (n - k) * n * sizeof *cov);
+    for (size_t i = 0; i < k; i++) {
+        for (size_t j = 0; j < k; j++) {
+            cov[i * n + j] *= i == j ? 1.0 : keep;
+        }
+        if (!(cov[i * n + i] > 0.0)) {
+            cov[i * n + i] = mass_regularise(0.0, 0.0);
+        }
+    }
+    for (size_t i = k; i < n; i++) {
+        mean[i] = uq_start_log_s(p, (int)(i - k));
+        cov[i * n + i] = 0.5 / (double)p->train.n;
+    }
+}
+
+/* ---- a chain's ---- */
+
+enum err_code uq_chain_start_init(struct uq_chain_start *self, const struct uq_problem *problem,
+                                  enum sampler_kind kind, int n_params, int number, int of,
+                                  struct err *err)
+{
+    const struct uq_start *start = problem->start;
+    size_t n = (size_t)n_params;
+    size_t k = (size_t)start->net->n_params;
+    bool straight = start->gaussian->linearised;
+    int draw = straight ? number % start->n_groups * (start->m / start->n_groups)
+                        : uq_start_draw(start, number, of);
+    struct uq_start_range range = uq_start_range(start, draw);
+    bool masses = sampler_uses_gradients(kind);
+    *self = (struct uq_chain_start){.q0 = NULL};
+    self->memory = mem_zalloc_array(3 + (masses ? 1 : n), n * sizeof *self->memory);
+    if (self->memory == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the start of a chain");
+    }
+    double *mean = self->memory + n;
+    double *spread = self->memory + 3 * n; /* the third part is scratch */
+    self->q0 = self->memory;
+    self->alike = straight || start->m < of;
+    memcpy(self->q0, straight ? uq_start_fit(start, number, of) : start->draws + (size_t)draw * k,
+           k * sizeof *self->q0);
+    for (size_t i = k; i < n; i++) {
+        self->q0[i] = uq_start_log_s(problem, (int)(i - k));
+    }
+    self->start = (struct sampler_start){.q0 = self->q0};
+    if (range.n < 2) {
+        return ERR_OK;
+    }
+    if (masses) {
+        find_masses(start, range, mean, spread);
+        for (size_t i = k; i < n; i++) {
+            spread[i] = 0.5 / (double)problem->train.n;
+        }
+        self->start.inv_mass = spread;
+        self->start.epsilon = step_size_of(start, kind, draw);
+    } else {
+        find_covariance(problem, range, n, mean, spread, self->memory + 2 * n);
+        self->start.count = range.n;
+        self->start.mean = mean;
+        self->start.cov = spread;
+    }
+    return ERR_OK;
+}
+
+void uq_chain_start_release(struct uq_chain_start *self)
+{
+    mem_free(self->memory);
+    *self = (struct uq_chain_start){.q0 = NULL};
+}
+
+bool uq_chain_start_knows(const struct uq_start *start, int warmup)
+{
+    int n = uq_start_range(start, 0).n;
+    return warmup < MASS_WINDOW_FULL && warmup < n;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a Markov chain takes of an earlier posterior: a state, a step size, a spread. */
+#ifndef SOLVER_CHAIN_START_H
+#define SOLVER_CHAIN_START_H
+
+#include "sample/sampler.h"
+#include "solve/solver.h"
+
+/* Of one chain. A zeroed one may be released. */
+struct uq_chain_start {
+    struct sampler_start start; /* its arrays lie in memory, but for q0 */
+    double *q0;                 /* [n]; the caller may move it */
+    bool alike;                 /* other chains begin at the same place */
+    double *memory;
+};
+
+/*
+ * For chain k of `of` of a sampler with n parameters: the network's K, and learned log s_j.
+ * ERR_NOMEM.
+ */
+enum err_code uq_chain_start_init(struct uq_chain_start *self, const struct uq_problem *problem,
+                                  enum sampler_kind kind, int n, int k, int of,
+                                  struct err *err) MUST_CHECK;
+void uq_chain_start_release(struct uq_chain_start *self);
+
+/* Do so many steps of warm-up teach less of the spread than the start knows? */
+bool uq_chain_start_knows(const struct uq_start *start, int warmup);
+
+#endif

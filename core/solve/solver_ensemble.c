@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Deep ensemble (B. Lakshminarayanan, A. Pritzel, C. Blundell, NeurIPS 2017, without the
+ * adversarial part), as QUiNN's NN_Ens: the spread comes from random starts, random order of the
+ * rows and, with dfrac < 1, different rows.
+ *
+ * With estimated noise the loss is the mean squared error, as QUiNN's; with given, learned or
+ * predicted noise the negative log likelihood, without a prior.
+ *
+ * Each member owns the streams (seed, purpose, member), so members may run in any order on any
+ * number of threads. Where we differ from QUiNN: members are trained at the same time, and keep
+ * their state of the lowest validation loss.
+ */
+#include "solve/solver_priv.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+struct ensemble {
+    struct uq_members members;
+    struct objective objective;
+};
+
+static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
+{
+    struct ensemble *ensemble = ctx;
+    struct uq_members *members = &ensemble->members;
+    const struct uq_problem *p = members->tasks.problem;
+    struct objective_loss loss = {.net = NULL};
+    struct uq_rows rows = {.x = NULL};
+    (void)worker;
+    if (uq_rows_choose(&rows, p, members->settings->dfrac, member, err) == ERR_OK &&
+        objective_loss_init(&loss, &ensemble->objective, p->net, err) == ERR_OK) {
+        struct loss as_loss = objective_loss_as_loss(&loss);
+        uq_start(p, members->settings, member, members->n_params,
+                 uq_members_params(members, member));
+        err_kept(uq_members_fit(members, member, &as_loss, &rows.data, err));
+    }
+    objective_loss_release(&loss);
+    uq_rows_release(&rows);
+    return err->code;
+}
+
+static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
+                         struct uq_result *result, struct err *err)
+{
+    struct ensemble ensemble = {.objective = uq_objective(problem)};
+    struct uq_members *members = &ensemble.members;
+    size_t k = (size_t)problem->net->n_params;
+    if (ensemble.objective.kind == OBJECTIVE_NLP) {
+        ensemble.objective.kind = OBJECTIVE_NLL;
+    }
+    result->draws = mem_alloc_array((size_t)settings->members * k, sizeof *result->draws);
+    if (result->draws == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %d networks", settings->members);
+    }
+    if (uq_members_init(members, problem, settings,
+                        objective_n_params(&ensemble.objective, problem->net), err) == ERR_OK &&
+        par_run(problem->n_threads, settings->members, run_member, &ensemble, err) == ERR_OK) {
+        for (int j = 0; j < settings->members; j++) {
+            memcpy(result->draws + (size_t)j * k, uq_members_params(members, j),
+                   k * sizeof *result->draws);
+        }
+        err_kept(uq_members_tell(members, problem->net->n_params, result, err));
+    }
+    uq_members_release(members);
+    return err->code;
+}
+
+const struct uq_ops uq_ensemble_ops = {
+    .run = run,
+    .noises =
+        1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
+    .noise = NOISE_ESTIMATED,
+    .squared_error = true,
+};

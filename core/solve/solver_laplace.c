@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Laplace's approximation: a network is fitted to the mode of its posterior, and the posterior is
+ * taken as the Gaussian of the curvature there,
+ *
+ *   w ~ N(map, (covariance_scale H)^-1),  H = - d2 log p(y, w) / dw2 at the map
+ *
+ * over the network's K parameters. H is (core/fit/curvature)
+ *
+ *   gauss_newton   J' diag(1 / s^2) J + prior: positive definite with a prior, and the Hessian of
+ *                  the linearised network, whose posterior is then exact
+ *   full           the Hessian; eigenvalues below the prior's are raised to it
+ * (core/solve/laplace.c) diagonal       the empirical Fisher's diagonal + prior
+ *
+ * Predictions linearise the network at the map (A. Immer, M. Korzepa, M. Bauer, AISTATS 2021: with
+ * Gauss-Newton, draws through the network itself spread too far), or draw.
+ *
+ * The noise: given or estimated before, or learned with the weights; learned log s_j are then fixed
+ * at their fitted values, so the o more parameters have no variance, and their weak prior no part
+ * in the evidence. log evidence = log p(y, map) + K/2 log 2 pi - 1/2 log det H.
+ *
+ * With marginal_likelihood the prior's precision (one factor c on all of the beliefs') and, unless
+ * it is given, the noise maximise that evidence, H by Gauss-Newton: at the present map, with
+ * s_j^2 = residual mean squares and the eigenvalues l of H's likelihood part in the coordinates
+ * w_k / prior_k, the best c and common factor f on all 1 / s_j^2 are found in one dimension
+ * (core/solve/evidence.h), and the network is fitted again from there with a quarter of the epochs;
+ * ROUNDS times. (Noise precisions of their own for each output would need an eigendecomposition for
+ * each; their ratios follow the residuals.) [D. J. C. MacKay, Neural Computation 4, 1992; A. Immer
+ * et al., ICML 2021.]
+ *
+ * Fits, curvatures and what the evidence chose in each round go to the checkpoint, each as tasks of
+ * its own. What comes between, a factorisation of H, can be cancelled, and is done again: a minute
+ * for eigenvalues of the largest matrices, some for their eigenvectors, seconds for all else.
+ *
+ * Where we differ from QUiNN: it hard-wires the noise s = 0.1 and knows no prior, so that its
+ * Hessian is singular or worse whenever rows are few; it has the full Hessian and the diagonal
+ * only, and draws only.
+ */
+#include "solve/solver_priv.h"
+
+#include "fit/curvature.h"
+#include "math/decompose.h"
+#include "solve/evidence.h"
+#include "solve/laplace.h"
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MOST_PARAMS 8000         /* of a square matrix: 512 MB */
+#define ROUNDS      4            /* of evidence and refit */
+#define MOST_TASKS  8192         /* of a solver in a checkpoint (core/train/train_part.c) */
+#define BLOCKS      (ROUNDS + 3) /* of tasks by member: fits, what was chosen, curvatures */
+#define FIT_SHARE   0.9          /* of the work: the fits; the rest is the curvature */
+#define MOST_FACTOR 1e8          /* of the prior precision, either way */
+
+struct uq_laplace {
+    struct uq_tasks tasks;
+    const struct uq_settings *settings;
+    struct gauss_mixture *mixture;
+    struct fit_result *fits; /* [members] of the last fit */
+    double *sigmas;          /* [members x o] noise */
+    double *evidence;        /* [members] */
+    double *factor;          /* [members] c */
+    int *raised;             /* [members] eigenvalues */
+    int *bounds;             /* [members] times that the evidence had no maximum */
+};
+
+/* A member at work. */
+struct mode {
+    int member;
+    int stage;                  /* rounds done: of the curvature at work */
+    struct objective objective; /* noise given by sigmas, prior by prior */
+    double *sigmas;             /* [o] this member's */
+    double *prior;              /* [K] standard deviations; NULL: flat */
+    double *params;             /* [K + learned] */
+    double *matrix;             /* [K x K] scratch of marginal_likelihood; or NULL */
+    double *eigenvalues;        /* [K] */
+    int n_chosen;               /* rounds that an interrupted run had chosen for */
+    double *chosen;             /* [ROUNDS x (2 + o)] factor, at a bound?, sigmas of each */
+};
+
+static bool has_matrix(const struct uq_settings *settings)
+{
+    return settings->hessian != LAPLACE_DIAGONAL;
+}
+
+static void mode_release(struct mode *mode)
+{
+    mem_free(mode->prior);
+    mem_free(mode->params);
+    mem_free(mode->matrix);
+    mem_free(mode->eigenvalues);
+    mem_free(mode->chosen);
+}
+
+static enum err_code mode_init(struct mode *mode, struct uq_laplace *self, int member,
+                               struct err *err)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    size_t k = (size_t)p->net->n_params;
+    size_t o = (size_t)p->train.o;
+    bool prior = !p->beliefs.flat;
+    *mode = (struct mode){.member = member, .objective = uq_objective(p)};
+    mode->sigmas = self->sigmas + (size_t)member * o;
+    mode->params = mem_alloc_array(k + o, sizeof *mode->params);
+    mode->prior = prior ? mem_dup(p->beliefs.prior_sigmas, k * sizeof *mode->prior) : NULL;
+    if (mode->params == NULL || (prior && mode->prior == NULL)) {
+        return err_set(err, ERR_NOMEM, "no memory for a fit of %d parameters", p->net->n_params);
+    }
+    if (self->settings->marginal_likelihood) {
+        mode->matrix = mem_alloc_array(k * k, sizeof *mode->matrix);
+        mode->eigenvalues = mem_alloc_array(k, sizeof *mode->eigenvalues);
+        mode->chosen = mem_alloc_array(ROUNDS * (2 + o), sizeof *mode->chosen);
+        if (mode->matrix == NULL || mode->eigenvalues == NULL || mode->chosen == NULL) {
+            return err_set(err, ERR_NOMEM, "no memory for a curvature of %d parameters",
+                           p->net->n_params);
+        }
+    }
+    return ERR_OK;
+}
+
+/* After the first fit: the noise is known from here on. */
+static void fix_noise(struct mode *mode, const struct uq_problem *p)
+{
+    for (int j = 0; j < p->train.o; j++) {
+        mode->sigmas[j] = p->beliefs.noise == NOISE_LEARNED
+                              ? exp(mode->params[p->net->n_params + j])
+                              : p->beliefs.noise_sigmas[j];
+    }
+    mode->objective.noise = NOISE_GIVEN;
+    mode->objective.noise_sigmas = mode->sigmas;
+    mode->objective.prior_sigmas = mode->prior;
+}
+
+static struct curvature_problem curvature_of(const struct uq_laplace *self, const struct mode *mode,
+                                             const struct objective *objective)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    return (struct curvature_problem){
+        .objective = objective,
+        .net = p->net,
+        .rows = p->train,
+        .params = mode->params,
+        .n_threads = self->tasks.n == 1 ? p->n_threads : 1,
+        .cancel = p->cancel,
+        .checkpoint = p->checkpoint,
+        .task =
+            mode->member + (self->settings->marginal_likelihood ? BLOCKS - 1 : 1) * self->tasks.n,
+        .stage = mode->stage,
+    };
+}
+
+/* ---- marginal likelihood ---- */
+
+/* squares [o] <- sums of squared residuals. */
+static enum err_code sum_squares(const struct uq_problem *p, const double *params, double *squares,
+                                 struct err *err)
+{
+    const struct data *rows = &p->train;
+    struct resnet_tape *tape = resnet_tape_new(p->net, OBJECTIVE_TILE);
+    double *f = mem_alloc_array(OBJECTIVE_TILE * (size_t)rows->o, sizeof *f);
+    if (tape == NULL || f == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for residuals");
+        goto done;
+    }
+    memset(squares, 0, (size_t)rows->o * sizeof *squares);
+    resnet_set_params(tape, params);
+    for (int first = 0; first < rows->n; first += OBJECTIVE_TILE) {
+        int n = rows->n - first < OBJECTIVE_TILE ? rows->n - first : OBJECTIVE_TILE;
+        if (cancel_is_requested(p->cancel)) {
+            err_set(err, ERR_CANCELLED, "cancelled after a fit");
+            break;
+        }
+        const double *y = rows->y + (size_t)first * (size_t)rows->o;
+        resnet_forward(tape, n, rows->x + (size_t)first * (size_t)rows->d, f);
+        for (int c = 0; c < n * rows->o; c++) {
+            squares[c % rows->o] += (f[c] - y[c]) * (f[c] - y[c]);
+        }
+    }
+done:
+    resnet_tape_free(tape);
+    mem_free(f);
+    return err->code;
+}
+
+/* The sum of squared residuals over noise variances; unless it is given, the noise becomes the
+ * residuals' first. */
+static enum err_code weigh_residuals(struct mode *mode, const struct uq_problem *p, double *sum,
+                                     struct err *err)
+{
+    double squares[ARCH_MAX_OUTPUTS];
+    if (sum_squares(p, mode->params, squares, err) != ERR_OK) {
+        return err->code;
+    }
+    *sum = 0.0;
+    for (int j = 0; j < p->train.o; j++) {
+        if (p->beliefs.noise != NOISE_GIVEN) {
+            mode->sigmas[j] = fmax(sqrt(squares[j] / (double)p->train.n), EVIDENCE_LEAST_SIGMA);
+        }
+        *sum += squares[j] / (mode->sigmas[j] * mode->sigmas[j]);
+    }
+    return ERR_OK;
+}
+
+/* Eigenvalues of the likelihood's Gauss-Newton matrix in the coordinates w_k / prior_k. */
+static enum err_code likelihood_eigenvalues(const struct uq_laplace *self, struct mode *mode,
+                                            struct err *err)
+{
+    const double *prior = self->tasks.problem->beliefs.prior_sigmas;
+    size_t k = (size_t)self->tasks.problem->net->n_params;
+    struct objective likelihood = mode->objective;
+    likelihood.kind = OBJECTIVE_NLL;
+    struct curvature_problem curvature = curvature_of(self, mode, &likelihood);
+    if (curvature_gauss_newton(&curvature, mode->matrix, err) != ERR_OK) {
+        return err->code;
+    }
+    for (size_t i = 0; i < k; i++) {
+        for (size_t j = 0; j < k; j++) {
+            mode->matrix[i * k + j] *= prior[i] * prior[j];
+        }
+    }
+    return decompose_eigenvalues((int)k, mode->matrix, mode->eigenvalues,
+                                 self->tasks.problem->cancel, err);
+}
+
+/* Prior and noise that maximise the evidence at the present map: chosen [2 + o]. */
+static enum err_code choose(const struct uq_laplace *self, struct mode *mode, double *chosen,
+                            struct err *err)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    const double *prior = p->beliefs.prior_sigmas;
+    struct evidence e = {.n_params = p->net->n_params,
+                         .n_rows = (double)p->train.n * (double)p->train.o,
+                         .precision = p->beliefs.noise == NOISE_GIVEN ? 1.0 : 0.0,
+                         .most_precision = 1.0};
+    if (weigh_residuals(mode, p, &e.s0, err) != ERR_OK ||
+        likelihood_eigenvalues(self, mode, err) != ERR_OK) {
+        return err->code;
+    }
+    for (int k = 0; k < p->net->n_params; k++) {
+        double w = mode->params[k] / prior[k];
+        e.penalty += w * w;
+    }
+    e.eigenvalues = mode->eigenvalues;
+    e.rho0 = evidence_least_rho(e.n_params, e.eigenvalues);
+    struct evidence_point best = evidence_maximise(&e);
+    if (!isfinite(best.log_evidence)) {
+        return err_set(err, ERR_NUMERIC, "the evidence is not finite");
+    }
+    chosen[0] = fmin(fmax(best.alpha, 1.0 / MOST_FACTOR), MOST_FACTOR);
+    chosen[1] = best.at_bound || chosen[0] != best.alpha;
+    for (int j = 0; j < p->train.o; j++) {
+        chosen[2 + j] = mode->sigmas[j] / sqrt(best.beta);
+    }
+    return ERR_OK;
+}
+
+static void apply(struct uq_laplace *self, struct mode *mode, const double *chosen)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    self->factor[mode->member] = chosen[0];
+    self->bounds[mode->member] += chosen[1] > 0.0;
+    for (int k = 0; k < p->net->n_params; k++) {
+        mode->prior[k] = p->beliefs.prior_sigmas[k] / sqrt(chosen[0]);
+    }
+    memcpy(mode->sigmas, chosen + 2, (size_t)p->train.o * sizeof *chosen);
+}
+
+static int chosen_task(const struct uq_laplace *self, const struct mode *mode)
+{
+    return mode->member + (BLOCKS - 2) * self->tasks.n;
+}
+
+static enum err_code save_chosen(const struct uq_laplace *self, const struct mode *mode, int rounds,
+                                 struct err *err)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    struct bytes_writer w = {.data = NULL};
+    if (p->checkpoint == NULL) {
+        return ERR_OK;
+    }
+    bytes_put_u32(&w, (uint32_t)rounds);
+    bytes_put_f64(&w, mode->chosen, (size_t)rounds * (size_t)(2 + p->train.o));
+    return checkpoint_save(p->checkpoint, chosen_task(self, mode), &w, err);
+}
+
+static enum err_code resume_chosen(const struct uq_laplace *self, struct mode *mode,
+                                   struct err *err)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    struct bytes_reader r;
+    void *bytes = NULL;
+    bool found;
+    if (checkpoint_load(p->checkpoint, chosen_task(self, mode), &bytes, &r, &found, err) !=
+            ERR_OK ||
+        !found) {
+        return err->code;
+    }
+    mode->n_chosen = bytes_get_int(&r, ROUNDS);
+    bytes_get_f64(&r, mode->chosen, (size_t)mode->n_chosen * (size_t)(2 + p->train.o));
+    mem_free(bytes);
+    return checkpoint_check(&r, err);
+}
+
+/* Chooses, or does as was chosen before an interruption. */
+static enum err_code choose_round(struct uq_laplace *self, struct mode *mode, int round,
+                                  struct err *err)
+{
+    double *chosen = mode->chosen + (size_t)round * (size_t)(2 + self->tasks.problem->train.o);
+    mode->stage = round;
+    if (round >= mode->n_chosen && (choose(self, mode, chosen, err) != ERR_OK ||
+                                    save_chosen(self, mode, round + 1, err) != ERR_OK)) {
+        return err->code;
+    }
+    apply(self, mode, chosen);
+    return ERR_OK;
+}
+
+/* Goes on from the present map with the chosen prior and noise. */
+static enum err_code refit(struct uq_laplace *self, struct mode *mode, int round, struct err *err)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    struct fit_settings settings = uq_fit_settings(self->settings);
+    struct objective_loss loss = {.net = NULL};
+    struct rng rng;
+    int number = mode->member + (round + 1) * self->tasks.n;
+    double share = FIT_SHARE / (2.0 * ROUNDS);
+    settings.epochs = (settings.epochs + 3) / 4;
+    if (objective_loss_init(&loss, &mode->objective, p->net, err) != ERR_OK) {
+        return err->code;
+    }
+    struct fit_problem fit = {
+        .loss = objective_loss_as_loss(&loss),
+        .train = p->train,
+        .validation = p->validation,
+        .cancel = p->cancel,
+        .checkpoint = p->checkpoint,
+        .task = number,
+        .progress = uq_tasks_progress,
+        .progress_ctx = &self->tasks,
+        .member = mode->member,
+        .n_members = self->tasks.n,
+        .fraction_from = 0.5 * FIT_SHARE + share * round,
+        .fraction_to = 0.5 * FIT_SHARE + share * (round + 1),
+    };
+    rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)number);
+    err_kept(fit_run(&fit, &settings, &rng, mode->params, &self->fits[mode->member], err));
+    objective_loss_release(&loss);
+    return err->code;
+}
+
+/* ---- a member ---- */
+
+static enum err_code make_covariance(struct uq_laplace *self, const struct mode *mode,
+                                     double *logdet, struct err *err)
+{
+    struct gauss *g = &self->mixture->members[mode->member];
+    struct curvature_problem curvature = curvature_of(self, mode, &mode->objective);
+    const struct cancel *cancel = self->tasks.problem->cancel;
+    double scale = self->settings->covariance_scale;
+    const double *prior = mode->prior;
+    for (int k = 0; prior != NULL && k < g->n; k++) {
+        if (mode->prior[k] <= 0.0) {
+            prior = NULL; /* a parameter without a prior: nothing to raise eigenvalues to */
+        }
+    }
+    if (self->settings->hessian == LAPLACE_DIAGONAL) {
+        return curvature_fisher_diagonal(&curvature, g->std, err) == ERR_OK
+                   ? laplace_diagonal(g->n, scale, g->std, g->std, logdet, err)
+                   : err->code;
+    }
+    if (self->settings->hessian == LAPLACE_FULL) {
+        struct laplace_eigen how = {.scale = scale, .prior = prior, .cancel = cancel};
+        return curvature_hessian(&curvature, g->factor, err) == ERR_OK
+                   ? laplace_eigen(g->n, &how, g->factor, logdet, &self->raised[mode->member], err)
+                   : err->code;
+    }
+    return curvature_gauss_newton(&curvature, g->factor, err) == ERR_OK
+               ? laplace_cholesky(g->n, scale, g->factor, logdet, cancel, err)
+               : err->code;
+}
+
+/* log evidence, meaningless without a prior: NaN then. */
+static enum err_code make_evidence(struct uq_laplace *self, const struct mode *mode, double logdet,
+                                   struct err *err)
+{
+    const struct uq_problem *p = self->tasks.problem;
+    struct objective_loss loss = {.net = NULL};
+    self->evidence[mode->member] = NAN;
+    if (mode->prior == NULL) {
+        return ERR_OK;
+    }
+    if (objective_loss_init(&loss, &mode->objective, p->net, err) == ERR_OK) {
+        double value = objective_loss_eval(&loss, &p->train, mode->params, NULL);
+        self->evidence[mode->member] =
+            -value + 0.5 * p->net->n_params * log(2.0 * acos(-1.0)) - 0.5 * logdet;
+        objective_loss_release(&loss);
+        if (cancel_is_requested(p->cancel)) {
+            return err_set(err, ERR_CANCELLED, "cancelled at the evidence");
+        }
+    }
+    return err->code;
+}
+
+static void report_end(struct uq_laplace *self, int member)
+{
+    struct progress progress = {
+        .member = member,
+        .n_members = self->tasks.n,
+        .step = self->fits[member].epochs,
+        .n_steps = self->fits[member].epochs,
+        .loss = self->fits[member].best_loss,
+        .validation_loss = NAN,
+        .fraction = 1.0,
+    };
+    uq_tasks_progress(&self->tasks, &progress);
+}
+
+static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
+{
+    struct uq_laplace *self = ctx;
+    const struct uq_problem *p = self->tasks.problem;
+    bool choosing = self->settings->marginal_likelihood;
+    struct mode mode;
+    double logdet = 0.0;
+    (void)worker;
+    self->factor[member] = 1.0;
+    if (mode_init(&mode, self, member, err) != ERR_OK ||
+        uq_fit_map(&self->tasks, member, self->settings, 0.0, FIT_SHARE * (choosing ? 0.5 : 1.0),
+                   mode.params, &self->fits[member], err) != ERR_OK) {
+        goto done;
+    }
+    fix_noise(&mode, p);
+    if (choosing && resume_chosen(self, &mode, err) != ERR_OK) {
+        goto done;
+    }
+    for (int round = 0; choosing && round < ROUNDS; round++) {
+        if (choose_round(self, &mode, round, err) != ERR_OK ||
+            refit(self, &mode, round, err) != ERR_OK) {
+            goto done;
+        }
+    }
+    mode.stage = ROUNDS;
+    memcpy(self->mixture->members[member].mean, mode.params,
+           (size_t)p->net->n_params * sizeof *mode.params);
+    if (make_covariance(self, &mode, &logdet, err) != ERR_OK ||
+        make_evidence(self, &mode, logdet, err) != ERR_OK) {
+        goto done;
+    }
+    report_end(self, member);
+done:
+    mode_release(&mode);
+    if (err->code != ERR_OK) {
+        err_prefix(err, "member %d", member);
+    }
+    return err->code;
+}
+
+/* ---- the whole ---- */
+
+static enum err_code warn(const struct uq_laplace *self, struct report *report, struct err *err)
+{
+    int raised = 0;
+    int bounds = 0;
+    for (int i = 0; i < self->tasks.n; i++) {
+        raised += self->raised[i];
+        bounds += self->bounds[i];
+    }
+    if (raised > 0 &&
+        report_warn(report, err, "curvature_raised",
+                    "%d eigenvalues of the Hessian were below the prior's precision and were "
+                    "raised to it; gauss_newton has none, more epochs may help",
+                    raised) != ERR_OK) {
+        return err->code;
+    }
+    if (bounds > 0) {
+        err_kept(report_warn(report, err, "evidence_at_bound",
+                             "the evidence had no maximum %d times: the rows do not determine the "
+                             "prior's scale",
+                             bounds));
+    }
+    return err->code;
+}
+
+static enum err_code collect(const struct uq_laplace *self, struct uq_result *result,
+                             struct err *err)
+{
+    int members = self->tasks.n;
+    size_t o = (size_t)self->tasks.problem->train.o;
+    struct report *report = &result->report;
+    result->noise_sigma = mem_zalloc_array(o, sizeof *result->noise_sigma);
+    if (result->noise_sigma == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise");
+    }
+    for (size_t j = 0; j < o; j++) {
+        double sum = 0.0;
+        for (size_t i = 0; i < (size_t)members; i++) {
+            sum += self->sigmas[i * o + j] * self->sigmas[i * o + j];
+        }
+        result->noise_sigma[j] = sqrt(sum / (double)members);
+    }
+    if (report_add(report, "laplace.log_evidence", members, self->evidence, err) != ERR_OK ||
+        report_add(report, "laplace.noise_sigma", members * (int)o, self->sigmas, err) != ERR_OK ||
+        report_add(report, "laplace.prior_precision_factor", members, self->factor, err) !=
+            ERR_OK ||
+        warn(self, report, err) != ERR_OK) {
+        return err->code;
+    }
+    return uq_report_fits(report, members, self->fits, err);
+}
+
+static enum err_code check(const struct uq_problem *problem, const struct uq_settings *settings,
+                           struct err *err)
+{
+    const struct uq_beliefs *b = &problem->beliefs;
+    int k = problem->net->n_params;
+    if (k > MOST_PARAMS && (has_matrix(settings) || settings->marginal_likelihood)) {
+        return err_set(err, ERR_LIMIT,
+                       "the network has %d parameters, laplace takes %d at most but with hessian "
+                       "diagonal and without marginal_likelihood",
+                       k, MOST_PARAMS);
+    }
+    if (!settings->marginal_likelihood) {
+        return ERR_OK;
+    }
+    for (int i = 0; i < k; i++) {
+        if (b->flat || !(b->prior_sigmas[i] > 0.0)) {
+            return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior, and it is flat");
+        }
+    }
+    if (settings->members > MOST_TASKS / BLOCKS) {
+        return err_set(err, ERR_LIMIT, "marginal_likelihood takes at most %d members, not %d",
+                       MOST_TASKS / BLOCKS, settings->members);
+    }
+    return ERR_OK;
+}
+
+static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
+                         struct uq_result *result, struct err *err)
+{
+    size_t members = (size_t)settings->members;
+    int k = problem->net->n_params;
+    struct uq_laplace self = {.settings = settings, .mixture = &result->gaussian};
+    if (check(problem, settings, err) != ERR_OK) {
+        return err->code;
+    }
+    if (uq_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
+        gauss_mixture_new(&result->gaussian, settings->members, k, 0, k, !has_matrix(settings),
+                          has_matrix(settings) ? k : 0, err) != ERR_OK) {
+        goto done;
+    }
+    result->gaussian.n_draws = settings->draws;
+    result->gaussian.seed = (int64_t)problem->seed;
+    result->gaussian.linearised = settings->predictive == PREDICTIVE_LINEARISED;
+    self.fits = mem_zalloc_array(members, sizeof *self.fits);
+    self.sigmas = mem_zalloc_array(members * (size_t)problem->train.o, sizeof *self.sigmas);
+    self.evidence = mem_zalloc_array(members, sizeof *self.evidence);
+    self.factor = mem_zalloc_array(members, sizeof *self.factor);
+    self.raised = mem_zalloc_array(members, sizeof *self.raised);
+    self.bounds = mem_zalloc_array(members, sizeof *self.bounds);
+    if (self.fits == NULL || self.sigmas == NULL || self.evidence == NULL || self.factor == NULL ||
+        self.raised == NULL || self.bounds == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for %d members", settings->members);
+    } else if (par_run(problem->n_threads, settings->members, run_member, &self, err) == ERR_OK) {
+        err_kept(collect(&self, result, err));
+    }
+done:
+    mem_free(self.fits);
+    mem_free(self.sigmas);
+    mem_free(self.evidence);
+    mem_free(self.factor);
+    mem_free(self.raised);
+    mem_free(self.bounds);
+    uq_tasks_release(&self.tasks);
+    return err->code;
+}
+
+const struct uq_ops uq_laplace_ops = {
+    .run = run,
+    .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
+    .noise = NOISE_LEARNED,
+};

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Markov chains on the posterior of all parameters, by one of core/sample/sampler's methods:
+ * adaptive Metropolis, Langevin, Hamiltonian Monte Carlo, No-U-Turn.
+ *
+ * The target is the objective of the beliefs (core/fit/objective) on all rows: likelihood and,
+ * unless the prior is flat, prior. When the noise is learned its log s_j are sampled with the
+ * network's parameters; a draw of the result has the network's alone, and the result's noise_sigma
+ * is the root of the mean variance over draws.
+ *
+ * Chains are tasks of their own. With epochs > 0 one fit of the posterior's mode comes first, and
+ * each chain starts at the mode plus start_spread times the scale of a random start, in a random
+ * direction: far enough apart that R-hat means something, near enough that the warm-up is short.
+ * With epochs = 0 each chain starts at random. Each takes `warmup` steps, in which its sampler
+ * learns, then keeps the state after every thin-th step until it has `draws` of them.
+ *
+ * From an earlier posterior a chain goes on where one of that ended, with its step size and spread
+ * (core/solve/solver_chain_start): there is no fit, and a short warm-up suffices. One of less than
+ * MASS_WINDOW_FULL steps, and fewer than the earlier chain's draws, keeps the masses it began with.
+ * Only starts that would be alike are scattered about.
+ *
+ * A chain's whole state goes to its checkpoint: the sampler, the rng, counts and the draws so far.
+ * A step of No-U-Turn is up to 2^max_depth gradients over all rows, the search for the first step
+ * size a dozen, so a checkpoint may fall between any two gradients: it has the state at the step's
+ * beginning and the gradients since (core/fit/replay.h). Only amcmc, with one density a step, saves
+ * between steps.
+ *
+ * Where we differ from QUiNN: several chains and their diagnostics (core/solve/mcmc_report), step
+ * sizes and masses learnt in the warm-up, a Gaussian prior by default, and No-U-Turn. QUiNN keeps
+ * every step of one chain and leaves the burn-in to the caller.
+ */
+#include "solve/logpost.h"
+#include "solve/mcmc_report.h"
+#include "base/mem.h"
+#include "fit/replay.h"
+#include "sample/sampler.h"
+#include "solve/solver_chain_start.h"
+#include "solve/solver_priv.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+struct chains {
+    struct uq_tasks tasks; /* the chains and, after them, the fit of the mode */
+    const struct uq_settings *settings;
+    enum sampler_kind kind;
+    struct sampler_settings sampler;
+    struct objective objective;
+    int stride;              /* parameters sampled: K, or K + o */
+    int steps;               /* of a chain, warm-up included */
+    bool fits;               /* the mode, before the chains */
+    double *mode;            /* [stride]; NULL: random starts */
+    double *vectors;         /* [chains draws x stride] */
+    struct mcmc_chain *told; /* [chains] */
+};
+
+/* One chain at work. */
+struct chain {
+    struct chains *all;
+    int number;
+    int kept;        /* draws so far */
+    double *vectors; /* [draws x stride] of this chain */
+    struct mcmc_chain *told;
+    struct logpost logpost;
+    struct target posterior; /* the logpost's */
+    struct target target;    /* the same, which remembers what it gave within a step */
+    struct sampler sampler;
+    struct rng rng;
+    /* Checkpoints within a step; without them nothing is remembered. */
+    bool remembers;
+    struct replay replay;
+    struct bytes_writer begun; /* rng and sampler at its beginning; empty: no step has begun */
+    struct err failure;        /* of keeping or saving, inside the target */
+};
+
+/* ---- starts ---- */
+
+/* Adds spread times N(0, scale^2) to each parameter; scales are the bounds of fit_init_params. */
+static void scatter(const struct chains *all, double spread, struct rng *rng, double *q)
+{
+    const struct resnet *net = all->tasks.problem->net;
+    const struct arch *a = &net->arch;
+    /* The pre layer's weights and biases come first; all after it has fan-in r. */
+    int pre = net->off.weight_pre >= 0 ? a->width * a->inputs + a->width : 0;
+    double factor = all->settings->init_factor;
+    for (int k = 0; k < all->stride; k++) {
+        double scale = 1.0; /* of log s_j */
+        if (k < net->n_params) {
+            scale = factor / sqrt((double)(k < pre ? a->inputs : a->width));
+        }
+        q[k] += spread * scale * rng_normal(rng);
+    }
+}
+
+static enum err_code go_on(struct chain *chain, struct err *err)
+{
+    const struct chains *all = chain->all;
+    const struct uq_problem *p = all->tasks.problem;
+    struct uq_chain_start from;
+    if (uq_chain_start_init(&from, p, all->kind, all->stride, chain->number, all->settings->chains,
+                            err) != ERR_OK) {
+        return err->code;
+    }
+    if (from.alike) {
+        scatter(all, all->settings->start_spread, &chain->rng, from.q0);
+    }
+    if (!all->settings->adapt_mass) {
+        from.start.inv_mass = NULL;
+        from.start.epsilon = 0.0; /* it was learnt with masses */
+    }
+    err_kept(sampler_begin(&chain->sampler, all->kind, &all->sampler, &chain->target, &from.start,
+                           &chain->rng, err));
+    uq_chain_start_release(&from);
+    return err->code;
+}
+
+static enum err_code begin(struct chain *chain, struct err *err)
+{
+    const struct chains *all = chain->all;
+    const struct uq_problem *p = all->tasks.problem;
+    if (p->start != NULL) {
+        return go_on(chain, err);
+    }
+    double *start = mem_alloc_array((size_t)all->stride, sizeof *start);
+    if (start == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the start of a chain");
+    }
+    if (all->mode != NULL) {
+        memcpy(start, all->mode, (size_t)all->stride * sizeof *start);
+        scatter(all, all->settings->start_spread, &chain->rng, start);
+    } else {
+        fit_init_params(p->net, all->settings->init_factor, &chain->rng, start);
+        for (int k = p->net->n_params; k < all->stride; k++) {
+            start[k] = OBJECTIVE_LOG_S_MEAN;
+        }
+    }
+    err_kept(sampler_init(&chain->sampler, all->kind, &all->sampler, &chain->target, start,
+                          &chain->rng, err));
+    mem_free(start);
+    return err->code;
+}
+
+/* ---- checkpoints ---- */
+
+/* The state from which the step to come, or to go on with, begins. */
+static enum err_code mark_beginning(struct chain *chain, struct err *err)
+{
+    chain->begun.size = 0;
+    rng_save(&chain->rng, &chain->begun);
+    sampler_save(&chain->sampler, &chain->begun);
+    replay_restart(&chain->replay);
+    return chain->begun.failed ? err_set(err, ERR_NOMEM, "no memory for a checkpoint") : ERR_OK;
+}
+
+static enum err_code save(const struct chain *chain, struct err *err)
+{
+    const struct mcmc_chain *told = chain->told;
+    const struct chain_energy *energy = &told->energy;
+    const double numbers[] = {told->accept, told->depth, told->leapfrogs, told->step_size,
+                              energy->mean, energy->m2,  energy->change,  energy->last};
+    struct bytes_writer w = {.data = NULL};
+    bytes_put_u32(&w, chain->begun.size > 0);
+    bytes_put_u32(&w, (uint32_t)chain->kept);
+    bytes_put_i64(&w, told->steps);
+    bytes_put_i64(&w, told->divergences);
+    bytes_put_i64(&w, told->at_max_depth);
+    bytes_put_u32(&w, (uint32_t)told->depth_max);
+    bytes_put_i64(&w, energy->n);
+    bytes_put_f64(&w, numbers, sizeof numbers / sizeof *numbers);
+    bytes_put_f64(&w, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
+    bytes_put(&w, chain->begun.data, chain->begun.size);
+    replay_save(&chain->replay, &w);
+    return checkpoint_save(chain->all->tasks.problem->checkpoint, chain->number, &w, err);
+}
+
+static enum err_code save_between_steps(struct chain *chain, struct err *err)
+{
+    return mark_beginning(chain, err) == ERR_OK ? save(chain, err) : err->code;
+}
+
+/* The posterior as the sampler sees it. Once something has failed every point is impossible, so
+ * that the step comes to its end. */
+static double remembered_logp(void *ctx, const double *theta, double *grad)
+{
+    struct chain *chain = ctx;
+    const struct checkpoint *checkpoint = chain->all->tasks.problem->checkpoint;
+    struct err *failure = &chain->failure;
+    double value = NAN;
+    if (failure->code != ERR_OK || replay_tell(&chain->replay, &value, grad)) {
+        return value;
+    }
+    value = chain->posterior.logp(chain->posterior.ctx, theta, grad);
+    /* Then it may have been cut short, and is nothing to be kept. */
+    if (cancel_is_requested(chain->all->tasks.problem->cancel)) {
+        return value;
+    }
+    replay_keep(&chain->replay, value, grad);
+    if (checkpoint_due(checkpoint, chain->number) && save(chain, failure) == ERR_NOMEM) {
+        err_clear(failure); /* the next one may find some; the work needs none of it */
+    }
+    return value;
+}
+
+static void set_target(struct chain *chain)
+{
+    const struct chains *all = chain->all;
+    chain->remembers = all->tasks.problem->checkpoint != NULL && sampler_uses_gradients(all->kind);
+    chain->posterior = logpost_target(&chain->logpost);
+    chain->target = chain->posterior;
+    if (chain->remembers) {
+        replay_init(&chain->replay, chain->posterior.n);
+        chain->target.logp = remembered_logp;
+        chain->target.ctx = chain;
+    }
+}
+
+static void read_counts(struct chain *chain, struct bytes_reader *r)
+{
+    struct mcmc_chain *told = chain->told;
+    double numbers[8] = {0};
+    chain->kept = bytes_get_int(r, chain->all->settings->draws);
+    told->steps = (long)bytes_get_i64(r);
+    told->divergences = (long)bytes_get_i64(r);
+    told->at_max_depth = (long)bytes_get_i64(r);
+    told->depth_max = bytes_get_int(r, INT_MAX);
+    told->energy.n = (long)bytes_get_i64(r);
+    bytes_get_f64(r, numbers, sizeof numbers / sizeof *numbers);
+    told->accept = numbers[0];
+    told->depth = numbers[1];
+    told->leapfrogs = numbers[2];
+    told->step_size = numbers[3];
+    told->energy.mean = numbers[4];
+    told->energy.m2 = numbers[5];
+    told->energy.change = numbers[6];
+    told->energy.last = numbers[7];
+    bytes_get_f64(r, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
+}
+
+/* *begun: there is a sampler, at the beginning of a step; else its start is to be sought again,
+ * with what the replay has of it. */
+static enum err_code resume(struct chain *chain, bool *begun, struct err *err)
+{
+    const struct chains *all = chain->all;
+    struct bytes_reader r;
+    void *bytes = NULL;
+    bool found = false;
+    *begun = false;
+    if (checkpoint_load(all->tasks.problem->checkpoint, chain->number, &bytes, &r, &found, err) !=
+            ERR_OK ||
+        !found) {
+        return err->code;
+    }
+    *begun = bytes_get_int(&r, 1) == 1;
+    read_counts(chain, &r);
+    if (*begun) {
+        rng_load(&chain->rng, &r);
+    }
+    if ((!*begun ||
+         (sampler_load(&chain->sampler, all->kind, &all->sampler, all->stride, &r, err) == ERR_OK &&
+          mark_beginning(chain, err) == ERR_OK)) &&
+        replay_load(&chain->replay, &r, err) == ERR_OK) {
+        err_kept(checkpoint_check(&r, err));
+    }
+    mem_free(bytes);
+    return err->code;
+}
+
+/* ---- steps ---- */
+
+/* Takes a step of the sampling into account. */
+static void count(struct chain *chain, const struct sampler_info *info)
+{
+    const struct chains *all = chain->all;
+    struct mcmc_chain *told = chain->told;
+    told->steps++;
+    told->divergences += info->divergent;
+    told->at_max_depth += all->kind == SAMPLER_NUTS && info->depth >= all->sampler.max_depth;
+    told->depth_max = info->depth > told->depth_max ? info->depth : told->depth_max;
+    told->accept += info->accept;
+    told->depth += info->depth;
+    told->leapfrogs += info->n_leapfrog;
+    told->step_size = chain->sampler.epsilon;
+    chain_energy_add(&told->energy, info->energy);
+    if (told->steps % all->settings->thin == 0) {
+        memcpy(chain->vectors + (size_t)chain->kept * (size_t)all->stride, chain->sampler.q,
+               (size_t)all->stride * sizeof *chain->vectors);
+        chain->kept++;
+    }
+}
+
+static void tell(const struct chain *chain)
+{
+    struct chains *all = chain->all;
+    int step = (int)chain->sampler.t;
+    uq_tasks_progress(&all->tasks,
+                      &(struct progress){
+                          .member = chain->number,
+                          .step = step,
+                          .n_steps = all->steps,
+                          .loss = -chain->sampler.logp / (double)all->tasks.problem->train.n,
+                          .validation_loss = NAN,
+                          .fraction = (double)step / (double)all->steps,
+                      });
+}
+
+/* One step, or the rest of one that was interrupted. */
+static enum err_code take_step(struct chain *chain, bool resumed, struct err *err)
+{
+    const struct cancel *cancel = chain->all->tasks.problem->cancel;
+    struct sampler_info info;
+    if (cancel_is_requested(cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled after step %ld", chain->sampler.t);
+    }
+    if (chain->remembers && !resumed && mark_beginning(chain, err) != ERR_OK) {
+        return err->code;
+    }
+    sampler_step(&chain->sampler, &chain->target, &chain->rng, &info);
+    /* Then it may have been cut short, and is no step to be saved. */
+    if (chain->failure.code != ERR_OK) {
+        *err = chain->failure;
+        return err->code;
+    }
+    if (cancel_is_requested(cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled in step %ld", chain->sampler.t);
+    }
+    if (chain->sampler.t > chain->all->settings->warmup) {
+        count(chain, &info);
+    }
+    tell(chain);
+    return ERR_OK;
+}
+
+static enum err_code sample(struct chain *chain, bool resumed, struct err *err)
+{
+    const struct chains *all = chain->all;
+    const struct uq_problem *p = all->tasks.problem;
+    while (chain->sampler.t < all->steps) {
+        if (take_step(chain, resumed, err) != ERR_OK) {
+            return err->code;
+        }
+        resumed = false;
+        if (checkpoint_due(p->checkpoint, chain->number) &&
+            save_between_steps(chain, err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    return p->checkpoint != NULL ? save_between_steps(chain, err) : ERR_OK;
+}
+
+/* Where an interrupted run was, or the start. */
+static enum err_code set_out(struct chain *chain, bool *resumed, struct err *err)
+{
+    if (resume(chain, resumed, err) != ERR_OK) {
+        return err->code;
+    }
+    if (*resumed) {
+        tell(chain);
+        return ERR_OK;
+    }
+    err_kept(begin(chain, err));
+    if (chain->failure.code != ERR_OK) {
+        *err = chain->failure;
+    }
+    return err->code;
+}
+
+static enum err_code run_chain(void *ctx, int worker, int number, struct err *err)
+{
+    struct chains *all = ctx;
+    const struct uq_problem *p = all->tasks.problem;
+    struct chain chain = {
+        .all = all, .number = number, .told = &all->told[number], .failure = ERR_INIT};
+    bool resumed = false;
+    (void)worker;
+    chain.vectors =
+        all->vectors + (size_t)number * (size_t)all->settings->draws * (size_t)all->stride;
+    rng_init(&chain.rng, p->seed, RNG_CHAIN, (uint32_t)number);
+    if (logpost_init(&chain.logpost, &all->objective, p->net, &p->train, err) != ERR_OK) {
+        goto done;
+    }
+    set_target(&chain);
+    if (set_out(&chain, &resumed, err) == ERR_OK) {
+        err_kept(sample(&chain, resumed, err));
+    }
+done:
+    if (err->code != ERR_OK) {
+        err_prefix(err, "chain %d", number);
+    }
+    replay_release(&chain.replay);
+    mem_free(chain.begun.data);
+    sampler_release(&chain.sampler);
+    logpost_release(&chain.logpost);
+    return err->code;
+}
+
+/* ---- the whole ---- */
+
+static enum err_code find_mode(struct chains *all, struct report *report, struct err *err)
+{
+    struct fit_result fit = {.train_loss = NULL};
+    if (all->mode == NULL) {
+        return ERR_OK;
+    }
+    if (uq_fit_map(&all->tasks, all->settings->chains, all->settings, 0.0, 1.0, all->mode, &fit,
+                   err) != ERR_OK ||
+        report_add_number(report, "mode.best_loss", fit.best_loss, err) != ERR_OK ||
+        report_add_number(report, "mode.best_epoch", fit.best_epoch, err) != ERR_OK) {
+        return err->code;
+    }
+    /* A fit that stopped early or was resumed at its end has not told all of its share. */
+    uq_tasks_progress(&all->tasks, &(struct progress){
+                                       .member = all->settings->chains,
+                                       .step = fit.epochs,
+                                       .n_steps = all->settings->epochs,
+                                       .loss = fit.best_loss,
+                                       .validation_loss = NAN,
+                                       .fraction = 1.0,
+                                   });
+    return report_add_number(report, "mode.epochs", fit.epochs, err);
+}
+
+/* Report, noise, and the draws without their log s_j; vectors go to the result. */
+static enum err_code collect(struct chains *all, struct uq_result *result, struct err *err)
+{
+    const struct uq_problem *p = all->tasks.problem;
+    size_t k = (size_t)p->net->n_params;
+    size_t stride = (size_t)all->stride;
+    struct mcmc_draws draws = {
+        .c = all->settings->chains,
+        .n = all->settings->draws,
+        .stride = all->stride,
+        .gradients = sampler_uses_gradients(all->kind),
+        .trees = all->kind == SAMPLER_NUTS,
+        .vectors = all->vectors,
+        .chains = all->told,
+    };
+    enum err_code code = p->beliefs.noise == NOISE_LEARNED
+                             ? uq_noise_of_draws(p, result->m, all->vectors, stride, result, err)
+                             : uq_noise_of_beliefs(p, result, err);
+    if (code != ERR_OK || mcmc_report(p, &draws, &result->report, err) != ERR_OK) {
+        return err->code;
+    }
+    for (size_t i = 1; stride != k && i < (size_t)result->m; i++) {
+        memmove(all->vectors + i * k, all->vectors + i * stride, k * sizeof *all->vectors);
+    }
+    result->draws = all->vectors;
+    all->vectors = NULL;
+    return ERR_OK;
+}
+
+static struct sampler_settings sampler_settings_of(const struct uq_settings *s)
+{
+    return (struct sampler_settings){
+        .warmup = s->warmup,
+        .epsilon = s->epsilon,
+        .target_accept = s->target_accept,
+        .adapt_step = s->adapt_step,
+        .adapt_mass = s->adapt_mass,
+        .leapfrog_steps = s->leapfrog_steps,
+        .jitter = s->jitter,
+        .max_depth = s->max_depth,
+        .gamma = s->gamma,
+        .t0 = s->t0,
+        .tadapt = s->tadapt,
+    };
+}
+
+static enum err_code count_steps(const struct uq_settings *s, int *steps, struct err *err)
+{
+    long long all = (long long)s->warmup + (long long)s->draws * (long long)s->thin;
+    if (all > INT_MAX) {
+        return err_set(err, ERR_LIMIT, "a chain of %lld steps is too long, at most %d can be taken",
+                       all, INT_MAX);
+    }
+    *steps = (int)all;
+    return ERR_OK;
+}
+
+static enum err_code allocate(struct chains *all, struct err *err)
+{
+    const struct uq_settings *s = all->settings;
+    size_t stride = (size_t)all->stride;
+    size_t m = (size_t)s->chains * (size_t)s->draws;
+    all->vectors = mem_alloc_array(m * stride, sizeof *all->vectors);
+    all->told = mem_zalloc_array((size_t)s->chains, sizeof *all->told);
+    all->mode = all->fits ? mem_alloc_array(stride, sizeof *all->mode) : NULL;
+    if (all->vectors == NULL || all->told == NULL || (all->fits && all->mode == NULL)) {
+        return err_set(err, ERR_NOMEM, "no memory for %zu draws of %zu parameters", m, stride);
+    }
+    return ERR_OK;
+}
+
+static enum err_code run(enum sampler_kind kind, const struct uq_problem *problem,
+                         const struct uq_settings *settings, struct uq_result *result,
+                         struct err *err)
+{
+    struct chains all = {.settings = settings,
+                         .kind = kind,
+                         .sampler = sampler_settings_of(settings),
+                         .objective = uq_objective(problem)};
+    all.fits = settings->epochs > 0 && problem->start == NULL;
+    int n_tasks = settings->chains + (all.fits ? 1 : 0);
+    if (problem->start != NULL && uq_chain_start_knows(problem->start, settings->warmup)) {
+        all.sampler.adapt_mass = false;
+    }
+    all.stride = objective_n_params(&all.objective, problem->net);
+    if (sampler_validate(kind, &all.sampler, err) != ERR_OK ||
+        count_steps(settings, &all.steps, err) != ERR_OK ||
+        uq_tasks_init(&all.tasks, problem, n_tasks, err) != ERR_OK) {
+        return err->code;
+    }
+    if (allocate(&all, err) == ERR_OK && find_mode(&all, &result->report, err) == ERR_OK &&
+        par_run(problem->n_threads, settings->chains, run_chain, &all, err) == ERR_OK) {
+        err_kept(collect(&all, result, err));
+    }
+    mem_free(all.vectors);
+    mem_free(all.told);
+    mem_free(all.mode);
+    uq_tasks_release(&all.tasks);
+    return err->code;
+}
+
+#define NOISES                                                                                     \
+    (1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED)
+
+#define CHAINS(code, name)                                                                         \
+    static enum err_code run_##name(const struct uq_problem *problem,                              \
+                                    const struct uq_settings *settings, struct uq_result *result,  \
+                                    struct err *err)                                               \
+    {                                                                                              \
+        return run(SAMPLER_##code, problem, settings, result, err);                                \
+    }                                                                                              \
+    const struct uq_ops uq_##name##_ops = {                                                        \
+        .run = run_##name, .noises = NOISES, .noise = NOISE_LEARNED}
+
+CHAINS(AMCMC, amcmc);
+CHAINS(MALA, mala);
+CHAINS(HMC, hmc);
+CHAINS(NUTS, nuts);

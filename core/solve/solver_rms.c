@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Randomised MAP sampling: every member is the mode of a posterior that was shaken, and the modes
+ * are draws of the posterior. Member j minimises
+ *
+ *   sum_i (f(x_i; w) - y_i - s e_i)^2 / (2 s^2) + sum_k (w_k - a_k)^2 / (2 s_p,k^2)
+ *
+ * with an anchor a ~ N(0, s_p^2) [1] and noise e ~ N(0, 1) on the targets [2], from its own streams
+ * (seed, purpose, j). For networks that are linear in their parameters w is then an exact draw:
+ * w = C (A' (y + s e) / s^2 + a / s_p^2) has the posterior's mean and the covariance
+ * C (A' A / s^2 + 1 / s_p^2) C = C. Anchors alone, as in [1] and in QUiNN's NN_RMS, give
+ * C s_p^-2 C: too little where the rows say much. They remain with perturb = false, and where the
+ * noise is not known before the fit (learned, predicted), since targets cannot be shaken by an
+ * unknown amount; random starts and orders of the rows then add a spread of their own.
+ *
+ * With dfrac < 1 a member sees its own share of the rows as an ensemble's does; the prior keeps its
+ * full weight against them.
+ *
+ * [1] T. Pearce, F. Leibfried, A. Brintrup, Uncertainty in neural networks: approximately Bayesian
+ *     ensembling, AISTATS 2020.
+ * [2] J. Bardsley, A. Solonen, H. Haario, M. Laine, Randomize-then-optimize, SIAM J. Sci. Comput.
+ *     36(4), 2014; linear case of lemma 1.
+ */
+#include "solve/solver_priv.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+struct rms {
+    struct uq_members members;
+    struct objective objective;
+    double *anchors; /* [members x K] */
+};
+
+/* targets + s e; [n x o], mem; NULL when memory is short. */
+static double *shake(const struct data *rows, const double *sigmas, struct rng *rng)
+{
+    size_t count = (size_t)rows->n * (size_t)rows->o;
+    double *y = mem_alloc_array(count, sizeof *y);
+    for (size_t i = 0; y != NULL && i < count; i++) {
+        y[i] = rows->y[i] + sigmas[i % (size_t)rows->o] * rng_normal(rng);
+    }
+    return y;
+}
+
+static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
+{
+    struct rms *rms = ctx;
+    struct uq_members *members = &rms->members;
+    const struct uq_problem *p = members->tasks.problem;
+    struct objective objective = rms->objective;
+    struct objective_loss loss = {.net = NULL};
+    struct uq_rows rows = {.x = NULL};
+    double *anchor = rms->anchors + (size_t)member * (size_t)p->net->n_params;
+    double *targets = NULL;
+    struct rng rng;
+    (void)worker;
+    rng_init(&rng, p->seed, RNG_ANCHOR, (uint32_t)member);
+    for (int k = 0; k < p->net->n_params; k++) {
+        anchor[k] = p->beliefs.prior_sigmas[k] * rng_normal(&rng);
+    }
+    if (uq_rows_choose(&rows, p, members->settings->dfrac, member, err) != ERR_OK) {
+        goto done;
+    }
+    bool known = p->beliefs.noise == NOISE_GIVEN || p->beliefs.noise == NOISE_ESTIMATED;
+    if (members->settings->perturb && known) {
+        targets = shake(&rows.data, objective.noise_sigmas, &rng);
+        if (targets == NULL) {
+            err_set(err, ERR_NOMEM, "no memory for the targets of a member");
+            goto done;
+        }
+        rows.data.y = targets;
+    }
+    objective.anchor = anchor;
+    objective.n_total = rows.data.n;
+    if (objective_loss_init(&loss, &objective, p->net, err) == ERR_OK) {
+        struct loss as_loss = objective_loss_as_loss(&loss);
+        uq_start(p, members->settings, member, members->n_params,
+                 uq_members_params(members, member));
+        err_kept(uq_members_fit(members, member, &as_loss, &rows.data, err));
+    }
+done:
+    objective_loss_release(&loss);
+    uq_rows_release(&rows);
+    mem_free(targets);
+    return err->code;
+}
+
+static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
+                         struct uq_result *result, struct err *err)
+{
+    struct rms rms = {.objective = uq_objective(problem)};
+    struct uq_members *members = &rms.members;
+    size_t n = (size_t)settings->members;
+    size_t k = (size_t)problem->net->n_params;
+    rms.anchors = mem_alloc_array(n * k, sizeof *rms.anchors);
+    result->draws = mem_alloc_array(n * k, sizeof *result->draws);
+    if (rms.anchors == NULL || result->draws == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for %d networks", settings->members);
+    } else if (uq_members_init(members, problem, settings,
+                               objective_n_params(&rms.objective, problem->net), err) == ERR_OK &&
+               par_run(problem->n_threads, settings->members, run_member, &rms, err) == ERR_OK) {
+        for (int j = 0; j < settings->members; j++) {
+            memcpy(result->draws + (size_t)j * k, uq_members_params(members, j),
+                   k * sizeof *result->draws);
+        }
+        err_kept(uq_members_tell(members, problem->net->n_params, result, err));
+    }
+    uq_members_release(members);
+    mem_free(rms.anchors);
+    return err->code;
+}
+
+const struct uq_ops uq_rms_ops = {
+    .run = run,
+    .noises =
+        1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
+    .noise = NOISE_LEARNED,
+    .needs_prior = true,
+};

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where solvers begin that go on from an earlier posterior.
+ *
+ * A fit begins where an earlier one ended: at the mean of a Gaussian, at a dropout network with all
+ * its units, else at a draw. Members beyond the earlier ones begin where others do, and differ by
+ * the order of their rows (and by anchors, masks and shares of the rows where a solver has those).
+ * A chain begins at a draw, since a mean is no draw of the posterior.
+ */
+#include "solve/solver_priv.h"
+
+const double *uq_start_fit(const struct uq_start *start, int k, int of)
+{
+    size_t n_params = (size_t)start->net->n_params;
+    if (start->gaussian->n_members > 0) {
+        return start->gaussian->members[k % start->gaussian->n_members].mean;
+    }
+    if (start->networks != NULL) {
+        return start->networks + (size_t)(k % start->n_groups) * n_params;
+    }
+    /* Neighbours in a chain are alike. */
+    int draw = start->chains ? uq_start_draw(start, k, of) : k % start->m;
+    return start->draws + (size_t)draw * n_params;
+}
+
+int uq_start_draw(const struct uq_start *start, int k, int of)
+{
+    int n = start->m / start->n_groups;
+    if (!start->chains) {
+        return (int)((int64_t)k * start->m / of);
+    }
+    int rounds = (of + start->n_groups - 1) / start->n_groups;
+    int back = (int)((int64_t)(k / start->n_groups) * n / rounds);
+    return (k % start->n_groups) * n + n - 1 - back;
+}
+
+struct uq_start_range uq_start_range(const struct uq_start *start, int draw)
+{
+    int n = start->m / start->n_groups;
+    if (n < 2) {
+        return (struct uq_start_range){.first = 0, .n = start->m};
+    }
+    return (struct uq_start_range){.first = draw / n * n, .n = n};
+}
+
+double uq_start_log_s(const struct uq_problem *problem, int j)
+{
+    return problem->start != NULL && problem->start->log_s != NULL ? problem->start->log_s[j]
+                                                                   : OBJECTIVE_LOG_S_MEAN;
+}
+
+enum err_code uq_start_needs(const struct uq_start *start, enum uq_kind solver, struct err *err)
+{
+    if (start->known && start->solver == solver) {
+        return ERR_OK;
+    }
+    return err_set(err, ERR_UNSUPPORTED, "%s can start warm from a model of %s only, not of %s",
+                   uq_name(solver), uq_name(solver),
+                   start->known ? uq_name(start->solver) : "an unknown solver");
+}

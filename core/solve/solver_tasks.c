@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What solvers share: progress of tasks side by side, fits of one network, noise of a result. */
+#include "solve/solver_priv.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+enum err_code uq_tasks_init(struct uq_tasks *tasks, const struct uq_problem *problem, int n,
+                            struct err *err)
+{
+    *tasks = (struct uq_tasks){.problem = problem, .n = n};
+    tasks->fraction = mem_zalloc_array((size_t)n, sizeof *tasks->fraction);
+    if (tasks->fraction == NULL || pthread_mutex_init(&tasks->lock, NULL) != 0) {
+        mem_free(tasks->fraction);
+        tasks->fraction = NULL;
+        return err_set(err, ERR_NOMEM, "no memory for the progress of %d tasks", n);
+    }
+    return ERR_OK;
+}
+
+void uq_tasks_release(struct uq_tasks *tasks)
+{
+    if (tasks->fraction != NULL) {
+        pthread_mutex_destroy(&tasks->lock);
+        mem_free(tasks->fraction);
+        tasks->fraction = NULL;
+    }
+}
+
+void uq_tasks_progress(void *ctx, const struct progress *progress)
+{
+    struct uq_tasks *tasks = ctx;
+    struct progress all = *progress;
+    if (tasks->problem->progress == NULL) {
+        return;
+    }
+    all.n_members = tasks->n;
+    pthread_mutex_lock(&tasks->lock);
+    tasks->sum += progress->fraction - tasks->fraction[progress->member];
+    tasks->fraction[progress->member] = progress->fraction;
+    all.fraction = fmin(1.0, tasks->sum / (double)tasks->n);
+    tasks->problem->progress(tasks->problem->progress_ctx, &all);
+    pthread_mutex_unlock(&tasks->lock);
+}
+
+struct objective uq_objective(const struct uq_problem *problem)
+{
+    const struct uq_beliefs *b = &problem->beliefs;
+    bool unknown = b->noise == NOISE_ESTIMATED && b->noise_sigmas == NULL;
+    return (struct objective){
+        .kind = unknown   ? OBJECTIVE_MSE
+                : b->flat ? OBJECTIVE_NLL
+                          : OBJECTIVE_NLP,
+        .noise = b->noise,
+        .noise_sigmas = b->noise_sigmas,
+        .prior_sigmas = b->prior_sigmas,
+        .n_total = problem->train.n,
+        .cancel = problem->cancel,
+    };
+}
+
+struct fit_settings uq_fit_settings(const struct uq_settings *settings)
+{
+    return (struct fit_settings){
+        .epochs = settings->epochs,
+        .batch_size = settings->batch_size,
+        .patience = settings->patience,
+        .optim = settings->optim,
+    };
+}
+
+struct fit_problem uq_fit_problem(struct uq_tasks *tasks, int task, const struct loss *loss)
+{
+    const struct uq_problem *p = tasks->problem;
+    return (struct fit_problem){
+        .loss = *loss,
+        .train = p->train,
+        .validation = p->validation,
+        .cancel = p->cancel,
+        .checkpoint = p->checkpoint,
+        .task = task,
+        .progress = uq_tasks_progress,
+        .progress_ctx = tasks,
+        .member = task,
+        .n_members = tasks->n,
+        .fraction_from = 0.0,
+        .fraction_to = 1.0,
+    };
+}
+
+enum err_code uq_fit(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
+                     const struct loss *loss, double from, double to, struct rng *rng,
+                     double *params, struct fit_result *result, struct err *err)
+{
+    struct fit_settings fit_settings = uq_fit_settings(settings);
+    struct fit_problem fit = uq_fit_problem(tasks, task, loss);
+    fit.fraction_from = from;
+    fit.fraction_to = to;
+    return fit_run(&fit, &fit_settings, rng, params, result, err);
+}
+
+void uq_start(const struct uq_problem *problem, const struct uq_settings *settings, int member,
+              int n_params, double *params)
+{
+    int k = problem->net->n_params;
+    if (problem->start != NULL) {
+        memcpy(params, uq_start_fit(problem->start, member, settings->members),
+               (size_t)k * sizeof *params);
+    } else {
+        struct rng rng;
+        rng_init(&rng, problem->seed, RNG_INIT, (uint32_t)member);
+        fit_init_params(problem->net, settings->init_factor, &rng, params);
+    }
+    for (int i = k; i < n_params; i++) {
+        params[i] = uq_start_log_s(problem, i - k);
+    }
+}
+
+enum err_code uq_fit_map(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
+                         double from, double to, double *params, struct fit_result *result,
+                         struct err *err)
+{
+    const struct uq_problem *p = tasks->problem;
+    struct objective objective = uq_objective(p);
+    struct objective_loss loss = {.net = NULL};
+    struct rng rng;
+    if (objective_loss_init(&loss, &objective, p->net, err) != ERR_OK) {
+        return err->code;
+    }
+    struct loss as_loss = objective_loss_as_loss(&loss);
+    uq_start(p, settings, task, as_loss.n_params, params);
+    rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)task);
+    err_kept(uq_fit(tasks, task, settings, &as_loss, from, to, &rng, params, result, err));
+    objective_loss_release(&loss);
+    return err->code;
+}
+
+enum err_code uq_report_fits(struct report *report, int n, const struct fit_result *fits,
+                             struct err *err)
+{
+    double *values = mem_alloc_array(3 * (size_t)n, sizeof *values);
+    if (values == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a training report");
+    }
+    for (int i = 0; i < n; i++) {
+        values[i] = fits[i].best_loss;
+        values[n + i] = fits[i].best_epoch;
+        values[2 * n + i] = fits[i].epochs;
+    }
+    if (report_add(report, "members.best_loss", n, values, err) == ERR_OK &&
+        report_add(report, "members.best_epoch", n, values + n, err) == ERR_OK) {
+        err_kept(report_add(report, "members.epochs", n, values + 2 * (size_t)n, err));
+    }
+    mem_free(values);
+    return err->code;
+}
+
+static enum err_code new_noise(const struct uq_problem *problem, struct uq_result *result,
+                               struct err *err)
+{
+    result->noise_sigma = mem_zalloc_array((size_t)problem->train.o, sizeof *result->noise_sigma);
+    return result->noise_sigma != NULL ? ERR_OK
+                                       : err_set(err, ERR_NOMEM, "no memory for the noise");
+}
+
+enum err_code uq_noise_of_draws(const struct uq_problem *problem, int m, const double *vectors,
+                                size_t stride, struct uq_result *result, struct err *err)
+{
+    if (new_noise(problem, result, err) != ERR_OK) {
+        return err->code;
+    }
+    for (int j = 0; j < problem->train.o; j++) {
+        double sum = 0.0;
+        for (int i = 0; i < m; i++) {
+            sum += exp(2.0 * vectors[(size_t)i * stride + (size_t)(problem->net->n_params + j)]);
+        }
+        result->noise_sigma[j] = sqrt(sum / (double)m);
+    }
+    return ERR_OK;
+}
+
+enum err_code uq_noise_of_beliefs(const struct uq_problem *problem, struct uq_result *result,
+                                  struct err *err)
+{
+    if (problem->beliefs.noise_sigmas == NULL) {
+        return ERR_OK;
+    }
+    if (new_noise(problem, result, err) == ERR_OK) {
+        for (int j = 0; j < problem->train.o; j++) {
+            result->noise_sigma[j] = problem->beliefs.noise_sigmas[j];
+        }
+    }
+    return err->code;
+}

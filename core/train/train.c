@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The scalers are fitted on the training rows alone, so the kept rows score an honest model. The
+ * kept rows do choose the best epoch of each member; their error is a little optimistic for that.
+ *
+ * Folds of cv+ and jackknife+ each run the solver on the other folds' rows; the model is all of
+ * their posteriors together, in the order of the folds. Scalers are those of all training rows, as
+ * is noise that is estimated before the solver starts: what little a fold's model knows of its own
+ * rows. A fold's own model predicts as its part of the whole does: in closed form, or by the very
+ * draws that the whole will have of it.
+ *
+ * Normalised scores of folds divide by the fold's own standard deviation, with the noise that this
+ * fold's solver found or that kept rows tell of its model; the model keeps that noise, so that a
+ * prediction divides by the same.
+ */
+#include "train/train.h"
+
+#include "predict/evaluate.h"
+#include "base/mem.h"
+#include "predict/precision.h"
+#include "base/rng.h"
+#include "fit/split.h"
+#include "train/train_part.h"
+#include "train/train_rows.h"
+#include "train/train_warm.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+/* Scorings, by their tasks behind those of the solver runs; each fold has two of its own. */
+enum { SCORE_NOISE, SCORE_CALIBRATION, SCORE_KEPT, SCORE_FOLDS };
+
+#define MOST_FOLDS 250000 /* their tasks are numbers of an int */
+_Static_assert((MOST_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MOST_FOLDS <= INT_MAX,
+               "the last task of the last fold");
+
+/* A run with its rows in their parts. */
+struct trainee {
+    const struct train_run *run;
+    struct train_rows train, kept, calibration;
+    struct train_warm warm; /* its start is NULL: cold */
+    int n_folds;            /* 1: no folds */
+    int *fold;              /* [train.n] of each training row; or NULL */
+    double *prior_sigmas;   /* [K] */
+    double *noise_sigmas;   /* [o] scaled units; NULL: not known */
+    struct model *model;    /* being made */
+};
+
+/* ---- rows ---- */
+
+double train_calibration_share(const struct train_spec *spec)
+{
+    return spec->calibration.method == CONFORMAL_SPLIT ? spec->calibration.share : 0.0;
+}
+
+static enum err_code split(struct trainee *t, struct err *err)
+{
+    struct train_rows *const parts[] = {
+        [SPLIT_TRAIN] = &t->train, [SPLIT_KEPT] = &t->kept, [SPLIT_CALIBRATION] = &t->calibration};
+    return train_rows_split(t->run->spec, &t->run->data, parts, err);
+}
+
+/* Which fold each training row is in: in equal parts, at random. */
+static enum err_code choose_folds(struct trainee *t, struct err *err)
+{
+    const struct train_calibration *c = &t->run->spec->calibration;
+    int n = t->train.n;
+    struct rng rng;
+    t->n_folds = 1;
+    if (c->method != CONFORMAL_CV_PLUS && c->method != CONFORMAL_JACKKNIFE_PLUS) {
+        return ERR_OK;
+    }
+    t->n_folds = c->method == CONFORMAL_JACKKNIFE_PLUS ? n : c->folds;
+    if (t->n_folds > MOST_FOLDS) {
+        return err_set(err, ERR_LIMIT, "calibration: %d folds, at most %d are allowed", t->n_folds,
+                       MOST_FOLDS);
+    }
+    if (t->n_folds > n || n < 3) {
+        return err_set(err, ERR_INVALID, "%d training rows are too few for %d folds", n,
+                       t->n_folds);
+    }
+    t->fold = mem_alloc_array((size_t)n, sizeof *t->fold);
+    if (t->fold == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the folds");
+    }
+    rng_init(&rng, (uint64_t)t->run->spec->seed, RNG_FOLD, 0);
+    rng_permutation(&rng, n, t->fold);
+    for (int i = 0; i < n; i++) {
+        t->fold[i] %= t->n_folds;
+    }
+    return ERR_OK;
+}
+
+/* The training rows within a fold, or all others; scaled. */
+static enum err_code take_fold(const struct trainee *t, int fold, bool within,
+                               struct train_rows *rows, struct err *err)
+{
+    struct data all = train_rows_user(&t->train);
+    int *index = mem_alloc_array((size_t)all.n, sizeof *index);
+    int n = 0;
+    if (index == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a fold");
+    }
+    for (int i = 0; i < all.n; i++) {
+        if ((t->fold[i] == fold) == within) {
+            index[n++] = i;
+        }
+    }
+    if (train_rows_take(rows, &all, index, n, err) == ERR_OK) {
+        err_kept(train_rows_scale(rows, t->model->in, t->model->out, err));
+    }
+    mem_free(index);
+    return err->code;
+}
+
+/* ---- noise and prior ---- */
+
+/* Root mean squares of a fit's residuals, scaled: of kept rows where there are some. */
+static enum err_code residuals(const struct trainee *t, const double *params, double *sigmas,
+                               struct err *err)
+{
+    const struct resnet *net = &t->model->net;
+    struct data rows = train_rows_scaled(t->kept.n > 0 ? &t->kept : &t->train);
+    struct resnet_tape *tape = resnet_tape_new(net, OBJECTIVE_TILE);
+    double *f = mem_alloc_array(OBJECTIVE_TILE * (size_t)net->n_out, sizeof *f);
+    if (tape == NULL || f == NULL) {
+        err_set(err, ERR_NOMEM, "no memory to estimate the noise");
+        goto done;
+    }
+    resnet_set_params(tape, params);
+    memset(sigmas, 0, (size_t)rows.o * sizeof *sigmas);
+    for (int first = 0; first < rows.n; first += OBJECTIVE_TILE) {
+        int n = rows.n - first < OBJECTIVE_TILE ? rows.n - first : OBJECTIVE_TILE;
+        if (cancel_is_requested(t->run->cancel)) {
+            err_set(err, ERR_CANCELLED, "cancelled as the noise was estimated");
+            goto done;
+        }
+        resnet_forward(tape, n, rows.x + (size_t)first * (size_t)rows.d, f);
+        for (int c = 0; c < n * rows.o; c++) {
+            double dev = f[c] - rows.y[(size_t)first * (size_t)rows.o + (size_t)c];
+            sigmas[c % rows.o] += dev * dev;
+        }
+    }
+    for (int j = 0; j < rows.o; j++) {
+        sigmas[j] = fmax(sqrt(sigmas[j] / (double)rows.n), 1e-4);
+    }
+done:
+    resnet_tape_free(tape);
+    mem_free(f);
+    return err->code;
+}
+
+/* noise_sigmas from one network fitted to the squared error. */
+static enum err_code estimate_noise(struct trainee *t, struct err *err)
+{
+    const struct train_spec *spec = t->run->spec;
+    struct uq_settings settings = uq_defaults(UQ_ENSEMBLE);
+    struct uq_problem problem = {
+        .net = &t->model->net,
+        .train = train_rows_scaled(&t->train),
+        .validation = train_rows_scaled(&t->kept),
+        .beliefs = {.noise = NOISE_ESTIMATED, .flat = true},
+        .start = t->warm.start,
+        .seed = (uint64_t)spec->seed,
+    };
+    struct train_part part;
+    struct uq_result result;
+    settings.members = 1;
+    settings.init_factor = spec->settings.init_factor;
+    settings.epochs = spec->settings.epochs > 0 ? spec->settings.epochs : settings.epochs;
+    settings.batch_size = spec->settings.batch_size;
+    settings.patience = spec->settings.patience;
+    settings.optim = spec->settings.optim;
+    train_part_init(&part, t->run, 0, 0.0, 0.1, &problem);
+    if (uq_run(UQ_ENSEMBLE, &problem, &settings, &result, err) == ERR_OK) {
+        err_kept(residuals(t, result.draws, t->noise_sigmas, err));
+        uq_result_release(&result);
+    }
+    return err->code;
+}
+
+static enum err_code make_noise(struct trainee *t, struct err *err)
+{
+    const struct train_spec *spec = t->run->spec;
+    bool estimate = spec->noise == NOISE_ESTIMATED && uq_needs_sigma(spec->solver);
+    if (spec->noise != NOISE_GIVEN && !estimate) {
+        return ERR_OK;
+    }
+    t->noise_sigmas = mem_alloc_array((size_t)t->model->o, sizeof *t->noise_sigmas);
+    if (t->noise_sigmas == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise");
+    }
+    for (int j = 0; spec->noise == NOISE_GIVEN && j < t->model->o; j++) {
+        double sigma = spec->noise_sigmas[spec->n_noise_sigmas > 1 ? j : 0];
+        t->noise_sigmas[j] = sigma / t->model->out[j].scale;
+    }
+    return estimate ? estimate_noise(t, err) : ERR_OK;
+}
+
+/* ---- the model ---- */
+
+/* A model of the run's kind without its posterior; scalers not fitted. */
+static enum err_code new_model(const struct train_run *run, int m, struct model **out,
+                               struct err *err)
+{
+    const struct train_spec *spec = run->spec;
+    struct model *model = NULL;
+    if (model_new(&spec->arch, m, &model, err) != ERR_OK) {
+        return err->code;
+    }
+    if (spec->noise == NOISE_PREDICTED) {
+        model_predict_noise(model);
+    }
+    model->seed = spec->seed;
+    model->single = spec->single;
+    model->solver = mem_strdup(uq_name(spec->solver));
+    model->settings = run->settings_text != NULL ? mem_strdup(run->settings_text) : NULL;
+    model->training_range = mem_zalloc_array(2 * (size_t)model->d, sizeof(double));
+    if (model->solver == NULL || model->training_range == NULL ||
+        (run->settings_text != NULL && model->settings == NULL)) {
+        model_unref(model);
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    *out = model;
+    return ERR_OK;
+}
+
+/* Scalers, of the base or of the training rows, and all rows by them. */
+static enum err_code scale_rows(struct trainee *t, struct err *err)
+{
+    const struct train_spec *spec = t->run->spec;
+    struct model *model = t->model;
+    if (spec->start == TRAIN_WARM) {
+        memcpy(model->in, t->run->base->in, (size_t)model->d * sizeof *model->in);
+        memcpy(model->out, t->run->base->out, (size_t)model->o * sizeof *model->out);
+    } else if (train_rows_fit(&t->train, spec->input_scaling, spec->output_scaling, model->in,
+                              model->out, err) != ERR_OK) {
+        return err->code;
+    }
+    train_rows_ranges(t->train.x, t->train.n, model->d, model->training_range);
+    return train_rows_scale(&t->train, model->in, model->out, err) == ERR_OK &&
+                   train_rows_scale(&t->kept, model->in, model->out, err) == ERR_OK
+               ? train_rows_scale(&t->calibration, model->in, model->out, err)
+               : err->code;
+}
+
+/* Takes a fold's posterior in: draws to their place, Gaussians behind those that are there. */
+static enum err_code take_posterior(struct model *model, int fold, int n_folds,
+                                    struct uq_result *result, struct err *err)
+{
+    size_t k = (size_t)model->net.n_params;
+    struct gauss_mixture *to = &model->gaussian;
+    struct gauss_mixture *from = &result->gaussian;
+    if (from->n_members == 0) {
+        memcpy(model->draws + (size_t)fold * (size_t)result->m * k, result->draws,
+               (size_t)result->m * k * sizeof *model->draws);
+        return ERR_OK;
+    }
+    size_t per_fold = (size_t)from->n_members;
+    struct gauss *members =
+        mem_realloc_array(to->members, (size_t)n_folds * per_fold, sizeof *members);
+    if (members == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a posterior");
+    }
+    to->members = members;
+    memcpy(members + to->n_members, from->members, per_fold * sizeof *members);
+    to->n_members += from->n_members;
+    to->n_draws = from->n_draws;
+    to->seed = fold == 0 ? from->seed : to->seed;
+    to->linearised = from->linearised;
+    /* The members' arrays have moved. */
+    from->n_members = 0;
+    return ERR_OK;
+}
+
+/* The noise of a result, in the user's units where that is a constant. */
+static enum err_code take_noise(struct model *model, const struct uq_result *result, int n_folds,
+                                struct err *err)
+{
+    if (result->noise_sigma == NULL || model->noise_predicted) {
+        return ERR_OK;
+    }
+    if (model->noise_sigma == NULL) {
+        model->noise_sigma = mem_zalloc_array((size_t)model->o, sizeof *model->noise_sigma);
+    }
+    if (model->noise_sigma == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise");
+    }
+    for (int j = 0; j < model->o; j++) {
+        /* The root of the folds' mean variance. */
+        double sigma = result->noise_sigma[j] * model->out[j].scale;
+        double variance = model->noise_sigma[j] * model->noise_sigma[j];
+        model->noise_sigma[j] = sqrt(variance + sigma * sigma / (double)n_folds);
+    }
+    return ERR_OK;
+}
+
+/* How rows are scored by published models: tasks behind those of all solver runs. */
+static struct calib_run scoring(const struct trainee *t, int number)
+{
+    return (struct calib_run){.n_threads = t->run->n_threads,
+                              .cancel = t->run->cancel,
+                              .checkpoint = t->run->checkpoint,
+                              .task = train_part_task(t->n_folds + 1, number)};
+}
+
+/*
+ * Noise that only kept rows can tell: nobody said, or what was said is of logarithms. number: of
+ * the scoring.
+ */
+static enum err_code measure_noise(const struct trainee *t, int number, struct model *model,
+                                   struct err *err)
+{
+    struct calib_run run = scoring(t, number);
+    bool logs = false;
+    bool train = t->kept.n == 0 && model->noise_sigma != NULL; /* at least in the right unit */
+    struct data rows = train_rows_user(train ? &t->train : &t->kept);
+    for (int j = 0; j < model->o; j++) {
+        logs = logs || model->out[j].kind == SCALER_LOG;
+    }
+    if (model->noise_predicted || rows.n == 0 || (model->noise_sigma != NULL && !logs)) {
+        return ERR_OK;
+    }
+    double *sigma = mem_alloc_array((size_t)model->o, sizeof *sigma);
+    if (sigma == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise");
+    }
+    if (calib_noise(model, &rows, &run, sigma, err) != ERR_OK) {
+        mem_free(sigma);
+        return err->code;
+    }
+    for (int j = 0; model->noise_sigma != NULL && j < model->o; j++) {
+        if (model->out[j].kind != SCALER_LOG) {
+            sigma[j] = model->noise_sigma[j];
+        }
+    }
+    mem_free(model->noise_sigma);
+    model->noise_sigma = sigma;
+    return ERR_OK;
+}
+
+/* ---- one run of the solver ---- */
+
+static enum err_code solve(struct trainee *t, int fold, const struct train_rows *rows,
+                           const struct train_rows *validation, struct uq_result *result,
+                           struct err *err)
+{
+    const struct train_spec *spec = t->run->spec;
+    double start = t->noise_sigmas != NULL && spec->noise == NOISE_ESTIMATED ? 0.1 : 0.0;
+    double share = (1.0 - start) / (double)t->n_folds;
+    struct train_part part;
+    struct uq_problem problem = {
+        .net = &t->model->net,
+        .train = train_rows_scaled(rows),
+        .validation = train_rows_scaled(validation),
+        .beliefs = {.noise = spec->noise,
+                    .noise_sigmas = t->noise_sigmas,
+                    .prior_sigmas = t->prior_sigmas,
+                    .flat = spec->prior.flat},
+        .start = t->warm.start,
+        /* Folds differ in their random numbers too. */
+        .seed = (uint64_t)spec->seed + 0x9E3779B97F4A7C15u * (uint64_t)fold,
+    };
+    train_part_init(&part, t->run, fold + 1, start + share * fold, start + share * (fold + 1),
+                    &problem);
+    return uq_run(spec->solver, &problem, &spec->settings, result, err);
+}
+
+/* What the whole model has of a fold whose posterior it has taken. */
+static enum err_code copy_posterior(const struct model *whole, int fold, struct model *own,
+                                    struct err *err)
+{
+    size_t k = (size_t)whole->net.n_params;
+    if (whole->gaussian.linearised) {
+        int n = own->m / whole->gaussian.n_draws;
+        return gauss_mixture_copy(&own->gaussian, &whole->gaussian, whole->net.n_params, fold * n,
+                                  n, err);
+    }
+    for (int j = 0; j < own->m; j++) {
+        int at = fold * own->m + j;
+        double *draw = own->draws + (size_t)j * k;
+        if (whole->gaussian.n_members > 0) {
+            gauss_mixture_draw(&whole->gaussian, whole->net.n_params, at, draw);
+        } else {
+            memcpy(draw, whole->draws + (size_t)at * k, k * sizeof *draw);
+        }
+    }
+    return ERR_OK;
+}
+
+/* A published model of what the others taught about a fold. */
+static enum err_code fold_model(struct trainee *t, int fold, const struct uq_result *result,
+                                struct model **out, struct err *err)
+{
+    const struct model *whole = t->model;
+    struct model *own = NULL;
+    if (new_model(t->run, result->m, &own, err) != ERR_OK) {
+        return err->code;
+    }
+    own->single = false;
+    memcpy(own->in, whole->in, (size_t)own->d * sizeof *own->in);
+    memcpy(own->out, whole->out, (size_t)own->o * sizeof *own->out);
+    if (copy_posterior(whole, fold, own, err) != ERR_OK ||
+        take_noise(own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
+        model_unref(own);
+        return err->code;
+    }
+    *out = own;
+    return ERR_OK;
+}
+
+/* The noise that normalised scores of a fold take into account. */
+static enum err_code note_noise(const struct trainee *t, int fold, struct model *own,
+                                struct err *err)
+{
+    double *noise = t->model->conformal.fold_noise;
+    if (noise == NULL || measure_noise(t, SCORE_FOLDS + 2 * fold, own, err) != ERR_OK) {
+        return err->code;
+    }
+    for (int j = 0; j < own->o; j++) {
+        double sigma = own->noise_sigma != NULL ? own->noise_sigma[j] : 0.0;
+        noise[(size_t)fold * (size_t)own->o + (size_t)j] = sigma * sigma;
+    }
+    return ERR_OK;
+}
+
+/* Scores of a fold's own rows by the model of the others, whose posterior has been taken. */
+static enum err_code score_fold(struct trainee *t, int fold, const struct uq_result *result,
+                                struct err *err)
+{
+    const struct conformal *conformal = &t->model->conformal;
+    struct calib_run run = scoring(t, SCORE_FOLDS + 2 * fold + 1);
+    struct model *own = NULL;
+    struct train_rows rows = {.n = 0};
+    size_t o = (size_t)t->model->o;
+    size_t at = 0;
+    double *found = NULL;
+    if (fold_model(t, fold, result, &own, err) != ERR_OK ||
+        note_noise(t, fold, own, err) != ERR_OK || take_fold(t, fold, true, &rows, err) != ERR_OK) {
+        goto done;
+    }
+    struct data data = train_rows_user(&rows);
+    found = mem_alloc_array((size_t)rows.n * o, sizeof *found);
+    if (found == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for the scores of a fold");
+        goto done;
+    }
+    if (conformal_scores(own, &data, t->run->spec->calibration.normalised, &run, found, err) !=
+        ERR_OK) {
+        goto done;
+    }
+    for (int i = 0; i < t->train.n; i++) {
+        if (t->fold[i] == fold) {
+            memcpy(conformal->scores + (size_t)i * o, found + at, o * sizeof *found);
+            at += o;
+        }
+    }
+done:
+    model_unref(own);
+    train_rows_release(&rows);
+    mem_free(found);
+    return err->code;
+}
+
+/* Runs the solver on each fold's complement and gathers posterior, noise, scores and report. */
+static enum err_code solve_folds(struct trainee *t, struct err *err)
+{
+    struct conformal *c = &t->model->conformal;
+    struct train_rows none = {.n = 0, .d = t->model->d, .o = t->model->o};
+    size_t o = (size_t)t->model->o;
+    bool normalised = t->run->spec->calibration.normalised;
+    c->scores = mem_alloc_array((size_t)t->train.n * o, sizeof *c->scores);
+    if (normalised) {
+        c->fold_noise = mem_alloc_array((size_t)t->n_folds * o, sizeof *c->fold_noise);
+    }
+    if (c->scores == NULL || (normalised && c->fold_noise == NULL)) {
+        return err_set(err, ERR_NOMEM, "no memory for the calibration");
+    }
+    for (int fold = 0; fold < t->n_folds && err->code == ERR_OK; fold++) {
+        struct train_rows rows = {.n = 0};
+        struct uq_result result = {.m = 0};
+        if (take_fold(t, fold, false, &rows, err) == ERR_OK &&
+            solve(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
+            take_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
+            score_fold(t, fold, &result, err) == ERR_OK &&
+            take_noise(t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
+            err_kept(report_append(&t->model->report, &result.report, NULL, err));
+        }
+        for (int i = 0; i < result.report.n_warnings && err->code == ERR_OK; i++) {
+            err_kept(report_warn(&t->model->report, err, result.report.warnings[i].code, "%s",
+                                 result.report.warnings[i].text));
+        }
+        uq_result_release(&result);
+        train_rows_release(&rows);
+    }
+    c->method = t->run->spec->calibration.method;
+    c->normalised = normalised;
+    c->n_folds = t->n_folds;
+    c->n = t->train.n;
+    c->fold = t->fold;
+    t->fold = NULL;
+    return err->code;
+}
+
+static enum err_code solve_whole(struct trainee *t, struct err *err)
+{
+    struct uq_result result = {.m = 0};
+    if (solve(t, 0, &t->train, &t->kept, &result, err) == ERR_OK &&
+        take_posterior(t->model, 0, 1, &result, err) == ERR_OK &&
+        take_noise(t->model, &result, 1, err) == ERR_OK) {
+        err_kept(report_append(&t->model->report, &result.report, NULL, err));
+    }
+    uq_result_release(&result);
+    return err->code;
+}
+
+/* Scores of a published model: conformal of the calibration rows, and all of the kept ones. */
+static enum err_code finish(struct trainee *t, struct err *err)
+{
+    struct model *model = t->model;
+    const struct train_spec *spec = t->run->spec;
+    struct data kept = train_rows_user(&t->kept);
+    struct data rows = train_rows_user(&t->calibration);
+    double range[2 * ARCH_MAX_OUTPUTS];
+    struct calib_run run = scoring(t, SCORE_CALIBRATION);
+    if (measure_noise(t, SCORE_NOISE, model, err) != ERR_OK) {
+        return err->code;
+    }
+    if (spec->calibration.method == CONFORMAL_SPLIT) {
+        struct conformal *c = &model->conformal;
+        *c = (struct conformal){.method = CONFORMAL_SPLIT,
+                                .normalised = spec->calibration.normalised,
+                                .n_folds = 1,
+                                .n = rows.n};
+        c->scores = mem_alloc_array((size_t)rows.n * (size_t)model->o, sizeof *c->scores);
+        if (c->scores == NULL) {
+            return err_set(err, ERR_NOMEM, "no memory for the calibration");
+        }
+        if (conformal_scores(model, &rows, c->normalised, &run, c->scores, err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    train_rows_ranges(t->train.y, t->train.n, model->o, range);
+    run = scoring(t, SCORE_KEPT);
+    return kept.n > 0 ? calib_score(model, &kept, range, &run, &model->scores, err) : ERR_OK;
+}
+
+enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)
+{
+    struct trainee t = {.run = run};
+    if (run->data.n < 2) {
+        return err_set(err, ERR_INVALID, "%d rows are too few to train on, 2 are needed",
+                       run->data.n);
+    }
+    if (train_warm_begin(&t.warm, run, err) != ERR_OK || split(&t, err) != ERR_OK ||
+        choose_folds(&t, err) != ERR_OK ||
+        new_model(run, t.n_folds * uq_n_draws(run->spec->solver, &run->spec->settings), &t.model,
+                  err) != ERR_OK ||
+        scale_rows(&t, err) != ERR_OK ||
+        train_warm_warn(run, t.n_folds, &t.model->report, err) != ERR_OK ||
+        train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
+        make_noise(&t, err) != ERR_OK ||
+        (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
+        precision_publish(t.model, err) != ERR_OK || finish(&t, err) != ERR_OK) {
+        model_unref(t.model);
+        goto done;
+    }
+    *out = t.model;
+done:
+    train_rows_release(&t.train);
+    train_rows_release(&t.kept);
+    train_rows_release(&t.calibration);
+    train_warm_release(&t.warm);
+    mem_free(t.fold);
+    mem_free(t.prior_sigmas);
+    mem_free(t.noise_sigmas);
+    return err->code;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/train_part.h"
+
+static bool part_due(void *ctx, int task)
+{
+    const struct train_part *part = ctx;
+    return checkpoint_due(part->run->checkpoint, part->first_task + task);
+}
+
+static enum err_code part_save(void *ctx, int task, const void *bytes, size_t n_bytes,
+                               struct err *err)
+{
+    const struct train_part *part = ctx;
+    const struct checkpoint *whole = part->run->checkpoint;
+    return whole->save(whole->ctx, part->first_task + task, bytes, n_bytes, err);
+}
+
+static enum err_code part_load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
+{
+    const struct train_part *part = ctx;
+    const struct checkpoint *whole = part->run->checkpoint;
+    return whole->load(whole->ctx, part->first_task + task, bytes, n_bytes, err);
+}
+
+static void part_progress(void *ctx, const struct progress *progress)
+{
+    const struct train_part *part = ctx;
+    struct progress all = *progress;
+    all.fraction = part->from + progress->fraction * (part->to - part->from);
+    part->run->progress(part->run->progress_ctx, &all);
+}
+
+/* Runs stand one after the other. */
+int train_part_task(int number, int task)
+{
+    return number * TRAIN_PART_TASKS + task;
+}
+
+void train_part_init(struct train_part *part, const struct train_run *run, int number, double from,
+                     double to, struct uq_problem *problem)
+{
+    *part = (struct train_part){
+        .run = run, .first_task = train_part_task(number, 0), .from = from, .to = to};
+    part->checkpoint =
+        (struct checkpoint){.ctx = part, .due = part_due, .save = part_save, .load = part_load};
+    problem->checkpoint = run->checkpoint != NULL ? &part->checkpoint : NULL;
+    problem->progress = run->progress != NULL ? part_progress : NULL;
+    problem->progress_ctx = part;
+    problem->cancel = run->cancel;
+    problem->n_threads = run->n_threads;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/train_rows.h"
+
+#include "base/mem.h"
+#include "fit/split.h"
+#include "train/train.h"
+
+#include <math.h>
+
+void train_rows_release(struct train_rows *rows)
+{
+    mem_free(rows->x);
+    mem_free(rows->y);
+    mem_free(rows->zx);
+    mem_free(rows->zy);
+    *rows = (struct train_rows){.n = 0};
+}
+
+enum err_code train_rows_take(struct train_rows *rows, const struct data *data, const int *index,
+                              int n, struct err *err)
+{
+    size_t x_count = (size_t)n * (size_t)data->d;
+    size_t y_count = (size_t)n * (size_t)data->o;
+    *rows = (struct train_rows){.n = n, .d = data->d, .o = data->o};
+    rows->x = mem_alloc_array(x_count, sizeof *rows->x);
+    rows->y = mem_alloc_array(y_count, sizeof *rows->y);
+    rows->zx = mem_alloc_array(x_count, sizeof *rows->zx);
+    rows->zy = mem_alloc_array(y_count, sizeof *rows->zy);
+    if (rows->x == NULL || rows->y == NULL || rows->zx == NULL || rows->zy == NULL) {
+        train_rows_release(rows);
+        return err_set(err, ERR_NOMEM, "no memory for %d training rows", n);
+    }
+    data_gather(data->x, data->d, index, n, rows->x);
+    data_gather(data->y, data->o, index, n, rows->y);
+    return ERR_OK;
+}
+
+/* ---- parts ---- */
+
+static enum err_code check_parts(const struct train_spec *spec, const int *counts, struct err *err)
+{
+    enum conformal_method method = spec->calibration.method;
+    bool folds = method == CONFORMAL_CV_PLUS || method == CONFORMAL_JACKKNIFE_PLUS;
+    int n = folds ? counts[SPLIT_TRAIN] : counts[SPLIT_CALIBRATION];
+    if (counts[SPLIT_TRAIN] < 1) {
+        return err_set(err, ERR_INVALID, "the rows are too few: none is left to train on");
+    }
+    if (n > CONFORMAL_MOST_ROWS) {
+        return err_set(err, ERR_LIMIT, "calibration: %d rows, at most %d are allowed", n,
+                       CONFORMAL_MOST_ROWS);
+    }
+    if (method == CONFORMAL_SPLIT && n < 1) {
+        return err_set(err, ERR_INVALID, "calibration: no rows are left for it");
+    }
+    return ERR_OK;
+}
+
+/* The rows of one role, in their order; index: room for all. */
+static enum err_code take_role(const struct data *data, const unsigned char *role,
+                               enum split_role which, int *index, struct train_rows *rows,
+                               struct err *err)
+{
+    int n = 0;
+    for (int i = 0; i < data->n; i++) {
+        if (role[i] == which) {
+            index[n++] = i;
+        }
+    }
+    return train_rows_take(rows, data, index, n, err);
+}
+
+enum err_code train_rows_split(const struct train_spec *spec, const struct data *data,
+                               struct train_rows *const *parts, struct err *err)
+{
+    int counts[] = {0, 0, 0};
+    int *index = mem_alloc_array((size_t)data->n, sizeof *index);
+    unsigned char *role = mem_alloc((size_t)data->n);
+    if (index == NULL || role == NULL) {
+        err_set(err, ERR_NOMEM, "no memory to split %d rows", data->n);
+        goto done;
+    }
+    split_rows((uint64_t)spec->seed, data->n, spec->validation, train_calibration_share(spec),
+               role);
+    for (int i = 0; i < data->n; i++) {
+        counts[role[i]]++;
+    }
+    if (check_parts(spec, counts, err) != ERR_OK) {
+        goto done;
+    }
+    for (int which = SPLIT_TRAIN; which <= SPLIT_CALIBRATION; which++) {
+        if (take_role(data, role, (enum split_role)which, index, parts[which], err) != ERR_OK) {
+            goto done;
+        }
+    }
+done:
+    mem_free(index);
+    mem_free(role);
+    return err->code;
+}
+
+/* ---- scales ---- */
+
+enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inputs,
+                             enum scaler_kind outputs, struct scaler *in, struct scaler *out,
+                             struct err *err)
+{
+    size_t n = (size_t)rows->n;
+    if (scaler_fit(inputs, n, rows->d, rows->x, in, err) != ERR_OK) {
+        err_prefix(err, "inputs");
+    } else if (scaler_fit(outputs, n, rows->o, rows->y, out, err) != ERR_OK) {
+        err_prefix(err, "outputs");
+    }
+    return err->code;
+}
+
+enum err_code train_rows_scale(struct train_rows *rows, const struct scaler *in,
+                               const struct scaler *out, struct err *err)
+{
+    size_t n = (size_t)rows->n;
+    if (scaler_apply(in, n, rows->d, rows->x, rows->zx, 0, err) != ERR_OK) {
+        return err->code;
+    }
+    return scaler_apply(out, n, rows->o, rows->y, rows->zy, 0, err);
+}
+
+struct data train_rows_user(const struct train_rows *rows)
+{
+    return (struct data){.n = rows->n, .d = rows->d, .o = rows->o, .x = rows->x, .y = rows->y};
+}
+
+struct data train_rows_scaled(const struct train_rows *rows)
+{
+    return (struct data){.n = rows->n, .d = rows->d, .o = rows->o, .x = rows->zx, .y = rows->zy};
+}
+
+void train_rows_ranges(const double *v, int n, int k, double *low_high)
+{
+    for (int j = 0; j < k; j++) {
+        double low = INFINITY;
+        double high = -INFINITY;
+        for (int i = 0; i < n; i++) {
+            low = fmin(low, v[(size_t)i * (size_t)k + (size_t)j]);
+            high = fmax(high, v[(size_t)i * (size_t)k + (size_t)j]);
+        }
+        low_high[2 * j] = low;
+        low_high[2 * j + 1] = high;
+    }
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rows of a training run in their parts: those that train, those kept out, scaled and not. */
+#ifndef TRAIN_ROWS_H
+#define TRAIN_ROWS_H
+
+#include "fit/data.h"
+#include "fit/scaler.h"
+
+/* A zeroed part is empty and may be released; arrays are mem. */
+struct train_rows {
+    int n, d, o;
+    double *x;  /* [n x d] user's units */
+    double *y;  /* [n x o] */
+    double *zx; /* scaled, once train_rows_scale was called */
+    double *zy;
+};
+
+void train_rows_release(struct train_rows *rows);
+
+/* Copies of rows index[0 .. n-1] of data. ERR_NOMEM. */
+enum err_code train_rows_take(struct train_rows *rows, const struct data *data, const int *index,
+                              int n, struct err *err) MUST_CHECK;
+
+struct train_spec;
+
+/*
+ * All rows in their parts, by what the spec keeps out; parts [3]: zeroed ones, by enum split_role.
+ * ERR_INVALID (too few for what is wanted), ERR_LIMIT, ERR_NOMEM.
+ */
+enum err_code train_rows_split(const struct train_spec *spec, const struct data *data,
+                               struct train_rows *const *parts, struct err *err) MUST_CHECK;
+
+/* Scalers in [d] and out [o] of the user's rows. ERR_INVALID naming inputs or outputs. */
+enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inputs,
+                             enum scaler_kind outputs, struct scaler *in, struct scaler *out,
+                             struct err *err) MUST_CHECK;
+
+/* Fills zx and zy. ERR_INVALID naming the place. */
+enum err_code train_rows_scale(struct train_rows *rows, const struct scaler *in,
+                               const struct scaler *out, struct err *err) MUST_CHECK;
+
+/* Views: in the user's units, and scaled. */
+struct data train_rows_user(const struct train_rows *rows);
+struct data train_rows_scaled(const struct train_rows *rows);
+
+/* low_high [k x 2] of the columns of v [n x k]. */
+void train_rows_ranges(const double *v, int n, int k, double *low_high);
+
+#endif

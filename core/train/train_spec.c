@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A training request: its defaults, what can be checked, and how the data completes it. */
+#include "train/train.h"
+
+#include "base/mem.h"
+#include "base/names.h"
+
+#include <math.h>
+
+static const char *const start_names[] = {"cold", "warm"};
+
+NAMES_DEFINE(train_start, enum train_start, start_names)
+
+struct train_spec train_defaults(enum uq_kind solver)
+{
+    return (struct train_spec){
+        .arch = arch_default(0, 0),
+        .solver = solver,
+        .settings = uq_defaults(solver),
+        .noise = uq_default_noise(solver),
+        .prior = {.sigma = 1.0},
+        .calibration = {.share = 0.2, .folds = 10},
+        .input_scaling = SCALER_RANGE,
+        .output_scaling = SCALER_UNIT,
+        .validation = 0.1,
+        .seed = 0,
+    };
+}
+
+void train_spec_release(struct train_spec *spec)
+{
+    mem_free(spec->noise_sigmas);
+    spec->noise_sigmas = NULL;
+    spec->n_noise_sigmas = 0;
+}
+
+static enum err_code check_noise(const struct train_spec *spec, struct err *err)
+{
+    if (uq_check_noise(spec->solver, spec->noise, err) != ERR_OK) {
+        return err->code;
+    }
+    if (spec->noise == NOISE_GIVEN && spec->n_noise_sigmas < 1) {
+        return err_set(err, ERR_INVALID, "noise is given, but its sigma is missing");
+    }
+    if (spec->noise != NOISE_GIVEN && spec->n_noise_sigmas > 0) {
+        return err_set(err, ERR_INVALID, "noise has a sigma, but its kind is %s, not given",
+                       noise_kind_name(spec->noise));
+    }
+    for (int j = 0; j < spec->n_noise_sigmas; j++) {
+        if (!(spec->noise_sigmas[j] > 0.0 && isfinite(spec->noise_sigmas[j]))) {
+            return err_set(err, ERR_INVALID, "noise sigma of output %d is %g, above 0 is needed", j,
+                           spec->noise_sigmas[j]);
+        }
+    }
+    if (spec->noise == NOISE_PREDICTED && spec->arch.final != FINAL_NONE) {
+        return err_set(err, ERR_INVALID,
+                       "predicted noise needs an architecture whose final is none");
+    }
+    if (spec->noise == NOISE_PREDICTED && !spec->arch.layer_post) {
+        return err_set(err, ERR_INVALID, "predicted noise needs a post layer");
+    }
+    if (spec->noise == NOISE_PREDICTED && spec->output_scaling == SCALER_LOG) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "predicted noise of outputs that are scaled by log is not supported");
+    }
+    return ERR_OK;
+}
+
+static enum err_code check_prior(const struct train_prior *prior, struct err *err)
+{
+    const double values[] = {prior->sigma, prior->pre, prior->post, prior->blocks};
+    static const char *const names[] = {"sigma", "pre", "post", "blocks"};
+    for (int i = 0; i < 4 && !prior->flat; i++) {
+        if (!(values[i] >= 0.0 && values[i] <= 1e12) || (i == 0 && !(values[i] > 0.0))) {
+            return err_set(err, ERR_INVALID, "prior: %s is %g, a standard deviation is needed",
+                           names[i], values[i]);
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code check_calibration(const struct train_calibration *c, enum noise_kind noise,
+                                       struct err *err)
+{
+    if ((c->method == CONFORMAL_CV_PLUS || c->method == CONFORMAL_JACKKNIFE_PLUS) &&
+        c->normalised && noise == NOISE_PREDICTED) {
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "calibration: %s with normalised scores and predicted noise is not supported",
+            conformal_method_name(c->method));
+    }
+    if (c->method == CONFORMAL_SPLIT && !(c->share > 0.0 && c->share <= 0.9)) {
+        return err_set(err, ERR_INVALID,
+                       "calibration: share is %g, a share of the rows in (0, 0.9] is needed",
+                       c->share);
+    }
+    if (c->method == CONFORMAL_CV_PLUS && (c->folds < 2 || c->folds > 1000)) {
+        return err_set(err, ERR_INVALID, "calibration: folds is %d, 2 to 1000 is needed", c->folds);
+    }
+    return ERR_OK;
+}
+
+enum err_code train_validate(const struct train_spec *spec, struct err *err)
+{
+    if (!(spec->validation >= 0.0 && spec->validation <= 0.9)) {
+        return err_set(err, ERR_INVALID,
+                       "validation is %g, a share of the rows in [0, 0.9] is needed",
+                       spec->validation);
+    }
+    struct train_spec trial = *spec;
+    int d = spec->arch.inputs > 0 ? spec->arch.inputs : 1;
+    int o = spec->arch.outputs > 0 ? spec->arch.outputs : 1;
+    /* Shapes that only the data can settle are taken as they would have to be. */
+    if (spec->arch.inputs == 0 && !spec->arch.layer_pre) {
+        d = spec->arch.width;
+    }
+    if (spec->arch.outputs == 0 && !spec->arch.layer_post) {
+        o = spec->arch.width;
+    }
+    trial.arch.inputs = d;
+    trial.arch.outputs = o;
+    if (arch_validate(&trial.arch, err) != ERR_OK) {
+        err_prefix(err, "architecture");
+        return err->code;
+    }
+    if (check_noise(spec, err) != ERR_OK || check_prior(&spec->prior, err) != ERR_OK ||
+        check_calibration(&spec->calibration, spec->noise, err) != ERR_OK) {
+        return err->code;
+    }
+    if (uq_check_network(spec->solver, &trial.arch, spec->prior.flat, err) != ERR_OK) {
+        return err->code;
+    }
+    return uq_validate(spec->solver, &spec->settings, err);
+}
+
+enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *err)
+{
+    struct arch *a = &spec->arch;
+    /* A network that predicts its noise has a second head. */
+    int heads = spec->noise == NOISE_PREDICTED ? 2 : 1;
+    if (a->inputs == 0) {
+        a->inputs = d;
+    }
+    if (a->outputs == 0 || a->outputs == o) {
+        a->outputs = heads * o;
+    }
+    if (arch_validate(a, err) != ERR_OK) {
+        err_prefix(err, "architecture");
+        return err->code;
+    }
+    if (a->inputs != d || arch_n_outputs(a) != heads * o) {
+        return err_set(err, ERR_SHAPE,
+                       "the architecture has %d inputs and %d outputs, the rows have %d and %d",
+                       a->inputs, arch_n_outputs(a) / heads, d, o);
+    }
+    if (spec->n_noise_sigmas > 1 && spec->n_noise_sigmas != o) {
+        return err_set(err, ERR_SHAPE, "noise: sigma has %d numbers, 1 or %d are needed",
+                       spec->n_noise_sigmas, o);
+    }
+    return ERR_OK;
+}
+
+static void fill(double *values, int first, int n, double value)
+{
+    for (int k = 0; first >= 0 && k < n; k++) {
+        values[first + k] = value;
+    }
+}
+
+enum err_code train_prior_sigmas(const struct train_prior *prior, const struct resnet *net,
+                                 double **out, struct err *err)
+{
+    const struct arch *a = &net->arch;
+    const struct arch_offsets *off = &net->off;
+    double pre = prior->pre > 0.0 ? prior->pre : prior->sigma;
+    double post = prior->post > 0.0 ? prior->post : prior->sigma;
+    double blocks = prior->blocks > 0.0 ? prior->blocks : prior->sigma;
+    double by_inputs = prior->fan_in ? sqrt((double)a->inputs) : 1.0;
+    double by_width = prior->fan_in ? sqrt((double)a->width) : 1.0;
+    double *sigmas = mem_zalloc_array((size_t)net->n_params, sizeof *sigmas);
+    if (sigmas == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the prior");
+    }
+    fill(sigmas, off->weight_pre, a->width * a->inputs, pre / by_inputs);
+    fill(sigmas, off->bias_pre, a->width, pre);
+    fill(sigmas, off->weight_post, a->outputs * a->width, post / by_width);
+    fill(sigmas, off->bias_post, a->outputs, post);
+    fill(sigmas, off->ww, net->n_coef * a->width * a->width, blocks / by_width);
+    fill(sigmas, off->bb, net->n_coef * a->width, blocks);
+    *out = sigmas;
+    return ERR_OK;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A warm run keeps the scalers of its base, and every solver run in it, of each fold too, begins at
+ * the base's posterior.
+ *
+ * What a model knows of the groups of its draws stands in its report, which counts the chains or
+ * networks of one fold; folds follow each other. Where the report is missing or does not agree with
+ * the draws, as may be with models from elsewhere, they are one group without an order.
+ */
+#include "train/train_warm.h"
+
+#include "base/mem.h"
+#include "solve/solver_mc_dropout.h"
+
+#include <math.h>
+
+#define LEAST_SIGMA 1e-4 /* of scaled outputs, as an estimated noise has at least */
+
+void train_warm_release(struct train_warm *warm)
+{
+    mem_free(warm->networks);
+    mem_free(warm->log_s);
+    *warm = (struct train_warm){.networks = NULL};
+}
+
+/* Items of a fold in a list of the report, times folds; 1 when that cannot be. */
+static int count_groups(const struct model *base, const char *list)
+{
+    const struct report_item *item = report_find(&base->report, list);
+    int n_folds = base->conformal.n_folds > 1 ? base->conformal.n_folds : 1;
+    int64_t n = item != NULL ? (int64_t)item->n * n_folds : 0;
+    return n >= 1 && n <= base->m && base->m % n == 0 ? (int)n : 1;
+}
+
+static void find_groups(const struct model *base, struct uq_start *start)
+{
+    start->n_groups = 1;
+    if (base->gaussian.n_members > 0) {
+        start->n_groups = base->gaussian.n_members;
+    } else if (start->known && (start->solver == UQ_MC_DROPOUT || start->solver == UQ_DUQ)) {
+        start->n_groups = count_groups(base, "members.best_loss");
+    } else if (start->known && uq_samples(start->solver)) {
+        start->chains = report_find(&base->report, "chains.accept") != NULL;
+        start->n_groups = count_groups(base, "chains.accept");
+    }
+}
+
+/* The networks that dropout fitted; none when the draws do not give them. */
+static enum err_code find_networks(struct train_warm *warm, const struct model *base,
+                                   struct err *err)
+{
+    const struct report_item *p = report_find(&base->report, MC_DROPOUT_REPORTED);
+    size_t groups = (size_t)warm->parts.n_groups;
+    size_t k = (size_t)base->net.n_params;
+    int n = base->m / warm->parts.n_groups;
+    if (p == NULL || p->n != 1 || !(p->values[0] >= 0.0 && p->values[0] < 1.0)) {
+        return ERR_OK;
+    }
+    warm->networks = mem_alloc_array(groups, k * sizeof *warm->networks);
+    if (warm->networks == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %zu networks", groups);
+    }
+    for (size_t g = 0; g < groups; g++) {
+        if (!mc_dropout_network(&base->net, p->values[0], n, base->draws + g * (size_t)n * k,
+                                warm->networks + g * k)) {
+            return ERR_OK;
+        }
+    }
+    warm->parts.networks = warm->networks;
+    return ERR_OK;
+}
+
+/*
+ * The noise of a logarithmic output is told in another unit than it was learned in; and where kept
+ * rows showed none, s_j near 0 would make a likelihood that nothing can start from.
+ */
+static enum err_code find_noise(struct train_warm *warm, const struct model *base, struct err *err)
+{
+    if (base->noise_sigma == NULL) {
+        return ERR_OK;
+    }
+    warm->log_s = mem_alloc_array((size_t)base->o, sizeof *warm->log_s);
+    if (warm->log_s == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the noise");
+    }
+    for (int j = 0; j < base->o; j++) {
+        double sigma = base->noise_sigma[j] / base->out[j].scale;
+        bool known = base->out[j].kind != SCALER_LOG && sigma >= LEAST_SIGMA;
+        warm->log_s[j] = known ? log(sigma) : OBJECTIVE_LOG_S_MEAN;
+    }
+    warm->parts.log_s = warm->log_s;
+    return ERR_OK;
+}
+
+enum err_code train_warm_init(struct train_warm *warm, const struct model *base, struct err *err)
+{
+    *warm = (struct train_warm){.parts = {.net = &base->net,
+                                          .m = base->m,
+                                          .draws = base->draws,
+                                          .gaussian = &base->gaussian,
+                                          .report = &base->report}};
+    struct uq_start *start = &warm->parts;
+    start->known = uq_find(base->solver, &start->solver);
+    find_groups(base, start);
+    if (find_noise(warm, base, err) != ERR_OK || (start->known && start->solver == UQ_MC_DROPOUT &&
+                                                  find_networks(warm, base, err) != ERR_OK)) {
+        train_warm_release(warm);
+        return err->code;
+    }
+    warm->start = start;
+    return ERR_OK;
+}
+
+/* ---- is it of the same network? ---- */
+
+/* A choice of an architecture by its name, or a number as text. */
+struct difference {
+    const char *what;
+    const char *wanted, *had;
+    int n_wanted, n_had; /* when there are no names */
+};
+
+static enum err_code refuse(const struct difference *d, struct err *err)
+{
+    if (d->wanted != NULL) {
+        return err_set(err, ERR_INVALID,
+                       "a warm start needs the model's own architecture; %s is %s, the model's "
+                       "is %s",
+                       d->what, d->wanted, d->had);
+    }
+    return err_set(err, ERR_INVALID,
+                   "a warm start needs the model's own architecture; %s is %d, the model's is %d",
+                   d->what, d->n_wanted, d->n_had);
+}
+
+static const char *yes(bool value)
+{
+    return value ? "true" : "false";
+}
+
+static enum err_code check_arch(const struct arch *a, const struct arch *b, struct err *err)
+{
+    const struct difference fields[] = {
+        {"inputs", NULL, NULL, a->inputs, b->inputs},
+        {"outputs", NULL, NULL, a->outputs, b->outputs},
+        {"width", NULL, NULL, a->width, b->width},
+        {"layers", NULL, NULL, a->layers, b->layers},
+        {"basis", wpfn_name(a->basis), wpfn_name(b->basis), (int)a->basis, (int)b->basis},
+        {"order", NULL, NULL, a->order, b->order},
+        {"bias", yes(a->bias), yes(b->bias), a->bias, b->bias},
+        {"activation", arch_activation_name(a->activation), arch_activation_name(b->activation),
+         (int)a->activation, (int)b->activation},
+        {"residual", yes(a->residual), yes(b->residual), a->residual, b->residual},
+        {"layer_pre", yes(a->layer_pre), yes(b->layer_pre), a->layer_pre, b->layer_pre},
+        {"layer_post", yes(a->layer_post), yes(b->layer_post), a->layer_post, b->layer_post},
+        {"final", arch_final_name(a->final), arch_final_name(b->final), (int)a->final,
+         (int)b->final},
+        {"grid", arch_grid_name(a->grid), arch_grid_name(b->grid), (int)a->grid, (int)b->grid},
+        {"index_rule", arch_index_rule_name(a->index_rule), arch_index_rule_name(b->index_rule),
+         (int)a->index_rule, (int)b->index_rule},
+        {"number of parameters", NULL, NULL, arch_n_params(a), arch_n_params(b)},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (fields[i].n_wanted != fields[i].n_had) {
+            return refuse(&fields[i], err);
+        }
+    }
+    return arch_equal(a, b) ? ERR_OK
+                            : err_set(err, ERR_INVALID,
+                                      "a warm start needs the model's own architecture; horizon "
+                                      "is %.10g, the model's is %.10g",
+                                      a->horizon, b->horizon);
+}
+
+enum err_code train_check_base(const struct train_spec *spec, const struct model *base,
+                               struct err *err)
+{
+    bool predicted = spec->noise == NOISE_PREDICTED;
+    struct train_warm warm;
+    if (predicted != base->noise_predicted) {
+        return err_set(err, ERR_INVALID,
+                       "a warm start with %s noise needs a model whose noise is %spredicted",
+                       noise_kind_name(spec->noise), predicted ? "" : "not ");
+    }
+    if (check_arch(&spec->arch, &base->net.arch, err) != ERR_OK ||
+        train_warm_init(&warm, base, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(uq_check_start(spec->solver, warm.start, err));
+    train_warm_release(&warm);
+    return err->code;
+}
+
+/* ---- a run's ---- */
+
+enum err_code train_warm_begin(struct train_warm *warm, const struct train_run *run,
+                               struct err *err)
+{
+    *warm = (struct train_warm){.start = NULL};
+    if (run->spec->start == TRAIN_COLD) {
+        return ERR_OK;
+    }
+    if (run->base == NULL) {
+        return err_set(err, ERR_INVALID, "a warm start needs a model to start from");
+    }
+    return train_check_base(run->spec, run->base, err) == ERR_OK
+               ? train_warm_init(warm, run->base, err)
+               : err->code;
+}
+
+/* May rows that are kept out here have trained a model of the same seed? Those for validation are
+ * chosen first, so that calibration takes none of them (split.h). */
+static bool keeps_others_out(const struct train_spec *spec, const struct train_spec *base)
+{
+    double calibration = train_calibration_share(spec);
+    bool same = base != NULL && base->validation == spec->validation;
+    return (spec->validation > 0.0 && !same) ||
+           (calibration > 0.0 && (!same || train_calibration_share(base) != calibration));
+}
+
+enum err_code train_warm_warn(const struct train_run *run, int n_folds, struct report *report,
+                              struct err *err)
+{
+    if (run->spec->start == TRAIN_COLD) {
+        return ERR_OK;
+    }
+    if (n_folds > 1 &&
+        report_warn(report, err, "warm_folds",
+                    "the folds started from a model that may have been trained on their own rows: "
+                    "their scores, and the intervals made of them, may be too small") != ERR_OK) {
+        return err->code;
+    }
+    if (run->base->seed != run->spec->seed) {
+        return report_warn(report, err, "warm_seed",
+                           "the model started from has the seed %lld, this one %lld: it may have "
+                           "been trained on rows that are kept out here, whose scores are then "
+                           "too good",
+                           (long long)run->base->seed, (long long)run->spec->seed);
+    }
+    if (keeps_others_out(run->spec, run->base_spec)) {
+        return report_warn(report, err, "warm_split",
+                           "the model started from %s: it may have been trained on rows that are "
+                           "kept out here, whose scores and intervals are then too good",
+                           run->base_spec != NULL ? "kept other shares of the rows out"
+                                                  : "does not say which rows it kept out");
+    }
+    return ERR_OK;
+}

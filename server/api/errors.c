@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/errors.h"
+
+#include "base/textbuf.h"
+
+#include <string.h>
+
+/* No default: a new code must be given a status before this compiles without a warning. */
+int error_status(enum err_code code)
+{
+    switch (code) {
+    case ERR_OK:
+        return 200;
+    case ERR_INVALID:
+    case ERR_SYNTAX:
+    case ERR_SHAPE:
+    case ERR_NONFINITE:
+    case ERR_LIMIT:
+    case ERR_UNSUPPORTED:
+        return 400;
+    case ERR_READ_ONLY:
+        return 403;
+    case ERR_NOT_FOUND:
+        return 404;
+    case ERR_METHOD:
+        return 405;
+    case ERR_EXISTS:
+    case ERR_CONFLICT:
+    case ERR_CANCELLED:
+        return 409;
+    case ERR_PRECONDITION:
+        return 412;
+    case ERR_TOO_LARGE:
+        return 413;
+    case ERR_MEDIA_TYPE:
+        return 415;
+    case ERR_NUMERIC:
+    case ERR_REUSED:
+        return 422;
+    case ERR_QUEUE_FULL:
+        return 429;
+    case ERR_ABANDONED:
+        return 499; /* as nginx logs it; nobody reads it */
+    case ERR_CORRUPT:
+    case ERR_INTERNAL:
+        return 500;
+    case ERR_BUSY:
+    case ERR_DRAINING:
+    case ERR_IO: /* a disk that fails may work again: the request is worth another try */
+    case ERR_NOMEM:
+        return 503;
+    case ERR_DEADLINE:
+        return 504;
+    case ERR_FULL:
+        return 507;
+    }
+    return 500;
+}
+
+/* Client text in a message may be cut within a character: what is not UTF-8 becomes '?'. */
+static void make_utf8(char *text)
+{
+    if (!utf8_is_valid(text, strlen(text))) {
+        for (char *p = text; *p != '\0'; p++) {
+            *p = (unsigned char)*p < 0x80 ? *p : '?';
+        }
+    }
+}
+
+void error_body_write(const struct err *err, struct arena *arena, struct response *res)
+{
+    static const char no_memory[] = "{\"type\":\"about:blank\",\"title\":\"out of memory\","
+                                    "\"status\":503}";
+    struct textbuf text = textbuf_in(arena);
+    struct err clean = *err;
+    make_utf8(clean.msg);
+    res->status = error_status(err->code);
+    res->content_type = "application/problem+json";
+    textbuf_puts(&text, "{\"type\":\"about:blank\",\"title\":");
+    textbuf_json_string(&text, err_text(err->code));
+    textbuf_printf(&text, ",\"status\":%d,\"detail\":", res->status);
+    textbuf_json_string(&text, err_msg(&clean));
+    if (err->row >= 0) {
+        textbuf_printf(&text, ",\"row\":%d", err->row);
+    }
+    if (err->column >= 0) {
+        textbuf_printf(&text, ",\"column\":%d", err->column);
+    }
+    textbuf_puts(&text, "}");
+    res->body = text.data;
+    res->n_body = text.len;
+    if (textbuf_failed(&text)) {
+        res->status = 503;
+        res->body = no_memory;
+        res->n_body = sizeof no_memory - 1;
+    }
+    if (res->status == 503 || res->status == 429) {
+        char *seconds = arena_printf(arena, "%d", err->retry_s > 0 ? err->retry_s : 1);
+        response_header(res, "Retry-After", seconds != NULL ? seconds : "1");
+    }
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What versions are called, which was the default when, and how many are kept. */
+#include "api/handlers.h"
+
+#include "base/mem.h"
+#include "api/reply.h"
+
+#include <string.h>
+
+#define PROMOTIONS_USUAL 50
+#define PROMOTIONS_MOST  1000
+#define KEEP_MOST        1000000
+
+/* The body of a request as an object with one key. */
+static enum err_code read_one(const struct request *req, const char *key, const json_t **value,
+                              struct err *err)
+{
+    const char *const keys[] = {key, NULL};
+    json_t *body = NULL;
+    if (json_io_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK ||
+        json_io_check_keys(body, "body", keys, err) != ERR_OK) {
+        return err->code;
+    }
+    *value = json_object_get(body, key);
+    return ERR_OK;
+}
+
+/* ---- aliases ---- */
+
+enum err_code handle_aliases_list(struct app *app, const struct request *req, struct response *res,
+                                  struct err *err)
+{
+    struct model_view view = {.n_versions = 0};
+    const char *name;
+    struct textbuf text = textbuf_in(req->arena);
+    if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
+        model_store_view(app->db, name, &view, err) != ERR_OK) {
+        return err->code;
+    }
+    textbuf_puts(&text, "{\"model\":");
+    textbuf_json_string(&text, name);
+    textbuf_puts(&text, ",\"aliases\":");
+    reply_aliases(&text, &view);
+    textbuf_puts(&text, "}");
+    model_view_release(&view);
+    return reply_json(res, 200, &text, err);
+}
+
+enum err_code handle_alias_put(struct app *app, const struct request *req, struct response *res,
+                               struct err *err)
+{
+    const char *name;
+    const char *alias = req->params[1];
+    const json_t *value = NULL;
+    struct version_ref ref;
+    struct alias_put put = {.version = 0};
+    struct textbuf text = textbuf_in(req->arena);
+    if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
+        read_one(req, "version", &value, err) != ERR_OK ||
+        reply_version(value, "version", &ref, err) != ERR_OK ||
+        registry_set_alias(app->registry, name, alias, &ref, &put, err) != ERR_OK) {
+        return err->code;
+    }
+    textbuf_puts(&text, "{\"model\":");
+    textbuf_json_string(&text, name);
+    textbuf_puts(&text, ",\"alias\":");
+    textbuf_json_string(&text, alias);
+    textbuf_printf(&text, ",\"version\":%lld", (long long)put.version);
+    reply_version_number(&text, ",\"before\":", put.before);
+    textbuf_puts(&text, "}");
+    return reply_json(res, put.before == 0 ? 201 : 200, &text, err);
+}
+
+enum err_code handle_alias_delete(struct app *app, const struct request *req, struct response *res,
+                                  struct err *err)
+{
+    const char *name;
+    if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
+        registry_delete_alias(app->registry, name, req->params[1], err) != ERR_OK) {
+        return err->code;
+    }
+    res->status = 204;
+    return ERR_OK;
+}
+
+/* ---- the default ---- */
+
+enum err_code handle_default_put(struct app *app, const struct request *req, struct response *res,
+                                 struct err *err)
+{
+    const char *name;
+    const json_t *value = NULL;
+    struct version_ref ref;
+    int64_t version = 0;
+    struct textbuf text = textbuf_in(req->arena);
+    if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
+        read_one(req, "version", &value, err) != ERR_OK ||
+        reply_version(value, "version", &ref, err) != ERR_OK ||
+        registry_set_default(app->registry, name, &ref, &version, err) != ERR_OK) {
+        return err->code;
+    }
+    textbuf_puts(&text, "{\"model\":");
+    textbuf_json_string(&text, name);
+    textbuf_printf(&text, ",\"default_version\":%lld}", (long long)version);
+    return reply_json(res, 200, &text, err);
+}
+
+static void write_promotion(struct textbuf *text, const struct promotion_row *row)
+{
+    textbuf_puts(text, "{\"at\":");
+    reply_time(text, row->at_ms);
+    reply_version_number(text, ",\"version\":", row->version);
+    reply_version_number(text, ",\"previous\":", row->previous);
+    textbuf_puts(text, ",\"origin\":");
+    textbuf_json_string(text, row->origin);
+    reply_version_number(text, ",\"job\":", row->job);
+    textbuf_puts(text, "}");
+}
+
+enum err_code handle_promotions(struct app *app, const struct request *req, struct response *res,
+                                struct err *err)
+{
+    const char *name;
+    int64_t limit = PROMOTIONS_USUAL;
+    struct promotion_row *rows = NULL;
+    size_t n_rows = 0;
+    struct textbuf text = textbuf_in(req->arena);
+    if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
+        reply_query_int(req, "limit", 1, PROMOTIONS_MOST, &limit, err) != ERR_OK ||
+        model_store_promotions(app->db, name, (size_t)limit, &rows, &n_rows, err) != ERR_OK) {
+        return err->code;
+    }
+    textbuf_puts(&text, "{\"model\":");
+    textbuf_json_string(&text, name);
+    textbuf_puts(&text, ",\"promotions\":[");
+    for (size_t i = 0; i < n_rows; i++) {
+        textbuf_puts(&text, i > 0 ? "," : "");
+        write_promotion(&text, &rows[i]);
+    }
+    textbuf_puts(&text, "]}");
+    mem_free(rows);
+    return reply_json(res, 200, &text, err);
+}
+
+/* ---- how many are kept ---- */
+
+/* 0, or null, for all. */
+static enum err_code read_keep(const json_t *value, int64_t *keep, struct err *err)
+{
+    *keep = 0;
+    if (json_is_null(value)) {
+        return ERR_OK;
+    }
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        json_integer_value(value) > KEEP_MOST) {
+        return err_set(err, ERR_INVALID,
+                       "versions is %s; the number of the newest versions to keep is needed, at "
+                       "most %d, or null for all",
+                       value == NULL            ? "missing"
+                       : json_is_integer(value) ? "out of range"
+                                                : json_io_kind(value),
+                       KEEP_MOST);
+    }
+    *keep = json_integer_value(value);
+    return ERR_OK;
+}
+
+enum err_code handle_keep_put(struct app *app, const struct request *req, struct response *res,
+                              struct err *err)
+{
+    const char *name;
+    const json_t *value = NULL;
+    int64_t keep = 0;
+    int64_t n_deleted = 0;
+    struct textbuf text = textbuf_in(req->arena);
+    if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
+        read_one(req, "versions", &value, err) != ERR_OK ||
+        read_keep(value, &keep, err) != ERR_OK ||
+        registry_set_keep(app->registry, name, keep, &n_deleted, err) != ERR_OK) {
+        return err->code;
+    }
+    textbuf_puts(&text, "{\"model\":");
+    textbuf_json_string(&text, name);
+    reply_version_number(&text, ",\"keep_versions\":", keep);
+    textbuf_printf(&text, ",\"deleted\":%lld}", (long long)n_deleted);
+    return reply_json(res, 200, &text, err);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /v1/models/{m}/compare: versions of a model on the same rows, sent or stored. Each is scored
+ * as evaluate does it, one after the other and block by block, and for each after the first the
+ * differences of the rows' losses to the first one's are told (core/predict/paired).
+ *
+ * Versions and rows may have to be read, so the request goes to the writing threads first. The
+ * scoring, which may take minutes, must not hold one of them: its blocks wait their turn among the
+ * predictions (live/batcher), and a compute thread that has finished one hands in the next.
+ */
+#include "api/handlers.h"
+
+#include "api/native/compare_request.h"
+#include "base/mem.h"
+#include "predict/paired.h"
+#include "api/reply.h"
+#include "api/native/scoring.h"
+
+#include <math.h>
+#include <string.h>
+
+struct comparison {
+    struct app *app;
+    const struct request *req;
+    const char *model;
+    struct compare_request wish;
+    struct served *served[COMPARE_MOST_VERSIONS];
+    struct data rows;
+    double *first; /* [rows.n x PAIRED_N] losses of the first version */
+    double *other; /* the same of a block of another one */
+    struct paired_rule rule;
+    struct textbuf text; /* the answer, as far as it is known */
+
+    /* The version at work, and its block of rows. */
+    int at;
+    int row; /* the first of the block */
+    struct scoring scoring;
+    struct paired paired;
+    struct predict_request block;
+    struct predict_result result;
+    struct arena arena; /* of the result */
+    struct batch_item item;
+    struct err err;
+};
+
+/* ---- versions and rows ---- */
+
+static enum err_code find_versions(struct comparison *c, struct err *err)
+{
+    for (int i = 0; i < c->wish.n_versions; i++) {
+        if (registry_find(c->app->registry, c->model, &c->wish.refs[i], &c->served[i], err) !=
+            ERR_OK) {
+            return err->code;
+        }
+        const struct model *first = c->served[0]->model;
+        const struct model *m = c->served[i]->model;
+        if (m->d != first->d || m->o != first->o) {
+            return err_set(err, ERR_SHAPE,
+                           "version %lld has %d inputs and %d outputs, version %lld has %d and %d",
+                           (long long)c->served[i]->version, m->d, m->o,
+                           (long long)c->served[0]->version, first->d, first->o);
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code load_stored(struct comparison *c, struct err *err)
+{
+    const struct model *model = c->served[0]->model;
+    struct data_newest newest = {.rows = NULL};
+    if (data_store_newest(c->app->db, c->model, c->wish.after_batch, c->wish.limit, &newest, err) !=
+        ERR_OK) {
+        return err->code;
+    }
+    if (newest.d != model->d || newest.o != model->o) {
+        err_set(err, ERR_SHAPE,
+                "stored rows have %d inputs and %d outputs, version %lld has %d and %d", newest.d,
+                newest.o, (long long)c->served[0]->version, model->d, model->o);
+    } else {
+        const struct data shape = {.n = (int)newest.n, .d = newest.d, .o = newest.o};
+        err_kept(labelled_split(newest.rows, &shape, c->req->arena, &c->rows, err));
+    }
+    mem_free(newest.rows);
+    return err->code;
+}
+
+static enum err_code find_rows(struct comparison *c, struct err *err)
+{
+    const struct model *model = c->served[0]->model;
+    if ((c->wish.stored != NULL ? load_stored(c, err)
+                                : labelled_rows(&c->wish.labelled, c->req, model->d, model->o,
+                                                &c->rows, err)) != ERR_OK) {
+        return err->code;
+    }
+    size_t n = (size_t)c->rows.n * PAIRED_N;
+    c->first = arena_alloc_array(c->req->arena, n, sizeof *c->first);
+    c->other = arena_alloc_array(c->req->arena, n, sizeof *c->other);
+    return c->first != NULL && c->other != NULL
+               ? ERR_OK
+               : err_set(err, ERR_NOMEM, "no memory for the comparison");
+}
+
+/* ---- what is told ---- */
+
+static void put_real(struct textbuf *text, const char *before, double value)
+{
+    textbuf_puts(text, before);
+    if (isfinite(value)) {
+        textbuf_real(text, value);
+    } else {
+        textbuf_puts(text, "null");
+    }
+}
+
+static void write_differences(struct textbuf *text, const struct paired *paired)
+{
+    static const char *const names[PAIRED_N] = {
+        [PAIRED_SQUARE] = "squared_error", [PAIRED_NLL] = "nll", [PAIRED_CRPS] = "crps"};
+    textbuf_puts(text, ",\"difference\":{");
+    for (int k = 0; k < PAIRED_N; k++) {
+        textbuf_printf(text, "%s\"%s\":", k > 0 ? "," : "", names[k]);
+        if (!isfinite(paired->mean[k])) {
+            textbuf_puts(text, "null");
+            continue;
+        }
+        put_real(text, "{\"mean\":", paired->mean[k]);
+        put_real(text, ",\"standard_error\":", paired_standard_error(paired, (enum paired_loss)k));
+        put_real(text, ",\"better\":", (double)paired->better[k] / (double)paired->n);
+        textbuf_puts(text, "}");
+    }
+    textbuf_puts(text, "}");
+}
+
+static void write_head(struct comparison *c)
+{
+    textbuf_puts(&c->text, "{\"model\":");
+    textbuf_json_string(&c->text, c->model);
+    textbuf_printf(&c->text, ",\"rows\":%d", c->rows.n);
+    if (c->wish.stored != NULL) {
+        textbuf_printf(&c->text,
+                       ",\"data\":{\"after_batch\":%lld,\"limit\":%lld},\"warnings\":[{\"code\":"
+                       "\"seen\",\"text\":\"the versions may have been trained on these rows\"}]",
+                       (long long)c->wish.after_batch, (long long)c->wish.limit);
+    }
+    textbuf_puts(&c->text, ",\"versions\":[");
+}
+
+/* ---- one version after the other, block by block ---- */
+
+static bool gone(const void *ctx)
+{
+    const struct comparison *c = ctx;
+    return c->req->ops->gone(c->req->exchange);
+}
+
+static void done(void *ctx);
+
+/* Makes the item ask for the block that begins at c->row. */
+static void aim(struct comparison *c)
+{
+    int left = c->rows.n - c->row;
+    c->block.n = left < c->scoring.block.n ? left : c->scoring.block.n;
+    c->block.x = c->rows.x + (size_t)c->row * (size_t)c->rows.d;
+    c->item = (struct batch_item){.model = c->served[c->at]->model,
+                                  .request = &c->block,
+                                  .result = &c->result,
+                                  .arena = &c->arena,
+                                  .deadline_ns = c->wish.deadline_ns,
+                                  .gone = gone,
+                                  .done = done,
+                                  .ctx = c,
+                                  .err = ERR_INIT};
+}
+
+/* The first version's range is the unit for all, or their residuals could not be compared. */
+static enum err_code keep_range(struct comparison *c, struct err *err)
+{
+    size_t n_range = 2 * (size_t)c->rows.o;
+    double *range = arena_alloc_array(c->req->arena, n_range, sizeof *range);
+    if (range == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the comparison");
+    }
+    memcpy(range, scoring_range(&c->scoring), n_range * sizeof *range);
+    c->rule = (struct paired_rule){.o = c->rows.o, .range = range};
+    return ERR_OK;
+}
+
+static enum err_code begin_version(struct comparison *c, struct err *err)
+{
+    const struct served *served = c->served[c->at];
+    c->row = 0;
+    c->paired = (struct paired){.n = 0};
+    if (scoring_begin(&c->scoring, served->model, &c->rows, c->req->arena, err) != ERR_OK ||
+        (c->at == 0 && keep_range(c, err) != ERR_OK)) {
+        return err->code;
+    }
+    c->rule.noise = c->scoring.calib.noise;
+    c->block = c->scoring.block;
+    textbuf_printf(&c->text, "%s{\"version\":%lld,", c->at > 0 ? "," : "",
+                   (long long)served->version);
+    aim(c);
+    return predict_check(served->model, &c->block, err);
+}
+
+static enum err_code end_version(struct comparison *c, struct err *err)
+{
+    if (scoring_write(&c->scoring, &c->text, err) != ERR_OK) {
+        return err->code;
+    }
+    if (c->at > 0) {
+        write_differences(&c->text, &c->paired);
+    }
+    textbuf_puts(&c->text, "}");
+    metrics_add(&c->app->metrics->predicted_rows, c->rows.n);
+    scoring_release(&c->scoring);
+    c->at++;
+    return ERR_OK;
+}
+
+/* The predicted block enters the sums. */
+static enum err_code take(struct comparison *c, struct err *err)
+{
+    const double *y = c->rows.y + (size_t)c->row * (size_t)c->rows.o;
+    double *first = c->first + (size_t)c->row * PAIRED_N;
+    if (c->item.err.code != ERR_OK) {
+        *err = c->item.err;
+        return err->code;
+    }
+    scoring_add(&c->scoring, &c->result, y, c->block.n);
+    paired_losses(&c->rule, &c->result, y, c->block.n, c->at == 0 ? first : c->other);
+    if (c->at > 0) {
+        paired_add(&c->paired, first, c->other, c->block.n);
+    }
+    c->row += c->block.n;
+    arena_clear(&c->arena);
+    return ERR_OK;
+}
+
+/* After a block: is there another one? Not at the end, and not after an error, which c->err has. */
+static bool go_on(struct comparison *c)
+{
+    int at = c->at;
+    if (take(c, &c->err) == ERR_OK && c->row == c->rows.n && end_version(c, &c->err) == ERR_OK &&
+        c->at < c->wish.n_versions) {
+        err_kept(begin_version(c, &c->err));
+    }
+    if (c->err.code == ERR_NUMERIC) {
+        err_prefix(&c->err, "version %lld", (long long)c->served[at]->version);
+    }
+    if (c->err.code != ERR_OK || c->at == c->wish.n_versions) {
+        return false;
+    }
+    aim(c);
+    return true;
+}
+
+/* On a compute thread, after each block. */
+static void done(void *ctx)
+{
+    struct comparison *c = ctx;
+    if (go_on(c)) {
+        c->item.goes_on = true;
+        batcher_submit(c->app->batcher, &c->item);
+    } else {
+        c->req->ops->resume(c->req->exchange);
+    }
+}
+
+/* ---- the request ---- */
+
+static void drop(void *ctx)
+{
+    struct comparison *c = ctx;
+    scoring_release(&c->scoring);
+    arena_release(&c->arena);
+    for (int i = 0; i < c->wish.n_versions; i++) {
+        served_unref(c->served[i]);
+    }
+}
+
+static enum err_code finish(void *ctx, struct response *res, struct err *err)
+{
+    struct comparison *c = ctx;
+    if (c->err.code != ERR_OK) {
+        *err = c->err;
+    } else {
+        textbuf_puts(&c->text, "]}");
+        err_kept(reply_json(res, 200, &c->text, err));
+    }
+    drop(c);
+    return err->code;
+}
+
+/* Back on the connection's thread: the first block goes to the batcher, the answer comes later. */
+static enum err_code start(void *ctx, struct response *res, struct err *err)
+{
+    struct comparison *c = ctx;
+    if (c->req->ops == NULL) {
+        do {
+            c->block.n_threads = c->app->config->predict_threads;
+            err_kept(predict_run(c->item.model, &c->block, &c->arena, &c->result, &c->item.err));
+        } while (go_on(c));
+        return finish(c, res, err);
+    }
+    if (batcher_admit(c->app->batcher, &c->item, err) != ERR_OK) {
+        drop(c);
+        return err->code;
+    }
+    res->later = (struct later){.run = finish, .drop = drop, .ctx = c};
+    c->req->ops->suspend(c->req->exchange);
+    batcher_submit(c->app->batcher, &c->item);
+    return ERR_OK;
+}
+
+enum err_code handle_compare(struct app *app, const struct request *req, struct response *res,
+                             struct err *err)
+{
+    struct comparison *c = arena_zalloc_array(req->arena, 1, sizeof *c);
+    if (c == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the request");
+    }
+    c->app = app;
+    c->req = req;
+    c->text = textbuf_in(req->arena);
+    err_clear(&c->err);
+    if (reply_model_name(req->params[0], &c->model, err) == ERR_OK &&
+        compare_request_read(req, app->config->max_rows, &c->wish, err) == ERR_OK &&
+        find_versions(c, err) == ERR_OK && find_rows(c, err) == ERR_OK) {
+        write_head(c);
+        err_kept(begin_version(c, err));
+    }
+    if (err->code != ERR_OK) {
+        drop(c);
+        return err->code;
+    }
+    res->later = (struct later){.run = start, .drop = drop, .ctx = c};
+    return ERR_OK;
+}

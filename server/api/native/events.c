@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GET /v1/jobs/{id}/events: a job as server-sent events until it ends.
+ *
+ * An event's id is its number (jobs/events.h) times two, plus one when it tells the job's end. So a
+ * client that comes back with an odd id has seen the end, whatever the server remembers, and is
+ * answered 204, after which an EventSource rests.
+ *
+ * A stream that resumes gets what came after its id. One that cannot, because it is new, from
+ * before a restart or has slept too long, begins with a fresh state, whose id is the newest number
+ * of the moment before the row was read: all up to it is told by that row.
+ */
+#include "api/handlers.h"
+
+#include "base/clock.h"
+#include "api/native/job_doc.h"
+#include "api/reply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_S 5 /* until there may be room for another stream */
+
+static const char first_words[] = "retry: 2000\n\n";
+static const char keep_alive[] = ": still here\n\n";
+
+/* In the request's arena. */
+struct stream {
+    struct app *app;
+    const struct request *req;
+    int64_t job;
+    uint64_t after; /* told up to here */
+    bool over;      /* the end is told */
+    bool has_told;
+    struct job_row told; /* the state last told */
+    struct event_waiter waiter;
+    struct arena scratch; /* of `text`, given back as soon as it is sent */
+    const char *text;
+    size_t n_text;
+    size_t text_at;
+};
+
+static bool is_over(const struct job_row *row)
+{
+    return row->state != JOB_QUEUED && row->state != JOB_RUNNING;
+}
+
+/* ---- what is sent ---- */
+
+static void write_head(struct textbuf *text, const struct stream *s, const char *name)
+{
+    textbuf_printf(text, "id: %llu\nevent: %s\ndata: ",
+                   (unsigned long long)(2 * s->after + (s->over ? 1 : 0)), name);
+}
+
+static enum err_code write_state(struct stream *s, struct textbuf *text, const struct job_row *row,
+                                 struct err *err)
+{
+    s->over = is_over(row);
+    s->told = *row;
+    s->has_told = true;
+    write_head(text, s, "state");
+    if (job_doc_write(s->app, text, row, err) == ERR_OK) {
+        textbuf_puts(text, "\n\n");
+    }
+    return err->code;
+}
+
+static void write_progress(struct stream *s, struct textbuf *text, const struct event *event)
+{
+    struct trainer_progress progress = {.last = event->progress, .eta_s = event->eta_s};
+    write_head(text, s, "progress");
+    job_doc_write_progress(text, &progress);
+    textbuf_puts(text, "\n\n");
+}
+
+static bool is_told(const struct stream *s, const struct job_row *row)
+{
+    return s->has_told && s->told.state == row->state && s->told.attempts == row->attempts &&
+           s->told.cancel_requested == row->cancel_requested;
+}
+
+static enum err_code write_fresh(struct stream *s, struct textbuf *text, struct err *err)
+{
+    struct job_row row;
+    s->after = events_newest(s->app->events);
+    if (job_store_get(s->app->db, s->job, &row, err) == ERR_OK) {
+        err_kept(write_state(s, text, &row, err));
+    }
+    return err->code;
+}
+
+static enum err_code write_event(struct stream *s, struct textbuf *text, struct event *event,
+                                 struct err *err)
+{
+    if (event->kind == EVENT_PROGRESS) {
+        write_progress(s, text, event);
+        return ERR_OK;
+    }
+    if (event->row.id == 0 && job_store_get(s->app->db, s->job, &event->row, err) != ERR_OK) {
+        return err->code;
+    }
+    return is_told(s, &event->row) ? ERR_OK : write_state(s, text, &event->row, err);
+}
+
+/* Makes the next text; NONE and CLOSED when there is none. */
+static enum err_code make_text(struct stream *s, enum events_answer *answer, struct err *err)
+{
+    struct event event;
+    struct textbuf text = textbuf_in(&s->scratch);
+    do {
+        *answer = events_next(s->app->events, s->job, &s->after, &event);
+        if (*answer == EVENTS_LOST) {
+            *answer = EVENTS_ONE;
+            err_kept(write_fresh(s, &text, err));
+        } else if (*answer == EVENTS_ONE) {
+            err_kept(write_event(s, &text, &event, err));
+        }
+    } while (*answer == EVENTS_ONE && err->code == ERR_OK && text.len == 0 &&
+             !textbuf_failed(&text));
+    if (textbuf_failed(&text)) {
+        err_set(err, ERR_NOMEM, "no memory for an event");
+    }
+    s->text = text.data;
+    s->n_text = text.len;
+    s->text_at = 0;
+    return err->code;
+}
+
+/* ---- the source ---- */
+
+static size_t copy_text(struct stream *s, char *out, size_t size)
+{
+    size_t left = s->n_text - s->text_at;
+    size_t n = left < size ? left : size;
+    memcpy(out, s->text + s->text_at, n);
+    s->text_at += n;
+    if (s->text_at == s->n_text) {
+        arena_release(&s->scratch);
+        s->n_text = s->text_at = 0;
+        s->waiter.silent_ns = clock_ns() + EVENTS_KEEP_ALIVE_NS;
+    }
+    return n;
+}
+
+/* Without a connection to suspend there is nothing to wait for; nor on a replica, where nobody
+ * tells of jobs: its clients come back for the next state. */
+static size_t wait_for_more(struct stream *s)
+{
+    const struct request *req = s->req;
+    if (req->ops == NULL || db_is_read_only(s->app->db)) {
+        return 0;
+    }
+    s->waiter.after = s->after;
+    /* In this order: the call may come before events_wait returns. */
+    req->ops->suspend(req->exchange);
+    if (!events_wait(s->app->events, &s->waiter)) {
+        req->ops->resume(req->exchange);
+    }
+    return BODY_SOURCE_WAIT;
+}
+
+static size_t read_stream(void *ctx, char *out, size_t size)
+{
+    struct stream *s = ctx;
+    struct err err = ERR_INIT;
+    enum events_answer answer = EVENTS_NONE;
+    enum events_call call = s->waiter.call;
+    s->waiter.call = EVENTS_NEWS;
+    if (s->text_at < s->n_text) {
+        return copy_text(s, out, size);
+    }
+    if (call == EVENTS_GONE) {
+        return BODY_SOURCE_FAILED;
+    }
+    if (s->over) {
+        return 0;
+    }
+    if (call == EVENTS_SILENCE) {
+        s->text = keep_alive;
+        s->n_text = sizeof keep_alive - 1;
+        return copy_text(s, out, size);
+    }
+    if (make_text(s, &answer, &err) != ERR_OK) {
+        log_warn(s->app->log, "event stream cut", "job", LOG_INT(s->job), "reason", err_msg(&err),
+                 NULL);
+        return BODY_SOURCE_FAILED;
+    }
+    if (answer == EVENTS_ONE) {
+        return copy_text(s, out, size);
+    }
+    return answer == EVENTS_CLOSED ? 0 : wait_for_more(s);
+}
+
+static void release_stream(void *ctx)
+{
+    struct stream *s = ctx;
+    arena_release(&s->scratch);
+    metrics_add(&s->app->metrics->event_streams, -1);
+}
+
+static void wake(void *ctx)
+{
+    struct stream *s = ctx;
+    s->req->ops->resume(s->req->exchange);
+}
+
+static bool gone(const void *ctx)
+{
+    const struct stream *s = ctx;
+    return s->req->ops->gone(s->req->exchange);
+}
+
+/* ---- the handler ---- */
+
+/* The id the client has seen last; *given: is there one? An empty one is none. */
+static enum err_code read_last_id(const struct request *req, uint64_t *id, bool *given,
+                                  struct err *err)
+{
+    const char *text = request_header(req, "Last-Event-ID");
+    if (text == NULL || *text == '\0') {
+        text = request_query(req, "last_event_id");
+    }
+    *given = text != NULL && *text != '\0';
+    if (!*given) {
+        return ERR_OK;
+    }
+    errno = 0;
+    *id = strtoull(text, NULL, 10);
+    if (errno != 0 || strspn(text, "0123456789") != strlen(text)) {
+        return err_set(err, ERR_INVALID,
+                       "the last event's id is \"%.40s\", a whole number as in an event's id is "
+                       "needed",
+                       text);
+    }
+    return ERR_OK;
+}
+
+/* The first text: how soon to come back, and a fresh state unless the client's can be gone on from.
+ */
+static enum err_code begin(struct stream *s, bool given, uint64_t id, const struct job_row *row,
+                           struct err *err)
+{
+    struct textbuf text = textbuf_in(&s->scratch);
+    textbuf_puts(&text, first_words);
+    if (given && !db_is_read_only(s->app->db) && events_resumes(s->app->events, row, id / 2)) {
+        s->after = id / 2;
+    } else {
+        err_kept(write_state(s, &text, row, err));
+    }
+    s->text = text.data;
+    s->n_text = text.len;
+    if (err->code == ERR_OK && textbuf_failed(&text)) {
+        err_set(err, ERR_NOMEM, "no memory for the events of job %lld", (long long)s->job);
+    }
+    if (err->code != ERR_OK) {
+        arena_release(&s->scratch);
+    }
+    return err->code;
+}
+
+/* Counts the stream, which release_stream counts out. */
+static enum err_code admit(struct app *app, struct err *err)
+{
+    long long others =
+        atomic_fetch_add_explicit(&app->metrics->event_streams, 1, memory_order_relaxed);
+    if (others >= app->config->event_streams) {
+        metrics_add(&app->metrics->event_streams, -1);
+        err_set(err, ERR_BUSY,
+                "%d clients follow events already, the most that event_streams allows",
+                app->config->event_streams);
+        err->retry_s = RETRY_S;
+    }
+    return err->code;
+}
+
+enum err_code handle_job_events(struct app *app, const struct request *req, struct response *res,
+                                struct err *err)
+{
+    struct stream *s = arena_zalloc_array(req->arena, 1, sizeof *s);
+    struct job_row row;
+    uint64_t id = 0;
+    bool given = false;
+    if (s == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the request");
+    }
+    *s = (struct stream){.app = app, .req = req, .after = events_newest(app->events)};
+    if (reply_job_id(req->params[0], &s->job, err) != ERR_OK ||
+        read_last_id(req, &id, &given, err) != ERR_OK ||
+        job_store_get(app->db, s->job, &row, err) != ERR_OK) {
+        return err->code;
+    }
+    response_header(res, "Cache-Control", "no-store");
+    if (given && id % 2 == 1 && is_over(&row)) {
+        res->status = 204;
+        return ERR_OK;
+    }
+    if (admit(app, err) != ERR_OK) {
+        return err->code;
+    }
+    if (begin(s, given, id, &row, err) != ERR_OK) {
+        metrics_add(&app->metrics->event_streams, -1);
+        return err->code;
+    }
+    s->waiter = (struct event_waiter){
+        .job = s->job, .gone = gone, .wake = wake, .ctx = s, .call = EVENTS_NEWS};
+    response_header(res, "X-Accel-Buffering", "no");
+    res->status = 200;
+    res->content_type = "text/event-stream";
+    res->source = (struct body_source){
+        .read = read_stream, .release = release_stream, .ctx = s, .endless = true};
+    return ERR_OK;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Training jobs: queue, list, progress, cancel. */
+#include "api/handlers.h"
+
+#include "store/data/data_store.h"
+#include "base/mem.h"
+#include "api/reply.h"
+#include "api/native/job_doc.h"
+#include "api/train_request.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LIST_LIMIT 1000
+
+/* The whole document of a job as it is now. */
+static enum err_code write_job(struct app *app, struct textbuf *text, int64_t id, struct err *err)
+{
+    struct job_row row;
+    if (job_store_get(app->db, id, &row, err) != ERR_OK) {
+        return err->code;
+    }
+    return job_doc_write(app, text, &row, err);
+}
+
+enum err_code handle_train(struct app *app, const struct request *req, struct response *res,
+                           struct err *err)
+{
+    const char *model;
+    int64_t id;
+    struct textbuf request = textbuf_in(req->arena);
+    struct textbuf text = textbuf_in(req->arena);
+    struct train_wish wish = {.text = req->body, .len = req->n_body};
+    struct job_new job = {.origin = "request"};
+    if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
+        train_request_write(app, model, &wish, &request, err) != ERR_OK) {
+        return err->code;
+    }
+    job.model = model;
+    job.request = request.data;
+    job.n_request = request.len;
+    job.priority = wish.priority;
+    if (job_store_add(app->db, &job, &id, err) != ERR_OK) {
+        return err->code;
+    }
+    events_publish_state(app->events, id);
+    trainer_notify(app->trainer);
+    char *location = arena_printf(req->arena, "/v1/jobs/%lld", (long long)id);
+    if (location == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    response_header(res, "Location", location);
+    struct err unread = ERR_INIT;
+    if (write_job(app, &text, id, &unread) != ERR_OK) {
+        /* It is queued whether or not it can be read back: another try would queue a second one. */
+        text = textbuf_in(req->arena);
+        textbuf_printf(&text, "{\"id\":%lld,\"model\":\"%s\",\"state\":\"queued\"}", (long long)id,
+                       model);
+    }
+    return reply_json(res, 202, &text, err);
+}
+
+static enum err_code read_filter(const struct request *req, struct job_filter *filter,
+                                 struct err *err)
+{
+    const char *state = request_query(req, "state");
+    int64_t limit = LIST_LIMIT;
+    enum job_state found = JOB_QUEUED;
+    *filter = (struct job_filter){.model = request_query(req, "model"), .state = -1};
+    if (reply_query_int(req, "limit", 1, LIST_LIMIT, &limit, err) != ERR_OK) {
+        return err->code;
+    }
+    filter->limit = (int)limit;
+    if (state != NULL && !job_state_find(state, &found)) {
+        return err_set(err, ERR_INVALID,
+                       "state is \"%.40s\"; queued, running, succeeded, failed or cancelled is "
+                       "needed",
+                       state);
+    }
+    filter->state = state != NULL ? (int)found : -1;
+    return ERR_OK;
+}
+
+enum err_code handle_jobs_list(struct app *app, const struct request *req, struct response *res,
+                               struct err *err)
+{
+    struct job_row *rows = NULL;
+    size_t n_rows = 0;
+    struct job_filter filter;
+    struct textbuf text = textbuf_in(req->arena);
+    if (read_filter(req, &filter, err) != ERR_OK ||
+        job_store_list(app->db, &filter, &rows, &n_rows, err) != ERR_OK) {
+        return err->code;
+    }
+    textbuf_puts(&text, "{\"jobs\":[");
+    for (size_t i = 0; i < n_rows; i++) {
+        textbuf_puts(&text, i > 0 ? "," : "");
+        job_doc_write_row(app, &text, &rows[i]);
+    }
+    textbuf_puts(&text, "]}");
+    mem_free(rows);
+    return reply_json(res, 200, &text, err);
+}
+
+enum err_code handle_job_get(struct app *app, const struct request *req, struct response *res,
+                             struct err *err)
+{
+    int64_t id;
+    struct textbuf text = textbuf_in(req->arena);
+    if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
+        write_job(app, &text, id, err) != ERR_OK) {
+        return err->code;
+    }
+    return reply_json(res, 200, &text, err);
+}
+
+enum err_code handle_job_delete(struct app *app, const struct request *req, struct response *res,
+                                struct err *err)
+{
+    struct job_row row;
+    int64_t id;
+    struct textbuf text = textbuf_in(req->arena);
+    if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
+        trainer_cancel(app->trainer, id, &row, err) != ERR_OK) {
+        return err->code;
+    }
+    events_publish_state(app->events, id);
+    if (write_job(app, &text, id, err) != ERR_OK) {
+        return err->code;
+    }
+    return reply_json(res, row.state == JOB_CANCELLED ? 200 : 202, &text, err);
+}
+
+/* ---- losses ---- */
+
+/* The stored ones, or those of this moment. */
+static enum err_code get_curves(struct app *app, int64_t id, struct curves *curves, struct err *err)
+{
+    void *bytes = NULL;
+    size_t n_bytes = 0;
+    if (app->trainer != NULL && trainer_get_curves(app->trainer, id, curves)) {
+        return ERR_OK;
+    }
+    memset(curves, 0, sizeof *curves);
+    if (job_store_curves(app->db, id, &bytes, &n_bytes, err) != ERR_OK) {
+        return err->code;
+    }
+    struct bytes_reader reader = {.data = bytes, .left = n_bytes};
+    if (n_bytes > 0) {
+        curves_decode(curves, &reader);
+    }
+    mem_free(bytes);
+    return ERR_OK;
+}
+
+/* One column of a member's points: 0 steps, 1 losses, 2 validation losses. */
+static void write_column(struct textbuf *text, const struct curves *curves, int member, int column)
+{
+    struct curve_point point;
+    textbuf_puts(text, "[");
+    for (int i = 0; curves_point(curves, member, i, &point); i++) {
+        double value = column == 1 ? point.loss : point.validation;
+        textbuf_puts(text, i > 0 ? "," : "");
+        if (column == 0) {
+            textbuf_printf(text, "%d", point.step);
+        } else if (isfinite(value)) {
+            textbuf_real(text, value);
+        } else {
+            textbuf_puts(text, "null");
+        }
+    }
+    textbuf_puts(text, "]");
+}
+
+enum err_code handle_job_curves(struct app *app, const struct request *req, struct response *res,
+                                struct err *err)
+{
+    int64_t id;
+    struct textbuf text = textbuf_in(req->arena);
+    struct curves *curves = arena_alloc_array(req->arena, 1, sizeof *curves);
+    if (curves == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the curves of a job");
+    }
+    if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
+        get_curves(app, id, curves, err) != ERR_OK) {
+        return err->code;
+    }
+    textbuf_printf(&text, "{\"id\":%lld,\"members\":[", (long long)id);
+    for (int j = 0; j < curves->n; j++) {
+        textbuf_printf(&text, "%s{\"member\":%d,\"step\":", j > 0 ? "," : "", j);
+        write_column(&text, curves, j, 0);
+        textbuf_puts(&text, ",\"loss\":");
+        write_column(&text, curves, j, 1);
+        textbuf_puts(&text, ",\"validation_loss\":");
+        write_column(&text, curves, j, 2);
+        textbuf_puts(&text, "}");
+    }
+    textbuf_puts(&text, "]}");
+    return reply_json(res, 200, &text, err);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/native/labelled.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
+                             struct err *err)
+{
+    const char *type = request_header(req, "Content-Type");
+    struct json_tensor tensors[] = {
+        {.key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS},
+        {.key = "outputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS}};
+    *out = (struct labelled){.body = NULL};
+    out->is_csv = type != NULL && strncasecmp(type, "text/csv", strlen("text/csv")) == 0;
+    if (out->is_csv) {
+        return csv_parse(req->body, req->n_body, max_rows, req->arena, &out->csv, err);
+    }
+    if (json_tensor_parse(req->body, req->n_body, tensors, 2, req->arena, &out->body, err) ==
+        ERR_OK) {
+        out->x = tensors[0];
+        out->y = tensors[1];
+    }
+    return err->code;
+}
+
+/* "outputs" in the query, which may be left out, is the model's number of outputs. */
+static enum err_code check_outputs(const struct request *req, int o, struct err *err)
+{
+    const char *text = request_query(req, "outputs");
+    if (text == NULL) {
+        return ERR_OK;
+    }
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || errno != 0 || value != o) {
+        return err_set(err, ERR_INVALID, "outputs is \"%.40s\", the model has %d", text, o);
+    }
+    return ERR_OK;
+}
+
+enum err_code labelled_split(const double *rows, const struct data *shape, struct arena *arena,
+                             struct data *out, struct err *err)
+{
+    size_t n = (size_t)shape->n;
+    size_t d = (size_t)shape->d;
+    size_t o = (size_t)shape->o;
+    double *x = arena_alloc_array(arena, n * d, sizeof *x);
+    double *y = arena_alloc_array(arena, n * o, sizeof *y);
+    if (x == NULL || y == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    for (size_t i = 0; i < n; i++) {
+        memcpy(x + i * d, rows + i * (d + o), d * sizeof *x);
+        memcpy(y + i * o, rows + i * (d + o) + d, o * sizeof *y);
+    }
+    *out = (struct data){.n = shape->n, .d = shape->d, .o = shape->o, .x = x, .y = y};
+    return ERR_OK;
+}
+
+static enum err_code csv_rows(const struct labelled *labelled, const struct request *req, int d,
+                              int o, struct data *out, struct err *err)
+{
+    const struct data shape = {.n = labelled->csv.n, .d = d, .o = o};
+    if (check_outputs(req, o, err) != ERR_OK) {
+        return err->code;
+    }
+    if (labelled->csv.k != d + o) {
+        return err_set(err, ERR_SHAPE, "%d columns, the model's %d inputs and %d outputs need %d",
+                       labelled->csv.k, d, o, d + o);
+    }
+    return labelled_split(labelled->csv.values, &shape, req->arena, out, err);
+}
+
+static enum err_code json_rows(const struct labelled *labelled, int d, int o, struct data *out,
+                               struct err *err)
+{
+    const struct json_tensor *x = &labelled->x;
+    const struct json_tensor *y = &labelled->y;
+    if (json_tensor_check(x, labelled->body, d, err) != ERR_OK ||
+        json_tensor_check(y, labelled->body, o, err) != ERR_OK) {
+        return err->code;
+    }
+    if (x->n != y->n) {
+        return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs", x->n, y->n);
+    }
+    *out = (struct data){.n = x->n, .d = d, .o = o, .x = x->values, .y = y->values};
+    return ERR_OK;
+}
+
+enum err_code labelled_rows(const struct labelled *labelled, const struct request *req, int d,
+                            int o, struct data *out, struct err *err)
+{
+    if ((labelled->is_csv ? csv_rows(labelled, req, d, o, out, err)
+                          : json_rows(labelled, d, o, out, err)) != ERR_OK) {
+        return err->code;
+    }
+    return out->n > 0 ? ERR_OK : err_set(err, ERR_INVALID, "there are no rows to evaluate on");
+}

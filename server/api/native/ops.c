@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Probes and numbers for whoever runs the server. */
+#include "api/handlers.h"
+
+#include "api/reply.h"
+#include "base/version.h"
+
+/* Alive: the process answers. */
+enum err_code handle_healthz(struct app *app, const struct request *req, struct response *res,
+                             struct err *err)
+{
+    struct textbuf text = textbuf_in(req->arena);
+    textbuf_printf(&text, "{\"status\":\"ok\",\"version\":\"%s\"}", SURROGATED_VERSION);
+    return reply_json(res, 200, &text, err);
+}
+
+/* Ready: models are loaded, the registry answers, and the server is not stopping. */
+enum err_code handle_readyz(struct app *app, const struct request *req, struct response *res,
+                            struct err *err)
+{
+    struct textbuf text = textbuf_in(req->arena);
+    if (atomic_load_explicit(&app->draining, memory_order_relaxed)) {
+        return err_set(err, ERR_DRAINING, "the server is stopping");
+    }
+    if (!registry_is_loaded(app->registry)) {
+        return err_set(err, ERR_BUSY, "models are being loaded");
+    }
+    if (!db_is_alive(app->db)) {
+        return err_set(err, ERR_BUSY, "the registry file cannot be read");
+    }
+    textbuf_puts(&text, "{\"status\":\"ready\"}");
+    return reply_json(res, 200, &text, err);
+}
+
+enum err_code handle_metrics(struct app *app, const struct request *req, struct response *res,
+                             struct err *err)
+{
+    struct textbuf text = textbuf_in(req->arena);
+    int n_models = 0;
+    size_t n_bytes = 0;
+    registry_totals(app->registry, &n_models, &n_bytes);
+    metrics_set(&app->metrics->models_loaded, n_models);
+    metrics_set(&app->metrics->model_bytes, (long long)n_bytes);
+    metrics_write(app->metrics, SURROGATED_VERSION, &text);
+    if (reply_json(res, 200, &text, err) == ERR_OK) {
+        res->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    }
+    return err->code;
+}

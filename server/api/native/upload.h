@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Training rows of a request, from JSON, CSV or npy, with what the client says about them. */
+#ifndef UPLOAD_H
+#define UPLOAD_H
+
+#include "api/app.h"
+#include "store/data/data_store.h"
+#include "api/native/idempotency.h"
+
+#define UPLOAD_PROVENANCE_MAX 16384 /* bytes of the JSON key "provenance" */
+
+struct upload {
+    struct data_upload data; /* borrows from the request, its arena and this struct */
+    char key[IDEMPOTENCY_KEY_MAX + 1];
+    unsigned char payload[SHA256_BYTES];
+};
+
+/*
+ * The headers: key, its payload's digest, source, what to do with duplicates. data.key stays NULL
+ * without a key. The payload is the body and how it is read; a repeat may name another source.
+ */
+enum err_code upload_read_head(const struct request *req, struct upload *up,
+                               struct err *err) MUST_CHECK;
+
+/* The rows. model: whose columns tell where outputs begin when the query does not. */
+enum err_code upload_read_rows(struct app *app, const struct request *req, const char *model,
+                               struct upload *up, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The `architecture` object of model documents and training requests. */
+#ifndef ARCH_JSON_H
+#define ARCH_JSON_H
+
+#include "network/arch.h"
+#include "base/textbuf.h"
+
+#include <jansson.h>
+
+/*
+ * Reads an object over the defaults already in *arch. `complete` demands inputs and outputs (a
+ * model document); without it they may be absent and stay as they are. Unknown keys are refused.
+ */
+enum err_code arch_json_read(const json_t *object, bool complete, struct arch *arch,
+                             struct err *err) MUST_CHECK;
+
+/* Every field; inputs and outputs only when above 0. */
+void arch_json_write(struct textbuf *text, const struct arch *arch);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model document (schema/model.schema.json) as a model, and back. A document written here and
+ * read again gives the same model, bit for bit.
+ */
+#ifndef MODEL_JSON_H
+#define MODEL_JSON_H
+
+#include "model/model.h"
+#include "base/textbuf.h"
+
+#include <jansson.h>
+
+/*
+ * A published model with one reference; the arena is scratch. Errors name the field, and draw (row)
+ * and parameter (column).
+ */
+enum err_code model_json_parse(const char *text, size_t len, struct arena *arena,
+                               struct model **out, struct err *err) MUST_CHECK;
+
+/* The whole document, parameters included. */
+void model_json_write(struct textbuf *text, const struct model *model);
+
+/* The value of the key noise, and the keys precision and float32_error. */
+void model_json_write_noise(struct textbuf *text, const struct model *model);
+void model_json_write_precision(struct textbuf *text, const struct model *model);
+
+/* *single as the key "precision" of the object says; untouched when it is absent. */
+enum err_code model_json_read_precision(const json_t *object, const char *where, bool *single,
+                                        struct err *err) MUST_CHECK;
+
+/*
+ * Fields of a description, without braces: architecture, draws, solver, seed, scores, names ..; the
+ * posterior only by its kind.
+ */
+void model_json_write_summary(struct textbuf *text, const struct model *model);
+
+#endif

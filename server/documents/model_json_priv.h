@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files that read and write model documents share. */
+#ifndef MODEL_JSON_PRIV_H
+#define MODEL_JSON_PRIV_H
+
+#include "formats/json_tensor.h"
+#include "documents/model_json.h"
+#include "documents/posterior_json.h"
+#include "documents/quality_json.h"
+
+/* Arrays of numbers that are read from the text itself. */
+enum {
+    TENSOR_DRAWS,
+    TENSOR_MEAN,
+    TENSOR_STD,
+    TENSOR_FACTOR,
+    TENSOR_FOLD,
+    TENSOR_SCORES,
+    TENSOR_FOLD_NOISE,
+    N_MODEL_TENSORS
+};
+
+struct model_tensors {
+    struct json_tensor of[N_MODEL_TENSORS];
+};
+
+/* An object under `key`; absent or null gives NULL. ERR_INVALID. */
+enum err_code model_json_object(const json_t *parent, const char *key, const json_t **out,
+                                struct err *err) MUST_CHECK;
+
+/* An optional [k x 2] array of low and high; *out by mem, untouched when it is not there. */
+enum err_code model_json_ranges(const json_t *value, const char *what, int k, double **out,
+                                struct err *err) MUST_CHECK;
+
+/* A new model with the document's posterior. */
+enum err_code posterior_json_read(const json_t *document, const struct model_tensors *tensors,
+                                  const struct arch *arch, struct model **out,
+                                  struct err *err) MUST_CHECK;
+
+/* Scores, calibration, report and warnings, where they are there. */
+enum err_code quality_json_read(const json_t *document, const struct model_tensors *tensors,
+                                struct model *model, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "documents/model_json_priv.h"
+
+#include "documents/arch_json.h"
+#include "base/mem.h"
+#include "predict/precision.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define BIG 1.7976931348623157e308
+
+enum err_code model_json_object(const json_t *parent, const char *key, const json_t **out,
+                                struct err *err)
+{
+    const json_t *value = json_object_get(parent, key);
+    if (value != NULL && !json_is_null(value) && !json_is_object(value)) {
+        return err_set(err, ERR_INVALID, "%s is not an object", key);
+    }
+    *out = json_is_object(value) ? value : NULL;
+    return ERR_OK;
+}
+
+enum err_code model_json_ranges(const json_t *value, const char *what, int k, double **out,
+                                struct err *err)
+{
+    if (value == NULL || json_is_null(value)) {
+        return ERR_OK;
+    }
+    *out = mem_alloc_array(2 * (size_t)k, sizeof **out);
+    if (*out == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    return json_io_matrix(value, what, k, 2, *out, err);
+}
+
+static enum err_code read_scaler(const json_t *object, const char *where, struct scaler *scaler,
+                                 struct err *err)
+{
+    static const char *const keys[] = {"kind", "shift", "scale", NULL};
+    const char *kind = NULL;
+    if (!json_is_object(object)) {
+        return err_set(err, ERR_INVALID, "%s is not an object", where);
+    }
+    if (json_io_check_keys(object, where, keys, err) != ERR_OK ||
+        json_io_get_text(object, where, "kind", true, 64, &kind, err) != ERR_OK) {
+        return err->code;
+    }
+    if (!scaler_kind_find(kind, &scaler->kind)) {
+        return err_set(err, ERR_INVALID, "%s: kind \"%.40s\" is unknown", where, kind);
+    }
+    bool needed = scaler->kind != SCALER_NONE;
+    if (json_io_get_real(object, where, "shift", needed, -BIG, BIG, &scaler->shift, err) !=
+        ERR_OK) {
+        return err->code;
+    }
+    return json_io_get_real(object, where, "scale", needed, 0.0, BIG, &scaler->scale, err);
+}
+
+static enum err_code read_scalers(const json_t *scaling, const char *key, int k,
+                                  struct scaler *scaler, struct err *err)
+{
+    const json_t *list = json_object_get(scaling, key);
+    char where[64];
+    if (list == NULL || json_is_null(list)) {
+        return ERR_OK;
+    }
+    if (!json_is_array(list) || json_array_size(list) != (size_t)k) {
+        return err_set(err, ERR_SHAPE, "scaling: %s must be an array of %d scalers", key, k);
+    }
+    for (int j = 0; j < k; j++) {
+        snprintf(where, sizeof where, "scaling: %s[%d]", key, j);
+        if (read_scaler(json_array_get(list, (size_t)j), where, &scaler[j], err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code read_scaling(const json_t *document, struct model *model, struct err *err)
+{
+    static const char *const keys[] = {"inputs", "outputs", NULL};
+    const json_t *scaling = NULL;
+    if (model_json_object(document, "scaling", &scaling, err) != ERR_OK || scaling == NULL) {
+        return err->code;
+    }
+    if (json_io_check_keys(scaling, "scaling", keys, err) != ERR_OK ||
+        read_scalers(scaling, "inputs", model->d, model->in, err) != ERR_OK) {
+        return err->code;
+    }
+    return read_scalers(scaling, "outputs", model->o, model->out, err);
+}
+
+/* {"sigma":[..]}, or {"kind":"predicted"} when half of the network's outputs tell of it. */
+static enum err_code read_noise(const json_t *document, struct model *model, struct err *err)
+{
+    static const char *const keys[] = {"sigma", NULL};
+    static const char *const kind_keys[] = {"kind", NULL};
+    const json_t *noise = NULL;
+    const char *kind = NULL;
+    if (model_json_object(document, "noise", &noise, err) != ERR_OK || noise == NULL) {
+        return err->code;
+    }
+    if (json_io_get_text(noise, "noise", "kind", false, 64, &kind, err) != ERR_OK ||
+        json_io_check_keys(noise, "noise", kind != NULL ? kind_keys : keys, err) != ERR_OK) {
+        return err->code;
+    }
+    if (kind != NULL) {
+        if (strcmp(kind, "predicted") != 0) {
+            return err_set(err, ERR_INVALID,
+                           "noise: kind is \"%.40s\", \"predicted\" or a sigma is needed", kind);
+        }
+        if (model->net.n_out < 2) {
+            return err_set(err, ERR_INVALID,
+                           "noise: predicted needs outputs for means and for log variances, the "
+                           "network has %d",
+                           model->net.n_out);
+        }
+        model_predict_noise(model);
+        return ERR_OK;
+    }
+    model->noise_sigma = mem_alloc_array((size_t)model->o, sizeof *model->noise_sigma);
+    if (model->noise_sigma == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    return json_io_vector(json_object_get(noise, "sigma"), "noise sigma", model->o,
+                          model->noise_sigma, err);
+}
+
+static enum err_code read_name_list(const json_t *object, const char *where, const char *key, int k,
+                                    char ***out, struct err *err)
+{
+    const json_t *list = json_object_get(object, key);
+    if (list == NULL || json_is_null(list)) {
+        return ERR_OK;
+    }
+    if (!json_is_array(list) || json_array_size(list) != (size_t)k) {
+        return err_set(err, ERR_SHAPE, "%s: %s must be an array of %d strings", where, key, k);
+    }
+    *out = model_names_new(k);
+    for (int j = 0; *out != NULL && j < k; j++) {
+        const json_t *name = json_array_get(list, (size_t)j);
+        if (json_is_null(name)) {
+            continue;
+        }
+        if (!json_is_string(name) || json_string_length(name) > MODEL_MAX_NAME_CHARS) {
+            return err_set(err, ERR_INVALID, "%s: %s[%d] is not a string of at most %d bytes",
+                           where, key, j, MODEL_MAX_NAME_CHARS);
+        }
+        (*out)[j] = mem_strdup(json_string_value(name));
+        if ((*out)[j] == NULL) {
+            return err_set(err, ERR_NOMEM, "no memory for a model");
+        }
+    }
+    return *out == NULL ? err_set(err, ERR_NOMEM, "no memory for a model") : ERR_OK;
+}
+
+static enum err_code read_labels(const json_t *document, const char *where, struct model *model,
+                                 char ***inputs, char ***outputs, struct err *err)
+{
+    static const char *const keys[] = {"inputs", "outputs", NULL};
+    const json_t *object = NULL;
+    if (model_json_object(document, where, &object, err) != ERR_OK || object == NULL) {
+        return err->code;
+    }
+    if (json_io_check_keys(object, where, keys, err) != ERR_OK ||
+        read_name_list(object, where, "inputs", model->d, inputs, err) != ERR_OK) {
+        return err->code;
+    }
+    return read_name_list(object, where, "outputs", model->o, outputs, err);
+}
+
+/* A free object, kept as compact text in the order of its keys. */
+static enum err_code read_free_object(const json_t *document, const char *key, char **out,
+                                      struct err *err)
+{
+    const json_t *object = NULL;
+    if (model_json_object(document, key, &object, err) != ERR_OK || object == NULL) {
+        return err->code;
+    }
+    return json_io_dump(object, MODEL_MAX_TEXT_BYTES, key, out, err);
+}
+
+static enum err_code read_rest(const json_t *document, const struct model_tensors *tensors,
+                               struct model *model, struct err *err)
+{
+    const char *solver = NULL;
+    /* The noise says how many outputs there are to tell of. */
+    if (read_noise(document, model, err) != ERR_OK ||
+        read_scaling(document, model, err) != ERR_OK ||
+        model_json_ranges(json_object_get(document, "training_range"), "training_range", model->d,
+                          &model->training_range, err) != ERR_OK ||
+        read_labels(document, "names", model, &model->input_names, &model->output_names, err) !=
+            ERR_OK ||
+        read_labels(document, "units", model, &model->input_units, &model->output_units, err) !=
+            ERR_OK ||
+        json_io_get_text(document, "model", "solver", false, 64, &solver, err) != ERR_OK ||
+        json_io_get_int(document, "model", "seed", false, INT64_MIN, INT64_MAX, &model->seed,
+                        err) != ERR_OK ||
+        read_free_object(document, "settings", &model->settings, err) != ERR_OK ||
+        read_free_object(document, "provenance", &model->provenance, err) != ERR_OK ||
+        quality_json_read(document, tensors, model, err) != ERR_OK) {
+        return err->code;
+    }
+    model->solver = mem_strdup(solver != NULL ? solver : "unknown");
+    return model->solver != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a model");
+}
+
+enum err_code model_json_read_precision(const json_t *object, const char *where, bool *single,
+                                        struct err *err)
+{
+    const char *text = NULL;
+    if (json_io_get_text(object, where, "precision", false, 16, &text, err) != ERR_OK) {
+        return err->code;
+    }
+    if (text != NULL && strcmp(text, "float64") != 0 && strcmp(text, "float32") != 0) {
+        return err_set(err, ERR_INVALID,
+                       "%s: precision is \"%.16s\", \"float64\" or \"float32\" is needed", where,
+                       text);
+    }
+    *single = text != NULL ? strcmp(text, "float32") == 0 : *single;
+    return ERR_OK;
+}
+
+/* An export also has float32_error; it is measured again. */
+static enum err_code read_document(const json_t *document, const struct model_tensors *tensors,
+                                   struct model **out, struct err *err)
+{
+    static const char *const keys[] = {
+        "architecture", "scaling",       "noise",    "posterior",      "solver",     "settings",
+        "precision",    "float32_error", "seed",     "names",          "units",      "scores",
+        "calibration",  "report",        "warnings", "training_range", "provenance", NULL};
+    const json_t *architecture = NULL;
+    struct arch arch = arch_default(1, 1);
+    struct model *model = NULL;
+    if (!json_is_object(document)) {
+        return err_set(err, ERR_INVALID, "a model document is a JSON object");
+    }
+    if (json_io_check_keys(document, "model", keys, err) != ERR_OK ||
+        model_json_object(document, "architecture", &architecture, err) != ERR_OK) {
+        return err->code;
+    }
+    if (architecture == NULL) {
+        return err_set(err, ERR_INVALID, "architecture is missing");
+    }
+    if (arch_json_read(architecture, true, &arch, err) != ERR_OK) {
+        return err->code;
+    }
+    if (arch_validate(&arch, err) != ERR_OK) {
+        err_prefix(err, "architecture");
+        return err->code;
+    }
+    if (posterior_json_read(document, tensors, &arch, &model, err) != ERR_OK ||
+        read_rest(document, tensors, model, err) != ERR_OK ||
+        model_json_read_precision(document, "model", &model->single, err) != ERR_OK ||
+        precision_publish(model, err) != ERR_OK) {
+        model_unref(model);
+        return err->code;
+    }
+    *out = model;
+    return ERR_OK;
+}
+
+enum err_code model_json_parse(const char *text, size_t len, struct arena *arena,
+                               struct model **out, struct err *err)
+{
+    json_t *document = NULL;
+    struct model_tensors tensors;
+    struct json_tensor *list = tensors.of;
+    memset(&tensors, 0, sizeof tensors);
+    list[TENSOR_DRAWS] = (struct json_tensor){
+        .key = "posterior.parameters", .max_rows = MODEL_MAX_DRAWS, .max_columns = ARCH_MAX_PARAMS};
+    list[TENSOR_MEAN] = (struct json_tensor){
+        .key = "posterior.members[].mean", .max_rows = 1, .max_columns = ARCH_MAX_PARAMS};
+    list[TENSOR_STD] = (struct json_tensor){
+        .key = "posterior.members[].std", .max_rows = 1, .max_columns = ARCH_MAX_PARAMS};
+    list[TENSOR_FACTOR] = (struct json_tensor){.key = "posterior.members[].factor",
+                                               .max_rows = ARCH_MAX_PARAMS,
+                                               .max_columns = ARCH_MAX_PARAMS};
+    list[TENSOR_FOLD] = (struct json_tensor){
+        .key = "calibration.fold", .max_rows = 1, .max_columns = CONFORMAL_MOST_ROWS};
+    list[TENSOR_SCORES] = (struct json_tensor){.key = "calibration.scores",
+                                               .max_rows = CONFORMAL_MOST_ROWS,
+                                               .max_columns = ARCH_MAX_OUTPUTS};
+    list[TENSOR_FOLD_NOISE] = (struct json_tensor){.key = "calibration.fold_noise",
+                                                   .max_rows = CONFORMAL_MOST_ROWS,
+                                                   .max_columns = ARCH_MAX_OUTPUTS};
+    if (json_tensor_parse(text, len, list, N_MODEL_TENSORS, arena, &document, err) != ERR_OK) {
+        return err->code;
+    }
+    return read_document(document, &tensors, out, err);
+}

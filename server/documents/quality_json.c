@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "documents/model_json_priv.h"
+
+#include "base/mem.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#define BIG 1.7976931348623157e308
+
+/* ---- numbers that may be unknown ---- */
+
+/* A number, or null for NaN; `what` and the place name it in messages. */
+static enum err_code read_known(const json_t *value, const char *what, size_t at, double *out,
+                                struct err *err)
+{
+    if (!json_is_number(value) && !json_is_null(value)) {
+        return err_set(err, ERR_INVALID, "%s[%zu] is %s, a number or null is needed", what, at,
+                       json_io_kind(value));
+    }
+    *out = json_is_null(value) ? (double)NAN : json_number_value(value);
+    return ERR_OK;
+}
+
+static enum err_code read_known_row(const json_t *list, const char *what, size_t n, double *out,
+                                    struct err *err)
+{
+    if (!json_is_array(list) || json_array_size(list) != n) {
+        return err_set(err, ERR_SHAPE, "%s: an array of %zu numbers is needed", what, n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (read_known(json_array_get(list, i), what, i, &out[i], err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    return ERR_OK;
+}
+
+/* ---- scores ---- */
+
+/* The arrays that may be missing: [o], or rows of `width` numbers. */
+struct score_list {
+    const char *key;
+    double **array;
+    size_t width;
+};
+
+#define N_SCORES 6
+
+static void list_scores(struct scores *s, struct score_list *list)
+{
+    const struct score_list all[N_SCORES] = {
+        {"nll", &s->nll, 1},
+        {"nll_draws", &s->nll_draws, 1},
+        {"crps", &s->crps, 1},
+        {"coverage", &s->coverage, SCORES_INTERVALS},
+        {"width", &s->width, SCORES_INTERVALS},
+        {"calibration", &s->calibration, SCORES_LEVELS},
+    };
+    memcpy(list, all, sizeof all);
+}
+
+static enum err_code read_score(const json_t *scores, const struct score_list *entry, size_t o,
+                                struct err *err)
+{
+    const json_t *value = json_object_get(scores, entry->key);
+    char what[48];
+    snprintf(what, sizeof what, "scores %s", entry->key);
+    if (value == NULL || json_is_null(value)) {
+        return ERR_OK;
+    }
+    double *array = mem_zalloc_array(o * entry->width, sizeof *array);
+    *entry->array = array;
+    if (array == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    if (entry->width == 1) {
+        return read_known_row(value, what, o, array, err);
+    }
+    if (!json_is_array(value) || json_array_size(value) != o) {
+        return err_set(err, ERR_SHAPE, "%s: %zu rows are needed", what, o);
+    }
+    for (size_t j = 0; j < o; j++) {
+        if (read_known_row(json_array_get(value, j), what, entry->width, array + j * entry->width,
+                           err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code read_scores(const json_t *document, struct model *model, struct err *err)
+{
+    static const char *const keys[] = {"rows",  "relative_error", "rmse", "output_range",
+                                       "nll",   "nll_draws",      "crps", "coverage",
+                                       "width", "calibration",    NULL};
+    const json_t *scores = NULL;
+    struct score_list list[N_SCORES];
+    int64_t rows = 0;
+    if (model_json_object(document, "scores", &scores, err) != ERR_OK || scores == NULL) {
+        return err->code;
+    }
+    model->scores.rmse = mem_alloc_array((size_t)model->o, sizeof *model->scores.rmse);
+    if (model->scores.rmse == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    if (json_io_check_keys(scores, "scores", keys, err) != ERR_OK ||
+        json_io_get_int(scores, "scores", "rows", true, 1, INT_MAX, &rows, err) != ERR_OK ||
+        json_io_get_real(scores, "scores", "relative_error", true, 0.0, BIG,
+                         &model->scores.relative_error, err) != ERR_OK ||
+        json_io_vector(json_object_get(scores, "rmse"), "scores rmse", model->o, model->scores.rmse,
+                       err) != ERR_OK ||
+        model_json_ranges(json_object_get(scores, "output_range"), "scores output_range", model->o,
+                          &model->scores.output_range, err) != ERR_OK) {
+        return err->code;
+    }
+    if (model->scores.output_range == NULL) {
+        return err_set(err, ERR_INVALID, "scores: output_range is missing");
+    }
+    list_scores(&model->scores, list);
+    for (int i = 0; i < N_SCORES; i++) {
+        if (read_score(scores, &list[i], (size_t)model->o, err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    model->scores.n_rows = (int)rows;
+    return ERR_OK;
+}
+
+void quality_json_write_scores(struct textbuf *text, const struct model *model)
+{
+    struct scores scores = model->scores;
+    struct score_list list[N_SCORES];
+    size_t o = (size_t)model->o;
+    if (scores.n_rows == 0) {
+        textbuf_puts(text, "null");
+        return;
+    }
+    textbuf_printf(text, "{\"rows\":%d,\"relative_error\":", scores.n_rows);
+    textbuf_real(text, scores.relative_error);
+    textbuf_puts(text, ",\"rmse\":");
+    textbuf_vector(text, scores.rmse, o);
+    textbuf_puts(text, ",\"output_range\":");
+    textbuf_matrix(text, scores.output_range, o, 2);
+    list_scores(&scores, list);
+    for (int i = 0; i < N_SCORES; i++) {
+        textbuf_printf(text, ",\"%s\":", list[i].key);
+        if (*list[i].array == NULL) {
+            textbuf_puts(text, "null");
+        } else if (list[i].width == 1) {
+            textbuf_vector(text, *list[i].array, o);
+        } else {
+            textbuf_matrix(text, *list[i].array, o, list[i].width);
+        }
+    }
+    textbuf_puts(text, "}");
+}
+
+/* ---- calibration ---- */
+
+static enum err_code read_folds(const struct json_tensor *fold, const json_t *calibration,
+                                struct conformal *c, struct err *err)
+{
+    const json_t *value = json_object_get(calibration, "fold");
+    if (!fold->found) {
+        return value == NULL || json_is_null(value)
+                   ? ERR_OK
+                   : err_set(err, ERR_INVALID, "calibration: fold is %s, an array is needed",
+                             json_io_kind(value));
+    }
+    if (!fold->flat || fold->k != c->n) {
+        return err_set(err, ERR_SHAPE, "calibration: fold must be a flat array of %d numbers",
+                       c->n);
+    }
+    c->fold = mem_zalloc_array((size_t)c->n, sizeof *c->fold);
+    if (c->fold == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a calibration");
+    }
+    for (int i = 0; i < c->n; i++) {
+        double number = fold->values[i];
+        if (!(number >= 0.0 && number < (double)c->n_folds && number == floor(number))) {
+            return err_set(err, ERR_INVALID,
+                           "calibration: fold[%d] is %g, a whole number from 0 to %d is needed", i,
+                           number, c->n_folds - 1);
+        }
+        c->fold[i] = (int)number;
+    }
+    return ERR_OK;
+}
+
+static enum err_code read_fold_noise(const struct json_tensor *noise, const json_t *calibration,
+                                     int o, struct conformal *c, struct err *err)
+{
+    const json_t *value = json_object_get(calibration, "fold_noise");
+    if (!noise->found) {
+        return value == NULL || json_is_null(value)
+                   ? ERR_OK
+                   : err_set(err, ERR_INVALID, "calibration: fold_noise is %s, an array is needed",
+                             json_io_kind(value));
+    }
+    if (noise->flat || noise->n != c->n_folds || noise->k != o) {
+        return err_set(err, ERR_SHAPE, "calibration: fold_noise must be %d rows of %d numbers",
+                       c->n_folds, o);
+    }
+    size_t count = (size_t)noise->n * (size_t)noise->k;
+    c->fold_noise = mem_alloc_array(count, sizeof *c->fold_noise);
+    if (c->fold_noise == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a calibration");
+    }
+    memcpy(c->fold_noise, noise->values, count * sizeof *c->fold_noise);
+    return ERR_OK;
+}
+
+static enum err_code read_calibration(const json_t *document, const struct model_tensors *tensors,
+                                      struct model *model, struct err *err)
+{
+    static const char *const keys[] = {"method", "normalised", "folds", "fold",
+                                       "scores", "fold_noise", NULL};
+    const struct json_tensor *scores = &tensors->of[TENSOR_SCORES];
+    const json_t *object = NULL;
+    const char *method = NULL;
+    struct conformal *c = &model->conformal;
+    int64_t folds = 1;
+    if (model_json_object(document, "calibration", &object, err) != ERR_OK || object == NULL) {
+        return err->code;
+    }
+    if (json_io_check_keys(object, "calibration", keys, err) != ERR_OK ||
+        json_io_get_text(object, "calibration", "method", true, 64, &method, err) != ERR_OK ||
+        json_io_get_bool(object, "calibration", "normalised", false, &c->normalised, err) !=
+            ERR_OK ||
+        json_io_get_int(object, "calibration", "folds", false, 1, CONFORMAL_MOST_ROWS, &folds,
+                        err) != ERR_OK ||
+        json_tensor_check(scores, object, model->o, err) != ERR_OK) {
+        return err->code;
+    }
+    if (!conformal_method_find(method, &c->method) || c->method == CONFORMAL_NONE) {
+        return err_set(err, ERR_INVALID, "calibration: method \"%.40s\" is unknown", method);
+    }
+    if (scores->flat) {
+        return err_set(err, ERR_SHAPE,
+                       "calibration: scores is one row, an array of rows is needed");
+    }
+    size_t count = (size_t)scores->n * (size_t)scores->k;
+    c->n = scores->n;
+    c->n_folds = (int)folds;
+    c->scores = mem_alloc_array(count, sizeof *c->scores);
+    if (c->scores == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a calibration");
+    }
+    memcpy(c->scores, scores->values, count * sizeof *c->scores);
+    if (read_folds(&tensors->of[TENSOR_FOLD], object, c, err) != ERR_OK) {
+        return err->code;
+    }
+    if ((c->method == CONFORMAL_SPLIT) != (c->fold == NULL)) {
+        return err_set(err, ERR_INVALID, "calibration: %s with %s of each row", method,
+                       c->fold != NULL ? "a fold" : "no fold");
+    }
+    return read_fold_noise(&tensors->of[TENSOR_FOLD_NOISE], object, model->o, c, err);
+}
+
+static void write_calibration_head(struct textbuf *text, const struct conformal *c)
+{
+    textbuf_printf(text, "{\"method\":\"%s\",\"normalised\":%s,\"folds\":%d",
+                   conformal_method_name(c->method), c->normalised ? "true" : "false", c->n_folds);
+}
+
+void quality_json_write_calibration_kind(struct textbuf *text, const struct model *model)
+{
+    const struct conformal *c = &model->conformal;
+    if (c->method == CONFORMAL_NONE) {
+        textbuf_puts(text, "null");
+        return;
+    }
+    write_calibration_head(text, c);
+    textbuf_printf(text, ",\"rows\":%d}", c->n);
+}
+
+void quality_json_write_calibration(struct textbuf *text, const struct model *model)
+{
+    const struct conformal *c = &model->conformal;
+    if (c->method == CONFORMAL_NONE) {
+        textbuf_puts(text, "null");
+        return;
+    }
+    write_calibration_head(text, c);
+    textbuf_puts(text, ",\"fold\":");
+    for (int i = 0; c->fold != NULL && i < c->n; i++) {
+        textbuf_printf(text, "%s%d", i > 0 ? "," : "[", c->fold[i]);
+    }
+    textbuf_puts(text, c->fold != NULL ? "],\"scores\":" : "null,\"scores\":");
+    textbuf_matrix(text, c->scores, (size_t)c->n, (size_t)model->o);
+    textbuf_puts(text, ",\"fold_noise\":");
+    if (c->fold_noise != NULL) {
+        textbuf_matrix(text, c->fold_noise, (size_t)c->n_folds, (size_t)model->o);
+    } else {
+        textbuf_puts(text, "null");
+    }
+    textbuf_puts(text, "}");
+}
+
+/* ---- the report ---- */
+
+static enum err_code read_item(struct report *report, const char *name, const json_t *value,
+                               struct err *err)
+{
+    double number = 0.0;
+    char what[REPORT_NAME_CHARS + 16];
+    snprintf(what, sizeof what, "report: %s", name);
+    if (name[0] == '\0' || strlen(name) >= REPORT_NAME_CHARS) {
+        return err_set(err, ERR_INVALID, "report: the name %.60s has not 1 to %d bytes", name,
+                       REPORT_NAME_CHARS - 1);
+    }
+    if (!json_is_array(value)) {
+        return read_known(value, what, 0, &number, err) == ERR_OK
+                   ? report_add_number(report, name, number, err)
+                   : err->code;
+    }
+    size_t n = json_array_size(value);
+    if (n > REPORT_MOST_VALUES) {
+        return err_set(err, ERR_LIMIT, "%s has more than %d numbers", what, REPORT_MOST_VALUES);
+    }
+    double *values = mem_zalloc_array(n, sizeof *values);
+    if (values == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a report");
+    }
+    if (read_known_row(value, what, n, values, err) == ERR_OK) {
+        err_kept(report_add(report, name, (int)n, values, err));
+    }
+    mem_free(values);
+    return err->code;
+}
+
+static enum err_code read_report(const json_t *document, struct report *report, struct err *err)
+{
+    const json_t *object = NULL;
+    const char *name;
+    json_t *value;
+    if (model_json_object(document, "report", &object, err) != ERR_OK || object == NULL) {
+        return err->code;
+    }
+    json_object_foreach((json_t *)object, name, value)
+    {
+        if (read_item(report, name, value, err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code read_warnings(const json_t *document, struct report *report, struct err *err)
+{
+    static const char *const keys[] = {"code", "text", NULL};
+    const json_t *list = json_object_get(document, "warnings");
+    const json_t *warning;
+    size_t i;
+    char where[48];
+    if (list == NULL || json_is_null(list)) {
+        return ERR_OK;
+    }
+    if (!json_is_array(list) || json_array_size(list) > REPORT_MOST_WARNINGS) {
+        return err_set(err, ERR_INVALID, "warnings is not an array of at most %d objects",
+                       REPORT_MOST_WARNINGS);
+    }
+    json_array_foreach(list, i, warning)
+    {
+        const char *code = NULL;
+        const char *text = NULL;
+        snprintf(where, sizeof where, "warnings[%zu]", i);
+        if (!json_is_object(warning)) {
+            return err_set(err, ERR_INVALID, "%s is not an object", where);
+        }
+        if (json_io_check_keys(warning, where, keys, err) != ERR_OK ||
+            json_io_get_text(warning, where, "code", true, REPORT_NAME_CHARS - 1, &code, err) !=
+                ERR_OK ||
+            json_io_get_text(warning, where, "text", true, REPORT_TEXT_CHARS - 1, &text, err) !=
+                ERR_OK ||
+            report_warn(report, err, code, "%s", text) != ERR_OK) {
+            return err->code;
+        }
+        if ((size_t)report->n_warnings != i + 1) {
+            return err_set(err, ERR_INVALID, "%s: code \"%.40s\" stands there twice", where, code);
+        }
+    }
+    return ERR_OK;
+}
+
+void quality_json_write_report(struct textbuf *text, const struct report *report)
+{
+    textbuf_puts(text, "{");
+    for (int i = 0; i < report->n_items; i++) {
+        const struct report_item *item = &report->items[i];
+        textbuf_puts(text, i > 0 ? "," : "");
+        textbuf_json_string(text, item->name);
+        textbuf_puts(text, ":");
+        if (item->scalar) {
+            textbuf_real(text, item->values[0]);
+        } else {
+            textbuf_vector(text, item->values, (size_t)item->n);
+        }
+    }
+    textbuf_puts(text, "}");
+}
+
+void quality_json_write_warnings(struct textbuf *text, const struct report *report)
+{
+    textbuf_puts(text, "[");
+    for (int i = 0; i < report->n_warnings; i++) {
+        textbuf_puts(text, i > 0 ? ",{\"code\":" : "{\"code\":");
+        textbuf_json_string(text, report->warnings[i].code);
+        textbuf_puts(text, ",\"text\":");
+        textbuf_json_string(text, report->warnings[i].text);
+        textbuf_puts(text, "}");
+    }
+    textbuf_puts(text, "]");
+}
+
+enum err_code quality_json_read(const json_t *document, const struct model_tensors *tensors,
+                                struct model *model, struct err *err)
+{
+    if (read_scores(document, model, err) != ERR_OK ||
+        read_calibration(document, tensors, model, err) != ERR_OK ||
+        read_report(document, &model->report, err) != ERR_OK) {
+        return err->code;
+    }
+    return read_warnings(document, &model->report, err);
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/json_read.h"
+
+#include "base/mem.h"
+#include "base/textbuf.h"
+
+#include <setjmp.h>
+#include <string.h>
+
+/*
+ * A document is built in the arena of its request: one release, and no cost for a node.
+ * jansson 2.14 writes past its token buffer when that cannot grow, so a failed allocation must not
+ * come back to it: the allocator jumps out of the parser instead, and the arena holds all there is
+ * to free.
+ */
+struct parse {
+    struct arena *arena;
+    jmp_buf no_memory;
+};
+
+/* Of the thread that parses; jansson's allocator gets no context. NULL: nobody parses. */
+static _Thread_local struct parse *parsing;
+
+static void *alloc_for_jansson(size_t size)
+{
+    void *block = parsing != NULL ? arena_alloc(parsing->arena, size) : NULL;
+    if (block == NULL && parsing != NULL) {
+        longjmp(parsing->no_memory, 1);
+    }
+    return block;
+}
+
+static void free_for_jansson(void *block)
+{
+    (void)block; /* goes with its arena */
+}
+
+void json_io_init(void)
+{
+    json_set_alloc_funcs(alloc_for_jansson, free_for_jansson);
+}
+
+/* NULL with *short_of_memory, or with a reason in *error. */
+static json_t *load(const char *text, size_t len, struct arena *arena, bool *short_of_memory,
+                    json_error_t *error)
+{
+    struct parse parse = {.arena = arena};
+    json_t *volatile value = NULL;
+    *short_of_memory = false;
+    if (setjmp(parse.no_memory) == 0) {
+        parsing = &parse;
+        value = json_loadb(text, len, JSON_REJECT_DUPLICATES, error);
+    } else {
+        *short_of_memory = true;
+    }
+    parsing = NULL;
+    return value;
+}
+
+/* Nesting is counted before parsing: jansson itself would go 2048 deep. */
+static enum err_code check_depth(const char *text, size_t len, struct err *err)
+{
+    int depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (in_string) {
+            i += c == '\\';
+            in_string = c != '"';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > JSON_IO_MAX_DEPTH) {
+                return err_set(err, ERR_SYNTAX, "the document is nested deeper than %d levels",
+                               JSON_IO_MAX_DEPTH);
+            }
+        } else if (c == ']' || c == '}') {
+            depth--;
+        }
+    }
+    return ERR_OK;
+}
+
+enum err_code json_io_parse(const char *text, size_t len, struct arena *arena, json_t **out,
+                            struct err *err)
+{
+    json_error_t error;
+    bool short_of_memory;
+    if (len == 0) {
+        return err_set(err, ERR_SYNTAX, "the body is empty, a JSON document is needed");
+    }
+    /* jansson lets one pass behind "null". */
+    if (memchr(text, '\0', len) != NULL) {
+        return err_set(err, ERR_SYNTAX, "the document holds a NUL byte");
+    }
+    if (check_depth(text, len, err) != ERR_OK) {
+        return err->code;
+    }
+    json_t *value = load(text, len, arena, &short_of_memory, &error);
+    if (value == NULL) {
+        if (short_of_memory) {
+            return err_set(err, ERR_NOMEM, "no memory for the document");
+        }
+        /* The text may quote the client's bytes: not ours to repeat unless they are UTF-8. */
+        return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", error.line, error.column,
+                       json_error_code(&error) == json_error_invalid_utf8 ? "invalid UTF-8"
+                                                                          : error.text);
+    }
+    *out = value;
+    return ERR_OK;
+}
+
+static bool is_known(const char *key, const char *const *keys)
+{
+    for (; *keys != NULL; keys++) {
+        if (strcmp(*keys, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err_code json_io_check_keys(const json_t *object, const char *where, const char *const *keys,
+                                 struct err *err)
+{
+    if (!json_is_object(object)) {
+        return err_set(err, ERR_INVALID, "%s is not an object", where);
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        if (!is_known(key, keys)) {
+            return err_set(err, ERR_INVALID, "%s: key \"%.60s\" is unknown", where, key);
+        }
+    }
+    return ERR_OK;
+}
+
+/* NULL with ERR_OK when it is absent and may be. */
+static enum err_code get(const json_t *object, const char *where, const char *key, bool required,
+                         const json_t **value, struct err *err)
+{
+    *value = json_object_get(object, key);
+    if (*value == NULL && required) {
+        return err_set(err, ERR_INVALID, "%s: %s is missing", where, key);
+    }
+    return ERR_OK;
+}
+
+enum err_code json_io_get_text(const json_t *object, const char *where, const char *key,
+                               bool required, size_t max_len, const char **out, struct err *err)
+{
+    const json_t *value;
+    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
+        return err->code;
+    }
+    if (!json_is_string(value) || json_string_length(value) > max_len) {
+        return err_set(err, ERR_INVALID, "%s: %s is not a string of at most %zu bytes", where, key,
+                       max_len);
+    }
+    *out = json_string_value(value);
+    return ERR_OK;
+}
+
+enum err_code json_io_get_int(const json_t *object, const char *where, const char *key,
+                              bool required, int64_t low, int64_t high, int64_t *out,
+                              struct err *err)
+{
+    const json_t *value;
+    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
+        return err->code;
+    }
+    json_int_t number = json_integer_value(value);
+    if (!json_is_integer(value) || number < low || number > high) {
+        return err_set(err, ERR_INVALID, "%s: %s is not an integer from %lld to %lld", where, key,
+                       (long long)low, (long long)high);
+    }
+    *out = number;
+    return ERR_OK;
+}
+
+enum err_code json_io_get_real(const json_t *object, const char *where, const char *key,
+                               bool required, double low, double high, double *out, struct err *err)
+{
+    const json_t *value;
+    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
+        return err->code;
+    }
+    double number = json_number_value(value);
+    if (!json_is_number(value) || !(number >= low && number <= high)) {
+        return err_set(err, ERR_INVALID, "%s: %s is not a number from %g to %g", where, key, low,
+                       high);
+    }
+    *out = number;
+    return ERR_OK;
+}
+
+enum err_code json_io_get_bool(const json_t *object, const char *where, const char *key,
+                               bool required, bool *out, struct err *err)
+{
+    const json_t *value;
+    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
+        return err->code;
+    }
+    if (!json_is_boolean(value)) {
+        return err_set(err, ERR_INVALID, "%s: %s is neither true nor false", where, key);
+    }
+    *out = json_is_true(value);
+    return ERR_OK;
+}
+
+const char *json_io_kind(const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_NULL:
+        return "null";
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return "a truth value";
+    case JSON_INTEGER:
+    case JSON_REAL:
+        break;
+    }
+    return "a number";
+}
+
+/* One row of k numbers; row < 0: the array is flat and messages name the place by column alone. */
+static enum err_code read_row(const json_t *value, const char *what, int row, int k, double *out,
+                              struct err *err)
+{
+    if (!json_is_array(value)) {
+        return err_set_at(err, ERR_INVALID, row, -1, "%s: row %d is %s, not an array", what,
+                          row < 0 ? 0 : row, value != NULL ? json_io_kind(value) : "missing");
+    }
+    if (json_array_size(value) != (size_t)k) {
+        return err_set_at(err, ERR_SHAPE, row, -1, "%s: row %d has %zu numbers, %d are needed",
+                          what, row < 0 ? 0 : row, json_array_size(value), k);
+    }
+    for (int j = 0; j < k; j++) {
+        const json_t *number = json_array_get(value, (size_t)j);
+        if (!json_is_number(number)) {
+            return err_set_at(err, ERR_INVALID, row, j, "%s: row %d, column %d is %s, not a number",
+                              what, row < 0 ? 0 : row, j, json_io_kind(number));
+        }
+        out[j] = json_number_value(number);
+    }
+    return ERR_OK;
+}
+
+enum err_code json_io_vector(const json_t *value, const char *what, int n, double *out,
+                             struct err *err)
+{
+    if (!json_is_array(value)) {
+        return err_set(err, ERR_INVALID, "%s is not an array of %d numbers", what, n);
+    }
+    return read_row(value, what, -1, n, out, err);
+}
+
+enum err_code json_io_matrix(const json_t *value, const char *what, int n, int k, double *out,
+                             struct err *err)
+{
+    if (!json_is_array(value) || json_array_size(value) != (size_t)n) {
+        return err_set(err, ERR_SHAPE, "%s: %d rows are needed", what, n);
+    }
+    for (int i = 0; i < n; i++) {
+        if (read_row(json_array_get(value, (size_t)i), what, i, k, out + (size_t)i * (size_t)k,
+                     err) != ERR_OK) {
+            return err->code;
+        }
+    }
+    return ERR_OK;
+}
+
+static void dump(struct textbuf *text, const json_t *value)
+{
+    const char *key;
+    json_t *item;
+    size_t i;
+    bool first = true;
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        textbuf_puts(text, "{");
+        json_object_foreach((json_t *)value, key, item)
+        {
+            textbuf_puts(text, first ? "" : ",");
+            textbuf_json_string(text, key);
+            textbuf_puts(text, ":");
+            dump(text, item);
+            first = false;
+        }
+        textbuf_puts(text, "}");
+        break;
+    case JSON_ARRAY:
+        textbuf_puts(text, "[");
+        json_array_foreach(value, i, item)
+        {
+            textbuf_puts(text, i > 0 ? "," : "");
+            dump(text, item);
+        }
+        textbuf_puts(text, "]");
+        break;
+    case JSON_STRING:
+        textbuf_json_string(text, json_string_value(value));
+        break;
+    case JSON_INTEGER:
+        textbuf_printf(text, "%lld", (long long)json_integer_value(value));
+        break;
+    case JSON_REAL:
+        textbuf_real(text, json_real_value(value));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        textbuf_puts(text, json_is_true(value) ? "true" : "false");
+        break;
+    case JSON_NULL:
+        textbuf_puts(text, "null");
+        break;
+    }
+}
+
+enum err_code json_io_dump(const json_t *value, size_t max_bytes, const char *what, char **out,
+                           struct err *err)
+{
+    struct arena arena = ARENA_INIT;
+    struct textbuf text = textbuf_in(&arena);
+    dump(&text, value);
+    *out = NULL;
+    if (textbuf_failed(&text)) {
+        err_set(err, ERR_NOMEM, "no memory for %s", what);
+    } else if (text.len > max_bytes) {
+        err_set(err, ERR_LIMIT, "%s is longer than %zu bytes", what, max_bytes);
+    } else {
+        *out = mem_strndup(text.data, text.len);
+        if (*out == NULL) {
+            err_set(err, ERR_NOMEM, "no memory for %s", what);
+        }
+    }
+    arena_release(&arena);
+    return err->code;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Matrices as .npy, versions 1 to 3, of little-endian float64 or float32
+ * (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
+ */
+#ifndef NPY_H
+#define NPY_H
+
+#include "base/arena.h"
+#include "base/compiler.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define NPY_MAX_RANK 4
+
+struct npy {
+    int n; /* rows; 1 for an array of one dimension */
+    int k; /* columns */
+    bool single;
+    const double *values; /* [n x k], in the arena or in the bytes themselves */
+};
+
+/*
+ * The bytes must stay: a float64 matrix in C order is used where it lies. ERR_SYNTAX (no npy),
+ * ERR_UNSUPPORTED (another type), ERR_SHAPE (not one or two dimensions, empty, a length that does
+ * not agree), ERR_NONFINITE (with row and column), ERR_TOO_LARGE (over max_rows), ERR_NOMEM.
+ */
+enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct arena *arena,
+                        struct npy *out, struct err *err) MUST_CHECK;
+
+#define NPY_HEAD_MAX 256
+
+/* What stands before the numbers of an array of this shape; the length. head: [NPY_HEAD_MAX]. */
+size_t npy_head(int rank, const size_t *shape, bool single, char *head);
+
+/* An array of this shape as npy, float32 when single; bytes in the arena. ERR_NOMEM;
+ * ERR_NUMERIC (a value beyond float32). */
+enum err_code npy_write(const double *values, int rank, const size_t *shape, bool single,
+                        struct arena *arena, const char **bytes, size_t *len,
+                        struct err *err) MUST_CHECK;
+
+#endif

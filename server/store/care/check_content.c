@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stored bytes against their SHA-256: versions, training rows, checkpoints. */
+#include "store/care/check_priv.h"
+
+#include <string.h>
+
+#include "store/data/data_priv.h"
+#include "store/jobs/job_store.h"
+#include "store/models/model_store.h"
+
+static enum err_code matches(const void *bytes, size_t n_bytes, const void *sha, size_t n_sha,
+                             bool *out, struct err *err)
+{
+    unsigned char found[SHA256_BYTES];
+    if (digest_sha256(bytes, n_bytes, found, err) == ERR_OK) {
+        *out = n_sha == SHA256_BYTES && memcmp(sha, found, SHA256_BYTES) == 0;
+    }
+    return err->code;
+}
+
+/* ---- versions ---- */
+
+struct version {
+    int64_t number;
+    int64_t n_bytes;
+    char digest[DIGEST_HEX_CHARS + 1];
+};
+
+struct chunks {
+    struct digest digest;
+    int64_t n; /* read so far */
+    int64_t n_bytes;
+    int64_t bad; /* the first that does not match; -1: none */
+};
+
+static enum err_code read_chunks(struct checking *c, const struct check_model *model,
+                                 const struct version *version, struct chunks *chunks,
+                                 struct err *err)
+{
+    struct query q = query_open(c->conn, SQL_VERSION_CHUNKS, err);
+    query_int(&q, ":model", model->id);
+    query_int(&q, ":version", version->number);
+    while (query_row(&q)) {
+        size_t n_sha = 0;
+        size_t n_bytes = 0;
+        bool good = false;
+        const void *sha = query_get_blob(&q, 0, &n_sha);
+        const void *bytes = query_get_blob(&q, 1, &n_bytes);
+        if (matches(bytes, n_bytes, sha, n_sha, &good, err) != ERR_OK ||
+            digest_add(&chunks->digest, bytes, n_bytes, err) != ERR_OK ||
+            check_advance(c, n_bytes, err) != ERR_OK) {
+            break;
+        }
+        chunks->bad = chunks->bad < 0 && !good ? chunks->n : chunks->bad;
+        chunks->n++;
+        chunks->n_bytes += (int64_t)n_bytes;
+    }
+    return query_close(&q);
+}
+
+static enum err_code check_version(struct checking *c, const struct check_model *model,
+                                   const struct version *version, struct err *err)
+{
+    static const char advice[] = "restore a backup, or delete the version";
+    struct chunks chunks = {.bad = -1};
+    struct err one = ERR_INIT;
+    unsigned char sha256[SHA256_BYTES];
+    char hex[DIGEST_HEX_CHARS + 1];
+    if (digest_open(&chunks.digest, err) != ERR_OK) {
+        return err->code;
+    }
+    enum err_code code = read_chunks(c, model, version, &chunks, &one);
+    digest_close(&chunks.digest, sha256);
+    digest_hex(sha256, hex);
+    if (code != ERR_OK) {
+        if (check_forgive(c, &one, "version %lld of model %s cannot be read; %s",
+                          (long long)version->number, model->name, advice) != ERR_OK) {
+            *err = one;
+        }
+    } else if (chunks.bad >= 0) {
+        check_found(c, "version %lld of model %s: chunk %lld does not match its SHA-256; %s",
+                    (long long)version->number, model->name, (long long)chunks.bad, advice);
+    } else if (chunks.n_bytes != version->n_bytes) {
+        check_found(c,
+                    "version %lld of model %s has %lld bytes, not the %lld it was written with; %s",
+                    (long long)version->number, model->name, (long long)chunks.n_bytes,
+                    (long long)version->n_bytes, advice);
+    } else if (strcmp(hex, version->digest) != 0) {
+        check_found(c, "version %lld of model %s does not match its SHA-256; %s",
+                    (long long)version->number, model->name, advice);
+    }
+    return err->code;
+}
+
+enum err_code check_versions(struct checking *c, const struct check_model *model, struct err *err)
+{
+    struct query q = query_open(c->conn, SQL_CHECK_VERSIONS, err);
+    query_int(&q, ":model", model->id);
+    while (query_row(&q)) {
+        int64_t before = c->report->n_findings;
+        struct version version = {.number = query_get_int(&q, 0), .n_bytes = query_get_int(&q, 2)};
+        query_get_text(&q, 1, version.digest, sizeof version.digest);
+        c->report->n_versions++;
+        if (check_version(c, model, &version, err) != ERR_OK) {
+            break;
+        }
+        if (!query_is_null(&q, 3) && c->report->n_findings == before) {
+            char reason[160];
+            query_get_text(&q, 3, reason, sizeof reason);
+            check_found(c,
+                        "version %lld of model %s is marked as damaged (%s); delete it and "
+                        "register it again",
+                        (long long)version.number, model->name, reason);
+        }
+    }
+    return query_close(&q);
+}
+
+/* ---- training rows ---- */
+
+struct batch {
+    int64_t id;
+    int64_t n_rows;
+    struct digest digest;
+    int64_t n_read; /* rows */
+};
+
+static enum err_code read_rows(struct checking *c, const struct check_model *model,
+                               struct batch *batch, struct err *err)
+{
+    struct data_chunk chunk;
+    struct query q = data_open_chunks(c->conn, model->id, batch->id, -1, batch->id, err);
+    while (query_row(&q)) {
+        if (data_get_chunk(&q, &chunk, err) != ERR_OK ||
+            digest_add(&batch->digest, chunk.bytes, chunk.n_bytes, err) != ERR_OK ||
+            check_advance(c, chunk.n_bytes, err) != ERR_OK) {
+            break;
+        }
+        batch->n_read += chunk.n;
+    }
+    return err->code == ERR_OK ? query_close(&q) : query_abandon(&q);
+}
+
+/* The digest that the batch was stored with; true in a file of schema 1 and before data_upgrade. */
+static enum err_code digest_is(struct checking *c, int64_t batch, const unsigned char *sha256,
+                               bool *out, struct err *err)
+{
+    *out = true;
+    if (c->report->schema < 2) {
+        return ERR_OK;
+    }
+    struct query q = query_open(c->conn, SQL_CHECK_BATCH_DIGEST, err);
+    query_int(&q, ":batch", batch);
+    if (query_row(&q) && !query_is_null(&q, 0)) {
+        size_t n_bytes = 0;
+        const void *stored = query_get_blob(&q, 0, &n_bytes);
+        *out = n_bytes == SHA256_BYTES && memcmp(stored, sha256, SHA256_BYTES) == 0;
+    }
+    return query_close(&q);
+}
+
+static enum err_code read_size(struct checking *c, struct batch *batch, struct err *err)
+{
+    struct query q = query_open(c->conn, SQL_CHECK_BATCH, err);
+    query_int(&q, ":batch", batch->id);
+    if (query_row(&q)) {
+        batch->n_rows = query_get_int(&q, 0);
+    }
+    return query_close(&q);
+}
+
+static enum err_code check_batch(struct checking *c, const struct check_model *model, int64_t id,
+                                 struct err *err)
+{
+    static const char advice[] = "restore a backup, or delete the batch and upload it again";
+    struct batch batch = {.id = id};
+    struct err one = ERR_INIT;
+    unsigned char sha256[SHA256_BYTES];
+    bool same = true;
+    if (digest_open(&batch.digest, err) != ERR_OK) {
+        return err->code;
+    }
+    if (read_size(c, &batch, &one) == ERR_OK) {
+        err_kept(read_rows(c, model, &batch, &one));
+    }
+    digest_close(&batch.digest, sha256);
+    if (one.code == ERR_OK) {
+        err_kept(digest_is(c, id, sha256, &same, &one));
+    }
+    if (one.code != ERR_OK) {
+        if (check_forgive(c, &one, "batch %lld of model %s cannot be read; %s", (long long)id,
+                          model->name, advice) != ERR_OK) {
+            *err = one;
+        }
+    } else if (batch.n_read != batch.n_rows) {
+        check_found(c, "batch %lld of model %s has %lld rows, not the %lld it says; %s",
+                    (long long)id, model->name, (long long)batch.n_read, (long long)batch.n_rows,
+                    advice);
+    } else if (!same) {
+        check_found(c, "batch %lld of model %s does not match its SHA-256; %s", (long long)id,
+                    model->name, advice);
+    }
+    return err->code;
+}
+
+enum err_code check_batches(struct checking *c, const struct check_model *model, struct err *err)
+{
+    struct query q = query_open(c->conn, SQL_BATCH_IDS, err);
+    query_int(&q, ":model", model->id);
+    while (query_row(&q)) {
+        c->report->n_batches++;
+        if (check_batch(c, model, query_get_int(&q, 0), err) != ERR_OK) {
+            break;
+        }
+    }
+    return query_close(&q);
+}
+
+/* ---- checkpoints ---- */
+
+enum err_code check_checkpoints(struct checking *c, struct err *err)
+{
+    int64_t told = 0; /* the last job that something was found of */
+    struct query q = query_open(c->conn, SQL_CHECK_CHECKPOINTS, err);
+    while (query_row(&q)) {
+        size_t n_sha = 0;
+        size_t n_bytes = 0;
+        bool good = false;
+        int64_t job = query_get_int(&q, 0);
+        const void *sha = query_get_blob(&q, 3, &n_sha);
+        const void *bytes = query_get_blob(&q, 4, &n_bytes);
+        int64_t state = query_get_int(&q, 5);
+        if (matches(bytes, n_bytes, sha, n_sha, &good, err) != ERR_OK ||
+            check_advance(c, 0, err) != ERR_OK) {
+            break;
+        }
+        if (job == told) {
+            continue;
+        }
+        if (!good) {
+            check_found(c,
+                        "checkpoint of job %lld (task %lld) does not match its SHA-256; cancel the "
+                        "job and queue it again",
+                        (long long)job, (long long)query_get_int(&q, 1));
+        } else if (state != JOB_QUEUED && state != JOB_RUNNING) {
+            check_found(c, "job %lld has ended, but its checkpoints are there: space that is lost",
+                        (long long)job);
+        }
+        told = good && (state == JOB_QUEUED || state == JOB_RUNNING) ? told : job;
+    }
+    return query_close(&q);
+}

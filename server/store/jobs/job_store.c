@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/jobs/job_store.h"
+
+#include "store/sqlite/db_priv.h"
+#include "store/jobs/job_priv.h"
+#include "store/models/model_priv.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+static enum err_code get_request(struct conn *conn, int64_t id, void **request, size_t *n_bytes,
+                                 struct err *err)
+{
+    bool found = false;
+    struct query q = query_open(conn, SQL_JOB_REQUEST, err);
+    query_int(&q, ":id", id);
+    if (query_row(&q)) {
+        const void *bytes = query_get_blob(&q, 0, n_bytes);
+        found = true;
+        *request = mem_strndup(bytes, *n_bytes);
+        if (*request == NULL) {
+            err_set(err, ERR_NOMEM, "no memory for a job's request");
+        }
+    }
+    if (query_close(&q) == ERR_OK && !found) {
+        return err_set(err, ERR_NOT_FOUND, "there is no job %lld", (long long)id);
+    }
+    return err->code;
+}
+
+/* A change of one job; *changed: it was in the state the change needs. Parameters by -1 are absent.
+ */
+static enum err_code change(struct conn *conn, enum sql_query which, int64_t id, int64_t now,
+                            bool *changed, struct err *err)
+{
+    struct query q = query_open(conn, which, err);
+    query_int(&q, ":id", id);
+    if (now >= 0) {
+        query_int(&q, ":now", now);
+    }
+    if (query_close(&q) == ERR_OK) {
+        *changed = query_changes(conn) > 0;
+    }
+    return err->code;
+}
+
+enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *id, struct err *err)
+{
+    struct conn *conn;
+    int64_t model_id = 0;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    if (model_find(conn, job->model, &model_id, NULL, err) == ERR_OK) {
+        struct query q = query_open(conn, SQL_JOB_INSERT, err);
+        query_int(&q, ":model", model_id);
+        query_blob(&q, ":request", job->request, job->n_request);
+        query_int(&q, ":priority", job->priority);
+        query_text(&q, ":origin", job->origin);
+        query_int(&q, ":policy", job->policy_ms);
+        query_int(&q, ":now", db_now_ms());
+        bool added = query_row(&q);
+        if (added) {
+            *id = query_get_int(&q, 0);
+        }
+        if (query_close(&q) == ERR_OK && !added) {
+            err_set(err, ERR_CONFLICT, "model %.64s has a job already, or another policy",
+                    job->model);
+        }
+    }
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_claim(struct db *db, struct job_row *row, void **request, size_t *n_bytes,
+                              struct err *err)
+{
+    struct conn *conn;
+    int64_t id = 0;
+    *request = NULL;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_JOB_CLAIM, err);
+    query_int(&q, ":now", db_now_ms());
+    query_int(&q, ":most", JOB_MOST_WAIT_MS);
+    if (query_row(&q)) {
+        id = query_get_int(&q, 0);
+    }
+    if (query_close(&q) == ERR_OK && id == 0) {
+        err_set(err, ERR_NOT_FOUND, "no job is waiting");
+    }
+    if (err->code == ERR_OK && job_get(conn, id, row, err) == ERR_OK) {
+        err_kept(get_request(conn, id, request, n_bytes, err));
+    }
+    if (db_write_end(db, err) != ERR_OK) {
+        mem_free(*request);
+        *request = NULL;
+    }
+    return err->code;
+}
+
+/* ---- the end of a job ---- */
+
+struct ending {
+    int64_t id;
+    enum job_state state;
+    int64_t version;
+    bool promoted;
+    const char *message;
+    const char *gate;
+    const char *scores;
+};
+
+static enum err_code clear_checkpoints(struct conn *conn, int64_t id, struct err *err)
+{
+    struct query q = query_open(conn, SQL_JOB_CHECKPOINT_CLEAR, err);
+    query_int(&q, ":id", id);
+    return query_close(&q);
+}
+
+static enum err_code prune(struct conn *conn, int64_t id, struct err *err)
+{
+    struct query q = query_open(conn, SQL_JOB_PRUNE, err);
+    query_int(&q, ":id", id);
+    query_int(&q, ":keep", JOB_HISTORY);
+    return query_close(&q);
+}
+
+static enum err_code finish(struct conn *conn, const struct ending *end, struct err *err)
+{
+    struct query q = query_open(conn, SQL_JOB_FINISH, err);
+    query_int(&q, ":id", end->id);
+    query_int(&q, ":state", (int64_t)end->state);
+    query_int(&q, ":version", end->version);
+    query_int(&q, ":promoted", end->promoted);
+    query_text(&q, ":message", end->message);
+    query_text(&q, ":gate", end->gate);
+    query_text(&q, ":scores", end->scores);
+    query_int(&q, ":now", db_now_ms());
+    if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
+        return err_set(err, ERR_CONFLICT, "job %lld is not running", (long long)end->id);
+    }
+    if (err->code != ERR_OK || clear_checkpoints(conn, end->id, err) != ERR_OK) {
+        return err->code;
+    }
+    return prune(conn, end->id, err);
+}
+
+enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, const char *message,
+                               struct err *err)
+{
+    struct conn *conn;
+    struct ending end = {.id = id, .state = state, .message = message};
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(finish(conn, &end, err));
+    return db_write_end(db, err);
+}
+
+static enum err_code keep_training_data(struct conn *conn, int64_t id, int64_t version,
+                                        struct err *err)
+{
+    struct query q = query_open(conn, SQL_TRAINING_DATA_INSERT, err);
+    query_int(&q, ":job", id);
+    query_int(&q, ":version", version);
+    return query_close(&q);
+}
+
+/* Is the default still the one that the new version was judged against? */
+static enum err_code check_judged(struct conn *conn, const struct job_result *result,
+                                  struct err *err)
+{
+    const char *name = result->put->model;
+    int64_t model = 0;
+    int64_t now = 0;
+    if (model_find(conn, name, &model, &now, err) != ERR_OK || now == result->judged_against) {
+        return err->code;
+    }
+    if (result->judged_against == 0 &&
+        model_check_version(conn, name, model, now, err) == ERR_CONFLICT) {
+        err_clear(err); /* it is damaged: no version could be judged against it */
+        return ERR_OK;
+    }
+    return err->code != ERR_OK
+               ? err->code
+               : err_set(err, ERR_PRECONDITION, "the default version has changed meanwhile");
+}
+
+static enum err_code publish(struct db *db, struct conn *conn, int64_t id,
+                             const struct job_result *result, struct put_result *out,
+                             struct err *err)
+{
+    int64_t model = 0;
+    int64_t default_version = 0;
+    if ((result->judged && check_judged(conn, result, err) != ERR_OK) ||
+        model_put(db, conn, result->put, out, err) != ERR_OK ||
+        keep_training_data(conn, id, out->version, err) != ERR_OK ||
+        model_find(conn, result->put->model, &model, &default_version, err) != ERR_OK) {
+        return err->code;
+    }
+    struct ending end = {.id = id,
+                         .state = JOB_SUCCEEDED,
+                         .version = out->version,
+                         .promoted = default_version == out->version,
+                         .message = result->message,
+                         .gate = result->gate,
+                         .scores = result->scores};
+    return finish(conn, &end, err);
+}
+
+enum err_code job_store_publish(struct db *db, int64_t id, const struct job_result *result,
+                                struct put_result *out, struct err *err)
+{
+    struct conn *conn;
+    struct job_row row;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    /* A cancel that was answered before this moment holds. */
+    if (job_get(conn, id, &row, err) == ERR_OK && row.cancel_requested) {
+        err_set(err, ERR_CANCELLED, "job %lld was cancelled", (long long)id);
+    }
+    if (err->code == ERR_OK) {
+        err_kept(publish(db, conn, id, result, out, err));
+    }
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_set_data(struct db *db, int64_t id, const struct training_data *data,
+                                 int64_t base_version, struct err *err)
+{
+    struct conn *conn;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_JOB_SET_DATA, err);
+    query_int(&q, ":id", id);
+    query_int(&q, ":n_rows", data->n_rows);
+    query_int(&q, ":n_batches", data->n_batches);
+    query_int(&q, ":last", data->last_batch);
+    query_text(&q, ":fingerprint", data->fingerprint);
+    query_int(&q, ":base", base_version);
+    err_kept(query_close(&q));
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_requeue(struct db *db, int64_t id, struct err *err)
+{
+    struct conn *conn;
+    bool changed = false;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    if (change(conn, SQL_JOB_REQUEUE, id, -1, &changed, err) == ERR_OK && !changed) {
+        err_set(err, ERR_CONFLICT, "job %lld is not running", (long long)id);
+    }
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_retry(struct db *db, int64_t id, int64_t at_ms, const char *message,
+                              struct err *err)
+{
+    struct conn *conn;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_JOB_RETRY, err);
+    query_int(&q, ":id", id);
+    query_int(&q, ":at", at_ms);
+    query_text(&q, ":message", message);
+    if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
+        err_set(err, ERR_CONFLICT, "job %lld is not running, or was cancelled", (long long)id);
+    }
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row, struct err *err)
+{
+    struct conn *conn;
+    bool was_queued = false;
+    bool was_running = false;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    if (job_get(conn, id, row, err) == ERR_OK &&
+        change(conn, SQL_JOB_CANCEL_QUEUED, id, db_now_ms(), &was_queued, err) == ERR_OK &&
+        change(conn, SQL_JOB_CANCEL_RUNNING, id, -1, &was_running, err) == ERR_OK) {
+        if (!was_queued && !was_running) {
+            err_set(err, ERR_CONFLICT, "job %lld %s %s already", (long long)id,
+                    row->state == JOB_CANCELLED ? "was" : "has", job_state_name(row->state));
+        } else if (was_running ||
+                   (clear_checkpoints(conn, id, err) == ERR_OK && prune(conn, id, err) == ERR_OK)) {
+            err_kept(job_get(conn, id, row, err));
+        }
+    }
+    return db_write_end(db, err);
+}
+
+enum err_code job_store_recover(struct db *db, int *n_requeued, int *n_failed, struct err *err)
+{
+    struct conn *conn;
+    *n_requeued = 0;
+    *n_failed = 0;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_JOB_RECOVER_CANCELLED, err);
+    query_int(&q, ":now", db_now_ms());
+    err_kept(query_close(&q));
+    q = query_open(conn, SQL_JOB_RECOVER_FAILED, err);
+    query_int(&q, ":now", db_now_ms());
+    query_int(&q, ":attempts", JOB_MAX_STALLED);
+    query_text(&q, ":message", "the server stopped each time the job was at work");
+    if (query_close(&q) == ERR_OK) {
+        *n_failed = (int)query_changes(conn);
+    }
+    q = query_open(conn, SQL_JOB_RECOVER_QUEUED, err);
+    if (query_close(&q) == ERR_OK) {
+        *n_requeued = (int)query_changes(conn);
+    }
+    q = query_open(conn, SQL_JOB_CHECKPOINT_CLEAR_ENDED, err);
+    err_kept(query_close(&q));
+    return db_write_end(db, err);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which version is the default, which was it before, and which old ones go.
+ *
+ * The previous version is the default of before the last change, so that going back twice is going
+ * forward again. A version that anything names stays: the default, the previous one, an aliased
+ * one, and one that a queued or running job starts from.
+ */
+#include "store/models/model_priv.h"
+
+#include "base/mem.h"
+
+static const char *const origins[] = {
+    [PROMOTION_REGISTER] = "register",
+    [PROMOTION_REQUEST] = "request",
+    [PROMOTION_JOB] = "job",
+};
+
+struct places {
+    int64_t default_version; /* 0: none */
+    int64_t previous_version;
+    int64_t keep_versions;
+};
+
+static enum err_code get_places(struct conn *conn, int64_t model, struct places *out,
+                                struct err *err)
+{
+    struct query q = query_open(conn, SQL_MODEL_PLACES, err);
+    query_int(&q, ":model", model);
+    if (query_row(&q)) {
+        out->default_version = query_get_int(&q, 0);
+        out->previous_version = query_get_int(&q, 1);
+        out->keep_versions = query_get_int(&q, 2);
+    }
+    return query_close(&q);
+}
+
+enum err_code model_get_alias(struct conn *conn, int64_t model, const char *alias, int64_t *version,
+                              struct err *err)
+{
+    struct query q = query_open(conn, SQL_ALIAS_GET, err);
+    query_int(&q, ":model", model);
+    query_text(&q, ":name", alias);
+    *version = query_row(&q) ? query_get_int(&q, 0) : 0;
+    return query_close(&q);
+}
+
+enum err_code model_resolve(struct conn *conn, const char *name, int64_t model,
+                            const struct version_ref *ref, int64_t *version, struct err *err)
+{
+    struct places places = {.default_version = 0};
+    int64_t found = ref->number;
+    if (ref->kind == VERSION_ALIAS) {
+        err_kept(model_get_alias(conn, model, ref->alias, &found, err));
+    } else if (ref->kind != VERSION_NUMBER && get_places(conn, model, &places, err) == ERR_OK) {
+        found = ref->kind == VERSION_DEFAULT ? places.default_version : places.previous_version;
+    }
+    if (err->code == ERR_OK && found == 0) {
+        return version_ref_absent(ref, name, err);
+    }
+    *version = found;
+    return err->code;
+}
+
+enum err_code model_check_version(struct conn *conn, const char *name, int64_t model,
+                                  int64_t version, struct err *err)
+{
+    bool found = false;
+    bool damaged = false;
+    struct version_ref ref = version_ref_number(version);
+    struct query q = query_open(conn, SQL_VERSION_DIGEST, err);
+    query_int(&q, ":model", model);
+    query_int(&q, ":version", version);
+    if (query_row(&q)) {
+        found = true;
+        damaged = !query_is_null(&q, 2);
+    }
+    if (query_close(&q) == ERR_OK && !found) {
+        return version_ref_absent(&ref, name, err);
+    }
+    if (err->code == ERR_OK && damaged) {
+        return err_set(err, ERR_CONFLICT, "version %lld of model %.64s is damaged",
+                       (long long)version, name);
+    }
+    return err->code;
+}
+
+/* ---- the default ---- */
+
+static enum err_code write_down(struct conn *conn, const struct default_change *change,
+                                int64_t previous, struct err *err)
+{
+    struct query q = query_open(conn, SQL_PROMOTION_INSERT, err);
+    query_int(&q, ":model", change->model);
+    query_int(&q, ":version", change->version);
+    query_int(&q, ":previous", previous);
+    query_text(&q, ":origin", origins[change->origin]);
+    query_int(&q, ":job", change->job);
+    query_int(&q, ":now", db_now_ms());
+    return query_close(&q);
+}
+
+enum err_code model_change_default(struct conn *conn, const struct default_change *change,
+                                   struct err *err)
+{
+    struct places places = {.default_version = 0};
+    if (get_places(conn, change->model, &places, err) != ERR_OK ||
+        places.default_version == change->version) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_MODEL_SET_DEFAULT, err);
+    query_int(&q, ":model", change->model);
+    query_int(&q, ":version", change->version);
+    /* A model has no default only when its last version went: nothing is left to go back to. */
+    query_int(&q, ":previous", change->version == 0 ? 0 : places.default_version);
+    if (query_close(&q) != ERR_OK) {
+        return err->code;
+    }
+    return write_down(conn, change, places.default_version, err);
+}
+
+static enum err_code set_default(struct conn *conn, const char *name, const struct version_ref *ref,
+                                 int64_t *version, struct err *err)
+{
+    struct default_change change = {.origin = PROMOTION_REQUEST};
+    if (model_find(conn, name, &change.model, NULL, err) != ERR_OK ||
+        model_resolve(conn, name, change.model, ref, &change.version, err) != ERR_OK ||
+        model_check_version(conn, name, change.model, change.version, err) != ERR_OK) {
+        return err->code;
+    }
+    *version = change.version;
+    return model_change_default(conn, &change, err);
+}
+
+enum err_code model_store_set_default(struct db *db, const char *model,
+                                      const struct version_ref *ref, int64_t *version,
+                                      struct err *err)
+{
+    struct conn *conn;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(set_default(conn, model, ref, version, err));
+    return db_write_end(db, err);
+}
+
+/* ---- how many are kept ---- */
+
+enum err_code model_prune(struct conn *conn, int64_t model, int64_t *n_deleted, struct err *err)
+{
+    struct places places = {.default_version = 0};
+    if (get_places(conn, model, &places, err) != ERR_OK || places.keep_versions == 0) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_VERSION_PRUNE, err);
+    query_int(&q, ":model", model);
+    query_int(&q, ":keep", places.keep_versions);
+    if (query_close(&q) == ERR_OK && n_deleted != NULL) {
+        *n_deleted = query_changes(conn);
+    }
+    return err->code;
+}
+
+enum err_code model_store_set_keep(struct db *db, const char *model, int64_t keep_versions,
+                                   int64_t *n_deleted, struct err *err)
+{
+    struct conn *conn;
+    int64_t id = 0;
+    *n_deleted = 0;
+    if (db_write_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
+        struct query q = query_open(conn, SQL_MODEL_SET_KEEP, err);
+        query_int(&q, ":model", id);
+        query_int(&q, ":keep", keep_versions);
+        if (query_close(&q) == ERR_OK) {
+            err_kept(model_prune(conn, id, n_deleted, err));
+        }
+    }
+    return db_write_end(db, err);
+}
+
+/* ---- the history ---- */
+
+static void get_promotion(struct query *q, struct promotion_row *row)
+{
+    row->id = query_get_int(q, 0);
+    row->version = query_get_int(q, 1);
+    row->previous = query_get_int(q, 2);
+    query_get_text(q, 3, row->origin, sizeof row->origin);
+    row->job = query_get_int(q, 4);
+    row->at_ms = query_get_int(q, 5);
+}
+
+static enum err_code list(struct conn *conn, const char *name, size_t limit,
+                          struct promotion_row *rows, size_t *n_rows, struct err *err)
+{
+    int64_t id = 0;
+    if (model_find(conn, name, &id, NULL, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_PROMOTION_LIST, err);
+    query_int(&q, ":model", id);
+    query_int(&q, ":limit", (int64_t)limit);
+    size_t n = 0;
+    while (n < limit && query_row(&q)) {
+        get_promotion(&q, &rows[n++]);
+    }
+    *n_rows = n;
+    return query_close(&q);
+}
+
+enum err_code model_store_promotions(struct db *db, const char *model, size_t limit,
+                                     struct promotion_row **rows, size_t *n_rows, struct err *err)
+{
+    struct conn *conn;
+    struct promotion_row *array = mem_alloc_array(limit, sizeof *array);
+    if (array == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the list of promotions");
+    }
+    if (db_read_begin(db, &conn, err) != ERR_OK) {
+        mem_free(array);
+        return err->code;
+    }
+    err_kept(list(conn, model, limit, array, n_rows, err));
+    if (db_read_end(db, conn, err) != ERR_OK) {
+        mem_free(array);
+        return err->code;
+    }
+    *rows = array;
+    return ERR_OK;
+}

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Optimisers, the epoch loop and the ensemble. */
+#include "oracle.h"
+#include "run.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "predict/evaluate.h"
+#include "fit/fit.h"
+#include "math/gemm.h"
+#include "base/mem.h"
+#include "train/train.h"
+#include "solve/solver.h"
+
+/* ---- reference cases: full-batch steps on the mean squared error ---- */
+
+static void run_steps(const json_t *item)
+{
+    struct err err = ERR_INIT;
+    struct resnet net;
+    struct arch arch = oracle_arch(json_object_get(item, "architecture"));
+    int n_x = 0;
+    int n_losses = 0;
+    double *params = oracle_numbers(json_object_get(item, "parameters"), NULL);
+    double *x = oracle_numbers(json_object_get(item, "x"), &n_x);
+    double *y = oracle_numbers(json_object_get(item, "y"), NULL);
+    double *losses = oracle_numbers(json_object_get(item, "losses"), &n_losses);
+    double *last = oracle_numbers(json_object_get(item, "final_parameters"), NULL);
+    struct optim_settings settings = optim_defaults();
+    struct objective objective = {.kind = OBJECTIVE_MSE};
+    struct optim optim;
+    ck_assert(optim_find(json_string_value(json_object_get(item, "optimizer")), &settings.kind));
+    settings.learning_rate = json_number_value(json_object_get(item, "learning_rate"));
+    settings.weight_decay = json_number_value(json_object_get(item, "weight_decay"));
+    ck_assert_int_eq(resnet_init(&net, &arch, &err), ERR_OK);
+    ck_assert_int_eq(optim_init(&optim, &settings, net.n_params, &err), ERR_OK);
+    struct resnet_tape *tape = resnet_tape_new(&net, 32);
+    double *grad = calloc((size_t)net.n_params, sizeof *grad);
+    double *scratch = calloc(objective_scratch(&net, 32), sizeof *scratch);
+    for (int k = 0; k < n_losses; k++) {
+        double value = objective_eval(&objective, &net, tape, 32, n_x / arch.inputs, x, y, params,
+                                      grad, scratch);
+        ck_assert_double_eq_tol(value, losses[k], 1e-12 * fabs(losses[k]));
+        optim_step(&optim, settings.learning_rate, grad, params);
+    }
+    ck_assert_double_le(oracle_error(params, last, net.n_params), 1e-12);
+    optim_release(&optim);
+    resnet_tape_free(tape);
+    resnet_release(&net);
+    free(grad);
+    free(scratch);
+    free(params);
+    free(x);
+    free(y);
+    free(losses);
+    free(last);
+}
+
+START_TEST(steps_agree_with_pytorch)
+{
+    json_t *document = oracle_load("optimisers.json");
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(document, "cases"), i, item)
+    {
+        run_steps(item);
+    }
+    json_decref(document);
+}
+END_TEST
+
+START_TEST(schedules_have_their_ends)
+{
+    struct optim_settings s = optim_defaults();
+    s.learning_rate = 0.1;
+    s.final_factor = 0.01;
+    s.schedule = SCHEDULE_CONSTANT;
+    ck_assert_double_eq(optim_rate(&s, 7, 10), 0.1);
+    s.schedule = SCHEDULE_COSINE;
+    ck_assert_double_eq_tol(optim_rate(&s, 0, 10), 0.1, 1e-15);
+    ck_assert_double_eq_tol(optim_rate(&s, 5, 10), 0.1 * (0.01 + 0.99 * 0.5), 1e-15);
+    ck_assert_double_eq_tol(optim_rate(&s, 10, 10), 0.001, 1e-15);
+    s.schedule = SCHEDULE_EXPONENTIAL;
+    ck_assert_double_eq_tol(optim_rate(&s, 5, 10), 0.01, 1e-15);
+    s.schedule = SCHEDULE_STEP;
+    s.step_epochs = 3;
+    ck_assert_double_eq_tol(optim_rate(&s, 8, 10), 0.1 * 0.25, 1e-15);
+}
+END_TEST
+
+START_TEST(bad_settings_are_named)
+{
+    struct {
+        size_t offset;
+        double value;
+        const char *word;
+    } cases[] = {
+        {offsetof(struct optim_settings, learning_rate), 0.0, "learning_rate"},
+        {offsetof(struct optim_settings, learning_rate), NAN, "learning_rate"},
+        {offsetof(struct optim_settings, weight_decay), -1.0, "weight_decay"},
+        {offsetof(struct optim_settings, beta1), 1.0, "beta1"},
+        {offsetof(struct optim_settings, epsilon), 0.0, "epsilon"},
+        {offsetof(struct optim_settings, final_factor), 2.0, "final_factor"},
+        {offsetof(struct optim_settings, step_factor), 0.0, "step_factor"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err err = ERR_INIT;
+        struct optim_settings s = optim_defaults();
+        memcpy((char *)&s + cases[i].offset, &cases[i].value, sizeof(double));
+        ck_assert_int_eq(optim_validate(&s, &err), ERR_INVALID);
+        ck_assert_ptr_nonnull(strstr(err.msg, cases[i].word));
+    }
+}
+END_TEST
+
+/* ---- a fit of one network ---- */
+
+#define N 60
+
+struct toy {
+    struct resnet net;
+    struct objective_loss loss;
+    double x[2 * N];
+    double y[N];
+    struct fit_problem problem;
+    struct fit_settings settings;
+    double *params;
+};
+
+static void toy_init(struct toy *toy, enum arch_activation act)
+{
+    struct err err = ERR_INIT;
+    struct arch arch = arch_default(2, 1);
+    struct rng rng;
+    memset(toy, 0, sizeof *toy);
+    arch.width = 6;
+    arch.layers = 2;
+    arch.activation = act;
+    ck_assert_int_eq(resnet_init(&toy->net, &arch, &err), ERR_OK);
+    rng_init(&rng, 3, RNG_TEST, 0);
+    for (int i = 0; i < N; i++) {
+        double a = toy->x[2 * i] = 2.0 * rng_uniform(&rng) - 1.0;
+        double b = toy->x[2 * i + 1] = 2.0 * rng_uniform(&rng) - 1.0;
+        toy->y[i] = act == ACT_TANH ? sin(2.0 * a) + a * b : 0.3 + 1.5 * a - 0.7 * b;
+    }
+    struct objective objective = {.kind = OBJECTIVE_MSE};
+    ck_assert_int_eq(objective_loss_init(&toy->loss, &objective, &toy->net, &err), ERR_OK);
+    toy->problem = (struct fit_problem){
+        .loss = objective_loss_as_loss(&toy->loss),
+        .train = {.n = 45, .d = 2, .o = 1, .x = toy->x, .y = toy->y},
+        .validation = {.n = 15, .d = 2, .o = 1, .x = toy->x + 90, .y = toy->y + 45},
+        .n_members = 1,
+        .fraction_to = 1.0,
+    };
+    toy->settings = fit_defaults();
+    toy->settings.epochs = 40;
+    toy->settings.batch_size = 8;
+    toy->params = mem_alloc_array((size_t)toy->net.n_params, sizeof *toy->params);
+    rng_init(&rng, 3, RNG_INIT, 0);
+    fit_init_params(&toy->net, 1.0, &rng, toy->params);
+}
+
+static void toy_release(struct toy *toy)
+{
+    mem_free(toy->params);
+    objective_loss_release(&toy->loss);
+    resnet_release(&toy->net);
+}
+
+static enum err_code toy_fit(struct toy *toy, struct fit_result *result, struct err *err)
+{
+    struct rng rng;
+    rng_init(&rng, 9, RNG_BATCH, 0);
+    return fit_run(&toy->problem, &toy->settings, &rng, toy->params, result, err);
+}
+
+static double validation_loss(struct toy *toy)
+{
+    return objective_loss_eval(&toy->loss, &toy->problem.validation, toy->params, NULL);
+}
+
+START_TEST(the_best_state_is_kept)
+{
+    struct toy toy;
+    struct err err = ERR_INIT;
+    double curve[40];
+    double train[40];
+    struct fit_result result = {.validation_loss = curve, .train_loss = train};
+    toy_init(&toy, ACT_TANH);
+    toy.settings.optim.learning_rate = 0.05;
+    toy.settings.optim.schedule = SCHEDULE_CONSTANT;
+    ck_assert_int_eq(toy_fit(&toy, &result, &err), ERR_OK);
+    int best = 0;
+    for (int k = 1; k < 40; k++) {
+        best = curve[k] < curve[best] ? k : best;
+    }
+    ck_assert_int_eq(result.best_epoch, best + 1);
+    ck_assert_double_eq(result.best_loss, curve[best]);
+    ck_assert_double_eq_tol(validation_loss(&toy), curve[best], 1e-15);
+    toy_release(&toy);
+}
+END_TEST
+
+START_TEST(patience_ends_a_fit_early)
+{
+    struct toy toy;
+    struct err err = ERR_INIT;
+    struct fit_result result = {0};
+    toy_init(&toy, ACT_TANH);
+    toy.settings.epochs = 5000;
+    toy.settings.patience = 3;
+    toy.settings.optim.learning_rate = 0.1;
+    toy.settings.optim.schedule = SCHEDULE_CONSTANT;
+    ck_assert_int_eq(toy_fit(&toy, &result, &err), ERR_OK);
+    ck_assert_int_lt(result.epochs, 5000);
+    ck_assert_int_eq(result.epochs - result.best_epoch, 3);
+    toy_release(&toy);
+}
+END_TEST
+
+START_TEST(lbfgs_solves_a_linear_problem)
+{
+    struct toy toy;
+    struct err err = ERR_INIT;
+    struct fit_result result = {0};
+    toy_init(&toy, ACT_IDENTITY);
+    toy.settings.epochs = 500;
+    toy.settings.optim.kind = OPTIM_LBFGS;
+    toy.problem.validation.n = 0;
+    ck_assert_int_eq(toy_fit(&toy, &result, &err), ERR_OK);
+    /* The targets are linear in the inputs: the least-squares residual is zero. */
+    ck_assert_double_le(result.best_loss, 1e-10);
+    toy_release(&toy);
+}
+END_TEST
+
+struct watch {
+    struct cancel cancel;
+    int stop_at;
+    int calls;
+    double last;
+};
+
+static void on_progress(void *ctx, const struct progress *progress)
+{
+    struct watch *watch = ctx;
+    ck_assert_double_ge(progress->fraction, watch->last);
+    ck_assert_double_le(progress->fraction, 1.0);
+    watch->last = progress->fraction;
+    if (++watch->calls == watch->stop_at) {
+        cancel_request(&watch->cancel);
+    }
+}
+
+START_TEST(a_fit_can_be_cancelled_at_any_epoch)
+{
+    for (int kind = 0; kind < 2; kind++) {
+        for (int at = 1; at <= 10; at++) {
+            struct toy toy;
+            struct err err = ERR_INIT;
+            struct watch watch = {.stop_at = at};
+            struct fit_result result = {0};
+            toy_init(&toy, ACT_TANH);
+            toy.settings.optim.kind = kind == 0 ? OPTIM_ADAM : OPTIM_LBFGS;
+            toy.problem.cancel = &watch.cancel;
+            toy.problem.progress = on_progress;
+            toy.problem.progress_ctx = &watch;
+            ck_assert_int_eq(toy_fit(&toy, &result, &err), ERR_CANCELLED);
+            ck_assert_int_eq(result.epochs, at);
+            toy_release(&toy);
+        }
+    }
+}
+END_TEST
+
+/* The loss of the last of `epochs` epochs is in curve[epochs - 1]. */
+static int best_epoch(int epochs, bool is_random, double *curve)
+{
+    struct toy toy;
+    struct err err = ERR_INIT;
+    double unused[40];
+    struct fit_result result = {.train_loss = curve, .validation_loss = unused};
+    toy_init(&toy, ACT_TANH);
+    toy.settings.epochs = epochs;
+    toy.settings.optim.learning_rate = 0.2;
+    toy.settings.optim.schedule = SCHEDULE_CONSTANT;
+    toy.problem.validation.n = 0;
+    toy.problem.loss.is_random = is_random;
+    ck_assert_int_eq(toy_fit(&toy, &result, &err), ERR_OK);
+    toy_release(&toy);
+    return result.best_epoch;
+}
+
+/* A random loss without kept rows: the last state, not that of the luckiest epoch. */
+START_TEST(the_last_state_of_a_random_loss_is_kept)
+{
+    double curve[40];
+    int epochs = 2;
+    (void)best_epoch(40, false, curve);
+    while (epochs < 40 && curve[epochs - 1] <= curve[epochs - 2]) {
+        epochs++;
+    }
+    ck_assert_double_gt(curve[epochs - 1], curve[epochs - 2]);
+    ck_assert_int_lt(best_epoch(epochs, false, curve), epochs);
+    ck_assert_int_eq(best_epoch(epochs, true, curve), epochs);
+}
+END_TEST
+
+START_TEST(a_diverging_fit_says_so)
+{
+    struct toy toy;
+    struct err err = ERR_INIT;
+    struct fit_result result = {0};
+    toy_init(&toy, ACT_IDENTITY);
+    toy.settings.epochs = 500;
+    toy.settings.optim.kind = OPTIM_SGD;
+    toy.settings.optim.learning_rate = 1000.0;
+    toy.settings.optim.schedule = SCHEDULE_CONSTANT;
+    ck_assert_int_eq(toy_fit(&toy, &result, &err), ERR_NUMERIC);
+    ck_assert_ptr_nonnull(strstr(err.msg, "learning_rate"));
+    toy_release(&toy);
+}
+END_TEST
+
+/* ---- the ensemble and a whole training run ---- */
+
+static void make_rows(double *x, double *y, int n, uint32_t stream)
+{
+    struct rng rng;
+    rng_init(&rng, 17, RNG_TEST, stream);
+    for (int i = 0; i < n; i++) {
+        x[i] = 2.0 * rng_uniform(&rng);
+        y[i] = 100.0 + 40.0 * sin(3.0 * x[i]);
+    }
+}
+
+static enum err_code train(int n_threads, int64_t seed, double dfrac, const struct cancel *cancel,
+                           struct model **model, struct err *err)
+{
+    static double x[120];
+    static double y[120];
+    struct train_spec spec = train_defaults(UQ_ENSEMBLE);
+    make_rows(x, y, 120, 0);
+    spec.arch.width = 8;
+    spec.arch.layers = 2;
+    spec.settings.members = 5;
+    spec.settings.dfrac = dfrac;
+    spec.settings.epochs = 500;
+    spec.settings.batch_size = 16;
+    spec.seed = seed;
+    struct train_run run = {.spec = &spec,
+                            .data = {.n = 120, .d = 1, .o = 1, .x = x, .y = y},
+                            .n_threads = n_threads,
+                            .settings_text = "{}",
+                            .cancel = cancel};
+    if (train_resolve(&spec, 1, 1, err) != ERR_OK) {
+        return err->code;
+    }
+    return train_run(&run, model, err);
+}
+
+START_TEST(training_does_not_depend_on_the_number_of_threads)
+{
+    static const int threads[] = {1, 2, 7};
+    struct model *first = NULL;
+    for (int k = 0; k < 3; k++) {
+        struct err err = ERR_INIT;
+        struct model *model = NULL;
+        ck_assert_int_eq(train(threads[k], 1, 0.8, NULL, &model, &err), ERR_OK);
+        if (first == NULL) {
+            first = model;
+            continue;
+        }
+        size_t bytes = (size_t)model->m * (size_t)model->net.n_params * sizeof(double);
+        ck_assert_int_eq(memcmp(first->draws, model->draws, bytes), 0);
+        ck_assert_int_eq(memcmp(first->noise_sigma, model->noise_sigma, sizeof(double)), 0);
+        model_unref(model);
+    }
+    model_unref(first);
+}
+END_TEST
+
+START_TEST(another_seed_gives_another_model)
+{
+    struct err err = ERR_INIT;
+    struct model *a = NULL;
+    struct model *b = NULL;
+    ck_assert_int_eq(train(2, 1, 1.0, NULL, &a, &err), ERR_OK);
+    ck_assert_int_eq(train(2, 2, 1.0, NULL, &b, &err), ERR_OK);
+    ck_assert_int_ne(memcmp(a->draws, b->draws, sizeof(double)), 0);
+    model_unref(a);
+    model_unref(b);
+}
+END_TEST
+
+START_TEST(an_ensemble_learns_a_sine)
+{
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    double x[50];
+    double y[50];
+    struct scores scores = {.n_rows = 0};
+    double range[2] = {60.0, 140.0};
+    ck_assert_int_eq(train(2, 1, 1.0, NULL, &model, &err), ERR_OK);
+    make_rows(x, y, 50, 1);
+    struct data rows = {.n = 50, .d = 1, .o = 1, .x = x, .y = y};
+    ck_assert_int_eq(
+        calib_score(model, &rows, range, &(struct calib_run){.n_threads = 1}, &scores, &err),
+        ERR_OK);
+    ck_assert_double_le(scores.rmse[0], 0.01 * 80.0); /* 1 % of the range */
+    scores_release(&scores);
+    ck_assert_int_eq(model->scores.n_rows, 12);
+    ck_assert_ptr_nonnull(model->noise_sigma);
+    ck_assert_str_eq(model->solver, "ensemble");
+    model_unref(model);
+}
+END_TEST
+
+START_TEST(a_cancelled_training_gives_no_model)
+{
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    struct cancel cancel = {true};
+    long live = mem_live();
+    ck_assert_int_eq(train(2, 1, 1.0, &cancel, &model, &err), ERR_CANCELLED);
+    ck_assert_ptr_null(model);
+    ck_assert_int_eq(mem_live(), live);
+}
+END_TEST
+
+/* Every allocation of a training fails once, alone and with all that follow. */
+START_TEST(no_failed_allocation_hurts)
+{
+    long live = mem_live();
+    for (int for_ever = 0; for_ever < 2; for_ever++) {
+        for (long at = 1;; at++) {
+            struct err err = ERR_INIT;
+            struct model *model = NULL;
+            struct cancel cancel = {true}; /* ends the run after the first batch */
+            mem_fail_after(at, for_ever == 1);
+            enum err_code code = train(1, 1, 0.5, &cancel, &model, &err);
+            long attempts = mem_attempts();
+            mem_fail_after(0, false);
+            ck_assert_int_eq(mem_live(), live);
+            if (attempts < at) {
+                ck_assert_int_eq(code, ERR_CANCELLED);
+                break;
+            }
+            ck_assert_int_eq(code, ERR_NOMEM);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_whole_training_survives_each_failed_allocation)
+{
+    long live = mem_live();
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    mem_fail_after(0, false);
+    ck_assert_int_eq(train(1, 1, 0.5, NULL, &model, &err), ERR_OK);
+    long total = mem_attempts();
+    model_unref(model);
+    /* The last ones come after the fits: publishing and scoring. */
+    for (long at = total; at > total - 12; at--) {
+        struct err one = ERR_INIT;
+        model = NULL;
+        mem_fail_after(at, false);
+        ck_assert_int_eq(train(1, 1, 0.5, NULL, &model, &one), ERR_NOMEM);
+        mem_fail_after(0, false);
+        ck_assert_ptr_null(model);
+        ck_assert_int_eq(mem_live(), live);
+    }
+}
+END_TEST
+
+START_TEST(shapes_that_do_not_fit_are_refused)
+{
+    struct err err = ERR_INIT;
+    struct train_spec spec = train_defaults(UQ_ENSEMBLE);
+    spec.arch.inputs = 3;
+    ck_assert_int_eq(train_resolve(&spec, 2, 1, &err), ERR_SHAPE);
+    ck_assert_ptr_nonnull(strstr(err.msg, "3 inputs"));
+    err_clear(&err);
+    spec = train_defaults(UQ_ENSEMBLE);
+    spec.validation = 0.95;
+    ck_assert_int_eq(train_validate(&spec, &err), ERR_INVALID);
+    err_clear(&err);
+    spec = train_defaults(UQ_ENSEMBLE);
+    spec.settings.members = 0;
+    ck_assert_int_eq(train_validate(&spec, &err), ERR_INVALID);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("fit");
+    TCase *tc = tcase_create("fit");
+    gemm_use_one_thread();
+    tcase_set_timeout(tc, 240);
+    tcase_add_test(tc, steps_agree_with_pytorch);
+    tcase_add_test(tc, schedules_have_their_ends);
+    tcase_add_test(tc, bad_settings_are_named);
+    tcase_add_test(tc, the_best_state_is_kept);
+    tcase_add_test(tc, patience_ends_a_fit_early);
+    tcase_add_test(tc, lbfgs_solves_a_linear_problem);
+    tcase_add_test(tc, a_fit_can_be_cancelled_at_any_epoch);
+    tcase_add_test(tc, the_last_state_of_a_random_loss_is_kept);
+    tcase_add_test(tc, a_diverging_fit_says_so);
+    tcase_add_test(tc, training_does_not_depend_on_the_number_of_threads);
+    tcase_add_test(tc, another_seed_gives_another_model);
+    tcase_add_test(tc, an_ensemble_learns_a_sine);
+    tcase_add_test(tc, a_cancelled_training_gives_no_model);
+    tcase_add_test(tc, no_failed_allocation_hurts);
+    tcase_add_test(tc, a_whole_training_survives_each_failed_allocation);
+    tcase_add_test(tc, shapes_that_do_not_fit_are_refused);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which rows are kept out; and the account of memory, which has no better home. */
+#include "fit/split.h"
+#include "run.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/mem_account.h"
+#include "base/par.h"
+
+enum { MOST = 5000 };
+
+static const double shares[] = {0.0, 0.01, 0.05, 0.1, 0.2, 1.0 / 3.0, 0.5, 0.7, 0.9};
+enum { N_SHARES = sizeof shares / sizeof *shares };
+
+static int count(const unsigned char *role, int n, enum split_role which)
+{
+    int found = 0;
+    for (int i = 0; i < n; i++) {
+        found += role[i] == which;
+    }
+    return found;
+}
+
+/* Within one of n share; of two rows or more at least one and not all. */
+static void check_count(int taken, int n, double share)
+{
+    if (share <= 0.0 || n < 2) {
+        ck_assert_int_eq(taken, 0);
+        return;
+    }
+    ck_assert_int_ge(taken, 1);
+    ck_assert_int_lt(taken, n);
+    ck_assert(taken == 1 || fabs(taken - n * share) <= 1.0 + 1e-6);
+}
+
+START_TEST(shares_are_kept_to_within_one_row)
+{
+    static const int sizes[] = {0, 1, 2, 3, 5, 9, 10, 11, 19, 100, 101, 999, MOST};
+    unsigned char role[MOST];
+    for (int i = 0; i < N_SHARES * N_SHARES; i++) {
+        double validation = shares[i / N_SHARES];
+        double calibration = shares[i % N_SHARES];
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+            int n = sizes[k];
+            split_rows(7 + k, n, validation, calibration, role);
+            int kept = count(role, n, SPLIT_KEPT);
+            check_count(kept, n, validation);
+            check_count(count(role, n, SPLIT_CALIBRATION), n - kept, calibration);
+        }
+    }
+}
+END_TEST
+
+START_TEST(roles_stay_when_rows_are_appended)
+{
+    unsigned char whole[MOST];
+    unsigned char part[MOST];
+    for (int i = 1; i < N_SHARES; i++) {
+        split_rows(3, MOST, shares[i], 0.2, whole);
+        /* From the first whole block of both on, whatever the number of rows. */
+        int least = (int)ceil(1.0 / shares[i]);
+        least = (int)ceil((double)least + 6.0 / (1.0 - shares[i]));
+        for (int n = least; n < MOST; n += 1 + n / 7) {
+            split_rows(3, n, shares[i], 0.2, part);
+            ck_assert_int_eq(memcmp(part, whole, (size_t)n), 0);
+        }
+    }
+}
+END_TEST
+
+START_TEST(the_smallest_shares_take_one_row)
+{
+    static const double least[] = {5e-324, 1e-300, 1e-20, 1e-12};
+    unsigned char role[MOST];
+    for (size_t i = 0; i < sizeof least / sizeof *least; i++) {
+        for (int n = 2; n <= MOST; n += 1 + n / 3) {
+            split_rows(1 + i, n, least[i], least[i], role);
+            ck_assert_int_eq(count(role, n, SPLIT_KEPT), 1);
+            ck_assert_int_eq(count(role, n, SPLIT_CALIBRATION), n > 2);
+        }
+    }
+}
+END_TEST
+
+START_TEST(places_are_random_and_of_the_seed)
+{
+    unsigned char a[MOST];
+    unsigned char b[MOST];
+    int at[10] = {0};
+    int same = 0;
+    split_rows(1, MOST, 0.1, 0.0, a);
+    split_rows(2, MOST, 0.1, 0.0, b);
+    for (int i = 0; i < MOST; i++) {
+        at[i % 10] += a[i] == SPLIT_KEPT;
+        same += a[i] == SPLIT_KEPT && b[i] == SPLIT_KEPT;
+    }
+    /* 500 blocks, each place one time in ten: 50 with a standard deviation of 6.7. */
+    for (int j = 0; j < 10; j++) {
+        ck_assert_int_gt(at[j], 50 - 6 * 7);
+        ck_assert_int_lt(at[j], 50 + 6 * 7);
+    }
+    ck_assert_int_lt(same, 50 + 6 * 7);
+}
+END_TEST
+
+/* ---- accounts ---- */
+
+static enum err_code take_and_give(void *ctx, int worker, int task, struct err *err)
+{
+    (void)ctx;
+    (void)worker;
+    (void)task;
+    void *block = mem_alloc(100000);
+    if (block == NULL) {
+        return err_set(err, ERR_NOMEM, "none");
+    }
+    void *grown = mem_realloc_array(block, 2, 100000);
+    if (grown == NULL) {
+        mem_free(block);
+        return err_set(err, ERR_NOMEM, "none");
+    }
+    mem_free(grown);
+    return ERR_OK;
+}
+
+START_TEST(an_account_counts_what_its_threads_hold)
+{
+    struct err err = ERR_INIT;
+    struct mem_account account = {.limit = 2000000};
+    mem_account_use(&account);
+    ck_assert_int_eq(par_run(4, 50, take_and_give, NULL, &err), ERR_OK);
+    ck_assert_int_eq(atomic_load(&account.used), 0);
+    void *block = mem_alloc(1500000);
+    ck_assert_ptr_nonnull(block);
+    ck_assert_int_ge(atomic_load(&account.used), 1500000);
+    ck_assert(!atomic_load(&account.refused));
+    ck_assert_ptr_null(mem_alloc(600000));
+    ck_assert(atomic_load(&account.refused));
+    ck_assert_int_lt(atomic_load(&account.used), 2000000);
+    account.limit = 1600000;
+    ck_assert_int_eq(par_run(2, 4, take_and_give, NULL, &err), ERR_NOMEM);
+    mem_free(block);
+    mem_account_use(NULL);
+    ck_assert_int_eq(atomic_load(&account.used), 0);
+    err_clear(&err);
+    ck_assert_int_eq(par_run(2, 4, take_and_give, NULL, &err), ERR_OK);
+    ck_assert_int_eq(atomic_load(&account.used), 0);
+}
+END_TEST
+
+START_TEST(a_failed_allocation_is_not_on_the_account)
+{
+    struct mem_account account = {.limit = 0};
+    mem_account_use(&account);
+    mem_fail_after(1, false);
+    ck_assert_ptr_null(mem_alloc(1000));
+    mem_fail_after(0, false);
+    ck_assert_int_eq(atomic_load(&account.used), 0);
+    ck_assert(!atomic_load(&account.refused));
+    void *block = mem_zalloc(0);
+    mem_free(block);
+    mem_free(NULL);
+    ck_assert_int_eq(atomic_load(&account.used), 0);
+    mem_account_use(NULL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("split");
+    TCase *tc = tcase_create("split");
+    tcase_add_test(tc, shares_are_kept_to_within_one_row);
+    tcase_add_test(tc, roles_stay_when_rows_are_appended);
+    tcase_add_test(tc, the_smallest_shares_take_one_row);
+    tcase_add_test(tc, places_are_random_and_of_the_seed);
+    suite_add_tcase(suite, tc);
+    tc = tcase_create("account");
+    tcase_add_test(tc, an_account_counts_what_its_threads_hold);
+    tcase_add_test(tc, a_failed_allocation_is_not_on_the_account);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Texts made while they are sent, tensors in documents, npy: bytes in, bytes out. */
+#include "run.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "formats/json_stream.h"
+#include "formats/json_tensor.h"
+#include "base/mem.h"
+#include "formats/npy.h"
+
+static void fill(struct json_stream *stream, const double *values)
+{
+    static const size_t shape[] = {2, 3, 2};
+    static const size_t one[] = {1};
+    memset(stream, 0, sizeof *stream);
+    json_stream_text(stream, "{\"a\":", 5);
+    json_stream_tensor(stream, values, 3, shape);
+    json_stream_text(stream, ",\"b\":", 5);
+    json_stream_tensor(stream, values + 3, 1, one);
+    json_stream_text(stream, "", 0);
+    json_stream_text(stream, "}", 1);
+}
+
+START_TEST(a_stream_is_the_same_in_any_pieces)
+{
+    static const double values[12] = {
+        1, -2.5, 1e300, 0.1, -1.7976931348623157e308, 0, 7, 1e-320, 3, 1.0 / 3, 12345.5, 2};
+    static const char expected[] = "{\"a\":[[[1,-2.5],[1e+300,0.1],[-1.7976931348623157e+308,0]],"
+                                   "[[7,1e-320],[3,0.3333333333333333],[12345.5,2]]],\"b\":[0.1]}";
+    struct json_stream stream;
+    fill(&stream, values);
+    ck_assert_uint_ge(json_stream_bound(&stream), sizeof expected - 1);
+    for (size_t size = 1; size < 200; size++) {
+        char out[512];
+        size_t len = 0;
+        size_t got;
+        fill(&stream, values);
+        while ((got = json_stream_read(&stream, out + len, size)) > 0) {
+            ck_assert_uint_le(got, size);
+            len += got;
+        }
+        ck_assert_uint_eq(len, sizeof expected - 1);
+        ck_assert_int_eq(memcmp(out, expected, len), 0);
+        ck_assert_uint_eq(json_stream_read(&stream, out, size), 0);
+    }
+}
+END_TEST
+
+static enum err_code parse(const char *text, struct json_tensor *t, struct arena *arena,
+                           json_t **out, struct err *err)
+{
+    t->max_rows = 3;
+    t->max_columns = 4;
+    err_clear(err);
+    return json_tensor_parse(text, strlen(text), t, 1, arena, out, err);
+}
+
+START_TEST(a_tensor_may_lie_in_an_object)
+{
+    static const struct {
+        const char *text;
+        enum err_code code; /* of parse */
+        bool found;
+    } cases[] = {
+        {"{\"p\":{\"w\":[[1,2],[3,4]]},\"z\":1}", ERR_OK, true},
+        {" { \"z\" : {\"p\":{\"w\":[]}} , \"p\" : { \"x\":\"}\", \"w\" : [ [ 1 , 2 ] ] } } ",
+         ERR_OK, true},
+        {"{\"w\":[[1]],\"p\":{}}", ERR_OK, false},
+        {"{\"p\":[[1]]}", ERR_OK, false},
+        {"{\"p\":{\"w\":{\"w\":[[1]]}}}", ERR_OK, false},
+        {"{\"p\":{\"w\":[1,2]}}", ERR_OK, true},
+        {"{\"p\":{\"w\":[[1,2],[3]]}}", ERR_SHAPE, true},
+        {"{\"p\":{\"w\":[[1,2,3,4,5]]}}", ERR_LIMIT, true},
+        {"{\"p\":{\"w\":[[1],[1],[1],[1]]}}", ERR_TOO_LARGE, true},
+        {"{\"p\":{\"w\":[[1]],\"w\":[[2]]}}", ERR_SYNTAX, true},
+        {"{\"p\":{\"w\":[[1]]},\"p\":{}}", ERR_SYNTAX, true},
+        {"{\"p\":{\"w\":[[1]]}", ERR_SYNTAX, true},
+        {"{\"p\":{\"w\":[[1]]}}}", ERR_SYNTAX, true},
+        {"{\"p\":{\"w\":[[1]", ERR_SYNTAX, true},
+        {"{\"p\":{\"w\":[[01]]}}", ERR_SYNTAX, true},
+        {"{\"p\":{\"w\":[[1e999]]}}", ERR_NONFINITE, true},
+        {"{\"p\":{\"w\":[[null]]}}", ERR_INVALID, true},
+        {"{\"p\":{\"w\":", ERR_SYNTAX, false},
+        {"", ERR_SYNTAX, false},
+    };
+    json_io_init();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_tensor t = {.key = "p.w"};
+        struct arena arena = ARENA_INIT;
+        struct err err = ERR_INIT;
+        json_t *document = NULL;
+        enum err_code code = parse(cases[i].text, &t, &arena, &document, &err);
+        ck_assert_msg(code == cases[i].code, "%s: %s", cases[i].text, err_msg(&err));
+        ck_assert_msg(t.found == cases[i].found, "%s", cases[i].text);
+        arena_release(&arena);
+    }
+}
+END_TEST
+
+START_TEST(a_list_of_objects_may_hold_a_tensor_each)
+{
+    static const struct {
+        const char *text;
+        enum err_code code;
+        int columns[4]; /* of the tensor of each object; 0: none */
+    } cases[] = {
+        {"{\"p\":{\"l\":[{\"w\":[1,2]},{},{\"w\":[[3],[4]]},{\"w\":null}]}}", ERR_OK, {2, 0, 1, 0}},
+        {"{\"p\":{\"l\":[1,\"]\",[[2]],{\"x\":[5],\"w\":[7,8,9]}]}}", ERR_OK, {0, 0, 0, 3}},
+        {"{\"p\":{\"l\":[]}}", ERR_OK, {0}},
+        {"{\"p\":{\"l\":{\"w\":[1]}}}", ERR_OK, {0}},
+        {"{\"p\":{\"l[].w\":[1]},\"p.l[].w\":[1]}", ERR_OK, {0}},
+        {"{\"l\":[{\"w\":[1]}]}", ERR_OK, {0}},
+        {"{\"p\":{\"l\":[{\"w\":[1]},{\"w\":[1,\"2\"]}]}}", ERR_INVALID, {1, 1}},
+        {"{\"p\":{\"l\":[{\"w\":[1],\"w\":[2]}]}}", ERR_SYNTAX, {1}},
+        {"{\"p\":{\"l\":[{\"w\":[1]},]}}", ERR_SYNTAX, {1}},
+        {"{\"p\":{\"l\":[{\"w\":[1]}", ERR_SYNTAX, {1}},
+        {"{\"p\":{\"l\":[{\"w\":[1", ERR_SYNTAX, {1}},
+    };
+    json_io_init();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_tensor t = {.key = "p.l[].w"};
+        struct arena arena = ARENA_INIT;
+        struct err err = ERR_INIT;
+        json_t *document = NULL;
+        enum err_code code = parse(cases[i].text, &t, &arena, &document, &err);
+        ck_assert_msg(code == cases[i].code, "%s: %s", cases[i].text, err_msg(&err));
+        for (int j = 0; j < 4; j++) {
+            struct json_tensor item = json_tensor_item(&t, j);
+            ck_assert_msg((item.found ? item.k : 0) == cases[i].columns[j], "%s: object %d",
+                          cases[i].text, j);
+        }
+        if (code == ERR_INVALID) {
+            ck_assert_ptr_nonnull(strstr(err_msg(&err), "p.l[1].w: row 0, column 1 is a string"));
+        }
+        arena_release(&arena);
+    }
+}
+END_TEST
+
+START_TEST(a_list_has_a_most_of_objects)
+{
+    struct json_tensor t = {.key = "p.l[].w"};
+    struct arena arena = ARENA_INIT;
+    struct err err = ERR_INIT;
+    json_t *document = NULL;
+    char *text = calloc(1, 16 * (JSON_TENSOR_ITEMS + 2));
+    ck_assert_ptr_nonnull(text);
+    json_io_init();
+    for (int extra = 0; extra < 2; extra++) {
+        size_t len = (size_t)sprintf(text, "{\"p\":{\"l\":[");
+        for (int i = 0; i < JSON_TENSOR_ITEMS + extra; i++) {
+            len += (size_t)sprintf(text + len, "%s{\"w\":[%d]}", i > 0 ? "," : "", i);
+        }
+        sprintf(text + len, "]}}");
+        ck_assert_int_eq(parse(text, &t, &arena, &document, &err), extra ? ERR_LIMIT : ERR_OK);
+    }
+    ck_assert_double_eq(json_tensor_item(&t, JSON_TENSOR_ITEMS - 1).values[0],
+                        JSON_TENSOR_ITEMS - 1.0);
+    free(text);
+    arena_release(&arena);
+}
+END_TEST
+
+START_TEST(npy_comes_back)
+{
+    double values[24];
+    for (int i = 0; i < 24; i++) {
+        values[i] = sin((double)i);
+    }
+    for (int rank = 1; rank <= 2; rank++) {
+        for (int single = 0; single < 2; single++) {
+            static const size_t shapes[][2] = {{24, 0}, {4, 6}};
+            struct arena arena = ARENA_INIT;
+            struct err err = ERR_INIT;
+            struct npy npy;
+            const char *bytes = NULL;
+            size_t len = 0;
+            ck_assert_int_eq(
+                npy_write(values, rank, shapes[rank - 1], single == 1, &arena, &bytes, &len, &err),
+                ERR_OK);
+            ck_assert_int_eq(npy_parse(bytes, len, 10, &arena, &npy, &err), ERR_OK);
+            ck_assert_int_eq(npy.n, rank == 1 ? 1 : 4);
+            ck_assert_int_eq(npy.k, rank == 1 ? 24 : 6);
+            ck_assert(npy.single == (single == 1));
+            for (int i = 0; i < 24; i++) {
+                ck_assert_double_eq(npy.values[i], single ? (double)(float)values[i] : values[i]);
+            }
+            /* In place where that is possible. */
+            ck_assert(single == 1 ||
+                      ((const char *)npy.values > bytes && (const char *)npy.values < bytes + len));
+            /* Each shorter text is refused. */
+            for (size_t cut = 0; cut < len; cut++) {
+                err_clear(&err);
+                ck_assert_int_ne(npy_parse(bytes, cut, 10, &arena, &npy, &err), ERR_OK);
+            }
+            arena_release(&arena);
+        }
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("formats");
+    TCase *tc = tcase_create("formats");
+    tcase_add_test(tc, a_stream_is_the_same_in_any_pieces);
+    tcase_add_test(tc, a_tensor_may_lie_in_an_object);
+    tcase_add_test(tc, a_list_of_objects_may_hold_a_tensor_each);
+    tcase_add_test(tc, a_list_has_a_most_of_objects);
+    tcase_add_test(tc, npy_comes_back);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP daemon on a socket: answers that wait while they are sent, and a stop while clients do
+ * not read.
+ */
+#include "run.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "http/daemon.h"
+
+#define N_LINES   200
+#define N_CLIENTS 8
+#define SECOND    INT64_C(1000000000)
+
+static struct daemon *server;
+static struct log quiet = {.fd = STDERR_FILENO, .level = LOG_ERROR + 1, .format = LOG_TEXT};
+static atomic_int n_released;
+static atomic_bool resumer_ends;
+
+/* A body that waits before each line: every second time it is resumed before its read returns, else
+ * by another thread. */
+struct waiting {
+    const struct request *req;
+    int line;
+    bool waited;
+    struct waiting *next;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static struct waiting *suspended; /* under the lock */
+
+static void *resume_others(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&lock);
+    while (!resumer_ends) {
+        struct waiting *w = suspended;
+        if (w == NULL) {
+            pthread_cond_wait(&changed, &lock);
+            continue;
+        }
+        suspended = w->next;
+        pthread_mutex_unlock(&lock);
+        w->req->ops->resume(w->req->exchange);
+        pthread_mutex_lock(&lock);
+    }
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+static size_t read_waiting(void *ctx, char *out, size_t size)
+{
+    struct waiting *w = ctx;
+    if (w->line == N_LINES) {
+        return 0;
+    }
+    if (!w->waited) {
+        w->waited = true;
+        w->req->ops->suspend(w->req->exchange);
+        if (w->line % 2 == 0) {
+            w->req->ops->resume(w->req->exchange);
+        } else {
+            pthread_mutex_lock(&lock);
+            w->next = suspended;
+            suspended = w;
+            pthread_cond_signal(&changed);
+            pthread_mutex_unlock(&lock);
+        }
+        return BODY_SOURCE_WAIT;
+    }
+    w->waited = false;
+    return (size_t)snprintf(out, size, "line %d\n", w->line++);
+}
+
+/* A body without end that never waits. */
+static size_t read_flood(void *ctx, char *out, size_t size)
+{
+    (void)ctx;
+    memset(out, 'x', size);
+    return size;
+}
+
+static void release(void *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add(&n_released, 1);
+}
+
+/* "/waiting", "/flood" (an ordinary download), "/endless". */
+static void handle(void *ctx, struct request *req, struct response *res)
+{
+    (void)ctx;
+    struct waiting *w = arena_zalloc_array(req->arena, 1, sizeof *w);
+    ck_assert_ptr_nonnull(w);
+    w->req = req;
+    res->status = 200;
+    res->source = (struct body_source){.read = read_flood, .release = release, .ctx = w};
+    res->source.endless = strcmp(req->path, "/endless") == 0;
+    if (strcmp(req->path, "/waiting") == 0) {
+        res->source.read = read_waiting;
+    }
+}
+
+static void setup(void)
+{
+    struct err err = ERR_INIT;
+    struct daemon_settings settings = {.listen = "127.0.0.1:0",
+                                       .n_threads = 2,
+                                       .max_connections = 64,
+                                       .idle_timeout_s = 60,
+                                       .max_body_bytes = 1000,
+                                       .bodies_bytes = 100000,
+                                       .log = &quiet,
+                                       .handler = handle};
+    atomic_store(&n_released, 0);
+    ck_assert_msg(daemon_start(&settings, &server, &err) == ERR_OK, "%s", err.msg);
+}
+
+static void teardown(void)
+{
+    daemon_stop(server);
+}
+
+static int ask(const char *path)
+{
+    char text[128];
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)daemon_port(server)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int len = snprintf(text, sizeof text, "GET %s HTTP/1.0\r\n\r\n", path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    ck_assert_int_eq(send(fd, text, (size_t)len, 0), len);
+    return fd;
+}
+
+/* Reads an answer to its end; the lines of its body. */
+static void *count_lines(void *arg)
+{
+    int *n = arg;
+    int fd = ask("/waiting");
+    FILE *file = fdopen(fd, "r");
+    char line[256];
+    *n = 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        int number = -1;
+        if (sscanf(line, "line %d", &number) == 1) {
+            *n = number == *n ? *n + 1 : -1000000;
+        }
+    }
+    fclose(file);
+    return NULL;
+}
+
+START_TEST(a_body_that_waits_arrives_whole_however_soon_it_is_resumed)
+{
+    pthread_t clients[N_CLIENTS], resumer;
+    int lines[N_CLIENTS];
+    atomic_store(&resumer_ends, false);
+    ck_assert_int_eq(pthread_create(&resumer, NULL, resume_others, NULL), 0);
+    for (int i = 0; i < N_CLIENTS; i++) {
+        ck_assert_int_eq(pthread_create(&clients[i], NULL, count_lines, &lines[i]), 0);
+    }
+    for (int i = 0; i < N_CLIENTS; i++) {
+        pthread_join(clients[i], NULL);
+        ck_assert_int_eq(lines[i], N_LINES);
+    }
+    pthread_mutex_lock(&lock);
+    atomic_store(&resumer_ends, true);
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&lock);
+    pthread_join(resumer, NULL);
+    daemon_drain(server, 60);
+    ck_assert_int_eq(atomic_load(&n_released), N_CLIENTS);
+}
+END_TEST
+
+/* A client that has begun to read and then stops. */
+static int ask_and_stall(const char *path)
+{
+    char byte;
+    int fd = ask(path);
+    ck_assert_int_eq(recv(fd, &byte, 1, 0), 1);
+    return fd;
+}
+
+static int64_t drain(int most_s)
+{
+    int64_t begin_ns = clock_ns();
+    daemon_drain(server, most_s);
+    return clock_ns() - begin_ns;
+}
+
+START_TEST(a_stop_waits_for_an_endless_answer_but_a_moment)
+{
+    int fd = ask_and_stall("/endless");
+    int64_t spent_ns = drain(600);
+    ck_assert_int_ge(spent_ns, SECOND);
+    ck_assert_int_lt(spent_ns, 60 * SECOND);
+    /* An ordinary one has all the time there is. */
+    int other = ask_and_stall("/flood");
+    ck_assert_int_ge(drain(2), 2 * SECOND);
+    daemon_stop(server);
+    server = NULL;
+    ck_assert_int_eq(atomic_load(&n_released), 2);
+    close(fd);
+    close(other);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("daemon");
+    TCase *tc = tcase_create("daemon");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 240);
+    tcase_add_test(tc, a_body_that_waits_arrives_whole_however_soon_it_is_resumed);
+    tcase_add_test(tc, a_stop_waits_for_an_endless_answer_but_a_moment);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
