@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
 
-#include "client/client.h"
 #include "base/version.h"
+#include "client/client.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -7,12 +7,12 @@
 #include "api/app.h"
 #include "api/background.h"
 #include "cli.h"
-#include "client/client.h"
-#include "http/daemon.h"
 #include "api/dispatch.h"
+#include "client/client.h"
+#include "formats/json_read.h"
+#include "http/daemon.h"
 #include "live/follow.h"
 #include "math/gemm.h"
-#include "formats/json_read.h"
 #include "maintain.h"
 #include "base/mem.h"
 #include "base/threads.h"
@@ -45,7 +45,7 @@ static enum err_code start_follow(struct server *server, const struct config *co
 {
     struct follow_settings settings = {
         .db = server->app.db,
-        .registry = server->app.registry,
+        .models = server->app.models,
         .log = &server->log,
         .metrics = &server->metrics,
         .period_ms = config->follow_ms,
@@ -105,7 +105,7 @@ static enum err_code start(struct server *server, const struct config *config, s
     server->app.metrics = &server->metrics;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
     if (db_open(&server->app.db, &db, err) != ERR_OK ||
-        registry_new(server->app.db, &server->log, &server->app.registry, err) != ERR_OK ||
+        models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK ||
         background_start(&server->app, err) != ERR_OK ||
         start_batcher(server, config, err) != ERR_OK ||
         start_offload(server, config, err) != ERR_OK || start_http(server, config, err) != ERR_OK) {
@@ -114,7 +114,7 @@ static enum err_code start(struct server *server, const struct config *config, s
     log_info(&server->log, "listening", "address", config->listen, "port",
              LOG_INT(daemon_port(server->daemon)), "db", config->db, "version", SURROGATED_VERSION,
              "sqlite", db_library_version(), "tanh", vtanh_isa(), NULL);
-    if (registry_load(server->app.registry, err) != ERR_OK) {
+    if (models_load(server->app.models, err) != ERR_OK) {
         return err->code;
     }
     return start_follow(server, config, err);
@@ -137,7 +137,7 @@ static void stop(struct server *server, const struct config *config)
     offload_free(server->app.offload);
     background_stop(&server->app);
     follow_stop(server->follow);
-    registry_free(server->app.registry);
+    models_free(server->app.models);
     db_close(server->app.db);
 }
 
@@ -194,7 +194,7 @@ int main(int argc, char **argv)
         sigaddset(&signals, SIGINT);
         pthread_sigmask(SIG_BLOCK, &signals, NULL);
         gemm_use_one_thread();
-        json_io_init();
+        json_read_init();
         return serve(&cli.config, &signals);
     case CLI_CHECK:
     case CLI_BACKUP:

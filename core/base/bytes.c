@@ -99,10 +99,10 @@ uint32_t bytes_get_u32(struct bytes_reader *r)
     return value;
 }
 
-int bytes_get_int(struct bytes_reader *r, int most)
+int bytes_get_int(struct bytes_reader *r, int max)
 {
     uint32_t value = bytes_get_u32(r);
-    if (value > (uint32_t)most) {
+    if (value > (uint32_t)max) {
         r->failed = true;
         return 0;
     }
@@ -126,13 +126,13 @@ void bytes_get_f64(struct bytes_reader *r, double *values, size_t n)
     get_into(r, values, size);
 }
 
-char *bytes_get_text(struct bytes_reader *r, size_t most)
+char *bytes_get_text(struct bytes_reader *r, size_t max)
 {
     uint32_t len = bytes_get_u32(r);
     if (r->failed || len == NULL_TEXT) {
         return NULL;
     }
-    const char *from = len <= most ? bytes_get(r, len) : NULL;
+    const char *from = len <= max ? bytes_get(r, len) : NULL;
     if (from == NULL || memchr(from, '\0', len) != NULL) {
         r->failed = true;
         return NULL;

@@ -37,10 +37,10 @@ struct bytes_reader {
 const void *bytes_get(struct bytes_reader *r, size_t size);
 uint32_t bytes_get_u32(struct bytes_reader *r);
 /* A value above `most` fails. */
-int bytes_get_int(struct bytes_reader *r, int most);
+int bytes_get_int(struct bytes_reader *r, int max);
 int64_t bytes_get_i64(struct bytes_reader *r);
 void bytes_get_f64(struct bytes_reader *r, double *values, size_t n);
 /* mem; at most `most` bytes; NULL when NULL was put. */
-char *bytes_get_text(struct bytes_reader *r, size_t most);
+char *bytes_get_text(struct bytes_reader *r, size_t max);
 
 #endif

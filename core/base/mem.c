@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HUGE_PAGE  ((size_t)2 << 20)
-#define OWN_BYTES  (256 << 10) /* blocks from here on are mapped one by one */
-#define MOST_HEAPS 4
+#define HUGE_PAGE ((size_t)2 << 20)
+#define OWN_BYTES (256 << 10) /* blocks from here on are mapped one by one */
+#define MAX_HEAPS 4
 
 static atomic_long fail_at;      /* allocation number that fails; 0: none */
 static atomic_bool fail_forever; /* and every later one */
@@ -207,6 +207,6 @@ void mem_configure(void)
     (void)mallopt(M_TRIM_THRESHOLD, OWN_BYTES);
 #endif
 #ifdef M_ARENA_MAX
-    (void)mallopt(M_ARENA_MAX, MOST_HEAPS);
+    (void)mallopt(M_ARENA_MAX, MAX_HEAPS);
 #endif
 }

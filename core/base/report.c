@@ -25,8 +25,8 @@ static enum err_code no_memory(struct err *err)
 /* Room for one more item, not yet counted; NULL with an error. */
 static struct report_item *new_item(struct report *report, const char *name, struct err *err)
 {
-    if (report->n_items >= REPORT_MOST_ITEMS) {
-        err_kept(err_set(err, ERR_LIMIT, "a report holds at most %d items", REPORT_MOST_ITEMS));
+    if (report->n_items >= REPORT_MAX_ITEMS) {
+        err_kept(err_set(err, ERR_LIMIT, "a report holds at most %d items", REPORT_MAX_ITEMS));
         return NULL;
     }
     struct report_item *items =
@@ -45,9 +45,9 @@ static struct report_item *new_item(struct report *report, const char *name, str
 enum err_code report_add(struct report *report, const char *name, int n, const double *values,
                          struct err *err)
 {
-    if (n < 0 || n > REPORT_MOST_VALUES) {
+    if (n < 0 || n > REPORT_MAX_VALUES) {
         return err_set(err, ERR_LIMIT, "report item %s has %d values, at most %d are kept", name, n,
-                       REPORT_MOST_VALUES);
+                       REPORT_MAX_VALUES);
     }
     double *copy = mem_alloc_array((size_t)n, sizeof *copy);
     if (copy == NULL) {
@@ -84,7 +84,7 @@ enum err_code report_warn(struct report *report, struct err *err, const char *co
             return ERR_OK;
         }
     }
-    if (report->n_warnings >= REPORT_MOST_WARNINGS) {
+    if (report->n_warnings >= REPORT_MAX_WARNINGS) {
         return ERR_OK;
     }
     struct report_warning *warnings =

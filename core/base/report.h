@@ -14,11 +14,11 @@
 
 #include <stdbool.h>
 
-#define REPORT_NAME_CHARS    48
-#define REPORT_TEXT_CHARS    240
-#define REPORT_MOST_ITEMS    256
-#define REPORT_MOST_WARNINGS 32
-#define REPORT_MOST_VALUES   1000000 /* of one item */
+#define REPORT_NAME_CHARS   48
+#define REPORT_TEXT_CHARS   240
+#define REPORT_MAX_ITEMS    256
+#define REPORT_MAX_WARNINGS 32
+#define REPORT_MAX_VALUES   1000000 /* of one item */
 
 struct report_item {
     char name[REPORT_NAME_CHARS];

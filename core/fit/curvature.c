@@ -22,10 +22,10 @@
  */
 #include "fit/curvature.h"
 
-#include "fit/curvature_priv.h"
 #include "base/mem.h"
-#include "fit/output_curvature.h"
 #include "base/par.h"
+#include "fit/curvature_priv.h"
+#include "fit/output_curvature.h"
 #include "network/resnet_tangent.h"
 
 #include <math.h>
@@ -34,7 +34,7 @@
 /* Columns of a task: enough that the sweep they share does not count, few enough to share out. */
 #define BLOCK      16
 #define GROUP_WORK 1e9 /* rows times squared parameters of a group: a few seconds of one core */
-#define LEAST_ROWS 16  /* of a group: fewer make no use of the vector units */
+#define MIN_ROWS   16  /* of a group: fewer make no use of the vector units */
 
 /* One thread's scratch. */
 struct worker {
@@ -186,9 +186,9 @@ static int group_rows(const struct curvature_problem *p, int n_params)
         return p->rows.n;
     }
     int whole = (int)rows / OBJECTIVE_TILE * OBJECTIVE_TILE;
-    int least = rows > LEAST_ROWS ? (int)rows : LEAST_ROWS;
-    least = whole > 0 ? whole : least;
-    return least < p->rows.n ? least : p->rows.n;
+    int min = rows > MIN_ROWS ? (int)rows : MIN_ROWS;
+    min = whole > 0 ? whole : min;
+    return min < p->rows.n ? min : p->rows.n;
 }
 
 /* Group after group, from where an interrupted run was. */

@@ -13,11 +13,11 @@
  */
 #include "fit/curvature.h"
 
-#include "fit/curvature_priv.h"
-#include "math/gemm.h"
 #include "base/mem.h"
-#include "fit/output_curvature.h"
 #include "base/par.h"
+#include "fit/curvature_priv.h"
+#include "fit/output_curvature.h"
+#include "math/gemm.h"
 
 #include <math.h>
 #include <string.h>

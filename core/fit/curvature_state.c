@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sums over rows as bytes. */
-#include "fit/curvature_priv.h"
 #include "base/mem.h"
+#include "fit/curvature_priv.h"
 
 #include <limits.h>
 

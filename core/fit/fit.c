@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fit/fit.h"
 
-#include "fit/fit_priv.h"
 #include "base/mem.h"
+#include "fit/fit_priv.h"
 
 #include <math.h>
 #include <string.h>

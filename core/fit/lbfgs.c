@@ -6,13 +6,13 @@
 #include <math.h>
 #include <string.h>
 
-#define C1             1e-4
-#define C2             0.9
-#define MOST_TRIALS    40
-#define MOST_GROWTH    10.0 /* of the step from one trial to the next */
-#define LEAST_PART     0.1  /* of an interval that a trial cuts off */
-#define LEAST_INTERVAL 1e-16
-#define LEAST_CURVED   1e-10 /* s'y over |s| |y| of a pair worth keeping */
+#define C1           1e-4
+#define C2           0.9
+#define MAX_TRIALS   40
+#define MAX_GROWTH   10.0 /* of the step from one trial to the next */
+#define MIN_PART     0.1  /* of an interval that a trial cuts off */
+#define MIN_INTERVAL 1e-16
+#define MIN_CURVED   1e-10 /* s'y over |s| |y| of a pair worth keeping */
 
 enum err_code lbfgs_init(struct lbfgs *self, int n, int m, double epsilon, struct err *err)
 {
@@ -164,9 +164,9 @@ static double interpolate(struct trial low, struct trial high)
             a = isfinite(cubic) ? cubic : a;
         }
     }
-    double least = low.a + LEAST_PART * width;
-    double most = high.a - LEAST_PART * width;
-    return width > 0.0 ? fmin(fmax(a, least), most) : fmax(fmin(a, least), most);
+    double min = low.a + MIN_PART * width;
+    double max = high.a - MIN_PART * width;
+    return width > 0.0 ? fmin(fmax(a, min), max) : fmax(fmin(a, min), max);
 }
 
 /* Algorithm 3.6 of [1]: low is the best step known, with its gradient in low_g. */
@@ -174,8 +174,8 @@ static bool zoom(struct search *search, struct trial low, struct trial high, str
 {
     struct lbfgs *self = search->self;
     size_t size = (size_t)self->n * sizeof *self->low_g;
-    while (search->n_trials < MOST_TRIALS &&
-           fabs(high.a - low.a) > LEAST_INTERVAL * fmax(1.0, fabs(low.a))) {
+    while (search->n_trials < MAX_TRIALS &&
+           fabs(high.a - low.a) > MIN_INTERVAL * fmax(1.0, fabs(low.a))) {
         struct trial t = try_step(search, interpolate(low, high));
         if (!is_low_enough(search, t) || t.f >= low.f) {
             high = t;
@@ -207,7 +207,7 @@ static bool find_step(struct search *search, double first, struct trial *out)
     size_t size = (size_t)self->n * sizeof *self->low_g;
     struct trial before = search->from;
     memcpy(self->low_g, self->g, size);
-    for (double a = first; search->n_trials < MOST_TRIALS; a *= MOST_GROWTH) {
+    for (double a = first; search->n_trials < MAX_TRIALS; a *= MAX_GROWTH) {
         struct trial t = try_step(search, a);
         if (!is_low_enough(search, t) || (before.a > 0.0 && t.f >= before.f)) {
             return zoom(search, before, t, out);
@@ -240,7 +240,7 @@ static void keep_pair(struct lbfgs *self)
     }
     double sy = dot(self->n, s, y);
     double size = sqrt(dot(self->n, s, s) * dot(self->n, y, y));
-    if (sy > LEAST_CURVED * size) {
+    if (sy > MIN_CURVED * size) {
         self->next = (self->next + 1) % self->m;
         self->pairs += self->pairs < self->m;
     } else if (self->pairs == self->m) {

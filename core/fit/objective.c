@@ -29,7 +29,7 @@ int objective_n_params(const struct objective *obj, const struct resnet *net)
 
 double objective_variance(double u)
 {
-    return exp(fmin(u, OBJECTIVE_MOST_LOG)) + OBJECTIVE_VAR_FLOOR;
+    return exp(fmin(u, OBJECTIVE_MAX_LOG)) + OBJECTIVE_VAR_FLOOR;
 }
 
 size_t objective_scratch(const struct resnet *net, int tile)
@@ -74,7 +74,7 @@ static double add_predicted(int rows, int o, const double *f, const double *y, d
             double by_variance = 0.5 / variance - 0.5 * residual * residual / (variance * variance);
             value += 0.5 * (LOG_TWO_PI + log(variance) + residual * residual / variance);
             d_row[j] = residual / variance;
-            d_row[o + j] = u < OBJECTIVE_MOST_LOG ? by_variance * exp(u) : 0.0;
+            d_row[o + j] = u < OBJECTIVE_MAX_LOG ? by_variance * exp(u) : 0.0;
         }
     }
     return value;

@@ -39,7 +39,7 @@ bool noise_kind_find(const char *name, enum noise_kind *kind);
 #define OBJECTIVE_LOG_S_MEAN (-2.302585092994046) /* log 0.1 */
 #define OBJECTIVE_LOG_S_SD   1.5
 #define OBJECTIVE_VAR_FLOOR  1e-6
-#define OBJECTIVE_MOST_LOG   20.0 /* u above this counts as this */
+#define OBJECTIVE_MAX_LOG    20.0 /* u above this counts as this */
 
 struct objective {
     enum objective_kind kind;

@@ -6,9 +6,9 @@
  */
 #include "fit/optim.h"
 
-#include "math/kernels.h"
 #include "base/mem.h"
 #include "base/names.h"
+#include "math/kernels.h"
 
 #include <math.h>
 

@@ -12,7 +12,7 @@
  *   F_fu = -q e / v^2                                0
  *   F_uu = F_u + e^2 (q^2 / v - 1 / 2) / v^2         e^2 / (2 v^2)
  *
- * and where u is beyond OBJECTIVE_MOST_LOG, v is constant: all that has u is 0.
+ * and where u is beyond OBJECTIVE_MAX_LOG, v is constant: all that has u is 0.
  */
 #include "fit/output_curvature.h"
 
@@ -37,7 +37,7 @@ static void predicted(int rows, size_t o, const double *f, const double *y, bool
             double q = f[at] - y[i * o + j];
             double u = f[at + o];
             double v = objective_variance(u);
-            double e = u < OBJECTIVE_MOST_LOG ? exp(u) : 0.0;
+            double e = u < OBJECTIVE_MAX_LOG ? exp(u) : 0.0;
             double by_u = 0.5 * e * (1.0 / v - q * q / (v * v));
             out->first[at] = q / v;
             out->first[at + o] = by_u;

@@ -9,7 +9,7 @@
 void replay_init(struct replay *replay, int n)
 {
     size_t bytes = (1 + (size_t)n) * sizeof(double);
-    *replay = (struct replay){.n = (size_t)n, .most = REPLAY_MOST_BYTES / bytes};
+    *replay = (struct replay){.n = (size_t)n, .max = REPLAY_MAX_BYTES / bytes};
 }
 
 void replay_release(struct replay *replay)
@@ -47,7 +47,7 @@ static enum err_code reserve(struct replay *replay, size_t count, struct err *er
     while (room < count) {
         room *= 2;
     }
-    room = room < replay->most ? room : replay->most;
+    room = room < replay->max ? room : replay->max;
     double *values = mem_realloc_array(replay->values, room, (1 + replay->n) * sizeof *values);
     if (values == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %zu evaluations of a step", room);
@@ -60,11 +60,11 @@ static enum err_code reserve(struct replay *replay, size_t count, struct err *er
 void replay_keep(struct replay *replay, double value, const double *grad)
 {
     struct err none = ERR_INIT;
-    if (replay->count >= replay->most) {
+    if (replay->count >= replay->max) {
         return;
     }
     if (reserve(replay, replay->count + 1, &none) != ERR_OK) {
-        replay->most = replay->count;
+        replay->max = replay->count;
         return;
     }
     double *to = replay->values + replay->count * (1 + replay->n);
@@ -84,8 +84,8 @@ void replay_save(const struct replay *replay, struct bytes_writer *writer)
 
 enum err_code replay_load(struct replay *replay, struct bytes_reader *reader, struct err *err)
 {
-    size_t most = replay->most < INT_MAX ? replay->most : INT_MAX;
-    size_t count = (size_t)bytes_get_int(reader, (int)most);
+    size_t max = replay->max < INT_MAX ? replay->max : INT_MAX;
+    size_t count = (size_t)bytes_get_int(reader, (int)max);
     replay_restart(replay);
     if (reader->failed || count > reader->left / sizeof(double)) {
         reader->failed = true;

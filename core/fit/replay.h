@@ -23,13 +23,13 @@
 #include <stdbool.h>
 
 /* What is kept at most of a step. Evaluations beyond it are made again after an interruption. */
-#define REPLAY_MOST_BYTES ((size_t)64 << 20)
+#define REPLAY_MAX_BYTES ((size_t)64 << 20)
 
 struct replay {
     size_t n;     /* numbers of a gradient; 0: there is none */
     size_t count; /* evaluations kept */
     size_t next;  /* the one that is told next */
-    size_t most;
+    size_t max;
     size_t room;
     double *values; /* [room x (1 + n)]; mem */
 };

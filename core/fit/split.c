@@ -6,12 +6,12 @@
 #include <math.h>
 
 #define SLACK 1e-9   /* of a division that should be whole */
-#define MOST  0x1p62 /* a place behind all rows: the smallest shares know no end of a block */
+#define MAX   0x1p62 /* a place behind all rows: the smallest shares know no end of a block */
 
 /* Where the j-th block begins, of blocks that are 1 / share long on average. */
 static int64_t block_start(int64_t j, double share)
 {
-    return (int64_t)fmin(ceil((double)j / share - SLACK), MOST);
+    return (int64_t)fmin(ceil((double)j / share - SLACK), MAX);
 }
 
 /* One part that is taken out of the rows that still train, in their order. */

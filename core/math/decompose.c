@@ -7,18 +7,18 @@
  */
 #include "math/decompose.h"
 
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
 
-#define BLOCK      128 /* rows of a step of Cholesky and of the inverse, vectors of one back */
-#define PANEL      32  /* columns of a step of the reduction, which is bound by memory .. */
-#define PANEL_BIG  16  /* .. of matrices of more than BIG rows */
-#define BIG        4000
-#define LEAST_REST 64 /* rows that are reduced at once in the end */
+#define BLOCK     128 /* rows of a step of Cholesky and of the inverse, vectors of one back */
+#define PANEL     32  /* columns of a step of the reduction, which is bound by memory .. */
+#define PANEL_BIG 16  /* .. of matrices of more than BIG rows */
+#define BIG       4000
+#define MIN_REST  64 /* rows that are reduced at once in the end */
 
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t len);
 void dtrtri_(const char *uplo, const char *diag, const int *n, double *a, const int *lda, int *info,
@@ -134,7 +134,7 @@ static enum err_code reduce(int n, double *a, struct tridiagonal *t, const struc
     int panel = n > BIG ? PANEL_BIG : PANEL;
     int left = n;
     int info = 0;
-    while (left - panel >= LEAST_REST) {
+    while (left - panel >= MIN_REST) {
         int rest = left - panel;
         if (check(cancel, err) != ERR_OK) {
             return err->code;
@@ -193,9 +193,9 @@ static enum err_code turn_back(int n, double *a, const struct tridiagonal *t, do
 {
     int info = 0;
     int lwork = -1;
-    int most = n < BLOCK ? n : BLOCK;
+    int max = n < BLOCK ? n : BLOCK;
     double best = 1.0;
-    dormtr_("L", "U", "N", &n, &most, a, &n, t->tau, z, &n, &best, &lwork, &info, 1, 1, 1);
+    dormtr_("L", "U", "N", &n, &max, a, &n, t->tau, z, &n, &best, &lwork, &info, 1, 1, 1);
     lwork = (int)best;
     double *work = mem_alloc_array((size_t)lwork, sizeof *work);
     if (work == NULL) {

@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#define MOST_MEMBERS      4096
-#define MOST_FACTOR_BYTES ((size_t)8 << 30)
+#define MAX_MEMBERS      4096
+#define MAX_FACTOR_BYTES ((size_t)8 << 30)
 
 void gauss_mixture_release(struct gauss_mixture *mixture)
 {
@@ -25,14 +25,14 @@ enum err_code gauss_mixture_new(struct gauss_mixture *mixture, int n_members, in
 {
     size_t bytes;
     *mixture = (struct gauss_mixture){.n_members = 0};
-    if (n_members < 1 || n_members > MOST_MEMBERS || first < 0 || n < 0 || n > n_params - first ||
+    if (n_members < 1 || n_members > MAX_MEMBERS || first < 0 || n < 0 || n > n_params - first ||
         rank < 0) {
         return err_set(err, ERR_INVALID,
                        "a Gaussian posterior of %d members, rank %d is impossible", n_members,
                        rank);
     }
     if (!size_mul((size_t)n * sizeof(double), (size_t)rank, &bytes) ||
-        !size_mul(bytes, (size_t)n_members, &bytes) || bytes > MOST_FACTOR_BYTES) {
+        !size_mul(bytes, (size_t)n_members, &bytes) || bytes > MAX_FACTOR_BYTES) {
         return err_set(err, ERR_LIMIT, "the covariance of %d parameters is too large to hold", n);
     }
     mixture->members = mem_zalloc_array((size_t)n_members, sizeof *mixture->members);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/codec.h"
 
-#include "model/codec_priv.h"
 #include "base/mem.h"
+#include "model/codec_priv.h"
 
 #include <string.h>
 

@@ -202,8 +202,8 @@ static void get_calibration(struct bytes_reader *r, struct model *model)
         return;
     }
     c->normalised = bytes_get_int(r, 1) == 1;
-    c->n_folds = bytes_get_int(r, CONFORMAL_MOST_ROWS);
-    c->n = bytes_get_int(r, CONFORMAL_MOST_ROWS);
+    c->n_folds = bytes_get_int(r, CONFORMAL_MAX_ROWS);
+    c->n = bytes_get_int(r, CONFORMAL_MAX_ROWS);
     if (c->method != CONFORMAL_SPLIT && !r->failed) {
         bool there = (size_t)c->n <= r->left / sizeof(uint32_t);
         c->fold = there ? mem_zalloc_array((size_t)c->n, sizeof *c->fold) : NULL;
@@ -211,7 +211,7 @@ static void get_calibration(struct bytes_reader *r, struct model *model)
         r->failed = r->failed || c->fold == NULL;
     }
     for (int i = 0; c->fold != NULL && i < c->n; i++) {
-        c->fold[i] = bytes_get_int(r, CONFORMAL_MOST_ROWS);
+        c->fold[i] = bytes_get_int(r, CONFORMAL_MAX_ROWS);
     }
     c->scores = get_values(r, (size_t)c->n * (size_t)model->o);
     c->fold_noise = codec_get_array(r, (size_t)c->n_folds * (size_t)model->o);
@@ -251,7 +251,7 @@ static void get_item(struct bytes_reader *r, struct report *report)
     char name[REPORT_NAME_CHARS];
     get_short_text(r, name, sizeof name);
     bool scalar = bytes_get_int(r, 1) == 1;
-    int n = bytes_get_int(r, REPORT_MOST_VALUES);
+    int n = bytes_get_int(r, REPORT_MAX_VALUES);
     double *values = get_values(r, (size_t)n);
     check_known(r, values, (size_t)n);
     r->failed = r->failed || (scalar && n != 1);
@@ -271,11 +271,11 @@ static void get_report(struct bytes_reader *r, struct report *report)
     struct err err = ERR_INIT;
     char code[REPORT_NAME_CHARS];
     char text[REPORT_TEXT_CHARS];
-    int n_items = bytes_get_int(r, REPORT_MOST_ITEMS);
+    int n_items = bytes_get_int(r, REPORT_MAX_ITEMS);
     for (int i = 0; i < n_items && !r->failed; i++) {
         get_item(r, report);
     }
-    int n_warnings = bytes_get_int(r, REPORT_MOST_WARNINGS);
+    int n_warnings = bytes_get_int(r, REPORT_MAX_WARNINGS);
     for (int i = 0; i < n_warnings && !r->failed; i++) {
         get_short_text(r, code, sizeof code);
         get_short_text(r, text, sizeof text);

@@ -8,10 +8,8 @@
  */
 #include "model/conformal.h"
 
-#include "predict/evaluate.h"
 #include "base/mem.h"
 #include "base/names.h"
-#include "predict/predict.h"
 
 #include <math.h>
 
@@ -34,9 +32,9 @@ enum err_code conformal_check(const struct conformal *conformal, int m, int o, s
         return ERR_OK;
     }
     bool split = c->method == CONFORMAL_SPLIT;
-    if (c->n < 1 || c->n > CONFORMAL_MOST_ROWS) {
+    if (c->n < 1 || c->n > CONFORMAL_MAX_ROWS) {
         return err_set(err, ERR_LIMIT, "conformal: %d rows, 1 to %d are allowed", c->n,
-                       CONFORMAL_MOST_ROWS);
+                       CONFORMAL_MAX_ROWS);
     }
     if (split ? c->n_folds != 1 : c->n_folds < 2 || c->n_folds > c->n || m % c->n_folds != 0) {
         return err_set(err, ERR_INVALID,
@@ -70,7 +68,7 @@ enum err_code conformal_check(const struct conformal *conformal, int m, int o, s
 /*
  * Levels are decimals: 0.9 means nine tenths, not the double beside it, so (1 - alpha)(n + 1) is
  * taken for the integer it is within SLACK of. Rounding errors of it are below 1e-9 for up to
- * CONFORMAL_MOST_ROWS rows, and the coverage changes by no more than SLACK / (n + 1).
+ * CONFORMAL_MAX_ROWS rows, and the coverage changes by no more than SLACK / (n + 1).
  */
 #define SLACK 1e-9
 
@@ -240,68 +238,4 @@ enum err_code conformal_interval(const struct conformal *conformal, double alpha
     }
     mem_free(scratch);
     return ERR_OK;
-}
-
-/* ---- scores ---- */
-
-struct scoring {
-    size_t o;
-    bool normalised;
-    double *scores; /* [n x o] */
-    int row;        /* the next one */
-};
-
-static enum err_code add_scores(void *ctx, const struct predict_result *f, const double *y, int n,
-                                struct err *err)
-{
-    struct scoring *s = ctx;
-    for (size_t c = 0; c < (size_t)n * s->o; c++) {
-        double score = fabs(y[c] - f->mean[c]);
-        if (s->normalised) {
-            const double variance =
-                f->total_variance != NULL ? f->total_variance[c] : f->variance[c];
-            if (!(variance > 0.0)) {
-                int row = s->row + (int)(c / s->o);
-                return err_set_at(err, ERR_INVALID, row, (int)(c % s->o),
-                                  "normalised scores need a predicted variance above 0, that of "
-                                  "calibration row %d, output %zu is 0",
-                                  row, c % s->o);
-            }
-            score /= sqrt(variance);
-        }
-        if (!isfinite(score)) {
-            return err_set(err, ERR_NUMERIC, "the score of calibration row %d is not finite",
-                           s->row + (int)(c / s->o));
-        }
-        s->scores[(size_t)s->row * s->o + c] = score;
-    }
-    s->row += n;
-    return ERR_OK;
-}
-
-static void put_scores(const void *ctx, int n_done, struct bytes_writer *writer)
-{
-    const struct scoring *s = ctx;
-    bytes_put_f64(writer, s->scores, (size_t)n_done * s->o);
-}
-
-static void get_scores(void *ctx, int n_done, struct bytes_reader *reader)
-{
-    struct scoring *s = ctx;
-    bytes_get_f64(reader, s->scores, (size_t)n_done * s->o);
-    s->row = n_done;
-}
-
-enum err_code conformal_scores(const struct model *model, const struct data *rows, bool normalised,
-                               const struct calib_run *run, double *scores, struct err *err)
-{
-    static const struct calib_keep keep = {.put = put_scores, .get = get_scores};
-    struct scoring scoring = {.o = (size_t)model->o, .normalised = normalised, .scores = scores};
-    unsigned want = PREDICT_MEAN | PREDICT_VARIANCE;
-    if (normalised && calib_knows_noise(model)) {
-        want |= PREDICT_TOTAL_VARIANCE;
-    }
-    const struct calib_work work = {
-        .block = {.want = want}, .run = run, .keep = &keep, .fn = add_scores, .ctx = &scoring};
-    return calib_work(model, rows, &work, err);
 }

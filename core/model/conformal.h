@@ -45,7 +45,7 @@ enum conformal_method {
 const char *conformal_method_name(enum conformal_method method); /* "none", "split", "cv+", .. */
 bool conformal_method_find(const char *name, enum conformal_method *method);
 
-#define CONFORMAL_MOST_ROWS 1000000
+#define CONFORMAL_MAX_ROWS 1000000
 
 /*
  * What a model keeps of its calibration. With folds the model's draws (or Gaussians) are those of
@@ -112,18 +112,5 @@ struct conformal_rows {
 enum err_code conformal_interval(const struct conformal *conformal, double alpha,
                                  const struct conformal_rows *rows, double *lower, double *upper,
                                  struct err *err) MUST_CHECK;
-
-struct model;
-struct data;
-struct calib_run;
-
-/*
- * Scores [n x o] of rows in the user's units by a published model that has not seen them.
- * ERR_INVALID (normalised, and a total variance is 0), ERR_NUMERIC, ERR_CANCELLED, ERR_CORRUPT,
- * ERR_NOMEM.
- */
-enum err_code conformal_scores(const struct model *model, const struct data *rows, bool normalised,
-                               const struct calib_run *run, double *scores,
-                               struct err *err) MUST_CHECK;
 
 #endif

@@ -8,12 +8,12 @@
 #ifndef MODEL_H
 #define MODEL_H
 
-#include "model/conformal.h"
-#include "math/gauss.h"
-#include "network/plan.h"
 #include "base/report.h"
 #include "fit/scaler.h"
+#include "math/gauss.h"
+#include "model/conformal.h"
 #include "model/scores.h"
+#include "network/plan.h"
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -9,8 +9,8 @@
  */
 #include "network/plan.h"
 
-#include "math/kernels.h"
 #include "base/mem.h"
+#include "math/kernels.h"
 #include "network/resnet_priv.h"
 
 #include <string.h>
@@ -23,9 +23,9 @@
  * and took 5.9 ms in groups of 64 draws); of a small one several draws fill the vectors of tanh.
  */
 #define GROUP_BYTES ((size_t)64 * 1024)
-#define GROUP_MOST  64 /* a multiple of KERNELS_LANES, so that groups begin at a lane 0 */
+#define GROUP_MAX   64 /* a multiple of KERNELS_LANES, so that groups begin at a lane 0 */
 
-_Static_assert(GROUP_MOST % KERNELS_LANES == 0, "lanes of a group are whole");
+_Static_assert(GROUP_MAX % KERNELS_LANES == 0, "lanes of a group are whole");
 
 static bool is_narrow(const struct resnet *net)
 {
@@ -150,8 +150,8 @@ static enum way way_of(const struct plan *plan, int rows)
     static const struct {
         int rows, lanes;
     } few[] = {{3, 7}, {7, 14}};
-    const int most = plan->lanes != NULL ? few[plan->single].lanes : few[plan->single].rows;
-    if (rows > most) {
+    const int max = plan->lanes != NULL ? few[plan->single].lanes : few[plan->single].rows;
+    if (rows > max) {
         return BY_COLUMNS;
     }
     return plan->lanes != NULL ? BY_LANES : BY_ROWS;
@@ -171,7 +171,7 @@ static size_t padded(size_t values)
     return (values + 15) & ~(size_t)15;
 }
 
-static size_t at_most(size_t a, size_t b)
+static size_t at_max(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
@@ -179,18 +179,18 @@ static size_t at_most(size_t a, size_t b)
 int plan_group(const struct plan *plan, int rows)
 {
     size_t real = plan->single ? sizeof(float) : sizeof(double);
-    size_t group = GROUP_MOST;
+    size_t group = GROUP_MAX;
     switch (way_of(plan, rows)) {
     case BY_COLUMNS:
         return 1;
     case BY_ROWS:
-        group = at_most(group, GROUP_STATE / ((size_t)rows * (size_t)plan->net->arch.width));
-        group = at_most(group, GROUP_BYTES / (plan->net->pack_size * real));
+        group = at_max(group, GROUP_STATE / ((size_t)rows * (size_t)plan->net->arch.width));
+        group = at_max(group, GROUP_BYTES / (plan->net->pack_size * real));
         break;
     case BY_LANES:
         break;
     }
-    return (int)at_most(group > 0 ? group : 1, (size_t)plan->m);
+    return (int)at_max(group > 0 ? group : 1, (size_t)plan->m);
 }
 
 /* Rows of state that are held at a time, of one draw or several. */

@@ -7,11 +7,11 @@
  */
 #include "network/resnet.h"
 
+#include "base/mem.h"
 #include "math/gemm.h"
 #include "math/kernels.h"
-#include "base/mem.h"
-#include "network/resnet_priv.h"
 #include "math/vtanh.h"
+#include "network/resnet_priv.h"
 #include "network/wpfn.h"
 
 #include <math.h>

@@ -10,9 +10,9 @@
 #ifndef RESNET_H
 #define RESNET_H
 
-#include "network/arch.h"
 #include "base/compiler.h"
 #include "base/err.h"
+#include "network/arch.h"
 
 #include <stddef.h>
 

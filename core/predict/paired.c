@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "predict/paired.h"
 
-#include "predict/evaluate.h"
+#include "predict/evaluation.h"
 
 #include <math.h>
 
@@ -19,8 +19,8 @@ void paired_losses(const struct paired_rule *rule, const struct predict_result *
             double residual = y[i * o + j] - f->mean[i * o + j];
             double std = variance[i * o + j] > 0.0 ? sqrt(variance[i * o + j]) : (double)NAN;
             loss[PAIRED_SQUARE] += residual / unit * (residual / unit) / (double)o;
-            loss[PAIRED_NLL] += calib_nll(residual, std) / (double)o;
-            loss[PAIRED_CRPS] += calib_crps(residual, std) / (double)o;
+            loss[PAIRED_NLL] += evaluation_nll(residual, std) / (double)o;
+            loss[PAIRED_CRPS] += evaluation_crps(residual, std) / (double)o;
         }
     }
 }

@@ -2,8 +2,8 @@
 #include "predict/precision.h"
 
 #include "base/mem.h"
-#include "predict/predict.h"
 #include "base/rng.h"
+#include "predict/predict.h"
 
 #include <math.h>
 

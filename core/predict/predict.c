@@ -2,10 +2,10 @@
 #include "predict/predict_priv.h"
 
 #include "base/mem.h"
-#include "math/moments.h"
 #include "base/par.h"
-#include "predict/predict_interval.h"
 #include "base/rng.h"
+#include "math/moments.h"
+#include "predict/predict_interval.h"
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "predict/predict_interval.h"
 
-#include "sample/chain.h"
 #include "math/moments.h"
+#include "math/normal.h"
 
 #include <math.h>
 
@@ -78,7 +78,7 @@ static enum err_code choose_thresholds(const struct predict_call *call, struct a
     }
     for (int k = 0; k < call->req->n_intervals; k++) {
         double *thresholds = in->thresholds + (size_t)k * o;
-        double half = chain_normal_quantile(0.5 + 0.5 * call->req->intervals[k]);
+        double half = normal_quantile(0.5 + 0.5 * call->req->intervals[k]);
         for (size_t j = 0; j < o; j++) {
             thresholds[j] = half;
         }

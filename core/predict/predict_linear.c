@@ -35,25 +35,25 @@
  */
 #include "predict/predict_linear_priv.h"
 
-#include "sample/chain.h"
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
+#include "math/normal.h"
 #include "predict/predict_interval.h"
 
 #include <math.h>
 #include <string.h>
 
-#define MOST_BISECTIONS 200
+#define MAX_BISECTIONS 200
 
 struct predict_linear_extent predict_linear_extent(const struct gauss_mixture *mixture)
 {
-    struct predict_linear_extent most = {.n = 0};
+    struct predict_linear_extent max = {.n = 0};
     for (int i = 0; i < mixture->n_members; i++) {
         const struct gauss *g = &mixture->members[i];
-        most.n = (size_t)g->n > most.n ? (size_t)g->n : most.n;
-        most.width = predict_linear_width(g) > most.width ? predict_linear_width(g) : most.width;
+        max.n = (size_t)g->n > max.n ? (size_t)g->n : max.n;
+        max.width = predict_linear_width(g) > max.width ? predict_linear_width(g) : max.width;
     }
-    return most;
+    return max;
 }
 
 static bool fits(size_t a, size_t b, size_t c)
@@ -72,7 +72,7 @@ enum err_code predict_linear_check(const struct model *model, const struct predi
                                    struct err *err)
 {
     const struct gauss_mixture *mixture = &model->gaussian;
-    struct predict_linear_extent most = predict_linear_extent(mixture);
+    struct predict_linear_extent max = predict_linear_extent(mixture);
     size_t o = (size_t)model->o;
     size_t cells = (size_t)req->n * o;
     for (int k = 0; (req->want & PREDICT_QUANTILES) && k < req->n_levels; k++) {
@@ -84,11 +84,11 @@ enum err_code predict_linear_check(const struct model *model, const struct predi
         }
     }
     size_t by_input = req->want & PREDICT_JACOBIAN ? (size_t)model->d : 1;
-    bool small = fits(PREDICT_LINEAR_TILE, o, most.n + most.width) &&
+    bool small = fits(PREDICT_LINEAR_TILE, o, max.n + max.width) &&
                  fits(PREDICT_LINEAR_TILE, (size_t)model->net.n_params, 1) &&
                  fits(PREDICT_LINEAR_TILE * (size_t)mixture->n_members, o, by_input);
     if ((req->want & PREDICT_COVARIANCE_ROWS) &&
-        !fits(cells, most.width + 1, (size_t)mixture->n_members)) {
+        !fits(cells, max.width + 1, (size_t)mixture->n_members)) {
         small = false;
     }
     return small ? ERR_OK
@@ -123,7 +123,7 @@ enum err_code predict_linear_begin(struct predict_call *call, struct arena *aren
         return err_set(err, ERR_NOMEM, "no memory for the quantiles");
     }
     for (int k = 0; k < req->n_levels; k++) {
-        call->z[k] = chain_normal_quantile(req->levels[k]);
+        call->z[k] = normal_quantile(req->levels[k]);
     }
     return ERR_OK;
 }
@@ -141,7 +141,7 @@ static enum err_code tile_init(struct linear_tile *tile, const struct predict_ca
                                struct arena *arena, struct err *err)
 {
     const struct model *model = call->model;
-    struct predict_linear_extent most = predict_linear_extent(&model->gaussian);
+    struct predict_linear_extent max = predict_linear_extent(&model->gaussian);
     size_t o = (size_t)model->o;
     size_t d = (size_t)model->d;
     size_t n_out = (size_t)model->net.n_out;
@@ -154,9 +154,9 @@ static enum err_code tile_init(struct linear_tile *tile, const struct predict_ca
     tile->y = scratch_get(arena, tile->rows * n_out, &ok);
     tile->dy = scratch_get(arena, tile->rows * n_out, &ok);
     tile->grad = scratch_get(arena, tile->rows * k, &ok);
-    tile->jac = scratch_get(arena, tile->rows * o * most.n, &ok);
-    tile->jf = scratch_get(arena, o * most.width, &ok);
-    tile->white = scratch_get(arena, o * most.width, &ok);
+    tile->jac = scratch_get(arena, tile->rows * o * max.n, &ok);
+    tile->jf = scratch_get(arena, o * max.width, &ok);
+    tile->white = scratch_get(arena, o * max.width, &ok);
     tile->tape = resnet_tape_new(&model->net, (int)tile->rows);
     ok = ok && tile->tape != NULL;
     if (call->req->want & PREDICT_JACOBIAN) {
@@ -195,7 +195,7 @@ static double distribution(const struct mixture *mix, double at)
     for (size_t i = 0; i < mix->m; i++) {
         double s = sqrt(mix->var[i * mix->stride]);
         double gap = at - mix->f[i * mix->stride];
-        sum += s > 0.0 ? 0.5 * erfc(-gap / s * M_SQRT1_2) : (gap >= 0.0 ? 1.0 : 0.0);
+        sum += s > 0.0 ? normal_tail(-gap / s) : (gap >= 0.0 ? 1.0 : 0.0);
     }
     return sum / (double)mix->m;
 }
@@ -213,7 +213,7 @@ static double mixture_quantile(const struct mixture *mix, double level, double z
     if (distribution(mix, low) >= level) {
         return low;
     }
-    for (int k = 0; k < MOST_BISECTIONS; k++) {
+    for (int k = 0; k < MAX_BISECTIONS; k++) {
         double middle = 0.5 * low + 0.5 * high;
         if (!(middle > low && middle < high)) {
             break;

@@ -2,8 +2,8 @@
 /* One member of a Gaussian posterior at the rows of a tile; predict_linear.c says what and why. */
 #include "predict/predict_linear_priv.h"
 
-#include "math/gemm.h"
 #include "fit/objective.h"
+#include "math/gemm.h"
 
 #include <math.h>
 #include <string.h>

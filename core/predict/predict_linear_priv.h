@@ -3,8 +3,8 @@
 #ifndef PREDICT_LINEAR_PRIV_H
 #define PREDICT_LINEAR_PRIV_H
 
-#include "predict/predict_priv.h"
 #include "network/resnet_tangent.h"
+#include "predict/predict_priv.h"
 
 /* M members, K parameters, n of them uncertain and `width` columns of W (the most over members). */
 struct linear_tile {

@@ -6,8 +6,8 @@
  */
 #include "predict/predict_priv.h"
 
-#include "math/moments.h"
 #include "fit/objective.h"
+#include "math/moments.h"
 #include "predict/predict_interval.h"
 
 #include <math.h>

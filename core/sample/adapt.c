@@ -10,10 +10,10 @@
 #define KAPPA 0.75
 #define DRAWN 10.0 /* the average is drawn to steps this much longer than the first guess */
 
-#define LEAST_WARMUP 20
-#define INIT_BUFFER  75
-#define TERM_BUFFER  50
-#define BASE_WINDOW  25
+#define MIN_WARMUP  20
+#define INIT_BUFFER 75
+#define TERM_BUFFER 50
+#define BASE_WINDOW 25
 _Static_assert(INIT_BUFFER + BASE_WINDOW + TERM_BUFFER == MASS_WINDOW_FULL, "the least full one");
 
 /* A window's variances are drawn to PRIOR_VARIANCE as by PRIOR_COUNT draws of it. */
@@ -71,7 +71,7 @@ void mass_window_start(struct mass_window *window, int n, int warmup, double *me
     int term = TERM_BUFFER;
     int base = BASE_WINDOW;
     *window = (struct mass_window){.n = n, .warmup = warmup, .mean = mean, .m2 = m2};
-    if (warmup < LEAST_WARMUP) {
+    if (warmup < MIN_WARMUP) {
         return;
     }
     if (init + base + term > warmup) {

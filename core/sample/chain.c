@@ -12,25 +12,11 @@
 #include "sample/chain.h"
 
 #include "base/mem.h"
+#include "math/normal.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
-
-double chain_normal_quantile(double p)
-{
-    /* A rough start, then Newton on the distribution function from the nearer tail. */
-    double tail = p < 0.5 ? p : 1.0 - p;
-    double t = sqrt(-2.0 * log(tail));
-    double x = t - (2.515517 + t * (0.802853 + t * 0.010328)) /
-                       (1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
-    for (int k = 0; k < 3; k++) {
-        double error = 0.5 * erfc(x * M_SQRT1_2) - tail;
-        double density = exp(-0.5 * x * x) * (M_2_SQRTPI * 0.5 * M_SQRT1_2);
-        x += error / density;
-    }
-    return p < 0.5 ? -x : x;
-}
 
 struct split {
     int c; /* chains after splitting */
@@ -116,7 +102,7 @@ static void normal_scores(struct split *s, const double *values, double *z)
             end++;
         }
         double rank = 0.5 * (double)(i + 1 + end);
-        double score = chain_normal_quantile((rank - 0.375) / ((double)s->total + 0.25));
+        double score = normal_quantile((rank - 0.375) / ((double)s->total + 0.25));
         for (; i < end; i++) {
             z[s->order[i].index] = score;
         }

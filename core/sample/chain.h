@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 
-#define CHAIN_LEAST_DRAWS 4 /* of a chain */
+#define CHAIN_MIN_DRAWS 4 /* of a chain */
 
 struct chain_summary {
     double rhat;     /* rank-normalised split R-hat, the larger of bulk and folded */
@@ -19,7 +19,7 @@ struct chain_summary {
     double ess_tail; /* the smaller one of the 5 % and 95 % quantiles' */
 };
 
-/* draws: [c x n], n at least CHAIN_LEAST_DRAWS. ERR_NOMEM. */
+/* draws: [c x n], n at least CHAIN_MIN_DRAWS. ERR_NOMEM. */
 enum err_code chain_summarise(int c, int n, const double *draws, struct chain_summary *out,
                               struct err *err) MUST_CHECK;
 
@@ -37,8 +37,5 @@ struct chain_energy {
 void chain_energy_add(struct chain_energy *energy, double value);
 /* NaN when the energy never changed. */
 double chain_energy_ebfmi(const struct chain_energy *energy);
-
-/* Inverse of the standard normal distribution function, p in (0, 1). */
-double chain_normal_quantile(double p);
 
 #endif

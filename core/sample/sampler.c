@@ -21,8 +21,8 @@ static const struct sampler_ops *const all_ops[] = {
 
 NAMES_DEFINE(sampler, enum sampler_kind, sampler_names)
 
-#define MOST_DEPTH    20
-#define MOST_LEAPFROG 100000
+#define MAX_DEPTH    20
+#define MAX_LEAPFROG 100000
 
 struct sampler_settings sampler_defaults(enum sampler_kind kind)
 {
@@ -55,16 +55,16 @@ enum err_code sampler_validate(enum sampler_kind kind, const struct sampler_sett
         return err_set(err, ERR_INVALID, "target_accept is %g, a number in (0, 1) is needed",
                        s->target_accept);
     }
-    if (kind == SAMPLER_HMC && (s->leapfrog_steps < 1 || s->leapfrog_steps > MOST_LEAPFROG)) {
+    if (kind == SAMPLER_HMC && (s->leapfrog_steps < 1 || s->leapfrog_steps > MAX_LEAPFROG)) {
         return err_set(err, ERR_INVALID, "leapfrog_steps is %d, 1 to %d are needed",
-                       s->leapfrog_steps, MOST_LEAPFROG);
+                       s->leapfrog_steps, MAX_LEAPFROG);
     }
     if (kind == SAMPLER_HMC && !(s->jitter >= 0.0 && s->jitter < 1.0)) {
         return err_set(err, ERR_INVALID, "jitter is %g, a share in [0, 1) is needed", s->jitter);
     }
-    if (kind == SAMPLER_NUTS && (s->max_depth < 1 || s->max_depth > MOST_DEPTH)) {
+    if (kind == SAMPLER_NUTS && (s->max_depth < 1 || s->max_depth > MAX_DEPTH)) {
         return err_set(err, ERR_INVALID, "max_depth is %d, 1 to %d is needed", s->max_depth,
-                       MOST_DEPTH);
+                       MAX_DEPTH);
     }
     if (kind == SAMPLER_AMCMC &&
         (!(s->gamma > 0.0 && s->gamma <= 100.0) || s->t0 < 1 || s->tadapt < 1)) {

@@ -20,9 +20,9 @@
 #ifndef SAMPLER_H
 #define SAMPLER_H
 
-#include "sample/adapt.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "sample/adapt.h"
 #include "sample/leapfrog.h"
 
 enum sampler_kind {

@@ -90,8 +90,8 @@ static double *level_vector(const struct sampler *s, int depth, int which)
 
 static double log_add(double a, double b)
 {
-    double most = fmax(a, b);
-    return most == -INFINITY ? most : most + log1p(exp(fmin(a, b) - most));
+    double max = fmax(a, b);
+    return max == -INFINITY ? max : max + log1p(exp(fmin(a, b) - max));
 }
 
 static void copy(int n, const double *from, double *to)

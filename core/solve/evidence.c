@@ -15,14 +15,14 @@ static double eigenvalue(const struct evidence *e, int i)
     return fmax(e->eigenvalues[i], 0.0);
 }
 
-double evidence_least_rho(int n, const double *eigenvalues)
+double evidence_min_rho(int n, const double *eigenvalues)
 {
-    double most = 0.0;
+    double max = 0.0;
     for (int i = 0; i < n; i++) {
-        most = fmax(most, eigenvalues[i]);
+        max = fmax(max, eigenvalues[i]);
     }
     /* Eigenvalues are known to about n eps most; without any, any scale will do. */
-    return most > 0.0 ? most * DBL_EPSILON * (double)(n > 8 ? n : 8) : DBL_EPSILON;
+    return max > 0.0 ? max * DBL_EPSILON * (double)(n > 8 ? n : 8) : DBL_EPSILON;
 }
 
 /* S(rho), and |parameters|^2, its derivative. */
@@ -48,7 +48,7 @@ static double best_beta(const struct evidence *e, double s)
     if (e->precision > 0.0) {
         return e->precision;
     }
-    return s * e->most_precision > e->n_rows ? e->n_rows / s : e->most_precision;
+    return s * e->max_precision > e->n_rows ? e->n_rows / s : e->max_precision;
 }
 
 static double gamma_at(const struct evidence *e, double rho)
@@ -91,11 +91,11 @@ struct evidence_point evidence_maximise(const struct evidence *e)
     double from = log(e->rho0);
     double step = log(RANGE) / GRID_STEPS;
     int best = 0;
-    double most = -INFINITY;
+    double max = -INFINITY;
     for (int i = 0; i <= GRID_STEPS; i++) {
         double value = evidence_at(e, exp(from + i * step)).log_evidence;
-        if (value > most) {
-            most = value;
+        if (value > max) {
+            max = value;
             best = i;
         }
     }

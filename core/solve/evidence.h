@@ -31,18 +31,18 @@
 #include <stdbool.h>
 
 /* No noise smaller than this standard deviation is believed: outputs are scaled to about 1. */
-#define EVIDENCE_LEAST_SIGMA 1e-4
+#define EVIDENCE_MIN_SIGMA 1e-4
 
 struct evidence {
     int n_params;
     const double *eigenvalues; /* [n_params], >= 0 but for rounding; borrowed */
     double n_rows;
     double s0;
-    double rho0;           /* the least rho, > 0 */
-    const double *c;       /* [n_params], or NULL: the mode stays */
-    double penalty;        /* |parameters|^2 at the mode that stays */
-    double precision;      /* beta when it is known; 0: to be found */
-    double most_precision; /* of beta to be found */
+    double rho0;          /* the least rho, > 0 */
+    const double *c;      /* [n_params], or NULL: the mode stays */
+    double penalty;       /* |parameters|^2 at the mode that stays */
+    double precision;     /* beta when it is known; 0: to be found */
+    double max_precision; /* of beta to be found */
 };
 
 struct evidence_point {
@@ -53,7 +53,7 @@ struct evidence_point {
 };
 
 /* Least rho that eigenvalues computed in double precision can tell from 0. */
-double evidence_least_rho(int n, const double *eigenvalues);
+double evidence_min_rho(int n, const double *eigenvalues);
 
 /* Value at a rho. */
 struct evidence_point evidence_at(const struct evidence *e, double rho);

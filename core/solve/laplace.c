@@ -10,9 +10,9 @@
  */
 #include "solve/laplace.h"
 
+#include "base/mem.h"
 #include "math/decompose.h"
 #include "math/linalg.h"
-#include "base/mem.h"
 
 #include <float.h>
 #include <math.h>
@@ -64,10 +64,10 @@ enum err_code laplace_cholesky(int n, double scale, double *h, double *logdet,
 /* Raises eigenvalues [n] below 1 to it, or refuses those that are not positive. */
 static enum err_code raise_low(int n, bool prior, double *e, int *n_raised, struct err *err)
 {
-    double most = fmax(e[n - 1], 0.0);
-    double error = EIGEN_ERROR * fmax(most, prior ? 1.0 : 0.0);
+    double max = fmax(e[n - 1], 0.0);
+    double error = EIGEN_ERROR * fmax(max, prior ? 1.0 : 0.0);
     *n_raised = 0;
-    if (!prior && !(e[0] > (double)n * DBL_EPSILON * most)) {
+    if (!prior && !(e[0] > (double)n * DBL_EPSILON * max)) {
         return not_definite(err);
     }
     for (int k = 0; prior && k < n && e[k] < 1.0; k++) {

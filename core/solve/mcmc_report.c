@@ -6,8 +6,8 @@
 #include "solve/mcmc_report.h"
 
 #include "base/mem.h"
-#include "math/moments.h"
 #include "base/par.h"
+#include "math/moments.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -59,7 +59,7 @@ static enum err_code judge(void *ctx, int worker, int at, struct err *err)
 }
 
 /* Judges k quantities of values [c n x k]. */
-static enum err_code watch_run(struct watch *watch, const struct uq_problem *problem,
+static enum err_code watch_run(struct watch *watch, const struct solver_problem *problem,
                                const struct mcmc_draws *draws, int k, const double *values,
                                struct err *err)
 {
@@ -123,15 +123,15 @@ static enum err_code add_watch(struct report *report, const char *group, const s
 /* The largest R-hat (NaN when there is no verdict at all), how many are too large or missing. */
 static double worst(const struct watch *watch, int *n_large, int *n_missing)
 {
-    double most = NAN;
+    double max = NAN;
     *n_large = 0;
     *n_missing = 0;
     for (int i = 0; i < watch->k; i++) {
-        most = fmax(most, watch->rhat[i]); /* fmax passes over NaN */
-        *n_large += watch->rhat[i] > MCMC_MOST_RHAT;
+        max = fmax(max, watch->rhat[i]); /* fmax passes over NaN */
+        *n_large += watch->rhat[i] > MCMC_MAX_RHAT;
         *n_missing += isnan(watch->rhat[i]);
     }
-    return most;
+    return max;
 }
 
 static enum err_code warn_missing(struct report *report, const char *group,
@@ -149,7 +149,7 @@ static enum err_code warn_missing(struct report *report, const char *group,
 
 /* ---- parameters and predictions ---- */
 
-static enum err_code report_parameters(const struct uq_problem *problem,
+static enum err_code report_parameters(const struct solver_problem *problem,
                                        const struct mcmc_draws *draws, struct report *report,
                                        struct err *err)
 {
@@ -167,7 +167,7 @@ static enum err_code report_parameters(const struct uq_problem *problem,
                              "R-hat of %d of %d parameters is above %g (at most %.3g): expected of "
                              "networks, whose units may be exchanged and change their signs; see "
                              "the R-hat of predictions",
-                             large, watch.k, MCMC_MOST_RHAT, rhat));
+                             large, watch.k, MCMC_MAX_RHAT, rhat));
     }
 done:
     watch_release(&watch);
@@ -176,7 +176,7 @@ done:
 
 /* Predictions of all draws at some training rows: one task a chain. */
 struct predictions {
-    const struct uq_problem *problem;
+    const struct solver_problem *problem;
     const struct mcmc_draws *draws;
     int rows;
     int o;          /* targets: the first outputs of the network */
@@ -192,13 +192,13 @@ static void predictions_release(struct predictions *p)
     mem_free(p->values);
 }
 
-static enum err_code predictions_init(struct predictions *p, const struct uq_problem *problem,
+static enum err_code predictions_init(struct predictions *p, const struct solver_problem *problem,
                                       const struct mcmc_draws *draws, struct err *err)
 {
     const struct data *train = &problem->train;
     size_t d = (size_t)train->d;
-    int rows = MCMC_MOST_WATCHED / train->o;
-    rows = rows > MCMC_MOST_ROWS ? MCMC_MOST_ROWS : (rows < 1 ? 1 : rows);
+    int rows = MCMC_MAX_WATCHED / train->o;
+    rows = rows > MCMC_MAX_ROWS ? MCMC_MAX_ROWS : (rows < 1 ? 1 : rows);
     rows = rows > train->n ? train->n : rows;
     size_t m = (size_t)draws->c * (size_t)draws->n;
     *p = (struct predictions){.problem = problem, .draws = draws, .rows = rows, .o = train->o};
@@ -248,7 +248,7 @@ static enum err_code predict_chain(void *ctx, int worker, int chain, struct err 
     return err->code;
 }
 
-static enum err_code report_predictions(const struct uq_problem *problem,
+static enum err_code report_predictions(const struct solver_problem *problem,
                                         const struct mcmc_draws *draws, struct report *report,
                                         struct err *err)
 {
@@ -272,7 +272,7 @@ static enum err_code report_predictions(const struct uq_problem *problem,
         err_kept(report_warn(report, err, "rhat_predictions",
                              "R-hat of %d of %d predictions at training rows is above %g (at most "
                              "%.3g): the chains disagree; more warmup and draws may help",
-                             large, watch.k, MCMC_MOST_RHAT, rhat));
+                             large, watch.k, MCMC_MAX_RHAT, rhat));
     }
 done:
     watch_release(&watch);
@@ -321,7 +321,7 @@ static enum err_code warn_chains(const struct mcmc_draws *draws, const double *e
         steps += draws->chains[i].steps;
         divergences += draws->chains[i].divergences;
         at_max_depth += draws->chains[i].at_max_depth;
-        n_low += draws->gradients && ebfmi[i] < MCMC_LEAST_EBFMI;
+        n_low += draws->gradients && ebfmi[i] < MCMC_MIN_EBFMI;
         low = fmin(low, ebfmi[i]);
     }
     if (divergences > 0 &&
@@ -335,10 +335,10 @@ static enum err_code warn_chains(const struct mcmc_draws *draws, const double *e
         report_warn(report, err, "ebfmi",
                     "the energies of %d of %d chains mix badly (E-BFMI %.2g, at least %g is "
                     "wanted): tails of the posterior may be missing",
-                    n_low, draws->c, low, MCMC_LEAST_EBFMI) != ERR_OK) {
+                    n_low, draws->c, low, MCMC_MIN_EBFMI) != ERR_OK) {
         return err->code;
     }
-    if ((double)at_max_depth > MCMC_MOST_DEPTH * (double)steps) {
+    if ((double)at_max_depth > MCMC_MAX_DEPTH * (double)steps) {
         return report_warn(report, err, "max_depth",
                            "%ld of %ld trajectories ended at max_depth, before they turned: a "
                            "larger max_depth makes the draws less dependent",
@@ -366,17 +366,17 @@ static enum err_code report_chains(const struct mcmc_draws *draws, struct report
     return err->code;
 }
 
-enum err_code mcmc_report(const struct uq_problem *problem, const struct mcmc_draws *draws,
+enum err_code mcmc_report(const struct solver_problem *problem, const struct mcmc_draws *draws,
                           struct report *report, struct err *err)
 {
     if (report_chains(draws, report, err) != ERR_OK) {
         return err->code;
     }
-    if (draws->n < CHAIN_LEAST_DRAWS) {
+    if (draws->n < CHAIN_MIN_DRAWS) {
         return report_warn(report, err, "few_draws",
                            "%d draws of a chain are too few to say whether the chains converged; "
                            "at least %d are needed",
-                           draws->n, CHAIN_LEAST_DRAWS);
+                           draws->n, CHAIN_MIN_DRAWS);
     }
     return report_parameters(problem, draws, report, err) == ERR_OK
                ? report_predictions(problem, draws, report, err)

@@ -15,11 +15,11 @@
 #include "sample/chain.h"
 #include "solve/solver.h"
 
-#define MCMC_MOST_RHAT    1.05
-#define MCMC_LEAST_EBFMI  0.3
-#define MCMC_MOST_DEPTH   0.05 /* share of steps that may end at max_depth */
-#define MCMC_MOST_ROWS    64   /* training rows whose predictions are diagnosed */
-#define MCMC_MOST_WATCHED 1024 /* rows times outputs, beyond one row */
+#define MCMC_MAX_RHAT    1.05
+#define MCMC_MIN_EBFMI   0.3
+#define MCMC_MAX_DEPTH   0.05 /* share of steps that may end at max_depth */
+#define MCMC_MAX_ROWS    64   /* training rows whose predictions are diagnosed */
+#define MCMC_MAX_WATCHED 1024 /* rows times outputs, beyond one row */
 
 /* One chain's sampling steps, its warm-up apart. */
 struct mcmc_chain {
@@ -51,7 +51,7 @@ struct mcmc_draws {
  * "rhat_predictions", "no_verdict", "few_draws", "divergences", "ebfmi", "max_depth".
  * ERR_CANCELLED, ERR_NOMEM.
  */
-enum err_code mcmc_report(const struct uq_problem *problem, const struct mcmc_draws *draws,
+enum err_code mcmc_report(const struct solver_problem *problem, const struct mcmc_draws *draws,
                           struct report *report, struct err *err) MUST_CHECK;
 
 #endif

@@ -32,17 +32,17 @@
  */
 #include "solve/pbp.h"
 
-#include "fit/fit.h"
 #include "base/mem.h"
+#include "fit/fit.h"
 
 #include <math.h>
 #include <string.h>
 
-#define LOG_TWO_PI     1.837877066409345484
-#define START_SHAPE    6.0    /* of lambda and of the noise precisions: worth 2 x 3 observations */
-#define LEAST_VARIANCE 1e-100 /* of a parameter */
-#define LEAST_NOISE    1e-8   /* variance; outputs are scaled to about 1 */
-#define MOST_CAVITY    1e6    /* variance of a cavity beyond which a prior factor is left alone */
+#define LOG_TWO_PI   1.837877066409345484
+#define START_SHAPE  6.0    /* of lambda and of the noise precisions: worth 2 x 3 observations */
+#define MIN_VARIANCE 1e-100 /* of a parameter */
+#define MIN_NOISE    1e-8   /* variance; outputs are scaled to about 1 */
+#define MAX_CAVITY   1e6    /* variance of a cavity beyond which a prior factor is left alone */
 
 /* ---- life ---- */
 
@@ -73,7 +73,7 @@ static double target_variance(const struct data *rows, int j)
         mean += dev / (double)(i + 1);
         sum += dev * (rows->y[(size_t)i * (size_t)rows->o + (size_t)j] - mean);
     }
-    return fmax(sum / (double)rows->n, LEAST_NOISE);
+    return fmax(sum / (double)rows->n, MIN_NOISE);
 }
 
 /* Where the arrays lie in the room; the first n_state doubles of it are the state. */
@@ -138,7 +138,7 @@ void pbp_go_on(struct pbp *self, const double *mean, const double *std, double l
     self->lambda[1] = self->lambda[0] / lambda;
     for (int i = 0; i < self->n_params; i++) {
         self->m[i] = mean[i];
-        self->v[i] = fmax(std[i] * std[i], 2.0 * LEAST_VARIANCE);
+        self->v[i] = fmax(std[i] * std[i], 2.0 * MIN_VARIANCE);
         self->prior_m[i] = 0.0;
         self->prior_v[i] = (self->lambda[0] - 1.0) / self->lambda[1];
         self->prior_a[i] = 0.5;
@@ -216,7 +216,7 @@ static void update_params(struct pbp *self)
         double v = self->v[k];
         double m_new = self->m[k] + v * g;
         double v_new = v - v * v * (g * g - 2.0 * self->gv[k]);
-        bool good = v_new > LEAST_VARIANCE && v_new < INFINITY && fabs(m_new) < INFINITY;
+        bool good = v_new > MIN_VARIANCE && v_new < INFINITY && fabs(m_new) < INFINITY;
         self->m[k] = good ? m_new : self->m[k];
         self->v[k] = good ? v_new : v;
         taken += good;
@@ -249,7 +249,7 @@ static void refresh_factor(struct pbp *self, int k)
     double a = self->lambda[0] - self->prior_a[k];
     double b = self->lambda[1] + self->prior_b[k];
     double log_z[3];
-    if (!(v > 0.0 && v < MOST_CAVITY && a > 1.0 && b > 0.0)) {
+    if (!(v > 0.0 && v < MAX_CAVITY && a > 1.0 && b > 0.0)) {
         return;
     }
     for (int i = 0; i < 3; i++) {
@@ -262,7 +262,7 @@ static void refresh_factor(struct pbp *self, int k)
     double a_new = a;
     double b_new = b;
     match_gamma(log_z, &a_new, &b_new);
-    if (!(v_new > LEAST_VARIANCE)) {
+    if (!(v_new > MIN_VARIANCE)) {
         return;
     }
     self->prior_v[k] = 1.0 / v_new - cavity_precision;

@@ -7,9 +7,9 @@
 #define PBP_H
 
 #include "base/bytes.h"
+#include "base/rng.h"
 #include "fit/data.h"
 #include "solve/pbp_moments.h"
-#include "base/rng.h"
 
 /* Posteriors of one member; all arrays lie in one block. */
 struct pbp {

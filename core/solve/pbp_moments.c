@@ -27,8 +27,8 @@
  */
 #include "solve/pbp_moments.h"
 
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 #include "solve/pbp_tanh.h"
 
 #include <string.h>
@@ -104,13 +104,13 @@ static size_t cut_all(struct pbp_moments *self)
     size_t r = (size_t)net->arch.width;
     size_t d = (size_t)net->arch.inputs;
     size_t o = (size_t)net->arch.outputs;
-    size_t most = r > d ? r : d;
+    size_t max = r > d ? r : d;
     struct cutter c = {.base = self->room};
     double **const vectors[] = {&self->gzm, &self->gzv, &self->gam, &self->gav,
                                 &self->gq,  &self->q,   &self->zm,  &self->zv};
-    most = most > o ? most : o;
+    max = max > o ? max : o;
     for (size_t k = 0; k < sizeof vectors / sizeof *vectors; k++) {
-        *vectors[k] = cut(&c, most);
+        *vectors[k] = cut(&c, max);
     }
     self->qx = cut(&c, d);
     self->ws_pre = cut(&c, net->arch.layer_pre ? r * d : 0);

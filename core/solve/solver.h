@@ -14,31 +14,31 @@
  *   amcmc, mala, hmc, nuts   Markov chains on the posterior (core/sample/sampler)
  *   bll         Bayesian last layer: exact Gaussian on the post layer over a trained feature map
  *   pbp         probabilistic backpropagation
- *   duq         delta-UQ: the network sees (anchor, x - anchor); draws are anchors
+ *   duq         delta-SOLVER: the network sees (anchor, x - anchor); draws are anchors
  *
- * Each file core/uq_*.c says what it does and where it differs from QUiNN.
+ * Each file core/solver_*.c says what it does and where it differs from QUiNN.
  */
 #ifndef SOLVER_H
 #define SOLVER_H
 
+#include "base/report.h"
 #include "fit/fit.h"
 #include "math/gauss.h"
-#include "base/report.h"
 
-enum uq_kind {
-#define UQ(code, name, ops) UQ_##code,
+enum solver_kind {
+#define SOLVER(code, name, ops) SOLVER_##code,
 #include "solve/solver.def"
-#undef UQ
+#undef SOLVER
 };
 
-#define UQ_BIT(code) (1u << UQ_##code)
+#define SOLVER_BIT(code) (1u << SOLVER_##code)
 
-/* Fields of uq_settings.def, whose comments say what they mean. */
-struct uq_settings {
-#define SETTING_INT(field, least, most, value, solvers)  int field;
-#define SETTING_REAL(field, least, most, value, solvers) double field;
-#define SETTING_FLAG(field, value, solvers)              bool field;
-#define SETTING_CHOICE(field, names, value, solvers)     int field;
+/* Fields of solver_settings.def, whose comments say what they mean. */
+struct solver_settings {
+#define SETTING_INT(field, min, max, value, solvers)  int field;
+#define SETTING_REAL(field, min, max, value, solvers) double field;
+#define SETTING_FLAG(field, value, solvers)           bool field;
+#define SETTING_CHOICE(field, names, value, solvers)  int field;
 #include "solve/solver_settings.def"
 #undef SETTING_INT
 #undef SETTING_REAL
@@ -51,40 +51,45 @@ struct uq_settings {
 enum { LAPLACE_GAUSS_NEWTON, LAPLACE_FULL, LAPLACE_DIAGONAL };
 enum { PREDICTIVE_LINEARISED, PREDICTIVE_SAMPLED };
 
-/* One line of uq_settings.def, for whoever reads or writes settings by name. */
-enum uq_setting_type { UQ_SETTING_INT, UQ_SETTING_REAL, UQ_SETTING_FLAG, UQ_SETTING_CHOICE };
-struct uq_setting {
-    const char *name;
-    enum uq_setting_type type;
-    size_t offset; /* in struct uq_settings */
-    double least, most;
-    const char *choices; /* "a|b|c" */
-    unsigned solvers;    /* UQ_BITs */
+/* One line of solver_settings.def, for whoever reads or writes settings by name. */
+enum solver_setting_type {
+    SOLVER_SETTING_INT,
+    SOLVER_SETTING_REAL,
+    SOLVER_SETTING_FLAG,
+    SOLVER_SETTING_CHOICE
 };
-const struct uq_setting *uq_setting_list(int *n);
+struct solver_setting {
+    const char *name;
+    enum solver_setting_type type;
+    size_t offset; /* in struct solver_settings */
+    double min, max;
+    const char *choices; /* "a|b|c" */
+    unsigned solvers;    /* SOLVER_BITs */
+};
+const struct solver_setting *solver_setting_list(int *n);
 
 /* Does a solver look at a setting? */
-static inline bool uq_setting_used(const struct uq_setting *setting, enum uq_kind kind)
+static inline bool solver_setting_used(const struct solver_setting *setting, enum solver_kind kind)
 {
     return (setting->solvers >> kind & 1u) != 0;
 }
 
 /* Name of the index-th of choices in name (room for 32); false when there are fewer. */
-bool uq_choice_name(const char *choices, int index, char *name);
+bool solver_choice_name(const char *choices, int index, char *name);
 /* Index of a name among choices; -1: unknown. */
-int uq_choice_find(const char *choices, const char *name);
+int solver_choice_find(const char *choices, const char *name);
 
-struct uq_settings uq_defaults(enum uq_kind kind);
-enum err_code uq_validate(enum uq_kind kind, const struct uq_settings *settings,
-                          struct err *err) MUST_CHECK;
-const char *uq_name(enum uq_kind kind);
-bool uq_find(const char *name, enum uq_kind *kind);
+struct solver_settings solver_defaults(enum solver_kind kind);
+enum err_code solver_validate(enum solver_kind kind, const struct solver_settings *settings,
+                              struct err *err) MUST_CHECK;
+const char *solver_name(enum solver_kind kind);
+bool solver_find(const char *name, enum solver_kind *kind);
 
 /* Does it sample by Markov chains? */
-bool uq_samples(enum uq_kind kind);
+bool solver_samples(enum solver_kind kind);
 
 /* What a solver assumes of noise and prior, in scaled units. */
-struct uq_beliefs {
+struct solver_beliefs {
     enum noise_kind noise;
     const double *noise_sigmas; /* [o] when given or estimated before; else NULL */
     const double *prior_sigmas; /* [K] standard deviations of the prior, 0: flat */
@@ -92,27 +97,28 @@ struct uq_beliefs {
 };
 
 /* How noise enters a solver when the request says nothing. */
-enum noise_kind uq_default_noise(enum uq_kind kind);
+enum noise_kind solver_default_noise(enum solver_kind kind);
 
 /* Does the solver need an estimate of the noise before it starts, when the noise is estimated? Else
  * it minimises the squared error, and its result says nothing of noise. */
-bool uq_needs_sigma(enum uq_kind kind);
+bool solver_needs_sigma(enum solver_kind kind);
 
 /* ERR_UNSUPPORTED with a reason when a solver cannot have this kind of noise. */
-enum err_code uq_check_noise(enum uq_kind kind, enum noise_kind noise, struct err *err) MUST_CHECK;
+enum err_code solver_check_noise(enum solver_kind kind, enum noise_kind noise,
+                                 struct err *err) MUST_CHECK;
 
 /* What a solver needs of the network and of the prior. ERR_INVALID, ERR_UNSUPPORTED naming it. */
-enum err_code uq_check_network(enum uq_kind kind, const struct arch *arch, bool flat,
-                               struct err *err) MUST_CHECK;
+enum err_code solver_check_network(enum solver_kind kind, const struct arch *arch, bool flat,
+                                   struct err *err) MUST_CHECK;
 
 /*
  * An earlier posterior of the same network, which solvers go on from (core/solve/solver_start.c).
  * Borrowed. The draws fall into groups of equally many, one after the other: a group is of one
  * chain, one Gaussian or one network. They are one group where nothing is known of any.
  */
-struct uq_start {
+struct solver_start {
     bool known; /* by which solver? Models from elsewhere do not say */
-    enum uq_kind solver;
+    enum solver_kind solver;
     const struct resnet *net;
     int m;
     const double *draws; /* [m x K] */
@@ -125,15 +131,15 @@ struct uq_start {
 };
 
 /* ERR_UNSUPPORTED with the reason when a solver cannot begin there. */
-enum err_code uq_check_start(enum uq_kind kind, const struct uq_start *start,
-                             struct err *err) MUST_CHECK;
+enum err_code solver_check_start(enum solver_kind kind, const struct solver_start *start,
+                                 struct err *err) MUST_CHECK;
 
-struct uq_problem {
+struct solver_problem {
     const struct resnet *net; /* the model's network; n_out is 2 o when the noise is predicted */
     struct data train;        /* scaled; train.o targets */
     struct data validation;   /* scaled; n may be 0 */
-    struct uq_beliefs beliefs;
-    const struct uq_start *start; /* NULL: at random */
+    struct solver_beliefs beliefs;
+    const struct solver_start *start; /* NULL: at random */
     uint64_t seed;
     int n_threads;
     const struct cancel *cancel;
@@ -143,7 +149,7 @@ struct uq_problem {
 };
 
 /* A posterior: draws, or Gaussians from which draws are made. */
-struct uq_result {
+struct solver_result {
     int m;                         /* draws; with Gaussians: to be made, n_members * n_draws */
     double *draws;                 /* [m x K]; NULL with Gaussians; mem */
     struct gauss_mixture gaussian; /* n_members 0: draws */
@@ -153,18 +159,18 @@ struct uq_result {
 };
 
 /* A zeroed result may be released. */
-void uq_result_release(struct uq_result *result);
+void solver_result_release(struct solver_result *result);
 
 /* Draws the posterior will have. */
-int uq_n_draws(enum uq_kind kind, const struct uq_settings *settings);
+int solver_n_draws(enum solver_kind kind, const struct solver_settings *settings);
 
 /*
  * Runs a solver. The result depends on problem, settings and seed, not on n_threads, nor on how
  * often it was interrupted and resumed. On failure the result is released. ERR_CANCELLED,
  * ERR_NUMERIC, ERR_INVALID, ERR_UNSUPPORTED, ERR_NOMEM.
  */
-enum err_code uq_run(enum uq_kind kind, const struct uq_problem *problem,
-                     const struct uq_settings *settings, struct uq_result *result,
-                     struct err *err) MUST_CHECK;
+enum err_code solver_run(enum solver_kind kind, const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
+                         struct err *err) MUST_CHECK;
 
 #endif

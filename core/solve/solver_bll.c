@@ -32,21 +32,21 @@
  */
 #include "solve/solver_priv.h"
 
-#include "solve/evidence.h"
-#include "math/gemm.h"
-#include "math/decompose.h"
 #include "base/mem.h"
+#include "math/decompose.h"
+#include "math/gemm.h"
+#include "solve/evidence.h"
 
 #include <math.h>
 #include <string.h>
 
-#define TILE       256
-#define PART       65536 /* rows of Phi'Phi between two looks at the flag */
-#define MOST_COEFS 8000  /* o (r + 1): the factor is a square matrix of that size */
+#define TILE      256
+#define PART      65536 /* rows of Phi'Phi between two looks at the flag */
+#define MAX_COEFS 8000  /* o (r + 1): the factor is a square matrix of that size */
 
 struct bll {
-    struct uq_tasks tasks;
-    const struct uq_settings *settings;
+    struct solver_tasks tasks;
+    const struct solver_settings *settings;
     struct gauss_mixture *mixture;
     struct fit_result *fits; /* [members] */
     double *found;           /* [4 x members x o] alpha, beta, gamma, log evidence */
@@ -76,7 +76,8 @@ static void features_release(struct features *f)
     mem_free(f->w);
 }
 
-static enum err_code features_init(struct features *f, const struct uq_problem *p, struct err *err)
+static enum err_code features_init(struct features *f, const struct solver_problem *p,
+                                   struct err *err)
 {
     size_t n = (size_t)p->train.n;
     size_t width = (size_t)p->net->arch.width + 1;
@@ -96,8 +97,8 @@ static enum err_code features_init(struct features *f, const struct uq_problem *
 }
 
 /* Phi of all training rows. */
-static enum err_code evaluate(struct features *f, const struct uq_problem *p, const double *params,
-                              struct err *err)
+static enum err_code evaluate(struct features *f, const struct solver_problem *p,
+                              const double *params, struct err *err)
 {
     const struct resnet *net = p->net;
     size_t r = (size_t)net->arch.width;
@@ -186,10 +187,10 @@ static struct evidence_point infer(struct features *f, const struct data *rows, 
         .n_params = f->p,
         .eigenvalues = f->l,
         .n_rows = f->n,
-        .rho0 = evidence_least_rho(f->p, f->l),
+        .rho0 = evidence_min_rho(f->p, f->l),
         .c = f->c,
         .precision = precision,
-        .most_precision = 1.0 / (EVIDENCE_LEAST_SIGMA * EVIDENCE_LEAST_SIGMA),
+        .max_precision = 1.0 / (EVIDENCE_MIN_SIGMA * EVIDENCE_MIN_SIGMA),
     };
     for (int i = 0; i < f->n; i++) {
         f->by_output[i] = rows->y[(size_t)i * (size_t)f->o + (size_t)j];
@@ -221,8 +222,8 @@ static void keep(const struct features *f, int j, const struct evidence_point *a
 /* The network whose features are used; params: [objective's]. */
 static enum err_code fit_features(struct bll *bll, int member, double *params, struct err *err)
 {
-    const struct uq_problem *p = bll->tasks.problem;
-    struct objective objective = uq_objective(p);
+    const struct solver_problem *p = bll->tasks.problem;
+    struct objective objective = solver_objective(p);
     struct objective_loss loss = {.net = NULL};
     struct rng rng;
     if (p->beliefs.noise != NOISE_GIVEN) {
@@ -232,10 +233,10 @@ static enum err_code fit_features(struct bll *bll, int member, double *params, s
         return err->code;
     }
     struct loss as_loss = objective_loss_as_loss(&loss);
-    uq_start(p, bll->settings, member, p->net->n_params, params);
+    solver_start(p, bll->settings, member, p->net->n_params, params);
     rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)member);
-    err_kept(uq_fit(&bll->tasks, member, bll->settings, &as_loss, 0.0, 1.0, &rng, params,
-                    &bll->fits[member], err));
+    err_kept(solver_fit(&bll->tasks, member, bll->settings, &as_loss, 0.0, 1.0, &rng, params,
+                        &bll->fits[member], err));
     objective_loss_release(&loss);
     return err->code;
 }
@@ -243,7 +244,7 @@ static enum err_code fit_features(struct bll *bll, int member, double *params, s
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct bll *bll = ctx;
-    const struct uq_problem *p = bll->tasks.problem;
+    const struct solver_problem *p = bll->tasks.problem;
     struct gauss *g = &bll->mixture->members[member];
     size_t of_all = (size_t)bll->tasks.n * (size_t)p->train.o;
     struct features f = {.n = 0};
@@ -276,7 +277,7 @@ done:
 }
 
 /* noise_sigma: the root of the members' mean variance; and the report. */
-static enum err_code collect(const struct bll *bll, struct uq_result *result, struct err *err)
+static enum err_code collect(const struct bll *bll, struct solver_result *result, struct err *err)
 {
     static const char *const names[] = {"bll.alpha", "bll.beta", "bll.gamma", "bll.log_evidence"};
     int members = bll->tasks.n;
@@ -306,24 +307,25 @@ static enum err_code collect(const struct bll *bll, struct uq_result *result, st
                              "the last layer, or leave no residual",
                              bounds));
     }
-    return err->code == ERR_OK ? uq_report_fits(&result->report, members, bll->fits, err)
+    return err->code == ERR_OK ? solver_report_fits(&result->report, members, bll->fits, err)
                                : err->code;
 }
 
-static enum err_code check(const struct uq_problem *problem, struct err *err)
+static enum err_code check(const struct solver_problem *problem, struct err *err)
 {
     const struct arch *a = &problem->net->arch;
-    if (a->outputs > MOST_COEFS / (a->width + 1)) {
+    if (a->outputs > MAX_COEFS / (a->width + 1)) {
         return err_set(err, ERR_LIMIT,
                        "the last layer has %d outputs of %d parameters, %d in all are the most "
                        "that bll takes",
-                       a->outputs, a->width + 1, MOST_COEFS);
+                       a->outputs, a->width + 1, MAX_COEFS);
     }
     return ERR_OK;
 }
 
-static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
-                         struct uq_result *result, struct err *err)
+static enum err_code run(const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
+                         struct err *err)
 {
     size_t members = (size_t)settings->members;
     const struct resnet *net = problem->net;
@@ -332,7 +334,7 @@ static enum err_code run(const struct uq_problem *problem, const struct uq_setti
         return err->code;
     }
     int n = net->arch.outputs * (net->arch.width + 1);
-    if (uq_tasks_init(&bll.tasks, problem, settings->members, err) != ERR_OK ||
+    if (solver_tasks_init(&bll.tasks, problem, settings->members, err) != ERR_OK ||
         gauss_mixture_new(&result->gaussian, settings->members, net->n_params, net->off.weight_post,
                           n, false, n, err) != ERR_OK) {
         goto done;
@@ -352,11 +354,11 @@ done:
     mem_free(bll.fits);
     mem_free(bll.found);
     mem_free(bll.bounds);
-    uq_tasks_release(&bll.tasks);
+    solver_tasks_release(&bll.tasks);
     return err->code;
 }
 
-const struct uq_ops uq_bll_ops = {
+const struct solver_ops solver_bll_ops = {
     .run = run,
     .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
     .noise = NOISE_LEARNED,

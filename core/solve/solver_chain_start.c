@@ -30,8 +30,8 @@
 /* ---- gradient samplers ---- */
 
 /* inv_mass <- variances of the range's draws; mean [K] is scratch. */
-static void find_masses(const struct uq_start *start, struct uq_start_range range, double *mean,
-                        double *inv_mass)
+static void find_masses(const struct solver_start *start, struct solver_start_range range,
+                        double *mean, double *inv_mass)
 {
     size_t k = (size_t)start->net->n_params;
     memset(inv_mass, 0, k * sizeof *inv_mass);
@@ -45,10 +45,10 @@ static void find_masses(const struct uq_start *start, struct uq_start_range rang
 }
 
 /* What the chain of a draw reported; 0: nothing that could be used. */
-static double step_size_of(const struct uq_start *start, enum sampler_kind kind, int draw)
+static double step_size_of(const struct solver_start *start, enum sampler_kind kind, int draw)
 {
     const struct report_item *sizes = report_find(start->report, STEP_SIZES);
-    if (!start->chains || strcmp(uq_name(start->solver), sampler_name(kind)) != 0 ||
+    if (!start->chains || strcmp(solver_name(start->solver), sampler_name(kind)) != 0 ||
         sizes == NULL || sizes->n < 1) {
         return 0.0;
     }
@@ -60,10 +60,10 @@ static double step_size_of(const struct uq_start *start, enum sampler_kind kind,
 /* ---- amcmc ---- */
 
 /* mean [n], cov [n x n] of the range's draws, with n - K log s_j; scratch: [n]. */
-static void find_covariance(const struct uq_problem *p, struct uq_start_range range, size_t n,
-                            double *mean, double *cov, double *scratch)
+static void find_covariance(const struct solver_problem *p, struct solver_start_range range,
+                            size_t n, double *mean, double *cov, double *scratch)
 {
-    const struct uq_start *start = p->start;
+    const struct solver_start *start = p->start;
     size_t k = (size_t)start->net->n_params;
     double count = (double)range.n;
     double keep = count / (count + PRIOR_DRAWS);
@@ -87,26 +87,26 @@ static void find_covariance(const struct uq_problem *p, struct uq_start_range ra
         }
     }
     for (size_t i = k; i < n; i++) {
-        mean[i] = uq_start_log_s(p, (int)(i - k));
+        mean[i] = solver_start_log_s(p, (int)(i - k));
         cov[i * n + i] = 0.5 / (double)p->train.n;
     }
 }
 
 /* ---- a chain's ---- */
 
-enum err_code uq_chain_start_init(struct uq_chain_start *self, const struct uq_problem *problem,
-                                  enum sampler_kind kind, int n_params, int number, int of,
-                                  struct err *err)
+enum err_code solver_chain_start_init(struct solver_chain_start *self,
+                                      const struct solver_problem *problem, enum sampler_kind kind,
+                                      int n_params, int number, int of, struct err *err)
 {
-    const struct uq_start *start = problem->start;
+    const struct solver_start *start = problem->start;
     size_t n = (size_t)n_params;
     size_t k = (size_t)start->net->n_params;
     bool straight = start->gaussian->linearised;
     int draw = straight ? number % start->n_groups * (start->m / start->n_groups)
-                        : uq_start_draw(start, number, of);
-    struct uq_start_range range = uq_start_range(start, draw);
+                        : solver_start_draw(start, number, of);
+    struct solver_start_range range = solver_start_range(start, draw);
     bool masses = sampler_uses_gradients(kind);
-    *self = (struct uq_chain_start){.q0 = NULL};
+    *self = (struct solver_chain_start){.q0 = NULL};
     self->memory = mem_zalloc_array(3 + (masses ? 1 : n), n * sizeof *self->memory);
     if (self->memory == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the start of a chain");
@@ -115,10 +115,11 @@ enum err_code uq_chain_start_init(struct uq_chain_start *self, const struct uq_p
     double *spread = self->memory + 3 * n; /* the third part is scratch */
     self->q0 = self->memory;
     self->alike = straight || start->m < of;
-    memcpy(self->q0, straight ? uq_start_fit(start, number, of) : start->draws + (size_t)draw * k,
+    memcpy(self->q0,
+           straight ? solver_start_fit(start, number, of) : start->draws + (size_t)draw * k,
            k * sizeof *self->q0);
     for (size_t i = k; i < n; i++) {
-        self->q0[i] = uq_start_log_s(problem, (int)(i - k));
+        self->q0[i] = solver_start_log_s(problem, (int)(i - k));
     }
     self->start = (struct sampler_start){.q0 = self->q0};
     if (range.n < 2) {
@@ -140,14 +141,14 @@ enum err_code uq_chain_start_init(struct uq_chain_start *self, const struct uq_p
     return ERR_OK;
 }
 
-void uq_chain_start_release(struct uq_chain_start *self)
+void solver_chain_start_release(struct solver_chain_start *self)
 {
     mem_free(self->memory);
-    *self = (struct uq_chain_start){.q0 = NULL};
+    *self = (struct solver_chain_start){.q0 = NULL};
 }
 
-bool uq_chain_start_knows(const struct uq_start *start, int warmup)
+bool solver_chain_start_knows(const struct solver_start *start, int warmup)
 {
-    int n = uq_start_range(start, 0).n;
+    int n = solver_start_range(start, 0).n;
     return warmup < MASS_WINDOW_FULL && warmup < n;
 }

@@ -7,7 +7,7 @@
 #include "solve/solver.h"
 
 /* Of one chain. A zeroed one may be released. */
-struct uq_chain_start {
+struct solver_chain_start {
     struct sampler_start start; /* its arrays lie in memory, but for q0 */
     double *q0;                 /* [n]; the caller may move it */
     bool alike;                 /* other chains begin at the same place */
@@ -18,12 +18,12 @@ struct uq_chain_start {
  * For chain k of `of` of a sampler with n parameters: the network's K, and learned log s_j.
  * ERR_NOMEM.
  */
-enum err_code uq_chain_start_init(struct uq_chain_start *self, const struct uq_problem *problem,
-                                  enum sampler_kind kind, int n, int k, int of,
-                                  struct err *err) MUST_CHECK;
-void uq_chain_start_release(struct uq_chain_start *self);
+enum err_code solver_chain_start_init(struct solver_chain_start *self,
+                                      const struct solver_problem *problem, enum sampler_kind kind,
+                                      int n, int k, int of, struct err *err) MUST_CHECK;
+void solver_chain_start_release(struct solver_chain_start *self);
 
 /* Do so many steps of warm-up teach less of the spread than the start knows? */
-bool uq_chain_start_knows(const struct uq_start *start, int warmup);
+bool solver_chain_start_knows(const struct solver_start *start, int warmup);
 
 #endif

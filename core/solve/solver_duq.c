@@ -80,13 +80,13 @@ static void unfold(const struct resnet *net, const double *values, double *inner
 #define REPORTED_WEIGHTS "duq.anchor_weights" /* [members x r x d] W_c */
 #define REPORTED_BIASES  "duq.bias"           /* [members x r] b */
 
-static enum err_code report_networks(const struct uq_members *members, const struct resnet *net,
+static enum err_code report_networks(const struct solver_members *members, const struct resnet *net,
                                      struct report *report, struct err *err)
 {
     size_t d = (size_t)net->arch.inputs;
     size_t r = (size_t)net->arch.width;
     size_t n = (size_t)members->tasks.n;
-    if (n * r * d > REPORT_MOST_VALUES) {
+    if (n * r * d > REPORT_MAX_VALUES) {
         return ERR_OK;
     }
     double *weights = mem_alloc_array(n * r * (d + 1), sizeof *weights);
@@ -95,7 +95,7 @@ static enum err_code report_networks(const struct uq_members *members, const str
     }
     double *biases = weights + n * r * d;
     for (size_t k = 0; k < n; k++) {
-        const double *params = uq_members_params(members, (int)k);
+        const double *params = solver_members_params(members, (int)k);
         for (size_t i = 0; i < r; i++) {
             memcpy(weights + (k * r + i) * d, params + 2 * i * d, d * sizeof *weights);
         }
@@ -109,7 +109,7 @@ static enum err_code report_networks(const struct uq_members *members, const str
 }
 
 /* Networks of the start that the report tells of, each the first of its group's draws; 0: none. */
-static int reported_networks(const struct uq_start *start, int r, int d,
+static int reported_networks(const struct solver_start *start, int r, int d,
                              const struct report_item **weights, const struct report_item **biases)
 {
     *weights = report_find(start->report, REPORTED_WEIGHTS);
@@ -124,7 +124,7 @@ static int reported_networks(const struct uq_start *start, int r, int d,
 }
 
 /* The inner network of a fit's start. */
-static void go_on(const struct resnet *net, const struct uq_start *start, int member,
+static void go_on(const struct resnet *net, const struct solver_start *start, int member,
                   double *params)
 {
     size_t d = (size_t)net->arch.inputs;
@@ -141,11 +141,11 @@ static void go_on(const struct resnet *net, const struct uq_start *start, int me
     memcpy(params + 2 * r * d, biases->values + k * r, r * sizeof *params);
 }
 
-static enum err_code check_start(const struct uq_start *start, struct err *err)
+static enum err_code check_start(const struct solver_start *start, struct err *err)
 {
     const struct report_item *weights;
     const struct report_item *biases;
-    if (uq_start_needs(start, UQ_DUQ, err) != ERR_OK) {
+    if (solver_start_needs(start, SOLVER_DUQ, err) != ERR_OK) {
         return err->code;
     }
     if (reported_networks(start, start->net->arch.width, start->net->arch.inputs, &weights,
@@ -160,11 +160,11 @@ static enum err_code check_start(const struct uq_start *start, struct err *err)
 /* ---- the loss ---- */
 
 struct duq {
-    struct uq_members members;
+    struct solver_members members;
     struct resnet inner;
     struct objective objective; /* of the inner network */
     double *prior_sigmas;       /* [inner.n_params]; mem */
-    int most_rows;              /* in one call of the loss */
+    int max_rows;               /* in one call of the loss */
     double *draws;              /* [members x draws x K], borrowed */
 };
 
@@ -234,8 +234,8 @@ static void duq_loss_release(struct duq_loss *self)
 static enum err_code duq_loss_init(struct duq_loss *self, const struct duq *duq, int member,
                                    struct err *err)
 {
-    const struct uq_problem *p = duq->members.tasks.problem;
-    size_t rows = (size_t)duq->most_rows;
+    const struct solver_problem *p = duq->members.tasks.problem;
+    size_t rows = (size_t)duq->max_rows;
     struct rng rng;
     *self = (struct duq_loss){.duq = duq};
     if (objective_loss_init(&self->inner, &duq->objective, &duq->inner, err) != ERR_OK) {
@@ -257,8 +257,8 @@ static enum err_code duq_loss_init(struct duq_loss *self, const struct duq *duq,
 /* Where a member's fit begins. */
 static void begin(const struct duq *duq, int member, double *params)
 {
-    const struct uq_members *members = &duq->members;
-    const struct uq_problem *p = members->tasks.problem;
+    const struct solver_members *members = &duq->members;
+    const struct solver_problem *p = members->tasks.problem;
     if (p->start != NULL) {
         go_on(p->net, p->start, member, params);
     } else {
@@ -267,17 +267,17 @@ static void begin(const struct duq *duq, int member, double *params)
         fit_init_params(&duq->inner, members->settings->init_factor, &rng, params);
     }
     for (int k = duq->inner.n_params; k < members->n_params; k++) {
-        params[k] = uq_start_log_s(p, k - duq->inner.n_params);
+        params[k] = solver_start_log_s(p, k - duq->inner.n_params);
     }
 }
 
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct duq *duq = ctx;
-    struct uq_members *members = &duq->members;
-    const struct uq_problem *p = members->tasks.problem;
-    const struct uq_settings *s = members->settings;
-    double *params = uq_members_params(members, member);
+    struct solver_members *members = &duq->members;
+    const struct solver_problem *p = members->tasks.problem;
+    const struct solver_settings *s = members->settings;
+    double *params = solver_members_params(members, member);
     struct duq_loss loss = {.duq = NULL};
     (void)worker;
     if (duq_loss_init(&loss, duq, member, err) != ERR_OK) {
@@ -289,7 +289,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     as_loss.train = train;
     as_loss.value = validate;
     begin(duq, member, params);
-    if (uq_members_fit(members, member, &as_loss, NULL, err) == ERR_OK) {
+    if (solver_members_fit(members, member, &as_loss, NULL, err) == ERR_OK) {
         for (int i = 0; i < s->draws; i++) {
             size_t number = (size_t)member * (size_t)s->draws + (size_t)i;
             duq_fold(p->net, params, anchor_of(&loss, i),
@@ -302,8 +302,8 @@ done:
 }
 
 /* Inner network, its objective and prior, room for the draws. */
-static enum err_code prepare(struct duq *duq, const struct uq_problem *problem,
-                             const struct uq_settings *settings, struct uq_result *result,
+static enum err_code prepare(struct duq *duq, const struct solver_problem *problem,
+                             const struct solver_settings *settings, struct solver_result *result,
                              struct err *err)
 {
     int n = problem->train.n;
@@ -316,8 +316,8 @@ static enum err_code prepare(struct duq *duq, const struct uq_problem *problem,
         err_prefix(err, "duq doubles the inputs");
         return err->code;
     }
-    duq->most_rows = batch > problem->validation.n ? batch : problem->validation.n;
-    duq->objective = uq_objective(problem);
+    duq->max_rows = batch > problem->validation.n ? batch : problem->validation.n;
+    duq->objective = solver_objective(problem);
     duq->prior_sigmas = mem_zalloc_array((size_t)duq->inner.n_params, sizeof(double));
     result->draws =
         mem_alloc_array((size_t)result->m * (size_t)problem->net->n_params, sizeof *result->draws);
@@ -332,25 +332,26 @@ static enum err_code prepare(struct duq *duq, const struct uq_problem *problem,
     return ERR_OK;
 }
 
-static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
-                         struct uq_result *result, struct err *err)
+static enum err_code run(const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
+                         struct err *err)
 {
     struct duq duq = {.draws = NULL};
     if (prepare(&duq, problem, settings, result, err) == ERR_OK &&
-        uq_members_init(&duq.members, problem, settings,
-                        objective_n_params(&duq.objective, &duq.inner), err) == ERR_OK &&
+        solver_members_init(&duq.members, problem, settings,
+                            objective_n_params(&duq.objective, &duq.inner), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &duq, err) == ERR_OK) {
-        if (uq_members_tell(&duq.members, duq.inner.n_params, result, err) == ERR_OK) {
+        if (solver_members_tell(&duq.members, duq.inner.n_params, result, err) == ERR_OK) {
             err_kept(report_networks(&duq.members, problem->net, &result->report, err));
         }
     }
-    uq_members_release(&duq.members);
+    solver_members_release(&duq.members);
     resnet_release(&duq.inner);
     mem_free(duq.prior_sigmas);
     return err->code;
 }
 
-const struct uq_ops uq_duq_ops = {
+const struct solver_ops solver_duq_ops = {
     .run = run,
     .noises =
         1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,

@@ -18,35 +18,36 @@
 #include <string.h>
 
 struct ensemble {
-    struct uq_members members;
+    struct solver_members members;
     struct objective objective;
 };
 
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct ensemble *ensemble = ctx;
-    struct uq_members *members = &ensemble->members;
-    const struct uq_problem *p = members->tasks.problem;
+    struct solver_members *members = &ensemble->members;
+    const struct solver_problem *p = members->tasks.problem;
     struct objective_loss loss = {.net = NULL};
-    struct uq_rows rows = {.x = NULL};
+    struct solver_rows rows = {.x = NULL};
     (void)worker;
-    if (uq_rows_choose(&rows, p, members->settings->dfrac, member, err) == ERR_OK &&
+    if (solver_rows_choose(&rows, p, members->settings->dfrac, member, err) == ERR_OK &&
         objective_loss_init(&loss, &ensemble->objective, p->net, err) == ERR_OK) {
         struct loss as_loss = objective_loss_as_loss(&loss);
-        uq_start(p, members->settings, member, members->n_params,
-                 uq_members_params(members, member));
-        err_kept(uq_members_fit(members, member, &as_loss, &rows.data, err));
+        solver_start(p, members->settings, member, members->n_params,
+                     solver_members_params(members, member));
+        err_kept(solver_members_fit(members, member, &as_loss, &rows.data, err));
     }
     objective_loss_release(&loss);
-    uq_rows_release(&rows);
+    solver_rows_release(&rows);
     return err->code;
 }
 
-static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
-                         struct uq_result *result, struct err *err)
+static enum err_code run(const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
+                         struct err *err)
 {
-    struct ensemble ensemble = {.objective = uq_objective(problem)};
-    struct uq_members *members = &ensemble.members;
+    struct ensemble ensemble = {.objective = solver_objective(problem)};
+    struct solver_members *members = &ensemble.members;
     size_t k = (size_t)problem->net->n_params;
     if (ensemble.objective.kind == OBJECTIVE_NLP) {
         ensemble.objective.kind = OBJECTIVE_NLL;
@@ -55,20 +56,20 @@ static enum err_code run(const struct uq_problem *problem, const struct uq_setti
     if (result->draws == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %d networks", settings->members);
     }
-    if (uq_members_init(members, problem, settings,
-                        objective_n_params(&ensemble.objective, problem->net), err) == ERR_OK &&
+    if (solver_members_init(members, problem, settings,
+                            objective_n_params(&ensemble.objective, problem->net), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &ensemble, err) == ERR_OK) {
         for (int j = 0; j < settings->members; j++) {
-            memcpy(result->draws + (size_t)j * k, uq_members_params(members, j),
+            memcpy(result->draws + (size_t)j * k, solver_members_params(members, j),
                    k * sizeof *result->draws);
         }
-        err_kept(uq_members_tell(members, problem->net->n_params, result, err));
+        err_kept(solver_members_tell(members, problem->net->n_params, result, err));
     }
-    uq_members_release(members);
+    solver_members_release(members);
     return err->code;
 }
 
-const struct uq_ops uq_ensemble_ops = {
+const struct solver_ops solver_ensemble_ops = {
     .run = run,
     .noises =
         1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,

@@ -38,25 +38,25 @@
  */
 #include "solve/solver_priv.h"
 
+#include "base/mem.h"
 #include "fit/curvature.h"
 #include "math/decompose.h"
 #include "solve/evidence.h"
 #include "solve/laplace.h"
-#include "base/mem.h"
 
 #include <math.h>
 #include <string.h>
 
-#define MOST_PARAMS 8000         /* of a square matrix: 512 MB */
-#define ROUNDS      4            /* of evidence and refit */
-#define MOST_TASKS  8192         /* of a solver in a checkpoint (core/train/train_part.c) */
-#define BLOCKS      (ROUNDS + 3) /* of tasks by member: fits, what was chosen, curvatures */
-#define FIT_SHARE   0.9          /* of the work: the fits; the rest is the curvature */
-#define MOST_FACTOR 1e8          /* of the prior precision, either way */
+#define MAX_PARAMS 8000         /* of a square matrix: 512 MB */
+#define ROUNDS     4            /* of evidence and refit */
+#define MAX_TASKS  8192         /* of a solver in a checkpoint (core/train/train_part.c) */
+#define BLOCKS     (ROUNDS + 3) /* of tasks by member: fits, what was chosen, curvatures */
+#define FIT_SHARE  0.9          /* of the work: the fits; the rest is the curvature */
+#define MAX_FACTOR 1e8          /* of the prior precision, either way */
 
-struct uq_laplace {
-    struct uq_tasks tasks;
-    const struct uq_settings *settings;
+struct solver_laplace {
+    struct solver_tasks tasks;
+    const struct solver_settings *settings;
     struct gauss_mixture *mixture;
     struct fit_result *fits; /* [members] of the last fit */
     double *sigmas;          /* [members x o] noise */
@@ -80,7 +80,7 @@ struct mode {
     double *chosen;             /* [ROUNDS x (2 + o)] factor, at a bound?, sigmas of each */
 };
 
-static bool has_matrix(const struct uq_settings *settings)
+static bool has_matrix(const struct solver_settings *settings)
 {
     return settings->hessian != LAPLACE_DIAGONAL;
 }
@@ -94,14 +94,14 @@ static void mode_release(struct mode *mode)
     mem_free(mode->chosen);
 }
 
-static enum err_code mode_init(struct mode *mode, struct uq_laplace *self, int member,
+static enum err_code mode_init(struct mode *mode, struct solver_laplace *self, int member,
                                struct err *err)
 {
-    const struct uq_problem *p = self->tasks.problem;
+    const struct solver_problem *p = self->tasks.problem;
     size_t k = (size_t)p->net->n_params;
     size_t o = (size_t)p->train.o;
     bool prior = !p->beliefs.flat;
-    *mode = (struct mode){.member = member, .objective = uq_objective(p)};
+    *mode = (struct mode){.member = member, .objective = solver_objective(p)};
     mode->sigmas = self->sigmas + (size_t)member * o;
     mode->params = mem_alloc_array(k + o, sizeof *mode->params);
     mode->prior = prior ? mem_dup(p->beliefs.prior_sigmas, k * sizeof *mode->prior) : NULL;
@@ -121,7 +121,7 @@ static enum err_code mode_init(struct mode *mode, struct uq_laplace *self, int m
 }
 
 /* After the first fit: the noise is known from here on. */
-static void fix_noise(struct mode *mode, const struct uq_problem *p)
+static void fix_noise(struct mode *mode, const struct solver_problem *p)
 {
     for (int j = 0; j < p->train.o; j++) {
         mode->sigmas[j] = p->beliefs.noise == NOISE_LEARNED
@@ -133,10 +133,11 @@ static void fix_noise(struct mode *mode, const struct uq_problem *p)
     mode->objective.prior_sigmas = mode->prior;
 }
 
-static struct curvature_problem curvature_of(const struct uq_laplace *self, const struct mode *mode,
+static struct curvature_problem curvature_of(const struct solver_laplace *self,
+                                             const struct mode *mode,
                                              const struct objective *objective)
 {
-    const struct uq_problem *p = self->tasks.problem;
+    const struct solver_problem *p = self->tasks.problem;
     return (struct curvature_problem){
         .objective = objective,
         .net = p->net,
@@ -154,8 +155,8 @@ static struct curvature_problem curvature_of(const struct uq_laplace *self, cons
 /* ---- marginal likelihood ---- */
 
 /* squares [o] <- sums of squared residuals. */
-static enum err_code sum_squares(const struct uq_problem *p, const double *params, double *squares,
-                                 struct err *err)
+static enum err_code sum_squares(const struct solver_problem *p, const double *params,
+                                 double *squares, struct err *err)
 {
     const struct data *rows = &p->train;
     struct resnet_tape *tape = resnet_tape_new(p->net, OBJECTIVE_TILE);
@@ -186,7 +187,7 @@ done:
 
 /* The sum of squared residuals over noise variances; unless it is given, the noise becomes the
  * residuals' first. */
-static enum err_code weigh_residuals(struct mode *mode, const struct uq_problem *p, double *sum,
+static enum err_code weigh_residuals(struct mode *mode, const struct solver_problem *p, double *sum,
                                      struct err *err)
 {
     double squares[ARCH_MAX_OUTPUTS];
@@ -196,7 +197,7 @@ static enum err_code weigh_residuals(struct mode *mode, const struct uq_problem 
     *sum = 0.0;
     for (int j = 0; j < p->train.o; j++) {
         if (p->beliefs.noise != NOISE_GIVEN) {
-            mode->sigmas[j] = fmax(sqrt(squares[j] / (double)p->train.n), EVIDENCE_LEAST_SIGMA);
+            mode->sigmas[j] = fmax(sqrt(squares[j] / (double)p->train.n), EVIDENCE_MIN_SIGMA);
         }
         *sum += squares[j] / (mode->sigmas[j] * mode->sigmas[j]);
     }
@@ -204,7 +205,7 @@ static enum err_code weigh_residuals(struct mode *mode, const struct uq_problem 
 }
 
 /* Eigenvalues of the likelihood's Gauss-Newton matrix in the coordinates w_k / prior_k. */
-static enum err_code likelihood_eigenvalues(const struct uq_laplace *self, struct mode *mode,
+static enum err_code likelihood_eigenvalues(const struct solver_laplace *self, struct mode *mode,
                                             struct err *err)
 {
     const double *prior = self->tasks.problem->beliefs.prior_sigmas;
@@ -225,15 +226,15 @@ static enum err_code likelihood_eigenvalues(const struct uq_laplace *self, struc
 }
 
 /* Prior and noise that maximise the evidence at the present map: chosen [2 + o]. */
-static enum err_code choose(const struct uq_laplace *self, struct mode *mode, double *chosen,
+static enum err_code choose(const struct solver_laplace *self, struct mode *mode, double *chosen,
                             struct err *err)
 {
-    const struct uq_problem *p = self->tasks.problem;
+    const struct solver_problem *p = self->tasks.problem;
     const double *prior = p->beliefs.prior_sigmas;
     struct evidence e = {.n_params = p->net->n_params,
                          .n_rows = (double)p->train.n * (double)p->train.o,
                          .precision = p->beliefs.noise == NOISE_GIVEN ? 1.0 : 0.0,
-                         .most_precision = 1.0};
+                         .max_precision = 1.0};
     if (weigh_residuals(mode, p, &e.s0, err) != ERR_OK ||
         likelihood_eigenvalues(self, mode, err) != ERR_OK) {
         return err->code;
@@ -243,12 +244,12 @@ static enum err_code choose(const struct uq_laplace *self, struct mode *mode, do
         e.penalty += w * w;
     }
     e.eigenvalues = mode->eigenvalues;
-    e.rho0 = evidence_least_rho(e.n_params, e.eigenvalues);
+    e.rho0 = evidence_min_rho(e.n_params, e.eigenvalues);
     struct evidence_point best = evidence_maximise(&e);
     if (!isfinite(best.log_evidence)) {
         return err_set(err, ERR_NUMERIC, "the evidence is not finite");
     }
-    chosen[0] = fmin(fmax(best.alpha, 1.0 / MOST_FACTOR), MOST_FACTOR);
+    chosen[0] = fmin(fmax(best.alpha, 1.0 / MAX_FACTOR), MAX_FACTOR);
     chosen[1] = best.at_bound || chosen[0] != best.alpha;
     for (int j = 0; j < p->train.o; j++) {
         chosen[2 + j] = mode->sigmas[j] / sqrt(best.beta);
@@ -256,9 +257,9 @@ static enum err_code choose(const struct uq_laplace *self, struct mode *mode, do
     return ERR_OK;
 }
 
-static void apply(struct uq_laplace *self, struct mode *mode, const double *chosen)
+static void apply(struct solver_laplace *self, struct mode *mode, const double *chosen)
 {
-    const struct uq_problem *p = self->tasks.problem;
+    const struct solver_problem *p = self->tasks.problem;
     self->factor[mode->member] = chosen[0];
     self->bounds[mode->member] += chosen[1] > 0.0;
     for (int k = 0; k < p->net->n_params; k++) {
@@ -267,15 +268,15 @@ static void apply(struct uq_laplace *self, struct mode *mode, const double *chos
     memcpy(mode->sigmas, chosen + 2, (size_t)p->train.o * sizeof *chosen);
 }
 
-static int chosen_task(const struct uq_laplace *self, const struct mode *mode)
+static int chosen_task(const struct solver_laplace *self, const struct mode *mode)
 {
     return mode->member + (BLOCKS - 2) * self->tasks.n;
 }
 
-static enum err_code save_chosen(const struct uq_laplace *self, const struct mode *mode, int rounds,
-                                 struct err *err)
+static enum err_code save_chosen(const struct solver_laplace *self, const struct mode *mode,
+                                 int rounds, struct err *err)
 {
-    const struct uq_problem *p = self->tasks.problem;
+    const struct solver_problem *p = self->tasks.problem;
     struct bytes_writer w = {.data = NULL};
     if (p->checkpoint == NULL) {
         return ERR_OK;
@@ -285,10 +286,10 @@ static enum err_code save_chosen(const struct uq_laplace *self, const struct mod
     return checkpoint_save(p->checkpoint, chosen_task(self, mode), &w, err);
 }
 
-static enum err_code resume_chosen(const struct uq_laplace *self, struct mode *mode,
+static enum err_code resume_chosen(const struct solver_laplace *self, struct mode *mode,
                                    struct err *err)
 {
-    const struct uq_problem *p = self->tasks.problem;
+    const struct solver_problem *p = self->tasks.problem;
     struct bytes_reader r;
     void *bytes = NULL;
     bool found;
@@ -304,7 +305,7 @@ static enum err_code resume_chosen(const struct uq_laplace *self, struct mode *m
 }
 
 /* Chooses, or does as was chosen before an interruption. */
-static enum err_code choose_round(struct uq_laplace *self, struct mode *mode, int round,
+static enum err_code choose_round(struct solver_laplace *self, struct mode *mode, int round,
                                   struct err *err)
 {
     double *chosen = mode->chosen + (size_t)round * (size_t)(2 + self->tasks.problem->train.o);
@@ -318,10 +319,11 @@ static enum err_code choose_round(struct uq_laplace *self, struct mode *mode, in
 }
 
 /* Goes on from the present map with the chosen prior and noise. */
-static enum err_code refit(struct uq_laplace *self, struct mode *mode, int round, struct err *err)
+static enum err_code refit(struct solver_laplace *self, struct mode *mode, int round,
+                           struct err *err)
 {
-    const struct uq_problem *p = self->tasks.problem;
-    struct fit_settings settings = uq_fit_settings(self->settings);
+    const struct solver_problem *p = self->tasks.problem;
+    struct fit_settings settings = solver_fit_settings(self->settings);
     struct objective_loss loss = {.net = NULL};
     struct rng rng;
     int number = mode->member + (round + 1) * self->tasks.n;
@@ -337,7 +339,7 @@ static enum err_code refit(struct uq_laplace *self, struct mode *mode, int round
         .cancel = p->cancel,
         .checkpoint = p->checkpoint,
         .task = number,
-        .progress = uq_tasks_progress,
+        .progress = solver_tasks_progress,
         .progress_ctx = &self->tasks,
         .member = mode->member,
         .n_members = self->tasks.n,
@@ -352,7 +354,7 @@ static enum err_code refit(struct uq_laplace *self, struct mode *mode, int round
 
 /* ---- a member ---- */
 
-static enum err_code make_covariance(struct uq_laplace *self, const struct mode *mode,
+static enum err_code make_covariance(struct solver_laplace *self, const struct mode *mode,
                                      double *logdet, struct err *err)
 {
     struct gauss *g = &self->mixture->members[mode->member];
@@ -382,10 +384,10 @@ static enum err_code make_covariance(struct uq_laplace *self, const struct mode 
 }
 
 /* log evidence, meaningless without a prior: NaN then. */
-static enum err_code make_evidence(struct uq_laplace *self, const struct mode *mode, double logdet,
-                                   struct err *err)
+static enum err_code make_evidence(struct solver_laplace *self, const struct mode *mode,
+                                   double logdet, struct err *err)
 {
-    const struct uq_problem *p = self->tasks.problem;
+    const struct solver_problem *p = self->tasks.problem;
     struct objective_loss loss = {.net = NULL};
     self->evidence[mode->member] = NAN;
     if (mode->prior == NULL) {
@@ -403,7 +405,7 @@ static enum err_code make_evidence(struct uq_laplace *self, const struct mode *m
     return err->code;
 }
 
-static void report_end(struct uq_laplace *self, int member)
+static void report_end(struct solver_laplace *self, int member)
 {
     struct progress progress = {
         .member = member,
@@ -414,21 +416,22 @@ static void report_end(struct uq_laplace *self, int member)
         .validation_loss = NAN,
         .fraction = 1.0,
     };
-    uq_tasks_progress(&self->tasks, &progress);
+    solver_tasks_progress(&self->tasks, &progress);
 }
 
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
-    struct uq_laplace *self = ctx;
-    const struct uq_problem *p = self->tasks.problem;
+    struct solver_laplace *self = ctx;
+    const struct solver_problem *p = self->tasks.problem;
     bool choosing = self->settings->marginal_likelihood;
     struct mode mode;
     double logdet = 0.0;
     (void)worker;
     self->factor[member] = 1.0;
     if (mode_init(&mode, self, member, err) != ERR_OK ||
-        uq_fit_map(&self->tasks, member, self->settings, 0.0, FIT_SHARE * (choosing ? 0.5 : 1.0),
-                   mode.params, &self->fits[member], err) != ERR_OK) {
+        solver_fit_map(&self->tasks, member, self->settings, 0.0,
+                       FIT_SHARE * (choosing ? 0.5 : 1.0), mode.params, &self->fits[member],
+                       err) != ERR_OK) {
         goto done;
     }
     fix_noise(&mode, p);
@@ -459,7 +462,7 @@ done:
 
 /* ---- the whole ---- */
 
-static enum err_code warn(const struct uq_laplace *self, struct report *report, struct err *err)
+static enum err_code warn(const struct solver_laplace *self, struct report *report, struct err *err)
 {
     int raised = 0;
     int bounds = 0;
@@ -483,7 +486,7 @@ static enum err_code warn(const struct uq_laplace *self, struct report *report, 
     return err->code;
 }
 
-static enum err_code collect(const struct uq_laplace *self, struct uq_result *result,
+static enum err_code collect(const struct solver_laplace *self, struct solver_result *result,
                              struct err *err)
 {
     int members = self->tasks.n;
@@ -507,19 +510,19 @@ static enum err_code collect(const struct uq_laplace *self, struct uq_result *re
         warn(self, report, err) != ERR_OK) {
         return err->code;
     }
-    return uq_report_fits(report, members, self->fits, err);
+    return solver_report_fits(report, members, self->fits, err);
 }
 
-static enum err_code check(const struct uq_problem *problem, const struct uq_settings *settings,
-                           struct err *err)
+static enum err_code check(const struct solver_problem *problem,
+                           const struct solver_settings *settings, struct err *err)
 {
-    const struct uq_beliefs *b = &problem->beliefs;
+    const struct solver_beliefs *b = &problem->beliefs;
     int k = problem->net->n_params;
-    if (k > MOST_PARAMS && (has_matrix(settings) || settings->marginal_likelihood)) {
+    if (k > MAX_PARAMS && (has_matrix(settings) || settings->marginal_likelihood)) {
         return err_set(err, ERR_LIMIT,
                        "the network has %d parameters, laplace takes %d at most but with hessian "
                        "diagonal and without marginal_likelihood",
-                       k, MOST_PARAMS);
+                       k, MAX_PARAMS);
     }
     if (!settings->marginal_likelihood) {
         return ERR_OK;
@@ -529,23 +532,24 @@ static enum err_code check(const struct uq_problem *problem, const struct uq_set
             return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior, and it is flat");
         }
     }
-    if (settings->members > MOST_TASKS / BLOCKS) {
+    if (settings->members > MAX_TASKS / BLOCKS) {
         return err_set(err, ERR_LIMIT, "marginal_likelihood takes at most %d members, not %d",
-                       MOST_TASKS / BLOCKS, settings->members);
+                       MAX_TASKS / BLOCKS, settings->members);
     }
     return ERR_OK;
 }
 
-static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
-                         struct uq_result *result, struct err *err)
+static enum err_code run(const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
+                         struct err *err)
 {
     size_t members = (size_t)settings->members;
     int k = problem->net->n_params;
-    struct uq_laplace self = {.settings = settings, .mixture = &result->gaussian};
+    struct solver_laplace self = {.settings = settings, .mixture = &result->gaussian};
     if (check(problem, settings, err) != ERR_OK) {
         return err->code;
     }
-    if (uq_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
+    if (solver_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
         gauss_mixture_new(&result->gaussian, settings->members, k, 0, k, !has_matrix(settings),
                           has_matrix(settings) ? k : 0, err) != ERR_OK) {
         goto done;
@@ -572,11 +576,11 @@ done:
     mem_free(self.factor);
     mem_free(self.raised);
     mem_free(self.bounds);
-    uq_tasks_release(&self.tasks);
+    solver_tasks_release(&self.tasks);
     return err->code;
 }
 
-const struct uq_ops uq_laplace_ops = {
+const struct solver_ops solver_laplace_ops = {
     .run = run,
     .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
     .noise = NOISE_LEARNED,

@@ -231,7 +231,7 @@ struct loss mc_dropout_loss_as_loss(struct mc_dropout_loss *self)
 /* ---- the solver ---- */
 
 struct dropout {
-    struct uq_members members;
+    struct solver_members members;
     struct objective objective;
     double *draws; /* [members x draws x K], borrowed */
 };
@@ -239,8 +239,8 @@ struct dropout {
 /* params * mask for each draw of a member. */
 static void make_draws(const struct dropout *dropout, int member, const double *params)
 {
-    const struct uq_problem *p = dropout->members.tasks.problem;
-    const struct uq_settings *s = dropout->members.settings;
+    const struct solver_problem *p = dropout->members.tasks.problem;
+    const struct solver_settings *s = dropout->members.settings;
     int k = p->net->n_params;
     for (int i = 0; i < s->draws; i++) {
         size_t number = (size_t)member * (size_t)s->draws + (size_t)i;
@@ -257,16 +257,16 @@ static void make_draws(const struct dropout *dropout, int member, const double *
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct dropout *dropout = ctx;
-    struct uq_members *members = &dropout->members;
-    const struct uq_problem *p = members->tasks.problem;
-    double *params = uq_members_params(members, member);
+    struct solver_members *members = &dropout->members;
+    const struct solver_problem *p = members->tasks.problem;
+    double *params = solver_members_params(members, member);
     struct mc_dropout_loss loss = {.mask = NULL};
     (void)worker;
     if (mc_dropout_loss_init(&loss, &dropout->objective, p->net, members->settings->dropout, err) ==
         ERR_OK) {
         struct loss as_loss = mc_dropout_loss_as_loss(&loss);
-        uq_start(p, members->settings, member, members->n_params, params);
-        if (uq_members_fit(members, member, &as_loss, NULL, err) == ERR_OK) {
+        solver_start(p, members->settings, member, members->n_params, params);
+        if (solver_members_fit(members, member, &as_loss, NULL, err) == ERR_OK) {
             make_draws(dropout, member, params);
         }
     }
@@ -274,30 +274,31 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     return err->code;
 }
 
-static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
-                         struct uq_result *result, struct err *err)
+static enum err_code run(const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
+                         struct err *err)
 {
-    struct dropout dropout = {.objective = uq_objective(problem)};
+    struct dropout dropout = {.objective = solver_objective(problem)};
     size_t k = (size_t)problem->net->n_params;
     result->draws = mem_alloc_array((size_t)result->m * k, sizeof *result->draws);
     dropout.draws = result->draws;
     if (result->draws == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %d draws", result->m);
     }
-    if (uq_members_init(&dropout.members, problem, settings,
-                        objective_n_params(&dropout.objective, problem->net), err) == ERR_OK &&
+    if (solver_members_init(&dropout.members, problem, settings,
+                            objective_n_params(&dropout.objective, problem->net), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &dropout, err) == ERR_OK) {
         /* With it the networks can be found again in the draws. */
         if (report_add_number(&result->report, MC_DROPOUT_REPORTED, settings->dropout, err) ==
             ERR_OK) {
-            err_kept(uq_members_tell(&dropout.members, problem->net->n_params, result, err));
+            err_kept(solver_members_tell(&dropout.members, problem->net->n_params, result, err));
         }
     }
-    uq_members_release(&dropout.members);
+    solver_members_release(&dropout.members);
     return err->code;
 }
 
-const struct uq_ops uq_mc_dropout_ops = {
+const struct solver_ops solver_mc_dropout_ops = {
     .run = run,
     .noises =
         1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,

@@ -29,11 +29,11 @@
  * sizes and masses learnt in the warm-up, a Gaussian prior by default, and No-U-Turn. QUiNN keeps
  * every step of one chain and leaves the burn-in to the caller.
  */
-#include "solve/logpost.h"
-#include "solve/mcmc_report.h"
 #include "base/mem.h"
 #include "fit/replay.h"
 #include "sample/sampler.h"
+#include "solve/logpost.h"
+#include "solve/mcmc_report.h"
 #include "solve/solver_chain_start.h"
 #include "solve/solver_priv.h"
 
@@ -42,8 +42,8 @@
 #include <string.h>
 
 struct chains {
-    struct uq_tasks tasks; /* the chains and, after them, the fit of the mode */
-    const struct uq_settings *settings;
+    struct solver_tasks tasks; /* the chains and, after them, the fit of the mode */
+    const struct solver_settings *settings;
     enum sampler_kind kind;
     struct sampler_settings sampler;
     struct objective objective;
@@ -96,10 +96,10 @@ static void scatter(const struct chains *all, double spread, struct rng *rng, do
 static enum err_code go_on(struct chain *chain, struct err *err)
 {
     const struct chains *all = chain->all;
-    const struct uq_problem *p = all->tasks.problem;
-    struct uq_chain_start from;
-    if (uq_chain_start_init(&from, p, all->kind, all->stride, chain->number, all->settings->chains,
-                            err) != ERR_OK) {
+    const struct solver_problem *p = all->tasks.problem;
+    struct solver_chain_start from;
+    if (solver_chain_start_init(&from, p, all->kind, all->stride, chain->number,
+                                all->settings->chains, err) != ERR_OK) {
         return err->code;
     }
     if (from.alike) {
@@ -111,14 +111,14 @@ static enum err_code go_on(struct chain *chain, struct err *err)
     }
     err_kept(sampler_begin(&chain->sampler, all->kind, &all->sampler, &chain->target, &from.start,
                            &chain->rng, err));
-    uq_chain_start_release(&from);
+    solver_chain_start_release(&from);
     return err->code;
 }
 
 static enum err_code begin(struct chain *chain, struct err *err)
 {
     const struct chains *all = chain->all;
-    const struct uq_problem *p = all->tasks.problem;
+    const struct solver_problem *p = all->tasks.problem;
     if (p->start != NULL) {
         return go_on(chain, err);
     }
@@ -293,15 +293,15 @@ static void tell(const struct chain *chain)
 {
     struct chains *all = chain->all;
     int step = (int)chain->sampler.t;
-    uq_tasks_progress(&all->tasks,
-                      &(struct progress){
-                          .member = chain->number,
-                          .step = step,
-                          .n_steps = all->steps,
-                          .loss = -chain->sampler.logp / (double)all->tasks.problem->train.n,
-                          .validation_loss = NAN,
-                          .fraction = (double)step / (double)all->steps,
-                      });
+    solver_tasks_progress(&all->tasks,
+                          &(struct progress){
+                              .member = chain->number,
+                              .step = step,
+                              .n_steps = all->steps,
+                              .loss = -chain->sampler.logp / (double)all->tasks.problem->train.n,
+                              .validation_loss = NAN,
+                              .fraction = (double)step / (double)all->steps,
+                          });
 }
 
 /* One step, or the rest of one that was interrupted. */
@@ -334,7 +334,7 @@ static enum err_code take_step(struct chain *chain, bool resumed, struct err *er
 static enum err_code sample(struct chain *chain, bool resumed, struct err *err)
 {
     const struct chains *all = chain->all;
-    const struct uq_problem *p = all->tasks.problem;
+    const struct solver_problem *p = all->tasks.problem;
     while (chain->sampler.t < all->steps) {
         if (take_step(chain, resumed, err) != ERR_OK) {
             return err->code;
@@ -368,7 +368,7 @@ static enum err_code set_out(struct chain *chain, bool *resumed, struct err *err
 static enum err_code run_chain(void *ctx, int worker, int number, struct err *err)
 {
     struct chains *all = ctx;
-    const struct uq_problem *p = all->tasks.problem;
+    const struct solver_problem *p = all->tasks.problem;
     struct chain chain = {
         .all = all, .number = number, .told = &all->told[number], .failure = ERR_INIT};
     bool resumed = false;
@@ -402,28 +402,28 @@ static enum err_code find_mode(struct chains *all, struct report *report, struct
     if (all->mode == NULL) {
         return ERR_OK;
     }
-    if (uq_fit_map(&all->tasks, all->settings->chains, all->settings, 0.0, 1.0, all->mode, &fit,
-                   err) != ERR_OK ||
+    if (solver_fit_map(&all->tasks, all->settings->chains, all->settings, 0.0, 1.0, all->mode, &fit,
+                       err) != ERR_OK ||
         report_add_number(report, "mode.best_loss", fit.best_loss, err) != ERR_OK ||
         report_add_number(report, "mode.best_epoch", fit.best_epoch, err) != ERR_OK) {
         return err->code;
     }
     /* A fit that stopped early or was resumed at its end has not told all of its share. */
-    uq_tasks_progress(&all->tasks, &(struct progress){
-                                       .member = all->settings->chains,
-                                       .step = fit.epochs,
-                                       .n_steps = all->settings->epochs,
-                                       .loss = fit.best_loss,
-                                       .validation_loss = NAN,
-                                       .fraction = 1.0,
-                                   });
+    solver_tasks_progress(&all->tasks, &(struct progress){
+                                           .member = all->settings->chains,
+                                           .step = fit.epochs,
+                                           .n_steps = all->settings->epochs,
+                                           .loss = fit.best_loss,
+                                           .validation_loss = NAN,
+                                           .fraction = 1.0,
+                                       });
     return report_add_number(report, "mode.epochs", fit.epochs, err);
 }
 
 /* Report, noise, and the draws without their log s_j; vectors go to the result. */
-static enum err_code collect(struct chains *all, struct uq_result *result, struct err *err)
+static enum err_code collect(struct chains *all, struct solver_result *result, struct err *err)
 {
-    const struct uq_problem *p = all->tasks.problem;
+    const struct solver_problem *p = all->tasks.problem;
     size_t k = (size_t)p->net->n_params;
     size_t stride = (size_t)all->stride;
     struct mcmc_draws draws = {
@@ -435,9 +435,10 @@ static enum err_code collect(struct chains *all, struct uq_result *result, struc
         .vectors = all->vectors,
         .chains = all->told,
     };
-    enum err_code code = p->beliefs.noise == NOISE_LEARNED
-                             ? uq_noise_of_draws(p, result->m, all->vectors, stride, result, err)
-                             : uq_noise_of_beliefs(p, result, err);
+    enum err_code code =
+        p->beliefs.noise == NOISE_LEARNED
+            ? solver_noise_of_draws(p, result->m, all->vectors, stride, result, err)
+            : solver_noise_of_beliefs(p, result, err);
     if (code != ERR_OK || mcmc_report(p, &draws, &result->report, err) != ERR_OK) {
         return err->code;
     }
@@ -449,7 +450,7 @@ static enum err_code collect(struct chains *all, struct uq_result *result, struc
     return ERR_OK;
 }
 
-static struct sampler_settings sampler_settings_of(const struct uq_settings *s)
+static struct sampler_settings sampler_settings_of(const struct solver_settings *s)
 {
     return (struct sampler_settings){
         .warmup = s->warmup,
@@ -466,7 +467,7 @@ static struct sampler_settings sampler_settings_of(const struct uq_settings *s)
     };
 }
 
-static enum err_code count_steps(const struct uq_settings *s, int *steps, struct err *err)
+static enum err_code count_steps(const struct solver_settings *s, int *steps, struct err *err)
 {
     long long all = (long long)s->warmup + (long long)s->draws * (long long)s->thin;
     if (all > INT_MAX) {
@@ -479,7 +480,7 @@ static enum err_code count_steps(const struct uq_settings *s, int *steps, struct
 
 static enum err_code allocate(struct chains *all, struct err *err)
 {
-    const struct uq_settings *s = all->settings;
+    const struct solver_settings *s = all->settings;
     size_t stride = (size_t)all->stride;
     size_t m = (size_t)s->chains * (size_t)s->draws;
     all->vectors = mem_alloc_array(m * stride, sizeof *all->vectors);
@@ -491,23 +492,23 @@ static enum err_code allocate(struct chains *all, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code run(enum sampler_kind kind, const struct uq_problem *problem,
-                         const struct uq_settings *settings, struct uq_result *result,
+static enum err_code run(enum sampler_kind kind, const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
                          struct err *err)
 {
     struct chains all = {.settings = settings,
                          .kind = kind,
                          .sampler = sampler_settings_of(settings),
-                         .objective = uq_objective(problem)};
+                         .objective = solver_objective(problem)};
     all.fits = settings->epochs > 0 && problem->start == NULL;
     int n_tasks = settings->chains + (all.fits ? 1 : 0);
-    if (problem->start != NULL && uq_chain_start_knows(problem->start, settings->warmup)) {
+    if (problem->start != NULL && solver_chain_start_knows(problem->start, settings->warmup)) {
         all.sampler.adapt_mass = false;
     }
     all.stride = objective_n_params(&all.objective, problem->net);
     if (sampler_validate(kind, &all.sampler, err) != ERR_OK ||
         count_steps(settings, &all.steps, err) != ERR_OK ||
-        uq_tasks_init(&all.tasks, problem, n_tasks, err) != ERR_OK) {
+        solver_tasks_init(&all.tasks, problem, n_tasks, err) != ERR_OK) {
         return err->code;
     }
     if (allocate(&all, err) == ERR_OK && find_mode(&all, &result->report, err) == ERR_OK &&
@@ -517,7 +518,7 @@ static enum err_code run(enum sampler_kind kind, const struct uq_problem *proble
     mem_free(all.vectors);
     mem_free(all.told);
     mem_free(all.mode);
-    uq_tasks_release(&all.tasks);
+    solver_tasks_release(&all.tasks);
     return err->code;
 }
 
@@ -525,13 +526,13 @@ static enum err_code run(enum sampler_kind kind, const struct uq_problem *proble
     (1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED)
 
 #define CHAINS(code, name)                                                                         \
-    static enum err_code run_##name(const struct uq_problem *problem,                              \
-                                    const struct uq_settings *settings, struct uq_result *result,  \
-                                    struct err *err)                                               \
+    static enum err_code run_##name(const struct solver_problem *problem,                          \
+                                    const struct solver_settings *settings,                        \
+                                    struct solver_result *result, struct err *err)                 \
     {                                                                                              \
         return run(SAMPLER_##code, problem, settings, result, err);                                \
     }                                                                                              \
-    const struct uq_ops uq_##name##_ops = {                                                        \
+    const struct solver_ops solver_##name##_ops = {                                                \
         .run = run_##name, .noises = NOISES, .noise = NOISE_LEARNED}
 
 CHAINS(AMCMC, amcmc);

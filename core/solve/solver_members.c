@@ -5,13 +5,15 @@
 
 #include <math.h>
 
-enum err_code uq_members_init(struct uq_members *members, const struct uq_problem *problem,
-                              const struct uq_settings *settings, int n_params, struct err *err)
+enum err_code solver_members_init(struct solver_members *members,
+                                  const struct solver_problem *problem,
+                                  const struct solver_settings *settings, int n_params,
+                                  struct err *err)
 {
     size_t n = (size_t)settings->members;
     size_t count = 0;
-    *members = (struct uq_members){.settings = settings, .n_params = n_params};
-    if (uq_tasks_init(&members->tasks, problem, settings->members, err) != ERR_OK) {
+    *members = (struct solver_members){.settings = settings, .n_params = n_params};
+    if (solver_tasks_init(&members->tasks, problem, settings->members, err) != ERR_OK) {
         return err->code;
     }
     if (size_mul(n, (size_t)n_params, &count)) {
@@ -19,61 +21,63 @@ enum err_code uq_members_init(struct uq_members *members, const struct uq_proble
     }
     members->fits = mem_zalloc_array(n, sizeof *members->fits);
     if (members->params == NULL || members->fits == NULL) {
-        uq_members_release(members);
+        solver_members_release(members);
         return err_set(err, ERR_NOMEM, "no memory for %d members of %d parameters",
                        settings->members, n_params);
     }
     return ERR_OK;
 }
 
-void uq_members_release(struct uq_members *members)
+void solver_members_release(struct solver_members *members)
 {
     mem_free(members->params);
     mem_free(members->fits);
-    uq_tasks_release(&members->tasks);
+    solver_tasks_release(&members->tasks);
     members->params = NULL;
     members->fits = NULL;
 }
 
-double *uq_members_params(const struct uq_members *members, int member)
+double *solver_members_params(const struct solver_members *members, int member)
 {
     return members->params + (size_t)member * (size_t)members->n_params;
 }
 
-enum err_code uq_members_fit(struct uq_members *members, int member, const struct loss *loss,
-                             const struct data *rows, struct err *err)
+enum err_code solver_members_fit(struct solver_members *members, int member,
+                                 const struct loss *loss, const struct data *rows, struct err *err)
 {
-    struct fit_settings settings = uq_fit_settings(members->settings);
-    struct fit_problem fit = uq_fit_problem(&members->tasks, member, loss);
+    struct fit_settings settings = solver_fit_settings(members->settings);
+    struct fit_problem fit = solver_fit_problem(&members->tasks, member, loss);
     struct rng rng;
     if (rows != NULL) {
         fit.train = *rows;
     }
     rng_init(&rng, members->tasks.problem->seed, RNG_BATCH, (uint32_t)member);
-    if (fit_run(&fit, &settings, &rng, uq_members_params(members, member), &members->fits[member],
-                err) != ERR_OK) {
+    if (fit_run(&fit, &settings, &rng, solver_members_params(members, member),
+                &members->fits[member], err) != ERR_OK) {
         err_prefix(err, "member %d", member);
     }
     return err->code;
 }
 
-enum err_code uq_members_tell(const struct uq_members *members, int log_s, struct uq_result *result,
-                              struct err *err)
+enum err_code solver_members_tell(const struct solver_members *members, int log_s,
+                                  struct solver_result *result, struct err *err)
 {
-    const struct uq_problem *p = members->tasks.problem;
+    const struct solver_problem *p = members->tasks.problem;
     enum err_code code = ERR_OK;
     if (p->beliefs.noise == NOISE_LEARNED) {
         const double *vectors = members->params + (log_s - p->net->n_params);
-        code =
-            uq_noise_of_draws(p, members->tasks.n, vectors, (size_t)members->n_params, result, err);
+        code = solver_noise_of_draws(p, members->tasks.n, vectors, (size_t)members->n_params,
+                                     result, err);
     } else {
-        code = uq_noise_of_beliefs(p, result, err);
+        code = solver_noise_of_beliefs(p, result, err);
     }
-    return code == ERR_OK ? uq_report_fits(&result->report, members->tasks.n, members->fits, err)
-                          : code;
+    return code == ERR_OK
+               ? solver_report_fits(&result->report, members->tasks.n, members->fits, err)
+               : code;
 }
 
-enum err_code uq_check_gaussian(const struct gauss_mixture *mixture, int n_params, struct err *err)
+enum err_code solver_check_gaussian(const struct gauss_mixture *mixture, int n_params,
+                                    struct err *err)
 {
     struct err found = ERR_INIT;
     if (gauss_mixture_check(mixture, n_params, &found) != ERR_OK) {
@@ -83,12 +87,12 @@ enum err_code uq_check_gaussian(const struct gauss_mixture *mixture, int n_param
     return ERR_OK;
 }
 
-enum err_code uq_rows_choose(struct uq_rows *rows, const struct uq_problem *problem, double dfrac,
-                             int member, struct err *err)
+enum err_code solver_rows_choose(struct solver_rows *rows, const struct solver_problem *problem,
+                                 double dfrac, int member, struct err *err)
 {
     const struct data *all = &problem->train;
     int n = (int)floor(dfrac * (double)all->n);
-    *rows = (struct uq_rows){.data = *all};
+    *rows = (struct solver_rows){.data = *all};
     if (n >= all->n) {
         return ERR_OK;
     }
@@ -98,7 +102,7 @@ enum err_code uq_rows_choose(struct uq_rows *rows, const struct uq_problem *prob
     rows->y = mem_alloc_array((size_t)n * (size_t)all->o, sizeof *rows->y);
     if (order == NULL || rows->x == NULL || rows->y == NULL) {
         mem_free(order);
-        uq_rows_release(rows);
+        solver_rows_release(rows);
         return err_set(err, ERR_NOMEM, "no memory for the rows of a member");
     }
     struct rng rng;
@@ -113,9 +117,9 @@ enum err_code uq_rows_choose(struct uq_rows *rows, const struct uq_problem *prob
     return ERR_OK;
 }
 
-void uq_rows_release(struct uq_rows *rows)
+void solver_rows_release(struct solver_rows *rows)
 {
     mem_free(rows->x);
     mem_free(rows->y);
-    *rows = (struct uq_rows){.x = NULL};
+    *rows = (struct solver_rows){.x = NULL};
 }

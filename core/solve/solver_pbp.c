@@ -24,9 +24,9 @@
 
 #define LOOK_ROWS 16 /* rows between two looks at the flag */
 
-struct uq_pbp {
-    struct uq_tasks tasks;
-    const struct uq_settings *settings;
+struct solver_pbp {
+    struct solver_tasks tasks;
+    const struct solver_settings *settings;
     struct gauss_mixture *mixture;
     double *noise;   /* [members x o] variances */
     double *log_z;   /* [members x epochs] mean log Z by row of each pass */
@@ -49,7 +49,7 @@ struct passes {
     double sum;       /* of their log Z */
 };
 
-static enum err_code save(const struct uq_pbp *self, int member, const struct passes *passes,
+static enum err_code save(const struct solver_pbp *self, int member, const struct passes *passes,
                           struct err *err)
 {
     const struct checkpoint *checkpoint = self->tasks.problem->checkpoint;
@@ -69,7 +69,7 @@ static enum err_code save(const struct uq_pbp *self, int member, const struct pa
     return checkpoint_save(checkpoint, member, &w, err);
 }
 
-static enum err_code resume(const struct uq_pbp *self, int member, struct passes *passes,
+static enum err_code resume(const struct solver_pbp *self, int member, struct passes *passes,
                             struct err *err)
 {
     struct bytes_reader r;
@@ -100,10 +100,10 @@ static enum err_code resume(const struct uq_pbp *self, int member, struct passes
 }
 
 /* One pass over all rows, or what is left of it; passes->sum is that of their log Z. */
-static enum err_code run_pass(const struct uq_pbp *self, int member, struct passes *passes,
+static enum err_code run_pass(const struct solver_pbp *self, int member, struct passes *passes,
                               struct err *err)
 {
-    const struct uq_problem *p = self->tasks.problem;
+    const struct solver_problem *p = self->tasks.problem;
     const struct data *rows = &p->train;
     if (passes->row == 0) {
         passes->sum = 0.0;
@@ -135,7 +135,7 @@ static enum err_code run_pass(const struct uq_pbp *self, int member, struct pass
 }
 
 /* NaN without kept rows, and when it was told to stop. */
-static double validation_loss(const struct uq_problem *p, struct pbp *pbp)
+static double validation_loss(const struct solver_problem *p, struct pbp *pbp)
 {
     const struct data *rows = &p->validation;
     double sum = 0.0;
@@ -148,10 +148,10 @@ static double validation_loss(const struct uq_problem *p, struct pbp *pbp)
     return rows->n > 0 ? sum / (double)rows->n : NAN;
 }
 
-static enum err_code run_epoch(struct uq_pbp *self, int member, struct passes *passes,
+static enum err_code run_epoch(struct solver_pbp *self, int member, struct passes *passes,
                                struct err *err)
 {
-    const struct uq_problem *p = self->tasks.problem;
+    const struct solver_problem *p = self->tasks.problem;
     int of = self->settings->epochs;
     if (run_pass(self, member, passes, err) != ERR_OK) {
         return err->code;
@@ -173,7 +173,7 @@ static enum err_code run_epoch(struct uq_pbp *self, int member, struct passes *p
         .validation_loss = kept,
         .fraction = (double)passes->epochs / (double)of,
     };
-    uq_tasks_progress(&self->tasks, &progress);
+    solver_tasks_progress(&self->tasks, &progress);
     if ((passes->epochs == of || checkpoint_due(p->checkpoint, member)) &&
         save(self, member, passes, err) != ERR_OK) {
         return err->code;
@@ -185,7 +185,7 @@ static enum err_code run_epoch(struct uq_pbp *self, int member, struct passes *p
 }
 
 /* Leaves a member's posterior in the result. */
-static void keep(struct uq_pbp *self, int member, const struct pbp *pbp)
+static void keep(struct solver_pbp *self, int member, const struct pbp *pbp)
 {
     struct gauss *g = &self->mixture->members[member];
     memcpy(g->mean, pbp->m, (size_t)pbp->n_params * sizeof *g->mean);
@@ -200,10 +200,10 @@ static void keep(struct uq_pbp *self, int member, const struct pbp *pbp)
     self->skipped[member] = (double)pbp->skipped;
 }
 
-static enum err_code begin(const struct uq_pbp *self, int member, struct passes *passes,
+static enum err_code begin(const struct solver_pbp *self, int member, struct passes *passes,
                            struct err *err)
 {
-    const struct uq_problem *p = self->tasks.problem;
+    const struct solver_problem *p = self->tasks.problem;
     struct rng rng;
     rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);
     rng_init(&passes->rng, p->seed, RNG_BATCH, (uint32_t)member);
@@ -222,8 +222,8 @@ static enum err_code begin(const struct uq_pbp *self, int member, struct passes 
 
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
-    struct uq_pbp *self = ctx;
-    const struct uq_problem *p = self->tasks.problem;
+    struct solver_pbp *self = ctx;
+    const struct solver_problem *p = self->tasks.problem;
     struct passes passes = {
         .log_z = self->log_z + (size_t)member * (size_t)self->settings->epochs,
     };
@@ -254,7 +254,8 @@ done:
     return err->code;
 }
 
-static enum err_code collect(const struct uq_pbp *self, struct uq_result *result, struct err *err)
+static enum err_code collect(const struct solver_pbp *self, struct solver_result *result,
+                             struct err *err)
 {
     int members = self->tasks.n;
     size_t o = (size_t)self->tasks.problem->train.o;
@@ -286,16 +287,17 @@ static enum err_code collect(const struct uq_pbp *self, struct uq_result *result
     return err->code;
 }
 
-static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
-                         struct uq_result *result, struct err *err)
+static enum err_code run(const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
+                         struct err *err)
 {
     size_t members = (size_t)settings->members;
     const struct resnet *net = problem->net;
-    struct uq_pbp self = {.settings = settings, .mixture = &result->gaussian};
+    struct solver_pbp self = {.settings = settings, .mixture = &result->gaussian};
     if (problem->train.n < 1) {
         return err_set(err, ERR_INVALID, "no rows to train on");
     }
-    if (uq_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
+    if (solver_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
         gauss_mixture_new(&result->gaussian, settings->members, net->n_params, 0, net->n_params,
                           true, 0, err) != ERR_OK) {
         goto done;
@@ -316,16 +318,16 @@ done:
     mem_free(self.log_z);
     mem_free(self.lambda);
     mem_free(self.skipped);
-    uq_tasks_release(&self.tasks);
+    solver_tasks_release(&self.tasks);
     return err->code;
 }
 
-static enum err_code check_start(const struct uq_start *start, struct err *err)
+static enum err_code check_start(const struct solver_start *start, struct err *err)
 {
     const struct report_item *lambda = report_find(start->report, REPORTED_LAMBDA);
     int k = start->net->n_params;
     bool whole = start->gaussian->n_members > 0 && lambda != NULL && lambda->n > 0;
-    if (uq_start_needs(start, UQ_PBP, err) != ERR_OK) {
+    if (solver_start_needs(start, SOLVER_PBP, err) != ERR_OK) {
         return err->code;
     }
     for (int i = 0; i < start->gaussian->n_members; i++) {
@@ -342,7 +344,7 @@ static enum err_code check_start(const struct uq_start *start, struct err *err)
                            REPORTED_LAMBDA);
 }
 
-const struct uq_ops uq_pbp_ops = {
+const struct solver_ops solver_pbp_ops = {
     .run = run,
     .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
     .noise = NOISE_LEARNED,

@@ -8,9 +8,10 @@
 
 #include <pthread.h>
 
-struct uq_ops {
-    enum err_code (*run)(const struct uq_problem *problem, const struct uq_settings *settings,
-                         struct uq_result *result, struct err *err);
+struct solver_ops {
+    enum err_code (*run)(const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
+                         struct err *err);
     unsigned noises;       /* 1 << NOISE_*: kinds it can have */
     enum noise_kind noise; /* the default */
     bool squared_error;    /* with estimated noise it minimises the squared error */
@@ -20,17 +21,17 @@ struct uq_ops {
     bool needs_post;       /* layer_post */
     bool needs_no_final;   /* final none */
     /* What it needs of a start beyond draws, ERR_UNSUPPORTED; NULL: nothing. */
-    enum err_code (*check_start)(const struct uq_start *start, struct err *err);
+    enum err_code (*check_start)(const struct solver_start *start, struct err *err);
 };
 
-#define UQ(code, name, ops) extern const struct uq_ops ops;
+#define SOLVER(code, name, ops) extern const struct solver_ops ops;
 #include "solve/solver.def"
-#undef UQ
+#undef SOLVER
 
 /* ---- tasks: members or chains side by side, each reporting its own share ---- */
 
-struct uq_tasks {
-    const struct uq_problem *problem;
+struct solver_tasks {
+    const struct solver_problem *problem;
     int n;
     pthread_mutex_t lock;
     double *fraction; /* [n] guarded by lock: done of each task */
@@ -38,15 +39,15 @@ struct uq_tasks {
 };
 
 /* A zeroed one may be released. ERR_NOMEM. */
-enum err_code uq_tasks_init(struct uq_tasks *tasks, const struct uq_problem *problem, int n,
-                            struct err *err) MUST_CHECK;
-void uq_tasks_release(struct uq_tasks *tasks);
+enum err_code solver_tasks_init(struct solver_tasks *tasks, const struct solver_problem *problem,
+                                int n, struct err *err) MUST_CHECK;
+void solver_tasks_release(struct solver_tasks *tasks);
 
 /*
  * A progress_fn (ctx: the tasks) for the parts of task progress->member, whose own fraction becomes
  * a share of the whole. Does nothing when nobody listens.
  */
-void uq_tasks_progress(void *tasks, const struct progress *progress);
+void solver_tasks_progress(void *tasks, const struct progress *progress);
 
 /* ---- fits of one network ---- */
 
@@ -54,114 +55,118 @@ void uq_tasks_progress(void *tasks, const struct progress *progress);
  * The objective that the beliefs make: likelihood, and prior unless flat; the mean squared error
  * when the noise is to be estimated and nobody has done so yet.
  */
-struct objective uq_objective(const struct uq_problem *problem);
+struct objective solver_objective(const struct solver_problem *problem);
 
-struct fit_settings uq_fit_settings(const struct uq_settings *settings);
+struct fit_settings solver_fit_settings(const struct solver_settings *settings);
 
 /* A fit as task `task` of tasks on the problem's rows; its share is the whole task. */
-struct fit_problem uq_fit_problem(struct uq_tasks *tasks, int task, const struct loss *loss);
+struct fit_problem solver_fit_problem(struct solver_tasks *tasks, int task,
+                                      const struct loss *loss);
 
 /*
- * Where a member starts: the network's K, at uq_start_fit or else at random, of its stream (seed,
- * RNG_INIT, member); and behind them log s_j (uq_start_log_s). params: [n_params].
+ * Where a member starts: the network's K, at solver_start_fit or else at random, of its stream
+ * (seed, RNG_INIT, member); and behind them log s_j (solver_start_log_s). params: [n_params].
  */
-void uq_start(const struct uq_problem *problem, const struct uq_settings *settings, int member,
-              int n_params, double *params);
+void solver_start(const struct solver_problem *problem, const struct solver_settings *settings,
+                  int member, int n_params, double *params);
 
 /*
  * Minimises a loss from params [loss.n_params], as task `task` of tasks, over its share [from, to]
  * of the task; rng: minibatches.
  */
-enum err_code uq_fit(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
-                     const struct loss *loss, double from, double to, struct rng *rng,
-                     double *params, struct fit_result *result, struct err *err) MUST_CHECK;
+enum err_code solver_fit(struct solver_tasks *tasks, int task,
+                         const struct solver_settings *settings, const struct loss *loss,
+                         double from, double to, struct rng *rng, double *params,
+                         struct fit_result *result, struct err *err) MUST_CHECK;
 
 /*
- * Fits the problem's objective from the member's own start (uq_start): params [objective_n_params],
- * the network's K and learned log s_j. The usual first half of a solver: streams (seed, RNG_INIT
- * and RNG_BATCH, member).
+ * Fits the problem's objective from the member's own start (solver_start): params
+ * [objective_n_params], the network's K and learned log s_j. The usual first half of a solver:
+ * streams (seed, RNG_INIT and RNG_BATCH, member).
  */
-enum err_code uq_fit_map(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
-                         double from, double to, double *params, struct fit_result *result,
-                         struct err *err) MUST_CHECK;
+enum err_code solver_fit_map(struct solver_tasks *tasks, int task,
+                             const struct solver_settings *settings, double from, double to,
+                             double *params, struct fit_result *result, struct err *err) MUST_CHECK;
 
 /* Report of fits: best_loss, best_epoch and epochs of each, under "members.". */
-enum err_code uq_report_fits(struct report *report, int n, const struct fit_result *fits,
-                             struct err *err) MUST_CHECK;
+enum err_code solver_report_fits(struct report *report, int n, const struct fit_result *fits,
+                                 struct err *err) MUST_CHECK;
 
-/* ---- starts from an earlier posterior (uq_start.c) ---- */
+/* ---- starts from an earlier posterior (solver_start.c) ---- */
 
 /* Where member k of `of` fits begins: [K], the start's. */
-const double *uq_start_fit(const struct uq_start *start, int k, int of);
+const double *solver_start_fit(const struct solver_start *start, int k, int of);
 
 /*
  * The draw where chain k of `of` begins: the last one of the earlier chain k, and of chains that
  * have several to go on from them one spread over its length; without chains they are spread over
  * all draws.
  */
-int uq_start_draw(const struct uq_start *start, int k, int of);
+int solver_start_draw(const struct solver_start *start, int k, int of);
 
 /* What earlier draws around one say of the posterior's spread there: those of its group, or all
  * when a group has one draw only. */
-struct uq_start_range {
+struct solver_start_range {
     int first, n;
 };
-struct uq_start_range uq_start_range(const struct uq_start *start, int draw);
+struct solver_start_range solver_start_range(const struct solver_start *start, int draw);
 
 /* Learned log s_j where nothing was learnt of them yet: OBJECTIVE_LOG_S_MEAN, or the start's. */
-double uq_start_log_s(const struct uq_problem *problem, int j);
+double solver_start_log_s(const struct solver_problem *problem, int j);
 
 /* ERR_UNSUPPORTED when the start is not of a solver itself, which knows more than draws. */
-enum err_code uq_start_needs(const struct uq_start *start, enum uq_kind solver,
-                             struct err *err) MUST_CHECK;
+enum err_code solver_start_needs(const struct solver_start *start, enum solver_kind solver,
+                                 struct err *err) MUST_CHECK;
 
-/* ---- members: fits of the same loss side by side (uq_members.c) ---- */
+/* ---- members: fits of the same loss side by side (solver_members.c) ---- */
 
-struct uq_members {
-    struct uq_tasks tasks;
-    const struct uq_settings *settings;
+struct solver_members {
+    struct solver_tasks tasks;
+    const struct solver_settings *settings;
     int n_params;            /* of one member's loss */
     double *params;          /* [members x n_params]; mem */
     struct fit_result *fits; /* [members]; mem */
 };
 
 /* settings->members of them, as tasks of the problem. A zeroed one may be released. ERR_NOMEM. */
-enum err_code uq_members_init(struct uq_members *members, const struct uq_problem *problem,
-                              const struct uq_settings *settings, int n_params,
-                              struct err *err) MUST_CHECK;
-void uq_members_release(struct uq_members *members);
+enum err_code solver_members_init(struct solver_members *members,
+                                  const struct solver_problem *problem,
+                                  const struct solver_settings *settings, int n_params,
+                                  struct err *err) MUST_CHECK;
+void solver_members_release(struct solver_members *members);
 
 /* Parameters of one member, [n_params]. */
-double *uq_members_params(const struct uq_members *members, int member);
+double *solver_members_params(const struct solver_members *members, int member);
 
 /*
  * Fits a member's parameters from where they are; its minibatches are of the stream
  * (seed, RNG_BATCH, member). rows: NULL: the problem's.
  */
-enum err_code uq_members_fit(struct uq_members *members, int member, const struct loss *loss,
-                             const struct data *rows, struct err *err) MUST_CHECK;
+enum err_code solver_members_fit(struct solver_members *members, int member,
+                                 const struct loss *loss, const struct data *rows,
+                                 struct err *err) MUST_CHECK;
 
 /*
  * What fitted members tell beside their draws: noise_sigma, from the o learned log s_j that begin
  * at parameter log_s of each, or from the beliefs; and the report of their fits. ERR_NOMEM.
  */
-enum err_code uq_members_tell(const struct uq_members *members, int log_s, struct uq_result *result,
-                              struct err *err) MUST_CHECK;
+enum err_code solver_members_tell(const struct solver_members *members, int log_s,
+                                  struct solver_result *result, struct err *err) MUST_CHECK;
 
 /* ERR_NUMERIC naming the member when a fitted Gaussian is not finite. */
-enum err_code uq_check_gaussian(const struct gauss_mixture *mixture, int n_params,
-                                struct err *err) MUST_CHECK;
+enum err_code solver_check_gaussian(const struct gauss_mixture *mixture, int n_params,
+                                    struct err *err) MUST_CHECK;
 
 /* A member's own rows: all of them, or a random share gathered into x and y. */
-struct uq_rows {
+struct solver_rows {
     struct data data;
     double *x, *y; /* mem, or NULL */
 };
 
 /* floor(dfrac n) of the problem's rows, of the stream (seed, RNG_SPLIT, member + 1). ERR_NOMEM. */
-enum err_code uq_rows_choose(struct uq_rows *rows, const struct uq_problem *problem, double dfrac,
-                             int member, struct err *err) MUST_CHECK;
-void uq_rows_release(struct uq_rows *rows);
+enum err_code solver_rows_choose(struct solver_rows *rows, const struct solver_problem *problem,
+                                 double dfrac, int member, struct err *err) MUST_CHECK;
+void solver_rows_release(struct solver_rows *rows);
 
 /* ---- noise of a result ---- */
 
@@ -169,12 +174,12 @@ void uq_rows_release(struct uq_rows *rows);
  * noise_sigma of a result from the learned log s_j of m parameter vectors [m x stride] behind their
  * first K: the root of the mean variance. ERR_NOMEM.
  */
-enum err_code uq_noise_of_draws(const struct uq_problem *problem, int m, const double *vectors,
-                                size_t stride, struct uq_result *result,
-                                struct err *err) MUST_CHECK;
+enum err_code solver_noise_of_draws(const struct solver_problem *problem, int m,
+                                    const double *vectors, size_t stride,
+                                    struct solver_result *result, struct err *err) MUST_CHECK;
 
 /* The given or estimated noise_sigmas of the beliefs as the result's. ERR_NOMEM. */
-enum err_code uq_noise_of_beliefs(const struct uq_problem *problem, struct uq_result *result,
-                                  struct err *err) MUST_CHECK;
+enum err_code solver_noise_of_beliefs(const struct solver_problem *problem,
+                                      struct solver_result *result, struct err *err) MUST_CHECK;
 
 #endif

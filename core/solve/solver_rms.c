@@ -28,7 +28,7 @@
 #include <string.h>
 
 struct rms {
-    struct uq_members members;
+    struct solver_members members;
     struct objective objective;
     double *anchors; /* [members x K] */
 };
@@ -47,11 +47,11 @@ static double *shake(const struct data *rows, const double *sigmas, struct rng *
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct rms *rms = ctx;
-    struct uq_members *members = &rms->members;
-    const struct uq_problem *p = members->tasks.problem;
+    struct solver_members *members = &rms->members;
+    const struct solver_problem *p = members->tasks.problem;
     struct objective objective = rms->objective;
     struct objective_loss loss = {.net = NULL};
-    struct uq_rows rows = {.x = NULL};
+    struct solver_rows rows = {.x = NULL};
     double *anchor = rms->anchors + (size_t)member * (size_t)p->net->n_params;
     double *targets = NULL;
     struct rng rng;
@@ -60,7 +60,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     for (int k = 0; k < p->net->n_params; k++) {
         anchor[k] = p->beliefs.prior_sigmas[k] * rng_normal(&rng);
     }
-    if (uq_rows_choose(&rows, p, members->settings->dfrac, member, err) != ERR_OK) {
+    if (solver_rows_choose(&rows, p, members->settings->dfrac, member, err) != ERR_OK) {
         goto done;
     }
     bool known = p->beliefs.noise == NOISE_GIVEN || p->beliefs.noise == NOISE_ESTIMATED;
@@ -76,43 +76,45 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     objective.n_total = rows.data.n;
     if (objective_loss_init(&loss, &objective, p->net, err) == ERR_OK) {
         struct loss as_loss = objective_loss_as_loss(&loss);
-        uq_start(p, members->settings, member, members->n_params,
-                 uq_members_params(members, member));
-        err_kept(uq_members_fit(members, member, &as_loss, &rows.data, err));
+        solver_start(p, members->settings, member, members->n_params,
+                     solver_members_params(members, member));
+        err_kept(solver_members_fit(members, member, &as_loss, &rows.data, err));
     }
 done:
     objective_loss_release(&loss);
-    uq_rows_release(&rows);
+    solver_rows_release(&rows);
     mem_free(targets);
     return err->code;
 }
 
-static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
-                         struct uq_result *result, struct err *err)
+static enum err_code run(const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
+                         struct err *err)
 {
-    struct rms rms = {.objective = uq_objective(problem)};
-    struct uq_members *members = &rms.members;
+    struct rms rms = {.objective = solver_objective(problem)};
+    struct solver_members *members = &rms.members;
     size_t n = (size_t)settings->members;
     size_t k = (size_t)problem->net->n_params;
     rms.anchors = mem_alloc_array(n * k, sizeof *rms.anchors);
     result->draws = mem_alloc_array(n * k, sizeof *result->draws);
     if (rms.anchors == NULL || result->draws == NULL) {
         err_set(err, ERR_NOMEM, "no memory for %d networks", settings->members);
-    } else if (uq_members_init(members, problem, settings,
-                               objective_n_params(&rms.objective, problem->net), err) == ERR_OK &&
+    } else if (solver_members_init(members, problem, settings,
+                                   objective_n_params(&rms.objective, problem->net),
+                                   err) == ERR_OK &&
                par_run(problem->n_threads, settings->members, run_member, &rms, err) == ERR_OK) {
         for (int j = 0; j < settings->members; j++) {
-            memcpy(result->draws + (size_t)j * k, uq_members_params(members, j),
+            memcpy(result->draws + (size_t)j * k, solver_members_params(members, j),
                    k * sizeof *result->draws);
         }
-        err_kept(uq_members_tell(members, problem->net->n_params, result, err));
+        err_kept(solver_members_tell(members, problem->net->n_params, result, err));
     }
-    uq_members_release(members);
+    solver_members_release(members);
     mem_free(rms.anchors);
     return err->code;
 }
 
-const struct uq_ops uq_rms_ops = {
+const struct solver_ops solver_rms_ops = {
     .run = run,
     .noises =
         1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,

@@ -9,7 +9,7 @@
  */
 #include "solve/solver_priv.h"
 
-const double *uq_start_fit(const struct uq_start *start, int k, int of)
+const double *solver_start_fit(const struct solver_start *start, int k, int of)
 {
     size_t n_params = (size_t)start->net->n_params;
     if (start->gaussian->n_members > 0) {
@@ -19,11 +19,11 @@ const double *uq_start_fit(const struct uq_start *start, int k, int of)
         return start->networks + (size_t)(k % start->n_groups) * n_params;
     }
     /* Neighbours in a chain are alike. */
-    int draw = start->chains ? uq_start_draw(start, k, of) : k % start->m;
+    int draw = start->chains ? solver_start_draw(start, k, of) : k % start->m;
     return start->draws + (size_t)draw * n_params;
 }
 
-int uq_start_draw(const struct uq_start *start, int k, int of)
+int solver_start_draw(const struct solver_start *start, int k, int of)
 {
     int n = start->m / start->n_groups;
     if (!start->chains) {
@@ -34,27 +34,28 @@ int uq_start_draw(const struct uq_start *start, int k, int of)
     return (k % start->n_groups) * n + n - 1 - back;
 }
 
-struct uq_start_range uq_start_range(const struct uq_start *start, int draw)
+struct solver_start_range solver_start_range(const struct solver_start *start, int draw)
 {
     int n = start->m / start->n_groups;
     if (n < 2) {
-        return (struct uq_start_range){.first = 0, .n = start->m};
+        return (struct solver_start_range){.first = 0, .n = start->m};
     }
-    return (struct uq_start_range){.first = draw / n * n, .n = n};
+    return (struct solver_start_range){.first = draw / n * n, .n = n};
 }
 
-double uq_start_log_s(const struct uq_problem *problem, int j)
+double solver_start_log_s(const struct solver_problem *problem, int j)
 {
     return problem->start != NULL && problem->start->log_s != NULL ? problem->start->log_s[j]
                                                                    : OBJECTIVE_LOG_S_MEAN;
 }
 
-enum err_code uq_start_needs(const struct uq_start *start, enum uq_kind solver, struct err *err)
+enum err_code solver_start_needs(const struct solver_start *start, enum solver_kind solver,
+                                 struct err *err)
 {
     if (start->known && start->solver == solver) {
         return ERR_OK;
     }
     return err_set(err, ERR_UNSUPPORTED, "%s can start warm from a model of %s only, not of %s",
-                   uq_name(solver), uq_name(solver),
-                   start->known ? uq_name(start->solver) : "an unknown solver");
+                   solver_name(solver), solver_name(solver),
+                   start->known ? solver_name(start->solver) : "an unknown solver");
 }

@@ -35,7 +35,7 @@
 #include <string.h>
 
 struct swag {
-    struct uq_members members;
+    struct solver_members members;
     struct objective objective;
     struct gauss_mixture *mixture;
     int batch; /* rows of a minibatch */
@@ -200,8 +200,8 @@ static enum err_code resume(struct walk *walk, bool *found, struct err *err)
 /* One pass over the rows, or what is left of it. */
 static enum err_code walk_epoch(struct walk *walk, double *mean_loss, struct err *err)
 {
-    const struct uq_problem *p = walk->swag->members.tasks.problem;
-    const struct uq_settings *s = walk->swag->members.settings;
+    const struct solver_problem *p = walk->swag->members.tasks.problem;
+    const struct solver_settings *s = walk->swag->members.settings;
     const struct data *train = &p->train;
     int n_params = walk->optim.n;
     if (walk->first == 0) {
@@ -249,13 +249,13 @@ static enum err_code walk_epoch(struct walk *walk, double *mean_loss, struct err
 
 static enum err_code walk_init(struct walk *walk, struct swag *swag, int member, struct err *err)
 {
-    const struct uq_problem *p = swag->members.tasks.problem;
-    const struct uq_settings *s = swag->members.settings;
+    const struct solver_problem *p = swag->members.tasks.problem;
+    const struct solver_settings *s = swag->members.settings;
     struct optim_settings sgd = s->optim;
     size_t k = (size_t)p->net->n_params;
     size_t batch = (size_t)swag->batch;
     *walk = (struct walk){.swag = swag, .member = member};
-    walk->params = uq_members_params(&swag->members, member);
+    walk->params = solver_members_params(&swag->members, member);
     sgd.kind = OPTIM_SGD;
     if (objective_loss_init(&walk->loss, &swag->objective, p->net, err) != ERR_OK ||
         optim_init(&walk->optim, &sgd, swag->members.n_params, err) != ERR_OK) {
@@ -311,8 +311,8 @@ static void keep(const struct walk *walk)
 
 static enum err_code walk_run(struct walk *walk, double from, struct err *err)
 {
-    struct uq_tasks *tasks = &walk->swag->members.tasks;
-    const struct uq_settings *s = walk->swag->members.settings;
+    struct solver_tasks *tasks = &walk->swag->members.tasks;
+    const struct solver_settings *s = walk->swag->members.settings;
     const struct checkpoint *checkpoint = tasks->problem->checkpoint;
     bool found = false;
     rng_init(&walk->rng, tasks->problem->seed, RNG_SWAG, (uint32_t)walk->member);
@@ -332,12 +332,12 @@ static enum err_code walk_run(struct walk *walk, double from, struct err *err)
             return err->code;
         }
         double done = (double)walk->epoch / (double)s->swag_epochs;
-        uq_tasks_progress(tasks, &(struct progress){.member = walk->member,
-                                                    .step = walk->epoch,
-                                                    .n_steps = s->swag_epochs,
-                                                    .loss = loss,
-                                                    .validation_loss = NAN,
-                                                    .fraction = from + done * (1.0 - from)});
+        solver_tasks_progress(tasks, &(struct progress){.member = walk->member,
+                                                        .step = walk->epoch,
+                                                        .n_steps = s->swag_epochs,
+                                                        .loss = loss,
+                                                        .validation_loss = NAN,
+                                                        .fraction = from + done * (1.0 - from)});
         if ((walk->epoch == s->swag_epochs || checkpoint_due(checkpoint, task_of(walk))) &&
             save(walk, err) != ERR_OK) {
             return err->code;
@@ -350,13 +350,14 @@ static enum err_code walk_run(struct walk *walk, double from, struct err *err)
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct swag *swag = ctx;
-    struct uq_members *members = &swag->members;
-    const struct uq_settings *s = members->settings;
+    struct solver_members *members = &swag->members;
+    const struct solver_settings *s = members->settings;
     double from = (double)s->epochs / ((double)s->epochs + (double)s->swag_epochs);
     struct walk walk = {.swag = NULL};
     (void)worker;
-    if (uq_fit_map(&members->tasks, member, s, 0.0, from, uq_members_params(members, member),
-                   &members->fits[member], err) != ERR_OK ||
+    if (solver_fit_map(&members->tasks, member, s, 0.0, from,
+                       solver_members_params(members, member), &members->fits[member],
+                       err) != ERR_OK ||
         walk_init(&walk, swag, member, err) != ERR_OK || walk_run(&walk, from, err) != ERR_OK) {
         err_prefix(err, "member %d", member);
     }
@@ -367,8 +368,8 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
 /* ---- the solver ---- */
 
 /* Minibatches and columns of D. ERR_INVALID when the walk is too short for a covariance. */
-static enum err_code plan(struct swag *swag, const struct uq_problem *problem,
-                          const struct uq_settings *s, struct err *err)
+static enum err_code plan(struct swag *swag, const struct solver_problem *problem,
+                          const struct solver_settings *s, struct err *err)
 {
     int n = problem->train.n;
     swag->batch = s->batch_size > 0 && s->batch_size < n ? s->batch_size : n;
@@ -384,10 +385,11 @@ static enum err_code plan(struct swag *swag, const struct uq_problem *problem,
     return ERR_OK;
 }
 
-static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
-                         struct uq_result *result, struct err *err)
+static enum err_code run(const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
+                         struct err *err)
 {
-    struct swag swag = {.objective = uq_objective(problem), .mixture = &result->gaussian};
+    struct swag swag = {.objective = solver_objective(problem), .mixture = &result->gaussian};
     int k = problem->net->n_params;
     if (problem->train.n < 1) {
         return err_set(err, ERR_INVALID, "no rows to train on");
@@ -399,17 +401,17 @@ static enum err_code run(const struct uq_problem *problem, const struct uq_setti
     }
     result->gaussian.n_draws = settings->draws;
     result->gaussian.seed = (int64_t)problem->seed;
-    if (uq_members_init(&swag.members, problem, settings,
-                        objective_n_params(&swag.objective, problem->net), err) == ERR_OK &&
+    if (solver_members_init(&swag.members, problem, settings,
+                            objective_n_params(&swag.objective, problem->net), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &swag, err) == ERR_OK &&
-        uq_check_gaussian(&result->gaussian, k, err) == ERR_OK) {
-        err_kept(uq_members_tell(&swag.members, k, result, err));
+        solver_check_gaussian(&result->gaussian, k, err) == ERR_OK) {
+        err_kept(solver_members_tell(&swag.members, k, result, err));
     }
-    uq_members_release(&swag.members);
+    solver_members_release(&swag.members);
     return err->code;
 }
 
-const struct uq_ops uq_swag_ops = {
+const struct solver_ops solver_swag_ops = {
     .run = run,
     .noises =
         1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,

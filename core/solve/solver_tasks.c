@@ -7,10 +7,10 @@
 #include <math.h>
 #include <string.h>
 
-enum err_code uq_tasks_init(struct uq_tasks *tasks, const struct uq_problem *problem, int n,
-                            struct err *err)
+enum err_code solver_tasks_init(struct solver_tasks *tasks, const struct solver_problem *problem,
+                                int n, struct err *err)
 {
-    *tasks = (struct uq_tasks){.problem = problem, .n = n};
+    *tasks = (struct solver_tasks){.problem = problem, .n = n};
     tasks->fraction = mem_zalloc_array((size_t)n, sizeof *tasks->fraction);
     if (tasks->fraction == NULL || pthread_mutex_init(&tasks->lock, NULL) != 0) {
         mem_free(tasks->fraction);
@@ -20,7 +20,7 @@ enum err_code uq_tasks_init(struct uq_tasks *tasks, const struct uq_problem *pro
     return ERR_OK;
 }
 
-void uq_tasks_release(struct uq_tasks *tasks)
+void solver_tasks_release(struct solver_tasks *tasks)
 {
     if (tasks->fraction != NULL) {
         pthread_mutex_destroy(&tasks->lock);
@@ -29,9 +29,9 @@ void uq_tasks_release(struct uq_tasks *tasks)
     }
 }
 
-void uq_tasks_progress(void *ctx, const struct progress *progress)
+void solver_tasks_progress(void *ctx, const struct progress *progress)
 {
-    struct uq_tasks *tasks = ctx;
+    struct solver_tasks *tasks = ctx;
     struct progress all = *progress;
     if (tasks->problem->progress == NULL) {
         return;
@@ -45,9 +45,9 @@ void uq_tasks_progress(void *ctx, const struct progress *progress)
     pthread_mutex_unlock(&tasks->lock);
 }
 
-struct objective uq_objective(const struct uq_problem *problem)
+struct objective solver_objective(const struct solver_problem *problem)
 {
-    const struct uq_beliefs *b = &problem->beliefs;
+    const struct solver_beliefs *b = &problem->beliefs;
     bool unknown = b->noise == NOISE_ESTIMATED && b->noise_sigmas == NULL;
     return (struct objective){
         .kind = unknown   ? OBJECTIVE_MSE
@@ -61,7 +61,7 @@ struct objective uq_objective(const struct uq_problem *problem)
     };
 }
 
-struct fit_settings uq_fit_settings(const struct uq_settings *settings)
+struct fit_settings solver_fit_settings(const struct solver_settings *settings)
 {
     return (struct fit_settings){
         .epochs = settings->epochs,
@@ -71,9 +71,9 @@ struct fit_settings uq_fit_settings(const struct uq_settings *settings)
     };
 }
 
-struct fit_problem uq_fit_problem(struct uq_tasks *tasks, int task, const struct loss *loss)
+struct fit_problem solver_fit_problem(struct solver_tasks *tasks, int task, const struct loss *loss)
 {
-    const struct uq_problem *p = tasks->problem;
+    const struct solver_problem *p = tasks->problem;
     return (struct fit_problem){
         .loss = *loss,
         .train = p->train,
@@ -81,7 +81,7 @@ struct fit_problem uq_fit_problem(struct uq_tasks *tasks, int task, const struct
         .cancel = p->cancel,
         .checkpoint = p->checkpoint,
         .task = task,
-        .progress = uq_tasks_progress,
+        .progress = solver_tasks_progress,
         .progress_ctx = tasks,
         .member = task,
         .n_members = tasks->n,
@@ -90,23 +90,24 @@ struct fit_problem uq_fit_problem(struct uq_tasks *tasks, int task, const struct
     };
 }
 
-enum err_code uq_fit(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
-                     const struct loss *loss, double from, double to, struct rng *rng,
-                     double *params, struct fit_result *result, struct err *err)
+enum err_code solver_fit(struct solver_tasks *tasks, int task,
+                         const struct solver_settings *settings, const struct loss *loss,
+                         double from, double to, struct rng *rng, double *params,
+                         struct fit_result *result, struct err *err)
 {
-    struct fit_settings fit_settings = uq_fit_settings(settings);
-    struct fit_problem fit = uq_fit_problem(tasks, task, loss);
+    struct fit_settings fit_settings = solver_fit_settings(settings);
+    struct fit_problem fit = solver_fit_problem(tasks, task, loss);
     fit.fraction_from = from;
     fit.fraction_to = to;
     return fit_run(&fit, &fit_settings, rng, params, result, err);
 }
 
-void uq_start(const struct uq_problem *problem, const struct uq_settings *settings, int member,
-              int n_params, double *params)
+void solver_start(const struct solver_problem *problem, const struct solver_settings *settings,
+                  int member, int n_params, double *params)
 {
     int k = problem->net->n_params;
     if (problem->start != NULL) {
-        memcpy(params, uq_start_fit(problem->start, member, settings->members),
+        memcpy(params, solver_start_fit(problem->start, member, settings->members),
                (size_t)k * sizeof *params);
     } else {
         struct rng rng;
@@ -114,31 +115,31 @@ void uq_start(const struct uq_problem *problem, const struct uq_settings *settin
         fit_init_params(problem->net, settings->init_factor, &rng, params);
     }
     for (int i = k; i < n_params; i++) {
-        params[i] = uq_start_log_s(problem, i - k);
+        params[i] = solver_start_log_s(problem, i - k);
     }
 }
 
-enum err_code uq_fit_map(struct uq_tasks *tasks, int task, const struct uq_settings *settings,
-                         double from, double to, double *params, struct fit_result *result,
-                         struct err *err)
+enum err_code solver_fit_map(struct solver_tasks *tasks, int task,
+                             const struct solver_settings *settings, double from, double to,
+                             double *params, struct fit_result *result, struct err *err)
 {
-    const struct uq_problem *p = tasks->problem;
-    struct objective objective = uq_objective(p);
+    const struct solver_problem *p = tasks->problem;
+    struct objective objective = solver_objective(p);
     struct objective_loss loss = {.net = NULL};
     struct rng rng;
     if (objective_loss_init(&loss, &objective, p->net, err) != ERR_OK) {
         return err->code;
     }
     struct loss as_loss = objective_loss_as_loss(&loss);
-    uq_start(p, settings, task, as_loss.n_params, params);
+    solver_start(p, settings, task, as_loss.n_params, params);
     rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)task);
-    err_kept(uq_fit(tasks, task, settings, &as_loss, from, to, &rng, params, result, err));
+    err_kept(solver_fit(tasks, task, settings, &as_loss, from, to, &rng, params, result, err));
     objective_loss_release(&loss);
     return err->code;
 }
 
-enum err_code uq_report_fits(struct report *report, int n, const struct fit_result *fits,
-                             struct err *err)
+enum err_code solver_report_fits(struct report *report, int n, const struct fit_result *fits,
+                                 struct err *err)
 {
     double *values = mem_alloc_array(3 * (size_t)n, sizeof *values);
     if (values == NULL) {
@@ -157,7 +158,7 @@ enum err_code uq_report_fits(struct report *report, int n, const struct fit_resu
     return err->code;
 }
 
-static enum err_code new_noise(const struct uq_problem *problem, struct uq_result *result,
+static enum err_code new_noise(const struct solver_problem *problem, struct solver_result *result,
                                struct err *err)
 {
     result->noise_sigma = mem_zalloc_array((size_t)problem->train.o, sizeof *result->noise_sigma);
@@ -165,8 +166,9 @@ static enum err_code new_noise(const struct uq_problem *problem, struct uq_resul
                                        : err_set(err, ERR_NOMEM, "no memory for the noise");
 }
 
-enum err_code uq_noise_of_draws(const struct uq_problem *problem, int m, const double *vectors,
-                                size_t stride, struct uq_result *result, struct err *err)
+enum err_code solver_noise_of_draws(const struct solver_problem *problem, int m,
+                                    const double *vectors, size_t stride,
+                                    struct solver_result *result, struct err *err)
 {
     if (new_noise(problem, result, err) != ERR_OK) {
         return err->code;
@@ -181,8 +183,8 @@ enum err_code uq_noise_of_draws(const struct uq_problem *problem, int m, const d
     return ERR_OK;
 }
 
-enum err_code uq_noise_of_beliefs(const struct uq_problem *problem, struct uq_result *result,
-                                  struct err *err)
+enum err_code solver_noise_of_beliefs(const struct solver_problem *problem,
+                                      struct solver_result *result, struct err *err)
 {
     if (problem->beliefs.noise_sigmas == NULL) {
         return ERR_OK;

@@ -33,7 +33,7 @@
 #include <string.h>
 
 #define HALF_LOG_TWO_PI 0.918938533204672742
-#define LEAST_RHO       (-30.0) /* of an earlier Gaussian: the least log_sigma_start */
+#define MIN_RHO         (-30.0) /* of an earlier Gaussian: the least log_sigma_start */
 
 /* ---- the loss ---- */
 
@@ -187,7 +187,7 @@ struct loss vi_loss_as_loss(struct vi_loss *self)
 /* ---- the solver ---- */
 
 struct vi {
-    struct uq_members members;
+    struct solver_members members;
     struct objective objective;
     struct gauss_mixture *mixture;
 };
@@ -205,21 +205,21 @@ static void keep(const struct vi *vi, int member, const double *params)
 /* mu, rho, and learned log s_j; rho is an earlier Gaussian's where that has one. */
 static void begin(const struct vi *vi, int member, double *params)
 {
-    const struct uq_problem *p = vi->members.tasks.problem;
-    const struct uq_settings *s = vi->members.settings;
+    const struct solver_problem *p = vi->members.tasks.problem;
+    const struct solver_settings *s = vi->members.settings;
     int k = p->net->n_params;
-    uq_start(p, s, member, k, params);
+    solver_start(p, s, member, k, params);
     for (int i = 0; i < k; i++) {
         params[k + i] = s->log_sigma_start;
     }
     for (int i = 2 * k; i < vi->members.n_params; i++) {
-        params[i] = uq_start_log_s(p, i - 2 * k);
+        params[i] = solver_start_log_s(p, i - 2 * k);
     }
     if (p->start != NULL && p->start->gaussian->n_members > 0) {
         const struct gauss_mixture *mixture = p->start->gaussian;
         const struct gauss *g = &mixture->members[member % mixture->n_members];
         for (int i = 0; g->std != NULL && i < g->n; i++) {
-            params[k + g->first + i] = fmax(log(g->std[i]), LEAST_RHO);
+            params[k + g->first + i] = fmax(log(g->std[i]), MIN_RHO);
         }
     }
 }
@@ -227,10 +227,10 @@ static void begin(const struct vi *vi, int member, double *params)
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
 {
     struct vi *vi = ctx;
-    struct uq_members *members = &vi->members;
-    const struct uq_problem *p = members->tasks.problem;
-    const struct uq_settings *s = members->settings;
-    double *params = uq_members_params(members, member);
+    struct solver_members *members = &vi->members;
+    const struct solver_problem *p = members->tasks.problem;
+    const struct solver_settings *s = members->settings;
+    double *params = solver_members_params(members, member);
     struct vi_loss loss = {.epsilon = NULL};
     struct vi_prior prior = {
         .pi = s->prior_pi, .sigma1 = s->prior_sigma1, .sigma2 = s->prior_sigma2};
@@ -238,7 +238,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     if (vi_loss_init(&loss, &vi->objective, p->net, &prior, s->vi_samples, err) == ERR_OK) {
         struct loss as_loss = vi_loss_as_loss(&loss);
         begin(vi, member, params);
-        if (uq_members_fit(members, member, &as_loss, NULL, err) == ERR_OK) {
+        if (solver_members_fit(members, member, &as_loss, NULL, err) == ERR_OK) {
             keep(vi, member, params);
         }
     }
@@ -246,10 +246,11 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     return err->code;
 }
 
-static enum err_code run(const struct uq_problem *problem, const struct uq_settings *settings,
-                         struct uq_result *result, struct err *err)
+static enum err_code run(const struct solver_problem *problem,
+                         const struct solver_settings *settings, struct solver_result *result,
+                         struct err *err)
 {
-    struct vi vi = {.objective = uq_objective(problem), .mixture = &result->gaussian};
+    struct vi vi = {.objective = solver_objective(problem), .mixture = &result->gaussian};
     int k = problem->net->n_params;
     vi.objective.kind = OBJECTIVE_NLL;
     int n_params = k + objective_n_params(&vi.objective, problem->net);
@@ -258,16 +259,16 @@ static enum err_code run(const struct uq_problem *problem, const struct uq_setti
     }
     result->gaussian.n_draws = settings->draws;
     result->gaussian.seed = (int64_t)problem->seed;
-    if (uq_members_init(&vi.members, problem, settings, n_params, err) == ERR_OK &&
+    if (solver_members_init(&vi.members, problem, settings, n_params, err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &vi, err) == ERR_OK &&
-        uq_check_gaussian(&result->gaussian, k, err) == ERR_OK) {
-        err_kept(uq_members_tell(&vi.members, 2 * k, result, err));
+        solver_check_gaussian(&result->gaussian, k, err) == ERR_OK) {
+        err_kept(solver_members_tell(&vi.members, 2 * k, result, err));
     }
-    uq_members_release(&vi.members);
+    solver_members_release(&vi.members);
     return err->code;
 }
 
-const struct uq_ops uq_vi_ops = {
+const struct solver_ops solver_vi_ops = {
     .run = run,
     .noises =
         1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,

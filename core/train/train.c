@@ -15,11 +15,12 @@
  */
 #include "train/train.h"
 
-#include "predict/evaluate.h"
 #include "base/mem.h"
-#include "predict/precision.h"
 #include "base/rng.h"
 #include "fit/split.h"
+#include "predict/conformal_scores.h"
+#include "predict/evaluation.h"
+#include "predict/precision.h"
 #include "train/train_part.h"
 #include "train/train_rows.h"
 #include "train/train_warm.h"
@@ -31,8 +32,8 @@
 /* Scorings, by their tasks behind those of the solver runs; each fold has two of its own. */
 enum { SCORE_NOISE, SCORE_CALIBRATION, SCORE_KEPT, SCORE_FOLDS };
 
-#define MOST_FOLDS 250000 /* their tasks are numbers of an int */
-_Static_assert((MOST_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MOST_FOLDS <= INT_MAX,
+#define MAX_FOLDS 250000 /* their tasks are numbers of an int */
+_Static_assert((MAX_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MAX_FOLDS <= INT_MAX,
                "the last task of the last fold");
 
 /* A run with its rows in their parts. */
@@ -72,9 +73,9 @@ static enum err_code choose_folds(struct trainee *t, struct err *err)
         return ERR_OK;
     }
     t->n_folds = c->method == CONFORMAL_JACKKNIFE_PLUS ? n : c->folds;
-    if (t->n_folds > MOST_FOLDS) {
+    if (t->n_folds > MAX_FOLDS) {
         return err_set(err, ERR_LIMIT, "calibration: %d folds, at most %d are allowed", t->n_folds,
-                       MOST_FOLDS);
+                       MAX_FOLDS);
     }
     if (t->n_folds > n || n < 3) {
         return err_set(err, ERR_INVALID, "%d training rows are too few for %d folds", n,
@@ -155,8 +156,8 @@ done:
 static enum err_code estimate_noise(struct trainee *t, struct err *err)
 {
     const struct train_spec *spec = t->run->spec;
-    struct uq_settings settings = uq_defaults(UQ_ENSEMBLE);
-    struct uq_problem problem = {
+    struct solver_settings settings = solver_defaults(SOLVER_ENSEMBLE);
+    struct solver_problem problem = {
         .net = &t->model->net,
         .train = train_rows_scaled(&t->train),
         .validation = train_rows_scaled(&t->kept),
@@ -165,7 +166,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
         .seed = (uint64_t)spec->seed,
     };
     struct train_part part;
-    struct uq_result result;
+    struct solver_result result;
     settings.members = 1;
     settings.init_factor = spec->settings.init_factor;
     settings.epochs = spec->settings.epochs > 0 ? spec->settings.epochs : settings.epochs;
@@ -173,9 +174,9 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
     settings.patience = spec->settings.patience;
     settings.optim = spec->settings.optim;
     train_part_init(&part, t->run, 0, 0.0, 0.1, &problem);
-    if (uq_run(UQ_ENSEMBLE, &problem, &settings, &result, err) == ERR_OK) {
+    if (solver_run(SOLVER_ENSEMBLE, &problem, &settings, &result, err) == ERR_OK) {
         err_kept(residuals(t, result.draws, t->noise_sigmas, err));
-        uq_result_release(&result);
+        solver_result_release(&result);
     }
     return err->code;
 }
@@ -183,7 +184,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
 static enum err_code make_noise(struct trainee *t, struct err *err)
 {
     const struct train_spec *spec = t->run->spec;
-    bool estimate = spec->noise == NOISE_ESTIMATED && uq_needs_sigma(spec->solver);
+    bool estimate = spec->noise == NOISE_ESTIMATED && solver_needs_sigma(spec->solver);
     if (spec->noise != NOISE_GIVEN && !estimate) {
         return ERR_OK;
     }
@@ -214,7 +215,7 @@ static enum err_code new_model(const struct train_run *run, int m, struct model 
     }
     model->seed = spec->seed;
     model->single = spec->single;
-    model->solver = mem_strdup(uq_name(spec->solver));
+    model->solver = mem_strdup(solver_name(spec->solver));
     model->settings = run->settings_text != NULL ? mem_strdup(run->settings_text) : NULL;
     model->training_range = mem_zalloc_array(2 * (size_t)model->d, sizeof(double));
     if (model->solver == NULL || model->training_range == NULL ||
@@ -247,7 +248,7 @@ static enum err_code scale_rows(struct trainee *t, struct err *err)
 
 /* Takes a fold's posterior in: draws to their place, Gaussians behind those that are there. */
 static enum err_code take_posterior(struct model *model, int fold, int n_folds,
-                                    struct uq_result *result, struct err *err)
+                                    struct solver_result *result, struct err *err)
 {
     size_t k = (size_t)model->net.n_params;
     struct gauss_mixture *to = &model->gaussian;
@@ -275,8 +276,8 @@ static enum err_code take_posterior(struct model *model, int fold, int n_folds,
 }
 
 /* The noise of a result, in the user's units where that is a constant. */
-static enum err_code take_noise(struct model *model, const struct uq_result *result, int n_folds,
-                                struct err *err)
+static enum err_code take_noise(struct model *model, const struct solver_result *result,
+                                int n_folds, struct err *err)
 {
     if (result->noise_sigma == NULL || model->noise_predicted) {
         return ERR_OK;
@@ -297,12 +298,12 @@ static enum err_code take_noise(struct model *model, const struct uq_result *res
 }
 
 /* How rows are scored by published models: tasks behind those of all solver runs. */
-static struct calib_run scoring(const struct trainee *t, int number)
+static struct evaluation_run scoring(const struct trainee *t, int number)
 {
-    return (struct calib_run){.n_threads = t->run->n_threads,
-                              .cancel = t->run->cancel,
-                              .checkpoint = t->run->checkpoint,
-                              .task = train_part_task(t->n_folds + 1, number)};
+    return (struct evaluation_run){.n_threads = t->run->n_threads,
+                                   .cancel = t->run->cancel,
+                                   .checkpoint = t->run->checkpoint,
+                                   .task = train_part_task(t->n_folds + 1, number)};
 }
 
 /*
@@ -312,7 +313,7 @@ static struct calib_run scoring(const struct trainee *t, int number)
 static enum err_code measure_noise(const struct trainee *t, int number, struct model *model,
                                    struct err *err)
 {
-    struct calib_run run = scoring(t, number);
+    struct evaluation_run run = scoring(t, number);
     bool logs = false;
     bool train = t->kept.n == 0 && model->noise_sigma != NULL; /* at least in the right unit */
     struct data rows = train_rows_user(train ? &t->train : &t->kept);
@@ -326,7 +327,7 @@ static enum err_code measure_noise(const struct trainee *t, int number, struct m
     if (sigma == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the noise");
     }
-    if (calib_noise(model, &rows, &run, sigma, err) != ERR_OK) {
+    if (evaluation_noise(model, &rows, &run, sigma, err) != ERR_OK) {
         mem_free(sigma);
         return err->code;
     }
@@ -343,14 +344,14 @@ static enum err_code measure_noise(const struct trainee *t, int number, struct m
 /* ---- one run of the solver ---- */
 
 static enum err_code solve(struct trainee *t, int fold, const struct train_rows *rows,
-                           const struct train_rows *validation, struct uq_result *result,
+                           const struct train_rows *validation, struct solver_result *result,
                            struct err *err)
 {
     const struct train_spec *spec = t->run->spec;
     double start = t->noise_sigmas != NULL && spec->noise == NOISE_ESTIMATED ? 0.1 : 0.0;
     double share = (1.0 - start) / (double)t->n_folds;
     struct train_part part;
-    struct uq_problem problem = {
+    struct solver_problem problem = {
         .net = &t->model->net,
         .train = train_rows_scaled(rows),
         .validation = train_rows_scaled(validation),
@@ -364,7 +365,7 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
     };
     train_part_init(&part, t->run, fold + 1, start + share * fold, start + share * (fold + 1),
                     &problem);
-    return uq_run(spec->solver, &problem, &spec->settings, result, err);
+    return solver_run(spec->solver, &problem, &spec->settings, result, err);
 }
 
 /* What the whole model has of a fold whose posterior it has taken. */
@@ -390,7 +391,7 @@ static enum err_code copy_posterior(const struct model *whole, int fold, struct 
 }
 
 /* A published model of what the others taught about a fold. */
-static enum err_code fold_model(struct trainee *t, int fold, const struct uq_result *result,
+static enum err_code fold_model(struct trainee *t, int fold, const struct solver_result *result,
                                 struct model **out, struct err *err)
 {
     const struct model *whole = t->model;
@@ -426,11 +427,11 @@ static enum err_code note_noise(const struct trainee *t, int fold, struct model 
 }
 
 /* Scores of a fold's own rows by the model of the others, whose posterior has been taken. */
-static enum err_code score_fold(struct trainee *t, int fold, const struct uq_result *result,
+static enum err_code score_fold(struct trainee *t, int fold, const struct solver_result *result,
                                 struct err *err)
 {
     const struct conformal *conformal = &t->model->conformal;
-    struct calib_run run = scoring(t, SCORE_FOLDS + 2 * fold + 1);
+    struct evaluation_run run = scoring(t, SCORE_FOLDS + 2 * fold + 1);
     struct model *own = NULL;
     struct train_rows rows = {.n = 0};
     size_t o = (size_t)t->model->o;
@@ -479,7 +480,7 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
     }
     for (int fold = 0; fold < t->n_folds && err->code == ERR_OK; fold++) {
         struct train_rows rows = {.n = 0};
-        struct uq_result result = {.m = 0};
+        struct solver_result result = {.m = 0};
         if (take_fold(t, fold, false, &rows, err) == ERR_OK &&
             solve(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
             take_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
@@ -491,7 +492,7 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
             err_kept(report_warn(&t->model->report, err, result.report.warnings[i].code, "%s",
                                  result.report.warnings[i].text));
         }
-        uq_result_release(&result);
+        solver_result_release(&result);
         train_rows_release(&rows);
     }
     c->method = t->run->spec->calibration.method;
@@ -505,13 +506,13 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
 
 static enum err_code solve_whole(struct trainee *t, struct err *err)
 {
-    struct uq_result result = {.m = 0};
+    struct solver_result result = {.m = 0};
     if (solve(t, 0, &t->train, &t->kept, &result, err) == ERR_OK &&
         take_posterior(t->model, 0, 1, &result, err) == ERR_OK &&
         take_noise(t->model, &result, 1, err) == ERR_OK) {
         err_kept(report_append(&t->model->report, &result.report, NULL, err));
     }
-    uq_result_release(&result);
+    solver_result_release(&result);
     return err->code;
 }
 
@@ -523,7 +524,7 @@ static enum err_code finish(struct trainee *t, struct err *err)
     struct data kept = train_rows_user(&t->kept);
     struct data rows = train_rows_user(&t->calibration);
     double range[2 * ARCH_MAX_OUTPUTS];
-    struct calib_run run = scoring(t, SCORE_CALIBRATION);
+    struct evaluation_run run = scoring(t, SCORE_CALIBRATION);
     if (measure_noise(t, SCORE_NOISE, model, err) != ERR_OK) {
         return err->code;
     }
@@ -543,7 +544,7 @@ static enum err_code finish(struct trainee *t, struct err *err)
     }
     train_rows_ranges(t->train.y, t->train.n, model->o, range);
     run = scoring(t, SCORE_KEPT);
-    return kept.n > 0 ? calib_score(model, &kept, range, &run, &model->scores, err) : ERR_OK;
+    return kept.n > 0 ? evaluation_score(model, &kept, range, &run, &model->scores, err) : ERR_OK;
 }
 
 enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)
@@ -555,8 +556,8 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
     }
     if (train_warm_begin(&t.warm, run, err) != ERR_OK || split(&t, err) != ERR_OK ||
         choose_folds(&t, err) != ERR_OK ||
-        new_model(run, t.n_folds * uq_n_draws(run->spec->solver, &run->spec->settings), &t.model,
-                  err) != ERR_OK ||
+        new_model(run, t.n_folds * solver_n_draws(run->spec->solver, &run->spec->settings),
+                  &t.model, err) != ERR_OK ||
         scale_rows(&t, err) != ERR_OK ||
         train_warm_warn(run, t.n_folds, &t.model->report, err) != ERR_OK ||
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||

@@ -36,8 +36,8 @@ struct train_calibration {
 /* Release with train_spec_release; a copy borrows. */
 struct train_spec {
     struct arch arch; /* inputs and outputs 0: taken from the data */
-    enum uq_kind solver;
-    struct uq_settings settings;
+    enum solver_kind solver;
+    struct solver_settings settings;
     enum noise_kind noise;
     int n_noise_sigmas;   /* noise given: 1 or o; else 0 */
     double *noise_sigmas; /* user's units (of a log output: of its logarithm); mem */
@@ -52,7 +52,7 @@ struct train_spec {
 };
 
 /* Defaults that work on scaled real data. */
-struct train_spec train_defaults(enum uq_kind solver);
+struct train_spec train_defaults(enum solver_kind solver);
 void train_spec_release(struct train_spec *spec);
 
 /* Everything that can be said without the data. ERR_INVALID, ERR_LIMIT naming the setting. */

@@ -37,7 +37,7 @@ int train_part_task(int number, int task)
 }
 
 void train_part_init(struct train_part *part, const struct train_run *run, int number, double from,
-                     double to, struct uq_problem *problem)
+                     double to, struct solver_problem *problem)
 {
     *part = (struct train_part){
         .run = run, .first_task = train_part_task(number, 0), .from = from, .to = to};

@@ -19,7 +19,7 @@ struct train_part {
  * part must outlive the solver run.
  */
 void train_part_init(struct train_part *part, const struct train_run *run, int number, double from,
-                     double to, struct uq_problem *problem);
+                     double to, struct solver_problem *problem);
 
 /* The number of a task of such a run in the whole training's checkpoint. */
 int train_part_task(int number, int task);

@@ -45,9 +45,9 @@ static enum err_code check_parts(const struct train_spec *spec, const int *count
     if (counts[SPLIT_TRAIN] < 1) {
         return err_set(err, ERR_INVALID, "the rows are too few: none is left to train on");
     }
-    if (n > CONFORMAL_MOST_ROWS) {
+    if (n > CONFORMAL_MAX_ROWS) {
         return err_set(err, ERR_LIMIT, "calibration: %d rows, at most %d are allowed", n,
-                       CONFORMAL_MOST_ROWS);
+                       CONFORMAL_MAX_ROWS);
     }
     if (method == CONFORMAL_SPLIT && n < 1) {
         return err_set(err, ERR_INVALID, "calibration: no rows are left for it");

@@ -11,13 +11,13 @@ static const char *const start_names[] = {"cold", "warm"};
 
 NAMES_DEFINE(train_start, enum train_start, start_names)
 
-struct train_spec train_defaults(enum uq_kind solver)
+struct train_spec train_defaults(enum solver_kind solver)
 {
     return (struct train_spec){
         .arch = arch_default(0, 0),
         .solver = solver,
-        .settings = uq_defaults(solver),
-        .noise = uq_default_noise(solver),
+        .settings = solver_defaults(solver),
+        .noise = solver_default_noise(solver),
         .prior = {.sigma = 1.0},
         .calibration = {.share = 0.2, .folds = 10},
         .input_scaling = SCALER_RANGE,
@@ -36,7 +36,7 @@ void train_spec_release(struct train_spec *spec)
 
 static enum err_code check_noise(const struct train_spec *spec, struct err *err)
 {
-    if (uq_check_noise(spec->solver, spec->noise, err) != ERR_OK) {
+    if (solver_check_noise(spec->solver, spec->noise, err) != ERR_OK) {
         return err->code;
     }
     if (spec->noise == NOISE_GIVEN && spec->n_noise_sigmas < 1) {
@@ -127,10 +127,10 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err)
         check_calibration(&spec->calibration, spec->noise, err) != ERR_OK) {
         return err->code;
     }
-    if (uq_check_network(spec->solver, &trial.arch, spec->prior.flat, err) != ERR_OK) {
+    if (solver_check_network(spec->solver, &trial.arch, spec->prior.flat, err) != ERR_OK) {
         return err->code;
     }
-    return uq_validate(spec->solver, &spec->settings, err);
+    return solver_validate(spec->solver, &spec->settings, err);
 }
 
 enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *err)

@@ -14,7 +14,7 @@
 
 #include <math.h>
 
-#define LEAST_SIGMA 1e-4 /* of scaled outputs, as an estimated noise has at least */
+#define MIN_SIGMA 1e-4 /* of scaled outputs, as an estimated noise has at least */
 
 void train_warm_release(struct train_warm *warm)
 {
@@ -32,14 +32,15 @@ static int count_groups(const struct model *base, const char *list)
     return n >= 1 && n <= base->m && base->m % n == 0 ? (int)n : 1;
 }
 
-static void find_groups(const struct model *base, struct uq_start *start)
+static void find_groups(const struct model *base, struct solver_start *start)
 {
     start->n_groups = 1;
     if (base->gaussian.n_members > 0) {
         start->n_groups = base->gaussian.n_members;
-    } else if (start->known && (start->solver == UQ_MC_DROPOUT || start->solver == UQ_DUQ)) {
+    } else if (start->known &&
+               (start->solver == SOLVER_MC_DROPOUT || start->solver == SOLVER_DUQ)) {
         start->n_groups = count_groups(base, "members.best_loss");
-    } else if (start->known && uq_samples(start->solver)) {
+    } else if (start->known && solver_samples(start->solver)) {
         start->chains = report_find(&base->report, "chains.accept") != NULL;
         start->n_groups = count_groups(base, "chains.accept");
     }
@@ -85,7 +86,7 @@ static enum err_code find_noise(struct train_warm *warm, const struct model *bas
     }
     for (int j = 0; j < base->o; j++) {
         double sigma = base->noise_sigma[j] / base->out[j].scale;
-        bool known = base->out[j].kind != SCALER_LOG && sigma >= LEAST_SIGMA;
+        bool known = base->out[j].kind != SCALER_LOG && sigma >= MIN_SIGMA;
         warm->log_s[j] = known ? log(sigma) : OBJECTIVE_LOG_S_MEAN;
     }
     warm->parts.log_s = warm->log_s;
@@ -99,11 +100,12 @@ enum err_code train_warm_init(struct train_warm *warm, const struct model *base,
                                           .draws = base->draws,
                                           .gaussian = &base->gaussian,
                                           .report = &base->report}};
-    struct uq_start *start = &warm->parts;
-    start->known = uq_find(base->solver, &start->solver);
+    struct solver_start *start = &warm->parts;
+    start->known = solver_find(base->solver, &start->solver);
     find_groups(base, start);
-    if (find_noise(warm, base, err) != ERR_OK || (start->known && start->solver == UQ_MC_DROPOUT &&
-                                                  find_networks(warm, base, err) != ERR_OK)) {
+    if (find_noise(warm, base, err) != ERR_OK ||
+        (start->known && start->solver == SOLVER_MC_DROPOUT &&
+         find_networks(warm, base, err) != ERR_OK)) {
         train_warm_release(warm);
         return err->code;
     }
@@ -186,7 +188,7 @@ enum err_code train_check_base(const struct train_spec *spec, const struct model
         train_warm_init(&warm, base, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(uq_check_start(spec->solver, warm.start, err));
+    err_kept(solver_check_start(spec->solver, warm.start, err));
     train_warm_release(&warm);
     return err->code;
 }

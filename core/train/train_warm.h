@@ -7,9 +7,9 @@
 
 /* A zeroed one may be released. */
 struct train_warm {
-    const struct uq_start *start; /* NULL: there is none; else parts */
-    struct uq_start parts;        /* borrow from the model and from the next two */
-    double *networks;             /* mem, as is the next */
+    const struct solver_start *start; /* NULL: there is none; else parts */
+    struct solver_start parts;        /* borrow from the model and from the next two */
+    double *networks;                 /* mem, as is the next */
     double *log_s;
 };
 

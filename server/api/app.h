@@ -3,23 +3,23 @@
 #ifndef APP_H
 #define APP_H
 
-#include "live/batcher.h"
+#include "api/offload.h"
 #include "base/config.h"
-#include "jobs/events.h"
-#include "http/exchange.h"
-#include "jobs/keeper.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "api/offload.h"
-#include "live/models.h"
+#include "http/exchange.h"
+#include "jobs/events.h"
+#include "jobs/keeper.h"
 #include "jobs/trainer.h"
+#include "live/batcher.h"
+#include "live/models.h"
 
 #include <stdatomic.h>
 
 struct app {
     const struct config *config;
     struct db *db;
-    struct registry *registry;
+    struct models *models;
     struct batcher *batcher;
     struct offload *offload; /* NULL: handlers run where they are called */
     struct trainer *trainer;

@@ -3,21 +3,21 @@
 
 #include "api/job_json.h"
 #include "api/policy_json.h"
-#include "documents/quality_json.h"
 #include "api/train_request.h"
+#include "documents/quality_json.h"
 
 #include <string.h>
 
 #define MEGABYTE 1000000
 
-static enum err_code compose(void *ctx, const char *model, const char *request, struct textbuf *out,
+static enum err_code compose(void *ctx, const char *model, const char *text, struct textbuf *out,
                              int *priority, struct err *err)
 {
     /* Nobody is there to be told that a version has another network. */
-    struct train_wish wish = {
-        .text = request, .len = request != NULL ? strlen(request) : 0, .cold_if_need = true};
-    if (train_request_write(ctx, model, &wish, out, err) == ERR_OK) {
-        *priority = wish.priority;
+    struct train_request request = {
+        .text = text, .len = text != NULL ? strlen(text) : 0, .cold_if_need = true};
+    if (train_request_write(ctx, model, &request, out, err) == ERR_OK) {
+        *priority = request.priority;
     }
     return err->code;
 }
@@ -33,14 +33,14 @@ static enum err_code start_trainer(struct app *app, struct err *err)
     const struct config *config = app->config;
     struct trainer_settings settings = {
         .attempt = {.db = app->db,
-                    .registry = app->registry,
+                    .models = app->models,
                     .log = app->log,
                     .metrics = app->metrics,
                     .parse = job_json_parse,
                     .write_scores = quality_json_write_scores,
                     .n_threads = config->train_threads,
-                    .most = {.seconds = config->train_seconds,
-                             .bytes = (int64_t)config->train_memory_mb * MEGABYTE},
+                    .max = {.seconds = config->train_seconds,
+                            .bytes = (int64_t)config->train_memory_mb * MEGABYTE},
                     .checkpoint_ms = config->checkpoint_ms},
         .events = app->events,
         .nice = config->train_nice,
@@ -52,7 +52,7 @@ static enum err_code start_keeper(struct app *app, struct err *err)
 {
     struct keeper_settings settings = {
         .db = app->db,
-        .registry = app->registry,
+        .models = app->models,
         .trainer = app->trainer,
         .events = app->events,
         .log = app->log,

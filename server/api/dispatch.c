@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/dispatch.h"
 
-#include "base/clock.h"
 #include "api/errors.h"
 #include "api/handlers.h"
+#include "base/clock.h"
 #include "http/router.h"
 
 #include <stdio.h>

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/job_json.h"
 
-#include "store/jobs/job_store.h"
-#include "formats/json_read.h"
 #include "api/train_json.h"
+#include "formats/json_read.h"
+#include "store/jobs/job_store.h"
 
 #include <string.h>
 
-#define MOST_SECONDS   (366 * 86400)
-#define MOST_MEGABYTES 100000000
-#define MEGABYTE       1000000
+#define MAX_SECONDS   (366 * 86400)
+#define MAX_MEGABYTES 100000000
+#define MEGABYTE      1000000
 
 static enum err_code read_gate(const json_t *object, struct gate_spec *gate, struct err *err)
 {
@@ -23,11 +23,11 @@ static enum err_code read_gate(const json_t *object, struct gate_spec *gate, str
         gate->on = false;
         return ERR_OK;
     }
-    if (json_io_check_keys(object, "gate", keys, err) != ERR_OK ||
-        json_io_get_text(object, "gate", "metric", false, 64, &metric, err) != ERR_OK ||
-        json_io_get_text(object, "gate", "rows", false, 64, &rows, err) != ERR_OK ||
-        json_io_get_real(object, "gate", "max_increase", false, 0.0, 1e6, &gate->max_increase,
-                         err) != ERR_OK) {
+    if (json_read_check_keys(object, "gate", keys, err) != ERR_OK ||
+        json_read_get_text(object, "gate", "metric", false, 64, &metric, err) != ERR_OK ||
+        json_read_get_text(object, "gate", "rows", false, 64, &rows, err) != ERR_OK ||
+        json_read_get_real(object, "gate", "max_increase", false, 0.0, 1e6, &gate->max_increase,
+                           err) != ERR_OK) {
         return err->code;
     }
     if (metric != NULL && !gate_metric_find(metric, &gate->metric)) {
@@ -48,11 +48,11 @@ static enum err_code read_limits(const json_t *object, struct job_limits *limits
     if (object == NULL || json_is_null(object)) {
         return ERR_OK;
     }
-    if (json_io_check_keys(object, "limits", keys, err) != ERR_OK ||
-        json_io_get_int(object, "limits", "seconds", false, 0, MOST_SECONDS, &limits->seconds,
-                        err) != ERR_OK ||
-        json_io_get_int(object, "limits", "memory_mb", false, 0, MOST_MEGABYTES, &megabytes, err) !=
-            ERR_OK) {
+    if (json_read_check_keys(object, "limits", keys, err) != ERR_OK ||
+        json_read_get_int(object, "limits", "seconds", false, 0, MAX_SECONDS, &limits->seconds,
+                          err) != ERR_OK ||
+        json_read_get_int(object, "limits", "memory_mb", false, 0, MAX_MEGABYTES, &megabytes,
+                          err) != ERR_OK) {
         return err->code;
     }
     limits->bytes = megabytes * MEGABYTE;
@@ -66,9 +66,9 @@ static enum err_code read_own(json_t *object, struct job_spec *spec, struct err 
     int64_t priority = 0;
     if (read_gate(json_object_get(object, "gate"), &spec->gate, err) != ERR_OK ||
         read_limits(json_object_get(object, "limits"), &spec->limits, err) != ERR_OK ||
-        json_io_get_bool(object, "request", "promote", false, &spec->promote, err) != ERR_OK ||
-        json_io_get_int(object, "request", "priority", false, -JOB_MOST_URGENT, JOB_MOST_URGENT,
-                        &priority, err) != ERR_OK) {
+        json_read_get_bool(object, "request", "promote", false, &spec->promote, err) != ERR_OK ||
+        json_read_get_int(object, "request", "priority", false, -JOB_MAX_URGENT, JOB_MAX_URGENT,
+                          &priority, err) != ERR_OK) {
         return err->code;
     }
     spec->priority = (int)priority;
@@ -95,7 +95,7 @@ enum err_code job_json_parse(const char *text, size_t len, struct job_spec *spec
     json_t *object = NULL;
     struct arena arena = ARENA_INIT;
     *spec = (struct job_spec){.promote = false};
-    if (json_io_parse(text, len, &arena, &object, err) == ERR_OK) {
+    if (json_read_parse(text, len, &arena, &object, err) == ERR_OK) {
         err_kept(job_json_read(object, spec, err));
     }
     arena_release(&arena);

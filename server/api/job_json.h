@@ -11,8 +11,8 @@
 #ifndef JOB_JSON_H
 #define JOB_JSON_H
 
-#include "jobs/job_spec.h"
 #include "base/textbuf.h"
+#include "jobs/job_spec.h"
 
 #include <jansson.h>
 

@@ -8,8 +8,8 @@
 #ifndef OFFLOAD_H
 #define OFFLOAD_H
 
-#include "http/exchange.h"
 #include "base/log.h"
+#include "http/exchange.h"
 
 #define OFFLOAD_NICE 5 /* predictions come first */
 

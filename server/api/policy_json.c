@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MOST_ROWS     100000000
-#define MOST_SECONDS  (366 * 86400)
-#define MOST_DEBOUNCE 86400
-#define MOST_REQUEST  65536
+#define MAX_ROWS     100000000
+#define MAX_SECONDS  (366 * 86400)
+#define MAX_DEBOUNCE 86400
+#define MAX_REQUEST  65536
 
 /* "02:30" as a minute of the day. */
 static enum err_code read_time_of_day(const char *text, int *minute, struct err *err)
@@ -36,12 +36,12 @@ static enum err_code read_drift(const json_t *object, struct policy *policy, str
     if (object == NULL || json_is_null(object)) {
         return ERR_OK;
     }
-    if (json_io_check_keys(object, "drift", keys, err) != ERR_OK ||
-        json_io_get_real(object, "drift", "increase", true, 0.0, 1e6, &policy->drift_increase,
-                         err) != ERR_OK) {
+    if (json_read_check_keys(object, "drift", keys, err) != ERR_OK ||
+        json_read_get_real(object, "drift", "increase", true, 0.0, 1e6, &policy->drift_increase,
+                           err) != ERR_OK) {
         return err->code;
     }
-    return json_io_get_int(object, "drift", "rows", false, 2, 1000000, &policy->drift_rows, err);
+    return json_read_get_int(object, "drift", "rows", false, 2, 1000000, &policy->drift_rows, err);
 }
 
 /* Kept as its text, once it is known to make sense. */
@@ -51,7 +51,7 @@ static enum err_code read_request(json_t *object, struct policy *policy, struct 
     if (object == NULL || json_is_null(object)) {
         return ERR_OK;
     }
-    if (json_io_dump(object, MOST_REQUEST, "request", &policy->request, err) != ERR_OK) {
+    if (json_read_dump(object, MAX_REQUEST, "request", &policy->request, err) != ERR_OK) {
         return err->code;
     }
     if (job_json_read(object, &spec, err) == ERR_OK) {
@@ -65,17 +65,17 @@ static enum err_code read_policy(json_t *object, struct policy *policy, struct e
     static const char *const keys[] = {"new_rows",   "every_s", "daily_at", "drift",
                                        "debounce_s", "request", NULL};
     const char *daily_at = NULL;
-    if (json_io_check_keys(object, "policy", keys, err) != ERR_OK ||
-        json_io_get_int(object, "policy", "new_rows", false, 0, MOST_ROWS, &policy->new_rows,
-                        err) != ERR_OK ||
-        json_io_get_int(object, "policy", "every_s", false, 0, MOST_SECONDS, &policy->every_s,
-                        err) != ERR_OK ||
-        json_io_get_int(object, "policy", "debounce_s", false, 0, MOST_DEBOUNCE,
-                        &policy->debounce_s, err) != ERR_OK) {
+    if (json_read_check_keys(object, "policy", keys, err) != ERR_OK ||
+        json_read_get_int(object, "policy", "new_rows", false, 0, MAX_ROWS, &policy->new_rows,
+                          err) != ERR_OK ||
+        json_read_get_int(object, "policy", "every_s", false, 0, MAX_SECONDS, &policy->every_s,
+                          err) != ERR_OK ||
+        json_read_get_int(object, "policy", "debounce_s", false, 0, MAX_DEBOUNCE,
+                          &policy->debounce_s, err) != ERR_OK) {
         return err->code;
     }
     if (!json_is_null(json_object_get(object, "daily_at")) &&
-        json_io_get_text(object, "policy", "daily_at", false, 20, &daily_at, err) != ERR_OK) {
+        json_read_get_text(object, "policy", "daily_at", false, 20, &daily_at, err) != ERR_OK) {
         return err->code;
     }
     if ((daily_at != NULL && read_time_of_day(daily_at, &policy->daily_at, err) != ERR_OK) ||
@@ -98,7 +98,7 @@ enum err_code policy_json_parse(const char *text, size_t len, struct policy *pol
     json_t *object = NULL;
     struct arena arena = ARENA_INIT;
     *policy = policy_defaults();
-    if (json_io_parse(text, len, &arena, &object, err) == ERR_OK) {
+    if (json_read_parse(text, len, &arena, &object, err) == ERR_OK) {
         err_kept(read_policy(object, policy, err));
     }
     if (err->code != ERR_OK) {

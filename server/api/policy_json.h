@@ -13,8 +13,8 @@
 #ifndef POLICY_JSON_H
 #define POLICY_JSON_H
 
-#include "jobs/policy.h"
 #include "base/textbuf.h"
+#include "jobs/policy.h"
 
 /* ERR_INVALID naming the key; else the policy is the caller's to release. A keeper_parse_fn. */
 enum err_code policy_json_parse(const char *text, size_t len, struct policy *policy,

@@ -56,7 +56,7 @@ enum err_code reply_version(const json_t *value, const char *where, struct versi
         return version_ref_parse(json_string_value(value), ref, err);
     }
     if (!json_is_integer(value) || json_integer_value(value) < 1) {
-        const char *kind = value != NULL ? json_io_kind(value) : "missing";
+        const char *kind = value != NULL ? json_read_kind(value) : "missing";
         return err_set(err, ERR_INVALID,
                        "%s is %s; a number from 1, \"@default\", \"@previous\" or an alias as "
                        "\"@prod\" is needed",

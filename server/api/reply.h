@@ -4,9 +4,9 @@
 #define REPLY_H
 
 #include "api/app.h"
-#include "store/data/data_store.h"
-#include "formats/json_read.h"
 #include "base/textbuf.h"
+#include "formats/json_read.h"
+#include "store/data/data_store.h"
 
 /* Sends the text as application/json; ERR_NOMEM when writing it ran short. */
 enum err_code reply_json(struct response *res, int status, struct textbuf *text,

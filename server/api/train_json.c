@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/train_json.h"
 
-#include "documents/arch_json.h"
-#include "formats/json_read.h"
 #include "base/mem.h"
+#include "documents/arch_json.h"
 #include "documents/model_json.h"
+#include "formats/json_read.h"
 
 #include <limits.h>
 #include <string.h>
 
-#define BIG           1e300
-#define MOST_SETTINGS 64
+#define BIG          1e300
+#define MAX_SETTINGS 64
 
 /* A table row: where a number of an object goes. */
 struct real_field {
@@ -26,8 +26,8 @@ static enum err_code read_reals(const json_t *object, const char *where,
                                 const struct real_field *fields, size_t n, struct err *err)
 {
     for (size_t i = 0; i < n; i++) {
-        if (json_io_get_real(object, where, fields[i].key, false, -BIG, BIG, fields[i].field,
-                             err) != ERR_OK) {
+        if (json_read_get_real(object, where, fields[i].key, false, -BIG, BIG, fields[i].field,
+                               err) != ERR_OK) {
             return err->code;
         }
     }
@@ -39,7 +39,7 @@ static enum err_code read_ints(const json_t *object, const char *where,
 {
     for (size_t i = 0; i < n; i++) {
         int64_t value = *fields[i].field;
-        if (json_io_get_int(object, where, fields[i].key, false, 0, INT_MAX, &value, err) !=
+        if (json_read_get_int(object, where, fields[i].key, false, 0, INT_MAX, &value, err) !=
             ERR_OK) {
             return err->code;
         }
@@ -49,8 +49,8 @@ static enum err_code read_ints(const json_t *object, const char *where,
 }
 
 /* One setting of the table into its field. */
-static enum err_code read_setting(const json_t *object, const struct uq_setting *setting,
-                                  struct uq_settings *s, struct err *err)
+static enum err_code read_setting(const json_t *object, const struct solver_setting *setting,
+                                  struct solver_settings *s, struct err *err)
 {
     void *field = (char *)s + setting->offset;
     const json_t *value = json_object_get(object, setting->name);
@@ -59,21 +59,21 @@ static enum err_code read_setting(const json_t *object, const struct uq_setting 
         return ERR_OK;
     }
     switch (setting->type) {
-    case UQ_SETTING_INT:
+    case SOLVER_SETTING_INT:
         return read_ints(object, "settings", &(const struct int_field){setting->name, field}, 1,
                          err);
-    case UQ_SETTING_REAL:
+    case SOLVER_SETTING_REAL:
         return read_reals(object, "settings", &(const struct real_field){setting->name, field}, 1,
                           err);
-    case UQ_SETTING_FLAG:
-        return json_io_get_bool(object, "settings", setting->name, false, field, err);
-    case UQ_SETTING_CHOICE:
+    case SOLVER_SETTING_FLAG:
+        return json_read_get_bool(object, "settings", setting->name, false, field, err);
+    case SOLVER_SETTING_CHOICE:
         break;
     }
-    if (json_io_get_text(object, "settings", setting->name, false, 64, &name, err) != ERR_OK) {
+    if (json_read_get_text(object, "settings", setting->name, false, 64, &name, err) != ERR_OK) {
         return err->code;
     }
-    int index = uq_choice_find(setting->choices, name);
+    int index = solver_choice_find(setting->choices, name);
     if (index < 0) {
         return err_set(err, ERR_INVALID, "settings: %s is \"%.32s\", one of %s is needed",
                        setting->name, name, setting->choices);
@@ -82,26 +82,26 @@ static enum err_code read_setting(const json_t *object, const struct uq_setting 
     return ERR_OK;
 }
 
-static enum err_code read_settings(const json_t *object, enum uq_kind kind, struct uq_settings *s,
-                                   struct err *err)
+static enum err_code read_settings(const json_t *object, enum solver_kind kind,
+                                   struct solver_settings *s, struct err *err)
 {
     int n;
-    const struct uq_setting *list = uq_setting_list(&n);
-    const char *keys[MOST_SETTINGS + 1] = {NULL};
+    const struct solver_setting *list = solver_setting_list(&n);
+    const char *keys[MAX_SETTINGS + 1] = {NULL};
     int n_keys = 0;
     if (object == NULL) {
         return ERR_OK;
     }
-    for (int i = 0; i < n && n_keys < MOST_SETTINGS; i++) {
-        if (uq_setting_used(&list[i], kind)) {
+    for (int i = 0; i < n && n_keys < MAX_SETTINGS; i++) {
+        if (solver_setting_used(&list[i], kind)) {
             keys[n_keys++] = list[i].name;
         }
     }
-    if (json_io_check_keys(object, "settings", keys, err) != ERR_OK) {
+    if (json_read_check_keys(object, "settings", keys, err) != ERR_OK) {
         return err->code;
     }
     for (int i = 0; i < n && err->code == ERR_OK; i++) {
-        if (uq_setting_used(&list[i], kind)) {
+        if (solver_setting_used(&list[i], kind)) {
             err_kept(read_setting(object, &list[i], s, err));
         }
     }
@@ -118,8 +118,8 @@ static enum err_code read_schedule(const json_t *object, struct optim_settings *
     if (object == NULL) {
         return ERR_OK;
     }
-    if (json_io_check_keys(object, "schedule", keys, err) != ERR_OK ||
-        json_io_get_text(object, "schedule", "name", false, 64, &name, err) != ERR_OK ||
+    if (json_read_check_keys(object, "schedule", keys, err) != ERR_OK ||
+        json_read_get_text(object, "schedule", "name", false, 64, &name, err) != ERR_OK ||
         read_reals(object, "schedule", reals, sizeof reals / sizeof *reals, err) != ERR_OK ||
         read_ints(object, "schedule", ints, sizeof ints / sizeof *ints, err) != ERR_OK) {
         return err->code;
@@ -146,8 +146,8 @@ static enum err_code read_optimizer(const json_t *object, struct optim_settings 
     if (object == NULL) {
         return ERR_OK;
     }
-    if (json_io_check_keys(object, "optimizer", keys, err) != ERR_OK ||
-        json_io_get_text(object, "optimizer", "name", false, 64, &name, err) != ERR_OK ||
+    if (json_read_check_keys(object, "optimizer", keys, err) != ERR_OK ||
+        json_read_get_text(object, "optimizer", "name", false, 64, &name, err) != ERR_OK ||
         read_reals(object, "optimizer", reals, sizeof reals / sizeof *reals, err) != ERR_OK ||
         read_ints(object, "optimizer", ints, sizeof ints / sizeof *ints, err) != ERR_OK) {
         return err->code;
@@ -166,9 +166,9 @@ static enum err_code read_scaling(const json_t *object, struct train_spec *spec,
     if (object == NULL) {
         return ERR_OK;
     }
-    if (json_io_check_keys(object, "scaling", keys, err) != ERR_OK ||
-        json_io_get_text(object, "scaling", "inputs", false, 64, &in, err) != ERR_OK ||
-        json_io_get_text(object, "scaling", "outputs", false, 64, &out, err) != ERR_OK) {
+    if (json_read_check_keys(object, "scaling", keys, err) != ERR_OK ||
+        json_read_get_text(object, "scaling", "inputs", false, 64, &in, err) != ERR_OK ||
+        json_read_get_text(object, "scaling", "outputs", false, 64, &out, err) != ERR_OK) {
         return err->code;
     }
     if (in != NULL && !scaler_kind_find(in, &spec->input_scaling)) {
@@ -187,7 +187,7 @@ static enum err_code read_split(const json_t *object, struct train_spec *spec, s
     if (object == NULL) {
         return ERR_OK;
     }
-    if (json_io_check_keys(object, "split", keys, err) != ERR_OK) {
+    if (json_read_check_keys(object, "split", keys, err) != ERR_OK) {
         return err->code;
     }
     return read_reals(object, "split", reals, 1, err);
@@ -205,7 +205,7 @@ static enum err_code read_sigmas(const json_t *value, struct train_spec *spec, s
     }
     spec->n_noise_sigmas = (int)n;
     if (json_is_array(value)) {
-        return json_io_vector(value, "noise sigma", (int)n, spec->noise_sigmas, err);
+        return json_read_vector(value, "noise sigma", (int)n, spec->noise_sigmas, err);
     }
     if (!json_is_number(value)) {
         return err_set(err, ERR_INVALID, "noise: sigma is one number or one an output");
@@ -221,8 +221,8 @@ static enum err_code read_noise(const json_t *object, struct train_spec *spec, s
     if (object == NULL) {
         return ERR_OK;
     }
-    if (json_io_check_keys(object, "noise", keys, err) != ERR_OK ||
-        json_io_get_text(object, "noise", "kind", true, 64, &kind, err) != ERR_OK) {
+    if (json_read_check_keys(object, "noise", keys, err) != ERR_OK ||
+        json_read_get_text(object, "noise", "kind", true, 64, &kind, err) != ERR_OK) {
         return err->code;
     }
     if (!noise_kind_find(kind, &spec->noise)) {
@@ -250,7 +250,7 @@ static enum err_code read_prior(const json_t *object, struct train_prior *prior,
         prior->flat = true;
         return ERR_OK;
     }
-    if (json_io_check_keys(object, "prior", keys, err) != ERR_OK) {
+    if (json_read_check_keys(object, "prior", keys, err) != ERR_OK) {
         return err->code;
     }
     if (json_is_null(json_object_get(object, "sigma"))) {
@@ -262,7 +262,7 @@ static enum err_code read_prior(const json_t *object, struct train_prior *prior,
     if (read_reals(object, "prior", reals, sizeof reals / sizeof *reals, err) != ERR_OK) {
         return err->code;
     }
-    return json_io_get_bool(object, "prior", "fan_in", false, &prior->fan_in, err);
+    return json_read_get_bool(object, "prior", "fan_in", false, &prior->fan_in, err);
 }
 
 static enum err_code read_calibration(const json_t *object, struct train_calibration *c,
@@ -273,13 +273,13 @@ static enum err_code read_calibration(const json_t *object, struct train_calibra
     if (object == NULL) {
         return ERR_OK;
     }
-    if (json_io_check_keys(object, "calibration", keys, err) != ERR_OK ||
-        json_io_get_text(object, "calibration", "method", true, 64, &method, err) != ERR_OK ||
+    if (json_read_check_keys(object, "calibration", keys, err) != ERR_OK ||
+        json_read_get_text(object, "calibration", "method", true, 64, &method, err) != ERR_OK ||
         read_reals(object, "calibration", &(const struct real_field){"share", &c->share}, 1, err) !=
             ERR_OK ||
         read_ints(object, "calibration", &(const struct int_field){"folds", &c->folds}, 1, err) !=
             ERR_OK ||
-        json_io_get_bool(object, "calibration", "normalised", false, &c->normalised, err) !=
+        json_read_get_bool(object, "calibration", "normalised", false, &c->normalised, err) !=
             ERR_OK) {
         return err->code;
     }
@@ -296,12 +296,12 @@ static enum err_code read_calibration(const json_t *object, struct train_calibra
 static enum err_code read_solver(const json_t *object, struct train_spec *spec, struct err *err)
 {
     const char *solver = NULL;
-    enum uq_kind kind = UQ_ENSEMBLE;
-    if (json_io_get_text(object, "request", "solver", true, 64, &solver, err) != ERR_OK) {
+    enum solver_kind kind = SOLVER_ENSEMBLE;
+    if (json_read_get_text(object, "request", "solver", true, 64, &solver, err) != ERR_OK) {
         return err->code;
     }
     bool conformal = strcmp(solver, "conformal") == 0;
-    if (!conformal && !uq_find(solver, &kind)) {
+    if (!conformal && !solver_find(solver, &kind)) {
         return err_set(err, ERR_INVALID, "solver \"%.40s\" is unknown", solver);
     }
     *spec = train_defaults(kind);
@@ -312,7 +312,7 @@ static enum err_code read_solver(const json_t *object, struct train_spec *spec, 
 static enum err_code read_start(const json_t *object, struct train_spec *spec, struct err *err)
 {
     const char *start = NULL;
-    if (json_io_get_text(object, "request", "start", false, 64, &start, err) != ERR_OK) {
+    if (json_read_get_text(object, "request", "start", false, 64, &start, err) != ERR_OK) {
         return err->code;
     }
     if (start != NULL && !train_start_find(start, &spec->start)) {
@@ -327,7 +327,7 @@ static enum err_code read_request(const json_t *object, struct train_spec *spec,
     static const char *const keys[] = {
         "solver", "architecture", "settings",  "optimizer",   "split", "scaling", "noise",
         "prior",  "seed",         "precision", "calibration", "start", NULL};
-    if (json_io_check_keys(object, "request", keys, err) != ERR_OK ||
+    if (json_read_check_keys(object, "request", keys, err) != ERR_OK ||
         read_solver(object, spec, err) != ERR_OK) {
         return err->code;
     }
@@ -347,8 +347,8 @@ static enum err_code read_request(const json_t *object, struct train_spec *spec,
             ERR_OK ||
         read_start(object, spec, err) != ERR_OK ||
         model_json_read_precision(object, "request", &spec->single, err) != ERR_OK ||
-        json_io_get_int(object, "request", "seed", false, INT64_MIN, INT64_MAX, &spec->seed, err) !=
-            ERR_OK) {
+        json_read_get_int(object, "request", "seed", false, INT64_MIN, INT64_MAX, &spec->seed,
+                          err) != ERR_OK) {
         return err->code;
     }
     return train_validate(spec, err);
@@ -393,23 +393,23 @@ static void write_optimizer(struct textbuf *text, const struct optim_settings *s
     textbuf_printf(text, ",\"step_epochs\":%d}}", s->step_epochs);
 }
 
-static void write_setting(struct textbuf *text, const struct uq_setting *setting,
-                          const struct uq_settings *s)
+static void write_setting(struct textbuf *text, const struct solver_setting *setting,
+                          const struct solver_settings *s)
 {
     const void *field = (const char *)s + setting->offset;
     char name[32] = "";
     switch (setting->type) {
-    case UQ_SETTING_INT:
+    case SOLVER_SETTING_INT:
         textbuf_printf(text, "\"%s\":%d", setting->name, *(const int *)field);
         break;
-    case UQ_SETTING_REAL:
+    case SOLVER_SETTING_REAL:
         write_real(text, setting->name, *(const double *)field);
         break;
-    case UQ_SETTING_FLAG:
+    case SOLVER_SETTING_FLAG:
         textbuf_printf(text, "\"%s\":%s", setting->name, *(const bool *)field ? "true" : "false");
         break;
-    case UQ_SETTING_CHOICE:
-        uq_choice_name(setting->choices, *(const int *)field, name);
+    case SOLVER_SETTING_CHOICE:
+        solver_choice_name(setting->choices, *(const int *)field, name);
         textbuf_printf(text, "\"%s\":\"%s\"", setting->name, name);
         break;
     }
@@ -418,11 +418,11 @@ static void write_setting(struct textbuf *text, const struct uq_setting *setting
 static void write_settings(struct textbuf *text, const struct train_spec *spec)
 {
     int n;
-    const struct uq_setting *list = uq_setting_list(&n);
+    const struct solver_setting *list = solver_setting_list(&n);
     const char *separator = "";
     textbuf_puts(text, ",\"settings\":{");
     for (int i = 0; i < n; i++) {
-        if (uq_setting_used(&list[i], spec->solver)) {
+        if (solver_setting_used(&list[i], spec->solver)) {
             textbuf_puts(text, separator);
             write_setting(text, &list[i], &spec->settings);
             separator = ",";
@@ -465,7 +465,7 @@ static void write_calibration(struct textbuf *text, const struct train_calibrati
 
 void train_json_write_members(struct textbuf *text, const struct train_spec *spec)
 {
-    textbuf_printf(text, "\"solver\":\"%s\",\"architecture\":", uq_name(spec->solver));
+    textbuf_printf(text, "\"solver\":\"%s\",\"architecture\":", solver_name(spec->solver));
     arch_json_write(text, &spec->arch);
     write_settings(text, spec);
     textbuf_puts(text, ",\"optimizer\":");

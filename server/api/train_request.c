@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/train_request.h"
 
-#include "store/data/data_store.h"
 #include "api/job_json.h"
+#include "store/data/data_store.h"
 
 #include <string.h>
 
@@ -11,7 +11,7 @@ static enum err_code spec_of_default(struct app *app, const char *model, struct 
                                      struct err *err)
 {
     struct served *served = NULL;
-    if (registry_get(app->registry, model, 0, &served, err) != ERR_OK) {
+    if (models_get(app->models, model, 0, &served, err) != ERR_OK) {
         if (err->code == ERR_NOT_FOUND) {
             err_clear(err);
             err_set(err, ERR_INVALID,
@@ -42,7 +42,7 @@ static enum err_code check_base(struct app *app, const char *model, const struct
     if (spec->start == TRAIN_COLD) {
         return ERR_OK;
     }
-    if (registry_get(app->registry, model, 0, &served, err) != ERR_OK) {
+    if (models_get(app->models, model, 0, &served, err) != ERR_OK) {
         if (err->code == ERR_NOT_FOUND) {
             err_clear(err);
             err_set(err, ERR_CONFLICT,
@@ -55,7 +55,7 @@ static enum err_code check_base(struct app *app, const char *model, const struct
     return err->code;
 }
 
-static enum err_code check(struct app *app, const char *model, const struct train_wish *wish,
+static enum err_code check(struct app *app, const char *model, const struct train_request *request,
                            struct train_spec *spec, struct err *err)
 {
     struct data_summary summary;
@@ -72,7 +72,7 @@ static enum err_code check(struct app *app, const char *model, const struct trai
         return err->code;
     }
     enum err_code code = check_base(app, model, spec, err);
-    if (wish->cold_if_need &&
+    if (request->cold_if_need &&
         (code == ERR_CONFLICT || code == ERR_INVALID || code == ERR_UNSUPPORTED)) {
         err_clear(err);
         spec->start = TRAIN_COLD;
@@ -80,15 +80,16 @@ static enum err_code check(struct app *app, const char *model, const struct trai
     return err->code;
 }
 
-enum err_code train_request_write(struct app *app, const char *model, struct train_wish *wish,
+enum err_code train_request_write(struct app *app, const char *model, struct train_request *request,
                                   struct textbuf *out, struct err *err)
 {
     struct job_spec spec = {.promote = false};
-    enum err_code code = wish->len == 0 ? spec_of_default(app, model, &spec, err)
-                                        : job_json_parse(wish->text, wish->len, &spec, err);
-    if (code == ERR_OK && check(app, model, wish, &spec.train, err) == ERR_OK) {
+    enum err_code code = request->len == 0
+                             ? spec_of_default(app, model, &spec, err)
+                             : job_json_parse(request->text, request->len, &spec, err);
+    if (code == ERR_OK && check(app, model, request, &spec.train, err) == ERR_OK) {
         job_json_write(out, &spec);
-        wish->priority = spec.priority;
+        request->priority = spec.priority;
     }
     train_spec_release(&spec.train);
     return textbuf_failed(out) ? err_set(err, ERR_NOMEM, "no memory for a job") : err->code;

@@ -6,7 +6,7 @@
 #include "api/app.h"
 #include "base/textbuf.h"
 
-struct train_wish {
+struct train_request {
     const char *text; /* [len] JSON (api/job_json); len 0: as the default version was trained */
     size_t len;
     bool cold_if_need; /* a warm start that is not possible becomes a cold one */
@@ -18,7 +18,7 @@ struct train_wish {
  * by a job that fails. ERR_INVALID naming the key; ERR_CONFLICT (too few rows, no version to start
  * from); ERR_NOT_FOUND (no such model).
  */
-enum err_code train_request_write(struct app *app, const char *model, struct train_wish *wish,
+enum err_code train_request_write(struct app *app, const char *model, struct train_request *request,
                                   struct textbuf *out, struct err *err) MUST_CHECK;
 
 #endif

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "math/gemm.h"
 #include "base/version.h"
+#include "math/gemm.h"
 #include "math/vtanh.h"
 
 #ifdef __GLIBC__

@@ -16,13 +16,13 @@ static const struct setting {
     enum { IS_TEXT, IS_INT, IS_BOOL } kind;
     size_t offset;
     const char *text;
-    int value, least, most;
+    int value, min, max;
     const char *help;
 } settings[] = {
 #define CONFIG_TEXT(name, value, help)                                                             \
     {#name, IS_TEXT, offsetof(struct config, name), value, 0, 0, 0, help},
-#define CONFIG_INT(name, value, least, most, help)                                                 \
-    {#name, IS_INT, offsetof(struct config, name), NULL, value, least, most, help},
+#define CONFIG_INT(name, value, min, max, help)                                                    \
+    {#name, IS_INT, offsetof(struct config, name), NULL, value, min, max, help},
 #define CONFIG_BOOL(name, value, help)                                                             \
     {#name, IS_BOOL, offsetof(struct config, name), NULL, value, 0, 1, help},
 #include "base/config.def"
@@ -61,9 +61,9 @@ static enum err_code set_int(const struct setting *s, const char *value, int *ou
     char *end;
     errno = 0;
     long number = strtol(value, &end, 10);
-    if (end == value || *end != '\0' || errno != 0 || number < s->least || number > s->most) {
+    if (end == value || *end != '\0' || errno != 0 || number < s->min || number > s->max) {
         return err_set(err, ERR_INVALID, "%s is \"%.40s\", a number from %d to %d is needed",
-                       s->name, value, s->least, s->most);
+                       s->name, value, s->min, s->max);
     }
     *out = (int)number;
     return ERR_OK;

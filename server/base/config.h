@@ -12,9 +12,9 @@
 #define CONFIG_TEXT_CHARS 4096
 
 struct config {
-#define CONFIG_TEXT(name, value, help)             char name[CONFIG_TEXT_CHARS];
-#define CONFIG_INT(name, value, least, most, help) int name;
-#define CONFIG_BOOL(name, value, help)             bool name;
+#define CONFIG_TEXT(name, value, help)          char name[CONFIG_TEXT_CHARS];
+#define CONFIG_INT(name, value, min, max, help) int name;
+#define CONFIG_BOOL(name, value, help)          bool name;
 #include "base/config.def"
 #undef CONFIG_TEXT
 #undef CONFIG_INT

@@ -7,8 +7,8 @@
 #include "client/answer_table.h"
 
 #include "base/numtext.h"
-#include "client/terminal.h"
 #include "base/textbuf.h"
+#include "client/terminal.h"
 
 #include <string.h>
 

@@ -68,11 +68,11 @@ static enum err_code take_option(int argc, char **argv, int *at, uint64_t allowe
 enum err_code args_parse(int argc, char **argv, uint64_t allowed, struct arena *arena,
                          struct args *out, struct err *err)
 {
-    size_t most = (size_t)argc + 1;
+    size_t max = (size_t)argc + 1;
     bool ended = false;
     *out = (struct args){.n_words = 0};
-    out->sets = arena_zalloc_array(arena, most, sizeof *out->sets);
-    out->words = arena_zalloc_array(arena, most, sizeof *out->words);
+    out->sets = arena_zalloc_array(arena, max, sizeof *out->sets);
+    out->words = arena_zalloc_array(arena, max, sizeof *out->words);
     if (out->sets == NULL || out->words == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the arguments");
     }
@@ -93,7 +93,7 @@ const char *args_word(const struct args *args, int i)
     return i < args->n_words ? args->words[i] : NULL;
 }
 
-enum err_code args_int(const struct args *args, enum option option, int64_t least, int64_t most,
+enum err_code args_int(const struct args *args, enum option option, int64_t min, int64_t max,
                        int64_t absent, int64_t *out, struct err *err)
 {
     const char *text = args->values[option];
@@ -104,9 +104,9 @@ enum err_code args_int(const struct args *args, enum option option, int64_t leas
     }
     errno = 0;
     long long value = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || value < least || value > most) {
+    if (end == text || *end != '\0' || errno != 0 || value < min || value > max) {
         return err_set(err, ERR_INVALID, "--%s is \"%.40s\", a number from %lld to %lld is needed",
-                       options[option].name, text, (long long)least, (long long)most);
+                       options[option].name, text, (long long)min, (long long)max);
     }
     *out = value;
     return ERR_OK;

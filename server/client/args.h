@@ -37,7 +37,7 @@ enum err_code args_parse(int argc, char **argv, uint64_t allowed, struct arena *
 const char *args_word(const struct args *args, int i);
 
 /* The value of an option as a whole number, `absent` when it is not given. ERR_INVALID. */
-enum err_code args_int(const struct args *args, enum option option, int64_t least, int64_t most,
+enum err_code args_int(const struct args *args, enum option option, int64_t min, int64_t max,
                        int64_t absent, int64_t *out, struct err *err) MUST_CHECK;
 
 /* One line an option. */

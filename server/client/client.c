@@ -86,11 +86,11 @@ static enum err_code find_server(struct client *client, struct err *err)
     if (strncmp(server, "http://", 7) != 0 && strncmp(server, "https://", 8) != 0) {
         return err_set(err, ERR_INVALID, "server is \"%.80s\", http://host:port is needed", given);
     }
-    size_t least = (size_t)(strstr(server, "://") - server) + 3;
-    for (size_t len = strlen(server); len > least && server[len - 1] == '/'; len--) {
+    size_t min = (size_t)(strstr(server, "://") - server) + 3;
+    for (size_t len = strlen(server); len > min && server[len - 1] == '/'; len--) {
         server[len - 1] = '\0';
     }
-    if (server[least] == '\0' || server[least] == '/') {
+    if (server[min] == '\0' || server[min] == '/') {
         return err_set(err, ERR_INVALID, "server is \"%.80s\", a host is missing", given);
     }
     client->server = server;
@@ -243,15 +243,15 @@ const json_t *client_list(const json_t *doc, const char *key, struct err *err)
     return list;
 }
 
-enum err_code client_check_words(const struct client *client, int least, int most, struct err *err)
+enum err_code client_check_words(const struct client *client, int min, int max, struct err *err)
 {
     const struct args *args = client->args;
-    if (args->n_words < least) {
+    if (args->n_words < min) {
         return err_set(err, ERR_INVALID, "something is missing after \"%.40s\"",
                        args->n_words > 0 ? args->words[args->n_words - 1] : "the command");
     }
-    if (args->n_words > most) {
-        return err_set(err, ERR_INVALID, "\"%.40s\" is one word too many", args->words[most]);
+    if (args->n_words > max) {
+        return err_set(err, ERR_INVALID, "\"%.40s\" is one word too many", args->words[max]);
     }
     return ERR_OK;
 }
@@ -264,7 +264,7 @@ enum err_code client_run_verb(struct client *client, const struct verb *verbs, s
         if (word != NULL && strcmp(verbs[i].name, word) != 0) {
             continue;
         }
-        if (client_check_words(client, word != NULL ? verbs[i].least : at, verbs[i].most, err) !=
+        if (client_check_words(client, word != NULL ? verbs[i].min : at, verbs[i].max, err) !=
             ERR_OK) {
             return err->code;
         }

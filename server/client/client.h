@@ -61,7 +61,7 @@ const json_t *client_list(const json_t *doc, const char *key, struct err *err);
 /* What a command does by its word: `surrogated models put`. */
 struct verb {
     const char *name;
-    int least, most; /* words of the command, this one included */
+    int min, max; /* words of the command, this one included */
     enum err_code (*run)(struct client *client, struct err *err);
 };
 
@@ -70,7 +70,7 @@ enum err_code client_run_verb(struct client *client, const struct verb *verbs, s
                               struct err *err) MUST_CHECK;
 
 /* ERR_INVALID unless there are `least` to `most` words. */
-enum err_code client_check_words(const struct client *client, int least, int most,
+enum err_code client_check_words(const struct client *client, int min, int max,
                                  struct err *err) MUST_CHECK;
 
 /* Writes all that stdout holds; ERR_FULL, or ERR_CANCELLED when its reader has gone. */

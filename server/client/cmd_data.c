@@ -2,10 +2,10 @@
 /* surrogated data: show, append, batches, export, delete. */
 #include "client/commands.h"
 
+#include "base/mem.h"
 #include "client/confirm.h"
 #include "client/describe.h"
 #include "client/files.h"
-#include "base/mem.h"
 #include "client/parts.h"
 #include "client/table.h"
 #include "client/terminal.h"
@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define MOST_BATCH_LINES 100000000
-#define KEY_BYTES        16
-#define MOST_KEY_CHARS   240 /* the server takes 255, of which a part's number needs some */
+#define MAX_BATCH_LINES 100000000
+#define KEY_BYTES       16
+#define MAX_KEY_CHARS   240 /* the server takes 255, of which a part's number needs some */
 
 /* An upload in several requests. */
 struct append {
@@ -68,9 +68,9 @@ static enum err_code make_key(struct append *up, struct err *err)
             }
         }
         if (strpbrk(up->key, "\r\n") != NULL || *up->key == '\0' ||
-            strlen(up->key) > MOST_KEY_CHARS) {
+            strlen(up->key) > MAX_KEY_CHARS) {
             return err_set(err, ERR_INVALID, "a key is one line of 1 to %d characters",
-                           MOST_KEY_CHARS);
+                           MAX_KEY_CHARS);
         }
         return ERR_OK;
     }
@@ -199,14 +199,14 @@ static enum err_code make_names(struct append *up, const char *text, size_t len,
 static enum err_code append_csv(struct append *up, const struct input *input, struct err *err)
 {
     struct parts parts;
-    int64_t most = 0;
+    int64_t max = 0;
     int64_t before = 0;
     const char *text = NULL;
     const char *names = NULL; /* of the first part, to begin the others with */
     size_t len = 1;
-    if (args_int(up->client->args, OPT_BATCH_LINES, 1, MOST_BATCH_LINES, 200000, &most, err) !=
+    if (args_int(up->client->args, OPT_BATCH_LINES, 1, MAX_BATCH_LINES, 200000, &max, err) !=
             ERR_OK ||
-        parts_open(input->file, most, &parts, err) != ERR_OK) {
+        parts_open(input->file, max, &parts, err) != ERR_OK) {
         return err->code;
     }
     while (parts_next(&parts, &text, &len, err) == ERR_OK && (len > 0 || names == NULL)) {

@@ -2,8 +2,8 @@
 /* surrogated jobs: list, show, curves, cancel. */
 #include "client/commands.h"
 
-#include "client/describe.h"
 #include "base/numtext.h"
+#include "client/describe.h"
 #include "client/table.h"
 
 #include <string.h>

@@ -5,10 +5,10 @@
  */
 #include "client/commands.h"
 
+#include "base/numtext.h"
 #include "client/answer_table.h"
 #include "client/csv_rows.h"
 #include "client/files.h"
-#include "base/numtext.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -177,16 +177,16 @@ static enum err_code ask_text(struct prediction *p, struct textbuf *text, struct
 static enum err_code predict_csv(struct prediction *p, const struct input *input, struct err *err)
 {
     struct csv_rows rows = {.file = NULL};
-    int most = p->client->json ? WHOLE_ROWS : PIECE_ROWS;
-    int n = most;
+    int max = p->client->json ? WHOLE_ROWS : PIECE_ROWS;
+    int n = max;
     if (csv_rows_open(input->file, &rows, err) != ERR_OK) {
         return err->code;
     }
-    while (n == most) {
+    while (n == max) {
         int64_t before = rows.n_rows;
         struct textbuf text = textbuf_in(&p->scratch);
         textbuf_puts(&text, "{\"inputs\":");
-        if (csv_rows_read(&rows, most, &text, &n, err) != ERR_OK || (n == 0 && before > 0)) {
+        if (csv_rows_read(&rows, max, &text, &n, err) != ERR_OK || (n == 0 && before > 0)) {
             break;
         }
         if (n == 0) {

@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define FIRST_WAIT_S 0.1
-#define MOST_WAIT_S  1.0
+#define MAX_WAIT_S   1.0
 #define SLOWER       1.25
 #define AWAY_NS      (INT64_C(60) * 1000000000) /* how long a server may be away */
 #define STEADY_NS    (INT64_C(5) * 1000000000)  /* a stream of that length was a good one */
@@ -82,7 +82,7 @@ static enum err_code say_end(struct watch *w, const json_t *job, struct err *err
     return ERR_OK;
 }
 
-/* Ctrl-C: the job goes on and this is said, or it is cancelled when that was wished. */
+/* Ctrl-C: the job goes on and this is said, or it is cancelled as --cancel asks. */
 static enum err_code leave(struct watch *w, struct err *err)
 {
     struct answer answer = {.status = 0};
@@ -278,7 +278,7 @@ enum err_code watch_job(struct client *client, const char *id, struct err *err)
         if (!interrupt_sleep(w.wait_s)) {
             break;
         }
-        w.wait_s = w.wait_s * SLOWER > MOST_WAIT_S ? MOST_WAIT_S : w.wait_s * SLOWER;
+        w.wait_s = w.wait_s * SLOWER > MAX_WAIT_S ? MAX_WAIT_S : w.wait_s * SLOWER;
     }
     progress_end(&w.progress);
     json_decref(w.job);

@@ -2,9 +2,9 @@
 #include "client/connection.h"
 
 #include "base/clock.h"
+#include "base/version.h"
 #include "client/interrupt.h"
 #include "client/transfer.h"
-#include "base/version.h"
 
 #include <curl/curl.h>
 #include <jansson.h>

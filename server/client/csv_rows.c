@@ -165,13 +165,13 @@ static enum err_code read_row(struct csv_rows *r, bool *there, struct err *err)
     return code;
 }
 
-enum err_code csv_rows_read(struct csv_rows *r, int most, struct textbuf *out, int *n,
+enum err_code csv_rows_read(struct csv_rows *r, int max, struct textbuf *out, int *n,
                             struct err *err)
 {
     bool there = true;
     *n = 0;
     textbuf_puts(out, "[");
-    while (*n < most) {
+    while (*n < max) {
         if (read_row(r, &there, err) != ERR_OK) {
             return err->code;
         }

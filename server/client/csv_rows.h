@@ -34,7 +34,7 @@ void csv_rows_release(struct csv_rows *rows);
  * column, both from 0: ERR_SYNTAX, ERR_SHAPE, ERR_NONFINITE, ERR_LIMIT; ERR_CORRUPT, ERR_CANCELLED,
  * ERR_NOMEM.
  */
-enum err_code csv_rows_read(struct csv_rows *rows, int most, struct textbuf *out, int *n,
+enum err_code csv_rows_read(struct csv_rows *rows, int max, struct textbuf *out, int *n,
                             struct err *err) MUST_CHECK;
 
 /* One decimal number, blanks around it allowed; no hex, no "inf", no "nan". */

@@ -6,11 +6,11 @@
 
 #include "base/mem.h"
 
-#define MOST_BYTES ((size_t)16 * 1024 * 1024) /* of a line, and of an event's data */
+#define MAX_BYTES ((size_t)16 * 1024 * 1024) /* of a line, and of an event's data */
 
 static bool append(struct event_bytes *to, const char *bytes, size_t n)
 {
-    if (n > MOST_BYTES - to->n) {
+    if (n > MAX_BYTES - to->n) {
         return false;
     }
     if (to->n + n + 1 > to->capacity) {

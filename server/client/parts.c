@@ -7,10 +7,10 @@
 
 #include "base/mem.h"
 
-enum err_code parts_open(FILE *file, int64_t most_records, struct parts *out, struct err *err)
+enum err_code parts_open(FILE *file, int64_t max_records, struct parts *out, struct err *err)
 {
-    *out = (struct parts){.file = file, .most_records = most_records};
-    out->buffer = mem_alloc(PARTS_MOST_BYTES);
+    *out = (struct parts){.file = file, .max_records = max_records};
+    out->buffer = mem_alloc(PARTS_MAX_BYTES);
     return out->buffer != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the file");
 }
 
@@ -22,8 +22,8 @@ void parts_release(struct parts *parts)
 
 static enum err_code fill(struct parts *p, struct err *err)
 {
-    while (!p->ended && p->len < PARTS_MOST_BYTES) {
-        p->len += fread(p->buffer + p->len, 1, PARTS_MOST_BYTES - p->len, p->file);
+    while (!p->ended && p->len < PARTS_MAX_BYTES) {
+        p->len += fread(p->buffer + p->len, 1, PARTS_MAX_BYTES - p->len, p->file);
         if (interrupt_seen()) {
             return err_set(err, ERR_CANCELLED, "interrupted");
         }
@@ -44,7 +44,7 @@ static size_t whole_records(const struct parts *p)
     size_t end = 0;
     int64_t records = 0;
     bool quoted = false;
-    for (size_t i = 0; i < p->len && records < p->most_records; i++) {
+    for (size_t i = 0; i < p->len && records < p->max_records; i++) {
         char c = p->buffer[i];
         quoted ^= c == '"';
         /* A CR ends a record by itself unless an LF follows, for which one more byte is needed. */
@@ -54,7 +54,7 @@ static size_t whole_records(const struct parts *p)
             records++;
         }
     }
-    return p->ended && records < p->most_records ? p->len : end;
+    return p->ended && records < p->max_records ? p->len : end;
 }
 
 enum err_code parts_next(struct parts *p, const char **text, size_t *len, struct err *err)
@@ -68,7 +68,7 @@ enum err_code parts_next(struct parts *p, const char **text, size_t *len, struct
     p->taken = whole_records(p);
     if (p->taken == 0 && p->len > 0) {
         return err_set(err, ERR_TOO_LARGE, "a line is longer than %zu bytes, or a quote stays open",
-                       PARTS_MOST_BYTES);
+                       PARTS_MAX_BYTES);
     }
     *text = p->buffer;
     *len = p->taken;

@@ -13,19 +13,19 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define PARTS_MOST_BYTES ((size_t)16 * 1024 * 1024) /* of one part */
+#define PARTS_MAX_BYTES ((size_t)16 * 1024 * 1024) /* of one part */
 
 struct parts {
     FILE *file; /* borrowed */
     char *buffer;
     size_t len;   /* bytes in the buffer */
     size_t taken; /* of them, in the part that was given out last */
-    int64_t most_records;
+    int64_t max_records;
     bool ended;
 };
 
 /* ERR_NOMEM. */
-enum err_code parts_open(FILE *file, int64_t most_records, struct parts *out,
+enum err_code parts_open(FILE *file, int64_t max_records, struct parts *out,
                          struct err *err) MUST_CHECK;
 void parts_release(struct parts *parts);
 

@@ -13,8 +13,8 @@
 #include <math.h>
 #include <string.h>
 
-#define LEAST_BAR    8
-#define MOST_BAR     40
+#define MIN_BAR      8
+#define MAX_BAR      40
 #define LINE_EVERY   0.1 /* of the whole, in a pipe */
 #define LINE_LATEST  (INT64_C(60) * 1000000000)
 #define N_DETAILS    4
@@ -87,13 +87,13 @@ static void draw(struct progress *p, const char *title, double fraction,
     fwrite(title, 1, bytes, p->out);
     used += title[bytes] == '\0' ? terminal_columns(title) : room - used;
     int bar = room - used - 3;
-    if (bar >= LEAST_BAR) {
+    if (bar >= MIN_BAR) {
         /* Details have what the shortest bar leaves, the bar has the rest. */
-        int left = bar - LEAST_BAR;
+        int left = bar - MIN_BAR;
         while (shown < n_details && (int)strlen(details[shown]) + 2 <= left) {
             left -= (int)strlen(details[shown++]) + 2;
         }
-        bar = LEAST_BAR + left > MOST_BAR ? MOST_BAR : LEAST_BAR + left;
+        bar = MIN_BAR + left > MAX_BAR ? MAX_BAR : MIN_BAR + left;
         put_bar(p->out, bar, fraction);
         used += bar + 3;
     }

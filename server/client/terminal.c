@@ -11,7 +11,7 @@
 #include <wchar.h>
 
 #define DEFAULT_WIDTH 80
-#define MOST_WIDTH    1000
+#define MAX_WIDTH     1000
 
 bool terminal_is(FILE *file)
 {
@@ -42,7 +42,7 @@ int terminal_width(FILE *file)
     if (width <= 0 && columns != NULL) {
         width = strtol(columns, NULL, 10);
     }
-    return width > 0 && width <= MOST_WIDTH ? (int)width : DEFAULT_WIDTH;
+    return width > 0 && width <= MAX_WIDTH ? (int)width : DEFAULT_WIDTH;
 }
 
 const char *terminal_on(FILE *file, enum terminal_style style)
@@ -62,7 +62,7 @@ const char *terminal_off(FILE *file)
 /* One character of UTF-8; its length, or 0 where none begins. Overlong forms are none. */
 static size_t decode(const char *text, uint32_t *out)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *s = (const unsigned char *)text;
     size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
     if (len == 0 || s[0] > 0xf4) {
@@ -75,8 +75,7 @@ static size_t decode(const char *text, uint32_t *out)
         }
         value = value << 6 | (s[i] & 0x3fU);
     }
-    if (len > 1 &&
-        (value < least[len] || (value >= 0xd800 && value < 0xe000) || value > 0x10ffff)) {
+    if (len > 1 && (value < min[len] || (value >= 0xd800 && value < 0xe000) || value > 0x10ffff)) {
         return 0;
     }
     *out = value;

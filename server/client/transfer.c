@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 
-#define MOST_ANSWER_BYTES ((size_t)1 << 31)
+#define MAX_ANSWER_BYTES ((size_t)1 << 31)
 
 /* The next bytes of a text that is one part of the payload. */
 static size_t send_text(struct transfer *t, const char *text, size_t len, char *buffer, size_t room)
@@ -70,7 +70,7 @@ static int on_rewind(void *ctx, curl_off_t offset, int origin)
 static bool keep(struct transfer *t, const char *data, size_t n)
 {
     struct answer *a = t->answer;
-    if (n > MOST_ANSWER_BYTES - a->n_data) {
+    if (n > MAX_ANSWER_BYTES - a->n_data) {
         return false;
     }
     if (a->n_data + n + 1 > t->capacity) {

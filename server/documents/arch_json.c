@@ -14,7 +14,7 @@ static const char *const keys[] = {
 #define READ_NAME(key, find, field)                                                                \
     do {                                                                                           \
         const char *text = NULL;                                                                   \
-        if (json_io_get_text(object, WHERE, key, false, 64, &text, err) != ERR_OK) {               \
+        if (json_read_get_text(object, WHERE, key, false, 64, &text, err) != ERR_OK) {             \
             return err->code;                                                                      \
         }                                                                                          \
         if (text != NULL && !find(text, field)) {                                                  \
@@ -43,7 +43,7 @@ enum err_code arch_json_read(const json_t *object, bool complete, struct arch *a
     struct {
         const char *key;
         bool required;
-        int most;
+        int max;
         int *field;
     } ints[] = {
         {"inputs", complete, ARCH_MAX_INPUTS, &arch->inputs},
@@ -61,24 +61,24 @@ enum err_code arch_json_read(const json_t *object, bool complete, struct arch *a
         {"layer_pre", &arch->layer_pre},
         {"layer_post", &arch->layer_post},
     };
-    if (json_io_check_keys(object, WHERE, keys, err) != ERR_OK) {
+    if (json_read_check_keys(object, WHERE, keys, err) != ERR_OK) {
         return err->code;
     }
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
         int64_t value = *ints[i].field;
-        if (json_io_get_int(object, WHERE, ints[i].key, ints[i].required, 0, ints[i].most, &value,
-                            err) != ERR_OK) {
+        if (json_read_get_int(object, WHERE, ints[i].key, ints[i].required, 0, ints[i].max, &value,
+                              err) != ERR_OK) {
             return err->code;
         }
         *ints[i].field = (int)value;
     }
     for (size_t i = 0; i < sizeof bools / sizeof *bools; i++) {
-        if (json_io_get_bool(object, WHERE, bools[i].key, false, bools[i].field, err) != ERR_OK) {
+        if (json_read_get_bool(object, WHERE, bools[i].key, false, bools[i].field, err) != ERR_OK) {
             return err->code;
         }
     }
-    if (json_io_get_real(object, WHERE, "horizon", false, 0.0, ARCH_MAX_HORIZON, &arch->horizon,
-                         err) != ERR_OK) {
+    if (json_read_get_real(object, WHERE, "horizon", false, 0.0, ARCH_MAX_HORIZON, &arch->horizon,
+                           err) != ERR_OK) {
         return err->code;
     }
     return read_names(object, arch, err);

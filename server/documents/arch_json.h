@@ -3,8 +3,8 @@
 #ifndef ARCH_JSON_H
 #define ARCH_JSON_H
 
-#include "network/arch.h"
 #include "base/textbuf.h"
+#include "network/arch.h"
 
 #include <jansson.h>
 

@@ -6,8 +6,8 @@
 #ifndef MODEL_JSON_H
 #define MODEL_JSON_H
 
-#include "model/model.h"
 #include "base/textbuf.h"
+#include "model/model.h"
 
 #include <jansson.h>
 

@@ -3,10 +3,10 @@
 #ifndef MODEL_JSON_PRIV_H
 #define MODEL_JSON_PRIV_H
 
-#include "formats/json_tensor.h"
 #include "documents/model_json.h"
 #include "documents/posterior_json.h"
 #include "documents/quality_json.h"
+#include "formats/json_tensor.h"
 
 /* Arrays of numbers that are read from the text itself. */
 enum {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "documents/model_json_priv.h"
 
-#include "documents/arch_json.h"
 #include "base/mem.h"
+#include "documents/arch_json.h"
 #include "predict/precision.h"
 
 #include <stdio.h>
@@ -31,7 +31,7 @@ enum err_code model_json_ranges(const json_t *value, const char *what, int k, do
     if (*out == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a model");
     }
-    return json_io_matrix(value, what, k, 2, *out, err);
+    return json_read_matrix(value, what, k, 2, *out, err);
 }
 
 static enum err_code read_scaler(const json_t *object, const char *where, struct scaler *scaler,
@@ -42,19 +42,19 @@ static enum err_code read_scaler(const json_t *object, const char *where, struct
     if (!json_is_object(object)) {
         return err_set(err, ERR_INVALID, "%s is not an object", where);
     }
-    if (json_io_check_keys(object, where, keys, err) != ERR_OK ||
-        json_io_get_text(object, where, "kind", true, 64, &kind, err) != ERR_OK) {
+    if (json_read_check_keys(object, where, keys, err) != ERR_OK ||
+        json_read_get_text(object, where, "kind", true, 64, &kind, err) != ERR_OK) {
         return err->code;
     }
     if (!scaler_kind_find(kind, &scaler->kind)) {
         return err_set(err, ERR_INVALID, "%s: kind \"%.40s\" is unknown", where, kind);
     }
     bool needed = scaler->kind != SCALER_NONE;
-    if (json_io_get_real(object, where, "shift", needed, -BIG, BIG, &scaler->shift, err) !=
+    if (json_read_get_real(object, where, "shift", needed, -BIG, BIG, &scaler->shift, err) !=
         ERR_OK) {
         return err->code;
     }
-    return json_io_get_real(object, where, "scale", needed, 0.0, BIG, &scaler->scale, err);
+    return json_read_get_real(object, where, "scale", needed, 0.0, BIG, &scaler->scale, err);
 }
 
 static enum err_code read_scalers(const json_t *scaling, const char *key, int k,
@@ -84,7 +84,7 @@ static enum err_code read_scaling(const json_t *document, struct model *model, s
     if (model_json_object(document, "scaling", &scaling, err) != ERR_OK || scaling == NULL) {
         return err->code;
     }
-    if (json_io_check_keys(scaling, "scaling", keys, err) != ERR_OK ||
+    if (json_read_check_keys(scaling, "scaling", keys, err) != ERR_OK ||
         read_scalers(scaling, "inputs", model->d, model->in, err) != ERR_OK) {
         return err->code;
     }
@@ -101,8 +101,8 @@ static enum err_code read_noise(const json_t *document, struct model *model, str
     if (model_json_object(document, "noise", &noise, err) != ERR_OK || noise == NULL) {
         return err->code;
     }
-    if (json_io_get_text(noise, "noise", "kind", false, 64, &kind, err) != ERR_OK ||
-        json_io_check_keys(noise, "noise", kind != NULL ? kind_keys : keys, err) != ERR_OK) {
+    if (json_read_get_text(noise, "noise", "kind", false, 64, &kind, err) != ERR_OK ||
+        json_read_check_keys(noise, "noise", kind != NULL ? kind_keys : keys, err) != ERR_OK) {
         return err->code;
     }
     if (kind != NULL) {
@@ -123,8 +123,8 @@ static enum err_code read_noise(const json_t *document, struct model *model, str
     if (model->noise_sigma == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a model");
     }
-    return json_io_vector(json_object_get(noise, "sigma"), "noise sigma", model->o,
-                          model->noise_sigma, err);
+    return json_read_vector(json_object_get(noise, "sigma"), "noise sigma", model->o,
+                            model->noise_sigma, err);
 }
 
 static enum err_code read_name_list(const json_t *object, const char *where, const char *key, int k,
@@ -163,7 +163,7 @@ static enum err_code read_labels(const json_t *document, const char *where, stru
     if (model_json_object(document, where, &object, err) != ERR_OK || object == NULL) {
         return err->code;
     }
-    if (json_io_check_keys(object, where, keys, err) != ERR_OK ||
+    if (json_read_check_keys(object, where, keys, err) != ERR_OK ||
         read_name_list(object, where, "inputs", model->d, inputs, err) != ERR_OK) {
         return err->code;
     }
@@ -178,7 +178,7 @@ static enum err_code read_free_object(const json_t *document, const char *key, c
     if (model_json_object(document, key, &object, err) != ERR_OK || object == NULL) {
         return err->code;
     }
-    return json_io_dump(object, MODEL_MAX_TEXT_BYTES, key, out, err);
+    return json_read_dump(object, MODEL_MAX_TEXT_BYTES, key, out, err);
 }
 
 static enum err_code read_rest(const json_t *document, const struct model_tensors *tensors,
@@ -194,9 +194,9 @@ static enum err_code read_rest(const json_t *document, const struct model_tensor
             ERR_OK ||
         read_labels(document, "units", model, &model->input_units, &model->output_units, err) !=
             ERR_OK ||
-        json_io_get_text(document, "model", "solver", false, 64, &solver, err) != ERR_OK ||
-        json_io_get_int(document, "model", "seed", false, INT64_MIN, INT64_MAX, &model->seed,
-                        err) != ERR_OK ||
+        json_read_get_text(document, "model", "solver", false, 64, &solver, err) != ERR_OK ||
+        json_read_get_int(document, "model", "seed", false, INT64_MIN, INT64_MAX, &model->seed,
+                          err) != ERR_OK ||
         read_free_object(document, "settings", &model->settings, err) != ERR_OK ||
         read_free_object(document, "provenance", &model->provenance, err) != ERR_OK ||
         quality_json_read(document, tensors, model, err) != ERR_OK) {
@@ -210,7 +210,7 @@ enum err_code model_json_read_precision(const json_t *object, const char *where,
                                         struct err *err)
 {
     const char *text = NULL;
-    if (json_io_get_text(object, where, "precision", false, 16, &text, err) != ERR_OK) {
+    if (json_read_get_text(object, where, "precision", false, 16, &text, err) != ERR_OK) {
         return err->code;
     }
     if (text != NULL && strcmp(text, "float64") != 0 && strcmp(text, "float32") != 0) {
@@ -236,7 +236,7 @@ static enum err_code read_document(const json_t *document, const struct model_te
     if (!json_is_object(document)) {
         return err_set(err, ERR_INVALID, "a model document is a JSON object");
     }
-    if (json_io_check_keys(document, "model", keys, err) != ERR_OK ||
+    if (json_read_check_keys(document, "model", keys, err) != ERR_OK ||
         model_json_object(document, "architecture", &architecture, err) != ERR_OK) {
         return err->code;
     }
@@ -278,12 +278,12 @@ enum err_code model_json_parse(const char *text, size_t len, struct arena *arena
                                                .max_rows = ARCH_MAX_PARAMS,
                                                .max_columns = ARCH_MAX_PARAMS};
     list[TENSOR_FOLD] = (struct json_tensor){
-        .key = "calibration.fold", .max_rows = 1, .max_columns = CONFORMAL_MOST_ROWS};
+        .key = "calibration.fold", .max_rows = 1, .max_columns = CONFORMAL_MAX_ROWS};
     list[TENSOR_SCORES] = (struct json_tensor){.key = "calibration.scores",
-                                               .max_rows = CONFORMAL_MOST_ROWS,
+                                               .max_rows = CONFORMAL_MAX_ROWS,
                                                .max_columns = ARCH_MAX_OUTPUTS};
     list[TENSOR_FOLD_NOISE] = (struct json_tensor){.key = "calibration.fold_noise",
-                                                   .max_rows = CONFORMAL_MOST_ROWS,
+                                                   .max_rows = CONFORMAL_MAX_ROWS,
                                                    .max_columns = ARCH_MAX_OUTPUTS};
     if (json_tensor_parse(text, len, list, N_MODEL_TENSORS, arena, &document, err) != ERR_OK) {
         return err->code;

@@ -12,7 +12,7 @@ static enum err_code read_draws(const json_t *posterior, const struct json_tenso
                                 const struct arch *arch, struct model **out, struct err *err)
 {
     static const char *const keys[] = {"kind", "parameters", "weights", NULL};
-    if (json_io_check_keys(posterior, "posterior", keys, err) != ERR_OK) {
+    if (json_read_check_keys(posterior, "posterior", keys, err) != ERR_OK) {
         return err->code;
     }
     const json_t *weights = json_object_get(posterior, "weights");
@@ -43,7 +43,7 @@ static enum err_code check_optional(const struct json_tensor *tensor, const json
     const json_t *value = json_object_get(member, key);
     if (!tensor->found && value != NULL && !json_is_null(value)) {
         return err_set(err, ERR_INVALID, "%s: %s is %s, an array of numbers or null is needed",
-                       where, key, json_io_kind(value));
+                       where, key, json_read_kind(value));
     }
     return ERR_OK;
 }
@@ -98,8 +98,8 @@ static enum err_code read_member(const json_t *member, const struct model_tensor
     if (!json_is_object(member)) {
         return err_set(err, ERR_INVALID, "%s is not an object", where);
     }
-    if (json_io_check_keys(member, where, keys, err) != ERR_OK ||
-        json_io_get_int(member, where, "first", false, 0, n_params - 1, &first, err) != ERR_OK ||
+    if (json_read_check_keys(member, where, keys, err) != ERR_OK ||
+        json_read_get_int(member, where, "first", false, 0, n_params - 1, &first, err) != ERR_OK ||
         check_optional(&std, member, where, "std", err) != ERR_OK ||
         check_optional(&factor, member, where, "factor", err) != ERR_OK) {
         return err->code;
@@ -117,7 +117,7 @@ static enum err_code read_member(const json_t *member, const struct model_tensor
 static enum err_code read_predictive(const json_t *posterior, bool *linearised, struct err *err)
 {
     const char *text = NULL;
-    if (json_io_get_text(posterior, "posterior", "predictive", false, 64, &text, err) != ERR_OK) {
+    if (json_read_get_text(posterior, "posterior", "predictive", false, 64, &text, err) != ERR_OK) {
         return err->code;
     }
     if (text != NULL && strcmp(text, "sampled") != 0 && strcmp(text, "linearised") != 0) {
@@ -139,11 +139,11 @@ static enum err_code read_gaussians(const json_t *posterior, const struct model_
     int64_t seed = 0;
     bool linearised = false;
     size_t n = json_array_size(members);
-    if (json_io_check_keys(posterior, "posterior", keys, err) != ERR_OK ||
-        json_io_get_int(posterior, "posterior", "draws", true, 1, MODEL_MAX_DRAWS, &draws, err) !=
+    if (json_read_check_keys(posterior, "posterior", keys, err) != ERR_OK ||
+        json_read_get_int(posterior, "posterior", "draws", true, 1, MODEL_MAX_DRAWS, &draws, err) !=
             ERR_OK ||
-        json_io_get_int(posterior, "posterior", "seed", false, INT64_MIN, INT64_MAX, &seed, err) !=
-            ERR_OK ||
+        json_read_get_int(posterior, "posterior", "seed", false, INT64_MIN, INT64_MAX, &seed,
+                          err) != ERR_OK ||
         read_predictive(posterior, &linearised, err) != ERR_OK) {
         return err->code;
     }
@@ -190,7 +190,7 @@ enum err_code posterior_json_read(const json_t *document, const struct model_ten
     if (posterior == NULL) {
         return err_set(err, ERR_INVALID, "posterior is missing");
     }
-    if (json_io_get_text(posterior, "posterior", "kind", true, 64, &kind, err) != ERR_OK) {
+    if (json_read_get_text(posterior, "posterior", "kind", true, 64, &kind, err) != ERR_OK) {
         return err->code;
     }
     if (strcmp(kind, "draws") == 0) {

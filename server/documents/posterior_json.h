@@ -3,8 +3,8 @@
 #ifndef POSTERIOR_JSON_H
 #define POSTERIOR_JSON_H
 
-#include "model/model.h"
 #include "base/textbuf.h"
+#include "model/model.h"
 
 void posterior_json_write(struct textbuf *text, const struct model *model);
 

@@ -17,7 +17,7 @@ static enum err_code read_known(const json_t *value, const char *what, size_t at
 {
     if (!json_is_number(value) && !json_is_null(value)) {
         return err_set(err, ERR_INVALID, "%s[%zu] is %s, a number or null is needed", what, at,
-                       json_io_kind(value));
+                       json_read_kind(value));
     }
     *out = json_is_null(value) ? (double)NAN : json_number_value(value);
     return ERR_OK;
@@ -105,12 +105,12 @@ static enum err_code read_scores(const json_t *document, struct model *model, st
     if (model->scores.rmse == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a model");
     }
-    if (json_io_check_keys(scores, "scores", keys, err) != ERR_OK ||
-        json_io_get_int(scores, "scores", "rows", true, 1, INT_MAX, &rows, err) != ERR_OK ||
-        json_io_get_real(scores, "scores", "relative_error", true, 0.0, BIG,
-                         &model->scores.relative_error, err) != ERR_OK ||
-        json_io_vector(json_object_get(scores, "rmse"), "scores rmse", model->o, model->scores.rmse,
-                       err) != ERR_OK ||
+    if (json_read_check_keys(scores, "scores", keys, err) != ERR_OK ||
+        json_read_get_int(scores, "scores", "rows", true, 1, INT_MAX, &rows, err) != ERR_OK ||
+        json_read_get_real(scores, "scores", "relative_error", true, 0.0, BIG,
+                           &model->scores.relative_error, err) != ERR_OK ||
+        json_read_vector(json_object_get(scores, "rmse"), "scores rmse", model->o,
+                         model->scores.rmse, err) != ERR_OK ||
         model_json_ranges(json_object_get(scores, "output_range"), "scores output_range", model->o,
                           &model->scores.output_range, err) != ERR_OK) {
         return err->code;
@@ -167,7 +167,7 @@ static enum err_code read_folds(const struct json_tensor *fold, const json_t *ca
         return value == NULL || json_is_null(value)
                    ? ERR_OK
                    : err_set(err, ERR_INVALID, "calibration: fold is %s, an array is needed",
-                             json_io_kind(value));
+                             json_read_kind(value));
     }
     if (!fold->flat || fold->k != c->n) {
         return err_set(err, ERR_SHAPE, "calibration: fold must be a flat array of %d numbers",
@@ -197,7 +197,7 @@ static enum err_code read_fold_noise(const struct json_tensor *noise, const json
         return value == NULL || json_is_null(value)
                    ? ERR_OK
                    : err_set(err, ERR_INVALID, "calibration: fold_noise is %s, an array is needed",
-                             json_io_kind(value));
+                             json_read_kind(value));
     }
     if (noise->flat || noise->n != c->n_folds || noise->k != o) {
         return err_set(err, ERR_SHAPE, "calibration: fold_noise must be %d rows of %d numbers",
@@ -225,12 +225,12 @@ static enum err_code read_calibration(const json_t *document, const struct model
     if (model_json_object(document, "calibration", &object, err) != ERR_OK || object == NULL) {
         return err->code;
     }
-    if (json_io_check_keys(object, "calibration", keys, err) != ERR_OK ||
-        json_io_get_text(object, "calibration", "method", true, 64, &method, err) != ERR_OK ||
-        json_io_get_bool(object, "calibration", "normalised", false, &c->normalised, err) !=
+    if (json_read_check_keys(object, "calibration", keys, err) != ERR_OK ||
+        json_read_get_text(object, "calibration", "method", true, 64, &method, err) != ERR_OK ||
+        json_read_get_bool(object, "calibration", "normalised", false, &c->normalised, err) !=
             ERR_OK ||
-        json_io_get_int(object, "calibration", "folds", false, 1, CONFORMAL_MOST_ROWS, &folds,
-                        err) != ERR_OK ||
+        json_read_get_int(object, "calibration", "folds", false, 1, CONFORMAL_MAX_ROWS, &folds,
+                          err) != ERR_OK ||
         json_tensor_check(scores, object, model->o, err) != ERR_OK) {
         return err->code;
     }
@@ -317,8 +317,8 @@ static enum err_code read_item(struct report *report, const char *name, const js
                    : err->code;
     }
     size_t n = json_array_size(value);
-    if (n > REPORT_MOST_VALUES) {
-        return err_set(err, ERR_LIMIT, "%s has more than %d numbers", what, REPORT_MOST_VALUES);
+    if (n > REPORT_MAX_VALUES) {
+        return err_set(err, ERR_LIMIT, "%s has more than %d numbers", what, REPORT_MAX_VALUES);
     }
     double *values = mem_zalloc_array(n, sizeof *values);
     if (values == NULL) {
@@ -358,9 +358,9 @@ static enum err_code read_warnings(const json_t *document, struct report *report
     if (list == NULL || json_is_null(list)) {
         return ERR_OK;
     }
-    if (!json_is_array(list) || json_array_size(list) > REPORT_MOST_WARNINGS) {
+    if (!json_is_array(list) || json_array_size(list) > REPORT_MAX_WARNINGS) {
         return err_set(err, ERR_INVALID, "warnings is not an array of at most %d objects",
-                       REPORT_MOST_WARNINGS);
+                       REPORT_MAX_WARNINGS);
     }
     json_array_foreach(list, i, warning)
     {
@@ -370,10 +370,10 @@ static enum err_code read_warnings(const json_t *document, struct report *report
         if (!json_is_object(warning)) {
             return err_set(err, ERR_INVALID, "%s is not an object", where);
         }
-        if (json_io_check_keys(warning, where, keys, err) != ERR_OK ||
-            json_io_get_text(warning, where, "code", true, REPORT_NAME_CHARS - 1, &code, err) !=
+        if (json_read_check_keys(warning, where, keys, err) != ERR_OK ||
+            json_read_get_text(warning, where, "code", true, REPORT_NAME_CHARS - 1, &code, err) !=
                 ERR_OK ||
-            json_io_get_text(warning, where, "text", true, REPORT_TEXT_CHARS - 1, &text, err) !=
+            json_read_get_text(warning, where, "text", true, REPORT_TEXT_CHARS - 1, &text, err) !=
                 ERR_OK ||
             report_warn(report, err, code, "%s", text) != ERR_OK) {
             return err->code;

@@ -6,8 +6,8 @@
 #ifndef QUALITY_JSON_H
 #define QUALITY_JSON_H
 
-#include "model/model.h"
 #include "base/textbuf.h"
+#include "model/model.h"
 
 /* Values of the keys of these names. */
 void quality_json_write_scores(struct textbuf *text, const struct model *model);

@@ -161,13 +161,13 @@ static enum err_code read_row(struct cursor *c, struct csv *csv, double *row, st
  */
 static size_t bound_rows(const struct cursor *c, int k, int max_rows)
 {
-    size_t most = (size_t)(c->end - c->at) / (2 * (size_t)k) + 1;
+    size_t max = (size_t)(c->end - c->at) / (2 * (size_t)k) + 1;
     size_t lines = 1;
     for (const char *p = c->at; p < c->end; p++) {
         lines += *p == '\n' || *p == '\r';
     }
-    most = lines < most ? lines : most;
-    return most < (size_t)max_rows ? most : (size_t)max_rows;
+    max = lines < max ? lines : max;
+    return max < (size_t)max_rows ? max : (size_t)max_rows;
 }
 
 enum err_code csv_parse(const char *text, size_t len, int max_rows, struct arena *arena,

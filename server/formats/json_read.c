@@ -35,7 +35,7 @@ static void free_for_jansson(void *block)
     (void)block; /* goes with its arena */
 }
 
-void json_io_init(void)
+void json_read_init(void)
 {
     json_set_alloc_funcs(alloc_for_jansson, free_for_jansson);
 }
@@ -70,9 +70,9 @@ static enum err_code check_depth(const char *text, size_t len, struct err *err)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '[' || c == '{') {
-            if (++depth > JSON_IO_MAX_DEPTH) {
+            if (++depth > JSON_READ_MAX_DEPTH) {
                 return err_set(err, ERR_SYNTAX, "the document is nested deeper than %d levels",
-                               JSON_IO_MAX_DEPTH);
+                               JSON_READ_MAX_DEPTH);
             }
         } else if (c == ']' || c == '}') {
             depth--;
@@ -81,8 +81,8 @@ static enum err_code check_depth(const char *text, size_t len, struct err *err)
     return ERR_OK;
 }
 
-enum err_code json_io_parse(const char *text, size_t len, struct arena *arena, json_t **out,
-                            struct err *err)
+enum err_code json_read_parse(const char *text, size_t len, struct arena *arena, json_t **out,
+                              struct err *err)
 {
     json_error_t error;
     bool short_of_memory;
@@ -120,8 +120,8 @@ static bool is_known(const char *key, const char *const *keys)
     return false;
 }
 
-enum err_code json_io_check_keys(const json_t *object, const char *where, const char *const *keys,
-                                 struct err *err)
+enum err_code json_read_check_keys(const json_t *object, const char *where, const char *const *keys,
+                                   struct err *err)
 {
     if (!json_is_object(object)) {
         return err_set(err, ERR_INVALID, "%s is not an object", where);
@@ -148,8 +148,8 @@ static enum err_code get(const json_t *object, const char *where, const char *ke
     return ERR_OK;
 }
 
-enum err_code json_io_get_text(const json_t *object, const char *where, const char *key,
-                               bool required, size_t max_len, const char **out, struct err *err)
+enum err_code json_read_get_text(const json_t *object, const char *where, const char *key,
+                                 bool required, size_t max_len, const char **out, struct err *err)
 {
     const json_t *value;
     if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
@@ -163,9 +163,9 @@ enum err_code json_io_get_text(const json_t *object, const char *where, const ch
     return ERR_OK;
 }
 
-enum err_code json_io_get_int(const json_t *object, const char *where, const char *key,
-                              bool required, int64_t low, int64_t high, int64_t *out,
-                              struct err *err)
+enum err_code json_read_get_int(const json_t *object, const char *where, const char *key,
+                                bool required, int64_t low, int64_t high, int64_t *out,
+                                struct err *err)
 {
     const json_t *value;
     if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
@@ -180,8 +180,9 @@ enum err_code json_io_get_int(const json_t *object, const char *where, const cha
     return ERR_OK;
 }
 
-enum err_code json_io_get_real(const json_t *object, const char *where, const char *key,
-                               bool required, double low, double high, double *out, struct err *err)
+enum err_code json_read_get_real(const json_t *object, const char *where, const char *key,
+                                 bool required, double low, double high, double *out,
+                                 struct err *err)
 {
     const json_t *value;
     if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
@@ -196,8 +197,8 @@ enum err_code json_io_get_real(const json_t *object, const char *where, const ch
     return ERR_OK;
 }
 
-enum err_code json_io_get_bool(const json_t *object, const char *where, const char *key,
-                               bool required, bool *out, struct err *err)
+enum err_code json_read_get_bool(const json_t *object, const char *where, const char *key,
+                                 bool required, bool *out, struct err *err)
 {
     const json_t *value;
     if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
@@ -210,7 +211,7 @@ enum err_code json_io_get_bool(const json_t *object, const char *where, const ch
     return ERR_OK;
 }
 
-const char *json_io_kind(const json_t *value)
+const char *json_read_kind(const json_t *value)
 {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
@@ -237,7 +238,7 @@ static enum err_code read_row(const json_t *value, const char *what, int row, in
 {
     if (!json_is_array(value)) {
         return err_set_at(err, ERR_INVALID, row, -1, "%s: row %d is %s, not an array", what,
-                          row < 0 ? 0 : row, value != NULL ? json_io_kind(value) : "missing");
+                          row < 0 ? 0 : row, value != NULL ? json_read_kind(value) : "missing");
     }
     if (json_array_size(value) != (size_t)k) {
         return err_set_at(err, ERR_SHAPE, row, -1, "%s: row %d has %zu numbers, %d are needed",
@@ -247,15 +248,15 @@ static enum err_code read_row(const json_t *value, const char *what, int row, in
         const json_t *number = json_array_get(value, (size_t)j);
         if (!json_is_number(number)) {
             return err_set_at(err, ERR_INVALID, row, j, "%s: row %d, column %d is %s, not a number",
-                              what, row < 0 ? 0 : row, j, json_io_kind(number));
+                              what, row < 0 ? 0 : row, j, json_read_kind(number));
         }
         out[j] = json_number_value(number);
     }
     return ERR_OK;
 }
 
-enum err_code json_io_vector(const json_t *value, const char *what, int n, double *out,
-                             struct err *err)
+enum err_code json_read_vector(const json_t *value, const char *what, int n, double *out,
+                               struct err *err)
 {
     if (!json_is_array(value)) {
         return err_set(err, ERR_INVALID, "%s is not an array of %d numbers", what, n);
@@ -263,8 +264,8 @@ enum err_code json_io_vector(const json_t *value, const char *what, int n, doubl
     return read_row(value, what, -1, n, out, err);
 }
 
-enum err_code json_io_matrix(const json_t *value, const char *what, int n, int k, double *out,
-                             struct err *err)
+enum err_code json_read_matrix(const json_t *value, const char *what, int n, int k, double *out,
+                               struct err *err)
 {
     if (!json_is_array(value) || json_array_size(value) != (size_t)n) {
         return err_set(err, ERR_SHAPE, "%s: %d rows are needed", what, n);
@@ -325,8 +326,8 @@ static void dump(struct textbuf *text, const json_t *value)
     }
 }
 
-enum err_code json_io_dump(const json_t *value, size_t max_bytes, const char *what, char **out,
-                           struct err *err)
+enum err_code json_read_dump(const json_t *value, size_t max_bytes, const char *what, char **out,
+                             struct err *err)
 {
     struct arena arena = ARENA_INIT;
     struct textbuf text = textbuf_in(&arena);

@@ -459,16 +459,16 @@ enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensor
         return err->code;
     }
     if (w.n_cuts == 0) {
-        return json_io_parse(text, len, arena, out, err);
+        return json_read_parse(text, len, arena, out, err);
     }
     const char *reduced = reduce(&w, &reduced_len);
     if (reduced == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the document");
     }
-    if (json_io_parse(reduced, reduced_len, arena, out, err) == ERR_SYNTAX) {
+    if (json_read_parse(reduced, reduced_len, arena, out, err) == ERR_SYNTAX) {
         /* Once more, whole, for the place as the client counts it. */
         struct err whole = ERR_INIT;
-        if (json_io_parse(text, len, arena, out, &whole) != ERR_OK) {
+        if (json_read_parse(text, len, arena, out, &whole) != ERR_OK) {
             *err = whole;
         }
     }
@@ -483,7 +483,7 @@ enum err_code json_tensor_check(const struct json_tensor *tensor, const json_t *
     if (!tensor->found) {
         return value == NULL ? err_set(err, ERR_INVALID, "%s is missing", tensor->key)
                              : err_set(err, ERR_INVALID, "%s is %s, an array of rows is needed",
-                                       tensor->key, json_io_kind(value));
+                                       tensor->key, json_read_kind(value));
     }
     if (k > 0 && tensor->k != k) {
         return err_set_at(err, ERR_SHAPE, 0, -1, "%s: row 0 has %d numbers, %d are needed",

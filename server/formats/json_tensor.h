@@ -29,7 +29,7 @@ struct json_tensor {
 };
 
 /*
- * Parses as json_io_parse and fills the tensors. Arrays that are empty, ragged, longer or wider
+ * Parses as json_read_parse and fills the tensors. Arrays that are empty, ragged, longer or wider
  * than the limits, or hold anything but numbers are refused with row and column (ERR_SHAPE,
  * ERR_INVALID, ERR_TOO_LARGE, ERR_LIMIT).
  */

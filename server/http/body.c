@@ -16,7 +16,7 @@ static bool take_room(const struct body *body, struct body_room *room, size_t mo
     size_t held = atomic_load_explicit(&room->held, memory_order_relaxed);
     do {
         bool alone = held == body->capacity;
-        if (!small && !alone && (held > room->most || more > room->most - held)) {
+        if (!small && !alone && (held > room->max || more > room->max - held)) {
             return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(&room->held, &held, held + more,
@@ -37,7 +37,7 @@ static enum err_code reserve(struct body *body, struct body_room *room, size_t l
     size_t more = capacity - body->capacity;
     if (!take_room(body, room, more)) {
         err_set(err, ERR_BUSY, "the bodies of other requests take up the %zu bytes there are",
-                room->most);
+                room->max);
         err->retry_s = RETRY_S;
         return err->code;
     }

@@ -17,7 +17,7 @@
 
 /* Shared by threads. A body that is there alone may be larger than the room. */
 struct body_room {
-    size_t most;        /* bytes */
+    size_t max;         /* bytes */
     atomic_size_t held; /* of all bodies */
 };
 

@@ -23,9 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "http/body.h"
 #include "http/listener.h"
-#include "base/mem.h"
 
 #define READ_FACTOR 2 /* of the body limit: what announces more is answered at once */
 /* Buffers of a connection. The library clears them after each request, so more is slower. */
@@ -457,7 +457,7 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
         return err_set(err, ERR_NOMEM, "no memory for the HTTP daemon");
     }
     daemon->settings = *settings;
-    daemon->room.most = settings->bodies_bytes;
+    daemon->room.max = settings->bodies_bytes;
     daemon->workers = workers;
     pthread_mutex_init(&daemon->lock, NULL);
     struct listener_settings listen = {.listen = settings->listen,
@@ -479,11 +479,11 @@ int daemon_port(const struct daemon *daemon)
     return listener_port(daemon->listener);
 }
 
-void daemon_drain(struct daemon *daemon, int most_s)
+void daemon_drain(struct daemon *daemon, int max_s)
 {
     const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
     /* The listener stays open and the handler refuses, so that probes learn of the stop. */
-    for (long waited_ms = 0; daemon != NULL && waited_ms < 1000L * most_s; waited_ms += 10) {
+    for (long waited_ms = 0; daemon != NULL && waited_ms < 1000L * max_s; waited_ms += 10) {
         int active = atomic_load_explicit(&daemon->active, memory_order_relaxed);
         int endless = atomic_load_explicit(&daemon->endless, memory_order_relaxed);
         if (active <= (waited_ms < ENDLESS_END_MS ? 0 : endless)) {

@@ -6,8 +6,8 @@
 #ifndef DAEMON_H
 #define DAEMON_H
 
-#include "http/exchange.h"
 #include "base/log.h"
+#include "http/exchange.h"
 
 /*
  * Called on a pool thread; must fill the response, or put the request aside (req->later), and is
@@ -38,7 +38,7 @@ int daemon_port(const struct daemon *daemon);
 
 /* Waits at most so long for the requests under way, and a second for endless answers, which must
  * have been told to end; the handler should refuse new ones. */
-void daemon_drain(struct daemon *daemon, int most_s);
+void daemon_drain(struct daemon *daemon, int max_s);
 
 /* Closes everything. No request may be suspended. NULL is fine, for daemon_drain too. */
 void daemon_stop(struct daemon *daemon);

@@ -6,14 +6,14 @@
  */
 #include "jobs/attempt.h"
 
-#include "model/codec.h"
 #include "base/mem.h"
 #include "base/mem_account.h"
+#include "model/codec.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define MOST_JUDGEMENTS 5
+#define MAX_JUDGEMENTS 5
 
 void attempt_release(struct attempt *attempt)
 {
@@ -38,8 +38,8 @@ enum err_code attempt_read(struct attempt *attempt, struct err *err)
     if (s->parse(attempt->request, attempt->n_request, &attempt->spec, err) != ERR_OK) {
         return err->code;
     }
-    attempt->limits.seconds = tighter(attempt->spec.limits.seconds, s->most.seconds);
-    attempt->limits.bytes = tighter(attempt->spec.limits.bytes, s->most.bytes);
+    attempt->limits.seconds = tighter(attempt->spec.limits.seconds, s->max.seconds);
+    attempt->limits.bytes = tighter(attempt->spec.limits.bytes, s->max.bytes);
     return ERR_OK;
 }
 
@@ -48,8 +48,8 @@ enum err_code attempt_read(struct attempt *attempt, struct err *err)
 /* The rows of the attempt before, so that it ends as that one would have, or all that are there. */
 static enum err_code load_rows(struct attempt *attempt, struct err *err)
 {
-    const struct rows_wish pinned = {&attempt->row.data, attempt->cancel};
-    const struct rows_wish any = {NULL, attempt->cancel};
+    const struct rows_request pinned = {&attempt->row.data, attempt->cancel};
+    const struct rows_request any = {NULL, attempt->cancel};
     struct db *db = attempt->settings->db;
     const char *model = attempt->row.model;
     if (rows_load(db, model, &pinned, &attempt->rows, err) != ERR_CONFLICT) {
@@ -67,8 +67,8 @@ static enum err_code load_base(struct attempt *attempt, struct err *err)
 {
     const struct job_row *row = &attempt->row;
     if (attempt->spec.train.start == TRAIN_COLD ||
-        registry_get(attempt->settings->registry, row->model, row->base_version, &attempt->base,
-                     err) == ERR_OK) {
+        models_get(attempt->settings->models, row->model, row->base_version, &attempt->base, err) ==
+            ERR_OK) {
         return ERR_OK;
     }
     if (err->code == ERR_NOT_FOUND) {
@@ -213,7 +213,7 @@ static enum err_code find_served(const struct attempt *attempt, struct served **
     struct model_view view = {.n_versions = 0};
     const struct version_row *row = NULL;
     struct err viewing = ERR_INIT;
-    if (registry_get(s->registry, attempt->row.model, 0, out, err) == ERR_NOT_FOUND) {
+    if (models_get(s->models, attempt->row.model, 0, out, err) == ERR_NOT_FOUND) {
         err_clear(err);
     }
     if (err->code == ERR_CORRUPT) {
@@ -305,7 +305,7 @@ static enum err_code publish(struct attempt *attempt, struct err *err)
                                 .judged_against = attempt->verdict.served_version};
     if (write_texts(attempt, &arena, &result, err) == ERR_OK &&
         job_store_publish(s->db, attempt->row.id, &result, &attempt->put, err) == ERR_OK) {
-        registry_follow(s->registry, attempt->row.model, attempt->model, &attempt->put);
+        models_follow(s->models, attempt->row.model, attempt->model, &attempt->put);
     }
     arena_release(&arena);
     mem_free(bytes);
@@ -315,13 +315,13 @@ static enum err_code publish(struct attempt *attempt, struct err *err)
 /* Again when somebody changed the default while the new version was judged against the old one. */
 static enum err_code judge_and_publish(struct attempt *attempt, struct err *err)
 {
-    for (int i = 0; i < MOST_JUDGEMENTS; i++) {
+    for (int i = 0; i < MAX_JUDGEMENTS; i++) {
         if (judge(attempt, err) != ERR_OK || publish(attempt, err) != ERR_PRECONDITION) {
             return err->code;
         }
         err_clear(err);
         /* Whoever changed it may not have told the memory yet. */
-        if (registry_refresh(attempt->settings->registry, attempt->row.model, NULL, NULL, err) !=
+        if (models_refresh(attempt->settings->models, attempt->row.model, NULL, NULL, err) !=
                 ERR_OK &&
             err->code != ERR_CORRUPT) {
             return err->code;

@@ -13,11 +13,11 @@
 #define CHECKPOINTS_H
 
 #include "base/checkpoint.h"
-#include "jobs/curves.h"
 #include "base/digest.h"
-#include "store/jobs/job_store.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "jobs/curves.h"
+#include "store/jobs/job_store.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jobs/drift.h"
 
-#include "store/data/data_store.h"
-#include "jobs/gate.h"
 #include "base/mem.h"
+#include "jobs/gate.h"
+#include "store/data/data_store.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,7 +46,7 @@ static double own_score(const struct scores *s, const double *range, int o)
     return sqrt(sum / (double)o);
 }
 
-static enum err_code score(const struct drift_wish *wish, const struct served *served,
+static enum err_code score(const struct drift_request *request, const struct served *served,
                            const struct data_newest *fresh, const double *range, double *out,
                            struct err *err)
 {
@@ -69,7 +69,7 @@ static enum err_code score(const struct drift_wish *wish, const struct served *s
         memcpy(x + i * d, fresh->rows + i * (d + o), d * sizeof *x);
         memcpy(y + i * o, fresh->rows + i * (d + o) + d, o * sizeof *y);
     }
-    const struct calib_run run = {.n_threads = wish->n_threads, .cancel = wish->cancel};
+    const struct evaluation_run run = {.n_threads = request->n_threads, .cancel = request->cancel};
     struct data rows = {.n = (int)n, .d = fresh->d, .o = fresh->o, .x = x, .y = y};
     err_kept(gate_score(served->model, &rows, range, GATE_RMSE, &run, out, err));
 done:
@@ -80,25 +80,25 @@ done:
 
 /* ---- the first fresh rows ---- */
 
-/* Up to wish->n_rows of them; the caller frees the rows in any case. */
-static enum err_code take_first(const struct drift_wish *wish, struct data_cursor *cursor,
+/* Up to request->n_rows of them; the caller frees the rows in any case. */
+static enum err_code take_first(const struct drift_request *request, struct data_cursor *cursor,
                                 struct data_newest *out, struct err *err)
 {
     size_t width = (size_t)(cursor->d + cursor->o);
     int64_t n = 0;
     *out = (struct data_newest){.d = cursor->d, .o = cursor->o};
-    out->rows = mem_alloc_array((size_t)wish->n_rows * width, sizeof *out->rows);
+    out->rows = mem_alloc_array((size_t)request->n_rows * width, sizeof *out->rows);
     if (out->rows == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %lld rows", (long long)wish->n_rows);
+        return err_set(err, ERR_NOMEM, "no memory for %lld rows", (long long)request->n_rows);
     }
     /* On from the end of the last batch that is not fresh. */
-    cursor->batch = wish->after;
+    cursor->batch = request->after;
     cursor->seq = INT64_MAX;
-    while (out->n < wish->n_rows && data_cursor_next(cursor, &n, err) == ERR_OK) {
+    while (out->n < request->n_rows && data_cursor_next(cursor, &n, err) == ERR_OK) {
         if (n == 0) {
             return err_set(err, ERR_CONFLICT, "rows were deleted while they were looked at");
         }
-        n = n < wish->n_rows - out->n ? n : wish->n_rows - out->n;
+        n = n < request->n_rows - out->n ? n : request->n_rows - out->n;
         memcpy(out->rows + (size_t)out->n * width, cursor->rows,
                (size_t)n * width * sizeof *out->rows);
         out->n += n;
@@ -106,12 +106,12 @@ static enum err_code take_first(const struct drift_wish *wish, struct data_curso
     return err->code;
 }
 
-static enum err_code read_first(const struct drift_wish *wish, struct data_newest *out,
+static enum err_code read_first(const struct drift_request *request, struct data_newest *out,
                                 struct err *err)
 {
     struct data_cursor cursor;
-    if (data_cursor_open(wish->db, wish->model, 0, &cursor, err) == ERR_OK) {
-        err_kept(take_first(wish, &cursor, out, err));
+    if (data_cursor_open(request->db, request->model, 0, &cursor, err) == ERR_OK) {
+        err_kept(take_first(request, &cursor, out, err));
     }
     data_cursor_close(&cursor);
     return err->code;
@@ -120,7 +120,7 @@ static enum err_code read_first(const struct drift_wish *wish, struct data_newes
 /* ---- the measurement ---- */
 
 /* By the version's own scores. */
-static enum err_code by_scores(const struct drift_wish *wish, const struct served *served,
+static enum err_code by_scores(const struct drift_request *request, const struct served *served,
                                struct drift *out, struct err *err)
 {
     const struct model *m = served->model;
@@ -131,10 +131,10 @@ static enum err_code by_scores(const struct drift_wish *wish, const struct serve
     }
     mend_range(range, m->o);
     out->baseline = own_score(&m->scores, range, m->o);
-    if (data_store_newest(wish->db, wish->model, wish->after, wish->n_rows, &fresh, err) ==
-        ERR_OK) {
+    if (data_store_newest(request->db, request->model, request->after, request->n_rows, &fresh,
+                          err) == ERR_OK) {
         out->n = (int)fresh.n;
-        err_kept(score(wish, served, &fresh, range, &out->score, err));
+        err_kept(score(request, served, &fresh, range, &out->score, err));
     }
     mem_free(fresh.rows);
     mem_free(range);
@@ -142,18 +142,18 @@ static enum err_code by_scores(const struct drift_wish *wish, const struct serve
 }
 
 /* The newest fresh rows by the first ones, if there are enough of both. */
-static enum err_code by_first_rows(const struct drift_wish *wish, const struct served *served,
+static enum err_code by_first_rows(const struct drift_request *request, const struct served *served,
                                    struct drift *out, struct err *err)
 {
     struct data_newest first = {.rows = NULL};
     struct data_newest fresh = {.rows = NULL};
     double *range = NULL;
-    if (wish->n_fresh < 2 * wish->n_rows) {
+    if (request->n_fresh < 2 * request->n_rows) {
         return ERR_OK;
     }
-    if (data_store_newest(wish->db, wish->model, wish->after, 2 * wish->n_rows, &fresh, err) !=
-            ERR_OK ||
-        fresh.n < 2 * wish->n_rows || read_first(wish, &first, err) != ERR_OK) {
+    if (data_store_newest(request->db, request->model, request->after, 2 * request->n_rows, &fresh,
+                          err) != ERR_OK ||
+        fresh.n < 2 * request->n_rows || read_first(request, &first, err) != ERR_OK) {
         goto done;
     }
     range = mem_alloc_array(2 * (size_t)first.o, sizeof *range);
@@ -164,10 +164,10 @@ static enum err_code by_first_rows(const struct drift_wish *wish, const struct s
     find_range(&first, range);
     mend_range(range, first.o);
     struct data_newest newest = fresh;
-    newest.n = wish->n_rows;
+    newest.n = request->n_rows;
     newest.rows += (fresh.n - newest.n) * (fresh.d + fresh.o);
-    if (score(wish, served, &first, range, &out->baseline, err) == ERR_OK &&
-        score(wish, served, &newest, range, &out->score, err) == ERR_OK) {
+    if (score(request, served, &first, range, &out->baseline, err) == ERR_OK &&
+        score(request, served, &newest, range, &out->score, err) == ERR_OK) {
         out->n = (int)newest.n;
     }
 done:
@@ -177,15 +177,16 @@ done:
     return err->code;
 }
 
-enum err_code drift_measure(const struct drift_wish *wish, struct drift *out, struct err *err)
+enum err_code drift_measure(const struct drift_request *request, struct drift *out, struct err *err)
 {
     struct served *served = NULL;
     *out = (struct drift){.score = NAN, .baseline = NAN};
-    if (registry_get(wish->registry, wish->model, 0, &served, err) != ERR_OK) {
+    if (models_get(request->models, request->model, 0, &served, err) != ERR_OK) {
         return err->code;
     }
-    enum err_code code = served->model->scores.n_rows > 0 ? by_scores(wish, served, out, err)
-                                                          : by_first_rows(wish, served, out, err);
+    enum err_code code = served->model->scores.n_rows > 0
+                             ? by_scores(request, served, out, err)
+                             : by_first_rows(request, served, out, err);
     served_unref(served);
     return code;
 }

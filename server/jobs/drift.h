@@ -13,8 +13,8 @@
 
 #include "live/models.h"
 
-struct drift_wish {
-    struct registry *registry;
+struct drift_request {
+    struct models *models;
     struct db *db;
     const char *model;
     int64_t after;   /* rows of later batches are fresh */
@@ -32,7 +32,7 @@ struct drift {
 
 /* ERR_NOT_FOUND: no version or no such rows; ERR_CONFLICT: rows were deleted meanwhile; ERR_SHAPE:
  * they do not fit the version; ERR_CANCELLED; errors of reading. */
-enum err_code drift_measure(const struct drift_wish *wish, struct drift *out,
+enum err_code drift_measure(const struct drift_request *request, struct drift *out,
                             struct err *err) MUST_CHECK;
 
 #endif

@@ -14,9 +14,9 @@
 #define EVENTS_H
 
 #include "base/cancel.h"
-#include "store/sqlite/db.h"
-#include "store/jobs/job_store.h"
 #include "base/log.h"
+#include "store/jobs/job_store.h"
+#include "store/sqlite/db.h"
 
 #define EVENTS_STATES        1024 /* changes of state that are kept */
 #define EVENTS_KEEP_ALIVE_NS (INT64_C(15) * 1000000000)

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LEAST_ROWS 2 /* fewer known or new ones say nothing: then all that were kept out */
+#define MIN_ROWS 2 /* fewer known or new ones say nothing: then all that were kept out */
 
 static const char *const metric_names[] = {"rmse", "nll", "crps"};
 static const char *const rows_names[] = {"known", "all", "new"};
@@ -85,7 +85,7 @@ static enum err_code pick(const struct gate_case *c, enum gate_rows *rows, struc
         goto no_memory;
     }
     split_rows(c->seed, data->n, c->validation, c->calibration, role);
-    if (count(role, data->n, *rows, c->n_known) < LEAST_ROWS) {
+    if (count(role, data->n, *rows, c->n_known) < MIN_ROWS) {
         *rows = GATE_ALL;
     }
     size_t n = (size_t)count(role, data->n, *rows, c->n_known);
@@ -132,11 +132,11 @@ static double combine(const struct scores *s, const double *range, enum gate_met
 }
 
 enum err_code gate_score(const struct model *model, const struct data *rows, const double *range,
-                         enum gate_metric metric, const struct calib_run *run, double *out,
+                         enum gate_metric metric, const struct evaluation_run *run, double *out,
                          struct err *err)
 {
     struct scores scores = {.n_rows = 0};
-    enum err_code code = calib_score(model, rows, range, run, &scores, err);
+    enum err_code code = evaluation_score(model, rows, range, run, &scores, err);
     *out = NAN;
     if (code == ERR_NUMERIC) {
         err_clear(err); /* a prediction that is not finite: no score */
@@ -178,7 +178,7 @@ static void decide(const struct gate_spec *spec, struct gate_verdict *v)
 static enum err_code score_both(const struct gate_case *c, const struct picked *picked,
                                 struct gate_verdict *v, struct err *err)
 {
-    const struct calib_run run = {.n_threads = c->n_threads, .cancel = c->cancel};
+    const struct evaluation_run run = {.n_threads = c->n_threads, .cancel = c->cancel};
     if (gate_score(c->candidate, &picked->data, picked->range, v->metric, &run, &v->candidate,
                    err) != ERR_OK) {
         return err->code;

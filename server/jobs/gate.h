@@ -13,8 +13,8 @@
 #ifndef GATE_H
 #define GATE_H
 
-#include "predict/evaluate.h"
 #include "base/textbuf.h"
+#include "predict/evaluation.h"
 
 enum gate_metric {
     GATE_RMSE, /* root mean over outputs of (RMSE / range of the served version's outputs)^2 */
@@ -73,7 +73,7 @@ void gate_write(struct textbuf *text, const struct gate_verdict *verdict);
 
 /* The score of a version on rows by a metric; range: [o x 2] low, high. NaN: it has none. */
 enum err_code gate_score(const struct model *model, const struct data *rows, const double *range,
-                         enum gate_metric metric, const struct calib_run *run, double *out,
+                         enum gate_metric metric, const struct evaluation_run *run, double *out,
                          struct err *err) MUST_CHECK;
 
 #endif

@@ -8,9 +8,9 @@
 #include "jobs/keeper.h"
 
 #include "base/clock.h"
-#include "jobs/drift.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "jobs/drift.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -140,16 +140,16 @@ static enum err_code measure(struct keeper *keeper, struct watch *watch,
                              struct err *err)
 {
     const struct keeper_settings *s = &keeper->settings;
-    const struct drift_wish wish = {.registry = s->registry,
-                                    .db = s->db,
-                                    .model = watch->model,
-                                    .after = facts->known_to,
-                                    .n_rows = policy->drift_rows,
-                                    .n_fresh = facts->n_fresh,
-                                    .n_threads = s->n_threads,
-                                    .cancel = &keeper->cancel};
+    const struct drift_request request = {.models = s->models,
+                                          .db = s->db,
+                                          .model = watch->model,
+                                          .after = facts->known_to,
+                                          .n_rows = policy->drift_rows,
+                                          .n_fresh = facts->n_fresh,
+                                          .n_threads = s->n_threads,
+                                          .cancel = &keeper->cancel};
     struct drift drift;
-    if (drift_measure(&wish, &drift, err) != ERR_OK) {
+    if (drift_measure(&request, &drift, err) != ERR_OK) {
         return err->code;
     }
     watch->memory.judged_batch = facts->last_batch;

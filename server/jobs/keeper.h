@@ -19,7 +19,7 @@ typedef enum err_code keeper_compose_fn(void *ctx, const char *model, const char
 
 struct keeper_settings {
     struct db *db;
-    struct registry *registry;
+    struct models *models;
     struct trainer *trainer;
     struct events *events; /* NULL: nobody follows */
     struct log *log;

@@ -7,7 +7,7 @@
 
 struct filling {
     const char *model;
-    const struct rows_wish *wish;
+    const struct rows_request *request;
     struct rows *rows;
 };
 
@@ -17,7 +17,7 @@ static enum err_code begin(void *ctx, const struct data_summary *summary,
 {
     struct filling *filling = ctx;
     struct rows *rows = filling->rows;
-    const struct training_data *pinned = filling->wish->pinned;
+    const struct training_data *pinned = filling->request->pinned;
     const char *wanted = pinned != NULL ? pinned->fingerprint : "";
     if (wanted[0] != '\0' && strcmp(wanted, origin->fingerprint) != 0) {
         return err_set(err, ERR_CONFLICT, "rows of model %s were deleted", filling->model);
@@ -48,7 +48,7 @@ static enum err_code take_run(void *ctx, const struct data_run *run, struct err 
     struct data *data = &filling->rows->data;
     size_t d = (size_t)data->d;
     size_t o = (size_t)data->o;
-    if (cancel_is_requested(filling->wish->cancel)) {
+    if (cancel_is_requested(filling->request->cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled while rows were read");
     }
     if (run->d != data->d || run->o != data->o || run->n > filling->rows->origin.n_rows - data->n) {
@@ -65,12 +65,12 @@ static enum err_code take_run(void *ctx, const struct data_run *run, struct err 
     return ERR_OK;
 }
 
-enum err_code rows_load(struct db *db, const char *model, const struct rows_wish *wish,
+enum err_code rows_load(struct db *db, const char *model, const struct rows_request *request,
                         struct rows *rows, struct err *err)
 {
-    struct filling filling = {.model = model, .wish = wish, .rows = rows};
+    struct filling filling = {.model = model, .request = request, .rows = rows};
     struct data_reading reading = {.last_batch =
-                                       wish->pinned != NULL ? wish->pinned->last_batch : 0,
+                                       request->pinned != NULL ? request->pinned->last_batch : 0,
                                    .begin = begin,
                                    .visit = take_run,
                                    .ctx = &filling};

@@ -16,7 +16,7 @@ struct rows {
 
 #define ROWS_MAX 100000000 /* a training run counts rows in an int */
 
-struct rows_wish {
+struct rows_request {
     /* The very rows of an earlier attempt; NULL, or an empty fingerprint: whatever there is. */
     const struct training_data *pinned;
     const struct cancel *cancel; /* may be NULL */
@@ -26,7 +26,7 @@ struct rows_wish {
  * ERR_CONFLICT when some of the pinned rows were deleted. A zeroed struct may be released.
  * ERR_INVALID when there are no rows; ERR_NONFINITE; ERR_CANCELLED; ERR_NOMEM.
  */
-enum err_code rows_load(struct db *db, const char *model, const struct rows_wish *wish,
+enum err_code rows_load(struct db *db, const char *model, const struct rows_request *request,
                         struct rows *rows, struct err *err) MUST_CHECK;
 void rows_release(struct rows *rows);
 

@@ -79,7 +79,7 @@ void running_release(struct running *running)
 
 /* ---- the job ---- */
 
-void running_begin(struct running *running, int64_t job, int64_t most_s, struct bytes_reader *left)
+void running_begin(struct running *running, int64_t job, int64_t max_s, struct bytes_reader *left)
 {
     pthread_mutex_lock(&running->lock);
     running->job = job;
@@ -93,7 +93,7 @@ void running_begin(struct running *running, int64_t job, int64_t most_s, struct 
         curves_decode(&running->curves, left);
     }
     running->start_ns = clock_ns();
-    running->deadline_ns = most_s > 0 ? running->start_ns + most_s * SECOND_NS : 0;
+    running->deadline_ns = max_s > 0 ? running->start_ns + max_s * SECOND_NS : 0;
     pthread_cond_signal(&running->changed);
     if (!running->closed) {
         atomic_store_explicit(&running->cancel.stop, false, memory_order_relaxed);

@@ -40,7 +40,7 @@ void running_release(struct running *running);
 
 /* An attempt begins, with the losses that the one before has left (NULL: none); most_s: its time
  * limit, 0: none. */
-void running_begin(struct running *running, int64_t job, int64_t most_s, struct bytes_reader *left);
+void running_begin(struct running *running, int64_t job, int64_t max_s, struct bytes_reader *left);
 void running_end(struct running *running);
 
 /* Notes how far the job has come. *job: which; *eta_s as below. */

@@ -9,8 +9,8 @@
 #include "jobs/trainer.h"
 
 #include "base/mem.h"
-#include "jobs/running.h"
 #include "base/threads.h"
+#include "jobs/running.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -20,8 +20,8 @@
 #define RETRY_S 2 /* pause after the store failed */
 
 /* Seconds until the next try after a fault: 2, 8, 32, 128, 300. */
-#define BACKOFF_S      2
-#define BACKOFF_MOST_S (JOB_MOST_WAIT_MS / 1000)
+#define BACKOFF_S     2
+#define BACKOFF_MAX_S (JOB_MAX_WAIT_MS / 1000)
 
 struct trainer {
     struct trainer_settings settings;
@@ -138,10 +138,10 @@ static bool may_pass(enum err_code code)
 static int64_t backoff_ms(int faults)
 {
     int64_t s = BACKOFF_S;
-    for (int i = 0; i < faults && s < BACKOFF_MOST_S; i++) {
+    for (int i = 0; i < faults && s < BACKOFF_MAX_S; i++) {
         s *= 4;
     }
-    return 1000 * (s < BACKOFF_MOST_S ? s : BACKOFF_MOST_S);
+    return 1000 * (s < BACKOFF_MAX_S ? s : BACKOFF_MAX_S);
 }
 
 static enum err_code write_end(struct trainer *trainer, const struct attempt *attempt,

@@ -9,13 +9,13 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "predict/predict_join.h"
 #include "base/threads.h"
+#include "predict/predict_join.h"
 
 #include <math.h>
 #include <stdio.h>
 
-#define MOST_THREADS 256
+#define MAX_THREADS 256
 /*
  * Multiplications of requests that run in the thread of their caller. Up to about 20 us handing
  * them over would cost more than joining them gains (on a virtual machine a wake-up takes 8 to 37
@@ -26,7 +26,7 @@
 #define SMALL_WORK 1e5
 #define IDLE_WORK  4e6
 #define RATE_DECAY 0.98 /* weight of the past at each tile, for the rate of work */
-#define MOST_RETRY 3600 /* s */
+#define MAX_RETRY  3600 /* s */
 
 enum source_kind { SOURCE_LANE, SOURCE_CALL };
 
@@ -51,7 +51,7 @@ struct call {
 
 struct batcher {
     struct batcher_settings settings;
-    pthread_t threads[MOST_THREADS];
+    pthread_t threads[MAX_THREADS];
     int n_threads;
     pthread_cond_t wake;
 
@@ -406,7 +406,7 @@ enum err_code batcher_start(const struct batcher_settings *settings, struct batc
     }
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->wake, NULL);
-    for (int i = 0; i < settings->n_threads && i < MOST_THREADS; i++) {
+    for (int i = 0; i < settings->n_threads && i < MAX_THREADS; i++) {
         char name[16];
         snprintf(name, sizeof name, "predict-%d", i);
         if (threads_start(&b->threads[i], name, compute, b, err) != ERR_OK) {
@@ -487,7 +487,7 @@ static int drain_s(const struct batcher *b)
     }
     double rate = b->rate_work / b->rate_s * b->settings.n_threads;
     double seconds = ceil(b->work_waiting / rate);
-    return seconds < 1.0 ? 1 : (seconds > MOST_RETRY ? MOST_RETRY : (int)seconds);
+    return seconds < 1.0 ? 1 : (seconds > MAX_RETRY ? MAX_RETRY : (int)seconds);
 }
 
 enum err_code batcher_admit(struct batcher *batcher, const struct batch_item *item, struct err *err)

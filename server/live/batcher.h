@@ -13,8 +13,8 @@
 #ifndef BATCHER_H
 #define BATCHER_H
 
-#include "live/batch_call.h"
 #include "base/metrics.h"
+#include "live/batch_call.h"
 
 struct batcher_settings {
     int n_threads;

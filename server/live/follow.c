@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "live/follow.h"
 
-#include "store/sqlite/db.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "store/sqlite/db.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -52,7 +52,7 @@ static enum err_code take_over(struct follow *follow, enum db_change change, str
     if (change == DB_REPLACED && db_reopen(follow->settings.db, err) != ERR_OK) {
         return err->code;
     }
-    return registry_reload(follow->settings.registry, err);
+    return models_reload(follow->settings.models, err);
 }
 
 static void report(struct follow *follow, const struct err *err)

@@ -15,7 +15,7 @@
 
 struct follow_settings {
     struct db *db; /* read-only */
-    struct registry *registry;
+    struct models *models;
     struct log *log;
     struct metrics *metrics;
     int period_ms;

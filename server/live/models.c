@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "live/models.h"
 
-#include "model/codec.h"
-#include "live/entry.h"
 #include "base/mem.h"
+#include "live/entry.h"
+#include "model/codec.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-struct registry {
+struct models {
     struct db *db;
     struct log *log;
     pthread_mutex_t lock;  /* guards what follows; held for look-ups and swaps only */
@@ -23,39 +23,39 @@ struct registry {
 
 /* ---- the table ---- */
 
-enum err_code registry_new(struct db *db, struct log *log, struct registry **out, struct err *err)
+enum err_code models_new(struct db *db, struct log *log, struct models **out, struct err *err)
 {
-    struct registry *registry = mem_zalloc(sizeof *registry);
-    if (registry == NULL || pthread_mutex_init(&registry->lock, NULL) != 0) {
-        mem_free(registry);
+    struct models *models = mem_zalloc(sizeof *models);
+    if (models == NULL || pthread_mutex_init(&models->lock, NULL) != 0) {
+        mem_free(models);
         return err_set(err, ERR_NOMEM, "no memory for the registry");
     }
-    registry->db = db;
-    registry->log = log;
-    *out = registry;
+    models->db = db;
+    models->log = log;
+    *out = models;
     return ERR_OK;
 }
 
-void registry_free(struct registry *registry)
+void models_free(struct models *models)
 {
-    if (registry != NULL) {
-        for (size_t i = 0; i < registry->n_entries; i++) {
-            entry_release(&registry->entries[i]);
+    if (models != NULL) {
+        for (size_t i = 0; i < models->n_entries; i++) {
+            entry_release(&models->entries[i]);
         }
-        mem_free(registry->entries);
-        pthread_mutex_destroy(&registry->lock);
-        mem_free(registry);
+        mem_free(models->entries);
+        pthread_mutex_destroy(&models->lock);
+        mem_free(models);
     }
 }
 
 /* Where `name` is, or would have to be. */
-static size_t position_locked(const struct registry *registry, const char *name, bool *found)
+static size_t position_locked(const struct models *models, const char *name, bool *found)
 {
     size_t low = 0;
-    size_t high = registry->n_entries;
+    size_t high = models->n_entries;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        int order = strcmp(registry->entries[mid].name, name);
+        int order = strcmp(models->entries[mid].name, name);
         if (order == 0) {
             *found = true;
             return mid;
@@ -70,56 +70,56 @@ static size_t position_locked(const struct registry *registry, const char *name,
     return low;
 }
 
-static struct entry *find_locked(struct registry *registry, const char *name)
+static struct entry *find_locked(struct models *models, const char *name)
 {
     bool found;
-    size_t at = position_locked(registry, name, &found);
-    return found ? &registry->entries[at] : NULL;
+    size_t at = position_locked(models, name, &found);
+    return found ? &models->entries[at] : NULL;
 }
 
 /* The entry of `name`, made if needed; NULL when memory is short. */
-static struct entry *take_entry_locked(struct registry *registry, const char *name)
+static struct entry *take_entry_locked(struct models *models, const char *name)
 {
     bool found;
-    size_t at = position_locked(registry, name, &found);
+    size_t at = position_locked(models, name, &found);
     if (found) {
-        return &registry->entries[at];
+        return &models->entries[at];
     }
-    if (registry->n_entries == registry->capacity) {
-        size_t capacity = registry->capacity == 0 ? 16 : 2 * registry->capacity;
+    if (models->n_entries == models->capacity) {
+        size_t capacity = models->capacity == 0 ? 16 : 2 * models->capacity;
         struct entry *entries =
-            mem_realloc_array(registry->entries, capacity, sizeof *registry->entries);
+            mem_realloc_array(models->entries, capacity, sizeof *models->entries);
         if (entries == NULL) {
             return NULL;
         }
-        registry->entries = entries;
-        registry->capacity = capacity;
+        models->entries = entries;
+        models->capacity = capacity;
     }
-    struct entry *entry = &registry->entries[at];
-    memmove(entry + 1, entry, (registry->n_entries - at) * sizeof *entry);
+    struct entry *entry = &models->entries[at];
+    memmove(entry + 1, entry, (models->n_entries - at) * sizeof *entry);
     memset(entry, 0, sizeof *entry);
     snprintf(entry->name, sizeof entry->name, "%s", name);
-    registry->n_entries++;
+    models->n_entries++;
     return entry;
 }
 
 /* ---- loading ---- */
 
-static enum err_code load(struct registry *registry, const char *name,
-                          const struct version_row *row, struct served **out, struct err *err)
+static enum err_code load(struct models *models, const char *name, const struct version_row *row,
+                          struct served **out, struct err *err)
 {
     void *bytes = NULL;
     size_t n_bytes = 0;
     struct model *model = NULL;
-    if (model_store_load(registry->db, name, row->version, &bytes, &n_bytes, err) != ERR_OK) {
+    if (model_store_load(models->db, name, row->version, &bytes, &n_bytes, err) != ERR_OK) {
         return err->code;
     }
     if (codec_decode(bytes, n_bytes, &model, err) != ERR_OK) {
         if (err->code == ERR_CORRUPT) {
             struct err marking = ERR_INIT;
-            if (model_store_mark_damaged(registry->db, name, row->version, err_msg(err),
-                                         &marking) != ERR_OK) {
-                log_warn(registry->log, "damaged version not marked", "model", name, "reason",
+            if (model_store_mark_damaged(models->db, name, row->version, err_msg(err), &marking) !=
+                ERR_OK) {
+                log_warn(models->log, "damaged version not marked", "model", name, "reason",
                          err_msg(&marking), NULL);
             }
         }
@@ -136,13 +136,13 @@ done:
 }
 
 /* A version's row in the store. */
-static enum err_code find_version(struct registry *registry, const char *name,
+static enum err_code find_version(struct models *models, const char *name,
                                   const struct version_ref *ref, struct version_row *out,
                                   struct err *err)
 {
     struct model_view view = {.n_versions = 0};
     const struct version_row *row = NULL;
-    if (model_store_view(registry->db, name, &view, err) != ERR_OK) {
+    if (model_store_view(models->db, name, &view, err) != ERR_OK) {
         return err->code;
     }
     if (model_view_find(&view, ref, &row, err) == ERR_OK) {
@@ -163,100 +163,98 @@ struct seen {
 };
 
 /* *seen may be NULL. */
-static struct served *lookup(struct registry *registry, const char *name,
-                             const struct version_ref *ref, struct seen *seen)
+static struct served *lookup(struct models *models, const char *name, const struct version_ref *ref,
+                             struct seen *seen)
 {
-    pthread_mutex_lock(&registry->lock);
-    const struct entry *entry = find_locked(registry, name);
+    pthread_mutex_lock(&models->lock);
+    const struct entry *entry = find_locked(models, name);
     struct served *served = entry != NULL ? served_ref(entry_find(entry, ref)) : NULL;
     if (seen != NULL) {
         *seen = entry != NULL ? (struct seen){entry->applied, entry->failed > entry->applied}
                               : (struct seen){.applied = 0};
     }
-    pthread_mutex_unlock(&registry->lock);
+    pthread_mutex_unlock(&models->lock);
     return served;
 }
 
 /* Keeps a version that is not the default. Not when the model was refreshed since `applied`: the
  * version may be gone. */
-static void hold(struct registry *registry, struct served *served, uint64_t applied)
+static void hold(struct models *models, struct served *served, uint64_t applied)
 {
     struct served *leaves = NULL;
-    pthread_mutex_lock(&registry->lock);
-    struct entry *entry = find_locked(registry, served->name);
+    pthread_mutex_lock(&models->lock);
+    struct entry *entry = find_locked(models, served->name);
     if (entry != NULL && entry->applied == applied) {
         leaves = entry_hold(entry, served);
     }
-    pthread_mutex_unlock(&registry->lock);
+    pthread_mutex_unlock(&models->lock);
     served_unref(leaves);
 }
 
 /* Serves a default version as it was just read, where none is and nothing has changed since. */
-static void adopt(struct registry *registry, struct served *served, uint64_t applied)
+static void adopt(struct models *models, struct served *served, uint64_t applied)
 {
-    pthread_mutex_lock(&registry->lock);
-    struct entry *entry = find_locked(registry, served->name);
+    pthread_mutex_lock(&models->lock);
+    struct entry *entry = find_locked(models, served->name);
     if (entry != NULL && entry->applied == applied && entry->current == NULL) {
         entry->current = served_ref(served);
     }
-    pthread_mutex_unlock(&registry->lock);
+    pthread_mutex_unlock(&models->lock);
 }
 
 /*
  * What was just loaded is kept for the next request. A default version is, even when the store
  * fails now that the whole entry is asked for: the entry is stale then, and asks again.
  */
-static void keep(struct registry *registry, struct served *served, bool is_default,
-                 uint64_t applied)
+static void keep(struct models *models, struct served *served, bool is_default, uint64_t applied)
 {
     struct put_result as = {.version = served->version};
     struct err refreshing = ERR_INIT;
     if (!is_default) {
-        hold(registry, served, applied);
-    } else if (registry_refresh(registry, served->name, served->model, &as, &refreshing) !=
-               ERR_OK) {
-        log_warn(registry->log, "versions not read again", "model", served->name, "reason",
+        hold(models, served, applied);
+    } else if (models_refresh(models, served->name, served->model, &as, &refreshing) != ERR_OK) {
+        log_warn(models->log, "versions not read again", "model", served->name, "reason",
                  err_msg(&refreshing), NULL);
-        adopt(registry, served, applied);
+        adopt(models, served, applied);
     }
 }
 
-enum err_code registry_find(struct registry *registry, const char *name,
-                            const struct version_ref *ref, struct served **out, struct err *err)
+enum err_code models_find(struct models *models, const char *name, const struct version_ref *ref,
+                          struct served **out, struct err *err)
 {
     struct seen seen;
-    *out = lookup(registry, name, ref, &seen);
+    *out = lookup(models, name, ref, &seen);
     if (seen.stale) {
         /* While the store cannot be read, what is in memory goes on serving. */
         struct err ignored = ERR_INIT;
-        if (registry_refresh(registry, name, NULL, NULL, &ignored) == ERR_OK) {
+        if (models_refresh(models, name, NULL, NULL, &ignored) == ERR_OK) {
             served_unref(*out);
-            *out = lookup(registry, name, ref, &seen);
+            *out = lookup(models, name, ref, &seen);
         }
     }
     if (*out != NULL) {
         return ERR_OK;
     }
     struct version_row row;
-    if (find_version(registry, name, ref, &row, err) != ERR_OK ||
-        load(registry, name, &row, out, err) != ERR_OK) {
+    if (find_version(models, name, ref, &row, err) != ERR_OK ||
+        load(models, name, &row, out, err) != ERR_OK) {
         return err->code;
     }
-    keep(registry, *out, row.is_default, seen.applied);
+    keep(models, *out, row.is_default, seen.applied);
     return ERR_OK;
 }
 
-enum err_code registry_get(struct registry *registry, const char *name, int64_t version,
-                           struct served **out, struct err *err)
+enum err_code models_get(struct models *models, const char *name, int64_t version,
+                         struct served **out, struct err *err)
 {
     struct version_ref ref = version_ref_number(version);
-    return registry_find(registry, name, &ref, out, err);
+    return models_find(models, name, &ref, out, err);
 }
 
 /* ---- refreshing ---- */
 
 /* The served version the refreshed entry will hold; NULL when nothing can serve. */
-static enum err_code obtain_default(struct registry *registry, const char *name,
+static enum err_code obtain_default(struct models *models, const char *name,
                                     const struct version_row *row, struct model *fresh,
                                     const struct put_result *fresh_as, struct served **out,
                                     struct err *err)
@@ -265,7 +263,7 @@ static enum err_code obtain_default(struct registry *registry, const char *name,
     if (row->damaged) {
         return ERR_OK;
     }
-    *out = lookup(registry, name, &ref, NULL);
+    *out = lookup(models, name, &ref, NULL);
     if (*out != NULL && strcmp((*out)->digest, row->digest) == 0) {
         return ERR_OK;
     }
@@ -275,38 +273,38 @@ static enum err_code obtain_default(struct registry *registry, const char *name,
         *out = served_new(name, row, fresh);
         return *out != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a served model");
     }
-    return load(registry, name, row, out, err);
+    return load(models, name, row, out, err);
 }
 
 /* A number for a refresh that begins now. */
-static uint64_t next_number(struct registry *registry)
+static uint64_t next_number(struct models *models)
 {
-    pthread_mutex_lock(&registry->lock);
-    uint64_t number = ++registry->refreshes;
-    pthread_mutex_unlock(&registry->lock);
+    pthread_mutex_lock(&models->lock);
+    uint64_t number = ++models->refreshes;
+    pthread_mutex_unlock(&models->lock);
     return number;
 }
 
 /* After a refresh that failed: the next reader tries again. */
-static void mark_failed(struct registry *registry, const char *name, uint64_t number)
+static void mark_failed(struct models *models, const char *name, uint64_t number)
 {
-    pthread_mutex_lock(&registry->lock);
-    struct entry *entry = take_entry_locked(registry, name);
+    pthread_mutex_lock(&models->lock);
+    struct entry *entry = take_entry_locked(models, name);
     if (entry != NULL && entry->failed < number) {
         entry->failed = number;
     }
-    pthread_mutex_unlock(&registry->lock);
+    pthread_mutex_unlock(&models->lock);
 }
 
-enum err_code registry_refresh(struct registry *registry, const char *name, struct model *fresh,
-                               const struct put_result *fresh_as, struct err *err)
+enum err_code models_refresh(struct models *models, const char *name, struct model *fresh,
+                             const struct put_result *fresh_as, struct err *err)
 {
     struct model_view view = {.n_versions = 0};
-    uint64_t number = next_number(registry);
+    uint64_t number = next_number(models);
     struct entry next = {.applied = number};
     bool damaged = false; /* what is served goes on, another reading would not help */
     struct err viewing = ERR_INIT;
-    enum err_code code = model_store_view(registry->db, name, &view, &viewing);
+    enum err_code code = model_store_view(models->db, name, &view, &viewing);
     if (code != ERR_OK && code != ERR_NOT_FOUND) {
         *err = viewing;
         goto done;
@@ -315,145 +313,145 @@ enum err_code registry_refresh(struct registry *registry, const char *name, stru
         goto done;
     }
     for (size_t i = 0; i < view.n_versions; i++) {
-        if (view.versions[i].is_default && obtain_default(registry, name, &view.versions[i], fresh,
+        if (view.versions[i].is_default && obtain_default(models, name, &view.versions[i], fresh,
                                                           fresh_as, &next.current, err) != ERR_OK) {
             damaged = err->code == ERR_CORRUPT;
             goto done;
         }
     }
-    pthread_mutex_lock(&registry->lock);
-    struct entry *entry = take_entry_locked(registry, name);
+    pthread_mutex_lock(&models->lock);
+    struct entry *entry = take_entry_locked(models, name);
     if (entry == NULL) {
         err_set(err, ERR_NOMEM, "no memory for the registry");
     } else if (next.applied > entry->applied) {
         entry_swap(entry, &next, view.versions, view.n_versions);
     }
-    pthread_mutex_unlock(&registry->lock);
+    pthread_mutex_unlock(&models->lock);
 done:
     if (err->code != ERR_OK && !damaged) {
-        mark_failed(registry, name, number);
+        mark_failed(models, name, number);
     }
     entry_release(&next);
     model_view_release(&view);
     return err->code;
 }
 
-void registry_follow(struct registry *registry, const char *name, struct model *fresh,
-                     const struct put_result *fresh_as)
+void models_follow(struct models *models, const char *name, struct model *fresh,
+                   const struct put_result *fresh_as)
 {
     struct err refreshing = ERR_INIT;
-    if (registry_refresh(registry, name, fresh, fresh_as, &refreshing) != ERR_OK) {
-        log_warn(registry->log, "model changed but not loaded yet", "model", name, "reason",
+    if (models_refresh(models, name, fresh, fresh_as, &refreshing) != ERR_OK) {
+        log_warn(models->log, "model changed but not loaded yet", "model", name, "reason",
                  err_msg(&refreshing), NULL);
     }
 }
 
 /* ---- changes ---- */
 
-enum err_code registry_put(struct registry *registry, struct model *model, struct put_request *put,
-                           struct put_result *out, struct err *err)
+enum err_code models_put(struct models *models, struct model *model, struct put_request *put,
+                         struct put_result *out, struct err *err)
 {
     unsigned char *bytes = NULL;
     if (codec_encode(model, &bytes, &put->n_bytes, err) != ERR_OK) {
         return err->code;
     }
     put->bytes = bytes;
-    if (model_store_put(registry->db, put, out, err) == ERR_OK) {
-        registry_follow(registry, put->model, model, out);
+    if (model_store_put(models->db, put, out, err) == ERR_OK) {
+        models_follow(models, put->model, model, out);
     }
     put->bytes = NULL;
     mem_free(bytes);
     return err->code;
 }
 
-enum err_code registry_delete(struct registry *registry, const char *name, struct err *err)
+enum err_code models_delete(struct models *models, const char *name, struct err *err)
 {
     /* The emptied entry stays: its number keeps a slower, older refresh from bringing back the
      * dead. */
-    if (model_store_delete(registry->db, name, err) == ERR_OK) {
-        registry_follow(registry, name, NULL, NULL);
+    if (model_store_delete(models->db, name, err) == ERR_OK) {
+        models_follow(models, name, NULL, NULL);
     }
     return err->code;
 }
 
-enum err_code registry_delete_version(struct registry *registry, const char *name,
-                                      const struct version_ref *ref, struct err *err)
+enum err_code models_delete_version(struct models *models, const char *name,
+                                    const struct version_ref *ref, struct err *err)
 {
-    if (model_store_delete_version(registry->db, name, ref, err) == ERR_OK) {
-        registry_follow(registry, name, NULL, NULL);
+    if (model_store_delete_version(models->db, name, ref, err) == ERR_OK) {
+        models_follow(models, name, NULL, NULL);
     }
     return err->code;
 }
 
-enum err_code registry_set_default(struct registry *registry, const char *name,
-                                   const struct version_ref *ref, int64_t *version, struct err *err)
+enum err_code models_set_default(struct models *models, const char *name,
+                                 const struct version_ref *ref, int64_t *version, struct err *err)
 {
     struct served *served = NULL;
-    if (registry_find(registry, name, ref, &served, err) != ERR_OK) {
+    if (models_find(models, name, ref, &served, err) != ERR_OK) {
         struct err found = *err;
         struct err looking = ERR_INIT;
         struct version_row row = {.damaged = false};
         /* A damaged version is the caller's to choose otherwise; a damaged page is not. */
         if (found.code == ERR_CORRUPT &&
-            find_version(registry, name, ref, &row, &looking) != ERR_OK && row.damaged) {
+            find_version(models, name, ref, &row, &looking) != ERR_OK && row.damaged) {
             err_clear(err);
             return err_set(err, ERR_CONFLICT, "%s", err_msg(&found));
         }
         return err->code;
     }
-    if (model_store_set_default(registry->db, name, ref, version, err) == ERR_OK) {
+    if (model_store_set_default(models->db, name, ref, version, err) == ERR_OK) {
         struct put_result as = {.version = served->version};
-        registry_follow(registry, name, served->model, &as);
+        models_follow(models, name, served->model, &as);
     }
     served_unref(served);
     return err->code;
 }
 
-enum err_code registry_set_keep(struct registry *registry, const char *name, int64_t keep_versions,
-                                int64_t *n_deleted, struct err *err)
+enum err_code models_set_keep(struct models *models, const char *name, int64_t keep_versions,
+                              int64_t *n_deleted, struct err *err)
 {
-    if (model_store_set_keep(registry->db, name, keep_versions, n_deleted, err) == ERR_OK) {
-        registry_follow(registry, name, NULL, NULL);
+    if (model_store_set_keep(models->db, name, keep_versions, n_deleted, err) == ERR_OK) {
+        models_follow(models, name, NULL, NULL);
     }
     return err->code;
 }
 
-enum err_code registry_set_alias(struct registry *registry, const char *name, const char *alias,
-                                 const struct version_ref *ref, struct alias_put *out,
-                                 struct err *err)
+enum err_code models_set_alias(struct models *models, const char *name, const char *alias,
+                               const struct version_ref *ref, struct alias_put *out,
+                               struct err *err)
 {
-    if (alias_store_set(registry->db, name, alias, ref, out, err) == ERR_OK) {
-        registry_follow(registry, name, NULL, NULL);
+    if (alias_store_set(models->db, name, alias, ref, out, err) == ERR_OK) {
+        models_follow(models, name, NULL, NULL);
     }
     return err->code;
 }
 
-enum err_code registry_delete_alias(struct registry *registry, const char *name, const char *alias,
-                                    struct err *err)
+enum err_code models_delete_alias(struct models *models, const char *name, const char *alias,
+                                  struct err *err)
 {
-    if (alias_store_delete(registry->db, name, alias, err) == ERR_OK) {
-        registry_follow(registry, name, NULL, NULL);
+    if (alias_store_delete(models->db, name, alias, err) == ERR_OK) {
+        models_follow(models, name, NULL, NULL);
     }
     return err->code;
 }
 
-enum err_code registry_load(struct registry *registry, struct err *err)
+enum err_code models_load(struct models *models, struct err *err)
 {
     struct model_row *rows = NULL;
     size_t n_rows = 0;
-    if (model_store_list(registry->db, &rows, &n_rows, err) != ERR_OK) {
+    if (model_store_list(models->db, &rows, &n_rows, err) != ERR_OK) {
         return err->code;
     }
     for (size_t i = 0; i < n_rows; i++) {
         struct err one = ERR_INIT;
         if (rows[i].default_version != 0 &&
-            registry_refresh(registry, rows[i].model, NULL, NULL, &one) != ERR_OK) {
-            log_error(registry->log, "model not loaded", "model", rows[i].model, "reason",
+            models_refresh(models, rows[i].model, NULL, NULL, &one) != ERR_OK) {
+            log_error(models->log, "model not loaded", "model", rows[i].model, "reason",
                       err_msg(&one), NULL);
         }
     }
     mem_free(rows);
-    atomic_store_explicit(&registry->loaded, true, memory_order_release);
+    atomic_store_explicit(&models->loaded, true, memory_order_release);
     return ERR_OK;
 }
 
@@ -461,65 +459,65 @@ enum err_code registry_load(struct registry *registry, struct err *err)
 
 /* The name of the n-th entry. Entries are never taken out, and a new one is refreshed by whoever
  * made it, so walking by number misses nothing. */
-static bool name_at(struct registry *registry, size_t n, char *name)
+static bool name_at(struct models *models, size_t n, char *name)
 {
-    pthread_mutex_lock(&registry->lock);
-    bool there = n < registry->n_entries;
+    pthread_mutex_lock(&models->lock);
+    bool there = n < models->n_entries;
     if (there) {
-        memcpy(name, registry->entries[n].name, sizeof registry->entries[n].name);
+        memcpy(name, models->entries[n].name, sizeof models->entries[n].name);
     }
-    pthread_mutex_unlock(&registry->lock);
+    pthread_mutex_unlock(&models->lock);
     return there;
 }
 
-static void reload_one(struct registry *registry, const char *name, struct err *err)
+static void reload_one(struct models *models, const char *name, struct err *err)
 {
     struct err one = ERR_INIT;
-    if (registry_refresh(registry, name, NULL, NULL, &one) != ERR_OK && err->code == ERR_OK) {
+    if (models_refresh(models, name, NULL, NULL, &one) != ERR_OK && err->code == ERR_OK) {
         *err = one;
         err_prefix(err, "model %s", name);
     }
 }
 
-enum err_code registry_reload(struct registry *registry, struct err *err)
+enum err_code models_reload(struct models *models, struct err *err)
 {
     struct model_row *rows = NULL;
     size_t n_rows = 0;
     char name[NAME_MAX_CHARS + 1];
-    if (model_store_list(registry->db, &rows, &n_rows, err) != ERR_OK) {
+    if (model_store_list(models->db, &rows, &n_rows, err) != ERR_OK) {
         return err->code;
     }
     for (size_t i = 0; i < n_rows; i++) {
-        reload_one(registry, rows[i].model, err);
+        reload_one(models, rows[i].model, err);
     }
     /* Those that are in memory alone; both lists are sorted by name. */
     size_t at = 0;
-    for (size_t n = 0; name_at(registry, n, name); n++) {
+    for (size_t n = 0; name_at(models, n, name); n++) {
         while (at < n_rows && strcmp(rows[at].model, name) < 0) {
             at++;
         }
         if (at == n_rows || strcmp(rows[at].model, name) != 0) {
-            reload_one(registry, name, err);
+            reload_one(models, name, err);
         }
     }
     mem_free(rows);
     return err->code;
 }
 
-bool registry_is_loaded(const struct registry *registry)
+bool models_is_loaded(const struct models *models)
 {
-    return atomic_load_explicit(&registry->loaded, memory_order_acquire);
+    return atomic_load_explicit(&models->loaded, memory_order_acquire);
 }
 
-void registry_totals(struct registry *registry, int *n_models, size_t *n_bytes)
+void models_totals(struct models *models, int *n_models, size_t *n_bytes)
 {
     *n_models = 0;
     *n_bytes = 0;
-    pthread_mutex_lock(&registry->lock);
-    for (size_t i = 0; i < registry->n_entries; i++) {
-        const struct entry *entry = &registry->entries[i];
+    pthread_mutex_lock(&models->lock);
+    for (size_t i = 0; i < models->n_entries; i++) {
+        const struct entry *entry = &models->entries[i];
         *n_models += entry->current != NULL;
         *n_bytes += entry_bytes(entry);
     }
-    pthread_mutex_unlock(&registry->lock);
+    pthread_mutex_unlock(&models->lock);
 }

@@ -15,44 +15,43 @@
 #ifndef MODELS_H
 #define MODELS_H
 
-#include "store/models/alias_store.h"
 #include "base/log.h"
 #include "live/served.h"
+#include "store/models/alias_store.h"
 
-struct registry;
+struct models;
 
 /* Keeps db and log. Loads nothing yet. ERR_NOMEM. */
-enum err_code registry_new(struct db *db, struct log *log, struct registry **out,
-                           struct err *err) MUST_CHECK;
+enum err_code models_new(struct db *db, struct log *log, struct models **out,
+                         struct err *err) MUST_CHECK;
 /* No call may be under way; references that readers hold stay valid. NULL is fine. */
-void registry_free(struct registry *registry);
+void models_free(struct models *models);
 
 /*
  * Loads the default version of every model. A damaged one is logged, marked in the store and left
  * out; the others serve. ERR_IO, ERR_NOMEM.
  */
-enum err_code registry_load(struct registry *registry, struct err *err) MUST_CHECK;
+enum err_code models_load(struct models *models, struct err *err) MUST_CHECK;
 
 /* True once registry_load has come to its end. */
-bool registry_is_loaded(const struct registry *registry);
+bool models_is_loaded(const struct models *models);
 
 /*
  * A reference to a version of a model. The caller gives it back with served_unref. ERR_NOT_FOUND;
  * ERR_CORRUPT (the version is damaged).
  */
-enum err_code registry_find(struct registry *registry, const char *name,
-                            const struct version_ref *ref, struct served **out,
-                            struct err *err) MUST_CHECK;
+enum err_code models_find(struct models *models, const char *name, const struct version_ref *ref,
+                          struct served **out, struct err *err) MUST_CHECK;
 /* The same by number, 0: the default. */
-enum err_code registry_get(struct registry *registry, const char *name, int64_t version,
-                           struct served **out, struct err *err) MUST_CHECK;
+enum err_code models_get(struct models *models, const char *name, int64_t version,
+                         struct served **out, struct err *err) MUST_CHECK;
 
 /*
  * Takes a published model as a version of `name`: stores it, and serves it if it is the default.
  * The model stays the caller's. Errors as of model_store_put.
  */
-enum err_code registry_put(struct registry *registry, struct model *model, struct put_request *put,
-                           struct put_result *out, struct err *err) MUST_CHECK;
+enum err_code models_put(struct models *models, struct model *model, struct put_request *put,
+                         struct put_result *out, struct err *err) MUST_CHECK;
 
 /*
  * Brings memory in line with the store after a change of `name`: the default version, deletions,
@@ -60,39 +59,38 @@ enum err_code registry_put(struct registry *registry, struct model *model, struc
  * `fresh` (may be NULL) is the model of `version` with this digest, so that it need not be read
  * back. ERR_CORRUPT, ERR_IO, ERR_NOMEM; ERR_OK when the model is gone.
  */
-enum err_code registry_refresh(struct registry *registry, const char *name, struct model *fresh,
-                               const struct put_result *fresh_as, struct err *err) MUST_CHECK;
+enum err_code models_refresh(struct models *models, const char *name, struct model *fresh,
+                             const struct put_result *fresh_as, struct err *err) MUST_CHECK;
 
 /* The same after a change that stands in the store: a failure is a line in the log, and the next
  * request tries again. */
-void registry_follow(struct registry *registry, const char *name, struct model *fresh,
-                     const struct put_result *fresh_as);
+void models_follow(struct models *models, const char *name, struct model *fresh,
+                   const struct put_result *fresh_as);
 
 /* Changes of the store, then of memory. Errors as of the function of the store. */
-enum err_code registry_delete(struct registry *registry, const char *name,
-                              struct err *err) MUST_CHECK;
-enum err_code registry_delete_version(struct registry *registry, const char *name,
-                                      const struct version_ref *ref, struct err *err) MUST_CHECK;
+enum err_code models_delete(struct models *models, const char *name, struct err *err) MUST_CHECK;
+enum err_code models_delete_version(struct models *models, const char *name,
+                                    const struct version_ref *ref, struct err *err) MUST_CHECK;
 /* ERR_CONFLICT, and nothing is changed, also when the version cannot be loaded. */
-enum err_code registry_set_default(struct registry *registry, const char *name,
-                                   const struct version_ref *ref, int64_t *version,
-                                   struct err *err) MUST_CHECK;
-enum err_code registry_set_keep(struct registry *registry, const char *name, int64_t keep_versions,
-                                int64_t *n_deleted, struct err *err) MUST_CHECK;
-enum err_code registry_set_alias(struct registry *registry, const char *name, const char *alias,
-                                 const struct version_ref *ref, struct alias_put *out,
+enum err_code models_set_default(struct models *models, const char *name,
+                                 const struct version_ref *ref, int64_t *version,
                                  struct err *err) MUST_CHECK;
-enum err_code registry_delete_alias(struct registry *registry, const char *name, const char *alias,
-                                    struct err *err) MUST_CHECK;
+enum err_code models_set_keep(struct models *models, const char *name, int64_t keep_versions,
+                              int64_t *n_deleted, struct err *err) MUST_CHECK;
+enum err_code models_set_alias(struct models *models, const char *name, const char *alias,
+                               const struct version_ref *ref, struct alias_put *out,
+                               struct err *err) MUST_CHECK;
+enum err_code models_delete_alias(struct models *models, const char *name, const char *alias,
+                                  struct err *err) MUST_CHECK;
 
 /*
  * Brings memory in line with the store for every model of either, after the store was changed by
  * others. A model that cannot be brought there stays as it is, the others go on; the first error
  * is returned. ERR_CORRUPT, ERR_IO, ERR_NOMEM.
  */
-enum err_code registry_reload(struct registry *registry, struct err *err) MUST_CHECK;
+enum err_code models_reload(struct models *models, struct err *err) MUST_CHECK;
 
 /* Models with a default in memory, and the bytes of all versions in memory. */
-void registry_totals(struct registry *registry, int *n_models, size_t *n_bytes);
+void models_totals(struct models *models, int *n_models, size_t *n_bytes);
 
 #endif

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/json_stream.h"
-#include "formats/json_tensor.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "formats/json_stream.h"
+#include "formats/json_tensor.h"
 #include "timing.h"
 
 #define ROWS    2000

@@ -19,9 +19,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sample/chain.h"
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
+#include "sample/chain.h"
 #include "solve/solver.h"
 
 #define ROWS   100
@@ -29,7 +29,7 @@
 #define SIGMA  0.2
 #define WIDTH  5
 #define LAYERS 3
-#define MOST_K 512
+#define MAX_K  512
 
 struct rows {
     double x[ROWS * INPUTS];
@@ -76,9 +76,9 @@ static int run(int argc, char **argv)
     double sigma = SIGMA;
     struct err err = ERR_INIT;
     struct resnet net;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = arch_default(INPUTS, 1);
-    struct uq_settings settings = uq_defaults(UQ_NUTS);
+    struct solver_settings settings = solver_defaults(SOLVER_NUTS);
     if (argc != 7) {
         fprintf(stderr, "usage: bench_nuts run DATA CHAINS WARMUP DRAWS THREADS\n");
         return 2;
@@ -96,7 +96,7 @@ static int run(int argc, char **argv)
     for (int k = 0; k < net.n_params; k++) {
         prior[k] = 1.0;
     }
-    struct uq_problem problem = {
+    struct solver_problem problem = {
         .net = &net,
         .train = {.n = ROWS, .d = INPUTS, .o = 1, .x = rows.x, .y = rows.y},
         .validation = {.d = INPUTS, .o = 1},
@@ -105,7 +105,7 @@ static int run(int argc, char **argv)
         .n_threads = atoi(argv[6]),
     };
     double start = now();
-    if (uq_run(UQ_NUTS, &problem, &settings, &result, &err) != ERR_OK) {
+    if (solver_run(SOLVER_NUTS, &problem, &settings, &result, &err) != ERR_OK) {
         fprintf(stderr, "%s\n", err_msg(&err));
         resnet_release(&net);
         return 1;
@@ -119,7 +119,7 @@ static int run(int argc, char **argv)
     printf("%g %g %g %.0f %g\n", seconds, number(&result.report, "predictions.ess_bulk_min"),
            number(&result.report, "predictions.ess_bulk_median"), gradients,
            number(&result.report, "predictions.rhat_max"));
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&net);
     return 0;
 }
@@ -127,7 +127,7 @@ static int run(int argc, char **argv)
 static int judge(const double *values, int c, int n, int k)
 {
     struct err err = ERR_INIT;
-    double ess[MOST_K];
+    double ess[MAX_K];
     double rhat = 0.0;
     size_t m = (size_t)c * (size_t)n;
     double *column = mem_alloc_array(m, sizeof *column);
@@ -162,7 +162,7 @@ static int judge_file(int argc, char **argv)
     int c = atoi(argv[3]);
     int n = atoi(argv[4]);
     int k = atoi(argv[5]);
-    if (c < 1 || n < CHAIN_LEAST_DRAWS || k < 1 || k > MOST_K) {
+    if (c < 1 || n < CHAIN_MIN_DRAWS || k < 1 || k > MAX_K) {
         fprintf(stderr, "%d chains of %d draws of %d values cannot be judged\n", c, n, k);
         return 2;
     }

@@ -19,11 +19,11 @@
 #include "math/kernels.h"
 #include "machine.h"
 #include "base/mem.h"
-#include "predict/predict.h"
 #include "base/rng.h"
+#include "predict/predict.h"
 #include "timing.h"
 
-#define MOST_ROUNDS 101
+#define MAX_ROUNDS 101
 
 /* ---- workloads ---- */
 
@@ -73,7 +73,7 @@ static double ceiling_seconds(const struct workload *w, double n, double flops, 
     return n * w->m * (2.0 * madds / flops + tanhs * tanh_s);
 }
 
-#define MOST_AT_ONCE 4
+#define MAX_AT_ONCE 4
 
 /* Requests of the compute threads, as those of the server are. */
 struct client {
@@ -121,7 +121,7 @@ static struct batcher *start_batcher(int threads)
     struct err err = ERR_INIT;
     struct batcher *batcher = NULL;
     struct batcher_settings settings = {.n_threads = threads,
-                                        .max_items = MOST_AT_ONCE,
+                                        .max_items = MAX_AT_ONCE,
                                         .max_rows = 1 << 30,
                                         .batch_rows = PLAN_TILE_ROWS,
                                         .metrics = &metrics};
@@ -135,7 +135,7 @@ static struct batcher *start_batcher(int threads)
 static double predict_seconds(const struct model *model, int n, int threads, int at_once,
                               int rounds)
 {
-    double seconds[MOST_ROUNDS];
+    double seconds[MAX_ROUNDS];
     double *x = mem_alloc_array((size_t)n * (size_t)model->d, sizeof *x);
     struct batcher *batcher = start_batcher(threads);
     struct client client = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -146,9 +146,9 @@ static double predict_seconds(const struct model *model, int n, int threads, int
     }
     struct predict_request req = {.n = n, .x = x, .want = PREDICT_MEAN | PREDICT_VARIANCE};
     for (int round = -1; round < rounds; round++) {
-        struct arena arenas[MOST_AT_ONCE] = {ARENA_INIT};
-        struct predict_result results[MOST_AT_ONCE];
-        struct batch_item items[MOST_AT_ONCE];
+        struct arena arenas[MAX_AT_ONCE] = {ARENA_INIT};
+        struct predict_result results[MAX_AT_ONCE];
+        struct batch_item items[MAX_AT_ONCE];
         for (int i = 0; i < at_once; i++) {
             items[i] = (struct batch_item){.model = model,
                                            .request = &req,
@@ -173,14 +173,14 @@ static double predict_seconds(const struct model *model, int n, int threads, int
 /* Fewer rounds for what takes long. */
 static int rounds_for(double seconds, int rounds)
 {
-    double most = seconds > 0.0 ? 3.0 / seconds : rounds;
+    double max = seconds > 0.0 ? 3.0 / seconds : rounds;
     if (seconds < 1e-3) {
-        return MOST_ROUNDS;
+        return MAX_ROUNDS;
     }
-    return most < 1.0 ? 1 : (most < rounds ? (int)most : rounds);
+    return max < 1.0 ? 1 : (max < rounds ? (int)max : rounds);
 }
 
-static void compare_with_ceiling(int rounds, int most_rows)
+static void compare_with_ceiling(int rounds, int max_rows)
 {
     static const struct {
         int rows, threads, at_once;
@@ -194,8 +194,7 @@ static void compare_with_ceiling(int rounds, int most_rows)
                "measured us", "ratio");
         for (size_t w = 0; w < sizeof workloads / sizeof *workloads; w++) {
             struct model *model = make_model(&workloads[w], single);
-            for (size_t c = 0; c < sizeof cases / sizeof *cases && cases[c].rows <= most_rows;
-                 c++) {
+            for (size_t c = 0; c < sizeof cases / sizeof *cases && cases[c].rows <= max_rows; c++) {
                 double ceiling =
                     ceiling_seconds(&workloads[w], cases[c].rows, flops, tanh_s) / cases[c].threads;
                 double found = predict_seconds(model, cases[c].rows, cases[c].threads,
@@ -243,14 +242,14 @@ int main(int argc, char **argv)
 {
     bool scaling = argc > 1 && strcmp(argv[1], "scaling") == 0;
     int rounds = argc > 1 + scaling ? atoi(argv[1 + scaling]) : 7;
-    int most_rows = argc > 2 + scaling ? atoi(argv[2 + scaling]) : 1000;
-    rounds = rounds < 1 ? 1 : (rounds > MOST_ROUNDS ? MOST_ROUNDS : rounds);
+    int max_rows = argc > 2 + scaling ? atoi(argv[2 + scaling]) : 1000;
+    rounds = rounds < 1 ? 1 : (rounds > MAX_ROUNDS ? MAX_ROUNDS : rounds);
     gemm_use_one_thread();
     if (scaling) {
         scale(rounds);
         return 0;
     }
     printf("kernels %s, medians of %d\n", kernels_get()->isa, rounds);
-    compare_with_ceiling(rounds, most_rows);
+    compare_with_ceiling(rounds, max_rows);
     return 0;
 }

@@ -18,12 +18,12 @@
 #include "solve/logpost.h"
 #include "machine.h"
 #include "base/mem.h"
-#include "fit/optim.h"
 #include "base/rng.h"
+#include "fit/optim.h"
 #include "sample/sampler.h"
 #include "timing.h"
 
-#define MOST_ROUNDS 1001
+#define MAX_ROUNDS 1001
 
 static const struct workload {
     const char *name;
@@ -100,7 +100,7 @@ static double step_seconds(const struct workload *w, int rounds)
     struct optim optim;
     struct objective objective = {.kind = OBJECTIVE_MSE};
     struct optim_settings settings = optim_defaults();
-    double seconds[MOST_ROUNDS];
+    double seconds[MAX_ROUNDS];
     problem_init(&p, w);
     check(objective_loss_init(&loss, &objective, &p.net, &err), &err);
     check(optim_init(&optim, &settings, p.net.n_params, &err), &err);
@@ -139,7 +139,7 @@ static double hmc_seconds(int rounds)
     struct objective objective = {
         .kind = OBJECTIVE_NLP, .noise_sigma = 0.3, .prior_sigma = 1.0, .n_total = tiny.batch};
     struct sampler_settings settings = sampler_defaults(SAMPLER_HMC);
-    double seconds[MOST_ROUNDS];
+    double seconds[MAX_ROUNDS];
     const int repeats = 100;
     settings.leapfrog_steps = 3;
     settings.epsilon = 0.01;
@@ -166,7 +166,7 @@ int main(int argc, char **argv)
 {
     bool plain = argc > 1 && strcmp(argv[1], "seconds") == 0;
     int rounds = argc > 1 && !plain ? atoi(argv[1]) : 201;
-    rounds = rounds < 1 ? 1 : (rounds > MOST_ROUNDS ? MOST_ROUNDS : rounds);
+    rounds = rounds < 1 ? 1 : (rounds > MAX_ROUNDS ? MAX_ROUNDS : rounds);
     gemm_use_one_thread();
     double flops = machine_gemm_flops(false);
     double tanh_s = machine_tanh_seconds(false);

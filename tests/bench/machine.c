@@ -5,8 +5,8 @@
 
 #include <cblas.h>
 
-#include "math/kernels.h"
 #include "base/mem.h"
+#include "math/kernels.h"
 #include "timing.h"
 
 double machine_gemm_flops(bool single)

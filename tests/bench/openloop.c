@@ -29,10 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MOST_CONNECTIONS 256
-#define MOST_REQUESTS    4000000
-#define ANSWER_BYTES     65536
-#define LAST_ANSWERS_S   60.0 /* after the end, for what is under way */
+#define MAX_CONNECTIONS 256
+#define MAX_REQUESTS    4000000
+#define ANSWER_BYTES    65536
+#define LAST_ANSWERS_S  60.0 /* after the end, for what is under way */
 
 struct connection {
     bool busy;
@@ -47,10 +47,10 @@ struct load {
     size_t n_request;
     double rate;
     int n_connections;
-    struct pollfd fds[MOST_CONNECTIONS];
-    struct connection connections[MOST_CONNECTIONS];
-    double *due;     /* [MOST_REQUESTS] moments of all requests so far */
-    double *latency; /* [MOST_REQUESTS] of answered ones, seconds */
+    struct pollfd fds[MAX_CONNECTIONS];
+    struct connection connections[MAX_CONNECTIONS];
+    double *due;     /* [MAX_REQUESTS] moments of all requests so far */
+    double *latency; /* [MAX_REQUESTS] of answered ones, seconds */
     size_t n_due, n_sent, n_answered;
     size_t by_class[6];
     size_t n_broken;
@@ -187,8 +187,8 @@ static void run(struct load *load, double seconds)
 {
     double start = now_s();
     double next = start + gap_s(load);
-    while (!told_to_stop && now_s() < start + seconds && load->n_due < MOST_REQUESTS) {
-        for (; next <= now_s() && load->n_due < MOST_REQUESTS; next += gap_s(load)) {
+    while (!told_to_stop && now_s() < start + seconds && load->n_due < MAX_REQUESTS) {
+        for (; next <= now_s() && load->n_due < MAX_REQUESTS; next += gap_s(load)) {
             load->due[load->n_due++] = next;
         }
         send_due(load);
@@ -259,11 +259,11 @@ int main(int argc, char **argv)
     load.rate = atof(argv[4]);
     load.n_connections = atoi(argv[6]);
     load.random = 88172645463325252u;
-    load.due = malloc(MOST_REQUESTS * sizeof *load.due);
-    load.latency = malloc(MOST_REQUESTS * sizeof *load.latency);
-    if (load.n_connections < 1 || load.n_connections > MOST_CONNECTIONS || !(load.rate > 0.0) ||
+    load.due = malloc(MAX_REQUESTS * sizeof *load.due);
+    load.latency = malloc(MAX_REQUESTS * sizeof *load.latency);
+    if (load.n_connections < 1 || load.n_connections > MAX_CONNECTIONS || !(load.rate > 0.0) ||
         load.due == NULL || load.latency == NULL) {
-        fprintf(stderr, "a rate above 0 and 1 to %d connections are needed\n", MOST_CONNECTIONS);
+        fprintf(stderr, "a rate above 0 and 1 to %d connections are needed\n", MAX_CONNECTIONS);
         return 2;
     }
     for (int i = 0; i < load.n_connections; i++) {

@@ -16,10 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MOST_BYTES 4096
+#define MAX_BYTES 4096
 
 struct input {
-    uint8_t bytes[MOST_BYTES];
+    uint8_t bytes[MAX_BYTES];
     size_t size;
 };
 
@@ -57,7 +57,7 @@ static void cut(struct input *in, size_t at, size_t n)
 
 static void put(struct input *in, size_t at, const void *bytes, size_t n)
 {
-    if (in->size + n <= MOST_BYTES) {
+    if (in->size + n <= MAX_BYTES) {
         memmove(in->bytes + at + n, in->bytes + at, in->size - at);
         memcpy(in->bytes + at, bytes, n);
         in->size += n;
@@ -107,7 +107,7 @@ static void run_number(uint64_t which)
     static struct input in;
     uint64_t state = which;
     const struct seed *seed = &fuzz_seeds[below(&state, count(fuzz_seeds))];
-    in.size = seed->size < MOST_BYTES ? seed->size : MOST_BYTES;
+    in.size = seed->size < MAX_BYTES ? seed->size : MAX_BYTES;
     memcpy(in.bytes, seed->bytes, in.size);
     /* The first rounds run the seeds as they are. */
     for (size_t k = which < 50 ? 0 : 1 + below(&state, 8); k > 0 && in.size > 0; k--) {
@@ -147,8 +147,8 @@ static void on_abort(int signal_number)
 
 int main(int argc, char **argv)
 {
-    const char *wish = getenv("FUZZ_SECONDS");
-    double seconds = wish != NULL ? atof(wish) : 3.0;
+    const char *request = getenv("FUZZ_SECONDS");
+    double seconds = request != NULL ? atof(request) : 3.0;
     signal(SIGABRT, on_abort);
     signal(SIGSEGV, on_abort);
     if (argc == 3 && strcmp(argv[1], "-n") == 0) {

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/codec.h"
 #include "base/mem.h"
+#include "model/codec.h"
 
 /* A stored model is not a text to write down: one is made and then changed. */
 const struct seed fuzz_seeds[] = {SEED("make"), SEED("make me another one"), SEED("me too"),

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "api/job_json.h"
-#include "formats/json_read.h"
 #include "api/policy_json.h"
+#include "formats/json_read.h"
 
 const struct seed fuzz_seeds[] = {
     SEED("{\"solver\":\"ensemble\",\"seed\":1,\"architecture\":{\"inputs\":2,\"outputs\":1,"
@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static int begun;
     struct arena arena = ARENA_INIT;
     if (begun++ == 0) {
-        json_io_init();
+        json_read_init();
     }
     char *text = arena_strndup(&arena, (const char *)data, size);
     check_job(text, size, &arena);

@@ -73,11 +73,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_t *document = NULL;
     json_t *whole = NULL;
     if (begun++ == 0) {
-        json_io_init();
+        json_read_init();
     }
     char *text = arena_strndup(&arena, (const char *)data, size);
     enum err_code code = json_tensor_parse(text, size, tensors, 3, &arena, &document, &err);
-    enum err_code whole_code = json_io_parse(text, size, &arena, &whole, &whole_err);
+    enum err_code whole_code = json_read_parse(text, size, &arena, &whole, &whole_err);
     if (code == ERR_OK && whole_code != ERR_OK) {
         /* Integers beyond 64 bits and numbers that underflow are jansson's limits, not JSON's. */
         if (strstr(whole_err.msg, "integer") == NULL && strstr(whole_err.msg, "overflow") == NULL) {

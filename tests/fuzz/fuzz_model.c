@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/codec.h"
-#include "formats/json_read.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
+#include "formats/json_read.h"
+#include "model/codec.h"
 
 const struct seed fuzz_seeds[] = {
     SEED("{\"architecture\":{\"inputs\":1,\"outputs\":1,\"width\":1,\"layers\":0,\"basis\":"
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned char *bytes[2] = {NULL, NULL};
     size_t len[2] = {0, 0};
     if (begun++ == 0) {
-        json_io_init();
+        json_read_init();
     }
     char *text = arena_strndup(&arena, (const char *)data, size);
     if (model_json_parse(text, size, &arena, &model, &err) == ERR_OK) {

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "api/native/upload.h"
+#include "base/mem.h"
 
 const struct seed fuzz_seeds[] = {SEED("\"a b\"\nnode 7\ntext/csv\nskip\n1,2"),
                                   SEED("abc-1:/=\n\napplication/x-npy; a=b\nreport\n"),

@@ -18,7 +18,7 @@ OWN = {"upload": 30, "repeat_upload": 6, "register": 14, "register_again": 4, "p
        "delete_rows": 1, "delete_model": 3}
 SHARED = {name: weight for name, weight in OWN.items()
           if name not in ("delete_rows", "delete_model")}
-MOST_UPLOADS, MOST_VERSIONS, MOST_JOBS = 12, 6, 2  # of a client in a model; then it deletes first
+MAX_UPLOADS, MAX_VERSIONS, MAX_JOBS = 12, 6, 2  # of a client in a model; then it deletes first
 
 # Short ones end between two kills; the others are there to be killed.
 TRAININGS = [
@@ -118,9 +118,9 @@ class Client:
         with self.ledger.lock:
             n_uploads = len(model.owned(model.uploads, self.number))
             n_versions = len(model.owned(model.versions, self.number))
-        if kind == "upload" and n_uploads >= MOST_UPLOADS:
+        if kind == "upload" and n_uploads >= MAX_UPLOADS:
             kind = "delete_batch"
-        if kind == "register" and n_versions >= MOST_VERSIONS:
+        if kind == "register" and n_versions >= MAX_VERSIONS:
             kind = "delete_version"
         getattr(self, kind)(model)
 
@@ -304,7 +304,7 @@ class Client:
             n_rows = sum(u.n_rows for u in model.owned(model.uploads, self.number))
             active = [j for j in model.jobs.values()
                       if j.client == self.number and j.final is None]
-        if n_rows < 10 or len(active) >= MOST_JOBS:
+        if n_rows < 10 or len(active) >= MAX_JOBS:
             return
         self.serial += 1
         body = {**self.rng.choice(TRAININGS), "seed": 10**6 * (self.number + 1) + self.serial,

@@ -18,8 +18,6 @@ BELOW_API = CORE + STORE + ["server/base", "server/formats", "server/documents",
 # A file may include from its own folder and from those in its list.
 LAYERS = {
     **{folder: CORE[:place] for place, folder in enumerate(CORE)},
-    # conformal_scores predicts.
-    "core/model": CORE[:6] + ["core/predict"],
     "server/base": CORE,
     "server/formats": CORE + ["server/base"],
     "server/documents": CORE + ["server/base", "server/formats"],

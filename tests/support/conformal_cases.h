@@ -11,12 +11,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/rng.h"
 #include "model/conformal.h"
 #include "predict/predict.h"
-#include "base/rng.h"
 #include "train/train.h"
 
-enum { D = 1, O = 2, MOST = 400 };
+enum { D = 1, O = 2, MAX = 400 };
 #define SHARE 0.5 /* of the rows for a split calibration */
 
 /* Exchangeable rows of a smooth function; noise that grows with x. */
@@ -45,7 +45,7 @@ static inline enum err_code train_resumable(const struct plan_of *plan, int n, c
                                             const struct cancel *cancel, struct model **model,
                                             struct err *err)
 {
-    struct train_spec spec = train_defaults(UQ_ENSEMBLE);
+    struct train_spec spec = train_defaults(SOLVER_ENSEMBLE);
     struct train_run run = {.spec = &spec,
                             .data = {.n = n, .d = D, .o = O, .x = x, .y = y},
                             .n_threads = 1,

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_FILES 16
-#define SECTOR     512
+#define MAX_FILES 16
+#define SECTOR    512
 
 enum change_kind { CHANGE_WRITE, CHANGE_TRUNCATE, CHANGE_REMOVE };
 
@@ -33,7 +33,7 @@ struct disk_file {
     bool with_folder; /* its next sync is one of the folder */
 };
 
-static struct disk_file files[MOST_FILES];
+static struct disk_file files[MAX_FILES];
 static size_t n_files;
 
 /* splitmix64: any seed gives a sequence of its own. */
@@ -148,7 +148,7 @@ struct disk_file *disk_follow(const char *path, bool exists, bool with_folder)
 {
     struct disk_file *file = find(path);
     if (file == NULL) {
-        ck_assert_uint_lt(n_files, MOST_FILES);
+        ck_assert_uint_lt(n_files, MAX_FILES);
         file = &files[n_files++];
         memset(file, 0, sizeof *file);
         snprintf(file->path, sizeof file->path, "%s", path);

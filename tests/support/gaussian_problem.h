@@ -7,8 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 #include "solve/solver.h"
 
 /* ---- dense algebra of its own: Gauss-Jordan ---- */
@@ -80,13 +80,13 @@ static inline double log_marginal(int n, int p, const double *x, const double *y
 
 struct problem {
     struct resnet net;
-    struct uq_problem uq;
-    struct uq_settings settings;
+    struct solver_problem uq;
+    struct solver_settings settings;
     double x[2 * (N + KEPT)], y[2 * (N + KEPT)];
     double prior[512], sigmas[2];
 };
 
-static inline void problem_init(struct problem *p, const struct arch *arch, enum uq_kind kind)
+static inline void problem_init(struct problem *p, const struct arch *arch, enum solver_kind kind)
 {
     struct err err = ERR_INIT;
     struct rng rng;
@@ -109,7 +109,7 @@ static inline void problem_init(struct problem *p, const struct arch *arch, enum
     }
     p->sigmas[0] = 0.1;
     p->sigmas[1] = 0.05;
-    p->uq = (struct uq_problem){
+    p->uq = (struct solver_problem){
         .net = &p->net,
         .train = {.n = N, .d = d, .o = o, .x = p->x, .y = p->y},
         .validation = {.n = KEPT, .d = d, .o = o, .x = p->x + N * d, .y = p->y + N * o},
@@ -117,7 +117,7 @@ static inline void problem_init(struct problem *p, const struct arch *arch, enum
         .seed = 3,
         .n_threads = 1,
     };
-    p->settings = uq_defaults(kind);
+    p->settings = solver_defaults(kind);
 }
 
 static inline void give_noise(struct problem *p)
@@ -149,7 +149,7 @@ static inline struct arch linear(int d)
     return arch;
 }
 
-static inline const double *reported(const struct uq_result *result, const char *name, int n)
+static inline const double *reported(const struct solver_result *result, const char *name, int n)
 {
     const struct report_item *item = report_find(&result->report, name);
     ck_assert_ptr_nonnull(item);

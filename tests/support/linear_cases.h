@@ -6,15 +6,15 @@
 #include <check.h>
 
 #include "base/mem.h"
-#include "predict/predict.h"
 #include "base/rng.h"
+#include "predict/predict.h"
 
-#define D      3
-#define MOST_O 2
-#define MOST_M 3
-#define N      11 /* rows: two tiles */
-#define RANK   4
-#define DRAWS  40
+#define D     3
+#define MAX_O 2
+#define MAX_M 3
+#define N     11 /* rows: two tiles */
+#define RANK  4
+#define DRAWS 40
 
 struct setup {
     const char *what;
@@ -30,7 +30,7 @@ struct setup {
 static const struct setup setups[] = {
     {"full", 1, false, RANK, FINAL_NONE, SCALER_RANGE, false, false},
     {"mean field, logarithmic output", 2, true, 0, FINAL_NONE, SCALER_LOG, false, false},
-    {"both parts, final map", MOST_M, true, RANK, FINAL_EXP, SCALER_STANDARD, false, false},
+    {"both parts, final map", MAX_M, true, RANK, FINAL_EXP, SCALER_STANDARD, false, false},
     {"sum", 2, true, 1, FINAL_SUM, SCALER_UNIT, false, false},
     {"second head", 2, true, RANK, FINAL_NONE, SCALER_NONE, true, false},
     {"single", 1, true, RANK, FINAL_NONE, SCALER_RANGE, false, true},
@@ -40,7 +40,7 @@ static const struct setup setups[] = {
 
 static inline struct arch arch_of(const struct setup *s)
 {
-    struct arch arch = arch_default(D, s->noise_predicted ? 2 * MOST_O : MOST_O);
+    struct arch arch = arch_default(D, s->noise_predicted ? 2 * MAX_O : MAX_O);
     arch.width = 4;
     arch.layers = 1;
     arch.final = s->final;

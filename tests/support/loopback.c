@@ -24,8 +24,8 @@ void loopback_open(struct loopback *loop)
     loop->app.log = &loop->log;
     loop->app.metrics = &loop->metrics;
     ck_assert_msg(db_open(&loop->app.db, &db, &err) == ERR_OK, "%s", err.msg);
-    ck_assert_int_eq(registry_new(loop->app.db, &loop->log, &loop->app.registry, &err), ERR_OK);
-    ck_assert_int_eq(registry_load(loop->app.registry, &err), ERR_OK);
+    ck_assert_int_eq(models_new(loop->app.db, &loop->log, &loop->app.models, &err), ERR_OK);
+    ck_assert_int_eq(models_load(loop->app.models, &err), ERR_OK);
     struct batcher_settings batches = {.n_threads = 2,
                                        .max_items = 64,
                                        .max_rows = 1000,
@@ -39,14 +39,14 @@ void loopback_close(struct loopback *loop)
 {
     batcher_free(loop->app.batcher);
     background_stop(&loop->app);
-    registry_free(loop->app.registry);
+    models_free(loop->app.models);
     db_close(loop->app.db);
 }
 
 void loopback_init(struct loopback *loop)
 {
     struct err err = ERR_INIT;
-    json_io_init();
+    json_read_init();
     strcpy(loop->folder, "/tmp/surrogated-test-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(loop->folder));
     snprintf(loop->path, sizeof loop->path, "%s/registry.db", loop->folder);

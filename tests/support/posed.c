@@ -26,14 +26,14 @@ const int posed_n_kinds = sizeof posed_kinds / sizeof *posed_kinds;
 const char *const posed_wishes[N_WISHES] = {"mse",         "nll",           "noise of each",
                                             "nlp, priors", "learned noise", "predicted noise"};
 
-static struct objective objective_for(struct posed *f, enum wish wish)
+static struct objective objective_for(struct posed *f, enum request request)
 {
     struct objective objective = {.kind = OBJECTIVE_NLL,
                                   .noise_sigma = 0.4,
                                   .prior_sigma = 0.8,
                                   .anchor = f->anchor,
                                   .n_total = 2 * POSED_ROWS};
-    switch (wish) {
+    switch (request) {
     case WISH_MSE:
         objective.kind = OBJECTIVE_MSE;
         break;
@@ -59,7 +59,7 @@ static struct objective objective_for(struct posed *f, enum wish wish)
     return objective;
 }
 
-bool posed_init(struct posed *f, const struct posed_kind *kind, enum wish wish, int n)
+bool posed_init(struct posed *f, const struct posed_kind *kind, enum request request, int n)
 {
     struct err err = ERR_INIT;
     struct rng rng;
@@ -76,7 +76,7 @@ bool posed_init(struct posed *f, const struct posed_kind *kind, enum wish wish, 
     arch.layer_post = !kind->no_post;
     *f = (struct posed){.net = {.phi = NULL}};
     ck_assert_msg(resnet_init(&f->net, &arch, &err) == ERR_OK, "%s", err_msg(&err));
-    if (wish == WISH_PREDICTED && f->net.n_out % 2 != 0) {
+    if (request == WISH_PREDICTED && f->net.n_out % 2 != 0) {
         resnet_release(&f->net);
         return false;
     }
@@ -105,7 +105,7 @@ bool posed_init(struct posed *f, const struct posed_kind *kind, enum wish wish, 
     for (int j = 0; j < 8; j++) {
         f->sigmas[j] = 0.2 + 0.1 * j;
     }
-    f->objective = objective_for(f, wish);
+    f->objective = objective_for(f, request);
     f->problem = (struct curvature_problem){
         .objective = &f->objective,
         .net = &f->net,

@@ -19,7 +19,7 @@ struct posed_kind {
 extern const struct posed_kind posed_kinds[];
 extern const int posed_n_kinds;
 
-enum wish { WISH_MSE, WISH_NLL, WISH_EACH, WISH_NLP, WISH_LEARNED, WISH_PREDICTED, N_WISHES };
+enum request { WISH_MSE, WISH_NLL, WISH_EACH, WISH_NLP, WISH_LEARNED, WISH_PREDICTED, N_WISHES };
 extern const char *const posed_wishes[N_WISHES]; /* names */
 
 struct posed {
@@ -31,7 +31,8 @@ struct posed {
 };
 
 /* n rows; false, with nothing to release, when the network cannot have that objective. */
-bool posed_init(struct posed *f, const struct posed_kind *kind, enum wish wish, int n) MUST_CHECK;
+bool posed_init(struct posed *f, const struct posed_kind *kind, enum request request,
+                int n) MUST_CHECK;
 void posed_release(struct posed *f);
 
 /* P of the objective. */

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/data/data_store.h"
 #include "base/mem.h"
-#include "store/models/model_store.h"
+#include "store/data/data_store.h"
 #include "store/jobs/policy_store.h"
+#include "store/models/model_store.h"
 
 struct sums {
     int64_t n;

@@ -5,14 +5,14 @@
 
 #include "sample/target.h"
 
-#define TARGETS_MOST 6 /* dimensions */
+#define TARGETS_MAX 6 /* dimensions */
 
 struct known_target {
     const char *name;
     struct target target;
-    double mean[TARGETS_MOST];
-    double variance[TARGETS_MOST];
-    double median[TARGETS_MOST]; /* of each coordinate */
+    double mean[TARGETS_MAX];
+    double variance[TARGETS_MAX];
+    double median[TARGETS_MAX]; /* of each coordinate */
     /* A bijection between draws x of the target and independent standard normals z. */
     void (*colour)(const double *z, double *x);
     void (*whiten)(const double *x, double *z);

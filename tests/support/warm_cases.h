@@ -8,31 +8,31 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/codec.h"
-#include "math/gemm.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "math/gemm.h"
+#include "model/codec.h"
 #include "train/train.h"
 
 enum {
-#define UQ(code, name, ops) ONE_##code,
+#define SOLVER(code, name, ops) ONE_##code,
 #include "solve/solver.def"
-#undef UQ
+#undef SOLVER
     N_KINDS
 };
 
-enum { D = 2, O = 2, MOST = 120 };
+enum { D = 2, O = 2, MAX = 120 };
 
 /* Rows of a smooth function in units far from 1. */
 struct rows {
-    double x[MOST * D], y[MOST * O];
+    double x[MAX * D], y[MAX * O];
 };
 
 static inline void make_rows(struct rows *rows)
 {
     struct rng rng;
     rng_init(&rng, 17, RNG_TEST, 0);
-    for (int i = 0; i < MOST; i++) {
+    for (int i = 0; i < MAX; i++) {
         double a = 2.0 * rng_uniform(&rng) - 1.0;
         double b = 2.0 * rng_uniform(&rng) - 1.0;
         rows->x[D * i] = 300.0 + 20.0 * a;
@@ -65,11 +65,11 @@ static inline void on_progress(void *ctx, const struct progress *progress)
 }
 
 /* Settings of a moment; `small` ones are for runs that are repeated very often. */
-static inline struct train_spec spec_of(enum uq_kind kind, bool small)
+static inline struct train_spec spec_of(enum solver_kind kind, bool small)
 {
     struct train_spec spec = train_defaults(kind);
-    struct uq_settings *s = &spec.settings;
-    bool many = kind == UQ_ENSEMBLE || kind == UQ_RMS;
+    struct solver_settings *s = &spec.settings;
+    bool many = kind == SOLVER_ENSEMBLE || kind == SOLVER_RMS;
     spec.arch.width = small ? 3 : 5;
     spec.arch.layers = 1;
     spec.validation = small ? 0.2 : 0.0;
@@ -110,7 +110,7 @@ static inline struct model *train(struct train_spec spec, const struct rows *row
     struct train_run run = run_of(&spec, rows, n, base);
     run.progress = watch != NULL ? on_progress : NULL;
     run.progress_ctx = watch;
-    ck_assert_msg(train_run(&run, &model, &err) == ERR_OK, "%s: %s", uq_name(spec.solver),
+    ck_assert_msg(train_run(&run, &model, &err) == ERR_OK, "%s: %s", solver_name(spec.solver),
                   err_msg(&err));
     return model;
 }

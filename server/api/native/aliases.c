@@ -2,14 +2,14 @@
 /* What versions are called, which was the default when, and how many are kept. */
 #include "api/handlers.h"
 
-#include "base/mem.h"
 #include "api/reply.h"
+#include "base/mem.h"
 
 #include <string.h>
 
 #define PROMOTIONS_USUAL 50
-#define PROMOTIONS_MOST  1000
-#define KEEP_MOST        1000000
+#define PROMOTIONS_MAX   1000
+#define KEEP_MAX         1000000
 
 /* The body of a request as an object with one key. */
 static enum err_code read_one(const struct request *req, const char *key, const json_t **value,
@@ -17,8 +17,8 @@ static enum err_code read_one(const struct request *req, const char *key, const 
 {
     const char *const keys[] = {key, NULL};
     json_t *body = NULL;
-    if (json_io_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK ||
-        json_io_check_keys(body, "body", keys, err) != ERR_OK) {
+    if (json_read_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK ||
+        json_read_check_keys(body, "body", keys, err) != ERR_OK) {
         return err->code;
     }
     *value = json_object_get(body, key);
@@ -58,7 +58,7 @@ enum err_code handle_alias_put(struct app *app, const struct request *req, struc
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         read_one(req, "version", &value, err) != ERR_OK ||
         reply_version(value, "version", &ref, err) != ERR_OK ||
-        registry_set_alias(app->registry, name, alias, &ref, &put, err) != ERR_OK) {
+        models_set_alias(app->models, name, alias, &ref, &put, err) != ERR_OK) {
         return err->code;
     }
     textbuf_puts(&text, "{\"model\":");
@@ -76,7 +76,7 @@ enum err_code handle_alias_delete(struct app *app, const struct request *req, st
 {
     const char *name;
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        registry_delete_alias(app->registry, name, req->params[1], err) != ERR_OK) {
+        models_delete_alias(app->models, name, req->params[1], err) != ERR_OK) {
         return err->code;
     }
     res->status = 204;
@@ -96,7 +96,7 @@ enum err_code handle_default_put(struct app *app, const struct request *req, str
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         read_one(req, "version", &value, err) != ERR_OK ||
         reply_version(value, "version", &ref, err) != ERR_OK ||
-        registry_set_default(app->registry, name, &ref, &version, err) != ERR_OK) {
+        models_set_default(app->models, name, &ref, &version, err) != ERR_OK) {
         return err->code;
     }
     textbuf_puts(&text, "{\"model\":");
@@ -126,7 +126,7 @@ enum err_code handle_promotions(struct app *app, const struct request *req, stru
     size_t n_rows = 0;
     struct textbuf text = textbuf_in(req->arena);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        reply_query_int(req, "limit", 1, PROMOTIONS_MOST, &limit, err) != ERR_OK ||
+        reply_query_int(req, "limit", 1, PROMOTIONS_MAX, &limit, err) != ERR_OK ||
         model_store_promotions(app->db, name, (size_t)limit, &rows, &n_rows, err) != ERR_OK) {
         return err->code;
     }
@@ -152,14 +152,14 @@ static enum err_code read_keep(const json_t *value, int64_t *keep, struct err *e
         return ERR_OK;
     }
     if (!json_is_integer(value) || json_integer_value(value) < 0 ||
-        json_integer_value(value) > KEEP_MOST) {
+        json_integer_value(value) > KEEP_MAX) {
         return err_set(err, ERR_INVALID,
                        "versions is %s; the number of the newest versions to keep is needed, at "
                        "most %d, or null for all",
                        value == NULL            ? "missing"
                        : json_is_integer(value) ? "out of range"
-                                                : json_io_kind(value),
-                       KEEP_MOST);
+                                                : json_read_kind(value),
+                       KEEP_MAX);
     }
     *keep = json_integer_value(value);
     return ERR_OK;
@@ -176,7 +176,7 @@ enum err_code handle_keep_put(struct app *app, const struct request *req, struct
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         read_one(req, "versions", &value, err) != ERR_OK ||
         read_keep(value, &keep, err) != ERR_OK ||
-        registry_set_keep(app->registry, name, keep, &n_deleted, err) != ERR_OK) {
+        models_set_keep(app->models, name, keep, &n_deleted, err) != ERR_OK) {
         return err->code;
     }
     textbuf_puts(&text, "{\"model\":");

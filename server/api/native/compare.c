@@ -11,10 +11,10 @@
 #include "api/handlers.h"
 
 #include "api/native/compare_request.h"
+#include "api/native/scoring.h"
+#include "api/reply.h"
 #include "base/mem.h"
 #include "predict/paired.h"
-#include "api/reply.h"
-#include "api/native/scoring.h"
 
 #include <math.h>
 #include <string.h>
@@ -23,8 +23,8 @@ struct comparison {
     struct app *app;
     const struct request *req;
     const char *model;
-    struct compare_request wish;
-    struct served *served[COMPARE_MOST_VERSIONS];
+    struct compare_request request;
+    struct served *served[COMPARE_MAX_VERSIONS];
     struct data rows;
     double *first; /* [rows.n x PAIRED_N] losses of the first version */
     double *other; /* the same of a block of another one */
@@ -47,8 +47,8 @@ struct comparison {
 
 static enum err_code find_versions(struct comparison *c, struct err *err)
 {
-    for (int i = 0; i < c->wish.n_versions; i++) {
-        if (registry_find(c->app->registry, c->model, &c->wish.refs[i], &c->served[i], err) !=
+    for (int i = 0; i < c->request.n_versions; i++) {
+        if (models_find(c->app->models, c->model, &c->request.refs[i], &c->served[i], err) !=
             ERR_OK) {
             return err->code;
         }
@@ -68,8 +68,8 @@ static enum err_code load_stored(struct comparison *c, struct err *err)
 {
     const struct model *model = c->served[0]->model;
     struct data_newest newest = {.rows = NULL};
-    if (data_store_newest(c->app->db, c->model, c->wish.after_batch, c->wish.limit, &newest, err) !=
-        ERR_OK) {
+    if (data_store_newest(c->app->db, c->model, c->request.after_batch, c->request.limit, &newest,
+                          err) != ERR_OK) {
         return err->code;
     }
     if (newest.d != model->d || newest.o != model->o) {
@@ -87,9 +87,9 @@ static enum err_code load_stored(struct comparison *c, struct err *err)
 static enum err_code find_rows(struct comparison *c, struct err *err)
 {
     const struct model *model = c->served[0]->model;
-    if ((c->wish.stored != NULL ? load_stored(c, err)
-                                : labelled_rows(&c->wish.labelled, c->req, model->d, model->o,
-                                                &c->rows, err)) != ERR_OK) {
+    if ((c->request.stored != NULL ? load_stored(c, err)
+                                   : labelled_rows(&c->request.labelled, c->req, model->d, model->o,
+                                                   &c->rows, err)) != ERR_OK) {
         return err->code;
     }
     size_t n = (size_t)c->rows.n * PAIRED_N;
@@ -136,11 +136,11 @@ static void write_head(struct comparison *c)
     textbuf_puts(&c->text, "{\"model\":");
     textbuf_json_string(&c->text, c->model);
     textbuf_printf(&c->text, ",\"rows\":%d", c->rows.n);
-    if (c->wish.stored != NULL) {
+    if (c->request.stored != NULL) {
         textbuf_printf(&c->text,
                        ",\"data\":{\"after_batch\":%lld,\"limit\":%lld},\"warnings\":[{\"code\":"
                        "\"seen\",\"text\":\"the versions may have been trained on these rows\"}]",
-                       (long long)c->wish.after_batch, (long long)c->wish.limit);
+                       (long long)c->request.after_batch, (long long)c->request.limit);
     }
     textbuf_puts(&c->text, ",\"versions\":[");
 }
@@ -165,7 +165,7 @@ static void aim(struct comparison *c)
                                   .request = &c->block,
                                   .result = &c->result,
                                   .arena = &c->arena,
-                                  .deadline_ns = c->wish.deadline_ns,
+                                  .deadline_ns = c->request.deadline_ns,
                                   .gone = gone,
                                   .done = done,
                                   .ctx = c,
@@ -194,7 +194,7 @@ static enum err_code begin_version(struct comparison *c, struct err *err)
         (c->at == 0 && keep_range(c, err) != ERR_OK)) {
         return err->code;
     }
-    c->rule.noise = c->scoring.calib.noise;
+    c->rule.noise = c->scoring.evaluation.noise;
     c->block = c->scoring.block;
     textbuf_printf(&c->text, "%s{\"version\":%lld,", c->at > 0 ? "," : "",
                    (long long)served->version);
@@ -241,13 +241,13 @@ static bool go_on(struct comparison *c)
 {
     int at = c->at;
     if (take(c, &c->err) == ERR_OK && c->row == c->rows.n && end_version(c, &c->err) == ERR_OK &&
-        c->at < c->wish.n_versions) {
+        c->at < c->request.n_versions) {
         err_kept(begin_version(c, &c->err));
     }
     if (c->err.code == ERR_NUMERIC) {
         err_prefix(&c->err, "version %lld", (long long)c->served[at]->version);
     }
-    if (c->err.code != ERR_OK || c->at == c->wish.n_versions) {
+    if (c->err.code != ERR_OK || c->at == c->request.n_versions) {
         return false;
     }
     aim(c);
@@ -273,7 +273,7 @@ static void drop(void *ctx)
     struct comparison *c = ctx;
     scoring_release(&c->scoring);
     arena_release(&c->arena);
-    for (int i = 0; i < c->wish.n_versions; i++) {
+    for (int i = 0; i < c->request.n_versions; i++) {
         served_unref(c->served[i]);
     }
 }
@@ -324,7 +324,7 @@ enum err_code handle_compare(struct app *app, const struct request *req, struct 
     c->text = textbuf_in(req->arena);
     err_clear(&c->err);
     if (reply_model_name(req->params[0], &c->model, err) == ERR_OK &&
-        compare_request_read(req, app->config->max_rows, &c->wish, err) == ERR_OK &&
+        compare_request_read(req, app->config->max_rows, &c->request, err) == ERR_OK &&
         find_versions(c, err) == ERR_OK && find_rows(c, err) == ERR_OK) {
         write_head(c);
         err_kept(begin_version(c, err));

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/compare_request.h"
 
-#include "formats/json_read.h"
-#include "api/native/predict_request.h"
+#include "api/native/prediction_request.h"
 #include "api/reply.h"
+#include "formats/json_read.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define COMPARE_LEAST_VERSIONS 2
-#define COMPARE_USUAL_ROWS     1000   /* stored ones */
-#define COMPARE_MOST_ROWS      100000 /* stored ones */
+#define COMPARE_MIN_VERSIONS 2
+#define COMPARE_USUAL_ROWS   1000   /* stored ones */
+#define COMPARE_MAX_ROWS     100000 /* stored ones */
 
 static enum err_code check_count(size_t n, struct err *err)
 {
-    if (n < COMPARE_LEAST_VERSIONS || n > COMPARE_MOST_VERSIONS) {
+    if (n < COMPARE_MIN_VERSIONS || n > COMPARE_MAX_VERSIONS) {
         return err_set(err, ERR_INVALID, "versions must be a list of %d to %d versions",
-                       COMPARE_LEAST_VERSIONS, COMPARE_MOST_VERSIONS);
+                       COMPARE_MIN_VERSIONS, COMPARE_MAX_VERSIONS);
     }
     return ERR_OK;
 }
@@ -43,13 +43,13 @@ static enum err_code read_query(struct compare_request *c, const char *from, str
                                 struct err *err)
 {
     size_t n = 0;
-    while (from != NULL && n <= COMPARE_MOST_VERSIONS) {
+    while (from != NULL && n <= COMPARE_MAX_VERSIONS) {
         size_t len = strcspn(from, ",");
         char *text = arena_strndup(arena, from, len);
         if (text == NULL) {
             return err_set(err, ERR_NOMEM, "no memory for the request");
         }
-        if (n < COMPARE_MOST_VERSIONS && version_ref_parse(text, &c->refs[n], err) != ERR_OK) {
+        if (n < COMPARE_MAX_VERSIONS && version_ref_parse(text, &c->refs[n], err) != ERR_OK) {
             return err->code;
         }
         n++;
@@ -69,12 +69,13 @@ static enum err_code read_stored(struct compare_request *c, struct err *err)
         return err_set(err, ERR_INVALID,
                        "rows are either in inputs and outputs or those that data names, not both");
     }
-    if (json_io_check_keys(c->stored, "data", keys, err) != ERR_OK ||
-        json_io_get_int(c->stored, "data", "after_batch", false, 0, INT64_MAX, &c->after_batch,
-                        err) != ERR_OK) {
+    if (json_read_check_keys(c->stored, "data", keys, err) != ERR_OK ||
+        json_read_get_int(c->stored, "data", "after_batch", false, 0, INT64_MAX, &c->after_batch,
+                          err) != ERR_OK) {
         return err->code;
     }
-    return json_io_get_int(c->stored, "data", "limit", false, 1, COMPARE_MOST_ROWS, &c->limit, err);
+    return json_read_get_int(c->stored, "data", "limit", false, 1, COMPARE_MAX_ROWS, &c->limit,
+                             err);
 }
 
 enum err_code compare_request_read(const struct request *req, int max_rows,
@@ -84,7 +85,7 @@ enum err_code compare_request_read(const struct request *req, int max_rows,
     const json_t *body = NULL;
     const char *query = request_query(req, "versions");
     *c = (struct compare_request){.n_versions = 0};
-    if (wish_deadline(req, &c->deadline_ns, err) != ERR_OK ||
+    if (prediction_request_deadline(req, &c->deadline_ns, err) != ERR_OK ||
         labelled_parse(req, max_rows, &c->labelled, err) != ERR_OK) {
         return err->code;
     }
@@ -92,7 +93,7 @@ enum err_code compare_request_read(const struct request *req, int max_rows,
         return read_query(c, query, req->arena, err);
     }
     body = c->labelled.body;
-    if (json_io_check_keys(body, "body", keys, err) != ERR_OK) {
+    if (json_read_check_keys(body, "body", keys, err) != ERR_OK) {
         return err->code;
     }
     if (query != NULL && json_object_get(body, "versions") != NULL) {

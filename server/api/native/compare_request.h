@@ -6,14 +6,14 @@
 #include "api/native/labelled.h"
 #include "store/models/version_ref.h"
 
-#define COMPARE_MOST_VERSIONS 8
+#define COMPARE_MAX_VERSIONS 8
 
 struct compare_request {
     struct labelled labelled;
     const json_t *stored; /* "data": rows of the store; NULL: they were sent */
     int64_t after_batch;  /* of those */
     int64_t limit;
-    struct version_ref refs[COMPARE_MOST_VERSIONS];
+    struct version_ref refs[COMPARE_MAX_VERSIONS];
     int n_versions;
     int64_t deadline_ns; /* 0: none */
 };

@@ -3,14 +3,14 @@
 #include "api/handlers.h"
 
 #include "api/native/data_export.h"
-#include "base/mem.h"
-#include "api/reply.h"
 #include "api/native/upload.h"
+#include "api/reply.h"
+#include "base/mem.h"
 
 #include <string.h>
 
 #define BATCHES_DEFAULT 100 /* listed at a time */
-#define BATCHES_MOST    1000
+#define BATCHES_MAX     1000
 
 /* New rows must fit the version that is served, if there is one. */
 static enum err_code check_against_model(struct app *app, const char *model,
@@ -18,7 +18,7 @@ static enum err_code check_against_model(struct app *app, const char *model,
 {
     struct served *served = NULL;
     struct err absent = ERR_INIT;
-    if (registry_get(app->registry, model, 0, &served, &absent) != ERR_OK) {
+    if (models_get(app->models, model, 0, &served, &absent) != ERR_OK) {
         /* A version that cannot be read now may be one that they do not fit. */
         return absent.code == ERR_NOT_FOUND || absent.code == ERR_CORRUPT
                    ? ERR_OK
@@ -218,7 +218,7 @@ enum err_code handle_batches_list(struct app *app, const struct request *req, st
     struct batch_list list = {.text = &text, .limit = BATCHES_DEFAULT};
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         reply_query_int(req, "after", 0, INT64_MAX, &after, err) != ERR_OK ||
-        reply_query_int(req, "limit", 1, BATCHES_MOST, &list.limit, err) != ERR_OK) {
+        reply_query_int(req, "limit", 1, BATCHES_MAX, &list.limit, err) != ERR_OK) {
         return err->code;
     }
     textbuf_puts(&text, "{\"batches\":[");

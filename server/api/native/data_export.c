@@ -5,10 +5,10 @@
  */
 #include "api/native/data_export.h"
 
-#include "formats/npy.h"
+#include "api/native/prediction_request.h"
 #include "base/numtext.h"
-#include "api/native/predict_request.h"
 #include "base/textbuf.h"
+#include "formats/npy.h"
 
 #include <string.h>
 

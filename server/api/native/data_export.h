@@ -6,9 +6,9 @@
 #ifndef DATA_EXPORT_H
 #define DATA_EXPORT_H
 
-#include "store/data/data_store.h"
-#include "http/exchange.h"
 #include "base/log.h"
+#include "http/exchange.h"
+#include "store/data/data_store.h"
 
 /*
  * Takes the cursor, also on failure. format: "json", "csv", "npy". A failure on the way (rows were

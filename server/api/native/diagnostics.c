@@ -2,10 +2,10 @@
 /* What is known of how good a version is and how its training went. */
 #include "api/handlers.h"
 
+#include "api/reply.h"
 #include "documents/model_json.h"
 #include "documents/posterior_json.h"
 #include "documents/quality_json.h"
-#include "api/reply.h"
 
 static void write_diagnostics(struct textbuf *text, const struct served *served)
 {
@@ -41,7 +41,7 @@ static enum err_code send_diagnostics(struct app *app, const struct request *req
     bool not_modified = false;
     struct textbuf text = textbuf_in(req->arena);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        registry_find(app->registry, name, version, &served, err) != ERR_OK) {
+        models_find(app->models, name, version, &served, err) != ERR_OK) {
         return err->code;
     }
     if (reply_etag(req, res, served->digest, &not_modified, err) == ERR_OK && !not_modified) {

@@ -8,12 +8,12 @@
 #include "api/handlers.h"
 
 #include "api/native/labelled.h"
-#include "api/native/predict_request.h"
-#include "api/reply.h"
+#include "api/native/prediction_request.h"
 #include "api/native/scoring.h"
+#include "api/reply.h"
 
 /* An evaluation under way; in the request's arena. */
-struct evaluation {
+struct evaluate_work {
     struct app *app;
     const struct request *req;
     struct served *served;
@@ -30,19 +30,19 @@ struct evaluation {
 
 /* ---- rows ---- */
 
-static enum err_code read_rows(struct evaluation *e, struct err *err)
+static enum err_code read_rows(struct evaluate_work *e, struct err *err)
 {
     static const char *const keys[] = {"inputs", "outputs", NULL};
     const struct model *model = e->served->model;
     struct labelled labelled;
     if (labelled_parse(e->req, e->app->config->max_rows, &labelled, err) != ERR_OK ||
-        (!labelled.is_csv && json_io_check_keys(labelled.body, "body", keys, err) != ERR_OK)) {
+        (!labelled.is_csv && json_read_check_keys(labelled.body, "body", keys, err) != ERR_OK)) {
         return err->code;
     }
     return labelled_rows(&labelled, e->req, model->d, model->o, &e->rows, err);
 }
 
-static enum err_code begin(struct evaluation *e, struct err *err)
+static enum err_code begin(struct evaluate_work *e, struct err *err)
 {
     if (scoring_begin(&e->scoring, e->served->model, &e->rows, e->req->arena, err) == ERR_OK) {
         e->block = e->scoring.block;
@@ -54,14 +54,14 @@ static enum err_code begin(struct evaluation *e, struct err *err)
 
 static bool gone(const void *ctx)
 {
-    const struct evaluation *e = ctx;
+    const struct evaluate_work *e = ctx;
     return e->req->ops->gone(e->req->exchange);
 }
 
 static void done(void *ctx);
 
 /* Makes the item ask for the block that begins at e->first. */
-static void aim(struct evaluation *e)
+static void aim(struct evaluate_work *e)
 {
     int left = e->rows.n - e->first;
     e->block.n = left < e->scoring.block.n ? left : e->scoring.block.n;
@@ -78,7 +78,7 @@ static void aim(struct evaluation *e)
 }
 
 /* The predicted block enters the sums. */
-static void take(struct evaluation *e)
+static void take(struct evaluate_work *e)
 {
     const double *y = e->rows.y + (size_t)e->first * (size_t)e->rows.o;
     if (e->item.err.code != ERR_OK) {
@@ -93,7 +93,7 @@ static void take(struct evaluation *e)
 /* On a compute thread, after each block. */
 static void done(void *ctx)
 {
-    struct evaluation *e = ctx;
+    struct evaluate_work *e = ctx;
     take(e);
     if (e->err.code == ERR_OK && e->first < e->rows.n) {
         aim(e);
@@ -106,7 +106,7 @@ static void done(void *ctx)
 
 /* ---- the answer ---- */
 
-static enum err_code answer(struct evaluation *e, struct response *res, struct err *err)
+static enum err_code answer(struct evaluate_work *e, struct response *res, struct err *err)
 {
     struct textbuf text = textbuf_in(e->req->arena);
     if (e->err.code != ERR_OK) {
@@ -128,7 +128,7 @@ static enum err_code answer(struct evaluation *e, struct response *res, struct e
 
 static void drop(void *ctx)
 {
-    struct evaluation *e = ctx;
+    struct evaluate_work *e = ctx;
     scoring_release(&e->scoring);
     arena_release(&e->arena);
     served_unref(e->served);
@@ -142,7 +142,7 @@ static enum err_code finish(void *ctx, struct response *res, struct err *err)
 }
 
 /* Scores now, or leaves the first block for the batcher: *later. */
-static enum err_code start(struct evaluation *e, bool *later, struct err *err)
+static enum err_code start(struct evaluate_work *e, bool *later, struct err *err)
 {
     struct batcher *batcher = e->app->batcher;
     aim(e);
@@ -169,7 +169,7 @@ static enum err_code start(struct evaluation *e, bool *later, struct err *err)
 enum err_code handle_evaluate(struct app *app, const struct request *req, struct response *res,
                               struct err *err)
 {
-    struct evaluation *e = arena_zalloc_array(req->arena, 1, sizeof *e);
+    struct evaluate_work *e = arena_zalloc_array(req->arena, 1, sizeof *e);
     const char *name;
     struct version_ref version = {.kind = VERSION_DEFAULT};
     bool later = false;
@@ -181,8 +181,8 @@ enum err_code handle_evaluate(struct app *app, const struct request *req, struct
     err_clear(&e->err);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         (req->n_params > 1 && version_ref_parse(req->params[1], &version, err) != ERR_OK) ||
-        wish_deadline(req, &e->deadline_ns, err) != ERR_OK ||
-        registry_find(app->registry, name, &version, &e->served, err) != ERR_OK) {
+        prediction_request_deadline(req, &e->deadline_ns, err) != ERR_OK ||
+        models_find(app->models, name, &version, &e->served, err) != ERR_OK) {
         return err->code;
     }
     if (read_rows(e, err) != ERR_OK || begin(e, err) != ERR_OK || start(e, &later, err) != ERR_OK) {

@@ -12,9 +12,9 @@
  */
 #include "api/handlers.h"
 
-#include "base/clock.h"
 #include "api/native/job_doc.h"
 #include "api/reply.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,11 +2,11 @@
 /* Training jobs: queue, list, progress, cancel. */
 #include "api/handlers.h"
 
-#include "store/data/data_store.h"
-#include "base/mem.h"
-#include "api/reply.h"
 #include "api/native/job_doc.h"
+#include "api/reply.h"
 #include "api/train_request.h"
+#include "base/mem.h"
+#include "store/data/data_store.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,18 +28,18 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
 {
     const char *model;
     int64_t id;
-    struct textbuf request = textbuf_in(req->arena);
+    struct textbuf complete = textbuf_in(req->arena);
     struct textbuf text = textbuf_in(req->arena);
-    struct train_wish wish = {.text = req->body, .len = req->n_body};
+    struct train_request request = {.text = req->body, .len = req->n_body};
     struct job_new job = {.origin = "request"};
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
-        train_request_write(app, model, &wish, &request, err) != ERR_OK) {
+        train_request_write(app, model, &request, &complete, err) != ERR_OK) {
         return err->code;
     }
     job.model = model;
-    job.request = request.data;
-    job.n_request = request.len;
-    job.priority = wish.priority;
+    job.request = complete.data;
+    job.n_request = complete.len;
+    job.priority = request.priority;
     if (job_store_add(app->db, &job, &id, err) != ERR_OK) {
         return err->code;
     }

@@ -3,10 +3,10 @@
 #ifndef LABELLED_H
 #define LABELLED_H
 
-#include "formats/csv.h"
 #include "fit/data.h"
-#include "http/exchange.h"
+#include "formats/csv.h"
 #include "formats/json_tensor.h"
+#include "http/exchange.h"
 
 struct labelled {
     bool is_csv;

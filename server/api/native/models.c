@@ -2,10 +2,10 @@
 /* Models and versions: list, register, read, export, delete. */
 #include "api/handlers.h"
 
-#include "formats/json_read.h"
+#include "api/reply.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
-#include "api/reply.h"
+#include "formats/json_read.h"
 
 #include <string.h>
 
@@ -124,7 +124,7 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
                               .promote = promote,
                               .if_match = request_header(req, "If-Match"),
                               .if_none_match = request_header(req, "If-None-Match")};
-    enum err_code code = registry_put(app->registry, model, &put, &result, err);
+    enum err_code code = models_put(app->models, model, &put, &result, err);
     model_unref(model);
     if (code != ERR_OK) {
         return code;
@@ -149,7 +149,7 @@ enum err_code handle_model_delete(struct app *app, const struct request *req, st
 {
     const char *name;
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        registry_delete(app->registry, name, err) != ERR_OK) {
+        models_delete(app->models, name, err) != ERR_OK) {
         return err->code;
     }
     res->status = 204;
@@ -186,7 +186,7 @@ static enum err_code write_version(struct app *app, struct textbuf *text,
     textbuf_puts(text, ",\"training_data\":");
     reply_training_data(text, &data);
     if (!row->damaged) {
-        if (registry_get(app->registry, row->model, row->version, &served, err) != ERR_OK) {
+        if (models_get(app->models, row->model, row->version, &served, err) != ERR_OK) {
             return err->code;
         }
         textbuf_puts(text, ",");
@@ -220,7 +220,7 @@ enum err_code handle_version_delete(struct app *app, const struct request *req,
     struct version_ref ref;
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         version_ref_parse(req->params[1], &ref, err) != ERR_OK ||
-        registry_delete_version(app->registry, name, &ref, err) != ERR_OK) {
+        models_delete_version(app->models, name, &ref, err) != ERR_OK) {
         return err->code;
     }
     res->status = 204;
@@ -241,7 +241,7 @@ enum err_code handle_version_export(struct app *app, const struct request *req,
     }
     if (find_version(app, req, &view, &row, err) == ERR_OK &&
         reply_etag(req, res, row->digest, &not_modified, err) == ERR_OK && !not_modified &&
-        registry_get(app->registry, row->model, row->version, &served, err) == ERR_OK) {
+        models_get(app->models, row->model, row->version, &served, err) == ERR_OK) {
         model_json_write(&text, served->model);
         served_unref(served);
         err_kept(reply_json(res, 200, &text, err));

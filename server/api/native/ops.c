@@ -22,7 +22,7 @@ enum err_code handle_readyz(struct app *app, const struct request *req, struct r
     if (atomic_load_explicit(&app->draining, memory_order_relaxed)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
-    if (!registry_is_loaded(app->registry)) {
+    if (!models_is_loaded(app->models)) {
         return err_set(err, ERR_BUSY, "models are being loaded");
     }
     if (!db_is_alive(app->db)) {
@@ -38,7 +38,7 @@ enum err_code handle_metrics(struct app *app, const struct request *req, struct 
     struct textbuf text = textbuf_in(req->arena);
     int n_models = 0;
     size_t n_bytes = 0;
-    registry_totals(app->registry, &n_models, &n_bytes);
+    models_totals(app->models, &n_models, &n_bytes);
     metrics_set(&app->metrics->models_loaded, n_models);
     metrics_set(&app->metrics->model_bytes, (long long)n_bytes);
     metrics_write(app->metrics, SURROGATED_VERSION, &text);

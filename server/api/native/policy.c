@@ -2,10 +2,10 @@
 /* When a model is trained again by itself: set, show, take away. */
 #include "api/handlers.h"
 
-#include "base/mem.h"
 #include "api/policy_json.h"
-#include "store/jobs/policy_store.h"
 #include "api/reply.h"
+#include "base/mem.h"
+#include "store/jobs/policy_store.h"
 
 #include <math.h>
 #include <string.h>

@@ -13,7 +13,7 @@
 struct prediction {
     struct app *app;
     const struct request *req;
-    struct wish wish;
+    struct prediction_request request;
     struct served *served;
     struct predict_result result;
     struct batch_item item;
@@ -32,11 +32,11 @@ static enum err_code answer(struct prediction *p, struct response *res, struct e
         *err = p->item.err;
         return err->code;
     }
-    if (predict_answer(&p->wish, p->served, &p->result, p->req->arena, res, &outside, err) !=
+    if (predict_answer(&p->request, p->served, &p->result, p->req->arena, res, &outside, err) !=
         ERR_OK) {
         return err->code;
     }
-    metrics_add(&p->app->metrics->predicted_rows, p->wish.predict.n);
+    metrics_add(&p->app->metrics->predicted_rows, p->request.predict.n);
     metrics_add(&p->app->metrics->extrapolated_rows, outside);
     return ERR_OK;
 }
@@ -66,16 +66,16 @@ static enum err_code compute(struct prediction *p, bool *later, struct err *err)
 {
     struct batcher *batcher = p->app->batcher;
     p->item = (struct batch_item){.model = p->served->model,
-                                  .request = &p->wish.predict,
+                                  .request = &p->request.predict,
                                   .result = &p->result,
                                   .arena = p->req->arena,
-                                  .deadline_ns = p->wish.deadline_ns,
+                                  .deadline_ns = p->request.deadline_ns,
                                   .gone = gone,
                                   .done = done,
                                   .ctx = p,
                                   .err = ERR_INIT};
-    if (wish_check_width(&p->wish, p->served->model->d, err) != ERR_OK ||
-        predict_check(p->served->model, &p->wish.predict, err) != ERR_OK) {
+    if (prediction_request_check_width(&p->request, p->served->model->d, err) != ERR_OK ||
+        predict_check(p->served->model, &p->request.predict, err) != ERR_OK) {
         return err->code;
     }
     *later = false;
@@ -83,8 +83,8 @@ static enum err_code compute(struct prediction *p, bool *later, struct err *err)
         return ERR_OK;
     }
     if (p->req->ops == NULL) {
-        p->wish.predict.n_threads = p->app->config->predict_threads;
-        return predict_run(p->served->model, &p->wish.predict, p->req->arena, &p->result, err);
+        p->request.predict.n_threads = p->app->config->predict_threads;
+        return predict_run(p->served->model, &p->request.predict, p->req->arena, &p->result, err);
     }
     *later = true;
     return batcher_admit(batcher, &p->item, err);
@@ -100,8 +100,9 @@ enum err_code handle_predict(struct app *app, const struct request *req, struct 
     }
     p->app = app;
     p->req = req;
-    if (wish_read(req, app->config->max_rows, &p->wish, err) != ERR_OK ||
-        registry_find(app->registry, p->wish.model, &p->wish.version, &p->served, err) != ERR_OK) {
+    if (prediction_request_read(req, app->config->max_rows, &p->request, err) != ERR_OK ||
+        models_find(app->models, p->request.model, &p->request.version, &p->served, err) !=
+            ERR_OK) {
         return err->code;
     }
     if (compute(p, &later, err) != ERR_OK) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/predict_answer.h"
 
+#include "base/textbuf.h"
 #include "formats/json_stream.h"
 #include "formats/npy.h"
-#include "base/textbuf.h"
 
 #include <string.h>
 
@@ -46,19 +46,19 @@ static bool put_level(struct json_stream *stream, const char *before, double lev
 }
 
 /* False when memory is short. */
-static bool put_intervals(struct json_stream *stream, const struct wish *wish,
+static bool put_intervals(struct json_stream *stream, const struct prediction_request *request,
                           const struct model *model, const struct predict_result *r,
                           struct arena *arena)
 {
-    size_t n = (size_t)wish->predict.n;
+    size_t n = (size_t)request->predict.n;
     size_t o = (size_t)model->o;
     const size_t shape[] = {n, o};
-    if (!(wish->predict.want & PREDICT_INTERVALS)) {
+    if (!(request->predict.want & PREDICT_INTERVALS)) {
         return true;
     }
-    for (int k = 0; k < wish->predict.n_intervals; k++) {
+    for (int k = 0; k < request->predict.n_intervals; k++) {
         size_t at = (size_t)k * n * o;
-        if (!put_level(stream, k > 0 ? "},{" : ",\"intervals\":[{", wish->predict.intervals[k],
+        if (!put_level(stream, k > 0 ? "},{" : ",\"intervals\":[{", request->predict.intervals[k],
                        model->conformal.method, arena)) {
             return false;
         }
@@ -70,13 +70,13 @@ static bool put_intervals(struct json_stream *stream, const struct wish *wish,
     return true;
 }
 
-static void put_results(struct json_stream *stream, const struct wish *wish,
+static void put_results(struct json_stream *stream, const struct prediction_request *request,
                         const struct model *model, const struct predict_result *r)
 {
-    size_t n = (size_t)wish->predict.n;
+    size_t n = (size_t)request->predict.n;
     size_t o = (size_t)model->o;
     size_t d = (size_t)model->d;
-    unsigned want = wish->predict.want;
+    unsigned want = request->predict.want;
     put_tensor(stream, ",\"mean\":", want & PREDICT_MEAN ? r->mean : NULL, 2, n, o, 0);
     put_tensor(stream, ",\"variance\":", want & PREDICT_VARIANCE ? r->variance : NULL, 2, n, o, 0);
     put_tensor(stream, ",\"std\":", r->std, 2, n, o, 0);
@@ -85,15 +85,15 @@ static void put_results(struct json_stream *stream, const struct wish *wish,
                ",\"total_variance\":", want & PREDICT_TOTAL_VARIANCE ? r->total_variance : NULL, 2,
                n, o, 0);
     if (r->quantiles != NULL) {
-        size_t k = (size_t)wish->predict.n_levels;
-        put_tensor(stream, ",\"quantiles\":{\"levels\":", wish->predict.levels, 1, k, 0, 0);
+        size_t k = (size_t)request->predict.n_levels;
+        put_tensor(stream, ",\"quantiles\":{\"levels\":", request->predict.levels, 1, k, 0, 0);
         put_tensor(stream, ",\"values\":", r->quantiles, 3, k, n, o);
         put(stream, "}");
     }
     bool rows = (want & PREDICT_COVARIANCE_ROWS) != 0;
     size_t side = rows ? n : o;
     put_tensor(stream, ",\"covariance\":", r->covariance, 3, rows ? o : n, side, side);
-    put_tensor(stream, ",\"samples\":", r->samples, 3, (size_t)wish->predict.n_samples, n, o);
+    put_tensor(stream, ",\"samples\":", r->samples, 3, (size_t)request->predict.n_samples, n, o);
     if (r->jacobian_mean != NULL) {
         put_tensor(stream, ",\"jacobian\":{\"mean\":", r->jacobian_mean, 3, n, o, d);
         put_tensor(stream, ",\"std\":", r->jacobian_std, 3, n, o, d);
@@ -102,15 +102,16 @@ static void put_results(struct json_stream *stream, const struct wish *wish,
 }
 
 /* Inputs outside the range the model was trained on; returns the number of such rows. */
-static long write_warnings(struct textbuf *text, const struct wish *wish, const struct model *model)
+static long write_warnings(struct textbuf *text, const struct prediction_request *request,
+                           const struct model *model)
 {
     long cells = 0;
     long rows = 0;
     textbuf_puts(text, ",\"warnings\":[");
-    for (int i = 0; model->training_range != NULL && i < wish->predict.n; i++) {
+    for (int i = 0; model->training_range != NULL && i < request->predict.n; i++) {
         bool outside = false;
         for (int j = 0; j < model->d; j++) {
-            double value = wish->predict.x[(size_t)i * (size_t)model->d + (size_t)j];
+            double value = request->predict.x[(size_t)i * (size_t)model->d + (size_t)j];
             const double *range = model->training_range + 2 * j;
             if (value >= range[0] && value <= range[1]) {
                 continue;
@@ -159,9 +160,10 @@ static enum err_code send_stream(struct json_stream *stream, struct arena *arena
     return ERR_OK;
 }
 
-static enum err_code write_json(const struct wish *wish, const struct served *served,
-                                const struct predict_result *result, struct arena *arena,
-                                struct response *res, long *outside, struct err *err)
+static enum err_code write_json(const struct prediction_request *request,
+                                const struct served *served, const struct predict_result *result,
+                                struct arena *arena, struct response *res, long *outside,
+                                struct err *err)
 {
     struct json_stream *stream = arena_zalloc_array(arena, 1, sizeof *stream);
     struct textbuf head = textbuf_in(arena);
@@ -170,14 +172,14 @@ static enum err_code write_json(const struct wish *wish, const struct served *se
     textbuf_json_string(&head, served->name);
     textbuf_printf(&head, ",\"version\":%lld,\"draws\":%d", (long long)served->version,
                    served->model->m);
-    *outside = write_warnings(&tail, wish, served->model);
+    *outside = write_warnings(&tail, request, served->model);
     textbuf_puts(&tail, "}");
     if (stream == NULL || textbuf_failed(&head) || textbuf_failed(&tail)) {
         return no_memory(err);
     }
     json_stream_text(stream, head.data, head.len);
-    put_results(stream, wish, served->model, result);
-    if (!put_intervals(stream, wish, served->model, result, arena)) {
+    put_results(stream, request, served->model, result);
+    if (!put_intervals(stream, request, served->model, result, arena)) {
         return no_memory(err);
     }
     json_stream_text(stream, tail.data, tail.len);
@@ -213,17 +215,17 @@ static const double *join_intervals(const struct predict_result *r, size_t n_int
 }
 
 /* The one result that was asked for. */
-static enum err_code write_tensor(const struct wish *wish, const struct model *model,
-                                  const struct predict_result *r, struct arena *arena,
-                                  struct response *res, struct err *err)
+static enum err_code write_tensor(const struct prediction_request *request,
+                                  const struct model *model, const struct predict_result *r,
+                                  struct arena *arena, struct response *res, struct err *err)
 {
-    size_t n = (size_t)wish->predict.n;
+    size_t n = (size_t)request->predict.n;
     size_t o = (size_t)model->o;
     size_t d = (size_t)model->d;
-    size_t k = (size_t)wish->predict.n_levels;
-    size_t s = (size_t)wish->predict.n_samples;
-    unsigned want = wish->predict.want;
-    size_t l = (size_t)wish->predict.n_intervals;
+    size_t k = (size_t)request->predict.n_levels;
+    size_t s = (size_t)request->predict.n_samples;
+    unsigned want = request->predict.want;
+    size_t l = (size_t)request->predict.n_intervals;
     const double *jacobian = want & PREDICT_JACOBIAN ? join_jacobian(r, n * o * d, arena) : NULL;
     const double *ends = want & PREDICT_INTERVALS ? join_intervals(r, l, n * o, arena) : NULL;
     const struct {
@@ -249,21 +251,21 @@ static enum err_code write_tensor(const struct wish *wish, const struct model *m
             if (results[i].values == NULL) {
                 return no_memory(err);
             }
-            return npy_write(results[i].values, results[i].rank, results[i].shape, wish->single,
+            return npy_write(results[i].values, results[i].rank, results[i].shape, request->single,
                              arena, &res->body, &res->n_body, err);
         }
     }
     return err_set(err, ERR_INTERNAL, "no single result for npy");
 }
 
-static long count_outside(const struct wish *wish, const struct model *model)
+static long count_outside(const struct prediction_request *request, const struct model *model)
 {
     long rows = 0;
     size_t d = (size_t)model->d;
-    for (size_t i = 0; model->training_range != NULL && i < (size_t)wish->predict.n; i++) {
+    for (size_t i = 0; model->training_range != NULL && i < (size_t)request->predict.n; i++) {
         bool outside = false;
         for (size_t j = 0; j < d; j++) {
-            double value = wish->predict.x[i * d + j];
+            double value = request->predict.x[i * d + j];
             outside |=
                 value < model->training_range[2 * j] || value > model->training_range[2 * j + 1];
         }
@@ -273,11 +275,12 @@ static long count_outside(const struct wish *wish, const struct model *model)
 }
 
 /* What JSON says beside the numbers goes into headers. */
-static enum err_code write_npy(const struct wish *wish, const struct served *served,
-                               const struct predict_result *result, struct arena *arena,
-                               struct response *res, long *outside, struct err *err)
+static enum err_code write_npy(const struct prediction_request *request,
+                               const struct served *served, const struct predict_result *result,
+                               struct arena *arena, struct response *res, long *outside,
+                               struct err *err)
 {
-    *outside = count_outside(wish, served->model);
+    *outside = count_outside(request, served->model);
     char *name = arena_strndup(arena, served->name, strlen(served->name));
     char *version = arena_printf(arena, "%lld", (long long)served->version);
     char *draws = arena_printf(arena, "%d", served->model->m);
@@ -285,7 +288,7 @@ static enum err_code write_npy(const struct wish *wish, const struct served *ser
     if (name == NULL || version == NULL || draws == NULL || rows == NULL) {
         return no_memory(err);
     }
-    if (write_tensor(wish, served->model, result, arena, res, err) != ERR_OK) {
+    if (write_tensor(request, served->model, result, arena, res, err) != ERR_OK) {
         return err->code;
     }
     response_header(res, "Surrogate-Model", name);
@@ -297,10 +300,10 @@ static enum err_code write_npy(const struct wish *wish, const struct served *ser
     return ERR_OK;
 }
 
-enum err_code predict_answer(const struct wish *wish, const struct served *served,
+enum err_code predict_answer(const struct prediction_request *request, const struct served *served,
                              const struct predict_result *result, struct arena *arena,
                              struct response *res, long *outside, struct err *err)
 {
-    return wish->npy ? write_npy(wish, served, result, arena, res, outside, err)
-                     : write_json(wish, served, result, arena, res, outside, err);
+    return request->npy ? write_npy(request, served, result, arena, res, outside, err)
+                        : write_json(request, served, result, arena, res, outside, err);
 }

@@ -3,14 +3,14 @@
 #ifndef PREDICT_ANSWER_H
 #define PREDICT_ANSWER_H
 
-#include "api/native/predict_request.h"
+#include "api/native/prediction_request.h"
 #include "live/models.h"
 
 /*
  * Wish and result must live until the response has been sent; `served` need not. *outside: rows
  * outside the training range. ERR_NOMEM; ERR_NUMERIC (a value beyond float32).
  */
-enum err_code predict_answer(const struct wish *wish, const struct served *served,
+enum err_code predict_answer(const struct prediction_request *request, const struct served *served,
                              const struct predict_result *result, struct arena *arena,
                              struct response *res, long *outside, struct err *err) MUST_CHECK;
 

@@ -32,10 +32,10 @@ enum err_code scoring_begin(struct scoring *scoring, const struct model *model,
         train_rows_ranges(rows->y, rows->n, model->o, own);
         range = own;
     }
-    if (calib_begin(&scoring->calib, model, range, err) != ERR_OK) {
+    if (evaluation_begin(&scoring->evaluation, model, range, err) != ERR_OK) {
         return err->code;
     }
-    scoring->block = scoring->calib.block;
+    scoring->block = scoring->evaluation.block;
     scoring->intervals = has_intervals(model);
     if (scoring->intervals) {
         scoring->block.want |= PREDICT_INTERVALS;
@@ -47,18 +47,18 @@ enum err_code scoring_begin(struct scoring *scoring, const struct model *model,
 
 void scoring_release(struct scoring *scoring)
 {
-    calib_release(&scoring->calib);
+    evaluation_release(&scoring->evaluation);
 }
 
 const double *scoring_range(const struct scoring *scoring)
 {
-    return scoring->calib.sums.output_range;
+    return scoring->evaluation.sums.output_range;
 }
 
 void scoring_add(struct scoring *scoring, const struct predict_result *f, const double *y, int n)
 {
     size_t o = (size_t)scoring->model->o;
-    calib_add(&scoring->calib, f, y, n);
+    evaluation_add(&scoring->evaluation, f, y, n);
     for (size_t c = 0; scoring->intervals && c < (size_t)n * o; c++) {
         scoring->covered[c % o] += f->lower[c] <= y[c] && y[c] <= f->upper[c];
         scoring->width[c % o] += f->upper[c] - f->lower[c];
@@ -155,7 +155,7 @@ enum err_code scoring_write(struct scoring *scoring, struct textbuf *text, struc
 {
     struct scores s = {.n_rows = 0};
     size_t o = (size_t)scoring->model->o;
-    if (calib_end(&scoring->calib, &s, err) != ERR_OK) {
+    if (evaluation_end(&scoring->evaluation, &s, err) != ERR_OK) {
         return err->code;
     }
     textbuf_printf(text, "\"rows\":%d", s.n_rows);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How good a version is on rows with known outputs: the scores of core/predict/evaluate and how its
- * conformal intervals fare, from predictions that come block by block, and as JSON.
+ * How good a version is on rows with known outputs: the scores of core/predict/evaluation and how
+ * its conformal intervals fare, from predictions that come block by block, and as JSON.
  */
 #ifndef SCORING_H
 #define SCORING_H
 
-#include "predict/evaluate.h"
 #include "base/textbuf.h"
+#include "predict/evaluation.h"
 
 /* A zeroed one may be released. */
 struct scoring {
     const struct model *model;    /* must live as long */
     struct predict_request block; /* what is wanted of each block; its n: the most rows of one */
-    struct calib calib;
+    struct evaluation evaluation;
     bool intervals; /* conformal ones are scored too */
     long *covered;  /* [o] rows within them, in the arena */
     double *width;  /* [o] sum of their widths */

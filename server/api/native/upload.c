@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/upload.h"
 
+#include "api/native/prediction_request.h"
+#include "base/mem.h"
 #include "formats/csv.h"
 #include "formats/json_tensor.h"
-#include "base/mem.h"
 #include "formats/npy.h"
-#include "api/native/predict_request.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -115,9 +115,9 @@ static enum err_code read_provenance(const json_t *body, struct arena *arena, st
     }
     if (!json_is_object(value)) {
         return err_set(err, ERR_INVALID, "provenance is %s, an object is needed",
-                       json_io_kind(value));
+                       json_read_kind(value));
     }
-    if (json_io_dump(value, UPLOAD_PROVENANCE_MAX, "provenance", &text, err) != ERR_OK) {
+    if (json_read_dump(value, UPLOAD_PROVENANCE_MAX, "provenance", &text, err) != ERR_OK) {
         return err->code;
     }
     up->data.provenance = arena_strndup(arena, text, strlen(text));
@@ -131,14 +131,14 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
 {
     static const char *const keys[] = {"inputs", "outputs", "provenance", NULL};
     json_t *body = NULL;
-    const int most = app->config->max_rows;
+    const int max = app->config->max_rows;
     struct json_tensor tensors[] = {
-        {.key = "inputs", .max_rows = most, .max_columns = ARCH_MAX_INPUTS},
-        {.key = "outputs", .max_rows = most, .max_columns = ARCH_MAX_OUTPUTS}};
+        {.key = "inputs", .max_rows = max, .max_columns = ARCH_MAX_INPUTS},
+        {.key = "outputs", .max_rows = max, .max_columns = ARCH_MAX_OUTPUTS}};
     const struct json_tensor *x = &tensors[0];
     const struct json_tensor *y = &tensors[1];
     if (json_tensor_parse(req->body, req->n_body, tensors, 2, req->arena, &body, err) != ERR_OK ||
-        json_io_check_keys(body, "body", keys, err) != ERR_OK ||
+        json_read_check_keys(body, "body", keys, err) != ERR_OK ||
         json_tensor_check(x, body, 0, err) != ERR_OK ||
         json_tensor_check(y, body, 0, err) != ERR_OK ||
         read_provenance(body, req->arena, up, err) != ERR_OK) {
@@ -200,13 +200,13 @@ static enum err_code read_table(struct app *app, const struct request *req, cons
 {
     struct csv csv = {.n = 0};
     struct npy npy = {.n = 0};
-    const int most = app->config->max_rows;
+    const int max = app->config->max_rows;
     bool is_csv = strcmp(up->data.format, "csv") == 0;
     if (count_outputs(app, req, model, &up->data.o, err) != ERR_OK) {
         return err->code;
     }
-    enum err_code code = is_csv ? csv_parse(req->body, req->n_body, most, req->arena, &csv, err)
-                                : npy_parse(req->body, req->n_body, most, req->arena, &npy, err);
+    enum err_code code = is_csv ? csv_parse(req->body, req->n_body, max, req->arena, &csv, err)
+                                : npy_parse(req->body, req->n_body, max, req->arena, &npy, err);
     if (code != ERR_OK) {
         return code;
     }

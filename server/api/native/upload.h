@@ -4,8 +4,8 @@
 #define UPLOAD_H
 
 #include "api/app.h"
-#include "store/data/data_store.h"
 #include "api/native/idempotency.h"
+#include "store/data/data_store.h"
 
 #define UPLOAD_PROVENANCE_MAX 16384 /* bytes of the JSON key "provenance" */
 

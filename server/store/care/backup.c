@@ -10,13 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/sqlite/db_file.h"
 #include "base/mem.h"
+#include "store/sqlite/db_file.h"
 
 #define PATH_BYTES   DB_FILE_NAME_BYTES
 #define PROGRESS_OPS 50 /* few, since one operation may copy a chunk of 64 MiB */
 #define BUSY_MS      5000
-#define MOST_LINKS   16 /* one behind the other */
+#define MAX_LINKS    16 /* one behind the other */
 #define KEPT         ".before-restore"
 
 static enum err_code system_error(struct err *err, const char *path, const char *what)
@@ -309,7 +309,7 @@ static enum err_code follow_links(const char *path, char real[PATH_MAX], struct 
     char at[PATH_MAX];
     char link[PATH_MAX];
     snprintf(at, sizeof at, "%s", path);
-    for (int i = 0; i < MOST_LINKS && strlen(path) < PATH_MAX; i++) {
+    for (int i = 0; i < MAX_LINKS && strlen(path) < PATH_MAX; i++) {
         ssize_t n = readlink(at, link, sizeof link - 1);
         const char *slash = strrchr(at, '/');
         size_t folder = slash != NULL ? (size_t)(slash - at) + 1 : 0;
@@ -329,15 +329,15 @@ static enum err_code follow_links(const char *path, char real[PATH_MAX], struct 
     return err_set(err, ERR_INVALID, "%.200s does not lead to a file", path);
 }
 
-enum err_code backup_restore(const struct backup_request *wish, struct check_report *report,
+enum err_code backup_restore(const struct backup_request *asked, struct check_report *report,
                              struct err *err)
 {
-    struct backup_request real = *wish;
+    struct backup_request real = *asked;
     const struct backup_request *request = &real;
     struct copy copy = {.fd = -1};
     char target[PATH_MAX];
     struct db_lock lock = DB_LOCK_NONE;
-    if (follow_links(wish->to, target, err) != ERR_OK) {
+    if (follow_links(request->to, target, err) != ERR_OK) {
         return err->code;
     }
     real.to = target;

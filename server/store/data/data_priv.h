@@ -4,8 +4,8 @@
 #define DATA_PRIV_H
 
 #include "store/data/data_store.h"
-#include "store/sqlite/db_priv.h"
 #include "store/data/row_index.h"
+#include "store/sqlite/db_priv.h"
 
 /*
  * Chunks of new batches: an export holds one, and a damaged one loses no more. Files of earlier

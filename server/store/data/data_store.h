@@ -10,9 +10,9 @@
 #ifndef DATA_STORE_H
 #define DATA_STORE_H
 
+#include "base/digest.h"
 #include "store/data/column_stats.h"
 #include "store/sqlite/db.h"
-#include "base/digest.h"
 
 #include <stddef.h>
 

@@ -10,7 +10,7 @@
  * about PART_ENTRIES of them, a database page, and a look-up reads that part and no directory.
  * Looking up an upload of n rows costs at most min(n, n_parts) pages of each run.
  *
- * No join makes a run of more than RUN_MOST entries, which bounds the work of one append under the
+ * No join makes a run of more than RUN_MAX entries, which bounds the work of one append under the
  * write lock and the growth of the write-ahead log. Measured on two busy cores, as the longest
  * append: with joins of up to 1 Mi entries 0.7 s, of 4 Mi 2.5 s and 200 MB more of log. Ten million
  * rows make ten runs or a few more, each a page to read for a row that is looked up.
@@ -26,7 +26,7 @@
 #include "base/mem.h"
 
 #define FAN          4
-#define RUN_MOST     ((int64_t)1 << 20)
+#define RUN_MAX      ((int64_t)1 << 20)
 #define PART_ENTRIES 200 /* 3200 bytes; a page has room for 253 */
 
 struct run {
@@ -377,12 +377,12 @@ static enum err_code copy_sorted(struct reader *readers, size_t n, const struct 
                                  struct writer *w, struct err *err)
 {
     for (;;) {
-        struct reader *least = NULL;
+        struct reader *min = NULL;
         const struct row_entry *entry = NULL;
         for (size_t i = 0; i < n; i++) {
             const struct row_entry *other = reader_peek(&readers[i], err);
             if (other != NULL && (entry == NULL || compare(other, entry) < 0)) {
-                least = &readers[i];
+                min = &readers[i];
                 entry = other;
             }
         }
@@ -392,7 +392,7 @@ static enum err_code copy_sorted(struct reader *readers, size_t n, const struct 
         if (is_live(live, entry->tag) && writer_put(w, entry, err) != ERR_OK) {
             return err->code;
         }
-        least->at++;
+        min->at++;
     }
 }
 
@@ -476,7 +476,7 @@ static enum err_code join_level(struct conn *conn, int64_t model, int64_t n_rows
         for (int level = 0; level < 32 && !*again; level++) {
             int64_t total;
             size_t n = gather(&runs, level, &total);
-            if (n >= FAN && total <= RUN_MOST) {
+            if (n >= FAN && total <= RUN_MAX) {
                 struct runs full = {.list = runs.list, .n = n};
                 err_kept(join(conn, model, &full, drop, err));
                 *again = true;

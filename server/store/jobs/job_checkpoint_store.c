@@ -15,10 +15,10 @@ static struct chunks chunks_of(struct conn *conn, enum sql_query query, int64_t 
 static enum err_code insert_state(struct db *db, struct conn *conn, int64_t id,
                                   const struct job_state_bytes *state, struct err *err)
 {
-    size_t most = db_chunk_bytes(db);
+    size_t max = db_chunk_bytes(db);
     struct chunks chunks = chunks_of(conn, SQL_JOB_CHECKPOINT_INSERT, id, state->task);
-    return chunks_write(&chunks, most, state->head, state->n_head, err) == ERR_OK
-               ? chunks_write(&chunks, most, state->bytes, state->n_bytes, err)
+    return chunks_write(&chunks, max, state->head, state->n_head, err) == ERR_OK
+               ? chunks_write(&chunks, max, state->bytes, state->n_bytes, err)
                : err->code;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/jobs/job_store.h"
 
-#include "store/sqlite/db_priv.h"
 #include "store/jobs/job_priv.h"
 #include "store/models/model_priv.h"
+#include "store/sqlite/db_priv.h"
 
 #include <string.h>
 
@@ -83,7 +83,7 @@ enum err_code job_store_claim(struct db *db, struct job_row *row, void **request
     }
     struct query q = query_open(conn, SQL_JOB_CLAIM, err);
     query_int(&q, ":now", db_now_ms());
-    query_int(&q, ":most", JOB_MOST_WAIT_MS);
+    query_int(&q, ":most", JOB_MAX_WAIT_MS);
     if (query_row(&q)) {
         id = query_get_int(&q, 0);
     }

@@ -12,14 +12,14 @@
 #define JOB_STORE_H
 
 #include "store/data/data_store.h"
-#include "store/sqlite/db.h"
 #include "store/models/model_store.h"
+#include "store/sqlite/db.h"
 
 #define JOB_MAX_STALLED  3
 #define JOB_MAX_FAULTS   5
 #define JOB_HISTORY      1000
-#define JOB_MOST_WAIT_MS 300000 /* until a job that met a fault is tried again */
-#define JOB_MOST_URGENT  100    /* priorities are from -100 to 100 */
+#define JOB_MAX_WAIT_MS  300000 /* until a job that met a fault is tried again */
+#define JOB_MAX_URGENT   100    /* priorities are from -100 to 100 */
 #define JOB_ORIGIN_CHARS 16
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };
@@ -66,7 +66,7 @@ enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *i
 
 /*
  * Takes the queued job of highest priority (the oldest of equals) whose time has come and whose
- * model has none running, and makes it running. A time further away than JOB_MOST_WAIT_MS was noted
+ * model has none running, and makes it running. A time further away than JOB_MAX_WAIT_MS was noted
  * before the clock was set back, and counts as come. ERR_NOT_FOUND when there is none. *request is
  * the caller's (mem_free) and has a NUL behind it.
  */
@@ -114,7 +114,7 @@ enum err_code job_store_training_data(struct db *db, const char *model, int64_t 
 enum err_code job_store_requeue(struct db *db, int64_t id, struct err *err) MUST_CHECK;
 
 /* Gives a running job back to the queue after a fault, not to begin before at_ms, which is at most
- * JOB_MOST_WAIT_MS away. ERR_CONFLICT: it is not running, or was cancelled. */
+ * JOB_MAX_WAIT_MS away. ERR_CONFLICT: it is not running, or was cancelled. */
 enum err_code job_store_retry(struct db *db, int64_t id, int64_t at_ms, const char *message,
                               struct err *err) MUST_CHECK;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/jobs/policy_store.h"
 
-#include "store/sqlite/db_priv.h"
 #include "store/jobs/job_store.h"
+#include "store/sqlite/db_priv.h"
 
 #include <string.h>
 

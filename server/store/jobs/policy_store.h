@@ -3,8 +3,8 @@
 #ifndef POLICY_STORE_H
 #define POLICY_STORE_H
 
-#include "store/sqlite/db.h"
 #include "store/models/model_store.h"
+#include "store/sqlite/db.h"
 
 /* A document is JSON text of the API's. ERR_NOT_FOUND: no such model. */
 enum err_code policy_store_put(struct db *db, const char *model, const char *document,

@@ -6,8 +6,8 @@
 #ifndef ALIAS_STORE_H
 #define ALIAS_STORE_H
 
-#include "store/sqlite/db.h"
 #include "store/models/version_ref.h"
+#include "store/sqlite/db.h"
 
 #define ALIAS_MAX_COUNT                                                                            \
     64 /* of one model: their versions stay in memory once they were asked for */

@@ -3,8 +3,8 @@
 #ifndef MODEL_PRIV_H
 #define MODEL_PRIV_H
 
-#include "store/sqlite/db_priv.h"
 #include "store/models/model_store.h"
+#include "store/sqlite/db_priv.h"
 
 /*
  * The number of a version in the store; `name` is for the message. A number is returned as it is,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/models/model_store.h"
 
-#include "store/sqlite/chunks.h"
 #include "store/models/model_priv.h"
+#include "store/sqlite/chunks.h"
 
 #include <string.h>
 

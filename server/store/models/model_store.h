@@ -10,8 +10,8 @@
 #ifndef MODEL_STORE_H
 #define MODEL_STORE_H
 
-#include "store/sqlite/db.h"
 #include "store/models/version_ref.h"
+#include "store/sqlite/db.h"
 
 #include <stddef.h>
 

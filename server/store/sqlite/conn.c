@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/sqlite/db_file.h"
 #include "base/mem.h"
+#include "store/sqlite/db_file.h"
 
 /* What the system said to SQLite; 0: nothing, or it was not the system. */
 static int system_reason(struct conn *conn, int status)

@@ -7,9 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "store/data/data_priv.h"
 #include "store/sqlite/db_file.h"
-#include "base/mem.h"
 #include "store/sqlite/migrate.h"
 #include "store/sqlite/pool.h"
 
@@ -18,7 +18,7 @@
 #define CHECKPOINT_PAGES    1000 /* 4 MB of log, SQLite's own default */
 #define DEFAULT_CHUNK_BYTES ((size_t)64 << 20)
 #define TIDY_STEP_PAGES     256  /* as incremental_vacuum.sql says */
-#define TIDY_LEAST_PAGES    1000 /* fewer free ones are kept for what comes next */
+#define TIDY_MIN_PAGES      1000 /* fewer free ones are kept for what comes next */
 #define TIDY_SHARE          4    /* tidied is from 1 / TIDY_SHARE of the file on */
 
 struct db {
@@ -309,7 +309,7 @@ static enum err_code read_space(struct conn *conn, struct space *space, struct e
 
 static bool is_worth_it(const struct space *space)
 {
-    return space->mode == 2 && space->n_free > TIDY_LEAST_PAGES &&
+    return space->mode == 2 && space->n_free > TIDY_MIN_PAGES &&
            space->n_free > space->n_pages / TIDY_SHARE;
 }
 

@@ -14,8 +14,8 @@
 
 #include <sqlite3.h>
 
-#include "store/sqlite/db.h"
 #include "base/digest.h"
+#include "store/sqlite/db.h"
 #include "sql.h"
 
 #define DB_APPLICATION_ID 0x53524754 /* "SRGT" */

@@ -10,7 +10,7 @@ struct reader {
 
 void pool_init(struct pool *pool, int n, int busy_timeout_ms)
 {
-    *pool = (struct pool){.busy_timeout_ms = busy_timeout_ms, .n = n < POOL_MOST ? n : POOL_MOST};
+    *pool = (struct pool){.busy_timeout_ms = busy_timeout_ms, .n = n < POOL_MAX ? n : POOL_MAX};
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->freed, NULL);
 }
@@ -60,8 +60,8 @@ static enum err_code open_set(const struct pool *pool, const char *path, enum co
 enum err_code pool_replace(struct pool *pool, const char *path, enum conn_mode mode,
                            struct err *err)
 {
-    struct reader *next[POOL_MOST];
-    struct reader *old[POOL_MOST];
+    struct reader *next[POOL_MAX];
+    struct reader *old[POOL_MAX];
     if (open_set(pool, path, mode, next, err) != ERR_OK) {
         return err->code;
     }

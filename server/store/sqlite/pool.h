@@ -13,7 +13,7 @@
 
 #include "store/sqlite/db_priv.h"
 
-#define POOL_MOST 64
+#define POOL_MAX 64
 
 struct reader;
 
@@ -23,12 +23,12 @@ struct pool {
     int n; /* connections of a set */
     pthread_mutex_t lock;
     pthread_cond_t freed;
-    struct reader *idle[POOL_MOST];
+    struct reader *idle[POOL_MAX];
     int n_idle;
     unsigned set; /* number of the present set */
 };
 
-/* No connections yet; n is brought down to POOL_MOST. */
+/* No connections yet; n is brought down to POOL_MAX. */
 void pool_init(struct pool *pool, int n, int busy_timeout_ms);
 /* All connections are idle. A pool of pool_init may be released. */
 void pool_release(struct pool *pool);

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 
 /* As oracle_error, without a check of each number. */
 static double matrix_error(const double *a, const double *b, int n)
@@ -98,7 +98,7 @@ static void moved_gradient(struct posed *f, struct resnet_tape *tape, double *sc
     f->params[k] = keep;
 }
 
-static void check_hessian(struct posed *f, const char *kind, const char *wish)
+static void check_hessian(struct posed *f, const char *kind, const char *request)
 {
     struct err err = ERR_INIT;
     const double step = 1e-5;
@@ -124,8 +124,8 @@ static void check_hessian(struct posed *f, const char *kind, const char *wish)
             worst = error <= worst ? worst : (isnan(error) ? INFINITY : error);
             symmetric = symmetric && memcmp(&h[k * n + i], &h[i * n + k], sizeof *h) == 0;
         }
-        ck_assert_msg(worst <= 1e-7 * scale, "%s, %s: column %d of %d: error %g", kind, wish, k, n,
-                      worst);
+        ck_assert_msg(worst <= 1e-7 * scale, "%s, %s: column %d of %d: error %g", kind, request, k,
+                      n, worst);
         ck_assert(symmetric);
     }
     resnet_tape_free(tape);
@@ -137,10 +137,10 @@ static void check_hessian(struct posed *f, const char *kind, const char *wish)
 START_TEST(hessians_match_central_differences_of_gradients)
 {
     for (size_t i = 0; i < (size_t)posed_n_kinds; i++) {
-        for (int wish = 0; wish < N_WISHES; wish++) {
+        for (int request = 0; request < N_WISHES; request++) {
             struct posed f;
-            if (posed_init(&f, &posed_kinds[i], (enum wish)wish, POSED_ROWS)) {
-                check_hessian(&f, posed_kinds[i].name, posed_wishes[wish]);
+            if (posed_init(&f, &posed_kinds[i], (enum request)request, POSED_ROWS)) {
+                check_hessian(&f, posed_kinds[i].name, posed_wishes[request]);
                 posed_release(&f);
             }
         }
@@ -152,7 +152,7 @@ START_TEST(a_predicted_variance_at_its_ceiling_is_constant)
 {
     struct posed f;
     ck_assert(posed_init(&f, &posed_kinds[0], WISH_PREDICTED, POSED_ROWS));
-    f.params[f.net.off.bias_post + 1] = OBJECTIVE_MOST_LOG + 9.0;
+    f.params[f.net.off.bias_post + 1] = OBJECTIVE_MAX_LOG + 9.0;
     check_hessian(&f, posed_kinds[0].name, "ceiling");
     posed_release(&f);
 }
@@ -225,10 +225,10 @@ static void newton_by_rows(const struct posed *f, double *h)
 START_TEST(gauss_newton_is_its_sum_over_rows)
 {
     for (size_t i = 0; i < (size_t)posed_n_kinds; i++) {
-        for (int wish = 0; wish < N_WISHES; wish++) {
+        for (int request = 0; request < N_WISHES; request++) {
             struct posed f;
             struct err err = ERR_INIT;
-            if (!posed_init(&f, &posed_kinds[i], (enum wish)wish, POSED_ROWS)) {
+            if (!posed_init(&f, &posed_kinds[i], (enum request)request, POSED_ROWS)) {
                 continue;
             }
             int n = posed_n_params(&f);
@@ -238,7 +238,7 @@ START_TEST(gauss_newton_is_its_sum_over_rows)
             newton_by_rows(&f, expected);
             double error = matrix_error(found, expected, n * n);
             ck_assert_msg(error <= 1e-12, "%s, %s: error %g", posed_kinds[i].name,
-                          posed_wishes[wish], error);
+                          posed_wishes[request], error);
             free(found);
             posed_release(&f);
         }
@@ -249,10 +249,10 @@ END_TEST
 START_TEST(the_fisher_diagonal_is_its_sum_over_rows)
 {
     for (size_t i = 0; i < (size_t)posed_n_kinds; i++) {
-        for (int wish = 0; wish < N_WISHES; wish++) {
+        for (int request = 0; request < N_WISHES; request++) {
             struct posed f;
             struct err err = ERR_INIT;
-            if (!posed_init(&f, &posed_kinds[i], (enum wish)wish, POSED_ROWS)) {
+            if (!posed_init(&f, &posed_kinds[i], (enum request)request, POSED_ROWS)) {
                 continue;
             }
             size_t n = (size_t)posed_n_params(&f);
@@ -278,7 +278,7 @@ START_TEST(the_fisher_diagonal_is_its_sum_over_rows)
             }
             double error = oracle_error(found, expected, (int)n);
             ck_assert_msg(error <= 1e-12, "%s, %s: error %g", posed_kinds[i].name,
-                          posed_wishes[wish], error);
+                          posed_wishes[request], error);
             resnet_tape_free(tape);
             free(found);
             free(scratch);
@@ -303,10 +303,10 @@ static curvature_fn *const functions[] = {curvature_hessian, curvature_gauss_new
 START_TEST(results_do_not_depend_on_the_number_of_threads)
 {
     for (size_t i = 0; i < N_FUNCTIONS; i++) {
-        for (int wish = WISH_LEARNED; wish < N_WISHES; wish++) {
+        for (int request = WISH_LEARNED; request < N_WISHES; request++) {
             struct posed f;
             struct err err = ERR_INIT;
-            ck_assert(posed_init(&f, &posed_kinds[1], (enum wish)wish, MANY));
+            ck_assert(posed_init(&f, &posed_kinds[1], (enum request)request, MANY));
             size_t cells = (size_t)posed_n_params(&f) * (size_t)posed_n_params(&f);
             double *one = calloc(2 * cells, sizeof *one);
             double *more = one + cells;

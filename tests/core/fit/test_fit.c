@@ -6,12 +6,12 @@
 #include <math.h>
 #include <string.h>
 
-#include "predict/evaluate.h"
+#include "base/mem.h"
 #include "fit/fit.h"
 #include "math/gemm.h"
-#include "base/mem.h"
-#include "train/train.h"
+#include "predict/evaluation.h"
 #include "solve/solver.h"
+#include "train/train.h"
 
 /* ---- reference cases: full-batch steps on the mean squared error ---- */
 
@@ -340,7 +340,7 @@ static enum err_code train(int n_threads, int64_t seed, double dfrac, const stru
 {
     static double x[120];
     static double y[120];
-    struct train_spec spec = train_defaults(UQ_ENSEMBLE);
+    struct train_spec spec = train_defaults(SOLVER_ENSEMBLE);
     make_rows(x, y, 120, 0);
     spec.arch.width = 8;
     spec.arch.layers = 2;
@@ -405,9 +405,9 @@ START_TEST(an_ensemble_learns_a_sine)
     ck_assert_int_eq(train(2, 1, 1.0, NULL, &model, &err), ERR_OK);
     make_rows(x, y, 50, 1);
     struct data rows = {.n = 50, .d = 1, .o = 1, .x = x, .y = y};
-    ck_assert_int_eq(
-        calib_score(model, &rows, range, &(struct calib_run){.n_threads = 1}, &scores, &err),
-        ERR_OK);
+    ck_assert_int_eq(evaluation_score(model, &rows, range, &(struct evaluation_run){.n_threads = 1},
+                                      &scores, &err),
+                     ERR_OK);
     ck_assert_double_le(scores.rmse[0], 0.01 * 80.0); /* 1 % of the range */
     scores_release(&scores);
     ck_assert_int_eq(model->scores.n_rows, 12);
@@ -478,16 +478,16 @@ END_TEST
 START_TEST(shapes_that_do_not_fit_are_refused)
 {
     struct err err = ERR_INIT;
-    struct train_spec spec = train_defaults(UQ_ENSEMBLE);
+    struct train_spec spec = train_defaults(SOLVER_ENSEMBLE);
     spec.arch.inputs = 3;
     ck_assert_int_eq(train_resolve(&spec, 2, 1, &err), ERR_SHAPE);
     ck_assert_ptr_nonnull(strstr(err.msg, "3 inputs"));
     err_clear(&err);
-    spec = train_defaults(UQ_ENSEMBLE);
+    spec = train_defaults(SOLVER_ENSEMBLE);
     spec.validation = 0.95;
     ck_assert_int_eq(train_validate(&spec, &err), ERR_INVALID);
     err_clear(&err);
-    spec = train_defaults(UQ_ENSEMBLE);
+    spec = train_defaults(SOLVER_ENSEMBLE);
     spec.settings.members = 0;
     ck_assert_int_eq(train_validate(&spec, &err), ERR_INVALID);
 }

@@ -2,14 +2,14 @@
 /* Fits that die between two minibatches or iterations and go on. */
 #include "memory_checkpoint.h"
 #include "run.h"
-#include "uq_toy.h"
+#include "solver_toy.h"
 
 #include <string.h>
 
 #include "math/gemm.h"
 
-#define EPOCHS      12
-#define MOST_PARAMS 64
+#define EPOCHS     12
+#define MAX_PARAMS 64
 
 /* A fit with its curves, the checkpoint may be NULL. */
 struct run {
@@ -17,22 +17,22 @@ struct run {
     struct err err;
     struct fit_result result;
     double train[EPOCHS], validation[EPOCHS];
-    double params[MOST_PARAMS];
+    double params[MAX_PARAMS];
 };
 
 static void run_fit(enum optim_kind kind, int patience, int n_kept, const struct checkpoint *memory,
                     struct run *run)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct objective_loss loss;
     struct objective mse = {.kind = OBJECTIVE_MSE};
-    struct arch arch = uq_toy_arch(NOISE_ESTIMATED);
+    struct arch arch = solver_toy_arch(NOISE_ESTIMATED);
     struct fit_settings settings = fit_defaults();
     struct rng rng;
     *run = (struct run){.err = ERR_INIT};
     run->result = (struct fit_result){.train_loss = run->train, .validation_loss = run->validation};
-    uq_toy_init(&toy, UQ_ENSEMBLE, NOISE_ESTIMATED, &arch);
-    ck_assert_int_le(toy.net.n_params, MOST_PARAMS);
+    solver_toy_init(&toy, SOLVER_ENSEMBLE, NOISE_ESTIMATED, &arch);
+    ck_assert_int_le(toy.net.n_params, MAX_PARAMS);
     ck_assert_int_eq(objective_loss_init(&loss, &mse, &toy.net, &run->err), ERR_OK);
     struct fit_problem problem = {
         .loss = objective_loss_as_loss(&loss),
@@ -55,7 +55,7 @@ static void run_fit(enum optim_kind kind, int patience, int n_kept, const struct
     rng_init(&rng, 9, RNG_BATCH, 0);
     run->code = fit_run(&problem, &settings, &rng, run->params, &run->result, &run->err);
     objective_loss_release(&loss);
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 
 static void same_runs(const struct run *a, const struct run *b)

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-enum { MOST = 40 };
+enum { MAX = 40 };
 
 struct function {
     lbfgs_fn *fn;
@@ -61,10 +61,10 @@ static double walled(void *ctx, const double *x, double *grad)
 }
 
 /* Until it ends or has taken `most` iterations. */
-static enum lbfgs_end minimise(struct lbfgs *self, struct function *f, int most)
+static enum lbfgs_end minimise(struct lbfgs *self, struct function *f, int max)
 {
     enum lbfgs_end end = LBFGS_GOING;
-    for (int i = 0; i < most && end == LBFGS_GOING; i++) {
+    for (int i = 0; i < max && end == LBFGS_GOING; i++) {
         double before = self->f;
         end = lbfgs_step(self, f->fn, f);
         ck_assert_double_le(self->f, before); /* it never goes up */
@@ -74,13 +74,13 @@ static enum lbfgs_end minimise(struct lbfgs *self, struct function *f, int most)
 
 START_TEST(rosenbrock_valleys_are_walked_to_their_end)
 {
-    static const int sizes[] = {2, 10, MOST};
+    static const int sizes[] = {2, 10, MAX};
     static const int histories[] = {1, 3, 10, 100};
     for (size_t i = 0; i < 12; i++) {
         struct function f = {.fn = rosenbrock, .n = sizes[i % 3]};
         struct lbfgs self;
         struct err err = ERR_INIT;
-        double x[MOST];
+        double x[MAX];
         for (int k = 0; k < f.n; k++) {
             x[k] = k % 2 == 0 ? -1.2 : 1.0;
         }
@@ -99,19 +99,19 @@ END_TEST
 START_TEST(badly_scaled_quadratics_are_solved)
 {
     struct rng rng;
-    double scales[MOST];
-    struct function f = {.fn = quadratic, .n = MOST, .scales = scales};
+    double scales[MAX];
+    struct function f = {.fn = quadratic, .n = MAX, .scales = scales};
     struct lbfgs self;
     struct err err = ERR_INIT;
-    double x[MOST] = {0.0};
+    double x[MAX] = {0.0};
     rng_init(&rng, 1, RNG_TEST, 0);
-    for (int i = 0; i < MOST; i++) {
+    for (int i = 0; i < MAX; i++) {
         scales[i] = exp(8.0 * rng_uniform(&rng) - 4.0);
     }
-    ck_assert_int_eq(lbfgs_init(&self, MOST, 10, 1e-10, &err), ERR_OK);
+    ck_assert_int_eq(lbfgs_init(&self, MAX, 10, 1e-10, &err), ERR_OK);
     ck_assert_int_eq(lbfgs_start(&self, x, f.fn, &f), LBFGS_GOING);
     ck_assert_int_ne(minimise(&self, &f, 1000), LBFGS_GOING);
-    for (int i = 0; i < MOST; i++) {
+    for (int i = 0; i < MAX; i++) {
         ck_assert_double_eq_tol(self.x[i], i, 1e-5);
     }
     lbfgs_release(&self);
@@ -159,18 +159,18 @@ END_TEST
 
 START_TEST(a_saved_state_goes_on_bit_for_bit)
 {
-    double x[MOST];
+    double x[MAX];
     struct lbfgs whole;
     struct lbfgs part;
     struct err err = ERR_INIT;
-    for (int k = 0; k < MOST; k++) {
+    for (int k = 0; k < MAX; k++) {
         x[k] = k % 2 == 0 ? -1.2 : 1.0 + 0.01 * k;
     }
     for (int at = 0; at < 30; at++) {
-        struct function f = {.fn = rosenbrock, .n = MOST};
+        struct function f = {.fn = rosenbrock, .n = MAX};
         struct bytes_writer w = {.data = NULL};
-        ck_assert_int_eq(lbfgs_init(&whole, MOST, 5, 1e-9, &err), ERR_OK);
-        ck_assert_int_eq(lbfgs_init(&part, MOST, 5, 1e-9, &err), ERR_OK);
+        ck_assert_int_eq(lbfgs_init(&whole, MAX, 5, 1e-9, &err), ERR_OK);
+        ck_assert_int_eq(lbfgs_init(&part, MAX, 5, 1e-9, &err), ERR_OK);
         ck_assert_int_eq(lbfgs_start(&whole, x, f.fn, &f), LBFGS_GOING);
         ck_assert_int_eq(minimise(&whole, &f, at), LBFGS_GOING);
         lbfgs_save(&whole, &w);

@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "math/gemm.h"
-#include "fit/loss.h"
 #include "base/mem.h"
+#include "fit/loss.h"
+#include "math/gemm.h"
 
 #define ROWS    7
 #define TARGETS 2
@@ -138,7 +138,7 @@ static double by_formula(const struct scene *s)
 /* Largest difference of a gradient to central differences, relative to its largest value. */
 static double gradient_error(struct scene *s, const double *grad)
 {
-    double most = 0.0;
+    double max = 0.0;
     double error = 0.0;
     for (int k = 0; k < s->n_params; k++) {
         double at = s->params[k];
@@ -148,9 +148,9 @@ static double gradient_error(struct scene *s, const double *grad)
         double below = evaluate(s, ROWS, NULL);
         s->params[k] = at;
         error = fmax(error, fabs((above - below) / 2e-5 - grad[k]));
-        most = fmax(most, fabs(grad[k]));
+        max = fmax(max, fabs(grad[k]));
     }
-    return error / most;
+    return error / max;
 }
 
 static void check(enum objective_kind kind, enum noise_kind noise, enum prior prior, bool anchored)
@@ -197,11 +197,11 @@ START_TEST(one_given_sigma_has_the_constant_of_quinn)
 }
 END_TEST
 
-/* Beyond OBJECTIVE_MOST_LOG the variance no longer grows, and nothing overflows. */
+/* Beyond OBJECTIVE_MAX_LOG the variance no longer grows, and nothing overflows. */
 START_TEST(a_predicted_variance_has_a_floor_and_a_ceiling)
 {
     ck_assert_double_eq_tol(objective_variance(-1000.0), 1e-6, 1e-20);
-    ck_assert_double_eq(objective_variance(1000.0), objective_variance(OBJECTIVE_MOST_LOG));
+    ck_assert_double_eq(objective_variance(1000.0), objective_variance(OBJECTIVE_MAX_LOG));
     struct scene s;
     scene_init(&s, OBJECTIVE_NLL, NOISE_PREDICTED, PRIOR_COMMON, false);
     double *grad = mem_alloc_array((size_t)s.n_params, sizeof *grad);

@@ -10,7 +10,7 @@
 #include "base/mem_account.h"
 #include "base/par.h"
 
-enum { MOST = 5000 };
+enum { MAX = 5000 };
 
 static const double shares[] = {0.0, 0.01, 0.05, 0.1, 0.2, 1.0 / 3.0, 0.5, 0.7, 0.9};
 enum { N_SHARES = sizeof shares / sizeof *shares };
@@ -38,8 +38,8 @@ static void check_count(int taken, int n, double share)
 
 START_TEST(shares_are_kept_to_within_one_row)
 {
-    static const int sizes[] = {0, 1, 2, 3, 5, 9, 10, 11, 19, 100, 101, 999, MOST};
-    unsigned char role[MOST];
+    static const int sizes[] = {0, 1, 2, 3, 5, 9, 10, 11, 19, 100, 101, 999, MAX};
+    unsigned char role[MAX];
     for (int i = 0; i < N_SHARES * N_SHARES; i++) {
         double validation = shares[i / N_SHARES];
         double calibration = shares[i % N_SHARES];
@@ -56,14 +56,14 @@ END_TEST
 
 START_TEST(roles_stay_when_rows_are_appended)
 {
-    unsigned char whole[MOST];
-    unsigned char part[MOST];
+    unsigned char whole[MAX];
+    unsigned char part[MAX];
     for (int i = 1; i < N_SHARES; i++) {
-        split_rows(3, MOST, shares[i], 0.2, whole);
+        split_rows(3, MAX, shares[i], 0.2, whole);
         /* From the first whole block of both on, whatever the number of rows. */
-        int least = (int)ceil(1.0 / shares[i]);
-        least = (int)ceil((double)least + 6.0 / (1.0 - shares[i]));
-        for (int n = least; n < MOST; n += 1 + n / 7) {
+        int min = (int)ceil(1.0 / shares[i]);
+        min = (int)ceil((double)min + 6.0 / (1.0 - shares[i]));
+        for (int n = min; n < MAX; n += 1 + n / 7) {
             split_rows(3, n, shares[i], 0.2, part);
             ck_assert_int_eq(memcmp(part, whole, (size_t)n), 0);
         }
@@ -73,11 +73,11 @@ END_TEST
 
 START_TEST(the_smallest_shares_take_one_row)
 {
-    static const double least[] = {5e-324, 1e-300, 1e-20, 1e-12};
-    unsigned char role[MOST];
-    for (size_t i = 0; i < sizeof least / sizeof *least; i++) {
-        for (int n = 2; n <= MOST; n += 1 + n / 3) {
-            split_rows(1 + i, n, least[i], least[i], role);
+    static const double min[] = {5e-324, 1e-300, 1e-20, 1e-12};
+    unsigned char role[MAX];
+    for (size_t i = 0; i < sizeof min / sizeof *min; i++) {
+        for (int n = 2; n <= MAX; n += 1 + n / 3) {
+            split_rows(1 + i, n, min[i], min[i], role);
             ck_assert_int_eq(count(role, n, SPLIT_KEPT), 1);
             ck_assert_int_eq(count(role, n, SPLIT_CALIBRATION), n > 2);
         }
@@ -87,13 +87,13 @@ END_TEST
 
 START_TEST(places_are_random_and_of_the_seed)
 {
-    unsigned char a[MOST];
-    unsigned char b[MOST];
+    unsigned char a[MAX];
+    unsigned char b[MAX];
     int at[10] = {0};
     int same = 0;
-    split_rows(1, MOST, 0.1, 0.0, a);
-    split_rows(2, MOST, 0.1, 0.0, b);
-    for (int i = 0; i < MOST; i++) {
+    split_rows(1, MAX, 0.1, 0.0, a);
+    split_rows(2, MAX, 0.1, 0.0, b);
+    for (int i = 0; i < MAX; i++) {
         at[i % 10] += a[i] == SPLIT_KEPT;
         same += a[i] == SPLIT_KEPT && b[i] == SPLIT_KEPT;
     }

@@ -9,11 +9,11 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/mem.h"
+#include "base/rng.h"
 #include "math/decompose.h"
 #include "math/gemm.h"
 #include "math/linalg.h"
-#include "base/mem.h"
-#include "base/rng.h"
 
 static const int sizes[] = {1, 2, 3, 31, 64, 95, 96, 97, 127, 128, 129, 257, 300};
 
@@ -53,7 +53,7 @@ static void spoil_upper(int n, double *a)
 /* a' b by plain sums, and the largest difference to c. */
 static double misses(int n, const double *a, const double *b, const double *c)
 {
-    double most = 0.0;
+    double max = 0.0;
     for (int i = 0; i < n; i++) {
         for (int j = 0; j < n; j++) {
             double sum = 0.0;
@@ -61,10 +61,10 @@ static double misses(int n, const double *a, const double *b, const double *c)
                 sum += a[(size_t)k * (size_t)n + (size_t)i] * b[(size_t)k * (size_t)n + (size_t)j];
             }
             double off = fabs(sum - c[(size_t)i * (size_t)n + (size_t)j]);
-            most = off > most || isnan(off) ? off : most;
+            max = off > max || isnan(off) ? off : max;
         }
     }
-    return most;
+    return max;
 }
 
 static void make_identity(int n, double *a)

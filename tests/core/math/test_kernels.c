@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "math/gemm.h"
-#include "solve/logpost.h"
 #include "sample/sampler.h"
 #include "sample/sampler_priv.h"
+#include "solve/logpost.h"
 
 #define Z 5.0
 
@@ -73,9 +73,9 @@ static void check_zero(const char *what, const struct sum *sum)
  * what changes its sign when they are has mean 0. Nothing here depends on how well a chain mixes.
  */
 struct exactness {
-    struct sum mean[TARGETS_MOST], variance[TARGETS_MOST], product[TARGETS_MOST];
-    struct sum swap[3][TARGETS_MOST];
-    int bins[TARGETS_MOST][BINS];
+    struct sum mean[TARGETS_MAX], variance[TARGETS_MAX], product[TARGETS_MAX];
+    struct sum swap[3][TARGETS_MAX];
+    int bins[TARGETS_MAX][BINS];
 };
 
 static void exactness_add(struct exactness *e, int n, const double *z0, const double *z1)
@@ -141,7 +141,7 @@ START_TEST(kernels_keep_exact_draws_exact_and_are_reversible)
     for (int k = 0; k < STARTS; k++) {
         struct sampler sampler;
         struct sampler_info info;
-        double z0[TARGETS_MOST], z1[TARGETS_MOST], x0[TARGETS_MOST];
+        double z0[TARGETS_MAX], z1[TARGETS_MAX], x0[TARGETS_MAX];
         for (int i = 0; i < n; i++) {
             z0[i] = rng_normal(&rng);
         }
@@ -175,17 +175,16 @@ END_TEST
  * momenta over stretches of it [a, b]; takes random numbers in the order of
  * core/sample/sampler_nuts.
  */
-#define REF_MOST 2048 /* to each side */
+#define REF_MAX 2048 /* to each side */
 
 struct ref {
     const struct known_target *known;
     const double *inv_mass;
     double epsilon;
     struct rng *rng;
-    double q[2 * REF_MOST][TARGETS_MOST], p[2 * REF_MOST][TARGETS_MOST],
-        grad[2 * REF_MOST][TARGETS_MOST];
-    double energy[2 * REF_MOST]; /* minus that of the start */
-    int first, last;             /* of the states there are */
+    double q[2 * REF_MAX][TARGETS_MAX], p[2 * REF_MAX][TARGETS_MAX], grad[2 * REF_MAX][TARGETS_MAX];
+    double energy[2 * REF_MAX]; /* minus that of the start */
+    int first, last;            /* of the states there are */
     int n_leapfrog;
     bool divergent;
 };
@@ -282,7 +281,7 @@ static bool ref_build(struct ref *r, int depth, int direction, double energy0, i
 static int ref_step(struct ref *r, double *q, int max_depth)
 {
     const struct target *target = &r->known->target;
-    int at = REF_MOST;
+    int at = REF_MAX;
     int drawn = at;
     int depth = 0;
     bool go_on = true;
@@ -328,7 +327,7 @@ START_TEST(no_u_turn_agrees_with_a_second_writing)
         struct sampler sampler;
         struct sampler_info info;
         struct rng rng;
-        double z[TARGETS_MOST], x[TARGETS_MOST];
+        double z[TARGETS_MAX], x[TARGETS_MAX];
         rng_init(&rng, 29, RNG_TEST, (uint32_t)(4 * k + _i));
         for (int i = 0; i < n; i++) {
             z[i] = rng_normal(&rng);
@@ -365,9 +364,8 @@ START_TEST(leapfrog_is_reversible_and_keeps_volume)
     for (int t = 0; t < n_known_targets; t++) {
         const struct target *target = &known_targets[t].target;
         int n = target->n;
-        double inv_mass[TARGETS_MOST] = {0.5, 2.0, 1.0, 0.3, 4.0};
-        double q[TARGETS_MOST], p[TARGETS_MOST], grad[TARGETS_MOST], q0[TARGETS_MOST],
-            p0[TARGETS_MOST];
+        double inv_mass[TARGETS_MAX] = {0.5, 2.0, 1.0, 0.3, 4.0};
+        double q[TARGETS_MAX], p[TARGETS_MAX], grad[TARGETS_MAX], q0[TARGETS_MAX], p0[TARGETS_MAX];
         struct phase at = {.q = q, .p = p, .grad = grad};
         for (int i = 0; i < n; i++) {
             q[i] = q0[i] = known_targets[t].mean[i] + 0.3 - 0.1 * i;
@@ -393,8 +391,8 @@ START_TEST(gradients_of_the_targets_are_right)
     for (int t = 0; t < n_known_targets; t++) {
         const struct known_target *known = &known_targets[t];
         int n = known->target.n;
-        double z[TARGETS_MOST] = {0.3, -0.7, 1.1, 0.2, -0.4};
-        double x[TARGETS_MOST], back[TARGETS_MOST], grad[TARGETS_MOST];
+        double z[TARGETS_MAX] = {0.3, -0.7, 1.1, 0.2, -0.4};
+        double x[TARGETS_MAX], back[TARGETS_MAX], grad[TARGETS_MAX];
         double square = 0.0;
         known->colour(z, x);
         known->whiten(x, back);

@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/codec.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/codec.h"
 
 #define ROWS 6
 

@@ -4,9 +4,9 @@
  */
 #include "conformal_cases.h"
 
-#include "predict/evaluate.h"
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
+#include "predict/evaluation.h"
 #include "predict/predict_join.h"
 
 /* ---- ranks and ends ---- */
@@ -158,7 +158,7 @@ START_TEST(a_calibration_that_does_not_fit_its_model_is_refused)
         int kept_fold = fold[1];
         struct err one = ERR_INIT;
         c.n = k == 0 ? 0 : 3;
-        c.n = k == 6 ? CONFORMAL_MOST_ROWS + 1 : c.n;
+        c.n = k == 6 ? CONFORMAL_MAX_ROWS + 1 : c.n;
         c.n_folds = k == 1 ? 4 : 2;
         c.method = k == 2 ? CONFORMAL_SPLIT : c.method;
         scores[2] = k == 3 ? -1.0 : scores[2];
@@ -253,7 +253,7 @@ START_TEST(without_a_calibration_intervals_are_normal)
         struct model *model = NULL;
         plan.noise = known == 1 ? NOISE_LEARNED : NOISE_ESTIMATED;
         ck_assert_int_eq(train_model(&plan, 40, x, y, &model, &err), ERR_OK);
-        ck_assert_int_eq(calib_knows_noise(model), known == 1);
+        ck_assert_int_eq(evaluation_knows_noise(model), known == 1);
         struct predict_request req = {.n = 40,
                                       .x = x,
                                       .want = PREDICT_VARIANCE | PREDICT_INTERVALS,

@@ -6,12 +6,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "network/arch.h"
-#include "fit/data.h"
-#include "math/kernels.h"
 #include "base/rng.h"
+#include "fit/data.h"
 #include "fit/scaler.h"
+#include "math/kernels.h"
 #include "math/vtanh.h"
+#include "network/arch.h"
 #include "network/wpfn.h"
 
 /* ---- random numbers ---- */

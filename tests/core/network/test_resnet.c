@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "math/kernels.h"
 #include "base/mem.h"
-#include "fit/objective.h"
-#include "network/resnet.h"
 #include "base/rng.h"
+#include "fit/objective.h"
+#include "math/kernels.h"
+#include "network/resnet.h"
 
 #define TOLERANCE 1e-12
 
@@ -380,13 +380,13 @@ END_TEST
 
 /* ---- the kernels of training, on every unit this machine has ---- */
 
-#define MOST_FEATURES 37
-#define MOST_COLUMNS  48
+#define MAX_FEATURES 37
+#define MAX_COLUMNS  48
 
 struct buffers {
-    double w[MOST_FEATURES * MOST_FEATURES], bias[MOST_FEATURES];
-    double a[MOST_FEATURES * MOST_COLUMNS], b[MOST_FEATURES * MOST_COLUMNS];
-    double found[MOST_FEATURES * MOST_COLUMNS], expected[MOST_FEATURES * MOST_COLUMNS];
+    double w[MAX_FEATURES * MAX_FEATURES], bias[MAX_FEATURES];
+    double a[MAX_FEATURES * MAX_COLUMNS], b[MAX_FEATURES * MAX_COLUMNS];
+    double found[MAX_FEATURES * MAX_COLUMNS], expected[MAX_FEATURES * MAX_COLUMNS];
 };
 
 /* As oracle_error, without a check of each value: there are millions. NaN gives infinity. */
@@ -394,7 +394,7 @@ static double largest_error(const struct buffers *v)
 {
     double error = 0.0;
     double scale = 0.0;
-    for (size_t i = 0; i < MOST_FEATURES * MOST_COLUMNS; i++) {
+    for (size_t i = 0; i < MAX_FEATURES * MAX_COLUMNS; i++) {
         double delta = fabs(v->found[i] - v->expected[i]);
         error = delta <= error ? error : (isnan(delta) ? INFINITY : delta);
         scale = fmax(scale, fabs(v->expected[i]));
@@ -478,14 +478,14 @@ START_TEST(kernels_of_training_agree_with_plain_loops)
     int n;
     const struct kernels *const *all = kernels_all(&n);
     rng_init(&rng, 7, RNG_TEST, 0);
-    fill(&rng, v.w, MOST_FEATURES * MOST_FEATURES);
-    fill(&rng, v.bias, MOST_FEATURES);
-    fill(&rng, v.a, MOST_FEATURES * MOST_COLUMNS);
-    fill(&rng, v.b, MOST_FEATURES * MOST_COLUMNS);
+    fill(&rng, v.w, MAX_FEATURES * MAX_FEATURES);
+    fill(&rng, v.bias, MAX_FEATURES);
+    fill(&rng, v.a, MAX_FEATURES * MAX_COLUMNS);
+    fill(&rng, v.b, MAX_FEATURES * MAX_COLUMNS);
     for (int u = 0; u < n; u++) {
-        for (int p = 1; p <= MOST_FEATURES; p += p < 13 ? 1 : 8) {
-            for (int q = 1; q <= MOST_FEATURES; q += q < 9 ? 1 : 14) {
-                for (size_t ld = 8; ld <= MOST_COLUMNS; ld += 8) {
+        for (int p = 1; p <= MAX_FEATURES; p += p < 13 ? 1 : 8) {
+            for (int q = 1; q <= MAX_FEATURES; q += q < 9 ? 1 : 14) {
+                for (size_t ld = 8; ld <= MAX_COLUMNS; ld += 8) {
                     for (int which = 0; which < 3; which++) {
                         check_product(all[u], &v, p, q, ld, which, false);
                         check_product(all[u], &v, p, q, ld, which, true);
@@ -506,10 +506,10 @@ START_TEST(sweeps_of_training_agree_with_plain_loops)
     int n;
     const struct kernels *const *all = kernels_all(&n);
     rng_init(&rng, 8, RNG_TEST, 0);
-    fill(&rng, v.a, MOST_FEATURES);
-    fill(&rng, v.b, MOST_FEATURES);
+    fill(&rng, v.a, MAX_FEATURES);
+    fill(&rng, v.b, MAX_FEATURES);
     for (int u = 0; u < n; u++) {
-        for (size_t count = 0; count <= MOST_FEATURES; count++) {
+        for (size_t count = 0; count <= MAX_FEATURES; count++) {
             memcpy(v.w, v.a, count * sizeof *v.w);
             all[u]->layer(count, 0.3, v.b, v.w, v.found);
             for (size_t i = 0; i < count; i++) {
@@ -540,25 +540,25 @@ START_TEST(adam_s_kernel_agrees_with_plain_loops)
     int n;
     const struct kernels *const *all = kernels_all(&n);
     rng_init(&rng, 9, RNG_TEST, 0);
-    fill(&rng, v.a, MOST_FEATURES);
+    fill(&rng, v.a, MAX_FEATURES);
     for (int u = 0; u < n; u++) {
         double *m = v.found;
-        double *s = v.found + MOST_FEATURES;
-        double *w = v.found + 2 * MOST_FEATURES;
-        for (int i = 0; i < MOST_FEATURES; i++) {
+        double *s = v.found + MAX_FEATURES;
+        double *w = v.found + 2 * MAX_FEATURES;
+        for (int i = 0; i < MAX_FEATURES; i++) {
             m[i] = 0.1 * i;
             s[i] = 0.01 * i;
             w[i] = 1.0;
         }
-        all[u]->adam(&p, MOST_FEATURES - 1, v.a, m, s, w);
-        for (int i = 0; i < MOST_FEATURES - 1; i++) {
+        all[u]->adam(&p, MAX_FEATURES - 1, v.a, m, s, w);
+        for (int i = 0; i < MAX_FEATURES - 1; i++) {
             double first = 0.9 * 0.1 * i + 0.1 * v.a[i];
             double second = 0.999 * 0.01 * i + 0.001 * v.a[i] * v.a[i];
             ck_assert_double_eq_tol(m[i], first, 1e-14);
             ck_assert_double_eq_tol(s[i], second, 1e-14);
             ck_assert_double_eq_tol(w[i], 1.0 - 0.02 * first / (sqrt(second) / 0.3 + 1e-8), 1e-13);
         }
-        ck_assert_double_eq(w[MOST_FEATURES - 1], 1.0); /* nothing beyond n */
+        ck_assert_double_eq(w[MAX_FEATURES - 1], 1.0); /* nothing beyond n */
     }
 }
 END_TEST

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "predict/precision.h"
 #include "predict/predict.h"
 #include "predict/predict_join.h"
-#include "base/rng.h"
 
 #define D 3
 #define O 2

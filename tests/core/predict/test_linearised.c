@@ -54,7 +54,7 @@ static void differences(const struct setup *s, const struct model *model, const 
     int k = model->net.n_params;
     int cells = N * model->o;
     double *theta = malloc((size_t)k * sizeof *theta);
-    double y[N * MOST_O];
+    double y[N * MAX_O];
     memset(jac, 0, (size_t)(cells * g->n) * sizeof *jac);
     for (int j = 0; j < g->n; j++) {
         for (int q = 0; q < 4; q++) {
@@ -105,12 +105,12 @@ static void dense_covariance(const struct gauss *g, int cells, const double *jac
 /* Everything about N rows, all outputs together: cells = N o. */
 struct dense {
     int cells;
-    double f[MOST_M][N * MOST_O];
-    double cov[MOST_M][N * MOST_O * N * MOST_O];
-    double noise[N * MOST_O];
-    double *jac[MOST_M];
-    double mean[N * MOST_O];
-    double all[N * MOST_O * N * MOST_O]; /* covariance of the mixture */
+    double f[MAX_M][N * MAX_O];
+    double cov[MAX_M][N * MAX_O * N * MAX_O];
+    double noise[N * MAX_O];
+    double *jac[MAX_M];
+    double mean[N * MAX_O];
+    double all[N * MAX_O * N * MAX_O]; /* covariance of the mixture */
 };
 
 static struct dense dense;
@@ -118,7 +118,7 @@ static struct dense dense;
 static void dense_compute(const struct setup *s, const struct model *model, const double *x)
 {
     int cells = N * model->o;
-    double noise[N * MOST_O];
+    double noise[N * MAX_O];
     memset(&dense, 0, sizeof dense);
     dense.cells = cells;
     for (int i = 0; i < s->members; i++) {
@@ -145,7 +145,7 @@ static void dense_compute(const struct setup *s, const struct model *model, cons
 
 static void dense_release(void)
 {
-    for (int i = 0; i < MOST_M; i++) {
+    for (int i = 0; i < MAX_M; i++) {
         free(dense.jac[i]);
     }
 }
@@ -193,7 +193,7 @@ static void check_quantiles(const struct setup *s, const struct predict_result *
 /* Every sample is one of the model's draws put into the straightened network; each once. */
 static void check_samples(const struct model *model, const struct predict_result *r, int n_samples)
 {
-    bool used[MOST_M * DRAWS] = {false};
+    bool used[MAX_M * DRAWS] = {false};
     int cells = dense.cells;
     for (int q = 0; q < n_samples; q++) {
         int found = -1;
@@ -278,8 +278,8 @@ START_TEST(jacobians_match_central_differences)
     run(model, &req, &arena, &r);
     req = (struct predict_request){.n = N, .x = at, .want = PREDICT_STD, .n_threads = 1};
     for (int b = 0; b < D; b++) {
-        double mean[N * MOST_O] = {0.0};
-        double std[N * MOST_O] = {0.0};
+        double mean[N * MAX_O] = {0.0};
+        double std[N * MAX_O] = {0.0};
         for (int q = 0; q < 4; q++) {
             memcpy(at, x, sizeof x);
             for (int i = 0; i < N; i++) {

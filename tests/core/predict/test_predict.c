@@ -6,13 +6,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/codec.h"
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "base/rng.h"
+#include "math/gemm.h"
 #include "math/moments.h"
+#include "model/codec.h"
 #include "predict/predict.h"
 #include "predict/predict_join.h"
-#include "base/rng.h"
 
 /* ---- reference cases ---- */
 

@@ -8,9 +8,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "sample/chain.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "math/normal.h"
+#include "sample/chain.h"
 
 START_TEST(normal_quantiles_are_exact)
 {
@@ -20,7 +21,7 @@ START_TEST(normal_quantiles_are_exact)
                                       {0.001, -3.090232306167813},
                                       {1e-10, -6.361340902404056}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        ck_assert_double_eq_tol(chain_normal_quantile(known[i][0]), known[i][1], 1e-12);
+        ck_assert_double_eq_tol(normal_quantile(known[i][0]), known[i][1], 1e-12);
     }
 }
 END_TEST
@@ -80,19 +81,19 @@ END_TEST
 
 /* ---- a direct sum, as [1, section 3.2] writes it ---- */
 
-#define MOST 4000
+#define MAX 4000
 
 static double direct_ess(int c, int n, const double *x)
 {
     int half = n / 2;
     int m = 2 * c;
-    double z[MOST];
+    double z[MAX];
     double mean[16] = {0};
     double within = 0.0;
     double grand = 0.0;
     double between = 0.0;
     /* Halves, then normal scores of ranks counted one by one. */
-    double v[MOST];
+    double v[MAX];
     for (int k = 0; k < m; k++) {
         const double *from = x + (k / 2) * n + (k % 2 == 0 ? 0 : n - half);
         memcpy(v + k * half, from, (size_t)half * sizeof *v);
@@ -102,7 +103,7 @@ static double direct_ess(int c, int n, const double *x)
         for (int j = 0; j < m * half; j++) {
             rank += v[j] < v[i] ? 1.0 : (v[j] == v[i] ? 0.5 : 0.0);
         }
-        z[i] = chain_normal_quantile((rank - 0.375) / (m * half + 0.25));
+        z[i] = normal_quantile((rank - 0.375) / (m * half + 0.25));
     }
     for (int k = 0; k < m; k++) {
         for (int i = 0; i < half; i++) {
@@ -151,7 +152,7 @@ START_TEST(effective_sizes_agree_with_a_direct_sum)
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         int c = cases[k].c;
         int n = cases[k].n;
-        double x[MOST];
+        double x[MAX];
         struct err err = ERR_INIT;
         struct chain_summary s;
         struct rng rng;

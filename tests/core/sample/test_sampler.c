@@ -13,9 +13,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "sample/chain.h"
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
+#include "sample/chain.h"
 #include "sample/sampler.h"
 
 #define Z 5.0
@@ -45,7 +45,7 @@ static void run_chains(enum sampler_kind kind, const struct known_target *known,
         struct sampler sampler;
         struct sampler_info info;
         struct rng rng;
-        double q0[TARGETS_MOST];
+        double q0[TARGETS_MAX];
         rng_init(&rng, 17 + (uint64_t)kind, RNG_TEST, (uint32_t)c);
         for (int i = 0; i < dim; i++) {
             q0[i] =
@@ -206,7 +206,7 @@ START_TEST(the_warm_up_finds_the_scales)
     enum sampler_kind kind = (enum sampler_kind)_i;
     const struct known_target *known = &known_targets[0];
     struct sampler_settings settings = sampler_defaults(kind);
-    double scale[TARGETS_MOST] = {0};
+    double scale[TARGETS_MAX] = {0};
     const int chains = 20;
     for (int c = 0; c < chains; c++) {
         struct sampler sampler;

@@ -58,7 +58,7 @@ START_TEST(the_best_evidence_has_no_better_neighbour)
     double l[3];
     double c[3];
     struct evidence e = {
-        .n_params = 3, .eigenvalues = l, .n_rows = 6, .c = c, .rho0 = 1e-6, .most_precision = 1e8};
+        .n_params = 3, .eigenvalues = l, .n_rows = 6, .c = c, .rho0 = 1e-6, .max_precision = 1e8};
     diagonal_model(x, y, l, c, &e.s0, e.rho0);
     struct evidence_point best = evidence_maximise(&e);
     double rho = best.alpha / best.beta;
@@ -90,7 +90,7 @@ START_TEST(an_evidence_without_a_maximum_says_so)
                          .s0 = 4.0,
                          .c = c,
                          .rho0 = 1e-12,
-                         .most_precision = 1e8};
+                         .max_precision = 1e8};
     struct evidence_point best = evidence_maximise(&e);
     ck_assert(best.at_bound);
     ck_assert_double_eq_tol(best.beta, 9.0 / 4.0, 1e-12);
@@ -151,9 +151,9 @@ static void compare_output(const struct problem *p, const struct gauss *g, const
         }
     }
     invert(n, a);
-    double most = 0.0;
+    double max = 0.0;
     for (int s = 0; s < n * n; s++) {
-        most = fmax(most, fabs(a[s]));
+        max = fmax(max, fabs(a[s]));
     }
     for (int s = 0; s < n; s++) {
         int at = s < r ? j * r + s : o * r + j;
@@ -161,7 +161,7 @@ static void compare_output(const struct problem *p, const struct gauss *g, const
         for (int t = 0; t < n; t++) {
             int to = t < r ? j * r + t : o * r + j;
             mean += a[s * n + t] * b[t];
-            ck_assert_double_eq_tol(covariance(g, at, to), a[s * n + t], 1e-10 * most);
+            ck_assert_double_eq_tol(covariance(g, at, to), a[s * n + t], 1e-10 * max);
             /* Outputs are independent. */
             int other = t < r ? (1 - j) * r + t : o * r + 1 - j;
             ck_assert_double_eq(covariance(g, at, other), 0.0);
@@ -174,15 +174,15 @@ static void compare_bll(bool given)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = two_by_two();
     double phi[N * 6];
-    problem_init(&p, &arch, UQ_BLL);
+    problem_init(&p, &arch, SOLVER_BLL);
     p.settings.epochs = 60;
     if (given) {
         give_noise(&p);
     }
-    ck_assert_int_eq(uq_run(UQ_BLL, &p.uq, &p.settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_BLL, &p.uq, &p.settings, &result, &err), ERR_OK);
     const struct gauss *g = &result.gaussian.members[0];
     const double *alpha = reported(&result, "bll.alpha", 2);
     const double *beta = reported(&result, "bll.beta", 2);
@@ -217,7 +217,7 @@ static void compare_bll(bool given)
             ck_assert_double_lt(log_marginal(N, 6, phi, y, 1.0 / sqrt(beta[j]), prior), exact);
         }
     }
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&p.net);
 }
 
@@ -239,10 +239,10 @@ START_TEST(bll_takes_many_rows_in_parts)
     enum { TIMES = 1200 };
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = two_by_two();
     double phi[N * 6];
-    problem_init(&p, &arch, UQ_BLL);
+    problem_init(&p, &arch, SOLVER_BLL);
     p.settings.epochs = 2;
     double *x = mem_alloc_array((size_t)TIMES * N * 2, sizeof *x);
     double *y = mem_alloc_array((size_t)TIMES * N * 2, sizeof *y);
@@ -254,7 +254,7 @@ START_TEST(bll_takes_many_rows_in_parts)
     p.uq.train.n = TIMES * N;
     p.uq.train.x = x;
     p.uq.train.y = y;
-    ck_assert_int_eq(uq_run(UQ_BLL, &p.uq, &p.settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_BLL, &p.uq, &p.settings, &result, &err), ERR_OK);
     const struct gauss *g = &result.gaussian.members[0];
     const double *alpha = reported(&result, "bll.alpha", 2);
     const double *beta = reported(&result, "bll.beta", 2);
@@ -262,7 +262,7 @@ START_TEST(bll_takes_many_rows_in_parts)
     for (int j = 0; j < 2; j++) {
         compare_output(&p, g, phi, j, alpha[j], TIMES * beta[j]);
     }
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&p.net);
     mem_free(x);
     mem_free(y);
@@ -274,16 +274,16 @@ START_TEST(bll_takes_fewer_rows_than_features)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = two_by_two();
-    problem_init(&p, &arch, UQ_BLL);
+    problem_init(&p, &arch, SOLVER_BLL);
     p.settings.epochs = 5;
     p.uq.train.n = 3;
     p.uq.validation.n = 0;
-    ck_assert_int_eq(uq_run(UQ_BLL, &p.uq, &p.settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_BLL, &p.uq, &p.settings, &result, &err), ERR_OK);
     ck_assert_int_eq(gauss_mixture_check(&result.gaussian, p.net.n_params, &err), ERR_OK);
     ck_assert_double_le(reported(&result, "bll.gamma", 2)[0], 3.0);
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&p.net);
 }
 END_TEST
@@ -293,16 +293,16 @@ START_TEST(bll_survives_constant_targets)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = two_by_two();
-    problem_init(&p, &arch, UQ_BLL);
+    problem_init(&p, &arch, SOLVER_BLL);
     p.settings.epochs = 5;
     memset(p.y, 0, sizeof p.y);
-    ck_assert_int_eq(uq_run(UQ_BLL, &p.uq, &p.settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_BLL, &p.uq, &p.settings, &result, &err), ERR_OK);
     ck_assert_int_eq(gauss_mixture_check(&result.gaussian, p.net.n_params, &err), ERR_OK);
-    ck_assert_double_eq_tol(result.noise_sigma[0], EVIDENCE_LEAST_SIGMA, 1e-12);
+    ck_assert_double_eq_tol(result.noise_sigma[0], EVIDENCE_MIN_SIGMA, 1e-12);
     ck_assert_int_eq(result.report.n_warnings, 1);
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&p.net);
 }
 END_TEST
@@ -311,17 +311,17 @@ START_TEST(bll_refuses_networks_without_a_last_layer)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = linear(2);
-    problem_init(&p, &arch, UQ_BLL);
-    ck_assert_int_eq(uq_run(UQ_BLL, &p.uq, &p.settings, &result, &err), ERR_INVALID);
+    problem_init(&p, &arch, SOLVER_BLL);
+    ck_assert_int_eq(solver_run(SOLVER_BLL, &p.uq, &p.settings, &result, &err), ERR_INVALID);
     ck_assert_ptr_nonnull(strstr(err.msg, "layer_post"));
     resnet_release(&p.net);
     err_clear(&err);
     arch = two_by_two();
     arch.final = FINAL_EXP;
-    problem_init(&p, &arch, UQ_BLL);
-    ck_assert_int_eq(uq_run(UQ_BLL, &p.uq, &p.settings, &result, &err), ERR_UNSUPPORTED);
+    problem_init(&p, &arch, SOLVER_BLL);
+    ck_assert_int_eq(solver_run(SOLVER_BLL, &p.uq, &p.settings, &result, &err), ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.msg, "final"));
     resnet_release(&p.net);
 }

@@ -8,17 +8,17 @@
 /* ---- what each solver must do ---- */
 
 struct variant {
-    enum uq_kind kind;
+    enum solver_kind kind;
     int hessian;
     bool choosing;
 };
 
 static const struct variant variants[] = {
-    {UQ_BLL, 0, false},
-    {UQ_PBP, 0, false},
-    {UQ_LAPLACE, LAPLACE_GAUSS_NEWTON, false},
-    {UQ_LAPLACE, LAPLACE_FULL, false},
-    {UQ_LAPLACE, LAPLACE_DIAGONAL, true},
+    {SOLVER_BLL, 0, false},
+    {SOLVER_PBP, 0, false},
+    {SOLVER_LAPLACE, LAPLACE_GAUSS_NEWTON, false},
+    {SOLVER_LAPLACE, LAPLACE_FULL, false},
+    {SOLVER_LAPLACE, LAPLACE_DIAGONAL, true},
 };
 #define N_VARIANTS ((int)(sizeof variants / sizeof *variants))
 
@@ -34,7 +34,8 @@ static void variant_init(struct problem *p, const struct variant *variant)
     p->settings.marginal_likelihood = variant->choosing;
 }
 
-static void same(const struct problem *p, const struct uq_result *a, const struct uq_result *b)
+static void same(const struct problem *p, const struct solver_result *a,
+                 const struct solver_result *b)
 {
     ck_assert_int_eq(a->m, b->m);
     ck_assert_int_eq(a->m, 12);
@@ -60,18 +61,18 @@ START_TEST(results_do_not_depend_on_the_number_of_threads)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result one;
-    struct uq_result many;
+    struct solver_result one;
+    struct solver_result many;
     variant_init(&p, &variants[_i]);
-    ck_assert_int_eq(uq_run(variants[_i].kind, &p.uq, &p.settings, &one, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(variants[_i].kind, &p.uq, &p.settings, &one, &err), ERR_OK);
     ck_assert_int_eq(gauss_mixture_check(&one.gaussian, p.net.n_params, &err), ERR_OK);
     ck_assert_int_eq(one.gaussian.n_draws, 4);
     p.uq.n_threads = 4;
-    ck_assert_int_eq(uq_run(variants[_i].kind, &p.uq, &p.settings, &many, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(variants[_i].kind, &p.uq, &p.settings, &many, &err), ERR_OK);
     same(&p, &one, &many);
     ck_assert(one.gaussian.members[0].mean[0] != one.gaussian.members[1].mean[0]);
-    uq_result_release(&one);
-    uq_result_release(&many);
+    solver_result_release(&one);
+    solver_result_release(&many);
     resnet_release(&p.net);
 }
 END_TEST
@@ -100,20 +101,20 @@ START_TEST(progress_grows_to_one_and_a_cancel_ends_the_run)
     struct err err = ERR_INIT;
     struct problem p;
     struct watch watch = {.stop_at = 0};
-    struct uq_result result;
+    struct solver_result result;
     long live = mem_live();
     variant_init(&p, &variants[_i]);
     p.uq.progress = on_progress;
     p.uq.progress_ctx = &watch;
     p.uq.cancel = &watch.cancel;
-    ck_assert_int_eq(uq_run(variants[_i].kind, &p.uq, &p.settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(variants[_i].kind, &p.uq, &p.settings, &result, &err), ERR_OK);
     ck_assert_double_eq_tol(watch.last, 1.0, 1e-9);
-    uq_result_release(&result);
+    solver_result_release(&result);
     int calls = watch.calls;
     for (int at = 1; at < calls; at++) {
         struct err stopped = ERR_INIT;
         watch = (struct watch){.stop_at = at};
-        enum err_code code = uq_run(variants[_i].kind, &p.uq, &p.settings, &result, &stopped);
+        enum err_code code = solver_run(variants[_i].kind, &p.uq, &p.settings, &result, &stopped);
         /* After the last report of a member nothing may be left to cancel. */
         ck_assert_int_eq(code, ERR_CANCELLED);
         ck_assert_int_le(watch.calls, at + 1);
@@ -124,14 +125,14 @@ START_TEST(progress_grows_to_one_and_a_cancel_ends_the_run)
 END_TEST
 
 /* States kept in memory; after some saves the process "dies": a cancel, and nothing is kept. */
-#define MOST_TASKS 64
+#define MAX_TASKS 64
 
 struct memory {
     struct checkpoint checkpoint;
     struct cancel cancel;
     int saves, die_after, loads;
-    void *bytes[MOST_TASKS];
-    size_t n_bytes[MOST_TASKS];
+    void *bytes[MAX_TASKS];
+    size_t n_bytes[MAX_TASKS];
 };
 
 static bool memory_due(void *ctx, int task)
@@ -145,7 +146,7 @@ static enum err_code memory_save(void *ctx, int task, const void *bytes, size_t 
                                  struct err *err)
 {
     struct memory *memory = ctx;
-    ck_assert_int_lt(task, MOST_TASKS);
+    ck_assert_int_lt(task, MAX_TASKS);
     (void)err;
     if (memory->die_after > 0 && memory->saves >= memory->die_after) {
         return ERR_OK;
@@ -176,35 +177,35 @@ START_TEST(an_interrupted_run_ends_the_same)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result whole;
+    struct solver_result whole;
     variant_init(&p, &variants[_i]);
-    ck_assert_int_eq(uq_run(variants[_i].kind, &p.uq, &p.settings, &whole, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(variants[_i].kind, &p.uq, &p.settings, &whole, &err), ERR_OK);
     int interruptions = 0;
     for (int at = 1; at < 60; at += 4) {
         struct memory memory = {.die_after = at};
-        struct uq_result resumed;
+        struct solver_result resumed;
         struct err first = ERR_INIT;
         memory.checkpoint = (struct checkpoint){&memory, memory_due, memory_save, memory_load};
         p.uq.checkpoint = &memory.checkpoint;
         p.uq.cancel = &memory.cancel;
-        if (uq_run(variants[_i].kind, &p.uq, &p.settings, &resumed, &first) == ERR_CANCELLED) {
+        if (solver_run(variants[_i].kind, &p.uq, &p.settings, &resumed, &first) == ERR_CANCELLED) {
             interruptions++;
             memory.die_after = 0;
             memory.cancel = (struct cancel){false};
             memory.loads = 0;
             struct err second = ERR_INIT;
-            ck_assert_int_eq(uq_run(variants[_i].kind, &p.uq, &p.settings, &resumed, &second),
+            ck_assert_int_eq(solver_run(variants[_i].kind, &p.uq, &p.settings, &resumed, &second),
                              ERR_OK);
             ck_assert_int_gt(memory.loads, 0);
         }
         same(&p, &whole, &resumed);
-        uq_result_release(&resumed);
-        for (int task = 0; task < MOST_TASKS; task++) {
+        solver_result_release(&resumed);
+        for (int task = 0; task < MAX_TASKS; task++) {
             mem_free(memory.bytes[task]);
         }
     }
     ck_assert_int_ge(interruptions, 5);
-    uq_result_release(&whole);
+    solver_result_release(&whole);
     resnet_release(&p.net);
 }
 END_TEST
@@ -212,7 +213,7 @@ END_TEST
 START_TEST(each_failing_allocation_is_an_error_and_leaks_nothing)
 {
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     variant_init(&p, &variants[_i]);
     p.settings.members = 2;
     p.settings.epochs = 1;
@@ -221,12 +222,12 @@ START_TEST(each_failing_allocation_is_an_error_and_leaks_nothing)
         for (long at = 1;; at++) {
             struct err err = ERR_INIT;
             mem_fail_after(at, for_ever == 1);
-            enum err_code code = uq_run(variants[_i].kind, &p.uq, &p.settings, &result, &err);
+            enum err_code code = solver_run(variants[_i].kind, &p.uq, &p.settings, &result, &err);
             long attempts = mem_attempts();
             mem_fail_after(0, false);
             if (attempts < at) {
                 ck_assert_int_eq(code, ERR_OK);
-                uq_result_release(&result);
+                solver_result_release(&result);
                 ck_assert_int_gt(at, 20);
                 break;
             }
@@ -243,16 +244,16 @@ START_TEST(a_damaged_checkpoint_is_refused)
     struct err err = ERR_INIT;
     struct problem p;
     struct memory memory = {.die_after = 0};
-    struct uq_result result;
-    struct variant pbp = {.kind = UQ_PBP};
+    struct solver_result result;
+    struct variant pbp = {.kind = SOLVER_PBP};
     variant_init(&p, &pbp);
     memory.checkpoint = (struct checkpoint){&memory, memory_due, memory_save, memory_load};
     p.uq.checkpoint = &memory.checkpoint;
-    ck_assert_int_eq(uq_run(UQ_PBP, &p.uq, &p.settings, &result, &err), ERR_OK);
-    uq_result_release(&result);
+    ck_assert_int_eq(solver_run(SOLVER_PBP, &p.uq, &p.settings, &result, &err), ERR_OK);
+    solver_result_release(&result);
     memory.n_bytes[1] -= 8;
-    ck_assert_int_eq(uq_run(UQ_PBP, &p.uq, &p.settings, &result, &err), ERR_CORRUPT);
-    for (int task = 0; task < MOST_TASKS; task++) {
+    ck_assert_int_eq(solver_run(SOLVER_PBP, &p.uq, &p.settings, &result, &err), ERR_CORRUPT);
+    for (int task = 0; task < MAX_TASKS; task++) {
         mem_free(memory.bytes[task]);
     }
     resnet_release(&p.net);

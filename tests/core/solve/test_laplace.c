@@ -19,16 +19,16 @@ static void compare_laplace(int hessian, double scale)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = linear(2);
     double evidence = 0.0;
-    problem_init(&p, &arch, UQ_LAPLACE);
+    problem_init(&p, &arch, SOLVER_LAPLACE);
     give_noise(&p);
     converge(&p);
     p.settings.hessian = hessian;
     p.settings.covariance_scale = scale;
     ck_assert_int_eq(p.net.n_params, 6); /* W [2 x 2], b [2] */
-    ck_assert_int_eq(uq_run(UQ_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
     const struct gauss *g = &result.gaussian.members[0];
     for (int j = 0; j < 2; j++) {
         double a[9];
@@ -74,7 +74,7 @@ static void compare_laplace(int hessian, double scale)
     ck_assert_double_eq(result.noise_sigma[1], p.sigmas[1]);
     ck_assert_int_eq(result.report.n_warnings, 0);
     ck_assert(result.gaussian.linearised);
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&p.net);
 }
 
@@ -92,16 +92,16 @@ START_TEST(the_evidence_of_laplace_is_the_integral)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = linear(1);
-    problem_init(&p, &arch, UQ_LAPLACE);
+    problem_init(&p, &arch, SOLVER_LAPLACE);
     give_noise(&p);
     converge(&p);
     p.uq.train.n = 8;
-    ck_assert_int_eq(uq_run(UQ_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
     const struct gauss *g = &result.gaussian.members[0];
     double wide[2] = {sqrt(covariance(g, 0, 0)), sqrt(covariance(g, 1, 1))};
-    double most = -INFINITY;
+    double max = -INFINITY;
     double sum = 0.0;
     const double log_two_pi = log(2.0 * acos(-1.0));
     for (int pass = 0; pass < 2; pass++) {
@@ -116,14 +116,14 @@ START_TEST(the_evidence_of_laplace_is_the_integral)
                     double residual = (p.y[k] - w * p.x[k] - b) / p.sigmas[0];
                     value -= 0.5 * residual * residual;
                 }
-                most = pass == 0 ? fmax(most, value) : most;
-                sum += pass == 0 ? 0.0 : exp(value - most);
+                max = pass == 0 ? fmax(max, value) : max;
+                sum += pass == 0 ? 0.0 : exp(value - max);
             }
         }
     }
-    double integral = most + log(sum * 0.01 * wide[0] * wide[1]);
+    double integral = max + log(sum * 0.01 * wide[0] * wide[1]);
     ck_assert_double_eq_tol(*reported(&result, "laplace.log_evidence", 1), integral, 1e-8);
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&p.net);
 }
 END_TEST
@@ -132,13 +132,13 @@ START_TEST(laplace_of_the_diagonal_is_the_empirical_fisher)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = linear(1);
-    problem_init(&p, &arch, UQ_LAPLACE);
+    problem_init(&p, &arch, SOLVER_LAPLACE);
     give_noise(&p);
     p.settings.epochs = 3;
     p.settings.hessian = LAPLACE_DIAGONAL;
-    ck_assert_int_eq(uq_run(UQ_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
     const struct gauss *g = &result.gaussian.members[0];
     ck_assert_ptr_null(g->factor);
     for (int k = 0; k < 2; k++) {
@@ -150,7 +150,7 @@ START_TEST(laplace_of_the_diagonal_is_the_empirical_fisher)
         }
         ck_assert_double_eq_tol(g->std[k], 1.0 / sqrt(precision), 1e-12 / sqrt(precision));
     }
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&p.net);
 }
 END_TEST
@@ -159,19 +159,19 @@ START_TEST(laplace_learns_the_noise)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = two_by_two();
-    problem_init(&p, &arch, UQ_LAPLACE);
+    problem_init(&p, &arch, SOLVER_LAPLACE);
     p.settings.members = 2;
     p.settings.optim.kind = OPTIM_LBFGS;
     p.settings.epochs = 200;
-    ck_assert_int_eq(uq_run(UQ_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
     /* Standard error of a standard deviation from 60 rows: 9 %; the learned one has fewer. */
     ck_assert_double_eq_tol(result.noise_sigma[0], 0.1, 0.05);
     ck_assert_double_eq_tol(result.noise_sigma[1], 0.05, 0.025);
     ck_assert_int_eq(result.m, 200);
     ck_assert(isfinite(reported(&result, "laplace.log_evidence", 2)[1]));
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&p.net);
 }
 END_TEST
@@ -181,13 +181,13 @@ START_TEST(marginal_likelihood_chooses_the_best_prior_and_noise)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = linear(1);
     double x[2 * N];
-    problem_init(&p, &arch, UQ_LAPLACE);
+    problem_init(&p, &arch, SOLVER_LAPLACE);
     converge(&p);
     p.settings.marginal_likelihood = true;
-    ck_assert_int_eq(uq_run(UQ_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
     double factor = *reported(&result, "laplace.prior_precision_factor", 1);
     double noise = result.noise_sigma[0];
     double best = *reported(&result, "laplace.log_evidence", 1);
@@ -208,7 +208,7 @@ START_TEST(marginal_likelihood_chooses_the_best_prior_and_noise)
         }
     }
     ck_assert_double_gt(fabs(factor - 1.0), 0.05);
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&p.net);
 }
 END_TEST
@@ -216,24 +216,25 @@ END_TEST
 START_TEST(laplace_needs_a_prior_where_rows_are_few)
 {
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = two_by_two();
     for (int hessian = LAPLACE_GAUSS_NEWTON; hessian <= LAPLACE_FULL; hessian++) {
         struct err err = ERR_INIT;
-        problem_init(&p, &arch, UQ_LAPLACE);
+        problem_init(&p, &arch, SOLVER_LAPLACE);
         p.settings.hessian = hessian;
         p.settings.epochs = 5;
         p.uq.beliefs.flat = true;
         p.uq.train.n = 4;
-        ck_assert_int_eq(uq_run(UQ_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_NUMERIC);
+        ck_assert_int_eq(solver_run(SOLVER_LAPLACE, &p.uq, &p.settings, &result, &err),
+                         ERR_NUMERIC);
         ck_assert_ptr_nonnull(strstr(err.msg, "prior"));
         resnet_release(&p.net);
     }
     struct err err = ERR_INIT;
-    problem_init(&p, &arch, UQ_LAPLACE);
+    problem_init(&p, &arch, SOLVER_LAPLACE);
     p.settings.marginal_likelihood = true;
     p.uq.beliefs.flat = true;
-    ck_assert_int_eq(uq_run(UQ_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_INVALID);
+    ck_assert_int_eq(solver_run(SOLVER_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_INVALID);
     resnet_release(&p.net);
 }
 END_TEST
@@ -242,14 +243,14 @@ START_TEST(laplace_without_a_prior_is_least_squares)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = linear(1);
-    problem_init(&p, &arch, UQ_LAPLACE);
+    problem_init(&p, &arch, SOLVER_LAPLACE);
     give_noise(&p);
     converge(&p);
     p.uq.beliefs.flat = true;
     p.settings.hessian = LAPLACE_FULL;
-    ck_assert_int_eq(uq_run(UQ_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_LAPLACE, &p.uq, &p.settings, &result, &err), ERR_OK);
     double a[4] = {0.0, 0.0, 0.0, N};
     for (int i = 0; i < N; i++) {
         a[0] += p.x[i] * p.x[i];
@@ -262,7 +263,7 @@ START_TEST(laplace_without_a_prior_is_least_squares)
                                 1e-12);
     }
     ck_assert(isnan(*reported(&result, "laplace.log_evidence", 1)));
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&p.net);
 }
 END_TEST

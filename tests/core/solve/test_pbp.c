@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 #include "solve/pbp.h"
 #include "solve/solver.h"
 
@@ -33,14 +33,14 @@ static void random_net(const struct arch *arch, uint32_t stream, double spread, 
 static void compare_with_draws(const struct resnet *net, const double *m, const double *v,
                                const double *x, const double *xv)
 {
-    enum { DRAWS = 200000, MOST = 8 };
+    enum { DRAWS = 200000, MAX = 8 };
     int o = net->arch.outputs;
     int d = net->arch.inputs;
-    double mean[MOST];
-    double variance[MOST];
-    double sums[MOST][4] = {{0.0}};
-    double xs[MOST];
-    double y[MOST];
+    double mean[MAX];
+    double variance[MAX];
+    double sums[MAX][4] = {{0.0}};
+    double xs[MAX];
+    double y[MAX];
     struct pbp_moments *moments = pbp_moments_new(net);
     double *theta = mem_alloc_array((size_t)net->n_params, sizeof *theta);
     double *pack = mem_alloc_array(net->pack_size, sizeof *pack);
@@ -165,7 +165,7 @@ static void compare_gradients(const struct arch *arch, uint32_t stream)
         0.3, -0.2, 1.1, 0.5, 0.1, 0.2, 0.3, 0.4,
     };
     double worst = 0.0;
-    double most = 0.0;
+    double max = 0.0;
     struct data rows = {.n = 2, .d = arch->inputs, .o = arch->outputs, .x = x, .y = y};
     struct rng rng;
     random_net(arch, stream, 0.15, &net, &m, &v);
@@ -184,10 +184,10 @@ static void compare_gradients(const struct arch *arch, uint32_t stream)
                        log_z_at(&pbp, &pbp.v[k], v[k] - step, x, y)) /
                       (2.0 * step);
         worst = fmax(worst, fmax(fabs(by_m - pbp.gm[k]), fabs(by_v - pbp.gv[k])));
-        most = fmax(most, fmax(fabs(pbp.gm[k]), fabs(pbp.gv[k])));
+        max = fmax(max, fmax(fabs(pbp.gm[k]), fabs(pbp.gv[k])));
     }
-    ck_assert_double_gt(most, 1e-3);
-    ck_assert_double_le(worst, 1e-7 * most);
+    ck_assert_double_gt(max, 1e-3);
+    ck_assert_double_le(worst, 1e-7 * max);
     pbp_release(&pbp);
     resnet_release(&net);
     mem_free(m);
@@ -411,7 +411,7 @@ END_TEST
 /* ---- the solver ---- */
 
 /* Mean and variance of the values at x over the posterior's draws. */
-static void predict(const struct resnet *net, const struct uq_result *result, int n,
+static void predict(const struct resnet *net, const struct solver_result *result, int n,
                     const double *x, double *mean, double *variance)
 {
     double *theta = mem_alloc_array((size_t)net->n_params, sizeof *theta);
@@ -448,7 +448,7 @@ START_TEST(pbp_learns_a_sine_and_knows_how_well)
     static double variance[TEST];
     struct err err = ERR_INIT;
     struct resnet net;
-    struct uq_result result;
+    struct solver_result result;
     struct rng rng;
     struct arch arch = arch_default(1, 1);
     arch.width = 16;
@@ -459,7 +459,7 @@ START_TEST(pbp_learns_a_sine_and_knows_how_well)
         x[i] = 2.0 * rng_uniform(&rng) - 1.0;
         y[i] = sin(3.0 * x[i]) + 0.1 * rng_normal(&rng);
     }
-    struct uq_problem problem = {
+    struct solver_problem problem = {
         .net = &net,
         .train = {.n = N, .d = 1, .o = 1, .x = x, .y = y},
         .validation = {.n = 0, .d = 1, .o = 1},
@@ -467,9 +467,9 @@ START_TEST(pbp_learns_a_sine_and_knows_how_well)
         .seed = 1,
         .n_threads = 1,
     };
-    struct uq_settings settings = uq_defaults(UQ_PBP);
+    struct solver_settings settings = solver_defaults(SOLVER_PBP);
     ck_assert_int_eq(settings.epochs, 40);
-    ck_assert_int_eq(uq_run(UQ_PBP, &problem, &settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_PBP, &problem, &settings, &result, &err), ERR_OK);
     ck_assert_double_eq_tol(result.noise_sigma[0], 0.1, 0.03);
     predict(&net, &result, TEST, x + N, mean, variance);
     double squares = 0.0;
@@ -487,7 +487,7 @@ START_TEST(pbp_learns_a_sine_and_knows_how_well)
     ck_assert_ptr_nonnull(log_z);
     ck_assert_int_eq(log_z->n, 40);
     ck_assert_double_gt(log_z->values[39], log_z->values[0]);
-    uq_result_release(&result);
+    solver_result_release(&result);
     resnet_release(&net);
 }
 END_TEST
@@ -496,16 +496,16 @@ START_TEST(a_final_map_is_refused)
 {
     struct err err = ERR_INIT;
     struct resnet net;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = arch_default(1, 1);
     double one = 1.0;
     arch.final = FINAL_EXP;
     ck_assert_int_eq(resnet_init(&net, &arch, &err), ERR_OK);
-    struct uq_problem problem = {.net = &net,
-                                 .train = {.n = 1, .d = 1, .o = 1, .x = &one, .y = &one},
-                                 .beliefs = {.noise = NOISE_LEARNED}};
-    struct uq_settings settings = uq_defaults(UQ_PBP);
-    ck_assert_int_eq(uq_run(UQ_PBP, &problem, &settings, &result, &err), ERR_UNSUPPORTED);
+    struct solver_problem problem = {.net = &net,
+                                     .train = {.n = 1, .d = 1, .o = 1, .x = &one, .y = &one},
+                                     .beliefs = {.noise = NOISE_LEARNED}};
+    struct solver_settings settings = solver_defaults(SOLVER_PBP);
+    ck_assert_int_eq(solver_run(SOLVER_PBP, &problem, &settings, &result, &err), ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.msg, "final"));
     resnet_release(&net);
 }

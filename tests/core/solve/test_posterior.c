@@ -11,12 +11,12 @@
 #include <math.h>
 #include <string.h>
 
-#include "sample/chain.h"
 #include "fit/fit.h"
 #include "math/gemm.h"
 #include "math/linalg.h"
-#include "solve/logpost.h"
+#include "sample/chain.h"
 #include "sample/sampler.h"
+#include "solve/logpost.h"
 
 #define Z 5.0
 

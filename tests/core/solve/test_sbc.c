@@ -17,7 +17,7 @@
 #include "math/gemm.h"
 #include "solve/solver.h"
 
-#define K_MOST      64
+#define K_MAX       64
 #define SIMULATIONS 192
 #define SBC_ROWS    6
 #define SBC_DRAWS   31
@@ -39,9 +39,9 @@ static void sbc_simulate(const struct resnet *net, enum noise_kind noise, uint32
 {
     static const double points[SBC_POINTS] = {-0.8, 0.1, 1.4};
     struct err err = ERR_INIT;
-    struct uq_result result;
+    struct solver_result result;
     struct rng rng;
-    double x[SBC_ROWS], y[SBC_ROWS], truth[K_MOST], prior[K_MOST], at[SBC_POINTS];
+    double x[SBC_ROWS], y[SBC_ROWS], truth[K_MAX], prior[K_MAX], at[SBC_POINTS];
     double s = 0.5;
     rng_init(&rng, 71, RNG_TEST, number);
     for (int k = 0; k < net->n_params; k++) {
@@ -59,7 +59,7 @@ static void sbc_simulate(const struct resnet *net, enum noise_kind noise, uint32
     for (int i = 0; i < SBC_ROWS; i++) {
         y[i] += s * rng_normal(&rng);
     }
-    struct uq_problem problem = {
+    struct solver_problem problem = {
         .net = net,
         .train = {.n = SBC_ROWS, .d = 1, .o = 1, .x = x, .y = y},
         .validation = {.d = 1, .o = 1},
@@ -69,14 +69,14 @@ static void sbc_simulate(const struct resnet *net, enum noise_kind noise, uint32
         .seed = number,
         .n_threads = 1,
     };
-    struct uq_settings settings = uq_defaults(UQ_NUTS);
+    struct solver_settings settings = solver_defaults(SOLVER_NUTS);
     settings.chains = 1;
     settings.epochs = 0;
     settings.warmup = 250;
     settings.draws = SBC_DRAWS;
     settings.thin = 5;
     settings.max_depth = 7;
-    ck_assert_int_eq(uq_run(UQ_NUTS, &problem, &settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_NUTS, &problem, &settings, &result, &err), ERR_OK);
     for (int k = 0; k < SBC_DRAWS; k++) {
         double f[SBC_POINTS];
         sbc_predict(net, result.draws + k * net->n_params, SBC_POINTS, points, f);
@@ -84,7 +84,7 @@ static void sbc_simulate(const struct resnet *net, enum noise_kind noise, uint32
             ranks[p] += f[p] < at[p];
         }
     }
-    uq_result_release(&result);
+    solver_result_release(&result);
 }
 
 START_TEST(posteriors_of_simulated_data_cover_the_truth)

@@ -5,43 +5,43 @@
  */
 #include "memory_checkpoint.h"
 #include "run.h"
-#include "uq_toy.h"
+#include "solver_toy.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 
 enum {
-#define UQ(code, name, ops) ONE_##code,
+#define SOLVER(code, name, ops) ONE_##code,
 #include "solve/solver.def"
-#undef UQ
+#undef SOLVER
     N_KINDS
 };
 
-static void toy_init(struct uq_toy *toy, enum uq_kind kind, enum noise_kind noise)
+static void toy_init(struct solver_toy *toy, enum solver_kind kind, enum noise_kind noise)
 {
-    struct arch arch = uq_toy_arch(noise);
-    uq_toy_init(toy, kind, noise, &arch);
+    struct arch arch = solver_toy_arch(noise);
+    solver_toy_init(toy, kind, noise, &arch);
 }
 
 /* Can the solver have this noise? If it says so it must run, else it must refuse. */
-static bool can_run(enum uq_kind kind, enum noise_kind noise)
+static bool can_run(enum solver_kind kind, enum noise_kind noise)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
     struct err unfit = ERR_INIT;
-    struct uq_result result;
-    enum err_code wanted = uq_check_noise(kind, noise, &unfit);
+    struct solver_result result;
+    enum err_code wanted = solver_check_noise(kind, noise, &unfit);
     toy_init(&toy, kind, noise);
-    enum err_code code = uq_toy_run(&toy, &result, &err);
+    enum err_code code = solver_toy_run(&toy, &result, &err);
     if (code == ERR_OK) {
-        uq_result_release(&result);
+        solver_result_release(&result);
     }
-    uq_toy_release(&toy);
-    ck_assert_msg(code == wanted, "%s, %s noise: %s", uq_name(kind), noise_kind_name(noise),
+    solver_toy_release(&toy);
+    ck_assert_msg(code == wanted, "%s, %s noise: %s", solver_name(kind), noise_kind_name(noise),
                   err_msg(&err));
     return code == ERR_OK;
 }
@@ -52,7 +52,7 @@ static bool same_numbers(const double *a, const double *b, size_t n)
     return (a == NULL) == (b == NULL) && (a == NULL || memcmp(a, b, n * sizeof *a) == 0);
 }
 
-static bool same_result(const struct uq_result *a, const struct uq_result *b, size_t k)
+static bool same_result(const struct solver_result *a, const struct solver_result *b, size_t k)
 {
     bool same = a->m == b->m && same_numbers(a->draws, b->draws, (size_t)a->m * k) &&
                 same_numbers(a->noise_sigma, b->noise_sigma, TOY_OUT) &&
@@ -75,7 +75,7 @@ static bool same_result(const struct uq_result *a, const struct uq_result *b, si
     return same;
 }
 
-static void for_each_noise(enum uq_kind kind, void (*check)(enum uq_kind, enum noise_kind))
+static void for_each_noise(enum solver_kind kind, void (*check)(enum solver_kind, enum noise_kind))
 {
     for (int noise = NOISE_GIVEN; noise <= NOISE_PREDICTED; noise++) {
         if (can_run(kind, (enum noise_kind)noise)) {
@@ -86,15 +86,15 @@ static void for_each_noise(enum uq_kind kind, void (*check)(enum uq_kind, enum n
 
 /* ---- shape ---- */
 
-static void check_shape(enum uq_kind kind, enum noise_kind noise)
+static void check_shape(enum solver_kind kind, enum noise_kind noise)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct uq_result result;
+    struct solver_result result;
     toy_init(&toy, kind, noise);
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_OK);
     int k = toy.net.n_params;
-    ck_assert_int_eq(result.m, uq_n_draws(kind, &toy.settings));
+    ck_assert_int_eq(result.m, solver_n_draws(kind, &toy.settings));
     if (result.gaussian.n_members > 0) {
         ck_assert_ptr_null(result.draws);
         ck_assert_int_eq(result.gaussian.n_members * result.gaussian.n_draws, result.m);
@@ -114,46 +114,46 @@ static void check_shape(enum uq_kind kind, enum noise_kind noise)
         }
     }
     ck_assert_int_gt(result.report.n_items, 0);
-    uq_result_release(&result);
-    uq_toy_release(&toy);
+    solver_result_release(&result);
+    solver_toy_release(&toy);
 }
 
 START_TEST(a_result_has_its_parts)
 {
-    for_each_noise((enum uq_kind)_i, check_shape);
+    for_each_noise((enum solver_kind)_i, check_shape);
 }
 END_TEST
 
 /* ---- determinism ---- */
 
-static void check_threads(enum uq_kind kind, enum noise_kind noise)
+static void check_threads(enum solver_kind kind, enum noise_kind noise)
 {
     static const int threads[] = {1, 2, 5};
-    struct uq_result results[3];
-    struct uq_toy toy;
+    struct solver_result results[3];
+    struct solver_toy toy;
     toy_init(&toy, kind, noise);
     size_t k = (size_t)toy.net.n_params;
     for (int i = 0; i < 3; i++) {
         struct err err = ERR_INIT;
         toy.problem.n_threads = threads[i];
-        ck_assert_int_eq(uq_toy_run(&toy, &results[i], &err), ERR_OK);
+        ck_assert_int_eq(solver_toy_run(&toy, &results[i], &err), ERR_OK);
         ck_assert(same_result(&results[0], &results[i], k));
     }
     struct err err = ERR_INIT;
-    struct uq_result other;
+    struct solver_result other;
     toy.problem.seed++;
-    ck_assert_int_eq(uq_toy_run(&toy, &other, &err), ERR_OK);
+    ck_assert_int_eq(solver_toy_run(&toy, &other, &err), ERR_OK);
     ck_assert(!same_result(&results[0], &other, k));
-    uq_result_release(&other);
+    solver_result_release(&other);
     for (int i = 0; i < 3; i++) {
-        uq_result_release(&results[i]);
+        solver_result_release(&results[i]);
     }
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 
 START_TEST(a_result_depends_on_the_seed_and_not_on_threads)
 {
-    for_each_noise((enum uq_kind)_i, check_threads);
+    for_each_noise((enum solver_kind)_i, check_threads);
 }
 END_TEST
 
@@ -177,18 +177,18 @@ static void on_progress(void *ctx, const struct progress *progress)
     }
 }
 
-static void check_progress(enum uq_kind kind, enum noise_kind noise)
+static void check_progress(enum solver_kind kind, enum noise_kind noise)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct watch watch = {.calls = 0};
-    struct uq_result result;
+    struct solver_result result;
     struct err err = ERR_INIT;
     toy_init(&toy, kind, noise);
     toy.problem.progress = on_progress;
     toy.problem.progress_ctx = &watch;
     toy.problem.cancel = &watch.cancel;
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
-    uq_result_release(&result);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_OK);
+    solver_result_release(&result);
     ck_assert_double_ge(watch.last, 1.0 - 1e-12);
     ck_assert_int_gt(watch.calls, 1);
     /* A cancel in the last report of the last task may come too late. */
@@ -199,15 +199,15 @@ static void check_progress(enum uq_kind kind, enum noise_kind noise)
         err_clear(&err);
         toy.problem.progress_ctx = &again;
         toy.problem.cancel = &again.cancel;
-        ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_CANCELLED);
+        ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_CANCELLED);
         ck_assert_int_eq(mem_live(), live);
     }
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 
 START_TEST(progress_rises_to_one_and_a_cancel_ends_it_anywhere)
 {
-    for_each_noise((enum uq_kind)_i, check_progress);
+    for_each_noise((enum solver_kind)_i, check_progress);
 }
 END_TEST
 
@@ -215,29 +215,29 @@ END_TEST
 
 /* Dies after its n-th save and goes on; for every n at first, then for ever fewer of the thousands
  * that a chain has. */
-static void check_resumption(const struct uq_toy *made, int every, int n_threads)
+static void check_resumption(const struct solver_toy *made, int every, int n_threads)
 {
-    struct uq_toy toy = *made;
-    struct uq_result whole;
+    struct solver_toy toy = *made;
+    struct solver_result whole;
     struct err err = ERR_INIT;
     toy.problem.net = &toy.net;
     toy.problem.n_threads = n_threads;
-    ck_assert_int_eq(uq_toy_run(&toy, &whole, &err), ERR_OK);
+    ck_assert_int_eq(solver_toy_run(&toy, &whole, &err), ERR_OK);
     for (int at = 1;; at += 1 + at / 4) {
         struct memory_checkpoint memory;
         struct cancel cancel = {false};
-        struct uq_result result;
+        struct solver_result result;
         memory_checkpoint_init(&memory, every);
         memory.cancel = &cancel;
         memory.die_after = at;
         toy.problem.checkpoint = &memory.checkpoint;
         toy.problem.cancel = &cancel;
         err_clear(&err);
-        enum err_code code = uq_toy_run(&toy, &result, &err);
+        enum err_code code = solver_toy_run(&toy, &result, &err);
         if (code == ERR_OK) {
             ck_assert_int_gt(at, 1); /* it did save */
             ck_assert(same_result(&whole, &result, (size_t)toy.net.n_params));
-            uq_result_release(&result);
+            solver_result_release(&result);
             memory_checkpoint_release(&memory);
             break;
         }
@@ -245,19 +245,19 @@ static void check_resumption(const struct uq_toy *made, int every, int n_threads
         err_clear(&err);
         atomic_store(&cancel.stop, false);
         memory_checkpoint_revive(&memory);
-        ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
+        ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_OK);
         ck_assert_int_gt(memory.n_loads, 0);
         ck_assert_msg(same_result(&whole, &result, (size_t)toy.net.n_params),
-                      "%s differs when interrupted after save %d", uq_name(toy.kind), at);
-        uq_result_release(&result);
+                      "%s differs when interrupted after save %d", solver_name(toy.kind), at);
+        solver_result_release(&result);
         memory_checkpoint_release(&memory);
     }
-    uq_result_release(&whole);
+    solver_result_release(&whole);
 }
 
-static void check_resumptions(enum uq_kind kind, enum noise_kind noise)
+static void check_resumptions(enum solver_kind kind, enum noise_kind noise)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     toy_init(&toy, kind, noise);
     check_resumption(&toy, 1, 1);
     check_resumption(&toy, 3, 1);
@@ -266,20 +266,20 @@ static void check_resumptions(enum uq_kind kind, enum noise_kind noise)
     toy.settings.epochs = 12;
     toy.settings.optim.learning_rate = 0.2;
     check_resumption(&toy, 1, 1);
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 
 START_TEST(an_interrupted_run_ends_as_an_unbroken_one)
 {
-    for_each_noise((enum uq_kind)_i, check_resumptions);
+    for_each_noise((enum solver_kind)_i, check_resumptions);
 }
 END_TEST
 
 /* Rounds of evidence and each kind of curvature leave states of their own. */
 START_TEST(an_interrupted_laplace_ends_as_an_unbroken_one)
 {
-    struct uq_toy toy;
-    toy_init(&toy, UQ_LAPLACE, _i % 2 == 0 ? NOISE_LEARNED : NOISE_GIVEN);
+    struct solver_toy toy;
+    toy_init(&toy, SOLVER_LAPLACE, _i % 2 == 0 ? NOISE_LEARNED : NOISE_GIVEN);
     toy.settings.hessian = _i / 2;
     toy.settings.marginal_likelihood = true;
     toy.settings.members = 2;
@@ -289,49 +289,50 @@ START_TEST(an_interrupted_laplace_ends_as_an_unbroken_one)
     check_resumption(&toy, 1, 2);
     toy.settings.marginal_likelihood = false;
     check_resumption(&toy, 1, 1);
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 END_TEST
 
 START_TEST(an_interrupted_run_of_lbfgs_ends_as_an_unbroken_one)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    enum uq_kind kind = (enum uq_kind)_i;
-    toy_init(&toy, kind, uq_default_noise(kind));
+    enum solver_kind kind = (enum solver_kind)_i;
+    toy_init(&toy, kind, solver_default_noise(kind));
     toy.settings.optim.kind = OPTIM_LBFGS;
-    if (can_run(kind, uq_default_noise(kind)) && uq_validate(kind, &toy.settings, &err) == ERR_OK) {
+    if (can_run(kind, solver_default_noise(kind)) &&
+        solver_validate(kind, &toy.settings, &err) == ERR_OK) {
         check_resumption(&toy, 1, 1);
     }
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 END_TEST
 
 /* ---- memory ---- */
 
-static void check_memory(enum uq_kind kind, enum noise_kind noise)
+static void check_memory(enum solver_kind kind, enum noise_kind noise)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     toy_init(&toy, kind, noise);
     toy.settings.members = 2;
     toy.settings.dfrac = 0.6;
-    struct uq_result whole;
+    struct solver_result whole;
     struct err none = ERR_INIT;
-    ck_assert_int_eq(uq_toy_run(&toy, &whole, &none), ERR_OK);
+    ck_assert_int_eq(solver_toy_run(&toy, &whole, &none), ERR_OK);
     long live = mem_live();
     for (int for_ever = 0; for_ever < 2; for_ever++) {
         for (long at = 1;; at++) {
             struct err err = ERR_INIT;
-            struct uq_result result;
+            struct solver_result result;
             struct memory_checkpoint memory;
             memory_checkpoint_init(&memory, 2);
             toy.problem.checkpoint = &memory.checkpoint;
             mem_fail_after(at, for_ever == 1);
-            enum err_code code = uq_toy_run(&toy, &result, &err);
+            enum err_code code = solver_toy_run(&toy, &result, &err);
             long attempts = mem_attempts();
             mem_fail_after(0, false);
             bool same = code == ERR_OK && same_result(&whole, &result, (size_t)toy.net.n_params);
-            uq_result_release(&result);
+            solver_result_release(&result);
             memory_checkpoint_release(&memory);
             ck_assert_int_eq(mem_live(), live);
             if (attempts < at) {
@@ -340,17 +341,17 @@ static void check_memory(enum uq_kind kind, enum noise_kind noise)
             }
             /* Chains need nothing of what they remember of a step. */
             ck_assert_msg(code == ERR_NOMEM || (same && attempts > at), "%s, allocation %ld: %s",
-                          uq_name(kind), at, err_msg(&err));
+                          solver_name(kind), at, err_msg(&err));
         }
     }
-    uq_result_release(&whole);
-    uq_toy_release(&toy);
+    solver_result_release(&whole);
+    solver_toy_release(&toy);
 }
 
 START_TEST(every_failed_allocation_is_survived)
 {
-    enum uq_kind kind = (enum uq_kind)_i;
-    enum noise_kind noise = uq_default_noise(kind);
+    enum solver_kind kind = (enum solver_kind)_i;
+    enum noise_kind noise = solver_default_noise(kind);
     if (can_run(kind, noise)) {
         check_memory(kind, noise);
     }
@@ -362,29 +363,29 @@ END_TEST
 START_TEST(defaults_are_valid_and_limits_are_named)
 {
     int n;
-    const struct uq_setting *list = uq_setting_list(&n);
-    enum uq_kind kind = (enum uq_kind)_i;
+    const struct solver_setting *list = solver_setting_list(&n);
+    enum solver_kind kind = (enum solver_kind)_i;
     struct err err = ERR_INIT;
-    struct uq_settings settings = uq_defaults(kind);
-    ck_assert_int_eq(uq_validate(kind, &settings, &err), ERR_OK);
-    ck_assert_int_eq(uq_check_noise(kind, uq_default_noise(kind), &err), ERR_OK);
+    struct solver_settings settings = solver_defaults(kind);
+    ck_assert_int_eq(solver_validate(kind, &settings, &err), ERR_OK);
+    ck_assert_int_eq(solver_check_noise(kind, solver_default_noise(kind), &err), ERR_OK);
     for (int i = 0; i < n; i++) {
-        settings = uq_defaults(kind);
+        settings = solver_defaults(kind);
         char *field = (char *)&settings + list[i].offset;
         err_clear(&err);
-        if (!uq_setting_used(&list[i], kind)) {
+        if (!solver_setting_used(&list[i], kind)) {
             continue;
         }
-        if (list[i].type == UQ_SETTING_REAL) {
+        if (list[i].type == SOLVER_SETTING_REAL) {
             double value = NAN;
             memcpy(field, &value, sizeof value);
-        } else if (list[i].type == UQ_SETTING_INT) {
+        } else if (list[i].type == SOLVER_SETTING_INT) {
             int value = -1;
             memcpy(field, &value, sizeof value);
         } else {
             continue;
         }
-        ck_assert_int_eq(uq_validate(kind, &settings, &err), ERR_INVALID);
+        ck_assert_int_eq(solver_validate(kind, &settings, &err), ERR_INVALID);
         ck_assert_ptr_nonnull(strstr(err.msg, list[i].name));
     }
 }
@@ -392,17 +393,17 @@ END_TEST
 
 START_TEST(noise_without_its_sigma_is_refused)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct uq_result result;
-    enum uq_kind kind = (enum uq_kind)_i;
+    struct solver_result result;
+    enum solver_kind kind = (enum solver_kind)_i;
     toy_init(&toy, kind, NOISE_GIVEN);
     toy.problem.beliefs.noise_sigmas = NULL;
-    if (uq_check_noise(kind, NOISE_GIVEN, &err) == ERR_OK) {
-        ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_INVALID);
+    if (solver_check_noise(kind, NOISE_GIVEN, &err) == ERR_OK) {
+        ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_INVALID);
         ck_assert_ptr_nonnull(strstr(err.msg, "sigma"));
     }
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 END_TEST
 

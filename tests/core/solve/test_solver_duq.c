@@ -5,10 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 #include "solve/solver_duq.h"
-#include "uq_toy.h"
+#include "solver_toy.h"
 
 #define ROWS 9
 
@@ -57,12 +57,12 @@ static void check_fold(const struct arch *arch)
     duq_fold(&net, params, anchor, draw);
     apply(&net, draw, x, y);
     apply(&inner, params, both, expected);
-    double most = 0.0;
+    double max = 0.0;
     for (int i = 0; i < ROWS * net.n_out; i++) {
-        most = fmax(most, fabs(expected[i]));
+        max = fmax(max, fabs(expected[i]));
     }
     for (int i = 0; i < ROWS * net.n_out; i++) {
-        ck_assert_double_eq_tol(y[i], expected[i], 1e-13 * most);
+        ck_assert_double_eq_tol(y[i], expected[i], 1e-13 * max);
     }
     mem_free(params);
     mem_free(draw);
@@ -94,13 +94,13 @@ END_TEST
 /* Draws of a member differ by their anchors, which enter the first bias alone. */
 START_TEST(draws_of_a_member_differ_in_the_first_bias_alone)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct uq_result result;
-    struct arch arch = uq_toy_arch(NOISE_ESTIMATED);
-    uq_toy_init(&toy, UQ_DUQ, NOISE_ESTIMATED, &arch);
+    struct solver_result result;
+    struct arch arch = solver_toy_arch(NOISE_ESTIMATED);
+    solver_toy_init(&toy, SOLVER_DUQ, NOISE_ESTIMATED, &arch);
     toy.settings.draws = TOY_ROWS + 3; /* more than rows: anchors come again */
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_OK);
     int k = toy.net.n_params;
     int first = toy.net.off.bias_pre;
     for (int j = 1; j < toy.settings.draws; j++) {
@@ -110,30 +110,30 @@ START_TEST(draws_of_a_member_differ_in_the_first_bias_alone)
             ck_assert_int_eq(same, !bias || j == TOY_ROWS);
         }
     }
-    uq_result_release(&result);
-    uq_toy_release(&toy);
+    solver_result_release(&result);
+    solver_toy_release(&toy);
 }
 END_TEST
 
 START_TEST(a_network_without_a_pre_layer_is_refused)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct uq_result result;
-    struct arch arch = uq_toy_arch(NOISE_ESTIMATED);
+    struct solver_result result;
+    struct arch arch = solver_toy_arch(NOISE_ESTIMATED);
     arch.width = TOY_INPUTS;
     arch.layer_pre = false;
-    uq_toy_init(&toy, UQ_DUQ, NOISE_ESTIMATED, &arch);
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_INVALID);
+    solver_toy_init(&toy, SOLVER_DUQ, NOISE_ESTIMATED, &arch);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_INVALID);
     ck_assert_ptr_nonnull(strstr(err.msg, "layer_pre"));
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("uq_duq");
-    TCase *tc = tcase_create("uq_duq");
+    Suite *suite = suite_create("solver_duq");
+    TCase *tc = tcase_create("solver_duq");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, a_folded_draw_is_the_network_at_its_anchor);

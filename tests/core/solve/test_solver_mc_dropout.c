@@ -5,11 +5,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 #include "solve/solver_mc_dropout.h"
 #include "solve/solver_priv.h"
-#include "uq_toy.h"
+#include "solver_toy.h"
 
 #define WIDTH 3 /* of the toy */
 
@@ -51,7 +51,7 @@ static void forward(const struct resnet *net, const double *params, const double
 }
 
 /* The parameters under the masks: each one that some draw keeps, undone. [K] */
-static void unmask(const struct uq_toy *toy, const struct uq_result *result, int member,
+static void unmask(const struct solver_toy *toy, const struct solver_result *result, int member,
                    double *params)
 {
     int k = toy->net.n_params;
@@ -89,14 +89,14 @@ static void units(struct rng *rng, double p, double *mask)
 
 START_TEST(a_draw_is_the_network_with_units_left_out)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct uq_result result;
-    struct arch arch = uq_toy_arch(NOISE_ESTIMATED);
-    uq_toy_init(&toy, UQ_MC_DROPOUT, NOISE_ESTIMATED, &arch);
+    struct solver_result result;
+    struct arch arch = solver_toy_arch(NOISE_ESTIMATED);
+    solver_toy_init(&toy, SOLVER_MC_DROPOUT, NOISE_ESTIMATED, &arch);
     toy.settings.draws = 40;
     toy.settings.dropout = 0.3;
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_OK);
     int k = toy.net.n_params;
     double *params = mem_alloc_array((size_t)k, sizeof *params);
     int n_left_out = 0;
@@ -124,29 +124,31 @@ START_TEST(a_draw_is_the_network_with_units_left_out)
     double n = result.m * 2.0 * WIDTH;
     ck_assert_double_le(fabs(n_left_out - 0.3 * n), 6.0 * sqrt(0.3 * 0.7 * n));
     mem_free(params);
-    uq_result_release(&result);
-    uq_toy_release(&toy);
+    solver_result_release(&result);
+    solver_toy_release(&toy);
 }
 END_TEST
 
 START_TEST(without_dropout_every_draw_is_the_fitted_network)
 {
     for (int noise = NOISE_GIVEN; noise <= NOISE_PREDICTED; noise++) {
-        struct uq_toy toy;
+        struct solver_toy toy;
         struct err err = ERR_INIT;
-        struct uq_result result;
-        struct uq_tasks tasks;
-        struct arch arch = uq_toy_arch((enum noise_kind)noise);
-        uq_toy_init(&toy, UQ_MC_DROPOUT, (enum noise_kind)noise, &arch);
+        struct solver_result result;
+        struct solver_tasks tasks;
+        struct arch arch = solver_toy_arch((enum noise_kind)noise);
+        solver_toy_init(&toy, SOLVER_MC_DROPOUT, (enum noise_kind)noise, &arch);
         toy.settings.dropout = 0.0;
         size_t k = (size_t)toy.net.n_params;
         double *params = mem_alloc_array(k + TOY_OUT, sizeof *params);
-        ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
-        ck_assert_int_eq(uq_tasks_init(&tasks, &toy.problem, toy.settings.members, &err), ERR_OK);
+        ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_OK);
+        ck_assert_int_eq(solver_tasks_init(&tasks, &toy.problem, toy.settings.members, &err),
+                         ERR_OK);
         for (int member = 0; member < toy.settings.members; member++) {
             struct fit_result fit = {0};
             ck_assert_int_eq(
-                uq_fit_map(&tasks, member, &toy.settings, 0.0, 1.0, params, &fit, &err), ERR_OK);
+                solver_fit_map(&tasks, member, &toy.settings, 0.0, 1.0, params, &fit, &err),
+                ERR_OK);
             for (int j = 0; j < toy.settings.draws; j++) {
                 size_t number = (size_t)(member * toy.settings.draws + j);
                 for (size_t i = 0; i < k; i++) {
@@ -155,10 +157,10 @@ START_TEST(without_dropout_every_draw_is_the_fitted_network)
                 }
             }
         }
-        uq_tasks_release(&tasks);
+        solver_tasks_release(&tasks);
         mem_free(params);
-        uq_result_release(&result);
-        uq_toy_release(&toy);
+        solver_result_release(&result);
+        solver_toy_release(&toy);
     }
 }
 END_TEST
@@ -175,12 +177,12 @@ static double train_at(struct loss *loss, const struct data *rows, const double 
 
 static void check_gradient(enum objective_kind kind, enum noise_kind noise, int n_rows)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct arch arch = uq_toy_arch(noise);
+    struct arch arch = solver_toy_arch(noise);
     struct mc_dropout_loss dropout;
     struct rng rng;
-    uq_toy_init(&toy, UQ_MC_DROPOUT, noise, &arch);
+    solver_toy_init(&toy, SOLVER_MC_DROPOUT, noise, &arch);
     struct objective objective = {.kind = kind,
                                   .noise = noise,
                                   .noise_sigmas = toy.sigmas,
@@ -192,7 +194,7 @@ static void check_gradient(enum objective_kind kind, enum noise_kind noise, int 
     size_t n = (size_t)loss.n_params;
     double *params = mem_alloc_array(n, sizeof *params);
     double *grad = mem_alloc_array(n, sizeof *grad);
-    double most = 0.0;
+    double max = 0.0;
     double error = 0.0;
     rng_init(&rng, 5, RNG_TEST, 0);
     for (size_t k = 0; k < n; k++) {
@@ -207,13 +209,13 @@ static void check_gradient(enum objective_kind kind, enum noise_kind noise, int 
         double below = train_at(&loss, &toy.problem.train, params, NULL);
         params[k] = at;
         error = fmax(error, fabs((above - below) / 2e-5 - grad[k]));
-        most = fmax(most, fabs(grad[k]));
+        max = fmax(max, fabs(grad[k]));
     }
-    ck_assert_double_le(error, 1e-7 * most);
+    ck_assert_double_le(error, 1e-7 * max);
     mem_free(params);
     mem_free(grad);
     mc_dropout_loss_release(&dropout);
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 
 START_TEST(gradients_match_central_differences)
@@ -231,8 +233,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("uq_mc_dropout");
-    TCase *tc = tcase_create("uq_mc_dropout");
+    Suite *suite = suite_create("solver_mc_dropout");
+    TCase *tc = tcase_create("solver_mc_dropout");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, a_draw_is_the_network_with_units_left_out);

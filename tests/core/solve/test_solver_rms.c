@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "math/gemm.h"
 #include "base/mem.h"
-#include "uq_toy.h"
+#include "math/gemm.h"
+#include "solver_toy.h"
 
 #define P       3 /* coefficients of an output: x_1, x_2, 1 */
 #define MEMBERS 2000
@@ -57,7 +57,7 @@ static void invert(double a[P][P], double inverse[P][P])
 }
 
 /* Mean and covariance of output j's coefficients in the exact posterior. */
-static void exact(const struct uq_toy *toy, int j, double mean[P], double covariance[P][P])
+static void exact(const struct solver_toy *toy, int j, double mean[P], double covariance[P][P])
 {
     double precision[P][P] = {{0.0}};
     double right[P] = {0.0};
@@ -86,7 +86,7 @@ static void exact(const struct uq_toy *toy, int j, double mean[P], double covari
 }
 
 /* C diag(1 / s_p^2) C: what anchors alone give. */
-static void from_anchors(const struct uq_toy *toy, int j, double c[P][P])
+static void from_anchors(const struct solver_toy *toy, int j, double c[P][P])
 {
     double out[P][P] = {{0.0}};
     for (int a = 0; a < P; a++) {
@@ -101,7 +101,7 @@ static void from_anchors(const struct uq_toy *toy, int j, double c[P][P])
 }
 
 /* Sample mean and covariance lie within six standard errors of what they should be. */
-static void compare(const struct uq_toy *toy, const struct uq_result *result, int j,
+static void compare(const struct solver_toy *toy, const struct solver_result *result, int j,
                     const double mean[P], double c[P][P])
 {
     double found[P] = {0.0};
@@ -126,11 +126,11 @@ static void compare(const struct uq_toy *toy, const struct uq_result *result, in
     }
 }
 
-static void sample_linear(struct uq_toy *toy, bool perturb, struct uq_result *result)
+static void sample_linear(struct solver_toy *toy, bool perturb, struct solver_result *result)
 {
     struct err err = ERR_INIT;
     struct arch arch = linear_arch();
-    uq_toy_init(toy, UQ_RMS, NOISE_GIVEN, &arch);
+    solver_toy_init(toy, SOLVER_RMS, NOISE_GIVEN, &arch);
     /* Few rows with much noise, so that prior and rows both matter. */
     toy->problem.train.n = 6;
     toy->problem.validation.n = 0;
@@ -143,14 +143,14 @@ static void sample_linear(struct uq_toy *toy, bool perturb, struct uq_result *re
     toy->settings.perturb = perturb;
     toy->settings.optim.kind = OPTIM_LBFGS;
     toy->settings.epochs = 200;
-    ck_assert_int_eq(uq_toy_run(toy, result, &err), ERR_OK);
+    ck_assert_int_eq(solver_toy_run(toy, result, &err), ERR_OK);
     ck_assert_int_eq(result->m, MEMBERS);
 }
 
 START_TEST(members_of_a_linear_network_are_draws_of_the_exact_posterior)
 {
-    struct uq_toy toy;
-    struct uq_result result;
+    struct solver_toy toy;
+    struct solver_result result;
     sample_linear(&toy, true, &result);
     for (int j = 0; j < TOY_OUT; j++) {
         double mean[P];
@@ -158,15 +158,15 @@ START_TEST(members_of_a_linear_network_are_draws_of_the_exact_posterior)
         exact(&toy, j, mean, c);
         compare(&toy, &result, j, mean, c);
     }
-    uq_result_release(&result);
-    uq_toy_release(&toy);
+    solver_result_release(&result);
+    solver_toy_release(&toy);
 }
 END_TEST
 
 START_TEST(anchors_alone_have_the_mean_but_less_spread)
 {
-    struct uq_toy toy;
-    struct uq_result result;
+    struct solver_toy toy;
+    struct solver_result result;
     sample_linear(&toy, false, &result);
     for (int j = 0; j < TOY_OUT; j++) {
         double mean[P];
@@ -177,29 +177,29 @@ START_TEST(anchors_alone_have_the_mean_but_less_spread)
         ck_assert_double_lt(c[0][0], whole);
         compare(&toy, &result, j, mean, c);
     }
-    uq_result_release(&result);
-    uq_toy_release(&toy);
+    solver_result_release(&result);
+    solver_toy_release(&toy);
 }
 END_TEST
 
 START_TEST(a_flat_prior_has_no_anchors)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct uq_result result;
-    struct arch arch = uq_toy_arch(NOISE_LEARNED);
-    uq_toy_init(&toy, UQ_RMS, NOISE_LEARNED, &arch);
+    struct solver_result result;
+    struct arch arch = solver_toy_arch(NOISE_LEARNED);
+    solver_toy_init(&toy, SOLVER_RMS, NOISE_LEARNED, &arch);
     toy.problem.beliefs.flat = true;
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_INVALID);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_INVALID);
     ck_assert_ptr_nonnull(strstr(err.msg, "prior"));
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("uq_rms");
-    TCase *tc = tcase_create("uq_rms");
+    Suite *suite = suite_create("solver_rms");
+    TCase *tc = tcase_create("solver_rms");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 240);
     tcase_add_test(tc, members_of_a_linear_network_are_draws_of_the_exact_posterior);

@@ -5,12 +5,12 @@
 #include <math.h>
 #include <string.h>
 
-#include "math/gemm.h"
-#include "fit/loss.h"
 #include "base/mem.h"
-#include "uq_toy.h"
+#include "fit/loss.h"
+#include "math/gemm.h"
+#include "solver_toy.h"
 
-#define MOST_SNAPSHOTS 64
+#define MAX_SNAPSHOTS 64
 
 struct trajectory {
     int n;         /* snapshots, the start among them */
@@ -18,21 +18,22 @@ struct trajectory {
 };
 
 /* The parameters of an ensemble's member at the end of its fit: the same streams and loss. */
-static void fitted(const struct uq_toy *toy, int member, double *params)
+static void fitted(const struct solver_toy *toy, int member, double *params)
 {
-    struct uq_result result;
+    struct solver_result result;
     struct err err = ERR_INIT;
-    ck_assert_int_eq(uq_run(UQ_ENSEMBLE, &toy->problem, &toy->settings, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_run(SOLVER_ENSEMBLE, &toy->problem, &toy->settings, &result, &err),
+                     ERR_OK);
     memcpy(params, result.draws + member * toy->net.n_params,
            (size_t)toy->net.n_params * sizeof *params);
-    uq_result_release(&result);
+    solver_result_release(&result);
 }
 
 /* SGD on the mean squared error from `params`, in the order of rows that a member has. */
-static void walk(const struct uq_toy *toy, int member, double *params, struct trajectory *out)
+static void walk(const struct solver_toy *toy, int member, double *params, struct trajectory *out)
 {
     const struct data *train = &toy->problem.train;
-    const struct uq_settings *s = &toy->settings;
+    const struct solver_settings *s = &toy->settings;
     size_t k = (size_t)toy->net.n_params;
     struct err err = ERR_INIT;
     struct objective mse = {.kind = OBJECTIVE_MSE};
@@ -44,7 +45,7 @@ static void walk(const struct uq_toy *toy, int member, double *params, struct tr
     double *grad = mem_alloc_array(k, sizeof *grad);
     int step = 0;
     ck_assert_int_eq(objective_loss_init(&loss, &mse, &toy->net, &err), ERR_OK);
-    out->theta = mem_alloc_array(MOST_SNAPSHOTS * k, sizeof *out->theta);
+    out->theta = mem_alloc_array(MAX_SNAPSHOTS * k, sizeof *out->theta);
     out->n = 1;
     memcpy(out->theta, params, k * sizeof *params);
     rng_init(&rng, toy->problem.seed, RNG_SWAG, (uint32_t)member);
@@ -60,7 +61,7 @@ static void walk(const struct uq_toy *toy, int member, double *params, struct tr
                 params[i] -= s->swag_learning_rate * grad[i];
             }
             if (++step % s->swag_every == 0) {
-                ck_assert_int_lt(out->n, MOST_SNAPSHOTS);
+                ck_assert_int_lt(out->n, MAX_SNAPSHOTS);
                 memcpy(out->theta + (size_t)out->n++ * k, params, k * sizeof *params);
             }
         }
@@ -103,18 +104,18 @@ static void compare(const struct gauss *g, const struct trajectory *t, size_t k,
 
 static void check(int rank, int expected)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct uq_result result;
-    struct arch arch = uq_toy_arch(NOISE_ESTIMATED);
-    uq_toy_init(&toy, UQ_SWAG, NOISE_ESTIMATED, &arch);
+    struct solver_result result;
+    struct arch arch = solver_toy_arch(NOISE_ESTIMATED);
+    solver_toy_init(&toy, SOLVER_SWAG, NOISE_ESTIMATED, &arch);
     toy.settings.swag_epochs = 7; /* of 4 minibatches: 9 snapshots and a step left over */
     toy.settings.swag_every = 3;
     toy.settings.swag_rank = rank;
     toy.settings.swag_learning_rate = 0.05;
     size_t k = (size_t)toy.net.n_params;
     double *params = mem_alloc_array(k, sizeof *params);
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_OK);
     ck_assert_int_eq(result.gaussian.n_members, toy.settings.members);
     for (int member = 0; member < toy.settings.members; member++) {
         struct trajectory t;
@@ -125,8 +126,8 @@ static void check(int rank, int expected)
         mem_free(t.theta);
     }
     mem_free(params);
-    uq_result_release(&result);
-    uq_toy_release(&toy);
+    solver_result_release(&result);
+    solver_toy_release(&toy);
 }
 
 START_TEST(moments_are_those_of_the_trajectory)
@@ -140,13 +141,13 @@ END_TEST
 
 START_TEST(drawing_leaves_the_mixture_as_it_was)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct uq_result result;
-    struct arch arch = uq_toy_arch(NOISE_ESTIMATED);
-    uq_toy_init(&toy, UQ_SWAG, NOISE_ESTIMATED, &arch);
+    struct solver_result result;
+    struct arch arch = solver_toy_arch(NOISE_ESTIMATED);
+    solver_toy_init(&toy, SOLVER_SWAG, NOISE_ESTIMATED, &arch);
     int k = toy.net.n_params;
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_OK);
     const struct gauss *g = &result.gaussian.members[0];
     size_t bytes = (size_t)k * sizeof(double);
     double *mean = mem_dup(g->mean, bytes);
@@ -169,8 +170,8 @@ START_TEST(drawing_leaves_the_mixture_as_it_was)
     mem_free(factor);
     mem_free(first);
     mem_free(again);
-    uq_result_release(&result);
-    uq_toy_release(&toy);
+    solver_result_release(&result);
+    solver_toy_release(&toy);
 }
 END_TEST
 
@@ -178,20 +179,20 @@ END_TEST
 START_TEST(the_rate_means_the_same_for_a_likelihood)
 {
     static const enum noise_kind kinds[] = {NOISE_ESTIMATED, NOISE_GIVEN, NOISE_LEARNED};
-    struct uq_result results[3];
+    struct solver_result results[3];
     int k = 0;
     for (int i = 0; i < 3; i++) {
-        struct uq_toy toy;
+        struct solver_toy toy;
         struct err err = ERR_INIT;
-        struct arch arch = uq_toy_arch(kinds[i]);
-        uq_toy_init(&toy, UQ_SWAG, kinds[i], &arch);
+        struct arch arch = solver_toy_arch(kinds[i]);
+        solver_toy_init(&toy, SOLVER_SWAG, kinds[i], &arch);
         k = toy.net.n_params;
         toy.problem.beliefs.flat = true;
         toy.sigmas[1] = toy.sigmas[0];
         toy.settings.epochs = 1;
         toy.settings.optim.learning_rate = 1e-12;
-        ck_assert_int_eq(uq_toy_run(&toy, &results[i], &err), ERR_OK);
-        uq_toy_release(&toy);
+        ck_assert_int_eq(solver_toy_run(&toy, &results[i], &err), ERR_OK);
+        solver_toy_release(&toy);
     }
     for (int i = 0; i < k; i++) {
         double mean = results[0].gaussian.members[0].mean[i];
@@ -203,37 +204,37 @@ START_TEST(the_rate_means_the_same_for_a_likelihood)
         ck_assert_double_eq_tol(results[2].gaussian.members[0].std[i], std, 0.5 * std);
     }
     for (int i = 0; i < 3; i++) {
-        uq_result_release(&results[i]);
+        solver_result_release(&results[i]);
     }
 }
 END_TEST
 
 START_TEST(a_walk_too_short_for_a_covariance_is_refused)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct uq_result result;
-    struct arch arch = uq_toy_arch(NOISE_ESTIMATED);
-    uq_toy_init(&toy, UQ_SWAG, NOISE_ESTIMATED, &arch);
+    struct solver_result result;
+    struct arch arch = solver_toy_arch(NOISE_ESTIMATED);
+    solver_toy_init(&toy, SOLVER_SWAG, NOISE_ESTIMATED, &arch);
     toy.settings.swag_every = 7; /* 12 steps */
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_INVALID);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_INVALID);
     ck_assert_ptr_nonnull(strstr(err.msg, "swag_every"));
     toy.settings.swag_every = 6;
     err_clear(&err);
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
-    uq_result_release(&result);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_OK);
+    solver_result_release(&result);
     toy.settings.swag_learning_rate = 1e6;
     toy.settings.swag_epochs = 40;
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_NUMERIC);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_NUMERIC);
     ck_assert_ptr_nonnull(strstr(err.msg, "swag_learning_rate"));
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("uq_swag");
-    TCase *tc = tcase_create("uq_swag");
+    Suite *suite = suite_create("solver_swag");
+    TCase *tc = tcase_create("solver_swag");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, moments_are_those_of_the_trajectory);

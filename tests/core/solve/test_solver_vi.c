@@ -7,9 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "math/gemm.h"
 #include "base/mem.h"
-#include "uq_toy.h"
+#include "math/gemm.h"
+#include "solver_toy.h"
 #include "solve/solver_vi.h"
 
 /* ---- reference cases ---- */
@@ -102,13 +102,13 @@ static double train_at(struct loss *loss, const struct data *rows, const double 
 
 static void check_gradient(enum noise_kind noise, double pi)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct arch arch = uq_toy_arch(noise);
+    struct arch arch = solver_toy_arch(noise);
     struct vi_prior prior = {.pi = pi, .sigma1 = 1.0, .sigma2 = 0.1};
     struct vi_loss vi;
     struct rng rng;
-    uq_toy_init(&toy, UQ_VI, noise, &arch);
+    solver_toy_init(&toy, SOLVER_VI, noise, &arch);
     struct objective objective = {.kind = OBJECTIVE_NLL,
                                   .noise = noise,
                                   .noise_sigmas = toy.problem.beliefs.noise_sigmas,
@@ -118,7 +118,7 @@ static void check_gradient(enum noise_kind noise, double pi)
     size_t n = (size_t)loss.n_params;
     double *params = mem_alloc_array(n, sizeof *params);
     double *grad = mem_alloc_array(n, sizeof *grad);
-    double most = 0.0;
+    double max = 0.0;
     double error = 0.0;
     rng_init(&rng, 5, RNG_TEST, 0);
     for (size_t k = 0; k < n; k++) {
@@ -133,13 +133,13 @@ static void check_gradient(enum noise_kind noise, double pi)
         double below = train_at(&loss, &toy.problem.train, params, NULL);
         params[k] = at;
         error = fmax(error, fabs((above - below) / 2e-5 - grad[k]));
-        most = fmax(most, fabs(grad[k]));
+        max = fmax(max, fabs(grad[k]));
     }
-    ck_assert_double_le(error, 1e-7 * most);
+    ck_assert_double_le(error, 1e-7 * max);
     mem_free(params);
     mem_free(grad);
     vi_loss_release(&vi);
-    uq_toy_release(&toy);
+    solver_toy_release(&toy);
 }
 
 START_TEST(gradients_match_central_differences)
@@ -155,7 +155,7 @@ END_TEST
 /* ---- the optimum ---- */
 
 /* Gradient of the exact negative log posterior at a member's mean, [K]; 0 at the exact mean. */
-static void slope_at_mean(const struct uq_toy *toy, const struct gauss *g, double *grad)
+static void slope_at_mean(const struct solver_toy *toy, const struct gauss *g, double *grad)
 {
     struct err err = ERR_INIT;
     struct objective_loss loss;
@@ -176,9 +176,9 @@ static void slope_at_mean(const struct uq_toy *toy, const struct gauss *g, doubl
  */
 START_TEST(a_linear_network_gets_the_best_independent_gaussian)
 {
-    struct uq_toy toy;
+    struct solver_toy toy;
     struct err err = ERR_INIT;
-    struct uq_result result;
+    struct solver_result result;
     struct arch arch = arch_default(TOY_INPUTS, TOY_OUT);
     arch.width = TOY_INPUTS;
     arch.layers = 0;
@@ -186,7 +186,7 @@ START_TEST(a_linear_network_gets_the_best_independent_gaussian)
     arch.activation = ACT_IDENTITY;
     arch.layer_pre = false;
     arch.layer_post = false;
-    uq_toy_init(&toy, UQ_VI, NOISE_GIVEN, &arch);
+    solver_toy_init(&toy, SOLVER_VI, NOISE_GIVEN, &arch);
     toy.problem.validation.n = 0;
     toy.problem.train.n = TOY_ROWS;
     toy.settings.members = 4;
@@ -196,7 +196,7 @@ START_TEST(a_linear_network_gets_the_best_independent_gaussian)
     toy.settings.prior_pi = 1.0;
     toy.settings.log_sigma_start = -2.0;
     toy.settings.optim.learning_rate = 0.02;
-    ck_assert_int_eq(uq_toy_run(&toy, &result, &err), ERR_OK);
+    ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_OK);
     double grad[8];
     ck_assert_int_le(toy.net.n_params, 8);
     slope_at_mean(&toy, &result.gaussian.members[0], grad);
@@ -218,15 +218,15 @@ START_TEST(a_linear_network_gets_the_best_independent_gaussian)
             ck_assert_double_le(fabs(grad[place]) / sqrt(precision), 0.1);
         }
     }
-    uq_result_release(&result);
-    uq_toy_release(&toy);
+    solver_result_release(&result);
+    solver_toy_release(&toy);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("uq_vi");
-    TCase *tc = tcase_create("uq_vi");
+    Suite *suite = suite_create("solver_vi");
+    TCase *tc = tcase_create("solver_vi");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, the_loss_agrees_with_quinn);

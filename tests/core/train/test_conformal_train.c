@@ -5,19 +5,20 @@
  */
 #include "conformal_cases.h"
 
-#include "predict/evaluate.h"
 #include "base/cancel.h"
-#include "math/gemm.h"
 #include "base/mem.h"
 #include "fit/split.h"
+#include "math/gemm.h"
+#include "predict/conformal_scores.h"
+#include "predict/evaluation.h"
 
 /* The rows of the calibration, in its order: those that split.h leaves for it. */
 static void check_scores(const struct model *model, const struct plan_of *plan, int n,
                          const double *x, const double *y)
 {
     const struct conformal *c = &model->conformal;
-    unsigned char role[MOST];
-    double cx[MOST], cy[MOST * O], mean[MOST * O], std[MOST * O];
+    unsigned char role[MAX];
+    double cx[MAX], cy[MAX * O], mean[MAX * O], std[MAX * O];
     int used = 0;
     bool folds = c->fold != NULL;
     split_rows(plan->seed, n, plan->validation, folds ? 0.0 : SHARE, role);
@@ -67,7 +68,7 @@ static void check_intervals(const struct model *model, const double *x)
         predict_fold(model, f, ROWS, x, mean + f * ROWS * O, std + f * ROWS * O);
     }
     for (int k = 0; k < ROWS * O; k++) {
-        double means[MOST], stds[MOST];
+        double means[MAX], stds[MAX];
         for (int f = 0; f < c->n_folds; f++) {
             means[f] = mean[f * ROWS * O + k];
             stds[f] = std[f * ROWS * O + k];
@@ -97,9 +98,9 @@ START_TEST(trainings_give_the_intervals_of_their_folds)
         {CONFORMAL_JACKKNIFE_PLUS, true, NOISE_LEARNED, 0.1, 2, 0, 10, 18},
     };
     struct rng rng;
-    double x[MOST], y[MOST * O], fresh[MOST], unused[MOST * O];
+    double x[MAX], y[MAX * O], fresh[MAX], unused[MAX * O];
     rng_init(&rng, 3, RNG_TEST, 0);
-    make_rows(&rng, MOST, fresh, unused);
+    make_rows(&rng, MAX, fresh, unused);
     for (size_t p = 0; p < sizeof plans / sizeof *plans; p++) {
         struct err err = ERR_INIT;
         struct model *model = NULL;
@@ -160,7 +161,7 @@ START_TEST(noise_of_logarithms_is_told_in_the_outputs_units)
         }
     }
     for (int kept = 0; kept < 2; kept++) {
-        struct train_spec spec = train_defaults(UQ_ENSEMBLE);
+        struct train_spec spec = train_defaults(SOLVER_ENSEMBLE);
         struct train_run run = {
             .spec = &spec, .data = {.n = N, .d = D, .o = O, .x = x, .y = y}, .n_threads = 1};
         struct err err = ERR_INIT;
@@ -358,7 +359,7 @@ START_TEST(split_covers_as_often_as_it_must)
 {
     enum { FRESH = 4000 };
     static double x[FRESH], y[FRESH * O], log_p[FRESH + 1];
-    double tx[MOST], ty[MOST * O];
+    double tx[MAX], ty[MAX * O];
     struct rng rng;
     rng_init(&rng, 6, RNG_TEST, 0);
     for (int normalised = 0; normalised < 2; normalised++) {
@@ -366,14 +367,14 @@ START_TEST(split_covers_as_often_as_it_must)
             CONFORMAL_SPLIT, normalised == 1, NOISE_ESTIMATED, 0.0, 3, 0, 20, 31};
         struct err err = ERR_INIT;
         struct model *model = NULL;
-        make_rows(&rng, MOST, tx, ty);
+        make_rows(&rng, MAX, tx, ty);
         make_rows(&rng, FRESH, x, y);
-        ck_assert_int_eq(train_model(&plan, MOST, tx, ty, &model, &err), ERR_OK);
+        ck_assert_int_eq(train_model(&plan, MAX, tx, ty, &model, &err), ERR_OK);
         for (int k = 0; k < 3; k++) {
             const double level = (double[]){0.5, 0.9, 0.98}[k];
             int n = model->conformal.n;
             int rank = 0;
-            ck_assert_int_eq(n, MOST / 2);
+            ck_assert_int_eq(n, MAX / 2);
             ck_assert_int_eq(conformal_rank(&model->conformal, 1.0 - level, &rank, &err), ERR_OK);
             beta_binomial(FRESH, rank, n + 1 - rank, log_p);
             for (int j = 0; j < O; j++) {
@@ -411,8 +412,8 @@ START_TEST(split_covers_over_calibrations)
         double mean[O], lower[O], upper[O];
         struct conformal_rows at = {.n = 1, .o = O, .mean = mean};
         make_rows(&rng, N_CAL + 1, x, y);
-        ck_assert_int_eq(conformal_scores(model, &rows, false, &(struct calib_run){.n_threads = 1},
-                                          scores, &err),
+        ck_assert_int_eq(conformal_scores(model, &rows, false,
+                                          &(struct evaluation_run){.n_threads = 1}, scores, &err),
                          ERR_OK);
         predict_fold(model, 0, 1, x + N_CAL, mean, lower);
         ck_assert_int_eq(conformal_interval(&c, 0.1, &at, lower, upper, &err), ERR_OK);
@@ -433,7 +434,7 @@ END_TEST
 static void check_fold_coverage(const struct plan_of *base, int n, double promised)
 {
     enum { TRIALS = 300 };
-    double log_p[TRIALS + 1], x[MOST], y[MOST * O];
+    double log_p[TRIALS + 1], x[MAX], y[MAX * O];
     struct rng rng;
     int covered = 0;
     rng_init(&rng, base->seed, RNG_TEST, 1);

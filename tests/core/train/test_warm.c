@@ -8,23 +8,23 @@
 
 START_TEST(a_warm_run_begins_where_its_base_ended)
 {
-    enum uq_kind kind = (enum uq_kind)_i;
+    enum solver_kind kind = (enum solver_kind)_i;
     struct rows rows;
     struct train_spec spec = spec_of(kind, false);
     struct watch cold = {.n = 0};
     struct watch warm = {.n = 0};
     make_rows(&rows);
-    if (uq_samples(kind)) {
+    if (solver_samples(kind)) {
         spec.settings.epochs = 0; /* a fit of the mode would hide where chains begin */
     }
-    struct model *base = train(spec, &rows, MOST, NULL, &cold);
+    struct model *base = train(spec, &rows, MAX, NULL, &cold);
     /* The loss of an epoch is taken while it learns. */
     spec.settings.optim.learning_rate = 1e-5;
-    struct model *model = train(spec, &rows, MOST, base, &warm);
+    struct model *model = train(spec, &rows, MAX, base, &warm);
     double gap = cold.first - cold.last;
     ck_assert_double_gt(gap, 0.0);
     ck_assert_msg(warm.first < cold.last + 0.1 * gap, "%s: %g, its base began at %g, ended at %g",
-                  uq_name(kind), warm.first, cold.first, cold.last);
+                  solver_name(kind), warm.first, cold.first, cold.last);
     model_unref(model);
     model_unref(base);
 }
@@ -37,7 +37,7 @@ static double error_of(const struct model *model, const struct rows *rows, int f
     struct arena arena = ARENA_INIT;
     struct predict_result r;
     struct predict_request req = {
-        .n = MOST - first, .x = rows->x + D * first, .want = PREDICT_MEAN, .n_threads = 1};
+        .n = MAX - first, .x = rows->x + D * first, .want = PREDICT_MEAN, .n_threads = 1};
     double sum = 0.0;
     double mean = 0.0;
     double all = 0.0;
@@ -57,7 +57,7 @@ static double error_of(const struct model *model, const struct rows *rows, int f
 START_TEST(fewer_epochs_reach_the_cold_result)
 {
     enum { FIRST = 60, ALL = 90, FEWER = 8 };
-    enum uq_kind kind = (enum uq_kind)_i;
+    enum solver_kind kind = (enum solver_kind)_i;
     struct rows rows;
     struct train_spec spec = spec_of(kind, false);
     make_rows(&rows);
@@ -71,14 +71,14 @@ START_TEST(fewer_epochs_reach_the_cold_result)
     double wanted = error_of(cold, &rows, ALL);
     double found = error_of(warm, &rows, ALL);
     double without = error_of(shorter, &rows, ALL);
-    if (uq_samples(kind)) {
+    if (solver_samples(kind)) {
         wanted = fmax(wanted, error_of(base, &rows, ALL)); /* chains stay in the mode they are in */
     }
-    ck_assert_msg(found < 1.2 * wanted, "%s: %g, the cold run has %g", uq_name(kind), found,
+    ck_assert_msg(found < 1.2 * wanted, "%s: %g, the cold run has %g", solver_name(kind), found,
                   wanted);
     /* The short warm-up of a chain may be enough for so easy a posterior. */
-    ck_assert_msg(uq_samples(kind) || found < 0.9 * without, "%s: %g, a short cold run has %g",
-                  uq_name(kind), found, without);
+    ck_assert_msg(solver_samples(kind) || found < 0.9 * without, "%s: %g, a short cold run has %g",
+                  solver_name(kind), found, without);
     model_unref(base);
     model_unref(cold);
     model_unref(shorter);
@@ -89,7 +89,7 @@ END_TEST
 /* ---- from one solver to another ---- */
 
 /* Hardly any training comes on top, so that the new model predicts much as its base does. */
-static void check_goes_on(enum uq_kind kind, const struct model *base, enum uq_kind other,
+static void check_goes_on(enum solver_kind kind, const struct model *base, enum solver_kind other,
                           const struct rows *rows)
 {
     struct err err = ERR_INIT;
@@ -100,36 +100,38 @@ static void check_goes_on(enum uq_kind kind, const struct model *base, enum uq_k
     spec.settings.optim.learning_rate = 1e-6;
     spec.settings.swag_learning_rate = 1e-9;
     spec.settings.log_sigma_start = -12.0;
-    (void)run_of(&spec, rows, MOST, base);
+    (void)run_of(&spec, rows, MAX, base);
     enum err_code code = train_check_base(&spec, base, &err);
-    if ((kind == UQ_PBP || kind == UQ_DUQ) && other != kind) {
+    if ((kind == SOLVER_PBP || kind == SOLVER_DUQ) && other != kind) {
         ck_assert_int_eq(code, ERR_UNSUPPORTED);
-        ck_assert_ptr_nonnull(strstr(err.msg, uq_name(other)));
+        ck_assert_ptr_nonnull(strstr(err.msg, solver_name(other)));
         return;
     }
-    ck_assert_msg(code == ERR_OK, "%s from %s: %s", uq_name(kind), uq_name(other), err_msg(&err));
-    struct model *model = train(spec, rows, MOST, base, NULL);
+    ck_assert_msg(code == ERR_OK, "%s from %s: %s", solver_name(kind), solver_name(other),
+                  err_msg(&err));
+    struct model *model = train(spec, rows, MAX, base, NULL);
     /* One draw of chains is worse than their mean, and dropout costs something. */
     double had = error_of(base, rows, 0);
     double found = error_of(model, rows, 0);
-    double most = (uq_samples(other) ? 2.0 : 1.25) * had + 0.03;
-    ck_assert_msg(found < most + (kind == UQ_MC_DROPOUT ? 0.1 : 0.0),
-                  "%s from %s: %g, the base has %g", uq_name(kind), uq_name(other), found, had);
+    double max = (solver_samples(other) ? 2.0 : 1.25) * had + 0.03;
+    ck_assert_msg(found < max + (kind == SOLVER_MC_DROPOUT ? 0.1 : 0.0),
+                  "%s from %s: %g, the base has %g", solver_name(kind), solver_name(other), found,
+                  had);
     model_unref(model);
 }
 
 START_TEST(solvers_start_from_models_of_others)
 {
-    enum uq_kind other = (enum uq_kind)_i;
+    enum solver_kind other = (enum solver_kind)_i;
     struct rows rows;
     struct train_spec spec = spec_of(other, false);
     make_rows(&rows);
     spec.settings.epochs = 100;
     spec.settings.warmup = 60;
     spec.settings.draws = 20;
-    struct model *base = train(spec, &rows, MOST, NULL, NULL);
+    struct model *base = train(spec, &rows, MAX, NULL, NULL);
     for (int kind = 0; kind < N_KINDS; kind++) {
-        check_goes_on((enum uq_kind)kind, base, other, &rows);
+        check_goes_on((enum solver_kind)kind, base, other, &rows);
     }
     model_unref(base);
 }

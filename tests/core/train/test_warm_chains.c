@@ -7,16 +7,16 @@
 
 #include "batch_means.h"
 #include "sample/sampler.h"
-#include "train/train_warm.h"
 #include "solve/solver_chain_start.h"
 #include "solve/solver_priv.h"
+#include "train/train_warm.h"
 
 /* ---- the posterior of all rows ---- */
 
 enum { FIRST = 15, P = D + 1, K = O * P };
 
 /* y = W x + b: linear in all its parameters, known noise, unscaled rows. */
-static struct train_spec linear_spec(enum uq_kind kind, double *sigmas)
+static struct train_spec linear_spec(enum solver_kind kind, double *sigmas)
 {
     struct train_spec spec = train_defaults(kind);
     spec.arch = arch_default(D, O);
@@ -36,7 +36,7 @@ static struct train_spec linear_spec(enum uq_kind kind, double *sigmas)
     spec.seed = 8;
     spec.settings.chains = CHAINS;
     spec.settings.warmup = 500;
-    spec.settings.draws = kind == UQ_AMCMC ? 8000 : kind == UQ_MALA ? 3000 : 1000;
+    spec.settings.draws = kind == SOLVER_AMCMC ? 8000 : kind == SOLVER_MALA ? 3000 : 1000;
     return spec;
 }
 
@@ -44,7 +44,7 @@ static void linear_rows(struct rows *rows)
 {
     struct rng rng;
     rng_init(&rng, 23, RNG_TEST, 0);
-    for (int i = 0; i < MOST; i++) {
+    for (int i = 0; i < MAX; i++) {
         const double *x = &rows->x[D * i];
         rows->x[D * i] = 2.0 * rng_uniform(&rng) - 1.0;
         rows->x[D * i + 1] = 0.8 * rows->x[D * i] + 0.3 * rng_normal(&rng);
@@ -123,7 +123,7 @@ static void check_posterior(const struct model *model, const struct rows *rows, 
 
 START_TEST(chains_that_go_on_with_new_rows_have_the_posterior_of_all)
 {
-    enum uq_kind kind = (enum uq_kind)_i;
+    enum solver_kind kind = (enum solver_kind)_i;
     double sigmas[O] = {0.3, 0.5};
     struct rows rows;
     struct train_spec spec = linear_spec(kind, sigmas);
@@ -131,8 +131,8 @@ START_TEST(chains_that_go_on_with_new_rows_have_the_posterior_of_all)
     struct model *base = train(spec, &rows, FIRST, NULL, NULL);
     check_posterior(base, &rows, FIRST, sigmas);
     spec.settings.warmup = 40;
-    struct model *model = train(spec, &rows, MOST, base, NULL);
-    check_posterior(model, &rows, MOST, sigmas);
+    struct model *model = train(spec, &rows, MAX, base, NULL);
+    check_posterior(model, &rows, MAX, sigmas);
     model_unref(model);
     model_unref(base);
 }
@@ -156,19 +156,21 @@ static double variance_of(const struct model *model, int first, int n, int k)
 
 /* A start of one chain of `of`, as a solver has it. */
 static void start_of(const struct model *base, enum sampler_kind kind, int k, int of,
-                     struct uq_chain_start *start)
+                     struct solver_chain_start *start)
 {
     struct err err = ERR_INIT;
     struct train_warm warm;
     ck_assert_int_eq(train_warm_init(&warm, base, &err), ERR_OK);
-    struct uq_problem problem = {
-        .net = &base->net, .start = warm.start, .train = {.n = MOST, .d = D, .o = O}};
+    struct solver_problem problem = {
+        .net = &base->net, .start = warm.start, .train = {.n = MAX, .d = D, .o = O}};
     ck_assert_int_eq(
-        uq_chain_start_init(start, &problem, kind, base->net.n_params + O, k, of, &err), ERR_OK);
+        solver_chain_start_init(start, &problem, kind, base->net.n_params + O, k, of, &err),
+        ERR_OK);
     train_warm_release(&warm);
 }
 
-static void check_begins_at(const struct model *base, const struct uq_chain_start *start, int draw)
+static void check_begins_at(const struct model *base, const struct solver_chain_start *start,
+                            int draw)
 {
     size_t k = (size_t)base->net.n_params;
     ck_assert_int_eq(memcmp(start->q0, base->draws + (size_t)draw * k, k * sizeof *start->q0), 0);
@@ -184,12 +186,12 @@ START_TEST(a_chain_goes_on_from_the_last_draw_of_its_own)
     static const int cases[][3] = {{2, 0, 59}, {2, 1, 119}, {1, 0, 59}, {4, 2, 29},
                                    {4, 3, 89}, {5, 4, 19},  {3, 2, 29}};
     struct rows rows;
-    struct train_spec spec = spec_of(UQ_NUTS, false);
+    struct train_spec spec = spec_of(SOLVER_NUTS, false);
     make_rows(&rows);
-    struct model *base = train(spec, &rows, MOST, NULL, NULL);
+    struct model *base = train(spec, &rows, MAX, NULL, NULL);
     const double *sizes = report_find(&base->report, "chains.step_size")->values;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct uq_chain_start start;
+        struct solver_chain_start start;
         int draw = cases[i][2];
         start_of(base, SAMPLER_NUTS, cases[i][1], cases[i][0], &start);
         check_begins_at(base, &start, draw);
@@ -200,13 +202,13 @@ START_TEST(a_chain_goes_on_from_the_last_draw_of_its_own)
             ck_assert_double_eq_tol(start.start.inv_mass[k], (60.0 * variance + 5.0 * 1e-3) / 65.0,
                                     1e-9);
         }
-        ck_assert_double_eq_tol(start.start.inv_mass[base->net.n_params], 0.5 / MOST, 1e-15);
-        uq_chain_start_release(&start);
+        ck_assert_double_eq_tol(start.start.inv_mass[base->net.n_params], 0.5 / MAX, 1e-15);
+        solver_chain_start_release(&start);
         /* A step size says nothing to another method. */
         start_of(base, SAMPLER_MALA, cases[i][1], cases[i][0], &start);
         check_begins_at(base, &start, draw);
         ck_assert_double_eq(start.start.epsilon, 0.0);
-        uq_chain_start_release(&start);
+        solver_chain_start_release(&start);
     }
     model_unref(base);
 }
@@ -215,10 +217,10 @@ END_TEST
 START_TEST(adaptive_metropolis_begins_with_the_covariance_of_the_draws)
 {
     struct rows rows;
-    struct train_spec spec = spec_of(UQ_HMC, false);
-    struct uq_chain_start start;
+    struct train_spec spec = spec_of(SOLVER_HMC, false);
+    struct solver_chain_start start;
     make_rows(&rows);
-    struct model *base = train(spec, &rows, MOST, NULL, NULL);
+    struct model *base = train(spec, &rows, MAX, NULL, NULL);
     int k = base->net.n_params;
     int n = k + O;
     start_of(base, SAMPLER_AMCMC, 1, 2, &start);
@@ -227,7 +229,7 @@ START_TEST(adaptive_metropolis_begins_with_the_covariance_of_the_draws)
     for (int i = 0; i < n; i++) {
         for (int j = 0; j < n; j++) {
             double mean[2] = {0.0, 0.0};
-            double expected = i == j ? 0.5 / MOST : 0.0;
+            double expected = i == j ? 0.5 / MAX : 0.0;
             for (int draw = 60; i < k && j < k && draw < 120; draw++) {
                 mean[0] += base->draws[draw * k + i] / 60.0;
                 mean[1] += base->draws[draw * k + j] / 60.0;
@@ -241,7 +243,7 @@ START_TEST(adaptive_metropolis_begins_with_the_covariance_of_the_draws)
             ck_assert_double_eq_tol(start.start.cov[i * n + j], expected, 1e-10);
         }
     }
-    uq_chain_start_release(&start);
+    solver_chain_start_release(&start);
     model_unref(base);
 }
 END_TEST
@@ -249,32 +251,32 @@ END_TEST
 START_TEST(chains_spread_over_draws_that_are_no_chains)
 {
     struct rows rows;
-    struct train_spec spec = spec_of(UQ_ENSEMBLE, true);
-    struct uq_chain_start start;
+    struct train_spec spec = spec_of(SOLVER_ENSEMBLE, true);
+    struct solver_chain_start start;
     make_rows(&rows);
     spec.settings.members = 6;
-    struct model *base = train(spec, &rows, MOST, NULL, NULL);
+    struct model *base = train(spec, &rows, MAX, NULL, NULL);
     for (int k = 0; k < 3; k++) {
         start_of(base, SAMPLER_NUTS, k, 3, &start);
         check_begins_at(base, &start, 2 * k);
         ck_assert(!start.alike);
-        uq_chain_start_release(&start);
+        solver_chain_start_release(&start);
     }
     start_of(base, SAMPLER_NUTS, 6, 7, &start);
     ck_assert(start.alike);
-    uq_chain_start_release(&start);
+    solver_chain_start_release(&start);
     model_unref(base);
     /* One network has no spread. */
     spec.settings.members = 1;
-    base = train(spec, &rows, MOST, NULL, NULL);
+    base = train(spec, &rows, MAX, NULL, NULL);
     start_of(base, SAMPLER_NUTS, 1, 2, &start);
     check_begins_at(base, &start, 0);
     ck_assert(start.alike);
     ck_assert_ptr_null(start.start.inv_mass);
-    uq_chain_start_release(&start);
+    solver_chain_start_release(&start);
     start_of(base, SAMPLER_AMCMC, 1, 2, &start);
     ck_assert_int_eq(start.start.count, 0);
-    uq_chain_start_release(&start);
+    solver_chain_start_release(&start);
     model_unref(base);
 }
 END_TEST
@@ -282,10 +284,10 @@ END_TEST
 START_TEST(chains_begin_at_the_mean_of_a_straightened_network)
 {
     struct rows rows;
-    struct train_spec spec = spec_of(UQ_LAPLACE, true);
-    struct uq_chain_start start;
+    struct train_spec spec = spec_of(SOLVER_LAPLACE, true);
+    struct solver_chain_start start;
     make_rows(&rows);
-    struct model *base = train(spec, &rows, MOST, NULL, NULL);
+    struct model *base = train(spec, &rows, MAX, NULL, NULL);
     ck_assert(base->gaussian.linearised);
     for (int k = 0; k < 3; k++) {
         const double *mean = base->gaussian.members[k % 2].mean;
@@ -294,7 +296,7 @@ START_TEST(chains_begin_at_the_mean_of_a_straightened_network)
         ck_assert(start.alike);
         ck_assert_double_eq_tol(start.start.inv_mass[0],
                                 (5.0 * variance_of(base, k % 2 * 5, 5, 0) + 5e-3) / 10.0, 1e-12);
-        uq_chain_start_release(&start);
+        solver_chain_start_release(&start);
     }
     model_unref(base);
 }
@@ -303,16 +305,16 @@ END_TEST
 START_TEST(a_parameter_that_was_taken_for_known_has_a_variance_all_the_same)
 {
     struct rows rows;
-    struct train_spec spec = spec_of(UQ_BLL, true);
-    struct uq_chain_start start;
+    struct train_spec spec = spec_of(SOLVER_BLL, true);
+    struct solver_chain_start start;
     make_rows(&rows);
-    struct model *base = train(spec, &rows, MOST, NULL, NULL);
+    struct model *base = train(spec, &rows, MAX, NULL, NULL);
     start_of(base, SAMPLER_HMC, 0, 1, &start);
     ck_assert_double_eq(start.start.inv_mass[0], 1e-3);
-    uq_chain_start_release(&start);
+    solver_chain_start_release(&start);
     start_of(base, SAMPLER_AMCMC, 0, 1, &start);
     ck_assert_double_eq(start.start.cov[0], 1e-3);
-    uq_chain_start_release(&start);
+    solver_chain_start_release(&start);
     model_unref(base);
 }
 END_TEST
@@ -320,44 +322,44 @@ END_TEST
 START_TEST(noise_that_nobody_learned_starts_where_it_does_cold)
 {
     struct rows rows;
-    struct train_spec spec = spec_of(UQ_NUTS, true);
-    struct uq_chain_start start;
+    struct train_spec spec = spec_of(SOLVER_NUTS, true);
+    struct solver_chain_start start;
     make_rows(&rows);
-    for (int i = 0; i < MOST; i++) {
+    for (int i = 0; i < MAX; i++) {
         rows.y[O * i] += 200.0; /* all are positive */
         rows.y[O * i + 1] = fabs(rows.y[O * i + 1]);
     }
     spec.output_scaling = SCALER_LOG;
-    struct model *base = train(spec, &rows, MOST, NULL, NULL);
+    struct model *base = train(spec, &rows, MAX, NULL, NULL);
     int k = base->net.n_params;
     start_of(base, SAMPLER_NUTS, 0, 2, &start);
     ck_assert_double_eq(start.q0[k], OBJECTIVE_LOG_S_MEAN);
-    uq_chain_start_release(&start);
+    solver_chain_start_release(&start);
     /* As if that output had another scaling, and kept rows had shown no noise. */
     base->out[0].kind = SCALER_STANDARD;
     base->noise_sigma[0] = 0.0;
     start_of(base, SAMPLER_NUTS, 0, 2, &start);
     ck_assert_double_eq(start.q0[k], OBJECTIVE_LOG_S_MEAN);
-    uq_chain_start_release(&start);
+    solver_chain_start_release(&start);
     base->noise_sigma[0] = 0.02 * base->out[0].scale;
     start_of(base, SAMPLER_NUTS, 0, 2, &start);
     ck_assert_double_eq_tol(start.q0[k], log(0.02), 1e-12);
-    uq_chain_start_release(&start);
+    solver_chain_start_release(&start);
     model_unref(base);
 }
 END_TEST
 
 START_TEST(a_short_warm_up_suffices)
 {
-    enum uq_kind kind = (enum uq_kind)_i;
+    enum solver_kind kind = (enum solver_kind)_i;
     struct rows rows;
     struct train_spec spec = spec_of(kind, false);
     make_rows(&rows);
     spec.settings.warmup = 1000;
     spec.settings.draws = 200;
-    struct model *base = train(spec, &rows, MOST, NULL, NULL);
+    struct model *base = train(spec, &rows, MAX, NULL, NULL);
     spec.settings.warmup = 25;
-    struct model *warm = train(spec, &rows, MOST, base, NULL);
+    struct model *warm = train(spec, &rows, MAX, base, NULL);
     ck_assert_ptr_null(report_find(&warm->report, "mode.epochs"));
     for (int c = 0; c < 2; c++) {
         double accept = report_find(&warm->report, "chains.accept")->values[c];
@@ -377,15 +379,15 @@ int main(void)
     TCase *tc = tcase_create("warm_chains");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 240);
-    tcase_add_loop_test(tc, chains_that_go_on_with_new_rows_have_the_posterior_of_all, UQ_AMCMC,
-                        UQ_NUTS + 1);
+    tcase_add_loop_test(tc, chains_that_go_on_with_new_rows_have_the_posterior_of_all, SOLVER_AMCMC,
+                        SOLVER_NUTS + 1);
     tcase_add_test(tc, a_chain_goes_on_from_the_last_draw_of_its_own);
     tcase_add_test(tc, adaptive_metropolis_begins_with_the_covariance_of_the_draws);
     tcase_add_test(tc, chains_spread_over_draws_that_are_no_chains);
     tcase_add_test(tc, chains_begin_at_the_mean_of_a_straightened_network);
     tcase_add_test(tc, a_parameter_that_was_taken_for_known_has_a_variance_all_the_same);
     tcase_add_test(tc, noise_that_nobody_learned_starts_where_it_does_cold);
-    tcase_add_loop_test(tc, a_short_warm_up_suffices, UQ_MALA, UQ_NUTS + 1);
+    tcase_add_loop_test(tc, a_short_warm_up_suffices, SOLVER_MALA, SOLVER_NUTS + 1);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -16,7 +16,7 @@ struct case_of {
     struct train_run run;
 };
 
-static void case_init(struct case_of *c, enum uq_kind kind)
+static void case_init(struct case_of *c, enum solver_kind kind)
 {
     make_rows(&c->rows);
     c->spec = spec_of(kind, true);
@@ -28,7 +28,7 @@ static void case_init(struct case_of *c, enum uq_kind kind)
 
 START_TEST(a_warm_run_depends_on_its_base_and_not_on_threads)
 {
-    enum uq_kind kind = (enum uq_kind)_i;
+    enum solver_kind kind = (enum solver_kind)_i;
     static const int threads[] = {1, 2, 5};
     struct case_of c;
     struct err err = ERR_INIT;
@@ -61,7 +61,7 @@ START_TEST(a_stored_base_serves_as_well)
     struct model *read = NULL;
     unsigned char *bytes = NULL;
     size_t n = 0;
-    case_init(&c, (enum uq_kind)_i);
+    case_init(&c, (enum solver_kind)_i);
     ck_assert_int_eq(train_run(&c.run, &model, &err), ERR_OK);
     ck_assert_int_eq(codec_encode(c.base, &bytes, &n, &err), ERR_OK);
     ck_assert_int_eq(codec_decode(bytes, n, &read, &err), ERR_OK);
@@ -106,7 +106,7 @@ static void check_resumption(struct case_of *c, int every)
             ck_assert_int_gt(at, 1);
         }
         ck_assert_msg(same_model(whole, model), "%s differs when interrupted after save %d",
-                      uq_name(c->spec.solver), at);
+                      solver_name(c->spec.solver), at);
         model_unref(model);
         memory_checkpoint_release(&memory);
     }
@@ -117,7 +117,7 @@ static void check_resumption(struct case_of *c, int every)
 START_TEST(an_interrupted_warm_run_ends_as_an_unbroken_one)
 {
     struct case_of c;
-    case_init(&c, (enum uq_kind)_i);
+    case_init(&c, (enum solver_kind)_i);
     check_resumption(&c, 1);
     c.run.n_threads = 2;
     check_resumption(&c, 3);
@@ -133,7 +133,7 @@ START_TEST(a_cancel_ends_a_warm_run_anywhere)
     struct watch watch = {.calls = 0};
     struct err err = ERR_INIT;
     struct model *model = NULL;
-    case_init(&c, (enum uq_kind)_i);
+    case_init(&c, (enum solver_kind)_i);
     c.run.progress = on_progress;
     c.run.progress_ctx = &watch;
     c.run.cancel = &watch.cancel;
@@ -155,7 +155,7 @@ END_TEST
 START_TEST(every_failed_allocation_of_a_warm_run_is_survived)
 {
     struct case_of c;
-    case_init(&c, (enum uq_kind)_i);
+    case_init(&c, (enum solver_kind)_i);
     long live = mem_live();
     for (int for_ever = 0; for_ever < 2; for_ever++) {
         for (long at = 1;; at++) {
@@ -171,8 +171,8 @@ START_TEST(every_failed_allocation_of_a_warm_run_is_survived)
                 ck_assert_int_eq(code, ERR_OK);
                 break;
             }
-            ck_assert_msg(code == ERR_NOMEM, "%s, allocation %ld: %s", uq_name(c.spec.solver), at,
-                          err_msg(&err));
+            ck_assert_msg(code == ERR_NOMEM, "%s, allocation %ld: %s", solver_name(c.spec.solver),
+                          at, err_msg(&err));
         }
     }
     model_unref(c.base);
@@ -186,7 +186,7 @@ START_TEST(a_warm_run_keeps_the_scaling_and_takes_rows_beyond_it)
     struct case_of c;
     struct err err = ERR_INIT;
     struct model *model = NULL;
-    case_init(&c, UQ_ENSEMBLE);
+    case_init(&c, SOLVER_ENSEMBLE);
     c.rows.x[D * 35] = 1000.0;
     c.spec.validation = 0.0;
     c.spec.input_scaling = SCALER_STANDARD;
@@ -202,8 +202,9 @@ END_TEST
 
 START_TEST(folds_start_warm_and_say_so)
 {
-    static const enum uq_kind kinds[] = {UQ_ENSEMBLE, UQ_MC_DROPOUT, UQ_DUQ, UQ_PBP,
-                                         UQ_LAPLACE,  UQ_AMCMC,      UQ_NUTS};
+    static const enum solver_kind kinds[] = {SOLVER_ENSEMBLE, SOLVER_MC_DROPOUT, SOLVER_DUQ,
+                                             SOLVER_PBP,      SOLVER_LAPLACE,    SOLVER_AMCMC,
+                                             SOLVER_NUTS};
     struct rows rows;
     make_rows(&rows);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -228,7 +229,7 @@ START_TEST(another_seed_is_warned_of)
     struct case_of c;
     struct err err = ERR_INIT;
     struct model *model = NULL;
-    case_init(&c, UQ_ENSEMBLE);
+    case_init(&c, SOLVER_ENSEMBLE);
     ck_assert_int_eq(train_run(&c.run, &model, &err), ERR_OK);
     ck_assert_int_eq(model->report.n_warnings, 0);
     model_unref(model);
@@ -262,7 +263,7 @@ static int warned_of_split(struct case_of *c, double validation, double calibrat
 START_TEST(rows_that_the_base_did_not_keep_out_are_warned_of)
 {
     struct case_of c;
-    case_init(&c, UQ_ENSEMBLE);
+    case_init(&c, SOLVER_ENSEMBLE);
     double kept = c.spec.validation;
     ck_assert_double_gt(kept, 0.0);
     ck_assert_int_eq(warned_of_split(&c, kept, 0.0), 0);
@@ -278,7 +279,7 @@ END_TEST
 
 START_TEST(noises_that_a_solver_can_have_start_warm)
 {
-    enum uq_kind kind = (enum uq_kind)_i;
+    enum solver_kind kind = (enum solver_kind)_i;
     double sigma = 0.5;
     struct rows rows;
     make_rows(&rows);
@@ -288,7 +289,7 @@ START_TEST(noises_that_a_solver_can_have_start_warm)
         spec.noise = (enum noise_kind)noise;
         spec.noise_sigmas = noise == NOISE_GIVEN ? &sigma : NULL;
         spec.n_noise_sigmas = noise == NOISE_GIVEN ? 1 : 0;
-        if (uq_check_noise(kind, spec.noise, &err) == ERR_OK) {
+        if (solver_check_noise(kind, spec.noise, &err) == ERR_OK) {
             struct model *base = train(spec, &rows, 30, NULL, NULL);
             struct model *model = train(spec, &rows, 40, base, NULL);
             model_unref(model);
@@ -337,7 +338,7 @@ START_TEST(another_network_is_refused_and_the_difference_named)
     struct train_spec specs[N_SPECS];
     struct case_of c;
     struct err err = ERR_INIT;
-    case_init(&c, UQ_ENSEMBLE);
+    case_init(&c, SOLVER_ENSEMBLE);
     ck_assert_int_eq(train_check_base(&c.spec, c.base, &err), ERR_OK);
     for (int i = 0; i < N_SPECS; i++) {
         specs[i] = c.spec;
@@ -368,11 +369,11 @@ START_TEST(predicted_noise_is_refused_to_others)
 {
     struct case_of c;
     make_rows(&c.rows);
-    c.spec = spec_of(UQ_ENSEMBLE, true);
+    c.spec = spec_of(SOLVER_ENSEMBLE, true);
     c.spec.noise = NOISE_PREDICTED;
     c.base = train(c.spec, &c.rows, 30, NULL, NULL);
     c.run = run_of(&c.spec, &c.rows, 40, c.base);
-    struct train_spec spec = spec_of(UQ_ENSEMBLE, true);
+    struct train_spec spec = spec_of(SOLVER_ENSEMBLE, true);
     (void)run_of(&spec, &c.rows, 40, c.base);
     refuse(&spec, &c, ERR_INVALID, "not predicted");
     model_unref(c.base);
@@ -384,7 +385,7 @@ START_TEST(a_warm_run_without_a_base_is_refused)
     struct case_of c;
     struct err err = ERR_INIT;
     struct model *model = NULL;
-    case_init(&c, UQ_ENSEMBLE);
+    case_init(&c, SOLVER_ENSEMBLE);
     c.run.base = NULL;
     ck_assert_int_eq(train_run(&c.run, &model, &err), ERR_INVALID);
     model_unref(c.base);
@@ -412,17 +413,17 @@ static struct model *without(const struct model *model, const char *item)
 START_TEST(a_base_that_lacks_what_a_solver_needs_is_refused)
 {
     static const struct {
-        enum uq_kind kind;
+        enum solver_kind kind;
         const char *item;
         enum err_code code;
     } cases[] = {
-        {UQ_MC_DROPOUT, MC_DROPOUT_REPORTED, ERR_UNSUPPORTED},
-        {UQ_DUQ, "duq.anchor_weights", ERR_UNSUPPORTED},
-        {UQ_DUQ, "duq.bias", ERR_UNSUPPORTED},
-        {UQ_PBP, "members.lambda", ERR_UNSUPPORTED},
-        {UQ_NUTS, "chains.step_size", ERR_OK},
-        {UQ_NUTS, "chains.accept", ERR_OK},
-        {UQ_ENSEMBLE, "members.best_loss", ERR_OK},
+        {SOLVER_MC_DROPOUT, MC_DROPOUT_REPORTED, ERR_UNSUPPORTED},
+        {SOLVER_DUQ, "duq.anchor_weights", ERR_UNSUPPORTED},
+        {SOLVER_DUQ, "duq.bias", ERR_UNSUPPORTED},
+        {SOLVER_PBP, "members.lambda", ERR_UNSUPPORTED},
+        {SOLVER_NUTS, "chains.step_size", ERR_OK},
+        {SOLVER_NUTS, "chains.accept", ERR_OK},
+        {SOLVER_ENSEMBLE, "members.best_loss", ERR_OK},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct case_of c;
@@ -444,7 +445,7 @@ START_TEST(dropout_networks_are_found_again_or_refused)
     struct case_of c;
     struct err err = ERR_INIT;
     make_rows(&c.rows);
-    c.spec = spec_of(UQ_MC_DROPOUT, true);
+    c.spec = spec_of(SOLVER_MC_DROPOUT, true);
     c.spec.settings.draws = 1;
     c.spec.settings.dropout = 0.9;
     c.base = train(c.spec, &c.rows, 30, NULL, NULL);

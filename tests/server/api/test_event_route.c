@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 
 static struct loopback loop;
 

@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "api/offload.h"
+#include "base/mem.h"
 
 #define N 8
 

@@ -16,10 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "math/gemm.h"
+#include "api/native/prediction_request.h"
 #include "base/mem.h"
 #include "formats/npy.h"
-#include "api/native/predict_request.h"
+#include "math/gemm.h"
 
 #define MODEL                                                                                      \
     "{\"architecture\":{\"inputs\":1,\"outputs\":1,\"width\":1,\"layers\":0,\"basis\":"            \
@@ -128,12 +128,12 @@ END_TEST
 START_TEST(gaussians_and_diagnostics_survive)
 {
     memory = &memories[_i];
-    static const char most[] =
+    static const char max[] =
         "{\"inputs\":[[0.5],[3]],\"return\":[\"mean\",\"std\",\"noise_variance\",\"quantiles\","
         "\"covariance\",\"samples\"],\"samples\":2}";
     char answer[4096];
     ck_assert_int_eq(shake(HTTP_PUT, "/v1/models/g", FULL_MODEL) / 100, 2);
-    ck_assert_int_eq(shake(HTTP_POST, "/v1/models/g/predict", most), 200);
+    ck_assert_int_eq(shake(HTTP_POST, "/v1/models/g/predict", max), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/versions/1/export", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/diagnostics", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/versions/1/diagnostics", NULL), 200);

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "api/background.h"
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 
 static const struct fault faults[] = {
     {FAULT_OPEN, FAULT_FAIL, FAULT_ANY_FILE, 0, false},
@@ -287,10 +287,10 @@ START_TEST(a_model_that_was_not_loaded_at_start_is_loaded_for_good_later)
     for (long at = 1;; at++) {
         loopback_reopen(&loop);
         background_stop(&loop.app); /* it holds the registry */
-        registry_free(loop.app.registry);
-        ck_assert_int_eq(registry_new(loop.app.db, &loop.log, &loop.app.registry, &err), ERR_OK);
+        models_free(loop.app.models);
+        ck_assert_int_eq(models_new(loop.app.db, &loop.log, &loop.app.models, &err), ERR_OK);
         arm(_i, at);
-        enum err_code code = registry_load(loop.app.registry, &err);
+        enum err_code code = models_load(loop.app.models, &err);
         bool met = disarm();
         ck_assert(met || code == ERR_OK);
         err_clear(&err);

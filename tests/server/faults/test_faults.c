@@ -14,10 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 
-#define MOST 100000 /* operations of a kind in a scenario */
+#define MAX 100000 /* operations of a kind in a scenario */
 
 /* A kind of fault, and of how many operations one is tried when that takes too long. */
 struct trial {
@@ -197,7 +197,7 @@ START_TEST(a_server_outlives_a_disk_that_fails)
     long at = 1;
     while (run_with(trial, at, expected)) {
         at = stride_next(at, trial->step);
-        ck_assert_int_lt(at, MOST);
+        ck_assert_int_lt(at, MAX);
     }
 }
 END_TEST

@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 
-#define MOST_IMAGES 4000
+#define MAX_IMAGES 4000
 
 /* A moment at which the power went. */
 struct image {
@@ -32,7 +32,7 @@ struct image {
 static struct loopback loop;
 static struct scenario scenario;
 static char base[64]; /* folder of the images */
-static struct image images[MOST_IMAGES];
+static struct image images[MAX_IMAGES];
 static int n_images;
 static long every;
 static int n_seeds;
@@ -53,7 +53,7 @@ static void cut(void *ctx, long change)
     for (int k = 0; change % every == 0 && k < n_seeds; k++) {
         struct image *image = &images[n_images];
         char folder[96];
-        ck_assert_int_lt(n_images, MOST_IMAGES);
+        ck_assert_int_lt(n_images, MAX_IMAGES);
         *image =
             (struct image){.change = change,
                            .seed = k == 0 ? 0 : (round_seed << 32) + (uint64_t)(change * 8 + k),

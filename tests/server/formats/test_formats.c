@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "formats/json_stream.h"
 #include "formats/json_tensor.h"
-#include "base/mem.h"
 #include "formats/npy.h"
 
 static void fill(struct json_stream *stream, const double *values)
@@ -85,7 +85,7 @@ START_TEST(a_tensor_may_lie_in_an_object)
         {"{\"p\":{\"w\":", ERR_SYNTAX, false},
         {"", ERR_SYNTAX, false},
     };
-    json_io_init();
+    json_read_init();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct json_tensor t = {.key = "p.w"};
         struct arena arena = ARENA_INIT;
@@ -118,7 +118,7 @@ START_TEST(a_list_of_objects_may_hold_a_tensor_each)
         {"{\"p\":{\"l\":[{\"w\":[1]}", ERR_SYNTAX, {1}},
         {"{\"p\":{\"l\":[{\"w\":[1", ERR_SYNTAX, {1}},
     };
-    json_io_init();
+    json_read_init();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct json_tensor t = {.key = "p.l[].w"};
         struct arena arena = ARENA_INIT;
@@ -147,7 +147,7 @@ START_TEST(a_list_has_a_most_of_objects)
     json_t *document = NULL;
     char *text = calloc(1, 16 * (JSON_TENSOR_ITEMS + 2));
     ck_assert_ptr_nonnull(text);
-    json_io_init();
+    json_read_init();
     for (int extra = 0; extra < 2; extra++) {
         size_t len = (size_t)sprintf(text, "{\"p\":{\"l\":[");
         for (int i = 0; i < JSON_TENSOR_ITEMS + extra; i++) {

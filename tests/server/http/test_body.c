@@ -5,19 +5,19 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "http/body.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "http/body.h"
 
 #define LIMIT 100000
-#define MOST  ((size_t)250000)
+#define MAX   ((size_t)250000)
 
 static struct body_room room;
 static char bytes[2 * LIMIT];
 
 static void setup(void)
 {
-    room.most = MOST;
+    room.max = MAX;
     atomic_store(&room.held, 0);
     for (size_t i = 0; i < sizeof bytes; i++) {
         bytes[i] = (char)('a' + i % 23);
@@ -74,7 +74,7 @@ START_TEST(a_full_room_refuses_the_next_and_has_room_again)
     ck_assert_int_eq(take(&bodies[1], LIMIT, &err), ERR_OK);
     ck_assert_int_eq(take(&bodies[2], 1000, &err), ERR_OK);
     size_t held = atomic_load(&room.held);
-    ck_assert_uint_le(held, MOST);
+    ck_assert_uint_le(held, MAX);
     ck_assert_int_eq(take(&bodies[2], 70000, &err), ERR_BUSY);
     ck_assert_int_gt(err.retry_s, 0);
     ck_assert_ptr_null(bodies[2].data);
@@ -93,7 +93,7 @@ START_TEST(a_body_alone_may_be_larger_than_the_room)
     struct body body = {.data = NULL};
     struct body other = {.data = NULL};
     struct err err = ERR_INIT;
-    room.most = 1000;
+    room.max = 1000;
     ck_assert_int_eq(take(&body, LIMIT, &err), ERR_OK);
     /* And small ones get in beside it. */
     ck_assert_int_eq(take(&other, 1, &err), ERR_OK);

@@ -194,10 +194,10 @@ static int ask_and_stall(const char *path)
     return fd;
 }
 
-static int64_t drain(int most_s)
+static int64_t drain(int max_s)
 {
     int64_t begin_ns = clock_ns();
-    daemon_drain(server, most_s);
+    daemon_drain(server, max_s);
     return clock_ns() - begin_ns;
 }
 

@@ -54,15 +54,15 @@ static void append(int n, double error)
 static enum err_code measure(int64_t after, const struct cancel *cancel, struct drift *out)
 {
     struct err err = ERR_INIT;
-    const struct drift_wish wish = {.registry = loop.app.registry,
-                                    .db = loop.app.db,
-                                    .model = "m",
-                                    .after = after,
-                                    .n_rows = 10,
-                                    .n_fresh = 20, /* as far as anybody knows */
-                                    .n_threads = 1,
-                                    .cancel = cancel};
-    return drift_measure(&wish, out, &err);
+    const struct drift_request request = {.models = loop.app.models,
+                                          .db = loop.app.db,
+                                          .model = "m",
+                                          .after = after,
+                                          .n_rows = 10,
+                                          .n_fresh = 20, /* as far as anybody knows */
+                                          .n_threads = 1,
+                                          .cancel = cancel};
+    return drift_measure(&request, out, &err);
 }
 
 START_TEST(a_version_without_scores_is_held_against_its_first_fresh_rows)

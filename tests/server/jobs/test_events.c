@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "math/gemm.h"
 #include "base/mem.h"
+#include "math/gemm.h"
 
 #define SECOND INT64_C(1000000000)
 

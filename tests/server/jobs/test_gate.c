@@ -10,14 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "jobs/attempt.h"
 #include "api/background.h"
 #include "api/job_json.h"
-#include "formats/json_read.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
 #include "documents/quality_json.h"
 #include "fit/split.h"
+#include "formats/json_read.h"
+#include "jobs/attempt.h"
 
 #define N    100
 #define SEED 3
@@ -138,8 +138,8 @@ START_TEST(scores_are_those_of_the_kept_rows)
         ck_assert_double_eq_tol(v.served, served, 1e-9 * fabs(served));
         ck_assert_double_eq_tol(v.candidate, candidate, 1e-9 * fabs(candidate));
         ck_assert_int_eq(v.rows, parts[k % 3].rows);
-        double most = metric == GATE_NLL ? served + 0.1 : served * 1.1;
-        ck_assert_int_eq(v.passed, candidate <= most);
+        double max = metric == GATE_NLL ? served + 0.1 : served * 1.1;
+        ck_assert_int_eq(v.passed, candidate <= max);
         ck_assert_int_eq(v.passed, v.reason[0] == '\0');
     }
 }
@@ -216,7 +216,7 @@ static void put(const struct constant *c)
     struct model *model = make(c);
     struct put_request request = {.model = "m", .promote = true};
     struct put_result out;
-    ck_assert_msg(registry_put(loop.app.registry, model, &request, &out, &err) == ERR_OK, "%s",
+    ck_assert_msg(models_put(loop.app.models, model, &request, &out, &err) == ERR_OK, "%s",
                   err.msg);
     model_unref(model);
 }
@@ -267,7 +267,7 @@ static struct job_row train(void)
     static const char request[] = "{\"solver\":\"ensemble\",\"settings\":{\"members\":1,"
                                   "\"epochs\":1},\"architecture\":{\"width\":2,\"layers\":1}}";
     const struct attempt_settings settings = {.db = loop.app.db,
-                                              .registry = loop.app.registry,
+                                              .models = loop.app.models,
                                               .log = &loop.log,
                                               .metrics = &loop.metrics,
                                               .parse = job_json_parse,
@@ -297,7 +297,7 @@ static int64_t served(void)
 {
     struct err err = ERR_INIT;
     struct served *now = NULL;
-    ck_assert_msg(registry_get(loop.app.registry, "m", 0, &now, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(models_get(loop.app.models, "m", 0, &now, &err) == ERR_OK, "%s", err.msg);
     int64_t version = now->version;
     served_unref(now);
     return version;
@@ -312,7 +312,7 @@ static void delete_it(void)
 {
     struct err err = ERR_INIT;
     struct version_ref which = version_ref_number(1);
-    ck_assert_int_eq(registry_delete_version(loop.app.registry, "m", &which, &err), ERR_OK);
+    ck_assert_int_eq(models_delete_version(loop.app.models, "m", &which, &err), ERR_OK);
 }
 
 /* In the store alone, as for a moment in every change. */
@@ -365,7 +365,7 @@ START_TEST(any_version_takes_the_place_of_a_damaged_one)
     struct err err = ERR_INIT;
     put(&exact);
     ck_assert_int_eq(model_store_mark_damaged(loop.app.db, "m", 1, "a test", &err), ERR_OK);
-    ck_assert_int_eq(registry_refresh(loop.app.registry, "m", NULL, NULL, &err), ERR_OK);
+    ck_assert_int_eq(models_refresh(loop.app.models, "m", NULL, NULL, &err), ERR_OK);
     struct job_row row = train();
     ck_assert(row.promoted);
     ck_assert_int_eq(served(), 2);
@@ -374,7 +374,7 @@ END_TEST
 
 int main(void)
 {
-    json_io_init();
+    json_read_init();
     Suite *suite = suite_create("gate");
     TCase *judging = tcase_create("judging");
     tcase_add_test(judging, scores_are_those_of_the_kept_rows);

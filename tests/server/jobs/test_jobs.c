@@ -140,7 +140,7 @@ START_TEST(the_time_limit_of_a_job_is_kept_without_anybody_looking)
 END_TEST
 
 /* What the reports so far let expect, in units of the time that has passed. */
-static void check_eta(struct progress progress, double least, double most)
+static void check_eta(struct progress progress, double min, double max)
 {
     int64_t job = 0;
     double eta_s = 0.0;
@@ -148,7 +148,7 @@ static void check_eta(struct progress progress, double least, double most)
     running_note(&running, &progress, &job, &eta_s);
     double after = running_seconds(&running);
     ck_assert_int_eq(job, 7);
-    ck_assert(eta_s >= least * before && eta_s <= most * after);
+    ck_assert(eta_s >= min * before && eta_s <= max * after);
 }
 
 START_TEST(the_time_left_counts_what_this_attempt_has_done)

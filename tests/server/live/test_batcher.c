@@ -10,15 +10,15 @@
 #include <sched.h>
 #include <string.h>
 
-#include "live/batcher.h"
 #include "base/clock.h"
-#include "math/gemm.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "live/batcher.h"
+#include "math/gemm.h"
 
-#define D         2
-#define MOST_ROWS 9600
-#define MOST      64
+#define D        2
+#define MAX_ROWS 9600
+#define MAX      64
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -38,10 +38,10 @@ struct client {
 };
 
 static struct metrics metrics;
-static struct client clients[MOST];
+static struct client clients[MAX];
 static struct model *model;
 static struct model *other;
-static double x[MOST_ROWS * D];
+static double x[MAX_ROWS * D];
 
 static void on_done(void *ctx)
 {
@@ -106,14 +106,14 @@ static void setup(void)
     other = make_model(2, 40);
     struct rng rng;
     rng_init(&rng, 3, RNG_TEST, 0);
-    for (int i = 0; i < MOST_ROWS * D; i++) {
+    for (int i = 0; i < MAX_ROWS * D; i++) {
         x[i] = 0.1 + rng_uniform(&rng);
     }
 }
 
 static void teardown(void)
 {
-    for (int i = 0; i < MOST; i++) {
+    for (int i = 0; i < MAX; i++) {
         arena_release(&clients[i].arena);
     }
     model_unref(model);
@@ -125,7 +125,7 @@ static struct batcher *start(int n_threads, int batch_rows, int max_rows)
     struct err err = ERR_INIT;
     struct batcher *batcher = NULL;
     struct batcher_settings settings = {.n_threads = n_threads,
-                                        .max_items = MOST,
+                                        .max_items = MAX,
                                         .max_rows = max_rows,
                                         .batch_rows = batch_rows,
                                         .metrics = &metrics};
@@ -398,7 +398,7 @@ struct crowd {
 static void *submit_some(void *arg)
 {
     const struct crowd *crowd = arg;
-    for (int i = crowd->first; i < MOST; i += 4) {
+    for (int i = crowd->first; i < MAX; i += 4) {
         submit(crowd->batcher, i, i % 3 == 0 ? other : model, 1 + i * 7 % 130);
     }
     return NULL;
@@ -418,8 +418,8 @@ START_TEST(answers_under_load_are_those_of_each_alone)
         for (int t = 0; t < 4; t++) {
             pthread_join(threads[t], NULL);
         }
-        wait_done(MOST);
-        for (int i = 0; i < MOST; i++) {
+        wait_done(MAX);
+        for (int i = 0; i < MAX; i++) {
             check_answer(&clients[i]);
         }
     }

@@ -10,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "store/care/backup.h"
 #include "store/care/check_file.h"
 #include "store/data/data_store.h"
-#include "store/sqlite/db_priv.h"
-#include "base/mem.h"
 #include "store/models/model_store.h"
+#include "store/sqlite/db_priv.h"
 
 static char folder[64];
 static char path[96];

@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/data/column_stats.h"
-#include "store/data/data_store.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "store/data/column_stats.h"
+#include "store/data/data_store.h"
 
 static char folder[64];
 static char path[96];
@@ -69,7 +69,7 @@ static struct data_append_result put(const double *rows, int64_t n, bool skip)
 struct copied {
     double *rows;
     int64_t n;
-    int64_t most;
+    int64_t max;
 };
 
 static enum err_code begin(void *ctx, const struct data_summary *summary,
@@ -78,7 +78,7 @@ static enum err_code begin(void *ctx, const struct data_summary *summary,
     struct copied *copy = ctx;
     (void)err;
     ck_assert_int_eq(summary->n_inputs, 2);
-    copy->most = data->n_rows;
+    copy->max = data->n_rows;
     copy->rows = malloc((size_t)data->n_rows * 3 * sizeof(double) + 1);
     return ERR_OK;
 }
@@ -88,7 +88,7 @@ static enum err_code visit(void *ctx, const struct data_run *run, struct err *er
     struct copied *copy = ctx;
     (void)err;
     ck_assert_int_le(run->n * 24, 1000);
-    ck_assert_int_le(copy->n + run->n, copy->most);
+    ck_assert_int_le(copy->n + run->n, copy->max);
     memcpy(copy->rows + 3 * copy->n, run->rows, (size_t)run->n * 24);
     copy->n += run->n;
     return ERR_OK;
@@ -119,7 +119,7 @@ START_TEST(rows_span_chunks_and_come_back)
     reading.last_batch = 4;
     ck_assert_int_eq(data_store_read(db, "m", &reading, &err), ERR_OK);
     ck_assert_int_eq(copy.n, 124);
-    ck_assert_int_eq(copy.most, 124);
+    ck_assert_int_eq(copy.max, 124);
     free(copy.rows);
     /* In pieces, twice. */
     struct data_cursor cursor;

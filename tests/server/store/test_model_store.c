@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/models/alias_store.h"
-#include "store/jobs/job_store.h"
 #include "base/mem.h"
+#include "store/jobs/job_store.h"
+#include "store/models/alias_store.h"
 #include "store/models/model_store.h"
 
 static char folder[64];

@@ -19,10 +19,10 @@
  *     using ensemble model output statistics and minimum CRPS estimation, Monthly Weather Review
  *     133, 2005.
  */
-#include "predict/evaluate.h"
+#include "predict/evaluation.h"
 
-#include "sample/chain.h"
 #include "base/mem.h"
+#include "math/normal.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,20 +31,20 @@
 #define LOG_2PI     1.8378770664093454836
 #define INV_SQRTPI  (0.5 * M_2_SQRTPI)
 
-bool calib_knows_noise(const struct model *model)
+bool evaluation_knows_noise(const struct model *model)
 {
     struct predict_request probe = {.n = 1, .want = PREDICT_TOTAL_VARIANCE};
     struct err unknown = ERR_INIT;
     return predict_check(model, &probe, &unknown) == ERR_OK;
 }
 
-double calib_nll(double residual, double std)
+double evaluation_nll(double residual, double std)
 {
     double z = residual / std;
     return 0.5 * z * z + log(std) + 0.5 * LOG_2PI;
 }
 
-double calib_crps(double residual, double std)
+double evaluation_crps(double residual, double std)
 {
     double z = residual / std;
     double phi = exp(-0.5 * z * z) * INV_SQRTPI * M_SQRT1_2;
@@ -66,10 +66,11 @@ static double **array_of(struct scores *s, int i, size_t o, size_t *count)
     return arrays[i];
 }
 
-static enum err_code allocate(struct calib *calib, const double *output_range, struct err *err)
+static enum err_code allocate(struct evaluation *evaluation, const double *output_range,
+                              struct err *err)
 {
-    struct scores *s = &calib->sums;
-    size_t o = calib->o;
+    struct scores *s = &evaluation->sums;
+    size_t o = evaluation->o;
     bool ok = true;
     for (int i = 0; i < N_ARRAYS; i++) {
         size_t count;
@@ -82,50 +83,51 @@ static enum err_code allocate(struct calib *calib, const double *output_range, s
                                          : err_set(err, ERR_NOMEM, "no memory to score a model");
 }
 
-enum err_code calib_begin(struct calib *calib, const struct model *model,
-                          const double *output_range, struct err *err)
+enum err_code evaluation_begin(struct evaluation *evaluation, const struct model *model,
+                               const double *output_range, struct err *err)
 {
     size_t drawn = (size_t)model->m * (size_t)model->o;
-    *calib = (struct calib){.o = (size_t)model->o, .noise = calib_knows_noise(model)};
-    calib->block.want = PREDICT_MEAN | PREDICT_VARIANCE;
-    if (calib->noise) {
-        calib->block.want |= PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE;
+    *evaluation =
+        (struct evaluation){.o = (size_t)model->o, .noise = evaluation_knows_noise(model)};
+    evaluation->block.want = PREDICT_MEAN | PREDICT_VARIANCE;
+    if (evaluation->noise) {
+        evaluation->block.want |= PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE;
     }
-    if (calib->noise && drawn <= CALIB_MOST_DRAWN) {
+    if (evaluation->noise && drawn <= EVALUATION_MAX_DRAWN) {
         size_t rows = drawn < BLOCK_DRAWN ? BLOCK_DRAWN / drawn : 1;
-        calib->block.want |= PREDICT_SAMPLES;
-        calib->block.n_samples = model->m;
-        calib->block.n = rows < CALIB_BLOCK_ROWS ? (int)rows : CALIB_BLOCK_ROWS;
+        evaluation->block.want |= PREDICT_SAMPLES;
+        evaluation->block.n_samples = model->m;
+        evaluation->block.n = rows < EVALUATION_BLOCK_ROWS ? (int)rows : EVALUATION_BLOCK_ROWS;
     } else {
-        calib->block.n = calib_block_rows(model, &calib->block);
+        evaluation->block.n = evaluation_block_rows(model, &evaluation->block);
     }
-    if (allocate(calib, output_range, err) != ERR_OK) {
-        calib_release(calib);
+    if (allocate(evaluation, output_range, err) != ERR_OK) {
+        evaluation_release(evaluation);
     }
     return err->code;
 }
 
-void calib_release(struct calib *calib)
+void evaluation_release(struct evaluation *evaluation)
 {
-    scores_release(&calib->sums);
+    scores_release(&evaluation->sums);
 }
 
 /* ||f - y|| / ||y|| of a row, and the squares of its residuals. */
-static void add_errors(struct calib *calib, const double *mean, const double *y)
+static void add_errors(struct evaluation *evaluation, const double *mean, const double *y)
 {
     double above = 0.0;
     double below = 0.0;
-    for (size_t j = 0; j < calib->o; j++) {
-        double low = calib->sums.output_range[2 * j];
-        double high = calib->sums.output_range[2 * j + 1];
+    for (size_t j = 0; j < evaluation->o; j++) {
+        double low = evaluation->sums.output_range[2 * j];
+        double high = evaluation->sums.output_range[2 * j + 1];
         double unit = high > low ? high - low : 1.0;
         double residual = mean[j] - y[j];
         double target = (y[j] - low) / unit;
-        calib->sums.rmse[j] += residual * residual;
+        evaluation->sums.rmse[j] += residual * residual;
         above += residual * residual / (unit * unit);
         below += target * target;
     }
-    calib->sums.relative_error += below > 0.0 ? sqrt(above / below) : sqrt(above);
+    evaluation->sums.relative_error += below > 0.0 ? sqrt(above / below) : sqrt(above);
 }
 
 /* Of a normal prediction of one output. */
@@ -138,8 +140,8 @@ static void add_normal(struct scores *sums, const struct quantiles *q, size_t j,
                        double std)
 {
     double z = residual / std;
-    sums->nll[j] += calib_nll(residual, std);
-    sums->crps[j] += calib_crps(residual, std);
+    sums->nll[j] += evaluation_nll(residual, std);
+    sums->crps[j] += evaluation_crps(residual, std);
     for (size_t k = 0; k < SCORES_INTERVALS; k++) {
         sums->coverage[j * SCORES_INTERVALS + k] += fabs(z) <= q->interval[k];
         sums->width[j * SCORES_INTERVALS + k] += 2.0 * std * q->interval[k];
@@ -152,46 +154,47 @@ static void add_normal(struct scores *sums, const struct quantiles *q, size_t j,
 /* -log density of the mixture of m points f, `stride` apart, with noise of this variance. */
 static double mixture_nll(const double *f, int m, size_t stride, double y, double variance)
 {
-    double least = INFINITY; /* squared distance */
+    double min = INFINITY; /* squared distance */
     double sum = 0.0;
     for (size_t j = 0; j < (size_t)m; j++) {
         double square = (f[j * stride] - y) * (f[j * stride] - y);
-        least = square < least ? square : least;
+        min = square < min ? square : min;
     }
     for (size_t j = 0; j < (size_t)m; j++) {
         double square = (f[j * stride] - y) * (f[j * stride] - y);
-        sum += exp(-0.5 * (square - least) / variance);
+        sum += exp(-0.5 * (square - min) / variance);
     }
-    return 0.5 * least / variance - log(sum / (double)m) + 0.5 * (LOG_2PI + log(variance));
+    return 0.5 * min / variance - log(sum / (double)m) + 0.5 * (LOG_2PI + log(variance));
 }
 
-void calib_add(struct calib *calib, const struct predict_result *f, const double *y, int n)
+void evaluation_add(struct evaluation *evaluation, const struct predict_result *f, const double *y,
+                    int n)
 {
-    struct scores *sums = &calib->sums;
+    struct scores *sums = &evaluation->sums;
     struct quantiles q;
-    size_t o = calib->o;
+    size_t o = evaluation->o;
     size_t cells = (size_t)n * o;
     for (int k = 0; k < SCORES_INTERVALS; k++) {
-        q.interval[k] = chain_normal_quantile(0.5 + 0.5 * scores_intervals[k]);
+        q.interval[k] = normal_quantile(0.5 + 0.5 * scores_intervals[k]);
     }
     for (int k = 0; k < SCORES_LEVELS; k++) {
-        q.level[k] = chain_normal_quantile((double)(k + 1) / (SCORES_LEVELS + 1));
+        q.level[k] = normal_quantile((double)(k + 1) / (SCORES_LEVELS + 1));
     }
     for (size_t c = 0; c < cells; c++) {
-        double variance = calib->noise ? f->total_variance[c] : f->variance[c];
-        double noise = calib->noise ? f->noise_variance[c] : 0.0;
+        double variance = evaluation->noise ? f->total_variance[c] : f->variance[c];
+        double noise = evaluation->noise ? f->noise_variance[c] : 0.0;
         if (c % o == 0) {
-            add_errors(calib, f->mean + c, y + c);
+            add_errors(evaluation, f->mean + c, y + c);
         }
         if (variance > 0.0) {
             add_normal(sums, &q, c % o, y[c] - f->mean[c], sqrt(variance));
         }
         if (noise > 0.0 && f->samples != NULL) {
             sums->nll_draws[c % o] +=
-                mixture_nll(f->samples + c, calib->block.n_samples, cells, y[c], noise);
+                mixture_nll(f->samples + c, evaluation->block.n_samples, cells, y[c], noise);
         }
-        calib->flat = calib->flat || !(variance > 0.0);
-        calib->exact = calib->exact || !(noise > 0.0 && f->samples != NULL);
+        evaluation->flat = evaluation->flat || !(variance > 0.0);
+        evaluation->exact = evaluation->exact || !(noise > 0.0 && f->samples != NULL);
     }
     sums->n_rows += n;
 }
@@ -216,20 +219,20 @@ static void finish(double **array, size_t count, int n, bool none)
     }
 }
 
-enum err_code calib_end(struct calib *calib, struct scores *out, struct err *err)
+enum err_code evaluation_end(struct evaluation *evaluation, struct scores *out, struct err *err)
 {
-    struct scores *s = &calib->sums;
-    size_t o = calib->o;
+    struct scores *s = &evaluation->sums;
+    size_t o = evaluation->o;
     int n = s->n_rows;
-    finish(&s->nll, o, n, calib->flat);
-    finish(&s->crps, o, n, calib->flat);
-    finish(&s->coverage, o * SCORES_INTERVALS, n, calib->flat);
-    finish(&s->width, o * SCORES_INTERVALS, n, calib->flat);
-    finish(&s->calibration, o * SCORES_LEVELS, n, calib->flat);
-    finish(&s->nll_draws, o, n, calib->exact);
+    finish(&s->nll, o, n, evaluation->flat);
+    finish(&s->crps, o, n, evaluation->flat);
+    finish(&s->coverage, o * SCORES_INTERVALS, n, evaluation->flat);
+    finish(&s->width, o * SCORES_INTERVALS, n, evaluation->flat);
+    finish(&s->calibration, o * SCORES_LEVELS, n, evaluation->flat);
+    finish(&s->nll_draws, o, n, evaluation->exact);
     bool finite = divide(s->rmse, o, n);
     if (!divide(&s->relative_error, 1, n) || !finite) {
-        calib_release(calib);
+        evaluation_release(evaluation);
         return err_set(err, ERR_NUMERIC, "the model's error on %d rows is not finite", n);
     }
     for (size_t j = 0; j < o; j++) {
@@ -243,54 +246,54 @@ enum err_code calib_end(struct calib *calib, struct scores *out, struct err *err
 static enum err_code add_block(void *ctx, const struct predict_result *f, const double *y, int n,
                                struct err *err)
 {
-    calib_add(ctx, f, y, n);
+    evaluation_add(ctx, f, y, n);
     return err->code;
 }
 
 static void put_sums(const void *ctx, int n_done, struct bytes_writer *writer)
 {
-    const struct calib *calib = ctx;
-    struct scores sums = calib->sums;
+    const struct evaluation *evaluation = ctx;
+    struct scores sums = evaluation->sums;
     (void)n_done;
-    bytes_put_u32(writer, calib->flat);
-    bytes_put_u32(writer, calib->exact);
+    bytes_put_u32(writer, evaluation->flat);
+    bytes_put_u32(writer, evaluation->exact);
     bytes_put_f64(writer, &sums.relative_error, 1);
     for (int i = 0; i < N_ARRAYS; i++) {
         size_t count;
-        double **array = array_of(&sums, i, calib->o, &count);
+        double **array = array_of(&sums, i, evaluation->o, &count);
         bytes_put_f64(writer, *array, count);
     }
 }
 
 static void get_sums(void *ctx, int n_done, struct bytes_reader *reader)
 {
-    struct calib *calib = ctx;
-    calib->sums.n_rows = n_done;
-    calib->flat = bytes_get_int(reader, 1) == 1;
-    calib->exact = bytes_get_int(reader, 1) == 1;
-    bytes_get_f64(reader, &calib->sums.relative_error, 1);
+    struct evaluation *evaluation = ctx;
+    evaluation->sums.n_rows = n_done;
+    evaluation->flat = bytes_get_int(reader, 1) == 1;
+    evaluation->exact = bytes_get_int(reader, 1) == 1;
+    bytes_get_f64(reader, &evaluation->sums.relative_error, 1);
     for (int i = 0; i < N_ARRAYS; i++) {
         size_t count;
-        double **array = array_of(&calib->sums, i, calib->o, &count);
+        double **array = array_of(&evaluation->sums, i, evaluation->o, &count);
         bytes_get_f64(reader, *array, count);
     }
 }
 
-enum err_code calib_score(const struct model *model, const struct data *rows,
-                          const double *output_range, const struct calib_run *run,
-                          struct scores *out, struct err *err)
+enum err_code evaluation_score(const struct model *model, const struct data *rows,
+                               const double *output_range, const struct evaluation_run *run,
+                               struct scores *out, struct err *err)
 {
-    static const struct calib_keep keep = {.put = put_sums, .get = get_sums};
-    struct calib calib;
-    if (calib_begin(&calib, model, output_range, err) != ERR_OK) {
+    static const struct evaluation_keep keep = {.put = put_sums, .get = get_sums};
+    struct evaluation evaluation;
+    if (evaluation_begin(&evaluation, model, output_range, err) != ERR_OK) {
         return err->code;
     }
-    const struct calib_work work = {
-        .block = calib.block, .run = run, .keep = &keep, .fn = add_block, .ctx = &calib};
-    if (calib_work(model, rows, &work, err) == ERR_OK) {
-        err_kept(calib_end(&calib, out, err));
+    const struct evaluation_work work = {
+        .block = evaluation.block, .run = run, .keep = &keep, .fn = add_block, .ctx = &evaluation};
+    if (evaluation_work(model, rows, &work, err) == ERR_OK) {
+        err_kept(evaluation_end(&evaluation, out, err));
     }
-    calib_release(&calib);
+    evaluation_release(&evaluation);
     return err->code;
 }
 
@@ -326,18 +329,18 @@ static void get_excess(void *ctx, int n_done, struct bytes_reader *reader)
     bytes_get_f64(reader, excess->sum, excess->o);
 }
 
-enum err_code calib_noise(const struct model *model, const struct data *rows,
-                          const struct calib_run *run, double *sigma, struct err *err)
+enum err_code evaluation_noise(const struct model *model, const struct data *rows,
+                               const struct evaluation_run *run, double *sigma, struct err *err)
 {
-    static const struct calib_keep keep = {.put = put_excess, .get = get_excess};
+    static const struct evaluation_keep keep = {.put = put_excess, .get = get_excess};
     struct excess excess = {.o = (size_t)model->o, .sum = sigma};
-    const struct calib_work work = {.block = {.want = PREDICT_MEAN | PREDICT_VARIANCE},
-                                    .run = run,
-                                    .keep = &keep,
-                                    .fn = add_excess,
-                                    .ctx = &excess};
+    const struct evaluation_work work = {.block = {.want = PREDICT_MEAN | PREDICT_VARIANCE},
+                                         .run = run,
+                                         .keep = &keep,
+                                         .fn = add_excess,
+                                         .ctx = &excess};
     memset(sigma, 0, excess.o * sizeof *sigma);
-    if (calib_work(model, rows, &work, err) == ERR_OK) {
+    if (evaluation_work(model, rows, &work, err) == ERR_OK) {
         for (size_t j = 0; j < excess.o; j++) {
             sigma[j] = sqrt(fmax(0.0, sigma[j] / (double)rows->n));
         }

@@ -4,17 +4,17 @@
  * draws takes minutes, so between two blocks it looks whether it is time to save; what its sums are
  * only its user knows.
  */
-#include "predict/evaluate.h"
+#include "predict/evaluation.h"
 
 #include "base/mem.h"
 
-#define LEAST_ROWS 96   /* fewer do not fill a tile of a prediction */
+#define MIN_ROWS   96   /* fewer do not fill a tile of a prediction */
 #define BLOCK_WORK 1e11 /* multiplications of a block: some ten seconds of one core */
 
-int calib_block_rows(const struct model *model, const struct predict_request *block)
+int evaluation_block_rows(const struct model *model, const struct predict_request *block)
 {
     struct predict_request req = *block;
-    for (req.n = CALIB_BLOCK_ROWS; req.n > LEAST_ROWS; req.n /= 2) {
+    for (req.n = EVALUATION_BLOCK_ROWS; req.n > MIN_ROWS; req.n /= 2) {
         if (predict_work(model, &req) <= BLOCK_WORK) {
             break;
         }
@@ -22,7 +22,7 @@ int calib_block_rows(const struct model *model, const struct predict_request *bl
     return req.n;
 }
 
-static enum err_code resume(const struct calib_work *work, int n, int *n_done, struct err *err)
+static enum err_code resume(const struct evaluation_work *work, int n, int *n_done, struct err *err)
 {
     struct bytes_reader r;
     void *bytes = NULL;
@@ -40,7 +40,7 @@ static enum err_code resume(const struct calib_work *work, int n, int *n_done, s
     return err->code;
 }
 
-static enum err_code save(const struct calib_work *work, int n_done, struct err *err)
+static enum err_code save(const struct evaluation_work *work, int n_done, struct err *err)
 {
     struct bytes_writer w = {.data = NULL};
     bytes_put_u32(&w, (uint32_t)n_done);
@@ -49,7 +49,8 @@ static enum err_code save(const struct calib_work *work, int n_done, struct err 
 }
 
 /* When it is time; and at the end, for it may be the first of several scorings. */
-static enum err_code save_if_due(const struct calib_work *work, int n_done, int n, struct err *err)
+static enum err_code save_if_due(const struct evaluation_work *work, int n_done, int n,
+                                 struct err *err)
 {
     const struct checkpoint *checkpoint = work->run->checkpoint;
     bool due = work->keep != NULL && checkpoint != NULL &&
@@ -57,11 +58,11 @@ static enum err_code save_if_due(const struct calib_work *work, int n_done, int 
     return due ? save(work, n_done, err) : ERR_OK;
 }
 
-enum err_code calib_work(const struct model *model, const struct data *rows,
-                         const struct calib_work *work, struct err *err)
+enum err_code evaluation_work(const struct model *model, const struct data *rows,
+                              const struct evaluation_work *work, struct err *err)
 {
     struct arena arena = ARENA_INIT;
-    int most = work->block.n > 0 ? work->block.n : calib_block_rows(model, &work->block);
+    int max = work->block.n > 0 ? work->block.n : evaluation_block_rows(model, &work->block);
     int first = 0;
     if (rows->n < 1) {
         return err_set(err, ERR_INVALID, "there are no rows to score on");
@@ -70,7 +71,7 @@ enum err_code calib_work(const struct model *model, const struct data *rows,
     while (first < rows->n && code == ERR_OK) {
         struct predict_result result;
         struct predict_request req = work->block;
-        req.n = rows->n - first < most ? rows->n - first : most;
+        req.n = rows->n - first < max ? rows->n - first : max;
         req.x = rows->x + (size_t)first * (size_t)rows->d;
         req.n_threads = work->run->n_threads;
         req.cancel = work->run->cancel;
@@ -89,11 +90,11 @@ enum err_code calib_work(const struct model *model, const struct data *rows,
     return code;
 }
 
-enum err_code calib_blocks(const struct model *model, const struct data *rows,
-                           const struct predict_request *block, calib_block_fn *fn, void *ctx,
-                           struct err *err)
+enum err_code evaluation_blocks(const struct model *model, const struct data *rows,
+                                const struct predict_request *block, evaluation_block_fn *fn,
+                                void *ctx, struct err *err)
 {
-    const struct calib_run run = {.n_threads = block->n_threads, .cancel = block->cancel};
-    const struct calib_work work = {.block = *block, .run = &run, .fn = fn, .ctx = ctx};
-    return calib_work(model, rows, &work, err);
+    const struct evaluation_run run = {.n_threads = block->n_threads, .cancel = block->cancel};
+    const struct evaluation_work work = {.block = *block, .run = &run, .fn = fn, .ctx = ctx};
+    return evaluation_work(model, rows, &work, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A tiny problem with two inputs and two outputs that any solver can take in milliseconds. */
-#ifndef UQ_TOY_H
-#define UQ_TOY_H
+#ifndef SOLVER_TOY_H
+#define SOLVER_TOY_H
 
 #include "solve/solver.h"
 
@@ -10,26 +10,26 @@
 #define TOY_INPUTS 2
 #define TOY_OUT    2
 
-struct uq_toy {
+struct solver_toy {
     struct resnet net;
     double x[(TOY_ROWS + TOY_KEPT) * TOY_INPUTS];
     double y[(TOY_ROWS + TOY_KEPT) * TOY_OUT];
     double sigmas[TOY_OUT];
     double *priors; /* [K]; mem */
-    struct uq_problem problem;
-    struct uq_settings settings;
-    enum uq_kind kind;
+    struct solver_problem problem;
+    struct solver_settings settings;
+    enum solver_kind kind;
 };
 
 /* Width 3, two blocks, linear weights, with pre and post layer. */
-struct arch uq_toy_arch(enum noise_kind noise);
+struct arch solver_toy_arch(enum noise_kind noise);
 
 /* The toy must not move. Settings are small; failures fail the test. */
-void uq_toy_init(struct uq_toy *toy, enum uq_kind kind, enum noise_kind noise,
-                 const struct arch *arch);
-void uq_toy_release(struct uq_toy *toy);
+void solver_toy_init(struct solver_toy *toy, enum solver_kind kind, enum noise_kind noise,
+                     const struct arch *arch);
+void solver_toy_release(struct solver_toy *toy);
 
-enum err_code uq_toy_run(const struct uq_toy *toy, struct uq_result *result,
-                         struct err *err) MUST_CHECK;
+enum err_code solver_toy_run(const struct solver_toy *toy, struct solver_result *result,
+                             struct err *err) MUST_CHECK;
 
 #endif

@@ -6,12 +6,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "predict/evaluate.h"
-#include "model/conformal.h"
-#include "math/gemm.h"
 #include "base/mem.h"
-#include "predict/predict.h"
 #include "base/rng.h"
+#include "math/gemm.h"
+#include "model/conformal.h"
+#include "predict/conformal_scores.h"
+#include "predict/evaluation.h"
+#include "predict/predict.h"
 
 #define D 2
 #define O 2
@@ -88,8 +89,9 @@ static struct scores score(const struct model *model, const struct rows *rows, i
     struct err err = ERR_INIT;
     struct scores scores = {.n_rows = 0};
     struct data data = data_of(rows);
-    ck_assert_msg(calib_score(model, &data, range, &(struct calib_run){.n_threads = n_threads},
-                              &scores, &err) == ERR_OK,
+    ck_assert_msg(evaluation_score(model, &data, range,
+                                   &(struct evaluation_run){.n_threads = n_threads}, &scores,
+                                   &err) == ERR_OK,
                   "%s", err.msg);
     return scores;
 }
@@ -267,7 +269,7 @@ START_TEST(without_a_variance_there_is_no_density)
         bool known = cases[k].noise[0] > 0.0;
         struct model *model = make_model(cases[k].m, known ? cases[k].noise : NULL);
         make_rows(model, 1.0, &rows);
-        ck_assert_int_eq(calib_knows_noise(model), known);
+        ck_assert_int_eq(evaluation_knows_noise(model), known);
         rows.y[0] += 1.0;
         struct scores s = score(model, &rows, 1);
         ck_assert_ptr_nonnull(s.rmse);
@@ -302,8 +304,9 @@ START_TEST(a_mixture_far_from_the_target_keeps_its_digits)
     rows.y[0] = rows.mean[0] + 50.0;
     rows.y[1] = rows.mean[1] - 50.0;
     struct data one = {.n = 1, .d = D, .o = O, .x = rows.x, .y = rows.y};
-    ck_assert_int_eq(calib_score(model, &one, range, &(struct calib_run){.n_threads = 1}, &s, &err),
-                     ERR_OK);
+    ck_assert_int_eq(
+        evaluation_score(model, &one, range, &(struct evaluation_run){.n_threads = 1}, &s, &err),
+        ERR_OK);
     for (int j = 0; j < O; j++) {
         double nearest = INFINITY;
         for (int k = 0; k < 3; k++) {
@@ -331,8 +334,8 @@ START_TEST(scoring_survives_each_failed_allocation)
         struct err err = ERR_INIT;
         struct scores s = {.n_rows = 0};
         mem_fail_after(at, false);
-        enum err_code code =
-            calib_score(model, &few, range, &(struct calib_run){.n_threads = 1}, &s, &err);
+        enum err_code code = evaluation_score(model, &few, range,
+                                              &(struct evaluation_run){.n_threads = 1}, &s, &err);
         long attempts = mem_attempts();
         mem_fail_after(0, false);
         if (attempts < at) {
@@ -347,7 +350,7 @@ START_TEST(scoring_survives_each_failed_allocation)
     struct err err = ERR_INIT;
     struct scores s = {.n_rows = 0};
     ck_assert_int_eq(
-        calib_score(model, &none, range, &(struct calib_run){.n_threads = 1}, &s, &err),
+        evaluation_score(model, &none, range, &(struct evaluation_run){.n_threads = 1}, &s, &err),
         ERR_INVALID);
     ck_assert_int_eq(mem_live(), live);
     free(rows.samples);
@@ -358,25 +361,25 @@ END_TEST
 /* ---- interruptions ---- */
 
 enum scorer { SCORER_SCORES, SCORER_NOISE, SCORER_CONFORMAL, N_SCORERS };
-enum { MOST_FOUND = N * O };
+enum { MAX_FOUND = N * O };
 
 /* What a scorer finds, in a row; nothing of it after a failure. */
 static enum err_code run_scorer(enum scorer scorer, const struct model *model,
-                                const struct data *rows, const struct calib_run *run, double *found,
-                                struct err *err)
+                                const struct data *rows, const struct evaluation_run *run,
+                                double *found, struct err *err)
 {
     struct scores s = {.n_rows = 0};
-    memset(found, 0, MOST_FOUND * sizeof *found);
+    memset(found, 0, MAX_FOUND * sizeof *found);
     switch (scorer) {
     case SCORER_NOISE:
-        return calib_noise(model, rows, run, found, err);
+        return evaluation_noise(model, rows, run, found, err);
     case SCORER_CONFORMAL:
         return conformal_scores(model, rows, true, run, found, err);
     case SCORER_SCORES:
     case N_SCORERS:
         break;
     }
-    if (calib_score(model, rows, range, run, &s, err) == ERR_OK) {
+    if (evaluation_score(model, rows, range, run, &s, err) == ERR_OK) {
         ck_assert_int_eq(s.n_rows, rows->n);
         const double *const parts[] = {s.rmse, s.nll, s.nll_draws, s.crps};
         for (size_t i = 0; i < 4; i++) {
@@ -394,7 +397,7 @@ static enum err_code run_scorer(enum scorer scorer, const struct model *model,
 START_TEST(a_scoring_that_was_interrupted_ends_as_an_unbroken_one)
 {
     static struct rows rows;
-    static double whole[MOST_FOUND], resumed[MOST_FOUND];
+    static double whole[MAX_FOUND], resumed[MAX_FOUND];
     const double noise[O] = {2.0, 0.3};
     struct model *model = make_model(3, noise);
     make_rows(model, 1.0, &rows);
@@ -404,12 +407,12 @@ START_TEST(a_scoring_that_was_interrupted_ends_as_an_unbroken_one)
         struct cancel cancel = {false};
         struct err first = ERR_INIT;
         struct err err = ERR_INIT;
-        struct calib_run run = {.n_threads = 2};
+        struct evaluation_run run = {.n_threads = 2};
         ck_assert_int_eq(run_scorer(_i, model, &data, &run, whole, &err), ERR_OK);
         memory_checkpoint_init(&memory, 1);
         memory.cancel = &cancel;
         memory.die_after = at;
-        run = (struct calib_run){1, &cancel, &memory.checkpoint, 5};
+        run = (struct evaluation_run){1, &cancel, &memory.checkpoint, 5};
         ck_assert_int_eq(run_scorer(_i, model, &data, &run, resumed, &first), ERR_CANCELLED);
         memory_checkpoint_revive(&memory);
         atomic_store(&cancel.stop, false);
@@ -434,13 +437,13 @@ END_TEST
 START_TEST(a_scoring_can_be_cancelled)
 {
     static struct rows rows;
-    static double found[MOST_FOUND];
+    static double found[MAX_FOUND];
     const double noise[O] = {2.0, 0.3};
     struct model *model = make_model(3, noise);
     make_rows(model, 1.0, &rows);
     struct data data = data_of(&rows);
     struct cancel cancel = {false};
-    const struct calib_run run = {.n_threads = 2, .cancel = &cancel};
+    const struct evaluation_run run = {.n_threads = 2, .cancel = &cancel};
     long live = mem_live();
     for (int rows_of_it = 1; rows_of_it <= N; rows_of_it += N - 1) {
         struct err err = ERR_INIT;
@@ -459,7 +462,7 @@ END_TEST
 START_TEST(a_scoring_with_a_checkpoint_survives_each_failed_allocation)
 {
     static struct rows rows;
-    static double found[MOST_FOUND];
+    static double found[MAX_FOUND];
     const double noise[O] = {2.0, 0.3};
     struct model *model = make_model(3, noise);
     make_rows(model, 1.0, &rows);
@@ -471,7 +474,7 @@ START_TEST(a_scoring_with_a_checkpoint_survives_each_failed_allocation)
             struct memory_checkpoint memory;
             struct err err = ERR_INIT;
             memory_checkpoint_init(&memory, 1);
-            const struct calib_run run = {.n_threads = 1, .checkpoint = &memory.checkpoint};
+            const struct evaluation_run run = {.n_threads = 1, .checkpoint = &memory.checkpoint};
             if (resumed == 1) {
                 ck_assert_int_eq(run_scorer(_i, model, &few, &run, found, &err), ERR_OK);
             }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/native/predict_request.h"
+#include "api/native/prediction_request.h"
 
+#include "api/reply.h"
 #include "formats/json_tensor.h"
 #include "formats/npy.h"
-#include "api/reply.h"
 
 #include <string.h>
 #include <strings.h>
@@ -55,14 +55,14 @@ static enum err_code read_return(const json_t *body, unsigned *want, struct err 
     return ERR_OK;
 }
 
-static enum err_code read_levels(const json_t *body, struct arena *arena, struct wish *wish,
-                                 struct err *err)
+static enum err_code read_levels(const json_t *body, struct arena *arena,
+                                 struct prediction_request *request, struct err *err)
 {
     static const double default_levels[] = {0.05, 0.5, 0.95};
     const json_t *list = json_object_get(body, "quantiles");
     if (list == NULL) {
-        wish->predict.levels = default_levels;
-        wish->predict.n_levels = 3;
+        request->predict.levels = default_levels;
+        request->predict.n_levels = 3;
         return ERR_OK;
     }
     size_t n = json_array_size(list);
@@ -74,7 +74,7 @@ static enum err_code read_levels(const json_t *body, struct arena *arena, struct
     if (levels == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
-    if (json_io_vector(list, "quantiles", (int)n, levels, err) != ERR_OK) {
+    if (json_read_vector(list, "quantiles", (int)n, levels, err) != ERR_OK) {
         return err->code;
     }
     for (size_t k = 0; k < n; k++) {
@@ -83,20 +83,20 @@ static enum err_code read_levels(const json_t *body, struct arena *arena, struct
                            levels[k]);
         }
     }
-    wish->predict.levels = levels;
-    wish->predict.n_levels = (int)n;
-    wish->predict.want |= PREDICT_QUANTILES;
+    request->predict.levels = levels;
+    request->predict.n_levels = (int)n;
+    request->predict.want |= PREDICT_QUANTILES;
     return ERR_OK;
 }
 
-static enum err_code read_intervals(const json_t *body, struct arena *arena, struct wish *wish,
-                                    struct err *err)
+static enum err_code read_intervals(const json_t *body, struct arena *arena,
+                                    struct prediction_request *request, struct err *err)
 {
     static const double default_level[] = {0.9};
     const json_t *list = json_object_get(body, "intervals");
     if (list == NULL) {
-        wish->predict.intervals = default_level;
-        wish->predict.n_intervals = 1;
+        request->predict.intervals = default_level;
+        request->predict.n_intervals = 1;
         return ERR_OK;
     }
     size_t n = json_array_size(list);
@@ -108,16 +108,17 @@ static enum err_code read_intervals(const json_t *body, struct arena *arena, str
     if (levels == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
-    wish->predict.intervals = levels;
-    wish->predict.n_intervals = (int)n;
-    wish->predict.want |= PREDICT_INTERVALS;
-    return json_io_vector(list, "intervals", (int)n, levels, err);
+    request->predict.intervals = levels;
+    request->predict.n_intervals = (int)n;
+    request->predict.want |= PREDICT_INTERVALS;
+    return json_read_vector(list, "intervals", (int)n, levels, err);
 }
 
-static enum err_code read_covariance(const json_t *body, struct wish *wish, struct err *err)
+static enum err_code read_covariance(const json_t *body, struct prediction_request *request,
+                                     struct err *err)
 {
     const char *kind = NULL;
-    if (json_io_get_text(body, "body", "covariance", false, 16, &kind, err) != ERR_OK) {
+    if (json_read_get_text(body, "body", "covariance", false, 16, &kind, err) != ERR_OK) {
         return err->code;
     }
     if (kind == NULL) {
@@ -127,37 +128,38 @@ static enum err_code read_covariance(const json_t *body, struct wish *wish, stru
         return err_set(err, ERR_INVALID,
                        "covariance is \"%.16s\", \"outputs\" or \"rows\" is needed", kind);
     }
-    wish->predict.want &= ~(unsigned)PREDICT_COVARIANCE_OUTPUTS;
-    wish->predict.want |= kind[0] == 'r' ? PREDICT_COVARIANCE_ROWS : PREDICT_COVARIANCE_OUTPUTS;
+    request->predict.want &= ~(unsigned)PREDICT_COVARIANCE_OUTPUTS;
+    request->predict.want |= kind[0] == 'r' ? PREDICT_COVARIANCE_ROWS : PREDICT_COVARIANCE_OUTPUTS;
     return ERR_OK;
 }
 
-static enum err_code read_options(const json_t *body, struct arena *arena, struct wish *wish,
-                                  struct err *err)
+static enum err_code read_options(const json_t *body, struct arena *arena,
+                                  struct prediction_request *request, struct err *err)
 {
     int64_t samples = 16;
     int64_t seed = 0;
-    wish->named = json_object_get(body, "return") != NULL;
-    if (read_return(body, &wish->predict.want, err) != ERR_OK ||
-        read_levels(body, arena, wish, err) != ERR_OK ||
-        read_intervals(body, arena, wish, err) != ERR_OK ||
-        read_covariance(body, wish, err) != ERR_OK ||
-        json_io_get_int(body, "body", "samples", false, 1, MODEL_MAX_DRAWS, &samples, err) !=
+    request->named = json_object_get(body, "return") != NULL;
+    if (read_return(body, &request->predict.want, err) != ERR_OK ||
+        read_levels(body, arena, request, err) != ERR_OK ||
+        read_intervals(body, arena, request, err) != ERR_OK ||
+        read_covariance(body, request, err) != ERR_OK ||
+        json_read_get_int(body, "body", "samples", false, 1, MODEL_MAX_DRAWS, &samples, err) !=
             ERR_OK ||
-        json_io_get_int(body, "body", "seed", false, INT64_MIN, INT64_MAX, &seed, err) != ERR_OK) {
+        json_read_get_int(body, "body", "seed", false, INT64_MIN, INT64_MAX, &seed, err) !=
+            ERR_OK) {
         return err->code;
     }
     if (json_object_get(body, "samples") != NULL) {
-        wish->predict.want |= PREDICT_SAMPLES;
+        request->predict.want |= PREDICT_SAMPLES;
     }
-    wish->predict.n_samples = (int)samples;
-    wish->predict.seed = (uint64_t)seed;
+    request->predict.n_samples = (int)samples;
+    request->predict.seed = (uint64_t)seed;
     return ERR_OK;
 }
 
 /* Model and version: from the path when it names them, else from the body. */
-static enum err_code read_target(const struct request *req, const json_t *body, struct wish *wish,
-                                 struct err *err)
+static enum err_code read_target(const struct request *req, const json_t *body,
+                                 struct prediction_request *request, struct err *err)
 {
     const char *name = NULL;
     if (req->n_params > 0) {
@@ -169,49 +171,49 @@ static enum err_code read_target(const struct request *req, const json_t *body, 
                            json_object_get(body, "model") != NULL ? "model" : "version");
         }
         name = req->params[0];
-    } else if (json_io_get_text(body, "body", "model", true, NAME_MAX_CHARS, &name, err) !=
+    } else if (json_read_get_text(body, "body", "model", true, NAME_MAX_CHARS, &name, err) !=
                ERR_OK) {
         return err->code;
     }
-    if (reply_model_name(name, &wish->model, err) != ERR_OK) {
+    if (reply_model_name(name, &request->model, err) != ERR_OK) {
         return err->code;
     }
     const json_t *version = json_object_get(body, "version");
     if (req->n_params > 1) {
-        return version_ref_parse(req->params[1], &wish->version, err);
+        return version_ref_parse(req->params[1], &request->version, err);
     }
-    return version != NULL ? reply_version(version, "version", &wish->version, err) : ERR_OK;
+    return version != NULL ? reply_version(version, "version", &request->version, err) : ERR_OK;
 }
 
-static enum err_code read_wish(const struct request *req, const json_t *body, struct wish *wish,
-                               struct err *err)
+static enum err_code read_request(const struct request *req, const json_t *body,
+                                  struct prediction_request *request, struct err *err)
 {
     static const char *const keys[] = {"model", "version",    "inputs",    "return",    "samples",
                                        "seed",  "covariance", "quantiles", "intervals", NULL};
     if (!json_is_object(body)) {
         return err_set(err, ERR_INVALID, "the body is not a JSON object");
     }
-    if (json_io_check_keys(body, "body", keys, err) != ERR_OK ||
-        read_target(req, body, wish, err) != ERR_OK) {
+    if (json_read_check_keys(body, "body", keys, err) != ERR_OK ||
+        read_target(req, body, request, err) != ERR_OK) {
         return err->code;
     }
-    return read_options(body, req->arena, wish, err);
+    return read_options(body, req->arena, request, err);
 }
 
-static enum err_code read_json(const struct request *req, int max_rows, struct wish *wish,
-                               struct err *err)
+static enum err_code read_json(const struct request *req, int max_rows,
+                               struct prediction_request *request, struct err *err)
 {
     json_t *body = NULL;
     struct json_tensor inputs = {
         .key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS};
     if (json_tensor_parse(req->body, req->n_body, &inputs, 1, req->arena, &body, err) != ERR_OK ||
-        read_wish(req, body, wish, err) != ERR_OK ||
+        read_request(req, body, request, err) != ERR_OK ||
         json_tensor_check(&inputs, body, 0, err) != ERR_OK) {
         return err->code;
     }
-    wish->predict.n = inputs.n;
-    wish->predict.x = inputs.values;
-    wish->n_inputs = inputs.k;
+    request->predict.n = inputs.n;
+    request->predict.x = inputs.values;
+    request->n_inputs = inputs.k;
     return ERR_OK;
 }
 
@@ -284,26 +286,26 @@ static enum err_code query_as_json(const struct request *req, json_t **out, stru
     if (textbuf_failed(&text)) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
-    if (json_io_parse(text.data, text.len, req->arena, out, err) != ERR_OK) {
+    if (json_read_parse(text.data, text.len, req->arena, out, err) != ERR_OK) {
         err_prefix(err, "query");
     }
     return err->code;
 }
 
-static enum err_code read_npy(const struct request *req, int max_rows, struct wish *wish,
-                              struct err *err)
+static enum err_code read_npy(const struct request *req, int max_rows,
+                              struct prediction_request *request, struct err *err)
 {
     json_t *options = NULL;
     struct npy npy;
     if (query_as_json(req, &options, err) != ERR_OK ||
-        read_wish(req, options, wish, err) != ERR_OK ||
+        read_request(req, options, request, err) != ERR_OK ||
         npy_parse(req->body, req->n_body, max_rows, req->arena, &npy, err) != ERR_OK) {
         return err->code;
     }
-    wish->predict.n = npy.n;
-    wish->predict.x = npy.values;
-    wish->n_inputs = npy.k;
-    wish->single = npy.single;
+    request->predict.n = npy.n;
+    request->predict.x = npy.values;
+    request->n_inputs = npy.k;
+    request->single = npy.single;
     return ERR_OK;
 }
 
@@ -316,7 +318,8 @@ static bool media_is(const char *header, const char *type)
            strchr("; \t,", header[len]) != NULL;
 }
 
-enum err_code wish_deadline(const struct request *req, int64_t *deadline_ns, struct err *err)
+enum err_code prediction_request_deadline(const struct request *req, int64_t *deadline_ns,
+                                          struct err *err)
 {
     *deadline_ns = 0;
     const char *text = request_header(req, "Request-Timeout-Ms");
@@ -336,24 +339,25 @@ enum err_code wish_deadline(const struct request *req, int64_t *deadline_ns, str
     return ERR_OK;
 }
 
-enum err_code wish_read(const struct request *req, int max_rows, struct wish *wish, struct err *err)
+enum err_code prediction_request_read(const struct request *req, int max_rows,
+                                      struct prediction_request *request, struct err *err)
 {
-    *wish = (struct wish){.version = {.kind = VERSION_DEFAULT}};
+    *request = (struct prediction_request){.version = {.kind = VERSION_DEFAULT}};
     const char *accept = request_header(req, "Accept");
     bool npy = media_is(request_header(req, "Content-Type"), NPY_TYPE);
-    if (wish_deadline(req, &wish->deadline_ns, err) != ERR_OK ||
-        (npy ? read_npy(req, max_rows, wish, err) : read_json(req, max_rows, wish, err)) !=
+    if (prediction_request_deadline(req, &request->deadline_ns, err) != ERR_OK ||
+        (npy ? read_npy(req, max_rows, request, err) : read_json(req, max_rows, request, err)) !=
             ERR_OK) {
         return err->code;
     }
-    wish->npy = media_is(accept, NPY_TYPE) || (npy && !media_is(accept, "application/json"));
-    if (wish->npy && !wish->named) {
+    request->npy = media_is(accept, NPY_TYPE) || (npy && !media_is(accept, "application/json"));
+    if (request->npy && !request->named) {
         /* What quantiles=, samples= or intervals= ask for, else the mean. */
-        unsigned asked = wish->predict.want & ~(unsigned)WISH_DEFAULT;
-        wish->predict.want = asked != 0 ? asked : PREDICT_MEAN;
+        unsigned asked = request->predict.want & ~(unsigned)WISH_DEFAULT;
+        request->predict.want = asked != 0 ? asked : PREDICT_MEAN;
     }
-    unsigned want = wish->predict.want;
-    if (wish->npy && (want & (want - 1)) != 0) {
+    unsigned want = request->predict.want;
+    if (request->npy && (want & (want - 1)) != 0) {
         return err_set(err, ERR_INVALID,
                        "an npy answer holds one result; name it with return=, or ask for "
                        "application/json");
@@ -361,11 +365,12 @@ enum err_code wish_read(const struct request *req, int max_rows, struct wish *wi
     return ERR_OK;
 }
 
-enum err_code wish_check_width(const struct wish *wish, int d, struct err *err)
+enum err_code prediction_request_check_width(const struct prediction_request *request, int d,
+                                             struct err *err)
 {
-    if (wish->n_inputs != d) {
+    if (request->n_inputs != d) {
         return err_set_at(err, ERR_SHAPE, 0, -1, "inputs: row 0 has %d numbers, %d are needed",
-                          wish->n_inputs, d);
+                          request->n_inputs, d);
     }
     return ERR_OK;
 }

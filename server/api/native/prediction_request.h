@@ -6,8 +6,8 @@
  * Levels of intervals are checked with the model (predict_check), which may be too little
  * calibrated for one.
  */
-#ifndef PREDICT_REQUEST_H
-#define PREDICT_REQUEST_H
+#ifndef PREDICTION_REQUEST_H
+#define PREDICTION_REQUEST_H
 
 #include "http/exchange.h"
 #include "predict/predict.h"
@@ -19,7 +19,7 @@
 #define WISH_DEFAULT        (PREDICT_MEAN | PREDICT_VARIANCE)
 #define WISH_MAX_TIMEOUT_MS 86400000 /* a day */
 
-struct wish {
+struct prediction_request {
     const char *model;
     struct version_ref version;
     struct predict_request predict;
@@ -34,14 +34,16 @@ struct wish {
  * All of it but what only the model can settle; strings and rows live as long as the request.
  * Errors name the key, the header, or row and column.
  */
-enum err_code wish_read(const struct request *req, int max_rows, struct wish *wish,
-                        struct err *err) MUST_CHECK;
+enum err_code prediction_request_read(const struct request *req, int max_rows,
+                                      struct prediction_request *request,
+                                      struct err *err) MUST_CHECK;
 
 /* Request-Timeout-Ms as a time by clock_ns; 0: none. ERR_INVALID. */
-enum err_code wish_deadline(const struct request *req, int64_t *deadline_ns,
-                            struct err *err) MUST_CHECK;
+enum err_code prediction_request_deadline(const struct request *req, int64_t *deadline_ns,
+                                          struct err *err) MUST_CHECK;
 
 /* Do the rows fit a model of d inputs? ERR_SHAPE. */
-enum err_code wish_check_width(const struct wish *wish, int d, struct err *err) MUST_CHECK;
+enum err_code prediction_request_check_width(const struct prediction_request *request, int d,
+                                             struct err *err) MUST_CHECK;
 
 #endif

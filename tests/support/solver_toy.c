@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "uq_toy.h"
+#include "solver_toy.h"
 
 #include <check.h>
 #include <math.h>
 
 #include "base/mem.h"
 
-static void small(struct uq_settings *s)
+static void small(struct solver_settings *s)
 {
     s->members = 3;
     s->draws = 5;
@@ -22,7 +22,7 @@ static void small(struct uq_settings *s)
     s->dropout = 0.25;
 }
 
-static void make_rows(struct uq_toy *toy)
+static void make_rows(struct solver_toy *toy)
 {
     struct rng rng;
     rng_init(&rng, 21, RNG_TEST, 0);
@@ -36,7 +36,7 @@ static void make_rows(struct uq_toy *toy)
     toy->sigmas[1] = 0.2;
 }
 
-struct arch uq_toy_arch(enum noise_kind noise)
+struct arch solver_toy_arch(enum noise_kind noise)
 {
     struct arch arch = arch_default(TOY_INPUTS, noise == NOISE_PREDICTED ? 2 * TOY_OUT : TOY_OUT);
     arch.width = 3;
@@ -44,12 +44,12 @@ struct arch uq_toy_arch(enum noise_kind noise)
     return arch;
 }
 
-void uq_toy_init(struct uq_toy *toy, enum uq_kind kind, enum noise_kind noise,
-                 const struct arch *arch)
+void solver_toy_init(struct solver_toy *toy, enum solver_kind kind, enum noise_kind noise,
+                     const struct arch *arch)
 {
     struct err err = ERR_INIT;
-    bool known = noise == NOISE_GIVEN || (noise == NOISE_ESTIMATED && uq_needs_sigma(kind));
-    *toy = (struct uq_toy){.kind = kind, .settings = uq_defaults(kind)};
+    bool known = noise == NOISE_GIVEN || (noise == NOISE_ESTIMATED && solver_needs_sigma(kind));
+    *toy = (struct solver_toy){.kind = kind, .settings = solver_defaults(kind)};
     ck_assert_int_eq(resnet_init(&toy->net, arch, &err), ERR_OK);
     make_rows(toy);
     small(&toy->settings);
@@ -57,7 +57,7 @@ void uq_toy_init(struct uq_toy *toy, enum uq_kind kind, enum noise_kind noise,
     for (int k = 0; k < toy->net.n_params; k++) {
         toy->priors[k] = 1.0 + 0.01 * k;
     }
-    toy->problem = (struct uq_problem){
+    toy->problem = (struct solver_problem){
         .net = &toy->net,
         .train = {.n = TOY_ROWS, .d = TOY_INPUTS, .o = TOY_OUT, .x = toy->x, .y = toy->y},
         .validation = {.n = TOY_KEPT,
@@ -73,13 +73,14 @@ void uq_toy_init(struct uq_toy *toy, enum uq_kind kind, enum noise_kind noise,
     };
 }
 
-void uq_toy_release(struct uq_toy *toy)
+void solver_toy_release(struct solver_toy *toy)
 {
     mem_free(toy->priors);
     resnet_release(&toy->net);
 }
 
-enum err_code uq_toy_run(const struct uq_toy *toy, struct uq_result *result, struct err *err)
+enum err_code solver_toy_run(const struct solver_toy *toy, struct solver_result *result,
+                             struct err *err)
 {
-    return uq_run(toy->kind, &toy->problem, &toy->settings, result, err);
+    return solver_run(toy->kind, &toy->problem, &toy->settings, result, err);
 }
