@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/background.h"
 
-#include "api/job_json.h"
-#include "api/policy_json.h"
+#include "documents/job_json.h"
+#include "documents/policy_json.h"
 #include "api/train_request.h"
 #include "documents/quality_json.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/train_request.h"
 
-#include "api/job_json.h"
+#include "documents/job_json.h"
 #include "store/data/data_store.h"
 
 #include <string.h>

@@ -7,7 +7,7 @@
 #include "base/textbuf.h"
 
 struct train_request {
-    const char *text; /* [len] JSON (api/job_json); len 0: as the default version was trained */
+    const char *text; /* [len] JSON (documents/job_json); len 0: as the default version was trained */
     size_t len;
     bool cold_if_need; /* a warm start that is not possible becomes a cold one */
     int priority;      /* out */

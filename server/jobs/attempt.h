@@ -8,8 +8,9 @@
 #define ATTEMPT_H
 
 #include "base/textbuf.h"
+#include "documents/job_spec.h"
 #include "jobs/checkpoints.h"
-#include "jobs/job_spec.h"
+#include "jobs/gate.h"
 #include "jobs/rows.h"
 #include "live/models.h"
 

@@ -2,7 +2,6 @@
 #include "jobs/gate.h"
 
 #include "base/mem.h"
-#include "base/names.h"
 #include "fit/split.h"
 
 #include <math.h>
@@ -10,18 +9,6 @@
 #include <string.h>
 
 #define MIN_ROWS 2 /* fewer known or new ones say nothing: then all that were kept out */
-
-static const char *const metric_names[] = {"rmse", "nll", "crps"};
-static const char *const rows_names[] = {"known", "all", "new"};
-
-NAMES_DEFINE(gate_metric, enum gate_metric, metric_names)
-NAMES_DEFINE(gate_rows, enum gate_rows, rows_names)
-
-struct gate_spec gate_defaults(void)
-{
-    return (struct gate_spec){
-        .on = true, .metric = GATE_RMSE, .rows = GATE_KNOWN, .max_increase = 0.1};
-}
 
 /* ---- rows ---- */
 

@@ -14,27 +14,8 @@
 #define GATE_H
 
 #include "base/textbuf.h"
+#include "documents/job_spec.h"
 #include "predict/evaluation.h"
-
-enum gate_metric {
-    GATE_RMSE, /* root mean over outputs of (RMSE / range of the served version's outputs)^2 */
-    GATE_NLL,  /* mean over outputs of the negative log likelihood */
-    GATE_CRPS, /* mean over outputs of CRPS / range */
-};
-enum gate_rows { GATE_KNOWN, GATE_ALL, GATE_NEW };
-
-struct gate_spec {
-    bool on;
-    enum gate_metric metric;
-    enum gate_rows rows;
-    double max_increase; /* a share; of nll nats */
-};
-
-struct gate_spec gate_defaults(void);
-const char *gate_metric_name(enum gate_metric metric);
-bool gate_metric_find(const char *name, enum gate_metric *metric);
-const char *gate_rows_name(enum gate_rows rows);
-bool gate_rows_find(const char *name, enum gate_rows *rows);
 
 struct gate_case {
     const struct model *candidate;

@@ -136,7 +136,7 @@ bool keeper_get_status(struct keeper *keeper, const char *model, struct keeper_s
 /* ---- one model ---- */
 
 static enum err_code measure(struct keeper *keeper, struct watch *watch,
-                             const struct policy *policy, const struct policy_facts *facts,
+                             const struct policy_spec *policy, const struct policy_facts *facts,
                              struct err *err)
 {
     const struct keeper_settings *s = &keeper->settings;
@@ -166,7 +166,8 @@ static enum err_code measure(struct keeper *keeper, struct watch *watch,
 }
 
 static enum err_code start_job(struct keeper *keeper, struct watch *watch,
-                               const struct policy *policy, const char *reason, struct err *err)
+                               const struct policy_spec *policy, const char *reason,
+                               struct err *err)
 {
     const struct keeper_settings *s = &keeper->settings;
     struct arena arena = ARENA_INIT;
@@ -192,9 +193,9 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
 }
 
 /* Holds the facts of this moment against the policy. */
-static enum err_code decide(struct keeper *keeper, struct watch *watch, const struct policy *policy,
-                            struct policy_facts *facts, struct policy_decision *out,
-                            struct err *err)
+static enum err_code decide(struct keeper *keeper, struct watch *watch,
+                            const struct policy_spec *policy, struct policy_facts *facts,
+                            struct policy_decision *out, struct err *err)
 {
     if (policy_store_facts(keeper->settings.db, watch->model, facts, err) == ERR_OK) {
         *out = policy_decide(policy, facts, watch->changed_ms, db_now_ms(), &watch->memory);
@@ -203,8 +204,8 @@ static enum err_code decide(struct keeper *keeper, struct watch *watch, const st
 }
 
 /* *delay_ms: until the next look, should nothing happen. */
-static enum err_code act(struct keeper *keeper, struct watch *watch, const struct policy *policy,
-                         int64_t *delay_ms, struct err *err)
+static enum err_code act(struct keeper *keeper, struct watch *watch,
+                         const struct policy_spec *policy, int64_t *delay_ms, struct err *err)
 {
     struct policy_facts facts;
     struct policy_decision decision = {.act = POLICY_WAIT};
@@ -233,7 +234,7 @@ static enum err_code act(struct keeper *keeper, struct watch *watch, const struc
 static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t *delay_ms,
                              struct err *err)
 {
-    struct policy policy = policy_defaults();
+    struct policy_spec policy = policy_spec_defaults();
     char *document = NULL;
     int64_t changed_ms = 0;
     if (policy_store_get(keeper->settings.db, watch->model, &document, &changed_ms, err) !=
@@ -249,7 +250,7 @@ static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t
     } else if (keeper->settings.parse(document, strlen(document), &policy, err) == ERR_OK) {
         err_kept(act(keeper, watch, &policy, delay_ms, err));
     }
-    policy_release(&policy);
+    policy_spec_release(&policy);
     mem_free(document);
     return err->code;
 }

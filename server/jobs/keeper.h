@@ -10,7 +10,7 @@
 #include "jobs/trainer.h"
 
 /* Reads a policy's document. */
-typedef enum err_code keeper_parse_fn(const char *text, size_t len, struct policy *policy,
+typedef enum err_code keeper_parse_fn(const char *text, size_t len, struct policy_spec *policy,
                                       struct err *err);
 /* Writes the request of a job for the model, as POST train would have; request: NULL: as the
  * default version was trained. */

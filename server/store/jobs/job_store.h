@@ -19,7 +19,6 @@
 #define JOB_MAX_FAULTS   5
 #define JOB_HISTORY      1000
 #define JOB_MAX_WAIT_MS  300000 /* until a job that met a fault is tried again */
-#define JOB_MAX_URGENT   100    /* priorities are from -100 to 100 */
 #define JOB_ORIGIN_CHARS 16
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };

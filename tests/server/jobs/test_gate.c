@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "api/background.h"
-#include "api/job_json.h"
+#include "documents/job_json.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
 #include "documents/quality_json.h"

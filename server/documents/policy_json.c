@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/policy_json.h"
+#include "documents/policy_json.h"
 
-#include "api/job_json.h"
+#include "documents/job_json.h"
 #include "formats/json_read.h"
 
 #include <stdio.h>
@@ -30,7 +30,7 @@ static enum err_code read_time_of_day(const char *text, int *minute, struct err 
     return ERR_OK;
 }
 
-static enum err_code read_drift(const json_t *object, struct policy *policy, struct err *err)
+static enum err_code read_drift(const json_t *object, struct policy_spec *policy, struct err *err)
 {
     static const char *const keys[] = {"increase", "rows", NULL};
     if (object == NULL || json_is_null(object)) {
@@ -45,7 +45,7 @@ static enum err_code read_drift(const json_t *object, struct policy *policy, str
 }
 
 /* Kept as its text, once it is known to make sense. */
-static enum err_code read_request(json_t *object, struct policy *policy, struct err *err)
+static enum err_code read_request(json_t *object, struct policy_spec *policy, struct err *err)
 {
     struct job_spec spec;
     if (object == NULL || json_is_null(object)) {
@@ -60,7 +60,7 @@ static enum err_code read_request(json_t *object, struct policy *policy, struct 
     return err->code;
 }
 
-static enum err_code read_policy(json_t *object, struct policy *policy, struct err *err)
+static enum err_code read_policy(json_t *object, struct policy_spec *policy, struct err *err)
 {
     static const char *const keys[] = {"new_rows",   "every_s", "daily_at", "drift",
                                        "debounce_s", "request", NULL};
@@ -92,23 +92,23 @@ static enum err_code read_policy(json_t *object, struct policy *policy, struct e
     return ERR_OK;
 }
 
-enum err_code policy_json_parse(const char *text, size_t len, struct policy *policy,
+enum err_code policy_json_parse(const char *text, size_t len, struct policy_spec *policy,
                                 struct err *err)
 {
     json_t *object = NULL;
     struct arena arena = ARENA_INIT;
-    *policy = policy_defaults();
+    *policy = policy_spec_defaults();
     if (json_read_parse(text, len, &arena, &object, err) == ERR_OK) {
         err_kept(read_policy(object, policy, err));
     }
     if (err->code != ERR_OK) {
-        policy_release(policy);
+        policy_spec_release(policy);
     }
     arena_release(&arena);
     return err->code;
 }
 
-void policy_json_write(struct textbuf *text, const struct policy *policy)
+void policy_json_write(struct textbuf *text, const struct policy_spec *policy)
 {
     textbuf_printf(text,
                    "{\"new_rows\":%lld,\"every_s\":%lld,\"daily_at\":", (long long)policy->new_rows,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A training request: the body of POST /v1/models/{m}/train, what the job keeps, and the `settings`
- * of the version it makes. All keys of api/train_json, and
+ * of the version it makes. All keys of documents/train_json, and
  *
  *    "gate": {"metric":"rmse","max_increase":0.1,"rows":"known"}   null: no gate
  *    "promote": true          false: the version is stored, not served
@@ -12,7 +12,7 @@
 #define JOB_JSON_H
 
 #include "base/textbuf.h"
-#include "jobs/job_spec.h"
+#include "documents/job_spec.h"
 
 #include <jansson.h>
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/job_json.h"
+#include "documents/job_json.h"
 
-#include "api/train_json.h"
+#include "documents/train_json.h"
 #include "formats/json_read.h"
-#include "store/jobs/job_store.h"
 
 #include <string.h>
 
@@ -67,7 +66,7 @@ static enum err_code read_own(json_t *object, struct job_spec *spec, struct err 
     if (read_gate(json_object_get(object, "gate"), &spec->gate, err) != ERR_OK ||
         read_limits(json_object_get(object, "limits"), &spec->limits, err) != ERR_OK ||
         json_read_get_bool(object, "request", "promote", false, &spec->promote, err) != ERR_OK ||
-        json_read_get_int(object, "request", "priority", false, -JOB_MAX_URGENT, JOB_MAX_URGENT,
+        json_read_get_int(object, "request", "priority", false, -JOB_MAX_PRIORITY, JOB_MAX_PRIORITY,
                           &priority, err) != ERR_OK) {
         return err->code;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/train_json.h"
+#include "documents/train_json.h"
 
 #include "base/mem.h"
 #include "documents/arch_json.h"

@@ -13,14 +13,15 @@
 #ifndef POLICY_JSON_H
 #define POLICY_JSON_H
 
+#include "base/err.h"
 #include "base/textbuf.h"
-#include "jobs/policy.h"
+#include "documents/policy_spec.h"
 
 /* ERR_INVALID naming the key; else the policy is the caller's to release. A keeper_parse_fn. */
-enum err_code policy_json_parse(const char *text, size_t len, struct policy *policy,
+enum err_code policy_json_parse(const char *text, size_t len, struct policy_spec *policy,
                                 struct err *err) MUST_CHECK;
 
 /* Every setting written out. */
-void policy_json_write(struct textbuf *text, const struct policy *policy);
+void policy_json_write(struct textbuf *text, const struct policy_spec *policy);
 
 #endif

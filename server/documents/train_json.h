@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a training request (api/job_json) says of the training itself. Absent settings have the
- * defaults of train_defaults.
+ * What a training request (documents/job_json) says of the training itself. Absent settings have
+ * the defaults of train_defaults.
  *
  *   {"solver":"ensemble", "architecture":{..}, "seed":1,
  *    "settings":{"members":8,"epochs":600, ..}            what the solver knows:
