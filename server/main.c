@@ -5,9 +5,9 @@
  * queue, the file is closed.
  */
 #include "api/app.h"
-#include "api/background.h"
-#include "cli.h"
 #include "api/dispatch.h"
+#include "background.h"
+#include "cli.h"
 #include "client/client.h"
 #include "formats/json_read.h"
 #include "http/daemon.h"

@@ -44,20 +44,16 @@ static enum err_code read_drift(const json_t *object, struct policy_spec *policy
     return json_read_get_int(object, "drift", "rows", false, 2, 1000000, &policy->drift_rows, err);
 }
 
-/* Kept as its text, once it is known to make sense. */
+/* Its text is kept as well: the policy's document shows the request as it was given. */
 static enum err_code read_request(json_t *object, struct policy_spec *policy, struct err *err)
 {
-    struct job_spec spec;
     if (object == NULL || json_is_null(object)) {
         return ERR_OK;
     }
     if (json_read_dump(object, MAX_REQUEST, "request", &policy->request, err) != ERR_OK) {
         return err->code;
     }
-    if (job_json_read(object, &spec, err) == ERR_OK) {
-        train_spec_release(&spec.train);
-    }
-    return err->code;
+    return job_json_read(object, &policy->job, err);
 }
 
 static enum err_code read_policy(json_t *object, struct policy_spec *policy, struct err *err)

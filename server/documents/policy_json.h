@@ -17,7 +17,7 @@
 #include "base/textbuf.h"
 #include "documents/policy_spec.h"
 
-/* ERR_INVALID naming the key; else the policy is the caller's to release. A keeper_parse_fn. */
+/* ERR_INVALID naming the key; else the policy is the caller's to release. */
 enum err_code policy_json_parse(const char *text, size_t len, struct policy_spec *policy,
                                 struct err *err) MUST_CHECK;
 

@@ -12,5 +12,6 @@ struct policy_spec policy_spec_defaults(void)
 void policy_spec_release(struct policy_spec *spec)
 {
     mem_free(spec->request);
+    train_spec_release(&spec->job.train);
     spec->request = NULL;
 }

@@ -3,7 +3,7 @@
 #ifndef POLICY_SPEC_H
 #define POLICY_SPEC_H
 
-#include <stdint.h>
+#include "documents/job_spec.h"
 
 struct policy_spec {
     int64_t new_rows;      /* since the last job; 0: not a reason */
@@ -12,7 +12,8 @@ struct policy_spec {
     double drift_increase; /* of the relative RMSE; negative: not a reason */
     int64_t drift_rows;    /* fresh rows to judge by, and new ones since the last job */
     int64_t debounce_s;
-    char *request; /* JSON text (documents/job_json); NULL: as the default was trained; mem */
+    char *request;       /* a training request as it was given; NULL: as the default; mem */
+    struct job_spec job; /* what it says; of no meaning without it */
 };
 
 struct policy_spec policy_spec_defaults(void);

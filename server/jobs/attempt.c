@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 #include "base/mem_account.h"
+#include "documents/job_json.h"
+#include "documents/quality_json.h"
 #include "model/codec.h"
 
 #include <stdio.h>
@@ -35,7 +37,7 @@ static int64_t tighter(int64_t a, int64_t b)
 enum err_code attempt_read(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
-    if (s->parse(attempt->request, attempt->n_request, &attempt->spec, err) != ERR_OK) {
+    if (job_json_parse(attempt->request, attempt->n_request, &attempt->spec, err) != ERR_OK) {
         return err->code;
     }
     attempt->limits.seconds = tighter(attempt->spec.limits.seconds, s->max.seconds);
@@ -90,7 +92,7 @@ static enum err_code read_base(struct attempt *attempt, struct err *err)
     if (text == NULL) {
         return ERR_OK;
     }
-    if (attempt->settings->parse(text, strlen(text), &attempt->base_spec, err) == ERR_OK) {
+    if (job_json_parse(text, strlen(text), &attempt->base_spec, err) == ERR_OK) {
         attempt->knows_base_spec = true;
     } else if (err->code != ERR_NOMEM) {
         err_clear(err); /* of a registered version they may be anything */
@@ -261,7 +263,7 @@ static enum err_code write_texts(const struct attempt *attempt, struct arena *ar
     if (attempt->verdict.served_version > 0) {
         gate_write(&gate, &attempt->verdict);
     }
-    attempt->settings->write_scores(&scores, attempt->model);
+    quality_json_write_scores(&scores, attempt->model);
     if (textbuf_failed(&gate) || textbuf_failed(&scores)) {
         return err_set(err, ERR_NOMEM, "no memory for what the job tells");
     }

@@ -7,26 +7,17 @@
 #ifndef ATTEMPT_H
 #define ATTEMPT_H
 
-#include "base/textbuf.h"
 #include "documents/job_spec.h"
 #include "jobs/checkpoints.h"
 #include "jobs/gate.h"
 #include "jobs/rows.h"
 #include "live/models.h"
 
-/* Reads a job's request (the text that the API stored) into a spec. */
-typedef enum err_code attempt_parse_fn(const char *text, size_t len, struct job_spec *spec,
-                                       struct err *err);
-/* Appends the scores of a model as a JSON object. */
-typedef void attempt_scores_fn(struct textbuf *text, const struct model *model);
-
 struct attempt_settings {
     struct db *db;
     struct models *models;
     struct log *log;
     struct metrics *metrics;
-    attempt_parse_fn *parse;
-    attempt_scores_fn *write_scores;
     int n_threads;
     struct job_limits max; /* of any job; 0: none */
     int64_t checkpoint_ms; /* between two states of a task; 0: CHECKPOINTS_S */

@@ -10,7 +10,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "documents/policy_json.h"
 #include "jobs/drift.h"
+#include "jobs/train_request.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -173,9 +175,14 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
     struct arena arena = ARENA_INIT;
     struct textbuf text = textbuf_in(&arena);
     struct job_new job = {.model = watch->model, .origin = reason, .policy_ms = watch->changed_ms};
+    /* Nobody is there to be told that the served version has another network. */
+    const struct train_request request = {.db = s->db,
+                                          .models = s->models,
+                                          .model = watch->model,
+                                          .spec = policy->request != NULL ? &policy->job : NULL,
+                                          .cold_if_needed = true};
     int64_t id = 0;
-    if (s->compose(s->compose_ctx, watch->model, policy->request, &text, &job.priority, err) ==
-        ERR_OK) {
+    if (train_request_write(&request, &text, &job.priority, err) == ERR_OK) {
         job.request = text.data;
         job.n_request = text.len;
         if (job_store_add(s->db, &job, &id, err) == ERR_OK) {
@@ -247,7 +254,7 @@ static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t
     int64_t paused_ms = (watch->paused_until_ns - clock_ns()) / MS_NS;
     if (paused_ms > 0) {
         *delay_ms = paused_ms;
-    } else if (keeper->settings.parse(document, strlen(document), &policy, err) == ERR_OK) {
+    } else if (policy_json_parse(document, strlen(document), &policy, err) == ERR_OK) {
         err_kept(act(keeper, watch, &policy, delay_ms, err));
     }
     policy_spec_release(&policy);

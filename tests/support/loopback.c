@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/background.h"
+#include "background.h"
 #include "api/dispatch.h"
 #include "formats/json_read.h"
 #include "http/router.h"

@@ -4,8 +4,9 @@
 
 #include "api/native/job_doc.h"
 #include "api/reply.h"
-#include "api/train_request.h"
 #include "base/mem.h"
+#include "documents/job_json.h"
+#include "jobs/train_request.h"
 #include "store/data/data_store.h"
 
 #include <math.h>
@@ -23,6 +24,22 @@ static enum err_code write_job(struct app *app, struct textbuf *text, int64_t id
     return job_doc_write(app, text, &row, err);
 }
 
+/* The request as the job keeps it; an empty body: as the default version was trained. */
+static enum err_code complete_request(struct app *app, const struct request *req, const char *model,
+                                      struct textbuf *out, int *priority, struct err *err)
+{
+    struct job_spec spec = {.promote = false};
+    const struct train_request request = {.db = app->db,
+                                          .models = app->models,
+                                          .model = model,
+                                          .spec = req->n_body > 0 ? &spec : NULL};
+    if (req->n_body == 0 || job_json_parse(req->body, req->n_body, &spec, err) == ERR_OK) {
+        err_kept(train_request_write(&request, out, priority, err));
+    }
+    train_spec_release(&spec.train);
+    return err->code;
+}
+
 enum err_code handle_train(struct app *app, const struct request *req, struct response *res,
                            struct err *err)
 {
@@ -30,16 +47,14 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     int64_t id;
     struct textbuf complete = textbuf_in(req->arena);
     struct textbuf text = textbuf_in(req->arena);
-    struct train_request request = {.text = req->body, .len = req->n_body};
     struct job_new job = {.origin = "request"};
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
-        train_request_write(app, model, &request, &complete, err) != ERR_OK) {
+        complete_request(app, req, model, &complete, &job.priority, err) != ERR_OK) {
         return err->code;
     }
     job.model = model;
     job.request = complete.data;
     job.n_request = complete.len;
-    job.priority = request.priority;
     if (job_store_add(app->db, &job, &id, err) != ERR_OK) {
         return err->code;
     }

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/background.h"
+#include "background.h"
 #include "base/mem.h"
 #include "math/gemm.h"
 

@@ -10,11 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/background.h"
-#include "documents/job_json.h"
+#include "background.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
-#include "documents/quality_json.h"
 #include "fit/split.h"
 #include "formats/json_read.h"
 #include "jobs/attempt.h"
@@ -270,8 +268,6 @@ static struct job_row train(void)
                                               .models = loop.app.models,
                                               .log = &loop.log,
                                               .metrics = &loop.metrics,
-                                              .parse = job_json_parse,
-                                              .write_scores = quality_json_write_scores,
                                               .n_threads = 1};
     struct job_new job = {
         .model = "m", .request = request, .n_request = strlen(request), .origin = "request"};

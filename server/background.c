@@ -1,26 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/background.h"
-
-#include "documents/job_json.h"
-#include "documents/policy_json.h"
-#include "api/train_request.h"
-#include "documents/quality_json.h"
-
-#include <string.h>
+#include "background.h"
 
 #define MEGABYTE 1000000
-
-static enum err_code compose(void *ctx, const char *model, const char *text, struct textbuf *out,
-                             int *priority, struct err *err)
-{
-    /* Nobody is there to be told that a version has another network. */
-    struct train_request request = {
-        .text = text, .len = text != NULL ? strlen(text) : 0, .cold_if_need = true};
-    if (train_request_write(ctx, model, &request, out, err) == ERR_OK) {
-        *priority = request.priority;
-    }
-    return err->code;
-}
 
 static enum err_code start_events(struct app *app, struct err *err)
 {
@@ -36,8 +17,6 @@ static enum err_code start_trainer(struct app *app, struct err *err)
                     .models = app->models,
                     .log = app->log,
                     .metrics = app->metrics,
-                    .parse = job_json_parse,
-                    .write_scores = quality_json_write_scores,
                     .n_threads = config->train_threads,
                     .max = {.seconds = config->train_seconds,
                             .bytes = (int64_t)config->train_memory_mb * MEGABYTE},
@@ -56,9 +35,6 @@ static enum err_code start_keeper(struct app *app, struct err *err)
         .trainer = app->trainer,
         .events = app->events,
         .log = app->log,
-        .parse = policy_json_parse,
-        .compose = compose,
-        .compose_ctx = app,
         .n_threads = 1,
     };
     return keeper_start(&settings, &app->keeper, err);
