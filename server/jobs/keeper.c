@@ -10,15 +10,14 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "base/wake.h"
 #include "documents/policy_json.h"
 #include "jobs/drift.h"
 #include "jobs/train_request.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define MS_NS      INT64_C(1000000)
 #define LOOK_MS    60000 /* at least so often */
@@ -38,10 +37,8 @@ struct watch {
 struct keeper {
     struct keeper_settings settings;
     pthread_t thread;
-    struct cancel cancel; /* of a measurement, at the stop */
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stopping;         /* guarded by lock */
+    struct cancel cancel;  /* of a measurement, at the stop */
+    struct wake wake;      /* for the stop; its lock is the lock */
     bool notified;         /* guarded by lock */
     struct watch *watches; /* array and models: changed by the thread alone, under the lock */
     size_t n_watches;
@@ -69,7 +66,7 @@ static struct watch *take(struct keeper *keeper, const char *model)
     if (watch != NULL) {
         return watch;
     }
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     if (keeper->n_watches == keeper->capacity) {
         size_t capacity = keeper->capacity == 0 ? 16 : 2 * keeper->capacity;
         struct watch *grown = mem_realloc_array(keeper->watches, capacity, sizeof *grown);
@@ -83,7 +80,7 @@ static struct watch *take(struct keeper *keeper, const char *model)
         *watch = (struct watch){.status = {.drift_score = NAN, .drift_baseline = NAN}};
         snprintf(watch->model, sizeof watch->model, "%s", model);
     }
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
     return watch;
 }
 
@@ -91,7 +88,7 @@ static struct watch *take(struct keeper *keeper, const char *model)
 static void forget_unseen(struct keeper *keeper)
 {
     size_t n = 0;
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     for (size_t i = 0; i < keeper->n_watches; i++) {
         if (keeper->watches[i].seen) {
             keeper->watches[n] = keeper->watches[i];
@@ -99,17 +96,17 @@ static void forget_unseen(struct keeper *keeper)
         }
     }
     keeper->n_watches = n;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
 }
 
 static void note(struct keeper *keeper, struct watch *watch, const char *waiting, int64_t job)
 {
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     watch->status.looked_ms = db_now_ms();
     watch->status.changed_ms = watch->changed_ms;
     snprintf(watch->status.waiting, sizeof watch->status.waiting, "%s", waiting);
     watch->status.job = job > 0 ? job : watch->status.job;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
 }
 
 /* It has another policy than at the last look: what was remembered belongs to that one. */
@@ -118,20 +115,20 @@ static void begin_anew(struct keeper *keeper, struct watch *watch, int64_t chang
     watch->memory = (struct policy_memory){.held_since_ms = 0};
     watch->changed_ms = changed_ms;
     watch->paused_until_ns = 0;
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     watch->status.drift_score = NAN;
     watch->status.drift_baseline = NAN;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
 }
 
 bool keeper_get_status(struct keeper *keeper, const char *model, struct keeper_status *out)
 {
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     const struct watch *watch = find(keeper, model);
     if (watch != NULL) {
         *out = watch->status;
     }
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
     return watch != NULL;
 }
 
@@ -160,10 +157,10 @@ static enum err_code measure(struct keeper *keeper, struct watch *watch,
     /* A version that cannot predict fresh rows has drifted. */
     watch->memory.drifted =
         drift.n > 0 && !(drift.score <= drift.baseline * (1.0 + policy->drift_increase));
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     watch->status.drift_score = drift.score;
     watch->status.drift_baseline = drift.baseline;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
     return ERR_OK;
 }
 
@@ -319,21 +316,15 @@ static void look(struct keeper *keeper)
     mem_free(names);
 }
 
-/* Sleeps a second, or until it is stopped or has to look. False: it is stopped. */
+/* Sleeps a second. False: it is stopped. A notice does not end the sleep: uploads may come by the
+ * hundred in a second, and a policy can wait that long. */
 static bool rest(struct keeper *keeper, bool *notified)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += 1;
-    int status = 0;
-    pthread_mutex_lock(&keeper->lock);
-    while (!keeper->stopping && status == 0) {
-        status = pthread_cond_timedwait(&keeper->wake, &keeper->lock, &until);
-    }
+    wake_lock(&keeper->wake);
+    bool go_on = wake_wait_locked(&keeper->wake, clock_ns() + 1000 * MS_NS);
     *notified = keeper->notified;
     keeper->notified = false;
-    bool go_on = !keeper->stopping;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
     return go_on;
 }
 
@@ -352,21 +343,15 @@ static void *work(void *arg)
 enum err_code keeper_start(const struct keeper_settings *settings, struct keeper **out,
                            struct err *err)
 {
-    pthread_condattr_t attr;
     struct keeper *keeper = mem_zalloc(sizeof *keeper);
     if (keeper == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the keeper");
     }
     keeper->settings = *settings;
     atomic_init(&keeper->cancel.stop, false);
-    pthread_mutex_init(&keeper->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&keeper->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    wake_init(&keeper->wake);
     if (threads_start(&keeper->thread, "keeper", work, keeper, err) != ERR_OK) {
-        pthread_cond_destroy(&keeper->wake);
-        pthread_mutex_destroy(&keeper->lock);
+        wake_release(&keeper->wake);
         mem_free(keeper);
         return err->code;
     }
@@ -380,20 +365,16 @@ void keeper_stop(struct keeper *keeper)
         return;
     }
     cancel_request(&keeper->cancel);
-    pthread_mutex_lock(&keeper->lock);
-    keeper->stopping = true;
-    pthread_cond_broadcast(&keeper->wake);
-    pthread_mutex_unlock(&keeper->lock);
+    wake_stop(&keeper->wake);
     pthread_join(keeper->thread, NULL);
-    pthread_cond_destroy(&keeper->wake);
-    pthread_mutex_destroy(&keeper->lock);
+    wake_release(&keeper->wake);
     mem_free(keeper->watches);
     mem_free(keeper);
 }
 
 void keeper_notify(struct keeper *keeper)
 {
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     keeper->notified = true;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
 }

@@ -8,15 +8,15 @@
  */
 #include "jobs/trainer.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "base/wake.h"
 #include "jobs/running.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <string.h>
-#include <time.h>
 
+#define MS_NS   INT64_C(1000000)
 #define RETRY_S 2 /* pause after the store failed */
 
 /* Seconds until the next try after a fault: 2, 8, 32, 128, 300. */
@@ -26,10 +26,7 @@
 struct trainer {
     struct trainer_settings settings;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool notified; /* guarded by lock */
-    bool stopping; /* guarded by lock */
+    struct wake wake; /* notices: there is a new job */
     struct running running;
 };
 
@@ -101,33 +98,10 @@ static enum err_code run(struct trainer *trainer, struct attempt *attempt, struc
 
 /* ---- its end ---- */
 
-static bool is_stopping(struct trainer *trainer)
-{
-    pthread_mutex_lock(&trainer->lock);
-    bool stopping = trainer->stopping;
-    pthread_mutex_unlock(&trainer->lock);
-    return stopping;
-}
-
 /* Waits for a notice, at most `ms` (0: for ever). False: the daemon stops. */
 static bool wait_for_work(struct trainer *trainer, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_mutex_lock(&trainer->lock);
-    int status = 0;
-    while (!trainer->stopping && !trainer->notified && status != ETIMEDOUT) {
-        status = ms > 0 ? pthread_cond_timedwait(&trainer->wake, &trainer->lock, &until)
-                        : pthread_cond_wait(&trainer->wake, &trainer->lock);
-    }
-    trainer->notified = false;
-    bool go_on = !trainer->stopping;
-    pthread_mutex_unlock(&trainer->lock);
-    return go_on;
+    return wake_wait(&trainer->wake, ms > 0 ? clock_ns() + ms * MS_NS : WAKE_NEVER);
 }
 
 static bool may_pass(enum err_code code)
@@ -156,7 +130,7 @@ static enum err_code write_end(struct trainer *trainer, const struct attempt *at
     if (row.cancel_requested) {
         return job_store_finish(db, id, JOB_CANCELLED, "", err);
     }
-    if (why->code == ERR_CANCELLED && is_stopping(trainer)) {
+    if (why->code == ERR_CANCELLED && wake_is_stopping(&trainer->wake)) {
         return job_store_requeue(db, id, err);
     }
     if (may_pass(why->code) && row.faults < JOB_MAX_FAULTS) {
@@ -284,7 +258,7 @@ static void *work(void *arg)
     if (threads_set_nice(trainer->settings.nice, &priority) != ERR_OK) {
         log_warn(log, "trainer runs at usual priority", "reason", err_msg(&priority), NULL);
     }
-    while (go_on && !is_stopping(trainer)) {
+    while (go_on && !wake_is_stopping(&trainer->wake)) {
         struct attempt attempt = {.request = NULL};
         struct err err = ERR_INIT;
         void *request = NULL;
@@ -304,21 +278,10 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Its waits count by a clock that never jumps. */
-static void init_wake(pthread_cond_t *wake)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(wake, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 static void trainer_free(struct trainer *trainer)
 {
     running_release(&trainer->running);
-    pthread_cond_destroy(&trainer->wake);
-    pthread_mutex_destroy(&trainer->lock);
+    wake_release(&trainer->wake);
     mem_free(trainer);
 }
 
@@ -339,8 +302,7 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
         mem_free(trainer);
         return err->code;
     }
-    pthread_mutex_init(&trainer->lock, NULL);
-    init_wake(&trainer->wake);
+    wake_init(&trainer->wake);
     if (n_requeued + n_failed > 0) {
         log_info(settings->attempt.log, "jobs that were interrupted", "queued_again",
                  LOG_INT(n_requeued), "failed", LOG_INT(n_failed), NULL);
@@ -358,10 +320,7 @@ void trainer_stop(struct trainer *trainer)
     if (trainer == NULL) {
         return;
     }
-    pthread_mutex_lock(&trainer->lock);
-    trainer->stopping = true;
-    pthread_cond_broadcast(&trainer->wake);
-    pthread_mutex_unlock(&trainer->lock);
+    wake_stop(&trainer->wake);
     running_close(&trainer->running);
     pthread_join(trainer->thread, NULL);
     trainer_free(trainer);
@@ -369,13 +328,9 @@ void trainer_stop(struct trainer *trainer)
 
 void trainer_notify(struct trainer *trainer)
 {
-    if (trainer == NULL) {
-        return;
+    if (trainer != NULL) {
+        wake_notify(&trainer->wake);
     }
-    pthread_mutex_lock(&trainer->lock);
-    trainer->notified = true;
-    pthread_cond_signal(&trainer->wake);
-    pthread_mutex_unlock(&trainer->lock);
 }
 
 enum err_code trainer_cancel(struct trainer *trainer, int64_t id, struct job_row *row,

@@ -1,45 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "live/follow.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "base/wake.h"
 #include "store/sqlite/db.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#define MS_NS INT64_C(1000000)
 
 struct follow {
     struct follow_settings settings;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stopping; /* guarded by lock */
+    struct wake wake; /* for the stop */
     /* Of the thread alone. */
     enum db_change left; /* what could not be done and may be possible later */
     char told[240];      /* the failure that was logged last; "": none since a success */
 };
-
-/* True when the period is over, false when it is time to go. */
-static bool wait(struct follow *follow)
-{
-    struct timespec until;
-    int status = 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += follow->settings.period_ms / 1000;
-    until.tv_nsec += (long)(follow->settings.period_ms % 1000) * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_mutex_lock(&follow->lock);
-    while (!follow->stopping && status != ETIMEDOUT) {
-        status = pthread_cond_timedwait(&follow->wake, &follow->lock, &until);
-    }
-    bool go_on = !follow->stopping;
-    pthread_mutex_unlock(&follow->lock);
-    return go_on;
-}
 
 /* A file that is bad stays bad until it is changed; memory and descriptors may come back. */
 static bool may_pass(enum err_code code)
@@ -94,7 +74,7 @@ static void look(struct follow *follow)
 static void *run(void *arg)
 {
     struct follow *follow = arg;
-    while (wait(follow)) {
+    while (wake_wait(&follow->wake, clock_ns() + follow->settings.period_ms * MS_NS)) {
         look(follow);
     }
     return NULL;
@@ -102,25 +82,19 @@ static void *run(void *arg)
 
 static void release(struct follow *follow)
 {
-    pthread_cond_destroy(&follow->wake);
-    pthread_mutex_destroy(&follow->lock);
+    wake_release(&follow->wake);
     mem_free(follow);
 }
 
 enum err_code follow_start(const struct follow_settings *settings, struct follow **out,
                            struct err *err)
 {
-    pthread_condattr_t monotonic;
     struct follow *follow = mem_zalloc(sizeof *follow);
     if (follow == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to follow the registry file");
     }
     follow->settings = *settings;
-    pthread_mutex_init(&follow->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&follow->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    wake_init(&follow->wake);
     if (threads_start(&follow->thread, "follow", run, follow, err) != ERR_OK) {
         release(follow);
         return err->code;
@@ -134,10 +108,7 @@ void follow_stop(struct follow *follow)
     if (follow == NULL) {
         return;
     }
-    pthread_mutex_lock(&follow->lock);
-    follow->stopping = true;
-    pthread_cond_signal(&follow->wake);
-    pthread_mutex_unlock(&follow->lock);
+    wake_stop(&follow->wake);
     pthread_join(follow->thread, NULL);
     release(follow);
 }
