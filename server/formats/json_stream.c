@@ -32,6 +32,42 @@ void json_stream_tensor(struct json_stream *stream, const double *values, int ra
     }
 }
 
+void json_stream_init(struct json_stream *stream, struct arena *arena)
+{
+    memset(stream, 0, sizeof *stream);
+    stream->text = textbuf_in(arena);
+    stream->json = json_write_to(&stream->text);
+}
+
+/*
+ * What the writer has put since the last part. A buffer that grows leaves its old bytes in the
+ * arena, so earlier parts stay what they are.
+ */
+static void add_written_text(struct json_stream *stream)
+{
+    const struct textbuf *text = &stream->text;
+    if (!textbuf_failed(text) && text->len > stream->n_given) {
+        json_stream_text(stream, text->data + stream->n_given, text->len - stream->n_given);
+        stream->n_given = text->len;
+    }
+}
+
+void json_stream_value(struct json_stream *stream, const char *key, const double *values, int rank,
+                       const size_t *shape)
+{
+    json_write_raw(&stream->json, key, "", 0);
+    add_written_text(stream);
+    json_stream_tensor(stream, values, rank, shape);
+}
+
+enum err_code json_stream_end(struct json_stream *stream, struct err *err)
+{
+    json_write_end(&stream->json);
+    add_written_text(stream);
+    return textbuf_failed(&stream->text) ? err_set(err, ERR_NOMEM, "no memory for the answer")
+                                         : ERR_OK;
+}
+
 size_t json_stream_bound(const struct json_stream *stream)
 {
     size_t bytes = 0;
@@ -63,7 +99,7 @@ static size_t write_number(struct json_stream *stream, const struct json_part *p
     return (size_t)(to - out);
 }
 
-static size_t take(const char *from, size_t left, char *out, size_t size)
+static size_t copy_piece(const char *from, size_t left, char *out, size_t size)
 {
     size_t n = left < size ? left : size;
     memcpy(out, from, n);
@@ -91,8 +127,8 @@ size_t json_stream_read(void *ctx, char *out, size_t size)
     size_t done = 0;
     while (done < size) {
         if (stream->spill_at < stream->n_spill) {
-            size_t n = take(stream->spill + stream->spill_at, stream->n_spill - stream->spill_at,
-                            out + done, size - done);
+            size_t n = copy_piece(stream->spill + stream->spill_at,
+                                  stream->n_spill - stream->spill_at, out + done, size - done);
             stream->spill_at += n;
             done += n;
             continue;
@@ -106,8 +142,8 @@ size_t json_stream_read(void *ctx, char *out, size_t size)
             stream->at = 0;
             memset(stream->index, 0, sizeof stream->index);
         } else if (part->text != NULL) {
-            size_t n =
-                take(part->text + stream->at, part->len - stream->at, out + done, size - done);
+            size_t n = copy_piece(part->text + stream->at, part->len - stream->at, out + done,
+                                  size - done);
             stream->at += n;
             done += n;
         } else {

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A JSON text of a few words and large tensors, made while it is sent: the numbers are turned to
- * text as the client takes them, so an answer of any size needs no memory beyond its tensors.
+ * A JSON text of few words and large tensors whose numbers become text only as the client takes
+ * them, so that an answer of any size needs no memory beyond its tensors.
+ *
+ *     json_stream_init(stream, arena);
+ *     json_write_object(&stream->json, NULL);
+ *     json_write_int(&stream->json, "version", 3);
+ *     json_stream_value(stream, "mean", mean, 2, shape);
+ *     json_write_object_end(&stream->json);
+ *     json_stream_end(stream, err);
  */
 #ifndef JSON_STREAM_H
 #define JSON_STREAM_H
 
+#include "base/err.h"
 #include "base/numtext.h"
+#include "formats/json_write.h"
 
 #include <stddef.h>
 
@@ -22,6 +31,9 @@ struct json_part {
 };
 
 struct json_stream {
+    struct json_write json; /* for all that is no tensor; writes into text */
+    struct textbuf text;
+    size_t n_given; /* bytes of text that are parts already */
     struct json_part parts[JSON_STREAM_PARTS];
     int n_parts;
     int part; /* where reading stands */
@@ -32,9 +44,21 @@ struct json_stream {
     size_t spill_at;
 };
 
-/* A zeroed stream is empty. Both borrow until the last read. */
+/* The stream stays where it is, for its writer points into it; its text goes into the arena. */
+void json_stream_init(struct json_stream *stream, struct arena *arena);
+
+/*
+ * A tensor as the next value of stream->json, key as there. values: finite, at least one, borrowed
+ * until the last read; shape: [rank].
+ */
+void json_stream_value(struct json_stream *stream, const char *key, const double *values, int rank,
+                       const size_t *shape);
+
+/* After the last value. ERR_NOMEM. */
+enum err_code json_stream_end(struct json_stream *stream, struct err *err) MUST_CHECK;
+
+/* The parts themselves, for text that is made elsewhere; borrowed until the last read. */
 void json_stream_text(struct json_stream *stream, const char *text, size_t len);
-/* values: finite, at least one; shape: [rank]. */
 void json_stream_tensor(struct json_stream *stream, const double *values, int rank,
                         const size_t *shape);
 

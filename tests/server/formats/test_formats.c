@@ -10,41 +10,91 @@
 #include "formats/json_tensor.h"
 #include "formats/npy.h"
 
-static void fill(struct json_stream *stream, const double *values)
+static void fill(struct json_stream *stream, struct arena *arena, const double *values)
 {
     static const size_t shape[] = {2, 3, 2};
     static const size_t one[] = {1};
-    memset(stream, 0, sizeof *stream);
-    json_stream_text(stream, "{\"a\":", 5);
-    json_stream_tensor(stream, values, 3, shape);
-    json_stream_text(stream, ",\"b\":", 5);
-    json_stream_tensor(stream, values + 3, 1, one);
-    json_stream_text(stream, "", 0);
-    json_stream_text(stream, "}", 1);
+    struct err err = ERR_INIT;
+    json_stream_init(stream, arena);
+    json_write_object(&stream->json, NULL);
+    json_stream_value(stream, "a", values, 3, shape);
+    json_write_array(&stream->json, "b");
+    json_stream_value(stream, NULL, values + 3, 1, one);
+    json_stream_value(stream, NULL, values, 1, one);
+    json_write_array_end(&stream->json);
+    /* More than the writer's first block holds. */
+    for (int i = 0; i < 100; i++) {
+        json_write_int(&stream->json, "count", 100000 + i);
+    }
+    json_stream_value(stream, "c", values + 4, 1, one);
+    json_write_object_end(&stream->json);
+    ck_assert_int_eq(json_stream_end(stream, &err), ERR_OK);
+}
+
+static size_t expect(char *out, size_t size)
+{
+    size_t len = (size_t)snprintf(out, size, "%s",
+                                  "{\"a\":[[[1,-2.5],[1e+300,0.1],[-1.7976931348623157e+308,0]],"
+                                  "[[7,1e-320],[3,0.3333333333333333],[12345.5,2]]],"
+                                  "\"b\":[[0.1],[1]]");
+    for (int i = 0; i < 100; i++) {
+        len += (size_t)snprintf(out + len, size - len, ",\"count\":%d", 100000 + i);
+    }
+    return len + (size_t)snprintf(out + len, size - len, ",\"c\":[-1.7976931348623157e+308]}");
 }
 
 START_TEST(a_stream_is_the_same_in_any_pieces)
 {
     static const double values[12] = {
         1, -2.5, 1e300, 0.1, -1.7976931348623157e308, 0, 7, 1e-320, 3, 1.0 / 3, 12345.5, 2};
-    static const char expected[] = "{\"a\":[[[1,-2.5],[1e+300,0.1],[-1.7976931348623157e+308,0]],"
-                                   "[[7,1e-320],[3,0.3333333333333333],[12345.5,2]]],\"b\":[0.1]}";
+    char expected[4096];
+    size_t expected_len = expect(expected, sizeof expected);
+    struct arena arena = ARENA_INIT;
     struct json_stream stream;
-    fill(&stream, values);
-    ck_assert_uint_ge(json_stream_bound(&stream), sizeof expected - 1);
     for (size_t size = 1; size < 200; size++) {
-        char out[512];
+        char out[4096];
         size_t len = 0;
         size_t got;
-        fill(&stream, values);
+        fill(&stream, &arena, values);
+        ck_assert_uint_ge(json_stream_bound(&stream), expected_len);
         while ((got = json_stream_read(&stream, out + len, size)) > 0) {
             ck_assert_uint_le(got, size);
             len += got;
         }
-        ck_assert_uint_eq(len, sizeof expected - 1);
+        ck_assert_uint_eq(len, expected_len);
         ck_assert_int_eq(memcmp(out, expected, len), 0);
         ck_assert_uint_eq(json_stream_read(&stream, out, size), 0);
+        arena_clear(&arena);
     }
+    arena_release(&arena);
+}
+END_TEST
+
+START_TEST(a_stream_without_memory_says_so)
+{
+    static const double values[12] = {1};
+    static const size_t shape[] = {3, 4};
+    for (long n = 1; n < 10; n++) {
+        struct arena arena = ARENA_INIT;
+        struct err err = ERR_INIT;
+        struct json_stream stream;
+        mem_fail_after(n, true);
+        json_stream_init(&stream, &arena);
+        json_write_object(&stream.json, NULL);
+        for (int i = 0; i < 50; i++) {
+            json_write_text(&stream.json, "name", "a text of some length");
+            json_stream_value(&stream, "values", values, 2, shape);
+        }
+        json_write_object_end(&stream.json);
+        enum err_code code = json_stream_end(&stream, &err);
+        mem_fail_after(0, false);
+        arena_release(&arena);
+        if (code == ERR_OK) {
+            ck_assert_int_gt(n, 1);
+            return;
+        }
+    }
+    ck_abort_msg("there was never enough memory");
 }
 END_TEST
 
@@ -206,6 +256,7 @@ int main(void)
     Suite *suite = suite_create("formats");
     TCase *tc = tcase_create("formats");
     tcase_add_test(tc, a_stream_is_the_same_in_any_pieces);
+    tcase_add_test(tc, a_stream_without_memory_says_so);
     tcase_add_test(tc, a_tensor_may_lie_in_an_object);
     tcase_add_test(tc, a_list_of_objects_may_hold_a_tensor_each);
     tcase_add_test(tc, a_list_has_a_most_of_objects);

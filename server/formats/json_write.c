@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/json_write.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+struct json_write json_write_to(struct textbuf *text)
+{
+    return (struct json_write){.text = text};
+}
+
+void json_write_end(const struct json_write *json)
+{
+    assert(json->depth == 0 && json->comma);
+}
+
+static bool in_object(const struct json_write *json)
+{
+    return json->depth > 0 && (json->objects >> (json->depth - 1) & 1) != 0;
+}
+
+/* What stands before a value: the comma after the value before it, and its key. */
+static void begin_value(struct json_write *json, const char *key)
+{
+    assert((key != NULL) == in_object(json));
+    assert(json->depth > 0 || !json->comma); /* one value outside of everything */
+    if (json->comma) {
+        textbuf_put(json->text, ",", 1);
+    }
+    json->comma = true;
+    if (key != NULL) {
+        textbuf_json_string(json->text, key);
+        textbuf_put(json->text, ":", 1);
+    }
+}
+
+static void open_value(struct json_write *json, const char *key, bool object)
+{
+    begin_value(json, key);
+    assert(json->depth < JSON_WRITE_MAX_DEPTH);
+    uint64_t bit = (uint64_t)1 << json->depth++;
+    json->objects = object ? json->objects | bit : json->objects & ~bit;
+    json->comma = false;
+    textbuf_put(json->text, object ? "{" : "[", 1);
+}
+
+static void close_value(struct json_write *json, bool object)
+{
+    assert(json->depth > 0 && in_object(json) == object);
+    json->depth--;
+    json->comma = true;
+    textbuf_put(json->text, object ? "}" : "]", 1);
+}
+
+void json_write_object(struct json_write *json, const char *key)
+{
+    open_value(json, key, true);
+}
+
+void json_write_object_end(struct json_write *json)
+{
+    close_value(json, true);
+}
+
+void json_write_array(struct json_write *json, const char *key)
+{
+    open_value(json, key, false);
+}
+
+void json_write_array_end(struct json_write *json)
+{
+    close_value(json, false);
+}
+
+void json_write_raw(struct json_write *json, const char *key, const char *value, size_t len)
+{
+    begin_value(json, key);
+    textbuf_put(json->text, value, len);
+}
+
+void json_write_null(struct json_write *json, const char *key)
+{
+    json_write_raw(json, key, "null", 4);
+}
+
+void json_write_bool(struct json_write *json, const char *key, bool value)
+{
+    const char *word = value ? "true" : "false";
+    json_write_raw(json, key, word, strlen(word));
+}
+
+void json_write_int(struct json_write *json, const char *key, int64_t value)
+{
+    begin_value(json, key);
+    textbuf_printf(json->text, "%" PRId64, value);
+}
+
+void json_write_real(struct json_write *json, const char *key, double value)
+{
+    begin_value(json, key);
+    textbuf_real(json->text, value);
+}
+
+void json_write_text(struct json_write *json, const char *key, const char *value)
+{
+    if (value == NULL) {
+        json_write_null(json, key);
+        return;
+    }
+    begin_value(json, key);
+    textbuf_json_string(json->text, value);
+}
+
+void json_write_reals(struct json_write *json, const char *key, const double *values, size_t n)
+{
+    if (values == NULL) {
+        json_write_null(json, key);
+        return;
+    }
+    begin_value(json, key);
+    textbuf_vector(json->text, values, n);
+}
+
+void json_write_matrix(struct json_write *json, const char *key, const double *values, size_t n,
+                       size_t k)
+{
+    if (values == NULL) {
+        json_write_null(json, key);
+        return;
+    }
+    begin_value(json, key);
+    textbuf_matrix(json->text, values, n, k);
+}
