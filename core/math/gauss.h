@@ -38,13 +38,20 @@ struct gauss_mixture {
 /* A zeroed mixture may be released. */
 void gauss_mixture_release(struct gauss_mixture *mixture);
 
+/* What the members of a mixture have in common. */
+struct gauss_shape {
+    int n_params;  /* K */
+    int first, n;  /* the uncertain parameters are [first, first + n) */
+    bool with_std; /* whether the members have a std */
+    int rank;      /* columns of their factors; 0: they have none */
+};
+
 /*
- * n_members empty members with room for their arrays (zeroed): K parameters, [first, first + n)
- * uncertain, std if with_std, factor if rank > 0; n_draws 1. ERR_NOMEM, ERR_LIMIT.
+ * Makes n_members members of that shape, whose arrays are zeroed; n_draws becomes 1. ERR_INVALID,
+ * ERR_LIMIT, ERR_NOMEM.
  */
-enum err_code gauss_mixture_new(struct gauss_mixture *mixture, int n_members, int n_params,
-                                int first, int n, bool with_std, int rank,
-                                struct err *err) MUST_CHECK;
+enum err_code gauss_mixture_new(struct gauss_mixture *mixture, int n_members,
+                                const struct gauss_shape *shape, struct err *err) MUST_CHECK;
 
 /* An independent copy of members [first, first + n) alone, which must be of one shape. ERR_NOMEM.
  */

@@ -171,8 +171,12 @@ static void draw_add(const struct predict_call *call, struct tile *tile, int dra
     size_t n = (size_t)call->req->n;
     double *mean = call->out->mean + tile->first * o;
     if (call->req->want & PREDICT_COVARIANCE_OUTPUTS) {
-        moments_add_covariance(draw + 1, tile->rows, o, tile->f, mean,
-                               call->out->covariance + tile->first * o * o, tile->delta);
+        const struct moments_covariance sums = {.n = tile->rows,
+                                                .o = o,
+                                                .mean = mean,
+                                                .co = call->out->covariance + tile->first * o * o,
+                                                .scratch = tile->delta};
+        moments_add_covariance(&sums, draw + 1, tile->f);
     } else {
         moments_add(draw + 1, cells, tile->f, mean, call->m2 + tile->first * o);
     }

@@ -334,9 +334,10 @@ static enum err_code run(const struct solver_problem *problem,
         return err->code;
     }
     int n = net->arch.outputs * (net->arch.width + 1);
+    const struct gauss_shape shape = {
+        .n_params = net->n_params, .first = net->off.weight_post, .n = n, .rank = n};
     if (solver_tasks_init(&bll.tasks, problem, settings->members, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, net->n_params, net->off.weight_post,
-                          n, false, n, err) != ERR_OK) {
+        gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
         goto done;
     }
     result->gaussian.n_draws = settings->draws;

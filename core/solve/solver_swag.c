@@ -394,9 +394,11 @@ static enum err_code run(const struct solver_problem *problem,
     if (problem->train.n < 1) {
         return err_set(err, ERR_INVALID, "no rows to train on");
     }
-    if (plan(&swag, problem, settings, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, k, 0, k, true, swag.rank, err) !=
-            ERR_OK) {
+    if (plan(&swag, problem, settings, err) != ERR_OK) {
+        return err->code;
+    }
+    const struct gauss_shape shape = {.n_params = k, .n = k, .with_std = true, .rank = swag.rank};
+    if (gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
         return err->code;
     }
     result->gaussian.n_draws = settings->draws;
