@@ -10,7 +10,6 @@
 #include "network/plan.h"
 
 #include "base/mem.h"
-#include "math/kernels.h"
 #include "network/resnet_priv.h"
 
 #include <string.h>
@@ -111,7 +110,7 @@ enum err_code plan_init(struct plan *plan, const struct resnet *net, int m, cons
     bool narrow = is_narrow(net);
     size_t bytes = 0; /* all of it fits a size_t, so its parts do */
     bool fits = plan_bytes(net, m, single, &bytes);
-    *plan = (struct plan){.net = net, .m = m, .single = single};
+    *plan = (struct plan){.net = net, .kernels = kernels_get(), .m = m, .single = single};
     double *one = mem_alloc_array(net->pack_size, sizeof *one);
     if (fits) {
         plan->packs = mem_alloc_array((size_t)m * net->pack_size, real);
@@ -233,41 +232,38 @@ size_t plan_scratch_bytes(const struct plan *plan, int rows)
 #undef F
 #undef K
 
-void plan_load(const struct plan *plan, int rows, const double *x, void *scratch)
+void plan_load(const struct plan *plan, const struct plan_tile *tile, const double *x)
 {
     if (plan->single) {
-        load_f32(plan, rows, x, scratch);
+        load_f32(plan, tile, x);
     } else {
-        load_f64(plan, rows, x, scratch);
+        load_f64(plan, tile, x);
     }
 }
 
-void plan_eval(const struct plan *plan, int first, int n, int rows, void *scratch, double *f)
+void plan_eval(const struct plan *plan, const struct plan_tile *tile, int first, int n, double *f)
 {
-    const struct kernels *k = kernels_get();
-    size_t size = plan->net->pack_size;
-    enum way way = way_of(plan, rows);
+    size_t at = (size_t)first * plan->net->pack_size;
+    enum way way = way_of(plan, tile->rows);
     if (plan->single) {
-        const float *packs = (const float *)plan->packs + (size_t)first * size;
+        const float *packs = (const float *)plan->packs + at;
         if (way == BY_LANES) {
-            eval_lanes_f32(plan, k, (const float *)plan->lanes + (size_t)first * size, n, rows,
-                           scratch, f);
+            eval_lanes_f32(plan, (const float *)plan->lanes + at, n, tile, f);
         } else if (way == BY_ROWS) {
-            eval_rows_f32(plan, k, packs, n, rows, scratch, f);
+            eval_rows_f32(plan, packs, n, tile, f);
         } else {
-            eval_columns_f32(plan, k, packs, rows, scratch, f);
+            eval_columns_f32(plan, packs, tile, f);
         }
     } else {
-        const double *packs = (const double *)plan->packs + (size_t)first * size;
+        const double *packs = (const double *)plan->packs + at;
         if (way == BY_LANES) {
-            eval_lanes_f64(plan, k, (const double *)plan->lanes + (size_t)first * size, n, rows,
-                           scratch, f);
+            eval_lanes_f64(plan, (const double *)plan->lanes + at, n, tile, f);
         } else if (way == BY_ROWS) {
-            eval_rows_f64(plan, k, packs, n, rows, scratch, f);
+            eval_rows_f64(plan, packs, n, tile, f);
         } else {
-            eval_columns_f64(plan, k, packs, rows, scratch, f);
+            eval_columns_f64(plan, packs, tile, f);
         }
     }
     /* In place: a sum leaves fewer values than it takes. */
-    resnet_final(plan->net, n * rows, f, f);
+    resnet_final(plan->net, n * tile->rows, f, f);
 }

@@ -10,6 +10,7 @@
 #ifndef PLAN_H
 #define PLAN_H
 
+#include "math/kernels.h"
 #include "network/resnet.h"
 
 #include <stdbool.h>
@@ -18,8 +19,9 @@
 
 struct plan {
     const struct resnet *net; /* borrowed */
-    int m;                    /* draws */
-    bool single;              /* weights and arithmetic in float */
+    const struct kernels *kernels;
+    int m;       /* draws */
+    bool single; /* weights and arithmetic in float */
     void *packs; /* [m x net->pack_size], as resnet_pack but weights in the kernels' blocks */
     void *lanes; /* [groups of KERNELS_LANES draws x pack_size x KERNELS_LANES], or NULL */
 };
@@ -38,13 +40,19 @@ int plan_group(const struct plan *plan, int rows);
 /* Bytes of scratch for a tile of so many rows; aligned to a cache line. */
 size_t plan_scratch_bytes(const struct plan *plan, int rows);
 
-/* Takes the tile's inputs x [rows x d], scaled as the network wants them, into the scratch. */
-void plan_load(const struct plan *plan, int rows, const double *x, void *scratch);
+/* Rows that are evaluated together. */
+struct plan_tile {
+    int rows;
+    void *scratch; /* of plan_scratch_bytes */
+};
+
+/* Copies the tile's inputs x [rows x d], scaled as the network wants them, into the scratch. */
+void plan_load(const struct plan *plan, const struct plan_tile *tile, const double *x);
 
 /*
- * Values of draws first .. first + n - 1 on the loaded tile, n at most plan_group and first a
- * multiple of it: f [n x rows x n_out], with room for [n x rows x outputs].
+ * Values of draws first .. first + n - 1 on the loaded tile, where n is at most plan_group and
+ * first a multiple of it: f [n x rows x n_out], with room for [n x rows x outputs].
  */
-void plan_eval(const struct plan *plan, int first, int n, int rows, void *scratch, double *f);
+void plan_eval(const struct plan *plan, const struct plan_tile *tile, int first, int n, double *f);
 
 #endif

@@ -160,43 +160,52 @@ static void activate(const struct resnet *net, double *z, const double *b, size_
     }
 }
 
-static void apply_pre(const struct resnet *net, const double *pack, int n, const double *x,
-                      double *z)
+static void apply_pre(const struct resnet_packed *packed, int n, const double *x, double *z)
 {
+    const struct resnet *net = packed->net;
     if (net->arch.layer_pre) {
-        gemm_nn(n, net->arch.width, net->arch.inputs, x, pack + net->pack_pre, 0.0, z);
-        activate(net, z, pack + net->pack_bias_pre, (size_t)n);
+        gemm_nn(n, net->arch.width, net->arch.inputs, x, packed->pack + net->pack_pre, 0.0, z);
+        activate(net, z, packed->pack + net->pack_bias_pre, (size_t)n);
     } else {
         memcpy(z, x, (size_t)n * (size_t)net->arch.inputs * sizeof *z);
     }
 }
 
-/* a <- act(z W^T + b); z_next <- z + h a (may be z), or a (may be a) when not residual. */
-static void apply_block(const struct resnet *net, const double *pack, int block, int n,
-                        const double *z, double *a, double *z_next)
+/* The state between blocks, and a block's activations; both [n x r]. */
+struct state {
+    double *z;
+    double *a;
+};
+
+/* a <- act(z W^T + b); then z <- z + h a, or z and a change places when not residual. */
+static void apply_block(const struct resnet_packed *packed, int block, int n, struct state *s)
 {
+    const struct resnet *net = packed->net;
     size_t r = (size_t)net->arch.width;
     size_t count = (size_t)n * r;
-    const double *w = pack + net->pack_blocks + block * net->block_stride;
+    const double *w = packed->pack + net->pack_blocks + block * net->block_stride;
+    double *z = s->z;
+    double *a = s->a;
     gemm_nn(n, (int)r, (int)r, z, w, 0.0, a);
     activate(net, a, net->arch.bias ? w + r * r : NULL, (size_t)n);
     if (net->arch.residual) {
         double h = net->step;
         for (size_t i = 0; i < count; i++) {
-            z_next[i] = z[i] + h * a[i];
+            z[i] = z[i] + h * a[i];
         }
-    } else if (z_next != a) {
-        memcpy(z_next, a, count * sizeof *a);
+    } else {
+        s->z = a;
+        s->a = z;
     }
 }
 
-static void apply_post(const struct resnet *net, const double *pack, int n, const double *z,
-                       double *raw)
+static void apply_post(const struct resnet_packed *packed, int n, const double *z, double *raw)
 {
+    const struct resnet *net = packed->net;
     size_t o = (size_t)net->arch.outputs;
     if (net->arch.layer_post) {
-        gemm_nn(n, (int)o, net->arch.width, z, pack + net->pack_post, 0.0, raw);
-        add_bias(raw, pack + net->pack_bias_post, (size_t)n, o);
+        gemm_nn(n, (int)o, net->arch.width, z, packed->pack + net->pack_post, 0.0, raw);
+        add_bias(raw, packed->pack + net->pack_bias_post, (size_t)n, o);
     } else {
         memcpy(raw, z, (size_t)n * o * sizeof *raw);
     }
@@ -240,39 +249,32 @@ size_t resnet_apply_scratch(const struct resnet *net, int n)
     return (size_t)n * (2 * (size_t)net->arch.width + (size_t)net->arch.outputs);
 }
 
-/* What enters the post layer: z or a, both [n x r], of which z is used first. */
-static double *apply_hidden(const struct resnet *net, const double *pack, int n, const double *x,
-                            double *z, double *a)
+/* What enters the post layer: it is in z or in a, both [n x r]. */
+static double *apply_hidden(const struct resnet_packed *packed, int n, const double *x, double *z,
+                            double *a)
 {
-    apply_pre(net, pack, n, x, z);
-    for (int i = 0; i < net->n_blocks; i++) {
-        if (net->arch.residual) {
-            apply_block(net, pack, i, n, z, a, z);
-        } else {
-            apply_block(net, pack, i, n, z, a, a);
-            double *swap = z;
-            z = a;
-            a = swap;
-        }
+    struct state state = {.z = z, .a = a};
+    apply_pre(packed, n, x, z);
+    for (int i = 0; i < packed->net->n_blocks; i++) {
+        apply_block(packed, i, n, &state);
     }
-    return z;
+    return state.z;
 }
 
-void resnet_apply(const struct resnet *net, const double *pack, int n, const double *x, double *y,
-                  double *scratch)
+void resnet_apply(const struct resnet_packed *packed, int n, const double *x, double *y)
 {
-    double *a = scratch + (size_t)n * (size_t)net->arch.width;
-    double *raw = a + (size_t)n * (size_t)net->arch.width;
-    const double *z = apply_hidden(net, pack, n, x, scratch, a);
-    apply_post(net, pack, n, z, raw);
-    resnet_final(net, n, raw, y);
+    size_t cells = (size_t)n * (size_t)packed->net->arch.width;
+    double *a = packed->scratch + cells;
+    double *raw = a + cells;
+    const double *z = apply_hidden(packed, n, x, packed->scratch, a);
+    apply_post(packed, n, z, raw);
+    resnet_final(packed->net, n, raw, y);
 }
 
-void resnet_features(const struct resnet *net, const double *pack, int n, const double *x,
-                     double *z, double *scratch)
+void resnet_features(const struct resnet_packed *packed, int n, const double *x, double *z)
 {
-    const double *found = apply_hidden(net, pack, n, x, z, scratch);
+    const double *found = apply_hidden(packed, n, x, z, packed->scratch);
     if (found != z) {
-        memcpy(z, found, (size_t)n * (size_t)net->arch.width * sizeof *z);
+        memcpy(z, found, (size_t)n * (size_t)packed->net->arch.width * sizeof *z);
     }
 }

@@ -43,16 +43,21 @@ void resnet_release(struct resnet *net);
  */
 void resnet_pack(const struct resnet *net, const double *params, double *pack);
 
+/* A network with the weights of one parameter vector. */
+struct resnet_packed {
+    const struct resnet *net;
+    const double *pack; /* of resnet_pack */
+    double *scratch;
+};
+
 /* Doubles of scratch that resnet_apply needs for n rows. */
 size_t resnet_apply_scratch(const struct resnet *net, int n);
 
 /* y <- network(x) without a tape. x: [n x d], y: [n x n_out], scratch: resnet_apply_scratch. */
-void resnet_apply(const struct resnet *net, const double *pack, int n, const double *x, double *y,
-                  double *scratch);
+void resnet_apply(const struct resnet_packed *packed, int n, const double *x, double *y);
 
 /* z [n x r] <- what enters the post layer. scratch: [n x r]. */
-void resnet_features(const struct resnet *net, const double *pack, int n, const double *x,
-                     double *z, double *scratch);
+void resnet_features(const struct resnet_packed *packed, int n, const double *x, double *z);
 
 struct resnet_tape;
 

@@ -24,15 +24,26 @@ static void gather(const struct resnet_tape *tape, const double *columns, int k,
     }
 }
 
-/* Weights [n_out x n_in] and biases of the pre or post layer from D and its inputs, at row i. */
-static void end_layer(const struct resnet_tape *tape, int n_out, int n_in, const double *d,
-                      const double *z, size_t i, double *weight, double *bias)
+/* The pre or the post layer: its adjoints D, its inputs z, and its place among the parameters. */
+struct end_layer {
+    int n_out, n_in;
+    const double *d;  /* [n_out x ld] */
+    const double *z;  /* [n_in x ld] */
+    int weight, bias; /* offsets of the weights [n_out x n_in] and of the biases [n_out] */
+};
+
+/* The layer's part of row i's gradient. */
+static void end_layer_gradient(const struct resnet_tape *tape, const struct end_layer *layer,
+                               size_t i, double *grad)
 {
-    gather(tape, d, n_out, i, bias);
-    for (int q = 0; q < n_in; q++) {
-        double value = z[(size_t)q * tape->ld + i];
-        for (int p = 0; p < n_out; p++) {
-            weight[(size_t)p * (size_t)n_in + (size_t)q] = bias[p] * value;
+    double *weight = grad + layer->weight;
+    double *bias = grad + layer->bias;
+    size_t n_in = (size_t)layer->n_in;
+    gather(tape, layer->d, layer->n_out, i, bias);
+    for (size_t q = 0; q < n_in; q++) {
+        double value = layer->z[q * tape->ld + i];
+        for (int p = 0; p < layer->n_out; p++) {
+            weight[(size_t)p * n_in + q] = bias[p] * value;
         }
     }
 }
@@ -104,17 +115,26 @@ void resnet_row_gradients(struct resnet_tape *tape, const double *dy, double *gr
     if (tape->n == 0) {
         return;
     }
+    const struct end_layer pre = {.n_out = a->width,
+                                  .n_in = a->inputs,
+                                  .d = tape_at(tape, tape->d, net->n_blocks),
+                                  .z = tape->x,
+                                  .weight = net->off.weight_pre,
+                                  .bias = net->off.bias_pre};
+    const struct end_layer post = {.n_out = a->outputs,
+                                   .n_in = a->width,
+                                   .d = tape->d_raw,
+                                   .z = tape_at(tape, tape->z, net->n_blocks),
+                                   .weight = net->off.weight_post,
+                                   .bias = net->off.bias_post};
     tape_keep_adjoints(tape, dy);
     for (size_t i = 0; i < (size_t)tape->n; i++) {
         double *row = grad + i * stride;
         if (a->layer_pre) {
-            end_layer(tape, a->width, a->inputs, tape_at(tape, tape->d, net->n_blocks), tape->x, i,
-                      row + net->off.weight_pre, row + net->off.bias_pre);
+            end_layer_gradient(tape, &pre, i, row);
         }
         if (a->layer_post) {
-            end_layer(tape, a->outputs, a->width, tape->d_raw,
-                      tape_at(tape, tape->z, net->n_blocks), i, row + net->off.weight_post,
-                      row + net->off.bias_post);
+            end_layer_gradient(tape, &post, i, row);
         }
         block_gradients(tape, i, row);
     }

@@ -258,11 +258,12 @@ enum err_code predict_tile(const struct predict_call *call, int index, struct ar
                      tile.z, first, err) != ERR_OK) {
         goto done;
     }
-    plan_load(&model->plan, (int)tile.rows, tile.z, tile.scratch);
+    const struct plan_tile planned = {.rows = (int)tile.rows, .scratch = tile.scratch};
+    plan_load(&model->plan, &planned, tile.z);
     for (int first_draw = 0; first_draw < model->m; first_draw += tile.group) {
         int left_draws = model->m - first_draw;
         int n = left_draws < tile.group ? left_draws : tile.group;
-        plan_eval(&model->plan, first_draw, n, (int)tile.rows, tile.scratch, tile.values);
+        plan_eval(&model->plan, &planned, first_draw, n, tile.values);
         if (model->noise_predicted) {
             split_heads(call, &tile, n);
         }

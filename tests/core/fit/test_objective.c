@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Objectives of every noise kind: values against the formulas, gradients against differences. */
+#include "plain_forward.h"
 #include "run.h"
 
 #include <math.h>
@@ -104,12 +105,7 @@ static double by_formula(const struct scene *s)
     size_t n_out = (size_t)s->net.n_out;
     double f[ROWS * 2 * TARGETS];
     double value = 0.0;
-    double *pack = mem_alloc_array(s->net.pack_size, sizeof *pack);
-    double *scratch = mem_alloc_array(resnet_apply_scratch(&s->net, ROWS), sizeof *scratch);
-    resnet_pack(&s->net, s->params, pack);
-    resnet_apply(&s->net, pack, ROWS, s->x, f, scratch);
-    mem_free(pack);
-    mem_free(scratch);
+    plain_forward(&s->net, s->params, ROWS, s->x, f);
     for (size_t i = 0; i < ROWS; i++) {
         for (size_t j = 0; j < TARGETS; j++) {
             double dev = f[i * n_out + j] - s->y[i * TARGETS + j];

@@ -5,6 +5,7 @@
  * value.
  */
 #include "oracle.h"
+#include "plain_forward.h"
 #include "run.h"
 
 #include <math.h>
@@ -35,11 +36,8 @@ static double check_case(const json_t *item)
     int n = n_x / arch.inputs;
     ck_assert_int_eq(n * net.n_out, n_y);
 
-    double *pack = calloc(net.pack_size, sizeof *pack);
-    double *scratch = calloc(resnet_apply_scratch(&net, n), sizeof *scratch);
     double *found = calloc((size_t)n_y, sizeof *found);
-    resnet_pack(&net, params, pack);
-    resnet_apply(&net, pack, n, x, found, scratch);
+    plain_forward(&net, params, n, x, found);
     double error = oracle_error(found, y, n_y);
 
     /* The taped pass: other kernels, the same values but for rounding. */
@@ -50,8 +48,6 @@ static double check_case(const json_t *item)
     error = fmax(error, oracle_error(again, y, n_y));
     resnet_tape_free(tape);
     resnet_release(&net);
-    free(pack);
-    free(scratch);
     free(found);
     free(again);
     free(params);
@@ -282,8 +278,6 @@ START_TEST(rows_do_not_depend_on_their_neighbours)
     arch.width = 9;
     ck_assert_int_eq(resnet_init(&net, &arch, &err), ERR_OK);
     double *params = calloc((size_t)net.n_params, sizeof *params);
-    double *pack = calloc(net.pack_size, sizeof *pack);
-    double *scratch = calloc(resnet_apply_scratch(&net, 67), sizeof *scratch);
     rng_init(&rng, 1, RNG_TEST, 0);
     for (int k = 0; k < net.n_params; k++) {
         params[k] = rng_normal(&rng);
@@ -291,17 +285,14 @@ START_TEST(rows_do_not_depend_on_their_neighbours)
     for (int k = 0; k < 67 * 3; k++) {
         x[k] = rng_normal(&rng);
     }
-    resnet_pack(&net, params, pack);
-    resnet_apply(&net, pack, 67, x, all, scratch);
+    plain_forward(&net, params, 67, x, all);
     for (int i = 0; i < 67; i++) {
-        resnet_apply(&net, pack, 1, x + 3 * i, one, scratch);
+        plain_forward(&net, params, 1, x + 3 * i, one);
         ck_assert_double_eq_tol(one[0], all[2 * i], 1e-13);
         ck_assert_double_eq_tol(one[1], all[2 * i + 1], 1e-13);
     }
     resnet_release(&net);
     free(params);
-    free(pack);
-    free(scratch);
 }
 END_TEST
 
