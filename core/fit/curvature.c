@@ -95,7 +95,7 @@ static void outputs_change(const struct objective *obj, int rows, size_t n_out, 
     for (size_t c = 0; c < (size_t)rows * n_out; c++) {
         w->dw[c] = w->outputs.second[c] * w->df[c];
     }
-    for (size_t i = 0; output_curvature_predicts(obj) && i < (size_t)rows; i++) {
+    for (size_t i = 0; objective_predicts_noise(obj) && i < (size_t)rows; i++) {
         for (size_t j = 0; j < o; j++) {
             size_t at = i * n_out + j;
             double cross = w->outputs.cross[i * o + j];
@@ -157,8 +157,9 @@ static enum err_code hessian_block(void *ctx, int worker, int task, struct err *
     for (int first = self->first; first < self->end; first += self->tile) {
         int rows = self->end - first < self->tile ? self->end - first : self->tile;
         resnet_forward(w->tape, rows, p->rows.x + (size_t)first * (size_t)p->rows.d, w->f);
-        output_curvature(p->objective, net, p->rows.n, p->params, rows, w->f,
-                         p->rows.y + (size_t)first * (size_t)p->rows.o, false, &w->outputs);
+        const struct output_tile tile = {
+            .rows = rows, .f = w->f, .y = p->rows.y + (size_t)first * (size_t)p->rows.o};
+        output_curvature(p, &tile, false, &w->outputs);
         resnet_tangent_adjoint(w->tape, w->outputs.first);
         for (int k = first_column; k < end; k++) {
             double *column = self->h + (size_t)k * (size_t)self->n_params;

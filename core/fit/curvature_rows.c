@@ -155,8 +155,9 @@ static enum err_code derive(void *ctx, int worker, int task, struct err *err)
     }
     resnet_set_params(w->tape, p->params);
     resnet_forward(w->tape, rows, p->rows.x + first * (size_t)p->rows.d, w->f);
-    output_curvature(p->objective, p->net, p->rows.n, p->params, rows, w->f,
-                     p->rows.y + first * (size_t)p->rows.o, !self->fisher, &w->outputs);
+    const struct output_tile tile = {
+        .rows = rows, .f = w->f, .y = p->rows.y + first * (size_t)p->rows.o};
+    output_curvature(p, &tile, !self->fisher, &w->outputs);
     if (self->fisher) {
         gradient_lines(self, rows, w, lines);
     } else {

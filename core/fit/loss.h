@@ -27,8 +27,10 @@ struct objective_loss {
     struct objective objective;
     const struct resnet *net;
     struct resnet_tape *tape;
-    int tile;
-    double *scratch;
+    int tile;       /* rows of a pass over the tape, at most OBJECTIVE_TILE; the sums round by it */
+    double *f, *df; /* [OBJECTIVE_TILE x n_out] */
+    double *part;   /* [K] a tile's gradient */
+    double *memory; /* mem, of the three */
 };
 
 /* Keeps net and what the objective borrows. A zeroed one may be released. ERR_NOMEM. */
@@ -36,7 +38,10 @@ enum err_code objective_loss_init(struct objective_loss *self, const struct obje
                                   const struct resnet *net, struct err *err) MUST_CHECK;
 void objective_loss_release(struct objective_loss *self);
 
-/* Value and gradient on rows of any number. */
+/*
+ * The objective at `params` [objective_n_params] on any number of rows and, unless grad is NULL,
+ * its gradient. NaN once the objective's cancel is requested.
+ */
 double objective_loss_eval(struct objective_loss *self, const struct data *rows,
                            const double *params, double *grad);
 

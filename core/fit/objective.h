@@ -56,11 +56,15 @@ struct objective {
 /* Rows a tape needs: larger sets go through in tiles of this many. */
 #define OBJECTIVE_TILE 256
 
-/* Parameters: the network's K and the learned log s_j. */
-int objective_n_params(const struct objective *obj, const struct resnet *net);
+/* Whether the noise is learned: log s_j of each output stand behind the network's parameters. */
+bool objective_learns_noise(const struct objective *obj);
 
-/* Targets a row has: half of the network's outputs when the noise is predicted. */
-int objective_n_targets(const struct objective *obj, const struct resnet *net);
+/* Whether the noise is predicted: the network's outputs come in pairs (f, u). */
+bool objective_predicts_noise(const struct objective *obj);
+
+/* The number of parameters: the network's K, and a log s_j for each output where they are learned.
+ */
+int objective_n_params(const struct objective *obj, const struct resnet *net);
 
 /* Variance that an output u of the second head stands for, in scaled units. */
 double objective_variance(double u);
@@ -71,17 +75,5 @@ double objective_variance(double u);
  */
 double objective_prior(const struct objective *obj, const struct resnet *net, int n,
                        const double *params, double *grad);
-
-/* Scratch of objective_eval, in doubles. */
-size_t objective_scratch(const struct resnet *net, int tile);
-
-/*
- * The objective at `params` [objective_n_params] and, unless grad is NULL, its gradient. The tape
- * must take min(n, tile) rows; scratch: objective_scratch(net, tile). Same result for the same
- * tile.
- */
-double objective_eval(const struct objective *obj, const struct resnet *net,
-                      struct resnet_tape *tape, int tile, int n, const double *x, const double *y,
-                      const double *params, double *grad, double *scratch);
 
 #endif

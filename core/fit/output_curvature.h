@@ -6,7 +6,7 @@
 #ifndef OUTPUT_CURVATURE_H
 #define OUTPUT_CURVATURE_H
 
-#include "fit/objective.h"
+#include "fit/curvature.h"
 
 struct output_curvature {
     double *first;  /* [rows x n_out]: d/df */
@@ -14,19 +14,19 @@ struct output_curvature {
     double *cross;  /* [rows x n_out / 2]: d2/df du of predicted noise; NULL: not wanted */
 };
 
+/* Rows of a problem that are looked at together. */
+struct output_tile {
+    int rows;
+    const double *f; /* [rows x n_out]: the network's values there */
+    const double *y; /* [rows x targets] */
+};
+
 /*
- * For `rows` of n rows: f [rows x n_out] the network's values there, y [rows x targets], params
- * [objective_n_params]. `fisher`: second is its expectation over y by the model (cross then is 0),
- * else the derivative itself; they differ for predicted noise only.
+ * Fills `out` for a tile. `expected`: the second derivatives are their expectation over y under
+ * the model, which makes cross 0; else the derivatives themselves. They differ for predicted noise
+ * only.
  */
-void output_curvature(const struct objective *obj, const struct resnet *net, int n,
-                      const double *params, int rows, const double *f, const double *y, bool fisher,
-                      const struct output_curvature *out);
-
-/* Whether the noise is learned: log s_j behind the network's parameters. */
-bool output_curvature_learns(const struct objective *obj);
-
-/* Whether outputs come in pairs (f, u). */
-bool output_curvature_predicts(const struct objective *obj);
+void output_curvature(const struct curvature_problem *problem, const struct output_tile *tile,
+                      bool expected, const struct output_curvature *out);
 
 #endif

@@ -34,14 +34,21 @@ bool scaler_kind_find(const char *name, enum scaler_kind *kind);
 enum err_code scaler_validate(const struct scaler *scaler, const char *what,
                               struct err *err) MUST_CHECK;
 
-/* Fits each of k columns of v [n x k]; out: [k]. ERR_INVALID: log of a value that is not positive.
- */
-enum err_code scaler_fit(enum scaler_kind kind, size_t n, int k, const double *v,
-                         struct scaler *out, struct err *err) MUST_CHECK;
+/* Values in the user's units. */
+struct scaler_rows {
+    size_t n;         /* rows */
+    int k;            /* columns */
+    const double *v;  /* [n x k] */
+    size_t first_row; /* what messages call the first row */
+};
 
-/* z <- scaled v, [n x k]; may be in place. ERR_INVALID naming row (from first_row) and column. */
-enum err_code scaler_apply(const struct scaler *scaler, size_t n, int k, const double *v, double *z,
-                           size_t first_row, struct err *err) MUST_CHECK;
+/* Fits a scaler to each column; out: [k]. ERR_INVALID: log of a value that is not positive. */
+enum err_code scaler_fit(enum scaler_kind kind, const struct scaler_rows *rows, struct scaler *out,
+                         struct err *err) MUST_CHECK;
+
+/* z <- scaled v, [n x k]; may be in place. ERR_INVALID naming the row and the column. */
+enum err_code scaler_apply(const struct scaler *scaler, const struct scaler_rows *rows, double *z,
+                           struct err *err) MUST_CHECK;
 
 /* v <- the user's units, in place, [n x k]. */
 void scaler_invert(const struct scaler *scaler, size_t n, int k, double *v);

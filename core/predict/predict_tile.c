@@ -253,9 +253,12 @@ enum err_code predict_tile(const struct predict_call *call, int index, struct ar
     size_t first = (size_t)index * PLAN_TILE_ROWS;
     size_t left = (size_t)call->req->n - first;
     struct tile tile = {.first = first, .rows = left < PLAN_TILE_ROWS ? left : PLAN_TILE_ROWS};
+    const struct scaler_rows inputs = {.n = tile.rows,
+                                       .k = model->d,
+                                       .v = call->req->x + first * (size_t)model->d,
+                                       .first_row = first};
     if (tile_init(&tile, call, scratch, err) != ERR_OK ||
-        scaler_apply(model->in, tile.rows, model->d, call->req->x + first * (size_t)model->d,
-                     tile.z, first, err) != ERR_OK) {
+        scaler_apply(model->in, &inputs, tile.z, err) != ERR_OK) {
         goto done;
     }
     const struct plan_tile planned = {.rows = (int)tile.rows, .scratch = tile.scratch};

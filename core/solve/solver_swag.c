@@ -82,9 +82,9 @@ static double predicted_precision(struct walk *walk)
         if (cancel_is_requested(walk->swag->members.tasks.problem->cancel)) {
             return NAN;
         }
-        resnet_forward(loss->tape, n, train->x + (size_t)first * (size_t)train->d, loss->scratch);
+        resnet_forward(loss->tape, n, train->x + (size_t)first * (size_t)train->d, loss->f);
         for (int c = 0; c < n * o; c++) {
-            sum += 1.0 / objective_variance(loss->scratch[c / o * 2 * o + o + c % o]);
+            sum += 1.0 / objective_variance(loss->f[c / o * 2 * o + o + c % o]);
         }
     }
     return sum / (double)train->n;

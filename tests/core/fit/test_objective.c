@@ -84,12 +84,13 @@ static void scene_release(struct scene *s)
 /* In tiles of at most `tile` rows. grad: [n_params] or NULL. */
 static double evaluate(const struct scene *s, int tile, double *grad)
 {
-    struct resnet_tape *tape = resnet_tape_new(&s->net, tile);
-    double *scratch = mem_alloc_array(objective_scratch(&s->net, tile), sizeof *scratch);
-    double value = objective_eval(&s->objective, &s->net, tape, tile, ROWS, s->x, s->y, s->params,
-                                  grad, scratch);
-    mem_free(scratch);
-    resnet_tape_free(tape);
+    struct err err = ERR_INIT;
+    struct objective_loss loss;
+    const struct data rows = {.n = ROWS, .d = INPUTS, .o = TARGETS, .x = s->x, .y = s->y};
+    ck_assert_int_eq(objective_loss_init(&loss, &s->objective, &s->net, &err), ERR_OK);
+    loss.tile = tile;
+    double value = objective_loss_eval(&loss, &rows, s->params, grad);
+    objective_loss_release(&loss);
     return value;
 }
 

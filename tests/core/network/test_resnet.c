@@ -14,7 +14,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "fit/objective.h"
+#include "fit/loss.h"
 #include "math/kernels.h"
 #include "network/resnet.h"
 
@@ -91,7 +91,7 @@ END_TEST
 struct fixture {
     struct resnet net;
     struct resnet_tape *tape;
-    double *params, *x, *y, *grad, *scratch;
+    double *params, *x, *y, *grad;
     int n;
 };
 
@@ -107,7 +107,6 @@ static void fixture_init(struct fixture *f, const json_t *item)
     f->n = n_x / arch.inputs;
     f->tape = resnet_tape_new(&f->net, 64);
     f->grad = calloc((size_t)f->net.n_params, sizeof *f->grad);
-    f->scratch = calloc(objective_scratch(&f->net, 64), sizeof *f->scratch);
 }
 
 static void fixture_release(struct fixture *f)
@@ -118,7 +117,6 @@ static void fixture_release(struct fixture *f)
     free(f->x);
     free(f->y);
     free(f->grad);
-    free(f->scratch);
 }
 
 static void check_loss(struct fixture *f, const json_t *item, const char *key,
@@ -127,8 +125,14 @@ static void check_loss(struct fixture *f, const json_t *item, const char *key,
     const json_t *expected = json_object_get(item, key);
     double *gradient = oracle_numbers(json_object_get(expected, "gradient"), NULL);
     double value = json_number_value(json_object_get(expected, "value"));
-    double found = objective_eval(objective, &f->net, f->tape, tile, f->n, f->x, f->y, f->params,
-                                  f->grad, f->scratch);
+    struct err err = ERR_INIT;
+    struct objective_loss loss;
+    const struct data rows = {
+        .n = f->n, .d = f->net.arch.inputs, .o = f->net.n_out, .x = f->x, .y = f->y};
+    ck_assert_int_eq(objective_loss_init(&loss, objective, &f->net, &err), ERR_OK);
+    loss.tile = tile;
+    double found = objective_loss_eval(&loss, &rows, f->params, f->grad);
+    objective_loss_release(&loss);
     double error = oracle_error(f->grad, gradient, f->net.n_params);
     ck_assert_msg(fabs(found - value) <= TOLERANCE * fabs(value), "%s: %.17g, not %.17g", key,
                   found, value);
