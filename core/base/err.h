@@ -49,8 +49,7 @@ static inline void err_kept(enum err_code code)
 /* Forgets an error. */
 void err_clear(struct err *err);
 
-/* "NOMEM" and "out of memory": constant strings. */
-const char *err_name(enum err_code code);
+/* The code's sentence in err.def, as "out of memory"; a constant string. */
 const char *err_text(enum err_code code);
 
 /* The message, or the code's default sentence when the message is empty. */

@@ -7,29 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_EPOCHS 1000000
-
-struct fit_settings fit_defaults(void)
-{
-    return (struct fit_settings){.epochs = 600, .batch_size = 64, .optim = optim_defaults()};
-}
-
-enum err_code fit_validate(const struct fit_settings *s, struct err *err)
-{
-    if (s->epochs < 1 || s->epochs > MAX_EPOCHS) {
-        return err_set(err, ERR_INVALID, "epochs is %d, 1 to %d is needed", s->epochs, MAX_EPOCHS);
-    }
-    if (s->batch_size < 0) {
-        return err_set(err, ERR_INVALID, "batch_size is %d, at least 0 (all rows) is needed",
-                       s->batch_size);
-    }
-    if (s->patience < 0) {
-        return err_set(err, ERR_INVALID, "patience is %d, at least 0 (never stop early) is needed",
-                       s->patience);
-    }
-    return optim_validate(&s->optim, err);
-}
-
 static void fill_uniform(struct rng *rng, double bound, int n, double *out)
 {
     for (int i = 0; i < n; i++) {

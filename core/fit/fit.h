@@ -20,9 +20,6 @@ struct fit_settings {
     struct optim_settings optim;
 };
 
-struct fit_settings fit_defaults(void);
-enum err_code fit_validate(const struct fit_settings *settings, struct err *err) MUST_CHECK;
-
 struct fit_problem {
     struct loss loss;
     struct data train;           /* scaled rows */

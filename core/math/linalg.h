@@ -14,15 +14,8 @@
  */
 bool linalg_cholesky(int n, double *a) MUST_CHECK;
 
-/* x <- L^-1 x and x <- L'^-1 x. */
-void linalg_solve_lower(int n, const double *l, double *x);
-void linalg_solve_upper(int n, const double *l, double *x);
-
 /* log det(L L') */
 double linalg_logdet(int n, const double *l);
-
-/* a <- (L L')^-1, both triangles. */
-void linalg_inverse(int n, const double *l, double *a);
 
 /* a <- a' */
 void linalg_transpose(int n, double *a);

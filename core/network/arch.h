@@ -103,7 +103,6 @@ bool arch_equal(const struct arch *a, const struct arch *b);
 
 /* Names of the enumerations, as the model document spells them; find: false when unknown. */
 const char *wpfn_name(enum wpfn_basis basis);
-bool wpfn_takes_order(enum wpfn_basis basis);
 bool wpfn_find(const char *name, enum wpfn_basis *basis);
 const char *arch_grid_name(enum arch_grid grid);
 bool arch_grid_find(const char *name, enum arch_grid *grid);

@@ -36,7 +36,8 @@ static size_t n_lane_groups(int m)
     return ((size_t)m + KERNELS_LANES - 1) / KERNELS_LANES;
 }
 
-bool plan_bytes(const struct resnet *net, int m, bool single, size_t *bytes)
+/* Memory of the packs of m draws; false when it does not fit a size_t. */
+static bool bytes_of_packs(const struct resnet *net, int m, bool single, size_t *bytes)
 {
     size_t copies = (size_t)m + (is_narrow(net) ? KERNELS_LANES * n_lane_groups(m) : 0);
     return size_mul(net->pack_size, single ? sizeof(float) : sizeof(double), bytes) &&
@@ -109,7 +110,7 @@ enum err_code plan_init(struct plan *plan, const struct resnet *net, int m, cons
     size_t real = single ? sizeof(float) : sizeof(double);
     bool narrow = is_narrow(net);
     size_t bytes = 0; /* all of it fits a size_t, so its parts do */
-    bool fits = plan_bytes(net, m, single, &bytes);
+    bool fits = bytes_of_packs(net, m, single, &bytes);
     *plan = (struct plan){.net = net, .kernels = kernels_get(), .m = m, .single = single};
     double *one = mem_alloc_array(net->pack_size, sizeof *one);
     if (fits) {

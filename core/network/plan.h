@@ -31,9 +31,6 @@ enum err_code plan_init(struct plan *plan, const struct resnet *net, int m, cons
                         bool single, struct err *err) MUST_CHECK;
 void plan_release(struct plan *plan);
 
-/* Memory of the packs of m draws; false when it does not fit a size_t. */
-bool plan_bytes(const struct resnet *net, int m, bool single, size_t *bytes);
-
 /* Draws that one plan_eval takes for a tile of so many rows. */
 int plan_group(const struct plan *plan, int rows);
 

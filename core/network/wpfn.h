@@ -13,9 +13,6 @@
 
 #include "network/arch.h"
 
-/* Depth of block i on the architecture's grid. */
-double wpfn_depth(const struct arch *arch, int block);
-
 /* phi: [n_blocks x n_coef], row-major. */
 void wpfn_table_fill(const struct arch *arch, double *phi);
 

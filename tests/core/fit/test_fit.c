@@ -154,9 +154,7 @@ static void toy_init(struct toy *toy, enum arch_activation act)
         .n_members = 1,
         .fraction_to = 1.0,
     };
-    toy->settings = fit_defaults();
-    toy->settings.epochs = 40;
-    toy->settings.batch_size = 8;
+    toy->settings = (struct fit_settings){.epochs = 40, .batch_size = 8, .optim = optim_defaults()};
     toy->params = mem_alloc_array((size_t)toy->net.n_params, sizeof *toy->params);
     rng_init(&rng, 3, RNG_INIT, 0);
     fit_init_params(&toy->net, 1.0, &rng, toy->params);
