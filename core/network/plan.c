@@ -244,26 +244,10 @@ void plan_load(const struct plan *plan, const struct plan_tile *tile, const doub
 
 void plan_eval(const struct plan *plan, const struct plan_tile *tile, int first, int n, double *f)
 {
-    size_t at = (size_t)first * plan->net->pack_size;
-    enum way way = way_of(plan, tile->rows);
     if (plan->single) {
-        const float *packs = (const float *)plan->packs + at;
-        if (way == BY_LANES) {
-            eval_lanes_f32(plan, (const float *)plan->lanes + at, n, tile, f);
-        } else if (way == BY_ROWS) {
-            eval_rows_f32(plan, packs, n, tile, f);
-        } else {
-            eval_columns_f32(plan, packs, tile, f);
-        }
+        eval_f32(plan, tile, first, n, f);
     } else {
-        const double *packs = (const double *)plan->packs + at;
-        if (way == BY_LANES) {
-            eval_lanes_f64(plan, (const double *)plan->lanes + at, n, tile, f);
-        } else if (way == BY_ROWS) {
-            eval_rows_f64(plan, packs, n, tile, f);
-        } else {
-            eval_columns_f64(plan, packs, tile, f);
-        }
+        eval_f64(plan, tile, first, n, f);
     }
     /* In place: a sum leaves fewer values than it takes. */
     resnet_final(plan->net, n * tile->rows, f, f);
