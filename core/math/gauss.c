@@ -139,7 +139,7 @@ void gauss_mixture_draw(const struct gauss_mixture *mixture, int n_params, int j
     for (int k = 0; g->std != NULL && k < g->n; k++) {
         uncertain[k] += g->std[k] * rng_normal(&rng);
     }
-    /* Column after column, so that nothing but theta is needed. */
+    /* Column by column, so that no memory but theta is needed. */
     for (int c = 0; c < g->rank; c++) {
         double z = rng_normal(&rng);
         for (int k = 0; k < g->n; k++) {

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * LAPACK is column-major: a row-major lower triangle is its upper one, and a lower factor of ours
- * its transpose.
- */
+/* LAPACK is column-major: a lower triangle in row-major order is an upper triangle to it. */
 #include "math/linalg.h"
 
 #include "math/gemm.h"
@@ -35,7 +32,7 @@ double linalg_logdet(int n, const double *l)
     return sum;
 }
 
-/* A tile of the lower triangle and its mirror image, which are in the cache together. */
+/* Swaps a tile of the lower triangle with its mirror image; the cache holds both of them. */
 static void swap_tiles(ptrdiff_t n, double *a, ptrdiff_t row, ptrdiff_t column)
 {
     ptrdiff_t last_row = row + TILE < n ? row + TILE : n;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Welford: delta = x - mean; mean += delta / count; m2 += delta (x - mean). The naive
- * sum of squares loses all digits when the mean is large against the spread.
+ * Welford's update [1]: delta = x - mean; mean += delta / count; m2 += delta (x - mean). The naive
+ * sum of squares loses all its digits when the mean is much larger than the spread.
+ *
+ * [1] B. P. Welford, Note on a method for calculating corrected sums of squares and products,
+ *     Technometrics 4(3), 1962.
  */
 #include "math/moments.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The quantile starts from a rational approximation [1, 26.2.23] and takes three Newton steps on
- * the distribution function, from the nearer tail so that small p keep their digits.
+ * the probability of the nearer tail, so that a small p keeps its digits.
  *
  * [1] M. Abramowitz, I. A. Stegun, Handbook of Mathematical Functions, 1964.
  */
