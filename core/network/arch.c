@@ -129,8 +129,8 @@ int arch_n_outputs(const struct arch *arch)
     return arch->final == FINAL_SUM ? 1 : arch->outputs;
 }
 
-/* Where a block of n parameters begins, if it is there: at *at, which moves behind it. */
-static int place_block(int *at, bool present, int n)
+/* Where an optional part of n parameters begins: at *at, which then moves past it; -1: absent. */
+static int place_part(int *at, bool present, int n)
 {
     int start = present ? *at : -1;
     *at += present ? n : 0;
@@ -142,12 +142,12 @@ struct arch_offsets arch_offsets(const struct arch *a)
     struct arch_offsets off;
     int r = a->width;
     int at = 0;
-    off.weight_pre = place_block(&at, a->layer_pre, r * a->inputs);
-    off.bias_pre = place_block(&at, a->layer_pre, r);
-    off.weight_post = place_block(&at, a->layer_post, a->outputs * r);
-    off.bias_post = place_block(&at, a->layer_post, a->outputs);
-    off.ww = place_block(&at, true, arch_n_coef(a) * r * r);
-    off.bb = place_block(&at, a->bias, arch_n_coef(a) * r);
+    off.weight_pre = place_part(&at, a->layer_pre, r * a->inputs);
+    off.bias_pre = place_part(&at, a->layer_pre, r);
+    off.weight_post = place_part(&at, a->layer_post, a->outputs * r);
+    off.bias_post = place_part(&at, a->layer_post, a->outputs);
+    off.ww = place_part(&at, true, arch_n_coef(a) * r * r);
+    off.bb = place_part(&at, a->bias, arch_n_coef(a) * r);
     off.n_params = at;
     return off;
 }

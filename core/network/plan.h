@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A model packed for serving: the weights W(t_i), b(t_i) of every block of every draw evaluated
- * once, in double or in float. Immutable; scratch is the caller's.
+ * A model packed for serving: the weights W(t_i), b(t_i) of every block of every draw are evaluated
+ * once, in double or in float. A plan never changes; the caller provides the scratch.
  *
- * Rows go in tiles of at most PLAN_TILE_ROWS. A draw's layers run on a tile while it is in the
- * first-level cache; a tile of few rows takes several draws at a time, so that the vector units
- * are full. Of narrow networks the weights are held twice, once with the draws side by side.
+ * Rows are evaluated in tiles of at most PLAN_TILE_ROWS, which stay in the first-level cache for
+ * all layers of a draw. Several draws evaluate a tile of few rows together, so that the vector
+ * units are full. The weights of narrow networks are held twice: the second time with the draws
+ * side by side.
  */
 #ifndef PLAN_H
 #define PLAN_H
@@ -22,19 +23,19 @@ struct plan {
     const struct kernels *kernels;
     int m;       /* draws */
     bool single; /* weights and arithmetic in float */
-    void *packs; /* [m x net->pack_size], as resnet_pack but weights in the kernels' blocks */
+    void *packs; /* [m x net->pack_size], by resnet_pack but with weights in the kernels' order */
     void *lanes; /* [groups of KERNELS_LANES draws x pack_size x KERNELS_LANES], or NULL */
 };
 
-/* A zeroed plan may be released. draws: [m x K], not kept. ERR_NOMEM. */
+/* A zeroed plan may be released. Keeps `net`, but not the draws [m x K]. ERR_NOMEM. */
 enum err_code plan_init(struct plan *plan, const struct resnet *net, int m, const double *draws,
                         bool single, struct err *err) MUST_CHECK;
 void plan_release(struct plan *plan);
 
-/* Draws that one plan_eval takes for a tile of so many rows. */
+/* The number of draws that one plan_eval may take for a tile of so many rows. */
 int plan_group(const struct plan *plan, int rows);
 
-/* Bytes of scratch for a tile of so many rows; aligned to a cache line. */
+/* Bytes of scratch, aligned to a cache line, for a tile of so many rows. */
 size_t plan_scratch_bytes(const struct plan *plan, int rows);
 
 /* Rows that are evaluated together. */

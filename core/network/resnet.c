@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Forward pass without a tape, in its plainest form: what the others are compared with. Rows lie
- * contiguous, [n x r] row-major, so a block is one product by W(t_i)^T followed by one sweep that
- * adds the bias and takes tanh. Weights of all blocks are evaluated once per parameter vector:
- * (layers + 1) n_coef r^2 operations against 2 (layers + 1) r^2 for every row.
+ * The forward pass without a tape, in its plainest form; the other passes are compared with it.
+ * Rows are contiguous, [n x r] row-major, so that a block is one product by W(t_i)^T and one sweep
+ * that adds the bias and takes tanh. The weights of all blocks are evaluated once for a parameter
+ * vector, which takes (layers + 1) n_coef r^2 operations; every row takes 2 (layers + 1) r^2.
  */
 #include "network/resnet.h"
 
@@ -72,7 +72,7 @@ static void transpose(const double *from, int rows, int cols, double *to)
     }
 }
 
-/* out += scale * in, or out = scale * in when first; [n]. */
+/* out += scale * in, or out = scale * in when `first`; [n]. */
 static void accumulate(bool first, double scale, const double *in, size_t n, double *out)
 {
     if (first) {
@@ -84,7 +84,7 @@ static void accumulate(bool first, double scale, const double *in, size_t n, dou
     }
 }
 
-/* sum_k phi[block][k] coef_k, coefficients of `size` doubles each; zero terms are skipped. */
+/* out <- sum_k phi[block][k] coef_k, where each coef_k has `size` doubles; skips zero terms. */
 static void combine(const struct resnet *net, int block, const double *coef, size_t size,
                     double *out)
 {
@@ -122,7 +122,7 @@ void resnet_pack(const struct resnet *net, const double *params, double *pack)
     for (int i = 0; i < net->n_blocks; i++) {
         double *w = pack + net->pack_blocks + i * net->block_stride;
         resnet_block_weight(net, params, i, w);
-        /* In place: W(t_i) to its transpose. */
+        /* W(t_i) becomes its transpose, in place. */
         for (size_t p = 0; p < r; p++) {
             for (size_t q = p + 1; q < r; q++) {
                 double upper = w[p * r + q];

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Derivatives of each row by itself. One reverse sweep over all rows leaves D_i of every block and
- * row (core/network/resnet_tape.c); the gradient of one row is then
+ * row on the tape (core/network/resnet_tape.c). The gradient of one row is then
  *
  *   dww_k = sum_i (phi[i][k] D_i) z_i^T
  *
- * a product of [r x n_blocks] by [n_blocks x r] for each coefficient k. A Jacobian by parameters
- * thus costs one sweep an output, and for each of its rows the writing of K numbers.
+ * which is a product of [r x n_blocks] by [n_blocks x r] for each coefficient k. So a Jacobian with
+ * respect to the parameters takes one sweep for each output, and for each of its rows the writing
+ * of K numbers.
  */
 #include "network/resnet.h"
 
@@ -15,9 +16,9 @@
 #include <math.h>
 #include <string.h>
 
-/* to[f] = columns[f][i] of k features. */
-static void gather(const struct resnet_tape *tape, const double *columns, int k, size_t i,
-                   double *to)
+/* to[f] <- columns[f][i] for k features. */
+static void gather_row(const struct resnet_tape *tape, const double *columns, int k, size_t i,
+                       double *to)
 {
     for (size_t f = 0; f < (size_t)k; f++) {
         to[f] = columns[f * tape->ld + i];
@@ -39,7 +40,7 @@ static void end_layer_gradient(const struct resnet_tape *tape, const struct end_
     double *weight = grad + layer->weight;
     double *bias = grad + layer->bias;
     size_t n_in = (size_t)layer->n_in;
-    gather(tape, layer->d, layer->n_out, i, bias);
+    gather_row(tape, layer->d, layer->n_out, i, bias);
     for (size_t q = 0; q < n_in; q++) {
         double value = layer->z[q * tape->ld + i];
         for (int p = 0; p < layer->n_out; p++) {
@@ -77,7 +78,7 @@ static void sum_of_outer(const struct resnet_tape *tape, const double *d, const 
     }
 }
 
-/* The coefficients' part of row i. */
+/* The part of row i's gradient that belongs to the coefficients. */
 static void block_gradients(const struct resnet_tape *tape, size_t i, double *grad)
 {
     const struct resnet *net = tape->net;
@@ -87,8 +88,8 @@ static void block_gradients(const struct resnet_tape *tape, size_t i, double *gr
     double *z = d + part;
     double *scaled = z + part;
     for (int b = 0; b < net->n_blocks; b++) {
-        gather(tape, tape_at(tape, tape->d, b), (int)r, i, d + (size_t)b * r);
-        gather(tape, tape_at(tape, tape->z, b), (int)r, i, z + (size_t)b * r);
+        gather_row(tape, tape_at(tape, tape->d, b), (int)r, i, d + (size_t)b * r);
+        gather_row(tape, tape_at(tape, tape->z, b), (int)r, i, z + (size_t)b * r);
     }
     for (int k = 0; k < net->n_coef; k++) {
         for (int b = 0; b < net->n_blocks; b++) {
@@ -141,7 +142,7 @@ void resnet_row_gradients(struct resnet_tape *tape, const double *dy, double *gr
 }
 
 /* dy [n x n_out] <- 1 at output a of every row, else 0. */
-static void unit(size_t n, size_t o, size_t a, double *dy)
+static void fill_unit(size_t n, size_t o, size_t a, double *dy)
 {
     memset(dy, 0, n * o * sizeof *dy);
     for (size_t i = 0; i < n; i++) {
@@ -156,7 +157,7 @@ void resnet_input_jacobian(struct resnet_tape *tape, double *jac, double *scratc
     size_t d = (size_t)tape->net->arch.inputs;
     double *dx = scratch + n * o;
     for (size_t a = 0; a < o; a++) {
-        unit(n, o, a, scratch);
+        fill_unit(n, o, a, scratch);
         resnet_backward(tape, scratch, NULL, dx);
         for (size_t i = 0; i < n; i++) {
             memcpy(jac + (i * o + a) * d, dx + i * d, d * sizeof *jac);
@@ -169,7 +170,7 @@ void resnet_param_jacobian(struct resnet_tape *tape, double *jac, double *scratc
     size_t o = (size_t)tape->net->n_out;
     size_t k = (size_t)tape->net->n_params;
     for (size_t a = 0; a < o; a++) {
-        unit((size_t)tape->n, o, a, scratch);
+        fill_unit((size_t)tape->n, o, a, scratch);
         resnet_row_gradients(tape, scratch, jac + a * k, o * k);
     }
 }

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The derivative, along a direction, of each line of core/network/resnet_tape.c [1]. A dot marks
- * it; the letters are those of that file, s = act'(a) = 1 - a^2 and so s. = -2 a a. (tanh).
+ * The derivative, along a direction, of each formula of core/network/resnet_tape.c [1]. A dot marks
+ * it, and the letters are those of that file. s is act'(a); for tanh
+ *
+ *   s      = 1 - a^2                              s.     = -2 a a.
  *
  *   u.     = W. z + W z. + b.                     a. = s * u.          z'. = z. + h a.
  *   D.     = h (G'. * s + G' * s.)
  *   dF/dW. = D. z^T + D z.^T,  dF/db. = sum of D.
  *   G.     = G'. + W^T D. + W.^T D
  *
- * where a prime is the next block's. G and D of the point stay on the tape, so a direction costs
- * two products forward, two products and two sums of outer products back: about twice a gradient.
+ * where a prime marks the next block. G and D of the point stay on the tape, so that a direction
+ * takes, in each block, two products forward, and two products and two sums of outer products back:
+ * about twice the work of a gradient.
  *
  * [1] B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6, 1994.
  */
@@ -24,8 +27,8 @@
 struct resnet_tangent {
     const struct resnet *net;
     const struct resnet_tape *tape; /* of the last forward pass */
-    const double *v;                /* its direction, or NULL */
-    bool by_inputs;                 /* whether dx was given */
+    const double *v;                /* the direction in the parameters; NULL: none */
+    bool by_inputs;                 /* whether there is a direction in the inputs */
     size_t slab;
     double *w;     /* [n_blocks][r x r]: W., as the tape's w */
     double *b;     /* [n_blocks][r] */
@@ -102,22 +105,22 @@ static void evaluate_weights(struct resnet_tangent *t)
     }
 }
 
-/* ---- a layer, and how its weights change along the direction ---- */
+/* ---- a layer, and the change of its weights along the direction ---- */
 
 struct layer {
     int n_out, n_in;
     const double *w;        /* [n_out x n_in] */
-    const double *w_change; /* W.; NULL without a direction of the parameters, as is the next one */
+    const double *w_change; /* W.; NULL without a direction in the parameters */
     const double *b_change; /* b.; NULL also without a bias */
 };
 
-/* Something of the tape, and its change along the direction; both in columns. */
+/* Columns on the tape, and their change along the direction. */
 struct moving {
     const double *at;
     const double *change;
 };
 
-/* The direction's part at an offset of the flat parameters. */
+/* The direction from an offset of the flat parameters on; NULL without one. */
 static const double *piece(const struct resnet_tangent *t, int offset)
 {
     return t->v != NULL ? t->v + offset : NULL;
@@ -155,7 +158,7 @@ static struct layer block_layer(const struct resnet_tangent *t, int block)
                           .b_change = changes && t->net->arch.bias ? t->b + block * r : NULL};
 }
 
-/* z after `block` blocks. */
+/* z before a block; n_blocks: z after the last one. */
 static struct moving state_before(const struct resnet_tangent *t, int block)
 {
     return (struct moving){.at = tape_at(t->tape, t->tape->z, block),
@@ -254,7 +257,7 @@ void resnet_tangent_adjoint(struct resnet_tape *tape, const double *w)
     tape_keep_adjoints(tape, w);
 }
 
-/* d_raw: with p = d y / d raw, d_raw = w p on the tape, the change of it is dw p + w p. */
+/* On the tape d_raw = w p, where p = d y / d raw; its change is dw p + w p. and goes to d_raw. */
 static void final_backward_change(struct resnet_tangent *t, const double *dw)
 {
     const struct resnet_tape *tape = t->tape;

@@ -11,7 +11,7 @@ static double depth_of(const struct arch *arch, int block)
     if (arch->grid == GRID_CLOSED) {
         return arch->layers == 0 ? 0.0 : (double)block / (double)arch->layers;
     }
-    /* A product with the rounded step, not block / (layers + 1): QUiNN's last bit. */
+    /* A product with the rounded step, not block / (layers + 1), to equal QUiNN in the last bit. */
     return (double)block * (1.0 / (double)arch_n_blocks(arch));
 }
 
@@ -52,8 +52,8 @@ static void fourier(double t, int n, double *phi)
 }
 
 /*
- * QUiNN's NonPar truncates t * npar, which for some depths lands on the block before; models
- * trained there mean what that code computes.
+ * QUiNN's NonPar truncates t * npar, which at some depths gives the block before. Models that were
+ * trained with QUiNN mean what that code computes.
  */
 static int nonparametric_index(const struct arch *arch, int block)
 {
