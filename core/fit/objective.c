@@ -31,7 +31,7 @@ double objective_variance(double u)
     return exp(fmin(u, OBJECTIVE_MAX_LOG)) + OBJECTIVE_VAR_FLOOR;
 }
 
-/* Adds a Gaussian prior's share; returns its value, with constant. */
+/* Adds a share of a Gaussian prior's derivative to *grad; returns the prior's value. */
 static double add_gaussian(double share, double dev, double sigma, double *grad)
 {
     double variance = sigma * sigma;

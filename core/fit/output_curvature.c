@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Constant noise: F = w (f - y)^2 / 2, so d = w (f - y) and d2 = w with w = 1 / s^2, or 2 / (n o)
- * for the mean squared error.
+ * Constant noise: F = w (f - y)^2 / 2 with w = 1 / s^2, or w = 2 / (n o) for the mean squared
+ * error. So F_f = w (f - y) and F_ff = w.
  *
- * Predicted noise: with e = exp(u), v = e + floor, q = f - y,
+ * Predicted noise: with e = exp(u), v = e + OBJECTIVE_VAR_FLOOR and q = f - y,
  *
- *   F    = (log v + q^2 / v) / 2                     Fisher's (E q^2 = v)
+ *   F    = (log v + q^2 / v) / 2                     and its expectation (E q = 0, E q^2 = v)
  *   F_f  = q / v                                     0
  *   F_u  = e (1 / v - q^2 / v^2) / 2                 0
  *   F_ff = 1 / v                                     1 / v
  *   F_fu = -q e / v^2                                0
  *   F_uu = F_u + e^2 (q^2 / v - 1 / 2) / v^2         e^2 / (2 v^2)
  *
- * and where u is beyond OBJECTIVE_MAX_LOG, v is constant: all that has u is 0.
+ * Where u is beyond OBJECTIVE_MAX_LOG, v is constant, and every derivative by u is 0.
  */
 #include "fit/output_curvature.h"
 

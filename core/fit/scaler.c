@@ -117,7 +117,7 @@ enum err_code scaler_apply(const struct scaler *scaler, const struct scaler_rows
 
 #define STRETCH 64
 
-/* e^x of column j, a stretch of rows at a time side by side. */
+/* v <- e^v in column j; STRETCH rows at a time are copied side by side for the vector units. */
 static void exp_column(size_t n, size_t k, size_t j, double *v)
 {
     double x[STRETCH];
