@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Enumerations by the names that documents and settings use. */
+/* Enumerations by name, as documents and settings write them. */
 #ifndef NAMES_H
 #define NAMES_H
 
 #include <stdbool.h>
 #include <string.h>
 
-/* Index of a name in a list of n; false, and *index as it was, when it is not there. */
+/* *index <- where a name stands in a list of n; false, with *index unchanged, when it does not. */
 static inline bool names_find(const char *const *names, int n, const char *name, int *index)
 {
     for (int i = 0; i < n; i++) {

@@ -205,8 +205,12 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
         if (scratch == NULL) {
             return err_set(err, ERR_NOMEM, "no memory for the covariance between rows");
         }
-        moments_row_covariance(model->m, n, (size_t)model->o, call->values, call->out->mean,
-                               call->out->covariance, scratch);
+        const struct moments_draws draws = {.m = model->m,
+                                            .n = n,
+                                            .o = (size_t)model->o,
+                                            .values = call->values,
+                                            .mean = call->out->mean};
+        moments_row_covariance(&draws, call->out->covariance, scratch);
     }
     if (derive(call, err) != ERR_OK) {
         return err->code;

@@ -347,9 +347,12 @@ enum err_code predict_linear_tile(const struct predict_call *call, int index, st
     if (!predict_folds_init(&folds, call, tile.rows, scratch)) {
         return err_set(err, ERR_NOMEM, "no memory for a prediction");
     }
+    const struct scaler_rows inputs = {.n = tile.rows,
+                                       .k = model->d,
+                                       .v = call->req->x + first * (size_t)model->d,
+                                       .first_row = first};
     if (tile_init(&tile, call, scratch, err) == ERR_OK &&
-        scaler_apply(model->in, tile.rows, model->d, call->req->x + first * (size_t)model->d,
-                     tile.z, first, err) == ERR_OK) {
+        scaler_apply(model->in, &inputs, tile.z, err) == ERR_OK) {
         for (int i = 0; i < model->gaussian.n_members; i++) {
             predict_linear_member(call, &tile, i);
         }

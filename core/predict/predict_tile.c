@@ -171,8 +171,12 @@ static void draw_add(const struct predict_call *call, struct tile *tile, int dra
     size_t n = (size_t)call->req->n;
     double *mean = call->out->mean + tile->first * o;
     if (call->req->want & PREDICT_COVARIANCE_OUTPUTS) {
-        moments_add_covariance(draw + 1, tile->rows, o, tile->f, mean,
-                               call->out->covariance + tile->first * o * o, tile->delta);
+        const struct moments_covariance sums = {.n = tile->rows,
+                                                .o = o,
+                                                .mean = mean,
+                                                .co = call->out->covariance + tile->first * o * o,
+                                                .scratch = tile->delta};
+        moments_add_covariance(&sums, draw + 1, tile->f);
     } else {
         moments_add(draw + 1, cells, tile->f, mean, call->m2 + tile->first * o);
     }
@@ -249,16 +253,20 @@ enum err_code predict_tile(const struct predict_call *call, int index, struct ar
     size_t first = (size_t)index * PLAN_TILE_ROWS;
     size_t left = (size_t)call->req->n - first;
     struct tile tile = {.first = first, .rows = left < PLAN_TILE_ROWS ? left : PLAN_TILE_ROWS};
+    const struct scaler_rows inputs = {.n = tile.rows,
+                                       .k = model->d,
+                                       .v = call->req->x + first * (size_t)model->d,
+                                       .first_row = first};
     if (tile_init(&tile, call, scratch, err) != ERR_OK ||
-        scaler_apply(model->in, tile.rows, model->d, call->req->x + first * (size_t)model->d,
-                     tile.z, first, err) != ERR_OK) {
+        scaler_apply(model->in, &inputs, tile.z, err) != ERR_OK) {
         goto done;
     }
-    plan_load(&model->plan, (int)tile.rows, tile.z, tile.scratch);
+    const struct plan_tile planned = {.rows = (int)tile.rows, .scratch = tile.scratch};
+    plan_load(&model->plan, &planned, tile.z);
     for (int first_draw = 0; first_draw < model->m; first_draw += tile.group) {
         int left_draws = model->m - first_draw;
         int n = left_draws < tile.group ? left_draws : tile.group;
-        plan_eval(&model->plan, first_draw, n, (int)tile.rows, tile.scratch, tile.values);
+        plan_eval(&model->plan, &planned, first_draw, n, tile.values);
         if (model->noise_predicted) {
             split_heads(call, &tile, n);
         }

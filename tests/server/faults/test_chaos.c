@@ -355,7 +355,7 @@ START_TEST(opening_survives)
             attempts = memory->attempts();
             memory->fail_after(0, false);
             ck_assert_msg(code == ERR_OK || code == ERR_NOMEM, "allocation %ld: %s: %s", at,
-                          err_name(code), err.msg);
+                          err_text(code), err.msg);
             db_close(db);
             ck_assert_int_eq(mem_live(), live_before);
         }

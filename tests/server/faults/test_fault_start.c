@@ -155,7 +155,7 @@ static bool open_with(int which, long at, const char *left, const char *expected
         db_close(db);
     } else {
         ck_assert_msg(met && is_explained(&faults[which], code), "fault %d (%ld): %s: %s", which,
-                      at, err_name(code), err.msg);
+                      at, err_text(code), err.msg);
         ck_assert_str_ne(err.msg, "");
         ck_assert_ptr_null(db);
     }
