@@ -22,6 +22,13 @@ static enum err_code compose(void *ctx, const char *model, const char *text, str
     return err->code;
 }
 
+static void write_scores(struct textbuf *text, const struct model *model)
+{
+    struct json_write json = json_write_to(text);
+    quality_json_write_scores(&json, NULL, model);
+    json_write_end(&json);
+}
+
 static enum err_code start_events(struct app *app, struct err *err)
 {
     struct events_settings settings = {.db = app->db, .log = app->log};
@@ -37,7 +44,7 @@ static enum err_code start_trainer(struct app *app, struct err *err)
                     .log = app->log,
                     .metrics = app->metrics,
                     .parse = job_json_parse,
-                    .write_scores = quality_json_write_scores,
+                    .write_scores = write_scores,
                     .n_threads = config->train_threads,
                     .max = {.seconds = config->train_seconds,
                             .bytes = (int64_t)config->train_memory_mb * MEGABYTE},

@@ -261,6 +261,12 @@ static void curves(void *ctx, struct bytes_writer *writer)
     }
 }
 
+static void write_scores(struct textbuf *text, const struct model *model)
+{
+    struct json_write json = json_write_to(text);
+    quality_json_write_scores(&json, NULL, model);
+}
+
 /* Trains with few epochs; the job as it has ended. */
 static struct job_row train(void)
 {
@@ -271,7 +277,7 @@ static struct job_row train(void)
                                               .log = &loop.log,
                                               .metrics = &loop.metrics,
                                               .parse = job_json_parse,
-                                              .write_scores = quality_json_write_scores,
+                                              .write_scores = write_scores,
                                               .n_threads = 1};
     struct job_new job = {
         .model = "m", .request = request, .n_request = strlen(request), .origin = "request"};
