@@ -9,6 +9,7 @@
 #include "client/parts.h"
 #include "client/table.h"
 #include "client/terminal.h"
+#include "formats/csv.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -182,13 +183,9 @@ static enum err_code make_names(struct append *up, const char *text, size_t len,
                                 struct err *err)
 {
     struct textbuf names = textbuf_in(&up->client->arena);
-    bool quoted = false;
     textbuf_puts(&names, "x");
-    for (size_t i = 0; i < len && (quoted || (text[i] != '\n' && text[i] != '\r')); i++) {
-        quoted ^= text[i] == '"';
-        if (!quoted && text[i] == ',') {
-            textbuf_puts(&names, ",x");
-        }
+    for (int n = csv_count_columns(text, len); n > 1; n--) {
+        textbuf_puts(&names, ",x");
     }
     textbuf_puts(&names, "\n");
     *out = names.data;
@@ -206,10 +203,10 @@ static enum err_code append_csv(struct append *up, const struct input *input, st
     size_t len = 1;
     if (args_int(up->client->args, OPT_BATCH_LINES, 1, MAX_BATCH_LINES, 200000, &max, err) !=
             ERR_OK ||
-        parts_open(input->file, max, &parts, err) != ERR_OK) {
+        parts_open(input->file, &parts, err) != ERR_OK) {
         return err->code;
     }
-    while (parts_next(&parts, &text, &len, err) == ERR_OK && (len > 0 || names == NULL)) {
+    while (parts_next(&parts, max, &text, &len, err) == ERR_OK && (len > 0 || names == NULL)) {
         int64_t rows = 0;
         struct payload payload = {
             .type = "text/csv", .before = names, .bytes = text, .n_bytes = len};

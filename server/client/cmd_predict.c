@@ -9,6 +9,7 @@
 #include "client/answer_table.h"
 #include "client/csv_rows.h"
 #include "client/files.h"
+#include "formats/csv.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -55,7 +56,7 @@ static enum err_code put_numbers(struct textbuf *text, const char *option, const
         size_t len = strcspn(from, ",");
         snprintf(number, sizeof number, "%.*s",
                  (int)(len < sizeof number ? len : sizeof number - 1), from);
-        if (len >= sizeof number || !csv_rows_number(number, &value) || !isfinite(value)) {
+        if (len >= sizeof number || !csv_parse_number(number, &value) || !isfinite(value)) {
             return err_set(err, ERR_INVALID, "--%s: \"%.40s\" is not a finite number", option,
                            number);
         }
@@ -176,7 +177,7 @@ static enum err_code ask_text(struct prediction *p, struct textbuf *text, struct
 
 static enum err_code predict_csv(struct prediction *p, const struct input *input, struct err *err)
 {
-    struct csv_rows rows = {.file = NULL};
+    struct csv_rows rows;
     int max = p->client->json ? WHOLE_ROWS : PIECE_ROWS;
     int n = max;
     if (csv_rows_open(input->file, &rows, err) != ERR_OK) {

@@ -84,29 +84,27 @@ enum err_code arch_json_read(const json_t *object, bool complete, struct arch *a
     return read_names(object, arch, err);
 }
 
-static const char *truth(bool value)
+void arch_json_write(struct json_write *json, const char *key, const struct arch *a)
 {
-    return value ? "true" : "false";
-}
-
-void arch_json_write(struct textbuf *text, const struct arch *a)
-{
-    textbuf_puts(text, "{");
+    json_write_object(json, key);
     if (a->inputs > 0) {
-        textbuf_printf(text, "\"inputs\":%d,", a->inputs);
+        json_write_int(json, "inputs", a->inputs);
     }
     if (a->outputs > 0) {
-        textbuf_printf(text, "\"outputs\":%d,", a->outputs);
+        json_write_int(json, "outputs", a->outputs);
     }
-    textbuf_printf(text, "\"width\":%d,\"layers\":%d,\"basis\":\"%s\",\"order\":%d,", a->width,
-                   a->layers, wpfn_name(a->basis), a->order);
-    textbuf_printf(text, "\"bias\":%s,\"activation\":\"%s\",\"residual\":%s,", truth(a->bias),
-                   arch_activation_name(a->activation), truth(a->residual));
-    textbuf_printf(text, "\"layer_pre\":%s,\"layer_post\":%s,\"final\":\"%s\",",
-                   truth(a->layer_pre), truth(a->layer_post), arch_final_name(a->final));
-    textbuf_printf(text,
-                   "\"grid\":\"%s\",\"index_rule\":\"%s\",\"horizon\":", arch_grid_name(a->grid),
-                   arch_index_rule_name(a->index_rule));
-    textbuf_real(text, a->horizon);
-    textbuf_puts(text, "}");
+    json_write_int(json, "width", a->width);
+    json_write_int(json, "layers", a->layers);
+    json_write_text(json, "basis", wpfn_name(a->basis));
+    json_write_int(json, "order", a->order);
+    json_write_bool(json, "bias", a->bias);
+    json_write_text(json, "activation", arch_activation_name(a->activation));
+    json_write_bool(json, "residual", a->residual);
+    json_write_bool(json, "layer_pre", a->layer_pre);
+    json_write_bool(json, "layer_post", a->layer_post);
+    json_write_text(json, "final", arch_final_name(a->final));
+    json_write_text(json, "grid", arch_grid_name(a->grid));
+    json_write_text(json, "index_rule", arch_index_rule_name(a->index_rule));
+    json_write_real(json, "horizon", a->horizon);
+    json_write_object_end(json);
 }

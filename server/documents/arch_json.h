@@ -3,7 +3,7 @@
 #ifndef ARCH_JSON_H
 #define ARCH_JSON_H
 
-#include "base/textbuf.h"
+#include "formats/json_write.h"
 #include "network/arch.h"
 
 #include <jansson.h>
@@ -16,6 +16,6 @@ enum err_code arch_json_read(const json_t *object, bool complete, struct arch *a
                              struct err *err) MUST_CHECK;
 
 /* Every field; inputs and outputs only when above 0. */
-void arch_json_write(struct textbuf *text, const struct arch *arch);
+void arch_json_write(struct json_write *json, const char *key, const struct arch *arch);
 
 #endif

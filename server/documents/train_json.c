@@ -466,7 +466,8 @@ static void write_calibration(struct textbuf *text, const struct train_calibrati
 void train_json_write_members(struct textbuf *text, const struct train_spec *spec)
 {
     textbuf_printf(text, "\"solver\":\"%s\",\"architecture\":", solver_name(spec->solver));
-    arch_json_write(text, &spec->arch);
+    struct json_write json = json_write_to(text);
+    arch_json_write(&json, NULL, &spec->arch);
     write_settings(text, spec);
     textbuf_puts(text, ",\"optimizer\":");
     write_optimizer(text, &spec->settings.optim);

@@ -263,7 +263,9 @@ static enum err_code write_texts(const struct attempt *attempt, struct arena *ar
     if (attempt->verdict.served_version > 0) {
         gate_write(&gate, &attempt->verdict);
     }
-    quality_json_write_scores(&scores, attempt->model);
+    struct json_write json = json_write_to(&scores);
+    quality_json_write_scores(&json, NULL, attempt->model);
+    json_write_end(&json);
     if (textbuf_failed(&gate) || textbuf_failed(&scores)) {
         return err_set(err, ERR_NOMEM, "no memory for what the job tells");
     }

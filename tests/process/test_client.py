@@ -452,9 +452,9 @@ class Uploads(ClientTest):
         self.ok(201, "PUT", "/v1/models/m", document())
         for text, word in (("1,2,3\n1,x,3\n", 'row 1, column 1 is "x"'), ("1,2,3\n1,2\n", "row 1 has 2 columns"),
                            ("a,b,c\n1,2,nan\n", "row 0, column 2"), ("", "no rows"),
-                           ("1,2,nan\n1,2,3\n", 'row 0, column 2 is "nan"'), (",2,3\n1,2,3\n", "row 0, column 0"),
+                           ("1,2,nan\n1,2,3\n", 'numbers, but column 2 is "nan"'), (",2,3\n1,2,3\n", 'column 0 is ""'),
                            ("nan,,x\n", "no rows"), ("a,b,c\n", "no rows"),
-                           ("1,2\n", "3 are needed"), ('1,2,"3\n', "open quote"),
+                           ("1,2\n", "3 are needed"), ('1,2,"3\n', "open quote"), ('1,2,3\n"1"2,2,3\n', "row 1, column 0 has a misplaced quote"),
                            ("1,2,3\n1,2,1e999\n", "1e999")):
             with self.subTest(text=text):
                 self.bad(1, word, "predict", "m", "-", input=text)
