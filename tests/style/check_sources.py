@@ -21,12 +21,13 @@ LAYERS = {
     "server/base": CORE,
     "server/formats": CORE + ["server/base"],
     "server/documents": CORE + ["server/base", "server/formats"],
-    "server/store/sqlite": CORE + ["server/base", "server/store/data", "schema"],
+    "server/store/sqlite": CORE + ["server/base", "schema"],
     "server/store/models": CORE + ["server/base", "server/store/sqlite", "schema"],
     "server/store/data": CORE + ["server/base", "server/store/sqlite", "schema"],
     "server/store/jobs": CORE + ["server/base", "server/store/sqlite", "server/store/models",
                                  "server/store/data", "schema"],
     "server/store/care": CORE + ["server/base", *STORE[:4], "schema"],
+    "server/store": CORE + ["server/base", *STORE],
     "server/live": CORE + STORE + ["server/base"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
                                    "server/live"],
@@ -34,7 +35,7 @@ LAYERS = {
     "server/api": BELOW_API,
     "server/api/native": BELOW_API + ["server/api"],
     "server/client": CORE + ["server/base", "server/formats", "server/documents"],
-    "server": BELOW_API + ["server/api", "server/client"],
+    "server": BELOW_API + ["server/store", "server/api", "server/client"],
 }
 # Libraries and the only places that may know them.
 OWNERS = {

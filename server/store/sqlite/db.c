@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "store/data/data_priv.h"
 #include "store/sqlite/db_file.h"
 #include "store/sqlite/migrate.h"
 #include "store/sqlite/pool.h"
@@ -72,7 +71,7 @@ static enum err_code claim(struct db *db, bool is_new, struct err *err)
     return is_new ? conn_exec(&db->writer, sql, db->path, err) : ERR_OK;
 }
 
-static enum err_code open_writable(struct db *db, struct err *err)
+static enum err_code open_writable(struct db *db, db_upgrade *upgrade, struct err *err)
 {
     bool is_new = false;
     int schema = 0;
@@ -85,7 +84,7 @@ static enum err_code open_writable(struct db *db, struct err *err)
         db_file_identify(&db->writer, db->path, &is_new, &schema, err) != ERR_OK ||
         conn_use_as_writer(&db->writer, db->path, err) != ERR_OK ||
         claim(db, is_new, err) != ERR_OK || migrate_run(&db->writer, db->path, err) != ERR_OK ||
-        data_upgrade(&db->writer, db->path, err) != ERR_OK) {
+        upgrade(&db->writer, db->path, err) != ERR_OK) {
         return err->code;
     }
     db->writer.is_ours = true;
@@ -168,7 +167,8 @@ static enum err_code open_read_only(struct db *db, struct err *err)
     return ERR_OK;
 }
 
-enum err_code db_open(struct db **out, const struct db_settings *settings, struct err *err)
+enum err_code db_open(struct db **out, const struct db_settings *settings, db_upgrade *upgrade,
+                      struct err *err)
 {
     int n_readers = settings->n_readers > 0 ? settings->n_readers : DEFAULT_READERS;
     struct db *db = mem_zalloc(sizeof *db);
@@ -187,7 +187,7 @@ enum err_code db_open(struct db **out, const struct db_settings *settings, struc
     if (db->path == NULL) {
         err_set(err, ERR_NOMEM, "no memory to open the registry");
     } else {
-        err_kept(db->read_only ? open_read_only(db, err) : open_writable(db, err));
+        err_kept(db->read_only ? open_read_only(db, err) : open_writable(db, upgrade, err));
     }
     if (err->code != ERR_OK) {
         db_close(db);
@@ -406,7 +406,7 @@ bool db_is_alive(struct db *db)
         return false;
     }
     int64_t count = 0;
-    err_kept(conn_number(conn, SQL_PING, &count, &err));
+    err_kept(conn_number(conn, SQL_TABLE_COUNT, &count, &err));
     return db_read_end(db, conn, &err) == ERR_OK;
 }
 

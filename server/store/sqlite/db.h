@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 struct db;
+struct conn;
 
 struct db_settings {
     const char *path;    /* the file; created when absent. Borrowed for db_open. */
@@ -35,6 +36,12 @@ struct db_settings {
 };
 
 /*
+ * Brings the rows of an older file up to date, on the write connection and outside a transaction,
+ * after the file has the tables of this program. `path` is for messages. Called at every opening.
+ */
+typedef enum err_code db_upgrade(struct conn *conn, const char *path, struct err *err);
+
+/*
  * Opens or creates the file, checks that it is ours (application_id) and not newer than this
  * program (user_version), and brings the schema up to date. A second process that has the registry
  * open as a daemon is refused (ERR_CONFLICT) through locks on it and on a file beside it. Errors:
@@ -42,9 +49,11 @@ struct db_settings {
  * file, a folder), ERR_CORRUPT, ERR_FULL, ERR_NOMEM; each message names the path and what to do.
  *
  * Read-only: takes no lock, changes no schema (an older one is ERR_UNSUPPORTED too), and the file
- * must be there (ERR_NOT_FOUND).
+ * must be there (ERR_NOT_FOUND). `upgrade` is not called then.
+ *
+ * The rest of the program calls store_open (store/store.h), which knows the upgrade.
  */
-enum err_code db_open(struct db **out, const struct db_settings *settings,
+enum err_code db_open(struct db **out, const struct db_settings *settings, db_upgrade *upgrade,
                       struct err *err) MUST_CHECK;
 
 /* Checkpoints and closes. NULL is fine. No other call may be under way. */

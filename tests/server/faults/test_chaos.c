@@ -18,6 +18,7 @@
 
 #include "api/native/prediction_request.h"
 #include "base/mem.h"
+#include "store/store.h"
 #include "formats/npy.h"
 #include "math/gemm.h"
 
@@ -351,7 +352,7 @@ START_TEST(opening_survives)
                 unlink(loop.path);
             }
             memory->fail_after(at, memory->for_ever);
-            enum err_code code = db_open(&db, &settings, &err);
+            enum err_code code = store_open(&db, &settings, &err);
             attempts = memory->attempts();
             memory->fail_after(0, false);
             ck_assert_msg(code == ERR_OK || code == ERR_NOMEM, "allocation %ld: %s: %s", at,

@@ -17,6 +17,7 @@
 #include "api/background.h"
 #include "base/mem.h"
 #include "math/gemm.h"
+#include "store/store.h"
 
 static const struct fault faults[] = {
     {FAULT_OPEN, FAULT_FAIL, FAULT_ANY_FILE, 0, false},
@@ -116,7 +117,7 @@ static struct db *open_well(const struct place *place)
     struct err err = ERR_INIT;
     struct db *db = NULL;
     struct db_settings settings = {.path = place->path, .chunk_bytes = 1000};
-    ck_assert_msg(db_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
     return db;
 }
 
@@ -149,7 +150,7 @@ static bool open_with(int which, long at, const char *left, const char *expected
     }
     struct db_settings settings = {.path = place.path, .chunk_bytes = 1000};
     arm(which, at);
-    enum err_code code = db_open(&db, &settings, &err);
+    enum err_code code = store_open(&db, &settings, &err);
     bool met = disarm();
     if (code == ERR_OK) {
         db_close(db);

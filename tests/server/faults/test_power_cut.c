@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "store/store.h"
 #include "math/gemm.h"
 
 #define MAX_IMAGES 4000
@@ -114,7 +115,7 @@ static struct db *open_image(int i)
     char path[128];
     image_path(i, "/registry.db", path, sizeof path);
     struct db_settings settings = {.path = path, .chunk_bytes = 1000};
-    ck_assert_msg(db_open(&db, &settings, &err) == ERR_OK && db_check(db, &err) == ERR_OK,
+    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK && db_check(db, &err) == ERR_OK,
                   "change %ld, seed %llx: %s", images[i].change, (unsigned long long)images[i].seed,
                   err.msg);
     return db;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "store/store.h"
 
 /* ---- curves ---- */
 
@@ -204,7 +205,7 @@ static void setup(void)
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/r.db", folder);
     struct db_settings settings = {.path = path, .chunk_bytes = 100};
-    ck_assert_msg(db_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
     struct data_upload upload = {
         .n = 1, .d = 1, .o = 1, .rows = (const double[]){1, 2}, .format = "json"};
     struct data_append_result result;

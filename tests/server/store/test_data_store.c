@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "store/data/column_stats.h"
 #include "store/data/data_store.h"
+#include "store/store.h"
 
 static char folder[64];
 static char path[96];
@@ -26,7 +27,7 @@ static void setup(void)
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/registry.db", folder);
     struct db_settings settings = {.path = path, .chunk_bytes = 1000};
-    ck_assert_msg(db_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
 }
 
 static void teardown(void)

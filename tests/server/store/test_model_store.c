@@ -13,6 +13,7 @@
 #include "store/jobs/job_store.h"
 #include "store/models/alias_store.h"
 #include "store/models/model_store.h"
+#include "store/store.h"
 
 static char folder[64];
 static char path[96];
@@ -25,7 +26,7 @@ static void setup(void)
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/registry.db", folder);
     struct db_settings settings = {.path = path, .chunk_bytes = 1000};
-    ck_assert_msg(db_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
 }
 
 static void teardown(void)
