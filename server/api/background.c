@@ -5,6 +5,7 @@
 #include "api/policy_json.h"
 #include "api/train_request.h"
 #include "documents/quality_json.h"
+#include "store/sqlite/db.h"
 
 #include <string.h>
 

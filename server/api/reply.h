@@ -6,7 +6,8 @@
 #include "api/app.h"
 #include "base/textbuf.h"
 #include "formats/json_read.h"
-#include "store/data/data_store.h"
+#include "store/data/training_data.h"
+#include "store/models/model_view.h"
 
 /* Sends the text as application/json; ERR_NOMEM when writing it ran short. */
 enum err_code reply_json(struct response *res, int status, struct textbuf *text,

@@ -9,6 +9,10 @@
 #include "base/mem.h"
 #include "base/mem_account.h"
 #include "model/codec.h"
+#include "store/data/data_read.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
+#include "store/models/model_view.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -12,6 +12,8 @@
 #include "jobs/job_spec.h"
 #include "jobs/rows.h"
 #include "live/models.h"
+#include "store/jobs/job_read.h"
+#include "store/models/model_store.h"
 
 /* Reads a job's request (the text that the API stored) into a spec. */
 typedef enum err_code attempt_parse_fn(const char *text, size_t len, struct job_spec *spec,

@@ -11,6 +11,9 @@
 #include "base/mem.h"
 #include "base/threads.h"
 #include "jobs/drift.h"
+#include "store/jobs/job_store.h"
+#include "store/jobs/policy_store.h"
+#include "store/sqlite/db_tidy.h"
 
 #include <math.h>
 #include <pthread.h>

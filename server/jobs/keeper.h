@@ -8,6 +8,7 @@
 
 #include "jobs/policy.h"
 #include "jobs/trainer.h"
+#include "store/sqlite/db.h"
 
 /* Reads a policy's document. */
 typedef enum err_code keeper_parse_fn(const char *text, size_t len, struct policy *policy,

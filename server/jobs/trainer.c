@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "base/threads.h"
 #include "jobs/running.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/threads.h"
 #include "store/sqlite/db.h"
+#include "store/sqlite/db_follow.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "store/data/data_append.h"
+#include "store/jobs/job_store.h"
 #include "store/store.h"
 
 void moved_jobs_restart_events(struct moved_jobs *m)

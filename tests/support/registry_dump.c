@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "store/data/data_store.h"
+#include "store/data/data_read.h"
 #include "store/jobs/policy_store.h"
 #include "store/models/model_store.h"
+#include "store/models/model_view.h"
 
 struct sums {
     int64_t n;

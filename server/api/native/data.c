@@ -6,6 +6,10 @@
 #include "api/native/upload.h"
 #include "api/reply.h"
 #include "base/mem.h"
+#include "store/data/data_cursor.h"
+#include "store/data/data_delete.h"
+#include "store/data/data_key.h"
+#include "store/data/data_read.h"
 
 #include <string.h>
 

@@ -5,6 +5,7 @@
 
 #include "api/app.h"
 #include "base/textbuf.h"
+#include "store/jobs/job_read.h"
 
 /* The document of a job: its row, and from the store request, scores and gate. A running job's has
  * its progress of this moment. Errors of reading; ERR_NOT_FOUND when the job is gone. */

@@ -6,7 +6,8 @@
 #include "api/reply.h"
 #include "api/train_request.h"
 #include "base/mem.h"
-#include "store/data/data_store.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
 
 #include <math.h>
 #include <string.h>

@@ -7,9 +7,13 @@
  * A damaged chunk is not counted, and keeps neither the registry from opening nor another batch
  * from being deleted: whoever reads its rows is told.
  */
-#include "store/data/data_priv.h"
+#include "store/data/data_gather.h"
 
+#include "base/digest.h"
 #include "base/mem.h"
+#include "store/data/data_chunk.h"
+#include "store/data/row_index.h"
+#include "store/sqlite/query.h"
 
 struct gathering {
     struct data_stats *stats;

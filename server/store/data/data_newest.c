@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/data/data_priv.h"
-
-#include "base/mem.h"
+#include "store/data/data_newest.h"
 
 #include <string.h>
+
+#include "base/mem.h"
+#include "store/data/data_chunk.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 /* The batch to begin at, and how many of its first rows are too many. */
 static enum err_code find_start(struct conn *conn, int64_t model, int64_t after, int64_t limit,

@@ -19,11 +19,12 @@
  */
 #include "store/data/row_index.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/mem.h"
+#include "store/sqlite/query.h"
 
 #define FAN          4
 #define RUN_MAX      ((int64_t)1 << 20)

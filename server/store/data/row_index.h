@@ -13,7 +13,13 @@
 #ifndef ROW_INDEX_H
 #define ROW_INDEX_H
 
-#include "store/sqlite/db_priv.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+
+struct conn;
 
 struct row_entry {
     uint64_t high;

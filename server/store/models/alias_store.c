@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/models/alias_store.h"
 
-#include "store/models/model_priv.h"
-
 #include <stdio.h>
+
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 static enum err_code check_name(const char *alias, struct err *err)
 {

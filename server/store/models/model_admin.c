@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is done to models and versions once they are there: mark, delete. */
-#include "store/models/model_priv.h"
+#include "store/models/model_admin.h"
+
+#include "store/models/model_find.h"
+#include "store/models/promotion_store.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 /* A change of one version inside a transaction. */
 static enum err_code change_version(struct conn *conn, enum sql_query which, int64_t model,

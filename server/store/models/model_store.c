@@ -1,61 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/models/model_store.h"
 
-#include "store/models/model_priv.h"
-#include "store/sqlite/chunks.h"
-
 #include <string.h>
 
 #include "base/mem.h"
-
-bool model_name_is_valid(const char *name)
-{
-    static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    size_t len = strlen(name);
-    if (len < 1 || len > NAME_MAX_CHARS || strchr(first, name[0]) == NULL) {
-        return false;
-    }
-    for (size_t i = 1; i < len; i++) {
-        if (strchr(first, name[i]) == NULL && strchr("._-", name[i]) == NULL) {
-            return false;
-        }
-    }
-    return true;
-}
-
-enum err_code model_find(struct conn *conn, const char *name, int64_t *id, int64_t *default_version,
-                         struct err *err)
-{
-    bool found = false;
-    struct query q = query_open(conn, SQL_MODEL_FIND, err);
-    query_text(&q, ":name", name);
-    if (query_row(&q)) {
-        found = true;
-        *id = query_get_int(&q, 0);
-        if (default_version != NULL) {
-            *default_version = query_get_int(&q, 2);
-        }
-    }
-    if (query_close(&q) == ERR_OK && !found) {
-        return err_set(err, ERR_NOT_FOUND, "there is no model %.64s", name);
-    }
-    return err->code;
-}
-
-enum err_code model_find_or_add(struct conn *conn, const char *name, int64_t *id,
-                                int64_t *default_version, struct err *err)
-{
-    if (!model_name_is_valid(name)) {
-        return err_set(err, ERR_INVALID, "\"%.64s\" is not a model name", name);
-    }
-    struct query q = query_open(conn, SQL_MODEL_INSERT, err);
-    query_text(&q, ":name", name);
-    query_int(&q, ":now", db_now_ms());
-    if (query_close(&q) != ERR_OK) {
-        return err->code;
-    }
-    return model_find(conn, name, id, default_version, err);
-}
+#include "store/models/model_admin.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/chunks.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 /* ---- put ---- */
 

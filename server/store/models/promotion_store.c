@@ -6,84 +6,18 @@
  * forward again. A version that anything names stays: the default, the previous one, an aliased
  * one, and one that a queued or running job starts from.
  */
-#include "store/models/model_priv.h"
+#include "store/models/promotion_store.h"
 
 #include "base/mem.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 static const char *const origins[] = {
     [PROMOTION_REGISTER] = "register",
     [PROMOTION_REQUEST] = "request",
     [PROMOTION_JOB] = "job",
 };
-
-struct places {
-    int64_t default_version; /* 0: none */
-    int64_t previous_version;
-    int64_t keep_versions;
-};
-
-static enum err_code get_places(struct conn *conn, int64_t model, struct places *out,
-                                struct err *err)
-{
-    struct query q = query_open(conn, SQL_MODEL_PLACES, err);
-    query_int(&q, ":model", model);
-    if (query_row(&q)) {
-        out->default_version = query_get_int(&q, 0);
-        out->previous_version = query_get_int(&q, 1);
-        out->keep_versions = query_get_int(&q, 2);
-    }
-    return query_close(&q);
-}
-
-enum err_code model_get_alias(struct conn *conn, int64_t model, const char *alias, int64_t *version,
-                              struct err *err)
-{
-    struct query q = query_open(conn, SQL_ALIAS_GET, err);
-    query_int(&q, ":model", model);
-    query_text(&q, ":name", alias);
-    *version = query_row(&q) ? query_get_int(&q, 0) : 0;
-    return query_close(&q);
-}
-
-enum err_code model_resolve(struct conn *conn, const char *name, int64_t model,
-                            const struct version_ref *ref, int64_t *version, struct err *err)
-{
-    struct places places = {.default_version = 0};
-    int64_t found = ref->number;
-    if (ref->kind == VERSION_ALIAS) {
-        err_kept(model_get_alias(conn, model, ref->alias, &found, err));
-    } else if (ref->kind != VERSION_NUMBER && get_places(conn, model, &places, err) == ERR_OK) {
-        found = ref->kind == VERSION_DEFAULT ? places.default_version : places.previous_version;
-    }
-    if (err->code == ERR_OK && found == 0) {
-        return version_ref_absent(ref, name, err);
-    }
-    *version = found;
-    return err->code;
-}
-
-enum err_code model_check_version(struct conn *conn, const char *name, int64_t model,
-                                  int64_t version, struct err *err)
-{
-    bool found = false;
-    bool damaged = false;
-    struct version_ref ref = version_ref_number(version);
-    struct query q = query_open(conn, SQL_VERSION_DIGEST, err);
-    query_int(&q, ":model", model);
-    query_int(&q, ":version", version);
-    if (query_row(&q)) {
-        found = true;
-        damaged = !query_is_null(&q, 2);
-    }
-    if (query_close(&q) == ERR_OK && !found) {
-        return version_ref_absent(&ref, name, err);
-    }
-    if (err->code == ERR_OK && damaged) {
-        return err_set(err, ERR_CONFLICT, "version %lld of model %.64s is damaged",
-                       (long long)version, name);
-    }
-    return err->code;
-}
 
 /* ---- the default ---- */
 
@@ -103,8 +37,8 @@ static enum err_code write_down(struct conn *conn, const struct default_change *
 enum err_code model_change_default(struct conn *conn, const struct default_change *change,
                                    struct err *err)
 {
-    struct places places = {.default_version = 0};
-    if (get_places(conn, change->model, &places, err) != ERR_OK ||
+    struct model_places places = {.default_version = 0};
+    if (model_get_places(conn, change->model, &places, err) != ERR_OK ||
         places.default_version == change->version) {
         return err->code;
     }
@@ -148,8 +82,8 @@ enum err_code model_store_set_default(struct db *db, const char *model,
 
 enum err_code model_prune(struct conn *conn, int64_t model, int64_t *n_deleted, struct err *err)
 {
-    struct places places = {.default_version = 0};
-    if (get_places(conn, model, &places, err) != ERR_OK || places.keep_versions == 0) {
+    struct model_places places = {.default_version = 0};
+    if (model_get_places(conn, model, &places, err) != ERR_OK || places.keep_versions == 0) {
         return err->code;
     }
     struct query q = query_open(conn, SQL_VERSION_PRUNE, err);

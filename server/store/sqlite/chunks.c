@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "base/digest.h"
+#include "store/sqlite/query.h"
+
 static struct query open_query(const struct chunks *chunks, struct err *err)
 {
     struct query q = query_open(chunks->conn, chunks->query, err);

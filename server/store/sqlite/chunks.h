@@ -6,7 +6,10 @@
 #ifndef CHUNKS_H
 #define CHUNKS_H
 
-#include "store/sqlite/db_priv.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/sqlite/conn.h"
 
 struct chunks {
     struct conn *conn;

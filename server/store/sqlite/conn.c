@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/sqlite/db_priv.h"
+#include "store/sqlite/conn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "store/sqlite/db_file.h"
+#include "store/sqlite/query.h"
 
 /* What the system said to SQLite; 0: nothing, or it was not the system. */
 static int system_reason(struct conn *conn, int status)
@@ -167,7 +168,7 @@ static enum err_code open_read_only(struct conn *conn, const char *path, int bus
 static enum err_code make_shrinkable(struct conn *conn, const char *path, struct err *err)
 {
     int64_t n_pages = 0;
-    if (conn_number(conn, SQL_PAGE_COUNT, &n_pages, err) != ERR_OK || n_pages > 0) {
+    if (query_number(conn, SQL_PAGE_COUNT, &n_pages, err) != ERR_OK || n_pages > 0) {
         return err->code;
     }
     return conn_exec(conn, "PRAGMA auto_vacuum=INCREMENTAL", path, err);
@@ -244,145 +245,4 @@ void conn_close(struct conn *conn)
     }
     sqlite3_close(conn->sqlite);
     conn->sqlite = NULL;
-}
-
-/* ---- statements ---- */
-
-struct query query_open(struct conn *conn, enum sql_query which, struct err *err)
-{
-    struct query q = {.conn = conn, .err = err};
-    if (err->code != ERR_OK) {
-        return q;
-    }
-    sqlite3_stmt **statement = &conn->statements[which];
-    if (*statement == NULL) {
-        int status = sqlite3_prepare_v3(conn->sqlite, sql_queries[which], -1,
-                                        SQLITE_PREPARE_PERSISTENT, statement, NULL);
-        if (status != SQLITE_OK) {
-            conn_error(conn, status, "registry", err);
-            return q;
-        }
-    }
-    q.statement = *statement;
-    return q;
-}
-
-static bool may_go_on(const struct query *q)
-{
-    return q->statement != NULL && q->err->code == ERR_OK;
-}
-
-static void check(struct query *q, int status)
-{
-    if (status != SQLITE_OK) {
-        conn_error(q->conn, status, "registry", q->err);
-    }
-}
-
-static int parameter(const struct query *q, const char *name)
-{
-    return sqlite3_bind_parameter_index(q->statement, name);
-}
-
-void query_int(struct query *q, const char *name, int64_t value)
-{
-    if (may_go_on(q)) {
-        check(q, sqlite3_bind_int64(q->statement, parameter(q, name), value));
-    }
-}
-
-void query_text(struct query *q, const char *name, const char *text)
-{
-    if (may_go_on(q)) {
-        check(q, sqlite3_bind_text(q->statement, parameter(q, name), text, -1, SQLITE_STATIC));
-    }
-}
-
-void query_blob(struct query *q, const char *name, const void *bytes, size_t n_bytes)
-{
-    if (may_go_on(q)) {
-        /* A zero-length blob needs a pointer, or it would be NULL. */
-        check(q, sqlite3_bind_blob64(q->statement, parameter(q, name), n_bytes > 0 ? bytes : "",
-                                     n_bytes, SQLITE_STATIC));
-    }
-}
-
-bool query_row(struct query *q)
-{
-    if (!may_go_on(q) || q->done) {
-        return false;
-    }
-    int status = sqlite3_step(q->statement);
-    if (status == SQLITE_ROW) {
-        return true;
-    }
-    q->done = true;
-    check(q, status == SQLITE_DONE ? SQLITE_OK : status);
-    return false;
-}
-
-int64_t query_get_int(struct query *q, int column)
-{
-    return sqlite3_column_int64(q->statement, column);
-}
-
-void query_get_text(struct query *q, int column, char *out, size_t size)
-{
-    const char *text = (const char *)sqlite3_column_text(q->statement, column);
-    size_t len = text != NULL ? strlen(text) : 0;
-    len = len < size ? len : size - 1;
-    if (len > 0) {
-        memcpy(out, text, len);
-    }
-    out[len] = '\0';
-}
-
-bool query_is_null(struct query *q, int column)
-{
-    return sqlite3_column_type(q->statement, column) == SQLITE_NULL;
-}
-
-const void *query_get_blob(struct query *q, int column, size_t *n_bytes)
-{
-    const void *bytes = sqlite3_column_blob(q->statement, column);
-    *n_bytes = (size_t)sqlite3_column_bytes(q->statement, column);
-    return bytes;
-}
-
-enum err_code query_close(struct query *q)
-{
-    while (query_row(q)) {
-        continue;
-    }
-    return query_abandon(q);
-}
-
-enum err_code query_abandon(struct query *q)
-{
-    if (q->statement != NULL) {
-        sqlite3_reset(q->statement);
-        sqlite3_clear_bindings(q->statement);
-        q->statement = NULL;
-    }
-    return q->err->code;
-}
-
-int64_t query_changes(struct conn *conn)
-{
-    return sqlite3_changes64(conn->sqlite);
-}
-
-enum err_code conn_number(struct conn *conn, enum sql_query which, int64_t *out, struct err *err)
-{
-    struct query q = query_open(conn, which, err);
-    if (query_row(&q)) {
-        *out = query_get_int(&q, 0);
-    }
-    return query_close(&q);
-}
-
-enum err_code conn_run(struct conn *conn, enum sql_query which, struct err *err)
-{
-    struct query q = query_open(conn, which, err);
-    return query_close(&q);
 }

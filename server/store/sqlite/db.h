@@ -64,33 +64,8 @@ enum err_code db_check(struct db *db, struct err *err) MUST_CHECK;
 
 bool db_is_read_only(const struct db *db);
 
-/*
- * Gives free pages back to the file system, about max_pages of them at most, when
- * more than a quarter of the file and more than 1000 pages are free. In steps of a mebibyte under
- * the write lock, so that an append waits for one step at most; *n_pages (may be NULL): how many
- * went. For a background thread, once a minute, say with 25600 pages (100 MB). Does nothing to a
- * read-only registry and to a file that was made before this was so, until backup_compact.
- */
-enum err_code db_tidy(struct db *db, int max_pages, int *n_pages, struct err *err) MUST_CHECK;
-
-enum db_change {
-    DB_SAME,
-    DB_CHANGED, /* another process has committed: what was read may be old */
-    DB_REPLACED /* another file, or one changed past SQLite: db_reopen before it is read */
-};
-
-/*
- * How the file of a read-only registry has changed since this was last asked; each change is told
- * once. For one thread. ERR_NOT_FOUND while the file is not there; ERR_IO, ERR_CORRUPT.
- */
-enum err_code db_poll(struct db *db, enum db_change *out, struct err *err) MUST_CHECK;
-
-/*
- * Opens the file of a read-only registry anew, after examining it. Readers at work finish on the
- * old one, and no read fails for it. After an error the old connections stay. By db_poll's thread.
- * Errors as of db_open.
- */
-enum err_code db_reopen(struct db *db, struct err *err) MUST_CHECK;
+/* Bytes of a stored chunk: 64 MiB, less in tests. */
+size_t db_chunk_bytes(const struct db *db);
 
 /* True when a read works now: readiness probes. */
 bool db_is_alive(struct db *db);

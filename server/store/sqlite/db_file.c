@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "store/sqlite/query.h"
 
 #define BUSY_MS 5000
 
@@ -170,9 +171,9 @@ enum err_code db_file_identify(struct conn *conn, const char *path, bool *is_new
     int64_t application = 0;
     int64_t tables = 0;
     int64_t version = 0;
-    if (conn_number(conn, SQL_APPLICATION_ID, &application, err) != ERR_OK ||
-        conn_number(conn, SQL_TABLE_COUNT, &tables, err) != ERR_OK ||
-        conn_number(conn, SQL_USER_VERSION, &version, err) != ERR_OK) {
+    if (query_number(conn, SQL_APPLICATION_ID, &application, err) != ERR_OK ||
+        query_number(conn, SQL_TABLE_COUNT, &tables, err) != ERR_OK ||
+        query_number(conn, SQL_USER_VERSION, &version, err) != ERR_OK) {
         err_prefix(err, "registry %s", path);
         return err->code;
     }

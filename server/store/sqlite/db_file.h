@@ -8,7 +8,9 @@
 
 #include <sys/types.h>
 
-#include "store/sqlite/db_priv.h"
+#include "store/sqlite/conn.h"
+
+#define DB_APPLICATION_ID 0x53524754 /* "SRGT" */
 
 #define DB_FILE_NAME_BYTES 4200 /* of a path in the configuration and a suffix */
 

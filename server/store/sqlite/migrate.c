@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/sqlite/migrate.h"
 
+#include "store/sqlite/query.h"
+
 static enum err_code step(struct conn *conn, int version, const char *path, struct err *err)
 {
     struct err ignored = ERR_INIT;

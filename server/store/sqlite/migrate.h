@@ -3,7 +3,7 @@
 #ifndef MIGRATE_H
 #define MIGRATE_H
 
-#include "store/sqlite/db_priv.h"
+#include "store/sqlite/conn.h"
 
 /* Each step is one transaction. ERR_UNSUPPORTED when the file is newer than the program. */
 enum err_code migrate_run(struct conn *conn, const char *path, struct err *err) MUST_CHECK;

@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-#include "store/sqlite/db_priv.h"
+#include "store/sqlite/conn.h"
 
 #define POOL_MAX 64
 

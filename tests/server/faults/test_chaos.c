@@ -18,6 +18,9 @@
 
 #include "api/native/prediction_request.h"
 #include "base/mem.h"
+#include "store/data/data_read.h"
+#include "store/jobs/job_store.h"
+#include "store/models/model_view.h"
 #include "store/store.h"
 #include "formats/npy.h"
 #include "math/gemm.h"

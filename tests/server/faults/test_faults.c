@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "math/gemm.h"
+#include "store/sqlite/db.h"
 
 #define MAX 100000 /* operations of a kind in a scenario */
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "store/jobs/job_read.h"
 #include "store/store.h"
 #include "math/gemm.h"
 

@@ -2,8 +2,11 @@
 /* Curves, time limits, checkpoints and the queue's order, without the trainer. */
 #include "jobs/checkpoints.h"
 #include "jobs/curves.h"
+#include "store/data/data_append.h"
+#include "store/jobs/job_checkpoint_store.h"
 #include "store/jobs/job_store.h"
 #include "store/jobs/policy_store.h"
+#include "store/store.h"
 #include "run.h"
 #include "jobs/running.h"
 
@@ -12,7 +15,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "store/store.h"
 
 /* ---- curves ---- */
 

@@ -13,9 +13,15 @@
 #include "base/mem.h"
 #include "store/care/backup.h"
 #include "store/care/check_file.h"
-#include "store/data/data_store.h"
+#include "store/data/data_append.h"
+#include "store/data/data_delete.h"
+#include "store/models/model_admin.h"
 #include "store/models/model_store.h"
-#include "store/sqlite/db_priv.h"
+#include "store/models/model_view.h"
+#include "store/sqlite/db_follow.h"
+#include "store/sqlite/db_tidy.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 #include "store/store.h"
 
 static char folder[64];
@@ -216,7 +222,7 @@ START_TEST(readers_at_work_finish_on_the_old_file)
     ck_assert_int_eq((int)count_models(replica), 2);
     ck_assert(!query_row(&q));
     ck_assert_int_eq(query_close(&q), ERR_OK);
-    ck_assert_int_eq(conn_number(reading[1], SQL_TABLE_COUNT, &n, &err), ERR_OK);
+    ck_assert_int_eq(query_number(reading[1], SQL_TABLE_COUNT, &n, &err), ERR_OK);
     ck_assert_int_eq(db_read_end(replica, reading[0], &err), ERR_OK);
     ck_assert_int_eq(db_read_end(replica, reading[1], &err), ERR_OK);
     ck_assert_int_eq((int)count_models(replica), 2);

@@ -13,7 +13,11 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "store/data/column_stats.h"
-#include "store/data/data_store.h"
+#include "store/data/data_append.h"
+#include "store/data/data_cursor.h"
+#include "store/data/data_delete.h"
+#include "store/data/data_key.h"
+#include "store/data/data_read.h"
 #include "store/store.h"
 
 static char folder[64];

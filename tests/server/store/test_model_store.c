@@ -12,7 +12,10 @@
 #include "base/mem.h"
 #include "store/jobs/job_store.h"
 #include "store/models/alias_store.h"
+#include "store/models/model_admin.h"
 #include "store/models/model_store.h"
+#include "store/models/model_view.h"
+#include "store/models/promotion_store.h"
 #include "store/store.h"
 
 static char folder[64];

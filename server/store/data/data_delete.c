@@ -1,95 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Totals and statistics of a model's rows, and deleting.
- *
  * A sketch cannot forget rows, so after the deletion of a batch it is made anew from all others.
  * That is done in a read transaction; under the write lock only batches that came meanwhile are
  * added. When another deletion came in between (the generation tells) it is done again, and only
  * after many times under the lock: ten million rows take half a minute, in which nobody could
  * write.
  */
-#include "store/data/data_priv.h"
+#include "store/data/data_delete.h"
 
-#include <string.h>
-
-#include "base/mem.h"
-
-/* ---- the row of data_stats ---- */
-
-enum err_code data_stats_get(struct conn *conn, int64_t model, struct data_stats *stats,
-                             struct err *err)
-{
-    *stats = (struct data_stats){.generation = 0};
-    struct query q = query_open(conn, SQL_STATS_GET, err);
-    query_int(&q, ":model", model);
-    if (query_row(&q)) {
-        size_t n_bytes = 0;
-        stats->generation = query_get_int(&q, 0);
-        stats->n_rows = query_get_int(&q, 1);
-        stats->n_batches = query_get_int(&q, 2);
-        stats->d = (int)query_get_int(&q, 3);
-        stats->o = (int)query_get_int(&q, 4);
-        const void *bytes = query_get_blob(&q, 5, &n_bytes);
-        if (n_bytes != (size_t)(stats->d + stats->o) * sizeof *stats->columns) {
-            err_set(err, ERR_CORRUPT, "stored statistics of rows have the wrong length");
-        } else if (n_bytes > 0) {
-            stats->columns = mem_dup(bytes, n_bytes);
-            if (stats->columns == NULL) {
-                err_set(err, ERR_NOMEM, "no memory for statistics of rows");
-            }
-        }
-    }
-    if (query_close(&q) != ERR_OK) {
-        data_stats_release(stats);
-    }
-    return err->code;
-}
-
-enum err_code data_stats_put(struct conn *conn, int64_t model, const struct data_stats *stats,
-                             struct err *err)
-{
-    size_t n_bytes = (size_t)(stats->d + stats->o) * sizeof *stats->columns;
-    struct query q = query_open(conn, SQL_STATS_PUT, err);
-    query_int(&q, ":model", model);
-    query_int(&q, ":generation", stats->generation);
-    query_int(&q, ":n_rows", stats->n_rows);
-    query_int(&q, ":n_batches", stats->n_batches);
-    query_int(&q, ":n_inputs", stats->d);
-    query_int(&q, ":n_outputs", stats->o);
-    query_blob(&q, ":columns", stats->columns, n_bytes);
-    return query_close(&q);
-}
-
-enum err_code data_stats_add(struct data_stats *stats, int64_t n, int d, int o,
-                             const struct column_stats *columns, struct err *err)
-{
-    size_t width = (size_t)(d + o);
-    if (stats->n_rows == 0) {
-        mem_free(stats->columns);
-        stats->d = stats->o = 0;
-        stats->columns = mem_zalloc_array(width, sizeof *stats->columns);
-        if (stats->columns == NULL) {
-            return err_set(err, ERR_NOMEM, "no memory for statistics of rows");
-        }
-        stats->d = d;
-        stats->o = o;
-    }
-    if (stats->d != d || stats->o != o) {
-        return err_set(err, ERR_CORRUPT, "stored rows have %d inputs and %d outputs, not %d and %d",
-                       d, o, stats->d, stats->o);
-    }
-    column_stats_join(stats->columns, columns, width);
-    stats->n_rows += n;
-    return ERR_OK;
-}
-
-void data_stats_release(struct data_stats *stats)
-{
-    mem_free(stats->columns);
-    *stats = (struct data_stats){.generation = stats->generation};
-}
-
-/* ---- deleting ---- */
+#include "store/data/data_gather.h"
+#include "store/data/data_stats.h"
+#include "store/data/row_index.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 static enum err_code run_for_model(struct conn *conn, enum sql_query which, int64_t model,
                                    struct err *err)

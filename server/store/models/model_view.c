@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading what is known of models and versions. */
-#include "store/models/model_priv.h"
+#include "store/models/model_view.h"
 
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 static void get_model_row(struct query *q, void *out)
 {

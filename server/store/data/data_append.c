@@ -8,12 +8,25 @@
  * Only when duplicates are left out and another upload has just brought some of the rows is the
  * first part done again under the lock.
  */
-#include "store/data/data_priv.h"
+#include "store/data/data_append.h"
 
 #include <limits.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/mem.h"
+#include "store/data/data_key.h"
+#include "store/data/data_stats.h"
+#include "store/data/row_index.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
+
+/*
+ * Chunks of new batches: an export holds one, and a damaged one loses no more. Files of earlier
+ * programs have chunks of up to 64 MiB.
+ */
+#define CHUNK_BYTES ((size_t)4 << 20)
 
 struct work {
     struct db *db;
@@ -158,7 +171,7 @@ static enum err_code prepare(struct work *work, struct err *err)
 {
     size_t row_bytes = work->width * sizeof(double);
     size_t chunk = db_chunk_bytes(work->db);
-    chunk = chunk < DATA_CHUNK_BYTES ? chunk : DATA_CHUNK_BYTES;
+    chunk = chunk < CHUNK_BYTES ? chunk : CHUNK_BYTES;
     work->rows = work->up->rows;
     work->n = work->up->n;
     if (work->up->skip_duplicates && leave_out_marked(work, err) != ERR_OK) {
@@ -188,80 +201,6 @@ static enum err_code prepare(struct work *work, struct err *err)
     }
     column_stats_of(work->rows, work->n, work->width, work->columns);
     return err->code;
-}
-
-/* ---- keys ---- */
-
-static int64_t oldest_key(void)
-{
-    return db_now_ms() - (int64_t)DATA_KEY_HOURS * 3600 * 1000;
-}
-
-static enum err_code find_key(struct conn *conn, int64_t model, const char *key,
-                              const unsigned char *payload, struct data_append_result *out,
-                              struct err *err)
-{
-    bool found = false;
-    struct query q = query_open(conn, SQL_KEY_GET, err);
-    query_int(&q, ":model", model);
-    query_text(&q, ":key", key);
-    query_int(&q, ":oldest", oldest_key());
-    if (query_row(&q)) {
-        size_t n_payload = 0;
-        size_t n_answer = 0;
-        const void *stored = query_get_blob(&q, 0, &n_payload);
-        const void *answer = query_get_blob(&q, 1, &n_answer);
-        if (n_payload != SHA256_BYTES || memcmp(stored, payload, SHA256_BYTES) != 0) {
-            err_set(err, ERR_REUSED, "the Idempotency-Key was used with another upload");
-        } else if (n_answer != sizeof *out) {
-            err_set(err, ERR_CONFLICT,
-                    "the upload with this Idempotency-Key was taken by another version of the "
-                    "server");
-        } else {
-            memcpy(out, answer, sizeof *out);
-            out->repeated = 1;
-            found = true;
-        }
-    }
-    if (query_close(&q) == ERR_OK && !found) {
-        err_set(err, ERR_NOT_FOUND, "the Idempotency-Key is new");
-    }
-    return err->code;
-}
-
-enum err_code data_store_find_key(struct db *db, const char *model, const char *key,
-                                  const unsigned char *payload, struct data_append_result *out,
-                                  struct err *err)
-{
-    struct conn *conn;
-    int64_t id = 0;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
-        return err->code;
-    }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        err_kept(find_key(conn, id, key, payload, out, err));
-    }
-    return db_read_end(db, conn, err);
-}
-
-static enum err_code insert_key(struct conn *conn, int64_t model, const struct work *work,
-                                struct err *err)
-{
-    struct query q = query_open(conn, SQL_KEY_INSERT, err);
-    query_int(&q, ":model", model);
-    query_text(&q, ":key", work->up->key);
-    query_blob(&q, ":payload", work->up->payload, SHA256_BYTES);
-    query_blob(&q, ":answer", &work->result, sizeof work->result);
-    query_int(&q, ":now", db_now_ms());
-    return query_close(&q);
-}
-
-/* Not all at once: after a pause of a day a million may be over, and other writes wait. */
-static enum err_code sweep_keys(struct conn *conn, struct err *err)
-{
-    struct query q = query_open(conn, SQL_KEY_SWEEP, err);
-    query_int(&q, ":oldest", oldest_key());
-    return query_close(&q);
 }
 
 /* ---- under the lock ---- */
@@ -360,13 +299,13 @@ static enum err_code append(struct conn *conn, const char *name, struct work *wo
     int64_t model = 0;
     struct data_stats stats = {.generation = 0};
     struct err key = ERR_INIT;
-    if (sweep_keys(conn, err) != ERR_OK ||
+    if (data_key_sweep(conn, err) != ERR_OK ||
         model_find_or_add(conn, name, &model, NULL, err) != ERR_OK) {
         return err->code;
     }
     if (work->up->key != NULL) {
         enum err_code code =
-            find_key(conn, model, work->up->key, work->up->payload, &work->result, &key);
+            data_key_find(conn, model, work->up->key, work->up->payload, &work->result, &key);
         if (code != ERR_NOT_FOUND) {
             *err = key;
             return code;
@@ -383,7 +322,8 @@ static enum err_code append(struct conn *conn, const char *name, struct work *wo
     work->result.n_rows = work->n;
     work->result.total_rows = stats.n_rows;
     if (work->up->key != NULL) {
-        err_kept(insert_key(conn, model, work, err));
+        err_kept(
+            data_key_insert(conn, model, work->up->key, work->up->payload, &work->result, err));
     }
 done:
     data_stats_release(&stats);
