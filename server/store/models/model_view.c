@@ -163,20 +163,6 @@ void model_view_release(struct model_view *view)
     *view = (struct model_view){.n_versions = 0};
 }
 
-enum err_code model_store_versions(struct db *db, const char *model, struct version_row **rows,
-                                   size_t *n_rows, struct err *err)
-{
-    struct model_view view = {.n_versions = 0};
-    if (model_store_view(db, model, &view, err) != ERR_OK) {
-        return err->code;
-    }
-    *rows = view.versions;
-    *n_rows = view.n_versions;
-    view.versions = NULL;
-    model_view_release(&view);
-    return ERR_OK;
-}
-
 enum err_code model_store_rows_before(struct db *db, const char *model, int64_t version,
                                       int64_t *n_rows, struct err *err)
 {

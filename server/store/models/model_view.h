@@ -50,10 +50,6 @@ struct model_view {
 enum err_code model_store_list(struct db *db, struct model_row **rows, size_t *n_rows,
                                struct err *err) MUST_CHECK;
 
-/* The versions alone; *rows is the caller's (mem_free), ordered by number. */
-enum err_code model_store_versions(struct db *db, const char *model, struct version_row **rows,
-                                   size_t *n_rows, struct err *err) MUST_CHECK;
-
 /* ERR_NOT_FOUND; ERR_IO; ERR_NOMEM. A zeroed view may be released. */
 enum err_code model_store_view(struct db *db, const char *model, struct model_view *out,
                                struct err *err) MUST_CHECK;

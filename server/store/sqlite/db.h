@@ -59,9 +59,6 @@ enum err_code db_open(struct db **out, const struct db_settings *settings, db_up
 /* Checkpoints and closes. NULL is fine. No other call may be under way. */
 void db_close(struct db *db);
 
-/* PRAGMA integrity_check and foreign_key_check; ERR_CORRUPT with the first finding. */
-enum err_code db_check(struct db *db, struct err *err) MUST_CHECK;
-
 bool db_is_read_only(const struct db *db);
 
 /* Bytes of a stored chunk: 64 MiB, less in tests. */

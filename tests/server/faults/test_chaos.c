@@ -8,6 +8,7 @@
 #include "fault_scenario.h"
 #include "foreign_mem.h"
 #include "loopback.h"
+#include "registry_check.h"
 #include "run.h"
 #include "stride.h"
 
@@ -72,7 +73,7 @@ static int call(enum http_method method, const char *path, const char *body)
 static void check_registry(void)
 {
     struct err err = ERR_INIT;
-    ck_assert_msg(db_check(loop.app.db, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(registry_check(loop.app.db, &err) == ERR_OK, "%s", err.msg);
 }
 
 /* Fails allocation 1, 2, .. of a request until it gets by without; its status then. */
@@ -413,10 +414,10 @@ static void check_version(int64_t job)
 static size_t n_versions(void)
 {
     struct err err = ERR_INIT;
-    struct version_row *rows = NULL;
-    size_t n = 0;
-    ck_assert_int_eq(model_store_versions(loop.app.db, "m", &rows, &n, &err), ERR_OK);
-    mem_free(rows);
+    struct model_view view;
+    ck_assert_int_eq(model_store_view(loop.app.db, "m", &view, &err), ERR_OK);
+    size_t n = view.n_versions;
+    model_view_release(&view);
     return n;
 }
 

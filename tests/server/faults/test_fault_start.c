@@ -5,6 +5,7 @@
  * no version is called damaged that is not, and what is served is what is stored.
  */
 #include "fault_scenario.h"
+#include "registry_check.h"
 #include "registry_dump.h"
 #include "fault_vfs.h"
 #include "run.h"
@@ -55,7 +56,7 @@ static bool disarm(void)
 static void check_file(struct db *db)
 {
     struct err err = ERR_INIT;
-    ck_assert_msg(db_check(db, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(registry_check(db, &err) == ERR_OK, "%s", err.msg);
 }
 
 /* ---- opening ---- */

@@ -7,6 +7,7 @@
 #include "store/jobs/job_store.h"
 #include "store/jobs/policy_store.h"
 #include "store/store.h"
+#include "registry_check.h"
 #include "run.h"
 #include "jobs/running.h"
 
@@ -391,7 +392,7 @@ START_TEST(a_state_is_found_again_until_the_job_ends)
     finish(id);
     ck_assert_int_eq(c->load(c->ctx, 7, &found, &n, &err), ERR_NOT_FOUND);
     err_clear(&err);
-    ck_assert_int_eq(db_check(db, &err), ERR_OK);
+    ck_assert_int_eq(registry_check(db, &err), ERR_OK);
 }
 END_TEST
 

@@ -3,6 +3,7 @@
  * The rows' store without a server: chunks of 1000 bytes, exact duplicates against a plain search,
  * the same totals whatever way rows came, every allocation failing in turn.
  */
+#include "registry_check.h"
 #include "run.h"
 
 #include <math.h>
@@ -38,7 +39,7 @@ static void teardown(void)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
     struct err err = ERR_INIT;
-    ck_assert_msg(db_check(db, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(registry_check(db, &err) == ERR_OK, "%s", err.msg);
     db_close(db);
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         char name[128];

@@ -3,6 +3,7 @@
  * Versions, their names and their going, in the store alone. What is kept is compared with a plain
  * statement of the rule after each of many random changes.
  */
+#include "registry_check.h"
 #include "run.h"
 
 #include <stdio.h>
@@ -36,7 +37,7 @@ static void teardown(void)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
     struct err err = ERR_INIT;
-    ck_assert_msg(db_check(db, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(registry_check(db, &err) == ERR_OK, "%s", err.msg);
     db_close(db);
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         char name[128];
