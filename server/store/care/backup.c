@@ -16,7 +16,6 @@
 
 #define PATH_BYTES   DB_FILE_NAME_BYTES
 #define PROGRESS_OPS 50 /* few, since one operation may copy a chunk of 64 MiB */
-#define BUSY_MS      5000
 #define MAX_LINKS    16 /* one behind the other */
 #define KEPT         ".before-restore"
 
@@ -379,7 +378,7 @@ static enum err_code compact(struct conn *conn, const char *path, const struct c
 {
     bool is_new = false;
     int schema = 0;
-    if (conn_open(conn, path, CONN_WRITER, BUSY_MS, err) != ERR_OK ||
+    if (conn_open(conn, path, CONN_WRITER, err) != ERR_OK ||
         db_file_identify(conn, path, &is_new, &schema, err) != ERR_OK ||
         conn_use_as_writer(conn, path, err) != ERR_OK) {
         return err->code;

@@ -9,7 +9,9 @@
 #include "store/sqlite/db_file.h"
 #include "store/sqlite/query.h"
 
-/* What the system said to SQLite; 0: nothing, or it was not the system. */
+#define BUSY_MS 5000 /* how long to wait for the lock of another process */
+
+/* The errno that SQLite met; 0 when the failure was not one of the system. */
 static int system_reason(struct conn *conn, int status)
 {
     int primary = status & 0xff;
@@ -59,7 +61,21 @@ enum err_code conn_exec(struct conn *conn, const char *sql, const char *what, st
     return status == SQLITE_OK ? ERR_OK : conn_error(conn, status, what, err);
 }
 
-static int on_commit(void *ctx, sqlite3 *sqlite, const char *name, int pages)
+enum err_code conn_begin(struct conn *conn, const char *what, struct err *err)
+{
+    return conn_exec(conn, "BEGIN IMMEDIATE", what, err);
+}
+
+enum err_code conn_end(struct conn *conn, const char *what, struct err *err)
+{
+    if (err->code != ERR_OK || conn_exec(conn, "COMMIT", what, err) != ERR_OK) {
+        struct err ignored = ERR_INIT; /* the failure may have ended the transaction already */
+        err_kept(conn_exec(conn, "ROLLBACK", what, &ignored));
+    }
+    return err->code;
+}
+
+static int note_log_length(void *ctx, sqlite3 *sqlite, const char *name, int pages)
 {
     struct conn *conn = ctx;
     (void)sqlite;
@@ -68,7 +84,7 @@ static int on_commit(void *ctx, sqlite3 *sqlite, const char *name, int pages)
     return SQLITE_OK;
 }
 
-/* WAL is a property of the file; the answer tells whether it was granted. */
+/* The journal mode belongs to the file; the answer tells whether it could be changed. */
 static enum err_code use_wal(struct conn *conn, struct err *err)
 {
     sqlite3_stmt *statement = NULL;
@@ -87,17 +103,17 @@ static enum err_code use_wal(struct conn *conn, struct err *err)
 
 /* ---- opening ---- */
 
-static int open_file(struct conn *conn, const char *path, int flags, int busy_timeout_ms)
+static int open_file(struct conn *conn, const char *path, int flags)
 {
     int status = sqlite3_open_v2(path, &conn->sqlite, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (status == SQLITE_OK) {
         sqlite3_extended_result_codes(conn->sqlite, 1);
-        sqlite3_busy_timeout(conn->sqlite, busy_timeout_ms);
+        sqlite3_busy_timeout(conn->sqlite, BUSY_MS);
     }
     return status;
 }
 
-/* "file:PATH?immutable=1", in the memory of the caller (mem_free); NULL: no memory. */
+/* "file:PATH?immutable=1", which the caller frees (mem_free). NULL: no memory. */
 static char *immutable_uri(const char *path)
 {
     size_t size = 3 * strlen(path) + sizeof "file:?immutable=1";
@@ -114,13 +130,13 @@ static char *immutable_uri(const char *path)
     return uri;
 }
 
-static enum err_code probe(struct conn *conn, const char *path, struct err *err)
+/* SQLite opens any file; the first read finds out what is wrong with it. */
+static enum err_code read_once(struct conn *conn, const char *path, struct err *err)
 {
     return conn_exec(conn, "PRAGMA schema_version", path, err);
 }
 
-static enum err_code open_immutable(struct conn *conn, const char *path, int busy_timeout_ms,
-                                    struct err *err)
+static enum err_code open_immutable(struct conn *conn, const char *path, struct err *err)
 {
     char *uri = immutable_uri(path);
     if (uri == NULL) {
@@ -128,16 +144,15 @@ static enum err_code open_immutable(struct conn *conn, const char *path, int bus
     }
     sqlite3_close(conn->sqlite);
     conn->sqlite = NULL;
-    int status = open_file(conn, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, busy_timeout_ms);
+    int status = open_file(conn, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
     mem_free(uri);
-    return status == SQLITE_OK ? probe(conn, path, err) : conn_error(conn, status, path, err);
+    return status == SQLITE_OK ? read_once(conn, path, err) : conn_error(conn, status, path, err);
 }
 
-/* The first read tells whether the files of a write-ahead log can be had. */
-static enum err_code open_read_only(struct conn *conn, const char *path, int busy_timeout_ms,
-                                    struct err *err)
+/* Here the first read finds out whether the files of a write-ahead log can be made. */
+static enum err_code open_read_only(struct conn *conn, const char *path, struct err *err)
 {
-    int status = open_file(conn, path, SQLITE_OPEN_READONLY, busy_timeout_ms);
+    int status = open_file(conn, path, SQLITE_OPEN_READONLY);
     if (status != SQLITE_OK) {
         return conn_error(conn, status, path, err);
     }
@@ -158,12 +173,12 @@ static enum err_code open_read_only(struct conn *conn, const char *path, int bus
                        "this user, and without them the file is not whole",
                        path);
     }
-    return open_immutable(conn, path, busy_timeout_ms, err);
+    return open_immutable(conn, path, err);
 }
 
 /*
- * Only a file that has no page yet can be told, at no cost, to give space back later; an older one
- * is told by VACUUM (backup_compact).
+ * Lets the file give free pages back later (db_tidy). This costs nothing as long as the file has no
+ * page; afterwards only VACUUM can change it (backup_compact).
  */
 static enum err_code make_shrinkable(struct conn *conn, const char *path, struct err *err)
 {
@@ -175,8 +190,8 @@ static enum err_code make_shrinkable(struct conn *conn, const char *path, struct
 }
 
 /*
- * Without secure_delete, which some builds of SQLite turn on: it writes zeros over all that is
- * deleted, through the log, so that the deletion of rows took as long as their upload.
+ * secure_delete, which some builds of SQLite turn on, is turned off: it overwrites all deleted
+ * content with zeros, through the log, which makes deleting rows take as long as uploading them.
  */
 enum err_code conn_use_as_writer(struct conn *conn, const char *path, struct err *err)
 {
@@ -186,16 +201,15 @@ enum err_code conn_use_as_writer(struct conn *conn, const char *path, struct err
         conn_exec(conn, "PRAGMA secure_delete=OFF", path, err) != ERR_OK) {
         return err->code;
     }
-    /* Takes the place of automatic checkpoints, which would run outside our lock's view. */
-    sqlite3_wal_hook(conn->sqlite, on_commit, conn);
+    /* Replaces automatic checkpoints, which would run outside the write lock (db.h). */
+    sqlite3_wal_hook(conn->sqlite, note_log_length, conn);
     return ERR_OK;
 }
 
-/* SQLite opens a file that it may not write to all the same, for reading. */
-static enum err_code open_to_write(struct conn *conn, const char *path, int flags,
-                                   int busy_timeout_ms, struct err *err)
+/* SQLite silently opens a file that it may not write to for reading. */
+static enum err_code open_to_write(struct conn *conn, const char *path, int flags, struct err *err)
 {
-    int status = open_file(conn, path, SQLITE_OPEN_READWRITE | flags, busy_timeout_ms);
+    int status = open_file(conn, path, SQLITE_OPEN_READWRITE | flags);
     if (status != SQLITE_OK) {
         return conn_error(conn, status, path, err);
     }
@@ -208,25 +222,24 @@ static enum err_code open_to_write(struct conn *conn, const char *path, int flag
     return ERR_OK;
 }
 
-enum err_code conn_open(struct conn *conn, const char *path, enum conn_mode mode,
-                        int busy_timeout_ms, struct err *err)
+enum err_code conn_open(struct conn *conn, const char *path, enum conn_mode mode, struct err *err)
 {
     memset(conn, 0, sizeof *conn);
     switch (mode) {
     case CONN_WRITER:
-        err_kept(open_to_write(conn, path, SQLITE_OPEN_CREATE, busy_timeout_ms, err));
+        err_kept(open_to_write(conn, path, SQLITE_OPEN_CREATE, err));
         break;
     case CONN_READER:
-        err_kept(open_to_write(conn, path, 0, busy_timeout_ms, err));
+        err_kept(open_to_write(conn, path, 0, err));
         break;
     case CONN_READ_ONLY:
-        err_kept(open_read_only(conn, path, busy_timeout_ms, err));
+        err_kept(open_read_only(conn, path, err));
         break;
     case CONN_IMMUTABLE:
-        err_kept(open_immutable(conn, path, busy_timeout_ms, err));
+        err_kept(open_immutable(conn, path, err));
         break;
     }
-    /* Pages are read once, blobs in order: what a connection keeps is memory for nothing. */
+    /* Blobs are read once and in order, so a large page cache would only cost memory. */
     if (err->code != ERR_OK || conn_exec(conn, "PRAGMA trusted_schema=OFF", path, err) != ERR_OK ||
         conn_exec(conn, "PRAGMA cache_size=-512", path, err) != ERR_OK) {
         return err->code;
@@ -245,4 +258,14 @@ void conn_close(struct conn *conn)
     }
     sqlite3_close(conn->sqlite);
     conn->sqlite = NULL;
+}
+
+enum err_code conn_get_space(struct conn *conn, struct conn_space *out, struct err *err)
+{
+    *out = (struct conn_space){.page_bytes = 0};
+    if (query_number(conn, SQL_PAGE_SIZE, &out->page_bytes, err) == ERR_OK &&
+        query_number(conn, SQL_PAGE_COUNT, &out->n_pages, err) == ERR_OK) {
+        err_kept(query_number(conn, SQL_FREELIST_COUNT, &out->n_free, err));
+    }
+    return err->code;
 }

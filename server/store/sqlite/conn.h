@@ -1,52 +1,69 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One connection to the registry file, with the settings that the project relies on. */
+/*
+ * One connection to the registry file, with the settings that the project relies on and the
+ * statements prepared on it. A connection is used by one thread at a time.
+ */
 #ifndef CONN_H
 #define CONN_H
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/compiler.h"
 #include "base/err.h"
 #include "sql.h"
 
-/* One SQLite connection with its prepared statements; used by one thread at a time. */
 struct conn {
     sqlite3 *sqlite;
-    sqlite3_stmt *statements[SQL_N_QUERIES];
-    int wal_pages; /* of the log after the last commit */
-    bool is_ours;  /* it was a registry when it was opened: if it is none now, it is damaged */
+    sqlite3_stmt *statements[SQL_N_QUERIES]; /* NULL until the first use */
+    int wal_pages; /* length of the write-ahead log after the last commit */
+    bool is_ours; /* the file was a registry when it was opened; if it is none now, it is damaged */
 };
 
 enum conn_mode {
-    CONN_WRITER,    /* makes the file when it is absent; see conn_use_as_writer */
-    CONN_READER,    /* beside the writer of this process */
+    CONN_WRITER,    /* creates the file when it is absent; conn_use_as_writer must follow */
+    CONN_READER,    /* reads beside the writer of this process */
     CONN_READ_ONLY, /* writes nothing, not even a checkpoint; another process may be writing */
-    CONN_IMMUTABLE /* nobody writes: no locks, no files beside it, and no write-ahead log is read */
+    CONN_IMMUTABLE  /* nobody writes: takes no locks, makes no files, reads no write-ahead log */
 };
 
 /*
- * Opens a connection with our PRAGMAs. *conn may be closed even after a failure.
+ * Opens a connection and sets its PRAGMAs. *conn may be closed even after a failure.
  *
- * CONN_READ_ONLY in a folder that cannot be written to: SQLite then cannot make the files that go
- * with a write-ahead log. When there is no such log the file is read as one that nobody changes;
- * when there is one, ERR_IO says so.
+ * SQLite cannot use CONN_READ_ONLY in a folder that it may not write to, because it would have to
+ * make the files of a write-ahead log there. When no log is present, the file is opened as
+ * CONN_IMMUTABLE instead; when one is, the error is ERR_IO.
  */
 enum err_code conn_open(struct conn *conn, const char *path, enum conn_mode mode,
-                        int busy_timeout_ms, struct err *err) MUST_CHECK;
+                        struct err *err) MUST_CHECK;
+/* A zeroed connection may be closed. */
 void conn_close(struct conn *conn);
 
 /*
- * Makes a CONN_WRITER ready to write, and the file one with a write-ahead log: after it is known to
- * be ours.
+ * Prepares a CONN_WRITER for writing and puts the file into write-ahead mode. Call it only after
+ * the file is known to be a registry.
  */
 enum err_code conn_use_as_writer(struct conn *conn, const char *path, struct err *err) MUST_CHECK;
 
-/* Runs statements that give no rows; `what` for the message. */
+/* Runs statements that return no rows. `what` begins the message of an error. */
 enum err_code conn_exec(struct conn *conn, const char *sql, const char *what,
                         struct err *err) MUST_CHECK;
 
-/* SQLite's last error on the connection as ours. */
+/* A transaction of a writer that is only being opened; later ones are those of db_transaction.h. */
+enum err_code conn_begin(struct conn *conn, const char *what, struct err *err) MUST_CHECK;
+/* Commits when err holds no error, rolls back otherwise. Returns the error that stands. */
+enum err_code conn_end(struct conn *conn, const char *what, struct err *err) MUST_CHECK;
+
+/* Sizes of the file as this connection sees it. */
+struct conn_space {
+    int64_t page_bytes;
+    int64_t n_pages;
+    int64_t n_free; /* pages that hold nothing */
+};
+enum err_code conn_get_space(struct conn *conn, struct conn_space *out, struct err *err) MUST_CHECK;
+
+/* Translates SQLite's last error on the connection. Returns the code. */
 enum err_code conn_error(struct conn *conn, int status, const char *what, struct err *err);
 
 #endif

@@ -2,9 +2,7 @@
 #include "store/sqlite/db.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "store/sqlite/db_priv.h"
@@ -13,8 +11,7 @@
 #include "store/sqlite/query.h"
 
 #define DEFAULT_READERS     4
-#define DEFAULT_BUSY_MS     5000
-#define CHECKPOINT_PAGES    1000 /* 4 MB of log, SQLite's own default */
+#define DEFAULT_WAL_PAGES   1000 /* 4 MB, SQLite's own default */
 #define DEFAULT_CHUNK_BYTES ((size_t)64 << 20)
 
 int64_t db_now_ms(void)
@@ -41,27 +38,34 @@ bool db_is_read_only(const struct db *db)
 
 /* ---- opening ---- */
 
-static enum err_code claim(struct db *db, bool is_new, struct err *err)
+/* Marks an empty file as a registry. */
+static enum err_code set_application_id(struct db *db, struct err *err)
 {
     char sql[64];
     snprintf(sql, sizeof sql, "PRAGMA application_id=%d", DB_APPLICATION_ID);
-    return is_new ? conn_exec(&db->writer, sql, db->path, err) : ERR_OK;
+    return conn_exec(&db->writer, sql, db->path, err);
 }
 
-static enum err_code open_writable(struct db *db, db_upgrade *upgrade, struct err *err)
+static enum err_code open_writer(struct db *db, db_upgrade *upgrade, struct err *err)
 {
     bool is_new = false;
     int schema = 0;
-    if (db_file_refuse(db->path, false, err) != ERR_OK ||
-        db_file_lock(db->path, &db->lock, err) != ERR_OK) {
-        return err->code;
-    }
-    if (conn_open(&db->writer, db->path, CONN_WRITER, db->busy_timeout_ms, err) != ERR_OK ||
+    if (conn_open(&db->writer, db->path, CONN_WRITER, err) != ERR_OK ||
         db_file_lock_made(db->path, &db->lock, err) != ERR_OK ||
         db_file_identify(&db->writer, db->path, &is_new, &schema, err) != ERR_OK ||
         conn_use_as_writer(&db->writer, db->path, err) != ERR_OK ||
-        claim(db, is_new, err) != ERR_OK || migrate_run(&db->writer, db->path, err) != ERR_OK ||
-        upgrade(&db->writer, db->path, err) != ERR_OK) {
+        (is_new && set_application_id(db, err) != ERR_OK) ||
+        migrate_run(&db->writer, db->path, schema, err) != ERR_OK) {
+        return err->code;
+    }
+    return upgrade(&db->writer, db->path, err);
+}
+
+static enum err_code open_to_write(struct db *db, db_upgrade *upgrade, struct err *err)
+{
+    if (db_file_refuse(db->path, false, err) != ERR_OK ||
+        db_file_lock(db->path, &db->lock, err) != ERR_OK ||
+        open_writer(db, upgrade, err) != ERR_OK) {
         return err->code;
     }
     db->writer.is_ours = true;
@@ -71,24 +75,21 @@ static enum err_code open_writable(struct db *db, db_upgrade *upgrade, struct er
 enum err_code db_open(struct db **out, const struct db_settings *settings, db_upgrade *upgrade,
                       struct err *err)
 {
-    int n_readers = settings->n_readers > 0 ? settings->n_readers : DEFAULT_READERS;
     struct db *db = mem_zalloc(sizeof *db);
     if (db == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to open the registry");
     }
     db->read_only = settings->read_only;
-    db->busy_timeout_ms =
-        settings->busy_timeout_ms > 0 ? settings->busy_timeout_ms : DEFAULT_BUSY_MS;
     db->lock = (struct db_lock)DB_LOCK_NONE;
     db->chunk_bytes = settings->chunk_bytes > 0 ? settings->chunk_bytes : DEFAULT_CHUNK_BYTES;
-    db->wal_pages = settings->wal_pages > 0 ? settings->wal_pages : CHECKPOINT_PAGES;
+    db->wal_pages = settings->wal_pages > 0 ? settings->wal_pages : DEFAULT_WAL_PAGES;
     pthread_mutex_init(&db->write_lock, NULL);
-    pool_init(&db->pool, n_readers, db->busy_timeout_ms);
+    pool_init(&db->pool, settings->n_readers > 0 ? settings->n_readers : DEFAULT_READERS);
     db->path = mem_strdup(settings->path);
     if (db->path == NULL) {
         err_set(err, ERR_NOMEM, "no memory to open the registry");
     } else {
-        err_kept(db->read_only ? db_open_read_only(db, err) : open_writable(db, upgrade, err));
+        err_kept(db->read_only ? db_open_read_only(db, err) : open_to_write(db, upgrade, err));
     }
     if (err->code != ERR_OK) {
         db_close(db);
@@ -110,15 +111,13 @@ void db_close(struct db *db)
     }
     conn_close(&db->writer);
     if (db->read_only) {
-        db_file_remove_empty_log(db->path); /* it may have been the last to read */
+        db_file_remove_empty_log(db->path); /* this may have been the last reader */
     }
     db_file_unlock(&db->lock);
     pthread_mutex_destroy(&db->write_lock);
     mem_free(db->path);
     mem_free(db);
 }
-
-/* ---- care ---- */
 
 bool db_is_alive(struct db *db)
 {
@@ -127,7 +126,7 @@ bool db_is_alive(struct db *db)
     if (db_read_begin(db, &conn, &err) != ERR_OK) {
         return false;
     }
-    int64_t count = 0;
-    err_kept(query_number(conn, SQL_TABLE_COUNT, &count, &err));
+    int64_t n_tables = 0;
+    err_kept(query_number(conn, SQL_TABLE_COUNT, &n_tables, &err));
     return db_read_end(db, conn, &err) == ERR_OK;
 }

@@ -6,12 +6,25 @@
 #include "store/sqlite/db_priv.h"
 #include "store/sqlite/query.h"
 
-/* A watcher on the file as it is, if it is one that can be served. */
+/* Looks for damage in all pages of the file, so it takes time. */
+static enum err_code examine_pages(struct conn *conn, const char *path, struct err *err)
+{
+    char finding[160] = "";
+    struct query q = query_open(conn, SQL_QUICK_CHECK, err);
+    if (query_row(&q)) {
+        query_get_text(&q, 0, finding, sizeof finding);
+    }
+    if (query_close(&q) == ERR_OK && strcmp(finding, "ok") != 0) {
+        return err_set(err, ERR_CORRUPT, "registry %s is damaged: %s", path, finding);
+    }
+    return err->code;
+}
+
+/* Opens the file if it is one that can be served. */
 static enum err_code open_watcher(struct db *db, struct conn *watcher, enum conn_mode mode,
-                                  bool examine, struct err *err)
+                                  struct err *err)
 {
     int schema = 0;
-    char finding[160] = "";
     if (db_file_open(watcher, db->path, mode, &schema, err) != ERR_OK) {
         return err->code;
     }
@@ -21,17 +34,7 @@ static enum err_code open_watcher(struct db *db, struct conn *watcher, enum conn
                        "writable server",
                        db->path, schema, SQL_N_MIGRATIONS);
     }
-    if (!examine) {
-        return ERR_OK;
-    }
-    struct query q = query_open(watcher, SQL_QUICK_CHECK, err);
-    if (query_row(&q)) {
-        query_get_text(&q, 0, finding, sizeof finding);
-    }
-    if (query_close(&q) == ERR_OK && strcmp(finding, "ok") != 0) {
-        return err_set(err, ERR_CORRUPT, "registry %s is damaged: %s", db->path, finding);
-    }
-    return err->code;
+    return ERR_OK;
 }
 
 static bool same_file(const struct db_stamp *a, const struct db_stamp *b)
@@ -40,14 +43,14 @@ static bool same_file(const struct db_stamp *a, const struct db_stamp *b)
 }
 
 /*
- * Opens watcher and readers; the stamp comes first, so that a later change is seen as one.
+ * The stamp is taken first, so that a change during the opening is noticed afterwards.
  *
- * A file with no log beside it is at rest: nobody on this host writes to it. It is then read
- * without locks and without making a log's files, for two reasons: its folder may not be ours to
- * write to, and SQLite finds a log by name. Once our own connections had made one, a file renamed
- * to that name would be taken to have it too, and its index, shared in memory, would be begun anew
- * under those who still read the old file. For the same reason the log that was read with the old
- * file is not read with one that came in its place.
+ * A file without a write-ahead log is at rest: nobody on this host writes to it. It is then read
+ * without locks and without making the files of a log, for two reasons. Its folder may not be ours
+ * to write to. And SQLite finds a log by the file's name: if our own connections had made one, a
+ * file that is renamed to that name would seem to belong to it, and the log's index, which is
+ * shared in memory, would be initialised anew under those who still read the old file. For the same
+ * reason, the log that was read with an old file is not read with the file that took its place.
  */
 enum err_code db_open_read_only(struct db *db, struct err *err)
 {
@@ -58,13 +61,14 @@ enum err_code db_open_read_only(struct db *db, struct err *err)
     if (db_file_stamp(db->path, &stamp, err) != ERR_OK) {
         return err->code;
     }
-    /* Reads the whole file: not at start, when there is nothing better to go on with. */
-    bool examine = db->opened.inode != 0 && !same_file(&stamp, &db->opened);
-    if (!same_file(&stamp, &db->opened) && db->log_index != 0) {
+    bool replaced = db->opened.inode != 0 && !same_file(&stamp, &db->opened);
+    if (replaced && db->log_index != 0) {
         stale = db->log_index;
     }
     enum conn_mode mode = db_file_has_log(db->path, stale) ? CONN_READ_ONLY : CONN_IMMUTABLE;
-    if (open_watcher(db, &watcher, mode, examine, err) != ERR_OK ||
+    /* Examined are replacements alone: at the start there is no older file to stay with. */
+    if (open_watcher(db, &watcher, mode, err) != ERR_OK ||
+        (replaced && examine_pages(&watcher, db->path, err) != ERR_OK) ||
         query_number(&watcher, SQL_DATA_VERSION, &data_version, err) != ERR_OK ||
         pool_replace(&db->pool, db->path, mode, err) != ERR_OK) {
         conn_close(&watcher);
@@ -91,7 +95,7 @@ enum err_code db_poll(struct db *db, enum db_change *out, struct err *err)
         return ERR_OK;
     }
     if (db_file_stamp(db->path, &now, err) != ERR_OK) {
-        db->seen = (struct db_stamp){.n_bytes = 0}; /* whatever comes is another file */
+        db->seen = (struct db_stamp){.n_bytes = 0}; /* whatever file comes next is another one */
         return err->code;
     }
     if (!same_file(&now, &db->seen)) {
@@ -104,10 +108,10 @@ enum err_code db_poll(struct db *db, enum db_change *out, struct err *err)
         return err->code;
     }
     bool committed = data_version != db->data_version && same_file(&now, &db->opened);
-    /* A writer has come: what it commits does not show without the log. */
-    bool log = db->mode == CONN_IMMUTABLE && db_file_has_log(db->path, db->stale_index);
+    /* A writer has come. Its commits are in a log that these connections do not read. */
+    bool has_log = db->mode == CONN_IMMUTABLE && db_file_has_log(db->path, db->stale_index);
     bool touched =
-        log || now.n_bytes != db->seen.n_bytes || now.modified_ns != db->seen.modified_ns;
+        has_log || now.n_bytes != db->seen.n_bytes || now.modified_ns != db->seen.modified_ns;
     db->data_version = committed ? data_version : db->data_version;
     db->seen = now;
     *out = committed ? DB_CHANGED : touched ? DB_REPLACED : DB_SAME;

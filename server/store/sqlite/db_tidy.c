@@ -5,52 +5,38 @@
 #include "store/sqlite/db_transaction.h"
 #include "store/sqlite/query.h"
 
-#define TIDY_STEP_PAGES 256  /* as incremental_vacuum.sql says */
-#define TIDY_MIN_PAGES  1000 /* fewer free ones are kept for what comes next */
-#define TIDY_SHARE      4    /* tidied is from 1 / TIDY_SHARE of the file on */
+#define STEP_PAGES       256  /* as in incremental_vacuum.sql */
+#define MIN_FREE_PAGES   1000 /* fewer are kept for what comes next */
+#define MIN_FREE_SHARE   4    /* the free part of the file must exceed 1 / MIN_FREE_SHARE */
+#define MODE_INCREMENTAL 2    /* PRAGMA auto_vacuum */
 
-struct space {
-    int64_t n_pages;
-    int64_t n_free;
-    int64_t mode; /* 2: incremental */
-};
-
-static enum err_code read_space(struct conn *conn, struct space *space, struct err *err)
+static bool is_worthwhile(const struct conn_space *space)
 {
-    *space = (struct space){.n_pages = 0};
-    if (query_number(conn, SQL_AUTO_VACUUM, &space->mode, err) == ERR_OK &&
-        query_number(conn, SQL_PAGE_COUNT, &space->n_pages, err) == ERR_OK) {
-        err_kept(query_number(conn, SQL_FREELIST_COUNT, &space->n_free, err));
-    }
-    return err->code;
+    return space->n_free > MIN_FREE_PAGES && space->n_free > space->n_pages / MIN_FREE_SHARE;
 }
 
-static bool is_worth_it(const struct space *space)
-{
-    return space->mode == 2 && space->n_free > TIDY_MIN_PAGES &&
-           space->n_free > space->n_pages / TIDY_SHARE;
-}
-
-/* *n: the pages that went; 0: it is enough. */
-static enum err_code tidy_step(struct db *db, int *n, struct err *err)
+/* *n: the pages that one step has given back; 0 when no step is worthwhile. */
+static enum err_code shorten_once(struct db *db, int *n, struct err *err)
 {
     struct conn *conn;
-    struct space before;
-    struct space after;
+    struct conn_space before;
+    struct conn_space after;
+    int64_t mode = 0;
     *n = 0;
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    if (read_space(conn, &before, err) == ERR_OK && is_worth_it(&before) &&
-        query_run(conn, SQL_INCREMENTAL_VACUUM, err) == ERR_OK &&
-        read_space(conn, &after, err) == ERR_OK) {
+    if (query_number(conn, SQL_AUTO_VACUUM, &mode, err) == ERR_OK &&
+        conn_get_space(conn, &before, err) == ERR_OK && mode == MODE_INCREMENTAL &&
+        is_worthwhile(&before) && query_run(conn, SQL_INCREMENTAL_VACUUM, err) == ERR_OK &&
+        conn_get_space(conn, &after, err) == ERR_OK) {
         *n = (int)(before.n_pages - after.n_pages);
     }
     return db_write_end(db, err);
 }
 
-/* The file becomes shorter when the log is folded in. */
-static void checkpoint(struct db *db)
+/* The file itself becomes shorter when the log is folded into it. */
+static void fold_log_in(struct db *db)
 {
     pthread_mutex_lock(&db->write_lock);
     sqlite3_wal_checkpoint_v2(db->writer.sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -61,12 +47,12 @@ enum err_code db_tidy(struct db *db, int max_pages, int *n_pages, struct err *er
 {
     int total = 0;
     int n = 1;
-    while (!db->read_only && n > 0 && total + TIDY_STEP_PAGES <= max_pages &&
-           tidy_step(db, &n, err) == ERR_OK) {
+    while (!db->read_only && n > 0 && total + STEP_PAGES <= max_pages &&
+           shorten_once(db, &n, err) == ERR_OK) {
         total += n;
     }
     if (total > 0) {
-        checkpoint(db);
+        fold_log_in(db);
     }
     if (n_pages != NULL && err->code == ERR_OK) {
         *n_pages = total;

@@ -5,12 +5,21 @@
 
 #include "store/sqlite/db.h"
 
-/* The registry's write connection inside a transaction, under the one write lock. */
+/*
+ * Takes the write lock and begins a transaction on the write connection. ERR_READ_ONLY. Nothing is
+ * to be ended after a failure.
+ */
 enum err_code db_write_begin(struct db *db, struct conn **conn, struct err *err) MUST_CHECK;
-/* Commits when err holds none, else rolls back; gives the lock back. Returns what stands. */
+/*
+ * Commits when err holds no error, rolls back otherwise, and gives the lock back. Returns the error
+ * that stands.
+ */
 enum err_code db_write_end(struct db *db, struct err *err) MUST_CHECK;
 
-/* A read connection inside a transaction: one consistent view. */
+/*
+ * Takes a read connection and begins a transaction on it, which shows one state of the registry
+ * until it ends. Nothing is to be ended after a failure.
+ */
 enum err_code db_read_begin(struct db *db, struct conn **conn, struct err *err) MUST_CHECK;
 enum err_code db_read_end(struct db *db, struct conn *conn, struct err *err) MUST_CHECK;
 

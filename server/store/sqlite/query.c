@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/mem.h"
+
 struct query query_open(struct conn *conn, enum sql_query which, struct err *err)
 {
     struct query q = {.conn = conn, .err = err};
@@ -22,49 +24,50 @@ struct query query_open(struct conn *conn, enum sql_query which, struct err *err
     return q;
 }
 
-static bool may_go_on(const struct query *q)
+static bool is_open_and_good(const struct query *q)
 {
     return q->statement != NULL && q->err->code == ERR_OK;
 }
 
-static void check(struct query *q, int status)
+static void collect_error(struct query *q, int status)
 {
     if (status != SQLITE_OK) {
         conn_error(q->conn, status, "registry", q->err);
     }
 }
 
-static int parameter(const struct query *q, const char *name)
+static int parameter_index(const struct query *q, const char *name)
 {
     return sqlite3_bind_parameter_index(q->statement, name);
 }
 
 void query_int(struct query *q, const char *name, int64_t value)
 {
-    if (may_go_on(q)) {
-        check(q, sqlite3_bind_int64(q->statement, parameter(q, name), value));
+    if (is_open_and_good(q)) {
+        collect_error(q, sqlite3_bind_int64(q->statement, parameter_index(q, name), value));
     }
 }
 
 void query_text(struct query *q, const char *name, const char *text)
 {
-    if (may_go_on(q)) {
-        check(q, sqlite3_bind_text(q->statement, parameter(q, name), text, -1, SQLITE_STATIC));
+    if (is_open_and_good(q)) {
+        collect_error(
+            q, sqlite3_bind_text(q->statement, parameter_index(q, name), text, -1, SQLITE_STATIC));
     }
 }
 
 void query_blob(struct query *q, const char *name, const void *bytes, size_t n_bytes)
 {
-    if (may_go_on(q)) {
+    if (is_open_and_good(q)) {
         /* A zero-length blob needs a pointer, or it would be NULL. */
-        check(q, sqlite3_bind_blob64(q->statement, parameter(q, name), n_bytes > 0 ? bytes : "",
-                                     n_bytes, SQLITE_STATIC));
+        collect_error(q, sqlite3_bind_blob64(q->statement, parameter_index(q, name),
+                                             n_bytes > 0 ? bytes : "", n_bytes, SQLITE_STATIC));
     }
 }
 
 bool query_row(struct query *q)
 {
-    if (!may_go_on(q) || q->done) {
+    if (!is_open_and_good(q) || q->done) {
         return false;
     }
     int status = sqlite3_step(q->statement);
@@ -72,7 +75,7 @@ bool query_row(struct query *q)
         return true;
     }
     q->done = true;
-    check(q, status == SQLITE_DONE ? SQLITE_OK : status);
+    collect_error(q, status == SQLITE_DONE ? SQLITE_OK : status);
     return false;
 }
 
@@ -102,6 +105,31 @@ const void *query_get_blob(struct query *q, int column, size_t *n_bytes)
     const void *bytes = sqlite3_column_blob(q->statement, column);
     *n_bytes = (size_t)sqlite3_column_bytes(q->statement, column);
     return bytes;
+}
+
+void query_copy_text(struct query *q, int column, char **out)
+{
+    size_t n = 0;
+    *out = NULL;
+    if (!query_is_null(q, column)) {
+        const char *text = query_get_blob(q, column, &n);
+        *out = mem_strndup(text != NULL ? text : "", n);
+        if (*out == NULL) {
+            err_set(q->err, ERR_NOMEM, "no memory for a text of the registry");
+        }
+    }
+}
+
+void query_copy_blob(struct query *q, int column, void **out, size_t *n_bytes)
+{
+    const void *bytes = query_get_blob(q, column, n_bytes);
+    *out = NULL;
+    if (*n_bytes > 0) {
+        *out = mem_dup(bytes, *n_bytes);
+        if (*out == NULL) {
+            err_set(q->err, ERR_NOMEM, "no memory for %zu bytes of the registry", *n_bytes);
+        }
+    }
 }
 
 enum err_code query_close(struct query *q)
