@@ -2,29 +2,31 @@
 #include "store/models/model_find.h"
 
 #include "store/models/model_name.h"
-#include "store/sqlite/db.h"
+#include "store/sqlite/db_transaction.h"
 #include "store/sqlite/query.h"
 
-enum err_code model_find(struct conn *conn, const char *name, int64_t *id, int64_t *default_version,
-                         struct err *err)
+enum err_code model_absent(const char *name, struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "there is no model %.64s", name);
+}
+
+enum err_code model_find(struct conn *conn, const char *name, int64_t *model,
+                         int64_t *default_version, struct err *err)
 {
     bool found = false;
     struct query q = query_open(conn, SQL_MODEL_FIND, err);
     query_text(&q, ":name", name);
     if (query_row(&q)) {
         found = true;
-        *id = query_get_int(&q, 0);
+        *model = query_get_int(&q, 0);
         if (default_version != NULL) {
             *default_version = query_get_int(&q, 2);
         }
     }
-    if (query_close(&q) == ERR_OK && !found) {
-        return err_set(err, ERR_NOT_FOUND, "there is no model %.64s", name);
-    }
-    return err->code;
+    return query_close(&q) == ERR_OK && !found ? model_absent(name, err) : err->code;
 }
 
-enum err_code model_find_or_add(struct conn *conn, const char *name, int64_t *id,
+enum err_code model_find_or_add(struct conn *conn, const char *name, int64_t *model,
                                 int64_t *default_version, struct err *err)
 {
     if (!model_name_is_valid(name)) {
@@ -36,12 +38,32 @@ enum err_code model_find_or_add(struct conn *conn, const char *name, int64_t *id
     if (query_close(&q) != ERR_OK) {
         return err->code;
     }
-    return model_find(conn, name, id, default_version, err);
+    return model_find(conn, name, model, default_version, err);
+}
+
+enum err_code model_read_begin(struct db *db, const char *name, struct conn **conn, int64_t *model,
+                               struct err *err)
+{
+    if (db_read_begin(db, conn, err) != ERR_OK) {
+        return err->code;
+    }
+    return model_find(*conn, name, model, NULL, err) == ERR_OK ? ERR_OK
+                                                               : db_read_end(db, *conn, err);
+}
+
+enum err_code model_write_begin(struct db *db, const char *name, struct conn **conn, int64_t *model,
+                                struct err *err)
+{
+    if (db_write_begin(db, conn, err) != ERR_OK) {
+        return err->code;
+    }
+    return model_find(*conn, name, model, NULL, err) == ERR_OK ? ERR_OK : db_write_end(db, err);
 }
 
 enum err_code model_get_places(struct conn *conn, int64_t model, struct model_places *out,
                                struct err *err)
 {
+    *out = (struct model_places){.default_version = 0};
     struct query q = query_open(conn, SQL_MODEL_PLACES, err);
     query_int(&q, ":model", model);
     if (query_row(&q)) {
@@ -80,25 +102,33 @@ enum err_code model_resolve(struct conn *conn, const char *name, int64_t model,
     return err->code;
 }
 
-enum err_code model_check_version(struct conn *conn, const char *name, int64_t model,
-                                  int64_t version, struct err *err)
+enum err_code model_get_version(struct conn *conn, int64_t model, int64_t version,
+                                struct stored_version *out, struct err *err)
 {
-    bool found = false;
-    bool damaged = false;
-    struct version_ref ref = version_ref_number(version);
+    *out = (struct stored_version){.found = false};
     struct query q = query_open(conn, SQL_VERSION_DIGEST, err);
     query_int(&q, ":model", model);
     query_int(&q, ":version", version);
     if (query_row(&q)) {
-        found = true;
-        damaged = !query_is_null(&q, 2);
+        out->found = true;
+        query_get_text(&q, 0, out->digest, sizeof out->digest);
+        out->n_bytes = query_get_int(&q, 1);
+        out->damaged = !query_is_null(&q, 2);
     }
-    if (query_close(&q) == ERR_OK && !found) {
-        return version_ref_absent(&ref, name, err);
+    return query_close(&q);
+}
+
+enum err_code model_check_version(struct conn *conn, const char *name, int64_t model,
+                                  int64_t version, struct err *err)
+{
+    struct stored_version stored;
+    if (model_get_version(conn, model, version, &stored, err) != ERR_OK) {
+        return err->code;
     }
-    if (err->code == ERR_OK && damaged) {
-        return err_set(err, ERR_CONFLICT, "version %lld of model %.64s is damaged",
-                       (long long)version, name);
+    if (!stored.found) {
+        return version_number_absent(version, name, err);
     }
-    return err->code;
+    return stored.damaged ? err_set(err, ERR_CONFLICT, "version %lld of model %.64s is damaged",
+                                    (long long)version, name)
+                          : ERR_OK;
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Models and their immutable versions in the registry.
+ * The immutable content of versions.
  *
- * A model is a name ([A-Za-z0-9][A-Za-z0-9._-]*, at most NAME_MAX_CHARS) with versions 1, 2, ...;
- * a number is never used twice, not even after a delete. The content of a version is one opaque
- * byte string (core/model/codec), kept in chunks of at most 64 MiB, each with its SHA-256, and
- * identified as a whole by the SHA-256 of all its bytes, in lower-case hex.
+ * A model has versions 1, 2, ...; a number is never used twice, not even after a deletion. The
+ * content of a version is one opaque byte string (core/model/codec), stored in chunks (chunks.h)
+ * and identified by the SHA-256 of all its bytes, in lower-case hex.
  */
 #ifndef MODEL_STORE_H
 #define MODEL_STORE_H
@@ -20,39 +19,39 @@ struct put_request {
     const char *model;
     const void *bytes;
     size_t n_bytes;
-    bool promote;                 /* make it the default; a registered one is where there is none */
-    enum promotion_origin origin; /* of that */
+    bool promote;                 /* make it the default */
+    enum promotion_origin origin; /* PROMOTION_REGISTER: also if there is no default */
     int64_t job;                  /* with PROMOTION_JOB */
-    /* Values of the headers of these names: "*" or a list of tags that hold digests; NULL: absent.
+    /*
+     * Values of the headers of these names: "*" for any version, or a list of tags that contain
+     * digests; NULL: no condition.
      */
-    const char *if_match; /* the default version must be one of them; "*": there must be one */
-    const char
-        *if_none_match; /* the default version must be none of them; "*": there must be none */
+    const char *if_match;      /* the default version must be one of them */
+    const char *if_none_match; /* the default version must not be one of them */
 };
 
 struct put_result {
     int64_t version;
-    bool created; /* false: some version of the model has these very bytes already; it is `version`
-                   */
+    bool created; /* false: `version` is an older one that has these very bytes */
     char digest[DIGEST_HEX_CHARS + 1];
 };
 
 /*
- * Afterwards the versions that the model no longer keeps are gone. ERR_PRECONDITION when if_match
- * or if_none_match does not hold; ERR_FULL; ERR_IO; ERR_INVALID.
+ * Stores a version, and the model if it is new; then deletes the versions that the model no longer
+ * keeps. ERR_INVALID: no legal name; ERR_PRECONDITION: if_match or if_none_match does not hold;
+ * ERR_FULL; ERR_IO.
  */
 enum err_code model_store_put(struct db *db, const struct put_request *put, struct put_result *out,
                               struct err *err) MUST_CHECK;
+/* The same inside a transaction of the caller's. */
+enum err_code model_put(struct db *db, struct conn *conn, const struct put_request *put,
+                        struct put_result *out, struct err *err) MUST_CHECK;
 
 /*
- * The content of a version, checked against its digests. *bytes is the caller's (mem_free).
- * ERR_NOT_FOUND; ERR_CORRUPT: the version is now marked damaged with the reason.
+ * The content of a version, compared with its digests. The caller frees *bytes (mem_free).
+ * ERR_NOT_FOUND; ERR_CORRUPT: the version has been marked as damaged, with the reason.
  */
 enum err_code model_store_load(struct db *db, const char *model, int64_t version, void **bytes,
                                size_t *n_bytes, struct err *err) MUST_CHECK;
-
-/* model_store_put inside a transaction of the caller's. */
-enum err_code model_put(struct db *db, struct conn *conn, const struct put_request *put,
-                        struct put_result *out, struct err *err) MUST_CHECK;
 
 #endif

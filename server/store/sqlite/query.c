@@ -169,3 +169,22 @@ enum err_code query_run(struct conn *conn, enum sql_query which, struct err *err
     struct query q = query_open(conn, which, err);
     return query_close(&q);
 }
+
+enum err_code query_number_for(struct conn *conn, enum sql_query which, const char *name,
+                               int64_t value, int64_t *out, struct err *err)
+{
+    struct query q = query_open(conn, which, err);
+    query_int(&q, name, value);
+    if (query_row(&q)) {
+        *out = query_get_int(&q, 0);
+    }
+    return query_close(&q);
+}
+
+enum err_code query_run_for(struct conn *conn, enum sql_query which, const char *name,
+                            int64_t value, struct err *err)
+{
+    struct query q = query_open(conn, which, err);
+    query_int(&q, name, value);
+    return query_close(&q);
+}

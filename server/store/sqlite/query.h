@@ -60,11 +60,16 @@ enum err_code query_abandon(struct query *q);
 /* How many rows the last statement changed. */
 int64_t query_changes(struct conn *conn);
 
-/* ---- whole queries without parameters ---- */
+/* ---- whole queries ---- */
 
 /* The number in the first column of the first row. Without a row *out stays as it is. */
 enum err_code query_number(struct conn *conn, enum sql_query which, int64_t *out,
                            struct err *err) MUST_CHECK;
 enum err_code query_run(struct conn *conn, enum sql_query which, struct err *err) MUST_CHECK;
+/* The same with one number as a parameter. */
+enum err_code query_number_for(struct conn *conn, enum sql_query which, const char *name,
+                               int64_t value, int64_t *out, struct err *err) MUST_CHECK;
+enum err_code query_run_for(struct conn *conn, enum sql_query which, const char *name,
+                            int64_t value, struct err *err) MUST_CHECK;
 
 #endif
