@@ -129,9 +129,9 @@ static enum err_code read_rows(struct checking *c, const struct check_model *mod
                                struct batch *batch, struct err *err)
 {
     struct data_chunk chunk;
-    struct query q = data_open_chunks(c->conn, model->id, batch->id, -1, batch->id, err);
+    struct query q = data_chunk_open(c->conn, model->id, batch->id, -1, batch->id, err);
     while (query_row(&q)) {
-        if (data_get_chunk(&q, &chunk, err) != ERR_OK ||
+        if (data_chunk_get(&q, &chunk, err) != ERR_OK ||
             digest_add(&batch->digest, chunk.bytes, chunk.n_bytes, err) != ERR_OK ||
             checking_advance(c, chunk.n_bytes, err) != ERR_OK) {
             break;

@@ -4,36 +4,33 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/data/batch_find.h"
 #include "store/data/data_chunk.h"
 #include "store/data/data_stats.h"
 #include "store/models/model_find.h"
 #include "store/sqlite/db_transaction.h"
 #include "store/sqlite/query.h"
 
-#define PIECE_BYTES ((size_t)256 * 1024) /* small batches are gathered up to here */
+#define PIECE_BYTES ((size_t)256 * 1024) /* small chunks are gathered until a piece is so long */
 
-static enum err_code find_rows(struct conn *conn, const char *model, int64_t batch,
-                               struct data_cursor *cursor, struct err *err)
+static enum err_code find_batch(struct conn *conn, const char *model, int64_t batch,
+                                struct data_cursor *cursor, struct err *err)
 {
-    struct data_stats stats = {.generation = 0};
-    if (model_find(conn, model, &cursor->model, NULL, err) != ERR_OK) {
-        return err->code;
-    }
-    if (batch > 0) {
-        struct query q = query_open(conn, SQL_BATCH_ONE, err);
-        query_int(&q, ":model", cursor->model);
-        query_int(&q, ":batch", batch);
-        if (query_row(&q)) {
-            cursor->n_rows = query_get_int(&q, 0);
-            cursor->d = (int)query_get_int(&q, 1);
-            cursor->o = (int)query_get_int(&q, 2);
-        }
+    struct batch_size size;
+    if (batch_find(conn, model, cursor->model, batch, &size, err) == ERR_OK) {
         cursor->first_batch = cursor->last_batch = batch;
-        if (query_close(&q) == ERR_OK && cursor->n_rows == 0) {
-            err_set(err, ERR_NOT_FOUND, "model %.64s has no batch %lld", model, (long long)batch);
-        }
-        return err->code;
+        cursor->n_rows = size.n_rows;
+        cursor->d = size.d;
+        cursor->o = size.o;
     }
+    return err->code;
+}
+
+static enum err_code find_all_batches(struct conn *conn, const char *model,
+                                      struct data_cursor *cursor, struct err *err)
+{
+    struct batch_span span;
+    struct data_stats stats;
     if (data_stats_get(conn, cursor->model, &stats, err) != ERR_OK) {
         return err->code;
     }
@@ -41,15 +38,12 @@ static enum err_code find_rows(struct conn *conn, const char *model, int64_t bat
     cursor->d = stats.d;
     cursor->o = stats.o;
     data_stats_release(&stats);
-    struct query q = query_open(conn, SQL_BATCH_SPAN, err);
-    query_int(&q, ":model", cursor->model);
-    if (query_row(&q)) {
-        cursor->last_batch = query_get_int(&q, 2);
+    if (batch_get_span(conn, cursor->model, &span, err) != ERR_OK) {
+        return err->code;
     }
-    if (query_close(&q) == ERR_OK && cursor->n_rows == 0) {
-        err_set(err, ERR_NOT_FOUND, "model %.64s has no rows", model);
-    }
-    return err->code;
+    cursor->last_batch = span.last_batch;
+    return cursor->n_rows > 0 ? ERR_OK
+                              : err_set(err, ERR_NOT_FOUND, "model %.64s has no rows", model);
 }
 
 enum err_code data_cursor_open(struct db *db, const char *model, int64_t batch,
@@ -57,10 +51,11 @@ enum err_code data_cursor_open(struct db *db, const char *model, int64_t batch,
 {
     struct conn *conn;
     *cursor = (struct data_cursor){.db = db};
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
+    if (model_read_begin(db, model, &conn, &cursor->model, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(find_rows(conn, model, batch, cursor, err));
+    err_kept(batch > 0 ? find_batch(conn, model, batch, cursor, err)
+                       : find_all_batches(conn, model, cursor, err));
     data_cursor_rewind(cursor);
     return db_read_end(db, conn, err);
 }
@@ -72,8 +67,9 @@ void data_cursor_rewind(struct data_cursor *cursor)
     cursor->n_read = 0;
 }
 
-static enum err_code take_chunk(struct data_cursor *cursor, const struct data_chunk *chunk,
-                                int64_t n, struct err *err)
+/* n: the rows that are in the piece already. */
+static enum err_code append_chunk(struct data_cursor *cursor, const struct data_chunk *chunk,
+                                  int64_t n, struct err *err)
 {
     size_t used = (size_t)n * (size_t)(cursor->d + cursor->o);
     size_t count = chunk->n_bytes / sizeof *cursor->rows;
@@ -91,25 +87,25 @@ static enum err_code take_chunk(struct data_cursor *cursor, const struct data_ch
     return ERR_OK;
 }
 
-static enum err_code next_piece(struct data_cursor *cursor, struct conn *conn, int64_t *n,
+static enum err_code read_piece(struct data_cursor *cursor, struct conn *conn, int64_t *n,
                                 struct err *err)
 {
     size_t bytes = 0;
     struct data_chunk chunk;
     struct query q =
-        data_open_chunks(conn, cursor->model, cursor->batch, cursor->seq, cursor->last_batch, err);
-    while (bytes < PIECE_BYTES && query_row(&q) && data_get_chunk(&q, &chunk, err) == ERR_OK) {
+        data_chunk_open(conn, cursor->model, cursor->batch, cursor->seq, cursor->last_batch, err);
+    while (bytes < PIECE_BYTES && query_row(&q) && data_chunk_get(&q, &chunk, err) == ERR_OK) {
         if (chunk.d != cursor->d || chunk.o != cursor->o) {
             err_set(err, ERR_CONFLICT, "rows were deleted and others came");
             break;
         }
-        if (take_chunk(cursor, &chunk, *n, err) != ERR_OK) {
+        if (append_chunk(cursor, &chunk, *n, err) != ERR_OK) {
             break;
         }
         *n += chunk.n;
         bytes += chunk.n_bytes;
     }
-    /* query_close would run through the rows that are left. */
+    /* query_close would step through all the rows that are left. */
     return query_abandon(&q);
 }
 
@@ -120,7 +116,7 @@ enum err_code data_cursor_next(struct data_cursor *cursor, int64_t *n, struct er
     if (db_read_begin(cursor->db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(next_piece(cursor, conn, n, err));
+    err_kept(read_piece(cursor, conn, n, err));
     if (db_read_end(cursor->db, conn, err) != ERR_OK) {
         return err->code;
     }

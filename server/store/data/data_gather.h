@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Statistics made anew from stored rows. */
+/* Computes the statistics of a model's rows from the stored rows themselves. */
 #ifndef DATA_GATHER_H
 #define DATA_GATHER_H
 
@@ -7,11 +7,14 @@
 
 #include "store/data/data_stats.h"
 
-/* Totals and columns of the rows of batches in (after, INT64_MAX], except `skip`, into stats. */
+/* Adds the rows of all batches after batch `after`, except batch `skip`, to stats. */
 enum err_code data_gather_stats(struct conn *conn, int64_t model, int64_t after, int64_t skip,
                                 struct data_stats *stats, struct err *err) MUST_CHECK;
 
-/* Gives batches of older files their digests, and their models statistics and an index. */
+/*
+ * Completes the batches of a file of schema 1: digests for them, statistics and an index for their
+ * models. Does nothing where this has been done. It is the db_upgrade of the registry.
+ */
 enum err_code data_upgrade(struct conn *conn, const char *path, struct err *err) MUST_CHECK;
 
 #endif

@@ -8,7 +8,8 @@
 #include "store/sqlite/db_transaction.h"
 #include "store/sqlite/query.h"
 
-static int64_t oldest_key(void)
+/* Keys of that time or older are too old to be found. */
+static int64_t age_limit_ms(void)
 {
     return db_now_ms() - (int64_t)DATA_KEY_HOURS * 3600 * 1000;
 }
@@ -21,7 +22,7 @@ enum err_code data_key_find(struct conn *conn, int64_t model, const char *key,
     struct query q = query_open(conn, SQL_KEY_GET, err);
     query_int(&q, ":model", model);
     query_text(&q, ":key", key);
-    query_int(&q, ":oldest", oldest_key());
+    query_int(&q, ":oldest", age_limit_ms());
     if (query_row(&q)) {
         size_t n_payload = 0;
         size_t n_answer = 0;
@@ -51,12 +52,10 @@ enum err_code data_store_find_key(struct db *db, const char *model, const char *
 {
     struct conn *conn;
     int64_t id = 0;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
+    if (model_read_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        err_kept(data_key_find(conn, id, key, payload, out, err));
-    }
+    err_kept(data_key_find(conn, id, key, payload, out, err));
     return db_read_end(db, conn, err);
 }
 
@@ -73,10 +72,8 @@ enum err_code data_key_insert(struct conn *conn, int64_t model, const char *key,
     return query_close(&q);
 }
 
-/* Not all at once: after a pause of a day a million may be over, and other writes wait. */
+/* Not all at once: after a quiet day there may be a million of them, and other writes wait. */
 enum err_code data_key_sweep(struct conn *conn, struct err *err)
 {
-    struct query q = query_open(conn, SQL_KEY_SWEEP, err);
-    query_int(&q, ":oldest", oldest_key());
-    return query_close(&q);
+    return query_run_for(conn, SQL_KEY_SWEEP, ":oldest", age_limit_ms(), err);
 }

@@ -2,18 +2,21 @@
 #include "store/data/data_read.h"
 
 #include "base/mem.h"
+#include "store/data/batch_find.h"
 #include "store/data/data_chunk.h"
 #include "store/data/data_stats.h"
 #include "store/models/model_find.h"
 #include "store/sqlite/db_transaction.h"
 #include "store/sqlite/query.h"
 
-/* ---- summaries ---- */
+/* ---- totals ---- */
 
-static enum err_code summarise(struct conn *conn, int64_t model, struct data_summary *out,
-                               struct column_stats **columns, struct err *err)
+/* *columns is the caller's; NULL: they are not wanted. */
+static enum err_code read_summary(struct conn *conn, int64_t model, struct data_summary *out,
+                                  struct column_stats **columns, struct err *err)
 {
-    struct data_stats stats = {.generation = 0};
+    struct data_stats stats;
+    struct batch_span span;
     if (data_stats_get(conn, model, &stats, err) != ERR_OK) {
         return err->code;
     }
@@ -21,23 +24,21 @@ static enum err_code summarise(struct conn *conn, int64_t model, struct data_sum
                                  .n_batches = stats.n_batches,
                                  .n_inputs = stats.d,
                                  .n_outputs = stats.o};
-    struct query q = query_open(conn, SQL_BATCH_SPAN, err);
-    query_int(&q, ":model", model);
-    if (query_row(&q)) {
-        out->first_ms = query_get_int(&q, 0);
-        out->last_ms = query_get_int(&q, 1);
-    }
-    if (query_close(&q) == ERR_OK && columns != NULL) {
-        *columns = stats.columns;
-        stats.columns = NULL;
+    if (batch_get_span(conn, model, &span, err) == ERR_OK) {
+        out->first_ms = span.first_ms;
+        out->last_ms = span.last_ms;
+        if (columns != NULL) {
+            *columns = stats.columns;
+            stats.columns = NULL;
+        }
     }
     data_stats_release(&stats);
     return err->code;
 }
 
 /* Of the batches up to `last`. */
-static enum err_code fingerprint(struct conn *conn, int64_t model, int64_t last,
-                                 struct training_data *out, struct err *err)
+static enum err_code read_fingerprint(struct conn *conn, int64_t model, int64_t last,
+                                      struct training_data *out, struct err *err)
 {
     struct digest digest = {.state = NULL};
     unsigned char sha256[SHA256_BYTES];
@@ -86,12 +87,10 @@ enum err_code data_store_summary(struct db *db, const char *model, struct data_s
 {
     struct conn *conn;
     int64_t id = 0;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
+    if (model_read_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        err_kept(summarise(conn, id, out, NULL, err));
-    }
+    err_kept(read_summary(conn, id, out, NULL, err));
     return db_read_end(db, conn, err);
 }
 
@@ -102,12 +101,11 @@ enum err_code data_store_describe(struct db *db, const char *model, struct data_
     struct conn *conn;
     int64_t id = 0;
     struct column_stats *found = NULL;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
+    if (model_read_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK &&
-        summarise(conn, id, out, &found, err) == ERR_OK) {
-        err_kept(fingerprint(conn, id, INT64_MAX, data, err));
+    if (read_summary(conn, id, out, &found, err) == ERR_OK) {
+        err_kept(read_fingerprint(conn, id, INT64_MAX, data, err));
     }
     if (db_read_end(db, conn, err) == ERR_OK) {
         *columns = found;
@@ -116,6 +114,58 @@ enum err_code data_store_describe(struct db *db, const char *model, struct data_
     }
     return err->code;
 }
+
+/* ---- rows ---- */
+
+static enum err_code visit_chunk(struct query *q, const struct data_reading *reading,
+                                 struct err *err)
+{
+    struct data_chunk chunk;
+    if (data_chunk_get(q, &chunk, err) != ERR_OK) {
+        return err->code;
+    }
+    /* SQLite promises no alignment of blobs. */
+    double *rows = mem_dup(chunk.bytes, chunk.n_bytes);
+    if (rows == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %zu bytes of training rows", chunk.n_bytes);
+    }
+    struct data_run run = {.n = chunk.n, .d = chunk.d, .o = chunk.o, .rows = rows};
+    enum err_code code = reading->visit(reading->ctx, &run, err);
+    mem_free(rows);
+    return code;
+}
+
+static enum err_code read_rows(struct conn *conn, int64_t model, const struct data_reading *reading,
+                               struct err *err)
+{
+    int64_t last = reading->last_batch > 0 ? reading->last_batch : INT64_MAX;
+    struct data_summary summary;
+    struct training_data data;
+    if (read_summary(conn, model, &summary, NULL, err) != ERR_OK ||
+        read_fingerprint(conn, model, last, &data, err) != ERR_OK ||
+        reading->begin(reading->ctx, &summary, &data, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = data_chunk_open(conn, model, 0, -1, last, err);
+    while (query_row(&q) && visit_chunk(&q, reading, err) == ERR_OK) {
+        continue;
+    }
+    return query_close(&q);
+}
+
+enum err_code data_store_read(struct db *db, const char *model, const struct data_reading *reading,
+                              struct err *err)
+{
+    struct conn *conn;
+    int64_t id = 0;
+    if (model_read_begin(db, model, &conn, &id, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(read_rows(conn, id, reading, err));
+    return db_read_end(db, conn, err);
+}
+
+/* ---- batches ---- */
 
 static void get_batch(struct query *q, struct data_batch *batch)
 {
@@ -136,76 +186,23 @@ static void get_batch(struct query *q, struct data_batch *batch)
     }
 }
 
-enum err_code data_store_batches(struct db *db, const char *model, int64_t after, int64_t limit,
-                                 data_batch_visit *visit, void *ctx, struct err *err)
+enum err_code data_store_batches(struct db *db, const char *model,
+                                 const struct data_listing *listing, struct err *err)
 {
     struct conn *conn;
     int64_t id = 0;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
+    if (model_read_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        struct query q = query_open(conn, SQL_BATCH_LIST, err);
-        query_int(&q, ":model", id);
-        query_int(&q, ":after", after);
-        query_int(&q, ":limit", limit);
-        while (query_row(&q)) {
-            struct data_batch batch;
-            get_batch(&q, &batch);
-            visit(ctx, &batch);
-        }
-        err_kept(query_close(&q));
+    struct query q = query_open(conn, SQL_BATCH_LIST, err);
+    query_int(&q, ":model", id);
+    query_int(&q, ":after", listing->after);
+    query_int(&q, ":limit", listing->limit);
+    while (query_row(&q)) {
+        struct data_batch batch;
+        get_batch(&q, &batch);
+        listing->visit(listing->ctx, &batch);
     }
-    return db_read_end(db, conn, err);
-}
-
-/* ---- all rows in one view ---- */
-
-static enum err_code visit_chunk(struct query *q, const struct data_reading *reading,
-                                 struct err *err)
-{
-    struct data_chunk chunk;
-    if (data_get_chunk(q, &chunk, err) != ERR_OK) {
-        return err->code;
-    }
-    /* SQLite promises no alignment of blobs. */
-    double *rows = mem_dup(chunk.bytes, chunk.n_bytes);
-    if (rows == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %zu bytes of training rows", chunk.n_bytes);
-    }
-    struct data_run run = {.n = chunk.n, .d = chunk.d, .o = chunk.o, .rows = rows};
-    enum err_code code = reading->visit(reading->ctx, &run, err);
-    mem_free(rows);
-    return code;
-}
-
-static enum err_code read_rows(struct conn *conn, const char *model,
-                               const struct data_reading *reading, struct err *err)
-{
-    int64_t id = 0;
-    int64_t last = reading->last_batch > 0 ? reading->last_batch : INT64_MAX;
-    struct data_summary summary;
-    struct training_data data;
-    if (model_find(conn, model, &id, NULL, err) != ERR_OK ||
-        summarise(conn, id, &summary, NULL, err) != ERR_OK ||
-        fingerprint(conn, id, last, &data, err) != ERR_OK ||
-        reading->begin(reading->ctx, &summary, &data, err) != ERR_OK) {
-        return err->code;
-    }
-    struct query q = data_open_chunks(conn, id, 0, -1, last, err);
-    while (query_row(&q) && visit_chunk(&q, reading, err) == ERR_OK) {
-        continue;
-    }
-    return query_close(&q);
-}
-
-enum err_code data_store_read(struct db *db, const char *model, const struct data_reading *reading,
-                              struct err *err)
-{
-    struct conn *conn;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
-        return err->code;
-    }
-    err_kept(read_rows(conn, model, reading, err));
+    err_kept(query_close(&q));
     return db_read_end(db, conn, err);
 }

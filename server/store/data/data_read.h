@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading rows whole in one view; summaries and lists of batches. */
+/* Reading a model's rows whole, and what is known of them: totals, columns, batches. */
 #ifndef DATA_READ_H
 #define DATA_READ_H
 
@@ -12,30 +12,34 @@
 #include "store/data/training_data.h"
 #include "store/sqlite/db.h"
 
+/* ---- totals ---- */
+
 struct data_summary {
     int64_t n_rows;
     int64_t n_batches;
     int n_inputs; /* 0: no rows yet */
     int n_outputs;
-    int64_t first_ms; /* time of the first and of the last batch; 0: none */
+    int64_t first_ms; /* when the first and the last batch arrived; 0: there is none */
     int64_t last_ms;
 };
 
-/* ERR_NOT_FOUND when there is no such model. */
+/* ERR_NOT_FOUND: no such model. */
 enum err_code data_store_summary(struct db *db, const char *model, struct data_summary *out,
                                  struct err *err) MUST_CHECK;
 
 /*
- * Also the fingerprint, which costs a look at every batch, and what is known of the columns
- * [n_inputs + n_outputs]; *columns is the caller's (mem_free), NULL without rows.
+ * Also the fingerprint of all rows, for which every batch is looked at, and the statistics of the
+ * columns: [n_inputs + n_outputs], NULL without rows; the caller frees *columns (mem_free).
  */
 enum err_code data_store_describe(struct db *db, const char *model, struct data_summary *out,
                                   struct training_data *data, struct column_stats **columns,
                                   struct err *err) MUST_CHECK;
 
-/* Rows of the model's batches up to last_batch that are there now; 0 without such a model. */
+/* How many rows the batches up to last_batch have at this moment; 0 without such a model. */
 enum err_code data_store_rows_until(struct db *db, const char *model, int64_t last_batch,
                                     int64_t *n_rows, struct err *err) MUST_CHECK;
+
+/* ---- rows ---- */
 
 struct data_run {
     int64_t n;
@@ -43,20 +47,22 @@ struct data_run {
     const double *rows; /* [n x (d + o)], valid during the call */
 };
 
-/*
- * Reads all rows up to batch last_batch (0: all) in one consistent view: `begin` learns what will
- * come, `visit` gets runs of rows in the order of their arrival, verified; memory is bounded by one
- * chunk. A result other than ERR_OK stops and is returned.
- */
+/* How to read. What the functions return, other than ERR_OK, ends the reading. */
 struct data_reading {
-    int64_t last_batch;
+    int64_t last_batch; /* read up to this batch; 0: all */
+    /* Called once, before any rows. */
     enum err_code (*begin)(void *ctx, const struct data_summary *summary,
                            const struct training_data *data, struct err *err);
+    /* Called for each chunk, verified, in order of arrival. */
     enum err_code (*visit)(void *ctx, const struct data_run *run, struct err *err);
     void *ctx;
 };
+
+/* Reads in one transaction, with one chunk in memory at a time. */
 enum err_code data_store_read(struct db *db, const char *model, const struct data_reading *reading,
                               struct err *err) MUST_CHECK;
+
+/* ---- batches ---- */
 
 struct data_batch {
     int64_t id;
@@ -73,9 +79,14 @@ struct data_batch {
     int64_t n_outliers;
 };
 
-/* Batches with numbers above `after` in order, at most `limit`. */
-typedef void data_batch_visit(void *ctx, const struct data_batch *batch);
-enum err_code data_store_batches(struct db *db, const char *model, int64_t after, int64_t limit,
-                                 data_batch_visit *visit, void *ctx, struct err *err) MUST_CHECK;
+struct data_listing {
+    int64_t after; /* batches with higher numbers, in order */
+    int64_t limit; /* at most so many */
+    void (*visit)(void *ctx, const struct data_batch *batch);
+    void *ctx;
+};
+
+enum err_code data_store_batches(struct db *db, const char *model,
+                                 const struct data_listing *listing, struct err *err) MUST_CHECK;
 
 #endif

@@ -12,19 +12,16 @@ enum err_code data_stats_get(struct conn *conn, int64_t model, struct data_stats
     query_int(&q, ":model", model);
     if (query_row(&q)) {
         size_t n_bytes = 0;
+        void *columns = NULL;
         stats->generation = query_get_int(&q, 0);
         stats->n_rows = query_get_int(&q, 1);
         stats->n_batches = query_get_int(&q, 2);
         stats->d = (int)query_get_int(&q, 3);
         stats->o = (int)query_get_int(&q, 4);
-        const void *bytes = query_get_blob(&q, 5, &n_bytes);
+        query_copy_blob(&q, 5, &columns, &n_bytes);
+        stats->columns = columns;
         if (n_bytes != (size_t)(stats->d + stats->o) * sizeof *stats->columns) {
             err_set(err, ERR_CORRUPT, "stored statistics of rows have the wrong length");
-        } else if (n_bytes > 0) {
-            stats->columns = mem_dup(bytes, n_bytes);
-            if (stats->columns == NULL) {
-                err_set(err, ERR_NOMEM, "no memory for statistics of rows");
-            }
         }
     }
     if (query_close(&q) != ERR_OK) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row of data_stats: totals of a model's rows and what is known of their columns. */
+/* What is stored about a model's rows as a whole, so that an upload need not read them. */
 #ifndef DATA_STATS_H
 #define DATA_STATS_H
 
@@ -11,23 +11,26 @@
 
 struct conn;
 
-/* The row of data_stats; zero when there is none yet. */
 struct data_stats {
-    int64_t generation;
+    int64_t generation; /* grows with each deletion */
     int64_t n_rows;
     int64_t n_batches;
-    int d, o;
+    int d, o;                     /* 0: no rows yet */
     struct column_stats *columns; /* [d + o], mem; NULL without rows */
 };
 
+/* All zero when nothing is stored yet. ERR_CORRUPT. */
 enum err_code data_stats_get(struct conn *conn, int64_t model, struct data_stats *stats,
                              struct err *err) MUST_CHECK;
 enum err_code data_stats_put(struct conn *conn, int64_t model, const struct data_stats *stats,
                              struct err *err) MUST_CHECK;
-/* Adds a batch's rows; columns: [d + o]. */
+/*
+ * Adds n rows with the statistics columns: [d + o]. ERR_CORRUPT: d or o differ from the rows
+ * before. n_batches is left to the caller.
+ */
 enum err_code data_stats_add(struct data_stats *stats, int64_t n, int d, int o,
                              const struct column_stats *columns, struct err *err) MUST_CHECK;
-/* A zeroed struct may be released. */
+/* A zeroed struct may be released. Keeps the generation. */
 void data_stats_release(struct data_stats *stats);
 
 #endif
