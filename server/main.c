@@ -13,6 +13,7 @@
 #include "http/daemon.h"
 #include "live/follow.h"
 #include "math/gemm.h"
+#include "store/store.h"
 #include "maintain.h"
 #include "base/mem.h"
 #include "base/threads.h"
@@ -104,7 +105,7 @@ static enum err_code start(struct server *server, const struct config *config, s
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
-    if (db_open(&server->app.db, &db, err) != ERR_OK ||
+    if (store_open(&server->app.db, &db, err) != ERR_OK ||
         models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK ||
         background_start(&server->app, err) != ERR_OK ||
         start_batcher(server, config, err) != ERR_OK ||

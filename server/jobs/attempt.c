@@ -11,6 +11,10 @@
 #include "documents/job_json.h"
 #include "documents/quality_json.h"
 #include "model/codec.h"
+#include "store/data/data_read.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
+#include "store/models/model_view.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -12,6 +12,8 @@
 #include "jobs/gate.h"
 #include "jobs/rows.h"
 #include "live/models.h"
+#include "store/jobs/job_read.h"
+#include "store/models/model_store.h"
 
 struct attempt_settings {
     struct db *db;

@@ -7,6 +7,7 @@
 
 #include "base/build.h"
 #include "base/mem.h"
+#include "store/jobs/job_checkpoint_store.h"
 
 #include <stdio.h>
 #include <string.h>

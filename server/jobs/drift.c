@@ -3,7 +3,8 @@
 
 #include "base/mem.h"
 #include "jobs/gate.h"
-#include "store/data/data_store.h"
+#include "store/data/data_cursor.h"
+#include "store/data/data_newest.h"
 
 #include <math.h>
 #include <string.h>

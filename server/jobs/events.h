@@ -15,7 +15,7 @@
 
 #include "base/cancel.h"
 #include "base/log.h"
-#include "store/jobs/job_store.h"
+#include "store/jobs/job_read.h"
 #include "store/sqlite/db.h"
 
 #define EVENTS_STATES        1024 /* changes of state that are kept */

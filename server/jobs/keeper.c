@@ -14,6 +14,9 @@
 #include "documents/policy_json.h"
 #include "jobs/drift.h"
 #include "jobs/train_request.h"
+#include "store/jobs/job_store.h"
+#include "store/jobs/policy_store.h"
+#include "store/sqlite/db_tidy.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -8,6 +8,7 @@
 
 #include "jobs/policy.h"
 #include "jobs/trainer.h"
+#include "store/sqlite/db.h"
 
 struct keeper_settings {
     struct db *db;

@@ -2,6 +2,7 @@
 #include "jobs/rows.h"
 
 #include "base/mem.h"
+#include "store/data/data_read.h"
 
 #include <string.h>
 

@@ -13,6 +13,8 @@
 #include "base/threads.h"
 #include "base/wake.h"
 #include "jobs/running.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
 
 #include <string.h>
 

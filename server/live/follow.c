@@ -6,6 +6,7 @@
 #include "base/threads.h"
 #include "base/wake.h"
 #include "store/sqlite/db.h"
+#include "store/sqlite/db_follow.h"
 
 #include <stdio.h>
 #include <string.h>

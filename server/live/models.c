@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "live/entry.h"
 #include "model/codec.h"
+#include "store/models/model_admin.h"
+#include "store/models/model_view.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

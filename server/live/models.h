@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "live/served.h"
 #include "store/models/alias_store.h"
+#include "store/models/model_store.h"
 
 struct models;
 

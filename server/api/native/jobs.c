@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "documents/job_json.h"
 #include "jobs/train_request.h"
-#include "store/data/data_store.h"
+#include "store/data/data_read.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
 
 #include <string.h>
 

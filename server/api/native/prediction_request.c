@@ -4,6 +4,7 @@
 #include "api/reply.h"
 #include "formats/json_tensor.h"
 #include "formats/npy.h"
+#include "store/models/model_name.h"
 
 #include <string.h>
 #include <strings.h>

@@ -16,6 +16,8 @@
 #include "fit/split.h"
 #include "formats/json_read.h"
 #include "jobs/attempt.h"
+#include "store/jobs/job_store.h"
+#include "store/models/model_admin.h"
 
 #define N    100
 #define SEED 3

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading what is known of models and versions. */
-#include "store/models/model_priv.h"
+#include "store/models/model_view.h"
 
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query_list.h"
 
 static void get_model_row(struct query *q, void *out)
 {
@@ -41,61 +43,24 @@ static void get_alias_row(struct query *q, void *out)
 
 /* ---- lists ---- */
 
-/* Every row of a query about a model's name (NULL: every model) as an array of mem. */
-struct list {
-    enum sql_query which;
-    size_t size; /* of an element */
-    void (*get)(struct query *q, void *element);
-    void *array;
-    size_t n;
-    size_t capacity;
-};
-
-/* Room for one more element; the array doubles. */
-static bool grow(struct list *list)
+/* name: of a model; NULL: every model. */
+static enum err_code read_list(struct conn *conn, enum sql_query which, const char *name,
+                               struct query_list *list, struct err *err)
 {
-    if (list->n < list->capacity) {
-        return true;
-    }
-    size_t next = list->capacity == 0 ? 16 : 2 * list->capacity;
-    void *grown = mem_realloc_array(list->array, next, list->size);
-    if (grown == NULL) {
-        return false;
-    }
-    list->array = grown;
-    list->capacity = next;
-    return true;
-}
-
-/* What was read stays in the list, to be freed, also after a failure. */
-static enum err_code read_list(struct conn *conn, const char *name, struct list *list,
-                               struct err *err)
-{
-    struct query q = query_open(conn, list->which, err);
+    struct query q = query_open(conn, which, err);
     query_text(&q, ":name", name);
-    while (query_row(&q)) {
-        if (!grow(list)) {
-            err_set(err, ERR_NOMEM, "no memory for a list of the registry");
-            break;
-        }
-        char *element = (char *)list->array + list->n * list->size;
-        memset(element, 0, list->size);
-        list->get(&q, element);
-        list->n++;
-    }
-    return query_close(&q);
+    return query_list_read(list, &q);
 }
 
 enum err_code model_store_list(struct db *db, struct model_row **rows, size_t *n_rows,
                                struct err *err)
 {
     struct conn *conn;
-    struct list models = {
-        .which = SQL_MODEL_LIST, .size = sizeof **rows, .get = get_model_row, .array = NULL};
+    struct query_list models = {.size = sizeof **rows, .get = get_model_row};
     if (db_read_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(read_list(conn, NULL, &models, err));
+    err_kept(read_list(conn, SQL_MODEL_LIST, NULL, &models, err));
     if (db_read_end(db, conn, err) != ERR_OK) {
         mem_free(models.array);
         return err->code;
@@ -110,14 +75,8 @@ enum err_code model_store_list(struct db *db, struct model_row **rows, size_t *n
 static enum err_code read_view(struct conn *conn, const char *model, struct model_view *view,
                                struct err *err)
 {
-    struct list versions = {.which = SQL_VERSION_LIST,
-                            .size = sizeof *view->versions,
-                            .get = get_version_row,
-                            .array = NULL};
-    struct list aliases = {.which = SQL_ALIAS_LIST,
-                           .size = sizeof *view->aliases,
-                           .get = get_alias_row,
-                           .array = NULL};
+    struct query_list versions = {.size = sizeof *view->versions, .get = get_version_row};
+    struct query_list aliases = {.size = sizeof *view->aliases, .get = get_alias_row};
     bool found = false;
     struct query q = query_open(conn, SQL_MODEL_LIST, err);
     query_text(&q, ":name", model);
@@ -126,10 +85,10 @@ static enum err_code read_view(struct conn *conn, const char *model, struct mode
         get_model_row(&q, &view->row);
     }
     if (query_close(&q) == ERR_OK && !found) {
-        return err_set(err, ERR_NOT_FOUND, "there is no model %.64s", model);
+        return model_absent(model, err);
     }
-    if (err->code == ERR_OK && read_list(conn, model, &versions, err) == ERR_OK) {
-        err_kept(read_list(conn, model, &aliases, err));
+    if (err->code == ERR_OK && read_list(conn, SQL_VERSION_LIST, model, &versions, err) == ERR_OK) {
+        err_kept(read_list(conn, SQL_ALIAS_LIST, model, &aliases, err));
     }
     view->versions = versions.array;
     view->n_versions = versions.n;
@@ -162,20 +121,6 @@ void model_view_release(struct model_view *view)
     *view = (struct model_view){.n_versions = 0};
 }
 
-enum err_code model_store_versions(struct db *db, const char *model, struct version_row **rows,
-                                   size_t *n_rows, struct err *err)
-{
-    struct model_view view = {.n_versions = 0};
-    if (model_store_view(db, model, &view, err) != ERR_OK) {
-        return err->code;
-    }
-    *rows = view.versions;
-    *n_rows = view.n_versions;
-    view.versions = NULL;
-    model_view_release(&view);
-    return ERR_OK;
-}
-
 enum err_code model_store_rows_before(struct db *db, const char *model, int64_t version,
                                       int64_t *n_rows, struct err *err)
 {
@@ -193,8 +138,8 @@ enum err_code model_store_rows_before(struct db *db, const char *model, int64_t 
     return db_read_end(db, conn, err);
 }
 
-/* 0: none. */
-static int64_t number_of(const struct model_view *view, const struct version_ref *ref)
+/* The number that a reference stands for; 0: none. */
+static int64_t resolve_in_view(const struct model_view *view, const struct version_ref *ref)
 {
     switch (ref->kind) {
     case VERSION_DEFAULT:
@@ -217,7 +162,7 @@ static int64_t number_of(const struct model_view *view, const struct version_ref
 enum err_code model_view_find(const struct model_view *view, const struct version_ref *ref,
                               const struct version_row **out, struct err *err)
 {
-    int64_t number = number_of(view, ref);
+    int64_t number = resolve_in_view(view, ref);
     for (size_t i = 0; i < view->n_versions; i++) {
         if (view->versions[i].version == number) {
             *out = &view->versions[i];

@@ -1,31 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Appending. All that can be done before the write lock is done before it: hashes of rows, the
- * sketch of the upload's columns, digests of chunks, the search for outliers by what was known a
- * moment ago. Under the lock remain the search for the key and for duplicates, which must see
- * every row that came before, and the writing.
+ * As much as possible is done before the write lock is taken: hashing rows, computing the sketch of
+ * the upload's columns and the digests of chunks, and looking for outliers by the statistics of a
+ * moment ago. Under the lock remain the search for the key, the search for duplicates, which must
+ * see every row that came before, and the writing.
  *
- * Only when duplicates are left out and another upload has just brought some of the rows is the
- * first part done again under the lock.
+ * If duplicates are skipped and another upload has just stored some of the rows, the rows are
+ * prepared once more under the lock.
  */
-#include "store/data/data_priv.h"
+#include "store/data/data_append.h"
 
 #include <limits.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/mem.h"
+#include "store/data/data_key.h"
+#include "store/data/data_stats.h"
+#include "store/data/row_index.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
+
+/*
+ * The longest chunk of a batch. An export holds one in memory, and damage costs no more rows than
+ * those of one. Files of earlier programs have chunks of up to 64 MiB.
+ */
+#define CHUNK_BYTES ((size_t)4 << 20)
 
 struct work {
     struct db *db;
     const struct data_upload *up;
     size_t width;
-    struct row_entry *entries; /* [n_entries], mem: of the rows that are kept */
+    struct row_entry *entries; /* [n_entries], mem: of the rows that will be stored */
     size_t n_entries;
     unsigned char *marks; /* [up->n], mem: duplicates */
-    double *kept;         /* mem; NULL: all rows are kept */
-    const double *rows;   /* [n x width]: what will be stored */
+    double *kept;         /* mem: rows without the duplicates; NULL: all are stored */
+    const double *rows;   /* [n x width]: the rows that will be stored */
     int64_t n;
-    struct column_stats *columns; /* [width], mem: of those rows */
+    struct column_stats *columns; /* [width], mem: of these rows */
     unsigned char *chunks;        /* [n_chunks x 32], mem: their digests */
     int64_t rows_per_chunk;
     unsigned char digest[SHA256_BYTES];
@@ -73,7 +86,7 @@ static enum err_code hash_rows(struct work *work, struct err *err)
     return err->code;
 }
 
-/* Names values outside what was usual; stats of the model's rows may be of a moment ago. */
+/* Lists the values outside the usual range. columns: [width] */
 static void find_outliers(struct work *work, const struct column_stats *columns)
 {
     struct data_append_result *out = &work->result;
@@ -96,8 +109,8 @@ static void find_outliers(struct work *work, const struct column_stats *columns)
     }
 }
 
-/* A look at the model before the lock. */
-static enum err_code look(struct work *work, const char *model, struct err *err)
+/* Compares the upload with what is stored of the model at this moment. */
+static enum err_code compare_with_stored(struct work *work, const char *model, struct err *err)
 {
     struct conn *conn;
     struct data_stats stats = {.generation = 0};
@@ -109,7 +122,8 @@ static enum err_code look(struct work *work, const char *model, struct err *err)
     if (model_find(conn, model, &id, NULL, &absent) == ERR_OK &&
         data_stats_get(conn, id, &stats, err) == ERR_OK && work->up->skip_duplicates &&
         (size_t)(stats.d + stats.o) == work->width) {
-        err_kept(row_index_mark(conn, id, work->entries, work->n_entries, work->marks, err));
+        struct row_index index = {.conn = conn, .model = id};
+        err_kept(row_index_mark(&index, work->entries, work->n_entries, work->marks, err));
     }
     if (absent.code != ERR_NOT_FOUND && absent.code != ERR_OK) {
         *err = absent;
@@ -126,8 +140,8 @@ static enum err_code look(struct work *work, const char *model, struct err *err)
     return err->code;
 }
 
-/* Rows without marks, in order, and their entries. */
-static enum err_code leave_out_marked(struct work *work, struct err *err)
+/* Keeps the rows without marks, in order, and their entries. */
+static enum err_code skip_marked(struct work *work, struct err *err)
 {
     int64_t n = work->up->n - count_marks(work);
     size_t k = 0;
@@ -153,15 +167,15 @@ static enum err_code leave_out_marked(struct work *work, struct err *err)
     return ERR_OK;
 }
 
-/* What is known of the rows to be stored, and their digests. */
-static enum err_code prepare(struct work *work, struct err *err)
+/* Chooses the rows to store, and computes their statistics and digests. */
+static enum err_code prepare_rows(struct work *work, struct err *err)
 {
     size_t row_bytes = work->width * sizeof(double);
     size_t chunk = db_chunk_bytes(work->db);
-    chunk = chunk < DATA_CHUNK_BYTES ? chunk : DATA_CHUNK_BYTES;
+    chunk = chunk < CHUNK_BYTES ? chunk : CHUNK_BYTES;
     work->rows = work->up->rows;
     work->n = work->up->n;
-    if (work->up->skip_duplicates && leave_out_marked(work, err) != ERR_OK) {
+    if (work->up->skip_duplicates && skip_marked(work, err) != ERR_OK) {
         return err->code;
     }
     if (work->n == 0) {
@@ -188,80 +202,6 @@ static enum err_code prepare(struct work *work, struct err *err)
     }
     column_stats_of(work->rows, work->n, work->width, work->columns);
     return err->code;
-}
-
-/* ---- keys ---- */
-
-static int64_t oldest_key(void)
-{
-    return db_now_ms() - (int64_t)DATA_KEY_HOURS * 3600 * 1000;
-}
-
-static enum err_code find_key(struct conn *conn, int64_t model, const char *key,
-                              const unsigned char *payload, struct data_append_result *out,
-                              struct err *err)
-{
-    bool found = false;
-    struct query q = query_open(conn, SQL_KEY_GET, err);
-    query_int(&q, ":model", model);
-    query_text(&q, ":key", key);
-    query_int(&q, ":oldest", oldest_key());
-    if (query_row(&q)) {
-        size_t n_payload = 0;
-        size_t n_answer = 0;
-        const void *stored = query_get_blob(&q, 0, &n_payload);
-        const void *answer = query_get_blob(&q, 1, &n_answer);
-        if (n_payload != SHA256_BYTES || memcmp(stored, payload, SHA256_BYTES) != 0) {
-            err_set(err, ERR_REUSED, "the Idempotency-Key was used with another upload");
-        } else if (n_answer != sizeof *out) {
-            err_set(err, ERR_CONFLICT,
-                    "the upload with this Idempotency-Key was taken by another version of the "
-                    "server");
-        } else {
-            memcpy(out, answer, sizeof *out);
-            out->repeated = 1;
-            found = true;
-        }
-    }
-    if (query_close(&q) == ERR_OK && !found) {
-        err_set(err, ERR_NOT_FOUND, "the Idempotency-Key is new");
-    }
-    return err->code;
-}
-
-enum err_code data_store_find_key(struct db *db, const char *model, const char *key,
-                                  const unsigned char *payload, struct data_append_result *out,
-                                  struct err *err)
-{
-    struct conn *conn;
-    int64_t id = 0;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
-        return err->code;
-    }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        err_kept(find_key(conn, id, key, payload, out, err));
-    }
-    return db_read_end(db, conn, err);
-}
-
-static enum err_code insert_key(struct conn *conn, int64_t model, const struct work *work,
-                                struct err *err)
-{
-    struct query q = query_open(conn, SQL_KEY_INSERT, err);
-    query_int(&q, ":model", model);
-    query_text(&q, ":key", work->up->key);
-    query_blob(&q, ":payload", work->up->payload, SHA256_BYTES);
-    query_blob(&q, ":answer", &work->result, sizeof work->result);
-    query_int(&q, ":now", db_now_ms());
-    return query_close(&q);
-}
-
-/* Not all at once: after a pause of a day a million may be over, and other writes wait. */
-static enum err_code sweep_keys(struct conn *conn, struct err *err)
-{
-    struct query q = query_open(conn, SQL_KEY_SWEEP, err);
-    query_int(&q, ":oldest", oldest_key());
-    return query_close(&q);
 }
 
 /* ---- under the lock ---- */
@@ -321,14 +261,15 @@ static enum err_code insert_chunks(struct conn *conn, const struct work *work, s
     return ERR_OK;
 }
 
-/* Marks duplicates for good and reports them. */
+/* Marks the duplicates finally, and lists them. */
 static enum err_code find_duplicates(struct conn *conn, int64_t model, struct work *work,
                                      struct err *err)
 {
     struct data_append_result *out = &work->result;
     int64_t before = count_marks(work);
     int64_t n = 0;
-    if (row_index_mark(conn, model, work->entries, work->n_entries, work->marks, err) != ERR_OK) {
+    struct row_index index = {.conn = conn, .model = model};
+    if (row_index_mark(&index, work->entries, work->n_entries, work->marks, err) != ERR_OK) {
         return err->code;
     }
     for (int64_t i = 0; i < work->up->n; i++) {
@@ -338,35 +279,37 @@ static enum err_code find_duplicates(struct conn *conn, int64_t model, struct wo
     }
     out->n_duplicates = n;
     out->skipped = work->up->skip_duplicates;
-    return work->up->skip_duplicates && n > before ? prepare(work, err) : ERR_OK;
+    return work->up->skip_duplicates && n > before ? prepare_rows(work, err) : ERR_OK;
 }
 
 static enum err_code store_rows(struct conn *conn, int64_t model, struct work *work,
                                 struct data_stats *stats, struct err *err)
 {
+    struct row_index index = {.conn = conn, .model = model};
     if (insert_batch(conn, model, work, err) != ERR_OK ||
         insert_chunks(conn, work, err) != ERR_OK ||
         data_stats_add(stats, work->n, work->up->d, work->up->o, work->columns, err) != ERR_OK ||
-        row_index_add(conn, model, work->result.batch, work->entries, work->n_entries,
-                      stats->n_rows, err) != ERR_OK) {
+        row_index_add(&index, work->result.batch, work->entries, work->n_entries, stats->n_rows,
+                      err) != ERR_OK) {
         return err->code;
     }
     stats->n_batches++;
     return data_stats_put(conn, model, stats, err);
 }
 
-static enum err_code append(struct conn *conn, const char *name, struct work *work, struct err *err)
+static enum err_code append_in_transaction(struct conn *conn, const char *name, struct work *work,
+                                           struct err *err)
 {
     int64_t model = 0;
     struct data_stats stats = {.generation = 0};
     struct err key = ERR_INIT;
-    if (sweep_keys(conn, err) != ERR_OK ||
+    if (data_key_sweep(conn, err) != ERR_OK ||
         model_find_or_add(conn, name, &model, NULL, err) != ERR_OK) {
         return err->code;
     }
     if (work->up->key != NULL) {
         enum err_code code =
-            find_key(conn, model, work->up->key, work->up->payload, &work->result, &key);
+            data_key_find(conn, model, work->up->key, work->up->payload, &work->result, &key);
         if (code != ERR_NOT_FOUND) {
             *err = key;
             return code;
@@ -383,7 +326,8 @@ static enum err_code append(struct conn *conn, const char *name, struct work *wo
     work->result.n_rows = work->n;
     work->result.total_rows = stats.n_rows;
     if (work->up->key != NULL) {
-        err_kept(insert_key(conn, model, work, err));
+        err_kept(
+            data_key_insert(conn, model, work->up->key, work->up->payload, &work->result, err));
     }
 done:
     data_stats_release(&stats);
@@ -402,11 +346,11 @@ enum err_code data_store_append(struct db *db, const char *model, const struct d
         return err_set(err, ERR_LIMIT, "a batch has at most %u rows", UINT_MAX);
     }
     work.width = (size_t)upload->d + (size_t)upload->o;
-    if (hash_rows(&work, err) != ERR_OK || look(&work, model, err) != ERR_OK ||
-        prepare(&work, err) != ERR_OK || db_write_begin(db, &conn, err) != ERR_OK) {
+    if (hash_rows(&work, err) != ERR_OK || compare_with_stored(&work, model, err) != ERR_OK ||
+        prepare_rows(&work, err) != ERR_OK || db_write_begin(db, &conn, err) != ERR_OK) {
         goto done;
     }
-    err_kept(append(conn, model, &work, err));
+    err_kept(append_in_transaction(conn, model, &work, err));
     if (db_write_end(db, err) == ERR_OK) {
         *out = work.result;
     }
