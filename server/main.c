@@ -7,16 +7,16 @@
 #include "api/app.h"
 #include "api/dispatch.h"
 #include "background.h"
+#include "base/mem.h"
+#include "base/threads.h"
+#include "base/version.h"
 #include "cli.h"
 #include "client/client.h"
 #include "formats/json_read.h"
 #include "http/daemon.h"
 #include "live/follow.h"
-#include "math/gemm.h"
 #include "maintain.h"
-#include "base/mem.h"
-#include "base/threads.h"
-#include "base/version.h"
+#include "math/gemm.h"
 #include "math/vtanh.h"
 
 #include <signal.h>
@@ -95,11 +95,11 @@ static enum err_code start(struct server *server, const struct config *config, s
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
     struct db_settings db = {.path = config->db, .read_only = config->read_only};
-    enum log_level level = LOG_INFO;
-    enum log_format format = LOG_TEXT;
-    (void)log_level_find(config->log_level, &level);
-    (void)log_format_find(config->log_format, &format);
-    server->log = (struct log){.fd = STDERR_FILENO, .level = level, .format = format};
+    /* config_finish knows both names. */
+    server->log =
+        (struct log){.fd = STDERR_FILENO,
+                     .level = (enum log_level)names_find(log_level_known(), config->log_level),
+                     .format = (enum log_format)names_find(log_format_known(), config->log_format)};
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;

@@ -8,6 +8,7 @@
 #define LOG_H
 
 #include "base/compiler.h"
+#include "base/names.h"
 
 #include <stdbool.h>
 
@@ -24,9 +25,9 @@ struct log {
 };
 
 const char *log_level_name(enum log_level level);
-bool log_level_find(const char *name, enum log_level *level);
+struct names log_level_known(void);
 const char *log_format_name(enum log_format format);
-bool log_format_find(const char *name, enum log_format *format);
+struct names log_format_known(void);
 
 /* Keys and values by pairs, ended by NULL: log_info(log, "job done", "model", name, NULL). */
 void log_line(const struct log *log, enum log_level level, const char *message, ...) NULL_ENDED;

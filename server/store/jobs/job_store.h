@@ -11,6 +11,7 @@
 #ifndef JOB_STORE_H
 #define JOB_STORE_H
 
+#include "base/names.h"
 #include "store/data/data_store.h"
 #include "store/models/model_store.h"
 #include "store/sqlite/db.h"
@@ -44,8 +45,7 @@ struct job_row {
 };
 
 const char *job_state_name(enum job_state state); /* "queued", ... */
-/* False: no such state. */
-bool job_state_find(const char *name, enum job_state *state);
+struct names job_state_known(void);
 
 struct job_new {
     const char *model;
