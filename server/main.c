@@ -90,7 +90,7 @@ static enum err_code start_http(struct server *server, const struct config *conf
 }
 
 /* The socket opens before the models are loaded, so that /readyz can say that they are being. */
-static enum err_code start(struct server *server, const struct config *config, struct err *err)
+static enum err_code start_server(struct server *server, const struct config *config, struct err *err)
 {
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
@@ -120,7 +120,7 @@ static enum err_code start(struct server *server, const struct config *config, s
     return start_follow(server, config, err);
 }
 
-static void stop(struct server *server, const struct config *config)
+static void stop_server(struct server *server, const struct config *config)
 {
     atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
     /* First, so that streams end at once: nobody waits for them, and none stays suspended. */
@@ -150,7 +150,7 @@ static int serve(const struct config *config, const sigset_t *signals)
         fprintf(stderr, "surrogated: out of memory\n");
         return EXIT_FAILED;
     }
-    if (start(server, config, &err) == ERR_OK) {
+    if (start_server(server, config, &err) == ERR_OK) {
         int signal_number = 0;
         log_info(&server->log, "ready", NULL);
         sigwait(signals, &signal_number);
@@ -161,7 +161,7 @@ static int serve(const struct config *config, const sigset_t *signals)
         log_failure(&server->log, "not started", &err);
     }
     /* Signals stay blocked: a stop has its bounds, and a second Ctrl-C must not cut it short. */
-    stop(server, config);
+    stop_server(server, config);
     if (status == 0) {
         log_info(&server->log, "stopped", NULL);
     }

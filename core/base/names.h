@@ -22,15 +22,19 @@ static inline int names_find(struct names known, const char *name)
     return -1;
 }
 
-/* Defines prefix_name(value) and prefix_known(), all of the names, over an array of them. */
+/* Defines prefix_known(): all of the names, from an array of them. */
+#define NAMES_KNOWN(prefix, array)                                                                 \
+    struct names prefix##_known(void)                                                              \
+    {                                                                                              \
+        return (struct names){array, (int)(sizeof array / sizeof *array)};                         \
+    }
+
+/* The same, and prefix_name(value). */
 #define NAMES_DEFINE(prefix, type, array)                                                          \
     const char *prefix##_name(type value)                                                          \
     {                                                                                              \
         return array[value];                                                                       \
     }                                                                                              \
-    struct names prefix##_known(void)                                                              \
-    {                                                                                              \
-        return (struct names){array, (int)(sizeof array / sizeof *array)};                         \
-    }
+    NAMES_KNOWN(prefix, array)
 
 #endif

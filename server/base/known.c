@@ -59,7 +59,8 @@ static bool is_shortened(const char *a, const char *b)
     return n >= 3 && strncmp(a, b, n) == 0;
 }
 
-const char *known_nearest(struct names names, const char *name)
+/* The known name that was probably meant; NULL when none is near. */
+static const char *find_nearest(struct names names, const char *name)
 {
     const char *nearest = NULL;
     int least = strlen(name) <= 4 ? 2 : 3; /* a nearer one is near */
@@ -84,7 +85,7 @@ enum err_code known_refuse(const char *what, const char *name, struct names know
     static const char end[] = " are known";
     char head[sizeof err->msg];
     char list[sizeof err->msg];
-    const char *nearest = known_nearest(known, name);
+    const char *nearest = find_nearest(known, name);
     snprintf(head, sizeof head, "%s \"%.40s\" is unknown%s%s%s", what, name,
              nearest != NULL ? " (did you mean " : "", nearest != NULL ? nearest : "",
              nearest != NULL ? "?)" : "");

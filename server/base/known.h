@@ -13,12 +13,10 @@
  * behind a whole name. */
 bool known_list(struct names names, const char *joining, char *out, size_t size);
 
-/* The known name that was probably meant; NULL when none is near. */
-const char *known_nearest(struct names names, const char *name);
-
 /*
- * ERR_INVALID with `WHAT "name" is unknown (did you mean b?); a, b and c are known`. When the names
- * are too many for a message, it has the nearest one alone, or as many as fit.
+ * ERR_INVALID with `WHAT "name" is unknown (did you mean b?); a, b and c are known`; the question
+ * only if a known name is near. When the names are too many for a message, it has the nearest one
+ * alone, or as many as fit.
  */
 enum err_code known_refuse(const char *what, const char *name, struct names known, struct err *err);
 

@@ -24,9 +24,7 @@ struct log {
     enum log_format format;
 };
 
-const char *log_level_name(enum log_level level);
 struct names log_level_known(void);
-const char *log_format_name(enum log_format format);
 struct names log_format_known(void);
 
 /* Keys and values by pairs, ended by NULL: log_info(log, "job done", "model", name, NULL). */
