@@ -22,6 +22,7 @@
 #define OBJECTIVE_H
 
 #include "base/cancel.h"
+#include "base/names.h"
 #include "network/resnet.h"
 
 enum objective_kind { OBJECTIVE_MSE, OBJECTIVE_NLL, OBJECTIVE_NLP };
@@ -34,7 +35,7 @@ enum noise_kind {
 };
 
 const char *noise_kind_name(enum noise_kind kind);
-bool noise_kind_find(const char *name, enum noise_kind *kind);
+struct names noise_kind_known(void);
 
 #define OBJECTIVE_LOG_S_MEAN (-2.302585092994046) /* log 0.1 */
 #define OBJECTIVE_LOG_S_SD   1.5

@@ -8,6 +8,7 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/names.h"
 
 #include <stdbool.h>
 
@@ -44,9 +45,9 @@ struct optim_settings optim_defaults(void);
 enum err_code optim_validate(const struct optim_settings *settings, struct err *err) MUST_CHECK;
 
 const char *optim_name(enum optim_kind kind);
-bool optim_find(const char *name, enum optim_kind *kind);
+struct names optim_known(void);
 const char *optim_schedule_name(enum optim_schedule schedule);
-bool optim_schedule_find(const char *name, enum optim_schedule *schedule);
+struct names optim_schedule_known(void);
 
 /* The rate of epoch 0 .. n_epochs-1. */
 double optim_rate(const struct optim_settings *settings, int epoch, int n_epochs);

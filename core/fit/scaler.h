@@ -15,6 +15,7 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/names.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +29,7 @@ struct scaler {
 };
 
 const char *scaler_kind_name(enum scaler_kind kind);
-bool scaler_kind_find(const char *name, enum scaler_kind *kind);
+struct names scaler_kind_known(void);
 
 /* ERR_INVALID when shift or scale is not finite, or scale not positive; `what` names the scaler. */
 enum err_code scaler_validate(const struct scaler *scaler, const char *what,

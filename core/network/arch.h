@@ -20,6 +20,7 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/names.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -102,16 +103,16 @@ int arch_n_params(const struct arch *arch); /* K */
 double arch_step(const struct arch *arch);  /* h */
 bool arch_equal(const struct arch *a, const struct arch *b);
 
-/* The names of the enumerations in the model document; *_find is false when a name is unknown. */
+/* Names of the enumerations, as the model document spells them. */
 const char *wpfn_name(enum wpfn_basis basis);
-bool wpfn_find(const char *name, enum wpfn_basis *basis);
+struct names wpfn_known(void);
 const char *arch_grid_name(enum arch_grid grid);
-bool arch_grid_find(const char *name, enum arch_grid *grid);
+struct names arch_grid_known(void);
 const char *arch_index_rule_name(enum arch_index_rule rule);
-bool arch_index_rule_find(const char *name, enum arch_index_rule *rule);
+struct names arch_index_rule_known(void);
 const char *arch_activation_name(enum arch_activation act);
-bool arch_activation_find(const char *name, enum arch_activation *act);
+struct names arch_activation_known(void);
 const char *arch_final_name(enum arch_final final); /* "none" for FINAL_NONE */
-bool arch_final_find(const char *name, enum arch_final *final);
+struct names arch_final_known(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/config.h"
 
+#include "base/known.h"
 #include "base/log.h"
 #include "base/threads.h"
 
@@ -177,16 +178,11 @@ enum err_code config_read_environment(struct config *config, struct err *err)
 
 enum err_code config_finish(struct config *config, struct err *err)
 {
-    enum log_level level = LOG_INFO;
-    enum log_format format = LOG_TEXT;
-    if (!log_level_find(config->log_level, &level)) {
-        return err_set(err, ERR_INVALID,
-                       "log_level is \"%.40s\"; debug, info, warn or error is needed",
-                       config->log_level);
+    if (names_find(log_level_known(), config->log_level) < 0) {
+        return known_refuse("log_level", config->log_level, log_level_known(), err);
     }
-    if (!log_format_find(config->log_format, &format)) {
-        return err_set(err, ERR_INVALID, "log_format is \"%.40s\"; text or json is needed",
-                       config->log_format);
+    if (names_find(log_format_known(), config->log_format) < 0) {
+        return known_refuse("log_format", config->log_format, log_format_known(), err);
     }
     int cpus = threads_n_cpus();
     if (config->http_threads == 0) {

@@ -8,6 +8,7 @@
 #define LOG_H
 
 #include "base/compiler.h"
+#include "base/names.h"
 
 #include <stdbool.h>
 
@@ -23,10 +24,8 @@ struct log {
     enum log_format format;
 };
 
-const char *log_level_name(enum log_level level);
-bool log_level_find(const char *name, enum log_level *level);
-const char *log_format_name(enum log_format format);
-bool log_format_find(const char *name, enum log_format *format);
+struct names log_level_known(void);
+struct names log_format_known(void);
 
 /* Keys and values by pairs, ended by NULL: log_info(log, "job done", "model", name, NULL). */
 void log_line(const struct log *log, enum log_level level, const char *message, ...) NULL_ENDED;

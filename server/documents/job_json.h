@@ -21,8 +21,9 @@
 enum err_code job_json_parse(const char *text, size_t len, struct job_spec *spec,
                              struct err *err) MUST_CHECK;
 
-/* The same from a document in an arena, which it changes. */
-enum err_code job_json_read(json_t *object, struct job_spec *spec, struct err *err) MUST_CHECK;
+/* The same from a document. */
+enum err_code job_json_read(const json_t *request, struct job_spec *spec,
+                            struct err *err) MUST_CHECK;
 
 /* Every setting written out, so that it means the same when defaults change. */
 void job_json_write(struct textbuf *text, const struct job_spec *spec);

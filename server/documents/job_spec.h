@@ -6,6 +6,7 @@
 #ifndef JOB_SPEC_H
 #define JOB_SPEC_H
 
+#include "base/names.h"
 #include "train/train.h"
 
 #define JOB_MAX_PRIORITY 100 /* priorities are from -100 to 100 */
@@ -29,9 +30,9 @@ struct gate_spec {
 
 struct gate_spec gate_defaults(void);
 const char *gate_metric_name(enum gate_metric metric);
-bool gate_metric_find(const char *name, enum gate_metric *metric);
+struct names gate_metric_known(void);
 const char *gate_rows_name(enum gate_rows rows);
-bool gate_rows_find(const char *name, enum gate_rows *rows);
+struct names gate_rows_known(void);
 
 struct job_limits {
     int64_t seconds; /* of one attempt; 0: none */

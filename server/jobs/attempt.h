@@ -56,6 +56,9 @@ enum err_code attempt_read(struct attempt *attempt, struct err *err) MUST_CHECK;
  */
 enum err_code attempt_run(struct attempt *attempt, struct err *err) MUST_CHECK;
 
+/* Stores what the attempt has told of its losses so far. */
+enum err_code attempt_store_curves(const struct attempt *attempt, struct err *err) MUST_CHECK;
+
 /* A zeroed attempt may be released. */
 void attempt_release(struct attempt *attempt);
 

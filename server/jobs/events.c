@@ -17,8 +17,8 @@
 #include <string.h>
 
 #define N_PLACES   32 /* running jobs whose progress is kept; past it the oldest goes */
-#define SHOW_EVERY (INT64_C(200) * 1000000)
-#define LOOK_EVERY (INT64_C(1000) * 1000000) /* how soon it is seen that a client has gone */
+#define SHOW_EVERY (200 * CLOCK_MS)
+#define LOOK_EVERY CLOCK_S /* how soon it is seen that a client has gone */
 /* Numbers begin with the start in ms times this, so that they grow over restarts. */
 #define PER_MS ((uint64_t)1 << 19)
 
@@ -125,7 +125,8 @@ static void show_held_locked(struct events *e, struct place *p, int64_t now_ns)
 }
 
 /* Takes the waiters of a job out of the list; 0: of every job. */
-static struct event_waiter *take_locked(struct events *e, int64_t job, struct event_waiter *taken)
+static struct event_waiter *take_waiters_locked(struct events *e, int64_t job,
+                                                struct event_waiter *taken)
 {
     for (struct event_waiter **at = &e->waiters; *at != NULL;) {
         struct event_waiter *w = *at;
@@ -180,7 +181,7 @@ static void add_state_locked(struct events *e, int64_t job, const struct job_row
 /* ---- publishing ---- */
 
 /* A waiter may be gone as soon as it is called. */
-static void wake_all(struct event_waiter *taken, enum events_call call)
+static void call_waiters(struct event_waiter *taken, enum events_call call)
 {
     while (taken != NULL) {
         struct event_waiter *w = taken;
@@ -215,11 +216,11 @@ void events_publish_state(struct events *e, int64_t job)
         again = !e->wake.stopping && (last >= 0 ? e->marks[last].number : 0) != before;
         if (!e->wake.stopping && !again && !is_told_locked(e, &row, last)) {
             add_state_locked(e, job, &row);
-            taken = take_locked(e, job, NULL);
+            taken = take_waiters_locked(e, job, NULL);
         }
         wake_unlock(&e->wake);
     }
-    wake_all(taken, EVENTS_NEWS);
+    call_waiters(taken, EVENTS_NEWS);
 }
 
 void events_publish_progress(struct events *e, int64_t job, const struct progress *progress,
@@ -247,11 +248,11 @@ void events_publish_progress(struct events *e, int64_t job, const struct progres
         }
         if (!late && (first || now_ns - p->shown_ns >= SHOW_EVERY)) {
             show_held_locked(e, p, now_ns);
-            taken = take_locked(e, job, NULL);
+            taken = take_waiters_locked(e, job, NULL);
         }
     }
     wake_unlock(&e->wake);
-    wake_all(taken, EVENTS_NEWS);
+    call_waiters(taken, EVENTS_NEWS);
 }
 
 /* ---- following ---- */
@@ -274,19 +275,19 @@ bool events_resumes(struct events *e, const struct job_row *row, uint64_t after)
         int last = find_state_locked(e, row->id, 0, true);
         if (!e->wake.stopping && last >= 0 && !is_told_locked(e, row, last)) {
             add_state_locked(e, row->id, row);
-            taken = take_locked(e, row->id, NULL);
+            taken = take_waiters_locked(e, row->id, NULL);
         }
         /* Without its end in the ring one would wait for it for ever. */
         last = find_state_locked(e, row->id, after, true);
         resumes = last >= 0 && is_over(&e->rows[last]);
     }
     wake_unlock(&e->wake);
-    wake_all(taken, EVENTS_NEWS);
+    call_waiters(taken, EVENTS_NEWS);
     return resumes;
 }
 
-static enum events_answer next_locked(struct events *e, int64_t job, uint64_t *after,
-                                      struct event *out)
+static enum events_answer find_next_locked(struct events *e, int64_t job, uint64_t *after,
+                                           struct event *out)
 {
     if (e->wake.stopping) {
         return EVENTS_CLOSED;
@@ -315,7 +316,7 @@ static enum events_answer next_locked(struct events *e, int64_t job, uint64_t *a
 enum events_answer events_next(struct events *e, int64_t job, uint64_t *after, struct event *out)
 {
     wake_lock(&e->wake);
-    enum events_answer answer = next_locked(e, job, after, out);
+    enum events_answer answer = find_next_locked(e, job, after, out);
     wake_unlock(&e->wake);
     return answer;
 }
@@ -339,19 +340,19 @@ bool events_wait(struct events *e, struct event_waiter *w)
 /* ---- the thread ---- */
 
 /* Asks the clients whether they are still there, and puts those back that have nothing to hear. */
-static void look_after(struct events *e, struct event_waiter *taken, int64_t now_ns)
+static void check_on_waiters(struct events *e, struct event_waiter *taken, int64_t now_ns)
 {
     while (taken != NULL) {
         struct event_waiter *w = taken;
         taken = w->next;
         w->next = NULL;
         if (w->gone != NULL && w->gone(w->ctx)) {
-            wake_all(w, EVENTS_GONE);
+            call_waiters(w, EVENTS_GONE);
         } else if (now_ns >= w->silent_ns) {
-            wake_all(w, EVENTS_SILENCE);
+            call_waiters(w, EVENTS_SILENCE);
         } else if (!events_wait(e, w)) {
             w->next = NULL;
-            wake_all(w, EVENTS_NEWS);
+            call_waiters(w, EVENTS_NEWS);
         }
     }
 }
@@ -365,16 +366,16 @@ void events_tick(struct events *e, int64_t now_ns)
         struct place *p = &e->places[i];
         if (p->holds && now_ns - p->shown_ns >= SHOW_EVERY) {
             show_held_locked(e, p, now_ns);
-            hear = take_locked(e, p->job, hear);
+            hear = take_waiters_locked(e, p->job, hear);
         }
     }
     if (!e->wake.stopping && now_ns >= e->look_ns) {
-        look = take_locked(e, 0, NULL);
+        look = take_waiters_locked(e, 0, NULL);
         e->look_ns = now_ns + LOOK_EVERY;
     }
     wake_unlock(&e->wake);
-    wake_all(hear, EVENTS_NEWS);
-    look_after(e, look, now_ns);
+    call_waiters(hear, EVENTS_NEWS);
+    check_on_waiters(e, look, now_ns);
 }
 
 /* When there is something to do next. */
@@ -402,7 +403,7 @@ static bool sleep_until_due(struct events *e)
     return go_on;
 }
 
-static void *work(void *arg)
+static void *watch_events(void *arg)
 {
     struct events *e = arg;
     while (sleep_until_due(e)) {
@@ -421,7 +422,7 @@ enum err_code events_start(const struct events_settings *settings, struct events
     e->settings = *settings;
     e->newest = e->lost = (uint64_t)db_now_ms() * PER_MS;
     wake_init(&e->wake);
-    if (threads_start(&e->thread, "events", work, e, err) != ERR_OK) {
+    if (threads_start(&e->thread, "events", watch_events, e, err) != ERR_OK) {
         events_free(e);
         return err->code;
     }
@@ -442,9 +443,9 @@ void events_close(struct events *e)
         e->has_thread = false;
     }
     wake_lock(&e->wake);
-    struct event_waiter *taken = take_locked(e, 0, NULL);
+    struct event_waiter *taken = take_waiters_locked(e, 0, NULL);
     wake_unlock(&e->wake);
-    wake_all(taken, EVENTS_NEWS);
+    call_waiters(taken, EVENTS_NEWS);
 }
 
 void events_free(struct events *e)

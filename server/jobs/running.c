@@ -11,8 +11,6 @@
 #include <math.h>
 #include <string.h>
 
-#define SECOND_NS INT64_C(1000000000)
-
 static double seconds_since(int64_t start_ns)
 {
     return 1e-9 * (double)(clock_ns() - start_ns);
@@ -74,7 +72,7 @@ void running_begin(struct running *running, int64_t job, int64_t max_s, struct b
         curves_decode(&running->curves, left);
     }
     running->start_ns = clock_ns();
-    running->deadline_ns = max_s > 0 ? running->start_ns + max_s * SECOND_NS : 0;
+    running->deadline_ns = max_s > 0 ? running->start_ns + max_s * CLOCK_S : 0;
     wake_notify_locked(&running->wake);
     if (!running->closed) {
         atomic_store_explicit(&running->cancel.stop, false, memory_order_relaxed);

@@ -18,7 +18,6 @@
 
 #include <string.h>
 
-#define MS_NS   INT64_C(1000000)
 #define RETRY_S 2 /* pause after the store failed */
 
 /* Seconds until the next try after a fault: 2, 8, 32, 128, 300. */
@@ -44,7 +43,7 @@ bool trainer_get_curves(struct trainer *trainer, int64_t id, struct curves *out)
 
 /* ---- one attempt ---- */
 
-static void on_progress(void *ctx, const struct progress *progress)
+static void take_progress(void *ctx, const struct progress *progress)
 {
     struct trainer *trainer = ctx;
     int64_t job = 0;
@@ -60,7 +59,7 @@ static void write_curves(void *ctx, struct bytes_writer *writer)
 }
 
 /* From here on the job can be asked about and cancelled. */
-static void announce(struct trainer *trainer, const struct attempt *attempt)
+static void announce_job(struct trainer *trainer, const struct attempt *attempt)
 {
     struct db *db = trainer->settings.attempt.db;
     struct err err = ERR_INIT; /* without its curves of before a job is none the worse */
@@ -74,13 +73,13 @@ static void announce(struct trainer *trainer, const struct attempt *attempt)
     metrics_set(&trainer->settings.attempt.metrics->job_running, 1);
 }
 
-static void retire(struct trainer *trainer)
+static void retire_job(struct trainer *trainer)
 {
     running_end(&trainer->running);
     metrics_set(&trainer->settings.attempt.metrics->job_running, 0);
 }
 
-static enum err_code run(struct trainer *trainer, struct attempt *attempt, struct err *err)
+static enum err_code run_attempt(struct trainer *trainer, struct attempt *attempt, struct err *err)
 {
     struct job_row row;
     /* A cancel that came between the claim and the announcement found no running job. */
@@ -103,7 +102,7 @@ static enum err_code run(struct trainer *trainer, struct attempt *attempt, struc
 /* Waits for a notice, at most `ms` (0: for ever). False: the daemon stops. */
 static bool wait_for_work(struct trainer *trainer, int64_t ms)
 {
-    return wake_wait(&trainer->wake, ms > 0 ? clock_ns() + ms * MS_NS : WAKE_NEVER);
+    return wake_wait(&trainer->wake, ms > 0 ? clock_ns() + ms * CLOCK_MS : WAKE_NEVER);
 }
 
 static bool may_pass(enum err_code code)
@@ -146,24 +145,13 @@ static enum err_code write_end(struct trainer *trainer, const struct attempt *at
     return job_store_finish(db, id, JOB_FAILED, err_msg(why), err);
 }
 
-/* What it has told of its losses stays in the history; as well as can be. */
-static void keep_curves(struct trainer *trainer, const struct attempt *attempt)
-{
-    struct bytes_writer curves = {.data = NULL};
-    struct err err = ERR_INIT;
-    running_write_curves(&trainer->running, &curves);
-    if (!curves.failed) {
-        err_kept(job_store_set_curves(trainer->settings.attempt.db, attempt->row.id, curves.data,
-                                      curves.size, &err));
-    }
-    mem_free(curves.data);
-}
-
 /* Ends an attempt that did not publish: until the store has taken it, or the daemon stops. */
-static void conclude(struct trainer *trainer, const struct attempt *attempt, const struct err *why)
+static void conclude_attempt(struct trainer *trainer, const struct attempt *attempt,
+                             const struct err *why)
 {
     bool go_on = true;
-    keep_curves(trainer, attempt);
+    struct err storing = ERR_INIT; /* the history of losses is kept as far as it can be */
+    err_kept(attempt_store_curves(attempt, &storing));
     while (go_on) {
         struct err err = ERR_INIT;
         enum err_code code = write_end(trainer, attempt, why, &err);
@@ -200,7 +188,8 @@ static void count_end(struct trainer *trainer, const struct job_row *row)
 }
 
 /* Logs and counts how it stands with the job now. */
-static void tell_end(struct trainer *trainer, const struct attempt *attempt, const struct err *why)
+static void report_end(struct trainer *trainer, const struct attempt *attempt,
+                       const struct err *why)
 {
     struct log *log = trainer->settings.attempt.log;
     struct job_row row;
@@ -221,19 +210,19 @@ static void run_job(struct trainer *trainer, struct attempt *attempt)
     const struct attempt_settings *s = &trainer->settings.attempt;
     attempt->settings = s;
     attempt->cancel = &trainer->running.cancel;
-    attempt->progress = on_progress;
+    attempt->progress = take_progress;
     attempt->progress_ctx = trainer;
     attempt->curves = write_curves;
     log_info(s->log, "job started", "job", LOG_INT(attempt->row.id), "model", attempt->row.model,
              "attempt", LOG_INT(attempt->row.attempts), NULL);
     enum err_code code = attempt_read(attempt, &err);
-    announce(trainer, attempt);
+    announce_job(trainer, attempt);
     events_publish_state(trainer->settings.events, attempt->row.id);
-    if (code != ERR_OK || run(trainer, attempt, &err) != ERR_OK) {
-        conclude(trainer, attempt, &err);
+    if (code != ERR_OK || run_attempt(trainer, attempt, &err) != ERR_OK) {
+        conclude_attempt(trainer, attempt, &err);
     }
-    tell_end(trainer, attempt, &err);
-    retire(trainer);
+    report_end(trainer, attempt, &err);
+    retire_job(trainer);
     events_publish_state(trainer->settings.events, attempt->row.id);
 }
 
@@ -251,7 +240,7 @@ static bool wait_for_job(struct trainer *trainer)
     return wait_for_work(trainer, at == 0 ? 0 : ms > 0 ? ms : 1);
 }
 
-static void *work(void *arg)
+static void *work_on_jobs(void *arg)
 {
     struct trainer *trainer = arg;
     struct log *log = trainer->settings.attempt.log;
@@ -309,7 +298,7 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
         log_info(settings->attempt.log, "jobs that were interrupted", "queued_again",
                  LOG_INT(n_requeued), "failed", LOG_INT(n_failed), NULL);
     }
-    if (threads_start(&trainer->thread, "trainer", work, trainer, err) != ERR_OK) {
+    if (threads_start(&trainer->thread, "trainer", work_on_jobs, trainer, err) != ERR_OK) {
         trainer_free(trainer);
         return err->code;
     }

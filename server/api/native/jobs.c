@@ -4,6 +4,7 @@
 
 #include "api/native/job_doc.h"
 #include "api/reply.h"
+#include "base/known.h"
 #include "base/mem.h"
 #include "documents/job_json.h"
 #include "jobs/train_request.h"
@@ -85,19 +86,15 @@ static enum err_code read_filter(const struct request *req, struct job_filter *f
 {
     const char *state = request_query(req, "state");
     int64_t limit = LIST_LIMIT;
-    enum job_state found = JOB_QUEUED;
     *filter = (struct job_filter){.model = request_query(req, "model"), .state = -1};
     if (reply_query_int(req, "limit", 1, LIST_LIMIT, &limit, err) != ERR_OK) {
         return err->code;
     }
     filter->limit = (int)limit;
-    if (state != NULL && !job_state_find(state, &found)) {
-        return err_set(err, ERR_INVALID,
-                       "state is \"%.40s\"; queued, running, succeeded, failed or cancelled is "
-                       "needed",
-                       state);
+    if (state != NULL) {
+        filter->state = names_find(job_state_known(), state);
+        return filter->state >= 0 ? ERR_OK : known_refuse("state", state, job_state_known(), err);
     }
-    filter->state = state != NULL ? (int)found : -1;
     return ERR_OK;
 }
 

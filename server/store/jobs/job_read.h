@@ -36,8 +36,7 @@ struct job_row {
 };
 
 const char *job_state_name(enum job_state state); /* "queued", ... */
-/* False: no such state. */
-bool job_state_find(const char *name, enum job_state *state);
+struct names job_state_known(void);
 
 enum err_code job_store_get(struct db *db, int64_t id, struct job_row *row,
                             struct err *err) MUST_CHECK;
