@@ -74,6 +74,12 @@ enum err_code model_new(const struct arch *arch, int m, struct model **out,
  */
 void model_predict_noise(struct model *model);
 
+/* Is the variance of the noise known, so that a total variance is too? */
+static inline bool model_knows_noise(const struct model *model)
+{
+    return model->noise_sigma != NULL || model->noise_predicted;
+}
+
 /* Allocates an array of k empty names for one of the four lists. NULL when memory is short. */
 char **model_names_new(int k) MUST_CHECK;
 

@@ -59,7 +59,7 @@ enum err_code conformal_scores(const struct model *model, const struct data *row
     static const struct evaluation_keep keep = {.put = put_scores, .get = get_scores};
     struct scoring scoring = {.o = (size_t)model->o, .normalised = normalised, .scores = scores};
     unsigned want = PREDICT_MEAN | PREDICT_VARIANCE;
-    if (normalised && evaluation_knows_noise(model)) {
+    if (normalised && model_knows_noise(model)) {
         want |= PREDICT_TOTAL_VARIANCE;
     }
     const struct evaluation_work work = {

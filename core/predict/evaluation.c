@@ -31,13 +31,6 @@
 #define LOG_2PI     1.8378770664093454836
 #define INV_SQRTPI  (0.5 * M_2_SQRTPI)
 
-bool evaluation_knows_noise(const struct model *model)
-{
-    struct predict_request probe = {.n = 1, .want = PREDICT_TOTAL_VARIANCE};
-    struct err unknown = ERR_INIT;
-    return predict_check(model, &probe, &unknown) == ERR_OK;
-}
-
 double evaluation_nll(double residual, double std)
 {
     double z = residual / std;
@@ -87,8 +80,7 @@ enum err_code evaluation_begin(struct evaluation *evaluation, const struct model
                                const double *output_range, struct err *err)
 {
     size_t drawn = (size_t)model->m * (size_t)model->o;
-    *evaluation =
-        (struct evaluation){.o = (size_t)model->o, .noise = evaluation_knows_noise(model)};
+    *evaluation = (struct evaluation){.o = (size_t)model->o, .noise = model_knows_noise(model)};
     evaluation->block.want = PREDICT_MEAN | PREDICT_VARIANCE;
     if (evaluation->noise) {
         evaluation->block.want |= PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE;

@@ -14,9 +14,6 @@
 
 #define EVALUATION_BLOCK_ROWS 4096 /* at most */
 
-/* Does the model know the variance of its noise, and so a total variance with noise in it? */
-bool evaluation_knows_noise(const struct model *model);
-
 /* Scores of a normal prediction of this std > 0; residual: observed minus predicted. */
 double evaluation_nll(double residual, double std);
 double evaluation_crps(double residual, double std);

@@ -89,12 +89,3 @@ enum err_code evaluation_work(const struct model *model, const struct data *rows
     arena_release(&arena);
     return code;
 }
-
-enum err_code evaluation_blocks(const struct model *model, const struct data *rows,
-                                const struct predict_request *block, evaluation_block_fn *fn,
-                                void *ctx, struct err *err)
-{
-    const struct evaluation_run run = {.n_threads = block->n_threads, .cancel = block->cancel};
-    const struct evaluation_work work = {.block = *block, .run = &run, .fn = fn, .ctx = ctx};
-    return evaluation_work(model, rows, &work, err);
-}

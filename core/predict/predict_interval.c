@@ -118,13 +118,15 @@ enum err_code predict_intervals_end(struct predict_call *call, struct err *err)
     size_t cells = (size_t)call->req->n * o;
     for (size_t at = 0; at < (size_t)call->req->n_intervals * cells; at++) {
         size_t c = at % cells;
+        double *lower = out->intervals + at / cells * 2 * cells + c;
+        double *upper = lower + cells;
         if (in->thresholds != NULL) {
             double unit = in->in_std ? sqrt(out->total_variance[c]) : 1.0;
             double half = in->thresholds[at / cells * o + c % o] * unit;
-            out->lower[at] = out->mean[c] - half;
-            out->upper[at] = out->mean[c] + half;
+            *lower = out->mean[c] - half;
+            *upper = out->mean[c] + half;
         }
-        if (!isfinite(out->lower[at]) || !isfinite(out->upper[at])) {
+        if (!isfinite(*lower) || !isfinite(*upper)) {
             return err_set_at(err, ERR_NUMERIC, (int)(c / o), (int)(c % o),
                               "an interval at row %zu, output %zu is not finite", c / o, c % o);
         }
@@ -203,8 +205,9 @@ void predict_folds_finish(struct predict_folds *folds, const struct predict_call
         for (int k = 0; k < call->req->n_intervals; k++) {
             double interval[2];
             conformal_fold_interval(conformal, call->intervals->ranks[k], folds->ends, interval);
-            call->out->lower[(size_t)k * all + first * o + c] = interval[0];
-            call->out->upper[(size_t)k * all + first * o + c] = interval[1];
+            double *lower = call->out->intervals + 2 * (size_t)k * all + first * o + c;
+            lower[0] = interval[0];
+            lower[all] = interval[1];
         }
     }
 }

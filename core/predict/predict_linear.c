@@ -56,12 +56,6 @@ struct predict_linear_extent predict_linear_extent(const struct gauss_mixture *m
     return max;
 }
 
-static bool fits(size_t a, size_t b, size_t c)
-{
-    size_t total;
-    return size_mul(a, b, &total) && size_mul(total, c, &total) && total <= PREDICT_MAX_VALUES;
-}
-
 size_t predict_linear_values(const struct model *model, int n)
 {
     return (size_t)model->gaussian.n_members * (size_t)n * (size_t)model->o *
@@ -84,11 +78,11 @@ enum err_code predict_linear_check(const struct model *model, const struct predi
         }
     }
     size_t by_input = req->want & PREDICT_JACOBIAN ? (size_t)model->d : 1;
-    bool small = fits(PREDICT_LINEAR_TILE, o, max.n + max.width) &&
-                 fits(PREDICT_LINEAR_TILE, (size_t)model->net.n_params, 1) &&
-                 fits(PREDICT_LINEAR_TILE * (size_t)mixture->n_members, o, by_input);
+    bool small = predict_fits(PREDICT_LINEAR_TILE, o, max.n + max.width, 1) &&
+                 predict_fits(PREDICT_LINEAR_TILE, (size_t)model->net.n_params, 1, 1) &&
+                 predict_fits(PREDICT_LINEAR_TILE * (size_t)mixture->n_members, o, by_input, 1);
     if ((req->want & PREDICT_COVARIANCE_ROWS) &&
-        !fits(cells, max.width + 1, (size_t)mixture->n_members)) {
+        !predict_fits(cells, max.width + 1, (size_t)mixture->n_members, 1)) {
         small = false;
     }
     return small ? ERR_OK
@@ -130,13 +124,6 @@ enum err_code predict_linear_begin(struct predict_call *call, struct arena *aren
 
 /* ---- one tile ---- */
 
-static double *scratch_get(struct arena *arena, size_t count, bool *ok)
-{
-    double *block = arena_alloc_array(arena, count, sizeof *block);
-    *ok = *ok && block != NULL;
-    return block;
-}
-
 static enum err_code tile_init(struct linear_tile *tile, const struct predict_call *call,
                                struct arena *arena, struct err *err)
 {
@@ -148,23 +135,23 @@ static enum err_code tile_init(struct linear_tile *tile, const struct predict_ca
     size_t k = (size_t)model->net.n_params;
     size_t cells = (size_t)model->gaussian.n_members * tile->rows * o;
     bool ok = true;
-    tile->z = scratch_get(arena, tile->rows * d, &ok);
-    tile->f = scratch_get(arena, cells, &ok);
-    tile->var = scratch_get(arena, cells, &ok);
-    tile->y = scratch_get(arena, tile->rows * n_out, &ok);
-    tile->dy = scratch_get(arena, tile->rows * n_out, &ok);
-    tile->grad = scratch_get(arena, tile->rows * k, &ok);
-    tile->jac = scratch_get(arena, tile->rows * o * max.n, &ok);
-    tile->jf = scratch_get(arena, o * max.width, &ok);
-    tile->white = scratch_get(arena, o * max.width, &ok);
+    tile->z = predict_scratch(arena, tile->rows * d, &ok);
+    tile->f = predict_scratch(arena, cells, &ok);
+    tile->var = predict_scratch(arena, cells, &ok);
+    tile->y = predict_scratch(arena, tile->rows * n_out, &ok);
+    tile->dy = predict_scratch(arena, tile->rows * n_out, &ok);
+    tile->grad = predict_scratch(arena, tile->rows * k, &ok);
+    tile->jac = predict_scratch(arena, tile->rows * o * max.n, &ok);
+    tile->jf = predict_scratch(arena, o * max.width, &ok);
+    tile->white = predict_scratch(arena, o * max.width, &ok);
     tile->tape = resnet_tape_new(&model->net, (int)tile->rows);
     ok = ok && tile->tape != NULL;
     if (call->req->want & PREDICT_JACOBIAN) {
-        tile->df = scratch_get(arena, cells * d, &ok);
-        tile->v = scratch_get(arena, k, &ok);
-        tile->input_jac = scratch_get(arena, n_out * d, &ok);
-        tile->change = scratch_get(arena, d, &ok);
-        tile->scratch = scratch_get(arena, n_out + d, &ok);
+        tile->df = predict_scratch(arena, cells * d, &ok);
+        tile->v = predict_scratch(arena, k, &ok);
+        tile->input_jac = predict_scratch(arena, n_out * d, &ok);
+        tile->change = predict_scratch(arena, d, &ok);
+        tile->scratch = predict_scratch(arena, n_out + d, &ok);
         tile->one = resnet_tape_new(&model->net, 1);
         tile->tangent = resnet_tangent_new(&model->net, 1);
         ok = ok && tile->one != NULL && tile->tangent != NULL;
@@ -233,7 +220,7 @@ static void tile_moments(const struct predict_call *call, const struct linear_ti
     size_t o = (size_t)call->model->o;
     size_t cells = tile->rows * o;
     double *mean = call->out->mean + tile->first * o;
-    double *variance = call->m2 + tile->first * o;
+    double *variance = call->out->variance + tile->first * o;
     for (size_t c = 0; c < cells; c++) {
         double sum = 0.0;
         for (size_t i = 0; i < m; i++) {
@@ -264,14 +251,15 @@ static void tile_covariance(const struct predict_call *call, const struct linear
             cov[c] /= (double)m;
         }
         for (size_t a = 0; a < o; a++) {
-            cov[a * o + a] = call->m2[(tile->first + row) * o + a];
+            cov[a * o + a] = call->out->variance[(tile->first + row) * o + a];
         }
     }
 }
 
 /*
- * jacobian_std holds the sum of the members' dV_i/dx. Of the mixture, since the deviations from the
- * mean sum to 0, dV/dx = sum (dV_i + 2 (f_i - f) df_i) / M, and dstd = dV / (2 std).
+ * Part two of the Jacobian holds the sum of the members' dV_i/dx. Of the mixture, since the
+ * deviations from the mean sum to 0, dV/dx = sum (dV_i + 2 (f_i - f) df_i) / M, and dstd = dV / (2
+ * std).
  */
 static void tile_jacobian(const struct predict_call *call, const struct linear_tile *tile)
 {
@@ -279,20 +267,20 @@ static void tile_jacobian(const struct predict_call *call, const struct linear_t
     size_t o = (size_t)call->model->o;
     size_t d = (size_t)call->model->d;
     size_t cells = tile->rows * o;
+    double *jacobian_std = predict_jacobian_std(call);
     for (size_t c = 0; c < cells; c++) {
         size_t at = tile->first * o + c;
-        double std = sqrt(call->m2[at]);
+        double std = sqrt(call->out->variance[at]);
         for (size_t b = 0; b < d; b++) {
             double mean_slope = 0.0;
-            double variance_slope = call->out->jacobian_std[at * d + b];
+            double variance_slope = jacobian_std[at * d + b];
             for (size_t i = 0; i < m; i++) {
                 double slope = tile->df[(i * cells + c) * d + b];
                 mean_slope += slope;
                 variance_slope += 2.0 * (tile->f[i * cells + c] - call->out->mean[at]) * slope;
             }
-            call->out->jacobian_mean[at * d + b] = mean_slope / (double)m;
-            call->out->jacobian_std[at * d + b] =
-                std > 0.0 ? variance_slope / (2.0 * (double)m * std) : 0.0;
+            call->out->jacobian[at * d + b] = mean_slope / (double)m;
+            jacobian_std[at * d + b] = std > 0.0 ? variance_slope / (2.0 * (double)m * std) : 0.0;
         }
     }
 }
@@ -377,7 +365,7 @@ void predict_linear_row_covariance(const struct predict_call *call)
             }
             cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)n, (int)room,
                         1.0 / (double)mixture->n_members, w, (int)room, w, (int)room,
-                        i == 0 ? 0.0 : 1.0, call->out->covariance + a * n * n, (int)n);
+                        i == 0 ? 0.0 : 1.0, call->out->covariance_rows + a * n * n, (int)n);
         }
     }
 }

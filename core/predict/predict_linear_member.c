@@ -172,6 +172,7 @@ static void row_jacobian(const struct predict_call *call, struct linear_tile *ti
     const double *x = call->req->x + (tile->first + row) * d;
     const double *f = tile->f + ((size_t)member * tile->rows + row) * o;
     double *df = tile->df + ((size_t)member * tile->rows + row) * o * d;
+    double *jacobian_std = predict_jacobian_std(call);
     double *along = tile->scratch; /* [n_out] */
     resnet_forward(tile->one, 1, tile->z + row * d, tile->y);
     resnet_input_jacobian(tile->one, tile->input_jac, tile->scratch);
@@ -179,7 +180,7 @@ static void row_jacobian(const struct predict_call *call, struct linear_tile *ti
         const struct scaler *s = &model->out[a];
         double slope = 1.0 / scaler_slope(s, f[a]);
         double curve = s->kind == SCALER_LOG ? slope * s->scale : 0.0;
-        double *dv = call->out->jacobian_std + ((tile->first + row) * o + a) * d;
+        double *dv = jacobian_std + ((tile->first + row) * o + a) * d;
         covariance_times(g, (size_t)model->net.n_params, jac + a * (size_t)g->n,
                          tile->jf + a * (size_t)g->rank, tile->v);
         memset(tile->dy, 0, n_out * sizeof *tile->dy);

@@ -8,21 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
-static const struct {
-    const char *name;
-    unsigned flag;
-} returns[] = {
-    {"mean", PREDICT_MEAN},
-    {"variance", PREDICT_VARIANCE},
-    {"std", PREDICT_STD},
-    {"noise_variance", PREDICT_NOISE_VARIANCE},
-    {"total_variance", PREDICT_TOTAL_VARIANCE},
-    {"quantiles", PREDICT_QUANTILES},
-    {"covariance", PREDICT_COVARIANCE_OUTPUTS},
-    {"samples", PREDICT_SAMPLES},
-    {"jacobian", PREDICT_JACOBIAN},
-    {"intervals", PREDICT_INTERVALS},
-};
+#define DEFAULT_RESULTS ((unsigned)(PREDICT_MEAN | PREDICT_VARIANCE))
+#define DEFAULT_SAMPLES 16
+#define MAX_TIMEOUT_MS  86400000 /* a day */
 
 /* ---- the body ---- */
 
@@ -30,7 +18,7 @@ static enum err_code read_return(const json_t *body, unsigned *want, struct err 
 {
     const json_t *list = json_object_get(body, "return");
     if (list == NULL) {
-        *want = WISH_DEFAULT;
+        *want = DEFAULT_RESULTS;
         return ERR_OK;
     }
     if (!json_is_array(list) || json_array_size(list) == 0) {
@@ -39,122 +27,145 @@ static enum err_code read_return(const json_t *body, unsigned *want, struct err 
     *want = 0;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *name = json_string_value(json_array_get(list, i));
-        unsigned flag = 0;
-        for (size_t k = 0; name != NULL && k < sizeof returns / sizeof *returns; k++) {
-            flag |= strcmp(returns[k].name, name) == 0 ? returns[k].flag : 0;
+        enum predict_index index;
+        if (name == NULL || !predict_result_find(name, &index)) {
+            return err_set(err, ERR_INVALID, "return[%zu] \"%.40s\" is not one of %s", i,
+                           name != NULL ? name : "", predict_result_names());
         }
-        if (flag == 0) {
-            return err_set(err, ERR_INVALID,
-                           "return[%zu] \"%.40s\" is not one of mean, variance, "
-                           "std, noise_variance, total_variance, quantiles, covariance, samples, "
-                           "jacobian, intervals",
-                           i, name != NULL ? name : "");
-        }
-        *want |= flag;
+        *want |= 1U << index;
     }
     return ERR_OK;
 }
 
-static enum err_code read_levels(const json_t *body, struct arena *arena,
-                                 struct prediction_request *request, struct err *err)
+/* An option that is an array of levels, with its default. */
+struct level_list {
+    const char *key;
+    int max;
+    int n;
+    const double *values;
+    bool given;
+};
+
+static enum err_code read_levels(const json_t *body, struct arena *arena, struct level_list *levels,
+                                 struct err *err)
 {
-    static const double default_levels[] = {0.05, 0.5, 0.95};
-    const json_t *list = json_object_get(body, "quantiles");
+    const json_t *list = json_object_get(body, levels->key);
     if (list == NULL) {
-        request->predict.levels = default_levels;
-        request->predict.n_levels = 3;
         return ERR_OK;
     }
     size_t n = json_array_size(list);
-    if (n < 1 || n > PREDICT_MAX_LEVELS) {
-        return err_set(err, ERR_INVALID, "quantiles must be an array of 1 to %d levels",
-                       PREDICT_MAX_LEVELS);
+    if (n < 1 || n > (size_t)levels->max) {
+        return err_set(err, ERR_INVALID, "%s must be an array of 1 to %d levels", levels->key,
+                       levels->max);
     }
-    double *levels = arena_alloc_array(arena, n, sizeof *levels);
-    if (levels == NULL) {
+    double *values = arena_alloc_array(arena, n, sizeof *values);
+    if (values == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
-    if (json_read_vector(list, "quantiles", (int)n, levels, err) != ERR_OK) {
+    levels->n = (int)n;
+    levels->values = values;
+    levels->given = true;
+    return json_read_vector(list, levels->key, (int)n, values, err);
+}
+
+static enum err_code read_quantiles(const json_t *body, struct arena *arena,
+                                    struct level_list *levels, struct err *err)
+{
+    if (read_levels(body, arena, levels, err) != ERR_OK) {
         return err->code;
     }
-    for (size_t k = 0; k < n; k++) {
-        if (!(levels[k] >= 0.0 && levels[k] <= 1.0)) {
-            return err_set(err, ERR_INVALID, "quantiles[%zu] is %g, a level in [0, 1] is needed", k,
-                           levels[k]);
+    for (int k = 0; k < levels->n; k++) {
+        if (!(levels->values[k] >= 0.0 && levels->values[k] <= 1.0)) {
+            return err_set(err, ERR_INVALID, "%s[%d] is %g, a level in [0, 1] is needed",
+                           levels->key, k, levels->values[k]);
         }
     }
-    request->predict.levels = levels;
-    request->predict.n_levels = (int)n;
-    request->predict.want |= PREDICT_QUANTILES;
     return ERR_OK;
 }
 
-static enum err_code read_intervals(const json_t *body, struct arena *arena,
-                                    struct prediction_request *request, struct err *err)
+/* How many draws, and the seed that chooses them. */
+static enum err_code read_draws(const json_t *body, const char *key,
+                                struct predict_request *predict, bool *given, struct err *err)
 {
-    static const double default_level[] = {0.9};
-    const json_t *list = json_object_get(body, "intervals");
-    if (list == NULL) {
-        request->predict.intervals = default_level;
-        request->predict.n_intervals = 1;
-        return ERR_OK;
+    int64_t samples = DEFAULT_SAMPLES;
+    int64_t seed = 0;
+    if (json_read_get_int(body, "body", key, false, 1, MODEL_MAX_DRAWS, &samples, err) != ERR_OK ||
+        json_read_get_int(body, "body", "seed", false, INT64_MIN, INT64_MAX, &seed, err) !=
+            ERR_OK) {
+        return err->code;
     }
-    size_t n = json_array_size(list);
-    if (n < 1 || n > PREDICT_MAX_INTERVALS) {
-        return err_set(err, ERR_INVALID, "intervals must be an array of 1 to %d levels",
-                       PREDICT_MAX_INTERVALS);
-    }
-    double *levels = arena_alloc_array(arena, n, sizeof *levels);
-    if (levels == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the request");
-    }
-    request->predict.intervals = levels;
-    request->predict.n_intervals = (int)n;
-    request->predict.want |= PREDICT_INTERVALS;
-    return json_read_vector(list, "intervals", (int)n, levels, err);
+    *given = json_object_get(body, key) != NULL;
+    predict->n_samples = (int)samples;
+    predict->seed = (uint64_t)seed;
+    return ERR_OK;
 }
 
-static enum err_code read_covariance(const json_t *body, struct prediction_request *request,
-                                     struct err *err)
+/* "rows" has the next result of the list in place of this one. */
+static enum err_code read_between(const json_t *body, enum predict_index index,
+                                  struct predict_request *predict, struct err *err)
 {
+    const char *key = predict_kinds[index].name;
     const char *kind = NULL;
-    if (json_read_get_text(body, "body", "covariance", false, 16, &kind, err) != ERR_OK) {
+    if (json_read_get_text(body, "body", key, false, 16, &kind, err) != ERR_OK || kind == NULL) {
         return err->code;
-    }
-    if (kind == NULL) {
-        return ERR_OK;
     }
     if (strcmp(kind, "rows") != 0 && strcmp(kind, "outputs") != 0) {
-        return err_set(err, ERR_INVALID,
-                       "covariance is \"%.16s\", \"outputs\" or \"rows\" is needed", kind);
+        return err_set(err, ERR_INVALID, "%s is \"%.16s\", \"outputs\" or \"rows\" is needed", key,
+                       kind);
     }
-    request->predict.want &= ~(unsigned)PREDICT_COVARIANCE_OUTPUTS;
-    request->predict.want |= kind[0] == 'r' ? PREDICT_COVARIANCE_ROWS : PREDICT_COVARIANCE_OUTPUTS;
+    predict->want &= ~(1U << index);
+    predict->want |= 1U << (kind[0] == 'r' ? index + 1 : index);
     return ERR_OK;
+}
+
+/* The option of a result; when it is given the result is wanted too. */
+static enum err_code read_option(const json_t *body, enum predict_index index, struct arena *arena,
+                                 struct predict_request *predict, struct err *err)
+{
+    static const double default_quantiles[] = {0.05, 0.5, 0.95};
+    static const double default_intervals[] = {0.9};
+    const struct predict_kind *kind = &predict_kinds[index];
+    struct level_list levels;
+    bool given = false;
+    switch (kind->option) {
+    case PREDICT_OPTION_LEVELS:
+        levels = (struct level_list){kind->name, PREDICT_MAX_LEVELS, 3, default_quantiles, false};
+        err_kept(read_quantiles(body, arena, &levels, err));
+        predict->n_levels = levels.n;
+        predict->levels = levels.values;
+        given = levels.given;
+        break;
+    case PREDICT_OPTION_COVERAGES:
+        levels =
+            (struct level_list){kind->name, PREDICT_MAX_INTERVALS, 1, default_intervals, false};
+        err_kept(read_levels(body, arena, &levels, err));
+        predict->n_intervals = levels.n;
+        predict->intervals = levels.values;
+        given = levels.given;
+        break;
+    case PREDICT_OPTION_DRAWS:
+        err_kept(read_draws(body, kind->name, predict, &given, err));
+        break;
+    case PREDICT_OPTION_BETWEEN:
+        err_kept(read_between(body, index, predict, err));
+        break;
+    case PREDICT_OPTION_NONE:
+    case PREDICT_OPTION_ALTERNATIVE:
+        break;
+    }
+    predict->want |= given ? 1U << index : 0;
+    return err->code;
 }
 
 static enum err_code read_options(const json_t *body, struct arena *arena,
                                   struct prediction_request *request, struct err *err)
 {
-    int64_t samples = 16;
-    int64_t seed = 0;
     request->named = json_object_get(body, "return") != NULL;
-    if (read_return(body, &request->predict.want, err) != ERR_OK ||
-        read_levels(body, arena, request, err) != ERR_OK ||
-        read_intervals(body, arena, request, err) != ERR_OK ||
-        read_covariance(body, request, err) != ERR_OK ||
-        json_read_get_int(body, "body", "samples", false, 1, MODEL_MAX_DRAWS, &samples, err) !=
-            ERR_OK ||
-        json_read_get_int(body, "body", "seed", false, INT64_MIN, INT64_MAX, &seed, err) !=
-            ERR_OK) {
-        return err->code;
+    err_kept(read_return(body, &request->predict.want, err));
+    for (int i = 0; i < PREDICT_N_RESULTS && err->code == ERR_OK; i++) {
+        err_kept(read_option(body, (enum predict_index)i, arena, &request->predict, err));
     }
-    if (json_object_get(body, "samples") != NULL) {
-        request->predict.want |= PREDICT_SAMPLES;
-    }
-    request->predict.n_samples = (int)samples;
-    request->predict.seed = (uint64_t)seed;
-    return ERR_OK;
+    return err->code;
 }
 
 /* Model and version: from the path when it names them, else from the body. */
@@ -185,11 +196,21 @@ static enum err_code read_target(const struct request *req, const json_t *body,
     return version != NULL ? reply_version(version, "version", &request->version, err) : ERR_OK;
 }
 
+static bool has_option(const struct predict_kind *kind)
+{
+    return kind->option != PREDICT_OPTION_NONE && kind->option != PREDICT_OPTION_ALTERNATIVE;
+}
+
 static enum err_code read_request(const struct request *req, const json_t *body,
                                   struct prediction_request *request, struct err *err)
 {
-    static const char *const keys[] = {"model", "version",    "inputs",    "return",    "samples",
-                                       "seed",  "covariance", "quantiles", "intervals", NULL};
+    const char *keys[5 + PREDICT_N_RESULTS + 1] = {"model", "version", "inputs", "return", "seed"};
+    int n_keys = 5;
+    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
+        if (has_option(&predict_kinds[i])) {
+            keys[n_keys++] = predict_kinds[i].name;
+        }
+    }
     if (!json_is_object(body)) {
         return err_set(err, ERR_INVALID, "the body is not a JSON object");
     }
@@ -221,14 +242,46 @@ static enum err_code read_json(const struct request *req, int max_rows,
 
 enum query_kind { QUERY_TEXT, QUERY_NAMES, QUERY_NUMBER, QUERY_NUMBERS };
 
-static const struct {
-    const char *key;
-    enum query_kind kind;
-} queries[] = {
-    {"model", QUERY_TEXT},      {"version", QUERY_TEXT},      {"return", QUERY_NAMES},
-    {"covariance", QUERY_TEXT}, {"quantiles", QUERY_NUMBERS}, {"samples", QUERY_NUMBER},
-    {"seed", QUERY_NUMBER},     {"intervals", QUERY_NUMBERS},
-};
+static enum query_kind option_kind(enum predict_option option)
+{
+    switch (option) {
+    case PREDICT_OPTION_LEVELS:
+    case PREDICT_OPTION_COVERAGES:
+        return QUERY_NUMBERS;
+    case PREDICT_OPTION_DRAWS:
+        return QUERY_NUMBER;
+    case PREDICT_OPTION_BETWEEN:
+    case PREDICT_OPTION_NONE:
+    case PREDICT_OPTION_ALTERNATIVE:
+        break;
+    }
+    return QUERY_TEXT;
+}
+
+/* The keys of a JSON body but its rows; false when this is none of them. */
+static bool find_query_kind(const char *key, enum query_kind *kind)
+{
+    static const struct {
+        const char *key;
+        enum query_kind kind;
+    } fixed[] = {{"model", QUERY_TEXT},
+                 {"version", QUERY_TEXT},
+                 {"return", QUERY_NAMES},
+                 {"seed", QUERY_NUMBER}};
+    for (size_t k = 0; k < sizeof fixed / sizeof *fixed; k++) {
+        if (strcmp(fixed[k].key, key) == 0) {
+            *kind = fixed[k].kind;
+            return true;
+        }
+    }
+    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
+        if (has_option(&predict_kinds[i]) && strcmp(predict_kinds[i].name, key) == 0) {
+            *kind = option_kind(predict_kinds[i].option);
+            return true;
+        }
+    }
+    return false;
+}
 
 /* The value as JSON; what is no number there is left for the JSON reader to refuse. */
 static void put_value(struct textbuf *text, enum query_kind kind, const char *value,
@@ -267,20 +320,16 @@ static void put_value(struct textbuf *text, enum query_kind kind, const char *va
 static enum err_code query_as_json(const struct request *req, json_t **out, struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
-    const size_t n_known = sizeof queries / sizeof *queries;
     textbuf_puts(&text, "{");
     for (int i = 0; i < req->n_query; i++) {
-        size_t k = 0;
-        while (k < n_known && strcmp(queries[k].key, req->query[i].name) != 0) {
-            k++;
-        }
-        if (k == n_known) {
+        enum query_kind kind;
+        if (!find_query_kind(req->query[i].name, &kind)) {
             return err_set(err, ERR_INVALID, "query: key \"%.40s\" is unknown", req->query[i].name);
         }
         textbuf_puts(&text, i > 0 ? "," : "");
         textbuf_json_string(&text, req->query[i].name);
         textbuf_puts(&text, ":");
-        put_value(&text, queries[k].kind, req->query[i].value, req->arena);
+        put_value(&text, kind, req->query[i].value, req->arena);
     }
     textbuf_puts(&text, "}");
     if (textbuf_failed(&text)) {
@@ -327,13 +376,13 @@ enum err_code prediction_request_deadline(const struct request *req, int64_t *de
     if (text == NULL) {
         return ERR_OK;
     }
-    for (const char *p = text; *p >= '0' && *p <= '9' && ms <= WISH_MAX_TIMEOUT_MS; p++) {
+    for (const char *p = text; *p >= '0' && *p <= '9' && ms <= MAX_TIMEOUT_MS; p++) {
         ms = 10 * ms + (*p - '0');
     }
-    if (text[strspn(text, "0123456789")] != '\0' || ms < 1 || ms > WISH_MAX_TIMEOUT_MS) {
+    if (text[strspn(text, "0123456789")] != '\0' || ms < 1 || ms > MAX_TIMEOUT_MS) {
         return err_set(err, ERR_INVALID,
                        "Request-Timeout-Ms is \"%.20s\", milliseconds from 1 to %d are needed",
-                       text, WISH_MAX_TIMEOUT_MS);
+                       text, MAX_TIMEOUT_MS);
     }
     *deadline_ns = req->arrived_ns + ms * 1000000;
     return ERR_OK;
@@ -353,7 +402,7 @@ enum err_code prediction_request_read(const struct request *req, int max_rows,
     request->npy = media_is(accept, NPY_TYPE) || (npy && !media_is(accept, "application/json"));
     if (request->npy && !request->named) {
         /* What quantiles=, samples= or intervals= ask for, else the mean. */
-        unsigned asked = request->predict.want & ~(unsigned)WISH_DEFAULT;
+        unsigned asked = request->predict.want & ~DEFAULT_RESULTS;
         request->predict.want = asked != 0 ? asked : PREDICT_MEAN;
     }
     unsigned want = request->predict.want;
