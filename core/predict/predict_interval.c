@@ -6,14 +6,13 @@
 
 #include <math.h>
 
-/* Of one score at one row, in multiplications: shifting it, and two selections. */
+/* Multiplications that one score costs at one row: shifting it, and two selections. */
 #define SCORE_WORK 12.0
 
 struct predict_intervals {
-    int *ranks; /* [n_intervals] conformal; else NULL */
-    double
-        *thresholds; /* [n_intervals x o] half widths, of absolute size or in s; NULL with folds */
-    bool in_std;     /* thresholds are in units of the root of the total variance */
+    int *ranks;         /* [n_intervals] of the calibration's scores, if there is one */
+    double *thresholds; /* [n_intervals x o] half widths; NULL with folds */
+    bool in_std;        /* thresholds are multiples of the root of the total variance */
 };
 
 static bool is_conformal(const struct model *model)
@@ -177,7 +176,7 @@ void predict_folds_set(struct predict_folds *folds, int fold, int n_members, con
     }
 }
 
-/* The sums of squared deviations become roots of each fold's total variance. */
+/* folds->m2 becomes the root of each fold's total variance. */
 static void finish_std(struct predict_folds *folds, const struct conformal *c, size_t o)
 {
     if (!folds->closed) {

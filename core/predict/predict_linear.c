@@ -5,28 +5,29 @@
  *
  *   f(x; theta) ~ f_i(x) + J_i(x) (theta - theta_i),     J_i = df/dtheta at theta_i,
  *
- * and of a linear function of a normal vector everything is known [1, 2]: it is normal with mean
- * f_i and covariance J_i S_i J_i', S_i = diag(std^2) + F F'. With W = [J diag(std), J F] this is
- * W W', never negative, and S, which is K x K, is not formed. J contains all that lies between the
- * parameters and the user: the network, its final map and the output's scaler, so a logarithmic
+ * and a linear function of a normal vector is normal [1, 2]: its mean is f_i and its covariance
+ * J_i S_i J_i', S_i = diag(std^2) + F F'. With W = [J diag(std), J F] the covariance is W W', which
+ * is never negative, and S, which is K x K, is not formed. J contains all that lies between the
+ * parameters and the user: the network, its final map and the output's scaler. So a logarithmic
  * output is normal in the user's units here, not log-normal as its draws would be.
  *
  * M members are a mixture with equal weights: mean f = sum f_i / M, covariance
  * sum (W_i W_i' + (f_i - f)(f_i - f)') / M. Its quantiles solve sum Phi((q - f_i) / s_i) / M =
  * level by bisection; for one member that is f + s z.
  *
- * Samples are f_i + J_i (theta_j - theta_i) of the model's own draws theta_j, so that those of one
- * draw at several rows belong together. A predicted noise is taken at the means of the members.
+ * Samples are f_i + J_i (theta_j - theta_i) for the model's own draws theta_j, so that the values
+ * of one sample at several rows belong to one draw. A predicted noise is taken at the members'
+ * means.
  *
- * Where we differ: QUiNN predicts its Laplace posteriors through draws only, which far from the
- * mode of a network with curved f underfits (section 3 of [2]).
+ * Where we differ: QUiNN predicts its Laplace posteriors through draws only. Far from the mode,
+ * where f is not linear in theta, such predictions underfit (section 3 of [2]).
  *
- * The Jacobian by the inputs is exact: with V = J S J' of an output and u = S J' held still,
- * dV/dx = 2 d(J u)/dx, and J u is the derivative of f along u, whose gradient by x one pass forward
- * over reverse gives (core/network/resnet_tangent).
+ * The Jacobian by the inputs is exact. With u = S J' held fixed, the variance V = J S J' of an
+ * output has dV/dx = 2 d(J u)/dx. J u is the derivative of f along u, and one pass of forward over
+ * reverse mode gives its gradient by x (core/network/resnet_tangent).
  *
- * A row's own products have fixed shapes, and the tape pads its rows: the bits of a row do not
- * depend on the rows beside it.
+ * Products of a single row have fixed shapes, and the tape pads its rows, so the bits of a row do
+ * not depend on the rows beside it.
  *
  * [1] D. MacKay, A practical Bayesian framework for backpropagation networks, Neural Computation 4,
  *     1992.
@@ -168,7 +169,7 @@ static void tile_release(struct linear_tile *tile)
 
 /* ---- the mixture ---- */
 
-/* f and var of member i stand at f[i * stride], var[i * stride]. */
+/* Normals with equal weights; those of member i are f[i * stride] and var[i * stride]. */
 struct mixture {
     const double *f;
     const double *var;
@@ -176,7 +177,8 @@ struct mixture {
     size_t m;
 };
 
-static double distribution(const struct mixture *mix, double at)
+/* The distribution function. */
+static double mixture_below(const struct mixture *mix, double at)
 {
     double sum = 0.0;
     for (size_t i = 0; i < mix->m; i++) {
@@ -187,7 +189,7 @@ static double distribution(const struct mixture *mix, double at)
     return sum / (double)mix->m;
 }
 
-/* z: the standard normal's quantile. Halves until no double lies between. */
+/* z: the level's quantile of the standard normal. Bisects until no double lies between. */
 static double mixture_quantile(const struct mixture *mix, double level, double z)
 {
     double low = INFINITY;
@@ -197,7 +199,7 @@ static double mixture_quantile(const struct mixture *mix, double level, double z
         low = fmin(low, q);
         high = fmax(high, q);
     }
-    if (distribution(mix, low) >= level) {
+    if (mixture_below(mix, low) >= level) {
         return low;
     }
     for (int k = 0; k < MAX_BISECTIONS; k++) {
@@ -205,7 +207,7 @@ static double mixture_quantile(const struct mixture *mix, double level, double z
         if (!(middle > low && middle < high)) {
             break;
         }
-        if (distribution(mix, middle) < level) {
+        if (mixture_below(mix, middle) < level) {
             low = middle;
         } else {
             high = middle;
@@ -257,9 +259,10 @@ static void tile_covariance(const struct predict_call *call, const struct linear
 }
 
 /*
- * Part two of the Jacobian holds the sum of the members' dV_i/dx. Of the mixture, since the
- * deviations from the mean sum to 0, dV/dx = sum (dV_i + 2 (f_i - f) df_i) / M, and dstd = dV / (2
- * std).
+ * On entry part two of the Jacobian holds the sum of the members' dV_i/dx. The deviations f_i - f
+ * sum to 0, so of the mixture
+ *
+ *   dV/dx = sum (dV_i/dx + 2 (f_i - f) df_i/dx) / M,     dstd/dx = dV/dx / (2 std)
  */
 static void tile_jacobian(const struct predict_call *call, const struct linear_tile *tile)
 {
@@ -285,7 +288,7 @@ static void tile_jacobian(const struct predict_call *call, const struct linear_t
     }
 }
 
-/* Intervals of folds, each a mixture of its own members. */
+/* Intervals of a calibration by folds; each fold is the mixture of its own members. */
 static void tile_folds(const struct predict_call *call, const struct linear_tile *tile,
                        struct predict_folds *folds)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One tile of rows: for each draw in turn (core/network/plan) it runs through the network, then its
- * values enter the moments. Nothing of size [m x n x o] is held unless quantiles (of one tile) or
- * the covariance between rows ask for it.
+ * Predictions from draws, a tile of rows at a time: the tile runs through the network of each draw
+ * in turn (core/network/plan) and the draw's values enter the moments. All draws' values are kept
+ * for quantiles only, of one tile, and for the covariance between rows.
  */
 #include "predict/predict_priv.h"
 
@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Results that are made from the values of all draws at a row. */
+/* Results that need the values of all draws at a row at once. */
 #define KEEPS_DRAWS PREDICT_QUANTILES
 
 /* Scratch of one tile. */
@@ -22,10 +22,10 @@ struct tile {
     size_t rows;
     double *z;           /* [rows x d] scaled inputs */
     double *values;      /* [group x rows x outputs] of a group of draws */
-    double *f;           /* [rows x o] in it: one draw's values */
+    double *f;           /* [rows x o] one draw's values, within `values` */
     void *scratch;       /* plan_scratch_bytes */
     int group;           /* draws evaluated at a time */
-    double *kept;        /* [m x rows x o] for quantiles; or NULL */
+    double *kept;        /* [m x rows x o] for KEEPS_DRAWS; or NULL */
     double *column;      /* [m] */
     double *delta;       /* [o] */
     double *jac;         /* [rows x o x d], or NULL */
@@ -87,7 +87,7 @@ static void jacobian_to_user(const struct model *model, const double *x, const d
     }
 }
 
-/* tile->jac of the outputs that are means: resnet_input_jacobian without a head for the noise. */
+/* tile->jac, of the means alone: resnet_input_jacobian would include the outputs for the noise. */
 static void tile_jacobian(const struct model *model, struct tile *tile)
 {
     size_t d = (size_t)model->d;
@@ -108,8 +108,11 @@ static void tile_jacobian(const struct model *model, struct tile *tile)
 }
 
 /*
- * Streams d mean/dx and, in the second part of the Jacobian, the co-moment sum (f - mean)(J - mean
- * J), from which d std/dx = co / ((m - 1) std). mean already includes this draw.
+ * Streams d mean/dx and, in part two of the Jacobian, the co-moment of f and J = df/dx,
+ *
+ *   co = sum (f - mean) (J - mean J),     d std/dx = co / ((m - 1) std)
+ *
+ * The mean already includes this draw.
  */
 static void jacobian_add(const struct predict_call *call, struct tile *tile, int draw)
 {
@@ -167,7 +170,7 @@ static void quantiles_finish(const struct predict_call *call, const struct tile 
     }
 }
 
-/* One draw's values enter everything that was asked for. */
+/* Adds one draw's values to everything that was asked for. */
 static void draw_add(const struct predict_call *call, struct tile *tile, int draw)
 {
     size_t o = (size_t)call->model->o;

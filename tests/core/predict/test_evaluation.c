@@ -493,8 +493,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("calib");
-    TCase *tc = tcase_create("calib");
+    Suite *suite = suite_create("evaluation");
+    TCase *tc = tcase_create("evaluation");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, scores_match_formulas_written_out);

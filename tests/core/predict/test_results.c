@@ -144,6 +144,8 @@ START_TEST(results_are_found_by_their_names)
         strcat(listed, kind->name);
     }
     ck_assert_str_eq(predict_result_names(), listed);
+    /* With "return[0] .. is not one of", and up to 40 characters of what was asked for. */
+    ck_assert_uint_lt(strlen(listed) + 80, sizeof(((struct err *)0)->msg));
     ck_assert(!predict_result_find("avg", &index));
     ck_assert(!predict_result_find("", &index));
 }
