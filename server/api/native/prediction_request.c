@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/prediction_request.h"
 
+#include "api/native/prediction_options.h"
 #include "api/reply.h"
 #include "formats/json_tensor.h"
 #include "formats/npy.h"
@@ -8,165 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define DEFAULT_RESULTS ((unsigned)(PREDICT_MEAN | PREDICT_VARIANCE))
-#define DEFAULT_SAMPLES 16
-#define MAX_TIMEOUT_MS  86400000 /* a day */
+#define MAX_TIMEOUT_MS 86400000 /* a day */
 
 /* ---- the body ---- */
-
-static enum err_code read_return(const json_t *body, unsigned *want, struct err *err)
-{
-    const json_t *list = json_object_get(body, "return");
-    if (list == NULL) {
-        *want = DEFAULT_RESULTS;
-        return ERR_OK;
-    }
-    if (!json_is_array(list) || json_array_size(list) == 0) {
-        return err_set(err, ERR_INVALID, "return is not a non-empty array of names");
-    }
-    *want = 0;
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *name = json_string_value(json_array_get(list, i));
-        enum predict_index index;
-        if (name == NULL || !predict_result_find(name, &index)) {
-            return err_set(err, ERR_INVALID, "return[%zu] \"%.40s\" is not one of %s", i,
-                           name != NULL ? name : "", predict_result_names());
-        }
-        *want |= 1U << index;
-    }
-    return ERR_OK;
-}
-
-/* An option that is an array of levels, with its default. */
-struct level_list {
-    const char *key;
-    int max;
-    int n;
-    const double *values;
-    bool given;
-};
-
-static enum err_code read_levels(const json_t *body, struct arena *arena, struct level_list *levels,
-                                 struct err *err)
-{
-    const json_t *list = json_object_get(body, levels->key);
-    if (list == NULL) {
-        return ERR_OK;
-    }
-    size_t n = json_array_size(list);
-    if (n < 1 || n > (size_t)levels->max) {
-        return err_set(err, ERR_INVALID, "%s must be an array of 1 to %d levels", levels->key,
-                       levels->max);
-    }
-    double *values = arena_alloc_array(arena, n, sizeof *values);
-    if (values == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the request");
-    }
-    levels->n = (int)n;
-    levels->values = values;
-    levels->given = true;
-    return json_read_vector(list, levels->key, (int)n, values, err);
-}
-
-static enum err_code read_quantiles(const json_t *body, struct arena *arena,
-                                    struct level_list *levels, struct err *err)
-{
-    if (read_levels(body, arena, levels, err) != ERR_OK) {
-        return err->code;
-    }
-    for (int k = 0; k < levels->n; k++) {
-        if (!(levels->values[k] >= 0.0 && levels->values[k] <= 1.0)) {
-            return err_set(err, ERR_INVALID, "%s[%d] is %g, a level in [0, 1] is needed",
-                           levels->key, k, levels->values[k]);
-        }
-    }
-    return ERR_OK;
-}
-
-/* How many draws, and the seed that chooses them. */
-static enum err_code read_draws(const json_t *body, const char *key,
-                                struct predict_request *predict, bool *given, struct err *err)
-{
-    int64_t samples = DEFAULT_SAMPLES;
-    int64_t seed = 0;
-    if (json_read_get_int(body, "body", key, false, 1, MODEL_MAX_DRAWS, &samples, err) != ERR_OK ||
-        json_read_get_int(body, "body", "seed", false, INT64_MIN, INT64_MAX, &seed, err) !=
-            ERR_OK) {
-        return err->code;
-    }
-    *given = json_object_get(body, key) != NULL;
-    predict->n_samples = (int)samples;
-    predict->seed = (uint64_t)seed;
-    return ERR_OK;
-}
-
-/* "rows" has the next result of the list in place of this one. */
-static enum err_code read_between(const json_t *body, enum predict_index index,
-                                  struct predict_request *predict, struct err *err)
-{
-    const char *key = predict_kinds[index].name;
-    const char *kind = NULL;
-    if (json_read_get_text(body, "body", key, false, 16, &kind, err) != ERR_OK || kind == NULL) {
-        return err->code;
-    }
-    if (strcmp(kind, "rows") != 0 && strcmp(kind, "outputs") != 0) {
-        return err_set(err, ERR_INVALID, "%s is \"%.16s\", \"outputs\" or \"rows\" is needed", key,
-                       kind);
-    }
-    predict->want &= ~(1U << index);
-    predict->want |= 1U << (kind[0] == 'r' ? index + 1 : index);
-    return ERR_OK;
-}
-
-/* The option of a result; when it is given the result is wanted too. */
-static enum err_code read_option(const json_t *body, enum predict_index index, struct arena *arena,
-                                 struct predict_request *predict, struct err *err)
-{
-    static const double default_quantiles[] = {0.05, 0.5, 0.95};
-    static const double default_intervals[] = {0.9};
-    const struct predict_kind *kind = &predict_kinds[index];
-    struct level_list levels;
-    bool given = false;
-    switch (kind->option) {
-    case PREDICT_OPTION_LEVELS:
-        levels = (struct level_list){kind->name, PREDICT_MAX_LEVELS, 3, default_quantiles, false};
-        err_kept(read_quantiles(body, arena, &levels, err));
-        predict->n_levels = levels.n;
-        predict->levels = levels.values;
-        given = levels.given;
-        break;
-    case PREDICT_OPTION_COVERAGES:
-        levels =
-            (struct level_list){kind->name, PREDICT_MAX_INTERVALS, 1, default_intervals, false};
-        err_kept(read_levels(body, arena, &levels, err));
-        predict->n_intervals = levels.n;
-        predict->intervals = levels.values;
-        given = levels.given;
-        break;
-    case PREDICT_OPTION_DRAWS:
-        err_kept(read_draws(body, kind->name, predict, &given, err));
-        break;
-    case PREDICT_OPTION_BETWEEN:
-        err_kept(read_between(body, index, predict, err));
-        break;
-    case PREDICT_OPTION_NONE:
-    case PREDICT_OPTION_ALTERNATIVE:
-        break;
-    }
-    predict->want |= given ? 1U << index : 0;
-    return err->code;
-}
-
-static enum err_code read_options(const json_t *body, struct arena *arena,
-                                  struct prediction_request *request, struct err *err)
-{
-    request->named = json_object_get(body, "return") != NULL;
-    err_kept(read_return(body, &request->predict.want, err));
-    for (int i = 0; i < PREDICT_N_RESULTS && err->code == ERR_OK; i++) {
-        err_kept(read_option(body, (enum predict_index)i, arena, &request->predict, err));
-    }
-    return err->code;
-}
 
 /* Model and version: from the path when it names them, else from the body. */
 static enum err_code read_target(const struct request *req, const json_t *body,
@@ -196,20 +41,14 @@ static enum err_code read_target(const struct request *req, const json_t *body,
     return version != NULL ? reply_version(version, "version", &request->version, err) : ERR_OK;
 }
 
-static bool has_option(const struct predict_kind *kind)
-{
-    return kind->option != PREDICT_OPTION_NONE && kind->option != PREDICT_OPTION_ALTERNATIVE;
-}
-
 static enum err_code read_request(const struct request *req, const json_t *body,
                                   struct prediction_request *request, struct err *err)
 {
-    const char *keys[5 + PREDICT_N_RESULTS + 1] = {"model", "version", "inputs", "return", "seed"};
-    int n_keys = 5;
-    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
-        if (has_option(&predict_kinds[i])) {
-            keys[n_keys++] = predict_kinds[i].name;
-        }
+    const char *keys[3 + PREDICTION_OPTIONS_MAX + 1] = {"model", "version", "inputs"};
+    struct prediction_option options[PREDICTION_OPTIONS_MAX];
+    int n_options = prediction_options_list(options);
+    for (int i = 0; i < n_options; i++) {
+        keys[3 + i] = options[i].key;
     }
     if (!json_is_object(body)) {
         return err_set(err, ERR_INVALID, "the body is not a JSON object");
@@ -218,7 +57,8 @@ static enum err_code read_request(const struct request *req, const json_t *body,
         read_target(req, body, request, err) != ERR_OK) {
         return err->code;
     }
-    return read_options(body, req->arena, request, err);
+    request->named = json_object_get(body, "return") != NULL;
+    return prediction_options_read(body, req->arena, &request->predict, err);
 }
 
 static enum err_code read_json(const struct request *req, int max_rows,
@@ -240,58 +80,29 @@ static enum err_code read_json(const struct request *req, int max_rows,
 
 /* ---- npy: the rows are the body, the rest is the query ---- */
 
-enum query_kind { QUERY_TEXT, QUERY_NAMES, QUERY_NUMBER, QUERY_NUMBERS };
-
-static enum query_kind option_kind(enum predict_option option)
+/* The form of a key of the query; false when there is no such key. */
+static bool find_form(const char *key, enum option_form *form)
 {
-    switch (option) {
-    case PREDICT_OPTION_LEVELS:
-    case PREDICT_OPTION_COVERAGES:
-        return QUERY_NUMBERS;
-    case PREDICT_OPTION_DRAWS:
-        return QUERY_NUMBER;
-    case PREDICT_OPTION_BETWEEN:
-    case PREDICT_OPTION_NONE:
-    case PREDICT_OPTION_ALTERNATIVE:
-        break;
+    struct prediction_option options[PREDICTION_OPTIONS_MAX];
+    int n_options = prediction_options_list(options);
+    *form = OPTION_TEXT;
+    bool found = strcmp(key, "model") == 0 || strcmp(key, "version") == 0;
+    for (int i = 0; i < n_options && !found; i++) {
+        *form = options[i].form;
+        found = strcmp(key, options[i].key) == 0;
     }
-    return QUERY_TEXT;
-}
-
-/* The keys of a JSON body but its rows; false when this is none of them. */
-static bool find_query_kind(const char *key, enum query_kind *kind)
-{
-    static const struct {
-        const char *key;
-        enum query_kind kind;
-    } fixed[] = {{"model", QUERY_TEXT},
-                 {"version", QUERY_TEXT},
-                 {"return", QUERY_NAMES},
-                 {"seed", QUERY_NUMBER}};
-    for (size_t k = 0; k < sizeof fixed / sizeof *fixed; k++) {
-        if (strcmp(fixed[k].key, key) == 0) {
-            *kind = fixed[k].kind;
-            return true;
-        }
-    }
-    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
-        if (has_option(&predict_kinds[i]) && strcmp(predict_kinds[i].name, key) == 0) {
-            *kind = option_kind(predict_kinds[i].option);
-            return true;
-        }
-    }
-    return false;
+    return found;
 }
 
 /* The value as JSON; what is no number there is left for the JSON reader to refuse. */
-static void put_value(struct textbuf *text, enum query_kind kind, const char *value,
+static void put_value(struct textbuf *text, enum option_form form, const char *value,
                       struct arena *arena)
 {
-    if (kind == QUERY_TEXT) {
+    if (form == OPTION_TEXT) {
         textbuf_json_string(text, value);
         return;
     }
-    if (kind != QUERY_NUMBER) {
+    if (form != OPTION_NUMBER) {
         textbuf_puts(text, "[");
     }
     for (const char *from = value;; from++) {
@@ -299,7 +110,7 @@ static void put_value(struct textbuf *text, enum query_kind kind, const char *va
         char *item = arena_strndup(arena, from, len);
         if (item == NULL) {
             text->failed = true;
-        } else if (kind == QUERY_NAMES || *item == '\0' ||
+        } else if (form == OPTION_NAMES || *item == '\0' ||
                    item[strspn(item, "0123456789.eE+-")] != '\0') {
             textbuf_json_string(text, item);
         } else {
@@ -311,7 +122,7 @@ static void put_value(struct textbuf *text, enum query_kind kind, const char *va
         }
         textbuf_puts(text, ",");
     }
-    if (kind != QUERY_NUMBER) {
+    if (form != OPTION_NUMBER) {
         textbuf_puts(text, "]");
     }
 }
@@ -322,14 +133,14 @@ static enum err_code query_as_json(const struct request *req, json_t **out, stru
     struct textbuf text = textbuf_in(req->arena);
     textbuf_puts(&text, "{");
     for (int i = 0; i < req->n_query; i++) {
-        enum query_kind kind;
-        if (!find_query_kind(req->query[i].name, &kind)) {
+        enum option_form form;
+        if (!find_form(req->query[i].name, &form)) {
             return err_set(err, ERR_INVALID, "query: key \"%.40s\" is unknown", req->query[i].name);
         }
         textbuf_puts(&text, i > 0 ? "," : "");
         textbuf_json_string(&text, req->query[i].name);
         textbuf_puts(&text, ":");
-        put_value(&text, kind, req->query[i].value, req->arena);
+        put_value(&text, form, req->query[i].value, req->arena);
     }
     textbuf_puts(&text, "}");
     if (textbuf_failed(&text)) {
@@ -402,7 +213,7 @@ enum err_code prediction_request_read(const struct request *req, int max_rows,
     request->npy = media_is(accept, NPY_TYPE) || (npy && !media_is(accept, "application/json"));
     if (request->npy && !request->named) {
         /* What quantiles=, samples= or intervals= ask for, else the mean. */
-        unsigned asked = request->predict.want & ~DEFAULT_RESULTS;
+        unsigned asked = request->predict.want & ~PREDICTION_OPTIONS_DEFAULT;
         request->predict.want = asked != 0 ? asked : PREDICT_MEAN;
     }
     unsigned want = request->predict.want;

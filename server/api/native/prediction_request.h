@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A request for a prediction: a JSON body, or npy rows with the same options in the query
- * (?model=heat&return=quantiles&quantiles=0.05,0.95). The names of results and their options are
- * those of core/predict/results.def. Where an option is not given, quantiles are at 0.05, 0.5 and
- * 0.95, intervals at 0.9, and there are 16 samples by seed 0.
- *
- * Levels of intervals are checked later, by predict_check, since the model's calibration decides
- * which are possible.
+ * (?model=heat&return=quantiles&quantiles=0.05,0.95). prediction_options.h reads what it should
+ * return.
  */
 #ifndef PREDICTION_REQUEST_H
 #define PREDICTION_REQUEST_H
