@@ -87,6 +87,26 @@ class Road(ClientTest):
         done = self.run_client("watch", "1", "--json")
         self.assertEqual((done.returncode, json.loads(done.stdout)["state"]), (1, "failed"))
 
+    def test_a_version_that_is_not_promoted_is_exit_status_4_with_its_reason(self):
+        self.ok(201, "POST", "/v1/models/m/data", rows(60))
+        good = ("--solver", "ensemble", "--set", "epochs=60", "members=1", "seed=1", "--wait")
+        bad = ("--solver", "ensemble", "--set", "epochs=1", "members=1", "optimizer.learning_rate=1e-9", "--wait")
+        self.good("train", "m", *good)
+        done = self.bad(4, "version 2 was not promoted: its rmse on ", "train", "m", *bad)
+        self.assertEqual(done.stderr.count("\n"), 1)
+        self.assertRegex(done.stdout, r"(?m)^job 2 succeeded in .*: version 2 of m\n$")
+        self.bad(4, "version 2 was not promoted: its rmse on ", "watch", "2")
+        done = self.bad(4, "version 2 was not promoted: its rmse on ", "watch", "2", "--json")
+        self.assertEqual(json.loads(done.stdout)["promoted"], False)
+        # What was asked for is no refusal.
+        out = self.good("train", "m", *bad[:-1], "promote=false", "seed=3", "gate=null", "--wait")
+        self.assertIn("\nversion 3 was not promoted: the request has \"promote\": false\n", out)
+        self.assertEqual(self.get("/v1/models/m")["model"]["default_version"], 1)
+        self.assertEqual([line.split()[3] for line in self.good("models", "show", "m").splitlines()],
+                         ["SOLVER", "ensemble", "ensemble", "ensemble"])
+        for command in ("train", "watch"):
+            self.assertIn("4 the job succeeded, but its version was not promoted", self.good(command, "--help"))
+
     def test_ctrl_c_leaves_the_job_running_or_cancels_it_when_asked(self):
         self.ok(201, "POST", "/v1/models/m/data", rows(80))
         for more, state, word in (((), "running", "job 1 goes on"),
@@ -225,7 +245,6 @@ class Bar(ClientTest):
         plain = re.sub(r"\x1b\[[0-9;]*m", "", terminal.text)
         self.assertEqual(max(map(len, plain.splitlines())), 70)
         self.assertIn(message, self.good("jobs"))
-
 
 if __name__ == "__main__":
     unittest.main()

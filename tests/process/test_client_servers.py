@@ -249,7 +249,7 @@ class OtherServers(unittest.TestCase):
         done = self.run_client("data", "m", "append", "-", "--batch-lines", "1", "--retry", "0", "--key", "k",
                                input="1,2\n3,4\n")
         self.assertEqual((done.returncode, len(self.server.seen)), (3, 2))
-        self.assertIn("repeated with --key k", done.stderr)
+        self.assertIn("the same command with --key k adds", done.stderr)
 
     def test_a_failure_that_may_hide_a_stored_upload_tells_the_key(self):
         self.server.busy = 1000
@@ -259,7 +259,7 @@ class OtherServers(unittest.TestCase):
             done = self.run_client("data", "m", "append", "-", "--retry", "0", input="1,2\n")
             self.assertEqual((done.returncode, len(self.server.seen)), (1, 1))
             key = self.server.seen[0][1]["Idempotency-Key"]
-            self.assertIn(f"repeated with --key {key} the same", done.stderr)
+            self.assertIn(f"the same command with --key {key} adds", done.stderr)
         self.server.busy_status = 400
         done = self.run_client("data", "m", "append", "-", "--retry", "0", input="1,2\n")
         self.assertNotIn("--key", done.stderr)
@@ -320,7 +320,6 @@ class OtherServers(unittest.TestCase):
 
     def watch(self, **more):
         return Terminal("watch", "7", SURROGATED_SERVER=f"http://127.0.0.1:{self.server.server_port}", **more)
-
 
 if __name__ == "__main__":
     unittest.main()

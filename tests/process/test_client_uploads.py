@@ -40,7 +40,7 @@ class Uploads(ClientTest):
         text = "1,2,3\n" * 5 + "1,oops,3\n"
         done = self.bad(1, "row 1, column 1", "data", "m", "append", "-", "--outputs", "1",
                         "--batch-lines", "4", input=text)
-        self.assertIn("after 4 rows that are stored", done.stderr)
+        self.assertIn("after storing 4 rows", done.stderr)
         self.assertEqual(self.total(), 4)
         self.bad(1, "?outputs=N", "data", "new", "append", "-", input="1,2\n")
         self.bad(1, "empty", "data", "new", "append", "-", "--outputs", "1", input="")
@@ -61,8 +61,8 @@ class Uploads(ClientTest):
         text = "a,b,y\n" + "1,2,3\n" * 2 + "1,oops,3\n" + "4,5,6\n"
         done = self.bad(1, 'row 0, column 1 is "oops"', "data", "m", "append", "-", "--outputs", "1",
                         "--batch-lines", "3", "--key", '"k"', input=text)
-        self.assertIn("after 2 rows that are stored", done.stderr)
-        self.assertIn("\nsurrogated: repeated with --key k the same command adds what is missing\n", done.stderr)
+        self.assertIn("after storing 2 rows", done.stderr)
+        self.assertIn("\nsurrogated: the same command with --key k adds the rows that are missing\n", done.stderr)
         # So it does, once the line is what it should be.
         out = self.good("data", "m", "append", "-", "--outputs", "1", "--batch-lines", "3", "--key", '"k"',
                         input=text.replace("oops", "2"))
@@ -132,7 +132,6 @@ class Uploads(ClientTest):
         client.stdout.close()
         self.assertEqual((client.wait(PATIENCE), client.stderr.read()), (1, b""))
         client.stderr.close()
-
 
 if __name__ == "__main__":
     unittest.main()
