@@ -62,8 +62,7 @@ static enum err_code ask_for_details(struct client *client, const json_t *row, s
     return err->code;
 }
 
-/* details: [n] as the rows; the newest versions first, until it is too much. *n_left: the others.
- */
+/* Fills details, [n] as the rows, from the newest version on. *n_left: versions not asked for. */
 static enum err_code collect_details(struct client *client, const json_t *rows,
                                      struct details *details, int64_t *n_left, struct err *err)
 {
@@ -72,15 +71,14 @@ static enum err_code collect_details(struct client *client, const json_t *rows,
     *n_left = 0;
     for (size_t i = json_array_size(rows); i > 0 && err->code == ERR_OK; i--) {
         const json_t *row = json_array_get(rows, i - 1);
-        /* The default version is in memory already. */
-        bool free_of_charge = json_is_true(json_object_get(row, "default"));
+        bool in_memory = json_is_true(json_object_get(row, "default"));
         double bytes = json_number_value(json_object_get(row, "bytes"));
-        if (!free_of_charge && (asked_left == 0 || bytes > bytes_left)) {
+        if (!in_memory && (asked_left == 0 || bytes > bytes_left)) {
             ++*n_left;
             continue;
         }
-        asked_left -= free_of_charge ? 0 : 1;
-        bytes_left -= free_of_charge ? 0.0 : bytes;
+        asked_left -= in_memory ? 0 : 1;
+        bytes_left -= in_memory ? 0.0 : bytes;
         err_kept(ask_for_details(client, row, &details[i - 1], err));
     }
     return err->code;

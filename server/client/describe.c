@@ -10,6 +10,9 @@
 #define EACH_END   3  /* elements that are shown of each end of a longer one */
 #define MAX_DEPTH  16 /* levels that are opened */
 
+static const char *describe_value(struct arena *arena, const json_t *value);
+
+/* A list in one cell. It calls describe_value for its elements, and is called by it. */
 static void put_list(struct textbuf *text, const json_t *list, struct arena *arena)
 {
     size_t n = json_array_size(list);
@@ -26,7 +29,7 @@ static void put_list(struct textbuf *text, const json_t *list, struct arena *are
     }
 }
 
-const char *describe_value(struct arena *arena, const json_t *value)
+static const char *describe_value(struct arena *arena, const json_t *value)
 {
     struct textbuf text = textbuf_in(arena);
     if (json_is_string(value)) {

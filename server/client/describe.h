@@ -10,11 +10,9 @@
 #include <stdio.h>
 
 /*
- * A value in one cell: "3", "0.25", "yes"; "-" if it is null or absent, "?" if memory is short.
- * Texts are escaped for a terminal; escaping them again changes nothing.
+ * A member of an object in one cell: "3", "0.25", "yes"; "-" if it is null or absent, "?" if memory
+ * is short. Texts are escaped for a terminal; escaping them again changes nothing.
  */
-const char *describe_value(struct arena *arena, const json_t *value);
-/* The same for a member of an object. */
 const char *describe_member(struct arena *arena, const json_t *object, const char *key);
 
 /*

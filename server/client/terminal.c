@@ -24,7 +24,8 @@ bool terminal_can_redraw(FILE *file)
     return terminal_is(file) && (kind == NULL || strcmp(kind, "dumb") != 0);
 }
 
-bool terminal_has_styles(FILE *file)
+/* Does it take escape sequences? It must be a terminal, not dumb, and NO_COLOR not be set. */
+static bool has_styles(FILE *file)
 {
     /* https://no-color.org: present and not empty. */
     const char *no_color = getenv("NO_COLOR");
@@ -51,12 +52,12 @@ const char *terminal_on(FILE *file, enum terminal_style style)
                                             [STYLE_GOOD] = "\x1b[32m",
                                             [STYLE_BAD] = "\x1b[31m",
                                             [STYLE_BAR] = "\x1b[36m"};
-    return terminal_has_styles(file) ? sequences[style] : "";
+    return has_styles(file) ? sequences[style] : "";
 }
 
 const char *terminal_off(FILE *file)
 {
-    return terminal_has_styles(file) ? "\x1b[0m" : "";
+    return has_styles(file) ? "\x1b[0m" : "";
 }
 
 /* One character of UTF-8; its length, or 0 if the bytes are not UTF-8 (overlong forms are not). */

@@ -15,9 +15,6 @@ bool terminal_is(FILE *file);
 /* Is `file` a terminal on which a line can be overwritten? Not with TERM=dumb. */
 bool terminal_can_redraw(FILE *file);
 
-/* Does `file` take escape sequences? It must be a terminal, not dumb, and NO_COLOR not be set. */
-bool terminal_has_styles(FILE *file);
-
 /* Columns of the terminal at this moment; if it does not say, those of COLUMNS, or 80. */
 int terminal_width(FILE *file);
 

@@ -133,7 +133,7 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl
 }
 
 /* Notes the position of the file. The bytes of the payload; -1: unknown, it is sent in chunks. */
-static curl_off_t measure(struct transfer *t)
+static curl_off_t measure_payload(struct transfer *t)
 {
     const struct payload *p = t->payload;
     struct stat about;
@@ -160,7 +160,7 @@ static void set_payload(struct transfer *t, const struct call *call)
         curl_easy_setopt(curl, CURLOPT_READDATA, t);
         curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_rewind);
         curl_easy_setopt(curl, CURLOPT_SEEKDATA, t);
-        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, measure(t));
+        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, measure_payload(t));
     } else if (strcmp(call->method, "POST") == 0 || strcmp(call->method, "PUT") == 0) {
         /* An empty body: Content-Length: 0. */
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
