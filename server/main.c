@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "cli.h"
 #include "client/client.h"
+#include "client/healthcheck.h"
 #include "formats/json_read.h"
 #include "http/daemon.h"
 #include "live/follow.h"
@@ -175,12 +176,13 @@ int main(int argc, char **argv)
     static struct cli cli;
     struct err err = ERR_INIT;
     sigset_t signals;
-    /* A client has its own signals and memory rules, and none of what follows. */
+    /* A client handles signals and memory in its own way, and needs nothing of what follows. */
     if (argc > 1 && client_has_command(argv[1])) {
         return client_run(argc, argv);
     }
     if (cli_parse(argc, argv, &cli, &err) != ERR_OK) {
-        fprintf(stderr, "surrogated: %s\n", err_msg(&err));
+        fprintf(stderr, "surrogated: %s\n`surrogated%s%s --help` shows how to use it\n",
+                err_msg(&err), cli.name != NULL ? " " : "", cli.name != NULL ? cli.name : "");
         return EXIT_USAGE;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -203,7 +205,7 @@ int main(int argc, char **argv)
     case CLI_COMPACT:
         return maintain_run(&cli);
     case CLI_HEALTHCHECK:
-        if (cli_healthcheck(cli.config.listen, &err) != ERR_OK) {
+        if (healthcheck_run(cli.config.listen, &err) != ERR_OK) {
             fprintf(stderr, "surrogated: %s\n", err_msg(&err));
             return EXIT_FAILED;
         }

@@ -6,6 +6,7 @@
 #include "client/commands.h"
 
 #include "base/numtext.h"
+#include "base/phrase.h"
 #include "client/answer_table.h"
 #include "client/csv_rows.h"
 #include "client/files.h"
@@ -337,20 +338,16 @@ enum err_code command_predict(struct client *client, struct err *err)
 {
     struct prediction p = {.client = client, .table = {.out = stdout}, .scratch = ARENA_INIT};
     bool at = client->args->values[OPT_AT] != NULL;
-    int64_t retry_s = 0;
     if (client_check_words(client, 1, at ? 1 : 2, err) != ERR_OK ||
-        check_names(client, err) != ERR_OK ||
-        args_int(client->args, OPT_RETRY, 0, 86400, 60, &retry_s, err) != ERR_OK) {
+        check_names(client, err) != ERR_OK || client_retry_s(client, &p.retry_s, err) != ERR_OK) {
         return err->code;
     }
-    p.retry_s = (double)retry_s;
     enum err_code code = at ? predict_row(&p, err) : predict_file(&p, err);
     arena_release(&p.scratch);
     if (p.table.n_outside > 0) {
         fflush(stdout);
-        fprintf(stderr,
-                "surrogated: %" PRId64 " row%s outside the range of the training rows: %s\n",
-                p.table.n_outside, p.table.n_outside == 1 ? " is" : "s are", p.table.warning);
+        fprintf(stderr, "surrogated: %s outside the range of the training rows: %s\n",
+                phrase_count(p.table.n_outside, "row").text, p.table.warning);
     }
     return code;
 }
