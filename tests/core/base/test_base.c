@@ -96,7 +96,7 @@ START_TEST(the_chosen_allocation_fails)
 }
 END_TEST
 
-START_TEST(an_arena_gives_aligned_blocks_that_do_not_meet)
+START_TEST(an_arena_gives_aligned_blocks_that_do_not_overlap)
 {
     struct arena arena = ARENA_INIT;
     long live = mem_live();
@@ -160,7 +160,7 @@ START_TEST(the_lowest_failing_task_is_reported)
 }
 END_TEST
 
-START_TEST(bytes_come_back)
+START_TEST(bytes_that_were_written_are_read)
 {
     struct bytes_writer w = {.data = NULL};
     double values[3] = {1.5, -0.0, 1e-310};
@@ -207,7 +207,7 @@ START_TEST(bad_bytes_fail_and_stay_failed)
 }
 END_TEST
 
-START_TEST(numbers_come_back_from_their_text)
+START_TEST(numbers_are_read_back_from_their_text)
 {
     struct rng rng;
     rng_init(&rng, 6, RNG_TEST, 0);
@@ -273,7 +273,7 @@ START_TEST(only_json_numbers_are_read)
         {"Infinity", NUMTEXT_SYNTAX, 0, 0.0},
         {"-inf", NUMTEXT_SYNTAX, 0, 0.0},
         {" 1", NUMTEXT_SYNTAX, 0, 0.0},
-        {"0x10", NUMTEXT_OK, 1, 0.0}, /* a 0 and then an x, which the caller refuses */
+        {"0x10", NUMTEXT_OK, 1, 0.0}, /* a 0, and an x that the caller refuses */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *text = cases[i].text;
@@ -299,12 +299,12 @@ int main(void)
     tcase_add_test(tc, sizes_that_overflow_are_refused);
     tcase_add_test(tc, blocks_are_aligned_and_counted);
     tcase_add_test(tc, the_chosen_allocation_fails);
-    tcase_add_test(tc, an_arena_gives_aligned_blocks_that_do_not_meet);
+    tcase_add_test(tc, an_arena_gives_aligned_blocks_that_do_not_overlap);
     tcase_add_test(tc, every_task_runs_once);
     tcase_add_test(tc, the_lowest_failing_task_is_reported);
-    tcase_add_test(tc, bytes_come_back);
+    tcase_add_test(tc, bytes_that_were_written_are_read);
     tcase_add_test(tc, bad_bytes_fail_and_stay_failed);
-    tcase_add_test(tc, numbers_come_back_from_their_text);
+    tcase_add_test(tc, numbers_are_read_back_from_their_text);
     tcase_add_test(tc, only_json_numbers_are_read);
     tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);

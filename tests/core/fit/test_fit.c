@@ -291,7 +291,7 @@ static int best_epoch(int epochs, bool is_random, double *curve)
     return result.best_epoch;
 }
 
-/* A random loss without kept rows: the last state, not that of the luckiest epoch. */
+/* Without validation rows a random loss keeps the last state, not that of the luckiest epoch. */
 START_TEST(the_last_state_of_a_random_loss_is_kept)
 {
     double curve[40];
@@ -428,7 +428,7 @@ START_TEST(a_cancelled_training_gives_no_model)
 }
 END_TEST
 
-/* Every allocation of a training fails once, alone and with all that follow. */
+/* Every allocation of a training run fails in turn, alone and together with all later ones. */
 START_TEST(no_failed_allocation_hurts)
 {
     long live = mem_live();
@@ -436,7 +436,7 @@ START_TEST(no_failed_allocation_hurts)
         for (long at = 1;; at++) {
             struct err err = ERR_INIT;
             struct model *model = NULL;
-            struct cancel cancel = {true}; /* ends the run after the first batch */
+            struct cancel cancel = {true}; /* ends the run after the first minibatch */
             mem_fail_after(at, for_ever == 1);
             enum err_code code = train(1, 1, 0.5, &cancel, &model, &err);
             long attempts = mem_attempts();
@@ -461,7 +461,7 @@ START_TEST(a_whole_training_survives_each_failed_allocation)
     ck_assert_int_eq(train(1, 1, 0.5, NULL, &model, &err), ERR_OK);
     long total = mem_attempts();
     model_unref(model);
-    /* The last ones come after the fits: publishing and scoring. */
+    /* The last allocations come after the fits, when the model is published and scored. */
     for (long at = total; at > total - 12; at--) {
         struct err one = ERR_INIT;
         model = NULL;

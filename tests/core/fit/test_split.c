@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which rows are kept out; and the account of memory, which has no better home. */
+/* Which rows are kept out. */
 #include "fit/split.h"
 #include "run.h"
 
@@ -24,7 +24,7 @@ static int count(const unsigned char *role, int n, enum split_role which)
     return found;
 }
 
-/* Within one of n share; of two rows or more at least one and not all. */
+/* The count is within one of n share; of two rows or more it is at least one and not all. */
 static void check_count(int taken, int n, double share)
 {
     if (share <= 0.0 || n < 2) {
@@ -60,7 +60,7 @@ START_TEST(roles_stay_when_rows_are_appended)
     unsigned char part[MAX];
     for (int i = 1; i < N_SHARES; i++) {
         split_rows(3, MAX, shares[i], 0.2, whole);
-        /* From the first whole block of both on, whatever the number of rows. */
+        /* Once there is a whole block of both, whatever the number of rows. */
         int min = (int)ceil(1.0 / shares[i]);
         min = (int)ceil((double)min + 6.0 / (1.0 - shares[i]));
         for (int n = min; n < MAX; n += 1 + n / 7) {
@@ -97,7 +97,7 @@ START_TEST(places_are_random_and_of_the_seed)
         at[i % 10] += a[i] == SPLIT_KEPT;
         same += a[i] == SPLIT_KEPT && b[i] == SPLIT_KEPT;
     }
-    /* 500 blocks, each place one time in ten: 50 with a standard deviation of 6.7. */
+    /* 500 blocks choose each place one time in ten: 50 times, with a standard deviation of 6.7. */
     for (int j = 0; j < 10; j++) {
         ck_assert_int_gt(at[j], 50 - 6 * 7);
         ck_assert_int_lt(at[j], 50 + 6 * 7);

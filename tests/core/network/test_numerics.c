@@ -44,7 +44,7 @@ START_TEST(streams_differ_and_copies_agree)
 }
 END_TEST
 
-/* 1000 cells, 1e6 draws: chi-square has mean 999 and deviation 44.7; 6 deviations are 1 in 1e9. */
+/* 1e6 draws in 1000 cells: chi-square has mean 999, deviation 44.7; 6 deviations are 1 in 1e9. */
 START_TEST(uniforms_fill_the_interval)
 {
     struct rng rng;
@@ -74,7 +74,7 @@ START_TEST(normals_have_their_moments)
             sum[p] += pow(x, p) / 1e6;
         }
     }
-    /* Standard errors 1e-3 sqrt(1, 2, 15, 96); six of them. */
+    /* The standard errors are 1e-3 sqrt(1, 2, 15, 96); six of them are allowed. */
     ck_assert_double_eq_tol(sum[1], 0.0, 6e-3);
     ck_assert_double_eq_tol(sum[2], 1.0, 8.5e-3);
     ck_assert_double_eq_tol(sum[3], 0.0, 2.4e-2);
@@ -95,7 +95,7 @@ START_TEST(permutations_are_uniform)
             seen |= 1 << p[k];
         }
         ck_assert_int_eq(seen, 15);
-        /* Lehmer code: the number of later, smaller elements. */
+        /* Its Lehmer code: for each element, the number of later, smaller ones. */
         int code = 0;
         for (int k = 0; k < 4; k++) {
             int smaller = 0;
@@ -149,7 +149,7 @@ static void check_tanh(const struct kernels *k)
     ck_assert(isnan(special[8]));
 }
 
-/* Every 97th float up to where tanh is 1, and both signs. */
+/* Every 97th float up to where tanh is 1, with both signs. */
 static void check_tanhf(const struct kernels *k)
 {
     double worst = 0.0;
@@ -224,7 +224,10 @@ START_TEST(tanh_keeps_its_bounds)
 }
 END_TEST
 
-/* Sets with fused multiply-add agree to the last bit, and rows with columns, for every shape. */
+/*
+ * For every shape, the sets with fused multiply-add agree to the last bit with each other, and
+ * rows agree with columns.
+ */
 START_TEST(kernels_agree)
 {
     static const int shapes[][2] = {{1, 1},   {3, 3},   {8, 3},   {5, 16}, {16, 16},

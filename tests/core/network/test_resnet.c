@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The network against cases computed elsewhere (QUiNN and PyTorch; plain Python), and its gradients
- * against those and against central differences. Errors are relative to the largest reference
+ * The network's values against reference cases (QUiNN and PyTorch; plain Python), and its gradients
+ * against reference cases and central differences. Errors are relative to the largest reference
  * value.
  */
 #include "oracle.h"
@@ -40,7 +40,7 @@ static double check_case(const json_t *item)
     plain_forward(&net, params, n, x, found);
     double error = oracle_error(found, y, n_y);
 
-    /* The taped pass: other kernels, the same values but for rounding. */
+    /* The taped pass has other kernels and gives the same values, except for rounding. */
     struct resnet_tape *tape = resnet_tape_new(&net, n + 3);
     double *again = calloc((size_t)n_y, sizeof *again);
     resnet_set_params(tape, params);
@@ -205,7 +205,7 @@ END_TEST
 
 /* ---- central differences over every variant of the golden cases ---- */
 
-/* sum of c_k y_k over rows and outputs: a scalar whose gradients are what backward computes. */
+/* The sum of c_k y_k over rows and outputs, a scalar whose gradient the backward pass computes. */
 static double weighted(struct fixture *f, const double *params, const double *x, const double *c)
 {
     double y[64];
@@ -373,7 +373,7 @@ START_TEST(a_tape_without_memory_is_none)
 }
 END_TEST
 
-/* ---- the kernels of training, on every unit this machine has ---- */
+/* ---- the kernels of training, on every vector unit of this machine ---- */
 
 #define MAX_FEATURES 37
 #define MAX_COLUMNS  48
@@ -384,7 +384,7 @@ struct buffers {
     double found[MAX_FEATURES * MAX_COLUMNS], expected[MAX_FEATURES * MAX_COLUMNS];
 };
 
-/* As oracle_error, without a check of each value: there are millions. NaN gives infinity. */
+/* Like oracle_error, without a check of each of the millions of values. NaN gives infinity. */
 static double largest_error(const struct buffers *v)
 {
     double error = 0.0;
@@ -404,7 +404,7 @@ static void fill(struct rng *rng, double *v, size_t n)
     }
 }
 
-/* which: 0 bias, 1 none, 2 add; back: by the transpose. */
+/* which: 0 with a bias, 1 without, 2 with `add`; back: by the transpose. */
 static void check_product(const struct kernels *k, struct buffers *v, int n_out, int n_in,
                           size_t ld, int which, bool back)
 {
@@ -525,7 +525,7 @@ START_TEST(sweeps_of_training_agree_with_plain_loops)
 }
 END_TEST
 
-/* Written as in [Kingma and Ba], in the form of PyTorch; no order of evaluation is promised. */
+/* The formulas of core/fit/optim.c; the order of evaluation may differ. */
 START_TEST(adam_s_kernel_agrees_with_plain_loops)
 {
     static struct buffers v;
