@@ -13,8 +13,8 @@ import threading
 import time
 import unittest
 
+from client_harness import Terminal
 from harness import BINARY, PATIENCE, ServerTest, binary, document, rows
-from test_client import Terminal
 
 # Never ends by itself, however long a test is held up.
 LONG = {"solver": "ensemble", "settings": {"members": 4, "epochs": 1000000}, "seed": 1}

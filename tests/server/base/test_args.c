@@ -212,6 +212,7 @@ START_TEST(a_name_is_near_when_fingers_slip)
         {"", NULL},
         {"t", "at"},
         {"version", NULL},
+        {"retry_seconds", "retry"},
     };
     static const char *const names[] = {"return",   "retry",     "quantiles",
                                         "max_rows", "intervals", "at"};
