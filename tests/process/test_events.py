@@ -341,7 +341,7 @@ class Restart(EventTest):
         while "running" not in (first := pipe.stdout.readline()):
             self.assertRegex(first, "^job 1 of m: queued")
         self.server.kill()
-        terminal.read_until("the server is away, waiting for it")
+        terminal.read_until("the server does not answer, waiting for it")
         self.again()
         terminal.read_until(r"(?s)waiting for it.* step \d")
         self.ok(202, "DELETE", f"/v1/jobs/{job}")
