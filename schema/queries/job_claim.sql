@@ -1,6 +1,6 @@
--- Used by: job_store_claim: of the queued jobs that are due and whose model has no running job, the
--- one of highest priority that has waited longest. No start is more than :max_wait away, so one that
--- is was noted before the clock was set back.
+-- Used by: job_store_claim: of the queued jobs that are due and whose model has no running job,
+-- the one of highest priority that has waited longest. No start is more than :max_wait away, so one
+-- that is was noted before the clock was set back.
 UPDATE jobs SET state = 1, attempts = attempts + 1, stalled = stalled + 1, started_ms = :now
 WHERE id = (SELECT q.id FROM jobs q
             WHERE q.state = 0 AND (q.not_before_ms <= :now OR q.not_before_ms > :now + :max_wait)

@@ -22,8 +22,10 @@ static enum err_code get_request(struct conn *conn, int64_t id, void **request, 
     return query_close(&q);
 }
 
-/* Runs a change of one job. *changed: the job was in the state that the change requires. now -1:
- * the query has no such parameter. */
+/*
+ * Runs a change of one job. *changed: the job was in the state that the change requires. now -1:
+ * the query has no such parameter.
+ */
 static enum err_code change_job(struct conn *conn, enum sql_query which, int64_t id, int64_t now,
                                 bool *changed, struct err *err)
 {

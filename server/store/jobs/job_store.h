@@ -79,8 +79,7 @@ enum err_code job_store_recover(struct db *db, int *n_requeued, int *n_failed,
 enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row,
                                struct err *err) MUST_CHECK;
 
-/* Ends a running job that publishes nothing, as failed or cancelled. Its checkpoints are deleted.
- */
+/* Ends a running job that publishes nothing, as failed or cancelled; deletes its checkpoints. */
 enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, const char *message,
                                struct err *err) MUST_CHECK;
 
@@ -90,8 +89,10 @@ struct job_result {
     const char *message;
     const char *gate;   /* JSON object; NULL: none */
     const char *scores; /* JSON object; NULL: none */
-    /* With judged, the version was compared with the default version judged_against (0: there was
-     * none that could be served), which must be the default still. */
+    /*
+     * judged: the version was compared with the default version judged_against (0: there was none
+     * that could be served), and is published only if that is still the default.
+     */
     bool judged;
     int64_t judged_against;
 };
