@@ -2,6 +2,7 @@
 #include "api/native/prediction_request.h"
 
 #include "api/reply.h"
+#include "base/known.h"
 #include "formats/json_tensor.h"
 #include "formats/npy.h"
 
@@ -275,7 +276,12 @@ static enum err_code query_as_json(const struct request *req, json_t **out, stru
             k++;
         }
         if (k == n_known) {
-            return err_set(err, ERR_INVALID, "query: key \"%.40s\" is unknown", req->query[i].name);
+            const char *keys[sizeof queries / sizeof *queries];
+            for (k = 0; k < n_known; k++) {
+                keys[k] = queries[k].key;
+            }
+            return known_refuse("query: key", req->query[i].name,
+                                (struct names){keys, (int)n_known}, err);
         }
         textbuf_puts(&text, i > 0 ? "," : "");
         textbuf_json_string(&text, req->query[i].name);
