@@ -3,10 +3,10 @@
 
 #include "api/reply.h"
 #include "formats/json_tensor.h"
+#include "formats/media_type.h"
 #include "formats/npy.h"
 
 #include <string.h>
-#include <strings.h>
 
 static const struct {
     const char *name;
@@ -311,13 +311,6 @@ static enum err_code read_npy(const struct request *req, int max_rows,
 
 /* ---- the request ---- */
 
-static bool media_is(const char *header, const char *type)
-{
-    size_t len = strlen(type);
-    return header != NULL && strncasecmp(header, type, len) == 0 &&
-           strchr("; \t,", header[len]) != NULL;
-}
-
 enum err_code prediction_request_deadline(const struct request *req, int64_t *deadline_ns,
                                           struct err *err)
 {
@@ -344,13 +337,14 @@ enum err_code prediction_request_read(const struct request *req, int max_rows,
 {
     *request = (struct prediction_request){.version = {.kind = VERSION_DEFAULT}};
     const char *accept = request_header(req, "Accept");
-    bool npy = media_is(request_header(req, "Content-Type"), NPY_TYPE);
+    bool npy = media_type_is(request_header(req, "Content-Type"), NPY_TYPE);
     if (prediction_request_deadline(req, &request->deadline_ns, err) != ERR_OK ||
         (npy ? read_npy(req, max_rows, request, err) : read_json(req, max_rows, request, err)) !=
             ERR_OK) {
         return err->code;
     }
-    request->npy = media_is(accept, NPY_TYPE) || (npy && !media_is(accept, "application/json"));
+    request->npy =
+        media_type_is(accept, NPY_TYPE) || (npy && !media_type_is(accept, "application/json"));
     if (request->npy && !request->named) {
         /* What quantiles=, samples= or intervals= ask for, else the mean. */
         unsigned asked = request->predict.want & ~(unsigned)WISH_DEFAULT;
