@@ -17,13 +17,13 @@
 #include "base/threads.h"
 
 #define BACKLOG    1024
-#define NO_ROOM_MS 10 /* until the next try when there was no room or no descriptor */
+#define NO_ROOM_MS 10 /* until the next try when there is no room or no file descriptor */
 
 struct listener {
     struct listener_settings settings;
     int socket;
     int port;
-    int wake; /* eventfd: the thread shall end */
+    int wake; /* eventfd that ends the thread */
     pthread_t thread;
     bool started;
 };
@@ -74,7 +74,7 @@ static enum err_code open_socket(struct listener *l, struct err *err)
     return err->code;
 }
 
-/* All that wait to be accepted; false: not now (no room, or no descriptors). */
+/* False: no more for now, because there is no room or no file descriptor. */
 static bool accept_all(const struct listener *l)
 {
     while (l->settings.has_room(l->settings.ctx)) {
@@ -97,7 +97,7 @@ static void *accept_loop(void *arg)
         struct pollfd fds[] = {{.fd = l->wake, .events = POLLIN},
                                {.fd = room ? l->socket : -1, .events = POLLIN}};
         if (poll(fds, 2, room ? -1 : NO_ROOM_MS) < 0 && errno != EINTR) {
-            log_error(l->settings.log, "connections cannot be waited for", "reason",
+            log_error(l->settings.log, "the server cannot wait for connections", "reason",
                       strerror(errno), NULL);
             return NULL;
         }
