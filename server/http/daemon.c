@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool of threads, each with an epoll set and connections of its own: a request is served by the
- * thread that read it. One more thread accepts connections and gives each to the pool thread that
- * has the fewest. If the pool's threads accepted for themselves, they would share connections
- * unevenly, and one thread might get all connections of a busy client.
+ * A pool of threads, each with an epoll set and connections of its own, so a request is served by
+ * the thread that read it. One more thread accepts and gives each connection to the thread that has
+ * fewest; left to themselves, the pool's threads share connections unevenly, and at times one takes
+ * all of a busy client's.
  *
- * The library calls on_request several times: once after the headers, then with each piece of the
- * body, last without one. A body whose announced length is far over the limit is refused after the
- * headers. One that is only somewhat too long is read to its end and refused then, since the client
- * would not see an answer that comes while it is still sending.
+ * The library calls on_request several times: once after the headers, then with pieces of the body,
+ * last with none. An announced body over the limit is answered after the headers; one that only
+ * turns out too long is read to its end (within reason) and answered then, since an answer in the
+ * middle would be lost when the connection is reset.
  */
 #include "http/daemon.h"
 
@@ -27,26 +27,24 @@
 #include "http/body.h"
 #include "http/listener.h"
 
-#define READ_FACTOR 2 /* times the body limit: an announced length above it is refused at once */
-/* Buffers of a connection. The library clears them after each request, so larger ones are slower.
- */
+#define READ_FACTOR 2 /* of the body limit: what announces more is answered at once */
+/* Buffers of a connection. The library clears them after each request, so more is slower. */
 #define CONNECTION_BYTES ((size_t)32 * 1024)
-#define STREAM_BLOCK     ((size_t)64 * 1024) /* bytes that a source is asked for at a time */
-#define ENDLESS_BLOCK    ((size_t)4 * 1024)  /* the same for a source that mostly waits */
-#define ENDLESS_END_MS   1000L /* time for the end of an endless answer to reach its client */
+#define STREAM_BLOCK     ((size_t)64 * 1024) /* bytes asked from a source at a time */
+#define ENDLESS_BLOCK    ((size_t)4 * 1024)  /* of one that mostly waits */
+#define ENDLESS_END_MS   1000L /* for the end of such an answer to reach a client that reads */
 
 struct daemon {
     struct daemon_settings settings;
-    struct MHD_Daemon *
-        *workers; /* [settings.n_threads], NULL from the first that failed to start */
+    struct MHD_Daemon **workers; /* [settings.n_threads], NULL from the first that did not start */
     struct listener *listener;
-    int turn; /* the worker that is next; used by the listener's thread only */
+    int turn; /* of the listener's thread */
     struct body_room room;
     atomic_int active;  /* exchanges under way */
-    atomic_int endless; /* those of them that send an endless answer */
+    atomic_int endless; /* of them, with an endless answer */
 
     pthread_mutex_t lock;   /* guards what follows */
-    struct exchange *spare; /* exchanges that keep their memory for the next requests */
+    struct exchange *spare; /* exchanges with their memory, for the next requests */
     int n_spare;
 };
 
@@ -87,13 +85,13 @@ struct collected {
     int n;
     int capacity;
     struct arena *arena;
-    bool decode; /* keys and values of a query are percent-encoded */
-    bool bad;    /* one of them cannot be decoded */
+    bool decode; /* query: keys and values are still encoded */
+    bool bad;
     bool no_memory;
 };
 
-static enum MHD_Result collect_value(void *ctx, enum MHD_ValueKind kind, const char *key,
-                                     const char *value)
+static enum MHD_Result collect(void *ctx, enum MHD_ValueKind kind, const char *key,
+                               const char *value)
 {
     struct collected *c = ctx;
     (void)kind;
@@ -125,7 +123,7 @@ static bool collect_all(struct exchange *ex, struct MHD_Connection *connection,
     if (c.list == NULL) {
         return false;
     }
-    MHD_get_connection_values(connection, kind, collect_value, &c);
+    MHD_get_connection_values(connection, kind, collect, &c);
     if (c.bad) {
         err_set(&ex->req.transport, ERR_SYNTAX, "the query has a bad percent escape");
     }
@@ -134,28 +132,27 @@ static bool collect_all(struct exchange *ex, struct MHD_Connection *connection,
     return !c.no_memory;
 }
 
-static void suspend_exchange(struct exchange *ex)
+static void suspend(struct exchange *ex)
 {
     MHD_suspend_connection(ex->connection);
 }
 
-static void resume_exchange(struct exchange *ex)
+static void resume(struct exchange *ex)
 {
     MHD_resume_connection(ex->connection);
 }
 
-/* The library does not watch suspended connections, so it does not see that one was closed. */
-static bool is_client_gone(const struct exchange *ex)
+/* The library does not look at suspended connections, and does not close them either. */
+static bool gone(const struct exchange *ex)
 {
     char byte;
     ssize_t got = recv(ex->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-static const struct exchange_ops ops = {
-    .suspend = suspend_exchange, .resume = resume_exchange, .gone = is_client_gone};
+static const struct exchange_ops ops = {.suspend = suspend, .resume = resume, .gone = gone};
 
-/* Thousands of requests come and go: the next ones use their memory again. */
+/* Requests come and go by the thousand: their memory is kept for the next ones. */
 static struct exchange *exchange_get(struct daemon *daemon)
 {
     pthread_mutex_lock(&daemon->lock);
@@ -252,10 +249,11 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
     }
 }
 
-/* False: cut the connection. */
-static bool append_piece(struct exchange *ex, const char *data, size_t size)
+/* Takes a piece of the body; false: cut the connection. */
+static bool take_piece(struct exchange *ex, const char *data, size_t size)
 {
-    bool go_on = body_append(&ex->body, &ex->daemon->room, data, size, &ex->req.transport);
+    struct daemon *daemon = ex->daemon;
+    bool go_on = body_append(&ex->body, &daemon->room, data, size, &ex->req.transport);
     ex->req.body = ex->body.data != NULL ? ex->body.data : "";
     ex->req.n_body = ex->body.n;
     return go_on;
@@ -311,7 +309,7 @@ static enum MHD_Result send_response(struct exchange *ex, const struct response 
     return ok;
 }
 
-static enum MHD_Result answer_request(struct exchange *ex)
+static enum MHD_Result answer(struct exchange *ex)
 {
     struct response res = {.status = 0};
     ex->daemon->settings.handler(ex->daemon->settings.ctx, &ex->req, &res);
@@ -323,10 +321,9 @@ static enum MHD_Result answer_request(struct exchange *ex)
 }
 
 /*
- * Looks at the announced length. True: refuse now, before the body, because the client waits for
- * permission to send it (Expect) or would send more than is worth reading. Any other client would
- * see a reset connection instead of the answer, so a body that is only somewhat too long is read
- * first.
+ * Looks at the announced length. True: answer now, before the body, because the client waits for
+ * our word (Expect) or would send more than we care to throw away. A client that just sends would
+ * see a reset instead of the answer, so a body that is only somewhat too long is read first.
  */
 static bool announces_too_much(struct exchange *ex)
 {
@@ -340,7 +337,7 @@ static bool announces_too_much(struct exchange *ex)
     if (errno == 0 && length <= limit) {
         return false;
     }
-    err_set(&ex->req.transport, ERR_TOO_LARGE, "the body has %.20s bytes, at most %zu are allowed",
+    err_set(&ex->req.transport, ERR_TOO_LARGE, "the body has %.20s bytes, at most %zu are taken",
             text, limit);
     return errno != 0 || length / READ_FACTOR > limit || request_header(&ex->req, "Expect") != NULL;
 }
@@ -357,19 +354,19 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         if (ex == NULL) {
             return MHD_NO;
         }
-        return announces_too_much(ex) ? answer_request(ex) : MHD_YES;
+        return announces_too_much(ex) ? answer(ex) : MHD_YES;
     }
     if (*size > 0) {
-        bool go_on = append_piece(ex, data, *size);
+        bool go_on = take_piece(ex, data, *size);
         *size = 0;
         return go_on ? MHD_YES : MHD_NO;
     }
-    return ex->answered ? MHD_YES : answer_request(ex);
+    return ex->answered ? MHD_YES : answer(ex);
 }
 
 /* ---- the daemon ---- */
 
-/* Keeps the library from decoding escapes, so that %00 and bad ones are seen here. */
+/* Escapes are ours to decode, so that %00 and bad ones are seen. */
 static size_t leave_escaped(void *ctx, struct MHD_Connection *connection, char *text)
 {
     (void)ctx;
@@ -405,10 +402,10 @@ static bool has_room(void *ctx)
 }
 
 /*
- * Gives the connection to the thread with the fewest, and to threads with equally many in turn: the
- * library does not count yet what a thread was given a moment ago.
+ * To the thread with the fewest connections, in turn where they have equally many: what was given
+ * out a moment ago is not counted yet.
  */
-static void assign_connection(void *ctx, int fd, const struct sockaddr *from, socklen_t len)
+static void take_connection(void *ctx, int fd, const struct sockaddr *from, socklen_t len)
 {
     struct daemon *daemon = ctx;
     int n = daemon->settings.n_threads;
@@ -465,7 +462,7 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
     pthread_mutex_init(&daemon->lock, NULL);
     struct listener_settings listen = {.listen = settings->listen,
                                        .has_room = has_room,
-                                       .take = assign_connection,
+                                       .take = take_connection,
                                        .ctx = daemon,
                                        .log = settings->log};
     if (listener_open(&listen, &daemon->listener, err) == ERR_OK &&
@@ -485,7 +482,7 @@ int daemon_port(const struct daemon *daemon)
 void daemon_drain(struct daemon *daemon, int max_s)
 {
     const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
-    /* The listener stays open while the handler refuses, so that probes learn of the stop. */
+    /* The listener stays open and the handler refuses, so that probes learn of the stop. */
     for (long waited_ms = 0; daemon != NULL && waited_ms < 1000L * max_s; waited_ms += 10) {
         int active = atomic_load_explicit(&daemon->active, memory_order_relaxed);
         int endless = atomic_load_explicit(&daemon->endless, memory_order_relaxed);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The listening socket and its threads: reads a whole request, calls one function, sends its
- * answer. The only file that knows the HTTP library.
+ * The listening socket and its threads: collects a request whole, calls one function, sends what it
+ * answered. The only file that knows the HTTP library.
  */
 #ifndef DAEMON_H
 #define DAEMON_H
@@ -10,8 +10,8 @@
 #include "http/exchange.h"
 
 /*
- * Called on a pool thread. Fills the response, or puts the request aside (req->later) and is called
- * again. req->transport holds what failed before the call.
+ * Called on a pool thread; must fill the response, or put the request aside (req->later), and is
+ * then called again. req->transport tells of a failure before it.
  */
 typedef void daemon_handler(void *ctx, struct request *req, struct response *res);
 
@@ -20,8 +20,8 @@ struct daemon_settings {
     int n_threads;
     int max_connections;
     int idle_timeout_s;
-    size_t max_body_bytes; /* of one request */
-    size_t bodies_bytes;   /* of all requests; more is answered 503 */
+    size_t max_body_bytes;
+    size_t bodies_bytes; /* of all requests; past it 503 */
     struct log *log;
     daemon_handler *handler;
     void *ctx;
@@ -36,14 +36,11 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
 /* The port it listens on. */
 int daemon_port(const struct daemon *daemon);
 
-/*
- * Waits until the requests under way have ended, but at most max_s seconds, and at most one second
- * for endless answers, which must have been told to end. The handler should refuse new requests
- * meanwhile. NULL is fine.
- */
+/* Waits at most so long for the requests under way, and a second for endless answers, which must
+ * have been told to end; the handler should refuse new ones. */
 void daemon_drain(struct daemon *daemon, int max_s);
 
-/* Closes everything. No request may be suspended. NULL is fine. */
+/* Closes everything. No request may be suspended. NULL is fine, for daemon_drain too. */
 void daemon_stop(struct daemon *daemon);
 
 #endif
