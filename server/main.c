@@ -5,19 +5,21 @@
  * queue, the file is closed.
  */
 #include "api/app.h"
-#include "api/background.h"
-#include "cli.h"
 #include "api/dispatch.h"
-#include "client/client.h"
-#include "formats/json_read.h"
-#include "http/daemon.h"
-#include "live/follow.h"
-#include "math/gemm.h"
-#include "maintain.h"
+#include "background.h"
 #include "base/mem.h"
 #include "base/threads.h"
 #include "base/version.h"
+#include "cli.h"
+#include "client/client.h"
+#include "client/healthcheck.h"
+#include "formats/json_read.h"
+#include "http/daemon.h"
+#include "live/follow.h"
+#include "maintain.h"
+#include "math/gemm.h"
 #include "math/vtanh.h"
+#include "store/store.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -90,21 +92,21 @@ static enum err_code start_http(struct server *server, const struct config *conf
 }
 
 /* The socket opens before the models are loaded, so that /readyz can say that they are being. */
-static enum err_code start(struct server *server, const struct config *config, struct err *err)
+static enum err_code start_server(struct server *server, const struct config *config, struct err *err)
 {
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
     struct db_settings db = {.path = config->db, .read_only = config->read_only};
-    enum log_level level = LOG_INFO;
-    enum log_format format = LOG_TEXT;
-    (void)log_level_find(config->log_level, &level);
-    (void)log_format_find(config->log_format, &format);
-    server->log = (struct log){.fd = STDERR_FILENO, .level = level, .format = format};
+    /* config_finish knows both names. */
+    server->log =
+        (struct log){.fd = STDERR_FILENO,
+                     .level = (enum log_level)names_find(log_level_known(), config->log_level),
+                     .format = (enum log_format)names_find(log_format_known(), config->log_format)};
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
-    if (db_open(&server->app.db, &db, err) != ERR_OK ||
+    if (store_open(&server->app.db, &db, err) != ERR_OK ||
         models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK ||
         background_start(&server->app, err) != ERR_OK ||
         start_batcher(server, config, err) != ERR_OK ||
@@ -120,7 +122,7 @@ static enum err_code start(struct server *server, const struct config *config, s
     return start_follow(server, config, err);
 }
 
-static void stop(struct server *server, const struct config *config)
+static void stop_server(struct server *server, const struct config *config)
 {
     atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
     /* First, so that streams end at once: nobody waits for them, and none stays suspended. */
@@ -150,7 +152,7 @@ static int serve(const struct config *config, const sigset_t *signals)
         fprintf(stderr, "surrogated: out of memory\n");
         return EXIT_FAILED;
     }
-    if (start(server, config, &err) == ERR_OK) {
+    if (start_server(server, config, &err) == ERR_OK) {
         int signal_number = 0;
         log_info(&server->log, "ready", NULL);
         sigwait(signals, &signal_number);
@@ -161,7 +163,7 @@ static int serve(const struct config *config, const sigset_t *signals)
         log_failure(&server->log, "not started", &err);
     }
     /* Signals stay blocked: a stop has its bounds, and a second Ctrl-C must not cut it short. */
-    stop(server, config);
+    stop_server(server, config);
     if (status == 0) {
         log_info(&server->log, "stopped", NULL);
     }
@@ -174,12 +176,13 @@ int main(int argc, char **argv)
     static struct cli cli;
     struct err err = ERR_INIT;
     sigset_t signals;
-    /* A client has its own signals and memory rules, and none of what follows. */
+    /* A client handles signals and memory in its own way, and needs nothing of what follows. */
     if (argc > 1 && client_has_command(argv[1])) {
         return client_run(argc, argv);
     }
     if (cli_parse(argc, argv, &cli, &err) != ERR_OK) {
-        fprintf(stderr, "surrogated: %s\n", err_msg(&err));
+        fprintf(stderr, "surrogated: %s\n`surrogated%s%s --help` shows how to use it\n",
+                err_msg(&err), cli.name != NULL ? " " : "", cli.name != NULL ? cli.name : "");
         return EXIT_USAGE;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -202,7 +205,7 @@ int main(int argc, char **argv)
     case CLI_COMPACT:
         return maintain_run(&cli);
     case CLI_HEALTHCHECK:
-        if (cli_healthcheck(cli.config.listen, &err) != ERR_OK) {
+        if (healthcheck_run(cli.config.listen, &err) != ERR_OK) {
             fprintf(stderr, "surrogated: %s\n", err_msg(&err));
             return EXIT_FAILED;
         }

@@ -6,8 +6,8 @@
 #include "cli.h"
 
 /*
- * Runs the command and prints: findings and a summary on standard output, errors on standard error,
- * how far it is there too when that is a terminal. SIGINT and SIGTERM stop it and leave no half of
+ * Runs the command. Findings and a summary go to standard output, errors to standard error, and
+ * progress too if that is a terminal. SIGINT and SIGTERM stop the command, which leaves no half of
  * a file. The exit status: 0; 1 for failures and findings; 130 when it was stopped.
  */
 int maintain_run(const struct cli *cli);

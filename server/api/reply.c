@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/reply.h"
 
+#include "base/digits.h"
 #include "http/etag.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -45,22 +42,6 @@ enum err_code reply_model_name(const char *text, const char **name, struct err *
     return ERR_OK;
 }
 
-/* Digits only: no sign, no space, no leading zero. */
-static bool parse_number(const char *text, int64_t *out)
-{
-    char *end;
-    if (text[0] < '1' || text[0] > '9') {
-        return false;
-    }
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (*end != '\0' || errno != 0) {
-        return false;
-    }
-    *out = value;
-    return true;
-}
-
 enum err_code reply_version(const json_t *value, const char *where, struct version_ref *ref,
                             struct err *err)
 {
@@ -69,10 +50,8 @@ enum err_code reply_version(const json_t *value, const char *where, struct versi
     }
     if (!json_is_integer(value) || json_integer_value(value) < 1) {
         const char *kind = value != NULL ? json_read_kind(value) : "missing";
-        return err_set(err, ERR_INVALID,
-                       "%s is %s; a number from 1, \"@default\", \"@previous\" or an alias as "
-                       "\"@prod\" is needed",
-                       where, json_is_integer(value) ? "below 1" : kind);
+        return err_set(err, ERR_INVALID, "%s is %s; " VERSION_REF_RULE " is needed", where,
+                       json_is_integer(value) ? "below 1" : kind);
     }
     *ref = version_ref_number(json_integer_value(value));
     return ERR_OK;
@@ -80,7 +59,7 @@ enum err_code reply_version(const json_t *value, const char *where, struct versi
 
 enum err_code reply_number(const char *text, const char *what, int64_t *number, struct err *err)
 {
-    if (!parse_number(text, number)) {
+    if (!digits_parse(text, number)) {
         return err_set(err, ERR_NOT_FOUND, "there is no %s \"%.40s\"", what, text);
     }
     return ERR_OK;
@@ -100,7 +79,7 @@ enum err_code reply_query_int(const struct request *req, const char *key, int64_
         return ERR_OK;
     }
     bool zero = low == 0 && strcmp(text, "0") == 0;
-    if ((!zero && !parse_number(text, &value)) || value > high) {
+    if ((!zero && !digits_parse(text, &value)) || value > high) {
         return err_set(err, ERR_INVALID, "%s is \"%.40s\", a number from %lld to %lld is needed",
                        key, text, (long long)low, (long long)high);
     }

@@ -7,7 +7,8 @@
 #include "base/textbuf.h"
 #include "formats/json_read.h"
 #include "formats/json_write.h"
-#include "store/data/data_store.h"
+#include "store/data/training_data.h"
+#include "store/models/model_view.h"
 
 /* Sends what was written as application/json. ERR_NOMEM when memory ran out while writing. */
 enum err_code reply_json(struct response *res, int status, const struct json_write *json,

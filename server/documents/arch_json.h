@@ -4,9 +4,13 @@
 #define ARCH_JSON_H
 
 #include "formats/json_write.h"
+#include "documents/json_fields.h"
 #include "network/arch.h"
 
 #include <jansson.h>
+
+/* Its keys, which belong to a training request as well. */
+extern const struct json_fields arch_json_fields;
 
 /*
  * Reads an object over the defaults already in *arch. `complete` demands inputs and outputs (a

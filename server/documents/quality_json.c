@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "documents/model_json_priv.h"
 
+#include "base/known.h"
 #include "base/mem.h"
 
 #include <limits.h>
@@ -230,9 +231,15 @@ static enum err_code read_calibration(const json_t *document, const struct model
         json_tensor_check(scores, object, model->o, err) != ERR_OK) {
         return err->code;
     }
-    if (!conformal_method_find(method, &c->method) || c->method == CONFORMAL_NONE) {
-        return err_set(err, ERR_INVALID, "calibration: method \"%.40s\" is unknown", method);
+    /* All but the first, CONFORMAL_NONE: without a method there is no calibration. */
+    struct names known = conformal_method_known();
+    known.list++;
+    known.n--;
+    int found = names_find(known, method);
+    if (found < 0) {
+        return known_refuse("calibration: method", method, known, err);
     }
+    c->method = (enum conformal_method)(found + 1);
     if (scores->flat) {
         return err_set(err, ERR_SHAPE,
                        "calibration: scores is one row, an array of rows is needed");

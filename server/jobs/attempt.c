@@ -8,7 +8,13 @@
 
 #include "base/mem.h"
 #include "base/mem_account.h"
+#include "documents/job_json.h"
+#include "documents/quality_json.h"
 #include "model/codec.h"
+#include "store/data/data_read.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
+#include "store/models/model_view.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +33,7 @@ void attempt_release(struct attempt *attempt)
 }
 
 /* The smaller of two limits, of which 0 is none. */
-static int64_t tighter(int64_t a, int64_t b)
+static int64_t tighter_limit(int64_t a, int64_t b)
 {
     return a == 0 || (b > 0 && b < a) ? b : a;
 }
@@ -35,11 +41,11 @@ static int64_t tighter(int64_t a, int64_t b)
 enum err_code attempt_read(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
-    if (s->parse(attempt->request, attempt->n_request, &attempt->spec, err) != ERR_OK) {
+    if (job_json_parse(attempt->request, attempt->n_request, &attempt->spec, err) != ERR_OK) {
         return err->code;
     }
-    attempt->limits.seconds = tighter(attempt->spec.limits.seconds, s->max.seconds);
-    attempt->limits.bytes = tighter(attempt->spec.limits.bytes, s->max.bytes);
+    attempt->limits.seconds = tighter_limit(attempt->spec.limits.seconds, s->max.seconds);
+    attempt->limits.bytes = tighter_limit(attempt->spec.limits.bytes, s->max.bytes);
     return ERR_OK;
 }
 
@@ -90,7 +96,7 @@ static enum err_code read_base(struct attempt *attempt, struct err *err)
     if (text == NULL) {
         return ERR_OK;
     }
-    if (attempt->settings->parse(text, strlen(text), &attempt->base_spec, err) == ERR_OK) {
+    if (job_json_parse(text, strlen(text), &attempt->base_spec, err) == ERR_OK) {
         attempt->knows_base_spec = true;
     } else if (err->code != ERR_NOMEM) {
         err_clear(err); /* of a registered version they may be anything */
@@ -98,7 +104,7 @@ static enum err_code read_base(struct attempt *attempt, struct err *err)
     return err->code;
 }
 
-static enum err_code prepare(struct attempt *attempt, struct err *err)
+static enum err_code prepare_training(struct attempt *attempt, struct err *err)
 {
     if (load_rows(attempt, err) != ERR_OK || load_base(attempt, err) != ERR_OK ||
         read_base(attempt, err) != ERR_OK ||
@@ -130,7 +136,7 @@ static enum err_code train_once(struct attempt *attempt, struct checkpoints *che
     return train_run(&run, &attempt->model, err);
 }
 
-static enum err_code train(struct attempt *attempt, struct err *err)
+static enum err_code train_with_checkpoints(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
     struct checkpoints *checkpoints = mem_zalloc(sizeof *checkpoints);
@@ -162,12 +168,12 @@ static enum err_code train(struct attempt *attempt, struct err *err)
 }
 
 /* The same within the memory that the job may have. */
-static enum err_code train_within(struct attempt *attempt, struct err *err)
+static enum err_code train_within_memory(struct attempt *attempt, struct err *err)
 {
     struct mem_account account = {.limit = (size_t)attempt->limits.bytes};
     mem_account_use(&account);
-    if (prepare(attempt, err) == ERR_OK) {
-        err_kept(train(attempt, err));
+    if (prepare_training(attempt, err) == ERR_OK) {
+        err_kept(train_with_checkpoints(attempt, err));
     }
     mem_account_use(NULL);
     if (err->code == ERR_NOMEM && atomic_load(&account.refused)) {
@@ -227,7 +233,7 @@ static enum err_code find_served(const struct attempt *attempt, struct served **
     return err->code;
 }
 
-static enum err_code judge(struct attempt *attempt, struct err *err)
+static enum err_code judge_candidate(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
     const struct train_spec *spec = &attempt->spec.train;
@@ -261,7 +267,9 @@ static enum err_code write_texts(const struct attempt *attempt, struct arena *ar
     if (attempt->verdict.served_version > 0) {
         gate_write(&gate, &attempt->verdict);
     }
-    attempt->settings->write_scores(&scores, attempt->model);
+    struct json_write json = json_write_to(&scores);
+    quality_json_write_scores(&json, NULL, attempt->model);
+    json_write_end(&json);
     if (textbuf_failed(&gate) || textbuf_failed(&scores)) {
         return err_set(err, ERR_NOMEM, "no memory for what the job tells");
     }
@@ -270,7 +278,7 @@ static enum err_code write_texts(const struct attempt *attempt, struct arena *ar
     return ERR_OK;
 }
 
-static enum err_code keep_curves(struct attempt *attempt, struct err *err)
+enum err_code attempt_store_curves(const struct attempt *attempt, struct err *err)
 {
     struct bytes_writer curves = {.data = NULL};
     attempt->curves(attempt->progress_ctx, &curves);
@@ -282,14 +290,14 @@ static enum err_code keep_curves(struct attempt *attempt, struct err *err)
     return err->code;
 }
 
-static enum err_code publish(struct attempt *attempt, struct err *err)
+static enum err_code publish_candidate(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
     bool passed = attempt->verdict.served_version == 0 || attempt->verdict.passed;
     unsigned char *bytes = NULL;
     size_t n_bytes = 0;
     struct arena arena = ARENA_INIT;
-    if (keep_curves(attempt, err) != ERR_OK ||
+    if (attempt_store_curves(attempt, err) != ERR_OK ||
         codec_encode(attempt->model, &bytes, &n_bytes, err) != ERR_OK) {
         return err->code;
     }
@@ -305,7 +313,7 @@ static enum err_code publish(struct attempt *attempt, struct err *err)
                                 .judged_against = attempt->verdict.served_version};
     if (write_texts(attempt, &arena, &result, err) == ERR_OK &&
         job_store_publish(s->db, attempt->row.id, &result, &attempt->put, err) == ERR_OK) {
-        models_follow(s->models, attempt->row.model, attempt->model, &attempt->put);
+        models_follow(s->models, attempt->row.model, attempt->model, attempt->put.version);
     }
     arena_release(&arena);
     mem_free(bytes);
@@ -316,13 +324,13 @@ static enum err_code publish(struct attempt *attempt, struct err *err)
 static enum err_code judge_and_publish(struct attempt *attempt, struct err *err)
 {
     for (int i = 0; i < MAX_JUDGEMENTS; i++) {
-        if (judge(attempt, err) != ERR_OK || publish(attempt, err) != ERR_PRECONDITION) {
+        if (judge_candidate(attempt, err) != ERR_OK ||
+            publish_candidate(attempt, err) != ERR_PRECONDITION) {
             return err->code;
         }
         err_clear(err);
         /* Whoever changed it may not have told the memory yet. */
-        if (models_refresh(attempt->settings->models, attempt->row.model, NULL, NULL, err) !=
-                ERR_OK &&
+        if (models_refresh(attempt->settings->models, attempt->row.model, NULL, 0, err) != ERR_OK &&
             err->code != ERR_CORRUPT) {
             return err->code;
         }
@@ -333,5 +341,6 @@ static enum err_code judge_and_publish(struct attempt *attempt, struct err *err)
 
 enum err_code attempt_run(struct attempt *attempt, struct err *err)
 {
-    return train_within(attempt, err) == ERR_OK ? judge_and_publish(attempt, err) : err->code;
+    return train_within_memory(attempt, err) == ERR_OK ? judge_and_publish(attempt, err)
+                                                       : err->code;
 }

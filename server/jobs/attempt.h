@@ -7,25 +7,19 @@
 #ifndef ATTEMPT_H
 #define ATTEMPT_H
 
-#include "base/textbuf.h"
+#include "documents/job_spec.h"
 #include "jobs/checkpoints.h"
-#include "jobs/job_spec.h"
+#include "jobs/gate.h"
 #include "jobs/rows.h"
 #include "live/models.h"
-
-/* Reads a job's request (the text that the API stored) into a spec. */
-typedef enum err_code attempt_parse_fn(const char *text, size_t len, struct job_spec *spec,
-                                       struct err *err);
-/* Appends the scores of a model as a JSON object. */
-typedef void attempt_scores_fn(struct textbuf *text, const struct model *model);
+#include "store/jobs/job_read.h"
+#include "store/models/model_store.h"
 
 struct attempt_settings {
     struct db *db;
     struct models *models;
     struct log *log;
     struct metrics *metrics;
-    attempt_parse_fn *parse;
-    attempt_scores_fn *write_scores;
     int n_threads;
     struct job_limits max; /* of any job; 0: none */
     int64_t checkpoint_ms; /* between two states of a task; 0: CHECKPOINTS_S */
@@ -61,6 +55,9 @@ enum err_code attempt_read(struct attempt *attempt, struct err *err) MUST_CHECK;
  * what may pass: ERR_NOMEM, ERR_IO, ERR_FULL, ERR_BUSY; all else is the job's own.
  */
 enum err_code attempt_run(struct attempt *attempt, struct err *err) MUST_CHECK;
+
+/* Stores what the attempt has told of its losses so far. */
+enum err_code attempt_store_curves(const struct attempt *attempt, struct err *err) MUST_CHECK;
 
 /* A zeroed attempt may be released. */
 void attempt_release(struct attempt *attempt);

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * due() is asked at every step of every task, so it costs a reading of the coarse clock (some
+ * is_due() is asked at every step of every task, so it costs a reading of the coarse clock (some
  * nanoseconds, a few milliseconds wrong) and one of an atomic number.
  */
 #include "jobs/checkpoints.h"
 
 #include "base/build.h"
+#include "base/clock.h"
 #include "base/mem.h"
+#include "store/jobs/job_checkpoint_store.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#define FIRST_NS INT64_C(2000000000)
+#define FIRST_NS (2 * CLOCK_S)
 
 static int64_t coarse_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return (int64_t)t.tv_sec * CLOCK_S + t.tv_nsec;
 }
 
-static bool due(void *ctx, int task)
+static bool is_due(void *ctx, int task)
 {
     struct checkpoints *checkpoints = ctx;
     atomic_llong *last = &checkpoints->last[task % CHECKPOINTS_SLOTS];
@@ -43,7 +45,8 @@ static void write_head(const struct checkpoints *checkpoints, size_t n_bytes, un
     memcpy(head + SHA256_BYTES, &n, sizeof n);
 }
 
-static enum err_code save(void *ctx, int task, const void *bytes, size_t n_bytes, struct err *err)
+static enum err_code save_state(void *ctx, int task, const void *bytes, size_t n_bytes,
+                                struct err *err)
 {
     struct checkpoints *checkpoints = ctx;
     struct bytes_writer curves = {.data = NULL};
@@ -91,7 +94,7 @@ static enum err_code check_head(const struct checkpoints *checkpoints, unsigned 
     return ERR_OK;
 }
 
-static enum err_code load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
+static enum err_code load_state(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
 {
     struct checkpoints *checkpoints = ctx;
     void *found = NULL;
@@ -110,8 +113,8 @@ static enum err_code load(void *ctx, int task, void **bytes, size_t *n_bytes, st
     return ERR_OK;
 }
 
-static enum err_code identify(struct checkpoints *checkpoints,
-                              const struct checkpoints_inputs *inputs, struct err *err)
+static enum err_code digest_inputs(struct checkpoints *checkpoints,
+                                   const struct checkpoints_inputs *inputs, struct err *err)
 {
     char build[BUILD_CHARS];
     char base[32];
@@ -132,12 +135,12 @@ static enum err_code identify(struct checkpoints *checkpoints,
 enum err_code checkpoints_init(struct checkpoints *checkpoints, int64_t every_ms,
                                const struct checkpoints_inputs *inputs, struct err *err)
 {
-    checkpoints->core =
-        (struct checkpoint){.ctx = checkpoints, .due = due, .save = save, .load = load};
-    checkpoints->every_ns = (every_ms > 0 ? every_ms : 1000 * CHECKPOINTS_S) * 1000000;
+    checkpoints->core = (struct checkpoint){
+        .ctx = checkpoints, .due = is_due, .save = save_state, .load = load_state};
+    checkpoints->every_ns = (every_ms > 0 ? every_ms : 1000 * CHECKPOINTS_S) * CLOCK_MS;
     atomic_init(&checkpoints->loaded, false);
     for (int i = 0; i < CHECKPOINTS_SLOTS; i++) {
         atomic_init(&checkpoints->last[i], 0);
     }
-    return identify(checkpoints, inputs, err);
+    return digest_inputs(checkpoints, inputs, err);
 }

@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "jobs/curves.h"
-#include "store/jobs/job_store.h"
+#include "store/sqlite/db.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

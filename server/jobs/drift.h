@@ -12,6 +12,7 @@
 #define DRIFT_H
 
 #include "live/models.h"
+#include "store/sqlite/db.h"
 
 struct drift_request {
     struct models *models;

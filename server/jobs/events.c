@@ -9,18 +9,16 @@
  */
 #include "jobs/events.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <string.h>
-#include <time.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "base/wake.h"
+
+#include <string.h>
 
 #define N_PLACES   32 /* running jobs whose progress is kept; past it the oldest goes */
-#define SHOW_EVERY (INT64_C(200) * 1000000)
-#define LOOK_EVERY (INT64_C(1000) * 1000000) /* how soon it is seen that a client has gone */
+#define SHOW_EVERY (200 * CLOCK_MS)
+#define LOOK_EVERY CLOCK_S /* how soon it is seen that a client has gone */
 /* Numbers begin with the start in ms times this, so that they grow over restarts. */
 #define PER_MS ((uint64_t)1 << 19)
 
@@ -44,10 +42,9 @@ struct events {
     struct events_settings settings;
     pthread_t thread;
     bool has_thread;
-    pthread_cond_t changed; /* the thread has something to be in time for */
-
-    pthread_mutex_t lock; /* guards what follows */
-    bool closed;
+    /* Notices: the thread has something new to be in time for. The stop: events are closed. Its
+     * lock guards what follows. */
+    struct wake wake;
     uint64_t newest;   /* given out last */
     uint64_t lost;     /* of the last state that has left the ring; at first where all begins */
     uint64_t n_states; /* published; the ring holds the last EVENTS_STATES */
@@ -128,7 +125,8 @@ static void show_held_locked(struct events *e, struct place *p, int64_t now_ns)
 }
 
 /* Takes the waiters of a job out of the list; 0: of every job. */
-static struct event_waiter *take_locked(struct events *e, int64_t job, struct event_waiter *taken)
+static struct event_waiter *take_waiters_locked(struct events *e, int64_t job,
+                                                struct event_waiter *taken)
 {
     for (struct event_waiter **at = &e->waiters; *at != NULL;) {
         struct event_waiter *w = *at;
@@ -146,7 +144,7 @@ static struct event_waiter *take_locked(struct events *e, int64_t job, struct ev
 static bool has_news_locked(struct events *e, int64_t job, uint64_t after)
 {
     const struct place *p = find_place_locked(e, job);
-    return e->closed || after < e->lost || (p != NULL && p->number > after) ||
+    return e->wake.stopping || after < e->lost || (p != NULL && p->number > after) ||
            find_state_locked(e, job, after, true) >= 0;
 }
 
@@ -183,7 +181,7 @@ static void add_state_locked(struct events *e, int64_t job, const struct job_row
 /* ---- publishing ---- */
 
 /* A waiter may be gone as soon as it is called. */
-static void wake_all(struct event_waiter *taken, enum events_call call)
+static void call_waiters(struct event_waiter *taken, enum events_call call)
 {
     while (taken != NULL) {
         struct event_waiter *w = taken;
@@ -204,25 +202,25 @@ void events_publish_state(struct events *e, int64_t job)
     while (again) {
         struct job_row row;
         struct err err = ERR_INIT;
-        pthread_mutex_lock(&e->lock);
+        wake_lock(&e->wake);
         int last = find_state_locked(e, job, 0, true);
         before = last >= 0 ? e->marks[last].number : 0;
-        pthread_mutex_unlock(&e->lock);
+        wake_unlock(&e->wake);
         if (job_store_get(e->settings.db, job, &row, &err) != ERR_OK) {
             log_warn(e->settings.log, "state of a job told without its row", "job", LOG_INT(job),
                      "reason", err_msg(&err), NULL);
             memset(&row, 0, sizeof row);
         }
-        pthread_mutex_lock(&e->lock);
+        wake_lock(&e->wake);
         last = find_state_locked(e, job, 0, true);
-        again = !e->closed && (last >= 0 ? e->marks[last].number : 0) != before;
-        if (!e->closed && !again && !is_told_locked(e, &row, last)) {
+        again = !e->wake.stopping && (last >= 0 ? e->marks[last].number : 0) != before;
+        if (!e->wake.stopping && !again && !is_told_locked(e, &row, last)) {
             add_state_locked(e, job, &row);
-            taken = take_locked(e, job, NULL);
+            taken = take_waiters_locked(e, job, NULL);
         }
-        pthread_mutex_unlock(&e->lock);
+        wake_unlock(&e->wake);
     }
-    wake_all(taken, EVENTS_NEWS);
+    call_waiters(taken, EVENTS_NEWS);
 }
 
 void events_publish_progress(struct events *e, int64_t job, const struct progress *progress,
@@ -233,14 +231,14 @@ void events_publish_progress(struct events *e, int64_t job, const struct progres
     if (e == NULL) {
         return;
     }
-    pthread_mutex_lock(&e->lock);
-    if (!e->closed) {
+    wake_lock(&e->wake);
+    if (!e->wake.stopping) {
         struct place *p = find_place_locked(e, job);
         p = p != NULL ? p : make_place_locked(e, job, now_ns);
         bool late = is_late_locked(p, progress);
         bool first = p->begins;
         if (!late && !p->holds) {
-            pthread_cond_signal(&e->changed);
+            wake_notify_locked(&e->wake);
         }
         if (!late) {
             p->held = *progress;
@@ -250,48 +248,48 @@ void events_publish_progress(struct events *e, int64_t job, const struct progres
         }
         if (!late && (first || now_ns - p->shown_ns >= SHOW_EVERY)) {
             show_held_locked(e, p, now_ns);
-            taken = take_locked(e, job, NULL);
+            taken = take_waiters_locked(e, job, NULL);
         }
     }
-    pthread_mutex_unlock(&e->lock);
-    wake_all(taken, EVENTS_NEWS);
+    wake_unlock(&e->wake);
+    call_waiters(taken, EVENTS_NEWS);
 }
 
 /* ---- following ---- */
 
 uint64_t events_newest(struct events *e)
 {
-    pthread_mutex_lock(&e->lock);
+    wake_lock(&e->wake);
     uint64_t newest = e->newest;
-    pthread_mutex_unlock(&e->lock);
+    wake_unlock(&e->wake);
     return newest;
 }
 
 bool events_resumes(struct events *e, const struct job_row *row, uint64_t after)
 {
     struct event_waiter *taken = NULL;
-    pthread_mutex_lock(&e->lock);
+    wake_lock(&e->wake);
     bool resumes = after >= e->lost && after <= e->newest;
     if (resumes && is_over(row)) {
         /* Its end is in the store before it is published, and a client may come in between. */
         int last = find_state_locked(e, row->id, 0, true);
-        if (!e->closed && last >= 0 && !is_told_locked(e, row, last)) {
+        if (!e->wake.stopping && last >= 0 && !is_told_locked(e, row, last)) {
             add_state_locked(e, row->id, row);
-            taken = take_locked(e, row->id, NULL);
+            taken = take_waiters_locked(e, row->id, NULL);
         }
         /* Without its end in the ring one would wait for it for ever. */
         last = find_state_locked(e, row->id, after, true);
         resumes = last >= 0 && is_over(&e->rows[last]);
     }
-    pthread_mutex_unlock(&e->lock);
-    wake_all(taken, EVENTS_NEWS);
+    wake_unlock(&e->wake);
+    call_waiters(taken, EVENTS_NEWS);
     return resumes;
 }
 
-static enum events_answer next_locked(struct events *e, int64_t job, uint64_t *after,
-                                      struct event *out)
+static enum events_answer find_next_locked(struct events *e, int64_t job, uint64_t *after,
+                                           struct event *out)
 {
-    if (e->closed) {
+    if (e->wake.stopping) {
         return EVENTS_CLOSED;
     }
     if (*after < e->lost) {
@@ -317,44 +315,44 @@ static enum events_answer next_locked(struct events *e, int64_t job, uint64_t *a
 
 enum events_answer events_next(struct events *e, int64_t job, uint64_t *after, struct event *out)
 {
-    pthread_mutex_lock(&e->lock);
-    enum events_answer answer = next_locked(e, job, after, out);
-    pthread_mutex_unlock(&e->lock);
+    wake_lock(&e->wake);
+    enum events_answer answer = find_next_locked(e, job, after, out);
+    wake_unlock(&e->wake);
     return answer;
 }
 
 bool events_wait(struct events *e, struct event_waiter *w)
 {
-    pthread_mutex_lock(&e->lock);
+    wake_lock(&e->wake);
     bool waits = !has_news_locked(e, w->job, w->after);
     if (waits) {
         if (e->waiters == NULL) {
             e->look_ns = clock_ns() + LOOK_EVERY;
-            pthread_cond_signal(&e->changed);
+            wake_notify_locked(&e->wake);
         }
         w->next = e->waiters;
         e->waiters = w;
     }
-    pthread_mutex_unlock(&e->lock);
+    wake_unlock(&e->wake);
     return waits;
 }
 
 /* ---- the thread ---- */
 
 /* Asks the clients whether they are still there, and puts those back that have nothing to hear. */
-static void look_after(struct events *e, struct event_waiter *taken, int64_t now_ns)
+static void check_on_waiters(struct events *e, struct event_waiter *taken, int64_t now_ns)
 {
     while (taken != NULL) {
         struct event_waiter *w = taken;
         taken = w->next;
         w->next = NULL;
         if (w->gone != NULL && w->gone(w->ctx)) {
-            wake_all(w, EVENTS_GONE);
+            call_waiters(w, EVENTS_GONE);
         } else if (now_ns >= w->silent_ns) {
-            wake_all(w, EVENTS_SILENCE);
+            call_waiters(w, EVENTS_SILENCE);
         } else if (!events_wait(e, w)) {
             w->next = NULL;
-            wake_all(w, EVENTS_NEWS);
+            call_waiters(w, EVENTS_NEWS);
         }
     }
 }
@@ -363,27 +361,27 @@ void events_tick(struct events *e, int64_t now_ns)
 {
     struct event_waiter *hear = NULL;
     struct event_waiter *look = NULL;
-    pthread_mutex_lock(&e->lock);
-    for (int i = 0; i < N_PLACES && !e->closed; i++) {
+    wake_lock(&e->wake);
+    for (int i = 0; i < N_PLACES && !e->wake.stopping; i++) {
         struct place *p = &e->places[i];
         if (p->holds && now_ns - p->shown_ns >= SHOW_EVERY) {
             show_held_locked(e, p, now_ns);
-            hear = take_locked(e, p->job, hear);
+            hear = take_waiters_locked(e, p->job, hear);
         }
     }
-    if (!e->closed && now_ns >= e->look_ns) {
-        look = take_locked(e, 0, NULL);
+    if (!e->wake.stopping && now_ns >= e->look_ns) {
+        look = take_waiters_locked(e, 0, NULL);
         e->look_ns = now_ns + LOOK_EVERY;
     }
-    pthread_mutex_unlock(&e->lock);
-    wake_all(hear, EVENTS_NEWS);
-    look_after(e, look, now_ns);
+    wake_unlock(&e->wake);
+    call_waiters(hear, EVENTS_NEWS);
+    check_on_waiters(e, look, now_ns);
 }
 
 /* When there is something to do next. */
 static int64_t due_locked(const struct events *e)
 {
-    int64_t due_ns = e->waiters != NULL ? e->look_ns : INT64_MAX;
+    int64_t due_ns = e->waiters != NULL ? e->look_ns : WAKE_NEVER;
     for (int i = 0; i < N_PLACES; i++) {
         const struct place *p = &e->places[i];
         if (p->holds && p->shown_ns + SHOW_EVERY < due_ns) {
@@ -396,23 +394,16 @@ static int64_t due_locked(const struct events *e)
 /* Until there is something to do. False: the end. */
 static bool sleep_until_due(struct events *e)
 {
-    pthread_mutex_lock(&e->lock);
-    for (int64_t due_ns = due_locked(e); !e->closed && clock_ns() < due_ns;
-         due_ns = due_locked(e)) {
-        struct timespec until = {.tv_sec = (time_t)(due_ns / 1000000000),
-                                 .tv_nsec = (long)(due_ns % 1000000000)};
-        if (due_ns == INT64_MAX) {
-            pthread_cond_wait(&e->changed, &e->lock);
-        } else {
-            pthread_cond_timedwait(&e->changed, &e->lock, &until);
-        }
+    wake_lock(&e->wake);
+    bool go_on = !e->wake.stopping;
+    for (int64_t due_ns = due_locked(e); go_on && clock_ns() < due_ns; due_ns = due_locked(e)) {
+        go_on = wake_wait_locked(&e->wake, due_ns);
     }
-    bool go_on = !e->closed;
-    pthread_mutex_unlock(&e->lock);
+    wake_unlock(&e->wake);
     return go_on;
 }
 
-static void *work(void *arg)
+static void *watch_events(void *arg)
 {
     struct events *e = arg;
     while (sleep_until_due(e)) {
@@ -425,18 +416,13 @@ enum err_code events_start(const struct events_settings *settings, struct events
                            struct err *err)
 {
     struct events *e = mem_zalloc(sizeof *e);
-    pthread_condattr_t attr;
     if (e == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the events of jobs");
     }
     e->settings = *settings;
     e->newest = e->lost = (uint64_t)db_now_ms() * PER_MS;
-    pthread_mutex_init(&e->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&e->changed, &attr);
-    pthread_condattr_destroy(&attr);
-    if (threads_start(&e->thread, "events", work, e, err) != ERR_OK) {
+    wake_init(&e->wake);
+    if (threads_start(&e->thread, "events", watch_events, e, err) != ERR_OK) {
         events_free(e);
         return err->code;
     }
@@ -450,27 +436,23 @@ void events_close(struct events *e)
     if (e == NULL) {
         return;
     }
-    pthread_mutex_lock(&e->lock);
-    e->closed = true;
-    pthread_cond_signal(&e->changed);
-    pthread_mutex_unlock(&e->lock);
+    wake_stop(&e->wake);
     if (e->has_thread) {
         /* The thread may have waiters in its hands; it calls them before it ends. */
         pthread_join(e->thread, NULL);
         e->has_thread = false;
     }
-    pthread_mutex_lock(&e->lock);
-    struct event_waiter *taken = take_locked(e, 0, NULL);
-    pthread_mutex_unlock(&e->lock);
-    wake_all(taken, EVENTS_NEWS);
+    wake_lock(&e->wake);
+    struct event_waiter *taken = take_waiters_locked(e, 0, NULL);
+    wake_unlock(&e->wake);
+    call_waiters(taken, EVENTS_NEWS);
 }
 
 void events_free(struct events *e)
 {
     if (e != NULL) {
         events_close(e);
-        pthread_cond_destroy(&e->changed);
-        pthread_mutex_destroy(&e->lock);
+        wake_release(&e->wake);
         mem_free(e);
     }
 }

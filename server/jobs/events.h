@@ -14,12 +14,13 @@
 #define EVENTS_H
 
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/log.h"
-#include "store/jobs/job_store.h"
+#include "store/jobs/job_read.h"
 #include "store/sqlite/db.h"
 
 #define EVENTS_STATES        1024 /* changes of state that are kept */
-#define EVENTS_KEEP_ALIVE_NS (INT64_C(15) * 1000000000)
+#define EVENTS_KEEP_ALIVE_NS (15 * CLOCK_S)
 
 struct events_settings {
     struct db *db;

@@ -14,27 +14,8 @@
 #define GATE_H
 
 #include "base/textbuf.h"
+#include "documents/job_spec.h"
 #include "predict/evaluation.h"
-
-enum gate_metric {
-    GATE_RMSE, /* root mean over outputs of (RMSE / range of the served version's outputs)^2 */
-    GATE_NLL,  /* mean over outputs of the negative log likelihood */
-    GATE_CRPS, /* mean over outputs of CRPS / range */
-};
-enum gate_rows { GATE_KNOWN, GATE_ALL, GATE_NEW };
-
-struct gate_spec {
-    bool on;
-    enum gate_metric metric;
-    enum gate_rows rows;
-    double max_increase; /* a share; of nll nats */
-};
-
-struct gate_spec gate_defaults(void);
-const char *gate_metric_name(enum gate_metric metric);
-bool gate_metric_find(const char *name, enum gate_metric *metric);
-const char *gate_rows_name(enum gate_rows rows);
-bool gate_rows_find(const char *name, enum gate_rows *rows);
 
 struct gate_case {
     const struct model *candidate;
@@ -71,9 +52,20 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
 /* Appends the verdict as a JSON object. */
 void gate_write(struct textbuf *text, const struct gate_verdict *verdict);
 
-/* The score of a version on rows by a metric; range: [o x 2] low, high. NaN: it has none. */
-enum err_code gate_score(const struct model *model, const struct data *rows, const double *range,
+/* Rows that a version is scored on. */
+struct gate_sample {
+    const struct data *rows;
+    const double *range; /* [o x 2] low and high of each output: errors are shares of it */
+};
+
+/* The score of a version by a metric; NaN: it has none. Errors as of evaluation_score. */
+enum err_code gate_score(const struct model *model, const struct gate_sample *sample,
                          enum gate_metric metric, const struct evaluation_run *run, double *out,
                          struct err *err) MUST_CHECK;
+
+/* Low and high of the outputs of the first n rows, [o x 2]. */
+void gate_find_range(const struct data *rows, int n, double *range);
+/* An output that did not vary has the range from 0 to 1. */
+void gate_fill_range(double *range, int o);
 
 #endif

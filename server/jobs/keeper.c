@@ -10,15 +10,18 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "base/wake.h"
+#include "documents/policy_json.h"
 #include "jobs/drift.h"
+#include "jobs/train_request.h"
+#include "store/jobs/job_store.h"
+#include "store/jobs/policy_store.h"
+#include "store/sqlite/db_tidy.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#define MS_NS      INT64_C(1000000)
 #define LOOK_MS    60000 /* at least so often */
 #define BUSY_MS    1000  /* until a job may have ended */
 #define TIDY_PAGES 25600 /* most that one look gives back: 100 MB */
@@ -36,10 +39,8 @@ struct watch {
 struct keeper {
     struct keeper_settings settings;
     pthread_t thread;
-    struct cancel cancel; /* of a measurement, at the stop */
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stopping;         /* guarded by lock */
+    struct cancel cancel;  /* of a measurement, at the stop */
+    struct wake wake;      /* for the stop; its lock is the lock */
     bool notified;         /* guarded by lock */
     struct watch *watches; /* array and models: changed by the thread alone, under the lock */
     size_t n_watches;
@@ -50,7 +51,7 @@ struct keeper {
 
 /* ---- what is remembered ---- */
 
-static struct watch *find(struct keeper *keeper, const char *model)
+static struct watch *find_watch(struct keeper *keeper, const char *model)
 {
     for (size_t i = 0; i < keeper->n_watches; i++) {
         if (strcmp(keeper->watches[i].model, model) == 0) {
@@ -61,13 +62,13 @@ static struct watch *find(struct keeper *keeper, const char *model)
 }
 
 /* NULL when memory is short. */
-static struct watch *take(struct keeper *keeper, const char *model)
+static struct watch *find_or_add_watch(struct keeper *keeper, const char *model)
 {
-    struct watch *watch = find(keeper, model);
+    struct watch *watch = find_watch(keeper, model);
     if (watch != NULL) {
         return watch;
     }
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     if (keeper->n_watches == keeper->capacity) {
         size_t capacity = keeper->capacity == 0 ? 16 : 2 * keeper->capacity;
         struct watch *grown = mem_realloc_array(keeper->watches, capacity, sizeof *grown);
@@ -81,7 +82,7 @@ static struct watch *take(struct keeper *keeper, const char *model)
         *watch = (struct watch){.status = {.drift_score = NAN, .drift_baseline = NAN}};
         snprintf(watch->model, sizeof watch->model, "%s", model);
     }
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
     return watch;
 }
 
@@ -89,7 +90,7 @@ static struct watch *take(struct keeper *keeper, const char *model)
 static void forget_unseen(struct keeper *keeper)
 {
     size_t n = 0;
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     for (size_t i = 0; i < keeper->n_watches; i++) {
         if (keeper->watches[i].seen) {
             keeper->watches[n] = keeper->watches[i];
@@ -97,47 +98,48 @@ static void forget_unseen(struct keeper *keeper)
         }
     }
     keeper->n_watches = n;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
 }
 
-static void note(struct keeper *keeper, struct watch *watch, const char *waiting, int64_t job)
+static void note_status(struct keeper *keeper, struct watch *watch, const char *waiting,
+                        int64_t job)
 {
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     watch->status.looked_ms = db_now_ms();
     watch->status.changed_ms = watch->changed_ms;
     snprintf(watch->status.waiting, sizeof watch->status.waiting, "%s", waiting);
     watch->status.job = job > 0 ? job : watch->status.job;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
 }
 
 /* It has another policy than at the last look: what was remembered belongs to that one. */
-static void begin_anew(struct keeper *keeper, struct watch *watch, int64_t changed_ms)
+static void reset_watch(struct keeper *keeper, struct watch *watch, int64_t changed_ms)
 {
     watch->memory = (struct policy_memory){.held_since_ms = 0};
     watch->changed_ms = changed_ms;
     watch->paused_until_ns = 0;
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     watch->status.drift_score = NAN;
     watch->status.drift_baseline = NAN;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
 }
 
 bool keeper_get_status(struct keeper *keeper, const char *model, struct keeper_status *out)
 {
-    pthread_mutex_lock(&keeper->lock);
-    const struct watch *watch = find(keeper, model);
+    wake_lock(&keeper->wake);
+    const struct watch *watch = find_watch(keeper, model);
     if (watch != NULL) {
         *out = watch->status;
     }
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
     return watch != NULL;
 }
 
 /* ---- one model ---- */
 
-static enum err_code measure(struct keeper *keeper, struct watch *watch,
-                             const struct policy *policy, const struct policy_facts *facts,
-                             struct err *err)
+static enum err_code measure_drift(struct keeper *keeper, struct watch *watch,
+                                   const struct policy_spec *policy,
+                                   const struct policy_facts *facts, struct err *err)
 {
     const struct keeper_settings *s = &keeper->settings;
     const struct drift_request request = {.models = s->models,
@@ -158,29 +160,35 @@ static enum err_code measure(struct keeper *keeper, struct watch *watch,
     /* A version that cannot predict fresh rows has drifted. */
     watch->memory.drifted =
         drift.n > 0 && !(drift.score <= drift.baseline * (1.0 + policy->drift_increase));
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     watch->status.drift_score = drift.score;
     watch->status.drift_baseline = drift.baseline;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
     return ERR_OK;
 }
 
 static enum err_code start_job(struct keeper *keeper, struct watch *watch,
-                               const struct policy *policy, const char *reason, struct err *err)
+                               const struct policy_spec *policy, const char *reason,
+                               struct err *err)
 {
     const struct keeper_settings *s = &keeper->settings;
     struct arena arena = ARENA_INIT;
     struct textbuf text = textbuf_in(&arena);
     struct job_new job = {.model = watch->model, .origin = reason, .policy_ms = watch->changed_ms};
+    /* Nobody is there to be told that the served version has another network. */
+    const struct train_request request = {.db = s->db,
+                                          .models = s->models,
+                                          .model = watch->model,
+                                          .spec = policy->request != NULL ? &policy->job : NULL,
+                                          .cold_if_needed = true};
     int64_t id = 0;
-    if (s->compose(s->compose_ctx, watch->model, policy->request, &text, &job.priority, err) ==
-        ERR_OK) {
+    if (train_request_write(&request, &text, &job.priority, err) == ERR_OK) {
         job.request = text.data;
         job.n_request = text.len;
         if (job_store_add(s->db, &job, &id, err) == ERR_OK) {
             log_info(s->log, "job by policy", "job", LOG_INT(id), "model", watch->model, "reason",
                      reason, NULL);
-            note(keeper, watch, "a job of the model is queued or running", id);
+            note_status(keeper, watch, "a job of the model is queued or running", id);
             events_publish_state(s->events, id);
             trainer_notify(s->trainer);
         } else if (err->code == ERR_CONFLICT) {
@@ -192,9 +200,9 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
 }
 
 /* Holds the facts of this moment against the policy. */
-static enum err_code decide(struct keeper *keeper, struct watch *watch, const struct policy *policy,
-                            struct policy_facts *facts, struct policy_decision *out,
-                            struct err *err)
+static enum err_code apply_policy(struct keeper *keeper, struct watch *watch,
+                                  const struct policy_spec *policy, struct policy_facts *facts,
+                                  struct policy_decision *out, struct err *err)
 {
     if (policy_store_facts(keeper->settings.db, watch->model, facts, err) == ERR_OK) {
         *out = policy_decide(policy, facts, watch->changed_ms, db_now_ms(), &watch->memory);
@@ -203,18 +211,19 @@ static enum err_code decide(struct keeper *keeper, struct watch *watch, const st
 }
 
 /* *delay_ms: until the next look, should nothing happen. */
-static enum err_code act(struct keeper *keeper, struct watch *watch, const struct policy *policy,
-                         int64_t *delay_ms, struct err *err)
+static enum err_code follow_policy(struct keeper *keeper, struct watch *watch,
+                                   const struct policy_spec *policy, int64_t *delay_ms,
+                                   struct err *err)
 {
     struct policy_facts facts;
     struct policy_decision decision = {.act = POLICY_WAIT};
-    if (decide(keeper, watch, policy, &facts, &decision, err) != ERR_OK) {
+    if (apply_policy(keeper, watch, policy, &facts, &decision, err) != ERR_OK) {
         return err->code;
     }
     /* A measurement takes its time, in which rows, jobs and versions come and go. */
     if (decision.act == POLICY_MEASURE &&
-        (measure(keeper, watch, policy, &facts, err) != ERR_OK ||
-         decide(keeper, watch, policy, &facts, &decision, err) != ERR_OK)) {
+        (measure_drift(keeper, watch, policy, &facts, err) != ERR_OK ||
+         apply_policy(keeper, watch, policy, &facts, &decision, err) != ERR_OK)) {
         return err->code;
     }
     if (decision.act == POLICY_TRAIN) {
@@ -226,14 +235,14 @@ static enum err_code act(struct keeper *keeper, struct watch *watch, const struc
         return ERR_OK;
     }
     *delay_ms = decision.next_ms > 0 ? decision.next_ms - db_now_ms() : LOOK_MS;
-    note(keeper, watch, decision.reason, 0);
+    note_status(keeper, watch, decision.reason, 0);
     return ERR_OK;
 }
 
-static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t *delay_ms,
-                             struct err *err)
+static enum err_code look_at_model(struct keeper *keeper, struct watch *watch, int64_t *delay_ms,
+                                   struct err *err)
 {
-    struct policy policy = policy_defaults();
+    struct policy_spec policy = policy_spec_defaults();
     char *document = NULL;
     int64_t changed_ms = 0;
     if (policy_store_get(keeper->settings.db, watch->model, &document, &changed_ms, err) !=
@@ -241,22 +250,22 @@ static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t
         return err->code;
     }
     if (changed_ms != watch->changed_ms) {
-        begin_anew(keeper, watch, changed_ms);
+        reset_watch(keeper, watch, changed_ms);
     }
-    int64_t paused_ms = (watch->paused_until_ns - clock_ns()) / MS_NS;
+    int64_t paused_ms = (watch->paused_until_ns - clock_ns()) / CLOCK_MS;
     if (paused_ms > 0) {
         *delay_ms = paused_ms;
-    } else if (keeper->settings.parse(document, strlen(document), &policy, err) == ERR_OK) {
-        err_kept(act(keeper, watch, &policy, delay_ms, err));
+    } else if (policy_json_parse(document, strlen(document), &policy, err) == ERR_OK) {
+        err_kept(follow_policy(keeper, watch, &policy, delay_ms, err));
     }
-    policy_release(&policy);
+    policy_spec_release(&policy);
     mem_free(document);
     return err->code;
 }
 
 /* ---- all of them ---- */
 
-static void tidy(struct keeper *keeper)
+static void give_space_back(struct keeper *keeper)
 {
     struct err err = ERR_INIT;
     int n_pages = 0;
@@ -268,97 +277,86 @@ static void tidy(struct keeper *keeper)
 }
 
 /* The next look is to come in so long; a time of day may be far away, and the clock be set. */
-static void look_again(struct keeper *keeper, int64_t delay_ms)
+static void schedule_look(struct keeper *keeper, int64_t delay_ms)
 {
-    int64_t at = clock_ns() + (delay_ms > 0 ? delay_ms < LOOK_MS ? delay_ms : LOOK_MS : 0) * MS_NS;
+    int64_t at =
+        clock_ns() + (delay_ms > 0 ? delay_ms < LOOK_MS ? delay_ms : LOOK_MS : 0) * CLOCK_MS;
     keeper->next_ns = at < keeper->next_ns ? at : keeper->next_ns;
 }
 
-static void look(struct keeper *keeper)
+static void look_at_models(struct keeper *keeper)
 {
     struct policy_name *names = NULL;
     size_t n = 0;
     struct err listing = ERR_INIT;
     int64_t now = clock_ns();
-    keeper->next_ns = now + LOOK_MS * MS_NS;
+    keeper->next_ns = now + LOOK_MS * CLOCK_MS;
     if (now >= keeper->tidy_ns) {
-        keeper->tidy_ns = now + LOOK_MS * MS_NS;
-        tidy(keeper);
+        keeper->tidy_ns = now + LOOK_MS * CLOCK_MS;
+        give_space_back(keeper);
     }
     if (policy_store_list(keeper->settings.db, &names, &n, &listing) != ERR_OK) {
         log_warn(keeper->settings.log, "policies not looked at", "reason", err_msg(&listing), NULL);
         return;
     }
     for (size_t i = 0; i < n && !cancel_is_requested(&keeper->cancel); i++) {
-        struct watch *watch = take(keeper, names[i].model);
+        struct watch *watch = find_or_add_watch(keeper, names[i].model);
         struct err err = ERR_INIT;
         int64_t delay_ms = LOOK_MS;
         if (watch == NULL) {
             continue;
         }
         watch->seen = true;
-        if (look_at(keeper, watch, &delay_ms, &err) != ERR_OK && err.code != ERR_NOT_FOUND &&
+        if (look_at_model(keeper, watch, &delay_ms, &err) != ERR_OK && err.code != ERR_NOT_FOUND &&
             err.code != ERR_CANCELLED) {
             log_warn(keeper->settings.log, "policy not followed", "model", watch->model, "reason",
                      err_msg(&err), NULL);
-            note(keeper, watch, err_msg(&err), 0);
-            watch->paused_until_ns = clock_ns() + PAUSE_MS * MS_NS;
+            note_status(keeper, watch, err_msg(&err), 0);
+            watch->paused_until_ns = clock_ns() + PAUSE_MS * CLOCK_MS;
             delay_ms = PAUSE_MS;
         }
-        look_again(keeper, delay_ms);
+        schedule_look(keeper, delay_ms);
     }
     forget_unseen(keeper);
     mem_free(names);
 }
 
-/* Sleeps a second, or until it is stopped or has to look. False: it is stopped. */
-static bool rest(struct keeper *keeper, bool *notified)
+/* Sleeps a second. False: it is stopped. A notice does not end the sleep: uploads may come by the
+ * hundred in a second, and a policy can wait that long. */
+static bool sleep_a_second(struct keeper *keeper, bool *notified)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += 1;
-    int status = 0;
-    pthread_mutex_lock(&keeper->lock);
-    while (!keeper->stopping && status == 0) {
-        status = pthread_cond_timedwait(&keeper->wake, &keeper->lock, &until);
-    }
+    wake_lock(&keeper->wake);
+    bool go_on = wake_wait_locked(&keeper->wake, clock_ns() + 1000 * CLOCK_MS);
     *notified = keeper->notified;
     keeper->notified = false;
-    bool go_on = !keeper->stopping;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
     return go_on;
 }
 
-static void *work(void *arg)
+static void *keep_models(void *arg)
 {
     struct keeper *keeper = arg;
     bool notified = true;
     do {
         if (notified || clock_ns() >= keeper->next_ns) {
-            look(keeper);
+            look_at_models(keeper);
         }
-    } while (rest(keeper, &notified));
+    } while (sleep_a_second(keeper, &notified));
     return NULL;
 }
 
 enum err_code keeper_start(const struct keeper_settings *settings, struct keeper **out,
                            struct err *err)
 {
-    pthread_condattr_t attr;
     struct keeper *keeper = mem_zalloc(sizeof *keeper);
     if (keeper == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the keeper");
     }
     keeper->settings = *settings;
     atomic_init(&keeper->cancel.stop, false);
-    pthread_mutex_init(&keeper->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&keeper->wake, &attr);
-    pthread_condattr_destroy(&attr);
-    if (threads_start(&keeper->thread, "keeper", work, keeper, err) != ERR_OK) {
-        pthread_cond_destroy(&keeper->wake);
-        pthread_mutex_destroy(&keeper->lock);
+    wake_init(&keeper->wake);
+    if (threads_start(&keeper->thread, "keeper", keep_models, keeper, err) != ERR_OK) {
+        wake_release(&keeper->wake);
         mem_free(keeper);
         return err->code;
     }
@@ -372,20 +370,16 @@ void keeper_stop(struct keeper *keeper)
         return;
     }
     cancel_request(&keeper->cancel);
-    pthread_mutex_lock(&keeper->lock);
-    keeper->stopping = true;
-    pthread_cond_broadcast(&keeper->wake);
-    pthread_mutex_unlock(&keeper->lock);
+    wake_stop(&keeper->wake);
     pthread_join(keeper->thread, NULL);
-    pthread_cond_destroy(&keeper->wake);
-    pthread_mutex_destroy(&keeper->lock);
+    wake_release(&keeper->wake);
     mem_free(keeper->watches);
     mem_free(keeper);
 }
 
 void keeper_notify(struct keeper *keeper)
 {
-    pthread_mutex_lock(&keeper->lock);
+    wake_lock(&keeper->wake);
     keeper->notified = true;
-    pthread_mutex_unlock(&keeper->lock);
+    wake_unlock(&keeper->wake);
 }

@@ -8,14 +8,7 @@
 
 #include "jobs/policy.h"
 #include "jobs/trainer.h"
-
-/* Reads a policy's document. */
-typedef enum err_code keeper_parse_fn(const char *text, size_t len, struct policy *policy,
-                                      struct err *err);
-/* Writes the request of a job for the model, as POST train would have; request: NULL: as the
- * default version was trained. */
-typedef enum err_code keeper_compose_fn(void *ctx, const char *model, const char *request,
-                                        struct textbuf *out, int *priority, struct err *err);
+#include "store/sqlite/db.h"
 
 struct keeper_settings {
     struct db *db;
@@ -23,9 +16,6 @@ struct keeper_settings {
     struct trainer *trainer;
     struct events *events; /* NULL: nobody follows */
     struct log *log;
-    keeper_parse_fn *parse;
-    keeper_compose_fn *compose;
-    void *compose_ctx;
     int n_threads; /* of a measurement of drift */
 };
 

@@ -1,35 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jobs/policy.h"
 
-#include "base/mem.h"
-
 #define DAY_MS    86400000
 #define MINUTE_MS 60000
-
-struct policy policy_defaults(void)
-{
-    return (struct policy){
-        .daily_at = -1, .drift_increase = -1.0, .drift_rows = 100, .debounce_s = 30};
-}
-
-void policy_release(struct policy *policy)
-{
-    mem_free(policy->request);
-    policy->request = NULL;
-}
 
 static struct policy_decision wait_until(const char *reason, int64_t next_ms)
 {
     return (struct policy_decision){POLICY_WAIT, reason, next_ms};
 }
 
-static bool rows_suffice(const struct policy *policy, const struct policy_facts *facts)
+static bool rows_suffice(const struct policy_spec *policy, const struct policy_facts *facts)
 {
     return policy->new_rows > 0 && facts->n_new >= policy->new_rows;
 }
 
 /* Also after a job that failed or was refused: drift alone would start it again at once. */
-static bool drift_is_a_question(const struct policy *policy, const struct policy_facts *facts)
+static bool drift_is_a_question(const struct policy_spec *policy, const struct policy_facts *facts)
 {
     return policy->drift_increase >= 0.0 && facts->default_version > 0 &&
            facts->n_fresh >= policy->drift_rows && facts->n_new >= policy->drift_rows;
@@ -58,7 +44,7 @@ static int64_t counted_from_ms(const struct policy_facts *facts, int64_t changed
     return job > change ? job : change;
 }
 
-static int64_t schedule_ms(const struct policy *policy, int64_t from)
+static int64_t schedule_ms(const struct policy_spec *policy, int64_t from)
 {
     int64_t due = 0;
     if (policy->every_s > 0) {
@@ -78,7 +64,7 @@ static int64_t sooner(int64_t a, int64_t b)
 }
 
 /* Until when to wait for rows to stop coming; not later than patience allows. */
-static int64_t quiet_ms(const struct policy *policy, const struct policy_facts *facts,
+static int64_t quiet_ms(const struct policy_spec *policy, const struct policy_facts *facts,
                         const struct policy_memory *memory)
 {
     int64_t debounce = 1000 * policy->debounce_s;
@@ -87,9 +73,9 @@ static int64_t quiet_ms(const struct policy *policy, const struct policy_facts *
     return quiet < latest ? quiet : latest;
 }
 
-struct policy_decision policy_decide(const struct policy *policy, const struct policy_facts *facts,
-                                     int64_t changed_ms, int64_t now_ms,
-                                     struct policy_memory *memory)
+struct policy_decision policy_decide(const struct policy_spec *policy,
+                                     const struct policy_facts *facts, int64_t changed_ms,
+                                     int64_t now_ms, struct policy_memory *memory)
 {
     bool enough = rows_suffice(policy, facts);
     bool question = drift_is_a_question(policy, facts);

@@ -14,22 +14,10 @@
 #ifndef POLICY_H
 #define POLICY_H
 
+#include "documents/policy_spec.h"
 #include "store/jobs/policy_store.h"
 
 #define POLICY_PATIENCE 10
-
-struct policy {
-    int64_t new_rows;      /* since the last job; 0: not a reason */
-    int64_t every_s;       /* since the last job; 0: not a reason */
-    int daily_at;          /* minute of the UTC day; -1: not a reason */
-    double drift_increase; /* of the relative RMSE; negative: not a reason */
-    int64_t drift_rows;    /* fresh rows to judge by, and new ones since the last job */
-    int64_t debounce_s;
-    char *request; /* JSON text (api/job_json); NULL: as the default version was trained; mem */
-};
-
-struct policy policy_defaults(void);
-void policy_release(struct policy *policy);
 
 /* What a watcher remembers of a model between two looks. */
 struct policy_memory {
@@ -53,8 +41,8 @@ struct policy_decision {
  * now_ms, changed_ms (of the policy): UTC. POLICY_MEASURE: the caller finds out whether the fresh
  * rows show a drift, notes it in memory with what was judged, and asks again.
  */
-struct policy_decision policy_decide(const struct policy *policy, const struct policy_facts *facts,
-                                     int64_t changed_ms, int64_t now_ms,
-                                     struct policy_memory *memory);
+struct policy_decision policy_decide(const struct policy_spec *policy,
+                                     const struct policy_facts *facts, int64_t changed_ms,
+                                     int64_t now_ms, struct policy_memory *memory);
 
 #endif

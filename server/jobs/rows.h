@@ -5,7 +5,8 @@
 
 #include "base/cancel.h"
 #include "fit/data.h"
-#include "store/data/data_store.h"
+#include "store/data/training_data.h"
+#include "store/sqlite/db.h"
 
 struct rows {
     struct data data; /* views of x and y */

@@ -11,8 +11,6 @@
 #include <math.h>
 #include <string.h>
 
-#define SECOND_NS INT64_C(1000000000)
-
 static double seconds_since(int64_t start_ns)
 {
     return 1e-9 * (double)(clock_ns() - start_ns);
@@ -20,68 +18,49 @@ static double seconds_since(int64_t start_ns)
 
 /* ---- the time limit ---- */
 
-static void wait_until_locked(struct running *running, int64_t ns)
-{
-    struct timespec until = {.tv_sec = (time_t)(ns / SECOND_NS), .tv_nsec = (long)(ns % SECOND_NS)};
-    pthread_cond_timedwait(&running->changed, &running->lock, &until);
-}
-
-static void *watch(void *arg)
+static void *watch_deadline(void *arg)
 {
     struct running *running = arg;
-    pthread_mutex_lock(&running->lock);
-    while (!running->ended) {
+    bool go_on = true;
+    wake_lock(&running->wake);
+    while (go_on) {
         if (running->deadline_ns == 0) {
-            pthread_cond_wait(&running->changed, &running->lock);
+            go_on = wake_wait_locked(&running->wake, WAKE_NEVER);
         } else if (clock_ns() < running->deadline_ns) {
-            wait_until_locked(running, running->deadline_ns);
+            go_on = wake_wait_locked(&running->wake, running->deadline_ns);
         } else {
             running->deadline_ns = 0;
             running->timed_out = true;
             cancel_request(&running->cancel);
         }
     }
-    pthread_mutex_unlock(&running->lock);
+    wake_unlock(&running->wake);
     return NULL;
-}
-
-static void destroy(struct running *running)
-{
-    pthread_cond_destroy(&running->changed);
-    pthread_mutex_destroy(&running->lock);
 }
 
 enum err_code running_init(struct running *running, struct err *err)
 {
-    pthread_condattr_t attr;
     memset(running, 0, sizeof *running);
-    pthread_mutex_init(&running->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&running->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    wake_init(&running->wake);
     atomic_init(&running->cancel.stop, false);
-    if (threads_start(&running->thread, "limits", watch, running, err) != ERR_OK) {
-        destroy(running);
+    if (threads_start(&running->thread, "limits", watch_deadline, running, err) != ERR_OK) {
+        wake_release(&running->wake);
     }
     return err->code;
 }
 
 void running_release(struct running *running)
 {
-    pthread_mutex_lock(&running->lock);
-    running->ended = true;
-    pthread_cond_signal(&running->changed);
-    pthread_mutex_unlock(&running->lock);
+    wake_stop(&running->wake);
     pthread_join(running->thread, NULL);
-    destroy(running);
+    wake_release(&running->wake);
 }
 
 /* ---- the job ---- */
 
 void running_begin(struct running *running, int64_t job, int64_t max_s, struct bytes_reader *left)
 {
-    pthread_mutex_lock(&running->lock);
+    wake_lock(&running->wake);
     running->job = job;
     running->has_progress = false;
     running->first_fraction = 0.0;
@@ -93,21 +72,21 @@ void running_begin(struct running *running, int64_t job, int64_t max_s, struct b
         curves_decode(&running->curves, left);
     }
     running->start_ns = clock_ns();
-    running->deadline_ns = max_s > 0 ? running->start_ns + max_s * SECOND_NS : 0;
-    pthread_cond_signal(&running->changed);
+    running->deadline_ns = max_s > 0 ? running->start_ns + max_s * CLOCK_S : 0;
+    wake_notify_locked(&running->wake);
     if (!running->closed) {
         atomic_store_explicit(&running->cancel.stop, false, memory_order_relaxed);
     }
-    pthread_mutex_unlock(&running->lock);
+    wake_unlock(&running->wake);
 }
 
 void running_end(struct running *running)
 {
-    pthread_mutex_lock(&running->lock);
+    wake_lock(&running->wake);
     running->job = 0;
     running->deadline_ns = 0;
     running->has_progress = false;
-    pthread_mutex_unlock(&running->lock);
+    wake_unlock(&running->wake);
 }
 
 static bool is_first_of_member(struct running *running, int member)
@@ -150,75 +129,75 @@ static double eta_locked(const struct running *running)
 void running_note(struct running *running, const struct progress *progress, int64_t *job,
                   double *eta_s)
 {
-    pthread_mutex_lock(&running->lock);
+    wake_lock(&running->wake);
     count_before_locked(running, progress);
     running->has_progress = true;
     running->last = *progress;
     curves_add(&running->curves, progress);
     *job = running->job;
     *eta_s = eta_locked(running);
-    pthread_mutex_unlock(&running->lock);
+    wake_unlock(&running->wake);
 }
 
 void running_write_curves(struct running *running, struct bytes_writer *writer)
 {
-    pthread_mutex_lock(&running->lock);
+    wake_lock(&running->wake);
     curves_encode(&running->curves, writer);
-    pthread_mutex_unlock(&running->lock);
+    wake_unlock(&running->wake);
 }
 
 void running_cancel(struct running *running, int64_t job)
 {
-    pthread_mutex_lock(&running->lock);
+    wake_lock(&running->wake);
     if (running->job == job) {
         cancel_request(&running->cancel);
     }
-    pthread_mutex_unlock(&running->lock);
+    wake_unlock(&running->wake);
 }
 
 void running_close(struct running *running)
 {
-    pthread_mutex_lock(&running->lock);
+    wake_lock(&running->wake);
     running->closed = true;
     cancel_request(&running->cancel);
-    pthread_mutex_unlock(&running->lock);
+    wake_unlock(&running->wake);
 }
 
 bool running_timed_out(struct running *running)
 {
-    pthread_mutex_lock(&running->lock);
+    wake_lock(&running->wake);
     bool timed_out = running->timed_out;
-    pthread_mutex_unlock(&running->lock);
+    wake_unlock(&running->wake);
     return timed_out;
 }
 
 double running_seconds(struct running *running)
 {
-    pthread_mutex_lock(&running->lock);
+    wake_lock(&running->wake);
     double seconds = seconds_since(running->start_ns);
-    pthread_mutex_unlock(&running->lock);
+    wake_unlock(&running->wake);
     return seconds;
 }
 
 bool running_get_progress(struct running *running, int64_t job, struct progress *out, double *eta_s)
 {
-    pthread_mutex_lock(&running->lock);
+    wake_lock(&running->wake);
     bool found = running->job == job && running->has_progress;
     if (found) {
         *out = running->last;
         *eta_s = eta_locked(running);
     }
-    pthread_mutex_unlock(&running->lock);
+    wake_unlock(&running->wake);
     return found;
 }
 
 bool running_get_curves(struct running *running, int64_t job, struct curves *out)
 {
-    pthread_mutex_lock(&running->lock);
+    wake_lock(&running->wake);
     bool found = running->job == job;
     if (found) {
         *out = running->curves;
     }
-    pthread_mutex_unlock(&running->lock);
+    wake_unlock(&running->wake);
     return found;
 }

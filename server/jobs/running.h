@@ -7,9 +7,9 @@
 #ifndef RUNNING_H
 #define RUNNING_H
 
+#include "base/wake.h"
 #include "jobs/curves.h"
 
-#include <pthread.h>
 #include <stdint.h>
 
 /* Of these the time left is told right after a resumption; more begin one after the other. */
@@ -18,8 +18,7 @@
 struct running {
     struct cancel cancel; /* for the job's work to look at */
     pthread_t thread;     /* sleeps until the job's time is over */
-    pthread_cond_t changed;
-    pthread_mutex_t lock; /* guards what follows */
+    struct wake wake;     /* its lock guards what follows */
     int64_t job;          /* 0: none */
     bool closed;          /* every job is stopped from now on */
     bool has_progress;
@@ -30,7 +29,6 @@ struct running {
     int64_t start_ns;                         /* of the attempt, by clock_ns */
     int64_t deadline_ns;                      /* 0: none */
     bool timed_out;
-    bool ended; /* the thread has to */
     struct curves curves;
 };
 

@@ -8,14 +8,15 @@
  */
 #include "jobs/trainer.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "base/wake.h"
 #include "jobs/running.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #define RETRY_S 2 /* pause after the store failed */
 
@@ -26,10 +27,7 @@
 struct trainer {
     struct trainer_settings settings;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool notified; /* guarded by lock */
-    bool stopping; /* guarded by lock */
+    struct wake wake; /* notices: there is a new job */
     struct running running;
 };
 
@@ -45,7 +43,7 @@ bool trainer_get_curves(struct trainer *trainer, int64_t id, struct curves *out)
 
 /* ---- one attempt ---- */
 
-static void on_progress(void *ctx, const struct progress *progress)
+static void take_progress(void *ctx, const struct progress *progress)
 {
     struct trainer *trainer = ctx;
     int64_t job = 0;
@@ -61,7 +59,7 @@ static void write_curves(void *ctx, struct bytes_writer *writer)
 }
 
 /* From here on the job can be asked about and cancelled. */
-static void announce(struct trainer *trainer, const struct attempt *attempt)
+static void announce_job(struct trainer *trainer, const struct attempt *attempt)
 {
     struct db *db = trainer->settings.attempt.db;
     struct err err = ERR_INIT; /* without its curves of before a job is none the worse */
@@ -75,13 +73,13 @@ static void announce(struct trainer *trainer, const struct attempt *attempt)
     metrics_set(&trainer->settings.attempt.metrics->job_running, 1);
 }
 
-static void retire(struct trainer *trainer)
+static void retire_job(struct trainer *trainer)
 {
     running_end(&trainer->running);
     metrics_set(&trainer->settings.attempt.metrics->job_running, 0);
 }
 
-static enum err_code run(struct trainer *trainer, struct attempt *attempt, struct err *err)
+static enum err_code run_attempt(struct trainer *trainer, struct attempt *attempt, struct err *err)
 {
     struct job_row row;
     /* A cancel that came between the claim and the announcement found no running job. */
@@ -101,33 +99,10 @@ static enum err_code run(struct trainer *trainer, struct attempt *attempt, struc
 
 /* ---- its end ---- */
 
-static bool is_stopping(struct trainer *trainer)
-{
-    pthread_mutex_lock(&trainer->lock);
-    bool stopping = trainer->stopping;
-    pthread_mutex_unlock(&trainer->lock);
-    return stopping;
-}
-
 /* Waits for a notice, at most `ms` (0: for ever). False: the daemon stops. */
 static bool wait_for_work(struct trainer *trainer, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_mutex_lock(&trainer->lock);
-    int status = 0;
-    while (!trainer->stopping && !trainer->notified && status != ETIMEDOUT) {
-        status = ms > 0 ? pthread_cond_timedwait(&trainer->wake, &trainer->lock, &until)
-                        : pthread_cond_wait(&trainer->wake, &trainer->lock);
-    }
-    trainer->notified = false;
-    bool go_on = !trainer->stopping;
-    pthread_mutex_unlock(&trainer->lock);
-    return go_on;
+    return wake_wait(&trainer->wake, ms > 0 ? clock_ns() + ms * CLOCK_MS : WAKE_NEVER);
 }
 
 static bool may_pass(enum err_code code)
@@ -156,7 +131,7 @@ static enum err_code write_end(struct trainer *trainer, const struct attempt *at
     if (row.cancel_requested) {
         return job_store_finish(db, id, JOB_CANCELLED, "", err);
     }
-    if (why->code == ERR_CANCELLED && is_stopping(trainer)) {
+    if (why->code == ERR_CANCELLED && wake_is_stopping(&trainer->wake)) {
         return job_store_requeue(db, id, err);
     }
     if (may_pass(why->code) && row.faults < JOB_MAX_FAULTS) {
@@ -170,24 +145,13 @@ static enum err_code write_end(struct trainer *trainer, const struct attempt *at
     return job_store_finish(db, id, JOB_FAILED, err_msg(why), err);
 }
 
-/* What it has told of its losses stays in the history; as well as can be. */
-static void keep_curves(struct trainer *trainer, const struct attempt *attempt)
-{
-    struct bytes_writer curves = {.data = NULL};
-    struct err err = ERR_INIT;
-    running_write_curves(&trainer->running, &curves);
-    if (!curves.failed) {
-        err_kept(job_store_set_curves(trainer->settings.attempt.db, attempt->row.id, curves.data,
-                                      curves.size, &err));
-    }
-    mem_free(curves.data);
-}
-
 /* Ends an attempt that did not publish: until the store has taken it, or the daemon stops. */
-static void conclude(struct trainer *trainer, const struct attempt *attempt, const struct err *why)
+static void conclude_attempt(struct trainer *trainer, const struct attempt *attempt,
+                             const struct err *why)
 {
     bool go_on = true;
-    keep_curves(trainer, attempt);
+    struct err storing = ERR_INIT; /* the history of losses is kept as far as it can be */
+    err_kept(attempt_store_curves(attempt, &storing));
     while (go_on) {
         struct err err = ERR_INIT;
         enum err_code code = write_end(trainer, attempt, why, &err);
@@ -224,7 +188,8 @@ static void count_end(struct trainer *trainer, const struct job_row *row)
 }
 
 /* Logs and counts how it stands with the job now. */
-static void tell_end(struct trainer *trainer, const struct attempt *attempt, const struct err *why)
+static void report_end(struct trainer *trainer, const struct attempt *attempt,
+                       const struct err *why)
 {
     struct log *log = trainer->settings.attempt.log;
     struct job_row row;
@@ -245,19 +210,19 @@ static void run_job(struct trainer *trainer, struct attempt *attempt)
     const struct attempt_settings *s = &trainer->settings.attempt;
     attempt->settings = s;
     attempt->cancel = &trainer->running.cancel;
-    attempt->progress = on_progress;
+    attempt->progress = take_progress;
     attempt->progress_ctx = trainer;
     attempt->curves = write_curves;
     log_info(s->log, "job started", "job", LOG_INT(attempt->row.id), "model", attempt->row.model,
              "attempt", LOG_INT(attempt->row.attempts), NULL);
     enum err_code code = attempt_read(attempt, &err);
-    announce(trainer, attempt);
+    announce_job(trainer, attempt);
     events_publish_state(trainer->settings.events, attempt->row.id);
-    if (code != ERR_OK || run(trainer, attempt, &err) != ERR_OK) {
-        conclude(trainer, attempt, &err);
+    if (code != ERR_OK || run_attempt(trainer, attempt, &err) != ERR_OK) {
+        conclude_attempt(trainer, attempt, &err);
     }
-    tell_end(trainer, attempt, &err);
-    retire(trainer);
+    report_end(trainer, attempt, &err);
+    retire_job(trainer);
     events_publish_state(trainer->settings.events, attempt->row.id);
 }
 
@@ -275,7 +240,7 @@ static bool wait_for_job(struct trainer *trainer)
     return wait_for_work(trainer, at == 0 ? 0 : ms > 0 ? ms : 1);
 }
 
-static void *work(void *arg)
+static void *work_on_jobs(void *arg)
 {
     struct trainer *trainer = arg;
     struct log *log = trainer->settings.attempt.log;
@@ -284,7 +249,7 @@ static void *work(void *arg)
     if (threads_set_nice(trainer->settings.nice, &priority) != ERR_OK) {
         log_warn(log, "trainer runs at usual priority", "reason", err_msg(&priority), NULL);
     }
-    while (go_on && !is_stopping(trainer)) {
+    while (go_on && !wake_is_stopping(&trainer->wake)) {
         struct attempt attempt = {.request = NULL};
         struct err err = ERR_INIT;
         void *request = NULL;
@@ -304,21 +269,10 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Its waits count by a clock that never jumps. */
-static void init_wake(pthread_cond_t *wake)
-{
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(wake, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 static void trainer_free(struct trainer *trainer)
 {
     running_release(&trainer->running);
-    pthread_cond_destroy(&trainer->wake);
-    pthread_mutex_destroy(&trainer->lock);
+    wake_release(&trainer->wake);
     mem_free(trainer);
 }
 
@@ -339,13 +293,12 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
         mem_free(trainer);
         return err->code;
     }
-    pthread_mutex_init(&trainer->lock, NULL);
-    init_wake(&trainer->wake);
+    wake_init(&trainer->wake);
     if (n_requeued + n_failed > 0) {
         log_info(settings->attempt.log, "jobs that were interrupted", "queued_again",
                  LOG_INT(n_requeued), "failed", LOG_INT(n_failed), NULL);
     }
-    if (threads_start(&trainer->thread, "trainer", work, trainer, err) != ERR_OK) {
+    if (threads_start(&trainer->thread, "trainer", work_on_jobs, trainer, err) != ERR_OK) {
         trainer_free(trainer);
         return err->code;
     }
@@ -358,10 +311,7 @@ void trainer_stop(struct trainer *trainer)
     if (trainer == NULL) {
         return;
     }
-    pthread_mutex_lock(&trainer->lock);
-    trainer->stopping = true;
-    pthread_cond_broadcast(&trainer->wake);
-    pthread_mutex_unlock(&trainer->lock);
+    wake_stop(&trainer->wake);
     running_close(&trainer->running);
     pthread_join(trainer->thread, NULL);
     trainer_free(trainer);
@@ -369,13 +319,9 @@ void trainer_stop(struct trainer *trainer)
 
 void trainer_notify(struct trainer *trainer)
 {
-    if (trainer == NULL) {
-        return;
+    if (trainer != NULL) {
+        wake_notify(&trainer->wake);
     }
-    pthread_mutex_lock(&trainer->lock);
-    trainer->notified = true;
-    pthread_cond_signal(&trainer->wake);
-    pthread_mutex_unlock(&trainer->lock);
 }
 
 enum err_code trainer_cancel(struct trainer *trainer, int64_t id, struct job_row *row,

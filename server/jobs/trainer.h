@@ -13,6 +13,7 @@
 
 #include "jobs/attempt.h"
 #include "jobs/events.h"
+#include "store/jobs/job_read.h"
 
 struct trainer_settings {
     struct attempt_settings attempt;

@@ -55,8 +55,8 @@ static enum err_code distribute(struct batch_call *call, struct err *err)
         return err->code;
     }
     for (; item != NULL; item = item->next) {
-        if (predict_slice(item->model, &call->joint, &call->all, first, item->request, item->arena,
-                          item->result, &item->err) == ERR_OK) {
+        if (predict_slice(&call->predict, first, item->request, item->arena, item->result,
+                          &item->err) == ERR_OK) {
             first += item->request->n;
         } else {
             return err_set(err, item->err.code, "%s", item->err.msg);

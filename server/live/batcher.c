@@ -197,7 +197,7 @@ static void forget_work(struct batcher *b, double work)
 }
 
 /* Ends the items that are void; the rest as a list. */
-static struct batch_item *sift(struct batcher *b, struct batch_item *items, int *n_items)
+static struct batch_item *drop_void_items(struct batcher *b, struct batch_item *items, int *n_items)
 {
     struct batch_item *kept = NULL;
     struct batch_item **end = &kept;
@@ -261,7 +261,7 @@ static void call_end(struct batcher *b, struct call *call)
 static struct call *call_begin(struct batcher *b, struct batch_item *items)
 {
     int n_items;
-    items = sift(b, items, &n_items);
+    items = drop_void_items(b, items, &n_items);
     if (items == NULL) {
         return NULL;
     }
@@ -340,7 +340,7 @@ static void serve_items(struct batcher *b, struct batch_item *items, bool stoppi
 }
 
 /* One turn at the head of the ring; leaves the lock. */
-static void turn(struct batcher *b, struct arena *scratch)
+static void take_turn(struct batcher *b, struct arena *scratch)
 {
     struct source *source = ring_pop(b);
     bool stopping = b->stopping;
@@ -365,7 +365,7 @@ static void turn(struct batcher *b, struct arena *scratch)
     call_step(b, call, tile, skip, scratch);
 }
 
-static void *compute(void *arg)
+static void *compute_by_turns(void *arg)
 {
     struct batcher *b = arg;
     struct arena scratch = ARENA_INIT;
@@ -381,7 +381,7 @@ static void *compute(void *arg)
             break;
         }
         metrics_add(&b->settings.metrics->compute_busy, 1);
-        turn(b, &scratch);
+        take_turn(b, &scratch);
         metrics_add(&b->settings.metrics->compute_busy, -1);
     }
     arena_release(&scratch);
@@ -409,7 +409,7 @@ enum err_code batcher_start(const struct batcher_settings *settings, struct batc
     for (int i = 0; i < settings->n_threads && i < MAX_THREADS; i++) {
         char name[16];
         snprintf(name, sizeof name, "predict-%d", i);
-        if (threads_start(&b->threads[i], name, compute, b, err) != ERR_OK) {
+        if (threads_start(&b->threads[i], name, compute_by_turns, b, err) != ERR_OK) {
             batcher_free(b);
             return err->code;
         }

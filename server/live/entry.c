@@ -120,7 +120,7 @@ struct served *entry_hold(struct entry *entry, struct served *served)
 }
 
 /* Is it in the store? The digest too: another file may number other contents alike. */
-static bool is_there(const struct served *served, const struct version_row *versions, size_t n)
+static bool is_stored(const struct served *served, const struct version_row *versions, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (versions[i].version == served->version) {
@@ -139,12 +139,12 @@ void entry_swap(struct entry *entry, struct entry *next, const struct version_ro
     /* From the one asked for last to the one asked for first, so that those in front stay in
      * front and the last few without alias are the ones that leave. */
     for (size_t i = old.n_held; i-- > 0;) {
-        if (is_there(old.held[i], versions, n_versions)) {
+        if (is_stored(old.held[i], versions, n_versions)) {
             served_unref(entry_hold(next, old.held[i]));
         }
     }
     if (old.current != NULL && has_alias(next, old.current->version) &&
-        is_there(old.current, versions, n_versions)) {
+        is_stored(old.current, versions, n_versions)) {
         served_unref(entry_hold(next, old.current));
     }
     *entry = *next;

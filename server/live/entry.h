@@ -9,6 +9,7 @@
 #define ENTRY_H
 
 #include "live/served.h"
+#include "store/models/model_view.h"
 
 #define ENTRY_UNNAMED 2 /* versions beside the default and aliased ones that a model keeps */
 

@@ -1,45 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "live/follow.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "base/wake.h"
 #include "store/sqlite/db.h"
+#include "store/sqlite/db_follow.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct follow {
     struct follow_settings settings;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stopping; /* guarded by lock */
+    struct wake wake; /* for the stop */
     /* Of the thread alone. */
     enum db_change left; /* what could not be done and may be possible later */
     char told[240];      /* the failure that was logged last; "": none since a success */
 };
-
-/* True when the period is over, false when it is time to go. */
-static bool wait(struct follow *follow)
-{
-    struct timespec until;
-    int status = 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += follow->settings.period_ms / 1000;
-    until.tv_nsec += (long)(follow->settings.period_ms % 1000) * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_mutex_lock(&follow->lock);
-    while (!follow->stopping && status != ETIMEDOUT) {
-        status = pthread_cond_timedwait(&follow->wake, &follow->lock, &until);
-    }
-    bool go_on = !follow->stopping;
-    pthread_mutex_unlock(&follow->lock);
-    return go_on;
-}
 
 /* A file that is bad stays bad until it is changed; memory and descriptors may come back. */
 static bool may_pass(enum err_code code)
@@ -55,7 +34,7 @@ static enum err_code take_over(struct follow *follow, enum db_change change, str
     return models_reload(follow->settings.models, err);
 }
 
-static void report(struct follow *follow, const struct err *err)
+static void report_failure(struct follow *follow, const struct err *err)
 {
     const struct follow_settings *s = &follow->settings;
     if (strcmp(follow->told, err_msg(err)) != 0) {
@@ -66,13 +45,13 @@ static void report(struct follow *follow, const struct err *err)
     }
 }
 
-static void look(struct follow *follow)
+static void look_at_file(struct follow *follow)
 {
     const struct follow_settings *s = &follow->settings;
     struct err err = ERR_INIT;
     enum db_change change = DB_SAME;
     if (db_poll(s->db, &change, &err) != ERR_OK) {
-        report(follow, &err);
+        report_failure(follow, &err);
         return;
     }
     change = change > follow->left ? change : follow->left;
@@ -81,7 +60,7 @@ static void look(struct follow *follow)
     }
     if (take_over(follow, change, &err) != ERR_OK) {
         follow->left = may_pass(err.code) ? change : DB_SAME;
-        report(follow, &err);
+        report_failure(follow, &err);
         return;
     }
     follow->left = DB_SAME;
@@ -91,38 +70,32 @@ static void look(struct follow *follow)
              change == DB_REPLACED ? "replaced" : "changed", NULL);
 }
 
-static void *run(void *arg)
+static void *follow_file(void *arg)
 {
     struct follow *follow = arg;
-    while (wait(follow)) {
-        look(follow);
+    while (wake_wait(&follow->wake, clock_ns() + follow->settings.period_ms * CLOCK_MS)) {
+        look_at_file(follow);
     }
     return NULL;
 }
 
-static void release(struct follow *follow)
+static void follow_free(struct follow *follow)
 {
-    pthread_cond_destroy(&follow->wake);
-    pthread_mutex_destroy(&follow->lock);
+    wake_release(&follow->wake);
     mem_free(follow);
 }
 
 enum err_code follow_start(const struct follow_settings *settings, struct follow **out,
                            struct err *err)
 {
-    pthread_condattr_t monotonic;
     struct follow *follow = mem_zalloc(sizeof *follow);
     if (follow == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to follow the registry file");
     }
     follow->settings = *settings;
-    pthread_mutex_init(&follow->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&follow->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    if (threads_start(&follow->thread, "follow", run, follow, err) != ERR_OK) {
-        release(follow);
+    wake_init(&follow->wake);
+    if (threads_start(&follow->thread, "follow", follow_file, follow, err) != ERR_OK) {
+        follow_free(follow);
         return err->code;
     }
     *out = follow;
@@ -134,10 +107,7 @@ void follow_stop(struct follow *follow)
     if (follow == NULL) {
         return;
     }
-    pthread_mutex_lock(&follow->lock);
-    follow->stopping = true;
-    pthread_cond_signal(&follow->wake);
-    pthread_mutex_unlock(&follow->lock);
+    wake_stop(&follow->wake);
     pthread_join(follow->thread, NULL);
-    release(follow);
+    follow_free(follow);
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "live/models.h"
+#include "store/sqlite/db.h"
 
 struct follow_settings {
     struct db *db; /* read-only */

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "live/served.h"
 #include "store/models/alias_store.h"
+#include "store/models/model_store.h"
 
 struct models;
 
@@ -33,7 +34,7 @@ void models_free(struct models *models);
  */
 enum err_code models_load(struct models *models, struct err *err) MUST_CHECK;
 
-/* True once registry_load has come to its end. */
+/* True once models_load has finished. */
 bool models_is_loaded(const struct models *models);
 
 /*
@@ -55,17 +56,16 @@ enum err_code models_put(struct models *models, struct model *model, struct put_
 
 /*
  * Brings memory in line with the store after a change of `name`: the default version, deletions,
- * what versions are called.
- * `fresh` (may be NULL) is the model of `version` with this digest, so that it need not be read
- * back. ERR_CORRUPT, ERR_IO, ERR_NOMEM; ERR_OK when the model is gone.
+ * names of versions. `fresh` is the model of `fresh_version`, so that it need not be read back;
+ * NULL: none is at hand. ERR_CORRUPT, ERR_IO, ERR_NOMEM; ERR_OK when the model is gone.
  */
 enum err_code models_refresh(struct models *models, const char *name, struct model *fresh,
-                             const struct put_result *fresh_as, struct err *err) MUST_CHECK;
+                             int64_t fresh_version, struct err *err) MUST_CHECK;
 
-/* The same after a change that stands in the store: a failure is a line in the log, and the next
- * request tries again. */
+/* The same after a change that the store has made: a failure is logged, and the next request tries
+ * again. */
 void models_follow(struct models *models, const char *name, struct model *fresh,
-                   const struct put_result *fresh_as);
+                   int64_t fresh_version);
 
 /* Changes of the store, then of memory. Errors as of the function of the store. */
 enum err_code models_delete(struct models *models, const char *name, struct err *err) MUST_CHECK;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/job_json.h"
-#include "api/policy_json.h"
+#include "documents/job_json.h"
+#include "documents/policy_json.h"
 #include "formats/json_read.h"
 
 const struct seed fuzz_seeds[] = {
@@ -58,20 +58,20 @@ static void check_job(const char *text, size_t size, struct arena *arena)
 static void check_policy(const char *text, size_t size, struct arena *arena)
 {
     struct err err = ERR_INIT;
-    struct policy policy;
-    struct policy again;
+    struct policy_spec policy;
+    struct policy_spec again;
     struct textbuf first = textbuf_in(arena);
     struct textbuf second = textbuf_in(arena);
     if (policy_json_parse(text, size, &policy, &err) != ERR_OK) {
         return;
     }
     policy_json_write(&first, &policy);
-    policy_release(&policy);
+    policy_spec_release(&policy);
     if (policy_json_parse(first.data, first.len, &again, &err) != ERR_OK) {
         abort();
     }
     policy_json_write(&second, &again);
-    policy_release(&again);
+    policy_spec_release(&again);
     if (strcmp(first.data, second.data) != 0) {
         abort();
     }

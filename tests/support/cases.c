@@ -83,3 +83,13 @@ void cases_free(struct test_case *cases, int n)
     }
     free(cases);
 }
+
+const char *cases_err_name(enum err_code code)
+{
+    static const char *const names[] = {
+#define ERR(code, text) #code,
+#include "base/err.def"
+#undef ERR
+    };
+    return names[code];
+}

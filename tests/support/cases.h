@@ -6,6 +6,8 @@
 #ifndef CASES_H
 #define CASES_H
 
+#include "base/err.h"
+
 #include <stddef.h>
 
 struct test_case {
@@ -18,5 +20,8 @@ struct test_case {
 /* folder: below tests/. In the order of their names; fails the test when there are none. */
 struct test_case *cases_load(const char *folder, int *n);
 void cases_free(struct test_case *cases, int n);
+
+/* "ERR_SYNTAX", ..: as cases write it. */
+const char *cases_err_name(enum err_code code);
 
 #endif

@@ -55,6 +55,13 @@ static const char *get_text(const json_t *json, const char *key, const char *fal
     return text != NULL ? text : fallback;
 }
 
+static int get_name(const json_t *json, const char *key, const char *fallback, struct names known)
+{
+    int value = names_find(known, get_text(json, key, fallback));
+    ck_assert_int_ge(value, 0);
+    return value;
+}
+
 struct arch oracle_arch(const json_t *json)
 {
     struct arch a = arch_default(get_int(json, "inputs", 0), get_int(json, "outputs", 0));
@@ -65,11 +72,12 @@ struct arch oracle_arch(const json_t *json)
     a.residual = get_bool(json, "residual");
     a.layer_pre = get_bool(json, "layer_pre");
     a.layer_post = get_bool(json, "layer_post");
-    ck_assert(wpfn_find(get_text(json, "basis", ""), &a.basis));
-    ck_assert(arch_activation_find(get_text(json, "activation", ""), &a.activation));
-    ck_assert(arch_final_find(get_text(json, "final", "none"), &a.final));
-    ck_assert(arch_grid_find(get_text(json, "grid", "left"), &a.grid));
-    ck_assert(arch_index_rule_find(get_text(json, "index_rule", "quinn"), &a.index_rule));
+    a.basis = (enum wpfn_basis)get_name(json, "basis", "", wpfn_known());
+    a.activation = (enum arch_activation)get_name(json, "activation", "", arch_activation_known());
+    a.final = (enum arch_final)get_name(json, "final", "none", arch_final_known());
+    a.grid = (enum arch_grid)get_name(json, "grid", "left", arch_grid_known());
+    a.index_rule =
+        (enum arch_index_rule)get_name(json, "index_rule", "quinn", arch_index_rule_known());
     const json_t *horizon = json_object_get(json, "horizon");
     a.horizon = horizon != NULL ? json_number_value(horizon) : 1.0;
     return a;

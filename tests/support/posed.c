@@ -111,7 +111,7 @@ bool posed_init(struct posed *f, const struct posed_kind *kind, enum request req
         .net = &f->net,
         .rows = {.n = n,
                  .d = kind->d,
-                 .o = objective_n_targets(&f->objective, &f->net),
+                 .o = request == WISH_PREDICTED ? f->net.n_out / 2 : f->net.n_out,
                  .x = f->x,
                  .y = f->y},
         .params = f->params,

@@ -4,6 +4,9 @@
 
 #include "api/reply.h"
 #include "base/mem.h"
+#include "store/models/alias_store.h"
+#include "store/models/model_view.h"
+#include "store/models/promotion_store.h"
 
 #include <string.h>
 

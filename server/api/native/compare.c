@@ -16,6 +16,7 @@
 #include "api/reply.h"
 #include "base/mem.h"
 #include "predict/paired.h"
+#include "store/data/data_newest.h"
 
 #include <math.h>
 #include <string.h>

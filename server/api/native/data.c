@@ -6,6 +6,10 @@
 #include "api/native/upload.h"
 #include "api/reply.h"
 #include "base/mem.h"
+#include "store/data/data_cursor.h"
+#include "store/data/data_delete.h"
+#include "store/data/data_key.h"
+#include "store/data/data_read.h"
 
 #include <string.h>
 
@@ -223,20 +227,20 @@ enum err_code handle_batches_list(struct app *app, const struct request *req, st
                                   struct err *err)
 {
     const char *model;
-    int64_t after = 0;
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
     struct batch_list list = {.json = &json, .limit = BATCHES_DEFAULT};
+    struct data_listing listing = {.visit = write_batch, .ctx = &list};
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
-        reply_query_int(req, "after", 0, INT64_MAX, &after, err) != ERR_OK ||
+        reply_query_int(req, "after", 0, INT64_MAX, &listing.after, err) != ERR_OK ||
         reply_query_int(req, "limit", 1, BATCHES_MAX, &list.limit, err) != ERR_OK) {
         return err->code;
     }
     json_write_object(&json, NULL);
     json_write_array(&json, "batches");
     /* One more tells whether there are more. */
-    if (data_store_batches(app->db, model, after, list.limit + 1, write_batch, &list, err) !=
-        ERR_OK) {
+    listing.limit = list.limit + 1;
+    if (data_store_batches(app->db, model, &listing, err) != ERR_OK) {
         return err->code;
     }
     json_write_array_end(&json);

@@ -6,6 +6,7 @@
 #include "documents/model_json.h"
 #include "documents/posterior_json.h"
 #include "documents/quality_json.h"
+#include "store/models/version_ref.h"
 
 static void write_diagnostics(struct json_write *json, const struct served *served)
 {

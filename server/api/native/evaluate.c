@@ -10,6 +10,7 @@
 #include "api/native/prediction_request.h"
 #include "api/native/scoring.h"
 #include "api/reply.h"
+#include "store/models/version_ref.h"
 
 /* An evaluation under way; in the request's arena. */
 struct evaluate_work {

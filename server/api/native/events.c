@@ -15,6 +15,7 @@
 #include "api/native/job_doc.h"
 #include "api/reply.h"
 #include "base/clock.h"
+#include "store/jobs/job_read.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,6 +5,7 @@
 
 #include "api/app.h"
 #include "formats/json_write.h"
+#include "store/jobs/job_read.h"
 
 /*
  * The document of a job: its row, and from the store request, scores and gate. A running job has

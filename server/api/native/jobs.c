@@ -4,9 +4,13 @@
 
 #include "api/native/job_doc.h"
 #include "api/reply.h"
-#include "api/train_request.h"
+#include "base/known.h"
 #include "base/mem.h"
-#include "store/data/data_store.h"
+#include "documents/job_json.h"
+#include "jobs/train_request.h"
+#include "store/data/data_read.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
 
 #include <string.h>
 
@@ -23,6 +27,22 @@ static enum err_code write_job(struct app *app, struct json_write *json, int64_t
     return job_doc_write(app, json, &row, err);
 }
 
+/* The request as the job keeps it; an empty body: as the default version was trained. */
+static enum err_code complete_request(struct app *app, const struct request *req, const char *model,
+                                      struct textbuf *out, int *priority, struct err *err)
+{
+    struct job_spec spec = {.promote = false};
+    const struct train_request request = {.db = app->db,
+                                          .models = app->models,
+                                          .model = model,
+                                          .spec = req->n_body > 0 ? &spec : NULL};
+    if (req->n_body == 0 || job_json_parse(req->body, req->n_body, &spec, err) == ERR_OK) {
+        err_kept(train_request_write(&request, out, priority, err));
+    }
+    train_spec_release(&spec.train);
+    return err->code;
+}
+
 enum err_code handle_train(struct app *app, const struct request *req, struct response *res,
                            struct err *err)
 {
@@ -31,16 +51,14 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     struct textbuf complete = textbuf_in(req->arena);
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
-    struct train_request request = {.text = req->body, .len = req->n_body};
     struct job_new job = {.origin = "request"};
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
-        train_request_write(app, model, &request, &complete, err) != ERR_OK) {
+        complete_request(app, req, model, &complete, &job.priority, err) != ERR_OK) {
         return err->code;
     }
     job.model = model;
     job.request = complete.data;
     job.n_request = complete.len;
-    job.priority = request.priority;
     if (job_store_add(app->db, &job, &id, err) != ERR_OK) {
         return err->code;
     }
@@ -68,19 +86,15 @@ static enum err_code read_filter(const struct request *req, struct job_filter *f
 {
     const char *state = request_query(req, "state");
     int64_t limit = LIST_LIMIT;
-    enum job_state found = JOB_QUEUED;
     *filter = (struct job_filter){.model = request_query(req, "model"), .state = -1};
     if (reply_query_int(req, "limit", 1, LIST_LIMIT, &limit, err) != ERR_OK) {
         return err->code;
     }
     filter->limit = (int)limit;
-    if (state != NULL && !job_state_find(state, &found)) {
-        return err_set(err, ERR_INVALID,
-                       "state is \"%.40s\"; queued, running, succeeded, failed or cancelled is "
-                       "needed",
-                       state);
+    if (state != NULL) {
+        filter->state = names_find(job_state_known(), state);
+        return filter->state >= 0 ? ERR_OK : known_refuse("state", state, job_state_known(), err);
     }
-    filter->state = state != NULL ? (int)found : -1;
     return ERR_OK;
 }
 

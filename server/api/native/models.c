@@ -6,6 +6,9 @@
 #include "base/mem.h"
 #include "documents/model_json.h"
 #include "formats/json_read.h"
+#include "store/jobs/job_read.h"
+#include "store/models/model_store.h"
+#include "store/models/model_view.h"
 
 #include <stdio.h>
 #include <string.h>

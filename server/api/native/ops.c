@@ -4,6 +4,7 @@
 
 #include "api/reply.h"
 #include "base/version.h"
+#include "store/sqlite/db.h"
 
 /* Alive: the process answers. */
 enum err_code handle_healthz(struct app *app, const struct request *req, struct response *res,

@@ -2,7 +2,7 @@
 /* When a model is trained again by itself: set, show, take away. */
 #include "api/handlers.h"
 
-#include "api/policy_json.h"
+#include "documents/policy_json.h"
 #include "api/reply.h"
 #include "base/mem.h"
 #include "store/jobs/policy_store.h"
@@ -52,14 +52,14 @@ enum err_code handle_policy_put(struct app *app, const struct request *req, stru
                                 struct err *err)
 {
     const char *model;
-    struct policy policy;
+    struct policy_spec policy;
     struct textbuf document = textbuf_in(req->arena);
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         policy_json_parse(req->body, req->n_body, &policy, err) != ERR_OK) {
         return err->code;
     }
     policy_json_write(&document, &policy);
-    policy_release(&policy);
+    policy_spec_release(&policy);
     if (textbuf_failed(&document)) {
         return err_set(err, ERR_NOMEM, "no memory for a policy");
     }

@@ -60,10 +60,13 @@ const double *scoring_range(const struct scoring *scoring)
 void scoring_add(struct scoring *scoring, const struct predict_result *f, const double *y, int n)
 {
     size_t o = (size_t)scoring->model->o;
+    size_t cells = (size_t)n * o;
     evaluation_add(&scoring->evaluation, f, y, n);
-    for (size_t c = 0; scoring->intervals && c < (size_t)n * o; c++) {
-        scoring->covered[c % o] += f->lower[c] <= y[c] && y[c] <= f->upper[c];
-        scoring->width[c % o] += f->upper[c] - f->lower[c];
+    for (size_t c = 0; scoring->intervals && c < cells; c++) {
+        double lower = f->intervals[c];
+        double upper = f->intervals[cells + c];
+        scoring->covered[c % o] += lower <= y[c] && y[c] <= upper;
+        scoring->width[c % o] += upper - lower;
     }
     scoring->n += n;
 }

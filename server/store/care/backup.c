@@ -12,10 +12,10 @@
 
 #include "base/mem.h"
 #include "store/sqlite/db_file.h"
+#include "store/sqlite/query.h"
 
 #define PATH_BYTES   DB_FILE_NAME_BYTES
 #define PROGRESS_OPS 50 /* few, since one operation may copy a chunk of 64 MiB */
-#define BUSY_MS      5000
 #define MAX_LINKS    16 /* one behind the other */
 #define KEPT         ".before-restore"
 
@@ -64,9 +64,9 @@ static enum err_code measure(struct copy *copy, struct err *err)
     int64_t bytes = 0;
     int64_t n = 0;
     int64_t n_free = 0;
-    if (conn_number(&copy->source, SQL_PAGE_SIZE, &bytes, err) == ERR_OK &&
-        conn_number(&copy->source, SQL_PAGE_COUNT, &n, err) == ERR_OK &&
-        conn_number(&copy->source, SQL_FREELIST_COUNT, &n_free, err) == ERR_OK) {
+    if (query_number(&copy->source, SQL_PAGE_SIZE, &bytes, err) == ERR_OK &&
+        query_number(&copy->source, SQL_PAGE_COUNT, &n, err) == ERR_OK &&
+        query_number(&copy->source, SQL_FREELIST_COUNT, &n_free, err) == ERR_OK) {
         copy->total = (n - n_free) * bytes;
     }
     return err->code;
@@ -79,7 +79,7 @@ static enum err_code measure(struct copy *copy, struct err *err)
 static enum err_code make_shrinkable(struct copy *copy, const char *from, struct err *err)
 {
     int64_t mode = 0;
-    if (conn_number(&copy->source, SQL_AUTO_VACUUM, &mode, err) != ERR_OK || mode != 0) {
+    if (query_number(&copy->source, SQL_AUTO_VACUUM, &mode, err) != ERR_OK || mode != 0) {
         return err->code;
     }
     return conn_exec(&copy->source, "PRAGMA auto_vacuum=INCREMENTAL", from, err);
@@ -378,7 +378,7 @@ static enum err_code compact(struct conn *conn, const char *path, const struct c
 {
     bool is_new = false;
     int schema = 0;
-    if (conn_open(conn, path, CONN_WRITER, BUSY_MS, err) != ERR_OK ||
+    if (conn_open(conn, path, CONN_WRITER, err) != ERR_OK ||
         db_file_identify(conn, path, &is_new, &schema, err) != ERR_OK ||
         conn_use_as_writer(conn, path, err) != ERR_OK) {
         return err->code;
@@ -390,7 +390,7 @@ static enum err_code compact(struct conn *conn, const char *path, const struct c
         return err->code;
     }
     sqlite3_progress_handler(conn->sqlite, PROGRESS_OPS, on_vacuum_steps, (void *)calls);
-    err_kept(conn_run(conn, SQL_VACUUM, err));
+    err_kept(query_run(conn, SQL_VACUUM, err));
     sqlite3_progress_handler(conn->sqlite, 0, NULL, NULL);
     if (err->code == ERR_OK) {
         sqlite3_wal_checkpoint_v2(conn->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stored bytes against their SHA-256: versions, training rows, checkpoints. */
-#include "store/care/check_priv.h"
+#include "store/care/check_content.h"
 
 #include <string.h>
 
-#include "store/data/data_priv.h"
-#include "store/jobs/job_store.h"
-#include "store/models/model_store.h"
+#include "base/digest.h"
+#include "store/data/data_chunk.h"
+#include "store/jobs/job_read.h"
+#include "store/sqlite/query.h"
 
 static enum err_code matches(const void *bytes, size_t n_bytes, const void *sha, size_t n_sha,
                              bool *out, struct err *err)
@@ -48,7 +48,7 @@ static enum err_code read_chunks(struct checking *c, const struct check_model *m
         const void *bytes = query_get_blob(&q, 1, &n_bytes);
         if (matches(bytes, n_bytes, sha, n_sha, &good, err) != ERR_OK ||
             digest_add(&chunks->digest, bytes, n_bytes, err) != ERR_OK ||
-            check_advance(c, n_bytes, err) != ERR_OK) {
+            checking_advance(c, n_bytes, err) != ERR_OK) {
             break;
         }
         chunks->bad = chunks->bad < 0 && !good ? chunks->n : chunks->bad;
@@ -73,21 +73,21 @@ static enum err_code check_version(struct checking *c, const struct check_model 
     digest_close(&chunks.digest, sha256);
     digest_hex(sha256, hex);
     if (code != ERR_OK) {
-        if (check_forgive(c, &one, "version %lld of model %s cannot be read; %s",
-                          (long long)version->number, model->name, advice) != ERR_OK) {
+        if (checking_forgive(c, &one, "version %lld of model %s cannot be read; %s",
+                             (long long)version->number, model->name, advice) != ERR_OK) {
             *err = one;
         }
     } else if (chunks.bad >= 0) {
-        check_found(c, "version %lld of model %s: chunk %lld does not match its SHA-256; %s",
-                    (long long)version->number, model->name, (long long)chunks.bad, advice);
+        checking_found(c, "version %lld of model %s: chunk %lld does not match its SHA-256; %s",
+                       (long long)version->number, model->name, (long long)chunks.bad, advice);
     } else if (chunks.n_bytes != version->n_bytes) {
-        check_found(c,
-                    "version %lld of model %s has %lld bytes, not the %lld it was written with; %s",
-                    (long long)version->number, model->name, (long long)chunks.n_bytes,
-                    (long long)version->n_bytes, advice);
+        checking_found(
+            c, "version %lld of model %s has %lld bytes, not the %lld it was written with; %s",
+            (long long)version->number, model->name, (long long)chunks.n_bytes,
+            (long long)version->n_bytes, advice);
     } else if (strcmp(hex, version->digest) != 0) {
-        check_found(c, "version %lld of model %s does not match its SHA-256; %s",
-                    (long long)version->number, model->name, advice);
+        checking_found(c, "version %lld of model %s does not match its SHA-256; %s",
+                       (long long)version->number, model->name, advice);
     }
     return err->code;
 }
@@ -107,10 +107,10 @@ enum err_code check_versions(struct checking *c, const struct check_model *model
         if (!query_is_null(&q, 3) && c->report->n_findings == before) {
             char reason[160];
             query_get_text(&q, 3, reason, sizeof reason);
-            check_found(c,
-                        "version %lld of model %s is marked as damaged (%s); delete it and "
-                        "register it again",
-                        (long long)version.number, model->name, reason);
+            checking_found(c,
+                           "version %lld of model %s is marked as damaged (%s); delete it and "
+                           "register it again",
+                           (long long)version.number, model->name, reason);
         }
     }
     return query_close(&q);
@@ -129,11 +129,11 @@ static enum err_code read_rows(struct checking *c, const struct check_model *mod
                                struct batch *batch, struct err *err)
 {
     struct data_chunk chunk;
-    struct query q = data_open_chunks(c->conn, model->id, batch->id, -1, batch->id, err);
+    struct query q = data_chunk_open(c->conn, model->id, batch->id, -1, batch->id, err);
     while (query_row(&q)) {
-        if (data_get_chunk(&q, &chunk, err) != ERR_OK ||
+        if (data_chunk_get(&q, &chunk, err) != ERR_OK ||
             digest_add(&batch->digest, chunk.bytes, chunk.n_bytes, err) != ERR_OK ||
-            check_advance(c, chunk.n_bytes, err) != ERR_OK) {
+            checking_advance(c, chunk.n_bytes, err) != ERR_OK) {
             break;
         }
         batch->n_read += chunk.n;
@@ -188,17 +188,17 @@ static enum err_code check_batch(struct checking *c, const struct check_model *m
         err_kept(digest_is(c, id, sha256, &same, &one));
     }
     if (one.code != ERR_OK) {
-        if (check_forgive(c, &one, "batch %lld of model %s cannot be read; %s", (long long)id,
-                          model->name, advice) != ERR_OK) {
+        if (checking_forgive(c, &one, "batch %lld of model %s cannot be read; %s", (long long)id,
+                             model->name, advice) != ERR_OK) {
             *err = one;
         }
     } else if (batch.n_read != batch.n_rows) {
-        check_found(c, "batch %lld of model %s has %lld rows, not the %lld it says; %s",
-                    (long long)id, model->name, (long long)batch.n_read, (long long)batch.n_rows,
-                    advice);
+        checking_found(c, "batch %lld of model %s has %lld rows, not the %lld it says; %s",
+                       (long long)id, model->name, (long long)batch.n_read, (long long)batch.n_rows,
+                       advice);
     } else if (!same) {
-        check_found(c, "batch %lld of model %s does not match its SHA-256; %s", (long long)id,
-                    model->name, advice);
+        checking_found(c, "batch %lld of model %s does not match its SHA-256; %s", (long long)id,
+                       model->name, advice);
     }
     return err->code;
 }
@@ -231,20 +231,22 @@ enum err_code check_checkpoints(struct checking *c, struct err *err)
         const void *bytes = query_get_blob(&q, 4, &n_bytes);
         int64_t state = query_get_int(&q, 5);
         if (matches(bytes, n_bytes, sha, n_sha, &good, err) != ERR_OK ||
-            check_advance(c, 0, err) != ERR_OK) {
+            checking_advance(c, 0, err) != ERR_OK) {
             break;
         }
         if (job == told) {
             continue;
         }
         if (!good) {
-            check_found(c,
-                        "checkpoint of job %lld (task %lld) does not match its SHA-256; cancel the "
-                        "job and queue it again",
-                        (long long)job, (long long)query_get_int(&q, 1));
+            checking_found(
+                c,
+                "checkpoint of job %lld (task %lld) does not match its SHA-256; cancel the "
+                "job and queue it again",
+                (long long)job, (long long)query_get_int(&q, 1));
         } else if (state != JOB_QUEUED && state != JOB_RUNNING) {
-            check_found(c, "job %lld has ended, but its checkpoints are there: space that is lost",
-                        (long long)job);
+            checking_found(c,
+                           "job %lld has ended, but its checkpoints are there: space that is lost",
+                           (long long)job);
         }
         told = good && (state == JOB_QUEUED || state == JOB_RUNNING) ? told : job;
     }

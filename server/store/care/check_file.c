@@ -1,61 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/care/check_file.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "store/care/check_priv.h"
-#include "store/data/column_stats.h"
-#include "store/data/data_priv.h"
+#include "store/care/check_content.h"
+#include "store/data/data_stats.h"
+#include "store/data/row_index.h"
 #include "store/sqlite/db_file.h"
+#include "store/sqlite/query.h"
 
-#define FINDING_BYTES 512
-#define PROGRESS_OPS  2000 /* of SQLite's machine between two calls */
-
-/* ---- findings ---- */
-
-static void tell(struct checking *c, const char *fmt, va_list args)
-{
-    char text[FINDING_BYTES];
-    vsnprintf(text, sizeof text, fmt, args);
-    c->report->n_findings++;
-    c->calls->finding(c->calls->ctx, text);
-}
-
-void check_found(struct checking *c, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    tell(c, fmt, args);
-    va_end(args);
-}
-
-static bool is_about_the_file(enum err_code code)
-{
-    return code == ERR_CORRUPT || code == ERR_IO || code == ERR_INVALID;
-}
-
-enum err_code check_forgive(struct checking *c, struct err *one, const char *fmt, ...)
-{
-    va_list args;
-    if (!is_about_the_file(one->code)) {
-        return one->code;
-    }
-    va_start(args, fmt);
-    tell(c, fmt, args);
-    va_end(args);
-    err_clear(one);
-    return ERR_OK;
-}
-
-enum err_code check_advance(struct checking *c, size_t n_bytes, struct err *err)
-{
-    c->done += (int64_t)n_bytes;
-    return c->calls->progress(c->calls->ctx, "contents", c->done, c->total)
-               ? ERR_OK
-               : err_set(err, ERR_CANCELLED, "interrupted");
-}
+#define PROGRESS_OPS 2000 /* of SQLite's machine between two calls */
 
 /* ---- pages and references ---- */
 
@@ -75,7 +29,7 @@ static enum err_code check_pages(struct checking *c, struct err *err)
         query_get_text(&q, 0, text, sizeof text);
         if (strcmp(text, "ok") != 0) {
             text[strcspn(text, "\n")] = '\0';
-            check_found(c, "integrity check: %s; restore a backup", text);
+            checking_found(c, "integrity check: %s; restore a backup", text);
         }
     }
     err_kept(query_close(&q));
@@ -83,14 +37,15 @@ static enum err_code check_pages(struct checking *c, struct err *err)
         q = query_open(c->conn, SQL_FOREIGN_KEY_CHECK, &one);
         while (query_row(&q)) {
             query_get_text(&q, 0, text, sizeof text);
-            check_found(c, "row %lld of table %s refers to what is not there; restore a backup",
-                        (long long)query_get_int(&q, 1), text);
+            checking_found(c, "row %lld of table %s refers to what is not there; restore a backup",
+                           (long long)query_get_int(&q, 1), text);
         }
         err_kept(query_close(&q));
     }
     sqlite3_progress_handler(c->conn->sqlite, 0, NULL, NULL);
     if (one.code != ERR_OK &&
-        check_forgive(c, &one, "the file's pages cannot all be read; restore a backup") != ERR_OK) {
+        checking_forgive(c, &one, "the file's pages cannot all be read; restore a backup") !=
+            ERR_OK) {
         *err = one;
     }
     c->report->n_broken = c->report->n_findings;
@@ -120,14 +75,15 @@ static enum err_code check_default(struct checking *c, const struct check_model 
         return err->code;
     }
     if (!there) {
-        check_found(c, "model %s: its default version %lld is not there; promote another",
-                    model->name, (long long)model->default_version);
+        checking_found(c, "model %s: its default version %lld is not there; promote another",
+                       model->name, (long long)model->default_version);
     }
     if (model->next_version <= last) {
-        check_found(c,
-                    "model %s: its next version would be %lld, but there is %lld already; restore "
-                    "a backup",
-                    model->name, (long long)model->next_version, (long long)last);
+        checking_found(
+            c,
+            "model %s: its next version would be %lld, but there is %lld already; restore "
+            "a backup",
+            model->name, (long long)model->next_version, (long long)last);
     }
     return ERR_OK;
 }
@@ -151,10 +107,11 @@ static enum err_code check_owned(struct checking *c, const struct check_model *m
         err_kept(query_close(&q));
     }
     if (err->code == ERR_OK && n > 0) {
-        check_found(c,
-                    "model %s is deleted, but versions, rows or jobs of it are there; register a "
-                    "version of that name and delete the model again",
-                    model->name);
+        checking_found(
+            c,
+            "model %s is deleted, but versions, rows or jobs of it are there; register a "
+            "version of that name and delete the model again",
+            model->name);
     }
     return err->code;
 }
@@ -201,13 +158,13 @@ static enum err_code check_index(struct checking *c, const struct check_model *m
         n_entries += n;
         if (query_get_int(&q, 3) != n * (int64_t)sizeof(struct row_entry) ||
             query_get_int(&q, 4) >= query_get_int(&q, 2) || query_get_int(&q, 5) != 0) {
-            check_found(c, "run %lld of the index of model %s is not whole: %s",
-                        (long long)query_get_int(&q, 0), model->name, advice);
+            checking_found(c, "run %lld of the index of model %s is not whole: %s",
+                           (long long)query_get_int(&q, 0), model->name, advice);
         }
     }
     if (query_close(&q) == ERR_OK && n_entries < n_rows) {
-        check_found(c, "the index of model %s has %lld entries for %lld rows: %s", model->name,
-                    (long long)n_entries, (long long)n_rows, advice);
+        checking_found(c, "the index of model %s has %lld entries for %lld rows: %s", model->name,
+                       (long long)n_entries, (long long)n_rows, advice);
     }
     return err->code;
 }
@@ -225,17 +182,17 @@ static enum err_code check_data(struct checking *c, const struct check_model *mo
         return ERR_OK; /* of an older file: data_upgrade makes statistics and index */
     }
     if (data_stats_get(c->conn, model->id, &stats, &one) != ERR_OK) {
-        if (check_forgive(c, &one,
-                          "statistics of the rows of model %s are damaged; restore a backup",
-                          model->name) != ERR_OK) {
+        if (checking_forgive(c, &one,
+                             "statistics of the rows of model %s are damaged; restore a backup",
+                             model->name) != ERR_OK) {
             *err = one;
         }
     } else if (!agree(&counts, &stats)) {
-        check_found(c,
-                    "model %s has %lld rows in %lld batches, its statistics say %lld in %lld; "
-                    "restore a backup",
-                    model->name, (long long)counts.n_rows, (long long)counts.n_batches,
-                    (long long)stats.n_rows, (long long)stats.n_batches);
+        checking_found(c,
+                       "model %s has %lld rows in %lld batches, its statistics say %lld in %lld; "
+                       "restore a backup",
+                       model->name, (long long)counts.n_rows, (long long)counts.n_batches,
+                       (long long)stats.n_rows, (long long)stats.n_batches);
     }
     data_stats_release(&stats);
     return err->code == ERR_OK ? check_index(c, model, counts.n_rows, err) : err->code;
@@ -248,8 +205,8 @@ static enum err_code check_names(struct checking *c, const struct check_model *m
     struct query q = query_open(c->conn, SQL_CHECK_PREVIOUS, err);
     query_int(&q, ":model", model->id);
     if (query_row(&q)) {
-        check_found(c, "model %s: its previous version %lld is not there; promote a version",
-                    model->name, (long long)query_get_int(&q, 0));
+        checking_found(c, "model %s: its previous version %lld is not there; promote a version",
+                       model->name, (long long)query_get_int(&q, 0));
     }
     if (query_close(&q) != ERR_OK) {
         return err->code;
@@ -258,8 +215,8 @@ static enum err_code check_names(struct checking *c, const struct check_model *m
     query_int(&q, ":model", model->id);
     while (query_row(&q)) {
         query_get_text(&q, 0, alias, sizeof alias);
-        check_found(c, "model %s: alias %s names version %lld, which is not there; set it again",
-                    model->name, alias, (long long)query_get_int(&q, 1));
+        checking_found(c, "model %s: alias %s names version %lld, which is not there; set it again",
+                       model->name, alias, (long long)query_get_int(&q, 1));
     }
     return query_close(&q);
 }
@@ -272,7 +229,7 @@ static enum err_code check_texts(struct checking *c, const struct check_model *m
     query_int(&q, ":model", model->id);
     while (query_row(&q)) {
         query_get_text(&q, 0, what, sizeof what);
-        check_found(c, "model %s: %s is damaged; restore a backup", model->name, what);
+        checking_found(c, "model %s: %s is damaged; restore a backup", model->name, what);
     }
     return query_close(&q);
 }
@@ -326,19 +283,19 @@ static enum err_code check_models(struct checking *c, struct err *err)
     while (found && err->code == ERR_OK) {
         struct err one = ERR_INIT;
         int64_t after = model.id;
-        if (conn_run(c->conn, SQL_BEGIN_READ, err) != ERR_OK) {
+        if (query_run(c->conn, SQL_BEGIN_READ, err) != ERR_OK) {
             return err->code;
         }
         if (next_model(c, after, &model, &found, &one) == ERR_OK && found) {
             err_kept(check_model(c, &model, &one));
         }
         if (sqlite3_get_autocommit(c->conn->sqlite) == 0) {
-            err_kept(conn_run(c->conn, SQL_ROLLBACK, err));
+            err_kept(query_run(c->conn, SQL_ROLLBACK, err));
         }
         if (one.code != ERR_OK) {
             found = model.id > after;
-            if (check_forgive(c, &one, "model %s cannot be read whole; restore a backup",
-                              found ? model.name : "behind the last one") != ERR_OK) {
+            if (checking_forgive(c, &one, "model %s cannot be read whole; restore a backup",
+                                 found ? model.name : "behind the last one") != ERR_OK) {
                 *err = one;
             }
         }
@@ -351,10 +308,10 @@ static enum err_code measure(struct checking *c, struct err *err)
     int64_t page_bytes = 0;
     int64_t n_pages = 0;
     int64_t n_free = 0;
-    if (conn_number(c->conn, SQL_PAGE_SIZE, &page_bytes, err) == ERR_OK &&
-        conn_number(c->conn, SQL_PAGE_COUNT, &n_pages, err) == ERR_OK &&
-        conn_number(c->conn, SQL_FREELIST_COUNT, &n_free, err) == ERR_OK &&
-        conn_number(c->conn, SQL_CHECK_CONTENT, &c->total, err) == ERR_OK) {
+    if (query_number(c->conn, SQL_PAGE_SIZE, &page_bytes, err) == ERR_OK &&
+        query_number(c->conn, SQL_PAGE_COUNT, &n_pages, err) == ERR_OK &&
+        query_number(c->conn, SQL_FREELIST_COUNT, &n_free, err) == ERR_OK &&
+        query_number(c->conn, SQL_CHECK_CONTENT, &c->total, err) == ERR_OK) {
         c->report->n_bytes = n_pages * page_bytes;
         c->report->n_free_bytes = n_free * page_bytes;
     }
@@ -373,7 +330,7 @@ enum err_code check_run(const char *path, const struct care_calls *calls,
         goto done;
     }
     if (measure(&c, &one) != ERR_OK &&
-        check_forgive(&c, &one, "versions and batches cannot be listed; restore a backup") !=
+        checking_forgive(&c, &one, "versions and batches cannot be listed; restore a backup") !=
             ERR_OK) {
         *err = one;
     }
@@ -381,7 +338,8 @@ enum err_code check_run(const char *path, const struct care_calls *calls,
         goto done;
     }
     if (report->schema >= 3 && check_checkpoints(&c, &one) != ERR_OK &&
-        check_forgive(&c, &one, "checkpoints of jobs cannot be read; restore a backup") != ERR_OK) {
+        checking_forgive(&c, &one, "checkpoints of jobs cannot be read; restore a backup") !=
+            ERR_OK) {
         *err = one;
     }
 done:

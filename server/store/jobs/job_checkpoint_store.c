@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a running job keeps for its next attempt, and the losses it has told. */
-#include "store/jobs/job_store.h"
-
-#include "store/sqlite/chunks.h"
+#include "store/jobs/job_checkpoint_store.h"
 
 #include "base/mem.h"
+#include "store/sqlite/chunks.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 static struct chunks chunks_of(struct conn *conn, enum sql_query query, int64_t id, int task)
 {

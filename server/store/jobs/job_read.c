@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is told of jobs; nothing here changes one. */
-#include "store/jobs/job_priv.h"
-
-#include <string.h>
+#include "store/jobs/job_read.h"
 
 #include "base/mem.h"
 #include "base/names.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 static const char *const state_names[] = {"queued", "running", "succeeded", "failed", "cancelled"};
 

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/jobs/job_store.h"
 
-#include "store/jobs/job_priv.h"
-#include "store/models/model_priv.h"
-#include "store/sqlite/db_priv.h"
-
-#include <string.h>
-
 #include "base/mem.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 static enum err_code get_request(struct conn *conn, int64_t id, void **request, size_t *n_bytes,
                                  struct err *err)

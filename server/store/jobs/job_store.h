@@ -11,42 +11,14 @@
 #ifndef JOB_STORE_H
 #define JOB_STORE_H
 
-#include "store/data/data_store.h"
+#include "store/jobs/job_read.h"
 #include "store/models/model_store.h"
 #include "store/sqlite/db.h"
 
-#define JOB_MAX_STALLED  3
-#define JOB_MAX_FAULTS   5
-#define JOB_HISTORY      1000
-#define JOB_MAX_WAIT_MS  300000 /* until a job that met a fault is tried again */
-#define JOB_MAX_URGENT   100    /* priorities are from -100 to 100 */
-#define JOB_ORIGIN_CHARS 16
-
-enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };
-
-struct job_row {
-    int64_t id;
-    char model[NAME_MAX_CHARS + 1];
-    enum job_state state;
-    int attempts; /* times it was claimed */
-    int64_t created_ms;
-    int64_t started_ms;  /* of the last attempt; 0: not yet */
-    int64_t finished_ms; /* 0: not yet */
-    int64_t version;     /* published; 0: none */
-    bool cancel_requested;
-    char message[240];         /* why it failed, waits or was not promoted; empty otherwise */
-    struct training_data data; /* the rows of its last attempt */
-    int priority;
-    char origin[JOB_ORIGIN_CHARS + 1]; /* who asked: request, new_rows, schedule, drift */
-    int64_t not_before_ms;             /* queued: it waits until then */
-    int faults;                        /* that passed, or may */
-    int64_t base_version;              /* of its last attempt; 0: cold start */
-    bool promoted;                     /* its version became the default */
-};
-
-const char *job_state_name(enum job_state state); /* "queued", ... */
-/* False: no such state. */
-bool job_state_find(const char *name, enum job_state *state);
+#define JOB_MAX_STALLED 3
+#define JOB_MAX_FAULTS  5
+#define JOB_HISTORY     1000
+#define JOB_MAX_WAIT_MS 300000 /* until a job that met a fault is tried again */
 
 struct job_new {
     const char *model;
@@ -72,9 +44,6 @@ enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *i
  */
 enum err_code job_store_claim(struct db *db, struct job_row *row, void **request, size_t *n_bytes,
                               struct err *err) MUST_CHECK;
-
-/* When the next queued job may begin, UTC ms, 1 or more; 0: there is none. */
-enum err_code job_store_next(struct db *db, int64_t *at_ms, struct err *err) MUST_CHECK;
 
 /* Ends a running job that published nothing: failed or cancelled. Its checkpoints go. */
 enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, const char *message,
@@ -104,12 +73,6 @@ enum err_code job_store_publish(struct db *db, int64_t id, const struct job_resu
 enum err_code job_store_set_data(struct db *db, int64_t id, const struct training_data *data,
                                  int64_t base_version, struct err *err) MUST_CHECK;
 
-/* The rows that trained a version; an empty fingerprint when it was not trained here. *base_version
- * may be NULL. */
-enum err_code job_store_training_data(struct db *db, const char *model, int64_t version,
-                                      struct training_data *data, int64_t *base_version,
-                                      struct err *err) MUST_CHECK;
-
 /* Gives a running job back to the queue (the daemon stops); the attempt does not count. */
 enum err_code job_store_requeue(struct db *db, int64_t id, struct err *err) MUST_CHECK;
 
@@ -125,63 +88,8 @@ enum err_code job_store_retry(struct db *db, int64_t id, int64_t at_ms, const ch
 enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row,
                                struct err *err) MUST_CHECK;
 
-enum err_code job_store_get(struct db *db, int64_t id, struct job_row *row,
-                            struct err *err) MUST_CHECK;
-
-/* The texts of a job; each is the caller's (mem_free) and ends with a NUL; gate and scores may be
- * NULL. */
-struct job_details {
-    char *request;
-    char *gate;
-    char *scores;
-};
-enum err_code job_store_details(struct db *db, int64_t id, struct job_details *out,
-                                struct err *err) MUST_CHECK;
-void job_details_release(struct job_details *details);
-
-struct job_filter {
-    const char *model; /* NULL: of every model */
-    int state;         /* enum job_state; -1: any */
-    int limit;
-};
-
-/* Newest first. *rows is the caller's (mem_free). */
-enum err_code job_store_list(struct db *db, const struct job_filter *filter, struct job_row **rows,
-                             size_t *n_rows, struct err *err) MUST_CHECK;
-
 /* At start: every running job is queued again or, having got nowhere, failed. */
 enum err_code job_store_recover(struct db *db, int *n_requeued, int *n_failed,
                                 struct err *err) MUST_CHECK;
-
-/* ---- state of a running job (job_checkpoint_store.c) ---- */
-
-/* Replaces what a task of a job left before, by its number, with a head and the bytes behind it;
- * and the job's curves [n_curves]. */
-struct job_state_bytes {
-    int task;
-    const void *head; /* NULL: none */
-    size_t n_head;
-    const void *bytes;
-    size_t n_bytes;
-    const void *curves; /* NULL: as they are */
-    size_t n_curves;
-};
-enum err_code job_store_save_checkpoint(struct db *db, int64_t id,
-                                        const struct job_state_bytes *state,
-                                        struct err *err) MUST_CHECK;
-
-/* Head and bytes together; the caller's (mem_free). ERR_NOT_FOUND without a message; ERR_CORRUPT.
- */
-enum err_code job_store_load_checkpoint(struct db *db, int64_t id, int task, void **bytes,
-                                        size_t *n_bytes, struct err *err) MUST_CHECK;
-
-/* What the job has saved is of no use any more. */
-enum err_code job_store_drop_checkpoints(struct db *db, int64_t id, struct err *err) MUST_CHECK;
-
-/* Losses by step (jobs/curves.h). *bytes is the caller's; NULL and 0 when there are none. */
-enum err_code job_store_set_curves(struct db *db, int64_t id, const void *bytes, size_t n_bytes,
-                                   struct err *err) MUST_CHECK;
-enum err_code job_store_curves(struct db *db, int64_t id, void **bytes, size_t *n_bytes,
-                               struct err *err) MUST_CHECK;
 
 #endif

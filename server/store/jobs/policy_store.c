@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/jobs/policy_store.h"
 
-#include "store/jobs/job_store.h"
-#include "store/sqlite/db_priv.h"
-
-#include <string.h>
-
 #include "base/mem.h"
+#include "store/jobs/job_read.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 enum err_code policy_store_put(struct db *db, const char *model, const char *document,
                                struct err *err)

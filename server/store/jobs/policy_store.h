@@ -3,7 +3,9 @@
 #ifndef POLICY_STORE_H
 #define POLICY_STORE_H
 
-#include "store/models/model_store.h"
+#include <stddef.h>
+
+#include "store/models/model_name.h"
 #include "store/sqlite/db.h"
 
 /* A document is JSON text of the API's. ERR_NOT_FOUND: no such model. */

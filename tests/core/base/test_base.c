@@ -28,7 +28,7 @@ START_TEST(the_first_error_wins)
     err_clear(&err);
     err_prefix(&err, "nothing");
     ck_assert_str_eq(err_msg(&err), "no error");
-    ck_assert_str_eq(err_name(ERR_NOMEM), "NOMEM");
+    ck_assert_str_eq(err_text(ERR_NOMEM), "out of memory");
 }
 END_TEST
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "fit/loss.h"
 #include "math/gemm.h"
 
 /* As oracle_error, without a check of each number. */
@@ -88,13 +89,12 @@ START_TEST(second_derivatives_agree_with_pytorch)
 END_TEST
 
 /* The gradient of the objective with parameter k moved by t. */
-static void moved_gradient(struct posed *f, struct resnet_tape *tape, double *scratch, int k,
-                           double t, double *grad)
+static void moved_gradient(struct posed *f, struct objective_loss *loss, int k, double t,
+                           double *grad)
 {
     double keep = f->params[k];
     f->params[k] = keep + t;
-    objective_eval(&f->objective, &f->net, tape, POSED_ROWS, f->problem.rows.n, f->x, f->y,
-                   f->params, grad, scratch);
+    objective_loss_eval(loss, &f->problem.rows, f->params, grad);
     f->params[k] = keep;
 }
 
@@ -106,16 +106,16 @@ static void check_hessian(struct posed *f, const char *kind, const char *request
     double *h = calloc((size_t)(n * n), sizeof *h);
     double *up = calloc(2 * (size_t)n, sizeof *up);
     double *down = up + n;
-    double *scratch = calloc(objective_scratch(&f->net, POSED_ROWS), sizeof *scratch);
-    struct resnet_tape *tape = resnet_tape_new(&f->net, POSED_ROWS);
+    struct objective_loss loss;
     double scale = 0.0;
+    ck_assert_int_eq(objective_loss_init(&loss, &f->objective, &f->net, &err), ERR_OK);
     ck_assert_msg(curvature_hessian(&f->problem, h, &err) == ERR_OK, "%s", err_msg(&err));
     for (int c = 0; c < n * n; c++) {
         scale = fmax(scale, fabs(h[c]));
     }
     for (int k = 0; k < n; k++) {
-        moved_gradient(f, tape, scratch, k, step, up);
-        moved_gradient(f, tape, scratch, k, -step, down);
+        moved_gradient(f, &loss, k, step, up);
+        moved_gradient(f, &loss, k, -step, down);
         /* A check costs more than a comparison: one a column. */
         double worst = 0.0;
         bool symmetric = true;
@@ -128,10 +128,9 @@ static void check_hessian(struct posed *f, const char *kind, const char *request
                       n, worst);
         ck_assert(symmetric);
     }
-    resnet_tape_free(tape);
+    objective_loss_release(&loss);
     free(h);
     free(up);
-    free(scratch);
 }
 
 START_TEST(hessians_match_central_differences_of_gradients)
@@ -259,16 +258,20 @@ START_TEST(the_fisher_diagonal_is_its_sum_over_rows)
             double *found = calloc(3 * n, sizeof *found);
             double *expected = found + n;
             double *grad = expected + n;
-            double *scratch = calloc(objective_scratch(&f.net, 1), sizeof *scratch);
-            struct resnet_tape *tape = resnet_tape_new(&f.net, 1);
+            struct objective_loss loss;
             struct objective alone = f.objective;
             /* A row's own part: no prior, and for mse its share of the mean. */
             alone.kind = alone.kind == OBJECTIVE_NLP ? OBJECTIVE_NLL : alone.kind;
             double share = alone.kind == OBJECTIVE_MSE ? 1.0 / POSED_ROWS : 1.0;
+            ck_assert_int_eq(objective_loss_init(&loss, &alone, &f.net, &err), ERR_OK);
             ck_assert_int_eq(curvature_fisher_diagonal(&f.problem, found, &err), ERR_OK);
             for (int row = 0; row < POSED_ROWS; row++) {
-                objective_eval(&alone, &f.net, tape, 1, 1, f.x + row * f.problem.rows.d,
-                               f.y + row * f.problem.rows.o, f.params, grad, scratch);
+                const struct data one = {.n = 1,
+                                         .d = f.problem.rows.d,
+                                         .o = f.problem.rows.o,
+                                         .x = f.x + row * f.problem.rows.d,
+                                         .y = f.y + row * f.problem.rows.o};
+                objective_loss_eval(&loss, &one, f.params, grad);
                 for (size_t k = 0; k < n; k++) {
                     expected[k] += share * share * grad[k] * grad[k];
                 }
@@ -279,9 +282,8 @@ START_TEST(the_fisher_diagonal_is_its_sum_over_rows)
             double error = oracle_error(found, expected, (int)n);
             ck_assert_msg(error <= 1e-12, "%s, %s: error %g", posed_kinds[i].name,
                           posed_wishes[request], error);
-            resnet_tape_free(tape);
+            objective_loss_release(&loss);
             free(found);
-            free(scratch);
             posed_release(&f);
         }
     }

@@ -30,26 +30,29 @@ static void run_steps(const json_t *item)
     struct optim_settings settings = optim_defaults();
     struct objective objective = {.kind = OBJECTIVE_MSE};
     struct optim optim;
-    ck_assert(optim_find(json_string_value(json_object_get(item, "optimizer")), &settings.kind));
+    int kind = names_find(optim_known(), json_string_value(json_object_get(item, "optimizer")));
+    ck_assert_int_ge(kind, 0);
+    settings.kind = (enum optim_kind)kind;
     settings.learning_rate = json_number_value(json_object_get(item, "learning_rate"));
     settings.weight_decay = json_number_value(json_object_get(item, "weight_decay"));
     ck_assert_int_eq(resnet_init(&net, &arch, &err), ERR_OK);
     ck_assert_int_eq(optim_init(&optim, &settings, net.n_params, &err), ERR_OK);
-    struct resnet_tape *tape = resnet_tape_new(&net, 32);
+    struct objective_loss loss;
+    ck_assert_int_eq(objective_loss_init(&loss, &objective, &net, &err), ERR_OK);
+    loss.tile = 32;
+    const struct data rows = {
+        .n = n_x / arch.inputs, .d = arch.inputs, .o = arch.outputs, .x = x, .y = y};
     double *grad = calloc((size_t)net.n_params, sizeof *grad);
-    double *scratch = calloc(objective_scratch(&net, 32), sizeof *scratch);
     for (int k = 0; k < n_losses; k++) {
-        double value = objective_eval(&objective, &net, tape, 32, n_x / arch.inputs, x, y, params,
-                                      grad, scratch);
+        double value = objective_loss_eval(&loss, &rows, params, grad);
         ck_assert_double_eq_tol(value, losses[k], 1e-12 * fabs(losses[k]));
         optim_step(&optim, settings.learning_rate, grad, params);
     }
     ck_assert_double_le(oracle_error(params, last, net.n_params), 1e-12);
     optim_release(&optim);
-    resnet_tape_free(tape);
+    objective_loss_release(&loss);
     resnet_release(&net);
     free(grad);
-    free(scratch);
     free(params);
     free(x);
     free(y);
@@ -153,9 +156,7 @@ static void toy_init(struct toy *toy, enum arch_activation act)
         .n_members = 1,
         .fraction_to = 1.0,
     };
-    toy->settings = fit_defaults();
-    toy->settings.epochs = 40;
-    toy->settings.batch_size = 8;
+    toy->settings = (struct fit_settings){.epochs = 40, .batch_size = 8, .optim = optim_defaults()};
     toy->params = mem_alloc_array((size_t)toy->net.n_params, sizeof *toy->params);
     rng_init(&rng, 3, RNG_INIT, 0);
     fit_init_params(&toy->net, 1.0, &rng, toy->params);

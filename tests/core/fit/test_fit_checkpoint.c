@@ -27,7 +27,7 @@ static void run_fit(enum optim_kind kind, int patience, int n_kept, const struct
     struct objective_loss loss;
     struct objective mse = {.kind = OBJECTIVE_MSE};
     struct arch arch = solver_toy_arch(NOISE_ESTIMATED);
-    struct fit_settings settings = fit_defaults();
+    struct fit_settings settings = {.epochs = EPOCHS, .batch_size = 5, .optim = optim_defaults()};
     struct rng rng;
     *run = (struct run){.err = ERR_INIT};
     run->result = (struct fit_result){.train_loss = run->train, .validation_loss = run->validation};
@@ -44,8 +44,6 @@ static void run_fit(enum optim_kind kind, int patience, int n_kept, const struct
         .fraction_to = 1.0,
     };
     problem.validation.n = n_kept;
-    settings.epochs = EPOCHS;
-    settings.batch_size = 5;
     settings.patience = patience;
     settings.optim.kind = kind;
     settings.optim.momentum = 0.5;

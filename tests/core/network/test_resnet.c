@@ -5,6 +5,7 @@
  * value.
  */
 #include "oracle.h"
+#include "plain_forward.h"
 #include "run.h"
 
 #include <math.h>
@@ -13,7 +14,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "fit/objective.h"
+#include "fit/loss.h"
 #include "math/kernels.h"
 #include "network/resnet.h"
 
@@ -35,11 +36,8 @@ static double check_case(const json_t *item)
     int n = n_x / arch.inputs;
     ck_assert_int_eq(n * net.n_out, n_y);
 
-    double *pack = calloc(net.pack_size, sizeof *pack);
-    double *scratch = calloc(resnet_apply_scratch(&net, n), sizeof *scratch);
     double *found = calloc((size_t)n_y, sizeof *found);
-    resnet_pack(&net, params, pack);
-    resnet_apply(&net, pack, n, x, found, scratch);
+    plain_forward(&net, params, n, x, found);
     double error = oracle_error(found, y, n_y);
 
     /* The taped pass: other kernels, the same values but for rounding. */
@@ -50,8 +48,6 @@ static double check_case(const json_t *item)
     error = fmax(error, oracle_error(again, y, n_y));
     resnet_tape_free(tape);
     resnet_release(&net);
-    free(pack);
-    free(scratch);
     free(found);
     free(again);
     free(params);
@@ -95,7 +91,7 @@ END_TEST
 struct fixture {
     struct resnet net;
     struct resnet_tape *tape;
-    double *params, *x, *y, *grad, *scratch;
+    double *params, *x, *y, *grad;
     int n;
 };
 
@@ -111,7 +107,6 @@ static void fixture_init(struct fixture *f, const json_t *item)
     f->n = n_x / arch.inputs;
     f->tape = resnet_tape_new(&f->net, 64);
     f->grad = calloc((size_t)f->net.n_params, sizeof *f->grad);
-    f->scratch = calloc(objective_scratch(&f->net, 64), sizeof *f->scratch);
 }
 
 static void fixture_release(struct fixture *f)
@@ -122,7 +117,6 @@ static void fixture_release(struct fixture *f)
     free(f->x);
     free(f->y);
     free(f->grad);
-    free(f->scratch);
 }
 
 static void check_loss(struct fixture *f, const json_t *item, const char *key,
@@ -131,8 +125,14 @@ static void check_loss(struct fixture *f, const json_t *item, const char *key,
     const json_t *expected = json_object_get(item, key);
     double *gradient = oracle_numbers(json_object_get(expected, "gradient"), NULL);
     double value = json_number_value(json_object_get(expected, "value"));
-    double found = objective_eval(objective, &f->net, f->tape, tile, f->n, f->x, f->y, f->params,
-                                  f->grad, f->scratch);
+    struct err err = ERR_INIT;
+    struct objective_loss loss;
+    const struct data rows = {
+        .n = f->n, .d = f->net.arch.inputs, .o = f->net.n_out, .x = f->x, .y = f->y};
+    ck_assert_int_eq(objective_loss_init(&loss, objective, &f->net, &err), ERR_OK);
+    loss.tile = tile;
+    double found = objective_loss_eval(&loss, &rows, f->params, f->grad);
+    objective_loss_release(&loss);
     double error = oracle_error(f->grad, gradient, f->net.n_params);
     ck_assert_msg(fabs(found - value) <= TOLERANCE * fabs(value), "%s: %.17g, not %.17g", key,
                   found, value);
@@ -282,8 +282,6 @@ START_TEST(rows_do_not_depend_on_their_neighbours)
     arch.width = 9;
     ck_assert_int_eq(resnet_init(&net, &arch, &err), ERR_OK);
     double *params = calloc((size_t)net.n_params, sizeof *params);
-    double *pack = calloc(net.pack_size, sizeof *pack);
-    double *scratch = calloc(resnet_apply_scratch(&net, 67), sizeof *scratch);
     rng_init(&rng, 1, RNG_TEST, 0);
     for (int k = 0; k < net.n_params; k++) {
         params[k] = rng_normal(&rng);
@@ -291,17 +289,14 @@ START_TEST(rows_do_not_depend_on_their_neighbours)
     for (int k = 0; k < 67 * 3; k++) {
         x[k] = rng_normal(&rng);
     }
-    resnet_pack(&net, params, pack);
-    resnet_apply(&net, pack, 67, x, all, scratch);
+    plain_forward(&net, params, 67, x, all);
     for (int i = 0; i < 67; i++) {
-        resnet_apply(&net, pack, 1, x + 3 * i, one, scratch);
+        plain_forward(&net, params, 1, x + 3 * i, one);
         ck_assert_double_eq_tol(one[0], all[2 * i], 1e-13);
         ck_assert_double_eq_tol(one[1], all[2 * i + 1], 1e-13);
     }
     resnet_release(&net);
     free(params);
-    free(pack);
-    free(scratch);
 }
 END_TEST
 

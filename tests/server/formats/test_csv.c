@@ -12,7 +12,7 @@
 static void tell(const struct csv *csv, const struct err *err, struct textbuf *out)
 {
     if (err->code != ERR_OK) {
-        textbuf_printf(out, "%s row %d column %d: %s\n", err_name(err->code), err->row, err->column,
+        textbuf_printf(out, "%s row %d column %d: %s\n", cases_err_name(err->code), err->row, err->column,
                        err_msg(err));
         return;
     }

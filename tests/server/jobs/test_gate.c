@@ -10,14 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/background.h"
-#include "api/job_json.h"
+#include "background.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
-#include "documents/quality_json.h"
 #include "fit/split.h"
 #include "formats/json_read.h"
 #include "jobs/attempt.h"
+#include "store/jobs/job_store.h"
+#include "store/models/model_admin.h"
 
 #define N    100
 #define SEED 3
@@ -261,12 +261,6 @@ static void curves(void *ctx, struct bytes_writer *writer)
     }
 }
 
-static void write_scores(struct textbuf *text, const struct model *model)
-{
-    struct json_write json = json_write_to(text);
-    quality_json_write_scores(&json, NULL, model);
-}
-
 /* Trains with few epochs; the job as it has ended. */
 static struct job_row train(void)
 {
@@ -276,8 +270,6 @@ static struct job_row train(void)
                                               .models = loop.app.models,
                                               .log = &loop.log,
                                               .metrics = &loop.metrics,
-                                              .parse = job_json_parse,
-                                              .write_scores = write_scores,
                                               .n_threads = 1};
     struct job_new job = {
         .model = "m", .request = request, .n_request = strlen(request), .origin = "request"};
@@ -371,7 +363,7 @@ START_TEST(any_version_takes_the_place_of_a_damaged_one)
     struct err err = ERR_INIT;
     put(&exact);
     ck_assert_int_eq(model_store_mark_damaged(loop.app.db, "m", 1, "a test", &err), ERR_OK);
-    ck_assert_int_eq(models_refresh(loop.app.models, "m", NULL, NULL, &err), ERR_OK);
+    ck_assert_int_eq(models_refresh(loop.app.models, "m", NULL, 0, &err), ERR_OK);
     struct job_row row = train();
     ck_assert(row.promoted);
     ck_assert_int_eq(served(), 2);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When a policy trains, by facts made up here. Times in seconds from 2026-01-01 00:00 UTC. */
 #include "jobs/policy.h"
+
+#include "store/jobs/policy_store.h"
 #include "run.h"
 
 #include <string.h>
@@ -42,7 +44,7 @@ static void check_trains(struct policy_decision d, const char *reason)
 
 START_TEST(new_rows_train_when_they_are_enough_and_have_stopped_coming)
 {
-    struct policy policy = policy_defaults();
+    struct policy_spec policy = policy_spec_defaults();
     struct policy_memory memory = {0};
     struct policy_facts facts = some_facts();
     policy.new_rows = 51;
@@ -57,7 +59,7 @@ END_TEST
 
 START_TEST(rows_that_never_stop_coming_do_not_put_it_off_for_ever)
 {
-    struct policy policy = policy_defaults();
+    struct policy_spec policy = policy_spec_defaults();
     struct policy_memory memory = {0};
     struct policy_facts facts = some_facts();
     policy.new_rows = 50;
@@ -80,7 +82,7 @@ END_TEST
 
 START_TEST(nothing_starts_while_a_job_is_active_or_rows_are_missing)
 {
-    struct policy policy = policy_defaults();
+    struct policy_spec policy = policy_spec_defaults();
     struct policy_memory memory = {0};
     struct policy_facts facts = some_facts();
     policy.new_rows = 1;
@@ -97,7 +99,7 @@ END_TEST
 
 START_TEST(a_schedule_counts_from_the_last_job_or_the_policy)
 {
-    struct policy policy = policy_defaults();
+    struct policy_spec policy = policy_spec_defaults();
     struct policy_memory memory = {0};
     struct policy_facts facts = some_facts();
     policy.every_s = 3600;
@@ -115,7 +117,7 @@ END_TEST
 
 START_TEST(a_time_of_day_is_the_next_one_after_the_last_job)
 {
-    struct policy policy = policy_defaults();
+    struct policy_spec policy = policy_spec_defaults();
     struct policy_memory memory = {0};
     struct policy_facts facts = some_facts();
     policy.daily_at = 150; /* 02:30 */
@@ -130,7 +132,7 @@ END_TEST
 
 START_TEST(drift_is_measured_once_for_each_batch)
 {
-    struct policy policy = policy_defaults();
+    struct policy_spec policy = policy_spec_defaults();
     struct policy_memory memory = {0};
     struct policy_facts facts = some_facts();
     policy.drift_increase = 0.5;
@@ -166,7 +168,7 @@ END_TEST
 
 START_TEST(a_schedule_too_waits_for_rows_to_stop_coming)
 {
-    struct policy policy = policy_defaults();
+    struct policy_spec policy = policy_spec_defaults();
     struct policy_memory memory = {0};
     struct policy_facts facts = some_facts();
     policy.every_s = 3600;
@@ -189,7 +191,7 @@ END_TEST
 
 START_TEST(times_that_passed_while_nobody_looked_are_made_up_for_once)
 {
-    struct policy policy = policy_defaults();
+    struct policy_spec policy = policy_spec_defaults();
     struct policy_memory memory = {0};
     struct policy_facts facts = some_facts();
     policy.daily_at = 150; /* 02:30 */
@@ -204,7 +206,7 @@ END_TEST
 /* The last job, the policy and the rows are of a day that has not come yet. */
 START_TEST(a_clock_that_was_set_back_does_not_put_a_policy_off)
 {
-    struct policy policy = policy_defaults();
+    struct policy_spec policy = policy_spec_defaults();
     struct policy_memory memory = {0};
     struct policy_facts facts = some_facts();
     const int64_t year = 365 * 86400;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All that a training request says: what to train, what it may cost, and when its version is
+ * served.
+ */
+#ifndef JOB_SPEC_H
+#define JOB_SPEC_H
+
+#include "base/names.h"
+#include "train/train.h"
+
+#define JOB_MAX_PRIORITY 100 /* priorities are from -100 to 100 */
+
+enum gate_metric {
+    GATE_RMSE, /* root mean over outputs of (RMSE / range of the served version's outputs)^2 */
+    GATE_NLL,  /* mean over outputs of the negative log likelihood */
+    GATE_CRPS, /* mean over outputs of CRPS / range */
+};
+/* Which of the rows that were kept out a comparison uses: those the served version had too, all,
+ * or those that came since. */
+enum gate_rows { GATE_KNOWN, GATE_ALL, GATE_NEW };
+
+/* When a new version may take the place of the served one (jobs/gate). */
+struct gate_spec {
+    bool on;
+    enum gate_metric metric;
+    enum gate_rows rows;
+    double max_increase; /* a share; of nll nats */
+};
+
+struct gate_spec gate_defaults(void);
+const char *gate_metric_name(enum gate_metric metric);
+struct names gate_metric_known(void);
+const char *gate_rows_name(enum gate_rows rows);
+struct names gate_rows_known(void);
+
+struct job_limits {
+    int64_t seconds; /* of one attempt; 0: none */
+    int64_t bytes;   /* of memory; 0: none */
+};
+
+/* Release with train_spec_release(&spec->train). */
+struct job_spec {
+    struct train_spec train;
+    struct gate_spec gate;
+    struct job_limits limits;
+    bool promote; /* false: the version is stored and not served, whatever the gate says */
+    int priority;
+};
+
+#endif

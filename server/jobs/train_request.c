@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jobs/train_request.h"
+
+#include "documents/job_json.h"
+#include "store/data/data_read.h"
+
+#include <string.h>
+
+/* The settings the default version was trained with. */
+static enum err_code spec_of_default(const struct train_request *request, struct job_spec *spec,
+                                     struct err *err)
+{
+    const char *model = request->model;
+    struct served *served = NULL;
+    if (models_get(request->models, model, 0, &served, err) != ERR_OK) {
+        if (err->code == ERR_NOT_FOUND) {
+            err_clear(err);
+            err_set(err, ERR_INVALID,
+                    "model %s has no version whose settings could be used again; "
+                    "say at least {\"solver\":\"ensemble\"}",
+                    model);
+        }
+        return err->code;
+    }
+    const char *settings = served->model->settings;
+    if (settings == NULL) {
+        err_set(err, ERR_INVALID,
+                "the default version of model %s was not trained here; say at "
+                "least {\"solver\":\"ensemble\"}",
+                model);
+    } else if (job_json_parse(settings, strlen(settings), spec, err) != ERR_OK) {
+        err_prefix(err, "settings of the default version");
+    }
+    served_unref(served);
+    return err->code;
+}
+
+/* A warm start is possible only from a version of the same network. */
+static enum err_code check_base(const struct train_request *request, const struct train_spec *spec,
+                                struct err *err)
+{
+    struct served *served = NULL;
+    if (spec->start == TRAIN_COLD) {
+        return ERR_OK;
+    }
+    if (models_get(request->models, request->model, 0, &served, err) != ERR_OK) {
+        if (err->code == ERR_NOT_FOUND) {
+            err_clear(err);
+            err_set(err, ERR_CONFLICT,
+                    "model %s has no version to start from; \"start\":\"cold\" needs none",
+                    request->model);
+        }
+        return err->code;
+    }
+    err_kept(train_check_base(spec, served->model, err));
+    served_unref(served);
+    return err->code;
+}
+
+/* Completes the spec by the shape of the rows. */
+static enum err_code fit_to_rows(const struct train_request *request, struct train_spec *spec,
+                                 struct err *err)
+{
+    struct data_summary summary;
+    if (data_store_summary(request->db, request->model, &summary, err) != ERR_OK) {
+        return err->code;
+    }
+    if (summary.n_rows < 2) {
+        return err_set(err, ERR_CONFLICT,
+                       "model %s has %lld training rows, at least 2 are needed; "
+                       "POST rows to /v1/models/%s/data",
+                       request->model, (long long)summary.n_rows, request->model);
+    }
+    return train_resolve(spec, summary.n_inputs, summary.n_outputs, err);
+}
+
+static enum err_code fit_to_base(const struct train_request *request, struct train_spec *spec,
+                                 struct err *err)
+{
+    enum err_code code = check_base(request, spec, err);
+    if (request->cold_if_needed &&
+        (code == ERR_CONFLICT || code == ERR_INVALID || code == ERR_UNSUPPORTED)) {
+        err_clear(err);
+        spec->start = TRAIN_COLD;
+    }
+    return err->code;
+}
+
+enum err_code train_request_write(const struct train_request *request, struct textbuf *out,
+                                  int *priority, struct err *err)
+{
+    struct job_spec of_default = {.promote = false};
+    if (request->spec == NULL && spec_of_default(request, &of_default, err) != ERR_OK) {
+        return err->code;
+    }
+    /* What is completed here is none of what either owns. */
+    struct job_spec spec = request->spec != NULL ? *request->spec : of_default;
+    if (fit_to_rows(request, &spec.train, err) == ERR_OK &&
+        fit_to_base(request, &spec.train, err) == ERR_OK) {
+        job_json_write(out, &spec);
+        *priority = spec.priority;
+    }
+    train_spec_release(&of_default.train);
+    return textbuf_failed(out) ? err_set(err, ERR_NOMEM, "no memory for a job") : err->code;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From what somebody wants trained to the text that a job keeps: every setting is written out, and
+ * the request fits the rows that are there and the version that is served.
+ */
+#ifndef TRAIN_REQUEST_H
+#define TRAIN_REQUEST_H
+
+#include "base/textbuf.h"
+#include "documents/job_spec.h"
+#include "live/models.h"
+
+struct train_request {
+    struct db *db;
+    struct models *models;
+    const char *model;
+    const struct job_spec *spec; /* NULL: as the default version was trained */
+    bool cold_if_needed;         /* a warm start that is not possible becomes a cold one */
+};
+
+/*
+ * Appends the request as a job keeps it; *priority is the job's. Whatever can be refused now is
+ * refused now, not by a job that fails later. ERR_INVALID naming the key; ERR_CONFLICT: too few
+ * rows, or no version to start from; ERR_NOT_FOUND: no such model.
+ */
+enum err_code train_request_write(const struct train_request *request, struct textbuf *out,
+                                  int *priority, struct err *err) MUST_CHECK;
+
+#endif
