@@ -18,6 +18,7 @@
 static enum err_code read_target(const struct request *req, const json_t *body,
                                  struct prediction_request *request, struct err *err)
 {
+    const struct json_members members = {body, "body", err};
     const char *name = NULL;
     if (req->n_params > 0) {
         if (json_object_get(body, "model") != NULL ||
@@ -28,8 +29,8 @@ static enum err_code read_target(const struct request *req, const json_t *body,
                            json_object_get(body, "model") != NULL ? "model" : "version");
         }
         name = req->params[0];
-    } else if (json_read_get_text(body, "body", "model", true, NAME_MAX_CHARS, &name, err) !=
-               ERR_OK) {
+    } else if (json_read_require(members, "model") != ERR_OK ||
+               json_read_text(members, "model", NAME_MAX_CHARS, &name) != ERR_OK) {
         return err->code;
     }
     if (reply_model_name(name, &request->model, err) != ERR_OK) {
