@@ -55,7 +55,8 @@ static void run(const char *name, const double *values)
         double start = now();
         char *text = write_tensor(values, &arena, &len);
         double middle = now();
-        if (json_tensor_parse(text, len, &tensor, 1, &arena, &document, &err) != ERR_OK ||
+        if (json_tensor_parse(text, len, (struct json_tensors){&tensor, 1}, &arena, &document,
+                              &err) != ERR_OK ||
             memcmp(tensor.values, values, COUNT * sizeof *values) != 0) {
             fprintf(stderr, "what was written does not read back: %s\n", err_msg(&err));
             exit(1);

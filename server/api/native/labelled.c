@@ -18,8 +18,8 @@ enum err_code labelled_parse(const struct request *req, int max_rows, struct lab
     if (out->is_csv) {
         return csv_parse(req->body, req->n_body, max_rows, req->arena, &out->csv, err);
     }
-    if (json_tensor_parse(req->body, req->n_body, tensors, 2, req->arena, &out->body, err) ==
-        ERR_OK) {
+    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2}, req->arena,
+                          &out->body, err) == ERR_OK) {
         out->x = tensors[0];
         out->y = tensors[1];
     }

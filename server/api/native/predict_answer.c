@@ -236,8 +236,11 @@ static enum err_code write_array(const struct predict_answer *answer, struct res
         if (req->want == 1U << i) {
             struct predict_dims dims =
                 predict_result_dims((enum predict_index)i, answer->served->model, req);
-            return npy_write(answer->result->at[i], dims.rank, dims.size, answer->request->single,
-                             answer->arena, &res->body, &res->n_body, err);
+            const struct npy_array array = {.values = answer->result->at[i],
+                                            .rank = dims.rank,
+                                            .shape = dims.size,
+                                            .single = answer->request->single};
+            return npy_write(&array, answer->arena, &res->body, &res->n_body, err);
         }
     }
     return err_set(err, ERR_INTERNAL, "no single result for npy");

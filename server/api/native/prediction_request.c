@@ -69,7 +69,8 @@ static enum err_code read_json(const struct request *req, int max_rows,
     json_t *body = NULL;
     struct json_tensor inputs = {
         .key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS};
-    if (json_tensor_parse(req->body, req->n_body, &inputs, 1, req->arena, &body, err) != ERR_OK ||
+    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){&inputs, 1}, req->arena,
+                          &body, err) != ERR_OK ||
         read_request(req, body, request, err) != ERR_OK ||
         json_tensor_check(&inputs, body, 0, err) != ERR_OK) {
         return err->code;

@@ -133,7 +133,8 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
         {.key = "outputs", .max_rows = max, .max_columns = ARCH_MAX_OUTPUTS}};
     const struct json_tensor *x = &tensors[0];
     const struct json_tensor *y = &tensors[1];
-    if (json_tensor_parse(req->body, req->n_body, tensors, 2, req->arena, &body, err) != ERR_OK ||
+    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2}, req->arena,
+                          &body, err) != ERR_OK ||
         json_read_check_keys(body, "body", keys, err) != ERR_OK ||
         json_tensor_check(x, body, 0, err) != ERR_OK ||
         json_tensor_check(y, body, 0, err) != ERR_OK ||
