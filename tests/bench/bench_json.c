@@ -29,10 +29,16 @@ static double median_ns(double *seconds)
 static char *write_tensor(const double *values, struct arena *arena, size_t *len)
 {
     static const size_t shape[] = {ROWS, COLUMNS};
-    struct json_stream *stream = arena_zalloc_array(arena, 1, sizeof *stream);
-    json_stream_text(stream, "{\"inputs\":", 10);
-    json_stream_tensor(stream, values, 2, shape);
-    json_stream_text(stream, "}", 1);
+    struct json_stream *stream = arena_alloc_array(arena, 1, sizeof *stream);
+    struct err err = ERR_INIT;
+    json_stream_init(stream, arena);
+    json_write_object(&stream->json, NULL);
+    json_stream_value(stream, "inputs", values, 2, shape);
+    json_write_object_end(&stream->json);
+    if (json_stream_end(stream, &err) != ERR_OK) {
+        fprintf(stderr, "%s\n", err_msg(&err));
+        exit(1);
+    }
     size_t bound = json_stream_bound(stream);
     char *text = arena_alloc(arena, bound);
     *len = json_stream_read(stream, text, bound);
