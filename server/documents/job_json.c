@@ -27,8 +27,8 @@ static enum err_code read_limits(const json_t *request, struct job_spec *spec, s
         return ERR_OK;
     }
     if (json_fields_read(object, &place, &spec->limits, err) != ERR_OK ||
-        json_read_get_int(object, "limits", "memory_mb", false, 0, MAX_MEGABYTES, &megabytes,
-                          err) != ERR_OK) {
+        json_read_int((struct json_members){object, "limits", err}, "memory_mb", 0, MAX_MEGABYTES,
+                      &megabytes) != ERR_OK) {
         return err->code;
     }
     spec->limits.bytes = megabytes * MEGABYTE;

@@ -92,7 +92,8 @@ static enum err_code read_policy(const json_t *document, struct policy_spec *pol
         return err->code;
     }
     if (!json_is_null(json_object_get(document, "daily_at")) &&
-        json_read_get_text(document, "policy", "daily_at", false, 20, &daily_at, err) != ERR_OK) {
+        json_read_text((struct json_members){document, "policy", err}, "daily_at", 20, &daily_at) !=
+            ERR_OK) {
         return err->code;
     }
     if ((daily_at != NULL && read_time_of_day(daily_at, &policy->daily_at, err) != ERR_OK) ||

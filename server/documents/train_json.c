@@ -38,7 +38,9 @@ static enum err_code read_solver(const json_t *request, struct train_spec *spec,
 {
     const char *name = NULL;
     int solver = find_solver(request);
-    if (json_read_get_text(request, "request", "solver", true, 64, &name, err) != ERR_OK) {
+    const struct json_members members = {request, "request", err};
+    json_read_require(members, "solver");
+    if (json_read_text(members, "solver", 64, &name) != ERR_OK) {
         return err->code;
     }
     if (solver < 0) {
@@ -157,8 +159,8 @@ static enum err_code read_request(const json_t *request, struct train_spec *spec
         read_by_tables(request, spec, err) != ERR_OK || read_noise(request, spec, err) != ERR_OK ||
         read_prior(request, spec, err) != ERR_OK ||
         model_json_read_precision(request, "request", &spec->single, err) != ERR_OK ||
-        json_read_get_int(request, "request", "seed", false, INT64_MIN, INT64_MAX, &spec->seed,
-                          err) != ERR_OK) {
+        json_read_int((struct json_members){request, "request", err}, "seed", INT64_MIN, INT64_MAX,
+                      &spec->seed) != ERR_OK) {
         return err->code;
     }
     return train_validate(spec, err);

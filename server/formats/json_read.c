@@ -137,75 +137,74 @@ enum err_code json_read_check_keys(const json_t *object, const char *where, cons
     return ERR_OK;
 }
 
-/* NULL with ERR_OK when it is absent and may be. */
-static enum err_code get(const json_t *object, const char *where, const char *key, bool required,
-                         const json_t **value, struct err *err)
+/* NULL: it is absent, or there is an error already. */
+static const json_t *get_member(struct json_members of, const char *key)
 {
-    *value = json_object_get(object, key);
-    if (*value == NULL && required) {
-        return err_set(err, ERR_INVALID, "%s: %s is missing", where, key);
-    }
-    return ERR_OK;
+    return of.err->code == ERR_OK ? json_object_get(of.object, key) : NULL;
 }
 
-enum err_code json_read_get_text(const json_t *object, const char *where, const char *key,
-                                 bool required, size_t max_len, const char **out, struct err *err)
+enum err_code json_read_require(struct json_members of, const char *key)
 {
-    const json_t *value;
-    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
-        return err->code;
+    return json_object_get(of.object, key) != NULL
+               ? of.err->code
+               : err_set(of.err, ERR_INVALID, "%s: %s is missing", of.where, key);
+}
+
+enum err_code json_read_text(struct json_members of, const char *key, size_t max_len,
+                             const char **out)
+{
+    const json_t *value = get_member(of, key);
+    if (value == NULL) {
+        return of.err->code;
     }
     if (!json_is_string(value) || json_string_length(value) > max_len) {
-        return err_set(err, ERR_INVALID, "%s: %s is not a string of at most %zu bytes", where, key,
-                       max_len);
+        return err_set(of.err, ERR_INVALID, "%s: %s is not a string of at most %zu bytes", of.where,
+                       key, max_len);
     }
     *out = json_string_value(value);
     return ERR_OK;
 }
 
-enum err_code json_read_get_int(const json_t *object, const char *where, const char *key,
-                                bool required, int64_t low, int64_t high, int64_t *out,
-                                struct err *err)
+enum err_code json_read_int(struct json_members of, const char *key, int64_t low, int64_t high,
+                            int64_t *out)
 {
-    const json_t *value;
-    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
-        return err->code;
-    }
+    const json_t *value = get_member(of, key);
     json_int_t number = json_integer_value(value);
+    if (value == NULL) {
+        return of.err->code;
+    }
     if (!json_is_integer(value) || number < low || number > high) {
-        return err_set(err, ERR_INVALID, "%s: %s is not an integer from %lld to %lld", where, key,
-                       (long long)low, (long long)high);
+        return err_set(of.err, ERR_INVALID, "%s: %s is not an integer from %lld to %lld", of.where,
+                       key, (long long)low, (long long)high);
     }
     *out = number;
     return ERR_OK;
 }
 
-enum err_code json_read_get_real(const json_t *object, const char *where, const char *key,
-                                 bool required, double low, double high, double *out,
-                                 struct err *err)
+enum err_code json_read_real(struct json_members of, const char *key, double low, double high,
+                             double *out)
 {
-    const json_t *value;
-    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
-        return err->code;
-    }
+    const json_t *value = get_member(of, key);
     double number = json_number_value(value);
+    if (value == NULL) {
+        return of.err->code;
+    }
     if (!json_is_number(value) || !(number >= low && number <= high)) {
-        return err_set(err, ERR_INVALID, "%s: %s is not a number from %g to %g", where, key, low,
-                       high);
+        return err_set(of.err, ERR_INVALID, "%s: %s is not a number from %g to %g", of.where, key,
+                       low, high);
     }
     *out = number;
     return ERR_OK;
 }
 
-enum err_code json_read_get_bool(const json_t *object, const char *where, const char *key,
-                                 bool required, bool *out, struct err *err)
+enum err_code json_read_bool(struct json_members of, const char *key, bool *out)
 {
-    const json_t *value;
-    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
-        return err->code;
+    const json_t *value = get_member(of, key);
+    if (value == NULL) {
+        return of.err->code;
     }
     if (!json_is_boolean(value)) {
-        return err_set(err, ERR_INVALID, "%s: %s is neither true nor false", where, key);
+        return err_set(of.err, ERR_INVALID, "%s: %s is neither true nor false", of.where, key);
     }
     *out = json_is_true(value);
     return ERR_OK;

@@ -105,7 +105,7 @@ static enum MHD_Result collect(void *ctx, enum MHD_ValueKind kind, const char *k
         c->no_memory = true;
         return MHD_NO;
     }
-    if (c->decode && (!percent_decode(name, false) || !percent_decode(copy, false))) {
+    if (c->decode && (!percent_decode(name) || !percent_decode(copy))) {
         c->bad = true;
         return MHD_NO;
     }
@@ -217,7 +217,7 @@ static struct exchange *exchange_new(struct daemon *daemon, struct MHD_Connectio
         exchange_put(ex);
         return NULL;
     }
-    if (!percent_decode(path, false)) {
+    if (!percent_decode(path)) {
         err_set(&ex->req.transport, ERR_SYNTAX, "the path has a bad percent escape");
         path = (char *)"/";
     }
@@ -253,8 +253,7 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
 static bool take_piece(struct exchange *ex, const char *data, size_t size)
 {
     struct daemon *daemon = ex->daemon;
-    bool go_on = body_take(&ex->body, &daemon->room, daemon->settings.max_body_bytes, data, size,
-                           &ex->req.transport);
+    bool go_on = body_append(&ex->body, &daemon->room, data, size, &ex->req.transport);
     ex->req.body = ex->body.data != NULL ? ex->body.data : "";
     ex->req.n_body = ex->body.n;
     return go_on;
@@ -458,6 +457,7 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
     }
     daemon->settings = *settings;
     daemon->room.max = settings->bodies_bytes;
+    daemon->room.max_body = settings->max_body_bytes;
     daemon->workers = workers;
     pthread_mutex_init(&daemon->lock, NULL);
     struct listener_settings listen = {.listen = settings->listen,

@@ -5,11 +5,11 @@
 #include "api/reply.h"
 #include "base/known.h"
 #include "formats/json_tensor.h"
+#include "formats/media_type.h"
 #include "formats/npy.h"
 #include "store/models/model_name.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define MAX_TIMEOUT_MS 86400000 /* a day */
 
@@ -19,6 +19,7 @@
 static enum err_code read_target(const struct request *req, const json_t *body,
                                  struct prediction_request *request, struct err *err)
 {
+    const struct json_members members = {body, "body", err};
     const char *name = NULL;
     if (req->n_params > 0) {
         if (json_object_get(body, "model") != NULL ||
@@ -29,8 +30,8 @@ static enum err_code read_target(const struct request *req, const json_t *body,
                            json_object_get(body, "model") != NULL ? "model" : "version");
         }
         name = req->params[0];
-    } else if (json_read_get_text(body, "body", "model", true, NAME_MAX_CHARS, &name, err) !=
-               ERR_OK) {
+    } else if (json_read_require(members, "model") != ERR_OK ||
+               json_read_text(members, "model", NAME_MAX_CHARS, &name) != ERR_OK) {
         return err->code;
     }
     if (reply_model_name(name, &request->model, err) != ERR_OK) {
@@ -69,7 +70,8 @@ static enum err_code read_json(const struct request *req, int max_rows,
     json_t *body = NULL;
     struct json_tensor inputs = {
         .key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS};
-    if (json_tensor_parse(req->body, req->n_body, &inputs, 1, req->arena, &body, err) != ERR_OK ||
+    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){&inputs, 1}, req->arena,
+                          &body, err) != ERR_OK ||
         read_request(req, body, request, err) != ERR_OK ||
         json_tensor_check(&inputs, body, 0, err) != ERR_OK) {
         return err->code;
@@ -180,13 +182,6 @@ static enum err_code read_npy(const struct request *req, int max_rows,
 
 /* ---- the request ---- */
 
-static bool media_is(const char *header, const char *type)
-{
-    size_t len = strlen(type);
-    return header != NULL && strncasecmp(header, type, len) == 0 &&
-           strchr("; \t,", header[len]) != NULL;
-}
-
 enum err_code prediction_request_deadline(const struct request *req, int64_t *deadline_ns,
                                           struct err *err)
 {
@@ -213,13 +208,14 @@ enum err_code prediction_request_read(const struct request *req, int max_rows,
 {
     *request = (struct prediction_request){.version = {.kind = VERSION_DEFAULT}};
     const char *accept = request_header(req, "Accept");
-    bool npy = media_is(request_header(req, "Content-Type"), NPY_TYPE);
+    bool npy = media_type_is(request_header(req, "Content-Type"), NPY_TYPE);
     if (prediction_request_deadline(req, &request->deadline_ns, err) != ERR_OK ||
         (npy ? read_npy(req, max_rows, request, err) : read_json(req, max_rows, request, err)) !=
             ERR_OK) {
         return err->code;
     }
-    request->npy = media_is(accept, NPY_TYPE) || (npy && !media_is(accept, "application/json"));
+    request->npy =
+        media_type_is(accept, NPY_TYPE) || (npy && !media_type_is(accept, "application/json"));
     if (request->npy && !request->named) {
         /* What quantiles=, samples= or intervals= ask for, else the mean. */
         unsigned asked = request->predict.want & ~PREDICTION_OPTIONS_DEFAULT;
