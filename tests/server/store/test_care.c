@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Care of the file, in one process: space comes back, a read-only registry follows its file while
- * readers are at work, and no failed allocation leaves anything behind.
+ * The care of a registry file, in one process: space is given back, a read-only registry follows
+ * its file while readers are at work, and a failed allocation leaves nothing behind.
  */
 #include "run.h"
 

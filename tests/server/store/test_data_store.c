@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rows' store without a server: chunks of 1000 bytes, exact duplicates against a plain search,
- * the same totals whatever way rows came, every allocation failing in turn.
+ * Stored training rows without a server: rows that span chunks of 1000 bytes, duplicates compared
+ * with a plain search, totals that do not depend on how rows arrived, and each allocation failing
+ * in turn.
  */
 #include "registry_check.h"
 #include "run.h"
@@ -265,6 +266,23 @@ START_TEST(joined_statistics_are_those_of_all_rows)
 }
 END_TEST
 
+/* There are four read connections and one to write: an open transaction would soon be missed. */
+START_TEST(a_model_that_is_absent_leaves_no_transaction_open)
+{
+    double rows[3] = {1.0, 2.0, 3.0};
+    for (int i = 0; i < 10; i++) {
+        struct err err = ERR_INIT;
+        struct data_summary summary;
+        int64_t n_rows = 0;
+        ck_assert_int_eq(data_store_summary(db, "absent", &summary, &err), ERR_NOT_FOUND);
+        ck_assert_str_eq(err.msg, "there is no model absent");
+        err_clear(&err);
+        ck_assert_int_eq(data_store_delete(db, "absent", &n_rows, &err), ERR_NOT_FOUND);
+    }
+    ck_assert_int_eq(put(rows, 1, false).total_rows, 1);
+}
+END_TEST
+
 START_TEST(every_allocation_of_an_upload_may_fail)
 {
     static const unsigned char payload[32] = {7};
@@ -333,6 +351,7 @@ int main(void)
     tcase_add_test(tc, duplicates_agree_with_a_plain_search);
     tcase_add_test(tc, deletion_leaves_the_statistics_of_the_others);
     tcase_add_test(tc, joined_statistics_are_those_of_all_rows);
+    tcase_add_test(tc, a_model_that_is_absent_leaves_no_transaction_open);
     tcase_add_test(tc, every_allocation_of_an_upload_may_fail);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

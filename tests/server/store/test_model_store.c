@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Versions, their names and their going, in the store alone. What is kept is compared with a plain
- * statement of the rule after each of many random changes.
+ * Versions in the store alone: what they are called, which is the default, and which are deleted.
+ * After each of many random changes, the versions that are left are compared with a plain statement
+ * of the rule.
  */
 #include "registry_check.h"
 #include "run.h"
