@@ -15,7 +15,7 @@
 #ifndef TRAIN_JSON_H
 #define TRAIN_JSON_H
 
-#include "base/textbuf.h"
+#include "formats/json_write.h"
 #include "train/train.h"
 
 #include <jansson.h>
@@ -26,6 +26,6 @@ enum err_code train_json_read(const json_t *object, struct train_spec *spec,
                               struct err *err) MUST_CHECK;
 
 /* Every setting written out, so that it means the same when defaults change; without the braces. */
-void train_json_write_members(struct textbuf *text, const struct train_spec *spec);
+void train_json_write_members(struct json_write *json, const struct train_spec *spec);
 
 #endif
