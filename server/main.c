@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Wiring and signals. Start: registry file, models, trainer, socket. Stop, on SIGTERM or SIGINT:
- * readiness goes, new requests are refused, those under way end, the running job goes back to its
- * queue, the file is closed.
+ * Wiring and signals. The start opens the registry file, starts the background threads and the
+ * socket, and loads the models. On SIGTERM or SIGINT the server is no longer ready and refuses new
+ * requests; requests under way end, the running job goes back to the queue, and the file is closed.
  */
 #include "api/app.h"
 #include "api/dispatch.h"
@@ -34,7 +34,7 @@ struct server {
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
-    struct follow *follow; /* of a replica */
+    struct follow *follow; /* of a replica; else NULL */
 };
 
 static void log_failure(const struct log *log, const char *what, const struct err *err)
@@ -91,8 +91,9 @@ static enum err_code start_http(struct server *server, const struct config *conf
     return daemon_start(&settings, &server->daemon, err);
 }
 
-/* The socket opens before the models are loaded, so that /readyz can say that they are being. */
-static enum err_code start_server(struct server *server, const struct config *config, struct err *err)
+/* The socket opens before the models are loaded, so that /readyz can say so meanwhile. */
+static enum err_code start_server(struct server *server, const struct config *config,
+                                  struct err *err)
 {
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
@@ -125,14 +126,14 @@ static enum err_code start_server(struct server *server, const struct config *co
 static void stop_server(struct server *server, const struct config *config)
 {
     atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
-    /* First, so that streams end at once: nobody waits for them, and none stays suspended. */
+    /* First, so that streams of events end at once and no connection stays suspended. */
     events_close(server->app.events);
     daemon_drain(server->daemon, config->drain_timeout_s);
     if (server->app.batcher != NULL) {
         batcher_stop(server->app.batcher);
     }
     offload_stop(server->app.offload);
-    /* What waited until now is told so. */
+    /* Requests that waited for a thread are answered with 503 now. */
     daemon_drain(server->daemon, LAST_WORDS_S);
     daemon_stop(server->daemon);
     batcher_free(server->app.batcher);
@@ -162,7 +163,8 @@ static int serve(const struct config *config, const sigset_t *signals)
     } else {
         log_failure(&server->log, "not started", &err);
     }
-    /* Signals stay blocked: a stop has its bounds, and a second Ctrl-C must not cut it short. */
+    /* Signals stay blocked: the stop takes bounded time, and a second Ctrl-C must not cut it short.
+     */
     stop_server(server, config);
     if (status == 0) {
         log_info(&server->log, "stopped", NULL);
@@ -176,7 +178,7 @@ int main(int argc, char **argv)
     static struct cli cli;
     struct err err = ERR_INIT;
     sigset_t signals;
-    /* A client handles signals and memory in its own way, and needs nothing of what follows. */
+    /* Client commands have signals and memory rules of their own. */
     if (argc > 1 && client_has_command(argv[1])) {
         return client_run(argc, argv);
     }
@@ -190,8 +192,7 @@ int main(int argc, char **argv)
 
     switch (cli.command) {
     case CLI_SERVE:
-        /* Blocked before any thread starts, so that every thread inherits it and main alone waits.
-         */
+        /* Blocked before any thread starts: every thread inherits it, and main alone waits. */
         sigemptyset(&signals);
         sigaddset(&signals, SIGTERM);
         sigaddset(&signals, SIGINT);

@@ -18,7 +18,7 @@
 
 static volatile sig_atomic_t stopped;
 
-static void on_signal(int number)
+static void note_signal(int number)
 {
     (void)number;
     stopped = 1;
@@ -28,20 +28,20 @@ static void catch_signals(void)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
+    action.sa_handler = note_signal;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* ---- what is printed on the way ---- */
+/* ---- what is printed while a command runs ---- */
 
 struct screen {
     struct progress line; /* on standard error, if that is a terminal */
     int64_t shown_ns;     /* when it was shown last */
 };
 
-static bool on_progress(void *ctx, const char *phase, int64_t done, int64_t total)
+static bool show_progress(void *ctx, const char *phase, int64_t done, int64_t total)
 {
     struct screen *screen = ctx;
     char text[80];
@@ -58,14 +58,14 @@ static bool on_progress(void *ctx, const char *phase, int64_t done, int64_t tota
     return stopped == 0;
 }
 
-static void wipe(struct screen *screen)
+static void clear_line(struct screen *screen)
 {
     progress_end(&screen->line);
 }
 
-static void on_finding(void *ctx, const char *text)
+static void print_finding(void *ctx, const char *text)
 {
-    wipe(ctx);
+    clear_line(ctx);
     printf("%s\n", text);
 }
 
@@ -81,31 +81,31 @@ static void print_summary(const char *word, const struct check_report *report)
            phrase_bytes((double)report->n_bytes).text, 100.0 * free_share);
 }
 
-static int fail(struct screen *screen, const struct err *err)
+static int print_error(struct screen *screen, const struct err *err)
 {
-    wipe(screen);
+    clear_line(screen);
     fprintf(stderr, "surrogated: %s\n", err_msg(err));
     return err->code == ERR_CANCELLED ? EXIT_STOPPED : EXIT_FAILED;
 }
 
 /* ---- commands ---- */
 
-static int check(const char *path, const struct care_calls *calls)
+static int check_registry(const char *path, const struct care_calls *calls)
 {
     struct err err = ERR_INIT;
     struct check_report report;
     enum err_code code = check_run(path, calls, &report, &err);
     check_leave(path);
     if (code != ERR_OK) {
-        return fail(calls->ctx, &err);
+        return print_error(calls->ctx, &err);
     }
-    wipe(calls->ctx);
+    clear_line(calls->ctx);
     print_summary(report.n_findings > 0 ? phrase_count(report.n_findings, "finding").text : "ok",
                   &report);
     return report.n_findings == 0 ? 0 : EXIT_FAILED;
 }
 
-static int copy(const struct cli *cli, const struct care_calls *calls)
+static int copy_registry(const struct cli *cli, const struct care_calls *calls)
 {
     struct err err = ERR_INIT;
     struct check_report report;
@@ -119,22 +119,22 @@ static int copy(const struct cli *cli, const struct care_calls *calls)
         backup ? backup_make(&request, &report, &err) : backup_restore(&request, &report, &err);
     check_leave(request.from);
     if (code != ERR_OK) {
-        return fail(calls->ctx, &err);
+        return print_error(calls->ctx, &err);
     }
-    wipe(calls->ctx);
+    clear_line(calls->ctx);
     print_summary(request.to, &report);
     return report.n_findings == 0 ? 0 : EXIT_FAILED;
 }
 
-static int compact(const char *path, const struct care_calls *calls)
+static int compact_registry(const char *path, const struct care_calls *calls)
 {
     struct err err = ERR_INIT;
     int64_t before = 0;
     int64_t after = 0;
     if (backup_compact(path, calls, &before, &after, &err) != ERR_OK) {
-        return fail(calls->ctx, &err);
+        return print_error(calls->ctx, &err);
     }
-    wipe(calls->ctx);
+    clear_line(calls->ctx);
     printf("%s: %s, was %s\n", path, phrase_bytes((double)after).text,
            phrase_bytes((double)before).text);
     return 0;
@@ -143,17 +143,17 @@ static int compact(const char *path, const struct care_calls *calls)
 int maintain_run(const struct cli *cli)
 {
     struct screen screen = {.shown_ns = 0};
-    struct care_calls calls = {.finding = on_finding, .progress = on_progress, .ctx = &screen};
+    struct care_calls calls = {.finding = print_finding, .progress = show_progress, .ctx = &screen};
     progress_begin(&screen.line, stderr);
     catch_signals();
     switch (cli->command) {
     case CLI_CHECK:
-        return check(cli->config.db, &calls);
+        return check_registry(cli->config.db, &calls);
     case CLI_BACKUP:
     case CLI_RESTORE:
-        return copy(cli, &calls);
+        return copy_registry(cli, &calls);
     case CLI_COMPACT:
-        return compact(cli->config.db, &calls);
+        return compact_registry(cli->config.db, &calls);
     case CLI_SERVE:
     case CLI_HEALTHCHECK:
     case CLI_DONE:

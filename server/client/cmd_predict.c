@@ -29,8 +29,7 @@ struct prediction {
 
 /* ---- what is asked for ---- */
 
-#define DEFAULT_RESULTS "mean,std"
-#define MAX_ITEM        64 /* with its end */
+#define MAX_ITEM 64 /* with its end */
 
 /* Options of the client that are options of results; each has the name of its result. */
 #define OPTION_OF_NONE(flag, name)
@@ -52,7 +51,7 @@ enum { N_LEVEL_OPTIONS = sizeof level_options / sizeof *level_options };
 static const char *result_names(const struct args *args)
 {
     const char *names = args->values[OPT_RETURN];
-    return names != NULL ? names : DEFAULT_RESULTS;
+    return names != NULL ? names : options_table[OPT_RETURN].standard;
 }
 
 /*
@@ -165,7 +164,7 @@ static enum err_code check_names(const struct client *client, struct err *err)
         enum predict_index index;
         (void)next_item(&names, name);
         if (predict_result_find(name, &index) && !is_table(predict_kinds[index].shape)) {
-            return err_set(err, ERR_INVALID, "%s is no table; --json prints it", name);
+            return err_set(err, ERR_INVALID, "%s is not a table; --json prints it", name);
         }
     }
     return ERR_OK;

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * All that a training request says: what to train, what it may cost, and when its version is
- * served.
- */
+/* What a training request says: what to train, what it may cost, and when its version is served. */
 #ifndef JOB_SPEC_H
 #define JOB_SPEC_H
 
@@ -16,8 +13,8 @@ enum gate_metric {
     GATE_NLL,  /* mean over outputs of the negative log likelihood */
     GATE_CRPS, /* mean over outputs of CRPS / range */
 };
-/* Which of the rows that were kept out a comparison uses: those the served version had too, all,
- * or those that came since. */
+/* Which of the rows that were kept out are compared: those that the served version had as well,
+ * all, or those that came since. */
 enum gate_rows { GATE_KNOWN, GATE_ALL, GATE_NEW };
 
 /* When a new version may take the place of the served one (jobs/gate). */

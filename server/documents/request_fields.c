@@ -9,10 +9,10 @@
 #define BIG         1e300
 #define MAX_SECONDS (366 * 86400)
 
-/* Limits that are the solvers' are checked by train_validate. */
+/* The range of each setting is checked by train_validate. */
 #define REAL(name, of, member) FIELD_REAL(name, -BIG, BIG, of, member)
 
-/* What is FIELD_OTHER here is read by train_json.c and job_json.c. */
+/* Values of FIELD_OTHER are read by train_json.c and job_json.c. */
 static const struct json_field top_fields[] = {
     FIELD_OTHER("solver"),
     FIELD_OTHER("architecture"),

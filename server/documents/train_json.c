@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* "conformal" alone means: split conformal intervals around a deep ensemble. */
+/* This solver means: split conformal intervals around a deep ensemble. */
 #define CONFORMAL "conformal"
 
 /* The solver of a request; -1: none, or an unknown one. */
@@ -51,7 +51,7 @@ static enum err_code read_solver(const json_t *request, struct train_spec *spec,
     return ERR_OK;
 }
 
-/* What stands under `key` in an object, by its table; when it is absent, *out stays as it is. */
+/* The object under `key`, by its table; when it is absent, *out stays as it is. */
 static enum err_code read_member(const json_t *object, const char *key,
                                  const struct json_place *place, void *out, struct err *err)
 {

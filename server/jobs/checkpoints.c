@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * is_due() is asked at every step of every task, so it costs a reading of the coarse clock (some
- * nanoseconds, a few milliseconds wrong) and one of an atomic number.
+ * is_due() is called at every step of every task. It therefore reads only the coarse clock, which
+ * takes some nanoseconds and is a few milliseconds off, and an atomic number.
  */
 #include "jobs/checkpoints.h"
 
@@ -30,8 +30,7 @@ static bool is_due(void *ctx, int task)
     int64_t now = coarse_ns();
     int64_t then = atomic_load_explicit(last, memory_order_relaxed);
     if (then == 0) {
-        /* The first state comes soon: an attempt that dies early should not have been for nothing.
-         */
+        /* The first state is saved soon, so that an attempt that dies early leaves something. */
         int64_t soon = checkpoints->every_ns < FIRST_NS ? checkpoints->every_ns : FIRST_NS;
         atomic_store_explicit(last, now - checkpoints->every_ns + soon, memory_order_relaxed);
     }
@@ -51,7 +50,7 @@ static enum err_code save_state(void *ctx, int task, const void *bytes, size_t n
     struct checkpoints *checkpoints = ctx;
     struct bytes_writer curves = {.data = NULL};
     struct err failure = ERR_INIT;
-    (void)err; /* a job goes on without */
+    (void)err; /* a failed save does not stop the job */
     checkpoints->curves(checkpoints->ctx, &curves);
     unsigned char head[CHECKPOINTS_HEAD];
     write_head(checkpoints, n_bytes, head);
@@ -75,7 +74,7 @@ static enum err_code save_state(void *ctx, int task, const void *bytes, size_t n
     return ERR_OK;
 }
 
-/* Takes the head off a state of *n_bytes. */
+/* Checks the head of a stored state and removes it; *n_bytes is the size before and after. */
 static enum err_code check_head(const struct checkpoints *checkpoints, unsigned char *bytes,
                                 size_t *n_bytes, struct err *err)
 {
@@ -121,7 +120,7 @@ static enum err_code digest_inputs(struct checkpoints *checkpoints,
     struct digest digest = {.state = NULL};
     build_describe(build, sizeof build);
     snprintf(base, sizeof base, "%lld", (long long)inputs->base_version);
-    /* With the NUL behind each text, so that no two sets of them are the same bytes. */
+    /* Each text with its NUL, so that different texts never make the same bytes. */
     if (digest_open(&digest, err) == ERR_OK &&
         digest_add(&digest, build, strlen(build) + 1, err) == ERR_OK &&
         digest_add(&digest, inputs->fingerprint, strlen(inputs->fingerprint) + 1, err) == ERR_OK &&

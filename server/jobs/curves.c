@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Every second point goes; those that stay are twice as far apart. */
+/* Removes every second point: those that stay are twice as far apart. */
 static void drop_every_second(struct curve *curve)
 {
     int n = 0;

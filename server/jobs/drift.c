@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Rows with inputs and outputs apart. A zeroed one may be released. */
+/* Rows with inputs and outputs in matrices of their own. A zeroed one may be released. */
 struct columns {
     struct data data;
     double *x, *y;
@@ -21,7 +21,7 @@ static void columns_release(struct columns *columns)
     mem_free(columns->y);
 }
 
-/* The last n rows, apart. */
+/* Copies the last n rows. The caller releases *out in any case. */
 static enum err_code columns_of(const struct data_newest *rows, int64_t n, struct columns *out,
                                 struct err *err)
 {
@@ -31,7 +31,7 @@ static enum err_code columns_of(const struct data_newest *rows, int64_t n, struc
     out->x = mem_alloc_array((size_t)n * d, sizeof *out->x);
     out->y = mem_alloc_array((size_t)n * o, sizeof *out->y);
     if (out->x == NULL || out->y == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory to look at fresh rows");
+        return err_set(err, ERR_NOMEM, "no memory to measure drift");
     }
     for (size_t i = 0; i < (size_t)n; i++, row += d + o) {
         memcpy(out->x + i * d, row, d * sizeof *row);
@@ -77,12 +77,12 @@ static enum err_code copy_first_rows(const struct drift_request *request,
     if (out->rows == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %lld rows", (long long)request->n_rows);
     }
-    /* On from the end of the last batch that is not fresh. */
+    /* From the end of the last batch that is not fresh. */
     cursor->batch = request->after;
     cursor->seq = INT64_MAX;
     while (out->n < request->n_rows && data_cursor_next(cursor, &n, err) == ERR_OK) {
         if (n == 0) {
-            return err_set(err, ERR_CONFLICT, "rows were deleted while they were looked at");
+            return err_set(err, ERR_CONFLICT, "rows were deleted while drift was measured");
         }
         n = n < request->n_rows - out->n ? n : request->n_rows - out->n;
         memcpy(out->rows + (size_t)out->n * width, cursor->rows,
@@ -105,7 +105,7 @@ static enum err_code read_first_rows(const struct drift_request *request, struct
 
 /* ---- the measurement ---- */
 
-/* By the version's own scores. */
+/* Compares with the version's own scores. */
 static enum err_code measure_by_scores(const struct drift_request *request,
                                        const struct served *served, struct drift *out,
                                        struct err *err)
@@ -116,7 +116,7 @@ static enum err_code measure_by_scores(const struct drift_request *request,
     double *range = mem_dup(m->scores.output_range, 2 * (size_t)m->o * sizeof *range);
     const struct gate_sample sample = {&fresh.data, range};
     if (range == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory to look at fresh rows");
+        return err_set(err, ERR_NOMEM, "no memory to measure drift");
     }
     gate_fill_range(range, m->o);
     out->baseline = own_score(&m->scores, range, m->o);
@@ -132,13 +132,13 @@ static enum err_code measure_by_scores(const struct drift_request *request,
     return err->code;
 }
 
-/* The first fresh rows and as many of the newest. */
+/* The first fresh rows, and as many of the newest ones. */
 struct two_samples {
     struct columns first, newest;
     double *range; /* [o x 2] of the first ones */
 };
 
-/* The caller releases them in any case. They are empty when there are too few rows. */
+/* The caller releases them in any case. They stay empty when there are too few rows. */
 static enum err_code read_samples(const struct drift_request *request, struct two_samples *out,
                                   struct err *err)
 {
@@ -153,7 +153,7 @@ static enum err_code read_samples(const struct drift_request *request, struct tw
     }
     out->range = mem_alloc_array(2 * (size_t)first.o, sizeof *out->range);
     if (out->range == NULL) {
-        err_set(err, ERR_NOMEM, "no memory to look at fresh rows");
+        err_set(err, ERR_NOMEM, "no memory to measure drift");
         goto done;
     }
     gate_find_range(&out->first.data, out->first.data.n, out->range);
@@ -164,7 +164,7 @@ done:
     return err->code;
 }
 
-/* The newest fresh rows by the first ones, if there are enough of both. */
+/* Compares the newest fresh rows with the first ones, if there are enough of both. */
 static enum err_code measure_by_first_rows(const struct drift_request *request,
                                            const struct served *served, struct drift *out,
                                            struct err *err)

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MIN_ROWS 2 /* fewer known or new ones say nothing: then all that were kept out */
+#define MIN_ROWS 2 /* with fewer known or new rows, all that were kept out are compared */
 
 /* ---- rows ---- */
 
@@ -70,7 +70,7 @@ void gate_fill_range(double *range, int o)
     }
 }
 
-/* The range of the rows the served version had; where they did not vary, its own record. */
+/* The output range of the served version's rows; where they did not vary, as it is on record. */
 static void find_served_range(const struct gate_case *c, double *range)
 {
     gate_find_range(c->data, c->n_known, range);
@@ -83,7 +83,7 @@ static void find_served_range(const struct gate_case *c, double *range)
     gate_fill_range(range, c->data->o);
 }
 
-/* The kept rows to compare on; *rows becomes what they are. */
+/* The kept-out rows to compare on; *rows says which they are in the end. */
 static enum err_code pick_rows(const struct gate_case *c, enum gate_rows *rows,
                                struct picked *picked, struct err *err)
 {
@@ -150,7 +150,7 @@ enum err_code gate_score(const struct model *model, const struct gate_sample *sa
     enum err_code code = evaluation_score(model, sample->rows, sample->range, run, &scores, err);
     *out = NAN;
     if (code == ERR_NUMERIC) {
-        err_clear(err); /* a prediction that is not finite: no score */
+        err_clear(err); /* some prediction is not finite: there is no score */
         return ERR_OK;
     }
     if (code == ERR_OK) {
@@ -229,7 +229,7 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
     }
     if (score_both(the_case, &picked, out, err) == ERR_OK && !isfinite(out->served) &&
         out->metric != GATE_RMSE) {
-        /* Without noise or draws it has no density; an error it has. */
+        /* Without noise or draws a version has no density, but it has an error. */
         out->metric = GATE_RMSE;
         err_kept(score_both(the_case, &picked, out, err));
     }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One thread, awake every second; policies are looked at when rows have come or when one of them
- * said so. When to look goes by a clock that never jumps, what a policy says by the time of day: a
- * clock that is set is noticed within LOOK_MS. The lock guards the wake-up flags and what is told
- * of the models; nothing is computed and no SQL runs while it is held.
+ * One thread, awake every second. It looks at the policies when rows have come, when one of them is
+ * due, and at least every LOOK_MS. It waits by a clock that never jumps, while a schedule goes by
+ * the time of day: when that clock is set, this is noticed within LOOK_MS. The lock guards the
+ * notice and the status of the models; nothing is computed and no SQL runs while it is held.
  */
 #include "jobs/keeper.h"
 
@@ -22,16 +22,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOOK_MS    60000 /* at least so often */
-#define BUSY_MS    1000  /* until a job may have ended */
-#define TIDY_PAGES 25600 /* most that one look gives back: 100 MB */
+#define LOOK_MS    60000 /* the longest time between two looks */
+#define BUSY_MS    1000  /* between looks at a model whose job runs */
+#define TIDY_PAGES 25600 /* given back at one look: at most 100 MB */
 #define PAUSE_MS   60000 /* after something went wrong with a policy */
 
 struct watch {
     char model[NAME_MAX_CHARS + 1];
-    bool seen; /* by the present look */
+    bool seen; /* its policy was there at the present look */
     struct policy_memory memory;
-    int64_t changed_ms;          /* of the policy last looked at */
+    int64_t changed_ms;          /* of the policy at the last look */
     int64_t paused_until_ns;     /* after something went wrong with it, by clock_ns */
     struct keeper_status status; /* guarded by lock */
 };
@@ -39,10 +39,10 @@ struct watch {
 struct keeper {
     struct keeper_settings settings;
     pthread_t thread;
-    struct cancel cancel;  /* of a measurement, at the stop */
-    struct wake wake;      /* for the stop; its lock is the lock */
-    bool notified;         /* guarded by lock */
-    struct watch *watches; /* array and models: changed by the thread alone, under the lock */
+    struct cancel cancel;  /* stops a measurement */
+    struct wake wake;      /* for the stop */
+    bool notified;         /* guarded by lock: rows came, or a policy changed */
+    struct watch *watches; /* changed by the thread alone, under the lock */
     size_t n_watches;
     size_t capacity;
     int64_t next_ns; /* of the next look, by clock_ns */
@@ -61,7 +61,7 @@ static struct watch *find_watch(struct keeper *keeper, const char *model)
     return NULL;
 }
 
-/* NULL when memory is short. */
+/* NULL: no memory. */
 static struct watch *find_or_add_watch(struct keeper *keeper, const char *model)
 {
     struct watch *watch = find_watch(keeper, model);
@@ -86,7 +86,7 @@ static struct watch *find_or_add_watch(struct keeper *keeper, const char *model)
     return watch;
 }
 
-/* Models that have no policy any more. */
+/* Drops models that have no policy any more. */
 static void forget_unseen(struct keeper *keeper)
 {
     size_t n = 0;
@@ -112,7 +112,7 @@ static void note_status(struct keeper *keeper, struct watch *watch, const char *
     wake_unlock(&keeper->wake);
 }
 
-/* It has another policy than at the last look: what was remembered belongs to that one. */
+/* The policy was changed: what is remembered belongs to the old one. */
 static void reset_watch(struct keeper *keeper, struct watch *watch, int64_t changed_ms)
 {
     watch->memory = (struct policy_memory){.held_since_ms = 0};
@@ -157,7 +157,7 @@ static enum err_code measure_drift(struct keeper *keeper, struct watch *watch,
     watch->memory.judged_batch = facts->last_batch;
     watch->memory.judged_version = facts->default_version;
     watch->memory.undecided = drift.n == 0;
-    /* A version that cannot predict fresh rows has drifted. */
+    /* A version that cannot predict fresh rows (NaN) has drifted as well. */
     watch->memory.drifted =
         drift.n > 0 && !(drift.score <= drift.baseline * (1.0 + policy->drift_increase));
     wake_lock(&keeper->wake);
@@ -175,7 +175,7 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
     struct arena arena = ARENA_INIT;
     struct textbuf text = textbuf_in(&arena);
     struct job_new job = {.model = watch->model, .origin = reason, .policy_ms = watch->changed_ms};
-    /* Nobody is there to be told that the served version has another network. */
+    /* A warm start that is not possible becomes a cold one: there is no client to refuse it to. */
     const struct train_request request = {.db = s->db,
                                           .models = s->models,
                                           .model = watch->model,
@@ -192,14 +192,14 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
             events_publish_state(s->events, id);
             trainer_notify(s->trainer);
         } else if (err->code == ERR_CONFLICT) {
-            err_clear(err); /* somebody was faster: the next look sees it */
+            err_clear(err); /* another job was added meanwhile: the next look sees it */
         }
     }
     arena_release(&arena);
     return err->code;
 }
 
-/* Holds the facts of this moment against the policy. */
+/* Reads the present facts and decides by the policy. */
 static enum err_code apply_policy(struct keeper *keeper, struct watch *watch,
                                   const struct policy_spec *policy, struct policy_facts *facts,
                                   struct policy_decision *out, struct err *err)
@@ -210,7 +210,7 @@ static enum err_code apply_policy(struct keeper *keeper, struct watch *watch,
     return err->code;
 }
 
-/* *delay_ms: until the next look, should nothing happen. */
+/* *delay_ms: until the next look at the latest. */
 static enum err_code follow_policy(struct keeper *keeper, struct watch *watch,
                                    const struct policy_spec *policy, int64_t *delay_ms,
                                    struct err *err)
@@ -220,7 +220,7 @@ static enum err_code follow_policy(struct keeper *keeper, struct watch *watch,
     if (apply_policy(keeper, watch, policy, &facts, &decision, err) != ERR_OK) {
         return err->code;
     }
-    /* A measurement takes its time, in which rows, jobs and versions come and go. */
+    /* Rows, jobs and versions may change during a measurement: the decision is made again. */
     if (decision.act == POLICY_MEASURE &&
         (measure_drift(keeper, watch, policy, &facts, err) != ERR_OK ||
          apply_policy(keeper, watch, policy, &facts, &decision, err) != ERR_OK)) {
@@ -231,7 +231,7 @@ static enum err_code follow_policy(struct keeper *keeper, struct watch *watch,
         return start_job(keeper, watch, policy, decision.reason, err);
     }
     if (decision.act == POLICY_MEASURE) {
-        *delay_ms = 0; /* something else is to be judged now */
+        *delay_ms = 0; /* what was measured has changed meanwhile: measure again */
         return ERR_OK;
     }
     *delay_ms = decision.next_ms > 0 ? decision.next_ms - db_now_ms() : LOOK_MS;
@@ -276,7 +276,7 @@ static void give_space_back(struct keeper *keeper)
     }
 }
 
-/* The next look is to come in so long; a time of day may be far away, and the clock be set. */
+/* At the latest after LOOK_MS, for the clock may be set while a time of day is still far away. */
 static void schedule_look(struct keeper *keeper, int64_t delay_ms)
 {
     int64_t at =
@@ -321,8 +321,8 @@ static void look_at_models(struct keeper *keeper)
     mem_free(names);
 }
 
-/* Sleeps a second. False: it is stopped. A notice does not end the sleep: uploads may come by the
- * hundred in a second, and a policy can wait that long. */
+/* False: the keeper stops. A notice does not end the sleep: there may be hundreds of uploads in a
+ * second, and policies can wait that long. */
 static bool sleep_a_second(struct keeper *keeper, bool *notified)
 {
     wake_lock(&keeper->wake);

@@ -12,7 +12,7 @@ struct filling {
     struct rows *rows;
 };
 
-/* The count and the rows are of one view of the file: neither can miss an upload or a deletion. */
+/* Count and rows come from one view of the file: no upload or deletion can come between them. */
 static enum err_code prepare_rows(void *ctx, const struct data_summary *summary,
                                   const struct training_data *origin, struct err *err)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The estimate of the time left counts from where this attempt began: what checkpoints brought back
- * cost nothing.
+ * The time left is estimated from the work of this attempt alone: what its checkpoints restored
+ * took no time.
  */
 #include "jobs/running.h"
 
@@ -101,8 +101,9 @@ static bool is_first_of_member(struct running *running, int member)
 }
 
 /*
- * What checkpoints brought back to a resumed attempt. Its first report tells of all that had ended
- * and of one member at work, each first report of another of what that one had done.
+ * Adds up what checkpoints restored to a resumed attempt. The first report of all counts the
+ * members that had ended and the one that reports; the first report of each further member counts
+ * the steps that this member had done.
  */
 static void count_before_locked(struct running *running, const struct progress *p)
 {

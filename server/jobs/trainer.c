@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One worker thread: claim a job from the store, work without any lock, report, again. The lock
- * guards the wake-up flags; what others ask about the job at work is jobs/running's.
+ * One worker thread: it claims a job from the store, works without a lock, stores the end, and
+ * claims the next one. What other threads ask about the running job is in jobs/running.
  *
- * A stopped job has three causes: the daemon stops, and the job goes back to the queue; its time is
- * over, and it has failed; or somebody asked, and it is cancelled.
+ * A job is stopped for one of three reasons. When the daemon stops, the job goes back to the queue;
+ * at its time limit, it has failed; when somebody asked for it, it is cancelled.
  */
 #include "jobs/trainer.h"
 
@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-#define RETRY_S 2 /* pause after the store failed */
+#define RETRY_S 2 /* pause after a failure of the store */
 
 /* Seconds until the next try after a fault: 2, 8, 32, 128, 300. */
 #define BACKOFF_S     2
@@ -27,7 +27,7 @@
 struct trainer {
     struct trainer_settings settings;
     pthread_t thread;
-    struct wake wake; /* notices: there is a new job */
+    struct wake wake; /* a notice: there may be a job to claim */
     struct running running;
 };
 
@@ -58,11 +58,11 @@ static void write_curves(void *ctx, struct bytes_writer *writer)
     running_write_curves(&trainer->running, writer);
 }
 
-/* From here on the job can be asked about and cancelled. */
+/* From here on other threads can ask about the job and cancel it. */
 static void announce_job(struct trainer *trainer, const struct attempt *attempt)
 {
     struct db *db = trainer->settings.attempt.db;
-    struct err err = ERR_INIT; /* without its curves of before a job is none the worse */
+    struct err err = ERR_INIT; /* a job can go on without its earlier losses */
     void *bytes = NULL;
     size_t n_bytes = 0;
     err_kept(job_store_curves(db, attempt->row.id, &bytes, &n_bytes, &err));
@@ -82,7 +82,7 @@ static void retire_job(struct trainer *trainer)
 static enum err_code run_attempt(struct trainer *trainer, struct attempt *attempt, struct err *err)
 {
     struct job_row row;
-    /* A cancel that came between the claim and the announcement found no running job. */
+    /* A request to cancel between the claim and the announcement found no running job. */
     if (job_store_get(trainer->settings.attempt.db, attempt->row.id, &row, err) != ERR_OK) {
         return err->code;
     }
@@ -99,7 +99,7 @@ static enum err_code run_attempt(struct trainer *trainer, struct attempt *attemp
 
 /* ---- its end ---- */
 
-/* Waits for a notice, at most `ms` (0: for ever). False: the daemon stops. */
+/* Waits for a notice, at most ms milliseconds (0: for ever). False: the daemon stops. */
 static bool wait_for_work(struct trainer *trainer, int64_t ms)
 {
     return wake_wait(&trainer->wake, ms > 0 ? clock_ns() + ms * CLOCK_MS : WAKE_NEVER);
@@ -124,7 +124,7 @@ static enum err_code write_end(struct trainer *trainer, const struct attempt *at
 {
     struct db *db = trainer->settings.attempt.db;
     int64_t id = attempt->row.id;
-    struct job_row row; /* as it is now: somebody may have cancelled it */
+    struct job_row row; /* its present state: it may have been cancelled */
     if (job_store_get(db, id, &row, err) != ERR_OK) {
         return err->code;
     }
@@ -139,26 +139,26 @@ static enum err_code write_end(struct trainer *trainer, const struct attempt *at
         if (job_store_retry(db, id, at, err_msg(why), err) != ERR_CONFLICT) {
             return err->code;
         }
-        err_clear(err); /* it was cancelled at this moment */
+        err_clear(err); /* it was cancelled a moment ago */
         return job_store_finish(db, id, JOB_CANCELLED, "", err);
     }
     return job_store_finish(db, id, JOB_FAILED, err_msg(why), err);
 }
 
-/* Ends an attempt that did not publish: until the store has taken it, or the daemon stops. */
+/* Stores the end of an attempt that did not publish; tries until the daemon stops. */
 static void conclude_attempt(struct trainer *trainer, const struct attempt *attempt,
                              const struct err *why)
 {
     bool go_on = true;
-    struct err storing = ERR_INIT; /* the history of losses is kept as far as it can be */
+    struct err storing = ERR_INIT; /* losses that cannot be stored are given up */
     err_kept(attempt_store_curves(attempt, &storing));
     while (go_on) {
         struct err err = ERR_INIT;
         enum err_code code = write_end(trainer, attempt, why, &err);
         if (code == ERR_OK || code == ERR_NOT_FOUND || code == ERR_CONFLICT) {
-            go_on = false; /* it is written, or the job is not there, or not running, any more */
+            go_on = false; /* stored, or the job is gone or does not run any more */
         } else {
-            log_error(trainer->settings.attempt.log, "job not concluded", "job",
+            log_error(trainer->settings.attempt.log, "end of job not stored", "job",
                       LOG_INT(attempt->row.id), "reason", err_msg(&err), NULL);
             go_on = wait_for_work(trainer, 1000 * RETRY_S);
         }
@@ -187,7 +187,7 @@ static void count_end(struct trainer *trainer, const struct job_row *row)
     metrics_job_ended(metrics, running_seconds(&trainer->running));
 }
 
-/* Logs and counts how it stands with the job now. */
+/* Logs and counts the job's present state. */
 static void report_end(struct trainer *trainer, const struct attempt *attempt,
                        const struct err *why)
 {
@@ -228,7 +228,7 @@ static void run_job(struct trainer *trainer, struct attempt *attempt)
 
 /* ---- the worker ---- */
 
-/* Waits until a job may be there. False: the daemon stops. */
+/* Waits until there may be a job to claim. False: the daemon stops. */
 static bool wait_for_job(struct trainer *trainer)
 {
     struct err err = ERR_INIT;
@@ -295,8 +295,8 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
     }
     wake_init(&trainer->wake);
     if (n_requeued + n_failed > 0) {
-        log_info(settings->attempt.log, "jobs that were interrupted", "queued_again",
-                 LOG_INT(n_requeued), "failed", LOG_INT(n_failed), NULL);
+        log_info(settings->attempt.log, "interrupted jobs", "queued_again", LOG_INT(n_requeued),
+                 "failed", LOG_INT(n_failed), NULL);
     }
     if (threads_start(&trainer->thread, "trainer", work_on_jobs, trainer, err) != ERR_OK) {
         trainer_free(trainer);

@@ -7,7 +7,7 @@
 bool batch_item_is_void(const struct batch_item *item, struct err *err)
 {
     if (item->deadline_ns != 0 && clock_ns() > item->deadline_ns) {
-        err_set(err, ERR_DEADLINE, "the request's time ran out before its answer was there");
+        err_set(err, ERR_DEADLINE, "the request's time ran out before it was answered");
     } else if (item->gone != NULL && item->gone(item->ctx)) {
         err_set(err, ERR_ABANDONED, "the client went away before the answer");
     }

@@ -15,12 +15,12 @@ struct follow {
     struct follow_settings settings;
     pthread_t thread;
     struct wake wake; /* for the stop */
-    /* Of the thread alone. */
-    enum db_change left; /* what could not be done and may be possible later */
-    char told[240];      /* the failure that was logged last; "": none since a success */
+    /* Used by the thread alone. */
+    enum db_change left; /* a change that failed and is tried again */
+    char told[240];      /* the last failure that was logged; "": none since a success */
 };
 
-/* A file that is bad stays bad until it is changed; memory and descriptors may come back. */
+/* A bad file stays bad until it is changed; a lack of memory or descriptors may pass. */
 static bool may_pass(enum err_code code)
 {
     return code == ERR_NOMEM || code == ERR_IO || code == ERR_BUSY;

@@ -16,7 +16,7 @@ enum err_code models_new(struct db *db, struct log *log, struct models **out, st
     struct models *models = mem_zalloc(sizeof *models);
     if (models == NULL || pthread_mutex_init(&models->lock, NULL) != 0) {
         mem_free(models);
-        return err_set(err, ERR_NOMEM, "no memory for the registry");
+        return err_set(err, ERR_NOMEM, "no memory for the table of models");
     }
     models->db = db;
     models->log = log;
@@ -36,7 +36,7 @@ void models_free(struct models *models)
     }
 }
 
-/* Where `name` is, or would have to be. */
+/* Where `name` is in the table, or where it would have to be. */
 static size_t find_position_locked(const struct models *models, const char *name, bool *found)
 {
     size_t low = 0;
@@ -65,7 +65,7 @@ static struct entry *find_locked(struct models *models, const char *name)
     return found ? &models->entries[at] : NULL;
 }
 
-/* The entry of `name`, made if needed; NULL when memory is short. */
+/* The entry of `name`, which is added if needed; NULL: no memory. */
 static struct entry *take_entry_locked(struct models *models, const char *name)
 {
     bool found;
@@ -144,9 +144,9 @@ enum err_code models_find_row(struct models *models, const char *name,
     return err->code;
 }
 
-/* The state of an entry when something was looked up in it. */
+/* The state of an entry when a version was looked up in it. */
 struct seen {
-    uint64_t applied; /* the number of the refresh that it shows */
+    uint64_t applied; /* the number of the refresh it came from */
     bool stale;
 };
 
@@ -165,8 +165,8 @@ static struct served *look_up_version(struct models *models, const char *name,
     return served;
 }
 
-/* Keeps a version that is not the default. Not when the model was refreshed since `applied`: the
- * version may be gone. */
+/* Keeps a version that is not the default, unless the model was refreshed since `applied`: the
+ * version may have been deleted. */
 static void hold_version(struct models *models, struct served *served, uint64_t applied)
 {
     struct served *leaves = NULL;
@@ -179,7 +179,7 @@ static void hold_version(struct models *models, struct served *served, uint64_t 
     served_unref(leaves);
 }
 
-/* Serves a default version as it was just read, where none is and nothing has changed since. */
+/* Serves a default version that was just read, if none is served and nothing changed since. */
 static void adopt_default(struct models *models, struct served *served, uint64_t applied)
 {
     pthread_mutex_lock(&models->lock);
@@ -191,8 +191,8 @@ static void adopt_default(struct models *models, struct served *served, uint64_t
 }
 
 /*
- * What was just loaded is kept for the next request. A default version is, even when the store
- * fails now that the whole entry is asked for: the entry is stale then, and asks again.
+ * Keeps what was just loaded for the next request. A default version is kept even if the refresh of
+ * its entry fails now: the entry is stale then, and the next request refreshes it.
  */
 static void keep_version(struct models *models, struct served *served, bool is_default,
                          uint64_t applied)
@@ -202,7 +202,7 @@ static void keep_version(struct models *models, struct served *served, bool is_d
         hold_version(models, served, applied);
     } else if (models_refresh(models, served->name, served->model, served->version, &refreshing) !=
                ERR_OK) {
-        log_warn(models->log, "versions not read again", "model", served->name, "reason",
+        log_warn(models->log, "model not refreshed", "model", served->name, "reason",
                  err_msg(&refreshing), NULL);
         adopt_default(models, served, applied);
     }
@@ -214,7 +214,7 @@ enum err_code models_find(struct models *models, const char *name, const struct 
     struct seen seen;
     *out = look_up_version(models, name, ref, &seen);
     if (seen.stale) {
-        /* While the store cannot be read, what is in memory goes on serving. */
+        /* What is in memory goes on serving while the store cannot be read. */
         struct err ignored = ERR_INIT;
         if (models_refresh(models, name, NULL, 0, &ignored) == ERR_OK) {
             served_unref(*out);
@@ -248,7 +248,7 @@ struct fresh {
     int64_t version;
 };
 
-/* The served version the refreshed entry will hold; NULL when nothing can serve. */
+/* The default version for the refreshed entry; NULL: it cannot serve. */
 static enum err_code obtain_default(struct models *models, const char *name,
                                     const struct version_row *row, const struct fresh *fresh,
                                     struct served **out, struct err *err)
@@ -270,7 +270,7 @@ static enum err_code obtain_default(struct models *models, const char *name,
     return load_version(models, name, row, out, err);
 }
 
-/* A number for a refresh that begins now. */
+/* The number of a refresh that begins now. */
 static uint64_t next_number(struct models *models)
 {
     pthread_mutex_lock(&models->lock);
@@ -297,7 +297,7 @@ enum err_code models_refresh(struct models *models, const char *name, struct mod
     struct model_view view = {.n_versions = 0};
     uint64_t number = next_number(models);
     struct entry next = {.applied = number};
-    bool damaged = false; /* what is served goes on, another reading would not help */
+    bool damaged = false; /* the served version stays, for reading again would not help */
     struct err viewing = ERR_INIT;
     enum err_code code = model_store_view(models->db, name, &view, &viewing);
     if (code != ERR_OK && code != ERR_NOT_FOUND) {
@@ -317,7 +317,7 @@ enum err_code models_refresh(struct models *models, const char *name, struct mod
     pthread_mutex_lock(&models->lock);
     struct entry *entry = take_entry_locked(models, name);
     if (entry == NULL) {
-        err_set(err, ERR_NOMEM, "no memory for the registry");
+        err_set(err, ERR_NOMEM, "no memory for the table of models");
     } else if (next.applied > entry->applied) {
         entry_swap(entry, &next, view.versions, view.n_versions);
     }
@@ -363,8 +363,8 @@ enum err_code models_load(struct models *models, struct err *err)
     return ERR_OK;
 }
 
-/* The name of the n-th entry. Entries are never taken out, and a new one is refreshed by whoever
- * made it, so walking by number misses nothing. */
+/* The name of the n-th entry. Entries are never removed, and whoever adds one refreshes it, so a
+ * walk by number misses nothing. */
 static bool name_at(struct models *models, size_t n, char *name)
 {
     pthread_mutex_lock(&models->lock);
@@ -396,7 +396,7 @@ enum err_code models_reload(struct models *models, struct err *err)
     for (size_t i = 0; i < n_rows; i++) {
         reload_one(models, rows[i].model, err);
     }
-    /* Those that are in memory alone; both lists are sorted by name. */
+    /* Then models that are in memory alone; both lists are sorted by name. */
     size_t at = 0;
     for (size_t n = 0; name_at(models, n, name); n++) {
         while (at < n_rows && strcmp(rows[at].model, name) < 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Changes of the store, followed by the memory. */
+/* Functions that change the store and then the memory. */
 #include "live/models_priv.h"
 
 #include "base/mem.h"
@@ -24,8 +24,8 @@ enum err_code models_put(struct models *models, struct model *model, struct put_
 
 enum err_code models_delete(struct models *models, const char *name, struct err *err)
 {
-    /* The emptied entry stays: its number keeps a slower, older refresh from bringing back the
-     * dead. */
+    /* The emptied entry stays: by its number a slower, older refresh cannot bring the model back.
+     */
     if (model_store_delete(models->db, name, err) == ERR_OK) {
         models_follow(models, name, NULL, 0);
     }
@@ -49,7 +49,8 @@ enum err_code models_set_default(struct models *models, const char *name,
         struct err found = *err;
         struct err looking = ERR_INIT;
         struct version_row row = {.damaged = false};
-        /* A damaged version is the caller's to choose otherwise; a damaged page is not. */
+        /* Another version than a damaged one can be chosen; a damaged page of the file is an error.
+         */
         if (found.code == ERR_CORRUPT &&
             models_find_row(models, name, ref, &row, &looking) != ERR_OK && row.damaged) {
             err_clear(err);

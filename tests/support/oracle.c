@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static json_t *load(const char *folder, const char *name)
+/* NULL when there is no such file. */
+static json_t *load_file(const char *folder, const char *name)
 {
     char path[4096];
     json_error_t error;
@@ -24,7 +25,7 @@ static json_t *load(const char *folder, const char *name)
 json_t *oracle_load(const char *name)
 {
     const char *folder = getenv("SURROGATED_ORACLES");
-    json_t *document = folder != NULL ? load(folder, name) : NULL;
+    json_t *document = folder != NULL ? load_file(folder, name) : NULL;
     if (document == NULL) {
         printf("skipped: no reference cases %s\n", name);
     }
@@ -33,7 +34,7 @@ json_t *oracle_load(const char *name)
 
 json_t *golden_load(const char *name)
 {
-    json_t *document = load(TEST_DATA, name);
+    json_t *document = load_file(TEST_DATA, name);
     ck_assert_msg(document != NULL, "tests/data/%s is missing", name);
     return document;
 }
@@ -83,7 +84,7 @@ struct arch oracle_arch(const json_t *json)
     return a;
 }
 
-static void count(const json_t *value, int *n)
+static void count_numbers(const json_t *value, int *n)
 {
     size_t i;
     json_t *item;
@@ -93,11 +94,11 @@ static void count(const json_t *value, int *n)
     }
     json_array_foreach(value, i, item)
     {
-        count(item, n);
+        count_numbers(item, n);
     }
 }
 
-static void fill(const json_t *value, double *out, int *n)
+static void copy_numbers(const json_t *value, double *out, int *n)
 {
     size_t i;
     json_t *item;
@@ -108,7 +109,7 @@ static void fill(const json_t *value, double *out, int *n)
     }
     json_array_foreach(value, i, item)
     {
-        fill(item, out, n);
+        copy_numbers(item, out, n);
     }
 }
 
@@ -117,10 +118,10 @@ double *oracle_numbers(const json_t *array, int *n)
     int total = 0;
     int at = 0;
     ck_assert_msg(json_is_array(array), "an array is missing in a reference case");
-    count(array, &total);
+    count_numbers(array, &total);
     double *out = calloc((size_t)total + 1, sizeof *out);
     ck_assert_ptr_nonnull(out);
-    fill(array, out, &at);
+    copy_numbers(array, out, &at);
     if (n != NULL) {
         *n = total;
     }

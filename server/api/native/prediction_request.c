@@ -3,6 +3,7 @@
 
 #include "api/native/prediction_options.h"
 #include "api/reply.h"
+#include "base/known.h"
 #include "formats/json_tensor.h"
 #include "formats/media_type.h"
 #include "formats/npy.h"
@@ -83,18 +84,25 @@ static enum err_code read_json(const struct request *req, int max_rows,
 
 /* ---- npy: the rows are the body, the rest is the query ---- */
 
-/* The form of a key of the query; false when there is no such key. */
-static bool find_form(const char *key, enum option_form *form)
+/* The form of a key of the query. ERR_INVALID with the known keys when there is none of this name.
+ */
+static enum err_code find_form(const char *key, enum option_form *form, struct err *err)
 {
     struct prediction_option options[PREDICTION_OPTIONS_MAX];
+    const char *keys[PREDICTION_OPTIONS_MAX + 2] = {"model", "version"};
     int n_options = prediction_options_list(options);
     *form = OPTION_TEXT;
-    bool found = strcmp(key, "model") == 0 || strcmp(key, "version") == 0;
-    for (int i = 0; i < n_options && !found; i++) {
-        *form = options[i].form;
-        found = strcmp(key, options[i].key) == 0;
+    if (strcmp(key, keys[0]) == 0 || strcmp(key, keys[1]) == 0) {
+        return ERR_OK;
     }
-    return found;
+    for (int i = 0; i < n_options; i++) {
+        keys[i + 2] = options[i].key;
+        if (strcmp(key, options[i].key) == 0) {
+            *form = options[i].form;
+            return ERR_OK;
+        }
+    }
+    return known_refuse("query: key", key, (struct names){keys, n_options + 2}, err);
 }
 
 /* The value as JSON; what is no number there is left for the JSON reader to refuse. */
@@ -137,8 +145,8 @@ static enum err_code query_as_json(const struct request *req, json_t **out, stru
     textbuf_puts(&text, "{");
     for (int i = 0; i < req->n_query; i++) {
         enum option_form form;
-        if (!find_form(req->query[i].name, &form)) {
-            return err_set(err, ERR_INVALID, "query: key \"%.40s\" is unknown", req->query[i].name);
+        if (find_form(req->query[i].name, &form, err) != ERR_OK) {
+            return err->code;
         }
         textbuf_puts(&text, i > 0 ? "," : "");
         textbuf_json_string(&text, req->query[i].name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stored bytes against their SHA-256: versions, training rows, checkpoints. */
+/* Compares stored bytes with their SHA-256: versions, training rows, checkpoints. */
 #ifndef CHECK_CONTENT_H
 #define CHECK_CONTENT_H
 
@@ -12,14 +12,14 @@ struct check_model {
     char name[72];
     bool deleted;
     int64_t default_version; /* 0: none */
-    int64_t next_version;
+    int64_t next_version;    /* the number that the next version will get */
 };
 
-/* Contents of a model's versions and batches, and of the checkpoints of all jobs. */
 enum err_code check_versions(struct checking *c, const struct check_model *model,
                              struct err *err) MUST_CHECK;
 enum err_code check_batches(struct checking *c, const struct check_model *model,
                             struct err *err) MUST_CHECK;
+/* Of the jobs of all models. */
 enum err_code check_checkpoints(struct checking *c, struct err *err) MUST_CHECK;
 
 #endif

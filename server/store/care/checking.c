@@ -6,7 +6,7 @@
 
 #define FINDING_BYTES 512
 
-static void tell(struct checking *c, const char *fmt, va_list args)
+static void report_finding(struct checking *c, const char *fmt, va_list args)
 {
     char text[FINDING_BYTES];
     vsnprintf(text, sizeof text, fmt, args);
@@ -18,7 +18,7 @@ void checking_found(struct checking *c, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    tell(c, fmt, args);
+    report_finding(c, fmt, args);
     va_end(args);
 }
 
@@ -27,17 +27,18 @@ static bool is_about_the_file(enum err_code code)
     return code == ERR_CORRUPT || code == ERR_IO || code == ERR_INVALID;
 }
 
-enum err_code checking_forgive(struct checking *c, struct err *one, const char *fmt, ...)
+enum err_code checking_forgive(struct checking *c, const struct err *failure, struct err *err,
+                               const char *fmt, ...)
 {
     va_list args;
-    if (!is_about_the_file(one->code)) {
-        return one->code;
+    if (!is_about_the_file(failure->code)) {
+        *err = *failure;
+        return err->code;
     }
     va_start(args, fmt);
-    tell(c, fmt, args);
+    report_finding(c, fmt, args);
     va_end(args);
-    err_clear(one);
-    return ERR_OK;
+    return err->code;
 }
 
 enum err_code checking_advance(struct checking *c, size_t n_bytes, struct err *err)

@@ -27,8 +27,7 @@ struct data_cursor {
     size_t capacity; /* numbers that fit into rows */
 };
 
-/* The rows of a batch, or with 0 of the whole model. ERR_NOT_FOUND: no such model, batch, or no
- * rows. */
+/* batch 0: all rows of the model. ERR_NOT_FOUND: no such model or batch, or no rows. */
 enum err_code data_cursor_open(struct db *db, const char *model, int64_t batch,
                                struct data_cursor *cursor, struct err *err) MUST_CHECK;
 /* Reads the next piece, about one chunk or many small batches, into rows. *n: 0 at the end. */

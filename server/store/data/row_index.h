@@ -18,8 +18,7 @@
 
 #include "store/data/row_run.h"
 
-/* Hashes rows [n x width], n < 2^32, into entries [n], sorted, with the number of the row as tag.
- */
+/* Hashes rows [n x width], n < 2^32, into sorted entries [n]; the tag is the number of the row. */
 enum err_code row_index_hash(const double *rows, size_t n, size_t width, struct row_entry *entries,
                              struct err *err) MUST_CHECK;
 

@@ -81,8 +81,7 @@ enum err_code row_run_writer_open(struct row_run_writer *w, struct conn *conn, i
 /* Entries must come in order. */
 enum err_code row_run_writer_put(struct row_run_writer *w, const struct row_entry *entry,
                                  struct err *err) MUST_CHECK;
-/* Stores how many entries came. A run without entries is deleted. To be called after an error too.
- */
+/* Must be called after an error too. A run that got no entries is deleted. */
 enum err_code row_run_writer_close(struct row_run_writer *w, struct err *err) MUST_CHECK;
 
 /* ---- reading from the beginning ---- */

@@ -45,8 +45,7 @@ enum err_code model_get_places(struct conn *conn, int64_t model, struct model_pl
 
 /* ---- versions; `name` of the model is for messages ---- */
 
-/* The number that a reference stands for. A number stands for itself, existing or not.
- * ERR_NOT_FOUND. */
+/* The number that a reference stands for; a number stands for itself. ERR_NOT_FOUND. */
 enum err_code model_resolve(struct conn *conn, const char *name, int64_t model,
                             const struct version_ref *ref, int64_t *version,
                             struct err *err) MUST_CHECK;

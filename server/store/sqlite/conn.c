@@ -206,7 +206,7 @@ enum err_code conn_use_as_writer(struct conn *conn, const char *path, struct err
     return ERR_OK;
 }
 
-/* SQLite silently opens a file that it may not write to for reading. */
+/* SQLite opens a file without permission to write too, and silently only reads it. */
 static enum err_code open_to_write(struct conn *conn, const char *path, int flags, struct err *err)
 {
     int status = open_file(conn, path, SQLITE_OPEN_READWRITE | flags);

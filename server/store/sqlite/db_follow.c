@@ -66,7 +66,7 @@ enum err_code db_open_read_only(struct db *db, struct err *err)
         stale = db->log_index;
     }
     enum conn_mode mode = db_file_has_log(db->path, stale) ? CONN_READ_ONLY : CONN_IMMUTABLE;
-    /* Examined are replacements alone: at the start there is no older file to stay with. */
+    /* Only a replacement is examined: at the start there is no older file to stay with. */
     if (open_watcher(db, &watcher, mode, err) != ERR_OK ||
         (replaced && examine_pages(&watcher, db->path, err) != ERR_OK) ||
         query_number(&watcher, SQL_DATA_VERSION, &data_version, err) != ERR_OK ||

@@ -7,7 +7,7 @@
 
 #define STEP_PAGES       256  /* as in incremental_vacuum.sql */
 #define MIN_FREE_PAGES   1000 /* fewer are kept for what comes next */
-#define MIN_FREE_SHARE   4    /* the free part of the file must exceed 1 / MIN_FREE_SHARE */
+#define MIN_FREE_SHARE   4    /* of the file, as a divisor: more than a quarter must be free */
 #define MODE_INCREMENTAL 2    /* PRAGMA auto_vacuum */
 
 static bool is_worthwhile(const struct conn_space *space)

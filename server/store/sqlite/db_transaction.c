@@ -21,8 +21,7 @@ static void roll_back(struct conn *conn, const struct err *why)
         err_kept(query_run(conn, SQL_ROLLBACK, &ignored));
     }
     if (why->code == ERR_CORRUPT) {
-        /* The file may be sound and only the reading at fault, so read its pages again next time.
-         */
+        /* Perhaps only the reading went wrong: next time the pages are read from the file again. */
         sqlite3_db_release_memory(conn->sqlite);
     }
 }

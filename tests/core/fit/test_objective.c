@@ -81,7 +81,7 @@ static void scene_release(struct scene *s)
     resnet_release(&s->net);
 }
 
-/* In tiles of at most `tile` rows. grad: [n_params] or NULL. */
+/* The objective, in tiles of at most `tile` rows. grad: [n_params] or NULL. */
 static double evaluate(const struct scene *s, int tile, double *grad)
 {
     struct err err = ERR_INIT;
@@ -132,7 +132,7 @@ static double by_formula(const struct scene *s)
     return value;
 }
 
-/* Largest difference of a gradient to central differences, relative to its largest value. */
+/* The largest difference to central differences, relative to the gradient's largest value. */
 static double gradient_error(struct scene *s, const double *grad)
 {
     double max = 0.0;
@@ -179,7 +179,7 @@ START_TEST(values_and_gradients_are_those_of_the_formulas)
 }
 END_TEST
 
-/* QUiNN's constant counts rows, not rows times outputs. */
+/* QUiNN's constant counts rows and not rows times outputs. */
 START_TEST(one_given_sigma_has_the_constant_of_quinn)
 {
     struct scene s;
@@ -217,7 +217,7 @@ START_TEST(a_predicted_variance_has_a_floor_and_a_ceiling)
 }
 END_TEST
 
-/* objective_prior is the difference between posterior and likelihood, and adds to a gradient. */
+/* objective_prior is the difference between posterior and likelihood, and adds its gradient. */
 START_TEST(the_prior_stands_alone)
 {
     struct scene s;
