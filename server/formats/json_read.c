@@ -3,7 +3,7 @@
 
 #include "base/known.h"
 #include "base/mem.h"
-#include "base/textbuf.h"
+#include "formats/json_write.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -278,49 +278,43 @@ enum err_code json_read_matrix(const json_t *value, const char *what, int n, int
     return ERR_OK;
 }
 
-static void dump(struct textbuf *text, const json_t *value)
+static void write_value(struct json_write *json, const char *key, const json_t *value)
 {
-    const char *key;
+    const char *name;
     json_t *item;
     size_t i;
-    bool first = true;
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        textbuf_puts(text, "{");
-        json_object_foreach((json_t *)value, key, item)
+        json_write_object(json, key);
+        json_object_foreach((json_t *)value, name, item)
         {
-            textbuf_puts(text, first ? "" : ",");
-            textbuf_json_string(text, key);
-            textbuf_puts(text, ":");
-            dump(text, item);
-            first = false;
+            write_value(json, name, item);
         }
-        textbuf_puts(text, "}");
+        json_write_object_end(json);
         break;
     case JSON_ARRAY:
-        textbuf_puts(text, "[");
+        json_write_array(json, key);
         json_array_foreach(value, i, item)
         {
-            textbuf_puts(text, i > 0 ? "," : "");
-            dump(text, item);
+            write_value(json, NULL, item);
         }
-        textbuf_puts(text, "]");
+        json_write_array_end(json);
         break;
     case JSON_STRING:
-        textbuf_json_string(text, json_string_value(value));
+        json_write_text(json, key, json_string_value(value));
         break;
     case JSON_INTEGER:
-        textbuf_printf(text, "%lld", (long long)json_integer_value(value));
+        json_write_int(json, key, json_integer_value(value));
         break;
     case JSON_REAL:
-        textbuf_real(text, json_real_value(value));
+        json_write_real(json, key, json_real_value(value));
         break;
     case JSON_TRUE:
     case JSON_FALSE:
-        textbuf_puts(text, json_is_true(value) ? "true" : "false");
+        json_write_bool(json, key, json_is_true(value));
         break;
     case JSON_NULL:
-        textbuf_puts(text, "null");
+        json_write_null(json, key);
         break;
     }
 }
@@ -330,7 +324,9 @@ enum err_code json_read_dump(const json_t *value, size_t max_bytes, const char *
 {
     struct arena arena = ARENA_INIT;
     struct textbuf text = textbuf_in(&arena);
-    dump(&text, value);
+    struct json_write json = json_write_to(&text);
+    write_value(&json, NULL, value);
+    json_write_end(&json);
     *out = NULL;
     if (textbuf_failed(&text)) {
         err_set(err, ERR_NOMEM, "no memory for %s", what);

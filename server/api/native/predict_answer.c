@@ -2,6 +2,7 @@
 #include "api/native/predict_answer.h"
 
 #include "formats/json_stream.h"
+#include "formats/media_type.h"
 #include "formats/npy.h"
 
 #include <string.h>
@@ -195,7 +196,7 @@ static enum err_code write_json(const struct predict_answer *answer, struct resp
         return err->code;
     }
     res->status = 200;
-    res->content_type = "application/json";
+    res->content_type = MEDIA_TYPE_JSON;
     return send_stream(stream, answer->arena, res, err);
 }
 
@@ -258,7 +259,7 @@ static enum err_code write_npy(const struct predict_answer *answer, struct respo
     response_header(res, "Surrogate-Draws", draws);
     response_header(res, "Surrogate-Extrapolated-Rows", rows);
     res->status = 200;
-    res->content_type = NPY_TYPE;
+    res->content_type = MEDIA_TYPE_NPY;
     return ERR_OK;
 }
 

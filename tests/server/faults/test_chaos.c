@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/native/prediction_request.h"
 #include "base/mem.h"
+#include "formats/media_type.h"
 #include "formats/npy.h"
 #include "math/gemm.h"
 #include "store/data/data_read.h"
@@ -250,7 +250,7 @@ START_TEST(uploads_of_each_format_survive)
         {HTTP_POST, "/v1/models/m/data", NULL, "a", json, sizeof json - 1},
         {HTTP_POST, "/v1/models/m/data?outputs=1", "text/csv", "b", csv, sizeof csv - 1},
         /* One row is there already, and is left out. */
-        {HTTP_POST, "/v1/models/m/data?on_duplicate=skip", NPY_TYPE, "c", npy,
+        {HTTP_POST, "/v1/models/m/data?on_duplicate=skip", MEDIA_TYPE_NPY, "c", npy,
          n_head + sizeof rows},
     };
     static const int64_t totals[] = {3, 5, 6};
