@@ -9,12 +9,12 @@
 #include <pthread.h>
 
 #include "jobs/events.h"
+#include "tmpdb.h"
 
 #define MOVED_MODELS 4 /* a model has one job running at most */
 
 struct moved_jobs {
-    char folder[64];
-    char path[96];
+    struct tmpdb place;
     struct db *db;
     struct log log;
     struct events *events;
