@@ -33,6 +33,7 @@ enum sampler_kind {
 
 const char *sampler_name(enum sampler_kind kind);
 
+/* Their defaults and limits stand in core/solve/solver_settings.def. */
 struct sampler_settings {
     int warmup;           /* steps in which step size and mass matrix are learnt */
     double epsilon;       /* first step size; 0: sought */
@@ -45,10 +46,6 @@ struct sampler_settings {
     double gamma;         /* amcmc */
     int t0, tadapt;       /* amcmc */
 };
-
-struct sampler_settings sampler_defaults(enum sampler_kind kind);
-enum err_code sampler_validate(enum sampler_kind kind, const struct sampler_settings *settings,
-                               struct err *err) MUST_CHECK;
 
 /* What a step tells of itself. */
 struct sampler_info {
@@ -118,6 +115,9 @@ enum err_code sampler_load(struct sampler *sampler, enum sampler_kind kind,
 
 /* Does the method use gradients, and so have a step size, momenta and energies? */
 bool sampler_uses_gradients(enum sampler_kind kind);
+
+/* Does it build a trajectory by doubling, up to max_depth times? */
+bool sampler_builds_trees(enum sampler_kind kind);
 
 /* One step; the new state is sampler->q. Does not allocate. */
 void sampler_step(struct sampler *sampler, const struct target *target, struct rng *rng,

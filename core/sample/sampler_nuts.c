@@ -314,4 +314,5 @@ static void step(struct sampler *s, const struct target *target, struct rng *rng
     info->divergent = t.divergent;
 }
 
-const struct sampler_ops sampler_nuts_ops = {.work = work, .step = step, .gradient = true};
+const struct sampler_ops sampler_nuts_ops = {
+    .work = work, .step = step, .gradient = true, .trees = true};

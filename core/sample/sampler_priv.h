@@ -19,6 +19,7 @@ struct sampler_ops {
     void (*step)(struct sampler *sampler, const struct target *target, struct rng *rng,
                  struct sampler_info *info);
     bool gradient;  /* learns step size and mass matrix */
+    bool trees;     /* builds a trajectory by doubling */
     bool remembers; /* work is state, not just scratch of one step */
 };
 

@@ -275,7 +275,7 @@ static void count(struct chain *chain, const struct sampler_info *info)
     struct mcmc_chain *told = chain->told;
     told->steps++;
     told->divergences += info->divergent;
-    told->at_max_depth += all->kind == SAMPLER_NUTS && info->depth >= all->sampler.max_depth;
+    told->at_max_depth += sampler_builds_trees(all->kind) && info->depth >= all->sampler.max_depth;
     told->depth_max = info->depth > told->depth_max ? info->depth : told->depth_max;
     told->accept += info->accept;
     told->depth += info->depth;
@@ -431,7 +431,7 @@ static enum err_code collect(struct chains *all, struct solver_result *result, s
         .n = all->settings->draws,
         .stride = all->stride,
         .gradients = sampler_uses_gradients(all->kind),
-        .trees = all->kind == SAMPLER_NUTS,
+        .trees = sampler_builds_trees(all->kind),
         .vectors = all->vectors,
         .chains = all->told,
     };
@@ -506,8 +506,7 @@ static enum err_code run(enum sampler_kind kind, const struct solver_problem *pr
         all.sampler.adapt_mass = false;
     }
     all.stride = objective_n_params(&all.objective, problem->net);
-    if (sampler_validate(kind, &all.sampler, err) != ERR_OK ||
-        count_steps(settings, &all.steps, err) != ERR_OK ||
+    if (count_steps(settings, &all.steps, err) != ERR_OK ||
         solver_tasks_init(&all.tasks, problem, n_tasks, err) != ERR_OK) {
         return err->code;
     }
@@ -522,20 +521,28 @@ static enum err_code run(enum sampler_kind kind, const struct solver_problem *pr
     return err->code;
 }
 
-#define NOISES                                                                                     \
-    (1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED)
+/* The optimal acceptance of Langevin's proposals: Roberts and Rosenthal 1998. */
+static void set_mala_defaults(struct solver_settings *settings)
+{
+    settings->target_accept = 0.574;
+}
 
-#define CHAINS(code, name)                                                                         \
+#define CHAINS(code, name, set)                                                                    \
     static enum err_code run_##name(const struct solver_problem *problem,                          \
                                     const struct solver_settings *settings,                        \
                                     struct solver_result *result, struct err *err)                 \
     {                                                                                              \
         return run(SAMPLER_##code, problem, settings, result, err);                                \
     }                                                                                              \
-    const struct solver_ops solver_##name##_ops = {                                                \
-        .run = run_##name, .noises = NOISES, .noise = NOISE_LEARNED}
+    const struct solver_ops solver_##name##_ops = {.run = run_##name,                              \
+                                                   .draws = DRAWS_OF_CHAINS,                       \
+                                                   .one_member = true,                             \
+                                                   .set_defaults = set,                            \
+                                                   .noises = NOISES_ALL,                           \
+                                                   .noise = NOISE_LEARNED,                         \
+                                                   .groups = "chains.accept"}
 
-CHAINS(AMCMC, amcmc);
-CHAINS(MALA, mala);
-CHAINS(HMC, hmc);
-CHAINS(NUTS, nuts);
+CHAINS(AMCMC, amcmc, NULL);
+CHAINS(MALA, mala, set_mala_defaults);
+CHAINS(HMC, hmc, NULL);
+CHAINS(NUTS, nuts, NULL);

@@ -137,12 +137,9 @@ static double hmc_seconds(int rounds)
     struct rng rng;
     struct objective objective = {
         .kind = OBJECTIVE_NLP, .noise_sigma = 0.3, .prior_sigma = 1.0, .n_total = tiny.batch};
-    struct sampler_settings settings = sampler_defaults(SAMPLER_HMC);
+    const struct sampler_settings settings = {.leapfrog_steps = 3, .jitter = 0.2, .epsilon = 0.01};
     double seconds[MAX_ROUNDS];
     const int repeats = 100;
-    settings.leapfrog_steps = 3;
-    settings.epsilon = 0.01;
-    settings.warmup = 0;
     problem_init(&p, &tiny);
     rng_init(&rng, 2, RNG_TEST, 0);
     check(logpost_init(&logpost, &objective, &p.net, &p.rows, &err), &err);

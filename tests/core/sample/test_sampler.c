@@ -8,6 +8,7 @@
  */
 #include "batch_means.h"
 #include "run.h"
+#include "sampler_settings.h"
 #include "targets.h"
 
 #include <math.h>
@@ -33,7 +34,7 @@ struct run {
 static void run_chains(enum sampler_kind kind, const struct known_target *known, int n, int thin,
                        struct run *out)
 {
-    struct sampler_settings settings = sampler_defaults(kind);
+    struct sampler_settings settings = test_sampler_settings(kind);
     settings.warmup = 1500;
     settings.leapfrog_steps = 12;
     settings.target_accept = kind == SAMPLER_MALA ? 0.574 : 0.9;
@@ -175,7 +176,7 @@ START_TEST(the_warm_up_finds_the_wanted_acceptance)
     enum sampler_kind kind = (enum sampler_kind)_i;
     const struct known_target *known = &known_targets[1];
     for (int k = 0; k < 3; k++) {
-        struct sampler_settings settings = sampler_defaults(kind);
+        struct sampler_settings settings = test_sampler_settings(kind);
         double accept = 0.0;
         settings.warmup = 4000;
         settings.adapt_mass = false;
@@ -205,7 +206,7 @@ START_TEST(the_warm_up_finds_the_scales)
 {
     enum sampler_kind kind = (enum sampler_kind)_i;
     const struct known_target *known = &known_targets[0];
-    struct sampler_settings settings = sampler_defaults(kind);
+    struct sampler_settings settings = test_sampler_settings(kind);
     double scale[TARGETS_MAX] = {0};
     const int chains = 20;
     for (int c = 0; c < chains; c++) {
@@ -232,7 +233,7 @@ START_TEST(a_saved_chain_goes_on_as_if_nothing_had_been)
     static const int stops[] = {0, 1, 50, 99, 100, 101, 150, 151, 400};
     enum sampler_kind kind = (enum sampler_kind)_i;
     const struct known_target *known = &known_targets[3];
-    struct sampler_settings settings = sampler_defaults(kind);
+    struct sampler_settings settings = test_sampler_settings(kind);
     settings.warmup = 300;
     for (size_t k = 0; k < sizeof stops / sizeof *stops; k++) {
         struct err err = ERR_INIT;
@@ -293,7 +294,7 @@ START_TEST(a_start_without_density_is_refused)
 {
     double q0[4] = {NAN, 0, 0, 0};
     for (int kind = SAMPLER_AMCMC; kind <= SAMPLER_NUTS; kind++) {
-        struct sampler_settings settings = sampler_defaults((enum sampler_kind)kind);
+        struct sampler_settings settings = test_sampler_settings((enum sampler_kind)kind);
         struct err err = ERR_INIT;
         struct sampler sampler;
         struct rng rng;

@@ -10,6 +10,7 @@
  */
 #include "oracle.h"
 #include "run.h"
+#include "sampler_settings.h"
 #include "targets.h"
 
 #include <math.h>
@@ -30,7 +31,7 @@
 /* Fixed kernels: no adaptation, steps so large that errors of the correction show. */
 static struct sampler_settings fixed_settings(enum sampler_kind kind, double epsilon)
 {
-    struct sampler_settings settings = sampler_defaults(kind);
+    struct sampler_settings settings = test_sampler_settings(kind);
     settings.warmup = 0;
     settings.epsilon = epsilon;
     settings.leapfrog_steps = 3;
@@ -322,7 +323,7 @@ START_TEST(no_u_turn_agrees_with_a_second_writing)
     const struct known_target *known = &known_targets[_i];
     int n = known->target.n;
     int deep = 0;
-    struct sampler_settings settings = sampler_defaults(SAMPLER_NUTS);
+    struct sampler_settings settings = test_sampler_settings(SAMPLER_NUTS);
     for (int k = 0; k < 3000; k++) {
         struct sampler sampler;
         struct sampler_info info;

@@ -6,6 +6,7 @@
  */
 #include "chain_cases.h"
 #include "memory_checkpoint.h"
+#include "sampler_settings.h"
 
 static void ck_same_result(const struct solver_result *a, const struct solver_result *b,
                            int n_params)
@@ -159,7 +160,7 @@ START_TEST(draws_are_the_sampler_s_states_after_the_warm_up)
                                   .noise_sigmas = &f.noise,
                                   .prior_sigmas = f.prior,
                                   .n_total = N_ROWS};
-    struct sampler_settings settings = sampler_defaults(SAMPLER_HMC);
+    struct sampler_settings settings = test_sampler_settings(SAMPLER_HMC);
     settings.warmup = f.settings.warmup;
     settings.leapfrog_steps = f.settings.leapfrog_steps;
     for (int c = 0; c < f.settings.chains; c++) {

@@ -7,6 +7,7 @@
  */
 #include "batch_means.h"
 #include "run.h"
+#include "sampler_settings.h"
 
 #include <math.h>
 #include <string.h>
@@ -121,7 +122,7 @@ START_TEST(the_last_layer_s_posterior_is_the_known_gaussian)
     enum sampler_kind kind = (enum sampler_kind)_i;
     static double draws[P][CHAINS * N], g[CHAINS * N];
     static struct last_layer l;
-    struct sampler_settings settings = sampler_defaults(kind);
+    struct sampler_settings settings = test_sampler_settings(kind);
     last_layer_init(&l);
     struct target target = logpost_target(&l.logpost);
     for (int c = 0; c < CHAINS; c++) {
