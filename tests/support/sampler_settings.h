@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings of a sampler for tests, which change what they are about. */
-#ifndef TEST_SAMPLER_SETTINGS_H
-#define TEST_SAMPLER_SETTINGS_H
+#ifndef SAMPLER_SETTINGS_H
+#define SAMPLER_SETTINGS_H
 
 #include "sample/sampler.h"
 
