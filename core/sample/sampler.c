@@ -70,11 +70,11 @@ static void start_epsilon(struct sampler *s, const struct target *target, struct
 }
 
 /* Room for everything, cleared; the identity as mass matrix, and no step done. */
-static enum err_code allocate(struct sampler *sampler, enum sampler_kind kind,
-                              const struct sampler_settings *settings, int dim, struct err *err)
+static enum err_code allocate(struct sampler *sampler, const struct sampler_settings *settings,
+                              int dim, struct err *err)
 {
     size_t n = (size_t)dim;
-    const struct sampler_ops *ops = all_ops[kind];
+    const struct sampler_ops *ops = all_ops[settings->kind];
     size_t work = ops->work(dim, settings);
     work = work < 3 * n ? 3 * n : work; /* for seek_epsilon */
     *sampler = (struct sampler){.ops = ops, .settings = *settings, .n = dim, .n_work = work};
@@ -112,21 +112,21 @@ static void choose_epsilon(struct sampler *s, const struct target *target, doubl
     }
 }
 
-enum err_code sampler_init(struct sampler *sampler, enum sampler_kind kind,
-                           const struct sampler_settings *settings, const struct target *target,
-                           const double *q0, struct rng *rng, struct err *err)
+enum err_code sampler_init(struct sampler *sampler, const struct sampler_settings *settings,
+                           const struct target *target, const double *q0, struct rng *rng,
+                           struct err *err)
 {
     const struct sampler_start start = {.q0 = q0};
-    return sampler_begin(sampler, kind, settings, target, &start, rng, err);
+    return sampler_begin(sampler, settings, target, &start, rng, err);
 }
 
-enum err_code sampler_begin(struct sampler *sampler, enum sampler_kind kind,
-                            const struct sampler_settings *settings, const struct target *target,
-                            const struct sampler_start *start, struct rng *rng, struct err *err)
+enum err_code sampler_begin(struct sampler *sampler, const struct sampler_settings *settings,
+                            const struct target *target, const struct sampler_start *start,
+                            struct rng *rng, struct err *err)
 {
-    const struct sampler_ops *ops = all_ops[kind];
+    const struct sampler_ops *ops = all_ops[settings->kind];
     size_t n = (size_t)target->n;
-    if (allocate(sampler, kind, settings, target->n, err) != ERR_OK) {
+    if (allocate(sampler, settings, target->n, err) != ERR_OK) {
         return err->code;
     }
     memcpy(sampler->q, start->q0, n * sizeof *sampler->q);
@@ -170,12 +170,11 @@ void sampler_save(const struct sampler *s, struct bytes_writer *w)
     }
 }
 
-enum err_code sampler_load(struct sampler *sampler, enum sampler_kind kind,
-                           const struct sampler_settings *settings, int n, struct bytes_reader *r,
-                           struct err *err)
+enum err_code sampler_load(struct sampler *sampler, const struct sampler_settings *settings, int n,
+                           struct bytes_reader *r, struct err *err)
 {
     double numbers[6] = {0};
-    if (allocate(sampler, kind, settings, n, err) != ERR_OK) {
+    if (allocate(sampler, settings, n, err) != ERR_OK) {
         return err->code;
     }
     sampler->t = (long)bytes_get_i64(r);

@@ -8,6 +8,7 @@
 static inline struct sampler_settings test_sampler_settings(enum sampler_kind kind)
 {
     return (struct sampler_settings){
+        .kind = kind,
         .warmup = 1000,
         .target_accept = kind == SAMPLER_MALA ? 0.574 : 0.8,
         .adapt_step = true,

@@ -52,8 +52,7 @@ static void run_chains(enum sampler_kind kind, const struct known_target *known,
             q0[i] =
                 known->mean[i] + 2.0 * sqrt(known->variance[i]) * (2.0 * rng_uniform(&rng) - 1.0);
         }
-        ck_assert_int_eq(sampler_init(&sampler, kind, &settings, &known->target, q0, &rng, &err),
-                         ERR_OK);
+        ck_assert_int_eq(sampler_init(&sampler, &settings, &known->target, q0, &rng, &err), ERR_OK);
         int warmup = kind == SAMPLER_AMCMC ? 20000 : settings.warmup;
         for (int t = 0; t < warmup; t++) {
             sampler_step(&sampler, &known->target, &rng, &info);
@@ -133,13 +132,12 @@ END_TEST
 /* ---- what the warm-up learns ---- */
 
 /* A warmed-up chain. */
-static void warm_up(struct sampler *sampler, enum sampler_kind kind,
-                    const struct sampler_settings *settings, const struct known_target *known,
-                    struct rng *rng)
+static void warm_up(struct sampler *sampler, const struct sampler_settings *settings,
+                    const struct known_target *known, struct rng *rng)
 {
     struct err err = ERR_INIT;
     struct sampler_info info;
-    ck_assert_int_eq(sampler_init(sampler, kind, settings, &known->target, known->mean, rng, &err),
+    ck_assert_int_eq(sampler_init(sampler, settings, &known->target, known->mean, rng, &err),
                      ERR_OK);
     for (int t = 0; t < settings->warmup; t++) {
         sampler_step(sampler, &known->target, rng, &info);
@@ -186,7 +184,7 @@ START_TEST(the_warm_up_finds_the_wanted_acceptance)
             struct sampler_info info;
             struct rng rng;
             rng_init(&rng, 37, RNG_TEST, (uint32_t)c);
-            warm_up(&sampler, kind, &settings, known, &rng);
+            warm_up(&sampler, &settings, known, &rng);
             double epsilon = sampler.epsilon;
             for (int t = 0; t < 2000; t++) {
                 sampler_step(&sampler, &known->target, &rng, &info);
@@ -213,7 +211,7 @@ START_TEST(the_warm_up_finds_the_scales)
         struct sampler sampler;
         struct rng rng;
         rng_init(&rng, 38, RNG_TEST, (uint32_t)c);
-        warm_up(&sampler, kind, &settings, known, &rng);
+        warm_up(&sampler, &settings, known, &rng);
         for (int i = 0; i < known->target.n; i++) {
             scale[i] += sampler.inv_mass[i] / known->variance[i] / chains;
         }
@@ -243,7 +241,7 @@ START_TEST(a_saved_chain_goes_on_as_if_nothing_had_been)
         struct bytes_writer w = {.data = NULL};
         struct rng rng;
         rng_init(&rng, 41, RNG_TEST, 0);
-        ck_assert_int_eq(sampler_init(&a, kind, &settings, &known->target, known->mean, &rng, &err),
+        ck_assert_int_eq(sampler_init(&a, &settings, &known->target, known->mean, &rng, &err),
                          ERR_OK);
         for (int t = 0; t < stops[k]; t++) {
             sampler_step(&a, &known->target, &rng, &info);
@@ -251,7 +249,7 @@ START_TEST(a_saved_chain_goes_on_as_if_nothing_had_been)
         sampler_save(&a, &w);
         struct rng copy = rng;
         struct bytes_reader r = {.data = w.data, .left = w.size};
-        ck_assert_int_eq(sampler_load(&b, kind, &settings, known->target.n, &r, &err), ERR_OK);
+        ck_assert_int_eq(sampler_load(&b, &settings, known->target.n, &r, &err), ERR_OK);
         ck_assert(!r.failed && r.left == 0);
         for (int t = stops[k]; t < 500; t++) {
             struct sampler_info other;
@@ -266,7 +264,7 @@ START_TEST(a_saved_chain_goes_on_as_if_nothing_had_been)
         sampler_release(&b);
         for (size_t cut = 0; k == 2 && cut < w.size; cut += 7) {
             r = (struct bytes_reader){.data = w.data, .left = cut};
-            ck_assert_int_eq(sampler_load(&b, kind, &settings, known->target.n, &r, &err), ERR_OK);
+            ck_assert_int_eq(sampler_load(&b, &settings, known->target.n, &r, &err), ERR_OK);
             ck_assert(r.failed);
             sampler_release(&b);
         }
@@ -299,9 +297,9 @@ START_TEST(a_start_without_density_is_refused)
         struct sampler sampler;
         struct rng rng;
         rng_init(&rng, 1, RNG_TEST, 0);
-        ck_assert_int_eq(sampler_init(&sampler, (enum sampler_kind)kind, &settings,
-                                      &known_targets[3].target, q0, &rng, &err),
-                         ERR_NUMERIC);
+        ck_assert_int_eq(
+            sampler_init(&sampler, &settings, &known_targets[3].target, q0, &rng, &err),
+            ERR_NUMERIC);
     }
 }
 END_TEST

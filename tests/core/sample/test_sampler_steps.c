@@ -45,7 +45,7 @@ static void fixed_init(struct sampler *sampler, enum sampler_kind kind, double e
 {
     struct err err = ERR_INIT;
     struct sampler_settings settings = fixed_settings(kind, epsilon);
-    ck_assert_int_eq(sampler_init(sampler, kind, &settings, &known->target, q0, rng, &err), ERR_OK);
+    ck_assert_int_eq(sampler_init(sampler, &settings, &known->target, q0, rng, &err), ERR_OK);
     memcpy(sampler->inv_mass, known->variance, (size_t)known->target.n * sizeof(double));
 }
 
@@ -489,7 +489,7 @@ static void check_adaptive(const json_t *item)
     double m[8] = {0}, c[64] = {0}, delta[8];
     memcpy(m, states, (size_t)n * sizeof *m);
     for (int t = 1; t < n_all / n; t++) {
-        sampler_observe(n, t, states + t * n, m, c, delta);
+        sampler_observe(&(struct sampler_moments){n, m, c, delta}, t, states + t * n);
     }
     ck_assert_double_le(oracle_error(m, mean, n), 1e-12);
     ck_assert_double_le(oracle_error(c, cov, n * n), 1e-12);

@@ -174,8 +174,7 @@ START_TEST(draws_are_the_sampler_s_states_after_the_warm_up)
         struct target target = logpost_target(&logpost);
         rng_init(&rng, f.problem.seed, RNG_CHAIN, (uint32_t)c);
         fit_init_params(&f.net, f.settings.init_factor, &rng, q0);
-        ck_assert_int_eq(sampler_init(&sampler, SAMPLER_HMC, &settings, &target, q0, &rng, &err),
-                         ERR_OK);
+        ck_assert_int_eq(sampler_init(&sampler, &settings, &target, q0, &rng, &err), ERR_OK);
         for (int t = 1; t <= settings.warmup + 12 * 2; t++) {
             sampler_step(&sampler, &target, &rng, &info);
             int draw = (t - settings.warmup) / 2 - 1;

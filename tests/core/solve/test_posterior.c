@@ -135,7 +135,7 @@ START_TEST(the_last_layer_s_posterior_is_the_known_gaussian)
         for (int i = 0; i < P; i++) {
             q0[i] = rng_normal(&rng);
         }
-        ck_assert_int_eq(sampler_init(&sampler, kind, &settings, &target, q0, &rng, &err), ERR_OK);
+        ck_assert_int_eq(sampler_init(&sampler, &settings, &target, q0, &rng, &err), ERR_OK);
         for (int t = -(kind == SAMPLER_AMCMC ? 5000 : settings.warmup); t < N * thin[_i]; t++) {
             sampler_step(&sampler, &target, &rng, &info);
             for (int i = 0; t >= 0 && t % thin[_i] == 0 && i < P; i++) {
