@@ -361,7 +361,9 @@ done:
 
 const struct solver_ops solver_bll_ops = {
     .run = run,
-    .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
+    .draws = DRAWS_OF_MEMBERS,
+    .one_member = true,
+    .noises = NOISES_CONSTANT,
     .noise = NOISE_LEARNED,
     .squared_error = true,
     .needs_post = true,

@@ -585,6 +585,8 @@ done:
 
 const struct solver_ops solver_laplace_ops = {
     .run = run,
-    .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
+    .draws = DRAWS_OF_MEMBERS,
+    .one_member = true,
+    .noises = NOISES_CONSTANT,
     .noise = NOISE_LEARNED,
 };

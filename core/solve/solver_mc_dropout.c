@@ -298,11 +298,26 @@ static enum err_code run(const struct solver_problem *problem,
     return err->code;
 }
 
+static bool find_network(const struct solver_start *start, int n, const double *draws,
+                         double *network)
+{
+    const struct report_item *p = report_find(start->report, MC_DROPOUT_REPORTED);
+    return p != NULL && p->n == 1 && p->values[0] >= 0.0 && p->values[0] < 1.0 &&
+           mc_dropout_network(start->net, p->values[0], n, draws, network);
+}
+
 const struct solver_ops solver_mc_dropout_ops = {
     .run = run,
-    .noises =
-        1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
+    .draws = DRAWS_OF_MEMBERS,
+    .one_member = true,
+    .noises = NOISES_ALL,
     .noise = NOISE_ESTIMATED,
     .squared_error = true,
     .random_loss = true,
+    .groups = "members.best_loss",
+    .find_network = find_network,
+    .no_network =
+        "a warm start needs the networks that mc_dropout fitted, and the model's draws do not give "
+        "them: it does not tell its dropout, or leaves some unit out of every draw; a new one with "
+        "more draws does",
 };

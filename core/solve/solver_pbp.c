@@ -345,9 +345,17 @@ static enum err_code check_start(const struct solver_start *start, struct err *e
                            REPORTED_LAMBDA);
 }
 
+static void set_defaults(struct solver_settings *settings)
+{
+    settings->epochs = 40; /* Hernandez-Lobato and Adams 2015 */
+}
+
 const struct solver_ops solver_pbp_ops = {
     .run = run,
-    .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
+    .draws = DRAWS_OF_MEMBERS,
+    .one_member = true,
+    .set_defaults = set_defaults,
+    .noises = NOISES_CONSTANT,
     .noise = NOISE_LEARNED,
     .needs_no_final = true,
     .check_start = check_start,

@@ -8,25 +8,63 @@
 
 #include <pthread.h>
 
+/* What the draws of a posterior come from, and so how many of them the settings ask for. */
+enum solver_draws {
+    DRAWS_ARE_MEMBERS, /* `members` */
+    DRAWS_OF_MEMBERS,  /* `draws` of each of `members` */
+    DRAWS_OF_CHAINS    /* `draws` of each of `chains` */
+};
+
+/* All that is known of a solver. Nothing else in the program knows one by its name. */
 struct solver_ops {
+    /* Settings, noise, network and start have been checked, and result->m is set. */
     enum err_code (*run)(const struct solver_problem *problem,
                          const struct solver_settings *settings, struct solver_result *result,
                          struct err *err);
-    unsigned noises;       /* 1 << NOISE_*: kinds it can have */
+    enum solver_draws draws;
+
+    /* Settings. */
+    bool one_member; /* is the default */
+    /* Sets those whose default is not the one of solver_settings.def; NULL: there are none. */
+    void (*set_defaults)(struct solver_settings *settings);
+    /* ERR_INVALID where settings within their limits make no sense; NULL: they always do. */
+    enum err_code (*validate)(const struct solver_settings *settings, struct err *err);
+    bool random_loss; /* its loss draws random numbers, so L-BFGS cannot minimise it */
+
+    /* Noise. */
+    unsigned noises;       /* the kinds it supports: NOISE_BITs */
     enum noise_kind noise; /* the default */
     bool squared_error;    /* with estimated noise it minimises the squared error */
-    bool random_loss;      /* its loss draws random numbers, so no L-BFGS */
-    bool needs_prior;      /* not a flat one */
-    bool needs_pre;        /* layer_pre */
-    bool needs_post;       /* layer_post */
-    bool needs_no_final;   /* final none */
-    /* What it needs of a start beyond draws, ERR_UNSUPPORTED; NULL: nothing. */
+
+    /* Network and prior. */
+    bool needs_prior;    /* not a flat one */
+    bool needs_pre;      /* layer_pre */
+    bool needs_post;     /* layer_post */
+    bool needs_no_final; /* final none */
+
+    /* A start of its own: what it needs beyond draws, ERR_UNSUPPORTED; NULL: nothing. */
     enum err_code (*check_start)(const struct solver_start *start, struct err *err);
+
+    /* Its posterior as the start of any solver: */
+    const char *groups; /* the item of its report with one number for each group of draws; NULL:
+                           nothing is known of groups */
+    /* Recovers the fitted network [K] from the n draws [n x K] of one group; false when they do not
+     * determine it. NULL: its draws are fits themselves. */
+    bool (*find_network)(const struct solver_start *start, int n, const double *draws,
+                         double *network);
+    /* Says why a fit cannot start where find_network failed. */
+    const char *no_network;
 };
+
+#define NOISE_BIT(code) (1u << NOISE_##code)
+#define NOISES_CONSTANT (NOISE_BIT(GIVEN) | NOISE_BIT(ESTIMATED) | NOISE_BIT(LEARNED))
+#define NOISES_ALL      (NOISES_CONSTANT | NOISE_BIT(PREDICTED))
 
 #define SOLVER(code, name, ops) extern const struct solver_ops ops;
 #include "solve/solver.def"
 #undef SOLVER
+
+const struct solver_ops *solver_ops_of(enum solver_kind kind);
 
 /* ---- tasks: members or chains side by side, each reporting its own share ---- */
 

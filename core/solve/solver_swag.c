@@ -413,10 +413,19 @@ static enum err_code run(const struct solver_problem *problem,
     return err->code;
 }
 
+static enum err_code validate(const struct solver_settings *settings, struct err *err)
+{
+    return settings->swag_rank == 1
+               ? err_set(err, ERR_INVALID, "swag_rank is 1, 0 (diagonal) or at least 2 is needed")
+               : ERR_OK;
+}
+
 const struct solver_ops solver_swag_ops = {
     .run = run,
-    .noises =
-        1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
+    .draws = DRAWS_OF_MEMBERS,
+    .one_member = true,
+    .validate = validate,
+    .noises = NOISES_ALL,
     .noise = NOISE_ESTIMATED,
     .squared_error = true,
 };

@@ -271,8 +271,9 @@ static enum err_code run(const struct solver_problem *problem,
 
 const struct solver_ops solver_vi_ops = {
     .run = run,
-    .noises =
-        1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
+    .draws = DRAWS_OF_MEMBERS,
+    .one_member = true,
+    .noises = NOISES_ALL,
     .noise = NOISE_LEARNED,
     .random_loss = true,
 };

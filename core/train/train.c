@@ -156,7 +156,7 @@ done:
 static enum err_code estimate_noise(struct trainee *t, struct err *err)
 {
     const struct train_spec *spec = t->run->spec;
-    struct solver_settings settings = solver_defaults(SOLVER_ENSEMBLE);
+    struct solver_settings settings = spec->settings;
     struct solver_problem problem = {
         .net = &t->model->net,
         .train = train_rows_scaled(&t->train),
@@ -166,18 +166,18 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
         .seed = (uint64_t)spec->seed,
     };
     struct train_part part;
-    struct solver_result result;
-    settings.members = 1;
-    settings.init_factor = spec->settings.init_factor;
-    settings.epochs = spec->settings.epochs > 0 ? spec->settings.epochs : settings.epochs;
-    settings.batch_size = spec->settings.batch_size;
-    settings.patience = spec->settings.patience;
-    settings.optim = spec->settings.optim;
-    train_part_init(&part, t->run, 0, 0.0, 0.1, &problem);
-    if (solver_run(SOLVER_ENSEMBLE, &problem, &settings, &result, err) == ERR_OK) {
-        err_kept(residuals(t, result.draws, t->noise_sigmas, err));
-        solver_result_release(&result);
+    double *params = mem_alloc_array((size_t)t->model->net.n_params, sizeof *params);
+    if (params == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to estimate the noise");
     }
+    if (settings.epochs == 0) {
+        settings.epochs = solver_defaults(spec->solver).epochs;
+    }
+    train_part_init(&part, t->run, 0, 0.0, 0.1, &problem);
+    if (solver_fit_network(&problem, &settings, params, err) == ERR_OK) {
+        err_kept(residuals(t, params, t->noise_sigmas, err));
+    }
+    mem_free(params);
     return err->code;
 }
 
