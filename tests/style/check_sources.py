@@ -39,7 +39,7 @@ LAYERS = {
 # Libraries and the only places that may know them.
 OWNERS = {
     "sqlite3.h": ["server/store/"],
-    "microhttpd.h": ["server/http/daemon.c"],
+    "microhttpd.h": ["server/http/serve.c", "server/http/worker.c"],
     "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
     "gnutls/": ["server/base/digest.c"],
