@@ -1,12 +1,15 @@
 #!/bin/sh
-# The whole road in curl and plain shell: simulate, upload, train, predict, compare.
+# From simulations to predictions in curl and plain shell: simulate, upload, train, predict, compare.
 #
-#   SURROGATED_URL   the server                      [http://127.0.0.1:8080]
-#   FARM             the simulator (see simulation-farm)   [build/client-examples/simulation-farm/farm]
+#   SURROGATED_URL   the server                [http://127.0.0.1:8080]
+#   FARM             the simulator             [build/client-examples/simulation-farm/farm]
+#   MODEL            the name of the model     [reaction]
+#   NEXT=no          does not print what to try next
 #
-# Ends with status 0 when all outputs of at least 90 % of the fresh points lie within three standard deviations
-# of the prediction and every output's error is below 2 % of its range. The variance meant is
-# total_variance: the spread of the ensemble and the residual noise it was fitted with.
+# The status is 0 if the surrogate is good: at 90 % or more of the fresh points, all outputs lie within
+# three standard deviations of the prediction, and the error of each output is below 2 % of its range.
+# The standard deviation is the root of total_variance, which adds the noise that the fit left over to
+# the spread of the ensemble.
 set -eu
 
 url=${SURROGATED_URL:-http://127.0.0.1:8080}
@@ -16,15 +19,19 @@ model=${MODEL:-reaction}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold= plain=
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+    bold=$(printf '\033[1m') plain=$(printf '\033[0m')
+fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 
-# The value of a number or text field of a JSON answer that stands on one line.
+# The value of a number or text field of a JSON answer, which is one line.
 field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p"; }
 
-# The rows of a matrix field, one line each.
+# The rows of a matrix field, a line each.
 rows() { sed -e "s/.*\"$1\":\[\[//" -e 's/\]\].*//' -e 's/\],\[/;/g' | tr ';' '\n'; }
 
-# curl that fails with the server's words.
+# curl, which fails with what the server says.
 call() {
     code=$(curl -sS -o "$work/answer" -w '%{http_code}' "$@") || exit 1
     case $code in
@@ -33,30 +40,31 @@ call() {
     esac
 }
 
-[ -x "$farm" ] || { echo "no simulator at $farm: build the project first, or set FARM" >&2; exit 1; }
+[ -x "$farm" ] || { echo "there is no simulator at $farm; build the project first, or set FARM" >&2; exit 1; }
 
-say "1. 800 simulations at the points of a Latin hypercube"
+say "1. Run 800 simulations"
+echo "Each has four uncertain inputs, from a Latin hypercube, and three outputs; for example:"
 "$farm" --runs 800 --seed 1 --format json > "$work/training.json"
-"$farm" --runs 2 --seed 1 --format csv
+"$farm" --runs 1 --seed 1 --format csv
 
-say "2. Upload the rows"
-# The same as a table, its last three columns being outputs; a first line of names is a header:
+say "2. Upload their rows to the server"
+# The same as a table, whose last three columns are outputs and whose first line is a header:
 #   farm --runs 800 --seed 1 --format csv > rows.csv
 #   curl -H 'Content-Type: text/csv' --data-binary @rows.csv "$url/v1/models/$model/data?outputs=3"
-# Rows uploaded twice would stand among those kept out for validation, so a second run adds none.
+# A second run adds no rows: copies of training rows among the validation rows would spoil the scores.
 present=$(curl -sS "$url/v1/models/$model/data" | field rows)
 if [ "${present:-0}" -gt 0 ]; then
-    echo "model $model has $present rows from an earlier run"
+    echo "The model $model has $present rows already, from an earlier run."
 else
     echo "curl --data-binary @training.json $url/v1/models/$model/data"
     call --data-binary @"$work/training.json" "$url/v1/models/$model/data"
     echo
 fi
 
-say "3. Train an ensemble in the background"
+say "3. Train an ensemble of eight networks in the background"
 echo "curl -d '{\"solver\":\"ensemble\",\"seed\":1}' $url/v1/models/$model/train"
 job=$(call -d '{"solver":"ensemble","seed":1}' "$url/v1/models/$model/train")
-echo "$job"
+echo "$job" | sed 's/\("state":"[a-z]*"\),.*/\1, ...}/'
 id=$(echo "$job" | field id)
 while :; do
     job=$(call "$url/v1/jobs/$id")
@@ -64,18 +72,20 @@ while :; do
     case $state in
     queued) ;;
     running)
-        fraction=$(echo "$job" | field fraction)
-        echo "job $id: $(echo "${fraction:-0}" | awk '{printf "%3.0f", 100 * $1}') %," \
-            "loss $(echo "$job" | field loss), $(echo "$job" | field eta_s) s to go"
+        fraction=$(echo "$job" | field fraction) loss=$(echo "$job" | field loss) left=$(echo "$job" | field eta_s)
+        echo "${fraction:-0} ${loss:-0} ${left:-null}" | awk -v id="$id" '{
+            printf "job %s: %3.0f %%, loss %.2g", id, 100 * $1, $2
+            if ($3 != "null") printf ", %s s left", $3
+            print "" }'
         ;;
     succeeded) break ;;
-    *) echo "job $id $state: $job" >&2; exit 1 ;;
+    *) echo "job $id is $state: $job" >&2; exit 1 ;;
     esac
     sleep 1
 done
-echo "job $id has published version $(echo "$job" | field version)"
+echo "job $id succeeded: it made version $(echo "$job" | field version)"
 
-say "4. Predict one point, with its uncertainty"
+say "4. Predict the outputs at one point, with their uncertainty"
 point=$("$farm" --runs 1 --seed 7 --format inputs)
 body="{\"model\":\"$model\",\"inputs\":$point,\"return\":[\"mean\",\"std\",\"total_variance\"]}"
 echo "curl -d '$body' $url/predict"
@@ -111,3 +121,13 @@ paste -d, "$work/truth" "$work/mean" "$work/variance" | awk -F, '
       printf "all outputs at %.1f %% of %d points\n", 100 * points / NR, NR
       if (within < 0.9 * n || points < 0.9 * NR || o != 3) bad = 1
       exit bad }' || { echo "the surrogate is not as good as it should be" >&2; exit 1; }
+
+[ "${NEXT:-yes}" != no ] || exit 0
+say "What to try next"
+try() { printf '%-72s # %s\n' "$1" "$2"; }
+try "curl $url/v1/models/$model" "the model and its versions"
+try "curl $url/v1/models/$model/diagnostics" "how the training went"
+echo "curl -d '{\"inputs\":[0.01,6,1,0.5],\"return\":[\"mean\",\"std\",\"quantiles\"]}' $url/v1/models/$model/predict"
+try "curl -X POST $url/v1/models/$model/train" "trains again in the same way"
+try "curl $url/v1/jobs" "the training jobs"
+try "curl $url/metrics" "numbers for Prometheus"

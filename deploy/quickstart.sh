@@ -1,11 +1,12 @@
 #!/bin/sh
-# From a bare Debian 12 to a trained surrogate: installs packages, builds a release, starts the
-# server, runs the simulator, uploads, trains, predicts. The server then stays, in the foreground.
+# From a bare Debian 12 to a trained surrogate: installs the packages it needs, builds a release,
+# starts the server, runs simulations, trains on them and predicts. The server then goes on running
+# in the foreground, until Ctrl-C.
 #
-#   --demo-and-exit   stop the server at the end; the status is that of the demo
+#   --demo-and-exit   stop the server at the end; the exit status is that of the demo
 #
-#   LISTEN   address and port      [127.0.0.1:8080]
-#   DB       the registry file     [surrogated.db in the build folder]
+#   LISTEN   address and port of the server  [127.0.0.1:8080]
+#   DB       the registry file               [build/surrogated.db]
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -28,14 +29,15 @@ fi
 ninja -C "$build" server/surrogated client-examples/simulation-farm/farm
 
 taken() {
-    echo "$listen is taken; LISTEN=127.0.0.1:8090 sh $0 uses another port" >&2
+    echo "another program answers at $listen; LISTEN=127.0.0.1:8090 sh $0 uses another port" >&2
     exit 1
 }
-# Another server that answers there would pass for ours below.
+# Below, a server that answers there already would be taken for ours.
 ! curl -s -o /dev/null --max-time 2 "http://$listen/healthz" || taken
 
-# In a session of its own: Ctrl-C reaches this script alone, which then asks the server to stop once.
-# A second signal would end it in the middle of its work.
+# In a session of its own, so that Ctrl-C reaches this script alone, which then asks the server once
+# to stop in good order.
+echo "Starting the server; lines that begin with time= are its log."
 setsid "$build/server/surrogated" serve --listen "$listen" --db "$db" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true' EXIT
@@ -51,7 +53,8 @@ until "$build/server/surrogated" healthcheck --listen "$listen" 2>/dev/null; do
 done
 
 status=0
-SURROGATED_URL="http://$listen" FARM="$build/client-examples/simulation-farm/farm" \
+url=http://$listen
+SURROGATED_URL="$url" FARM="$build/client-examples/simulation-farm/farm" NEXT=$stay \
     sh "$top/client-examples/quickstart.sh" || status=$?
 
 if [ "$stay" = no ]; then
@@ -62,13 +65,10 @@ if [ "$stay" = no ]; then
 fi
 
 cat <<TXT
+$build/server/surrogated models show reaction --server $url
 
-The server goes on at http://$listen with the registry $db. In another terminal:
-  curl http://$listen/v1/models/reaction
-  curl -d '{"inputs":[0.01,6,1,0.5],"return":["mean","std","quantiles"]}' http://$listen/v1/models/reaction/predict
-  curl -X POST http://$listen/v1/models/reaction/train     trains again, as before
-  curl http://$listen/v1/jobs
-  curl http://$listen/metrics
-Ctrl-C stops it.
+The last line uses the program as a client: surrogated --help lists what it can do.
+The server goes on at $url with the registry $db.
+Try these in another terminal; Ctrl-C stops the server.
 TXT
 wait "$server"

@@ -1,5 +1,5 @@
--- The registry's first schema. Times are UTC milliseconds since 1970, weights and rows little-endian
--- float64 in chunks with a SHA-256 each.
+-- The first schema of the registry. Times are UTC milliseconds since 1970. Weights and rows are
+-- little-endian float64 in chunks, each with its SHA-256.
 
 CREATE TABLE models (
     id              INTEGER PRIMARY KEY,

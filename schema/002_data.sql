@@ -1,18 +1,18 @@
--- Training rows that a farm of clients can rely on: where a batch came from, repeated uploads,
--- duplicates, and what is known of each column.
+-- What many clients that upload at the same time need: where a batch came from, uploads that are
+-- repeated, duplicates, and statistics of each column.
 
 ALTER TABLE batches ADD COLUMN format TEXT NOT NULL DEFAULT 'unknown'; -- of the upload
 ALTER TABLE batches ADD COLUMN source TEXT;                            -- plain text of the client
 ALTER TABLE batches ADD COLUMN provenance TEXT;                        -- JSON object of the client
--- SHA-256 of all its rows as they are stored, whatever the chunks. NULL in a batch of an older
--- file, until data_upgrade has read it.
+-- SHA-256 of all rows as they are stored, however they are cut into chunks. NULL in a batch of an
+-- older file, until data_upgrade has read it.
 ALTER TABLE batches ADD COLUMN digest BLOB;
 ALTER TABLE batches ADD COLUMN n_duplicates INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE batches ADD COLUMN n_outliers INTEGER NOT NULL DEFAULT 0;
 
 CREATE INDEX batches_to_read ON batches (model_id) WHERE digest IS NULL;
 
--- Totals and statistics of a model's rows, so that an upload need not look at those there are.
+-- Totals and statistics of a model's rows, so that an upload need not read them.
 CREATE TABLE data_stats (
     model_id   INTEGER PRIMARY KEY,
     generation INTEGER NOT NULL, -- grows with each deletion
@@ -25,7 +25,7 @@ CREATE TABLE data_stats (
     CONSTRAINT data_stats_counts CHECK (n_rows >= 0 AND n_batches >= 0)
 ) STRICT;
 
--- Hashes of rows in sorted runs (server/store/data/row_index.h).
+-- Hashes of rows in sorted runs (server/store/data/row_run.h).
 CREATE TABLE row_runs (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     model_id  INTEGER NOT NULL,
@@ -45,8 +45,8 @@ CREATE TABLE row_run_parts (
     CONSTRAINT row_run_parts_run FOREIGN KEY (run_id) REFERENCES row_runs (id) ON DELETE CASCADE
 ) STRICT;
 
--- Idempotency keys of the last day with what was answered. A key outlives its batch: a late repeat
--- must not bring back rows that were deleted.
+-- Idempotency keys of the last day, with the answers they were given. A key outlives its batch,
+-- because an upload that is repeated late must not bring back rows that were deleted.
 CREATE TABLE data_keys (
     model_id   INTEGER NOT NULL,
     key        TEXT    NOT NULL,
@@ -61,14 +61,14 @@ CREATE TABLE data_keys (
 
 CREATE INDEX data_keys_by_age ON data_keys (created_ms);
 
--- The rows a job was given: those of batches up to data_batch.
+-- The rows that a job was given: those of the batches up to data_last.
 ALTER TABLE jobs ADD COLUMN data_rows INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN data_batches INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN data_last INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN data_fingerprint TEXT NOT NULL DEFAULT '';
 
--- The rows that trained a version. Beside its content, not in it: equal rows, settings and seed
--- give equal content however they were cut into batches.
+-- The rows that trained a version. They are noted beside its content and not in it, so that equal
+-- rows, settings and seed give equal content, however the rows were cut into batches.
 CREATE TABLE training_data (
     model_id    INTEGER NOT NULL,
     version     INTEGER NOT NULL,

@@ -1,21 +1,21 @@
--- Retraining that goes on by itself: jobs with priorities, retries, checkpoints and a history;
--- aliases of versions, promotions, how many versions are kept, and when to train again.
+-- Automatic retraining: jobs with priorities, retries, checkpoints and a history; aliases of
+-- versions, promotions, the number of versions kept, and the policies that ask for jobs.
 
-ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0; -- higher ones first
--- Who asked: request, or what of the model's policy: new_rows, schedule, drift.
+ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0; -- the highest first
+-- Who asked: request, or the part of the model's policy that did: new_rows, schedule, drift.
 ALTER TABLE jobs ADD COLUMN origin TEXT NOT NULL DEFAULT 'request';
-ALTER TABLE jobs ADD COLUMN not_before_ms INTEGER NOT NULL DEFAULT 0; -- queued: wait until then
-ALTER TABLE jobs ADD COLUMN faults INTEGER NOT NULL DEFAULT 0;  -- faults that may pass, so far
+ALTER TABLE jobs ADD COLUMN not_before_ms INTEGER NOT NULL DEFAULT 0; -- queued: it waits until then
+ALTER TABLE jobs ADD COLUMN faults INTEGER NOT NULL DEFAULT 0;  -- after which it was tried again
 ALTER TABLE jobs ADD COLUMN stalled INTEGER NOT NULL DEFAULT 0; -- attempts since a checkpoint
 ALTER TABLE jobs ADD COLUMN base_version INTEGER NOT NULL DEFAULT 0; -- warm start; 0: cold
 ALTER TABLE jobs ADD COLUMN promoted INTEGER NOT NULL DEFAULT 0; -- its version became the default
-ALTER TABLE jobs ADD COLUMN gate TEXT;   -- JSON: what was compared; NULL: nothing was
-ALTER TABLE jobs ADD COLUMN scores TEXT; -- JSON: of the version it made
+ALTER TABLE jobs ADD COLUMN gate TEXT;   -- JSON: what was compared; NULL: nothing
+ALTER TABLE jobs ADD COLUMN scores TEXT; -- JSON: how good its version is
 ALTER TABLE jobs ADD COLUMN curves BLOB; -- losses by step (server/jobs/curves.h)
 
 CREATE INDEX jobs_to_claim ON jobs (priority DESC, id) WHERE state = 0;
 
--- The state of a running job's tasks (core/base/checkpoint.h), gone when it ends.
+-- The state of a running job's tasks (core/base/checkpoint.h). It is deleted when the job ends.
 CREATE TABLE job_checkpoints (
     job_id INTEGER NOT NULL,
     task   INTEGER NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE job_checkpoints (
 ) STRICT;
 
 ALTER TABLE models ADD COLUMN previous_version INTEGER; -- the default before this one; NULL: none
-ALTER TABLE models ADD COLUMN keep_versions INTEGER NOT NULL DEFAULT 0; -- newest kept; 0: all
+ALTER TABLE models ADD COLUMN keep_versions INTEGER NOT NULL DEFAULT 0; -- how many; 0: all
 
 -- Names of versions beside @default and @previous. A version with an alias is not deleted.
 CREATE TABLE aliases (
@@ -57,7 +57,7 @@ CREATE TABLE promotions (
 
 CREATE INDEX promotions_by_model ON promotions (model_id, id);
 
--- When a model is trained again by itself.
+-- When a model is retrained automatically.
 CREATE TABLE policies (
     model_id   INTEGER PRIMARY KEY,
     document   TEXT    NOT NULL, -- JSON with every setting (server/api/policy_json.h)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line: which command, with which settings. */
+/* The commands that run in this process, with their settings; client/client.h has the others. */
 #ifndef CLI_H
 #define CLI_H
 
@@ -17,6 +17,7 @@ enum cli_command {
 
 struct cli {
     enum cli_command command;
+    const char *name; /* of the command; NULL: none was found */
     struct config config;
     /* Options of single commands; borrowed from argv, NULL: not given. */
     const char *to;
@@ -26,12 +27,9 @@ struct cli {
 };
 
 /*
- * Reads the arguments and, for commands with settings, file and environment too. CLI_DONE: help or
- * version has been printed. ERR_INVALID, ERR_NOT_FOUND, ERR_IO with the reason.
+ * Reads the arguments, the config file and the environment. CLI_DONE: help or the version has been
+ * printed. ERR_INVALID, ERR_NOT_FOUND, ERR_IO with the reason.
  */
 enum err_code cli_parse(int argc, char **argv, struct cli *cli, struct err *err) MUST_CHECK;
-
-/* Asks a daemon at `listen` for /readyz; ERR_OK when it is ready. */
-enum err_code cli_healthcheck(const char *listen, struct err *err) MUST_CHECK;
 
 #endif

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Wiring and signals. Start: registry file, models, trainer, socket. Stop, on SIGTERM or SIGINT:
- * readiness goes, new requests are refused, those under way end, the running job goes back to its
- * queue, the file is closed.
+ * Wiring and signals. The start opens the registry file, starts the background threads and the
+ * socket, and loads the models. On SIGTERM or SIGINT the server is no longer ready and refuses new
+ * requests; requests under way end, the running job goes back to the queue, and the file is closed.
  */
 #include "api/app.h"
 #include "api/dispatch.h"
 #include "background.h"
-#include "cli.h"
-#include "client/client.h"
-#include "formats/json_read.h"
-#include "http/daemon.h"
-#include "live/follow.h"
-#include "math/gemm.h"
-#include "maintain.h"
 #include "base/mem.h"
 #include "base/threads.h"
 #include "base/version.h"
+#include "cli.h"
+#include "client/client.h"
+#include "client/healthcheck.h"
+#include "formats/json_read.h"
+#include "http/daemon.h"
+#include "live/follow.h"
+#include "maintain.h"
+#include "math/gemm.h"
 #include "math/vtanh.h"
+#include "store/store.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -32,7 +34,7 @@ struct server {
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
-    struct follow *follow; /* of a replica */
+    struct follow *follow; /* of a replica; else NULL */
 };
 
 static void log_failure(const struct log *log, const char *what, const struct err *err)
@@ -92,22 +94,23 @@ static enum err_code start_http(struct server *server, const struct config *conf
     return daemon_start(&settings, &server->daemon, err);
 }
 
-/* The socket opens before the models are loaded, so that /readyz can say that they are being. */
-static enum err_code start(struct server *server, const struct config *config, struct err *err)
+/* The socket opens before the models are loaded, so that /readyz can say so meanwhile. */
+static enum err_code start_server(struct server *server, const struct config *config,
+                                  struct err *err)
 {
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
     struct db_settings db = {.path = config->db, .read_only = config->read_only};
-    enum log_level level = LOG_INFO;
-    enum log_format format = LOG_TEXT;
-    (void)log_level_find(config->log_level, &level);
-    (void)log_format_find(config->log_format, &format);
-    server->log = (struct log){.fd = STDERR_FILENO, .level = level, .format = format};
+    /* config_finish knows both names. */
+    server->log =
+        (struct log){.fd = STDERR_FILENO,
+                     .level = (enum log_level)names_find(log_level_known(), config->log_level),
+                     .format = (enum log_format)names_find(log_format_known(), config->log_format)};
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
-    if (db_open(&server->app.db, &db, err) != ERR_OK ||
+    if (store_open(&server->app.db, &db, err) != ERR_OK ||
         models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK ||
         background_start(&server->app, err) != ERR_OK ||
         start_batcher(server, config, err) != ERR_OK ||
@@ -123,17 +126,17 @@ static enum err_code start(struct server *server, const struct config *config, s
     return start_follow(server, config, err);
 }
 
-static void stop(struct server *server, const struct config *config)
+static void stop_server(struct server *server, const struct config *config)
 {
     atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
-    /* First, so that streams end at once: nobody waits for them, and none stays suspended. */
+    /* First, so that streams of events end at once and no connection stays suspended. */
     events_close(server->app.events);
     daemon_drain(server->daemon, config->drain_timeout_s);
     if (server->app.batcher != NULL) {
         batcher_stop(server->app.batcher);
     }
     offload_stop(server->app.offload);
-    /* What waited until now is told so. */
+    /* Requests that waited for a thread are answered with 503 now. */
     daemon_drain(server->daemon, LAST_WORDS_S);
     daemon_stop(server->daemon);
     batcher_free(server->app.batcher);
@@ -153,7 +156,7 @@ static int serve(const struct config *config, const sigset_t *signals)
         fprintf(stderr, "surrogated: out of memory\n");
         return EXIT_FAILED;
     }
-    if (start(server, config, &err) == ERR_OK) {
+    if (start_server(server, config, &err) == ERR_OK) {
         int signal_number = 0;
         log_info(&server->log, "ready", NULL);
         sigwait(signals, &signal_number);
@@ -163,8 +166,9 @@ static int serve(const struct config *config, const sigset_t *signals)
     } else {
         log_failure(&server->log, "not started", &err);
     }
-    /* Signals stay blocked: a stop has its bounds, and a second Ctrl-C must not cut it short. */
-    stop(server, config);
+    /* Signals stay blocked: the stop takes bounded time, and a second Ctrl-C must not cut it short.
+     */
+    stop_server(server, config);
     if (status == 0) {
         log_info(&server->log, "stopped", NULL);
     }
@@ -177,12 +181,13 @@ int main(int argc, char **argv)
     static struct cli cli;
     struct err err = ERR_INIT;
     sigset_t signals;
-    /* A client has its own signals and memory rules, and none of what follows. */
+    /* Client commands have signals and memory rules of their own. */
     if (argc > 1 && client_has_command(argv[1])) {
         return client_run(argc, argv);
     }
     if (cli_parse(argc, argv, &cli, &err) != ERR_OK) {
-        fprintf(stderr, "surrogated: %s\n", err_msg(&err));
+        fprintf(stderr, "surrogated: %s\n`surrogated%s%s --help` shows how to use it\n",
+                err_msg(&err), cli.name != NULL ? " " : "", cli.name != NULL ? cli.name : "");
         return EXIT_USAGE;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -190,8 +195,7 @@ int main(int argc, char **argv)
 
     switch (cli.command) {
     case CLI_SERVE:
-        /* Blocked before any thread starts, so that every thread inherits it and main alone waits.
-         */
+        /* Blocked before any thread starts: every thread inherits it, and main alone waits. */
         sigemptyset(&signals);
         sigaddset(&signals, SIGTERM);
         sigaddset(&signals, SIGINT);
@@ -205,7 +209,7 @@ int main(int argc, char **argv)
     case CLI_COMPACT:
         return maintain_run(&cli);
     case CLI_HEALTHCHECK:
-        if (cli_healthcheck(cli.config.listen, &err) != ERR_OK) {
+        if (healthcheck_run(cli.config.listen, &err) != ERR_OK) {
             fprintf(stderr, "surrogated: %s\n", err_msg(&err));
             return EXIT_FAILED;
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small simulation farm: runs the reaction-diffusion model at the points of a Latin hypercube, in
- * parallel, and writes the rows as the server takes them. A stand-in for hours of somebody's
- * cluster time.
+ * A small simulation farm: it runs the reaction-diffusion model at the points of a Latin hypercube,
+ * in parallel, and writes the rows in a form that the server reads. It stands in for simulations
+ * that take hours on a cluster.
  */
 #include "reaction.h"
 
@@ -29,8 +29,7 @@ struct farm {
     atomic_int failed;
 };
 
-/* SplitMix64 (G. Steele, D. Lea, C. Flood, OOPSLA 2014): small, and good enough to choose points.
- */
+/* SplitMix64 (G. Steele, D. Lea, C. Flood, OOPSLA 2014): small, and random enough for points. */
 static uint64_t next_random(uint64_t *state)
 {
     uint64_t z = (*state += 0x9e3779b97f4a7c15u);
@@ -44,7 +43,7 @@ static double next_uniform(uint64_t *state)
     return (double)(next_random(state) >> 11) * 0x1p-53;
 }
 
-/* One point in each of `runs` strata of every parameter, in a random order of its own. */
+/* Every parameter has one point in each of `runs` strata, in an order of its own. */
 static int make_points(struct farm *farm)
 {
     uint64_t state = farm->seed;
@@ -83,7 +82,8 @@ static int run_point(const double *x, double *y)
     return 0;
 }
 
-static void *work(void *arg)
+/* A thread: takes the next point until there are none left. */
+static void *run_points(void *arg)
 {
     struct farm *farm = arg;
     int i;
@@ -100,10 +100,10 @@ static void run_all(struct farm *farm)
     pthread_t threads[MAX_THREADS];
     int started = 0;
     while (started < farm->threads - 1 &&
-           pthread_create(&threads[started], NULL, work, farm) == 0) {
+           pthread_create(&threads[started], NULL, run_points, farm) == 0) {
         started++;
     }
-    work(farm);
+    run_points(farm);
     for (int t = 0; t < started; t++) {
         pthread_join(threads[t], NULL);
     }
@@ -170,7 +170,7 @@ static void print_rows(const struct farm *farm)
     }
 }
 
-/* Rows that did not reach the file, a full disk say, must not pass for a finished run. */
+/* When rows do not reach the file, as on a full disk, the program must fail. */
 static int finish_output(void)
 {
     if (fflush(stdout) != 0 || ferror(stdout)) {
@@ -188,9 +188,9 @@ static void print_help(void)
            "       farm --at D,K,M,A\n\n"
            "Runs a reaction-diffusion simulation at the points of a Latin hypercube and writes\n"
            "  json     the body of POST /v1/models/{m}/data\n"
-           "  csv      a header and one line a run: inputs, then outputs\n"
+           "  csv      a header, and one line for each run: inputs, then outputs\n"
            "  inputs   the inputs alone, as the \"inputs\" of POST /predict\n"
-           "  outputs  the outputs alone, one line a run\n\nparameters:\n");
+           "  outputs  the outputs alone, one line for each run\n\nparameters:\n");
     for (int p = 0; p < REACTION_PARAMS; p++) {
         printf("  %-12s %g to %g\n", reaction_param_names[p], reaction_range[p][0],
                reaction_range[p][1]);
@@ -230,7 +230,7 @@ static int read_format(const char *text, enum format *format)
     return -1;
 }
 
-/* A number from low to high, or -1. */
+/* A number between low and high, or -1. */
 static long read_count(const char *text, long low, long high)
 {
     char *end;

@@ -4,19 +4,20 @@
  *
  *     u_t = D u_xx + k u (1 - u) - m u,    u(x, 0) = A exp(-(x / 0.2)^2)
  *
- * A population, or a burning front, starts at the left and invades the interval. Method of lines:
- * second-order central differences on n equal nodes (ghost points at the ends), which leaves a
- * stiff system u' = f(u) with a tridiagonal Jacobian J. In time the L-stable Rosenbrock method ROS2
- * [1],
+ * A population, or a burning front, starts at the left and invades the interval. The method of
+ * lines, with second-order central differences on n equidistant nodes and ghost points at the ends,
+ * leaves a stiff system u' = f(u) with a tridiagonal Jacobian J. In time it is integrated by the
+ * L-stable Rosenbrock method ROS2 [1],
  *
  *     (I - g h J) k1 = f(u),   (I - g h J) k2 = f(u + h k1) - 2 k1,   g = 1 - 1/sqrt(2)
  *     u <- u + h (3 k1 + k2) / 2
  *
- * of order 2; u + h k1 is of order 1, so h (k1 + k2) / 2 estimates the error and sets the step. The
- * time integral of the mass is a trapezoidal sum over the same steps, of order 2 as well.
+ * which has order 2. Since u + h k1 has order 1, h (k1 + k2) / 2 estimates the error, which sets
+ * the step. The time integral of the mass is a trapezoidal sum over the same steps, also of
+ * order 2.
  *
  * [1] J. G. Verwer, E. J. Spee, J. G. Blom, W. Hundsdorfer, A second-order Rosenbrock method
- * applied to photochemical dispersion problems, SIAM J. Sci. Comput. 20(4), 1999.
+ *     applied to photochemical dispersion problems, SIAM J. Sci. Comput. 20(4), 1999.
  */
 #include "reaction.h"
 
@@ -44,7 +45,7 @@ struct solver {
     int n;
     double dx;
     double *u, *next, *k1, *k2; /* [n] */
-    double *diagonal, *factor;  /* [n] of I - g h J, and its elimination */
+    double *diagonal, *factor;  /* [n] of the elimination of I - g h J */
 };
 
 /* f(u): diffusion and reaction. */
@@ -59,7 +60,7 @@ static void rate(const struct solver *s, const double *u, double *f)
     }
 }
 
-/* Off-diagonals of I - g h J: doubled at the ends, where the ghost point mirrors the neighbour. */
+/* The off-diagonals of I - g h J: doubled at the ends, where the ghost point is a mirror image. */
 static double upper(const struct solver *s, int i, double c)
 {
     return i == 0 ? -2.0 * c : -c;
@@ -95,7 +96,7 @@ static void solve(const struct solver *s, double h, double *b)
     }
 }
 
-/* One trial step into s->next; the estimated error over the tolerance. */
+/* One trial step, whose result is in s->next; returns the estimated error over the tolerance. */
 static double try_step(struct solver *s, double h, double tolerance)
 {
     double sum = 0.0;
@@ -142,7 +143,7 @@ static bool integrate(struct solver *s, const struct reaction_grid *grid,
             t = t + h >= grid->end ? grid->end : t + h;
             memcpy(s->u, s->next, (size_t)s->n * sizeof *s->u);
         }
-        /* The error is of order h^2; never change the step too much at once. */
+        /* The error is of order h^2; the step never changes by too large a factor. */
         h *= fmin(3.0, fmax(0.2, 0.9 / sqrt(fmax(error, 1e-10))));
         if (!(h > MIN_STEP * grid->end)) {
             return false;

@@ -23,19 +23,19 @@ struct reaction_result {
 
 struct reaction_grid {
     int n_nodes;      /* at least 3 */
-    double tolerance; /* relative and absolute, of a time step */
+    double tolerance; /* of a time step, relative and absolute */
     double end;       /* T */
 };
 
-/* Names, lowest and highest value of the parameters, in the order of struct reaction. */
+/* Parameters in the order of struct reaction: names, lowest and highest values; and outputs. */
 extern const char *const reaction_param_names[REACTION_PARAMS];
 extern const char *const reaction_output_names[REACTION_OUTPUTS];
 extern const double reaction_range[REACTION_PARAMS][2];
 
-/* The grid used for training rows. */
+/* The grid for training rows. */
 struct reaction_grid reaction_default_grid(void);
 
-/* False when memory is short or the step size collapses. */
+/* One simulation; false when memory is short or the step size collapses. */
 bool reaction_run(const struct reaction *param, const struct reaction_grid *grid,
                   struct reaction_result *result);
 

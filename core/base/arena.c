@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pages are chained newest first; a request larger than a page gets a page of its own. Under
- * AddressSanitizer the unused part of a page is poisoned and one cache line is left poisoned
- * between neighbours, so that overruns inside a page are caught as well.
+ * Pages are chained, the newest first; a request larger than a page gets a page of its own. Under
+ * AddressSanitizer the unused part of a page is poisoned, and a poisoned cache line separates
+ * neighbouring blocks, so that overruns within a page are caught as well.
  */
 #include "base/arena.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Little-endian writing and checked reading of byte strings. Errors stick: after the first one a
- * writer or reader does nothing, so a codec tests once, at its end.
+ * Little-endian writing and checked reading of byte strings. Errors are sticky: after the first
+ * one a writer or a reader does nothing more, so that a codec needs only one test, at its end.
  */
 #ifndef BYTES_H
 #define BYTES_H
@@ -23,7 +23,7 @@ void bytes_put(struct bytes_writer *w, const void *data, size_t size);
 void bytes_put_u32(struct bytes_writer *w, uint32_t value);
 void bytes_put_i64(struct bytes_writer *w, int64_t value);
 void bytes_put_f64(struct bytes_writer *w, const double *values, size_t n);
-/* NULL is kept apart from the empty text. */
+/* NULL and the empty text are stored as different things. */
 void bytes_put_text(struct bytes_writer *w, const char *text);
 
 struct bytes_reader {
@@ -33,14 +33,14 @@ struct bytes_reader {
     bool no_memory;
 };
 
-/* Borrowed from the data; NULL when it is too short. */
+/* The next `size` bytes, borrowed from the data; NULL when fewer are left. */
 const void *bytes_get(struct bytes_reader *r, size_t size);
 uint32_t bytes_get_u32(struct bytes_reader *r);
-/* A value above `most` fails. */
+/* Fails when the value is above `max`. */
 int bytes_get_int(struct bytes_reader *r, int max);
 int64_t bytes_get_i64(struct bytes_reader *r);
 void bytes_get_f64(struct bytes_reader *r, double *values, size_t n);
-/* mem; at most `most` bytes; NULL when NULL was put. */
+/* A copy (mem) of a text of at most `max` bytes; NULL when NULL was written. */
 char *bytes_get_text(struct bytes_reader *r, size_t max);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long work is watched and stopped from another thread. Core has no clock: the caller sets the
- * flag at a deadline, and turns fractions into times. */
+/*
+ * How another thread watches and stops work that takes long. Core has no clock: at a deadline it is
+ * the caller who sets the flag, and the caller turns fractions into times.
+ */
 #ifndef CANCEL_H
 #define CANCEL_H
 
@@ -17,7 +19,7 @@ static inline void cancel_request(struct cancel *cancel)
     atomic_store_explicit(&cancel->stop, true, memory_order_relaxed);
 }
 
-/* NULL is never cancelled. */
+/* NULL means that nobody can cancel. */
 static inline bool cancel_is_requested(const struct cancel *cancel)
 {
     return cancel != NULL && atomic_load_explicit(&cancel->stop, memory_order_relaxed);
@@ -30,11 +32,11 @@ struct progress {
     int step;
     int n_steps;
     double loss;            /* training loss of this step, in scaled units */
-    double validation_loss; /* NaN without kept rows */
+    double validation_loss; /* NaN without validation rows */
     double fraction;        /* of the whole run, 0 to 1 */
 };
 
-/* Called from worker threads, several at once; must not block. */
+/* Called from several worker threads at once; must not block. */
 typedef void progress_fn(void *ctx, const struct progress *progress);
 
 #endif

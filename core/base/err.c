@@ -5,11 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    const char *text;
-} err_table[] = {
-#define ERR(code, text) {#code, text},
+static const char *const err_texts[] = {
+#define ERR(code, text) text,
 #include "base/err.def"
 #undef ERR
 };
@@ -73,14 +70,9 @@ void err_clear(struct err *err)
     err->msg[0] = '\0';
 }
 
-const char *err_name(enum err_code code)
-{
-    return err_table[code].name;
-}
-
 const char *err_text(enum err_code code)
 {
-    return err_table[code].text;
+    return err_texts[code];
 }
 
 const char *err_msg(const struct err *err)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one piece of work may use of memory. Blocks (core/base/mem.h) that a thread with an account
- * takes and gives back are counted in it, and past its limit there are none. core/base/par gives
- * its threads the account of the thread that calls it. Blocks that were there before the work, or
- * outlive it, make the count a little wrong: an account is for the length of a training run.
+ * How much memory one piece of work may use. Blocks of core/base/mem.h that a thread with an
+ * account allocates and frees are counted in it, and allocations beyond its limit fail. The threads
+ * of core/base/par share the account of the thread that called it. Blocks that were there before
+ * the work began, or that outlive it, make the count slightly wrong, so an account is meant to last
+ * for one training run.
  */
 #ifndef MEM_ACCOUNT_H
 #define MEM_ACCOUNT_H
@@ -13,12 +14,12 @@
 #include <stddef.h>
 
 struct mem_account {
-    size_t limit;        /* bytes; 0: none */
+    size_t limit;        /* bytes; 0: no limit */
     atomic_llong used;   /* bytes now */
-    atomic_bool refused; /* something did not fit */
+    atomic_bool refused; /* an allocation went beyond the limit */
 };
 
-/* Of the calling thread from now on; NULL: none. */
+/* Sets the account of the calling thread; NULL: none. */
 void mem_account_use(struct mem_account *account);
 struct mem_account *mem_account_get(void);
 

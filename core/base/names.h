@@ -1,35 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Enumerations by the names that documents and settings use. */
+/* Enumerations by name, as documents and settings write them. */
 #ifndef NAMES_H
 #define NAMES_H
 
-#include <stdbool.h>
 #include <string.h>
 
-/* Index of a name in a list of n; false, and *index as it was, when it is not there. */
-static inline bool names_find(const char *const *names, int n, const char *name, int *index)
+/* The names of an enumeration, in the order of its values. */
+struct names {
+    const char *const *list; /* [n] */
+    int n;
+};
+
+/* The value of a name; -1: unknown. */
+static inline int names_find(struct names known, const char *name)
 {
-    for (int i = 0; i < n; i++) {
-        if (strcmp(names[i], name) == 0) {
-            *index = i;
-            return true;
+    for (int i = 0; i < known.n; i++) {
+        if (strcmp(known.list[i], name) == 0) {
+            return i;
         }
     }
-    return false;
+    return -1;
 }
 
-/* Defines prefix_name(value) and prefix_find(name, &value) over an array of names. */
-#define NAMES_DEFINE(prefix, type, names)                                                          \
+/* Defines prefix_known(): all of the names, from an array of them. */
+#define NAMES_KNOWN(prefix, array)                                                                 \
+    struct names prefix##_known(void)                                                              \
+    {                                                                                              \
+        return (struct names){array, (int)(sizeof array / sizeof *array)};                         \
+    }
+
+/* The same, and prefix_name(value). */
+#define NAMES_DEFINE(prefix, type, array)                                                          \
     const char *prefix##_name(type value)                                                          \
     {                                                                                              \
-        return names[value];                                                                       \
+        return array[value];                                                                       \
     }                                                                                              \
-    bool prefix##_find(const char *name, type *value)                                              \
-    {                                                                                              \
-        int index = 0;                                                                             \
-        bool found = names_find(names, (int)(sizeof names / sizeof *names), name, &index);         \
-        *value = found ? (type)index : *value;                                                     \
-        return found;                                                                              \
-    }
+    NAMES_KNOWN(prefix, array)
 
 #endif

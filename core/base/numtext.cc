@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * from_chars takes more than JSON allows (1., .5, 007, inf), so the token's grammar is checked
- * first; that also gives it its end.
+ * from_chars accepts more than JSON allows (1., .5, 007, inf), so the token is checked against
+ * JSON's grammar first, which also finds where it ends.
  */
 #include "base/numtext.h"
 
@@ -20,7 +20,7 @@ const char *skip_digits(const char *p, const char *end)
     return p;
 }
 
-/* The end of the number at p; p itself when there is none. */
+/* Where the number at p ends; p itself when there is no number. */
 const char *token_end(const char *p, const char *end)
 {
     const char *start = p;
@@ -50,9 +50,10 @@ const char *token_end(const char *p, const char *end)
 }
 
 /*
- * Numbers of one to three decimals, which people write, are the slow ones of to_chars: it takes
- * their digits from the full expansion one by one. They are q/1000 for an integer q; a decimal of at
- * most 15 digits that reads back as the value is its shortest form. Returns the end, or out.
+ * Numbers with one to three decimals, which people often write, are the slow ones for to_chars: it
+ * takes their digits from the full expansion one by one. They are q/1000 for an integer q, and a
+ * decimal of at most 15 digits that reads back as the value is its shortest form. Returns the end
+ * of the text, or `out` when the value is not such a number.
  */
 char *write_thousandths(double value, char *out)
 {
@@ -91,7 +92,7 @@ enum numtext_status numtext_read(const char *at, const char *end, const char **n
     if (result.ec == std::errc()) {
         return NUMTEXT_OK;
     }
-    /* Out of range, either way: rare, so a copy for strtod does not matter. */
+    /* Too large or too small: rare, so that a copy for strtod does not matter. */
     char small[64];
     size_t len = static_cast<size_t>(stop - at);
     const char *exponent = at;
@@ -106,7 +107,7 @@ enum numtext_status numtext_read(const char *at, const char *end, const char **n
         *value = std::strtod(small, nullptr);
         return std::isfinite(*value) ? NUMTEXT_OK : NUMTEXT_OVERFLOW;
     }
-    /* A very long token: the sign of its exponent decides. */
+    /* The token is very long: the sign of its exponent decides. */
     bool tiny = exponent + 1 < stop && exponent[1] == '-';
     *value = 0.0;
     return tiny ? NUMTEXT_OK : NUMTEXT_OVERFLOW;

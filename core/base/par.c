@@ -11,12 +11,12 @@ struct par {
     par_fn *fn;
     void *ctx;
     int n_tasks;
-    struct mem_account *account; /* of the thread that calls */
+    struct mem_account *account; /* of the calling thread */
     atomic_int n_workers;        /* started so far */
     atomic_int next;
     atomic_bool failed;
     pthread_mutex_t lock;
-    int failed_task; /* guarded by lock; the lowest so far */
+    int failed_task; /* guarded by lock; the lowest so far, -1: none */
     struct err err;  /* guarded by lock */
 };
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a training run tells of itself beyond the model: named lists of numbers in the order they
- * were added (losses by epoch, acceptance by chain, R-hat), and warnings for people. Part of the
- * model, served by its diagnostics.
+ * What a training run reports beside the model: named lists of numbers in the order in which they
+ * were added (losses by epoch, acceptance by chain, R-hat), and warnings for people. The report is
+ * stored with the model, whose diagnostics show it.
  *
- * Names are lower case words with underscores; a dot makes groups ("parameters.rhat").
+ * Names are lower-case words with underscores; a dot forms groups ("parameters.rhat").
  */
 #ifndef REPORT_H
 #define REPORT_H
@@ -22,9 +22,9 @@
 
 struct report_item {
     char name[REPORT_NAME_CHARS];
-    bool scalar; /* a number rather than a list of one */
+    bool scalar; /* a single number rather than a list of one */
     int n;
-    double *values; /* [n]; NaN: not known; mem */
+    double *values; /* [n]; NaN: unknown; mem */
 };
 
 struct report_warning {
@@ -48,14 +48,15 @@ enum err_code report_add(struct report *report, const char *name, int n, const d
 enum err_code report_add_number(struct report *report, const char *name, double value,
                                 struct err *err) MUST_CHECK;
 
-/* A warning; one of each code is kept. */
+/* Adds a warning, unless there is one with that code already or there are too many. ERR_NOMEM. */
 enum err_code report_warn(struct report *report, struct err *err, const char *code, const char *fmt,
                           ...) PRINTF_LIKE(4, 5) MUST_CHECK;
 
 /* The item of that name; NULL when there is none. */
 const struct report_item *report_find(const struct report *report, const char *name);
 
-/* Moves all of `from` behind `to`, names prefixed with "prefix." unless prefix is NULL. */
+/* Moves everything from `from` to the end of `to`, its names prefixed with "prefix." unless prefix
+ * is NULL. */
 enum err_code report_append(struct report *to, struct report *from, const char *prefix,
                             struct err *err) MUST_CHECK;
 

@@ -80,7 +80,7 @@ double rng_normal(struct rng *rng)
 
 uint64_t rng_below(struct rng *rng, uint64_t n)
 {
-    /* Values below 2^64 mod n would favour small results: draw again. */
+    /* The values below 2^64 mod n would favour small results, so they are drawn again. */
     uint64_t reject = (0 - n) % n;
     uint64_t x;
     do {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random numbers: Philox4x32-10 [1] as counted streams. A stream is named by (seed, purpose,
- * index), so every member, chain or draw has its own and results do not depend on who runs first.
- * The whole state is these plain fields: copying it saves it, copying back restores it.
+ * Random numbers from counter-based streams: Philox4x32-10 [1]. A stream is identified by (seed,
+ * purpose, index), so that every member, chain or draw has its own, and results do not depend on
+ * which of them runs first. The state is a plain struct: a copy of it saves the stream.
  *
  * [1] J. Salmon et al., Parallel random numbers: as easy as 1, 2, 3. SC11, 2011 (Random123).
  */
@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-/* What a stream is for: streams of different purpose never meet. */
+/* What a stream is for: streams with different purposes never overlap. */
 enum rng_purpose {
     RNG_INIT,
     RNG_SPLIT, /* a member's share of the rows */
@@ -26,7 +26,7 @@ enum rng_purpose {
     RNG_MASK,   /* dropout at prediction */
     RNG_SWAG,
     RNG_FOLD, /* conformal prediction */
-    RNG_KEPT, /* split.h */
+    RNG_KEPT, /* rows for validation, fit/split.h */
     RNG_CALIBRATION
 };
 
@@ -34,22 +34,22 @@ struct rng {
     uint64_t seed;    /* Philox key */
     uint64_t stream;  /* high half of the counter: purpose and index */
     uint64_t block;   /* low half: blocks drawn so far */
-    uint32_t word[4]; /* the present block */
-    int32_t used;     /* words of it given out, 0..4 */
+    uint32_t word[4]; /* the current block */
+    int32_t used;     /* words of it that were given out, 0..4 */
     int32_t has_spare;
-    double spare; /* second normal of a Box-Muller pair */
+    double spare; /* the second normal of a Box-Muller pair */
 };
 
 void rng_init(struct rng *rng, uint64_t seed, enum rng_purpose purpose, uint32_t index);
 
-/* As bytes; what cannot be read leaves the stream as it is, and the error in the reader. */
+/* The state as bytes. When reading fails, the stream is unchanged and the reader has the error. */
 void rng_save(const struct rng *rng, struct bytes_writer *writer);
 void rng_load(struct rng *rng, struct bytes_reader *reader);
 
 uint64_t rng_u64(struct rng *rng);
-/* Uniform on (0, 1): multiples of 2^-53 plus 2^-54, never 0 or 1. */
+/* Uniform on (0, 1): a multiple of 2^-53 plus 2^-54, so never 0 or 1. */
 double rng_uniform(struct rng *rng);
-/* Standard normal (Box-Muller, both values used). */
+/* Standard normal (Box-Muller, of which both values are used). */
 double rng_normal(struct rng *rng);
 /* Uniform on 0 .. n-1 without bias; n > 0. */
 uint64_t rng_below(struct rng *rng, uint64_t n);

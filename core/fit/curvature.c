@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exact Hessian: column k is the product by the unit vector e_k. With J the outputs' derivative
- * by the network's parameters, first and L the objective's derivatives by the outputs
- * (core/fit/output_curvature), f. = J v and a pass forward over reverse
- * (core/network/resnet_tangent),
+ * The exact Hessian: its column k is the product H e_k with a unit vector. Let J be the derivatives
+ * of the outputs with respect to the network's parameters, and `first` and L the objective's first
+ * and second derivatives with respect to the outputs (core/fit/output_curvature). Then
  *
- *   H v = sum over rows of  d/de [J(w + e v)' first]  with first changing by L f.
+ *   H v = sum over rows of  d/de [J(w + e v)' first]      where first changes by L J v
  *
- * Learned log s_j = l_j, F = w_j S_j / 2 + n l_j with w_j = exp(-2 l_j), S_j the sum of squared
- * residuals:
+ * which is one pass forward over reverse (core/network/resnet_tangent). A learned log s_j = l_j
+ * enters the objective as w_j S_j / 2 + n l_j, where w_j = exp(-2 l_j) and S_j is the sum of
+ * squared residuals, so that
  *
  *   d2F/dl_j dw = -2 sum over rows of first_ij J_ij       d2F/dl_j^2 = 2 w_j S_j
  *
- * so a direction's l_j. changes first by -2 l_j. first. Rows go in groups, after each of which the
- * sums so far can be saved; in a group columns go in blocks, a block a task, and a block passes
- * over the group in tiles: the reverse sweep of a tile serves all its columns. A column's numbers
- * do not depend on the block. The two triangles differ by rounding; their mean is taken.
+ * and a change of l_j changes first by -2 first times that change.
  *
- * Nothing here is approximate, nor is QUiNN's Hessian (automatic differentiation twice); its
- * empirical Fisher and ours are the same.
+ * Rows are taken group by group, and after each group the sums so far can be saved. Within a group
+ * a task computes a block of columns and passes over the group in tiles, so that the reverse sweep
+ * of a tile serves all columns of the block. A column's numbers do not depend on the block. The two
+ * triangles differ by rounding, and their mean is taken.
+ *
+ * Nothing here is approximate. QUiNN's Hessian (automatic differentiation, twice) is exact too, and
+ * its empirical Fisher is the same as ours.
  */
 #include "fit/curvature.h"
 
@@ -31,10 +33,10 @@
 #include <math.h>
 #include <string.h>
 
-/* Columns of a task: enough that the sweep they share does not count, few enough to share out. */
+/* Columns of a task: so many that their common sweep hardly counts, few enough to share out. */
 #define BLOCK      16
 #define GROUP_WORK 1e9 /* rows times squared parameters of a group: a few seconds of one core */
-#define MIN_ROWS   16  /* of a group: fewer make no use of the vector units */
+#define MIN_ROWS   16  /* of a group: fewer do not fill the vector units */
 
 /* One thread's scratch. */
 struct worker {
@@ -43,8 +45,8 @@ struct worker {
     struct output_curvature outputs; /* of a tile */
     double *memory;
     double *f;    /* [tile x n_out] */
-    double *df;   /* [tile x n_out] a direction's change of f */
-    double *dw;   /* [tile x n_out] and of first */
+    double *df;   /* [tile x n_out] the change of f along a direction */
+    double *dw;   /* [tile x n_out] the change of first */
     double *unit; /* [P] direction */
     double *part; /* [K] */
 };
@@ -95,7 +97,7 @@ static void outputs_change(const struct objective *obj, int rows, size_t n_out, 
     for (size_t c = 0; c < (size_t)rows * n_out; c++) {
         w->dw[c] = w->outputs.second[c] * w->df[c];
     }
-    for (size_t i = 0; output_curvature_predicts(obj) && i < (size_t)rows; i++) {
+    for (size_t i = 0; objective_predicts_noise(obj) && i < (size_t)rows; i++) {
         for (size_t j = 0; j < o; j++) {
             size_t at = i * n_out + j;
             double cross = w->outputs.cross[i * o + j];
@@ -105,7 +107,7 @@ static void outputs_change(const struct objective *obj, int rows, size_t n_out, 
     }
 }
 
-/* Adds a tile's part of the product by e_k of a network's parameter to `column` [P]. */
+/* Adds a tile's part of column k, of one of the network's parameters, to `column` [P]. */
 static void network_column(const struct hessian *self, int rows, int k, struct worker *w,
                            double *column)
 {
@@ -124,7 +126,7 @@ static void network_column(const struct hessian *self, int rows, int k, struct w
     }
 }
 
-/* The same for the learned log s_j. */
+/* The same for the column of the learned log s_j. */
 static void noise_column(const struct hessian *self, int rows, int j, struct worker *w,
                          double *column)
 {
@@ -157,8 +159,9 @@ static enum err_code hessian_block(void *ctx, int worker, int task, struct err *
     for (int first = self->first; first < self->end; first += self->tile) {
         int rows = self->end - first < self->tile ? self->end - first : self->tile;
         resnet_forward(w->tape, rows, p->rows.x + (size_t)first * (size_t)p->rows.d, w->f);
-        output_curvature(p->objective, net, p->rows.n, p->params, rows, w->f,
-                         p->rows.y + (size_t)first * (size_t)p->rows.o, false, &w->outputs);
+        const struct output_tile tile = {
+            .rows = rows, .f = w->f, .y = p->rows.y + (size_t)first * (size_t)p->rows.o};
+        output_curvature(p, &tile, false, &w->outputs);
         resnet_tangent_adjoint(w->tape, w->outputs.first);
         for (int k = first_column; k < end; k++) {
             double *column = self->h + (size_t)k * (size_t)self->n_params;
@@ -175,7 +178,7 @@ static enum err_code hessian_block(void *ctx, int worker, int task, struct err *
     return ERR_OK;
 }
 
-/* Of whole tiles where that is more than one. */
+/* Rows of a group: whole tiles, where a group has at least one. */
 static int group_rows(const struct curvature_problem *p, int n_params)
 {
     double rows = GROUP_WORK / ((double)n_params * (double)n_params);
@@ -191,7 +194,7 @@ static int group_rows(const struct curvature_problem *p, int n_params)
     return min < p->rows.n ? min : p->rows.n;
 }
 
-/* Group after group, from where an interrupted run was. */
+/* Sums over group after group, from where an interrupted run stopped. */
 static enum err_code sum_groups(struct hessian *self, int threads, int group, struct err *err)
 {
     const struct curvature_problem *p = self->problem;

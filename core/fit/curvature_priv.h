@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the ways to second derivatives share. */
+/* What the computations of second derivatives share. */
 #ifndef CURVATURE_PRIV_H
 #define CURVATURE_PRIV_H
 
 #include "fit/curvature.h"
 
-/* Threads that will run: within what core/base/par allows, at least 1. */
+/* The number of threads to run: at least 1, and no more than core/base/par allows. */
 int curvature_threads(const struct curvature_problem *problem);
 
 /* Adds the prior's second derivatives to a diagonal whose elements are `stride` apart. */
 void curvature_add_prior(const struct curvature_problem *problem, size_t stride, double *diagonal);
 
-/* Sums over rows, v [rows x columns], of which row i counts from column i / block * block on. */
+/* Sums over rows, v [rows x columns]; row i is used from column i / block * block on. */
 struct curvature_sums {
     double *v;
     size_t rows, columns;
-    size_t block; /* 0: from the first on */
+    size_t block; /* 0: whole rows are used */
 };
 
 /*
- * Reads what an interrupted run has left, if anything: *n_done rows are in the sums. Else both stay
- * as they are. ERR_CORRUPT, ERR_NOMEM.
+ * Reads the sums that an interrupted run has saved, of which *n_done rows are a part. Without such
+ * a state the sums and *n_done stay as they are. ERR_CORRUPT, ERR_NOMEM.
  */
 enum err_code curvature_resume(const struct curvature_problem *problem,
                                const struct curvature_sums *sums, int *n_done,
                                struct err *err) MUST_CHECK;
 
 /*
- * Saves the sums over n_done rows when it is time. ERR_NOMEM; but when there is no memory for the
- * bytes of large sums the work goes on without: nobody who has room for a matrix need have it for
- * two.
+ * Saves the sums over n_done rows when the checkpoint is due. ERR_NOMEM; but when there is no
+ * memory for a copy of large sums, nothing is saved and that is no error: a machine with room for
+ * one such matrix need not have room for two.
  */
 enum err_code curvature_save_if_due(const struct curvature_problem *problem,
                                     const struct curvature_sums *sums, int n_done,

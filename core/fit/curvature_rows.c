@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Second derivatives out of first ones, row by row.
+ * Second derivatives from the first derivatives of each row.
  *
- *   Gauss-Newton      sum over rows of J' L J, L diagonal: the objective's second derivative by an
- *                     output, of predicted noise its Fisher information. With every row of J times
- *                     the root of its L this is one product.
- *   empirical Fisher  sum over rows of squared gradients
+ *   Gauss-Newton      the sum over rows of J' L J. L is diagonal: it holds the objective's second
+ *                     derivatives with respect to the outputs, or their expectation for predicted
+ *                     noise. When each row of J is multiplied by the root of its L, the sum is one
+ *                     matrix product.
+ *   empirical Fisher  the sum over rows of squared gradients
  *
- * Rows go in groups that fill one buffer. In a group, first the rows' derivatives are computed,
- * some rows a task; then each task adds all of them to its own columns of the result. Which thread
- * does what changes no sum. Between two groups, some seconds apart, the result so far can be saved.
+ * Rows are taken in groups that fill one buffer. For each group, tasks of ROWS rows first compute
+ * the rows' derivatives; then tasks of COLUMNS columns add all of these to their columns of the
+ * result. So no sum depends on which thread does what. Between two groups, a few seconds apart, the
+ * result so far can be saved.
  */
 #include "fit/curvature.h"
 
@@ -23,8 +25,8 @@
 #include <string.h>
 
 #define ROWS    32        /* of a task of the first stage */
-#define COLUMNS 64        /* of a task of the second */
-#define BUFFER  (1 << 22) /* doubles of the buffer, 32 MB, unless one row takes more */
+#define COLUMNS 64        /* of a task of the second stage */
+#define BUFFER  (1 << 22) /* doubles of the buffer, 32 MB, unless a row takes more */
 
 struct worker {
     struct resnet_tape *tape;
@@ -36,17 +38,17 @@ struct worker {
 
 struct stages {
     const struct curvature_problem *problem;
-    bool fisher;     /* the empirical Fisher's diagonal, else Gauss-Newton */
-    size_t n_params; /* P: columns of the result; of the buffer when fisher, else K */
-    size_t width;    /* columns of the buffer */
-    size_t per_row;  /* lines of the buffer a row has */
+    bool fisher;     /* the diagonal of the empirical Fisher; false: Gauss-Newton */
+    size_t n_params; /* P: columns of the result */
+    size_t width;    /* columns of the buffer: P for fisher, K for Gauss-Newton */
+    size_t per_row;  /* lines of the buffer that a row fills */
     int first, rows; /* of the group */
     double *lines;   /* [rows x per_row][width] */
     struct worker *workers;
     double *result; /* [P x P] or [P] */
 };
 
-/* What a checkpoint keeps of the result. */
+/* The part of the result that a checkpoint saves. */
 static struct curvature_sums sums_of(const struct stages *self)
 {
     size_t n = self->n_params;
@@ -55,7 +57,7 @@ static struct curvature_sums sums_of(const struct stages *self)
                               .v = self->result, .rows = n, .columns = n, .block = COLUMNS};
 }
 
-/* Rows that fill the buffer. */
+/* The rows of a group: as many as fill the buffer. */
 static size_t group_rows(const struct stages *self)
 {
     const struct curvature_problem *p = self->problem;
@@ -113,7 +115,7 @@ static enum err_code worker_init(struct worker *w, const struct resnet *net, str
     return ERR_OK;
 }
 
-/* Gradients of `rows` rows, those by the learned log s_j, 1 - w_j (f - y)^2, included. */
+/* Gradients of `rows` rows, with 1 - w_j (f - y)^2 for each learned log s_j. */
 static void gradient_lines(const struct stages *self, int rows, struct worker *w, double *lines)
 {
     size_t o = (size_t)self->problem->net->n_out;
@@ -125,7 +127,7 @@ static void gradient_lines(const struct stages *self, int rows, struct worker *w
     }
 }
 
-/* The rows' Jacobian, each line times the root of its output's second derivative. */
+/* The rows' Jacobian, each line multiplied by the root of its output's second derivative. */
 static void jacobian_lines(const struct stages *self, int rows, struct worker *w, double *lines)
 {
     size_t n_lines = (size_t)rows * self->per_row;
@@ -138,7 +140,8 @@ static void jacobian_lines(const struct stages *self, int rows, struct worker *w
     }
 }
 
-static enum err_code derive(void *ctx, int worker, int task, struct err *err)
+/* The first stage's task. */
+static enum err_code fill_lines(void *ctx, int worker, int task, struct err *err)
 {
     const struct stages *self = ctx;
     const struct curvature_problem *p = self->problem;
@@ -155,8 +158,9 @@ static enum err_code derive(void *ctx, int worker, int task, struct err *err)
     }
     resnet_set_params(w->tape, p->params);
     resnet_forward(w->tape, rows, p->rows.x + first * (size_t)p->rows.d, w->f);
-    output_curvature(p->objective, p->net, p->rows.n, p->params, rows, w->f,
-                     p->rows.y + first * (size_t)p->rows.o, !self->fisher, &w->outputs);
+    const struct output_tile tile = {
+        .rows = rows, .f = w->f, .y = p->rows.y + first * (size_t)p->rows.o};
+    output_curvature(p, &tile, !self->fisher, &w->outputs);
     if (self->fisher) {
         gradient_lines(self, rows, w, lines);
     } else {
@@ -165,7 +169,8 @@ static enum err_code derive(void *ctx, int worker, int task, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code gather(void *ctx, int worker, int task, struct err *err)
+/* The second stage's task. */
+static enum err_code add_to_columns(void *ctx, int worker, int task, struct err *err)
 {
     const struct stages *self = ctx;
     size_t n_lines = (size_t)self->rows * self->per_row;
@@ -175,7 +180,7 @@ static enum err_code gather(void *ctx, int worker, int task, struct err *err)
         return err_set(err, ERR_CANCELLED, "cancelled");
     }
     if (!self->fisher) {
-        /* What stands above the diagonal's block, and the block. */
+        /* The block on the diagonal, and what stands above it. */
         gemm_tn_part((int)end, (int)(end - begin), (int)n_lines, self->lines, (int)self->width,
                      self->lines + begin, (int)self->width, 1.0, self->result + begin,
                      (int)self->n_params);
@@ -190,7 +195,8 @@ static enum err_code gather(void *ctx, int worker, int task, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code run(struct stages *self, struct err *err)
+/* Sums over group after group, from where an interrupted run stopped. */
+static enum err_code sum_groups(struct stages *self, struct err *err)
 {
     const struct curvature_problem *p = self->problem;
     int threads = curvature_threads(p);
@@ -208,10 +214,10 @@ static enum err_code run(struct stages *self, struct err *err)
     while (self->first < p->rows.n && code == ERR_OK) {
         int left = p->rows.n - self->first;
         self->rows = left < (int)group ? left : (int)group;
-        code = par_run(threads, (self->rows + ROWS - 1) / ROWS, derive, self, err);
+        code = par_run(threads, (self->rows + ROWS - 1) / ROWS, fill_lines, self, err);
         if (code == ERR_OK) {
-            code =
-                par_run(threads, (int)((self->width + COLUMNS - 1) / COLUMNS), gather, self, err);
+            code = par_run(threads, (int)((self->width + COLUMNS - 1) / COLUMNS), add_to_columns,
+                           self, err);
         }
         self->first += self->rows;
         if (code == ERR_OK) {
@@ -239,7 +245,7 @@ enum err_code curvature_gauss_newton(const struct curvature_problem *problem, do
                           .per_row = (size_t)problem->net->n_out,
                           .result = h};
     memset(h, 0, n * n * sizeof *h);
-    if (run(&self, err) != ERR_OK) {
+    if (sum_groups(&self, err) != ERR_OK) {
         return err->code;
     }
     for (size_t i = 0; i < k; i++) {
@@ -265,7 +271,7 @@ enum err_code curvature_fisher_diagonal(const struct curvature_problem *problem,
                           .per_row = 1,
                           .result = diagonal};
     memset(diagonal, 0, n * sizeof *diagonal);
-    if (run(&self, err) != ERR_OK) {
+    if (sum_groups(&self, err) != ERR_OK) {
         return err->code;
     }
     curvature_add_prior(problem, 1, diagonal);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sums over rows as bytes. */
+/* Sums over rows in a checkpoint. */
 #include "base/mem.h"
 #include "fit/curvature_priv.h"
 
 #include <limits.h>
 
-#define LARGE ((size_t)2 << 20) /* numbers, 16 MB: whose bytes there may be no memory for */
+#define LARGE ((size_t)2 << 20) /* numbers (16 MB): there may be no memory for a copy */
 
-/* The first column of a row that counts. */
+/* The first column of a row that is used. */
 static size_t first_column(const struct curvature_sums *sums, size_t row)
 {
     return sums->block > 0 ? row / sums->block * sums->block : 0;

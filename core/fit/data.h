@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A view of rows for training, and the ways to choose from it. */
+/* Rows for training, their check, and the choice of some of them. */
 #ifndef DATA_H
 #define DATA_H
 
@@ -18,11 +18,11 @@ struct data {
     const double *y; /* [n x o] */
 };
 
-/* ERR_NONFINITE naming row (counted from first_row) and column of the first such value. */
+/* ERR_NONFINITE, naming the row (counted from first_row) and column of the first such value. */
 enum err_code data_check_finite(const double *v, size_t n, int k, size_t first_row,
                                 struct err *err) MUST_CHECK;
 
-/* to[i] = from[index[i]] for n_index rows of k. */
+/* to[i] <- from[index[i]] for n_index rows of k columns. */
 void data_gather(const double *from, int k, const int *index, int n_index, double *to);
 
 #endif

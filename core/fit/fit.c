@@ -7,29 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_EPOCHS 1000000
-
-struct fit_settings fit_defaults(void)
-{
-    return (struct fit_settings){.epochs = 600, .batch_size = 64, .optim = optim_defaults()};
-}
-
-enum err_code fit_validate(const struct fit_settings *s, struct err *err)
-{
-    if (s->epochs < 1 || s->epochs > MAX_EPOCHS) {
-        return err_set(err, ERR_INVALID, "epochs is %d, 1 to %d is needed", s->epochs, MAX_EPOCHS);
-    }
-    if (s->batch_size < 0) {
-        return err_set(err, ERR_INVALID, "batch_size is %d, at least 0 (all rows) is needed",
-                       s->batch_size);
-    }
-    if (s->patience < 0) {
-        return err_set(err, ERR_INVALID, "patience is %d, at least 0 (never stop early) is needed",
-                       s->patience);
-    }
-    return optim_validate(&s->optim, err);
-}
-
 static void fill_uniform(struct rng *rng, double bound, int n, double *out)
 {
     for (int i = 0; i < n; i++) {
@@ -47,7 +24,7 @@ void fit_init_params(const struct resnet *net, double factor, struct rng *rng, d
         fill_uniform(rng, by_inputs, a->width * a->inputs, params + off->weight_pre);
         fill_uniform(rng, by_inputs, a->width, params + off->bias_pre);
     }
-    /* Everything after the pre layer has fan-in r: post layer, coefficients, their biases. */
+    /* All parameters behind the pre layer have fan-in r: post layer, coefficients, their biases. */
     int first = off->weight_post >= 0 ? off->weight_post : off->ww;
     fill_uniform(rng, by_width, off->n_params - first, params + first);
 }
@@ -63,7 +40,7 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
         validation_loss /= p->loss.is_mean ? 1.0 : (double)p->validation.n;
     }
     double score = p->validation.n > 0 ? validation_loss : train_loss;
-    /* A loss that was told to stop is not a number either. */
+    /* This comes first: a loss that was told to stop is NaN. */
     if (cancel_is_requested(p->cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled in epoch %d", result->epochs + 1);
     }
@@ -78,7 +55,7 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
     }
     result->epochs++;
     fit->since_best++;
-    /* Of a random loss the last state, unless kept rows are to end the fit early. */
+    /* A random loss keeps the last state, unless validation rows may end the fit early. */
     bool last = p->loss.is_random && (p->validation.n == 0 || fit->settings->patience == 0);
     if (result->epochs == 1 || last || score < result->best_loss) {
         result->best_loss = score;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fits one parameter vector: minibatch epochs with SGD or Adam, or full-batch L-BFGS. The state of
- * the lowest validation loss is kept; when no rows are kept, that of the lowest training loss. Of a
- * random loss the last state is kept, for the lowest value is only the luckiest; with patience and
- * kept rows the state of the lowest validation loss after all.
+ * Fits one parameter vector: epochs of minibatches with SGD or Adam, or full-batch L-BFGS. The
+ * result is the state with the lowest validation loss or, without validation rows, with the lowest
+ * training loss. When the loss is random, its lowest value is only the luckiest, so that the result
+ * is the last state; but with both patience and validation rows it is the state with the lowest
+ * validation loss even then.
  */
 #ifndef FIT_H
 #define FIT_H
@@ -14,14 +15,11 @@
 #include "fit/optim.h"
 
 struct fit_settings {
-    int epochs;     /* L-BFGS: iterations at most */
-    int batch_size; /* minibatch rows; 0: all rows */
-    int patience; /* epochs without a better validation loss before the end; 0: never stop early */
+    int epochs;     /* for L-BFGS the largest number of iterations */
+    int batch_size; /* rows of a minibatch; 0: all rows */
+    int patience; /* epochs without a better loss after which the fit ends; 0: it runs to the end */
     struct optim_settings optim;
 };
-
-struct fit_settings fit_defaults(void);
-enum err_code fit_validate(const struct fit_settings *settings, struct err *err) MUST_CHECK;
 
 struct fit_problem {
     struct loss loss;
@@ -30,31 +28,31 @@ struct fit_problem {
     const struct cancel *cancel; /* may be NULL */
     progress_fn *progress;       /* may be NULL */
     void *progress_ctx;
-    const struct checkpoint *checkpoint; /* may be NULL; its task is task */
-    int task;
-    int member; /* reported with progress */
+    const struct checkpoint *checkpoint; /* may be NULL */
+    int task;                            /* of the checkpoint */
+    int member;                          /* reported with progress */
     int n_members;
-    double fraction_from, fraction_to; /* part of the whole run that this fit is */
+    double fraction_from, fraction_to; /* the part of the whole run that this fit is */
 };
 
 struct fit_result {
-    double best_loss;   /* validation loss of the kept state, or training loss without rows kept */
+    double best_loss;   /* validation loss of the result; training loss without validation rows */
     int best_epoch;     /* 1-based */
-    int epochs;         /* done */
-    double *train_loss; /* [settings.epochs], borrowed from the caller; may be NULL */
+    int epochs;         /* epochs done */
+    double *train_loss; /* [settings.epochs], the caller's; both may be NULL */
     double *validation_loss;
 };
 
 /*
- * params: [n_params], the start on entry, the best state on success; undefined after an error.
- * A fit that finds its checkpoint goes on from there, with the same rng as it had.
- * ERR_CANCELLED; ERR_NUMERIC when the loss stops being finite; ERR_NOMEM.
+ * params [n_params]: the start on entry, the best state on success, undefined after an error. A fit
+ * that finds its checkpoint continues from there, with the random numbers of that state.
+ * ERR_CANCELLED; ERR_NUMERIC when the loss is no longer finite; ERR_NOMEM.
  */
 enum err_code fit_run(const struct fit_problem *problem, const struct fit_settings *settings,
                       struct rng *rng, double *params, struct fit_result *result,
                       struct err *err) MUST_CHECK;
 
-/* Every coefficient matrix and bias ~ U(-1, 1) * factor / sqrt(fan_in). params: [K]. */
+/* params [K] <- factor / sqrt(fan_in) times a number from U(-1, 1) for each weight and bias. */
 void fit_init_params(const struct resnet *net, double factor, struct rng *rng, double *params);
 
 #endif

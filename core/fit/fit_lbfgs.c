@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Full-batch fits by L-BFGS (core/fit/lbfgs). One "epoch" is one iteration. It ends well when the
- * gradient is small, or no step makes progress any more at double precision.
+ * Full-batch fits by L-BFGS (core/fit/lbfgs). An "epoch" is one iteration. The fit succeeds when
+ * the gradient is small, or when no step makes progress any more in double precision.
  *
- * An iteration may try dozens of steps, each of them a pass over all rows, so a checkpoint may fall
- * between any two: it has the state at the iteration's beginning and what was tried since
- * (core/fit/replay.h).
+ * An iteration may try dozens of steps, each of which is a pass over all rows, so that a checkpoint
+ * may come between any two of them. It then holds the state at the start of the iteration, and what
+ * was evaluated since (core/fit/replay.h).
  */
 #include "fit/fit_priv.h"
 
@@ -21,7 +21,7 @@ struct minimisation {
     struct rng *rng;
     struct lbfgs lbfgs;
     struct replay replay;
-    struct err failure; /* of keeping or saving, inside the function */
+    struct err failure; /* of a save within the function that is minimised */
 };
 
 static double evaluate(const struct fit *fit, const double *params, double *grad)
@@ -36,9 +36,9 @@ static double evaluate(const struct fit *fit, const double *params, double *grad
     return value;
 }
 
-/* Of lbfgs, all that is saved is as at the beginning of the iteration until its line search is
- * over. */
-static enum err_code save(const struct minimisation *self, struct err *err)
+/* lbfgs_save may come within an iteration: until the line search is over, what it saves is
+ * unchanged. */
+static enum err_code save_state(const struct minimisation *self, struct err *err)
 {
     const struct fit_problem *p = self->fit->problem;
     struct bytes_writer w = {.data = NULL};
@@ -48,9 +48,11 @@ static enum err_code save(const struct minimisation *self, struct err *err)
     return checkpoint_save(p->checkpoint, p->task, &w, err);
 }
 
-/* What is minimised, within an iteration. Once something has failed every point is impossible, so
- * that the line search comes to its end. */
-static double remembered(void *ctx, const double *params, double *grad)
+/*
+ * What an iteration minimises: the values known from before an interruption, then new ones, which
+ * are kept. After a failure every value is NaN, so that the line search ends.
+ */
+static double evaluate_with_replay(void *ctx, const double *params, double *grad)
 {
     struct minimisation *self = ctx;
     const struct fit_problem *p = self->fit->problem;
@@ -60,32 +62,34 @@ static double remembered(void *ctx, const double *params, double *grad)
         return value;
     }
     value = evaluate(self->fit, params, grad);
-    /* One that was told to stop is nothing to be kept. */
+    /* A value that was cancelled must not be kept. */
     if (p->checkpoint == NULL || cancel_is_requested(p->cancel)) {
         return value;
     }
     replay_keep(&self->replay, value, grad);
-    if (checkpoint_due(p->checkpoint, p->task) && save(self, failure) == ERR_NOMEM) {
-        err_clear(failure); /* the next one may find some; the work needs none of it */
+    if (checkpoint_due(p->checkpoint, p->task) && save_state(self, failure) == ERR_NOMEM) {
+        err_clear(failure); /* the fit can go on, and a later save may find memory */
     }
     return value;
 }
 
-static double at_start(void *ctx, const double *params, double *grad)
+/* The function for the first point, which no iteration remembers. */
+static double evaluate_start(void *ctx, const double *params, double *grad)
 {
     const struct minimisation *self = ctx;
     return evaluate(self->fit, params, grad);
 }
 
-static double by_row(const struct fit *fit, double value)
+/* A loss as a mean over rows. */
+static double mean_by_row(const struct fit *fit, double value)
 {
     const struct fit_problem *p = fit->problem;
     return p->loss.is_mean ? value : value / (double)p->train.n;
 }
 
-/* The state of before, or a start at params. */
-static enum err_code begin(struct minimisation *self, const double *params, bool *stop,
-                           struct err *err)
+/* Continues from the checkpoint, or starts at params. */
+static enum err_code resume_or_start(struct minimisation *self, const double *params, bool *stop,
+                                     struct err *err)
 {
     struct fit *fit = self->fit;
     struct lbfgs *lbfgs = &self->lbfgs;
@@ -99,27 +103,27 @@ static enum err_code begin(struct minimisation *self, const double *params, bool
     if (fit_close_state(&state, err) != ERR_OK || *stop || resumed) {
         return err->code;
     }
-    enum lbfgs_end end = lbfgs_start(lbfgs, params, at_start, self);
+    enum lbfgs_end end = lbfgs_start(lbfgs, params, evaluate_start, self);
     if (cancel_is_requested(fit->problem->cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled in epoch 1");
     }
     if (!isfinite(lbfgs->f)) {
         return err_set(err, ERR_NUMERIC, "the loss is not finite at the start");
     }
-    /* The start is a minimum already: it is the best state. */
+    /* The start is a minimum already, and so the best state. */
     if (end == LBFGS_CONVERGED) {
-        err_kept(fit_epoch_done(fit, by_row(fit, lbfgs->f), lbfgs->x, stop, err));
+        err_kept(fit_epoch_done(fit, mean_by_row(fit, lbfgs->f), lbfgs->x, stop, err));
         *stop = true;
     }
     return err->code;
 }
 
-/* An iteration, or the rest of one that was interrupted. */
+/* One iteration, or the rest of one that was interrupted. */
 static enum err_code iterate(struct minimisation *self, bool *stop, struct err *err)
 {
     struct fit *fit = self->fit;
     const struct fit_problem *p = fit->problem;
-    enum lbfgs_end end = lbfgs_step(&self->lbfgs, remembered, self);
+    enum lbfgs_end end = lbfgs_step(&self->lbfgs, evaluate_with_replay, self);
     replay_restart(&self->replay);
     if (self->failure.code != ERR_OK) {
         *err = self->failure;
@@ -128,13 +132,13 @@ static enum err_code iterate(struct minimisation *self, bool *stop, struct err *
     if (cancel_is_requested(p->cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled in epoch %d", fit->result->epochs + 1);
     }
-    /* Stuck at once, it has not moved: the start counts as its first epoch. */
+    /* When the first iteration is stuck already, the start counts as its epoch. */
     if ((end != LBFGS_STUCK || fit->result->epochs == 0) &&
-        fit_epoch_done(fit, by_row(fit, self->lbfgs.f), self->lbfgs.x, stop, err) != ERR_OK) {
+        fit_epoch_done(fit, mean_by_row(fit, self->lbfgs.f), self->lbfgs.x, stop, err) != ERR_OK) {
         return err->code;
     }
     *stop = *stop || end != LBFGS_GOING;
-    return !*stop && checkpoint_due(p->checkpoint, p->task) ? save(self, err) : ERR_OK;
+    return !*stop && checkpoint_due(p->checkpoint, p->task) ? save_state(self, err) : ERR_OK;
 }
 
 enum err_code fit_lbfgs(struct fit *fit, struct rng *rng, double *params, struct err *err)
@@ -145,7 +149,7 @@ enum err_code fit_lbfgs(struct fit *fit, struct rng *rng, double *params, struct
     bool stop = false;
     replay_init(&self.replay, p->loss.n_params);
     if (lbfgs_init(&self.lbfgs, p->loss.n_params, s->optim.history, EPSILON, err) != ERR_OK ||
-        begin(&self, params, &stop, err) != ERR_OK) {
+        resume_or_start(&self, params, &stop, err) != ERR_OK) {
         goto done;
     }
     while (fit->result->epochs < s->epochs && !stop) {

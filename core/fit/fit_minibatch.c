@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Epochs of minibatches. A checkpoint may fall between any two minibatches, for an epoch of many
- * rows takes minutes: the order of the rows is not saved but drawn again, from the random numbers
- * as they were when the epoch began.
+ * Epochs of minibatches. An epoch of many rows takes minutes, so that a checkpoint may come between
+ * any two minibatches. The order of the rows is not saved: it is drawn again, from the state that
+ * the random numbers had when the epoch began.
  */
 #include "fit/fit_priv.h"
 
@@ -18,15 +18,15 @@ struct minibatch {
     double *x;  /* [batch x d] */
     double *y;  /* [batch x o] */
 
-    /* The epoch at work. */
+    /* The current epoch. */
     struct rng begun; /* the random numbers when it began */
-    int first;        /* row of the next minibatch; 0: it has not begun */
+    int first;        /* the first row of the next minibatch; 0: the epoch has not begun */
     double sum;       /* of the losses so far */
 };
 
 /* ---- checkpoints ---- */
 
-static enum err_code save(const struct minibatch *mb, struct err *err)
+static enum err_code save_state(const struct minibatch *mb, struct err *err)
 {
     const struct fit_problem *p = mb->fit->problem;
     size_t n = (size_t)p->loss.n_params;
@@ -49,9 +49,10 @@ static enum err_code save(const struct minibatch *mb, struct err *err)
 static enum err_code save_if_due(const struct minibatch *mb, struct err *err)
 {
     const struct fit_problem *p = mb->fit->problem;
-    return checkpoint_due(p->checkpoint, p->task) ? save(mb, err) : ERR_OK;
+    return checkpoint_due(p->checkpoint, p->task) ? save_state(mb, err) : ERR_OK;
 }
 
+/* What save_state has written behind the state of every fit. */
 static void get_own_state(struct minibatch *mb, struct bytes_reader *r)
 {
     size_t n = (size_t)mb->fit->problem->loss.n_params;
@@ -84,7 +85,7 @@ static enum err_code resume(struct minibatch *mb, bool *ended, struct err *err)
 
 /* ---- epochs ---- */
 
-/* One pass over the shuffled rows, or what is left of it; mb->sum are the batches' losses. */
+/* One pass over the shuffled rows, or the rest of it; mb->sum is the sum of the rows' losses. */
 static enum err_code run_epoch(struct minibatch *mb, struct err *err)
 {
     const struct fit_problem *p = mb->fit->problem;

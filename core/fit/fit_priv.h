@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the minibatch loop and the L-BFGS driver share. */
+/* What fits by minibatches and by L-BFGS share. */
 #ifndef FIT_PRIV_H
 #define FIT_PRIV_H
 
@@ -13,17 +13,17 @@ struct fit {
     double *grad;   /* [n_params] */
     double *best;   /* [n_params] */
     int since_best; /* epochs since the best state */
-    bool was_ended; /* the checkpoint was that of the end */
+    bool was_ended; /* the checkpoint was saved at the end of the fit */
 };
 
 /*
- * Ends an epoch: validates, keeps the best state, reports. *stop becomes true when patience ran
- * out. ERR_CANCELLED, ERR_NUMERIC.
+ * Ends an epoch: evaluates the validation rows, keeps the best state and reports progress. *stop
+ * becomes true when patience has run out. ERR_CANCELLED, ERR_NUMERIC.
  */
 enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *params, bool *stop,
                              struct err *err) MUST_CHECK;
 
-/* The two ways to fit, from params; the best state is left in fit->best. */
+/* The two ways to fit, from the start `params`; fit->best becomes the best state. */
 enum err_code fit_minibatch(struct fit *fit, struct rng *rng, double *params,
                             struct err *err) MUST_CHECK;
 enum err_code fit_lbfgs(struct fit *fit, struct rng *rng, double *params,
@@ -31,24 +31,24 @@ enum err_code fit_lbfgs(struct fit *fit, struct rng *rng, double *params,
 
 /* ---- checkpoints (fit_state.c) ---- */
 
-/* Appends what every fit keeps; the way's own state comes behind it, unless it has ended. */
+/* Appends the state of every fit. The state of the method follows it, unless the fit has ended. */
 void fit_put_state(const struct fit *fit, bool ended, const struct rng *rng,
                    struct bytes_writer *writer);
 
-/* Saves the end. */
+/* Saves the state of a fit that has ended. */
 enum err_code fit_save_end(const struct fit *fit, const struct rng *rng,
                            struct err *err) MUST_CHECK;
 
 struct fit_state {
     void *bytes; /* mem */
     struct bytes_reader reader;
-    bool found; /* the way's own state is to be read */
+    bool found; /* the state of the method follows in the reader */
 };
 
 /*
- * Reads what every fit keeps, if there is a checkpoint. *ended: nothing is left to do, fit->best is
- * the result; also when patience had run out before the interruption. The caller reads its own
- * state when found, then closes.
+ * Reads the state of every fit, if there is a checkpoint. *ended: nothing is left to do and
+ * fit->best is the result, because the fit had ended or patience had run out. If `found`, the
+ * caller then reads the state of its method; it closes in any case.
  */
 enum err_code fit_open_state(struct fit *fit, struct rng *rng, struct fit_state *state, bool *ended,
                              struct err *err) MUST_CHECK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state of a fit as bytes. */
+/* The state of a fit in a checkpoint. */
 #include "fit/fit_priv.h"
 
 #include "base/mem.h"

@@ -10,9 +10,9 @@
 #define C2           0.9
 #define MAX_TRIALS   40
 #define MAX_GROWTH   10.0 /* of the step from one trial to the next */
-#define MIN_PART     0.1  /* of an interval that a trial cuts off */
+#define MIN_PART     0.1  /* of an interval that a trial removes at least */
 #define MIN_INTERVAL 1e-16
-#define MIN_CURVED   1e-10 /* s'y over |s| |y| of a pair worth keeping */
+#define MIN_CURVED   1e-10 /* s'y / (|s| |y|) of a pair that is kept */
 
 enum err_code lbfgs_init(struct lbfgs *self, int n, int m, double epsilon, struct err *err)
 {
@@ -49,7 +49,7 @@ static double dot(int n, const double *a, const double *b)
     return sum;
 }
 
-static enum lbfgs_end is_flat(const struct lbfgs *self)
+static enum lbfgs_end test_convergence(const struct lbfgs *self)
 {
     double norm_x = sqrt(dot(self->n, self->x, self->x));
     double norm_g = sqrt(dot(self->n, self->g, self->g));
@@ -63,18 +63,20 @@ enum lbfgs_end lbfgs_start(struct lbfgs *self, const double *x, lbfgs_fn *fn, vo
     self->pairs = 0;
     self->next = 0;
     self->f = fn(ctx, self->x, self->g);
-    return is_flat(self);
+    return test_convergence(self);
 }
 
 /* ---- direction ---- */
 
+/* A vector of the pair of that age, 0 for the newest; of: s or y. */
 static const double *pair(const struct lbfgs *self, const double *of, int age)
 {
     int at = (self->next - 1 - age + 2 * self->m) % self->m;
     return of + (size_t)at * (size_t)self->n;
 }
 
-static void add(int n, double factor, const double *a, double *to)
+/* to += factor a */
+static void add_multiple(int n, double factor, const double *a, double *to)
 {
     for (int i = 0; i < n; i++) {
         to[i] += factor * a[i];
@@ -92,7 +94,7 @@ static void set_direction(struct lbfgs *self)
         const double *s = pair(self, self->s, k);
         const double *y = pair(self, self->y, k);
         self->alpha[k] = dot(n, s, self->d) / dot(n, s, y);
-        add(n, -self->alpha[k], y, self->d);
+        add_multiple(n, -self->alpha[k], y, self->d);
     }
     if (self->pairs > 0) {
         const double *s = pair(self, self->s, 0);
@@ -106,7 +108,7 @@ static void set_direction(struct lbfgs *self)
         const double *s = pair(self, self->s, k);
         const double *y = pair(self, self->y, k);
         double beta = dot(n, y, self->d) / dot(n, s, y);
-        add(n, self->alpha[k] - beta, s, self->d);
+        add_multiple(n, self->alpha[k] - beta, s, self->d);
     }
 }
 
@@ -125,7 +127,7 @@ struct search {
     int n_trials;
 };
 
-/* trial_x and trial_g become those of the step. */
+/* Evaluates a step; trial_x and trial_g become its point and gradient. */
 static struct trial try_step(struct search *search, double a)
 {
     struct lbfgs *self = search->self;
@@ -139,17 +141,19 @@ static struct trial try_step(struct search *search, double a)
                                           : (struct trial){a, INFINITY, INFINITY};
 }
 
+/* Sufficient decrease, eq. 3.7a of [1]. */
 static bool is_low_enough(const struct search *search, struct trial t)
 {
     return t.f <= search->from.f + C1 * t.a * search->from.slope;
 }
 
+/* Curvature, eq. 3.7b of [1]. */
 static bool is_flat_enough(const struct search *search, struct trial t)
 {
     return fabs(t.slope) <= -C2 * search->from.slope;
 }
 
-/* Where the cubic through two trials has its minimum (eq. 3.59 of [1]), kept off their ends. */
+/* The minimum of the cubic through two trials (eq. 3.59 of [1]), kept away from both of them. */
 static double interpolate(struct trial low, struct trial high)
 {
     double width = high.a - low.a;
@@ -169,7 +173,7 @@ static double interpolate(struct trial low, struct trial high)
     return width > 0.0 ? fmin(fmax(a, min), max) : fmax(fmin(a, min), max);
 }
 
-/* Algorithm 3.6 of [1]: low is the best step known, with its gradient in low_g. */
+/* Algorithm 3.6 of [1]: low is the best step so far, and low_g its gradient. */
 static bool zoom(struct search *search, struct trial low, struct trial high, struct trial *out)
 {
     struct lbfgs *self = search->self;
@@ -191,7 +195,7 @@ static bool zoom(struct search *search, struct trial low, struct trial high, str
         low = t;
         memcpy(self->low_g, self->trial_g, size);
     }
-    /* Precision ran out: the best step will do if it goes down at all. */
+    /* Precision has run out: the best step is taken if it lowers the value at all. */
     for (int i = 0; i < self->n; i++) {
         self->trial_x[i] = self->x[i] + low.a * self->d[i];
     }
@@ -223,12 +227,12 @@ static bool find_step(struct search *search, double first, struct trial *out)
         before = t;
         *out = t;
     }
-    return before.a > 0.0; /* it goes down without end; trial is the last step */
+    return before.a > 0.0; /* no end in sight: the last step is taken */
 }
 
 /* ---- iterations ---- */
 
-/* The pair of the step to trial_x, unless it has no curvature to tell of. */
+/* Keeps the pair of the step to trial_x, unless it has no curvature. */
 static void keep_pair(struct lbfgs *self)
 {
     size_t at = (size_t)self->next * (size_t)self->n;
@@ -244,7 +248,7 @@ static void keep_pair(struct lbfgs *self)
         self->next = (self->next + 1) % self->m;
         self->pairs += self->pairs < self->m;
     } else if (self->pairs == self->m) {
-        self->pairs--; /* its place was that of the oldest */
+        self->pairs--; /* it has overwritten the oldest pair */
     }
 }
 
@@ -256,7 +260,7 @@ enum lbfgs_end lbfgs_step(struct lbfgs *self, lbfgs_fn *fn, void *ctx)
     set_direction(self);
     double slope = dot(self->n, self->d, self->g);
     if (!(slope < 0.0)) {
-        self->pairs = 0; /* what was learnt is of no use: steepest descent */
+        self->pairs = 0; /* the pairs are of no use: steepest descent */
         set_direction(self);
         slope = dot(self->n, self->d, self->g);
     }
@@ -272,7 +276,7 @@ enum lbfgs_end lbfgs_step(struct lbfgs *self, lbfgs_fn *fn, void *ctx)
     memcpy(self->g, self->trial_g, size);
     self->f = found.f;
     self->t++;
-    return is_flat(self);
+    return test_convergence(self);
 }
 
 /* ---- bytes ---- */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * L-BFGS [1]: minimises a smooth function from its values and gradients, an iteration at a time.
- * The state is plain numbers, so that a minimisation can be saved between any two iterations, and
- * from within the function that is minimised: it is then that of the iteration's beginning. It goes
- * on elsewhere, bit for bit.
+ * L-BFGS [1]: minimises a smooth function from its values and gradients, one iteration at a time.
+ * The state consists of plain numbers, so that a minimisation can be saved between any two
+ * iterations, or from within the function that is minimised, when the state is that at the start of
+ * the iteration. It continues anywhere to the same result, bit for bit.
  *
- * The direction is that of the two-loop recursion over the last m pairs s = x' - x, y = g' - g, the
- * first guess of the inverse Hessian being s'y / y'y of the newest (eq. 7.20 of [1]). The step
- * fulfils the strong Wolfe conditions with c1 = 1e-4, c2 = 0.9 (algorithms 3.5 and 3.6 of [1],
- * cubic interpolation); a pair without curvature is left out.
+ * The direction comes from the two-loop recursion over the last m pairs s = x' - x, y = g' - g,
+ * whose first guess of the inverse Hessian is s'y / y'y of the newest pair (eq. 7.20 of [1]). The
+ * step satisfies the strong Wolfe conditions with c1 = 1e-4 and c2 = 0.9 (algorithms 3.5 and 3.6 of
+ * [1], with cubic interpolation). A pair without curvature is left out.
  *
  * [1] J. Nocedal, S. J. Wright, Numerical Optimization, 2nd edition, Springer 2006.
  */
@@ -19,27 +19,27 @@
 #include "base/compiler.h"
 #include "base/err.h"
 
-/* The value at x [n] and its gradient; a value that is not finite is a step too far. */
+/* The value at x [n] and its gradient; a value that is not finite means that x is too far away. */
 typedef double lbfgs_fn(void *ctx, const double *x, double *grad);
 
 enum lbfgs_end {
     LBFGS_GOING,
     LBFGS_CONVERGED, /* |g| <= epsilon max(1, |x|) */
-    LBFGS_STUCK      /* no step goes down any more at double precision */
+    LBFGS_STUCK      /* no step lowers the value any more in double precision */
 };
 
 struct lbfgs {
     int n, m;
     double epsilon;
     long t;    /* iterations done */
-    int pairs; /* kept, up to m */
+    int pairs; /* pairs kept, at most m */
     int next;  /* where the next pair goes */
-    double f;  /* at x */
+    double f;  /* the value at x */
     double *x; /* [n] */
     double *g; /* [n] */
     double *s; /* [m x n] */
     double *y; /* [m x n] */
-    double *d; /* [n] the direction, then scratch, as are the next three */
+    double *d; /* [n] the direction; the next three, [n] too, are scratch */
     double *trial_x, *trial_g, *low_g;
     double *alpha; /* [m] */
     double *memory;
@@ -50,13 +50,13 @@ enum err_code lbfgs_init(struct lbfgs *self, int n, int m, double epsilon,
                          struct err *err) MUST_CHECK;
 void lbfgs_release(struct lbfgs *self);
 
-/* Begins at x [n]; the value must be finite. */
+/* Starts at x [n], whose value must be finite. */
 enum lbfgs_end lbfgs_start(struct lbfgs *self, const double *x, lbfgs_fn *fn, void *ctx);
 
-/* One iteration: x, g and f are the new state. Stuck: they are as before. Does not allocate. */
+/* One iteration, after which x, g and f are new, unless it is stuck. Does not allocate. */
 enum lbfgs_end lbfgs_step(struct lbfgs *self, lbfgs_fn *fn, void *ctx);
 
-/* Appends all that the next iterations depend on; and reads it, into one of the same n and m. */
+/* Writes and reads everything that the next iterations depend on; n and m must be the same. */
 void lbfgs_save(const struct lbfgs *self, struct bytes_writer *writer);
 void lbfgs_load(struct lbfgs *self, struct bytes_reader *reader);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Adam: D. P. Kingma, J. Ba, ICLR 2015, algorithm 1, with the bias corrections applied to the step
- * and to the root of v as PyTorch does: w -= rate/(1-b1^t) m / (sqrt(v)/sqrt(1-b2^t) + eps).
+ * Adam [1, algorithm 1], with the bias corrections applied to the step and to the root of v, as in
+ * PyTorch: w -= rate / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps).
  * SGD with momentum: u = momentum u + g, w -= rate u.
+ *
+ * [1] D. P. Kingma, J. Ba, Adam: a method for stochastic optimization, ICLR 2015.
  */
 #include "fit/optim.h"
 

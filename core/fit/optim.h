@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * First-order optimisers that take one step per minibatch, and the learning-rate schedules.
- * L-BFGS drives its own full-batch iterations: fit_lbfgs.c.
+ * First-order optimisers, which take a step for each minibatch, and the schedules of their learning
+ * rate. L-BFGS is not among them: it runs over all rows at once (core/fit/fit_lbfgs.c).
  */
 #ifndef OPTIM_H
 #define OPTIM_H
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/names.h"
 
 #include <stdbool.h>
 
@@ -19,9 +20,9 @@ enum optim_kind {
 
 enum optim_schedule {
     SCHEDULE_CONSTANT,
-    SCHEDULE_COSINE,      /* from the rate to final_factor times it, half a cosine */
-    SCHEDULE_EXPONENTIAL, /* the same ends, geometric in between */
-    SCHEDULE_STEP         /* times step_factor after each step_epochs epochs */
+    SCHEDULE_COSINE,      /* half a cosine from the rate to final_factor times the rate */
+    SCHEDULE_EXPONENTIAL, /* geometric between the same ends */
+    SCHEDULE_STEP         /* multiplied by step_factor after every step_epochs epochs */
 };
 
 struct optim_settings {
@@ -32,10 +33,10 @@ struct optim_settings {
     double beta1, beta2;  /* adam */
     double epsilon;       /* adam */
     enum optim_schedule schedule;
-    double final_factor; /* cosine, exponential: last rate / first rate */
+    double final_factor; /* cosine, exponential: the last rate / the first rate */
     double step_factor;  /* step */
     int step_epochs;     /* step */
-    int history;         /* lbfgs: pairs kept */
+    int history;         /* lbfgs: pairs that are kept */
 };
 
 struct optim_settings optim_defaults(void);
@@ -44,9 +45,9 @@ struct optim_settings optim_defaults(void);
 enum err_code optim_validate(const struct optim_settings *settings, struct err *err) MUST_CHECK;
 
 const char *optim_name(enum optim_kind kind);
-bool optim_find(const char *name, enum optim_kind *kind);
+struct names optim_known(void);
 const char *optim_schedule_name(enum optim_schedule schedule);
-bool optim_schedule_find(const char *name, enum optim_schedule *schedule);
+struct names optim_schedule_known(void);
 
 /* The rate of epoch 0 .. n_epochs-1. */
 double optim_rate(const struct optim_settings *settings, int epoch, int n_epochs);
@@ -59,12 +60,12 @@ struct optim {
     double *v; /* [n] second moment; NULL for sgd */
 };
 
-/* A zeroed struct may be released. Only sgd and adam. */
+/* For sgd and adam. A zeroed struct may be released. */
 enum err_code optim_init(struct optim *optim, const struct optim_settings *settings, int n,
                          struct err *err) MUST_CHECK;
 void optim_release(struct optim *optim);
 
-/* One step with the given rate; grad [n] may be changed, params [n] is. */
+/* One step with the given rate, which changes params [n] and may change grad [n]. */
 void optim_step(struct optim *optim, double rate, double *grad, double *params);
 
 #endif

@@ -1,41 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Constant noise: F = w (f - y)^2 / 2, so d = w (f - y) and d2 = w with w = 1 / s^2, or 2 / (n o)
- * for the mean squared error.
+ * Constant noise: F = w (f - y)^2 / 2 with w = 1 / s^2, or w = 2 / (n o) for the mean squared
+ * error. So F_f = w (f - y) and F_ff = w.
  *
- * Predicted noise: with e = exp(u), v = e + floor, q = f - y,
+ * Predicted noise: with e = exp(u), v = e + OBJECTIVE_VAR_FLOOR and q = f - y,
  *
- *   F    = (log v + q^2 / v) / 2                     Fisher's (E q^2 = v)
+ *   F    = (log v + q^2 / v) / 2                     and its expectation (E q = 0, E q^2 = v)
  *   F_f  = q / v                                     0
  *   F_u  = e (1 / v - q^2 / v^2) / 2                 0
  *   F_ff = 1 / v                                     1 / v
  *   F_fu = -q e / v^2                                0
  *   F_uu = F_u + e^2 (q^2 / v - 1 / 2) / v^2         e^2 / (2 v^2)
  *
- * and where u is beyond OBJECTIVE_MAX_LOG, v is constant: all that has u is 0.
+ * Where u is beyond OBJECTIVE_MAX_LOG, v is constant, and every derivative by u is 0.
  */
 #include "fit/output_curvature.h"
 
 #include <math.h>
 
-bool output_curvature_learns(const struct objective *obj)
+static void predicted_noise(const struct output_tile *tile, size_t o, bool expected,
+                            const struct output_curvature *out)
 {
-    return obj->kind != OBJECTIVE_MSE && obj->noise == NOISE_LEARNED;
-}
-
-bool output_curvature_predicts(const struct objective *obj)
-{
-    return obj->kind != OBJECTIVE_MSE && obj->noise == NOISE_PREDICTED;
-}
-
-static void predicted(int rows, size_t o, const double *f, const double *y, bool fisher,
-                      const struct output_curvature *out)
-{
-    for (size_t i = 0; i < (size_t)rows; i++) {
+    for (size_t i = 0; i < (size_t)tile->rows; i++) {
         for (size_t j = 0; j < o; j++) {
             size_t at = 2 * i * o + j;
-            double q = f[at] - y[i * o + j];
-            double u = f[at + o];
+            double q = tile->f[at] - tile->y[i * o + j];
+            double u = tile->f[at + o];
             double v = objective_variance(u);
             double e = u < OBJECTIVE_MAX_LOG ? exp(u) : 0.0;
             double by_u = 0.5 * e * (1.0 / v - q * q / (v * v));
@@ -43,41 +33,41 @@ static void predicted(int rows, size_t o, const double *f, const double *y, bool
             out->first[at + o] = by_u;
             out->second[at] = 1.0 / v;
             out->second[at + o] =
-                fisher ? 0.5 * e * e / (v * v) : by_u + e * e * (q * q / v - 0.5) / (v * v);
+                expected ? 0.5 * e * e / (v * v) : by_u + e * e * (q * q / v - 0.5) / (v * v);
             if (out->cross != NULL) {
-                out->cross[i * o + j] = fisher ? 0.0 : -q * e / (v * v);
+                out->cross[i * o + j] = expected ? 0.0 : -q * e / (v * v);
             }
         }
     }
 }
 
 /* 1 / s_j^2, or the mean squared error's factor. */
-static double weight(const struct objective *obj, const struct resnet *net, int n,
-                     const double *params, int j)
+static double weight(const struct curvature_problem *problem, int j)
 {
+    const struct objective *obj = problem->objective;
+    const struct resnet *net = problem->net;
     if (obj->kind == OBJECTIVE_MSE) {
-        return 2.0 / ((double)n * (double)net->n_out);
+        return 2.0 / ((double)problem->rows.n * (double)net->n_out);
     }
     if (obj->noise == NOISE_LEARNED) {
-        return exp(-2.0 * params[net->n_params + j]);
+        return exp(-2.0 * problem->params[net->n_params + j]);
     }
     double s = obj->noise_sigmas != NULL ? obj->noise_sigmas[j] : obj->noise_sigma;
     return 1.0 / (s * s);
 }
 
-void output_curvature(const struct objective *obj, const struct resnet *net, int n,
-                      const double *params, int rows, const double *f, const double *y, bool fisher,
-                      const struct output_curvature *out)
+void output_curvature(const struct curvature_problem *problem, const struct output_tile *tile,
+                      bool expected, const struct output_curvature *out)
 {
-    size_t o = (size_t)net->n_out;
-    if (output_curvature_predicts(obj)) {
-        predicted(rows, o / 2, f, y, fisher, out);
+    size_t o = (size_t)problem->net->n_out;
+    if (objective_predicts_noise(problem->objective)) {
+        predicted_noise(tile, o / 2, expected, out);
         return;
     }
     for (size_t j = 0; j < o; j++) {
-        double w = weight(obj, net, n, params, (int)j);
-        for (size_t c = j; c < (size_t)rows * o; c += o) {
-            out->first[c] = w * (f[c] - y[c]);
+        double w = weight(problem, (int)j);
+        for (size_t c = j; c < (size_t)tile->rows * o; c += o) {
+            out->first[c] = w * (tile->f[c] - tile->y[c]);
             out->second[c] = w;
         }
     }

@@ -38,6 +38,7 @@ bool replay_tell(struct replay *replay, double *value, double *grad)
     return true;
 }
 
+/* Makes room for `count` evaluations. */
 static enum err_code reserve(struct replay *replay, size_t count, struct err *err)
 {
     size_t room = replay->room > 0 ? replay->room : 8;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The evaluations of a function that a step has made so far, so that an interrupted step is taken
- * again to where it was without making them again.
+ * The evaluations of a function that a step has made so far. With them an interrupted step returns
+ * to where it was, without evaluating again.
  *
  * A step of a chain or of L-BFGS may need a thousand passes over all rows, each of which takes a
- * second where there are a million. All else that it does is quick and follows from the state at
- * its beginning. So the checkpoint within a step is that state and what the function gave since:
- * the step begins again, is told these values in their order, and goes on alone when there are no
- * more.
+ * second with a million rows. Everything else in it is quick, and follows from the state at its
+ * start. So a checkpoint within a step consists of that state and of what the function has returned
+ * since. After an interruption the step starts again, is given these values in their order, and
+ * evaluates the function only when there are no more of them.
  *
  *     if (!replay_tell(&replay, &value, grad)) {
  *         value = f(x, grad);
@@ -22,14 +22,14 @@
 
 #include <stdbool.h>
 
-/* What is kept at most of a step. Evaluations beyond it are made again after an interruption. */
+/* Memory for one step. Evaluations that it does not hold are repeated after an interruption. */
 #define REPLAY_MAX_BYTES ((size_t)64 << 20)
 
 struct replay {
-    size_t n;     /* numbers of a gradient; 0: there is none */
+    size_t n;     /* numbers of a gradient; 0: the function has none */
     size_t count; /* evaluations kept */
-    size_t next;  /* the one that is told next */
-    size_t max;
+    size_t next;  /* the one to be told next */
+    size_t max;   /* evaluations that may be kept */
     size_t room;
     double *values; /* [room x (1 + n)]; mem */
 };
@@ -38,19 +38,21 @@ struct replay {
 void replay_init(struct replay *replay, int n);
 void replay_release(struct replay *replay);
 
-/* A step begins: what was kept belongs to the last one. */
+/* A new step begins: forgets the evaluations of the last one. */
 void replay_restart(struct replay *replay);
 
-/* The next evaluation, if it was kept; grad: [n], NULL when n is 0. */
+/* The next evaluation that was kept, or false; grad: [n], NULL when n is 0. */
 bool replay_tell(struct replay *replay, double *value, double *grad);
 
-/* Appends one that was made. Where memory is short it is not kept, nor any after it. */
+/* Keeps an evaluation. When memory is short, neither it nor a later one of the step is kept. */
 void replay_keep(struct replay *replay, double value, const double *grad);
 
 void replay_save(const struct replay *replay, struct bytes_writer *writer);
 
-/* From what replay_save left of the same n: all of it is to be told. Errors of reading stay in the
- * reader. ERR_NOMEM. */
+/*
+ * Reads what replay_save has written, for the same n; all of it is to be told again. The reader has
+ * the errors of reading. ERR_NOMEM.
+ */
 enum err_code replay_load(struct replay *replay, struct bytes_reader *reader,
                           struct err *err) MUST_CHECK;
 

@@ -27,17 +27,18 @@ struct column {
     double low, high, mean, m2;
 };
 
-/* One pass over a column (Welford); log takes logarithms first. */
-static enum err_code survey(enum scaler_kind kind, size_t n, int k, const double *v, int j,
-                            struct column *out, struct err *err)
+/* Column j in one pass (Welford), with logarithms taken first for log. */
+static enum err_code survey_column(enum scaler_kind kind, const struct scaler_rows *rows, int j,
+                                   struct column *out, struct err *err)
 {
     struct column c = {.low = INFINITY, .high = -INFINITY};
-    for (size_t i = 0; i < n; i++) {
-        double x = v[i * (size_t)k + (size_t)j];
+    for (size_t i = 0; i < rows->n; i++) {
+        double x = rows->v[i * (size_t)rows->k + (size_t)j];
         if (kind == SCALER_LOG) {
             if (!(x > 0.0)) {
-                return err_set_at(err, ERR_INVALID, (int)i, j,
-                                  "log scaling needs positive values, row %zu column %d is %g", i,
+                size_t row = rows->first_row + i;
+                return err_set_at(err, ERR_INVALID, (int)row, j,
+                                  "log scaling needs positive values, row %zu column %d is %g", row,
                                   j, x);
             }
             x = log(x);
@@ -57,12 +58,13 @@ static double positive_or_one(double scale)
     return isnormal(scale) && scale > 0.0 ? scale : 1.0;
 }
 
-enum err_code scaler_fit(enum scaler_kind kind, size_t n, int k, const double *v,
-                         struct scaler *out, struct err *err)
+enum err_code scaler_fit(enum scaler_kind kind, const struct scaler_rows *rows, struct scaler *out,
+                         struct err *err)
 {
-    for (int j = 0; j < k; j++) {
+    size_t n = rows->n;
+    for (int j = 0; j < rows->k; j++) {
         struct column c = {0};
-        if (survey(kind, n, k, v, j, &c, err) != ERR_OK) {
+        if (survey_column(kind, rows, j, &c, err) != ERR_OK) {
             return err->code;
         }
         struct scaler s = {.kind = kind, .shift = 0.0, .scale = 1.0};
@@ -89,16 +91,18 @@ enum err_code scaler_fit(enum scaler_kind kind, size_t n, int k, const double *v
     return ERR_OK;
 }
 
-enum err_code scaler_apply(const struct scaler *scaler, size_t n, int k, const double *v, double *z,
-                           size_t first_row, struct err *err)
+enum err_code scaler_apply(const struct scaler *scaler, const struct scaler_rows *rows, double *z,
+                           struct err *err)
 {
-    for (size_t i = 0; i < n; i++) {
+    const double *v = rows->v;
+    int k = rows->k;
+    for (size_t i = 0; i < rows->n; i++) {
         for (int j = 0; j < k; j++) {
             double x = v[i * (size_t)k + (size_t)j];
             const struct scaler *s = &scaler[j];
             if (s->kind == SCALER_LOG) {
                 if (!(x > 0.0)) {
-                    size_t row = first_row + i;
+                    size_t row = rows->first_row + i;
                     return err_set_at(err, ERR_INVALID, (int)row, j,
                                       "row %zu, column %d is %g, but the model takes its logarithm",
                                       row, j, x);
@@ -113,7 +117,7 @@ enum err_code scaler_apply(const struct scaler *scaler, size_t n, int k, const d
 
 #define STRETCH 64
 
-/* e^x of column j, a stretch of rows at a time side by side. */
+/* v <- e^v in column j; STRETCH rows at a time are copied side by side for the vector units. */
 static void exp_column(size_t n, size_t k, size_t j, double *v)
 {
     double x[STRETCH];

@@ -8,13 +8,14 @@
  *   unit            the same                   the fitted range becomes [0, 1]
  *   log             z = (ln v - shift) / scale  ln v standardised; v must be positive
  *
- * A constant column gets scale 1.
+ * The scale of a constant column is 1.
  */
 #ifndef SCALER_H
 #define SCALER_H
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/names.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,25 +29,32 @@ struct scaler {
 };
 
 const char *scaler_kind_name(enum scaler_kind kind);
-bool scaler_kind_find(const char *name, enum scaler_kind *kind);
+struct names scaler_kind_known(void);
 
-/* ERR_INVALID when shift or scale is not finite or scale is not positive; `what` names it. */
+/* ERR_INVALID when shift or scale is not finite, or scale not positive; `what` names the scaler. */
 enum err_code scaler_validate(const struct scaler *scaler, const char *what,
                               struct err *err) MUST_CHECK;
 
-/* Fits each of k columns of v [n x k]; out: [k]. ERR_INVALID: log of a value that is not positive.
- */
-enum err_code scaler_fit(enum scaler_kind kind, size_t n, int k, const double *v,
-                         struct scaler *out, struct err *err) MUST_CHECK;
+/* Values in the user's units. */
+struct scaler_rows {
+    size_t n;         /* rows */
+    int k;            /* columns */
+    const double *v;  /* [n x k] */
+    size_t first_row; /* what messages call the first row */
+};
 
-/* z <- scaled v, [n x k]; may be in place. ERR_INVALID naming row (from first_row) and column. */
-enum err_code scaler_apply(const struct scaler *scaler, size_t n, int k, const double *v, double *z,
-                           size_t first_row, struct err *err) MUST_CHECK;
+/* Fits a scaler to each column; out: [k]. ERR_INVALID: log of a value that is not positive. */
+enum err_code scaler_fit(enum scaler_kind kind, const struct scaler_rows *rows, struct scaler *out,
+                         struct err *err) MUST_CHECK;
 
-/* v <- the user's units, in place, [n x k]. */
+/* z <- scaled v, [n x k]; may be in place. ERR_INVALID naming the row and the column. */
+enum err_code scaler_apply(const struct scaler *scaler, const struct scaler_rows *rows, double *z,
+                           struct err *err) MUST_CHECK;
+
+/* Converts v [n x k] to the user's units, in place. */
 void scaler_invert(const struct scaler *scaler, size_t n, int k, double *v);
 
-/* dz/dv at the user's value v. */
+/* dz/dv at v, a value in the user's units. */
 double scaler_slope(const struct scaler *scaler, double v);
 
 #endif

@@ -5,8 +5,8 @@
 
 #include <math.h>
 
-#define SLACK 1e-9   /* of a division that should be whole */
-#define MAX   0x1p62 /* a place behind all rows: the smallest shares know no end of a block */
+#define SLACK 1e-9   /* allowed when a quotient should be an integer */
+#define MAX   0x1p62 /* behind all rows: with the smallest shares a block never ends */
 
 /* Where the j-th block begins, of blocks that are 1 / share long on average. */
 static int64_t block_start(int64_t j, double share)
@@ -14,19 +14,19 @@ static int64_t block_start(int64_t j, double share)
     return (int64_t)fmin(ceil((double)j / share - SLACK), MAX);
 }
 
-/* One part that is taken out of the rows that still train, in their order. */
-struct taking {
+/* The choice of one part among the rows that still train, in their order. */
+struct choice {
     uint64_t seed;
     enum rng_purpose purpose;
     double share;
     enum split_role role;
-    int64_t block;  /* the present one */
-    int64_t end;    /* of it */
-    int64_t chosen; /* in it */
-    int64_t seen;   /* rows before */
+    int64_t block;  /* the current block */
+    int64_t end;    /* where it ends */
+    int64_t chosen; /* its row that is chosen */
+    int64_t seen;   /* training rows so far */
 };
 
-static void enter_block(struct taking *t, int64_t block)
+static void enter_block(struct choice *t, int64_t block)
 {
     struct rng rng;
     int64_t start = block_start(block, t->share);
@@ -36,9 +36,10 @@ static void enter_block(struct taking *t, int64_t block)
     t->chosen = start + (int64_t)rng_below(&rng, (uint64_t)(t->end - start));
 }
 
-static int take(struct taking *t, int n, unsigned char *role)
+/* Chooses one row of every block; returns how many. */
+static int choose_by_block(struct choice *t, int n, unsigned char *role)
 {
-    int taken = 0;
+    int chosen = 0;
     enter_block(t, 0);
     for (int i = 0; i < n; i++) {
         if (role[i] != SPLIT_TRAIN) {
@@ -49,15 +50,15 @@ static int take(struct taking *t, int n, unsigned char *role)
         }
         if (t->seen == t->chosen) {
             role[i] = (unsigned char)t->role;
-            taken++;
+            chosen++;
         }
         t->seen++;
     }
-    return taken;
+    return chosen;
 }
 
-/* Too few for a whole block, and its row is not there yet: another one then. */
-static void take_any(const struct taking *t, int n, unsigned char *role)
+/* For fewer rows than a block, whose chosen row is not there yet: any row. */
+static void choose_any(const struct choice *t, int n, unsigned char *role)
 {
     struct rng rng;
     rng_init(&rng, t->seed, t->purpose, UINT32_MAX);
@@ -78,10 +79,10 @@ static int count_training(int n, const unsigned char *role)
     return found;
 }
 
-static void take_part(struct taking t, int n, unsigned char *role)
+static void choose_part(struct choice t, int n, unsigned char *role)
 {
-    if (t.share > 0.0 && count_training(n, role) >= 2 && take(&t, n, role) == 0) {
-        take_any(&t, n, role);
+    if (t.share > 0.0 && count_training(n, role) >= 2 && choose_by_block(&t, n, role) == 0) {
+        choose_any(&t, n, role);
     }
 }
 
@@ -90,12 +91,12 @@ void split_rows(uint64_t seed, int n, double validation, double calibration, uns
     for (int i = 0; i < n; i++) {
         role[i] = SPLIT_TRAIN;
     }
-    take_part(
-        (struct taking){.seed = seed, .purpose = RNG_KEPT, .share = validation, .role = SPLIT_KEPT},
+    choose_part(
+        (struct choice){.seed = seed, .purpose = RNG_KEPT, .share = validation, .role = SPLIT_KEPT},
         n, role);
-    take_part((struct taking){.seed = seed,
-                              .purpose = RNG_CALIBRATION,
-                              .share = calibration,
-                              .role = SPLIT_CALIBRATION},
-              n, role);
+    choose_part((struct choice){.seed = seed,
+                                .purpose = RNG_CALIBRATION,
+                                .share = calibration,
+                                .role = SPLIT_CALIBRATION},
+                n, role);
 }

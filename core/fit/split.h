@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which rows train, and which are kept out: for validation and scores, and of the others for
- * calibration.
+ * Which rows train, and which are kept out: first for validation and scores, then, of the others,
+ * for calibration.
  *
- * A row's role depends on its place, the seed and the shares alone, not on how many rows follow, so
- * that a row that was kept out once stays so as rows are appended, and versions trained one after
- * the other can be compared on rows that none of them has seen. Of each 1 / share rows in a row one
- * is taken, at random; so the count is n share up to one, whatever n.
+ * A row's role depends only on its place, the seed and the shares, and not on how many rows follow.
+ * So a row that was kept out remains so when rows are appended, and versions that were trained one
+ * after the other can be compared on rows that none of them has seen. Of every 1 / share
+ * consecutive rows one is chosen at random, so that the number of rows chosen is n share, to within
+ * one.
  */
 #ifndef SPLIT_H
 #define SPLIT_H
@@ -16,9 +17,10 @@
 enum split_role { SPLIT_TRAIN, SPLIT_KEPT, SPLIT_CALIBRATION };
 
 /*
- * role: [n]. Shares in [0, 0.9]: validation of all rows, calibration of those not kept. Of two rows
- * or more a positive share takes at least one and never all: of fewer than 1 / share rows it is
- * some row, which may become another while they are so few.
+ * role [n] <- the rows' roles. The shares lie in [0, 0.9]: validation of all rows, calibration of
+ * the rows that are left. From two rows or more a positive share takes at least one row and never
+ * all. While there are fewer than 1 / share rows, the row that is taken may change as rows are
+ * appended.
  */
 void split_rows(uint64_t seed, int n, double validation, double calibration, unsigned char *role);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * LAPACK is column-major: a row-major lower triangle is its upper one, and eigenvectors in its
- * columns are in our rows. The blocked algorithms are those of LAPACK's dpotrf, dtrtri and dsytrd
- * (E. Anderson et al., LAPACK Users' Guide, SIAM 1999), with a look at the flag after each block;
- * within a block LAPACK does it.
+ * LAPACK is column-major: a lower triangle in row-major order is an upper triangle to it, and the
+ * eigenvectors that it leaves in columns are rows here. The blocked algorithms are those of
+ * LAPACK's dpotrf, dtrtri and dsytrd (E. Anderson et al., LAPACK Users' Guide, SIAM 1999). They are
+ * written out here so that the cancel flag can be read between two blocks; the work within a block
+ * is LAPACK's.
  */
 #include "math/decompose.h"
 
@@ -14,11 +15,13 @@
 #include <stddef.h>
 #include <string.h>
 
-#define BLOCK     128 /* rows of a step of Cholesky and of the inverse, vectors of one back */
-#define PANEL     32  /* columns of a step of the reduction, which is bound by memory .. */
-#define PANEL_BIG 16  /* .. of matrices of more than BIG rows */
+/* Rows of a step of Cholesky and of the inverse; eigenvectors of a step of turn_back. */
+#define BLOCK 128
+/* Columns of a step of the reduction, which memory bounds: fewer for more than BIG rows. */
+#define PANEL     32
+#define PANEL_BIG 16
 #define BIG       4000
-#define MIN_REST  64 /* rows that are reduced at once in the end */
+#define MIN_REST  64 /* the last rows, which are reduced in one go */
 
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t len);
 void dtrtri_(const char *uplo, const char *diag, const int *n, double *a, const int *lda, int *info,
@@ -34,7 +37,7 @@ void dormtr_(const char *side, const char *uplo, const char *trans, const int *m
              double *a, const int *lda, const double *tau, double *c, const int *ldc, double *work,
              const int *lwork, int *info, size_t len_side, size_t len_uplo, size_t len_trans);
 
-static enum err_code check(const struct cancel *cancel, struct err *err)
+static enum err_code check_cancel(const struct cancel *cancel, struct err *err)
 {
     return cancel_is_requested(cancel) ? err_set(err, ERR_CANCELLED, "cancelled in a factorisation")
                                        : ERR_OK;
@@ -53,7 +56,7 @@ enum err_code decompose_cholesky(int n, double *a, const struct cancel *cancel, 
         int b = n - k < BLOCK ? n - k : BLOCK;
         int below = n - k - b;
         int info = 0;
-        if (check(cancel, err) != ERR_OK) {
+        if (check_cancel(cancel, err) != ERR_OK) {
             return err->code;
         }
         cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, b, k, -1.0, at(a, n, k, 0), n, 1.0,
@@ -75,14 +78,14 @@ enum err_code decompose_cholesky(int n, double *a, const struct cancel *cancel, 
     return ERR_OK;
 }
 
-/* From the last block to the first: below it all is inverted already. */
+/* From the last block to the first: everything below a block is inverted already. */
 enum err_code decompose_invert_lower(int n, double *l, const struct cancel *cancel, struct err *err)
 {
     for (int k = n > 0 ? (n - 1) / BLOCK * BLOCK : -1; k >= 0; k -= BLOCK) {
         int b = n - k < BLOCK ? n - k : BLOCK;
         int below = n - k - b;
         int info = 0;
-        if (check(cancel, err) != ERR_OK) {
+        if (check_cancel(cancel, err) != ERR_OK) {
             return err->code;
         }
         if (below > 0) {
@@ -101,10 +104,10 @@ enum err_code decompose_invert_lower(int n, double *l, const struct cancel *canc
 
 /* ---- eigenvalues and eigenvectors ---- */
 
-/* a = Q T Q': T tridiagonal with the diagonal d [n], Q as reflectors in a. */
+/* a = Q T Q' with T tridiagonal, its diagonal d [n]; Q is held in a, as reflectors. */
 struct tridiagonal {
     double *d;
-    double *e;    /* mem [n], beside the diagonal */
+    double *e;    /* mem [n], the off-diagonal of T */
     double *tau;  /* mem [n] */
     double *work; /* mem [n x PANEL] */
 };
@@ -127,21 +130,20 @@ static void tridiagonal_release(struct tridiagonal *t)
     mem_free(t->work);
 }
 
-/* Panel by panel from the last columns on; `left` are not reduced yet. */
-static enum err_code reduce(int n, double *a, struct tridiagonal *t, const struct cancel *cancel,
-                            struct err *err)
+/* Panel by panel, from the last columns on; the first `left` columns are still to be reduced. */
+static enum err_code make_tridiagonal(int n, double *a, struct tridiagonal *t,
+                                      const struct cancel *cancel, struct err *err)
 {
     int panel = n > BIG ? PANEL_BIG : PANEL;
     int left = n;
     int info = 0;
     while (left - panel >= MIN_REST) {
         int rest = left - panel;
-        if (check(cancel, err) != ERR_OK) {
+        if (check_cancel(cancel, err) != ERR_OK) {
             return err->code;
         }
         dlatrd_("U", &left, &panel, a, &n, t->e, t->tau, t->work, &n, 1);
-        /* Columns of LAPACK's matrix are rows of ours, and what it updates is our lower triangle.
-         */
+        /* Columns to LAPACK are rows here, and the upper triangle that it updates is our lower. */
         cblas_dsyr2k(CblasColMajor, CblasUpper, CblasNoTrans, rest, panel, -1.0, at(a, n, rest, 0),
                      n, t->work, n, 1.0, a, n);
         for (int j = rest; j < left; j++) {
@@ -156,16 +158,16 @@ static enum err_code reduce(int n, double *a, struct tridiagonal *t, const struc
             return err_set(err, ERR_NUMERIC, "the matrix is not finite");
         }
     }
-    return check(cancel, err);
+    return check_cancel(cancel, err);
 }
 
-static enum err_code no_end(struct err *err)
+static enum err_code no_convergence(struct err *err)
 {
-    return err_set(err, ERR_NUMERIC, "no end of an eigendecomposition");
+    return err_set(err, ERR_NUMERIC, "an eigendecomposition did not converge");
 }
 
-/* z <- eigenvectors of T, one a row, and d their eigenvalues. */
-static enum err_code solve(int n, struct tridiagonal *t, double *z, struct err *err)
+/* z <- eigenvectors of T, one in each row; d <- their eigenvalues. */
+static enum err_code solve_tridiagonal(int n, struct tridiagonal *t, double *z, struct err *err)
 {
     int info = 0;
     int lwork = -1;
@@ -184,10 +186,10 @@ static enum err_code solve(int n, struct tridiagonal *t, double *z, struct err *
     }
     mem_free(work);
     mem_free(iwork);
-    return err->code == ERR_OK && info != 0 ? no_end(err) : err->code;
+    return err->code == ERR_OK && info != 0 ? no_convergence(err) : err->code;
 }
 
-/* z <- Q z, some vectors at a time. */
+/* z <- Q z, BLOCK vectors at a time. */
 static enum err_code turn_back(int n, double *a, const struct tridiagonal *t, double *z,
                                const struct cancel *cancel, struct err *err)
 {
@@ -201,7 +203,7 @@ static enum err_code turn_back(int n, double *a, const struct tridiagonal *t, do
     if (work == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %d eigenvectors", n);
     }
-    for (int k = 0; k < n && check(cancel, err) == ERR_OK; k += BLOCK) {
+    for (int k = 0; k < n && check_cancel(cancel, err) == ERR_OK; k += BLOCK) {
         int b = n - k < BLOCK ? n - k : BLOCK;
         dormtr_("L", "U", "N", &n, &b, a, &n, t->tau, at(z, n, k, 0), &n, work, &lwork, &info, 1, 1,
                 1);
@@ -218,8 +220,10 @@ enum err_code decompose_eigen(int n, double *a, double *w, const struct cancel *
     if (z == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %d eigenvectors", n);
     }
-    if (tridiagonal_init(&t, n, w, err) == ERR_OK && reduce(n, a, &t, cancel, err) == ERR_OK &&
-        solve(n, &t, z, err) == ERR_OK && turn_back(n, a, &t, z, cancel, err) == ERR_OK) {
+    if (tridiagonal_init(&t, n, w, err) == ERR_OK &&
+        make_tridiagonal(n, a, &t, cancel, err) == ERR_OK &&
+        solve_tridiagonal(n, &t, z, err) == ERR_OK &&
+        turn_back(n, a, &t, z, cancel, err) == ERR_OK) {
         memcpy(a, z, (size_t)n * (size_t)n * sizeof *a);
     }
     tridiagonal_release(&t);
@@ -232,9 +236,10 @@ enum err_code decompose_eigenvalues(int n, double *a, double *w, const struct ca
 {
     struct tridiagonal t = {.d = w};
     int info = 0;
-    if (tridiagonal_init(&t, n, w, err) == ERR_OK && reduce(n, a, &t, cancel, err) == ERR_OK) {
+    if (tridiagonal_init(&t, n, w, err) == ERR_OK &&
+        make_tridiagonal(n, a, &t, cancel, err) == ERR_OK) {
         dsterf_(&n, t.d, t.e, &info);
     }
     tridiagonal_release(&t);
-    return err->code == ERR_OK && info != 0 ? no_end(err) : err->code;
+    return err->code == ERR_OK && info != 0 ? no_convergence(err) : err->code;
 }

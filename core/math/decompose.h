@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Factorisations of large symmetric matrices, over LAPACK in steps, between which they can be
+ * Factorisations of large symmetric matrices by LAPACK, in steps between which they can be
  * cancelled: with thousands of rows they take seconds to minutes. Matrices are row-major [n x n],
- * of which the lower triangle is read. A step takes some tenths of a second at n = 8000 on one core
- * of 2020; only the eigenvectors of the tridiagonal matrix are found in one go (3 s at n = 4000).
+ * and only their lower triangle is read. A step takes a few tenths of a second at n = 8000 on one
+ * core of 2020; only the eigenvectors of the tridiagonal matrix are found in one step (3 s at
+ * n = 4000).
  *
- * All: ERR_CANCELLED (cancel may be NULL), and the matrix is spoilt then.
+ * Each returns ERR_CANCELLED, with the matrix overwritten, when `cancel` (which may be NULL) is
+ * requested.
  */
 #ifndef DECOMPOSE_H
 #define DECOMPOSE_H
@@ -14,23 +16,23 @@
 #include "base/compiler.h"
 #include "base/err.h"
 
-/* a <- L with a = L L', L lower, the upper triangle 0. ERR_NUMERIC when `a` is not positive
- * definite. */
+/* a <- L, lower with zeros above, where a = L L'. ERR_NUMERIC when `a` is not positive definite. */
 enum err_code decompose_cholesky(int n, double *a, const struct cancel *cancel,
                                  struct err *err) MUST_CHECK;
 
-/* l <- L^-1 of a lower L without zeros on its diagonal; the upper triangle is left. */
+/* l <- L^-1 of a lower L without zeros on its diagonal; the upper triangle stays as it is. */
 enum err_code decompose_invert_lower(int n, double *l, const struct cancel *cancel,
                                      struct err *err) MUST_CHECK;
 
 /*
- * Eigenvalues w [n], ascending, and a <- eigenvectors, one a row. ERR_NUMERIC when the matrix is
- * not finite or the iteration fails; ERR_NOMEM: it needs twice the matrix beside it.
+ * w [n] <- the eigenvalues, ascending, and a <- the eigenvectors, one in each row. ERR_NUMERIC when
+ * the matrix is not finite or the iteration does not converge; ERR_NOMEM: it needs memory for two
+ * more such matrices.
  */
 enum err_code decompose_eigen(int n, double *a, double *w, const struct cancel *cancel,
                               struct err *err) MUST_CHECK;
 
-/* The eigenvalues alone, several times faster; `a` is spoilt, and nothing of its size needed. */
+/* The eigenvalues alone, several times faster; overwrites `a` and needs no second matrix. */
 enum err_code decompose_eigenvalues(int n, double *a, double *w, const struct cancel *cancel,
                                     struct err *err) MUST_CHECK;
 

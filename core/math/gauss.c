@@ -20,20 +20,36 @@ void gauss_mixture_release(struct gauss_mixture *mixture)
     *mixture = (struct gauss_mixture){.n_members = 0};
 }
 
-enum err_code gauss_mixture_new(struct gauss_mixture *mixture, int n_members, int n_params,
-                                int first, int n, bool with_std, int rank, struct err *err)
+/* Arrays of zeros; on failure some are NULL, for gauss_mixture_release. */
+static bool allocate_member(struct gauss *g, const struct gauss_shape *shape)
+{
+    size_t n = (size_t)shape->n;
+    size_t rank = (size_t)shape->rank;
+    g->first = shape->first;
+    g->n = shape->n;
+    g->rank = shape->rank;
+    g->mean = mem_zalloc_array((size_t)shape->n_params, sizeof *g->mean);
+    g->std = shape->with_std ? mem_zalloc_array(n, sizeof *g->std) : NULL;
+    g->factor = rank > 0 ? mem_zalloc_array(n * rank, sizeof *g->factor) : NULL;
+    return g->mean != NULL && (!shape->with_std || g->std != NULL) &&
+           (rank == 0 || g->factor != NULL);
+}
+
+enum err_code gauss_mixture_new(struct gauss_mixture *mixture, int n_members,
+                                const struct gauss_shape *shape, struct err *err)
 {
     size_t bytes;
     *mixture = (struct gauss_mixture){.n_members = 0};
-    if (n_members < 1 || n_members > MAX_MEMBERS || first < 0 || n < 0 || n > n_params - first ||
-        rank < 0) {
+    if (n_members < 1 || n_members > MAX_MEMBERS || shape->first < 0 || shape->n < 0 ||
+        shape->n > shape->n_params - shape->first || shape->rank < 0) {
         return err_set(err, ERR_INVALID,
                        "a Gaussian posterior of %d members, rank %d is impossible", n_members,
-                       rank);
+                       shape->rank);
     }
-    if (!size_mul((size_t)n * sizeof(double), (size_t)rank, &bytes) ||
+    if (!size_mul((size_t)shape->n * sizeof(double), (size_t)shape->rank, &bytes) ||
         !size_mul(bytes, (size_t)n_members, &bytes) || bytes > MAX_FACTOR_BYTES) {
-        return err_set(err, ERR_LIMIT, "the covariance of %d parameters is too large to hold", n);
+        return err_set(err, ERR_LIMIT, "the covariance of %d parameters is too large to hold",
+                       shape->n);
     }
     mixture->members = mem_zalloc_array((size_t)n_members, sizeof *mixture->members);
     if (mixture->members == NULL) {
@@ -41,21 +57,12 @@ enum err_code gauss_mixture_new(struct gauss_mixture *mixture, int n_members, in
     }
     mixture->n_members = n_members;
     mixture->n_draws = 1;
-    bool ok = true;
     for (int i = 0; i < n_members; i++) {
-        struct gauss *g = &mixture->members[i];
-        g->first = first;
-        g->n = n;
-        g->rank = rank;
-        g->mean = mem_zalloc_array((size_t)n_params, sizeof *g->mean);
-        g->std = with_std ? mem_zalloc_array((size_t)n, sizeof *g->std) : NULL;
-        g->factor = rank > 0 ? mem_zalloc_array((size_t)n * (size_t)rank, sizeof *g->factor) : NULL;
-        ok = ok && g->mean != NULL && (!with_std || g->std != NULL) &&
-             (rank == 0 || g->factor != NULL);
-    }
-    if (!ok) {
-        gauss_mixture_release(mixture);
-        return err_set(err, ERR_NOMEM, "no memory for a Gaussian posterior of %d parameters", n);
+        if (!allocate_member(&mixture->members[i], shape)) {
+            gauss_mixture_release(mixture);
+            return err_set(err, ERR_NOMEM, "no memory for a Gaussian posterior of %d parameters",
+                           shape->n);
+        }
     }
     return ERR_OK;
 }
@@ -63,9 +70,13 @@ enum err_code gauss_mixture_new(struct gauss_mixture *mixture, int n_members, in
 enum err_code gauss_mixture_copy(struct gauss_mixture *to, const struct gauss_mixture *from,
                                  int n_params, int first, int n, struct err *err)
 {
-    const struct gauss *shape = &from->members[first];
-    if (gauss_mixture_new(to, n, n_params, shape->first, shape->n, shape->std != NULL, shape->rank,
-                          err) != ERR_OK) {
+    const struct gauss *one = &from->members[first];
+    const struct gauss_shape shape = {.n_params = n_params,
+                                      .first = one->first,
+                                      .n = one->n,
+                                      .with_std = one->std != NULL,
+                                      .rank = one->rank};
+    if (gauss_mixture_new(to, n, &shape, err) != ERR_OK) {
         return err->code;
     }
     for (int i = 0; i < n; i++) {
@@ -128,7 +139,7 @@ void gauss_mixture_draw(const struct gauss_mixture *mixture, int n_params, int j
     for (int k = 0; g->std != NULL && k < g->n; k++) {
         uncertain[k] += g->std[k] * rng_normal(&rng);
     }
-    /* Column after column, so that nothing but theta is needed. */
+    /* Column by column, so that no memory but theta is needed. */
     for (int c = 0; c < g->rank; c++) {
         double z = rng_normal(&rng);
         for (int k = 0; k < g->n; k++) {

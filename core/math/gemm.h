@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Row-major matrix products over OpenBLAS, which runs on the calling thread only.
+ * Row-major matrix products by OpenBLAS, which runs on the calling thread only. The functions take
+ * their dimensions and pointers as BLAS does.
  *
- * For large products. Those of a network's layers are small and have kernels of their own
+ * They are for large products. Those of a network's layers are small and have their own kernels
  * (core/math/kernels.h).
  */
 #ifndef GEMM_H
@@ -24,7 +25,7 @@ static inline void gemm_tn(int m, int n, int k, const double *a, const double *b
     cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, k, 1.0, a, m, b, n, beta, c, n);
 }
 
-/* The same on parts of wider matrices: lda, ldb, ldc are the lengths of their rows. */
+/* gemm_tn on parts of wider matrices, whose rows have the lengths lda, ldb and ldc. */
 static inline void gemm_tn_part(int m, int n, int k, const double *a, int lda, const double *b,
                                 int ldb, double beta, double *c, int ldc)
 {
@@ -32,7 +33,7 @@ static inline void gemm_tn_part(int m, int n, int k, const double *a, int lda, c
                 ldc);
 }
 
-/* Called once at start, before the first product: parallelism is ours, over rows and draws. */
+/* Called once, before the first product: we run rows and draws in parallel ourselves. */
 static inline void gemm_use_one_thread(void)
 {
     openblas_set_num_threads(1);

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inner loops of prediction and training, one set for each vector unit, in double and in float.
+ * The inner loops of prediction and training: one set for each vector unit, in double and in float.
+ * Their functions take dimensions and pointers as BLAS does.
  *
- * Every value is computed by the same sequence of operations whatever the unit, the number of rows
- * beside it or its place among them: a product is the bias and then one fused multiply-add for each
- * k in order. So on machines with fused multiply-add (AVX2 with FMA, AVX-512, AArch64) the results
- * are the same to the last bit. The fallback for older x86-64 machines rounds twice and uses libm.
+ * A value is computed by the same sequence of operations on every unit, however many rows stand
+ * beside it and wherever it stands among them: a product starts from the bias and takes one fused
+ * multiply-add for each k, in order. So the results are the same to the last bit on all machines
+ * with fused multiply-add (AVX2 with FMA, AVX-512, AArch64). The fallback for older x86-64 machines
+ * rounds each multiplication and addition, and uses libm.
  *
- * The kernels of training sum over the batch as well, each lane of the vector for itself and the
- * lanes at the end: those sums (outer, sums) round differently on units of different width. On one
- * machine they are the same each time, and no thread count enters.
+ * The kernels of training also sum over the minibatch, where each lane of a vector has a sum of its
+ * own and the lanes are added at the end. These sums (outer, sums) therefore round differently on
+ * units of different width; on one machine they never change, and do not depend on the number of
+ * threads.
  *
- * tanh: at most 4 ulp in double (2.5 seen), 2 ulp in float; exp: at most 1 ulp. NaN stays NaN.
+ * The error of tanh is at most 4 ulp in double (2.5 seen) and 2 ulp in float, that of exp at most 1
+ * ulp. NaN stays NaN.
  */
 #ifndef KERNELS_H
 #define KERNELS_H
@@ -20,17 +24,17 @@
 #include <stddef.h>
 
 /*
- * Columns: rows of the batch lie along the vector, one feature after the other, [features x ld]
- * with ld a multiple of KERNELS_PAD of that precision: one register of the widest unit. What the
- * padding holds does not matter but must be finite.
+ * Columns: the rows of the batch lie side by side along the vectors, one feature after the other,
+ * [features x ld]. ld is a multiple of KERNELS_PAD of that precision, which fills one register of
+ * the widest unit. Any finite numbers may stand in the padding.
  */
 #define KERNELS_PAD_F64 8
 #define KERNELS_PAD_F32 16
 
 /*
- * Weights wt of n_out outputs and n_in inputs lie in blocks of KERNELS_OUT outputs, each
- * [n_in x KERNELS_OUT], the last one narrower when n_out is no multiple: the kernels then read them
- * in order whatever the width.
+ * The weights wt of n_out outputs and n_in inputs lie in blocks of KERNELS_OUT outputs, each
+ * [n_in x KERNELS_OUT]; the last block is narrower when n_out is no multiple of KERNELS_OUT. So the
+ * kernels read weights in order, whatever the width of a vector.
  */
 #define KERNELS_OUT 16
 
@@ -42,7 +46,7 @@ static inline size_t kernels_at(int n_out, int n_in, int k, int o)
     return (size_t)first * (size_t)n_in + (size_t)k * (size_t)width + (size_t)(o - first);
 }
 
-/* Lanes: so many networks side by side, the same element of all in a row. */
+/* Lanes: this many networks lie side by side, the same element of all of them in a row. */
 #define KERNELS_LANES 16
 
 #define KERNELS_MEMBERS(real, suffix)                                                              \
@@ -61,7 +65,7 @@ static inline size_t kernels_at(int n_out, int n_in, int k, int o)
     void (*lanes_##suffix)(int n_out, int n_in, const real *wt, const real *bias, const real *z,   \
                            real *out);
 
-/* ---- training, in double: columns again, but weights as they are in the parameters ---- */
+/* ---- training, in double: columns as above, but weights in the order of the parameters ---- */
 
 /* out [n_out x ld] <- W z + bias, or out + W z with `add`; z: [n_in x ld]. */
 struct kernels_product {
@@ -75,8 +79,10 @@ struct kernels_product {
     double *out;
 };
 
-/* out [n_a x n_b] <- a b^T, or out + a b^T with `add`; a: [n_a x ld] with zero padding, b: [n_b x
- * ld] with finite padding. */
+/*
+ * out [n_a x n_b] <- a b^T, or out + a b^T with `add`. a: [n_a x ld] with zeros in its padding, b:
+ * [n_b x ld] with finite numbers there.
+ */
 struct kernels_outer {
     int n_a, n_b;
     size_t ld;
@@ -85,7 +91,7 @@ struct kernels_outer {
     double *out;
 };
 
-/* params -= size m / (sqrt(v) / root + epsilon) after the moments have taken in the gradient. */
+/* params -= size m / (sqrt(v) / root + epsilon), after the gradient has entered m and v. */
 struct kernels_adam {
     double beta1, beta2, epsilon;
     double size, root;
@@ -98,7 +104,7 @@ struct kernels {
     KERNELS_MEMBERS(float, f32)
     void (*product)(const struct kernels_product *p);
     void (*outer)(const struct kernels_outer *p);
-    /* out[i] <- the sum of a's row i; a: [n_a x ld] with zero padding */
+    /* out[i] <- the sum of a's row i; a: [n_a x ld] with zeros in its padding */
     void (*sums)(int n_a, size_t ld, const double *a, double *out);
     /* a <- tanh(a), next <- z + h a; [n] */
     void (*layer)(size_t n, double h, const double *z, double *a, double *next);
@@ -110,7 +116,7 @@ struct kernels {
                  double *params);
 };
 
-/* The set for this machine. */
+/* The best set for this machine. */
 const struct kernels *kernels_get(void);
 
 /* Every set that runs on this machine, the best last; *n: how many. */

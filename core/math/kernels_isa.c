@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One set of kernels. meson compiles this file once for each vector unit, with KERNELS_ISA its name
- * and KERNELS_VECTOR the bytes of its registers; kernels_real.inc is the source for both
- * precisions. Loops over single values are written plainly and left to the compiler's vectoriser;
- * only the product needs its registers by hand.
+ * One set of kernels. meson compiles this file once for each vector unit, with KERNELS_ISA as its
+ * name and KERNELS_VECTOR as the bytes of its registers; kernels_real.inc is the source for both
+ * precisions. Loops over single values are plain C for the compiler to vectorise; only the products
+ * are written with vector registers.
  *
- * tanh. With n = the integer nearest 2|x| / ln 2 and r the rest, e^(2|x|) = s e^(2r), s = 2^n, and
- * with T = tanh r
+ * tanh. Let n be the integer nearest to 2|x| / ln 2, r the rest and s = 2^n, so that
+ * e^(2|x|) = s e^(2r). With T = tanh r
  *
  *     tanh |x| = ((s - 1) + (s + 1) T) / ((s + 1) + (s - 1) T)
  *
- * where |r| <= 0.18 needs few terms of an odd polynomial. No difference cancels: near 0, n = 0 and
- * the quotient is T itself. The polynomials are Chebyshev fits, made with 60 digits; their relative
- * errors are 3.8e-18 in double (of T / f, in f = r / (ln 2 / 2)) and 2.5e-8 in float.
+ * and since |r| <= 0.18, T needs only a few terms of an odd polynomial. No difference cancels: near
+ * 0, n is 0 and the quotient is T itself. The polynomials are Chebyshev fits computed with 60
+ * digits; their relative errors are 3.8e-18 in double (of T / f as a function of f, f = r divided
+ * by ln 2 / 2) and 2.5e-8 in float.
  *
- * exp. With n the integer nearest x / ln 2 and r the rest, e^x = 2^n e^r, |r| <= 0.35, and e^r is
- * its Taylor sum to degree 13 (the next term is 4e-18).
+ * exp. Let n be the integer nearest to x / ln 2 and r the rest, |r| <= 0.35. Then e^x = 2^n e^r,
+ * and e^r is its Taylor sum to degree 13 (the next term is 4e-18).
  *
- * Measured on AVX-512 (EPYC, one core): 0.82 ns a double, 0.44 ns a float; SLEEF's u35 takes 1.9
- * and 0.80 ns, its u10 3.9 and 1.8 ns.
+ * tanh measured on AVX-512 (EPYC, one core): 0.82 ns for a double, 0.44 ns for a float; SLEEF's u35
+ * functions take 1.9 and 0.80 ns, its u10 functions 3.9 and 1.8 ns.
  */
 #include "math/kernels.h"
 
@@ -41,7 +42,7 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 #if HAVE_FMA
-/* 1.5 * 2^52: adding it rounds to an integer, which the low bits then hold. */
+/* Adding 1.5 * 2^52 rounds to an integer, which the low bits of the sum then hold. */
 ALWAYS_INLINE double tanh_one_f64(double x)
 {
     double ax = fabs(x);
@@ -69,9 +70,9 @@ ALWAYS_INLINE double tanh_one_f64(double x)
 }
 
 /*
- * In float the quotient needs more care for 2 ulp: the rest r in two parts, n rounded so that 1 is
- * reached late (there the numerator is smallest), and the rounding errors of numerator and quotient
- * put back.
+ * In float, 2 ulp need more care: r is computed in two parts; n is rounded with an offset, so
+ * that it becomes 1 at a larger x (the numerator is smallest just there); and the rounding errors
+ * of numerator and quotient are added back.
  */
 ALWAYS_INLINE float tanh_one_f32(float x)
 {
@@ -102,7 +103,7 @@ ALWAYS_INLINE float tanh_one_f32(float x)
     return copysignf(fmaf(rest + lost, inverse, quotient), x);
 }
 
-/* 2^n for the integer n that `rounded` = n + 1.5 * 2^52 holds in its low bits. */
+/* 2^n for rounded = n + 1.5 * 2^52, which holds the integer n in its low bits. */
 ALWAYS_INLINE double power_of_2(double rounded)
 {
     uint64_t bits;
@@ -113,7 +114,7 @@ ALWAYS_INLINE double power_of_2(double rounded)
     return s;
 }
 
-/* The scale 2^n goes in two halves, so that results near the ends of the range are right too. */
+/* 2^n is applied as two factors, so that results near the ends of the range are right too. */
 ALWAYS_INLINE double exp_one(double x)
 {
     x = x > 710.0 ? 710.0 : x;
@@ -167,7 +168,7 @@ typedef __m512 vec_f32;
 #define store_f32  _mm512_storeu_ps
 #define spread_f32 _mm512_set1_ps
 #define fma_f32    _mm512_fmadd_ps
-#define BLOCK_OUT  8 /* outputs and vectors of a register block: 8 x 3 sums, 32 registers */
+#define BLOCK_OUT  8 /* outputs and vectors of a register block: 8 x 3 sums in 32 registers */
 #define BLOCK_VEC  3
 #elif KERNELS_VECTOR == 32
 typedef __m256d vec_f64;
@@ -180,7 +181,7 @@ typedef __m256 vec_f32;
 #define store_f32  _mm256_storeu_ps
 #define spread_f32 _mm256_set1_ps
 #define fma_f32    _mm256_fmadd_ps
-#define BLOCK_OUT  4 /* 4 x 3 sums, 16 registers */
+#define BLOCK_OUT  4 /* 4 x 3 sums in 16 registers */
 #define BLOCK_VEC  3
 #else
 typedef double vec_f64 __attribute__((vector_size(16), aligned(8)));

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * LAPACK is column-major: a row-major lower triangle is its upper one, and a lower factor of ours
- * its transpose.
- */
+/* LAPACK is column-major: a lower triangle in row-major order is an upper triangle to it. */
 #include "math/linalg.h"
 
 #include "math/gemm.h"
@@ -13,7 +10,6 @@
 #define TILE 32
 
 void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t len);
-void dpotri_(const char *uplo, const int *n, double *a, const int *lda, int *info, size_t len);
 
 bool linalg_cholesky(int n, double *a)
 {
@@ -27,16 +23,6 @@ bool linalg_cholesky(int n, double *a)
     return info == 0;
 }
 
-void linalg_solve_lower(int n, const double *l, double *x)
-{
-    cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, n, l, n, x, 1);
-}
-
-void linalg_solve_upper(int n, const double *l, double *x)
-{
-    cblas_dtrsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, n, l, n, x, 1);
-}
-
 double linalg_logdet(int n, const double *l)
 {
     double sum = 0.0;
@@ -46,21 +32,7 @@ double linalg_logdet(int n, const double *l)
     return sum;
 }
 
-void linalg_inverse(int n, const double *l, double *a)
-{
-    int info = 0;
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)n * n; i++) {
-        a[i] = l[i];
-    }
-    dpotri_("U", &n, a, &n, &info, 1);
-    for (int i = 0; i < n; i++) {
-        for (int j = i + 1; j < n; j++) {
-            a[(ptrdiff_t)i * n + j] = a[(ptrdiff_t)j * n + i];
-        }
-    }
-}
-
-/* A tile of the lower triangle and its mirror image, which are in the cache together. */
+/* Swaps a tile of the lower triangle with its mirror image; the cache holds both of them. */
 static void swap_tiles(ptrdiff_t n, double *a, ptrdiff_t row, ptrdiff_t column)
 {
     ptrdiff_t last_row = row + TILE < n ? row + TILE : n;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dense symmetric algebra over LAPACK. Matrices are row-major [n x n]. What takes long with
- * thousands of rows is decompose.h's. */
+/*
+ * Dense symmetric algebra by LAPACK on row-major [n x n] matrices. Factorisations that take long,
+ * with thousands of rows, are in decompose.h.
+ */
 #ifndef LINALG_H
 #define LINALG_H
 
@@ -9,20 +11,13 @@
 #include <stdbool.h>
 
 /*
- * a <- L with a = L L', L lower, the upper triangle 0; reads the lower triangle. False, and `a`
- * spoilt, when `a` is not positive definite.
+ * a <- L, lower with zeros above, where a = L L'; only the lower triangle of `a` is read. False,
+ * with `a` overwritten, when it is not positive definite.
  */
 bool linalg_cholesky(int n, double *a) MUST_CHECK;
 
-/* x <- L^-1 x and x <- L'^-1 x. */
-void linalg_solve_lower(int n, const double *l, double *x);
-void linalg_solve_upper(int n, const double *l, double *x);
-
 /* log det(L L') */
 double linalg_logdet(int n, const double *l);
-
-/* a <- (L L')^-1, both triangles. */
-void linalg_inverse(int n, const double *l, double *a);
 
 /* a <- a' */
 void linalg_transpose(int n, double *a);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Welford: delta = x - mean; mean += delta / count; m2 += delta (x - mean). The naive
- * sum of squares loses all digits when the mean is large against the spread.
+ * Welford's update [1]: delta = x - mean; mean += delta / count; m2 += delta (x - mean). The naive
+ * sum of squares loses all its digits when the mean is much larger than the spread.
+ *
+ * [1] B. P. Welford, Note on a method for calculating corrected sums of squares and products,
+ *     Technometrics 4(3), 1962.
  */
 #include "math/moments.h"
 
@@ -27,9 +30,13 @@ void moments_add(long count, size_t k, const double *restrict value, double *res
     }
 }
 
-void moments_add_covariance(long count, size_t n, size_t o, const double *value, double *mean,
-                            double *co, double *scratch)
+void moments_add_covariance(const struct moments_covariance *sums, long count, const double *value)
 {
+    size_t n = sums->n;
+    size_t o = sums->o;
+    double *mean = sums->mean;
+    double *co = sums->co;
+    double *scratch = sums->scratch;
     if (count == 1) {
         memcpy(mean, value, n * o * sizeof *mean);
         memset(co, 0, n * o * o * sizeof *co);
@@ -76,18 +83,19 @@ void moments_finish_covariance(long count, size_t n, size_t o, double *co)
     }
 }
 
-void moments_row_covariance(long m, size_t n, size_t o, const double *values, const double *mean,
-                            double *cov, double *scratch)
+void moments_row_covariance(const struct moments_draws *draws, double *cov, double *scratch)
 {
-    double by = divisor(m);
+    size_t n = draws->n;
+    size_t o = draws->o;
+    double by = divisor(draws->m);
     for (size_t a = 0; a < o; a++) {
-        for (size_t j = 0; j < (size_t)m; j++) {
+        for (size_t j = 0; j < (size_t)draws->m; j++) {
             for (size_t i = 0; i < n; i++) {
-                scratch[j * n + i] = values[(j * n + i) * o + a] - mean[i * o + a];
+                scratch[j * n + i] = draws->values[(j * n + i) * o + a] - draws->mean[i * o + a];
             }
         }
         double *c = cov + a * n * n;
-        gemm_tn((int)n, (int)n, (int)m, scratch, scratch, 0.0, c);
+        gemm_tn((int)n, (int)n, (int)draws->m, scratch, scratch, 0.0, c);
         for (size_t i = 0; i < n * n; i++) {
             c[i] /= by;
         }

@@ -3,8 +3,6 @@
 #ifndef NORMAL_H
 #define NORMAL_H
 
-double normal_density(double z);
-
 /* Probability above z: 1 - Phi(z), accurate far out on the right. */
 double normal_tail(double z);
 

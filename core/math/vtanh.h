@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Vector tanh, at most 4 ulp (core/math/kernels.h), on the widest unit the machine has.
- *
- * An element's result does not depend on its place in the array or on n.
+ * tanh of arrays, with an error of at most 4 ulp (core/math/kernels.h), by the widest vector unit
+ * of the machine. An element's result depends neither on its place in the array nor on n.
  */
 #ifndef VTANH_H
 #define VTANH_H
@@ -15,7 +14,7 @@ void vtanh(double *x, size_t n);
 /* z <- tanh(z + b) for n rows of r: z [n x r], b [r]. */
 void vtanh_bias(double *z, const double *b, size_t n, size_t r);
 
-/* Name of the code chosen on this machine: "avx512", "avx2" or "generic". */
+/* The name of the code chosen on this machine: "avx512", "avx2" or "generic". */
 const char *vtanh_isa(void);
 
 #endif

@@ -31,6 +31,7 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/names.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,7 +44,7 @@ enum conformal_method {
 };
 
 const char *conformal_method_name(enum conformal_method method); /* "none", "split", "cv+", .. */
-bool conformal_method_find(const char *name, enum conformal_method *method);
+struct names conformal_method_known(void);
 
 #define CONFORMAL_MAX_ROWS 1000000
 

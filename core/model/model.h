@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A surrogate model: architecture, scaling, posterior draws and what is told about it.
+ * A surrogate model: architecture, scaling, posterior draws and descriptions.
  *
- * Life: model_new gives an empty one, its maker fills the fields, model_publish checks and packs
+ * model_new makes an empty one, its maker fills in the fields, and model_publish checks and packs
  * it. From then on it is immutable and shared by reference counts: model_ref, model_unref.
  */
 #ifndef MODEL_H
@@ -23,7 +23,7 @@
 #define MODEL_MAX_NAME_CHARS 256               /* names and units of inputs and outputs */
 #define MODEL_MAX_TEXT_BYTES ((size_t)1 << 20) /* settings, provenance */
 
-/* Largest differences of float32 serving, relative (core/predict/precision.h). */
+/* Largest relative differences between float32 and float64 (core/predict/precision.h). */
 struct model_float32_error {
     double mean;
     double std;
@@ -31,20 +31,20 @@ struct model_float32_error {
 
 struct model {
     struct resnet net;
-    int d, o;             /* inputs, and outputs after the final map (half of the network's when
-                             the noise is predicted) */
+    int d, o;             /* inputs; outputs after the final map, half of the network's outputs
+                             when the noise is predicted */
     struct scaler *in;    /* [d] */
     struct scaler *out;   /* [o] */
     double *noise_sigma;  /* [o] standard deviation of the noise; NULL: not known; mem */
-    bool noise_predicted; /* the network's outputs are o means and o log variances (objective.h);
-                             noise_sigma is then NULL */
+    bool noise_predicted; /* the network's outputs are o means and o log variances (objective.h),
+                             and noise_sigma is NULL */
     int m;                /* draws */
     double *draws;        /* [m x K]; drawn by model_publish when there is a Gaussian posterior */
-    struct gauss_mixture gaussian; /* n_members 0: the posterior is the draws. Linearised: it is
-                                      predicted in closed form (core/predict/predict_linear.c),
-                                      which is another distribution than that of the draws: normal
-                                      in the user's units, the network straightened at each member's
-                                      mean. In double whatever `single` says */
+    /* n_members 0: the posterior is the draws. Linearised: it is predicted in closed form
+     * (core/predict/predict_linear.c), which is another distribution than that of the draws: normal
+     * in the user's units, with a network that is linear in its parameters around each member's
+     * mean. That is computed in double whatever `single` says. */
+    struct gauss_mixture gaussian;
     struct conformal conformal;
     double *training_range; /* [d x 2] low, high of the training inputs; NULL: not known; mem */
     char **input_names;     /* [d] or NULL; each may be NULL; mem, as are the next three */
@@ -64,30 +64,38 @@ struct model {
     atomic_int refs;
 };
 
-/* All fields empty, scalers "none", draws not set. ERR_INVALID, ERR_LIMIT, ERR_NOMEM. */
+/* A model with empty fields, scalers "none" and m draws to fill in. ERR_INVALID, ERR_LIMIT,
+ * ERR_NOMEM. */
 enum err_code model_new(const struct arch *arch, int m, struct model **out,
                         struct err *err) MUST_CHECK;
 
 /*
- * Says that the outputs of a new model are o means and o log variances; o becomes half of the
- * network's outputs, which must be even, with final none.
+ * Makes the outputs of a new model o means and o log variances. o becomes half of the network's
+ * outputs, whose number must be even and whose final map must be none.
  */
 void model_predict_noise(struct model *model);
 
-/* Allocates an array of k empty names for one of the four lists. NULL when memory is short. */
+/* Is the variance of the noise known, and with it the total variance? */
+static inline bool model_knows_noise(const struct model *model)
+{
+    return model->noise_sigma != NULL || model->noise_predicted;
+}
+
+/* An array of k empty names for one of the four lists; NULL when memory is short. */
 char **model_names_new(int k) MUST_CHECK;
 
 /*
- * Checks everything, makes the draws of a Gaussian posterior, evaluates the weights. ERR_NONFINITE,
- * ERR_INVALID naming the place; ERR_UNSUPPORTED (a predicted noise of a logarithmic output).
+ * Checks everything, makes the draws of a Gaussian posterior and packs the model for serving.
+ * ERR_NONFINITE and ERR_INVALID name the place. ERR_UNSUPPORTED: the noise of a logarithmic output
+ * is predicted. ERR_LIMIT, ERR_NOMEM.
  */
 enum err_code model_publish(struct model *model, struct err *err) MUST_CHECK;
 
 struct model *model_ref(struct model *model);
-/* The last one frees; NULL is fine. Also frees a model that was never published. */
+/* Frees with the last reference, also a model that was never published; NULL is fine. */
 void model_unref(struct model *model);
 
-/* Memory of draws and packs. */
+/* Bytes of draws and packs. */
 size_t model_bytes(const struct model *model);
 
 #endif

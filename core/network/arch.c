@@ -10,7 +10,8 @@ static const char *const wpfn_names[] = {
 #include "network/wpfn.def"
 #undef WPFN
 };
-static const bool wpfn_orders[] = {
+/* Whether a basis has an order. */
+static const bool takes_order[] = {
 #define WPFN(code, name, order) order,
 #include "network/wpfn.def"
 #undef WPFN
@@ -99,7 +100,7 @@ enum err_code arch_validate(const struct arch *arch, struct err *err)
         check_range("order", arch->order, 0, ARCH_MAX_ORDER, err) != ERR_OK) {
         return err->code;
     }
-    if (!wpfn_takes_order(arch->basis) && arch->order != 0) {
+    if (!takes_order[arch->basis] && arch->order != 0) {
         return err_set(err, ERR_INVALID, "order is %d, but basis %s takes none", arch->order,
                        wpfn_name(arch->basis));
     }
@@ -128,7 +129,8 @@ int arch_n_outputs(const struct arch *arch)
     return arch->final == FINAL_SUM ? 1 : arch->outputs;
 }
 
-static int take(int *at, bool present, int n)
+/* Where an optional part of n parameters begins: at *at, which then moves past it; -1: absent. */
+static int place_part(int *at, bool present, int n)
 {
     int start = present ? *at : -1;
     *at += present ? n : 0;
@@ -140,12 +142,12 @@ struct arch_offsets arch_offsets(const struct arch *a)
     struct arch_offsets off;
     int r = a->width;
     int at = 0;
-    off.weight_pre = take(&at, a->layer_pre, r * a->inputs);
-    off.bias_pre = take(&at, a->layer_pre, r);
-    off.weight_post = take(&at, a->layer_post, a->outputs * r);
-    off.bias_post = take(&at, a->layer_post, a->outputs);
-    off.ww = take(&at, true, arch_n_coef(a) * r * r);
-    off.bb = take(&at, a->bias, arch_n_coef(a) * r);
+    off.weight_pre = place_part(&at, a->layer_pre, r * a->inputs);
+    off.bias_pre = place_part(&at, a->layer_pre, r);
+    off.weight_post = place_part(&at, a->layer_post, a->outputs * r);
+    off.bias_post = place_part(&at, a->layer_post, a->outputs);
+    off.ww = place_part(&at, true, arch_n_coef(a) * r * r);
+    off.bb = place_part(&at, a->bias, arch_n_coef(a) * r);
     off.n_params = at;
     return off;
 }
@@ -175,8 +177,3 @@ NAMES_DEFINE(arch_grid, enum arch_grid, grid_names)
 NAMES_DEFINE(arch_index_rule, enum arch_index_rule, index_rule_names)
 NAMES_DEFINE(arch_activation, enum arch_activation, activation_names)
 NAMES_DEFINE(arch_final, enum arch_final, final_names)
-
-bool wpfn_takes_order(enum wpfn_basis basis)
-{
-    return wpfn_orders[basis];
-}

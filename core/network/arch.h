@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The architecture of a weight-parameterized residual network [1]: everything about it but its
- * parameters. Field names are those of the model document.
+ * The architecture of a weight-parameterized residual network [1]: everything about it except its
+ * parameters. Fields have the names that they have in the model document.
  *
- *   z = x                        or act(W_pre x + b_pre)       when layer_pre
- *   z <- z + h act(W(t_i) z + b(t_i)),  i = 0..layers           when residual; without h and z +, a
- *                                                              plain multilayer perceptron
- *   y = z                        or W_post z + b_post          when layer_post
+ *   z = act(W_pre x + b_pre)            z = x without layer_pre
+ *   z <- z + h act(W(t_i) z + b(t_i))   for i = 0..layers; z <- act(W(t_i) z + b(t_i)), a plain
+ *                                       multilayer perceptron, unless residual
+ *   y = W_post z + b_post               y = z without layer_post
  *   y <- final(y)
  *
- * with W(t) = sum_k phi_k(t) W_k, h = horizon / (layers + 1). There are layers + 1 blocks.
+ * with W(t) = sum_k phi_k(t) W_k, b(t) = sum_k phi_k(t) b_k and h = horizon / (layers + 1). There
+ * are layers + 1 blocks.
  *
  * [1] O. H. Diaz-Ibarra, K. Sargsyan, H. N. Najm, Surrogate Construction via Weight
  *     Parameterization of Residual Neural Networks, CMAME 433(A), 2025; code: QUiNN.
@@ -19,6 +20,7 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/names.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,13 +32,13 @@ enum wpfn_basis {
 };
 
 enum arch_grid {
-    GRID_LEFT,  /* t_i = i / (layers + 1): QUiNN's, t never reaches 1 */
+    GRID_LEFT,  /* t_i = i / (layers + 1), as in QUiNN: t never reaches 1 */
     GRID_CLOSED /* t_i = i / layers: both ends (0 when there is one block) */
 };
 
 enum arch_index_rule {
     INDEX_INTEGER, /* block i of a nonparametric network uses coefficient i */
-    INDEX_QUINN    /* int(t_i * (layers + 1)) in floating point, as QUiNN's NonPar */
+    INDEX_QUINN    /* int(t_i * (layers + 1)) in floating point, as QUiNN's NonPar does */
 };
 
 enum arch_activation { ACT_TANH, ACT_IDENTITY };
@@ -50,12 +52,12 @@ enum arch_final {
 
 struct arch {
     int inputs;  /* d */
-    int outputs; /* o: rows of W_post; FINAL_SUM makes the network's outputs 1 */
+    int outputs; /* o: rows of W_post; with FINAL_SUM the network still has one output */
     int width;   /* r */
-    int layers;  /* L; blocks are L + 1 */
+    int layers;  /* L; there are L + 1 blocks */
     enum wpfn_basis basis;
     int order; /* p of polynomial, legendre, chebyshev, fourier; 0 otherwise */
-    bool bias; /* of the blocks; the pre and post layers always have theirs */
+    bool bias; /* of the blocks; the pre and post layers always have a bias */
     enum arch_activation activation;
     bool residual;
     bool layer_pre;  /* needed when inputs != width */
@@ -66,7 +68,7 @@ struct arch {
     double horizon; /* T > 0; scales the step */
 };
 
-/* Limits: far beyond use, near enough that a mistake is refused before it takes the memory. */
+/* Limits: far beyond use, but low enough to refuse a mistake before it takes all the memory. */
 #define ARCH_MAX_INPUTS  4096
 #define ARCH_MAX_OUTPUTS 4096
 #define ARCH_MAX_WIDTH   4096
@@ -75,43 +77,42 @@ struct arch {
 #define ARCH_MAX_PARAMS  100000000 /* K */
 #define ARCH_MAX_HORIZON 1e6
 
-/* Where each block starts in the flat parameter vector; -1: the block is absent. Row-major. */
+/* Where each part starts in the flat parameter vector; -1: the part is absent. Row-major. */
 struct arch_offsets {
     int weight_pre;  /* [r x d] */
     int bias_pre;    /* [r] */
     int weight_post; /* [o x r] */
     int bias_post;   /* [o] */
-    int ww;          /* n_coef blocks of [r x r] */
-    int bb;          /* n_coef blocks of [r]; -1 without bias */
+    int ww;          /* [n_coef x r x r] */
+    int bb;          /* [n_coef x r]; -1 without bias */
     int n_params;    /* K */
 };
 
-/* A network of the given shape with every choice at its default: linear, bias, tanh, residual. */
+/* The default for so many inputs and outputs: linear weights, bias, tanh, residual. */
 struct arch arch_default(int inputs, int outputs);
 
-/* ERR_INVALID or ERR_LIMIT, naming the field, the value seen and the value wanted. */
+/* ERR_INVALID or ERR_LIMIT, naming the field, its value and what is needed. */
 enum err_code arch_validate(const struct arch *arch, struct err *err) MUST_CHECK;
 
-/* The rest is for valid architectures. */
-int arch_n_outputs(const struct arch *arch); /* of the network: 1 with FINAL_SUM */
+/* The functions below expect a valid architecture. */
+int arch_n_outputs(const struct arch *arch); /* outputs of the network: 1 with FINAL_SUM */
 int arch_n_blocks(const struct arch *arch);  /* layers + 1 */
-int arch_n_coef(const struct arch *arch);    /* npar: coefficient matrices */
+int arch_n_coef(const struct arch *arch);    /* coefficient matrices W_k */
 struct arch_offsets arch_offsets(const struct arch *arch);
 int arch_n_params(const struct arch *arch); /* K */
 double arch_step(const struct arch *arch);  /* h */
 bool arch_equal(const struct arch *a, const struct arch *b);
 
-/* Names of the enumerations, as the model document spells them; find: false when unknown. */
+/* Names of the enumerations, as the model document spells them. */
 const char *wpfn_name(enum wpfn_basis basis);
-bool wpfn_takes_order(enum wpfn_basis basis);
-bool wpfn_find(const char *name, enum wpfn_basis *basis);
+struct names wpfn_known(void);
 const char *arch_grid_name(enum arch_grid grid);
-bool arch_grid_find(const char *name, enum arch_grid *grid);
+struct names arch_grid_known(void);
 const char *arch_index_rule_name(enum arch_index_rule rule);
-bool arch_index_rule_find(const char *name, enum arch_index_rule *rule);
+struct names arch_index_rule_known(void);
 const char *arch_activation_name(enum arch_activation act);
-bool arch_activation_find(const char *name, enum arch_activation *act);
+struct names arch_activation_known(void);
 const char *arch_final_name(enum arch_final final); /* "none" for FINAL_NONE */
-bool arch_final_find(const char *name, enum arch_final *final);
+struct names arch_final_known(void);
 
 #endif

@@ -1,29 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three ways through the network with the same bits. Rows along the vectors ("columns") fills them
- * from half a vector on; below, a row at a time costs less than the padding. Measured on AVX-512
- * (GFLOP/s of one core, peak 54): columns 52 to 57 for width 16 to 64, a row 34 to 44, and a column
- * kernel on one row an eighth of its rate. A network narrower than a vector would leave even a
- * row's vectors empty: there draws lie along them ("lanes"; 100 draws of width 3 and 4 blocks at
- * one row took 6.0 us a row at a time, 2.7 us as lanes).
+ * Three ways through the network, which give the same bits:
+ *
+ *   columns  rows lie along the vectors; good once they fill half a vector
+ *   rows     one row at a time, the outputs of a layer along the vectors; for fewer rows, where
+ *            padded columns would cost more
+ *   lanes    one row at a time, draws along the vectors; for networks that are narrower than a
+ *            vector
+ *
+ * Measured on AVX-512 (GFLOP/s of one core, whose peak is 54): columns reach 52 to 57 for widths of
+ * 16 to 64, rows 34 to 44, columns of a single row an eighth of their rate. 100 draws of a network
+ * of width 3 with 4 blocks took 6.0 us for one row by rows, 2.7 us by lanes.
  */
 #include "network/plan.h"
 
 #include "base/mem.h"
-#include "math/kernels.h"
 #include "network/resnet_priv.h"
 
 #include <string.h>
 
 #define NARROW      8    /* networks narrower than this have lanes */
-#define GROUP_STATE 2048 /* values of state that a group of draws may have: half the cache */
+#define GROUP_STATE 2048 /* values of state that a group of draws may have: half of the cache */
 /*
- * Weights that a group may have. A large model comes from memory, and is read in order when the
- * draws go one by one (W3 of the benchmarks, 66 MB of weights in double: a row of it takes 3 ms so,
- * and took 5.9 ms in groups of 64 draws); of a small one several draws fill the vectors of tanh.
+ * Bytes of weights that a group may have. A small model takes several draws at a time, which fill
+ * the vectors of tanh. The weights of a large one come from memory, and taking its draws one by one
+ * reads them in order: a row of 66 MB of weights (W3 of the benchmarks) takes 3 ms, and took 5.9 ms
+ * in groups of 64 draws.
  */
 #define GROUP_BYTES ((size_t)64 * 1024)
-#define GROUP_MAX   64 /* a multiple of KERNELS_LANES, so that groups begin at a lane 0 */
+#define GROUP_MAX   64 /* a multiple of KERNELS_LANES, so that a group begins at lane 0 */
 
 _Static_assert(GROUP_MAX % KERNELS_LANES == 0, "lanes of a group are whole");
 
@@ -37,14 +42,15 @@ static size_t n_lane_groups(int m)
     return ((size_t)m + KERNELS_LANES - 1) / KERNELS_LANES;
 }
 
-bool plan_bytes(const struct resnet *net, int m, bool single, size_t *bytes)
+/* Memory of the packs of m draws; false when it does not fit a size_t. */
+static bool bytes_of_packs(const struct resnet *net, int m, bool single, size_t *bytes)
 {
     size_t copies = (size_t)m + (is_narrow(net) ? KERNELS_LANES * n_lane_groups(m) : 0);
     return size_mul(net->pack_size, single ? sizeof(float) : sizeof(double), bytes) &&
            size_mul(*bytes, copies, bytes);
 }
 
-/* wt [n_in x n_out] of one draw as the kernels want it. */
+/* Stores wt [n_in x n_out] of one draw in the kernels' order, at pack_at. */
 static void put_weights(struct plan *plan, size_t pack_at, const double *wt, int n_in, int n_out)
 {
     for (int k = 0; k < n_in; k++) {
@@ -60,13 +66,13 @@ static void put_weights(struct plan *plan, size_t pack_at, const double *wt, int
     }
 }
 
-/* pack: one draw's by resnet_pack. */
+/* pack: the draw's, by resnet_pack. */
 static void put_pack(struct plan *plan, size_t draw, const double *pack)
 {
     const struct resnet *net = plan->net;
     const struct arch *a = &net->arch;
     size_t first = draw * net->pack_size;
-    /* Biases stay as they are; the weights are put in their places afterwards. */
+    /* Biases keep their places; the weights are overwritten below, in the kernels' order. */
     for (size_t i = 0; i < net->pack_size; i++) {
         if (plan->single) {
             ((float *)plan->packs)[first + i] = (float)pack[i];
@@ -87,7 +93,7 @@ static void put_pack(struct plan *plan, size_t draw, const double *pack)
     }
 }
 
-/* Lanes past the last draw stay 0. */
+/* Lanes beyond the last draw stay 0. */
 static void fill_lanes(struct plan *plan)
 {
     size_t size = plan->net->pack_size;
@@ -109,9 +115,9 @@ enum err_code plan_init(struct plan *plan, const struct resnet *net, int m, cons
 {
     size_t real = single ? sizeof(float) : sizeof(double);
     bool narrow = is_narrow(net);
-    size_t bytes = 0; /* all of it fits a size_t, so its parts do */
-    bool fits = plan_bytes(net, m, single, &bytes);
-    *plan = (struct plan){.net = net, .m = m, .single = single};
+    size_t bytes = 0; /* when the whole fits a size_t, its parts do */
+    bool fits = bytes_of_packs(net, m, single, &bytes);
+    *plan = (struct plan){.net = net, .kernels = kernels_get(), .m = m, .single = single};
     double *one = mem_alloc_array(net->pack_size, sizeof *one);
     if (fits) {
         plan->packs = mem_alloc_array((size_t)m * net->pack_size, real);
@@ -146,7 +152,7 @@ enum way { BY_COLUMNS, BY_ROWS, BY_LANES };
 
 static enum way way_of(const struct plan *plan, int rows)
 {
-    /* Up to here a row at a time, or draws as lanes, is faster than padded columns. */
+    /* Up to so many rows, in double and in float, rows or lanes are faster than columns. */
     static const struct {
         int rows, lanes;
     } few[] = {{3, 7}, {7, 14}};
@@ -157,7 +163,7 @@ static enum way way_of(const struct plan *plan, int rows)
     return plan->lanes != NULL ? BY_LANES : BY_ROWS;
 }
 
-/* Columns of the tile's arrays: the rows, padded for whole vectors. */
+/* The length of a feature's column: the rows, padded to whole vectors by columns. */
 static size_t columns_of(const struct plan *plan, int rows)
 {
     size_t n = (size_t)rows;
@@ -165,13 +171,13 @@ static size_t columns_of(const struct plan *plan, int rows)
     return way_of(plan, rows) != BY_COLUMNS ? n : (n + pad - 1) / pad * pad;
 }
 
-/* Parts of the scratch begin on a cache line in either precision. */
+/* Rounds up, so that each part of the scratch begins on a cache line in either precision. */
 static size_t padded(size_t values)
 {
     return (values + 15) & ~(size_t)15;
 }
 
-static size_t at_max(size_t a, size_t b)
+static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
@@ -184,16 +190,16 @@ int plan_group(const struct plan *plan, int rows)
     case BY_COLUMNS:
         return 1;
     case BY_ROWS:
-        group = at_max(group, GROUP_STATE / ((size_t)rows * (size_t)plan->net->arch.width));
-        group = at_max(group, GROUP_BYTES / (plan->net->pack_size * real));
+        group = smaller(group, GROUP_STATE / ((size_t)rows * (size_t)plan->net->arch.width));
+        group = smaller(group, GROUP_BYTES / (plan->net->pack_size * real));
         break;
     case BY_LANES:
         break;
     }
-    return (int)at_max(group > 0 ? group : 1, (size_t)plan->m);
+    return (int)smaller(group > 0 ? group : 1, (size_t)plan->m);
 }
 
-/* Rows of state that are held at a time, of one draw or several. */
+/* Rows of state that are held at a time, of one draw or of several. */
 static size_t state_rows(const struct plan *plan, int rows)
 {
     switch (way_of(plan, rows)) {
@@ -233,41 +239,22 @@ size_t plan_scratch_bytes(const struct plan *plan, int rows)
 #undef F
 #undef K
 
-void plan_load(const struct plan *plan, int rows, const double *x, void *scratch)
+void plan_load(const struct plan *plan, const struct plan_tile *tile, const double *x)
 {
     if (plan->single) {
-        load_f32(plan, rows, x, scratch);
+        load_f32(plan, tile, x);
     } else {
-        load_f64(plan, rows, x, scratch);
+        load_f64(plan, tile, x);
     }
 }
 
-void plan_eval(const struct plan *plan, int first, int n, int rows, void *scratch, double *f)
+void plan_eval(const struct plan *plan, const struct plan_tile *tile, int first, int n, double *f)
 {
-    const struct kernels *k = kernels_get();
-    size_t size = plan->net->pack_size;
-    enum way way = way_of(plan, rows);
     if (plan->single) {
-        const float *packs = (const float *)plan->packs + (size_t)first * size;
-        if (way == BY_LANES) {
-            eval_lanes_f32(plan, k, (const float *)plan->lanes + (size_t)first * size, n, rows,
-                           scratch, f);
-        } else if (way == BY_ROWS) {
-            eval_rows_f32(plan, k, packs, n, rows, scratch, f);
-        } else {
-            eval_columns_f32(plan, k, packs, rows, scratch, f);
-        }
+        eval_f32(plan, tile, first, n, f);
     } else {
-        const double *packs = (const double *)plan->packs + (size_t)first * size;
-        if (way == BY_LANES) {
-            eval_lanes_f64(plan, k, (const double *)plan->lanes + (size_t)first * size, n, rows,
-                           scratch, f);
-        } else if (way == BY_ROWS) {
-            eval_rows_f64(plan, k, packs, n, rows, scratch, f);
-        } else {
-            eval_columns_f64(plan, k, packs, rows, scratch, f);
-        }
+        eval_f64(plan, tile, first, n, f);
     }
     /* In place: a sum leaves fewer values than it takes. */
-    resnet_final(plan->net, n * rows, f, f);
+    resnet_final(plan->net, n * tile->rows, f, f);
 }

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A model packed for serving: the weights W(t_i), b(t_i) of every block of every draw evaluated
- * once, in double or in float. Immutable; scratch is the caller's.
+ * A model packed for serving: the weights W(t_i), b(t_i) of every block of every draw are evaluated
+ * once, in double or in float. A plan never changes; the caller provides the scratch.
  *
- * Rows go in tiles of at most PLAN_TILE_ROWS. A draw's layers run on a tile while it is in the
- * first-level cache; a tile of few rows takes several draws at a time, so that the vector units
- * are full. Of narrow networks the weights are held twice, once with the draws side by side.
+ * Rows are evaluated in tiles of at most PLAN_TILE_ROWS, which stay in the first-level cache for
+ * all layers of a draw. Several draws evaluate a tile of few rows together, so that the vector
+ * units are full. The weights of narrow networks are held twice: the second time with the draws
+ * side by side.
  */
 #ifndef PLAN_H
 #define PLAN_H
 
+#include "math/kernels.h"
 #include "network/resnet.h"
 
 #include <stdbool.h>
@@ -18,33 +20,37 @@
 
 struct plan {
     const struct resnet *net; /* borrowed */
-    int m;                    /* draws */
-    bool single;              /* weights and arithmetic in float */
-    void *packs; /* [m x net->pack_size], as resnet_pack but weights in the kernels' blocks */
+    const struct kernels *kernels;
+    int m;       /* draws */
+    bool single; /* weights and arithmetic in float */
+    void *packs; /* [m x net->pack_size], by resnet_pack but with weights in the kernels' order */
     void *lanes; /* [groups of KERNELS_LANES draws x pack_size x KERNELS_LANES], or NULL */
 };
 
-/* A zeroed plan may be released. draws: [m x K], not kept. ERR_NOMEM. */
+/* A zeroed plan may be released. Keeps `net`, but not the draws [m x K]. ERR_NOMEM. */
 enum err_code plan_init(struct plan *plan, const struct resnet *net, int m, const double *draws,
                         bool single, struct err *err) MUST_CHECK;
 void plan_release(struct plan *plan);
 
-/* Memory of the packs of m draws; false when it does not fit a size_t. */
-bool plan_bytes(const struct resnet *net, int m, bool single, size_t *bytes);
-
-/* Draws that one plan_eval takes for a tile of so many rows. */
+/* The number of draws that one plan_eval may take for a tile of so many rows. */
 int plan_group(const struct plan *plan, int rows);
 
-/* Bytes of scratch for a tile of so many rows; aligned to a cache line. */
+/* Bytes of scratch, aligned to a cache line, for a tile of so many rows. */
 size_t plan_scratch_bytes(const struct plan *plan, int rows);
 
-/* Takes the tile's inputs x [rows x d], scaled as the network wants them, into the scratch. */
-void plan_load(const struct plan *plan, int rows, const double *x, void *scratch);
+/* Rows that are evaluated together. */
+struct plan_tile {
+    int rows;
+    void *scratch; /* of plan_scratch_bytes */
+};
+
+/* Copies the tile's inputs x [rows x d], scaled as the network wants them, into the scratch. */
+void plan_load(const struct plan *plan, const struct plan_tile *tile, const double *x);
 
 /*
- * Values of draws first .. first + n - 1 on the loaded tile, n at most plan_group and first a
- * multiple of it: f [n x rows x n_out], with room for [n x rows x outputs].
+ * Values of draws first .. first + n - 1 on the loaded tile, where n is at most plan_group and
+ * first a multiple of it: f [n x rows x n_out], with room for [n x rows x outputs].
  */
-void plan_eval(const struct plan *plan, int first, int n, int rows, void *scratch, double *f);
+void plan_eval(const struct plan *plan, const struct plan_tile *tile, int first, int n, double *f);
 
 #endif

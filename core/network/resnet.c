@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Forward pass without a tape, in its plainest form: what the others are compared with. Rows lie
- * contiguous, [n x r] row-major, so a block is one product by W(t_i)^T followed by one sweep that
- * adds the bias and takes tanh. Weights of all blocks are evaluated once per parameter vector:
- * (layers + 1) n_coef r^2 operations against 2 (layers + 1) r^2 for every row.
+ * The forward pass without a tape, in its plainest form; the other passes are compared with it.
+ * Rows are contiguous, [n x r] row-major, so that a block is one product by W(t_i)^T and one sweep
+ * that adds the bias and takes tanh. The weights of all blocks are evaluated once for a parameter
+ * vector, which takes (layers + 1) n_coef r^2 operations; every row takes 2 (layers + 1) r^2.
  */
 #include "network/resnet.h"
 
@@ -72,7 +72,7 @@ static void transpose(const double *from, int rows, int cols, double *to)
     }
 }
 
-/* out += scale * in, or out = scale * in when first; [n]. */
+/* out += scale * in, or out = scale * in when `first`; [n]. */
 static void accumulate(bool first, double scale, const double *in, size_t n, double *out)
 {
     if (first) {
@@ -84,7 +84,7 @@ static void accumulate(bool first, double scale, const double *in, size_t n, dou
     }
 }
 
-/* sum_k phi[block][k] coef_k, coefficients of `size` doubles each; zero terms are skipped. */
+/* out <- sum_k phi[block][k] coef_k, where each coef_k has `size` doubles; skips zero terms. */
 static void combine(const struct resnet *net, int block, const double *coef, size_t size,
                     double *out)
 {
@@ -122,7 +122,7 @@ void resnet_pack(const struct resnet *net, const double *params, double *pack)
     for (int i = 0; i < net->n_blocks; i++) {
         double *w = pack + net->pack_blocks + i * net->block_stride;
         resnet_block_weight(net, params, i, w);
-        /* In place: W(t_i) to its transpose. */
+        /* W(t_i) becomes its transpose, in place. */
         for (size_t p = 0; p < r; p++) {
             for (size_t q = p + 1; q < r; q++) {
                 double upper = w[p * r + q];
@@ -160,43 +160,52 @@ static void activate(const struct resnet *net, double *z, const double *b, size_
     }
 }
 
-static void apply_pre(const struct resnet *net, const double *pack, int n, const double *x,
-                      double *z)
+static void apply_pre(const struct resnet_packed *packed, int n, const double *x, double *z)
 {
+    const struct resnet *net = packed->net;
     if (net->arch.layer_pre) {
-        gemm_nn(n, net->arch.width, net->arch.inputs, x, pack + net->pack_pre, 0.0, z);
-        activate(net, z, pack + net->pack_bias_pre, (size_t)n);
+        gemm_nn(n, net->arch.width, net->arch.inputs, x, packed->pack + net->pack_pre, 0.0, z);
+        activate(net, z, packed->pack + net->pack_bias_pre, (size_t)n);
     } else {
         memcpy(z, x, (size_t)n * (size_t)net->arch.inputs * sizeof *z);
     }
 }
 
-/* a <- act(z W^T + b); z_next <- z + h a (may be z), or a (may be a) when not residual. */
-static void apply_block(const struct resnet *net, const double *pack, int block, int n,
-                        const double *z, double *a, double *z_next)
+/* The state between blocks, and a block's activations; both [n x r]. */
+struct state {
+    double *z;
+    double *a;
+};
+
+/* a <- act(z W^T + b); then z <- z + h a, or z and a change places when not residual. */
+static void apply_block(const struct resnet_packed *packed, int block, int n, struct state *s)
 {
+    const struct resnet *net = packed->net;
     size_t r = (size_t)net->arch.width;
     size_t count = (size_t)n * r;
-    const double *w = pack + net->pack_blocks + block * net->block_stride;
+    const double *w = packed->pack + net->pack_blocks + block * net->block_stride;
+    double *z = s->z;
+    double *a = s->a;
     gemm_nn(n, (int)r, (int)r, z, w, 0.0, a);
     activate(net, a, net->arch.bias ? w + r * r : NULL, (size_t)n);
     if (net->arch.residual) {
         double h = net->step;
         for (size_t i = 0; i < count; i++) {
-            z_next[i] = z[i] + h * a[i];
+            z[i] = z[i] + h * a[i];
         }
-    } else if (z_next != a) {
-        memcpy(z_next, a, count * sizeof *a);
+    } else {
+        s->z = a;
+        s->a = z;
     }
 }
 
-static void apply_post(const struct resnet *net, const double *pack, int n, const double *z,
-                       double *raw)
+static void apply_post(const struct resnet_packed *packed, int n, const double *z, double *raw)
 {
+    const struct resnet *net = packed->net;
     size_t o = (size_t)net->arch.outputs;
     if (net->arch.layer_post) {
-        gemm_nn(n, (int)o, net->arch.width, z, pack + net->pack_post, 0.0, raw);
-        add_bias(raw, pack + net->pack_bias_post, (size_t)n, o);
+        gemm_nn(n, (int)o, net->arch.width, z, packed->pack + net->pack_post, 0.0, raw);
+        add_bias(raw, packed->pack + net->pack_bias_post, (size_t)n, o);
     } else {
         memcpy(raw, z, (size_t)n * o * sizeof *raw);
     }
@@ -240,39 +249,32 @@ size_t resnet_apply_scratch(const struct resnet *net, int n)
     return (size_t)n * (2 * (size_t)net->arch.width + (size_t)net->arch.outputs);
 }
 
-/* What enters the post layer: z or a, both [n x r], of which z is used first. */
-static double *apply_hidden(const struct resnet *net, const double *pack, int n, const double *x,
-                            double *z, double *a)
+/* What enters the post layer: it is in z or in a, both [n x r]. */
+static double *apply_hidden(const struct resnet_packed *packed, int n, const double *x, double *z,
+                            double *a)
 {
-    apply_pre(net, pack, n, x, z);
-    for (int i = 0; i < net->n_blocks; i++) {
-        if (net->arch.residual) {
-            apply_block(net, pack, i, n, z, a, z);
-        } else {
-            apply_block(net, pack, i, n, z, a, a);
-            double *swap = z;
-            z = a;
-            a = swap;
-        }
+    struct state state = {.z = z, .a = a};
+    apply_pre(packed, n, x, z);
+    for (int i = 0; i < packed->net->n_blocks; i++) {
+        apply_block(packed, i, n, &state);
     }
-    return z;
+    return state.z;
 }
 
-void resnet_apply(const struct resnet *net, const double *pack, int n, const double *x, double *y,
-                  double *scratch)
+void resnet_apply(const struct resnet_packed *packed, int n, const double *x, double *y)
 {
-    double *a = scratch + (size_t)n * (size_t)net->arch.width;
-    double *raw = a + (size_t)n * (size_t)net->arch.width;
-    const double *z = apply_hidden(net, pack, n, x, scratch, a);
-    apply_post(net, pack, n, z, raw);
-    resnet_final(net, n, raw, y);
+    size_t cells = (size_t)n * (size_t)packed->net->arch.width;
+    double *a = packed->scratch + cells;
+    double *raw = a + cells;
+    const double *z = apply_hidden(packed, n, x, packed->scratch, a);
+    apply_post(packed, n, z, raw);
+    resnet_final(packed->net, n, raw, y);
 }
 
-void resnet_features(const struct resnet *net, const double *pack, int n, const double *x,
-                     double *z, double *scratch)
+void resnet_features(const struct resnet_packed *packed, int n, const double *x, double *z)
 {
-    const double *found = apply_hidden(net, pack, n, x, z, scratch);
+    const double *found = apply_hidden(packed, n, x, z, packed->scratch);
     if (found != z) {
-        memcpy(z, found, (size_t)n * (size_t)net->arch.width * sizeof *z);
+        memcpy(z, found, (size_t)n * (size_t)packed->net->arch.width * sizeof *z);
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stages shared by the plain and the taped forward pass. */
+/* Steps that the plain and the taped passes share. */
 #ifndef RESNET_PRIV_H
 #define RESNET_PRIV_H
 
@@ -11,7 +11,7 @@ void resnet_block_weight(const struct resnet *net, const double *params, int blo
 /* b <- b(t_block), [r]; for architectures with bias. */
 void resnet_block_bias(const struct resnet *net, const double *params, int block, double *b);
 
-/* y <- final(raw); y: [n x n_out], may be raw. */
+/* y [n x n_out] <- final(raw); y may be raw. */
 void resnet_final(const struct resnet *net, int n, const double *raw, double *y);
 
 #endif

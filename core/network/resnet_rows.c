@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Derivatives of each row by itself. One reverse sweep over all rows leaves D_i of every block and
- * row (core/network/resnet_tape.c); the gradient of one row is then
+ * row on the tape (core/network/resnet_tape.c). The gradient of one row is then
  *
  *   dww_k = sum_i (phi[i][k] D_i) z_i^T
  *
- * a product of [r x n_blocks] by [n_blocks x r] for each coefficient k. A Jacobian by parameters
- * thus costs one sweep an output, and for each of its rows the writing of K numbers.
+ * which is a product of [r x n_blocks] by [n_blocks x r] for each coefficient k. So a Jacobian with
+ * respect to the parameters takes one sweep for each output, and for each of its rows the writing
+ * of K numbers.
  */
 #include "network/resnet.h"
 
@@ -15,24 +16,35 @@
 #include <math.h>
 #include <string.h>
 
-/* to[f] = columns[f][i] of k features. */
-static void gather(const struct resnet_tape *tape, const double *columns, int k, size_t i,
-                   double *to)
+/* to[f] <- columns[f][i] for k features. */
+static void gather_row(const struct resnet_tape *tape, const double *columns, int k, size_t i,
+                       double *to)
 {
     for (size_t f = 0; f < (size_t)k; f++) {
         to[f] = columns[f * tape->ld + i];
     }
 }
 
-/* Weights [n_out x n_in] and biases of the pre or post layer from D and its inputs, at row i. */
-static void end_layer(const struct resnet_tape *tape, int n_out, int n_in, const double *d,
-                      const double *z, size_t i, double *weight, double *bias)
+/* The pre or the post layer: its adjoints D, its inputs z, and its place among the parameters. */
+struct end_layer {
+    int n_out, n_in;
+    const double *d;  /* [n_out x ld] */
+    const double *z;  /* [n_in x ld] */
+    int weight, bias; /* offsets of the weights [n_out x n_in] and of the biases [n_out] */
+};
+
+/* The layer's part of row i's gradient. */
+static void end_layer_gradient(const struct resnet_tape *tape, const struct end_layer *layer,
+                               size_t i, double *grad)
 {
-    gather(tape, d, n_out, i, bias);
-    for (int q = 0; q < n_in; q++) {
-        double value = z[(size_t)q * tape->ld + i];
-        for (int p = 0; p < n_out; p++) {
-            weight[(size_t)p * (size_t)n_in + (size_t)q] = bias[p] * value;
+    double *weight = grad + layer->weight;
+    double *bias = grad + layer->bias;
+    size_t n_in = (size_t)layer->n_in;
+    gather_row(tape, layer->d, layer->n_out, i, bias);
+    for (size_t q = 0; q < n_in; q++) {
+        double value = layer->z[q * tape->ld + i];
+        for (int p = 0; p < layer->n_out; p++) {
+            weight[(size_t)p * n_in + q] = bias[p] * value;
         }
     }
 }
@@ -66,7 +78,7 @@ static void sum_of_outer(const struct resnet_tape *tape, const double *d, const 
     }
 }
 
-/* The coefficients' part of row i. */
+/* The part of row i's gradient that belongs to the coefficients. */
 static void block_gradients(const struct resnet_tape *tape, size_t i, double *grad)
 {
     const struct resnet *net = tape->net;
@@ -76,8 +88,8 @@ static void block_gradients(const struct resnet_tape *tape, size_t i, double *gr
     double *z = d + part;
     double *scaled = z + part;
     for (int b = 0; b < net->n_blocks; b++) {
-        gather(tape, tape_at(tape, tape->d, b), (int)r, i, d + (size_t)b * r);
-        gather(tape, tape_at(tape, tape->z, b), (int)r, i, z + (size_t)b * r);
+        gather_row(tape, tape_at(tape, tape->d, b), (int)r, i, d + (size_t)b * r);
+        gather_row(tape, tape_at(tape, tape->z, b), (int)r, i, z + (size_t)b * r);
     }
     for (int k = 0; k < net->n_coef; k++) {
         for (int b = 0; b < net->n_blocks; b++) {
@@ -104,24 +116,33 @@ void resnet_row_gradients(struct resnet_tape *tape, const double *dy, double *gr
     if (tape->n == 0) {
         return;
     }
+    const struct end_layer pre = {.n_out = a->width,
+                                  .n_in = a->inputs,
+                                  .d = tape_at(tape, tape->d, net->n_blocks),
+                                  .z = tape->x,
+                                  .weight = net->off.weight_pre,
+                                  .bias = net->off.bias_pre};
+    const struct end_layer post = {.n_out = a->outputs,
+                                   .n_in = a->width,
+                                   .d = tape->d_raw,
+                                   .z = tape_at(tape, tape->z, net->n_blocks),
+                                   .weight = net->off.weight_post,
+                                   .bias = net->off.bias_post};
     tape_keep_adjoints(tape, dy);
     for (size_t i = 0; i < (size_t)tape->n; i++) {
         double *row = grad + i * stride;
         if (a->layer_pre) {
-            end_layer(tape, a->width, a->inputs, tape_at(tape, tape->d, net->n_blocks), tape->x, i,
-                      row + net->off.weight_pre, row + net->off.bias_pre);
+            end_layer_gradient(tape, &pre, i, row);
         }
         if (a->layer_post) {
-            end_layer(tape, a->outputs, a->width, tape->d_raw,
-                      tape_at(tape, tape->z, net->n_blocks), i, row + net->off.weight_post,
-                      row + net->off.bias_post);
+            end_layer_gradient(tape, &post, i, row);
         }
         block_gradients(tape, i, row);
     }
 }
 
 /* dy [n x n_out] <- 1 at output a of every row, else 0. */
-static void unit(size_t n, size_t o, size_t a, double *dy)
+static void fill_unit(size_t n, size_t o, size_t a, double *dy)
 {
     memset(dy, 0, n * o * sizeof *dy);
     for (size_t i = 0; i < n; i++) {
@@ -136,7 +157,7 @@ void resnet_input_jacobian(struct resnet_tape *tape, double *jac, double *scratc
     size_t d = (size_t)tape->net->arch.inputs;
     double *dx = scratch + n * o;
     for (size_t a = 0; a < o; a++) {
-        unit(n, o, a, scratch);
+        fill_unit(n, o, a, scratch);
         resnet_backward(tape, scratch, NULL, dx);
         for (size_t i = 0; i < n; i++) {
             memcpy(jac + (i * o + a) * d, dx + i * d, d * sizeof *jac);
@@ -149,7 +170,7 @@ void resnet_param_jacobian(struct resnet_tape *tape, double *jac, double *scratc
     size_t o = (size_t)tape->net->n_out;
     size_t k = (size_t)tape->net->n_params;
     for (size_t a = 0; a < o; a++) {
-        unit((size_t)tape->n, o, a, scratch);
+        fill_unit((size_t)tape->n, o, a, scratch);
         resnet_row_gradients(tape, scratch, jac + a * k, o * k);
     }
 }

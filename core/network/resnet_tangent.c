@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The derivative, along a direction, of each line of core/network/resnet_tape.c [1]. A dot marks
- * it; the letters are those of that file, s = act'(a) = 1 - a^2 and so s. = -2 a a. (tanh).
+ * The derivative, along a direction, of each formula of core/network/resnet_tape.c [1]. A dot marks
+ * it, and the letters are those of that file. s is act'(a); for tanh
+ *
+ *   s      = 1 - a^2                              s.     = -2 a a.
  *
  *   u.     = W. z + W z. + b.                     a. = s * u.          z'. = z. + h a.
  *   D.     = h (G'. * s + G' * s.)
  *   dF/dW. = D. z^T + D z.^T,  dF/db. = sum of D.
  *   G.     = G'. + W^T D. + W.^T D
  *
- * where a prime is the next block's. G and D of the point stay on the tape, so a direction costs
- * two products forward, two products and two sums of outer products back: about twice a gradient.
+ * where a prime marks the next block. G and D of the point stay on the tape, so that a direction
+ * takes, in each block, two products forward, and two products and two sums of outer products back:
+ * about twice the work of a gradient.
  *
  * [1] B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6, 1994.
  */
@@ -24,8 +27,8 @@
 struct resnet_tangent {
     const struct resnet *net;
     const struct resnet_tape *tape; /* of the last forward pass */
-    const double *v;                /* its direction, or NULL */
-    bool by_inputs;                 /* whether dx was given */
+    const double *v;                /* the direction in the parameters; NULL: none */
+    bool by_inputs;                 /* whether there is a direction in the inputs */
     size_t slab;
     double *w;     /* [n_blocks][r x r]: W., as the tape's w */
     double *b;     /* [n_blocks][r] */
@@ -102,14 +105,75 @@ static void evaluate_weights(struct resnet_tangent *t)
     }
 }
 
-/* out <- W. z + W z. + b., with W. and b. (may be NULL) left out without a direction of params. */
-static void product_change(const struct resnet_tangent *t, int n_out, int n_in, const double *w,
-                           const double *w_change, const double *b_change, const double *z,
-                           const double *z_change, double *out)
+/* ---- a layer, and the change of its weights along the direction ---- */
+
+struct layer {
+    int n_out, n_in;
+    const double *w;        /* [n_out x n_in] */
+    const double *w_change; /* W.; NULL without a direction in the parameters */
+    const double *b_change; /* b.; NULL also without a bias */
+};
+
+/* Columns on the tape, and their change along the direction. */
+struct moving {
+    const double *at;
+    const double *change;
+};
+
+/* The direction from an offset of the flat parameters on; NULL without one. */
+static const double *piece(const struct resnet_tangent *t, int offset)
 {
-    tape_product(t->tape, n_out, n_in, w, t->v != NULL ? b_change : NULL, false, z_change, out);
-    if (t->v != NULL) {
-        tape_product(t->tape, n_out, n_in, w_change, NULL, true, z, out);
+    return t->v != NULL ? t->v + offset : NULL;
+}
+
+static struct layer pre_layer(const struct resnet_tangent *t)
+{
+    const struct arch_offsets *off = &t->net->off;
+    return (struct layer){.n_out = t->net->arch.width,
+                          .n_in = t->net->arch.inputs,
+                          .w = t->tape->params + off->weight_pre,
+                          .w_change = piece(t, off->weight_pre),
+                          .b_change = piece(t, off->bias_pre)};
+}
+
+static struct layer post_layer(const struct resnet_tangent *t)
+{
+    const struct arch_offsets *off = &t->net->off;
+    return (struct layer){.n_out = t->net->arch.outputs,
+                          .n_in = t->net->arch.width,
+                          .w = t->tape->params + off->weight_post,
+                          .w_change = piece(t, off->weight_post),
+                          .b_change = piece(t, off->bias_post)};
+}
+
+static struct layer block_layer(const struct resnet_tangent *t, int block)
+{
+    int r = t->net->arch.width;
+    size_t size = (size_t)r * (size_t)r;
+    bool changes = t->v != NULL;
+    return (struct layer){.n_out = r,
+                          .n_in = r,
+                          .w = tape_weight(t->tape, block),
+                          .w_change = changes ? t->w + (size_t)block * size : NULL,
+                          .b_change = changes && t->net->arch.bias ? t->b + block * r : NULL};
+}
+
+/* z before a block; n_blocks: z after the last one. */
+static struct moving state_before(const struct resnet_tangent *t, int block)
+{
+    return (struct moving){.at = tape_at(t->tape, t->tape->z, block),
+                           .change = t->z + (size_t)block * t->slab};
+}
+
+/* out <- W. z + W z. + b. */
+static void product_change(const struct resnet_tangent *t, const struct layer *layer,
+                           struct moving z, double *out)
+{
+    int n_out = layer->n_out;
+    int n_in = layer->n_in;
+    tape_product(t->tape, n_out, n_in, layer->w, layer->b_change, false, z.change, out);
+    if (layer->w_change != NULL) {
+        tape_product(t->tape, n_out, n_in, layer->w_change, NULL, true, z.at, out);
     }
 }
 
@@ -145,19 +209,12 @@ static void final_change(const struct resnet_tangent *t, double *dy)
     }
 }
 
-/* Where a block of the flat direction begins; any pointer will do when there is no direction. */
-static const double *piece(const struct resnet_tangent *t, int offset)
-{
-    return t->v != NULL ? t->v + offset : NULL;
-}
-
 void resnet_tangent_forward(struct resnet_tangent *t, const struct resnet_tape *tape,
                             const double *v, const double *dx, double *dy)
 {
     const struct resnet *net = t->net;
     int r = net->arch.width;
     int d = net->arch.inputs;
-    int o = net->arch.outputs;
     size_t count = (size_t)r * tape->ld;
     t->tape = tape;
     t->v = v;
@@ -169,27 +226,26 @@ void resnet_tangent_forward(struct resnet_tangent *t, const struct resnet_tape *
         memset(t->x, 0, (size_t)d * tape->ld * sizeof *t->x);
     }
     if (net->arch.layer_pre) {
-        product_change(t, r, d, tape->params + net->off.weight_pre, piece(t, net->off.weight_pre),
-                       piece(t, net->off.bias_pre), tape->x, t->x, t->z);
+        const struct layer layer = pre_layer(t);
+        product_change(t, &layer, (struct moving){tape->x, t->x}, t->z);
         activation_change(t, tape->z, t->z);
     }
     for (int i = 0; i < net->n_blocks; i++) {
         double *z = t->z + (size_t)i * t->slab;
         double *a = t->a + (size_t)i * t->slab;
-        product_change(t, r, r, tape_weight(tape, i), t->w + (size_t)i * (size_t)r * (size_t)r,
-                       net->arch.bias ? t->b + i * r : NULL, tape_at(tape, tape->z, i), z, a);
+        const struct layer layer = block_layer(t, i);
+        product_change(t, &layer, state_before(t, i), a);
         activation_change(t, tape_at(tape, tape->a, i), a);
         for (size_t c = 0; net->arch.residual && c < count; c++) {
             z[t->slab + c] = z[c] + net->step * a[c];
         }
     }
-    const double *last = t->z + (size_t)net->n_blocks * t->slab;
+    const struct moving last = state_before(t, net->n_blocks);
     if (net->arch.layer_post) {
-        product_change(t, o, r, tape->params + net->off.weight_post, piece(t, net->off.weight_post),
-                       piece(t, net->off.bias_post), tape_at(tape, tape->z, net->n_blocks), last,
-                       t->raw);
+        const struct layer layer = post_layer(t);
+        product_change(t, &layer, last, t->raw);
     } else {
-        memcpy(t->raw, last, count * sizeof *last);
+        memcpy(t->raw, last.change, count * sizeof *t->raw);
     }
     final_change(t, dy);
 }
@@ -201,7 +257,7 @@ void resnet_tangent_adjoint(struct resnet_tape *tape, const double *w)
     tape_keep_adjoints(tape, w);
 }
 
-/* d_raw: with p = d y / d raw, d_raw = w p on the tape, the change of it is dw p + w p. */
+/* On the tape d_raw = w p, where p = d y / d raw; its change is dw p + w p. and goes to d_raw. */
 static void final_backward_change(struct resnet_tangent *t, const double *dw)
 {
     const struct resnet_tape *tape = t->tape;
@@ -229,39 +285,40 @@ static void final_backward_change(struct resnet_tangent *t, const double *dw)
     }
 }
 
-/* out <- d. z^T + d z.^T */
-static void outer_change(const struct resnet_tangent *t, int n_a, int n_b, const double *d_change,
-                         const double *z, const double *d, const double *z_change, double *out)
+/* out [n_out x n_in] <- D. z^T + D z.^T, the change of the layer's gradient. */
+static void outer_change(const struct resnet_tangent *t, const struct layer *layer, struct moving d,
+                         struct moving z, double *out)
 {
-    tape_outer(t->tape, n_a, n_b, false, d_change, z, out);
-    tape_outer(t->tape, n_a, n_b, true, d, z_change, out);
+    tape_outer(t->tape, layer->n_out, layer->n_in, false, d.change, z.at, out);
+    tape_outer(t->tape, layer->n_out, layer->n_in, true, d.at, z.change, out);
 }
 
-/* d <- scale (g. s + g s.) */
+/* d <- scale (G. s + G s.) */
 static void activation_backward_change(const struct resnet_tangent *t, double scale,
-                                       const double *a, const double *a_change, const double *g,
-                                       const double *g_change, double *d)
+                                       struct moving a, struct moving g, double *d)
 {
     size_t n = (size_t)t->net->arch.width * t->tape->ld;
     if (t->net->arch.activation == ACT_TANH) {
         for (size_t i = 0; i < n; i++) {
-            d[i] = scale * (g_change[i] * (1.0 - a[i] * a[i]) - 2.0 * g[i] * a[i] * a_change[i]);
+            d[i] = scale * (g.change[i] * (1.0 - a.at[i] * a.at[i]) -
+                            2.0 * g.at[i] * a.at[i] * a.change[i]);
         }
     } else {
         for (size_t i = 0; i < n; i++) {
-            d[i] = scale * g_change[i];
+            d[i] = scale * g.change[i];
         }
     }
 }
 
-/* out <- (out with add +) W^T d. + W.^T d */
-static void product_back_change(const struct resnet_tangent *t, int n_out, int n_in,
-                                const double *w, const double *w_change, bool add,
-                                const double *d_change, const double *d, double *out)
+/* out <- W^T D. + W.^T D, or out and that with `add`. */
+static void product_back_change(const struct resnet_tangent *t, const struct layer *layer, bool add,
+                                struct moving d, double *out)
 {
-    tape_product_back(t->tape, n_out, n_in, w, add, d_change, out);
-    if (t->v != NULL) {
-        tape_product_back(t->tape, n_out, n_in, w_change, true, d, out);
+    int n_out = layer->n_out;
+    int n_in = layer->n_in;
+    tape_product_back(t->tape, n_out, n_in, layer->w, add, d.change, out);
+    if (layer->w_change != NULL) {
+        tape_product_back(t->tape, n_out, n_in, layer->w_change, true, d.at, out);
     }
 }
 
@@ -269,19 +326,17 @@ static void post_change(struct resnet_tangent *t, double *grad)
 {
     const struct resnet *net = t->net;
     const struct resnet_tape *tape = t->tape;
-    int r = net->arch.width;
-    int o = net->arch.outputs;
     if (!net->arch.layer_post) {
-        memcpy(t->g, t->d_raw, (size_t)r * tape->ld * sizeof *t->g);
+        memcpy(t->g, t->d_raw, (size_t)net->arch.width * tape->ld * sizeof *t->g);
         return;
     }
+    const struct layer layer = post_layer(t);
+    const struct moving d = {tape->d_raw, t->d_raw};
     if (grad != NULL) {
-        outer_change(t, o, r, t->d_raw, tape_at(tape, tape->z, net->n_blocks), tape->d_raw,
-                     t->z + (size_t)net->n_blocks * t->slab, grad + net->off.weight_post);
-        tape->kernels->sums(o, tape->ld, t->d_raw, grad + net->off.bias_post);
+        outer_change(t, &layer, d, state_before(t, net->n_blocks), grad + net->off.weight_post);
+        tape->kernels->sums(layer.n_out, tape->ld, t->d_raw, grad + net->off.bias_post);
     }
-    product_back_change(t, o, r, tape->params + net->off.weight_post,
-                        piece(t, net->off.weight_post), false, t->d_raw, tape->d_raw, t->g);
+    product_back_change(t, &layer, false, d, t->g);
 }
 
 static void block_change(struct resnet_tangent *t, int block, double *grad)
@@ -289,22 +344,20 @@ static void block_change(struct resnet_tangent *t, int block, double *grad)
     const struct resnet *net = t->net;
     const struct resnet_tape *tape = t->tape;
     int r = net->arch.width;
-    size_t size = (size_t)r * (size_t)r;
-    const double *d = tape_at(tape, tape->d, block);
-    activation_backward_change(t, net->step, tape_at(tape, tape->a, block),
-                               t->a + (size_t)block * t->slab, tape_at(tape, tape->g, block + 1),
-                               t->g, t->d);
+    const struct layer layer = block_layer(t, block);
+    const struct moving a = {tape_at(tape, tape->a, block), t->a + (size_t)block * t->slab};
+    const struct moving g = {tape_at(tape, tape->g, block + 1), t->g};
+    const struct moving d = {tape_at(tape, tape->d, block), t->d};
+    activation_backward_change(t, net->step, a, g, t->d);
     if (grad != NULL) {
-        outer_change(t, r, r, t->d, tape_at(tape, tape->z, block), d,
-                     t->z + (size_t)block * t->slab, t->d_w);
-        tape_spread(tape, block, t->d_w, size, grad + net->off.ww);
+        outer_change(t, &layer, d, state_before(t, block), t->d_w);
+        tape_spread(tape, block, t->d_w, (size_t)r * (size_t)r, grad + net->off.ww);
     }
     if (grad != NULL && net->arch.bias) {
         tape->kernels->sums(r, tape->ld, t->d, t->d_b);
         tape_spread(tape, block, t->d_b, (size_t)r, grad + net->off.bb);
     }
-    product_back_change(t, r, r, tape_weight(tape, block), t->w + (size_t)block * size,
-                        net->arch.residual, t->d, d, t->g);
+    product_back_change(t, &layer, net->arch.residual, d, t->g);
 }
 
 static void pre_change(struct resnet_tangent *t, double *grad, double *dx)
@@ -313,25 +366,26 @@ static void pre_change(struct resnet_tangent *t, double *grad, double *dx)
     const struct resnet_tape *tape = t->tape;
     int r = net->arch.width;
     int inputs = net->arch.inputs;
-    const double *d = tape_at(tape, tape->d, net->n_blocks);
     if (!net->arch.layer_pre) {
         if (dx != NULL) {
             tape_rows_from_columns(tape, inputs, t->g, dx);
         }
         return;
     }
-    activation_backward_change(t, 1.0, tape->z, t->z, tape->g, t->g, t->d);
+    const struct layer layer = pre_layer(t);
+    const struct moving g = {tape->g, t->g};
+    const struct moving d = {tape_at(tape, tape->d, net->n_blocks), t->d};
+    activation_backward_change(t, 1.0, state_before(t, 0), g, t->d);
     if (grad != NULL) {
         double *weight = grad + net->off.weight_pre;
-        tape_outer(tape, r, inputs, false, t->d, tape->x, weight);
+        tape_outer(tape, r, inputs, false, d.change, tape->x, weight);
         if (t->by_inputs) {
-            tape_outer(tape, r, inputs, true, d, t->x, weight);
+            tape_outer(tape, r, inputs, true, d.at, t->x, weight);
         }
         tape->kernels->sums(r, tape->ld, t->d, grad + net->off.bias_pre);
     }
     if (dx != NULL) {
-        product_back_change(t, r, inputs, tape->params + net->off.weight_pre,
-                            piece(t, net->off.weight_pre), false, t->d, d, t->d_x);
+        product_back_change(t, &layer, false, d, t->d_x);
         tape_rows_from_columns(tape, inputs, t->d_x, dx);
     }
 }

@@ -5,14 +5,17 @@
  *
  *   D_i    = h G_{i+1} * act'(a_i)               act' = 1 - a^2 for tanh, 1 for identity
  *   dF/dW_i = D_i z_i^T,   dF/db_i = sum over rows of D_i
- *   G_i    = G_{i+1} + W_i^T D_i                 without the first term when not residual
+ *   G_i    = G_{i+1} + W_i^T D_i                 without the first term unless residual
  *   dF/dww_k = sum_i phi[i][k] dF/dW_i           the transpose of W_i = sum_k phi[i][k] ww_k
  *
- * Rows of the batch lie along the vector: a product by W or by its transpose reads the weights as
- * the parameters hold them, a scalar at a time, so nothing is packed or transposed but x on the way
- * in and y on the way out. A general GEMM is 2 to 4 times slower here: its blocks are far larger
- * than these matrices. A block whose weights are one coefficient as it is (constant,
- * nonparametric) reads it from the parameters and writes its gradient to its place.
+ * The rows of the batch lie along the vectors. A product with W or with its transpose reads the
+ * weights one at a time, where the parameters hold them, so that nothing is packed or transposed
+ * but x on the way in and y on the way out. A general GEMM is 2 to 4 times slower here, because its
+ * blocks are far larger than these matrices. A block whose weights are a single coefficient
+ * (constant, nonparametric) reads that coefficient in the parameters, and writes its gradient into
+ * its place.
+ *
+ * tape_product, tape_product_back and tape_outer take dimensions and pointers as BLAS does.
  */
 #include "network/resnet.h"
 
@@ -24,8 +27,8 @@
 #include <string.h>
 
 /*
- * Whole vectors; from a few lines of cache on an odd number of lines, so that the same column of
- * many features does not fall into few sets of the cache.
+ * The length of a feature's columns: whole vectors, and from eight cache lines on an odd number of
+ * lines, so that the same column of many features does not fall into a few sets of the cache.
  */
 static size_t columns_for(int n)
 {
@@ -50,7 +53,7 @@ double *tape_carve(double **at, size_t n)
     return block;
 }
 
-/* Which coefficient block's weights are, when they are just one of them. */
+/* The coefficient that a block's weights are; -1 when they combine several or scale one. */
 static int single_coefficient(const struct resnet *net, int block)
 {
     const double *phi = net->phi + (size_t)block * (size_t)net->n_coef;
@@ -122,7 +125,7 @@ void resnet_tape_free(struct resnet_tape *tape)
     }
 }
 
-/* ---- helpers of every pass ---- */
+/* ---- what every pass uses ---- */
 
 void tape_columns_from_rows(const struct resnet_tape *tape, int k, const double *rows,
                             bool zero_padding, double *columns)
@@ -240,7 +243,7 @@ void resnet_set_params(struct resnet_tape *tape, const double *params)
     }
 }
 
-/* a <- act(a), next <- z + h a; next is a when not residual. */
+/* a <- act(a), next <- z + h a; next is a unless residual. */
 static void activate(const struct resnet_tape *tape, const double *z, double *a, double *next)
 {
     size_t n = (size_t)tape->net->arch.width * tape->ld;
@@ -343,7 +346,7 @@ static void activation_backward(const struct resnet_tape *tape, double scale, co
     }
 }
 
-/* Adds block's share to the gradient of the coefficients. */
+/* Adds a block's share to the gradient of the coefficients. */
 static void block_gradient(struct resnet_tape *tape, int block, const double *d, double *grad)
 {
     const struct resnet *net = tape->net;
@@ -362,7 +365,7 @@ static void block_gradient(struct resnet_tape *tape, int block, const double *d,
     }
 }
 
-/* g <- dF/dz of the last block's end, from d_raw. */
+/* g <- dF/dz at the end of the last block, from d_raw. */
 static void post_backward(struct resnet_tape *tape, double *grad, double *g)
 {
     const struct resnet *net = tape->net;
@@ -380,6 +383,7 @@ static void post_backward(struct resnet_tape *tape, double *grad, double *g)
     tape_product_back(tape, o, r, tape->params + net->off.weight_post, false, tape->d_raw, g);
 }
 
+/* From g = dF/dz at the first block's beginning: the pre layer's part of grad, and dx. */
 static void pre_backward(struct resnet_tape *tape, const double *g, double *d, double *grad,
                          double *dx)
 {
@@ -403,7 +407,7 @@ static void pre_backward(struct resnet_tape *tape, const double *g, double *d, d
     }
 }
 
-/* The whole pass; `keep`: every block's G and D stay in their slabs. */
+/* The whole backward pass. `keep`: G and D of every block stay on the tape. */
 static void sweep(struct resnet_tape *tape, const double *dy, double *grad, double *dx, bool keep)
 {
     const struct resnet *net = tape->net;

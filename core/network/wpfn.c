@@ -5,12 +5,13 @@
 
 #define TWO_PI 6.283185307179586477
 
-double wpfn_depth(const struct arch *arch, int block)
+/* t of a block on the architecture's grid. */
+static double depth_of(const struct arch *arch, int block)
 {
     if (arch->grid == GRID_CLOSED) {
         return arch->layers == 0 ? 0.0 : (double)block / (double)arch->layers;
     }
-    /* A product with the rounded step, not block / (layers + 1): QUiNN's last bit. */
+    /* A product with the rounded step, not block / (layers + 1), to equal QUiNN in the last bit. */
     return (double)block * (1.0 / (double)arch_n_blocks(arch));
 }
 
@@ -51,8 +52,8 @@ static void fourier(double t, int n, double *phi)
 }
 
 /*
- * QUiNN's NonPar truncates t * npar, which for some depths lands on the block before; models
- * trained there mean what that code computes.
+ * QUiNN's NonPar truncates t * npar, which at some depths gives the block before. Models that were
+ * trained with QUiNN mean what that code computes.
  */
 static int nonparametric_index(const struct arch *arch, int block)
 {
@@ -60,7 +61,7 @@ static int nonparametric_index(const struct arch *arch, int block)
         return block;
     }
     int n = arch_n_blocks(arch);
-    int index = (int)(wpfn_depth(arch, block) * (double)n);
+    int index = (int)(depth_of(arch, block) * (double)n);
     return index < n ? index : n - 1;
 }
 
@@ -69,7 +70,7 @@ void wpfn_table_fill(const struct arch *arch, double *phi)
     int n = arch_n_coef(arch);
     for (int i = 0; i < arch_n_blocks(arch); i++) {
         double *row = phi + (size_t)i * (size_t)n;
-        double t = wpfn_depth(arch, i);
+        double t = depth_of(arch, i);
         switch (arch->basis) {
         case WPFN_CONSTANT:
         case WPFN_LINEAR:

@@ -9,7 +9,7 @@ struct scoring {
     size_t o;
     bool normalised;
     double *scores; /* [n x o] */
-    int row;        /* the next one */
+    int row;        /* rows scored so far */
 };
 
 static enum err_code add_scores(void *ctx, const struct predict_result *f, const double *y, int n,
@@ -19,8 +19,7 @@ static enum err_code add_scores(void *ctx, const struct predict_result *f, const
     for (size_t c = 0; c < (size_t)n * s->o; c++) {
         double score = fabs(y[c] - f->mean[c]);
         if (s->normalised) {
-            const double variance =
-                f->total_variance != NULL ? f->total_variance[c] : f->variance[c];
+            double variance = f->total_variance != NULL ? f->total_variance[c] : f->variance[c];
             if (!(variance > 0.0)) {
                 int row = s->row + (int)(c / s->o);
                 return err_set_at(err, ERR_INVALID, row, (int)(c % s->o),
@@ -59,7 +58,7 @@ enum err_code conformal_scores(const struct model *model, const struct data *row
     static const struct evaluation_keep keep = {.put = put_scores, .get = get_scores};
     struct scoring scoring = {.o = (size_t)model->o, .normalised = normalised, .scores = scores};
     unsigned want = PREDICT_MEAN | PREDICT_VARIANCE;
-    if (normalised && evaluation_knows_noise(model)) {
+    if (normalised && model_knows_noise(model)) {
         want |= PREDICT_TOTAL_VARIANCE;
     }
     const struct evaluation_work work = {

@@ -8,12 +8,12 @@
  *   coverage   |z| <= Phi^-1((1 + level) / 2), width 2 s Phi^-1((1 + level) / 2)
  *   calibration  z <= Phi^-1(level)
  *
- * and of the mixture over draws, with the noise s^2:
+ * and of the mixture over draws, with noise of variance s^2:
  *
  *   nll_draws  log(2 pi s^2) / 2 - log (1/m) sum_j exp(-(y - f_j)^2 / (2 s^2))
  *
- * the sum relative to its largest term. Sums go in the order of the rows, so the scores do not
- * depend on the number of threads.
+ * where the sum is taken relative to its largest term. Rows are added in their order, so the scores
+ * do not depend on the number of threads.
  *
  * [1] T. Gneiting, A. E. Raftery, A. H. Westveld, T. Goldman, Calibrated probabilistic forecasting
  *     using ensemble model output statistics and minimum CRPS estimation, Monthly Weather Review
@@ -30,13 +30,6 @@
 #define BLOCK_DRAWN ((size_t)1 << 20) /* draws x rows x outputs of a block: 8 MiB, about 10 ms */
 #define LOG_2PI     1.8378770664093454836
 #define INV_SQRTPI  (0.5 * M_2_SQRTPI)
-
-bool evaluation_knows_noise(const struct model *model)
-{
-    struct predict_request probe = {.n = 1, .want = PREDICT_TOTAL_VARIANCE};
-    struct err unknown = ERR_INIT;
-    return predict_check(model, &probe, &unknown) == ERR_OK;
-}
 
 double evaluation_nll(double residual, double std)
 {
@@ -56,7 +49,7 @@ double evaluation_crps(double residual, double std)
 enum { N_ARRAYS = 7 };
 
 /* One of the arrays of sums, and how many numbers it has. */
-static double **array_of(struct scores *s, int i, size_t o, size_t *count)
+static double **sums_array(struct scores *s, int i, size_t o, size_t *count)
 {
     double **const arrays[N_ARRAYS] = {&s->rmse,     &s->nll,   &s->nll_draws,  &s->crps,
                                        &s->coverage, &s->width, &s->calibration};
@@ -66,15 +59,15 @@ static double **array_of(struct scores *s, int i, size_t o, size_t *count)
     return arrays[i];
 }
 
-static enum err_code allocate(struct evaluation *evaluation, const double *output_range,
-                              struct err *err)
+static enum err_code allocate_sums(struct evaluation *evaluation, const double *output_range,
+                                   struct err *err)
 {
     struct scores *s = &evaluation->sums;
     size_t o = evaluation->o;
     bool ok = true;
     for (int i = 0; i < N_ARRAYS; i++) {
         size_t count;
-        double **array = array_of(s, i, o, &count);
+        double **array = sums_array(s, i, o, &count);
         *array = mem_zalloc_array(count, sizeof(double));
         ok = ok && *array != NULL;
     }
@@ -87,8 +80,7 @@ enum err_code evaluation_begin(struct evaluation *evaluation, const struct model
                                const double *output_range, struct err *err)
 {
     size_t drawn = (size_t)model->m * (size_t)model->o;
-    *evaluation =
-        (struct evaluation){.o = (size_t)model->o, .noise = evaluation_knows_noise(model)};
+    *evaluation = (struct evaluation){.o = (size_t)model->o, .noise = model_knows_noise(model)};
     evaluation->block.want = PREDICT_MEAN | PREDICT_VARIANCE;
     if (evaluation->noise) {
         evaluation->block.want |= PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE;
@@ -101,7 +93,7 @@ enum err_code evaluation_begin(struct evaluation *evaluation, const struct model
     } else {
         evaluation->block.n = evaluation_block_rows(model, &evaluation->block);
     }
-    if (allocate(evaluation, output_range, err) != ERR_OK) {
+    if (allocate_sums(evaluation, output_range, err) != ERR_OK) {
         evaluation_release(evaluation);
     }
     return err->code;
@@ -112,7 +104,7 @@ void evaluation_release(struct evaluation *evaluation)
     scores_release(&evaluation->sums);
 }
 
-/* ||f - y|| / ||y|| of a row, and the squares of its residuals. */
+/* Adds ||f - y|| / ||y|| of a row and the squares of its residuals. */
 static void add_errors(struct evaluation *evaluation, const double *mean, const double *y)
 {
     double above = 0.0;
@@ -130,9 +122,9 @@ static void add_errors(struct evaluation *evaluation, const double *mean, const 
     evaluation->sums.relative_error += below > 0.0 ? sqrt(above / below) : sqrt(above);
 }
 
-/* Of a normal prediction of one output. */
+/* Of the standard normal. */
 struct quantiles {
-    double interval[SCORES_INTERVALS]; /* half widths of the standard normal */
+    double interval[SCORES_INTERVALS]; /* half widths of central intervals */
     double level[SCORES_LEVELS];
 };
 
@@ -151,10 +143,10 @@ static void add_normal(struct scores *sums, const struct quantiles *q, size_t j,
     }
 }
 
-/* -log density of the mixture of m points f, `stride` apart, with noise of this variance. */
+/* -log density at y of the mixture of m normals at f, `stride` apart, with this variance. */
 static double mixture_nll(const double *f, int m, size_t stride, double y, double variance)
 {
-    double min = INFINITY; /* squared distance */
+    double min = INFINITY; /* of the squared distances */
     double sum = 0.0;
     for (size_t j = 0; j < (size_t)m; j++) {
         double square = (f[j * stride] - y) * (f[j * stride] - y);
@@ -193,14 +185,14 @@ void evaluation_add(struct evaluation *evaluation, const struct predict_result *
             sums->nll_draws[c % o] +=
                 mixture_nll(f->samples + c, evaluation->block.n_samples, cells, y[c], noise);
         }
-        evaluation->flat = evaluation->flat || !(variance > 0.0);
-        evaluation->exact = evaluation->exact || !(noise > 0.0 && f->samples != NULL);
+        evaluation->no_density = evaluation->no_density || !(variance > 0.0);
+        evaluation->no_mixture = evaluation->no_mixture || !(noise > 0.0 && f->samples != NULL);
     }
     sums->n_rows += n;
 }
 
 /* Sums become means; false when one is not finite. */
-static bool divide(double *sums, size_t count, int n)
+static bool sums_to_means(double *sums, size_t count, int n)
 {
     bool finite = true;
     for (size_t k = 0; k < count; k++) {
@@ -210,10 +202,10 @@ static bool divide(double *sums, size_t count, int n)
     return finite;
 }
 
-/* Means of what needs a density, or NULL. */
-static void finish(double **array, size_t count, int n, bool none)
+/* The means of a score that not every model has, or NULL. */
+static void finish_score(double **array, size_t count, int n, bool none)
 {
-    if (none || !divide(*array, count, n)) {
+    if (none || !sums_to_means(*array, count, n)) {
         mem_free(*array);
         *array = NULL;
     }
@@ -224,14 +216,14 @@ enum err_code evaluation_end(struct evaluation *evaluation, struct scores *out, 
     struct scores *s = &evaluation->sums;
     size_t o = evaluation->o;
     int n = s->n_rows;
-    finish(&s->nll, o, n, evaluation->flat);
-    finish(&s->crps, o, n, evaluation->flat);
-    finish(&s->coverage, o * SCORES_INTERVALS, n, evaluation->flat);
-    finish(&s->width, o * SCORES_INTERVALS, n, evaluation->flat);
-    finish(&s->calibration, o * SCORES_LEVELS, n, evaluation->flat);
-    finish(&s->nll_draws, o, n, evaluation->exact);
-    bool finite = divide(s->rmse, o, n);
-    if (!divide(&s->relative_error, 1, n) || !finite) {
+    finish_score(&s->nll, o, n, evaluation->no_density);
+    finish_score(&s->crps, o, n, evaluation->no_density);
+    finish_score(&s->coverage, o * SCORES_INTERVALS, n, evaluation->no_density);
+    finish_score(&s->width, o * SCORES_INTERVALS, n, evaluation->no_density);
+    finish_score(&s->calibration, o * SCORES_LEVELS, n, evaluation->no_density);
+    finish_score(&s->nll_draws, o, n, evaluation->no_mixture);
+    bool finite = sums_to_means(s->rmse, o, n);
+    if (!sums_to_means(&s->relative_error, 1, n) || !finite) {
         evaluation_release(evaluation);
         return err_set(err, ERR_NUMERIC, "the model's error on %d rows is not finite", n);
     }
@@ -255,12 +247,12 @@ static void put_sums(const void *ctx, int n_done, struct bytes_writer *writer)
     const struct evaluation *evaluation = ctx;
     struct scores sums = evaluation->sums;
     (void)n_done;
-    bytes_put_u32(writer, evaluation->flat);
-    bytes_put_u32(writer, evaluation->exact);
+    bytes_put_u32(writer, evaluation->no_density);
+    bytes_put_u32(writer, evaluation->no_mixture);
     bytes_put_f64(writer, &sums.relative_error, 1);
     for (int i = 0; i < N_ARRAYS; i++) {
         size_t count;
-        double **array = array_of(&sums, i, evaluation->o, &count);
+        double **array = sums_array(&sums, i, evaluation->o, &count);
         bytes_put_f64(writer, *array, count);
     }
 }
@@ -269,12 +261,12 @@ static void get_sums(void *ctx, int n_done, struct bytes_reader *reader)
 {
     struct evaluation *evaluation = ctx;
     evaluation->sums.n_rows = n_done;
-    evaluation->flat = bytes_get_int(reader, 1) == 1;
-    evaluation->exact = bytes_get_int(reader, 1) == 1;
+    evaluation->no_density = bytes_get_int(reader, 1) == 1;
+    evaluation->no_mixture = bytes_get_int(reader, 1) == 1;
     bytes_get_f64(reader, &evaluation->sums.relative_error, 1);
     for (int i = 0; i < N_ARRAYS; i++) {
         size_t count;
-        double **array = array_of(&evaluation->sums, i, evaluation->o, &count);
+        double **array = sums_array(&evaluation->sums, i, evaluation->o, &count);
         bytes_get_f64(reader, *array, count);
     }
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows go in blocks of a size that follows from the model alone. A scoring of many rows by many
- * draws takes minutes, so between two blocks it looks whether it is time to save; what its sums are
- * only its user knows.
+ * The size of a block depends on the model alone. Many rows by many draws take minutes, so after
+ * each block the sums are saved when it is time; only the caller knows what they are.
  */
 #include "predict/evaluation.h"
 
@@ -22,13 +21,16 @@ int evaluation_block_rows(const struct model *model, const struct predict_reques
     return req.n;
 }
 
-static enum err_code resume(const struct evaluation_work *work, int n, int *n_done, struct err *err)
+/* How many of the n rows a saved state covers; 0 without one. */
+static enum err_code load_sums(const struct evaluation_work *work, int n, int *n_done,
+                               struct err *err)
 {
     struct bytes_reader r;
     void *bytes = NULL;
     bool found;
-    if (work->keep == NULL || checkpoint_load(work->run->checkpoint, work->run->task, &bytes, &r,
-                                              &found, err) != ERR_OK) {
+    *n_done = 0;
+    if (checkpoint_load(work->run->checkpoint, work->run->task, &bytes, &r, &found, err) !=
+        ERR_OK) {
         return err->code;
     }
     if (found) {
@@ -40,7 +42,7 @@ static enum err_code resume(const struct evaluation_work *work, int n, int *n_do
     return err->code;
 }
 
-static enum err_code save(const struct evaluation_work *work, int n_done, struct err *err)
+static enum err_code save_sums(const struct evaluation_work *work, int n_done, struct err *err)
 {
     struct bytes_writer w = {.data = NULL};
     bytes_put_u32(&w, (uint32_t)n_done);
@@ -48,14 +50,13 @@ static enum err_code save(const struct evaluation_work *work, int n_done, struct
     return checkpoint_save(work->run->checkpoint, work->run->task, &w, err);
 }
 
-/* When it is time; and at the end, for it may be the first of several scorings. */
+/* When it is time; and at the end, since other evaluations of the same job may follow. */
 static enum err_code save_if_due(const struct evaluation_work *work, int n_done, int n,
                                  struct err *err)
 {
     const struct checkpoint *checkpoint = work->run->checkpoint;
-    bool due = work->keep != NULL && checkpoint != NULL &&
-               (n_done == n || checkpoint_due(checkpoint, work->run->task));
-    return due ? save(work, n_done, err) : ERR_OK;
+    bool due = checkpoint != NULL && (n_done == n || checkpoint_due(checkpoint, work->run->task));
+    return due ? save_sums(work, n_done, err) : ERR_OK;
 }
 
 enum err_code evaluation_work(const struct model *model, const struct data *rows,
@@ -63,11 +64,11 @@ enum err_code evaluation_work(const struct model *model, const struct data *rows
 {
     struct arena arena = ARENA_INIT;
     int max = work->block.n > 0 ? work->block.n : evaluation_block_rows(model, &work->block);
-    int first = 0;
+    int first;
     if (rows->n < 1) {
         return err_set(err, ERR_INVALID, "there are no rows to score on");
     }
-    enum err_code code = resume(work, rows->n, &first, err);
+    enum err_code code = load_sums(work, rows->n, &first, err);
     while (first < rows->n && code == ERR_OK) {
         struct predict_result result;
         struct predict_request req = work->block;
@@ -88,13 +89,4 @@ enum err_code evaluation_work(const struct model *model, const struct data *rows
     }
     arena_release(&arena);
     return code;
-}
-
-enum err_code evaluation_blocks(const struct model *model, const struct data *rows,
-                                const struct predict_request *block, evaluation_block_fn *fn,
-                                void *ctx, struct err *err)
-{
-    const struct evaluation_run run = {.n_threads = block->n_threads, .cancel = block->cancel};
-    const struct evaluation_work work = {.block = *block, .run = &run, .fn = fn, .ctx = ctx};
-    return evaluation_work(model, rows, &work, err);
 }

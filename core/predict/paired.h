@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two models on the same rows. What differs from row to row by the row alone is in the losses of
- * both and falls out of their difference, so a difference of means that is small beside either
- * model's spread can still be told from none.
+ * Two models compared on the same rows. Some rows are harder than others for both models; that part
+ * of the losses cancels in their difference. So a difference of the mean losses can be significant
+ * even when it is small against the spread of either model's losses.
  */
 #ifndef PAIRED_H
 #define PAIRED_H
@@ -11,34 +11,35 @@
 
 #include <stdbool.h>
 
-/* Of a row, means over outputs: ((f - y) / range)^2, and of the normal prediction (calib.h). */
+/* Losses of a row, averaged over outputs: ((f - y) / range)^2, and the scores of the normal
+ * prediction (evaluation.h). */
 enum paired_loss { PAIRED_SQUARE, PAIRED_NLL, PAIRED_CRPS, PAIRED_N };
 
 struct paired_rule {
     int o;
-    const double *range; /* [o x 2] low, high: the unit of residuals; 1 where they are equal */
-    bool noise;          /* the variance is the total one, with noise */
+    const double *range; /* [o x 2] low, high: residuals are divided by high - low, if above 0 */
+    bool noise;          /* the total variance is used, with noise */
 };
 
 /*
- * losses [n x PAIRED_N] of predicted rows, y [n x o]. A row without variance has no density: NAN
- * for nll and crps.
+ * Losses [n x PAIRED_N] of predicted rows with observed y [n x o]. nll and crps are NAN where the
+ * variance is 0, since there is no density then.
  */
 void paired_losses(const struct paired_rule *rule, const struct predict_result *f, const double *y,
                    int n, double *losses);
 
-/* Losses of a model minus those of the first one. A zeroed one is empty. */
+/* Sums over rows of one model's losses minus those of the first model. A zeroed struct is empty. */
 struct paired {
     int n;
-    double mean[PAIRED_N]; /* NAN when one was */
-    double m2[PAIRED_N];   /* sums of squared deviations from it */
-    int better[PAIRED_N];  /* rows on which the loss is smaller than the first one's */
+    double mean[PAIRED_N]; /* of the differences; NAN when one of them was */
+    double m2[PAIRED_N];   /* sum of squared deviations from the mean */
+    int better[PAIRED_N];  /* rows on which the loss is smaller than the first model's */
 };
 
-/* The next n rows; both [n x PAIRED_N]. */
+/* Adds the losses of the next n rows, both [n x PAIRED_N]. */
 void paired_add(struct paired *paired, const double *first, const double *other, int n);
 
-/* The standard error of the mean over rows that are independent; NAN below two rows. */
+/* Standard error of the mean difference, if rows are independent; NAN for fewer than two rows. */
 double paired_standard_error(const struct paired *paired, enum paired_loss loss);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-/* Points as the user would give them. */
+/* In the user's units. */
 static void choose_points(const struct model *model, double *x)
 {
     struct rng rng;
@@ -27,26 +27,29 @@ static void choose_points(const struct model *model, double *x)
     }
 }
 
+/* How two series of numbers differ. */
 struct gap {
     double difference; /* largest |a - b| */
     double low, high;  /* of b */
 };
 
-static void widen(struct gap *gap, double a, double b)
+static void gap_add(struct gap *gap, double a, double b)
 {
     gap->difference = fmax(gap->difference, fabs(a - b));
     gap->low = fmin(gap->low, b);
     gap->high = fmax(gap->high, b);
 }
 
-static double relative(const struct gap *gap, double from)
+/* The largest difference relative to what b reaches above `from`. */
+static double gap_relative(const struct gap *gap, double from)
 {
     double scale = gap->high - from;
     return scale > 0.0 ? gap->difference / scale : 0.0;
 }
 
-static void compare(const struct predict_result *single, const struct predict_result *exact, int o,
-                    struct model_float32_error *out)
+static void find_largest_errors(const struct predict_result *single,
+                                const struct predict_result *exact, int o,
+                                struct model_float32_error *out)
 {
     *out = (struct model_float32_error){.mean = 0.0};
     for (int j = 0; j < o; j++) {
@@ -54,15 +57,15 @@ static void compare(const struct predict_result *single, const struct predict_re
         struct gap std = {.low = INFINITY, .high = -INFINITY};
         for (int i = 0; i < PRECISION_POINTS; i++) {
             size_t at = (size_t)i * (size_t)o + (size_t)j;
-            widen(&mean, single->mean[at], exact->mean[at]);
-            widen(&std, single->std[at], exact->std[at]);
+            gap_add(&mean, single->mean[at], exact->mean[at]);
+            gap_add(&std, single->std[at], exact->std[at]);
         }
-        out->mean = fmax(out->mean, relative(&mean, mean.low));
-        out->std = fmax(out->std, relative(&std, 0.0));
+        out->mean = fmax(out->mean, gap_relative(&mean, mean.low));
+        out->std = fmax(out->std, gap_relative(&std, 0.0));
     }
 }
 
-static enum err_code measure(struct model *model, struct err *err)
+static enum err_code measure_float32_error(struct model *model, struct err *err)
 {
     struct arena arena = ARENA_INIT;
     struct plan exact_plan = {.packs = NULL};
@@ -83,7 +86,7 @@ static enum err_code measure(struct model *model, struct err *err)
     }
     model->plan = exact_plan;
     if (predict_run(model, &req, &arena, &exact, err) == ERR_OK) {
-        compare(&single, &exact, model->o, &model->float32_error);
+        find_largest_errors(&single, &exact, model->o, &model->float32_error);
     }
     model->plan = single_plan;
 done:
@@ -97,5 +100,5 @@ enum err_code precision_publish(struct model *model, struct err *err)
     if (model_publish(model, err) != ERR_OK || !model->single) {
         return err->code;
     }
-    return measure(model, err);
+    return measure_float32_error(model, err);
 }

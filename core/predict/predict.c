@@ -8,27 +8,45 @@
 #include "predict/predict_interval.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Below this many multiplications a second thread costs more than it brings. */
 #define PARALLEL_WORK 2e7
 
-/* The product of up to four factors against a limit. */
-static bool within(size_t limit, size_t a, size_t b, size_t c, size_t d)
+bool predict_fits(size_t a, size_t b, size_t c, size_t d)
 {
     size_t total;
     return size_mul(a, b, &total) && size_mul(total, c, &total) && size_mul(total, d, &total) &&
-           total <= limit;
+           total <= PREDICT_MAX_VALUES;
+}
+
+/* Is every array of the answer, and what is kept to make it, within the limit? */
+static bool answer_fits(const struct model *model, const struct predict_request *req)
+{
+    size_t n = (size_t)req->n;
+    size_t o = (size_t)model->o;
+    bool fits = predict_fits(n, o, 1, 1) && predict_tile_fits(model, req);
+    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
+        if (req->want & (1U << i)) {
+            struct predict_dims dims = predict_result_dims((enum predict_index)i, model, req);
+            fits =
+                fits && predict_fits(dims.size[0], dims.size[1], dims.rank > 2 ? dims.size[2] : 1,
+                                     dims.rank > 3 ? dims.size[3] : 1);
+        }
+    }
+    if (req->want & PREDICT_INTERVALS) {
+        size_t rows = n < PLAN_TILE_ROWS ? n : PLAN_TILE_ROWS;
+        fits = fits && predict_fits(rows, o, (size_t)predict_intervals_n_folds(model), 2);
+    }
+    return fits &&
+           (!(req->want & PREDICT_COVARIANCE_ROWS) || predict_fits(n, o, (size_t)model->m, 1));
 }
 
 enum err_code predict_check(const struct model *model, const struct predict_request *req,
                             struct err *err)
 {
-    size_t n = (size_t)req->n;
-    size_t o = (size_t)model->o;
-    size_t d = (size_t)model->d;
-    size_t m = (size_t)model->m;
     if ((req->want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE)) &&
-        model->noise_sigma == NULL && !model->noise_predicted) {
+        !model_knows_noise(model)) {
         return err_set(err, ERR_INVALID,
                        "the model knows no noise, so noise_variance and "
                        "total_variance cannot be returned");
@@ -40,20 +58,7 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
     if ((req->want & PREDICT_INTERVALS) && predict_intervals_check(model, req, err) != ERR_OK) {
         return err->code;
     }
-    if (!within(PREDICT_MAX_VALUES, n, o, 1, 1) ||
-        ((req->want & PREDICT_INTERVALS) &&
-         (!within(PREDICT_MAX_VALUES, n, o, (size_t)req->n_intervals, 2) ||
-          !within(PREDICT_MAX_VALUES, n < PLAN_TILE_ROWS ? n : PLAN_TILE_ROWS, o,
-                  (size_t)predict_intervals_n_folds(model), 2))) ||
-        ((req->want & PREDICT_QUANTILES) &&
-         (!within(PREDICT_MAX_VALUES, n, o, (size_t)req->n_levels, 1) ||
-          !within(PREDICT_MAX_VALUES, n < PLAN_TILE_ROWS ? n : PLAN_TILE_ROWS, o, m, 1))) ||
-        ((req->want & PREDICT_SAMPLES) &&
-         !within(PREDICT_MAX_VALUES, n, o, (size_t)req->n_samples, 1)) ||
-        ((req->want & PREDICT_JACOBIAN) && !within(PREDICT_MAX_VALUES, n, o, d, 2)) ||
-        ((req->want & PREDICT_COVARIANCE_OUTPUTS) && !within(PREDICT_MAX_VALUES, n, o, o, 1)) ||
-        ((req->want & PREDICT_COVARIANCE_ROWS) &&
-         (!within(PREDICT_MAX_VALUES, n, n, o, 1) || !within(PREDICT_MAX_VALUES, n, o, m, 1)))) {
+    if (!answer_fits(model, req)) {
         return err_set(err, ERR_LIMIT,
                        "the answer would hold more than %zu numbers; ask for fewer "
                        "rows at a time",
@@ -62,48 +67,26 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
     return predict_is_linear(model) ? predict_linear_check(model, req, err) : ERR_OK;
 }
 
-static enum err_code allocate(struct predict_call *call, struct arena *arena, struct err *err)
+/* What tiles keep beside the results. */
+static enum err_code allocate_kept(struct predict_call *call, struct arena *arena, struct err *err)
 {
     const struct model *model = call->model;
-    const struct predict_request *req = call->req;
-    struct predict_result *out = call->out;
-    unsigned want = req->want;
-    size_t n = (size_t)req->n;
-    size_t o = (size_t)model->o;
-    size_t d = (size_t)model->d;
-    size_t kept =
-        predict_is_linear(model) ? predict_linear_values(model, req->n) : (size_t)model->m * n * o;
-    bool noise = want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE | PREDICT_INTERVALS);
-    struct {
-        bool wanted;
-        size_t count;
-        double **array;
-    } plan[] = {
-        {true, n * o, &out->mean},
-        {true, n * o, &call->m2},
-        {want & PREDICT_STD, n * o, &out->std},
-        {want & PREDICT_NOISE_VARIANCE, n * o, &out->noise_variance},
-        {want & (PREDICT_TOTAL_VARIANCE | PREDICT_INTERVALS), n * o, &out->total_variance},
-        {want & PREDICT_QUANTILES, (size_t)req->n_levels * n * o, &out->quantiles},
-        {want & PREDICT_COVARIANCE_OUTPUTS, n * o * o, &out->covariance},
-        {want & PREDICT_COVARIANCE_ROWS, o * n * n, &out->covariance},
-        {want & PREDICT_COVARIANCE_ROWS, kept, &call->values},
-        {noise && model->noise_predicted, n * o, &call->noise},
-        {want & PREDICT_SAMPLES, (size_t)req->n_samples * n * o, &out->samples},
-        {want & PREDICT_JACOBIAN, n * o * d, &out->jacobian_mean},
-        {want & PREDICT_JACOBIAN, n * o * d, &out->jacobian_std},
-        {want & PREDICT_INTERVALS, (size_t)req->n_intervals * n * o, &out->lower},
-        {want & PREDICT_INTERVALS, (size_t)req->n_intervals * n * o, &out->upper},
-    };
-    for (size_t i = 0; i < sizeof plan / sizeof *plan; i++) {
-        if (plan[i].wanted) {
-            *plan[i].array = arena_alloc_array(arena, plan[i].count, sizeof(double));
-            if (*plan[i].array == NULL) {
-                return err_set(err, ERR_NOMEM, "no memory for the answer");
-            }
+    unsigned want = call->req->want;
+    size_t cells = (size_t)call->req->n * (size_t)model->o;
+    bool ok = true;
+    if (want & PREDICT_COVARIANCE_ROWS) {
+        size_t kept = predict_is_linear(model) ? predict_linear_values(model, call->req->n)
+                                               : (size_t)model->m * cells;
+        call->values = predict_scratch(arena, kept, &ok);
+    }
+    if (model->noise_predicted &&
+        (want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE | PREDICT_INTERVALS))) {
+        call->noise = predict_scratch(arena, cells, &ok);
+        if (call->noise != NULL) {
+            memset(call->noise, 0, cells * sizeof *call->noise);
         }
     }
-    return ERR_OK;
+    return ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the answer");
 }
 
 static enum err_code choose_samples(struct predict_call *call, struct arena *arena, struct err *err)
@@ -130,16 +113,17 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
     *call = (struct predict_call){.model = model, .req = req, .out = out};
     *out = (struct predict_result){.mean = NULL};
     int tile = predict_is_linear(model) ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
+    unsigned needed = req->want | PREDICT_MEAN | PREDICT_VARIANCE;
+    if (req->want & PREDICT_INTERVALS) {
+        needed |= PREDICT_TOTAL_VARIANCE;
+    }
     call->n_tiles = (req->n + tile - 1) / tile;
-    if (predict_check(model, req, err) != ERR_OK || allocate(call, arena, err) != ERR_OK ||
-        (predict_is_linear(model) && predict_linear_begin(call, arena, err) != ERR_OK)) {
+    if (predict_check(model, req, err) != ERR_OK ||
+        predict_result_alloc(out, needed, model, req, arena, err) != ERR_OK ||
+        allocate_kept(call, arena, err) != ERR_OK ||
+        (predict_is_linear(model) && predict_linear_begin(call, arena, err) != ERR_OK) ||
+        ((req->want & PREDICT_INTERVALS) && predict_intervals_begin(call, arena, err) != ERR_OK)) {
         return err->code;
-    }
-    if ((req->want & PREDICT_INTERVALS) && predict_intervals_begin(call, arena, err) != ERR_OK) {
-        return err->code;
-    }
-    for (size_t c = 0; call->noise != NULL && c < (size_t)req->n * (size_t)model->o; c++) {
-        call->noise[c] = 0.0;
     }
     return req->want & PREDICT_SAMPLES ? choose_samples(call, arena, err) : ERR_OK;
 }
@@ -155,8 +139,8 @@ void predict_noise_finish(const struct predict_call *call, size_t first, size_t 
     }
 }
 
-/* Of cell c of [n x o]; 0 when it is not known or not wanted. */
-static double noise_variance(const struct predict_call *call, size_t c)
+/* Of cell c of [n x o]; 0 when it is not known or not asked for. */
+static double noise_variance_of(const struct predict_call *call, size_t c)
 {
     const struct model *model = call->model;
     if (call->noise != NULL) {
@@ -166,15 +150,15 @@ static double noise_variance(const struct predict_call *call, size_t c)
     return sigma * sigma;
 }
 
-/* What follows from mean and variance; and no answer without finite numbers. */
-static enum err_code derive(const struct predict_call *call, struct err *err)
+/* The results that follow from mean and variance. ERR_NUMERIC where these are not finite. */
+static enum err_code derive_moments(const struct predict_call *call, struct err *err)
 {
     const struct model *model = call->model;
     struct predict_result *out = call->out;
     size_t o = (size_t)model->o;
     for (size_t c = 0; c < (size_t)call->req->n * o; c++) {
-        double variance = call->m2[c];
-        double noise = noise_variance(call, c);
+        double variance = out->variance[c];
+        double noise = noise_variance_of(call, c);
         if (!isfinite(out->mean[c]) || !isfinite(variance) || !isfinite(noise)) {
             return err_set_at(err, ERR_NUMERIC, (int)(c / o), (int)(c % o),
                               "the model's answer at row %zu, output %zu is not finite", c / o,
@@ -190,7 +174,6 @@ static enum err_code derive(const struct predict_call *call, struct err *err)
             out->total_variance[c] = variance + noise;
         }
     }
-    out->variance = call->m2;
     return ERR_OK;
 }
 
@@ -205,10 +188,14 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
         if (scratch == NULL) {
             return err_set(err, ERR_NOMEM, "no memory for the covariance between rows");
         }
-        moments_row_covariance(model->m, n, (size_t)model->o, call->values, call->out->mean,
-                               call->out->covariance, scratch);
+        const struct moments_draws draws = {.m = model->m,
+                                            .n = n,
+                                            .o = (size_t)model->o,
+                                            .values = call->values,
+                                            .mean = call->out->mean};
+        moments_row_covariance(&draws, call->out->covariance_rows, scratch);
     }
-    if (derive(call, err) != ERR_OK) {
+    if (derive_moments(call, err) != ERR_OK) {
         return err->code;
     }
     return call->intervals != NULL ? predict_intervals_end(call, err) : ERR_OK;
@@ -229,31 +216,32 @@ double predict_work(const struct model *model, const struct predict_request *req
 
 /* ---- a whole prediction ---- */
 
-struct run {
+struct shared_call {
     struct predict_call call;
     struct arena *scratch; /* [threads] */
 };
 
-static enum err_code run_tile(void *ctx, int worker, int tile, struct err *err)
+static enum err_code predict_shared_tile(void *ctx, int worker, int tile, struct err *err)
 {
-    struct run *run = ctx;
-    if (cancel_is_requested(run->call.req->cancel)) {
+    struct shared_call *shared = ctx;
+    if (cancel_is_requested(shared->call.req->cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled in a prediction");
     }
-    err_kept(predict_tile(&run->call, tile, &run->scratch[worker], err));
-    arena_clear(&run->scratch[worker]);
+    err_kept(predict_tile(&shared->call, tile, &shared->scratch[worker], err));
+    arena_clear(&shared->scratch[worker]);
     return err->code;
 }
 
-static enum err_code run_tiles(struct run *run, int threads, struct arena *arena, struct err *err)
+static enum err_code predict_tiles(struct shared_call *shared, int threads, struct arena *arena,
+                                   struct err *err)
 {
-    run->scratch = arena_zalloc_array(arena, (size_t)threads, sizeof *run->scratch);
-    if (run->scratch == NULL) {
+    shared->scratch = arena_zalloc_array(arena, (size_t)threads, sizeof *shared->scratch);
+    if (shared->scratch == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a prediction");
     }
-    err_kept(par_run(threads, run->call.n_tiles, run_tile, run, err));
+    err_kept(par_run(threads, shared->call.n_tiles, predict_shared_tile, shared, err));
     for (int i = 0; i < threads; i++) {
-        arena_release(&run->scratch[i]);
+        arena_release(&shared->scratch[i]);
     }
     return err->code;
 }
@@ -261,16 +249,16 @@ static enum err_code run_tiles(struct run *run, int threads, struct arena *arena
 enum err_code predict_run(const struct model *model, const struct predict_request *req,
                           struct arena *arena, struct predict_result *out, struct err *err)
 {
-    struct run run;
+    struct shared_call shared;
     int threads = predict_work(model, req) > PARALLEL_WORK ? req->n_threads : 1;
-    if (predict_begin(&run.call, model, req, arena, out, err) != ERR_OK) {
+    if (predict_begin(&shared.call, model, req, arena, out, err) != ERR_OK) {
         return err->code;
     }
-    threads = threads < run.call.n_tiles ? threads : run.call.n_tiles;
+    threads = threads < shared.call.n_tiles ? threads : shared.call.n_tiles;
     if (cancel_is_requested(req->cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled before a prediction");
     }
-    enum err_code code = run.call.n_tiles == 1 ? predict_tile(&run.call, 0, arena, err)
-                                               : run_tiles(&run, threads, arena, err);
-    return code == ERR_OK ? predict_end(&run.call, arena, err) : code;
+    enum err_code code = shared.call.n_tiles == 1 ? predict_tile(&shared.call, 0, arena, err)
+                                                  : predict_tiles(&shared, threads, arena, err);
+    return code == ERR_OK ? predict_end(&shared.call, arena, err) : code;
 }

@@ -6,14 +6,13 @@
 
 #include <math.h>
 
-/* Of one score at one row, in multiplications: shifting it, and two selections. */
+/* Multiplications that one score costs at one row: shifting it, and two selections. */
 #define SCORE_WORK 12.0
 
 struct predict_intervals {
-    int *ranks; /* [n_intervals] conformal; else NULL */
-    double
-        *thresholds; /* [n_intervals x o] half widths, of absolute size or in s; NULL with folds */
-    bool in_std;     /* thresholds are in units of the root of the total variance */
+    int *ranks;         /* [n_intervals] of the calibration's scores, if there is one */
+    double *thresholds; /* [n_intervals x o] half widths; NULL with folds */
+    bool in_std;        /* thresholds are multiples of the root of the total variance */
 };
 
 static bool is_conformal(const struct model *model)
@@ -118,13 +117,15 @@ enum err_code predict_intervals_end(struct predict_call *call, struct err *err)
     size_t cells = (size_t)call->req->n * o;
     for (size_t at = 0; at < (size_t)call->req->n_intervals * cells; at++) {
         size_t c = at % cells;
+        double *lower = out->intervals + at / cells * 2 * cells + c;
+        double *upper = lower + cells;
         if (in->thresholds != NULL) {
             double unit = in->in_std ? sqrt(out->total_variance[c]) : 1.0;
             double half = in->thresholds[at / cells * o + c % o] * unit;
-            out->lower[at] = out->mean[c] - half;
-            out->upper[at] = out->mean[c] + half;
+            *lower = out->mean[c] - half;
+            *upper = out->mean[c] + half;
         }
-        if (!isfinite(out->lower[at]) || !isfinite(out->upper[at])) {
+        if (!isfinite(*lower) || !isfinite(*upper)) {
             return err_set_at(err, ERR_NUMERIC, (int)(c / o), (int)(c % o),
                               "an interval at row %zu, output %zu is not finite", c / o, c % o);
         }
@@ -175,7 +176,7 @@ void predict_folds_set(struct predict_folds *folds, int fold, int n_members, con
     }
 }
 
-/* The sums of squared deviations become roots of each fold's total variance. */
+/* folds->m2 becomes the root of each fold's total variance. */
 static void finish_std(struct predict_folds *folds, const struct conformal *c, size_t o)
 {
     if (!folds->closed) {
@@ -203,8 +204,9 @@ void predict_folds_finish(struct predict_folds *folds, const struct predict_call
         for (int k = 0; k < call->req->n_intervals; k++) {
             double interval[2];
             conformal_fold_interval(conformal, call->intervals->ranks[k], folds->ends, interval);
-            call->out->lower[(size_t)k * all + first * o + c] = interval[0];
-            call->out->upper[(size_t)k * all + first * o + c] = interval[1];
+            double *lower = call->out->intervals + 2 * (size_t)k * all + first * o + c;
+            lower[0] = interval[0];
+            lower[all] = interval[1];
         }
     }
 }

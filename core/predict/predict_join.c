@@ -3,27 +3,55 @@
 
 #include <string.h>
 
-/* They cost next to nothing once the moments are there, so requests may differ in them. */
-#define MOMENTS                                                                                    \
-    ((unsigned)(PREDICT_MEAN | PREDICT_VARIANCE | PREDICT_STD | PREDICT_NOISE_VARIANCE |           \
-                PREDICT_TOTAL_VARIANCE))
+/* The results of each kind of joining. */
+#define RESULT(FLAG, field, name, shape, join, option)                                             \
+    | (PREDICT_JOIN_##join == PREDICT_JOIN_FREELY ? PREDICT_##FLAG : 0)
+static const unsigned joins_freely = 0
+#include "predict/results.def"
+    ;
+#undef RESULT
+#define RESULT(FLAG, field, name, shape, join, option)                                             \
+    | (PREDICT_JOIN_##join == PREDICT_JOIN_NEVER ? PREDICT_##FLAG : 0)
+static const unsigned joins_never = 0
+#include "predict/results.def"
+    ;
+#undef RESULT
+
+static bool same_numbers(int n_a, const double *a, int n_b, const double *b)
+{
+    return n_a == n_b && memcmp(a, b, (size_t)n_a * sizeof *a) == 0;
+}
+
+static bool same_option(enum predict_option option, const struct predict_request *a,
+                        const struct predict_request *b)
+{
+    switch (option) {
+    case PREDICT_OPTION_LEVELS:
+        return same_numbers(a->n_levels, a->levels, b->n_levels, b->levels);
+    case PREDICT_OPTION_COVERAGES:
+        return same_numbers(a->n_intervals, a->intervals, b->n_intervals, b->intervals);
+    case PREDICT_OPTION_DRAWS:
+        return a->n_samples == b->n_samples && a->seed == b->seed;
+    case PREDICT_OPTION_NONE:
+    case PREDICT_OPTION_BETWEEN:
+    case PREDICT_OPTION_ALTERNATIVE:
+        break;
+    }
+    return true;
+}
 
 bool predict_can_join(const struct predict_request *a, const struct predict_request *b)
 {
-    if ((a->want & ~MOMENTS) != (b->want & ~MOMENTS) || (a->want & PREDICT_COVARIANCE_ROWS)) {
+    unsigned alike = a->want & ~joins_freely;
+    if (alike != (b->want & ~joins_freely) || (alike & joins_never)) {
         return false;
     }
-    if ((a->want & PREDICT_QUANTILES) &&
-        (a->n_levels != b->n_levels ||
-         memcmp(a->levels, b->levels, (size_t)a->n_levels * sizeof *a->levels) != 0)) {
-        return false;
+    for (int i = 0; alike >> i != 0; i++) {
+        if ((alike & (1U << i)) && !same_option(predict_kinds[i].option, a, b)) {
+            return false;
+        }
     }
-    if ((a->want & PREDICT_INTERVALS) &&
-        (a->n_intervals != b->n_intervals ||
-         memcmp(a->intervals, b->intervals, (size_t)a->n_intervals * sizeof *a->intervals) != 0)) {
-        return false;
-    }
-    return !(a->want & PREDICT_SAMPLES) || (a->n_samples == b->n_samples && a->seed == b->seed);
+    return true;
 }
 
 enum err_code predict_join(const struct predict_request *const *parts, int n, int d,
@@ -48,57 +76,39 @@ enum err_code predict_join(const struct predict_request *const *parts, int n, in
     return ERR_OK;
 }
 
-/* Rows first .. first + n - 1 of each of `outer` blocks of `all` rows of `width` values. */
-struct part {
-    bool wanted;
-    const double *from;
-    double **to;
-    size_t outer;
-    size_t width;
-};
-
-static bool copy_rows(const struct part *part, size_t all, size_t first, size_t n,
-                      struct arena *arena)
+/* Rows from `first` on of an array of these dimensions, as many as the part's array has. */
+static void copy_rows(const struct predict_dims *all, const double *from, size_t first,
+                      const struct predict_dims *part, double *to)
 {
-    size_t block = n * part->width;
-    double *to = arena_alloc_array(arena, part->outer * block, sizeof *to);
-    if (to == NULL) {
-        return false;
+    size_t n_blocks = 1; /* each with all rows */
+    size_t width = 1;    /* of a row in a block */
+    for (int k = 0; k < all->rows; k++) {
+        n_blocks *= all->size[k];
     }
-    for (size_t k = 0; k < part->outer; k++) {
-        memcpy(to + k * block, part->from + (k * all + first) * part->width, block * sizeof *to);
+    for (int k = all->rows + 1; k < all->rank; k++) {
+        width *= all->size[k];
     }
-    *part->to = to;
-    return true;
+    size_t n = part->size[part->rows];
+    for (size_t k = 0; k < n_blocks; k++) {
+        memcpy(to + k * n * width, from + (k * all->size[all->rows] + first) * width,
+               n * width * sizeof *to);
+    }
 }
 
-enum err_code predict_slice(const struct model *model, const struct predict_request *joint,
-                            const struct predict_result *all, int first,
+enum err_code predict_slice(const struct predict_call *joint, int first,
                             const struct predict_request *part, struct arena *arena,
                             struct predict_result *out, struct err *err)
 {
-    size_t o = (size_t)model->o;
-    size_t od = o * (size_t)model->d;
-    unsigned want = part->want;
-    *out = (struct predict_result){.mean = NULL};
-    const struct part parts[] = {
-        {true, all->mean, &out->mean, 1, o},
-        {true, all->variance, &out->variance, 1, o},
-        {want & PREDICT_STD, all->std, &out->std, 1, o},
-        {want & PREDICT_NOISE_VARIANCE, all->noise_variance, &out->noise_variance, 1, o},
-        {want & PREDICT_TOTAL_VARIANCE, all->total_variance, &out->total_variance, 1, o},
-        {want & PREDICT_QUANTILES, all->quantiles, &out->quantiles, (size_t)part->n_levels, o},
-        {want & PREDICT_COVARIANCE_OUTPUTS, all->covariance, &out->covariance, 1, o * o},
-        {want & PREDICT_SAMPLES, all->samples, &out->samples, (size_t)part->n_samples, o},
-        {want & PREDICT_JACOBIAN, all->jacobian_mean, &out->jacobian_mean, 1, od},
-        {want & PREDICT_JACOBIAN, all->jacobian_std, &out->jacobian_std, 1, od},
-        {want & PREDICT_INTERVALS, all->lower, &out->lower, (size_t)part->n_intervals, o},
-        {want & PREDICT_INTERVALS, all->upper, &out->upper, (size_t)part->n_intervals, o},
-    };
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        if (parts[i].wanted &&
-            !copy_rows(&parts[i], (size_t)joint->n, (size_t)first, (size_t)part->n, arena)) {
-            return err_set(err, ERR_NOMEM, "no memory for the answer");
+    unsigned set = part->want | PREDICT_MEAN | PREDICT_VARIANCE;
+    if (predict_result_alloc(out, set, joint->model, part, arena, err) != ERR_OK) {
+        return err->code;
+    }
+    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
+        if (set & (1U << i)) {
+            enum predict_index index = (enum predict_index)i;
+            struct predict_dims all = predict_result_dims(index, joint->model, joint->req);
+            struct predict_dims dims = predict_result_dims(index, joint->model, part);
+            copy_rows(&all, joint->out->at[i], (size_t)first, &dims, out->at[i]);
         }
     }
     return ERR_OK;

@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Several requests to one model as one prediction. A row's answer has the same bits whatever rows
- * are computed with it, so joining shows in nothing but the time.
+ * are computed with it, so joining changes nothing but the time it takes.
  */
 #ifndef PREDICT_JOIN_H
 #define PREDICT_JOIN_H
 
 #include "predict/predict.h"
 
-/* Can rows of both be computed together? Not when a row's answer depends on other rows. */
+/* Can the rows of both be computed together? results.def says which results allow it. */
 bool predict_can_join(const struct predict_request *a, const struct predict_request *b);
 
 /*
- * The request for all rows of parts [n], which can be joined, one part after the other; rows of d
- * inputs are copied to the arena. ERR_NOMEM.
+ * Makes the request for the rows of all parts [n], which must be joinable, one part after the
+ * other; the rows, of d inputs, are copied to the arena. ERR_NOMEM.
  */
 enum err_code predict_join(const struct predict_request *const *parts, int n, int d,
                            struct arena *arena, struct predict_request *out,
                            struct err *err) MUST_CHECK;
 
 /*
- * The results of one part, whose rows begin at row `first` of the joint request; copied to the
- * arena. ERR_NOMEM.
+ * Copies the results of one part, whose rows begin at row `first`, from the result of a joint call
+ * that has ended to the arena. ERR_NOMEM.
  */
-enum err_code predict_slice(const struct model *model, const struct predict_request *joint,
-                            const struct predict_result *all, int first,
+enum err_code predict_slice(const struct predict_call *joint, int first,
                             const struct predict_request *part, struct arena *arena,
                             struct predict_result *out, struct err *err) MUST_CHECK;
 

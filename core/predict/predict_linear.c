@@ -5,28 +5,29 @@
  *
  *   f(x; theta) ~ f_i(x) + J_i(x) (theta - theta_i),     J_i = df/dtheta at theta_i,
  *
- * and of a linear function of a normal vector everything is known [1, 2]: it is normal with mean
- * f_i and covariance J_i S_i J_i', S_i = diag(std^2) + F F'. With W = [J diag(std), J F] this is
- * W W', never negative, and S, which is K x K, is not formed. J contains all that lies between the
- * parameters and the user: the network, its final map and the output's scaler, so a logarithmic
+ * and a linear function of a normal vector is normal [1, 2]: its mean is f_i and its covariance
+ * J_i S_i J_i', S_i = diag(std^2) + F F'. With W = [J diag(std), J F] the covariance is W W', which
+ * is never negative, and S, which is K x K, is not formed. J contains all that lies between the
+ * parameters and the user: the network, its final map and the output's scaler. So a logarithmic
  * output is normal in the user's units here, not log-normal as its draws would be.
  *
  * M members are a mixture with equal weights: mean f = sum f_i / M, covariance
  * sum (W_i W_i' + (f_i - f)(f_i - f)') / M. Its quantiles solve sum Phi((q - f_i) / s_i) / M =
  * level by bisection; for one member that is f + s z.
  *
- * Samples are f_i + J_i (theta_j - theta_i) of the model's own draws theta_j, so that those of one
- * draw at several rows belong together. A predicted noise is taken at the means of the members.
+ * Samples are f_i + J_i (theta_j - theta_i) for the model's own draws theta_j, so that the values
+ * of one sample at several rows belong to one draw. A predicted noise is taken at the members'
+ * means.
  *
- * Where we differ: QUiNN predicts its Laplace posteriors through draws only, which far from the
- * mode of a network with curved f underfits (section 3 of [2]).
+ * Where we differ: QUiNN predicts its Laplace posteriors through draws only. Far from the mode,
+ * where f is not linear in theta, such predictions underfit (section 3 of [2]).
  *
- * The Jacobian by the inputs is exact: with V = J S J' of an output and u = S J' held still,
- * dV/dx = 2 d(J u)/dx, and J u is the derivative of f along u, whose gradient by x one pass forward
- * over reverse gives (core/network/resnet_tangent).
+ * The Jacobian by the inputs is exact. With u = S J' held fixed, the variance V = J S J' of an
+ * output has dV/dx = 2 d(J u)/dx. J u is the derivative of f along u, and one pass of forward over
+ * reverse mode gives its gradient by x (core/network/resnet_tangent).
  *
- * A row's own products have fixed shapes, and the tape pads its rows: the bits of a row do not
- * depend on the rows beside it.
+ * Products of a single row have fixed shapes, and the tape pads its rows, so the bits of a row do
+ * not depend on the rows beside it.
  *
  * [1] D. MacKay, A practical Bayesian framework for backpropagation networks, Neural Computation 4,
  *     1992.
@@ -56,12 +57,6 @@ struct predict_linear_extent predict_linear_extent(const struct gauss_mixture *m
     return max;
 }
 
-static bool fits(size_t a, size_t b, size_t c)
-{
-    size_t total;
-    return size_mul(a, b, &total) && size_mul(total, c, &total) && total <= PREDICT_MAX_VALUES;
-}
-
 size_t predict_linear_values(const struct model *model, int n)
 {
     return (size_t)model->gaussian.n_members * (size_t)n * (size_t)model->o *
@@ -84,11 +79,11 @@ enum err_code predict_linear_check(const struct model *model, const struct predi
         }
     }
     size_t by_input = req->want & PREDICT_JACOBIAN ? (size_t)model->d : 1;
-    bool small = fits(PREDICT_LINEAR_TILE, o, max.n + max.width) &&
-                 fits(PREDICT_LINEAR_TILE, (size_t)model->net.n_params, 1) &&
-                 fits(PREDICT_LINEAR_TILE * (size_t)mixture->n_members, o, by_input);
+    bool small = predict_fits(PREDICT_LINEAR_TILE, o, max.n + max.width, 1) &&
+                 predict_fits(PREDICT_LINEAR_TILE, (size_t)model->net.n_params, 1, 1) &&
+                 predict_fits(PREDICT_LINEAR_TILE * (size_t)mixture->n_members, o, by_input, 1);
     if ((req->want & PREDICT_COVARIANCE_ROWS) &&
-        !fits(cells, max.width + 1, (size_t)mixture->n_members)) {
+        !predict_fits(cells, max.width + 1, (size_t)mixture->n_members, 1)) {
         small = false;
     }
     return small ? ERR_OK
@@ -130,13 +125,6 @@ enum err_code predict_linear_begin(struct predict_call *call, struct arena *aren
 
 /* ---- one tile ---- */
 
-static double *scratch_get(struct arena *arena, size_t count, bool *ok)
-{
-    double *block = arena_alloc_array(arena, count, sizeof *block);
-    *ok = *ok && block != NULL;
-    return block;
-}
-
 static enum err_code tile_init(struct linear_tile *tile, const struct predict_call *call,
                                struct arena *arena, struct err *err)
 {
@@ -148,23 +136,23 @@ static enum err_code tile_init(struct linear_tile *tile, const struct predict_ca
     size_t k = (size_t)model->net.n_params;
     size_t cells = (size_t)model->gaussian.n_members * tile->rows * o;
     bool ok = true;
-    tile->z = scratch_get(arena, tile->rows * d, &ok);
-    tile->f = scratch_get(arena, cells, &ok);
-    tile->var = scratch_get(arena, cells, &ok);
-    tile->y = scratch_get(arena, tile->rows * n_out, &ok);
-    tile->dy = scratch_get(arena, tile->rows * n_out, &ok);
-    tile->grad = scratch_get(arena, tile->rows * k, &ok);
-    tile->jac = scratch_get(arena, tile->rows * o * max.n, &ok);
-    tile->jf = scratch_get(arena, o * max.width, &ok);
-    tile->white = scratch_get(arena, o * max.width, &ok);
+    tile->z = predict_scratch(arena, tile->rows * d, &ok);
+    tile->f = predict_scratch(arena, cells, &ok);
+    tile->var = predict_scratch(arena, cells, &ok);
+    tile->y = predict_scratch(arena, tile->rows * n_out, &ok);
+    tile->dy = predict_scratch(arena, tile->rows * n_out, &ok);
+    tile->grad = predict_scratch(arena, tile->rows * k, &ok);
+    tile->jac = predict_scratch(arena, tile->rows * o * max.n, &ok);
+    tile->jf = predict_scratch(arena, o * max.width, &ok);
+    tile->white = predict_scratch(arena, o * max.width, &ok);
     tile->tape = resnet_tape_new(&model->net, (int)tile->rows);
     ok = ok && tile->tape != NULL;
     if (call->req->want & PREDICT_JACOBIAN) {
-        tile->df = scratch_get(arena, cells * d, &ok);
-        tile->v = scratch_get(arena, k, &ok);
-        tile->input_jac = scratch_get(arena, n_out * d, &ok);
-        tile->change = scratch_get(arena, d, &ok);
-        tile->scratch = scratch_get(arena, n_out + d, &ok);
+        tile->df = predict_scratch(arena, cells * d, &ok);
+        tile->v = predict_scratch(arena, k, &ok);
+        tile->input_jac = predict_scratch(arena, n_out * d, &ok);
+        tile->change = predict_scratch(arena, d, &ok);
+        tile->scratch = predict_scratch(arena, n_out + d, &ok);
         tile->one = resnet_tape_new(&model->net, 1);
         tile->tangent = resnet_tangent_new(&model->net, 1);
         ok = ok && tile->one != NULL && tile->tangent != NULL;
@@ -181,7 +169,7 @@ static void tile_release(struct linear_tile *tile)
 
 /* ---- the mixture ---- */
 
-/* f and var of member i stand at f[i * stride], var[i * stride]. */
+/* Normals with equal weights; those of member i are f[i * stride] and var[i * stride]. */
 struct mixture {
     const double *f;
     const double *var;
@@ -189,7 +177,8 @@ struct mixture {
     size_t m;
 };
 
-static double distribution(const struct mixture *mix, double at)
+/* The distribution function. */
+static double mixture_below(const struct mixture *mix, double at)
 {
     double sum = 0.0;
     for (size_t i = 0; i < mix->m; i++) {
@@ -200,7 +189,7 @@ static double distribution(const struct mixture *mix, double at)
     return sum / (double)mix->m;
 }
 
-/* z: the standard normal's quantile. Halves until no double lies between. */
+/* z: the level's quantile of the standard normal. Bisects until no double lies between. */
 static double mixture_quantile(const struct mixture *mix, double level, double z)
 {
     double low = INFINITY;
@@ -210,7 +199,7 @@ static double mixture_quantile(const struct mixture *mix, double level, double z
         low = fmin(low, q);
         high = fmax(high, q);
     }
-    if (distribution(mix, low) >= level) {
+    if (mixture_below(mix, low) >= level) {
         return low;
     }
     for (int k = 0; k < MAX_BISECTIONS; k++) {
@@ -218,7 +207,7 @@ static double mixture_quantile(const struct mixture *mix, double level, double z
         if (!(middle > low && middle < high)) {
             break;
         }
-        if (distribution(mix, middle) < level) {
+        if (mixture_below(mix, middle) < level) {
             low = middle;
         } else {
             high = middle;
@@ -233,7 +222,7 @@ static void tile_moments(const struct predict_call *call, const struct linear_ti
     size_t o = (size_t)call->model->o;
     size_t cells = tile->rows * o;
     double *mean = call->out->mean + tile->first * o;
-    double *variance = call->m2 + tile->first * o;
+    double *variance = call->out->variance + tile->first * o;
     for (size_t c = 0; c < cells; c++) {
         double sum = 0.0;
         for (size_t i = 0; i < m; i++) {
@@ -264,14 +253,16 @@ static void tile_covariance(const struct predict_call *call, const struct linear
             cov[c] /= (double)m;
         }
         for (size_t a = 0; a < o; a++) {
-            cov[a * o + a] = call->m2[(tile->first + row) * o + a];
+            cov[a * o + a] = call->out->variance[(tile->first + row) * o + a];
         }
     }
 }
 
 /*
- * jacobian_std holds the sum of the members' dV_i/dx. Of the mixture, since the deviations from the
- * mean sum to 0, dV/dx = sum (dV_i + 2 (f_i - f) df_i) / M, and dstd = dV / (2 std).
+ * On entry part two of the Jacobian holds the sum of the members' dV_i/dx. The deviations f_i - f
+ * sum to 0, so of the mixture
+ *
+ *   dV/dx = sum (dV_i/dx + 2 (f_i - f) df_i/dx) / M,     dstd/dx = dV/dx / (2 std)
  */
 static void tile_jacobian(const struct predict_call *call, const struct linear_tile *tile)
 {
@@ -279,25 +270,25 @@ static void tile_jacobian(const struct predict_call *call, const struct linear_t
     size_t o = (size_t)call->model->o;
     size_t d = (size_t)call->model->d;
     size_t cells = tile->rows * o;
+    double *jacobian_std = predict_jacobian_std(call);
     for (size_t c = 0; c < cells; c++) {
         size_t at = tile->first * o + c;
-        double std = sqrt(call->m2[at]);
+        double std = sqrt(call->out->variance[at]);
         for (size_t b = 0; b < d; b++) {
             double mean_slope = 0.0;
-            double variance_slope = call->out->jacobian_std[at * d + b];
+            double variance_slope = jacobian_std[at * d + b];
             for (size_t i = 0; i < m; i++) {
                 double slope = tile->df[(i * cells + c) * d + b];
                 mean_slope += slope;
                 variance_slope += 2.0 * (tile->f[i * cells + c] - call->out->mean[at]) * slope;
             }
-            call->out->jacobian_mean[at * d + b] = mean_slope / (double)m;
-            call->out->jacobian_std[at * d + b] =
-                std > 0.0 ? variance_slope / (2.0 * (double)m * std) : 0.0;
+            call->out->jacobian[at * d + b] = mean_slope / (double)m;
+            jacobian_std[at * d + b] = std > 0.0 ? variance_slope / (2.0 * (double)m * std) : 0.0;
         }
     }
 }
 
-/* Intervals of folds, each a mixture of its own members. */
+/* Intervals of a calibration by folds; each fold is the mixture of its own members. */
 static void tile_folds(const struct predict_call *call, const struct linear_tile *tile,
                        struct predict_folds *folds)
 {
@@ -347,9 +338,12 @@ enum err_code predict_linear_tile(const struct predict_call *call, int index, st
     if (!predict_folds_init(&folds, call, tile.rows, scratch)) {
         return err_set(err, ERR_NOMEM, "no memory for a prediction");
     }
+    const struct scaler_rows inputs = {.n = tile.rows,
+                                       .k = model->d,
+                                       .v = call->req->x + first * (size_t)model->d,
+                                       .first_row = first};
     if (tile_init(&tile, call, scratch, err) == ERR_OK &&
-        scaler_apply(model->in, tile.rows, model->d, call->req->x + first * (size_t)model->d,
-                     tile.z, first, err) == ERR_OK) {
+        scaler_apply(model->in, &inputs, tile.z, err) == ERR_OK) {
         for (int i = 0; i < model->gaussian.n_members; i++) {
             predict_linear_member(call, &tile, i);
         }
@@ -377,7 +371,7 @@ void predict_linear_row_covariance(const struct predict_call *call)
             }
             cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)n, (int)room,
                         1.0 / (double)mixture->n_members, w, (int)room, w, (int)room,
-                        i == 0 ? 0.0 : 1.0, call->out->covariance + a * n * n, (int)n);
+                        i == 0 ? 0.0 : 1.0, call->out->covariance_rows + a * n * n, (int)n);
         }
     }
 }

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Values of the rows at a member's mean, to tile->f; u of a second head to the noise. */
+/* tile->f at the member's mean; a predicted noise is added to call->noise. */
 static void eval_rows(const struct predict_call *call, struct linear_tile *tile, int member)
 {
     const struct model *model = call->model;
@@ -27,7 +27,7 @@ static void eval_rows(const struct predict_call *call, struct linear_tile *tile,
     scaler_invert(model->out, tile->rows, model->o, f);
 }
 
-/* J of all rows and outputs, a backward pass an output. */
+/* tile->jac, by a backward pass for each output. */
 static void eval_jacobian(const struct model *model, struct linear_tile *tile, int member)
 {
     const struct gauss *g = &model->gaussian.members[member];
@@ -53,7 +53,7 @@ static void eval_jacobian(const struct model *model, struct linear_tile *tile, i
     }
 }
 
-/* W of a row. jac: [o x n] */
+/* tile->white, W of a row, and tile->jf. jac: [o x n] */
 static void row_whiten(const struct gauss *g, size_t o, const double *jac, struct linear_tile *tile)
 {
     size_t n = (size_t)g->n;
@@ -82,7 +82,7 @@ static double dot(const double *a, const double *b, size_t n)
     return sum;
 }
 
-/* out->covariance of a row's outputs gathers W W'. */
+/* Adds W W' to out->covariance of a row. */
 static void add_covariance(const struct predict_call *call, const struct linear_tile *tile,
                            int member, size_t row)
 {
@@ -97,7 +97,7 @@ static void add_covariance(const struct predict_call *call, const struct linear_
     }
 }
 
-/* call->values [M x o x n x (width + 1)]: W with zeros behind it, and the mean. */
+/* call->values [M x o x n x (width + 1)] of a row: W, zeros up to the width, and the mean. */
 static void keep_row(const struct predict_call *call, const struct linear_tile *tile, int member,
                      size_t row)
 {
@@ -113,7 +113,7 @@ static void keep_row(const struct predict_call *call, const struct linear_tile *
     }
 }
 
-/* The chosen draws of a member. */
+/* Samples at a row from those draws of the member that were chosen. */
 static void row_samples(const struct predict_call *call, const struct linear_tile *tile, int member,
                         size_t row, const double *jac)
 {
@@ -139,7 +139,7 @@ static void row_samples(const struct predict_call *call, const struct linear_til
     }
 }
 
-/* v <- S J' of an output of a row, 0 for parameters that are known. */
+/* v <- S J' of an output at a row; 0 for parameters that are not uncertain. */
 static void covariance_times(const struct gauss *g, size_t n_params, const double *jac,
                              const double *jf, double *v)
 {
@@ -156,8 +156,8 @@ static void covariance_times(const struct gauss *g, size_t n_params, const doubl
 }
 
 /*
- * Derivatives by the inputs of f to df, and of V = J S J' added to jacobian_std. In the user's
- * units f = s(y), J = s'(y) dy/dtheta, so with v = S J'
+ * Sets df, the derivatives of f by the inputs, and adds those of V = J S J' to part two of the
+ * Jacobian. In the user's units f = s(y), J = s'(y) dy/dtheta, so with v = S J'
  *
  *   dV/dx = 2 (s'(y) d(dy/dtheta v)/dx + s''(y) (dy/dtheta v) dy/dx)
  */
@@ -172,6 +172,7 @@ static void row_jacobian(const struct predict_call *call, struct linear_tile *ti
     const double *x = call->req->x + (tile->first + row) * d;
     const double *f = tile->f + ((size_t)member * tile->rows + row) * o;
     double *df = tile->df + ((size_t)member * tile->rows + row) * o * d;
+    double *jacobian_std = predict_jacobian_std(call);
     double *along = tile->scratch; /* [n_out] */
     resnet_forward(tile->one, 1, tile->z + row * d, tile->y);
     resnet_input_jacobian(tile->one, tile->input_jac, tile->scratch);
@@ -179,7 +180,7 @@ static void row_jacobian(const struct predict_call *call, struct linear_tile *ti
         const struct scaler *s = &model->out[a];
         double slope = 1.0 / scaler_slope(s, f[a]);
         double curve = s->kind == SCALER_LOG ? slope * s->scale : 0.0;
-        double *dv = call->out->jacobian_std + ((tile->first + row) * o + a) * d;
+        double *dv = jacobian_std + ((tile->first + row) * o + a) * d;
         covariance_times(g, (size_t)model->net.n_params, jac + a * (size_t)g->n,
                          tile->jf + a * (size_t)g->rank, tile->v);
         memset(tile->dy, 0, n_out * sizeof *tile->dy);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What predict.c, predict_tile.c and predict_linear.c, predictions in closed form, share. */
+/* What predict.c shares with predict_tile.c, which computes from draws, and with predict_linear.c,
+ * which computes in closed form. */
 #ifndef PREDICT_PRIV_H
 #define PREDICT_PRIV_H
 
@@ -11,36 +12,61 @@ static inline bool predict_is_linear(const struct model *model)
     return model->gaussian.n_members > 0 && model->gaussian.linearised;
 }
 
+/* Part two of out->jacobian [n x o x d], of the standard deviation; part one is of the mean. */
+static inline double *predict_jacobian_std(const struct predict_call *call)
+{
+    return call->out->jacobian +
+           (size_t)call->req->n * (size_t)call->model->o * (size_t)call->model->d;
+}
+
+/* Scratch of a tile; *ok becomes false when memory is short. */
+static inline double *predict_scratch(struct arena *arena, size_t count, bool *ok)
+{
+    double *block = arena_alloc_array(arena, count, sizeof *block);
+    *ok = *ok && block != NULL;
+    return block;
+}
+
+/* Is the product of up to four factors at most PREDICT_MAX_VALUES? */
+bool predict_fits(size_t a, size_t b, size_t c, size_t d);
+
 /*
- * A row costs as much as thousands of draws' rows, so tiles are small: other calls have their turn
- * in between, and a request of a hundred rows has work for several threads.
+ * Sums over `count` draws of the scaled noise variance in call->noise become their mean in the
+ * user's units. Does nothing when no noise was asked for.
+ */
+void predict_noise_finish(const struct predict_call *call, size_t first, size_t rows, int count);
+
+/* ---- from draws ---- */
+
+/* Is what a tile keeps of every draw within the limit? */
+bool predict_tile_fits(const struct model *model, const struct predict_request *req);
+
+/* ---- in closed form ---- */
+
+/*
+ * A row costs as much as thousands of rows of one draw, so tiles are small: other calls have their
+ * turn in between, and a request of a hundred rows has work for several threads.
  */
 #define PREDICT_LINEAR_TILE 8
 
-/* What cannot be answered, beside what predict_check looks at. ERR_INVALID, ERR_LIMIT. */
+/* Refuses what only this way of predicting cannot answer: ERR_INVALID, ERR_LIMIT. */
 enum err_code predict_linear_check(const struct model *model, const struct predict_request *req,
                                    struct err *err) MUST_CHECK;
 
-/* Numbers that the covariance between n rows keeps: call->values. */
+/* Numbers that the covariance between n rows keeps in call->values. */
 size_t predict_linear_values(const struct model *model, int n);
 
-/* Multiplications for one row, about. */
+/* Multiplications for one row, roughly. */
 double predict_linear_work(const struct model *model, unsigned want);
 
-/* Once, when the result is allocated: normal quantiles of the levels. ERR_NOMEM. */
+/* Once, when the result has been allocated: normal quantiles of the levels. ERR_NOMEM. */
 enum err_code predict_linear_begin(struct predict_call *call, struct arena *arena,
                                    struct err *err) MUST_CHECK;
 
 enum err_code predict_linear_tile(const struct predict_call *call, int tile, struct arena *scratch,
                                   struct err *err) MUST_CHECK;
 
-/*
- * Sums over `count` draws of the scaled noise variance in call->noise become their mean in the
- * user's units. Nothing is done when nothing was asked for.
- */
-void predict_noise_finish(const struct predict_call *call, size_t first, size_t rows, int count);
-
-/* out->covariance between rows; spoils call->values. */
+/* Makes out->covariance_rows; overwrites call->values. */
 void predict_linear_row_covariance(const struct predict_call *call);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One tile of rows: for each draw in turn (core/network/plan) it runs through the network, then its
- * values enter the moments. Nothing of size [m x n x o] is held unless quantiles (of one tile) or
- * the covariance between rows ask for it.
+ * Predictions from draws, a tile of rows at a time: the tile runs through the network of each draw
+ * in turn (core/network/plan) and the draw's values enter the moments. All draws' values are kept
+ * for quantiles only, of one tile, and for the covariance between rows.
  */
 #include "predict/predict_priv.h"
 
@@ -13,16 +13,19 @@
 #include <math.h>
 #include <string.h>
 
+/* Results that need the values of all draws at a row at once. */
+#define KEEPS_DRAWS PREDICT_QUANTILES
+
 /* Scratch of one tile. */
 struct tile {
     size_t first; /* row */
     size_t rows;
     double *z;           /* [rows x d] scaled inputs */
     double *values;      /* [group x rows x outputs] of a group of draws */
-    double *f;           /* [rows x o] in it: one draw's values */
+    double *f;           /* [rows x o] one draw's values, within `values` */
     void *scratch;       /* plan_scratch_bytes */
     int group;           /* draws evaluated at a time */
-    double *kept;        /* [m x rows x o] for quantiles; or NULL */
+    double *kept;        /* [m x rows x o] for KEEPS_DRAWS; or NULL */
     double *column;      /* [m] */
     double *delta;       /* [o] */
     double *jac;         /* [rows x o x d], or NULL */
@@ -32,11 +35,10 @@ struct tile {
     struct predict_folds folds; /* for conformal intervals */
 };
 
-static double *scratch_get(struct arena *arena, size_t count, bool *ok)
+bool predict_tile_fits(const struct model *model, const struct predict_request *req)
 {
-    double *block = arena_alloc_array(arena, count, sizeof *block);
-    *ok = *ok && block != NULL;
-    return block;
+    size_t rows = req->n < PLAN_TILE_ROWS ? (size_t)req->n : PLAN_TILE_ROWS;
+    return !(req->want & KEEPS_DRAWS) || predict_fits(rows, (size_t)model->o, (size_t)model->m, 1);
 }
 
 static enum err_code tile_init(struct tile *tile, const struct predict_call *call,
@@ -49,19 +51,20 @@ static enum err_code tile_init(struct tile *tile, const struct predict_call *cal
     size_t rows = tile->rows;
     bool ok = true;
     tile->group = plan_group(&model->plan, (int)rows);
-    tile->scratch = scratch_get(arena, (plan_scratch_bytes(&model->plan, (int)rows) + 7) / 8, &ok);
-    tile->z = scratch_get(arena, rows * d, &ok);
+    tile->scratch =
+        predict_scratch(arena, (plan_scratch_bytes(&model->plan, (int)rows) + 7) / 8, &ok);
+    tile->z = predict_scratch(arena, rows * d, &ok);
     tile->values =
-        scratch_get(arena, (size_t)tile->group * rows * (size_t)model->net.arch.outputs, &ok);
-    tile->delta = scratch_get(arena, o, &ok);
-    if (call->req->want & PREDICT_QUANTILES) {
-        tile->kept = scratch_get(arena, m * rows * o, &ok);
-        tile->column = scratch_get(arena, m, &ok);
+        predict_scratch(arena, (size_t)tile->group * rows * (size_t)model->net.arch.outputs, &ok);
+    tile->delta = predict_scratch(arena, o, &ok);
+    if (call->req->want & KEEPS_DRAWS) {
+        tile->kept = predict_scratch(arena, m * rows * o, &ok);
+        tile->column = predict_scratch(arena, m, &ok);
     }
     if (call->req->want & PREDICT_JACOBIAN) {
-        tile->jac = scratch_get(arena, rows * o * d, &ok);
-        tile->jac_values = scratch_get(arena, rows * (size_t)model->net.n_out, &ok);
-        tile->jac_scratch = scratch_get(arena, rows * ((size_t)model->net.n_out + d), &ok);
+        tile->jac = predict_scratch(arena, rows * o * d, &ok);
+        tile->jac_values = predict_scratch(arena, rows * (size_t)model->net.n_out, &ok);
+        tile->jac_scratch = predict_scratch(arena, rows * ((size_t)model->net.n_out + d), &ok);
         tile->tape = resnet_tape_new(&model->net, (int)rows);
         ok = ok && tile->tape != NULL;
     }
@@ -84,7 +87,7 @@ static void jacobian_to_user(const struct model *model, const double *x, const d
     }
 }
 
-/* tile->jac of the outputs that are means: resnet_input_jacobian without a head for the noise. */
+/* tile->jac, of the means alone: resnet_input_jacobian would include the outputs for the noise. */
 static void tile_jacobian(const struct model *model, struct tile *tile)
 {
     size_t d = (size_t)model->d;
@@ -105,16 +108,19 @@ static void tile_jacobian(const struct model *model, struct tile *tile)
 }
 
 /*
- * Streams d mean/dx and, in jacobian_std, the co-moment sum (f - mean)(J - mean J), from which
- * d std/dx = co / ((m - 1) std). mean already includes this draw.
+ * Streams d mean/dx and, in part two of the Jacobian, the co-moment of f and J = df/dx,
+ *
+ *   co = sum (f - mean) (J - mean J),     d std/dx = co / ((m - 1) std)
+ *
+ * The mean already includes this draw.
  */
 static void jacobian_add(const struct predict_call *call, struct tile *tile, int draw)
 {
     const struct model *model = call->model;
     size_t d = (size_t)model->d;
     size_t cells = tile->rows * (size_t)model->o;
-    double *mean_jac = call->out->jacobian_mean + tile->first * (size_t)model->o * d;
-    double *co = call->out->jacobian_std + tile->first * (size_t)model->o * d;
+    double *mean_jac = call->out->jacobian + tile->first * (size_t)model->o * d;
+    double *co = predict_jacobian_std(call) + tile->first * (size_t)model->o * d;
     const double *mean = call->out->mean + tile->first * (size_t)model->o;
 
     resnet_set_params(tile->tape, model->draws + (size_t)draw * (size_t)model->net.n_params);
@@ -136,10 +142,11 @@ static void jacobian_finish(const struct predict_call *call, const struct tile *
     const struct model *model = call->model;
     size_t d = (size_t)model->d;
     size_t first = tile->first * (size_t)model->o;
+    double *jacobian_std = predict_jacobian_std(call);
     for (size_t c = first; c < first + tile->rows * (size_t)model->o; c++) {
-        double std = sqrt(call->m2[c]); /* the variance by now */
+        double std = sqrt(call->out->variance[c]);
         for (size_t b = 0; b < d; b++) {
-            double *value = &call->out->jacobian_std[c * d + b];
+            double *value = &jacobian_std[c * d + b];
             *value = std > 0.0 ? *value / ((double)(model->m - 1) * std) : 0.0;
         }
     }
@@ -163,7 +170,7 @@ static void quantiles_finish(const struct predict_call *call, const struct tile 
     }
 }
 
-/* One draw's values enter everything that was asked for. */
+/* Adds one draw's values to everything that was asked for. */
 static void draw_add(const struct predict_call *call, struct tile *tile, int draw)
 {
     size_t o = (size_t)call->model->o;
@@ -171,10 +178,14 @@ static void draw_add(const struct predict_call *call, struct tile *tile, int dra
     size_t n = (size_t)call->req->n;
     double *mean = call->out->mean + tile->first * o;
     if (call->req->want & PREDICT_COVARIANCE_OUTPUTS) {
-        moments_add_covariance(draw + 1, tile->rows, o, tile->f, mean,
-                               call->out->covariance + tile->first * o * o, tile->delta);
+        const struct moments_covariance sums = {.n = tile->rows,
+                                                .o = o,
+                                                .mean = mean,
+                                                .co = call->out->covariance + tile->first * o * o,
+                                                .scratch = tile->delta};
+        moments_add_covariance(&sums, draw + 1, tile->f);
     } else {
-        moments_add(draw + 1, cells, tile->f, mean, call->m2 + tile->first * o);
+        moments_add(draw + 1, cells, tile->f, mean, call->out->variance + tile->first * o);
     }
     if (tile->kept != NULL) {
         memcpy(tile->kept + (size_t)draw * cells, tile->f, cells * sizeof *tile->f);
@@ -199,7 +210,7 @@ static void tile_finish(const struct predict_call *call, struct tile *tile)
 {
     const struct model *model = call->model;
     size_t o = (size_t)model->o;
-    double *m2 = call->m2 + tile->first * o;
+    double *m2 = call->out->variance + tile->first * o;
     if (call->req->want & PREDICT_COVARIANCE_OUTPUTS) {
         double *cov = call->out->covariance + tile->first * o * o;
         moments_finish_covariance(model->m, tile->rows, o, cov);
@@ -249,16 +260,20 @@ enum err_code predict_tile(const struct predict_call *call, int index, struct ar
     size_t first = (size_t)index * PLAN_TILE_ROWS;
     size_t left = (size_t)call->req->n - first;
     struct tile tile = {.first = first, .rows = left < PLAN_TILE_ROWS ? left : PLAN_TILE_ROWS};
+    const struct scaler_rows inputs = {.n = tile.rows,
+                                       .k = model->d,
+                                       .v = call->req->x + first * (size_t)model->d,
+                                       .first_row = first};
     if (tile_init(&tile, call, scratch, err) != ERR_OK ||
-        scaler_apply(model->in, tile.rows, model->d, call->req->x + first * (size_t)model->d,
-                     tile.z, first, err) != ERR_OK) {
+        scaler_apply(model->in, &inputs, tile.z, err) != ERR_OK) {
         goto done;
     }
-    plan_load(&model->plan, (int)tile.rows, tile.z, tile.scratch);
+    const struct plan_tile planned = {.rows = (int)tile.rows, .scratch = tile.scratch};
+    plan_load(&model->plan, &planned, tile.z);
     for (int first_draw = 0; first_draw < model->m; first_draw += tile.group) {
         int left_draws = model->m - first_draw;
         int n = left_draws < tile.group ? left_draws : tile.group;
-        plan_eval(&model->plan, first_draw, n, (int)tile.rows, tile.scratch, tile.values);
+        plan_eval(&model->plan, &planned, first_draw, n, tile.values);
         if (model->noise_predicted) {
             split_heads(call, &tile, n);
         }

@@ -2,7 +2,6 @@
 #include "sample/sampler.h"
 
 #include "base/mem.h"
-#include "base/names.h"
 #include "sample/sampler_priv.h"
 
 #include <math.h>
@@ -19,7 +18,10 @@ static const struct sampler_ops *const all_ops[] = {
 #undef SAMPLER
 };
 
-NAMES_DEFINE(sampler, enum sampler_kind, sampler_names)
+const char *sampler_name(enum sampler_kind kind)
+{
+    return sampler_names[kind];
+}
 
 #define MAX_DEPTH    20
 #define MAX_LEAPFROG 100000

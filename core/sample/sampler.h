@@ -32,7 +32,6 @@ enum sampler_kind {
 };
 
 const char *sampler_name(enum sampler_kind kind);
-bool sampler_find(const char *name, enum sampler_kind *kind);
 
 struct sampler_settings {
     int warmup;           /* steps in which step size and mass matrix are learnt */

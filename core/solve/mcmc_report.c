@@ -230,7 +230,7 @@ static enum err_code predict_chain(void *ctx, int worker, int chain, struct err 
         return err_set(err, ERR_NOMEM, "no memory for the predictions of a chain");
     }
     double *y = pack + net->pack_size;
-    double *scratch = y + rows * n_out;
+    const struct resnet_packed packed = {.net = net, .pack = pack, .scratch = y + rows * n_out};
     for (int k = 0; k < p->draws->n; k++) {
         size_t draw = (size_t)chain * (size_t)p->draws->n + (size_t)k;
         double *out = p->values + draw * rows * o;
@@ -239,7 +239,7 @@ static enum err_code predict_chain(void *ctx, int worker, int chain, struct err 
             break;
         }
         resnet_pack(net, p->draws->vectors + draw * (size_t)p->draws->stride, pack);
-        resnet_apply(net, pack, p->rows, p->x, y, scratch);
+        resnet_apply(&packed, p->rows, p->x, y);
         for (size_t i = 0; i < rows; i++) {
             memcpy(out + i * o, y + i * n_out, o * sizeof *out);
         }

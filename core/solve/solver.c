@@ -57,17 +57,6 @@ bool solver_choice_name(const char *choices, int index, char *name)
     return true;
 }
 
-int solver_choice_find(const char *choices, const char *name)
-{
-    char candidate[32];
-    for (int i = 0; solver_choice_name(choices, i, candidate); i++) {
-        if (strcmp(candidate, name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 /* Few Gaussian solvers want many members; and each solver its own number of draws. */
 struct solver_settings solver_defaults(enum solver_kind kind)
 {

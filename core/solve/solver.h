@@ -21,6 +21,7 @@
 #ifndef SOLVER_H
 #define SOLVER_H
 
+#include "base/names.h"
 #include "base/report.h"
 #include "fit/fit.h"
 #include "math/gauss.h"
@@ -76,14 +77,12 @@ static inline bool solver_setting_used(const struct solver_setting *setting, enu
 
 /* Name of the index-th of choices in name (room for 32); false when there are fewer. */
 bool solver_choice_name(const char *choices, int index, char *name);
-/* Index of a name among choices; -1: unknown. */
-int solver_choice_find(const char *choices, const char *name);
 
 struct solver_settings solver_defaults(enum solver_kind kind);
 enum err_code solver_validate(enum solver_kind kind, const struct solver_settings *settings,
                               struct err *err) MUST_CHECK;
 const char *solver_name(enum solver_kind kind);
-bool solver_find(const char *name, enum solver_kind *kind);
+struct names solver_known(void);
 
 /* Does it sample by Markov chains? */
 bool solver_samples(enum solver_kind kind);

@@ -108,7 +108,7 @@ static enum err_code evaluate(struct features *f, const struct solver_problem *p
         err_set(err, ERR_NOMEM, "no memory for %d features", f->p);
         goto done;
     }
-    double *a = z + TILE * r;
+    const struct resnet_packed packed = {.net = net, .pack = pack, .scratch = z + TILE * r};
     resnet_pack(net, params, pack);
     for (int first = 0; first < f->n; first += TILE) {
         int rows = f->n - first < TILE ? f->n - first : TILE;
@@ -116,7 +116,7 @@ static enum err_code evaluate(struct features *f, const struct solver_problem *p
             err_set(err, ERR_CANCELLED, "cancelled after the fit");
             goto done;
         }
-        resnet_features(net, pack, rows, p->train.x + (size_t)first * (size_t)p->train.d, z, a);
+        resnet_features(&packed, rows, p->train.x + (size_t)first * (size_t)p->train.d, z);
         for (int i = 0; i < rows; i++) {
             double *row = f->phi + (size_t)(first + i) * (r + 1);
             memcpy(row, z + (size_t)i * r, r * sizeof *row);
@@ -334,9 +334,10 @@ static enum err_code run(const struct solver_problem *problem,
         return err->code;
     }
     int n = net->arch.outputs * (net->arch.width + 1);
+    const struct gauss_shape shape = {
+        .n_params = net->n_params, .first = net->off.weight_post, .n = n, .rank = n};
     if (solver_tasks_init(&bll.tasks, problem, settings->members, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, net->n_params, net->off.weight_post,
-                          n, false, n, err) != ERR_OK) {
+        gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
         goto done;
     }
     result->gaussian.n_draws = settings->draws;

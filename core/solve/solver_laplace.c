@@ -549,9 +549,12 @@ static enum err_code run(const struct solver_problem *problem,
     if (check(problem, settings, err) != ERR_OK) {
         return err->code;
     }
+    const struct gauss_shape shape = {.n_params = k,
+                                      .n = k,
+                                      .with_std = !has_matrix(settings),
+                                      .rank = has_matrix(settings) ? k : 0};
     if (solver_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, k, 0, k, !has_matrix(settings),
-                          has_matrix(settings) ? k : 0, err) != ERR_OK) {
+        gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
         goto done;
     }
     result->gaussian.n_draws = settings->draws;

@@ -297,9 +297,10 @@ static enum err_code run(const struct solver_problem *problem,
     if (problem->train.n < 1) {
         return err_set(err, ERR_INVALID, "no rows to train on");
     }
+    const struct gauss_shape shape = {
+        .n_params = net->n_params, .n = net->n_params, .with_std = true};
     if (solver_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, net->n_params, 0, net->n_params,
-                          true, 0, err) != ERR_OK) {
+        gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
         goto done;
     }
     result->gaussian.n_draws = settings->draws;

@@ -82,9 +82,9 @@ static double predicted_precision(struct walk *walk)
         if (cancel_is_requested(walk->swag->members.tasks.problem->cancel)) {
             return NAN;
         }
-        resnet_forward(loss->tape, n, train->x + (size_t)first * (size_t)train->d, loss->scratch);
+        resnet_forward(loss->tape, n, train->x + (size_t)first * (size_t)train->d, loss->f);
         for (int c = 0; c < n * o; c++) {
-            sum += 1.0 / objective_variance(loss->scratch[c / o * 2 * o + o + c % o]);
+            sum += 1.0 / objective_variance(loss->f[c / o * 2 * o + o + c % o]);
         }
     }
     return sum / (double)train->n;
@@ -394,9 +394,11 @@ static enum err_code run(const struct solver_problem *problem,
     if (problem->train.n < 1) {
         return err_set(err, ERR_INVALID, "no rows to train on");
     }
-    if (plan(&swag, problem, settings, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, k, 0, k, true, swag.rank, err) !=
-            ERR_OK) {
+    if (plan(&swag, problem, settings, err) != ERR_OK) {
+        return err->code;
+    }
+    const struct gauss_shape shape = {.n_params = k, .n = k, .with_std = true, .rank = swag.rank};
+    if (gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
         return err->code;
     }
     result->gaussian.n_draws = settings->draws;

@@ -254,7 +254,8 @@ static enum err_code run(const struct solver_problem *problem,
     int k = problem->net->n_params;
     vi.objective.kind = OBJECTIVE_NLL;
     int n_params = k + objective_n_params(&vi.objective, problem->net);
-    if (gauss_mixture_new(&result->gaussian, settings->members, k, 0, k, true, 0, err) != ERR_OK) {
+    const struct gauss_shape shape = {.n_params = k, .n = k, .with_std = true};
+    if (gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
         return err->code;
     }
     result->gaussian.n_draws = settings->draws;

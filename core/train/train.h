@@ -6,6 +6,7 @@
 #ifndef TRAIN_H
 #define TRAIN_H
 
+#include "base/names.h"
 #include "model/model.h"
 #include "solve/solver.h"
 
@@ -14,7 +15,7 @@ enum train_start {
     TRAIN_WARM  /* from the posterior of a model of the same network */
 };
 const char *train_start_name(enum train_start start);
-bool train_start_find(const char *name, enum train_start *start);
+struct names train_start_known(void);
 
 /* Prior of the parameters, in scaled units: normal around 0. */
 struct train_prior {

@@ -104,10 +104,11 @@ enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inp
                              enum scaler_kind outputs, struct scaler *in, struct scaler *out,
                              struct err *err)
 {
-    size_t n = (size_t)rows->n;
-    if (scaler_fit(inputs, n, rows->d, rows->x, in, err) != ERR_OK) {
+    const struct scaler_rows x = {.n = (size_t)rows->n, .k = rows->d, .v = rows->x};
+    const struct scaler_rows y = {.n = (size_t)rows->n, .k = rows->o, .v = rows->y};
+    if (scaler_fit(inputs, &x, in, err) != ERR_OK) {
         err_prefix(err, "inputs");
-    } else if (scaler_fit(outputs, n, rows->o, rows->y, out, err) != ERR_OK) {
+    } else if (scaler_fit(outputs, &y, out, err) != ERR_OK) {
         err_prefix(err, "outputs");
     }
     return err->code;
@@ -116,11 +117,12 @@ enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inp
 enum err_code train_rows_scale(struct train_rows *rows, const struct scaler *in,
                                const struct scaler *out, struct err *err)
 {
-    size_t n = (size_t)rows->n;
-    if (scaler_apply(in, n, rows->d, rows->x, rows->zx, 0, err) != ERR_OK) {
+    const struct scaler_rows x = {.n = (size_t)rows->n, .k = rows->d, .v = rows->x};
+    const struct scaler_rows y = {.n = (size_t)rows->n, .k = rows->o, .v = rows->y};
+    if (scaler_apply(in, &x, rows->zx, err) != ERR_OK) {
         return err->code;
     }
-    return scaler_apply(out, n, rows->o, rows->y, rows->zy, 0, err);
+    return scaler_apply(out, &y, rows->zy, err);
 }
 
 struct data train_rows_user(const struct train_rows *rows)

@@ -101,7 +101,11 @@ enum err_code train_warm_init(struct train_warm *warm, const struct model *base,
                                           .gaussian = &base->gaussian,
                                           .report = &base->report}};
     struct solver_start *start = &warm->parts;
-    start->known = solver_find(base->solver, &start->solver);
+    int solver = names_find(solver_known(), base->solver);
+    if (solver >= 0) {
+        start->known = true;
+        start->solver = (enum solver_kind)solver;
+    }
     find_groups(base, start);
     if (find_noise(warm, base, err) != ERR_OK ||
         (start->known && start->solver == SOLVER_MC_DROPOUT &&

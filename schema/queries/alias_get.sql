@@ -1,2 +1,2 @@
--- Used by: model_resolve, alias_store_set.
+-- Used by: model_get_alias.
 SELECT version FROM aliases WHERE model_id = :model AND name = :name;

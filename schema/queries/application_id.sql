@@ -1,2 +1,2 @@
--- Used by: db_open.
+-- Used by: db_file_identify.
 PRAGMA application_id;

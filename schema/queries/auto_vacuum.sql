@@ -1,2 +1,2 @@
--- Used by: db_tidy, backup: 2 when free pages can be given back step by step.
+-- Used by: db_tidy, backup: 2 if free pages can be given back step by step.
 PRAGMA auto_vacuum;

@@ -1,2 +1,2 @@
--- Used by: row_index_*: entries of other batches are dropped when runs are joined.
+-- Used by: row_index (entries of other batches are dropped), data_upgrade, check_run.
 SELECT id FROM batches WHERE model_id = :model ORDER BY id;

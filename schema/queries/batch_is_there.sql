@@ -1,2 +1,2 @@
--- Used by: row_index_mark: a hash may outlive its batch.
+-- Used by: row_index_mark: an entry may outlive its batch.
 SELECT 1 FROM batches WHERE id = :batch;

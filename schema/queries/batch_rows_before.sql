@@ -1,4 +1,5 @@
--- Used by: model_store_rows_before. The batches in front of the first that came after the version.
+-- Used by: model_store_rows_before: the batches before the first one that arrived after the
+-- version was created.
 SELECT coalesce(sum(b.n_rows), 0)
 FROM models m
 JOIN versions v ON v.model_id = m.id AND v.version = :version

@@ -1,2 +1,2 @@
--- Used by: data_upgrade: a model with batches of an older file.
+-- Used by: data_upgrade: a model that has batches of an older file.
 SELECT model_id FROM batches WHERE digest IS NULL LIMIT 1;

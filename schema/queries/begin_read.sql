@@ -1,2 +1,2 @@
--- Used by: every read: one consistent snapshot.
+-- Used by: every read: one consistent view.
 BEGIN;

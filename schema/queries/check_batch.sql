@@ -1,2 +1,2 @@
 -- Used by: check_run.
-SELECT n_rows, n_inputs, n_outputs FROM batches WHERE id = :batch;
+SELECT n_rows FROM batches WHERE id = :batch;

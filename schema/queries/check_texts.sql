@@ -1,4 +1,4 @@
--- Used by: check_run, from schema 3 on: what has no digest of its own but can be seen to be damaged.
+-- Used by: check_run, from schema 3 on: damage, as far as it shows, to what has no digest.
 SELECT 'the request of job ' || id FROM jobs
 WHERE model_id = :model AND NOT json_valid(CAST(request AS TEXT))
 UNION ALL

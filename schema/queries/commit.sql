@@ -1,2 +1,2 @@
--- Used by: the end of a change or read.
+-- Used by: the end of every change.
 COMMIT;

@@ -1,2 +1,2 @@
--- Used by: db_poll: changes when another connection has committed.
+-- Used by: db_poll: it changes when another connection has committed.
 PRAGMA data_version;

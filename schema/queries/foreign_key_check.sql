@@ -1,2 +1,2 @@
--- Used by: db_check, check_run.
+-- Used by: check_run.
 PRAGMA foreign_key_check;

@@ -1,2 +1,2 @@
--- Used by: db_tidy, check_run: pages that hold nothing.
+-- Used by: conn_get_space: pages that hold nothing.
 PRAGMA freelist_count;

@@ -1,2 +1,2 @@
--- Used by: db_tidy, once for each step of TIDY_STEP_PAGES.
+-- Used by: db_tidy, once for each step (STEP_PAGES).
 PRAGMA incremental_vacuum(256);

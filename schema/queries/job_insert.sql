@@ -1,5 +1,6 @@
--- Used by: job_store_add. policy: when the policy was changed that asks for it, 0: none does. Its
--- facts are from before: nothing is added when there is another policy or a job by now.
+-- Used by: job_store_add. policy: when the policy that asks for the job was changed, 0: none asks.
+-- Such a policy was judged by facts of an earlier moment, so nothing is added if there is another
+-- policy or a job now.
 INSERT INTO jobs (model_id, request, priority, origin, created_ms)
 SELECT :model, :request, :priority, :origin, :now
 WHERE :policy = 0

@@ -1,4 +1,5 @@
--- Used by: job_store_finish, job_store_publish: the oldest ended jobs of the model, past :keep.
+-- Used by: job_store_finish, job_store_publish, job_store_cancel: the oldest ended jobs of the
+-- model, beyond :keep.
 DELETE FROM jobs
 WHERE model_id = (SELECT model_id FROM jobs WHERE id = :id) AND state >= 2
   AND id <> :id AND id <= (SELECT j.id FROM jobs j

@@ -1,2 +1,2 @@
--- Used by: job_store_request, job_store_claim.
+-- Used by: job_store_claim.
 SELECT request FROM jobs WHERE id = :id;

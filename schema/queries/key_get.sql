@@ -1,3 +1,3 @@
--- Used by: data_store_append, data_store_find_key.
+-- Used by: data_key_find.
 SELECT payload, answer FROM data_keys
 WHERE model_id = :model AND key = :key AND created_ms > :oldest;

@@ -1,2 +1,2 @@
--- Used by: every function that is given a model's name.
+-- Used by: model_find.
 SELECT id, created_ms, default_version, next_version FROM models WHERE name = :name AND deleted = 0;

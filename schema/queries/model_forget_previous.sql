@@ -1,2 +1,2 @@
--- Used by: model_store_delete_version: there is no way back to what is gone.
+-- Used by: model_store_delete_version: nothing leads back to a deleted version.
 UPDATE models SET previous_version = NULL WHERE id = :model AND previous_version = :version;

@@ -1,3 +1,3 @@
--- Used by: changes of a default version, prunings.
+-- Used by: model_get_places.
 SELECT coalesce(default_version, 0), coalesce(previous_version, 0), keep_versions
 FROM models WHERE id = :model;

@@ -1,2 +1,2 @@
--- Used by: conn_open, db_tidy, check_run, backup.
+-- Used by: conn_get_space, conn_use_as_writer.
 PRAGMA page_count;

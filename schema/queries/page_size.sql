@@ -1,2 +1,2 @@
--- Used by: check_run, backup.
+-- Used by: conn_get_space.
 PRAGMA page_size;

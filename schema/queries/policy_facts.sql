@@ -1,7 +1,7 @@
--- Used by: policy_store_facts. The last job tells which rows are new: those after the ones it took,
--- or that came after it when it took none. A cancelled one too: whoever stops a job does not want
--- the next one at once. The default version may know the rows that trained it or, when it was
--- registered, those that were there before it.
+-- Used by: policy_store_facts. The last job tells which rows are new: those after the rows that it
+-- took, or, if it took none, those that arrived after it was created. That holds for a cancelled
+-- job too: whoever stops a job does not want the next one at once. The default version knows the
+-- rows that trained it or, if it was registered, those that were stored before it.
 SELECT m.id, coalesce(m.default_version, 0),
        (SELECT count(*) FROM jobs a WHERE a.model_id = m.id AND a.state IN (0, 1)),
        coalesce(j.created_ms, 0), coalesce(j.finished_ms, 0), coalesce(j.state, -1),

@@ -1,2 +1,2 @@
--- Used by: db_reopen: pages and cells, without comparing indexes with tables.
+-- Used by: db_reopen: pages and cells, without comparing indexes with their tables.
 PRAGMA quick_check(1);

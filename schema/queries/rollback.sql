@@ -1,2 +1,2 @@
--- Used by: a change or read that failed.
+-- Used by: a failed change, and the end of every read.
 ROLLBACK;

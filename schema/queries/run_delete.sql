@@ -1,2 +1,2 @@
--- Used by: row_index.
+-- Used by: row_run_delete.
 DELETE FROM row_runs WHERE id = :run;

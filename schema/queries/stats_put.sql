@@ -1,4 +1,4 @@
--- Used by: data_store_append, data_store_delete_batch, data_upgrade.
+-- Used by: data_stats_put.
 INSERT INTO data_stats (model_id, generation, n_rows, n_batches, n_inputs, n_outputs, columns)
 VALUES (:model, :generation, :n_rows, :n_batches, :n_inputs, :n_outputs, :columns)
 ON CONFLICT (model_id) DO UPDATE SET

@@ -1,2 +1,2 @@
--- Used by: db_open: is the file new?.
+-- Used by: db_file_identify: does the file hold anything? db_is_alive: can it be read?
 SELECT count(*) FROM sqlite_schema;

@@ -1,4 +1,5 @@
--- Used by: job_store_publish. Content that is there already keeps the rows it was first trained on.
+-- Used by: job_store_publish. Content that exists already keeps the rows that it was first
+-- trained on.
 INSERT INTO training_data (model_id, version, n_rows, n_batches, last_batch, fingerprint, job,
                            base_version)
 SELECT model_id, :version, data_rows, data_batches, data_last, data_fingerprint, id, base_version

@@ -1,2 +1,2 @@
--- Used by: db_open, migrate, check_run, backup.
+-- Used by: db_file_identify.
 PRAGMA user_version;

@@ -1,3 +1,3 @@
--- Used by: model_store_put.
+-- Used by: model_put.
 INSERT INTO version_chunks (model_id, version, seq, sha256, bytes)
 VALUES (:model, :version, :seq, :sha256, :bytes);

@@ -1,2 +1,2 @@
--- Used by: model_store_load, If-Match, changes of a default version, check_run.
+-- Used by: model_get_version.
 SELECT digest, n_bytes, damage FROM versions WHERE model_id = :model AND version = :version;

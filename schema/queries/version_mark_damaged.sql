@@ -1,2 +1,2 @@
--- Used by: a version whose content failed its check.
+-- Used by: model_store_mark_damaged.
 UPDATE versions SET damage = :damage WHERE model_id = :model AND version = :version;

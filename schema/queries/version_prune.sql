@@ -1,4 +1,4 @@
--- Used by: model_prune. The newest :keep versions stay, and older ones that something names.
+-- Used by: model_prune. The newest :keep versions stay, and older ones that something refers to.
 DELETE FROM versions
 WHERE model_id = :model
   AND version < (SELECT n.version FROM versions n WHERE n.model_id = :model

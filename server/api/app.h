@@ -13,6 +13,7 @@
 #include "jobs/trainer.h"
 #include "live/batcher.h"
 #include "live/models.h"
+#include "store/sqlite/db.h"
 
 #include <stdatomic.h>
 

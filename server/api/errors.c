@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/errors.h"
 
-#include "base/textbuf.h"
+#include "formats/json_write.h"
 
 #include <string.h>
 
@@ -72,21 +72,24 @@ void error_body_write(const struct err *err, struct arena *arena, struct respons
     static const char no_memory[] = "{\"type\":\"about:blank\",\"title\":\"out of memory\","
                                     "\"status\":503}";
     struct textbuf text = textbuf_in(arena);
+    struct json_write json = json_write_to(&text);
     struct err clean = *err;
     make_utf8(clean.msg);
     res->status = error_status(err->code);
     res->content_type = "application/problem+json";
-    textbuf_puts(&text, "{\"type\":\"about:blank\",\"title\":");
-    textbuf_json_string(&text, err_text(err->code));
-    textbuf_printf(&text, ",\"status\":%d,\"detail\":", res->status);
-    textbuf_json_string(&text, err_msg(&clean));
+    json_write_object(&json, NULL);
+    json_write_text(&json, "type", "about:blank");
+    json_write_text(&json, "title", err_text(err->code));
+    json_write_int(&json, "status", res->status);
+    json_write_text(&json, "detail", err_msg(&clean));
     if (err->row >= 0) {
-        textbuf_printf(&text, ",\"row\":%d", err->row);
+        json_write_int(&json, "row", err->row);
     }
     if (err->column >= 0) {
-        textbuf_printf(&text, ",\"column\":%d", err->column);
+        json_write_int(&json, "column", err->column);
     }
-    textbuf_puts(&text, "}");
+    json_write_object_end(&json);
+    json_write_end(&json);
     res->body = text.data;
     res->n_body = text.len;
     if (textbuf_failed(&text)) {

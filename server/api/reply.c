@@ -1,24 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/reply.h"
 
+#include "base/digits.h"
 #include "http/etag.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum err_code reply_json(struct response *res, int status, struct textbuf *text, struct err *err)
+enum err_code reply_text(struct response *res, const char *type, struct textbuf *text,
+                         struct err *err)
 {
     if (textbuf_failed(text)) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
-    res->status = status;
-    res->content_type = "application/json";
+    res->status = 200;
+    res->content_type = type;
     res->body = text->data;
     res->n_body = text->len;
     return ERR_OK;
+}
+
+enum err_code reply_json(struct response *res, int status, const struct json_write *json,
+                         struct err *err)
+{
+    json_write_end(json);
+    if (reply_text(res, "application/json", json->text, err) == ERR_OK) {
+        res->status = status;
+    }
+    return err->code;
 }
 
 enum err_code reply_model_name(const char *text, const char **name, struct err *err)
@@ -33,22 +42,6 @@ enum err_code reply_model_name(const char *text, const char **name, struct err *
     return ERR_OK;
 }
 
-/* Digits only: no sign, no space, no leading zero. */
-static bool parse_number(const char *text, int64_t *out)
-{
-    char *end;
-    if (text[0] < '1' || text[0] > '9') {
-        return false;
-    }
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (*end != '\0' || errno != 0) {
-        return false;
-    }
-    *out = value;
-    return true;
-}
-
 enum err_code reply_version(const json_t *value, const char *where, struct version_ref *ref,
                             struct err *err)
 {
@@ -57,10 +50,8 @@ enum err_code reply_version(const json_t *value, const char *where, struct versi
     }
     if (!json_is_integer(value) || json_integer_value(value) < 1) {
         const char *kind = value != NULL ? json_read_kind(value) : "missing";
-        return err_set(err, ERR_INVALID,
-                       "%s is %s; a number from 1, \"@default\", \"@previous\" or an alias as "
-                       "\"@prod\" is needed",
-                       where, json_is_integer(value) ? "below 1" : kind);
+        return err_set(err, ERR_INVALID, "%s is %s; " VERSION_REF_RULE " is needed", where,
+                       json_is_integer(value) ? "below 1" : kind);
     }
     *ref = version_ref_number(json_integer_value(value));
     return ERR_OK;
@@ -68,7 +59,7 @@ enum err_code reply_version(const json_t *value, const char *where, struct versi
 
 enum err_code reply_number(const char *text, const char *what, int64_t *number, struct err *err)
 {
-    if (!parse_number(text, number)) {
+    if (!digits_parse(text, number)) {
         return err_set(err, ERR_NOT_FOUND, "there is no %s \"%.40s\"", what, text);
     }
     return ERR_OK;
@@ -88,7 +79,7 @@ enum err_code reply_query_int(const struct request *req, const char *key, int64_
         return ERR_OK;
     }
     bool zero = low == 0 && strcmp(text, "0") == 0;
-    if ((!zero && !parse_number(text, &value)) || value > high) {
+    if ((!zero && !digits_parse(text, &value)) || value > high) {
         return err_set(err, ERR_INVALID, "%s is \"%.40s\", a number from %lld to %lld is needed",
                        key, text, (long long)low, (long long)high);
     }
@@ -96,29 +87,55 @@ enum err_code reply_query_int(const struct request *req, const char *key, int64_
     return ERR_OK;
 }
 
-void reply_training_data(struct textbuf *text, const struct training_data *data)
+void reply_write_training_data(struct json_write *json, const char *key,
+                               const struct training_data *data)
 {
     if (data->fingerprint[0] == '\0') {
-        textbuf_puts(text, "null");
+        json_write_null(json, key);
         return;
     }
-    textbuf_printf(text,
-                   "{\"rows\":%lld,\"batches\":%lld,\"last_batch\":%lld,\"fingerprint\":\"%s\"}",
-                   (long long)data->n_rows, (long long)data->n_batches, (long long)data->last_batch,
-                   data->fingerprint);
+    json_write_object(json, key);
+    json_write_int(json, "rows", data->n_rows);
+    json_write_int(json, "batches", data->n_batches);
+    json_write_int(json, "last_batch", data->last_batch);
+    json_write_text(json, "fingerprint", data->fingerprint);
+    json_write_object_end(json);
 }
 
-void reply_time(struct textbuf *text, int64_t time_ms)
+void reply_write_time(struct json_write *json, const char *key, int64_t time_ms)
 {
     time_t seconds = (time_t)(time_ms / 1000);
     struct tm tm;
+    char text[64];
     if (time_ms == 0 || gmtime_r(&seconds, &tm) == NULL) {
-        textbuf_puts(text, "null");
+        json_write_null(json, key);
         return;
     }
-    textbuf_printf(text, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year + 1900,
-                   tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                   (int)(time_ms % 1000));
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(time_ms % 1000));
+    json_write_text(json, key, text);
+}
+
+void reply_write_positive(struct json_write *json, const char *key, int64_t number)
+{
+    if (number > 0) {
+        json_write_int(json, key, number);
+    } else {
+        json_write_null(json, key);
+    }
+}
+
+void reply_write_aliases(struct json_write *json, const char *key, const struct model_view *view)
+{
+    json_write_array(json, key);
+    for (size_t i = 0; i < view->n_aliases; i++) {
+        json_write_object(json, NULL);
+        json_write_text(json, "alias", view->aliases[i].alias);
+        json_write_int(json, "version", view->aliases[i].version);
+        reply_write_time(json, "changed", view->aliases[i].changed_ms);
+        json_write_object_end(json);
+    }
+    json_write_array_end(json);
 }
 
 enum err_code reply_etag(const struct request *req, struct response *res, const char *digest,
@@ -135,27 +152,4 @@ enum err_code reply_etag(const struct request *req, struct response *res, const 
         res->status = 304;
     }
     return ERR_OK;
-}
-
-void reply_version_number(struct textbuf *text, const char *before, int64_t number)
-{
-    textbuf_puts(text, before);
-    if (number > 0) {
-        textbuf_printf(text, "%lld", (long long)number);
-    } else {
-        textbuf_puts(text, "null");
-    }
-}
-
-void reply_aliases(struct textbuf *text, const struct model_view *view)
-{
-    textbuf_puts(text, "[");
-    for (size_t i = 0; i < view->n_aliases; i++) {
-        textbuf_puts(text, i > 0 ? ",{\"alias\":" : "{\"alias\":");
-        textbuf_json_string(text, view->aliases[i].alias);
-        textbuf_printf(text, ",\"version\":%lld,\"changed\":", (long long)view->aliases[i].version);
-        reply_time(text, view->aliases[i].changed_ms);
-        textbuf_puts(text, "}");
-    }
-    textbuf_puts(text, "]");
 }

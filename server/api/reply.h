@@ -6,10 +6,16 @@
 #include "api/app.h"
 #include "base/textbuf.h"
 #include "formats/json_read.h"
-#include "store/data/data_store.h"
+#include "formats/json_write.h"
+#include "store/data/training_data.h"
+#include "store/models/model_view.h"
 
-/* Sends the text as application/json; ERR_NOMEM when writing it ran short. */
-enum err_code reply_json(struct response *res, int status, struct textbuf *text,
+/* Sends what was written as application/json. ERR_NOMEM when memory ran out while writing. */
+enum err_code reply_json(struct response *res, int status, const struct json_write *json,
+                         struct err *err) MUST_CHECK;
+
+/* Sends another text, with status 200. ERR_NOMEM. */
+enum err_code reply_text(struct response *res, const char *type, struct textbuf *text,
                          struct err *err) MUST_CHECK;
 
 /* A path or query parameter as a model name. ERR_INVALID with the rule. */
@@ -30,17 +36,19 @@ enum err_code reply_number(const char *text, const char *what, int64_t *number,
 enum err_code reply_query_int(const struct request *req, const char *key, int64_t low, int64_t high,
                               int64_t *out, struct err *err) MUST_CHECK;
 
-/* Appends the rows that something was trained on as a JSON object, or null. */
-void reply_training_data(struct textbuf *text, const struct training_data *data);
+/* ---- values that several answers have; key as in json_write.h ---- */
 
-/* Appends `before` and a number of a version, or null for 0. */
-void reply_version_number(struct textbuf *text, const char *before, int64_t number);
+/* The rows that something was trained on, or null when they are not known. */
+void reply_write_training_data(struct json_write *json, const char *key,
+                               const struct training_data *data);
 
-/* Appends the aliases of a model as a JSON array. */
-void reply_aliases(struct textbuf *text, const struct model_view *view);
+/* The number of a version, a job and the like, from 1; null for 0. */
+void reply_write_positive(struct json_write *json, const char *key, int64_t number);
 
-/* Appends an ISO 8601 UTC time as a JSON string, or null for 0. */
-void reply_time(struct textbuf *text, int64_t time_ms);
+void reply_write_aliases(struct json_write *json, const char *key, const struct model_view *view);
+
+/* An ISO 8601 time in UTC, or null for 0. */
+void reply_write_time(struct json_write *json, const char *key, int64_t time_ms);
 
 /* True, after a 304 or 412 has been chosen, when the conditional headers end the exchange. */
 enum err_code reply_etag(const struct request *req, struct response *res, const char *digest,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An executable is known by its build ID, a digest of its content that the linker puts into a note.
- * One without such a note is known by its version alone.
+ * An executable is identified by its build ID, a digest of its content that the linker puts into an
+ * ELF note. One without such a note is identified by its version alone.
  */
 #define _GNU_SOURCE /* dl_iterate_phdr */
 
@@ -54,13 +54,13 @@ static void read_notes(const unsigned char *at, size_t left, struct build_id *id
     }
 }
 
-/* The first object is the executable itself. */
-static int visit(struct dl_phdr_info *info, size_t size, void *ctx)
+/* The first object is the executable itself, so the search ends after it. */
+static int visit_object(struct dl_phdr_info *info, size_t size, void *ctx)
 {
     (void)size;
     for (size_t i = 0; i < info->dlpi_phnum; i++) {
         if (info->dlpi_phdr[i].p_type == PT_NOTE) {
-            /* Where the loader has put it: an address, of which it gives the number. */
+            /* The loader tells the address as a number. */
             const unsigned char *at =
                 (const unsigned char *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
             read_notes(at, info->dlpi_phdr[i].p_memsz, ctx);
@@ -82,7 +82,7 @@ void build_describe(char *out, size_t size)
 {
     struct build_id id = {.n = 0};
     char hex[2 * ID_BYTES + 1] = "";
-    dl_iterate_phdr(visit, &id);
+    dl_iterate_phdr(visit_object, &id);
     for (size_t i = 0; i < id.n; i++) {
         snprintf(hex + 2 * i, 3, "%02x", id.bytes[i]);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What it is that computes here: this very executable, the vector unit that its kernels use, the
- * libraries of mathematics. Where the words are the same, the same input gives the same bits.
+ * What computes here: this very executable, the vector unit of its kernels, the libraries of
+ * mathematics. Two builds with the same description compute the same bits from the same input.
  */
 #ifndef BUILD_H
 #define BUILD_H
@@ -10,7 +10,7 @@
 
 #define BUILD_CHARS 400
 
-/* One line, cut off at size - 1 characters. */
+/* One line, cut at size - 1 characters. */
 void build_describe(char *out, size_t size);
 
 #endif

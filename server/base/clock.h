@@ -5,12 +5,15 @@
 #include <stdint.h>
 #include <time.h>
 
+#define CLOCK_MS INT64_C(1000000) /* in ns */
+#define CLOCK_S  INT64_C(1000000000)
+
 /* Time that never jumps: for durations and deadlines inside this process. */
 static inline int64_t clock_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return (int64_t)t.tv_sec * CLOCK_S + t.tv_nsec;
 }
 
 #endif

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/config.h"
 
+#include "base/known.h"
 #include "base/log.h"
+#include "base/near_name.h"
 #include "base/threads.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,25 +65,38 @@ static enum err_code set_int(const struct setting *s, const char *value, int *ou
     errno = 0;
     long number = strtol(value, &end, 10);
     if (end == value || *end != '\0' || errno != 0 || number < s->min || number > s->max) {
-        return err_set(err, ERR_INVALID, "%s is \"%.40s\", a number from %d to %d is needed",
+        return err_set(err, ERR_INVALID, "%s is \"%.40s\"; a whole number from %d to %d is needed",
                        s->name, value, s->min, s->max);
     }
     *out = (int)number;
     return ERR_OK;
 }
 
-enum err_code config_read_bool(const char *name, const char *value, bool *out, struct err *err)
+static enum err_code set_bool(const struct setting *s, const char *value, bool *out,
+                              struct err *err)
 {
     bool yes = strcmp(value, "true") == 0;
     if (!yes && strcmp(value, "false") != 0) {
-        return err_set(err, ERR_INVALID, "%s is \"%.40s\", true or false is needed", name, value);
+        return err_set(err, ERR_INVALID, "%s is \"%.40s\"; true or false is needed", s->name,
+                       value);
     }
     *out = yes;
     return ERR_OK;
 }
 
-/* Flags write '-' where names have '_'. */
-static bool same_name(const char *name, const char *given)
+static enum err_code set_text(const struct setting *s, const char *value, char *out,
+                              struct err *err)
+{
+    if (value[0] == '\0' || strlen(value) >= CONFIG_TEXT_CHARS) {
+        return err_set(err, ERR_INVALID, "%s needs a text of 1 to %d bytes", s->name,
+                       CONFIG_TEXT_CHARS - 1);
+    }
+    snprintf(out, CONFIG_TEXT_CHARS, "%s", value);
+    return ERR_OK;
+}
+
+/* Flags may have '-' where names have '_'. */
+static bool is_same_name(const char *name, const char *given)
 {
     for (; *name != '\0' && *given != '\0'; name++, given++) {
         if (*name != (*given == '-' ? '_' : *given)) {
@@ -93,25 +109,24 @@ static bool same_name(const char *name, const char *given)
 enum err_code config_set(struct config *config, const char *name, const char *value,
                          struct err *err)
 {
+    struct near_name near = near_name_of(name);
     for (size_t i = 0; i < N_SETTINGS; i++) {
         const struct setting *s = &settings[i];
-        if (!same_name(s->name, name)) {
+        near_name_try(&near, s->name);
+        if (!is_same_name(s->name, name)) {
             continue;
         }
-        if (s->kind == IS_INT) {
+        switch (s->kind) {
+        case IS_TEXT:
+            return set_text(s, value, field(config, s), err);
+        case IS_INT:
             return set_int(s, value, field(config, s), err);
+        case IS_BOOL:
+            return set_bool(s, value, field(config, s), err);
         }
-        if (s->kind == IS_BOOL) {
-            return config_read_bool(s->name, value, field(config, s), err);
-        }
-        if (value[0] == '\0' || strlen(value) >= CONFIG_TEXT_CHARS) {
-            return err_set(err, ERR_INVALID, "%s needs a text of 1 to %d bytes", s->name,
-                           CONFIG_TEXT_CHARS - 1);
-        }
-        snprintf(field(config, s), CONFIG_TEXT_CHARS, "%s", value);
-        return ERR_OK;
     }
-    return err_set(err, ERR_NOT_FOUND, "there is no setting \"%.60s\"", name);
+    return err_set(err, ERR_NOT_FOUND, "there is no setting \"%.60s\"%s", name,
+                   near_name_hint(&near, "").text);
 }
 
 static char *trim(char *text)
@@ -133,7 +148,7 @@ static enum err_code read_line(struct config *config, char *line, struct err *er
     }
     char *equals = strchr(name, '=');
     if (equals == NULL) {
-        return err_set(err, ERR_INVALID, "a line reads `name = value`");
+        return err_set(err, ERR_INVALID, "a line must read `name = value`");
     }
     *equals = '\0';
     return config_set(config, trim(name), trim(equals + 1), err);
@@ -177,16 +192,11 @@ enum err_code config_read_environment(struct config *config, struct err *err)
 
 enum err_code config_finish(struct config *config, struct err *err)
 {
-    enum log_level level = LOG_INFO;
-    enum log_format format = LOG_TEXT;
-    if (!log_level_find(config->log_level, &level)) {
-        return err_set(err, ERR_INVALID,
-                       "log_level is \"%.40s\"; debug, info, warn or error is needed",
-                       config->log_level);
+    if (names_find(log_level_known(), config->log_level) < 0) {
+        return known_refuse("log_level", config->log_level, log_level_known(), err);
     }
-    if (!log_format_find(config->log_format, &format)) {
-        return err_set(err, ERR_INVALID, "log_format is \"%.40s\"; text or json is needed",
-                       config->log_format);
+    if (names_find(log_format_known(), config->log_format) < 0) {
+        return known_refuse("log_format", config->log_format, log_format_known(), err);
     }
     int cpus = threads_n_cpus();
     if (config->http_threads == 0) {
@@ -199,20 +209,4 @@ enum err_code config_finish(struct config *config, struct err *err)
         config->train_threads = cpus;
     }
     return ERR_OK;
-}
-
-void config_print_help(FILE *out, const char *only)
-{
-    for (size_t i = 0; i < N_SETTINGS; i++) {
-        const struct setting *s = &settings[i];
-        if (only != NULL && strcmp(only, s->name) != 0) {
-            continue;
-        }
-        fprintf(out, "  --%-18s%s", s->name, s->help);
-        if (s->kind == IS_INT) {
-            fprintf(out, " [%d]\n", s->value);
-        } else {
-            fprintf(out, " [%s]\n", s->kind == IS_TEXT ? s->text : s->value ? "true" : "false");
-        }
-    }
 }

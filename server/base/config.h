@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings of the daemon: defaults < config file < environment < flags. */
+/* Settings of the server. Flags win over the environment, that over the config file. */
 #ifndef CONFIG_H
 #define CONFIG_H
 
@@ -7,7 +7,6 @@
 #include "base/err.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #define CONFIG_TEXT_CHARS 4096
 
@@ -23,25 +22,19 @@ struct config {
 
 void config_defaults(struct config *config);
 
-/* Sets one by name. ERR_NOT_FOUND: no such setting; ERR_INVALID: the value, with what is wanted. */
+/* Sets one by name. ERR_NOT_FOUND: there is no such setting; ERR_INVALID: the value. */
 enum err_code config_set(struct config *config, const char *name, const char *value,
                          struct err *err) MUST_CHECK;
 
-/* Lines `name = value`, '#' begins a comment. Errors name file and line. */
+/* Reads lines `name = value`; '#' begins a comment. Errors name file and line. */
 enum err_code config_read_file(struct config *config, const char *path, struct err *err) MUST_CHECK;
 
-/* SURROGATED_<NAME> for every setting. */
+/* Reads the variable SURROGATED_<NAME> for every setting. */
 enum err_code config_read_environment(struct config *config, struct err *err) MUST_CHECK;
 
-/* What no single setting can say: names of levels and formats, numbers worked out from the machine.
+/* Checks what is checked last, names of levels and formats, and replaces 0 by what suits the
+ * machine.
  */
 enum err_code config_finish(struct config *config, struct err *err) MUST_CHECK;
-
-/* "true" or "false". ERR_INVALID names the setting. */
-enum err_code config_read_bool(const char *name, const char *value, bool *out,
-                               struct err *err) MUST_CHECK;
-
-/* One line a setting, for --help; with a name that setting alone. */
-void config_print_help(FILE *out, const char *only);
 
 #endif

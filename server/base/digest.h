@@ -8,12 +8,13 @@
 
 #include <stddef.h>
 
-#define SHA256_BYTES 32
+#define SHA256_BYTES     32
+#define DIGEST_HEX_CHARS (2 * SHA256_BYTES)
 
 /* out: [32]. ERR_INTERNAL when the library refuses. */
 enum err_code digest_sha256(const void *bytes, size_t n_bytes, unsigned char *out,
                             struct err *err) MUST_CHECK;
-/* hex: [65], NUL-terminated, lower case. */
+/* hex: [DIGEST_HEX_CHARS + 1], NUL-terminated, lower case. */
 void digest_hex(const unsigned char *digest, char *hex);
 
 /* The same over bytes that come in pieces. A zeroed struct may be closed. */

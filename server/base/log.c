@@ -12,8 +12,8 @@
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *const format_names[] = {"text", "json"};
 
-NAMES_DEFINE(log_level, enum log_level, level_names)
-NAMES_DEFINE(log_format, enum log_format, format_names)
+NAMES_KNOWN(log_level, level_names)
+NAMES_KNOWN(log_format, format_names)
 
 struct log_number log_number(long long value)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Structured log lines: a time, a level, a message and key-value pairs, as text or as JSON, one
- * write a line, so that lines of different threads do not mix. Nothing is allocated; a line longer
- * than LOG_LINE_BYTES is cut.
+ * Structured log lines: a time, a level, a message and key-value pairs, as text or as JSON. Each
+ * line is one write, so that lines of different threads do not mix. Nothing is allocated; a line
+ * longer than LOG_LINE_BYTES is cut.
  */
 #ifndef LOG_H
 #define LOG_H
 
 #include "base/compiler.h"
+#include "base/names.h"
 
 #include <stdbool.h>
 
@@ -16,19 +17,17 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-/* Immutable after it is filled; NULL logs nothing. */
+/* Immutable once it is filled. A NULL pointer to it logs nothing. */
 struct log {
     int fd;
     enum log_level level; /* lines below it are dropped */
     enum log_format format;
 };
 
-const char *log_level_name(enum log_level level);
-bool log_level_find(const char *name, enum log_level *level);
-const char *log_format_name(enum log_format format);
-bool log_format_find(const char *name, enum log_format *format);
+struct names log_level_known(void);
+struct names log_format_known(void);
 
-/* Keys and values by pairs, ended by NULL: log_info(log, "job done", "model", name, NULL). */
+/* Pairs of key and value, ended by NULL: log_info(log, "job done", "model", name, NULL). */
 void log_line(const struct log *log, enum log_level level, const char *message, ...) NULL_ENDED;
 
 #define log_debug(log, ...) log_line((log), LOG_DEBUG, __VA_ARGS__)

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Upper bounds in seconds: from a one-row prediction to a large upload, about 3 to a decade. */
+/* Upper bounds in seconds, about three to a decade: from a prediction of one row to a large upload.
+ */
 static const double bounds[METRICS_N_BUCKETS] = {
     5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5, 10};
 
@@ -43,7 +44,7 @@ void metrics_job_ended(struct metrics *metrics, double seconds)
     metrics_add(&metrics->job_count, 1);
 }
 
-static void head(struct textbuf *text, const char *name, const char *type, const char *help)
+static void write_head(struct textbuf *text, const char *name, const char *type, const char *help)
 {
     textbuf_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -55,7 +56,8 @@ static long long load(const atomic_llong *metric)
 
 static void write_requests(const struct metrics *metrics, struct textbuf *text)
 {
-    head(text, "surrogated_requests_total", "counter", "Requests answered, by route and status.");
+    write_head(text, "surrogated_requests_total", "counter",
+               "Requests answered, by route and class of status.");
     for (const struct metrics_route *r = metrics->routes;
          r < metrics->routes + METRICS_MAX_ROUTES && r->label != NULL; r++) {
         for (int class = 2; class < 6; class ++) {
@@ -63,8 +65,8 @@ static void write_requests(const struct metrics *metrics, struct textbuf *text)
                            r->label, class_labels[class], load(&r->by_class[class]));
         }
     }
-    head(text, "surrogated_request_duration_seconds", "histogram",
-         "Time from the whole request to its answer.");
+    write_head(text, "surrogated_request_duration_seconds", "histogram",
+               "Time from the last byte of a request to its answer.");
     for (const struct metrics_route *r = metrics->routes;
          r < metrics->routes + METRICS_MAX_ROUTES && r->label != NULL; r++) {
         long long count = 0;
@@ -83,7 +85,7 @@ static void write_requests(const struct metrics *metrics, struct textbuf *text)
     }
 }
 
-/* Resident bytes from /proc; 0 where that is not to be had. */
+/* Resident bytes from /proc; 0 where /proc does not tell. */
 static long long resident_bytes(void)
 {
     long long pages = 0;
@@ -99,25 +101,26 @@ static long long resident_bytes(void)
 
 void metrics_write(const struct metrics *metrics, const char *version, struct textbuf *text)
 {
-    head(text, "surrogated_build_info", "gauge", "Version of the program.");
+    write_head(text, "surrogated_build_info", "gauge", "Version of the program.");
     textbuf_printf(text, "surrogated_build_info{version=\"%s\"} 1\n", version);
 #define METRIC_COUNTER(field, name, help)                                                          \
-    head(text, name, "counter", help);                                                             \
+    write_head(text, name, "counter", help);                                                       \
     textbuf_printf(text, "%s %lld\n", name, load(&metrics->field));
 #define METRIC_GAUGE(field, name, help)                                                            \
-    head(text, name, "gauge", help);                                                               \
+    write_head(text, name, "gauge", help);                                                         \
     textbuf_printf(text, "%s %lld\n", name, load(&metrics->field));
 #include "base/metrics.def"
 #undef METRIC_COUNTER
 #undef METRIC_GAUGE
-    head(text, "surrogated_job_duration_seconds", "summary", "Time that ended training jobs took.");
+    write_head(text, "surrogated_job_duration_seconds", "summary",
+               "Durations of training jobs that ended.");
     textbuf_printf(text,
                    "surrogated_job_duration_seconds_sum %.3f\n"
                    "surrogated_job_duration_seconds_count %lld\n",
                    1e-3 * (double)load(&metrics->job_sum_ms), load(&metrics->job_count));
     write_requests(metrics, text);
-    head(text, "process_resident_memory_bytes", "gauge", "Resident memory.");
+    write_head(text, "process_resident_memory_bytes", "gauge", "Resident memory.");
     textbuf_printf(text, "process_resident_memory_bytes %lld\n", resident_bytes());
-    head(text, "process_start_time_seconds", "gauge", "Start of the process, since 1970.");
+    write_head(text, "process_start_time_seconds", "gauge", "Start of the process, since 1970.");
     textbuf_printf(text, "process_start_time_seconds %.3f\n", 1e-3 * (double)metrics->started_ms);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Numbers for Prometheus: counters and gauges from metrics.def, and for each route a count by
- * status class and a histogram of durations. All are atomics; reading them is no snapshot.
+ * status class and a histogram of durations. Each number is atomic by itself; a reading of all of
+ * them is not a snapshot.
  */
 #ifndef METRICS_H
 #define METRICS_H
@@ -27,7 +28,7 @@ struct metrics {
 #include "base/metrics.def"
 #undef METRIC_COUNTER
 #undef METRIC_GAUGE
-    atomic_llong job_sum_ms; /* duration of ended jobs */
+    atomic_llong job_sum_ms; /* durations of ended jobs, added up */
     atomic_llong job_count;
     int64_t started_ms; /* UTC */
     struct metrics_route routes[METRICS_MAX_ROUTES];

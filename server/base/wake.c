@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/wake.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <time.h>
-
-#define SECOND_NS INT64_C(1000000000)
 
 void wake_init(struct wake *wake)
 {
@@ -36,16 +36,11 @@ void wake_notify(struct wake *wake)
     wake_unlock(wake);
 }
 
-void wake_stop_locked(struct wake *wake)
-{
-    wake->stopping = true;
-    pthread_cond_broadcast(&wake->changed);
-}
-
 void wake_stop(struct wake *wake)
 {
     wake_lock(wake);
-    wake_stop_locked(wake);
+    wake->stopping = true;
+    pthread_cond_broadcast(&wake->changed);
     wake_unlock(wake);
 }
 
@@ -59,8 +54,8 @@ bool wake_is_stopping(struct wake *wake)
 
 bool wake_wait_locked(struct wake *wake, int64_t until_ns)
 {
-    const struct timespec until = {.tv_sec = (time_t)(until_ns / SECOND_NS),
-                                   .tv_nsec = (long)(until_ns % SECOND_NS)};
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / CLOCK_S),
+                                   .tv_nsec = (long)(until_ns % CLOCK_S)};
     int status = 0;
     while (!wake->stopping && !wake->notified && status != ETIMEDOUT) {
         status = until_ns == WAKE_NEVER

@@ -44,7 +44,6 @@ void wake_notify_locked(struct wake *wake);
 
 /* Ends every sleep, now and later. */
 void wake_stop(struct wake *wake);
-void wake_stop_locked(struct wake *wake);
 bool wake_is_stopping(struct wake *wake);
 
 /* Sleeps until there is a notice, which it takes, or until the time has come. False: the stop. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Results are told by their shape, not by a list of names: "mean" and its kin are rows x outputs;
- * "quantiles" is an object with "levels" and, for each level, rows x outputs; "intervals" is a list
- * of levels with lower and upper ends.
+ * Results are recognised by their shape, not by their names: "mean" and the like are rows x
+ * outputs; "quantiles" is an object with "levels" and, for each level, rows x outputs; "intervals"
+ * is a list of levels with lower and upper ends.
  */
 #include "client/answer_table.h"
 
@@ -48,7 +48,7 @@ static enum err_code add_block(struct blocks *blocks, const char *name, const ch
     return textbuf_failed(&safe) ? err_set(err, ERR_NOMEM, "no memory for the answer") : ERR_OK;
 }
 
-/* How many arrays lie in each other, by their first elements. */
+/* How deep arrays are nested, going by their first elements; -1: they hold something else. */
 static int rank_of(const json_t *value)
 {
     int rank = 0;
@@ -96,7 +96,7 @@ static enum err_code add_intervals(struct blocks *blocks, const json_t *list, st
     return err->code;
 }
 
-static enum err_code collect(struct blocks *blocks, const json_t *answer, struct err *err)
+static enum err_code collect_blocks(struct blocks *blocks, const json_t *answer, struct err *err)
 {
     for (void *at = json_object_iter((json_t *)(uintptr_t)answer);
          at != NULL && err->code == ERR_OK;
@@ -111,13 +111,13 @@ static enum err_code collect(struct blocks *blocks, const json_t *answer, struct
         } else if (levels) {
             err_kept(add_levels(blocks, value, err));
         } else if (rank_of(value) > 2 || (json_is_object(value) && strcmp(key, "jacobian") == 0)) {
-            err_set(err, ERR_UNSUPPORTED, "%.40s is no table; --json prints it", key);
+            err_set(err, ERR_UNSUPPORTED, "%.40s is not a table; --json prints it", key);
         }
     }
     return err->code;
 }
 
-/* Is every block n rows of as many numbers as its first row has? Else cells would be missing. */
+/* Is every block n rows, all of one length and all of numbers? Otherwise cells would be missing. */
 static bool is_whole(const struct blocks *blocks, size_t n)
 {
     for (size_t b = 0; b < blocks->n; b++) {
@@ -175,7 +175,10 @@ static void write_row(FILE *out, const struct blocks *blocks, size_t i)
     fputc('\n', out);
 }
 
-/* Counts rows outside the training range; the list of the server may be cut, its count is not. */
+/*
+ * Counts the rows outside the training range. The server lists only the first of them, and then
+ * says how many there are.
+ */
 static void note_warnings(struct answer_table *t, const json_t *warnings)
 {
     int64_t rows = 0;
@@ -190,7 +193,7 @@ static void note_warnings(struct answer_table *t, const json_t *warnings)
         }
         if (t->warning[0] == '\0') {
             snprintf(t->warning, sizeof t->warning,
-                     "row %lld, input %.0f is %.6g, they have %.6g to %.6g",
+                     "in row %lld input %.0f is %.6g, training had %.6g to %.6g",
                      (long long)(t->n_rows + row), json_number_value(json_object_get(w, "input")),
                      json_number_value(json_object_get(w, "value")),
                      json_number_value(json_array_get(range, 0)),
@@ -207,7 +210,7 @@ enum err_code answer_table_add(struct answer_table *t, const json_t *answer, str
 {
     struct blocks blocks = {.arena = scratch};
     note_warnings(t, json_object_get(answer, "warnings"));
-    if (collect(&blocks, answer, err) != ERR_OK) {
+    if (collect_blocks(&blocks, answer, err) != ERR_OK) {
         return err->code;
     }
     size_t n = blocks.n > 0 ? json_array_size(blocks.list[0].rows) : 0;
@@ -215,7 +218,7 @@ enum err_code answer_table_add(struct answer_table *t, const json_t *answer, str
         return err_set(err, ERR_CORRUPT, "the server's answer holds no results");
     }
     if (!is_whole(&blocks, n)) {
-        return err_set(err, ERR_CORRUPT, "the results in the server's answer are no tables");
+        return err_set(err, ERR_CORRUPT, "the results in the server's answer are not tables");
     }
     if (!t->begun) {
         write_header(t->out, &blocks);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The answer to a prediction as CSV: a line a row of inputs, a column a result and output. */
+/* The answer to a prediction as CSV: a line for each row of inputs, a column for each output of a
+ * result. */
 #ifndef ANSWER_TABLE_H
 #define ANSWER_TABLE_H
 
@@ -16,13 +17,13 @@ struct answer_table {
     bool begun;        /* the header is written */
     int64_t n_rows;    /* written */
     int64_t n_outside; /* rows outside the range of the training rows */
-    char warning[160]; /* about the first of them; empty: none */
+    char warning[160]; /* about the first of those; empty: there are none */
 };
 
 /*
  * Appends an answer of the server, decoded with JSON_DECODE_INT_AS_REAL; the first one decides the
  * columns. Numbers have the shortest form that reads back as the same double. ERR_UNSUPPORTED: a
- * result that is no table; ERR_CORRUPT: the answer is not as it should be; ERR_NOMEM.
+ * result that is not a table; ERR_CORRUPT: the answer is malformed; ERR_NOMEM.
  */
 enum err_code answer_table_add(struct answer_table *table, const json_t *answer,
                                struct arena *scratch, struct err *err) MUST_CHECK;

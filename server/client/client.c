@@ -2,6 +2,7 @@
 #include "client/client.h"
 
 #include "client/commands.h"
+#include "client/describe.h"
 #include "client/interrupt.h"
 #include "client/terminal.h"
 
@@ -14,29 +15,34 @@
 
 #include "base/mem.h"
 
-#define DEFAULT_SERVER "http://127.0.0.1:8080"
-#define COMMON         (OPTION_BIT(SERVER) | OPTION_BIT(JSON) | OPTION_BIT(HELP))
+#define COMMON      (OPTION_BIT(SERVER) | OPTION_BIT(JSON))
+#define MAX_RETRY_S 86400
 
-enum { DONE = 0, REFUSED = 1, USAGE = 2, UNREACHABLE = 3, INTERRUPTED = 130 };
+enum { DONE = 0, REFUSED = 1, USAGE = 2, UNREACHABLE = 3, NOT_PROMOTED = 4, INTERRUPTED = 130 };
 
 static const struct command {
-    const char *name;
-    uint64_t allowed;
-    const char *summary;
-    const char *usage; /* a line each form */
-    const char *text;
+    struct arg_command about;
     enum err_code (*run)(struct client *client, struct err *err);
 } commands[] = {
-#define COMMAND(name, allowed, summary, usage, text)                                               \
-    {#name, (allowed) | COMMON, summary, usage, text, command_##name},
+#define COMMAND(command, taken, short_text, forms, long_text)                                      \
+    {{.name = #command,                                                                            \
+      .summary = short_text,                                                                       \
+      .usage = forms,                                                                              \
+      .text = long_text,                                                                           \
+      .options = options_table,                                                                    \
+      .n_options = N_OPTIONS,                                                                      \
+      .allowed = (taken) | COMMON},                                                                \
+     command_##command},
 #include "client/commands.def"
 #undef COMMAND
 };
 
+#define N_COMMANDS (sizeof commands / sizeof *commands)
+
 static const struct command *find_command(const char *name)
 {
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        if (strcmp(commands[i].name, name) == 0) {
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(commands[i].about.name, name) == 0) {
             return &commands[i];
         }
     }
@@ -50,24 +56,16 @@ bool client_has_command(const char *name)
 
 void client_print_commands(FILE *out)
 {
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        fprintf(out, "  %-14s%s\n", commands[i].name, commands[i].summary);
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        args_print_summary(&commands[i].about, out);
     }
 }
 
-static void print_help(const struct command *command)
+void client_try_names(struct near_name *near)
 {
-    const char *before = "usage:";
-    for (const char *line = command->usage; *line != '\0'; before = "      ") {
-        size_t len = strcspn(line, "\n");
-        printf("%s surrogated %s %.*s\n", before, command->name, (int)len, line);
-        line += len + (line[len] == '\n');
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        near_name_try(near, commands[i].about.name);
     }
-    printf("\n%c%s.\n\n", command->summary[0] - 'a' + 'A', command->summary + 1);
-    args_print_help(command->allowed, stdout);
-    printf("\n%s\nexit status: 0 done, 1 refused or failed, 2 wrong usage, 3 the server cannot be "
-           "reached,\n130 interrupted\n",
-           command->text);
 }
 
 /* ---- running a command ---- */
@@ -77,27 +75,28 @@ static enum err_code find_server(struct client *client, struct err *err)
 {
     const char *given = client->args->values[OPT_SERVER];
     given = given != NULL ? given : getenv("SURROGATED_SERVER");
-    given = given != NULL && *given != '\0' ? given : DEFAULT_SERVER;
+    given = given != NULL && *given != '\0' ? given : options_table[OPT_SERVER].standard;
     const char *scheme = strstr(given, "://") != NULL ? "" : "http://";
     char *server = arena_printf(&client->arena, "%s%s", scheme, given);
     if (server == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the address");
     }
     if (strncmp(server, "http://", 7) != 0 && strncmp(server, "https://", 8) != 0) {
-        return err_set(err, ERR_INVALID, "server is \"%.80s\", http://host:port is needed", given);
+        return err_set(err, ERR_INVALID, "server is \"%.80s\"; http://host:port is needed", given);
     }
     size_t min = (size_t)(strstr(server, "://") - server) + 3;
     for (size_t len = strlen(server); len > min && server[len - 1] == '/'; len--) {
         server[len - 1] = '\0';
     }
     if (server[min] == '\0' || server[min] == '/') {
-        return err_set(err, ERR_INVALID, "server is \"%.80s\", a host is missing", given);
+        return err_set(err, ERR_INVALID, "server is \"%.80s\"; a host is missing", given);
     }
     client->server = server;
     return ERR_OK;
 }
 
-static enum err_code run(const struct command *command, struct client *client, struct err *err)
+static enum err_code run_command(const struct command *command, struct client *client,
+                                 struct err *err)
 {
     client->json = client->args->values[OPT_JSON] != NULL;
     if (find_server(client, err) != ERR_OK ||
@@ -108,11 +107,11 @@ static enum err_code run(const struct command *command, struct client *client, s
     return client_flush(err);
 }
 
-static int exit_status(enum err_code code)
+static int exit_status(const struct client *client, enum err_code code)
 {
     switch ((int)code) {
     case ERR_OK:
-        return DONE;
+        return client->not_promoted ? NOT_PROMOTED : DONE;
     case ERR_INVALID:
         return USAGE;
     case ERR_IO:
@@ -124,7 +123,7 @@ static int exit_status(enum err_code code)
     }
 }
 
-/* The message, except when the reader of the output has gone. */
+/* Prints the message, except when the reader of the output has gone. */
 static void complain(struct client *client, const struct command *command, const struct err *err)
 {
     struct textbuf text = textbuf_in(&client->arena);
@@ -137,8 +136,18 @@ static void complain(struct client *client, const struct command *command, const
         }
     }
     if (err->code == ERR_INVALID) {
-        fprintf(stderr, "`surrogated %s --help` says how it is used\n", command->name);
+        fprintf(stderr, "`surrogated %s --help` shows how to use it\n", command->about.name);
     }
+}
+
+static enum err_code print_help(const struct command *command, struct err *err)
+{
+    bool follows_jobs = (command->about.allowed & OPTION_BIT(CANCEL)) != 0;
+    args_print_help(&command->about, stdout);
+    printf("\nexit status: 0 done, 1 refused or failed, 2 wrong usage, 3 the server cannot be "
+           "reached,\n%s130 interrupted\n",
+           follows_jobs ? "4 the job succeeded, but its version was not promoted, " : "");
+    return client_flush(err);
 }
 
 int client_run(int argc, char **argv)
@@ -152,23 +161,34 @@ int client_run(int argc, char **argv)
     json_set_alloc_funcs(mem_alloc, mem_free);
     signal(SIGPIPE, SIG_IGN);
     interrupt_catch();
-    if (args_parse(argc - 2, argv + 2, command->allowed, &client.arena, &args, &err) == ERR_OK) {
-        if (args.values[OPT_HELP] != NULL) {
-            print_help(command);
-            err_kept(client_flush(&err));
-        } else {
-            err_kept(run(command, &client, &err));
-        }
+    if (args_parse(&command->about, argc - 2, argv + 2, &client.arena, &args, &err) == ERR_OK) {
+        err_kept(args.wants_help ? print_help(command, &err) : run_command(command, &client, &err));
     }
     if (err.code != ERR_OK) {
         complain(&client, command, &err);
     }
+    int status = exit_status(&client, err.code);
     connection_close(client.connection);
     arena_release(&client.arena);
-    return exit_status(err.code);
+    return status;
 }
 
 /* ---- for the commands ---- */
+
+const char *client_word(const struct client *client, int i)
+{
+    const char *text = args_word(client->args, i);
+    return text != NULL ? text : "";
+}
+
+enum err_code client_retry_s(const struct client *client, double *out, struct err *err)
+{
+    int64_t seconds = 0;
+    if (args_int(client->args, OPT_RETRY, 0, MAX_RETRY_S, &seconds, err) == ERR_OK) {
+        *out = (double)seconds;
+    }
+    return err->code;
+}
 
 char *client_path(struct client *client, const char *text, ...)
 {
@@ -233,6 +253,15 @@ enum err_code client_ask(struct client *client, const char *method, const char *
     return err->code;
 }
 
+enum err_code client_delete(struct client *client, const char *path, struct err *err)
+{
+    struct call call = {.method = "DELETE", .path = path};
+    struct answer answer;
+    err_kept(client_call(client, &call, &answer, err));
+    answer_release(&answer);
+    return err->code;
+}
+
 const json_t *client_list(const json_t *doc, const char *key, struct err *err)
 {
     const json_t *list = json_object_get(doc, key);
@@ -243,17 +272,39 @@ const json_t *client_list(const json_t *doc, const char *key, struct err *err)
     return list;
 }
 
+const char *client_member(struct client *client, const json_t *object, const char *key)
+{
+    return describe_member(&client->arena, object, key);
+}
+
 enum err_code client_check_words(const struct client *client, int min, int max, struct err *err)
 {
     const struct args *args = client->args;
     if (args->n_words < min) {
-        return err_set(err, ERR_INVALID, "something is missing after \"%.40s\"",
+        return err_set(err, ERR_INVALID, "an argument is missing after \"%.40s\"",
                        args->n_words > 0 ? args->words[args->n_words - 1] : "the command");
     }
     if (args->n_words > max) {
-        return err_set(err, ERR_INVALID, "\"%.40s\" is one word too many", args->words[max]);
+        return err_set(err, ERR_INVALID, "there is one argument too many: \"%.40s\"",
+                       args->words[max]);
     }
     return ERR_OK;
+}
+
+/* What a word that is no verb may have meant, or else which verbs there are. */
+static enum err_code refuse_verb(const struct client *client, const char *word,
+                                 const struct verb *verbs, size_t n, struct err *err)
+{
+    char known[160] = "; it can ";
+    struct near_name near = near_name_of(word);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(known);
+        const char *before = i == 0 ? "" : i + 1 < n ? ", " : " and ";
+        near_name_try(&near, verbs[i].name);
+        snprintf(known + len, sizeof known - len, "%s%s", before, verbs[i].name);
+    }
+    return err_set(err, ERR_INVALID, "`%s` cannot \"%.40s\"%s", client->args->command->name, word,
+                   near.best != NULL ? near_name_hint(&near, "").text : known);
 }
 
 enum err_code client_run_verb(struct client *client, const struct verb *verbs, size_t n, int at,
@@ -270,7 +321,14 @@ enum err_code client_run_verb(struct client *client, const struct verb *verbs, s
         }
         return verbs[i].run(client, err);
     }
-    return err_set(err, ERR_INVALID, "\"%.40s\" is nothing this command does", word);
+    return refuse_verb(client, word, verbs, n, err);
+}
+
+/* A pipe or socket at whose other end nobody reads any more. */
+static bool reader_has_gone(void)
+{
+    struct pollfd out = {.fd = fileno(stdout)};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
 enum err_code client_flush(struct err *err)
@@ -279,17 +337,17 @@ enum err_code client_flush(struct err *err)
     if (fflush(stdout) == 0 && !ferror(stdout)) {
         return ERR_OK;
     }
-    if (errno == EPIPE) {
+    /* When an earlier write failed, errno no longer says why. */
+    if (errno == EPIPE || reader_has_gone()) {
         return err_set(err, ERR_CANCELLED, "the reader of the output has gone");
     }
-    return err_set(err, ERR_FULL, "the output cannot be written: %s",
-                   errno != 0 ? strerror(errno) : "it failed before");
+    return err_set(err, ERR_FULL, "the output cannot be written%s%s", errno != 0 ? ": " : "",
+                   errno != 0 ? strerror(errno) : "");
 }
 
 enum err_code client_keep_up(struct err *err)
 {
-    struct pollfd out = {.fd = fileno(stdout)};
-    if (client_flush(err) == ERR_OK && poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0) {
+    if (client_flush(err) == ERR_OK && reader_has_gone()) {
         err_set(err, ERR_CANCELLED, "the reader of the output has gone");
     }
     return err->code;

@@ -3,12 +3,13 @@
 #include "client/commands.h"
 
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "client/confirm.h"
-#include "client/describe.h"
 #include "client/files.h"
+#include "client/listing.h"
 #include "client/parts.h"
-#include "client/table.h"
 #include "client/terminal.h"
+#include "formats/csv.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 
 #define MAX_BATCH_LINES 100000000
 #define KEY_BYTES       16
-#define MAX_KEY_CHARS   240 /* the server takes 255, of which a part's number needs some */
+#define MAX_KEY_CHARS   240 /* the server takes 255, and a part's number is appended */
 
 /* An upload in several requests. */
 struct append {
@@ -26,56 +27,49 @@ struct append {
     const char *source; /* its header; NULL: none */
     int n_sent;         /* requests */
     bool may_be_there;  /* something that was sent is stored, or may be */
-    bool is_other;      /* the key has come with other rows before */
+    bool is_other;      /* the server knows the key from an upload of other rows */
     double retry_s;
 };
 
-static const char *model_name(const struct client *client)
-{
-    return args_word(client->args, 0);
-}
-
 static char *data_path(struct client *client, const char *rest)
 {
-    return client_path(client, "/v1/models/", model_name(client), rest, NULL);
+    return client_path(client, "/v1/models/", client_word(client, 0), rest, NULL);
 }
 
-static enum err_code show(struct client *client, struct err *err)
+static enum err_code show_data(struct client *client, struct err *err)
 {
-    json_t *doc = NULL;
-    if (client_ask(client, "GET", data_path(client, "/data"), NULL, &doc, err) == ERR_OK &&
-        doc != NULL) {
-        err_kept(describe_object(doc, &client->arena, stdout, err));
-    }
-    json_decref(doc);
-    return err->code;
+    return listing_describe(client, data_path(client, "/data"), err);
 }
 
 /* ---- append ---- */
+
+/* The key of --key. Quotes around it are not part of it: the server drops them too. */
+static enum err_code take_given_key(struct append *up, const char *key, struct err *err)
+{
+    size_t len = strlen(key);
+    if (len > 2 && key[0] == '"' && key[len - 1] == '"') {
+        key = arena_strndup(&up->client->arena, key + 1, len - 2);
+        if (key == NULL) {
+            return err_set(err, ERR_NOMEM, "no memory for a key");
+        }
+    }
+    if (strpbrk(key, "\r\n") != NULL || *key == '\0' || strlen(key) > MAX_KEY_CHARS) {
+        return err_set(err, ERR_INVALID, "a key is one line of 1 to %d characters", MAX_KEY_CHARS);
+    }
+    up->key = key;
+    return ERR_OK;
+}
 
 static enum err_code make_key(struct append *up, struct err *err)
 {
     unsigned char bytes[KEY_BYTES];
     struct textbuf text = textbuf_in(&up->client->arena);
-    up->key = up->client->args->values[OPT_KEY];
-    if (up->key != NULL) {
-        /* Quotes are no part of the key, to the server neither. */
-        size_t len = strlen(up->key);
-        if (len > 2 && up->key[0] == '"' && up->key[len - 1] == '"') {
-            up->key = arena_strndup(&up->client->arena, up->key + 1, len - 2);
-            if (up->key == NULL) {
-                return err_set(err, ERR_NOMEM, "no memory for a key");
-            }
-        }
-        if (strpbrk(up->key, "\r\n") != NULL || *up->key == '\0' ||
-            strlen(up->key) > MAX_KEY_CHARS) {
-            return err_set(err, ERR_INVALID, "a key is one line of 1 to %d characters",
-                           MAX_KEY_CHARS);
-        }
-        return ERR_OK;
+    const char *given = up->client->args->values[OPT_KEY];
+    if (given != NULL) {
+        return take_given_key(up, given, err);
     }
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
-        return err_set(err, ERR_INTERNAL, "no random numbers for a key");
+        return err_set(err, ERR_INTERNAL, "the system has no random numbers for a key");
     }
     for (size_t i = 0; i < sizeof bytes; i++) {
         textbuf_printf(&text, "%02x", bytes[i]);
@@ -111,16 +105,16 @@ static enum err_code make_path(struct append *up, struct err *err)
 }
 
 /* ", 3 duplicates": what a server noticed in the rows. */
-static void print_count(const json_t *doc, const char *key)
+static void print_noticed(const json_t *doc, const char *key, const char *noun)
 {
-    long long count = json_integer_value(json_object_get(json_object_get(doc, key), "count"));
+    json_int_t count = json_integer_value(json_object_get(json_object_get(doc, key), "count"));
     if (count > 0) {
-        printf(", %lld %.*s", count, (int)(strlen(key) - (count == 1)), key);
+        printf(", %s", phrase_count(count, noun).text);
     }
 }
 
-static enum err_code report(struct append *up, const char *name, const struct answer *answer,
-                            int64_t *rows, struct err *err)
+static enum err_code report_upload(struct append *up, const char *name, const struct answer *answer,
+                                   int64_t *rows, struct err *err)
 {
     json_t *doc = NULL;
     if (client_parse(answer, 0, &doc, err) != ERR_OK) {
@@ -133,13 +127,12 @@ static enum err_code report(struct append *up, const char *name, const struct an
         struct textbuf safe = textbuf_in(&up->client->arena);
         bool before = json_is_true(json_object_get(doc, "repeated"));
         terminal_escape(&safe, name);
-        printf("%s: %" PRId64 " row%s %s as batch %s, %s in all",
-               textbuf_failed(&safe) ? "?" : safe.data, *rows, *rows == 1 ? "" : "s",
-               before ? "had been appended" : "appended",
-               describe_member(&up->client->arena, doc, "batch"),
-               describe_member(&up->client->arena, doc, "total_rows"));
-        print_count(doc, "duplicates");
-        print_count(doc, "outliers");
+        printf("%s: %s %s as batch %s, %s in all", textbuf_failed(&safe) ? "?" : safe.data,
+               phrase_count(*rows, "row").text, before ? "had been appended" : "appended",
+               client_member(up->client, doc, "batch"),
+               client_member(up->client, doc, "total_rows"));
+        print_noticed(doc, "duplicates", "duplicate");
+        print_noticed(doc, "outliers", "outlier");
         printf("\n");
     }
     json_decref(doc);
@@ -163,11 +156,11 @@ static enum err_code send_one(struct append *up, const struct payload *payload, 
                         .retry_s = up->retry_s,
                         .repeats = true};
     enum err_code code = client_call(up->client, &call, &answer, err);
-    /* Only a status of 4xx is a sure no; a proxy's 504 says nothing of the server behind it. */
+    /* Only a status of 4xx means that nothing was stored; the 504 of a proxy tells nothing. */
     up->may_be_there |= answer.status / 100 != 4 && connection_reached(up->client->connection);
     up->is_other = answer.status == 422;
     if (code == ERR_OK) {
-        err_kept(report(up, name, &answer, rows, err));
+        err_kept(report_upload(up, name, &answer, rows, err));
     }
     answer_release(&answer);
     up->n_sent++;
@@ -175,27 +168,24 @@ static enum err_code send_one(struct append *up, const struct payload *payload, 
 }
 
 /*
- * A line of as many names as the first line has fields. A part's first line would be taken for a
- * header, and dropped, when no field of it is a number; behind this one it is a row.
+ * A header with as many names as the first line has fields, for the parts after the first. Without
+ * it, a part whose first line holds no number would lose that line: the server would take it for a
+ * header.
  */
 static enum err_code make_names(struct append *up, const char *text, size_t len, const char **out,
                                 struct err *err)
 {
     struct textbuf names = textbuf_in(&up->client->arena);
-    bool quoted = false;
     textbuf_puts(&names, "x");
-    for (size_t i = 0; i < len && (quoted || (text[i] != '\n' && text[i] != '\r')); i++) {
-        quoted ^= text[i] == '"';
-        if (!quoted && text[i] == ',') {
-            textbuf_puts(&names, ",x");
-        }
+    for (int n = csv_count_columns(text, len); n > 1; n--) {
+        textbuf_puts(&names, ",x");
     }
     textbuf_puts(&names, "\n");
     *out = names.data;
     return textbuf_failed(&names) ? err_set(err, ERR_NOMEM, "no memory for the request") : ERR_OK;
 }
 
-/* Rows in the messages of the server count from the beginning of a part; people see the file. */
+/* The server counts rows from the start of a part, but people look at the file. */
 static enum err_code append_csv(struct append *up, const struct input *input, struct err *err)
 {
     struct parts parts;
@@ -204,12 +194,11 @@ static enum err_code append_csv(struct append *up, const struct input *input, st
     const char *text = NULL;
     const char *names = NULL; /* of the first part, to begin the others with */
     size_t len = 1;
-    if (args_int(up->client->args, OPT_BATCH_LINES, 1, MAX_BATCH_LINES, 200000, &max, err) !=
-            ERR_OK ||
-        parts_open(input->file, max, &parts, err) != ERR_OK) {
+    if (args_int(up->client->args, OPT_BATCH_LINES, 1, MAX_BATCH_LINES, &max, err) != ERR_OK ||
+        parts_open(input->file, &parts, err) != ERR_OK) {
         return err->code;
     }
-    while (parts_next(&parts, &text, &len, err) == ERR_OK && (len > 0 || names == NULL)) {
+    while (parts_next(&parts, max, &text, &len, err) == ERR_OK && (len > 0 || names == NULL)) {
         int64_t rows = 0;
         struct payload payload = {
             .type = "text/csv", .before = names, .bytes = text, .n_bytes = len};
@@ -220,13 +209,13 @@ static enum err_code append_csv(struct append *up, const struct input *input, st
         before += rows;
     }
     if (err->code != ERR_OK && before > 0) {
-        err_prefix(err, "after %" PRId64 " rows that are stored", before);
+        err_prefix(err, "after storing %s", phrase_count(before, "row").text);
     }
     parts_release(&parts);
     return err->code;
 }
 
-/* JSON or npy. What comes from a pipe is read first: it could not be sent a second time. */
+/* JSON or npy. What comes from a pipe is read first, since it may have to be sent twice. */
 static enum err_code append_whole(struct append *up, struct input *input, struct err *err)
 {
     struct payload payload = {.type = files_type(input->format), .file = input->file};
@@ -262,21 +251,20 @@ static enum err_code append_file(struct append *up, const char *name, struct err
     return err->code;
 }
 
-static enum err_code append(struct client *client, struct err *err)
+static enum err_code append_files(struct client *client, struct err *err)
 {
     struct append up = {.client = client};
-    int64_t retry_s = 0;
-    if (args_int(client->args, OPT_RETRY, 0, 86400, 60, &retry_s, err) != ERR_OK ||
-        make_key(&up, err) != ERR_OK || make_path(&up, err) != ERR_OK) {
+    if (client_retry_s(client, &up.retry_s, err) != ERR_OK || make_key(&up, err) != ERR_OK ||
+        make_path(&up, err) != ERR_OK) {
         return err->code;
     }
-    up.retry_s = (double)retry_s;
     for (int i = 2; i < client->args->n_words && err->code == ERR_OK; i++) {
         err_kept(append_file(&up, client->args->words[i], err));
     }
     if (err->code != ERR_OK && up.may_be_there && !up.is_other) {
-        client->hint = arena_printf(
-            &client->arena, "repeated with --key %s the same command adds what is missing", up.key);
+        client->hint =
+            arena_printf(&client->arena,
+                         "the same command with --key %s adds the rows that are missing", up.key);
     }
     return err->code;
 }
@@ -286,25 +274,23 @@ static enum err_code append(struct client *client, struct err *err)
 static enum err_code add_batches(struct client *client, const json_t *page, struct table *table,
                                  struct err *err)
 {
-    struct arena *arena = &client->arena;
+    static const char *const keys[] = {"batch",      "rows",     "created", "format",
+                                       "duplicates", "outliers", "source"};
     const json_t *list = client_list(page, "batches", err);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *row = json_array_get(list, i);
-        const char *created = json_string_value(json_object_get(row, "created"));
         table_row(table);
-        table_cell(table, 0, "%s", describe_member(arena, row, "batch"));
-        table_cell(table, 1, "%s", describe_member(arena, row, "rows"));
-        table_cell(table, 2, "%s", table_ago(arena, created));
-        table_cell(table, 3, "%s", describe_member(arena, row, "format"));
-        table_cell(table, 4, "%s", describe_member(arena, row, "duplicates"));
-        table_cell(table, 5, "%s", describe_member(arena, row, "outliers"));
-        table_cell(table, 6, "%s", describe_member(arena, row, "source"));
+        for (int j = 0; j < (int)(sizeof keys / sizeof *keys); j++) {
+            table_cell(table, j, "%s", client_member(client, row, keys[j]));
+        }
+        table_cell(table, 2, "%s",
+                   phrase_ago(json_string_value(json_object_get(row, "created"))).text);
     }
     return err->code;
 }
 
-/* The list comes in pages: "next" is the batch after which the following one begins. */
-static enum err_code batches(struct client *client, struct err *err)
+/* The list comes in pages: "next" is the batch after which the next page begins. */
+static enum err_code list_batches(struct client *client, struct err *err)
 {
     struct table table =
         table_in(&client->arena, ">BATCH|>ROWS|CREATED|FORMAT|>DUPLICATES|>OUTLIERS|SOURCE");
@@ -313,7 +299,7 @@ static enum err_code batches(struct client *client, struct err *err)
         struct answer answer;
         json_t *page = NULL;
         const char *rest = *next != '\0' ? "/data/batches?after=" : "/data/batches";
-        char *path = client_path(client, "/v1/models/", model_name(client), rest, next, NULL);
+        char *path = client_path(client, "/v1/models/", client_word(client, 0), rest, next, NULL);
         struct call call = {.method = "GET", .path = path};
         next[0] = '\0';
         if (client_call(client, &call, &answer, err) == ERR_OK &&
@@ -327,8 +313,8 @@ static enum err_code batches(struct client *client, struct err *err)
         json_decref(page);
         answer_release(&answer);
     } while (err->code == ERR_OK && *next != '\0');
-    if (err->code == ERR_OK && !client->json && !table_print(&table, stdout)) {
-        err_set(err, ERR_NOMEM, "no memory for the output");
+    if (err->code == ERR_OK && !client->json) {
+        err_kept(table_print(&table, stdout, err));
     }
     return err->code;
 }
@@ -356,11 +342,11 @@ static enum err_code delete_rows(struct client *client, struct err *err)
 {
     struct answer answer;
     const char *batch = client->args->values[OPT_BATCH];
-    char *path = batch != NULL ? client_path(client, "/v1/models/", model_name(client),
+    char *path = batch != NULL ? client_path(client, "/v1/models/", client_word(client, 0),
                                              "/data/batches/", batch, NULL)
                                : data_path(client, "/data");
     char *question =
-        arena_printf(&client->arena, "delete all rows of model %s?", model_name(client));
+        arena_printf(&client->arena, "delete all rows of model %s?", client_word(client, 0));
     struct call call = {.method = "DELETE", .path = path};
     if (question == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
@@ -370,8 +356,8 @@ static enum err_code delete_rows(struct client *client, struct err *err)
     }
     if (client_call(client, &call, &answer, err) == ERR_OK && !client->json) {
         json_t *doc = answer.data != NULL ? json_loadb(answer.data, answer.n_data, 0, NULL) : NULL;
-        long long rows = json_integer_value(json_object_get(doc, "deleted_rows"));
-        printf("%s: %lld row%s deleted\n", model_name(client), rows, rows == 1 ? "" : "s");
+        json_int_t rows = json_integer_value(json_object_get(doc, "deleted_rows"));
+        printf("%s: %s deleted\n", client_word(client, 0), phrase_count(rows, "row").text);
         json_decref(doc);
     }
     answer_release(&answer);
@@ -380,10 +366,11 @@ static enum err_code delete_rows(struct client *client, struct err *err)
 
 enum err_code command_data(struct client *client, struct err *err)
 {
-    static const struct verb verbs[] = {
-        {"show", 2, 2, show},          {"append", 3, 1 << 20, append}, {"batches", 2, 2, batches},
-        {"export", 2, 2, export_rows}, {"delete", 2, 2, delete_rows},
-    };
+    static const struct verb verbs[] = {{"show", 2, 2, show_data},
+                                        {"append", 3, 1 << 20, append_files},
+                                        {"batches", 2, 2, list_batches},
+                                        {"export", 2, 2, export_rows},
+                                        {"delete", 2, 2, delete_rows}};
     if (client_check_words(client, 1, 1 << 20, err) != ERR_OK) {
         return err->code;
     }

@@ -3,43 +3,40 @@
 #include "client/commands.h"
 
 #include "base/numtext.h"
-#include "client/describe.h"
-#include "client/table.h"
+#include "base/phrase.h"
+#include "client/listing.h"
 
 #include <string.h>
 #include <time.h>
 
 /* From its start to its end, or to now; "-" before it has started. */
-static const char *time_taken(struct client *client, const json_t *job)
+static struct phrase time_taken(const json_t *job)
 {
-    double started = table_time(json_string_value(json_object_get(job, "started")));
-    double finished = table_time(json_string_value(json_object_get(job, "finished")));
+    double started = phrase_read_time(json_string_value(json_object_get(job, "started")));
+    double finished = phrase_read_time(json_string_value(json_object_get(job, "finished")));
     if (started < 0.0) {
-        return "-";
+        return (struct phrase){.text = "-"};
     }
     double end = finished >= 0.0 ? finished : (double)time(NULL);
-    return table_duration(&client->arena, end > started ? end - started : 0.0);
+    return phrase_duration(end > started ? end - started : 0.0);
 }
 
-static void add_row(struct client *client, struct table *table, const json_t *job)
+static void fill_job(struct client *client, struct table *table, const json_t *job)
 {
-    struct arena *arena = &client->arena;
     const json_t *fraction = json_object_get(json_object_get(job, "progress"), "fraction");
-    const char *created = json_string_value(json_object_get(job, "created"));
-    table_row(table);
-    table_cell(table, 0, "%s", describe_member(arena, job, "id"));
-    table_cell(table, 1, "%s", describe_member(arena, job, "model"));
-    table_cell(table, 2, "%s", describe_member(arena, job, "state"));
+    table_cell(table, 0, "%s", client_member(client, job, "id"));
+    table_cell(table, 1, "%s", client_member(client, job, "model"));
+    table_cell(table, 2, "%s", client_member(client, job, "state"));
     if (json_is_number(fraction)) {
         table_cell(table, 3, "%.0f %%", 100.0 * json_number_value(fraction));
     }
-    table_cell(table, 4, "%s", describe_member(arena, job, "version"));
-    table_cell(table, 5, "%s", table_ago(arena, created));
-    table_cell(table, 6, "%s", time_taken(client, job));
-    table_cell(table, 7, "%s", describe_member(arena, job, "message"));
+    table_cell(table, 4, "%s", client_member(client, job, "version"));
+    table_cell(table, 5, "%s", phrase_ago(json_string_value(json_object_get(job, "created"))).text);
+    table_cell(table, 6, "%s", time_taken(job).text);
+    table_cell(table, 7, "%s", client_member(client, job, "message"));
 }
 
-/* The server judges what the options say. */
+/* The server judges the values of the options. */
 static char *list_path(struct client *client)
 {
     static const struct {
@@ -61,39 +58,22 @@ static char *list_path(struct client *client)
     return textbuf_failed(&path) ? NULL : path.data;
 }
 
-static enum err_code list(struct client *client, struct err *err)
+static enum err_code list_jobs(struct client *client, struct err *err)
 {
-    json_t *doc = NULL;
-    struct table table =
-        table_in(&client->arena, ">ID|MODEL|STATE|>DONE|>VERSION|CREATED|>TOOK|MESSAGE");
-    char *path = list_path(client);
-    if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
-        return err->code;
-    }
-    const json_t *jobs = client_list(doc, "jobs", err);
-    for (size_t i = 0; i < json_array_size(jobs); i++) {
-        const json_t *job = json_array_get(jobs, i);
-        add_row(client, &table, job);
-    }
-    if (jobs != NULL && !table_print(&table, stdout)) {
-        err_set(err, ERR_NOMEM, "no memory for the output");
-    }
-    json_decref(doc);
-    return err->code;
+    const struct listing listing = {.path = list_path(client),
+                                    .key = "jobs",
+                                    .heads = ">ID|MODEL|STATE|>DONE|>VERSION|CREATED|>TOOK|MESSAGE",
+                                    .fill = fill_job};
+    return listing_print(client, &listing, err);
 }
 
-static enum err_code show(struct client *client, struct err *err)
+static enum err_code show_job(struct client *client, struct err *err)
 {
-    json_t *doc = NULL;
-    char *path = client_path(client, "/v1/jobs/", args_word(client->args, 1), NULL);
-    if (client_ask(client, "GET", path, NULL, &doc, err) == ERR_OK && doc != NULL) {
-        err_kept(describe_object(doc, &client->arena, stdout, err));
-    }
-    json_decref(doc);
-    return err->code;
+    return listing_describe(client, client_path(client, "/v1/jobs/", client_word(client, 1), NULL),
+                            err);
 }
 
-/* A number to its last bit; nothing for null. */
+/* A number to its last bit; nothing for null, so that the field is empty. */
 static void put_number(const json_t *value)
 {
     char text[NUMTEXT_MAX];
@@ -102,10 +82,10 @@ static void put_number(const json_t *value)
     }
 }
 
-static enum err_code curves(struct client *client, struct err *err)
+static enum err_code print_curves(struct client *client, struct err *err)
 {
     json_t *doc = NULL;
-    char *path = client_path(client, "/v1/jobs/", args_word(client->args, 1), "/curves", NULL);
+    char *path = client_path(client, "/v1/jobs/", client_word(client, 1), "/curves", NULL);
     if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }
@@ -131,15 +111,15 @@ static enum err_code curves(struct client *client, struct err *err)
     return err->code;
 }
 
-static enum err_code cancel(struct client *client, struct err *err)
+static enum err_code cancel_job(struct client *client, struct err *err)
 {
     json_t *doc = NULL;
-    const char *id = args_word(client->args, 1);
+    const char *id = client_word(client, 1);
     char *path = client_path(client, "/v1/jobs/", id, NULL);
     if (client_ask(client, "DELETE", path, NULL, &doc, err) == ERR_OK && doc != NULL) {
-        const char *state = describe_member(&client->arena, doc, "state");
+        const char *state = client_member(client, doc, "state");
         bool over = strcmp(state, "cancelled") == 0;
-        printf(over ? "job %s is cancelled\n" : "job %s stops at its next step\n", id);
+        printf(over ? "job %s is cancelled\n" : "job %s will stop after its current step\n", id);
     }
     json_decref(doc);
     return err->code;
@@ -147,9 +127,9 @@ static enum err_code cancel(struct client *client, struct err *err)
 
 enum err_code command_jobs(struct client *client, struct err *err)
 {
-    static const struct verb verbs[] = {{"list", 1, 1, list},
-                                        {"show", 2, 2, show},
-                                        {"curves", 2, 2, curves},
-                                        {"cancel", 2, 2, cancel}};
+    static const struct verb verbs[] = {{"list", 1, 1, list_jobs},
+                                        {"show", 2, 2, show_job},
+                                        {"curves", 2, 2, print_curves},
+                                        {"cancel", 2, 2, cancel_job}};
     return client_run_verb(client, verbs, sizeof verbs / sizeof *verbs, 0, err);
 }

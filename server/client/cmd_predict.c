@@ -6,9 +6,11 @@
 #include "client/commands.h"
 
 #include "base/numtext.h"
+#include "base/phrase.h"
 #include "client/answer_table.h"
 #include "client/csv_rows.h"
 #include "client/files.h"
+#include "predict/predict_result.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -27,19 +29,53 @@ struct prediction {
 
 /* ---- what is asked for ---- */
 
+#define DEFAULT_RESULTS "mean,std"
+#define MAX_ITEM        64 /* with its end */
+
+/* Options of the client that are options of results; each has the name of its result. */
+#define OPTION_OF_NONE(flag, name)
+#define OPTION_OF_LEVELS(flag, name)    {name, OPT_##flag},
+#define OPTION_OF_COVERAGES(flag, name) {name, OPT_##flag},
+#define OPTION_OF_DRAWS(flag, name)
+#define OPTION_OF_BETWEEN(flag, name)
+#define OPTION_OF_ALTERNATIVE(flag, name)
+static const struct {
+    const char *key;
+    enum option option;
+} level_options[] = {
+#define RESULT(FLAG, field, name, shape, join, option) OPTION_OF_##option(FLAG, name)
+#include "predict/results.def"
+#undef RESULT
+};
+enum { N_LEVEL_OPTIONS = sizeof level_options / sizeof *level_options };
+
+static const char *result_names(const struct args *args)
+{
+    const char *names = args->values[OPT_RETURN];
+    return names != NULL ? names : DEFAULT_RESULTS;
+}
+
+/*
+ * The first item of a list separated by commas, cut to its room, and what follows, or NULL. Returns
+ * the item's whole length.
+ */
+static size_t next_item(const char **list, char item[MAX_ITEM])
+{
+    size_t len = strcspn(*list, ",");
+    snprintf(item, MAX_ITEM, "%.*s", (int)(len < MAX_ITEM ? len : MAX_ITEM - 1), *list);
+    *list = (*list)[len] == ',' ? *list + len + 1 : NULL;
+    return len;
+}
+
 static void put_names(struct textbuf *text, const char *names)
 {
-    textbuf_puts(text, "[");
-    for (const char *from = names;; from++) {
-        char name[64];
-        size_t len = strcspn(from, ",");
-        snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), from);
-        textbuf_puts(text, from > names ? "," : "");
+    const char *before = "[";
+    while (names != NULL) {
+        char name[MAX_ITEM];
+        (void)next_item(&names, name);
+        textbuf_puts(text, before);
         textbuf_json_string(text, name);
-        from += len;
-        if (*from == '\0') {
-            break;
-        }
+        before = ",";
     }
     textbuf_puts(text, "]");
 }
@@ -48,23 +84,18 @@ static void put_names(struct textbuf *text, const char *names)
 static enum err_code put_numbers(struct textbuf *text, const char *option, const char *numbers,
                                  struct err *err)
 {
-    textbuf_puts(text, "[");
-    for (const char *from = numbers;; from++) {
-        char number[64];
+    const char *before = "[";
+    while (numbers != NULL) {
+        char number[MAX_ITEM];
         double value = 0.0;
-        size_t len = strcspn(from, ",");
-        snprintf(number, sizeof number, "%.*s",
-                 (int)(len < sizeof number ? len : sizeof number - 1), from);
-        if (len >= sizeof number || !csv_rows_number(number, &value) || !isfinite(value)) {
+        if (next_item(&numbers, number) >= MAX_ITEM || !csv_parse_number(number, &value) ||
+            !isfinite(value)) {
             return err_set(err, ERR_INVALID, "--%s: \"%.40s\" is not a finite number", option,
                            number);
         }
-        textbuf_puts(text, from > numbers ? "," : "");
+        textbuf_puts(text, before);
         textbuf_real(text, value);
-        from += len;
-        if (*from == '\0') {
-            break;
-        }
+        before = ",";
     }
     textbuf_puts(text, "]");
     return ERR_OK;
@@ -73,18 +104,14 @@ static enum err_code put_numbers(struct textbuf *text, const char *option, const
 /* ,"return":[..],"quantiles":[..],"intervals":[..] */
 static enum err_code put_options(const struct args *args, struct textbuf *text, struct err *err)
 {
-    const char *names = args->values[OPT_RETURN];
-    const char *quantiles = args->values[OPT_QUANTILES];
-    const char *intervals = args->values[OPT_INTERVALS];
     textbuf_puts(text, ",\"return\":");
-    put_names(text, names != NULL ? names : "mean,std");
-    if (quantiles != NULL) {
-        textbuf_puts(text, ",\"quantiles\":");
-        err_kept(put_numbers(text, "quantiles", quantiles, err));
-    }
-    if (intervals != NULL) {
-        textbuf_puts(text, ",\"intervals\":");
-        err_kept(put_numbers(text, "intervals", intervals, err));
+    put_names(text, result_names(args));
+    for (int i = 0; i < N_LEVEL_OPTIONS; i++) {
+        const char *levels = args->values[level_options[i].option];
+        if (levels != NULL) {
+            textbuf_printf(text, ",\"%s\":", level_options[i].key);
+            err_kept(put_numbers(text, level_options[i].key, levels, err));
+        }
     }
     return err->code;
 }
@@ -92,27 +119,53 @@ static enum err_code put_options(const struct args *args, struct textbuf *text, 
 /* The same as a query, for npy. */
 static void put_query(const struct args *args, struct textbuf *text)
 {
-    const char *names = args->values[OPT_RETURN];
     textbuf_puts(text, "?return=");
-    connection_escape(text, names != NULL ? names : "mean,std");
-    if (args->values[OPT_QUANTILES] != NULL) {
-        textbuf_puts(text, "&quantiles=");
-        connection_escape(text, args->values[OPT_QUANTILES]);
-    }
-    if (args->values[OPT_INTERVALS] != NULL) {
-        textbuf_puts(text, "&intervals=");
-        connection_escape(text, args->values[OPT_INTERVALS]);
+    connection_escape(text, result_names(args));
+    for (int i = 0; i < N_LEVEL_OPTIONS; i++) {
+        const char *levels = args->values[level_options[i].option];
+        if (levels != NULL) {
+            textbuf_printf(text, "&%s=", level_options[i].key);
+            connection_escape(text, levels);
+        }
     }
 }
 
-/* What has more than rows and outputs is refused before it is computed. */
+static bool has_options(const struct args *args)
+{
+    bool given = args->values[OPT_RETURN] != NULL;
+    for (int i = 0; i < N_LEVEL_OPTIONS; i++) {
+        given = given || args->values[level_options[i].option] != NULL;
+    }
+    return given;
+}
+
+/* Rows by outputs, perhaps for each of several levels: what answer_table makes columns of. */
+static bool is_table(enum predict_shape shape)
+{
+    switch (shape) {
+    case PREDICT_SHAPE_N_O:
+    case PREDICT_SHAPE_LEVELS_N_O:
+    case PREDICT_SHAPE_ENDS_N_O:
+        return true;
+    case PREDICT_SHAPE_N_O_O:
+    case PREDICT_SHAPE_O_N_N:
+    case PREDICT_SHAPE_SAMPLES_N_O:
+    case PREDICT_SHAPE_PAIR_N_O_D:
+        break;
+    }
+    return false;
+}
+
+/* Refuses before it is computed what cannot be printed. */
 static enum err_code check_names(const struct client *client, struct err *err)
 {
-    static const char *const names[] = {"covariance", "samples", "jacobian"};
-    const char *given = client->args->values[OPT_RETURN];
-    for (size_t i = 0; given != NULL && !client->json && i < sizeof names / sizeof *names; i++) {
-        if (strstr(given, names[i]) != NULL) {
-            return err_set(err, ERR_INVALID, "%s is no table; --json prints it", names[i]);
+    const char *names = client->json ? NULL : result_names(client->args);
+    while (names != NULL) {
+        char name[MAX_ITEM];
+        enum predict_index index;
+        (void)next_item(&names, name);
+        if (predict_result_find(name, &index) && !is_table(predict_kinds[index].shape)) {
+            return err_set(err, ERR_INVALID, "%s is no table; --json prints it", name);
         }
     }
     return ERR_OK;
@@ -139,8 +192,8 @@ static char *make_path(struct prediction *p, struct err *err)
 }
 
 /* One request and its rows of the table. */
-static enum err_code ask(struct prediction *p, const char *path, const struct payload *payload,
-                         struct err *err)
+static enum err_code send_rows(struct prediction *p, const char *path,
+                               const struct payload *payload, struct err *err)
 {
     struct answer answer;
     json_t *doc = NULL;
@@ -160,7 +213,7 @@ static enum err_code ask(struct prediction *p, const char *path, const struct pa
     return err->code;
 }
 
-static enum err_code ask_text(struct prediction *p, struct textbuf *text, struct err *err)
+static enum err_code send_text(struct prediction *p, struct textbuf *text, struct err *err)
 {
     char *path = make_path(p, err);
     if (path == NULL) {
@@ -171,12 +224,12 @@ static enum err_code ask_text(struct prediction *p, struct textbuf *text, struct
     }
     struct payload payload = {
         .type = "application/json", .bytes = text->data, .n_bytes = text->len};
-    return ask(p, path, &payload, err);
+    return send_rows(p, path, &payload, err);
 }
 
 static enum err_code predict_csv(struct prediction *p, const struct input *input, struct err *err)
 {
-    struct csv_rows rows = {.file = NULL};
+    struct csv_rows rows;
     int max = p->client->json ? WHOLE_ROWS : PIECE_ROWS;
     int n = max;
     if (csv_rows_open(input->file, &rows, err) != ERR_OK) {
@@ -197,7 +250,7 @@ static enum err_code predict_csv(struct prediction *p, const struct input *input
             break;
         }
         textbuf_puts(&text, "}");
-        if (ask_text(p, &text, err) != ERR_OK) {
+        if (send_text(p, &text, err) != ERR_OK) {
             if (before > 0 && err->row >= 0) {
                 err_prefix(err, "in the rows from %" PRId64 " on", before);
             }
@@ -216,8 +269,6 @@ static enum err_code predict_json(struct prediction *p, struct input *input, str
     struct textbuf after = textbuf_in(&p->scratch);
     struct payload payload = {.type = "application/json", .file = input->file};
     bool is_rows = input_peek(input) == '[';
-    bool options = args->values[OPT_RETURN] != NULL || args->values[OPT_QUANTILES] != NULL ||
-                   args->values[OPT_INTERVALS] != NULL;
     char *path = make_path(p, err);
     if (path == NULL || put_options(args, &after, err) != ERR_OK) {
         return err->code;
@@ -229,11 +280,11 @@ static enum err_code predict_json(struct prediction *p, struct input *input, str
     if (is_rows) {
         payload.before = "{\"inputs\":";
         payload.after = after.data;
-    } else if (options) {
+    } else if (has_options(args)) {
         return err_set(err, ERR_INVALID,
                        "%.80s is a whole request, which says itself what to return", input->name);
     }
-    return ask(p, path, &payload, err);
+    return send_rows(p, path, &payload, err);
 }
 
 static enum err_code predict_npy(struct prediction *p, const struct input *input, struct err *err)
@@ -246,7 +297,7 @@ static enum err_code predict_npy(struct prediction *p, const struct input *input
     }
     textbuf_puts(&url, path);
     put_query(p->client->args, &url);
-    return ask(p, textbuf_failed(&url) ? NULL : url.data, &payload, err);
+    return send_rows(p, textbuf_failed(&url) ? NULL : url.data, &payload, err);
 }
 
 static enum err_code predict_row(struct prediction *p, struct err *err)
@@ -258,7 +309,7 @@ static enum err_code predict_row(struct prediction *p, struct err *err)
         return err->code;
     }
     textbuf_puts(&text, "}");
-    return ask_text(p, &text, err);
+    return send_text(p, &text, err);
 }
 
 static enum err_code predict_file(struct prediction *p, struct err *err)
@@ -287,20 +338,16 @@ enum err_code command_predict(struct client *client, struct err *err)
 {
     struct prediction p = {.client = client, .table = {.out = stdout}, .scratch = ARENA_INIT};
     bool at = client->args->values[OPT_AT] != NULL;
-    int64_t retry_s = 0;
     if (client_check_words(client, 1, at ? 1 : 2, err) != ERR_OK ||
-        check_names(client, err) != ERR_OK ||
-        args_int(client->args, OPT_RETRY, 0, 86400, 60, &retry_s, err) != ERR_OK) {
+        check_names(client, err) != ERR_OK || client_retry_s(client, &p.retry_s, err) != ERR_OK) {
         return err->code;
     }
-    p.retry_s = (double)retry_s;
     enum err_code code = at ? predict_row(&p, err) : predict_file(&p, err);
     arena_release(&p.scratch);
     if (p.table.n_outside > 0) {
         fflush(stdout);
-        fprintf(stderr,
-                "surrogated: %" PRId64 " row%s outside the range of the training rows: %s\n",
-                p.table.n_outside, p.table.n_outside == 1 ? " is" : "s are", p.table.warning);
+        fprintf(stderr, "surrogated: %s outside the range of the training rows: %s\n",
+                phrase_count(p.table.n_outside, "row").text, p.table.warning);
     }
     return code;
 }

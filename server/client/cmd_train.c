@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* surrogated train: the request from a file and from settings, then watching. */
+/* surrogated train: makes the request from a file and from settings, sends it, follows the job. */
 #include "client/commands.h"
 
-#include "client/describe.h"
 #include "client/files.h"
 
 #include <string.h>
 
 #include "base/mem.h"
 
-/* Parts of a request; other names without a dot are settings of the solver. */
+/* Is it a part of the request? Any other name without a dot is a setting of the solver. */
 static bool is_top_level(const char *name)
 {
     static const char *const names[] = {
@@ -29,15 +28,15 @@ static enum err_code no_memory(struct err *err)
     return err_set(err, ERR_NOMEM, "no memory for the request");
 }
 
-/* JSON when it reads as such, else a text: 0.1, true, [1,2], "x" and nuts. */
+/* JSON if it reads as such, else a text: 0.1, true, [1,2], "x" and nuts. */
 static json_t *read_value(const char *text)
 {
     json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
     return value != NULL ? value : json_string(text);
 }
 
-/* Sets `name`, a way of names and dots from `object`; what is missing on the way is made. */
-static enum err_code set_at(json_t *object, char *name, json_t *value, struct err *err)
+/* Sets the member at `name`, a path with dots such as "a.b.c"; objects missing on it are made. */
+static enum err_code set_at_path(json_t *object, char *name, json_t *value, struct err *err)
 {
     for (char *dot = strchr(name, '.'); dot != NULL; dot = strchr(name, '.')) {
         *dot = '\0';
@@ -56,8 +55,8 @@ static enum err_code set_at(json_t *object, char *name, json_t *value, struct er
 }
 
 /* "epochs=300", "seed=1", "architecture.width=16". */
-static enum err_code apply(struct client *client, json_t *request, const char *setting,
-                           struct err *err)
+static enum err_code apply_setting(struct client *client, json_t *request, const char *setting,
+                                   struct err *err)
 {
     const char *equals = strchr(setting, '=');
     json_t *text = json_string(setting);
@@ -66,7 +65,7 @@ static enum err_code apply(struct client *client, json_t *request, const char *s
     }
     json_decref(text);
     if (equals == NULL || equals == setting || setting[0] == '.' || equals[-1] == '.') {
-        return err_set(err, ERR_INVALID, "\"%.60s\" is no NAME=VALUE", setting);
+        return err_set(err, ERR_INVALID, "\"%.60s\" is not of the form NAME=VALUE", setting);
     }
     char *name = arena_strndup(&client->arena, setting, (size_t)(equals - setting));
     if (name != NULL && strchr(name, '.') == NULL && !is_top_level(name)) {
@@ -77,7 +76,7 @@ static enum err_code apply(struct client *client, json_t *request, const char *s
         json_decref(value);
         return no_memory(err);
     }
-    return set_at(request, name, value, err);
+    return set_at_path(request, name, value, err);
 }
 
 static enum err_code read_request(struct client *client, json_t **out, struct err *err)
@@ -108,7 +107,7 @@ static enum err_code read_request(struct client *client, json_t **out, struct er
     return err->code;
 }
 
-/* The request of options and words; *out: JSON text by mem, NULL for an empty request. */
+/* The request that the command line asks for; *out: JSON text by mem, NULL for an empty one. */
 static enum err_code make_request(struct client *client, char **out, struct err *err)
 {
     const struct args *args = client->args;
@@ -121,12 +120,14 @@ static enum err_code make_request(struct client *client, char **out, struct err 
         err_set(err, ERR_INVALID, "solver \"%.40s\" is not UTF-8", solver);
         goto done;
     }
-    for (int i = 0; i < args->n_sets && err->code == ERR_OK; i++) {
-        err_kept(apply(client, request, args->sets[i], err));
+    for (int i = 0; i < args->n_given && err->code == ERR_OK; i++) {
+        if (args->given[i].option == OPT_SET) {
+            err_kept(apply_setting(client, request, args->given[i].value, err));
+        }
     }
-    /* --set a=1 b=2 is what people write. */
+    /* People write --set a=1 b=2. */
     for (int i = 1; i < args->n_words && err->code == ERR_OK; i++) {
-        err_kept(apply(client, request, args->words[i], err));
+        err_kept(apply_setting(client, request, args->words[i], err));
     }
     if (err->code == ERR_OK && json_object_size(request) > 0) {
         *out = json_dumps(request, JSON_COMPACT);
@@ -139,45 +140,52 @@ done:
     return err->code;
 }
 
-/* --wait: the job of an answer, watched; with --json its last state is printed in the end. */
-static enum err_code queue(struct client *client, const char *request, bool wait, char **id,
-                           struct err *err)
+/* The id of the job in an answer, which is told to people unless they follow the job anyway. */
+static enum err_code report_queued(struct client *client, const struct answer *answer, char **id,
+                                   struct err *err)
+{
+    json_t *doc = NULL;
+    if (client_parse(answer, 0, &doc, err) != ERR_OK) {
+        return err->code;
+    }
+    *id = arena_printf(&client->arena, "%s", client_member(client, doc, "id"));
+    if (!json_is_integer(json_object_get(doc, "id"))) {
+        err_set(err, ERR_CORRUPT, "the server's answer is not a job");
+    } else if (*id == NULL) {
+        no_memory(err);
+    } else if (!client->json && client->args->values[OPT_WAIT] == NULL) {
+        printf("job %s of %s is %s; `surrogated watch %s` follows it\n", *id,
+               client_member(client, doc, "model"), client_member(client, doc, "state"), *id);
+    }
+    json_decref(doc);
+    return err->code != ERR_OK ? err->code : client_flush(err);
+}
+
+static enum err_code queue_job(struct client *client, const char *request, char **id,
+                               struct err *err)
 {
     struct answer answer = {.status = 0};
-    json_t *doc = NULL;
     struct call call = {
         .method = "POST",
-        .path = client_path(client, "/v1/models/", args_word(client->args, 0), "/train", NULL)};
+        .path = client_path(client, "/v1/models/", client_word(client, 0), "/train", NULL)};
     if (request != NULL) {
         call.payload = (struct payload){
             .type = "application/json", .bytes = request, .n_bytes = strlen(request)};
     }
-    if (client_call(client, &call, &answer, err) == ERR_OK &&
-        client_parse(&answer, 0, &doc, err) == ERR_OK) {
-        *id = arena_printf(&client->arena, "%s", describe_member(&client->arena, doc, "id"));
-        if (!json_is_integer(json_object_get(doc, "id"))) {
-            err_set(err, ERR_CORRUPT, "the server's answer is no job");
-        } else if (*id == NULL) {
-            no_memory(err);
-        } else if (!client->json && !wait) {
-            printf("job %s of %s is %s; `surrogated watch %s` follows it\n", *id,
-                   describe_member(&client->arena, doc, "model"),
-                   describe_member(&client->arena, doc, "state"), *id);
-        }
+    if (client_call(client, &call, &answer, err) == ERR_OK) {
+        err_kept(report_queued(client, &answer, id, err));
     }
-    json_decref(doc);
     answer_release(&answer);
-    return err->code != ERR_OK ? err->code : client_flush(err);
+    return err->code;
 }
 
 enum err_code command_train(struct client *client, struct err *err)
 {
-    bool wait = client->args->values[OPT_WAIT] != NULL;
     char *request = NULL;
     char *id = NULL;
     if (client_check_words(client, 1, 1 << 20, err) == ERR_OK &&
         make_request(client, &request, err) == ERR_OK &&
-        queue(client, request, wait, &id, err) == ERR_OK && wait) {
+        queue_job(client, request, &id, err) == ERR_OK && client->args->values[OPT_WAIT] != NULL) {
         err_kept(watch_job(client, id, err));
     }
     mem_free(request);

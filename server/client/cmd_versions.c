@@ -1,28 +1,147 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cmd_versions.h"
 
+#include "base/phrase.h"
 #include "client/describe.h"
 #include "client/files.h"
-#include "client/table.h"
+#include "client/listing.h"
 
 #include <string.h>
 
-static const char *word(const struct client *client, int i)
+/* `models show` asks for each version by itself, which the server must bring into memory for it. */
+#define MAX_ASKED       20
+#define MAX_ASKED_BYTES 2.5e8
+
+/* ---- show ---- */
+
+/* What the list of versions does not tell of one; NULL: it was not asked for. */
+struct details {
+    const char *solver;
+    const char *error;
+};
+
+/* "@previous @prod" */
+static const char *names_of(struct client *client, const json_t *doc, const json_t *row)
 {
-    const char *text = args_word(client->args, i);
-    return text != NULL ? text : "";
+    struct textbuf text = textbuf_in(&client->arena);
+    json_int_t previous =
+        json_integer_value(json_object_get(json_object_get(doc, "model"), "previous_version"));
+    const json_t *aliases = json_object_get(row, "aliases");
+    if (previous != 0 && previous == json_integer_value(json_object_get(row, "version"))) {
+        textbuf_puts(&text, "@previous");
+    }
+    for (size_t i = 0; i < json_array_size(aliases); i++) {
+        const char *alias = json_string_value(json_array_get(aliases, i));
+        textbuf_puts(&text, text.len > 0 ? " @" : "@");
+        textbuf_puts(&text, alias != NULL ? alias : "?");
+    }
+    return textbuf_failed(&text) ? "?" : text.len > 0 ? text.data : "-";
 }
 
-static const char *member(struct client *client, const json_t *object, const char *key)
+static char *version_path(struct client *client, const char *version)
 {
-    return describe_member(&client->arena, object, key);
+    return client_path(client, "/v1/models/", client_word(client, 1), "/versions/", version, NULL);
 }
 
-static enum err_code print_table(const struct table *table, struct err *err)
+/* A version that has gone meanwhile is no error. */
+static enum err_code ask_for_details(struct client *client, const json_t *row, struct details *out,
+                                     struct err *err)
 {
-    return table_print(table, stdout) ? ERR_OK
-                                      : err_set(err, ERR_NOMEM, "no memory for the output");
+    json_t *doc = NULL;
+    char *path = version_path(client, client_member(client, row, "version"));
+    if (client_ask(client, "GET", path, NULL, &doc, err) == ERR_OK) {
+        const json_t *error = json_object_get(json_object_get(doc, "scores"), "relative_error");
+        out->solver = client_member(client, doc, "solver");
+        out->error = json_is_number(error)
+                         ? arena_printf(&client->arena, "%.3g %%", 100.0 * json_number_value(error))
+                         : "-";
+    } else if (err->code == ERR_CONFLICT) {
+        err_clear(err);
+    }
+    json_decref(doc);
+    return err->code;
 }
+
+/* Fills details, [n] as the rows, from the newest version on. *n_left: versions not asked for. */
+static enum err_code collect_details(struct client *client, const json_t *rows,
+                                     struct details *details, int64_t *n_left, struct err *err)
+{
+    double bytes_left = MAX_ASKED_BYTES;
+    int asked_left = MAX_ASKED;
+    *n_left = 0;
+    for (size_t i = json_array_size(rows); i > 0 && err->code == ERR_OK; i--) {
+        const json_t *row = json_array_get(rows, i - 1);
+        bool in_memory = json_is_true(json_object_get(row, "default"));
+        double bytes = json_number_value(json_object_get(row, "bytes"));
+        if (!in_memory && (asked_left == 0 || bytes > bytes_left)) {
+            ++*n_left;
+            continue;
+        }
+        asked_left -= in_memory ? 0 : 1;
+        bytes_left -= in_memory ? 0.0 : bytes;
+        err_kept(ask_for_details(client, row, &details[i - 1], err));
+    }
+    return err->code;
+}
+
+static void add_version(struct client *client, struct table *table, const json_t *doc,
+                        const json_t *row, const struct details *details)
+{
+    const char *created = json_string_value(json_object_get(row, "created"));
+    const char *damage = json_string_value(json_object_get(row, "damaged"));
+    table_row(table);
+    table_cell(table, 0, "%s", client_member(client, row, "version"));
+    table_cell(table, 1, "%s", client_member(client, row, "default"));
+    table_cell(table, 2, "%s", names_of(client, doc, row));
+    table_cell(table, 3, "%s", details->solver != NULL ? details->solver : "");
+    table_cell(table, 4, "%s", details->error != NULL ? details->error : "");
+    table_cell(table, 5, "%s", phrase_bytes(json_number_value(json_object_get(row, "bytes"))).text);
+    table_cell(table, 6, "%s", phrase_ago(created).text);
+    table_cell(table, 7, "%s%s", damage != NULL ? "damaged: " : "", damage != NULL ? damage : "");
+}
+
+static enum err_code print_versions(struct client *client, const json_t *doc, struct err *err)
+{
+    struct table table =
+        table_in(&client->arena, ">VERSION|DEFAULT|NAMES|SOLVER|>ERROR|>SIZE|CREATED|NOTE");
+    const json_t *rows = client_list(doc, "versions", err);
+    size_t n = json_array_size(rows);
+    int64_t n_left = 0;
+    struct details *details = arena_zalloc_array(&client->arena, n + 1, sizeof *details);
+    if (rows == NULL || details == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the output");
+    }
+    if (collect_details(client, rows, details, &n_left, err) != ERR_OK) {
+        return err->code;
+    }
+    for (size_t i = 0; i < n; i++) {
+        add_version(client, &table, doc, json_array_get(rows, i), &details[i]);
+    }
+    if (table_print(&table, stdout, err) == ERR_OK && n_left > 0) {
+        fflush(stdout);
+        fprintf(stderr,
+                "surrogated: solver and error of %s that are old or large are left out; "
+                "`surrogated models show M VERSION` shows them\n",
+                phrase_count(n_left, "version").text);
+    }
+    return err->code;
+}
+
+enum err_code versions_show(struct client *client, struct err *err)
+{
+    json_t *doc = NULL;
+    if (client->args->n_words == 3) {
+        return listing_describe(client, version_path(client, client_word(client, 2)), err);
+    }
+    char *path = client_path(client, "/v1/models/", client_word(client, 1), NULL);
+    if (client_ask(client, "GET", path, NULL, &doc, err) == ERR_OK && doc != NULL) {
+        err_kept(print_versions(client, doc, err));
+    }
+    json_decref(doc);
+    return err->code;
+}
+
+/* ---- names ---- */
 
 /* {"key":value}: a number as it is, anything else as a text. */
 static enum err_code put_one(struct client *client, const char *path, const char *key,
@@ -47,10 +166,12 @@ static enum err_code put_one(struct client *client, const char *path, const char
 enum err_code versions_promote(struct client *client, struct err *err)
 {
     json_t *doc = NULL;
-    char *path = client_path(client, "/v1/models/", word(client, 1), "/default", NULL);
-    if (put_one(client, path, "version", word(client, 2), &doc, err) == ERR_OK && doc != NULL) {
-        printf("%s: version %s is the default\n", word(client, 1),
-               member(client, doc, "default_version"));
+    const char *name = client_word(client, 1);
+    char *path = client_path(client, "/v1/models/", name, "/default", NULL);
+    if (put_one(client, path, "version", client_word(client, 2), &doc, err) == ERR_OK &&
+        doc != NULL) {
+        printf("%s: version %s is the default\n", name,
+               client_member(client, doc, "default_version"));
     }
     json_decref(doc);
     return err->code;
@@ -59,13 +180,14 @@ enum err_code versions_promote(struct client *client, struct err *err)
 enum err_code versions_alias(struct client *client, struct err *err)
 {
     json_t *doc = NULL;
-    char *path =
-        client_path(client, "/v1/models/", word(client, 1), "/aliases/", word(client, 2), NULL);
-    if (put_one(client, path, "version", word(client, 3), &doc, err) == ERR_OK && doc != NULL) {
-        const char *before = member(client, doc, "before");
-        printf("%s: @%s is version %s", word(client, 1), word(client, 2),
-               member(client, doc, "version"));
-        printf(strcmp(before, "-") == 0 ? "\n" : ", before %s\n", before);
+    const char *name = client_word(client, 1);
+    const char *alias = client_word(client, 2);
+    char *path = client_path(client, "/v1/models/", name, "/aliases/", alias, NULL);
+    if (put_one(client, path, "version", client_word(client, 3), &doc, err) == ERR_OK &&
+        doc != NULL) {
+        const char *before = client_member(client, doc, "before");
+        printf("%s: @%s is version %s", name, alias, client_member(client, doc, "version"));
+        printf(strcmp(before, "-") == 0 ? "\n" : " (was %s)\n", before);
     }
     json_decref(doc);
     return err->code;
@@ -73,60 +195,50 @@ enum err_code versions_alias(struct client *client, struct err *err)
 
 enum err_code versions_unalias(struct client *client, struct err *err)
 {
-    struct answer answer;
-    struct call call = {.method = "DELETE",
-                        .path = client_path(client, "/v1/models/", word(client, 1), "/aliases/",
-                                            word(client, 2), NULL)};
-    if (client_call(client, &call, &answer, err) == ERR_OK && !client->json) {
-        printf("%s: @%s is no alias any more\n", word(client, 1), word(client, 2));
+    const char *name = client_word(client, 1);
+    const char *alias = client_word(client, 2);
+    char *path = client_path(client, "/v1/models/", name, "/aliases/", alias, NULL);
+    if (client_delete(client, path, err) == ERR_OK && !client->json) {
+        printf("%s: @%s is no longer an alias\n", name, alias);
     }
-    answer_release(&answer);
     return err->code;
 }
 
 enum err_code versions_keep(struct client *client, struct err *err)
 {
     json_t *doc = NULL;
-    bool all = strcmp(word(client, 2), "all") == 0;
-    char *path = client_path(client, "/v1/models/", word(client, 1), "/keep", NULL);
-    if (put_one(client, path, "versions", all ? "0" : word(client, 2), &doc, err) == ERR_OK &&
+    const char *name = client_word(client, 1);
+    bool all = strcmp(client_word(client, 2), "all") == 0;
+    char *path = client_path(client, "/v1/models/", name, "/keep", NULL);
+    if (put_one(client, path, "versions", all ? "0" : client_word(client, 2), &doc, err) ==
+            ERR_OK &&
         doc != NULL) {
-        long long deleted = json_integer_value(json_object_get(doc, "deleted"));
-        const char *kept = member(client, doc, "keep_versions");
-        printf(strcmp(kept, "-") == 0 ? "%s: all versions are kept\n"
-                                      : "%s: the newest %s versions are kept, ",
-               word(client, 1), kept);
-        if (strcmp(kept, "-") != 0) {
-            printf("%lld deleted now\n", deleted);
+        const json_t *kept = json_object_get(doc, "keep_versions");
+        json_int_t deleted = json_integer_value(json_object_get(doc, "deleted"));
+        if (json_is_integer(kept)) {
+            printf("%s: keeping the newest %s, %s deleted now\n", name,
+                   phrase_count(json_integer_value(kept), "version").text,
+                   phrase_count(deleted, "version").text);
+        } else {
+            printf("%s: keeping all versions\n", name);
         }
     }
     json_decref(doc);
     return err->code;
 }
 
-/* Without a word it is shown, with `none` taken away, else put. */
-enum err_code versions_policy(struct client *client, struct err *err)
+/* ---- the policy ---- */
+
+static enum err_code set_policy(struct client *client, const char *path, const char *file,
+                                struct err *err)
 {
     json_t *doc = NULL;
-    struct answer answer;
-    struct input input = {.file = NULL};
-    const char *given = args_word(client->args, 2);
-    char *path = client_path(client, "/v1/models/", word(client, 1), "/policy", NULL);
-    if (given != NULL && strcmp(given, "none") == 0) {
-        struct call call = {.method = "DELETE", .path = path};
-        if (client_call(client, &call, &answer, err) == ERR_OK && !client->json) {
-            printf("%s has no policy any more\n", word(client, 1));
-        }
-        answer_release(&answer);
-        return err->code;
-    }
-    if (given != NULL && input_open(client, given, &input, err) != ERR_OK) {
+    struct input input;
+    if (input_open(client, file, &input, err) != ERR_OK) {
         return err->code;
     }
     struct payload payload = {.type = "application/json", .file = input.file};
-    if (client_ask(client, given != NULL ? "PUT" : "GET", path, given != NULL ? &payload : NULL,
-                   &doc, err) == ERR_OK &&
-        doc != NULL) {
+    if (client_ask(client, "PUT", path, &payload, &doc, err) == ERR_OK && doc != NULL) {
         err_kept(describe_object(doc, &client->arena, stdout, err));
     }
     json_decref(doc);
@@ -134,31 +246,44 @@ enum err_code versions_policy(struct client *client, struct err *err)
     return err->code;
 }
 
+/* Without a third word the policy is shown; with "none" it is removed, else set. */
+enum err_code versions_policy(struct client *client, struct err *err)
+{
+    const char *name = client_word(client, 1);
+    const char *given = args_word(client->args, 2);
+    char *path = client_path(client, "/v1/models/", name, "/policy", NULL);
+    if (given == NULL) {
+        return listing_describe(client, path, err);
+    }
+    if (strcmp(given, "none") != 0) {
+        return set_policy(client, path, given, err);
+    }
+    if (client_delete(client, path, err) == ERR_OK && !client->json) {
+        printf("%s no longer has a policy\n", name);
+    }
+    return err->code;
+}
+
+/* ---- the history of the default ---- */
+
+static void fill_promotion(struct client *client, struct table *table, const json_t *row)
+{
+    bool by_job = json_is_integer(json_object_get(row, "job"));
+    table_cell(table, 0, "%s", phrase_ago(json_string_value(json_object_get(row, "at"))).text);
+    table_cell(table, 1, "%s", client_member(client, row, "version"));
+    table_cell(table, 2, "%s", client_member(client, row, "previous"));
+    table_cell(table, 3, "%s%s%s", client_member(client, row, "origin"), by_job ? " " : "",
+               by_job ? client_member(client, row, "job") : "");
+}
+
 enum err_code versions_history(struct client *client, struct err *err)
 {
-    json_t *doc = NULL;
-    struct table table = table_in(&client->arena, "WHEN|>DEFAULT|>BEFORE|BY");
-    char *path = client_path(client, "/v1/models/", word(client, 1), "/promotions", NULL);
-    if (client_ask(client, "GET", path, NULL, &doc, err) != ERR_OK || doc == NULL) {
-        return err->code;
-    }
-    const json_t *rows = client_list(doc, "promotions", err);
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        const json_t *row = json_array_get(rows, i);
-        const char *at = json_string_value(json_object_get(row, "at"));
-        bool by_job = json_is_integer(json_object_get(row, "job"));
-        table_row(&table);
-        table_cell(&table, 0, "%s", table_ago(&client->arena, at));
-        table_cell(&table, 1, "%s", member(client, row, "version"));
-        table_cell(&table, 2, "%s", member(client, row, "previous"));
-        table_cell(&table, 3, "%s%s%s", member(client, row, "origin"), by_job ? " " : "",
-                   by_job ? member(client, row, "job") : "");
-    }
-    if (rows != NULL) {
-        err_kept(print_table(&table, err));
-    }
-    json_decref(doc);
-    return err->code;
+    const struct listing listing = {
+        .path = client_path(client, "/v1/models/", client_word(client, 1), "/promotions", NULL),
+        .key = "promotions",
+        .heads = "WHEN|>DEFAULT|>BEFORE|BY",
+        .fill = fill_promotion};
+    return listing_print(client, &listing, err);
 }
 
 /* ---- compare ---- */
@@ -169,13 +294,13 @@ static enum err_code print_scores(struct client *client, const json_t *versions,
     for (size_t i = 0; i < json_array_size(versions); i++) {
         const json_t *row = json_array_get(versions, i);
         table_row(&table);
-        table_cell(&table, 0, "%s", member(client, row, "version"));
-        table_cell(&table, 1, "%s", member(client, row, "rows"));
-        table_cell(&table, 2, "%s", member(client, row, "relative_error"));
-        table_cell(&table, 3, "%s", member(client, row, "nll"));
-        table_cell(&table, 4, "%s", member(client, row, "crps"));
+        table_cell(&table, 0, "%s", client_member(client, row, "version"));
+        table_cell(&table, 1, "%s", client_member(client, row, "rows"));
+        table_cell(&table, 2, "%s", client_member(client, row, "relative_error"));
+        table_cell(&table, 3, "%s", client_member(client, row, "nll"));
+        table_cell(&table, 4, "%s", client_member(client, row, "crps"));
     }
-    return print_table(&table, err);
+    return table_print(&table, stdout, err);
 }
 
 static enum err_code print_differences(struct client *client, const json_t *versions,
@@ -183,17 +308,17 @@ static enum err_code print_differences(struct client *client, const json_t *vers
 {
     static const char *const losses[] = {"squared_error", "nll", "crps"};
     struct table table =
-        table_in(&client->arena, ">VERSION|LESS THE FIRST|>MEAN|>STANDARD ERROR|>BETTER ROWS");
+        table_in(&client->arena, ">VERSION|LOSS|>DIFFERENCE|>STANDARD ERROR|>BETTER ROWS");
     for (size_t i = 1; i < json_array_size(versions); i++) {
         const json_t *row = json_array_get(versions, i);
         for (size_t k = 0; k < sizeof losses / sizeof *losses; k++) {
             const json_t *loss = json_object_get(json_object_get(row, "difference"), losses[k]);
             double better = json_number_value(json_object_get(loss, "better"));
             table_row(&table);
-            table_cell(&table, 0, "%s", member(client, row, "version"));
+            table_cell(&table, 0, "%s", client_member(client, row, "version"));
             table_cell(&table, 1, "%s", losses[k]);
-            table_cell(&table, 2, "%s", member(client, loss, "mean"));
-            table_cell(&table, 3, "%s", member(client, loss, "standard_error"));
+            table_cell(&table, 2, "%s", client_member(client, loss, "mean"));
+            table_cell(&table, 3, "%s", client_member(client, loss, "standard_error"));
             if (json_is_object(loss)) {
                 table_cell(&table, 4, "%.1f %%", 100.0 * better);
             } else {
@@ -201,14 +326,16 @@ static enum err_code print_differences(struct client *client, const json_t *vers
             }
         }
     }
-    return print_table(&table, err);
+    return table_print(&table, stdout, err);
 }
 
-static enum err_code ask(struct client *client, const struct payload *payload, struct err *err)
+static enum err_code print_comparison(struct client *client, const struct payload *payload,
+                                      struct err *err)
 {
     json_t *doc = NULL;
-    char *path = client_path(client, "/v1/models/", word(client, 1),
-                             "/compare?versions=", word(client, 2), ",", word(client, 3), NULL);
+    char *path = client_path(client, "/v1/models/", client_word(client, 1),
+                             "/compare?versions=", client_word(client, 2), ",",
+                             client_word(client, 3), NULL);
     if (client_ask(client, "POST", path, payload, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }
@@ -216,8 +343,8 @@ static enum err_code ask(struct client *client, const struct payload *payload, s
     const json_t *warnings = json_object_get(doc, "warnings");
     for (size_t i = 0; i < json_array_size(warnings); i++) {
         fflush(stdout);
-        /* member() makes it harmless. */
-        fprintf(stderr, "surrogated: %s\n", member(client, json_array_get(warnings, i), "text"));
+        fprintf(stderr, "surrogated: %s\n",
+                client_member(client, json_array_get(warnings, i), "text"));
     }
     if (versions != NULL && print_scores(client, versions, err) == ERR_OK) {
         fputs("\n", stdout);
@@ -234,13 +361,13 @@ enum err_code versions_compare(struct client *client, struct err *err)
     struct payload payload = {
         .type = "application/json", .bytes = stored, .n_bytes = sizeof stored - 1};
     if (client->args->n_words < 5) {
-        return ask(client, &payload, err);
+        return print_comparison(client, &payload, err);
     }
-    if (input_open(client, word(client, 4), &input, err) != ERR_OK) {
+    if (input_open(client, client_word(client, 4), &input, err) != ERR_OK) {
         return err->code;
     }
     payload = (struct payload){.type = files_type(input.format), .file = input.file};
-    err_kept(ask(client, &payload, err));
+    err_kept(print_comparison(client, &payload, err));
     input_close(&input);
     return err->code;
 }

@@ -5,6 +5,7 @@
 
 #include "client/client.h"
 
+enum err_code versions_show(struct client *client, struct err *err) MUST_CHECK;
 enum err_code versions_promote(struct client *client, struct err *err) MUST_CHECK;
 enum err_code versions_alias(struct client *client, struct err *err) MUST_CHECK;
 enum err_code versions_unalias(struct client *client, struct err *err) MUST_CHECK;

@@ -1,89 +1,109 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * surrogated watch: follows the job's events. A stream that breaks is taken up again after the last
- * event it brought. Jobs outlive their server, so one that is away is waited for, up to a minute.
- * Where there are no events to follow, an older server or one with too many followers, the job is
- * asked for again and again: after a tenth of a second at first, later after a second.
+ * surrogated watch: follows the events of a job. When the stream breaks, it is resumed after the
+ * last event that came. Jobs outlive their server, so a server that does not answer is waited for,
+ * up to a minute. Where there is no stream, because the server is older or has too many followers,
+ * the job is polled: after a tenth of a second at first, later every second.
  */
 #include "client/commands.h"
 
 #include "base/clock.h"
+#include "base/phrase.h"
 #include "client/describe.h"
 #include "client/event_reader.h"
 #include "client/interrupt.h"
 #include "client/progress.h"
-#include "client/table.h"
 #include "client/terminal.h"
 
 #include <string.h>
 
 #define FIRST_WAIT_S 0.1
 #define MAX_WAIT_S   1.0
-#define SLOWER       1.25
+#define WAIT_GROWTH  1.25
 #define AWAY_NS      (INT64_C(60) * 1000000000) /* how long a server may be away */
-#define STEADY_NS    (INT64_C(5) * 1000000000)  /* a stream of that length was a good one */
-#define SILENCE_S    45                         /* the server says something every 15 s */
+#define STEADY_NS    (INT64_C(5) * 1000000000)  /* a stream that lasted so long worked well */
+#define SILENCE_S    45                         /* the server sends something every 15 s */
 
 struct watch {
     struct client *client;
     const char *id;
     char *path;
     char *events_path;
-    bool polls; /* there is no stream */
+    bool polls; /* there is no stream of events */
     struct event_reader reader;
     struct progress progress;
     struct arena scratch;
-    json_t *job; /* as the server said last */
+    json_t *job; /* as the server described it last */
     bool over;
-    bool seen;         /* the server has answered */
-    int64_t away_ns;   /* since when it does not; 0: it does */
+    bool seen;         /* the server has answered before */
+    int64_t away_ns;   /* since when it has not answered; 0: it does */
     double wait_s;     /* before the next try */
-    struct err failed; /* in a callback */
+    struct err failed; /* of a callback */
 };
 
-/* The states of a job, the unfinished ones first. */
-static const char *const states[] = {"queued", "running", "succeeded", "failed", "cancelled"};
+#define N_UNFINISHED 2 /* of the states, which begin with these */
 
-#define N_STATES   (sizeof states / sizeof *states)
-#define UNFINISHED 2
-
-/* Its place in `states`; N_STATES: it is none. */
-static size_t find_state(const char *state)
+/* Its place among the states; -1: it is none. */
+static int find_state(const char *state)
 {
-    size_t i = 0;
-    while (i < N_STATES && strcmp(states[i], state) != 0) {
+    int i = 0;
+    while (options_states[i] != NULL && strcmp(options_states[i], state) != 0) {
         i++;
     }
-    return i;
+    return options_states[i] != NULL ? i : -1;
 }
 
-static enum err_code say_end(struct watch *w, const json_t *job, struct err *err)
+/* Was the version to become the default, and did not? Then the exit status says so. */
+static void report_unpromoted(struct watch *w, const json_t *job)
 {
-    struct arena *arena = &w->client->arena;
-    const char *state = describe_member(arena, job, "state");
+    static const char repeated[] = "not promoted: ";
+    struct textbuf reason = textbuf_in(&w->client->arena);
+    const char *version = client_member(w->client, job, "version");
     const char *message = json_string_value(json_object_get(job, "message"));
-    double started = table_time(json_string_value(json_object_get(job, "started")));
-    double finished = table_time(json_string_value(json_object_get(job, "finished")));
+    if (json_is_false(json_object_get(json_object_get(job, "request"), "promote"))) {
+        if (!w->client->json) {
+            printf("version %s was not promoted: the request has \"promote\": false\n", version);
+        }
+        return;
+    }
+    w->client->not_promoted = true;
+    message = message != NULL ? message : "the server gives no reason";
+    message += strncmp(message, repeated, sizeof repeated - 1) == 0 ? sizeof repeated - 1 : 0;
+    terminal_escape(&reason, message);
+    fflush(stdout);
+    fprintf(stderr, "surrogated: version %s was not promoted: %s\n", version,
+            textbuf_failed(&reason) ? "?" : reason.data);
+}
+
+static enum err_code report_end(struct watch *w, const json_t *job, struct err *err)
+{
+    struct client *client = w->client;
+    const char *state = client_member(client, job, "state");
+    const char *message = json_string_value(json_object_get(job, "message"));
+    double started = phrase_read_time(json_string_value(json_object_get(job, "started")));
+    double finished = phrase_read_time(json_string_value(json_object_get(job, "finished")));
     if (strcmp(state, "succeeded") != 0) {
         return err_set(err, ERR_NUMERIC, "job %s %s%s%s", w->id,
                        strcmp(state, "failed") == 0 ? "failed" : "was cancelled",
                        message != NULL ? ": " : "", message != NULL ? message : "");
     }
-    if (w->client->json) {
-        return ERR_OK;
+    bool unpromoted = json_is_false(json_object_get(job, "promoted"));
+    if (!client->json) {
+        bool more = message != NULL && !unpromoted;
+        printf("job %s %ssucceeded%s in %s: version %s of %s%s%s\n", w->id,
+               terminal_on(stdout, STYLE_GOOD), terminal_off(stdout),
+               phrase_duration(finished - started).text, client_member(client, job, "version"),
+               client_member(client, job, "model"), more ? ": " : "",
+               more ? client_member(client, job, "message") : "");
     }
-    struct textbuf text = textbuf_in(arena);
-    terminal_escape(&text, describe_member(arena, job, "model"));
-    terminal_escape(&text, message != NULL ? ": " : "");
-    terminal_escape(&text, message != NULL ? message : "");
-    printf("job %s %ssucceeded%s in %s: version %s of %s\n", w->id, terminal_on(stdout, STYLE_GOOD),
-           terminal_off(stdout), table_duration(arena, finished - started),
-           describe_member(arena, job, "version"), textbuf_failed(&text) ? "?" : text.data);
+    if (unpromoted) {
+        report_unpromoted(w, job);
+    }
     return ERR_OK;
 }
 
-/* Ctrl-C: the job goes on and this is said, or it is cancelled as --cancel asks. */
-static enum err_code leave(struct watch *w, struct err *err)
+/* After Ctrl-C: tells that the job goes on, or cancels it if --cancel-on-interrupt is given. */
+static enum err_code end_interrupted(struct watch *w, struct err *err)
 {
     struct answer answer = {.status = 0};
     struct err failed = ERR_INIT;
@@ -105,16 +125,16 @@ static enum err_code leave(struct watch *w, struct err *err)
     return err_set(err, ERR_CANCELLED, "interrupted; job %s is cancelled", w->id);
 }
 
-/* ---- what the server says ---- */
+/* ---- what comes from the server ---- */
 
-static void is_there(struct watch *w)
+static void note_answer(struct watch *w)
 {
     w->seen = true;
     w->away_ns = 0;
 }
 
-/* Ends the watch, too, when nobody reads what is shown. */
-static enum err_code show(struct watch *w, struct err *err)
+/* An error also when nobody reads what is shown, which ends the watch. */
+static enum err_code show_progress(struct watch *w, struct err *err)
 {
     if (w->client->json) {
         return ERR_OK;
@@ -123,23 +143,23 @@ static enum err_code show(struct watch *w, struct err *err)
     return client_keep_up(err);
 }
 
-/* Takes the document and shows it; text: the same, as it came. */
+/* Takes ownership of the document and shows it; text: the same, as it came. */
 static enum err_code take_job(struct watch *w, json_t *job, const char *text, struct err *err)
 {
     json_decref(w->job);
     w->job = job;
-    size_t state = find_state(describe_member(&w->scratch, job, "state"));
-    w->over = state >= UNFINISHED;
-    if (state == N_STATES) {
-        err_set(err, ERR_CORRUPT, "the server's answer is no job");
+    int state = find_state(describe_member(&w->scratch, job, "state"));
+    w->over = state >= N_UNFINISHED;
+    if (state < 0) {
+        err_set(err, ERR_CORRUPT, "the server's answer is not a job");
     } else if (w->over) {
         progress_end(&w->progress);
         if (w->client->json) {
             printf("%s\n", text);
         }
-        err_kept(say_end(w, job, err));
+        err_kept(report_end(w, job, err));
     } else {
-        err_kept(show(w, err));
+        err_kept(show_progress(w, err));
     }
     arena_clear(&w->scratch);
     return err->code;
@@ -160,11 +180,11 @@ static bool on_event(void *ctx, const char *name, const char *data)
     } else if (is_state) {
         err_kept(take_job(w, value, data, &w->failed));
     } else if (w->job == NULL) {
-        json_decref(value); /* of a state that was not told */
+        json_decref(value); /* progress of a job whose state has not come yet */
     } else if (json_object_set_new(w->job, "progress", value) != 0) {
         err_set(&w->failed, ERR_NOMEM, "no memory for an event");
     } else {
-        err_kept(show(w, &w->failed));
+        err_kept(show_progress(w, &w->failed));
         arena_clear(&w->scratch);
     }
     return w->failed.code == ERR_OK && !w->over;
@@ -173,18 +193,18 @@ static bool on_event(void *ctx, const char *name, const char *data)
 static bool on_piece(void *ctx, const char *data, size_t n)
 {
     struct watch *w = ctx;
-    is_there(w);
+    note_answer(w);
     return event_reader_take(&w->reader, data, n) && client_keep_up(&w->failed) == ERR_OK;
 }
 
-/* Not there for now, by its own word or that of a proxy before it. */
+/* Does the server, or a proxy in front of it, say that it is not there for now? */
 static bool is_away(int status)
 {
     return status == 502 || status == 503 || status == 504;
 }
 
-/* A server that does not answer is no error for a while, once it has answered. */
-static enum err_code bear(struct watch *w, const struct answer *answer, struct err *err)
+/* Once a server has answered, it may be away for a while: the error is forgotten that long. */
+static enum err_code tolerate_absence(struct watch *w, const struct answer *answer, struct err *err)
 {
     int64_t now_ns = clock_ns();
     if ((err->code != ERR_IO && !is_away(answer->status)) || !w->seen) {
@@ -193,7 +213,8 @@ static enum err_code bear(struct watch *w, const struct answer *answer, struct e
     w->away_ns = w->away_ns != 0 ? w->away_ns : now_ns;
     if (now_ns < w->away_ns + AWAY_NS) {
         err_clear(err);
-        char *text = arena_printf(&w->scratch, "job %s: the server is away, waiting for it", w->id);
+        char *text =
+            arena_printf(&w->scratch, "job %s: the server does not answer, waiting for it", w->id);
         if (!w->client->json && text != NULL) {
             progress_say(&w->progress, text);
         }
@@ -202,25 +223,25 @@ static enum err_code bear(struct watch *w, const struct answer *answer, struct e
     return err->code;
 }
 
-/* One look at the job. */
-static enum err_code look(struct watch *w, struct err *err)
+/* Asks for the job once. */
+static enum err_code poll_job(struct watch *w, struct err *err)
 {
     struct call call = {.method = "GET", .path = w->path};
     struct answer answer = {.status = 0};
     json_t *job = NULL;
     if (connection_call(w->client->connection, &call, &answer, err) == ERR_OK &&
         client_parse(&answer, 0, &job, err) == ERR_OK) {
-        is_there(w);
+        note_answer(w);
         err_kept(take_job(w, job, answer.data, err));
     } else {
-        err_kept(bear(w, &answer, err));
+        err_kept(tolerate_absence(w, &answer, err));
     }
     answer_release(&answer);
     return err->code;
 }
 
-/* Follows the stream as long as it lasts. */
-static enum err_code stream(struct watch *w, struct err *err)
+/* Follows the stream of events as long as it lasts. */
+static enum err_code follow_stream(struct watch *w, struct err *err)
 {
     char last_id[EVENT_NAME_CHARS + 32];
     struct answer answer = {.status = 0};
@@ -242,18 +263,18 @@ static enum err_code stream(struct watch *w, struct err *err)
         *err = w->failed;
     } else if (err->code == ERR_OK && answer.status == 200 && !answer.is_stream) {
         w->polls = true;
-        err_kept(look(w, err));
+        err_kept(poll_job(w, err));
     } else if (w->reader.failed) {
         err_clear(err);
         err_set(err, ERR_NOMEM, "no memory for an event");
     } else if (answer.status == 404 || answer.status == 405 || answer.status == 429 ||
                answer.status == 503 || answer.status == 204) {
-        /* No such route, no such job, no room: the job itself tells which. */
+        /* No such route, no such job, or no room: asking for the job tells which. */
         w->polls = answer.status == 404 || answer.status == 405;
         err_clear(err);
-        err_kept(look(w, err));
+        err_kept(poll_job(w, err));
     } else if (err->code != ERR_OK) {
-        err_kept(bear(w, &answer, err));
+        err_kept(tolerate_absence(w, &answer, err));
     }
     answer_release(&answer);
     return err->code;
@@ -274,11 +295,11 @@ enum err_code watch_job(struct client *client, const char *id, struct err *err)
     w.reader.on_event = on_event;
     w.reader.ctx = &w;
     progress_begin(&w.progress, stdout);
-    while ((w.polls ? look(&w, err) : stream(&w, err)) == ERR_OK && !w.over) {
+    while ((w.polls ? poll_job(&w, err) : follow_stream(&w, err)) == ERR_OK && !w.over) {
         if (!interrupt_sleep(w.wait_s)) {
             break;
         }
-        w.wait_s = w.wait_s * SLOWER > MAX_WAIT_S ? MAX_WAIT_S : w.wait_s * SLOWER;
+        w.wait_s = w.wait_s * WAIT_GROWTH > MAX_WAIT_S ? MAX_WAIT_S : w.wait_s * WAIT_GROWTH;
     }
     progress_end(&w.progress);
     json_decref(w.job);
@@ -286,7 +307,7 @@ enum err_code watch_job(struct client *client, const char *id, struct err *err)
     arena_release(&w.scratch);
     if (!w.over && interrupt_seen()) {
         err_clear(err);
-        return leave(&w, err);
+        return end_interrupted(&w, err);
     }
     return err->code;
 }

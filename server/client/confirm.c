@@ -16,12 +16,12 @@ enum err_code confirm(const struct client *client, const char *question, struct 
     fprintf(stderr, "%s [y/N] ", question);
     fflush(stderr);
     if (fgets(answer, sizeof answer, stdin) == NULL) {
-        answer[0] = '\0'; /* the end, or Ctrl-C */
+        answer[0] = '\0'; /* Ctrl-D or Ctrl-C */
     }
     answer[strcspn(answer, "\r\n")] = '\0';
     if (!interrupt_seen() && (strcmp(answer, "y") == 0 || strcmp(answer, "yes") == 0)) {
         return ERR_OK;
     }
-    fputs("nothing is deleted\n", stderr);
-    return err_set(err, ERR_CANCELLED, "nothing is deleted");
+    fputs("nothing was deleted\n", stderr);
+    return err_set(err, ERR_CANCELLED, "nothing was deleted");
 }

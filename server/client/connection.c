@@ -14,11 +14,11 @@
 #include "base/mem.h"
 
 #define CONNECT_TIMEOUT_S 10L
-#define AWAY_PAUSE_S      1 /* between tries while a server is away */
+#define AWAY_PAUSE_S      1 /* between tries while the server does not answer */
 
 struct connection {
     const char *server;
-    const char *shown; /* in messages: without user and password; `server` or `memory` */
+    const char *shown; /* in messages, without user and password: `server` or `memory` */
     char *memory;
     CURL *curl;
     bool reached;
@@ -100,7 +100,7 @@ static struct curl_slist *make_headers(const struct call *call)
     char type[128];
     snprintf(type, sizeof type, "Content-Type: %s", call->payload.type);
     bool fits = add_header(&list, "User-Agent: surrogated/" SURROGATED_VERSION);
-    /* libcurl would name a form for an empty POST. */
+    /* Without the empty header libcurl would declare an empty POST to be a form. */
     fits = fits && add_header(&list, call->payload.type != NULL ? type : "Content-Type:");
     for (int i = 0; i < CALL_MAX_HEADERS && call->headers[i] != NULL; i++) {
         fits = fits && add_header(&list, call->headers[i]);
@@ -112,10 +112,10 @@ static struct curl_slist *make_headers(const struct call *call)
     return list;
 }
 
-static enum err_code judge(const struct connection *c, CURLcode code, const struct transfer *t,
-                           const char *detail, struct err *err)
+static enum err_code judge_transfer(const struct connection *c, CURLcode code,
+                                    const struct transfer *t, const char *detail, struct err *err)
 {
-    /* A server that has its reasons may answer and close before all is sent. */
+    /* A server that refuses may answer and close before all is sent. */
     bool answered = t->answer->status >= 400;
     if (code == CURLE_OK || t->enough ||
         (answered && (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR))) {
@@ -158,8 +158,28 @@ static bool has_sent(CURL *curl)
     return bytes > 0;
 }
 
-static enum err_code perform(struct connection *c, const struct call *call, struct transfer *t,
-                             struct err *err)
+static void set_options(struct connection *c, const struct call *call, const char *url,
+                        struct curl_slist *headers)
+{
+    curl_easy_reset(c->curl);
+    curl_easy_setopt(c->curl, CURLOPT_URL, url);
+    /* A name such as ".." must not change the path. */
+    curl_easy_setopt(c->curl, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(c->curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
+    curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, (long)call->total_s);
+    if (call->silence_s > 0) {
+        curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, (long)call->silence_s);
+    }
+}
+
+static enum err_code send_once(struct connection *c, const struct call *call, struct transfer *t,
+                               struct err *err)
 {
     char detail[CURL_ERROR_SIZE] = "";
     struct arena arena = ARENA_INIT;
@@ -169,34 +189,22 @@ static enum err_code perform(struct connection *c, const struct call *call, stru
         err_set(err, ERR_NOMEM, "no memory for the request");
         goto done;
     }
-    curl_easy_reset(c->curl);
-    curl_easy_setopt(c->curl, CURLOPT_URL, url);
-    /* A name such as ".." must not make another path of it. */
-    curl_easy_setopt(c->curl, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(c->curl, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-    curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
+    set_options(c, call, url, headers);
     curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, detail);
-    if (call->silence_s > 0) {
-        curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-        curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, (long)call->silence_s);
-    }
     transfer_prepare(t, call);
     CURLcode code = curl_easy_perform(c->curl);
     read_info(c->curl, t->answer);
     c->reached = c->reached || has_sent(c->curl) || t->answer->status != 0;
-    err_kept(judge(c, code, t, detail, err));
+    err_kept(judge_transfer(c, code, t, detail, err));
 done:
     curl_slist_free_all(headers);
     arena_release(&arena);
     return err->code;
 }
 
-/* The problem document as one sentence; what stands in its detail is not said twice. */
-static enum err_code refuse(const struct connection *c, const struct answer *a, struct err *err)
+/* The problem document as one sentence that says nothing twice. */
+static enum err_code report_refusal(const struct connection *c, const struct answer *a,
+                                    struct err *err)
 {
     json_t *doc = a->is_json ? json_loadb(a->data, a->n_data, 0, NULL) : NULL;
     const char *title = json_string_value(json_object_get(doc, "title"));
@@ -218,7 +226,7 @@ static enum err_code refuse(const struct connection *c, const struct answer *a, 
     return err->code;
 }
 
-/* Seconds until the same call makes sense again; 0: it does not. */
+/* Seconds until another try makes sense; 0: it does not. */
 static int pause_before_next(const struct connection *c, const struct call *call,
                              const struct answer *answer, const struct err *err)
 {
@@ -226,7 +234,7 @@ static int pause_before_next(const struct connection *c, const struct call *call
         return err->code == ERR_IO && call->repeats && c->reached ? AWAY_PAUSE_S : 0;
     }
     bool busy = answer->status == 429 || answer->status == 503;
-    bool away = answer->status == 502 || answer->status == 504; /* so says a proxy */
+    bool away = answer->status == 502 || answer->status == 504; /* as a proxy says */
     return busy || (away && call->repeats) ? answer->retry_after_s : 0;
 }
 
@@ -242,7 +250,7 @@ enum err_code connection_call(struct connection *c, const struct call *call, str
     *out = (struct answer){.status = 0};
     t.answer = out;
     for (;;) {
-        err_kept(perform(c, call, &t, err));
+        err_kept(send_once(c, call, &t, err));
         int pause_s = pause_before_next(c, call, out, err);
         if (pause_s == 0 || clock_ns() + (int64_t)pause_s * 1000000000 > end ||
             !transfer_rewind(&t)) {
@@ -256,13 +264,13 @@ enum err_code connection_call(struct connection *c, const struct call *call, str
         }
     }
     if (err->code != ERR_OK) {
-        /* The beginning of an answer is none; its status may still say something. */
+        /* Half an answer is dropped; its status may still tell something. */
         mem_free(out->data);
         out->data = NULL;
         out->n_data = 0;
         return err->code;
     }
-    return out->status / 100 == 2 ? ERR_OK : refuse(c, out, err);
+    return out->status / 100 == 2 ? ERR_OK : report_refusal(c, out, err);
 }
 
 void connection_escape(struct textbuf *url, const char *text)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests to a daemon, over libcurl. One connection is kept open between calls. Proxies of the
- * environment are not used: a daemon is a neighbour.
+ * Requests to a server, over libcurl. One connection is kept open between calls. The proxies that
+ * the environment names are not used, since the server is usually on the same machine or network.
  *
- * Codes of errors here and in the commands stand for exit statuses (client.c): ERR_INVALID, the
- * command line is wrong; ERR_IO, the server cannot be reached; ERR_CANCELLED, Ctrl-C; any other,
- * the server refused or something failed.
+ * Error codes here and in the commands stand for exit statuses (client.c): ERR_INVALID, the command
+ * line is wrong; ERR_IO, the server cannot be reached; ERR_CANCELLED, Ctrl-C; any other, the server
+ * refused or something failed.
  */
 #ifndef CONNECTION_H
 #define CONNECTION_H
@@ -21,7 +21,7 @@
 
 struct connection;
 
-/* What is sent: `before`, then bytes or the file from where it stands, then `after`. */
+/* What is sent: `before`, then the bytes or the file from its present position, then `after`. */
 struct payload {
     const char *type; /* its Content-Type; NULL: nothing is sent */
     const char *before;
@@ -33,7 +33,7 @@ struct payload {
 
 #define CALL_MAX_HEADERS 3
 
-/* Takes the next bytes of an answer's body; false: that was enough, the call ends well. */
+/* Receives the next bytes of an answer's body; false: no more is wanted, and the call succeeds. */
 typedef bool call_piece_fn(void *ctx, const char *data, size_t n);
 
 struct call {
@@ -41,12 +41,14 @@ struct call {
     const char *path; /* with its query, escaped */
     struct payload payload;
     const char *headers[CALL_MAX_HEADERS]; /* "Name: value"; NULL: none */
-    double retry_s;                        /* seconds to go on after 429 and 503; 0: not at all */
-    bool repeats; /* twice has the effect of once: sent again too when a reached server goes away */
-    FILE *sink;   /* where the body of a good answer goes; NULL: to memory */
-    call_piece_fn *piece; /* or what takes it as it comes */
+    double retry_s;       /* seconds to try again after 429 and 503; 0: not at all */
+    bool repeats;         /* sent twice it has the effect of once, so it is also sent again when the
+                           * connection breaks */
+    FILE *sink;           /* where the body of a good answer goes; NULL: to memory */
+    call_piece_fn *piece; /* or what receives it as it comes */
     void *piece_ctx;
-    int silence_s; /* seconds without a byte after which the answer is given up; 0: none */
+    int silence_s; /* seconds without a byte after which the answer is given up; 0: no limit */
+    int total_s;   /* seconds for the whole of one try; 0: no limit */
 };
 
 struct answer {
@@ -60,24 +62,25 @@ struct answer {
 
 void answer_release(struct answer *answer);
 
-/* `server` is "http://host:port"; it must live as long. ERR_INVALID, ERR_NOMEM. */
+/* `server` is "http://host:port"; it must live as long as the connection. ERR_NOMEM. */
 enum err_code connection_open(const char *server, struct connection **out,
                               struct err *err) MUST_CHECK;
 void connection_close(struct connection *connection);
 
-/* Has anything been sent over it, ever? It may have arrived. */
+/* Has anything ever been sent over it? It may have arrived. */
 bool connection_reached(const struct connection *connection);
 
 /*
- * ERR_OK: a 2xx status. Any other is an error with the title, detail, row and column of the problem
- * document, and `out` holds that document. ERR_IO, ERR_NOMEM, ERR_FULL (the sink), ERR_CANCELLED
- * (also: the sink's reader has gone), ERR_CORRUPT (a page of HTML): without one, what came is
- * dropped. `out` is to be released in each case.
+ * ERR_OK: a 2xx status. ERR_CONFLICT: any other status; the message has title and detail of the
+ * problem document, err its row and column, and `out` holds the document. ERR_INVALID (the server's
+ * address), ERR_IO, ERR_NOMEM, ERR_FULL (the sink), ERR_CANCELLED (also: the sink's reader has
+ * gone), ERR_CORRUPT (a page of HTML): there is no answer, and what came of it is dropped. The
+ * caller releases `out` in each case.
  */
 enum err_code connection_call(struct connection *connection, const struct call *call,
                               struct answer *out, struct err *err) MUST_CHECK;
 
-/* Appends text percent-encoded, fit for a segment of a path or a value of a query. */
+/* Appends text percent-encoded, for a segment of a path or a value of a query. */
 void connection_escape(struct textbuf *url, const char *text);
 
 #endif

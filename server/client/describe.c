@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/describe.h"
 
-#include "client/table.h"
 #include "client/terminal.h"
 
+#include <stdint.h>
 #include <string.h>
 
-#define LISTED   8  /* numbers of a list that are all shown */
-#define EACH_END 3  /* of a longer one */
-#define DEEPEST  16 /* levels that are opened */
+#define MAX_LISTED 8  /* elements of a list that is shown whole */
+#define EACH_END   3  /* elements that are shown of each end of a longer one */
+#define MAX_DEPTH  16 /* levels that are opened */
 
+static const char *describe_value(struct arena *arena, const json_t *value);
+
+/* A list in one cell. It calls describe_value for its elements, and is called by it. */
 static void put_list(struct textbuf *text, const json_t *list, struct arena *arena)
 {
     size_t n = json_array_size(list);
     for (size_t i = 0; i < n; i++) {
-        if (n > LISTED && i == EACH_END) {
+        if (n > MAX_LISTED && i == EACH_END) {
             textbuf_puts(text, ", ..");
             i = n - EACH_END;
         }
         textbuf_printf(text, "%s%s", i > 0 ? ", " : "",
                        describe_value(arena, json_array_get(list, i)));
     }
-    if (n > LISTED) {
+    if (n > MAX_LISTED) {
         textbuf_printf(text, " (%zu)", n);
     }
 }
 
-const char *describe_value(struct arena *arena, const json_t *value)
+static const char *describe_value(struct arena *arena, const json_t *value)
 {
     struct textbuf text = textbuf_in(arena);
     if (json_is_string(value)) {
@@ -56,7 +59,7 @@ const char *describe_member(struct arena *arena, const json_t *object, const cha
     return describe_value(arena, json_object_get(object, key));
 }
 
-/* Does a list hold lists or objects, so that each has a line? */
+/* Is it a list of lists or objects, or an object, so that each member has lines of its own? */
 static bool is_deep(const json_t *value)
 {
     if (!json_is_array(value)) {
@@ -72,7 +75,7 @@ struct line {
     struct line *next;
 };
 
-/* Collected before they are printed, for the width of the names. */
+/* Lines are collected before they are printed, since the longest name sets the column. */
 struct lines {
     struct arena *arena;
     struct line *first;
@@ -101,9 +104,9 @@ static void add_line(struct lines *lines, const char *path, const json_t *value)
     lines->width = width > lines->width ? width : lines->width;
 }
 
-static void collect(struct lines *lines, const char *path, const json_t *value, int depth)
+static void collect_lines(struct lines *lines, const char *path, const json_t *value, int depth)
 {
-    if (!is_deep(value) || depth == DEEPEST) {
+    if (!is_deep(value) || depth == MAX_DEPTH) {
         add_line(lines, path, value);
         return;
     }
@@ -111,7 +114,7 @@ static void collect(struct lines *lines, const char *path, const json_t *value, 
         for (size_t i = 0; i < json_array_size(value); i++) {
             const json_t *child = json_array_get(value, i);
             char *deeper = arena_printf(lines->arena, "%s[%zu]", path, i);
-            collect(lines, deeper != NULL ? deeper : "?", child, depth + 1);
+            collect_lines(lines, deeper != NULL ? deeper : "?", child, depth + 1);
         }
         return;
     }
@@ -120,7 +123,7 @@ static void collect(struct lines *lines, const char *path, const json_t *value, 
          at = json_object_iter_next((json_t *)(uintptr_t)value, at)) {
         const char *key = json_object_iter_key(at);
         char *deeper = arena_printf(lines->arena, "%s%s%s", path, *path != '\0' ? "." : "", key);
-        collect(lines, deeper != NULL ? deeper : "?", json_object_iter_value(at), depth + 1);
+        collect_lines(lines, deeper != NULL ? deeper : "?", json_object_iter_value(at), depth + 1);
     }
 }
 
@@ -128,7 +131,7 @@ enum err_code describe_object(const json_t *object, struct arena *arena, FILE *o
 {
     struct lines lines = {.arena = arena};
     lines.end = &lines.first;
-    collect(&lines, "", object, 0);
+    collect_lines(&lines, "", object, 0);
     if (lines.failed) {
         return err_set(err, ERR_NOMEM, "no memory for the output");
     }

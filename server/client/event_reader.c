@@ -30,7 +30,7 @@ static bool append(struct event_bytes *to, const char *bytes, size_t n)
     return true;
 }
 
-/* An empty line: the event is whole. Without data it is none, but its id counts. */
+/* An empty line ends the event. Without data there is no event, but its id counts. */
 static bool end_event(struct event_reader *r)
 {
     bool go_on = true;

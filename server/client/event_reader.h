@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads text/event-stream as the HTML standard has it, from pieces of any length. `retry` is not
- * heeded: who reads here has a pace of its own.
+ * Reads text/event-stream as the HTML standard defines it, from pieces of any length. The field
+ * `retry` is ignored: the client decides itself when to connect again.
  */
 #ifndef EVENT_READER_H
 #define EVENT_READER_H
@@ -11,7 +11,7 @@
 
 #define EVENT_NAME_CHARS 32
 
-/* data: NUL-terminated, valid during the call. False: enough. */
+/* data: NUL-terminated, valid during the call. False: no more events are wanted. */
 typedef bool event_reader_fn(void *ctx, const char *name, const char *data);
 
 /* Bytes by mem. */
@@ -24,20 +24,20 @@ struct event_bytes {
 struct event_reader {
     event_reader_fn *on_event;
     void *ctx;
-    char last_id[EVENT_NAME_CHARS]; /* of the last whole event, to go on from; empty: none */
-    bool failed; /* memory was short or an event too long; nothing more is taken */
+    char last_id[EVENT_NAME_CHARS]; /* of the last whole event, to resume after; empty: none */
+    bool failed;                    /* memory was short or an event too long; the rest is ignored */
 
     char id[EVENT_NAME_CHARS]; /* of the event that is being read */
     char name[EVENT_NAME_CHARS];
     struct event_bytes line;
     struct event_bytes data;
-    bool after_return; /* a newline now belongs to the return before it */
+    bool after_return; /* the last byte was CR, so an LF now belongs to it */
 };
 
-/* Forgets a half event of the stream before; the last id stays. */
+/* Begins another stream: half an event is forgotten, the last id is kept. */
 void event_reader_begin(struct event_reader *reader);
 
-/* Takes a piece. False: the callback had enough, or `failed`. */
+/* Reads a piece. False: the callback wants no more, or `failed`. */
 bool event_reader_take(struct event_reader *reader, const char *bytes, size_t n);
 
 void event_reader_release(struct event_reader *reader);

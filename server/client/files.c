@@ -13,38 +13,30 @@
 
 #include "base/mem.h"
 
-static const struct {
-    const char *name;
-    const char *ending;
-    const char *type;
-} formats[] = {
-    [FORMAT_CSV] = {"csv", ".csv", "text/csv"},
-    [FORMAT_JSON] = {"json", ".json", "application/json"},
-    [FORMAT_NPY] = {"npy", ".npy", "application/x-npy"},
-};
-
-#define N_FORMATS (sizeof formats / sizeof *formats)
+static const char *const types[] = {[FORMAT_CSV] = "text/csv",
+                                    [FORMAT_JSON] = "application/json",
+                                    [FORMAT_NPY] = "application/x-npy"};
 
 const char *files_type(enum file_format format)
 {
-    return formats[format].type;
+    return types[format];
 }
 
-static bool ends_in(const char *name, const char *ending)
+/* The part of a name behind its last dot; empty when there is none. */
+static const char *ending_of(const char *name)
 {
-    size_t n = strlen(name);
-    size_t k = strlen(ending);
-    return n >= k && strcmp(name + n - k, ending) == 0;
+    const char *dot = strrchr(name, '.');
+    return dot != NULL ? dot + 1 : "";
 }
 
 enum err_code files_format(const struct client *client, const char *name, enum file_format *out,
                            struct err *err)
 {
     const char *given = client->args->values[OPT_FORMAT];
+    const char *wanted = given != NULL ? given : ending_of(name);
     *out = FORMAT_CSV;
-    for (size_t i = 0; i < N_FORMATS; i++) {
-        if (given != NULL ? strcmp(given, formats[i].name) == 0
-                          : ends_in(name, formats[i].ending)) {
+    for (int i = 0; options_formats[i] != NULL; i++) {
+        if (strcmp(wanted, options_formats[i]) == 0) {
             *out = (enum file_format)i;
             return ERR_OK;
         }
@@ -55,8 +47,8 @@ enum err_code files_format(const struct client *client, const char *name, enum f
     return ERR_OK;
 }
 
-/* A pipe is opened when somebody opens its other end; Ctrl-C ends the waiting. */
-static enum err_code not_opened(const char *name, struct err *err)
+/* Opening a pipe waits for somebody at its other end, until Ctrl-C. */
+static enum err_code report_unopened(const char *name, struct err *err)
 {
     return interrupt_seen() ? err_set(err, ERR_CANCELLED, "interrupted")
                             : err_set(err, ERR_INVALID, "%.120s: %s", name, strerror(errno));
@@ -72,7 +64,7 @@ enum err_code input_open(const struct client *client, const char *name, struct i
     }
     out->file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (out->file == NULL) {
-        return not_opened(name, err);
+        return report_unopened(name, err);
     }
     if (fstat(fileno(out->file), &about) == 0 && S_ISDIR(about.st_mode)) {
         input_close(out);
@@ -140,8 +132,8 @@ static bool is_of_the_system(const char *name)
     return strncmp(name, "/dev/", 5) == 0 || strncmp(name, "/proc/", 6) == 0;
 }
 
-/* A device, a pipe or the like, which no file may replace; nor a file that is open as /dev/stdout.
- */
+/* A device, a pipe or the like, or the file that is open as /dev/stdout: a new file must not
+ * replace it. */
 static bool is_special(const char *name)
 {
     struct stat about;
@@ -158,7 +150,7 @@ static enum err_code save_into(struct client *client, struct call *call, const c
     struct answer answer = {.status = 0};
     call->sink = fopen(name, "wb");
     if (call->sink == NULL) {
-        return not_opened(name, err);
+        return report_unopened(name, err);
     }
     err_kept(client_call(client, call, &answer, err));
     answer_release(&answer);
@@ -169,7 +161,7 @@ static enum err_code save_into(struct client *client, struct call *call, const c
     return err->code;
 }
 
-/* Into a file beside the target, which takes its name once all is there. A link stays one. */
+/* Writes a file beside the target and renames it once it is whole. A link goes on being a link. */
 static enum err_code save_as(struct client *client, struct call *call, const char *link,
                              struct err *err)
 {
@@ -205,7 +197,7 @@ enum err_code files_save(struct client *client, struct call *call, bool binary, 
                                 : save_as(client, call, name, err);
     }
     if (binary && name == NULL && terminal_is(stdout)) {
-        return err_set(err, ERR_INVALID, "npy is nothing for a terminal; -o FILE takes it");
+        return err_set(err, ERR_INVALID, "npy is not for a terminal; -o FILE writes it to a file");
     }
     call->sink = stdout;
     err_kept(client_call(client, call, &answer, err));

@@ -5,7 +5,7 @@
 
 #include "client/client.h"
 
-enum file_format { FORMAT_CSV, FORMAT_JSON, FORMAT_NPY };
+enum file_format { FORMAT_CSV, FORMAT_JSON, FORMAT_NPY }; /* as options_formats */
 
 struct input {
     const char *name;
@@ -16,7 +16,7 @@ struct input {
 /* The media type of a format. */
 const char *files_type(enum file_format format);
 
-/* The one that --format names, or the name's ending; CSV without either. ERR_INVALID. */
+/* The format of --format, or else of the name's ending; CSV if neither tells. ERR_INVALID. */
 enum err_code files_format(const struct client *client, const char *name, enum file_format *out,
                            struct err *err) MUST_CHECK;
 
@@ -25,7 +25,7 @@ enum err_code input_open(const struct client *client, const char *name, struct i
                          struct err *err) MUST_CHECK;
 void input_close(struct input *input);
 
-/* Skips blanks and gives the first character that is none, without taking it; EOF at the end. */
+/* Skips blanks; the first other character, which stays to be read, or EOF. */
 int input_peek(struct input *input);
 
 /* Can it be read again from its beginning? */
@@ -35,9 +35,9 @@ bool input_can_rewind(const struct input *input);
 enum err_code input_read(struct input *input, char **out, size_t *len, struct err *err) MUST_CHECK;
 
 /*
- * A call whose answer goes to the file of --out, which appears whole or not at all (a pipe or a
- * device is written to), or to standard output. ERR_FULL, ERR_INVALID (it cannot be made; `binary`
- * and the output is a terminal).
+ * A call whose answer goes to the file of --out, or else to standard output. The file appears whole
+ * or not at all; pipes and devices are written to. ERR_FULL, ERR_INVALID (the file cannot be made,
+ * or the answer is `binary` and the output a terminal).
  */
 enum err_code files_save(struct client *client, struct call *call, bool binary,
                          struct err *err) MUST_CHECK;

@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <time.h>
 
-/* A handler has no argument: these are the variables of the process. */
+/* A signal handler has no argument, so these are variables of the process. */
 static volatile sig_atomic_t seen;
 static pthread_t waiter;
 
-/* Libraries have threads of their own; the one that waits is to be woken, whichever was chosen. */
-static void note(int number)
+/* The signal may come to a thread of a library; it is the waiting thread that must be woken. */
+static void note_signal(int number)
 {
     seen = 1;
     if (!pthread_equal(pthread_self(), waiter)) {
@@ -24,7 +24,7 @@ static void note(int number)
 void interrupt_catch(void)
 {
     /* Without SA_RESTART. */
-    struct sigaction action = {.sa_handler = note};
+    struct sigaction action = {.sa_handler = note_signal};
     sigemptyset(&action.sa_mask);
     waiter = pthread_self();
     sigaction(SIGINT, &action, NULL);
@@ -45,7 +45,7 @@ void interrupt_raise(void)
     seen = 1;
 }
 
-/* In slices: a signal that comes between the look and the sleep is noticed soon all the same. */
+/* In slices, so that a signal between the test and the sleep is still noticed soon. */
 bool interrupt_sleep(double seconds)
 {
     int64_t end = clock_ns() + (int64_t)(1e9 * seconds);

@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "formats/csv.h"
 
-enum err_code parts_open(FILE *file, int64_t max_records, struct parts *out, struct err *err)
+enum err_code parts_open(FILE *file, struct parts *out, struct err *err)
 {
-    *out = (struct parts){.file = file, .max_records = max_records};
+    *out = (struct parts){.file = file};
     out->buffer = mem_alloc(PARTS_MAX_BYTES);
     return out->buffer != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the file");
 }
@@ -20,52 +21,85 @@ void parts_release(struct parts *parts)
     *parts = (struct parts){.file = NULL};
 }
 
-static enum err_code fill(struct parts *p, struct err *err)
-{
-    while (!p->ended && p->len < PARTS_MAX_BYTES) {
-        p->len += fread(p->buffer + p->len, 1, PARTS_MAX_BYTES - p->len, p->file);
-        if (interrupt_seen()) {
-            return err_set(err, ERR_CANCELLED, "interrupted");
-        }
-        if (ferror(p->file)) {
-            return err_set(err, ERR_CORRUPT, "the file cannot be read");
-        }
-        p->ended = feof(p->file) != 0;
-    }
-    return ERR_OK;
-}
-
 /*
- * Bytes of the whole records at the beginning of the buffer, as many as may go together. A line end
- * within quotes ends no record; a doubled quote inside quotes closes and opens them again.
+ * Is there a byte at `at`, the end of the buffer or before it? One at a time: a read of a whole
+ * block would wait for bytes of the next part.
  */
-static size_t whole_records(const struct parts *p)
+static bool have_byte(struct parts *p, size_t at)
 {
-    size_t end = 0;
-    int64_t records = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < p->len && records < p->max_records; i++) {
-        char c = p->buffer[i];
-        quoted ^= c == '"';
-        /* A CR ends a record by itself unless an LF follows, for which one more byte is needed. */
-        bool alone = c == '\r' && i + 1 < p->len && p->buffer[i + 1] != '\n';
-        if (!quoted && (c == '\n' || alone)) {
-            end = i + 1;
-            records++;
-        }
+    if (at < p->len) {
+        return true;
     }
-    return p->ended && records < p->max_records ? p->len : end;
+    if (p->len == PARTS_MAX_BYTES || p->ended) {
+        return false;
+    }
+    int byte = getc_unlocked(p->file);
+    if (byte == EOF) {
+        p->ended = true;
+        return false;
+    }
+    p->buffer[p->len++] = (char)byte;
+    return true;
 }
 
-enum err_code parts_next(struct parts *p, const char **text, size_t *len, struct err *err)
+/* Where the first record begins. */
+static size_t skip_mark(struct parts *p)
+{
+    if (p->begun) {
+        return 0;
+    }
+    p->begun = true;
+    for (size_t at = 0; at < 3 && have_byte(p, at);) {
+        at++;
+        /* A short first line must not wait for a third byte. */
+        if (p->buffer[0] != '\xef') {
+            break;
+        }
+    }
+    return csv_mark_length(p->buffer, p->len);
+}
+
+/* Bytes of the whole records at the beginning of the buffer, as many as may go together. */
+static size_t read_records(struct parts *p, int64_t max_records)
+{
+    enum csv_place place = CSV_FIELD_START;
+    size_t at = skip_mark(p);
+    size_t end = 0;
+    for (int64_t n = 0; n < max_records;) {
+        if (!have_byte(p, at)) {
+            /* The last record needs no end of line. */
+            return p->ended ? p->len : end;
+        }
+        char byte = p->buffer[at++];
+        if (csv_step(&place, byte) != CSV_RECORD_END) {
+            continue;
+        }
+        if (byte == '\r') {
+            bool more = have_byte(p, at);
+            if (!more && !p->ended) {
+                return end;
+            }
+            at += more && p->buffer[at] == '\n';
+        }
+        end = at;
+        n++;
+    }
+    return end;
+}
+
+enum err_code parts_next(struct parts *p, int64_t max_records, const char **text, size_t *len,
+                         struct err *err)
 {
     p->len -= p->taken;
     memmove(p->buffer, p->buffer + p->taken, p->len);
-    p->taken = 0;
-    if (fill(p, err) != ERR_OK) {
-        return err->code;
+    p->taken = read_records(p, max_records);
+    /* What a broken read leaves looks like the end. */
+    if (interrupt_seen()) {
+        return err_set(err, ERR_CANCELLED, "interrupted");
     }
-    p->taken = whole_records(p);
+    if (ferror(p->file)) {
+        return err_set(err, ERR_CORRUPT, "the file cannot be read");
+    }
     if (p->taken == 0 && p->len > 0) {
         return err_set(err, ERR_TOO_LARGE, "a line is longer than %zu bytes, or a quote stays open",
                        PARTS_MAX_BYTES);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CSV of any length in parts of whole records: what a server takes in one request is bounded, and
- * so is the memory here. The text itself is not read as numbers, that is left to the server.
+ * so is the memory here. A part is given out as soon as it is complete, so that whoever writes a
+ * stream may wait for the answer to it. The text is not read as numbers here.
  */
 #ifndef PARTS_H
 #define PARTS_H
@@ -20,20 +21,20 @@ struct parts {
     char *buffer;
     size_t len;   /* bytes in the buffer */
     size_t taken; /* of them, in the part that was given out last */
-    int64_t max_records;
+    bool begun;   /* a byte order mark would have been seen */
     bool ended;
 };
 
 /* ERR_NOMEM. */
-enum err_code parts_open(FILE *file, int64_t max_records, struct parts *out,
-                         struct err *err) MUST_CHECK;
+enum err_code parts_open(FILE *file, struct parts *out, struct err *err) MUST_CHECK;
 void parts_release(struct parts *parts);
 
 /*
- * The next part, valid until the next call; *len is 0 at the end. ERR_TOO_LARGE: a record longer
- * than a part; ERR_CORRUPT: the file cannot be read; ERR_CANCELLED.
+ * The next part of at most max_records records, valid until the next call; *len is 0 at the end.
+ * Quotes are those of formats/csv.h. ERR_TOO_LARGE: a record longer than a part; ERR_CORRUPT: the
+ * file cannot be read; ERR_CANCELLED.
  */
-enum err_code parts_next(struct parts *parts, const char **text, size_t *len,
+enum err_code parts_next(struct parts *parts, int64_t max_records, const char **text, size_t *len,
                          struct err *err) MUST_CHECK;
 
 #endif

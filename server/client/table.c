@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/table.h"
 
+#include "base/textbuf.h"
 #include "client/terminal.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 
 #define GAP 2 /* blanks between columns */
 
@@ -78,17 +77,41 @@ static void put_blanks(FILE *out, int n)
     }
 }
 
-/* A cell in its column; nothing follows the last one, which is cut to `room` columns (0: never). */
-static void put_cell(const struct table *t, int column, const char *text, int width, int room,
-                     FILE *out)
+/* How the columns share the width of the output. */
+struct columns {
+    int widths[TABLE_MAX_COLUMNS];
+    int room; /* columns left for the last cell; 0: it is never cut */
+};
+
+static struct columns measure_columns(const struct table *t, FILE *out)
+{
+    struct columns columns = {.room = 0};
+    int before_last = 0;
+    for (int j = 0; j < t->n_columns; j++) {
+        columns.widths[j] = terminal_columns(t->heads[j]);
+        for (size_t i = 0; i < t->n_rows; i++) {
+            int width = terminal_columns(cell(t, i, j));
+            columns.widths[j] = width > columns.widths[j] ? width : columns.widths[j];
+        }
+        before_last += j < t->n_columns - 1 ? columns.widths[j] + GAP : 0;
+    }
+    if (terminal_is(out)) {
+        columns.room = terminal_width(out) - before_last;
+    }
+    return columns;
+}
+
+/* Nothing follows the last cell, so it needs no blanks behind it. */
+static void put_cell(const struct table *t, const struct columns *columns, int column,
+                     const char *text, FILE *out)
 {
     bool last = column == t->n_columns - 1;
-    int blanks = width - terminal_columns(text);
+    int blanks = columns->widths[column] - terminal_columns(text);
     if (t->right[column]) {
         put_blanks(out, blanks);
     }
-    if (last && room > 1 && terminal_columns(text) > room) {
-        fwrite(text, 1, terminal_cut(text, room - 1), out);
+    if (last && columns->room > 1 && terminal_columns(text) > columns->room) {
+        fwrite(text, 1, terminal_cut(text, columns->room - 1), out);
         fputs("\xe2\x80\xa6", out); /* an ellipsis */
     } else {
         fputs(text, out);
@@ -98,109 +121,22 @@ static void put_cell(const struct table *t, int column, const char *text, int wi
     }
 }
 
-bool table_print(const struct table *t, FILE *out)
+enum err_code table_print(const struct table *t, FILE *out, struct err *err)
 {
-    int widths[TABLE_MAX_COLUMNS];
-    int before = 0; /* columns left of the last cell */
     if (t->failed) {
-        return false;
+        return err_set(err, ERR_NOMEM, "no memory for the output");
     }
-    for (int j = 0; j < t->n_columns; j++) {
-        widths[j] = terminal_columns(t->heads[j]);
-        for (size_t i = 0; i < t->n_rows; i++) {
-            int w = terminal_columns(cell(t, i, j));
-            widths[j] = w > widths[j] ? w : widths[j];
-        }
-        before += j < t->n_columns - 1 ? widths[j] + GAP : 0;
-    }
-    int room = terminal_is(out) ? terminal_width(out) - before : 0;
+    struct columns columns = measure_columns(t, out);
     fputs(terminal_on(out, STYLE_BOLD), out);
     for (int j = 0; j < t->n_columns; j++) {
-        put_cell(t, j, t->heads[j], widths[j], room, out);
+        put_cell(t, &columns, j, t->heads[j], out);
     }
     fprintf(out, "%s\n", terminal_off(out));
     for (size_t i = 0; i < t->n_rows; i++) {
         for (int j = 0; j < t->n_columns; j++) {
-            put_cell(t, j, cell(t, i, j), widths[j], room, out);
+            put_cell(t, &columns, j, cell(t, i, j), out);
         }
         fputc('\n', out);
     }
-    return true;
-}
-
-/* ---- numbers as people say them ---- */
-
-static const char *or_mark(const char *text)
-{
-    return text != NULL ? text : "?";
-}
-
-const char *table_bytes(struct arena *arena, double bytes)
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    size_t k = 0;
-    /* 999.5 would be rounded to 1000. */
-    while (k < 4 && bytes >= (k == 0 ? 1000.0 : 999.5)) {
-        bytes /= 1000.0;
-        k++;
-    }
-    int digits = k > 0 && bytes < 9.95 ? 1 : 0;
-    return or_mark(arena_printf(arena, "%.*f %s", digits, bytes, units[k]));
-}
-
-const char *table_duration(struct arena *arena, double s)
-{
-    if (!(s >= 0.0) || s > 1e12) {
-        return "?";
-    }
-    if (s < 9.95) {
-        return or_mark(arena_printf(arena, "%.1f s", s));
-    }
-    long long whole = llround(s);
-    if (whole < 60) {
-        return or_mark(arena_printf(arena, "%lld s", whole));
-    }
-    if (whole < 3600) {
-        return or_mark(arena_printf(arena, "%lld min %lld s", whole / 60, whole % 60));
-    }
-    long long minutes = whole / 60;
-    if (minutes < 24 * 60) {
-        return or_mark(arena_printf(arena, "%lld h %lld min", minutes / 60, minutes % 60));
-    }
-    return or_mark(arena_printf(arena, "%lld d %lld h", minutes / 1440, minutes / 60 % 24));
-}
-
-double table_time(const char *iso)
-{
-    struct tm tm = {.tm_isdst = 0};
-    double seconds = 0.0;
-    if (iso == NULL || sscanf(iso, "%4d-%2d-%2dT%2d:%2d:%lfZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-                              &tm.tm_hour, &tm.tm_min, &seconds) != 6) {
-        return -1.0;
-    }
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    return (double)timegm(&tm) + seconds;
-}
-
-const char *table_ago(struct arena *arena, const char *iso)
-{
-    double then = table_time(iso);
-    double age = (double)time(NULL) - then;
-    if (then < 0.0) {
-        return iso != NULL ? iso : "-";
-    }
-    if (age < 1.0) {
-        return "now";
-    }
-    if (age < 60.0) {
-        return or_mark(arena_printf(arena, "%.0f s ago", floor(age)));
-    }
-    if (age < 3600.0) {
-        return or_mark(arena_printf(arena, "%.0f min ago", floor(age / 60.0)));
-    }
-    if (age < 86400.0) {
-        return or_mark(arena_printf(arena, "%.0f h ago", floor(age / 3600.0)));
-    }
-    return or_mark(arena_printf(arena, "%.0f d ago", floor(age / 86400.0)));
+    return ERR_OK;
 }

@@ -24,7 +24,8 @@ bool terminal_can_redraw(FILE *file)
     return terminal_is(file) && (kind == NULL || strcmp(kind, "dumb") != 0);
 }
 
-bool terminal_has_styles(FILE *file)
+/* Does it take escape sequences? It must be a terminal, not dumb, and NO_COLOR not be set. */
+static bool has_styles(FILE *file)
 {
     /* https://no-color.org: present and not empty. */
     const char *no_color = getenv("NO_COLOR");
@@ -51,15 +52,15 @@ const char *terminal_on(FILE *file, enum terminal_style style)
                                             [STYLE_GOOD] = "\x1b[32m",
                                             [STYLE_BAD] = "\x1b[31m",
                                             [STYLE_BAR] = "\x1b[36m"};
-    return terminal_has_styles(file) ? sequences[style] : "";
+    return has_styles(file) ? sequences[style] : "";
 }
 
 const char *terminal_off(FILE *file)
 {
-    return terminal_has_styles(file) ? "\x1b[0m" : "";
+    return has_styles(file) ? "\x1b[0m" : "";
 }
 
-/* One character of UTF-8; its length, or 0 where none begins. Overlong forms are none. */
+/* One character of UTF-8; its length, or 0 if the bytes are not UTF-8 (overlong forms are not). */
 static size_t decode(const char *text, uint32_t *out)
 {
     static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -82,7 +83,7 @@ static size_t decode(const char *text, uint32_t *out)
     return len;
 }
 
-static bool acts_on_terminals(uint32_t c)
+static bool controls_terminals(uint32_t c)
 {
     bool control = c < 0x20 || (c >= 0x7f && c < 0xa0);
     bool direction = (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0x200e ||
@@ -98,7 +99,7 @@ void terminal_escape(struct textbuf *out, const char *text)
         if (len == 0) {
             textbuf_printf(out, "\\x%02x", (unsigned char)*text);
             len = 1;
-        } else if (acts_on_terminals(c)) {
+        } else if (controls_terminals(c)) {
             textbuf_printf(out, c < 0x80 ? "\\x%02x" : "\\u{%x}", (unsigned)c);
         } else {
             textbuf_put(out, text, len);
@@ -107,7 +108,7 @@ void terminal_escape(struct textbuf *out, const char *text)
     }
 }
 
-/* What wcwidth does not know in this locale is taken as one column. */
+/* A character that wcwidth does not know in this locale counts as one column. */
 static int character_columns(uint32_t c)
 {
     int width = c < 0x80 ? 1 : wcwidth((wchar_t)c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What may be written where: width and colours of a terminal, text from elsewhere made harmless. */
+/* Width and colours of a terminal, and text from elsewhere made harmless for it. */
 #ifndef TERMINAL_H
 #define TERMINAL_H
 
@@ -12,13 +12,10 @@ enum terminal_style { STYLE_BOLD, STYLE_GOOD, STYLE_BAD, STYLE_BAR };
 
 bool terminal_is(FILE *file);
 
-/* Is `file` a terminal on which a line may be drawn over? Not with TERM=dumb. */
+/* Is `file` a terminal on which a line can be overwritten? Not with TERM=dumb. */
 bool terminal_can_redraw(FILE *file);
 
-/* May `file` be sent escape sequences? A terminal, not dumb, and NO_COLOR is not set. */
-bool terminal_has_styles(FILE *file);
-
-/* Columns of the terminal behind `file`, at this moment; COLUMNS or 80 when it does not say. */
+/* Columns of the terminal at this moment; if it does not say, those of COLUMNS, or 80. */
 int terminal_width(FILE *file);
 
 /* The sequences around styled text; empty where `file` takes none. */
@@ -26,15 +23,15 @@ const char *terminal_on(FILE *file, enum terminal_style style);
 const char *terminal_off(FILE *file);
 
 /*
- * Appends `text` so that it cannot act on a terminal: control characters, bytes that are no UTF-8
- * and marks that turn the direction of writing become \xNN or \u{N}.
+ * Appends `text` so that it cannot control a terminal: control characters, bytes that are not UTF-8
+ * and marks that change the direction of writing become \xNN or \u{N}.
  */
 void terminal_escape(struct textbuf *out, const char *text);
 
-/* Columns that UTF-8 text takes. */
+/* Columns that UTF-8 text occupies. */
 int terminal_columns(const char *text);
 
-/* Bytes of the longest beginning of `text` that takes at most `columns`. */
+/* Bytes of the longest prefix of `text` that fits in `columns`. */
 size_t terminal_cut(const char *text, int columns);
 
 #endif

@@ -51,7 +51,7 @@ static size_t on_send(char *buffer, size_t size, size_t count, void *ctx)
     return 0;
 }
 
-/* Back to the beginning, when a request must be sent again. */
+/* Goes back to the beginning, for a request that must be sent again. */
 static int on_rewind(void *ctx, curl_off_t offset, int origin)
 {
     struct transfer *t = ctx;
@@ -67,7 +67,7 @@ static int on_rewind(void *ctx, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
-static bool keep(struct transfer *t, const char *data, size_t n)
+static bool keep_bytes(struct transfer *t, const char *data, size_t n)
 {
     struct answer *a = t->answer;
     if (n > MAX_ANSWER_BYTES - a->n_data) {
@@ -91,7 +91,7 @@ static bool keep(struct transfer *t, const char *data, size_t n)
     return true;
 }
 
-/* A page that something between here and the daemon made up must not pass for an answer. */
+/* A page of HTML comes from something else than the server, and must not pass for its answer. */
 static bool is_page(CURL *curl)
 {
     const char *type = NULL;
@@ -107,7 +107,7 @@ static size_t on_receive(char *data, size_t size, size_t count, void *ctx)
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     if (status / 100 == 2 && is_page(t->curl)) {
         t->failed = ERR_CORRUPT;
-        t->why = "a page of HTML came in place of an answer: something else is at that address";
+        t->why = "a page of HTML came instead of an answer: something else is at that address";
         return 0;
     }
     if (t->sink != NULL && status / 100 == 2) {
@@ -119,7 +119,7 @@ static size_t on_receive(char *data, size_t size, size_t count, void *ctx)
     } else if (t->piece != NULL && status / 100 == 2) {
         t->enough = !t->piece(t->piece_ctx, data, n);
         return t->enough ? 0 : n;
-    } else if (!keep(t, data, n)) {
+    } else if (!keep_bytes(t, data, n)) {
         t->failed = ERR_NOMEM;
         t->why = "no memory for the answer";
         return 0;
@@ -132,8 +132,8 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl
     return interrupt_seen() ? 1 : 0;
 }
 
-/* Where the file stands and how many bytes the payload has; -1: unknown, it is sent in chunks. */
-static curl_off_t measure(struct transfer *t)
+/* Notes the position of the file. The bytes of the payload; -1: unknown, it is sent in chunks. */
+static curl_off_t measure_payload(struct transfer *t)
 {
     const struct payload *p = t->payload;
     struct stat about;
@@ -160,9 +160,9 @@ static void set_payload(struct transfer *t, const struct call *call)
         curl_easy_setopt(curl, CURLOPT_READDATA, t);
         curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_rewind);
         curl_easy_setopt(curl, CURLOPT_SEEKDATA, t);
-        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, measure(t));
+        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, measure_payload(t));
     } else if (strcmp(call->method, "POST") == 0 || strcmp(call->method, "PUT") == 0) {
-        /* Says that nothing comes: Content-Length: 0. */
+        /* An empty body: Content-Length: 0. */
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
     }
 }

@@ -17,7 +17,7 @@ struct transfer {
     FILE *sink;
     call_piece_fn *piece;
     void *piece_ctx;
-    bool enough; /* said by `piece` */
+    bool enough; /* `piece` wants no more */
     struct answer *answer;
     size_t capacity;
     enum err_code failed;
@@ -25,12 +25,12 @@ struct transfer {
 };
 
 /*
- * Sets on t->curl what is sent, what takes the answer and what looks for Ctrl-C; `t` must live as
- * long as the transfer.
+ * Sets on t->curl what is sent, what receives the answer and what notices Ctrl-C. `t` must outlive
+ * the transfer.
  */
 void transfer_prepare(struct transfer *t, const struct call *call);
 
-/* Back to the beginning of what is sent; false: it cannot be read twice. */
+/* Goes back to the beginning of what is sent; false: it cannot be read twice. */
 bool transfer_rewind(struct transfer *t);
 
 #endif

@@ -3,10 +3,14 @@
 #ifndef ARCH_JSON_H
 #define ARCH_JSON_H
 
-#include "base/textbuf.h"
+#include "formats/json_write.h"
+#include "documents/json_fields.h"
 #include "network/arch.h"
 
 #include <jansson.h>
+
+/* Its keys, which belong to a training request as well. */
+extern const struct json_fields arch_json_fields;
 
 /*
  * Reads an object over the defaults already in *arch. `complete` demands inputs and outputs (a
@@ -16,6 +20,6 @@ enum err_code arch_json_read(const json_t *object, bool complete, struct arch *a
                              struct err *err) MUST_CHECK;
 
 /* Every field; inputs and outputs only when above 0. */
-void arch_json_write(struct textbuf *text, const struct arch *arch);
+void arch_json_write(struct json_write *json, const char *key, const struct arch *arch);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A training request: the body of POST /v1/models/{m}/train, what the job keeps, and the `settings`
- * of the version it makes. All keys of documents/train_json, and
+ * A training request: the body of POST /v1/models/{m}/train, the text that a job keeps, and the
+ * `settings` of the version it makes. It has the keys of documents/train_json, and
  *
  *    "gate": {"metric":"rmse","max_increase":0.1,"rows":"known"}   null: no gate
  *    "promote": true          false: the version is stored, not served
@@ -16,15 +16,16 @@
 
 #include <jansson.h>
 
-/* ERR_INVALID naming the key; else the spec is valid (train_validate) and the caller's to release.
- */
+/* ERR_INVALID naming the key. On success the spec is valid (train_validate) and the caller's to
+ * release. */
 enum err_code job_json_parse(const char *text, size_t len, struct job_spec *spec,
                              struct err *err) MUST_CHECK;
 
-/* The same from a document in an arena, which it changes. */
-enum err_code job_json_read(json_t *object, struct job_spec *spec, struct err *err) MUST_CHECK;
+/* The same from a document. */
+enum err_code job_json_read(const json_t *request, struct job_spec *spec,
+                            struct err *err) MUST_CHECK;
 
-/* Every setting written out, so that it means the same when defaults change. */
+/* Writes every setting, so that the text means the same when defaults change. */
 void job_json_write(struct textbuf *text, const struct job_spec *spec);
 
 #endif

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * All that a training request says: what to train, what it may cost, and when its version is
- * served.
- */
+/* What a training request says: what to train, what it may cost, and when its version is served. */
 #ifndef JOB_SPEC_H
 #define JOB_SPEC_H
 
+#include "base/names.h"
 #include "train/train.h"
 
 #define JOB_MAX_PRIORITY 100 /* priorities are from -100 to 100 */
@@ -15,8 +13,8 @@ enum gate_metric {
     GATE_NLL,  /* mean over outputs of the negative log likelihood */
     GATE_CRPS, /* mean over outputs of CRPS / range */
 };
-/* Which of the rows that were kept out a comparison uses: those the served version had too, all,
- * or those that came since. */
+/* Which of the rows that were kept out are compared: those that the served version had as well,
+ * all, or those that came since. */
 enum gate_rows { GATE_KNOWN, GATE_ALL, GATE_NEW };
 
 /* When a new version may take the place of the served one (jobs/gate). */
@@ -29,9 +27,9 @@ struct gate_spec {
 
 struct gate_spec gate_defaults(void);
 const char *gate_metric_name(enum gate_metric metric);
-bool gate_metric_find(const char *name, enum gate_metric *metric);
+struct names gate_metric_known(void);
 const char *gate_rows_name(enum gate_rows rows);
-bool gate_rows_find(const char *name, enum gate_rows *rows);
+struct names gate_rows_known(void);
 
 struct job_limits {
     int64_t seconds; /* of one attempt; 0: none */

@@ -6,7 +6,7 @@
 #ifndef MODEL_JSON_H
 #define MODEL_JSON_H
 
-#include "base/textbuf.h"
+#include "formats/json_write.h"
 #include "model/model.h"
 
 #include <jansson.h>
@@ -19,20 +19,20 @@ enum err_code model_json_parse(const char *text, size_t len, struct arena *arena
                                struct model **out, struct err *err) MUST_CHECK;
 
 /* The whole document, parameters included. */
-void model_json_write(struct textbuf *text, const struct model *model);
+void model_json_write(struct json_write *json, const char *key, const struct model *model);
 
-/* The value of the key noise, and the keys precision and float32_error. */
-void model_json_write_noise(struct textbuf *text, const struct model *model);
-void model_json_write_precision(struct textbuf *text, const struct model *model);
+/* Members of an object: noise; precision and float32_error. */
+void model_json_write_noise(struct json_write *json, const struct model *model);
+void model_json_write_precision(struct json_write *json, const struct model *model);
 
 /* *single as the key "precision" of the object says; untouched when it is absent. */
 enum err_code model_json_read_precision(const json_t *object, const char *where, bool *single,
                                         struct err *err) MUST_CHECK;
 
 /*
- * Fields of a description, without braces: architecture, draws, solver, seed, scores, names ..; the
- * posterior only by its kind.
+ * Members of a description: architecture, draws, solver, seed, scores, names and so on. Of the
+ * posterior only its kind is written.
  */
-void model_json_write_summary(struct textbuf *text, const struct model *model);
+void model_json_write_summary(struct json_write *json, const struct model *model);
 
 #endif

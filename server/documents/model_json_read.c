@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "documents/model_json_priv.h"
 
+#include "base/known.h"
 #include "base/mem.h"
 #include "documents/arch_json.h"
 #include "predict/precision.h"
@@ -46,9 +47,13 @@ static enum err_code read_scaler(const json_t *object, const char *where, struct
         json_read_get_text(object, where, "kind", true, 64, &kind, err) != ERR_OK) {
         return err->code;
     }
-    if (!scaler_kind_find(kind, &scaler->kind)) {
-        return err_set(err, ERR_INVALID, "%s: kind \"%.40s\" is unknown", where, kind);
+    int found = names_find(scaler_kind_known(), kind);
+    if (found < 0) {
+        char what[80];
+        snprintf(what, sizeof what, "%s: kind", where);
+        return known_refuse(what, kind, scaler_kind_known(), err);
     }
+    scaler->kind = (enum scaler_kind)found;
     bool needed = scaler->kind != SCALER_NONE;
     if (json_read_get_real(object, where, "shift", needed, -BIG, BIG, &scaler->shift, err) !=
         ERR_OK) {

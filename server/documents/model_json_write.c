@@ -3,125 +3,106 @@
 
 #include "documents/arch_json.h"
 
-static void write_scalers(struct textbuf *text, const char *key, const struct scaler *scaler, int k)
+static void write_scalers(struct json_write *json, const char *key, const struct scaler *scaler,
+                          int k)
 {
-    textbuf_printf(text, "\"%s\":[", key);
+    json_write_array(json, key);
     for (int j = 0; j < k; j++) {
-        textbuf_printf(text, "%s{\"kind\":\"%s\",\"shift\":", j > 0 ? "," : "",
-                       scaler_kind_name(scaler[j].kind));
-        textbuf_real(text, scaler[j].shift);
-        textbuf_puts(text, ",\"scale\":");
-        textbuf_real(text, scaler[j].scale);
-        textbuf_puts(text, "}");
+        json_write_object(json, NULL);
+        json_write_text(json, "kind", scaler_kind_name(scaler[j].kind));
+        json_write_real(json, "shift", scaler[j].shift);
+        json_write_real(json, "scale", scaler[j].scale);
+        json_write_object_end(json);
     }
-    textbuf_puts(text, "]");
+    json_write_array_end(json);
 }
 
-static void write_name_list(struct textbuf *text, const char *key, char *const *names, int k)
+static void write_name_list(struct json_write *json, const char *key, char *const *names, int k)
 {
-    textbuf_printf(text, "\"%s\":", key);
     if (names == NULL) {
-        textbuf_puts(text, "null");
+        json_write_null(json, key);
         return;
     }
-    textbuf_puts(text, "[");
+    json_write_array(json, key);
     for (int j = 0; j < k; j++) {
-        textbuf_puts(text, j > 0 ? "," : "");
-        if (names[j] != NULL) {
-            textbuf_json_string(text, names[j]);
-        } else {
-            textbuf_puts(text, "null");
-        }
+        json_write_text(json, NULL, names[j]);
     }
-    textbuf_puts(text, "]");
+    json_write_array_end(json);
 }
 
-static void write_labels(struct textbuf *text, const char *key, const struct model *model,
+static void write_labels(struct json_write *json, const char *key, const struct model *model,
                          char *const *inputs, char *const *outputs)
 {
-    textbuf_printf(text, ",\"%s\":{", key);
-    write_name_list(text, "inputs", inputs, model->d);
-    textbuf_puts(text, ",");
-    write_name_list(text, "outputs", outputs, model->o);
-    textbuf_puts(text, "}");
+    json_write_object(json, key);
+    write_name_list(json, "inputs", inputs, model->d);
+    write_name_list(json, "outputs", outputs, model->o);
+    json_write_object_end(json);
 }
 
-void model_json_write_noise(struct textbuf *text, const struct model *model)
+void model_json_write_noise(struct json_write *json, const struct model *model)
 {
-    if (model->noise_predicted) {
-        textbuf_puts(text, "{\"kind\":\"predicted\"}");
-    } else if (model->noise_sigma != NULL) {
-        textbuf_puts(text, "{\"sigma\":");
-        textbuf_vector(text, model->noise_sigma, (size_t)model->o);
-        textbuf_puts(text, "}");
-    } else {
-        textbuf_puts(text, "null");
-    }
-}
-
-void model_json_write_precision(struct textbuf *text, const struct model *model)
-{
-    if (!model->single) {
-        textbuf_puts(text, "\"precision\":\"float64\",\"float32_error\":null");
+    if (!model->noise_predicted && model->noise_sigma == NULL) {
+        json_write_null(json, "noise");
         return;
     }
-    textbuf_puts(text, "\"precision\":\"float32\",\"float32_error\":{\"mean\":");
-    textbuf_real(text, model->float32_error.mean);
-    textbuf_puts(text, ",\"std\":");
-    textbuf_real(text, model->float32_error.std);
-    textbuf_puts(text, "}");
+    json_write_object(json, "noise");
+    if (model->noise_predicted) {
+        json_write_text(json, "kind", "predicted");
+    } else {
+        json_write_reals(json, "sigma", model->noise_sigma, (size_t)model->o);
+    }
+    json_write_object_end(json);
+}
+
+void model_json_write_precision(struct json_write *json, const struct model *model)
+{
+    json_write_text(json, "precision", model->single ? "float32" : "float64");
+    if (!model->single) {
+        json_write_null(json, "float32_error");
+        return;
+    }
+    json_write_object(json, "float32_error");
+    json_write_real(json, "mean", model->float32_error.mean);
+    json_write_real(json, "std", model->float32_error.std);
+    json_write_object_end(json);
 }
 
 /* What the description and the document have in common, from "solver" on. */
-static void write_description(struct textbuf *text, const struct model *model)
+static void write_description(struct json_write *json, const struct model *model)
 {
-    textbuf_puts(text, ",\"solver\":");
-    textbuf_json_string(text, model->solver);
-    textbuf_printf(text, ",\"settings\":%s,\"seed\":%lld,\"noise\":",
-                   model->settings != NULL ? model->settings : "null", (long long)model->seed);
-    model_json_write_noise(text, model);
-    textbuf_puts(text, ",\"training_range\":");
-    if (model->training_range != NULL) {
-        textbuf_matrix(text, model->training_range, (size_t)model->d, 2);
-    } else {
-        textbuf_puts(text, "null");
-    }
-    write_labels(text, "names", model, model->input_names, model->output_names);
-    write_labels(text, "units", model, model->input_units, model->output_units);
-    textbuf_puts(text, ",\"scores\":");
-    quality_json_write_scores(text, model);
-    textbuf_puts(text, ",");
-    model_json_write_precision(text, model);
-    textbuf_puts(text, ",\"warnings\":");
-    quality_json_write_warnings(text, &model->report);
-    textbuf_puts(text, ",\"provenance\":");
-    textbuf_puts(text, model->provenance != NULL ? model->provenance : "null");
+    json_write_text(json, "solver", model->solver);
+    json_write_raw(json, "settings", model->settings);
+    json_write_int(json, "seed", model->seed);
+    model_json_write_noise(json, model);
+    json_write_matrix(json, "training_range", model->training_range, (size_t)model->d, 2);
+    write_labels(json, "names", model, model->input_names, model->output_names);
+    write_labels(json, "units", model, model->input_units, model->output_units);
+    quality_json_write_scores(json, "scores", model);
+    model_json_write_precision(json, model);
+    quality_json_write_warnings(json, "warnings", &model->report);
+    json_write_raw(json, "provenance", model->provenance);
 }
 
-void model_json_write_summary(struct textbuf *text, const struct model *model)
+void model_json_write_summary(struct json_write *json, const struct model *model)
 {
-    textbuf_puts(text, "\"architecture\":");
-    arch_json_write(text, &model->net.arch);
-    textbuf_printf(text, ",\"draws\":%d,\"parameters\":%d", model->m, model->net.n_params);
-    textbuf_puts(text, ",\"posterior\":");
-    posterior_json_write_kind(text, model);
-    write_description(text, model);
+    arch_json_write(json, "architecture", &model->net.arch);
+    json_write_int(json, "draws", model->m);
+    json_write_int(json, "parameters", model->net.n_params);
+    posterior_json_write_kind(json, "posterior", model);
+    write_description(json, model);
 }
 
-void model_json_write(struct textbuf *text, const struct model *model)
+void model_json_write(struct json_write *json, const char *key, const struct model *model)
 {
-    textbuf_puts(text, "{\"architecture\":");
-    arch_json_write(text, &model->net.arch);
-    textbuf_puts(text, ",\"scaling\":{");
-    write_scalers(text, "inputs", model->in, model->d);
-    textbuf_puts(text, ",");
-    write_scalers(text, "outputs", model->out, model->o);
-    textbuf_puts(text, "},\"posterior\":");
-    posterior_json_write(text, model);
-    write_description(text, model);
-    textbuf_puts(text, ",\"calibration\":");
-    quality_json_write_calibration(text, model);
-    textbuf_puts(text, ",\"report\":");
-    quality_json_write_report(text, &model->report);
-    textbuf_puts(text, "}");
+    json_write_object(json, key);
+    arch_json_write(json, "architecture", &model->net.arch);
+    json_write_object(json, "scaling");
+    write_scalers(json, "inputs", model->in, model->d);
+    write_scalers(json, "outputs", model->out, model->o);
+    json_write_object_end(json);
+    posterior_json_write(json, "posterior", model);
+    write_description(json, model);
+    quality_json_write_calibration(json, "calibration", model);
+    quality_json_write_report(json, "report", &model->report);
+    json_write_object_end(json);
 }

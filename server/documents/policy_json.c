@@ -2,15 +2,48 @@
 #include "documents/policy_json.h"
 
 #include "documents/job_json.h"
+#include "documents/request_fields.h"
 #include "formats/json_read.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_ROWS     100000000
-#define MAX_SECONDS  (366 * 86400)
-#define MAX_DEBOUNCE 86400
-#define MAX_REQUEST  65536
+#define MAX_ROWS       100000000
+#define MAX_SECONDS    (366 * 86400)
+#define MAX_DEBOUNCE   86400
+#define MAX_DRIFT_ROWS 1000000
+#define MAX_REQUEST    65536
+
+static const struct json_field policy_fields[] = {
+    FIELD_INT64("new_rows", 0, MAX_ROWS, policy_spec, new_rows),
+    FIELD_INT64("every_s", 0, MAX_SECONDS, policy_spec, every_s),
+    FIELD_OTHER("daily_at"),
+    FIELD_OTHER("drift"),
+    FIELD_INT64("debounce_s", 0, MAX_DEBOUNCE, policy_spec, debounce_s),
+    FIELD_OTHER("request"),
+};
+static const struct json_field drift_fields[] = {
+    {.key = "increase",
+     .type = JSON_FIELD_REAL,
+     .required = true,
+     .max = 1e6,
+     FIELD_TO(policy_spec, drift_increase)},
+    FIELD_INT64("rows", 2, MAX_DRIFT_ROWS, policy_spec, drift_rows),
+};
+static const struct json_fields policy_object = {
+    "policy", "at the top of the policy", policy_fields,
+    (int)(sizeof policy_fields / sizeof *policy_fields)};
+static const struct json_fields drift_object = {"drift", "under \"drift\"", drift_fields,
+                                                (int)(sizeof drift_fields / sizeof *drift_fields)};
+
+enum { POLICY, DRIFT, REQUEST };
+static const struct json_fields *const objects[] = {
+    [POLICY] = &policy_object, [DRIFT] = &drift_object, [REQUEST] = &request_of_policy};
+static const struct json_document policy_document = {.objects = objects,
+                                                     .n_objects =
+                                                         (int)(sizeof objects / sizeof *objects),
+                                                     .inner = &request_document,
+                                                     .inner_where = "of \"request\""};
 
 /* "02:30" as a minute of the day. */
 static enum err_code read_time_of_day(const char *text, int *minute, struct err *err)
@@ -30,22 +63,16 @@ static enum err_code read_time_of_day(const char *text, int *minute, struct err 
     return ERR_OK;
 }
 
-static enum err_code read_drift(const json_t *object, struct policy_spec *policy, struct err *err)
+static enum err_code read_drift(const json_t *document, struct policy_spec *policy, struct err *err)
 {
-    static const char *const keys[] = {"increase", "rows", NULL};
-    if (object == NULL || json_is_null(object)) {
-        return ERR_OK;
-    }
-    if (json_read_check_keys(object, "drift", keys, err) != ERR_OK ||
-        json_read_get_real(object, "drift", "increase", true, 0.0, 1e6, &policy->drift_increase,
-                           err) != ERR_OK) {
-        return err->code;
-    }
-    return json_read_get_int(object, "drift", "rows", false, 2, 1000000, &policy->drift_rows, err);
+    const struct json_place place = {&policy_document, DRIFT, -1};
+    const json_t *object = json_object_get(document, "drift");
+    return object != NULL && !json_is_null(object) ? json_fields_read(object, &place, policy, err)
+                                                   : ERR_OK;
 }
 
 /* Its text is kept as well: the policy's document shows the request as it was given. */
-static enum err_code read_request(json_t *object, struct policy_spec *policy, struct err *err)
+static enum err_code read_request(const json_t *object, struct policy_spec *policy, struct err *err)
 {
     if (object == NULL || json_is_null(object)) {
         return ERR_OK;
@@ -56,27 +83,21 @@ static enum err_code read_request(json_t *object, struct policy_spec *policy, st
     return job_json_read(object, &policy->job, err);
 }
 
-static enum err_code read_policy(json_t *object, struct policy_spec *policy, struct err *err)
+static enum err_code read_policy(const json_t *document, struct policy_spec *policy,
+                                 struct err *err)
 {
-    static const char *const keys[] = {"new_rows",   "every_s", "daily_at", "drift",
-                                       "debounce_s", "request", NULL};
+    const struct json_place place = {&policy_document, POLICY, -1};
     const char *daily_at = NULL;
-    if (json_read_check_keys(object, "policy", keys, err) != ERR_OK ||
-        json_read_get_int(object, "policy", "new_rows", false, 0, MAX_ROWS, &policy->new_rows,
-                          err) != ERR_OK ||
-        json_read_get_int(object, "policy", "every_s", false, 0, MAX_SECONDS, &policy->every_s,
-                          err) != ERR_OK ||
-        json_read_get_int(object, "policy", "debounce_s", false, 0, MAX_DEBOUNCE,
-                          &policy->debounce_s, err) != ERR_OK) {
+    if (json_fields_read(document, &place, policy, err) != ERR_OK) {
         return err->code;
     }
-    if (!json_is_null(json_object_get(object, "daily_at")) &&
-        json_read_get_text(object, "policy", "daily_at", false, 20, &daily_at, err) != ERR_OK) {
+    if (!json_is_null(json_object_get(document, "daily_at")) &&
+        json_read_get_text(document, "policy", "daily_at", false, 20, &daily_at, err) != ERR_OK) {
         return err->code;
     }
     if ((daily_at != NULL && read_time_of_day(daily_at, &policy->daily_at, err) != ERR_OK) ||
-        read_drift(json_object_get(object, "drift"), policy, err) != ERR_OK ||
-        read_request(json_object_get(object, "request"), policy, err) != ERR_OK) {
+        read_drift(document, policy, err) != ERR_OK ||
+        read_request(json_object_get(document, "request"), policy, err) != ERR_OK) {
         return err->code;
     }
     if (policy->new_rows == 0 && policy->every_s == 0 && policy->daily_at < 0 &&
@@ -91,11 +112,11 @@ static enum err_code read_policy(json_t *object, struct policy_spec *policy, str
 enum err_code policy_json_parse(const char *text, size_t len, struct policy_spec *policy,
                                 struct err *err)
 {
-    json_t *object = NULL;
+    json_t *document = NULL;
     struct arena arena = ARENA_INIT;
     *policy = policy_spec_defaults();
-    if (json_read_parse(text, len, &arena, &object, err) == ERR_OK) {
-        err_kept(read_policy(object, policy, err));
+    if (json_read_parse(text, len, &arena, &document, err) == ERR_OK) {
+        err_kept(read_policy(document, policy, err));
     }
     if (err->code != ERR_OK) {
         policy_spec_release(policy);

@@ -8,7 +8,7 @@
  *     "debounce_s":30,                                 wait until rows have stopped coming
  *     "request":{"solver":"ensemble", ..}}             absent or null: as the default was trained
  *
- * All keys may be absent; one reason at least must be there.
+ * Every key may be absent, but at least one reason must be there.
  */
 #ifndef POLICY_JSON_H
 #define POLICY_JSON_H
@@ -17,11 +17,11 @@
 #include "base/textbuf.h"
 #include "documents/policy_spec.h"
 
-/* ERR_INVALID naming the key; else the policy is the caller's to release. */
+/* ERR_INVALID naming the key. On success the policy is the caller's to release. */
 enum err_code policy_json_parse(const char *text, size_t len, struct policy_spec *policy,
                                 struct err *err) MUST_CHECK;
 
-/* Every setting written out. */
+/* Writes every setting. */
 void policy_json_write(struct textbuf *text, const struct policy_spec *policy);
 
 #endif

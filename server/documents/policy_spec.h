@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All that a policy says: when a model is trained again by itself, and how. */
+/* What a policy says: when a model is trained again by itself, and how. */
 #ifndef POLICY_SPEC_H
 #define POLICY_SPEC_H
 
@@ -12,8 +12,8 @@ struct policy_spec {
     double drift_increase; /* of the relative RMSE; negative: not a reason */
     int64_t drift_rows;    /* fresh rows to judge by, and new ones since the last job */
     int64_t debounce_s;
-    char *request;       /* a training request as it was given; NULL: as the default; mem */
-    struct job_spec job; /* what it says; of no meaning without it */
+    char *request; /* a training request, as given; NULL: as the default version was trained; mem */
+    struct job_spec job; /* the same, read; empty when request is NULL */
 };
 
 struct policy_spec policy_spec_defaults(void);

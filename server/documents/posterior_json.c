@@ -204,58 +204,54 @@ enum err_code posterior_json_read(const json_t *document, const struct model_ten
                    kind);
 }
 
-/* What a mixture says but for its members, without the closing brace. */
-static void write_mixture(struct textbuf *text, const struct gauss_mixture *mixture)
+/* The members of a posterior that only a mixture has, without its Gaussians. */
+static void write_mixture(struct json_write *json, const struct gauss_mixture *mixture)
 {
-    textbuf_printf(text,
-                   "{\"kind\":\"gaussian\",\"draws\":%d,\"seed\":%lld,\"predictive\":\"%s\","
-                   "\"members\":",
-                   mixture->n_draws, (long long)mixture->seed,
-                   mixture->linearised ? "linearised" : "sampled");
+    json_write_text(json, "kind", "gaussian");
+    json_write_int(json, "draws", mixture->n_draws);
+    json_write_int(json, "seed", mixture->seed);
+    json_write_text(json, "predictive", mixture->linearised ? "linearised" : "sampled");
 }
 
-void posterior_json_write_kind(struct textbuf *text, const struct model *model)
-{
-    if (model->gaussian.n_members == 0) {
-        textbuf_puts(text, "{\"kind\":\"draws\"}");
-        return;
-    }
-    write_mixture(text, &model->gaussian);
-    textbuf_printf(text, "%d}", model->gaussian.n_members);
-}
-
-static void write_member(struct textbuf *text, const struct gauss *g, int n_params)
-{
-    textbuf_puts(text, "{\"mean\":");
-    textbuf_vector(text, g->mean, (size_t)n_params);
-    textbuf_printf(text, ",\"first\":%d,\"std\":", g->first);
-    if (g->std != NULL) {
-        textbuf_vector(text, g->std, (size_t)g->n);
-    } else {
-        textbuf_puts(text, "null");
-    }
-    textbuf_puts(text, ",\"factor\":");
-    if (g->factor != NULL) {
-        textbuf_matrix(text, g->factor, (size_t)g->n, (size_t)g->rank);
-    } else {
-        textbuf_puts(text, "null");
-    }
-    textbuf_puts(text, "}");
-}
-
-void posterior_json_write(struct textbuf *text, const struct model *model)
+void posterior_json_write_kind(struct json_write *json, const char *key, const struct model *model)
 {
     const struct gauss_mixture *mixture = &model->gaussian;
+    json_write_object(json, key);
     if (mixture->n_members == 0) {
-        textbuf_puts(text, "{\"kind\":\"draws\",\"parameters\":");
-        textbuf_matrix(text, model->draws, (size_t)model->m, (size_t)model->net.n_params);
-        textbuf_puts(text, ",\"weights\":null}");
-        return;
+        json_write_text(json, "kind", "draws");
+    } else {
+        write_mixture(json, mixture);
+        json_write_int(json, "members", mixture->n_members);
     }
-    write_mixture(text, mixture);
-    for (int i = 0; i < mixture->n_members; i++) {
-        textbuf_puts(text, i > 0 ? "," : "[");
-        write_member(text, &mixture->members[i], model->net.n_params);
+    json_write_object_end(json);
+}
+
+static void write_member(struct json_write *json, const struct gauss *g, int n_params)
+{
+    json_write_object(json, NULL);
+    json_write_reals(json, "mean", g->mean, (size_t)n_params);
+    json_write_int(json, "first", g->first);
+    json_write_reals(json, "std", g->std, (size_t)g->n);
+    json_write_matrix(json, "factor", g->factor, (size_t)g->n, (size_t)g->rank);
+    json_write_object_end(json);
+}
+
+void posterior_json_write(struct json_write *json, const char *key, const struct model *model)
+{
+    const struct gauss_mixture *mixture = &model->gaussian;
+    json_write_object(json, key);
+    if (mixture->n_members == 0) {
+        json_write_text(json, "kind", "draws");
+        json_write_matrix(json, "parameters", model->draws, (size_t)model->m,
+                          (size_t)model->net.n_params);
+        json_write_null(json, "weights");
+    } else {
+        write_mixture(json, mixture);
+        json_write_array(json, "members");
+        for (int i = 0; i < mixture->n_members; i++) {
+            write_member(json, &mixture->members[i], model->net.n_params);
+        }
+        json_write_array_end(json);
     }
-    textbuf_puts(text, "]}");
+    json_write_object_end(json);
 }

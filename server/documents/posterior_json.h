@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The posterior of a model as JSON, whole or told of in a line. */
+/* The posterior of a model as JSON, whole or described in one line. */
 #ifndef POSTERIOR_JSON_H
 #define POSTERIOR_JSON_H
 
-#include "base/textbuf.h"
+#include "formats/json_write.h"
 #include "model/model.h"
 
-void posterior_json_write(struct textbuf *text, const struct model *model);
+void posterior_json_write(struct json_write *json, const char *key, const struct model *model);
 
-/* {"kind":"draws"}, or {"kind":"gaussian",..} without its members. */
-void posterior_json_write_kind(struct textbuf *text, const struct model *model);
+/* {"kind":"draws"}, or {"kind":"gaussian",..} with the number of its members. */
+void posterior_json_write_kind(struct json_write *json, const char *key, const struct model *model);
 
 #endif

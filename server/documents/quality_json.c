@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "documents/model_json_priv.h"
 
+#include "base/known.h"
 #include "base/mem.h"
 
 #include <limits.h>
@@ -128,33 +129,29 @@ static enum err_code read_scores(const json_t *document, struct model *model, st
     return ERR_OK;
 }
 
-void quality_json_write_scores(struct textbuf *text, const struct model *model)
+void quality_json_write_scores(struct json_write *json, const char *key, const struct model *model)
 {
     struct scores scores = model->scores;
     struct score_list list[N_SCORES];
     size_t o = (size_t)model->o;
     if (scores.n_rows == 0) {
-        textbuf_puts(text, "null");
+        json_write_null(json, key);
         return;
     }
-    textbuf_printf(text, "{\"rows\":%d,\"relative_error\":", scores.n_rows);
-    textbuf_real(text, scores.relative_error);
-    textbuf_puts(text, ",\"rmse\":");
-    textbuf_vector(text, scores.rmse, o);
-    textbuf_puts(text, ",\"output_range\":");
-    textbuf_matrix(text, scores.output_range, o, 2);
+    json_write_object(json, key);
+    json_write_int(json, "rows", scores.n_rows);
+    json_write_real(json, "relative_error", scores.relative_error);
+    json_write_reals(json, "rmse", scores.rmse, o);
+    json_write_matrix(json, "output_range", scores.output_range, o, 2);
     list_scores(&scores, list);
     for (int i = 0; i < N_SCORES; i++) {
-        textbuf_printf(text, ",\"%s\":", list[i].key);
-        if (*list[i].array == NULL) {
-            textbuf_puts(text, "null");
-        } else if (list[i].width == 1) {
-            textbuf_vector(text, *list[i].array, o);
+        if (list[i].width == 1) {
+            json_write_reals(json, list[i].key, *list[i].array, o);
         } else {
-            textbuf_matrix(text, *list[i].array, o, list[i].width);
+            json_write_matrix(json, list[i].key, *list[i].array, o, list[i].width);
         }
     }
-    textbuf_puts(text, "}");
+    json_write_object_end(json);
 }
 
 /* ---- calibration ---- */
@@ -234,9 +231,15 @@ static enum err_code read_calibration(const json_t *document, const struct model
         json_tensor_check(scores, object, model->o, err) != ERR_OK) {
         return err->code;
     }
-    if (!conformal_method_find(method, &c->method) || c->method == CONFORMAL_NONE) {
-        return err_set(err, ERR_INVALID, "calibration: method \"%.40s\" is unknown", method);
+    /* All but the first, CONFORMAL_NONE: without a method there is no calibration. */
+    struct names known = conformal_method_known();
+    known.list++;
+    known.n--;
+    int found = names_find(known, method);
+    if (found < 0) {
+        return known_refuse("calibration: method", method, known, err);
     }
+    c->method = (enum conformal_method)(found + 1);
     if (scores->flat) {
         return err_set(err, ERR_SHAPE,
                        "calibration: scores is one row, an array of rows is needed");
@@ -259,44 +262,55 @@ static enum err_code read_calibration(const json_t *document, const struct model
     return read_fold_noise(&tensors->of[TENSOR_FOLD_NOISE], object, model->o, c, err);
 }
 
-static void write_calibration_head(struct textbuf *text, const struct conformal *c)
+static void write_calibration_head(struct json_write *json, const struct conformal *c)
 {
-    textbuf_printf(text, "{\"method\":\"%s\",\"normalised\":%s,\"folds\":%d",
-                   conformal_method_name(c->method), c->normalised ? "true" : "false", c->n_folds);
+    json_write_text(json, "method", conformal_method_name(c->method));
+    json_write_bool(json, "normalised", c->normalised);
+    json_write_int(json, "folds", c->n_folds);
 }
 
-void quality_json_write_calibration_kind(struct textbuf *text, const struct model *model)
+void quality_json_write_calibration_kind(struct json_write *json, const char *key,
+                                         const struct model *model)
 {
     const struct conformal *c = &model->conformal;
     if (c->method == CONFORMAL_NONE) {
-        textbuf_puts(text, "null");
+        json_write_null(json, key);
         return;
     }
-    write_calibration_head(text, c);
-    textbuf_printf(text, ",\"rows\":%d}", c->n);
+    json_write_object(json, key);
+    write_calibration_head(json, c);
+    json_write_int(json, "rows", c->n);
+    json_write_object_end(json);
 }
 
-void quality_json_write_calibration(struct textbuf *text, const struct model *model)
+static void write_folds(struct json_write *json, const struct conformal *c)
 {
-    const struct conformal *c = &model->conformal;
-    if (c->method == CONFORMAL_NONE) {
-        textbuf_puts(text, "null");
+    if (c->fold == NULL) {
+        json_write_null(json, "fold");
         return;
     }
-    write_calibration_head(text, c);
-    textbuf_puts(text, ",\"fold\":");
-    for (int i = 0; c->fold != NULL && i < c->n; i++) {
-        textbuf_printf(text, "%s%d", i > 0 ? "," : "[", c->fold[i]);
+    json_write_array(json, "fold");
+    for (int i = 0; i < c->n; i++) {
+        json_write_int(json, NULL, c->fold[i]);
     }
-    textbuf_puts(text, c->fold != NULL ? "],\"scores\":" : "null,\"scores\":");
-    textbuf_matrix(text, c->scores, (size_t)c->n, (size_t)model->o);
-    textbuf_puts(text, ",\"fold_noise\":");
-    if (c->fold_noise != NULL) {
-        textbuf_matrix(text, c->fold_noise, (size_t)c->n_folds, (size_t)model->o);
-    } else {
-        textbuf_puts(text, "null");
+    json_write_array_end(json);
+}
+
+void quality_json_write_calibration(struct json_write *json, const char *key,
+                                    const struct model *model)
+{
+    const struct conformal *c = &model->conformal;
+    size_t o = (size_t)model->o;
+    if (c->method == CONFORMAL_NONE) {
+        json_write_null(json, key);
+        return;
     }
-    textbuf_puts(text, "}");
+    json_write_object(json, key);
+    write_calibration_head(json, c);
+    write_folds(json, c);
+    json_write_matrix(json, "scores", c->scores, (size_t)c->n, o);
+    json_write_matrix(json, "fold_noise", c->fold_noise, (size_t)c->n_folds, o);
+    json_write_object_end(json);
 }
 
 /* ---- the report ---- */
@@ -385,34 +399,32 @@ static enum err_code read_warnings(const json_t *document, struct report *report
     return ERR_OK;
 }
 
-void quality_json_write_report(struct textbuf *text, const struct report *report)
+void quality_json_write_report(struct json_write *json, const char *key,
+                               const struct report *report)
 {
-    textbuf_puts(text, "{");
+    json_write_object(json, key);
     for (int i = 0; i < report->n_items; i++) {
         const struct report_item *item = &report->items[i];
-        textbuf_puts(text, i > 0 ? "," : "");
-        textbuf_json_string(text, item->name);
-        textbuf_puts(text, ":");
         if (item->scalar) {
-            textbuf_real(text, item->values[0]);
+            json_write_real(json, item->name, item->values[0]);
         } else {
-            textbuf_vector(text, item->values, (size_t)item->n);
+            json_write_reals(json, item->name, item->values, (size_t)item->n);
         }
     }
-    textbuf_puts(text, "}");
+    json_write_object_end(json);
 }
 
-void quality_json_write_warnings(struct textbuf *text, const struct report *report)
+void quality_json_write_warnings(struct json_write *json, const char *key,
+                                 const struct report *report)
 {
-    textbuf_puts(text, "[");
+    json_write_array(json, key);
     for (int i = 0; i < report->n_warnings; i++) {
-        textbuf_puts(text, i > 0 ? ",{\"code\":" : "{\"code\":");
-        textbuf_json_string(text, report->warnings[i].code);
-        textbuf_puts(text, ",\"text\":");
-        textbuf_json_string(text, report->warnings[i].text);
-        textbuf_puts(text, "}");
+        json_write_object(json, NULL);
+        json_write_text(json, "code", report->warnings[i].code);
+        json_write_text(json, "text", report->warnings[i].text);
+        json_write_object_end(json);
     }
-    textbuf_puts(text, "]");
+    json_write_array_end(json);
 }
 
 enum err_code quality_json_read(const json_t *document, const struct model_tensors *tensors,

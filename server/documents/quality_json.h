@@ -6,16 +6,19 @@
 #ifndef QUALITY_JSON_H
 #define QUALITY_JSON_H
 
-#include "base/textbuf.h"
+#include "formats/json_write.h"
 #include "model/model.h"
 
-/* Values of the keys of these names. */
-void quality_json_write_scores(struct textbuf *text, const struct model *model);
-void quality_json_write_calibration(struct textbuf *text, const struct model *model);
-void quality_json_write_report(struct textbuf *text, const struct report *report);
-void quality_json_write_warnings(struct textbuf *text, const struct report *report);
+void quality_json_write_scores(struct json_write *json, const char *key, const struct model *model);
+void quality_json_write_calibration(struct json_write *json, const char *key,
+                                    const struct model *model);
+void quality_json_write_report(struct json_write *json, const char *key,
+                               const struct report *report);
+void quality_json_write_warnings(struct json_write *json, const char *key,
+                                 const struct report *report);
 
-/* The calibration but for its rows: method, normalised, folds, rows; or null. */
-void quality_json_write_calibration_kind(struct textbuf *text, const struct model *model);
+/* The calibration without its scores: method, normalised, folds, rows; or null. */
+void quality_json_write_calibration_kind(struct json_write *json, const char *key,
+                                         const struct model *model);
 
 #endif

@@ -1,196 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "documents/train_json.h"
 
+#include "base/known.h"
 #include "base/mem.h"
 #include "documents/arch_json.h"
 #include "documents/model_json.h"
+#include "documents/request_fields.h"
 #include "formats/json_read.h"
 
-#include <limits.h>
 #include <string.h>
 
-#define BIG          1e300
-#define MAX_SETTINGS 64
+/* This solver means: split conformal intervals around a deep ensemble. */
+#define CONFORMAL "conformal"
 
-/* A table row: where a number of an object goes. */
-struct real_field {
-    const char *key;
-    double *field;
-};
-struct int_field {
-    const char *key;
-    int *field;
-};
-
-static enum err_code read_reals(const json_t *object, const char *where,
-                                const struct real_field *fields, size_t n, struct err *err)
+/* The solver of a request; -1: none, or an unknown one. */
+static int find_solver(const json_t *request)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (json_read_get_real(object, where, fields[i].key, false, -BIG, BIG, fields[i].field,
-                               err) != ERR_OK) {
-            return err->code;
-        }
+    const char *name = json_string_value(json_object_get(request, "solver"));
+    if (name == NULL) {
+        return -1;
     }
-    return ERR_OK;
+    return strcmp(name, CONFORMAL) == 0 ? SOLVER_ENSEMBLE : names_find(solver_known(), name);
 }
 
-static enum err_code read_ints(const json_t *object, const char *where,
-                               const struct int_field *fields, size_t n, struct err *err)
+static enum err_code refuse_solver(const char *name, struct err *err)
 {
-    for (size_t i = 0; i < n; i++) {
-        int64_t value = *fields[i].field;
-        if (json_read_get_int(object, where, fields[i].key, false, 0, INT_MAX, &value, err) !=
-            ERR_OK) {
-            return err->code;
-        }
-        *fields[i].field = (int)value;
+    const char *list[JSON_FIELDS_MAX];
+    struct names known = {.list = list};
+    for (; known.n < solver_known().n; known.n++) {
+        list[known.n] = solver_known().list[known.n];
     }
-    return ERR_OK;
+    list[known.n++] = CONFORMAL;
+    return known_refuse("solver", name, known, err);
 }
 
-/* One setting of the table into its field. */
-static enum err_code read_setting(const json_t *object, const struct solver_setting *setting,
-                                  struct solver_settings *s, struct err *err)
+static enum err_code read_solver(const json_t *request, struct train_spec *spec, struct err *err)
 {
-    void *field = (char *)s + setting->offset;
-    const json_t *value = json_object_get(object, setting->name);
     const char *name = NULL;
-    if (value == NULL) {
-        return ERR_OK;
-    }
-    switch (setting->type) {
-    case SOLVER_SETTING_INT:
-        return read_ints(object, "settings", &(const struct int_field){setting->name, field}, 1,
-                         err);
-    case SOLVER_SETTING_REAL:
-        return read_reals(object, "settings", &(const struct real_field){setting->name, field}, 1,
-                          err);
-    case SOLVER_SETTING_FLAG:
-        return json_read_get_bool(object, "settings", setting->name, false, field, err);
-    case SOLVER_SETTING_CHOICE:
-        break;
-    }
-    if (json_read_get_text(object, "settings", setting->name, false, 64, &name, err) != ERR_OK) {
+    int solver = find_solver(request);
+    if (json_read_get_text(request, "request", "solver", true, 64, &name, err) != ERR_OK) {
         return err->code;
     }
-    int index = solver_choice_find(setting->choices, name);
-    if (index < 0) {
-        return err_set(err, ERR_INVALID, "settings: %s is \"%.32s\", one of %s is needed",
-                       setting->name, name, setting->choices);
+    if (solver < 0) {
+        return refuse_solver(name, err);
     }
-    *(int *)field = index;
+    *spec = train_defaults((enum solver_kind)solver);
+    spec->calibration.method = strcmp(name, CONFORMAL) == 0 ? CONFORMAL_SPLIT : CONFORMAL_NONE;
     return ERR_OK;
 }
 
-static enum err_code read_settings(const json_t *object, enum solver_kind kind,
-                                   struct solver_settings *s, struct err *err)
+/* The object under `key`, by its table; when it is absent, *out stays as it is. */
+static enum err_code read_member(const json_t *object, const char *key,
+                                 const struct json_place *place, void *out, struct err *err)
 {
-    int n;
-    const struct solver_setting *list = solver_setting_list(&n);
-    const char *keys[MAX_SETTINGS + 1] = {NULL};
-    int n_keys = 0;
-    if (object == NULL) {
-        return ERR_OK;
-    }
-    for (int i = 0; i < n && n_keys < MAX_SETTINGS; i++) {
-        if (solver_setting_used(&list[i], kind)) {
-            keys[n_keys++] = list[i].name;
-        }
-    }
-    if (json_read_check_keys(object, "settings", keys, err) != ERR_OK) {
-        return err->code;
-    }
-    for (int i = 0; i < n && err->code == ERR_OK; i++) {
-        if (solver_setting_used(&list[i], kind)) {
-            err_kept(read_setting(object, &list[i], s, err));
-        }
-    }
-    return err->code;
+    const json_t *member = json_object_get(object, key);
+    return member != NULL ? json_fields_read(member, place, out, err) : ERR_OK;
 }
 
-static enum err_code read_schedule(const json_t *object, struct optim_settings *s, struct err *err)
+static enum err_code read_architecture(const json_t *request, struct train_spec *spec,
+                                       struct err *err)
 {
-    static const char *const keys[] = {"name", "final_factor", "step_factor", "step_epochs", NULL};
-    const struct real_field reals[] = {{"final_factor", &s->final_factor},
-                                       {"step_factor", &s->step_factor}};
-    const struct int_field ints[] = {{"step_epochs", &s->step_epochs}};
-    const char *name = NULL;
+    const struct json_place place = request_place(REQUEST_ARCHITECTURE, spec->solver);
+    const json_t *object = json_object_get(request, "architecture");
     if (object == NULL) {
         return ERR_OK;
     }
-    if (json_read_check_keys(object, "schedule", keys, err) != ERR_OK ||
-        json_read_get_text(object, "schedule", "name", false, 64, &name, err) != ERR_OK ||
-        read_reals(object, "schedule", reals, sizeof reals / sizeof *reals, err) != ERR_OK ||
-        read_ints(object, "schedule", ints, sizeof ints / sizeof *ints, err) != ERR_OK) {
-        return err->code;
-    }
-    if (name != NULL && !optim_schedule_find(name, &s->schedule)) {
-        return err_set(err, ERR_INVALID, "schedule: name \"%.40s\" is unknown", name);
-    }
-    return ERR_OK;
+    return json_fields_check_keys(object, &place, err) == ERR_OK
+               ? arch_json_read(object, false, &spec->arch, err)
+               : err->code;
 }
 
-static enum err_code read_optimizer(const json_t *object, struct optim_settings *s, struct err *err)
+static enum err_code read_optimizer(const json_t *request, struct train_spec *spec, struct err *err)
 {
-    static const char *const keys[] = {
-        "name",  "learning_rate", "weight_decay", "momentum", "beta1",
-        "beta2", "epsilon",       "history",      "schedule", NULL};
-    const struct real_field reals[] = {{"learning_rate", &s->learning_rate},
-                                       {"weight_decay", &s->weight_decay},
-                                       {"momentum", &s->momentum},
-                                       {"beta1", &s->beta1},
-                                       {"beta2", &s->beta2},
-                                       {"epsilon", &s->epsilon}};
-    const struct int_field ints[] = {{"history", &s->history}};
-    const char *name = NULL;
-    if (object == NULL) {
-        return ERR_OK;
-    }
-    if (json_read_check_keys(object, "optimizer", keys, err) != ERR_OK ||
-        json_read_get_text(object, "optimizer", "name", false, 64, &name, err) != ERR_OK ||
-        read_reals(object, "optimizer", reals, sizeof reals / sizeof *reals, err) != ERR_OK ||
-        read_ints(object, "optimizer", ints, sizeof ints / sizeof *ints, err) != ERR_OK) {
-        return err->code;
-    }
-    if (name != NULL && !optim_find(name, &s->kind)) {
-        return err_set(err, ERR_INVALID, "optimizer: name \"%.40s\" is unknown", name);
-    }
-    return read_schedule(json_object_get(object, "schedule"), s, err);
-}
-
-static enum err_code read_scaling(const json_t *object, struct train_spec *spec, struct err *err)
-{
-    static const char *const keys[] = {"inputs", "outputs", NULL};
-    const char *in = NULL;
-    const char *out = NULL;
-    if (object == NULL) {
-        return ERR_OK;
-    }
-    if (json_read_check_keys(object, "scaling", keys, err) != ERR_OK ||
-        json_read_get_text(object, "scaling", "inputs", false, 64, &in, err) != ERR_OK ||
-        json_read_get_text(object, "scaling", "outputs", false, 64, &out, err) != ERR_OK) {
-        return err->code;
-    }
-    if (in != NULL && !scaler_kind_find(in, &spec->input_scaling)) {
-        return err_set(err, ERR_INVALID, "scaling: inputs \"%.40s\" is unknown", in);
-    }
-    if (out != NULL && !scaler_kind_find(out, &spec->output_scaling)) {
-        return err_set(err, ERR_INVALID, "scaling: outputs \"%.40s\" is unknown", out);
-    }
-    return ERR_OK;
-}
-
-static enum err_code read_split(const json_t *object, struct train_spec *spec, struct err *err)
-{
-    static const char *const keys[] = {"validation", NULL};
-    const struct real_field reals[] = {{"validation", &spec->validation}};
-    if (object == NULL) {
-        return ERR_OK;
-    }
-    if (json_read_check_keys(object, "split", keys, err) != ERR_OK) {
-        return err->code;
-    }
-    return read_reals(object, "split", reals, 1, err);
+    const struct json_place optimizer = request_place(REQUEST_OPTIMIZER, spec->solver);
+    const struct json_place schedule = request_place(REQUEST_SCHEDULE, spec->solver);
+    struct optim_settings *settings = &spec->settings.optim;
+    return read_member(request, "optimizer", &optimizer, settings, err) == ERR_OK
+               ? read_member(json_object_get(request, "optimizer"), "schedule", &schedule, settings,
+                             err)
+               : err->code;
 }
 
 static enum err_code read_sigmas(const json_t *value, struct train_spec *spec, struct err *err)
@@ -214,150 +102,72 @@ static enum err_code read_sigmas(const json_t *value, struct train_spec *spec, s
     return ERR_OK;
 }
 
-static enum err_code read_noise(const json_t *object, struct train_spec *spec, struct err *err)
+static enum err_code read_noise(const json_t *request, struct train_spec *spec, struct err *err)
 {
-    static const char *const keys[] = {"kind", "sigma", NULL};
-    const char *kind = NULL;
-    if (object == NULL) {
-        return ERR_OK;
-    }
-    if (json_read_check_keys(object, "noise", keys, err) != ERR_OK ||
-        json_read_get_text(object, "noise", "kind", true, 64, &kind, err) != ERR_OK) {
+    const struct json_place place = request_place(REQUEST_NOISE, spec->solver);
+    if (read_member(request, "noise", &place, spec, err) != ERR_OK) {
         return err->code;
     }
-    if (!noise_kind_find(kind, &spec->noise)) {
-        return err_set(err, ERR_INVALID,
-                       "noise: kind \"%.40s\" is unknown; given, estimated, learned and predicted "
-                       "are known",
-                       kind);
-    }
-    const json_t *sigma = json_object_get(object, "sigma");
+    const json_t *sigma = json_object_get(json_object_get(request, "noise"), "sigma");
     return sigma != NULL && !json_is_null(sigma) ? read_sigmas(sigma, spec, err) : ERR_OK;
 }
 
 /* A prior of null, or whose sigma is null, is flat. */
-static enum err_code read_prior(const json_t *object, struct train_prior *prior, struct err *err)
+static enum err_code read_prior(const json_t *request, struct train_spec *spec, struct err *err)
 {
-    static const char *const keys[] = {"sigma", "pre", "post", "blocks", "fan_in", NULL};
-    const struct real_field reals[] = {{"sigma", &prior->sigma},
-                                       {"pre", &prior->pre},
-                                       {"post", &prior->post},
-                                       {"blocks", &prior->blocks}};
-    if (object == NULL) {
-        return ERR_OK;
-    }
+    const struct json_place place = request_place(REQUEST_PRIOR, spec->solver);
+    const json_t *object = json_object_get(request, "prior");
     if (json_is_null(object)) {
-        prior->flat = true;
+        spec->prior.flat = true;
         return ERR_OK;
-    }
-    if (json_read_check_keys(object, "prior", keys, err) != ERR_OK) {
-        return err->code;
     }
     if (json_is_null(json_object_get(object, "sigma"))) {
-        prior->flat = true;
+        spec->prior.flat = true;
         return json_object_size(object) == 1
                    ? ERR_OK
                    : err_set(err, ERR_INVALID, "prior: sigma is null (flat), so nothing else fits");
     }
-    if (read_reals(object, "prior", reals, sizeof reals / sizeof *reals, err) != ERR_OK) {
-        return err->code;
-    }
-    return json_read_get_bool(object, "prior", "fan_in", false, &prior->fan_in, err);
+    return read_member(request, "prior", &place, &spec->prior, err);
 }
 
-static enum err_code read_calibration(const json_t *object, struct train_calibration *c,
-                                      struct err *err)
+static enum err_code read_by_tables(const json_t *request, struct train_spec *spec, struct err *err)
 {
-    static const char *const keys[] = {"method", "share", "folds", "normalised", NULL};
-    const char *method = NULL;
-    if (object == NULL) {
-        return ERR_OK;
+    const struct {
+        const char *key;
+        enum request_object object;
+        void *out;
+    } members[] = {{"settings", REQUEST_SETTINGS, &spec->settings},
+                   {"split", REQUEST_SPLIT, spec},
+                   {"scaling", REQUEST_SCALING, spec},
+                   {"calibration", REQUEST_CALIBRATION, &spec->calibration}};
+    for (size_t i = 0; i < sizeof members / sizeof *members && err->code == ERR_OK; i++) {
+        const struct json_place place = request_place(members[i].object, spec->solver);
+        err_kept(read_member(request, members[i].key, &place, members[i].out, err));
     }
-    if (json_read_check_keys(object, "calibration", keys, err) != ERR_OK ||
-        json_read_get_text(object, "calibration", "method", true, 64, &method, err) != ERR_OK ||
-        read_reals(object, "calibration", &(const struct real_field){"share", &c->share}, 1, err) !=
-            ERR_OK ||
-        read_ints(object, "calibration", &(const struct int_field){"folds", &c->folds}, 1, err) !=
-            ERR_OK ||
-        json_read_get_bool(object, "calibration", "normalised", false, &c->normalised, err) !=
-            ERR_OK) {
-        return err->code;
-    }
-    if (!conformal_method_find(method, &c->method)) {
-        return err_set(err, ERR_INVALID,
-                       "calibration: method \"%.40s\" is unknown; none, split, cv+ and jackknife+ "
-                       "are known",
-                       method);
-    }
-    return ERR_OK;
+    return err->code;
 }
 
-/* "conformal" alone means: split conformal intervals around a deep ensemble. */
-static enum err_code read_solver(const json_t *object, struct train_spec *spec, struct err *err)
+static enum err_code read_request(const json_t *request, struct train_spec *spec, struct err *err)
 {
-    const char *solver = NULL;
-    enum solver_kind kind = SOLVER_ENSEMBLE;
-    if (json_read_get_text(object, "request", "solver", true, 64, &solver, err) != ERR_OK) {
-        return err->code;
-    }
-    bool conformal = strcmp(solver, "conformal") == 0;
-    if (!conformal && !solver_find(solver, &kind)) {
-        return err_set(err, ERR_INVALID, "solver \"%.40s\" is unknown", solver);
-    }
-    *spec = train_defaults(kind);
-    spec->calibration.method = conformal ? CONFORMAL_SPLIT : CONFORMAL_NONE;
-    return ERR_OK;
-}
-
-static enum err_code read_start(const json_t *object, struct train_spec *spec, struct err *err)
-{
-    const char *start = NULL;
-    if (json_read_get_text(object, "request", "start", false, 64, &start, err) != ERR_OK) {
-        return err->code;
-    }
-    if (start != NULL && !train_start_find(start, &spec->start)) {
-        return err_set(err, ERR_INVALID, "start \"%.40s\" is unknown; cold and warm are known",
-                       start);
-    }
-    return ERR_OK;
-}
-
-static enum err_code read_request(const json_t *object, struct train_spec *spec, struct err *err)
-{
-    static const char *const keys[] = {
-        "solver", "architecture", "settings",  "optimizer",   "split", "scaling", "noise",
-        "prior",  "seed",         "precision", "calibration", "start", NULL};
-    if (json_read_check_keys(object, "request", keys, err) != ERR_OK ||
-        read_solver(object, spec, err) != ERR_OK) {
-        return err->code;
-    }
-    const json_t *architecture = json_object_get(object, "architecture");
-    if (architecture != NULL && arch_json_read(architecture, false, &spec->arch, err) != ERR_OK) {
-        return err->code;
-    }
-    if (read_settings(json_object_get(object, "settings"), spec->solver, &spec->settings, err) !=
-            ERR_OK ||
-        read_optimizer(json_object_get(object, "optimizer"), &spec->settings.optim, err) !=
-            ERR_OK ||
-        read_split(json_object_get(object, "split"), spec, err) != ERR_OK ||
-        read_scaling(json_object_get(object, "scaling"), spec, err) != ERR_OK ||
-        read_noise(json_object_get(object, "noise"), spec, err) != ERR_OK ||
-        read_prior(json_object_get(object, "prior"), &spec->prior, err) != ERR_OK ||
-        read_calibration(json_object_get(object, "calibration"), &spec->calibration, err) !=
-            ERR_OK ||
-        read_start(object, spec, err) != ERR_OK ||
-        model_json_read_precision(object, "request", &spec->single, err) != ERR_OK ||
-        json_read_get_int(object, "request", "seed", false, INT64_MIN, INT64_MAX, &spec->seed,
+    const struct json_place top = {&request_document, REQUEST_TOP, find_solver(request)};
+    if (json_fields_check_keys(request, &top, err) != ERR_OK ||
+        read_solver(request, spec, err) != ERR_OK ||
+        read_architecture(request, spec, err) != ERR_OK ||
+        read_optimizer(request, spec, err) != ERR_OK ||
+        read_by_tables(request, spec, err) != ERR_OK || read_noise(request, spec, err) != ERR_OK ||
+        read_prior(request, spec, err) != ERR_OK ||
+        model_json_read_precision(request, "request", &spec->single, err) != ERR_OK ||
+        json_read_get_int(request, "request", "seed", false, INT64_MIN, INT64_MAX, &spec->seed,
                           err) != ERR_OK) {
         return err->code;
     }
     return train_validate(spec, err);
 }
 
-enum err_code train_json_read(const json_t *object, struct train_spec *spec, struct err *err)
+enum err_code train_json_read(const json_t *request, struct train_spec *spec, struct err *err)
 {
     *spec = (struct train_spec){.n_noise_sigmas = 0};
-    if (read_request(object, spec, err) != ERR_OK) {
+    if (read_request(request, spec, err) != ERR_OK) {
         train_spec_release(spec);
     }
     return err->code;
@@ -466,7 +276,8 @@ static void write_calibration(struct textbuf *text, const struct train_calibrati
 void train_json_write_members(struct textbuf *text, const struct train_spec *spec)
 {
     textbuf_printf(text, "\"solver\":\"%s\",\"architecture\":", solver_name(spec->solver));
-    arch_json_write(text, &spec->arch);
+    struct json_write json = json_write_to(text);
+    arch_json_write(&json, NULL, &spec->arch);
     write_settings(text, spec);
     textbuf_puts(text, ",\"optimizer\":");
     write_optimizer(text, &spec->settings.optim);

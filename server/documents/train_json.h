@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a training request (documents/job_json) says of the training itself. Absent settings have
- * the defaults of train_defaults.
+ * The part of a training request (documents/job_json) that is about the training itself. Absent
+ * settings have the defaults of train_defaults. The objects and their keys are the tables of
+ * documents/request_fields.c; "settings" has the solver's keys of core/solve/solver_settings.def.
  *
  *   {"solver":"ensemble", "architecture":{..}, "seed":1,
- *    "settings":{"members":8,"epochs":600, ..}            what the solver knows:
- * core/solve/solver_settings.def "optimizer":{"name":"adam","learning_rate":0.01, ..},
+ *    "settings":{"members":8,"epochs":600, ..},
+ *    "optimizer":{"name":"adam","learning_rate":0.01, ..},
  *    "noise":{"kind":"given","sigma":[0.1]}               or estimated, learned, predicted
  *    "prior":{"sigma":1,"pre":..,"post":..,"blocks":..,"fan_in":false}          null: flat
  *    "calibration":{"method":"split","share":0.2}         or none, cv+ with folds, jackknife+
@@ -20,12 +21,12 @@
 
 #include <jansson.h>
 
-/* ERR_INVALID naming the key; else the spec is valid (train_validate) and the caller's to release.
- */
+/* ERR_INVALID naming the key. On success the spec is valid (train_validate) and the caller's to
+ * release. Keys of the rest of a request are allowed and not read. */
 enum err_code train_json_read(const json_t *object, struct train_spec *spec,
                               struct err *err) MUST_CHECK;
 
-/* Every setting written out, so that it means the same when defaults change; without the braces. */
+/* Writes every setting, so that the text means the same when defaults change; without braces. */
 void train_json_write_members(struct textbuf *text, const struct train_spec *spec);
 
 #endif

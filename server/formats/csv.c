@@ -3,13 +3,13 @@
 
 #include "base/numtext.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_FIELD   64
+#define MAX_FIELD   64 /* bytes with the NUL */
 #define MAX_COLUMNS 8192
 
 struct cursor {
@@ -17,55 +17,92 @@ struct cursor {
     const char *end;
 };
 
-/*
- * One field into buf [MAX_FIELD], NUL-terminated. False when a quote is not closed, something
- * follows a closing one or stands before an opening one, or the field is too long and may not be
- * `cut`.
- */
-static bool next_field(struct cursor *c, char *buf, bool cut, bool *last_of_line)
+/* ---- records and fields ---- */
+
+enum csv_event csv_step(enum csv_place *place, char byte)
 {
-    size_t n = 0;
-    bool quoted = c->at < c->end && *c->at == '"';
-    bool closed = false;
-    c->at += quoted;
-    for (;;) {
-        if (c->at == c->end) {
-            if (quoted) {
-                return false;
-            }
-            *last_of_line = true;
-            break;
-        }
-        char ch = *c->at++;
-        if (quoted && ch == '"') {
-            if (c->at < c->end && *c->at == '"') {
-                c->at++;
-            } else {
-                quoted = false;
-                closed = true;
-                continue;
-            }
-        } else if (!quoted && (ch == ',' || ch == '\n' || ch == '\r')) {
-            if (ch == '\r' && c->at < c->end && *c->at == '\n') {
-                c->at++;
-            }
-            *last_of_line = ch != ',';
-            break;
-        } else if (closed || (!quoted && ch == '"')) {
-            return false;
-        }
-        if (n + 1 < MAX_FIELD) {
-            buf[n++] = ch != '\0' ? ch : '?'; /* a NUL would hide what follows it */
-        } else if (!cut) {
-            return false;
-        }
+    if (*place == CSV_QUOTED) {
+        *place = byte == '"' ? CSV_QUOTE : CSV_QUOTED;
+        return byte == '"' ? CSV_PUNCTUATION : CSV_BYTE;
     }
-    buf[n] = '\0';
-    return true;
+    if (byte == '"' && *place != CSV_PLAIN) {
+        enum csv_event event = *place == CSV_QUOTE ? CSV_BYTE : CSV_PUNCTUATION;
+        *place = CSV_QUOTED;
+        return event;
+    }
+    if (byte == ',' || byte == '\n' || byte == '\r') {
+        *place = CSV_FIELD_START;
+        return byte == ',' ? CSV_FIELD_END : CSV_RECORD_END;
+    }
+    bool misplaced = byte == '"' || *place == CSV_QUOTE;
+    *place = CSV_PLAIN;
+    return misplaced ? CSV_MISPLACED : CSV_BYTE;
 }
 
-/* A decimal number with optional blanks around it; no hex, no "inf", no "nan". */
-static bool parse_number(const char *field, double *out)
+size_t csv_mark_length(const char *text, size_t len)
+{
+    return len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
+int csv_count_columns(const char *text, size_t len)
+{
+    enum csv_place place = CSV_FIELD_START;
+    int n = 1;
+    for (size_t i = csv_mark_length(text, len); i < len; i++) {
+        enum csv_event event = csv_step(&place, text[i]);
+        if (event == CSV_RECORD_END) {
+            break;
+        }
+        n += event == CSV_FIELD_END;
+    }
+    return n;
+}
+
+/* What is wrong with a field; NULL: nothing. */
+static const char too_long[] = "has more than 63 bytes";
+static const char open_quote[] = "has an open quote";
+_Static_assert(MAX_FIELD == 64, "too_long says how many bytes a field may have");
+static const char misplaced_quote[] =
+    "has a misplaced quote; a field is quoted as a whole, and a quote inside is doubled";
+
+struct field {
+    char text[MAX_FIELD]; /* cut when it is too long */
+    bool cut;
+    bool last; /* of its record */
+};
+
+/* The next field; what is wrong with its quotes, or NULL. */
+static const char *read_field(struct cursor *c, struct field *field)
+{
+    enum csv_place place = CSV_FIELD_START;
+    enum csv_event event = CSV_BYTE;
+    size_t n = 0;
+    field->cut = false;
+    while (c->at < c->end && event != CSV_FIELD_END && event != CSV_RECORD_END) {
+        char byte = *c->at++;
+        event = csv_step(&place, byte);
+        if (event == CSV_MISPLACED) {
+            return misplaced_quote;
+        }
+        if (event == CSV_BYTE && n + 1 < MAX_FIELD) {
+            field->text[n++] = byte != '\0' ? byte : '?'; /* a NUL would hide what follows it */
+        } else if (event == CSV_BYTE) {
+            field->cut = true;
+        } else if (byte == '\r' && event == CSV_RECORD_END && c->at < c->end && *c->at == '\n') {
+            c->at++;
+        }
+    }
+    if (place == CSV_QUOTED) {
+        return open_quote;
+    }
+    field->text[n] = '\0';
+    field->last = event != CSV_FIELD_END;
+    return NULL;
+}
+
+/* ---- numbers ---- */
+
+bool csv_parse_number(const char *field, double *out)
 {
     const char *s = field + strspn(field, " \t");
     size_t len = strspn(s, "+-0123456789.eE");
@@ -86,27 +123,27 @@ static bool parse_number(const char *field, double *out)
  * A header has no number in it. A line of both is not taken for one: it is more likely a row with a
  * value that is missing or not finite, and would be lost without a word.
  */
-static enum err_code read_header(struct cursor *c, struct csv *csv, struct err *err)
+static enum err_code read_header(struct cursor *c, int *k, struct err *err)
 {
     struct cursor start = *c;
     int n_numbers = 0;
     int name_at = -1; /* the first field that is no number */
-    bool last = false;
-    char field[MAX_FIELD];
     char name[MAX_FIELD] = "";
+    struct field field = {.last = false};
     double value;
-    csv->k = 0;
-    while (!last) {
-        if (!next_field(c, field, true, &last)) {
-            return err_set(err, ERR_SYNTAX, "the first line has a quote that is open or misplaced");
+    *k = 0;
+    while (!field.last) {
+        const char *wrong = read_field(c, &field);
+        if (wrong != NULL) {
+            return err_set(err, ERR_SYNTAX, "the first line, column %d %s", *k, wrong);
         }
-        if (parse_number(field, &value)) {
+        if (!field.cut && csv_parse_number(field.text, &value)) {
             n_numbers++;
         } else if (name_at < 0) {
-            name_at = csv->k;
-            memcpy(name, field, sizeof name);
+            name_at = *k;
+            memcpy(name, field.text, sizeof name);
         }
-        if (++csv->k > MAX_COLUMNS) {
+        if (++*k > MAX_COLUMNS) {
             return err_set(err, ERR_LIMIT, "more than %d columns", MAX_COLUMNS);
         }
     }
@@ -122,35 +159,39 @@ static enum err_code read_header(struct cursor *c, struct csv *csv, struct err *
     return ERR_OK;
 }
 
-static enum err_code read_row(struct cursor *c, struct csv *csv, double *row, struct err *err)
+/* ---- rows ---- */
+
+static enum err_code read_row(struct cursor *c, const struct csv_reader *reader, double *row,
+                              struct err *err)
 {
-    char field[MAX_FIELD];
-    bool last = false;
+    struct field field = {.last = false};
+    const int at = (int)(reader->n_rows & INT_MAX);
     int k = 0;
-    while (!last) {
-        if (!next_field(c, field, false, &last)) {
-            return err_set_at(err, ERR_SYNTAX, csv->n, k,
-                              "row %d, column %d has more than %d bytes, or a quote that is open "
-                              "or misplaced",
-                              csv->n, k, MAX_FIELD - 1);
+    for (; !field.last; k++) {
+        const char *wrong = read_field(c, &field);
+        wrong = wrong == NULL && field.cut ? too_long : wrong;
+        if (wrong != NULL) {
+            return err_set_at(err, ERR_SYNTAX, at, k, "row %" PRId64 ", column %d %s",
+                              reader->n_rows, k, wrong);
         }
-        if (k == csv->k) {
-            return err_set_at(err, ERR_SHAPE, csv->n, k, "row %d has more than %d columns", csv->n,
-                              csv->k);
+        if (k == reader->k) {
+            return err_set_at(err, ERR_SHAPE, at, k, "row %" PRId64 " has more than %d columns",
+                              reader->n_rows, k);
         }
-        if (!parse_number(field, &row[k])) {
-            return err_set_at(err, ERR_INVALID, csv->n, k,
-                              "row %d, column %d is \"%.40s\", not a number", csv->n, k, field);
+        if (!csv_parse_number(field.text, &row[k])) {
+            return err_set_at(err, ERR_INVALID, at, k,
+                              "row %" PRId64 ", column %d is \"%.40s\", not a number",
+                              reader->n_rows, k, field.text);
         }
         if (!isfinite(row[k])) {
-            return err_set_at(err, ERR_NONFINITE, csv->n, k,
-                              "row %d, column %d is not a finite number", csv->n, k);
+            return err_set_at(err, ERR_NONFINITE, at, k,
+                              "row %" PRId64 ", column %d is \"%.40s\", not a finite number",
+                              reader->n_rows, k, field.text);
         }
-        k++;
     }
-    if (k < csv->k) {
-        return err_set_at(err, ERR_SHAPE, csv->n, k, "row %d has %d columns, %d are needed", csv->n,
-                          k, csv->k);
+    if (k < reader->k) {
+        return err_set_at(err, ERR_SHAPE, at, k, "row %" PRId64 " has %d columns, %d are needed",
+                          reader->n_rows, k, reader->k);
     }
     return ERR_OK;
 }
@@ -170,37 +211,62 @@ static size_t bound_rows(const struct cursor *c, int k, int max_rows)
     return max < (size_t)max_rows ? max : (size_t)max_rows;
 }
 
-enum err_code csv_parse(const char *text, size_t len, int max_rows, struct arena *arena,
-                        struct csv *out, struct err *err)
+static enum err_code read_rows(struct csv_reader *reader, struct cursor *c, int max_rows,
+                               struct arena *arena, struct csv *out, struct err *err)
 {
-    struct csv csv = {.n = 0};
-    struct cursor c = {.at = text, .end = text + len};
-    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
-        c.at += 3;
-    }
-    if (c.at == c.end) {
-        return err_set(err, ERR_SYNTAX, "the body is empty");
-    }
-    if (read_header(&c, &csv, err) != ERR_OK) {
-        return err->code;
-    }
-    csv.values = arena_alloc_array(arena, bound_rows(&c, csv.k, max_rows) * (size_t)csv.k,
+    struct csv csv = {.k = reader->k};
+    csv.values = arena_alloc_array(arena, bound_rows(c, csv.k, max_rows) * (size_t)csv.k,
                                    sizeof *csv.values);
     if (csv.values == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the rows");
     }
-    while (c.at < c.end) {
+    while (c->at < c->end) {
         if (csv.n == max_rows) {
-            return err_set(err, ERR_TOO_LARGE, "more than %d rows in one upload", max_rows);
+            return err_set(err, ERR_TOO_LARGE, "more than %d rows in one request", max_rows);
         }
-        if (read_row(&c, &csv, csv.values + (size_t)csv.n * (size_t)csv.k, err) != ERR_OK) {
+        if (read_row(c, reader, csv.values + (size_t)csv.n * (size_t)csv.k, err) != ERR_OK) {
             return err->code;
         }
         csv.n++;
+        reader->n_rows++;
+    }
+    *out = csv;
+    return ERR_OK;
+}
+
+/* Skips what stands before the rows of a text. */
+static enum err_code begin_text(struct csv_reader *reader, struct cursor *c, struct err *err)
+{
+    c->at += csv_mark_length(c->at, (size_t)(c->end - c->at));
+    if (c->at == c->end) {
+        return err_set(err, ERR_SYNTAX, "the body is empty");
+    }
+    return read_header(c, &reader->k, err);
+}
+
+enum err_code csv_parse(const char *text, size_t len, int max_rows, struct arena *arena,
+                        struct csv *out, struct err *err)
+{
+    struct csv_reader reader = {.n_rows = 0};
+    struct csv csv = {.n = 0};
+    struct cursor c = {.at = text, .end = text + len};
+    if (begin_text(&reader, &c, err) != ERR_OK ||
+        read_rows(&reader, &c, max_rows, arena, &csv, err) != ERR_OK) {
+        return err->code;
     }
     if (csv.n == 0) {
         return err_set(err, ERR_INVALID, "there are no rows");
     }
     *out = csv;
     return ERR_OK;
+}
+
+enum err_code csv_read_piece(struct csv_reader *reader, const char *text, size_t len,
+                             struct arena *arena, struct csv *out, struct err *err)
+{
+    struct cursor c = {.at = text, .end = text + len};
+    if (reader->k == 0 && begin_text(reader, &c, err) != ERR_OK) {
+        return err->code;
+    }
+    return read_rows(reader, &c, INT_MAX, arena, out, err);
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/json_read.h"
 
+#include "base/known.h"
 #include "base/mem.h"
 #include "base/textbuf.h"
 
 #include <setjmp.h>
+#include <stdio.h>
 #include <string.h>
+
+#define MAX_WHAT 80 /* of an object's name in a message */
 
 /*
  * A document is built in the arena of its request: one release, and no cost for a node.
@@ -110,28 +114,24 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
     return ERR_OK;
 }
 
-static bool is_known(const char *key, const char *const *keys)
-{
-    for (; *keys != NULL; keys++) {
-        if (strcmp(*keys, key) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 enum err_code json_read_check_keys(const json_t *object, const char *where, const char *const *keys,
                                    struct err *err)
 {
     if (!json_is_object(object)) {
         return err_set(err, ERR_INVALID, "%s is not an object", where);
     }
+    struct names known = {.list = keys};
+    while (keys[known.n] != NULL) {
+        known.n++;
+    }
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)object, key, value)
     {
-        if (!is_known(key, keys)) {
-            return err_set(err, ERR_INVALID, "%s: key \"%.60s\" is unknown", where, key);
+        if (names_find(known, key) < 0) {
+            char what[MAX_WHAT];
+            snprintf(what, sizeof what, "%s: key", where);
+            return known_refuse(what, key, known, err);
         }
     }
     return ERR_OK;

@@ -55,7 +55,7 @@ static void add_written_text(struct json_stream *stream)
 void json_stream_value(struct json_stream *stream, const char *key, const double *values, int rank,
                        const size_t *shape)
 {
-    json_write_raw(&stream->json, key, "", 0);
+    json_write_raw(&stream->json, key, ""); /* the tensor stands for it */
     add_written_text(stream);
     json_stream_tensor(stream, values, rank, shape);
 }

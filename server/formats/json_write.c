@@ -73,21 +73,29 @@ void json_write_array_end(struct json_write *json)
     close_value(json, false);
 }
 
-void json_write_raw(struct json_write *json, const char *key, const char *value, size_t len)
+void json_write_raw_bytes(struct json_write *json, const char *key, const char *value, size_t len)
 {
     begin_value(json, key);
-    textbuf_put(json->text, value, len);
+    if (value != NULL) {
+        textbuf_put(json->text, value, len);
+    } else {
+        textbuf_puts(json->text, "null");
+    }
+}
+
+void json_write_raw(struct json_write *json, const char *key, const char *value)
+{
+    json_write_raw_bytes(json, key, value, value != NULL ? strlen(value) : 0);
 }
 
 void json_write_null(struct json_write *json, const char *key)
 {
-    json_write_raw(json, key, "null", 4);
+    json_write_raw(json, key, NULL);
 }
 
 void json_write_bool(struct json_write *json, const char *key, bool value)
 {
-    const char *word = value ? "true" : "false";
-    json_write_raw(json, key, word, strlen(word));
+    json_write_raw(json, key, value ? "true" : "false");
 }
 
 void json_write_int(struct json_write *json, const char *key, int64_t value)

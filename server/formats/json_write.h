@@ -61,7 +61,9 @@ void json_write_reals(struct json_write *json, const char *key, const double *va
 void json_write_matrix(struct json_write *json, const char *key, const double *values, size_t n,
                        size_t k);
 
-/* A value that is JSON already, copied as it is. */
-void json_write_raw(struct json_write *json, const char *key, const char *value, size_t len);
+/* A text that is JSON already, copied as it is; null when value is NULL. */
+void json_write_raw(struct json_write *json, const char *key, const char *value);
+/* The same of len bytes that need not end in a NUL. */
+void json_write_raw_bytes(struct json_write *json, const char *key, const char *value, size_t len);
 
 #endif

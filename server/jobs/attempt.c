@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checkpoints belong to the rows, and the version, that the attempt before had: when some of the
- * rows were deleted since, all that are there are taken and the checkpoints go. A checkpoint that
- * is of no use (it is damaged, or another build wrote it) goes too, and the work begins again.
+ * Checkpoints belong to the rows and the version of the attempt that wrote them. When some of those
+ * rows have been deleted since, the job trains on all the rows there are now and drops its
+ * checkpoints. It also drops a checkpoint that is damaged or was written by another build, and
+ * starts again from the beginning.
  */
 #include "jobs/attempt.h"
 
@@ -11,6 +12,10 @@
 #include "documents/job_json.h"
 #include "documents/quality_json.h"
 #include "model/codec.h"
+#include "store/data/data_read.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
+#include "store/models/model_view.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,8 +33,8 @@ void attempt_release(struct attempt *attempt)
     *attempt = (struct attempt){.request = NULL};
 }
 
-/* The smaller of two limits, of which 0 is none. */
-static int64_t tighter(int64_t a, int64_t b)
+/* The smaller of two limits; 0 means no limit. */
+static int64_t tighter_limit(int64_t a, int64_t b)
 {
     return a == 0 || (b > 0 && b < a) ? b : a;
 }
@@ -40,14 +45,14 @@ enum err_code attempt_read(struct attempt *attempt, struct err *err)
     if (job_json_parse(attempt->request, attempt->n_request, &attempt->spec, err) != ERR_OK) {
         return err->code;
     }
-    attempt->limits.seconds = tighter(attempt->spec.limits.seconds, s->max.seconds);
-    attempt->limits.bytes = tighter(attempt->spec.limits.bytes, s->max.bytes);
+    attempt->limits.seconds = tighter_limit(attempt->spec.limits.seconds, s->max.seconds);
+    attempt->limits.bytes = tighter_limit(attempt->spec.limits.bytes, s->max.bytes);
     return ERR_OK;
 }
 
 /* ---- what goes in ---- */
 
-/* The rows of the attempt before, so that it ends as that one would have, or all that are there. */
+/* The rows of the previous attempt, so that this one gives the same result; else all rows. */
 static enum err_code load_rows(struct attempt *attempt, struct err *err)
 {
     const struct rows_request pinned = {&attempt->row.data, attempt->cancel};
@@ -64,7 +69,7 @@ static enum err_code load_rows(struct attempt *attempt, struct err *err)
     return rows_load(db, model, &any, &attempt->rows, err);
 }
 
-/* The version a warm start begins from: that of the attempt before, or the one served now. */
+/* The version a warm start begins from: that of the previous attempt, or the one served now. */
 static enum err_code load_base(struct attempt *attempt, struct err *err)
 {
     const struct job_row *row = &attempt->row;
@@ -76,7 +81,8 @@ static enum err_code load_base(struct attempt *attempt, struct err *err)
     if (err->code == ERR_NOT_FOUND) {
         err_clear(err);
         return row->base_version > 0
-                   ? err_set(err, ERR_CONFLICT, "version %lld, which it starts from, was deleted",
+                   ? err_set(err, ERR_CONFLICT,
+                             "version %lld, which the training starts from, was deleted",
                              (long long)row->base_version)
                    : err_set(err, ERR_CONFLICT,
                              "model %.64s has no version to start from; \"start\":\"cold\" "
@@ -95,12 +101,12 @@ static enum err_code read_base(struct attempt *attempt, struct err *err)
     if (job_json_parse(text, strlen(text), &attempt->base_spec, err) == ERR_OK) {
         attempt->knows_base_spec = true;
     } else if (err->code != ERR_NOMEM) {
-        err_clear(err); /* of a registered version they may be anything */
+        err_clear(err); /* the settings of a registered version may be any text */
     }
     return err->code;
 }
 
-static enum err_code prepare(struct attempt *attempt, struct err *err)
+static enum err_code prepare_training(struct attempt *attempt, struct err *err)
 {
     if (load_rows(attempt, err) != ERR_OK || load_base(attempt, err) != ERR_OK ||
         read_base(attempt, err) != ERR_OK ||
@@ -132,7 +138,7 @@ static enum err_code train_once(struct attempt *attempt, struct checkpoints *che
     return train_run(&run, &attempt->model, err);
 }
 
-static enum err_code train(struct attempt *attempt, struct err *err)
+static enum err_code train_with_checkpoints(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
     struct checkpoints *checkpoints = mem_zalloc(sizeof *checkpoints);
@@ -152,7 +158,7 @@ static enum err_code train(struct attempt *attempt, struct err *err)
                                             attempt->base != NULL ? attempt->base->version : 0};
     if (checkpoints_init(checkpoints, s->checkpoint_ms, &inputs, err) == ERR_OK &&
         train_once(attempt, checkpoints, err) == ERR_CORRUPT && checkpoints->loaded) {
-        log_warn(s->log, "checkpoints of no use", "job", LOG_INT(attempt->row.id), "reason",
+        log_warn(s->log, "checkpoints dropped", "job", LOG_INT(attempt->row.id), "reason",
                  err_msg(err), NULL);
         err_clear(err);
         if (job_store_drop_checkpoints(s->db, attempt->row.id, err) == ERR_OK) {
@@ -163,13 +169,13 @@ static enum err_code train(struct attempt *attempt, struct err *err)
     return err->code;
 }
 
-/* The same within the memory that the job may have. */
-static enum err_code train_within(struct attempt *attempt, struct err *err)
+/* Reads what goes in and trains, within the memory that the job may have. */
+static enum err_code train_within_memory(struct attempt *attempt, struct err *err)
 {
     struct mem_account account = {.limit = (size_t)attempt->limits.bytes};
     mem_account_use(&account);
-    if (prepare(attempt, err) == ERR_OK) {
-        err_kept(train(attempt, err));
+    if (prepare_training(attempt, err) == ERR_OK) {
+        err_kept(train_with_checkpoints(attempt, err));
     }
     mem_account_use(NULL);
     if (err->code == ERR_NOMEM && atomic_load(&account.refused)) {
@@ -183,8 +189,8 @@ static enum err_code train_within(struct attempt *attempt, struct err *err)
 /* ---- the gate and the end ---- */
 
 /*
- * How many of the rows were the served version's too. Of one that was registered nobody knows what
- * trained it; the rows that came after it cannot have been among them.
+ * How many of the rows the served version was trained on, or may have been. What trained a
+ * registered version is not known, but rows that came after it cannot have.
  */
 static enum err_code count_known(const struct attempt *attempt, const struct served *served,
                                  int *n_known, struct err *err)
@@ -206,7 +212,7 @@ static enum err_code count_known(const struct attempt *attempt, const struct ser
     return err->code;
 }
 
-/* The version that is served; NULL: there is none, or it is damaged, and any new one is better. */
+/* The served version. NULL: there is none, or it is damaged, and then any new version is better. */
 static enum err_code find_served(const struct attempt *attempt, struct served **out,
                                  struct err *err)
 {
@@ -219,7 +225,7 @@ static enum err_code find_served(const struct attempt *attempt, struct served **
         err_clear(err);
     }
     if (err->code == ERR_CORRUPT) {
-        /* A damaged page of the file is not a damaged version. */
+        /* ERR_CORRUPT may also come from a damaged page elsewhere in the file. */
         if (model_store_view(s->db, attempt->row.model, &view, &viewing) == ERR_OK &&
             model_view_find(&view, &the_default, &row, &viewing) == ERR_OK && row->damaged) {
             err_clear(err);
@@ -229,7 +235,7 @@ static enum err_code find_served(const struct attempt *attempt, struct served **
     return err->code;
 }
 
-static enum err_code judge(struct attempt *attempt, struct err *err)
+static enum err_code judge_candidate(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
     const struct train_spec *spec = &attempt->spec.train;
@@ -254,7 +260,7 @@ static enum err_code judge(struct attempt *attempt, struct err *err)
     return err->code;
 }
 
-/* What the job will tell of its gate and scores, in the arena. */
+/* The JSON texts of gate and scores that are stored with the job, in the arena. */
 static enum err_code write_texts(const struct attempt *attempt, struct arena *arena,
                                  struct job_result *result, struct err *err)
 {
@@ -263,16 +269,18 @@ static enum err_code write_texts(const struct attempt *attempt, struct arena *ar
     if (attempt->verdict.served_version > 0) {
         gate_write(&gate, &attempt->verdict);
     }
-    quality_json_write_scores(&scores, attempt->model);
+    struct json_write json = json_write_to(&scores);
+    quality_json_write_scores(&json, NULL, attempt->model);
+    json_write_end(&json);
     if (textbuf_failed(&gate) || textbuf_failed(&scores)) {
-        return err_set(err, ERR_NOMEM, "no memory for what the job tells");
+        return err_set(err, ERR_NOMEM, "no memory for the report of the job");
     }
     result->gate = gate.data;
     result->scores = scores.data;
     return ERR_OK;
 }
 
-static enum err_code keep_curves(struct attempt *attempt, struct err *err)
+enum err_code attempt_store_curves(const struct attempt *attempt, struct err *err)
 {
     struct bytes_writer curves = {.data = NULL};
     attempt->curves(attempt->progress_ctx, &curves);
@@ -284,14 +292,14 @@ static enum err_code keep_curves(struct attempt *attempt, struct err *err)
     return err->code;
 }
 
-static enum err_code publish(struct attempt *attempt, struct err *err)
+static enum err_code publish_candidate(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
     bool passed = attempt->verdict.served_version == 0 || attempt->verdict.passed;
     unsigned char *bytes = NULL;
     size_t n_bytes = 0;
     struct arena arena = ARENA_INIT;
-    if (keep_curves(attempt, err) != ERR_OK ||
+    if (attempt_store_curves(attempt, err) != ERR_OK ||
         codec_encode(attempt->model, &bytes, &n_bytes, err) != ERR_OK) {
         return err->code;
     }
@@ -307,33 +315,34 @@ static enum err_code publish(struct attempt *attempt, struct err *err)
                                 .judged_against = attempt->verdict.served_version};
     if (write_texts(attempt, &arena, &result, err) == ERR_OK &&
         job_store_publish(s->db, attempt->row.id, &result, &attempt->put, err) == ERR_OK) {
-        models_follow(s->models, attempt->row.model, attempt->model, &attempt->put);
+        models_follow(s->models, attempt->row.model, attempt->model, attempt->put.version);
     }
     arena_release(&arena);
     mem_free(bytes);
     return err->code;
 }
 
-/* Again when somebody changed the default while the new version was judged against the old one. */
+/* Judges again when the default was changed while the candidate was compared with the old one. */
 static enum err_code judge_and_publish(struct attempt *attempt, struct err *err)
 {
     for (int i = 0; i < MAX_JUDGEMENTS; i++) {
-        if (judge(attempt, err) != ERR_OK || publish(attempt, err) != ERR_PRECONDITION) {
+        if (judge_candidate(attempt, err) != ERR_OK ||
+            publish_candidate(attempt, err) != ERR_PRECONDITION) {
             return err->code;
         }
         err_clear(err);
-        /* Whoever changed it may not have told the memory yet. */
-        if (models_refresh(attempt->settings->models, attempt->row.model, NULL, NULL, err) !=
-                ERR_OK &&
+        /* Whoever changed it may not have refreshed the model in memory yet. */
+        if (models_refresh(attempt->settings->models, attempt->row.model, NULL, 0, err) != ERR_OK &&
             err->code != ERR_CORRUPT) {
             return err->code;
         }
         err_clear(err);
     }
-    return err_set(err, ERR_BUSY, "the default version changes all the time");
+    return err_set(err, ERR_BUSY, "the default version keeps changing; try again later");
 }
 
 enum err_code attempt_run(struct attempt *attempt, struct err *err)
 {
-    return train_within(attempt, err) == ERR_OK ? judge_and_publish(attempt, err) : err->code;
+    return train_within_memory(attempt, err) == ERR_OK ? judge_and_publish(attempt, err)
+                                                       : err->code;
 }

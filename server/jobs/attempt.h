@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One attempt at a job: from its request to a published version. All that it computes depends on
- * the request, the rows and the version it starts from; what an attempt before it has left in
- * checkpoints only saves time.
+ * One attempt at a job: from its request to a published version. The result depends only on the
+ * request, the rows and the version that training starts from. Checkpoints of an earlier attempt
+ * save time and change nothing.
  */
 #ifndef ATTEMPT_H
 #define ATTEMPT_H
@@ -12,6 +12,8 @@
 #include "jobs/gate.h"
 #include "jobs/rows.h"
 #include "live/models.h"
+#include "store/jobs/job_read.h"
+#include "store/models/model_store.h"
 
 struct attempt_settings {
     struct db *db;
@@ -31,11 +33,11 @@ struct attempt {
     const struct cancel *cancel;
     progress_fn *progress; /* called from several threads, one at a time */
     void *progress_ctx;
-    /* The present curves, for checkpoints and the end. */
+    /* Appends the losses so far, for checkpoints and for the end. */
     void (*curves)(void *ctx, struct bytes_writer *writer);
 
     struct job_spec spec;
-    struct job_limits limits; /* known once the request is read */
+    struct job_limits limits; /* set by attempt_read */
     struct rows rows;
     struct served *base; /* of a warm start */
     struct job_spec base_spec;
@@ -45,14 +47,18 @@ struct attempt {
     struct gate_verdict verdict; /* served_version 0: nothing was judged */
 };
 
-/* Reads request and limits; ERR_INVALID and the like when the request makes no sense any more. */
+/* Reads request and limits. ERR_INVALID, ERR_UNSUPPORTED: the request is not valid any more. */
 enum err_code attempt_read(struct attempt *attempt, struct err *err) MUST_CHECK;
 
 /*
- * Trains, judges, publishes, has the version served. ERR_CANCELLED; ERR_LIMIT (too much memory);
- * what may pass: ERR_NOMEM, ERR_IO, ERR_FULL, ERR_BUSY; all else is the job's own.
+ * Trains a version, judges it, publishes it and has it served. ERR_CANCELLED; ERR_LIMIT: too much
+ * memory; ERR_NOMEM, ERR_IO, ERR_FULL, ERR_BUSY: another attempt may succeed. Any other error would
+ * come again.
  */
 enum err_code attempt_run(struct attempt *attempt, struct err *err) MUST_CHECK;
+
+/* Stores the losses that the attempt has reported so far. */
+enum err_code attempt_store_curves(const struct attempt *attempt, struct err *err) MUST_CHECK;
 
 /* A zeroed attempt may be released. */
 void attempt_release(struct attempt *attempt);

@@ -1,35 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * due() is asked at every step of every task, so it costs a reading of the coarse clock (some
- * nanoseconds, a few milliseconds wrong) and one of an atomic number.
+ * is_due() is called at every step of every task. It therefore reads only the coarse clock, which
+ * takes some nanoseconds and is a few milliseconds off, and an atomic number.
  */
 #include "jobs/checkpoints.h"
 
 #include "base/build.h"
+#include "base/clock.h"
 #include "base/mem.h"
+#include "store/jobs/job_checkpoint_store.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#define FIRST_NS INT64_C(2000000000)
+#define FIRST_NS (2 * CLOCK_S)
 
 static int64_t coarse_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return (int64_t)t.tv_sec * CLOCK_S + t.tv_nsec;
 }
 
-static bool due(void *ctx, int task)
+static bool is_due(void *ctx, int task)
 {
     struct checkpoints *checkpoints = ctx;
     atomic_llong *last = &checkpoints->last[task % CHECKPOINTS_SLOTS];
     int64_t now = coarse_ns();
     int64_t then = atomic_load_explicit(last, memory_order_relaxed);
     if (then == 0) {
-        /* The first state comes soon: an attempt that dies early should not have been for nothing.
-         */
+        /* The first state is saved soon, so that an attempt that dies early leaves something. */
         int64_t soon = checkpoints->every_ns < FIRST_NS ? checkpoints->every_ns : FIRST_NS;
         atomic_store_explicit(last, now - checkpoints->every_ns + soon, memory_order_relaxed);
     }
@@ -43,12 +44,13 @@ static void write_head(const struct checkpoints *checkpoints, size_t n_bytes, un
     memcpy(head + SHA256_BYTES, &n, sizeof n);
 }
 
-static enum err_code save(void *ctx, int task, const void *bytes, size_t n_bytes, struct err *err)
+static enum err_code save_state(void *ctx, int task, const void *bytes, size_t n_bytes,
+                                struct err *err)
 {
     struct checkpoints *checkpoints = ctx;
     struct bytes_writer curves = {.data = NULL};
     struct err failure = ERR_INIT;
-    (void)err; /* a job goes on without */
+    (void)err; /* a failed save does not stop the job */
     checkpoints->curves(checkpoints->ctx, &curves);
     unsigned char head[CHECKPOINTS_HEAD];
     write_head(checkpoints, n_bytes, head);
@@ -72,7 +74,7 @@ static enum err_code save(void *ctx, int task, const void *bytes, size_t n_bytes
     return ERR_OK;
 }
 
-/* Takes the head off a state of *n_bytes. */
+/* Checks the head of a stored state and removes it; *n_bytes is the size before and after. */
 static enum err_code check_head(const struct checkpoints *checkpoints, unsigned char *bytes,
                                 size_t *n_bytes, struct err *err)
 {
@@ -91,7 +93,7 @@ static enum err_code check_head(const struct checkpoints *checkpoints, unsigned 
     return ERR_OK;
 }
 
-static enum err_code load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
+static enum err_code load_state(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
 {
     struct checkpoints *checkpoints = ctx;
     void *found = NULL;
@@ -110,15 +112,15 @@ static enum err_code load(void *ctx, int task, void **bytes, size_t *n_bytes, st
     return ERR_OK;
 }
 
-static enum err_code identify(struct checkpoints *checkpoints,
-                              const struct checkpoints_inputs *inputs, struct err *err)
+static enum err_code digest_inputs(struct checkpoints *checkpoints,
+                                   const struct checkpoints_inputs *inputs, struct err *err)
 {
     char build[BUILD_CHARS];
     char base[32];
     struct digest digest = {.state = NULL};
     build_describe(build, sizeof build);
     snprintf(base, sizeof base, "%lld", (long long)inputs->base_version);
-    /* With the NUL behind each text, so that no two sets of them are the same bytes. */
+    /* Each text with its NUL, so that different texts never make the same bytes. */
     if (digest_open(&digest, err) == ERR_OK &&
         digest_add(&digest, build, strlen(build) + 1, err) == ERR_OK &&
         digest_add(&digest, inputs->fingerprint, strlen(inputs->fingerprint) + 1, err) == ERR_OK &&
@@ -132,12 +134,12 @@ static enum err_code identify(struct checkpoints *checkpoints,
 enum err_code checkpoints_init(struct checkpoints *checkpoints, int64_t every_ms,
                                const struct checkpoints_inputs *inputs, struct err *err)
 {
-    checkpoints->core =
-        (struct checkpoint){.ctx = checkpoints, .due = due, .save = save, .load = load};
-    checkpoints->every_ns = (every_ms > 0 ? every_ms : 1000 * CHECKPOINTS_S) * 1000000;
+    checkpoints->core = (struct checkpoint){
+        .ctx = checkpoints, .due = is_due, .save = save_state, .load = load_state};
+    checkpoints->every_ns = (every_ms > 0 ? every_ms : 1000 * CHECKPOINTS_S) * CLOCK_MS;
     atomic_init(&checkpoints->loaded, false);
     for (int i = 0; i < CHECKPOINTS_SLOTS; i++) {
         atomic_init(&checkpoints->last[i], 0);
     }
-    return identify(checkpoints, inputs, err);
+    return digest_inputs(checkpoints, inputs, err);
 }

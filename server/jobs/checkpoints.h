@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A job's checkpoints in the registry file: each task of the job saves its state every
- * CHECKPOINTS_S seconds, the first time after 2, and finds it again in the next attempt.
+ * CHECKPOINTS_S seconds, the first time after 2, and the next attempt loads it again.
  *
- * A save that fails does not stop the job: it is logged, and tried again at the next time.
+ * A save that fails is logged and does not stop the job; the task saves again when it is due.
  *
- * A state is of use only to the same computation: each begins with the digest of what computes
- * (base/build.h), and of the request, rows and base of the job. One with another digest is
- * ERR_CORRUPT when it is loaded, like one that is damaged.
+ * A state is valid only for the same computation. It therefore begins with a digest of the program
+ * (base/build.h) and of the job's request, rows and base. Loading a state with another digest is
+ * ERR_CORRUPT, like loading a damaged one.
  */
 #ifndef CHECKPOINTS_H
 #define CHECKPOINTS_H
@@ -17,17 +17,15 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "jobs/curves.h"
-#include "store/jobs/job_store.h"
+#include "store/sqlite/db.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
-#define CHECKPOINTS_S                                                                              \
-    20 /* a state is never older than 30 s, with room for a slow step and disk                     \
-        */
+/* A state shall never be older than 30 s; a slow step or disk takes the rest. */
+#define CHECKPOINTS_S     20
 #define CHECKPOINTS_SLOTS 1024
 
-/* What stands before a state: the digest, and how many bytes the state has. */
+/* Bytes before a state: the digest and the size of the state. */
 #define CHECKPOINTS_HEAD (SHA256_BYTES + 8)
 
 struct checkpoints {
@@ -39,15 +37,15 @@ struct checkpoints {
     int64_t every_ns;
     unsigned char identity[SHA256_BYTES];
     atomic_bool loaded; /* a state was found, good or not */
-    /* When a task saved last, by its number modulo the slots. Tasks at work at the same time have
-     * numbers close together, so they do not share one. */
+    /* When a task saved last, in slot (task number mod slots). Tasks that run at the same time have
+     * numbers close together, so they do not share a slot. */
     atomic_llong last[CHECKPOINTS_SLOTS];
-    /* Bytes of the curves as of now, saved along; mem, the caller's. */
+    /* Appends the present curves, which are saved with the state. */
     void (*curves)(void *ctx, struct bytes_writer *writer);
     void *ctx;
 };
 
-/* What a computation depends on beside the machine. Borrowed for the call. */
+/* What a computation depends on besides the program. Borrowed for the call. */
 struct checkpoints_inputs {
     const void *request;
     size_t n_request;
@@ -55,7 +53,8 @@ struct checkpoints_inputs {
     int64_t base_version;    /* of a warm start; 0: cold */
 };
 
-/* every_ms 0: CHECKPOINTS_S. The rest of the fields is the caller's to set before it. ERR_NOMEM. */
+/* The caller sets db, job, log, metrics, curves and ctx before. every_ms 0: CHECKPOINTS_S.
+ * ERR_NOMEM. */
 enum err_code checkpoints_init(struct checkpoints *checkpoints, int64_t every_ms,
                                const struct checkpoints_inputs *inputs, struct err *err) MUST_CHECK;
 

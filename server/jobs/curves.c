@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Every second point goes; those that stay are twice as far apart. */
-static void thin(struct curve *curve)
+/* Removes every second point: those that stay are twice as far apart. */
+static void drop_every_second(struct curve *curve)
 {
     int n = 0;
     for (int i = 0; i < curve->n; i += 2) {
@@ -32,7 +32,7 @@ void curves_add(struct curves *curves, const struct progress *progress)
         return;
     }
     if (curve->n == CURVES_POINTS) {
-        thin(curve);
+        drop_every_second(curve);
         if (progress->step - curve->points[curve->n - 1].step < curve->stride) {
             return;
         }

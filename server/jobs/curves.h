@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Losses by step of a job's members (or chains), thinned so that they stay small however long the
- * job: each member keeps at most CURVES_POINTS points at equal distances, and its last one. What
- * happens at a member's step before its last known one replaces it: a resumed job tells some steps
- * again.
+ * job runs: each member keeps at most CURVES_POINTS points at equal distances, and its last one. A
+ * resumed job reports some steps again; a report of an earlier step replaces all later points.
  */
 #ifndef CURVES_H
 #define CURVES_H
@@ -12,12 +11,12 @@
 #include "base/cancel.h"
 #include "base/err.h"
 
-#define CURVES_MEMBERS 64 /* later members are not kept */
+#define CURVES_MEMBERS 64 /* losses of further members are not kept */
 #define CURVES_POINTS  128
 
 struct curve_point {
     int step;
-    double loss;       /* as told, scaled units */
+    double loss;       /* as reported, scaled units */
     double validation; /* NaN without kept rows */
 };
 
@@ -29,18 +28,18 @@ struct curve {
 };
 
 struct curves {
-    int n; /* members, up to the highest that told something */
+    int n; /* members, up to the highest that reported */
     struct curve members[CURVES_MEMBERS];
 };
 
 /* A zeroed struct is empty. */
 void curves_add(struct curves *curves, const struct progress *progress);
 
-/* Appends them all; the reader's errors stay in it. */
+/* A failure to decode stays in the reader; the curves are empty then. */
 void curves_encode(const struct curves *curves, struct bytes_writer *writer);
 void curves_decode(struct curves *curves, struct bytes_reader *reader);
 
-/* The i-th point of a member, the last one included; false past the end. */
+/* The i-th point of a member; the last one is included. False past the end. */
 bool curves_point(const struct curves *curves, int member, int i, struct curve_point *out);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lock guards the ring, the places of progress and the list of waiters; under it things are
- * copied, compared and linked. Waiters that are to be called are taken out of the list first: who
- * takes one out is the only one that may call it.
+ * The lock guards the ring, the latest progress of each job and the list of waiters; under it
+ * things are only copied, compared and linked. A waiter is taken out of the list before it is
+ * called: whoever takes it out is the only one who may call it.
  *
- * Rows of one job enter the ring in the order in which they were read: the row is read without the
- * lock, and read again when another thread has published a state of the job in between.
+ * Rows of one job enter the ring in the order in which they were read. The row is read without the
+ * lock, and read again when another thread has published a state of the job meanwhile.
  */
 #include "jobs/events.h"
 
@@ -16,23 +16,24 @@
 
 #include <string.h>
 
-#define N_PLACES   32 /* running jobs whose progress is kept; past it the oldest goes */
-#define SHOW_EVERY (INT64_C(200) * 1000000)
-#define LOOK_EVERY (INT64_C(1000) * 1000000) /* how soon it is seen that a client has gone */
-/* Numbers begin with the start in ms times this, so that they grow over restarts. */
+#define N_PLACES   32 /* running jobs whose progress is kept; one more replaces the oldest */
+#define SHOW_EVERY (200 * CLOCK_MS)
+#define LOOK_EVERY CLOCK_S /* how often clients are checked */
+/* Numbers start at the present time in ms times this, so that they also grow over restarts. */
 #define PER_MS ((uint64_t)1 << 19)
 
 struct place {
     int64_t job;     /* 0: free */
-    uint64_t number; /* of what is shown; 0: nothing is */
+    uint64_t number; /* of the report that is shown; 0: none is */
     int64_t shown_ns;
-    bool holds;  /* a report that was too early to be shown */
-    bool begins; /* a run: the next report is its first, and may be of less than those before */
+    bool holds;  /* there is a report that came too early to be shown */
+    bool begins; /* the next report is the first of an attempt, and may be of less than earlier ones
+                  */
     struct progress shown, held;
     double shown_eta_s, held_eta_s;
 };
 
-/* Apart from the rows, so that a search touches little memory. */
+/* Number and job of a state, apart from its row so that a search touches little memory. */
 struct mark {
     uint64_t number;
     int64_t job;
@@ -42,17 +43,18 @@ struct events {
     struct events_settings settings;
     pthread_t thread;
     bool has_thread;
-    /* Notices: the thread has something new to be in time for. The stop: events are closed. Its
+    /* A notice: the thread has an earlier time to be awake at. The stop: events are closed. The
      * lock guards what follows. */
     struct wake wake;
-    uint64_t newest;   /* given out last */
-    uint64_t lost;     /* of the last state that has left the ring; at first where all begins */
-    uint64_t n_states; /* published; the ring holds the last EVENTS_STATES */
+    uint64_t newest;   /* the last number given out */
+    uint64_t lost;     /* the number of the last state that left the ring; at first the start of all
+                          numbers */
+    uint64_t n_states; /* ever published; the ring holds the last EVENTS_STATES */
     struct mark marks[EVENTS_STATES];
     struct job_row rows[EVENTS_STATES];
     struct place places[N_PLACES];
     struct event_waiter *waiters;
-    int64_t look_ns; /* when waiters are looked at next */
+    int64_t look_ns; /* when clients are checked next */
 };
 
 static bool is_over(const struct job_row *row)
@@ -109,7 +111,7 @@ static struct place *make_place_locked(struct events *e, int64_t job, int64_t no
     return oldest;
 }
 
-/* Threads of a training report at the same time, and what is older may come later. */
+/* Training threads report at the same time, so an older report may come after a newer one. */
 static bool is_late_locked(const struct place *p, const struct progress *progress)
 {
     return !p->begins && progress->fraction < (p->holds ? p->held : p->shown).fraction;
@@ -124,8 +126,9 @@ static void show_held_locked(struct events *e, struct place *p, int64_t now_ns)
     p->number = ++e->newest;
 }
 
-/* Takes the waiters of a job out of the list; 0: of every job. */
-static struct event_waiter *take_locked(struct events *e, int64_t job, struct event_waiter *taken)
+/* Moves the waiters of a job (0: of every job) from the list to `taken`. */
+static struct event_waiter *take_waiters_locked(struct events *e, int64_t job,
+                                                struct event_waiter *taken)
 {
     for (struct event_waiter **at = &e->waiters; *at != NULL;) {
         struct event_waiter *w = *at;
@@ -147,7 +150,7 @@ static bool has_news_locked(struct events *e, int64_t job, uint64_t after)
            find_state_locked(e, job, after, true) >= 0;
 }
 
-/* Would the row say what the job's last state in the ring has said, or come after its end? */
+/* Does the row say what the job's last state in the ring says, or does it come after its end? */
 static bool is_told_locked(const struct events *e, const struct job_row *row, int last)
 {
     if (last < 0 || e->rows[last].id == 0) {
@@ -179,8 +182,8 @@ static void add_state_locked(struct events *e, int64_t job, const struct job_row
 
 /* ---- publishing ---- */
 
-/* A waiter may be gone as soon as it is called. */
-static void wake_all(struct event_waiter *taken, enum events_call call)
+/* A waiter may no longer exist once it has been called. */
+static void call_waiters(struct event_waiter *taken, enum events_call call)
 {
     while (taken != NULL) {
         struct event_waiter *w = taken;
@@ -206,8 +209,8 @@ void events_publish_state(struct events *e, int64_t job)
         before = last >= 0 ? e->marks[last].number : 0;
         wake_unlock(&e->wake);
         if (job_store_get(e->settings.db, job, &row, &err) != ERR_OK) {
-            log_warn(e->settings.log, "state of a job told without its row", "job", LOG_INT(job),
-                     "reason", err_msg(&err), NULL);
+            log_warn(e->settings.log, "state of a job published without its row", "job",
+                     LOG_INT(job), "reason", err_msg(&err), NULL);
             memset(&row, 0, sizeof row);
         }
         wake_lock(&e->wake);
@@ -215,11 +218,11 @@ void events_publish_state(struct events *e, int64_t job)
         again = !e->wake.stopping && (last >= 0 ? e->marks[last].number : 0) != before;
         if (!e->wake.stopping && !again && !is_told_locked(e, &row, last)) {
             add_state_locked(e, job, &row);
-            taken = take_locked(e, job, NULL);
+            taken = take_waiters_locked(e, job, NULL);
         }
         wake_unlock(&e->wake);
     }
-    wake_all(taken, EVENTS_NEWS);
+    call_waiters(taken, EVENTS_NEWS);
 }
 
 void events_publish_progress(struct events *e, int64_t job, const struct progress *progress,
@@ -247,11 +250,11 @@ void events_publish_progress(struct events *e, int64_t job, const struct progres
         }
         if (!late && (first || now_ns - p->shown_ns >= SHOW_EVERY)) {
             show_held_locked(e, p, now_ns);
-            taken = take_locked(e, job, NULL);
+            taken = take_waiters_locked(e, job, NULL);
         }
     }
     wake_unlock(&e->wake);
-    wake_all(taken, EVENTS_NEWS);
+    call_waiters(taken, EVENTS_NEWS);
 }
 
 /* ---- following ---- */
@@ -270,23 +273,23 @@ bool events_resumes(struct events *e, const struct job_row *row, uint64_t after)
     wake_lock(&e->wake);
     bool resumes = after >= e->lost && after <= e->newest;
     if (resumes && is_over(row)) {
-        /* Its end is in the store before it is published, and a client may come in between. */
+        /* The end is in the store before it is published, and a client may ask in between. */
         int last = find_state_locked(e, row->id, 0, true);
         if (!e->wake.stopping && last >= 0 && !is_told_locked(e, row, last)) {
             add_state_locked(e, row->id, row);
-            taken = take_locked(e, row->id, NULL);
+            taken = take_waiters_locked(e, row->id, NULL);
         }
-        /* Without its end in the ring one would wait for it for ever. */
+        /* A follower would wait for ever for an end that is not in the ring. */
         last = find_state_locked(e, row->id, after, true);
         resumes = last >= 0 && is_over(&e->rows[last]);
     }
     wake_unlock(&e->wake);
-    wake_all(taken, EVENTS_NEWS);
+    call_waiters(taken, EVENTS_NEWS);
     return resumes;
 }
 
-static enum events_answer next_locked(struct events *e, int64_t job, uint64_t *after,
-                                      struct event *out)
+static enum events_answer find_next_locked(struct events *e, int64_t job, uint64_t *after,
+                                           struct event *out)
 {
     if (e->wake.stopping) {
         return EVENTS_CLOSED;
@@ -315,7 +318,7 @@ static enum events_answer next_locked(struct events *e, int64_t job, uint64_t *a
 enum events_answer events_next(struct events *e, int64_t job, uint64_t *after, struct event *out)
 {
     wake_lock(&e->wake);
-    enum events_answer answer = next_locked(e, job, after, out);
+    enum events_answer answer = find_next_locked(e, job, after, out);
     wake_unlock(&e->wake);
     return answer;
 }
@@ -338,20 +341,20 @@ bool events_wait(struct events *e, struct event_waiter *w)
 
 /* ---- the thread ---- */
 
-/* Asks the clients whether they are still there, and puts those back that have nothing to hear. */
-static void look_after(struct events *e, struct event_waiter *taken, int64_t now_ns)
+/* Calls waiters whose client has gone or has heard nothing for long, and keeps the others. */
+static void check_on_waiters(struct events *e, struct event_waiter *taken, int64_t now_ns)
 {
     while (taken != NULL) {
         struct event_waiter *w = taken;
         taken = w->next;
         w->next = NULL;
         if (w->gone != NULL && w->gone(w->ctx)) {
-            wake_all(w, EVENTS_GONE);
+            call_waiters(w, EVENTS_GONE);
         } else if (now_ns >= w->silent_ns) {
-            wake_all(w, EVENTS_SILENCE);
+            call_waiters(w, EVENTS_SILENCE);
         } else if (!events_wait(e, w)) {
             w->next = NULL;
-            wake_all(w, EVENTS_NEWS);
+            call_waiters(w, EVENTS_NEWS);
         }
     }
 }
@@ -365,19 +368,19 @@ void events_tick(struct events *e, int64_t now_ns)
         struct place *p = &e->places[i];
         if (p->holds && now_ns - p->shown_ns >= SHOW_EVERY) {
             show_held_locked(e, p, now_ns);
-            hear = take_locked(e, p->job, hear);
+            hear = take_waiters_locked(e, p->job, hear);
         }
     }
     if (!e->wake.stopping && now_ns >= e->look_ns) {
-        look = take_locked(e, 0, NULL);
+        look = take_waiters_locked(e, 0, NULL);
         e->look_ns = now_ns + LOOK_EVERY;
     }
     wake_unlock(&e->wake);
-    wake_all(hear, EVENTS_NEWS);
-    look_after(e, look, now_ns);
+    call_waiters(hear, EVENTS_NEWS);
+    check_on_waiters(e, look, now_ns);
 }
 
-/* When there is something to do next. */
+/* When the thread has something to do next. */
 static int64_t due_locked(const struct events *e)
 {
     int64_t due_ns = e->waiters != NULL ? e->look_ns : WAKE_NEVER;
@@ -390,7 +393,7 @@ static int64_t due_locked(const struct events *e)
     return due_ns;
 }
 
-/* Until there is something to do. False: the end. */
+/* False: events are closed. */
 static bool sleep_until_due(struct events *e)
 {
     wake_lock(&e->wake);
@@ -402,7 +405,7 @@ static bool sleep_until_due(struct events *e)
     return go_on;
 }
 
-static void *work(void *arg)
+static void *watch_events(void *arg)
 {
     struct events *e = arg;
     while (sleep_until_due(e)) {
@@ -421,7 +424,7 @@ enum err_code events_start(const struct events_settings *settings, struct events
     e->settings = *settings;
     e->newest = e->lost = (uint64_t)db_now_ms() * PER_MS;
     wake_init(&e->wake);
-    if (threads_start(&e->thread, "events", work, e, err) != ERR_OK) {
+    if (threads_start(&e->thread, "events", watch_events, e, err) != ERR_OK) {
         events_free(e);
         return err->code;
     }
@@ -437,14 +440,14 @@ void events_close(struct events *e)
     }
     wake_stop(&e->wake);
     if (e->has_thread) {
-        /* The thread may have waiters in its hands; it calls them before it ends. */
+        /* The thread may hold waiters that it has taken out; it calls them before it ends. */
         pthread_join(e->thread, NULL);
         e->has_thread = false;
     }
     wake_lock(&e->wake);
-    struct event_waiter *taken = take_locked(e, 0, NULL);
+    struct event_waiter *taken = take_waiters_locked(e, 0, NULL);
     wake_unlock(&e->wake);
-    wake_all(taken, EVENTS_NEWS);
+    call_waiters(taken, EVENTS_NEWS);
 }
 
 void events_free(struct events *e)

@@ -2,24 +2,26 @@
 /*
  * What happens to jobs, for those who follow them: every change of state, and the latest progress.
  *
- * States stand in a ring, each with the job's row as it was then. Progress has one place a job: who
- * is slow wants the newest. Both are numbered together, upwards and over restarts, so that a
- * follower names the last number it has seen and is told what came after.
+ * Changes of state are kept in a ring, each with the job's row at that time. Of progress only the
+ * latest report of a job is kept, for a slow follower wants the newest. Both share one sequence of
+ * numbers that also grows over restarts: a follower names the last number it has seen and is told
+ * what came after it.
  *
- * A follower that knows everything leaves a waiter here. It is called back, on some thread and
- * without a lock, when there is news of its job, when nothing was said for long, when its client
- * seems to have gone, and at the end.
+ * A follower that has seen everything leaves a waiter. The waiter is called, on any thread and
+ * without a lock, when there is news of its job, when there has been none for long, when its client
+ * seems to have gone, and when events are closed.
  */
 #ifndef EVENTS_H
 #define EVENTS_H
 
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/log.h"
-#include "store/jobs/job_store.h"
+#include "store/jobs/job_read.h"
 #include "store/sqlite/db.h"
 
 #define EVENTS_STATES        1024 /* changes of state that are kept */
-#define EVENTS_KEEP_ALIVE_NS (INT64_C(15) * 1000000000)
+#define EVENTS_KEEP_ALIVE_NS (15 * CLOCK_S)
 
 struct events_settings {
     struct db *db;
@@ -28,11 +30,11 @@ struct events_settings {
 
 struct events;
 
-/* Starts the thread that shows held progress and looks after waiters. ERR_NOMEM. */
+/* Starts the thread that shows progress when it is due and checks on waiters. ERR_NOMEM. */
 enum err_code events_start(const struct events_settings *settings, struct events **out,
                            struct err *err) MUST_CHECK;
 
-/* Wakes every waiter; from now on nobody waits, and what is published is dropped. NULL is fine. */
+/* Calls every waiter. From now on no waiter is kept and nothing is published. NULL is fine. */
 void events_close(struct events *events);
 /* Closes first. NULL is fine. */
 void events_free(struct events *events);
@@ -40,15 +42,16 @@ void events_free(struct events *events);
 /* ---- publishing; from any thread; NULL for events: nobody follows ---- */
 
 /*
- * A job has changed in the registry (added, claimed, given back, to be cancelled, ended). Its row
- * is read here. What has been said already is not said again, and nothing after a job's end.
+ * A job has changed in the registry: it was added, claimed, requeued, cancelled or has ended. Its
+ * row is read here. A state that was published before is not published again, and none is after a
+ * job's end.
  */
 void events_publish_state(struct events *events, int64_t job);
 
 /*
- * A running job has come further; eta_s: seconds left, negative when not known. Shown at most five
- * times a second: the first report at once, of others the latest when it is due or when the state
- * changes. Does not block.
+ * A running job reports progress; eta_s: seconds left, negative when not known. Progress is shown
+ * at most five times a second: the first report at once, later the latest one when it is due or
+ * when the state changes. Does not block.
  */
 void events_publish_progress(struct events *events, int64_t job, const struct progress *progress,
                              double eta_s);
@@ -60,23 +63,24 @@ enum event_kind { EVENT_STATE, EVENT_PROGRESS };
 struct event {
     uint64_t number;
     enum event_kind kind;
-    struct job_row row; /* of a state; id 0: it could not be read then, and may be now */
+    struct job_row row; /* of a state; id 0: it could not be read at that time */
     struct progress progress;
     double eta_s;
 };
 
-/* The number of the latest event, of whatever job. A row read after this tells all up to it. */
+/* The number of the latest event of any job. A row that is read afterwards shows all up to it. */
 uint64_t events_newest(struct events *events);
 
-/* Can everything that came after this number be told of a job whose row is this one now? Publishes
- * the job's end if the row has come to it and nobody has yet. */
+/* Is every event of the job after this number still known? The row is the job's present one. If it
+ * has ended and the end was not published yet, this publishes it. */
 bool events_resumes(struct events *events, const struct job_row *row, uint64_t after);
 
 enum events_answer {
-    EVENTS_ONE,   /* *out is the first event of the job after `after`, which becomes its number */
-    EVENTS_NONE,  /* there is none */
-    EVENTS_LOST,  /* states after it have left the ring */
-    EVENTS_CLOSED /* and that is all */
+    EVENTS_ONE,  /* *out is the first event of the job after number *after, which becomes its number
+                  */
+    EVENTS_NONE, /* there is no later one */
+    EVENTS_LOST, /* later states have left the ring */
+    EVENTS_CLOSED /* no more will come */
 };
 
 enum events_answer events_next(struct events *events, int64_t job, uint64_t *after,
@@ -86,22 +90,22 @@ enum events_call { EVENTS_NEWS, EVENTS_SILENCE, EVENTS_GONE };
 
 struct event_waiter {
     int64_t job;
-    uint64_t after;                /* news have higher numbers */
-    int64_t silent_ns;             /* call with EVENTS_SILENCE from then on, by clock_ns */
-    enum events_call call;         /* why it is called */
+    uint64_t after;                /* the last number that was seen */
+    int64_t silent_ns;             /* from then on call with EVENTS_SILENCE, by clock_ns */
+    enum events_call call;         /* out: why it is called */
     bool (*gone)(const void *ctx); /* has the client gone? Asked once a second. */
-    void (*wake)(void *ctx);       /* may end the waiter's life; must not block */
+    void (*wake)(void *ctx);       /* may free the waiter; must not block */
     void *ctx;
     struct event_waiter *next;
 };
 
 /*
- * Keeps the waiter until `wake` is called, exactly once, perhaps before this returns. False: there
- * is news already, or the end: it is not kept and `wake` is not called.
+ * Keeps the waiter until `wake` is called, which happens exactly once, perhaps before this returns.
+ * False: there is news already, or events are closed. The waiter is not kept and not called then.
  */
 bool events_wait(struct events *events, struct event_waiter *waiter) MUST_CHECK;
 
-/* What the thread does when its time has come, by clock_ns. */
+/* One round of the thread's work at a time by clock_ns. */
 void events_tick(struct events *events, int64_t now_ns);
 
 #endif

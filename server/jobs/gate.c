@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MIN_ROWS 2 /* fewer known or new ones say nothing: then all that were kept out */
+#define MIN_ROWS 2 /* with fewer known or new rows, all that were kept out are compared */
 
 /* ---- rows ---- */
 
@@ -25,44 +25,66 @@ static void picked_release(struct picked *picked)
     mem_free(picked->range);
 }
 
-static bool wanted(enum gate_rows rows, int i, int n_known)
+static bool is_wanted(enum gate_rows rows, int i, int n_known)
 {
     return rows == GATE_ALL || (rows == GATE_KNOWN) == (i < n_known);
 }
 
-static int count(const unsigned char *role, int n, enum gate_rows rows, int n_known)
+static int count_kept(const unsigned char *role, int n, enum gate_rows rows, int n_known)
 {
     int found = 0;
     for (int i = 0; i < n; i++) {
-        found += role[i] == SPLIT_KEPT && wanted(rows, i, n_known);
+        found += role[i] == SPLIT_KEPT && is_wanted(rows, i, n_known);
     }
     return found;
 }
 
-/* The range of the rows the served version had; where it is empty its own record, or 1. */
-static void set_range(const struct gate_case *c, double *range)
+void gate_find_range(const struct data *rows, int n, double *range)
 {
-    const struct data *data = c->data;
-    for (int j = 0; j < data->o; j++) {
-        double low = INFINITY;
-        double high = -INFINITY;
-        for (int i = 0; i < c->n_known; i++) {
-            double y = data->y[(size_t)i * (size_t)data->o + (size_t)j];
-            low = fmin(low, y);
-            high = fmax(high, y);
+    for (int j = 0; j < rows->o; j++) {
+        range[2 * j] = INFINITY;
+        range[2 * j + 1] = -INFINITY;
+    }
+    for (int i = 0; i < n; i++) {
+        const double *y = rows->y + (size_t)i * (size_t)rows->o;
+        for (int j = 0; j < rows->o; j++) {
+            range[2 * j] = fmin(range[2 * j], y[j]);
+            range[2 * j + 1] = fmax(range[2 * j + 1], y[j]);
         }
-        if (!(high > low) && c->served->scores.n_rows > 0) {
-            low = c->served->scores.output_range[2 * j];
-            high = c->served->scores.output_range[2 * j + 1];
-        }
-        range[2 * j] = high > low ? low : 0.0;
-        range[2 * j + 1] = high > low ? high : 1.0;
     }
 }
 
-/* The kept rows to compare on; *rows becomes what they are. */
-static enum err_code pick(const struct gate_case *c, enum gate_rows *rows, struct picked *picked,
-                          struct err *err)
+static bool is_empty(const double *range, int output)
+{
+    return !(range[2 * output + 1] > range[2 * output]);
+}
+
+void gate_fill_range(double *range, int o)
+{
+    for (int j = 0; j < o; j++) {
+        if (is_empty(range, j)) {
+            range[2 * j] = 0.0;
+            range[2 * j + 1] = 1.0;
+        }
+    }
+}
+
+/* The output range of the served version's rows; where they did not vary, as it is on record. */
+static void find_served_range(const struct gate_case *c, double *range)
+{
+    gate_find_range(c->data, c->n_known, range);
+    for (int j = 0; j < c->data->o; j++) {
+        if (is_empty(range, j) && c->served->scores.n_rows > 0) {
+            range[2 * j] = c->served->scores.output_range[2 * j];
+            range[2 * j + 1] = c->served->scores.output_range[2 * j + 1];
+        }
+    }
+    gate_fill_range(range, c->data->o);
+}
+
+/* The kept-out rows to compare on; *rows says which they are in the end. */
+static enum err_code pick_rows(const struct gate_case *c, enum gate_rows *rows,
+                               struct picked *picked, struct err *err)
 {
     const struct data *data = c->data;
     size_t d = (size_t)data->d;
@@ -72,10 +94,10 @@ static enum err_code pick(const struct gate_case *c, enum gate_rows *rows, struc
         goto no_memory;
     }
     split_rows(c->seed, data->n, c->validation, c->calibration, role);
-    if (count(role, data->n, *rows, c->n_known) < MIN_ROWS) {
+    if (count_kept(role, data->n, *rows, c->n_known) < MIN_ROWS) {
         *rows = GATE_ALL;
     }
-    size_t n = (size_t)count(role, data->n, *rows, c->n_known);
+    size_t n = (size_t)count_kept(role, data->n, *rows, c->n_known);
     picked->data = (struct data){.d = data->d, .o = data->o};
     picked->x = mem_alloc_array(n * d, sizeof *picked->x);
     picked->y = mem_alloc_array(n * o, sizeof *picked->y);
@@ -84,7 +106,7 @@ static enum err_code pick(const struct gate_case *c, enum gate_rows *rows, struc
         goto no_memory;
     }
     for (size_t i = 0; i < (size_t)data->n; i++) {
-        if (role[i] == SPLIT_KEPT && wanted(*rows, (int)i, c->n_known)) {
+        if (role[i] == SPLIT_KEPT && is_wanted(*rows, (int)i, c->n_known)) {
             size_t to = (size_t)picked->data.n++;
             memcpy(picked->x + to * d, data->x + i * d, d * sizeof *data->x);
             memcpy(picked->y + to * o, data->y + i * o, o * sizeof *data->y);
@@ -92,7 +114,7 @@ static enum err_code pick(const struct gate_case *c, enum gate_rows *rows, struc
     }
     picked->data.x = picked->x;
     picked->data.y = picked->y;
-    set_range(c, picked->range);
+    find_served_range(c, picked->range);
     mem_free(role);
     return ERR_OK;
 no_memory:
@@ -102,7 +124,8 @@ no_memory:
 
 /* ---- scores ---- */
 
-static double combine(const struct scores *s, const double *range, enum gate_metric metric, int o)
+static double mean_over_outputs(const struct scores *s, const double *range,
+                                enum gate_metric metric, int o)
 {
     const double *values = metric == GATE_RMSE ? s->rmse : metric == GATE_NLL ? s->nll : s->crps;
     double sum = 0.0;
@@ -118,25 +141,25 @@ static double combine(const struct scores *s, const double *range, enum gate_met
     return metric == GATE_RMSE ? sqrt(sum) : sum;
 }
 
-enum err_code gate_score(const struct model *model, const struct data *rows, const double *range,
+enum err_code gate_score(const struct model *model, const struct gate_sample *sample,
                          enum gate_metric metric, const struct evaluation_run *run, double *out,
                          struct err *err)
 {
     struct scores scores = {.n_rows = 0};
-    enum err_code code = evaluation_score(model, rows, range, run, &scores, err);
+    enum err_code code = evaluation_score(model, sample->rows, sample->range, run, &scores, err);
     *out = NAN;
     if (code == ERR_NUMERIC) {
-        err_clear(err); /* a prediction that is not finite: no score */
+        err_clear(err); /* some prediction is not finite: there is no score */
         return ERR_OK;
     }
     if (code == ERR_OK) {
-        *out = combine(&scores, range, metric, model->o);
+        *out = mean_over_outputs(&scores, sample->range, metric, model->o);
         scores_release(&scores);
     }
     return code;
 }
 
-static void decide(const struct gate_spec *spec, struct gate_verdict *v)
+static void compare_scores(const struct gate_spec *spec, struct gate_verdict *v)
 {
     const char *metric = gate_metric_name(v->metric);
     double bound = v->metric == GATE_NLL ? v->served + spec->max_increase
@@ -166,11 +189,10 @@ static enum err_code score_both(const struct gate_case *c, const struct picked *
                                 struct gate_verdict *v, struct err *err)
 {
     const struct evaluation_run run = {.n_threads = c->n_threads, .cancel = c->cancel};
-    if (gate_score(c->candidate, &picked->data, picked->range, v->metric, &run, &v->candidate,
-                   err) != ERR_OK) {
-        return err->code;
-    }
-    return gate_score(c->served, &picked->data, picked->range, v->metric, &run, &v->served, err);
+    const struct gate_sample sample = {&picked->data, picked->range};
+    return gate_score(c->candidate, &sample, v->metric, &run, &v->candidate, err) == ERR_OK
+               ? gate_score(c->served, &sample, v->metric, &run, &v->served, err)
+               : err->code;
 }
 
 enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *the_case,
@@ -192,7 +214,7 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
                  the_case->data->d, the_case->data->o);
         return ERR_OK;
     }
-    if (pick(the_case, &out->rows, &picked, err) != ERR_OK) {
+    if (pick_rows(the_case, &out->rows, &picked, err) != ERR_OK) {
         goto done;
     }
     out->n = picked.data.n;
@@ -206,19 +228,19 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
     }
     if (score_both(the_case, &picked, out, err) == ERR_OK && !isfinite(out->served) &&
         out->metric != GATE_RMSE) {
-        /* Without noise or draws it has no density; an error it has. */
+        /* Without noise or draws a version has no density, but it has an error. */
         out->metric = GATE_RMSE;
         err_kept(score_both(the_case, &picked, out, err));
     }
     if (err->code == ERR_OK) {
-        decide(spec, out);
+        compare_scores(spec, out);
     }
 done:
     picked_release(&picked);
     return err->code;
 }
 
-static void put_score(struct textbuf *text, const char *key, double value)
+static void write_score(struct textbuf *text, const char *key, double value)
 {
     textbuf_printf(text, ",\"%s\":", key);
     if (isfinite(value)) {
@@ -233,8 +255,8 @@ void gate_write(struct textbuf *text, const struct gate_verdict *v)
     textbuf_printf(text, "{\"passed\":%s,\"metric\":\"%s\",\"compared\":\"%s\",\"rows\":%d",
                    v->passed ? "true" : "false", gate_metric_name(v->metric),
                    gate_rows_name(v->rows), v->n);
-    put_score(text, "candidate", v->candidate);
-    put_score(text, "served", v->served);
+    write_score(text, "candidate", v->candidate);
+    write_score(text, "served", v->served);
     textbuf_printf(text, ",\"served_version\":%lld,\"reason\":", (long long)v->served_version);
     if (v->reason[0] != '\0') {
         textbuf_json_string(text, v->reason);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One thread, awake every second; policies are looked at when rows have come or when one of them
- * said so. When to look goes by a clock that never jumps, what a policy says by the time of day: a
- * clock that is set is noticed within LOOK_MS. The lock guards the wake-up flags and what is told
- * of the models; nothing is computed and no SQL runs while it is held.
+ * One thread, awake every second. It looks at the policies when rows have come, when one of them is
+ * due, and at least every LOOK_MS. It waits by a clock that never jumps, while a schedule goes by
+ * the time of day: when that clock is set, this is noticed within LOOK_MS. The lock guards the
+ * notice and the status of the models; nothing is computed and no SQL runs while it is held.
  */
 #include "jobs/keeper.h"
 
@@ -14,22 +14,24 @@
 #include "documents/policy_json.h"
 #include "jobs/drift.h"
 #include "jobs/train_request.h"
+#include "store/jobs/job_store.h"
+#include "store/jobs/policy_store.h"
+#include "store/sqlite/db_tidy.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define MS_NS      INT64_C(1000000)
-#define LOOK_MS    60000 /* at least so often */
-#define BUSY_MS    1000  /* until a job may have ended */
-#define TIDY_PAGES 25600 /* most that one look gives back: 100 MB */
+#define LOOK_MS    60000 /* the longest time between two looks */
+#define BUSY_MS    1000  /* between looks at a model whose job runs */
+#define TIDY_PAGES 25600 /* given back at one look: at most 100 MB */
 #define PAUSE_MS   60000 /* after something went wrong with a policy */
 
 struct watch {
     char model[NAME_MAX_CHARS + 1];
-    bool seen; /* by the present look */
+    bool seen; /* its policy was there at the present look */
     struct policy_memory memory;
-    int64_t changed_ms;          /* of the policy last looked at */
+    int64_t changed_ms;          /* of the policy at the last look */
     int64_t paused_until_ns;     /* after something went wrong with it, by clock_ns */
     struct keeper_status status; /* guarded by lock */
 };
@@ -37,10 +39,10 @@ struct watch {
 struct keeper {
     struct keeper_settings settings;
     pthread_t thread;
-    struct cancel cancel;  /* of a measurement, at the stop */
-    struct wake wake;      /* for the stop; its lock is the lock */
-    bool notified;         /* guarded by lock */
-    struct watch *watches; /* array and models: changed by the thread alone, under the lock */
+    struct cancel cancel;  /* stops a measurement */
+    struct wake wake;      /* for the stop */
+    bool notified;         /* guarded by lock: rows came, or a policy changed */
+    struct watch *watches; /* changed by the thread alone, under the lock */
     size_t n_watches;
     size_t capacity;
     int64_t next_ns; /* of the next look, by clock_ns */
@@ -49,7 +51,7 @@ struct keeper {
 
 /* ---- what is remembered ---- */
 
-static struct watch *find(struct keeper *keeper, const char *model)
+static struct watch *find_watch(struct keeper *keeper, const char *model)
 {
     for (size_t i = 0; i < keeper->n_watches; i++) {
         if (strcmp(keeper->watches[i].model, model) == 0) {
@@ -59,10 +61,10 @@ static struct watch *find(struct keeper *keeper, const char *model)
     return NULL;
 }
 
-/* NULL when memory is short. */
-static struct watch *take(struct keeper *keeper, const char *model)
+/* NULL: no memory. */
+static struct watch *find_or_add_watch(struct keeper *keeper, const char *model)
 {
-    struct watch *watch = find(keeper, model);
+    struct watch *watch = find_watch(keeper, model);
     if (watch != NULL) {
         return watch;
     }
@@ -84,7 +86,7 @@ static struct watch *take(struct keeper *keeper, const char *model)
     return watch;
 }
 
-/* Models that have no policy any more. */
+/* Drops models that have no policy any more. */
 static void forget_unseen(struct keeper *keeper)
 {
     size_t n = 0;
@@ -99,7 +101,8 @@ static void forget_unseen(struct keeper *keeper)
     wake_unlock(&keeper->wake);
 }
 
-static void note(struct keeper *keeper, struct watch *watch, const char *waiting, int64_t job)
+static void note_status(struct keeper *keeper, struct watch *watch, const char *waiting,
+                        int64_t job)
 {
     wake_lock(&keeper->wake);
     watch->status.looked_ms = db_now_ms();
@@ -109,8 +112,8 @@ static void note(struct keeper *keeper, struct watch *watch, const char *waiting
     wake_unlock(&keeper->wake);
 }
 
-/* It has another policy than at the last look: what was remembered belongs to that one. */
-static void begin_anew(struct keeper *keeper, struct watch *watch, int64_t changed_ms)
+/* The policy was changed: what is remembered belongs to the old one. */
+static void reset_watch(struct keeper *keeper, struct watch *watch, int64_t changed_ms)
 {
     watch->memory = (struct policy_memory){.held_since_ms = 0};
     watch->changed_ms = changed_ms;
@@ -124,7 +127,7 @@ static void begin_anew(struct keeper *keeper, struct watch *watch, int64_t chang
 bool keeper_get_status(struct keeper *keeper, const char *model, struct keeper_status *out)
 {
     wake_lock(&keeper->wake);
-    const struct watch *watch = find(keeper, model);
+    const struct watch *watch = find_watch(keeper, model);
     if (watch != NULL) {
         *out = watch->status;
     }
@@ -134,9 +137,9 @@ bool keeper_get_status(struct keeper *keeper, const char *model, struct keeper_s
 
 /* ---- one model ---- */
 
-static enum err_code measure(struct keeper *keeper, struct watch *watch,
-                             const struct policy_spec *policy, const struct policy_facts *facts,
-                             struct err *err)
+static enum err_code measure_drift(struct keeper *keeper, struct watch *watch,
+                                   const struct policy_spec *policy,
+                                   const struct policy_facts *facts, struct err *err)
 {
     const struct keeper_settings *s = &keeper->settings;
     const struct drift_request request = {.models = s->models,
@@ -154,7 +157,7 @@ static enum err_code measure(struct keeper *keeper, struct watch *watch,
     watch->memory.judged_batch = facts->last_batch;
     watch->memory.judged_version = facts->default_version;
     watch->memory.undecided = drift.n == 0;
-    /* A version that cannot predict fresh rows has drifted. */
+    /* A version that cannot predict fresh rows (NaN) has drifted as well. */
     watch->memory.drifted =
         drift.n > 0 && !(drift.score <= drift.baseline * (1.0 + policy->drift_increase));
     wake_lock(&keeper->wake);
@@ -172,7 +175,7 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
     struct arena arena = ARENA_INIT;
     struct textbuf text = textbuf_in(&arena);
     struct job_new job = {.model = watch->model, .origin = reason, .policy_ms = watch->changed_ms};
-    /* Nobody is there to be told that the served version has another network. */
+    /* A warm start that is not possible becomes a cold one: there is no client to refuse it to. */
     const struct train_request request = {.db = s->db,
                                           .models = s->models,
                                           .model = watch->model,
@@ -185,21 +188,21 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
         if (job_store_add(s->db, &job, &id, err) == ERR_OK) {
             log_info(s->log, "job by policy", "job", LOG_INT(id), "model", watch->model, "reason",
                      reason, NULL);
-            note(keeper, watch, "a job of the model is queued or running", id);
+            note_status(keeper, watch, "a job of the model is queued or running", id);
             events_publish_state(s->events, id);
             trainer_notify(s->trainer);
         } else if (err->code == ERR_CONFLICT) {
-            err_clear(err); /* somebody was faster: the next look sees it */
+            err_clear(err); /* another job was added meanwhile: the next look sees it */
         }
     }
     arena_release(&arena);
     return err->code;
 }
 
-/* Holds the facts of this moment against the policy. */
-static enum err_code decide(struct keeper *keeper, struct watch *watch,
-                            const struct policy_spec *policy, struct policy_facts *facts,
-                            struct policy_decision *out, struct err *err)
+/* Reads the present facts and decides by the policy. */
+static enum err_code apply_policy(struct keeper *keeper, struct watch *watch,
+                                  const struct policy_spec *policy, struct policy_facts *facts,
+                                  struct policy_decision *out, struct err *err)
 {
     if (policy_store_facts(keeper->settings.db, watch->model, facts, err) == ERR_OK) {
         *out = policy_decide(policy, facts, watch->changed_ms, db_now_ms(), &watch->memory);
@@ -207,19 +210,20 @@ static enum err_code decide(struct keeper *keeper, struct watch *watch,
     return err->code;
 }
 
-/* *delay_ms: until the next look, should nothing happen. */
-static enum err_code act(struct keeper *keeper, struct watch *watch,
-                         const struct policy_spec *policy, int64_t *delay_ms, struct err *err)
+/* *delay_ms: until the next look at the latest. */
+static enum err_code follow_policy(struct keeper *keeper, struct watch *watch,
+                                   const struct policy_spec *policy, int64_t *delay_ms,
+                                   struct err *err)
 {
     struct policy_facts facts;
     struct policy_decision decision = {.act = POLICY_WAIT};
-    if (decide(keeper, watch, policy, &facts, &decision, err) != ERR_OK) {
+    if (apply_policy(keeper, watch, policy, &facts, &decision, err) != ERR_OK) {
         return err->code;
     }
-    /* A measurement takes its time, in which rows, jobs and versions come and go. */
+    /* Rows, jobs and versions may change during a measurement: the decision is made again. */
     if (decision.act == POLICY_MEASURE &&
-        (measure(keeper, watch, policy, &facts, err) != ERR_OK ||
-         decide(keeper, watch, policy, &facts, &decision, err) != ERR_OK)) {
+        (measure_drift(keeper, watch, policy, &facts, err) != ERR_OK ||
+         apply_policy(keeper, watch, policy, &facts, &decision, err) != ERR_OK)) {
         return err->code;
     }
     if (decision.act == POLICY_TRAIN) {
@@ -227,16 +231,16 @@ static enum err_code act(struct keeper *keeper, struct watch *watch,
         return start_job(keeper, watch, policy, decision.reason, err);
     }
     if (decision.act == POLICY_MEASURE) {
-        *delay_ms = 0; /* something else is to be judged now */
+        *delay_ms = 0; /* what was measured has changed meanwhile: measure again */
         return ERR_OK;
     }
     *delay_ms = decision.next_ms > 0 ? decision.next_ms - db_now_ms() : LOOK_MS;
-    note(keeper, watch, decision.reason, 0);
+    note_status(keeper, watch, decision.reason, 0);
     return ERR_OK;
 }
 
-static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t *delay_ms,
-                             struct err *err)
+static enum err_code look_at_model(struct keeper *keeper, struct watch *watch, int64_t *delay_ms,
+                                   struct err *err)
 {
     struct policy_spec policy = policy_spec_defaults();
     char *document = NULL;
@@ -246,13 +250,13 @@ static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t
         return err->code;
     }
     if (changed_ms != watch->changed_ms) {
-        begin_anew(keeper, watch, changed_ms);
+        reset_watch(keeper, watch, changed_ms);
     }
-    int64_t paused_ms = (watch->paused_until_ns - clock_ns()) / MS_NS;
+    int64_t paused_ms = (watch->paused_until_ns - clock_ns()) / CLOCK_MS;
     if (paused_ms > 0) {
         *delay_ms = paused_ms;
     } else if (policy_json_parse(document, strlen(document), &policy, err) == ERR_OK) {
-        err_kept(act(keeper, watch, &policy, delay_ms, err));
+        err_kept(follow_policy(keeper, watch, &policy, delay_ms, err));
     }
     policy_spec_release(&policy);
     mem_free(document);
@@ -261,7 +265,7 @@ static enum err_code look_at(struct keeper *keeper, struct watch *watch, int64_t
 
 /* ---- all of them ---- */
 
-static void tidy(struct keeper *keeper)
+static void give_space_back(struct keeper *keeper)
 {
     struct err err = ERR_INIT;
     int n_pages = 0;
@@ -272,71 +276,72 @@ static void tidy(struct keeper *keeper)
     }
 }
 
-/* The next look is to come in so long; a time of day may be far away, and the clock be set. */
-static void look_again(struct keeper *keeper, int64_t delay_ms)
+/* At the latest after LOOK_MS, for the clock may be set while a time of day is still far away. */
+static void schedule_look(struct keeper *keeper, int64_t delay_ms)
 {
-    int64_t at = clock_ns() + (delay_ms > 0 ? delay_ms < LOOK_MS ? delay_ms : LOOK_MS : 0) * MS_NS;
+    int64_t at =
+        clock_ns() + (delay_ms > 0 ? delay_ms < LOOK_MS ? delay_ms : LOOK_MS : 0) * CLOCK_MS;
     keeper->next_ns = at < keeper->next_ns ? at : keeper->next_ns;
 }
 
-static void look(struct keeper *keeper)
+static void look_at_models(struct keeper *keeper)
 {
     struct policy_name *names = NULL;
     size_t n = 0;
     struct err listing = ERR_INIT;
     int64_t now = clock_ns();
-    keeper->next_ns = now + LOOK_MS * MS_NS;
+    keeper->next_ns = now + LOOK_MS * CLOCK_MS;
     if (now >= keeper->tidy_ns) {
-        keeper->tidy_ns = now + LOOK_MS * MS_NS;
-        tidy(keeper);
+        keeper->tidy_ns = now + LOOK_MS * CLOCK_MS;
+        give_space_back(keeper);
     }
     if (policy_store_list(keeper->settings.db, &names, &n, &listing) != ERR_OK) {
         log_warn(keeper->settings.log, "policies not looked at", "reason", err_msg(&listing), NULL);
         return;
     }
     for (size_t i = 0; i < n && !cancel_is_requested(&keeper->cancel); i++) {
-        struct watch *watch = take(keeper, names[i].model);
+        struct watch *watch = find_or_add_watch(keeper, names[i].model);
         struct err err = ERR_INIT;
         int64_t delay_ms = LOOK_MS;
         if (watch == NULL) {
             continue;
         }
         watch->seen = true;
-        if (look_at(keeper, watch, &delay_ms, &err) != ERR_OK && err.code != ERR_NOT_FOUND &&
+        if (look_at_model(keeper, watch, &delay_ms, &err) != ERR_OK && err.code != ERR_NOT_FOUND &&
             err.code != ERR_CANCELLED) {
             log_warn(keeper->settings.log, "policy not followed", "model", watch->model, "reason",
                      err_msg(&err), NULL);
-            note(keeper, watch, err_msg(&err), 0);
-            watch->paused_until_ns = clock_ns() + PAUSE_MS * MS_NS;
+            note_status(keeper, watch, err_msg(&err), 0);
+            watch->paused_until_ns = clock_ns() + PAUSE_MS * CLOCK_MS;
             delay_ms = PAUSE_MS;
         }
-        look_again(keeper, delay_ms);
+        schedule_look(keeper, delay_ms);
     }
     forget_unseen(keeper);
     mem_free(names);
 }
 
-/* Sleeps a second. False: it is stopped. A notice does not end the sleep: uploads may come by the
- * hundred in a second, and a policy can wait that long. */
-static bool rest(struct keeper *keeper, bool *notified)
+/* False: the keeper stops. A notice does not end the sleep: there may be hundreds of uploads in a
+ * second, and policies can wait that long. */
+static bool sleep_a_second(struct keeper *keeper, bool *notified)
 {
     wake_lock(&keeper->wake);
-    bool go_on = wake_wait_locked(&keeper->wake, clock_ns() + 1000 * MS_NS);
+    bool go_on = wake_wait_locked(&keeper->wake, clock_ns() + 1000 * CLOCK_MS);
     *notified = keeper->notified;
     keeper->notified = false;
     wake_unlock(&keeper->wake);
     return go_on;
 }
 
-static void *work(void *arg)
+static void *keep_models(void *arg)
 {
     struct keeper *keeper = arg;
     bool notified = true;
     do {
         if (notified || clock_ns() >= keeper->next_ns) {
-            look(keeper);
+            look_at_models(keeper);
         }
-    } while (rest(keeper, &notified));
+    } while (sleep_a_second(keeper, &notified));
     return NULL;
 }
 
@@ -350,7 +355,7 @@ enum err_code keeper_start(const struct keeper_settings *settings, struct keeper
     keeper->settings = *settings;
     atomic_init(&keeper->cancel.stop, false);
     wake_init(&keeper->wake);
-    if (threads_start(&keeper->thread, "keeper", work, keeper, err) != ERR_OK) {
+    if (threads_start(&keeper->thread, "keeper", keep_models, keeper, err) != ERR_OK) {
         wake_release(&keeper->wake);
         mem_free(keeper);
         return err->code;

@@ -14,20 +14,21 @@ static bool rows_suffice(const struct policy_spec *policy, const struct policy_f
     return policy->new_rows > 0 && facts->n_new >= policy->new_rows;
 }
 
-/* Also after a job that failed or was refused: drift alone would start it again at once. */
+/* New rows are needed as well: after a job that failed or whose version was not promoted, drift
+ * alone would start the next job at once. */
 static bool drift_is_a_question(const struct policy_spec *policy, const struct policy_facts *facts)
 {
     return policy->drift_increase >= 0.0 && facts->default_version > 0 &&
            facts->n_fresh >= policy->drift_rows && facts->n_new >= policy->drift_rows;
 }
 
-/* Clocks are set back: what is remembered of the future counts from now. */
+/* When the clock was set back, remembered times may lie in the future; they count as now. */
 static int64_t not_later(int64_t ms, int64_t now_ms)
 {
     return ms > now_ms ? now_ms : ms;
 }
 
-/* What the schedule counts from: the last job or, without one, the policy. */
+/* What the schedule counts from: the last job or the change of the policy, the later one. */
 static int64_t counted_from_ms(const struct policy_facts *facts, int64_t changed_ms, int64_t now_ms,
                                struct policy_memory *memory)
 {
@@ -63,7 +64,7 @@ static int64_t sooner(int64_t a, int64_t b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-/* Until when to wait for rows to stop coming; not later than patience allows. */
+/* Until when to wait for rows to stop coming, at most as long as POLICY_PATIENCE allows. */
 static int64_t quiet_ms(const struct policy_spec *policy, const struct policy_facts *facts,
                         const struct policy_memory *memory)
 {
@@ -93,7 +94,7 @@ struct policy_decision policy_decide(const struct policy_spec *policy,
     if (facts->n_rows < 2) {
         return wait_until("the model has fewer than two rows", 0);
     }
-    /* Due without a change of rows: it trains as soon as there is one. */
+    /* A schedule that is due without a change of rows: training starts with the next change. */
     due = due > now_ms ? due : 0;
     if (is_due || enough || question) {
         int64_t quiet = quiet_ms(policy, facts, memory);

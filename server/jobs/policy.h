@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When a model is trained again by itself: when enough rows have come, when it is time, or when the
- * served version does worse on fresh rows than it did on its own (drift). Not while rows are still
- * coming in: a policy waits until none has come for debounce_s, but not longer than
- * POLICY_PATIENCE times that.
+ * When a model is trained again by itself: when enough rows have come, when the schedule says so,
+ * or when the served version predicts fresh rows worse than its own (drift). Training does not
+ * start while rows are still coming in: a policy waits until none has come for debounce_s, but not
+ * longer than POLICY_PATIENCE times that.
  *
- * Times are UTC, so they know no summer time. A time that passed while nobody looked (the server
- * was down, or a job was at work) is made up for at the next look. Where the clock was set back,
- * times of what happened before count as those of the first look after it.
+ * Times are UTC, without summer time. A time that passed while the server was down or a job was
+ * running is made up for at the next look. After the clock was set back, what happened earlier
+ * counts as if it had happened at the first look since.
  *
- * Decisions only: jobs/keeper gathers the facts and acts.
+ * This file decides; jobs/keeper gathers the facts and acts.
  */
 #ifndef POLICY_H
 #define POLICY_H
@@ -19,27 +19,28 @@
 
 #define POLICY_PATIENCE 10
 
-/* What a watcher remembers of a model between two looks. */
+/* What the keeper remembers of a model between two looks. */
 struct policy_memory {
-    int64_t held_since_ms;  /* since when there has been a reason; 0: there is none */
-    int64_t set_back_ms;    /* since when the last job lies in the future; 0: it does not */
-    int64_t judged_batch;   /* the last batch whose rows were judged for drift */
-    int64_t judged_version; /* and the default they were judged for */
-    bool drifted;           /* what came of it */
-    bool undecided;         /* too few rows for a version without scores of its own */
+    int64_t held_since_ms; /* since when there has been a reason to train; 0: there is none */
+    int64_t
+        set_back_ms; /* since when the last job has seemed to lie in the future; 0: it does not */
+    int64_t judged_batch;   /* the last batch when drift was measured */
+    int64_t judged_version; /* the default version then */
+    bool drifted;           /* the result */
+    bool undecided;         /* no result: too few rows for a version without scores of its own */
 };
 
 enum policy_act { POLICY_WAIT, POLICY_MEASURE, POLICY_TRAIN };
 
 struct policy_decision {
     enum policy_act act;
-    const char *reason; /* of training: new_rows, schedule, drift; of waiting: for people */
-    int64_t next_ms;    /* when to look again, should nothing happen; 0: no need */
+    const char *reason; /* to train: new_rows, schedule, drift; to wait: a sentence for people */
+    int64_t next_ms;    /* when to look again if nothing happens before; 0: never */
 };
 
 /*
- * now_ms, changed_ms (of the policy): UTC. POLICY_MEASURE: the caller finds out whether the fresh
- * rows show a drift, notes it in memory with what was judged, and asks again.
+ * now_ms, and changed_ms of the policy: UTC. POLICY_MEASURE: the caller measures whether fresh rows
+ * show a drift, notes the result in memory together with what it was measured on, and asks again.
  */
 struct policy_decision policy_decide(const struct policy_spec *policy,
                                      const struct policy_facts *facts, int64_t changed_ms,

@@ -2,6 +2,7 @@
 #include "jobs/rows.h"
 
 #include "base/mem.h"
+#include "store/data/data_read.h"
 
 #include <string.h>
 
@@ -11,9 +12,9 @@ struct filling {
     struct rows *rows;
 };
 
-/* The count and the rows are of one view of the file: neither can miss an upload or a deletion. */
-static enum err_code begin(void *ctx, const struct data_summary *summary,
-                           const struct training_data *origin, struct err *err)
+/* Count and rows come from one view of the file: no upload or deletion can come between them. */
+static enum err_code prepare_rows(void *ctx, const struct data_summary *summary,
+                                  const struct training_data *origin, struct err *err)
 {
     struct filling *filling = ctx;
     struct rows *rows = filling->rows;
@@ -42,7 +43,7 @@ static enum err_code begin(void *ctx, const struct data_summary *summary,
     return ERR_OK;
 }
 
-static enum err_code take_run(void *ctx, const struct data_run *run, struct err *err)
+static enum err_code append_run(void *ctx, const struct data_run *run, struct err *err)
 {
     struct filling *filling = ctx;
     struct data *data = &filling->rows->data;
@@ -71,8 +72,8 @@ enum err_code rows_load(struct db *db, const char *model, const struct rows_requ
     struct filling filling = {.model = model, .request = request, .rows = rows};
     struct data_reading reading = {.last_batch =
                                        request->pinned != NULL ? request->pinned->last_batch : 0,
-                                   .begin = begin,
-                                   .visit = take_run,
+                                   .begin = prepare_rows,
+                                   .visit = append_run,
                                    .ctx = &filling};
     *rows = (struct rows){.x = NULL};
     if (data_store_read(db, model, &reading, err) == ERR_OK && rows->data.n < rows->origin.n_rows) {

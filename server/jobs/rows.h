@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The training rows of a model, read whole from the store. */
+/* All training rows of a model, read from the store. */
 #ifndef ROWS_H
 #define ROWS_H
 
 #include "base/cancel.h"
 #include "fit/data.h"
-#include "store/data/data_store.h"
+#include "store/data/training_data.h"
+#include "store/sqlite/db.h"
 
 struct rows {
     struct data data; /* views of x and y */
@@ -17,7 +18,7 @@ struct rows {
 #define ROWS_MAX 100000000 /* a training run counts rows in an int */
 
 struct rows_request {
-    /* The very rows of an earlier attempt; NULL, or an empty fingerprint: whatever there is. */
+    /* Exactly the rows of an earlier attempt; NULL, or an empty fingerprint: all there are. */
     const struct training_data *pinned;
     const struct cancel *cancel; /* may be NULL */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The estimate of the time left counts from where this attempt began: what checkpoints brought back
- * cost nothing.
+ * The time left is estimated from the work of this attempt alone: what its checkpoints restored
+ * took no time.
  */
 #include "jobs/running.h"
 
@@ -10,8 +10,6 @@
 
 #include <math.h>
 #include <string.h>
-
-#define SECOND_NS INT64_C(1000000000)
 
 static double seconds_since(int64_t start_ns)
 {
@@ -74,7 +72,7 @@ void running_begin(struct running *running, int64_t job, int64_t max_s, struct b
         curves_decode(&running->curves, left);
     }
     running->start_ns = clock_ns();
-    running->deadline_ns = max_s > 0 ? running->start_ns + max_s * SECOND_NS : 0;
+    running->deadline_ns = max_s > 0 ? running->start_ns + max_s * CLOCK_S : 0;
     wake_notify_locked(&running->wake);
     if (!running->closed) {
         atomic_store_explicit(&running->cancel.stop, false, memory_order_relaxed);
@@ -103,8 +101,9 @@ static bool is_first_of_member(struct running *running, int member)
 }
 
 /*
- * What checkpoints brought back to a resumed attempt. Its first report tells of all that had ended
- * and of one member at work, each first report of another of what that one had done.
+ * Adds up what checkpoints restored to a resumed attempt. The first report of all counts the
+ * members that had ended and the one that reports; the first report of each further member counts
+ * the steps that this member had done.
  */
 static void count_before_locked(struct running *running, const struct progress *p)
 {

@@ -2,7 +2,7 @@
 #include "jobs/train_request.h"
 
 #include "documents/job_json.h"
-#include "store/data/data_store.h"
+#include "store/data/data_read.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One worker thread: claim a job from the store, work without any lock, report, again. The lock
- * guards the wake-up flags; what others ask about the job at work is jobs/running's.
+ * One worker thread: it claims a job from the store, works without a lock, stores the end, and
+ * claims the next one. What other threads ask about the running job is in jobs/running.
  *
- * A stopped job has three causes: the daemon stops, and the job goes back to the queue; its time is
- * over, and it has failed; or somebody asked, and it is cancelled.
+ * A job is stopped for one of three reasons. When the daemon stops, the job goes back to the queue;
+ * at its time limit, it has failed; when somebody asked for it, it is cancelled.
  */
 #include "jobs/trainer.h"
 
@@ -13,11 +13,12 @@
 #include "base/threads.h"
 #include "base/wake.h"
 #include "jobs/running.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
 
 #include <string.h>
 
-#define MS_NS   INT64_C(1000000)
-#define RETRY_S 2 /* pause after the store failed */
+#define RETRY_S 2 /* pause after a failure of the store */
 
 /* Seconds until the next try after a fault: 2, 8, 32, 128, 300. */
 #define BACKOFF_S     2
@@ -26,7 +27,7 @@
 struct trainer {
     struct trainer_settings settings;
     pthread_t thread;
-    struct wake wake; /* notices: there is a new job */
+    struct wake wake; /* a notice: there may be a job to claim */
     struct running running;
 };
 
@@ -42,7 +43,7 @@ bool trainer_get_curves(struct trainer *trainer, int64_t id, struct curves *out)
 
 /* ---- one attempt ---- */
 
-static void on_progress(void *ctx, const struct progress *progress)
+static void take_progress(void *ctx, const struct progress *progress)
 {
     struct trainer *trainer = ctx;
     int64_t job = 0;
@@ -57,11 +58,11 @@ static void write_curves(void *ctx, struct bytes_writer *writer)
     running_write_curves(&trainer->running, writer);
 }
 
-/* From here on the job can be asked about and cancelled. */
-static void announce(struct trainer *trainer, const struct attempt *attempt)
+/* From here on other threads can ask about the job and cancel it. */
+static void announce_job(struct trainer *trainer, const struct attempt *attempt)
 {
     struct db *db = trainer->settings.attempt.db;
-    struct err err = ERR_INIT; /* without its curves of before a job is none the worse */
+    struct err err = ERR_INIT; /* a job can go on without its earlier losses */
     void *bytes = NULL;
     size_t n_bytes = 0;
     err_kept(job_store_curves(db, attempt->row.id, &bytes, &n_bytes, &err));
@@ -72,16 +73,16 @@ static void announce(struct trainer *trainer, const struct attempt *attempt)
     metrics_set(&trainer->settings.attempt.metrics->job_running, 1);
 }
 
-static void retire(struct trainer *trainer)
+static void retire_job(struct trainer *trainer)
 {
     running_end(&trainer->running);
     metrics_set(&trainer->settings.attempt.metrics->job_running, 0);
 }
 
-static enum err_code run(struct trainer *trainer, struct attempt *attempt, struct err *err)
+static enum err_code run_attempt(struct trainer *trainer, struct attempt *attempt, struct err *err)
 {
     struct job_row row;
-    /* A cancel that came between the claim and the announcement found no running job. */
+    /* A request to cancel between the claim and the announcement found no running job. */
     if (job_store_get(trainer->settings.attempt.db, attempt->row.id, &row, err) != ERR_OK) {
         return err->code;
     }
@@ -98,10 +99,10 @@ static enum err_code run(struct trainer *trainer, struct attempt *attempt, struc
 
 /* ---- its end ---- */
 
-/* Waits for a notice, at most `ms` (0: for ever). False: the daemon stops. */
+/* Waits for a notice, at most ms milliseconds (0: for ever). False: the daemon stops. */
 static bool wait_for_work(struct trainer *trainer, int64_t ms)
 {
-    return wake_wait(&trainer->wake, ms > 0 ? clock_ns() + ms * MS_NS : WAKE_NEVER);
+    return wake_wait(&trainer->wake, ms > 0 ? clock_ns() + ms * CLOCK_MS : WAKE_NEVER);
 }
 
 static bool may_pass(enum err_code code)
@@ -123,7 +124,7 @@ static enum err_code write_end(struct trainer *trainer, const struct attempt *at
 {
     struct db *db = trainer->settings.attempt.db;
     int64_t id = attempt->row.id;
-    struct job_row row; /* as it is now: somebody may have cancelled it */
+    struct job_row row; /* its present state: it may have been cancelled */
     if (job_store_get(db, id, &row, err) != ERR_OK) {
         return err->code;
     }
@@ -138,37 +139,26 @@ static enum err_code write_end(struct trainer *trainer, const struct attempt *at
         if (job_store_retry(db, id, at, err_msg(why), err) != ERR_CONFLICT) {
             return err->code;
         }
-        err_clear(err); /* it was cancelled at this moment */
+        err_clear(err); /* it was cancelled a moment ago */
         return job_store_finish(db, id, JOB_CANCELLED, "", err);
     }
     return job_store_finish(db, id, JOB_FAILED, err_msg(why), err);
 }
 
-/* What it has told of its losses stays in the history; as well as can be. */
-static void keep_curves(struct trainer *trainer, const struct attempt *attempt)
-{
-    struct bytes_writer curves = {.data = NULL};
-    struct err err = ERR_INIT;
-    running_write_curves(&trainer->running, &curves);
-    if (!curves.failed) {
-        err_kept(job_store_set_curves(trainer->settings.attempt.db, attempt->row.id, curves.data,
-                                      curves.size, &err));
-    }
-    mem_free(curves.data);
-}
-
-/* Ends an attempt that did not publish: until the store has taken it, or the daemon stops. */
-static void conclude(struct trainer *trainer, const struct attempt *attempt, const struct err *why)
+/* Stores the end of an attempt that did not publish; tries until the daemon stops. */
+static void conclude_attempt(struct trainer *trainer, const struct attempt *attempt,
+                             const struct err *why)
 {
     bool go_on = true;
-    keep_curves(trainer, attempt);
+    struct err storing = ERR_INIT; /* losses that cannot be stored are given up */
+    err_kept(attempt_store_curves(attempt, &storing));
     while (go_on) {
         struct err err = ERR_INIT;
         enum err_code code = write_end(trainer, attempt, why, &err);
         if (code == ERR_OK || code == ERR_NOT_FOUND || code == ERR_CONFLICT) {
-            go_on = false; /* it is written, or the job is not there, or not running, any more */
+            go_on = false; /* stored, or the job is gone or does not run any more */
         } else {
-            log_error(trainer->settings.attempt.log, "job not concluded", "job",
+            log_error(trainer->settings.attempt.log, "end of job not stored", "job",
                       LOG_INT(attempt->row.id), "reason", err_msg(&err), NULL);
             go_on = wait_for_work(trainer, 1000 * RETRY_S);
         }
@@ -197,8 +187,9 @@ static void count_end(struct trainer *trainer, const struct job_row *row)
     metrics_job_ended(metrics, running_seconds(&trainer->running));
 }
 
-/* Logs and counts how it stands with the job now. */
-static void tell_end(struct trainer *trainer, const struct attempt *attempt, const struct err *why)
+/* Logs and counts the job's present state. */
+static void report_end(struct trainer *trainer, const struct attempt *attempt,
+                       const struct err *why)
 {
     struct log *log = trainer->settings.attempt.log;
     struct job_row row;
@@ -219,25 +210,25 @@ static void run_job(struct trainer *trainer, struct attempt *attempt)
     const struct attempt_settings *s = &trainer->settings.attempt;
     attempt->settings = s;
     attempt->cancel = &trainer->running.cancel;
-    attempt->progress = on_progress;
+    attempt->progress = take_progress;
     attempt->progress_ctx = trainer;
     attempt->curves = write_curves;
     log_info(s->log, "job started", "job", LOG_INT(attempt->row.id), "model", attempt->row.model,
              "attempt", LOG_INT(attempt->row.attempts), NULL);
     enum err_code code = attempt_read(attempt, &err);
-    announce(trainer, attempt);
+    announce_job(trainer, attempt);
     events_publish_state(trainer->settings.events, attempt->row.id);
-    if (code != ERR_OK || run(trainer, attempt, &err) != ERR_OK) {
-        conclude(trainer, attempt, &err);
+    if (code != ERR_OK || run_attempt(trainer, attempt, &err) != ERR_OK) {
+        conclude_attempt(trainer, attempt, &err);
     }
-    tell_end(trainer, attempt, &err);
-    retire(trainer);
+    report_end(trainer, attempt, &err);
+    retire_job(trainer);
     events_publish_state(trainer->settings.events, attempt->row.id);
 }
 
 /* ---- the worker ---- */
 
-/* Waits until a job may be there. False: the daemon stops. */
+/* Waits until there may be a job to claim. False: the daemon stops. */
 static bool wait_for_job(struct trainer *trainer)
 {
     struct err err = ERR_INIT;
@@ -249,7 +240,7 @@ static bool wait_for_job(struct trainer *trainer)
     return wait_for_work(trainer, at == 0 ? 0 : ms > 0 ? ms : 1);
 }
 
-static void *work(void *arg)
+static void *work_on_jobs(void *arg)
 {
     struct trainer *trainer = arg;
     struct log *log = trainer->settings.attempt.log;
@@ -304,10 +295,10 @@ enum err_code trainer_start(const struct trainer_settings *settings, struct trai
     }
     wake_init(&trainer->wake);
     if (n_requeued + n_failed > 0) {
-        log_info(settings->attempt.log, "jobs that were interrupted", "queued_again",
-                 LOG_INT(n_requeued), "failed", LOG_INT(n_failed), NULL);
+        log_info(settings->attempt.log, "interrupted jobs", "queued_again", LOG_INT(n_requeued),
+                 "failed", LOG_INT(n_failed), NULL);
     }
-    if (threads_start(&trainer->thread, "trainer", work, trainer, err) != ERR_OK) {
+    if (threads_start(&trainer->thread, "trainer", work_on_jobs, trainer, err) != ERR_OK) {
         trainer_free(trainer);
         return err->code;
     }

@@ -7,7 +7,7 @@
 bool batch_item_is_void(const struct batch_item *item, struct err *err)
 {
     if (item->deadline_ns != 0 && clock_ns() > item->deadline_ns) {
-        err_set(err, ERR_DEADLINE, "the request's time ran out before its answer was there");
+        err_set(err, ERR_DEADLINE, "the request's time ran out before it was answered");
     } else if (item->gone != NULL && item->gone(item->ctx)) {
         err_set(err, ERR_ABANDONED, "the client went away before the answer");
     }
@@ -55,8 +55,8 @@ static enum err_code distribute(struct batch_call *call, struct err *err)
         return err->code;
     }
     for (; item != NULL; item = item->next) {
-        if (predict_slice(item->model, &call->joint, &call->all, first, item->request, item->arena,
-                          item->result, &item->err) == ERR_OK) {
+        if (predict_slice(&call->predict, first, item->request, item->arena, item->result,
+                          &item->err) == ERR_OK) {
             first += item->request->n;
         } else {
             return err_set(err, item->err.code, "%s", item->err.msg);

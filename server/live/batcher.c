@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ring holds what has work to hand out: lanes (requests that wait for one model and can be
- * joined) and calls with tiles left. A compute thread takes the head, does one tile of it, and puts
- * it back at the end while there is more. Everything in the ring changes under the lock; nothing is
+ * The ring holds sources of work: lanes, which are requests that wait for one model and can be
+ * joined, and calls with tiles left. A compute thread takes the head, does one tile of it, and puts
+ * it back at the end if there is more to do. The ring changes under the lock only; nothing is
  * computed or allocated under it.
  */
 #include "live/batcher.h"
@@ -17,15 +17,15 @@
 
 #define MAX_THREADS 256
 /*
- * Multiplications of requests that run in the thread of their caller. Up to about 20 us handing
- * them over would cost more than joining them gains (on a virtual machine a wake-up takes 8 to 37
- * us); up to about 1 ms they do so while there is nothing else to do, so that an idle server adds
- * no delay. W1 of the benchmarks (30 us) gains a third in requests per second from joining, at 64
- * connections.
+ * Requests with at most so many multiplications run in their caller's thread. SMALL_WORK takes
+ * about 20 us: handing such a request to another thread would cost more than joining gains (on a
+ * virtual machine a wake-up takes 8 to 37 us). IDLE_WORK takes about 1 ms and counts while there is
+ * nothing else to do, so that an idle server adds no delay. W1 of the benchmarks (30 us) gains a
+ * third in requests per second from joining, at 64 connections.
  */
 #define SMALL_WORK 1e5
 #define IDLE_WORK  4e6
-#define RATE_DECAY 0.98 /* weight of the past at each tile, for the rate of work */
+#define RATE_DECAY 0.98 /* of the rate of work, at each tile */
 #define MAX_RETRY  3600 /* s */
 
 enum source_kind { SOURCE_LANE, SOURCE_CALL };
@@ -36,7 +36,7 @@ struct source {
 };
 
 struct lane {
-    struct source source; /* first, so that a source is its lane; `next` also links free lanes */
+    struct source source; /* first: a lane is cast from its source; `next` also links free lanes */
     struct batch_item *head;
     struct batch_item *tail;
 };
@@ -44,7 +44,7 @@ struct lane {
 struct call {
     struct source source; /* first */
     struct batch_call batch;
-    int next_tile; /* guarded by the lock, as are the next two and batch.err */
+    int next_tile; /* guarded by the lock, like running, failed and batch.err */
     int running;   /* tiles under way */
     bool failed;   /* the tiles left are skipped */
 };
@@ -62,12 +62,12 @@ struct batcher {
     struct lane *free_lanes;
     struct call *free_calls; /* linked by source.next */
     int n_idle;              /* threads that wait for work */
-    int n_inline;            /* small requests in threads of their callers */
+    int n_inline;            /* requests that run in their caller's thread */
     int n_waiting;           /* items in lanes */
     long long rows_waiting;
     double work_waiting; /* in lanes and in tiles of calls */
-    double rate_work;    /* work done lately .. */
-    double rate_s;       /* .. in so many seconds of threads */
+    double rate_work;    /* recent work .. */
+    double rate_s;       /* .. and the seconds of threads it took */
     bool stopping;
 };
 
@@ -97,7 +97,7 @@ static struct source *ring_pop(struct batcher *b)
     return source;
 }
 
-/* The lane whose requests the item can join, or a new one in the ring. */
+/* A lane whose requests the item can join, or a new one in the ring. */
 static struct lane *find_lane(struct batcher *b, const struct batch_item *item)
 {
     for (struct source *s = b->first; s != NULL; s = s->next) {
@@ -123,8 +123,8 @@ static void add_waiting(struct batcher *b, int n_items, long long rows)
 }
 
 /*
- * Items from the head of a lane that has just left the ring, while they fit one joint call; larger
- * ones further back stay. The lane goes back into the ring while it has more.
+ * Takes as many items as fit one joint call from a lane that has just left the ring, in their order
+ * but skipping those that are too large. The lane goes back into the ring if it still has items.
  */
 static struct batch_item *take_items(struct batcher *b, struct lane *lane)
 {
@@ -160,7 +160,7 @@ static struct batch_item *take_items(struct batcher *b, struct lane *lane)
 
 /* ---- items ---- */
 
-/* The item may be gone when this returns. */
+/* The item may no longer exist when this returns. */
 static void item_end(struct batcher *b, struct batch_item *item)
 {
     struct metrics *metrics = b->settings.metrics;
@@ -196,8 +196,8 @@ static void forget_work(struct batcher *b, double work)
     pthread_mutex_unlock(&b->lock);
 }
 
-/* Ends the items that are void; the rest as a list. */
-static struct batch_item *sift(struct batcher *b, struct batch_item *items, int *n_items)
+/* Ends the items that nobody needs any more; returns the others. */
+static struct batch_item *drop_void_items(struct batcher *b, struct batch_item *items, int *n_items)
 {
     struct batch_item *kept = NULL;
     struct batch_item **end = &kept;
@@ -242,7 +242,7 @@ static void call_put(struct batcher *b, struct call *call)
     pthread_mutex_unlock(&b->lock);
 }
 
-/* After the last tile: results to their owners. */
+/* After the last tile. */
 static void call_end(struct batcher *b, struct call *call)
 {
     double work = 0.0;
@@ -257,11 +257,11 @@ static void call_end(struct batcher *b, struct call *call)
     call_put(b, call);
 }
 
-/* A call over the items, its first tile taken by the caller; NULL when it has ended already. */
+/* A call over the items, whose first tile the caller runs; NULL when it has ended already. */
 static struct call *call_begin(struct batcher *b, struct batch_item *items)
 {
     int n_items;
-    items = sift(b, items, &n_items);
+    items = drop_void_items(b, items, &n_items);
     if (items == NULL) {
         return NULL;
     }
@@ -288,14 +288,15 @@ static struct call *call_begin(struct batcher *b, struct batch_item *items)
     return call;
 }
 
-/* One tile, and the end of the call after its last one. */
+/* Runs one tile, and ends the call after its last one. */
 static void call_step(struct batcher *b, struct call *call, int tile, bool skip,
                       struct arena *scratch)
 {
     const struct predict_call *predict = &call->batch.predict;
     struct err err = ERR_INIT;
     int64_t start = clock_ns();
-    /* A large request may become void on its way; of joined ones each has begun to count. */
+    /* A large request alone may become void during its call; joined ones are computed to the end.
+     */
     skip = skip ||
            (tile > 0 && call->batch.n_items == 1 && batch_item_is_void(call->batch.items, &err));
     if (!skip) {
@@ -325,7 +326,7 @@ static void call_step(struct batcher *b, struct call *call, int tile, bool skip,
 
 /* ---- threads ---- */
 
-/* What a lane holds, as a call with a first tile done. */
+/* Begins a call over items of a lane and runs its first tile. */
 static void serve_items(struct batcher *b, struct batch_item *items, bool stopping,
                         struct arena *scratch)
 {
@@ -339,8 +340,8 @@ static void serve_items(struct batcher *b, struct batch_item *items, bool stoppi
     }
 }
 
-/* One turn at the head of the ring; leaves the lock. */
-static void turn(struct batcher *b, struct arena *scratch)
+/* One turn at the head of the ring. Called with the lock, which it releases. */
+static void take_turn(struct batcher *b, struct arena *scratch)
 {
     struct source *source = ring_pop(b);
     bool stopping = b->stopping;
@@ -365,7 +366,7 @@ static void turn(struct batcher *b, struct arena *scratch)
     call_step(b, call, tile, skip, scratch);
 }
 
-static void *compute(void *arg)
+static void *compute_by_turns(void *arg)
 {
     struct batcher *b = arg;
     struct arena scratch = ARENA_INIT;
@@ -381,7 +382,7 @@ static void *compute(void *arg)
             break;
         }
         metrics_add(&b->settings.metrics->compute_busy, 1);
-        turn(b, &scratch);
+        take_turn(b, &scratch);
         metrics_add(&b->settings.metrics->compute_busy, -1);
     }
     arena_release(&scratch);
@@ -409,7 +410,7 @@ enum err_code batcher_start(const struct batcher_settings *settings, struct batc
     for (int i = 0; i < settings->n_threads && i < MAX_THREADS; i++) {
         char name[16];
         snprintf(name, sizeof name, "predict-%d", i);
-        if (threads_start(&b->threads[i], name, compute, b, err) != ERR_OK) {
+        if (threads_start(&b->threads[i], name, compute_by_turns, b, err) != ERR_OK) {
             batcher_free(b);
             return err->code;
         }
@@ -479,7 +480,7 @@ static bool has_room(const struct batcher *b, const struct batch_item *item)
                                  b->rows_waiting + item->request->n <= b->settings.max_rows);
 }
 
-/* Seconds until what waits now will have been done. */
+/* Seconds until all that waits now will be done. */
 static int drain_s(const struct batcher *b)
 {
     if (b->rate_work <= 0.0 || b->rate_s <= 0.0) {
@@ -516,7 +517,7 @@ void batcher_submit(struct batcher *batcher, struct batch_item *item)
     item->work = predict_work(item->model, item->request);
     pthread_mutex_lock(&batcher->lock);
     bool stopping = batcher->stopping;
-    /* Another may have taken the room since batcher_admit. */
+    /* Another request may have taken the room since batcher_admit. */
     bool room = item->goes_on || has_room(batcher, item);
     if (!stopping && room) {
         struct lane *lane = find_lane(batcher, item);

@@ -83,7 +83,7 @@ struct served *entry_find(const struct entry *entry, const struct version_ref *r
     return NULL;
 }
 
-/* Takes the one without alias that was asked for longest ago out, when there are too many. */
+/* When too many versions have no alias, removes the one that was asked for longest ago. */
 static struct served *make_room(struct entry *entry)
 {
     size_t n_unnamed = 0;
@@ -108,7 +108,7 @@ struct served *entry_hold(struct entry *entry, struct served *served)
 {
     struct served *leaves = NULL;
     if (entry->capacity == 0 || find_number(entry, served->version) != NULL) {
-        return NULL; /* another request was faster, or nothing is kept */
+        return NULL; /* another request has added it, or nothing is kept */
     }
     if (!has_alias(entry, served->version)) {
         leaves = make_room(entry);
@@ -119,8 +119,8 @@ struct served *entry_hold(struct entry *entry, struct served *served)
     return leaves;
 }
 
-/* Is it in the store? The digest too: another file may number other contents alike. */
-static bool is_there(const struct served *served, const struct version_row *versions, size_t n)
+/* Is it in the store? By its digest too: a replaced file may have other contents. */
+static bool is_stored(const struct served *served, const struct version_row *versions, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (versions[i].version == served->version) {
@@ -136,15 +136,15 @@ void entry_swap(struct entry *entry, struct entry *next, const struct version_ro
     struct entry old = *entry;
     memcpy(next->name, old.name, sizeof next->name);
     next->failed = old.failed;
-    /* From the one asked for last to the one asked for first, so that those in front stay in
-     * front and the last few without alias are the ones that leave. */
+    /* From the back to the front, so that the order stays and that of the versions without alias
+     * the ones at the back are dropped. */
     for (size_t i = old.n_held; i-- > 0;) {
-        if (is_there(old.held[i], versions, n_versions)) {
+        if (is_stored(old.held[i], versions, n_versions)) {
             served_unref(entry_hold(next, old.held[i]));
         }
     }
     if (old.current != NULL && has_alias(next, old.current->version) &&
-        is_there(old.current, versions, n_versions)) {
+        is_stored(old.current, versions, n_versions)) {
         served_unref(entry_hold(next, old.current));
     }
     *entry = *next;

@@ -1,46 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What of one model is in memory: its default version, some others, and what versions are called.
+ * The part of one model that is in memory: its default version, some other versions, and the names
+ * of versions.
  *
- * Versions with an alias stay once they were asked for, as long as they have it; of the others the
- * last few stay. The registry's lock guards every entry in its table; nothing here takes it.
+ * A version with an alias stays from when it was first asked for until it loses the alias. Of the
+ * others the few that were asked for last stay. The caller holds the lock of the table of models.
  */
 #ifndef ENTRY_H
 #define ENTRY_H
 
 #include "live/served.h"
+#include "store/models/model_view.h"
 
-#define ENTRY_UNNAMED 2 /* versions beside the default and aliased ones that a model keeps */
+#define ENTRY_UNNAMED 2 /* versions that a model keeps besides the default and aliased ones */
 
 struct entry {
     char name[NAME_MAX_CHARS + 1];
-    struct served *current; /* the default version; NULL: none that serves */
+    struct served *current; /* the default version; NULL: there is none that can serve */
     struct served **held;   /* others, most recently asked for first */
     size_t n_held;
     size_t capacity;
     struct alias_row *aliases; /* by name */
     size_t n_aliases;
     int64_t previous; /* version; 0: none */
-    uint64_t applied; /* number of the refresh that it shows */
-    uint64_t failed;  /* number of the latest refresh that failed; past `applied`: it is stale */
+    uint64_t applied; /* number of the refresh that it comes from */
+    uint64_t
+        failed; /* number of the latest refresh that failed; above `applied`: the entry is stale */
 };
 
-/* A zeroed entry that takes the view's aliases, with room for what may be held. ERR_NOMEM. */
+/* Fills a zeroed entry: takes the view's aliases and makes room for versions. ERR_NOMEM. */
 enum err_code entry_prepare(struct entry *entry, struct model_view *view,
                             struct err *err) MUST_CHECK;
-/* A zeroed entry may be released. Readers may go on with what they have references to. */
+/* A zeroed entry may be released. Readers keep what they have references to. */
 void entry_release(struct entry *entry);
 
-/* Borrowed; NULL: not in memory. */
+/* Borrowed; NULL: the version is not in memory. */
 struct served *entry_find(const struct entry *entry, const struct version_ref *ref);
 
-/* A version that is not the default and was just asked for; takes a reference if it stays. Returns
- * the one that leaves for it, the caller's to give back; may be NULL. */
+/* Keeps a version that is not the default and was just asked for; takes a reference. Returns the
+ * version that was dropped for it, with the entry's reference, which the caller gives back; or
+ * NULL. */
 struct served *entry_hold(struct entry *entry, struct served *served);
 
 /*
- * Puts `next` in the place of what the entry shows. Versions that are still in the store as they
- * were move over; all that leaves is in *next then, to be released.
+ * Replaces the contents of the entry by `next`. Versions that are unchanged in the store move over;
+ * afterwards *next holds all the others and is to be released.
  */
 void entry_swap(struct entry *entry, struct entry *next, const struct version_row *versions,
                 size_t n_versions);

@@ -6,22 +6,21 @@
 #include "base/threads.h"
 #include "base/wake.h"
 #include "store/sqlite/db.h"
+#include "store/sqlite/db_follow.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define MS_NS INT64_C(1000000)
 
 struct follow {
     struct follow_settings settings;
     pthread_t thread;
     struct wake wake; /* for the stop */
-    /* Of the thread alone. */
-    enum db_change left; /* what could not be done and may be possible later */
-    char told[240];      /* the failure that was logged last; "": none since a success */
+    /* Used by the thread alone. */
+    enum db_change left; /* a change that failed and is tried again */
+    char told[240];      /* the last failure that was logged; "": none since a success */
 };
 
-/* A file that is bad stays bad until it is changed; memory and descriptors may come back. */
+/* A bad file stays bad until it is changed; a lack of memory or descriptors may pass. */
 static bool may_pass(enum err_code code)
 {
     return code == ERR_NOMEM || code == ERR_IO || code == ERR_BUSY;
@@ -35,7 +34,7 @@ static enum err_code take_over(struct follow *follow, enum db_change change, str
     return models_reload(follow->settings.models, err);
 }
 
-static void report(struct follow *follow, const struct err *err)
+static void report_failure(struct follow *follow, const struct err *err)
 {
     const struct follow_settings *s = &follow->settings;
     if (strcmp(follow->told, err_msg(err)) != 0) {
@@ -46,13 +45,13 @@ static void report(struct follow *follow, const struct err *err)
     }
 }
 
-static void look(struct follow *follow)
+static void look_at_file(struct follow *follow)
 {
     const struct follow_settings *s = &follow->settings;
     struct err err = ERR_INIT;
     enum db_change change = DB_SAME;
     if (db_poll(s->db, &change, &err) != ERR_OK) {
-        report(follow, &err);
+        report_failure(follow, &err);
         return;
     }
     change = change > follow->left ? change : follow->left;
@@ -61,7 +60,7 @@ static void look(struct follow *follow)
     }
     if (take_over(follow, change, &err) != ERR_OK) {
         follow->left = may_pass(err.code) ? change : DB_SAME;
-        report(follow, &err);
+        report_failure(follow, &err);
         return;
     }
     follow->left = DB_SAME;
@@ -71,16 +70,16 @@ static void look(struct follow *follow)
              change == DB_REPLACED ? "replaced" : "changed", NULL);
 }
 
-static void *run(void *arg)
+static void *follow_file(void *arg)
 {
     struct follow *follow = arg;
-    while (wake_wait(&follow->wake, clock_ns() + follow->settings.period_ms * MS_NS)) {
-        look(follow);
+    while (wake_wait(&follow->wake, clock_ns() + follow->settings.period_ms * CLOCK_MS)) {
+        look_at_file(follow);
     }
     return NULL;
 }
 
-static void release(struct follow *follow)
+static void follow_free(struct follow *follow)
 {
     wake_release(&follow->wake);
     mem_free(follow);
@@ -95,8 +94,8 @@ enum err_code follow_start(const struct follow_settings *settings, struct follow
     }
     follow->settings = *settings;
     wake_init(&follow->wake);
-    if (threads_start(&follow->thread, "follow", run, follow, err) != ERR_OK) {
-        release(follow);
+    if (threads_start(&follow->thread, "follow", follow_file, follow, err) != ERR_OK) {
+        follow_free(follow);
         return err->code;
     }
     *out = follow;
@@ -110,5 +109,5 @@ void follow_stop(struct follow *follow)
     }
     wake_stop(&follow->wake);
     pthread_join(follow->thread, NULL);
-    release(follow);
+    follow_free(follow);
 }

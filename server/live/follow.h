@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A replica's look at its file: a thread that takes over what others have changed.
+ * A replica follows its registry file: a thread takes over what other processes change in it.
  *
- * A file put in place of the old one is examined and opened anew; after a commit of another process
- * on this host the models are compared. What is half-written or damaged is refused: it is logged
- * once, everything in memory and the old connections go on, and the next change is tried again.
+ * When another file has been put in its place, it is checked and opened. After a commit of another
+ * process on this host, the models are refreshed. A file that is half-written or damaged is refused
+ * and logged once; models and connections stay as they are until the next change.
  */
 #ifndef FOLLOW_H
 #define FOLLOW_H
@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "live/models.h"
+#include "store/sqlite/db.h"
 
 struct follow_settings {
     struct db *db; /* read-only */
@@ -23,11 +24,11 @@ struct follow_settings {
 
 struct follow;
 
-/* Keeps what the settings point to. After registry_load. ERR_NOMEM. */
+/* Keeps what the settings point to. To be called after models_load. ERR_NOMEM. */
 enum err_code follow_start(const struct follow_settings *settings, struct follow **out,
                            struct err *err) MUST_CHECK;
 
-/* Ends the thread after what it is at. NULL is fine. */
+/* Waits until the thread has finished what it does. NULL is fine. */
 void follow_stop(struct follow *follow);
 
 #endif

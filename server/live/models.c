@@ -1,25 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "live/models.h"
+#include "live/models_priv.h"
 
 #include "base/mem.h"
-#include "live/entry.h"
 #include "model/codec.h"
+#include "store/models/model_admin.h"
+#include "store/models/model_view.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-
-struct models {
-    struct db *db;
-    struct log *log;
-    pthread_mutex_t lock;  /* guards what follows; held for look-ups and swaps only */
-    struct entry *entries; /* sorted by name */
-    size_t n_entries;
-    size_t capacity;
-    uint64_t refreshes; /* numbers given out */
-    atomic_bool loaded;
-};
 
 /* ---- the table ---- */
 
@@ -28,7 +16,7 @@ enum err_code models_new(struct db *db, struct log *log, struct models **out, st
     struct models *models = mem_zalloc(sizeof *models);
     if (models == NULL || pthread_mutex_init(&models->lock, NULL) != 0) {
         mem_free(models);
-        return err_set(err, ERR_NOMEM, "no memory for the registry");
+        return err_set(err, ERR_NOMEM, "no memory for the table of models");
     }
     models->db = db;
     models->log = log;
@@ -48,8 +36,8 @@ void models_free(struct models *models)
     }
 }
 
-/* Where `name` is, or would have to be. */
-static size_t position_locked(const struct models *models, const char *name, bool *found)
+/* Where `name` is in the table, or where it would have to be. */
+static size_t find_position_locked(const struct models *models, const char *name, bool *found)
 {
     size_t low = 0;
     size_t high = models->n_entries;
@@ -73,15 +61,15 @@ static size_t position_locked(const struct models *models, const char *name, boo
 static struct entry *find_locked(struct models *models, const char *name)
 {
     bool found;
-    size_t at = position_locked(models, name, &found);
+    size_t at = find_position_locked(models, name, &found);
     return found ? &models->entries[at] : NULL;
 }
 
-/* The entry of `name`, made if needed; NULL when memory is short. */
+/* The entry of `name`, which is added if needed; NULL: no memory. */
 static struct entry *take_entry_locked(struct models *models, const char *name)
 {
     bool found;
-    size_t at = position_locked(models, name, &found);
+    size_t at = find_position_locked(models, name, &found);
     if (found) {
         return &models->entries[at];
     }
@@ -105,8 +93,9 @@ static struct entry *take_entry_locked(struct models *models, const char *name)
 
 /* ---- loading ---- */
 
-static enum err_code load(struct models *models, const char *name, const struct version_row *row,
-                          struct served **out, struct err *err)
+static enum err_code load_version(struct models *models, const char *name,
+                                  const struct version_row *row, struct served **out,
+                                  struct err *err)
 {
     void *bytes = NULL;
     size_t n_bytes = 0;
@@ -135,10 +124,9 @@ done:
     return err->code;
 }
 
-/* A version's row in the store. */
-static enum err_code find_version(struct models *models, const char *name,
-                                  const struct version_ref *ref, struct version_row *out,
-                                  struct err *err)
+enum err_code models_find_row(struct models *models, const char *name,
+                              const struct version_ref *ref, struct version_row *out,
+                              struct err *err)
 {
     struct model_view view = {.n_versions = 0};
     const struct version_row *row = NULL;
@@ -156,15 +144,15 @@ static enum err_code find_version(struct models *models, const char *name,
     return err->code;
 }
 
-/* The state of an entry when something was looked up in it. */
+/* The state of an entry when a version was looked up in it. */
 struct seen {
-    uint64_t applied; /* the number of the refresh that it shows */
+    uint64_t applied; /* the number of the refresh it came from */
     bool stale;
 };
 
 /* *seen may be NULL. */
-static struct served *lookup(struct models *models, const char *name, const struct version_ref *ref,
-                             struct seen *seen)
+static struct served *look_up_version(struct models *models, const char *name,
+                                      const struct version_ref *ref, struct seen *seen)
 {
     pthread_mutex_lock(&models->lock);
     const struct entry *entry = find_locked(models, name);
@@ -177,9 +165,9 @@ static struct served *lookup(struct models *models, const char *name, const stru
     return served;
 }
 
-/* Keeps a version that is not the default. Not when the model was refreshed since `applied`: the
- * version may be gone. */
-static void hold(struct models *models, struct served *served, uint64_t applied)
+/* Keeps a version that is not the default, unless the model was refreshed since `applied`: the
+ * version may have been deleted. */
+static void hold_version(struct models *models, struct served *served, uint64_t applied)
 {
     struct served *leaves = NULL;
     pthread_mutex_lock(&models->lock);
@@ -191,8 +179,8 @@ static void hold(struct models *models, struct served *served, uint64_t applied)
     served_unref(leaves);
 }
 
-/* Serves a default version as it was just read, where none is and nothing has changed since. */
-static void adopt(struct models *models, struct served *served, uint64_t applied)
+/* Serves a default version that was just read, if none is served and nothing changed since. */
+static void adopt_default(struct models *models, struct served *served, uint64_t applied)
 {
     pthread_mutex_lock(&models->lock);
     struct entry *entry = find_locked(models, served->name);
@@ -203,19 +191,20 @@ static void adopt(struct models *models, struct served *served, uint64_t applied
 }
 
 /*
- * What was just loaded is kept for the next request. A default version is, even when the store
- * fails now that the whole entry is asked for: the entry is stale then, and asks again.
+ * Keeps what was just loaded for the next request. A default version is kept even if the refresh of
+ * its entry fails now: the entry is stale then, and the next request refreshes it.
  */
-static void keep(struct models *models, struct served *served, bool is_default, uint64_t applied)
+static void keep_version(struct models *models, struct served *served, bool is_default,
+                         uint64_t applied)
 {
-    struct put_result as = {.version = served->version};
     struct err refreshing = ERR_INIT;
     if (!is_default) {
-        hold(models, served, applied);
-    } else if (models_refresh(models, served->name, served->model, &as, &refreshing) != ERR_OK) {
-        log_warn(models->log, "versions not read again", "model", served->name, "reason",
+        hold_version(models, served, applied);
+    } else if (models_refresh(models, served->name, served->model, served->version, &refreshing) !=
+               ERR_OK) {
+        log_warn(models->log, "model not refreshed", "model", served->name, "reason",
                  err_msg(&refreshing), NULL);
-        adopt(models, served, applied);
+        adopt_default(models, served, applied);
     }
 }
 
@@ -223,24 +212,24 @@ enum err_code models_find(struct models *models, const char *name, const struct 
                           struct served **out, struct err *err)
 {
     struct seen seen;
-    *out = lookup(models, name, ref, &seen);
+    *out = look_up_version(models, name, ref, &seen);
     if (seen.stale) {
-        /* While the store cannot be read, what is in memory goes on serving. */
+        /* What is in memory goes on serving while the store cannot be read. */
         struct err ignored = ERR_INIT;
-        if (models_refresh(models, name, NULL, NULL, &ignored) == ERR_OK) {
+        if (models_refresh(models, name, NULL, 0, &ignored) == ERR_OK) {
             served_unref(*out);
-            *out = lookup(models, name, ref, &seen);
+            *out = look_up_version(models, name, ref, &seen);
         }
     }
     if (*out != NULL) {
         return ERR_OK;
     }
     struct version_row row;
-    if (find_version(models, name, ref, &row, err) != ERR_OK ||
-        load(models, name, &row, out, err) != ERR_OK) {
+    if (models_find_row(models, name, ref, &row, err) != ERR_OK ||
+        load_version(models, name, &row, out, err) != ERR_OK) {
         return err->code;
     }
-    keep(models, *out, row.is_default, seen.applied);
+    keep_version(models, *out, row.is_default, seen.applied);
     return ERR_OK;
 }
 
@@ -253,30 +242,35 @@ enum err_code models_get(struct models *models, const char *name, int64_t versio
 
 /* ---- refreshing ---- */
 
-/* The served version the refreshed entry will hold; NULL when nothing can serve. */
+/* A model that need not be read back; NULL: none. */
+struct fresh {
+    struct model *model;
+    int64_t version;
+};
+
+/* The default version for the refreshed entry; NULL: it cannot serve. */
 static enum err_code obtain_default(struct models *models, const char *name,
-                                    const struct version_row *row, struct model *fresh,
-                                    const struct put_result *fresh_as, struct served **out,
-                                    struct err *err)
+                                    const struct version_row *row, const struct fresh *fresh,
+                                    struct served **out, struct err *err)
 {
     struct version_ref ref = version_ref_number(row->version);
     if (row->damaged) {
         return ERR_OK;
     }
-    *out = lookup(models, name, &ref, NULL);
+    *out = look_up_version(models, name, &ref, NULL);
     if (*out != NULL && strcmp((*out)->digest, row->digest) == 0) {
         return ERR_OK;
     }
     served_unref(*out);
     *out = NULL;
-    if (fresh != NULL && fresh_as->version == row->version) {
-        *out = served_new(name, row, fresh);
+    if (fresh->model != NULL && fresh->version == row->version) {
+        *out = served_new(name, row, fresh->model);
         return *out != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a served model");
     }
-    return load(models, name, row, out, err);
+    return load_version(models, name, row, out, err);
 }
 
-/* A number for a refresh that begins now. */
+/* The number of a refresh that begins now. */
 static uint64_t next_number(struct models *models)
 {
     pthread_mutex_lock(&models->lock);
@@ -297,12 +291,13 @@ static void mark_failed(struct models *models, const char *name, uint64_t number
 }
 
 enum err_code models_refresh(struct models *models, const char *name, struct model *fresh,
-                             const struct put_result *fresh_as, struct err *err)
+                             int64_t fresh_version, struct err *err)
 {
+    const struct fresh known = {fresh, fresh_version};
     struct model_view view = {.n_versions = 0};
     uint64_t number = next_number(models);
     struct entry next = {.applied = number};
-    bool damaged = false; /* what is served goes on, another reading would not help */
+    bool damaged = false; /* the served version stays, for reading again would not help */
     struct err viewing = ERR_INIT;
     enum err_code code = model_store_view(models->db, name, &view, &viewing);
     if (code != ERR_OK && code != ERR_NOT_FOUND) {
@@ -313,8 +308,8 @@ enum err_code models_refresh(struct models *models, const char *name, struct mod
         goto done;
     }
     for (size_t i = 0; i < view.n_versions; i++) {
-        if (view.versions[i].is_default && obtain_default(models, name, &view.versions[i], fresh,
-                                                          fresh_as, &next.current, err) != ERR_OK) {
+        if (view.versions[i].is_default &&
+            obtain_default(models, name, &view.versions[i], &known, &next.current, err) != ERR_OK) {
             damaged = err->code == ERR_CORRUPT;
             goto done;
         }
@@ -322,7 +317,7 @@ enum err_code models_refresh(struct models *models, const char *name, struct mod
     pthread_mutex_lock(&models->lock);
     struct entry *entry = take_entry_locked(models, name);
     if (entry == NULL) {
-        err_set(err, ERR_NOMEM, "no memory for the registry");
+        err_set(err, ERR_NOMEM, "no memory for the table of models");
     } else if (next.applied > entry->applied) {
         entry_swap(entry, &next, view.versions, view.n_versions);
     }
@@ -337,103 +332,16 @@ done:
 }
 
 void models_follow(struct models *models, const char *name, struct model *fresh,
-                   const struct put_result *fresh_as)
+                   int64_t fresh_version)
 {
     struct err refreshing = ERR_INIT;
-    if (models_refresh(models, name, fresh, fresh_as, &refreshing) != ERR_OK) {
+    if (models_refresh(models, name, fresh, fresh_version, &refreshing) != ERR_OK) {
         log_warn(models->log, "model changed but not loaded yet", "model", name, "reason",
                  err_msg(&refreshing), NULL);
     }
 }
 
-/* ---- changes ---- */
-
-enum err_code models_put(struct models *models, struct model *model, struct put_request *put,
-                         struct put_result *out, struct err *err)
-{
-    unsigned char *bytes = NULL;
-    if (codec_encode(model, &bytes, &put->n_bytes, err) != ERR_OK) {
-        return err->code;
-    }
-    put->bytes = bytes;
-    if (model_store_put(models->db, put, out, err) == ERR_OK) {
-        models_follow(models, put->model, model, out);
-    }
-    put->bytes = NULL;
-    mem_free(bytes);
-    return err->code;
-}
-
-enum err_code models_delete(struct models *models, const char *name, struct err *err)
-{
-    /* The emptied entry stays: its number keeps a slower, older refresh from bringing back the
-     * dead. */
-    if (model_store_delete(models->db, name, err) == ERR_OK) {
-        models_follow(models, name, NULL, NULL);
-    }
-    return err->code;
-}
-
-enum err_code models_delete_version(struct models *models, const char *name,
-                                    const struct version_ref *ref, struct err *err)
-{
-    if (model_store_delete_version(models->db, name, ref, err) == ERR_OK) {
-        models_follow(models, name, NULL, NULL);
-    }
-    return err->code;
-}
-
-enum err_code models_set_default(struct models *models, const char *name,
-                                 const struct version_ref *ref, int64_t *version, struct err *err)
-{
-    struct served *served = NULL;
-    if (models_find(models, name, ref, &served, err) != ERR_OK) {
-        struct err found = *err;
-        struct err looking = ERR_INIT;
-        struct version_row row = {.damaged = false};
-        /* A damaged version is the caller's to choose otherwise; a damaged page is not. */
-        if (found.code == ERR_CORRUPT &&
-            find_version(models, name, ref, &row, &looking) != ERR_OK && row.damaged) {
-            err_clear(err);
-            return err_set(err, ERR_CONFLICT, "%s", err_msg(&found));
-        }
-        return err->code;
-    }
-    if (model_store_set_default(models->db, name, ref, version, err) == ERR_OK) {
-        struct put_result as = {.version = served->version};
-        models_follow(models, name, served->model, &as);
-    }
-    served_unref(served);
-    return err->code;
-}
-
-enum err_code models_set_keep(struct models *models, const char *name, int64_t keep_versions,
-                              int64_t *n_deleted, struct err *err)
-{
-    if (model_store_set_keep(models->db, name, keep_versions, n_deleted, err) == ERR_OK) {
-        models_follow(models, name, NULL, NULL);
-    }
-    return err->code;
-}
-
-enum err_code models_set_alias(struct models *models, const char *name, const char *alias,
-                               const struct version_ref *ref, struct alias_put *out,
-                               struct err *err)
-{
-    if (alias_store_set(models->db, name, alias, ref, out, err) == ERR_OK) {
-        models_follow(models, name, NULL, NULL);
-    }
-    return err->code;
-}
-
-enum err_code models_delete_alias(struct models *models, const char *name, const char *alias,
-                                  struct err *err)
-{
-    if (alias_store_delete(models->db, name, alias, err) == ERR_OK) {
-        models_follow(models, name, NULL, NULL);
-    }
-    return err->code;
-}
+/* ---- all of them ---- */
 
 enum err_code models_load(struct models *models, struct err *err)
 {
@@ -445,7 +353,7 @@ enum err_code models_load(struct models *models, struct err *err)
     for (size_t i = 0; i < n_rows; i++) {
         struct err one = ERR_INIT;
         if (rows[i].default_version != 0 &&
-            models_refresh(models, rows[i].model, NULL, NULL, &one) != ERR_OK) {
+            models_refresh(models, rows[i].model, NULL, 0, &one) != ERR_OK) {
             log_error(models->log, "model not loaded", "model", rows[i].model, "reason",
                       err_msg(&one), NULL);
         }
@@ -455,10 +363,8 @@ enum err_code models_load(struct models *models, struct err *err)
     return ERR_OK;
 }
 
-/* ---- the whole store at once ---- */
-
-/* The name of the n-th entry. Entries are never taken out, and a new one is refreshed by whoever
- * made it, so walking by number misses nothing. */
+/* The name of the n-th entry. Entries are never removed, and whoever adds one refreshes it, so a
+ * walk by number misses nothing. */
 static bool name_at(struct models *models, size_t n, char *name)
 {
     pthread_mutex_lock(&models->lock);
@@ -473,7 +379,7 @@ static bool name_at(struct models *models, size_t n, char *name)
 static void reload_one(struct models *models, const char *name, struct err *err)
 {
     struct err one = ERR_INIT;
-    if (models_refresh(models, name, NULL, NULL, &one) != ERR_OK && err->code == ERR_OK) {
+    if (models_refresh(models, name, NULL, 0, &one) != ERR_OK && err->code == ERR_OK) {
         *err = one;
         err_prefix(err, "model %s", name);
     }
@@ -490,7 +396,7 @@ enum err_code models_reload(struct models *models, struct err *err)
     for (size_t i = 0; i < n_rows; i++) {
         reload_one(models, rows[i].model, err);
     }
-    /* Those that are in memory alone; both lists are sorted by name. */
+    /* Then models that are in memory alone; both lists are sorted by name. */
     size_t at = 0;
     for (size_t n = 0; name_at(models, n, name); n++) {
         while (at < n_rows && strcmp(rows[at].model, name) < 0) {

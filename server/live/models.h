@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The models that are served, in memory over the registry file.
+ * The models that are served: what is in memory of the registry file.
  *
- * The default version of every model is loaded at start and whenever it changes; other versions are
- * loaded when first asked for, and some of each model are kept (entry.h). What a version is called
- * is known in memory too. A reader takes a reference and works on an immutable model; publication
- * is one pointer swap, and a replaced version's memory goes back when its last reader is done.
+ * The default version of every model is loaded at the start and whenever it changes. Other versions
+ * are loaded when first asked for, and some of each model are kept (entry.h); the names of versions
+ * are in memory as well. A reader takes a reference and works on an immutable model. Publication is
+ * one pointer swap, and the memory of a replaced version is freed after its last reader.
  *
- * After every change of the store the model is refreshed from the store, outside any lock; numbered
- * refreshes make sure that an older view never overwrites a newer one. A change that is in the
- * store has happened: when memory cannot follow, the next request for the model tries again, and
- * what is in memory serves while the store cannot be read.
+ * After every change of the store the model is refreshed from it, outside any lock. Refreshes are
+ * numbered so that an older view never overwrites a newer one. A change of the store stands even if
+ * the refresh fails: the next request for the model tries it again, and what is in memory serves
+ * while the store cannot be read.
  */
 #ifndef MODELS_H
 #define MODELS_H
@@ -18,22 +18,23 @@
 #include "base/log.h"
 #include "live/served.h"
 #include "store/models/alias_store.h"
+#include "store/models/model_store.h"
 
 struct models;
 
 /* Keeps db and log. Loads nothing yet. ERR_NOMEM. */
 enum err_code models_new(struct db *db, struct log *log, struct models **out,
                          struct err *err) MUST_CHECK;
-/* No call may be under way; references that readers hold stay valid. NULL is fine. */
+/* No other call may be running; references of readers stay valid. NULL is fine. */
 void models_free(struct models *models);
 
 /*
- * Loads the default version of every model. A damaged one is logged, marked in the store and left
- * out; the others serve. ERR_IO, ERR_NOMEM.
+ * Loads the default version of every model. A damaged one is logged, marked in the store and
+ * skipped. ERR_IO, ERR_NOMEM.
  */
 enum err_code models_load(struct models *models, struct err *err) MUST_CHECK;
 
-/* True once registry_load has come to its end. */
+/* True once models_load has finished. */
 bool models_is_loaded(const struct models *models);
 
 /*
@@ -47,31 +48,30 @@ enum err_code models_get(struct models *models, const char *name, int64_t versio
                          struct served **out, struct err *err) MUST_CHECK;
 
 /*
- * Takes a published model as a version of `name`: stores it, and serves it if it is the default.
- * The model stays the caller's. Errors as of model_store_put.
+ * Stores a published model as a new version, and serves it if it is the default. The model stays
+ * the caller's. Errors as of model_store_put.
  */
 enum err_code models_put(struct models *models, struct model *model, struct put_request *put,
                          struct put_result *out, struct err *err) MUST_CHECK;
 
 /*
  * Brings memory in line with the store after a change of `name`: the default version, deletions,
- * what versions are called.
- * `fresh` (may be NULL) is the model of `version` with this digest, so that it need not be read
- * back. ERR_CORRUPT, ERR_IO, ERR_NOMEM; ERR_OK when the model is gone.
+ * names of versions. `fresh` is the model of `fresh_version`, so that it need not be read back;
+ * NULL: none is at hand. ERR_CORRUPT, ERR_IO, ERR_NOMEM; ERR_OK when the model is gone.
  */
 enum err_code models_refresh(struct models *models, const char *name, struct model *fresh,
-                             const struct put_result *fresh_as, struct err *err) MUST_CHECK;
+                             int64_t fresh_version, struct err *err) MUST_CHECK;
 
-/* The same after a change that stands in the store: a failure is a line in the log, and the next
- * request tries again. */
+/* The same after a change that the store has made: a failure is logged, and the next request tries
+ * again. */
 void models_follow(struct models *models, const char *name, struct model *fresh,
-                   const struct put_result *fresh_as);
+                   int64_t fresh_version);
 
-/* Changes of the store, then of memory. Errors as of the function of the store. */
+/* They change the store, then the memory. Errors as of the functions of the store. */
 enum err_code models_delete(struct models *models, const char *name, struct err *err) MUST_CHECK;
 enum err_code models_delete_version(struct models *models, const char *name,
                                     const struct version_ref *ref, struct err *err) MUST_CHECK;
-/* ERR_CONFLICT, and nothing is changed, also when the version cannot be loaded. */
+/* Also ERR_CONFLICT when the version cannot be loaded; nothing is changed then. */
 enum err_code models_set_default(struct models *models, const char *name,
                                  const struct version_ref *ref, int64_t *version,
                                  struct err *err) MUST_CHECK;
@@ -84,9 +84,9 @@ enum err_code models_delete_alias(struct models *models, const char *name, const
                                   struct err *err) MUST_CHECK;
 
 /*
- * Brings memory in line with the store for every model of either, after the store was changed by
- * others. A model that cannot be brought there stays as it is, the others go on; the first error
- * is returned. ERR_CORRUPT, ERR_IO, ERR_NOMEM.
+ * Refreshes every model that is in the store or in memory, after another process changed the store.
+ * A model that cannot be refreshed stays as it is; the first error is returned after all have been
+ * tried. ERR_CORRUPT, ERR_IO, ERR_NOMEM.
  */
 enum err_code models_reload(struct models *models, struct err *err) MUST_CHECK;
 

@@ -3,7 +3,7 @@
 #define SERVED_H
 
 #include "model/model.h"
-#include "store/models/model_store.h"
+#include "store/models/model_view.h"
 
 #include <stdatomic.h>
 

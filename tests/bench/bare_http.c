@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP library alone: reads any request to its end and answers a constant of the given size,
- * with as many threads as the server has. What a server over this library can reach at most.
+ * The HTTP library alone: it reads any request to its end and answers a constant of the given size,
+ * with as many threads as the server has. No server over this library can be faster.
  *
  * usage: bare_http PORT BYTES THREADS
  */

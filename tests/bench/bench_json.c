@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nanoseconds a number of a JSON tensor costs: read with every refusal in force, and written in its
- * shortest form; beside jansson doing the same. Medians; asserts nothing.
+ * Nanoseconds for a number of a JSON tensor, read with all checks and written in its shortest form,
+ * beside jansson's for the same. Prints medians and asserts nothing.
  */
 #include <jansson.h>
 #include <math.h>
@@ -25,7 +25,7 @@ static double median_ns(double *seconds)
     return 1e9 * median(seconds, ROUNDS) / COUNT;
 }
 
-/* {"inputs":[[..],..]}; *len: of the text. */
+/* {"inputs":[[..],..]}; *len: the length of the text. */
 static char *write_tensor(const double *values, struct arena *arena, size_t *len)
 {
     static const size_t shape[] = {ROWS, COLUMNS};
@@ -39,7 +39,7 @@ static char *write_tensor(const double *values, struct arena *arena, size_t *len
     return text;
 }
 
-static void run(const char *name, const double *values)
+static void measure(const char *name, const double *values)
 {
     double wrote[ROUNDS];
     double read[ROUNDS];
@@ -87,19 +87,19 @@ int main(void)
     for (int i = 0; i < COUNT; i++) {
         values[i] = rng_normal(&rng);
     }
-    run("normal, 17 digits", values);
+    measure("normal, 17 digits", values);
     for (int i = 0; i < COUNT; i++) {
         values[i] = exp(60.0 * rng_normal(&rng));
     }
-    run("of any exponent", values);
+    measure("of any exponent", values);
     for (int i = 0; i < COUNT; i++) {
         values[i] = round(1000.0 * rng_normal(&rng)) / 1000.0;
     }
-    run("three decimals", values);
+    measure("three decimals", values);
     for (int i = 0; i < COUNT; i++) {
         values[i] = (double)i;
     }
-    run("integers", values);
+    measure("integers", values);
     mem_free(values);
     return 0;
 }

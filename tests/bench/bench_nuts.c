@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Effective draws a second of the No-U-Turn solver on the posterior of a small WP-ResNet (noise
- * given, prior N(0, 1)).
+ * Effective draws per second of the No-U-Turn solver on the posterior of a small WP-ResNet (with
+ * given noise and the prior N(0, 1)).
  *
  *   bench_nuts run DATA CHAINS WARMUP DRAWS THREADS
- *       writes the rows to the file DATA for a peer, samples, and prints
- *       seconds least-ess median-ess gradients rhat
+ *       writes the rows to the file DATA for another sampler, samples, and prints
+ *       seconds, smallest and median effective size, gradients, R-hat
  *   bench_nuts ess VALUES CHAINS DRAWS K
- *       prints least-ess median-ess rhat of another sampler's predictions: VALUES holds doubles
- *       [CHAINS x DRAWS x K], so that both are judged by one estimator
+ *       prints the smallest and median effective size and R-hat of another sampler's predictions,
+ *       so that one estimator judges both; VALUES holds doubles [CHAINS x DRAWS x K]
  *
- * Effective sizes are bulk ones of predictions at training rows; gradients are the leapfrog steps
+ * Effective sizes are bulk sizes of predictions at training rows; gradients are leapfrog steps
  * after the warm-up.
  */
 #include "timing.h"
@@ -48,7 +48,7 @@ static void make_rows(struct rows *rows)
     }
 }
 
-/* Architecture and noise in the first line, then a row a line. */
+/* Architecture and noise in the first line, then one row in each line. */
 static int write_rows(const char *path, const struct rows *rows)
 {
     FILE *file = fopen(path, "w");
@@ -69,7 +69,7 @@ static double number(const struct report *report, const char *name)
     return item != NULL ? item->values[0] : NAN;
 }
 
-static int run(int argc, char **argv)
+static int sample(int argc, char **argv)
 {
     static struct rows rows;
     static double prior[4096];
@@ -147,7 +147,7 @@ static int judge(const double *values, int c, int n, int k)
         mem_free(column);
         return 1;
     }
-    double middle = median(ess, k); /* sorts */
+    double middle = median(ess, k); /* and sorts ess */
     printf("%g %g %g\n", ess[0], middle, rhat);
     mem_free(column);
     return 0;
@@ -188,5 +188,5 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "ess") == 0) {
         return judge_file(argc, argv);
     }
-    return run(argc, argv);
+    return sample(argc, argv);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The prediction path (compute threads over core/predict/predict) against this machine's ceiling,
- * side by side in one run: the network's multiply-adds at the measured peak of OpenBLAS's GEMM plus
- * its tanh at the measured speed of the fastest vector tanh within 4 ulp (double) or 2 ulp (float).
- * Prints medians of several rounds; asserts nothing.
+ * The prediction path (compute threads over core/predict/predict) beside this machine's ceiling,
+ * measured in the same run: the network's multiply-adds at the peak of OpenBLAS's GEMM, plus its
+ * tanh at the speed of the fastest vector tanh within 4 ulp (double) or 2 ulp (float). Prints
+ * medians of several rounds and asserts nothing.
  *
- * usage: bench_predict [rounds [most rows]]
+ * usage: bench_predict [rounds [max rows]]
  *        bench_predict scaling [rounds]    how the cost grows, as CSV
  */
 #include <math.h>
@@ -75,7 +75,7 @@ static double ceiling_seconds(const struct workload *w, double n, double flops, 
 
 #define MAX_AT_ONCE 4
 
-/* Requests of the compute threads, as those of the server are. */
+/* Predictions through the compute threads, as in the server. */
 struct client {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -170,7 +170,7 @@ static double predict_seconds(const struct model *model, int n, int threads, int
     return median(seconds, rounds);
 }
 
-/* Fewer rounds for what takes long. */
+/* Fewer rounds when one takes long. */
 static int rounds_for(double seconds, int rounds)
 {
     double max = seconds > 0.0 ? 3.0 / seconds : rounds;
@@ -208,13 +208,13 @@ static void compare_with_ceiling(int rounds, int max_rows)
     }
 }
 
-/* How the cost grows: one quantity of a middling workload varies, the others stay. */
+/* How the cost grows when one quantity of a medium workload varies. */
 static void scale(int rounds)
 {
     static const struct workload base = {"", 8, 4, 32, 6, WPFN_LINEAR, 100};
     static const struct {
         const char *name;
-        int values[7]; /* 0 ends */
+        int values[7]; /* ended by 0 */
     } axes[] = {{"rows", {1, 4, 16, 64, 256, 1024, 4096}},
                 {"draws", {1, 4, 16, 64, 256, 1024, 0}},
                 {"width", {4, 8, 16, 32, 64, 128, 0}},

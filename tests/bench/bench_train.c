@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One training step (forward, loss, backward, Adam) on one core against this machine's ceiling,
- * side by side in one run: the multiply-adds of forward and backward at the measured peak of
- * OpenBLAS's GEMM plus the tanh of the forward pass at the measured speed of the fastest vector
- * tanh. Then one Hamiltonian step of three leapfrog steps on a tiny network. Medians of rounds;
- * asserts nothing.
+ * One training step (forward, loss, backward, Adam) on one core beside this machine's ceiling,
+ * measured in the same run: the multiply-adds of both passes at the peak of OpenBLAS's GEMM, plus
+ * the tanh of the forward pass at the speed of the fastest vector tanh. Then one Hamiltonian step
+ * of three leapfrog steps on a tiny network. Prints medians of several rounds and asserts nothing.
  *
  * usage: bench_train [rounds]
- *        bench_train seconds    "name seconds" a line, for run.py
+ *        bench_train seconds    prints lines "name seconds", for run.py
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +90,7 @@ static void problem_release(struct problem *p)
     mem_free(p->y);
 }
 
-/* Median seconds of a step. */
+/* The median seconds of a step. */
 static double step_seconds(const struct workload *w, int rounds)
 {
     struct err err = ERR_INIT;
@@ -122,12 +121,12 @@ static double ceiling_seconds(const struct workload *w, double flops, double tan
     double r = w->r;
     double blocks = w->layers + 1;
     double forward = r * w->d + blocks * r * r + r * w->o;
-    /* Backward: a product for the weights' gradient and, but for the inputs, one for the rest. */
+    /* Backward: a product for the weights' gradient and, behind the first layer, one for z. */
     double madds = 3.0 * forward - r * w->d;
     return n * (2.0 * madds / flops + r * (blocks + 1.0) * tanh_s);
 }
 
-/* Median seconds of a Hamiltonian step with three leapfrog steps. */
+/* The median seconds of a Hamiltonian step with three leapfrog steps. */
 static double hmc_seconds(int rounds)
 {
     struct err err = ERR_INIT;

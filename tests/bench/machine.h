@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this machine can do at most, measured: the ceiling that benchmarks compare with. */
+/* The measured ceiling of this machine, with which benchmarks compare. */
 #ifndef MACHINE_H
 #define MACHINE_H
 
 #include <stdbool.h>
 
-/* Floating-point operations a second of a large matrix product on one core. */
+/* Floating-point operations per second of a large matrix product on one core. */
 double machine_gemm_flops(bool single);
 
-/* Seconds of one tanh in an array that stays in the first-level cache. */
+/* Seconds for one tanh, in an array that stays in the first-level cache. */
 double machine_tanh_seconds(bool single);
 
 #endif

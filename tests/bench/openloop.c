@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests that come when they come, answered or not: a POST of one body at random moments
- * (independent clients: exponential gaps, fixed seed) over several connections. A request whose
- * moment finds all connections busy waits for one, and its latency counts from its moment, so that
- * a stall of the server is seen by everything that came during the stall, not by one request.
+ * An open load: requests that do not wait for earlier answers. It POSTs one body at random times
+ * (exponential gaps, as from independent clients, with a fixed seed) over several connections. When
+ * all connections are busy, a request waits for one, and its latency is counted from the time at
+ * which it was due. So a stall of the server is seen by all requests that were due during it, and
+ * not by one alone.
  *
  * usage: openloop PORT PATH BODY_FILE RATE SECONDS CONNECTIONS
  *
- * Ends after SECONDS, or at SIGTERM, with what is under way answered. Prints one line of JSON:
- * requests, answers by class of status, connections that broke, milliseconds by percentile.
+ * It ends after SECONDS or at SIGTERM, once the requests under way are answered, and prints one
+ * line of JSON: requests, answers by class of status, broken connections, milliseconds by
+ * percentile.
  */
 #define _GNU_SOURCE /* ppoll, strcasestr */
 
@@ -32,11 +34,11 @@
 #define MAX_CONNECTIONS 256
 #define MAX_REQUESTS    4000000
 #define ANSWER_BYTES    65536
-#define LAST_ANSWERS_S  60.0 /* after the end, for what is under way */
+#define LAST_ANSWERS_S  60.0 /* how long it waits, after the end, for requests under way */
 
 struct connection {
     bool busy;
-    double due; /* the moment the request under way was to be sent */
+    double due; /* when the request under way was due */
     size_t n_answer;
     char answer[ANSWER_BYTES];
 };
@@ -49,8 +51,8 @@ struct load {
     int n_connections;
     struct pollfd fds[MAX_CONNECTIONS];
     struct connection connections[MAX_CONNECTIONS];
-    double *due;     /* [MAX_REQUESTS] moments of all requests so far */
-    double *latency; /* [MAX_REQUESTS] of answered ones, seconds */
+    double *due;     /* [MAX_REQUESTS] when each request so far was due */
+    double *latency; /* [MAX_REQUESTS] seconds of those that were answered */
     size_t n_due, n_sent, n_answered;
     size_t by_class[6];
     size_t n_broken;
@@ -72,7 +74,7 @@ static double now_s(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The time to the next request; xorshift64* is random enough for that. */
+/* The time until the next request, by xorshift64*, which is random enough. */
 static double gap_s(struct load *load)
 {
     load->random ^= load->random >> 12;
@@ -97,7 +99,7 @@ static int open_connection(uint16_t port)
     return fd;
 }
 
-/* Its request is lost, which is counted; the next one gets a new connection. */
+/* Counts the request of a broken connection as lost, and opens a new connection. */
 static void replace_connection(struct load *load, int i)
 {
     load->n_broken += load->connections[i].busy;
@@ -116,7 +118,7 @@ static void send_due(struct load *load)
         c->busy = true;
         c->n_answer = 0;
         c->due = load->due[load->n_sent++];
-        /* A request is far smaller than a socket's buffer: it is taken whole or something broke. */
+        /* A request is far smaller than a socket's buffer, so it is sent whole unless it fails. */
         if (send(load->fds[i].fd, load->request, load->n_request, MSG_NOSIGNAL) !=
             (ssize_t)load->n_request) {
             replace_connection(load, i);
@@ -124,7 +126,7 @@ static void send_due(struct load *load)
     }
 }
 
-/* Bytes of a whole answer, 0 while its head is not complete. */
+/* The bytes of a whole answer; 0 while its head is incomplete. */
 static size_t answer_size(struct connection *c)
 {
     c->answer[c->n_answer] = '\0';
@@ -167,7 +169,7 @@ static void read_answer(struct load *load, int i)
     c->busy = false;
 }
 
-/* Until `until`, or until something can be read. */
+/* Waits until `until`, or until something can be read. */
 static void wait_and_read(struct load *load, double until)
 {
     double rest = until - now_s();
@@ -183,7 +185,7 @@ static void wait_and_read(struct load *load, double until)
     }
 }
 
-static void run(struct load *load, double seconds)
+static void run_load(struct load *load, double seconds)
 {
     double start = now_s();
     double next = start + gap_s(load);
@@ -208,7 +210,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void print(struct load *load, double seconds)
+static void print_result(struct load *load, double seconds)
 {
     static const double levels[] = {0.5, 0.9, 0.99, 0.999, 1.0};
     static const char *const names[] = {"p50", "p90", "p99", "p999", "max"};
@@ -253,7 +255,7 @@ int main(int argc, char **argv)
     }
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);
-    prctl(PR_SET_TIMERSLACK, 1000UL); /* ns: the usual 50 us would be seen in the latencies */
+    prctl(PR_SET_TIMERSLACK, 1000UL); /* ns: the default, 50 us, would show in the latencies */
     load.port = (uint16_t)atoi(argv[1]);
     read_body(&load, argv[2], argv[3]);
     load.rate = atof(argv[4]);
@@ -270,7 +272,7 @@ int main(int argc, char **argv)
         load.fds[i] = (struct pollfd){.fd = open_connection(load.port), .events = POLLIN};
     }
     double start = now_s();
-    run(&load, atof(argv[5]));
-    print(&load, now_s() - start);
+    run_load(&load, atof(argv[5]));
+    print_result(&load, now_s() - start);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A clock and medians for programs that print measurements. */
+/* A clock and medians, for programs that print measurements. */
 #ifndef TIMING_H
 #define TIMING_H
 
@@ -20,7 +20,7 @@ static inline int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sorts v [n]. */
+/* The median of v [n], which is sorted. */
 static inline double median(double *v, int n)
 {
     qsort(v, (size_t)n, sizeof *v, compare_doubles);

@@ -63,8 +63,10 @@ static unsigned char *make_gaussians(size_t *len)
     struct gauss_mixture *mixture = &model->gaussian;
     struct conformal *c = &model->conformal;
     int k = model->net.n_params;
+    const struct gauss_shape shape = {
+        .n_params = k, .first = 1, .n = k - 1, .with_std = true, .rank = 1};
     model_predict_noise(model);
-    if (gauss_mixture_new(mixture, 2, k, 1, k - 1, true, 1, &err) != ERR_OK ||
+    if (gauss_mixture_new(mixture, 2, &shape, &err) != ERR_OK ||
         report_add(&model->report, "loss", 2, losses, &err) != ERR_OK ||
         report_add_number(&model->report, "rhat", 1.5, &err) != ERR_OK ||
         report_warn(&model->report, &err, "short", "few rows") != ERR_OK) {

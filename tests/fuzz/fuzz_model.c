@@ -54,7 +54,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text = arena_strndup(&arena, (const char *)data, size);
     if (model_json_parse(text, size, &arena, &model, &err) == ERR_OK) {
         struct textbuf out = textbuf_in(&arena);
-        model_json_write(&out, model);
+        struct json_write json = json_write_to(&out);
+        model_json_write(&json, NULL, model);
+        json_write_end(&json);
         if (model_json_parse(out.data, out.len, &arena, &again, &err) != ERR_OK ||
             codec_encode(model, &bytes[0], &len[0], &err) != ERR_OK ||
             codec_encode(again, &bytes[1], &len[1], &err) != ERR_OK || len[0] != len[1] ||

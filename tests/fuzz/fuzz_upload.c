@@ -7,6 +7,7 @@
 
 #include "api/native/upload.h"
 #include "base/mem.h"
+#include "store/data/data_append.h"
 
 const struct seed fuzz_seeds[] = {SEED("\"a b\"\nnode 7\ntext/csv\nskip\n1,2"),
                                   SEED("abc-1:/=\n\napplication/x-npy; a=b\nreport\n"),

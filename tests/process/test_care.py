@@ -90,7 +90,7 @@ class Care(ServerTest):
     def test_check_beside_a_server_sums_up(self):
         self.fill()
         self.assertRegex(self.run_("check", "--db", self.server.db),
-                         r"^ok: 1 models, 2 versions, 2 batches, \d+ kB, \d+% free\n$")
+                         r"^ok: 1 model, 2 versions, 2 batches, \d+ kB, \d+% free\n$")
         # It needs no lock and leaves the server alone.
         self.ok(201, "POST", "/v1/models/p/data", rows(5, seed=3))
         self.assertIn("3 batches", self.run_("check", "--db", self.server.db))
@@ -104,7 +104,7 @@ class Care(ServerTest):
                 edit(self.path("damaged.db"), statements)
                 told = self.run_("check", "--db", self.path("damaged.db"), status=1)
                 self.assertIn(words, told)
-                self.assertRegex(told, r"(?m)^\d+ findings: ")
+                self.assertRegex(told, r"(?m)^(1 finding|\d+ findings): ")
 
     def test_looking_at_a_file_at_rest_leaves_nothing_beside_it(self):
         self.fill()
@@ -188,7 +188,7 @@ class Care(ServerTest):
             for turn in range(4):
                 before = len(added)
                 told = self.run_("backup", "--db", self.server.db, "--to", self.path(f"b{turn}.db"))
-                self.assertIn("1 models, 2 versions", told)
+                self.assertIn("1 model, 2 versions", told)
                 self.run_("check", "--db", self.path(f"b{turn}.db"))
                 db = sqlite3.connect(self.path(f"b{turn}.db"))
                 count = db.execute("SELECT count(*) FROM batches").fetchone()[0]
@@ -261,8 +261,8 @@ class Care(ServerTest):
             (("--to", self.folder, "--force"), "a folder"),
             ((), "backup needs --to"),
             (("--to",), "--to needs a value"),
-            (("--to", out, "--from", "x"), 'no setting "from"'),
-            (("--to", out, "--force=perhaps"), "true or false"),
+            (("--to", out, "--from", "x"), "--from is not an option of `backup`"),
+            (("--to", out, "--force=perhaps"), "--force takes no value"),
         ]
         for flags, words in refused:
             run = binary("backup", "--db", self.server.db, *flags)
@@ -384,8 +384,8 @@ class Care(ServerTest):
             self.assertEqual(process.wait(), 0)
         os.close(master)
         self.assertRegex(told, "^ok: ")
-        self.assertRegex(shown.decode(), r"\r\x1b\[K(pages|contents)")
-        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown[-40:])
+        self.assertRegex(shown.decode(), r"\r(pages|contents)")
+        self.assertTrue(shown.endswith(b" \r"), shown[-40:])
 
     def test_compact_shrinks_a_file_and_makes_an_old_one_shrinkable(self):
         self.fill()

@@ -293,7 +293,7 @@ class Resumption(Jobs):
             self.assertGreaterEqual(self.spoil(job, change), 1)
             self.server.start()
             self.check_end(job, whole)
-            self.assertIn("checkpoints of no use", self.server.log_text())
+            self.assertIn("checkpoints dropped", self.server.log_text())
 
     def test_rows_that_were_deleted_meanwhile_are_not_missed(self):
         self.upload()

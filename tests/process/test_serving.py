@@ -166,7 +166,7 @@ class Formats(ServerTest):
             (npy(nan), "", "row 5, column 2"),
             (npy([[1.0, 2.0]]), "", "2 numbers, 3 are needed"),
             (good, "?return=mean,variance", "one result"),
-            (good, "?return=wrong", "wrong"), (good, "?colour=1", "colour"),
+            (good, "?return=wrong", "wrong"), (good, "?colour=1", '"colour" is unknown; model'),
             (good, "?seed=x&samples=1", "seed"), (good, "?quantiles=0.1,,2", "quantiles"),
             (good, "?samples=1&samples=2", "samples"), (good, "?model=m", "path names"),
             (good, "?inputs=1", "inputs"), (good, "?quantiles=2", "level")]

@@ -8,6 +8,7 @@
 #define FAULT_SCENARIO_H
 
 #include "loopback.h"
+#include "store/jobs/job_read.h"
 
 enum scenario_step {
     STEP_REGISTER,

@@ -44,8 +44,8 @@ static void *sqlite_realloc(void *old, int n)
     return must_fail() ? NULL : real.xRealloc(old, n);
 }
 
-/* GnuTLS itself loses the handle of a hash whose state it cannot allocate (3.7.9). */
-static void *forgiven(void *block)
+/* GnuTLS 3.7.9 itself loses the handle of a hash whose state it cannot allocate. */
+static void *exempt_from_leaks(void *block)
 {
 #if defined(__SANITIZE_ADDRESS__)
     if (block != NULL && atomic_load(&fail_at) != 0) {
@@ -57,12 +57,12 @@ static void *forgiven(void *block)
 
 static void *tls_malloc(size_t n)
 {
-    return must_fail() ? NULL : forgiven(malloc(n));
+    return must_fail() ? NULL : exempt_from_leaks(malloc(n));
 }
 
 static void *tls_calloc(size_t n, size_t size)
 {
-    return must_fail() ? NULL : forgiven(calloc(n, size));
+    return must_fail() ? NULL : exempt_from_leaks(calloc(n, size));
 }
 
 static void *tls_realloc(void *old, size_t n)

@@ -67,9 +67,12 @@ static inline struct model *gaussian_model(const struct setup *s)
     ck_assert_int_eq(model_new(&arch, s->members * DRAWS, &model, &err), ERR_OK);
     int k = model->net.n_params;
     int first = s->rank == RANK ? 0 : 5;
-    ck_assert_int_eq(gauss_mixture_new(&model->gaussian, s->members, k, first, k - first - 2,
-                                       s->with_std, s->rank, &err),
-                     ERR_OK);
+    const struct gauss_shape shape = {.n_params = k,
+                                      .first = first,
+                                      .n = k - first - 2,
+                                      .with_std = s->with_std,
+                                      .rank = s->rank};
+    ck_assert_int_eq(gauss_mixture_new(&model->gaussian, s->members, &shape, &err), ERR_OK);
     rng_init(&rng, 31, RNG_TEST, 0);
     for (int i = 0; i < s->members; i++) {
         struct gauss *g = &model->gaussian.members[i];

@@ -11,6 +11,7 @@
 #include "api/dispatch.h"
 #include "formats/json_read.h"
 #include "http/router.h"
+#include "store/store.h"
 
 void loopback_open(struct loopback *loop)
 {
@@ -23,7 +24,7 @@ void loopback_open(struct loopback *loop)
     loop->app.config = &loop->config;
     loop->app.log = &loop->log;
     loop->app.metrics = &loop->metrics;
-    ck_assert_msg(db_open(&loop->app.db, &db, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(store_open(&loop->app.db, &db, &err) == ERR_OK, "%s", err.msg);
     ck_assert_int_eq(models_new(loop->app.db, &loop->log, &loop->app.models, &err), ERR_OK);
     ck_assert_int_eq(models_load(loop->app.models, &err), ERR_OK);
     struct batcher_settings batches = {.n_threads = 2,

@@ -14,7 +14,7 @@ static bool due(void *ctx, int task)
 }
 
 /* The task's state; NULL when there is none. */
-static struct memory_state *find(const struct memory_checkpoint *self, int task)
+static struct memory_state *find_state(const struct memory_checkpoint *self, int task)
 {
     for (int i = 0; i < self->n_states; i++) {
         if (self->states[i].task == task) {
@@ -24,10 +24,10 @@ static struct memory_state *find(const struct memory_checkpoint *self, int task)
     return NULL;
 }
 
-static enum err_code keep(struct memory_checkpoint *self, int task, const void *bytes,
-                          size_t n_bytes, struct err *err)
+static enum err_code store_state(struct memory_checkpoint *self, int task, const void *bytes,
+                                 size_t n_bytes, struct err *err)
 {
-    struct memory_state *state = find(self, task);
+    struct memory_state *state = find_state(self, task);
     void *copy = mem_dup(bytes, n_bytes);
     if (copy != NULL && state == NULL) {
         struct memory_state *more =
@@ -57,7 +57,7 @@ static enum err_code save(void *ctx, int task, const void *bytes, size_t n_bytes
     bool dead = self->die_after > 0 && self->n_saves > self->die_after;
     bool dies = self->die_after > 0 && self->n_saves == self->die_after;
     if (!dead) {
-        code = keep(self, task, bytes, n_bytes, err);
+        code = store_state(self, task, bytes, n_bytes, err);
     }
     if (code == ERR_OK && (dead || dies)) {
         code = err_set(err, ERR_CANCELLED, "died at save %d", self->n_saves);
@@ -74,7 +74,7 @@ static enum err_code load(void *ctx, int task, void **bytes, size_t *n_bytes, st
     struct memory_checkpoint *self = ctx;
     enum err_code code = ERR_NOT_FOUND;
     pthread_mutex_lock(&self->lock);
-    const struct memory_state *state = find(self, task);
+    const struct memory_state *state = find_state(self, task);
     if (state != NULL) {
         *bytes = mem_dup(state->bytes, state->n_bytes);
         *n_bytes = state->n_bytes;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checkpoints kept in memory, and a process that dies: after a number of saves nothing is kept any
- * more, every further save fails, and a cancel is requested. A second run with the same checkpoints
- * then goes on from what was kept.
+ * Checkpoints in memory, for a process that dies: after a given number of saves nothing more is
+ * stored, every later save fails, and a cancel is requested. A second run with the same checkpoints
+ * then continues from what was stored.
  */
 #ifndef MEMORY_CHECKPOINT_H
 #define MEMORY_CHECKPOINT_H
@@ -20,18 +20,18 @@ struct memory_state {
 
 struct memory_checkpoint {
     struct checkpoint checkpoint; /* for the problem */
-    int every;                    /* `due` says yes to every so-manieth question; 0: never */
-    int die_after;                /* saves; 0: never */
+    int every;                    /* `due` is true at every `every`-th call; 0: never */
+    int die_after;                /* saves until it dies; 0: never */
     struct cancel *cancel;        /* requested at death; may be NULL */
     pthread_mutex_t lock;
-    int n_asked, n_saves, n_loads; /* loads: those that found something */
+    int n_asked, n_saves, n_loads; /* of loads only those that found something */
     int n_states;
     struct memory_state *states; /* mem */
 };
 
 void memory_checkpoint_init(struct memory_checkpoint *self, int every);
 void memory_checkpoint_release(struct memory_checkpoint *self);
-/* Alive again, keeping its states: counts from 0. */
+/* Alive again, with its states: the counts begin at 0. */
 void memory_checkpoint_revive(struct memory_checkpoint *self);
 
 #endif

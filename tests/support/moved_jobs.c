@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "store/data/data_append.h"
+#include "store/jobs/job_store.h"
+#include "store/store.h"
 
 void moved_jobs_restart_events(struct moved_jobs *m)
 {
@@ -32,7 +35,7 @@ void moved_jobs_init(struct moved_jobs *m)
     ck_assert_ptr_nonnull(mkdtemp(m->folder));
     snprintf(m->path, sizeof m->path, "%s/registry.db", m->folder);
     struct db_settings settings = {.path = m->path};
-    ck_assert_msg(db_open(&m->db, &settings, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(store_open(&m->db, &settings, &err) == ERR_OK, "%s", err.msg);
     for (int i = 0; i < MOVED_MODELS; i++) {
         char model[8];
         snprintf(model, sizeof model, "m%d", i);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "jobs/events.h"
+#include "store/jobs/job_read.h"
 
 #define MOVED_MODELS 4 /* a model has one job running at most */
 

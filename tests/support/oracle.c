@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static json_t *load(const char *folder, const char *name)
+/* NULL when there is no such file. */
+static json_t *load_file(const char *folder, const char *name)
 {
     char path[4096];
     json_error_t error;
@@ -24,7 +25,7 @@ static json_t *load(const char *folder, const char *name)
 json_t *oracle_load(const char *name)
 {
     const char *folder = getenv("SURROGATED_ORACLES");
-    json_t *document = folder != NULL ? load(folder, name) : NULL;
+    json_t *document = folder != NULL ? load_file(folder, name) : NULL;
     if (document == NULL) {
         printf("skipped: no reference cases %s\n", name);
     }
@@ -33,7 +34,7 @@ json_t *oracle_load(const char *name)
 
 json_t *golden_load(const char *name)
 {
-    json_t *document = load(TEST_DATA, name);
+    json_t *document = load_file(TEST_DATA, name);
     ck_assert_msg(document != NULL, "tests/data/%s is missing", name);
     return document;
 }
@@ -55,6 +56,13 @@ static const char *get_text(const json_t *json, const char *key, const char *fal
     return text != NULL ? text : fallback;
 }
 
+static int get_name(const json_t *json, const char *key, const char *fallback, struct names known)
+{
+    int value = names_find(known, get_text(json, key, fallback));
+    ck_assert_int_ge(value, 0);
+    return value;
+}
+
 struct arch oracle_arch(const json_t *json)
 {
     struct arch a = arch_default(get_int(json, "inputs", 0), get_int(json, "outputs", 0));
@@ -65,17 +73,18 @@ struct arch oracle_arch(const json_t *json)
     a.residual = get_bool(json, "residual");
     a.layer_pre = get_bool(json, "layer_pre");
     a.layer_post = get_bool(json, "layer_post");
-    ck_assert(wpfn_find(get_text(json, "basis", ""), &a.basis));
-    ck_assert(arch_activation_find(get_text(json, "activation", ""), &a.activation));
-    ck_assert(arch_final_find(get_text(json, "final", "none"), &a.final));
-    ck_assert(arch_grid_find(get_text(json, "grid", "left"), &a.grid));
-    ck_assert(arch_index_rule_find(get_text(json, "index_rule", "quinn"), &a.index_rule));
+    a.basis = (enum wpfn_basis)get_name(json, "basis", "", wpfn_known());
+    a.activation = (enum arch_activation)get_name(json, "activation", "", arch_activation_known());
+    a.final = (enum arch_final)get_name(json, "final", "none", arch_final_known());
+    a.grid = (enum arch_grid)get_name(json, "grid", "left", arch_grid_known());
+    a.index_rule =
+        (enum arch_index_rule)get_name(json, "index_rule", "quinn", arch_index_rule_known());
     const json_t *horizon = json_object_get(json, "horizon");
     a.horizon = horizon != NULL ? json_number_value(horizon) : 1.0;
     return a;
 }
 
-static void count(const json_t *value, int *n)
+static void count_numbers(const json_t *value, int *n)
 {
     size_t i;
     json_t *item;
@@ -85,11 +94,11 @@ static void count(const json_t *value, int *n)
     }
     json_array_foreach(value, i, item)
     {
-        count(item, n);
+        count_numbers(item, n);
     }
 }
 
-static void fill(const json_t *value, double *out, int *n)
+static void copy_numbers(const json_t *value, double *out, int *n)
 {
     size_t i;
     json_t *item;
@@ -100,7 +109,7 @@ static void fill(const json_t *value, double *out, int *n)
     }
     json_array_foreach(value, i, item)
     {
-        fill(item, out, n);
+        copy_numbers(item, out, n);
     }
 }
 
@@ -109,10 +118,10 @@ double *oracle_numbers(const json_t *array, int *n)
     int total = 0;
     int at = 0;
     ck_assert_msg(json_is_array(array), "an array is missing in a reference case");
-    count(array, &total);
+    count_numbers(array, &total);
     double *out = calloc((size_t)total + 1, sizeof *out);
     ck_assert_ptr_nonnull(out);
-    fill(array, out, &at);
+    copy_numbers(array, out, &at);
     if (n != NULL) {
         *n = total;
     }

@@ -23,43 +23,44 @@ const struct posed_kind posed_kinds[] = {
 };
 const int posed_n_kinds = sizeof posed_kinds / sizeof *posed_kinds;
 
-const char *const posed_wishes[N_WISHES] = {"mse",         "nll",           "noise of each",
-                                            "nlp, priors", "learned noise", "predicted noise"};
+const char *const posed_objective_names[POSED_N_OBJECTIVES] = {
+    "mse", "nll", "noise of each", "nlp, priors", "learned noise", "predicted noise"};
 
-static struct objective objective_for(struct posed *f, enum request request)
+static struct objective make_objective(struct posed *f, enum posed_objective kind)
 {
     struct objective objective = {.kind = OBJECTIVE_NLL,
                                   .noise_sigma = 0.4,
                                   .prior_sigma = 0.8,
                                   .anchor = f->anchor,
                                   .n_total = 2 * POSED_ROWS};
-    switch (request) {
-    case WISH_MSE:
+    switch (kind) {
+    case POSED_MSE:
         objective.kind = OBJECTIVE_MSE;
         break;
-    case WISH_EACH:
+    case POSED_EACH:
         objective.noise_sigmas = f->sigmas;
         break;
-    case WISH_NLP:
+    case POSED_NLP:
         objective.kind = OBJECTIVE_NLP;
         objective.prior_sigmas = f->prior_sigmas;
         break;
-    case WISH_LEARNED:
+    case POSED_LEARNED:
         objective.kind = OBJECTIVE_NLP;
         objective.noise = NOISE_LEARNED;
         break;
-    case WISH_PREDICTED:
+    case POSED_PREDICTED:
         objective.kind = OBJECTIVE_NLP;
         objective.noise = NOISE_PREDICTED;
         break;
-    case WISH_NLL:
-    case N_WISHES:
+    case POSED_NLL:
+    case POSED_N_OBJECTIVES:
         break;
     }
     return objective;
 }
 
-bool posed_init(struct posed *f, const struct posed_kind *kind, enum request request, int n)
+bool posed_init(struct posed *f, const struct posed_kind *kind, enum posed_objective objective,
+                int n)
 {
     struct err err = ERR_INIT;
     struct rng rng;
@@ -76,7 +77,7 @@ bool posed_init(struct posed *f, const struct posed_kind *kind, enum request req
     arch.layer_post = !kind->no_post;
     *f = (struct posed){.net = {.phi = NULL}};
     ck_assert_msg(resnet_init(&f->net, &arch, &err) == ERR_OK, "%s", err_msg(&err));
-    if (request == WISH_PREDICTED && f->net.n_out % 2 != 0) {
+    if (objective == POSED_PREDICTED && f->net.n_out % 2 != 0) {
         resnet_release(&f->net);
         return false;
     }
@@ -92,7 +93,7 @@ bool posed_init(struct posed *f, const struct posed_kind *kind, enum request req
         f->prior_sigmas[k] = k % 5 == 0 ? 0.0 : 0.3 + rng_uniform(&rng);
         f->anchor[k] = rng_normal(&rng);
     }
-    /* Away from the pole of log|y|, where differences are no measure. */
+    /* Away from the pole of log|y|, where central differences are not accurate. */
     for (int j = 0; kind->final == FINAL_LOGABS && j < kind->o; j++) {
         f->params[f->net.off.bias_post + j] = j % 2 == 0 ? 6.0 : -6.0;
     }
@@ -105,13 +106,13 @@ bool posed_init(struct posed *f, const struct posed_kind *kind, enum request req
     for (int j = 0; j < 8; j++) {
         f->sigmas[j] = 0.2 + 0.1 * j;
     }
-    f->objective = objective_for(f, request);
+    f->objective = make_objective(f, objective);
     f->problem = (struct curvature_problem){
         .objective = &f->objective,
         .net = &f->net,
         .rows = {.n = n,
                  .d = kind->d,
-                 .o = objective_n_targets(&f->objective, &f->net),
+                 .o = objective == POSED_PREDICTED ? f->net.n_out / 2 : f->net.n_out,
                  .x = f->x,
                  .y = f->y},
         .params = f->params,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small networks of every kind, each with rows, parameters and an objective of every kind. */
+/* Small networks of every kind, with rows, parameters and any kind of objective. */
 #ifndef POSED_H
 #define POSED_H
 
@@ -19,8 +19,16 @@ struct posed_kind {
 extern const struct posed_kind posed_kinds[];
 extern const int posed_n_kinds;
 
-enum request { WISH_MSE, WISH_NLL, WISH_EACH, WISH_NLP, WISH_LEARNED, WISH_PREDICTED, N_WISHES };
-extern const char *const posed_wishes[N_WISHES]; /* names */
+enum posed_objective {
+    POSED_MSE,
+    POSED_NLL,
+    POSED_EACH,
+    POSED_NLP,
+    POSED_LEARNED,
+    POSED_PREDICTED,
+    POSED_N_OBJECTIVES
+};
+extern const char *const posed_objective_names[POSED_N_OBJECTIVES];
 
 struct posed {
     struct resnet net;
@@ -30,12 +38,12 @@ struct posed {
     double sigmas[8];
 };
 
-/* n rows; false, with nothing to release, when the network cannot have that objective. */
-bool posed_init(struct posed *f, const struct posed_kind *kind, enum request request,
+/* With n rows; false, with nothing to release, when the network cannot have that objective. */
+bool posed_init(struct posed *f, const struct posed_kind *kind, enum posed_objective objective,
                 int n) MUST_CHECK;
 void posed_release(struct posed *f);
 
-/* P of the objective. */
+/* The number of the objective's parameters, P. */
 int posed_n_params(const struct posed *f);
 
 #endif

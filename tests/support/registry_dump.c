@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "store/data/data_store.h"
+#include "store/data/data_read.h"
 #include "store/jobs/policy_store.h"
 #include "store/models/model_store.h"
+#include "store/models/model_view.h"
 
 struct sums {
     int64_t n;
@@ -140,7 +141,8 @@ void registry_dump(struct db *db, char *out)
     enum err_code code = data_store_read(db, "m", &reading, &err);
     ck_assert_msg(code == ERR_OK || code == ERR_NOT_FOUND, "%s", err.msg);
     if (code == ERR_OK) {
-        ck_assert_int_eq(data_store_batches(db, "m", 0, 1000, add_batch, &sums, &err), ERR_OK);
+        struct data_listing listing = {.limit = 1000, .visit = add_batch, .ctx = &sums};
+        ck_assert_int_eq(data_store_batches(db, "m", &listing, &err), ERR_OK);
     }
     snprintf(out + len, REGISTRY_DUMP - len, "%lld rows %016llx, %lld batches, %lld duplicates",
              (long long)sums.n, (unsigned long long)sums.rows, (long long)sums.n_batches,

@@ -4,6 +4,9 @@
 
 #include "api/reply.h"
 #include "base/mem.h"
+#include "store/models/alias_store.h"
+#include "store/models/model_view.h"
+#include "store/models/promotion_store.h"
 
 #include <string.h>
 
@@ -33,17 +36,17 @@ enum err_code handle_aliases_list(struct app *app, const struct request *req, st
     struct model_view view = {.n_versions = 0};
     const char *name;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         model_store_view(app->db, name, &view, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, name);
-    textbuf_puts(&text, ",\"aliases\":");
-    reply_aliases(&text, &view);
-    textbuf_puts(&text, "}");
+    json_write_object(&json, NULL);
+    json_write_text(&json, "model", name);
+    reply_write_aliases(&json, "aliases", &view);
+    json_write_object_end(&json);
     model_view_release(&view);
-    return reply_json(res, 200, &text, err);
+    return reply_json(res, 200, &json, err);
 }
 
 enum err_code handle_alias_put(struct app *app, const struct request *req, struct response *res,
@@ -55,20 +58,20 @@ enum err_code handle_alias_put(struct app *app, const struct request *req, struc
     struct version_ref ref;
     struct alias_put put = {.version = 0};
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         read_one(req, "version", &value, err) != ERR_OK ||
         reply_version(value, "version", &ref, err) != ERR_OK ||
         models_set_alias(app->models, name, alias, &ref, &put, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, name);
-    textbuf_puts(&text, ",\"alias\":");
-    textbuf_json_string(&text, alias);
-    textbuf_printf(&text, ",\"version\":%lld", (long long)put.version);
-    reply_version_number(&text, ",\"before\":", put.before);
-    textbuf_puts(&text, "}");
-    return reply_json(res, put.before == 0 ? 201 : 200, &text, err);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "model", name);
+    json_write_text(&json, "alias", alias);
+    json_write_int(&json, "version", put.version);
+    reply_write_positive(&json, "before", put.before);
+    json_write_object_end(&json);
+    return reply_json(res, put.before == 0 ? 201 : 200, &json, err);
 }
 
 enum err_code handle_alias_delete(struct app *app, const struct request *req, struct response *res,
@@ -93,28 +96,29 @@ enum err_code handle_default_put(struct app *app, const struct request *req, str
     struct version_ref ref;
     int64_t version = 0;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         read_one(req, "version", &value, err) != ERR_OK ||
         reply_version(value, "version", &ref, err) != ERR_OK ||
         models_set_default(app->models, name, &ref, &version, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, name);
-    textbuf_printf(&text, ",\"default_version\":%lld}", (long long)version);
-    return reply_json(res, 200, &text, err);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "model", name);
+    json_write_int(&json, "default_version", version);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
 }
 
-static void write_promotion(struct textbuf *text, const struct promotion_row *row)
+static void write_promotion(struct json_write *json, const struct promotion_row *row)
 {
-    textbuf_puts(text, "{\"at\":");
-    reply_time(text, row->at_ms);
-    reply_version_number(text, ",\"version\":", row->version);
-    reply_version_number(text, ",\"previous\":", row->previous);
-    textbuf_puts(text, ",\"origin\":");
-    textbuf_json_string(text, row->origin);
-    reply_version_number(text, ",\"job\":", row->job);
-    textbuf_puts(text, "}");
+    json_write_object(json, NULL);
+    reply_write_time(json, "at", row->at_ms);
+    reply_write_positive(json, "version", row->version);
+    reply_write_positive(json, "previous", row->previous);
+    json_write_text(json, "origin", row->origin);
+    reply_write_positive(json, "job", row->job);
+    json_write_object_end(json);
 }
 
 enum err_code handle_promotions(struct app *app, const struct request *req, struct response *res,
@@ -125,21 +129,22 @@ enum err_code handle_promotions(struct app *app, const struct request *req, stru
     struct promotion_row *rows = NULL;
     size_t n_rows = 0;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         reply_query_int(req, "limit", 1, PROMOTIONS_MAX, &limit, err) != ERR_OK ||
         model_store_promotions(app->db, name, (size_t)limit, &rows, &n_rows, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, name);
-    textbuf_puts(&text, ",\"promotions\":[");
+    json_write_object(&json, NULL);
+    json_write_text(&json, "model", name);
+    json_write_array(&json, "promotions");
     for (size_t i = 0; i < n_rows; i++) {
-        textbuf_puts(&text, i > 0 ? "," : "");
-        write_promotion(&text, &rows[i]);
+        write_promotion(&json, &rows[i]);
     }
-    textbuf_puts(&text, "]}");
+    json_write_array_end(&json);
+    json_write_object_end(&json);
     mem_free(rows);
-    return reply_json(res, 200, &text, err);
+    return reply_json(res, 200, &json, err);
 }
 
 /* ---- how many are kept ---- */
@@ -173,15 +178,17 @@ enum err_code handle_keep_put(struct app *app, const struct request *req, struct
     int64_t keep = 0;
     int64_t n_deleted = 0;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         read_one(req, "versions", &value, err) != ERR_OK ||
         read_keep(value, &keep, err) != ERR_OK ||
         models_set_keep(app->models, name, keep, &n_deleted, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, name);
-    reply_version_number(&text, ",\"keep_versions\":", keep);
-    textbuf_printf(&text, ",\"deleted\":%lld}", (long long)n_deleted);
-    return reply_json(res, 200, &text, err);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "model", name);
+    reply_write_positive(&json, "keep_versions", keep);
+    json_write_int(&json, "deleted", n_deleted);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
 }

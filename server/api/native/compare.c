@@ -15,6 +15,7 @@
 #include "api/reply.h"
 #include "base/mem.h"
 #include "predict/paired.h"
+#include "store/data/data_newest.h"
 
 #include <math.h>
 #include <string.h>
@@ -29,7 +30,8 @@ struct comparison {
     double *first; /* [rows.n x PAIRED_N] losses of the first version */
     double *other; /* the same of a block of another one */
     struct paired_rule rule;
-    struct textbuf text; /* the answer, as far as it is known */
+    struct textbuf text;    /* the answer, as far as it is known .. */
+    struct json_write json; /* .. and its writer */
 
     /* The version at work, and its block of rows. */
     int at;
@@ -102,47 +104,44 @@ static enum err_code find_rows(struct comparison *c, struct err *err)
 
 /* ---- what is told ---- */
 
-static void put_real(struct textbuf *text, const char *before, double value)
-{
-    textbuf_puts(text, before);
-    if (isfinite(value)) {
-        textbuf_real(text, value);
-    } else {
-        textbuf_puts(text, "null");
-    }
-}
-
-static void write_differences(struct textbuf *text, const struct paired *paired)
+static void write_differences(struct json_write *json, const struct paired *paired)
 {
     static const char *const names[PAIRED_N] = {
         [PAIRED_SQUARE] = "squared_error", [PAIRED_NLL] = "nll", [PAIRED_CRPS] = "crps"};
-    textbuf_puts(text, ",\"difference\":{");
+    json_write_object(json, "difference");
     for (int k = 0; k < PAIRED_N; k++) {
-        textbuf_printf(text, "%s\"%s\":", k > 0 ? "," : "", names[k]);
         if (!isfinite(paired->mean[k])) {
-            textbuf_puts(text, "null");
+            json_write_null(json, names[k]);
             continue;
         }
-        put_real(text, "{\"mean\":", paired->mean[k]);
-        put_real(text, ",\"standard_error\":", paired_standard_error(paired, (enum paired_loss)k));
-        put_real(text, ",\"better\":", (double)paired->better[k] / (double)paired->n);
-        textbuf_puts(text, "}");
+        json_write_object(json, names[k]);
+        json_write_real(json, "mean", paired->mean[k]);
+        json_write_real(json, "standard_error", paired_standard_error(paired, (enum paired_loss)k));
+        json_write_real(json, "better", (double)paired->better[k] / (double)paired->n);
+        json_write_object_end(json);
     }
-    textbuf_puts(text, "}");
+    json_write_object_end(json);
 }
 
 static void write_head(struct comparison *c)
 {
-    textbuf_puts(&c->text, "{\"model\":");
-    textbuf_json_string(&c->text, c->model);
-    textbuf_printf(&c->text, ",\"rows\":%d", c->rows.n);
+    struct json_write *json = &c->json;
+    json_write_object(json, NULL);
+    json_write_text(json, "model", c->model);
+    json_write_int(json, "rows", c->rows.n);
     if (c->request.stored != NULL) {
-        textbuf_printf(&c->text,
-                       ",\"data\":{\"after_batch\":%lld,\"limit\":%lld},\"warnings\":[{\"code\":"
-                       "\"seen\",\"text\":\"the versions may have been trained on these rows\"}]",
-                       (long long)c->request.after_batch, (long long)c->request.limit);
+        json_write_object(json, "data");
+        json_write_int(json, "after_batch", c->request.after_batch);
+        json_write_int(json, "limit", c->request.limit);
+        json_write_object_end(json);
+        json_write_array(json, "warnings");
+        json_write_object(json, NULL);
+        json_write_text(json, "code", "seen");
+        json_write_text(json, "text", "the versions may have been trained on these rows");
+        json_write_object_end(json);
+        json_write_array_end(json);
     }
-    textbuf_puts(&c->text, ",\"versions\":[");
+    json_write_array(json, "versions");
 }
 
 /* ---- one version after the other, block by block ---- */
@@ -196,21 +195,21 @@ static enum err_code begin_version(struct comparison *c, struct err *err)
     }
     c->rule.noise = c->scoring.evaluation.noise;
     c->block = c->scoring.block;
-    textbuf_printf(&c->text, "%s{\"version\":%lld,", c->at > 0 ? "," : "",
-                   (long long)served->version);
+    json_write_object(&c->json, NULL);
+    json_write_int(&c->json, "version", served->version);
     aim(c);
     return predict_check(served->model, &c->block, err);
 }
 
 static enum err_code end_version(struct comparison *c, struct err *err)
 {
-    if (scoring_write(&c->scoring, &c->text, err) != ERR_OK) {
+    if (scoring_write(&c->scoring, &c->json, err) != ERR_OK) {
         return err->code;
     }
     if (c->at > 0) {
-        write_differences(&c->text, &c->paired);
+        write_differences(&c->json, &c->paired);
     }
-    textbuf_puts(&c->text, "}");
+    json_write_object_end(&c->json);
     metrics_add(&c->app->metrics->predicted_rows, c->rows.n);
     scoring_release(&c->scoring);
     c->at++;
@@ -284,8 +283,9 @@ static enum err_code finish(void *ctx, struct response *res, struct err *err)
     if (c->err.code != ERR_OK) {
         *err = c->err;
     } else {
-        textbuf_puts(&c->text, "]}");
-        err_kept(reply_json(res, 200, &c->text, err));
+        json_write_array_end(&c->json);
+        json_write_object_end(&c->json);
+        err_kept(reply_json(res, 200, &c->json, err));
     }
     drop(c);
     return err->code;
@@ -322,6 +322,7 @@ enum err_code handle_compare(struct app *app, const struct request *req, struct 
     c->app = app;
     c->req = req;
     c->text = textbuf_in(req->arena);
+    c->json = json_write_to(&c->text);
     err_clear(&c->err);
     if (reply_model_name(req->params[0], &c->model, err) == ERR_OK &&
         compare_request_read(req, app->config->max_rows, &c->request, err) == ERR_OK &&

@@ -6,6 +6,10 @@
 #include "api/native/upload.h"
 #include "api/reply.h"
 #include "base/mem.h"
+#include "store/data/data_cursor.h"
+#include "store/data/data_delete.h"
+#include "store/data/data_key.h"
+#include "store/data/data_read.h"
 
 #include <string.h>
 
@@ -32,35 +36,51 @@ static enum err_code check_against_model(struct app *app, const char *model,
     return err->code;
 }
 
-static void write_result(struct textbuf *text, const struct data_append_result *r)
+static void write_duplicates(struct json_write *json, const struct data_append_result *r)
 {
-    int64_t n_duplicates = r->n_duplicates < DATA_PLACES ? r->n_duplicates : DATA_PLACES;
-    int64_t n_outliers = r->n_outliers < DATA_PLACES ? r->n_outliers : DATA_PLACES;
-    textbuf_puts(text, "{\"batch\":");
-    if (r->batch > 0) {
-        textbuf_printf(text, "%lld", (long long)r->batch);
-    } else {
-        textbuf_puts(text, "null");
+    int64_t n = r->n_duplicates < DATA_PLACES ? r->n_duplicates : DATA_PLACES;
+    json_write_object(json, "duplicates");
+    json_write_int(json, "count", r->n_duplicates);
+    json_write_bool(json, "skipped", r->skipped != 0);
+    json_write_array(json, "rows");
+    for (int64_t i = 0; i < n; i++) {
+        json_write_int(json, NULL, r->duplicates[i]);
     }
-    textbuf_printf(text,
-                   ",\"rows\":%lld,\"total_rows\":%lld,\"duplicates\":{\"count\":%lld,"
-                   "\"skipped\":%s,\"rows\":[",
-                   (long long)r->n_rows, (long long)r->total_rows, (long long)r->n_duplicates,
-                   r->skipped != 0 ? "true" : "false");
-    for (int64_t i = 0; i < n_duplicates; i++) {
-        textbuf_printf(text, "%s%lld", i > 0 ? "," : "", (long long)r->duplicates[i]);
-    }
-    textbuf_printf(text, "]},\"outliers\":{\"count\":%lld,\"values\":[", (long long)r->n_outliers);
-    for (int64_t i = 0; i < n_outliers; i++) {
+    json_write_array_end(json);
+    json_write_object_end(json);
+}
+
+static void write_outliers(struct json_write *json, const struct data_append_result *r)
+{
+    int64_t n = r->n_outliers < DATA_PLACES ? r->n_outliers : DATA_PLACES;
+    json_write_object(json, "outliers");
+    json_write_int(json, "count", r->n_outliers);
+    json_write_array(json, "values");
+    for (int64_t i = 0; i < n; i++) {
         const struct data_outlier *outlier = &r->outliers[i];
-        textbuf_printf(text, "%s{\"row\":%lld,\"column\":%lld,\"value\":", i > 0 ? "," : "",
-                       (long long)outlier->row, (long long)outlier->column);
-        textbuf_real(text, outlier->value);
-        textbuf_puts(text, ",\"usual\":");
-        textbuf_vector(text, outlier->usual, 2);
-        textbuf_puts(text, "}");
+        json_write_object(json, NULL);
+        json_write_int(json, "row", outlier->row);
+        json_write_int(json, "column", outlier->column);
+        json_write_real(json, "value", outlier->value);
+        json_write_reals(json, "usual", outlier->usual, 2);
+        json_write_object_end(json);
     }
-    textbuf_printf(text, "]}%s}", r->repeated != 0 ? ",\"repeated\":true" : "");
+    json_write_array_end(json);
+    json_write_object_end(json);
+}
+
+static void write_result(struct json_write *json, const struct data_append_result *r)
+{
+    json_write_object(json, NULL);
+    reply_write_positive(json, "batch", r->batch);
+    json_write_int(json, "rows", r->n_rows);
+    json_write_int(json, "total_rows", r->total_rows);
+    write_duplicates(json, r);
+    write_outliers(json, r);
+    if (r->repeated != 0) {
+        json_write_bool(json, "repeated", true);
+    }
+    json_write_object_end(json);
 }
 
 /* A repeated upload is not even parsed. *done: `result` is its answer. */
@@ -97,6 +117,7 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
     struct data_append_result result = {.batch = 0};
     bool done = false;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         upload_read_head(req, &up, err) != ERR_OK ||
         find_repeated(app, model, &up, &result, &done, err) != ERR_OK) {
@@ -111,36 +132,30 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
         keeper_notify(app->keeper);
     }
     count_result(app->metrics, &result);
-    write_result(&text, &result);
-    return reply_json(res, result.batch > 0 ? 201 : 200, &text, err);
+    write_result(&json, &result);
+    return reply_json(res, result.batch > 0 ? 201 : 200, &json, err);
 }
 
 /* ---- reading ---- */
 
-static void write_columns(struct textbuf *text, const struct data_summary *summary,
-                          const struct column_stats *columns)
+/* Where a column stands: among the inputs or among the outputs. */
+static void write_column(struct json_write *json, const struct data_summary *summary, int j,
+                         const struct column_stats *c)
 {
     static const double levels[] = {0.25, 0.5, 0.75};
-    textbuf_puts(text, ",\"columns\":[");
-    for (int j = 0; columns != NULL && j < summary->n_inputs + summary->n_outputs; j++) {
-        bool input = j < summary->n_inputs;
-        const struct column_stats *c = &columns[j];
-        const double values[] = {c->mean, column_stats_deviation(c), c->low, c->high};
-        static const char *const names[] = {"mean", "std", "min", "max"};
-        textbuf_printf(text, "%s{\"%s\":%d", j > 0 ? "," : "", input ? "input" : "output",
-                       input ? j : j - summary->n_inputs);
-        for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
-            textbuf_printf(text, ",\"%s\":", names[k]);
-            textbuf_real(text, values[k]);
-        }
-        textbuf_puts(text, ",\"quartiles\":[");
-        for (size_t k = 0; k < sizeof levels / sizeof *levels; k++) {
-            textbuf_puts(text, k > 0 ? "," : "");
-            textbuf_real(text, column_stats_quantile(c, levels[k]));
-        }
-        textbuf_puts(text, "]}");
+    bool input = j < summary->n_inputs;
+    json_write_object(json, NULL);
+    json_write_int(json, input ? "input" : "output", input ? j : j - summary->n_inputs);
+    json_write_real(json, "mean", c->mean);
+    json_write_real(json, "std", column_stats_deviation(c));
+    json_write_real(json, "min", c->low);
+    json_write_real(json, "max", c->high);
+    json_write_array(json, "quartiles");
+    for (size_t k = 0; k < sizeof levels / sizeof *levels; k++) {
+        json_write_real(json, NULL, column_stats_quantile(c, levels[k]));
     }
-    textbuf_puts(text, "]");
+    json_write_array_end(json);
+    json_write_object_end(json);
 }
 
 enum err_code handle_data_get(struct app *app, const struct request *req, struct response *res,
@@ -151,27 +166,32 @@ enum err_code handle_data_get(struct app *app, const struct request *req, struct
     struct training_data data;
     struct column_stats *columns = NULL;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         data_store_describe(app->db, model, &summary, &data, &columns, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, model);
-    textbuf_printf(&text, ",\"rows\":%lld,\"batches\":%lld,\"inputs\":%d,\"outputs\":%d,\"first\":",
-                   (long long)summary.n_rows, (long long)summary.n_batches, summary.n_inputs,
-                   summary.n_outputs);
-    reply_time(&text, summary.first_ms);
-    textbuf_puts(&text, ",\"last\":");
-    reply_time(&text, summary.last_ms);
-    textbuf_printf(&text, ",\"fingerprint\":\"%s\"", data.fingerprint);
-    write_columns(&text, &summary, columns);
-    textbuf_puts(&text, "}");
+    json_write_object(&json, NULL);
+    json_write_text(&json, "model", model);
+    json_write_int(&json, "rows", summary.n_rows);
+    json_write_int(&json, "batches", summary.n_batches);
+    json_write_int(&json, "inputs", summary.n_inputs);
+    json_write_int(&json, "outputs", summary.n_outputs);
+    reply_write_time(&json, "first", summary.first_ms);
+    reply_write_time(&json, "last", summary.last_ms);
+    json_write_text(&json, "fingerprint", data.fingerprint);
+    json_write_array(&json, "columns");
+    for (int j = 0; columns != NULL && j < summary.n_inputs + summary.n_outputs; j++) {
+        write_column(&json, &summary, j, &columns[j]);
+    }
+    json_write_array_end(&json);
+    json_write_object_end(&json);
     mem_free(columns);
-    return reply_json(res, 200, &text, err);
+    return reply_json(res, 200, &json, err);
 }
 
 struct batch_list {
-    struct textbuf *text;
+    struct json_write *json;
     int64_t n;
     int64_t last;
     int64_t limit;
@@ -181,59 +201,52 @@ struct batch_list {
 static void write_batch(void *ctx, const struct data_batch *batch)
 {
     struct batch_list *list = ctx;
-    struct textbuf *text = list->text;
+    struct json_write *json = list->json;
     if (list->n == list->limit) {
         list->more = true;
         return;
     }
+    list->n++;
     list->last = batch->id;
-    textbuf_printf(text,
-                   "%s{\"batch\":%lld,\"rows\":%lld,\"inputs\":%d,\"outputs\":%d,"
-                   "\"created\":",
-                   list->n++ > 0 ? "," : "", (long long)batch->id, (long long)batch->n_rows,
-                   batch->n_inputs, batch->n_outputs);
-    reply_time(text, batch->created_ms);
-    textbuf_printf(text, ",\"format\":\"%s\",\"source\":", batch->format);
-    if (batch->source[0] != '\0') {
-        textbuf_json_string(text, batch->source);
-    } else {
-        textbuf_puts(text, "null");
-    }
-    textbuf_puts(text, ",\"provenance\":");
-    if (batch->provenance != NULL) {
-        textbuf_put(text, batch->provenance, batch->n_provenance);
-    } else {
-        textbuf_puts(text, "null");
-    }
-    textbuf_printf(text, ",\"digest\":\"%s\",\"duplicates\":%lld,\"outliers\":%lld}", batch->digest,
-                   (long long)batch->n_duplicates, (long long)batch->n_outliers);
+    json_write_object(json, NULL);
+    json_write_int(json, "batch", batch->id);
+    json_write_int(json, "rows", batch->n_rows);
+    json_write_int(json, "inputs", batch->n_inputs);
+    json_write_int(json, "outputs", batch->n_outputs);
+    reply_write_time(json, "created", batch->created_ms);
+    json_write_text(json, "format", batch->format);
+    json_write_text(json, "source", batch->source[0] != '\0' ? batch->source : NULL);
+    json_write_raw_bytes(json, "provenance", batch->provenance, batch->n_provenance);
+    json_write_text(json, "digest", batch->digest);
+    json_write_int(json, "duplicates", batch->n_duplicates);
+    json_write_int(json, "outliers", batch->n_outliers);
+    json_write_object_end(json);
 }
 
 enum err_code handle_batches_list(struct app *app, const struct request *req, struct response *res,
                                   struct err *err)
 {
     const char *model;
-    int64_t after = 0;
     struct textbuf text = textbuf_in(req->arena);
-    struct batch_list list = {.text = &text, .limit = BATCHES_DEFAULT};
+    struct json_write json = json_write_to(&text);
+    struct batch_list list = {.json = &json, .limit = BATCHES_DEFAULT};
+    struct data_listing listing = {.visit = write_batch, .ctx = &list};
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
-        reply_query_int(req, "after", 0, INT64_MAX, &after, err) != ERR_OK ||
+        reply_query_int(req, "after", 0, INT64_MAX, &listing.after, err) != ERR_OK ||
         reply_query_int(req, "limit", 1, BATCHES_MAX, &list.limit, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "{\"batches\":[");
+    json_write_object(&json, NULL);
+    json_write_array(&json, "batches");
     /* One more tells whether there are more. */
-    if (data_store_batches(app->db, model, after, list.limit + 1, write_batch, &list, err) !=
-        ERR_OK) {
+    listing.limit = list.limit + 1;
+    if (data_store_batches(app->db, model, &listing, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "],\"next\":");
-    if (list.more) {
-        textbuf_printf(&text, "%lld}", (long long)list.last);
-    } else {
-        textbuf_puts(&text, "null}");
-    }
-    return reply_json(res, 200, &text, err);
+    json_write_array_end(&json);
+    reply_write_positive(&json, "next", list.more ? list.last : 0);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
 }
 
 enum err_code handle_rows_export(struct app *app, const struct request *req, struct response *res,
@@ -257,8 +270,11 @@ static enum err_code reply_deleted(const struct request *req, struct response *r
                                    struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
-    textbuf_printf(&text, "{\"deleted_rows\":%lld}", (long long)n_rows);
-    return reply_json(res, 200, &text, err);
+    struct json_write json = json_write_to(&text);
+    json_write_object(&json, NULL);
+    json_write_int(&json, "deleted_rows", n_rows);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
 }
 
 enum err_code handle_data_delete(struct app *app, const struct request *req, struct response *res,

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "http/exchange.h"
-#include "store/data/data_store.h"
+#include "store/data/data_cursor.h"
 
 /*
  * Takes the cursor, also on failure. format: "json", "csv", "npy". A failure on the way (rows were

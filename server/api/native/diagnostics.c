@@ -6,30 +6,26 @@
 #include "documents/model_json.h"
 #include "documents/posterior_json.h"
 #include "documents/quality_json.h"
+#include "store/models/version_ref.h"
 
-static void write_diagnostics(struct textbuf *text, const struct served *served)
+static void write_diagnostics(struct json_write *json, const struct served *served)
 {
     const struct model *model = served->model;
-    textbuf_puts(text, "{\"model\":");
-    textbuf_json_string(text, served->name);
-    textbuf_printf(text, ",\"version\":%lld,\"solver\":", (long long)served->version);
-    textbuf_json_string(text, model->solver);
-    textbuf_printf(text, ",\"seed\":%lld,\"draws\":%d,\"parameters\":%d,\"posterior\":",
-                   (long long)model->seed, model->m, model->net.n_params);
-    posterior_json_write_kind(text, model);
-    textbuf_puts(text, ",\"noise\":");
-    model_json_write_noise(text, model);
-    textbuf_puts(text, ",");
-    model_json_write_precision(text, model);
-    textbuf_puts(text, ",\"scores\":");
-    quality_json_write_scores(text, model);
-    textbuf_puts(text, ",\"calibration\":");
-    quality_json_write_calibration_kind(text, model);
-    textbuf_puts(text, ",\"report\":");
-    quality_json_write_report(text, &model->report);
-    textbuf_puts(text, ",\"warnings\":");
-    quality_json_write_warnings(text, &model->report);
-    textbuf_puts(text, "}");
+    json_write_object(json, NULL);
+    json_write_text(json, "model", served->name);
+    json_write_int(json, "version", served->version);
+    json_write_text(json, "solver", model->solver);
+    json_write_int(json, "seed", model->seed);
+    json_write_int(json, "draws", model->m);
+    json_write_int(json, "parameters", model->net.n_params);
+    posterior_json_write_kind(json, "posterior", model);
+    model_json_write_noise(json, model);
+    model_json_write_precision(json, model);
+    quality_json_write_scores(json, "scores", model);
+    quality_json_write_calibration_kind(json, "calibration", model);
+    quality_json_write_report(json, "report", &model->report);
+    quality_json_write_warnings(json, "warnings", &model->report);
+    json_write_object_end(json);
 }
 
 static enum err_code send_diagnostics(struct app *app, const struct request *req,
@@ -40,13 +36,14 @@ static enum err_code send_diagnostics(struct app *app, const struct request *req
     struct served *served = NULL;
     bool not_modified = false;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         models_find(app->models, name, version, &served, err) != ERR_OK) {
         return err->code;
     }
     if (reply_etag(req, res, served->digest, &not_modified, err) == ERR_OK && !not_modified) {
-        write_diagnostics(&text, served);
-        err_kept(reply_json(res, 200, &text, err));
+        write_diagnostics(&json, served);
+        err_kept(reply_json(res, 200, &json, err));
     }
     served_unref(served);
     return err->code;

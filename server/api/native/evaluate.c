@@ -11,6 +11,7 @@
 #include "api/native/prediction_request.h"
 #include "api/native/scoring.h"
 #include "api/reply.h"
+#include "store/models/version_ref.h"
 
 /* An evaluation under way; in the request's arena. */
 struct evaluate_work {
@@ -109,19 +110,20 @@ static void done(void *ctx)
 static enum err_code answer(struct evaluate_work *e, struct response *res, struct err *err)
 {
     struct textbuf text = textbuf_in(e->req->arena);
+    struct json_write json = json_write_to(&text);
     if (e->err.code != ERR_OK) {
         *err = e->err;
         return err->code;
     }
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, e->served->name);
-    textbuf_printf(&text, ",\"version\":%lld,", (long long)e->served->version);
-    if (scoring_write(&e->scoring, &text, err) != ERR_OK) {
+    json_write_object(&json, NULL);
+    json_write_text(&json, "model", e->served->name);
+    json_write_int(&json, "version", e->served->version);
+    if (scoring_write(&e->scoring, &json, err) != ERR_OK) {
         return err->code;
     }
     metrics_add(&e->app->metrics->predicted_rows, e->rows.n);
-    textbuf_puts(&text, "}");
-    return reply_json(res, 200, &text, err);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
 }
 
 /* ---- the request ---- */

@@ -15,6 +15,7 @@
 #include "api/native/job_doc.h"
 #include "api/reply.h"
 #include "base/clock.h"
+#include "store/jobs/job_read.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -61,7 +62,9 @@ static enum err_code write_state(struct stream *s, struct textbuf *text, const s
     s->told = *row;
     s->has_told = true;
     write_head(text, s, "state");
-    if (job_doc_write(s->app, text, row, err) == ERR_OK) {
+    struct json_write json = json_write_to(text);
+    if (job_doc_write(s->app, &json, row, err) == ERR_OK) {
+        json_write_end(&json);
         textbuf_puts(text, "\n\n");
     }
     return err->code;
@@ -71,7 +74,9 @@ static void write_progress(struct stream *s, struct textbuf *text, const struct 
 {
     struct trainer_progress progress = {.last = event->progress, .eta_s = event->eta_s};
     write_head(text, s, "progress");
-    job_doc_write_progress(text, &progress);
+    struct json_write json = json_write_to(text);
+    job_doc_write_progress(&json, NULL, &progress);
+    json_write_end(&json);
     textbuf_puts(text, "\n\n");
 }
 

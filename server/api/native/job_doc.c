@@ -3,101 +3,85 @@
 
 #include "api/reply.h"
 
-#include <math.h>
+#include <stdio.h>
 
-void job_doc_write_progress(struct textbuf *text, const struct trainer_progress *p)
+void job_doc_write_progress(struct json_write *json, const char *key,
+                            const struct trainer_progress *p)
 {
-    textbuf_puts(text, "{\"fraction\":");
-    textbuf_real(text, p->last.fraction);
-    textbuf_printf(text, ",\"member\":%d,\"members\":%d,\"step\":%d,\"steps\":%d,\"loss\":",
-                   p->last.member, p->last.n_members, p->last.step, p->last.n_steps);
-    textbuf_real(text, p->last.loss);
-    textbuf_puts(text, ",\"validation_loss\":");
-    if (isfinite(p->last.validation_loss)) {
-        textbuf_real(text, p->last.validation_loss);
-    } else {
-        textbuf_puts(text, "null");
-    }
+    char eta[32];
+    json_write_object(json, key);
+    json_write_real(json, "fraction", p->last.fraction);
+    json_write_int(json, "member", p->last.member);
+    json_write_int(json, "members", p->last.n_members);
+    json_write_int(json, "step", p->last.step);
+    json_write_int(json, "steps", p->last.n_steps);
+    json_write_real(json, "loss", p->last.loss);
+    json_write_real(json, "validation_loss", p->last.validation_loss);
     if (p->eta_s >= 0.0) {
-        textbuf_printf(text, ",\"eta_s\":%.1f}", p->eta_s);
-    } else {
-        textbuf_puts(text, ",\"eta_s\":null}");
+        snprintf(eta, sizeof eta, "%.1f", p->eta_s);
     }
+    json_write_raw(json, "eta_s", p->eta_s >= 0.0 ? eta : NULL);
+    json_write_object_end(json);
 }
 
-static void write_number_or_null(struct textbuf *text, const char *key, int64_t value)
-{
-    if (value > 0) {
-        textbuf_printf(text, ",\"%s\":%lld", key, (long long)value);
-    } else {
-        textbuf_printf(text, ",\"%s\":null", key);
-    }
-}
-
-static void write_time(struct textbuf *text, const char *key, int64_t time_ms)
-{
-    textbuf_printf(text, ",\"%s\":", key);
-    reply_time(text, time_ms);
-}
-
-/* All but the closing brace. */
-static void write_row(struct app *app, struct textbuf *text, const struct job_row *row)
+static void write_current_progress(struct app *app, struct json_write *json,
+                                   const struct job_row *row)
 {
     struct trainer_progress progress;
-    textbuf_printf(text, "{\"id\":%lld,\"model\":", (long long)row->id);
-    textbuf_json_string(text, row->model);
-    textbuf_printf(text,
-                   ",\"state\":\"%s\",\"origin\":\"%s\",\"priority\":%d,\"attempts\":%d,"
-                   "\"faults\":%d,\"cancel_requested\":%s,\"progress\":",
-                   job_state_name(row->state), row->origin, row->priority, row->attempts,
-                   row->faults, row->cancel_requested ? "true" : "false");
     if (row->state == JOB_RUNNING && app->trainer != NULL &&
         trainer_get_progress(app->trainer, row->id, &progress)) {
-        job_doc_write_progress(text, &progress);
+        job_doc_write_progress(json, "progress", &progress);
+    } else if (row->state == JOB_SUCCEEDED) {
+        json_write_object(json, "progress");
+        json_write_int(json, "fraction", 1);
+        json_write_object_end(json);
     } else {
-        textbuf_puts(text, row->state == JOB_SUCCEEDED ? "{\"fraction\":1}" : "null");
+        json_write_null(json, "progress");
     }
-    write_number_or_null(text, "version", row->version);
-    textbuf_printf(text, ",\"promoted\":%s", row->promoted ? "true" : "false");
-    write_number_or_null(text, "started_from", row->base_version);
-    textbuf_puts(text, ",\"message\":");
-    if (row->message[0] != '\0') {
-        textbuf_json_string(text, row->message);
-    } else {
-        textbuf_puts(text, "null");
-    }
-    textbuf_puts(text, ",\"training_data\":");
-    reply_training_data(text, &row->data);
-    write_time(text, "created", row->created_ms);
-    write_time(text, "started", row->started_ms);
-    write_time(text, "finished", row->finished_ms);
-    write_time(text, "not_before", row->state == JOB_QUEUED ? row->not_before_ms : 0);
 }
 
-void job_doc_write_row(struct app *app, struct textbuf *text, const struct job_row *row)
+static void write_row_members(struct app *app, struct json_write *json, const struct job_row *row)
 {
-    write_row(app, text, row);
-    textbuf_puts(text, "}");
+    json_write_int(json, "id", row->id);
+    json_write_text(json, "model", row->model);
+    json_write_text(json, "state", job_state_name(row->state));
+    json_write_text(json, "origin", row->origin);
+    json_write_int(json, "priority", row->priority);
+    json_write_int(json, "attempts", row->attempts);
+    json_write_int(json, "faults", row->faults);
+    json_write_bool(json, "cancel_requested", row->cancel_requested);
+    write_current_progress(app, json, row);
+    reply_write_positive(json, "version", row->version);
+    json_write_bool(json, "promoted", row->promoted);
+    reply_write_positive(json, "started_from", row->base_version);
+    json_write_text(json, "message", row->message[0] != '\0' ? row->message : NULL);
+    reply_write_training_data(json, "training_data", &row->data);
+    reply_write_time(json, "created", row->created_ms);
+    reply_write_time(json, "started", row->started_ms);
+    reply_write_time(json, "finished", row->finished_ms);
+    reply_write_time(json, "not_before", row->state == JOB_QUEUED ? row->not_before_ms : 0);
 }
 
-static void write_text_or_null(struct textbuf *text, const char *key, const char *json)
+void job_doc_write_row(struct app *app, struct json_write *json, const struct job_row *row)
 {
-    textbuf_printf(text, ",\"%s\":", key);
-    textbuf_puts(text, json != NULL ? json : "null");
+    json_write_object(json, NULL);
+    write_row_members(app, json, row);
+    json_write_object_end(json);
 }
 
-enum err_code job_doc_write(struct app *app, struct textbuf *text, const struct job_row *row,
+enum err_code job_doc_write(struct app *app, struct json_write *json, const struct job_row *row,
                             struct err *err)
 {
     struct job_details details;
     if (job_store_details(app->db, row->id, &details, err) != ERR_OK) {
         return err->code;
     }
-    write_row(app, text, row);
-    write_text_or_null(text, "request", details.request);
-    write_text_or_null(text, "scores", details.scores);
-    write_text_or_null(text, "gate", details.gate);
-    textbuf_puts(text, "}");
+    json_write_object(json, NULL);
+    write_row_members(app, json, row);
+    json_write_raw(json, "request", details.request);
+    json_write_raw(json, "scores", details.scores);
+    json_write_raw(json, "gate", details.gate);
+    json_write_object_end(json);
     job_details_release(&details);
     return ERR_OK;
 }

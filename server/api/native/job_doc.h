@@ -4,17 +4,22 @@
 #define JOB_DOC_H
 
 #include "api/app.h"
-#include "base/textbuf.h"
+#include "formats/json_write.h"
+#include "store/jobs/job_read.h"
 
-/* The document of a job: its row, and from the store request, scores and gate. A running job's has
- * its progress of this moment. Errors of reading; ERR_NOT_FOUND when the job is gone. */
-enum err_code job_doc_write(struct app *app, struct textbuf *text, const struct job_row *row,
+/*
+ * The document of a job: its row, and from the store request, scores and gate. A running job has
+ * its progress of this moment. Errors of reading, with nothing written; ERR_NOT_FOUND when the job
+ * is gone.
+ */
+enum err_code job_doc_write(struct app *app, struct json_write *json, const struct job_row *row,
                             struct err *err) MUST_CHECK;
 
 /* The same without request, scores and gate: for lists. */
-void job_doc_write_row(struct app *app, struct textbuf *text, const struct job_row *row);
+void job_doc_write_row(struct app *app, struct json_write *json, const struct job_row *row);
 
-/* The document's member "progress". */
-void job_doc_write_progress(struct textbuf *text, const struct trainer_progress *progress);
+/* The document's member "progress"; key as in json_write.h. */
+void job_doc_write_progress(struct json_write *json, const char *key,
+                            const struct trainer_progress *progress);
 
 #endif

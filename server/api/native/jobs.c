@@ -4,24 +4,27 @@
 
 #include "api/native/job_doc.h"
 #include "api/reply.h"
+#include "base/known.h"
 #include "base/mem.h"
 #include "documents/job_json.h"
 #include "jobs/train_request.h"
-#include "store/data/data_store.h"
+#include "store/data/data_read.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/jobs/job_store.h"
 
-#include <math.h>
 #include <string.h>
 
 #define LIST_LIMIT 1000
 
 /* The whole document of a job as it is now. */
-static enum err_code write_job(struct app *app, struct textbuf *text, int64_t id, struct err *err)
+static enum err_code write_job(struct app *app, struct json_write *json, int64_t id,
+                               struct err *err)
 {
     struct job_row row;
     if (job_store_get(app->db, id, &row, err) != ERR_OK) {
         return err->code;
     }
-    return job_doc_write(app, text, &row, err);
+    return job_doc_write(app, json, &row, err);
 }
 
 /* The request as the job keeps it; an empty body: as the default version was trained. */
@@ -47,6 +50,7 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     int64_t id;
     struct textbuf complete = textbuf_in(req->arena);
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     struct job_new job = {.origin = "request"};
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         complete_request(app, req, model, &complete, &job.priority, err) != ERR_OK) {
@@ -66,13 +70,15 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     }
     response_header(res, "Location", location);
     struct err unread = ERR_INIT;
-    if (write_job(app, &text, id, &unread) != ERR_OK) {
+    if (write_job(app, &json, id, &unread) != ERR_OK) {
         /* It is queued whether or not it can be read back: another try would queue a second one. */
-        text = textbuf_in(req->arena);
-        textbuf_printf(&text, "{\"id\":%lld,\"model\":\"%s\",\"state\":\"queued\"}", (long long)id,
-                       model);
+        json_write_object(&json, NULL);
+        json_write_int(&json, "id", id);
+        json_write_text(&json, "model", model);
+        json_write_text(&json, "state", "queued");
+        json_write_object_end(&json);
     }
-    return reply_json(res, 202, &text, err);
+    return reply_json(res, 202, &json, err);
 }
 
 static enum err_code read_filter(const struct request *req, struct job_filter *filter,
@@ -80,19 +86,15 @@ static enum err_code read_filter(const struct request *req, struct job_filter *f
 {
     const char *state = request_query(req, "state");
     int64_t limit = LIST_LIMIT;
-    enum job_state found = JOB_QUEUED;
     *filter = (struct job_filter){.model = request_query(req, "model"), .state = -1};
     if (reply_query_int(req, "limit", 1, LIST_LIMIT, &limit, err) != ERR_OK) {
         return err->code;
     }
     filter->limit = (int)limit;
-    if (state != NULL && !job_state_find(state, &found)) {
-        return err_set(err, ERR_INVALID,
-                       "state is \"%.40s\"; queued, running, succeeded, failed or cancelled is "
-                       "needed",
-                       state);
+    if (state != NULL) {
+        filter->state = names_find(job_state_known(), state);
+        return filter->state >= 0 ? ERR_OK : known_refuse("state", state, job_state_known(), err);
     }
-    filter->state = state != NULL ? (int)found : -1;
     return ERR_OK;
 }
 
@@ -103,18 +105,20 @@ enum err_code handle_jobs_list(struct app *app, const struct request *req, struc
     size_t n_rows = 0;
     struct job_filter filter;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (read_filter(req, &filter, err) != ERR_OK ||
         job_store_list(app->db, &filter, &rows, &n_rows, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "{\"jobs\":[");
+    json_write_object(&json, NULL);
+    json_write_array(&json, "jobs");
     for (size_t i = 0; i < n_rows; i++) {
-        textbuf_puts(&text, i > 0 ? "," : "");
-        job_doc_write_row(app, &text, &rows[i]);
+        job_doc_write_row(app, &json, &rows[i]);
     }
-    textbuf_puts(&text, "]}");
+    json_write_array_end(&json);
+    json_write_object_end(&json);
     mem_free(rows);
-    return reply_json(res, 200, &text, err);
+    return reply_json(res, 200, &json, err);
 }
 
 enum err_code handle_job_get(struct app *app, const struct request *req, struct response *res,
@@ -122,11 +126,12 @@ enum err_code handle_job_get(struct app *app, const struct request *req, struct 
 {
     int64_t id;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
-        write_job(app, &text, id, err) != ERR_OK) {
+        write_job(app, &json, id, err) != ERR_OK) {
         return err->code;
     }
-    return reply_json(res, 200, &text, err);
+    return reply_json(res, 200, &json, err);
 }
 
 enum err_code handle_job_delete(struct app *app, const struct request *req, struct response *res,
@@ -135,15 +140,16 @@ enum err_code handle_job_delete(struct app *app, const struct request *req, stru
     struct job_row row;
     int64_t id;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
         trainer_cancel(app->trainer, id, &row, err) != ERR_OK) {
         return err->code;
     }
     events_publish_state(app->events, id);
-    if (write_job(app, &text, id, err) != ERR_OK) {
+    if (write_job(app, &json, id, err) != ERR_OK) {
         return err->code;
     }
-    return reply_json(res, row.state == JOB_CANCELLED ? 200 : 202, &text, err);
+    return reply_json(res, row.state == JOB_CANCELLED ? 200 : 202, &json, err);
 }
 
 /* ---- losses ---- */
@@ -168,23 +174,22 @@ static enum err_code get_curves(struct app *app, int64_t id, struct curves *curv
     return ERR_OK;
 }
 
-/* One column of a member's points: 0 steps, 1 losses, 2 validation losses. */
-static void write_column(struct textbuf *text, const struct curves *curves, int member, int column)
+enum column { COLUMN_STEP, COLUMN_LOSS, COLUMN_VALIDATION };
+
+/* One column of a member's points. */
+static void write_column(struct json_write *json, const char *key, const struct curves *curves,
+                         int member, enum column column)
 {
     struct curve_point point;
-    textbuf_puts(text, "[");
+    json_write_array(json, key);
     for (int i = 0; curves_point(curves, member, i, &point); i++) {
-        double value = column == 1 ? point.loss : point.validation;
-        textbuf_puts(text, i > 0 ? "," : "");
-        if (column == 0) {
-            textbuf_printf(text, "%d", point.step);
-        } else if (isfinite(value)) {
-            textbuf_real(text, value);
+        if (column == COLUMN_STEP) {
+            json_write_int(json, NULL, point.step);
         } else {
-            textbuf_puts(text, "null");
+            json_write_real(json, NULL, column == COLUMN_LOSS ? point.loss : point.validation);
         }
     }
-    textbuf_puts(text, "]");
+    json_write_array_end(json);
 }
 
 enum err_code handle_job_curves(struct app *app, const struct request *req, struct response *res,
@@ -192,6 +197,7 @@ enum err_code handle_job_curves(struct app *app, const struct request *req, stru
 {
     int64_t id;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     struct curves *curves = arena_alloc_array(req->arena, 1, sizeof *curves);
     if (curves == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the curves of a job");
@@ -200,16 +206,18 @@ enum err_code handle_job_curves(struct app *app, const struct request *req, stru
         get_curves(app, id, curves, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_printf(&text, "{\"id\":%lld,\"members\":[", (long long)id);
+    json_write_object(&json, NULL);
+    json_write_int(&json, "id", id);
+    json_write_array(&json, "members");
     for (int j = 0; j < curves->n; j++) {
-        textbuf_printf(&text, "%s{\"member\":%d,\"step\":", j > 0 ? "," : "", j);
-        write_column(&text, curves, j, 0);
-        textbuf_puts(&text, ",\"loss\":");
-        write_column(&text, curves, j, 1);
-        textbuf_puts(&text, ",\"validation_loss\":");
-        write_column(&text, curves, j, 2);
-        textbuf_puts(&text, "}");
+        json_write_object(&json, NULL);
+        json_write_int(&json, "member", j);
+        write_column(&json, "step", curves, j, COLUMN_STEP);
+        write_column(&json, "loss", curves, j, COLUMN_LOSS);
+        write_column(&json, "validation_loss", curves, j, COLUMN_VALIDATION);
+        json_write_object_end(&json);
     }
-    textbuf_puts(&text, "]}");
-    return reply_json(res, 200, &text, err);
+    json_write_array_end(&json);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
 }

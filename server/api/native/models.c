@@ -6,49 +6,59 @@
 #include "base/mem.h"
 #include "documents/model_json.h"
 #include "formats/json_read.h"
+#include "store/jobs/job_read.h"
+#include "store/models/model_store.h"
+#include "store/models/model_view.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static void write_model_row(struct textbuf *text, const struct model_row *row)
+#define ETAG_CHARS 80 /* "sha256-", 64 digits and the NUL */
+
+static void write_model_row(struct json_write *json, const char *key, const struct model_row *row)
 {
-    textbuf_puts(text, "{\"name\":");
-    textbuf_json_string(text, row->model);
-    reply_version_number(text, ",\"default_version\":", row->default_version);
-    reply_version_number(text, ",\"previous_version\":", row->previous_version);
-    reply_version_number(text, ",\"keep_versions\":", row->keep_versions);
-    textbuf_printf(text,
-                   ",\"versions\":%lld,\"rows\":%lld,\"created\":", (long long)row->n_versions,
-                   (long long)row->n_rows);
-    reply_time(text, row->created_ms);
-    textbuf_puts(text, "}");
+    json_write_object(json, key);
+    json_write_text(json, "name", row->model);
+    reply_write_positive(json, "default_version", row->default_version);
+    reply_write_positive(json, "previous_version", row->previous_version);
+    reply_write_positive(json, "keep_versions", row->keep_versions);
+    json_write_int(json, "versions", row->n_versions);
+    json_write_int(json, "rows", row->n_rows);
+    reply_write_time(json, "created", row->created_ms);
+    json_write_object_end(json);
 }
 
-static void write_version_row(struct textbuf *text, const struct version_row *row)
+/* An entity tag as answers show it, without the quotes it has in headers. */
+static void write_etag(struct json_write *json, const char *digest)
 {
-    textbuf_printf(text, "\"version\":%lld,\"default\":%s,\"etag\":\"sha256-%s\",\"bytes\":%lld",
-                   (long long)row->version, row->is_default ? "true" : "false", row->digest,
-                   (long long)row->n_bytes);
-    textbuf_puts(text, ",\"created\":");
-    reply_time(text, row->created_ms);
+    char tag[ETAG_CHARS];
+    snprintf(tag, sizeof tag, "sha256-%s", digest);
+    json_write_text(json, "etag", tag);
+}
+
+/* Members of a version. */
+static void write_version_row(struct json_write *json, const struct version_row *row)
+{
+    json_write_int(json, "version", row->version);
+    json_write_bool(json, "default", row->is_default);
+    write_etag(json, row->digest);
+    json_write_int(json, "bytes", row->n_bytes);
+    reply_write_time(json, "created", row->created_ms);
     if (row->damaged) {
-        textbuf_puts(text, ",\"damaged\":");
-        textbuf_json_string(text, row->reason);
+        json_write_text(json, "damaged", row->reason);
     }
 }
 
-/* What a version is called beside its number. */
-static void write_names(struct textbuf *text, const struct model_view *view, int64_t version)
+/* The aliases of one version. */
+static void write_names(struct json_write *json, const struct model_view *view, int64_t version)
 {
-    bool first = true;
-    textbuf_puts(text, ",\"aliases\":[");
+    json_write_array(json, "aliases");
     for (size_t i = 0; i < view->n_aliases; i++) {
         if (view->aliases[i].version == version) {
-            textbuf_puts(text, first ? "" : ",");
-            textbuf_json_string(text, view->aliases[i].alias);
-            first = false;
+            json_write_text(json, NULL, view->aliases[i].alias);
         }
     }
-    textbuf_puts(text, "]");
+    json_write_array_end(json);
 }
 
 enum err_code handle_models_list(struct app *app, const struct request *req, struct response *res,
@@ -57,17 +67,19 @@ enum err_code handle_models_list(struct app *app, const struct request *req, str
     struct model_row *rows = NULL;
     size_t n_rows = 0;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (model_store_list(app->db, &rows, &n_rows, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "{\"models\":[");
+    json_write_object(&json, NULL);
+    json_write_array(&json, "models");
     for (size_t i = 0; i < n_rows; i++) {
-        textbuf_puts(&text, i > 0 ? "," : "");
-        write_model_row(&text, &rows[i]);
+        write_model_row(&json, NULL, &rows[i]);
     }
-    textbuf_puts(&text, "]}");
+    json_write_array_end(&json);
+    json_write_object_end(&json);
     mem_free(rows);
-    return reply_json(res, 200, &text, err);
+    return reply_json(res, 200, &json, err);
 }
 
 enum err_code handle_model_get(struct app *app, const struct request *req, struct response *res,
@@ -76,24 +88,25 @@ enum err_code handle_model_get(struct app *app, const struct request *req, struc
     struct model_view view = {.n_versions = 0};
     const char *name;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         model_store_view(app->db, name, &view, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "{\"model\":");
-    write_model_row(&text, &view.row);
-    textbuf_puts(&text, ",\"aliases\":");
-    reply_aliases(&text, &view);
-    textbuf_puts(&text, ",\"versions\":[");
+    json_write_object(&json, NULL);
+    write_model_row(&json, "model", &view.row);
+    reply_write_aliases(&json, "aliases", &view);
+    json_write_array(&json, "versions");
     for (size_t i = 0; i < view.n_versions; i++) {
-        textbuf_puts(&text, i > 0 ? ",{" : "{");
-        write_version_row(&text, &view.versions[i]);
-        write_names(&text, &view, view.versions[i].version);
-        textbuf_puts(&text, "}");
+        json_write_object(&json, NULL);
+        write_version_row(&json, &view.versions[i]);
+        write_names(&json, &view, view.versions[i].version);
+        json_write_object_end(&json);
     }
-    textbuf_puts(&text, "]}");
+    json_write_array_end(&json);
+    json_write_object_end(&json);
     model_view_release(&view);
-    return reply_json(res, 200, &text, err);
+    return reply_json(res, 200, &json, err);
 }
 
 /* "promote" in the query: true (also without it) or false. */
@@ -115,6 +128,7 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
     struct model *model = NULL;
     struct put_result result;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         read_promote(req, &promote, err) != ERR_OK ||
         model_json_parse(req->body, req->n_body, req->arena, &model, err) != ERR_OK) {
@@ -137,11 +151,13 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
     }
     response_header(res, "Location", location);
     response_header(res, "ETag", etag);
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, name);
-    textbuf_printf(&text, ",\"version\":%lld,\"created\":%s,\"etag\":\"sha256-%s\"}",
-                   (long long)result.version, result.created ? "true" : "false", result.digest);
-    return reply_json(res, result.created ? 201 : 200, &text, err);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "model", name);
+    json_write_int(&json, "version", result.version);
+    json_write_bool(&json, "created", result.created);
+    write_etag(&json, result.digest);
+    json_write_object_end(&json);
+    return reply_json(res, result.created ? 201 : 200, &json, err);
 }
 
 enum err_code handle_model_delete(struct app *app, const struct request *req, struct response *res,
@@ -171,7 +187,7 @@ static enum err_code find_version(struct app *app, const struct request *req,
     return model_view_find(view, &ref, row, err);
 }
 
-static enum err_code write_version(struct app *app, struct textbuf *text,
+static enum err_code write_version(struct app *app, struct json_write *json,
                                    const struct version_row *row, struct err *err)
 {
     struct served *served = NULL;
@@ -179,21 +195,18 @@ static enum err_code write_version(struct app *app, struct textbuf *text,
     if (job_store_training_data(app->db, row->model, row->version, &data, NULL, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(text, "{\"model\":");
-    textbuf_json_string(text, row->model);
-    textbuf_puts(text, ",");
-    write_version_row(text, row);
-    textbuf_puts(text, ",\"training_data\":");
-    reply_training_data(text, &data);
+    json_write_object(json, NULL);
+    json_write_text(json, "model", row->model);
+    write_version_row(json, row);
+    reply_write_training_data(json, "training_data", &data);
     if (!row->damaged) {
         if (models_get(app->models, row->model, row->version, &served, err) != ERR_OK) {
             return err->code;
         }
-        textbuf_puts(text, ",");
-        model_json_write_summary(text, served->model);
+        model_json_write_summary(json, served->model);
         served_unref(served);
     }
-    textbuf_puts(text, "}");
+    json_write_object_end(json);
     return ERR_OK;
 }
 
@@ -204,10 +217,11 @@ enum err_code handle_version_get(struct app *app, const struct request *req, str
     const struct version_row *row = NULL;
     bool not_modified = false;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (find_version(app, req, &view, &row, err) == ERR_OK &&
         reply_etag(req, res, row->digest, &not_modified, err) == ERR_OK && !not_modified &&
-        write_version(app, &text, row, err) == ERR_OK) {
-        err_kept(reply_json(res, 200, &text, err));
+        write_version(app, &json, row, err) == ERR_OK) {
+        err_kept(reply_json(res, 200, &json, err));
     }
     model_view_release(&view);
     return err->code;
@@ -236,15 +250,16 @@ enum err_code handle_version_export(struct app *app, const struct request *req,
     struct served *served = NULL;
     bool not_modified = false;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (format != NULL && strcmp(format, "json") != 0) {
         return err_set(err, ERR_UNSUPPORTED, "format \"%.40s\" is not supported, json is", format);
     }
     if (find_version(app, req, &view, &row, err) == ERR_OK &&
         reply_etag(req, res, row->digest, &not_modified, err) == ERR_OK && !not_modified &&
         models_get(app->models, row->model, row->version, &served, err) == ERR_OK) {
-        model_json_write(&text, served->model);
+        model_json_write(&json, NULL, served->model);
         served_unref(served);
-        err_kept(reply_json(res, 200, &text, err));
+        err_kept(reply_json(res, 200, &json, err));
     }
     model_view_release(&view);
     return err->code;

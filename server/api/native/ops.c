@@ -4,14 +4,19 @@
 
 #include "api/reply.h"
 #include "base/version.h"
+#include "store/sqlite/db.h"
 
 /* Alive: the process answers. */
 enum err_code handle_healthz(struct app *app, const struct request *req, struct response *res,
                              struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
-    textbuf_printf(&text, "{\"status\":\"ok\",\"version\":\"%s\"}", SURROGATED_VERSION);
-    return reply_json(res, 200, &text, err);
+    struct json_write json = json_write_to(&text);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "status", "ok");
+    json_write_text(&json, "version", SURROGATED_VERSION);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
 }
 
 /* Ready: models are loaded, the registry answers, and the server is not stopping. */
@@ -19,6 +24,7 @@ enum err_code handle_readyz(struct app *app, const struct request *req, struct r
                             struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (atomic_load_explicit(&app->draining, memory_order_relaxed)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
@@ -28,8 +34,10 @@ enum err_code handle_readyz(struct app *app, const struct request *req, struct r
     if (!db_is_alive(app->db)) {
         return err_set(err, ERR_BUSY, "the registry file cannot be read");
     }
-    textbuf_puts(&text, "{\"status\":\"ready\"}");
-    return reply_json(res, 200, &text, err);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "status", "ready");
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
 }
 
 enum err_code handle_metrics(struct app *app, const struct request *req, struct response *res,
@@ -42,8 +50,5 @@ enum err_code handle_metrics(struct app *app, const struct request *req, struct 
     metrics_set(&app->metrics->models_loaded, n_models);
     metrics_set(&app->metrics->model_bytes, (long long)n_bytes);
     metrics_write(app->metrics, SURROGATED_VERSION, &text);
-    if (reply_json(res, 200, &text, err) == ERR_OK) {
-        res->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    }
-    return err->code;
+    return reply_text(res, "text/plain; version=0.0.4; charset=utf-8", &text, err);
 }

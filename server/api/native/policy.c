@@ -7,41 +7,25 @@
 #include "base/mem.h"
 #include "store/jobs/policy_store.h"
 
-#include <math.h>
 #include <string.h>
 
-static void write_score(struct textbuf *text, const char *key, double value)
-{
-    textbuf_printf(text, ",\"%s\":", key);
-    if (isfinite(value)) {
-        textbuf_real(text, value);
-    } else {
-        textbuf_puts(text, "null");
-    }
-}
-
 /* What the keeper has seen of the policy changed then; null until it has looked at that one. */
-static void write_status(struct app *app, struct textbuf *text, const char *model,
+static void write_status(struct app *app, struct json_write *json, const char *model,
                          int64_t changed_ms)
 {
     struct keeper_status status;
     if (app->keeper == NULL || !keeper_get_status(app->keeper, model, &status) ||
         status.looked_ms == 0 || status.changed_ms != changed_ms) {
-        textbuf_puts(text, ",\"status\":null");
+        json_write_null(json, "status");
         return;
     }
-    textbuf_puts(text, ",\"status\":{\"looked\":");
-    reply_time(text, status.looked_ms);
-    textbuf_puts(text, ",\"waiting\":");
-    textbuf_json_string(text, status.waiting);
-    if (status.job > 0) {
-        textbuf_printf(text, ",\"job\":%lld", (long long)status.job);
-    } else {
-        textbuf_puts(text, ",\"job\":null");
-    }
-    write_score(text, "drift_score", status.drift_score);
-    write_score(text, "drift_baseline", status.drift_baseline);
-    textbuf_puts(text, "}");
+    json_write_object(json, "status");
+    reply_write_time(json, "looked", status.looked_ms);
+    json_write_text(json, "waiting", status.waiting);
+    reply_write_positive(json, "job", status.job);
+    json_write_real(json, "drift_score", status.drift_score);
+    json_write_real(json, "drift_baseline", status.drift_baseline);
+    json_write_object_end(json);
 }
 
 static enum err_code reply_policy(struct app *app, const struct request *req, const char *model,
@@ -50,19 +34,18 @@ static enum err_code reply_policy(struct app *app, const struct request *req, co
     char *document = NULL;
     int64_t changed_ms = 0;
     struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
     if (policy_store_get(app->db, model, &document, &changed_ms, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "{\"model\":");
-    textbuf_json_string(&text, model);
-    textbuf_puts(&text, ",\"changed\":");
-    reply_time(&text, changed_ms);
-    textbuf_puts(&text, ",\"policy\":");
-    textbuf_puts(&text, document);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "model", model);
+    reply_write_time(&json, "changed", changed_ms);
+    json_write_raw(&json, "policy", document);
     mem_free(document);
-    write_status(app, &text, model, changed_ms);
-    textbuf_puts(&text, "}");
-    return reply_json(res, 200, &text, err);
+    write_status(app, &json, model, changed_ms);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
 }
 
 enum err_code handle_policy_put(struct app *app, const struct request *req, struct response *res,

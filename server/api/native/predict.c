@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /predict and its model forms. A small request is answered in one go; others are put aside
- * while compute threads work (live/batcher) and go on in `finish`.
+ * POST /predict, and the same with the model or its version in the path. A small request is
+ * answered at once; any other is suspended while compute threads work on it (live/batcher) and is
+ * continued by answer_and_release.
  */
 #include "api/handlers.h"
 
@@ -19,21 +20,22 @@ struct prediction {
     struct batch_item item;
 };
 
-static void drop(void *ctx)
+static void release_model(void *ctx)
 {
     struct prediction *p = ctx;
     served_unref(p->served);
 }
 
-static enum err_code answer(struct prediction *p, struct response *res, struct err *err)
+static enum err_code write_answer(struct prediction *p, struct response *res, struct err *err)
 {
+    const struct predict_answer answer = {
+        .request = &p->request, .served = p->served, .result = &p->result, .arena = p->req->arena};
     long outside = 0;
     if (p->item.err.code != ERR_OK) {
         *err = p->item.err;
         return err->code;
     }
-    if (predict_answer(&p->request, p->served, &p->result, p->req->arena, res, &outside, err) !=
-        ERR_OK) {
+    if (predict_answer_write(&answer, res, &outside, err) != ERR_OK) {
         return err->code;
     }
     metrics_add(&p->app->metrics->predicted_rows, p->request.predict.n);
@@ -41,28 +43,28 @@ static enum err_code answer(struct prediction *p, struct response *res, struct e
     return ERR_OK;
 }
 
-static enum err_code finish(void *ctx, struct response *res, struct err *err)
+static enum err_code answer_and_release(void *ctx, struct response *res, struct err *err)
 {
     struct prediction *p = ctx;
-    err_kept(answer(p, res, err));
-    served_unref(p->served);
+    err_kept(write_answer(p, res, err));
+    release_model(p);
     return err->code;
 }
 
-static bool gone(const void *ctx)
+static bool client_is_gone(const void *ctx)
 {
     const struct prediction *p = ctx;
     return p->req->ops->gone(p->req->exchange);
 }
 
-static void done(void *ctx)
+static void resume_exchange(void *ctx)
 {
     struct prediction *p = ctx;
     p->req->ops->resume(p->req->exchange);
 }
 
-/* Computes now, or hands over; *later tells which. */
-static enum err_code compute(struct prediction *p, bool *later, struct err *err)
+/* Computes a small request at once, or gets a place in the queue; *later says which. */
+static enum err_code compute_or_queue(struct prediction *p, bool *later, struct err *err)
 {
     struct batcher *batcher = p->app->batcher;
     p->item = (struct batch_item){.model = p->served->model,
@@ -70,8 +72,8 @@ static enum err_code compute(struct prediction *p, bool *later, struct err *err)
                                   .result = &p->result,
                                   .arena = p->req->arena,
                                   .deadline_ns = p->request.deadline_ns,
-                                  .gone = gone,
-                                  .done = done,
+                                  .gone = client_is_gone,
+                                  .done = resume_exchange,
                                   .ctx = p,
                                   .err = ERR_INIT};
     if (prediction_request_check_width(&p->request, p->served->model->d, err) != ERR_OK ||
@@ -105,14 +107,14 @@ enum err_code handle_predict(struct app *app, const struct request *req, struct 
             ERR_OK) {
         return err->code;
     }
-    if (compute(p, &later, err) != ERR_OK) {
+    if (compute_or_queue(p, &later, err) != ERR_OK) {
         served_unref(p->served);
         return err->code;
     }
     if (!later) {
-        return finish(p, res, err);
+        return answer_and_release(p, res, err);
     }
-    res->later = (struct later){.run = finish, .drop = drop, .ctx = p};
+    res->later = (struct later){.run = answer_and_release, .drop = release_model, .ctx = p};
     req->ops->suspend(req->exchange);
     batcher_submit(app->batcher, &p->item);
     return ERR_OK;

@@ -12,20 +12,58 @@
 
 /* ---- JSON ---- */
 
+/* ,"mean": and so on, by enum predict_index. */
+static const char *const members[] = {
+#define RESULT(FLAG, field, name, shape, join, option) ",\"" name "\":",
+#include "predict/results.def"
+#undef RESULT
+};
+
+/* Parts of the stream, texts and tensors, that a result of each shape takes, and a whole answer. */
+enum {
+    PARTS_N_O = 2,
+    PARTS_LEVELS_N_O = 6,
+    PARTS_N_O_O = 2,
+    PARTS_O_N_N = 2,
+    PARTS_SAMPLES_N_O = 2,
+    PARTS_PAIR_N_O_D = 6,
+    PARTS_ENDS_N_O = 4 * PREDICT_MAX_INTERVALS + 2,
+    PARTS_ANSWER = 2
+#define RESULT(FLAG, field, name, shape, join, option) +PARTS_##shape
+#include "predict/results.def"
+#undef RESULT
+};
+_Static_assert(PARTS_ANSWER <= JSON_STREAM_PARTS, "an answer with every result has room");
+
 static void put(struct json_stream *stream, const char *text)
 {
     json_stream_text(stream, text, strlen(text));
 }
 
-/* `text` and the tensor, when there is one. */
-static void put_tensor(struct json_stream *stream, const char *text, const double *values, int rank,
-                       size_t a, size_t b, size_t c)
+/* [n x o] of each level: {"levels":[..],"values":[..]}. */
+static void put_levels(struct json_stream *stream, const struct predict_request *req,
+                       const double *values, const struct predict_dims *dims)
 {
-    const size_t shape[] = {a, b, c};
-    if (values != NULL) {
-        put(stream, text);
-        json_stream_tensor(stream, values, rank, shape);
+    put(stream, "{\"levels\":");
+    json_stream_tensor(stream, req->levels, 1, &dims->size[0]);
+    put(stream, ",\"values\":");
+    json_stream_tensor(stream, values, dims->rank, dims->size);
+    put(stream, "}");
+}
+
+/* {"mean":[..],"std":[..]} */
+static void put_pair(struct json_stream *stream, const double *values,
+                     const struct predict_dims *dims)
+{
+    size_t half = 1;
+    for (int k = 1; k < dims->rank; k++) {
+        half *= dims->size[k];
     }
+    put(stream, "{\"mean\":");
+    json_stream_tensor(stream, values, dims->rank - 1, &dims->size[1]);
+    put(stream, ",\"std\":");
+    json_stream_tensor(stream, values + half, dims->rank - 1, &dims->size[1]);
+    put(stream, "}");
 }
 
 /* A level and how its interval is made: the text before the numbers. */
@@ -45,63 +83,59 @@ static bool put_level(struct json_stream *stream, const char *before, double lev
     return true;
 }
 
-/* False when memory is short. */
-static bool put_intervals(struct json_stream *stream, const struct prediction_request *request,
-                          const struct model *model, const struct predict_result *r,
-                          struct arena *arena)
+/* [{"level":0.9,"method":"split","lower":[..],"upper":[..]},..]; false when memory is short. */
+static bool put_intervals(struct json_stream *stream, const struct predict_answer *answer,
+                          const double *values, const struct predict_dims *dims)
 {
-    size_t n = (size_t)request->predict.n;
-    size_t o = (size_t)model->o;
-    const size_t shape[] = {n, o};
-    if (!(request->predict.want & PREDICT_INTERVALS)) {
-        return true;
-    }
-    for (int k = 0; k < request->predict.n_intervals; k++) {
-        size_t at = (size_t)k * n * o;
-        if (!put_level(stream, k > 0 ? "},{" : ",\"intervals\":[{", request->predict.intervals[k],
-                       model->conformal.method, arena)) {
+    const struct predict_request *req = &answer->request->predict;
+    size_t cells = dims->size[1] * dims->size[2];
+    for (int k = 0; k < req->n_intervals; k++) {
+        const double *lower = values + 2 * (size_t)k * cells;
+        if (!put_level(stream, k > 0 ? "},{" : "[{", req->intervals[k],
+                       answer->served->model->conformal.method, answer->arena)) {
             return false;
         }
-        json_stream_tensor(stream, r->lower + at, 2, shape);
+        json_stream_tensor(stream, lower, 2, &dims->size[1]);
         put(stream, ",\"upper\":");
-        json_stream_tensor(stream, r->upper + at, 2, shape);
+        json_stream_tensor(stream, lower + cells, 2, &dims->size[1]);
     }
     put(stream, "}]");
     return true;
 }
 
-static void put_results(struct json_stream *stream, const struct prediction_request *request,
-                        const struct model *model, const struct predict_result *r)
+/* False when memory is short. */
+static bool put_result(struct json_stream *stream, const struct predict_answer *answer,
+                       enum predict_index index)
 {
-    size_t n = (size_t)request->predict.n;
-    size_t o = (size_t)model->o;
-    size_t d = (size_t)model->d;
-    unsigned want = request->predict.want;
-    put_tensor(stream, ",\"mean\":", want & PREDICT_MEAN ? r->mean : NULL, 2, n, o, 0);
-    put_tensor(stream, ",\"variance\":", want & PREDICT_VARIANCE ? r->variance : NULL, 2, n, o, 0);
-    put_tensor(stream, ",\"std\":", r->std, 2, n, o, 0);
-    put_tensor(stream, ",\"noise_variance\":", r->noise_variance, 2, n, o, 0);
-    put_tensor(stream,
-               ",\"total_variance\":", want & PREDICT_TOTAL_VARIANCE ? r->total_variance : NULL, 2,
-               n, o, 0);
-    if (r->quantiles != NULL) {
-        size_t k = (size_t)request->predict.n_levels;
-        put_tensor(stream, ",\"quantiles\":{\"levels\":", request->predict.levels, 1, k, 0, 0);
-        put_tensor(stream, ",\"values\":", r->quantiles, 3, k, n, o);
-        put(stream, "}");
+    const struct predict_request *req = &answer->request->predict;
+    const double *values = answer->result->at[index];
+    struct predict_dims dims = predict_result_dims(index, answer->served->model, req);
+    put(stream, members[index]);
+    switch (predict_kinds[index].shape) {
+    case PREDICT_SHAPE_N_O:
+    case PREDICT_SHAPE_N_O_O:
+    case PREDICT_SHAPE_O_N_N:
+    case PREDICT_SHAPE_SAMPLES_N_O:
+        json_stream_tensor(stream, values, dims.rank, dims.size);
+        return true;
+    case PREDICT_SHAPE_LEVELS_N_O:
+        put_levels(stream, req, values, &dims);
+        return true;
+    case PREDICT_SHAPE_PAIR_N_O_D:
+        put_pair(stream, values, &dims);
+        return true;
+    case PREDICT_SHAPE_ENDS_N_O:
+        return put_intervals(stream, answer, values, &dims);
     }
-    bool rows = (want & PREDICT_COVARIANCE_ROWS) != 0;
-    size_t side = rows ? n : o;
-    put_tensor(stream, ",\"covariance\":", r->covariance, 3, rows ? o : n, side, side);
-    put_tensor(stream, ",\"samples\":", r->samples, 3, (size_t)request->predict.n_samples, n, o);
-    if (r->jacobian_mean != NULL) {
-        put_tensor(stream, ",\"jacobian\":{\"mean\":", r->jacobian_mean, 3, n, o, d);
-        put_tensor(stream, ",\"std\":", r->jacobian_std, 3, n, o, d);
-        put(stream, "}");
-    }
+    return false;
 }
 
-/* Inputs outside the range the model was trained on; returns the number of such rows. */
+static bool is_outside(const double *range, double value)
+{
+    return value < range[0] || value > range[1];
+}
+
+/* Lists inputs outside the range the model was trained on; returns the number of such rows. */
 static long write_warnings(struct textbuf *text, const struct prediction_request *request,
                            const struct model *model)
 {
@@ -113,7 +147,7 @@ static long write_warnings(struct textbuf *text, const struct prediction_request
         for (int j = 0; j < model->d; j++) {
             double value = request->predict.x[(size_t)i * (size_t)model->d + (size_t)j];
             const double *range = model->training_range + 2 * j;
-            if (value >= range[0] && value <= range[1]) {
+            if (!is_outside(range, value)) {
                 continue;
             }
             outside = true;
@@ -160,99 +194,50 @@ static enum err_code send_stream(struct json_stream *stream, struct arena *arena
     return ERR_OK;
 }
 
-static enum err_code write_json(const struct prediction_request *request,
-                                const struct served *served, const struct predict_result *result,
-                                struct arena *arena, struct response *res, long *outside,
-                                struct err *err)
+static enum err_code write_json(const struct predict_answer *answer, struct response *res,
+                                long *outside, struct err *err)
 {
-    struct json_stream *stream = arena_zalloc_array(arena, 1, sizeof *stream);
-    struct textbuf head = textbuf_in(arena);
-    struct textbuf tail = textbuf_in(arena);
+    const struct served *served = answer->served;
+    struct json_stream *stream = arena_zalloc_array(answer->arena, 1, sizeof *stream);
+    struct textbuf head = textbuf_in(answer->arena);
+    struct textbuf tail = textbuf_in(answer->arena);
     textbuf_puts(&head, "{\"model\":");
     textbuf_json_string(&head, served->name);
     textbuf_printf(&head, ",\"version\":%lld,\"draws\":%d", (long long)served->version,
                    served->model->m);
-    *outside = write_warnings(&tail, request, served->model);
+    *outside = write_warnings(&tail, answer->request, served->model);
     textbuf_puts(&tail, "}");
     if (stream == NULL || textbuf_failed(&head) || textbuf_failed(&tail)) {
         return no_memory(err);
     }
     json_stream_text(stream, head.data, head.len);
-    put_results(stream, request, served->model, result);
-    if (!put_intervals(stream, request, served->model, result, arena)) {
-        return no_memory(err);
+    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
+        if ((answer->request->predict.want & (1U << i)) &&
+            !put_result(stream, answer, (enum predict_index)i)) {
+            return no_memory(err);
+        }
     }
     json_stream_text(stream, tail.data, tail.len);
     res->status = 200;
     res->content_type = "application/json";
-    return send_stream(stream, arena, res, err);
+    return send_stream(stream, answer->arena, res, err);
 }
 
 /* ---- npy ---- */
 
-/* The two parts of a Jacobian one after the other: [2 x n x o x d]. */
-static const double *join_jacobian(const struct predict_result *r, size_t count,
-                                   struct arena *arena)
-{
-    double *both = arena_alloc_array(arena, 2 * count, sizeof *both);
-    if (both != NULL) {
-        memcpy(both, r->jacobian_mean, count * sizeof *both);
-        memcpy(both + count, r->jacobian_std, count * sizeof *both);
-    }
-    return both;
-}
-
-/* Lower ends, then upper ends of each level: [2 n_intervals x n x o]. */
-static const double *join_intervals(const struct predict_result *r, size_t n_intervals,
-                                    size_t cells, struct arena *arena)
-{
-    double *both = arena_alloc_array(arena, 2 * n_intervals * cells, sizeof *both);
-    for (size_t k = 0; both != NULL && k < n_intervals; k++) {
-        memcpy(both + 2 * k * cells, r->lower + k * cells, cells * sizeof *both);
-        memcpy(both + (2 * k + 1) * cells, r->upper + k * cells, cells * sizeof *both);
-    }
-    return both;
-}
+_Static_assert(PREDICT_MAX_RANK <= NPY_MAX_RANK, "every result is an array of npy");
 
 /* The one result that was asked for. */
-static enum err_code write_tensor(const struct prediction_request *request,
-                                  const struct model *model, const struct predict_result *r,
-                                  struct arena *arena, struct response *res, struct err *err)
+static enum err_code write_array(const struct predict_answer *answer, struct response *res,
+                                 struct err *err)
 {
-    size_t n = (size_t)request->predict.n;
-    size_t o = (size_t)model->o;
-    size_t d = (size_t)model->d;
-    size_t k = (size_t)request->predict.n_levels;
-    size_t s = (size_t)request->predict.n_samples;
-    unsigned want = request->predict.want;
-    size_t l = (size_t)request->predict.n_intervals;
-    const double *jacobian = want & PREDICT_JACOBIAN ? join_jacobian(r, n * o * d, arena) : NULL;
-    const double *ends = want & PREDICT_INTERVALS ? join_intervals(r, l, n * o, arena) : NULL;
-    const struct {
-        unsigned flag;
-        const double *values;
-        int rank;
-        size_t shape[NPY_MAX_RANK];
-    } results[] = {
-        {PREDICT_MEAN, r->mean, 2, {n, o}},
-        {PREDICT_VARIANCE, r->variance, 2, {n, o}},
-        {PREDICT_STD, r->std, 2, {n, o}},
-        {PREDICT_NOISE_VARIANCE, r->noise_variance, 2, {n, o}},
-        {PREDICT_TOTAL_VARIANCE, r->total_variance, 2, {n, o}},
-        {PREDICT_QUANTILES, r->quantiles, 3, {k, n, o}},
-        {PREDICT_COVARIANCE_OUTPUTS, r->covariance, 3, {n, o, o}},
-        {PREDICT_COVARIANCE_ROWS, r->covariance, 3, {o, n, n}},
-        {PREDICT_SAMPLES, r->samples, 3, {s, n, o}},
-        {PREDICT_JACOBIAN, jacobian, 4, {2, n, o, d}},
-        {PREDICT_INTERVALS, ends, 3, {2 * l, n, o}},
-    };
-    for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
-        if (results[i].flag == want) {
-            if (results[i].values == NULL) {
-                return no_memory(err);
-            }
-            return npy_write(results[i].values, results[i].rank, results[i].shape, request->single,
-                             arena, &res->body, &res->n_body, err);
+    const struct predict_request *req = &answer->request->predict;
+    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
+        if (req->want == 1U << i) {
+            struct predict_dims dims =
+                predict_result_dims((enum predict_index)i, answer->served->model, req);
+            return npy_write(answer->result->at[i], dims.rank, dims.size, answer->request->single,
+                             answer->arena, &res->body, &res->n_body, err);
         }
     }
     return err_set(err, ERR_INTERNAL, "no single result for npy");
@@ -265,9 +250,7 @@ static long count_outside(const struct prediction_request *request, const struct
     for (size_t i = 0; model->training_range != NULL && i < (size_t)request->predict.n; i++) {
         bool outside = false;
         for (size_t j = 0; j < d; j++) {
-            double value = request->predict.x[i * d + j];
-            outside |=
-                value < model->training_range[2 * j] || value > model->training_range[2 * j + 1];
+            outside |= is_outside(model->training_range + 2 * j, request->predict.x[i * d + j]);
         }
         rows += outside;
     }
@@ -275,12 +258,12 @@ static long count_outside(const struct prediction_request *request, const struct
 }
 
 /* What JSON says beside the numbers goes into headers. */
-static enum err_code write_npy(const struct prediction_request *request,
-                               const struct served *served, const struct predict_result *result,
-                               struct arena *arena, struct response *res, long *outside,
-                               struct err *err)
+static enum err_code write_npy(const struct predict_answer *answer, struct response *res,
+                               long *outside, struct err *err)
 {
-    *outside = count_outside(request, served->model);
+    const struct served *served = answer->served;
+    struct arena *arena = answer->arena;
+    *outside = count_outside(answer->request, served->model);
     char *name = arena_strndup(arena, served->name, strlen(served->name));
     char *version = arena_printf(arena, "%lld", (long long)served->version);
     char *draws = arena_printf(arena, "%d", served->model->m);
@@ -288,7 +271,7 @@ static enum err_code write_npy(const struct prediction_request *request,
     if (name == NULL || version == NULL || draws == NULL || rows == NULL) {
         return no_memory(err);
     }
-    if (write_tensor(request, served->model, result, arena, res, err) != ERR_OK) {
+    if (write_array(answer, res, err) != ERR_OK) {
         return err->code;
     }
     response_header(res, "Surrogate-Model", name);
@@ -300,10 +283,9 @@ static enum err_code write_npy(const struct prediction_request *request,
     return ERR_OK;
 }
 
-enum err_code predict_answer(const struct prediction_request *request, const struct served *served,
-                             const struct predict_result *result, struct arena *arena,
-                             struct response *res, long *outside, struct err *err)
+enum err_code predict_answer_write(const struct predict_answer *answer, struct response *res,
+                                   long *outside, struct err *err)
 {
-    return request->npy ? write_npy(request, served, result, arena, res, outside, err)
-                        : write_json(request, served, result, arena, res, outside, err);
+    return answer->request->npy ? write_npy(answer, res, outside, err)
+                                : write_json(answer, res, outside, err);
 }

@@ -6,12 +6,18 @@
 #include "api/native/prediction_request.h"
 #include "live/models.h"
 
+struct predict_answer {
+    const struct prediction_request *request;
+    const struct served *served; /* need not outlive predict_answer_write */
+    const struct predict_result *result;
+    struct arena *arena; /* like request and result it must live until the response has been sent */
+};
+
 /*
- * Wish and result must live until the response has been sent; `served` need not. *outside: rows
- * outside the training range. ERR_NOMEM; ERR_NUMERIC (a value beyond float32).
+ * Fills the response; *outside: rows outside the training range. ERR_NOMEM; ERR_NUMERIC (a value
+ * beyond float32).
  */
-enum err_code predict_answer(const struct prediction_request *request, const struct served *served,
-                             const struct predict_result *result, struct arena *arena,
-                             struct response *res, long *outside, struct err *err) MUST_CHECK;
+enum err_code predict_answer_write(const struct predict_answer *answer, struct response *res,
+                                   long *outside, struct err *err) MUST_CHECK;
 
 #endif

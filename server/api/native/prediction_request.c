@@ -1,161 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/prediction_request.h"
 
+#include "api/native/prediction_options.h"
 #include "api/reply.h"
+#include "base/known.h"
 #include "formats/json_tensor.h"
 #include "formats/npy.h"
+#include "store/models/model_name.h"
 
 #include <string.h>
 #include <strings.h>
 
-static const struct {
-    const char *name;
-    unsigned flag;
-} returns[] = {
-    {"mean", PREDICT_MEAN},
-    {"variance", PREDICT_VARIANCE},
-    {"std", PREDICT_STD},
-    {"noise_variance", PREDICT_NOISE_VARIANCE},
-    {"total_variance", PREDICT_TOTAL_VARIANCE},
-    {"quantiles", PREDICT_QUANTILES},
-    {"covariance", PREDICT_COVARIANCE_OUTPUTS},
-    {"samples", PREDICT_SAMPLES},
-    {"jacobian", PREDICT_JACOBIAN},
-    {"intervals", PREDICT_INTERVALS},
-};
+#define MAX_TIMEOUT_MS 86400000 /* a day */
 
 /* ---- the body ---- */
-
-static enum err_code read_return(const json_t *body, unsigned *want, struct err *err)
-{
-    const json_t *list = json_object_get(body, "return");
-    if (list == NULL) {
-        *want = WISH_DEFAULT;
-        return ERR_OK;
-    }
-    if (!json_is_array(list) || json_array_size(list) == 0) {
-        return err_set(err, ERR_INVALID, "return is not a non-empty array of names");
-    }
-    *want = 0;
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *name = json_string_value(json_array_get(list, i));
-        unsigned flag = 0;
-        for (size_t k = 0; name != NULL && k < sizeof returns / sizeof *returns; k++) {
-            flag |= strcmp(returns[k].name, name) == 0 ? returns[k].flag : 0;
-        }
-        if (flag == 0) {
-            return err_set(err, ERR_INVALID,
-                           "return[%zu] \"%.40s\" is not one of mean, variance, "
-                           "std, noise_variance, total_variance, quantiles, covariance, samples, "
-                           "jacobian, intervals",
-                           i, name != NULL ? name : "");
-        }
-        *want |= flag;
-    }
-    return ERR_OK;
-}
-
-static enum err_code read_levels(const json_t *body, struct arena *arena,
-                                 struct prediction_request *request, struct err *err)
-{
-    static const double default_levels[] = {0.05, 0.5, 0.95};
-    const json_t *list = json_object_get(body, "quantiles");
-    if (list == NULL) {
-        request->predict.levels = default_levels;
-        request->predict.n_levels = 3;
-        return ERR_OK;
-    }
-    size_t n = json_array_size(list);
-    if (n < 1 || n > PREDICT_MAX_LEVELS) {
-        return err_set(err, ERR_INVALID, "quantiles must be an array of 1 to %d levels",
-                       PREDICT_MAX_LEVELS);
-    }
-    double *levels = arena_alloc_array(arena, n, sizeof *levels);
-    if (levels == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the request");
-    }
-    if (json_read_vector(list, "quantiles", (int)n, levels, err) != ERR_OK) {
-        return err->code;
-    }
-    for (size_t k = 0; k < n; k++) {
-        if (!(levels[k] >= 0.0 && levels[k] <= 1.0)) {
-            return err_set(err, ERR_INVALID, "quantiles[%zu] is %g, a level in [0, 1] is needed", k,
-                           levels[k]);
-        }
-    }
-    request->predict.levels = levels;
-    request->predict.n_levels = (int)n;
-    request->predict.want |= PREDICT_QUANTILES;
-    return ERR_OK;
-}
-
-static enum err_code read_intervals(const json_t *body, struct arena *arena,
-                                    struct prediction_request *request, struct err *err)
-{
-    static const double default_level[] = {0.9};
-    const json_t *list = json_object_get(body, "intervals");
-    if (list == NULL) {
-        request->predict.intervals = default_level;
-        request->predict.n_intervals = 1;
-        return ERR_OK;
-    }
-    size_t n = json_array_size(list);
-    if (n < 1 || n > PREDICT_MAX_INTERVALS) {
-        return err_set(err, ERR_INVALID, "intervals must be an array of 1 to %d levels",
-                       PREDICT_MAX_INTERVALS);
-    }
-    double *levels = arena_alloc_array(arena, n, sizeof *levels);
-    if (levels == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the request");
-    }
-    request->predict.intervals = levels;
-    request->predict.n_intervals = (int)n;
-    request->predict.want |= PREDICT_INTERVALS;
-    return json_read_vector(list, "intervals", (int)n, levels, err);
-}
-
-static enum err_code read_covariance(const json_t *body, struct prediction_request *request,
-                                     struct err *err)
-{
-    const char *kind = NULL;
-    if (json_read_get_text(body, "body", "covariance", false, 16, &kind, err) != ERR_OK) {
-        return err->code;
-    }
-    if (kind == NULL) {
-        return ERR_OK;
-    }
-    if (strcmp(kind, "rows") != 0 && strcmp(kind, "outputs") != 0) {
-        return err_set(err, ERR_INVALID,
-                       "covariance is \"%.16s\", \"outputs\" or \"rows\" is needed", kind);
-    }
-    request->predict.want &= ~(unsigned)PREDICT_COVARIANCE_OUTPUTS;
-    request->predict.want |= kind[0] == 'r' ? PREDICT_COVARIANCE_ROWS : PREDICT_COVARIANCE_OUTPUTS;
-    return ERR_OK;
-}
-
-static enum err_code read_options(const json_t *body, struct arena *arena,
-                                  struct prediction_request *request, struct err *err)
-{
-    int64_t samples = 16;
-    int64_t seed = 0;
-    request->named = json_object_get(body, "return") != NULL;
-    if (read_return(body, &request->predict.want, err) != ERR_OK ||
-        read_levels(body, arena, request, err) != ERR_OK ||
-        read_intervals(body, arena, request, err) != ERR_OK ||
-        read_covariance(body, request, err) != ERR_OK ||
-        json_read_get_int(body, "body", "samples", false, 1, MODEL_MAX_DRAWS, &samples, err) !=
-            ERR_OK ||
-        json_read_get_int(body, "body", "seed", false, INT64_MIN, INT64_MAX, &seed, err) !=
-            ERR_OK) {
-        return err->code;
-    }
-    if (json_object_get(body, "samples") != NULL) {
-        request->predict.want |= PREDICT_SAMPLES;
-    }
-    request->predict.n_samples = (int)samples;
-    request->predict.seed = (uint64_t)seed;
-    return ERR_OK;
-}
 
 /* Model and version: from the path when it names them, else from the body. */
 static enum err_code read_target(const struct request *req, const json_t *body,
@@ -188,8 +46,12 @@ static enum err_code read_target(const struct request *req, const json_t *body,
 static enum err_code read_request(const struct request *req, const json_t *body,
                                   struct prediction_request *request, struct err *err)
 {
-    static const char *const keys[] = {"model", "version",    "inputs",    "return",    "samples",
-                                       "seed",  "covariance", "quantiles", "intervals", NULL};
+    const char *keys[3 + PREDICTION_OPTIONS_MAX + 1] = {"model", "version", "inputs"};
+    struct prediction_option options[PREDICTION_OPTIONS_MAX];
+    int n_options = prediction_options_list(options);
+    for (int i = 0; i < n_options; i++) {
+        keys[3 + i] = options[i].key;
+    }
     if (!json_is_object(body)) {
         return err_set(err, ERR_INVALID, "the body is not a JSON object");
     }
@@ -197,7 +59,8 @@ static enum err_code read_request(const struct request *req, const json_t *body,
         read_target(req, body, request, err) != ERR_OK) {
         return err->code;
     }
-    return read_options(body, req->arena, request, err);
+    request->named = json_object_get(body, "return") != NULL;
+    return prediction_options_read(body, req->arena, &request->predict, err);
 }
 
 static enum err_code read_json(const struct request *req, int max_rows,
@@ -219,26 +82,36 @@ static enum err_code read_json(const struct request *req, int max_rows,
 
 /* ---- npy: the rows are the body, the rest is the query ---- */
 
-enum query_kind { QUERY_TEXT, QUERY_NAMES, QUERY_NUMBER, QUERY_NUMBERS };
-
-static const struct {
-    const char *key;
-    enum query_kind kind;
-} queries[] = {
-    {"model", QUERY_TEXT},      {"version", QUERY_TEXT},      {"return", QUERY_NAMES},
-    {"covariance", QUERY_TEXT}, {"quantiles", QUERY_NUMBERS}, {"samples", QUERY_NUMBER},
-    {"seed", QUERY_NUMBER},     {"intervals", QUERY_NUMBERS},
-};
+/* The form of a key of the query. ERR_INVALID with the known keys when there is none of this name.
+ */
+static enum err_code find_form(const char *key, enum option_form *form, struct err *err)
+{
+    struct prediction_option options[PREDICTION_OPTIONS_MAX];
+    const char *keys[PREDICTION_OPTIONS_MAX + 2] = {"model", "version"};
+    int n_options = prediction_options_list(options);
+    *form = OPTION_TEXT;
+    if (strcmp(key, keys[0]) == 0 || strcmp(key, keys[1]) == 0) {
+        return ERR_OK;
+    }
+    for (int i = 0; i < n_options; i++) {
+        keys[i + 2] = options[i].key;
+        if (strcmp(key, options[i].key) == 0) {
+            *form = options[i].form;
+            return ERR_OK;
+        }
+    }
+    return known_refuse("query: key", key, (struct names){keys, n_options + 2}, err);
+}
 
 /* The value as JSON; what is no number there is left for the JSON reader to refuse. */
-static void put_value(struct textbuf *text, enum query_kind kind, const char *value,
+static void put_value(struct textbuf *text, enum option_form form, const char *value,
                       struct arena *arena)
 {
-    if (kind == QUERY_TEXT) {
+    if (form == OPTION_TEXT) {
         textbuf_json_string(text, value);
         return;
     }
-    if (kind != QUERY_NUMBER) {
+    if (form != OPTION_NUMBER) {
         textbuf_puts(text, "[");
     }
     for (const char *from = value;; from++) {
@@ -246,7 +119,7 @@ static void put_value(struct textbuf *text, enum query_kind kind, const char *va
         char *item = arena_strndup(arena, from, len);
         if (item == NULL) {
             text->failed = true;
-        } else if (kind == QUERY_NAMES || *item == '\0' ||
+        } else if (form == OPTION_NAMES || *item == '\0' ||
                    item[strspn(item, "0123456789.eE+-")] != '\0') {
             textbuf_json_string(text, item);
         } else {
@@ -258,7 +131,7 @@ static void put_value(struct textbuf *text, enum query_kind kind, const char *va
         }
         textbuf_puts(text, ",");
     }
-    if (kind != QUERY_NUMBER) {
+    if (form != OPTION_NUMBER) {
         textbuf_puts(text, "]");
     }
 }
@@ -267,20 +140,16 @@ static void put_value(struct textbuf *text, enum query_kind kind, const char *va
 static enum err_code query_as_json(const struct request *req, json_t **out, struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
-    const size_t n_known = sizeof queries / sizeof *queries;
     textbuf_puts(&text, "{");
     for (int i = 0; i < req->n_query; i++) {
-        size_t k = 0;
-        while (k < n_known && strcmp(queries[k].key, req->query[i].name) != 0) {
-            k++;
-        }
-        if (k == n_known) {
-            return err_set(err, ERR_INVALID, "query: key \"%.40s\" is unknown", req->query[i].name);
+        enum option_form form;
+        if (find_form(req->query[i].name, &form, err) != ERR_OK) {
+            return err->code;
         }
         textbuf_puts(&text, i > 0 ? "," : "");
         textbuf_json_string(&text, req->query[i].name);
         textbuf_puts(&text, ":");
-        put_value(&text, queries[k].kind, req->query[i].value, req->arena);
+        put_value(&text, form, req->query[i].value, req->arena);
     }
     textbuf_puts(&text, "}");
     if (textbuf_failed(&text)) {
@@ -327,13 +196,13 @@ enum err_code prediction_request_deadline(const struct request *req, int64_t *de
     if (text == NULL) {
         return ERR_OK;
     }
-    for (const char *p = text; *p >= '0' && *p <= '9' && ms <= WISH_MAX_TIMEOUT_MS; p++) {
+    for (const char *p = text; *p >= '0' && *p <= '9' && ms <= MAX_TIMEOUT_MS; p++) {
         ms = 10 * ms + (*p - '0');
     }
-    if (text[strspn(text, "0123456789")] != '\0' || ms < 1 || ms > WISH_MAX_TIMEOUT_MS) {
+    if (text[strspn(text, "0123456789")] != '\0' || ms < 1 || ms > MAX_TIMEOUT_MS) {
         return err_set(err, ERR_INVALID,
                        "Request-Timeout-Ms is \"%.20s\", milliseconds from 1 to %d are needed",
-                       text, WISH_MAX_TIMEOUT_MS);
+                       text, MAX_TIMEOUT_MS);
     }
     *deadline_ns = req->arrived_ns + ms * 1000000;
     return ERR_OK;
@@ -353,7 +222,7 @@ enum err_code prediction_request_read(const struct request *req, int max_rows,
     request->npy = media_is(accept, NPY_TYPE) || (npy && !media_is(accept, "application/json"));
     if (request->npy && !request->named) {
         /* What quantiles=, samples= or intervals= ask for, else the mean. */
-        unsigned asked = request->predict.want & ~(unsigned)WISH_DEFAULT;
+        unsigned asked = request->predict.want & ~PREDICTION_OPTIONS_DEFAULT;
         request->predict.want = asked != 0 ? asked : PREDICT_MEAN;
     }
     unsigned want = request->predict.want;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a prediction request asks for: a JSON body, or npy rows with the same options in the query
- * (?model=heat&return=quantiles&quantiles=0.05,0.95).
- *
- * Levels of intervals are checked with the model (predict_check), which may be too little
- * calibrated for one.
+ * A request for a prediction: a JSON body, or npy rows with the same options in the query
+ * (?model=heat&return=quantiles&quantiles=0.05,0.95). prediction_options.h reads what it should
+ * return.
  */
 #ifndef PREDICTION_REQUEST_H
 #define PREDICTION_REQUEST_H
@@ -15,30 +13,28 @@
 
 #include <stdint.h>
 
-#define NPY_TYPE            "application/x-npy"
-#define WISH_DEFAULT        (PREDICT_MEAN | PREDICT_VARIANCE)
-#define WISH_MAX_TIMEOUT_MS 86400000 /* a day */
+#define NPY_TYPE "application/x-npy"
 
 struct prediction_request {
     const char *model;
     struct version_ref version;
     struct predict_request predict;
-    int n_inputs;        /* numbers a row */
-    bool named;          /* the results were named */
-    bool npy;            /* answer as npy .. */
-    bool single;         /* .. in float32 */
+    int n_inputs;        /* numbers in a row */
+    bool named;          /* "return" names the results */
+    bool npy;            /* the answer is npy .. */
+    bool single;         /* .. of float32 */
     int64_t deadline_ns; /* by clock_ns; 0: none */
 };
 
 /*
- * All of it but what only the model can settle; strings and rows live as long as the request.
+ * Reads and checks all but what depends on the model; strings and rows live as long as the request.
  * Errors name the key, the header, or row and column.
  */
 enum err_code prediction_request_read(const struct request *req, int max_rows,
                                       struct prediction_request *request,
                                       struct err *err) MUST_CHECK;
 
-/* Request-Timeout-Ms as a time by clock_ns; 0: none. ERR_INVALID. */
+/* The header Request-Timeout-Ms as a time by clock_ns; 0 without it. ERR_INVALID. */
 enum err_code prediction_request_deadline(const struct request *req, int64_t *deadline_ns,
                                           struct err *err) MUST_CHECK;
 

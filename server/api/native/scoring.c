@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/scoring.h"
 
+#include <math.h>
+
 #include "train/train_rows.h"
 
 static const double conformal_level = 0.9;
@@ -58,116 +60,111 @@ const double *scoring_range(const struct scoring *scoring)
 void scoring_add(struct scoring *scoring, const struct predict_result *f, const double *y, int n)
 {
     size_t o = (size_t)scoring->model->o;
+    size_t cells = (size_t)n * o;
     evaluation_add(&scoring->evaluation, f, y, n);
-    for (size_t c = 0; scoring->intervals && c < (size_t)n * o; c++) {
-        scoring->covered[c % o] += f->lower[c] <= y[c] && y[c] <= f->upper[c];
-        scoring->width[c % o] += f->upper[c] - f->lower[c];
+    for (size_t c = 0; scoring->intervals && c < cells; c++) {
+        double lower = f->intervals[c];
+        double upper = f->intervals[cells + c];
+        scoring->covered[c % o] += lower <= y[c] && y[c] <= upper;
+        scoring->width[c % o] += upper - lower;
     }
     scoring->n += n;
 }
 
 /* ---- the answer ---- */
 
-static void put_number(struct textbuf *text, const char *before, const double *value)
+static double value_or_nan(const double *values, size_t j)
 {
-    textbuf_puts(text, before);
-    if (value != NULL) {
-        textbuf_real(text, *value);
-    } else {
-        textbuf_puts(text, "null");
-    }
+    return values != NULL ? values[j] : (double)NAN;
 }
 
 /* The mean over outputs, or null. */
-static void put_mean(struct textbuf *text, const char *before, const double *values, size_t o)
+static void write_mean(struct json_write *json, const char *key, const double *values, size_t o)
 {
     double sum = 0.0;
     for (size_t j = 0; values != NULL && j < o; j++) {
         sum += values[j] / (double)o;
     }
-    put_number(text, before, values != NULL ? &sum : NULL);
+    json_write_real(json, key, value_or_nan(values != NULL ? &sum : NULL, 0));
 }
 
-static void put_coverage(struct textbuf *text, const struct scores *s, size_t j)
+static void write_coverage(struct json_write *json, const struct scores *s, size_t j)
 {
     if (s->coverage == NULL) {
-        textbuf_puts(text, ",\"coverage\":null,\"calibration\":null");
+        json_write_null(json, "coverage");
+        json_write_null(json, "calibration");
         return;
     }
-    textbuf_puts(text, ",\"coverage\":[");
+    json_write_array(json, "coverage");
     for (size_t k = 0; k < SCORES_INTERVALS; k++) {
-        put_number(text, k > 0 ? ",{\"level\":" : "{\"level\":", &scores_intervals[k]);
-        put_number(text, ",\"observed\":", &s->coverage[j * SCORES_INTERVALS + k]);
-        put_number(text, ",\"width\":", &s->width[j * SCORES_INTERVALS + k]);
-        textbuf_puts(text, "}");
+        json_write_object(json, NULL);
+        json_write_real(json, "level", scores_intervals[k]);
+        json_write_real(json, "observed", s->coverage[j * SCORES_INTERVALS + k]);
+        json_write_real(json, "width", s->width[j * SCORES_INTERVALS + k]);
+        json_write_object_end(json);
     }
-    textbuf_puts(text, "],\"calibration\":[");
+    json_write_array_end(json);
+    json_write_array(json, "calibration");
     for (size_t k = 0; k < SCORES_LEVELS; k++) {
-        double level = (double)(k + 1) / (SCORES_LEVELS + 1);
-        put_number(text, k > 0 ? ",{\"level\":" : "{\"level\":", &level);
-        put_number(text, ",\"observed\":", &s->calibration[j * SCORES_LEVELS + k]);
-        textbuf_puts(text, "}");
+        json_write_object(json, NULL);
+        json_write_real(json, "level", (double)(k + 1) / (SCORES_LEVELS + 1));
+        json_write_real(json, "observed", s->calibration[j * SCORES_LEVELS + k]);
+        json_write_object_end(json);
     }
-    textbuf_puts(text, "]");
+    json_write_array_end(json);
 }
 
 /* Null where the calibration is too small for the level; nothing where there is none. */
-static void put_conformal(struct textbuf *text, const struct scoring *scoring, size_t j)
+static void write_conformal(struct json_write *json, const struct scoring *scoring, size_t j)
 {
     enum conformal_method method = scoring->model->conformal.method;
     if (method == CONFORMAL_NONE) {
         return;
     }
     if (!scoring->intervals) {
-        textbuf_puts(text, ",\"conformal\":null");
+        json_write_null(json, "conformal");
         return;
     }
-    double observed = (double)scoring->covered[j] / (double)scoring->n;
-    double width = scoring->width[j] / (double)scoring->n;
-    put_number(text, ",\"conformal\":{\"level\":", &conformal_level);
-    textbuf_puts(text, ",\"method\":");
-    textbuf_json_string(text, conformal_method_name(method));
-    put_number(text, ",\"observed\":", &observed);
-    put_number(text, ",\"width\":", &width);
-    textbuf_puts(text, "}");
+    json_write_object(json, "conformal");
+    json_write_real(json, "level", conformal_level);
+    json_write_text(json, "method", conformal_method_name(method));
+    json_write_real(json, "observed", (double)scoring->covered[j] / (double)scoring->n);
+    json_write_real(json, "width", scoring->width[j] / (double)scoring->n);
+    json_write_object_end(json);
 }
 
-static void put_output(struct textbuf *text, const struct scoring *scoring, const struct scores *s,
-                       size_t j)
+static void write_output(struct json_write *json, const struct scoring *scoring,
+                         const struct scores *s, size_t j)
 {
     const struct model *model = scoring->model;
-    textbuf_puts(text, j > 0 ? ",{\"name\":" : "{\"name\":");
-    if (model->output_names != NULL && model->output_names[j] != NULL) {
-        textbuf_json_string(text, model->output_names[j]);
-    } else {
-        textbuf_puts(text, "null");
-    }
-    put_number(text, ",\"rmse\":", &s->rmse[j]);
-    put_number(text, ",\"nll\":", s->nll != NULL ? &s->nll[j] : NULL);
-    put_number(text, ",\"nll_draws\":", s->nll_draws != NULL ? &s->nll_draws[j] : NULL);
-    put_number(text, ",\"crps\":", s->crps != NULL ? &s->crps[j] : NULL);
-    put_coverage(text, s, j);
-    put_conformal(text, scoring, j);
-    textbuf_puts(text, "}");
+    json_write_object(json, NULL);
+    json_write_text(json, "name", model->output_names != NULL ? model->output_names[j] : NULL);
+    json_write_real(json, "rmse", s->rmse[j]);
+    json_write_real(json, "nll", value_or_nan(s->nll, j));
+    json_write_real(json, "nll_draws", value_or_nan(s->nll_draws, j));
+    json_write_real(json, "crps", value_or_nan(s->crps, j));
+    write_coverage(json, s, j);
+    write_conformal(json, scoring, j);
+    json_write_object_end(json);
 }
 
-enum err_code scoring_write(struct scoring *scoring, struct textbuf *text, struct err *err)
+enum err_code scoring_write(struct scoring *scoring, struct json_write *json, struct err *err)
 {
     struct scores s = {.n_rows = 0};
     size_t o = (size_t)scoring->model->o;
     if (evaluation_end(&scoring->evaluation, &s, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_printf(text, "\"rows\":%d", s.n_rows);
-    put_number(text, ",\"relative_error\":", &s.relative_error);
-    put_mean(text, ",\"nll\":", s.nll, o);
-    put_mean(text, ",\"nll_draws\":", s.nll_draws, o);
-    put_mean(text, ",\"crps\":", s.crps, o);
-    textbuf_puts(text, ",\"outputs\":[");
+    json_write_int(json, "rows", s.n_rows);
+    json_write_real(json, "relative_error", s.relative_error);
+    write_mean(json, "nll", s.nll, o);
+    write_mean(json, "nll_draws", s.nll_draws, o);
+    write_mean(json, "crps", s.crps, o);
+    json_write_array(json, "outputs");
     for (size_t j = 0; j < o; j++) {
-        put_output(text, scoring, &s, j);
+        write_output(json, scoring, &s, j);
     }
-    textbuf_puts(text, "]");
+    json_write_array_end(json);
     scores_release(&s);
     return ERR_OK;
 }

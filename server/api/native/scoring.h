@@ -6,7 +6,7 @@
 #ifndef SCORING_H
 #define SCORING_H
 
-#include "base/textbuf.h"
+#include "formats/json_write.h"
 #include "predict/evaluation.h"
 
 /* A zeroed one may be released. */
@@ -32,11 +32,8 @@ const double *scoring_range(const struct scoring *scoring);
 /* The next n rows, in order, and what was observed, y [n x o]. */
 void scoring_add(struct scoring *scoring, const struct predict_result *f, const double *y, int n);
 
-/*
- * After the last block: appends members of an object,
- * `"rows":7,"relative_error":..,"outputs":[..]`. ERR_NUMERIC.
- */
-enum err_code scoring_write(struct scoring *scoring, struct textbuf *text,
+/* After the last block: the members rows, relative_error .. outputs of an object. ERR_NUMERIC. */
+enum err_code scoring_write(struct scoring *scoring, struct json_write *json,
                             struct err *err) MUST_CHECK;
 
 #endif

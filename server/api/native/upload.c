@@ -6,6 +6,7 @@
 #include "formats/csv.h"
 #include "formats/json_tensor.h"
 #include "formats/npy.h"
+#include "store/data/data_read.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 
 #include "api/app.h"
 #include "api/native/idempotency.h"
-#include "store/data/data_store.h"
+#include "store/data/data_append.h"
 
 #define UPLOAD_PROVENANCE_MAX 16384 /* bytes of the JSON key "provenance" */
 

@@ -12,11 +12,11 @@
 
 #include "base/mem.h"
 #include "store/sqlite/db_file.h"
+#include "store/sqlite/query.h"
 
 #define PATH_BYTES   DB_FILE_NAME_BYTES
-#define PROGRESS_OPS 50 /* few, since one operation may copy a chunk of 64 MiB */
-#define BUSY_MS      5000
-#define MAX_LINKS    16 /* one behind the other */
+#define PROGRESS_OPS 50 /* few, because one instruction may copy a chunk of 64 MiB */
+#define MAX_LINKS    16 /* symbolic links that lead from one to the next */
 #define KEPT         ".before-restore"
 
 static enum err_code system_error(struct err *err, const char *path, const char *what)
@@ -26,7 +26,7 @@ static enum err_code system_error(struct err *err, const char *path, const char 
     return err_set(err, code, "%s: %s: %s", path, what, strerror(reason));
 }
 
-static bool is_there(const char *path, const char *suffix)
+static bool exists(const char *path, const char *suffix)
 {
     char name[PATH_BYTES];
     struct stat about;
@@ -34,7 +34,7 @@ static bool is_there(const char *path, const char *suffix)
     return lstat(name, &about) == 0;
 }
 
-static bool is_same(const char *a, const char *b)
+static bool is_same_file(const char *a, const char *b)
 {
     struct stat x;
     struct stat y;
@@ -44,14 +44,14 @@ static bool is_same(const char *a, const char *b)
 /* ---- one copy ---- */
 
 struct copy {
-    char path[PATH_BYTES]; /* beside the place it is for; "": none yet */
+    char path[PATH_BYTES]; /* beside its final place; "": there is no file yet, or no longer */
     int fd;
     struct conn source;
     const struct care_calls *calls;
-    int64_t total; /* bytes the copy will have, about */
+    int64_t total; /* the approximate size of the copy in bytes */
 };
 
-static int on_steps(void *ctx)
+static int report_progress(void *ctx)
 {
     const struct copy *copy = ctx;
     struct stat about;
@@ -59,35 +59,33 @@ static int on_steps(void *ctx)
     return !copy->calls->progress(copy->calls->ctx, "copy", done, copy->total);
 }
 
-static enum err_code measure(struct copy *copy, struct err *err)
+static enum err_code measure_source(struct copy *copy, struct err *err)
 {
-    int64_t bytes = 0;
-    int64_t n = 0;
-    int64_t n_free = 0;
-    if (conn_number(&copy->source, SQL_PAGE_SIZE, &bytes, err) == ERR_OK &&
-        conn_number(&copy->source, SQL_PAGE_COUNT, &n, err) == ERR_OK &&
-        conn_number(&copy->source, SQL_FREELIST_COUNT, &n_free, err) == ERR_OK) {
-        copy->total = (n - n_free) * bytes;
+    struct conn_space space;
+    if (conn_get_space(&copy->source, &space, err) == ERR_OK) {
+        copy->total = (space.n_pages - space.n_free) * space.page_bytes;
     }
     return err->code;
 }
 
 /*
- * The copy of an old file can give space back too. On a file that is so already the PRAGMA would
- * want to write.
+ * A copy of an older file is made so that db_tidy can shorten it. Where the file is so already, the
+ * PRAGMA is left out, because it would have to write.
  */
 static enum err_code make_shrinkable(struct copy *copy, const char *from, struct err *err)
 {
     int64_t mode = 0;
-    if (conn_number(&copy->source, SQL_AUTO_VACUUM, &mode, err) != ERR_OK || mode != 0) {
+    if (query_number(&copy->source, SQL_AUTO_VACUUM, &mode, err) != ERR_OK || mode != 0) {
         return err->code;
     }
     return conn_exec(&copy->source, "PRAGMA auto_vacuum=INCREMENTAL", from, err);
 }
 
-/* An empty file of a name nobody has, beside `to`, with the rights of `from` and that to write. */
-static enum err_code make_place(struct copy *copy, const char *from, const char *to,
-                                struct err *err)
+/*
+ * Makes an empty file of a new name beside `to`, with the permissions of `from`, and writable for
+ * its owner.
+ */
+static enum err_code make_file(struct copy *copy, const char *from, const char *to, struct err *err)
 {
     struct stat about;
     int len = snprintf(copy->path, sizeof copy->path, "%s.XXXXXX", to);
@@ -103,12 +101,12 @@ static enum err_code make_place(struct copy *copy, const char *from, const char 
     return ERR_OK;
 }
 
-static enum err_code fill(struct copy *copy, struct err *err)
+static enum err_code copy_source(struct copy *copy, struct err *err)
 {
     char name[PATH_BYTES + 2];
-    /* With "./" before it, no name is taken for a URI. */
+    /* With "./" in front, no name is taken for a URI. */
     snprintf(name, sizeof name, "%s%s", copy->path[0] == '/' ? "" : "./", copy->path);
-    sqlite3_progress_handler(copy->source.sqlite, PROGRESS_OPS, on_steps, copy);
+    sqlite3_progress_handler(copy->source.sqlite, PROGRESS_OPS, report_progress, copy);
     struct query q = query_open(&copy->source, SQL_VACUUM_INTO, err);
     query_text(&q, ":path", name);
     err_kept(query_close(&q));
@@ -119,8 +117,9 @@ static enum err_code fill(struct copy *copy, struct err *err)
     return err->code;
 }
 
-static enum err_code examine(const char *path, const struct backup_request *request,
-                             const char *which, struct check_report *report, struct err *err)
+/* `which` names the file in the message. */
+static enum err_code examine_file(const char *path, const struct backup_request *request,
+                                  const char *which, struct check_report *report, struct err *err)
 {
     if (check_run(path, request->calls, report, err) != ERR_OK) {
         return err->code;
@@ -135,22 +134,24 @@ static enum err_code examine(const char *path, const struct backup_request *requ
     return ERR_OK;
 }
 
-/* Makes and examines a copy beside `to`. To be ended with copy_close in any case. */
+/* Makes a copy beside `to` and examines it. copy_close must follow, after an error too. */
 static enum err_code copy_make(struct copy *copy, const struct backup_request *request,
                                struct check_report *report, struct err *err)
 {
     int schema = 0;
     *copy = (struct copy){.fd = -1, .calls = request->calls};
     if (db_file_open(&copy->source, request->from, CONN_READ_ONLY, &schema, err) != ERR_OK ||
-        measure(copy, err) != ERR_OK || make_shrinkable(copy, request->from, err) != ERR_OK ||
-        make_place(copy, request->from, request->to, err) != ERR_OK || fill(copy, err) != ERR_OK) {
+        measure_source(copy, err) != ERR_OK ||
+        make_shrinkable(copy, request->from, err) != ERR_OK ||
+        make_file(copy, request->from, request->to, err) != ERR_OK ||
+        copy_source(copy, err) != ERR_OK) {
         return err->code;
     }
     conn_close(&copy->source);
-    return examine(copy->path, request, "the copy", report, err);
+    return examine_file(copy->path, request, "the copy", report, err);
 }
 
-/* Unless it has got its name, the copy goes. */
+/* Removes the copy, unless it has its final name. */
 static void copy_close(struct copy *copy)
 {
     char journal[PATH_BYTES + 16];
@@ -165,11 +166,10 @@ static void copy_close(struct copy *copy)
     }
 }
 
-/* Renames are on disk when their folder is. */
+/* A renaming is on disk when the folder is. */
 static enum err_code sync_folder(const char *path, struct err *err)
 {
-    const char *slash = strrchr(path, '/');
-    char *folder = slash == NULL ? mem_strdup(".") : mem_strndup(path, (size_t)(slash - path) + 1);
+    char *folder = db_file_folder(path);
     if (folder == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a path");
     }
@@ -184,14 +184,15 @@ static enum err_code sync_folder(const char *path, struct err *err)
     return err->code;
 }
 
-static enum err_code move(const char *from, const char *to, struct err *err)
+static enum err_code rename_file(const char *from, const char *to, struct err *err)
 {
     return rename(from, to) == 0 ? ERR_OK : system_error(err, to, "it cannot be renamed to this");
 }
 
-static enum err_code copy_name(struct copy *copy, const char *to, struct err *err)
+/* Gives the copy its final name. */
+static enum err_code copy_rename(struct copy *copy, const char *to, struct err *err)
 {
-    if (move(copy->path, to, err) != ERR_OK) {
+    if (rename_file(copy->path, to, err) != ERR_OK) {
         return err->code;
     }
     copy->path[0] = '\0';
@@ -203,16 +204,16 @@ static enum err_code copy_name(struct copy *copy, const char *to, struct err *er
 static enum err_code refuse_target(const struct backup_request *request, struct err *err)
 {
     const char *to = request->to;
-    if (is_same(request->from, to)) {
+    if (is_same_file(request->from, to)) {
         return err_set(err, ERR_CONFLICT, "%s is the registry itself; name another file", to);
     }
-    if (is_there(to, "-wal") || is_there(to, "-shm") || is_there(to, "-journal")) {
+    if (exists(to, "-wal") || exists(to, "-shm") || exists(to, "-journal")) {
         return err_set(err, ERR_CONFLICT,
                        "%s has a write-ahead log beside it: a program has it open, or was killed "
                        "when it had; name another file",
                        to);
     }
-    if (!request->force && is_there(to, "")) {
+    if (!request->force && exists(to, "")) {
         return err_set(err, ERR_EXISTS, "%s is there already; --force replaces it", to);
     }
     return db_file_refuse(to, false, err);
@@ -224,7 +225,7 @@ enum err_code backup_make(const struct backup_request *request, struct check_rep
     struct copy copy = {.fd = -1};
     if (refuse_target(request, err) == ERR_OK && copy_make(&copy, request, report, err) == ERR_OK &&
         refuse_target(request, err) == ERR_OK) {
-        err_kept(copy_name(&copy, request->to, err));
+        err_kept(copy_rename(&copy, request->to, err));
     }
     copy_close(&copy);
     return err->code;
@@ -235,62 +236,64 @@ enum err_code backup_make(const struct backup_request *request, struct check_rep
 static enum err_code refuse_restore(const struct backup_request *request, struct err *err)
 {
     const char *to = request->to;
-    if (is_same(request->from, to)) {
+    if (is_same_file(request->from, to)) {
         return err_set(err, ERR_CONFLICT, "%s is the registry itself; name a backup", to);
     }
-    if (!request->force && is_there(to, "")) {
+    if (!request->force && exists(to, "")) {
         return err_set(err, ERR_EXISTS,
                        "%s is there already; --force keeps it as %s" KEPT " and puts the backup in "
                        "its place",
                        to, to);
     }
-    if (is_there(to, "") && (is_there(to, KEPT) || is_there(to, KEPT "-wal"))) {
+    if (exists(to, "") && (exists(to, KEPT) || exists(to, KEPT "-wal"))) {
         return err_set(err, ERR_EXISTS, "%s" KEPT " is there from an earlier restore; move it away",
                        to);
     }
     return db_file_refuse(to, false, err);
 }
 
-/* The restored file belongs to whom the registry belonged, or the folder: root may restore it. */
-static enum err_code take_owner(const struct copy *copy, const char *to, struct err *err)
+/* Root may restore for another user: the copy gets the owner of the registry, or of its folder. */
+static enum err_code give_to_owner(const struct copy *copy, const char *to, struct err *err)
 {
-    const char *slash = strrchr(to, '/');
     struct stat about;
-    char folder[PATH_BYTES];
     if (geteuid() != 0) {
         return ERR_OK;
     }
-    int len = slash == NULL ? 1 : (int)(slash - to) + 1;
-    snprintf(folder, sizeof folder, "%.*s", len, slash == NULL ? "." : to);
+    char *folder = db_file_folder(to);
+    if (folder == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a path");
+    }
     if ((stat(to, &about) != 0 && stat(folder, &about) != 0) ||
         fchown(copy->fd, about.st_uid, about.st_gid) != 0) {
-        return system_error(err, copy->path, "its owner cannot be set");
+        system_error(err, copy->path, "its owner cannot be set");
     }
-    return ERR_OK;
+    mem_free(folder);
+    return err->code;
 }
 
-static enum err_code move_if_there(const char *to, const char *suffix, struct err *err)
+static enum err_code move_aside(const char *to, const char *suffix, struct err *err)
 {
     char old[PATH_BYTES];
     char kept[PATH_BYTES];
-    if (!is_there(to, suffix)) {
+    if (!exists(to, suffix)) {
         return ERR_OK;
     }
     snprintf(old, sizeof old, "%s%s", to, suffix);
     snprintf(kept, sizeof kept, "%s" KEPT "%s", to, suffix);
-    return move(old, kept, err);
+    return rename_file(old, kept, err);
 }
 
 /*
- * The old registry goes before the new one comes, and its log with it. When the machine stops in
- * between there is no registry, and a restore that is run again goes on from there: a log without
- * its file still goes to the file it is of. The index of the log (-shm) is made anew from it.
+ * The old registry is moved before the new one is put in place, and its log follows it. If the
+ * machine stops in between, there is no registry, and a restore that is run again continues: a log
+ * whose file has been moved already is moved to it. The index of the log (-shm) can be removed,
+ * because SQLite builds it anew.
  */
-static enum err_code move_old_away(const char *to, struct err *err)
+static enum err_code move_registry_aside(const char *to, struct err *err)
 {
     char shm[PATH_BYTES];
-    if (move_if_there(to, "", err) != ERR_OK || move_if_there(to, "-wal", err) != ERR_OK ||
-        move_if_there(to, "-journal", err) != ERR_OK) {
+    if (move_aside(to, "", err) != ERR_OK || move_aside(to, "-wal", err) != ERR_OK ||
+        move_aside(to, "-journal", err) != ERR_OK) {
         return err->code;
     }
     snprintf(shm, sizeof shm, "%s-shm", to);
@@ -301,8 +304,8 @@ static enum err_code move_old_away(const char *to, struct err *err)
 }
 
 /*
- * The place that a link to a registry points to, which it goes on to do. There may be no file: a
- * restore that was stopped has moved it away.
+ * The path behind symbolic links, so that a link to a registry stays one. There may be no file at
+ * its end: a restore that was stopped may have moved it.
  */
 static enum err_code follow_links(const char *path, char real[PATH_MAX], struct err *err)
 {
@@ -343,13 +346,13 @@ enum err_code backup_restore(const struct backup_request *asked, struct check_re
     real.to = target;
     if (db_file_refuse(request->from, true, err) != ERR_OK ||
         db_file_lock(request->to, &lock, err) != ERR_OK || refuse_restore(request, err) != ERR_OK ||
-        examine(request->from, request, "the backup", report, err) != ERR_OK ||
+        examine_file(request->from, request, "the backup", report, err) != ERR_OK ||
         copy_make(&copy, request, report, err) != ERR_OK ||
-        take_owner(&copy, request->to, err) != ERR_OK ||
-        move_old_away(request->to, err) != ERR_OK) {
+        give_to_owner(&copy, request->to, err) != ERR_OK ||
+        move_registry_aside(request->to, err) != ERR_OK) {
         goto done;
     }
-    err_kept(copy_name(&copy, request->to, err));
+    err_kept(copy_rename(&copy, request->to, err));
 done:
     copy_close(&copy);
     db_file_unlock(&lock);
@@ -358,7 +361,7 @@ done:
 
 /* ---- compaction ---- */
 
-static enum err_code file_bytes(const char *path, int64_t *out, struct err *err)
+static enum err_code get_file_bytes(const char *path, int64_t *out, struct err *err)
 {
     struct db_stamp stamp;
     if (db_file_stamp(path, &stamp, err) == ERR_OK) {
@@ -367,30 +370,30 @@ static enum err_code file_bytes(const char *path, int64_t *out, struct err *err)
     return err->code;
 }
 
-static int on_vacuum_steps(void *ctx)
+static int report_rewriting(void *ctx)
 {
     const struct care_calls *calls = ctx;
     return !calls->progress(calls->ctx, "rewriting", 0, 0);
 }
 
-static enum err_code compact(struct conn *conn, const char *path, const struct care_calls *calls,
-                             int64_t *before, struct err *err)
+static enum err_code rewrite_file(struct conn *conn, const char *path,
+                                  const struct care_calls *calls, int64_t *before, struct err *err)
 {
     bool is_new = false;
     int schema = 0;
-    if (conn_open(conn, path, CONN_WRITER, BUSY_MS, err) != ERR_OK ||
+    if (conn_open(conn, path, CONN_WRITER, err) != ERR_OK ||
         db_file_identify(conn, path, &is_new, &schema, err) != ERR_OK ||
         conn_use_as_writer(conn, path, err) != ERR_OK) {
         return err->code;
     }
-    /* What the log still holds belongs to the size before. */
+    /* What is still in the log counts as part of the size before. */
     sqlite3_wal_checkpoint_v2(conn->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if (file_bytes(path, before, err) != ERR_OK ||
+    if (get_file_bytes(path, before, err) != ERR_OK ||
         conn_exec(conn, "PRAGMA auto_vacuum=INCREMENTAL", path, err) != ERR_OK) {
         return err->code;
     }
-    sqlite3_progress_handler(conn->sqlite, PROGRESS_OPS, on_vacuum_steps, (void *)calls);
-    err_kept(conn_run(conn, SQL_VACUUM, err));
+    sqlite3_progress_handler(conn->sqlite, PROGRESS_OPS, report_rewriting, (void *)calls);
+    err_kept(query_run(conn, SQL_VACUUM, err));
     sqlite3_progress_handler(conn->sqlite, 0, NULL, NULL);
     if (err->code == ERR_OK) {
         sqlite3_wal_checkpoint_v2(conn->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -404,11 +407,11 @@ enum err_code backup_compact(const char *path, const struct care_calls *calls, i
     struct conn conn = {.sqlite = NULL};
     struct db_lock lock = DB_LOCK_NONE;
     if (db_file_refuse(path, true, err) == ERR_OK && db_file_lock(path, &lock, err) == ERR_OK) {
-        err_kept(compact(&conn, path, calls, before, err));
+        err_kept(rewrite_file(&conn, path, calls, before, err));
         conn_close(&conn);
     }
     if (err->code == ERR_OK) {
-        err_kept(file_bytes(path, after, err));
+        err_kept(get_file_bytes(path, after, err));
     }
     db_file_unlock(&lock);
     return err->code;

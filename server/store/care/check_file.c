@@ -1,65 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/care/check_file.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "store/care/check_priv.h"
-#include "store/data/column_stats.h"
-#include "store/data/data_priv.h"
+#include "store/care/check_content.h"
+#include "store/data/data_stats.h"
+#include "store/data/row_run.h"
+#include "store/models/model_find.h"
 #include "store/sqlite/db_file.h"
+#include "store/sqlite/query.h"
 
-#define FINDING_BYTES 512
-#define PROGRESS_OPS  2000 /* of SQLite's machine between two calls */
-
-/* ---- findings ---- */
-
-static void tell(struct checking *c, const char *fmt, va_list args)
-{
-    char text[FINDING_BYTES];
-    vsnprintf(text, sizeof text, fmt, args);
-    c->report->n_findings++;
-    c->calls->finding(c->calls->ctx, text);
-}
-
-void check_found(struct checking *c, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    tell(c, fmt, args);
-    va_end(args);
-}
-
-static bool is_about_the_file(enum err_code code)
-{
-    return code == ERR_CORRUPT || code == ERR_IO || code == ERR_INVALID;
-}
-
-enum err_code check_forgive(struct checking *c, struct err *one, const char *fmt, ...)
-{
-    va_list args;
-    if (!is_about_the_file(one->code)) {
-        return one->code;
-    }
-    va_start(args, fmt);
-    tell(c, fmt, args);
-    va_end(args);
-    err_clear(one);
-    return ERR_OK;
-}
-
-enum err_code check_advance(struct checking *c, size_t n_bytes, struct err *err)
-{
-    c->done += (int64_t)n_bytes;
-    return c->calls->progress(c->calls->ctx, "contents", c->done, c->total)
-               ? ERR_OK
-               : err_set(err, ERR_CANCELLED, "interrupted");
-}
+#define PROGRESS_OPS 2000 /* instructions of SQLite between two calls of progress */
 
 /* ---- pages and references ---- */
 
-static int on_steps(void *ctx)
+static int ask_whether_to_stop(void *ctx)
 {
     const struct checking *c = ctx;
     return !c->calls->progress(c->calls->ctx, "pages", 0, 0);
@@ -69,13 +24,13 @@ static enum err_code check_pages(struct checking *c, struct err *err)
 {
     char text[200];
     struct err one = ERR_INIT;
-    sqlite3_progress_handler(c->conn->sqlite, PROGRESS_OPS, on_steps, c);
+    sqlite3_progress_handler(c->conn->sqlite, PROGRESS_OPS, ask_whether_to_stop, c);
     struct query q = query_open(c->conn, SQL_INTEGRITY_CHECK, &one);
     while (query_row(&q)) {
         query_get_text(&q, 0, text, sizeof text);
         if (strcmp(text, "ok") != 0) {
             text[strcspn(text, "\n")] = '\0';
-            check_found(c, "integrity check: %s; restore a backup", text);
+            checking_found(c, "integrity check: %s; restore a backup", text);
         }
     }
     err_kept(query_close(&q));
@@ -83,15 +38,15 @@ static enum err_code check_pages(struct checking *c, struct err *err)
         q = query_open(c->conn, SQL_FOREIGN_KEY_CHECK, &one);
         while (query_row(&q)) {
             query_get_text(&q, 0, text, sizeof text);
-            check_found(c, "row %lld of table %s refers to what is not there; restore a backup",
-                        (long long)query_get_int(&q, 1), text);
+            checking_found(c, "row %lld of table %s refers to what is not there; restore a backup",
+                           (long long)query_get_int(&q, 1), text);
         }
         err_kept(query_close(&q));
     }
     sqlite3_progress_handler(c->conn->sqlite, 0, NULL, NULL);
-    if (one.code != ERR_OK &&
-        check_forgive(c, &one, "the file's pages cannot all be read; restore a backup") != ERR_OK) {
-        *err = one;
+    if (one.code != ERR_OK) {
+        err_kept(checking_forgive(c, &one, err,
+                                  "the file's pages cannot all be read; restore a backup"));
     }
     c->report->n_broken = c->report->n_findings;
     return err->code;
@@ -102,37 +57,28 @@ static enum err_code check_pages(struct checking *c, struct err *err)
 static enum err_code check_default(struct checking *c, const struct check_model *model,
                                    struct err *err)
 {
-    bool there = model->default_version == 0;
     int64_t last = 0;
-    struct query q = query_open(c->conn, SQL_VERSION_DIGEST, err);
-    query_int(&q, ":model", model->id);
-    query_int(&q, ":version", model->default_version);
-    there = query_row(&q) || there;
-    if (query_close(&q) != ERR_OK) {
+    struct stored_version stored;
+    if (model_get_version(c->conn, model->id, model->default_version, &stored, err) != ERR_OK ||
+        query_number_for(c->conn, SQL_CHECK_LAST_VERSION, ":model", model->id, &last, err) !=
+            ERR_OK) {
         return err->code;
     }
-    q = query_open(c->conn, SQL_CHECK_LAST_VERSION, err);
-    query_int(&q, ":model", model->id);
-    if (query_row(&q)) {
-        last = query_get_int(&q, 0);
-    }
-    if (query_close(&q) != ERR_OK) {
-        return err->code;
-    }
-    if (!there) {
-        check_found(c, "model %s: its default version %lld is not there; promote another",
-                    model->name, (long long)model->default_version);
+    if (model->default_version != 0 && !stored.found) {
+        checking_found(c, "model %s: its default version %lld is not there; promote another",
+                       model->name, (long long)model->default_version);
     }
     if (model->next_version <= last) {
-        check_found(c,
-                    "model %s: its next version would be %lld, but there is %lld already; restore "
-                    "a backup",
-                    model->name, (long long)model->next_version, (long long)last);
+        checking_found(
+            c,
+            "model %s: its next version would be %lld, but there is %lld already; restore "
+            "a backup",
+            model->name, (long long)model->next_version, (long long)last);
     }
     return ERR_OK;
 }
 
-/* A deleted model keeps its row and nothing else. */
+/* Of a deleted model only its row is left. */
 static enum err_code check_owned(struct checking *c, const struct check_model *model,
                                  struct err *err)
 {
@@ -151,17 +97,20 @@ static enum err_code check_owned(struct checking *c, const struct check_model *m
         err_kept(query_close(&q));
     }
     if (err->code == ERR_OK && n > 0) {
-        check_found(c,
-                    "model %s is deleted, but versions, rows or jobs of it are there; register a "
-                    "version of that name and delete the model again",
-                    model->name);
+        checking_found(
+            c,
+            "model %s is deleted, but versions, rows or jobs of it are there; register a "
+            "version of that name and delete the model again",
+            model->name);
     }
     return err->code;
 }
 
+/* What the batches of a model add up to. */
 struct counts {
-    int64_t n_batches, n_rows, n_unread;
-    int64_t d[2], o[2]; /* least and most */
+    int64_t n_batches, n_rows;
+    int64_t n_without_digest; /* of an older file, before data_upgrade */
+    int64_t d[2], o[2];       /* smallest and largest */
 };
 
 static enum err_code read_counts(struct checking *c, int64_t model, struct counts *counts,
@@ -180,7 +129,7 @@ static enum err_code read_counts(struct checking *c, int64_t model, struct count
     return query_close(&q);
 }
 
-static bool agree(const struct counts *counts, const struct data_stats *stats)
+static bool statistics_agree(const struct counts *counts, const struct data_stats *stats)
 {
     bool same = stats->n_batches == counts->n_batches && stats->n_rows == counts->n_rows;
     bool shape = counts->d[0] == stats->d && counts->d[1] == stats->d && counts->o[0] == stats->o &&
@@ -188,7 +137,7 @@ static bool agree(const struct counts *counts, const struct data_stats *stats)
     return same && (counts->n_batches == 0 || shape);
 }
 
-/* Every row that is there has an entry in the index, and every run what it says. */
+/* Does the index have an entry for each row, and each run the entries that it should have? */
 static enum err_code check_index(struct checking *c, const struct check_model *model,
                                  int64_t n_rows, struct err *err)
 {
@@ -201,13 +150,13 @@ static enum err_code check_index(struct checking *c, const struct check_model *m
         n_entries += n;
         if (query_get_int(&q, 3) != n * (int64_t)sizeof(struct row_entry) ||
             query_get_int(&q, 4) >= query_get_int(&q, 2) || query_get_int(&q, 5) != 0) {
-            check_found(c, "run %lld of the index of model %s is not whole: %s",
-                        (long long)query_get_int(&q, 0), model->name, advice);
+            checking_found(c, "run %lld of the index of model %s is not whole: %s",
+                           (long long)query_get_int(&q, 0), model->name, advice);
         }
     }
     if (query_close(&q) == ERR_OK && n_entries < n_rows) {
-        check_found(c, "the index of model %s has %lld entries for %lld rows: %s", model->name,
-                    (long long)n_entries, (long long)n_rows, advice);
+        checking_found(c, "the index of model %s has %lld entries for %lld rows: %s", model->name,
+                       (long long)n_entries, (long long)n_rows, advice);
     }
     return err->code;
 }
@@ -221,21 +170,19 @@ static enum err_code check_data(struct checking *c, const struct check_model *mo
     if (read_counts(c, model->id, &counts, err) != ERR_OK) {
         return err->code;
     }
-    if (counts.n_unread > 0) {
-        return ERR_OK; /* of an older file: data_upgrade makes statistics and index */
+    if (counts.n_without_digest > 0) {
+        return ERR_OK; /* there are no statistics and no index yet */
     }
     if (data_stats_get(c->conn, model->id, &stats, &one) != ERR_OK) {
-        if (check_forgive(c, &one,
-                          "statistics of the rows of model %s are damaged; restore a backup",
-                          model->name) != ERR_OK) {
-            *err = one;
-        }
-    } else if (!agree(&counts, &stats)) {
-        check_found(c,
-                    "model %s has %lld rows in %lld batches, its statistics say %lld in %lld; "
-                    "restore a backup",
-                    model->name, (long long)counts.n_rows, (long long)counts.n_batches,
-                    (long long)stats.n_rows, (long long)stats.n_batches);
+        err_kept(checking_forgive(
+            c, &one, err, "statistics of the rows of model %s are damaged; restore a backup",
+            model->name));
+    } else if (!statistics_agree(&counts, &stats)) {
+        checking_found(c,
+                       "model %s has %lld rows in %lld batches, its statistics say %lld in %lld; "
+                       "restore a backup",
+                       model->name, (long long)counts.n_rows, (long long)counts.n_batches,
+                       (long long)stats.n_rows, (long long)stats.n_batches);
     }
     data_stats_release(&stats);
     return err->code == ERR_OK ? check_index(c, model, counts.n_rows, err) : err->code;
@@ -248,8 +195,8 @@ static enum err_code check_names(struct checking *c, const struct check_model *m
     struct query q = query_open(c->conn, SQL_CHECK_PREVIOUS, err);
     query_int(&q, ":model", model->id);
     if (query_row(&q)) {
-        check_found(c, "model %s: its previous version %lld is not there; promote a version",
-                    model->name, (long long)query_get_int(&q, 0));
+        checking_found(c, "model %s: its previous version %lld is not there; promote a version",
+                       model->name, (long long)query_get_int(&q, 0));
     }
     if (query_close(&q) != ERR_OK) {
         return err->code;
@@ -258,8 +205,8 @@ static enum err_code check_names(struct checking *c, const struct check_model *m
     query_int(&q, ":model", model->id);
     while (query_row(&q)) {
         query_get_text(&q, 0, alias, sizeof alias);
-        check_found(c, "model %s: alias %s names version %lld, which is not there; set it again",
-                    model->name, alias, (long long)query_get_int(&q, 1));
+        checking_found(c, "model %s: alias %s names version %lld, which is not there; set it again",
+                       model->name, alias, (long long)query_get_int(&q, 1));
     }
     return query_close(&q);
 }
@@ -272,7 +219,7 @@ static enum err_code check_texts(struct checking *c, const struct check_model *m
     query_int(&q, ":model", model->id);
     while (query_row(&q)) {
         query_get_text(&q, 0, what, sizeof what);
-        check_found(c, "model %s: %s is damaged; restore a backup", model->name, what);
+        checking_found(c, "model %s: %s is damaged; restore a backup", model->name, what);
     }
     return query_close(&q);
 }
@@ -300,7 +247,7 @@ static enum err_code check_model(struct checking *c, const struct check_model *m
     return ERR_OK;
 }
 
-/* *found: there is a model behind number `after`. */
+/* *found: there is a model whose id is above `after`. */
 static enum err_code next_model(struct checking *c, int64_t after, struct check_model *model,
                                 bool *found, struct err *err)
 {
@@ -317,7 +264,9 @@ static enum err_code next_model(struct checking *c, int64_t after, struct check_
     return query_close(&q);
 }
 
-/* One view of a model; a long one of the whole file would keep a server's log from being folded in.
+/*
+ * Each model is read in a transaction of its own. A long one over the whole file would keep a
+ * server from folding its log in.
  */
 static enum err_code check_models(struct checking *c, struct err *err)
 {
@@ -326,65 +275,64 @@ static enum err_code check_models(struct checking *c, struct err *err)
     while (found && err->code == ERR_OK) {
         struct err one = ERR_INIT;
         int64_t after = model.id;
-        if (conn_run(c->conn, SQL_BEGIN_READ, err) != ERR_OK) {
+        if (query_run(c->conn, SQL_BEGIN_READ, err) != ERR_OK) {
             return err->code;
         }
         if (next_model(c, after, &model, &found, &one) == ERR_OK && found) {
             err_kept(check_model(c, &model, &one));
         }
         if (sqlite3_get_autocommit(c->conn->sqlite) == 0) {
-            err_kept(conn_run(c->conn, SQL_ROLLBACK, err));
+            err_kept(query_run(c->conn, SQL_ROLLBACK, err));
         }
         if (one.code != ERR_OK) {
             found = model.id > after;
-            if (check_forgive(c, &one, "model %s cannot be read whole; restore a backup",
-                              found ? model.name : "behind the last one") != ERR_OK) {
-                *err = one;
-            }
+            err_kept(checking_forgive(c, &one, err,
+                                      "model %s cannot be read whole; restore a backup",
+                                      found ? model.name : "after the last one"));
         }
     }
     return err->code;
 }
 
-static enum err_code measure(struct checking *c, struct err *err)
+static enum err_code measure_file(struct checking *c, struct err *err)
 {
-    int64_t page_bytes = 0;
-    int64_t n_pages = 0;
-    int64_t n_free = 0;
-    if (conn_number(c->conn, SQL_PAGE_SIZE, &page_bytes, err) == ERR_OK &&
-        conn_number(c->conn, SQL_PAGE_COUNT, &n_pages, err) == ERR_OK &&
-        conn_number(c->conn, SQL_FREELIST_COUNT, &n_free, err) == ERR_OK &&
-        conn_number(c->conn, SQL_CHECK_CONTENT, &c->total, err) == ERR_OK) {
-        c->report->n_bytes = n_pages * page_bytes;
-        c->report->n_free_bytes = n_free * page_bytes;
+    struct conn_space space;
+    if (conn_get_space(c->conn, &space, err) == ERR_OK &&
+        query_number(c->conn, SQL_CHECK_CONTENT, &c->total, err) == ERR_OK) {
+        c->report->n_bytes = space.n_pages * space.page_bytes;
+        c->report->n_free_bytes = space.n_free * space.page_bytes;
     }
     return err->code;
+}
+
+static enum err_code check_tables(struct checking *c, struct err *err)
+{
+    struct err measuring = ERR_INIT;
+    struct err reading = ERR_INIT;
+    if (measure_file(c, &measuring) != ERR_OK &&
+        checking_forgive(c, &measuring, err,
+                         "versions and batches cannot be listed; restore a backup") != ERR_OK) {
+        return err->code;
+    }
+    if (check_models(c, err) != ERR_OK || c->report->schema < 3) {
+        return err->code;
+    }
+    return check_checkpoints(c, &reading) == ERR_OK
+               ? ERR_OK
+               : checking_forgive(c, &reading, err,
+                                  "checkpoints of jobs cannot be read; restore a backup");
 }
 
 enum err_code check_run(const char *path, const struct care_calls *calls,
                         struct check_report *report, struct err *err)
 {
     struct conn conn = {.sqlite = NULL};
-    struct err one = ERR_INIT;
     struct checking c = {.conn = &conn, .calls = calls, .report = report};
     *report = (struct check_report){.schema = 0};
-    if (db_file_open(&conn, path, CONN_READ_ONLY, &report->schema, err) != ERR_OK ||
-        check_pages(&c, err) != ERR_OK) {
-        goto done;
+    if (db_file_open(&conn, path, CONN_READ_ONLY, &report->schema, err) == ERR_OK &&
+        check_pages(&c, err) == ERR_OK) {
+        err_kept(check_tables(&c, err));
     }
-    if (measure(&c, &one) != ERR_OK &&
-        check_forgive(&c, &one, "versions and batches cannot be listed; restore a backup") !=
-            ERR_OK) {
-        *err = one;
-    }
-    if (err->code != ERR_OK || check_models(&c, err) != ERR_OK) {
-        goto done;
-    }
-    if (report->schema >= 3 && check_checkpoints(&c, &one) != ERR_OK &&
-        check_forgive(&c, &one, "checkpoints of jobs cannot be read; restore a backup") != ERR_OK) {
-        *err = one;
-    }
-done:
     conn_close(&conn);
     return err->code;
 }

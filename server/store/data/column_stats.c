@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Moments: of an upload in two passes (mean, then deviations), joined by the pairwise formula of
- * Chan, Golub and LeVeque [1], which does not cancel as sums of squares would.
+ * Moments: those of an upload are computed in two passes (the mean, then deviations from it) and
+ * joined by the pairwise formula of Chan, Golub and LeVeque [1], which does not cancel as sums of
+ * squares would.
  *
- * Quantiles: a merging t-digest [2]. The values of a column are kept as at most COLUMN_POINTS
- * centroids with weights; joining sorts the centroids of both and merges neighbours as long as the
- * scale function k(q) = delta / (2 pi) asin(2 q - 1) grows by at most 1, so that centroids are
- * small near the extremes and hold about 9 % of the values in the middle. That is coarse and does:
- * the quartiles only tell what is ten times farther out.
+ * Quantiles: a merging t-digest [2]. The values of a column are represented by at most
+ * COLUMN_POINTS centroids with weights. Joining sorts the centroids of both sides and merges
+ * neighbours as long as the scale function k(q) = delta / (2 pi) asin(2 q - 1) grows by at most 1,
+ * so centroids are small near the extremes and hold about 9 % of the values in the middle. That is
+ * coarse, but enough: the quartiles are only used to find values ten times farther out.
  *
  * Where we differ:
- * - Of an upload of more than SAMPLE_ROWS rows only as many enter the sketch, with the weight of
- *   all; sorting all would cost more than reading them. One is drawn from each of as many equal
- *   stretches, and not at equal distances: those agree with the loops of a grid, of which one value
- *   would then be seen. The error of a quartile's rank is about 1.4 % (one standard deviation, 1024
- *   rows).
- * - Equal values are one centroid, whatever their weight, and values of over an eighth of the rows
- *   are not averaged with others or interpolated: of a column of zeros and ones the quartiles are
- *   zeros and ones, and not a little above zero, which would make each one an outlier.
+ * - Of an upload of more than SAMPLE_ROWS rows only that many enter the sketch, with the weight of
+ *   all, because sorting all would cost more than reading them. One row is drawn from each of
+ *   SAMPLE_ROWS equal stretches. They are not taken at equal distances, which could agree with the
+ *   loops of a grid and pick the same value each time. The rank of an estimated quartile has a
+ *   standard error of about 1.4 %.
+ * - Equal values form one centroid, whatever their weight, and a value that more than an eighth of
+ *   the rows have is neither averaged with others nor interpolated. So the quartiles of a column of
+ *   zeros and ones are zeros and ones, and not a little above zero, which would make each one an
+ *   outlier.
  *
  * [1] Updating formulae and a pairwise algorithm for computing sample variances, 1979.
  * [2] T. Dunning, O. Ertl, Computing extremely accurate quantiles using t-digests, 2019.
@@ -31,15 +33,15 @@
 #define PI          3.14159265358979323846
 #define DELTA       (COLUMN_POINTS - 2) /* at most DELTA + 1 centroids come out */
 #define SAMPLE_ROWS 1024
-#define HEAVY       8 /* a centroid of more than n / HEAVY rows is one value */
+#define HEAVY       8 /* a centroid of more than n / HEAVY rows is a single value */
 
 struct centroid {
     double at;
     double weight;
 };
 
-/* Makes one of centroids at the same place; returns their number. */
-static int gather_equal(struct centroid *list, int n)
+/* Makes one of sorted centroids at the same place. Returns how many are left. */
+static int join_equal(struct centroid *list, int n)
 {
     int m = 0;
     for (int i = 0; i < n; i++) {
@@ -52,25 +54,26 @@ static int gather_equal(struct centroid *list, int n)
     return m;
 }
 
-/* Between a and b; their difference may be beyond the largest double. */
-static double mix(double a, double b, double share)
+/* Between a and b, whose difference may exceed the largest double. */
+static double interpolate(double a, double b, double share)
 {
     return a == b ? a : a * (1.0 - share) + b * share;
 }
 
-/* Sorted centroids [n], which it changes, into the sketch. */
-static void compress(struct centroid *in, int n, double total, struct column_stats *out)
+/* Merges sorted centroids [n], which it changes, into a sketch. */
+static void make_sketch(struct centroid *in, int n, double total, struct column_stats *out)
 {
     int m = 0;
     double before = 0.0; /* weight of the finished centroids */
     double limit = 0.0;
-    n = gather_equal(in, n);
+    n = join_equal(in, n);
     for (int i = 0; i < n; i++) {
         bool fits = m > 0 && (m == COLUMN_POINTS ||
                               before + out->weight[m - 1] + in[i].weight <= limit * total);
         if (fits) {
             out->weight[m - 1] += in[i].weight;
-            out->at[m - 1] = mix(out->at[m - 1], in[i].at, in[i].weight / out->weight[m - 1]);
+            out->at[m - 1] =
+                interpolate(out->at[m - 1], in[i].at, in[i].weight / out->weight[m - 1]);
             continue;
         }
         before += m > 0 ? out->weight[m - 1] : 0.0;
@@ -83,15 +86,15 @@ static void compress(struct centroid *in, int n, double total, struct column_sta
     out->n_points = (double)m;
 }
 
-static int compare(const void *a, const void *b)
+static int compare_places(const void *a, const void *b)
 {
     double x = ((const struct centroid *)a)->at;
     double y = ((const struct centroid *)b)->at;
     return (x > y) - (x < y);
 }
 
-/* A fixed number in [0, 1) for each i (SplitMix64). */
-static double scatter(uint64_t i)
+/* A number in [0, 1) that depends on i alone (SplitMix64). */
+static double hash_to_unit(uint64_t i)
 {
     uint64_t z = (i + 1) * 0x9e3779b97f4a7c15U;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
@@ -99,19 +102,20 @@ static double scatter(uint64_t i)
     return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
-static void sketch(const double *rows, int64_t n, size_t k, size_t column,
-                   struct column_stats *stats)
+/* rows: [n x k] */
+static void sketch_column(const double *rows, int64_t n, size_t k, size_t column,
+                          struct column_stats *stats)
 {
     struct centroid sample[SAMPLE_ROWS];
     int64_t count = n < SAMPLE_ROWS ? n : SAMPLE_ROWS;
     for (int64_t i = 0; i < count; i++) {
-        double place = count < n ? (double)i + scatter((uint64_t)i) : (double)i;
+        double place = count < n ? (double)i + hash_to_unit((uint64_t)i) : (double)i;
         size_t row = (size_t)(place * ((double)n / (double)count));
         row = row < (size_t)n ? row : (size_t)n - 1;
         sample[i] = (struct centroid){rows[row * k + column], (double)n / (double)count};
     }
-    qsort(sample, (size_t)count, sizeof *sample, compare);
-    compress(sample, (int)count, (double)n, stats);
+    qsort(sample, (size_t)count, sizeof *sample, compare_places);
+    make_sketch(sample, (int)count, (double)n, stats);
 }
 
 void column_stats_of(const double *rows, int64_t n, size_t k, struct column_stats *stats)
@@ -137,7 +141,7 @@ void column_stats_of(const double *rows, int64_t n, size_t k, struct column_stat
         }
     }
     for (size_t j = 0; j < k; j++) {
-        sketch(rows, n, k, j, &stats[j]);
+        sketch_column(rows, n, k, j, &stats[j]);
     }
 }
 
@@ -155,7 +159,7 @@ static void join_points(struct column_stats *into, const struct column_stats *fr
         i += first;
         j += !first;
     }
-    compress(both, n_into + n_from, total, into);
+    make_sketch(both, n_into + n_from, total, into);
 }
 
 void column_stats_join(struct column_stats *into, const struct column_stats *from, size_t k)
@@ -178,7 +182,7 @@ void column_stats_join(struct column_stats *into, const struct column_stats *fro
     }
 }
 
-/* A value of its own (see above): ordinary centroids do not become so heavy. */
+/* Is it a single value (see above)? Merged centroids do not become so heavy. */
 static bool is_heavy(const struct column_stats *stats, int i)
 {
     return stats->weight[i] > 1.0 && stats->weight[i] * HEAVY > stats->n;
@@ -197,7 +201,7 @@ double column_stats_quantile(const struct column_stats *stats, double level)
         double next = i < m ? sum + half : stats->n;
         double value = i < m ? stats->at[i] : stats->high;
         if (target <= next && next > before) {
-            return mix(at, value, (target - before) / (next - before));
+            return interpolate(at, value, (target - before) / (next - before));
         }
         sum += i < m ? stats->weight[i] : 0.0;
         if (heavy && target <= sum) {

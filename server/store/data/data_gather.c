@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Statistics from stored rows: after a deletion, and of files of schema 1, whose batches have no
- * digest either. Such a file is read once when it is opened, one transaction a model; after a crash
- * the model at hand is begun again.
+ * Statistics from stored rows are needed after a deletion, and for files of schema 1, whose batches
+ * have no digest either. Such a file is read through once when it is opened, in one transaction per
+ * model; after a crash the model that was being read is begun again.
  *
- * A damaged chunk is not counted, and keeps neither the registry from opening nor another batch
- * from being deleted: whoever reads its rows is told.
+ * A damaged chunk is left out of the statistics. It prevents neither the registry from being opened
+ * nor another batch from being deleted; whoever reads its rows is told of the damage.
  */
-#include "store/data/data_priv.h"
+#include "store/data/data_gather.h"
 
+#include "base/digest.h"
 #include "base/mem.h"
+#include "store/data/data_chunk.h"
+#include "store/data/row_index.h"
+#include "store/sqlite/query_list.h"
 
 struct gathering {
     struct data_stats *stats;
-    struct digest *digest; /* NULL: not wanted */
-    struct conn *conn;     /* NULL: no index is made */
-    int64_t model;
+    struct digest *digest;         /* of all bytes read; NULL: not wanted */
+    const struct row_index *index; /* to add the rows to; NULL: none */
 };
 
 static enum err_code index_rows(const struct gathering *g, int64_t batch, const double *rows,
@@ -27,7 +30,7 @@ static enum err_code index_rows(const struct gathering *g, int64_t batch, const 
         return err_set(err, ERR_NOMEM, "no memory for the index of rows");
     }
     if (row_index_hash(rows, n, width, entries, err) == ERR_OK) {
-        err_kept(row_index_add(g->conn, g->model, batch, entries, n, g->stats->n_rows, err));
+        err_kept(row_index_add(g->index, batch, entries, n, g->stats->n_rows, err));
     }
     mem_free(entries);
     return err->code;
@@ -50,7 +53,7 @@ static enum err_code gather_chunk(const struct gathering *g, const struct data_c
     if (g->digest != NULL) {
         err_kept(digest_add(g->digest, chunk->bytes, chunk->n_bytes, err));
     }
-    if (g->conn != NULL && err->code == ERR_OK) {
+    if (g->index != NULL && err->code == ERR_OK) {
         err_kept(index_rows(g, chunk->batch, rows, (size_t)chunk->n, err));
     }
 done:
@@ -64,13 +67,13 @@ enum err_code data_gather_stats(struct conn *conn, int64_t model, int64_t after,
 {
     struct gathering g = {.stats = stats};
     int64_t batch = 0;
-    struct query q = data_open_chunks(conn, model, after + 1, -1, INT64_MAX, err);
+    struct query q = data_chunk_open(conn, model, after + 1, -1, INT64_MAX, err);
     while (query_row(&q)) {
         struct data_chunk chunk;
         if (query_get_int(&q, 0) == skip) {
-            continue;
+            continue; /* without a look at its bytes */
         }
-        enum err_code code = data_get_chunk(&q, &chunk, err);
+        enum err_code code = data_chunk_get(&q, &chunk, err);
         stats->n_batches += chunk.batch != batch;
         batch = chunk.batch;
         if (code == ERR_CORRUPT) {
@@ -82,38 +85,12 @@ enum err_code data_gather_stats(struct conn *conn, int64_t model, int64_t after,
     return query_close(&q);
 }
 
-/* ---- older files ---- */
+/* ---- files of schema 1 ---- */
 
-struct batch_list {
-    int64_t *ids; /* [n], mem */
-    size_t n;
-};
-
-static enum err_code list_batches(struct conn *conn, int64_t model, struct batch_list *list,
-                                  struct err *err)
-{
-    size_t capacity = 0;
-    struct query q = query_open(conn, SQL_BATCH_IDS, err);
-    query_int(&q, ":model", model);
-    while (query_row(&q)) {
-        if (list->n == capacity) {
-            capacity = capacity > 0 ? 2 * capacity : 64;
-            int64_t *ids = mem_realloc_array(list->ids, capacity, sizeof *ids);
-            if (ids == NULL) {
-                err_set(err, ERR_NOMEM, "no memory for the list of batches");
-                break;
-            }
-            list->ids = ids;
-        }
-        list->ids[list->n++] = query_get_int(&q, 0);
-    }
-    return query_close(&q);
-}
-
-static enum err_code upgrade_chunk(struct gathering *g, struct query *q, struct err *err)
+static enum err_code upgrade_chunk(const struct gathering *g, struct query *q, struct err *err)
 {
     struct data_chunk chunk;
-    enum err_code code = data_get_chunk(q, &chunk, err);
+    enum err_code code = data_chunk_get(q, &chunk, err);
     if (code == ERR_CORRUPT) {
         err_clear(err);
         return digest_add(g->digest, chunk.bytes, chunk.n_bytes, err);
@@ -121,70 +98,81 @@ static enum err_code upgrade_chunk(struct gathering *g, struct query *q, struct 
     return code == ERR_OK ? gather_chunk(g, &chunk, err) : code;
 }
 
-static enum err_code upgrade_batch(struct gathering *g, int64_t batch, struct err *err)
+static enum err_code store_digest(struct conn *conn, int64_t batch, const unsigned char *sha256,
+                                  struct err *err)
+{
+    struct query q = query_open(conn, SQL_BATCH_SET_DIGEST, err);
+    query_int(&q, ":batch", batch);
+    query_blob(&q, ":digest", sha256, SHA256_BYTES);
+    return query_close(&q);
+}
+
+static enum err_code upgrade_batch(const struct row_index *index, int64_t batch,
+                                   struct data_stats *stats, struct err *err)
 {
     struct digest digest = {.state = NULL};
+    struct gathering g = {.stats = stats, .digest = &digest, .index = index};
     unsigned char sha256[SHA256_BYTES];
     if (digest_open(&digest, err) != ERR_OK) {
         return err->code;
     }
-    g->digest = &digest;
-    struct query q = data_open_chunks(g->conn, g->model, batch, -1, batch, err);
-    while (query_row(&q) && upgrade_chunk(g, &q, err) == ERR_OK) {
+    struct query q = data_chunk_open(index->conn, index->model, batch, -1, batch, err);
+    while (query_row(&q) && upgrade_chunk(&g, &q, err) == ERR_OK) {
         continue;
     }
     err_kept(query_close(&q));
     digest_close(&digest, sha256);
-    q = query_open(g->conn, SQL_BATCH_SET_DIGEST, err);
-    query_int(&q, ":batch", batch);
-    query_blob(&q, ":digest", sha256, sizeof sha256);
-    g->stats->n_batches++;
-    return query_close(&q);
+    stats->n_batches++;
+    return store_digest(index->conn, batch, sha256, err);
+}
+
+static void get_number(struct query *q, void *out)
+{
+    *(int64_t *)out = query_get_int(q, 0);
+}
+
+/* Numbers of the model's batches, of older and newer ones alike. */
+static enum err_code list_batches(const struct row_index *index, struct query_list *list,
+                                  struct err *err)
+{
+    struct query q = query_open(index->conn, SQL_BATCH_IDS, err);
+    query_int(&q, ":model", index->model);
+    return query_list_read(list, &q);
 }
 
 static enum err_code upgrade_model(struct conn *conn, int64_t model, struct err *err)
 {
+    struct row_index index = {.conn = conn, .model = model};
+    struct query_list batches = {.size = sizeof(int64_t), .get = get_number};
     struct data_stats stats = {.generation = 0};
-    struct batch_list list = {.ids = NULL};
-    struct gathering g = {.stats = &stats, .conn = conn, .model = model};
-    struct query q = query_open(conn, SQL_RUN_DELETE_ALL, err);
-    query_int(&q, ":model", model);
-    if (query_close(&q) == ERR_OK && data_stats_get(conn, model, &stats, err) == ERR_OK) {
-        data_stats_release(&stats);
-        err_kept(list_batches(conn, model, &list, err));
+    if (query_run_for(conn, SQL_RUN_DELETE_ALL, ":model", model, err) == ERR_OK &&
+        data_stats_get(conn, model, &stats, err) == ERR_OK) {
+        data_stats_release(&stats); /* all but the generation is computed anew */
+        err_kept(list_batches(&index, &batches, err));
     }
-    for (size_t i = 0; i < list.n && err->code == ERR_OK; i++) {
-        err_kept(upgrade_batch(&g, list.ids[i], err));
+    const int64_t *numbers = batches.array;
+    for (size_t i = 0; i < batches.n && err->code == ERR_OK; i++) {
+        err_kept(upgrade_batch(&index, numbers[i], &stats, err));
     }
     if (err->code == ERR_OK) {
         err_kept(data_stats_put(conn, model, &stats, err));
     }
     data_stats_release(&stats);
-    mem_free(list.ids);
+    mem_free(batches.array);
     return err->code;
 }
 
 enum err_code data_upgrade(struct conn *conn, const char *path, struct err *err)
 {
     for (;;) {
-        struct err ignored = ERR_INIT;
         int64_t model = 0;
-        struct query q = query_open(conn, SQL_BATCH_TO_UPGRADE, err);
-        if (query_row(&q)) {
-            model = query_get_int(&q, 0);
-        }
-        if (query_close(&q) != ERR_OK || model == 0) {
+        if (query_number(conn, SQL_BATCH_TO_UPGRADE, &model, err) != ERR_OK || model == 0 ||
+            conn_begin(conn, path, err) != ERR_OK) {
             return err->code;
         }
-        if (conn_exec(conn, "BEGIN IMMEDIATE", path, err) != ERR_OK) {
-            return err->code;
-        }
-        if (upgrade_model(conn, model, err) != ERR_OK ||
-            conn_exec(conn, "COMMIT", path, err) != ERR_OK) {
+        err_kept(upgrade_model(conn, model, err));
+        if (conn_end(conn, path, err) != ERR_OK) {
             err_prefix(err, "training rows of an older registry");
-            if (conn_exec(conn, "ROLLBACK", path, &ignored) != ERR_OK) {
-                err_clear(&ignored); /* the failure had ended the transaction */
-            }
             return err->code;
         }
     }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a running job keeps for its next attempt, and the losses it has told. */
-#include "store/jobs/job_store.h"
-
-#include "store/sqlite/chunks.h"
+#include "store/jobs/job_checkpoint_store.h"
 
 #include "base/mem.h"
+#include "store/jobs/job_read.h"
+#include "store/sqlite/chunks.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
 static struct chunks chunks_of(struct conn *conn, enum sql_query query, int64_t id, int task)
 {
@@ -12,8 +13,8 @@ static struct chunks chunks_of(struct conn *conn, enum sql_query query, int64_t 
         .conn = conn, .query = query, .keys = {":id", ":task"}, .of = {id, task}};
 }
 
-static enum err_code insert_state(struct db *db, struct conn *conn, int64_t id,
-                                  const struct job_state_bytes *state, struct err *err)
+static enum err_code insert_chunks(struct db *db, struct conn *conn, int64_t id,
+                                   const struct job_state_bytes *state, struct err *err)
 {
     size_t max = db_chunk_bytes(db);
     struct chunks chunks = chunks_of(conn, SQL_JOB_CHECKPOINT_INSERT, id, state->task);
@@ -22,8 +23,9 @@ static enum err_code insert_state(struct db *db, struct conn *conn, int64_t id,
                : err->code;
 }
 
-static enum err_code set_curves(struct conn *conn, int64_t id, const void *bytes, size_t n_bytes,
-                                bool progress, struct err *err)
+/* progress: the attempt has got somewhere (JOB_MAX_STALLED). */
+static enum err_code store_curves(struct conn *conn, int64_t id, const void *bytes, size_t n_bytes,
+                                  bool progress, struct err *err)
 {
     struct query q = query_open(conn, SQL_JOB_CURVES_SET, err);
     query_int(&q, ":id", id);
@@ -42,15 +44,15 @@ enum err_code job_store_save_checkpoint(struct db *db, int64_t id,
     struct query q = query_open(conn, SQL_JOB_CHECKPOINT_DELETE, err);
     query_int(&q, ":id", id);
     query_int(&q, ":task", state->task);
-    if (query_close(&q) == ERR_OK && insert_state(db, conn, id, state, err) == ERR_OK &&
+    if (query_close(&q) == ERR_OK && insert_chunks(db, conn, id, state, err) == ERR_OK &&
         state->curves != NULL) {
-        err_kept(set_curves(conn, id, state->curves, state->n_curves, true, err));
+        err_kept(store_curves(conn, id, state->curves, state->n_curves, true, err));
     }
     return db_write_end(db, err);
 }
 
-static enum err_code state_size(struct conn *conn, int64_t id, int task, size_t *n_bytes,
-                                struct err *err)
+static enum err_code get_state_size(struct conn *conn, int64_t id, int task, size_t *n_bytes,
+                                    struct err *err)
 {
     int64_t n_chunks = 0;
     struct query q = query_open(conn, SQL_JOB_CHECKPOINT_SIZE, err);
@@ -61,7 +63,7 @@ static enum err_code state_size(struct conn *conn, int64_t id, int task, size_t 
         n_chunks = query_get_int(&q, 1);
     }
     if (query_close(&q) == ERR_OK && n_chunks == 0) {
-        err->code = ERR_NOT_FOUND; /* the usual case: no message */
+        err->code = ERR_NOT_FOUND; /* without a message, because this is the usual case */
     }
     return err->code;
 }
@@ -85,7 +87,7 @@ enum err_code job_store_load_checkpoint(struct db *db, int64_t id, int task, voi
     if (db_read_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    if (state_size(conn, id, task, &size, err) == ERR_OK) {
+    if (get_state_size(conn, id, task, &size, err) == ERR_OK) {
         found = mem_alloc(size);
         if (found == NULL) {
             err_set(err, ERR_NOMEM, "no memory for a checkpoint of %zu bytes", size);
@@ -102,15 +104,18 @@ enum err_code job_store_load_checkpoint(struct db *db, int64_t id, int task, voi
     return ERR_OK;
 }
 
+enum err_code job_drop_checkpoints(struct conn *conn, int64_t id, struct err *err)
+{
+    return query_run_for(conn, SQL_JOB_CHECKPOINT_CLEAR, ":id", id, err);
+}
+
 enum err_code job_store_drop_checkpoints(struct db *db, int64_t id, struct err *err)
 {
     struct conn *conn;
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    struct query q = query_open(conn, SQL_JOB_CHECKPOINT_CLEAR, err);
-    query_int(&q, ":id", id);
-    err_kept(query_close(&q));
+    err_kept(job_drop_checkpoints(conn, id, err));
     return db_write_end(db, err);
 }
 
@@ -121,7 +126,7 @@ enum err_code job_store_set_curves(struct db *db, int64_t id, const void *bytes,
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(set_curves(conn, id, bytes, n_bytes, false, err));
+    err_kept(store_curves(conn, id, bytes, n_bytes, false, err));
     return db_write_end(db, err);
 }
 
@@ -138,19 +143,11 @@ enum err_code job_store_curves(struct db *db, int64_t id, void **bytes, size_t *
     struct query q = query_open(conn, SQL_JOB_CURVES_GET, err);
     query_int(&q, ":id", id);
     if (query_row(&q)) {
-        size_t n = 0;
-        const void *stored = query_get_blob(&q, 0, &n);
         found = true;
-        if (n > 0) {
-            *bytes = mem_dup(stored, n);
-            *n_bytes = n;
-            if (*bytes == NULL) {
-                err_set(err, ERR_NOMEM, "no memory for the curves of a job");
-            }
-        }
+        query_copy_blob(&q, 0, bytes, n_bytes);
     }
     if (query_close(&q) == ERR_OK && !found) {
-        err_set(err, ERR_NOT_FOUND, "there is no job %lld", (long long)id);
+        err_kept(job_absent(id, err));
     }
     if (db_read_end(db, conn, err) != ERR_OK) {
         mem_free(*bytes);

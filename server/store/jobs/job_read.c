@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is told of jobs; nothing here changes one. */
-#include "store/jobs/job_priv.h"
-
-#include <string.h>
+#include "store/jobs/job_read.h"
 
 #include "base/mem.h"
 #include "base/names.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query_list.h"
 
 static const char *const state_names[] = {"queued", "running", "succeeded", "failed", "cancelled"};
 
 NAMES_DEFINE(job_state, enum job_state, state_names)
 
-static void get_row(struct query *q, struct job_row *row)
+static void get_job_row(struct query *q, void *out)
 {
+    struct job_row *row = out;
     row->id = query_get_int(q, 0);
     query_get_text(q, 1, row->model, sizeof row->model);
     row->state = (enum job_state)query_get_int(q, 2);
@@ -35,6 +35,11 @@ static void get_row(struct query *q, struct job_row *row)
     row->promoted = query_get_int(q, 19) != 0;
 }
 
+enum err_code job_absent(int64_t id, struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "there is no job %lld", (long long)id);
+}
+
 enum err_code job_get(struct conn *conn, int64_t id, struct job_row *row, struct err *err)
 {
     bool found = false;
@@ -42,12 +47,9 @@ enum err_code job_get(struct conn *conn, int64_t id, struct job_row *row, struct
     query_int(&q, ":id", id);
     if (query_row(&q)) {
         found = true;
-        get_row(&q, row);
+        get_job_row(&q, row);
     }
-    if (query_close(&q) == ERR_OK && !found) {
-        return err_set(err, ERR_NOT_FOUND, "there is no job %lld", (long long)id);
-    }
-    return err->code;
+    return query_close(&q) == ERR_OK && !found ? job_absent(id, err) : err->code;
 }
 
 enum err_code job_store_next(struct db *db, int64_t *at_ms, struct err *err)
@@ -101,18 +103,6 @@ enum err_code job_store_get(struct db *db, int64_t id, struct job_row *row, stru
     return db_read_end(db, conn, err);
 }
 
-/* A column as a text of the caller's; NULL stays NULL. */
-static enum err_code take_text(struct query *q, int column, char **out, struct err *err)
-{
-    size_t n = 0;
-    const void *bytes = query_get_blob(q, column, &n);
-    if (query_is_null(q, column)) {
-        return ERR_OK;
-    }
-    *out = mem_strndup(bytes, n);
-    return *out != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for what a job says");
-}
-
 enum err_code job_store_details(struct db *db, int64_t id, struct job_details *out, struct err *err)
 {
     struct conn *conn;
@@ -125,13 +115,12 @@ enum err_code job_store_details(struct db *db, int64_t id, struct job_details *o
     query_int(&q, ":id", id);
     if (query_row(&q)) {
         found = true;
-        if (take_text(&q, 0, &out->request, err) == ERR_OK &&
-            take_text(&q, 1, &out->gate, err) == ERR_OK) {
-            err_kept(take_text(&q, 2, &out->scores, err));
-        }
+        query_copy_text(&q, 0, &out->request);
+        query_copy_text(&q, 1, &out->gate);
+        query_copy_text(&q, 2, &out->scores);
     }
     if (query_close(&q) == ERR_OK && !found) {
-        err_set(err, ERR_NOT_FOUND, "there is no job %lld", (long long)id);
+        err_kept(job_absent(id, err));
     }
     if (db_read_end(db, conn, err) != ERR_OK) {
         job_details_release(out);
@@ -151,28 +140,20 @@ enum err_code job_store_list(struct db *db, const struct job_filter *filter, str
                              size_t *n_rows, struct err *err)
 {
     struct conn *conn;
-    size_t n = 0;
-    struct job_row *list = mem_alloc_array((size_t)filter->limit, sizeof *list);
-    if (list == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the list of jobs");
-    }
+    struct query_list list = {.size = sizeof **rows, .get = get_job_row};
     if (db_read_begin(db, &conn, err) != ERR_OK) {
-        mem_free(list);
         return err->code;
     }
     struct query q = query_open(conn, SQL_JOB_LIST, err);
     query_text(&q, ":name", filter->model);
     query_int(&q, ":state", filter->state);
     query_int(&q, ":limit", filter->limit);
-    while (n < (size_t)filter->limit && query_row(&q)) {
-        get_row(&q, &list[n++]);
-    }
-    err_kept(query_close(&q));
+    err_kept(query_list_read(&list, &q));
     if (db_read_end(db, conn, err) != ERR_OK) {
-        mem_free(list);
+        mem_free(list.array);
         return err->code;
     }
-    *rows = list;
-    *n_rows = n;
+    *rows = list.array;
+    *n_rows = list.n;
     return ERR_OK;
 }

@@ -1,38 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/jobs/job_store.h"
 
-#include "store/jobs/job_priv.h"
-#include "store/models/model_priv.h"
-#include "store/sqlite/db_priv.h"
-
-#include <string.h>
-
 #include "base/mem.h"
+#include "store/jobs/job_checkpoint_store.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
+/* *request: [*n_bytes] and a NUL, the caller's. */
 static enum err_code get_request(struct conn *conn, int64_t id, void **request, size_t *n_bytes,
                                  struct err *err)
 {
-    bool found = false;
+    char *text = NULL;
     struct query q = query_open(conn, SQL_JOB_REQUEST, err);
     query_int(&q, ":id", id);
     if (query_row(&q)) {
-        const void *bytes = query_get_blob(&q, 0, n_bytes);
-        found = true;
-        *request = mem_strndup(bytes, *n_bytes);
-        if (*request == NULL) {
-            err_set(err, ERR_NOMEM, "no memory for a job's request");
-        }
+        (void)query_get_blob(&q, 0, n_bytes);
+        query_copy_text(&q, 0, &text);
     }
-    if (query_close(&q) == ERR_OK && !found) {
-        return err_set(err, ERR_NOT_FOUND, "there is no job %lld", (long long)id);
-    }
-    return err->code;
+    *request = text;
+    return query_close(&q);
 }
 
-/* A change of one job; *changed: it was in the state the change needs. Parameters by -1 are absent.
+/*
+ * Runs a change of one job. *changed: the job was in the state that the change requires. now -1:
+ * the query has no such parameter.
  */
-static enum err_code change(struct conn *conn, enum sql_query which, int64_t id, int64_t now,
-                            bool *changed, struct err *err)
+static enum err_code change_job(struct conn *conn, enum sql_query which, int64_t id, int64_t now,
+                                bool *changed, struct err *err)
 {
     struct query q = query_open(conn, which, err);
     query_int(&q, ":id", id);
@@ -48,26 +43,23 @@ static enum err_code change(struct conn *conn, enum sql_query which, int64_t id,
 enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *id, struct err *err)
 {
     struct conn *conn;
-    int64_t model_id = 0;
-    if (db_write_begin(db, &conn, err) != ERR_OK) {
+    int64_t model = 0;
+    if (model_write_begin(db, job->model, &conn, &model, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, job->model, &model_id, NULL, err) == ERR_OK) {
-        struct query q = query_open(conn, SQL_JOB_INSERT, err);
-        query_int(&q, ":model", model_id);
-        query_blob(&q, ":request", job->request, job->n_request);
-        query_int(&q, ":priority", job->priority);
-        query_text(&q, ":origin", job->origin);
-        query_int(&q, ":policy", job->policy_ms);
-        query_int(&q, ":now", db_now_ms());
-        bool added = query_row(&q);
-        if (added) {
-            *id = query_get_int(&q, 0);
-        }
-        if (query_close(&q) == ERR_OK && !added) {
-            err_set(err, ERR_CONFLICT, "model %.64s has a job already, or another policy",
-                    job->model);
-        }
+    struct query q = query_open(conn, SQL_JOB_INSERT, err);
+    query_int(&q, ":model", model);
+    query_blob(&q, ":request", job->request, job->n_request);
+    query_int(&q, ":priority", job->priority);
+    query_text(&q, ":origin", job->origin);
+    query_int(&q, ":policy", job->policy_ms);
+    query_int(&q, ":now", db_now_ms());
+    bool added = query_row(&q);
+    if (added) {
+        *id = query_get_int(&q, 0);
+    }
+    if (query_close(&q) == ERR_OK && !added) {
+        err_set(err, ERR_CONFLICT, "model %.64s has a job already, or another policy", job->model);
     }
     return db_write_end(db, err);
 }
@@ -83,7 +75,7 @@ enum err_code job_store_claim(struct db *db, struct job_row *row, void **request
     }
     struct query q = query_open(conn, SQL_JOB_CLAIM, err);
     query_int(&q, ":now", db_now_ms());
-    query_int(&q, ":most", JOB_MAX_WAIT_MS);
+    query_int(&q, ":max_wait", JOB_MAX_WAIT_MS);
     if (query_row(&q)) {
         id = query_get_int(&q, 0);
     }
@@ -112,14 +104,8 @@ struct ending {
     const char *scores;
 };
 
-static enum err_code clear_checkpoints(struct conn *conn, int64_t id, struct err *err)
-{
-    struct query q = query_open(conn, SQL_JOB_CHECKPOINT_CLEAR, err);
-    query_int(&q, ":id", id);
-    return query_close(&q);
-}
-
-static enum err_code prune(struct conn *conn, int64_t id, struct err *err)
+/* Deletes the oldest ended jobs of the model of this job, beyond JOB_HISTORY. */
+static enum err_code prune_history(struct conn *conn, int64_t id, struct err *err)
 {
     struct query q = query_open(conn, SQL_JOB_PRUNE, err);
     query_int(&q, ":id", id);
@@ -127,7 +113,7 @@ static enum err_code prune(struct conn *conn, int64_t id, struct err *err)
     return query_close(&q);
 }
 
-static enum err_code finish(struct conn *conn, const struct ending *end, struct err *err)
+static enum err_code finish_job(struct conn *conn, const struct ending *end, struct err *err)
 {
     struct query q = query_open(conn, SQL_JOB_FINISH, err);
     query_int(&q, ":id", end->id);
@@ -141,10 +127,10 @@ static enum err_code finish(struct conn *conn, const struct ending *end, struct 
     if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
         return err_set(err, ERR_CONFLICT, "job %lld is not running", (long long)end->id);
     }
-    if (err->code != ERR_OK || clear_checkpoints(conn, end->id, err) != ERR_OK) {
+    if (err->code != ERR_OK || job_drop_checkpoints(conn, end->id, err) != ERR_OK) {
         return err->code;
     }
-    return prune(conn, end->id, err);
+    return prune_history(conn, end->id, err);
 }
 
 enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, const char *message,
@@ -155,12 +141,13 @@ enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, 
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(finish(conn, &end, err));
+    err_kept(finish_job(conn, &end, err));
     return db_write_end(db, err);
 }
 
-static enum err_code keep_training_data(struct conn *conn, int64_t id, int64_t version,
-                                        struct err *err)
+/* With the version, which may outlive the job. */
+static enum err_code store_training_data(struct conn *conn, int64_t id, int64_t version,
+                                         struct err *err)
 {
     struct query q = query_open(conn, SQL_TRAINING_DATA_INSERT, err);
     query_int(&q, ":job", id);
@@ -168,9 +155,9 @@ static enum err_code keep_training_data(struct conn *conn, int64_t id, int64_t v
     return query_close(&q);
 }
 
-/* Is the default still the one that the new version was judged against? */
-static enum err_code check_judged(struct conn *conn, const struct job_result *result,
-                                  struct err *err)
+/* Is the default version still the one that the new version was compared with? */
+static enum err_code check_comparison(struct conn *conn, const struct job_result *result,
+                                      struct err *err)
 {
     const char *name = result->put->model;
     int64_t model = 0;
@@ -180,7 +167,7 @@ static enum err_code check_judged(struct conn *conn, const struct job_result *re
     }
     if (result->judged_against == 0 &&
         model_check_version(conn, name, model, now, err) == ERR_CONFLICT) {
-        err_clear(err); /* it is damaged: no version could be judged against it */
+        err_clear(err); /* it is damaged, so no version could be compared with it */
         return ERR_OK;
     }
     return err->code != ERR_OK
@@ -188,15 +175,15 @@ static enum err_code check_judged(struct conn *conn, const struct job_result *re
                : err_set(err, ERR_PRECONDITION, "the default version has changed meanwhile");
 }
 
-static enum err_code publish(struct db *db, struct conn *conn, int64_t id,
-                             const struct job_result *result, struct put_result *out,
-                             struct err *err)
+static enum err_code put_and_finish(struct db *db, struct conn *conn, int64_t id,
+                                    const struct job_result *result, struct put_result *out,
+                                    struct err *err)
 {
     int64_t model = 0;
     int64_t default_version = 0;
-    if ((result->judged && check_judged(conn, result, err) != ERR_OK) ||
+    if ((result->judged && check_comparison(conn, result, err) != ERR_OK) ||
         model_put(db, conn, result->put, out, err) != ERR_OK ||
-        keep_training_data(conn, id, out->version, err) != ERR_OK ||
+        store_training_data(conn, id, out->version, err) != ERR_OK ||
         model_find(conn, result->put->model, &model, &default_version, err) != ERR_OK) {
         return err->code;
     }
@@ -207,7 +194,7 @@ static enum err_code publish(struct db *db, struct conn *conn, int64_t id,
                          .message = result->message,
                          .gate = result->gate,
                          .scores = result->scores};
-    return finish(conn, &end, err);
+    return finish_job(conn, &end, err);
 }
 
 enum err_code job_store_publish(struct db *db, int64_t id, const struct job_result *result,
@@ -218,12 +205,12 @@ enum err_code job_store_publish(struct db *db, int64_t id, const struct job_resu
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    /* A cancel that was answered before this moment holds. */
+    /* A cancellation that was confirmed before this moment holds. */
     if (job_get(conn, id, &row, err) == ERR_OK && row.cancel_requested) {
         err_set(err, ERR_CANCELLED, "job %lld was cancelled", (long long)id);
     }
     if (err->code == ERR_OK) {
-        err_kept(publish(db, conn, id, result, out, err));
+        err_kept(put_and_finish(db, conn, id, result, out, err));
     }
     return db_write_end(db, err);
 }
@@ -253,7 +240,7 @@ enum err_code job_store_requeue(struct db *db, int64_t id, struct err *err)
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    if (change(conn, SQL_JOB_REQUEUE, id, -1, &changed, err) == ERR_OK && !changed) {
+    if (change_job(conn, SQL_JOB_REQUEUE, id, -1, &changed, err) == ERR_OK && !changed) {
         err_set(err, ERR_CONFLICT, "job %lld is not running", (long long)id);
     }
     return db_write_end(db, err);
@@ -285,13 +272,13 @@ enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row, s
         return err->code;
     }
     if (job_get(conn, id, row, err) == ERR_OK &&
-        change(conn, SQL_JOB_CANCEL_QUEUED, id, db_now_ms(), &was_queued, err) == ERR_OK &&
-        change(conn, SQL_JOB_CANCEL_RUNNING, id, -1, &was_running, err) == ERR_OK) {
+        change_job(conn, SQL_JOB_CANCEL_QUEUED, id, db_now_ms(), &was_queued, err) == ERR_OK &&
+        change_job(conn, SQL_JOB_CANCEL_RUNNING, id, -1, &was_running, err) == ERR_OK) {
         if (!was_queued && !was_running) {
             err_set(err, ERR_CONFLICT, "job %lld %s %s already", (long long)id,
                     row->state == JOB_CANCELLED ? "was" : "has", job_state_name(row->state));
-        } else if (was_running ||
-                   (clear_checkpoints(conn, id, err) == ERR_OK && prune(conn, id, err) == ERR_OK)) {
+        } else if (was_running || (job_drop_checkpoints(conn, id, err) == ERR_OK &&
+                                   prune_history(conn, id, err) == ERR_OK)) {
             err_kept(job_get(conn, id, row, err));
         }
     }
@@ -306,21 +293,17 @@ enum err_code job_store_recover(struct db *db, int *n_requeued, int *n_failed, s
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    struct query q = query_open(conn, SQL_JOB_RECOVER_CANCELLED, err);
-    query_int(&q, ":now", db_now_ms());
-    err_kept(query_close(&q));
-    q = query_open(conn, SQL_JOB_RECOVER_FAILED, err);
+    err_kept(query_run_for(conn, SQL_JOB_RECOVER_CANCELLED, ":now", db_now_ms(), err));
+    struct query q = query_open(conn, SQL_JOB_RECOVER_FAILED, err);
     query_int(&q, ":now", db_now_ms());
     query_int(&q, ":attempts", JOB_MAX_STALLED);
     query_text(&q, ":message", "the server stopped each time the job was at work");
     if (query_close(&q) == ERR_OK) {
         *n_failed = (int)query_changes(conn);
     }
-    q = query_open(conn, SQL_JOB_RECOVER_QUEUED, err);
-    if (query_close(&q) == ERR_OK) {
+    if (query_run(conn, SQL_JOB_RECOVER_QUEUED, err) == ERR_OK) {
         *n_requeued = (int)query_changes(conn);
     }
-    q = query_open(conn, SQL_JOB_CHECKPOINT_CLEAR_ENDED, err);
-    err_kept(query_close(&q));
+    err_kept(query_run(conn, SQL_JOB_CHECKPOINT_CLEAR_ENDED, err));
     return db_write_end(db, err);
 }

@@ -1,53 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/jobs/policy_store.h"
 
-#include "store/jobs/job_store.h"
-#include "store/sqlite/db_priv.h"
-
-#include <string.h>
-
 #include "base/mem.h"
+#include "store/jobs/job_read.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query_list.h"
+
+static enum err_code policy_absent(const char *model, struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "model %.64s has no policy", model);
+}
 
 enum err_code policy_store_put(struct db *db, const char *model, const char *document,
                                struct err *err)
 {
     struct conn *conn;
     int64_t id = 0;
-    if (db_write_begin(db, &conn, err) != ERR_OK) {
+    if (model_write_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        struct query q = query_open(conn, SQL_POLICY_PUT, err);
-        query_int(&q, ":model", id);
-        query_text(&q, ":document", document);
-        query_int(&q, ":now", db_now_ms());
-        err_kept(query_close(&q));
-    }
+    struct query q = query_open(conn, SQL_POLICY_PUT, err);
+    query_int(&q, ":model", id);
+    query_text(&q, ":document", document);
+    query_int(&q, ":now", db_now_ms());
+    err_kept(query_close(&q));
     return db_write_end(db, err);
-}
-
-static enum err_code no_policy(const char *model, struct err *err)
-{
-    return err_set(err, ERR_NOT_FOUND, "model %.64s has no policy", model);
-}
-
-static enum err_code get(struct conn *conn, const char *model, char **document, int64_t *changed_ms,
-                         struct err *err)
-{
-    bool found = false;
-    struct query q = query_open(conn, SQL_POLICY_GET, err);
-    query_text(&q, ":name", model);
-    if (query_row(&q)) {
-        size_t n = 0;
-        const void *text = query_get_blob(&q, 0, &n);
-        found = true;
-        *changed_ms = query_get_int(&q, 1);
-        *document = mem_strndup(text, n);
-        if (*document == NULL) {
-            err_set(err, ERR_NOMEM, "no memory for a policy");
-        }
-    }
-    return query_close(&q) == ERR_OK && !found ? no_policy(model, err) : err->code;
 }
 
 enum err_code policy_store_get(struct db *db, const char *model, char **document,
@@ -55,12 +33,20 @@ enum err_code policy_store_get(struct db *db, const char *model, char **document
 {
     struct conn *conn;
     int64_t id = 0;
+    bool found = false;
     *document = NULL;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
+    if (model_read_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        err_kept(get(conn, model, document, changed_ms, err));
+    struct query q = query_open(conn, SQL_POLICY_GET, err);
+    query_int(&q, ":model", id);
+    if (query_row(&q)) {
+        found = true;
+        query_copy_text(&q, 0, document);
+        *changed_ms = query_get_int(&q, 1);
+    }
+    if (query_close(&q) == ERR_OK && !found) {
+        err_kept(policy_absent(model, err));
     }
     if (db_read_end(db, conn, err) != ERR_OK) {
         mem_free(*document);
@@ -73,64 +59,52 @@ enum err_code policy_store_delete(struct db *db, const char *model, struct err *
 {
     struct conn *conn;
     int64_t id = 0;
-    if (db_write_begin(db, &conn, err) != ERR_OK) {
+    if (model_write_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        struct query q = query_open(conn, SQL_POLICY_DELETE, err);
-        query_int(&q, ":model", id);
-        if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
-            err_kept(no_policy(model, err));
-        }
+    if (query_run_for(conn, SQL_POLICY_DELETE, ":model", id, err) == ERR_OK &&
+        query_changes(conn) == 0) {
+        err_kept(policy_absent(model, err));
     }
     return db_write_end(db, err);
+}
+
+static void get_policy_name(struct query *q, void *out)
+{
+    struct policy_name *name = out;
+    query_get_text(q, 0, name->model, sizeof name->model);
 }
 
 enum err_code policy_store_list(struct db *db, struct policy_name **names, size_t *n_names,
                                 struct err *err)
 {
     struct conn *conn;
-    struct policy_name *list = NULL;
-    size_t n = 0;
-    size_t capacity = 0;
+    struct query_list list = {.size = sizeof **names, .get = get_policy_name};
     if (db_read_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
     struct query q = query_open(conn, SQL_POLICY_LIST, err);
-    while (query_row(&q)) {
-        if (n == capacity) {
-            size_t more = capacity == 0 ? 16 : 2 * capacity;
-            struct policy_name *grown = mem_realloc_array(list, more, sizeof *list);
-            if (grown == NULL) {
-                err_set(err, ERR_NOMEM, "no memory for the list of policies");
-                break;
-            }
-            list = grown;
-            capacity = more;
-        }
-        query_get_text(&q, 0, list[n].model, sizeof list[n].model);
-        n++;
-    }
-    err_kept(query_close(&q));
+    err_kept(query_list_read(&list, &q));
     if (db_read_end(db, conn, err) != ERR_OK) {
-        mem_free(list);
+        mem_free(list.array);
         return err->code;
     }
-    *names = list;
-    *n_names = n;
+    *names = list.array;
+    *n_names = list.n;
     return ERR_OK;
 }
 
 /* ---- facts ---- */
 
-struct since {
+/* The rows after a batch. */
+struct later_rows {
     int64_t n_rows;
     int64_t last_batch;
     int64_t last_ms;
 };
 
-static enum err_code rows_since(struct conn *conn, int64_t model, int64_t after, struct since *out,
-                                struct err *err)
+static enum err_code count_later_rows(struct conn *conn, int64_t model, int64_t after,
+                                      struct later_rows *out, struct err *err)
 {
     struct query q = query_open(conn, SQL_POLICY_NEW_ROWS, err);
     query_int(&q, ":model", model);
@@ -143,14 +117,14 @@ static enum err_code rows_since(struct conn *conn, int64_t model, int64_t after,
     return query_close(&q);
 }
 
-static enum err_code facts(struct conn *conn, const char *model, struct policy_facts *out,
-                           struct err *err)
+static enum err_code read_facts(struct conn *conn, const char *model, struct policy_facts *out,
+                                struct err *err)
 {
     int64_t id = 0;
     int64_t taken_to = 0;
     int64_t taken = 0;
-    struct since since = {.n_rows = 0};
-    struct since fresh = {.n_rows = 0};
+    struct later_rows since = {.n_rows = 0};
+    struct later_rows fresh = {.n_rows = 0};
     *out = (struct policy_facts){.default_version = 0};
     struct query q = query_open(conn, SQL_POLICY_FACTS, err);
     query_text(&q, ":name", model);
@@ -167,17 +141,17 @@ static enum err_code facts(struct conn *conn, const char *model, struct policy_f
         taken = query_get_int(&q, 9);
     }
     if (query_close(&q) != ERR_OK || id == 0) {
-        return err->code != ERR_OK ? err->code : no_policy(model, err);
+        return err->code != ERR_OK ? err->code : model_absent(model, err);
     }
-    if (rows_since(conn, id, taken_to, &since, err) != ERR_OK ||
-        rows_since(conn, id, out->known_to, &fresh, err) != ERR_OK) {
+    if (count_later_rows(conn, id, taken_to, &since, err) != ERR_OK ||
+        count_later_rows(conn, id, out->known_to, &fresh, err) != ERR_OK) {
         return err->code;
     }
     out->n_new = since.n_rows;
     out->last_batch = since.last_batch;
     out->last_row_ms = since.last_ms;
     out->n_fresh = fresh.n_rows;
-    /* Rows were deleted when fewer of the old ones are there than the job had. */
+    /* With fewer rows than the job took, some were deleted. */
     out->changed = since.n_rows > 0 || (taken > 0 && out->n_rows < taken);
     return ERR_OK;
 }
@@ -189,6 +163,6 @@ enum err_code policy_store_facts(struct db *db, const char *model, struct policy
     if (db_read_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(facts(conn, model, out, err));
+    err_kept(read_facts(conn, model, out, err));
     return db_read_end(db, conn, err);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/models/alias_store.h"
 
-#include "store/models/model_priv.h"
-
 #include <stdio.h>
 
-static enum err_code check_name(const char *alias, struct err *err)
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
+
+static enum err_code check_alias(const char *alias, struct err *err)
 {
     if (!alias_name_is_valid(alias)) {
         return err_set(err, ERR_INVALID,
@@ -18,18 +20,18 @@ static enum err_code check_name(const char *alias, struct err *err)
 
 static enum err_code check_room(struct conn *conn, const char *name, int64_t model, struct err *err)
 {
-    struct query q = query_open(conn, SQL_ALIAS_COUNT, err);
-    query_int(&q, ":model", model);
-    int64_t n = query_row(&q) ? query_get_int(&q, 0) : 0;
-    if (query_close(&q) == ERR_OK && n >= ALIAS_MAX_COUNT) {
+    int64_t n = 0;
+    if (query_number_for(conn, SQL_ALIAS_COUNT, ":model", model, &n, err) == ERR_OK &&
+        n >= ALIAS_MAX_COUNT) {
         return err_set(err, ERR_LIMIT, "model %.64s has %lld aliases already, %d is the most", name,
                        (long long)n, ALIAS_MAX_COUNT);
     }
     return err->code;
 }
 
-static enum err_code set(struct conn *conn, const char *name, const char *alias,
-                         const struct version_ref *ref, struct alias_put *out, struct err *err)
+static enum err_code set_alias(struct conn *conn, const char *name, const char *alias,
+                               const struct version_ref *ref, struct alias_put *out,
+                               struct err *err)
 {
     int64_t model = 0;
     if (model_find(conn, name, &model, NULL, err) != ERR_OK ||
@@ -51,10 +53,10 @@ enum err_code alias_store_set(struct db *db, const char *model, const char *alia
                               const struct version_ref *ref, struct alias_put *out, struct err *err)
 {
     struct conn *conn;
-    if (check_name(alias, err) != ERR_OK || db_write_begin(db, &conn, err) != ERR_OK) {
+    if (check_alias(alias, err) != ERR_OK || db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(set(conn, model, alias, ref, out, err));
+    err_kept(set_alias(conn, model, alias, ref, out, err));
     return db_write_end(db, err);
 }
 
@@ -63,18 +65,17 @@ enum err_code alias_store_delete(struct db *db, const char *model, const char *a
 {
     struct conn *conn;
     int64_t id = 0;
-    struct version_ref ref = {.kind = VERSION_ALIAS};
-    if (check_name(alias, err) != ERR_OK || db_write_begin(db, &conn, err) != ERR_OK) {
+    if (check_alias(alias, err) != ERR_OK ||
+        model_write_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        struct query q = query_open(conn, SQL_ALIAS_DELETE, err);
-        query_int(&q, ":model", id);
-        query_text(&q, ":name", alias);
-        if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
-            snprintf(ref.alias, sizeof ref.alias, "%s", alias);
-            err_kept(version_ref_absent(&ref, model, err));
-        }
+    struct query q = query_open(conn, SQL_ALIAS_DELETE, err);
+    query_int(&q, ":model", id);
+    query_text(&q, ":name", alias);
+    if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
+        struct version_ref ref = {.kind = VERSION_ALIAS};
+        snprintf(ref.alias, sizeof ref.alias, "%s", alias);
+        err_kept(version_ref_absent(&ref, model, err));
     }
     return db_write_end(db, err);
 }

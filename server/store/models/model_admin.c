@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is done to models and versions once they are there: mark, delete. */
-#include "store/models/model_priv.h"
+#include "store/models/model_admin.h"
 
-/* A change of one version inside a transaction. */
+#include "store/models/model_find.h"
+#include "store/models/promotion_store.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
+
+/* Runs a change of one version. damage: the parameter of that name, NULL: it has none. */
 static enum err_code change_version(struct conn *conn, enum sql_query which, int64_t model,
                                     int64_t version, const char *damage, struct err *err)
 {
@@ -15,44 +19,26 @@ static enum err_code change_version(struct conn *conn, enum sql_query which, int
     return query_close(&q);
 }
 
-static enum err_code absent(const char *name, int64_t version, struct err *err)
-{
-    struct version_ref ref = version_ref_number(version);
-    return version_ref_absent(&ref, name, err);
-}
-
 enum err_code model_store_mark_damaged(struct db *db, const char *model, int64_t version,
                                        const char *reason, struct err *err)
 {
     struct conn *conn;
     int64_t id = 0;
-    if (db_write_begin(db, &conn, err) != ERR_OK) {
+    if (model_write_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK &&
-        change_version(conn, SQL_VERSION_MARK_DAMAGED, id, version, reason, err) == ERR_OK &&
+    if (change_version(conn, SQL_VERSION_MARK_DAMAGED, id, version, reason, err) == ERR_OK &&
         query_changes(conn) == 0) {
-        err_kept(absent(model, version, err));
+        err_kept(version_number_absent(version, model, err));
     }
     return db_write_end(db, err);
 }
 
-/* One number about a model. */
-static enum err_code count(struct conn *conn, enum sql_query which, int64_t model, int64_t *out,
-                           struct err *err)
-{
-    struct query q = query_open(conn, which, err);
-    query_int(&q, ":model", model);
-    if (query_row(&q)) {
-        *out = query_get_int(&q, 0);
-    }
-    return query_close(&q);
-}
-
-static enum err_code check_idle(struct conn *conn, const char *name, int64_t model, struct err *err)
+static enum err_code check_no_job(struct conn *conn, const char *name, int64_t model,
+                                  struct err *err)
 {
     int64_t n_jobs = 0;
-    if (count(conn, SQL_JOB_ACTIVE_COUNT, model, &n_jobs, err) != ERR_OK) {
+    if (query_number_for(conn, SQL_JOB_ACTIVE_COUNT, ":model", model, &n_jobs, err) != ERR_OK) {
         return err->code;
     }
     if (n_jobs > 0) {
@@ -102,7 +88,7 @@ static enum err_code delete_version(struct conn *conn, const char *name,
     int64_t n_versions = 0;
     if (model_find(conn, name, &id, &default_version, err) != ERR_OK ||
         model_resolve(conn, name, id, ref, &version, err) != ERR_OK ||
-        count(conn, SQL_VERSION_COUNT, id, &n_versions, err) != ERR_OK) {
+        query_number_for(conn, SQL_VERSION_COUNT, ":model", id, &n_versions, err) != ERR_OK) {
         return err->code;
     }
     if (version == default_version && n_versions > 1) {
@@ -117,7 +103,7 @@ static enum err_code delete_version(struct conn *conn, const char *name,
         return err->code;
     }
     if (query_changes(conn) == 0) {
-        return absent(name, version, err);
+        return version_number_absent(version, name, err);
     }
     struct default_change none = {.model = id, .origin = PROMOTION_REQUEST};
     return version == default_version ? model_change_default(conn, &none, err) : ERR_OK;
@@ -136,7 +122,7 @@ enum err_code model_store_delete_version(struct db *db, const char *model,
 
 enum err_code model_store_delete(struct db *db, const char *model, struct err *err)
 {
-    /* What refers to a version goes before the versions. */
+    /* Whatever refers to a version is deleted before the versions. */
     static const enum sql_query steps[] = {SQL_JOB_DELETE_ALL,     SQL_BATCH_DELETE_ALL,
                                            SQL_RUN_DELETE_ALL,     SQL_STATS_RESET,
                                            SQL_KEY_DELETE_ALL,     SQL_POLICY_DELETE,
@@ -144,16 +130,12 @@ enum err_code model_store_delete(struct db *db, const char *model, struct err *e
                                            SQL_VERSION_DELETE_ALL, SQL_MODEL_MARK_DELETED};
     struct conn *conn;
     int64_t id = 0;
-    if (db_write_begin(db, &conn, err) != ERR_OK) {
+    if (model_write_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK &&
-        check_idle(conn, model, id, err) == ERR_OK) {
-        for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-            struct query q = query_open(conn, steps[i], err);
-            query_int(&q, ":model", id);
-            err_kept(query_close(&q));
-        }
+    err_kept(check_no_job(conn, model, id, err));
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        err_kept(query_run_for(conn, steps[i], ":model", id, err));
     }
     return db_write_end(db, err);
 }

@@ -1,79 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/models/model_store.h"
 
-#include "store/models/model_priv.h"
-#include "store/sqlite/chunks.h"
-
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/models/model_admin.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/chunks.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
 
-bool model_name_is_valid(const char *name)
+static struct chunks chunks_of(struct conn *conn, enum sql_query query, int64_t model,
+                               int64_t version)
 {
-    static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    size_t len = strlen(name);
-    if (len < 1 || len > NAME_MAX_CHARS || strchr(first, name[0]) == NULL) {
-        return false;
-    }
-    for (size_t i = 1; i < len; i++) {
-        if (strchr(first, name[i]) == NULL && strchr("._-", name[i]) == NULL) {
-            return false;
-        }
-    }
-    return true;
+    return (struct chunks){
+        .conn = conn, .query = query, .keys = {":model", ":version"}, .of = {model, version}};
 }
 
-enum err_code model_find(struct conn *conn, const char *name, int64_t *id, int64_t *default_version,
-                         struct err *err)
+/* hex: [DIGEST_HEX_CHARS + 1] */
+static enum err_code hash_content(const void *bytes, size_t n_bytes, char *hex, struct err *err)
 {
-    bool found = false;
-    struct query q = query_open(conn, SQL_MODEL_FIND, err);
-    query_text(&q, ":name", name);
-    if (query_row(&q)) {
-        found = true;
-        *id = query_get_int(&q, 0);
-        if (default_version != NULL) {
-            *default_version = query_get_int(&q, 2);
-        }
-    }
-    if (query_close(&q) == ERR_OK && !found) {
-        return err_set(err, ERR_NOT_FOUND, "there is no model %.64s", name);
+    unsigned char sha256[SHA256_BYTES];
+    if (digest_sha256(bytes, n_bytes, sha256, err) == ERR_OK) {
+        digest_hex(sha256, hex);
     }
     return err->code;
 }
 
-enum err_code model_find_or_add(struct conn *conn, const char *name, int64_t *id,
-                                int64_t *default_version, struct err *err)
-{
-    if (!model_name_is_valid(name)) {
-        return err_set(err, ERR_INVALID, "\"%.64s\" is not a model name", name);
-    }
-    struct query q = query_open(conn, SQL_MODEL_INSERT, err);
-    query_text(&q, ":name", name);
-    query_int(&q, ":now", db_now_ms());
-    if (query_close(&q) != ERR_OK) {
-        return err->code;
-    }
-    return model_find(conn, name, id, default_version, err);
-}
-
 /* ---- put ---- */
 
-/* "": no such version. */
-static enum err_code get_digest(struct conn *conn, int64_t model, int64_t version, char *digest,
-                                struct err *err)
-{
-    digest[0] = '\0';
-    struct query q = query_open(conn, SQL_VERSION_DIGEST, err);
-    query_int(&q, ":model", model);
-    query_int(&q, ":version", version);
-    if (query_row(&q)) {
-        query_get_text(&q, 0, digest, DIGEST_HEX_CHARS + 1);
-    }
-    return query_close(&q);
-}
-
-/* Does a header's list name this digest? A digest is too long to stand in another tag by chance. */
+/* Does a header's list contain this digest? Within another tag it cannot occur by chance. */
 static bool names_digest(const char *header, const char *digest)
 {
     return digest[0] != '\0' && (strcmp(header, "*") == 0 || strstr(header, digest) != NULL);
@@ -82,15 +38,15 @@ static bool names_digest(const char *header, const char *digest)
 static enum err_code check_conditions(struct conn *conn, const struct put_request *put,
                                       int64_t model, int64_t default_version, struct err *err)
 {
-    char digest[DIGEST_HEX_CHARS + 1];
-    if (get_digest(conn, model, default_version, digest, err) != ERR_OK) {
+    struct stored_version now;
+    if (model_get_version(conn, model, default_version, &now, err) != ERR_OK) {
         return err->code;
     }
-    if (put->if_match != NULL && !names_digest(put->if_match, digest)) {
+    if (put->if_match != NULL && !names_digest(put->if_match, now.digest)) {
         return err_set(err, ERR_PRECONDITION,
                        "the default version of model %s is none that If-Match names", put->model);
     }
-    if (put->if_none_match != NULL && names_digest(put->if_none_match, digest)) {
+    if (put->if_none_match != NULL && names_digest(put->if_none_match, now.digest)) {
         return err_set(err, ERR_PRECONDITION,
                        "the default version of model %s is one that If-None-Match names",
                        put->model);
@@ -101,15 +57,11 @@ static enum err_code check_conditions(struct conn *conn, const struct put_reques
 static enum err_code insert_version(struct db *db, struct conn *conn, const struct put_request *put,
                                     int64_t model, struct put_result *out, struct err *err)
 {
-    struct query q = query_open(conn, SQL_MODEL_TAKE_VERSION, err);
-    query_int(&q, ":model", model);
-    if (query_row(&q)) {
-        out->version = query_get_int(&q, 0);
-    }
-    if (query_close(&q) != ERR_OK) {
+    if (query_number_for(conn, SQL_MODEL_TAKE_VERSION, ":model", model, &out->version, err) !=
+        ERR_OK) {
         return err->code;
     }
-    q = query_open(conn, SQL_VERSION_INSERT, err);
+    struct query q = query_open(conn, SQL_VERSION_INSERT, err);
     query_int(&q, ":model", model);
     query_int(&q, ":version", out->version);
     query_text(&q, ":digest", out->digest);
@@ -118,10 +70,7 @@ static enum err_code insert_version(struct db *db, struct conn *conn, const stru
     if (query_close(&q) != ERR_OK) {
         return err->code;
     }
-    struct chunks chunks = {.conn = conn,
-                            .query = SQL_VERSION_CHUNK_INSERT,
-                            .keys = {":model", ":version"},
-                            .of = {model, out->version}};
+    struct chunks chunks = chunks_of(conn, SQL_VERSION_CHUNK_INSERT, model, out->version);
     return chunks_write(&chunks, db_chunk_bytes(db), put->bytes, put->n_bytes, err);
 }
 
@@ -130,13 +79,9 @@ enum err_code model_put(struct db *db, struct conn *conn, const struct put_reque
 {
     int64_t model = 0;
     int64_t default_version = 0;
-    unsigned char sha256[SHA256_BYTES];
     *out = (struct put_result){.created = true};
-    if (digest_sha256(put->bytes, put->n_bytes, sha256, err) != ERR_OK) {
-        return err->code;
-    }
-    digest_hex(sha256, out->digest);
-    if (model_find_or_add(conn, put->model, &model, &default_version, err) != ERR_OK ||
+    if (hash_content(put->bytes, put->n_bytes, out->digest, err) != ERR_OK ||
+        model_find_or_add(conn, put->model, &model, &default_version, err) != ERR_OK ||
         check_conditions(conn, put, model, default_version, err) != ERR_OK) {
         return err->code;
     }
@@ -159,7 +104,7 @@ enum err_code model_put(struct db *db, struct conn *conn, const struct put_reque
     if ((put->promote || first) && model_change_default(conn, &change, err) != ERR_OK) {
         return err->code;
     }
-    /* Content that was there before may be old, and its version is the answer: it must stay. */
+    /* If the content existed, its version may be an old one; as the answer, it must stay. */
     return out->created ? model_prune(conn, model, NULL, err) : ERR_OK;
 }
 
@@ -177,65 +122,51 @@ enum err_code model_store_put(struct db *db, const struct put_request *put, stru
 /* ---- load ---- */
 
 struct content {
-    unsigned char *bytes;
+    const char *name;     /* of the model */
+    unsigned char *bytes; /* [n_bytes], mem */
     size_t n_bytes;
-    char digest[DIGEST_HEX_CHARS + 1];
 };
 
-static enum err_code verify(const struct content *content, struct err *err)
+static enum err_code check_digest(const struct content *content, const char *digest,
+                                  struct err *err)
 {
-    unsigned char sha256[SHA256_BYTES];
     char hex[DIGEST_HEX_CHARS + 1];
-    if (digest_sha256(content->bytes, content->n_bytes, sha256, err) != ERR_OK) {
+    if (hash_content(content->bytes, content->n_bytes, hex, err) != ERR_OK) {
         return err->code;
     }
-    digest_hex(sha256, hex);
-    return strcmp(hex, content->digest) == 0
+    return strcmp(hex, digest) == 0
                ? ERR_OK
                : err_set(err, ERR_CORRUPT, "the stored content does not match its SHA-256");
 }
 
-static enum err_code read_content(struct conn *conn, const char *name, int64_t version,
+static enum err_code read_content(struct conn *conn, int64_t model, int64_t version,
                                   struct content *content, struct err *err)
 {
-    int64_t model = 0;
-    bool found = false;
-    if (model_find(conn, name, &model, NULL, err) != ERR_OK) {
+    struct stored_version stored;
+    if (model_get_version(conn, model, version, &stored, err) != ERR_OK) {
         return err->code;
     }
-    struct query q = query_open(conn, SQL_VERSION_DIGEST, err);
-    query_int(&q, ":model", model);
-    query_int(&q, ":version", version);
-    if (query_row(&q)) {
-        found = true;
-        query_get_text(&q, 0, content->digest, sizeof content->digest);
-        content->n_bytes = (size_t)query_get_int(&q, 1);
+    if (!stored.found) {
+        return version_number_absent(version, content->name, err);
     }
-    if (query_close(&q) != ERR_OK) {
-        return err->code;
-    }
-    if (!found) {
-        return err_set(err, ERR_NOT_FOUND, "model %.64s has no version %lld", name,
-                       (long long)version);
-    }
+    content->n_bytes = (size_t)stored.n_bytes;
     content->bytes = mem_alloc(content->n_bytes);
     if (content->bytes == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a version of %zu bytes", content->n_bytes);
     }
-    struct chunks chunks = {.conn = conn,
-                            .query = SQL_VERSION_CHUNKS,
-                            .keys = {":model", ":version"},
-                            .of = {model, version}};
+    struct chunks chunks = chunks_of(conn, SQL_VERSION_CHUNKS, model, version);
     return chunks_read(&chunks, content->bytes, content->n_bytes, err) == ERR_OK
-               ? verify(content, err)
+               ? check_digest(content, stored.digest, err)
                : err->code;
 }
 
-static enum err_code load_once(struct db *db, const char *model, int64_t version,
-                               struct content *content, struct err *err)
+static enum err_code load_once(struct db *db, int64_t version, struct content *content,
+                               struct err *err)
 {
     struct conn *conn;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
+    int64_t model = 0;
+    content->bytes = NULL;
+    if (model_read_begin(db, content->name, &conn, &model, err) != ERR_OK) {
         return err->code;
     }
     err_kept(read_content(conn, model, version, content, err));
@@ -249,18 +180,17 @@ static enum err_code load_once(struct db *db, const char *model, int64_t version
 enum err_code model_store_load(struct db *db, const char *model, int64_t version, void **bytes,
                                size_t *n_bytes, struct err *err)
 {
-    struct content content = {.bytes = NULL};
-    if (load_once(db, model, version, &content, err) == ERR_CORRUPT) {
-        /* A version is damaged for good, so it must be seen twice: reading can go wrong, too. */
+    struct content content = {.name = model};
+    if (load_once(db, version, &content, err) == ERR_CORRUPT) {
+        /* The mark is for good, and the reading itself may have failed: only twice is proof. */
         err_clear(err);
-        content = (struct content){.bytes = NULL};
-        err_kept(load_once(db, model, version, &content, err));
+        err_kept(load_once(db, version, &content, err));
     }
     if (err->code == ERR_OK) {
         *bytes = content.bytes;
         *n_bytes = content.n_bytes;
     } else if (err->code == ERR_CORRUPT) {
-        struct err marking = ERR_INIT; /* a mark that cannot be set is set at the next load */
+        struct err marking = ERR_INIT; /* if it cannot be marked now, the next load does it */
         err_kept(model_store_mark_damaged(db, model, version, err_msg(err), &marking));
     }
     return err->code;

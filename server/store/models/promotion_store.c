@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Which version is the default, which was it before, and which old ones go.
- *
- * The previous version is the default of before the last change, so that going back twice is going
- * forward again. A version that anything names stays: the default, the previous one, an aliased
- * one, and one that a queued or running job starts from.
- */
-#include "store/models/model_priv.h"
+#include "store/models/promotion_store.h"
 
 #include "base/mem.h"
+#include "store/models/model_find.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query_list.h"
 
 static const char *const origins[] = {
     [PROMOTION_REGISTER] = "register",
@@ -16,79 +12,10 @@ static const char *const origins[] = {
     [PROMOTION_JOB] = "job",
 };
 
-struct places {
-    int64_t default_version; /* 0: none */
-    int64_t previous_version;
-    int64_t keep_versions;
-};
-
-static enum err_code get_places(struct conn *conn, int64_t model, struct places *out,
-                                struct err *err)
-{
-    struct query q = query_open(conn, SQL_MODEL_PLACES, err);
-    query_int(&q, ":model", model);
-    if (query_row(&q)) {
-        out->default_version = query_get_int(&q, 0);
-        out->previous_version = query_get_int(&q, 1);
-        out->keep_versions = query_get_int(&q, 2);
-    }
-    return query_close(&q);
-}
-
-enum err_code model_get_alias(struct conn *conn, int64_t model, const char *alias, int64_t *version,
-                              struct err *err)
-{
-    struct query q = query_open(conn, SQL_ALIAS_GET, err);
-    query_int(&q, ":model", model);
-    query_text(&q, ":name", alias);
-    *version = query_row(&q) ? query_get_int(&q, 0) : 0;
-    return query_close(&q);
-}
-
-enum err_code model_resolve(struct conn *conn, const char *name, int64_t model,
-                            const struct version_ref *ref, int64_t *version, struct err *err)
-{
-    struct places places = {.default_version = 0};
-    int64_t found = ref->number;
-    if (ref->kind == VERSION_ALIAS) {
-        err_kept(model_get_alias(conn, model, ref->alias, &found, err));
-    } else if (ref->kind != VERSION_NUMBER && get_places(conn, model, &places, err) == ERR_OK) {
-        found = ref->kind == VERSION_DEFAULT ? places.default_version : places.previous_version;
-    }
-    if (err->code == ERR_OK && found == 0) {
-        return version_ref_absent(ref, name, err);
-    }
-    *version = found;
-    return err->code;
-}
-
-enum err_code model_check_version(struct conn *conn, const char *name, int64_t model,
-                                  int64_t version, struct err *err)
-{
-    bool found = false;
-    bool damaged = false;
-    struct version_ref ref = version_ref_number(version);
-    struct query q = query_open(conn, SQL_VERSION_DIGEST, err);
-    query_int(&q, ":model", model);
-    query_int(&q, ":version", version);
-    if (query_row(&q)) {
-        found = true;
-        damaged = !query_is_null(&q, 2);
-    }
-    if (query_close(&q) == ERR_OK && !found) {
-        return version_ref_absent(&ref, name, err);
-    }
-    if (err->code == ERR_OK && damaged) {
-        return err_set(err, ERR_CONFLICT, "version %lld of model %.64s is damaged",
-                       (long long)version, name);
-    }
-    return err->code;
-}
-
 /* ---- the default ---- */
 
-static enum err_code write_down(struct conn *conn, const struct default_change *change,
-                                int64_t previous, struct err *err)
+static enum err_code insert_promotion(struct conn *conn, const struct default_change *change,
+                                      int64_t previous, struct err *err)
 {
     struct query q = query_open(conn, SQL_PROMOTION_INSERT, err);
     query_int(&q, ":model", change->model);
@@ -103,20 +30,20 @@ static enum err_code write_down(struct conn *conn, const struct default_change *
 enum err_code model_change_default(struct conn *conn, const struct default_change *change,
                                    struct err *err)
 {
-    struct places places = {.default_version = 0};
-    if (get_places(conn, change->model, &places, err) != ERR_OK ||
+    struct model_places places;
+    if (model_get_places(conn, change->model, &places, err) != ERR_OK ||
         places.default_version == change->version) {
         return err->code;
     }
     struct query q = query_open(conn, SQL_MODEL_SET_DEFAULT, err);
     query_int(&q, ":model", change->model);
     query_int(&q, ":version", change->version);
-    /* A model has no default only when its last version went: nothing is left to go back to. */
+    /* A model loses its default only with its last version: there is nothing to go back to. */
     query_int(&q, ":previous", change->version == 0 ? 0 : places.default_version);
     if (query_close(&q) != ERR_OK) {
         return err->code;
     }
-    return write_down(conn, change, places.default_version, err);
+    return insert_promotion(conn, change, places.default_version, err);
 }
 
 static enum err_code set_default(struct conn *conn, const char *name, const struct version_ref *ref,
@@ -148,8 +75,8 @@ enum err_code model_store_set_default(struct db *db, const char *model,
 
 enum err_code model_prune(struct conn *conn, int64_t model, int64_t *n_deleted, struct err *err)
 {
-    struct places places = {.default_version = 0};
-    if (get_places(conn, model, &places, err) != ERR_OK || places.keep_versions == 0) {
+    struct model_places places;
+    if (model_get_places(conn, model, &places, err) != ERR_OK || places.keep_versions == 0) {
         return err->code;
     }
     struct query q = query_open(conn, SQL_VERSION_PRUNE, err);
@@ -167,24 +94,23 @@ enum err_code model_store_set_keep(struct db *db, const char *model, int64_t kee
     struct conn *conn;
     int64_t id = 0;
     *n_deleted = 0;
-    if (db_write_begin(db, &conn, err) != ERR_OK) {
+    if (model_write_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
-    if (model_find(conn, model, &id, NULL, err) == ERR_OK) {
-        struct query q = query_open(conn, SQL_MODEL_SET_KEEP, err);
-        query_int(&q, ":model", id);
-        query_int(&q, ":keep", keep_versions);
-        if (query_close(&q) == ERR_OK) {
-            err_kept(model_prune(conn, id, n_deleted, err));
-        }
+    struct query q = query_open(conn, SQL_MODEL_SET_KEEP, err);
+    query_int(&q, ":model", id);
+    query_int(&q, ":keep", keep_versions);
+    if (query_close(&q) == ERR_OK) {
+        err_kept(model_prune(conn, id, n_deleted, err));
     }
     return db_write_end(db, err);
 }
 
 /* ---- the history ---- */
 
-static void get_promotion(struct query *q, struct promotion_row *row)
+static void get_promotion_row(struct query *q, void *out)
 {
+    struct promotion_row *row = out;
     row->id = query_get_int(q, 0);
     row->version = query_get_int(q, 1);
     row->previous = query_get_int(q, 2);
@@ -193,41 +119,24 @@ static void get_promotion(struct query *q, struct promotion_row *row)
     row->at_ms = query_get_int(q, 5);
 }
 
-static enum err_code list(struct conn *conn, const char *name, size_t limit,
-                          struct promotion_row *rows, size_t *n_rows, struct err *err)
+enum err_code model_store_promotions(struct db *db, const char *model, size_t limit,
+                                     struct promotion_row **rows, size_t *n_rows, struct err *err)
 {
+    struct conn *conn;
     int64_t id = 0;
-    if (model_find(conn, name, &id, NULL, err) != ERR_OK) {
+    struct query_list list = {.size = sizeof **rows, .get = get_promotion_row};
+    if (model_read_begin(db, model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
     struct query q = query_open(conn, SQL_PROMOTION_LIST, err);
     query_int(&q, ":model", id);
     query_int(&q, ":limit", (int64_t)limit);
-    size_t n = 0;
-    while (n < limit && query_row(&q)) {
-        get_promotion(&q, &rows[n++]);
-    }
-    *n_rows = n;
-    return query_close(&q);
-}
-
-enum err_code model_store_promotions(struct db *db, const char *model, size_t limit,
-                                     struct promotion_row **rows, size_t *n_rows, struct err *err)
-{
-    struct conn *conn;
-    struct promotion_row *array = mem_alloc_array(limit, sizeof *array);
-    if (array == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the list of promotions");
-    }
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
-        mem_free(array);
-        return err->code;
-    }
-    err_kept(list(conn, model, limit, array, n_rows, err));
+    err_kept(query_list_read(&list, &q));
     if (db_read_end(db, conn, err) != ERR_OK) {
-        mem_free(array);
+        mem_free(list.array);
         return err->code;
     }
-    *rows = array;
+    *rows = list.array;
+    *n_rows = list.n;
     return ERR_OK;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/models/version_ref.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/digits.h"
 
 bool alias_name_is_valid(const char *name)
 {
@@ -16,22 +16,6 @@ bool alias_name_is_valid(const char *name)
            strcmp(name, "previous") != 0;
 }
 
-/* Digits only: no sign, no space, no leading zero. */
-static bool parse_number(const char *text, int64_t *out)
-{
-    char *end;
-    if (text[0] < '1' || text[0] > '9') {
-        return false;
-    }
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (*end != '\0' || errno != 0) {
-        return false;
-    }
-    *out = value;
-    return true;
-}
-
 enum err_code version_ref_parse(const char *text, struct version_ref *out, struct err *err)
 {
     struct version_ref ref = {.kind = VERSION_DEFAULT};
@@ -40,12 +24,10 @@ enum err_code version_ref_parse(const char *text, struct version_ref *out, struc
     } else if (text[0] == '@' && alias_name_is_valid(text + 1)) {
         ref.kind = VERSION_ALIAS;
         snprintf(ref.alias, sizeof ref.alias, "%s", text + 1);
-    } else if (parse_number(text, &ref.number)) {
+    } else if (digits_parse(text, &ref.number)) {
         ref.kind = VERSION_NUMBER;
     } else if (strcmp(text, "@default") != 0) {
-        return err_set(err, ERR_INVALID,
-                       "version \"%.70s\" is neither a number from 1 nor @default, @previous or "
-                       "@ and an alias",
+        return err_set(err, ERR_INVALID, "version is \"%.70s\"; " VERSION_REF_RULE " is needed",
                        text);
     }
     *out = ref;
@@ -56,6 +38,11 @@ struct version_ref version_ref_number(int64_t number)
 {
     return (struct version_ref){.kind = number == 0 ? VERSION_DEFAULT : VERSION_NUMBER,
                                 .number = number};
+}
+
+enum err_code version_number_absent(int64_t number, const char *model, struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "model %.64s has no version %lld", model, (long long)number);
 }
 
 enum err_code version_ref_absent(const struct version_ref *ref, const char *model, struct err *err)
@@ -72,6 +59,5 @@ enum err_code version_ref_absent(const struct version_ref *ref, const char *mode
     case VERSION_NUMBER:
         break;
     }
-    return err_set(err, ERR_NOT_FOUND, "model %.64s has no version %lld", model,
-                   (long long)ref->number);
+    return version_number_absent(ref->number, model, err);
 }

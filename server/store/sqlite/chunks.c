@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "base/digest.h"
+#include "store/sqlite/query.h"
+
 static struct query open_query(const struct chunks *chunks, struct err *err)
 {
     struct query q = query_open(chunks->conn, chunks->query, err);
@@ -11,8 +14,8 @@ static struct query open_query(const struct chunks *chunks, struct err *err)
     return q;
 }
 
-static enum err_code write_one(struct chunks *chunks, const void *bytes, size_t n_bytes,
-                               struct err *err)
+static enum err_code write_chunk(struct chunks *chunks, const void *bytes, size_t n_bytes,
+                                 struct err *err)
 {
     unsigned char sha256[SHA256_BYTES];
     if (digest_sha256(bytes, n_bytes, sha256, err) != ERR_OK) {
@@ -31,11 +34,21 @@ enum err_code chunks_write(struct chunks *chunks, size_t chunk_bytes, const void
     const unsigned char *from = bytes;
     for (size_t at = 0; at < n_bytes; at += chunk_bytes) {
         size_t size = n_bytes - at < chunk_bytes ? n_bytes - at : chunk_bytes;
-        if (write_one(chunks, from + at, size, err) != ERR_OK) {
+        if (write_chunk(chunks, from + at, size, err) != ERR_OK) {
             return err->code;
         }
     }
     return ERR_OK;
+}
+
+enum err_code chunks_compare(const void *bytes, size_t n_bytes, const void *sha256, size_t n_sha256,
+                             bool *good, struct err *err)
+{
+    unsigned char found[SHA256_BYTES];
+    if (digest_sha256(bytes, n_bytes, found, err) == ERR_OK) {
+        *good = n_sha256 == SHA256_BYTES && memcmp(sha256, found, SHA256_BYTES) == 0;
+    }
+    return err->code;
 }
 
 enum err_code chunks_read(const struct chunks *chunks, void *out, size_t n_bytes, struct err *err)
@@ -46,13 +59,13 @@ enum err_code chunks_read(const struct chunks *chunks, void *out, size_t n_bytes
     while (query_row(&q)) {
         size_t n_sha = 0;
         size_t n = 0;
-        unsigned char found[SHA256_BYTES];
+        bool good = false;
         const void *sha = query_get_blob(&q, 0, &n_sha);
         const void *bytes = query_get_blob(&q, 1, &n);
-        if (digest_sha256(bytes, n, found, err) != ERR_OK) {
+        if (chunks_compare(bytes, n, sha, n_sha, &good, err) != ERR_OK) {
             break;
         }
-        if (n_sha != SHA256_BYTES || memcmp(sha, found, SHA256_BYTES) != 0) {
+        if (!good) {
             err_set(err, ERR_CORRUPT, "a stored chunk does not match its SHA-256");
         } else if (n > left) {
             err_set(err, ERR_CORRUPT, "the stored content is longer than it was written");

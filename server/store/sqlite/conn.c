@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "store/sqlite/db_priv.h"
+#include "store/sqlite/conn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,8 +7,11 @@
 
 #include "base/mem.h"
 #include "store/sqlite/db_file.h"
+#include "store/sqlite/query.h"
 
-/* What the system said to SQLite; 0: nothing, or it was not the system. */
+#define BUSY_MS 5000 /* how long to wait for the lock of another process */
+
+/* The errno that SQLite met; 0 when the failure was not one of the system. */
 static int system_reason(struct conn *conn, int status)
 {
     int primary = status & 0xff;
@@ -58,7 +61,21 @@ enum err_code conn_exec(struct conn *conn, const char *sql, const char *what, st
     return status == SQLITE_OK ? ERR_OK : conn_error(conn, status, what, err);
 }
 
-static int on_commit(void *ctx, sqlite3 *sqlite, const char *name, int pages)
+enum err_code conn_begin(struct conn *conn, const char *what, struct err *err)
+{
+    return conn_exec(conn, "BEGIN IMMEDIATE", what, err);
+}
+
+enum err_code conn_end(struct conn *conn, const char *what, struct err *err)
+{
+    if (err->code != ERR_OK || conn_exec(conn, "COMMIT", what, err) != ERR_OK) {
+        struct err ignored = ERR_INIT; /* the failure may have ended the transaction already */
+        err_kept(conn_exec(conn, "ROLLBACK", what, &ignored));
+    }
+    return err->code;
+}
+
+static int note_log_length(void *ctx, sqlite3 *sqlite, const char *name, int pages)
 {
     struct conn *conn = ctx;
     (void)sqlite;
@@ -67,7 +84,7 @@ static int on_commit(void *ctx, sqlite3 *sqlite, const char *name, int pages)
     return SQLITE_OK;
 }
 
-/* WAL is a property of the file; the answer tells whether it was granted. */
+/* The journal mode belongs to the file; the answer tells whether it could be changed. */
 static enum err_code use_wal(struct conn *conn, struct err *err)
 {
     sqlite3_stmt *statement = NULL;
@@ -86,17 +103,17 @@ static enum err_code use_wal(struct conn *conn, struct err *err)
 
 /* ---- opening ---- */
 
-static int open_file(struct conn *conn, const char *path, int flags, int busy_timeout_ms)
+static int open_file(struct conn *conn, const char *path, int flags)
 {
     int status = sqlite3_open_v2(path, &conn->sqlite, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (status == SQLITE_OK) {
         sqlite3_extended_result_codes(conn->sqlite, 1);
-        sqlite3_busy_timeout(conn->sqlite, busy_timeout_ms);
+        sqlite3_busy_timeout(conn->sqlite, BUSY_MS);
     }
     return status;
 }
 
-/* "file:PATH?immutable=1", in the memory of the caller (mem_free); NULL: no memory. */
+/* "file:PATH?immutable=1", which the caller frees (mem_free). NULL: no memory. */
 static char *immutable_uri(const char *path)
 {
     size_t size = 3 * strlen(path) + sizeof "file:?immutable=1";
@@ -113,13 +130,13 @@ static char *immutable_uri(const char *path)
     return uri;
 }
 
-static enum err_code probe(struct conn *conn, const char *path, struct err *err)
+/* SQLite opens any file; the first read finds out what is wrong with it. */
+static enum err_code read_once(struct conn *conn, const char *path, struct err *err)
 {
     return conn_exec(conn, "PRAGMA schema_version", path, err);
 }
 
-static enum err_code open_immutable(struct conn *conn, const char *path, int busy_timeout_ms,
-                                    struct err *err)
+static enum err_code open_immutable(struct conn *conn, const char *path, struct err *err)
 {
     char *uri = immutable_uri(path);
     if (uri == NULL) {
@@ -127,16 +144,15 @@ static enum err_code open_immutable(struct conn *conn, const char *path, int bus
     }
     sqlite3_close(conn->sqlite);
     conn->sqlite = NULL;
-    int status = open_file(conn, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, busy_timeout_ms);
+    int status = open_file(conn, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
     mem_free(uri);
-    return status == SQLITE_OK ? probe(conn, path, err) : conn_error(conn, status, path, err);
+    return status == SQLITE_OK ? read_once(conn, path, err) : conn_error(conn, status, path, err);
 }
 
-/* The first read tells whether the files of a write-ahead log can be had. */
-static enum err_code open_read_only(struct conn *conn, const char *path, int busy_timeout_ms,
-                                    struct err *err)
+/* Here the first read finds out whether the files of a write-ahead log can be made. */
+static enum err_code open_read_only(struct conn *conn, const char *path, struct err *err)
 {
-    int status = open_file(conn, path, SQLITE_OPEN_READONLY, busy_timeout_ms);
+    int status = open_file(conn, path, SQLITE_OPEN_READONLY);
     if (status != SQLITE_OK) {
         return conn_error(conn, status, path, err);
     }
@@ -157,25 +173,25 @@ static enum err_code open_read_only(struct conn *conn, const char *path, int bus
                        "this user, and without them the file is not whole",
                        path);
     }
-    return open_immutable(conn, path, busy_timeout_ms, err);
+    return open_immutable(conn, path, err);
 }
 
 /*
- * Only a file that has no page yet can be told, at no cost, to give space back later; an older one
- * is told by VACUUM (backup_compact).
+ * Lets the file give free pages back later (db_tidy). This costs nothing as long as the file has no
+ * page; afterwards only VACUUM can change it (backup_compact).
  */
 static enum err_code make_shrinkable(struct conn *conn, const char *path, struct err *err)
 {
     int64_t n_pages = 0;
-    if (conn_number(conn, SQL_PAGE_COUNT, &n_pages, err) != ERR_OK || n_pages > 0) {
+    if (query_number(conn, SQL_PAGE_COUNT, &n_pages, err) != ERR_OK || n_pages > 0) {
         return err->code;
     }
     return conn_exec(conn, "PRAGMA auto_vacuum=INCREMENTAL", path, err);
 }
 
 /*
- * Without secure_delete, which some builds of SQLite turn on: it writes zeros over all that is
- * deleted, through the log, so that the deletion of rows took as long as their upload.
+ * secure_delete, which some builds of SQLite turn on, is turned off: it overwrites all deleted
+ * content with zeros, through the log, which makes deleting rows take as long as uploading them.
  */
 enum err_code conn_use_as_writer(struct conn *conn, const char *path, struct err *err)
 {
@@ -185,16 +201,15 @@ enum err_code conn_use_as_writer(struct conn *conn, const char *path, struct err
         conn_exec(conn, "PRAGMA secure_delete=OFF", path, err) != ERR_OK) {
         return err->code;
     }
-    /* Takes the place of automatic checkpoints, which would run outside our lock's view. */
-    sqlite3_wal_hook(conn->sqlite, on_commit, conn);
+    /* Replaces automatic checkpoints, which would run outside the write lock (db.h). */
+    sqlite3_wal_hook(conn->sqlite, note_log_length, conn);
     return ERR_OK;
 }
 
-/* SQLite opens a file that it may not write to all the same, for reading. */
-static enum err_code open_to_write(struct conn *conn, const char *path, int flags,
-                                   int busy_timeout_ms, struct err *err)
+/* SQLite opens a file without permission to write too, and silently only reads it. */
+static enum err_code open_to_write(struct conn *conn, const char *path, int flags, struct err *err)
 {
-    int status = open_file(conn, path, SQLITE_OPEN_READWRITE | flags, busy_timeout_ms);
+    int status = open_file(conn, path, SQLITE_OPEN_READWRITE | flags);
     if (status != SQLITE_OK) {
         return conn_error(conn, status, path, err);
     }
@@ -207,25 +222,24 @@ static enum err_code open_to_write(struct conn *conn, const char *path, int flag
     return ERR_OK;
 }
 
-enum err_code conn_open(struct conn *conn, const char *path, enum conn_mode mode,
-                        int busy_timeout_ms, struct err *err)
+enum err_code conn_open(struct conn *conn, const char *path, enum conn_mode mode, struct err *err)
 {
     memset(conn, 0, sizeof *conn);
     switch (mode) {
     case CONN_WRITER:
-        err_kept(open_to_write(conn, path, SQLITE_OPEN_CREATE, busy_timeout_ms, err));
+        err_kept(open_to_write(conn, path, SQLITE_OPEN_CREATE, err));
         break;
     case CONN_READER:
-        err_kept(open_to_write(conn, path, 0, busy_timeout_ms, err));
+        err_kept(open_to_write(conn, path, 0, err));
         break;
     case CONN_READ_ONLY:
-        err_kept(open_read_only(conn, path, busy_timeout_ms, err));
+        err_kept(open_read_only(conn, path, err));
         break;
     case CONN_IMMUTABLE:
-        err_kept(open_immutable(conn, path, busy_timeout_ms, err));
+        err_kept(open_immutable(conn, path, err));
         break;
     }
-    /* Pages are read once, blobs in order: what a connection keeps is memory for nothing. */
+    /* Blobs are read once and in order, so a large page cache would only cost memory. */
     if (err->code != ERR_OK || conn_exec(conn, "PRAGMA trusted_schema=OFF", path, err) != ERR_OK ||
         conn_exec(conn, "PRAGMA cache_size=-512", path, err) != ERR_OK) {
         return err->code;
@@ -246,143 +260,12 @@ void conn_close(struct conn *conn)
     conn->sqlite = NULL;
 }
 
-/* ---- statements ---- */
-
-struct query query_open(struct conn *conn, enum sql_query which, struct err *err)
+enum err_code conn_get_space(struct conn *conn, struct conn_space *out, struct err *err)
 {
-    struct query q = {.conn = conn, .err = err};
-    if (err->code != ERR_OK) {
-        return q;
+    *out = (struct conn_space){.page_bytes = 0};
+    if (query_number(conn, SQL_PAGE_SIZE, &out->page_bytes, err) == ERR_OK &&
+        query_number(conn, SQL_PAGE_COUNT, &out->n_pages, err) == ERR_OK) {
+        err_kept(query_number(conn, SQL_FREELIST_COUNT, &out->n_free, err));
     }
-    sqlite3_stmt **statement = &conn->statements[which];
-    if (*statement == NULL) {
-        int status = sqlite3_prepare_v3(conn->sqlite, sql_queries[which], -1,
-                                        SQLITE_PREPARE_PERSISTENT, statement, NULL);
-        if (status != SQLITE_OK) {
-            conn_error(conn, status, "registry", err);
-            return q;
-        }
-    }
-    q.statement = *statement;
-    return q;
-}
-
-static bool may_go_on(const struct query *q)
-{
-    return q->statement != NULL && q->err->code == ERR_OK;
-}
-
-static void check(struct query *q, int status)
-{
-    if (status != SQLITE_OK) {
-        conn_error(q->conn, status, "registry", q->err);
-    }
-}
-
-static int parameter(const struct query *q, const char *name)
-{
-    return sqlite3_bind_parameter_index(q->statement, name);
-}
-
-void query_int(struct query *q, const char *name, int64_t value)
-{
-    if (may_go_on(q)) {
-        check(q, sqlite3_bind_int64(q->statement, parameter(q, name), value));
-    }
-}
-
-void query_text(struct query *q, const char *name, const char *text)
-{
-    if (may_go_on(q)) {
-        check(q, sqlite3_bind_text(q->statement, parameter(q, name), text, -1, SQLITE_STATIC));
-    }
-}
-
-void query_blob(struct query *q, const char *name, const void *bytes, size_t n_bytes)
-{
-    if (may_go_on(q)) {
-        /* A zero-length blob needs a pointer, or it would be NULL. */
-        check(q, sqlite3_bind_blob64(q->statement, parameter(q, name), n_bytes > 0 ? bytes : "",
-                                     n_bytes, SQLITE_STATIC));
-    }
-}
-
-bool query_row(struct query *q)
-{
-    if (!may_go_on(q) || q->done) {
-        return false;
-    }
-    int status = sqlite3_step(q->statement);
-    if (status == SQLITE_ROW) {
-        return true;
-    }
-    q->done = true;
-    check(q, status == SQLITE_DONE ? SQLITE_OK : status);
-    return false;
-}
-
-int64_t query_get_int(struct query *q, int column)
-{
-    return sqlite3_column_int64(q->statement, column);
-}
-
-void query_get_text(struct query *q, int column, char *out, size_t size)
-{
-    const char *text = (const char *)sqlite3_column_text(q->statement, column);
-    size_t len = text != NULL ? strlen(text) : 0;
-    len = len < size ? len : size - 1;
-    if (len > 0) {
-        memcpy(out, text, len);
-    }
-    out[len] = '\0';
-}
-
-bool query_is_null(struct query *q, int column)
-{
-    return sqlite3_column_type(q->statement, column) == SQLITE_NULL;
-}
-
-const void *query_get_blob(struct query *q, int column, size_t *n_bytes)
-{
-    const void *bytes = sqlite3_column_blob(q->statement, column);
-    *n_bytes = (size_t)sqlite3_column_bytes(q->statement, column);
-    return bytes;
-}
-
-enum err_code query_close(struct query *q)
-{
-    while (query_row(q)) {
-        continue;
-    }
-    return query_abandon(q);
-}
-
-enum err_code query_abandon(struct query *q)
-{
-    if (q->statement != NULL) {
-        sqlite3_reset(q->statement);
-        sqlite3_clear_bindings(q->statement);
-        q->statement = NULL;
-    }
-    return q->err->code;
-}
-
-int64_t query_changes(struct conn *conn)
-{
-    return sqlite3_changes64(conn->sqlite);
-}
-
-enum err_code conn_number(struct conn *conn, enum sql_query which, int64_t *out, struct err *err)
-{
-    struct query q = query_open(conn, which, err);
-    if (query_row(&q)) {
-        *out = query_get_int(&q, 0);
-    }
-    return query_close(&q);
-}
-
-enum err_code conn_run(struct conn *conn, enum sql_query which, struct err *err)
-{
-    struct query q = query_open(conn, which, err);
-    return query_close(&q);
+    return err->code;
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry: one SQLite file in WAL mode, and the way to it.
+ * The registry: one SQLite file in write-ahead mode.
  *
  * Every write and every checkpoint of the process happens on one connection under one lock, because
- * SQLite 3.7.0 to 3.51.2 can corrupt a WAL file when two connections write or checkpoint at the
- * same moment (sqlite.org/wal.html, "the WAL-reset bug"; Debian 12 ships 3.40.1). Reads use a small
- * pool of connections and never wait for a writer. What a store function has answered with ERR_OK
- * is on disk (synchronous=FULL).
+ * SQLite 3.7.0 to 3.51.2 can corrupt a file in write-ahead mode when two connections write or
+ * checkpoint at the same moment (sqlite.org/wal.html, "the WAL-reset bug"; Debian 12 ships 3.40.1).
+ * Reads use a small pool of connections and never wait for a writer. Once a store function has
+ * returned ERR_OK, its change is on disk (synchronous=FULL).
  *
- * A read-only registry (a replica's) writes nothing and locks nothing; another process, here or by
- * replication, changes its file, and db_poll and db_reopen follow.
+ * A read-only registry, a replica's, writes nothing and takes no locks. Another process, here or by
+ * replication, changes its file; db_poll and db_reopen follow (db_follow.h).
  *
- * All functions of server/store may be called from any thread.
+ * All functions of server/store may be called from any thread, unless they say otherwise.
  */
 #ifndef DB_H
 #define DB_H
@@ -24,69 +24,50 @@
 #include <stdint.h>
 
 struct db;
+struct conn;
 
+/* 0 stands for the default. */
 struct db_settings {
-    const char *path;    /* the file; created when absent. Borrowed for db_open. */
-    int n_readers;       /* read connections kept; 0: the default, 4 */
-    int busy_timeout_ms; /* wait for another process's lock; 0: the default, 5000 */
-    size_t chunk_bytes;  /* of stored blobs; 0: the default, 64 MiB (tests use less) */
-    int wal_pages;       /* of the log until it is folded in; 0: the default, 1000 */
-    bool read_only;      /* a replica: every write answers ERR_READ_ONLY */
+    const char *path;   /* the file; created when absent. Borrowed for the call. */
+    int n_readers;      /* read connections; 4 */
+    size_t chunk_bytes; /* the longest piece that content is stored in; 64 MiB (tests use less) */
+    int wal_pages;      /* a log of this length is folded into the file at the next commit; 1000 */
+    bool read_only;     /* a replica: every write returns ERR_READ_ONLY */
 };
 
 /*
- * Opens or creates the file, checks that it is ours (application_id) and not newer than this
- * program (user_version), and brings the schema up to date. A second process that has the registry
- * open as a daemon is refused (ERR_CONFLICT) through locks on it and on a file beside it. Errors:
- * ERR_IO (missing folder, no permission), ERR_UNSUPPORTED (newer schema), ERR_INVALID (foreign
- * file, a folder), ERR_CORRUPT, ERR_FULL, ERR_NOMEM; each message names the path and what to do.
- *
- * Read-only: takes no lock, changes no schema (an older one is ERR_UNSUPPORTED too), and the file
- * must be there (ERR_NOT_FOUND).
+ * Brings the rows of an older file up to date. It runs each time a file is opened for writing, on
+ * the write connection and outside a transaction, after the migrations. `path` is for messages.
  */
-enum err_code db_open(struct db **out, const struct db_settings *settings,
+typedef enum err_code db_upgrade(struct conn *conn, const char *path, struct err *err);
+
+/*
+ * Opens or creates the file, checks that it is a registry (application_id) and not newer than this
+ * program (user_version), and runs the migrations that are missing, then `upgrade`. Locks on the
+ * file and on FILE.lock keep a second writing process out (ERR_CONFLICT). Other errors: ERR_IO (no
+ * folder, no permission), ERR_UNSUPPORTED (newer schema), ERR_INVALID (a folder, or a file of
+ * another program), ERR_CORRUPT, ERR_FULL, ERR_NOMEM. Each message names the path and the remedy.
+ *
+ * Read-only: takes no lock and changes nothing, so the file must exist (ERR_NOT_FOUND) and have the
+ * schema of this program (ERR_UNSUPPORTED).
+ *
+ * The program calls store_open (store/store.h), which knows the upgrade.
+ */
+enum err_code db_open(struct db **out, const struct db_settings *settings, db_upgrade *upgrade,
                       struct err *err) MUST_CHECK;
 
-/* Checkpoints and closes. NULL is fine. No other call may be under way. */
+/* Folds the log into the file and closes it. NULL is fine. No other call may be under way. */
 void db_close(struct db *db);
-
-/* PRAGMA integrity_check and foreign_key_check; ERR_CORRUPT with the first finding. */
-enum err_code db_check(struct db *db, struct err *err) MUST_CHECK;
 
 bool db_is_read_only(const struct db *db);
 
-/*
- * Gives free pages back to the file system, about max_pages of them at most, when
- * more than a quarter of the file and more than 1000 pages are free. In steps of a mebibyte under
- * the write lock, so that an append waits for one step at most; *n_pages (may be NULL): how many
- * went. For a background thread, once a minute, say with 25600 pages (100 MB). Does nothing to a
- * read-only registry and to a file that was made before this was so, until backup_compact.
- */
-enum err_code db_tidy(struct db *db, int max_pages, int *n_pages, struct err *err) MUST_CHECK;
+/* The longest piece that content is stored in. */
+size_t db_chunk_bytes(const struct db *db);
 
-enum db_change {
-    DB_SAME,
-    DB_CHANGED, /* another process has committed: what was read may be old */
-    DB_REPLACED /* another file, or one changed past SQLite: db_reopen before it is read */
-};
-
-/*
- * How the file of a read-only registry has changed since this was last asked; each change is told
- * once. For one thread. ERR_NOT_FOUND while the file is not there; ERR_IO, ERR_CORRUPT.
- */
-enum err_code db_poll(struct db *db, enum db_change *out, struct err *err) MUST_CHECK;
-
-/*
- * Opens the file of a read-only registry anew, after examining it. Readers at work finish on the
- * old one, and no read fails for it. After an error the old connections stay. By db_poll's thread.
- * Errors as of db_open.
- */
-enum err_code db_reopen(struct db *db, struct err *err) MUST_CHECK;
-
-/* True when a read works now: readiness probes. */
+/* Does a read work at this moment? For readiness probes. */
 bool db_is_alive(struct db *db);
 
-/* Version text of the SQLite library in use. */
+/* Version of the SQLite library in use. */
 const char *db_library_version(void);
 
 /* UTC, milliseconds since 1970. */

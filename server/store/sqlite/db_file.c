@@ -13,11 +13,9 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "store/sqlite/query.h"
 
-#define BUSY_MS 5000
-
-/* Bytes that locks are taken on. SQLite's own (sqlite.org/fileformat2.html, 1.4), and one far away.
- */
+/* Bytes to lock: SQLite's own (sqlite.org/fileformat2.html, 1.4), and one far away from them. */
 #define SQLITE_LOCKS   0x40000000
 #define SQLITE_N_LOCKS 512
 #define OUR_LOCK       ((off_t)1 << 40)
@@ -26,7 +24,7 @@ struct real_path {
     char text[PATH_MAX];
 };
 
-/* What a path is behind symbolic links; the path itself when there is no such file. */
+/* The path behind symbolic links; the path itself when there is no such file. */
 static const char *resolve(const char *path, struct real_path *real)
 {
     return realpath(path, real->text) != NULL ? real->text : path;
@@ -53,23 +51,28 @@ enum err_code db_file_refuse(const char *path, bool must_exist, struct err *err)
     return ERR_OK;
 }
 
+char *db_file_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? mem_strdup(".") : mem_strndup(path, (size_t)(slash - path) + 1);
+}
+
 /*
- * Root may care for the file of a server that runs as another user: the lock must then be one that
- * the server can take later. It is given to whoever owns the folder.
+ * Root may run a command on the file of a server that runs as another user, who must be able to
+ * take the lock later. So the lock file is given to the owner of the folder.
  */
 static void give_to_folder_owner(int fd, const char *path)
 {
-    const char *slash = strrchr(path, '/');
     struct stat folder;
-    char *name = slash == NULL ? mem_strdup(".") : mem_strndup(path, (size_t)(slash - path) + 1);
+    char *name = db_file_folder(path);
     if (name != NULL && geteuid() == 0 && stat(name, &folder) == 0 &&
         fchown(fd, folder.st_uid, folder.st_gid) != 0) {
-        errno = 0; /* a file system without owners: nothing is lost */
+        errno = 0; /* a file system without owners needs none */
     }
     mem_free(name);
 }
 
-static const char *advice(int reason)
+static const char *advice_against(int reason)
 {
     switch (reason) {
     case ENOENT:
@@ -83,7 +86,7 @@ static const char *advice(int reason)
     }
 }
 
-/* *fd: of FILE.lock, locked. */
+/* *fd: FILE.lock, open and locked. */
 static enum err_code lock_name(const char *path, int *fd, struct err *err)
 {
     size_t size = strlen(path) + sizeof ".lock";
@@ -102,7 +105,7 @@ static enum err_code lock_name(const char *path, int *fd, struct err *err)
     if (*fd < 0) {
         int reason = errno;
         err_set(err, reason == ENOSPC ? ERR_FULL : ERR_IO, "registry %s cannot be opened: %s%s",
-                path, strerror(reason), advice(reason));
+                path, strerror(reason), advice_against(reason));
     } else if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
         err_set(err, ERR_CONFLICT, "registry %s is in use by another surrogated", path);
     }
@@ -110,7 +113,7 @@ static enum err_code lock_name(const char *path, int *fd, struct err *err)
     return err->code;
 }
 
-/* Locks of the descriptor, not of the process: SQLite's own on the file go on as if it were not. */
+/* The lock belongs to the descriptor, not to the process, so SQLite's own are not affected. */
 static bool lock_bytes(int fd, off_t first, off_t n)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = first, .l_len = n};
@@ -126,7 +129,7 @@ enum err_code db_file_lock_made(const char *path, struct db_lock *lock, struct e
     if (lock->file < 0) {
         return err_set(err, ERR_IO, "registry %s cannot be opened: %s", path, strerror(errno));
     }
-    /* Any other failure: a file system without locks, about which SQLite has its say. */
+    /* Any other failure means a file system without locks, which SQLite reports itself. */
     if (!lock_bytes(lock->file, OUR_LOCK, 1) && (errno == EAGAIN || errno == EACCES)) {
         err_set(err, ERR_CONFLICT, "registry %s is in use by another surrogated, by another name",
                 path);
@@ -135,7 +138,7 @@ enum err_code db_file_lock_made(const char *path, struct db_lock *lock, struct e
     return err->code;
 }
 
-/* A file that is not there or not ours to write to is told of by whoever opens it. */
+/* A file that is absent or cannot be written to is reported by whoever opens it. */
 static bool can_be_locked(const char *path)
 {
     return access(path, R_OK | W_OK) == 0;
@@ -170,9 +173,9 @@ enum err_code db_file_identify(struct conn *conn, const char *path, bool *is_new
     int64_t application = 0;
     int64_t tables = 0;
     int64_t version = 0;
-    if (conn_number(conn, SQL_APPLICATION_ID, &application, err) != ERR_OK ||
-        conn_number(conn, SQL_TABLE_COUNT, &tables, err) != ERR_OK ||
-        conn_number(conn, SQL_USER_VERSION, &version, err) != ERR_OK) {
+    if (query_number(conn, SQL_APPLICATION_ID, &application, err) != ERR_OK ||
+        query_number(conn, SQL_TABLE_COUNT, &tables, err) != ERR_OK ||
+        query_number(conn, SQL_USER_VERSION, &version, err) != ERR_OK) {
         err_prefix(err, "registry %s", path);
         return err->code;
     }
@@ -194,8 +197,7 @@ enum err_code db_file_open(struct conn *conn, const char *path, enum conn_mode m
                            struct err *err)
 {
     bool is_new = false;
-    if (db_file_refuse(path, true, err) != ERR_OK ||
-        conn_open(conn, path, mode, BUSY_MS, err) != ERR_OK ||
+    if (db_file_refuse(path, true, err) != ERR_OK || conn_open(conn, path, mode, err) != ERR_OK ||
         db_file_identify(conn, path, &is_new, schema, err) != ERR_OK) {
         return err->code;
     }
@@ -220,7 +222,7 @@ enum err_code db_file_stamp(const char *path, struct db_stamp *out, struct err *
     return ERR_OK;
 }
 
-/* A log lies beside the file itself, not beside a link to it. False: it is not there. */
+/* A log lies beside the file itself, not beside a link to it. False: there is no such file. */
 static bool stat_beside(const char *path, const char *suffix, struct stat *about)
 {
     char name[DB_FILE_NAME_BYTES];
@@ -235,7 +237,7 @@ static void remove_beside(const char *path, const char *suffix)
     struct real_path real;
     snprintf(name, sizeof name, "%s%s", resolve(path, &real), suffix);
     if (unlink(name) != 0) {
-        errno = 0; /* it is as harmless as before */
+        errno = 0; /* an empty log does no harm */
     }
 }
 
@@ -246,7 +248,7 @@ void db_file_remove_empty_log(const char *path)
     if (fd < 0) {
         return;
     }
-    /* As SQLite's last connection does it: who has these bytes is alone, and nobody comes. */
+    /* Whoever holds all bytes that SQLite locks is alone; its last connection does the same. */
     if (lock_bytes(fd, SQLITE_LOCKS, SQLITE_N_LOCKS) &&
         (!stat_beside(path, "-wal", &about) || about.st_size == 0)) {
         remove_beside(path, "-wal");

@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry as a file: is there one, is it ours, has it been changed, and who has it locked.
- * Used by db.c and by the care of a file that is not opened as a registry (check, backup).
+ * The registry as a file: whether there is one, whether it is a registry, who has it locked, and
+ * whether it has changed. Used by db*.c and by the care of a file that is not opened as a registry
+ * (check, backup).
  */
 #ifndef DB_FILE_H
 #define DB_FILE_H
 
 #include <sys/types.h>
 
-#include "store/sqlite/db_priv.h"
+#include "store/sqlite/conn.h"
 
-#define DB_FILE_NAME_BYTES 4200 /* of a path in the configuration and a suffix */
+#define DB_APPLICATION_ID  0x53524754 /* "SRGT" */
+#define DB_FILE_NAME_BYTES 4200       /* a path of the configuration with a suffix */
 
 /*
- * Refuses what can be no registry file, such as a folder. With must_exist a file that is absent or
- * empty too. ERR_IO, ERR_INVALID, ERR_NOT_FOUND.
+ * Refuses what cannot be a registry file, such as a folder; with must_exist also a file that is
+ * absent or empty. ERR_IO, ERR_INVALID, ERR_NOT_FOUND.
  */
 enum err_code db_file_refuse(const char *path, bool must_exist, struct err *err) MUST_CHECK;
 
+/* The folder of a path, "." when it names none. The caller frees it (mem_free). NULL: no memory. */
+char *db_file_folder(const char *path) MUST_CHECK;
+
+/* ---- locks ---- */
+
 /* What the one process that may write holds; -1: not held. */
 struct db_lock {
-    int name; /* of FILE.lock, which is there before the file and stays when it is replaced */
-    int file; /* of the file itself, whatever it is called: there may be links to it */
+    int name; /* on FILE.lock, which exists before the file and stays when the file is replaced */
+    int file; /* on the file itself, which may have several names (links) */
 };
 
 #define DB_LOCK_NONE                                                                               \
@@ -30,51 +37,60 @@ struct db_lock {
     }
 
 /*
- * Takes the lock: that of the name, behind symbolic links, and of the file when it is there. *lock
- * must hold none, and holds none after a failure. ERR_CONFLICT: a server has it. ERR_IO, ERR_FULL,
- * ERR_NOMEM.
+ * Takes both locks, that of the name behind symbolic links, and that of the file if it exists.
+ * *lock must hold none, and holds none after a failure. ERR_CONFLICT: another process has them.
+ * ERR_IO, ERR_FULL, ERR_NOMEM.
  */
 enum err_code db_file_lock(const char *path, struct db_lock *lock, struct err *err) MUST_CHECK;
 
-/* The same of a file that was made since. Does nothing when it is held already. */
+/* Takes the lock of a file that did not exist at db_file_lock. Does nothing when it is held. */
 enum err_code db_file_lock_made(const char *path, struct db_lock *lock, struct err *err) MUST_CHECK;
 
 /*
- * After the last connection: the system takes all locks of a process off a file when any descriptor
- * of it is closed, SQLite's too.
+ * Call it after the last connection is closed: when a process closes any descriptor of a file, the
+ * system drops all its locks on that file, SQLite's too.
  */
 void db_file_unlock(struct db_lock *lock);
 
-/*
- * Reading a registry at rest leaves the files of a log that holds nothing beside it, and a reader
- * cannot remove them. This does, unless somebody has the file open or the log holds something. Only
- * in a process that has no connection to the file (see db_file_unlock).
- */
-void db_file_remove_empty_log(const char *path);
+/* ---- contents ---- */
 
 /*
- * Is it ours? *is_new: it is empty. ERR_INVALID (of another program), ERR_UNSUPPORTED (a schema
- * newer than ours), ERR_CORRUPT. *schema: its number, 0 when it is new.
+ * Is it a registry? *is_new: the database is empty. *schema: its user_version, 0 when new.
+ * ERR_INVALID: a file of another program; ERR_UNSUPPORTED: a schema newer than this program;
+ * ERR_CORRUPT.
  */
 enum err_code db_file_identify(struct conn *conn, const char *path, bool *is_new, int *schema,
                                struct err *err) MUST_CHECK;
 
-/* A CONN_READ_ONLY or CONN_IMMUTABLE connection to a registry that is there, maybe of an older
- * schema. */
+/*
+ * Opens an existing registry, perhaps of an older schema, in the mode CONN_READ_ONLY or
+ * CONN_IMMUTABLE.
+ */
 enum err_code db_file_open(struct conn *conn, const char *path, enum conn_mode mode, int *schema,
                            struct err *err) MUST_CHECK;
 
+/* ---- the write-ahead log beside it ---- */
+
 /*
- * Is there something beside the file that must be read with it: a write-ahead log that is not
- * empty, or the index of one (-shm), which is there while a process has the log open? One with the
- * inode `stale` (0: none) is of a file that was here before, and counts as none.
+ * Must something beside the file be read with it? That is a write-ahead log that is not empty, or
+ * the log's index (-shm), which exists as long as a process has the log open. An index with the
+ * inode `stale` (0: none) was left by an earlier file of this name and does not count.
  */
 bool db_file_has_log(const char *path, ino_t stale);
 
-/* The inode of the index of a log; 0: there is none. */
+/* The inode of the log's index; 0: there is none. */
 ino_t db_file_log_index(const char *path);
 
-/* What tells one state of a file from another. All zero: no file. */
+/*
+ * Reading a registry at rest leaves the files of an empty log beside it, which a read-only
+ * connection cannot remove. This removes them, unless a process has the file open or the log holds
+ * something. This process must have no connection to the file (see db_file_unlock).
+ */
+void db_file_remove_empty_log(const char *path);
+
+/* ---- changes ---- */
+
+/* Tells one state of a file from another. All zero: no file. */
 struct db_stamp {
     dev_t device;
     ino_t inode;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Brings a registry file to this program's schema, one user_version at a time. */
+/* Brings a registry file to the schema of this program, one version after the other. */
 #ifndef MIGRATE_H
 #define MIGRATE_H
 
-#include "store/sqlite/db_priv.h"
+#include "store/sqlite/conn.h"
 
-/* Each step is one transaction. ERR_UNSUPPORTED when the file is newer than the program. */
-enum err_code migrate_run(struct conn *conn, const char *path, struct err *err) MUST_CHECK;
+/* schema: the version of the file, at most SQL_N_MIGRATIONS. Each migration is one transaction. */
+enum err_code migrate_run(struct conn *conn, const char *path, int schema,
+                          struct err *err) MUST_CHECK;
 
 #endif

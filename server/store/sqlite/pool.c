@@ -4,13 +4,13 @@
 #include "base/mem.h"
 
 struct reader {
-    struct conn conn; /* first: a reader is found by its connection */
+    struct conn conn; /* first, so that a reader is found by its connection */
     unsigned set;
 };
 
-void pool_init(struct pool *pool, int n, int busy_timeout_ms)
+void pool_init(struct pool *pool, int n)
 {
-    *pool = (struct pool){.busy_timeout_ms = busy_timeout_ms, .n = n < POOL_MAX ? n : POOL_MAX};
+    *pool = (struct pool){.n = n < POOL_MAX ? n : POOL_MAX};
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->freed, NULL);
 }
@@ -37,7 +37,7 @@ void pool_release(struct pool *pool)
     pthread_mutex_destroy(&pool->lock);
 }
 
-/* readers: [pool->n]; what is open when it fails is closed again. */
+/* readers: [pool->n]. After a failure none is open. */
 static enum err_code open_set(const struct pool *pool, const char *path, enum conn_mode mode,
                               struct reader **readers, struct err *err)
 {
@@ -47,8 +47,8 @@ static enum err_code open_set(const struct pool *pool, const char *path, enum co
         if (readers[n] == NULL) {
             err_set(err, ERR_NOMEM, "no memory to open the registry");
         } else {
-            err_kept(conn_open(&readers[n]->conn, path, mode, pool->busy_timeout_ms, err));
-            readers[n]->conn.is_ours = true; /* the file was looked at before */
+            err_kept(conn_open(&readers[n]->conn, path, mode, err));
+            readers[n]->conn.is_ours = true; /* db_file_identify has seen the file */
         }
     }
     if (err->code != ERR_OK) {
@@ -97,13 +97,13 @@ void pool_give(struct pool *pool, struct conn *conn)
 {
     struct reader *reader = (struct reader *)conn;
     pthread_mutex_lock(&pool->lock);
-    bool stays = reader->set == pool->set;
-    if (stays) {
+    bool is_current = reader->set == pool->set;
+    if (is_current) {
         pool->idle[pool->n_idle++] = reader;
         pthread_cond_signal(&pool->freed);
     }
     pthread_mutex_unlock(&pool->lock);
-    if (!stays) {
+    if (!is_current) {
         reader_close(reader);
     }
 }

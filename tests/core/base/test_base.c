@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Errors, memory, arenas, threads, bytes. */
+/* Errors, memory and accounts of it, arenas, threads, bytes, numbers as text. */
 #include "run.h"
 
 #include <math.h>
@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/mem_account.h"
 #include "base/numtext.h"
 #include "base/par.h"
 #include "base/rng.h"
@@ -28,7 +29,7 @@ START_TEST(the_first_error_wins)
     err_clear(&err);
     err_prefix(&err, "nothing");
     ck_assert_str_eq(err_msg(&err), "no error");
-    ck_assert_str_eq(err_name(ERR_NOMEM), "NOMEM");
+    ck_assert_str_eq(err_text(ERR_NOMEM), "out of memory");
 }
 END_TEST
 
@@ -96,7 +97,7 @@ START_TEST(the_chosen_allocation_fails)
 }
 END_TEST
 
-START_TEST(an_arena_gives_aligned_blocks_that_do_not_meet)
+START_TEST(an_arena_gives_aligned_blocks_that_do_not_overlap)
 {
     struct arena arena = ARENA_INIT;
     long live = mem_live();
@@ -160,7 +161,7 @@ START_TEST(the_lowest_failing_task_is_reported)
 }
 END_TEST
 
-START_TEST(bytes_come_back)
+START_TEST(bytes_that_were_written_are_read)
 {
     struct bytes_writer w = {.data = NULL};
     double values[3] = {1.5, -0.0, 1e-310};
@@ -207,7 +208,7 @@ START_TEST(bad_bytes_fail_and_stay_failed)
 }
 END_TEST
 
-START_TEST(numbers_come_back_from_their_text)
+START_TEST(numbers_are_read_back_from_their_text)
 {
     struct rng rng;
     rng_init(&rng, 6, RNG_TEST, 0);
@@ -273,7 +274,7 @@ START_TEST(only_json_numbers_are_read)
         {"Infinity", NUMTEXT_SYNTAX, 0, 0.0},
         {"-inf", NUMTEXT_SYNTAX, 0, 0.0},
         {" 1", NUMTEXT_SYNTAX, 0, 0.0},
-        {"0x10", NUMTEXT_OK, 1, 0.0}, /* a 0 and then an x, which the caller refuses */
+        {"0x10", NUMTEXT_OK, 1, 0.0}, /* a 0, and an x that the caller refuses */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *text = cases[i].text;
@@ -290,6 +291,68 @@ START_TEST(only_json_numbers_are_read)
 }
 END_TEST
 
+/* ---- accounts ---- */
+
+static enum err_code take_and_give(void *ctx, int worker, int task, struct err *err)
+{
+    (void)ctx;
+    (void)worker;
+    (void)task;
+    void *block = mem_alloc(100000);
+    if (block == NULL) {
+        return err_set(err, ERR_NOMEM, "none");
+    }
+    void *grown = mem_realloc_array(block, 2, 100000);
+    if (grown == NULL) {
+        mem_free(block);
+        return err_set(err, ERR_NOMEM, "none");
+    }
+    mem_free(grown);
+    return ERR_OK;
+}
+
+START_TEST(an_account_counts_what_its_threads_hold)
+{
+    struct err err = ERR_INIT;
+    struct mem_account account = {.limit = 2000000};
+    mem_account_use(&account);
+    ck_assert_int_eq(par_run(4, 50, take_and_give, NULL, &err), ERR_OK);
+    ck_assert_int_eq(atomic_load(&account.used), 0);
+    void *block = mem_alloc(1500000);
+    ck_assert_ptr_nonnull(block);
+    ck_assert_int_ge(atomic_load(&account.used), 1500000);
+    ck_assert(!atomic_load(&account.refused));
+    ck_assert_ptr_null(mem_alloc(600000));
+    ck_assert(atomic_load(&account.refused));
+    ck_assert_int_lt(atomic_load(&account.used), 2000000);
+    account.limit = 1600000;
+    ck_assert_int_eq(par_run(2, 4, take_and_give, NULL, &err), ERR_NOMEM);
+    mem_free(block);
+    mem_account_use(NULL);
+    ck_assert_int_eq(atomic_load(&account.used), 0);
+    err_clear(&err);
+    ck_assert_int_eq(par_run(2, 4, take_and_give, NULL, &err), ERR_OK);
+    ck_assert_int_eq(atomic_load(&account.used), 0);
+}
+END_TEST
+
+START_TEST(a_failed_allocation_is_not_on_the_account)
+{
+    struct mem_account account = {.limit = 0};
+    mem_account_use(&account);
+    mem_fail_after(1, false);
+    ck_assert_ptr_null(mem_alloc(1000));
+    mem_fail_after(0, false);
+    ck_assert_int_eq(atomic_load(&account.used), 0);
+    ck_assert(!atomic_load(&account.refused));
+    void *block = mem_zalloc(0);
+    mem_free(block);
+    mem_free(NULL);
+    ck_assert_int_eq(atomic_load(&account.used), 0);
+    mem_account_use(NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base");
@@ -299,13 +362,15 @@ int main(void)
     tcase_add_test(tc, sizes_that_overflow_are_refused);
     tcase_add_test(tc, blocks_are_aligned_and_counted);
     tcase_add_test(tc, the_chosen_allocation_fails);
-    tcase_add_test(tc, an_arena_gives_aligned_blocks_that_do_not_meet);
+    tcase_add_test(tc, an_arena_gives_aligned_blocks_that_do_not_overlap);
     tcase_add_test(tc, every_task_runs_once);
     tcase_add_test(tc, the_lowest_failing_task_is_reported);
-    tcase_add_test(tc, bytes_come_back);
+    tcase_add_test(tc, bytes_that_were_written_are_read);
     tcase_add_test(tc, bad_bytes_fail_and_stay_failed);
-    tcase_add_test(tc, numbers_come_back_from_their_text);
+    tcase_add_test(tc, numbers_are_read_back_from_their_text);
     tcase_add_test(tc, only_json_numbers_are_read);
+    tcase_add_test(tc, an_account_counts_what_its_threads_hold);
+    tcase_add_test(tc, a_failed_allocation_is_not_on_the_account);
     tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Second derivatives against reference cases (PyTorch), central differences of gradients and sums
- * over single rows, for networks of every kind and every objective.
+ * Second derivatives, for networks of every kind and every objective, against reference cases
+ * (PyTorch), central differences of gradients and sums over single rows.
  */
 #include "memory_checkpoint.h"
 #include "oracle.h"
@@ -13,9 +13,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "fit/loss.h"
 #include "math/gemm.h"
 
-/* As oracle_error, without a check of each number. */
+/* Like oracle_error, without a check of each number. */
 static double matrix_error(const double *a, const double *b, int n)
 {
     double error = 0.0;
@@ -88,17 +89,16 @@ START_TEST(second_derivatives_agree_with_pytorch)
 END_TEST
 
 /* The gradient of the objective with parameter k moved by t. */
-static void moved_gradient(struct posed *f, struct resnet_tape *tape, double *scratch, int k,
-                           double t, double *grad)
+static void moved_gradient(struct posed *f, struct objective_loss *loss, int k, double t,
+                           double *grad)
 {
     double keep = f->params[k];
     f->params[k] = keep + t;
-    objective_eval(&f->objective, &f->net, tape, POSED_ROWS, f->problem.rows.n, f->x, f->y,
-                   f->params, grad, scratch);
+    objective_loss_eval(loss, &f->problem.rows, f->params, grad);
     f->params[k] = keep;
 }
 
-static void check_hessian(struct posed *f, const char *kind, const char *request)
+static void check_hessian(struct posed *f, const char *kind, const char *objective)
 {
     struct err err = ERR_INIT;
     const double step = 1e-5;
@@ -106,17 +106,17 @@ static void check_hessian(struct posed *f, const char *kind, const char *request
     double *h = calloc((size_t)(n * n), sizeof *h);
     double *up = calloc(2 * (size_t)n, sizeof *up);
     double *down = up + n;
-    double *scratch = calloc(objective_scratch(&f->net, POSED_ROWS), sizeof *scratch);
-    struct resnet_tape *tape = resnet_tape_new(&f->net, POSED_ROWS);
+    struct objective_loss loss;
     double scale = 0.0;
+    ck_assert_int_eq(objective_loss_init(&loss, &f->objective, &f->net, &err), ERR_OK);
     ck_assert_msg(curvature_hessian(&f->problem, h, &err) == ERR_OK, "%s", err_msg(&err));
     for (int c = 0; c < n * n; c++) {
         scale = fmax(scale, fabs(h[c]));
     }
     for (int k = 0; k < n; k++) {
-        moved_gradient(f, tape, scratch, k, step, up);
-        moved_gradient(f, tape, scratch, k, -step, down);
-        /* A check costs more than a comparison: one a column. */
+        moved_gradient(f, &loss, k, step, up);
+        moved_gradient(f, &loss, k, -step, down);
+        /* A check is slower than a comparison, so there is one for each column. */
         double worst = 0.0;
         bool symmetric = true;
         for (int i = 0; i < n; i++) {
@@ -124,23 +124,22 @@ static void check_hessian(struct posed *f, const char *kind, const char *request
             worst = error <= worst ? worst : (isnan(error) ? INFINITY : error);
             symmetric = symmetric && memcmp(&h[k * n + i], &h[i * n + k], sizeof *h) == 0;
         }
-        ck_assert_msg(worst <= 1e-7 * scale, "%s, %s: column %d of %d: error %g", kind, request, k,
-                      n, worst);
+        ck_assert_msg(worst <= 1e-7 * scale, "%s, %s: column %d of %d: error %g", kind, objective,
+                      k, n, worst);
         ck_assert(symmetric);
     }
-    resnet_tape_free(tape);
+    objective_loss_release(&loss);
     free(h);
     free(up);
-    free(scratch);
 }
 
 START_TEST(hessians_match_central_differences_of_gradients)
 {
     for (size_t i = 0; i < (size_t)posed_n_kinds; i++) {
-        for (int request = 0; request < N_WISHES; request++) {
+        for (int objective = 0; objective < POSED_N_OBJECTIVES; objective++) {
             struct posed f;
-            if (posed_init(&f, &posed_kinds[i], (enum request)request, POSED_ROWS)) {
-                check_hessian(&f, posed_kinds[i].name, posed_wishes[request]);
+            if (posed_init(&f, &posed_kinds[i], (enum posed_objective)objective, POSED_ROWS)) {
+                check_hessian(&f, posed_kinds[i].name, posed_objective_names[objective]);
                 posed_release(&f);
             }
         }
@@ -151,7 +150,7 @@ END_TEST
 START_TEST(a_predicted_variance_at_its_ceiling_is_constant)
 {
     struct posed f;
-    ck_assert(posed_init(&f, &posed_kinds[0], WISH_PREDICTED, POSED_ROWS));
+    ck_assert(posed_init(&f, &posed_kinds[0], POSED_PREDICTED, POSED_ROWS));
     f.params[f.net.off.bias_post + 1] = OBJECTIVE_MAX_LOG + 9.0;
     check_hessian(&f, posed_kinds[0].name, "ceiling");
     posed_release(&f);
@@ -160,7 +159,7 @@ END_TEST
 
 /* ---- Gauss-Newton and Fisher ---- */
 
-/* Prior's second derivative by parameter k. */
+/* The prior's second derivative by parameter k. */
 static double prior_of(const struct posed *f, int k)
 {
     const struct objective *obj = &f->objective;
@@ -172,7 +171,7 @@ static double prior_of(const struct posed *f, int k)
                : 0.0;
 }
 
-/* Second derivative by output a at a row, its expectation over y. */
+/* The expectation over y of the second derivative by output a, at a row. */
 static double output_weight(const struct posed *f, const double *row, int a)
 {
     const struct objective *obj = &f->objective;
@@ -192,7 +191,7 @@ static double output_weight(const struct posed *f, const double *row, int a)
     return 1.0 / (s * s);
 }
 
-/* By the definition, a row and an output at a time, gradients by the ordinary reverse pass. */
+/* By the definition: one row and one output at a time, with gradients by the reverse pass. */
 static void newton_by_rows(const struct posed *f, double *h)
 {
     int n = posed_n_params(f);
@@ -225,10 +224,10 @@ static void newton_by_rows(const struct posed *f, double *h)
 START_TEST(gauss_newton_is_its_sum_over_rows)
 {
     for (size_t i = 0; i < (size_t)posed_n_kinds; i++) {
-        for (int request = 0; request < N_WISHES; request++) {
+        for (int objective = 0; objective < POSED_N_OBJECTIVES; objective++) {
             struct posed f;
             struct err err = ERR_INIT;
-            if (!posed_init(&f, &posed_kinds[i], (enum request)request, POSED_ROWS)) {
+            if (!posed_init(&f, &posed_kinds[i], (enum posed_objective)objective, POSED_ROWS)) {
                 continue;
             }
             int n = posed_n_params(&f);
@@ -238,7 +237,7 @@ START_TEST(gauss_newton_is_its_sum_over_rows)
             newton_by_rows(&f, expected);
             double error = matrix_error(found, expected, n * n);
             ck_assert_msg(error <= 1e-12, "%s, %s: error %g", posed_kinds[i].name,
-                          posed_wishes[request], error);
+                          posed_objective_names[objective], error);
             free(found);
             posed_release(&f);
         }
@@ -249,26 +248,30 @@ END_TEST
 START_TEST(the_fisher_diagonal_is_its_sum_over_rows)
 {
     for (size_t i = 0; i < (size_t)posed_n_kinds; i++) {
-        for (int request = 0; request < N_WISHES; request++) {
+        for (int objective = 0; objective < POSED_N_OBJECTIVES; objective++) {
             struct posed f;
             struct err err = ERR_INIT;
-            if (!posed_init(&f, &posed_kinds[i], (enum request)request, POSED_ROWS)) {
+            if (!posed_init(&f, &posed_kinds[i], (enum posed_objective)objective, POSED_ROWS)) {
                 continue;
             }
             size_t n = (size_t)posed_n_params(&f);
             double *found = calloc(3 * n, sizeof *found);
             double *expected = found + n;
             double *grad = expected + n;
-            double *scratch = calloc(objective_scratch(&f.net, 1), sizeof *scratch);
-            struct resnet_tape *tape = resnet_tape_new(&f.net, 1);
+            struct objective_loss loss;
             struct objective alone = f.objective;
-            /* A row's own part: no prior, and for mse its share of the mean. */
+            /* The row's own part: without the prior, and for mse its share of the mean. */
             alone.kind = alone.kind == OBJECTIVE_NLP ? OBJECTIVE_NLL : alone.kind;
             double share = alone.kind == OBJECTIVE_MSE ? 1.0 / POSED_ROWS : 1.0;
+            ck_assert_int_eq(objective_loss_init(&loss, &alone, &f.net, &err), ERR_OK);
             ck_assert_int_eq(curvature_fisher_diagonal(&f.problem, found, &err), ERR_OK);
             for (int row = 0; row < POSED_ROWS; row++) {
-                objective_eval(&alone, &f.net, tape, 1, 1, f.x + row * f.problem.rows.d,
-                               f.y + row * f.problem.rows.o, f.params, grad, scratch);
+                const struct data one = {.n = 1,
+                                         .d = f.problem.rows.d,
+                                         .o = f.problem.rows.o,
+                                         .x = f.x + row * f.problem.rows.d,
+                                         .y = f.y + row * f.problem.rows.o};
+                objective_loss_eval(&loss, &one, f.params, grad);
                 for (size_t k = 0; k < n; k++) {
                     expected[k] += share * share * grad[k] * grad[k];
                 }
@@ -278,10 +281,9 @@ START_TEST(the_fisher_diagonal_is_its_sum_over_rows)
             }
             double error = oracle_error(found, expected, (int)n);
             ck_assert_msg(error <= 1e-12, "%s, %s: error %g", posed_kinds[i].name,
-                          posed_wishes[request], error);
-            resnet_tape_free(tape);
+                          posed_objective_names[objective], error);
+            objective_loss_release(&loss);
             free(found);
-            free(scratch);
             posed_release(&f);
         }
     }
@@ -303,10 +305,10 @@ static curvature_fn *const functions[] = {curvature_hessian, curvature_gauss_new
 START_TEST(results_do_not_depend_on_the_number_of_threads)
 {
     for (size_t i = 0; i < N_FUNCTIONS; i++) {
-        for (int request = WISH_LEARNED; request < N_WISHES; request++) {
+        for (int objective = POSED_LEARNED; objective < POSED_N_OBJECTIVES; objective++) {
             struct posed f;
             struct err err = ERR_INIT;
-            ck_assert(posed_init(&f, &posed_kinds[1], (enum request)request, MANY));
+            ck_assert(posed_init(&f, &posed_kinds[1], (enum posed_objective)objective, MANY));
             size_t cells = (size_t)posed_n_params(&f) * (size_t)posed_n_params(&f);
             double *one = calloc(2 * cells, sizeof *one);
             double *more = one + cells;
@@ -327,7 +329,7 @@ START_TEST(tiles_add_up)
 {
     struct posed f;
     struct err err = ERR_INIT;
-    ck_assert(posed_init(&f, &posed_kinds[1], WISH_NLP, MANY));
+    ck_assert(posed_init(&f, &posed_kinds[1], POSED_NLP, MANY));
     f.objective.n_total = MANY;
     int n = posed_n_params(&f);
     int cells = n * n;
@@ -358,7 +360,7 @@ END_TEST
 
 /* ---- interruptions ---- */
 
-/* Of a function, over groups of so many rows; what it leaves in a checkpoint is in the memory. */
+/* Runs function i over groups of rows, with its checkpoints in `memory`. */
 static enum err_code run_kept(size_t i, struct posed *f, struct memory_checkpoint *memory,
                               struct cancel *cancel, double *out, struct err *err)
 {
@@ -371,7 +373,7 @@ static enum err_code run_kept(size_t i, struct posed *f, struct memory_checkpoin
     return functions[i](&problem, out, err);
 }
 
-/* Killed after each number of saves: at every other group, or every group. */
+/* The run dies after each number of saves, which come at every group or at every other one. */
 static void check_interruptions(size_t i, struct posed *f, int every)
 {
     size_t cells = (size_t)posed_n_params(f) * (size_t)posed_n_params(f);
@@ -390,7 +392,7 @@ static void check_interruptions(size_t i, struct posed *f, int every)
         code = run_kept(i, f, &memory, &cancel, resumed, &first);
         ck_assert_int_eq(code, code == ERR_OK ? ERR_OK : ERR_CANCELLED);
         if (code != ERR_OK) {
-            /* What it finds it must have looked at: rows that are in already have no part. */
+            /* Rows that are in the sums already must not be read again. */
             memory_checkpoint_revive(&memory);
             atomic_store(&cancel.stop, false);
             memset(resumed, 0, cells * sizeof *resumed);
@@ -409,8 +411,8 @@ START_TEST(sums_that_were_interrupted_end_as_unbroken_ones)
     for (size_t i = 0; i < N_FUNCTIONS; i++) {
         for (int every = 2; every <= 5; every += 3) {
             struct posed f;
-            ck_assert(
-                posed_init(&f, &posed_kinds[1], every == 2 ? WISH_LEARNED : WISH_PREDICTED, MANY));
+            ck_assert(posed_init(&f, &posed_kinds[1], every == 2 ? POSED_LEARNED : POSED_PREDICTED,
+                                 MANY));
             f.problem.n_threads = every;
             check_interruptions(i, &f, every);
             posed_release(&f);
@@ -419,14 +421,14 @@ START_TEST(sums_that_were_interrupted_end_as_unbroken_ones)
 }
 END_TEST
 
-/* Rows that are in the sums are not looked at again; those of another stage are. */
+/* Rows that are in the saved sums are not read again, unless the sums are another stage's. */
 START_TEST(a_state_is_taken_for_its_own_stage_alone)
 {
     for (size_t i = 0; i < N_FUNCTIONS; i++) {
         struct posed f;
         struct err err = ERR_INIT;
         struct memory_checkpoint memory;
-        ck_assert(posed_init(&f, &posed_kinds[1], WISH_NLP, MANY));
+        ck_assert(posed_init(&f, &posed_kinds[1], POSED_NLP, MANY));
         size_t cells = (size_t)posed_n_params(&f) * (size_t)posed_n_params(&f);
         double *a = calloc(3 * cells, sizeof *a);
         double *b = a + cells;
@@ -456,7 +458,7 @@ START_TEST(a_damaged_state_is_refused)
 {
     for (size_t i = 0; i < N_FUNCTIONS; i++) {
         struct posed f;
-        ck_assert(posed_init(&f, &posed_kinds[1], WISH_NLP, MANY));
+        ck_assert(posed_init(&f, &posed_kinds[1], POSED_NLP, MANY));
         size_t cells = (size_t)posed_n_params(&f) * (size_t)posed_n_params(&f);
         double *out = calloc(cells, sizeof *out);
         for (int cut = 0; cut < 3; cut++) {
@@ -481,7 +483,7 @@ START_TEST(every_failing_allocation_is_an_error)
 {
     for (size_t i = 0; i < N_FUNCTIONS; i++) {
         struct posed f;
-        ck_assert(posed_init(&f, &posed_kinds[0], WISH_LEARNED, POSED_ROWS));
+        ck_assert(posed_init(&f, &posed_kinds[0], POSED_LEARNED, POSED_ROWS));
         double *out = calloc((size_t)(posed_n_params(&f) * posed_n_params(&f)), sizeof *out);
         long live = mem_live();
         long n = 1;
@@ -510,7 +512,7 @@ START_TEST(cancelled_work_stops_and_what_is_not_finite_is_an_error)
         struct posed f;
         struct err err = ERR_INIT;
         struct cancel cancel = {false};
-        ck_assert(posed_init(&f, &posed_kinds[0], WISH_NLP, POSED_ROWS));
+        ck_assert(posed_init(&f, &posed_kinds[0], POSED_NLP, POSED_ROWS));
         double *out = calloc((size_t)(posed_n_params(&f) * posed_n_params(&f)), sizeof *out);
         f.problem.cancel = &cancel;
         f.problem.n_threads = 2;
@@ -521,7 +523,7 @@ START_TEST(cancelled_work_stops_and_what_is_not_finite_is_an_error)
         f.params[f.net.off.bias_post] = INFINITY;
         err = (struct err)ERR_INIT;
         ck_assert_int_eq(functions[i](&f.problem, out, &err),
-                         i == 1 ? ERR_OK : ERR_NUMERIC); /* J does not see that bias */
+                         i == 1 ? ERR_OK : ERR_NUMERIC); /* J does not depend on that bias */
         f.params[f.net.off.ww] = NAN;
         err = (struct err)ERR_INIT;
         ck_assert_int_eq(functions[i](&f.problem, out, &err), ERR_NUMERIC);

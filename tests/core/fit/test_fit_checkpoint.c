@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fits that die between two minibatches or iterations and go on. */
+/* Fits that die between two minibatches or iterations, and continue. */
 #include "memory_checkpoint.h"
 #include "run.h"
 #include "solver_toy.h"
@@ -11,7 +11,7 @@
 #define EPOCHS     12
 #define MAX_PARAMS 64
 
-/* A fit with its curves, the checkpoint may be NULL. */
+/* A fit with its curves. */
 struct run {
     enum err_code code;
     struct err err;
@@ -27,7 +27,7 @@ static void run_fit(enum optim_kind kind, int patience, int n_kept, const struct
     struct objective_loss loss;
     struct objective mse = {.kind = OBJECTIVE_MSE};
     struct arch arch = solver_toy_arch(NOISE_ESTIMATED);
-    struct fit_settings settings = fit_defaults();
+    struct fit_settings settings = {.epochs = EPOCHS, .batch_size = 5, .optim = optim_defaults()};
     struct rng rng;
     *run = (struct run){.err = ERR_INIT};
     run->result = (struct fit_result){.train_loss = run->train, .validation_loss = run->validation};
@@ -44,8 +44,6 @@ static void run_fit(enum optim_kind kind, int patience, int n_kept, const struct
         .fraction_to = 1.0,
     };
     problem.validation.n = n_kept;
-    settings.epochs = EPOCHS;
-    settings.batch_size = 5;
     settings.patience = patience;
     settings.optim.kind = kind;
     settings.optim.momentum = 0.5;
@@ -82,7 +80,7 @@ START_TEST(a_fit_interrupted_anywhere_ends_as_an_unbroken_one)
     struct run part;
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         run_fit(cases[c].kind, cases[c].patience, cases[c].n_kept, NULL, &whole);
-        /* It saves after every step; at last it is through before it dies. */
+        /* It saves after every step, until it ends before it dies. */
         for (int at = 1;; at++) {
             struct memory_checkpoint memory;
             memory_checkpoint_init(&memory, 1);
@@ -91,7 +89,7 @@ START_TEST(a_fit_interrupted_anywhere_ends_as_an_unbroken_one)
             if (part.code == ERR_OK) {
                 same_runs(&whole, &part);
                 memory_checkpoint_release(&memory);
-                /* An iteration of L-BFGS also saves after each of its passes over the rows. */
+                /* L-BFGS also saves within an iteration, after each pass over the rows. */
                 int by_epoch = cases[c].kind == OPTIM_LBFGS ? 2 : 1;
                 ck_assert_int_gt(at, by_epoch * whole.result.epochs);
                 break;
@@ -122,7 +120,7 @@ START_TEST(a_damaged_checkpoint_is_refused)
         run_fit(OPTIM_ADAM, 0, TOY_KEPT, &memory.checkpoint, &run);
         ck_assert_int_eq(run.code, ERR_CORRUPT);
     }
-    /* One of another optimiser, which keeps fewer numbers. */
+    /* The checkpoint of another optimiser, which has fewer numbers. */
     memory.states[0].n_bytes = n;
     run_fit(OPTIM_SGD, 0, TOY_KEPT, &memory.checkpoint, &run);
     ck_assert_int_eq(run.code, ERR_CORRUPT);
@@ -130,7 +128,7 @@ START_TEST(a_damaged_checkpoint_is_refused)
 }
 END_TEST
 
-/* A random loss without kept rows: the last state, not that of the luckiest epoch. */
+/* Without validation rows a random loss keeps the last state, not that of the luckiest epoch. */
 int main(void)
 {
     Suite *suite = suite_create("fit_checkpoint");

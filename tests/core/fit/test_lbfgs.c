@@ -18,7 +18,7 @@ struct function {
     const double *scales; /* of a quadratic */
 };
 
-/* sum over pairs of 100 (b - a^2)^2 + (1 - a)^2: minimum 0 at ones. */
+/* The sum over pairs of 100 (b - a^2)^2 + (1 - a)^2, whose minimum is 0, at ones. */
 static double rosenbrock(void *ctx, const double *x, double *grad)
 {
     struct function *f = ctx;
@@ -47,7 +47,7 @@ static double quadratic(void *ctx, const double *x, double *grad)
     return value;
 }
 
-/* x - log x for x > 0, else not finite: minimum 1 at 1. */
+/* x - log x for x > 0, otherwise not finite; the minimum is 1, at 1. */
 static double walled(void *ctx, const double *x, double *grad)
 {
     struct function *f = ctx;
@@ -60,14 +60,14 @@ static double walled(void *ctx, const double *x, double *grad)
     return value;
 }
 
-/* Until it ends or has taken `most` iterations. */
+/* Until it ends or has taken `max` iterations. */
 static enum lbfgs_end minimise(struct lbfgs *self, struct function *f, int max)
 {
     enum lbfgs_end end = LBFGS_GOING;
     for (int i = 0; i < max && end == LBFGS_GOING; i++) {
         double before = self->f;
         end = lbfgs_step(self, f->fn, f);
-        ck_assert_double_le(self->f, before); /* it never goes up */
+        ck_assert_double_le(self->f, before); /* it never rises */
     }
     return end;
 }

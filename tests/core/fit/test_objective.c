@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Objectives of every noise kind: values against the formulas, gradients against differences. */
+#include "plain_forward.h"
 #include "run.h"
 
 #include <math.h>
@@ -80,15 +81,16 @@ static void scene_release(struct scene *s)
     resnet_release(&s->net);
 }
 
-/* In tiles of at most `tile` rows. grad: [n_params] or NULL. */
+/* The objective, in tiles of at most `tile` rows. grad: [n_params] or NULL. */
 static double evaluate(const struct scene *s, int tile, double *grad)
 {
-    struct resnet_tape *tape = resnet_tape_new(&s->net, tile);
-    double *scratch = mem_alloc_array(objective_scratch(&s->net, tile), sizeof *scratch);
-    double value = objective_eval(&s->objective, &s->net, tape, tile, ROWS, s->x, s->y, s->params,
-                                  grad, scratch);
-    mem_free(scratch);
-    resnet_tape_free(tape);
+    struct err err = ERR_INIT;
+    struct objective_loss loss;
+    const struct data rows = {.n = ROWS, .d = INPUTS, .o = TARGETS, .x = s->x, .y = s->y};
+    ck_assert_int_eq(objective_loss_init(&loss, &s->objective, &s->net, &err), ERR_OK);
+    loss.tile = tile;
+    double value = objective_loss_eval(&loss, &rows, s->params, grad);
+    objective_loss_release(&loss);
     return value;
 }
 
@@ -104,12 +106,7 @@ static double by_formula(const struct scene *s)
     size_t n_out = (size_t)s->net.n_out;
     double f[ROWS * 2 * TARGETS];
     double value = 0.0;
-    double *pack = mem_alloc_array(s->net.pack_size, sizeof *pack);
-    double *scratch = mem_alloc_array(resnet_apply_scratch(&s->net, ROWS), sizeof *scratch);
-    resnet_pack(&s->net, s->params, pack);
-    resnet_apply(&s->net, pack, ROWS, s->x, f, scratch);
-    mem_free(pack);
-    mem_free(scratch);
+    plain_forward(&s->net, s->params, ROWS, s->x, f);
     for (size_t i = 0; i < ROWS; i++) {
         for (size_t j = 0; j < TARGETS; j++) {
             double dev = f[i * n_out + j] - s->y[i * TARGETS + j];
@@ -135,7 +132,7 @@ static double by_formula(const struct scene *s)
     return value;
 }
 
-/* Largest difference of a gradient to central differences, relative to its largest value. */
+/* The largest difference to central differences, relative to the gradient's largest value. */
 static double gradient_error(struct scene *s, const double *grad)
 {
     double max = 0.0;
@@ -182,7 +179,7 @@ START_TEST(values_and_gradients_are_those_of_the_formulas)
 }
 END_TEST
 
-/* QUiNN's constant counts rows, not rows times outputs. */
+/* QUiNN's constant counts rows and not rows times outputs. */
 START_TEST(one_given_sigma_has_the_constant_of_quinn)
 {
     struct scene s;
@@ -220,7 +217,7 @@ START_TEST(a_predicted_variance_has_a_floor_and_a_ceiling)
 }
 END_TEST
 
-/* objective_prior is the difference between posterior and likelihood, and adds to a gradient. */
+/* objective_prior is the difference between posterior and likelihood, and adds its gradient. */
 START_TEST(the_prior_stands_alone)
 {
     struct scene s;

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which rows are kept out; and the account of memory, which has no better home. */
+/* Which rows are kept out. */
 #include "fit/split.h"
 #include "run.h"
 
 #include <math.h>
 #include <string.h>
-
-#include "base/mem.h"
-#include "base/mem_account.h"
-#include "base/par.h"
 
 enum { MAX = 5000 };
 
@@ -24,7 +20,7 @@ static int count(const unsigned char *role, int n, enum split_role which)
     return found;
 }
 
-/* Within one of n share; of two rows or more at least one and not all. */
+/* The count is within one of n share; of two rows or more it is at least one and not all. */
 static void check_count(int taken, int n, double share)
 {
     if (share <= 0.0 || n < 2) {
@@ -60,7 +56,7 @@ START_TEST(roles_stay_when_rows_are_appended)
     unsigned char part[MAX];
     for (int i = 1; i < N_SHARES; i++) {
         split_rows(3, MAX, shares[i], 0.2, whole);
-        /* From the first whole block of both on, whatever the number of rows. */
+        /* Once there is a whole block of both, whatever the number of rows. */
         int min = (int)ceil(1.0 / shares[i]);
         min = (int)ceil((double)min + 6.0 / (1.0 - shares[i]));
         for (int n = min; n < MAX; n += 1 + n / 7) {
@@ -97,74 +93,12 @@ START_TEST(places_are_random_and_of_the_seed)
         at[i % 10] += a[i] == SPLIT_KEPT;
         same += a[i] == SPLIT_KEPT && b[i] == SPLIT_KEPT;
     }
-    /* 500 blocks, each place one time in ten: 50 with a standard deviation of 6.7. */
+    /* 500 blocks choose each place one time in ten: 50 times, with a standard deviation of 6.7. */
     for (int j = 0; j < 10; j++) {
         ck_assert_int_gt(at[j], 50 - 6 * 7);
         ck_assert_int_lt(at[j], 50 + 6 * 7);
     }
     ck_assert_int_lt(same, 50 + 6 * 7);
-}
-END_TEST
-
-/* ---- accounts ---- */
-
-static enum err_code take_and_give(void *ctx, int worker, int task, struct err *err)
-{
-    (void)ctx;
-    (void)worker;
-    (void)task;
-    void *block = mem_alloc(100000);
-    if (block == NULL) {
-        return err_set(err, ERR_NOMEM, "none");
-    }
-    void *grown = mem_realloc_array(block, 2, 100000);
-    if (grown == NULL) {
-        mem_free(block);
-        return err_set(err, ERR_NOMEM, "none");
-    }
-    mem_free(grown);
-    return ERR_OK;
-}
-
-START_TEST(an_account_counts_what_its_threads_hold)
-{
-    struct err err = ERR_INIT;
-    struct mem_account account = {.limit = 2000000};
-    mem_account_use(&account);
-    ck_assert_int_eq(par_run(4, 50, take_and_give, NULL, &err), ERR_OK);
-    ck_assert_int_eq(atomic_load(&account.used), 0);
-    void *block = mem_alloc(1500000);
-    ck_assert_ptr_nonnull(block);
-    ck_assert_int_ge(atomic_load(&account.used), 1500000);
-    ck_assert(!atomic_load(&account.refused));
-    ck_assert_ptr_null(mem_alloc(600000));
-    ck_assert(atomic_load(&account.refused));
-    ck_assert_int_lt(atomic_load(&account.used), 2000000);
-    account.limit = 1600000;
-    ck_assert_int_eq(par_run(2, 4, take_and_give, NULL, &err), ERR_NOMEM);
-    mem_free(block);
-    mem_account_use(NULL);
-    ck_assert_int_eq(atomic_load(&account.used), 0);
-    err_clear(&err);
-    ck_assert_int_eq(par_run(2, 4, take_and_give, NULL, &err), ERR_OK);
-    ck_assert_int_eq(atomic_load(&account.used), 0);
-}
-END_TEST
-
-START_TEST(a_failed_allocation_is_not_on_the_account)
-{
-    struct mem_account account = {.limit = 0};
-    mem_account_use(&account);
-    mem_fail_after(1, false);
-    ck_assert_ptr_null(mem_alloc(1000));
-    mem_fail_after(0, false);
-    ck_assert_int_eq(atomic_load(&account.used), 0);
-    ck_assert(!atomic_load(&account.refused));
-    void *block = mem_zalloc(0);
-    mem_free(block);
-    mem_free(NULL);
-    ck_assert_int_eq(atomic_load(&account.used), 0);
-    mem_account_use(NULL);
 }
 END_TEST
 
@@ -176,10 +110,6 @@ int main(void)
     tcase_add_test(tc, roles_stay_when_rows_are_appended);
     tcase_add_test(tc, the_smallest_shares_take_one_row);
     tcase_add_test(tc, places_are_random_and_of_the_seed);
-    suite_add_tcase(suite, tc);
-    tc = tcase_create("account");
-    tcase_add_test(tc, an_account_counts_what_its_threads_hold);
-    tcase_add_test(tc, a_failed_allocation_is_not_on_the_account);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Factorisations that can be stopped: what they say is multiplied out again, for sizes around the
- * blocks', and eigenvalues are compared with those known in closed form.
+ * Factorisations that can be cancelled: factors are multiplied out again, for sizes around those of
+ * the blocks, and eigenvalues are compared with those known in closed form.
  */
 #include "run.h"
 
@@ -26,7 +26,7 @@ static double *room(int n)
     return a;
 }
 
-/* Random, positive definite, with condition numbers of some hundred. */
+/* Random and positive definite, with condition numbers of a few hundred. */
 static void make_definite(int n, double *a)
 {
     struct rng rng;
@@ -40,7 +40,7 @@ static void make_definite(int n, double *a)
     mem_free(g);
 }
 
-/* Only the lower triangle may be read. */
+/* Since only the lower triangle may be read, the upper one becomes NaN. */
 static void spoil_upper(int n, double *a)
 {
     for (int i = 0; i < n; i++) {
@@ -50,8 +50,8 @@ static void spoil_upper(int n, double *a)
     }
 }
 
-/* a' b by plain sums, and the largest difference to c. */
-static double misses(int n, const double *a, const double *b, const double *c)
+/* The largest difference between c and a' b, computed by plain sums. */
+static double largest_difference(int n, const double *a, const double *b, const double *c)
 {
     double max = 0.0;
     for (int i = 0; i < n; i++) {
@@ -88,11 +88,11 @@ START_TEST(a_cholesky_factor_and_its_inverse_multiply_out)
     memcpy(inverse, l, (size_t)n * (size_t)n * sizeof *a);
     ck_assert_int_eq(decompose_invert_lower(n, inverse, NULL, &err), ERR_OK);
     linalg_transpose(n, l);
-    ck_assert_double_le(misses(n, l, l, a), 1e-13 * n * n);
+    ck_assert_double_le(largest_difference(n, l, l, a), 1e-13 * n * n);
     make_identity(n, a);
     linalg_transpose(n, l);
     linalg_transpose(n, inverse);
-    ck_assert_double_le(misses(n, inverse, l, a), 1e-12 * n);
+    ck_assert_double_le(largest_difference(n, inverse, l, a), 1e-12 * n);
     mem_free(a);
     mem_free(l);
     mem_free(inverse);
@@ -125,9 +125,9 @@ START_TEST(eigenvectors_multiply_out_and_are_orthonormal)
             scaled[(size_t)k * (size_t)n + (size_t)i] = w[k] * u[(size_t)k * (size_t)n + (size_t)i];
         }
     }
-    ck_assert_double_le(misses(n, u, scaled, a), 1e-12 * n);
+    ck_assert_double_le(largest_difference(n, u, scaled, a), 1e-12 * n);
     make_identity(n, a);
-    ck_assert_double_le(misses(n, u, u, a), 1e-13 * n);
+    ck_assert_double_le(largest_difference(n, u, u, a), 1e-13 * n);
     mem_free(a);
     mem_free(u);
     mem_free(scaled);
@@ -136,7 +136,10 @@ START_TEST(eigenvectors_multiply_out_and_are_orthonormal)
 }
 END_TEST
 
-/* The second difference has 2 - 2 cos(k pi / (n + 1)); a projection many equal ones. */
+/*
+ * The matrix of second differences has the eigenvalues 2 - 2 cos(k pi / (n + 1)); a projection has
+ * many equal ones.
+ */
 START_TEST(known_eigenvalues_are_found)
 {
     int n = sizes[_i];
@@ -173,7 +176,7 @@ START_TEST(known_eigenvalues_are_found)
 }
 END_TEST
 
-START_TEST(what_cannot_be_done_is_told)
+START_TEST(matrices_without_a_factorisation_are_errors)
 {
     int n = 140;
     double *a = room(n);
@@ -247,7 +250,7 @@ START_TEST(a_cancel_ends_each_of_them)
     }
     cancel_request(&job.cancel);
     pthread_join(thread, NULL);
-    /* The first may just have been done; all after it see the flag. */
+    /* The first one may just have ended; all later ones see the flag. */
     for (int i = 1; i < 4; i++) {
         ck_assert_int_eq(job.code[i], ERR_CANCELLED);
     }
@@ -265,7 +268,7 @@ int main(void)
     tcase_add_loop_test(tc, a_cholesky_factor_and_its_inverse_multiply_out, 0, N_SIZES);
     tcase_add_loop_test(tc, eigenvectors_multiply_out_and_are_orthonormal, 0, N_SIZES);
     tcase_add_loop_test(tc, known_eigenvalues_are_found, 0, N_SIZES);
-    tcase_add_test(tc, what_cannot_be_done_is_told);
+    tcase_add_test(tc, matrices_without_a_factorisation_are_errors);
     tcase_add_test(tc, a_cancel_ends_each_of_them);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

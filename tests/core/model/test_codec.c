@@ -79,7 +79,9 @@ static struct model *full_model(void)
     ck_assert_int_eq(model_new(&arch, 12, &model, &err), ERR_OK);
     model_predict_noise(model);
     int k = model->net.n_params;
-    ck_assert_int_eq(gauss_mixture_new(&model->gaussian, 4, k, 3, k - 5, true, 2, &err), ERR_OK);
+    const struct gauss_shape shape = {
+        .n_params = k, .first = 3, .n = k - 5, .with_std = true, .rank = 2};
+    ck_assert_int_eq(gauss_mixture_new(&model->gaussian, 4, &shape, &err), ERR_OK);
     for (int i = 0; i < 4; i++) {
         struct gauss *g = &model->gaussian.members[i];
         for (int j = 0; j < k; j++) {
@@ -318,8 +320,8 @@ START_TEST(models_that_contradict_themselves_are_refused)
     ck_assert_int_eq(published(model), ERR_INVALID);
 
     model = empty_model(1, 3);
-    ck_assert_int_eq(
-        gauss_mixture_new(&model->gaussian, 2, model->net.n_params, 0, 1, true, 0, &err), ERR_OK);
+    const struct gauss_shape shape = {.n_params = model->net.n_params, .n = 1, .with_std = true};
+    ck_assert_int_eq(gauss_mixture_new(&model->gaussian, 2, &shape, &err), ERR_OK);
     ck_assert_int_eq(published(model), ERR_INVALID);
 
     /* Three draws for two folds; a fold that is not there; scores below 0. */

@@ -216,20 +216,19 @@ START_TEST(intervals_depend_on_neither_tiles_nor_company)
         ck_assert_int_eq(predict_tile(&call, tile, &arena, &err), ERR_OK);
     }
     ck_assert_int_eq(predict_end(&call, &arena, &err), ERR_OK);
-    ck_assert_mem_eq(all.lower, again.lower, LEVELS * N * O * sizeof *all.lower);
-    ck_assert_mem_eq(all.upper, again.upper, LEVELS * N * O * sizeof *all.upper);
+    ck_assert_mem_eq(all.intervals, again.intervals, 2 * LEVELS * N * O * sizeof *all.intervals);
 
     ck_assert(predict_can_join(&req, &few));
     ck_assert(!predict_can_join(&req, &other));
     const struct predict_request *parts[] = {&req, &few};
     ck_assert_int_eq(predict_join(parts, 2, D, &arena, &joint, &err), ERR_OK);
     ck_assert_int_eq(predict_run(model, &joint, &arena, &joint_all, &err), ERR_OK);
-    ck_assert_int_eq(predict_slice(model, &joint, &joint_all, N, &few, &arena, &part, &err),
-                     ERR_OK);
+    call = (struct predict_call){.model = model, .req = &joint, .out = &joint_all};
+    ck_assert_int_eq(predict_slice(&call, N, &few, &arena, &part, &err), ERR_OK);
     ck_assert_ptr_null(part.total_variance);
-    for (int l = 0; l < LEVELS; l++) {
-        ck_assert_mem_eq(part.lower + l * 7 * O, all.lower + l * N * O, 7 * O * sizeof(double));
-        ck_assert_mem_eq(part.upper + l * 7 * O, all.upper + l * N * O, 7 * O * sizeof(double));
+    for (int end = 0; end < 2 * LEVELS; end++) {
+        ck_assert_mem_eq(part.intervals + end * 7 * O, all.intervals + end * N * O,
+                         7 * O * sizeof(double));
     }
     arena_release(&arena);
     model_unref(model);
@@ -253,7 +252,7 @@ START_TEST(without_a_calibration_intervals_are_normal)
         struct model *model = NULL;
         plan.noise = known == 1 ? NOISE_LEARNED : NOISE_ESTIMATED;
         ck_assert_int_eq(train_model(&plan, 40, x, y, &model, &err), ERR_OK);
-        ck_assert_int_eq(evaluation_knows_noise(model), known == 1);
+        ck_assert_int_eq(model_knows_noise(model), known == 1);
         struct predict_request req = {.n = 40,
                                       .x = x,
                                       .want = PREDICT_VARIANCE | PREDICT_INTERVALS,
@@ -265,8 +264,9 @@ START_TEST(without_a_calibration_intervals_are_normal)
             int c = k % (40 * O);
             double sigma = known == 1 ? model->noise_sigma[c % O] : 0.0;
             double half = quantiles[k / (40 * O)] * sqrt(r.variance[c] + sigma * sigma);
-            near(r.lower[k], r.mean[c] - half);
-            near(r.upper[k], r.mean[c] + half);
+            const double *lower = r.intervals + k / (40 * O) * 2 * 40 * O;
+            near(lower[c], r.mean[c] - half);
+            near(lower[40 * O + c], r.mean[c] + half);
         }
         arena_release(&arena);
         model_unref(model);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The network against cases computed elsewhere (QUiNN and PyTorch; plain Python), and its gradients
- * against those and against central differences. Errors are relative to the largest reference
+ * The network's values against reference cases (QUiNN and PyTorch; plain Python), and its gradients
+ * against reference cases and central differences. Errors are relative to the largest reference
  * value.
  */
 #include "oracle.h"
+#include "plain_forward.h"
 #include "run.h"
 
 #include <math.h>
@@ -13,8 +14,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "fit/objective.h"
-#include "math/kernels.h"
+#include "fit/loss.h"
 #include "network/resnet.h"
 
 #define TOLERANCE 1e-12
@@ -35,14 +35,11 @@ static double check_case(const json_t *item)
     int n = n_x / arch.inputs;
     ck_assert_int_eq(n * net.n_out, n_y);
 
-    double *pack = calloc(net.pack_size, sizeof *pack);
-    double *scratch = calloc(resnet_apply_scratch(&net, n), sizeof *scratch);
     double *found = calloc((size_t)n_y, sizeof *found);
-    resnet_pack(&net, params, pack);
-    resnet_apply(&net, pack, n, x, found, scratch);
+    plain_forward(&net, params, n, x, found);
     double error = oracle_error(found, y, n_y);
 
-    /* The taped pass: other kernels, the same values but for rounding. */
+    /* The taped pass has other kernels and gives the same values, except for rounding. */
     struct resnet_tape *tape = resnet_tape_new(&net, n + 3);
     double *again = calloc((size_t)n_y, sizeof *again);
     resnet_set_params(tape, params);
@@ -50,8 +47,6 @@ static double check_case(const json_t *item)
     error = fmax(error, oracle_error(again, y, n_y));
     resnet_tape_free(tape);
     resnet_release(&net);
-    free(pack);
-    free(scratch);
     free(found);
     free(again);
     free(params);
@@ -95,7 +90,7 @@ END_TEST
 struct fixture {
     struct resnet net;
     struct resnet_tape *tape;
-    double *params, *x, *y, *grad, *scratch;
+    double *params, *x, *y, *grad;
     int n;
 };
 
@@ -111,7 +106,6 @@ static void fixture_init(struct fixture *f, const json_t *item)
     f->n = n_x / arch.inputs;
     f->tape = resnet_tape_new(&f->net, 64);
     f->grad = calloc((size_t)f->net.n_params, sizeof *f->grad);
-    f->scratch = calloc(objective_scratch(&f->net, 64), sizeof *f->scratch);
 }
 
 static void fixture_release(struct fixture *f)
@@ -122,7 +116,6 @@ static void fixture_release(struct fixture *f)
     free(f->x);
     free(f->y);
     free(f->grad);
-    free(f->scratch);
 }
 
 static void check_loss(struct fixture *f, const json_t *item, const char *key,
@@ -131,8 +124,14 @@ static void check_loss(struct fixture *f, const json_t *item, const char *key,
     const json_t *expected = json_object_get(item, key);
     double *gradient = oracle_numbers(json_object_get(expected, "gradient"), NULL);
     double value = json_number_value(json_object_get(expected, "value"));
-    double found = objective_eval(objective, &f->net, f->tape, tile, f->n, f->x, f->y, f->params,
-                                  f->grad, f->scratch);
+    struct err err = ERR_INIT;
+    struct objective_loss loss;
+    const struct data rows = {
+        .n = f->n, .d = f->net.arch.inputs, .o = f->net.n_out, .x = f->x, .y = f->y};
+    ck_assert_int_eq(objective_loss_init(&loss, objective, &f->net, &err), ERR_OK);
+    loss.tile = tile;
+    double found = objective_loss_eval(&loss, &rows, f->params, f->grad);
+    objective_loss_release(&loss);
     double error = oracle_error(f->grad, gradient, f->net.n_params);
     ck_assert_msg(fabs(found - value) <= TOLERANCE * fabs(value), "%s: %.17g, not %.17g", key,
                   found, value);
@@ -205,7 +204,7 @@ END_TEST
 
 /* ---- central differences over every variant of the golden cases ---- */
 
-/* sum of c_k y_k over rows and outputs: a scalar whose gradients are what backward computes. */
+/* The sum of c_k y_k over rows and outputs, a scalar whose gradient the backward pass computes. */
 static double weighted(struct fixture *f, const double *params, const double *x, const double *c)
 {
     double y[64];
@@ -282,8 +281,6 @@ START_TEST(rows_do_not_depend_on_their_neighbours)
     arch.width = 9;
     ck_assert_int_eq(resnet_init(&net, &arch, &err), ERR_OK);
     double *params = calloc((size_t)net.n_params, sizeof *params);
-    double *pack = calloc(net.pack_size, sizeof *pack);
-    double *scratch = calloc(resnet_apply_scratch(&net, 67), sizeof *scratch);
     rng_init(&rng, 1, RNG_TEST, 0);
     for (int k = 0; k < net.n_params; k++) {
         params[k] = rng_normal(&rng);
@@ -291,17 +288,14 @@ START_TEST(rows_do_not_depend_on_their_neighbours)
     for (int k = 0; k < 67 * 3; k++) {
         x[k] = rng_normal(&rng);
     }
-    resnet_pack(&net, params, pack);
-    resnet_apply(&net, pack, 67, x, all, scratch);
+    plain_forward(&net, params, 67, x, all);
     for (int i = 0; i < 67; i++) {
-        resnet_apply(&net, pack, 1, x + 3 * i, one, scratch);
+        plain_forward(&net, params, 1, x + 3 * i, one);
         ck_assert_double_eq_tol(one[0], all[2 * i], 1e-13);
         ck_assert_double_eq_tol(one[1], all[2 * i + 1], 1e-13);
     }
     resnet_release(&net);
     free(params);
-    free(pack);
-    free(scratch);
 }
 END_TEST
 
@@ -378,191 +372,6 @@ START_TEST(a_tape_without_memory_is_none)
 }
 END_TEST
 
-/* ---- the kernels of training, on every unit this machine has ---- */
-
-#define MAX_FEATURES 37
-#define MAX_COLUMNS  48
-
-struct buffers {
-    double w[MAX_FEATURES * MAX_FEATURES], bias[MAX_FEATURES];
-    double a[MAX_FEATURES * MAX_COLUMNS], b[MAX_FEATURES * MAX_COLUMNS];
-    double found[MAX_FEATURES * MAX_COLUMNS], expected[MAX_FEATURES * MAX_COLUMNS];
-};
-
-/* As oracle_error, without a check of each value: there are millions. NaN gives infinity. */
-static double largest_error(const struct buffers *v)
-{
-    double error = 0.0;
-    double scale = 0.0;
-    for (size_t i = 0; i < MAX_FEATURES * MAX_COLUMNS; i++) {
-        double delta = fabs(v->found[i] - v->expected[i]);
-        error = delta <= error ? error : (isnan(delta) ? INFINITY : delta);
-        scale = fmax(scale, fabs(v->expected[i]));
-    }
-    return error / scale;
-}
-
-static void fill(struct rng *rng, double *v, size_t n)
-{
-    for (size_t k = 0; k < n; k++) {
-        v[k] = rng_normal(rng);
-    }
-}
-
-/* which: 0 bias, 1 none, 2 add; back: by the transpose. */
-static void check_product(const struct kernels *k, struct buffers *v, int n_out, int n_in,
-                          size_t ld, int which, bool back)
-{
-    size_t out = (size_t)n_out;
-    size_t in = (size_t)n_in;
-    struct kernels_product p = {.n_out = n_out,
-                                .n_in = n_in,
-                                .ld = ld,
-                                .w = v->w,
-                                .by_out = back ? 1 : in,
-                                .by_in = back ? out : 1,
-                                .bias = which == 0 ? v->bias : NULL,
-                                .add = which == 2,
-                                .z = v->a,
-                                .out = v->found};
-    memcpy(v->found, v->b, sizeof v->b);
-    memcpy(v->expected, v->b, sizeof v->b);
-    for (size_t o = 0; o < out; o++) {
-        for (size_t c = 0; c < ld; c++) {
-            double sum = which == 0 ? v->bias[o] : (which == 2 ? v->b[o * ld + c] : 0.0);
-            for (size_t i = 0; i < in; i++) {
-                sum += v->w[o * p.by_out + i * p.by_in] * v->a[i * ld + c];
-            }
-            v->expected[o * ld + c] = sum;
-        }
-    }
-    k->product(&p);
-    ck_assert_msg(largest_error(v) < 1e-14, "%s: %d x %d by %zu", k->isa, n_out, n_in, ld);
-}
-
-static void check_outer(const struct kernels *k, struct buffers *v, int n_a, int n_b, size_t ld,
-                        bool add)
-{
-    struct kernels_outer p = {
-        .n_a = n_a, .n_b = n_b, .ld = ld, .add = add, .a = v->a, .b = v->b, .out = v->found};
-    memset(v->found, 0, sizeof v->found);
-    memset(v->expected, 0, sizeof v->expected);
-    memcpy(v->found, v->w, sizeof v->w);
-    memcpy(v->expected, v->w, sizeof v->w);
-    for (size_t i = 0; i < (size_t)n_a; i++) {
-        for (size_t j = 0; j < (size_t)n_b; j++) {
-            double sum = add ? v->w[i * (size_t)n_b + j] : 0.0;
-            for (size_t c = 0; c < ld; c++) {
-                sum += v->a[i * ld + c] * v->b[j * ld + c];
-            }
-            v->expected[i * (size_t)n_b + j] = sum;
-        }
-    }
-    k->outer(&p);
-    ck_assert_msg(largest_error(v) < 1e-14, "%s: %d by %d over %zu", k->isa, n_a, n_b, ld);
-    memset(v->found, 0, sizeof v->found);
-    memset(v->expected, 0, sizeof v->expected);
-    for (size_t i = 0; i < (size_t)n_a; i++) {
-        for (size_t c = 0; c < ld; c++) {
-            v->expected[i] += v->a[i * ld + c];
-        }
-    }
-    k->sums(n_a, ld, v->a, v->found);
-    ck_assert_double_le(largest_error(v), 1e-14);
-}
-
-START_TEST(kernels_of_training_agree_with_plain_loops)
-{
-    static struct buffers v;
-    struct rng rng;
-    int n;
-    const struct kernels *const *all = kernels_all(&n);
-    rng_init(&rng, 7, RNG_TEST, 0);
-    fill(&rng, v.w, MAX_FEATURES * MAX_FEATURES);
-    fill(&rng, v.bias, MAX_FEATURES);
-    fill(&rng, v.a, MAX_FEATURES * MAX_COLUMNS);
-    fill(&rng, v.b, MAX_FEATURES * MAX_COLUMNS);
-    for (int u = 0; u < n; u++) {
-        for (int p = 1; p <= MAX_FEATURES; p += p < 13 ? 1 : 8) {
-            for (int q = 1; q <= MAX_FEATURES; q += q < 9 ? 1 : 14) {
-                for (size_t ld = 8; ld <= MAX_COLUMNS; ld += 8) {
-                    for (int which = 0; which < 3; which++) {
-                        check_product(all[u], &v, p, q, ld, which, false);
-                        check_product(all[u], &v, p, q, ld, which, true);
-                    }
-                    check_outer(all[u], &v, p, q, ld, false);
-                    check_outer(all[u], &v, p, q, ld, true);
-                }
-            }
-        }
-    }
-}
-END_TEST
-
-START_TEST(sweeps_of_training_agree_with_plain_loops)
-{
-    static struct buffers v;
-    struct rng rng;
-    int n;
-    const struct kernels *const *all = kernels_all(&n);
-    rng_init(&rng, 8, RNG_TEST, 0);
-    fill(&rng, v.a, MAX_FEATURES);
-    fill(&rng, v.b, MAX_FEATURES);
-    for (int u = 0; u < n; u++) {
-        for (size_t count = 0; count <= MAX_FEATURES; count++) {
-            memcpy(v.w, v.a, count * sizeof *v.w);
-            all[u]->layer(count, 0.3, v.b, v.w, v.found);
-            for (size_t i = 0; i < count; i++) {
-                ck_assert_double_eq_tol(v.w[i], tanh(v.a[i]), 1e-15);
-                ck_assert_double_eq_tol(v.found[i], v.b[i] + 0.3 * tanh(v.a[i]), 1e-14);
-            }
-            all[u]->slope(count, 0.3, v.b, v.a, v.found);
-            for (size_t i = 0; i < count; i++) {
-                ck_assert_double_eq_tol(v.found[i], 0.3 * v.b[i] * (1.0 - v.a[i] * v.a[i]), 1e-14);
-            }
-            memcpy(v.found, v.b, count * sizeof *v.w);
-            all[u]->axpy(count, 0.3, v.a, v.found);
-            for (size_t i = 0; i < count; i++) {
-                ck_assert_double_eq(v.found[i], v.b[i] + 0.3 * v.a[i]);
-            }
-        }
-    }
-}
-END_TEST
-
-/* Written as in [Kingma and Ba], in the form of PyTorch; no order of evaluation is promised. */
-START_TEST(adam_s_kernel_agrees_with_plain_loops)
-{
-    static struct buffers v;
-    struct kernels_adam p = {
-        .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .size = 0.02, .root = 0.3};
-    struct rng rng;
-    int n;
-    const struct kernels *const *all = kernels_all(&n);
-    rng_init(&rng, 9, RNG_TEST, 0);
-    fill(&rng, v.a, MAX_FEATURES);
-    for (int u = 0; u < n; u++) {
-        double *m = v.found;
-        double *s = v.found + MAX_FEATURES;
-        double *w = v.found + 2 * MAX_FEATURES;
-        for (int i = 0; i < MAX_FEATURES; i++) {
-            m[i] = 0.1 * i;
-            s[i] = 0.01 * i;
-            w[i] = 1.0;
-        }
-        all[u]->adam(&p, MAX_FEATURES - 1, v.a, m, s, w);
-        for (int i = 0; i < MAX_FEATURES - 1; i++) {
-            double first = 0.9 * 0.1 * i + 0.1 * v.a[i];
-            double second = 0.999 * 0.01 * i + 0.001 * v.a[i] * v.a[i];
-            ck_assert_double_eq_tol(m[i], first, 1e-14);
-            ck_assert_double_eq_tol(s[i], second, 1e-14);
-            ck_assert_double_eq_tol(w[i], 1.0 - 0.02 * first / (sqrt(second) / 0.3 + 1e-8), 1e-13);
-        }
-        ck_assert_double_eq(w[MAX_FEATURES - 1], 1.0); /* nothing beyond n */
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("resnet");
@@ -576,9 +385,6 @@ int main(void)
     tcase_add_test(tc, rows_do_not_depend_on_their_neighbours);
     tcase_add_test(tc, row_gradients_and_jacobians_are_those_of_rows_alone);
     tcase_add_test(tc, a_tape_without_memory_is_none);
-    tcase_add_test(tc, kernels_of_training_agree_with_plain_loops);
-    tcase_add_test(tc, sweeps_of_training_agree_with_plain_loops);
-    tcase_add_test(tc, adam_s_kernel_agrees_with_plain_loops);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -30,7 +30,7 @@ START_TEST(tangents_are_adjoint_to_gradients)
     for (size_t i = 0; i < (size_t)posed_n_kinds; i++) {
         struct posed f;
         struct rng rng;
-        ck_assert(posed_init(&f, &posed_kinds[i], WISH_NLL, POSED_ROWS));
+        ck_assert(posed_init(&f, &posed_kinds[i], POSED_NLL, POSED_ROWS));
         size_t k = (size_t)f.net.n_params;
         size_t d = (size_t)(POSED_ROWS * f.net.arch.inputs);
         size_t o = (size_t)(POSED_ROWS * f.net.n_out);
@@ -69,7 +69,7 @@ START_TEST(tangents_are_adjoint_to_gradients)
 }
 END_TEST
 
-/* The gradients by params and inputs at a point moved by t along (v, u), weights w + t dw. */
+/* Gradients at the point moved by t along (v, u), for dF/dy = w + t dw. */
 static void gradients_at(struct posed *f, struct resnet_tape *tape, const double *const at[4],
                          double t, double *grad, double *dx)
 {
@@ -100,7 +100,7 @@ START_TEST(tangents_of_gradients_match_central_differences)
         struct posed f;
         struct rng rng;
         const double step = 1e-5;
-        ck_assert(posed_init(&f, &posed_kinds[i], WISH_NLL, POSED_ROWS));
+        ck_assert(posed_init(&f, &posed_kinds[i], POSED_NLL, POSED_ROWS));
         size_t k = (size_t)f.net.n_params;
         size_t d = (size_t)(POSED_ROWS * f.net.arch.inputs);
         size_t o = (size_t)(POSED_ROWS * f.net.n_out);

@@ -269,7 +269,7 @@ START_TEST(without_a_variance_there_is_no_density)
         bool known = cases[k].noise[0] > 0.0;
         struct model *model = make_model(cases[k].m, known ? cases[k].noise : NULL);
         make_rows(model, 1.0, &rows);
-        ck_assert_int_eq(evaluation_knows_noise(model), known);
+        ck_assert_int_eq(model_knows_noise(model), known);
         rows.y[0] += 1.0;
         struct scores s = score(model, &rows, 1);
         ck_assert_ptr_nonnull(s.rmse);
@@ -493,8 +493,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("calib");
-    TCase *tc = tcase_create("calib");
+    Suite *suite = suite_create("evaluation");
+    TCase *tc = tcase_create("evaluation");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, scores_match_formulas_written_out);

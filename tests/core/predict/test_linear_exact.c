@@ -25,9 +25,9 @@ static struct model *last_layer_model(enum arch_activation activation, bool line
     arch.activation = activation;
     ck_assert_int_eq(model_new(&arch, draws, &model, &err), ERR_OK);
     int k = model->net.n_params;
-    ck_assert_int_eq(gauss_mixture_new(&model->gaussian, 1, k, model->net.off.weight_post, FEATURES,
-                                       false, FEATURES, &err),
-                     ERR_OK);
+    const struct gauss_shape shape = {
+        .n_params = k, .first = model->net.off.weight_post, .n = FEATURES, .rank = FEATURES};
+    ck_assert_int_eq(gauss_mixture_new(&model->gaussian, 1, &shape, &err), ERR_OK);
     rng_init(&rng, 77, RNG_TEST, 0);
     struct gauss *g = &model->gaussian.members[0];
     for (int j = 0; j < k; j++) {
@@ -140,8 +140,8 @@ START_TEST(a_posterior_without_spread_is_a_step)
     struct arch arch = arch_default(1, 1);
     arch.width = 2;
     ck_assert_int_eq(model_new(&arch, 2, &model, &err), ERR_OK);
-    ck_assert_int_eq(
-        gauss_mixture_new(&model->gaussian, 2, model->net.n_params, 3, 4, false, 0, &err), ERR_OK);
+    const struct gauss_shape shape = {.n_params = model->net.n_params, .first = 3, .n = 4};
+    ck_assert_int_eq(gauss_mixture_new(&model->gaussian, 2, &shape, &err), ERR_OK);
     model->gaussian.members[0].mean[model->net.off.bias_post] = 1.0;
     model->gaussian.members[1].mean[model->net.off.bias_post] = 3.0;
     model->gaussian.linearised = true;

@@ -166,7 +166,7 @@ static void check_covariances(const struct model *model, const struct predict_re
                                         dense.all[(i * o + a) * cells + i * o + b], 1e-9 * largest);
             }
             for (int j = 0; j < N; j++) {
-                ck_assert_double_eq_tol(rows->covariance[(a * N + i) * N + j],
+                ck_assert_double_eq_tol(rows->covariance_rows[(a * N + i) * N + j],
                                         dense.all[(i * o + a) * cells + j * o + a], 1e-9 * largest);
             }
         }
@@ -292,9 +292,9 @@ START_TEST(jacobians_match_central_differences)
             }
         }
         for (int c = 0; c < cells; c++) {
-            ck_assert_double_eq_tol(r.jacobian_mean[c * D + b], mean[c],
-                                    1e-8 * (1.0 + fabs(mean[c])));
-            ck_assert_double_eq_tol(r.jacobian_std[c * D + b], std[c], 1e-8 * (1.0 + fabs(std[c])));
+            ck_assert_double_eq_tol(r.jacobian[c * D + b], mean[c], 1e-8 * (1.0 + fabs(mean[c])));
+            ck_assert_double_eq_tol(r.jacobian[(cells + c) * D + b], std[c],
+                                    1e-8 * (1.0 + fabs(std[c])));
         }
     }
     arena_release(&arena);
@@ -324,8 +324,10 @@ START_TEST(intervals_are_of_the_normal_or_of_the_folds)
     run(model, &req, &arena, &r);
     for (size_t c = 0; c < N * o; c++) {
         double width = half * sqrt(r.total_variance[c]);
-        ck_assert_double_eq_tol(r.lower[c], r.mean[c] - width, 1e-12 * (width + fabs(r.mean[c])));
-        ck_assert_double_eq_tol(r.upper[c], r.mean[c] + width, 1e-12 * (width + fabs(r.mean[c])));
+        ck_assert_double_eq_tol(r.intervals[c], r.mean[c] - width,
+                                1e-12 * (width + fabs(r.mean[c])));
+        ck_assert_double_eq_tol(r.intervals[N * o + c], r.mean[c] + width,
+                                1e-12 * (width + fabs(r.mean[c])));
     }
 
     /* CV+ of four rows: rank 4 of 5, so the ends are the extremes of the four shifted scores. */
@@ -360,8 +362,8 @@ START_TEST(intervals_are_of_the_normal_or_of_the_folds)
             low = fmin(low, one[i % 2].mean[at] - shift);
             high = fmax(high, one[i % 2].mean[at] + shift);
         }
-        ck_assert_double_eq_tol(r.lower[at], low, 1e-12 * (1.0 + fabs(low)));
-        ck_assert_double_eq_tol(r.upper[at], high, 1e-12 * (1.0 + fabs(high)));
+        ck_assert_double_eq_tol(r.intervals[at], low, 1e-12 * (1.0 + fabs(low)));
+        ck_assert_double_eq_tol(r.intervals[N * o + at], high, 1e-12 * (1.0 + fabs(high)));
     }
     arena_release(&arena);
     model_unref(model);
@@ -404,7 +406,8 @@ START_TEST(the_answer_of_a_row_depends_on_nothing_around_it)
         ck_assert_int_eq(memcmp(alone.std, one.std + i * o, o * sizeof(double)), 0);
         ck_assert_int_eq(memcmp(alone.quantiles, one.quantiles + i * o, o * sizeof(double)), 0);
         ck_assert_int_eq(
-            memcmp(alone.jacobian_std, one.jacobian_std + i * o * D, o * D * sizeof(double)), 0);
+            memcmp(alone.jacobian + o * D, one.jacobian + (N + i) * o * D, o * D * sizeof(double)),
+            0);
         ck_assert_int_eq(
             memcmp(alone.covariance, one.covariance + i * o * o, o * o * sizeof(double)), 0);
     }
@@ -431,11 +434,12 @@ START_TEST(joined_requests_have_the_answers_of_each_alone)
     size_t o = (size_t)model->o;
     ck_assert(predict_can_join(&a, &b));
     ck_assert_int_eq(predict_join(parts, 2, D, &arena, &joint, &err), ERR_OK);
+    const struct predict_call call = {.model = model, .req = &joint, .out = &all};
     run(model, &joint, &arena, &all);
-    ck_assert_int_eq(predict_slice(model, &joint, &all, 0, &a, &arena, &part, &err), ERR_OK);
+    ck_assert_int_eq(predict_slice(&call, 0, &a, &arena, &part, &err), ERR_OK);
     run(model, &a, &arena, &alone);
     ck_assert_int_eq(memcmp(part.total_variance, alone.total_variance, 3 * o * sizeof(double)), 0);
-    ck_assert_int_eq(predict_slice(model, &joint, &all, 3, &b, &arena, &part, &err), ERR_OK);
+    ck_assert_int_eq(predict_slice(&call, 3, &b, &arena, &part, &err), ERR_OK);
     run(model, &b, &arena, &alone);
     ck_assert_int_eq(memcmp(part.std, alone.std, (N - 3) * o * sizeof(double)), 0);
     arena_release(&arena);

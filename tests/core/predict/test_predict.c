@@ -57,7 +57,7 @@ static void check_moments(const json_t *item)
     ck_assert_int_eq(predict_run(model, &req, &arena, &r, &err), ERR_OK);
     ck_assert_double_le(oracle_error(r.mean, mean, n_y), 1e-12);
     ck_assert_double_le(oracle_error(r.variance, variance, n_y), 1e-12);
-    ck_assert_double_le(oracle_error(r.covariance, cov, n_cov), 1e-12);
+    ck_assert_double_le(oracle_error(r.covariance_rows, cov, n_cov), 1e-12);
     ck_assert_double_le(oracle_error(r.quantiles, values, n_levels * n_y), 1e-12);
     /* All draws were asked for, in a random order: each stands once. */
     double sum_found = 0.0;
@@ -255,8 +255,8 @@ START_TEST(jacobians_match_central_differences)
                 double dm = (mean[0][a] - mean[1][a]) / (2.0 * h);
                 double ds = (sqrt(cov[0][a * O + a]) - sqrt(cov[1][a * O + a])) / (2.0 * h);
                 size_t at = (size_t)((i * O + a) * D + b);
-                ck_assert_double_eq_tol(r.jacobian_mean[at], dm, 1e-6 * (1.0 + fabs(dm)));
-                ck_assert_double_eq_tol(r.jacobian_std[at], ds, 1e-6 * (1.0 + fabs(ds)));
+                ck_assert_double_eq_tol(r.jacobian[at], dm, 1e-6 * (1.0 + fabs(dm)));
+                ck_assert_double_eq_tol(r.jacobian[5 * O * D + at], ds, 1e-6 * (1.0 + fabs(ds)));
             }
         }
     }
@@ -265,43 +265,63 @@ START_TEST(jacobians_match_central_differences)
 }
 END_TEST
 
-static void check_same(const double *a, const double *b, size_t n)
+static size_t count_of(enum predict_index index, const struct model *model,
+                       const struct predict_request *req)
 {
-    ck_assert_int_eq(a == NULL, b == NULL);
-    if (a != NULL) {
-        ck_assert_int_eq(memcmp(a, b, n * sizeof *a), 0);
+    struct predict_dims dims = predict_result_dims(index, model, req);
+    size_t count = 1;
+    for (int k = 0; k < dims.rank; k++) {
+        count *= dims.size[k];
+    }
+    return count;
+}
+
+/* Both hold the same results with the same bits. */
+static void check_same(const struct model *model, const struct predict_request *req,
+                       const struct predict_result *a, const struct predict_result *b)
+{
+    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
+        ck_assert_msg((a->at[i] == NULL) == (b->at[i] == NULL), "result %d", i);
+        if (a->at[i] != NULL) {
+            size_t count = count_of((enum predict_index)i, model, req);
+            ck_assert_mem_eq(a->at[i], b->at[i], count * sizeof(double));
+        }
     }
 }
 
+/* Each result in turn; every other request wants two more where that may be joined. */
 START_TEST(joined_requests_have_the_answers_of_each_alone)
 {
-    static const unsigned kinds[][2] = {
-        {PREDICT_MEAN, PREDICT_STD | PREDICT_TOTAL_VARIANCE},
-        {PREDICT_QUANTILES, PREDICT_QUANTILES | PREDICT_NOISE_VARIANCE},
-        {PREDICT_COVARIANCE_OUTPUTS | PREDICT_SAMPLES,
-         PREDICT_COVARIANCE_OUTPUTS | PREDICT_SAMPLES},
-        {PREDICT_JACOBIAN, PREDICT_JACOBIAN | PREDICT_STD}};
     static const int counts[] = {1, 9, 96, 1, 120};
     static const double levels[] = {0.1, 0.5};
     struct model *model = scaled_model();
     double x[120 * D];
     random_rows(x, 120);
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < PREDICT_N_RESULTS; kind++) {
         struct err err = ERR_INIT;
         struct arena arena = ARENA_INIT;
         struct predict_request req[5];
         const struct predict_request *parts[5];
         struct predict_request joint;
         struct predict_result all;
+        const struct predict_call call = {.model = model, .req = &joint, .out = &all};
+        if (predict_kinds[kind].join == PREDICT_JOIN_NEVER) {
+            continue;
+        }
         for (int i = 0; i < 5; i++) {
             req[i] = (struct predict_request){.n = counts[i],
                                               .x = x + (i < 4 ? 5 * D * i : 0),
-                                              .want = kinds[kind][i % 2],
+                                              .want = 1U << kind,
                                               .n_levels = 2,
                                               .levels = levels,
+                                              .n_intervals = 2,
+                                              .intervals = levels,
                                               .n_samples = 3,
                                               .seed = 5,
                                               .n_threads = 1};
+            if (i % 2 == 1) {
+                req[i].want |= PREDICT_STD | PREDICT_TOTAL_VARIANCE;
+            }
             parts[i] = &req[i];
             ck_assert(predict_can_join(&req[0], &req[i]));
         }
@@ -313,20 +333,12 @@ START_TEST(joined_requests_have_the_answers_of_each_alone)
         for (int i = 0; i < 5; i++) {
             struct predict_result alone;
             struct predict_result part;
-            size_t cells = (size_t)counts[i] * O;
             ck_assert_int_eq(predict_run(model, &req[i], &arena, &alone, &err), ERR_OK);
-            ck_assert_int_eq(
-                predict_slice(model, &joint, &all, first, &req[i], &arena, &part, &err), ERR_OK);
-            check_same(alone.mean, part.mean, cells);
-            check_same(alone.variance, part.variance, cells);
-            check_same(alone.std, part.std, cells);
-            check_same(alone.noise_variance, part.noise_variance, cells);
-            check_same(alone.total_variance, part.total_variance, cells);
-            check_same(alone.quantiles, part.quantiles, 2 * cells);
-            check_same(alone.covariance, part.covariance, cells * O);
-            check_same(alone.samples, part.samples, 3 * cells);
-            check_same(alone.jacobian_mean, part.jacobian_mean, cells * D);
-            check_same(alone.jacobian_std, part.jacobian_std, cells * D);
+            if (!(req[i].want & PREDICT_TOTAL_VARIANCE)) {
+                alone.total_variance = NULL; /* was there for the intervals */
+            }
+            ck_assert_int_eq(predict_slice(&call, first, &req[i], &arena, &part, &err), ERR_OK);
+            check_same(model, &req[i], &alone, &part);
             first += counts[i];
         }
         arena_release(&arena);
@@ -345,6 +357,8 @@ START_TEST(requests_that_differ_in_kind_are_not_joined)
          {.want = PREDICT_QUANTILES, .n_levels = 2, .levels = levels[1]}},
         {{.want = PREDICT_QUANTILES, .n_levels = 2, .levels = levels[0]},
          {.want = PREDICT_QUANTILES, .n_levels = 1, .levels = levels[0]}},
+        {{.want = PREDICT_INTERVALS, .n_intervals = 2, .intervals = levels[0]},
+         {.want = PREDICT_INTERVALS, .n_intervals = 2, .intervals = levels[1]}},
         {{.want = PREDICT_SAMPLES, .n_samples = 2}, {.want = PREDICT_SAMPLES, .n_samples = 3}},
         {{.want = PREDICT_SAMPLES, .seed = 1}, {.want = PREDICT_SAMPLES, .seed = 2}}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Samplers on known targets: whole chains from far starts, warm-up included; what the warm-up
- * learns; states in bytes. Single kernels: test_kernels.c.
+ * learns; states in bytes. Single steps: test_sampler_steps.c.
  *
  * Significance: a mean may be Z standard errors off, Z = 5, which a right sampler exceeds about
  * once in 2e6 comparisons (there are some 160). Seeds are fixed.

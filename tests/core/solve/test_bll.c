@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Bayesian last layer, and the evidence that chooses its prior and noise. */
 #include "gaussian_problem.h"
+#include "plain_forward.h"
 #include "run.h"
 
 #include "solve/evidence.h"
@@ -111,21 +112,16 @@ static void features(const struct problem *p, const double *params, double *phi)
     arch.layer_post = false;
     ck_assert_int_eq(resnet_init(&bare, &arch, &err), ERR_OK);
     double *own = mem_alloc_array((size_t)bare.n_params, sizeof *own);
-    double *pack = mem_alloc_array(bare.pack_size, sizeof *pack);
-    double *scratch = mem_alloc_array(resnet_apply_scratch(&bare, 1), sizeof *scratch);
     /* The same parameters without those of the post layer. */
     int before = p->net.off.weight_post;
     int after = p->net.off.bias_post + p->net.arch.outputs;
     memcpy(own, params, (size_t)before * sizeof *own);
     memcpy(own + before, params + after, (size_t)(p->net.n_params - after) * sizeof *own);
-    resnet_pack(&bare, own, pack);
     for (int i = 0; i < N; i++) {
-        resnet_apply(&bare, pack, 1, p->x + i * arch.inputs, phi + i * (r + 1), scratch);
+        plain_forward(&bare, own, 1, p->x + i * arch.inputs, phi + i * (r + 1));
         phi[i * (r + 1) + r] = 1.0;
     }
     mem_free(own);
-    mem_free(pack);
-    mem_free(scratch);
     resnet_release(&bare);
 }
 

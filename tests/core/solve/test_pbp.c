@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Probabilistic backpropagation: moments, their derivatives, updates of weights, noise and prior.
  */
+#include "plain_forward.h"
 #include "run.h"
 
 #include <math.h>
@@ -43,8 +44,6 @@ static void compare_with_draws(const struct resnet *net, const double *m, const 
     double y[MAX];
     struct pbp_moments *moments = pbp_moments_new(net);
     double *theta = mem_alloc_array((size_t)net->n_params, sizeof *theta);
-    double *pack = mem_alloc_array(net->pack_size, sizeof *pack);
-    double *scratch = mem_alloc_array(resnet_apply_scratch(net, 1), sizeof *scratch);
     struct rng rng;
     rng_init(&rng, 6, RNG_TEST, 0);
     pbp_moments_forward(moments, m, v, x, xv, mean, variance);
@@ -55,8 +54,7 @@ static void compare_with_draws(const struct resnet *net, const double *m, const 
         for (int k = 0; k < d; k++) {
             xs[k] = x[k] + (xv != NULL ? sqrt(xv[k]) * rng_normal(&rng) : 0.0);
         }
-        resnet_pack(net, theta, pack);
-        resnet_apply(net, pack, 1, xs, y, scratch);
+        plain_forward(net, theta, 1, xs, y);
         for (int j = 0; j < o; j++) {
             double dev = y[j] - mean[j];
             sums[j][0] += dev / DRAWS;
@@ -71,8 +69,6 @@ static void compare_with_draws(const struct resnet *net, const double *m, const 
     }
     pbp_moments_free(moments);
     mem_free(theta);
-    mem_free(pack);
-    mem_free(scratch);
 }
 
 /* One block without pre and post layer: z + h tanh(W z + b). */
@@ -415,15 +411,12 @@ static void predict(const struct resnet *net, const struct solver_result *result
                     const double *x, double *mean, double *variance)
 {
     double *theta = mem_alloc_array((size_t)net->n_params, sizeof *theta);
-    double *pack = mem_alloc_array(net->pack_size, sizeof *pack);
-    double *scratch = mem_alloc_array(resnet_apply_scratch(net, n), sizeof *scratch);
     double *y = mem_alloc_array((size_t)n, sizeof *y);
     memset(mean, 0, (size_t)n * sizeof *mean);
     memset(variance, 0, (size_t)n * sizeof *variance);
     for (int j = 0; j < result->m; j++) {
         gauss_mixture_draw(&result->gaussian, net->n_params, j, theta);
-        resnet_pack(net, theta, pack);
-        resnet_apply(net, pack, n, x, y, scratch);
+        plain_forward(net, theta, n, x, y);
         for (int i = 0; i < n; i++) {
             double dev = y[i] - mean[i];
             mean[i] += dev / (j + 1);
@@ -434,8 +427,6 @@ static void predict(const struct resnet *net, const struct solver_result *result
         variance[i] /= result->m - 1;
     }
     mem_free(theta);
-    mem_free(pack);
-    mem_free(scratch);
     mem_free(y);
 }
 

@@ -56,6 +56,13 @@ static void last_layer_features(struct last_layer *l)
     resnet_tape_free(tape);
 }
 
+/* x <- (L L')^-1 x */
+static void solve(const double *l, double *x)
+{
+    cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, P, l, P, x, 1);
+    cblas_dtrsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, P, l, P, x, 1);
+}
+
 static void last_layer_init(struct last_layer *l)
 {
     struct err err = ERR_INIT;
@@ -89,9 +96,11 @@ static void last_layer_init(struct last_layer *l)
         precision[a * P + a] += 1.0 / (S_P * S_P);
     }
     ck_assert(linalg_cholesky(P, precision));
-    linalg_solve_lower(P, precision, l->mean);
-    linalg_solve_upper(P, precision, l->mean);
-    linalg_inverse(P, precision, l->cov);
+    solve(precision, l->mean);
+    for (int k = 0; k < P; k++) {
+        l->cov[k * P + k] = 1.0;
+        solve(precision, l->cov + k * P);
+    }
     struct data rows = {.n = ROWS, .d = WIDTH, .o = 1, .x = l->x, .y = l->y};
     struct objective objective = {
         .kind = OBJECTIVE_NLP, .noise_sigma = S, .prior_sigma = S_P, .n_total = ROWS};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Delta-UQ: a folded draw is the trained network at (anchor, x - anchor). */
+#include "plain_forward.h"
 #include "run.h"
 
 #include <math.h>
@@ -11,16 +12,6 @@
 #include "solver_toy.h"
 
 #define ROWS 9
-
-static void apply(const struct resnet *net, const double *params, const double *x, double *y)
-{
-    double *pack = mem_alloc_array(net->pack_size, sizeof *pack);
-    double *scratch = mem_alloc_array(resnet_apply_scratch(net, ROWS), sizeof *scratch);
-    resnet_pack(net, params, pack);
-    resnet_apply(net, pack, ROWS, x, y, scratch);
-    mem_free(pack);
-    mem_free(scratch);
-}
 
 static void check_fold(const struct arch *arch)
 {
@@ -55,8 +46,8 @@ static void check_fold(const struct arch *arch)
         }
     }
     duq_fold(&net, params, anchor, draw);
-    apply(&net, draw, x, y);
-    apply(&inner, params, both, expected);
+    plain_forward(&net, draw, ROWS, x, y);
+    plain_forward(&inner, params, ROWS, both, expected);
     double max = 0.0;
     for (int i = 0; i < ROWS * net.n_out; i++) {
         max = fmax(max, fabs(expected[i]));

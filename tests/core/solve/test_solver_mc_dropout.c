@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Dropout: draws against a forward pass that leaves units out itself, and the loss's gradient. */
+#include "plain_forward.h"
 #include "run.h"
 
 #include <math.h>
@@ -69,16 +70,6 @@ static void unmask(const struct solver_toy *toy, const struct solver_result *res
     }
 }
 
-static void apply(const struct resnet *net, const double *params, const double *x, double *y)
-{
-    double *pack = mem_alloc_array(net->pack_size, sizeof *pack);
-    double *scratch = mem_alloc_array(resnet_apply_scratch(net, TOY_ROWS), sizeof *scratch);
-    resnet_pack(net, params, pack);
-    resnet_apply(net, pack, TOY_ROWS, x, y, scratch);
-    mem_free(pack);
-    mem_free(scratch);
-}
-
 /* Units of a draw, as the header says they are drawn. */
 static void units(struct rng *rng, double p, double *mask)
 {
@@ -113,7 +104,7 @@ START_TEST(a_draw_is_the_network_with_units_left_out)
             n_left_out += (blocks[j] > 0.0 ? 0 : 1) + (post[j] > 0.0 ? 0 : 1);
         }
         unmask(&toy, &result, number / toy.settings.draws, params);
-        apply(&toy.net, result.draws + number * k, toy.x, y);
+        plain_forward(&toy.net, result.draws + number * k, TOY_ROWS, toy.x, y);
         for (int i = 0; i < TOY_ROWS; i++) {
             forward(&toy.net, params, blocks, post, toy.x + i * TOY_INPUTS, expected);
             for (int j = 0; j < TOY_OUT; j++) {

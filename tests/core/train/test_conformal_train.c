@@ -76,8 +76,8 @@ static void check_intervals(const struct model *model, const double *x)
         for (int l = 0; l < LEVELS; l++) {
             double expected[2];
             brute_force(c, (int)lround(100.0 * (1.0 - levels[l])), O, k % O, means, stds, expected);
-            near(r.lower[l * ROWS * O + k], expected[0]);
-            near(r.upper[l * ROWS * O + k], expected[1]);
+            near(r.intervals[2 * l * ROWS * O + k], expected[0]);
+            near(r.intervals[(2 * l + 1) * ROWS * O + k], expected[1]);
         }
     }
     free(mean);
@@ -342,8 +342,8 @@ static int count_covered(const struct model *model, double level, int n, const d
                                   .n_threads = 1};
     ck_assert_msg(predict_run(model, &req, &arena, &r, &err) == ERR_OK, "%s", err.msg);
     for (int i = 0; i < n; i++) {
-        double value = y[i * O + output];
-        covered += r.lower[i * O + output] <= value && value <= r.upper[i * O + output];
+        int c = i * O + output;
+        covered += r.intervals[c] <= y[c] && y[c] <= r.intervals[n * O + c];
     }
     arena_release(&arena);
     return covered;

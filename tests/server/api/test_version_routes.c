@@ -4,12 +4,14 @@
  * the right one, nothing is half done, nothing leaks, and memory serves what the store says.
  */
 #include "loopback.h"
+#include "registry_check.h"
 #include "run.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/sqlite/db.h"
 
 #define MODEL                                                                                      \
     "{\"architecture\":{\"inputs\":1,\"outputs\":1,\"width\":1,\"layers\":0,\"basis\":"            \
@@ -53,7 +55,7 @@ static int number_of(enum http_method method, const char *path, const char *body
 static void check_served(void)
 {
     struct err err = ERR_INIT;
-    ck_assert_msg(db_check(loop.app.db, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(registry_check(loop.app.db, &err) == ERR_OK, "%s", err.msg);
     int stored = number_of(HTTP_GET, "/v1/models/m", NULL, "\"default_version\":");
     int served = number_of(HTTP_POST, "/v1/models/m/predict", ROW, "\"version\":");
     ck_assert_int_eq(served, stored);

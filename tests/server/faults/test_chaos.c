@@ -8,6 +8,7 @@
 #include "fault_scenario.h"
 #include "foreign_mem.h"
 #include "loopback.h"
+#include "registry_check.h"
 #include "run.h"
 #include "stride.h"
 
@@ -20,6 +21,10 @@
 #include "base/mem.h"
 #include "formats/npy.h"
 #include "math/gemm.h"
+#include "store/data/data_read.h"
+#include "store/jobs/job_store.h"
+#include "store/models/model_view.h"
+#include "store/store.h"
 
 #define MODEL                                                                                      \
     "{\"architecture\":{\"inputs\":1,\"outputs\":1,\"width\":1,\"layers\":0,\"basis\":"            \
@@ -68,7 +73,7 @@ static int call(enum http_method method, const char *path, const char *body)
 static void check_registry(void)
 {
     struct err err = ERR_INIT;
-    ck_assert_msg(db_check(loop.app.db, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(registry_check(loop.app.db, &err) == ERR_OK, "%s", err.msg);
 }
 
 /* Fails allocation 1, 2, .. of a request until it gets by without; its status then. */
@@ -351,11 +356,11 @@ START_TEST(opening_survives)
                 unlink(loop.path);
             }
             memory->fail_after(at, memory->for_ever);
-            enum err_code code = db_open(&db, &settings, &err);
+            enum err_code code = store_open(&db, &settings, &err);
             attempts = memory->attempts();
             memory->fail_after(0, false);
             ck_assert_msg(code == ERR_OK || code == ERR_NOMEM, "allocation %ld: %s: %s", at,
-                          err_name(code), err.msg);
+                          err_text(code), err.msg);
             db_close(db);
             ck_assert_int_eq(mem_live(), live_before);
         }
@@ -409,10 +414,10 @@ static void check_version(int64_t job)
 static size_t n_versions(void)
 {
     struct err err = ERR_INIT;
-    struct version_row *rows = NULL;
-    size_t n = 0;
-    ck_assert_int_eq(model_store_versions(loop.app.db, "m", &rows, &n, &err), ERR_OK);
-    mem_free(rows);
+    struct model_view view;
+    ck_assert_int_eq(model_store_view(loop.app.db, "m", &view, &err), ERR_OK);
+    size_t n = view.n_versions;
+    model_view_release(&view);
     return n;
 }
 

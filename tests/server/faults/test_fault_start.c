@@ -5,6 +5,7 @@
  * no version is called damaged that is not, and what is served is what is stored.
  */
 #include "fault_scenario.h"
+#include "registry_check.h"
 #include "registry_dump.h"
 #include "fault_vfs.h"
 #include "run.h"
@@ -17,6 +18,7 @@
 #include "background.h"
 #include "base/mem.h"
 #include "math/gemm.h"
+#include "store/store.h"
 
 static const struct fault faults[] = {
     {FAULT_OPEN, FAULT_FAIL, FAULT_ANY_FILE, 0, false},
@@ -54,7 +56,7 @@ static bool disarm(void)
 static void check_file(struct db *db)
 {
     struct err err = ERR_INIT;
-    ck_assert_msg(db_check(db, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(registry_check(db, &err) == ERR_OK, "%s", err.msg);
 }
 
 /* ---- opening ---- */
@@ -116,7 +118,7 @@ static struct db *open_well(const struct place *place)
     struct err err = ERR_INIT;
     struct db *db = NULL;
     struct db_settings settings = {.path = place->path, .chunk_bytes = 1000};
-    ck_assert_msg(db_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
     return db;
 }
 
@@ -149,13 +151,13 @@ static bool open_with(int which, long at, const char *left, const char *expected
     }
     struct db_settings settings = {.path = place.path, .chunk_bytes = 1000};
     arm(which, at);
-    enum err_code code = db_open(&db, &settings, &err);
+    enum err_code code = store_open(&db, &settings, &err);
     bool met = disarm();
     if (code == ERR_OK) {
         db_close(db);
     } else {
         ck_assert_msg(met && is_explained(&faults[which], code), "fault %d (%ld): %s: %s", which,
-                      at, err_name(code), err.msg);
+                      at, err_text(code), err.msg);
         ck_assert_str_ne(err.msg, "");
         ck_assert_ptr_null(db);
     }

@@ -5,6 +5,7 @@
  * is gone the same requests end with the same registry as on a good disk.
  */
 #include "fault_scenario.h"
+#include "registry_check.h"
 #include "registry_dump.h"
 #include "fault_vfs.h"
 #include "run.h"
@@ -16,6 +17,7 @@
 
 #include "base/mem.h"
 #include "math/gemm.h"
+#include "store/sqlite/db.h"
 
 #define MAX 100000 /* operations of a kind in a scenario */
 
@@ -81,7 +83,7 @@ static void arm(const struct trial *trial, long at)
 static void check_file(void)
 {
     struct err err = ERR_INIT;
-    ck_assert_msg(db_check(loop.app.db, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(registry_check(loop.app.db, &err) == ERR_OK, "%s", err.msg);
 }
 
 /* ---- requests ---- */

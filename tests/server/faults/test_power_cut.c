@@ -5,6 +5,7 @@
  * acknowledged, and of the request that was under way all or nothing.
  */
 #include "fault_scenario.h"
+#include "registry_check.h"
 #include "registry_dump.h"
 #include "fault_vfs.h"
 #include "run.h"
@@ -18,6 +19,8 @@
 
 #include "base/mem.h"
 #include "math/gemm.h"
+#include "store/jobs/job_read.h"
+#include "store/store.h"
 
 #define MAX_IMAGES 4000
 
@@ -114,7 +117,7 @@ static struct db *open_image(int i)
     char path[128];
     image_path(i, "/registry.db", path, sizeof path);
     struct db_settings settings = {.path = path, .chunk_bytes = 1000};
-    ck_assert_msg(db_open(&db, &settings, &err) == ERR_OK && db_check(db, &err) == ERR_OK,
+    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK && registry_check(db, &err) == ERR_OK,
                   "change %ld, seed %llx: %s", images[i].change, (unsigned long long)images[i].seed,
                   err.msg);
     return db;

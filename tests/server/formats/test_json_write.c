@@ -52,16 +52,20 @@ START_TEST(every_kind_of_value_has_its_bytes)
     json_write_reals(&json, "empty vector", numbers, 0);
     json_write_matrix(&json, "matrix", numbers, 2, 3);
     json_write_matrix(&json, "no matrix", NULL, 2, 3);
-    json_write_raw(&json, "raw", "{\"x\":[1]}", 9);
+    json_write_raw(&json, "raw", "{\"x\":[1]}");
+    json_write_raw(&json, "nothing raw", NULL);
+    json_write_raw_bytes(&json, "bytes", "12345", 3);
+    json_write_raw_bytes(&json, "no bytes", NULL, 3);
     json_write_object_end(&json);
     json_write_end(&json);
-    ck_assert_str_eq(text.data,
-                     "{\"null\":null,\"yes\":true,\"no\":false,\"least\":-9223372036854775808,"
-                     "\"greatest\":9223372036854775807,\"real\":0.1,\"whole\":3,"
-                     "\"text\":\"a \\\"b\\\" \\\\ \\u000a \\u001f \xc3\xa9 /\",\"none\":null,"
-                     "\"a \\\"key\\\"\":\"\",\"vector\":[1,-2.5,0.1,1e+300,5e-324,3],"
-                     "\"no vector\":null,\"empty vector\":[],\"matrix\":[[1,-2.5,0.1],"
-                     "[1e+300,5e-324,3]],\"no matrix\":null,\"raw\":{\"x\":[1]}}");
+    ck_assert_str_eq(
+        text.data, "{\"null\":null,\"yes\":true,\"no\":false,\"least\":-9223372036854775808,"
+                   "\"greatest\":9223372036854775807,\"real\":0.1,\"whole\":3,"
+                   "\"text\":\"a \\\"b\\\" \\\\ \\u000a \\u001f \xc3\xa9 /\",\"none\":null,"
+                   "\"a \\\"key\\\"\":\"\",\"vector\":[1,-2.5,0.1,1e+300,5e-324,3],"
+                   "\"no vector\":null,\"empty vector\":[],\"matrix\":[[1,-2.5,0.1],"
+                   "[1e+300,5e-324,3]],\"no matrix\":null,\"raw\":{\"x\":[1]},\"nothing raw\":null,"
+                   "\"bytes\":123,\"no bytes\":null}");
 }
 END_TEST
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "math/gemm.h"
+#include "store/jobs/job_read.h"
 
 #define SECOND INT64_C(1000000000)
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "math/gemm.h"
+#include "store/jobs/job_read.h"
 
 #define SECOND INT64_C(1000000000)
 

@@ -16,6 +16,8 @@
 #include "fit/split.h"
 #include "formats/json_read.h"
 #include "jobs/attempt.h"
+#include "store/jobs/job_store.h"
+#include "store/models/model_admin.h"
 
 #define N    100
 #define SEED 3
@@ -361,7 +363,7 @@ START_TEST(any_version_takes_the_place_of_a_damaged_one)
     struct err err = ERR_INIT;
     put(&exact);
     ck_assert_int_eq(model_store_mark_damaged(loop.app.db, "m", 1, "a test", &err), ERR_OK);
-    ck_assert_int_eq(models_refresh(loop.app.models, "m", NULL, NULL, &err), ERR_OK);
+    ck_assert_int_eq(models_refresh(loop.app.models, "m", NULL, 0, &err), ERR_OK);
     struct job_row row = train();
     ck_assert(row.promoted);
     ck_assert_int_eq(served(), 2);

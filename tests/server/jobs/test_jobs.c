@@ -2,8 +2,12 @@
 /* Curves, time limits, checkpoints and the queue's order, without the trainer. */
 #include "jobs/checkpoints.h"
 #include "jobs/curves.h"
+#include "store/data/data_append.h"
+#include "store/jobs/job_checkpoint_store.h"
 #include "store/jobs/job_store.h"
 #include "store/jobs/policy_store.h"
+#include "store/store.h"
+#include "registry_check.h"
 #include "run.h"
 #include "jobs/running.h"
 
@@ -204,7 +208,7 @@ static void setup(void)
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/r.db", folder);
     struct db_settings settings = {.path = path, .chunk_bytes = 100};
-    ck_assert_msg(db_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
     struct data_upload upload = {
         .n = 1, .d = 1, .o = 1, .rows = (const double[]){1, 2}, .format = "json"};
     struct data_append_result result;
@@ -388,7 +392,7 @@ START_TEST(a_state_is_found_again_until_the_job_ends)
     finish(id);
     ck_assert_int_eq(c->load(c->ctx, 7, &found, &n, &err), ERR_NOT_FOUND);
     err_clear(&err);
-    ck_assert_int_eq(db_check(db, &err), ERR_OK);
+    ck_assert_int_eq(registry_check(db, &err), ERR_OK);
 }
 END_TEST
 

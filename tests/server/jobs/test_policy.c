@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When a policy trains, by facts made up here. Times in seconds from 2026-01-01 00:00 UTC. */
 #include "jobs/policy.h"
+
+#include "store/jobs/policy_store.h"
 #include "run.h"
 
 #include <string.h>

@@ -13,9 +13,16 @@
 #include "base/mem.h"
 #include "store/care/backup.h"
 #include "store/care/check_file.h"
-#include "store/data/data_store.h"
+#include "store/data/data_append.h"
+#include "store/data/data_delete.h"
+#include "store/models/model_admin.h"
 #include "store/models/model_store.h"
-#include "store/sqlite/db_priv.h"
+#include "store/models/model_view.h"
+#include "store/sqlite/db_follow.h"
+#include "store/sqlite/db_tidy.h"
+#include "store/sqlite/db_transaction.h"
+#include "store/sqlite/query.h"
+#include "store/store.h"
 
 static char folder[64];
 static char path[96];
@@ -27,7 +34,7 @@ static struct db *open_writable(const char *at)
     struct err err = ERR_INIT;
     struct db *opened = NULL;
     struct db_settings settings = {.path = at, .chunk_bytes = 20000};
-    ck_assert_msg(db_open(&opened, &settings, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(store_open(&opened, &settings, &err) == ERR_OK, "%s", err.msg);
     return opened;
 }
 
@@ -141,7 +148,7 @@ static struct db *open_replica(const char *at)
     struct err err = ERR_INIT;
     struct db *opened = NULL;
     struct db_settings settings = {.path = at, .read_only = true, .n_readers = 2};
-    ck_assert_msg(db_open(&opened, &settings, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(store_open(&opened, &settings, &err) == ERR_OK, "%s", err.msg);
     return opened;
 }
 
@@ -215,7 +222,7 @@ START_TEST(readers_at_work_finish_on_the_old_file)
     ck_assert_int_eq((int)count_models(replica), 2);
     ck_assert(!query_row(&q));
     ck_assert_int_eq(query_close(&q), ERR_OK);
-    ck_assert_int_eq(conn_number(reading[1], SQL_PING, &n, &err), ERR_OK);
+    ck_assert_int_eq(query_number(reading[1], SQL_TABLE_COUNT, &n, &err), ERR_OK);
     ck_assert_int_eq(db_read_end(replica, reading[0], &err), ERR_OK);
     ck_assert_int_eq(db_read_end(replica, reading[1], &err), ERR_OK);
     ck_assert_int_eq((int)count_models(replica), 2);
@@ -343,7 +350,7 @@ static enum err_code act_once(enum act act, struct err *err)
     case COMPACT:
         return backup_compact(path, &calls, &before, &after, err);
     case REPLICA:
-        if (db_open(&replica, &settings, err) == ERR_OK && db_reopen(replica, err) == ERR_OK) {
+        if (store_open(&replica, &settings, err) == ERR_OK && db_reopen(replica, err) == ERR_OK) {
             err_kept(db_tidy(replica, 1, NULL, err));
         }
         db_close(replica);

@@ -3,6 +3,7 @@
  * Versions, their names and their going, in the store alone. What is kept is compared with a plain
  * statement of the rule after each of many random changes.
  */
+#include "registry_check.h"
 #include "run.h"
 
 #include <stdio.h>
@@ -12,7 +13,11 @@
 #include "base/mem.h"
 #include "store/jobs/job_store.h"
 #include "store/models/alias_store.h"
+#include "store/models/model_admin.h"
 #include "store/models/model_store.h"
+#include "store/models/model_view.h"
+#include "store/models/promotion_store.h"
+#include "store/store.h"
 
 static char folder[64];
 static char path[96];
@@ -25,14 +30,14 @@ static void setup(void)
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/registry.db", folder);
     struct db_settings settings = {.path = path, .chunk_bytes = 1000};
-    ck_assert_msg(db_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
 }
 
 static void teardown(void)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
     struct err err = ERR_INIT;
-    ck_assert_msg(db_check(db, &err) == ERR_OK, "%s", err.msg);
+    ck_assert_msg(registry_check(db, &err) == ERR_OK, "%s", err.msg);
     db_close(db);
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         char name[128];

@@ -1,2 +1,0 @@
--- Used by: db_is_alive.
-SELECT count(*) FROM models;

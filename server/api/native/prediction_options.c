@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/native/prediction_options.h"
+
+#include "formats/json_read.h"
+
+#include <string.h>
+
+#define DEFAULT_SAMPLES 16
+
+/* ---- which keys there are ---- */
+
+static enum option_form form_of(enum predict_option option)
+{
+    switch (option) {
+    case PREDICT_OPTION_LEVELS:
+    case PREDICT_OPTION_COVERAGES:
+        return OPTION_NUMBERS;
+    case PREDICT_OPTION_DRAWS:
+        return OPTION_NUMBER;
+    case PREDICT_OPTION_BETWEEN:
+    case PREDICT_OPTION_NONE:
+    case PREDICT_OPTION_ALTERNATIVE:
+        break;
+    }
+    return OPTION_TEXT;
+}
+
+int prediction_options_list(struct prediction_option list[PREDICTION_OPTIONS_MAX])
+{
+    int n = 0;
+    list[n++] = (struct prediction_option){"return", OPTION_NAMES};
+    list[n++] = (struct prediction_option){"seed", OPTION_NUMBER};
+    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
+        const struct predict_kind *kind = &predict_kinds[i];
+        if (kind->option != PREDICT_OPTION_NONE && kind->option != PREDICT_OPTION_ALTERNATIVE) {
+            list[n++] = (struct prediction_option){kind->name, form_of(kind->option)};
+        }
+    }
+    return n;
+}
+
+/* ---- their values ---- */
+
+static enum err_code read_return(const json_t *object, unsigned *want, struct err *err)
+{
+    const json_t *list = json_object_get(object, "return");
+    if (list == NULL) {
+        *want = PREDICTION_OPTIONS_DEFAULT;
+        return ERR_OK;
+    }
+    if (!json_is_array(list) || json_array_size(list) == 0) {
+        return err_set(err, ERR_INVALID, "return is not a non-empty array of names");
+    }
+    *want = 0;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        enum predict_index index;
+        if (name == NULL || !predict_result_find(name, &index)) {
+            return err_set(err, ERR_INVALID, "return[%zu] \"%.40s\" is not one of %s", i,
+                           name != NULL ? name : "", predict_result_names());
+        }
+        *want |= 1U << index;
+    }
+    return ERR_OK;
+}
+
+/* An option that is an array of levels, with its default. */
+struct level_list {
+    const char *key;
+    int max;
+    int n;
+    const double *values;
+    bool given;
+};
+
+static enum err_code read_levels(const json_t *object, struct arena *arena,
+                                 struct level_list *levels, struct err *err)
+{
+    const json_t *list = json_object_get(object, levels->key);
+    if (list == NULL) {
+        return ERR_OK;
+    }
+    size_t n = json_array_size(list);
+    if (n < 1 || n > (size_t)levels->max) {
+        return err_set(err, ERR_INVALID, "%s must be an array of 1 to %d levels", levels->key,
+                       levels->max);
+    }
+    double *values = arena_alloc_array(arena, n, sizeof *values);
+    if (values == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the request");
+    }
+    levels->n = (int)n;
+    levels->values = values;
+    levels->given = true;
+    return json_read_vector(list, levels->key, (int)n, values, err);
+}
+
+static enum err_code read_quantiles(const json_t *object, struct arena *arena,
+                                    struct level_list *levels, struct err *err)
+{
+    if (read_levels(object, arena, levels, err) != ERR_OK) {
+        return err->code;
+    }
+    for (int k = 0; k < levels->n; k++) {
+        if (!(levels->values[k] >= 0.0 && levels->values[k] <= 1.0)) {
+            return err_set(err, ERR_INVALID, "%s[%d] is %g, a level in [0, 1] is needed",
+                           levels->key, k, levels->values[k]);
+        }
+    }
+    return ERR_OK;
+}
+
+/* How many draws, and the seed that chooses them. */
+static enum err_code read_draws(const json_t *object, const char *key,
+                                struct predict_request *predict, bool *given, struct err *err)
+{
+    int64_t samples = DEFAULT_SAMPLES;
+    int64_t seed = 0;
+    if (json_read_get_int(object, "body", key, false, 1, MODEL_MAX_DRAWS, &samples, err) !=
+            ERR_OK ||
+        json_read_get_int(object, "body", "seed", false, INT64_MIN, INT64_MAX, &seed, err) !=
+            ERR_OK) {
+        return err->code;
+    }
+    *given = json_object_get(object, key) != NULL;
+    predict->n_samples = (int)samples;
+    predict->seed = (uint64_t)seed;
+    return ERR_OK;
+}
+
+/* "rows" has the next result of the list in place of this one. */
+static enum err_code read_between(const json_t *object, enum predict_index index,
+                                  struct predict_request *predict, struct err *err)
+{
+    const char *key = predict_kinds[index].name;
+    const char *kind = NULL;
+    if (json_read_get_text(object, "body", key, false, 16, &kind, err) != ERR_OK || kind == NULL) {
+        return err->code;
+    }
+    if (strcmp(kind, "rows") != 0 && strcmp(kind, "outputs") != 0) {
+        return err_set(err, ERR_INVALID, "%s is \"%.16s\", \"outputs\" or \"rows\" is needed", key,
+                       kind);
+    }
+    predict->want &= ~(1U << index);
+    predict->want |= 1U << (kind[0] == 'r' ? index + 1 : index);
+    return ERR_OK;
+}
+
+/* The option of a result; when it is given the result is wanted too. */
+static enum err_code read_option(const json_t *object, enum predict_index index,
+                                 struct arena *arena, struct predict_request *predict,
+                                 struct err *err)
+{
+    static const double default_quantiles[] = {0.05, 0.5, 0.95};
+    static const double default_intervals[] = {0.9};
+    const struct predict_kind *kind = &predict_kinds[index];
+    struct level_list levels;
+    bool given = false;
+    switch (kind->option) {
+    case PREDICT_OPTION_LEVELS:
+        levels = (struct level_list){kind->name, PREDICT_MAX_LEVELS, 3, default_quantiles, false};
+        err_kept(read_quantiles(object, arena, &levels, err));
+        predict->n_levels = levels.n;
+        predict->levels = levels.values;
+        given = levels.given;
+        break;
+    case PREDICT_OPTION_COVERAGES:
+        levels =
+            (struct level_list){kind->name, PREDICT_MAX_INTERVALS, 1, default_intervals, false};
+        err_kept(read_levels(object, arena, &levels, err));
+        predict->n_intervals = levels.n;
+        predict->intervals = levels.values;
+        given = levels.given;
+        break;
+    case PREDICT_OPTION_DRAWS:
+        err_kept(read_draws(object, kind->name, predict, &given, err));
+        break;
+    case PREDICT_OPTION_BETWEEN:
+        err_kept(read_between(object, index, predict, err));
+        break;
+    case PREDICT_OPTION_NONE:
+    case PREDICT_OPTION_ALTERNATIVE:
+        break;
+    }
+    predict->want |= given ? 1U << index : 0;
+    return err->code;
+}
+
+enum err_code prediction_options_read(const json_t *object, struct arena *arena,
+                                      struct predict_request *predict, struct err *err)
+{
+    err_kept(read_return(object, &predict->want, err));
+    for (int i = 0; i < PREDICT_N_RESULTS && err->code == ERR_OK; i++) {
+        err_kept(read_option(object, (enum predict_index)i, arena, predict, err));
+    }
+    return err->code;
+}

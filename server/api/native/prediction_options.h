@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a prediction should return: "return" and the options of the results in
+ * core/predict/results.def. Where an option is not given, quantiles are at 0.05, 0.5 and 0.95,
+ * intervals at 0.9, and there are 16 samples by seed 0.
+ */
+#ifndef PREDICTION_OPTIONS_H
+#define PREDICTION_OPTIONS_H
+
+#include "predict/predict.h"
+
+#include <jansson.h>
+
+#define PREDICTION_OPTIONS_DEFAULT ((unsigned)(PREDICT_MEAN | PREDICT_VARIANCE))
+#define PREDICTION_OPTIONS_MAX     (2 + PREDICT_N_RESULTS)
+
+/* The form of a value, for those who do not have it as JSON. */
+enum option_form { OPTION_TEXT, OPTION_NAMES, OPTION_NUMBER, OPTION_NUMBERS };
+
+struct prediction_option {
+    const char *key;
+    enum option_form form;
+};
+
+/* Lists the keys that prediction_options_read looks at; returns how many. */
+int prediction_options_list(struct prediction_option list[PREDICTION_OPTIONS_MAX]);
+
+/*
+ * Reads them from an object, whose other members are not looked at, into want, levels, intervals,
+ * n_samples and seed. Arrays are in the arena. Levels of intervals are checked later, by
+ * predict_check, since the model's calibration decides which are possible. ERR_INVALID, ERR_NOMEM.
+ */
+enum err_code prediction_options_read(const json_t *object, struct arena *arena,
+                                      struct predict_request *predict, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The distance is the number of changed, added, missing and swapped neighbouring characters (the
+ * optimal string alignment), by the usual dynamic program over three rows. A name is near when at
+ * most a third of what was given has to change, and at least one character may. What was cut short
+ * ("quant" for "quantiles") counts as one change.
+ */
+#include "base/near_name.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MIN_BEGINNING 3 /* characters that tell which name was meant */
+
+struct near_name near_name_of(const char *given)
+{
+    return (struct near_name){.given = given};
+}
+
+/* Upper case and '-' for '_' are no mistakes worth a change. */
+static char plain(char c)
+{
+    return c == '_' ? '-' : (char)tolower((unsigned char)c);
+}
+
+static bool begins_with(const char *name, const char *beginning, size_t len)
+{
+    size_t i = 0;
+    while (i < len && plain(name[i]) == plain(beginning[i])) {
+        i++;
+    }
+    return i == len;
+}
+
+static int min3(int a, int b, int c)
+{
+    int smaller = a < b ? a : b;
+    return smaller < c ? smaller : c;
+}
+
+static int distance(const char *a, size_t n, const char *b, size_t k)
+{
+    int rows[3][NEAR_NAME_CHARS + 1];
+    for (size_t j = 0; j <= k; j++) {
+        rows[0][j] = (int)j;
+    }
+    for (size_t i = 1; i <= n; i++) {
+        int *row = rows[i % 3];
+        const int *above = rows[(i + 2) % 3];
+        const int *two_above = rows[(i + 1) % 3];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= k; j++) {
+            bool same = plain(a[i - 1]) == plain(b[j - 1]);
+            row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (same ? 0 : 1));
+            if (i > 1 && j > 1 && plain(a[i - 1]) == plain(b[j - 2]) &&
+                plain(a[i - 2]) == plain(b[j - 1]) && two_above[j - 2] + 1 < row[j]) {
+                row[j] = two_above[j - 2] + 1;
+            }
+        }
+    }
+    return rows[n % 3][k];
+}
+
+void near_name_try(struct near_name *near, const char *name)
+{
+    size_t n = strlen(near->given);
+    size_t k = strlen(name);
+    if (n == 0 || n > NEAR_NAME_CHARS || k > NEAR_NAME_CHARS) {
+        return;
+    }
+    int allowed = n < 6 ? 1 : (int)n / 3;
+    int changes = distance(near->given, n, name, k);
+    if (n >= MIN_BEGINNING && k > n && begins_with(name, near->given, n)) {
+        changes = 1;
+    }
+    if (changes <= allowed && (near->best == NULL || changes < near->changes)) {
+        near->best = name;
+        near->changes = changes;
+    }
+}
+
+struct near_hint near_name_hint(const struct near_name *near, const char *mark)
+{
+    struct near_hint hint = {.text = ""};
+    if (near->best != NULL) {
+        snprintf(hint.text, sizeof hint.text, "; did you mean %s%s?", mark, near->best);
+    }
+    return hint;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/options.h"
+
+const char *const options_formats[] = {"csv", "json", "npy", NULL};
+
+const char *const options_states[] = {"queued", "running",   "succeeded",
+                                      "failed", "cancelled", NULL};
+
+static const char *const solvers[] = {
+#define SOLVER(CODE, name, operations) name,
+#include "solve/solver.def"
+#undef SOLVER
+    NULL};
+
+const struct arg_option options_table[N_OPTIONS] = {
+#define OPTION(id, ...) {__VA_ARGS__},
+#include "client/options.def"
+#undef OPTION
+};
+
+_Static_assert(N_OPTIONS <= ARGS_MAX_OPTIONS, "a set of options is 64 bits");

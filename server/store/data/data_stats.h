@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is stored about a model's rows as a whole, so that an upload need not read them. */
+#ifndef DATA_STATS_H
+#define DATA_STATS_H
+
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "store/data/column_stats.h"
+
+struct conn;
+
+struct data_stats {
+    int64_t generation; /* grows with each deletion */
+    int64_t n_rows;
+    int64_t n_batches;
+    int d, o;                     /* 0: no rows yet */
+    struct column_stats *columns; /* [d + o], mem; NULL without rows */
+};
+
+/* All zero when nothing is stored yet. ERR_CORRUPT. */
+enum err_code data_stats_get(struct conn *conn, int64_t model, struct data_stats *stats,
+                             struct err *err) MUST_CHECK;
+enum err_code data_stats_put(struct conn *conn, int64_t model, const struct data_stats *stats,
+                             struct err *err) MUST_CHECK;
+/*
+ * Adds n rows with the statistics columns: [d + o]. ERR_CORRUPT: d or o differ from the rows
+ * before. n_batches is left to the caller.
+ */
+enum err_code data_stats_add(struct data_stats *stats, int64_t n, int d, int o,
+                             const struct column_stats *columns, struct err *err) MUST_CHECK;
+/* A zeroed struct may be released. Keeps the generation. */
+void data_stats_release(struct data_stats *stats);
+
+#endif

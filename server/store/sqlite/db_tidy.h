@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Gives the space of deleted content back to the file system. */
+#ifndef DB_TIDY_H
+#define DB_TIDY_H
+
+#include "store/sqlite/db.h"
+
+/*
+ * Shortens the file by at most max_pages of its free pages, if more than 1000 pages and a quarter
+ * of the file are free. *n_pages (may be NULL) is the number of pages given back.
+ *
+ * The work is done in steps of a mebibyte, each under the write lock, so an upload waits for one
+ * step at most. A background thread calls this about once a minute, with some 25600 pages (100 MB).
+ * A read-only registry is left alone, and so is a file older than this feature until backup_compact
+ * has rewritten it.
+ */
+enum err_code db_tidy(struct db *db, int max_pages, int *n_pages, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/sqlite/db_transaction.h"
+
+#include "store/sqlite/db_priv.h"
+#include "store/sqlite/query.h"
+
+/* A transaction that could not be rolled back at its end is rolled back now. */
+static enum err_code begin_transaction(struct conn *conn, enum sql_query which, struct err *err)
+{
+    if (sqlite3_get_autocommit(conn->sqlite) == 0 && query_run(conn, SQL_ROLLBACK, err) != ERR_OK) {
+        return err->code;
+    }
+    return query_run(conn, which, err);
+}
+
+static void roll_back(struct conn *conn, const struct err *why)
+{
+    /* SQLite may have ended the transaction when a statement failed. */
+    if (sqlite3_get_autocommit(conn->sqlite) == 0) {
+        struct err ignored = ERR_INIT;
+        err_kept(query_run(conn, SQL_ROLLBACK, &ignored));
+    }
+    if (why->code == ERR_CORRUPT) {
+        /* Perhaps only the reading went wrong: next time the pages are read from the file again. */
+        sqlite3_db_release_memory(conn->sqlite);
+    }
+}
+
+enum err_code db_write_begin(struct db *db, struct conn **conn, struct err *err)
+{
+    if (db->read_only) {
+        return err_set(err, ERR_READ_ONLY,
+                       "this server is a read-only replica; send changes to the primary");
+    }
+    pthread_mutex_lock(&db->write_lock);
+    if (begin_transaction(&db->writer, SQL_BEGIN_WRITE, err) != ERR_OK) {
+        pthread_mutex_unlock(&db->write_lock);
+        return err->code;
+    }
+    *conn = &db->writer;
+    return ERR_OK;
+}
+
+enum err_code db_write_end(struct db *db, struct err *err)
+{
+    struct conn *conn = &db->writer;
+    if (err->code == ERR_OK) {
+        err_kept(query_run(conn, SQL_COMMIT, err));
+    }
+    if (err->code != ERR_OK) {
+        roll_back(conn, err);
+    } else if (conn->wal_pages >= db->wal_pages) {
+        /* The change is safe; a checkpoint that fails is tried again at the next commit. */
+        sqlite3_wal_checkpoint_v2(conn->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    }
+    pthread_mutex_unlock(&db->write_lock);
+    return err->code;
+}
+
+enum err_code db_read_begin(struct db *db, struct conn **conn, struct err *err)
+{
+    *conn = pool_take(&db->pool);
+    if (begin_transaction(*conn, SQL_BEGIN_READ, err) != ERR_OK) {
+        pool_give(&db->pool, *conn);
+    }
+    return err->code;
+}
+
+enum err_code db_read_end(struct db *db, struct conn *conn, struct err *err)
+{
+    roll_back(conn, err);
+    pool_give(&db->pool, conn);
+    return err->code;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Training requests and policies: what is said of a key or a name that is not known. */
+#include "documents/job_json.h"
+#include "documents/policy_json.h"
+#include "documents/request_fields.h"
+#include "run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "formats/json_read.h"
+
+struct refusal {
+    const char *text;
+    const char *message; /* NULL: it is none */
+};
+
+static const struct refusal requests[] = {
+    /* names */
+    {"{\"solver\":\"ensembel\"}",
+     "solver \"ensembel\" is unknown (did you mean ensemble?); ensemble, rms, swag, mc_dropout, "
+     "laplace, vi, amcmc, mala, hmc, nuts, bll, pbp, duq and conformal are known"},
+    {"{\"solver\":\"ensemble\",\"optimizer\":{\"name\":\"newton\"}}",
+     "optimizer: name \"newton\" is unknown; sgd, adam and lbfgs are known"},
+    {"{\"solver\":\"ensemble\",\"optimizer\":{\"schedule\":{\"name\":\"zigzag\"}}}",
+     "schedule: name \"zigzag\" is unknown; constant, cosine, exponential and step are known"},
+    {"{\"solver\":\"ensemble\",\"scaling\":{\"inputs\":\"cube\"}}",
+     "scaling: inputs \"cube\" is unknown; none, standard, range, unit and log are known"},
+    {"{\"solver\":\"ensemble\",\"scaling\":{\"outputs\":\"cube\"}}",
+     "scaling: outputs \"cube\" is unknown; none, standard, range, unit and log are known"},
+    {"{\"solver\":\"ensemble\",\"noise\":{\"kind\":\"white\"}}",
+     "noise: kind \"white\" is unknown; given, estimated, learned and predicted are known"},
+    {"{\"solver\":\"ensemble\",\"calibration\":{\"method\":\"platt\"}}",
+     "calibration: method \"platt\" is unknown; none, split, cv+ and jackknife+ are known"},
+    {"{\"solver\":\"ensemble\",\"gate\":{\"metric\":\"r2\"}}",
+     "gate: metric \"r2\" is unknown; rmse, nll and crps are known"},
+    {"{\"solver\":\"ensemble\",\"gate\":{\"rows\":\"some\"}}",
+     "gate: rows \"some\" is unknown; known, all and new are known"},
+    {"{\"solver\":\"ensemble\",\"start\":\"hot\"}",
+     "request: start \"hot\" is unknown; cold and warm are known"},
+    {"{\"solver\":\"laplace\",\"settings\":{\"hessian\":\"half\"}}",
+     "settings: hessian \"half\" is unknown; gauss_newton, full and diagonal are known"},
+    {"{\"solver\":\"ensemble\",\"architecture\":{\"activation\":\"relu\"}}",
+     "architecture: activation \"relu\" is unknown; tanh and identity are known"},
+    {"{\"solver\":\"ensemble\",\"architecture\":{\"basis\":\"spline\"}}",
+     "architecture: basis \"spline\" is unknown; constant, linear, quadratic, cubic, polynomial, "
+     "nonparametric, legendre, chebyshev and fourier are known"},
+    /* keys that no object has */
+    {"{\"solver\":\"ensemble\",\"settings\":{\"epoch\":1}}",
+     "settings: key \"epoch\" is unknown (did you mean epochs?); members, dfrac, init_factor, "
+     "epochs, batch_size and patience are known"},
+    {"{\"solver\":\"ensemble\",\"optimizer\":{\"lr\":1}}",
+     "optimizer: key \"lr\" is unknown; name, learning_rate, weight_decay, momentum, beta1, beta2, "
+     "epsilon, history and schedule are known"},
+    {"{\"solver\":\"ensemble\",\"limits\":{\"hours\":1}}",
+     "limits: key \"hours\" is unknown; seconds and memory_mb are known"},
+    {"{\"solver\":\"ensemble\",\"budget\":1}",
+     "request: key \"budget\" is unknown; solver, architecture, settings, optimizer, split, "
+     "scaling, noise, prior, calibration, precision, start, seed, gate, promote, limits and "
+     "priority are known"},
+    /* keys that belong elsewhere */
+    {"{\"solver\":\"ensemble\",\"epochs\":60}",
+     "request: key \"epochs\" belongs under \"settings\""},
+    {"{\"epochs\":60}", "request: key \"epochs\" belongs under \"settings\""},
+    {"{\"solver\":\"ensemble\",\"chains\":4}",
+     "request: key \"chains\" belongs under \"settings\" when the solver is amcmc, mala, hmc or "
+     "nuts"},
+    {"{\"solver\":\"nuts\",\"chains\":4}", "request: key \"chains\" belongs under \"settings\""},
+    {"{\"solver\":\"ensemble\",\"sigma\":4}",
+     "request: key \"sigma\" belongs under \"noise\" or under \"prior\""},
+    {"{\"solver\":\"ensemble\",\"optimizer\":{\"step_epochs\":4}}",
+     "optimizer: key \"step_epochs\" belongs under \"optimizer.schedule\""},
+    {"{\"solver\":\"ensemble\",\"settings\":{\"seed\":4}}",
+     "settings: key \"seed\" belongs at the top of the request"},
+    {"{\"solver\":\"ensemble\",\"architecture\":{\"validation\":0.1}}",
+     "architecture: key \"validation\" belongs under \"split\""},
+    /* settings of other solvers */
+    {"{\"solver\":\"conformal\",\"settings\":{\"chains\":4}}",
+     "settings: key \"chains\" belongs here when the solver is amcmc, mala, hmc or nuts, not "
+     "ensemble"},
+    {"{\"solver\":\"ensemble\",\"settings\":{\"epsilon\":4}}",
+     "settings: key \"epsilon\" belongs here when the solver is mala, hmc or nuts, not ensemble; "
+     "another belongs under \"optimizer\""},
+    /* neither */
+    {"[]", "request is not an object"},
+    {"{}", "request: solver is missing"},
+    {"{\"solver\":\"ensemble\",\"noise\":{}}", "noise: kind is missing"},
+    {"{\"solver\":\"ensemble\",\"optimizer\":null}", "optimizer is not an object"},
+    {"{\"solver\":\"ensemble\",\"priority\":101}",
+     "request: priority is not an integer from -100 to 100"},
+    {"{\"solver\":\"ensemble\",\"gate\":null,\"prior\":null,\"limits\":null}", NULL},
+    {"{\"solver\":\"ensemble\",\"architecture\":{\"final\":null}}", NULL},
+};
+
+static const struct refusal policies[] = {
+    {"{\"new_row\":3}", "policy: key \"new_row\" is unknown (did you mean new_rows?); new_rows, "
+                        "every_s, daily_at, drift, debounce_s and request are known"},
+    {"{\"new_rows\":3,\"increase\":1}", "policy: key \"increase\" belongs under \"drift\""},
+    {"{\"drift\":{\"increase\":1,\"every_s\":3}}",
+     "drift: key \"every_s\" belongs at the top of the policy"},
+    {"{\"new_rows\":3,\"solver\":\"vi\"}", "policy: key \"solver\" belongs under \"request\""},
+    {"{\"new_rows\":3,\"epochs\":1}",
+     "policy: key \"epochs\" belongs under \"settings\" of \"request\""},
+    {"{\"new_rows\":3,\"request\":{\"solver\":\"vi\",\"epochs\":1}}",
+     "request: key \"epochs\" belongs under \"settings\""},
+    {"{\"new_rows\":3,\"daily_at\":null,\"drift\":null,\"request\":null}", NULL},
+};
+
+static void compare(const struct refusal *expected, const struct err *err)
+{
+    ck_assert_msg((expected->message == NULL) == (err->code == ERR_OK), "%s: %s", expected->text,
+                  err->msg);
+    if (expected->message != NULL) {
+        ck_assert_int_eq(err->code, ERR_INVALID);
+        ck_assert_str_eq(err->msg, expected->message);
+    }
+}
+
+START_TEST(a_request_is_refused_with_what_would_be_right)
+{
+    struct err err = ERR_INIT;
+    struct job_spec spec;
+    const char *text = requests[_i].text;
+    if (job_json_parse(text, strlen(text), &spec, &err) == ERR_OK) {
+        train_spec_release(&spec.train);
+    }
+    compare(&requests[_i], &err);
+}
+END_TEST
+
+START_TEST(a_policy_is_refused_with_what_would_be_right)
+{
+    struct err err = ERR_INIT;
+    struct policy_spec policy;
+    const char *text = policies[_i].text;
+    if (policy_json_parse(text, strlen(text), &policy, &err) == ERR_OK) {
+        policy_spec_release(&policy);
+    }
+    compare(&policies[_i], &err);
+}
+END_TEST
+
+static bool has_key(const struct json_fields *object, const char *key)
+{
+    bool found = false;
+    for (int i = 0; i < object->n; i++) {
+        found |= strcmp(object->list[i].key, key) == 0;
+    }
+    return found;
+}
+
+/* Every key of every object, in every other one. */
+START_TEST(each_misplaced_key_is_told_where_it_belongs)
+{
+    int n_misplaced = 0;
+    for (int from = 0; from < request_document.n_objects; from++) {
+        const struct json_fields *home = request_document.objects[from];
+        for (int k = 0; k < home->n; k++) {
+            for (int to = 0; to < request_document.n_objects; to++) {
+                struct err err = ERR_INIT;
+                struct arena arena = ARENA_INIT;
+                json_t *object = NULL;
+                char text[128];
+                const struct json_place place = {&request_document, to, -1};
+                if (has_key(request_document.objects[to], home->list[k].key)) {
+                    continue;
+                }
+                snprintf(text, sizeof text, "{\"%s\":1}", home->list[k].key);
+                ck_assert_int_eq(json_read_parse(text, strlen(text), &arena, &object, &err),
+                                 ERR_OK);
+                ck_assert_int_eq(json_fields_check_keys(object, &place, &err), ERR_INVALID);
+                ck_assert_msg(strstr(err.msg, home->where) != NULL, "%s", err.msg);
+                arena_release(&arena);
+                n_misplaced++;
+            }
+        }
+    }
+    ck_assert_int_gt(n_misplaced, 500);
+}
+END_TEST
+
+START_TEST(each_setting_is_taken_from_the_solvers_that_have_it_alone)
+{
+    int n = 0;
+    const struct solver_setting *list = solver_setting_list(&n);
+    for (int i = 0; i < n; i++) {
+        for (int solver = 0; solver < solver_known().n; solver++) {
+            struct err err = ERR_INIT;
+            struct arena arena = ARENA_INIT;
+            json_t *object = NULL;
+            char text[128];
+            const struct json_place place =
+                request_place(REQUEST_SETTINGS, (enum solver_kind)solver);
+            bool used = solver_setting_used(&list[i], (enum solver_kind)solver);
+            snprintf(text, sizeof text, "{\"%s\":1}", list[i].name);
+            ck_assert_int_eq(json_read_parse(text, strlen(text), &arena, &object, &err), ERR_OK);
+            ck_assert_int_eq(json_fields_check_keys(object, &place, &err),
+                             used ? ERR_OK : ERR_INVALID);
+            ck_assert(used || strstr(err.msg, "when the solver is") != NULL);
+            arena_release(&arena);
+        }
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("requests");
+    TCase *tcase = tcase_create("requests");
+    json_read_init();
+    tcase_add_loop_test(tcase, a_request_is_refused_with_what_would_be_right, 0,
+                        (int)(sizeof requests / sizeof *requests));
+    tcase_add_loop_test(tcase, a_policy_is_refused_with_what_would_be_right, 0,
+                        (int)(sizeof policies / sizeof *policies));
+    tcase_add_test(tcase, each_misplaced_key_is_told_where_it_belongs);
+    tcase_add_test(tcase, each_setting_is_taken_from_the_solvers_that_have_it_alone);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
