@@ -137,7 +137,7 @@ def functions(text):
     """(line, name, number of lines, parameters) of each function that is defined in the text."""
     lines = without_comments(text).split("\n")
     for brace, line in enumerate(lines):
-        if line != "{" and not re.match(r"\w.*\) \{$", line):
+        if line != "{" and not re.match(r"(?!struct )\w.*\) \{$", line):
             continue
         first = brace
         while first > 0 and lines[first - 1].strip() and \
