@@ -25,8 +25,7 @@ struct walk {
     const char *at;
     const char *end;
     struct arena *arena;
-    struct json_tensor *tensors;
-    int n_tensors;
+    struct json_tensors tensors;
     struct cut *cuts; /* in the arena */
     int n_cuts;
     int room; /* for cuts */
@@ -254,10 +253,10 @@ static bool begins(const char *path, const struct name *name)
 
 static struct json_tensor *find_tensor(const struct walk *w, const struct name *name)
 {
-    for (int i = 0; i < w->n_tensors; i++) {
-        const char *path = w->tensors[i].key;
+    for (int i = 0; i < w->tensors.n; i++) {
+        const char *path = w->tensors.list[i].key;
         if (begins(path, name) && path[name->prefix_len + name->len] == '\0') {
-            return &w->tensors[i];
+            return &w->tensors.list[i];
         }
     }
     return NULL;
@@ -269,8 +268,8 @@ static struct json_tensor *find_tensor(const struct walk *w, const struct name *
  */
 static const char *find_inside(const struct walk *w, const struct name *name, const char *mark)
 {
-    for (int i = 0; i < w->n_tensors; i++) {
-        const char *path = w->tensors[i].key;
+    for (int i = 0; i < w->tensors.n; i++) {
+        const char *path = w->tensors.list[i].key;
         if (begins(path, name) &&
             strncmp(path + name->prefix_len + name->len, mark, strlen(mark)) == 0) {
             return path;
@@ -444,15 +443,11 @@ static char *reduce(const struct walk *w, size_t *len)
     return out;
 }
 
-enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensor *tensors,
-                                int n_tensors, struct arena *arena, json_t **out, struct err *err)
+enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensors tensors,
+                                struct arena *arena, json_t **out, struct err *err)
 {
-    struct walk w = {.text = text,
-                     .at = text,
-                     .end = text + len,
-                     .arena = arena,
-                     .tensors = tensors,
-                     .n_tensors = n_tensors};
+    struct walk w = {
+        .text = text, .at = text, .end = text + len, .arena = arena, .tensors = tensors};
     size_t reduced_len = 0;
     bool closed;
     if (read_object(&w, "", 0, &closed, err) != ERR_OK) {

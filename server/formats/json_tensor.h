@@ -28,14 +28,18 @@ struct json_tensor {
     struct json_tensor **items;
 };
 
+struct json_tensors {
+    struct json_tensor *list; /* [n] */
+    int n;
+};
+
 /*
  * Parses as json_read_parse and fills the tensors. Arrays that are empty, ragged, longer or wider
  * than the limits, or hold anything but numbers are refused with row and column (ERR_SHAPE,
  * ERR_INVALID, ERR_TOO_LARGE, ERR_LIMIT).
  */
-enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensor *tensors,
-                                int n_tensors, struct arena *arena, json_t **out,
-                                struct err *err) MUST_CHECK;
+enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensors tensors,
+                                struct arena *arena, json_t **out, struct err *err) MUST_CHECK;
 
 /*
  * The tensor must be there, with rows of k numbers (0: any). Tells what stands in its place

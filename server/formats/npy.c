@@ -324,17 +324,17 @@ size_t npy_head(int rank, const size_t *shape, bool single, char *head)
     return start;
 }
 
-enum err_code npy_write(const double *values, int rank, const size_t *shape, bool single,
-                        struct arena *arena, const char **bytes, size_t *len, struct err *err)
+enum err_code npy_write(const struct npy_array *array, struct arena *arena, const char **bytes,
+                        size_t *len, struct err *err)
 {
     char head[NPY_HEAD_MAX];
-    size_t item = single ? 4 : 8;
+    size_t item = array->single ? 4 : 8;
     size_t count = 1;
     size_t total;
-    for (int i = 0; i < rank; i++) {
-        count *= shape[i];
+    for (int i = 0; i < array->rank; i++) {
+        count *= array->shape[i];
     }
-    size_t start = npy_head(rank, shape, single, head);
+    size_t start = npy_head(array->rank, array->shape, array->single, head);
     if (!size_mul(count, item, &total) || !size_add(total, start, &total)) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
@@ -344,8 +344,9 @@ enum err_code npy_write(const double *values, int rank, const size_t *shape, boo
     }
     memcpy(out, head, start);
     for (size_t i = 0; i < count; i++) {
-        if (!store(values[i], single, out + start + i * item)) {
-            return err_set(err, ERR_NUMERIC, "an answer of %g does not fit float32", values[i]);
+        if (!store(array->values[i], array->single, out + start + i * item)) {
+            return err_set(err, ERR_NUMERIC, "an answer of %g does not fit float32",
+                           array->values[i]);
         }
     }
     *bytes = (const char *)out;

@@ -35,10 +35,15 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
 /* What stands before the numbers of an array of this shape; the length. head: [NPY_HEAD_MAX]. */
 size_t npy_head(int rank, const size_t *shape, bool single, char *head);
 
-/* An array of this shape as npy, float32 when single; bytes in the arena. ERR_NOMEM;
- * ERR_NUMERIC (a value beyond float32). */
-enum err_code npy_write(const double *values, int rank, const size_t *shape, bool single,
-                        struct arena *arena, const char **bytes, size_t *len,
-                        struct err *err) MUST_CHECK;
+struct npy_array {
+    const double *values; /* of this shape, row-major */
+    int rank;
+    const size_t *shape; /* [rank] */
+    bool single;         /* written as float32 */
+};
+
+/* bytes [len] in the arena. ERR_NOMEM; ERR_NUMERIC (a value beyond float32). */
+enum err_code npy_write(const struct npy_array *array, struct arena *arena, const char **bytes,
+                        size_t *len, struct err *err) MUST_CHECK;
 
 #endif

@@ -69,13 +69,12 @@ static enum err_code read_stored(struct compare_request *c, struct err *err)
         return err_set(err, ERR_INVALID,
                        "rows are either in inputs and outputs or those that data names, not both");
     }
-    if (json_read_check_keys(c->stored, "data", keys, err) != ERR_OK ||
-        json_read_get_int(c->stored, "data", "after_batch", false, 0, INT64_MAX, &c->after_batch,
-                          err) != ERR_OK) {
-        return err->code;
+    if (json_read_check_keys(c->stored, "data", keys, err) == ERR_OK) {
+        const struct json_members members = {c->stored, "data", err};
+        json_read_int(members, "after_batch", 0, INT64_MAX, &c->after_batch);
+        json_read_int(members, "limit", 1, COMPARE_MAX_ROWS, &c->limit);
     }
-    return json_read_get_int(c->stored, "data", "limit", false, 1, COMPARE_MAX_ROWS, &c->limit,
-                             err);
+    return err->code;
 }
 
 enum err_code compare_request_read(const struct request *req, int max_rows,

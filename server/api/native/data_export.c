@@ -5,9 +5,9 @@
  */
 #include "api/native/data_export.h"
 
-#include "api/native/prediction_request.h"
 #include "base/numtext.h"
 #include "base/textbuf.h"
+#include "formats/media_type.h"
 #include "formats/npy.h"
 
 #include <string.h>
@@ -205,7 +205,7 @@ static enum err_code plan(struct export *e, const char *format, struct arena *ar
         }
         add_part(e, head, npy_head(2, shape, false, head), 0, d + o);
         e->style = STYLE_NPY;
-        res->content_type = NPY_TYPE;
+        res->content_type = MEDIA_TYPE_NPY;
     } else {
         return err_set(err, ERR_UNSUPPORTED,
                        "format \"%.40s\" is not supported; json, csv and npy are", format);

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/labelled.h"
 
+#include "formats/media_type.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
                              struct err *err)
 {
-    const char *type = request_header(req, "Content-Type");
     struct json_tensor tensors[] = {
         {.key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS},
         {.key = "outputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS}};
     *out = (struct labelled){.body = NULL};
-    out->is_csv = type != NULL && strncasecmp(type, "text/csv", strlen("text/csv")) == 0;
+    out->is_csv = media_type_is(request_header(req, "Content-Type"), MEDIA_TYPE_CSV);
     if (out->is_csv) {
         return csv_parse(req->body, req->n_body, max_rows, req->arena, &out->csv, err);
     }
-    if (json_tensor_parse(req->body, req->n_body, tensors, 2, req->arena, &out->body, err) ==
-        ERR_OK) {
+    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2}, req->arena,
+                          &out->body, err) == ERR_OK) {
         out->x = tensors[0];
         out->y = tensors[1];
     }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/upload.h"
 
-#include "api/native/prediction_request.h"
 #include "base/mem.h"
 #include "formats/csv.h"
 #include "formats/json_tensor.h"
+#include "formats/media_type.h"
 #include "formats/npy.h"
 #include "store/data/data_read.h"
 
@@ -15,17 +15,12 @@
 
 /* ---- what stands in headers and query ---- */
 
-static bool has_type(const struct request *req, const char *type)
-{
-    const char *value = request_header(req, "Content-Type");
-    size_t len = strlen(type);
-    return value != NULL && strncasecmp(value, type, len) == 0 &&
-           (value[len] == '\0' || strchr("; \t", value[len]) != NULL);
-}
-
 static const char *find_format(const struct request *req)
 {
-    return has_type(req, "text/csv") ? "csv" : has_type(req, NPY_TYPE) ? "npy" : "json";
+    const char *type = request_header(req, "Content-Type");
+    return media_type_is(type, MEDIA_TYPE_CSV)   ? "csv"
+           : media_type_is(type, MEDIA_TYPE_NPY) ? "npy"
+                                                 : "json";
 }
 
 /* The only one of its name; NULL when absent. */
@@ -138,7 +133,8 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
         {.key = "outputs", .max_rows = max, .max_columns = ARCH_MAX_OUTPUTS}};
     const struct json_tensor *x = &tensors[0];
     const struct json_tensor *y = &tensors[1];
-    if (json_tensor_parse(req->body, req->n_body, tensors, 2, req->arena, &body, err) != ERR_OK ||
+    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2}, req->arena,
+                          &body, err) != ERR_OK ||
         json_read_check_keys(body, "body", keys, err) != ERR_OK ||
         json_tensor_check(x, body, 0, err) != ERR_OK ||
         json_tensor_check(y, body, 0, err) != ERR_OK ||
