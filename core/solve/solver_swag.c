@@ -355,8 +355,9 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     double from = (double)s->epochs / ((double)s->epochs + (double)s->swag_epochs);
     struct walk walk = {.swag = NULL};
     (void)worker;
-    if (solver_fit_map(&members->tasks, member, s, 0.0, from,
-                       solver_members_params(members, member), &members->fits[member],
+    struct solver_part part = solver_part_of(&members->tasks, s, member);
+    part.to = from;
+    if (solver_fit_map(&part, solver_members_params(members, member), &members->fits[member],
                        err) != ERR_OK ||
         walk_init(&walk, swag, member, err) != ERR_OK || walk_run(&walk, from, err) != ERR_OK) {
         err_prefix(err, "member %d", member);
