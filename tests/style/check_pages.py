@@ -27,8 +27,6 @@ import sys
 
 # Pages that are still to be written: until they are there nothing is asked of them.
 PENDING = [
-    "core/SOLVERS.md",
-    "deploy/README.md",
     ".github/CONTRIBUTING.md",
     ".github/CHANGELOG.md",
 ]
@@ -94,8 +92,9 @@ def parents(path):
 def entries(text, macro):
     """The arguments of each MACRO(..) that begins a line, as text."""
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
-    found = re.findall(rf"(?m)^{macro}\(((?:\"(?:[^\"\\]|\\.)*\"|[^\"()]|\([^()]*\))*)\)", text)
-    return [[a.strip() for a in re.findall(r"((?:\"(?:[^\"\\]|\\.)*\"|\([^()]*\)|[^,])+)", f)] for f in found]
+    quoted, parens = r"\"(?:[^\"\\]|\\.)*\"", r"\((?:[^()]|\([^()]*\))*\)"
+    found = re.findall(rf"(?m)^{macro}\(((?:{quoted}|[^\"()]|{parens})*)\)", text)
+    return [[a.strip() for a in re.findall(rf"((?:{quoted}|{parens}|[^,])+)", f)] for f in found]
 
 
 def unquote(text):
@@ -169,6 +168,16 @@ def errors(tree):
             entries(tree.read("core/base/err.def"), "ERR") if code != "OK"}
 
 
+def warnings(tree):
+    """Codes of the warnings that a training can leave with its version."""
+    codes = {}
+    for path in tree.texts:
+        if re.match(r"core/(solve|train)/\w+\.c$", path):
+            found = re.findall(r'report_warn\([^;"]*"(\w+)"', tree.read(path))
+            codes.update(dict.fromkeys(found, {}))
+    return codes
+
+
 LISTS = [
     ("server/api/routes.def", routes, "schema/API.md"),
     ("core/predict/results.def", results, "schema/API.md"),
@@ -176,6 +185,7 @@ LISTS = [
     ("core/network/wpfn.def", first_text("core/network/wpfn.def", "WPFN"), "schema/API.md"),
     ("core/solve/solver.def", first_text("core/solve/solver.def", "SOLVER"), "core/SOLVERS.md"),
     ("core/solve/solver_settings.def", settings, "core/SOLVERS.md"),
+    ("core/base/report.h", warnings, "core/SOLVERS.md"),
     ("server/base/config.def", config, "deploy/README.md"),
     ("server/base/metrics.def", metrics, "deploy/README.md"),
     ("server/client/commands.def", first_word("server/client/commands.def", "COMMAND"), "README.md"),

@@ -342,7 +342,7 @@ END_TEST
 START_TEST(opening_survives)
 {
     memory = &memories[_i];
-    struct db_settings settings = {.path = loop.path, .chunk_bytes = 1000};
+    struct db_settings settings = {.path = loop.place.path, .chunk_bytes = 1000};
     char body[1024];
     snprintf(body, sizeof body, MODEL, 1);
     ck_assert_int_eq(call(HTTP_PUT, "/v1/models/m", body), 201);
@@ -353,7 +353,7 @@ START_TEST(opening_survives)
             struct err err = ERR_INIT;
             struct db *db = NULL;
             if (fresh) {
-                unlink(loop.path);
+                unlink(loop.place.path);
             }
             memory->fail_after(at, memory->for_ever);
             enum err_code code = store_open(&db, &settings, &err);
