@@ -173,7 +173,8 @@ static enum err_code read_head(const unsigned char *bytes, size_t len, struct he
     int major = bytes[MAGIC_BYTES];
     size_t start = major == 1 ? 10 : 12;
     if (major < 1 || major > 3 || len < start) {
-        return err_set(err, ERR_UNSUPPORTED, "the npy body has version %d, 1 to 3 are supported", major);
+        return err_set(err, ERR_UNSUPPORTED, "the npy body has version %d, 1 to 3 are supported",
+                       major);
     }
     size_t header = (size_t)bytes[8] | (size_t)bytes[9] << 8;
     if (major > 1) {
