@@ -173,7 +173,8 @@ static enum err_code read_head(const unsigned char *bytes, size_t len, struct he
     int major = bytes[MAGIC_BYTES];
     size_t start = major == 1 ? 10 : 12;
     if (major < 1 || major > 3 || len < start) {
-        return err_set(err, ERR_UNSUPPORTED, "the npy body has version %d, 1 to 3 are read", major);
+        return err_set(err, ERR_UNSUPPORTED, "the npy body has version %d, 1 to 3 are supported",
+                       major);
     }
     size_t header = (size_t)bytes[8] | (size_t)bytes[9] << 8;
     if (major > 1) {
@@ -262,7 +263,10 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
     size_t n = head.rank == 2 ? head.shape[0] : 1;
     size_t k = head.shape[head.rank - 1];
     if (n == 0 || k == 0 || k > INT_MAX) {
-        return err_set(err, ERR_SHAPE, "the npy body has the shape %zu x %zu", n, k);
+        return err_set(err, ERR_SHAPE,
+                       "the npy body has the shape %zu x %zu, from 1 row and from 1 to %d columns "
+                       "are needed",
+                       n, k, INT_MAX);
     }
     if (n > (size_t)max_rows) {
         return err_set(err, ERR_TOO_LARGE,
