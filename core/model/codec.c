@@ -13,13 +13,20 @@
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
 {
-    const int fields[] = {a->inputs,     a->outputs,        a->width,      a->layers,
-                          (int)a->basis, a->order,          a->bias,       (int)a->activation,
-                          a->residual,   a->layer_pre,      a->layer_post, (int)a->final,
-                          (int)a->grid,  (int)a->index_rule};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        bytes_put_u32(w, (uint32_t)fields[i]);
-    }
+    bytes_put_u32(w, (uint32_t)a->inputs);
+    bytes_put_u32(w, (uint32_t)a->outputs);
+    bytes_put_u32(w, (uint32_t)a->width);
+    bytes_put_u32(w, (uint32_t)a->layers);
+    codec_put_choice(w, CODEC_BASIS, (int)a->basis);
+    bytes_put_u32(w, (uint32_t)a->order);
+    bytes_put_u32(w, a->bias);
+    codec_put_choice(w, CODEC_ACTIVATION, (int)a->activation);
+    bytes_put_u32(w, a->residual);
+    bytes_put_u32(w, a->layer_pre);
+    bytes_put_u32(w, a->layer_post);
+    codec_put_choice(w, CODEC_FINAL, (int)a->final);
+    codec_put_choice(w, CODEC_GRID, (int)a->grid);
+    codec_put_choice(w, CODEC_INDEX_RULE, (int)a->index_rule);
     bytes_put_f64(w, &a->horizon, 1);
 }
 
@@ -29,23 +36,23 @@ static void get_arch(struct bytes_reader *r, struct arch *a)
     a->outputs = bytes_get_int(r, ARCH_MAX_OUTPUTS);
     a->width = bytes_get_int(r, ARCH_MAX_WIDTH);
     a->layers = bytes_get_int(r, ARCH_MAX_LAYERS);
-    a->basis = (enum wpfn_basis)bytes_get_int(r, WPFN_FOURIER);
+    a->basis = (enum wpfn_basis)codec_get_choice(r, CODEC_BASIS);
     a->order = bytes_get_int(r, ARCH_MAX_ORDER);
     a->bias = bytes_get_int(r, 1) == 1;
-    a->activation = (enum arch_activation)bytes_get_int(r, ACT_IDENTITY);
+    a->activation = (enum arch_activation)codec_get_choice(r, CODEC_ACTIVATION);
     a->residual = bytes_get_int(r, 1) == 1;
     a->layer_pre = bytes_get_int(r, 1) == 1;
     a->layer_post = bytes_get_int(r, 1) == 1;
-    a->final = (enum arch_final)bytes_get_int(r, FINAL_SUM);
-    a->grid = (enum arch_grid)bytes_get_int(r, GRID_CLOSED);
-    a->index_rule = (enum arch_index_rule)bytes_get_int(r, INDEX_QUINN);
+    a->final = (enum arch_final)codec_get_choice(r, CODEC_FINAL);
+    a->grid = (enum arch_grid)codec_get_choice(r, CODEC_GRID);
+    a->index_rule = (enum arch_index_rule)codec_get_choice(r, CODEC_INDEX_RULE);
     bytes_get_f64(r, &a->horizon, 1);
 }
 
 static void put_scalers(struct bytes_writer *w, const struct scaler *scaler, int k)
 {
     for (int j = 0; j < k; j++) {
-        bytes_put_u32(w, (uint32_t)scaler[j].kind);
+        codec_put_choice(w, CODEC_SCALER, (int)scaler[j].kind);
         bytes_put_f64(w, &scaler[j].shift, 1);
         bytes_put_f64(w, &scaler[j].scale, 1);
     }
@@ -54,7 +61,7 @@ static void put_scalers(struct bytes_writer *w, const struct scaler *scaler, int
 static void get_scalers(struct bytes_reader *r, struct scaler *scaler, int k)
 {
     for (int j = 0; j < k; j++) {
-        scaler[j].kind = (enum scaler_kind)bytes_get_int(r, SCALER_LOG);
+        scaler[j].kind = (enum scaler_kind)codec_get_choice(r, CODEC_SCALER);
         bytes_get_f64(r, &scaler[j].shift, 1);
         bytes_get_f64(r, &scaler[j].scale, 1);
     }

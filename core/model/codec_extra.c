@@ -138,6 +138,9 @@ struct score_list {
 
 #define N_SCORES 6
 
+_Static_assert(SCORES_INTERVALS == 3 && SCORES_LEVELS == 19,
+               "stored models have so many; other numbers need a format of their own");
+
 static void list_scores(struct scores *s, struct score_list *list)
 {
     const struct score_list all[N_SCORES] = {
@@ -180,7 +183,7 @@ static void get_scores(struct bytes_reader *r, struct model *model)
 static void put_calibration(struct bytes_writer *w, const struct model *model)
 {
     const struct conformal *c = &model->conformal;
-    bytes_put_u32(w, (uint32_t)c->method);
+    codec_put_choice(w, CODEC_CALIBRATION, (int)c->method);
     if (c->method == CONFORMAL_NONE) {
         return;
     }
@@ -197,7 +200,7 @@ static void put_calibration(struct bytes_writer *w, const struct model *model)
 static void get_calibration(struct bytes_reader *r, struct model *model)
 {
     struct conformal *c = &model->conformal;
-    c->method = (enum conformal_method)bytes_get_int(r, CONFORMAL_JACKKNIFE_PLUS);
+    c->method = (enum conformal_method)codec_get_choice(r, CODEC_CALIBRATION);
     if (c->method == CONFORMAL_NONE) {
         return;
     }

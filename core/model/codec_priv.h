@@ -6,6 +6,24 @@
 #include "base/bytes.h"
 #include "model/model.h"
 
+/* The enumerations of a model, stored by numbers that never change (codec_choices.c). */
+enum codec_choice {
+    CODEC_BASIS,       /* enum wpfn_basis */
+    CODEC_ACTIVATION,  /* enum arch_activation */
+    CODEC_FINAL,       /* enum arch_final */
+    CODEC_GRID,        /* enum arch_grid */
+    CODEC_INDEX_RULE,  /* enum arch_index_rule */
+    CODEC_SCALER,      /* enum scaler_kind */
+    CODEC_CALIBRATION, /* enum conformal_method */
+};
+
+/* The number of a value of that enumeration; -1: it has none. */
+int codec_number(enum codec_choice choice, int value);
+
+void codec_put_choice(struct bytes_writer *w, enum codec_choice choice, int value);
+/* Fails at a number that nothing has. */
+int codec_get_choice(struct bytes_reader *r, enum codec_choice choice);
+
 /* An optional array: u32 1 and the values, or u32 0. */
 void codec_put_array(struct bytes_writer *w, const double *values, size_t n);
 double *codec_get_array(struct bytes_reader *r, size_t n);

@@ -23,60 +23,6 @@ const char *sampler_name(enum sampler_kind kind)
     return sampler_names[kind];
 }
 
-#define MAX_DEPTH    20
-#define MAX_LEAPFROG 100000
-
-struct sampler_settings sampler_defaults(enum sampler_kind kind)
-{
-    return (struct sampler_settings){
-        .warmup = 1000,
-        /* Optimal acceptance: Roberts and Rosenthal 1998 for Langevin; Stan's for the others. */
-        .target_accept = kind == SAMPLER_MALA ? 0.574 : 0.8,
-        .adapt_step = true,
-        .adapt_mass = true,
-        .leapfrog_steps = 10,
-        .jitter = 0.2,
-        .max_depth = 10,
-        .gamma = 1.0,
-        .t0 = 100,
-        .tadapt = 100,
-    };
-}
-
-enum err_code sampler_validate(enum sampler_kind kind, const struct sampler_settings *s,
-                               struct err *err)
-{
-    if (s->warmup < 0 || s->warmup > 100000000) {
-        return err_set(err, ERR_INVALID, "warmup is %d, 0 to 1e8 steps are needed", s->warmup);
-    }
-    if (!(s->epsilon >= 0.0 && s->epsilon <= 1e6)) {
-        return err_set(err, ERR_INVALID, "epsilon is %g, a step size (0: sought) is needed",
-                       s->epsilon);
-    }
-    if (!(s->target_accept > 0.0 && s->target_accept < 1.0)) {
-        return err_set(err, ERR_INVALID, "target_accept is %g, a number in (0, 1) is needed",
-                       s->target_accept);
-    }
-    if (kind == SAMPLER_HMC && (s->leapfrog_steps < 1 || s->leapfrog_steps > MAX_LEAPFROG)) {
-        return err_set(err, ERR_INVALID, "leapfrog_steps is %d, 1 to %d are needed",
-                       s->leapfrog_steps, MAX_LEAPFROG);
-    }
-    if (kind == SAMPLER_HMC && !(s->jitter >= 0.0 && s->jitter < 1.0)) {
-        return err_set(err, ERR_INVALID, "jitter is %g, a share in [0, 1) is needed", s->jitter);
-    }
-    if (kind == SAMPLER_NUTS && (s->max_depth < 1 || s->max_depth > MAX_DEPTH)) {
-        return err_set(err, ERR_INVALID, "max_depth is %d, 1 to %d is needed", s->max_depth,
-                       MAX_DEPTH);
-    }
-    if (kind == SAMPLER_AMCMC &&
-        (!(s->gamma > 0.0 && s->gamma <= 100.0) || s->t0 < 1 || s->tadapt < 1)) {
-        return err_set(err, ERR_INVALID,
-                       "gamma is %g, t0 %d, tadapt %d: positive numbers are needed", s->gamma,
-                       s->t0, s->tadapt);
-    }
-    return ERR_OK;
-}
-
 bool sampler_accepts(double log_ratio, struct rng *rng, double *accept)
 {
     *accept = log_ratio >= 0.0 ? 1.0 : (isnan(log_ratio) ? 0.0 : exp(log_ratio));
@@ -124,11 +70,11 @@ static void start_epsilon(struct sampler *s, const struct target *target, struct
 }
 
 /* Room for everything, cleared; the identity as mass matrix, and no step done. */
-static enum err_code allocate(struct sampler *sampler, enum sampler_kind kind,
-                              const struct sampler_settings *settings, int dim, struct err *err)
+static enum err_code allocate(struct sampler *sampler, const struct sampler_settings *settings,
+                              int dim, struct err *err)
 {
     size_t n = (size_t)dim;
-    const struct sampler_ops *ops = all_ops[kind];
+    const struct sampler_ops *ops = all_ops[settings->kind];
     size_t work = ops->work(dim, settings);
     work = work < 3 * n ? 3 * n : work; /* for seek_epsilon */
     *sampler = (struct sampler){.ops = ops, .settings = *settings, .n = dim, .n_work = work};
@@ -166,21 +112,21 @@ static void choose_epsilon(struct sampler *s, const struct target *target, doubl
     }
 }
 
-enum err_code sampler_init(struct sampler *sampler, enum sampler_kind kind,
-                           const struct sampler_settings *settings, const struct target *target,
-                           const double *q0, struct rng *rng, struct err *err)
+enum err_code sampler_init(struct sampler *sampler, const struct sampler_settings *settings,
+                           const struct target *target, const double *q0, struct rng *rng,
+                           struct err *err)
 {
     const struct sampler_start start = {.q0 = q0};
-    return sampler_begin(sampler, kind, settings, target, &start, rng, err);
+    return sampler_begin(sampler, settings, target, &start, rng, err);
 }
 
-enum err_code sampler_begin(struct sampler *sampler, enum sampler_kind kind,
-                            const struct sampler_settings *settings, const struct target *target,
-                            const struct sampler_start *start, struct rng *rng, struct err *err)
+enum err_code sampler_begin(struct sampler *sampler, const struct sampler_settings *settings,
+                            const struct target *target, const struct sampler_start *start,
+                            struct rng *rng, struct err *err)
 {
-    const struct sampler_ops *ops = all_ops[kind];
+    const struct sampler_ops *ops = all_ops[settings->kind];
     size_t n = (size_t)target->n;
-    if (allocate(sampler, kind, settings, target->n, err) != ERR_OK) {
+    if (allocate(sampler, settings, target->n, err) != ERR_OK) {
         return err->code;
     }
     memcpy(sampler->q, start->q0, n * sizeof *sampler->q);
@@ -224,12 +170,11 @@ void sampler_save(const struct sampler *s, struct bytes_writer *w)
     }
 }
 
-enum err_code sampler_load(struct sampler *sampler, enum sampler_kind kind,
-                           const struct sampler_settings *settings, int n, struct bytes_reader *r,
-                           struct err *err)
+enum err_code sampler_load(struct sampler *sampler, const struct sampler_settings *settings, int n,
+                           struct bytes_reader *r, struct err *err)
 {
     double numbers[6] = {0};
-    if (allocate(sampler, kind, settings, n, err) != ERR_OK) {
+    if (allocate(sampler, settings, n, err) != ERR_OK) {
         return err->code;
     }
     sampler->t = (long)bytes_get_i64(r);
@@ -254,6 +199,11 @@ enum err_code sampler_load(struct sampler *sampler, enum sampler_kind kind,
 bool sampler_uses_gradients(enum sampler_kind kind)
 {
     return all_ops[kind]->gradient;
+}
+
+bool sampler_builds_trees(enum sampler_kind kind)
+{
+    return all_ops[kind]->trees;
 }
 
 void sampler_release(struct sampler *sampler)

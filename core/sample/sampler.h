@@ -33,7 +33,9 @@ enum sampler_kind {
 
 const char *sampler_name(enum sampler_kind kind);
 
+/* Their defaults and limits stand in core/solve/solver_settings.def. */
 struct sampler_settings {
+    enum sampler_kind kind;
     int warmup;           /* steps in which step size and mass matrix are learnt */
     double epsilon;       /* first step size; 0: sought */
     double target_accept; /* (0, 1) */
@@ -45,10 +47,6 @@ struct sampler_settings {
     double gamma;         /* amcmc */
     int t0, tadapt;       /* amcmc */
 };
-
-struct sampler_settings sampler_defaults(enum sampler_kind kind);
-enum err_code sampler_validate(enum sampler_kind kind, const struct sampler_settings *settings,
-                               struct err *err) MUST_CHECK;
 
 /* What a step tells of itself. */
 struct sampler_info {
@@ -93,31 +91,32 @@ struct sampler {
  * A chain from q0 [n], whose density must not be 0. rng: the chain's own. A zeroed sampler may be
  * released. ERR_NUMERIC (the start is impossible), ERR_NOMEM.
  */
-enum err_code sampler_init(struct sampler *sampler, enum sampler_kind kind,
-                           const struct sampler_settings *settings, const struct target *target,
-                           const double *q0, struct rng *rng, struct err *err) MUST_CHECK;
+enum err_code sampler_init(struct sampler *sampler, const struct sampler_settings *settings,
+                           const struct target *target, const double *q0, struct rng *rng,
+                           struct err *err) MUST_CHECK;
 void sampler_release(struct sampler *sampler);
 
 /* The same from a start that may say more. */
-enum err_code sampler_begin(struct sampler *sampler, enum sampler_kind kind,
-                            const struct sampler_settings *settings, const struct target *target,
-                            const struct sampler_start *start, struct rng *rng,
-                            struct err *err) MUST_CHECK;
+enum err_code sampler_begin(struct sampler *sampler, const struct sampler_settings *settings,
+                            const struct target *target, const struct sampler_start *start,
+                            struct rng *rng, struct err *err) MUST_CHECK;
 
 /* Appends all that the chain's next steps depend on, but for rng and target. */
 void sampler_save(const struct sampler *sampler, struct bytes_writer *writer);
 
 /*
- * The chain that sampler_save left, of the same kind, settings and dimension n: its steps are those
- * of the saved one, bit for bit. Errors of reading stay in the reader, and the sampler must then
+ * The chain that sampler_save left, of the same settings and dimension n: its steps are those of
+ * the saved one, bit for bit. Errors of reading stay in the reader, and the sampler must then
  * not be stepped. ERR_NOMEM.
  */
-enum err_code sampler_load(struct sampler *sampler, enum sampler_kind kind,
-                           const struct sampler_settings *settings, int n,
+enum err_code sampler_load(struct sampler *sampler, const struct sampler_settings *settings, int n,
                            struct bytes_reader *reader, struct err *err) MUST_CHECK;
 
 /* Does the method use gradients, and so have a step size, momenta and energies? */
 bool sampler_uses_gradients(enum sampler_kind kind);
+
+/* Does it build a trajectory by doubling, up to max_depth times? */
+bool sampler_builds_trees(enum sampler_kind kind);
 
 /* One step; the new state is sampler->q. Does not allocate. */
 void sampler_step(struct sampler *sampler, const struct target *target, struct rng *rng,

@@ -45,7 +45,7 @@ static struct parts parts_of(const struct sampler *s)
     return p;
 }
 
-static void init(struct sampler *s)
+static void init_amcmc(struct sampler *s)
 {
     struct parts p = parts_of(s);
     *p.before = 1.0;
@@ -55,8 +55,11 @@ static void init(struct sampler *s)
     }
 }
 
-void sampler_observe(int n, double t, const double *x, double *mean, double *cov, double *delta)
+void sampler_observe(const struct sampler_moments *moments, double t, const double *x)
 {
+    int n = moments->n;
+    double *mean = moments->mean;
+    double *delta = moments->delta;
     /* C_t = (t-1)/t C_{t-1} + (x - mean_{t-1})(x - mean_t)' / t, of t + 1 states. */
     for (int i = 0; i < n; i++) {
         delta[i] = x[i] - mean[i];
@@ -64,9 +67,9 @@ void sampler_observe(int n, double t, const double *x, double *mean, double *cov
     }
     for (int i = 0; i < n; i++) {
         for (int j = 0; j <= i; j++) {
-            double *c = &cov[(ptrdiff_t)i * n + j];
+            double *c = &moments->cov[(ptrdiff_t)i * n + j];
             *c = (t - 1.0) / t * *c + delta[i] * (x[j] - mean[j]) / t;
-            cov[(ptrdiff_t)j * n + i] = *c;
+            moments->cov[(ptrdiff_t)j * n + i] = *c;
         }
     }
 }
@@ -77,7 +80,7 @@ double sampler_amcmc_scale(double gamma, int n)
 }
 
 /* A covariance without a factor leaves the proposals as they are. */
-static void renew(struct sampler *s)
+static void renew_proposals(struct sampler *s)
 {
     struct parts p = parts_of(s);
     size_t n = (size_t)s->n;
@@ -103,11 +106,11 @@ static void go_on(struct sampler *s, const struct sampler_start *start)
     *p.before = (double)start->count;
     memcpy(p.mean, start->mean, n * sizeof *p.mean);
     memcpy(p.cov, start->cov, n * n * sizeof *p.cov);
-    renew(s);
+    renew_proposals(s);
 }
 
-static void step(struct sampler *s, const struct target *target, struct rng *rng,
-                 struct sampler_info *info)
+static void step_amcmc(struct sampler *s, const struct target *target, struct rng *rng,
+                       struct sampler_info *info)
 {
     struct parts p = parts_of(s);
     size_t n = (size_t)s->n;
@@ -129,16 +132,18 @@ static void step(struct sampler *s, const struct target *target, struct rng *rng
     }
     info->energy = -s->logp;
     long t = s->t + 1;
-    sampler_observe(s->n, *p.before - 1.0 + (double)t, s->q, p.mean, p.cov, p.noise);
+    const struct sampler_moments moments = {
+        .n = s->n, .mean = p.mean, .cov = p.cov, .delta = p.noise};
+    sampler_observe(&moments, *p.before - 1.0 + (double)t, s->q);
     if (t >= s->settings.t0 && t % s->settings.tadapt == 0) {
-        renew(s);
+        renew_proposals(s);
     }
 }
 
 const struct sampler_ops sampler_amcmc_ops = {
     .work = work,
-    .init = init,
+    .init = init_amcmc,
     .go_on = go_on,
-    .step = step,
+    .step = step_amcmc,
     .remembers = true,
 };

@@ -14,8 +14,14 @@ static size_t work(int n, const struct sampler_settings *settings)
     return 3 * (size_t)n;
 }
 
-static void move(struct sampler *s, const struct target *target, double epsilon, int steps,
-                 struct rng *rng, struct sampler_info *info)
+struct path {
+    double epsilon;
+    int steps;
+};
+
+/* Proposes the end of a path with a fresh momentum, and moves there or stays. */
+static void follow_path(struct sampler *s, const struct target *target, struct path path,
+                        struct rng *rng, struct sampler_info *info)
 {
     size_t bytes = (size_t)s->n * sizeof *s->q;
     struct phase at = {
@@ -24,11 +30,11 @@ static void move(struct sampler *s, const struct target *target, double epsilon,
     memcpy(at.grad, s->grad, bytes);
     leapfrog_momentum(s->n, s->inv_mass, rng, at.p);
     double before = leapfrog_energy(s->n, s->inv_mass, &at);
-    for (int k = 0; k < steps; k++) {
-        leapfrog_step(target, s->inv_mass, epsilon, &at);
+    for (int k = 0; k < path.steps; k++) {
+        leapfrog_step(target, s->inv_mass, path.epsilon, &at);
     }
     double after = leapfrog_energy(s->n, s->inv_mass, &at);
-    info->n_leapfrog = steps;
+    info->n_leapfrog = path.steps;
     info->divergent = !(after - before < SAMPLER_DIVERGENCE);
     info->moved = sampler_accepts(before - after, rng, &info->accept);
     info->energy = before;
@@ -44,13 +50,13 @@ static void step_hmc(struct sampler *s, const struct target *target, struct rng 
 {
     /* Paths of one length may come back to where they began, again and again; jitter breaks it. */
     double epsilon = s->epsilon * (1.0 + s->settings.jitter * (2.0 * rng_uniform(rng) - 1.0));
-    move(s, target, epsilon, s->settings.leapfrog_steps, rng, info);
+    follow_path(s, target, (struct path){epsilon, s->settings.leapfrog_steps}, rng, info);
 }
 
 static void step_mala(struct sampler *s, const struct target *target, struct rng *rng,
                       struct sampler_info *info)
 {
-    move(s, target, s->epsilon, 1, rng, info);
+    follow_path(s, target, (struct path){s->epsilon, 1}, rng, info);
 }
 
 const struct sampler_ops sampler_hmc_ops = {.work = work, .step = step_hmc, .gradient = true};

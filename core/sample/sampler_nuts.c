@@ -2,69 +2,18 @@
 /*
  * No-U-Turn sampler with multinomial draws, as Stan's since 2.21. The trajectory doubles in a
  * random direction until it turns back on itself; a state is drawn with probability proportional to
- * exp(-H), biased towards the newer half at each doubling. A turn is seen by the generalised
- * criterion [5, A.4.2]: with rho the sum of the momenta of a stretch, both ends' velocities must
- * point along rho; it is also asked of each half with the first momentum of the other, which a turn
- * between the halves would otherwise escape.
+ * exp(-H), with a bias towards the newer half at each doubling. A turn is seen by the generalised
+ * criterion [5, A.4.2]: with rho the sum of the momenta of a stretch, the velocities at both its
+ * ends must point along rho. The criterion is also asked of each half extended by the nearest state
+ * of the other, because a turn between the halves would escape it otherwise.
  *
- * Vectors of each level of the recursion lie in the work space, so nothing is allocated and the
- * depth is bounded by max_depth.
+ * All vectors lie in the work space, those of each level of the recursion too, so nothing is
+ * allocated; max_depth bounds the depth.
  */
 #include "sample/sampler_priv.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Vectors of one level of build. */
-enum {
-    INIT_END_P,
-    INIT_END_V,
-    INIT_RHO,
-    FINAL_BEG_P,
-    FINAL_BEG_V,
-    FINAL_RHO,
-    FINAL_Q,
-    FINAL_GRAD,
-    EXTRA,
-    PER_LEVEL
-};
-
-/* Vectors of a transition. */
-enum {
-    FWD_Q,
-    FWD_P,
-    FWD_GRAD,
-    BCK_Q,
-    BCK_P,
-    BCK_GRAD, /* ends of the trajectory */
-    SAMPLE_Q,
-    SAMPLE_GRAD,
-    NEW_Q,
-    NEW_GRAD, /* drawn so far; drawn from the new half */
-    FWD_V,
-    FWD_BCK_P,
-    FWD_BCK_V,
-    BCK_V,
-    BCK_FWD_P,
-    BCK_FWD_V, /* momenta and velocities at the */
-    RHO,
-    RHO_FWD,
-    RHO_BCK,
-    SUM, /* ends of both halves; sums */
-    PER_STEP
-};
-
-struct tree {
-    struct sampler *s;
-    const struct target *target;
-    struct rng *rng;
-    double energy0;
-    double epsilon;  /* with the direction's sign */
-    struct phase at; /* the end that moves */
-    double sum_accept;
-    int n_leapfrog;
-    bool divergent;
-};
 
 /* A state that may be drawn. */
 struct state {
@@ -73,19 +22,101 @@ struct state {
     double logp;
 };
 
+/* The momenta and velocities at both ends of a stretch of the trajectory, and the sum of its
+ * momenta. A stretch begins where it joins what was there before it. */
+struct stretch {
+    double *p_begin, *v_begin;
+    double *p_end, *v_end;
+    double *rho;
+};
+
+/* A side of the trajectory: what lies forward or backward of the latest join. */
+struct side {
+    struct phase outer;        /* its end, from which it grows */
+    double *v_outer;           /* the velocity there */
+    double *p_inner, *v_inner; /* at its state next to the join */
+    double *rho;
+};
+
+struct trajectory {
+    struct sampler *s;
+    const struct target *target;
+    struct rng *rng;
+    struct side forward, backward;
+    double *rho;         /* of all of it */
+    double *p_end;       /* scratch */
+    struct state sample; /* drawn from all of it */
+    struct state fresh;  /* drawn from the half that is being built */
+    double log_weight;   /* log of the sum of exp(energy0 - H) over its states */
+    double energy0;      /* H at the start */
+    double epsilon;      /* with the sign of the direction in which it grows */
+    struct phase at;     /* the end that moves */
+    double sum_accept;
+    int n_leapfrog;
+    bool divergent;
+};
+
+/* The vectors of one level of the recursion, in the order of the work space. */
+enum {
+    INIT_P_END,
+    INIT_V_END,
+    INIT_RHO,
+    FINAL_P_BEGIN,
+    FINAL_V_BEGIN,
+    FINAL_RHO,
+    FINAL_Q,
+    FINAL_GRAD,
+    WHOLE_RHO,
+    PER_LEVEL
+};
+
+#define PER_SIDE       7
+#define PER_TRAJECTORY (2 * PER_SIDE + 6)
+
 static size_t work(int n, const struct sampler_settings *settings)
 {
-    return ((size_t)PER_STEP + (size_t)PER_LEVEL * (size_t)settings->max_depth) * (size_t)n;
+    return ((size_t)PER_TRAJECTORY + (size_t)PER_LEVEL * (size_t)settings->max_depth) * (size_t)n;
 }
 
-static double *vector(const struct sampler *s, int which)
+/* Levels count from 1 and follow the trajectory's own vectors. */
+static double *level_vector(const struct sampler *s, int level, int which)
 {
-    return s->work + (ptrdiff_t)which * s->n;
+    return s->work + (ptrdiff_t)(PER_TRAJECTORY + (level - 1) * PER_LEVEL + which) * s->n;
 }
 
-static double *level_vector(const struct sampler *s, int depth, int which)
+static double *next_vector(double **free_work, int n)
 {
-    return s->work + (ptrdiff_t)(PER_STEP + (depth - 1) * PER_LEVEL + which) * s->n;
+    double *vector = *free_work;
+    *free_work += n;
+    return vector;
+}
+
+static struct side lay_out_side(double **free_work, int n)
+{
+    struct side side;
+    side.outer.q = next_vector(free_work, n);
+    side.outer.p = next_vector(free_work, n);
+    side.outer.grad = next_vector(free_work, n);
+    side.outer.logp = 0.0;
+    side.v_outer = next_vector(free_work, n);
+    side.p_inner = next_vector(free_work, n);
+    side.v_inner = next_vector(free_work, n);
+    side.rho = next_vector(free_work, n);
+    return side;
+}
+
+static void lay_out(struct trajectory *t)
+{
+    int n = t->s->n;
+    double *free_work = t->s->work;
+    t->forward = lay_out_side(&free_work, n);
+    t->backward = lay_out_side(&free_work, n);
+    t->rho = next_vector(&free_work, n);
+    t->p_end = next_vector(&free_work, n);
+    t->sample.q = next_vector(&free_work, n);
+    t->sample.grad = next_vector(&free_work, n);
+    t->fresh.q = next_vector(&free_work, n);
+    t->fresh.grad = next_vector(&free_work, n);
 }
 
 static double log_add(double a, double b)
@@ -97,6 +128,11 @@ static double log_add(double a, double b)
 static void copy(int n, const double *from, double *to)
 {
     memcpy(to, from, (size_t)n * sizeof *to);
+}
+
+static void clear(int n, double *vector)
+{
+    memset(vector, 0, (size_t)n * sizeof *vector);
 }
 
 static void add(int n, const double *a, double *to)
@@ -120,198 +156,202 @@ static void velocity(const struct sampler *s, const double *p, double *v)
     }
 }
 
-/* Do both ends still go along rho (+ extra, unless NULL)? */
-static bool goes_on(int n, const double *v_begin, const double *v_end, const double *rho,
-                    const double *extra)
+/* Do the velocities at both ends point along rho (+ p_extra, unless NULL)? */
+static bool goes_straight(int n, const double *v_begin, const double *v_end, const double *rho,
+                          const double *p_extra)
 {
     double begin = 0.0;
     double end = 0.0;
     for (int i = 0; i < n; i++) {
-        double r = rho[i] + (extra != NULL ? extra[i] : 0.0);
+        double r = rho[i] + (p_extra != NULL ? p_extra[i] : 0.0);
         begin += v_begin[i] * r;
         end += v_end[i] * r;
     }
     return begin > 0.0 && end > 0.0;
 }
 
-/* What a stretch of the trajectory leaves: momenta and velocities at its ends, their sum. */
-struct ends {
-    double *p_begin, *v_begin;
-    double *p_end, *v_end;
-    double *rho; /* added to */
-};
+/* ---- subtrees ---- */
 
-static bool build_leaf(struct tree *t, struct state *propose, const struct ends *ends,
+/* One state more: a leapfrog step. */
+static bool build_leaf(struct trajectory *t, struct state *proposal, const struct stretch *stretch,
                        double *log_weight)
 {
     struct sampler *s = t->s;
     int n = s->n;
     leapfrog_step(t->target, s->inv_mass, t->epsilon, &t->at);
     t->n_leapfrog++;
-    double energy = leapfrog_energy(n, s->inv_mass, &t->at);
-    double gain = t->energy0 - energy;
+    double gain = t->energy0 - leapfrog_energy(n, s->inv_mass, &t->at);
     t->divergent = t->divergent || !(-gain <= SAMPLER_DIVERGENCE);
     *log_weight = log_add(*log_weight, gain);
     t->sum_accept += gain > 0.0 ? 1.0 : exp(gain);
-    copy(n, t->at.q, propose->q);
-    copy(n, t->at.grad, propose->grad);
-    propose->logp = t->at.logp;
-    copy(n, t->at.p, ends->p_begin);
-    copy(n, t->at.p, ends->p_end);
-    velocity(s, t->at.p, ends->v_begin);
-    copy(n, ends->v_begin, ends->v_end);
-    add(n, t->at.p, ends->rho);
+    copy(n, t->at.q, proposal->q);
+    copy(n, t->at.grad, proposal->grad);
+    proposal->logp = t->at.logp;
+    copy(n, t->at.p, stretch->p_begin);
+    copy(n, t->at.p, stretch->p_end);
+    velocity(s, t->at.p, stretch->v_begin);
+    copy(n, stretch->v_begin, stretch->v_end);
+    add(n, t->at.p, stretch->rho);
     return !t->divergent;
 }
 
-/* 2^depth further states; false when the trajectory must end. */
-static bool build(struct tree *t, int depth, struct state *propose, const struct ends *ends,
-                  double *log_weight)
+/*
+ * A subtree of 2^depth further states ([4], algorithm 3): a proposal drawn from it by weight, its
+ * ends, rho added to, and its weight added to. False when it turns or diverges, so that the
+ * trajectory must end.
+ */
+static bool build_tree(struct trajectory *t, int depth, struct state *proposal,
+                       const struct stretch *stretch, double *log_weight)
 {
     if (depth == 0) {
-        return build_leaf(t, propose, ends, log_weight);
+        return build_leaf(t, proposal, stretch, log_weight);
     }
     const struct sampler *s = t->s;
     int n = s->n;
-    size_t bytes = (size_t)n * sizeof(double);
-    double *rho_init = level_vector(s, depth, INIT_RHO);
-    double *rho_final = level_vector(s, depth, FINAL_RHO);
-    struct ends init = {.p_begin = ends->p_begin,
-                        .v_begin = ends->v_begin,
-                        .p_end = level_vector(s, depth, INIT_END_P),
-                        .v_end = level_vector(s, depth, INIT_END_V),
-                        .rho = rho_init};
-    struct ends final = {.p_begin = level_vector(s, depth, FINAL_BEG_P),
-                         .v_begin = level_vector(s, depth, FINAL_BEG_V),
-                         .p_end = ends->p_end,
-                         .v_end = ends->v_end,
-                         .rho = rho_final};
-    struct state propose_final = {.q = level_vector(s, depth, FINAL_Q),
-                                  .grad = level_vector(s, depth, FINAL_GRAD)};
+    struct stretch init = {.p_begin = stretch->p_begin,
+                           .v_begin = stretch->v_begin,
+                           .p_end = level_vector(s, depth, INIT_P_END),
+                           .v_end = level_vector(s, depth, INIT_V_END),
+                           .rho = level_vector(s, depth, INIT_RHO)};
+    struct stretch final = {.p_begin = level_vector(s, depth, FINAL_P_BEGIN),
+                            .v_begin = level_vector(s, depth, FINAL_V_BEGIN),
+                            .p_end = stretch->p_end,
+                            .v_end = stretch->v_end,
+                            .rho = level_vector(s, depth, FINAL_RHO)};
+    struct state proposal_final = {.q = level_vector(s, depth, FINAL_Q),
+                                   .grad = level_vector(s, depth, FINAL_GRAD)};
     double weight_init = -INFINITY;
     double weight_final = -INFINITY;
-    memset(rho_init, 0, bytes);
-    memset(rho_final, 0, bytes);
-    if (!build(t, depth - 1, propose, &init, &weight_init) ||
-        !build(t, depth - 1, &propose_final, &final, &weight_final)) {
+    clear(n, init.rho);
+    clear(n, final.rho);
+    if (!build_tree(t, depth - 1, proposal, &init, &weight_init) ||
+        !build_tree(t, depth - 1, &proposal_final, &final, &weight_final)) {
         return false;
     }
     double weight = log_add(weight_init, weight_final);
     *log_weight = log_add(*log_weight, weight);
-    /* Within a half: uniform over its states by weight. */
+    /* Within a subtree the draw is by weight alone, without a bias. */
     double accept;
     if (sampler_accepts(weight_final - weight, t->rng, &accept)) {
-        state_copy(n, &propose_final, propose);
+        state_copy(n, &proposal_final, proposal);
     }
-    double *rho = level_vector(s, depth, EXTRA);
+    double *rho = level_vector(s, depth, WHOLE_RHO);
     for (int i = 0; i < n; i++) {
-        rho[i] = rho_init[i] + rho_final[i];
+        rho[i] = init.rho[i] + final.rho[i];
     }
-    add(n, rho, ends->rho);
-    return goes_on(n, ends->v_begin, ends->v_end, rho, NULL) &&
-           goes_on(n, ends->v_begin, final.v_begin, rho_init, final.p_begin) &&
-           goes_on(n, init.v_end, ends->v_end, rho_final, init.p_end);
+    add(n, rho, stretch->rho);
+    return goes_straight(n, stretch->v_begin, stretch->v_end, rho, NULL) &&
+           goes_straight(n, stretch->v_begin, final.v_begin, init.rho, final.p_begin) &&
+           goes_straight(n, init.v_end, stretch->v_end, final.rho, init.p_end);
 }
 
-/* Everything at the start: both ends, and the only state to draw. */
-static void begin(struct tree *t, struct state *sample)
+/* ---- the trajectory ---- */
+
+static void begin_side(const struct sampler *s, const double *p, struct side *side)
+{
+    int n = s->n;
+    copy(n, s->q, side->outer.q);
+    copy(n, p, side->outer.p);
+    copy(n, s->grad, side->outer.grad);
+    side->outer.logp = s->logp;
+    velocity(s, p, side->v_outer);
+    copy(n, p, side->p_inner);
+    copy(n, side->v_outer, side->v_inner);
+}
+
+/* The start with a fresh momentum: the only state so far, and so the one that is drawn. */
+static void begin_trajectory(struct trajectory *t)
 {
     struct sampler *s = t->s;
-    int n = s->n;
-    leapfrog_momentum(n, s->inv_mass, t->rng, vector(s, FWD_P));
-    copy(n, s->q, vector(s, FWD_Q));
-    copy(n, s->grad, vector(s, FWD_GRAD));
-    copy(n, s->q, vector(s, BCK_Q));
-    copy(n, vector(s, FWD_P), vector(s, BCK_P));
-    copy(n, s->grad, vector(s, BCK_GRAD));
-    velocity(s, vector(s, FWD_P), vector(s, FWD_V));
-    copy(n, vector(s, FWD_V), vector(s, BCK_V));
-    copy(n, vector(s, FWD_P), vector(s, FWD_BCK_P));
-    copy(n, vector(s, FWD_P), vector(s, BCK_FWD_P));
-    copy(n, vector(s, FWD_V), vector(s, FWD_BCK_V));
-    copy(n, vector(s, FWD_V), vector(s, BCK_FWD_V));
-    copy(n, vector(s, FWD_P), vector(s, RHO));
-    copy(n, s->q, sample->q);
-    copy(n, s->grad, sample->grad);
-    sample->logp = s->logp;
+    lay_out(t);
+    leapfrog_momentum(s->n, s->inv_mass, t->rng, t->rho);
+    begin_side(s, t->rho, &t->forward);
+    begin_side(s, t->rho, &t->backward);
+    t->energy0 = leapfrog_energy(s->n, s->inv_mass, &t->forward.outer);
+    t->log_weight = 0.0;
+    copy(s->n, s->q, t->sample.q);
+    copy(s->n, s->grad, t->sample.grad);
+    t->sample.logp = s->logp;
 }
 
-static void step(struct sampler *s, const struct target *target, struct rng *rng,
-                 struct sampler_info *info)
+/*
+ * Builds 2^depth more states in a random direction: they become the side that lies there, and all
+ * that was there before becomes the other side. False when the new half turns or diverges.
+ */
+static bool double_trajectory(struct trajectory *t, int depth, double *fresh_weight)
 {
-    int n = s->n;
-    size_t bytes = (size_t)n * sizeof *s->q;
-    struct tree t = {.s = s, .target = target, .rng = rng};
-    struct state sample = {.q = vector(s, SAMPLE_Q), .grad = vector(s, SAMPLE_GRAD)};
-    struct state fresh = {.q = vector(s, NEW_Q), .grad = vector(s, NEW_GRAD)};
-    double logp_fwd = s->logp;
-    double logp_bck = s->logp;
-    double log_weight = 0.0;
-    double *rho = vector(s, RHO);
-    double *rho_fwd = vector(s, RHO_FWD);
-    double *rho_bck = vector(s, RHO_BCK);
-    begin(&t, &sample);
-    struct phase start = {.q = s->q, .p = vector(s, FWD_P), .grad = s->grad, .logp = s->logp};
-    t.energy0 = leapfrog_energy(n, s->inv_mass, &start);
-    bool go_on = true;
-    while (go_on && info->depth < s->settings.max_depth) {
+    int n = t->s->n;
+    bool forward = rng_uniform(t->rng) > 0.5;
+    struct side *grown = forward ? &t->forward : &t->backward;
+    struct side *old = forward ? &t->backward : &t->forward;
+    copy(n, t->rho, old->rho);
+    copy(n, grown->outer.p, old->p_inner);
+    copy(n, grown->v_outer, old->v_inner);
+    clear(n, grown->rho);
+    const struct stretch stretch = {.p_begin = grown->p_inner,
+                                    .v_begin = grown->v_inner,
+                                    .p_end = t->p_end,
+                                    .v_end = grown->v_outer,
+                                    .rho = grown->rho};
+    t->epsilon = forward ? t->s->epsilon : -t->s->epsilon;
+    t->at = grown->outer;
+    bool whole = build_tree(t, depth, &t->fresh, &stretch, fresh_weight);
+    grown->outer.logp = t->at.logp;
+    return whole;
+}
+
+/* Draws from the new half or stays: biased progressive sampling ([5], A.3.2), which favours the
+ * newer half and so moves further. */
+static bool draw_from_halves(struct trajectory *t, double fresh_weight)
+{
+    double accept;
+    bool moved = sampler_accepts(fresh_weight - t->log_weight, t->rng, &accept);
+    if (moved) {
+        state_copy(t->s->n, &t->fresh, &t->sample);
+    }
+    t->log_weight = log_add(t->log_weight, fresh_weight);
+    return moved;
+}
+
+static bool has_turned(struct trajectory *t)
+{
+    int n = t->s->n;
+    const struct side *f = &t->forward;
+    const struct side *b = &t->backward;
+    for (int i = 0; i < n; i++) {
+        t->rho[i] = b->rho[i] + f->rho[i];
+    }
+    return !(goes_straight(n, b->v_outer, f->v_outer, t->rho, NULL) &&
+             goes_straight(n, b->v_outer, f->v_inner, b->rho, f->p_inner) &&
+             goes_straight(n, b->v_inner, f->v_outer, f->rho, b->p_inner));
+}
+
+static void step_nuts(struct sampler *s, const struct target *target, struct rng *rng,
+                      struct sampler_info *info)
+{
+    struct trajectory t = {.s = s, .target = target, .rng = rng};
+    begin_trajectory(&t);
+    while (info->depth < s->settings.max_depth) {
         double fresh_weight = -INFINITY;
-        double accept;
-        bool forward = rng_uniform(rng) > 0.5;
-        memset(rho_fwd, 0, bytes);
-        memset(rho_bck, 0, bytes);
-        t.epsilon = forward ? s->epsilon : -s->epsilon;
-        if (forward) {
-            copy(n, rho, rho_bck);
-            copy(n, vector(s, FWD_P), vector(s, BCK_FWD_P));
-            copy(n, vector(s, FWD_V), vector(s, BCK_FWD_V));
-            const struct ends ends = {.p_begin = vector(s, FWD_BCK_P),
-                                      .v_begin = vector(s, FWD_BCK_V),
-                                      .p_end = vector(s, SUM),
-                                      .v_end = vector(s, FWD_V),
-                                      .rho = rho_fwd};
-            t.at =
-                (struct phase){vector(s, FWD_Q), vector(s, FWD_P), vector(s, FWD_GRAD), logp_fwd};
-            go_on = build(&t, info->depth, &fresh, &ends, &fresh_weight);
-            logp_fwd = t.at.logp;
-        } else {
-            copy(n, rho, rho_fwd);
-            copy(n, vector(s, BCK_P), vector(s, FWD_BCK_P));
-            copy(n, vector(s, BCK_V), vector(s, FWD_BCK_V));
-            const struct ends ends = {.p_begin = vector(s, BCK_FWD_P),
-                                      .v_begin = vector(s, BCK_FWD_V),
-                                      .p_end = vector(s, SUM),
-                                      .v_end = vector(s, BCK_V),
-                                      .rho = rho_bck};
-            t.at =
-                (struct phase){vector(s, BCK_Q), vector(s, BCK_P), vector(s, BCK_GRAD), logp_bck};
-            go_on = build(&t, info->depth, &fresh, &ends, &fresh_weight);
-            logp_bck = t.at.logp;
-        }
-        if (!go_on) {
+        if (!double_trajectory(&t, info->depth, &fresh_weight)) {
             break;
         }
         info->depth++;
-        /* Between halves: the newer one is favoured, which moves further. */
-        if (sampler_accepts(fresh_weight - log_weight, rng, &accept)) {
-            state_copy(n, &fresh, &sample);
+        if (draw_from_halves(&t, fresh_weight)) {
             info->moved = true;
         }
-        log_weight = log_add(log_weight, fresh_weight);
-        for (int i = 0; i < n; i++) {
-            rho[i] = rho_bck[i] + rho_fwd[i];
+        if (has_turned(&t)) {
+            break;
         }
-        go_on = goes_on(n, vector(s, BCK_V), vector(s, FWD_V), rho, NULL) &&
-                goes_on(n, vector(s, BCK_V), vector(s, FWD_BCK_V), rho_bck, vector(s, FWD_BCK_P)) &&
-                goes_on(n, vector(s, BCK_FWD_V), vector(s, FWD_V), rho_fwd, vector(s, BCK_FWD_P));
     }
-    copy(n, sample.q, s->q);
-    copy(n, sample.grad, s->grad);
-    s->logp = sample.logp;
+    copy(s->n, t.sample.q, s->q);
+    copy(s->n, t.sample.grad, s->grad);
+    s->logp = t.sample.logp;
     info->energy = t.energy0;
     info->accept = t.n_leapfrog > 0 ? t.sum_accept / t.n_leapfrog : 0.0;
     info->n_leapfrog = t.n_leapfrog;
     info->divergent = t.divergent;
 }
 
-const struct sampler_ops sampler_nuts_ops = {.work = work, .step = step, .gradient = true};
+const struct sampler_ops sampler_nuts_ops = {
+    .work = work, .step = step_nuts, .gradient = true, .trees = true};

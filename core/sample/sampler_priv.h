@@ -19,6 +19,7 @@ struct sampler_ops {
     void (*step)(struct sampler *sampler, const struct target *target, struct rng *rng,
                  struct sampler_info *info);
     bool gradient;  /* learns step size and mass matrix */
+    bool trees;     /* builds a trajectory by doubling */
     bool remembers; /* work is state, not just scratch of one step */
 };
 
@@ -30,11 +31,16 @@ extern const struct sampler_ops sampler_nuts_ops;
 /* Metropolis: is a proposal whose log ratio is this taken? NaN: no. */
 bool sampler_accepts(double log_ratio, struct rng *rng, double *accept);
 
-/*
- * Mean [n] and covariance [n x n] of states 0 .. t, from those of 0 .. t-1 and state t = 1, 2, ..;
- * delta [n] is scratch.
- */
-void sampler_observe(int n, double t, const double *x, double *mean, double *cov, double *delta);
+/* Of the states of a chain. */
+struct sampler_moments {
+    int n;
+    double *mean;  /* [n] */
+    double *cov;   /* [n x n] */
+    double *delta; /* [n] scratch */
+};
+
+/* Moments of states 0 .. t, from those of 0 .. t-1 and state t = 1, 2, .., which is x. */
+void sampler_observe(const struct sampler_moments *moments, double t, const double *x);
 
 /* Of the covariance for proposals: gamma 2.4^2 / n. */
 double sampler_amcmc_scale(double gamma, int n);

@@ -2,7 +2,6 @@
 #include "solve/solver.h"
 
 #include "base/mem.h"
-#include "base/names.h"
 #include "solve/solver_priv.h"
 
 #include <stdio.h>
@@ -44,6 +43,11 @@ const struct solver_setting *solver_setting_list(int *n)
     return settings_list;
 }
 
+const struct solver_ops *solver_ops_of(enum solver_kind kind)
+{
+    return solver_ops[kind];
+}
+
 bool solver_choice_name(const char *choices, int index, char *name)
 {
     for (; index > 0 && choices != NULL; index--) {
@@ -57,7 +61,6 @@ bool solver_choice_name(const char *choices, int index, char *name)
     return true;
 }
 
-/* Few Gaussian solvers want many members; and each solver its own number of draws. */
 struct solver_settings solver_defaults(enum solver_kind kind)
 {
     struct solver_settings s = {
@@ -72,14 +75,11 @@ struct solver_settings solver_defaults(enum solver_kind kind)
 #undef SETTING_CHOICE
         .optim = optim_defaults(),
     };
-    if (kind != SOLVER_ENSEMBLE && kind != SOLVER_RMS) {
+    if (solver_ops[kind]->one_member) {
         s.members = 1;
     }
-    if (kind == SOLVER_MALA) {
-        s.target_accept = 0.574; /* Roberts and Rosenthal 1998 */
-    }
-    if (kind == SOLVER_PBP) {
-        s.epochs = 40; /* Hernandez-Lobato and Adams 2015 */
+    if (solver_ops[kind]->set_defaults != NULL) {
+        solver_ops[kind]->set_defaults(&s);
     }
     return s;
 }
@@ -111,8 +111,7 @@ static enum err_code check_limits(enum solver_kind kind, const struct solver_set
 
 bool solver_samples(enum solver_kind kind)
 {
-    return ((SOLVER_BIT(AMCMC) | SOLVER_BIT(MALA) | SOLVER_BIT(HMC) | SOLVER_BIT(NUTS)) >> kind &
-            1u) != 0;
+    return solver_ops[kind]->draws == DRAWS_OF_CHAINS;
 }
 
 enum err_code solver_validate(enum solver_kind kind, const struct solver_settings *s,
@@ -124,10 +123,11 @@ enum err_code solver_validate(enum solver_kind kind, const struct solver_setting
     if (s->epochs < 1 && !solver_samples(kind)) {
         return err_set(err, ERR_INVALID, "epochs is %d, at least 1 is needed", s->epochs);
     }
-    if (kind == SOLVER_SWAG && s->swag_rank == 1) {
-        return err_set(err, ERR_INVALID, "swag_rank is 1, 0 (diagonal) or at least 2 is needed");
+    const struct solver_ops *ops = solver_ops[kind];
+    if (ops->validate != NULL && ops->validate(s, err) != ERR_OK) {
+        return err->code;
     }
-    if (s->optim.kind == OPTIM_LBFGS && solver_ops[kind]->random_loss) {
+    if (s->optim.kind == OPTIM_LBFGS && ops->random_loss) {
         return err_set(err, ERR_INVALID,
                        "%s has a random loss, which lbfgs cannot minimise; adam and sgd can",
                        solver_name(kind));
@@ -178,11 +178,9 @@ enum err_code solver_check_network(enum solver_kind kind, const struct arch *arc
 enum err_code solver_check_start(enum solver_kind kind, const struct solver_start *start,
                                  struct err *err)
 {
-    if (start->known && start->solver == SOLVER_MC_DROPOUT && start->networks == NULL) {
-        return err_set(err, ERR_UNSUPPORTED,
-                       "a warm start needs the networks that mc_dropout fitted, and the model's "
-                       "draws do not give them: it does not tell its dropout, or leaves some unit "
-                       "out of every draw; a new one with more draws does");
+    const struct solver_ops *from = start->known ? solver_ops[start->solver] : NULL;
+    if (from != NULL && from->find_network != NULL && start->networks == NULL) {
+        return err_set(err, ERR_UNSUPPORTED, "%s", from->no_network);
     }
     return solver_ops[kind]->check_start != NULL ? solver_ops[kind]->check_start(start, err)
                                                  : ERR_OK;
@@ -190,22 +188,12 @@ enum err_code solver_check_start(enum solver_kind kind, const struct solver_star
 
 int solver_n_draws(enum solver_kind kind, const struct solver_settings *s)
 {
-    switch (kind) {
-    case SOLVER_ENSEMBLE:
-    case SOLVER_RMS:
+    switch (solver_ops[kind]->draws) {
+    case DRAWS_ARE_MEMBERS:
         return s->members;
-    case SOLVER_AMCMC:
-    case SOLVER_MALA:
-    case SOLVER_HMC:
-    case SOLVER_NUTS:
+    case DRAWS_OF_CHAINS:
         return s->chains * s->draws;
-    case SOLVER_SWAG:
-    case SOLVER_MC_DROPOUT:
-    case SOLVER_LAPLACE:
-    case SOLVER_VI:
-    case SOLVER_BLL:
-    case SOLVER_PBP:
-    case SOLVER_DUQ:
+    case DRAWS_OF_MEMBERS:
         break;
     }
     return s->members * s->draws;
@@ -218,6 +206,16 @@ void solver_result_release(struct solver_result *result)
     gauss_mixture_release(&result->gaussian);
     report_release(&result->report);
     *result = (struct solver_result){.draws = NULL};
+}
+
+/* A loss that is told to stop is NaN, which looks like a numerical failure further up. */
+static enum err_code name_cancellation(const struct solver_problem *problem, struct err *err)
+{
+    if (err->code == ERR_NUMERIC && cancel_is_requested(problem->cancel)) {
+        err_clear(err);
+        err_set(err, ERR_CANCELLED, "cancelled");
+    }
+    return err->code;
 }
 
 enum err_code solver_run(enum solver_kind kind, const struct solver_problem *problem,
@@ -243,11 +241,21 @@ enum err_code solver_run(enum solver_kind kind, const struct solver_problem *pro
     if (solver_ops[kind]->run(problem, settings, result, err) == ERR_OK) {
         return ERR_OK;
     }
-    /* A loss that is told to stop is NaN, which looks like a failure where nobody asked why. */
-    if (err->code == ERR_NUMERIC && cancel_is_requested(problem->cancel)) {
-        err_clear(err);
-        err_set(err, ERR_CANCELLED, "cancelled");
-    }
     solver_result_release(result);
-    return err->code;
+    return name_cancellation(problem, err);
+}
+
+enum err_code solver_fit_network(const struct solver_problem *problem,
+                                 const struct solver_settings *settings, double *params,
+                                 struct err *err)
+{
+    struct solver_tasks tasks;
+    struct fit_result fit = {.train_loss = NULL};
+    if (solver_tasks_init(&tasks, problem, 1, err) != ERR_OK) {
+        return err->code;
+    }
+    const struct solver_part part = solver_part_of(&tasks, settings, 0);
+    err_kept(solver_fit_map(&part, params, &fit, err));
+    solver_tasks_release(&tasks);
+    return err->code == ERR_OK ? ERR_OK : name_cancellation(problem, err);
 }

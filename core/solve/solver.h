@@ -2,21 +2,8 @@
 /*
  * Solvers for the uncertainty of the parameters: from scaled rows to a posterior.
  *
- *   ensemble    deep ensemble: networks from random starts, each on floor(dfrac n) random rows,
- *               minimising the mean squared error (QUiNN's NN_Ens), or the likelihood when the
- *               noise is learned or predicted
- *   rms         randomised MAP sampling: each member minimises the negative log posterior with an
- *               anchor of its own, drawn from the prior
- *   swag        a Gaussian from the moments of an SGD trajectory
- *   mc_dropout  one network trained with units left out; each draw leaves out its own
- *   laplace     a Gaussian of the curvature at the posterior's mode
- *   vi          variational inference with independent Gaussians (Bayes by Backprop)
- *   amcmc, mala, hmc, nuts   Markov chains on the posterior (core/sample/sampler)
- *   bll         Bayesian last layer: exact Gaussian on the post layer over a trained feature map
- *   pbp         probabilistic backpropagation
- *   duq         delta-SOLVER: the network sees (anchor, x - anchor); draws are anchors
- *
- * Each file core/solver_*.c says what it does and where it differs from QUiNN.
+ * core/solve/solver.def lists them. Each solver_*.c says what its solver does and where that
+ * differs from QUiNN, and its struct solver_ops (solver_priv.h) holds all that is known of it.
  */
 #ifndef SOLVER_H
 #define SOLVER_H
@@ -124,10 +111,21 @@ struct solver_start {
     const struct gauss_mixture *gaussian;
     int n_groups;
     bool chains;            /* groups are chains: draws in the order of the steps */
-    const double *networks; /* [n_groups x K] mc_dropout: with all units; NULL: not known */
+    const double *networks; /* [n_groups x K] the fits that the draws were made from, where a draw
+                               is no fit itself; NULL: not known */
     const double *log_s;    /* [o] log of the noise, scaled units; NULL: not known */
     const struct report *report;
 };
+
+/* Sets n_groups and chains from the report, which counts the groups of one fold. */
+void solver_start_find_groups(struct solver_start *start, int n_folds);
+
+/*
+ * Once the groups are found: sets networks, where the draws are not fits but determine them;
+ * *networks (mem) then holds them, and is left alone otherwise. ERR_NOMEM.
+ */
+enum err_code solver_start_find_networks(struct solver_start *start, double **networks,
+                                         struct err *err) MUST_CHECK;
 
 /* ERR_UNSUPPORTED with the reason when a solver cannot begin there. */
 enum err_code solver_check_start(enum solver_kind kind, const struct solver_start *start,
@@ -162,6 +160,14 @@ void solver_result_release(struct solver_result *result);
 
 /* Draws the posterior will have. */
 int solver_n_draws(enum solver_kind kind, const struct solver_settings *settings);
+
+/*
+ * Fits one network from the problem's start, as a solver's member 0 would: params [K], and learned
+ * log s_j behind them. ERR_CANCELLED, ERR_NUMERIC, ERR_NOMEM.
+ */
+enum err_code solver_fit_network(const struct solver_problem *problem,
+                                 const struct solver_settings *settings, double *params,
+                                 struct err *err) MUST_CHECK;
 
 /*
  * Runs a solver. The result depends on problem, settings and seed, not on n_threads, nor on how

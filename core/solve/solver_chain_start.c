@@ -59,18 +59,22 @@ static double step_size_of(const struct solver_start *start, enum sampler_kind k
 
 /* ---- amcmc ---- */
 
-/* mean [n], cov [n x n] of the range's draws, with n - K log s_j; scratch: [n]. */
+/* The moments of the range's draws, with n - K log s_j. */
 static void find_covariance(const struct solver_problem *p, struct solver_start_range range,
-                            size_t n, double *mean, double *cov, double *scratch)
+                            const struct sampler_moments *moments)
 {
+    size_t n = (size_t)moments->n;
+    double *mean = moments->mean;
+    double *cov = moments->cov;
     const struct solver_start *start = p->start;
     size_t k = (size_t)start->net->n_params;
     double count = (double)range.n;
     double keep = count / (count + PRIOR_DRAWS);
+    struct sampler_moments of_draws = *moments;
+    of_draws.n = (int)k; /* packed at first */
     memcpy(mean, start->draws + (size_t)range.first * k, k * sizeof *mean);
     for (int i = 1; i < range.n; i++) {
-        sampler_observe((int)k, i, start->draws + (size_t)(range.first + i) * k, mean, cov,
-                        scratch);
+        sampler_observe(&of_draws, i, start->draws + (size_t)(range.first + i) * k);
     }
     /* From [k x k] to the corner of [n x n], last row first. */
     for (size_t i = k; n != k && i-- > 0;) {
@@ -95,17 +99,19 @@ static void find_covariance(const struct solver_problem *p, struct solver_start_
 /* ---- a chain's ---- */
 
 enum err_code solver_chain_start_init(struct solver_chain_start *self,
-                                      const struct solver_problem *problem, enum sampler_kind kind,
-                                      int n_params, int number, int of, struct err *err)
+                                      const struct solver_problem *problem,
+                                      const struct solver_chain *chain, struct err *err)
 {
     const struct solver_start *start = problem->start;
-    size_t n = (size_t)n_params;
+    int number = chain->number;
+    int of = chain->n_chains;
+    size_t n = (size_t)chain->n_params;
     size_t k = (size_t)start->net->n_params;
     bool straight = start->gaussian->linearised;
     int draw = straight ? number % start->n_groups * (start->m / start->n_groups)
                         : solver_start_draw(start, number, of);
     struct solver_start_range range = solver_start_range(start, draw);
-    bool masses = sampler_uses_gradients(kind);
+    bool masses = sampler_uses_gradients(chain->kind);
     *self = (struct solver_chain_start){.q0 = NULL};
     self->memory = mem_zalloc_array(3 + (masses ? 1 : n), n * sizeof *self->memory);
     if (self->memory == NULL) {
@@ -131,9 +137,11 @@ enum err_code solver_chain_start_init(struct solver_chain_start *self,
             spread[i] = 0.5 / (double)problem->train.n;
         }
         self->start.inv_mass = spread;
-        self->start.epsilon = step_size_of(start, kind, draw);
+        self->start.epsilon = step_size_of(start, chain->kind, draw);
     } else {
-        find_covariance(problem, range, n, mean, spread, self->memory + 2 * n);
+        const struct sampler_moments moments = {
+            .n = chain->n_params, .mean = mean, .cov = spread, .delta = self->memory + 2 * n};
+        find_covariance(problem, range, &moments);
         self->start.count = range.n;
         self->start.mean = mean;
         self->start.cov = spread;

@@ -14,13 +14,17 @@ struct solver_chain_start {
     double *memory;
 };
 
-/*
- * For chain k of `of` of a sampler with n parameters: the network's K, and learned log s_j.
- * ERR_NOMEM.
- */
+/* Which chain is to start. */
+struct solver_chain {
+    enum sampler_kind kind;
+    int n_params;         /* sampled: the network's K, and learned log s_j */
+    int number, n_chains; /* it is chain `number` of so many */
+};
+
+/* ERR_NOMEM. */
 enum err_code solver_chain_start_init(struct solver_chain_start *self,
-                                      const struct solver_problem *problem, enum sampler_kind kind,
-                                      int n, int k, int of, struct err *err) MUST_CHECK;
+                                      const struct solver_problem *problem,
+                                      const struct solver_chain *chain, struct err *err) MUST_CHECK;
 void solver_chain_start_release(struct solver_chain_start *self);
 
 /* Do so many steps of warm-up teach less of the spread than the start knows? */

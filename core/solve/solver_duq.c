@@ -353,11 +353,13 @@ static enum err_code run(const struct solver_problem *problem,
 
 const struct solver_ops solver_duq_ops = {
     .run = run,
-    .noises =
-        1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
+    .draws = DRAWS_OF_MEMBERS,
+    .one_member = true,
+    .noises = NOISES_ALL,
     .noise = NOISE_ESTIMATED,
     .squared_error = true,
     .random_loss = true,
     .needs_pre = true,
     .check_start = check_start,
+    .groups = "members.best_loss",
 };

@@ -75,20 +75,33 @@ void mc_dropout_mask(const struct resnet *net, double p, struct rng *rng, double
     }
 }
 
-/* Copies column j of rows [rows x r] times a factor from the first of n draws, `at` doubles into
- * each, in which the column is not left out; false: it is left out of all. */
-static bool find_column(const struct resnet *net, const double *draws, int n, int at, int rows,
-                        int j, double factor, double *network)
+struct draws {
+    int n;
+    size_t k;
+    const double *values; /* [n x k] */
+};
+
+/* A column of a matrix among the parameters. */
+struct column {
+    size_t first; /* parameter */
+    size_t rows;
+    size_t stride;
+};
+
+/* Copies a column times a factor from the first of n draws [n x k] in which it is not left out;
+ * false: it is left out of all. */
+static bool find_column(struct column column, const struct draws *draws, double factor,
+                        double *network)
 {
-    size_t r = (size_t)net->arch.width;
-    for (int i = 0; i < n; i++) {
-        const double *from = draws + (size_t)i * (size_t)net->n_params + at + j;
+    for (int i = 0; i < draws->n; i++) {
+        const double *from = draws->values + (size_t)i * draws->k + column.first;
+        double *to = network + column.first;
         bool there = false;
-        for (size_t row = 0; row < (size_t)rows; row++) {
-            there = there || from[row * r] != 0.0;
+        for (size_t row = 0; row < column.rows; row++) {
+            there = there || from[row * column.stride] != 0.0;
         }
-        for (size_t row = 0; there && row < (size_t)rows; row++) {
-            network[(size_t)(at + j) + row * r] = from[row * r] * factor;
+        for (size_t row = 0; there && row < column.rows; row++) {
+            to[row * column.stride] = from[row * column.stride] * factor;
         }
         if (there) {
             return true;
@@ -100,12 +113,18 @@ static bool find_column(const struct resnet *net, const double *draws, int n, in
 bool mc_dropout_network(const struct resnet *net, double p, int n, const double *draws,
                         double *network)
 {
-    int r = net->arch.width;
-    memcpy(network, draws, (size_t)net->n_params * sizeof *network);
-    for (int j = 0; j < r; j++) {
-        if (!find_column(net, draws, n, net->off.ww, net->n_coef * r, j, 1.0 - p, network) ||
-            (net->off.weight_post >= 0 && !find_column(net, draws, n, net->off.weight_post,
-                                                       net->arch.outputs, j, 1.0 - p, network))) {
+    const struct draws all = {.n = n, .k = (size_t)net->n_params, .values = draws};
+    size_t r = (size_t)net->arch.width;
+    memcpy(network, draws, all.k * sizeof *network);
+    for (size_t j = 0; j < r; j++) {
+        struct column ww = {(size_t)net->off.ww + j, (size_t)net->n_coef * r, r};
+        if (!find_column(ww, &all, 1.0 - p, network)) {
+            return false;
+        }
+    }
+    for (size_t j = 0; net->off.weight_post >= 0 && j < r; j++) {
+        struct column post = {(size_t)net->off.weight_post + j, (size_t)net->arch.outputs, r};
+        if (!find_column(post, &all, 1.0 - p, network)) {
             return false;
         }
     }
@@ -298,11 +317,26 @@ static enum err_code run(const struct solver_problem *problem,
     return err->code;
 }
 
+static bool find_network(const struct solver_start *start, int n, const double *draws,
+                         double *network)
+{
+    const struct report_item *p = report_find(start->report, MC_DROPOUT_REPORTED);
+    return p != NULL && p->n == 1 && p->values[0] >= 0.0 && p->values[0] < 1.0 &&
+           mc_dropout_network(start->net, p->values[0], n, draws, network);
+}
+
 const struct solver_ops solver_mc_dropout_ops = {
     .run = run,
-    .noises =
-        1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
+    .draws = DRAWS_OF_MEMBERS,
+    .one_member = true,
+    .noises = NOISES_ALL,
     .noise = NOISE_ESTIMATED,
     .squared_error = true,
     .random_loss = true,
+    .groups = "members.best_loss",
+    .find_network = find_network,
+    .no_network =
+        "a warm start needs the networks that mc_dropout fitted, and the model's draws do not give "
+        "them: it does not tell its dropout, or leaves some unit out of every draw; a new one with "
+        "more draws does",
 };

@@ -44,7 +44,6 @@
 struct chains {
     struct solver_tasks tasks; /* the chains and, after them, the fit of the mode */
     const struct solver_settings *settings;
-    enum sampler_kind kind;
     struct sampler_settings sampler;
     struct objective objective;
     int stride;              /* parameters sampled: K, or K + o */
@@ -97,9 +96,12 @@ static enum err_code go_on(struct chain *chain, struct err *err)
 {
     const struct chains *all = chain->all;
     const struct solver_problem *p = all->tasks.problem;
+    const struct solver_chain which = {.kind = all->sampler.kind,
+                                       .n_params = all->stride,
+                                       .number = chain->number,
+                                       .n_chains = all->settings->chains};
     struct solver_chain_start from;
-    if (solver_chain_start_init(&from, p, all->kind, all->stride, chain->number,
-                                all->settings->chains, err) != ERR_OK) {
+    if (solver_chain_start_init(&from, p, &which, err) != ERR_OK) {
         return err->code;
     }
     if (from.alike) {
@@ -109,8 +111,8 @@ static enum err_code go_on(struct chain *chain, struct err *err)
         from.start.inv_mass = NULL;
         from.start.epsilon = 0.0; /* it was learnt with masses */
     }
-    err_kept(sampler_begin(&chain->sampler, all->kind, &all->sampler, &chain->target, &from.start,
-                           &chain->rng, err));
+    err_kept(sampler_begin(&chain->sampler, &all->sampler, &chain->target, &from.start, &chain->rng,
+                           err));
     solver_chain_start_release(&from);
     return err->code;
 }
@@ -135,8 +137,7 @@ static enum err_code begin(struct chain *chain, struct err *err)
             start[k] = OBJECTIVE_LOG_S_MEAN;
         }
     }
-    err_kept(sampler_init(&chain->sampler, all->kind, &all->sampler, &chain->target, start,
-                          &chain->rng, err));
+    err_kept(sampler_init(&chain->sampler, &all->sampler, &chain->target, start, &chain->rng, err));
     mem_free(start);
     return err->code;
 }
@@ -205,7 +206,8 @@ static double remembered_logp(void *ctx, const double *theta, double *grad)
 static void set_target(struct chain *chain)
 {
     const struct chains *all = chain->all;
-    chain->remembers = all->tasks.problem->checkpoint != NULL && sampler_uses_gradients(all->kind);
+    chain->remembers =
+        all->tasks.problem->checkpoint != NULL && sampler_uses_gradients(all->sampler.kind);
     chain->posterior = logpost_target(&chain->logpost);
     chain->target = chain->posterior;
     if (chain->remembers) {
@@ -256,9 +258,8 @@ static enum err_code resume(struct chain *chain, bool *begun, struct err *err)
     if (*begun) {
         rng_load(&chain->rng, &r);
     }
-    if ((!*begun ||
-         (sampler_load(&chain->sampler, all->kind, &all->sampler, all->stride, &r, err) == ERR_OK &&
-          mark_beginning(chain, err) == ERR_OK)) &&
+    if ((!*begun || (sampler_load(&chain->sampler, &all->sampler, all->stride, &r, err) == ERR_OK &&
+                     mark_beginning(chain, err) == ERR_OK)) &&
         replay_load(&chain->replay, &r, err) == ERR_OK) {
         err_kept(checkpoint_check(&r, err));
     }
@@ -275,7 +276,8 @@ static void count(struct chain *chain, const struct sampler_info *info)
     struct mcmc_chain *told = chain->told;
     told->steps++;
     told->divergences += info->divergent;
-    told->at_max_depth += all->kind == SAMPLER_NUTS && info->depth >= all->sampler.max_depth;
+    told->at_max_depth +=
+        sampler_builds_trees(all->sampler.kind) && info->depth >= all->sampler.max_depth;
     told->depth_max = info->depth > told->depth_max ? info->depth : told->depth_max;
     told->accept += info->accept;
     told->depth += info->depth;
@@ -399,11 +401,12 @@ done:
 static enum err_code find_mode(struct chains *all, struct report *report, struct err *err)
 {
     struct fit_result fit = {.train_loss = NULL};
+    const struct solver_part part =
+        solver_part_of(&all->tasks, all->settings, all->settings->chains);
     if (all->mode == NULL) {
         return ERR_OK;
     }
-    if (solver_fit_map(&all->tasks, all->settings->chains, all->settings, 0.0, 1.0, all->mode, &fit,
-                       err) != ERR_OK ||
+    if (solver_fit_map(&part, all->mode, &fit, err) != ERR_OK ||
         report_add_number(report, "mode.best_loss", fit.best_loss, err) != ERR_OK ||
         report_add_number(report, "mode.best_epoch", fit.best_epoch, err) != ERR_OK) {
         return err->code;
@@ -430,8 +433,8 @@ static enum err_code collect(struct chains *all, struct solver_result *result, s
         .c = all->settings->chains,
         .n = all->settings->draws,
         .stride = all->stride,
-        .gradients = sampler_uses_gradients(all->kind),
-        .trees = all->kind == SAMPLER_NUTS,
+        .gradients = sampler_uses_gradients(all->sampler.kind),
+        .trees = sampler_builds_trees(all->sampler.kind),
         .vectors = all->vectors,
         .chains = all->told,
     };
@@ -450,9 +453,11 @@ static enum err_code collect(struct chains *all, struct solver_result *result, s
     return ERR_OK;
 }
 
-static struct sampler_settings sampler_settings_of(const struct solver_settings *s)
+static struct sampler_settings sampler_settings_of(enum sampler_kind kind,
+                                                   const struct solver_settings *s)
 {
     return (struct sampler_settings){
+        .kind = kind,
         .warmup = s->warmup,
         .epsilon = s->epsilon,
         .target_accept = s->target_accept,
@@ -497,8 +502,7 @@ static enum err_code run(enum sampler_kind kind, const struct solver_problem *pr
                          struct err *err)
 {
     struct chains all = {.settings = settings,
-                         .kind = kind,
-                         .sampler = sampler_settings_of(settings),
+                         .sampler = sampler_settings_of(kind, settings),
                          .objective = solver_objective(problem)};
     all.fits = settings->epochs > 0 && problem->start == NULL;
     int n_tasks = settings->chains + (all.fits ? 1 : 0);
@@ -506,8 +510,7 @@ static enum err_code run(enum sampler_kind kind, const struct solver_problem *pr
         all.sampler.adapt_mass = false;
     }
     all.stride = objective_n_params(&all.objective, problem->net);
-    if (sampler_validate(kind, &all.sampler, err) != ERR_OK ||
-        count_steps(settings, &all.steps, err) != ERR_OK ||
+    if (count_steps(settings, &all.steps, err) != ERR_OK ||
         solver_tasks_init(&all.tasks, problem, n_tasks, err) != ERR_OK) {
         return err->code;
     }
@@ -522,20 +525,28 @@ static enum err_code run(enum sampler_kind kind, const struct solver_problem *pr
     return err->code;
 }
 
-#define NOISES                                                                                     \
-    (1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED)
+/* The optimal acceptance of Langevin's proposals: Roberts and Rosenthal 1998. */
+static void set_mala_defaults(struct solver_settings *settings)
+{
+    settings->target_accept = 0.574;
+}
 
-#define CHAINS(code, name)                                                                         \
+#define CHAINS(code, name, set)                                                                    \
     static enum err_code run_##name(const struct solver_problem *problem,                          \
                                     const struct solver_settings *settings,                        \
                                     struct solver_result *result, struct err *err)                 \
     {                                                                                              \
         return run(SAMPLER_##code, problem, settings, result, err);                                \
     }                                                                                              \
-    const struct solver_ops solver_##name##_ops = {                                                \
-        .run = run_##name, .noises = NOISES, .noise = NOISE_LEARNED}
+    const struct solver_ops solver_##name##_ops = {.run = run_##name,                              \
+                                                   .draws = DRAWS_OF_CHAINS,                       \
+                                                   .one_member = true,                             \
+                                                   .set_defaults = set,                            \
+                                                   .noises = NOISES_ALL,                           \
+                                                   .noise = NOISE_LEARNED,                         \
+                                                   .groups = "chains.accept"}
 
-CHAINS(AMCMC, amcmc);
-CHAINS(MALA, mala);
-CHAINS(HMC, hmc);
-CHAINS(NUTS, nuts);
+CHAINS(AMCMC, amcmc, NULL);
+CHAINS(MALA, mala, set_mala_defaults);
+CHAINS(HMC, hmc, NULL);
+CHAINS(NUTS, nuts, NULL);

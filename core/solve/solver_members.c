@@ -46,7 +46,8 @@ enum err_code solver_members_fit(struct solver_members *members, int member,
                                  const struct loss *loss, const struct data *rows, struct err *err)
 {
     struct fit_settings settings = solver_fit_settings(members->settings);
-    struct fit_problem fit = solver_fit_problem(&members->tasks, member, loss);
+    const struct solver_part part = solver_part_of(&members->tasks, members->settings, member);
+    struct fit_problem fit = solver_fit_problem(&part, loss);
     struct rng rng;
     if (rows != NULL) {
         fit.train = *rows;

@@ -204,11 +204,14 @@ static enum err_code begin(const struct solver_pbp *self, int member, struct pas
                            struct err *err)
 {
     const struct solver_problem *p = self->tasks.problem;
+    const struct pbp_problem filtered = {.net = p->net,
+                                         .train = &p->train,
+                                         .sigmas = p->beliefs.noise_sigmas,
+                                         .init_factor = self->settings->init_factor};
     struct rng rng;
     rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);
     rng_init(&passes->rng, p->seed, RNG_BATCH, (uint32_t)member);
-    if (pbp_init(&passes->pbp, p->net, &p->train, p->beliefs.noise_sigmas,
-                 self->settings->init_factor, &rng, err) != ERR_OK) {
+    if (pbp_init(&passes->pbp, &filtered, &rng, err) != ERR_OK) {
         return err->code;
     }
     if (p->start != NULL) {
@@ -345,9 +348,17 @@ static enum err_code check_start(const struct solver_start *start, struct err *e
                            REPORTED_LAMBDA);
 }
 
+static void set_defaults(struct solver_settings *settings)
+{
+    settings->epochs = 40; /* Hernandez-Lobato and Adams 2015 */
+}
+
 const struct solver_ops solver_pbp_ops = {
     .run = run,
-    .noises = 1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED,
+    .draws = DRAWS_OF_MEMBERS,
+    .one_member = true,
+    .set_defaults = set_defaults,
+    .noises = NOISES_CONSTANT,
     .noise = NOISE_LEARNED,
     .needs_no_final = true,
     .check_start = check_start,

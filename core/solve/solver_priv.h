@@ -8,25 +8,63 @@
 
 #include <pthread.h>
 
+/* What the draws of a posterior come from, and so how many of them the settings ask for. */
+enum solver_draws {
+    DRAWS_ARE_MEMBERS, /* `members` */
+    DRAWS_OF_MEMBERS,  /* `draws` of each of `members` */
+    DRAWS_OF_CHAINS    /* `draws` of each of `chains` */
+};
+
+/* All that is known of a solver. Nothing else in the program knows one by its name. */
 struct solver_ops {
+    /* Settings, noise, network and start have been checked, and result->m is set. */
     enum err_code (*run)(const struct solver_problem *problem,
                          const struct solver_settings *settings, struct solver_result *result,
                          struct err *err);
-    unsigned noises;       /* 1 << NOISE_*: kinds it can have */
+    enum solver_draws draws;
+
+    /* Settings. */
+    bool one_member; /* is the default */
+    /* Sets those whose default is not the one of solver_settings.def; NULL: there are none. */
+    void (*set_defaults)(struct solver_settings *settings);
+    /* ERR_INVALID where settings within their limits make no sense; NULL: they always do. */
+    enum err_code (*validate)(const struct solver_settings *settings, struct err *err);
+    bool random_loss; /* its loss draws random numbers, so L-BFGS cannot minimise it */
+
+    /* Noise. */
+    unsigned noises;       /* the kinds it supports: NOISE_BITs */
     enum noise_kind noise; /* the default */
     bool squared_error;    /* with estimated noise it minimises the squared error */
-    bool random_loss;      /* its loss draws random numbers, so no L-BFGS */
-    bool needs_prior;      /* not a flat one */
-    bool needs_pre;        /* layer_pre */
-    bool needs_post;       /* layer_post */
-    bool needs_no_final;   /* final none */
-    /* What it needs of a start beyond draws, ERR_UNSUPPORTED; NULL: nothing. */
+
+    /* Network and prior. */
+    bool needs_prior;    /* not a flat one */
+    bool needs_pre;      /* layer_pre */
+    bool needs_post;     /* layer_post */
+    bool needs_no_final; /* final none */
+
+    /* A start of its own: what it needs beyond draws, ERR_UNSUPPORTED; NULL: nothing. */
     enum err_code (*check_start)(const struct solver_start *start, struct err *err);
+
+    /* Its posterior as the start of any solver: */
+    const char *groups; /* the item of its report with one number for each group of draws; NULL:
+                           nothing is known of groups */
+    /* Recovers the fitted network [K] from the n draws [n x K] of one group; false when they do not
+     * determine it. NULL: its draws are fits themselves. */
+    bool (*find_network)(const struct solver_start *start, int n, const double *draws,
+                         double *network);
+    /* Says why a fit cannot start where find_network failed. */
+    const char *no_network;
 };
+
+#define NOISE_BIT(code) (1u << NOISE_##code)
+#define NOISES_CONSTANT (NOISE_BIT(GIVEN) | NOISE_BIT(ESTIMATED) | NOISE_BIT(LEARNED))
+#define NOISES_ALL      (NOISES_CONSTANT | NOISE_BIT(PREDICTED))
 
 #define SOLVER(code, name, ops) extern const struct solver_ops ops;
 #include "solve/solver.def"
 #undef SOLVER
+
+const struct solver_ops *solver_ops_of(enum solver_kind kind);
 
 /* ---- tasks: members or chains side by side, each reporting its own share ---- */
 
@@ -59,9 +97,21 @@ struct objective solver_objective(const struct solver_problem *problem);
 
 struct fit_settings solver_fit_settings(const struct solver_settings *settings);
 
-/* A fit as task `task` of tasks on the problem's rows; its share is the whole task. */
-struct fit_problem solver_fit_problem(struct solver_tasks *tasks, int task,
-                                      const struct loss *loss);
+/* A fit as a part of a solver's work. */
+struct solver_part {
+    struct solver_tasks *tasks;
+    const struct solver_settings *settings;
+    int member;      /* the task whose progress it is */
+    int task;        /* where the checkpoint keeps its state */
+    double from, to; /* its share of the member's work, [0, 1] */
+};
+
+/* All of the work of a member. */
+struct solver_part solver_part_of(struct solver_tasks *tasks,
+                                  const struct solver_settings *settings, int member);
+
+/* The same for whoever runs the fit with rows or settings of its own. */
+struct fit_problem solver_fit_problem(const struct solver_part *part, const struct loss *loss);
 
 /*
  * Where a member starts: the network's K, at solver_start_fit or else at random, of its stream
@@ -70,23 +120,21 @@ struct fit_problem solver_fit_problem(struct solver_tasks *tasks, int task,
 void solver_start(const struct solver_problem *problem, const struct solver_settings *settings,
                   int member, int n_params, double *params);
 
-/*
- * Minimises a loss from params [loss.n_params], as task `task` of tasks, over its share [from, to]
- * of the task; rng: minibatches.
- */
-enum err_code solver_fit(struct solver_tasks *tasks, int task,
-                         const struct solver_settings *settings, const struct loss *loss,
-                         double from, double to, struct rng *rng, double *params,
-                         struct fit_result *result, struct err *err) MUST_CHECK;
+/* Minimises a loss from params [loss.n_params] on the problem's rows; rng: minibatches. */
+enum err_code solver_fit(const struct solver_part *part, const struct loss *loss, struct rng *rng,
+                         double *params, struct fit_result *result, struct err *err) MUST_CHECK;
 
 /*
- * Fits the problem's objective from the member's own start (solver_start): params
- * [objective_n_params], the network's K and learned log s_j. The usual first half of a solver:
- * streams (seed, RNG_INIT and RNG_BATCH, member).
+ * Fits an objective from the member's own start (solver_start): params [objective_n_params], the
+ * network's K and learned log s_j; streams (seed, RNG_INIT and RNG_BATCH, member).
  */
-enum err_code solver_fit_map(struct solver_tasks *tasks, int task,
-                             const struct solver_settings *settings, double from, double to,
-                             double *params, struct fit_result *result, struct err *err) MUST_CHECK;
+enum err_code solver_fit_objective(const struct solver_part *part,
+                                   const struct objective *objective, double *params,
+                                   struct fit_result *result, struct err *err) MUST_CHECK;
+
+/* Fits the objective that the beliefs make: the usual first half of a solver. */
+enum err_code solver_fit_map(const struct solver_part *part, double *params,
+                             struct fit_result *result, struct err *err) MUST_CHECK;
 
 /* Report of fits: best_loss, best_epoch and epochs of each, under "members.". */
 enum err_code solver_report_fits(struct report *report, int n, const struct fit_result *fits,

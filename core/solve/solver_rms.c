@@ -116,8 +116,8 @@ static enum err_code run(const struct solver_problem *problem,
 
 const struct solver_ops solver_rms_ops = {
     .run = run,
-    .noises =
-        1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
+    .draws = DRAWS_ARE_MEMBERS,
+    .noises = NOISES_ALL,
     .noise = NOISE_LEARNED,
     .needs_prior = true,
 };

@@ -355,8 +355,9 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     double from = (double)s->epochs / ((double)s->epochs + (double)s->swag_epochs);
     struct walk walk = {.swag = NULL};
     (void)worker;
-    if (solver_fit_map(&members->tasks, member, s, 0.0, from,
-                       solver_members_params(members, member), &members->fits[member],
+    struct solver_part part = solver_part_of(&members->tasks, s, member);
+    part.to = from;
+    if (solver_fit_map(&part, solver_members_params(members, member), &members->fits[member],
                        err) != ERR_OK ||
         walk_init(&walk, swag, member, err) != ERR_OK || walk_run(&walk, from, err) != ERR_OK) {
         err_prefix(err, "member %d", member);
@@ -413,10 +414,19 @@ static enum err_code run(const struct solver_problem *problem,
     return err->code;
 }
 
+static enum err_code validate(const struct solver_settings *settings, struct err *err)
+{
+    return settings->swag_rank == 1
+               ? err_set(err, ERR_INVALID, "swag_rank is 1, 0 (diagonal) or at least 2 is needed")
+               : ERR_OK;
+}
+
 const struct solver_ops solver_swag_ops = {
     .run = run,
-    .noises =
-        1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
+    .draws = DRAWS_OF_MEMBERS,
+    .one_member = true,
+    .validate = validate,
+    .noises = NOISES_ALL,
     .noise = NOISE_ESTIMATED,
     .squared_error = true,
 };

@@ -112,8 +112,9 @@ static void set_weights(struct vi_loss *self, const double *params, bool draw)
 }
 
 double vi_loss_eval(struct vi_loss *self, const struct data *rows, const double *params,
-                    double scale, double *grad, struct vi_parts *parts)
+                    double *grad, struct vi_parts *parts)
 {
+    double scale = 1.0 / (double)self->n_samples;
     int k = self->inner.net->n_params;
     int all = objective_n_params(&self->inner.objective, self->inner.net);
     double share = (double)rows->n / (double)self->inner.objective.n_total;
@@ -151,7 +152,6 @@ static double train(void *ctx, const struct data *rows, const double *params, do
                     struct rng *rng)
 {
     struct vi_loss *self = ctx;
-    double scale = 1.0 / (double)self->n_samples;
     double value = 0.0;
     if (grad != NULL) {
         memset(grad, 0, (size_t)vi_n_params(self) * sizeof *grad);
@@ -160,7 +160,7 @@ static double train(void *ctx, const struct data *rows, const double *params, do
         for (int i = 0; i < self->inner.net->n_params; i++) {
             self->epsilon[i] = rng_normal(rng);
         }
-        value += vi_loss_eval(self, rows, params, scale, grad, NULL);
+        value += vi_loss_eval(self, rows, params, grad, NULL);
     }
     return value;
 }
@@ -271,8 +271,9 @@ static enum err_code run(const struct solver_problem *problem,
 
 const struct solver_ops solver_vi_ops = {
     .run = run,
-    .noises =
-        1u << NOISE_GIVEN | 1u << NOISE_ESTIMATED | 1u << NOISE_LEARNED | 1u << NOISE_PREDICTED,
+    .draws = DRAWS_OF_MEMBERS,
+    .one_member = true,
+    .noises = NOISES_ALL,
     .noise = NOISE_LEARNED,
     .random_loss = true,
 };

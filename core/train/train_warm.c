@@ -10,7 +10,6 @@
 #include "train/train_warm.h"
 
 #include "base/mem.h"
-#include "solve/solver_mc_dropout.h"
 
 #include <math.h>
 
@@ -21,54 +20,6 @@ void train_warm_release(struct train_warm *warm)
     mem_free(warm->networks);
     mem_free(warm->log_s);
     *warm = (struct train_warm){.networks = NULL};
-}
-
-/* Items of a fold in a list of the report, times folds; 1 when that cannot be. */
-static int count_groups(const struct model *base, const char *list)
-{
-    const struct report_item *item = report_find(&base->report, list);
-    int n_folds = base->conformal.n_folds > 1 ? base->conformal.n_folds : 1;
-    int64_t n = item != NULL ? (int64_t)item->n * n_folds : 0;
-    return n >= 1 && n <= base->m && base->m % n == 0 ? (int)n : 1;
-}
-
-static void find_groups(const struct model *base, struct solver_start *start)
-{
-    start->n_groups = 1;
-    if (base->gaussian.n_members > 0) {
-        start->n_groups = base->gaussian.n_members;
-    } else if (start->known &&
-               (start->solver == SOLVER_MC_DROPOUT || start->solver == SOLVER_DUQ)) {
-        start->n_groups = count_groups(base, "members.best_loss");
-    } else if (start->known && solver_samples(start->solver)) {
-        start->chains = report_find(&base->report, "chains.accept") != NULL;
-        start->n_groups = count_groups(base, "chains.accept");
-    }
-}
-
-/* The networks that dropout fitted; none when the draws do not give them. */
-static enum err_code find_networks(struct train_warm *warm, const struct model *base,
-                                   struct err *err)
-{
-    const struct report_item *p = report_find(&base->report, MC_DROPOUT_REPORTED);
-    size_t groups = (size_t)warm->parts.n_groups;
-    size_t k = (size_t)base->net.n_params;
-    int n = base->m / warm->parts.n_groups;
-    if (p == NULL || p->n != 1 || !(p->values[0] >= 0.0 && p->values[0] < 1.0)) {
-        return ERR_OK;
-    }
-    warm->networks = mem_alloc_array(groups, k * sizeof *warm->networks);
-    if (warm->networks == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %zu networks", groups);
-    }
-    for (size_t g = 0; g < groups; g++) {
-        if (!mc_dropout_network(&base->net, p->values[0], n, base->draws + g * (size_t)n * k,
-                                warm->networks + g * k)) {
-            return ERR_OK;
-        }
-    }
-    warm->parts.networks = warm->networks;
-    return ERR_OK;
 }
 
 /*
@@ -101,15 +52,15 @@ enum err_code train_warm_init(struct train_warm *warm, const struct model *base,
                                           .gaussian = &base->gaussian,
                                           .report = &base->report}};
     struct solver_start *start = &warm->parts;
+    int n_folds = base->conformal.n_folds > 1 ? base->conformal.n_folds : 1;
     int solver = names_find(solver_known(), base->solver);
     if (solver >= 0) {
         start->known = true;
         start->solver = (enum solver_kind)solver;
     }
-    find_groups(base, start);
+    solver_start_find_groups(start, n_folds);
     if (find_noise(warm, base, err) != ERR_OK ||
-        (start->known && start->solver == SOLVER_MC_DROPOUT &&
-         find_networks(warm, base, err) != ERR_OK)) {
+        solver_start_find_networks(start, &warm->networks, err) != ERR_OK) {
         train_warm_release(warm);
         return err->code;
     }

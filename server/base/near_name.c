@@ -2,8 +2,9 @@
 /*
  * The distance is the number of changed, added, missing and swapped neighbouring characters (the
  * optimal string alignment), by the usual dynamic program over three rows. A name is near when at
- * most a third of what was given has to change, and at least one character may. What was cut short
- * ("quant" for "quantiles") counts as one change.
+ * most a third of what was given has to change; of up to four characters one may, of others two may
+ * in any case. A name is also near, but less so, when it begins with the other ("quant" for
+ * "quantiles").
  */
 #include "base/near_name.h"
 
@@ -25,10 +26,10 @@ static char plain(char c)
     return c == '_' ? '-' : (char)tolower((unsigned char)c);
 }
 
-static bool begins_with(const char *name, const char *beginning, size_t len)
+static bool begin_alike(const char *a, const char *b, size_t len)
 {
     size_t i = 0;
-    while (i < len && plain(name[i]) == plain(beginning[i])) {
+    while (i < len && plain(a[i]) == plain(b[i])) {
         i++;
     }
     return i == len;
@@ -70,10 +71,11 @@ void near_name_try(struct near_name *near, const char *name)
     if (n == 0 || n > NEAR_NAME_CHARS || k > NEAR_NAME_CHARS) {
         return;
     }
-    int allowed = n < 6 ? 1 : (int)n / 3;
+    int allowed = n < 5 ? 1 : n < 9 ? 2 : (int)n / 3;
     int changes = distance(near->given, n, name, k);
-    if (n >= MIN_BEGINNING && k > n && begins_with(name, near->given, n)) {
-        changes = 1;
+    size_t shorter = n < k ? n : k;
+    if (changes > allowed && shorter >= MIN_BEGINNING && begin_alike(name, near->given, shorter)) {
+        changes = allowed;
     }
     if (changes <= allowed && (near->best == NULL || changes < near->changes)) {
         near->best = name;

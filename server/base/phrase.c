@@ -18,12 +18,19 @@ static bool ends_with(const char *word, const char *ending)
 struct phrase phrase_count(int64_t n, const char *noun)
 {
     struct phrase phrase;
-    bool hisses = ends_with(noun, "s") || ends_with(noun, "x") || ends_with(noun, "ch") ||
-                  ends_with(noun, "sh");
-    snprintf(phrase.text, sizeof phrase.text, "%lld %.32s%s", (long long)n, noun,
-             n == 1   ? ""
-             : hisses ? "es"
-                      : "s");
+    int len = (int)strlen(noun);
+    const char *ending = "s";
+    if (n == 1) {
+        ending = "";
+    } else if (ends_with(noun, "s") || ends_with(noun, "x") || ends_with(noun, "ch") ||
+               ends_with(noun, "sh")) {
+        ending = "es";
+    } else if (ends_with(noun, "ry")) {
+        len--;
+        ending = "ies";
+    }
+    snprintf(phrase.text, sizeof phrase.text, "%lld %.*s%s", (long long)n, len < 32 ? len : 32,
+             noun, ending);
     return phrase;
 }
 

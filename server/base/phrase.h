@@ -12,7 +12,7 @@ struct phrase {
     char text[64];
 };
 
-/* "1 model", "0 models", "2 batches": the noun is given in the singular. */
+/* "1 model", "0 models", "2 batches", "3 entries": the noun is given in the singular. */
 struct phrase phrase_count(int64_t n, const char *noun);
 
 /* "812 B", "3.4 MB", "12 GB": powers of 1000. */

@@ -3,7 +3,6 @@
 
 #include "base/numtext.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -77,59 +76,10 @@ void textbuf_printf(struct textbuf *text, const char *fmt, ...)
     text->len += (size_t)len;
 }
 
-void textbuf_json_string(struct textbuf *text, const char *s)
+void textbuf_put_number(struct textbuf *text, double value)
 {
-    textbuf_put(text, "\"", 1);
-    for (const char *run = s;; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c >= 0x20 && c != '"' && c != '\\') {
-            continue;
-        }
-        textbuf_put(text, run, (size_t)(s - run));
-        run = s + 1;
-        if (c == '\0') {
-            break;
-        }
-        if (c == '"' || c == '\\') {
-            char pair[2] = {'\\', (char)c};
-            textbuf_put(text, pair, 2);
-        } else {
-            textbuf_printf(text, "\\u%04x", c);
-        }
-    }
-    textbuf_put(text, "\"", 1);
-}
-
-void textbuf_real(struct textbuf *text, double value)
-{
-    if (!isfinite(value)) {
-        textbuf_puts(text, "null");
-    } else if (reserve(text, NUMTEXT_MAX)) {
+    if (reserve(text, NUMTEXT_MAX)) {
         text->len += numtext_write(value, text->data + text->len);
         text->data[text->len] = '\0';
     }
-}
-
-void textbuf_vector(struct textbuf *text, const double *values, size_t n)
-{
-    textbuf_put(text, "[", 1);
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0) {
-            textbuf_put(text, ",", 1);
-        }
-        textbuf_real(text, values[i]);
-    }
-    textbuf_put(text, "]", 1);
-}
-
-void textbuf_matrix(struct textbuf *text, const double *values, size_t n, size_t k)
-{
-    textbuf_put(text, "[", 1);
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0) {
-            textbuf_put(text, ",", 1);
-        }
-        textbuf_vector(text, values + i * k, k);
-    }
-    textbuf_put(text, "]", 1);
 }

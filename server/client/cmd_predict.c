@@ -29,8 +29,7 @@ struct prediction {
 
 /* ---- what is asked for ---- */
 
-#define DEFAULT_RESULTS "mean,std"
-#define MAX_ITEM        64 /* with its end */
+#define MAX_ITEM 64 /* with its end */
 
 /* Options of the client that are options of results; each has the name of its result. */
 #define OPTION_OF_NONE(flag, name)
@@ -52,7 +51,7 @@ enum { N_LEVEL_OPTIONS = sizeof level_options / sizeof *level_options };
 static const char *result_names(const struct args *args)
 {
     const char *names = args->values[OPT_RETURN];
-    return names != NULL ? names : DEFAULT_RESULTS;
+    return names != NULL ? names : options_table[OPT_RETURN].standard;
 }
 
 /*
@@ -67,24 +66,22 @@ static size_t next_item(const char **list, char item[MAX_ITEM])
     return len;
 }
 
-static void put_names(struct textbuf *text, const char *names)
+static void write_names(struct json_write *json, const char *key, const char *names)
 {
-    const char *before = "[";
+    json_write_array(json, key);
     while (names != NULL) {
         char name[MAX_ITEM];
         (void)next_item(&names, name);
-        textbuf_puts(text, before);
-        textbuf_json_string(text, name);
-        before = ",";
+        json_write_text(json, NULL, name);
     }
-    textbuf_puts(text, "]");
+    json_write_array_end(json);
 }
 
 /* "0.1, -2e3" as JSON numbers. */
-static enum err_code put_numbers(struct textbuf *text, const char *option, const char *numbers,
-                                 struct err *err)
+static enum err_code write_numbers(struct json_write *json, const char *key, const char *option,
+                                   const char *numbers, struct err *err)
 {
-    const char *before = "[";
+    json_write_array(json, key);
     while (numbers != NULL) {
         char number[MAX_ITEM];
         double value = 0.0;
@@ -93,27 +90,27 @@ static enum err_code put_numbers(struct textbuf *text, const char *option, const
             return err_set(err, ERR_INVALID, "--%s: \"%.40s\" is not a finite number", option,
                            number);
         }
-        textbuf_puts(text, before);
-        textbuf_real(text, value);
-        before = ",";
+        json_write_real(json, NULL, value);
     }
-    textbuf_puts(text, "]");
+    json_write_array_end(json);
     return ERR_OK;
 }
 
-/* ,"return":[..],"quantiles":[..],"intervals":[..] */
-static enum err_code put_options(const struct args *args, struct textbuf *text, struct err *err)
+/* The members "return", "quantiles" and "intervals", and the end of the request's object. */
+static enum err_code write_options(const struct args *args, struct json_write *json,
+                                   struct err *err)
 {
-    textbuf_puts(text, ",\"return\":");
-    put_names(text, result_names(args));
+    write_names(json, "return", result_names(args));
     for (int i = 0; i < N_LEVEL_OPTIONS; i++) {
+        const char *key = level_options[i].key;
         const char *levels = args->values[level_options[i].option];
-        if (levels != NULL) {
-            textbuf_printf(text, ",\"%s\":", level_options[i].key);
-            err_kept(put_numbers(text, level_options[i].key, levels, err));
+        if (levels != NULL && write_numbers(json, key, key, levels, err) != ERR_OK) {
+            return err->code;
         }
     }
-    return err->code;
+    json_write_object_end(json);
+    json_write_end(json);
+    return ERR_OK;
 }
 
 /* The same as a query, for npy. */
@@ -165,7 +162,7 @@ static enum err_code check_names(const struct client *client, struct err *err)
         enum predict_index index;
         (void)next_item(&names, name);
         if (predict_result_find(name, &index) && !is_table(predict_kinds[index].shape)) {
-            return err_set(err, ERR_INVALID, "%s is no table; --json prints it", name);
+            return err_set(err, ERR_INVALID, "%s is not a table; --json prints it", name);
         }
     }
     return ERR_OK;
@@ -238,18 +235,19 @@ static enum err_code predict_csv(struct prediction *p, const struct input *input
     while (n == max) {
         int64_t before = rows.n_rows;
         struct textbuf text = textbuf_in(&p->scratch);
-        textbuf_puts(&text, "{\"inputs\":");
-        if (csv_rows_read(&rows, max, &text, &n, err) != ERR_OK || (n == 0 && before > 0)) {
+        struct json_write json = json_write_to(&text);
+        json_write_object(&json, NULL);
+        if (csv_rows_read(&rows, max, &json, "inputs", &n, err) != ERR_OK ||
+            (n == 0 && before > 0)) {
             break;
         }
         if (n == 0) {
             err_set(err, ERR_SYNTAX, "there are no rows");
             break;
         }
-        if (put_options(p->client->args, &text, err) != ERR_OK) {
+        if (write_options(p->client->args, &json, err) != ERR_OK) {
             break;
         }
-        textbuf_puts(&text, "}");
         if (send_text(p, &text, err) != ERR_OK) {
             if (before > 0 && err->row >= 0) {
                 err_prefix(err, "in the rows from %" PRId64 " on", before);
@@ -266,20 +264,23 @@ static enum err_code predict_csv(struct prediction *p, const struct input *input
 static enum err_code predict_json(struct prediction *p, struct input *input, struct err *err)
 {
     const struct args *args = p->client->args;
-    struct textbuf after = textbuf_in(&p->scratch);
+    struct textbuf text = textbuf_in(&p->scratch);
+    struct json_write json = json_write_to(&text);
     struct payload payload = {.type = "application/json", .file = input->file};
     bool is_rows = input_peek(input) == '[';
     char *path = make_path(p, err);
-    if (path == NULL || put_options(args, &after, err) != ERR_OK) {
+    json_write_object(&json, NULL);
+    /* A NUL stands for the rows: what is before it goes before the file, the rest behind. */
+    json_write_raw_bytes(&json, "inputs", "", 1);
+    if (path == NULL || write_options(args, &json, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&after, "}");
-    if (textbuf_failed(&after)) {
+    if (textbuf_failed(&text)) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
     if (is_rows) {
-        payload.before = "{\"inputs\":";
-        payload.after = after.data;
+        payload.before = text.data;
+        payload.after = text.data + strlen(text.data) + 1;
     } else if (has_options(args)) {
         return err_set(err, ERR_INVALID,
                        "%.80s is a whole request, which says itself what to return", input->name);
@@ -303,12 +304,12 @@ static enum err_code predict_npy(struct prediction *p, const struct input *input
 static enum err_code predict_row(struct prediction *p, struct err *err)
 {
     struct textbuf text = textbuf_in(&p->scratch);
-    textbuf_puts(&text, "{\"inputs\":");
-    if (put_numbers(&text, "at", p->client->args->values[OPT_AT], err) != ERR_OK ||
-        put_options(p->client->args, &text, err) != ERR_OK) {
+    struct json_write json = json_write_to(&text);
+    json_write_object(&json, NULL);
+    if (write_numbers(&json, "inputs", "at", p->client->args->values[OPT_AT], err) != ERR_OK ||
+        write_options(p->client->args, &json, err) != ERR_OK) {
         return err->code;
     }
-    textbuf_puts(&text, "}");
     return send_text(p, &text, err);
 }
 

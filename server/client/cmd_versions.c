@@ -5,6 +5,7 @@
 #include "client/describe.h"
 #include "client/files.h"
 #include "client/listing.h"
+#include "formats/json_write.h"
 
 #include <string.h>
 
@@ -148,14 +149,16 @@ static enum err_code put_one(struct client *client, const char *path, const char
                              const char *value, json_t **doc, struct err *err)
 {
     struct textbuf body = textbuf_in(&client->arena);
-    textbuf_printf(&body, "{\"%s\":", key);
+    struct json_write json = json_write_to(&body);
+    json_write_object(&json, NULL);
     if (*value != '\0' && strlen(value) < 19 && value[strspn(value, "0123456789")] == '\0' &&
         (*value != '0' || value[1] == '\0')) {
-        textbuf_puts(&body, value);
+        json_write_raw(&json, key, value);
     } else {
-        textbuf_json_string(&body, value);
+        json_write_text(&json, key, value);
     }
-    textbuf_puts(&body, "}");
+    json_write_object_end(&json);
+    json_write_end(&json);
     if (textbuf_failed(&body)) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }

@@ -9,9 +9,9 @@
 #include <curl/curl.h>
 #include <jansson.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/mem.h"
+#include "formats/media_type.h"
 
 #define CONNECT_TIMEOUT_S 10L
 #define AWAY_PAUSE_S      1 /* between tries while the server does not answer */
@@ -148,7 +148,7 @@ static void read_info(CURL *curl, struct answer *answer)
     answer->status = (int)status;
     answer->retry_after_s = wait > 0 && wait < 86400 ? (int)wait : 1;
     answer->is_json = type != NULL && strstr(type, "json") != NULL;
-    answer->is_stream = type != NULL && strncasecmp(type, "text/event-stream", 17) == 0;
+    answer->is_stream = media_type_is(type, "text/event-stream");
 }
 
 static bool has_sent(CURL *curl)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/csv_rows.h"
 
-#include "formats/json_write.h"
-
 enum err_code csv_rows_open(FILE *file, struct csv_rows *out, struct err *err)
 {
     *out = (struct csv_rows){.values = ARENA_INIT};
@@ -15,14 +13,13 @@ void csv_rows_release(struct csv_rows *rows)
     arena_release(&rows->values);
 }
 
-enum err_code csv_rows_read(struct csv_rows *rows, int max, struct textbuf *out, int *n,
-                            struct err *err)
+enum err_code csv_rows_read(struct csv_rows *rows, int max, struct json_write *json,
+                            const char *key, int *n, struct err *err)
 {
-    struct json_write json = json_write_to(out);
     const char *text;
     size_t len;
     *n = 0;
-    json_write_array(&json, NULL);
+    json_write_array(json, key);
     while (*n < max) {
         struct csv csv;
         if (parts_next(&rows->parts, max - *n, &text, &len, err) != ERR_OK) {
@@ -37,13 +34,12 @@ enum err_code csv_rows_read(struct csv_rows *rows, int max, struct textbuf *out,
             return err->code;
         }
         for (int i = 0; i < csv.n; i++) {
-            json_write_reals(&json, NULL, csv.values + (size_t)i * (size_t)csv.k, (size_t)csv.k);
+            json_write_reals(json, NULL, csv.values + (size_t)i * (size_t)csv.k, (size_t)csv.k);
         }
         arena_clear(&rows->values);
         *n += csv.n;
     }
-    json_write_array_end(&json);
-    json_write_end(&json);
+    json_write_array_end(json);
     rows->n_rows = rows->reader.n_rows;
-    return textbuf_failed(out) ? err_set(err, ERR_NOMEM, "no memory for the rows") : ERR_OK;
+    return ERR_OK;
 }

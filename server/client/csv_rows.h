@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of numbers from a CSV stream, as JSON text, by the rules of formats/csv.h. */
+/* Rows of numbers from a CSV stream, as JSON, by the rules of formats/csv.h. */
 #ifndef CSV_ROWS_H
 #define CSV_ROWS_H
 
 #include "base/err.h"
-#include "base/textbuf.h"
 #include "client/parts.h"
 #include "formats/csv.h"
+#include "formats/json_write.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -23,11 +23,12 @@ enum err_code csv_rows_open(FILE *file, struct csv_rows *out, struct err *err) M
 void csv_rows_release(struct csv_rows *rows);
 
 /*
- * Appends up to max rows as "[[1,2],[3,4]]"; *n: how many, fewer only at the end. Errors are those
- * of csv_read_piece, with ERR_SYNTAX for ERR_INVALID, and parts_next; rows are counted from the
- * beginning of the stream.
+ * Writes up to max rows as an array of arrays; key as in json_write.h, *n: how many rows, fewer
+ * only at the end. Errors are those of csv_read_piece, with ERR_SYNTAX for ERR_INVALID, and
+ * parts_next; rows are counted from the beginning of the stream. Memory that runs out is told by
+ * the writer's buffer.
  */
-enum err_code csv_rows_read(struct csv_rows *rows, int max, struct textbuf *out, int *n,
-                            struct err *err) MUST_CHECK;
+enum err_code csv_rows_read(struct csv_rows *rows, int max, struct json_write *json,
+                            const char *key, int *n, struct err *err) MUST_CHECK;
 
 #endif

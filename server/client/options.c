@@ -12,6 +12,19 @@ static const char *const solvers[] = {
 #undef SOLVER
     NULL};
 
+/* The second form of a result has no name of its own. */
+#define NAME_OF_NONE(name)      name,
+#define NAME_OF_LEVELS(name)    name,
+#define NAME_OF_COVERAGES(name) name,
+#define NAME_OF_DRAWS(name)     name,
+#define NAME_OF_BETWEEN(name)   name,
+#define NAME_OF_ALTERNATIVE(name)
+static const char *const results[] = {
+#define RESULT(FLAG, field, name, shape, join, option) NAME_OF_##option(name)
+#include "predict/results.def"
+#undef RESULT
+    NULL};
+
 const struct arg_option options_table[N_OPTIONS] = {
 #define OPTION(id, ...) {__VA_ARGS__},
 #include "client/options.def"

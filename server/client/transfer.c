@@ -5,10 +5,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"
+#include "formats/media_type.h"
 
 #define MAX_ANSWER_BYTES ((size_t)1 << 31)
 
@@ -96,7 +96,7 @@ static bool is_page(CURL *curl)
 {
     const char *type = NULL;
     curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
-    return type != NULL && strncasecmp(type, "text/html", 9) == 0;
+    return media_type_is(type, "text/html");
 }
 
 static size_t on_receive(char *data, size_t size, size_t count, void *ctx)

@@ -4,6 +4,7 @@
 #include "documents/request_fields.h"
 #include "documents/train_json.h"
 #include "formats/json_read.h"
+#include "formats/json_write.h"
 
 #define MAX_MEGABYTES 100000000
 #define MEGABYTE      1000000
@@ -27,8 +28,8 @@ static enum err_code read_limits(const json_t *request, struct job_spec *spec, s
         return ERR_OK;
     }
     if (json_fields_read(object, &place, &spec->limits, err) != ERR_OK ||
-        json_read_get_int(object, "limits", "memory_mb", false, 0, MAX_MEGABYTES, &megabytes,
-                          err) != ERR_OK) {
+        json_read_int((struct json_members){object, "limits", err}, "memory_mb", 0, MAX_MEGABYTES,
+                      &megabytes) != ERR_OK) {
         return err->code;
     }
     spec->limits.bytes = megabytes * MEGABYTE;
@@ -61,20 +62,30 @@ enum err_code job_json_parse(const char *text, size_t len, struct job_spec *spec
     return err->code;
 }
 
+static void write_gate(struct json_write *json, const struct gate_spec *gate)
+{
+    if (!gate->on) {
+        json_write_null(json, "gate");
+        return;
+    }
+    json_write_object(json, "gate");
+    json_write_text(json, "metric", gate_metric_name(gate->metric));
+    json_write_real(json, "max_increase", gate->max_increase);
+    json_write_text(json, "rows", gate_rows_name(gate->rows));
+    json_write_object_end(json);
+}
+
 void job_json_write(struct textbuf *text, const struct job_spec *spec)
 {
-    const struct gate_spec *gate = &spec->gate;
-    textbuf_puts(text, "{");
-    train_json_write_members(text, &spec->train);
-    if (gate->on) {
-        textbuf_printf(
-            text, ",\"gate\":{\"metric\":\"%s\",\"max_increase\":", gate_metric_name(gate->metric));
-        textbuf_real(text, gate->max_increase);
-        textbuf_printf(text, ",\"rows\":\"%s\"}", gate_rows_name(gate->rows));
-    } else {
-        textbuf_puts(text, ",\"gate\":null");
-    }
-    textbuf_printf(text, ",\"promote\":%s,\"limits\":{\"seconds\":%lld,\"memory_mb\":%lld}}",
-                   spec->promote ? "true" : "false", (long long)spec->limits.seconds,
-                   (long long)(spec->limits.bytes / MEGABYTE));
+    struct json_write json = json_write_to(text);
+    json_write_object(&json, NULL);
+    train_json_write_members(&json, &spec->train);
+    write_gate(&json, &spec->gate);
+    json_write_bool(&json, "promote", spec->promote);
+    json_write_object(&json, "limits");
+    json_write_int(&json, "seconds", spec->limits.seconds);
+    json_write_int(&json, "memory_mb", spec->limits.bytes / MEGABYTE);
+    json_write_object_end(&json);
+    json_write_object_end(&json);
+    json_write_end(&json);
 }

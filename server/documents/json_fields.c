@@ -150,16 +150,13 @@ static struct names split_choices(const char *choices, char *text, size_t size, 
     return names;
 }
 
-static enum err_code read_name(const json_t *object, const char *where,
-                               const struct json_field *field, int *out, struct err *err)
+static enum err_code read_name(struct json_members of, const struct json_field *field, int *out)
 {
     const char *name = NULL;
     const char *list[JSON_FIELDS_MAX];
     char choices[MAX_CHOICES];
-    if (json_read_get_text(object, where, field->key, field->required, MAX_NAME_CHARS, &name,
-                           err) != ERR_OK ||
-        name == NULL) {
-        return err->code;
+    if (json_read_text(of, field->key, MAX_NAME_CHARS, &name) != ERR_OK || name == NULL) {
+        return of.err->code;
     }
     struct names known = field->known != NULL
                              ? field->known()
@@ -167,48 +164,46 @@ static enum err_code read_name(const json_t *object, const char *where,
     int value = names_find(known, name);
     if (value < 0) {
         char what[MAX_WHAT];
-        snprintf(what, sizeof what, "%s: %s", where, field->key);
-        return known_refuse(what, name, known, err);
+        snprintf(what, sizeof what, "%s: %s", of.where, field->key);
+        return known_refuse(what, name, known, of.err);
     }
     *out = value;
     return ERR_OK;
 }
 
 /* An int, or an enumeration, which has the size of one. */
-static enum err_code read_int(const json_t *object, const char *where,
-                              const struct json_field *field, void *out, struct err *err)
+static enum err_code read_int(struct json_members of, const struct json_field *field, void *out)
 {
     int value;
     memcpy(&value, out, sizeof value);
     if (field->type == JSON_FIELD_NAME) {
-        err_kept(read_name(object, where, field, &value, err));
+        err_kept(read_name(of, field, &value));
     } else {
         int64_t wide = value;
-        err_kept(json_read_get_int(object, where, field->key, field->required, (int64_t)field->min,
-                                   (int64_t)field->max, &wide, err));
+        json_read_int(of, field->key, (int64_t)field->min, (int64_t)field->max, &wide);
         value = (int)wide;
     }
     memcpy(out, &value, sizeof value);
-    return err->code;
+    return of.err->code;
 }
 
-static enum err_code read_value(const json_t *object, const char *where,
-                                const struct json_field *field, void *out, struct err *err)
+static enum err_code read_value(struct json_members of, const struct json_field *field, void *out)
 {
+    if (field->required && json_read_require(of, field->key) != ERR_OK) {
+        return of.err->code;
+    }
     switch (field->type) {
     case JSON_FIELD_OTHER:
         break;
     case JSON_FIELD_INT:
     case JSON_FIELD_NAME:
-        return read_int(object, where, field, out, err);
+        return read_int(of, field, out);
     case JSON_FIELD_INT64:
-        return json_read_get_int(object, where, field->key, field->required, (int64_t)field->min,
-                                 (int64_t)field->max, out, err);
+        return json_read_int(of, field->key, (int64_t)field->min, (int64_t)field->max, out);
     case JSON_FIELD_REAL:
-        return json_read_get_real(object, where, field->key, field->required, field->min,
-                                  field->max, out, err);
+        return json_read_real(of, field->key, field->min, field->max, out);
     case JSON_FIELD_FLAG:
-        return json_read_get_bool(object, where, field->key, field->required, out, err);
+        return json_read_bool(of, field->key, out);
     }
     return ERR_OK;
 }
@@ -217,11 +212,12 @@ enum err_code json_fields_read_values(const json_t *object, const struct json_pl
                                       void *out, struct err *err)
 {
     const struct json_fields *of = object_of(place);
+    const struct json_members members = {object, of->name, err};
     for (int i = 0; i < of->n && err->code == ERR_OK; i++) {
         const struct json_field *field = &of->list[i];
         bool absent = field->null && json_is_null(json_object_get(object, field->key));
         if (has_variant(field, place->variant) && !absent) {
-            err_kept(read_value(object, of->name, field, (char *)out + field->offset, err));
+            err_kept(read_value(members, field, (char *)out + field->offset));
         }
     }
     return err->code;

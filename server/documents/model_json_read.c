@@ -35,6 +35,17 @@ enum err_code model_json_ranges(const json_t *value, const char *what, int k, do
     return json_read_matrix(value, what, k, 2, *out, err);
 }
 
+enum err_code model_json_check_optional(const struct json_tensor *tensor, const json_t *object,
+                                        const char *where, const char *key, struct err *err)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!tensor->found && value != NULL && !json_is_null(value)) {
+        return err_set(err, ERR_INVALID, "%s: %s is %s, an array of numbers or null is needed",
+                       where, key, json_read_kind(value));
+    }
+    return ERR_OK;
+}
+
 static enum err_code read_scaler(const json_t *object, const char *where, struct scaler *scaler,
                                  struct err *err)
 {
@@ -43,8 +54,10 @@ static enum err_code read_scaler(const json_t *object, const char *where, struct
     if (!json_is_object(object)) {
         return err_set(err, ERR_INVALID, "%s is not an object", where);
     }
+    const struct json_members members = {object, where, err};
     if (json_read_check_keys(object, where, keys, err) != ERR_OK ||
-        json_read_get_text(object, where, "kind", true, 64, &kind, err) != ERR_OK) {
+        json_read_require(members, "kind") != ERR_OK ||
+        json_read_text(members, "kind", 64, &kind) != ERR_OK) {
         return err->code;
     }
     int found = names_find(scaler_kind_known(), kind);
@@ -54,12 +67,12 @@ static enum err_code read_scaler(const json_t *object, const char *where, struct
         return known_refuse(what, kind, scaler_kind_known(), err);
     }
     scaler->kind = (enum scaler_kind)found;
-    bool needed = scaler->kind != SCALER_NONE;
-    if (json_read_get_real(object, where, "shift", needed, -BIG, BIG, &scaler->shift, err) !=
-        ERR_OK) {
-        return err->code;
+    static const char *const numbers[] = {"shift", "scale"};
+    for (size_t i = 0; scaler->kind != SCALER_NONE && i < 2; i++) {
+        json_read_require(members, numbers[i]);
     }
-    return json_read_get_real(object, where, "scale", needed, 0.0, BIG, &scaler->scale, err);
+    json_read_real(members, "shift", -BIG, BIG, &scaler->shift);
+    return json_read_real(members, "scale", 0.0, BIG, &scaler->scale);
 }
 
 static enum err_code read_scalers(const json_t *scaling, const char *key, int k,
@@ -96,7 +109,7 @@ static enum err_code read_scaling(const json_t *document, struct model *model, s
     return read_scalers(scaling, "outputs", model->o, model->out, err);
 }
 
-/* {"sigma":[..]}, or {"kind":"predicted"} when half of the network's outputs tell of it. */
+/* {"sigma":[..]}, or {"kind":"predicted"} if half of the network's outputs predict the noise. */
 static enum err_code read_noise(const json_t *document, struct model *model, struct err *err)
 {
     static const char *const keys[] = {"sigma", NULL};
@@ -106,7 +119,7 @@ static enum err_code read_noise(const json_t *document, struct model *model, str
     if (model_json_object(document, "noise", &noise, err) != ERR_OK || noise == NULL) {
         return err->code;
     }
-    if (json_read_get_text(noise, "noise", "kind", false, 64, &kind, err) != ERR_OK ||
+    if (json_read_text((struct json_members){noise, "noise", err}, "kind", 64, &kind) != ERR_OK ||
         json_read_check_keys(noise, "noise", kind != NULL ? kind_keys : keys, err) != ERR_OK) {
         return err->code;
     }
@@ -175,7 +188,7 @@ static enum err_code read_labels(const json_t *document, const char *where, stru
     return read_name_list(object, where, "outputs", model->o, outputs, err);
 }
 
-/* A free object, kept as compact text in the order of its keys. */
+/* An object of any content, kept as compact text with its keys in their order. */
 static enum err_code read_free_object(const json_t *document, const char *key, char **out,
                                       struct err *err)
 {
@@ -189,8 +202,9 @@ static enum err_code read_free_object(const json_t *document, const char *key, c
 static enum err_code read_rest(const json_t *document, const struct model_tensors *tensors,
                                struct model *model, struct err *err)
 {
+    const struct json_members members = {document, "model", err};
     const char *solver = NULL;
-    /* The noise says how many outputs there are to tell of. */
+    /* The noise comes first: it decides how many outputs the model has. */
     if (read_noise(document, model, err) != ERR_OK ||
         read_scaling(document, model, err) != ERR_OK ||
         model_json_ranges(json_object_get(document, "training_range"), "training_range", model->d,
@@ -199,9 +213,8 @@ static enum err_code read_rest(const json_t *document, const struct model_tensor
             ERR_OK ||
         read_labels(document, "units", model, &model->input_units, &model->output_units, err) !=
             ERR_OK ||
-        json_read_get_text(document, "model", "solver", false, 64, &solver, err) != ERR_OK ||
-        json_read_get_int(document, "model", "seed", false, INT64_MIN, INT64_MAX, &model->seed,
-                          err) != ERR_OK ||
+        json_read_text(members, "solver", 64, &solver) != ERR_OK ||
+        json_read_int(members, "seed", INT64_MIN, INT64_MAX, &model->seed) != ERR_OK ||
         read_free_object(document, "settings", &model->settings, err) != ERR_OK ||
         read_free_object(document, "provenance", &model->provenance, err) != ERR_OK ||
         quality_json_read(document, tensors, model, err) != ERR_OK) {
@@ -215,7 +228,8 @@ enum err_code model_json_read_precision(const json_t *object, const char *where,
                                         struct err *err)
 {
     const char *text = NULL;
-    if (json_read_get_text(object, where, "precision", false, 16, &text, err) != ERR_OK) {
+    if (json_read_text((struct json_members){object, where, err}, "precision", 16, &text) !=
+        ERR_OK) {
         return err->code;
     }
     if (text != NULL && strcmp(text, "float64") != 0 && strcmp(text, "float32") != 0) {
@@ -227,7 +241,7 @@ enum err_code model_json_read_precision(const json_t *object, const char *where,
     return ERR_OK;
 }
 
-/* An export also has float32_error; it is measured again. */
+/* An export also has float32_error, which is not read but measured again. */
 static enum err_code read_document(const json_t *document, const struct model_tensors *tensors,
                                    struct model **out, struct err *err)
 {
@@ -290,7 +304,8 @@ enum err_code model_json_parse(const char *text, size_t len, struct arena *arena
     list[TENSOR_FOLD_NOISE] = (struct json_tensor){.key = "calibration.fold_noise",
                                                    .max_rows = CONFORMAL_MAX_ROWS,
                                                    .max_columns = ARCH_MAX_OUTPUTS};
-    if (json_tensor_parse(text, len, list, N_MODEL_TENSORS, arena, &document, err) != ERR_OK) {
+    if (json_tensor_parse(text, len, (struct json_tensors){list, N_MODEL_TENSORS}, arena, &document,
+                          err) != ERR_OK) {
         return err->code;
     }
     return read_document(document, &tensors, out, err);

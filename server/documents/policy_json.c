@@ -4,6 +4,7 @@
 #include "documents/job_json.h"
 #include "documents/request_fields.h"
 #include "formats/json_read.h"
+#include "formats/json_write.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -92,7 +93,8 @@ static enum err_code read_policy(const json_t *document, struct policy_spec *pol
         return err->code;
     }
     if (!json_is_null(json_object_get(document, "daily_at")) &&
-        json_read_get_text(document, "policy", "daily_at", false, 20, &daily_at, err) != ERR_OK) {
+        json_read_text((struct json_members){document, "policy", err}, "daily_at", 20, &daily_at) !=
+            ERR_OK) {
         return err->code;
     }
     if ((daily_at != NULL && read_time_of_day(daily_at, &policy->daily_at, err) != ERR_OK) ||
@@ -125,24 +127,30 @@ enum err_code policy_json_parse(const char *text, size_t len, struct policy_spec
     return err->code;
 }
 
+static void write_drift(struct json_write *json, const struct policy_spec *policy)
+{
+    if (policy->drift_increase < 0.0) {
+        json_write_null(json, "drift");
+        return;
+    }
+    json_write_object(json, "drift");
+    json_write_real(json, "increase", policy->drift_increase);
+    json_write_int(json, "rows", policy->drift_rows);
+    json_write_object_end(json);
+}
+
 void policy_json_write(struct textbuf *text, const struct policy_spec *policy)
 {
-    textbuf_printf(text,
-                   "{\"new_rows\":%lld,\"every_s\":%lld,\"daily_at\":", (long long)policy->new_rows,
-                   (long long)policy->every_s);
-    if (policy->daily_at >= 0) {
-        textbuf_printf(text, "\"%02d:%02d\"", policy->daily_at / 60, policy->daily_at % 60);
-    } else {
-        textbuf_puts(text, "null");
-    }
-    textbuf_puts(text, ",\"drift\":");
-    if (policy->drift_increase >= 0.0) {
-        textbuf_puts(text, "{\"increase\":");
-        textbuf_real(text, policy->drift_increase);
-        textbuf_printf(text, ",\"rows\":%lld}", (long long)policy->drift_rows);
-    } else {
-        textbuf_puts(text, "null");
-    }
-    textbuf_printf(text, ",\"debounce_s\":%lld,\"request\":%s}", (long long)policy->debounce_s,
-                   policy->request != NULL ? policy->request : "null");
+    struct json_write json = json_write_to(text);
+    char daily_at[32];
+    snprintf(daily_at, sizeof daily_at, "%02d:%02d", policy->daily_at / 60, policy->daily_at % 60);
+    json_write_object(&json, NULL);
+    json_write_int(&json, "new_rows", policy->new_rows);
+    json_write_int(&json, "every_s", policy->every_s);
+    json_write_text(&json, "daily_at", policy->daily_at >= 0 ? daily_at : NULL);
+    write_drift(&json, policy);
+    json_write_int(&json, "debounce_s", policy->debounce_s);
+    json_write_raw(&json, "request", policy->request);
+    json_write_object_end(&json);
+    json_write_end(&json);
 }

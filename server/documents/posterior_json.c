@@ -36,19 +36,7 @@ static enum err_code read_draws(const json_t *posterior, const struct json_tenso
 
 /* ---- Gaussians ---- */
 
-/* Of an optional array of a member: absent and null are fine, what is no array is not. */
-static enum err_code check_optional(const struct json_tensor *tensor, const json_t *member,
-                                    const char *where, const char *key, struct err *err)
-{
-    const json_t *value = json_object_get(member, key);
-    if (!tensor->found && value != NULL && !json_is_null(value)) {
-        return err_set(err, ERR_INVALID, "%s: %s is %s, an array of numbers or null is needed",
-                       where, key, json_read_kind(value));
-    }
-    return ERR_OK;
-}
-
-/* [n] or [n x k] numbers as mem. */
+/* A copy of the numbers, by mem. */
 static enum err_code copy_values(const struct json_tensor *tensor, double **out, struct err *err)
 {
     size_t count = (size_t)tensor->n * (size_t)tensor->k;
@@ -99,9 +87,10 @@ static enum err_code read_member(const json_t *member, const struct model_tensor
         return err_set(err, ERR_INVALID, "%s is not an object", where);
     }
     if (json_read_check_keys(member, where, keys, err) != ERR_OK ||
-        json_read_get_int(member, where, "first", false, 0, n_params - 1, &first, err) != ERR_OK ||
-        check_optional(&std, member, where, "std", err) != ERR_OK ||
-        check_optional(&factor, member, where, "factor", err) != ERR_OK) {
+        json_read_int((struct json_members){member, where, err}, "first", 0, n_params - 1,
+                      &first) != ERR_OK ||
+        model_json_check_optional(&std, member, where, "std", err) != ERR_OK ||
+        model_json_check_optional(&factor, member, where, "factor", err) != ERR_OK) {
         return err->code;
     }
     if (!mean.found || !mean.flat || mean.k != n_params) {
@@ -117,7 +106,8 @@ static enum err_code read_member(const json_t *member, const struct model_tensor
 static enum err_code read_predictive(const json_t *posterior, bool *linearised, struct err *err)
 {
     const char *text = NULL;
-    if (json_read_get_text(posterior, "posterior", "predictive", false, 64, &text, err) != ERR_OK) {
+    const struct json_members members = {posterior, "posterior", err};
+    if (json_read_text(members, "predictive", 64, &text) != ERR_OK) {
         return err->code;
     }
     if (text != NULL && strcmp(text, "sampled") != 0 && strcmp(text, "linearised") != 0) {
@@ -139,12 +129,14 @@ static enum err_code read_gaussians(const json_t *posterior, const struct model_
     int64_t seed = 0;
     bool linearised = false;
     size_t n = json_array_size(members);
-    if (json_read_check_keys(posterior, "posterior", keys, err) != ERR_OK ||
-        json_read_get_int(posterior, "posterior", "draws", true, 1, MODEL_MAX_DRAWS, &draws, err) !=
-            ERR_OK ||
-        json_read_get_int(posterior, "posterior", "seed", false, INT64_MIN, INT64_MAX, &seed,
-                          err) != ERR_OK ||
-        read_predictive(posterior, &linearised, err) != ERR_OK) {
+    const struct json_members of = {posterior, "posterior", err};
+    if (json_read_check_keys(posterior, "posterior", keys, err) != ERR_OK) {
+        return err->code;
+    }
+    json_read_require(of, "draws");
+    json_read_int(of, "draws", 1, MODEL_MAX_DRAWS, &draws);
+    json_read_int(of, "seed", INT64_MIN, INT64_MAX, &seed);
+    if (err->code != ERR_OK || read_predictive(posterior, &linearised, err) != ERR_OK) {
         return err->code;
     }
     if (n < 1 || n > JSON_TENSOR_ITEMS) {
@@ -190,7 +182,9 @@ enum err_code posterior_json_read(const json_t *document, const struct model_ten
     if (posterior == NULL) {
         return err_set(err, ERR_INVALID, "posterior is missing");
     }
-    if (json_read_get_text(posterior, "posterior", "kind", true, 64, &kind, err) != ERR_OK) {
+    const struct json_members members = {posterior, "posterior", err};
+    json_read_require(members, "kind");
+    if (json_read_text(members, "kind", 64, &kind) != ERR_OK) {
         return err->code;
     }
     if (strcmp(kind, "draws") == 0) {

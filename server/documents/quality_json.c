@@ -10,9 +10,9 @@
 
 #define BIG 1.7976931348623157e308
 
-/* ---- numbers that may be unknown ---- */
+/* ---- numbers that may not be known ---- */
 
-/* A number, or null for NaN; `what` and the place name it in messages. */
+/* A number, or NaN for null; messages name it what[at]. */
 static enum err_code read_known(const json_t *value, const char *what, size_t at, double *out,
                                 struct err *err)
 {
@@ -40,7 +40,7 @@ static enum err_code read_known_row(const json_t *list, const char *what, size_t
 
 /* ---- scores ---- */
 
-/* The arrays that may be missing: [o], or rows of `width` numbers. */
+/* The arrays that may be missing: o numbers, or o rows of `width` numbers. */
 struct score_list {
     const char *key;
     double **array;
@@ -91,6 +91,16 @@ static enum err_code read_score(const json_t *scores, const struct score_list *e
     return ERR_OK;
 }
 
+static enum err_code read_score_numbers(const json_t *scores, int64_t *rows, double *relative_error,
+                                        struct err *err)
+{
+    const struct json_members members = {scores, "scores", err};
+    json_read_require(members, "rows");
+    json_read_int(members, "rows", 1, INT_MAX, rows);
+    json_read_require(members, "relative_error");
+    return json_read_real(members, "relative_error", 0.0, BIG, relative_error);
+}
+
 static enum err_code read_scores(const json_t *document, struct model *model, struct err *err)
 {
     static const char *const keys[] = {"rows",  "relative_error", "rmse", "output_range",
@@ -107,9 +117,7 @@ static enum err_code read_scores(const json_t *document, struct model *model, st
         return err_set(err, ERR_NOMEM, "no memory for a model");
     }
     if (json_read_check_keys(scores, "scores", keys, err) != ERR_OK ||
-        json_read_get_int(scores, "scores", "rows", true, 1, INT_MAX, &rows, err) != ERR_OK ||
-        json_read_get_real(scores, "scores", "relative_error", true, 0.0, BIG,
-                           &model->scores.relative_error, err) != ERR_OK ||
+        read_score_numbers(scores, &rows, &model->scores.relative_error, err) != ERR_OK ||
         json_read_vector(json_object_get(scores, "rmse"), "scores rmse", model->o,
                          model->scores.rmse, err) != ERR_OK ||
         model_json_ranges(json_object_get(scores, "output_range"), "scores output_range", model->o,
@@ -159,12 +167,8 @@ void quality_json_write_scores(struct json_write *json, const char *key, const s
 static enum err_code read_folds(const struct json_tensor *fold, const json_t *calibration,
                                 struct conformal *c, struct err *err)
 {
-    const json_t *value = json_object_get(calibration, "fold");
     if (!fold->found) {
-        return value == NULL || json_is_null(value)
-                   ? ERR_OK
-                   : err_set(err, ERR_INVALID, "calibration: fold is %s, an array is needed",
-                             json_read_kind(value));
+        return model_json_check_optional(fold, calibration, "calibration", "fold", err);
     }
     if (!fold->flat || fold->k != c->n) {
         return err_set(err, ERR_SHAPE, "calibration: fold must be a flat array of %d numbers",
@@ -189,12 +193,8 @@ static enum err_code read_folds(const struct json_tensor *fold, const json_t *ca
 static enum err_code read_fold_noise(const struct json_tensor *noise, const json_t *calibration,
                                      int o, struct conformal *c, struct err *err)
 {
-    const json_t *value = json_object_get(calibration, "fold_noise");
     if (!noise->found) {
-        return value == NULL || json_is_null(value)
-                   ? ERR_OK
-                   : err_set(err, ERR_INVALID, "calibration: fold_noise is %s, an array is needed",
-                             json_read_kind(value));
+        return model_json_check_optional(noise, calibration, "calibration", "fold_noise", err);
     }
     if (noise->flat || noise->n != c->n_folds || noise->k != o) {
         return err_set(err, ERR_SHAPE, "calibration: fold_noise must be %d rows of %d numbers",
@@ -222,13 +222,15 @@ static enum err_code read_calibration(const json_t *document, const struct model
     if (model_json_object(document, "calibration", &object, err) != ERR_OK || object == NULL) {
         return err->code;
     }
-    if (json_read_check_keys(object, "calibration", keys, err) != ERR_OK ||
-        json_read_get_text(object, "calibration", "method", true, 64, &method, err) != ERR_OK ||
-        json_read_get_bool(object, "calibration", "normalised", false, &c->normalised, err) !=
-            ERR_OK ||
-        json_read_get_int(object, "calibration", "folds", false, 1, CONFORMAL_MAX_ROWS, &folds,
-                          err) != ERR_OK ||
-        json_tensor_check(scores, object, model->o, err) != ERR_OK) {
+    const struct json_members members = {object, "calibration", err};
+    if (json_read_check_keys(object, "calibration", keys, err) != ERR_OK) {
+        return err->code;
+    }
+    json_read_require(members, "method");
+    json_read_text(members, "method", 64, &method);
+    json_read_bool(members, "normalised", &c->normalised);
+    json_read_int(members, "folds", 1, CONFORMAL_MAX_ROWS, &folds);
+    if (err->code != ERR_OK || json_tensor_check(scores, object, model->o, err) != ERR_OK) {
         return err->code;
     }
     /* All but the first, CONFORMAL_NONE: without a method there is no calibration. */
@@ -384,16 +386,19 @@ static enum err_code read_warnings(const json_t *document, struct report *report
         if (!json_is_object(warning)) {
             return err_set(err, ERR_INVALID, "%s is not an object", where);
         }
-        if (json_read_check_keys(warning, where, keys, err) != ERR_OK ||
-            json_read_get_text(warning, where, "code", true, REPORT_NAME_CHARS - 1, &code, err) !=
-                ERR_OK ||
-            json_read_get_text(warning, where, "text", true, REPORT_TEXT_CHARS - 1, &text, err) !=
-                ERR_OK ||
-            report_warn(report, err, code, "%s", text) != ERR_OK) {
+        const struct json_members members = {warning, where, err};
+        if (json_read_check_keys(warning, where, keys, err) != ERR_OK) {
+            return err->code;
+        }
+        json_read_require(members, "code");
+        json_read_text(members, "code", REPORT_NAME_CHARS - 1, &code);
+        json_read_require(members, "text");
+        json_read_text(members, "text", REPORT_TEXT_CHARS - 1, &text);
+        if (err->code != ERR_OK || report_warn(report, err, code, "%s", text) != ERR_OK) {
             return err->code;
         }
         if ((size_t)report->n_warnings != i + 1) {
-            return err_set(err, ERR_INVALID, "%s: code \"%.40s\" stands there twice", where, code);
+            return err_set(err, ERR_INVALID, "%s: code \"%.40s\" is given twice", where, code);
         }
     }
     return ERR_OK;

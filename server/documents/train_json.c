@@ -38,7 +38,9 @@ static enum err_code read_solver(const json_t *request, struct train_spec *spec,
 {
     const char *name = NULL;
     int solver = find_solver(request);
-    if (json_read_get_text(request, "request", "solver", true, 64, &name, err) != ERR_OK) {
+    const struct json_members members = {request, "request", err};
+    json_read_require(members, "solver");
+    if (json_read_text(members, "solver", 64, &name) != ERR_OK) {
         return err->code;
     }
     if (solver < 0) {
@@ -157,8 +159,8 @@ static enum err_code read_request(const json_t *request, struct train_spec *spec
         read_by_tables(request, spec, err) != ERR_OK || read_noise(request, spec, err) != ERR_OK ||
         read_prior(request, spec, err) != ERR_OK ||
         model_json_read_precision(request, "request", &spec->single, err) != ERR_OK ||
-        json_read_get_int(request, "request", "seed", false, INT64_MIN, INT64_MAX, &spec->seed,
-                          err) != ERR_OK) {
+        json_read_int((struct json_members){request, "request", err}, "seed", INT64_MIN, INT64_MAX,
+                      &spec->seed) != ERR_OK) {
         return err->code;
     }
     return train_validate(spec, err);
@@ -173,121 +175,112 @@ enum err_code train_json_read(const json_t *request, struct train_spec *spec, st
     return err->code;
 }
 
-static void write_real(struct textbuf *text, const char *key, double value)
+static void write_optimizer(struct json_write *json, const struct optim_settings *s)
 {
-    textbuf_printf(text, "\"%s\":", key);
-    textbuf_real(text, value);
+    json_write_object(json, "optimizer");
+    json_write_text(json, "name", optim_name(s->kind));
+    json_write_real(json, "learning_rate", s->learning_rate);
+    json_write_real(json, "weight_decay", s->weight_decay);
+    json_write_real(json, "momentum", s->momentum);
+    json_write_real(json, "beta1", s->beta1);
+    json_write_real(json, "beta2", s->beta2);
+    json_write_real(json, "epsilon", s->epsilon);
+    json_write_int(json, "history", s->history);
+    json_write_object(json, "schedule");
+    json_write_text(json, "name", optim_schedule_name(s->schedule));
+    json_write_real(json, "final_factor", s->final_factor);
+    json_write_real(json, "step_factor", s->step_factor);
+    json_write_int(json, "step_epochs", s->step_epochs);
+    json_write_object_end(json);
+    json_write_object_end(json);
 }
 
-static void write_optimizer(struct textbuf *text, const struct optim_settings *s)
-{
-    const struct {
-        const char *key;
-        double value;
-    } reals[] = {{"learning_rate", s->learning_rate},
-                 {"weight_decay", s->weight_decay},
-                 {"momentum", s->momentum},
-                 {"beta1", s->beta1},
-                 {"beta2", s->beta2},
-                 {"epsilon", s->epsilon}};
-    textbuf_printf(text, "{\"name\":\"%s\",", optim_name(s->kind));
-    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
-        write_real(text, reals[i].key, reals[i].value);
-        textbuf_puts(text, ",");
-    }
-    textbuf_printf(text, "\"history\":%d,\"schedule\":{\"name\":\"%s\",", s->history,
-                   optim_schedule_name(s->schedule));
-    write_real(text, "final_factor", s->final_factor);
-    textbuf_puts(text, ",");
-    write_real(text, "step_factor", s->step_factor);
-    textbuf_printf(text, ",\"step_epochs\":%d}}", s->step_epochs);
-}
-
-static void write_setting(struct textbuf *text, const struct solver_setting *setting,
+static void write_setting(struct json_write *json, const struct solver_setting *setting,
                           const struct solver_settings *s)
 {
     const void *field = (const char *)s + setting->offset;
     char name[32] = "";
     switch (setting->type) {
     case SOLVER_SETTING_INT:
-        textbuf_printf(text, "\"%s\":%d", setting->name, *(const int *)field);
+        json_write_int(json, setting->name, *(const int *)field);
         break;
     case SOLVER_SETTING_REAL:
-        write_real(text, setting->name, *(const double *)field);
+        json_write_real(json, setting->name, *(const double *)field);
         break;
     case SOLVER_SETTING_FLAG:
-        textbuf_printf(text, "\"%s\":%s", setting->name, *(const bool *)field ? "true" : "false");
+        json_write_bool(json, setting->name, *(const bool *)field);
         break;
     case SOLVER_SETTING_CHOICE:
         solver_choice_name(setting->choices, *(const int *)field, name);
-        textbuf_printf(text, "\"%s\":\"%s\"", setting->name, name);
+        json_write_text(json, setting->name, name);
         break;
     }
 }
 
-static void write_settings(struct textbuf *text, const struct train_spec *spec)
+static void write_settings(struct json_write *json, const struct train_spec *spec)
 {
     int n;
     const struct solver_setting *list = solver_setting_list(&n);
-    const char *separator = "";
-    textbuf_puts(text, ",\"settings\":{");
+    json_write_object(json, "settings");
     for (int i = 0; i < n; i++) {
         if (solver_setting_used(&list[i], spec->solver)) {
-            textbuf_puts(text, separator);
-            write_setting(text, &list[i], &spec->settings);
-            separator = ",";
+            write_setting(json, &list[i], &spec->settings);
         }
     }
-    textbuf_puts(text, "}");
+    json_write_object_end(json);
 }
 
-static void write_beliefs(struct textbuf *text, const struct train_spec *spec)
+static void write_noise(struct json_write *json, const struct train_spec *spec)
 {
-    const struct train_prior *prior = &spec->prior;
-    textbuf_printf(text, ",\"noise\":{\"kind\":\"%s\",\"sigma\":", noise_kind_name(spec->noise));
-    if (spec->n_noise_sigmas > 0) {
-        textbuf_vector(text, spec->noise_sigmas, (size_t)spec->n_noise_sigmas);
-    } else {
-        textbuf_puts(text, "null");
-    }
+    json_write_object(json, "noise");
+    json_write_text(json, "kind", noise_kind_name(spec->noise));
+    json_write_reals(json, "sigma", spec->n_noise_sigmas > 0 ? spec->noise_sigmas : NULL,
+                     (size_t)spec->n_noise_sigmas);
+    json_write_object_end(json);
+}
+
+static void write_prior(struct json_write *json, const struct train_prior *prior)
+{
     if (prior->flat) {
-        textbuf_puts(text, "},\"prior\":null");
+        json_write_null(json, "prior");
         return;
     }
-    textbuf_puts(text, "},\"prior\":{");
-    write_real(text, "sigma", prior->sigma);
-    textbuf_puts(text, ",");
-    write_real(text, "pre", prior->pre);
-    textbuf_puts(text, ",");
-    write_real(text, "post", prior->post);
-    textbuf_puts(text, ",");
-    write_real(text, "blocks", prior->blocks);
-    textbuf_printf(text, ",\"fan_in\":%s}", prior->fan_in ? "true" : "false");
+    json_write_object(json, "prior");
+    json_write_real(json, "sigma", prior->sigma);
+    json_write_real(json, "pre", prior->pre);
+    json_write_real(json, "post", prior->post);
+    json_write_real(json, "blocks", prior->blocks);
+    json_write_bool(json, "fan_in", prior->fan_in);
+    json_write_object_end(json);
 }
 
-static void write_calibration(struct textbuf *text, const struct train_calibration *c)
+static void write_calibration(struct json_write *json, const struct train_calibration *c)
 {
-    textbuf_printf(text, ",\"calibration\":{\"method\":\"%s\",", conformal_method_name(c->method));
-    write_real(text, "share", c->share);
-    textbuf_printf(text, ",\"folds\":%d,\"normalised\":%s}", c->folds,
-                   c->normalised ? "true" : "false");
+    json_write_object(json, "calibration");
+    json_write_text(json, "method", conformal_method_name(c->method));
+    json_write_real(json, "share", c->share);
+    json_write_int(json, "folds", c->folds);
+    json_write_bool(json, "normalised", c->normalised);
+    json_write_object_end(json);
 }
 
-void train_json_write_members(struct textbuf *text, const struct train_spec *spec)
+void train_json_write_members(struct json_write *json, const struct train_spec *spec)
 {
-    textbuf_printf(text, "\"solver\":\"%s\",\"architecture\":", solver_name(spec->solver));
-    struct json_write json = json_write_to(text);
-    arch_json_write(&json, NULL, &spec->arch);
-    write_settings(text, spec);
-    textbuf_puts(text, ",\"optimizer\":");
-    write_optimizer(text, &spec->settings.optim);
-    textbuf_puts(text, ",\"split\":{");
-    write_real(text, "validation", spec->validation);
-    textbuf_printf(text, "},\"scaling\":{\"inputs\":\"%s\",\"outputs\":\"%s\"}",
-                   scaler_kind_name(spec->input_scaling), scaler_kind_name(spec->output_scaling));
-    write_beliefs(text, spec);
-    write_calibration(text, &spec->calibration);
-    textbuf_printf(text, ",\"precision\":\"%s\",\"start\":\"%s\",\"seed\":%lld",
-                   spec->single ? "float32" : "float64", train_start_name(spec->start),
-                   (long long)spec->seed);
+    json_write_text(json, "solver", solver_name(spec->solver));
+    arch_json_write(json, "architecture", &spec->arch);
+    write_settings(json, spec);
+    write_optimizer(json, &spec->settings.optim);
+    json_write_object(json, "split");
+    json_write_real(json, "validation", spec->validation);
+    json_write_object_end(json);
+    json_write_object(json, "scaling");
+    json_write_text(json, "inputs", scaler_kind_name(spec->input_scaling));
+    json_write_text(json, "outputs", scaler_kind_name(spec->output_scaling));
+    json_write_object_end(json);
+    write_noise(json, spec);
+    write_prior(json, &spec->prior);
+    write_calibration(json, &spec->calibration);
+    json_write_text(json, "precision", spec->single ? "float32" : "float64");
+    json_write_text(json, "start", train_start_name(spec->start));
+    json_write_int(json, "seed", spec->seed);
 }

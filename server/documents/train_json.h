@@ -16,7 +16,7 @@
 #ifndef TRAIN_JSON_H
 #define TRAIN_JSON_H
 
-#include "base/textbuf.h"
+#include "formats/json_write.h"
 #include "train/train.h"
 
 #include <jansson.h>
@@ -26,7 +26,8 @@
 enum err_code train_json_read(const json_t *object, struct train_spec *spec,
                               struct err *err) MUST_CHECK;
 
-/* Writes every setting, so that the text means the same when defaults change; without braces. */
-void train_json_write_members(struct textbuf *text, const struct train_spec *spec);
+/* Writes every setting, so that the text means the same when defaults change: members of an object.
+ */
+void train_json_write_members(struct json_write *json, const struct train_spec *spec);
 
 #endif

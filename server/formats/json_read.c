@@ -3,7 +3,7 @@
 
 #include "base/known.h"
 #include "base/mem.h"
-#include "base/textbuf.h"
+#include "formats/json_write.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -12,17 +12,17 @@
 #define MAX_WHAT 80 /* of an object's name in a message */
 
 /*
- * A document is built in the arena of its request: one release, and no cost for a node.
- * jansson 2.14 writes past its token buffer when that cannot grow, so a failed allocation must not
- * come back to it: the allocator jumps out of the parser instead, and the arena holds all there is
- * to free.
+ * jansson builds a document in the arena of its request, so that nothing is freed node by node.
+ * jansson 2.14 writes past its token buffer when that cannot grow, so it must not see a failed
+ * allocation: the allocator jumps out of the parser instead. Nothing leaks, since the arena owns
+ * every block.
  */
 struct parse {
     struct arena *arena;
     jmp_buf no_memory;
 };
 
-/* Of the thread that parses; jansson's allocator gets no context. NULL: nobody parses. */
+/* What this thread parses, since jansson's allocator gets no context; NULL: nothing. */
 static _Thread_local struct parse *parsing;
 
 static void *alloc_for_jansson(size_t size)
@@ -36,7 +36,7 @@ static void *alloc_for_jansson(size_t size)
 
 static void free_for_jansson(void *block)
 {
-    (void)block; /* goes with its arena */
+    (void)block; /* the arena frees it */
 }
 
 void json_read_init(void)
@@ -61,7 +61,7 @@ static json_t *load(const char *text, size_t len, struct arena *arena, bool *sho
     return value;
 }
 
-/* Nesting is counted before parsing: jansson itself would go 2048 deep. */
+/* Counts nesting before parsing, since jansson itself allows 2048 levels. */
 static enum err_code check_depth(const char *text, size_t len, struct err *err)
 {
     int depth = 0;
@@ -93,7 +93,7 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
     if (len == 0) {
         return err_set(err, ERR_SYNTAX, "the body is empty, a JSON document is needed");
     }
-    /* jansson lets one pass behind "null". */
+    /* jansson accepts one behind "null". */
     if (memchr(text, '\0', len) != NULL) {
         return err_set(err, ERR_SYNTAX, "the document holds a NUL byte");
     }
@@ -105,7 +105,7 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
         if (short_of_memory) {
             return err_set(err, ERR_NOMEM, "no memory for the document");
         }
-        /* The text may quote the client's bytes: not ours to repeat unless they are UTF-8. */
+        /* jansson quotes the text, which must not be repeated unless it is UTF-8. */
         return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", error.line, error.column,
                        json_error_code(&error) == json_error_invalid_utf8 ? "invalid UTF-8"
                                                                           : error.text);
@@ -137,75 +137,74 @@ enum err_code json_read_check_keys(const json_t *object, const char *where, cons
     return ERR_OK;
 }
 
-/* NULL with ERR_OK when it is absent and may be. */
-static enum err_code get(const json_t *object, const char *where, const char *key, bool required,
-                         const json_t **value, struct err *err)
+/* NULL: it is absent, or there is an error already. */
+static const json_t *get_member(struct json_members of, const char *key)
 {
-    *value = json_object_get(object, key);
-    if (*value == NULL && required) {
-        return err_set(err, ERR_INVALID, "%s: %s is missing", where, key);
-    }
-    return ERR_OK;
+    return of.err->code == ERR_OK ? json_object_get(of.object, key) : NULL;
 }
 
-enum err_code json_read_get_text(const json_t *object, const char *where, const char *key,
-                                 bool required, size_t max_len, const char **out, struct err *err)
+enum err_code json_read_require(struct json_members of, const char *key)
 {
-    const json_t *value;
-    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
-        return err->code;
+    return json_object_get(of.object, key) != NULL
+               ? of.err->code
+               : err_set(of.err, ERR_INVALID, "%s: %s is missing", of.where, key);
+}
+
+enum err_code json_read_text(struct json_members of, const char *key, size_t max_len,
+                             const char **out)
+{
+    const json_t *value = get_member(of, key);
+    if (value == NULL) {
+        return of.err->code;
     }
     if (!json_is_string(value) || json_string_length(value) > max_len) {
-        return err_set(err, ERR_INVALID, "%s: %s is not a string of at most %zu bytes", where, key,
-                       max_len);
+        return err_set(of.err, ERR_INVALID, "%s: %s is not a string of at most %zu bytes", of.where,
+                       key, max_len);
     }
     *out = json_string_value(value);
     return ERR_OK;
 }
 
-enum err_code json_read_get_int(const json_t *object, const char *where, const char *key,
-                                bool required, int64_t low, int64_t high, int64_t *out,
-                                struct err *err)
+enum err_code json_read_int(struct json_members of, const char *key, int64_t low, int64_t high,
+                            int64_t *out)
 {
-    const json_t *value;
-    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
-        return err->code;
-    }
+    const json_t *value = get_member(of, key);
     json_int_t number = json_integer_value(value);
+    if (value == NULL) {
+        return of.err->code;
+    }
     if (!json_is_integer(value) || number < low || number > high) {
-        return err_set(err, ERR_INVALID, "%s: %s is not an integer from %lld to %lld", where, key,
-                       (long long)low, (long long)high);
+        return err_set(of.err, ERR_INVALID, "%s: %s is not an integer from %lld to %lld", of.where,
+                       key, (long long)low, (long long)high);
     }
     *out = number;
     return ERR_OK;
 }
 
-enum err_code json_read_get_real(const json_t *object, const char *where, const char *key,
-                                 bool required, double low, double high, double *out,
-                                 struct err *err)
+enum err_code json_read_real(struct json_members of, const char *key, double low, double high,
+                             double *out)
 {
-    const json_t *value;
-    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
-        return err->code;
-    }
+    const json_t *value = get_member(of, key);
     double number = json_number_value(value);
+    if (value == NULL) {
+        return of.err->code;
+    }
     if (!json_is_number(value) || !(number >= low && number <= high)) {
-        return err_set(err, ERR_INVALID, "%s: %s is not a number from %g to %g", where, key, low,
-                       high);
+        return err_set(of.err, ERR_INVALID, "%s: %s is not a number from %g to %g", of.where, key,
+                       low, high);
     }
     *out = number;
     return ERR_OK;
 }
 
-enum err_code json_read_get_bool(const json_t *object, const char *where, const char *key,
-                                 bool required, bool *out, struct err *err)
+enum err_code json_read_bool(struct json_members of, const char *key, bool *out)
 {
-    const json_t *value;
-    if (get(object, where, key, required, &value, err) != ERR_OK || value == NULL) {
-        return err->code;
+    const json_t *value = get_member(of, key);
+    if (value == NULL) {
+        return of.err->code;
     }
     if (!json_is_boolean(value)) {
-        return err_set(err, ERR_INVALID, "%s: %s is neither true nor false", where, key);
+        return err_set(of.err, ERR_INVALID, "%s: %s is neither true nor false", of.where, key);
     }
     *out = json_is_true(value);
     return ERR_OK;
@@ -232,7 +231,7 @@ const char *json_read_kind(const json_t *value)
     return "a number";
 }
 
-/* One row of k numbers; row < 0: the array is flat and messages name the place by column alone. */
+/* One row of k numbers; row < 0: the array is flat, and errors have no row. */
 static enum err_code read_row(const json_t *value, const char *what, int row, int k, double *out,
                               struct err *err)
 {
@@ -279,49 +278,43 @@ enum err_code json_read_matrix(const json_t *value, const char *what, int n, int
     return ERR_OK;
 }
 
-static void dump(struct textbuf *text, const json_t *value)
+static void write_value(struct json_write *json, const char *key, const json_t *value)
 {
-    const char *key;
+    const char *name;
     json_t *item;
     size_t i;
-    bool first = true;
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        textbuf_puts(text, "{");
-        json_object_foreach((json_t *)value, key, item)
+        json_write_object(json, key);
+        json_object_foreach((json_t *)value, name, item)
         {
-            textbuf_puts(text, first ? "" : ",");
-            textbuf_json_string(text, key);
-            textbuf_puts(text, ":");
-            dump(text, item);
-            first = false;
+            write_value(json, name, item);
         }
-        textbuf_puts(text, "}");
+        json_write_object_end(json);
         break;
     case JSON_ARRAY:
-        textbuf_puts(text, "[");
+        json_write_array(json, key);
         json_array_foreach(value, i, item)
         {
-            textbuf_puts(text, i > 0 ? "," : "");
-            dump(text, item);
+            write_value(json, NULL, item);
         }
-        textbuf_puts(text, "]");
+        json_write_array_end(json);
         break;
     case JSON_STRING:
-        textbuf_json_string(text, json_string_value(value));
+        json_write_text(json, key, json_string_value(value));
         break;
     case JSON_INTEGER:
-        textbuf_printf(text, "%lld", (long long)json_integer_value(value));
+        json_write_int(json, key, json_integer_value(value));
         break;
     case JSON_REAL:
-        textbuf_real(text, json_real_value(value));
+        json_write_real(json, key, json_real_value(value));
         break;
     case JSON_TRUE:
     case JSON_FALSE:
-        textbuf_puts(text, json_is_true(value) ? "true" : "false");
+        json_write_bool(json, key, json_is_true(value));
         break;
     case JSON_NULL:
-        textbuf_puts(text, "null");
+        json_write_null(json, key);
         break;
     }
 }
@@ -331,7 +324,9 @@ enum err_code json_read_dump(const json_t *value, size_t max_bytes, const char *
 {
     struct arena arena = ARENA_INIT;
     struct textbuf text = textbuf_in(&arena);
-    dump(&text, value);
+    struct json_write json = json_write_to(&text);
+    write_value(&json, NULL, value);
+    json_write_end(&json);
     *out = NULL;
     if (textbuf_failed(&text)) {
         err_set(err, ERR_NOMEM, "no memory for %s", what);

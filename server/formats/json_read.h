@@ -2,9 +2,6 @@
 /*
  * Strict JSON in: one document, no duplicate keys, no NaN or overflow, valid UTF-8, depth at most
  * JSON_READ_MAX_DEPTH; typed access that names the place of what is wrong.
- *
- * In the getters `where` names the object for messages. An absent key that is not required leaves
- * *out as it is.
  */
 #ifndef JSON_READ_H
 #define JSON_READ_H
@@ -32,18 +29,36 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
 enum err_code json_read_check_keys(const json_t *object, const char *where, const char *const *keys,
                                    struct err *err) MUST_CHECK;
 
-/* *out is borrowed from the document. */
-enum err_code json_read_get_text(const json_t *object, const char *where, const char *key,
-                                 bool required, size_t max_len, const char **out,
-                                 struct err *err) MUST_CHECK;
-enum err_code json_read_get_int(const json_t *object, const char *where, const char *key,
-                                bool required, int64_t low, int64_t high, int64_t *out,
-                                struct err *err) MUST_CHECK;
-enum err_code json_read_get_real(const json_t *object, const char *where, const char *key,
-                                 bool required, double low, double high, double *out,
-                                 struct err *err) MUST_CHECK;
-enum err_code json_read_get_bool(const json_t *object, const char *where, const char *key,
-                                 bool required, bool *out, struct err *err) MUST_CHECK;
+/*
+ * The members of an object, read one after the other. The first fault stays in err and the members
+ * after it are not read, so that it is enough to look at err at the end:
+ *
+ *     const struct json_members members = {object, "calibration", err};
+ *     json_read_require(members, "folds");
+ *     json_read_int(members, "folds", 1, MAX_FOLDS, &folds);
+ *     json_read_real(members, "share", 0.0, 1.0, &share);
+ *     return err->code;
+ *
+ * `where` names the object in messages. A member that is absent leaves *out as it is. All return
+ * the code in err.
+ */
+struct json_members {
+    const json_t *object;
+    const char *where;
+    struct err *err;
+};
+
+/* ERR_INVALID when the member is absent. */
+enum err_code json_read_require(struct json_members of, const char *key);
+
+/* ERR_INVALID: another type, or not within the limits. A text is borrowed from the document. */
+enum err_code json_read_text(struct json_members of, const char *key, size_t max_len,
+                             const char **out);
+enum err_code json_read_int(struct json_members of, const char *key, int64_t low, int64_t high,
+                            int64_t *out);
+enum err_code json_read_real(struct json_members of, const char *key, double low, double high,
+                             double *out);
+enum err_code json_read_bool(struct json_members of, const char *key, bool *out);
 
 /* An array of exactly n numbers. */
 enum err_code json_read_vector(const json_t *value, const char *what, int n, double *out,

@@ -4,39 +4,23 @@
 #include <assert.h>
 #include <string.h>
 
-static struct json_part *add_part(struct json_stream *stream)
+static void add_part(struct json_stream *stream, const struct json_part *part)
 {
-    assert(stream->n_parts < JSON_STREAM_PARTS);
-    struct json_part *part = &stream->parts[stream->n_parts++];
-    memset(part, 0, sizeof *part);
-    return part;
-}
-
-void json_stream_text(struct json_stream *stream, const char *text, size_t len)
-{
-    struct json_part *part = add_part(stream);
-    part->text = text;
-    part->len = len;
-}
-
-void json_stream_tensor(struct json_stream *stream, const double *values, int rank,
-                        const size_t *shape)
-{
-    struct json_part *part = add_part(stream);
-    part->values = values;
-    part->rank = rank;
-    part->len = 1;
-    for (int k = 0; k < rank; k++) {
-        part->shape[k] = shape[k];
-        part->len *= shape[k];
-    }
+    assert(stream->n_parts < (int)(sizeof stream->parts / sizeof *stream->parts));
+    stream->parts[stream->n_parts++] = *part;
 }
 
 void json_stream_init(struct json_stream *stream, struct arena *arena)
 {
-    memset(stream, 0, sizeof *stream);
     stream->text = textbuf_in(arena);
     stream->json = json_write_to(&stream->text);
+    stream->n_given = 0;
+    stream->n_parts = 0;
+    stream->part = 0;
+    stream->at = 0;
+    memset(stream->index, 0, sizeof stream->index);
+    stream->n_spill = 0;
+    stream->spill_at = 0;
 }
 
 /*
@@ -47,7 +31,9 @@ static void add_written_text(struct json_stream *stream)
 {
     const struct textbuf *text = &stream->text;
     if (!textbuf_failed(text) && text->len > stream->n_given) {
-        json_stream_text(stream, text->data + stream->n_given, text->len - stream->n_given);
+        const struct json_part part = {.text = text->data + stream->n_given,
+                                       .len = text->len - stream->n_given};
+        add_part(stream, &part);
         stream->n_given = text->len;
     }
 }
@@ -57,7 +43,12 @@ void json_stream_value(struct json_stream *stream, const char *key, const double
 {
     json_write_raw(&stream->json, key, ""); /* the tensor stands for it */
     add_written_text(stream);
-    json_stream_tensor(stream, values, rank, shape);
+    struct json_part part = {.values = values, .rank = rank, .len = 1};
+    for (int k = 0; k < rank; k++) {
+        part.shape[k] = shape[k];
+        part.len *= shape[k];
+    }
+    add_part(stream, &part);
 }
 
 enum err_code json_stream_end(struct json_stream *stream, struct err *err)

@@ -19,8 +19,8 @@
 
 #include <stddef.h>
 
-#define JSON_STREAM_PARTS 112
-#define JSON_STREAM_RANK  4
+#define JSON_STREAM_TENSORS 64
+#define JSON_STREAM_RANK    4
 
 struct json_part {
     const char *text; /* or, when NULL, a tensor */
@@ -34,7 +34,7 @@ struct json_stream {
     struct json_write json; /* for all that is no tensor; writes into text */
     struct textbuf text;
     size_t n_given; /* bytes of text that are parts already */
-    struct json_part parts[JSON_STREAM_PARTS];
+    struct json_part parts[2 * JSON_STREAM_TENSORS + 1];
     int n_parts;
     int part; /* where reading stands */
     size_t at;
@@ -48,19 +48,14 @@ struct json_stream {
 void json_stream_init(struct json_stream *stream, struct arena *arena);
 
 /*
- * A tensor as the next value of stream->json, key as there. values: finite, at least one, borrowed
- * until the last read; shape: [rank].
+ * A tensor as the next value of stream->json, key as there; at most JSON_STREAM_TENSORS. values:
+ * finite, at least one, borrowed until the last read; shape: [rank].
  */
 void json_stream_value(struct json_stream *stream, const char *key, const double *values, int rank,
                        const size_t *shape);
 
 /* After the last value. ERR_NOMEM. */
 enum err_code json_stream_end(struct json_stream *stream, struct err *err) MUST_CHECK;
-
-/* The parts themselves, for text that is made elsewhere; borrowed until the last read. */
-void json_stream_text(struct json_stream *stream, const char *text, size_t len);
-void json_stream_tensor(struct json_stream *stream, const double *values, int rank,
-                        const size_t *shape);
 
 /* No text of the stream is longer. */
 size_t json_stream_bound(const struct json_stream *stream);

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 struct json_write json_write_to(struct textbuf *text)
@@ -20,6 +21,52 @@ static bool in_object(const struct json_write *json)
     return json->depth > 0 && (json->objects >> (json->depth - 1) & 1) != 0;
 }
 
+/* ---- text ---- */
+
+static void put_string(struct textbuf *text, const char *s)
+{
+    textbuf_put(text, "\"", 1);
+    for (const char *plain = s;; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c >= 0x20 && c != '"' && c != '\\') {
+            continue;
+        }
+        textbuf_put(text, plain, (size_t)(s - plain));
+        plain = s + 1;
+        if (c == '\0') {
+            break;
+        }
+        if (c == '"' || c == '\\') {
+            const char pair[2] = {'\\', (char)c};
+            textbuf_put(text, pair, 2);
+        } else {
+            textbuf_printf(text, "\\u%04x", c);
+        }
+    }
+    textbuf_put(text, "\"", 1);
+}
+
+static void put_real(struct textbuf *text, double value)
+{
+    if (isfinite(value)) {
+        textbuf_put_number(text, value);
+    } else {
+        textbuf_puts(text, "null");
+    }
+}
+
+static void put_row(struct textbuf *text, const double *values, size_t n)
+{
+    textbuf_put(text, "[", 1);
+    for (size_t i = 0; i < n; i++) {
+        textbuf_put(text, ",", i > 0);
+        put_real(text, values[i]);
+    }
+    textbuf_put(text, "]", 1);
+}
+
+/* ---- structure ---- */
+
 /* What stands before a value: the comma after the value before it, and its key. */
 static void begin_value(struct json_write *json, const char *key)
 {
@@ -30,7 +77,7 @@ static void begin_value(struct json_write *json, const char *key)
     }
     json->comma = true;
     if (key != NULL) {
-        textbuf_json_string(json->text, key);
+        put_string(json->text, key);
         textbuf_put(json->text, ":", 1);
     }
 }
@@ -73,6 +120,8 @@ void json_write_array_end(struct json_write *json)
     close_value(json, false);
 }
 
+/* ---- values ---- */
+
 void json_write_raw_bytes(struct json_write *json, const char *key, const char *value, size_t len)
 {
     begin_value(json, key);
@@ -107,7 +156,7 @@ void json_write_int(struct json_write *json, const char *key, int64_t value)
 void json_write_real(struct json_write *json, const char *key, double value)
 {
     begin_value(json, key);
-    textbuf_real(json->text, value);
+    put_real(json->text, value);
 }
 
 void json_write_text(struct json_write *json, const char *key, const char *value)
@@ -117,7 +166,7 @@ void json_write_text(struct json_write *json, const char *key, const char *value
         return;
     }
     begin_value(json, key);
-    textbuf_json_string(json->text, value);
+    put_string(json->text, value);
 }
 
 void json_write_reals(struct json_write *json, const char *key, const double *values, size_t n)
@@ -127,7 +176,7 @@ void json_write_reals(struct json_write *json, const char *key, const double *va
         return;
     }
     begin_value(json, key);
-    textbuf_vector(json->text, values, n);
+    put_row(json->text, values, n);
 }
 
 void json_write_matrix(struct json_write *json, const char *key, const double *values, size_t n,
@@ -138,5 +187,10 @@ void json_write_matrix(struct json_write *json, const char *key, const double *v
         return;
     }
     begin_value(json, key);
-    textbuf_matrix(json->text, values, n, k);
+    textbuf_put(json->text, "[", 1);
+    for (size_t i = 0; i < n; i++) {
+        textbuf_put(json->text, ",", i > 0);
+        put_row(json->text, values + i * k, k);
+    }
+    textbuf_put(json->text, "]", 1);
 }

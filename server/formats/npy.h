@@ -23,22 +23,27 @@ struct npy {
 };
 
 /*
- * The bytes must stay: a float64 matrix in C order is used where it lies. ERR_SYNTAX (no npy),
- * ERR_UNSUPPORTED (another type), ERR_SHAPE (not one or two dimensions, empty, a length that does
- * not agree), ERR_NONFINITE (with row and column), ERR_TOO_LARGE (over max_rows), ERR_NOMEM.
+ * The bytes must outlive the result: a float64 matrix in C order is not copied. ERR_SYNTAX (no
+ * npy), ERR_UNSUPPORTED (another type), ERR_SHAPE (not one or two dimensions, empty, too few or too
+ * many bytes), ERR_NONFINITE (with row and column), ERR_TOO_LARGE (over max_rows), ERR_NOMEM.
  */
 enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct arena *arena,
                         struct npy *out, struct err *err) MUST_CHECK;
 
 #define NPY_HEAD_MAX 256
 
-/* What stands before the numbers of an array of this shape; the length. head: [NPY_HEAD_MAX]. */
+/* Writes what precedes the numbers of an array and returns its length. head: [NPY_HEAD_MAX]. */
 size_t npy_head(int rank, const size_t *shape, bool single, char *head);
 
-/* An array of this shape as npy, float32 when single; bytes in the arena. ERR_NOMEM;
- * ERR_NUMERIC (a value beyond float32). */
-enum err_code npy_write(const double *values, int rank, const size_t *shape, bool single,
-                        struct arena *arena, const char **bytes, size_t *len,
-                        struct err *err) MUST_CHECK;
+struct npy_array {
+    const double *values; /* of this shape, row-major */
+    int rank;
+    const size_t *shape; /* [rank] */
+    bool single;         /* written as float32 */
+};
+
+/* bytes [len] in the arena. ERR_NOMEM; ERR_NUMERIC (a value beyond float32). */
+enum err_code npy_write(const struct npy_array *array, struct arena *arena, const char **bytes,
+                        size_t *len, struct err *err) MUST_CHECK;
 
 #endif

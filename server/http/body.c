@@ -6,11 +6,11 @@
 #include <string.h>
 
 #define FIRST_BYTES    ((size_t)4096)
-#define RETRY_S        2 /* for others to be done */
-#define DISCARD_FACTOR 2 /* of the limit: past it a stream without end is cut off */
+#define RETRY_S        2 /* until other requests may have ended */
+#define DISCARD_FACTOR 2 /* times the limit: a stream that goes on past it is cut off */
 
-/* Small bodies, predictions mostly, get in however much others have sent. */
-static bool take_room(const struct body *body, struct body_room *room, size_t more)
+/* Small bodies, mostly predictions, are let in however full the room is. */
+static bool claim_room(const struct body *body, struct body_room *room, size_t more)
 {
     bool small = body->capacity + more <= BODY_SMALL;
     size_t held = atomic_load_explicit(&room->held, memory_order_relaxed);
@@ -24,20 +24,20 @@ static bool take_room(const struct body *body, struct body_room *room, size_t mo
     return true;
 }
 
-static enum err_code reserve(struct body *body, struct body_room *room, size_t limit, size_t need,
+static enum err_code reserve(struct body *body, struct body_room *room, size_t need,
                              struct err *err)
 {
     if (need <= body->capacity) {
         return ERR_OK;
     }
-    /* Twice as much each time, but no more than a body can have. */
+    /* Twice as much each time, but no more than the longest body needs. */
     size_t capacity = body->capacity < FIRST_BYTES ? FIRST_BYTES : 2 * body->capacity;
-    capacity = capacity < limit + 1 ? capacity : limit + 1;
+    capacity = capacity < room->max_body + 1 ? capacity : room->max_body + 1;
     capacity = capacity < need ? need : capacity;
     size_t more = capacity - body->capacity;
-    if (!take_room(body, room, more)) {
-        err_set(err, ERR_BUSY, "the bodies of other requests take up the %zu bytes there are",
-                room->max);
+    if (!claim_room(body, room, more)) {
+        err_set(err, ERR_BUSY,
+                "the bodies of other requests fill the %zu bytes set aside for bodies", room->max);
         err->retry_s = RETRY_S;
         return err->code;
     }
@@ -51,14 +51,14 @@ static enum err_code reserve(struct body *body, struct body_room *room, size_t l
     return ERR_OK;
 }
 
-bool body_take(struct body *body, struct body_room *room, size_t limit, const char *piece,
-               size_t size, struct err *refused)
+bool body_append(struct body *body, struct body_room *room, const char *piece, size_t size,
+                 struct err *refused)
 {
+    size_t limit = room->max_body;
     if (refused->code == ERR_OK && size > limit - body->n) {
         err_set(refused, ERR_TOO_LARGE, "the body is larger than %zu bytes", limit);
     }
-    if (refused->code == ERR_OK &&
-        reserve(body, room, limit, body->n + size + 1, refused) == ERR_OK) {
+    if (refused->code == ERR_OK && reserve(body, room, body->n + size + 1, refused) == ERR_OK) {
         memcpy(body->data + body->n, piece, size);
         body->n += size;
         body->data[body->n] = '\0';

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The body of a request as it comes in, piece by piece, and the room that all bodies share: many
- * clients that upload at once must not be able to fill the memory.
+ * The body of a request as it arrives piece by piece, and the memory that all bodies share: many
+ * clients that upload at once must not be able to exhaust the server's memory.
  */
 #ifndef BODY_H
 #define BODY_H
@@ -12,13 +12,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Up to so many bytes a body is counted and never refused for want of room. */
+/* A body of up to so many bytes is counted, but never refused because others fill the room. */
 #define BODY_SMALL ((size_t)64 * 1024)
 
-/* Shared by threads. A body that is there alone may be larger than the room. */
+/* Shared by threads. A body that is alone in it may be larger than the room. */
 struct body_room {
-    size_t max;         /* bytes */
-    atomic_size_t held; /* of all bodies */
+    size_t max_body;    /* bytes of one body */
+    size_t max;         /* bytes of all bodies together */
+    atomic_size_t held; /* bytes of all bodies now */
 };
 
 struct body {
@@ -29,12 +30,13 @@ struct body {
 };
 
 /*
- * Appends a piece, unless *refused holds an error from before; sets it to ERR_TOO_LARGE past
- * `limit` bytes, to ERR_BUSY (with retry_s) when the room is taken, to ERR_NOMEM, and gives the
- * body's memory back then. False: too much has come after a refusal, nobody should read on.
+ * Appends a piece, unless *refused holds an earlier error. Sets *refused, and gives back the memory
+ * of the body, when the body becomes too long (ERR_TOO_LARGE), the room is full (ERR_BUSY, with
+ * retry_s) or memory is short (ERR_NOMEM). False: so much has come after a refusal that reading on
+ * is not worth it.
  */
-bool body_take(struct body *body, struct body_room *room, size_t limit, const char *piece,
-               size_t size, struct err *refused) MUST_CHECK;
+bool body_append(struct body *body, struct body_room *room, const char *piece, size_t size,
+                 struct err *refused) MUST_CHECK;
 
 /* Gives memory and room back; an empty body is fine. */
 void body_release(struct body *body, struct body_room *room);

@@ -19,7 +19,10 @@ struct daemon_settings {
     const char *listen; /* "127.0.0.1:8080", "[::]:8080"; port 0: any free one */
     int n_threads;
     int max_connections;
+    int max_peer_connections; /* of one address that is not this machine's */
     int idle_timeout_s;
+    int head_timeout_s; /* from the first byte of a request to the end of its head */
+    int min_rate;       /* bytes a second of bodies and answers, after as many seconds */
     size_t max_body_bytes;
     size_t bodies_bytes; /* of all requests; past it 503 */
     struct log *log;

@@ -18,7 +18,7 @@ bool etag_matches(const char *header, const char *tag)
         if (strncmp(p, tag, len) == 0) {
             return true;
         }
-        /* Past this tag: a comma may stand inside the quotes. */
+        /* Skips this tag: a comma may stand inside its quotes. */
         if (*p == '"') {
             const char *close = strchr(p + 1, '"');
             p = close != NULL ? close + 1 : p + strlen(p);

@@ -5,8 +5,10 @@
 
 #include <stdbool.h>
 
-/* Is `tag` (with its quotes) in the list of an If-Match or If-None-Match header? "*" always is.
- * Weak tags are compared by their opaque part. */
+/*
+ * Does an If-Match or If-None-Match header list `tag`, which has its quotes? "*" stands for every
+ * tag. Weak tags are compared by their opaque part.
+ */
 bool etag_matches(const char *header, const char *tag);
 
 #endif

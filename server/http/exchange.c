@@ -31,7 +31,10 @@ void response_header(struct response *res, const char *name, const char *value)
     res->headers[res->n_headers++] = (struct header){name, value};
 }
 
-/* Bytes that follow a lead byte, and the lowest code point of that length; -1: no lead byte. */
+/*
+ * How many bytes follow a lead byte, -1: it is none; the lowest code point of that length, and the
+ * bits of the lead byte itself.
+ */
 static int utf8_tail(unsigned char lead, unsigned *low, unsigned *bits)
 {
     if (lead < 0x80) {
@@ -88,7 +91,7 @@ static int hex_digit(char c)
     return at != NULL ? (int)(at - digits) : -1;
 }
 
-bool percent_decode(char *text, bool plus)
+bool percent_decode(char *text)
 {
     char *to = text;
     for (const char *from = text; *from != '\0'; from++) {
@@ -101,7 +104,7 @@ bool percent_decode(char *text, bool plus)
             *to++ = (char)(high * 16 + low);
             from += 2;
         } else {
-            *to++ = plus && *from == '+' ? ' ' : *from;
+            *to++ = *from;
         }
     }
     *to = '\0';

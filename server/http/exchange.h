@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request and a response, free of any library's types, so that handlers run in unit tests
- * without a socket. The daemon fills a request, calls one function, sends the response.
+ * A request and a response without the types of any library, so that unit tests can call handlers
+ * without a socket. The daemon fills a request, calls one function and sends the response.
  *
  * Everything a request points to lives until the exchange is released; a handler allocates its
- * answer from the exchange's arena.
+ * answer in the exchange's arena.
  */
 #ifndef EXCHANGE_H
 #define EXCHANGE_H
@@ -30,9 +30,9 @@ struct response;
 
 /*
  * A request put aside while another thread works for it. The handler fills response.later, calls
- * ops->suspend, hands the work over and returns without a status; whoever finishes the work calls
- * ops->resume, once, on any thread. `run` then goes on where the handler left off, in the thread
- * that serves the connection. When the client is gone by then only `drop` runs.
+ * ops->suspend, hands the work over and returns without a status. Whoever finishes the work calls
+ * ops->resume, once, on any thread. Then `run` continues the request in the thread that serves the
+ * connection. If the client has gone by then, only `drop` is called.
  */
 struct later {
     enum err_code (*run)(void *ctx, struct response *res, struct err *err); /* NULL: nothing */
@@ -59,15 +59,15 @@ struct request {
     int n_query;
     const char *body; /* never NULL; has a NUL after n_body bytes */
     size_t n_body;
-    const char *params[EXCHANGE_MAX_PARAMS]; /* parts of the path matched by the route's {x} */
+    const char *params[EXCHANGE_MAX_PARAMS]; /* parts of the path that stand for the route's {x} */
     int n_params;
     struct arena *arena;  /* of this exchange */
-    struct err transport; /* what went wrong before a handler could run; ERR_OK: nothing */
+    struct err transport; /* what failed before a handler could run; ERR_OK: nothing */
 
-    const struct exchange_ops *ops; /* NULL: cannot be put aside, the answer is wanted now */
+    const struct exchange_ops *ops; /* NULL: the request cannot be put aside */
     struct exchange *exchange;
     struct later later; /* set while it is put aside */
-    int64_t arrived_ns; /* when the whole of it was there, by clock_ns */
+    int64_t arrived_ns; /* when all of it had arrived, by clock_ns */
     int route;
 };
 
@@ -76,14 +76,17 @@ struct request {
 
 /* A body made while it is sent. */
 struct body_source {
-    /* The next bytes; 0: the end; BODY_SOURCE_FAILED: the connection is cut, so that the client
-     * does not take what it has for the whole; BODY_SOURCE_WAIT: nothing yet. Before it says this
-     * it calls ops->suspend, and then whoever has more calls ops->resume, once, on any thread and
-     * perhaps before the read returns; it is read again then. NULL: no source. */
+    /*
+     * Writes the next bytes and returns how many; 0: the end. BODY_SOURCE_FAILED cuts the
+     * connection, so that the client does not mistake what it has for the whole body.
+     * BODY_SOURCE_WAIT: there is nothing yet; the source has called ops->suspend, and whoever has
+     * more calls ops->resume, once, on any thread and perhaps before this call returns. Then the
+     * source is read again. NULL: no source.
+     */
     size_t (*read)(void *ctx, char *out, size_t size);
-    void (*release)(void *ctx); /* once, after the last read, also when it was cut; may be NULL */
+    void (*release)(void *ctx); /* called once, after the last read or a cut; may be NULL */
     void *ctx;                  /* lives as long as the exchange */
-    bool endless; /* it ends when the server says so: a stop waits for it but a moment */
+    bool endless; /* it ends when the server says so: a stop waits for it only for a moment */
 };
 
 struct response {
@@ -101,13 +104,13 @@ struct response {
 const char *request_header(const struct request *req, const char *name);
 const char *request_query(const struct request *req, const char *key);
 
-/* Decodes %xx in place; with `plus`, '+' is a blank. False on bad escapes, NUL or invalid UTF-8. */
-bool percent_decode(char *text, bool plus) MUST_CHECK;
+/* Decodes %xx in place; '+' stays. False on bad escapes, NUL or invalid UTF-8. */
+bool percent_decode(char *text) MUST_CHECK;
 
 /* Is this well-formed UTF-8 (no surrogates, no overlong forms)? */
 bool utf8_is_valid(const char *text, size_t len);
 
-/* Adds a header to the response; the strings are borrowed. Past the limit it is a bug (assert). */
+/* Adds a header; the strings are borrowed. More than EXCHANGE_MAX_HEADERS are a bug (assert). */
 void response_header(struct response *res, const char *name, const char *value);
 
 #endif

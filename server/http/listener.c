@@ -12,42 +12,21 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/mem.h"
 #include "base/threads.h"
 
 #define BACKLOG    1024
-#define NO_ROOM_MS 10 /* until the next try when there was no room or no descriptor */
+#define NO_ROOM_MS 10 /* until the next try when there is no room or no file descriptor */
 
 struct listener {
     struct listener_settings settings;
     int socket;
     int port;
-    int wake; /* eventfd: the thread shall end */
+    int wake; /* eventfd that ends the thread */
     pthread_t thread;
     bool started;
 };
-
-/* "host:port" or "[v6]:port" into its parts. */
-static enum err_code split_address(const char *listen_at, char *host, size_t host_size,
-                                   const char **port, struct err *err)
-{
-    const char *colon = strrchr(listen_at, ':');
-    size_t len = colon != NULL ? (size_t)(colon - listen_at) : 0;
-    if (len >= 2 && listen_at[0] == '[' && listen_at[len - 1] == ']') {
-        listen_at++;
-        len -= 2;
-    } else if (memchr(listen_at, ':', len) != NULL) {
-        len = 0; /* a bare IPv6 address: where would the port begin? */
-    }
-    if (len == 0 || len >= host_size) {
-        return err_set(err, ERR_INVALID, "listen is \"%.60s\", host:port or [v6]:port is needed",
-                       listen_at);
-    }
-    memcpy(host, listen_at, len);
-    host[len] = '\0';
-    *port = colon + 1;
-    return ERR_OK;
-}
 
 static enum err_code bind_socket(const struct addrinfo *at, const char *listen_at, int *out,
                                  struct err *err)
@@ -70,14 +49,13 @@ static enum err_code bind_socket(const struct addrinfo *at, const char *listen_a
 static enum err_code open_socket(struct listener *l, struct err *err)
 {
     const char *listen_at = l->settings.listen;
-    char host[256];
-    const char *port = NULL;
+    struct address address;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
-    if (split_address(listen_at, host, sizeof host, &port, err) != ERR_OK) {
+    if (address_parse(listen_at, &address, err) != ERR_OK) {
         return err->code;
     }
-    int status = getaddrinfo(host, port, &hints, &found);
+    int status = getaddrinfo(address.host, address.port, &hints, &found);
     if (status != 0) {
         return err_set(err, ERR_INVALID, "listen is \"%.60s\": %s", listen_at,
                        gai_strerror(status));
@@ -96,7 +74,7 @@ static enum err_code open_socket(struct listener *l, struct err *err)
     return err->code;
 }
 
-/* All that wait to be accepted; false: not now (no room, or no descriptors). */
+/* False: no more for now, because there is no room or no file descriptor. */
 static bool accept_all(const struct listener *l)
 {
     while (l->settings.has_room(l->settings.ctx)) {
@@ -119,7 +97,7 @@ static void *accept_loop(void *arg)
         struct pollfd fds[] = {{.fd = l->wake, .events = POLLIN},
                                {.fd = room ? l->socket : -1, .events = POLLIN}};
         if (poll(fds, 2, room ? -1 : NO_ROOM_MS) < 0 && errno != EINTR) {
-            log_error(l->settings.log, "connections cannot be waited for", "reason",
+            log_error(l->settings.log, "the server cannot wait for connections", "reason",
                       strerror(errno), NULL);
             return NULL;
         }

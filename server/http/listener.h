@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A listening TCP socket, and a thread that accepts on it and gives connections away. */
+/* A listening TCP socket, and a thread that accepts connections and hands them on. */
 #ifndef LISTENER_H
 #define LISTENER_H
 
@@ -12,7 +12,7 @@
 struct listener_settings {
     const char *listen; /* "127.0.0.1:8080", "[::]:8080"; port 0: any free one */
     bool (*has_room)(void *ctx);
-    /* The connection, non-blocking; it is the taker's from now on. */
+    /* Takes the connection, which is non-blocking. */
     void (*take)(void *ctx, int fd, const struct sockaddr *from, socklen_t len);
     void *ctx;
     struct log *log;

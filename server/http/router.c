@@ -20,8 +20,8 @@ struct piece {
     size_t len;
 };
 
-/* Does the path match? pieces: what stood for the braces. */
-static bool match(const char *pattern, const char *path, struct piece *pieces, int *n_pieces)
+/* pieces: what stands in the path for the braces of the pattern. */
+static bool matches(const char *pattern, const char *path, struct piece *pieces, int *n_pieces)
 {
     *n_pieces = 0;
     while (*pattern == '/' && *path == '/') {
@@ -64,7 +64,7 @@ enum err_code router_find(const struct route *routes, int n_routes, struct reque
     int n_pieces;
     const char *list = NULL;
     for (int i = 0; i < n_routes; i++) {
-        if (!match(routes[i].pattern, req->path, pieces, &n_pieces)) {
+        if (!matches(routes[i].pattern, req->path, pieces, &n_pieces)) {
             continue;
         }
         if (routes[i].method == method) {

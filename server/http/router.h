@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which route of a table a request means. */
+/* Finds the route of a table that a request means. */
 #ifndef ROUTER_H
 #define ROUTER_H
 
@@ -11,9 +11,9 @@ struct route {
 };
 
 /*
- * Index of the route, with the parts it matched in req->params; HEAD is taken as GET.
- * ERR_NOT_FOUND: no such path. ERR_METHOD: the path has other methods, listed in *allow (in the
- * request's arena).
+ * The index of the route; req->params are the parts of the path that stand for its braces. HEAD
+ * finds the route of GET. ERR_NOT_FOUND: no route has this path. ERR_METHOD: the path has other
+ * methods, and *allow lists them (in the request's arena).
  */
 enum err_code router_find(const struct route *routes, int n_routes, struct request *req, int *index,
                           const char **allow, struct err *err) MUST_CHECK;

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "fit/split.h"
+#include "formats/json_write.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -240,28 +241,18 @@ done:
     return err->code;
 }
 
-static void write_score(struct textbuf *text, const char *key, double value)
-{
-    textbuf_printf(text, ",\"%s\":", key);
-    if (isfinite(value)) {
-        textbuf_real(text, value);
-    } else {
-        textbuf_puts(text, "null");
-    }
-}
-
 void gate_write(struct textbuf *text, const struct gate_verdict *v)
 {
-    textbuf_printf(text, "{\"passed\":%s,\"metric\":\"%s\",\"compared\":\"%s\",\"rows\":%d",
-                   v->passed ? "true" : "false", gate_metric_name(v->metric),
-                   gate_rows_name(v->rows), v->n);
-    write_score(text, "candidate", v->candidate);
-    write_score(text, "served", v->served);
-    textbuf_printf(text, ",\"served_version\":%lld,\"reason\":", (long long)v->served_version);
-    if (v->reason[0] != '\0') {
-        textbuf_json_string(text, v->reason);
-    } else {
-        textbuf_puts(text, "null");
-    }
-    textbuf_puts(text, "}");
+    struct json_write json = json_write_to(text);
+    json_write_object(&json, NULL);
+    json_write_bool(&json, "passed", v->passed);
+    json_write_text(&json, "metric", gate_metric_name(v->metric));
+    json_write_text(&json, "compared", gate_rows_name(v->rows));
+    json_write_int(&json, "rows", v->n);
+    json_write_real(&json, "candidate", v->candidate);
+    json_write_real(&json, "served", v->served);
+    json_write_int(&json, "served_version", v->served_version);
+    json_write_text(&json, "reason", v->reason[0] != '\0' ? v->reason : NULL);
+    json_write_object_end(&json);
+    json_write_end(&json);
 }

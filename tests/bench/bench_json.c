@@ -29,10 +29,16 @@ static double median_ns(double *seconds)
 static char *write_tensor(const double *values, struct arena *arena, size_t *len)
 {
     static const size_t shape[] = {ROWS, COLUMNS};
-    struct json_stream *stream = arena_zalloc_array(arena, 1, sizeof *stream);
-    json_stream_text(stream, "{\"inputs\":", 10);
-    json_stream_tensor(stream, values, 2, shape);
-    json_stream_text(stream, "}", 1);
+    struct json_stream *stream = arena_alloc_array(arena, 1, sizeof *stream);
+    struct err err = ERR_INIT;
+    json_stream_init(stream, arena);
+    json_write_object(&stream->json, NULL);
+    json_stream_value(stream, "inputs", values, 2, shape);
+    json_write_object_end(&stream->json);
+    if (json_stream_end(stream, &err) != ERR_OK) {
+        fprintf(stderr, "%s\n", err_msg(&err));
+        exit(1);
+    }
     size_t bound = json_stream_bound(stream);
     char *text = arena_alloc(arena, bound);
     *len = json_stream_read(stream, text, bound);
@@ -55,7 +61,8 @@ static void measure(const char *name, const double *values)
         double start = now();
         char *text = write_tensor(values, &arena, &len);
         double middle = now();
-        if (json_tensor_parse(text, len, &tensor, 1, &arena, &document, &err) != ERR_OK ||
+        if (json_tensor_parse(text, len, (struct json_tensors){&tensor, 1}, &arena, &document,
+                              &err) != ERR_OK ||
             memcmp(tensor.values, values, COUNT * sizeof *values) != 0) {
             fprintf(stderr, "what was written does not read back: %s\n", err_msg(&err));
             exit(1);

@@ -137,17 +137,15 @@ static double hmc_seconds(int rounds)
     struct rng rng;
     struct objective objective = {
         .kind = OBJECTIVE_NLP, .noise_sigma = 0.3, .prior_sigma = 1.0, .n_total = tiny.batch};
-    struct sampler_settings settings = sampler_defaults(SAMPLER_HMC);
+    const struct sampler_settings settings = {
+        .kind = SAMPLER_HMC, .epsilon = 0.01, .leapfrog_steps = 3, .jitter = 0.2};
     double seconds[MAX_ROUNDS];
     const int repeats = 100;
-    settings.leapfrog_steps = 3;
-    settings.epsilon = 0.01;
-    settings.warmup = 0;
     problem_init(&p, &tiny);
     rng_init(&rng, 2, RNG_TEST, 0);
     check(logpost_init(&logpost, &objective, &p.net, &p.rows, &err), &err);
     struct target target = logpost_target(&logpost);
-    check(sampler_init(&sampler, SAMPLER_HMC, &settings, &target, p.params, &rng, &err), &err);
+    check(sampler_init(&sampler, &settings, &target, p.params, &rng, &err), &err);
     for (int round = -1; round < rounds; round++) {
         double start = now();
         for (int k = 0; k < repeats; k++) {

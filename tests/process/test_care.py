@@ -27,7 +27,7 @@ DAMAGES = [
      "batch 1 of model p cannot be read"),
     ("UPDATE batches SET digest = zeroblob(32) WHERE id = 2", "batch 2 of model p does not match its SHA-256"),
     ("UPDATE batches SET n_rows = n_rows + 1 WHERE id = 2", "batch 2 of model p has 30 rows, not the 31"),
-    ("DELETE FROM batches WHERE id = 1", "model p has 30 rows in 1 batches, its statistics say 70 in 2"),
+    ("DELETE FROM batches WHERE id = 1", "model p has 30 rows in 1 batch, its statistics say 70 in 2"),
     ("DELETE FROM row_runs", "the index of model p has 0 entries for 70 rows"),
     ("UPDATE row_run_parts SET bytes = substr(bytes, 1, length(bytes) - 16)", "of the index of model p is not whole"),
     ("UPDATE data_stats SET columns = x'00'", "statistics of the rows of model p are damaged"),

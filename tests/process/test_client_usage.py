@@ -54,7 +54,9 @@ class Usage(ClientTest):
     def test_help_lists_the_values_of_options_that_take_one_of_few(self):
         solvers = listed("core/solve/solver.def", r'^SOLVER\(\w+, "(\w+)"')
         self.assertGreater(len(solvers), 10)
-        for command, values in (("train", solvers), ("predict", ["csv", "json", "npy"]),
+        results = list(dict.fromkeys(listed("core/predict/results.def", r'^RESULT\(\w+, \w+, "(\w+)"')))
+        self.assertGreater(len(results), 8)
+        for command, values in (("train", solvers), ("predict", results), ("predict", ["csv", "json", "npy"]),
                                 ("jobs", ["queued", "running", "succeeded", "failed", "cancelled"])):
             text = re.sub(r"\s+", " ", self.good(command, "--help"))
             self.assertIn(", ".join(values[:-1]) + " or " + values[-1], text)
@@ -119,7 +121,7 @@ class Usage(ClientTest):
                            ("not the address", ("models", "--server", "::1:80")),
                            ("not a finite", ("predict", "m", "--at", "1,x")),
                            ("not a finite", ("predict", "m", "--at", "1,nan")),
-                           ("no table", ("predict", "m", "--at", "1", "--return", "jacobian")),
+                           ("not a table", ("predict", "m", "--at", "1", "--return", "jacobian")),
                            ("csv, json or npy", ("predict", "m", "-", "--format", "xml")),
                            ("number from", ("predict", "m", "-", "--retry", "soon"))):
             with self.subTest(args=args):

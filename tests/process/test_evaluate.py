@@ -149,6 +149,7 @@ class Evaluation(ServerTest):
                 ("1,2,3,4\n1,2,3,x\n", 400, csv, "", "x"),
                 ("1,2,3,4\n", 400, csv, "?outputs=3", "outputs"),
                 ("1,2,3,4\n", 400, csv, "?outputs=x", "outputs"),
+                ("1,2,3,4\n", 400, {"Content-Type": "text/csvfoo"}, "", "line 1"),
                 ({"inputs": good, "outputs": good}, 400, {"Request-Timeout-Ms": "0"}, "", "Timeout")]:
             with self.subTest(body=str(body)[:60]):
                 data = self.evaluate(body, status, query, head)

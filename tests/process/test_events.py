@@ -13,8 +13,8 @@ import threading
 import time
 import unittest
 
+from client_harness import Terminal
 from harness import BINARY, PATIENCE, ServerTest, binary, document, rows
-from test_client import Terminal
 
 # Never ends by itself, however long a test is held up.
 LONG = {"solver": "ensemble", "settings": {"members": 4, "epochs": 1000000}, "seed": 1}
@@ -341,7 +341,7 @@ class Restart(EventTest):
         while "running" not in (first := pipe.stdout.readline()):
             self.assertRegex(first, "^job 1 of m: queued")
         self.server.kill()
-        terminal.read_until("the server is away, waiting for it")
+        terminal.read_until("the server does not answer, waiting for it")
         self.again()
         terminal.read_until(r"(?s)waiting for it.* step \d")
         self.ok(202, "DELETE", f"/v1/jobs/{job}")

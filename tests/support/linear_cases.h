@@ -5,6 +5,7 @@
 
 #include <check.h>
 
+#include "mixed_rows.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "predict/predict.h"
@@ -101,17 +102,6 @@ static inline struct model *gaussian_model(const struct setup *s)
     set_scalers(s, model);
     ck_assert_msg(model_publish(model, &err) == ERR_OK, "%s", err.msg);
     return model;
-}
-
-static inline void random_rows(double *x, int n)
-{
-    struct rng rng;
-    rng_init(&rng, 12, RNG_TEST, 0);
-    for (int i = 0; i < n; i++) {
-        x[D * i] = 5.0 + 2.0 * rng_normal(&rng);
-        x[D * i + 1] = 0.2 + 3.0 * rng_uniform(&rng);
-        x[D * i + 2] = rng_normal(&rng);
-    }
 }
 
 static inline void run(const struct model *model, const struct predict_request *req,

@@ -59,11 +59,8 @@ static struct objective make_objective(struct posed *f, enum posed_objective kin
     return objective;
 }
 
-bool posed_init(struct posed *f, const struct posed_kind *kind, enum posed_objective objective,
-                int n)
+static struct arch arch_of(const struct posed_kind *kind)
 {
-    struct err err = ERR_INIT;
-    struct rng rng;
     struct arch arch = arch_default(kind->d, kind->o);
     arch.width = kind->r;
     arch.layers = kind->layers;
@@ -75,6 +72,15 @@ bool posed_init(struct posed *f, const struct posed_kind *kind, enum posed_objec
     arch.bias = !kind->no_bias;
     arch.layer_pre = !kind->no_pre;
     arch.layer_post = !kind->no_post;
+    return arch;
+}
+
+bool posed_init(struct posed *f, const struct posed_kind *kind, enum posed_objective objective,
+                int n)
+{
+    struct err err = ERR_INIT;
+    struct rng rng;
+    struct arch arch = arch_of(kind);
     *f = (struct posed){.net = {.phi = NULL}};
     ck_assert_msg(resnet_init(&f->net, &arch, &err) == ERR_OK, "%s", err_msg(&err));
     if (objective == POSED_PREDICTED && f->net.n_out % 2 != 0) {

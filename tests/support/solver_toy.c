@@ -44,6 +44,18 @@ struct arch solver_toy_arch(enum noise_kind noise)
     return arch;
 }
 
+struct arch solver_toy_linear_arch(void)
+{
+    struct arch arch = arch_default(TOY_INPUTS, TOY_OUT);
+    arch.width = TOY_INPUTS;
+    arch.layers = 0;
+    arch.basis = WPFN_CONSTANT;
+    arch.activation = ACT_IDENTITY;
+    arch.layer_pre = false;
+    arch.layer_post = false;
+    return arch;
+}
+
 void solver_toy_init(struct solver_toy *toy, enum solver_kind kind, enum noise_kind noise,
                      const struct arch *arch)
 {
@@ -83,4 +95,33 @@ enum err_code solver_toy_run(const struct solver_toy *toy, struct solver_result 
                              struct err *err)
 {
     return solver_run(toy->kind, &toy->problem, &toy->settings, result, err);
+}
+
+static double train_at(const struct loss *loss, const struct data *rows, const double *params,
+                       double *grad)
+{
+    struct rng rng;
+    rng_init(&rng, 4, RNG_TEST, 0);
+    return loss->train(loss->ctx, rows, params, grad, &rng);
+}
+
+void solver_toy_check_gradient(const struct loss *loss, const struct data *rows, double *params)
+{
+    size_t n = (size_t)loss->n_params;
+    double *grad = mem_alloc_array(n, sizeof *grad);
+    double max = 0.0;
+    double error = 0.0;
+    train_at(loss, rows, params, grad);
+    for (size_t k = 0; k < n; k++) {
+        double at = params[k];
+        params[k] = at + 1e-5;
+        double above = train_at(loss, rows, params, NULL);
+        params[k] = at - 1e-5;
+        double below = train_at(loss, rows, params, NULL);
+        params[k] = at;
+        error = fmax(error, fabs((above - below) / 2e-5 - grad[k]));
+        max = fmax(max, fabs(grad[k]));
+    }
+    mem_free(grad);
+    ck_assert_double_le(error, 1e-7 * max);
 }

@@ -3,6 +3,7 @@
 #ifndef SOLVER_TOY_H
 #define SOLVER_TOY_H
 
+#include "fit/loss.h"
 #include "solve/solver.h"
 
 #define TOY_ROWS   18 /* for training */
@@ -24,6 +25,9 @@ struct solver_toy {
 /* Width 3, two blocks, linear weights, with pre and post layer. */
 struct arch solver_toy_arch(enum noise_kind noise);
 
+/* No pre or post layer, one block, identity: y_j = x_j + sum_k W_jk x_k + b_j. */
+struct arch solver_toy_linear_arch(void);
+
 /* The toy must not move. Settings are small; failures fail the test. */
 void solver_toy_init(struct solver_toy *toy, enum solver_kind kind, enum noise_kind noise,
                      const struct arch *arch);
@@ -31,5 +35,11 @@ void solver_toy_release(struct solver_toy *toy);
 
 enum err_code solver_toy_run(const struct solver_toy *toy, struct solver_result *result,
                              struct err *err) MUST_CHECK;
+
+/*
+ * Compares the loss's gradient at params [n_params] with central differences, each evaluation with
+ * the same random numbers.
+ */
+void solver_toy_check_gradient(const struct loss *loss, const struct data *rows, double *params);
 
 #endif

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /v1/models/{m}/compare: versions of a model on the same rows, sent or stored. Each is scored
- * as evaluate does it, one after the other and block by block, and for each after the first the
- * differences of the rows' losses to the first one's are told (core/predict/paired).
+ * POST /v1/models/{m}/compare: versions of a model on the same rows, sent or stored. The versions
+ * are scored one after the other, as evaluate scores one. For each after the first the answer also
+ * tells how the losses of the rows differ from those of the first (core/predict/paired).
  *
- * Versions and rows may have to be read, so the request goes to the writing threads first. The
- * scoring, which may take minutes, must not hold one of them: its blocks wait their turn among the
- * predictions (live/batcher), and a compute thread that has finished one hands in the next.
+ * Versions and rows may have to be read from the disk, so the request goes to the writing threads
+ * first. The scoring may take minutes and must not occupy one of them: its blocks take turns among
+ * the predictions (block_run.h).
  */
 #include "api/handlers.h"
 
+#include "api/native/block_run.h"
 #include "api/native/compare_request.h"
 #include "api/native/scoring.h"
 #include "api/reply.h"
@@ -28,20 +29,15 @@ struct comparison {
     struct served *served[COMPARE_MAX_VERSIONS];
     struct data rows;
     double *first; /* [rows.n x PAIRED_N] losses of the first version */
-    double *other; /* the same of a block of another one */
+    double *other; /* the same of one block of another version */
     struct paired_rule rule;
-    struct textbuf text;    /* the answer, as far as it is known .. */
+    struct textbuf text;    /* the answer as far as it is known .. */
     struct json_write json; /* .. and its writer */
 
-    /* The version at work, and its block of rows. */
-    int at;
-    int row; /* the first of the block */
+    int at; /* the version at work */
     struct scoring scoring;
     struct paired paired;
-    struct predict_request block;
-    struct predict_result result;
-    struct arena arena; /* of the result */
-    struct batch_item item;
+    struct block_run run;
     struct err err;
 };
 
@@ -102,7 +98,7 @@ static enum err_code find_rows(struct comparison *c, struct err *err)
                : err_set(err, ERR_NOMEM, "no memory for the comparison");
 }
 
-/* ---- what is told ---- */
+/* ---- the answer ---- */
 
 static void write_differences(struct json_write *json, const struct paired *paired)
 {
@@ -146,32 +142,7 @@ static void write_head(struct comparison *c)
 
 /* ---- one version after the other, block by block ---- */
 
-static bool gone(const void *ctx)
-{
-    const struct comparison *c = ctx;
-    return c->req->ops->gone(c->req->exchange);
-}
-
-static void done(void *ctx);
-
-/* Makes the item ask for the block that begins at c->row. */
-static void aim(struct comparison *c)
-{
-    int left = c->rows.n - c->row;
-    c->block.n = left < c->scoring.block.n ? left : c->scoring.block.n;
-    c->block.x = c->rows.x + (size_t)c->row * (size_t)c->rows.d;
-    c->item = (struct batch_item){.model = c->served[c->at]->model,
-                                  .request = &c->block,
-                                  .result = &c->result,
-                                  .arena = &c->arena,
-                                  .deadline_ns = c->request.deadline_ns,
-                                  .gone = gone,
-                                  .done = done,
-                                  .ctx = c,
-                                  .err = ERR_INIT};
-}
-
-/* The first version's range is the unit for all, or their residuals could not be compared. */
+/* The range of the first version is the unit for all versions, so that residuals are comparable. */
 static enum err_code keep_range(struct comparison *c, struct err *err)
 {
     size_t n_range = 2 * (size_t)c->rows.o;
@@ -187,18 +158,15 @@ static enum err_code keep_range(struct comparison *c, struct err *err)
 static enum err_code begin_version(struct comparison *c, struct err *err)
 {
     const struct served *served = c->served[c->at];
-    c->row = 0;
     c->paired = (struct paired){.n = 0};
     if (scoring_begin(&c->scoring, served->model, &c->rows, c->req->arena, err) != ERR_OK ||
         (c->at == 0 && keep_range(c, err) != ERR_OK)) {
         return err->code;
     }
     c->rule.noise = c->scoring.evaluation.noise;
-    c->block = c->scoring.block;
     json_write_object(&c->json, NULL);
     json_write_int(&c->json, "version", served->version);
-    aim(c);
-    return predict_check(served->model, &c->block, err);
+    return block_run_begin(&c->run, served->model, &c->rows, &c->scoring.block, err);
 }
 
 static enum err_code end_version(struct comparison *c, struct err *err)
@@ -216,68 +184,51 @@ static enum err_code end_version(struct comparison *c, struct err *err)
     return ERR_OK;
 }
 
-/* The predicted block enters the sums. */
-static enum err_code take(struct comparison *c, struct err *err)
+static void add_block(struct comparison *c)
 {
-    const double *y = c->rows.y + (size_t)c->row * (size_t)c->rows.o;
-    double *first = c->first + (size_t)c->row * PAIRED_N;
-    if (c->item.err.code != ERR_OK) {
-        *err = c->item.err;
-        return err->code;
-    }
-    scoring_add(&c->scoring, &c->result, y, c->block.n);
-    paired_losses(&c->rule, &c->result, y, c->block.n, c->at == 0 ? first : c->other);
+    const struct block_run *run = &c->run;
+    const double *y = c->rows.y + (size_t)run->row * (size_t)c->rows.o;
+    double *first = c->first + (size_t)run->row * PAIRED_N;
+    scoring_add(&c->scoring, &run->result, y, run->block.n);
+    paired_losses(&c->rule, &run->result, y, run->block.n, c->at == 0 ? first : c->other);
     if (c->at > 0) {
-        paired_add(&c->paired, first, c->other, c->block.n);
+        paired_add(&c->paired, first, c->other, run->block.n);
     }
-    c->row += c->block.n;
-    arena_clear(&c->arena);
-    return ERR_OK;
 }
 
-/* After a block: is there another one? Not at the end, and not after an error, which c->err has. */
-static bool go_on(struct comparison *c)
+/* Adds the predicted block; false after the last version's last one, or an error, in c->err. */
+static bool add_and_go_on(void *ctx)
 {
+    struct comparison *c = ctx;
     int at = c->at;
-    if (take(c, &c->err) == ERR_OK && c->row == c->rows.n && end_version(c, &c->err) == ERR_OK &&
-        c->at < c->request.n_versions) {
-        err_kept(begin_version(c, &c->err));
+    if (c->run.item.err.code != ERR_OK) {
+        c->err = c->run.item.err;
+    } else {
+        add_block(c);
+        if (!block_run_next(&c->run) && end_version(c, &c->err) == ERR_OK &&
+            c->at < c->request.n_versions) {
+            err_kept(begin_version(c, &c->err));
+        }
     }
     if (c->err.code == ERR_NUMERIC) {
         err_prefix(&c->err, "version %lld", (long long)c->served[at]->version);
     }
-    if (c->err.code != ERR_OK || c->at == c->request.n_versions) {
-        return false;
-    }
-    aim(c);
-    return true;
-}
-
-/* On a compute thread, after each block. */
-static void done(void *ctx)
-{
-    struct comparison *c = ctx;
-    if (go_on(c)) {
-        c->item.goes_on = true;
-        batcher_submit(c->app->batcher, &c->item);
-    } else {
-        c->req->ops->resume(c->req->exchange);
-    }
+    return c->err.code == ERR_OK && c->at < c->request.n_versions;
 }
 
 /* ---- the request ---- */
 
-static void drop(void *ctx)
+static void drop_work(void *ctx)
 {
     struct comparison *c = ctx;
     scoring_release(&c->scoring);
-    arena_release(&c->arena);
+    block_run_release(&c->run);
     for (int i = 0; i < c->request.n_versions; i++) {
         served_unref(c->served[i]);
     }
 }
 
-static enum err_code finish(void *ctx, struct response *res, struct err *err)
+static enum err_code finish_work(void *ctx, struct response *res, struct err *err)
 {
     struct comparison *c = ctx;
     if (c->err.code != ERR_OK) {
@@ -287,29 +238,21 @@ static enum err_code finish(void *ctx, struct response *res, struct err *err)
         json_write_object_end(&c->json);
         err_kept(reply_json(res, 200, &c->json, err));
     }
-    drop(c);
+    drop_work(c);
     return err->code;
 }
 
-/* Back on the connection's thread: the first block goes to the batcher, the answer comes later. */
-static enum err_code start(void *ctx, struct response *res, struct err *err)
+/* Back on the connection's thread. */
+static enum err_code start_blocks(void *ctx, struct response *res, struct err *err)
 {
     struct comparison *c = ctx;
-    if (c->req->ops == NULL) {
-        do {
-            c->block.n_threads = c->app->config->predict_threads;
-            err_kept(predict_run(c->item.model, &c->block, &c->arena, &c->result, &c->item.err));
-        } while (go_on(c));
-        return finish(c, res, err);
-    }
-    if (batcher_admit(c->app->batcher, &c->item, err) != ERR_OK) {
-        drop(c);
+    const struct later later = {.run = finish_work, .drop = drop_work, .ctx = c};
+    bool waits = false;
+    if (block_run_all(&c->run, res, &later, &waits, err) != ERR_OK) {
+        drop_work(c);
         return err->code;
     }
-    res->later = (struct later){.run = finish, .drop = drop, .ctx = c};
-    c->req->ops->suspend(c->req->exchange);
-    batcher_submit(c->app->batcher, &c->item);
-    return ERR_OK;
+    return waits ? ERR_OK : finish_work(c, res, err);
 }
 
 enum err_code handle_compare(struct app *app, const struct request *req, struct response *res,
@@ -327,13 +270,18 @@ enum err_code handle_compare(struct app *app, const struct request *req, struct 
     if (reply_model_name(req->params[0], &c->model, err) == ERR_OK &&
         compare_request_read(req, app->config->max_rows, &c->request, err) == ERR_OK &&
         find_versions(c, err) == ERR_OK && find_rows(c, err) == ERR_OK) {
+        c->run = (struct block_run){.app = app,
+                                    .req = req,
+                                    .deadline_ns = c->request.deadline_ns,
+                                    .add = add_and_go_on,
+                                    .ctx = c};
         write_head(c);
         err_kept(begin_version(c, err));
     }
     if (err->code != ERR_OK) {
-        drop(c);
+        drop_work(c);
         return err->code;
     }
-    res->later = (struct later){.run = start, .drop = drop, .ctx = c};
+    res->later = (struct later){.run = start_blocks, .drop = drop_work, .ctx = c};
     return ERR_OK;
 }

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #define COMPARE_MIN_VERSIONS 2
-#define COMPARE_USUAL_ROWS   1000   /* stored ones */
-#define COMPARE_MAX_ROWS     100000 /* stored ones */
+#define COMPARE_DEFAULT_ROWS 1000 /* of the stored ones */
+#define COMPARE_MAX_ROWS     100000
 
 static enum err_code check_count(size_t n, struct err *err)
 {
@@ -23,7 +23,7 @@ static enum err_code check_count(size_t n, struct err *err)
 
 static enum err_code read_versions(struct compare_request *c, const json_t *list, struct err *err)
 {
-    size_t n = json_array_size(list); /* 0 when it is none */
+    size_t n = json_array_size(list); /* 0 when it is no list */
     if (check_count(n, err) != ERR_OK) {
         return err->code;
     }
@@ -38,7 +38,7 @@ static enum err_code read_versions(struct compare_request *c, const json_t *list
     return ERR_OK;
 }
 
-/* In the query they are separated by commas; NULL: there are none. */
+/* Versions in the query, separated by commas; from is NULL without any. */
 static enum err_code read_query(struct compare_request *c, const char *from, struct arena *arena,
                                 struct err *err)
 {
@@ -64,18 +64,17 @@ static enum err_code read_query(struct compare_request *c, const char *from, str
 static enum err_code read_stored(struct compare_request *c, struct err *err)
 {
     static const char *const keys[] = {"after_batch", "limit", NULL};
-    c->limit = COMPARE_USUAL_ROWS;
+    c->limit = COMPARE_DEFAULT_ROWS;
     if (c->labelled.x.found || c->labelled.y.found) {
         return err_set(err, ERR_INVALID,
                        "rows are either in inputs and outputs or those that data names, not both");
     }
-    if (json_read_check_keys(c->stored, "data", keys, err) != ERR_OK ||
-        json_read_get_int(c->stored, "data", "after_batch", false, 0, INT64_MAX, &c->after_batch,
-                          err) != ERR_OK) {
-        return err->code;
+    if (json_read_check_keys(c->stored, "data", keys, err) == ERR_OK) {
+        const struct json_members members = {c->stored, "data", err};
+        json_read_int(members, "after_batch", 0, INT64_MAX, &c->after_batch);
+        json_read_int(members, "limit", 1, COMPARE_MAX_ROWS, &c->limit);
     }
-    return json_read_get_int(c->stored, "data", "limit", false, 1, COMPARE_MAX_ROWS, &c->limit,
-                             err);
+    return err->code;
 }
 
 enum err_code compare_request_read(const struct request *req, int max_rows,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/predict_answer.h"
 
-#include "base/textbuf.h"
 #include "formats/json_stream.h"
+#include "formats/media_type.h"
 #include "formats/npy.h"
 
 #include <string.h>
@@ -12,122 +12,91 @@
 
 /* ---- JSON ---- */
 
-/* ,"mean": and so on, by enum predict_index. */
-static const char *const members[] = {
-#define RESULT(FLAG, field, name, shape, join, option) ",\"" name "\":",
-#include "predict/results.def"
-#undef RESULT
-};
-
-/* Parts of the stream, texts and tensors, that a result of each shape takes, and a whole answer. */
+/* Tensors that a result of each shape is made of. */
 enum {
-    PARTS_N_O = 2,
-    PARTS_LEVELS_N_O = 6,
-    PARTS_N_O_O = 2,
-    PARTS_O_N_N = 2,
-    PARTS_SAMPLES_N_O = 2,
-    PARTS_PAIR_N_O_D = 6,
-    PARTS_ENDS_N_O = 4 * PREDICT_MAX_INTERVALS + 2,
-    PARTS_ANSWER = 2
-#define RESULT(FLAG, field, name, shape, join, option) +PARTS_##shape
+    TENSORS_N_O = 1,
+    TENSORS_LEVELS_N_O = 2,
+    TENSORS_N_O_O = 1,
+    TENSORS_O_N_N = 1,
+    TENSORS_SAMPLES_N_O = 1,
+    TENSORS_PAIR_N_O_D = 2,
+    TENSORS_ENDS_N_O = 2 * PREDICT_MAX_INTERVALS,
+    TENSORS_OF_ALL = 0
+#define RESULT(FLAG, field, name, shape, join, option) +TENSORS_##shape
 #include "predict/results.def"
 #undef RESULT
 };
-_Static_assert(PARTS_ANSWER <= JSON_STREAM_PARTS, "an answer with every result has room");
+_Static_assert(TENSORS_OF_ALL <= JSON_STREAM_TENSORS, "an answer with every result has room");
 
-static void put(struct json_stream *stream, const char *text)
+/* {"levels":[..],"values":[..]}, values [n x o] for each level. */
+static void write_levels(struct json_stream *stream, const struct predict_request *req,
+                         const double *values, const struct predict_dims *dims)
 {
-    json_stream_text(stream, text, strlen(text));
-}
-
-/* [n x o] of each level: {"levels":[..],"values":[..]}. */
-static void put_levels(struct json_stream *stream, const struct predict_request *req,
-                       const double *values, const struct predict_dims *dims)
-{
-    put(stream, "{\"levels\":");
-    json_stream_tensor(stream, req->levels, 1, &dims->size[0]);
-    put(stream, ",\"values\":");
-    json_stream_tensor(stream, values, dims->rank, dims->size);
-    put(stream, "}");
+    json_stream_value(stream, "levels", req->levels, 1, &dims->size[0]);
+    json_stream_value(stream, "values", values, dims->rank, dims->size);
 }
 
 /* {"mean":[..],"std":[..]} */
-static void put_pair(struct json_stream *stream, const double *values,
-                     const struct predict_dims *dims)
+static void write_pair(struct json_stream *stream, const double *values,
+                       const struct predict_dims *dims)
 {
     size_t half = 1;
     for (int k = 1; k < dims->rank; k++) {
         half *= dims->size[k];
     }
-    put(stream, "{\"mean\":");
-    json_stream_tensor(stream, values, dims->rank - 1, &dims->size[1]);
-    put(stream, ",\"std\":");
-    json_stream_tensor(stream, values + half, dims->rank - 1, &dims->size[1]);
-    put(stream, "}");
+    json_stream_value(stream, "mean", values, dims->rank - 1, &dims->size[1]);
+    json_stream_value(stream, "std", values + half, dims->rank - 1, &dims->size[1]);
 }
 
-/* A level and how its interval is made: the text before the numbers. */
-static bool put_level(struct json_stream *stream, const char *before, double level,
-                      enum conformal_method method, struct arena *arena)
-{
-    struct textbuf text = textbuf_in(arena);
-    textbuf_printf(&text, "%s\"level\":", before);
-    textbuf_real(&text, level);
-    textbuf_puts(&text, ",\"method\":");
-    textbuf_json_string(&text, method != CONFORMAL_NONE ? conformal_method_name(method) : "normal");
-    textbuf_puts(&text, ",\"lower\":");
-    if (textbuf_failed(&text)) {
-        return false;
-    }
-    json_stream_text(stream, text.data, text.len);
-    return true;
-}
-
-/* [{"level":0.9,"method":"split","lower":[..],"upper":[..]},..]; false when memory is short. */
-static bool put_intervals(struct json_stream *stream, const struct predict_answer *answer,
-                          const double *values, const struct predict_dims *dims)
+/* [{"level":0.9,"method":"split","lower":[..],"upper":[..]},..] */
+static void write_intervals(struct json_stream *stream, const struct predict_answer *answer,
+                            const double *values, const struct predict_dims *dims)
 {
     const struct predict_request *req = &answer->request->predict;
+    enum conformal_method method = answer->served->model->conformal.method;
     size_t cells = dims->size[1] * dims->size[2];
     for (int k = 0; k < req->n_intervals; k++) {
         const double *lower = values + 2 * (size_t)k * cells;
-        if (!put_level(stream, k > 0 ? "},{" : "[{", req->intervals[k],
-                       answer->served->model->conformal.method, answer->arena)) {
-            return false;
-        }
-        json_stream_tensor(stream, lower, 2, &dims->size[1]);
-        put(stream, ",\"upper\":");
-        json_stream_tensor(stream, lower + cells, 2, &dims->size[1]);
+        json_write_object(&stream->json, NULL);
+        json_write_real(&stream->json, "level", req->intervals[k]);
+        json_write_text(&stream->json, "method",
+                        method != CONFORMAL_NONE ? conformal_method_name(method) : "normal");
+        json_stream_value(stream, "lower", lower, 2, &dims->size[1]);
+        json_stream_value(stream, "upper", lower + cells, 2, &dims->size[1]);
+        json_write_object_end(&stream->json);
     }
-    put(stream, "}]");
-    return true;
 }
 
-/* False when memory is short. */
-static bool put_result(struct json_stream *stream, const struct predict_answer *answer,
-                       enum predict_index index)
+static void write_result(struct json_stream *stream, const struct predict_answer *answer,
+                         enum predict_index index)
 {
     const struct predict_request *req = &answer->request->predict;
     const double *values = answer->result->at[index];
+    const char *name = predict_kinds[index].name;
     struct predict_dims dims = predict_result_dims(index, answer->served->model, req);
-    put(stream, members[index]);
     switch (predict_kinds[index].shape) {
     case PREDICT_SHAPE_N_O:
     case PREDICT_SHAPE_N_O_O:
     case PREDICT_SHAPE_O_N_N:
     case PREDICT_SHAPE_SAMPLES_N_O:
-        json_stream_tensor(stream, values, dims.rank, dims.size);
-        return true;
+        json_stream_value(stream, name, values, dims.rank, dims.size);
+        break;
     case PREDICT_SHAPE_LEVELS_N_O:
-        put_levels(stream, req, values, &dims);
-        return true;
+        json_write_object(&stream->json, name);
+        write_levels(stream, req, values, &dims);
+        json_write_object_end(&stream->json);
+        break;
     case PREDICT_SHAPE_PAIR_N_O_D:
-        put_pair(stream, values, &dims);
-        return true;
+        json_write_object(&stream->json, name);
+        write_pair(stream, values, &dims);
+        json_write_object_end(&stream->json);
+        break;
     case PREDICT_SHAPE_ENDS_N_O:
-        return put_intervals(stream, answer, values, &dims);
+        json_write_array(&stream->json, name);
+        write_intervals(stream, answer, values, &dims);
+        json_write_array_end(&stream->json);
+        break;
     }
-    return false;
 }
 
 static bool is_outside(const double *range, double value)
@@ -135,13 +104,25 @@ static bool is_outside(const double *range, double value)
     return value < range[0] || value > range[1];
 }
 
+static void write_warning(struct json_write *json, int row, int input, double value,
+                          const double *range)
+{
+    json_write_object(json, NULL);
+    json_write_text(json, "code", "extrapolation");
+    json_write_int(json, "row", row);
+    json_write_int(json, "input", input);
+    json_write_real(json, "value", value);
+    json_write_reals(json, "range", range, 2);
+    json_write_object_end(json);
+}
+
 /* Lists inputs outside the range the model was trained on; returns the number of such rows. */
-static long write_warnings(struct textbuf *text, const struct prediction_request *request,
+static long write_warnings(struct json_write *json, const struct prediction_request *request,
                            const struct model *model)
 {
     long cells = 0;
     long rows = 0;
-    textbuf_puts(text, ",\"warnings\":[");
+    json_write_array(json, "warnings");
     for (int i = 0; model->training_range != NULL && i < request->predict.n; i++) {
         bool outside = false;
         for (int j = 0; j < model->d; j++) {
@@ -152,22 +133,19 @@ static long write_warnings(struct textbuf *text, const struct prediction_request
             }
             outside = true;
             if (cells++ < MAX_WARNINGS) {
-                textbuf_printf(text,
-                               "%s{\"code\":\"extrapolation\",\"row\":%d,\"input\":%d,\"value\":",
-                               cells > 1 ? "," : "", i, j);
-                textbuf_real(text, value);
-                textbuf_puts(text, ",\"range\":");
-                textbuf_vector(text, range, 2);
-                textbuf_puts(text, "}");
+                write_warning(json, i, j, value, range);
             }
         }
         rows += outside;
     }
     if (cells > MAX_WARNINGS) {
-        textbuf_printf(text, ",{\"code\":\"more\",\"count\":%ld,\"rows\":%ld}",
-                       cells - MAX_WARNINGS, rows);
+        json_write_object(json, NULL);
+        json_write_text(json, "code", "more");
+        json_write_int(json, "count", cells - MAX_WARNINGS);
+        json_write_int(json, "rows", rows);
+        json_write_object_end(json);
     }
-    textbuf_puts(text, "]");
+    json_write_array_end(json);
     return rows;
 }
 
@@ -198,28 +176,27 @@ static enum err_code write_json(const struct predict_answer *answer, struct resp
                                 long *outside, struct err *err)
 {
     const struct served *served = answer->served;
-    struct json_stream *stream = arena_zalloc_array(answer->arena, 1, sizeof *stream);
-    struct textbuf head = textbuf_in(answer->arena);
-    struct textbuf tail = textbuf_in(answer->arena);
-    textbuf_puts(&head, "{\"model\":");
-    textbuf_json_string(&head, served->name);
-    textbuf_printf(&head, ",\"version\":%lld,\"draws\":%d", (long long)served->version,
-                   served->model->m);
-    *outside = write_warnings(&tail, answer->request, served->model);
-    textbuf_puts(&tail, "}");
-    if (stream == NULL || textbuf_failed(&head) || textbuf_failed(&tail)) {
+    struct json_stream *stream = arena_alloc_array(answer->arena, 1, sizeof *stream);
+    if (stream == NULL) {
         return no_memory(err);
     }
-    json_stream_text(stream, head.data, head.len);
+    json_stream_init(stream, answer->arena);
+    json_write_object(&stream->json, NULL);
+    json_write_text(&stream->json, "model", served->name);
+    json_write_int(&stream->json, "version", served->version);
+    json_write_int(&stream->json, "draws", served->model->m);
     for (int i = 0; i < PREDICT_N_RESULTS; i++) {
-        if ((answer->request->predict.want & (1U << i)) &&
-            !put_result(stream, answer, (enum predict_index)i)) {
-            return no_memory(err);
+        if (answer->request->predict.want & (1U << i)) {
+            write_result(stream, answer, (enum predict_index)i);
         }
     }
-    json_stream_text(stream, tail.data, tail.len);
+    *outside = write_warnings(&stream->json, answer->request, served->model);
+    json_write_object_end(&stream->json);
+    if (json_stream_end(stream, err) != ERR_OK) {
+        return err->code;
+    }
     res->status = 200;
-    res->content_type = "application/json";
+    res->content_type = MEDIA_TYPE_JSON;
     return send_stream(stream, answer->arena, res, err);
 }
 
@@ -236,8 +213,11 @@ static enum err_code write_array(const struct predict_answer *answer, struct res
         if (req->want == 1U << i) {
             struct predict_dims dims =
                 predict_result_dims((enum predict_index)i, answer->served->model, req);
-            return npy_write(answer->result->at[i], dims.rank, dims.size, answer->request->single,
-                             answer->arena, &res->body, &res->n_body, err);
+            const struct npy_array array = {.values = answer->result->at[i],
+                                            .rank = dims.rank,
+                                            .shape = dims.size,
+                                            .single = answer->request->single};
+            return npy_write(&array, answer->arena, &res->body, &res->n_body, err);
         }
     }
     return err_set(err, ERR_INTERNAL, "no single result for npy");
@@ -279,7 +259,7 @@ static enum err_code write_npy(const struct predict_answer *answer, struct respo
     response_header(res, "Surrogate-Draws", draws);
     response_header(res, "Surrogate-Extrapolated-Rows", rows);
     res->status = 200;
-    res->content_type = NPY_TYPE;
+    res->content_type = MEDIA_TYPE_NPY;
     return ERR_OK;
 }
 

@@ -116,10 +116,9 @@ static enum err_code read_draws(const json_t *object, const char *key,
 {
     int64_t samples = DEFAULT_SAMPLES;
     int64_t seed = 0;
-    if (json_read_get_int(object, "body", key, false, 1, MODEL_MAX_DRAWS, &samples, err) !=
-            ERR_OK ||
-        json_read_get_int(object, "body", "seed", false, INT64_MIN, INT64_MAX, &seed, err) !=
-            ERR_OK) {
+    const struct json_members members = {object, "body", err};
+    json_read_int(members, key, 1, MODEL_MAX_DRAWS, &samples);
+    if (json_read_int(members, "seed", INT64_MIN, INT64_MAX, &seed) != ERR_OK) {
         return err->code;
     }
     *given = json_object_get(object, key) != NULL;
@@ -134,7 +133,8 @@ static enum err_code read_between(const json_t *object, enum predict_index index
 {
     const char *key = predict_kinds[index].name;
     const char *kind = NULL;
-    if (json_read_get_text(object, "body", key, false, 16, &kind, err) != ERR_OK || kind == NULL) {
+    const struct json_members members = {object, "body", err};
+    if (json_read_text(members, key, 16, &kind) != ERR_OK || kind == NULL) {
         return err->code;
     }
     if (strcmp(kind, "rows") != 0 && strcmp(kind, "outputs") != 0) {

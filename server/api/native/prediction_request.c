@@ -5,11 +5,12 @@
 #include "api/reply.h"
 #include "base/known.h"
 #include "formats/json_tensor.h"
+#include "formats/json_write.h"
+#include "formats/media_type.h"
 #include "formats/npy.h"
 #include "store/models/model_name.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define MAX_TIMEOUT_MS 86400000 /* a day */
 
@@ -19,6 +20,7 @@
 static enum err_code read_target(const struct request *req, const json_t *body,
                                  struct prediction_request *request, struct err *err)
 {
+    const struct json_members members = {body, "body", err};
     const char *name = NULL;
     if (req->n_params > 0) {
         if (json_object_get(body, "model") != NULL ||
@@ -29,8 +31,8 @@ static enum err_code read_target(const struct request *req, const json_t *body,
                            json_object_get(body, "model") != NULL ? "model" : "version");
         }
         name = req->params[0];
-    } else if (json_read_get_text(body, "body", "model", true, NAME_MAX_CHARS, &name, err) !=
-               ERR_OK) {
+    } else if (json_read_require(members, "model") != ERR_OK ||
+               json_read_text(members, "model", NAME_MAX_CHARS, &name) != ERR_OK) {
         return err->code;
     }
     if (reply_model_name(name, &request->model, err) != ERR_OK) {
@@ -69,7 +71,8 @@ static enum err_code read_json(const struct request *req, int max_rows,
     json_t *body = NULL;
     struct json_tensor inputs = {
         .key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS};
-    if (json_tensor_parse(req->body, req->n_body, &inputs, 1, req->arena, &body, err) != ERR_OK ||
+    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){&inputs, 1}, req->arena,
+                          &body, err) != ERR_OK ||
         read_request(req, body, request, err) != ERR_OK ||
         json_tensor_check(&inputs, body, 0, err) != ERR_OK) {
         return err->code;
@@ -103,36 +106,52 @@ static enum err_code find_form(const char *key, enum option_form *form, struct e
     return known_refuse("query: key", key, (struct names){keys, n_options + 2}, err);
 }
 
-/* The value as JSON; what is no number there is left for the JSON reader to refuse. */
-static void put_value(struct textbuf *text, enum option_form form, const char *value,
-                      struct arena *arena)
+/* A number as it is; anything else is left for the JSON reader to refuse. */
+static void write_number(struct json_write *json, const char *key, const char *text)
 {
-    if (form == OPTION_TEXT) {
-        textbuf_json_string(text, value);
-        return;
+    if (text[0] != '\0' && text[strspn(text, "0123456789.eE+-")] == '\0') {
+        json_write_raw(json, key, text);
+    } else {
+        json_write_text(json, key, text);
     }
-    if (form != OPTION_NUMBER) {
-        textbuf_puts(text, "[");
-    }
-    for (const char *from = value;; from++) {
-        size_t len = strcspn(from, ",");
-        char *item = arena_strndup(arena, from, len);
-        if (item == NULL) {
-            text->failed = true;
-        } else if (form == OPTION_NAMES || *item == '\0' ||
-                   item[strspn(item, "0123456789.eE+-")] != '\0') {
-            textbuf_json_string(text, item);
+}
+
+/* The parts of a list that commas separate. */
+static void write_list(struct json_write *json, const char *key, enum option_form form, char *list)
+{
+    json_write_array(json, key);
+    while (list != NULL) {
+        char *comma = strchr(list, ',');
+        if (comma != NULL) {
+            *comma++ = '\0';
+        }
+        if (form == OPTION_NAMES) {
+            json_write_text(json, NULL, list);
         } else {
-            textbuf_puts(text, item);
+            write_number(json, NULL, list);
         }
-        from += len;
-        if (*from == '\0') {
-            break;
-        }
-        textbuf_puts(text, ",");
+        list = comma;
     }
-    if (form != OPTION_NUMBER) {
-        textbuf_puts(text, "]");
+    json_write_array_end(json);
+}
+
+static void write_option(struct json_write *json, const struct header *option,
+                         enum option_form form, struct arena *arena)
+{
+    char *list;
+    switch (form) {
+    case OPTION_TEXT:
+        json_write_text(json, option->name, option->value);
+        break;
+    case OPTION_NUMBER:
+        write_number(json, option->name, option->value);
+        break;
+    case OPTION_NAMES:
+    case OPTION_NUMBERS:
+        list = arena_strndup(arena, option->value, strlen(option->value));
+        json->text->failed |= list == NULL;
+        write_list(json, option->name, form, list);
+        break;
     }
 }
 
@@ -140,18 +159,17 @@ static void put_value(struct textbuf *text, enum option_form form, const char *v
 static enum err_code query_as_json(const struct request *req, json_t **out, struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
-    textbuf_puts(&text, "{");
+    struct json_write json = json_write_to(&text);
+    json_write_object(&json, NULL);
     for (int i = 0; i < req->n_query; i++) {
         enum option_form form;
         if (find_form(req->query[i].name, &form, err) != ERR_OK) {
             return err->code;
         }
-        textbuf_puts(&text, i > 0 ? "," : "");
-        textbuf_json_string(&text, req->query[i].name);
-        textbuf_puts(&text, ":");
-        put_value(&text, form, req->query[i].value, req->arena);
+        write_option(&json, &req->query[i], form, req->arena);
     }
-    textbuf_puts(&text, "}");
+    json_write_object_end(&json);
+    json_write_end(&json);
     if (textbuf_failed(&text)) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
@@ -180,13 +198,6 @@ static enum err_code read_npy(const struct request *req, int max_rows,
 
 /* ---- the request ---- */
 
-static bool media_is(const char *header, const char *type)
-{
-    size_t len = strlen(type);
-    return header != NULL && strncasecmp(header, type, len) == 0 &&
-           strchr("; \t,", header[len]) != NULL;
-}
-
 enum err_code prediction_request_deadline(const struct request *req, int64_t *deadline_ns,
                                           struct err *err)
 {
@@ -213,13 +224,14 @@ enum err_code prediction_request_read(const struct request *req, int max_rows,
 {
     *request = (struct prediction_request){.version = {.kind = VERSION_DEFAULT}};
     const char *accept = request_header(req, "Accept");
-    bool npy = media_is(request_header(req, "Content-Type"), NPY_TYPE);
+    bool npy = media_type_is(request_header(req, "Content-Type"), MEDIA_TYPE_NPY);
     if (prediction_request_deadline(req, &request->deadline_ns, err) != ERR_OK ||
         (npy ? read_npy(req, max_rows, request, err) : read_json(req, max_rows, request, err)) !=
             ERR_OK) {
         return err->code;
     }
-    request->npy = media_is(accept, NPY_TYPE) || (npy && !media_is(accept, "application/json"));
+    request->npy =
+        media_type_is(accept, MEDIA_TYPE_NPY) || (npy && !media_type_is(accept, MEDIA_TYPE_JSON));
     if (request->npy && !request->named) {
         /* What quantiles=, samples= or intervals= ask for, else the mean. */
         unsigned asked = request->predict.want & ~PREDICTION_OPTIONS_DEFAULT;

@@ -13,8 +13,6 @@
 
 #include <stdint.h>
 
-#define NPY_TYPE "application/x-npy"
-
 struct prediction_request {
     const char *model;
     struct version_ref version;

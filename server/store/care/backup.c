@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "store/sqlite/db_file.h"
 #include "store/sqlite/query.h"
 
@@ -125,8 +126,8 @@ static enum err_code examine_file(const char *path, const struct backup_request 
         return err->code;
     }
     if (report->n_broken > 0 || (report->n_findings > 0 && !request->damaged)) {
-        return err_set(err, ERR_CORRUPT, "%s is damaged (%lld findings)%s", which,
-                       (long long)report->n_findings,
+        return err_set(err, ERR_CORRUPT, "%s is damaged (%s)%s", which,
+                       phrase_count(report->n_findings, "finding").text,
                        report->n_broken > 0
                            ? ""
                            : "; with --damaged it is taken nevertheless, as far as it goes");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/phrase.h"
 #include "store/data/data_chunk.h"
 #include "store/jobs/job_read.h"
 #include "store/sqlite/chunks.h"
@@ -171,9 +172,9 @@ static enum err_code check_batch(struct checking *c, const struct check_model *m
         err_kept(checking_forgive(c, &one, err, "batch %lld of model %s cannot be read; %s",
                                   (long long)id, model->name, advice));
     } else if (batch.n_read != batch.n_rows) {
-        checking_found(c, "batch %lld of model %s has %lld rows, not the %lld that are noted; %s",
-                       (long long)id, model->name, (long long)batch.n_read, (long long)batch.n_rows,
-                       advice);
+        checking_found(c, "batch %lld of model %s has %s, not the %lld that are noted; %s",
+                       (long long)id, model->name, phrase_count(batch.n_read, "row").text,
+                       (long long)batch.n_rows, advice);
     } else if (!same) {
         checking_found(c, "batch %lld of model %s does not match its SHA-256; %s", (long long)id,
                        model->name, advice);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/phrase.h"
 #include "store/care/check_content.h"
 #include "store/data/data_stats.h"
 #include "store/data/row_run.h"
@@ -155,8 +156,9 @@ static enum err_code check_index(struct checking *c, const struct check_model *m
         }
     }
     if (query_close(&q) == ERR_OK && n_entries < n_rows) {
-        checking_found(c, "the index of model %s has %lld entries for %lld rows: %s", model->name,
-                       (long long)n_entries, (long long)n_rows, advice);
+        checking_found(c, "the index of model %s has %s for %s: %s", model->name,
+                       phrase_count(n_entries, "entry").text, phrase_count(n_rows, "row").text,
+                       advice);
     }
     return err->code;
 }
@@ -179,10 +181,10 @@ static enum err_code check_data(struct checking *c, const struct check_model *mo
             model->name));
     } else if (!statistics_agree(&counts, &stats)) {
         checking_found(c,
-                       "model %s has %lld rows in %lld batches, its statistics say %lld in %lld; "
-                       "restore a backup",
-                       model->name, (long long)counts.n_rows, (long long)counts.n_batches,
-                       (long long)stats.n_rows, (long long)stats.n_batches);
+                       "model %s has %s in %s, its statistics say %lld in %lld; restore a backup",
+                       model->name, phrase_count(counts.n_rows, "row").text,
+                       phrase_count(counts.n_batches, "batch").text, (long long)stats.n_rows,
+                       (long long)stats.n_batches);
     }
     data_stats_release(&stats);
     return err->code == ERR_OK ? check_index(c, model, counts.n_rows, err) : err->code;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Optimisers, the epoch loop and the ensemble. */
 #include "oracle.h"
+#include "progress_watch.h"
 #include "run.h"
 
 #include <math.h>
@@ -233,36 +234,18 @@ START_TEST(lbfgs_solves_a_linear_problem)
 }
 END_TEST
 
-struct watch {
-    struct cancel cancel;
-    int stop_at;
-    int calls;
-    double last;
-};
-
-static void on_progress(void *ctx, const struct progress *progress)
-{
-    struct watch *watch = ctx;
-    ck_assert_double_ge(progress->fraction, watch->last);
-    ck_assert_double_le(progress->fraction, 1.0);
-    watch->last = progress->fraction;
-    if (++watch->calls == watch->stop_at) {
-        cancel_request(&watch->cancel);
-    }
-}
-
 START_TEST(a_fit_can_be_cancelled_at_any_epoch)
 {
     for (int kind = 0; kind < 2; kind++) {
         for (int at = 1; at <= 10; at++) {
             struct toy toy;
             struct err err = ERR_INIT;
-            struct watch watch = {.stop_at = at};
+            struct progress_watch watch = {.stop_at = at};
             struct fit_result result = {0};
             toy_init(&toy, ACT_TANH);
             toy.settings.optim.kind = kind == 0 ? OPTIM_ADAM : OPTIM_LBFGS;
             toy.problem.cancel = &watch.cancel;
-            toy.problem.progress = on_progress;
+            toy.problem.progress = progress_watch_report;
             toy.problem.progress_ctx = &watch;
             ck_assert_int_eq(toy_fit(&toy, &result, &err), ERR_CANCELLED);
             ck_assert_int_eq(result.epochs, at);

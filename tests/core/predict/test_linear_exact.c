@@ -102,7 +102,7 @@ START_TEST(a_linear_network_has_its_exact_predictive)
     struct model *linear = last_layer_model(activation, true, draws);
     struct model *drawn = last_layer_model(activation, false, draws);
     double x[N * D];
-    random_rows(x, N);
+    mixed_rows(x, N);
     struct predict_request req = {
         .n = N, .x = x, .want = PREDICT_MEAN | PREDICT_VARIANCE, .n_threads = 1};
     run(linear, &req, &arena, &closed);

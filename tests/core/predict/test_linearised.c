@@ -226,7 +226,7 @@ START_TEST(moments_quantiles_and_samples_match_dense_matrices)
     struct predict_result by_rows;
     struct model *model = gaussian_model(s);
     double x[N * D];
-    random_rows(x, N);
+    mixed_rows(x, N);
     struct predict_request req = {.n = N,
                                   .x = x,
                                   .want = PREDICT_STD | PREDICT_QUANTILES | PREDICT_SAMPLES |
@@ -273,7 +273,7 @@ START_TEST(jacobians_match_central_differences)
     double x[N * D];
     double at[N * D];
     int cells = N * model->o;
-    random_rows(x, N);
+    mixed_rows(x, N);
     struct predict_request req = {.n = N, .x = x, .want = PREDICT_JACOBIAN, .n_threads = 1};
     run(model, &req, &arena, &r);
     req = (struct predict_request){.n = N, .x = at, .want = PREDICT_STD, .n_threads = 1};
@@ -314,7 +314,7 @@ START_TEST(intervals_are_of_the_normal_or_of_the_folds)
     struct model *model = gaussian_model(&setups[1]); /* two members: a fold each */
     double x[N * D];
     size_t o = (size_t)model->o;
-    random_rows(x, N);
+    mixed_rows(x, N);
     struct predict_request req = {.n = N,
                                   .x = x,
                                   .want = PREDICT_INTERVALS,
@@ -381,7 +381,7 @@ START_TEST(the_answer_of_a_row_depends_on_nothing_around_it)
     struct predict_result alone;
     struct model *model = gaussian_model(&setups[2]);
     double x[N * D];
-    random_rows(x, N);
+    mixed_rows(x, N);
     struct predict_request req = {.n = N,
                                   .x = x,
                                   .want = PREDICT_STD | PREDICT_QUANTILES |
@@ -423,7 +423,7 @@ START_TEST(joined_requests_have_the_answers_of_each_alone)
     struct arena arena = ARENA_INIT;
     struct model *model = gaussian_model(&setups[4]);
     double x[N * D];
-    random_rows(x, N);
+    mixed_rows(x, N);
     struct predict_request a = {.n = 3, .x = x, .want = PREDICT_TOTAL_VARIANCE, .n_threads = 1};
     struct predict_request b = {.n = N - 3, .x = x + 3 * D, .want = PREDICT_STD, .n_threads = 1};
     const struct predict_request *parts[] = {&a, &b};
@@ -454,7 +454,7 @@ START_TEST(what_closed_form_cannot_answer_is_refused)
     struct predict_result r;
     struct model *model = gaussian_model(&setups[0]);
     double x[N * D];
-    random_rows(x, N);
+    mixed_rows(x, N);
     struct predict_request req = {.n = N, .x = x, .want = PREDICT_QUANTILES, .n_threads = 1};
     req.n_levels = 2;
     req.levels = (double[]){0.5, 1.0};
@@ -475,7 +475,7 @@ START_TEST(closed_form_survives_each_failed_allocation)
 {
     struct model *model = gaussian_model(&setups[4]);
     double x[N * D];
-    random_rows(x, N);
+    mixed_rows(x, N);
     struct predict_request req = {.n = N,
                                   .x = x,
                                   .want = PREDICT_STD | PREDICT_QUANTILES | PREDICT_SAMPLES |

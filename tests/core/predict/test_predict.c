@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Moments, and predictions of whole models against brute force over draws. */
+#include "mixed_rows.h"
 #include "oracle.h"
 #include "run.h"
 
@@ -149,17 +150,6 @@ static struct model *scaled_model(void)
     return model;
 }
 
-static void random_rows(double *x, int n)
-{
-    struct rng rng;
-    rng_init(&rng, 12, RNG_TEST, 0);
-    for (int i = 0; i < n; i++) {
-        x[D * i] = 5.0 + 2.0 * rng_normal(&rng);
-        x[D * i + 1] = 0.2 + 3.0 * rng_uniform(&rng);
-        x[D * i + 2] = rng_normal(&rng);
-    }
-}
-
 /* One draw at one row in the user's units, by the definitions. */
 static void evaluate(const struct model *model, int draw, const double *x, double *y)
 {
@@ -201,7 +191,7 @@ START_TEST(predictions_match_brute_force)
         struct arena arena = ARENA_INIT;
         struct predict_result r;
         double x[130 * D];
-        random_rows(x, counts[c]);
+        mixed_rows(x, counts[c]);
         struct predict_request req = {.n = counts[c],
                                       .x = x,
                                       .want = PREDICT_STD | PREDICT_NOISE_VARIANCE |
@@ -237,7 +227,7 @@ START_TEST(jacobians_match_central_differences)
     struct arena arena = ARENA_INIT;
     struct predict_result r;
     double x[5 * D];
-    random_rows(x, 5);
+    mixed_rows(x, 5);
     struct predict_request req = {.n = 5, .x = x, .want = PREDICT_JACOBIAN, .n_threads = 1};
     ck_assert_int_eq(predict_run(model, &req, &arena, &r, &err), ERR_OK);
     for (int i = 0; i < 5; i++) {
@@ -296,7 +286,7 @@ START_TEST(joined_requests_have_the_answers_of_each_alone)
     static const double levels[] = {0.1, 0.5};
     struct model *model = scaled_model();
     double x[120 * D];
-    random_rows(x, 120);
+    mixed_rows(x, 120);
     for (int kind = 0; kind < PREDICT_N_RESULTS; kind++) {
         struct err err = ERR_INIT;
         struct arena arena = ARENA_INIT;

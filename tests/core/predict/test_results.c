@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every result of core/predict/results.def is computed by every way of predicting. */
 #include "linear_cases.h"
+#include "mixed_rows.h"
 #include "oracle.h"
 #include "run.h"
 
@@ -58,7 +59,7 @@ START_TEST(every_number_of_every_result_is_computed)
     static const double levels[] = {0.1, 0.5, 0.9};
     struct model *model = model_of(_i);
     double x[MANY_ROWS * D];
-    random_rows(x, MANY_ROWS);
+    mixed_rows(x, MANY_ROWS);
     for (int index = 0; index < PREDICT_N_RESULTS; index++) {
         struct err err = ERR_INIT;
         struct arena arena = ARENA_INIT;

@@ -8,6 +8,7 @@
  */
 #include "batch_means.h"
 #include "run.h"
+#include "sampler_settings.h"
 #include "targets.h"
 
 #include <math.h>
@@ -33,7 +34,7 @@ struct run {
 static void run_chains(enum sampler_kind kind, const struct known_target *known, int n, int thin,
                        struct run *out)
 {
-    struct sampler_settings settings = sampler_defaults(kind);
+    struct sampler_settings settings = test_sampler_settings(kind);
     settings.warmup = 1500;
     settings.leapfrog_steps = 12;
     settings.target_accept = kind == SAMPLER_MALA ? 0.574 : 0.9;
@@ -51,8 +52,7 @@ static void run_chains(enum sampler_kind kind, const struct known_target *known,
             q0[i] =
                 known->mean[i] + 2.0 * sqrt(known->variance[i]) * (2.0 * rng_uniform(&rng) - 1.0);
         }
-        ck_assert_int_eq(sampler_init(&sampler, kind, &settings, &known->target, q0, &rng, &err),
-                         ERR_OK);
+        ck_assert_int_eq(sampler_init(&sampler, &settings, &known->target, q0, &rng, &err), ERR_OK);
         int warmup = kind == SAMPLER_AMCMC ? 20000 : settings.warmup;
         for (int t = 0; t < warmup; t++) {
             sampler_step(&sampler, &known->target, &rng, &info);
@@ -132,13 +132,12 @@ END_TEST
 /* ---- what the warm-up learns ---- */
 
 /* A warmed-up chain. */
-static void warm_up(struct sampler *sampler, enum sampler_kind kind,
-                    const struct sampler_settings *settings, const struct known_target *known,
-                    struct rng *rng)
+static void warm_up(struct sampler *sampler, const struct sampler_settings *settings,
+                    const struct known_target *known, struct rng *rng)
 {
     struct err err = ERR_INIT;
     struct sampler_info info;
-    ck_assert_int_eq(sampler_init(sampler, kind, settings, &known->target, known->mean, rng, &err),
+    ck_assert_int_eq(sampler_init(sampler, settings, &known->target, known->mean, rng, &err),
                      ERR_OK);
     for (int t = 0; t < settings->warmup; t++) {
         sampler_step(sampler, &known->target, rng, &info);
@@ -175,7 +174,7 @@ START_TEST(the_warm_up_finds_the_wanted_acceptance)
     enum sampler_kind kind = (enum sampler_kind)_i;
     const struct known_target *known = &known_targets[1];
     for (int k = 0; k < 3; k++) {
-        struct sampler_settings settings = sampler_defaults(kind);
+        struct sampler_settings settings = test_sampler_settings(kind);
         double accept = 0.0;
         settings.warmup = 4000;
         settings.adapt_mass = false;
@@ -185,7 +184,7 @@ START_TEST(the_warm_up_finds_the_wanted_acceptance)
             struct sampler_info info;
             struct rng rng;
             rng_init(&rng, 37, RNG_TEST, (uint32_t)c);
-            warm_up(&sampler, kind, &settings, known, &rng);
+            warm_up(&sampler, &settings, known, &rng);
             double epsilon = sampler.epsilon;
             for (int t = 0; t < 2000; t++) {
                 sampler_step(&sampler, &known->target, &rng, &info);
@@ -205,14 +204,14 @@ START_TEST(the_warm_up_finds_the_scales)
 {
     enum sampler_kind kind = (enum sampler_kind)_i;
     const struct known_target *known = &known_targets[0];
-    struct sampler_settings settings = sampler_defaults(kind);
+    struct sampler_settings settings = test_sampler_settings(kind);
     double scale[TARGETS_MAX] = {0};
     const int chains = 20;
     for (int c = 0; c < chains; c++) {
         struct sampler sampler;
         struct rng rng;
         rng_init(&rng, 38, RNG_TEST, (uint32_t)c);
-        warm_up(&sampler, kind, &settings, known, &rng);
+        warm_up(&sampler, &settings, known, &rng);
         for (int i = 0; i < known->target.n; i++) {
             scale[i] += sampler.inv_mass[i] / known->variance[i] / chains;
         }
@@ -232,7 +231,7 @@ START_TEST(a_saved_chain_goes_on_as_if_nothing_had_been)
     static const int stops[] = {0, 1, 50, 99, 100, 101, 150, 151, 400};
     enum sampler_kind kind = (enum sampler_kind)_i;
     const struct known_target *known = &known_targets[3];
-    struct sampler_settings settings = sampler_defaults(kind);
+    struct sampler_settings settings = test_sampler_settings(kind);
     settings.warmup = 300;
     for (size_t k = 0; k < sizeof stops / sizeof *stops; k++) {
         struct err err = ERR_INIT;
@@ -242,7 +241,7 @@ START_TEST(a_saved_chain_goes_on_as_if_nothing_had_been)
         struct bytes_writer w = {.data = NULL};
         struct rng rng;
         rng_init(&rng, 41, RNG_TEST, 0);
-        ck_assert_int_eq(sampler_init(&a, kind, &settings, &known->target, known->mean, &rng, &err),
+        ck_assert_int_eq(sampler_init(&a, &settings, &known->target, known->mean, &rng, &err),
                          ERR_OK);
         for (int t = 0; t < stops[k]; t++) {
             sampler_step(&a, &known->target, &rng, &info);
@@ -250,7 +249,7 @@ START_TEST(a_saved_chain_goes_on_as_if_nothing_had_been)
         sampler_save(&a, &w);
         struct rng copy = rng;
         struct bytes_reader r = {.data = w.data, .left = w.size};
-        ck_assert_int_eq(sampler_load(&b, kind, &settings, known->target.n, &r, &err), ERR_OK);
+        ck_assert_int_eq(sampler_load(&b, &settings, known->target.n, &r, &err), ERR_OK);
         ck_assert(!r.failed && r.left == 0);
         for (int t = stops[k]; t < 500; t++) {
             struct sampler_info other;
@@ -265,7 +264,7 @@ START_TEST(a_saved_chain_goes_on_as_if_nothing_had_been)
         sampler_release(&b);
         for (size_t cut = 0; k == 2 && cut < w.size; cut += 7) {
             r = (struct bytes_reader){.data = w.data, .left = cut};
-            ck_assert_int_eq(sampler_load(&b, kind, &settings, known->target.n, &r, &err), ERR_OK);
+            ck_assert_int_eq(sampler_load(&b, &settings, known->target.n, &r, &err), ERR_OK);
             ck_assert(r.failed);
             sampler_release(&b);
         }
@@ -293,14 +292,14 @@ START_TEST(a_start_without_density_is_refused)
 {
     double q0[4] = {NAN, 0, 0, 0};
     for (int kind = SAMPLER_AMCMC; kind <= SAMPLER_NUTS; kind++) {
-        struct sampler_settings settings = sampler_defaults((enum sampler_kind)kind);
+        struct sampler_settings settings = test_sampler_settings((enum sampler_kind)kind);
         struct err err = ERR_INIT;
         struct sampler sampler;
         struct rng rng;
         rng_init(&rng, 1, RNG_TEST, 0);
-        ck_assert_int_eq(sampler_init(&sampler, (enum sampler_kind)kind, &settings,
-                                      &known_targets[3].target, q0, &rng, &err),
-                         ERR_NUMERIC);
+        ck_assert_int_eq(
+            sampler_init(&sampler, &settings, &known_targets[3].target, q0, &rng, &err),
+            ERR_NUMERIC);
     }
 }
 END_TEST

@@ -10,6 +10,7 @@
  */
 #include "oracle.h"
 #include "run.h"
+#include "sampler_settings.h"
 #include "targets.h"
 
 #include <math.h>
@@ -30,7 +31,7 @@
 /* Fixed kernels: no adaptation, steps so large that errors of the correction show. */
 static struct sampler_settings fixed_settings(enum sampler_kind kind, double epsilon)
 {
-    struct sampler_settings settings = sampler_defaults(kind);
+    struct sampler_settings settings = test_sampler_settings(kind);
     settings.warmup = 0;
     settings.epsilon = epsilon;
     settings.leapfrog_steps = 3;
@@ -44,7 +45,7 @@ static void fixed_init(struct sampler *sampler, enum sampler_kind kind, double e
 {
     struct err err = ERR_INIT;
     struct sampler_settings settings = fixed_settings(kind, epsilon);
-    ck_assert_int_eq(sampler_init(sampler, kind, &settings, &known->target, q0, rng, &err), ERR_OK);
+    ck_assert_int_eq(sampler_init(sampler, &settings, &known->target, q0, rng, &err), ERR_OK);
     memcpy(sampler->inv_mass, known->variance, (size_t)known->target.n * sizeof(double));
 }
 
@@ -322,7 +323,7 @@ START_TEST(no_u_turn_agrees_with_a_second_writing)
     const struct known_target *known = &known_targets[_i];
     int n = known->target.n;
     int deep = 0;
-    struct sampler_settings settings = sampler_defaults(SAMPLER_NUTS);
+    struct sampler_settings settings = test_sampler_settings(SAMPLER_NUTS);
     for (int k = 0; k < 3000; k++) {
         struct sampler sampler;
         struct sampler_info info;
@@ -488,7 +489,7 @@ static void check_adaptive(const json_t *item)
     double m[8] = {0}, c[64] = {0}, delta[8];
     memcpy(m, states, (size_t)n * sizeof *m);
     for (int t = 1; t < n_all / n; t++) {
-        sampler_observe(n, t, states + t * n, m, c, delta);
+        sampler_observe(&(struct sampler_moments){n, m, c, delta}, t, states + t * n);
     }
     ck_assert_double_le(oracle_error(m, mean, n), 1e-12);
     ck_assert_double_le(oracle_error(c, cov, n * n), 1e-12);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What each solver with a Gaussian posterior must do: bll, laplace, pbp. */
 #include "gaussian_problem.h"
+#include "progress_watch.h"
 #include "run.h"
 
 #include "base/checkpoint.h"
@@ -77,34 +78,15 @@ START_TEST(results_do_not_depend_on_the_number_of_threads)
 }
 END_TEST
 
-struct watch {
-    struct cancel cancel;
-    int stop_at; /* calls; 0: never */
-    int calls;
-    double last;
-};
-
-static void on_progress(void *ctx, const struct progress *progress)
-{
-    struct watch *watch = ctx;
-    ck_assert_double_ge(progress->fraction, watch->last);
-    ck_assert_double_le(progress->fraction, 1.0);
-    ck_assert_int_eq(progress->n_members, 3);
-    watch->last = progress->fraction;
-    if (++watch->calls == watch->stop_at) {
-        cancel_request(&watch->cancel);
-    }
-}
-
 START_TEST(progress_grows_to_one_and_a_cancel_ends_the_run)
 {
     struct err err = ERR_INIT;
     struct problem p;
-    struct watch watch = {.stop_at = 0};
+    struct progress_watch watch = {.n_members = 3};
     struct solver_result result;
     long live = mem_live();
     variant_init(&p, &variants[_i]);
-    p.uq.progress = on_progress;
+    p.uq.progress = progress_watch_report;
     p.uq.progress_ctx = &watch;
     p.uq.cancel = &watch.cancel;
     ck_assert_int_eq(solver_run(variants[_i].kind, &p.uq, &p.settings, &result, &err), ERR_OK);
@@ -113,7 +95,7 @@ START_TEST(progress_grows_to_one_and_a_cancel_ends_the_run)
     int calls = watch.calls;
     for (int at = 1; at < calls; at++) {
         struct err stopped = ERR_INIT;
-        watch = (struct watch){.stop_at = at};
+        watch = (struct progress_watch){.stop_at = at, .n_members = 3};
         enum err_code code = solver_run(variants[_i].kind, &p.uq, &p.settings, &result, &stopped);
         /* After the last report of a member nothing may be left to cancel. */
         ck_assert_int_eq(code, ERR_CANCELLED);

@@ -6,6 +6,7 @@
  */
 #include "chain_cases.h"
 #include "memory_checkpoint.h"
+#include "sampler_settings.h"
 
 static void ck_same_result(const struct solver_result *a, const struct solver_result *b,
                            int n_params)
@@ -159,7 +160,7 @@ START_TEST(draws_are_the_sampler_s_states_after_the_warm_up)
                                   .noise_sigmas = &f.noise,
                                   .prior_sigmas = f.prior,
                                   .n_total = N_ROWS};
-    struct sampler_settings settings = sampler_defaults(SAMPLER_HMC);
+    struct sampler_settings settings = test_sampler_settings(SAMPLER_HMC);
     settings.warmup = f.settings.warmup;
     settings.leapfrog_steps = f.settings.leapfrog_steps;
     for (int c = 0; c < f.settings.chains; c++) {
@@ -173,8 +174,7 @@ START_TEST(draws_are_the_sampler_s_states_after_the_warm_up)
         struct target target = logpost_target(&logpost);
         rng_init(&rng, f.problem.seed, RNG_CHAIN, (uint32_t)c);
         fit_init_params(&f.net, f.settings.init_factor, &rng, q0);
-        ck_assert_int_eq(sampler_init(&sampler, SAMPLER_HMC, &settings, &target, q0, &rng, &err),
-                         ERR_OK);
+        ck_assert_int_eq(sampler_init(&sampler, &settings, &target, q0, &rng, &err), ERR_OK);
         for (int t = 1; t <= settings.warmup + 12 * 2; t++) {
             sampler_step(&sampler, &target, &rng, &info);
             int draw = (t - settings.warmup) / 2 - 1;

@@ -7,6 +7,7 @@
  */
 #include "batch_means.h"
 #include "run.h"
+#include "sampler_settings.h"
 
 #include <math.h>
 #include <string.h>
@@ -121,7 +122,7 @@ START_TEST(the_last_layer_s_posterior_is_the_known_gaussian)
     enum sampler_kind kind = (enum sampler_kind)_i;
     static double draws[P][CHAINS * N], g[CHAINS * N];
     static struct last_layer l;
-    struct sampler_settings settings = sampler_defaults(kind);
+    struct sampler_settings settings = test_sampler_settings(kind);
     last_layer_init(&l);
     struct target target = logpost_target(&l.logpost);
     for (int c = 0; c < CHAINS; c++) {
@@ -134,7 +135,7 @@ START_TEST(the_last_layer_s_posterior_is_the_known_gaussian)
         for (int i = 0; i < P; i++) {
             q0[i] = rng_normal(&rng);
         }
-        ck_assert_int_eq(sampler_init(&sampler, kind, &settings, &target, q0, &rng, &err), ERR_OK);
+        ck_assert_int_eq(sampler_init(&sampler, &settings, &target, q0, &rng, &err), ERR_OK);
         for (int t = -(kind == SAMPLER_AMCMC ? 5000 : settings.warmup); t < N * thin[_i]; t++) {
             sampler_step(&sampler, &target, &rng, &info);
             for (int i = 0; t >= 0 && t % thin[_i] == 0 && i < P; i++) {

@@ -4,6 +4,7 @@
  * nor interruptions, progress, cancellation, and an orderly end when memory is short.
  */
 #include "memory_checkpoint.h"
+#include "progress_watch.h"
 #include "run.h"
 #include "solver_toy.h"
 
@@ -159,32 +160,14 @@ END_TEST
 
 /* ---- progress and cancellation ---- */
 
-struct watch {
-    struct cancel cancel;
-    int stop_at; /* 0: never */
-    int calls;
-    double last;
-};
-
-static void on_progress(void *ctx, const struct progress *progress)
-{
-    struct watch *watch = ctx;
-    ck_assert_double_ge(progress->fraction, watch->last);
-    ck_assert_double_le(progress->fraction, 1.0);
-    watch->last = progress->fraction;
-    if (++watch->calls == watch->stop_at) {
-        cancel_request(&watch->cancel);
-    }
-}
-
 static void check_progress(enum solver_kind kind, enum noise_kind noise)
 {
     struct solver_toy toy;
-    struct watch watch = {.calls = 0};
+    struct progress_watch watch = {.calls = 0};
     struct solver_result result;
     struct err err = ERR_INIT;
     toy_init(&toy, kind, noise);
-    toy.problem.progress = on_progress;
+    toy.problem.progress = progress_watch_report;
     toy.problem.progress_ctx = &watch;
     toy.problem.cancel = &watch.cancel;
     ck_assert_int_eq(solver_toy_run(&toy, &result, &err), ERR_OK);
@@ -195,7 +178,7 @@ static void check_progress(enum solver_kind kind, enum noise_kind noise)
     int calls = watch.calls;
     long live = mem_live();
     for (int at = 1; at < calls; at++) {
-        struct watch again = {.stop_at = at};
+        struct progress_watch again = {.stop_at = at};
         err_clear(&err);
         toy.problem.progress_ctx = &again;
         toy.problem.cancel = &again.cancel;

@@ -137,9 +137,8 @@ START_TEST(without_dropout_every_draw_is_the_fitted_network)
                          ERR_OK);
         for (int member = 0; member < toy.settings.members; member++) {
             struct fit_result fit = {0};
-            ck_assert_int_eq(
-                solver_fit_map(&tasks, member, &toy.settings, 0.0, 1.0, params, &fit, &err),
-                ERR_OK);
+            const struct solver_part part = solver_part_of(&tasks, &toy.settings, member);
+            ck_assert_int_eq(solver_fit_map(&part, params, &fit, &err), ERR_OK);
             for (int j = 0; j < toy.settings.draws; j++) {
                 size_t number = (size_t)(member * toy.settings.draws + j);
                 for (size_t i = 0; i < k; i++) {
@@ -157,14 +156,6 @@ START_TEST(without_dropout_every_draw_is_the_fitted_network)
 END_TEST
 
 /* ---- the loss ---- */
-
-static double train_at(struct loss *loss, const struct data *rows, const double *params,
-                       double *grad)
-{
-    struct rng rng;
-    rng_init(&rng, 4, RNG_TEST, 0);
-    return loss->train(loss->ctx, rows, params, grad, &rng);
-}
 
 static void check_gradient(enum objective_kind kind, enum noise_kind noise, int n_rows)
 {
@@ -184,27 +175,12 @@ static void check_gradient(enum objective_kind kind, enum noise_kind noise, int 
     struct loss loss = mc_dropout_loss_as_loss(&dropout);
     size_t n = (size_t)loss.n_params;
     double *params = mem_alloc_array(n, sizeof *params);
-    double *grad = mem_alloc_array(n, sizeof *grad);
-    double max = 0.0;
-    double error = 0.0;
     rng_init(&rng, 5, RNG_TEST, 0);
     for (size_t k = 0; k < n; k++) {
         params[k] = 0.5 * rng_normal(&rng);
     }
-    train_at(&loss, &toy.problem.train, params, grad);
-    for (size_t k = 0; k < n; k++) {
-        double at = params[k];
-        params[k] = at + 1e-5;
-        double above = train_at(&loss, &toy.problem.train, params, NULL);
-        params[k] = at - 1e-5;
-        double below = train_at(&loss, &toy.problem.train, params, NULL);
-        params[k] = at;
-        error = fmax(error, fabs((above - below) / 2e-5 - grad[k]));
-        max = fmax(max, fabs(grad[k]));
-    }
-    ck_assert_double_le(error, 1e-7 * max);
+    solver_toy_check_gradient(&loss, &toy.problem.train, params);
     mem_free(params);
-    mem_free(grad);
     mc_dropout_loss_release(&dropout);
     solver_toy_release(&toy);
 }

@@ -12,19 +12,6 @@
 #define P       3 /* coefficients of an output: x_1, x_2, 1 */
 #define MEMBERS 2000
 
-/* No pre or post layer, one block, identity: y_j = x_j + sum_k W_jk x_k + b_j. */
-static struct arch linear_arch(void)
-{
-    struct arch arch = arch_default(TOY_INPUTS, TOY_OUT);
-    arch.width = TOY_INPUTS;
-    arch.layers = 0;
-    arch.basis = WPFN_CONSTANT;
-    arch.activation = ACT_IDENTITY;
-    arch.layer_pre = false;
-    arch.layer_post = false;
-    return arch;
-}
-
 /* Place of coefficient k of output j in the parameters. */
 static int place(const struct resnet *net, int j, int k)
 {
@@ -129,7 +116,7 @@ static void compare(const struct solver_toy *toy, const struct solver_result *re
 static void sample_linear(struct solver_toy *toy, bool perturb, struct solver_result *result)
 {
     struct err err = ERR_INIT;
-    struct arch arch = linear_arch();
+    struct arch arch = solver_toy_linear_arch();
     solver_toy_init(toy, SOLVER_RMS, NOISE_GIVEN, &arch);
     /* Few rows with much noise, so that prior and rows both matter. */
     toy->problem.train.n = 6;

@@ -58,7 +58,7 @@ static void check_case(const json_t *item)
     memcpy(params, mu, (size_t)k * sizeof *params);
     memcpy(params + k, rho, (size_t)k * sizeof *params);
     memcpy(loss.epsilon, epsilon, (size_t)k * sizeof *epsilon);
-    near(vi_loss_eval(&loss, &rows, params, 1.0, grad, &parts), number(item, "loss"));
+    near(vi_loss_eval(&loss, &rows, params, grad, &parts), number(item, "loss"));
     near(parts.log_prior, number(item, "log_prior"));
     near(parts.log_q, number(item, "log_q"));
     near(parts.nll, number(item, "neg_log_likelihood"));
@@ -92,14 +92,6 @@ END_TEST
 
 /* ---- gradients ---- */
 
-static double train_at(struct loss *loss, const struct data *rows, const double *params,
-                       double *grad)
-{
-    struct rng rng;
-    rng_init(&rng, 4, RNG_TEST, 0);
-    return loss->train(loss->ctx, rows, params, grad, &rng);
-}
-
 static void check_gradient(enum noise_kind noise, double pi)
 {
     struct solver_toy toy;
@@ -117,27 +109,12 @@ static void check_gradient(enum noise_kind noise, double pi)
     struct loss loss = vi_loss_as_loss(&vi);
     size_t n = (size_t)loss.n_params;
     double *params = mem_alloc_array(n, sizeof *params);
-    double *grad = mem_alloc_array(n, sizeof *grad);
-    double max = 0.0;
-    double error = 0.0;
     rng_init(&rng, 5, RNG_TEST, 0);
     for (size_t k = 0; k < n; k++) {
         params[k] = 0.4 * rng_normal(&rng) - (k >= (size_t)toy.net.n_params ? 1.5 : 0.0);
     }
-    train_at(&loss, &toy.problem.train, params, grad);
-    for (size_t k = 0; k < n; k++) {
-        double at = params[k];
-        params[k] = at + 1e-5;
-        double above = train_at(&loss, &toy.problem.train, params, NULL);
-        params[k] = at - 1e-5;
-        double below = train_at(&loss, &toy.problem.train, params, NULL);
-        params[k] = at;
-        error = fmax(error, fabs((above - below) / 2e-5 - grad[k]));
-        max = fmax(max, fabs(grad[k]));
-    }
-    ck_assert_double_le(error, 1e-7 * max);
+    solver_toy_check_gradient(&loss, &toy.problem.train, params);
     mem_free(params);
-    mem_free(grad);
     vi_loss_release(&vi);
     solver_toy_release(&toy);
 }
@@ -179,13 +156,7 @@ START_TEST(a_linear_network_gets_the_best_independent_gaussian)
     struct solver_toy toy;
     struct err err = ERR_INIT;
     struct solver_result result;
-    struct arch arch = arch_default(TOY_INPUTS, TOY_OUT);
-    arch.width = TOY_INPUTS;
-    arch.layers = 0;
-    arch.basis = WPFN_CONSTANT;
-    arch.activation = ACT_IDENTITY;
-    arch.layer_pre = false;
-    arch.layer_post = false;
+    struct arch arch = solver_toy_linear_arch();
     solver_toy_init(&toy, SOLVER_VI, NOISE_GIVEN, &arch);
     toy.problem.validation.n = 0;
     toy.problem.train.n = TOY_ROWS;

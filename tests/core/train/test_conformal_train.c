@@ -3,6 +3,7 @@
  * Whole trainings with a calibration against the models of their folds, and coverage against exact
  * distributions at significance 1e-6.
  */
+#include "conformal_intervals.h"
 #include "conformal_cases.h"
 
 #include "base/cancel.h"
@@ -410,13 +411,13 @@ START_TEST(split_covers_over_calibrations)
         struct conformal c = {
             .method = CONFORMAL_SPLIT, .n_folds = 1, .n = N_CAL, .scores = scores};
         double mean[O], lower[O], upper[O];
-        struct conformal_rows at = {.n = 1, .o = O, .mean = mean};
+        struct predicted_rows at = {.n = 1, .o = O, .mean = mean};
         make_rows(&rng, N_CAL + 1, x, y);
         ck_assert_int_eq(conformal_scores(model, &rows, false,
                                           &(struct evaluation_run){.n_threads = 1}, scores, &err),
                          ERR_OK);
         predict_fold(model, 0, 1, x + N_CAL, mean, lower);
-        ck_assert_int_eq(conformal_interval(&c, 0.1, &at, lower, upper, &err), ERR_OK);
+        ck_assert_int_eq(conformal_intervals(&c, 0.1, &at, lower, upper, &err), ERR_OK);
         covered += lower[0] <= y[N_CAL * O] && y[N_CAL * O] <= upper[0];
     }
     binomial(TRIALS, 18.0 / 20.0, log_p);

@@ -164,7 +164,8 @@ static void start_of(const struct model *base, enum sampler_kind kind, int k, in
     struct solver_problem problem = {
         .net = &base->net, .start = warm.start, .train = {.n = MAX, .d = D, .o = O}};
     ck_assert_int_eq(
-        solver_chain_start_init(start, &problem, kind, base->net.n_params + O, k, of, &err),
+        solver_chain_start_init(start, &problem,
+                                &(struct solver_chain){kind, base->net.n_params + O, k, of}, &err),
         ERR_OK);
     train_warm_release(&warm);
 }

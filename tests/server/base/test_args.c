@@ -212,6 +212,7 @@ START_TEST(a_name_is_near_when_fingers_slip)
         {"", NULL},
         {"t", "at"},
         {"version", NULL},
+        {"retry_seconds", "retry"},
     };
     static const char *const names[] = {"return",   "retry",     "quantiles",
                                         "max_rows", "intervals", "at"};
@@ -243,6 +244,8 @@ START_TEST(nouns_are_counted)
     ck_assert_str_eq(phrase_count(1, "model").text, "1 model");
     ck_assert_str_eq(phrase_count(2, "batch").text, "2 batches");
     ck_assert_str_eq(phrase_count(1, "batch").text, "1 batch");
+    ck_assert_str_eq(phrase_count(0, "entry").text, "0 entries");
+    ck_assert_str_eq(phrase_count(1, "entry").text, "1 entry");
     ck_assert_str_eq(phrase_count(12345678901, "row").text, "12345678901 rows");
 }
 END_TEST

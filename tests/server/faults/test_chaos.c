@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/native/prediction_request.h"
 #include "base/mem.h"
+#include "formats/media_type.h"
 #include "formats/npy.h"
 #include "math/gemm.h"
 #include "store/data/data_read.h"
@@ -250,7 +250,7 @@ START_TEST(uploads_of_each_format_survive)
         {HTTP_POST, "/v1/models/m/data", NULL, "a", json, sizeof json - 1},
         {HTTP_POST, "/v1/models/m/data?outputs=1", "text/csv", "b", csv, sizeof csv - 1},
         /* One row is there already, and is left out. */
-        {HTTP_POST, "/v1/models/m/data?on_duplicate=skip", NPY_TYPE, "c", npy,
+        {HTTP_POST, "/v1/models/m/data?on_duplicate=skip", MEDIA_TYPE_NPY, "c", npy,
          n_head + sizeof rows},
     };
     static const int64_t totals[] = {3, 5, 6};
@@ -342,7 +342,7 @@ END_TEST
 START_TEST(opening_survives)
 {
     memory = &memories[_i];
-    struct db_settings settings = {.path = loop.path, .chunk_bytes = 1000};
+    struct db_settings settings = {.path = loop.place.path, .chunk_bytes = 1000};
     char body[1024];
     snprintf(body, sizeof body, MODEL, 1);
     ck_assert_int_eq(call(HTTP_PUT, "/v1/models/m", body), 201);
@@ -353,7 +353,7 @@ START_TEST(opening_survives)
             struct err err = ERR_INIT;
             struct db *db = NULL;
             if (fresh) {
-                unlink(loop.path);
+                unlink(loop.place.path);
             }
             memory->fail_after(at, memory->for_ever);
             enum err_code code = store_open(&db, &settings, &err);

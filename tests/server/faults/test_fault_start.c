@@ -10,6 +10,7 @@
 #include "fault_vfs.h"
 #include "run.h"
 #include "stride.h"
+#include "tmpdb.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -61,32 +62,6 @@ static void check_file(struct db *db)
 
 /* ---- opening ---- */
 
-struct place {
-    char folder[64];
-    char path[96];
-};
-
-static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", ".lock"};
-
-#define N_SUFFIXES (sizeof suffixes / sizeof *suffixes)
-
-static void make_place(struct place *place)
-{
-    strcpy(place->folder, "/tmp/surrogated-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(place->folder));
-    snprintf(place->path, sizeof place->path, "%s/registry.db", place->folder);
-}
-
-static void remove_place(const struct place *place)
-{
-    for (size_t i = 0; i < N_SUFFIXES; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", place->path, suffixes[i]);
-        unlink(name);
-    }
-    ck_assert_int_eq(rmdir(place->folder), 0);
-}
-
 static void copy_file(const char *from, const char *to)
 {
     char piece[65536];
@@ -102,8 +77,9 @@ static void copy_file(const char *from, const char *to)
 }
 
 /* File and log as a process that dies leaves them. */
-static void copy_registry(const char *from, const struct place *to)
+static void copy_registry(const char *from, const struct tmpdb *to)
 {
+    static const char *const suffixes[] = {"", "-wal"};
     for (size_t i = 0; i < 2; i++) {
         char source[160];
         char target[160];
@@ -111,15 +87,6 @@ static void copy_registry(const char *from, const struct place *to)
         snprintf(target, sizeof target, "%s%s", to->path, suffixes[i]);
         copy_file(source, target);
     }
-}
-
-static struct db *open_well(const struct place *place)
-{
-    struct err err = ERR_INIT;
-    struct db *db = NULL;
-    struct db_settings settings = {.path = place->path, .chunk_bytes = 1000};
-    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
-    return db;
 }
 
 static bool is_explained(const struct fault *fault, enum err_code code)
@@ -142,10 +109,10 @@ static bool open_with(int which, long at, const char *left, const char *expected
 {
     struct err err = ERR_INIT;
     struct db *db = NULL;
-    struct place place;
+    struct tmpdb place;
     char found[REGISTRY_DUMP];
     long live = mem_live();
-    make_place(&place);
+    tmpdb_init(&place);
     if (left != NULL) {
         copy_registry(left, &place);
     }
@@ -162,25 +129,25 @@ static bool open_with(int which, long at, const char *left, const char *expected
         ck_assert_ptr_null(db);
     }
     ck_assert_int_eq(mem_live(), live);
-    db = open_well(&place);
+    db = tmpdb_open(&place, 1000);
     check_file(db);
     registry_dump(db, found);
     ck_assert_msg(strcmp(found, expected) == 0, "fault %d (%ld):\n%s\nin place of\n%s", which, at,
                   found, expected);
     db_close(db);
-    remove_place(&place);
+    tmpdb_release(&place);
     return met;
 }
 
 START_TEST(a_new_registry_is_made_or_not)
 {
     char empty[REGISTRY_DUMP];
-    struct place place;
-    make_place(&place);
-    struct db *db = open_well(&place);
+    struct tmpdb place;
+    tmpdb_init(&place);
+    struct db *db = tmpdb_open(&place, 1000);
     registry_dump(db, empty);
     db_close(db);
-    remove_place(&place);
+    tmpdb_release(&place);
     for (long at = 1; open_with(_i, at, NULL, empty); at = stride_next(at, 2)) {
         ck_assert_int_lt(at, 100000);
     }
@@ -197,7 +164,7 @@ START_TEST(a_registry_that_was_left_behind_is_opened_or_not)
         ck_assert(scenario.done[step]);
     }
     registry_dump(loop.app.db, expected);
-    for (long at = 1; open_with(_i, at, loop.path, expected); at = stride_next(at, 1)) {
+    for (long at = 1; open_with(_i, at, loop.place.path, expected); at = stride_next(at, 1)) {
         ck_assert_int_lt(at, 100000);
     }
     loopback_release(&loop);

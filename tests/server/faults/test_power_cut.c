@@ -96,14 +96,9 @@ static void make_images(bool lies)
 
 static void remove_image(int i)
 {
-    static const char *const files[] = {"", "-wal", "-shm", "-journal", ".lock"};
     char path[128];
-    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
-        char name[32];
-        snprintf(name, sizeof name, "/registry.db%s", files[k]);
-        image_path(i, name, path, sizeof path);
-        unlink(path);
-    }
+    image_path(i, "/registry.db", path, sizeof path);
+    tmpdb_remove(path);
     image_path(i, "", path, sizeof path);
     ck_assert_int_eq(rmdir(path), 0);
 }
@@ -149,7 +144,7 @@ static void finish_job(int i)
     char found[REGISTRY_DUMP];
     struct loopback other = loop; /* its settings; all else is made anew */
     struct scenario rest;
-    image_path(i, "/registry.db", other.path, sizeof other.path);
+    image_path(i, "/registry.db", other.place.path, sizeof other.place.path);
     loopback_open(&other);
     scenario_begin(&rest, &other);
     for (int step = 0; step < STEP_TRAIN; step++) {

@@ -104,7 +104,7 @@ static enum err_code parse(const char *text, struct json_tensor *t, struct arena
     t->max_rows = 3;
     t->max_columns = 4;
     err_clear(err);
-    return json_tensor_parse(text, strlen(text), t, 1, arena, out, err);
+    return json_tensor_parse(text, strlen(text), (struct json_tensors){t, 1}, arena, out, err);
 }
 
 START_TEST(a_tensor_may_lie_in_an_object)
@@ -227,9 +227,9 @@ START_TEST(npy_comes_back)
             struct npy npy;
             const char *bytes = NULL;
             size_t len = 0;
-            ck_assert_int_eq(
-                npy_write(values, rank, shapes[rank - 1], single == 1, &arena, &bytes, &len, &err),
-                ERR_OK);
+            const struct npy_array array = {
+                .values = values, .rank = rank, .shape = shapes[rank - 1], .single = single == 1};
+            ck_assert_int_eq(npy_write(&array, &arena, &bytes, &len, &err), ERR_OK);
             ck_assert_int_eq(npy_parse(bytes, len, 10, &arena, &npy, &err), ERR_OK);
             ck_assert_int_eq(npy.n, rank == 1 ? 1 : 4);
             ck_assert_int_eq(npy.k, rank == 1 ? 24 : 6);

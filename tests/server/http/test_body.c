@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bodies that come in pieces, and the room they share. */
+/* Bodies that arrive in pieces, and the room they share. */
 #include "run.h"
 
 #include <pthread.h>
@@ -17,6 +17,7 @@ static char bytes[2 * LIMIT];
 
 static void setup(void)
 {
+    room.max_body = LIMIT;
     room.max = MAX;
     atomic_store(&room.held, 0);
     for (size_t i = 0; i < sizeof bytes; i++) {
@@ -24,9 +25,9 @@ static void setup(void)
     }
 }
 
-static enum err_code take(struct body *body, size_t size, struct err *err)
+static enum err_code append(struct body *body, size_t size, struct err *err)
 {
-    ck_assert(body_take(body, &room, LIMIT, bytes + body->n, size, err));
+    ck_assert(body_append(body, &room, bytes + body->n, size, err));
     return err->code;
 }
 
@@ -35,12 +36,12 @@ START_TEST(pieces_of_any_size_make_the_whole)
     struct body body = {.data = NULL};
     struct err err = ERR_INIT;
     for (size_t size = 1; body.n + size <= LIMIT; size = size * 5 / 3 + 1) {
-        ck_assert_int_eq(take(&body, size, &err), ERR_OK);
+        ck_assert_int_eq(append(&body, size, &err), ERR_OK);
         ck_assert_int_eq(body.data[body.n], '\0');
         ck_assert_uint_eq(atomic_load(&room.held), body.capacity);
         ck_assert_uint_gt(body.capacity, body.n);
     }
-    ck_assert_int_eq(take(&body, LIMIT - body.n, &err), ERR_OK);
+    ck_assert_int_eq(append(&body, LIMIT - body.n, &err), ERR_OK);
     ck_assert_uint_eq(body.n, LIMIT);
     ck_assert_uint_eq(body.capacity, LIMIT + 1);
     ck_assert_mem_eq(body.data, bytes, LIMIT);
@@ -53,14 +54,14 @@ START_TEST(one_that_is_too_long_is_let_go_and_read_within_reason)
 {
     struct body body = {.data = NULL};
     struct err err = ERR_INIT;
-    ck_assert_int_eq(take(&body, LIMIT, &err), ERR_OK);
-    ck_assert_int_eq(take(&body, 1, &err), ERR_TOO_LARGE);
+    ck_assert_int_eq(append(&body, LIMIT, &err), ERR_OK);
+    ck_assert_int_eq(append(&body, 1, &err), ERR_TOO_LARGE);
     ck_assert_uint_eq(atomic_load(&room.held), 0);
     ck_assert_ptr_null(body.data);
     ck_assert_uint_eq(body.n, 0);
-    ck_assert(body_take(&body, &room, LIMIT, bytes, LIMIT, &err));
-    ck_assert(body_take(&body, &room, LIMIT, bytes, LIMIT, &err));
-    ck_assert(!body_take(&body, &room, LIMIT, bytes, LIMIT, &err));
+    ck_assert(body_append(&body, &room, bytes, LIMIT, &err));
+    ck_assert(body_append(&body, &room, bytes, LIMIT, &err));
+    ck_assert(!body_append(&body, &room, bytes, LIMIT, &err));
     ck_assert_int_eq(err.code, ERR_TOO_LARGE);
     body_release(&body, &room);
 }
@@ -70,18 +71,18 @@ START_TEST(a_full_room_refuses_the_next_and_has_room_again)
 {
     struct body bodies[3] = {{.data = NULL}};
     struct err err = ERR_INIT;
-    ck_assert_int_eq(take(&bodies[0], LIMIT, &err), ERR_OK);
-    ck_assert_int_eq(take(&bodies[1], LIMIT, &err), ERR_OK);
-    ck_assert_int_eq(take(&bodies[2], 1000, &err), ERR_OK);
+    ck_assert_int_eq(append(&bodies[0], LIMIT, &err), ERR_OK);
+    ck_assert_int_eq(append(&bodies[1], LIMIT, &err), ERR_OK);
+    ck_assert_int_eq(append(&bodies[2], 1000, &err), ERR_OK);
     size_t held = atomic_load(&room.held);
     ck_assert_uint_le(held, MAX);
-    ck_assert_int_eq(take(&bodies[2], 70000, &err), ERR_BUSY);
+    ck_assert_int_eq(append(&bodies[2], 70000, &err), ERR_BUSY);
     ck_assert_int_gt(err.retry_s, 0);
     ck_assert_ptr_null(bodies[2].data);
     body_release(&bodies[0], &room);
     err_clear(&err);
     bodies[2].n = 0;
-    ck_assert_int_eq(take(&bodies[2], LIMIT, &err), ERR_OK);
+    ck_assert_int_eq(append(&bodies[2], LIMIT, &err), ERR_OK);
     body_release(&bodies[1], &room);
     body_release(&bodies[2], &room);
     ck_assert_uint_eq(atomic_load(&room.held), 0);
@@ -94,11 +95,11 @@ START_TEST(a_body_alone_may_be_larger_than_the_room)
     struct body other = {.data = NULL};
     struct err err = ERR_INIT;
     room.max = 1000;
-    ck_assert_int_eq(take(&body, LIMIT, &err), ERR_OK);
+    ck_assert_int_eq(append(&body, LIMIT, &err), ERR_OK);
     /* And small ones get in beside it. */
-    ck_assert_int_eq(take(&other, 1, &err), ERR_OK);
-    ck_assert_int_eq(take(&other, BODY_SMALL / 2, &err), ERR_OK);
-    ck_assert_int_eq(take(&other, BODY_SMALL / 2, &err), ERR_BUSY);
+    ck_assert_int_eq(append(&other, 1, &err), ERR_OK);
+    ck_assert_int_eq(append(&other, BODY_SMALL / 2, &err), ERR_OK);
+    ck_assert_int_eq(append(&other, BODY_SMALL / 2, &err), ERR_BUSY);
     body_release(&body, &room);
     body_release(&other, &room);
     ck_assert_uint_eq(atomic_load(&room.held), 0);
@@ -112,7 +113,7 @@ START_TEST(short_memory_is_told_and_counted_right)
         struct err err = ERR_INIT;
         mem_fail_after(n, true);
         while (err.code == ERR_OK && body.n < LIMIT) {
-            (void)take(&body, 1000, &err);
+            (void)append(&body, 1000, &err);
             ck_assert_uint_eq(atomic_load(&room.held), body.capacity);
         }
         bool failed = mem_attempts() >= n;
@@ -134,7 +135,7 @@ static void *upload(void *arg)
         while (err.code == ERR_OK && body.n < LIMIT) {
             size_t size = 1 + (size_t)(rng_uniform(&rng) * 20000);
             size = size < LIMIT - body.n ? size : LIMIT - body.n;
-            (void)take(&body, size, &err);
+            (void)append(&body, size, &err);
         }
         ck_assert(err.code == ERR_BUSY || memcmp(body.data, bytes, LIMIT) == 0);
         body_release(&body, &room);

@@ -9,10 +9,10 @@
 #include "store/store.h"
 #include "registry_check.h"
 #include "run.h"
+#include "tmpdb.h"
 #include "jobs/running.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -197,18 +197,14 @@ END_TEST
 
 /* ---- the queue ---- */
 
-static char folder[64];
-static char path[96];
+static struct tmpdb place;
 static struct db *db;
 
 static void setup(void)
 {
     struct err err = ERR_INIT;
-    strcpy(folder, "/tmp/surrogated-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/r.db", folder);
-    struct db_settings settings = {.path = path, .chunk_bytes = 100};
-    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
+    tmpdb_init(&place);
+    db = tmpdb_open(&place, 100);
     struct data_upload upload = {
         .n = 1, .d = 1, .o = 1, .rows = (const double[]){1, 2}, .format = "json"};
     struct data_append_result result;
@@ -218,14 +214,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
     db_close(db);
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-        unlink(name);
-    }
-    rmdir(folder);
+    tmpdb_release(&place);
 }
 
 static int64_t add(const char *model, int priority)

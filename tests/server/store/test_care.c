@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Care of the file, in one process: space comes back, a read-only registry follows its file while
- * readers are at work, and no failed allocation leaves anything behind.
+ * The care of a registry file, in one process: space is given back, a read-only registry follows
+ * its file while readers are at work, and a failed allocation leaves nothing behind.
  */
 #include "run.h"
+#include "tmpdb.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,8 +25,8 @@
 #include "store/sqlite/query.h"
 #include "store/store.h"
 
-static char folder[64];
-static char path[96];
+static struct tmpdb place;
+static const char *const path = place.path;
 static char other[96];
 static struct db *db;
 
@@ -40,10 +41,8 @@ static struct db *open_writable(const char *at)
 
 static void setup(void)
 {
-    snprintf(folder, sizeof folder, "/tmp/surrogated-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/registry.db", folder);
-    snprintf(other, sizeof other, "%s/other.db", folder);
+    tmpdb_init(&place);
+    snprintf(other, sizeof other, "%s/other.db", place.folder);
     db = open_writable(path);
 }
 
@@ -51,7 +50,7 @@ static void teardown(void)
 {
     char command[128];
     db_close(db);
-    snprintf(command, sizeof command, "rm -r %s", folder);
+    snprintf(command, sizeof command, "rm -r %s", place.folder);
     ck_assert_int_eq(system(command), 0);
 }
 
@@ -325,7 +324,7 @@ START_TEST(a_stopped_backup_leaves_nothing)
     char command[160];
     append(5000);
     ck_assert_int_eq(backup_make(&request, &report, &err), ERR_CANCELLED);
-    snprintf(command, sizeof command, "ls %s | grep -q other", folder);
+    snprintf(command, sizeof command, "ls %s | grep -q other", place.folder);
     ck_assert_int_ne(system(command), 0);
 }
 END_TEST

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rows' store without a server: chunks of 1000 bytes, exact duplicates against a plain search,
- * the same totals whatever way rows came, every allocation failing in turn.
+ * Stored training rows without a server: rows that span chunks of 1000 bytes, duplicates compared
+ * with a plain search, totals that do not depend on how rows arrived, and each allocation failing
+ * in turn.
  */
 #include "registry_check.h"
 #include "run.h"
+#include "tmpdb.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
@@ -21,32 +21,21 @@
 #include "store/data/data_read.h"
 #include "store/store.h"
 
-static char folder[64];
-static char path[96];
+static struct tmpdb place;
 static struct db *db;
 
 static void setup(void)
 {
-    struct err err = ERR_INIT;
-    snprintf(folder, sizeof folder, "/tmp/surrogated-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/registry.db", folder);
-    struct db_settings settings = {.path = path, .chunk_bytes = 1000};
-    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
+    tmpdb_init(&place);
+    db = tmpdb_open(&place, 1000);
 }
 
 static void teardown(void)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
     struct err err = ERR_INIT;
     ck_assert_msg(registry_check(db, &err) == ERR_OK, "%s", err.msg);
     db_close(db);
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-        unlink(name);
-    }
-    rmdir(folder);
+    tmpdb_release(&place);
 }
 
 /* Rows [n x 3], values of a small set so that some are equal. */
@@ -265,6 +254,23 @@ START_TEST(joined_statistics_are_those_of_all_rows)
 }
 END_TEST
 
+/* There are four read connections and one to write: an open transaction would soon be missed. */
+START_TEST(a_model_that_is_absent_leaves_no_transaction_open)
+{
+    double rows[3] = {1.0, 2.0, 3.0};
+    for (int i = 0; i < 10; i++) {
+        struct err err = ERR_INIT;
+        struct data_summary summary;
+        int64_t n_rows = 0;
+        ck_assert_int_eq(data_store_summary(db, "absent", &summary, &err), ERR_NOT_FOUND);
+        ck_assert_str_eq(err.msg, "there is no model absent");
+        err_clear(&err);
+        ck_assert_int_eq(data_store_delete(db, "absent", &n_rows, &err), ERR_NOT_FOUND);
+    }
+    ck_assert_int_eq(put(rows, 1, false).total_rows, 1);
+}
+END_TEST
+
 START_TEST(every_allocation_of_an_upload_may_fail)
 {
     static const unsigned char payload[32] = {7};
@@ -333,6 +339,7 @@ int main(void)
     tcase_add_test(tc, duplicates_agree_with_a_plain_search);
     tcase_add_test(tc, deletion_leaves_the_statistics_of_the_others);
     tcase_add_test(tc, joined_statistics_are_those_of_all_rows);
+    tcase_add_test(tc, a_model_that_is_absent_leaves_no_transaction_open);
     tcase_add_test(tc, every_allocation_of_an_upload_may_fail);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Versions, their names and their going, in the store alone. What is kept is compared with a plain
- * statement of the rule after each of many random changes.
+ * Versions in the store alone: what they are called, which is the default, and which are deleted.
+ * After each of many random changes, the versions that are left are compared with a plain statement
+ * of the rule.
  */
 #include "registry_check.h"
 #include "run.h"
+#include "tmpdb.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "store/jobs/job_store.h"
@@ -19,32 +20,21 @@
 #include "store/models/promotion_store.h"
 #include "store/store.h"
 
-static char folder[64];
-static char path[96];
+static struct tmpdb place;
 static struct db *db;
 
 static void setup(void)
 {
-    struct err err = ERR_INIT;
-    snprintf(folder, sizeof folder, "/tmp/surrogated-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/registry.db", folder);
-    struct db_settings settings = {.path = path, .chunk_bytes = 1000};
-    ck_assert_msg(store_open(&db, &settings, &err) == ERR_OK, "%s", err.msg);
+    tmpdb_init(&place);
+    db = tmpdb_open(&place, 1000);
 }
 
 static void teardown(void)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
     struct err err = ERR_INIT;
     ck_assert_msg(registry_check(db, &err) == ERR_OK, "%s", err.msg);
     db_close(db);
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-        unlink(name);
-    }
-    rmdir(folder);
+    tmpdb_release(&place);
 }
 
 /* Content is opaque to the store: a number. */

@@ -5,10 +5,10 @@
 
 #include "api/app.h"
 #include "base/config.h"
+#include "tmpdb.h"
 
 struct loopback {
-    char folder[64];
-    char path[128];
+    struct tmpdb place;
     struct config config;
     struct log log;
     struct metrics metrics;

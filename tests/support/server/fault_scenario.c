@@ -302,7 +302,7 @@ static long long n_ended(const struct metrics *m)
 static void hurry(struct loopback *loop)
 {
     sqlite3 *own = NULL;
-    int status = sqlite3_open_v2(loop->path, &own, SQLITE_OPEN_READWRITE, "unix");
+    int status = sqlite3_open_v2(loop->place.path, &own, SQLITE_OPEN_READWRITE, "unix");
     if (status == SQLITE_OK) {
         sqlite3_busy_timeout(own, 10000);
         sqlite3_wal_autocheckpoint(own, 0);

@@ -3,8 +3,6 @@
 
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -31,11 +29,8 @@ void moved_jobs_init(struct moved_jobs *m)
     struct data_upload up = {.n = 1, .d = 1, .o = 1, .rows = row, .format = "npy"};
     *m = (struct moved_jobs){.db = NULL};
     m->log = (struct log){.fd = STDERR_FILENO, .level = LOG_ERROR + 1, .format = LOG_TEXT};
-    snprintf(m->folder, sizeof m->folder, "/tmp/surrogated-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(m->folder));
-    snprintf(m->path, sizeof m->path, "%s/registry.db", m->folder);
-    struct db_settings settings = {.path = m->path};
-    ck_assert_msg(store_open(&m->db, &settings, &err) == ERR_OK, "%s", err.msg);
+    tmpdb_init(&m->place);
+    m->db = tmpdb_open(&m->place, 0);
     for (int i = 0; i < MOVED_MODELS; i++) {
         char model[8];
         snprintf(model, sizeof model, "m%d", i);
@@ -46,15 +41,9 @@ void moved_jobs_init(struct moved_jobs *m)
 
 void moved_jobs_release(struct moved_jobs *m)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
     events_free(m->events);
     db_close(m->db);
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", m->path, suffixes[i]);
-        unlink(name);
-    }
-    rmdir(m->folder);
+    tmpdb_release(&m->place);
 }
 
 int64_t moved_jobs_add(struct moved_jobs *m, int model)

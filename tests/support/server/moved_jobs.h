@@ -10,12 +10,12 @@
 
 #include "jobs/events.h"
 #include "store/jobs/job_read.h"
+#include "tmpdb.h"
 
 #define MOVED_MODELS 4 /* a model has one job running at most */
 
 struct moved_jobs {
-    char folder[64];
-    char path[96];
+    struct tmpdb place;
     struct db *db;
     struct log log;
     struct events *events;

@@ -3,7 +3,6 @@
 
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,7 +17,7 @@ void loopback_open(struct loopback *loop)
     struct err err = ERR_INIT;
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
-    struct db_settings db = {.path = loop->path, .chunk_bytes = 1000, .wal_pages = 30};
+    struct db_settings db = {.path = loop->place.path, .chunk_bytes = 1000, .wal_pages = 30};
     metrics_init(&loop->metrics, labels, n_labels, 0);
     memset(&loop->app, 0, sizeof loop->app);
     loop->app.config = &loop->config;
@@ -48,9 +47,7 @@ void loopback_init(struct loopback *loop)
 {
     struct err err = ERR_INIT;
     json_read_init();
-    strcpy(loop->folder, "/tmp/surrogated-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(loop->folder));
-    snprintf(loop->path, sizeof loop->path, "%s/registry.db", loop->folder);
+    tmpdb_init(&loop->place);
     config_defaults(&loop->config);
     loop->config.train_threads = 2;
     ck_assert_int_eq(config_finish(&loop->config, &err), ERR_OK);
@@ -66,14 +63,8 @@ void loopback_reopen(struct loopback *loop)
 
 void loopback_release(struct loopback *loop)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
     loopback_close(loop);
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        char path[160];
-        snprintf(path, sizeof path, "%s%s", loop->path, suffixes[i]);
-        unlink(path);
-    }
-    rmdir(loop->folder);
+    tmpdb_release(&loop->place);
 }
 
 /* Takes a body that is made while it is sent, in odd pieces. False: it was cut. */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/address.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_PORT 65535
+
+static bool is_port(const char *text)
+{
+    size_t len = strlen(text);
+    return len > 0 && len < ADDRESS_PORT_CHARS && strspn(text, "0123456789") == len &&
+           atoi(text) <= MAX_PORT;
+}
+
+enum err_code address_parse(const char *text, struct address *out, struct err *err)
+{
+    struct address address = {.host = ""};
+    const char *host = text;
+    const char *colon = strrchr(text, ':');
+    size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
+        host++;
+        len -= 2;
+    } else if (memchr(host, ':', len) != NULL) {
+        len = 0; /* a bare IPv6 address: where would the port begin? */
+    }
+    if (len == 0 || len >= sizeof address.host || !is_port(colon + 1)) {
+        return err_set(err, ERR_INVALID,
+                       "listen is \"%.60s\"; host:port or [v6]:port is needed, with a port from 0 "
+                       "to %d",
+                       text, MAX_PORT);
+    }
+    memcpy(address.host, host, len);
+    memcpy(address.port, colon + 1, strlen(colon + 1));
+    *out = address;
+    return ERR_OK;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Media types, as in Content-Type and Accept. */
+#ifndef MEDIA_TYPE_H
+#define MEDIA_TYPE_H
+
+#include <stdbool.h>
+
+#define MEDIA_TYPE_CSV  "text/csv"
+#define MEDIA_TYPE_JSON "application/json"
+#define MEDIA_TYPE_NPY  "application/x-npy"
+
+/*
+ * Is the value of a header of this type, "type/subtype" in lower case? Letters of either case are
+ * the same, parameters do not count, and of a list the first member does. NULL is of no type.
+ */
+bool media_type_is(const char *value, const char *type);
+
+#endif

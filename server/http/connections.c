@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The library tells when a head is complete, not when it has begun, and resets its own timeout with
+ * every byte. The kernel counts the bytes of a connection (tcp_info), so an idle one whose count
+ * has grown since the last look is in the middle of a head. A client that has closed its end is
+ * seen by reading ahead: no byte is left and the end has come. The library itself may miss that,
+ * because it waits for an edge that came together with the last bytes.
+ *
+ * A socket that is no TCP socket has no such count; there only the library's timeout holds.
+ */
+#define _GNU_SOURCE /* TCP_INFO of linux/tcp.h */
+#include "http/connections.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#define SECOND_NS 1000000000.0
+
+void connections_add(struct connections *all, struct connection *connection, int fd, int64_t now_ns)
+{
+    *connection =
+        (struct connection){.fd = fd, .since_ns = now_ns, .fresh = true, .after = all->head};
+    if (all->head != NULL) {
+        all->head->before = connection;
+    }
+    all->head = connection;
+    all->n++;
+}
+
+void connections_remove(struct connections *all, struct connection *connection)
+{
+    if (connection->before != NULL) {
+        connection->before->after = connection->after;
+    } else {
+        all->head = connection->after;
+    }
+    if (connection->after != NULL) {
+        connection->after->before = connection->before;
+    }
+    all->n--;
+}
+
+void connection_enter(struct connection *connection, enum connection_state state, int64_t now_ns)
+{
+    connection->state = state;
+    connection->fresh = connection->fresh && state <= CONNECTION_HEAD;
+    connection->since_ns = now_ns;
+    connection->moved_bytes = 0;
+    connection->marked = false;
+}
+
+struct traffic {
+    uint64_t received;
+    uint64_t acknowledged; /* bytes of ours that the client's system has taken */
+};
+
+static bool read_traffic(int fd, struct traffic *traffic)
+{
+    struct tcp_info info = {.tcpi_state = 0};
+    socklen_t len = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+        len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received) {
+        return false;
+    }
+    *traffic = (struct traffic){info.tcpi_bytes_received, info.tcpi_bytes_acked};
+    return true;
+}
+
+/* Has the client closed its end, and is nothing of it left to be read? */
+static bool has_ended(int fd)
+{
+    char byte;
+    ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static bool is_unsent(int fd)
+{
+    int bytes = 0;
+    return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
+}
+
+static bool is_slow(const struct connection_limits *limits, int64_t elapsed_ns, uint64_t bytes)
+{
+    double least = (double)limits->min_rate * (double)(elapsed_ns - limits->grace_ns) / SECOND_NS;
+    return elapsed_ns > limits->grace_ns && (double)bytes < least;
+}
+
+/* Has a head begun since the last look? The deadline runs from then. */
+static void look_for_head(struct connection *c, int64_t now_ns)
+{
+    struct traffic traffic;
+    if (!read_traffic(c->fd, &traffic)) {
+        return;
+    }
+    if (!c->marked && c->since_ns + (int64_t)SECOND_NS > now_ns) {
+        return; /* its next request may just be coming; a moment decides nothing */
+    }
+    bool begun = c->marked ? traffic.received != c->moved_bytes : c->fresh && traffic.received > 0;
+    if (begun) {
+        connection_enter(c, CONNECTION_HEAD, now_ns);
+        return;
+    }
+    c->moved_bytes = traffic.received;
+    c->marked = true;
+}
+
+static bool reads_too_slowly(struct connection *c, const struct connection_limits *limits,
+                             int64_t now_ns)
+{
+    struct traffic traffic;
+    if (!is_unsent(c->fd) || !read_traffic(c->fd, &traffic)) {
+        /* All that was written has arrived: it is the server's turn. */
+        c->since_ns = now_ns;
+        c->marked = false;
+        return false;
+    }
+    if (!c->marked) {
+        c->moved_bytes = traffic.acknowledged;
+        c->marked = true;
+        return false;
+    }
+    return is_slow(limits, now_ns - c->since_ns, traffic.acknowledged - c->moved_bytes);
+}
+
+/* Why the connection must end, or CONNECTION_N_ENDS. */
+static enum connection_end judge(struct connection *c, const struct connection_limits *limits,
+                                 int64_t now_ns)
+{
+    bool reading =
+        c->state == CONNECTION_IDLE || c->state == CONNECTION_HEAD || c->state == CONNECTION_BODY;
+    if (reading && has_ended(c->fd)) {
+        return CONNECTION_END_GONE;
+    }
+    switch (c->state) {
+    case CONNECTION_IDLE:
+        look_for_head(c, now_ns);
+        return CONNECTION_N_ENDS;
+    case CONNECTION_HEAD:
+        return now_ns - c->since_ns > limits->head_ns ? CONNECTION_END_HEAD : CONNECTION_N_ENDS;
+    case CONNECTION_BODY:
+        return is_slow(limits, now_ns - c->since_ns, c->moved_bytes) ? CONNECTION_END_BODY
+                                                                     : CONNECTION_N_ENDS;
+    case CONNECTION_ANSWER:
+        return reads_too_slowly(c, limits, now_ns) ? CONNECTION_END_ANSWER : CONNECTION_N_ENDS;
+    case CONNECTION_WORK:
+    case CONNECTION_STREAM:
+    case CONNECTION_N_STATES:
+        break;
+    }
+    return CONNECTION_N_ENDS;
+}
+
+static void cut(struct connection *c)
+{
+    c->cut = true;
+    (void)shutdown(c->fd, SHUT_RDWR);
+}
+
+void connections_sweep(struct connections *all, int64_t now_ns, struct connection_counts *counts)
+{
+    *counts = (struct connection_counts){.by_state = {0}};
+    for (struct connection *c = all->head; c != NULL; c = c->after) {
+        if (c->cut) {
+            continue;
+        }
+        enum connection_end end = judge(c, &all->limits, now_ns);
+        counts->by_state[c->state]++;
+        if (end != CONNECTION_N_ENDS) {
+            counts->ended[end]++;
+            cut(c);
+        }
+    }
+}
+
+int connections_shed(struct connections *all, int n)
+{
+    int shed = 0;
+    while (shed < n) {
+        struct connection *oldest = NULL;
+        for (struct connection *c = all->head; c != NULL; c = c->after) {
+            bool idle = c->state == CONNECTION_IDLE && !c->cut;
+            if (idle && (oldest == NULL || c->since_ns < oldest->since_ns)) {
+                oldest = c;
+            }
+        }
+        if (oldest == NULL) {
+            break;
+        }
+        cut(oldest);
+        shed++;
+    }
+    return shed;
+}

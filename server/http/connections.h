@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The connections of one HTTP thread, looked through once a second for those that hold a place
+ * without using it: a client that sends its request a byte at a time, has gone, or does not read
+ * its answer. Such a connection is shut down; the HTTP library then closes it.
+ *
+ * Only the thread that serves the connections may call these functions, so there is no lock.
+ */
+#ifndef CONNECTIONS_H
+#define CONNECTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum connection_state {
+    CONNECTION_IDLE,   /* nothing of a request is there */
+    CONNECTION_HEAD,   /* a part of a request's head has come */
+    CONNECTION_BODY,   /* the body is being read */
+    CONNECTION_WORK,   /* a handler has the request */
+    CONNECTION_ANSWER, /* the answer is being sent */
+    CONNECTION_STREAM, /* an answer without end: it may be silent */
+    CONNECTION_N_STATES
+};
+
+struct connection {
+    int fd;
+    enum connection_state state;
+    int64_t since_ns;     /* when the state began, as the sweep or the request saw it */
+    uint64_t moved_bytes; /* BODY: received so far; else the socket's count when last looked at */
+    bool marked;          /* IDLE, ANSWER: moved_bytes holds the socket's count */
+    bool fresh;           /* has not had a whole head yet */
+    bool cut;             /* shut down; the library has not closed it yet */
+    struct connection *before, *after;
+};
+
+struct connection_limits {
+    int64_t head_ns;  /* for the head of a request, from its first byte */
+    int64_t grace_ns; /* before a rate counts */
+    int64_t min_rate; /* bytes a second of bodies and answers */
+};
+
+struct connections {
+    struct connection *head; /* the newest */
+    struct connection_limits limits;
+    int n;
+};
+
+enum connection_end {
+    CONNECTION_END_HEAD,   /* its head took too long */
+    CONNECTION_END_BODY,   /* its body came too slowly */
+    CONNECTION_END_ANSWER, /* its answer was read too slowly */
+    CONNECTION_END_GONE,   /* the client had closed its end */
+    CONNECTION_END_SHED,   /* idle, and its place was needed */
+    CONNECTION_N_ENDS
+};
+
+/* What a sweep found and did. */
+struct connection_counts {
+    int by_state[CONNECTION_N_STATES];
+    int ended[CONNECTION_N_ENDS];
+};
+
+void connections_add(struct connections *all, struct connection *connection, int fd,
+                     int64_t now_ns);
+void connections_remove(struct connections *all, struct connection *connection);
+
+/* The request under way has come to a new state. */
+void connection_enter(struct connection *connection, enum connection_state state, int64_t now_ns);
+
+/* Shuts down what breaks a limit. */
+void connections_sweep(struct connections *all, int64_t now_ns, struct connection_counts *counts);
+
+/* Shuts down up to `n` idle connections, those that have been idle longest. How many there were. */
+int connections_shed(struct connections *all, int n);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/framing.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+/* What decides where a body ends or which server is meant stands once at most. */
+static const char *const single[] = {"Content-Length", "Transfer-Encoding", "Host"};
+#define N_SINGLE ((int)(sizeof single / sizeof *single))
+
+/* A token of RFC 9110, section 5.6.2. */
+static bool is_token(const char *text)
+{
+    size_t n = 0;
+    for (; text[n] != '\0'; n++) {
+        if (!isalnum((unsigned char)text[n]) && strchr("!#$%&'*+-.^_`|~", text[n]) == NULL) {
+            return false;
+        }
+    }
+    return n > 0;
+}
+
+static bool has_controls(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if ((c < ' ' && c != '\t') || c == 0x7f) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_number(const char *text)
+{
+    size_t n = strspn(text, "0123456789");
+    return n > 0 && n <= 18 && text[n] == '\0';
+}
+
+static enum err_code check_header(const struct header *h, struct err *err)
+{
+    if (!is_token(h->name)) {
+        return err_set(err, ERR_SYNTAX,
+                       "a header's name holds a blank or another character that "
+                       "no name may hold");
+    }
+    if (has_controls(h->value)) {
+        return err_set(err, ERR_SYNTAX, "the header %.60s holds a control character", h->name);
+    }
+    return ERR_OK;
+}
+
+static enum err_code count_single(const struct request *req, int counts[N_SINGLE], struct err *err)
+{
+    for (int i = 0; i < req->n_headers; i++) {
+        if (check_header(&req->headers[i], err) != ERR_OK) {
+            return err->code;
+        }
+        for (int k = 0; k < N_SINGLE; k++) {
+            bool same = strcasecmp(req->headers[i].name, single[k]) == 0;
+            if (same && ++counts[k] > 1) {
+                return err_set(err, ERR_SYNTAX, "the header %s stands more than once", single[k]);
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+enum err_code framing_check(const struct request *req, const char *version, struct err *err)
+{
+    int counts[N_SINGLE] = {0};
+    bool old = strcmp(version, "HTTP/1.0") == 0;
+    if (!old && strcmp(version, "HTTP/1.1") != 0) {
+        return err_set(err, ERR_SYNTAX, "the protocol is \"%.20s\", HTTP/1.1 is spoken here",
+                       version);
+    }
+    if (count_single(req, counts, err) != ERR_OK) {
+        return err->code;
+    }
+    const char *length = request_header(req, "Content-Length");
+    const char *coding = request_header(req, "Transfer-Encoding");
+    if (length != NULL && coding != NULL) {
+        return err_set(err, ERR_SYNTAX,
+                       "Content-Length and Transfer-Encoding contradict each other");
+    }
+    if (length != NULL && !is_number(length)) {
+        return err_set(err, ERR_SYNTAX, "Content-Length is \"%.40s\", not a number", length);
+    }
+    if (coding != NULL && (old || strcasecmp(coding, "chunked") != 0)) {
+        return err_set(err, ERR_SYNTAX, "Transfer-Encoding is \"%.40s\", only chunked is known, %s",
+                       coding, "and only with HTTP/1.1");
+    }
+    if (!old && request_header(req, "Host") == NULL) {
+        return err_set(err, ERR_SYNTAX, "the header Host is missing");
+    }
+    return ERR_OK;
+}
+
+bool framing_is_open(const struct request *req)
+{
+    bool usual = req->method == HTTP_POST || req->method == HTTP_PUT || req->method == HTTP_OTHER;
+    return usual && request_header(req, "Content-Length") == NULL &&
+           request_header(req, "Transfer-Encoding") == NULL;
+}

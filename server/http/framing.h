@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a request ends, when its headers leave that in doubt. A proxy in front may read such a
+ * request otherwise than the library does, and a second request that was hidden in the first one's
+ * body would then be run for somebody else (RFC 9112, sections 2.2, 5 and 6.3; "request
+ * smuggling"). In doubt a request is refused and its connection closed.
+ *
+ * The library joins the lines of a folded header before anybody sees them, and takes a bare LF for
+ * the end of a line; both are read as RFC 9112 allows.
+ */
+#ifndef FRAMING_H
+#define FRAMING_H
+
+#include "http/exchange.h"
+
+/* How the version stands in the request line: "HTTP/1.1". ERR_SYNTAX says what is in doubt. */
+enum err_code framing_check(const struct request *req, const char *version,
+                            struct err *err) MUST_CHECK;
+
+/* Does nothing say where the body ends, though the method usually has one? Then there is none, and
+ * nothing that follows on the connection may be read. */
+bool framing_is_open(const struct request *req);
+
+#endif

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The library calls on_request several times: once after the headers, then with pieces of the body,
+ * last with none. An announced body over the limit is answered after the headers; one that only
+ * turns out too long is read to its end (within reason) and answered then, since an answer in the
+ * middle would be lost when the connection is reset.
+ */
+#include "http/serve.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "http/framing.h"
+#include "http/worker.h"
+
+#define READ_FACTOR 2 /* of the body limit: what announces more is answered at once */
+/* Buffers of a connection. The library clears them after each request, so more is slower. */
+#define CONNECTION_BYTES ((size_t)32 * 1024)
+#define STREAM_BLOCK     ((size_t)64 * 1024) /* bytes asked from a source at a time */
+#define ENDLESS_BLOCK    ((size_t)4 * 1024)  /* of one that mostly waits */
+/* The library's own limit of connections is never met: worker.h says why. */
+#define LIBRARY_CONNECTIONS 1000000000u
+
+struct exchange {
+    struct serve *serve;
+    struct serve_thread *thread;
+    struct connection *place;
+    struct MHD_Connection *connection;
+    struct arena arena;
+    struct request req;
+    struct body_source source; /* while it is sent */
+    struct body body;
+    bool answered;
+    bool closes;           /* the connection ends with the answer */
+    struct exchange *next; /* while it is spare */
+};
+
+static enum http_method find_method(const char *text)
+{
+    static const struct {
+        const char *text;
+        enum http_method method;
+    } methods[] = {{"GET", HTTP_GET},
+                   {"HEAD", HTTP_HEAD},
+                   {"POST", HTTP_POST},
+                   {"PUT", HTTP_PUT},
+                   {"DELETE", HTTP_DELETE}};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcmp(methods[i].text, text) == 0) {
+            return methods[i].method;
+        }
+    }
+    return HTTP_OTHER;
+}
+
+struct collected {
+    struct header *list;
+    int n;
+    int capacity;
+    struct arena *arena;
+    bool decode; /* query: keys and values are still encoded */
+    bool bad;
+    bool no_memory;
+};
+
+static enum MHD_Result collect(void *ctx, enum MHD_ValueKind kind, const char *key,
+                               const char *value)
+{
+    struct collected *c = ctx;
+    (void)kind;
+    if (c->n == c->capacity) {
+        return MHD_YES;
+    }
+    const char *text = value != NULL ? value : "";
+    char *name = arena_strndup(c->arena, key, strlen(key));
+    char *copy = arena_strndup(c->arena, text, strlen(text));
+    if (name == NULL || copy == NULL) {
+        c->no_memory = true;
+        return MHD_NO;
+    }
+    if (c->decode && (!percent_decode(name) || !percent_decode(copy))) {
+        c->bad = true;
+        return MHD_NO;
+    }
+    c->list[c->n++] = (struct header){name, copy};
+    return MHD_YES;
+}
+
+static bool collect_all(struct exchange *ex, struct MHD_Connection *connection,
+                        enum MHD_ValueKind kind, const struct header **list, int *n)
+{
+    struct collected c = {.arena = &ex->arena, .decode = kind == MHD_GET_ARGUMENT_KIND};
+    c.capacity = MHD_get_connection_values(connection, kind, NULL, NULL);
+    c.list =
+        arena_alloc_array(&ex->arena, (size_t)(c.capacity > 0 ? c.capacity : 1), sizeof *c.list);
+    if (c.list == NULL) {
+        return false;
+    }
+    MHD_get_connection_values(connection, kind, collect, &c);
+    if (c.bad) {
+        err_set(&ex->req.transport, ERR_SYNTAX, "the query has a bad percent escape");
+    }
+    *list = c.list;
+    *n = c.n;
+    return !c.no_memory;
+}
+
+static void suspend(struct exchange *ex)
+{
+    MHD_suspend_connection(ex->connection);
+}
+
+/* Once it is resumed the exchange may be over at any moment. */
+static void resume(struct exchange *ex)
+{
+    struct worker *worker = ex->thread->worker;
+    MHD_resume_connection(ex->connection);
+    worker_wake(worker);
+}
+
+/* The library does not look at suspended connections, and does not close them either. */
+static bool gone(const struct exchange *ex)
+{
+    char byte;
+    ssize_t got = recv(ex->place->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static const struct exchange_ops ops = {.suspend = suspend, .resume = resume, .gone = gone};
+
+/* Requests come and go by the thousand: their memory is kept for the next ones. */
+static struct exchange *exchange_get(struct serve *serve)
+{
+    pthread_mutex_lock(&serve->lock);
+    struct exchange *ex = serve->spare;
+    if (ex != NULL) {
+        serve->spare = ex->next;
+        serve->n_spare--;
+    }
+    pthread_mutex_unlock(&serve->lock);
+    return ex != NULL ? ex : mem_zalloc(sizeof *ex);
+}
+
+static void exchange_free(struct exchange *ex)
+{
+    arena_release(&ex->arena);
+    mem_free(ex);
+}
+
+static void exchange_put(struct exchange *ex)
+{
+    struct serve *serve = ex->serve;
+    struct exchange clean = {.arena = ex->arena};
+    body_release(&ex->body, &serve->room);
+    arena_clear(&clean.arena);
+    *ex = clean;
+    pthread_mutex_lock(&serve->lock);
+    bool keep = serve->n_spare < 2 * serve->settings.n_threads;
+    if (keep) {
+        ex->next = serve->spare;
+        serve->spare = ex;
+        serve->n_spare++;
+    }
+    pthread_mutex_unlock(&serve->lock);
+    if (!keep) {
+        exchange_free(ex);
+    }
+}
+
+static struct exchange *exchange_new(struct serve_thread *thread, struct MHD_Connection *connection,
+                                     struct connection *place, const char *method, const char *url)
+{
+    struct exchange *ex = exchange_get(thread->serve);
+    if (ex == NULL) {
+        return NULL;
+    }
+    ex->serve = thread->serve;
+    ex->thread = thread;
+    ex->place = place;
+    ex->connection = connection;
+    ex->req.ops = &ops;
+    ex->req.exchange = ex;
+    ex->req.arena = &ex->arena;
+    ex->req.method = find_method(method);
+    ex->req.method_text = arena_strndup(&ex->arena, method, strlen(method));
+    ex->req.body = "";
+    err_clear(&ex->req.transport);
+    char *path = arena_strndup(&ex->arena, url, strlen(url));
+    if (path == NULL || ex->req.method_text == NULL ||
+        !collect_all(ex, connection, MHD_HEADER_KIND, &ex->req.headers, &ex->req.n_headers) ||
+        !collect_all(ex, connection, MHD_GET_ARGUMENT_KIND, &ex->req.query, &ex->req.n_query)) {
+        exchange_put(ex);
+        return NULL;
+    }
+    if (!percent_decode(path)) {
+        err_set(&ex->req.transport, ERR_SYNTAX, "the path has a bad percent escape");
+        path = (char *)"/";
+    }
+    ex->req.path = path;
+    atomic_fetch_add_explicit(&ex->serve->active, 1, memory_order_relaxed);
+    return ex;
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct exchange *ex = *state;
+    (void)ctx;
+    (void)connection;
+    (void)code;
+    *state = NULL;
+    if (ex != NULL) {
+        connection_enter(ex->place, CONNECTION_IDLE, clock_ns());
+        if (ex->req.later.run != NULL) {
+            ex->req.later.drop(ex->req.later.ctx);
+        }
+        if (ex->source.release != NULL) {
+            ex->source.release(ex->source.ctx);
+        }
+        if (ex->source.endless) {
+            atomic_fetch_sub_explicit(&ex->serve->endless, 1, memory_order_relaxed);
+        }
+        atomic_fetch_sub_explicit(&ex->serve->active, 1, memory_order_relaxed);
+        exchange_put(ex);
+    }
+}
+
+/* Takes a piece of the body; false: cut the connection. */
+static bool take_piece(struct exchange *ex, const char *data, size_t size)
+{
+    struct serve *serve = ex->serve;
+    ex->place->moved_bytes += size;
+    bool go_on = body_append(&ex->body, &serve->room, data, size, &ex->req.transport);
+    ex->req.body = ex->body.data != NULL ? ex->body.data : "";
+    ex->req.n_body = ex->body.n;
+    return go_on;
+}
+
+static ssize_t read_source(void *ctx, uint64_t pos, char *out, size_t size)
+{
+    const struct body_source *source = ctx;
+    (void)pos;
+    size_t n = source->read(source->ctx, out, size);
+    if (n == BODY_SOURCE_FAILED) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    if (n == BODY_SOURCE_WAIT) {
+        return 0; /* suspended; called again when resumed */
+    }
+    return n > 0 ? (ssize_t)n : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static struct MHD_Response *create_response(struct exchange *ex, const struct response *res)
+{
+    if (res->source.read != NULL) {
+        ex->source = res->source;
+        if (ex->source.endless) {
+            atomic_fetch_add_explicit(&ex->serve->endless, 1, memory_order_relaxed);
+        }
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
+                                                 ex->source.endless ? ENDLESS_BLOCK : STREAM_BLOCK,
+                                                 read_source, &ex->source, NULL);
+    }
+    /* The bytes live in the exchange's arena, which outlasts the sending. */
+    return MHD_create_response_from_buffer(
+        res->n_body, res->n_body > 0 ? (void *)res->body : (void *)"", MHD_RESPMEM_PERSISTENT);
+}
+
+static enum MHD_Result send_response(struct exchange *ex, const struct response *res)
+{
+    struct MHD_Response *out = create_response(ex, res);
+    if (out == NULL) {
+        return MHD_NO;
+    }
+    enum MHD_Result ok = MHD_YES;
+    if (res->content_type != NULL) {
+        ok = MHD_add_response_header(out, MHD_HTTP_HEADER_CONTENT_TYPE, res->content_type);
+    }
+    for (int i = 0; ok == MHD_YES && i < res->n_headers; i++) {
+        ok = MHD_add_response_header(out, res->headers[i].name, res->headers[i].value);
+    }
+    if (ok == MHD_YES && ex->closes) {
+        ok = MHD_add_response_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
+    if (ok == MHD_YES) {
+        ok = MHD_queue_response(ex->connection, (unsigned)res->status, out);
+    }
+    MHD_destroy_response(out);
+    return ok;
+}
+
+static enum MHD_Result answer(struct exchange *ex)
+{
+    struct response res = {.status = 0};
+    connection_enter(ex->place, CONNECTION_WORK, clock_ns());
+    ex->serve->settings.handler(ex->serve->settings.ctx, &ex->req, &res);
+    if (ex->req.later.run != NULL) {
+        return MHD_YES; /* suspended; called again when resumed */
+    }
+    ex->answered = true;
+    connection_enter(ex->place, res.source.endless ? CONNECTION_STREAM : CONNECTION_ANSWER,
+                     clock_ns());
+    return send_response(ex, &res);
+}
+
+/*
+ * Looks at the announced length. True: answer now, before the body, because the client waits for
+ * our word (Expect) or would send more than we care to throw away. A client that just sends would
+ * see a reset instead of the answer, so a body that is only somewhat too long is read first.
+ */
+static bool announces_too_much(struct exchange *ex)
+{
+    const char *text = request_header(&ex->req, "Content-Length");
+    size_t limit = ex->serve->settings.max_body_bytes;
+    if (text == NULL) {
+        return false;
+    }
+    errno = 0;
+    unsigned long long length = strtoull(text, NULL, 10);
+    if (errno == 0 && length <= limit) {
+        return false;
+    }
+    err_set(&ex->req.transport, ERR_TOO_LARGE, "the body has %.20s bytes, at most %zu are taken",
+            text, limit);
+    return errno != 0 || length / READ_FACTOR > limit || request_header(&ex->req, "Expect") != NULL;
+}
+
+/* The head is there. True: answer now, before the body. */
+static bool begin(struct exchange *ex, const char *version)
+{
+    if (framing_check(&ex->req, version, &ex->req.transport) != ERR_OK) {
+        ex->closes = true;
+        return true;
+    }
+    ex->closes = framing_is_open(&ex->req);
+    if (announces_too_much(ex)) {
+        return true;
+    }
+    connection_enter(ex->place, CONNECTION_BODY, clock_ns());
+    return false;
+}
+
+static struct connection *find_place(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info != NULL ? info->socket_context : NULL;
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *size, void **state)
+{
+    struct exchange *ex = *state;
+    if (ex == NULL) {
+        struct connection *place = find_place(connection);
+        ex = place != NULL ? exchange_new(ctx, connection, place, method, url) : NULL;
+        *state = ex;
+        if (ex == NULL) {
+            return MHD_NO;
+        }
+        return begin(ex, version) ? answer(ex) : MHD_YES;
+    }
+    if (*size > 0) {
+        bool go_on = take_piece(ex, data, *size);
+        *size = 0;
+        return go_on ? MHD_YES : MHD_NO;
+    }
+    return ex->answered ? MHD_YES : answer(ex);
+}
+
+static const struct sockaddr *find_address(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info != NULL ? info->client_addr : NULL;
+}
+
+static void open_place(struct serve_thread *thread, struct MHD_Connection *connection, void **out)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *place = info != NULL ? mem_alloc(sizeof *place) : NULL;
+    if (place != NULL) {
+        connections_add(&thread->connections, place, info->connect_fd, clock_ns());
+    }
+    *out = place;
+}
+
+void serve_count(struct serve_thread *thread, int change)
+{
+    atomic_fetch_add_explicit(&thread->serve->connections, change, memory_order_relaxed);
+    atomic_fetch_add_explicit(&thread->n_given, change, memory_order_relaxed);
+}
+
+static void end_connection(struct serve_thread *thread, const struct sockaddr *address)
+{
+    thread->ended = true;
+    serve_count(thread, -1);
+    if (address != NULL) {
+        struct peer peer = peer_of(address);
+        peers_remove(thread->serve->peers, &peer);
+    }
+}
+
+/* When it fails the library has closed the socket, before or after it told of the connection. */
+void serve_add(void *ctx, struct MHD_Daemon *library, int fd, const struct sockaddr *from,
+               socklen_t len)
+{
+    struct serve_thread *thread = ctx;
+    thread->ended = false;
+    if (MHD_add_connection(library, fd, from, len) != MHD_YES && !thread->ended) {
+        end_connection(thread, from);
+    }
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **place,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct serve_thread *thread = ctx;
+    const struct sockaddr *address = find_address(connection);
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        open_place(thread, connection, place);
+        return;
+    }
+    if (*place != NULL) {
+        connections_remove(&thread->connections, *place);
+        mem_free(*place);
+    }
+    end_connection(thread, address);
+}
+
+/* Escapes are ours to decode, so that %00 and bad ones are seen. */
+static size_t leave_escaped(void *ctx, struct MHD_Connection *connection, char *text)
+{
+    (void)ctx;
+    (void)connection;
+    return strlen(text);
+}
+
+static void on_log(void *ctx, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
+
+static void on_log(void *ctx, const char *fmt, va_list args)
+{
+    char text[256];
+    vsnprintf(text, sizeof text, fmt, args);
+    text[strcspn(text, "\n")] = '\0';
+    log_debug(ctx, "http library", "text", text, NULL);
+}
+
+struct MHD_Daemon *serve_open_library(void *ctx)
+{
+    struct serve_thread *thread = ctx;
+    const struct daemon_settings *s = &thread->serve->settings;
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0,
+        NULL, NULL, on_request, thread, MHD_OPTION_EXTERNAL_LOGGER, on_log, s->log,
+        MHD_OPTION_CONNECTION_LIMIT, LIBRARY_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, thread, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);
+}
+
+enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,
+                         struct err *err)
+{
+    *serve = (struct serve){.settings = *settings, .room = {.max = settings->bodies_bytes, .max_body = settings->max_body_bytes}};
+    pthread_mutex_init(&serve->lock, NULL);
+    return peers_new(settings->max_connections, settings->max_peer_connections, &serve->peers, err);
+}
+
+void serve_release(struct serve *serve)
+{
+    while (serve->spare != NULL) {
+        struct exchange *ex = serve->spare;
+        serve->spare = ex->next;
+        exchange_free(ex);
+    }
+    peers_free(serve->peers);
+    pthread_mutex_destroy(&serve->lock);
+}

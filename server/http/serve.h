@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests of the HTTP library as exchanges: collects one whole, calls the handler, sends what it
+ * answered. Shared by all HTTP threads; each has a serve_thread besides.
+ */
+#ifndef SERVE_H
+#define SERVE_H
+
+#include "http/body.h"
+#include "http/connections.h"
+#include "http/daemon.h"
+#include "http/peers.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct MHD_Daemon;
+struct worker;
+
+struct serve {
+    struct daemon_settings settings;
+    struct peers *peers;
+    struct body_room room;
+    atomic_int active;      /* exchanges under way */
+    atomic_int endless;     /* of them, with an endless answer */
+    atomic_int connections; /* given to a thread and not yet closed */
+    atomic_llong refused;   /* connections of addresses that had too many */
+
+    pthread_mutex_t lock;   /* guards what follows */
+    struct exchange *spare; /* exchanges with their memory, for the next requests */
+    int n_spare;
+};
+
+/* What one thread serves. Its fields are that thread's, but for `worker`, which is set once, and
+ * the count. */
+struct serve_thread {
+    struct serve *serve;
+    struct worker *worker;
+    atomic_int n_given; /* connections given to this thread and not yet closed */
+    struct connections connections;
+    bool ended;                      /* a connection has been closed since this was last false */
+    struct connection_counts counts; /* of the last look */
+    int64_t looked_ns;
+};
+
+/* ERR_NOMEM. Settings are kept as they are: what they point to must stay. */
+enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,
+                         struct err *err) MUST_CHECK;
+void serve_release(struct serve *serve);
+
+/* An instance of the library for this thread, without a loop of its own; NULL: there is none.
+ * ctx: struct serve_thread. */
+struct MHD_Daemon *serve_open_library(void *ctx);
+
+/* A connection more or less, when it is given to the thread and when it is closed. */
+void serve_count(struct serve_thread *thread, int change);
+
+/* Gives the library a connection that was counted. ctx: struct serve_thread. */
+void serve_add(void *ctx, struct MHD_Daemon *library, int fd, const struct sockaddr *from,
+               socklen_t len);
+
+#endif

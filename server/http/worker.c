@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/worker.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/threads.h"
+
+#define LOOK_NS INT64_C(1000000000)
+
+struct incoming {
+    int fd;
+    socklen_t len;
+    struct sockaddr_storage from;
+};
+
+struct worker {
+    struct worker_settings settings;
+    struct MHD_Daemon *library;
+    int events; /* the library's epoll set */
+    int wake;   /* eventfd */
+    pthread_t thread;
+    bool started;
+    atomic_bool woken; /* the event is on its way: no second one is needed */
+    atomic_bool ends;
+    atomic_int shed;
+
+    pthread_mutex_t lock;      /* guards what follows */
+    struct incoming *incoming; /* [settings.max_incoming] */
+    int n_incoming;
+};
+
+void worker_wake(struct worker *worker)
+{
+    if (!atomic_exchange_explicit(&worker->woken, true, memory_order_acq_rel)) {
+        (void)eventfd_write(worker->wake, 1);
+    }
+}
+
+void worker_shed(struct worker *worker, int n)
+{
+    atomic_fetch_add_explicit(&worker->shed, n, memory_order_relaxed);
+    worker_wake(worker);
+}
+
+bool worker_give(struct worker *worker, int fd, const struct sockaddr *from, socklen_t len)
+{
+    pthread_mutex_lock(&worker->lock);
+    bool room = worker->n_incoming < worker->settings.max_incoming;
+    if (room) {
+        struct incoming *in = &worker->incoming[worker->n_incoming++];
+        in->fd = fd;
+        in->len = len;
+        memcpy(&in->from, from, len);
+    }
+    pthread_mutex_unlock(&worker->lock);
+    if (room) {
+        worker_wake(worker);
+    }
+    return room;
+}
+
+/* One at a time, so that the lock is held for no more than a copy. */
+static bool next_incoming(struct worker *worker, struct incoming *out)
+{
+    pthread_mutex_lock(&worker->lock);
+    bool found = worker->n_incoming > 0;
+    if (found) {
+        *out = worker->incoming[--worker->n_incoming];
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return found;
+}
+
+static void add_incoming(struct worker *worker)
+{
+    struct incoming in;
+    while (next_incoming(worker, &in)) {
+        worker->settings.add(worker->settings.ctx, worker->library, in.fd,
+                             (const struct sockaddr *)&in.from, in.len);
+    }
+}
+
+/* Milliseconds until the library wants a turn or the connections a look. */
+static int choose_wait(struct worker *worker, int64_t look_ns)
+{
+    int64_t wait_ms = (look_ns - clock_ns()) / 1000000 + 1;
+    MHD_UNSIGNED_LONG_LONG library_ms;
+    if (MHD_get_timeout(worker->library, &library_ms) == MHD_YES && (int64_t)library_ms < wait_ms) {
+        wait_ms = (int64_t)library_ms;
+    }
+    return wait_ms > 0 ? (int)wait_ms : 0;
+}
+
+static void wait_for_events(struct worker *worker, int wait_ms)
+{
+    struct pollfd fds[] = {{.fd = worker->wake, .events = POLLIN},
+                           {.fd = worker->events, .events = POLLIN}};
+    eventfd_t count;
+    (void)poll(fds, 2, wait_ms);
+    if (fds[0].revents != 0) {
+        (void)eventfd_read(worker->wake, &count);
+        /* Before the library's turn: whoever wakes it from now on is not lost. */
+        atomic_store_explicit(&worker->woken, false, memory_order_release);
+    }
+}
+
+static void *serve(void *arg)
+{
+    struct worker *worker = arg;
+    int64_t look_ns = clock_ns() + LOOK_NS;
+    while (!atomic_load_explicit(&worker->ends, memory_order_acquire)) {
+        wait_for_events(worker, choose_wait(worker, look_ns));
+        add_incoming(worker);
+        (void)MHD_run(worker->library);
+        int shed = atomic_exchange_explicit(&worker->shed, 0, memory_order_relaxed);
+        int64_t now_ns = clock_ns();
+        if (shed > 0) {
+            worker->settings.shed(worker->settings.ctx, shed);
+        }
+        if (now_ns >= look_ns) {
+            worker->settings.look(worker->settings.ctx);
+            look_ns = now_ns + LOOK_NS;
+        }
+    }
+    return NULL;
+}
+
+static enum err_code open_worker(struct worker *worker, struct err *err)
+{
+    worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (worker->wake < 0) {
+        return err_set(err, ERR_IO, "no event for an HTTP thread: %s", strerror(errno));
+    }
+    worker->incoming =
+        mem_alloc_array((size_t)worker->settings.max_incoming, sizeof *worker->incoming);
+    if (worker->incoming == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for an HTTP thread");
+    }
+    worker->library = worker->settings.open(worker->settings.ctx);
+    const union MHD_DaemonInfo *info =
+        worker->library != NULL ? MHD_get_daemon_info(worker->library, MHD_DAEMON_INFO_EPOLL_FD)
+                                : NULL;
+    if (info == NULL) {
+        return err_set(err, ERR_IO, "the HTTP library cannot be started");
+    }
+    worker->events = info->epoll_fd;
+    return threads_start(&worker->thread, "http", serve, worker, err);
+}
+
+enum err_code worker_start(const struct worker_settings *settings, struct worker **out,
+                           struct err *err)
+{
+    struct worker *worker = mem_zalloc(sizeof *worker);
+    if (worker == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for an HTTP thread");
+    }
+    worker->settings = *settings;
+    worker->wake = -1;
+    pthread_mutex_init(&worker->lock, NULL);
+    if (open_worker(worker, err) != ERR_OK) {
+        worker_stop(worker);
+        return err->code;
+    }
+    worker->started = true;
+    *out = worker;
+    return ERR_OK;
+}
+
+void worker_stop(struct worker *worker)
+{
+    struct incoming in;
+    if (worker == NULL) {
+        return;
+    }
+    if (worker->started) {
+        atomic_store_explicit(&worker->ends, true, memory_order_release);
+        (void)eventfd_write(worker->wake, 1);
+        pthread_join(worker->thread, NULL);
+    }
+    while (next_incoming(worker, &in)) {
+        close(in.fd);
+    }
+    if (worker->library != NULL) {
+        MHD_stop_daemon(worker->library);
+    }
+    if (worker->wake >= 0) {
+        close(worker->wake);
+    }
+    pthread_mutex_destroy(&worker->lock);
+    mem_free(worker->incoming);
+    mem_free(worker);
+}
