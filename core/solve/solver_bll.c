@@ -327,11 +327,9 @@ static enum err_code run(const struct solver_problem *problem,
     const struct gauss_shape shape = {
         .n_params = net->n_params, .first = net->off.weight_post, .n = n, .rank = n};
     if (solver_tasks_init(&bll.tasks, problem, settings->members, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
+        solver_gaussians_new(result, problem, settings, &shape, err) != ERR_OK) {
         goto done;
     }
-    result->gaussian.n_draws = settings->draws;
-    result->gaussian.seed = (int64_t)problem->seed;
     result->gaussian.linearised = settings->predictive == PREDICTIVE_LINEARISED;
     bll.fits = mem_zalloc_array(members, sizeof *bll.fits);
     bll.found = mem_zalloc_array(4 * members * (size_t)problem->train.o, sizeof *bll.found);

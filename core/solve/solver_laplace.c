@@ -519,11 +519,9 @@ static enum err_code run(const struct solver_problem *problem,
                                       .with_std = !has_matrix(settings),
                                       .rank = has_matrix(settings) ? k : 0};
     if (solver_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
+        solver_gaussians_new(result, problem, settings, &shape, err) != ERR_OK) {
         goto done;
     }
-    result->gaussian.n_draws = settings->draws;
-    result->gaussian.seed = (int64_t)problem->seed;
     result->gaussian.linearised = settings->predictive == PREDICTIVE_LINEARISED;
     self.fits = mem_zalloc_array(members, sizeof *self.fits);
     self.sigmas = mem_zalloc_array(members * (size_t)problem->train.o, sizeof *self.sigmas);

@@ -298,12 +298,10 @@ static enum err_code run(const struct solver_problem *problem,
                          struct err *err)
 {
     struct dropout dropout = {.objective = solver_objective(problem)};
-    size_t k = (size_t)problem->net->n_params;
-    result->draws = mem_alloc_array((size_t)result->m * k, sizeof *result->draws);
-    dropout.draws = result->draws;
-    if (result->draws == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %d draws", result->m);
+    if (solver_draws_new(result, problem->net, err) != ERR_OK) {
+        return err->code;
     }
+    dropout.draws = result->draws;
     if (solver_members_init(&dropout.members, problem, settings,
                             objective_n_params(&dropout.objective, problem->net), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &dropout, err) == ERR_OK) {

@@ -183,6 +183,20 @@ enum err_code solver_members_init(struct solver_members *members,
                                   struct err *err) MUST_CHECK;
 void solver_members_release(struct solver_members *members);
 
+/* Room for the m draws of a result. ERR_NOMEM. */
+enum err_code solver_draws_new(struct solver_result *result, const struct resnet *net,
+                               struct err *err) MUST_CHECK;
+
+/* One Gaussian for each of settings->members, of zeros, as a result that draws `draws` of each.
+ * ERR_NOMEM. */
+enum err_code solver_gaussians_new(struct solver_result *result,
+                                   const struct solver_problem *problem,
+                                   const struct solver_settings *settings,
+                                   const struct gauss_shape *shape, struct err *err) MUST_CHECK;
+
+/* The members' networks become the draws of a result. */
+void solver_members_as_draws(const struct solver_members *members, struct solver_result *result);
+
 /* Parameters of one member, [n_params]. */
 double *solver_members_params(const struct solver_members *members, int member);
 

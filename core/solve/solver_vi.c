@@ -255,11 +255,9 @@ static enum err_code run(const struct solver_problem *problem,
     vi.objective.kind = OBJECTIVE_NLL;
     int n_params = k + objective_n_params(&vi.objective, problem->net);
     const struct gauss_shape shape = {.n_params = k, .n = k, .with_std = true};
-    if (gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
+    if (solver_gaussians_new(result, problem, settings, &shape, err) != ERR_OK) {
         return err->code;
     }
-    result->gaussian.n_draws = settings->draws;
-    result->gaussian.seed = (int64_t)problem->seed;
     if (solver_members_init(&vi.members, problem, settings, n_params, err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &vi, err) == ERR_OK &&
         solver_check_gaussian(&result->gaussian, k, err) == ERR_OK) {
