@@ -33,7 +33,7 @@ static void watch_release(struct watch *watch)
     watch->memory = NULL;
 }
 
-static enum err_code judge(void *ctx, int worker, int at, struct err *err)
+static enum err_code judge_quantity(void *ctx, int worker, int at, struct err *err)
 {
     struct watch *watch = ctx;
     struct chain_summary summary;
@@ -72,7 +72,7 @@ static enum err_code watch_run(struct watch *watch, const struct solver_problem 
     watch->rhat = watch->memory;
     watch->ess_bulk = watch->rhat + k;
     watch->ess_tail = watch->ess_bulk + k;
-    return par_run(problem->n_threads, k, judge, watch, err);
+    return par_run(problem->n_threads, k, judge_quantity, watch, err);
 }
 
 struct quantile {
@@ -131,7 +131,7 @@ static enum err_code add_watch(struct report *report, const char *group, const s
 }
 
 /* The largest R-hat (NaN when there is no verdict at all), how many are too large or missing. */
-static double worst(const struct watch *watch, int *n_large, int *n_missing)
+static double find_worst(const struct watch *watch, int *n_large, int *n_missing)
 {
     double max = NAN;
     *n_large = 0;
@@ -149,7 +149,7 @@ static enum err_code warn_missing(struct report *report, const char *group,
 {
     int large;
     int missing;
-    (void)worst(watch, &large, &missing);
+    (void)find_worst(watch, &large, &missing);
     return missing == 0 ? ERR_OK
                         : report_warn(report, err, "no_verdict",
                                       "%d of %d %s never moved or are not finite: nothing can be "
@@ -171,7 +171,7 @@ static enum err_code report_parameters(const struct solver_problem *problem,
         warn_missing(report, "parameters", &watch, err) != ERR_OK) {
         goto done;
     }
-    double rhat = worst(&watch, &large, &missing);
+    double rhat = find_worst(&watch, &large, &missing);
     if (large > 0) {
         err_kept(report_warn(report, err, "rhat_parameters",
                              "R-hat of %d of %d parameters is above %g (at most %.3g): expected of "
@@ -277,7 +277,7 @@ static enum err_code report_predictions(const struct solver_problem *problem,
         warn_missing(report, "predictions", &watch, err) != ERR_OK) {
         goto done;
     }
-    double rhat = worst(&watch, &large, &missing);
+    double rhat = find_worst(&watch, &large, &missing);
     if (large > 0) {
         err_kept(report_warn(report, err, "rhat_predictions",
                              "R-hat of %d of %d predictions at training rows is above %g (at most "

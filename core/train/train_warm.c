@@ -77,7 +77,7 @@ struct difference {
     int n_wanted, n_had; /* when there are no names */
 };
 
-static enum err_code refuse(const struct difference *d, struct err *err)
+static enum err_code refuse_difference(const struct difference *d, struct err *err)
 {
     if (d->wanted != NULL) {
         return err_set(err, ERR_INVALID,
@@ -90,7 +90,7 @@ static enum err_code refuse(const struct difference *d, struct err *err)
                    d->what, d->n_wanted, d->n_had);
 }
 
-static const char *yes(bool value)
+static const char *flag_text(bool value)
 {
     return value ? "true" : "false";
 }
@@ -104,12 +104,13 @@ static enum err_code check_arch(const struct arch *a, const struct arch *b, stru
         {"layers", NULL, NULL, a->layers, b->layers},
         {"basis", wpfn_name(a->basis), wpfn_name(b->basis), (int)a->basis, (int)b->basis},
         {"order", NULL, NULL, a->order, b->order},
-        {"bias", yes(a->bias), yes(b->bias), a->bias, b->bias},
+        {"bias", flag_text(a->bias), flag_text(b->bias), a->bias, b->bias},
         {"activation", arch_activation_name(a->activation), arch_activation_name(b->activation),
          (int)a->activation, (int)b->activation},
-        {"residual", yes(a->residual), yes(b->residual), a->residual, b->residual},
-        {"layer_pre", yes(a->layer_pre), yes(b->layer_pre), a->layer_pre, b->layer_pre},
-        {"layer_post", yes(a->layer_post), yes(b->layer_post), a->layer_post, b->layer_post},
+        {"residual", flag_text(a->residual), flag_text(b->residual), a->residual, b->residual},
+        {"layer_pre", flag_text(a->layer_pre), flag_text(b->layer_pre), a->layer_pre, b->layer_pre},
+        {"layer_post", flag_text(a->layer_post), flag_text(b->layer_post), a->layer_post,
+         b->layer_post},
         {"final", arch_final_name(a->final), arch_final_name(b->final), (int)a->final,
          (int)b->final},
         {"grid", arch_grid_name(a->grid), arch_grid_name(b->grid), (int)a->grid, (int)b->grid},
@@ -119,7 +120,7 @@ static enum err_code check_arch(const struct arch *a, const struct arch *b, stru
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (fields[i].n_wanted != fields[i].n_had) {
-            return refuse(&fields[i], err);
+            return refuse_difference(&fields[i], err);
         }
     }
     return arch_equal(a, b) ? ERR_OK
