@@ -137,7 +137,7 @@ enum err_code sampler_begin(struct sampler *sampler, const struct sampler_settin
     sampler->logp = target->logp(target->ctx, sampler->q, ops->gradient ? sampler->grad : NULL);
     if (!isfinite(sampler->logp)) {
         sampler_release(sampler);
-        return err_set(err, ERR_NUMERIC, "the chain's start has no density");
+        return err_set(err, ERR_NUMERIC, "the density is 0 or not a number where the chain starts");
     }
     sampler->epsilon = settings->epsilon > 0.0 ? settings->epsilon : 1.0;
     if (ops->gradient) {

@@ -295,8 +295,8 @@ static enum err_code collect_results(const struct bll *bll, struct solver_result
     }
     if (bounds > 0 && err->code == ERR_OK) {
         err_kept(report_warn(&result->report, err, "evidence_at_bound",
-                             "the evidence of %d outputs has no maximum: the rows say nothing of "
-                             "the last layer, or leave no residual",
+                             "the evidence of %d outputs has no maximum: the rows do not "
+                             "determine the last layer, or leave no residual",
                              bounds));
     }
     return err->code == ERR_OK ? solver_report_fits(&result->report, members, bll->fits, err)
@@ -308,8 +308,8 @@ static enum err_code check_size(const struct solver_problem *problem, struct err
     const struct arch *a = &problem->net->arch;
     if (a->outputs > MAX_COEFS / (a->width + 1)) {
         return err_set(err, ERR_LIMIT,
-                       "the last layer has %d outputs of %d parameters, %d in all are the most "
-                       "that bll takes",
+                       "the last layer has %d outputs of %d parameters each; bll takes at most %d "
+                       "in all",
                        a->outputs, a->width + 1, MAX_COEFS);
     }
     return ERR_OK;

@@ -151,7 +151,7 @@ static enum err_code check_duq_start(const struct solver_start *start, struct er
     if (reported_networks(start, start->net->arch.width, start->net->arch.inputs, &weights,
                           &biases) == 0) {
         return err_set(err, ERR_UNSUPPORTED,
-                       "duq cannot start warm from a model that does not tell %s and %s",
+                       "duq cannot start warm from a model whose report lacks %s and %s",
                        REPORTED_WEIGHTS, REPORTED_BIASES);
     }
     return ERR_OK;

@@ -364,7 +364,7 @@ static enum err_code make_evidence(struct solver_laplace *self, const struct mod
             -value + 0.5 * p->net->n_params * log(2.0 * acos(-1.0)) - 0.5 * logdet;
         objective_loss_release(&loss);
         if (cancel_is_requested(p->cancel)) {
-            return err_set(err, ERR_CANCELLED, "cancelled at the evidence");
+            return err_set(err, ERR_CANCELLED, "cancelled while the evidence was computed");
         }
     }
     return err->code;
@@ -439,7 +439,7 @@ static enum err_code add_warnings(const struct solver_laplace *self, struct repo
     if (raised > 0 &&
         report_warn(report, err, "curvature_raised",
                     "%d eigenvalues of the Hessian were below the prior's precision and were "
-                    "raised to it; gauss_newton has none, more epochs may help",
+                    "raised to it; hessian gauss_newton avoids this, and more epochs may help",
                     raised) != ERR_OK) {
         return err->code;
     }
@@ -486,8 +486,8 @@ static enum err_code check_limits(const struct solver_problem *problem,
     int k = problem->net->n_params;
     if (k > MAX_PARAMS && (has_matrix(settings) || settings->marginal_likelihood)) {
         return err_set(err, ERR_LIMIT,
-                       "the network has %d parameters, laplace takes %d at most but with hessian "
-                       "diagonal and without marginal_likelihood",
+                       "the network has %d parameters; laplace takes at most %d, unless hessian is "
+                       "diagonal and marginal_likelihood is false",
                        k, MAX_PARAMS);
     }
     if (!settings->marginal_likelihood) {
@@ -495,7 +495,7 @@ static enum err_code check_limits(const struct solver_problem *problem,
     }
     for (int i = 0; i < k; i++) {
         if (b->flat || !(b->prior_sigmas[i] > 0.0)) {
-            return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior, and it is flat");
+            return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior that is not flat");
         }
     }
     if (settings->members > MAX_TASKS / BLOCKS) {

@@ -334,7 +334,8 @@ const struct solver_ops solver_mc_dropout_ops = {
     .groups = "members.best_loss",
     .find_network = find_network,
     .no_network =
-        "a warm start needs the networks that mc_dropout fitted, and the model's draws do not give "
-        "them: it does not tell its dropout, or leaves some unit out of every draw; a new one with "
-        "more draws does",
+        "a warm start needs the networks that mc_dropout fitted, and the model's draws do not "
+        "determine "
+        "them: its report lacks the dropout probability, or some unit is left out of every draw; a "
+        "new model with more draws would do",
 };

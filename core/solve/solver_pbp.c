@@ -275,8 +275,8 @@ static enum err_code collect_results(const struct solver_pbp *self, struct solve
     }
     if (self->tasks.problem->start != NULL &&
         report_warn(&result->report, err, "rows_again",
-                    "pbp went on from a model that had seen rows before, and took all in again: "
-                    "its variances shrink with every warm start; a cold one sets them right") !=
+                    "pbp started from a model that had seen rows before, and counted all rows "
+                    "again: variances shrink with every warm start; a cold start corrects them") !=
             ERR_OK) {
         return err->code;
     }
@@ -341,8 +341,8 @@ static enum err_code check_pbp_start(const struct solver_start *start, struct er
     }
     return whole ? ERR_OK
                  : err_set(err, ERR_UNSUPPORTED,
-                           "pbp cannot start warm from a model without the independent Gaussians "
-                           "and the %s of an earlier run",
+                           "pbp cannot start warm from a model that lacks the independent "
+                           "Gaussians and the %s of an earlier run",
                            REPORTED_LAMBDA);
 }
 

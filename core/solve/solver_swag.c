@@ -378,7 +378,7 @@ static enum err_code plan_walk(struct swag *swag, const struct solver_problem *p
     int64_t snapshots = steps / s->swag_every;
     if (snapshots < 2) {
         return err_set(err, ERR_INVALID,
-                       "swag_epochs %d make %lld steps, too few for two snapshots %d steps apart; "
+                       "swag_epochs %d gives %lld steps, too few for two snapshots %d steps apart; "
                        "more swag_epochs or a smaller swag_every is needed",
                        s->swag_epochs, (long long)steps, s->swag_every);
     }

@@ -185,20 +185,20 @@ enum err_code train_warm_warn(const struct train_run *run, int n_folds, struct r
     if (n_folds > 1 &&
         report_warn(report, err, "warm_folds",
                     "the folds started from a model that may have been trained on their own rows: "
-                    "their scores, and the intervals made of them, may be too small") != ERR_OK) {
+                    "their scores, and the intervals made from them, may be too small") != ERR_OK) {
         return err->code;
     }
     if (run->base->seed != run->spec->seed) {
         return report_warn(report, err, "warm_seed",
-                           "the model started from has the seed %lld, this one %lld: it may have "
-                           "been trained on rows that are kept out here, whose scores are then "
+                           "the base model has seed %lld, this one %lld: the base may have been "
+                           "trained on rows that are kept out here, and their scores may then be "
                            "too good",
                            (long long)run->base->seed, (long long)run->spec->seed);
     }
     if (keeps_others_out(run->spec, run->base_spec)) {
         return report_warn(report, err, "warm_split",
-                           "the model started from %s: it may have been trained on rows that are "
-                           "kept out here, whose scores and intervals are then too good",
+                           "the base model %s: it may have been trained on rows that are kept out "
+                           "here, and their scores and intervals may then be too good",
                            run->base_spec != NULL ? "kept other shares of the rows out"
                                                   : "does not say which rows it kept out");
     }
