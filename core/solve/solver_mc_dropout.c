@@ -16,8 +16,8 @@
  *
  * Each minibatch goes through in SUB_BATCHES parts with a mask each: one mask for all rows of a
  * minibatch makes gradients noisier, one for each row would need the weights of each row. On four
- * splits of UCI energy and concrete (width 32, 2 blocks, batch 64, 200 epochs, p = 0.05) test RMSE
- * was
+ * splits of UCI energy and concrete (width 32, 2 blocks, batch 64, 200 epochs, p = 0.05) the test
+ * RMSE was
  *
  *   masks      1      2      4      8
  *   energy     0.60   0.55   0.57   0.55
