@@ -73,8 +73,8 @@ enum err_code conformal_check(const struct conformal *conformal, int m, int o,
 
 /*
  * Rank from below of the upper end for a coverage of 1 - alpha, ceil((1 - alpha)(n + 1)); that of
- * the lower end is n + 1 - rank. alpha: in (0, 1). ERR_INVALID naming the smallest alpha that n
- * rows allow.
+ * the lower end is n + 1 - rank. alpha: in (0, 1). ERR_INVALID naming the highest level
+ * 1 - alpha that n rows allow.
  */
 enum err_code conformal_rank(const struct conformal *conformal, double alpha, int *rank,
                              struct err *err) MUST_CHECK;

@@ -34,6 +34,9 @@ enum err_code reply_number(const char *text, const char *what, int64_t *number,
 enum err_code reply_query_int(const struct request *req, const char *key, int64_t low, int64_t high,
                               int64_t *out, struct err *err) MUST_CHECK;
 
+/* After ERR_SYNTAX in JSON rows: if the body looks like a table, says why it was read as JSON. */
+void reply_explain_syntax(const struct request *req, struct err *err);
+
 /* ---- values that several answers have; key as in json_write.h ---- */
 
 /* The rows that something was trained on, or null when they are not known. */

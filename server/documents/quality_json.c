@@ -384,7 +384,8 @@ static enum err_code read_warnings(const json_t *document, struct report *report
         const char *text = NULL;
         snprintf(where, sizeof where, "warnings[%zu]", i);
         if (!json_is_object(warning)) {
-            return err_set(err, ERR_INVALID, "%s is not an object", where);
+            return err_set(err, ERR_INVALID, "%s is %s, an object is needed", where,
+                           json_read_kind(warning));
         }
         const struct json_members members = {warning, where, err};
         if (json_read_check_keys(warning, where, keys, err) != ERR_OK) {

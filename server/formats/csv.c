@@ -179,9 +179,11 @@ static enum err_code read_row(struct cursor *c, const struct csv_reader *reader,
                               reader->n_rows, k);
         }
         if (!csv_parse_number(field.text, &row[k])) {
+            const char *hint =
+                strpbrk(field.text, ";\t") != NULL ? "; columns are separated by commas" : "";
             return err_set_at(err, ERR_INVALID, at, k,
-                              "row %" PRId64 ", column %d is \"%.40s\", not a number",
-                              reader->n_rows, k, field.text);
+                              "row %" PRId64 ", column %d is \"%.40s\", not a number%s",
+                              reader->n_rows, k, field.text, hint);
         }
         if (!isfinite(row[k])) {
             return err_set_at(err, ERR_NONFINITE, at, k,

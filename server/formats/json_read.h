@@ -68,7 +68,7 @@ enum err_code json_read_vector(const json_t *value, const char *what, int n, dou
 enum err_code json_read_matrix(const json_t *value, const char *what, int n, int k, double *out,
                                struct err *err) MUST_CHECK;
 
-/* "a string", "null", ..: for messages. */
+/* "a string", "null", ..; "missing" for NULL: for messages. */
 const char *json_read_kind(const json_t *value);
 
 /* Compact text of a value, keys in their order, numbers in their shortest form; *out by mem. */

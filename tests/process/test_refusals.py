@@ -147,7 +147,7 @@ DOCUMENTS = [
     (full(["posterior", "predictive"], "guessed"), "guessed"),
     (full(["posterior", "members"], []), "members"),
     (full(["posterior", "members"], {}), "members"),
-    (full(["posterior", "members", 1], 3), "members[1] is not an object"),
+    (full(["posterior", "members", 1], 3), "members[1] is a number, an object is needed"),
     (full(["posterior", "members", 1, "colour"], 3), "colour"),
     (full(["posterior", "members", 2, "mean"], [1, 2]), "members[2]: mean"),
     (full(["posterior", "members", 2, "mean"], None), "members[2]: mean"),
