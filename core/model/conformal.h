@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conformal prediction: intervals around a model's mean whose coverage needs no assumption but that
- * rows are exchangeable [1, 2]. A calibration over any solver, by output.
+ * Conformal prediction: intervals around a model's mean whose coverage assumes only that rows are
+ * exchangeable [1, 2]. It calibrates the model of any solver, each output separately.
  *
  *   split        residual scores R_i of n kept rows; the interval is mean -+ the
  *                ceil((n + 1)(1 - alpha))-th smallest score
@@ -17,7 +17,8 @@
  *
  * Coverage is at least 1 - alpha for split, 1 - 2 alpha for cv+ (less a term of the order of the
  * folds over the rows) and jackknife+ (in practice about 1 - alpha), over rows and calibration
- * together. The ranks exist for alpha >= 1 / (n + 1); below, the interval is infinite and refused.
+ * together. The ranks exist for alpha >= 1 / (n + 1); below that the interval would be infinite,
+ * and is refused.
  *
  * Where we differ: with alpha above 1/2 the lower end of cv+ and jackknife+ may lie above the upper
  * one; [2] has an empty interval then, here it is the point between them, which covers no less.
@@ -89,7 +90,7 @@ void conformal_thresholds(const struct conformal *conformal, int o, int rank, do
 /* Predictions at one row for one output. */
 struct conformal_point {
     const double *mean; /* [n_folds] of the folds, `stride` apart; split: of the model */
-    const double *std;  /* likewise, root of the total variance; not looked at unless normalised */
+    const double *std;  /* likewise, root of the total variance; used only when normalised */
     size_t stride;
 };
 

@@ -148,7 +148,7 @@ bool solver_needs_sigma(enum solver_kind kind)
 enum err_code solver_check_noise(enum solver_kind kind, enum noise_kind noise, struct err *err)
 {
     if ((solver_ops[kind]->noises >> noise & 1u) == 0) {
-        return err_set(err, ERR_UNSUPPORTED, "%s cannot have %s noise", solver_name(kind),
+        return err_set(err, ERR_UNSUPPORTED, "%s does not support %s noise", solver_name(kind),
                        noise_kind_name(noise));
     }
     return ERR_OK;
