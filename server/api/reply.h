@@ -18,7 +18,7 @@ enum err_code reply_json(struct response *res, int status, const struct json_wri
 enum err_code reply_text(struct response *res, const char *type, struct textbuf *text,
                          struct err *err) MUST_CHECK;
 
-/* A parameter of the path as the name of a model. ERR_INVALID, which tells the rule. */
+/* A parameter of the path as the name of a model. ERR_INVALID, with the rule. */
 enum err_code reply_model_name(const char *text, const char **name, struct err *err) MUST_CHECK;
 
 /* A version in JSON: a number from 1, or its text (version_ref.h). `where` names it. */

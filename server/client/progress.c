@@ -34,7 +34,7 @@ void progress_begin(struct progress *p, FILE *out)
     *p = (struct progress){.out = out, .redraws = terminal_can_redraw(out), .fraction = -1.0};
 }
 
-/* As far as the server tells. */
+/* As far as the server says. */
 static void add_details(struct view *view, const json_t *progress)
 {
     const json_t *members = json_object_get(progress, "members");

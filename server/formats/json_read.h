@@ -25,7 +25,7 @@ void json_read_init(void);
 enum err_code json_read_parse(const char *text, size_t len, struct arena *arena, json_t **out,
                               struct err *err) MUST_CHECK;
 
-/* ERR_INVALID when it is no object, or has a key that is not in the NULL-ended list. */
+/* ERR_INVALID when it is not an object, or has a key that is not in the NULL-ended list. */
 enum err_code json_read_check_keys(const json_t *object, const char *where, const char *const *keys,
                                    struct err *err) MUST_CHECK;
 
