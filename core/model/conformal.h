@@ -5,11 +5,10 @@
  *
  *   split        residual scores R_i of n kept rows; the interval is mean -+ the
  *                ceil((n + 1)(1 - alpha))-th smallest score
- *   cv+          the rows fall into folds, each fold has a model that has not seen it; R_i of row i
- *                by that model; the interval goes from the floor(alpha (n + 1))-th smallest of
- *                mean_fold(i) - R_i to the ceil((1 - alpha)(n + 1))-th smallest of
- *                mean_fold(i) + R_i
- *   jackknife+   the same with a fold a row
+ *   cv+          the rows fall into folds, and each fold has a model that has not seen it; R_i of
+ *                row i is by that model; the interval goes from the floor(alpha (n + 1))-th
+ * smallest of mean_fold(i) - R_i to the ceil((1 - alpha)(n + 1))-th smallest of mean_fold(i) + R_i
+ *   jackknife+   the same with one row in each fold
  *
  * With scores "absolute" R = |y - mean|; with "normalised" R = |y - mean| / s, and intervals are
  * R s wide, where s is the root of the total variance at the row. With folds mean_fold(i) and s are

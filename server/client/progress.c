@@ -43,7 +43,7 @@ static void add_details(struct view *view, const json_t *progress)
     const json_t *eta = json_object_get(progress, "eta_s");
     if (json_integer_value(members) > 1) {
         snprintf(view->details[view->n_details++], DETAIL_CHARS, "member %lld/%lld",
-                 (long long)json_integer_value(json_object_get(progress, "member")),
+                 (long long)json_integer_value(json_object_get(progress, "member")) + 1,
                  (long long)json_integer_value(members));
     }
     if (json_integer_value(steps) > 0) {
