@@ -207,7 +207,7 @@ static enum err_code read_table(struct app *app, const struct request *req, cons
     }
     int k = is_csv ? csv.k : npy.k;
     if (k <= up->data.o) {
-        return err_set(err, ERR_SHAPE, "%d columns cannot hold %d outputs and an input", k,
+        return err_set(err, ERR_SHAPE, "%d columns are too few for %d outputs and an input", k,
                        up->data.o);
     }
     if (k - up->data.o > ARCH_MAX_INPUTS) {
