@@ -31,6 +31,7 @@
 
 struct server {
     struct app app;
+    struct origin_rules origin;
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
@@ -110,6 +111,10 @@ static enum err_code start_server(struct server *server, const struct config *co
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
+    if (origin_rules_init(&server->origin, config, err) != ERR_OK) {
+        return err->code;
+    }
+    server->app.origin = &server->origin;
     if (store_open(&server->app.db, &db, err) != ERR_OK ||
         models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK ||
         background_start(&server->app, err) != ERR_OK ||

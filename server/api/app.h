@@ -4,6 +4,7 @@
 #define APP_H
 
 #include "api/offload.h"
+#include "api/origin.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -26,6 +27,7 @@ struct app {
     struct trainer *trainer;
     struct keeper *keeper;
     struct events *events;
+    const struct origin_rules *origin; /* NULL: any Host and Origin is taken */
     struct log *log;
     struct metrics *metrics;
     atomic_bool draining; /* set once the daemon begins to stop */

@@ -38,8 +38,8 @@ const char *const *dispatch_labels(int *n)
     return labels;
 }
 
-/* Probes and numbers are answered to the last. */
-static bool answers_while_draining(const char *path)
+/* What orchestrators look at. It is answered to the last. */
+static bool is_probe(const char *path)
 {
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
            strcmp(path, "/metrics") == 0;
@@ -67,14 +67,18 @@ static enum err_code run(struct app *app, struct request *req, struct response *
         *err = req->transport;
         return err->code;
     }
+    if (app->origin != NULL &&
+        (origin_check(app->origin, req, is_probe(req->path), res, err) != ERR_OK ||
+         res->status != 0)) {
+        return err->code;
+    }
     if (router_find(routes, N_ROUTES, req, &req->route, &allow, err) != ERR_OK) {
         if (allow != NULL) {
             response_header(res, "Allow", allow);
         }
         return err->code;
     }
-    if (atomic_load_explicit(&app->draining, memory_order_relaxed) &&
-        !answers_while_draining(req->path)) {
+    if (atomic_load_explicit(&app->draining, memory_order_relaxed) && !is_probe(req->path)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
     if (!is_long(req)) {
@@ -127,6 +131,9 @@ void dispatch(void *ctx, struct request *req, struct response *res)
     if (res->status == 0 && res->later.run != NULL) {
         req->later = res->later;
         return;
+    }
+    if (app->origin != NULL) {
+        origin_allow(app->origin, req, res);
     }
     double seconds = 1e-9 * (double)(clock_ns() - req->arrived_ns);
     metrics_request(app->metrics, req->route, res->status, seconds);

@@ -18,6 +18,9 @@ int error_status(enum err_code code)
     case ERR_LIMIT:
     case ERR_UNSUPPORTED:
         return 400;
+    case ERR_UNAUTHORIZED:
+        return 401;
+    case ERR_FORBIDDEN:
     case ERR_READ_ONLY:
         return 403;
     case ERR_NOT_FOUND:
@@ -34,6 +37,8 @@ int error_status(enum err_code code)
         return 413;
     case ERR_MEDIA_TYPE:
         return 415;
+    case ERR_MISDIRECTED:
+        return 421;
     case ERR_NUMERIC:
     case ERR_REUSED:
         return 422;

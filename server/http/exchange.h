@@ -24,7 +24,7 @@ struct header {
 };
 
 #define EXCHANGE_MAX_PARAMS  4
-#define EXCHANGE_MAX_HEADERS 12
+#define EXCHANGE_MAX_HEADERS 24
 
 struct response;
 
