@@ -3,6 +3,7 @@
 #ifndef APP_H
 #define APP_H
 
+#include "api/access.h"
 #include "api/offload.h"
 #include "api/origin.h"
 #include "base/config.h"
@@ -28,6 +29,7 @@ struct app {
     struct keeper *keeper;
     struct events *events;
     const struct origin_rules *origin; /* NULL: any Host and Origin is taken */
+    struct access *access;             /* NULL: nobody needs a token */
     struct log *log;
     struct metrics *metrics;
     atomic_bool draining; /* set once the daemon begins to stop */

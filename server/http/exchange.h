@@ -69,6 +69,9 @@ struct request {
     struct later later; /* set while it is put aside */
     int64_t arrived_ns; /* when all of it had arrived, by clock_ns */
     int route;
+
+    const char *who;    /* who asks: the id of a token, or a word for somebody without one */
+    const char *models; /* patterns of the models that it may name; NULL: all */
 };
 
 #define BODY_SOURCE_FAILED SIZE_MAX

@@ -45,6 +45,23 @@ class Defaults(ServerTest):
         self.ok(421, "GET", "/v1/models", None, {"Host": "10.244.1.7:8080"})
 
 
+    def test_answers_are_shown_and_no_more(self):
+        self.ok(201, "PUT", "/v1/models/m", document())
+        for status, method, path in ((200, "GET", "/v1/models"), (404, "GET", "/none"), (405, "PUT", "/predict"),
+                                     (200, "GET", "/metrics"), (400, "POST", "/predict"), (204, "DELETE", "/v1/models/m")):
+            head, _ = self.ok(status, method, path)
+            self.assertEqual(head["X-Content-Type-Options"], "nosniff")
+            self.assertEqual(head["Referrer-Policy"], "no-referrer")
+            self.assertEqual(head["Content-Security-Policy"], "default-src 'none'; frame-ancestors 'none'")
+            self.assertEqual(head["Cache-Control"], "no-store")
+
+    def test_versions_may_be_kept(self):
+        self.ok(201, "PUT", "/v1/models/m", document())
+        head, _ = self.ok(200, "GET", "/v1/models/m/versions/1")
+        self.assertIn("ETag", head)
+        self.assertNotIn("Cache-Control", head)
+
+
 class Configured(ServerTest):
     flags = ("--hosts", "surrogate.example, other.example:443", "--cors-origins", "https://notebook.example")
 
