@@ -118,6 +118,7 @@ static enum err_code start_server(struct server *server, const struct config *co
     server->app.origin = &server->origin;
     if (store_open(&server->app.db, &db, err) != ERR_OK ||
         access_new(config, server->app.db, &server->log, &server->app.access, err) != ERR_OK ||
+        audit_new(&server->app.audit, err) != ERR_OK ||
         models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK ||
         background_start(&server->app, err) != ERR_OK ||
         start_batcher(server, config, err) != ERR_OK ||
@@ -152,6 +153,7 @@ static void stop_server(struct server *server, const struct config *config)
     follow_stop(server->follow);
     models_free(server->app.models);
     access_free(server->app.access);
+    audit_free(server->app.audit);
     db_close(server->app.db);
 }
 

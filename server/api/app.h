@@ -4,6 +4,7 @@
 #define APP_H
 
 #include "api/access.h"
+#include "api/audit.h"
 #include "api/offload.h"
 #include "api/origin.h"
 #include "base/config.h"
@@ -29,6 +30,7 @@ struct app {
     struct keeper *keeper;
     struct events *events;
     const struct origin_rules *origin; /* NULL: any Host and Origin is taken */
+    struct audit *audit;               /* NULL: changes are not written down */
     struct access *access;             /* NULL: nobody needs a token */
     struct log *log;
     struct metrics *metrics;

@@ -100,6 +100,12 @@ static bool is_long(const struct request *req)
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
 }
 
+/* Does its route change something? What was refused before the route was found did not. */
+static bool may_change(const struct request *req)
+{
+    return req->route < N_ROUTES && is_long(req) && handlers[req->route] != handle_compare;
+}
+
 static enum err_code run(struct app *app, struct request *req, struct response *res,
                          struct err *err)
 {
@@ -180,6 +186,9 @@ void dispatch(void *ctx, struct request *req, struct response *res)
     if (res->status == 0 && res->later.run != NULL) {
         req->later = res->later;
         return;
+    }
+    if (app->audit != NULL && may_change(req)) {
+        audit_add(app->audit, app->log, req, routes[req->route].pattern, res->status);
     }
     security_headers_add(res);
     if (app->origin != NULL) {

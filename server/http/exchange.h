@@ -42,11 +42,15 @@ struct later {
 
 struct exchange; /* the daemon's side of a request */
 
+#define EXCHANGE_ADDRESS_CHARS 64
+
 struct exchange_ops {
     void (*suspend)(struct exchange *exchange);
     void (*resume)(struct exchange *exchange);
     /* Has the client closed its end while the request was suspended? */
     bool (*gone)(const struct exchange *exchange);
+    /* The address of the client, as a number; "" when it is not known. NULL: none ever is. */
+    void (*address)(const struct exchange *exchange, char out[EXCHANGE_ADDRESS_CHARS]);
 };
 
 struct request {

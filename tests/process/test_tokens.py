@@ -144,6 +144,40 @@ class RoleTable(TokenTest):
         listed = binary("token", "list", "--db", self.server.db)
         self.assertRegex(listed.stdout, r"farm-7 +write +revoked +\*\n")
 
+    def test_changes_are_written_down_with_who_and_where(self):
+        admin, write, read = (self.tokens[role] for role in ("ADMIN", "WRITE", "READ"))
+        self.assertEqual(self.status(write, "PUT", "/v1/models/m", document()), 201)
+        self.assertEqual(self.status(read, "DELETE", "/v1/models/m"), 403)
+        self.assertEqual(self.status(None, "DELETE", "/v1/models/m"), 401)
+        self.assertEqual(self.status(admin, "GET", "/v1/models"), 200)
+        self.assertEqual(self.status(admin, "POST", "/v1/models/m/evaluate", "x"), 400)
+        self.assertEqual(self.status(admin, "DELETE", "/v1/models/m"), 204)
+        entries = self.ask(admin, "GET", "/v1/audit")[2]["entries"]
+        self.assertEqual([(e["id"], e["who"], e["method"], e["path"], e["status"], e["from"]) for e in entries],
+                         [(1, "write", "PUT", "/v1/models/m", 201, "127.0.0.1"),
+                          (2, "read", "DELETE", "/v1/models/m", 403, "127.0.0.1"),
+                          (3, "admin", "DELETE", "/v1/models/m", 204, "127.0.0.1")])
+        self.assertEqual([e["id"] for e in self.ask(admin, "GET", "/v1/audit?after=1&limit=1")[2]["entries"]], [2])
+        self.assertEqual([e["id"] for e in self.ask(admin, "GET", "/v1/audit?limit=2")[2]["entries"]], [2, 3])
+        self.assertEqual(self.ask(admin, "GET", "/v1/audit?after=3")[2]["entries"], [])
+        for query in ("limit=0", "limit=1001", "after=-1"):
+            self.assertEqual(self.status(admin, "GET", f"/v1/audit?{query}"), 400)
+        lines = [line for line in self.server.log_text().splitlines() if "message=change" in line]
+        self.assertEqual(len(lines), 3)
+        self.assertRegex(lines[1], r"who=read from=127\.0\.0\.1 method=DELETE path=/v1/models/m status=403")
+
+    def test_the_ring_of_changes_is_bounded(self):
+        admin = self.tokens["ADMIN"]
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
+        for _ in range(1001):
+            connection.request("DELETE", "/v1/tokens/nobody", headers={"Authorization": f"Bearer {admin}"})
+            answer = connection.getresponse()
+            answer.read()
+            self.assertEqual(answer.status, 404)
+        connection.close()
+        entries = self.ask(admin, "GET", "/v1/audit?after=0&limit=1000")[2]["entries"]
+        self.assertEqual((len(entries), entries[0]["id"], entries[-1]["id"]), (1000, 2, 1001))
+
     def test_a_rate_is_met_at_the_limit_and_not_beyond(self):
         made = self.ask(self.tokens["ADMIN"], "POST", "/v1/tokens", {"role": "read", "rate": 3})[2]["token"]
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
