@@ -41,6 +41,7 @@ static _Thread_local struct mem_account *account; /* of this thread; NULL: none 
 static _Thread_local enum mem_kind kind_now;      /* of what this thread allocates */
 static atomic_size_t budget;                      /* bytes; 0: no limit */
 static atomic_size_t used_by[MEM_N_KINDS];        /* bytes of blocks, by kind */
+static atomic_size_t limit_of[MEM_N_KINDS];       /* bytes of one thing, by kind; 0: no limit */
 static atomic_llong refusals;
 
 bool size_mul(size_t a, size_t b, size_t *out)
@@ -133,6 +134,16 @@ void mem_budget_set(size_t bytes)
 size_t mem_budget_get(void)
 {
     return atomic_load_explicit(&budget, memory_order_relaxed);
+}
+
+void mem_budget_set_limit(enum mem_kind kind, size_t bytes)
+{
+    atomic_store_explicit(&limit_of[kind], bytes, memory_order_relaxed);
+}
+
+size_t mem_budget_limit(enum mem_kind kind)
+{
+    return atomic_load_explicit(&limit_of[kind], memory_order_relaxed);
 }
 
 size_t mem_budget_used_by(enum mem_kind kind)

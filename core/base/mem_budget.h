@@ -35,6 +35,10 @@ enum mem_kind mem_kind_get(void);
 void mem_budget_set(size_t bytes);
 size_t mem_budget_get(void);
 
+/* What one thing of a kind may need, for whoever knows that before allocating; 0: no limit. */
+void mem_budget_set_limit(enum mem_kind kind, size_t bytes);
+size_t mem_budget_limit(enum mem_kind kind);
+
 /* Bytes of all blocks of a kind, and of all kinds. */
 size_t mem_budget_used_by(enum mem_kind kind);
 size_t mem_budget_used(void);
