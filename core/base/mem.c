@@ -94,6 +94,9 @@ static bool afford(size_t size)
 {
     long long used =
         atomic_fetch_add_explicit(&account->used, (long long)size, memory_order_relaxed);
+    if (used + (long long)size > atomic_load_explicit(&account->peak, memory_order_relaxed)) {
+        atomic_store_explicit(&account->peak, used + (long long)size, memory_order_relaxed);
+    }
     if (account->limit == 0 || used + (long long)size <= (long long)account->limit) {
         return true;
     }

@@ -28,7 +28,8 @@ struct app {
     struct events *events;
     struct log *log;
     struct metrics *metrics;
-    atomic_bool draining; /* set once the daemon begins to stop */
+    atomic_bool draining;       /* set once the daemon begins to stop */
+    atomic_size_t answer_bytes; /* of answers_mb (api/native/answer_room.h) */
 };
 
 typedef enum err_code handler_fn(struct app *app, const struct request *req, struct response *res,

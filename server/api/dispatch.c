@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/dispatch.h"
 
+#include "api/aside.h"
 #include "api/errors.h"
 #include "api/handlers.h"
 #include "base/clock.h"
@@ -80,10 +81,7 @@ static enum err_code run(struct app *app, struct request *req, struct response *
     if (!is_long(req)) {
         return call_handler(app, req, res, err);
     }
-    if (offload_take(app->offload, call_handler, app, req, res)) {
-        return ERR_OK;
-    }
-    return offload_skip(call_handler, app, req, res, err);
+    return aside_run(app, call_handler, app, req, res, err);
 }
 
 static void log_request(const struct app *app, const struct request *req,

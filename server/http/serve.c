@@ -259,8 +259,8 @@ static ssize_t read_source(void *ctx, uint64_t pos, char *out, size_t size)
 
 static struct MHD_Response *create_response(struct exchange *ex, const struct response *res)
 {
+    ex->source = res->source; /* also one that is only released */
     if (res->source.read != NULL) {
-        ex->source = res->source;
         if (ex->source.endless) {
             atomic_fetch_add_explicit(&ex->serve->endless, 1, memory_order_relaxed);
         }
@@ -471,7 +471,9 @@ struct MHD_Daemon *serve_open_library(void *ctx)
 enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,
                          struct err *err)
 {
-    *serve = (struct serve){.settings = *settings, .room = {.max = settings->bodies_bytes, .max_body = settings->max_body_bytes}};
+    *serve = (struct serve){
+        .settings = *settings,
+        .room = {.max = settings->bodies_bytes, .max_body = settings->max_body_bytes}};
     pthread_mutex_init(&serve->lock, NULL);
     return peers_new(settings->max_connections, settings->max_peer_connections, &serve->peers, err);
 }

@@ -50,6 +50,7 @@ enum err_code handle_metrics(struct app *app, const struct request *req, struct 
     metrics_set(&app->metrics->model_bytes, (long long)models.n_bytes);
     metrics_set(&app->metrics->models_read, (long long)models.n_reads);
     metrics_set(&app->metrics->models_evicted, (long long)models.n_evicted);
+    metrics_set(&app->metrics->answer_bytes, (long long)atomic_load(&app->answer_bytes));
     metrics_set(&app->metrics->memory_budget, (long long)mem_budget_get());
     metrics_set(&app->metrics->memory_refusals, mem_budget_refusals());
     metrics_write(app->metrics, SURROGATED_VERSION, &text);
