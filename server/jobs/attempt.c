@@ -115,7 +115,7 @@ static enum err_code prepare_training(struct attempt *attempt, struct err *err)
         train_resolve(&attempt->spec.train, attempt->rows.data.d, attempt->rows.data.o, err) !=
             ERR_OK ||
         train_memory_check(&attempt->spec.train, attempt->rows.data.n, attempt->settings->n_threads,
-                           attempt->limits.bytes, err) != ERR_OK) {
+                           attempt->settings->max.bytes, err) != ERR_OK) {
         return err->code;
     }
     return job_store_set_data(attempt->settings->db, attempt->row.id, &attempt->rows.origin,

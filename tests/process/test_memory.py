@@ -89,7 +89,7 @@ class Kilobytes(MemoryTest):
 
     def setUp(self):
         super().setUp()
-        self.ok(201, "PUT", "/v1/models/good", document())
+        self.ok(201, "PUT", "/v1/models/good", document(arch=architecture(outputs=1)))
         self.ok(201, "POST", "/v1/models/good/data", rows(20, d=3))
         self.predicts()
 
@@ -138,19 +138,19 @@ class Kilobytes(MemoryTest):
         detail = self.train(solver="ensemble", architecture={"width": 2048, "layers": 10})
         self.assertRegex(detail, r"would need about \d+ MB of memory and may have 250 MB "
                                  r"\(train_memory_mb\): 8 draws of \d+ parameters")
-        self.train(solver="ensemble", members=4096, architecture={"width": 128, "layers": 4})
+        self.train(solver="ensemble", settings={"members": 4096}, architecture={"width": 128, "layers": 4})
         self.train(solver="laplace", architecture={"width": 100, "layers": 2})
         self.train(solver="amcmc", architecture={"width": 100, "layers": 2})
-        self.train(solver="nuts", draws=100000, architecture={"width": 64, "layers": 2})
-        self.train(solver="swag", swag_rank=10000, architecture={"width": 100, "layers": 2})
+        self.train(solver="nuts", settings={"draws": 100000}, architecture={"width": 64, "layers": 2})
+        self.train(solver="swag", settings={"swag_rank": 10000}, architecture={"width": 100, "layers": 2})
         self.train(solver="ensemble", architecture={"width": 300, "layers": 30},
                    calibration={"method": "cv+", "folds": 20})
         self.assertEqual(self.ok(200, "GET", "/v1/jobs")[1]["jobs"], [])
 
     def test_a_training_that_fits_is_run(self):
         _, job = self.ok(202, "POST", "/v1/models/good/train",
-                         {"solver": "ensemble", "members": 2, "epochs": 2, "gate": None})
-        self.server.wait_job(job["job"], "succeeded")
+                         {"solver": "ensemble", "settings": {"members": 2, "epochs": 2}, "gate": None})
+        self.server.wait_job(job["id"], "succeeded")
         self.settles(lambda: self.metric('memory_bytes{kind="training"}'), lambda b: b < 1e5)
 
     def test_answers_are_refused_by_their_size(self):
@@ -196,7 +196,7 @@ class Megabytes(MemoryTest):
 
     def setUp(self):
         super().setUp()
-        self.ok(201, "PUT", "/v1/models/good", document())
+        self.ok(201, "PUT", "/v1/models/good", document(arch=architecture(outputs=1)))
 
     def bad_bodies(self):
         """Each parses into far more than its own size, or is malformed at its end."""
@@ -260,7 +260,7 @@ class Megabytes(MemoryTest):
         self.settles(lambda: self.metric('memory_bytes{kind="requests"}'), lambda b: b < 20e6)
 
     def test_threads_of_connections_do_not_read_large_bodies(self):
-        table = [[0.1, 0.2, 0.3]] * 60000
+        table = [[0.1, 0.2, 0.3]] * 80000
         large = json.dumps({"inputs": table})
         self.assertGreater(len(large), 1 << 20)
         self.predicts()
@@ -272,7 +272,7 @@ class Megabytes(MemoryTest):
         self.ok(200, "POST", "/v1/models/good/predict", npy(table),
                 {"Content-Type": "application/x-npy"})
         self.ok(200, "POST", "/v1/models/good/evaluate",
-                json.dumps({"inputs": table, "outputs": [[0.5, 0.5]] * len(table)}))
+                json.dumps({"inputs": table, "outputs": [[0.5]] * len(table)}))
         self.ok(400, "POST", "/v1/models/good/train", " " * (1 << 20) + "}")
         self.assertEqual(self.metric("large_bodies_total"), 5)
         # One byte decides.
