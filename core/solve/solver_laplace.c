@@ -547,8 +547,16 @@ done:
     return err->code;
 }
 
+/* Factors of the members, in result and model; curvature and eigenvectors of each thread. */
+static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+{
+    double matrices = 2.0 * s->members + 3.0 * (n_threads < s->members ? n_threads : s->members);
+    return has_matrix(s) ? matrices * net->n_params * net->n_params : 0.0;
+}
+
 const struct solver_ops solver_laplace_ops = {
     .run = run_laplace,
+    .values = values,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_CONSTANT,

@@ -34,7 +34,8 @@ struct app {
     struct access *access;             /* NULL: nobody needs a token */
     struct log *log;
     struct metrics *metrics;
-    atomic_bool draining; /* set when the daemon begins to stop */
+    atomic_bool draining;       /* set when the daemon begins to stop */
+    atomic_size_t answer_bytes; /* of answers_mb (api/native/answer_room.h) */
 };
 
 typedef enum err_code handler_fn(struct app *app, const struct request *req, struct response *res,

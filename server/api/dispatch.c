@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/dispatch.h"
 
+#include "api/aside.h"
 #include "api/errors.h"
 #include "api/handlers.h"
 #include "api/security_headers.h"
@@ -142,10 +143,7 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
     if (!may_use_disk(req)) {
         return call_handler(app, req, res, err);
     }
-    if (offload_submit(app->offload, call_handler, app, req, res)) {
-        return ERR_OK;
-    }
-    return offload_run_here(call_handler, app, req, res, err);
+    return aside_run(app, call_handler, app, req, res, err);
 }
 
 static void log_request(const struct app *app, const struct request *req,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define LIST_LIMIT 1000
+#define MEGABYTE   1000000
 
 /* The whole document of a job as it is now. */
 static enum err_code write_job(struct app *app, struct json_write *json, int64_t id,
@@ -47,7 +48,10 @@ static enum err_code complete_request(struct app *app, const struct request *req
     const struct train_request request = {.db = app->db,
                                           .models = app->models,
                                           .model = model,
-                                          .spec = req->n_body > 0 ? &spec : NULL};
+                                          .spec = req->n_body > 0 ? &spec : NULL,
+                                          .n_threads = app->config->train_threads,
+                                          .max_bytes =
+                                              (int64_t)app->config->train_memory_mb * MEGABYTE};
     if (req->n_body == 0 || job_json_parse(req->body, req->n_body, &spec, err) == ERR_OK) {
         err_kept(train_request_write(&request, out, priority, err));
     }
