@@ -163,6 +163,18 @@ def warnings(tree):
     return codes
 
 
+def locks(tree):
+    """Every lock of the server, with the struct that has it."""
+    found = {}
+    for path in sorted(tree.texts):
+        if not re.match(r"server/.*\.[ch]$", path) or path.startswith("server/base/wake."):
+            continue
+        for struct, body in re.findall(r"(?ms)^struct (\w+) \{\n(.*?)^\}", tree.read(path)):
+            fields = re.findall(r"(?m)^    (?:pthread_mutex_t|struct wake) (\w+);", body)
+            found.update({f"{struct}.{field}": {} for field in fields})
+    return found
+
+
 LISTS = [
     ("server/api/routes.def", routes, "schema/API.md"),
     ("core/predict/results.def", first_text("core/predict/results.def", "RESULT"), "schema/API.md"),
@@ -173,6 +185,7 @@ LISTS = [
     ("core/base/report.h", warnings, "core/SOLVERS.md"),
     ("server/base/config.def", config, "deploy/README.md"),
     ("server/base/metrics.def", metrics, "deploy/README.md"),
+    ("server/base/wake.h", locks, "server/README.md"),
     ("server/client/commands.def", first_word("server/client/commands.def", "COMMAND"), "README.md"),
 ]
 
