@@ -5,11 +5,10 @@
  *
  *   split        residual scores R_i of n kept rows; the interval is mean -+ the
  *                ceil((n + 1)(1 - alpha))-th smallest score
- *   cv+          the rows fall into folds, each fold has a model that has not seen it; R_i of row i
- *                by that model; the interval goes from the floor(alpha (n + 1))-th smallest of
- *                mean_fold(i) - R_i to the ceil((1 - alpha)(n + 1))-th smallest of
- *                mean_fold(i) + R_i
- *   jackknife+   the same with a fold a row
+ *   cv+          the rows fall into folds, and each fold has a model that has not seen it; R_i of
+ *                row i is by that model; the interval goes from the floor(alpha (n + 1))-th
+ * smallest of mean_fold(i) - R_i to the ceil((1 - alpha)(n + 1))-th smallest of mean_fold(i) + R_i
+ *   jackknife+   the same with one row in each fold
  *
  * With scores "absolute" R = |y - mean|; with "normalised" R = |y - mean| / s, and intervals are
  * R s wide, where s is the root of the total variance at the row. With folds mean_fold(i) and s are
@@ -74,8 +73,8 @@ enum err_code conformal_check(const struct conformal *conformal, int m, int o,
 
 /*
  * Rank from below of the upper end for a coverage of 1 - alpha, ceil((1 - alpha)(n + 1)); that of
- * the lower end is n + 1 - rank. alpha: in (0, 1). ERR_INVALID naming the smallest alpha that n
- * rows allow.
+ * the lower end is n + 1 - rank. alpha: in (0, 1). ERR_INVALID naming the highest level
+ * 1 - alpha that n rows allow.
  */
 enum err_code conformal_rank(const struct conformal *conformal, double alpha, int *rank,
                              struct err *err) MUST_CHECK;

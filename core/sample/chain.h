@@ -16,7 +16,7 @@
 struct chain_summary {
     double rhat;     /* rank-normalised split R-hat, the larger of bulk and folded */
     double ess_bulk; /* effective sample size of the rank-normalised draws */
-    double ess_tail; /* the smaller one of the 5 % and 95 % quantiles' */
+    double ess_tail; /* that of the 5 % or the 95 % quantile, whichever is smaller */
 };
 
 /* draws: [c x n], n at least CHAIN_MIN_DRAWS. ERR_NOMEM. */

@@ -33,7 +33,7 @@ enum sampler_kind {
 
 const char *sampler_name(enum sampler_kind kind);
 
-/* Their defaults and limits stand in core/solve/solver_settings.def. */
+/* core/solve/solver_settings.def has their defaults and limits. */
 struct sampler_settings {
     enum sampler_kind kind;
     int warmup;           /* steps in which step size and mass matrix are learnt */

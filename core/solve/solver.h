@@ -39,7 +39,7 @@ struct solver_settings {
 enum { LAPLACE_GAUSS_NEWTON, LAPLACE_FULL, LAPLACE_DIAGONAL };
 enum { PREDICTIVE_LINEARISED, PREDICTIVE_SAMPLED };
 
-/* One line of solver_settings.def, for whoever reads or writes settings by name. */
+/* One line of solver_settings.def, for code that reads or writes settings by name. */
 enum solver_setting_type {
     SOLVER_SETTING_INT,
     SOLVER_SETTING_REAL,
@@ -113,8 +113,8 @@ struct solver_start {
     const struct gauss_mixture *gaussian;
     int n_groups;
     bool chains;            /* groups are chains: draws in the order of the steps */
-    const double *networks; /* [n_groups x K] the fits that the draws were made from, where a draw
-                               is no fit itself; NULL: not known */
+    const double *networks; /* [n_groups x K] the fits that the draws were made from, where the
+                               draws are not fits themselves; NULL: not known */
     const double *log_s;    /* [o] log of the noise, scaled units; NULL: not known */
     const struct report *report;
 };

@@ -18,7 +18,7 @@ struct solver_chain_start {
 struct solver_chain {
     enum sampler_kind kind;
     int n_params;         /* sampled: the network's K, and learned log s_j */
-    int number, n_chains; /* it is chain `number` of so many */
+    int number, n_chains; /* it is chain `number` of n_chains */
 };
 
 /* ERR_NOMEM. */
@@ -27,7 +27,7 @@ enum err_code solver_chain_start_init(struct solver_chain_start *self,
                                       const struct solver_chain *chain, struct err *err) MUST_CHECK;
 void solver_chain_start_release(struct solver_chain_start *self);
 
-/* Does the start know more of the posterior's spread than so many warm-up steps would show? */
+/* Does the start know more of the posterior's spread than that many warm-up steps would show? */
 bool solver_chain_start_knows(const struct solver_start *start, int warmup);
 
 #endif

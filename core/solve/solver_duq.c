@@ -108,7 +108,7 @@ static enum err_code report_networks(const struct solver_members *members, const
     return err->code;
 }
 
-/* Networks of the start that the report tells of, each the first of its group's draws; 0: none. */
+/* Networks of the start that the report mentions, each the first of its group's draws; 0: none. */
 static int reported_networks(const struct solver_start *start, int r, int d,
                              const struct report_item **weights, const struct report_item **biases)
 {

@@ -318,7 +318,7 @@ static enum err_code take_step(struct chain *chain, bool resumed, struct err *er
         return err->code;
     }
     sampler_step(&chain->sampler, &chain->target, &chain->rng, &info);
-    /* Then it may have been cut short, and is no step to be saved. */
+    /* The step may have been cut short then, so it is not saved. */
     if (chain->failure.code != ERR_OK) {
         *err = chain->failure;
         return err->code;

@@ -25,7 +25,7 @@ struct solver_ops {
 
     /* Settings. */
     bool one_member; /* is the default */
-    /* Sets those whose default is not the one of solver_settings.def; NULL: there are none. */
+    /* Sets the settings whose default differs from solver_settings.def; NULL: none does. */
     void (*set_defaults)(struct solver_settings *settings);
     /* ERR_INVALID where settings within their limits make no sense; NULL: they always do. */
     enum err_code (*validate)(const struct solver_settings *settings, struct err *err);
@@ -110,7 +110,7 @@ struct solver_part {
 struct solver_part solver_part_of(struct solver_tasks *tasks,
                                   const struct solver_settings *settings, int member);
 
-/* The same for whoever runs the fit with rows or settings of its own. */
+/* The same for solvers that run the fit with rows or settings of their own. */
 struct fit_problem solver_fit_problem(const struct solver_part *part, const struct loss *loss);
 
 /*

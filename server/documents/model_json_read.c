@@ -16,7 +16,8 @@ enum err_code model_json_object(const json_t *parent, const char *key, const jso
 {
     const json_t *value = json_object_get(parent, key);
     if (value != NULL && !json_is_null(value) && !json_is_object(value)) {
-        return err_set(err, ERR_INVALID, "%s is not an object", key);
+        return err_set(err, ERR_INVALID, "%s is %s, an object is needed", key,
+                       json_read_kind(value));
     }
     *out = json_is_object(value) ? value : NULL;
     return ERR_OK;
@@ -52,7 +53,8 @@ static enum err_code read_scaler(const json_t *object, const char *where, struct
     static const char *const keys[] = {"kind", "shift", "scale", NULL};
     const char *kind = NULL;
     if (!json_is_object(object)) {
-        return err_set(err, ERR_INVALID, "%s is not an object", where);
+        return err_set(err, ERR_INVALID, "%s is %s, an object is needed", where,
+                       json_read_kind(object));
     }
     const struct json_members members = {object, where, err};
     if (json_read_check_keys(object, where, keys, err) != ERR_OK ||

@@ -118,7 +118,8 @@ enum err_code json_read_check_keys(const json_t *object, const char *where, cons
                                    struct err *err)
 {
     if (!json_is_object(object)) {
-        return err_set(err, ERR_INVALID, "%s is not an object", where);
+        return err_set(err, ERR_INVALID, "%s is %s, an object is needed", where,
+                       json_read_kind(object));
     }
     struct names known = {.list = keys};
     while (keys[known.n] != NULL) {
@@ -157,12 +158,38 @@ enum err_code json_read_text(struct json_members of, const char *key, size_t max
     if (value == NULL) {
         return of.err->code;
     }
-    if (!json_is_string(value) || json_string_length(value) > max_len) {
-        return err_set(of.err, ERR_INVALID, "%s: %s is not a string of at most %zu bytes", of.where,
-                       key, max_len);
+    if (!json_is_string(value)) {
+        return err_set(of.err, ERR_INVALID, "%s: %s is %s, a string is needed", of.where, key,
+                       json_read_kind(value));
+    }
+    if (json_string_length(value) > max_len) {
+        return err_set(of.err, ERR_INVALID,
+                       "%s: %s is a string of %zu bytes, at most %zu are taken", of.where, key,
+                       json_string_length(value), max_len);
     }
     *out = json_string_value(value);
     return ERR_OK;
+}
+
+/* Limits that are not worth a word in a message. */
+#define ANY_REAL 1e300
+
+/* A number as it is, other values by their kind: for messages. */
+struct description {
+    char text[40];
+};
+
+static struct description describe(const json_t *value)
+{
+    struct description out;
+    if (json_is_integer(value)) {
+        snprintf(out.text, sizeof out.text, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    } else if (json_is_real(value)) {
+        snprintf(out.text, sizeof out.text, "%g", json_real_value(value));
+    } else {
+        snprintf(out.text, sizeof out.text, "%s", json_read_kind(value));
+    }
+    return out;
 }
 
 enum err_code json_read_int(struct json_members of, const char *key, int64_t low, int64_t high,
@@ -174,8 +201,8 @@ enum err_code json_read_int(struct json_members of, const char *key, int64_t low
         return of.err->code;
     }
     if (!json_is_integer(value) || number < low || number > high) {
-        return err_set(of.err, ERR_INVALID, "%s: %s is not an integer from %lld to %lld", of.where,
-                       key, (long long)low, (long long)high);
+        return err_set(of.err, ERR_INVALID, "%s: %s is %s, an integer from %lld to %lld is needed",
+                       of.where, key, describe(value).text, (long long)low, (long long)high);
     }
     *out = number;
     return ERR_OK;
@@ -190,8 +217,12 @@ enum err_code json_read_real(struct json_members of, const char *key, double low
         return of.err->code;
     }
     if (!json_is_number(value) || !(number >= low && number <= high)) {
-        return err_set(of.err, ERR_INVALID, "%s: %s is not a number from %g to %g", of.where, key,
-                       low, high);
+        char range[60] = "";
+        if (low > -ANY_REAL || high < ANY_REAL) {
+            snprintf(range, sizeof range, " from %g to %g", low, high);
+        }
+        return err_set(of.err, ERR_INVALID, "%s: %s is %s, a number%s is needed", of.where, key,
+                       describe(value).text, range);
     }
     *out = number;
     return ERR_OK;
@@ -204,7 +235,8 @@ enum err_code json_read_bool(struct json_members of, const char *key, bool *out)
         return of.err->code;
     }
     if (!json_is_boolean(value)) {
-        return err_set(of.err, ERR_INVALID, "%s: %s is neither true nor false", of.where, key);
+        return err_set(of.err, ERR_INVALID, "%s: %s is %s, true or false is needed", of.where, key,
+                       describe(value).text);
     }
     *out = json_is_true(value);
     return ERR_OK;
@@ -212,6 +244,9 @@ enum err_code json_read_bool(struct json_members of, const char *key, bool *out)
 
 const char *json_read_kind(const json_t *value)
 {
+    if (value == NULL) {
+        return "missing";
+    }
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         return "an object";
@@ -237,7 +272,7 @@ static enum err_code read_row(const json_t *value, const char *what, int row, in
 {
     if (!json_is_array(value)) {
         return err_set_at(err, ERR_INVALID, row, -1, "%s: row %d is %s, not an array", what,
-                          row < 0 ? 0 : row, value != NULL ? json_read_kind(value) : "missing");
+                          row < 0 ? 0 : row, json_read_kind(value));
     }
     if (json_array_size(value) != (size_t)k) {
         return err_set_at(err, ERR_SHAPE, row, -1, "%s: row %d has %zu numbers, %d are needed",
@@ -258,7 +293,8 @@ enum err_code json_read_vector(const json_t *value, const char *what, int n, dou
                                struct err *err)
 {
     if (!json_is_array(value)) {
-        return err_set(err, ERR_INVALID, "%s is not an array of %d numbers", what, n);
+        return err_set(err, ERR_INVALID, "%s is %s, an array of %d numbers is needed", what,
+                       json_read_kind(value), n);
     }
     return read_row(value, what, -1, n, out, err);
 }
