@@ -175,7 +175,9 @@ NGINX = os.environ.get("NGINX") or shutil.which("nginx")
 
 @unittest.skipUnless(NGINX and shutil.which("openssl"), "nginx or openssl is not installed")
 class BehindNginx(ServerTest):
-    """deploy/nginx.conf with a certificate of the test and free ports."""
+    """deploy/nginx.conf with a certificate of the test and a socket of the file system."""
+
+    flags = ("--hosts", "surrogate.example.org")
 
     def setUp(self):
         super().setUp()
