@@ -80,6 +80,9 @@ static enum err_code start_http(struct server *server, const struct config *conf
     struct daemon_settings settings = {
         .listen = config->listen,
         .n_threads = config->http_threads,
+        .tls_cert = config->tls_cert,
+        .tls_key = config->tls_key,
+        .tls_client_ca = config->tls_client_ca,
         .max_connections = config->max_connections,
         .max_peer_connections = config->max_peer_connections,
         .idle_timeout_s = config->idle_timeout_s,

@@ -159,7 +159,7 @@ static enum err_code check_noise(const struct model *model, struct err *err)
     for (int j = 0; j < model->o; j++) {
         if (model->out[j].kind == SCALER_LOG) {
             return err_set(err, ERR_UNSUPPORTED,
-                           "output %d is scaled by log, and then its noise cannot be predicted", j);
+                           "scaling of output %d is log, with which noise cannot be predicted", j);
         }
     }
     return ERR_OK;
