@@ -15,7 +15,7 @@ struct address {
 };
 
 /*
- * Whether the host exists is not asked, but it may stand in a URL. ERR_INVALID, naming the setting
+ * Checks that the host may stand in a URL, not that it exists. ERR_INVALID, naming the setting
  * `listen`.
  */
 enum err_code address_parse(const char *text, struct address *out, struct err *err) MUST_CHECK;
