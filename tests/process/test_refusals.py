@@ -174,7 +174,7 @@ DOCUMENTS = [
     (changed(["noise"], {"kind": "predicted"}, arch=architecture(outputs=3)), "even number"),
     (full(["scaling"], {"outputs": [{"kind": "none"}] * 4}), "2 scalers"),
     (full(["scaling"], {"outputs": [{"kind": "none"}, {"kind": "log", "shift": 0, "scale": 1}]}),
-     "output 1 is scaled by log"),
+     "output 1 is log"),
     (full(["scores", "nll"], [1]), "scores nll"),
     (full(["scores", "crps"], ["x", 1]), "scores crps[0] is a string"),
     (full(["scores", "coverage"], [[1, 2, 3]]), "scores coverage"),
