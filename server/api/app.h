@@ -3,7 +3,10 @@
 #ifndef APP_H
 #define APP_H
 
+#include "api/access.h"
+#include "api/audit.h"
 #include "api/offload.h"
+#include "api/origin.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -26,6 +29,9 @@ struct app {
     struct trainer *trainer;
     struct keeper *keeper;
     struct events *events;
+    const struct origin_rules *origin; /* NULL: any Host and Origin is taken */
+    struct audit *audit;               /* NULL: changes are not written down */
+    struct access *access;             /* NULL: nobody needs a token */
     struct log *log;
     struct metrics *metrics;
     atomic_bool draining; /* set when the daemon begins to stop */

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,7 +135,26 @@ static bool gone(const struct exchange *ex)
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-static const struct exchange_ops ops = {.suspend = suspend, .resume = resume, .gone = gone};
+static const struct sockaddr *find_address(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info != NULL ? info->client_addr : NULL;
+}
+
+static void write_address(const struct exchange *ex, char out[EXCHANGE_ADDRESS_CHARS])
+{
+    const struct sockaddr *from = find_address(ex->connection);
+    bool v6 = from != NULL && from->sa_family == AF_INET6;
+    socklen_t len = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    if (from == NULL ||
+        getnameinfo(from, len, out, EXCHANGE_ADDRESS_CHARS, NULL, 0, NI_NUMERICHOST) != 0) {
+        out[0] = '\0';
+    }
+}
+
+static const struct exchange_ops ops = {
+    .suspend = suspend, .resume = resume, .gone = gone, .address = write_address};
 
 /* Requests come and go by the thousand: their memory is kept for the next ones. */
 static struct exchange *exchange_get(struct serve *serve)
@@ -389,13 +410,6 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         return go_on ? MHD_YES : MHD_NO;
     }
     return ex->answered ? MHD_YES : answer(ex);
-}
-
-static const struct sockaddr *find_address(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    return info != NULL ? info->client_addr : NULL;
 }
 
 static void open_place(struct serve_thread *thread, struct MHD_Connection *connection, void **out)

@@ -9,7 +9,7 @@ import unittest
 
 from harness import PATIENCE, ServerTest, document
 
-GET = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LIMIT = 32
 
 
@@ -94,8 +94,8 @@ class Dead(ConnectionTest):
 
     def test_clients_that_have_gone_are_noticed(self):
         before = self.sockets()
-        for part in (b"", b"G", GET[:20], b"POST /predict HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{",
-                     b"POST /predict HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"):
+        for part in (b"", b"G", GET[:20], b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
+                     b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"):
             with self.subTest(part=part):
                 for _ in range(20):
                     self.connect(part).close()
@@ -133,14 +133,14 @@ class Slow(ConnectionTest):
         self.trickle(s, b"G")
 
     def test_a_body_of_single_bytes_is_cut(self):
-        self.trickle(self.connect(b"POST /predict HTTP/1.1\r\nHost: h\r\nContent-Length: 90000\r\n\r\n"), b" ")
+        self.trickle(self.connect(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n\r\n"), b" ")
 
     def test_a_silent_head_is_cut(self):
         s = self.connect(GET[:-2])
         self.assertEqual(s.recv(4096), b"")
 
     def test_a_body_above_the_pace_is_read(self):
-        s = self.connect(b"POST /predict HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\n")
+        s = self.connect(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n")
         for _ in range(20):
             s.sendall(b" " * 1000)
             time.sleep(0.1)
@@ -162,7 +162,7 @@ class Slow(ConnectionTest):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.connect(("127.0.0.1", self.server.port))
         self.addCleanup(s.close)
-        s.sendall(b"POST /predict HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        s.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         self.assertIn(b"200 OK", s.recv(100))
         self.until(lambda: self.sockets() <= before, "an answer that nobody reads keeps its connection")
 

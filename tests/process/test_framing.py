@@ -11,8 +11,8 @@ import unittest
 
 from harness import PATIENCE, ServerTest
 
-CANARY = b"GET /canary HTTP/1.1\r\nHost: h\r\n\r\n"
-HOST = b"Host: h\r\n"
+CANARY = b"GET /canary HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HOST = b"Host: localhost\r\n"
 GET = b"GET /healthz HTTP/1.1\r\n"
 POST = b"POST /predict HTTP/1.1\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"

@@ -355,12 +355,12 @@ class Refusals(ServerTest):
 
     def test_bodies_that_are_too_large(self):
         self.refuse("POST", "/predict", b" " * 1000001, 413, "1000001")
-        chunked = (b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
+        chunked = (b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" +
                    b"40000\r\n" + b" " * 0x40000 + b"\r\n")
         reply = self.server.raw(chunked + (b"40000\r\n" + b" " * 0x40000 + b"\r\n") * 4 + b"0\r\n\r\n")
         self.assertIn(b" 413 ", reply.split(b"\r\n")[0])
         # An announced body over the limit is answered before it is sent.
-        reply = self.server.raw(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n"
+        reply = self.server.raw(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n"
                                 b"Expect: 100-continue\r\n\r\n")
         self.assertIn(b" 413 ", reply.split(b"\r\n")[0])
         self.refuse("POST", "/predict", {"model": "m", "inputs": [[1, 2, 3]] * 1001}, 413, "more than 1000 rows")
@@ -369,8 +369,8 @@ class Refusals(ServerTest):
                     {"Content-Type": "text/csv"})
 
     def test_clients_that_go_away(self):
-        for cut in (b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{\"model\":",
-                    b"PUT /v1/models/new HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"",
+        for cut in (b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n{\"model\":",
+                    b"PUT /v1/models/new HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"",
                     b"GET /v1/mod"):
             with socket.create_connection(("127.0.0.1", self.server.port)) as sock:
                 sock.sendall(cut)
@@ -378,9 +378,9 @@ class Refusals(ServerTest):
         self.ok(200, "POST", "/predict", GOOD)
 
     def test_pipelined_requests_are_answered_in_order(self):
-        one = (b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(GOOD)) + GOOD.encode()
-        bad = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
-        last = b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        one = (b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(GOOD)) + GOOD.encode()
+        bad = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        last = b"HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         reply = self.server.raw(one + bad + one + last)
         statuses = [line.split()[1] for line in reply.split(b"\r\n") if line.startswith(b"HTTP/1.1")]
         if not statuses:
@@ -396,7 +396,7 @@ class Crowd(ServerTest):
 
     def test_bodies_that_take_all_the_room_keep_others_out_until_they_are_done(self):
         rows = (b"0.125,1\n" * 100000)[:900000 // 8 * 8]
-        head = (b"POST /v1/models/m/data?outputs=1 HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+        head = (b"POST /v1/models/m/data?outputs=1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
                 b"Content-Length: %d\r\n\r\n" % len(rows))
         csv = {"Content-Type": "text/csv"}
         end = time.time() + PATIENCE

@@ -14,7 +14,7 @@ import unittest
 
 from harness import PATIENCE, Server, document
 
-GET = b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 def openssl(*words):
@@ -74,10 +74,10 @@ class Tls(unittest.TestCase):
     def test_large_bodies_and_answers_pass(self):
         self.start()
         body = json.dumps(document()).encode()
-        put = b"PUT /v1/models/m HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        put = b"PUT /v1/models/m HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
         self.assertIn(b"201 Created", self.ask(self.context(), put + body)[0])
         rows = json.dumps({"model": "m", "inputs": [[0.1, 0.2, 0.3]] * 50000}).encode()
-        post = b"POST /predict HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(rows)
+        post = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(rows)
         got, _, _ = self.ask(self.context(), post + rows)
         self.assertIn(b"200 OK", got)
         self.assertGreater(len(got), 1000000)

@@ -75,7 +75,9 @@ enum err_code handle_models_list(struct app *app, const struct request *req, str
     json_write_object(&json, NULL);
     json_write_array(&json, "models");
     for (size_t i = 0; i < n_rows; i++) {
-        write_model_row(&json, NULL, &rows[i]);
+        if (access_sees(req, rows[i].model)) {
+            write_model_row(&json, NULL, &rows[i]);
+        }
     }
     json_write_array_end(&json);
     json_write_object_end(&json);

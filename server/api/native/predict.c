@@ -103,6 +103,7 @@ enum err_code handle_predict(struct app *app, const struct request *req, struct 
     p->app = app;
     p->req = req;
     if (prediction_request_read(req, app->config->max_rows, &p->request, err) != ERR_OK ||
+        access_check_model(req, p->request.model, err) != ERR_OK ||
         models_find(app->models, p->request.model, &p->request.version, &p->served, err) !=
             ERR_OK) {
         return err->code;
