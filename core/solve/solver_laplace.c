@@ -156,8 +156,8 @@ static struct curvature_problem curvature_of(const struct solver_laplace *self,
 
 /* ---- marginal likelihood ---- */
 
-/* The sum of squared residuals over noise variances; unless it is given, the noise becomes the
- * residuals' first. */
+/* The sum of squared residuals over noise variances. Unless the noise is given, it is first set to
+ * that of the residuals. */
 static enum err_code weigh_residuals(struct mode *mode, const struct solver_problem *p, double *sum,
                                      struct err *err)
 {

@@ -60,6 +60,8 @@ PREDICT = [
     ('{"model":"m","inputs":[[1,2,3]],"samples":6}', 400, "draws"),
     ('{"model":"m","inputs":[[1,2,3]],"samples":0}', 400, "samples"),
     ('{"model":"m","inputs":[[1,2,3]],"covariance":"all"}', 400, "covariance"),
+    ('{"model":"m","inputs":[[1,2,3]],"covariance":true}', 400, '"outputs" or "rows"'),
+    ('{"model":"m","inputs":[[1,2,3]],"return":"mean"}', 400, "return is a string"),
     ('{"model":"m","inputs":[[1,2,3]],"return":["total_variance"]}', 400, "noise"),
     ('{"model":"m","version":0,"inputs":[[1,2,3]]}', 400, "version"),
     ('{"model":"m","version":"latest","inputs":[[1,2,3]]}', 400, "latest"),
