@@ -6,7 +6,7 @@
 #include "api/access.h"
 #include "api/audit.h"
 #include "api/offload.h"
-#include "api/native/stream_quota.h"
+#include "api/stream_quota.h"
 #include "api/origin.h"
 #include "base/config.h"
 #include "base/log.h"

@@ -2,7 +2,7 @@
 #include <check.h>
 #include <stdio.h>
 
-#include "api/native/stream_quota.h"
+#include "api/stream_quota.h"
 #include "run.h"
 
 #define MAX_EACH 3

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/native/stream_quota.h"
+#include "api/stream_quota.h"
 
 #include <arpa/inet.h>
 #include <string.h>
