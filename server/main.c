@@ -35,6 +35,7 @@
 struct server {
     struct app app;
     struct origin_rules origin;
+    struct stream_quota streams;
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
@@ -116,11 +117,13 @@ static enum err_code start_server(struct server *server, const struct config *co
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
+    stream_quota_init(&server->streams);
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
     if (origin_rules_init(&server->origin, config, err) != ERR_OK) {
         return err->code;
     }
     server->app.origin = &server->origin;
+    server->app.streams = &server->streams;
     if (store_open(&server->app.db, &db, err) != ERR_OK ||
         access_new(config, server->app.db, &server->log, &server->app.access, err) != ERR_OK ||
         audit_new(&server->app.audit, err) != ERR_OK ||
@@ -161,6 +164,7 @@ static void stop_server(struct server *server, const struct config *config)
     models_free(server->app.models);
     access_free(server->app.access);
     audit_free(server->app.audit);
+    stream_quota_release(&server->streams);
     db_close(server->app.db);
 }
 

@@ -64,9 +64,9 @@ static bool sees_to_models(handler_fn *handler)
 {
     return handler == handle_index || handler == handle_predict || handler == handle_healthz ||
            handler == handle_readyz || handler == handle_models_list ||
-           handler == handle_jobs_list || handler == handle_job_get ||
-           handler == handle_job_curves || handler == handle_job_delete ||
-           handler == handle_job_events;
+           handler == handle_jobs_list || handler == handle_jobs_cancel ||
+           handler == handle_job_get || handler == handle_job_curves ||
+           handler == handle_job_delete || handler == handle_job_events;
 }
 
 static enum err_code check_role(const struct request *req, enum role role, struct err *err)
