@@ -21,6 +21,7 @@
 #include "math/gemm.h"
 #include "math/vtanh.h"
 #include "store/store.h"
+#include "token_command.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@
 
 struct server {
     struct app app;
+    struct origin_rules origin;
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
@@ -82,6 +84,9 @@ static enum err_code start_http(struct server *server, const struct config *conf
     struct daemon_settings settings = {
         .listen = config->listen,
         .n_threads = config->http_threads,
+        .tls_cert = config->tls_cert,
+        .tls_key = config->tls_key,
+        .tls_client_ca = config->tls_client_ca,
         .max_connections = config->max_connections,
         .max_peer_connections = config->max_peer_connections,
         .idle_timeout_s = config->idle_timeout_s,
@@ -112,7 +117,13 @@ static enum err_code start_server(struct server *server, const struct config *co
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
+    if (origin_rules_init(&server->origin, config, err) != ERR_OK) {
+        return err->code;
+    }
+    server->app.origin = &server->origin;
     if (store_open(&server->app.db, &db, err) != ERR_OK ||
+        access_new(config, server->app.db, &server->log, &server->app.access, err) != ERR_OK ||
+        audit_new(&server->app.audit, err) != ERR_OK ||
         models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK ||
         background_start(&server->app, err) != ERR_OK ||
         start_batcher(server, config, err) != ERR_OK ||
@@ -148,6 +159,8 @@ static void stop_server(struct server *server, const struct config *config)
     background_stop(&server->app);
     follow_stop(server->follow);
     models_free(server->app.models);
+    access_free(server->app.access);
+    audit_free(server->app.audit);
     db_close(server->app.db);
 }
 
@@ -214,6 +227,8 @@ int main(int argc, char **argv)
     case CLI_RESTORE:
     case CLI_COMPACT:
         return maintain_run(&cli);
+    case CLI_TOKEN:
+        return token_command_run(&cli);
     case CLI_HEALTHCHECK:
         if (healthcheck_run(cli.config.listen, &err) != ERR_OK) {
             fprintf(stderr, "surrogated: %s\n", err_msg(&err));

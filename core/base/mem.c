@@ -84,13 +84,13 @@ struct mem_account *mem_account_get(void)
 
 /* ---- the account of a piece of work ---- */
 
-static void refund(size_t size)
+static void subtract_from_account(size_t size)
 {
     atomic_fetch_sub_explicit(&account->used, (long long)size, memory_order_relaxed);
 }
 
 /* Adds bytes to the thread's account; false when they go beyond its limit. */
-static bool afford(size_t size)
+static bool add_to_account(size_t size)
 {
     long long used =
         atomic_fetch_add_explicit(&account->used, (long long)size, memory_order_relaxed);
@@ -100,7 +100,7 @@ static bool afford(size_t size)
     if (account->limit == 0 || used + (long long)size <= (long long)account->limit) {
         return true;
     }
-    refund(size);
+    subtract_from_account(size);
     atomic_store_explicit(&account->refused, true, memory_order_relaxed);
     return false;
 }
@@ -208,7 +208,7 @@ static unsigned char *kind_of(void *block)
 static void *allocate_counted(size_t size, size_t align)
 {
     void *block = NULL;
-    if (account != NULL && !afford(size)) {
+    if (account != NULL && !add_to_account(size)) {
         return NULL;
     }
     size_t got = 0;
@@ -218,7 +218,7 @@ static void *allocate_counted(size_t size, size_t align)
         atomic_fetch_add_explicit(&used_by[kind_now], got - size, memory_order_relaxed);
     }
     if (account != NULL) {
-        refund(size);
+        subtract_from_account(size);
         atomic_fetch_add_explicit(&account->used, (long long)got, memory_order_relaxed);
     }
     if (got == 0) {
@@ -290,7 +290,7 @@ void mem_free(void *block)
         atomic_fetch_sub_explicit(&used_by[*kind_of(block)], malloc_usable_size(block),
                                   memory_order_relaxed);
         if (account != NULL) {
-            refund(malloc_usable_size(block));
+            subtract_from_account(malloc_usable_size(block));
         }
         free(block);
     }

@@ -170,18 +170,17 @@ static enum err_code check_noise(const struct model *model, struct err *err)
     }
     if (model->net.arch.outputs % 2 != 0 || model->net.arch.final != FINAL_NONE) {
         return err_set(err, ERR_INVALID,
-                       "a predicted noise needs an even number of outputs, means and log "
-                       "variances, and final none; there are %d, and final is %s",
+                       "predicted noise needs an even number of outputs (means and log "
+                       "variances) and final none; there are %d outputs, and final is %s",
                        model->net.arch.outputs, arch_final_name(model->net.arch.final));
     }
     if (model->noise_sigma != NULL) {
-        return err_set(err, ERR_INVALID, "the noise is predicted and also a constant");
+        return err_set(err, ERR_INVALID, "the noise cannot be both predicted and constant");
     }
     for (int j = 0; j < model->o; j++) {
         if (model->out[j].kind == SCALER_LOG) {
             return err_set(err, ERR_UNSUPPORTED,
-                           "scaling of output %d is log, of whose noise no second head can tell",
-                           j);
+                           "scaling of output %d is log, with which noise cannot be predicted", j);
         }
     }
     return ERR_OK;

@@ -52,7 +52,7 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
                        "total_variance cannot be returned");
     }
     if ((req->want & PREDICT_SAMPLES) && (req->n_samples < 1 || req->n_samples > model->m)) {
-        return err_set(err, ERR_INVALID, "samples is %d, the model has 1 to %d draws to give",
+        return err_set(err, ERR_INVALID, "samples is %d, 1 to %d draws are possible",
                        req->n_samples, model->m);
     }
     if ((req->want & PREDICT_INTERVALS) && predict_intervals_check(model, req, err) != ERR_OK) {

@@ -3,14 +3,16 @@
 
 #include "fit/objective.h"
 
-#define MEGABYTE    1e6
-#define ROW_COPIES  6.0    /* rows in the user's units, scaled, in parts, in the order of a fit */
-#define FIT_VECTORS 16.0   /* of K: parameters, gradient, best, moments, sums of tiles, checkpoint \
-                            */
-#define FITTED_VECTORS 4.0 /* of K, of each network that is fitted: its parameters, its Gaussian   \
-                            */
-#define LBFGS_PAIRS 2.0    /* vectors of K for each step that is remembered */
-#define STATES      3.0    /* of each block, for a tile of rows: forward, backward and the sums */
+#define MEGABYTE   1e6
+#define ROW_COPIES 6.0 /* rows in the user's units, scaled, in parts, in the order of a fit */
+#define FIT_VECTORS                                                                                \
+    16.0 /* of K: parameters, gradient, best, moments, sums of tiles, checkpoint                   \
+          */
+#define FITTED_VECTORS                                                                             \
+    4.0                 /* of K, of each network that is fitted: its parameters, its Gaussian      \
+                         */
+#define LBFGS_PAIRS 2.0 /* vectors of K for each step that is remembered */
+#define STATES      3.0 /* of each block, for a tile of rows: forward, backward and the sums */
 
 static double smaller(double a, double b)
 {

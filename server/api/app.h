@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What handlers may use. Filled by main (or a test), immutable while requests run. */
+/* What handlers may use. Main (or a test) fills it; it does not change while requests run. */
 #ifndef APP_H
 #define APP_H
 
+#include "api/access.h"
+#include "api/audit.h"
 #include "api/offload.h"
+#include "api/origin.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -22,13 +25,16 @@ struct app {
     struct db *db;
     struct models *models;
     struct batcher *batcher;
-    struct offload *offload; /* NULL: handlers run where they are called */
+    struct offload *offload; /* NULL: handlers run in the thread that calls them */
     struct trainer *trainer;
     struct keeper *keeper;
     struct events *events;
+    const struct origin_rules *origin; /* NULL: any Host and Origin is taken */
+    struct audit *audit;               /* NULL: changes are not written down */
+    struct access *access;             /* NULL: nobody needs a token */
     struct log *log;
     struct metrics *metrics;
-    atomic_bool draining;       /* set once the daemon begins to stop */
+    atomic_bool draining;       /* set when the daemon begins to stop */
     atomic_size_t answer_bytes; /* of answers_mb (api/native/answer_room.h) */
 };
 

@@ -4,6 +4,7 @@
 #include "api/aside.h"
 #include "api/errors.h"
 #include "api/handlers.h"
+#include "api/security_headers.h"
 #include "base/clock.h"
 #include "http/router.h"
 
@@ -12,23 +13,29 @@
 #include <time.h>
 
 static const struct route routes[] = {
-#define ROUTE(method, pattern, handler, label) {HTTP_##method, pattern},
+#define ROUTE(method, pattern, handler, label, role) {HTTP_##method, pattern},
 #include "api/routes.def"
 #undef ROUTE
 };
 
 static handler_fn *const handlers[] = {
-#define ROUTE(method, pattern, handler, label) handle_##handler,
+#define ROUTE(method, pattern, handler, label, role) handle_##handler,
 #include "api/routes.def"
 #undef ROUTE
 };
 
-/* The last label stands for requests that match no route. */
+/* The last label counts requests that match no route. */
 static const char *const labels[] = {
-#define ROUTE(method, pattern, handler, label) label,
+#define ROUTE(method, pattern, handler, label, role) label,
 #include "api/routes.def"
 #undef ROUTE
     "other",
+};
+
+static const enum role roles[] = {
+#define ROUTE(method, pattern, handler, label, role) ROLE_##role,
+#include "api/routes.def"
+#undef ROUTE
 };
 
 #define N_ROUTES ((int)(sizeof routes / sizeof *routes))
@@ -39,11 +46,46 @@ const char *const *dispatch_labels(int *n)
     return labels;
 }
 
-/* Probes and numbers are answered to the last. */
-static bool answers_while_draining(const char *path)
+/* What orchestrators look at. It is answered to the last. */
+static bool is_probe(const char *path)
 {
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
            strcmp(path, "/metrics") == 0;
+}
+
+/* Probes send no token, and what they learn is one word. */
+static bool is_open(const char *path)
+{
+    return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0;
+}
+
+/* Handlers that look themselves for what a token of some models alone may see. */
+static bool sees_to_models(handler_fn *handler)
+{
+    return handler == handle_index || handler == handle_predict || handler == handle_healthz ||
+           handler == handle_readyz || handler == handle_models_list ||
+           handler == handle_jobs_list || handler == handle_job_get ||
+           handler == handle_job_curves || handler == handle_job_delete ||
+           handler == handle_job_events;
+}
+
+static enum err_code check_role(const struct request *req, enum role role, struct err *err)
+{
+    if (role < roles[req->route]) {
+        return err_set(err, ERR_FORBIDDEN, "this needs a token of the role %s; \"%s\" has %s",
+                       role_name(roles[req->route]), req->who, role_name(role));
+    }
+    if (req->models == NULL) {
+        return ERR_OK;
+    }
+    if (strstr(routes[req->route].pattern, "/models/{m}") != NULL) {
+        return access_check_model(req, req->params[0], err);
+    }
+    if (sees_to_models(handlers[req->route])) {
+        return ERR_OK;
+    }
+    return err_set(err, ERR_FORBIDDEN, "this is of all models; the token \"%s\" is for some",
+                   req->who);
 }
 
 static enum err_code call_handler(void *ctx, struct request *req, struct response *res,
@@ -59,8 +101,11 @@ static bool reads_version(handler_fn *handler)
            handler == handle_version_diagnostics || handler == handle_model_diagnostics;
 }
 
-/* What may read or write the disk for long. Predictions and evaluations see to themselves. */
-static bool is_long(const struct request *req)
+/*
+ * May the request read or write the disk for long? Predictions and evaluations leave the thread by
+ * themselves.
+ */
+static bool may_use_disk(const struct request *req)
 {
     if (reads_version(handlers[req->route])) {
         return true;
@@ -69,13 +114,28 @@ static bool is_long(const struct request *req)
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
 }
 
-static enum err_code run(struct app *app, struct request *req, struct response *res,
-                         struct err *err)
+/* Does its route change something? What was refused before the route was found did not. */
+static bool may_change(const struct request *req)
+{
+    return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare;
+}
+
+static enum err_code handle_request(struct app *app, struct request *req, struct response *res,
+                                    struct err *err)
 {
     const char *allow = NULL;
     req->route = N_ROUTES;
     if (req->transport.code != ERR_OK) {
         *err = req->transport;
+        return err->code;
+    }
+    if (app->origin != NULL &&
+        (origin_check(app->origin, req, is_probe(req->path), res, err) != ERR_OK ||
+         res->status != 0)) {
+        return err->code;
+    }
+    enum role role = ROLE_NONE;
+    if (!is_open(req->path) && access_identify(app->access, req, &role, err) != ERR_OK) {
         return err->code;
     }
     if (router_find(routes, N_ROUTES, req, &req->route, &allow, err) != ERR_OK) {
@@ -84,11 +144,13 @@ static enum err_code run(struct app *app, struct request *req, struct response *
         }
         return err->code;
     }
-    if (atomic_load_explicit(&app->draining, memory_order_relaxed) &&
-        !answers_while_draining(req->path)) {
+    if (check_role(req, role, err) != ERR_OK) {
+        return err->code;
+    }
+    if (atomic_load_explicit(&app->draining, memory_order_relaxed) && !is_probe(req->path)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
-    if (!is_long(req)) {
+    if (!may_use_disk(req)) {
         return call_handler(app, req, res, err);
     }
     return aside_run(app, call_handler, app, req, res, err);
@@ -110,9 +172,9 @@ static void log_request(const struct app *app, const struct request *req,
              err->code != ERR_OK ? err_msg(err) : "", NULL);
 }
 
-/* The first half of a request or, when it was put aside, its second. */
-static enum err_code run_half(struct app *app, struct request *req, struct response *res,
-                              struct err *err)
+/* A new request from its beginning, one that was put aside from where its handler left off. */
+static enum err_code begin_or_continue(struct app *app, struct request *req, struct response *res,
+                                       struct err *err)
 {
     struct later later = req->later;
     req->later = (struct later){.run = NULL};
@@ -120,7 +182,7 @@ static enum err_code run_half(struct app *app, struct request *req, struct respo
         return later.run(later.ctx, res, err);
     }
     req->arrived_ns = clock_ns();
-    return run(app, req, res, err);
+    return handle_request(app, req, res, err);
 }
 
 void dispatch(void *ctx, struct request *req, struct response *res)
@@ -128,13 +190,20 @@ void dispatch(void *ctx, struct request *req, struct response *res)
     struct app *app = ctx;
     struct err err = ERR_INIT;
     metrics_add(&app->metrics->requests_active, 1);
-    if (run_half(app, req, res, &err) != ERR_OK) {
+    if (begin_or_continue(app, req, res, &err) != ERR_OK) {
         error_body_write(&err, req->arena, res);
     }
     metrics_add(&app->metrics->requests_active, -1);
     if (res->status == 0 && res->later.run != NULL) {
         req->later = res->later;
         return;
+    }
+    if (app->audit != NULL && may_change(req)) {
+        audit_add(app->audit, app->log, req, routes[req->route].pattern, res->status);
+    }
+    security_headers_add(res);
+    if (app->origin != NULL) {
+        origin_allow(app->origin, req, res);
     }
     double seconds = 1e-9 * (double)(clock_ns() - req->arrived_ns);
     metrics_request(app->metrics, req->route, res->status, seconds);

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* No default: a new code must be given a status before this compiles without a warning. */
-int error_status(enum err_code code)
+/* No default: without a status for a new code this does not compile without a warning. */
+static int error_status(enum err_code code)
 {
     switch (code) {
     case ERR_OK:
@@ -18,6 +18,9 @@ int error_status(enum err_code code)
     case ERR_LIMIT:
     case ERR_UNSUPPORTED:
         return 400;
+    case ERR_UNAUTHORIZED:
+        return 401;
+    case ERR_FORBIDDEN:
     case ERR_READ_ONLY:
         return 403;
     case ERR_NOT_FOUND:
@@ -34,19 +37,22 @@ int error_status(enum err_code code)
         return 413;
     case ERR_MEDIA_TYPE:
         return 415;
+    case ERR_MISDIRECTED:
+        return 421;
     case ERR_NUMERIC:
     case ERR_REUSED:
         return 422;
+    case ERR_RATE:
     case ERR_QUEUE_FULL:
         return 429;
     case ERR_ABANDONED:
-        return 499; /* as nginx logs it; nobody reads it */
+        return 499; /* as in the logs of nginx; the client does not see it */
     case ERR_CORRUPT:
     case ERR_INTERNAL:
         return 500;
     case ERR_BUSY:
     case ERR_DRAINING:
-    case ERR_IO: /* a disk that fails may work again: the request is worth another try */
+    case ERR_IO: /* a failing disk may work again: another try makes sense */
     case ERR_NOMEM:
         return 503;
     case ERR_DEADLINE:
@@ -57,7 +63,8 @@ int error_status(enum err_code code)
     return 500;
 }
 
-/* Client text in a message may be cut within a character: what is not UTF-8 becomes '?'. */
+/* A message may quote the client's text and cut it inside a character: '?' replaces what is no
+ * UTF-8. */
 static void make_utf8(char *text)
 {
     if (!utf8_is_valid(text, strlen(text))) {
@@ -96,6 +103,9 @@ void error_body_write(const struct err *err, struct arena *arena, struct respons
         res->status = 503;
         res->body = no_memory;
         res->n_body = sizeof no_memory - 1;
+    }
+    if (res->status == 401) {
+        response_header(res, "WWW-Authenticate", "Bearer realm=\"surrogated\"");
     }
     if (res->status == 503 || res->status == 429) {
         char *seconds = arena_printf(arena, "%d", err->retry_s > 0 ? err->retry_s : 1);

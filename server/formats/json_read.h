@@ -27,7 +27,7 @@ void json_read_init(void);
 enum err_code json_read_parse(const char *text, size_t len, struct arena *arena, json_t **out,
                               struct err *err) MUST_CHECK;
 
-/* ERR_INVALID when it is no object, or has a key that is not in the NULL-ended list. */
+/* ERR_INVALID when it is not an object, or has a key that is not in the NULL-ended list. */
 enum err_code json_read_check_keys(const json_t *object, const char *where, const char *const *keys,
                                    struct err *err) MUST_CHECK;
 
@@ -70,7 +70,7 @@ enum err_code json_read_vector(const json_t *value, const char *what, int n, dou
 enum err_code json_read_matrix(const json_t *value, const char *what, int n, int k, double *out,
                                struct err *err) MUST_CHECK;
 
-/* "a string", "null", ..: for messages. */
+/* "a string", "null", ..; "missing" for NULL: for messages. */
 const char *json_read_kind(const json_t *value);
 
 /* Compact text of a value, keys in their order, numbers in their shortest form; *out by mem. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From what somebody wants trained to the text that a job keeps: every setting is written out, and
- * the request fits the rows that are there and the version that is served.
+ * Checks a training request against the stored rows and the served version, and writes it as the
+ * text that the job keeps, with every setting spelled out. jobs/attempt.c reads that text again.
  */
 #ifndef TRAIN_REQUEST_H
 #define TRAIN_REQUEST_H

@@ -12,7 +12,7 @@ import sys
 # The rooms of core/ in their order: each may use itself and those before it.
 ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict", "train"]
 CORE = ["core/" + room for room in ROOMS]
-STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care")]
+STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
 BELOW_API = CORE + STORE + ["server/base", "server/formats", "server/documents", "server/live",
                             "server/jobs", "server/http"]
 # A file may include from its own folder and from those in its list.
@@ -28,6 +28,7 @@ LAYERS = {
     "server/store/jobs": CORE + ["server/base", "server/store/sqlite", "server/store/models",
                                  "server/store/data", "schema"],
     "server/store/care": CORE + ["server/base", *STORE[:4], "schema"],
+    "server/store/access": CORE + ["server/base", "server/store/sqlite", "schema"],
     "server/store": CORE + ["server/base", *STORE],
     "server/live": CORE + STORE + ["server/base"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
@@ -36,6 +37,8 @@ LAYERS = {
     "server/api": BELOW_API,
     "server/api/native": BELOW_API + ["server/api"],
     "server/client": CORE + ["server/base", "server/formats", "server/documents"],
+    "server/client/commands": CORE + ["server/base", "server/formats", "server/documents",
+                                      "server/client"],
     "server": BELOW_API + ["server/store", "server/api", "server/client"],
 }
 # Libraries and the only places that may know them.
@@ -48,7 +51,7 @@ OWNERS = {
     "microhttpd.h": ["server/http/serve.c", "server/http/worker.c"],
     "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
-    "gnutls/": ["server/base/digest.c"],
+    "gnutls/": ["server/base/digest.c", "server/http/tls.h"],
     "sleef.h": ["tests/bench/"],
     "Random123/": ["core/base/rng.c"],
     "cblas.h": ["core/math/gemm.h"],
@@ -61,10 +64,6 @@ MAX_LINES = 600
 MAX_FILES = 40
 # Folders that may hold more files: one statement a file.
 LARGE_FOLDERS = {"schema/queries"}
-# ---- temporary: what is being split elsewhere; this block is to be deleted ----
-LARGE_FOLDERS |= {"server/client"}
-LONG_FILES = {"tests/process/test_client.py"}
-# ---- end of the temporary block ----
 BANNED = re.compile(r"\b(malloc|calloc|realloc|strcpy|strcat|sprintf|gets|alloca)\s*\(")
 
 
@@ -92,7 +91,7 @@ def check_python(top, complain):
                 place = os.path.relpath(os.path.join(path, name), top)
                 with open(os.path.join(top, place), encoding="utf-8") as file:
                     length = sum(1 for _ in file)
-                if length > MAX_LINES and place not in LONG_FILES:
+                if length > MAX_LINES:
                     complain(place, length, f"more than {MAX_LINES} lines: is this one idea?")
 
 

@@ -28,6 +28,18 @@ static enum err_code write_job(struct app *app, struct json_write *json, int64_t
     return job_doc_write(app, json, &row, err);
 }
 
+/* May this request name the job's model? */
+static enum err_code check_job(struct app *app, const struct request *req, int64_t id,
+                               struct err *err)
+{
+    struct job_row row;
+    if (req->models == NULL) {
+        return ERR_OK;
+    }
+    return job_store_get(app->db, id, &row, err) == ERR_OK ? access_check_model(req, row.model, err)
+                                                           : err->code;
+}
+
 /* The request as the job keeps it; an empty body: as the default version was trained. */
 static enum err_code complete_request(struct app *app, const struct request *req, const char *model,
                                       struct textbuf *out, int *priority, struct err *err)
@@ -75,7 +87,8 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     response_header(res, "Location", location);
     struct err unread = ERR_INIT;
     if (write_job(app, &json, id, &unread) != ERR_OK) {
-        /* It is queued whether or not it can be read back: another try would queue a second one. */
+        /* The job is queued although it cannot be read: after an error the client would try again
+         * and queue a second one. */
         json_write_object(&json, NULL);
         json_write_int(&json, "id", id);
         json_write_text(&json, "model", model);
@@ -117,7 +130,9 @@ enum err_code handle_jobs_list(struct app *app, const struct request *req, struc
     json_write_object(&json, NULL);
     json_write_array(&json, "jobs");
     for (size_t i = 0; i < n_rows; i++) {
-        job_doc_write_row(app, &json, &rows[i]);
+        if (access_sees(req, rows[i].model)) {
+            job_doc_write_row(app, &json, &rows[i]);
+        }
     }
     json_write_array_end(&json);
     json_write_object_end(&json);
@@ -131,8 +146,8 @@ enum err_code handle_job_get(struct app *app, const struct request *req, struct 
     int64_t id;
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
-    if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
-        write_job(app, &json, id, err) != ERR_OK) {
+    if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
+        check_job(app, req, id, err) != ERR_OK || write_job(app, &json, id, err) != ERR_OK) {
         return err->code;
     }
     return reply_json(res, 200, &json, err);
@@ -145,7 +160,8 @@ enum err_code handle_job_delete(struct app *app, const struct request *req, stru
     int64_t id;
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
-    if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
+    if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
+        check_job(app, req, id, err) != ERR_OK ||
         trainer_cancel(app->trainer, id, &row, err) != ERR_OK) {
         return err->code;
     }
@@ -158,7 +174,7 @@ enum err_code handle_job_delete(struct app *app, const struct request *req, stru
 
 /* ---- losses ---- */
 
-/* The stored ones, or those of this moment. */
+/* Those of the running job now, or the stored ones. */
 static enum err_code get_curves(struct app *app, int64_t id, struct curves *curves, struct err *err)
 {
     void *bytes = NULL;
@@ -206,8 +222,8 @@ enum err_code handle_job_curves(struct app *app, const struct request *req, stru
     if (curves == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the curves of a job");
     }
-    if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
-        get_curves(app, id, curves, err) != ERR_OK) {
+    if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
+        check_job(app, req, id, err) != ERR_OK || get_curves(app, id, curves, err) != ERR_OK) {
         return err->code;
     }
     json_write_object(&json, NULL);

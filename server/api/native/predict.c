@@ -131,7 +131,10 @@ static enum err_code go_on(void *ctx, struct response *res, struct err *err)
 static enum err_code read_request(struct prediction *p, struct err *err)
 {
     p->is_read = true;
-    return prediction_request_read(p->req, p->app->config->max_rows, &p->request, err);
+    if (prediction_request_read(p->req, p->app->config->max_rows, &p->request, err) == ERR_OK) {
+        err_kept(access_check_model(p->req, p->request.model, err));
+    }
+    return err->code;
 }
 
 /* On another thread: what takes long. */
