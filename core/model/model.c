@@ -261,14 +261,27 @@ void model_unref(struct model *model)
     }
 }
 
-size_t model_bytes(const struct model *model)
+static size_t count_gaussians(const struct model *model)
 {
-    size_t bytes = 0;
     size_t numbers = 0;
     for (int i = 0; i < model->gaussian.n_members; i++) {
         const struct gauss *g = &model->gaussian.members[i];
         numbers += (size_t)model->net.n_params + (g->std != NULL ? (size_t)g->n : 0) +
                    (size_t)g->n * (size_t)g->rank;
     }
-    return payload_bytes(&model->net, model->m, &bytes) ? bytes + numbers * sizeof(double) : 0;
+    return numbers;
+}
+
+size_t model_n_stored(const struct model *model)
+{
+    return model->gaussian.n_members > 0 ? count_gaussians(model)
+                                         : (size_t)model->m * (size_t)model->net.n_params;
+}
+
+size_t model_bytes(const struct model *model)
+{
+    size_t bytes = 0;
+    return payload_bytes(&model->net, model->m, &bytes)
+               ? bytes + count_gaussians(model) * sizeof(double)
+               : 0;
 }

@@ -95,6 +95,9 @@ struct model *model_ref(struct model *model);
 /* Frees with the last reference, also a model that was never published; NULL is fine. */
 void model_unref(struct model *model);
 
+/* Numbers of the posterior that are stored: of Gaussians, or of draws. */
+size_t model_n_stored(const struct model *model);
+
 /* Bytes of draws, packs and Gaussians. */
 size_t model_bytes(const struct model *model);
 

@@ -94,12 +94,22 @@ static enum err_code call_handler(void *ctx, struct request *req, struct respons
     return handlers[req->route](ctx, req, res, err);
 }
 
+/* What describes a version, which must be in memory for that. */
+static bool reads_version(handler_fn *handler)
+{
+    return handler == handle_version_get || handler == handle_version_export ||
+           handler == handle_version_diagnostics || handler == handle_model_diagnostics;
+}
+
 /*
  * May the request read or write the disk for long? Predictions and evaluations leave the thread by
  * themselves.
  */
 static bool may_use_disk(const struct request *req)
 {
+    if (reads_version(handlers[req->route])) {
+        return true;
+    }
     return req->method != HTTP_GET && req->method != HTTP_HEAD &&
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
 }

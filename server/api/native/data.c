@@ -2,6 +2,7 @@
 /* Training rows of a model: append, summary, batches, export, delete. */
 #include "api/handlers.h"
 
+#include "api/native/answer_room.h"
 #include "api/native/data_export.h"
 #include "api/native/upload.h"
 #include "api/reply.h"
@@ -256,12 +257,26 @@ enum err_code handle_rows_export(struct app *app, const struct request *req, str
     const char *format = request_query(req, "format");
     int64_t batch = 0;
     struct data_cursor cursor;
+    struct answer_claim *claim = arena_zalloc_array(req->arena, 1, sizeof *claim);
+    if (claim == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         reply_query_int(req, "batch", 1, INT64_MAX, &batch, err) != ERR_OK ||
         data_cursor_open(app->db, model, batch, &cursor, err) != ERR_OK) {
         return err->code;
     }
-    return data_export(&cursor, format != NULL ? format : "json", app->log, req->arena, res, err);
+    if (answer_room_claim(app, data_cursor_bytes(&cursor), claim, err) != ERR_OK) {
+        data_cursor_close(&cursor);
+        return err->code;
+    }
+    if (data_export(&cursor, format != NULL ? format : "json", app->log, req->arena, res, err) ==
+        ERR_OK) {
+        answer_room_hand_over(claim, res);
+    } else {
+        answer_room_release(claim);
+    }
+    return err->code;
 }
 
 /* ---- deleting ---- */

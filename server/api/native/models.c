@@ -2,6 +2,7 @@
 /* Models and versions: list, register, read, export, delete. */
 #include "api/handlers.h"
 
+#include "api/native/answer_room.h"
 #include "api/reply.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
@@ -13,7 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ETAG_CHARS 80 /* "sha256-", 64 digits and the NUL */
+#define NUMBER_CHARS 22 /* of a number in a document, with its comma */
+#define ETAG_CHARS   80 /* "sha256-", 64 digits and the NUL */
 
 static void write_model_row(struct json_write *json, const char *key, const struct model_row *row)
 {
@@ -256,6 +258,28 @@ enum err_code handle_version_delete(struct app *app, const struct request *req,
     return ERR_OK;
 }
 
+/* The text is held until it is sent, and while it grows some of it twice. */
+static enum err_code export_model(struct app *app, const struct request *req,
+                                  const struct model *model, struct response *res, struct err *err)
+{
+    struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
+    struct answer_claim *claim = arena_zalloc_array(req->arena, 1, sizeof *claim);
+    if (claim == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    if (answer_room_claim(app, 2 * NUMBER_CHARS * model_n_stored(model), claim, err) != ERR_OK) {
+        return err->code;
+    }
+    model_json_write(&json, NULL, model);
+    if (reply_json(res, 200, &json, err) == ERR_OK) {
+        answer_room_hand_over(claim, res);
+    } else {
+        answer_room_release(claim);
+    }
+    return err->code;
+}
+
 enum err_code handle_version_export(struct app *app, const struct request *req,
                                     struct response *res, struct err *err)
 {
@@ -264,17 +288,14 @@ enum err_code handle_version_export(struct app *app, const struct request *req,
     const struct version_row *row = NULL;
     struct served *served = NULL;
     bool not_modified = false;
-    struct textbuf text = textbuf_in(req->arena);
-    struct json_write json = json_write_to(&text);
     if (format != NULL && strcmp(format, "json") != 0) {
         return err_set(err, ERR_UNSUPPORTED, "format \"%.40s\" is not supported, json is", format);
     }
     if (find_version(app, req, &view, &row, err) == ERR_OK &&
         reply_etag(req, res, row->digest, &not_modified, err) == ERR_OK && !not_modified &&
         models_get(app->models, row->model, row->version, &served, err) == ERR_OK) {
-        model_json_write(&json, NULL, served->model);
+        err_kept(export_model(app, req, served->model, res, err));
         served_unref(served);
-        err_kept(reply_json(res, 200, &json, err));
     }
     model_view_release(&view);
     return err->code;

@@ -15,18 +15,13 @@
 
 #include "base/digest.h"
 #include "base/mem.h"
+#include "store/data/data_chunk.h"
 #include "store/data/data_key.h"
 #include "store/data/data_stats.h"
 #include "store/data/row_index.h"
 #include "store/models/model_find.h"
 #include "store/sqlite/db_transaction.h"
 #include "store/sqlite/query.h"
-
-/*
- * The longest chunk of a batch. An export holds one in memory, and damage costs no more rows than
- * those of one. Files of earlier programs have chunks of up to 64 MiB.
- */
-#define CHUNK_BYTES ((size_t)4 << 20)
 
 struct work {
     struct db *db;
@@ -172,7 +167,7 @@ static enum err_code prepare_rows(struct work *work, struct err *err)
 {
     size_t row_bytes = work->width * sizeof(double);
     size_t chunk = db_chunk_bytes(work->db);
-    chunk = chunk < CHUNK_BYTES ? chunk : CHUNK_BYTES;
+    chunk = chunk < DATA_CHUNK_BYTES ? chunk : DATA_CHUNK_BYTES;
     work->rows = work->up->rows;
     work->n = work->up->n;
     if (work->up->skip_duplicates && skip_marked(work, err) != ERR_OK) {

@@ -8,6 +8,12 @@
 
 #include "store/sqlite/query.h"
 
+/*
+ * The longest chunk of a batch. An export holds one in memory, and damage costs no more rows than
+ * those of one. Files of earlier programs have chunks of up to 64 MiB.
+ */
+#define DATA_CHUNK_BYTES ((size_t)4 << 20)
+
 struct data_chunk {
     int64_t batch;
     int64_t seq; /* number of the chunk in its batch, from 0 */

@@ -60,6 +60,14 @@ enum err_code data_cursor_open(struct db *db, const char *model, int64_t batch,
     return db_read_end(db, conn, err);
 }
 
+size_t data_cursor_bytes(const struct data_cursor *cursor)
+{
+    size_t row_bytes = (size_t)(cursor->d + cursor->o) * sizeof *cursor->rows;
+    size_t n_rows = (size_t)cursor->n_rows;
+    size_t piece = PIECE_BYTES + DATA_CHUNK_BYTES;
+    return 2 * (n_rows < piece / row_bytes ? n_rows * row_bytes : piece);
+}
+
 void data_cursor_rewind(struct data_cursor *cursor)
 {
     cursor->batch = cursor->first_batch;
@@ -74,6 +82,11 @@ static enum err_code append_chunk(struct data_cursor *cursor, const struct data_
     size_t used = (size_t)n * (size_t)(cursor->d + cursor->o);
     size_t count = chunk->n_bytes / sizeof *cursor->rows;
     if (used + count > cursor->capacity) {
+        if (used == 0) { /* the rows of the piece before are not needed: do not hold both */
+            mem_free(cursor->rows);
+            cursor->rows = NULL;
+            cursor->capacity = 0;
+        }
         double *rows = mem_realloc_array(cursor->rows, used + count, sizeof *rows);
         if (rows == NULL) {
             return err_set(err, ERR_NOMEM, "no memory for a piece of the rows");

@@ -32,6 +32,8 @@ enum err_code data_cursor_open(struct db *db, const char *model, int64_t batch,
                                struct data_cursor *cursor, struct err *err) MUST_CHECK;
 /* Reads the next piece, about one chunk or many small batches, into rows. *n: 0 at the end. */
 enum err_code data_cursor_next(struct data_cursor *cursor, int64_t *n, struct err *err) MUST_CHECK;
+/* Memory that reading takes, at most: of a piece, and of the one before it while it grows. */
+size_t data_cursor_bytes(const struct data_cursor *cursor);
 void data_cursor_rewind(struct data_cursor *cursor);
 /* A zeroed cursor may be closed. */
 void data_cursor_close(struct data_cursor *cursor);
