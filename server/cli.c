@@ -135,8 +135,8 @@ static const struct command {
     {CLI_TOKEN,
      {.name = "token",
       .summary = "make, list and revoke tokens of a registry file, with the server stopped",
-      .usage = "create --role ROLE [--id ID] [--models PATTERNS] [--expires TIME] [--rate N] "
-               "[--db FILE]\nlist [--db FILE]\nrevoke ID [--db FILE]\n",
+      .usage = "create --role ROLE [--OPTION VALUE ..] [--db FILE]\nlist [--db FILE]\nrevoke ID "
+               "[--db FILE]\n",
       .text = "A new token is printed once; the file keeps a salted digest. While a server runs,\n"
               "whoever has an admin token makes others with POST /v1/tokens.\n" CARE_STATUS,
       .allowed = A_FILE | BIT(FLAG_ROLE) | BIT(FLAG_ID) | BIT(FLAG_MODELS) | BIT(FLAG_EXPIRES) |

@@ -8,6 +8,7 @@
 #include "api/dispatch.h"
 #include "background.h"
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "base/threads.h"
 #include "base/version.h"
 #include "cli.h"
@@ -29,10 +30,12 @@
 #define EXIT_USAGE   2
 #define EXIT_FAILED  1
 #define LAST_WORDS_S 1
+#define MEGABYTE     1000000
 
 struct server {
     struct app app;
     struct origin_rules origin;
+    struct stream_quota streams;
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
@@ -91,7 +94,7 @@ static enum err_code start_http(struct server *server, const struct config *conf
         .head_timeout_s = config->head_timeout_s,
         .min_rate = config->min_rate,
         .max_body_bytes = (size_t)config->max_body_bytes,
-        .bodies_bytes = (size_t)config->bodies_mb * 1000000,
+        .bodies_bytes = (size_t)config->bodies_mb * MEGABYTE,
         .log = &server->log,
         .handler = dispatch,
         .ctx = &server->app,
@@ -114,11 +117,13 @@ static enum err_code start_server(struct server *server, const struct config *co
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
+    stream_quota_init(&server->streams);
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
     if (origin_rules_init(&server->origin, config, err) != ERR_OK) {
         return err->code;
     }
     server->app.origin = &server->origin;
+    server->app.streams = &server->streams;
     if (store_open(&server->app.db, &db, err) != ERR_OK ||
         access_new(config, server->app.db, &server->log, &server->app.access, err) != ERR_OK ||
         audit_new(&server->app.audit, err) != ERR_OK ||
@@ -130,7 +135,9 @@ static enum err_code start_server(struct server *server, const struct config *co
     }
     log_info(&server->log, "listening", "address", config->listen, "port",
              LOG_INT(daemon_port(server->daemon)), "db", config->db, "version", SURROGATED_VERSION,
-             "sqlite", db_library_version(), "tanh", vtanh_isa(), NULL);
+             "sqlite", db_library_version(), "tanh", vtanh_isa(), "memory_mb",
+             LOG_INT(config->memory_mb), NULL);
+    models_set_limit(server->app.models, (size_t)config->models_mb * MEGABYTE);
     if (models_load(server->app.models, err) != ERR_OK) {
         return err->code;
     }
@@ -157,6 +164,7 @@ static void stop_server(struct server *server, const struct config *config)
     models_free(server->app.models);
     access_free(server->app.access);
     audit_free(server->app.audit);
+    stream_quota_release(&server->streams);
     db_close(server->app.db);
 }
 
@@ -215,6 +223,8 @@ int main(int argc, char **argv)
         pthread_sigmask(SIG_BLOCK, &signals, NULL);
         gemm_use_one_thread();
         json_read_init();
+        mem_budget_set((size_t)cli.config.memory_mb * MEGABYTE);
+        mem_budget_set_limit(MEM_MODELS, (size_t)cli.config.models_mb * MEGABYTE);
         return serve(&cli.config, &signals);
     case CLI_CHECK:
     case CLI_BACKUP:

@@ -80,9 +80,8 @@ enum err_code conformal_rank(const struct conformal *conformal, double alpha, in
         return err_set(err, ERR_INVALID, "alpha is %g, a number between 0 and 1 is needed", alpha);
     }
     if (at > (double)conformal->n) {
-        return err_set(err, ERR_INVALID,
-                       "%d calibration rows allow no level above %.6g, but it is %g", conformal->n,
-                       1.0 - 1.0 / places, 1.0 - alpha);
+        return err_set(err, ERR_INVALID, "%d calibration rows allow no level above %.6g",
+                       conformal->n, 1.0 - 1.0 / places);
     }
     *rank = at < 1.0 ? 1 : (int)at;
     return ERR_OK;

@@ -65,7 +65,7 @@ struct model {
 };
 
 /* A model with empty fields, scalers "none" and m draws to fill in. ERR_INVALID, ERR_LIMIT,
- * ERR_NOMEM. */
+ * ERR_TOO_LARGE (beyond the limit of MEM_MODELS), ERR_NOMEM. */
 enum err_code model_new(const struct arch *arch, int m, struct model **out,
                         struct err *err) MUST_CHECK;
 
@@ -95,7 +95,7 @@ struct model *model_ref(struct model *model);
 /* Frees with the last reference, also a model that was never published; NULL is fine. */
 void model_unref(struct model *model);
 
-/* Bytes of draws and packs. */
+/* Bytes of draws, packs and Gaussians. */
 size_t model_bytes(const struct model *model);
 
 #endif

@@ -69,7 +69,7 @@ static void start_epsilon(struct sampler *s, const struct target *target, struct
     dual_averaging_start(&s->da, s->settings.target_accept, s->epsilon);
 }
 
-/* Room for everything, cleared; the identity as mass matrix, and no step done. */
+/* Allocates and clears everything; the mass matrix is the identity, and no step is done. */
 static enum err_code allocate_sampler(struct sampler *sampler,
                                       const struct sampler_settings *settings, int dim,
                                       struct err *err)
@@ -164,7 +164,7 @@ void sampler_save(const struct sampler *s, struct bytes_writer *w)
     bytes_put_i64(w, s->window.size);
     bytes_put_i64(w, s->window.end);
     bytes_put_i64(w, s->window.count);
-    /* q, grad, inv_mass and both moments of the window stand together. */
+    /* q, grad, inv_mass and both moments of the window lie side by side. */
     bytes_put_f64(w, s->memory, 5 * n);
     if (s->ops->remembers) {
         bytes_put_f64(w, s->work, s->n_work);

@@ -20,12 +20,12 @@
  * 1): the authors' layers divide by that root instead, which is the same. The scale being inferred,
  * the beliefs' prior has no say here. As in the authors' code: q starts from the prior's variances
  * and random means of standard deviation s_k^2 (those of other fits, U(-1, 1) / sqrt(fan-in), times
- * sqrt(3) s_k). The start is no factor of q, so the first refresh takes it for something that rows
- * have said, with little certainty, and starts of a usual fit's size drive lambda down to 1e-4;
- * a_j, b_j start at 6 and 6 times the targets' variance; updates that would leave a variance at or
- * below 1e-100, or a shape at or below 1, are skipped; further epochs take the rows in again as if
- * they were new, which the authors found to fit better than one pass, and which makes the variances
- * smaller than Bayes' with every epoch.
+ * sqrt(3) s_k). The start is not a factor of q, so the first refresh takes it for something that
+ * rows have said, with little certainty, and starts of a usual fit's size drive lambda down to
+ * 1e-4; a_j, b_j start at 6 and 6 times the targets' variance; updates that would leave a variance
+ * at or below 1e-100, or a shape at or below 1, are skipped; further epochs take the rows in again
+ * as if they were new, which the authors found to fit better than one pass, and which makes the
+ * variances smaller than Bayes' with every epoch.
  *
  * [1] J. M. Hernandez-Lobato, R. P. Adams, Probabilistic Backpropagation for Scalable Learning of
  *     Bayesian Neural Networks, ICML 2015; code: github.com/HIPS/Probabilistic-Backpropagation.

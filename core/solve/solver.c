@@ -199,6 +199,18 @@ int solver_n_draws(enum solver_kind kind, const struct solver_settings *s)
     return s->members * s->draws;
 }
 
+int solver_n_networks(enum solver_kind kind, const struct solver_settings *s)
+{
+    return solver_samples(kind) ? s->chains : s->members;
+}
+
+double solver_values(enum solver_kind kind, const struct solver_settings *settings,
+                     const struct resnet *net, int n_threads)
+{
+    const struct solver_ops *ops = solver_ops[kind];
+    return ops->values != NULL ? ops->values(settings, net, n_threads) : 0.0;
+}
+
 void solver_result_release(struct solver_result *result)
 {
     mem_free(result->draws);

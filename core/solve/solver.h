@@ -163,6 +163,13 @@ void solver_result_release(struct solver_result *result);
 /* The number of draws that the posterior will have. */
 int solver_n_draws(enum solver_kind kind, const struct solver_settings *settings);
 
+/* Networks that are fitted, or chains that are run, on up to so many threads. */
+int solver_n_networks(enum solver_kind kind, const struct solver_settings *settings);
+
+/* Numbers that a run holds beside fits and draws: matrices of curvature, covariances. */
+double solver_values(enum solver_kind kind, const struct solver_settings *settings,
+                     const struct resnet *net, int n_threads);
+
 /*
  * Fits one network from the problem's start, as a solver's member 0 would: params [K], and learned
  * log s_j behind them. ERR_CANCELLED, ERR_NUMERIC, ERR_NOMEM.

@@ -349,8 +349,18 @@ done:
     return err->code;
 }
 
+/* A factor of the last layer for each member, in the result and in the model. */
+static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+{
+    double n = (double)net->arch.outputs * (net->arch.width + 1.0);
+    double width = net->arch.width + 1.0;
+    double threads = n_threads < s->members ? n_threads : s->members;
+    return 2.0 * s->members * (n * n + 2.0 * net->n_params) + 2.0 * threads * width * width;
+}
+
 const struct solver_ops solver_bll_ops = {
     .run = run_bll,
+    .values = values,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_CONSTANT,

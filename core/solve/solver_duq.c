@@ -16,9 +16,10 @@
  * and the whole is an ordinary network of x: a draw is a parameter vector of the model's own
  * architecture, and is served as any other. This needs a pre layer.
  *
- * A draw has lost how its bias came about: b and W_c. The report keeps them, for a warm start, up
- * to the most values it takes. A start from other networks, W_c = W_delta = W, is one whose answer
- * depends on no anchor, and where the fit is good nothing would ever change that; it is refused.
+ * A draw has lost how its bias came about: b and W_c. The report keeps them for a warm start,
+ * unless they are more values than it takes. A start from other networks, W_c = W_delta = W, is one
+ * whose answer depends on no anchor, and where the fit is good nothing would ever change that; it
+ * is refused.
  *
  * With estimated noise the loss is the squared error. The prior of W_c and of W_delta is that of
  * the pre layer's weight in the same place. QUiNN has no such solver yet.

@@ -156,8 +156,8 @@ static struct curvature_problem curvature_of(const struct solver_laplace *self,
 
 /* ---- marginal likelihood ---- */
 
-/* The sum of squared residuals over noise variances; unless it is given, the noise becomes the
- * residuals' first. */
+/* The sum of squared residuals over noise variances. Unless the noise is given, it is first set to
+ * that of the residuals. */
 static enum err_code weigh_residuals(struct mode *mode, const struct solver_problem *p, double *sum,
                                      struct err *err)
 {
@@ -547,8 +547,16 @@ done:
     return err->code;
 }
 
+/* Factors of the members, in result and model; curvature and eigenvectors of each thread. */
+static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+{
+    double matrices = 2.0 * s->members + 3.0 * (n_threads < s->members ? n_threads : s->members);
+    return has_matrix(s) ? matrices * net->n_params * net->n_params : 0.0;
+}
+
 const struct solver_ops solver_laplace_ops = {
     .run = run_laplace,
+    .values = values,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_CONSTANT,

@@ -532,7 +532,24 @@ static void set_mala_defaults(struct solver_settings *settings)
     settings->target_accept = 0.574;
 }
 
-#define CHAINS(code, name, set)                                                                    \
+/* Vectors of a trajectory: those of the levels of a tree, of the longest kind of chain. */
+static double trajectory_values(const struct solver_settings *s, const struct resnet *net,
+                                int n_threads)
+{
+    double threads = n_threads < s->chains ? n_threads : s->chains;
+    return threads * (40.0 + 10.0 * s->max_depth) * net->n_params;
+}
+
+/* Covariance and factor of each chain, and both again in a checkpoint. */
+static double covariance_values(const struct solver_settings *s, const struct resnet *net,
+                                int n_threads)
+{
+    double k = net->n_params;
+    double threads = n_threads < s->chains ? n_threads : s->chains;
+    return threads * 4.0 * k * k;
+}
+
+#define CHAINS(code, name, set, memory)                                                            \
     static enum err_code run_##name(const struct solver_problem *problem,                          \
                                     const struct solver_settings *settings,                        \
                                     struct solver_result *result, struct err *err)                 \
@@ -540,6 +557,7 @@ static void set_mala_defaults(struct solver_settings *settings)
         return run_chains(SAMPLER_##code, problem, settings, result, err);                         \
     }                                                                                              \
     const struct solver_ops solver_##name##_ops = {.run = run_##name,                              \
+                                                   .values = memory,                               \
                                                    .draws = DRAWS_OF_CHAINS,                       \
                                                    .one_member = true,                             \
                                                    .set_defaults = set,                            \
@@ -547,7 +565,7 @@ static void set_mala_defaults(struct solver_settings *settings)
                                                    .noise = NOISE_LEARNED,                         \
                                                    .groups = "chains.accept"}
 
-CHAINS(AMCMC, amcmc, NULL);
-CHAINS(MALA, mala, set_mala_defaults);
-CHAINS(HMC, hmc, NULL);
-CHAINS(NUTS, nuts, NULL);
+CHAINS(AMCMC, amcmc, NULL, covariance_values);
+CHAINS(MALA, mala, set_mala_defaults, trajectory_values);
+CHAINS(HMC, hmc, NULL, trajectory_values);
+CHAINS(NUTS, nuts, NULL, trajectory_values);

@@ -42,6 +42,10 @@ struct solver_ops {
     bool needs_post;     /* layer_post */
     bool needs_no_final; /* final none */
 
+    /* Memory: numbers beyond the fits and the draws, such as matrices; NULL: none to speak of. */
+    double (*values)(const struct solver_settings *settings, const struct resnet *net,
+                     int n_threads);
+
     /* A start of its own: what it needs beyond draws, ERR_UNSUPPORTED; NULL: nothing. */
     enum err_code (*check_start)(const struct solver_start *start, struct err *err);
 

@@ -419,8 +419,16 @@ static enum err_code validate_rank(const struct solver_settings *settings, struc
                : ERR_OK;
 }
 
+/* Deviations of each member, in the result and in the model, and of each walk. */
+static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+{
+    double threads = n_threads < s->members ? n_threads : s->members;
+    return (2.0 * s->members + threads) * (s->swag_rank + 3.0) * net->n_params;
+}
+
 const struct solver_ops solver_swag_ops = {
     .run = run_swag,
+    .values = values,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .validate = validate_rank,

@@ -94,7 +94,7 @@ static enum err_code choose_folds(struct trainee *t, struct err *err)
     return ERR_OK;
 }
 
-/* The training rows within a fold, or all others; scaled. */
+/* The training rows in a fold, or those in all others; scaled. */
 static enum err_code gather_fold(const struct trainee *t, int fold, bool within,
                                  struct train_rows *rows, struct err *err)
 {
@@ -289,8 +289,8 @@ static struct evaluation_run scoring(const struct trainee *t, int number)
 }
 
 /*
- * Noise that only kept rows can tell: nobody said, or what was said is of logarithms. number: of
- * the scoring.
+ * Measures the noise on the kept rows, where it was neither given nor learned, or is known of
+ * logarithms only. number: of the scoring.
  */
 static enum err_code measure_noise(const struct trainee *t, int number, struct model *model,
                                    struct err *err)
@@ -352,7 +352,7 @@ static enum err_code solve_part(struct trainee *t, int fold, const struct train_
     return solver_run(spec->solver, &problem, &spec->settings, result, err);
 }
 
-/* What the whole model has of a fold whose posterior it has taken. */
+/* A fold's share of the whole model, which has taken its posterior in. */
 static enum err_code copy_posterior(const struct model *whole, int fold, struct model *own,
                                     struct err *err)
 {
@@ -374,7 +374,7 @@ static enum err_code copy_posterior(const struct model *whole, int fold, struct 
     return ERR_OK;
 }
 
-/* A published model of what the others taught about a fold. */
+/* A published model for a fold, trained on the rows of the others. */
 static enum err_code fold_model(struct trainee *t, int fold, const struct solver_result *result,
                                 struct model **out, struct err *err)
 {

@@ -155,7 +155,7 @@ enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *e
     }
     if (spec->n_noise_sigmas > 1 && spec->n_noise_sigmas != o) {
         return err_set(err, ERR_SHAPE,
-                       "noise: sigma has %d numbers; one is needed, or one for each of %d outputs",
+                       "noise: sigma has %d numbers, but the number of outputs is %d",
                        spec->n_noise_sigmas, o);
     }
     return ERR_OK;

@@ -3,9 +3,9 @@
  * A warm run keeps the scalers of its base, and every solver run in it, of each fold too, begins at
  * the base's posterior.
  *
- * What a model knows of the groups of its draws stands in its report, which counts the chains or
- * networks of one fold; folds follow each other. Where the report is missing or does not agree with
- * the draws, as may be with models from elsewhere, they are one group without an order.
+ * A model's report says what groups its draws fall into: it counts the chains or networks of one
+ * fold, and folds follow each other. Where the report is missing or does not agree with the draws,
+ * as in models from elsewhere, they are one group without an order.
  */
 #include "train/train_warm.h"
 
@@ -23,8 +23,8 @@ void train_warm_release(struct train_warm *warm)
 }
 
 /*
- * The noise of a logarithmic output is told in another unit than it was learned in; and where kept
- * rows showed none, s_j near 0 would make a likelihood that nothing can start from.
+ * The noise of a logarithmic output is stored in a unit other than it was learned in; and where
+ * kept rows showed no noise, s_j near 0 would make a likelihood that nothing can start from.
  */
 static enum err_code find_noise(struct train_warm *warm, const struct model *base, struct err *err)
 {

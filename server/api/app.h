@@ -6,6 +6,7 @@
 #include "api/access.h"
 #include "api/audit.h"
 #include "api/offload.h"
+#include "api/stream_quota.h"
 #include "api/origin.h"
 #include "base/config.h"
 #include "base/log.h"
@@ -31,10 +32,12 @@ struct app {
     struct events *events;
     const struct origin_rules *origin; /* NULL: any Host and Origin is taken */
     struct audit *audit;               /* NULL: changes are not written down */
+    struct stream_quota *streams;      /* NULL: no limit for an address */
     struct access *access;             /* NULL: nobody needs a token */
     struct log *log;
     struct metrics *metrics;
-    atomic_bool draining; /* set when the daemon begins to stop */
+    atomic_bool draining;       /* set when the daemon begins to stop */
+    atomic_size_t answer_bytes; /* of answers_mb (api/native/answer_room.h) */
 };
 
 typedef enum err_code handler_fn(struct app *app, const struct request *req, struct response *res,

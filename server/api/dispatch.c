@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/dispatch.h"
 
+#include "api/aside.h"
 #include "api/errors.h"
 #include "api/handlers.h"
 #include "api/security_headers.h"
@@ -63,9 +64,9 @@ static bool sees_to_models(handler_fn *handler)
 {
     return handler == handle_index || handler == handle_predict || handler == handle_healthz ||
            handler == handle_readyz || handler == handle_models_list ||
-           handler == handle_jobs_list || handler == handle_job_get ||
-           handler == handle_job_curves || handler == handle_job_delete ||
-           handler == handle_job_events;
+           handler == handle_jobs_list || handler == handle_jobs_cancel ||
+           handler == handle_job_get || handler == handle_job_curves ||
+           handler == handle_job_delete || handler == handle_job_events;
 }
 
 static enum err_code check_role(const struct request *req, enum role role, struct err *err)
@@ -142,10 +143,7 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
     if (!may_use_disk(req)) {
         return call_handler(app, req, res, err);
     }
-    if (offload_submit(app->offload, call_handler, app, req, res)) {
-        return ERR_OK;
-    }
-    return offload_run_here(call_handler, app, req, res, err);
+    return aside_run(app, call_handler, app, req, res, err);
 }
 
 static void log_request(const struct app *app, const struct request *req,

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* No default: without a status for a new code this does not compile without a warning. */
+/* No default, so that the compiler warns of a code without a status. */
 static int error_status(enum err_code code)
 {
     switch (code) {

@@ -9,7 +9,7 @@
 
 #define MAX_NAME_CHARS 64
 #define MAX_CHOICES    120
-#define MAX_WHAT       80 /* of what a message calls a value */
+#define MAX_WHAT       80 /* characters of the name of a value in a message */
 
 _Static_assert(sizeof(enum json_field_type) == sizeof(int), "enumerations are read as ints");
 

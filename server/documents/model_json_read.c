@@ -3,6 +3,7 @@
 
 #include "base/known.h"
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "documents/arch_json.h"
 #include "predict/precision.h"
 
@@ -271,15 +272,17 @@ static enum err_code read_document(const json_t *document, const struct model_te
         err_prefix(err, "architecture");
         return err->code;
     }
+    enum mem_kind kind = mem_kind_use(MEM_MODELS);
     if (posterior_json_read(document, tensors, &arch, &model, err) != ERR_OK ||
         read_rest(document, tensors, model, err) != ERR_OK ||
         model_json_read_precision(document, "model", &model->single, err) != ERR_OK ||
         precision_publish(model, err) != ERR_OK) {
         model_unref(model);
-        return err->code;
+    } else {
+        *out = model;
     }
-    *out = model;
-    return ERR_OK;
+    mem_kind_use(kind);
+    return err->code;
 }
 
 enum err_code model_json_parse(const char *text, size_t len, struct arena *arena,

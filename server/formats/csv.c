@@ -113,7 +113,7 @@ bool csv_parse_number(const char *field, double *out)
     if (numtext_read(s, s + len, &next, out) == NUMTEXT_OK && next == s + len) {
         return true;
     }
-    /* Spellings that JSON has not, such as +1 and .5, and overflow. */
+    /* Spellings that JSON does not have, such as +1 and .5, and overflow. */
     char *end;
     *out = strtod(s, &end);
     return end == s + len;

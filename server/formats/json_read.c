@@ -19,17 +19,29 @@
  */
 struct parse {
     struct arena *arena;
-    jmp_buf no_memory;
+    size_t n_bytes; /* of the values so far */
+    jmp_buf ended;  /* with an enum ending */
 };
+
+/* Why the allocator left the parser. */
+enum ending { NOT_ENDED, NO_MEMORY, TOO_LARGE };
 
 /* What this thread parses, since jansson's allocator gets no context; NULL: nothing. */
 static _Thread_local struct parse *parsing;
 
 static void *alloc_for_jansson(size_t size)
 {
-    void *block = parsing != NULL ? arena_alloc(parsing->arena, size) : NULL;
-    if (block == NULL && parsing != NULL) {
-        longjmp(parsing->no_memory, 1);
+    if (parsing == NULL) {
+        return NULL;
+    }
+    /* Longest are the buffers of texts, which are no longer than the document. */
+    parsing->n_bytes += (size + MEM_ALIGN - 1) / MEM_ALIGN * MEM_ALIGN;
+    if (parsing->n_bytes > JSON_READ_MAX_BYTES) {
+        longjmp(parsing->ended, TOO_LARGE);
+    }
+    void *block = arena_alloc(parsing->arena, size);
+    if (block == NULL) {
+        longjmp(parsing->ended, NO_MEMORY);
     }
     return block;
 }
@@ -44,21 +56,46 @@ void json_read_init(void)
     json_set_alloc_funcs(alloc_for_jansson, free_for_jansson);
 }
 
-/* NULL with *short_of_memory, or with a reason in *error. */
-static json_t *load(const char *text, size_t len, struct arena *arena, bool *short_of_memory,
+/* NULL with *ending, or with a reason in *error. */
+static json_t *load(const char *text, size_t len, struct arena *arena, enum ending *ending,
                     json_error_t *error)
 {
     struct parse parse = {.arena = arena};
     json_t *volatile value = NULL;
-    *short_of_memory = false;
-    if (setjmp(parse.no_memory) == 0) {
-        parsing = &parse;
+    parsing = &parse;
+    switch (setjmp(parse.ended)) {
+    case NOT_ENDED:
+        *ending = NOT_ENDED;
         value = json_loadb(text, len, JSON_REJECT_DUPLICATES, error);
-    } else {
-        *short_of_memory = true;
+        break;
+    case TOO_LARGE:
+        *ending = TOO_LARGE;
+        break;
+    default:
+        *ending = NO_MEMORY;
+        break;
     }
     parsing = NULL;
     return value;
+}
+
+static enum err_code refuse(enum ending ending, const json_error_t *error, struct err *err)
+{
+    switch (ending) {
+    case NO_MEMORY:
+        return err_set(err, ERR_NOMEM, "no memory for the document");
+    case TOO_LARGE:
+        return err_set(err, ERR_TOO_LARGE,
+                       "the document has too many objects, lists and texts: they would take more "
+                       "than %zu MiB of memory",
+                       JSON_READ_MAX_BYTES >> 20);
+    case NOT_ENDED:
+        break;
+    }
+    /* The text may quote the client's bytes: not ours to repeat unless they are UTF-8. */
+    return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", error->line, error->column,
+                   json_error_code(error) == json_error_invalid_utf8 ? "invalid UTF-8"
+                                                                     : error->text);
 }
 
 /* Counts nesting before parsing, since jansson itself allows 2048 levels. */
@@ -89,7 +126,7 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
                               struct err *err)
 {
     json_error_t error;
-    bool short_of_memory;
+    enum ending ending = NOT_ENDED;
     if (len == 0) {
         return err_set(err, ERR_SYNTAX, "the body is empty, a JSON document is needed");
     }
@@ -100,15 +137,9 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
     if (check_depth(text, len, err) != ERR_OK) {
         return err->code;
     }
-    json_t *value = load(text, len, arena, &short_of_memory, &error);
+    json_t *value = load(text, len, arena, &ending, &error);
     if (value == NULL) {
-        if (short_of_memory) {
-            return err_set(err, ERR_NOMEM, "no memory for the document");
-        }
-        /* jansson quotes the text, which must not be repeated unless it is UTF-8. */
-        return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", error.line, error.column,
-                       json_error_code(&error) == json_error_invalid_utf8 ? "invalid UTF-8"
-                                                                          : error.text);
+        return refuse(ending, &error, err);
     }
     *out = value;
     return ERR_OK;

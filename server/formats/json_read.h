@@ -14,13 +14,15 @@
 #include <stdint.h>
 
 #define JSON_READ_MAX_DEPTH 32
+/* Memory of the values of a document. Large arrays of numbers are no values (json_tensor.h). */
+#define JSON_READ_MAX_BYTES ((size_t)64 << 20)
 
 /* Makes jansson build documents in arenas. Once in a process, before the first use. */
 void json_read_init(void);
 
 /*
  * The document lives in the arena and ends with it; no json_decref is needed. ERR_SYNTAX with line
- * and column; ERR_NOMEM.
+ * and column; ERR_TOO_LARGE when its values would take more than JSON_READ_MAX_BYTES; ERR_NOMEM.
  */
 enum err_code json_read_parse(const char *text, size_t len, struct arena *arena, json_t **out,
                               struct err *err) MUST_CHECK;

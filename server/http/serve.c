@@ -280,8 +280,8 @@ static ssize_t read_source(void *ctx, uint64_t pos, char *out, size_t size)
 
 static struct MHD_Response *create_response(struct exchange *ex, const struct response *res)
 {
+    ex->source = res->source; /* also one that is only released */
     if (res->source.read != NULL) {
-        ex->source = res->source;
         if (ex->source.endless) {
             atomic_fetch_add_explicit(&ex->serve->endless, 1, memory_order_relaxed);
         }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "base/threads.h"
 #include "predict/predict_join.h"
 
@@ -368,6 +369,7 @@ static void take_turn(struct batcher *b, struct arena *scratch)
 
 static void *compute_by_turns(void *arg)
 {
+    mem_kind_use(MEM_ANSWERS);
     struct batcher *b = arg;
     struct arena scratch = ARENA_INIT;
     for (;;) {

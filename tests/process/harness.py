@@ -141,6 +141,8 @@ class ServerTest(unittest.TestCase):
     def ok(self, status, method, path, body=None, headers=None):
         found, head, data = self.server.request(method, path, body, headers)
         self.assertEqual(found, status, f"{method} {path}: {data!r:.500}")
+        if status >= 400:  # no error tells where the server keeps its files
+            self.assertNotIn(self.folder, str(data))
         return head, data
 
 

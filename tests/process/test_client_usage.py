@@ -34,12 +34,14 @@ class Usage(ClientTest):
 
     def test_help_of_the_other_commands_lists_what_they_take(self):
         commands = re.findall(r"(?m)^  (\w+) ", binary("--help").stdout.split("Asking a server:")[0])
-        self.assertEqual(commands, ["serve", "check", "backup", "restore", "compact", "token", "healthcheck", "version"])
+        self.assertEqual(commands, ["serve", "check", "backup", "restore", "compact", "token", "healthcheck",
+                                    "version"])
         settings = listed("server/base/config.def", r'^CONFIG_\w+\((\w+), "?([^",]*)"?,')
         self.assertGreater(len(settings), 20)
         takes = {"serve": ["config", *(name for name, _ in settings)], "check": ["config", "db"],
                  "backup": ["config", "to", "force", "damaged", "db"],
                  "restore": ["config", "from", "force", "damaged", "db"], "compact": ["config", "db"],
+                 "token": ["config", "role", "id", "models", "expires", "rate", "db"],
                  "healthcheck": ["config", "listen"]}
         for command in commands[:-1]:
             out = self.good(command, "--help")

@@ -456,5 +456,36 @@ class Policies(Jobs):
         self.wait_jobs(1)
 
 
+
+class Bounds(ServerTest):
+    flags = ("--max-queued-jobs", "3")
+    LONG = {"solver": "ensemble", "settings": {"epochs": 1000000}}
+
+    def queue(self, model, status=202):
+        return self.ok(status, "POST", f"/v1/models/{model}/train", self.LONG)[1]
+
+    def test_queued_jobs_of_a_model_are_bounded_and_cancelled_together(self):
+        for model in ("m", "n"):
+            self.ok(201, "POST", f"/v1/models/{model}/data", rows(30))
+        first = self.queue("m")["id"]
+        self.server.wait_job(first, "running")
+        waiting = [self.queue("m")["id"] for _ in range(3)]
+        self.assertIn("max_queued_jobs", self.queue("m", 429)["detail"])
+        other = self.queue("n")["id"]
+        for query in ("", "?model=m", "?state=queued", "?model=m&state=running", "?model=m!&state=queued"):
+            self.ok(400, "DELETE", f"/v1/jobs{query}")
+        self.ok(404, "DELETE", "/v1/jobs?model=none&state=queued")
+        self.assertEqual(self.ok(200, "DELETE", "/v1/jobs?model=m&state=queued")[1], {"cancelled": 3})
+        self.assertEqual(self.ok(200, "DELETE", "/v1/jobs?model=m&state=queued")[1], {"cancelled": 0})
+        for job in waiting:
+            self.assertEqual(self.ok(200, "GET", f"/v1/jobs/{job}")[1]["state"], "cancelled")
+        self.assertEqual(self.ok(200, "GET", f"/v1/jobs/{first}")[1]["state"], "running")
+        self.assertEqual(self.ok(200, "GET", f"/v1/jobs/{other}")[1]["state"], "queued")
+        self.queue("m")
+        self.ok(200, "DELETE", "/v1/jobs?model=n&state=queued")
+        self.ok(200, "DELETE", "/v1/jobs?model=m&state=queued")
+        self.ok(202, "DELETE", f"/v1/jobs/{first}")
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

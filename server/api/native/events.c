@@ -30,6 +30,7 @@ static const char keep_alive[] = ": still here\n\n";
 /* In the request's arena. */
 struct stream {
     struct app *app;
+    struct stream_place place;
     const struct request *req;
     int64_t job;
     uint64_t after; /* number of the last event that was sent */
@@ -201,11 +202,19 @@ static size_t read_stream(void *ctx, char *out, size_t size)
     return answer == EVENTS_CLOSED ? 0 : wait_for_more(s);
 }
 
+static void count_out(struct stream *s)
+{
+    if (s->app->streams != NULL) {
+        stream_quota_remove(s->app->streams, &s->place);
+    }
+    metrics_add(&s->app->metrics->event_streams, -1);
+}
+
 static void release_stream(void *ctx)
 {
     struct stream *s = ctx;
     arena_release(&s->scratch);
-    metrics_add(&s->app->metrics->event_streams, -1);
+    count_out(s);
 }
 
 static void wake_stream(void *ctx)
@@ -267,15 +276,29 @@ static enum err_code begin_stream(struct stream *s, bool given, uint64_t id,
     return err->code;
 }
 
-/* Counts the stream until release_stream. */
-static enum err_code admit_stream(struct app *app, struct err *err)
+/* Counts the stream, which release_stream counts out. */
+static enum err_code admit_stream(struct stream *s, struct err *err)
 {
+    char from[EXCHANGE_ADDRESS_CHARS] = "";
+    struct app *app = s->app;
     long long others =
         atomic_fetch_add_explicit(&app->metrics->event_streams, 1, memory_order_relaxed);
     if (others >= app->config->event_streams) {
         metrics_add(&app->metrics->event_streams, -1);
         err_set(err, ERR_BUSY, "%d clients follow events already, and event_streams allows no more",
                 app->config->event_streams);
+        err->retry_s = RETRY_S;
+        return err->code;
+    }
+    if (s->req->ops != NULL && s->req->ops->address != NULL) {
+        s->req->ops->address(s->req->exchange, from);
+    }
+    if (app->streams != NULL &&
+        !stream_quota_add(app->streams, &s->place, from, app->config->max_peer_streams)) {
+        metrics_add(&app->metrics->event_streams, -1);
+        err_set(err, ERR_RATE,
+                "%s follows events %d times already, the most that max_peer_streams allows", from,
+                app->config->max_peer_streams);
         err->retry_s = RETRY_S;
     }
     return err->code;
@@ -303,11 +326,11 @@ enum err_code handle_job_events(struct app *app, const struct request *req, stru
         res->status = 204;
         return ERR_OK;
     }
-    if (admit_stream(app, err) != ERR_OK) {
+    if (admit_stream(s, err) != ERR_OK) {
         return err->code;
     }
     if (begin_stream(s, given, id, &row, err) != ERR_OK) {
-        metrics_add(&app->metrics->event_streams, -1);
+        count_out(s);
         return err->code;
     }
     s->waiter = (struct event_waiter){

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define LIST_LIMIT 1000
+#define MEGABYTE   1000000
 
 /* The whole document of a job as it is now. */
 static enum err_code write_job(struct app *app, struct json_write *json, int64_t id,
@@ -47,7 +48,10 @@ static enum err_code complete_request(struct app *app, const struct request *req
     const struct train_request request = {.db = app->db,
                                           .models = app->models,
                                           .model = model,
-                                          .spec = req->n_body > 0 ? &spec : NULL};
+                                          .spec = req->n_body > 0 ? &spec : NULL,
+                                          .n_threads = app->config->train_threads,
+                                          .max_bytes =
+                                              (int64_t)app->config->train_memory_mb * MEGABYTE};
     if (req->n_body == 0 || job_json_parse(req->body, req->n_body, &spec, err) == ERR_OK) {
         err_kept(train_request_write(&request, out, priority, err));
     }
@@ -63,7 +67,7 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     struct textbuf complete = textbuf_in(req->arena);
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
-    struct job_new job = {.origin = "request"};
+    struct job_new job = {.origin = "request", .max_queued = app->config->max_queued_jobs};
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         complete_request(app, req, model, &complete, &job.priority, err) != ERR_OK) {
         return err->code;
@@ -166,6 +170,41 @@ enum err_code handle_job_delete(struct app *app, const struct request *req, stru
         return err->code;
     }
     return reply_json(res, row.state == JOB_CANCELLED ? 200 : 202, &json, err);
+}
+
+/* Only what waits, and of one model: a slip must not end the work of others. */
+static enum err_code read_cancel(const struct request *req, const char **model, struct err *err)
+{
+    const char *state = request_query(req, "state");
+    const char *name = request_query(req, "model");
+    if (name == NULL || state == NULL || strcmp(state, "queued") != 0) {
+        return err_set(err, ERR_INVALID,
+                       "?model=M&state=queued is needed: it cancels the queued jobs of model M");
+    }
+    return reply_model_name(name, model, err) == ERR_OK ? access_check_model(req, *model, err)
+                                                        : err->code;
+}
+
+enum err_code handle_jobs_cancel(struct app *app, const struct request *req, struct response *res,
+                                 struct err *err)
+{
+    const char *model;
+    int64_t *ids = NULL;
+    size_t n = 0;
+    struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
+    if (read_cancel(req, &model, err) == ERR_OK &&
+        job_store_cancel_queued(app->db, model, &ids, &n, err) == ERR_OK) {
+        for (size_t i = 0; i < n; i++) {
+            events_publish_state(app->events, ids[i]);
+        }
+        json_write_object(&json, NULL);
+        json_write_int(&json, "cancelled", (int64_t)n);
+        json_write_object_end(&json);
+        err_kept(reply_json(res, 200, &json, err));
+    }
+    mem_free(ids);
+    return err->code;
 }
 
 /* ---- losses ---- */

@@ -6,6 +6,7 @@
 #include "store/models/model_find.h"
 #include "store/sqlite/db_transaction.h"
 #include "store/sqlite/query.h"
+#include "store/sqlite/query_list.h"
 
 /* *request: [*n_bytes] and a NUL, the caller's. */
 static enum err_code get_request(struct conn *conn, int64_t id, void **request, size_t *n_bytes,
@@ -40,12 +41,30 @@ static enum err_code change_job(struct conn *conn, enum sql_query which, int64_t
     return err->code;
 }
 
+/* ERR_QUEUE_FULL: the model has as many queued jobs as the request allows. */
+static enum err_code check_queue(struct conn *conn, const struct job_new *job, int64_t model,
+                                 struct err *err)
+{
+    int64_t n = 0;
+    if (job->max_queued > 0 &&
+        query_number_for(conn, SQL_JOB_QUEUED_COUNT, ":model", model, &n, err) == ERR_OK &&
+        n >= job->max_queued) {
+        return err_set(err, ERR_QUEUE_FULL,
+                       "model %.64s has %lld queued jobs, the most that max_queued_jobs allows",
+                       job->model, (long long)n);
+    }
+    return err->code;
+}
+
 enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *id, struct err *err)
 {
     struct conn *conn;
     int64_t model = 0;
     if (model_write_begin(db, job->model, &conn, &model, err) != ERR_OK) {
         return err->code;
+    }
+    if (check_queue(conn, job, model, err) != ERR_OK) {
+        return db_write_end(db, err);
     }
     struct query q = query_open(conn, SQL_JOB_INSERT, err);
     query_int(&q, ":model", model);
@@ -282,6 +301,34 @@ enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row, s
             err_kept(job_get(conn, id, row, err));
         }
     }
+    return db_write_end(db, err);
+}
+
+static void get_id(struct query *q, void *element)
+{
+    *(int64_t *)element = query_get_int(q, 0);
+}
+
+enum err_code job_store_cancel_queued(struct db *db, const char *model, int64_t **ids, size_t *n,
+                                      struct err *err)
+{
+    struct conn *conn;
+    int64_t id = 0;
+    struct query_list list = {.size = sizeof **ids, .get = get_id};
+    *ids = NULL;
+    *n = 0;
+    if (model_write_begin(db, model, &conn, &id, err) != ERR_OK) {
+        return err->code;
+    }
+    struct query q = query_open(conn, SQL_JOB_CANCEL_ALL, err);
+    query_int(&q, ":model", id);
+    query_int(&q, ":now", db_now_ms());
+    if (query_list_read(&list, &q) == ERR_OK && list.n > 0 &&
+        query_run(conn, SQL_JOB_CHECKPOINT_CLEAR_ENDED, err) == ERR_OK) {
+        err_kept(prune_history(conn, ((int64_t *)list.array)[list.n - 1], err));
+    }
+    *ids = list.array;
+    *n = list.n;
     return db_write_end(db, err);
 }
 

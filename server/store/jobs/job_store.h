@@ -3,10 +3,10 @@
  * The life of a training job: queued, running, then succeeded, failed or cancelled.
  *
  * A job that was running when its process died is queued again by job_store_recover, until
- * JOB_MAX_STALLED attempts in a row have stored no checkpoint; then it has failed. After a fault
- * that may pass (no memory, a full disk) a job is put back to be tried later. The request is stored
- * as opaque text, so a job means the same after a restart. Of the jobs of a model that have ended,
- * the last JOB_HISTORY are kept.
+ * JOB_MAX_STALLED attempts in a row have stored no checkpoint; then it has failed. After a
+ * transient fault (no memory, a full disk) a job is put back to be tried later. The request is
+ * stored as opaque text, so a job means the same after a restart. Of the jobs of a model that have
+ * ended, the last JOB_HISTORY are kept.
  */
 #ifndef JOB_STORE_H
 #define JOB_STORE_H
@@ -29,11 +29,13 @@ struct job_new {
     int priority;
     const char *origin; /* as in job_row */
     int64_t policy_ms;  /* asked for by the policy that was changed at this time; 0: by no policy */
+    int64_t max_queued; /* jobs of the model; 0: no limit */
 };
 
 /*
- * Queues a job. ERR_NOT_FOUND: no such model. ERR_CONFLICT, only for a job that a policy asks for:
- * the policy has been changed or removed, or a job of the model is queued or running.
+ * Queues a job. ERR_NOT_FOUND: no such model. ERR_QUEUE_FULL. ERR_CONFLICT, only for a job that a
+ * policy asks for: the policy has been changed or removed, or a job of the model is queued or
+ * running.
  */
 enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *id,
                             struct err *err) MUST_CHECK;
@@ -78,6 +80,13 @@ enum err_code job_store_recover(struct db *db, int *n_requeued, int *n_failed,
  */
 enum err_code job_store_cancel(struct db *db, int64_t id, struct job_row *row,
                                struct err *err) MUST_CHECK;
+
+/*
+ * Cancels all queued jobs of a model. *ids: [*n], the caller's (mem_free), after a failure too.
+ * ERR_NOT_FOUND.
+ */
+enum err_code job_store_cancel_queued(struct db *db, const char *model, int64_t **ids, size_t *n,
+                                      struct err *err) MUST_CHECK;
 
 /* Ends a running job that publishes nothing, as failed or cancelled; deletes its checkpoints. */
 enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, const char *message,
