@@ -24,6 +24,7 @@ FIRST_RUNS = 100   # simulations before the first training
 NEW_RUNS = 25      # simulations of a round
 CANDIDATES = 1000  # points of which a round chooses
 TEST_RUNS = 200
+TOKEN = os.environ.get("SURROGATED_TOKEN")  # where the server asks for one
 
 
 def read_options():
@@ -51,6 +52,8 @@ class Surrogate:
         data = None if body is None else json.dumps(body).encode()
         while True:
             request = urllib.request.Request(self.url + path, data, headers or {}, method=method)
+            if TOKEN:
+                request.add_header("Authorization", f"Bearer {TOKEN}")
             try:
                 with urllib.request.urlopen(request) as answer:
                     return json.load(answer)
