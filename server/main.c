@@ -8,6 +8,7 @@
 #include "api/dispatch.h"
 #include "background.h"
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "base/threads.h"
 #include "base/version.h"
 #include "cli.h"
@@ -29,6 +30,7 @@
 #define EXIT_USAGE   2
 #define EXIT_FAILED  1
 #define LAST_WORDS_S 1
+#define MEGABYTE     1000000
 
 struct server {
     struct app app;
@@ -83,13 +85,16 @@ static enum err_code start_http(struct server *server, const struct config *conf
     struct daemon_settings settings = {
         .listen = config->listen,
         .n_threads = config->http_threads,
+        .tls_cert = config->tls_cert,
+        .tls_key = config->tls_key,
+        .tls_client_ca = config->tls_client_ca,
         .max_connections = config->max_connections,
         .max_peer_connections = config->max_peer_connections,
         .idle_timeout_s = config->idle_timeout_s,
         .head_timeout_s = config->head_timeout_s,
         .min_rate = config->min_rate,
         .max_body_bytes = (size_t)config->max_body_bytes,
-        .bodies_bytes = (size_t)config->bodies_mb * 1000000,
+        .bodies_bytes = (size_t)config->bodies_mb * MEGABYTE,
         .log = &server->log,
         .handler = dispatch,
         .ctx = &server->app,
@@ -130,7 +135,9 @@ static enum err_code start_server(struct server *server, const struct config *co
     }
     log_info(&server->log, "listening", "address", config->listen, "port",
              LOG_INT(daemon_port(server->daemon)), "db", config->db, "version", SURROGATED_VERSION,
-             "sqlite", db_library_version(), "tanh", vtanh_isa(), NULL);
+             "sqlite", db_library_version(), "tanh", vtanh_isa(), "memory_mb",
+             LOG_INT(config->memory_mb), NULL);
+    models_set_limit(server->app.models, (size_t)config->models_mb * MEGABYTE);
     if (models_load(server->app.models, err) != ERR_OK) {
         return err->code;
     }
@@ -216,6 +223,8 @@ int main(int argc, char **argv)
         pthread_sigmask(SIG_BLOCK, &signals, NULL);
         gemm_use_one_thread();
         json_read_init();
+        mem_budget_set((size_t)cli.config.memory_mb * MEGABYTE);
+        mem_budget_set_limit(MEM_MODELS, (size_t)cli.config.models_mb * MEGABYTE);
         return serve(&cli.config, &signals);
     case CLI_CHECK:
     case CLI_BACKUP:

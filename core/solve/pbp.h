@@ -32,17 +32,22 @@ struct pbp {
     struct pbp_moments *moments;
 };
 
-/*
- * The state before the first row. net needs final none; train: for the targets' variances; rng:
- * the means' random start, init_factor times that of pbp.c. Keeps net and sigmas. A zeroed one
- * may be released. ERR_NOMEM.
+/* What filtering begins with. */
+struct pbp_problem {
+    const struct resnet *net; /* needs final none; kept */
+    const struct data *train; /* for the targets' variances */
+    const double *sigmas;     /* [o] known standard deviations of the noise; NULL: sought; kept */
+    double init_factor;       /* of the means' random start (pbp.c) */
+};
+
+/* The state before the first row; rng: the random start. A zeroed one may be released. ERR_NOMEM.
  */
-enum err_code pbp_init(struct pbp *self, const struct resnet *net, const struct data *train,
-                       const double *sigmas, double init_factor, struct rng *rng,
+enum err_code pbp_init(struct pbp *self, const struct pbp_problem *problem, struct rng *rng,
                        struct err *err) MUST_CHECK;
 /*
- * Goes on from the Gaussian that an earlier filtering left instead: means and standard deviations
- * [K], the mean of lambda, and log standard deviations of the noise [o] (NULL: not known).
+ * Replaces the start by the Gaussian that an earlier run of the filter ended with: means and
+ * standard deviations [K], the mean of lambda, and log standard deviations of the noise [o] (NULL:
+ * not known).
  */
 void pbp_go_on(struct pbp *self, const double *mean, const double *std, double lambda,
                const double *log_s);
@@ -51,7 +56,8 @@ void pbp_release(struct pbp *self);
 /* log Z of a row: the log predictive density of its targets y [o] before it is seen. */
 double pbp_log_z(struct pbp *self, const double *x, const double *y);
 
-/* Takes a row in; log Z before. Not finite: nothing has changed. Does not allocate. */
+/* Updates the posterior with a row. Returns log Z before the update; when that is not finite,
+ * nothing has changed. Does not allocate. */
 double pbp_add_row(struct pbp *self, const double *x, const double *y);
 
 /* One expectation propagation step for each prior factor, as once an epoch. */

@@ -10,7 +10,8 @@
  *   gauss_newton   J' diag(1 / s^2) J + prior: positive definite with a prior, and the Hessian of
  *                  the linearised network, whose posterior is then exact
  *   full           the Hessian; eigenvalues below the prior's are raised to it
- * (core/solve/laplace.c) diagonal       the empirical Fisher's diagonal + prior
+ *                  (core/solve/laplace.c)
+ *   diagonal       the empirical Fisher's diagonal + prior
  *
  * Predictions linearise the network at the map (A. Immer, M. Korzepa, M. Bauer, AISTATS 2021: with
  * Gauss-Newton, draws through the network itself spread too far), or draw.
@@ -43,6 +44,7 @@
 #include "math/decompose.h"
 #include "solve/evidence.h"
 #include "solve/laplace.h"
+#include "solve/residuals.h"
 
 #include <math.h>
 #include <string.h>
@@ -154,44 +156,13 @@ static struct curvature_problem curvature_of(const struct solver_laplace *self,
 
 /* ---- marginal likelihood ---- */
 
-/* squares [o] <- sums of squared residuals. */
-static enum err_code sum_squares(const struct solver_problem *p, const double *params,
-                                 double *squares, struct err *err)
-{
-    const struct data *rows = &p->train;
-    struct resnet_tape *tape = resnet_tape_new(p->net, OBJECTIVE_TILE);
-    double *f = mem_alloc_array(OBJECTIVE_TILE * (size_t)rows->o, sizeof *f);
-    if (tape == NULL || f == NULL) {
-        err_set(err, ERR_NOMEM, "no memory for residuals");
-        goto done;
-    }
-    memset(squares, 0, (size_t)rows->o * sizeof *squares);
-    resnet_set_params(tape, params);
-    for (int first = 0; first < rows->n; first += OBJECTIVE_TILE) {
-        int n = rows->n - first < OBJECTIVE_TILE ? rows->n - first : OBJECTIVE_TILE;
-        if (cancel_is_requested(p->cancel)) {
-            err_set(err, ERR_CANCELLED, "cancelled after a fit");
-            break;
-        }
-        const double *y = rows->y + (size_t)first * (size_t)rows->o;
-        resnet_forward(tape, n, rows->x + (size_t)first * (size_t)rows->d, f);
-        for (int c = 0; c < n * rows->o; c++) {
-            squares[c % rows->o] += (f[c] - y[c]) * (f[c] - y[c]);
-        }
-    }
-done:
-    resnet_tape_free(tape);
-    mem_free(f);
-    return err->code;
-}
-
-/* The sum of squared residuals over noise variances; unless it is given, the noise becomes the
- * residuals' first. */
+/* The sum of squared residuals over noise variances. Unless the noise is given, it is first set to
+ * that of the residuals. */
 static enum err_code weigh_residuals(struct mode *mode, const struct solver_problem *p, double *sum,
                                      struct err *err)
 {
     double squares[ARCH_MAX_OUTPUTS];
-    if (sum_squares(p, mode->params, squares, err) != ERR_OK) {
+    if (residual_squares(p->net, &p->train, mode->params, p->cancel, squares, err) != ERR_OK) {
         return err->code;
     }
     *sum = 0.0;
@@ -226,8 +197,8 @@ static enum err_code likelihood_eigenvalues(const struct solver_laplace *self, s
 }
 
 /* Prior and noise that maximise the evidence at the present map: chosen [2 + o]. */
-static enum err_code choose(const struct solver_laplace *self, struct mode *mode, double *chosen,
-                            struct err *err)
+static enum err_code choose_by_evidence(const struct solver_laplace *self, struct mode *mode,
+                                        double *chosen, struct err *err)
 {
     const struct solver_problem *p = self->tasks.problem;
     const double *prior = p->beliefs.prior_sigmas;
@@ -257,7 +228,7 @@ static enum err_code choose(const struct solver_laplace *self, struct mode *mode
     return ERR_OK;
 }
 
-static void apply(struct solver_laplace *self, struct mode *mode, const double *chosen)
+static void apply_choice(struct solver_laplace *self, struct mode *mode, const double *chosen)
 {
     const struct solver_problem *p = self->tasks.problem;
     self->factor[mode->member] = chosen[0];
@@ -310,11 +281,11 @@ static enum err_code choose_round(struct solver_laplace *self, struct mode *mode
 {
     double *chosen = mode->chosen + (size_t)round * (size_t)(2 + self->tasks.problem->train.o);
     mode->stage = round;
-    if (round >= mode->n_chosen && (choose(self, mode, chosen, err) != ERR_OK ||
+    if (round >= mode->n_chosen && (choose_by_evidence(self, mode, chosen, err) != ERR_OK ||
                                     save_chosen(self, mode, round + 1, err) != ERR_OK)) {
         return err->code;
     }
-    apply(self, mode, chosen);
+    apply_choice(self, mode, chosen);
     return ERR_OK;
 }
 
@@ -323,31 +294,25 @@ static enum err_code refit(struct solver_laplace *self, struct mode *mode, int r
                            struct err *err)
 {
     const struct solver_problem *p = self->tasks.problem;
-    struct fit_settings settings = solver_fit_settings(self->settings);
+    struct solver_settings settings = *self->settings;
     struct objective_loss loss = {.net = NULL};
     struct rng rng;
-    int number = mode->member + (round + 1) * self->tasks.n;
     double share = FIT_SHARE / (2.0 * ROUNDS);
+    const struct solver_part part = {
+        .tasks = &self->tasks,
+        .settings = &settings,
+        .member = mode->member,
+        .task = mode->member + (round + 1) * self->tasks.n,
+        .from = 0.5 * FIT_SHARE + share * round,
+        .to = 0.5 * FIT_SHARE + share * (round + 1),
+    };
     settings.epochs = (settings.epochs + 3) / 4;
     if (objective_loss_init(&loss, &mode->objective, p->net, err) != ERR_OK) {
         return err->code;
     }
-    struct fit_problem fit = {
-        .loss = objective_loss_as_loss(&loss),
-        .train = p->train,
-        .validation = p->validation,
-        .cancel = p->cancel,
-        .checkpoint = p->checkpoint,
-        .task = number,
-        .progress = solver_tasks_progress,
-        .progress_ctx = &self->tasks,
-        .member = mode->member,
-        .n_members = self->tasks.n,
-        .fraction_from = 0.5 * FIT_SHARE + share * round,
-        .fraction_to = 0.5 * FIT_SHARE + share * (round + 1),
-    };
-    rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)number);
-    err_kept(fit_run(&fit, &settings, &rng, mode->params, &self->fits[mode->member], err));
+    struct loss as_loss = objective_loss_as_loss(&loss);
+    rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)part.task);
+    err_kept(solver_fit(&part, &as_loss, &rng, mode->params, &self->fits[mode->member], err));
     objective_loss_release(&loss);
     return err->code;
 }
@@ -399,13 +364,13 @@ static enum err_code make_evidence(struct solver_laplace *self, const struct mod
             -value + 0.5 * p->net->n_params * log(2.0 * acos(-1.0)) - 0.5 * logdet;
         objective_loss_release(&loss);
         if (cancel_is_requested(p->cancel)) {
-            return err_set(err, ERR_CANCELLED, "cancelled at the evidence");
+            return err_set(err, ERR_CANCELLED, "cancelled while the evidence was computed");
         }
     }
     return err->code;
 }
 
-static void report_end(struct solver_laplace *self, int member)
+static void tell_end(struct solver_laplace *self, int member)
 {
     struct progress progress = {
         .member = member,
@@ -428,10 +393,10 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     double logdet = 0.0;
     (void)worker;
     self->factor[member] = 1.0;
+    struct solver_part part = solver_part_of(&self->tasks, self->settings, member);
+    part.to = FIT_SHARE * (choosing ? 0.5 : 1.0);
     if (mode_init(&mode, self, member, err) != ERR_OK ||
-        solver_fit_map(&self->tasks, member, self->settings, 0.0,
-                       FIT_SHARE * (choosing ? 0.5 : 1.0), mode.params, &self->fits[member],
-                       err) != ERR_OK) {
+        solver_fit_map(&part, mode.params, &self->fits[member], err) != ERR_OK) {
         goto done;
     }
     fix_noise(&mode, p);
@@ -451,7 +416,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
         make_evidence(self, &mode, logdet, err) != ERR_OK) {
         goto done;
     }
-    report_end(self, member);
+    tell_end(self, member);
 done:
     mode_release(&mode);
     if (err->code != ERR_OK) {
@@ -462,7 +427,8 @@ done:
 
 /* ---- the whole ---- */
 
-static enum err_code warn(const struct solver_laplace *self, struct report *report, struct err *err)
+static enum err_code add_warnings(const struct solver_laplace *self, struct report *report,
+                                  struct err *err)
 {
     int raised = 0;
     int bounds = 0;
@@ -473,7 +439,7 @@ static enum err_code warn(const struct solver_laplace *self, struct report *repo
     if (raised > 0 &&
         report_warn(report, err, "curvature_raised",
                     "%d eigenvalues of the Hessian were below the prior's precision and were "
-                    "raised to it; gauss_newton has none, more epochs may help",
+                    "raised to it; hessian gauss_newton avoids this, and more epochs may help",
                     raised) != ERR_OK) {
         return err->code;
     }
@@ -486,8 +452,8 @@ static enum err_code warn(const struct solver_laplace *self, struct report *repo
     return err->code;
 }
 
-static enum err_code collect(const struct solver_laplace *self, struct solver_result *result,
-                             struct err *err)
+static enum err_code collect_results(const struct solver_laplace *self,
+                                     struct solver_result *result, struct err *err)
 {
     int members = self->tasks.n;
     size_t o = (size_t)self->tasks.problem->train.o;
@@ -507,21 +473,21 @@ static enum err_code collect(const struct solver_laplace *self, struct solver_re
         report_add(report, "laplace.noise_sigma", members * (int)o, self->sigmas, err) != ERR_OK ||
         report_add(report, "laplace.prior_precision_factor", members, self->factor, err) !=
             ERR_OK ||
-        warn(self, report, err) != ERR_OK) {
+        add_warnings(self, report, err) != ERR_OK) {
         return err->code;
     }
     return solver_report_fits(report, members, self->fits, err);
 }
 
-static enum err_code check(const struct solver_problem *problem,
-                           const struct solver_settings *settings, struct err *err)
+static enum err_code check_limits(const struct solver_problem *problem,
+                                  const struct solver_settings *settings, struct err *err)
 {
     const struct solver_beliefs *b = &problem->beliefs;
     int k = problem->net->n_params;
     if (k > MAX_PARAMS && (has_matrix(settings) || settings->marginal_likelihood)) {
         return err_set(err, ERR_LIMIT,
-                       "the network has %d parameters, laplace takes %d at most but with hessian "
-                       "diagonal and without marginal_likelihood",
+                       "the network has %d parameters; laplace takes at most %d, unless hessian is "
+                       "diagonal and marginal_likelihood is false",
                        k, MAX_PARAMS);
     }
     if (!settings->marginal_likelihood) {
@@ -529,7 +495,7 @@ static enum err_code check(const struct solver_problem *problem,
     }
     for (int i = 0; i < k; i++) {
         if (b->flat || !(b->prior_sigmas[i] > 0.0)) {
-            return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior, and it is flat");
+            return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior that is not flat");
         }
     }
     if (settings->members > MAX_TASKS / BLOCKS) {
@@ -539,14 +505,14 @@ static enum err_code check(const struct solver_problem *problem,
     return ERR_OK;
 }
 
-static enum err_code run(const struct solver_problem *problem,
-                         const struct solver_settings *settings, struct solver_result *result,
-                         struct err *err)
+static enum err_code run_laplace(const struct solver_problem *problem,
+                                 const struct solver_settings *settings,
+                                 struct solver_result *result, struct err *err)
 {
     size_t members = (size_t)settings->members;
     int k = problem->net->n_params;
     struct solver_laplace self = {.settings = settings, .mixture = &result->gaussian};
-    if (check(problem, settings, err) != ERR_OK) {
+    if (check_limits(problem, settings, err) != ERR_OK) {
         return err->code;
     }
     const struct gauss_shape shape = {.n_params = k,
@@ -554,11 +520,9 @@ static enum err_code run(const struct solver_problem *problem,
                                       .with_std = !has_matrix(settings),
                                       .rank = has_matrix(settings) ? k : 0};
     if (solver_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
+        solver_gaussians_new(result, problem, settings, &shape, err) != ERR_OK) {
         goto done;
     }
-    result->gaussian.n_draws = settings->draws;
-    result->gaussian.seed = (int64_t)problem->seed;
     result->gaussian.linearised = settings->predictive == PREDICTIVE_LINEARISED;
     self.fits = mem_zalloc_array(members, sizeof *self.fits);
     self.sigmas = mem_zalloc_array(members * (size_t)problem->train.o, sizeof *self.sigmas);
@@ -570,7 +534,7 @@ static enum err_code run(const struct solver_problem *problem,
         self.raised == NULL || self.bounds == NULL) {
         err_set(err, ERR_NOMEM, "no memory for %d members", settings->members);
     } else if (par_run(problem->n_threads, settings->members, run_member, &self, err) == ERR_OK) {
-        err_kept(collect(&self, result, err));
+        err_kept(collect_results(&self, result, err));
     }
 done:
     mem_free(self.fits);
@@ -583,8 +547,16 @@ done:
     return err->code;
 }
 
+/* Factors of the members, in result and model; curvature and eigenvectors of each thread. */
+static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+{
+    double matrices = 2.0 * s->members + 3.0 * (n_threads < s->members ? n_threads : s->members);
+    return has_matrix(s) ? matrices * net->n_params * net->n_params : 0.0;
+}
+
 const struct solver_ops solver_laplace_ops = {
-    .run = run,
+    .run = run_laplace,
+    .values = values,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_CONSTANT,

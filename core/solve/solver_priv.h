@@ -25,7 +25,7 @@ struct solver_ops {
 
     /* Settings. */
     bool one_member; /* is the default */
-    /* Sets those whose default is not the one of solver_settings.def; NULL: there are none. */
+    /* Sets the settings whose default differs from solver_settings.def; NULL: none does. */
     void (*set_defaults)(struct solver_settings *settings);
     /* ERR_INVALID where settings within their limits make no sense; NULL: they always do. */
     enum err_code (*validate)(const struct solver_settings *settings, struct err *err);
@@ -41,6 +41,10 @@ struct solver_ops {
     bool needs_pre;      /* layer_pre */
     bool needs_post;     /* layer_post */
     bool needs_no_final; /* final none */
+
+    /* Memory: numbers beyond the fits and the draws, such as matrices; NULL: none to speak of. */
+    double (*values)(const struct solver_settings *settings, const struct resnet *net,
+                     int n_threads);
 
     /* A start of its own: what it needs beyond draws, ERR_UNSUPPORTED; NULL: nothing. */
     enum err_code (*check_start)(const struct solver_start *start, struct err *err);
@@ -83,7 +87,7 @@ void solver_tasks_release(struct solver_tasks *tasks);
 
 /*
  * A progress_fn (ctx: the tasks) for the parts of task progress->member, whose own fraction becomes
- * a share of the whole. Does nothing when nobody listens.
+ * a share of the whole. Does nothing when the problem has no progress function.
  */
 void solver_tasks_progress(void *tasks, const struct progress *progress);
 
@@ -91,15 +95,27 @@ void solver_tasks_progress(void *tasks, const struct progress *progress);
 
 /*
  * The objective that the beliefs make: likelihood, and prior unless flat; the mean squared error
- * when the noise is to be estimated and nobody has done so yet.
+ * when the noise is to be estimated and has not been yet.
  */
 struct objective solver_objective(const struct solver_problem *problem);
 
 struct fit_settings solver_fit_settings(const struct solver_settings *settings);
 
-/* A fit as task `task` of tasks on the problem's rows; its share is the whole task. */
-struct fit_problem solver_fit_problem(struct solver_tasks *tasks, int task,
-                                      const struct loss *loss);
+/* A fit as a part of a solver's work. */
+struct solver_part {
+    struct solver_tasks *tasks;
+    const struct solver_settings *settings;
+    int member;      /* the task whose progress it is */
+    int task;        /* where the checkpoint keeps its state */
+    double from, to; /* its share of the member's work, [0, 1] */
+};
+
+/* All of the work of a member. */
+struct solver_part solver_part_of(struct solver_tasks *tasks,
+                                  const struct solver_settings *settings, int member);
+
+/* The same for solvers that run the fit with rows or settings of their own. */
+struct fit_problem solver_fit_problem(const struct solver_part *part, const struct loss *loss);
 
 /*
  * Where a member starts: the network's K, at solver_start_fit or else at random, of its stream
@@ -108,23 +124,21 @@ struct fit_problem solver_fit_problem(struct solver_tasks *tasks, int task,
 void solver_start(const struct solver_problem *problem, const struct solver_settings *settings,
                   int member, int n_params, double *params);
 
-/*
- * Minimises a loss from params [loss.n_params], as task `task` of tasks, over its share [from, to]
- * of the task; rng: minibatches.
- */
-enum err_code solver_fit(struct solver_tasks *tasks, int task,
-                         const struct solver_settings *settings, const struct loss *loss,
-                         double from, double to, struct rng *rng, double *params,
-                         struct fit_result *result, struct err *err) MUST_CHECK;
+/* Minimises a loss from params [loss.n_params] on the problem's rows; rng: minibatches. */
+enum err_code solver_fit(const struct solver_part *part, const struct loss *loss, struct rng *rng,
+                         double *params, struct fit_result *result, struct err *err) MUST_CHECK;
 
 /*
- * Fits the problem's objective from the member's own start (solver_start): params
- * [objective_n_params], the network's K and learned log s_j. The usual first half of a solver:
- * streams (seed, RNG_INIT and RNG_BATCH, member).
+ * Fits an objective from the member's own start (solver_start): params [objective_n_params], the
+ * network's K and learned log s_j; streams (seed, RNG_INIT and RNG_BATCH, member).
  */
-enum err_code solver_fit_map(struct solver_tasks *tasks, int task,
-                             const struct solver_settings *settings, double from, double to,
-                             double *params, struct fit_result *result, struct err *err) MUST_CHECK;
+enum err_code solver_fit_objective(const struct solver_part *part,
+                                   const struct objective *objective, double *params,
+                                   struct fit_result *result, struct err *err) MUST_CHECK;
+
+/* Fits the objective that the beliefs make: the usual first half of a solver. */
+enum err_code solver_fit_map(const struct solver_part *part, double *params,
+                             struct fit_result *result, struct err *err) MUST_CHECK;
 
 /* Report of fits: best_loss, best_epoch and epochs of each, under "members.". */
 enum err_code solver_report_fits(struct report *report, int n, const struct fit_result *fits,
@@ -142,17 +156,17 @@ const double *solver_start_fit(const struct solver_start *start, int k, int of);
  */
 int solver_start_draw(const struct solver_start *start, int k, int of);
 
-/* What earlier draws around one say of the posterior's spread there: those of its group, or all
- * when a group has one draw only. */
+/* The draws that show the posterior's spread around one of them: its group, or all draws when
+ * groups have one draw each. */
 struct solver_start_range {
     int first, n;
 };
 struct solver_start_range solver_start_range(const struct solver_start *start, int draw);
 
-/* Learned log s_j where nothing was learnt of them yet: OBJECTIVE_LOG_S_MEAN, or the start's. */
+/* Where learned log s_j start: OBJECTIVE_LOG_S_MEAN, or the earlier posterior's. */
 double solver_start_log_s(const struct solver_problem *problem, int j);
 
-/* ERR_UNSUPPORTED when the start is not of a solver itself, which knows more than draws. */
+/* ERR_UNSUPPORTED unless the start was made by the same solver, which needs more than draws. */
 enum err_code solver_start_needs(const struct solver_start *start, enum solver_kind solver,
                                  struct err *err) MUST_CHECK;
 
@@ -173,6 +187,20 @@ enum err_code solver_members_init(struct solver_members *members,
                                   struct err *err) MUST_CHECK;
 void solver_members_release(struct solver_members *members);
 
+/* Room for the m draws of a result. ERR_NOMEM. */
+enum err_code solver_draws_new(struct solver_result *result, const struct resnet *net,
+                               struct err *err) MUST_CHECK;
+
+/* One Gaussian for each of settings->members, of zeros, as a result that draws `draws` of each.
+ * ERR_NOMEM. */
+enum err_code solver_gaussians_new(struct solver_result *result,
+                                   const struct solver_problem *problem,
+                                   const struct solver_settings *settings,
+                                   const struct gauss_shape *shape, struct err *err) MUST_CHECK;
+
+/* The members' networks become the draws of a result. */
+void solver_members_as_draws(const struct solver_members *members, struct solver_result *result);
+
 /* Parameters of one member, [n_params]. */
 double *solver_members_params(const struct solver_members *members, int member);
 
@@ -185,8 +213,8 @@ enum err_code solver_members_fit(struct solver_members *members, int member,
                                  struct err *err) MUST_CHECK;
 
 /*
- * What fitted members tell beside their draws: noise_sigma, from the o learned log s_j that begin
- * at parameter log_s of each, or from the beliefs; and the report of their fits. ERR_NOMEM.
+ * What fitted members report besides their draws: noise_sigma, from the o learned log s_j that
+ * begin at parameter log_s of each, or from the beliefs; and the report of their fits. ERR_NOMEM.
  */
 enum err_code solver_members_tell(const struct solver_members *members, int log_s,
                                   struct solver_result *result, struct err *err) MUST_CHECK;

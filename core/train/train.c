@@ -21,6 +21,7 @@
 #include "predict/conformal_scores.h"
 #include "predict/evaluation.h"
 #include "predict/precision.h"
+#include "solve/residuals.h"
 #include "train/train_part.h"
 #include "train/train_rows.h"
 #include "train/train_warm.h"
@@ -55,7 +56,7 @@ double train_calibration_share(const struct train_spec *spec)
     return spec->calibration.method == CONFORMAL_SPLIT ? spec->calibration.share : 0.0;
 }
 
-static enum err_code split(struct trainee *t, struct err *err)
+static enum err_code split_parts(struct trainee *t, struct err *err)
 {
     struct train_rows *const parts[] = {
         [SPLIT_TRAIN] = &t->train, [SPLIT_KEPT] = &t->kept, [SPLIT_CALIBRATION] = &t->calibration};
@@ -93,9 +94,9 @@ static enum err_code choose_folds(struct trainee *t, struct err *err)
     return ERR_OK;
 }
 
-/* The training rows within a fold, or all others; scaled. */
-static enum err_code take_fold(const struct trainee *t, int fold, bool within,
-                               struct train_rows *rows, struct err *err)
+/* The training rows in a fold, or those in all others; scaled. */
+static enum err_code gather_fold(const struct trainee *t, int fold, bool within,
+                                 struct train_rows *rows, struct err *err)
 {
     struct data all = train_rows_user(&t->train);
     int *index = mem_alloc_array((size_t)all.n, sizeof *index);
@@ -117,39 +118,20 @@ static enum err_code take_fold(const struct trainee *t, int fold, bool within,
 
 /* ---- noise and prior ---- */
 
+#define MIN_SIGMA 1e-4 /* of scaled outputs */
+
 /* Root mean squares of a fit's residuals, scaled: of kept rows where there are some. */
-static enum err_code residuals(const struct trainee *t, const double *params, double *sigmas,
-                               struct err *err)
+static enum err_code estimate_sigmas(const struct trainee *t, const double *params, double *sigmas,
+                                     struct err *err)
 {
-    const struct resnet *net = &t->model->net;
     struct data rows = train_rows_scaled(t->kept.n > 0 ? &t->kept : &t->train);
-    struct resnet_tape *tape = resnet_tape_new(net, OBJECTIVE_TILE);
-    double *f = mem_alloc_array(OBJECTIVE_TILE * (size_t)net->n_out, sizeof *f);
-    if (tape == NULL || f == NULL) {
-        err_set(err, ERR_NOMEM, "no memory to estimate the noise");
-        goto done;
-    }
-    resnet_set_params(tape, params);
-    memset(sigmas, 0, (size_t)rows.o * sizeof *sigmas);
-    for (int first = 0; first < rows.n; first += OBJECTIVE_TILE) {
-        int n = rows.n - first < OBJECTIVE_TILE ? rows.n - first : OBJECTIVE_TILE;
-        if (cancel_is_requested(t->run->cancel)) {
-            err_set(err, ERR_CANCELLED, "cancelled as the noise was estimated");
-            goto done;
-        }
-        resnet_forward(tape, n, rows.x + (size_t)first * (size_t)rows.d, f);
-        for (int c = 0; c < n * rows.o; c++) {
-            double dev = f[c] - rows.y[(size_t)first * (size_t)rows.o + (size_t)c];
-            sigmas[c % rows.o] += dev * dev;
-        }
+    if (residual_squares(&t->model->net, &rows, params, t->run->cancel, sigmas, err) != ERR_OK) {
+        return err->code;
     }
     for (int j = 0; j < rows.o; j++) {
-        sigmas[j] = fmax(sqrt(sigmas[j] / (double)rows.n), 1e-4);
+        sigmas[j] = fmax(sqrt(sigmas[j] / (double)rows.n), MIN_SIGMA);
     }
-done:
-    resnet_tape_free(tape);
-    mem_free(f);
-    return err->code;
+    return ERR_OK;
 }
 
 /* noise_sigmas from one network fitted to the squared error. */
@@ -165,7 +147,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
         .start = t->warm.start,
         .seed = (uint64_t)spec->seed,
     };
-    struct train_part part;
+    struct train_part part = {.run = t->run, .number = 0, .from = 0.0, .to = 0.1};
     double *params = mem_alloc_array((size_t)t->model->net.n_params, sizeof *params);
     if (params == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to estimate the noise");
@@ -173,9 +155,9 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
     if (settings.epochs == 0) {
         settings.epochs = solver_defaults(spec->solver).epochs;
     }
-    train_part_init(&part, t->run, 0, 0.0, 0.1, &problem);
+    train_part_attach(&part, &problem);
     if (solver_fit_network(&problem, &settings, params, err) == ERR_OK) {
-        err_kept(residuals(t, params, t->noise_sigmas, err));
+        err_kept(estimate_sigmas(t, params, t->noise_sigmas, err));
     }
     mem_free(params);
     return err->code;
@@ -247,8 +229,8 @@ static enum err_code scale_rows(struct trainee *t, struct err *err)
 }
 
 /* Takes a fold's posterior in: draws to their place, Gaussians behind those that are there. */
-static enum err_code take_posterior(struct model *model, int fold, int n_folds,
-                                    struct solver_result *result, struct err *err)
+static enum err_code add_posterior(struct model *model, int fold, int n_folds,
+                                   struct solver_result *result, struct err *err)
 {
     size_t k = (size_t)model->net.n_params;
     struct gauss_mixture *to = &model->gaussian;
@@ -276,8 +258,8 @@ static enum err_code take_posterior(struct model *model, int fold, int n_folds,
 }
 
 /* The noise of a result, in the user's units where that is a constant. */
-static enum err_code take_noise(struct model *model, const struct solver_result *result,
-                                int n_folds, struct err *err)
+static enum err_code add_noise(struct model *model, const struct solver_result *result, int n_folds,
+                               struct err *err)
 {
     if (result->noise_sigma == NULL || model->noise_predicted) {
         return ERR_OK;
@@ -307,8 +289,8 @@ static struct evaluation_run scoring(const struct trainee *t, int number)
 }
 
 /*
- * Noise that only kept rows can tell: nobody said, or what was said is of logarithms. number: of
- * the scoring.
+ * Measures the noise on the kept rows, where it was neither given nor learned, or is known of
+ * logarithms only. number: of the scoring.
  */
 static enum err_code measure_noise(const struct trainee *t, int number, struct model *model,
                                    struct err *err)
@@ -343,14 +325,17 @@ static enum err_code measure_noise(const struct trainee *t, int number, struct m
 
 /* ---- one run of the solver ---- */
 
-static enum err_code solve(struct trainee *t, int fold, const struct train_rows *rows,
-                           const struct train_rows *validation, struct solver_result *result,
-                           struct err *err)
+static enum err_code solve_part(struct trainee *t, int fold, const struct train_rows *rows,
+                                const struct train_rows *validation, struct solver_result *result,
+                                struct err *err)
 {
     const struct train_spec *spec = t->run->spec;
     double start = t->noise_sigmas != NULL && spec->noise == NOISE_ESTIMATED ? 0.1 : 0.0;
     double share = (1.0 - start) / (double)t->n_folds;
-    struct train_part part;
+    struct train_part part = {.run = t->run,
+                              .number = fold + 1,
+                              .from = start + share * fold,
+                              .to = start + share * (fold + 1)};
     struct solver_problem problem = {
         .net = &t->model->net,
         .train = train_rows_scaled(rows),
@@ -363,12 +348,11 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
         /* Folds differ in their random numbers too. */
         .seed = (uint64_t)spec->seed + 0x9E3779B97F4A7C15u * (uint64_t)fold,
     };
-    train_part_init(&part, t->run, fold + 1, start + share * fold, start + share * (fold + 1),
-                    &problem);
+    train_part_attach(&part, &problem);
     return solver_run(spec->solver, &problem, &spec->settings, result, err);
 }
 
-/* What the whole model has of a fold whose posterior it has taken. */
+/* A fold's share of the whole model, which has taken its posterior in. */
 static enum err_code copy_posterior(const struct model *whole, int fold, struct model *own,
                                     struct err *err)
 {
@@ -390,7 +374,7 @@ static enum err_code copy_posterior(const struct model *whole, int fold, struct 
     return ERR_OK;
 }
 
-/* A published model of what the others taught about a fold. */
+/* A published model for a fold, trained on the rows of the others. */
 static enum err_code fold_model(struct trainee *t, int fold, const struct solver_result *result,
                                 struct model **out, struct err *err)
 {
@@ -403,7 +387,7 @@ static enum err_code fold_model(struct trainee *t, int fold, const struct solver
     memcpy(own->in, whole->in, (size_t)own->d * sizeof *own->in);
     memcpy(own->out, whole->out, (size_t)own->o * sizeof *own->out);
     if (copy_posterior(whole, fold, own, err) != ERR_OK ||
-        take_noise(own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
+        add_noise(own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
         model_unref(own);
         return err->code;
     }
@@ -438,7 +422,8 @@ static enum err_code score_fold(struct trainee *t, int fold, const struct solver
     size_t at = 0;
     double *found = NULL;
     if (fold_model(t, fold, result, &own, err) != ERR_OK ||
-        note_noise(t, fold, own, err) != ERR_OK || take_fold(t, fold, true, &rows, err) != ERR_OK) {
+        note_noise(t, fold, own, err) != ERR_OK ||
+        gather_fold(t, fold, true, &rows, err) != ERR_OK) {
         goto done;
     }
     struct data data = train_rows_user(&rows);
@@ -481,11 +466,11 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
     for (int fold = 0; fold < t->n_folds && err->code == ERR_OK; fold++) {
         struct train_rows rows = {.n = 0};
         struct solver_result result = {.m = 0};
-        if (take_fold(t, fold, false, &rows, err) == ERR_OK &&
-            solve(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
-            take_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
+        if (gather_fold(t, fold, false, &rows, err) == ERR_OK &&
+            solve_part(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
+            add_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
             score_fold(t, fold, &result, err) == ERR_OK &&
-            take_noise(t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
+            add_noise(t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
             err_kept(report_append(&t->model->report, &result.report, NULL, err));
         }
         for (int i = 0; i < result.report.n_warnings && err->code == ERR_OK; i++) {
@@ -507,9 +492,9 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
 static enum err_code solve_whole(struct trainee *t, struct err *err)
 {
     struct solver_result result = {.m = 0};
-    if (solve(t, 0, &t->train, &t->kept, &result, err) == ERR_OK &&
-        take_posterior(t->model, 0, 1, &result, err) == ERR_OK &&
-        take_noise(t->model, &result, 1, err) == ERR_OK) {
+    if (solve_part(t, 0, &t->train, &t->kept, &result, err) == ERR_OK &&
+        add_posterior(t->model, 0, 1, &result, err) == ERR_OK &&
+        add_noise(t->model, &result, 1, err) == ERR_OK) {
         err_kept(report_append(&t->model->report, &result.report, NULL, err));
     }
     solver_result_release(&result);
@@ -517,7 +502,7 @@ static enum err_code solve_whole(struct trainee *t, struct err *err)
 }
 
 /* Scores of a published model: conformal of the calibration rows, and all of the kept ones. */
-static enum err_code finish(struct trainee *t, struct err *err)
+static enum err_code score_model(struct trainee *t, struct err *err)
 {
     struct model *model = t->model;
     const struct train_spec *spec = t->run->spec;
@@ -554,7 +539,7 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         return err_set(err, ERR_INVALID, "%d rows are too few to train on, 2 are needed",
                        run->data.n);
     }
-    if (train_warm_begin(&t.warm, run, err) != ERR_OK || split(&t, err) != ERR_OK ||
+    if (train_warm_begin(&t.warm, run, err) != ERR_OK || split_parts(&t, err) != ERR_OK ||
         choose_folds(&t, err) != ERR_OK ||
         new_model(run, t.n_folds * solver_n_draws(run->spec->solver, &run->spec->settings),
                   &t.model, err) != ERR_OK ||
@@ -563,7 +548,7 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
         make_noise(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
-        precision_publish(t.model, err) != ERR_OK || finish(&t, err) != ERR_OK) {
+        precision_publish(t.model, err) != ERR_OK || score_model(&t, err) != ERR_OK) {
         model_unref(t.model);
         goto done;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/dispatch.h"
 
+#include "api/aside.h"
 #include "api/errors.h"
 #include "api/handlers.h"
 #include "api/security_headers.h"
@@ -23,7 +24,7 @@ static handler_fn *const handlers[] = {
 #undef ROUTE
 };
 
-/* The last label stands for requests that match no route. */
+/* The last label counts requests that match no route. */
 static const char *const labels[] = {
 #define ROUTE(method, pattern, handler, label, role) label,
 #include "api/routes.def"
@@ -93,8 +94,11 @@ static enum err_code call_handler(void *ctx, struct request *req, struct respons
     return handlers[req->route](ctx, req, res, err);
 }
 
-/* What may read or write the disk for long. Predictions and evaluations see to themselves. */
-static bool is_long(const struct request *req)
+/*
+ * May the request read or write the disk for long? Predictions and evaluations leave the thread by
+ * themselves.
+ */
+static bool may_use_disk(const struct request *req)
 {
     return req->method != HTTP_GET && req->method != HTTP_HEAD &&
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
@@ -103,11 +107,11 @@ static bool is_long(const struct request *req)
 /* Does its route change something? What was refused before the route was found did not. */
 static bool may_change(const struct request *req)
 {
-    return req->route < N_ROUTES && is_long(req) && handlers[req->route] != handle_compare;
+    return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare;
 }
 
-static enum err_code run(struct app *app, struct request *req, struct response *res,
-                         struct err *err)
+static enum err_code handle_request(struct app *app, struct request *req, struct response *res,
+                                    struct err *err)
 {
     const char *allow = NULL;
     req->route = N_ROUTES;
@@ -136,13 +140,10 @@ static enum err_code run(struct app *app, struct request *req, struct response *
     if (atomic_load_explicit(&app->draining, memory_order_relaxed) && !is_probe(req->path)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
-    if (!is_long(req)) {
+    if (!may_use_disk(req)) {
         return call_handler(app, req, res, err);
     }
-    if (offload_take(app->offload, call_handler, app, req, res)) {
-        return ERR_OK;
-    }
-    return offload_skip(call_handler, app, req, res, err);
+    return aside_run(app, call_handler, app, req, res, err);
 }
 
 static void log_request(const struct app *app, const struct request *req,
@@ -161,9 +162,9 @@ static void log_request(const struct app *app, const struct request *req,
              err->code != ERR_OK ? err_msg(err) : "", NULL);
 }
 
-/* The first half of a request or, when it was put aside, its second. */
-static enum err_code run_half(struct app *app, struct request *req, struct response *res,
-                              struct err *err)
+/* A new request from its beginning, one that was put aside from where its handler left off. */
+static enum err_code begin_or_continue(struct app *app, struct request *req, struct response *res,
+                                       struct err *err)
 {
     struct later later = req->later;
     req->later = (struct later){.run = NULL};
@@ -171,7 +172,7 @@ static enum err_code run_half(struct app *app, struct request *req, struct respo
         return later.run(later.ctx, res, err);
     }
     req->arrived_ns = clock_ns();
-    return run(app, req, res, err);
+    return handle_request(app, req, res, err);
 }
 
 void dispatch(void *ctx, struct request *req, struct response *res)
@@ -179,7 +180,7 @@ void dispatch(void *ctx, struct request *req, struct response *res)
     struct app *app = ctx;
     struct err err = ERR_INIT;
     metrics_add(&app->metrics->requests_active, 1);
-    if (run_half(app, req, res, &err) != ERR_OK) {
+    if (begin_or_continue(app, req, res, &err) != ERR_OK) {
         error_body_write(&err, req->arena, res);
     }
     metrics_add(&app->metrics->requests_active, -1);

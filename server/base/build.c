@@ -60,7 +60,7 @@ static int visit_object(struct dl_phdr_info *info, size_t size, void *ctx)
     (void)size;
     for (size_t i = 0; i < info->dlpi_phnum; i++) {
         if (info->dlpi_phdr[i].p_type == PT_NOTE) {
-            /* The loader tells the address as a number. */
+            /* The loader gives the address as a number. */
             const unsigned char *at =
                 (const unsigned char *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
             read_notes(at, info->dlpi_phdr[i].p_memsz, ctx);

@@ -3,6 +3,7 @@
 
 #include "base/known.h"
 #include "base/log.h"
+#include "base/memory_limit.h"
 #include "base/near_name.h"
 #include "base/threads.h"
 
@@ -19,6 +20,8 @@
 extern char **environ; /* of POSIX, which gives it no header */
 
 #define VARIABLE_PREFIX "SURROGATED_"
+
+#define MEGABYTE 1000000
 
 static const struct setting {
     const char *name;
@@ -252,6 +255,32 @@ enum err_code config_read_environment(struct config *config, struct err *err)
     return check_environment(err);
 }
 
+static int at_least_one(int mb)
+{
+    return mb > 0 ? mb : 1;
+}
+
+/* The shares of the one budget. Bodies have a limit of their own, which a small budget lowers. */
+static void finish_memory(struct config *config)
+{
+    if (config->memory_mb == 0) {
+        config->memory_mb = (int)(memory_limit_usable() / MEGABYTE);
+    }
+    int mb = config->memory_mb;
+    if (config->train_memory_mb == 0) {
+        config->train_memory_mb = at_least_one(mb / 2);
+    }
+    if (config->models_mb == 0) {
+        config->models_mb = at_least_one(mb / 2);
+    }
+    if (config->answers_mb == 0) {
+        config->answers_mb = at_least_one(mb / 4);
+    }
+    if (config->bodies_mb > mb / 4) {
+        config->bodies_mb = at_least_one(mb / 4);
+    }
+}
+
 enum err_code config_finish(struct config *config, struct err *err)
 {
     if (names_find(log_level_known(), config->log_level) < 0) {
@@ -270,5 +299,6 @@ enum err_code config_finish(struct config *config, struct err *err)
     if (config->train_threads == 0) {
         config->train_threads = cpus;
     }
+    finish_memory(config);
     return ERR_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings of the server. Flags win over the environment, that over the config file. */
+/* Settings of the server. Flags win over the environment, and the environment over the file. */
 #ifndef CONFIG_H
 #define CONFIG_H
 
@@ -32,9 +32,8 @@ enum err_code config_read_file(struct config *config, const char *path, struct e
 /* Reads the variable SURROGATED_<NAME> for every setting. */
 enum err_code config_read_environment(struct config *config, struct err *err) MUST_CHECK;
 
-/* Checks what is checked last, names of levels and formats, and replaces 0 by what suits the
- * machine.
- */
+/* Once all is read: checks the names of levels and formats, and replaces numbers of threads that
+ * are 0 by what suits the machine. */
 enum err_code config_finish(struct config *config, struct err *err) MUST_CHECK;
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/metrics.h"
 
+#include "base/mem_budget.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,6 +87,16 @@ static void write_requests(const struct metrics *metrics, struct textbuf *text)
     }
 }
 
+static void write_memory(struct textbuf *text)
+{
+    write_head(text, "surrogated_memory_bytes", "gauge",
+               "Memory of the program's blocks, by kind.");
+    for (int kind = 0; kind < MEM_N_KINDS; kind++) {
+        textbuf_printf(text, "surrogated_memory_bytes{kind=\"%s\"} %zu\n",
+                       mem_kind_name((enum mem_kind)kind), mem_budget_used_by((enum mem_kind)kind));
+    }
+}
+
 /* Resident bytes from /proc; 0 where /proc does not tell. */
 static long long resident_bytes(void)
 {
@@ -119,6 +131,7 @@ void metrics_write(const struct metrics *metrics, const char *version, struct te
                    "surrogated_job_duration_seconds_count %lld\n",
                    1e-3 * (double)load(&metrics->job_sum_ms), load(&metrics->job_count));
     write_requests(metrics, text);
+    write_memory(text);
     write_head(text, "process_resident_memory_bytes", "gauge", "Resident memory.");
     textbuf_printf(text, "process_resident_memory_bytes %lld\n", resident_bytes());
     write_head(text, "process_start_time_seconds", "gauge", "Start of the process, since 1970.");

@@ -20,8 +20,8 @@ struct near_name near_name_of(const char *given)
     return (struct near_name){.given = given};
 }
 
-/* Upper case and '-' for '_' are no mistakes worth a change. */
-static char plain(char c)
+/* Case, and '-' in place of '_', do not count as changes. */
+static char folded(char c)
 {
     return c == '_' ? '-' : (char)tolower((unsigned char)c);
 }
@@ -29,7 +29,7 @@ static char plain(char c)
 static bool begin_alike(const char *a, const char *b, size_t len)
 {
     size_t i = 0;
-    while (i < len && plain(a[i]) == plain(b[i])) {
+    while (i < len && folded(a[i]) == folded(b[i])) {
         i++;
     }
     return i == len;
@@ -53,10 +53,10 @@ static int distance(const char *a, size_t n, const char *b, size_t k)
         const int *two_above = rows[(i + 1) % 3];
         row[0] = (int)i;
         for (size_t j = 1; j <= k; j++) {
-            bool same = plain(a[i - 1]) == plain(b[j - 1]);
+            bool same = folded(a[i - 1]) == folded(b[j - 1]);
             row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (same ? 0 : 1));
-            if (i > 1 && j > 1 && plain(a[i - 1]) == plain(b[j - 2]) &&
-                plain(a[i - 2]) == plain(b[j - 1]) && two_above[j - 2] + 1 < row[j]) {
+            if (i > 1 && j > 1 && folded(a[i - 1]) == folded(b[j - 2]) &&
+                folded(a[i - 2]) == folded(b[j - 1]) && two_above[j - 2] + 1 < row[j]) {
                 row[j] = two_above[j - 2] + 1;
             }
         }

@@ -316,7 +316,7 @@ enum err_code client_check_words(const struct client *client, int min, int max, 
     return ERR_OK;
 }
 
-/* What a word that is no verb may have meant, or else which verbs there are. */
+/* What a word that is not a verb may have meant, or else which verbs there are. */
 static enum err_code refuse_verb(const struct client *client, const char *word,
                                  const struct verb *verbs, size_t n, struct err *err)
 {

@@ -91,7 +91,7 @@ static bool keep_bytes(struct transfer *t, const char *data, size_t n)
     return true;
 }
 
-/* A page of HTML comes from something else than the server, and must not pass for its answer. */
+/* A page of HTML does not come from the server, and must not be taken for its answer. */
 static bool is_page(CURL *curl)
 {
     const char *type = NULL;

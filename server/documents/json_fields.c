@@ -9,7 +9,7 @@
 
 #define MAX_NAME_CHARS 64
 #define MAX_CHOICES    120
-#define MAX_WHAT       80 /* of what a message calls a value */
+#define MAX_WHAT       80 /* characters of the name of a value in a message */
 
 _Static_assert(sizeof(enum json_field_type) == sizeof(int), "enumerations are read as ints");
 
@@ -120,7 +120,8 @@ enum err_code json_fields_check_keys(const json_t *object, const struct json_pla
     const char *key;
     json_t *value;
     if (!json_is_object(object)) {
-        return err_set(err, ERR_INVALID, "%s is not an object", object_of(place)->name);
+        return err_set(err, ERR_INVALID, "%s is %s, an object is needed", object_of(place)->name,
+                       json_read_kind(object));
     }
     json_object_foreach((json_t *)object, key, value)
     {

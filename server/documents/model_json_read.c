@@ -3,6 +3,7 @@
 
 #include "base/known.h"
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "documents/arch_json.h"
 #include "predict/precision.h"
 
@@ -16,7 +17,8 @@ enum err_code model_json_object(const json_t *parent, const char *key, const jso
 {
     const json_t *value = json_object_get(parent, key);
     if (value != NULL && !json_is_null(value) && !json_is_object(value)) {
-        return err_set(err, ERR_INVALID, "%s is not an object", key);
+        return err_set(err, ERR_INVALID, "%s is %s, an object is needed", key,
+                       json_read_kind(value));
     }
     *out = json_is_object(value) ? value : NULL;
     return ERR_OK;
@@ -35,13 +37,25 @@ enum err_code model_json_ranges(const json_t *value, const char *what, int k, do
     return json_read_matrix(value, what, k, 2, *out, err);
 }
 
+enum err_code model_json_check_optional(const struct json_tensor *tensor, const json_t *object,
+                                        const char *where, const char *key, struct err *err)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!tensor->found && value != NULL && !json_is_null(value)) {
+        return err_set(err, ERR_INVALID, "%s: %s is %s, an array of numbers or null is needed",
+                       where, key, json_read_kind(value));
+    }
+    return ERR_OK;
+}
+
 static enum err_code read_scaler(const json_t *object, const char *where, struct scaler *scaler,
                                  struct err *err)
 {
     static const char *const keys[] = {"kind", "shift", "scale", NULL};
     const char *kind = NULL;
     if (!json_is_object(object)) {
-        return err_set(err, ERR_INVALID, "%s is not an object", where);
+        return err_set(err, ERR_INVALID, "%s is %s, an object is needed", where,
+                       json_read_kind(object));
     }
     const struct json_members members = {object, where, err};
     if (json_read_check_keys(object, where, keys, err) != ERR_OK ||
@@ -98,7 +112,7 @@ static enum err_code read_scaling(const json_t *document, struct model *model, s
     return read_scalers(scaling, "outputs", model->o, model->out, err);
 }
 
-/* {"sigma":[..]}, or {"kind":"predicted"} when half of the network's outputs tell of it. */
+/* {"sigma":[..]}, or {"kind":"predicted"} if half of the network's outputs predict the noise. */
 static enum err_code read_noise(const json_t *document, struct model *model, struct err *err)
 {
     static const char *const keys[] = {"sigma", NULL};
@@ -177,7 +191,7 @@ static enum err_code read_labels(const json_t *document, const char *where, stru
     return read_name_list(object, where, "outputs", model->o, outputs, err);
 }
 
-/* A free object, kept as compact text in the order of its keys. */
+/* An object of any content, kept as compact text with its keys in their order. */
 static enum err_code read_free_object(const json_t *document, const char *key, char **out,
                                       struct err *err)
 {
@@ -230,7 +244,7 @@ enum err_code model_json_read_precision(const json_t *object, const char *where,
     return ERR_OK;
 }
 
-/* An export also has float32_error; it is measured again. */
+/* An export also has float32_error, which is not read but measured again. */
 static enum err_code read_document(const json_t *document, const struct model_tensors *tensors,
                                    struct model **out, struct err *err)
 {
@@ -258,15 +272,17 @@ static enum err_code read_document(const json_t *document, const struct model_te
         err_prefix(err, "architecture");
         return err->code;
     }
+    enum mem_kind kind = mem_kind_use(MEM_MODELS);
     if (posterior_json_read(document, tensors, &arch, &model, err) != ERR_OK ||
         read_rest(document, tensors, model, err) != ERR_OK ||
         model_json_read_precision(document, "model", &model->single, err) != ERR_OK ||
         precision_publish(model, err) != ERR_OK) {
         model_unref(model);
-        return err->code;
+    } else {
+        *out = model;
     }
-    *out = model;
-    return ERR_OK;
+    mem_kind_use(kind);
+    return err->code;
 }
 
 enum err_code model_json_parse(const char *text, size_t len, struct arena *arena,

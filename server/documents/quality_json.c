@@ -10,9 +10,9 @@
 
 #define BIG 1.7976931348623157e308
 
-/* ---- numbers that may be unknown ---- */
+/* ---- numbers that may not be known ---- */
 
-/* A number, or null for NaN; `what` and the place name it in messages. */
+/* A number, or NaN for null; messages name it what[at]. */
 static enum err_code read_known(const json_t *value, const char *what, size_t at, double *out,
                                 struct err *err)
 {
@@ -40,7 +40,7 @@ static enum err_code read_known_row(const json_t *list, const char *what, size_t
 
 /* ---- scores ---- */
 
-/* The arrays that may be missing: [o], or rows of `width` numbers. */
+/* The arrays that may be missing: o numbers, or o rows of `width` numbers. */
 struct score_list {
     const char *key;
     double **array;
@@ -167,12 +167,8 @@ void quality_json_write_scores(struct json_write *json, const char *key, const s
 static enum err_code read_folds(const struct json_tensor *fold, const json_t *calibration,
                                 struct conformal *c, struct err *err)
 {
-    const json_t *value = json_object_get(calibration, "fold");
     if (!fold->found) {
-        return value == NULL || json_is_null(value)
-                   ? ERR_OK
-                   : err_set(err, ERR_INVALID, "calibration: fold is %s, an array is needed",
-                             json_read_kind(value));
+        return model_json_check_optional(fold, calibration, "calibration", "fold", err);
     }
     if (!fold->flat || fold->k != c->n) {
         return err_set(err, ERR_SHAPE, "calibration: fold must be a flat array of %d numbers",
@@ -197,12 +193,8 @@ static enum err_code read_folds(const struct json_tensor *fold, const json_t *ca
 static enum err_code read_fold_noise(const struct json_tensor *noise, const json_t *calibration,
                                      int o, struct conformal *c, struct err *err)
 {
-    const json_t *value = json_object_get(calibration, "fold_noise");
     if (!noise->found) {
-        return value == NULL || json_is_null(value)
-                   ? ERR_OK
-                   : err_set(err, ERR_INVALID, "calibration: fold_noise is %s, an array is needed",
-                             json_read_kind(value));
+        return model_json_check_optional(noise, calibration, "calibration", "fold_noise", err);
     }
     if (noise->flat || noise->n != c->n_folds || noise->k != o) {
         return err_set(err, ERR_SHAPE, "calibration: fold_noise must be %d rows of %d numbers",
@@ -266,8 +258,8 @@ static enum err_code read_calibration(const json_t *document, const struct model
         return err->code;
     }
     if ((c->method == CONFORMAL_SPLIT) != (c->fold == NULL)) {
-        return err_set(err, ERR_INVALID, "calibration: %s with %s of each row", method,
-                       c->fold != NULL ? "a fold" : "no fold");
+        return err_set(err, ERR_INVALID, "calibration: %s %s the fold of each row", method,
+                       c->fold != NULL ? "does not take" : "needs");
     }
     return read_fold_noise(&tensors->of[TENSOR_FOLD_NOISE], object, model->o, c, err);
 }
@@ -332,7 +324,7 @@ static enum err_code read_item(struct report *report, const char *name, const js
     char what[REPORT_NAME_CHARS + 16];
     snprintf(what, sizeof what, "report: %s", name);
     if (name[0] == '\0' || strlen(name) >= REPORT_NAME_CHARS) {
-        return err_set(err, ERR_INVALID, "report: the name %.60s has not 1 to %d bytes", name,
+        return err_set(err, ERR_INVALID, "report: the name %.60s must have 1 to %d bytes", name,
                        REPORT_NAME_CHARS - 1);
     }
     if (!json_is_array(value)) {
@@ -392,7 +384,8 @@ static enum err_code read_warnings(const json_t *document, struct report *report
         const char *text = NULL;
         snprintf(where, sizeof where, "warnings[%zu]", i);
         if (!json_is_object(warning)) {
-            return err_set(err, ERR_INVALID, "%s is not an object", where);
+            return err_set(err, ERR_INVALID, "%s is %s, an object is needed", where,
+                           json_read_kind(warning));
         }
         const struct json_members members = {warning, where, err};
         if (json_read_check_keys(warning, where, keys, err) != ERR_OK) {
@@ -406,7 +399,7 @@ static enum err_code read_warnings(const json_t *document, struct report *report
             return err->code;
         }
         if ((size_t)report->n_warnings != i + 1) {
-            return err_set(err, ERR_INVALID, "%s: code \"%.40s\" stands there twice", where, code);
+            return err_set(err, ERR_INVALID, "%s: code \"%.40s\" is given twice", where, code);
         }
     }
     return ERR_OK;

@@ -84,6 +84,10 @@ static void look_at_connections(void *ctx)
     struct serve_thread *thread = ctx;
     thread->looked_ns = clock_ns();
     connections_sweep(&thread->connections, thread->looked_ns, &thread->counts);
+    if (thread->keeps_certificate) {
+        bool force = atomic_exchange_explicit(&thread->serve->reload, false, memory_order_relaxed);
+        tls_refresh(thread->serve->tls, force);
+    }
 }
 
 /* With no idle connection to shut down, dead ones must be found sooner than in a second. */
@@ -131,6 +135,7 @@ static enum err_code open_daemon(struct daemon *daemon, const struct daemon_sett
     daemon->n_threads = settings->n_threads;
     for (int i = 0; i < daemon->n_threads; i++) {
         daemon->threads[i].serve = &daemon->serve;
+        daemon->threads[i].keeps_certificate = i == 0 && daemon->serve.tls != NULL;
         daemon->threads[i].connections.limits = (struct connection_limits){
             .head_ns = settings->head_timeout_s * SECOND_NS,
             .grace_ns = settings->head_timeout_s * SECOND_NS,
@@ -158,6 +163,11 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
     }
     daemon_stop(daemon);
     return err->code;
+}
+
+void daemon_reload(struct daemon *daemon)
+{
+    atomic_store_explicit(&daemon->serve.reload, true, memory_order_relaxed);
 }
 
 int daemon_port(const struct daemon *daemon)

@@ -88,7 +88,7 @@ struct body_source {
      * connection, so that the client does not mistake what it has for the whole body.
      * BODY_SOURCE_WAIT: there is nothing yet; the source has called ops->suspend, and whoever has
      * more calls ops->resume, once, on any thread and perhaps before this call returns. Then the
-     * source is read again. NULL: no source.
+     * source is read again. NULL: no source; the body is sent and the source released afterwards.
      */
     size_t (*read)(void *ctx, char *out, size_t size);
     void (*release)(void *ctx); /* called once, after the last read or a cut; may be NULL */

@@ -280,8 +280,8 @@ static ssize_t read_source(void *ctx, uint64_t pos, char *out, size_t size)
 
 static struct MHD_Response *create_response(struct exchange *ex, const struct response *res)
 {
+    ex->source = res->source; /* also one that is only released */
     if (res->source.read != NULL) {
-        ex->source = res->source;
         if (ex->source.endless) {
             atomic_fetch_add_explicit(&ex->serve->endless, 1, memory_order_relaxed);
         }
@@ -353,6 +353,18 @@ static bool announces_too_much(struct exchange *ex)
     return errno != 0 || length / READ_FACTOR > limit || request_header(&ex->req, "Expect") != NULL;
 }
 
+/* Is a certificate asked of clients, and has this one shown none that is good? */
+static bool is_stranger(struct exchange *ex)
+{
+    if (ex->place->trusted || ex->serve->tls == NULL || tls_client_ca(ex->serve->tls) == NULL) {
+        return false;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(ex->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    ex->place->trusted = info != NULL && tls_knows_client(info->tls_session);
+    return !ex->place->trusted;
+}
+
 /* The head is there. True: answer now, before the body. */
 static bool begin(struct exchange *ex, const char *version)
 {
@@ -387,6 +399,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         if (ex == NULL) {
             return MHD_NO;
         }
+        if (is_stranger(ex)) {
+            return MHD_NO;
+        }
         return begin(ex, version) ? answer(ex) : MHD_YES;
     }
     if (*size > 0) {
@@ -404,6 +419,7 @@ static void open_place(struct serve_thread *thread, struct MHD_Connection *conne
     struct connection *place = info != NULL ? mem_alloc(sizeof *place) : NULL;
     if (place != NULL) {
         connections_add(&thread->connections, place, info->connect_fd, clock_ns());
+        place->tls = thread->serve->tls;
     }
     *out = place;
 }
@@ -469,24 +485,57 @@ static void on_log(void *ctx, const char *fmt, va_list args)
     log_debug(ctx, "http library", "text", text, NULL);
 }
 
+/* The session's pointer is the library's connection. */
+static int retrieve_certificate(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
+                                gnutls_pcert_st **certs, unsigned *n_certs,
+                                gnutls_ocsp_data_st **ocsp, unsigned *n_ocsp, gnutls_privkey_t *key,
+                                unsigned *flags)
+{
+    (void)info;
+    (void)ocsp;
+    *n_ocsp = 0;
+    *flags = GNUTLS_CERT_RETR_DEINIT_ALL;
+    const struct connection *place = find_place(gnutls_session_get_ptr(session));
+    return place != NULL ? tls_retrieve(place->tls, certs, n_certs, key) : -1;
+}
+
 struct MHD_Daemon *serve_open_library(void *ctx)
 {
     struct serve_thread *thread = ctx;
     const struct daemon_settings *s = &thread->serve->settings;
+    struct tls *tls = thread->serve->tls;
+    const char *client_ca = tls != NULL ? tls_client_ca(tls) : NULL;
+    struct MHD_OptionItem secure[] = {
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(uintptr_t)retrieve_certificate},
+        {client_ca != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
+         (void *)(uintptr_t)client_ca},
+        {MHD_OPTION_END, 0, NULL}};
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0,
-        NULL, NULL, on_request, thread, MHD_OPTION_EXTERNAL_LOGGER, on_log, s->log,
+        (tls != NULL ? MHD_USE_TLS : 0u) | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
+            MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
+        0, NULL, NULL, on_request, thread, MHD_OPTION_EXTERNAL_LOGGER, on_log, s->log,
         MHD_OPTION_CONNECTION_LIMIT, LIBRARY_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, thread, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);
+        on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_ARRAY,
+        tls != NULL ? secure : &secure[3], MHD_OPTION_END);
 }
 
 enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,
                          struct err *err)
 {
-    *serve = (struct serve){.settings = *settings, .room = {.max = settings->bodies_bytes, .max_body = settings->max_body_bytes}};
+    *serve = (struct serve){
+        .settings = *settings,
+        .room = {.max = settings->bodies_bytes, .max_body = settings->max_body_bytes}};
     pthread_mutex_init(&serve->lock, NULL);
+    const struct tls_settings tls = {.cert = settings->tls_cert,
+                                     .key = settings->tls_key,
+                                     .client_ca = settings->tls_client_ca,
+                                     .log = settings->log};
+    if (tls.cert != NULL && tls.cert[0] != '\0' && tls_open(&tls, &serve->tls, err) != ERR_OK) {
+        return err->code;
+    }
     return peers_new(settings->max_connections, settings->max_peer_connections, &serve->peers, err);
 }
 
@@ -498,5 +547,6 @@ void serve_release(struct serve *serve)
         exchange_free(ex);
     }
     peers_free(serve->peers);
+    tls_close(serve->tls);
     pthread_mutex_destroy(&serve->lock);
 }

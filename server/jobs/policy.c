@@ -16,7 +16,7 @@ static bool rows_suffice(const struct policy_spec *policy, const struct policy_f
 
 /* New rows are needed as well: after a job that failed or whose version was not promoted, drift
  * alone would start the next job at once. */
-static bool drift_is_a_question(const struct policy_spec *policy, const struct policy_facts *facts)
+static bool drift_can_be_judged(const struct policy_spec *policy, const struct policy_facts *facts)
 {
     return policy->drift_increase >= 0.0 && facts->default_version > 0 &&
            facts->n_fresh >= policy->drift_rows && facts->n_new >= policy->drift_rows;
@@ -79,10 +79,10 @@ struct policy_decision policy_decide(const struct policy_spec *policy,
                                      int64_t now_ms, struct policy_memory *memory)
 {
     bool enough = rows_suffice(policy, facts);
-    bool question = drift_is_a_question(policy, facts);
+    bool judgeable = drift_can_be_judged(policy, facts);
     int64_t due = schedule_ms(policy, counted_from_ms(facts, changed_ms, now_ms, memory));
     bool is_due = due != 0 && now_ms >= due && facts->changed;
-    if (!enough && !question && !is_due) {
+    if (!enough && !judgeable && !is_due) {
         memory->held_since_ms = 0;
     } else {
         memory->held_since_ms =
@@ -96,7 +96,7 @@ struct policy_decision policy_decide(const struct policy_spec *policy,
     }
     /* A schedule that is due without a change of rows: training starts with the next change. */
     due = due > now_ms ? due : 0;
-    if (is_due || enough || question) {
+    if (is_due || enough || judgeable) {
         int64_t quiet = quiet_ms(policy, facts, memory);
         if (now_ms < quiet) {
             return wait_until("rows are still coming in", sooner(due, quiet));

@@ -99,13 +99,13 @@ static enum err_code run_attempt(struct trainer *trainer, struct attempt *attemp
 
 /* ---- its end ---- */
 
-/* Waits for a notice, at most ms milliseconds (0: for ever). False: the daemon stops. */
+/* Waits for a notice, at most ms milliseconds (0: forever). False: the daemon stops. */
 static bool wait_for_work(struct trainer *trainer, int64_t ms)
 {
     return wake_wait(&trainer->wake, ms > 0 ? clock_ns() + ms * CLOCK_MS : WAKE_NEVER);
 }
 
-static bool may_pass(enum err_code code)
+static bool is_transient(enum err_code code)
 {
     return code == ERR_NOMEM || code == ERR_IO || code == ERR_FULL || code == ERR_BUSY;
 }
@@ -134,7 +134,7 @@ static enum err_code write_end(struct trainer *trainer, const struct attempt *at
     if (why->code == ERR_CANCELLED && wake_is_stopping(&trainer->wake)) {
         return job_store_requeue(db, id, err);
     }
-    if (may_pass(why->code) && row.faults < JOB_MAX_FAULTS) {
+    if (is_transient(why->code) && row.faults < JOB_MAX_FAULTS) {
         int64_t at = db_now_ms() + backoff_ms(row.faults);
         if (job_store_retry(db, id, at, err_msg(why), err) != ERR_CONFLICT) {
             return err->code;

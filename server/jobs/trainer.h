@@ -5,7 +5,7 @@
  *
  * The state of a job is in the store; its progress is in memory. The result of a job depends on its
  * request and rows alone, so an interrupted job ends with the same version, and checkpoints save
- * most of the work. After a passing fault (no memory, disk full) a job waits and tries again, at
+ * most of the work. After a transient fault (no memory, disk full) a job waits and tries again, at
  * most JOB_MAX_FAULTS times.
  */
 #ifndef TRAINER_H

@@ -25,12 +25,6 @@ import os
 import re
 import sys
 
-# Pages that are still to be written: until they are there nothing is asked of them.
-PENDING = [
-    ".github/CONTRIBUTING.md",
-    ".github/CHANGELOG.md",
-]
-
 README_BYTES = 8192
 # Each is found from README in one step.
 LINKED = ["schema/API.md", "core/SOLVERS.md", "deploy/README.md", "client-examples/README.md",
@@ -145,15 +139,6 @@ def metrics(tree):
     return {re.sub(r"_(bucket|sum|count)$", "", name): {} for name in names}
 
 
-def results(tree):
-    """What predictions return."""
-    if tree.has("core/predict/results.def"):
-        return first_text("core/predict/results.def", "RESULT")(tree)
-    # Until the list is there: its flags, of which the two covariances share a name.
-    flags = re.findall(r"PREDICT_(\w+) = 1 << ", tree.read("core/predict/predict.h"))
-    return {re.sub(r"_(outputs|rows)$", "", flag.lower()): {} for flag in flags}
-
-
 def errors(tree):
     """Titles of the errors, with the status that they are answered with."""
     status = {}
@@ -178,9 +163,21 @@ def warnings(tree):
     return codes
 
 
+def locks(tree):
+    """Every lock of the server, with the struct that has it."""
+    found = {}
+    for path in sorted(tree.texts):
+        if not re.match(r"server/.*\.[ch]$", path) or path.startswith("server/base/wake."):
+            continue
+        for struct, body in re.findall(r"(?ms)^struct (\w+) \{\n(.*?)^\}", tree.read(path)):
+            fields = re.findall(r"(?m)^    (?:pthread_mutex_t|struct wake) (\w+);", body)
+            found.update({f"{struct}.{field}": {} for field in fields})
+    return found
+
+
 LISTS = [
     ("server/api/routes.def", routes, "schema/API.md"),
-    ("core/predict/results.def", results, "schema/API.md"),
+    ("core/predict/results.def", first_text("core/predict/results.def", "RESULT"), "schema/API.md"),
     ("core/base/err.def", errors, "schema/API.md"),
     ("core/network/wpfn.def", first_text("core/network/wpfn.def", "WPFN"), "schema/API.md"),
     ("core/solve/solver.def", first_text("core/solve/solver.def", "SOLVER"), "core/SOLVERS.md"),
@@ -188,6 +185,7 @@ LISTS = [
     ("core/base/report.h", warnings, "core/SOLVERS.md"),
     ("server/base/config.def", config, "deploy/README.md"),
     ("server/base/metrics.def", metrics, "deploy/README.md"),
+    ("server/base/wake.h", locks, "server/README.md"),
     ("server/client/commands.def", first_word("server/client/commands.def", "COMMAND"), "README.md"),
 ]
 
@@ -222,8 +220,6 @@ def same(cell, value):
 
 
 def check_list(tree, name, read, page):
-    if page in PENDING and not tree.has(page):
-        return
     wanted = read(tree)
     if not wanted:
         yield f"{name}: no names were found in it"
@@ -245,7 +241,7 @@ def check_conf(tree):
     """deploy/surrogated.conf: every setting, with its default where the line is commented out."""
     path = "deploy/surrogated.conf"
     wanted = config(tree)
-    lines = re.findall(r"(?m)^(# ?)?([a-z_]+) = (\S+)", tree.read(path))
+    lines = re.findall(r"(?m)^(# ?)?([a-z_]+) =(?: +([^\s#]\S*))?", tree.read(path))
     names = [name for _, name, _ in lines]
     for name in sorted(wanted.keys() - set(names)):
         yield f"{path}: the setting {name} is missing"
@@ -284,13 +280,12 @@ def check_paths(tree, page):
         roots |= {path[len(folder) + 1:].split("/")[0] for path in tree.folders if path.startswith(folder + "/")}
     for found in sorted(set(PATH.findall(LINK.sub(" ", text)))):
         for path in expand(found.rstrip("./,-")):
-            if path.split("/")[0] in roots and path not in PENDING and not is_there(tree, folder, path):
+            if path.split("/")[0] in roots and not is_there(tree, folder, path):
                 yield f"{page}: there is no {path}"
     # What the page's own examples make is not in the tree.
     made = set(re.findall(r"(?m)^# (\S+\.py)$", text))
-    names = tree.names | {os.path.basename(path) for path in PENDING}
-    for name in sorted(set(SOURCE_NAME.findall(text)) - made - names):
-        if not fnmatch.filter(names, re.sub(r"[A-Z]{2,}", "*", name)):
+    for name in sorted(set(SOURCE_NAME.findall(text)) - made - tree.names):
+        if not fnmatch.filter(tree.names, re.sub(r"[A-Z]{2,}", "*", name)):
             yield f"{page}: there is no file {name}"
 
 
@@ -312,8 +307,7 @@ def check_links(tree, page):
             continue
         to = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
         if not tree.has(to):
-            if to not in PENDING:
-                yield f"{page}: the link {target} leads nowhere"
+            yield f"{page}: the link {target} leads nowhere"
         elif anchor and to.endswith(".md") and anchor not in anchors(tree.read(to)):
             yield f"{page}: {to} has no heading #{anchor}"
 
@@ -341,23 +335,6 @@ def check(tree):
 
 
 # ---- faults that must be found ----
-
-def write_list(name, wanted):
-    """A page's table of a list, as it should be."""
-    columns = sorted({column for row in wanted.values() for column in row})
-    lines = [["name", *columns], ["---"] * (1 + len(columns))]
-    lines += [[f"`{item}`", *(row.get(column, "") for column in columns)] for item, row in wanted.items()]
-    return f"\n<!-- list: {name} -->\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def complete(tree):
-    """The tree with pages that are still to be written, as far as lists go."""
-    pages = {}
-    for name, read, page in LISTS:
-        if not tree.has(page):
-            pages[page] = pages.get(page, "# Page\n") + write_list(name, read(tree))
-    return tree.changed({**{page: "# Page\n" for page in PENDING if not tree.has(page)}, **pages})
-
 
 def faults(tree):
     """(what is wrong, the words that must be said of it, changes)"""
@@ -421,7 +398,6 @@ def add(text, mark):
 
 
 def missed_faults(tree):
-    tree = complete(tree)
     for what, words, changes in faults(tree):
         if not any(words in complaint for complaint in check(tree.changed(changes))):
             yield f"a planted fault was not found: {what} ({words})"

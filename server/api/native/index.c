@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What somebody finds who asks the server's address for nothing in particular. */
+/* GET /: what the server is, and where to go from there. */
 #include "api/handlers.h"
 
 #include "api/reply.h"
 #include "base/version.h"
 
-/* A line each, for it is read by people. The pages are those of the source. */
+/* A line for each, since people read it. The pages are those of the source. */
 static const char index_format[] =
     "{\"name\":\"surrogated\",\n"
     " \"version\":\"%s\",\n"

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Probes and numbers for whoever runs the server. */
+/* Probes and metrics for operators. */
 #include "api/handlers.h"
 
 #include "api/reply.h"
+#include "base/mem_budget.h"
 #include "base/version.h"
 #include "store/sqlite/db.h"
 
-/* Alive: the process answers. */
+/* Alive: the process can answer. */
 enum err_code handle_healthz(struct app *app, const struct request *req, struct response *res,
                              struct err *err)
 {
@@ -44,11 +45,14 @@ enum err_code handle_metrics(struct app *app, const struct request *req, struct 
                              struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
-    int n_models = 0;
-    size_t n_bytes = 0;
-    models_totals(app->models, &n_models, &n_bytes);
-    metrics_set(&app->metrics->models_loaded, n_models);
-    metrics_set(&app->metrics->model_bytes, (long long)n_bytes);
+    const struct models_totals models = models_totals(app->models);
+    metrics_set(&app->metrics->models_loaded, models.n_models);
+    metrics_set(&app->metrics->model_bytes, (long long)models.n_bytes);
+    metrics_set(&app->metrics->models_read, (long long)models.n_reads);
+    metrics_set(&app->metrics->models_evicted, (long long)models.n_evicted);
+    metrics_set(&app->metrics->answer_bytes, (long long)atomic_load(&app->answer_bytes));
+    metrics_set(&app->metrics->memory_budget, (long long)mem_budget_get());
+    metrics_set(&app->metrics->memory_refusals, mem_budget_refusals());
     metrics_write(app->metrics, SURROGATED_VERSION, &text);
     return reply_text(res, "text/plain; version=0.0.4; charset=utf-8", &text, err);
 }

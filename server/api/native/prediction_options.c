@@ -49,7 +49,8 @@ static enum err_code read_return(const json_t *object, unsigned *want, struct er
         return ERR_OK;
     }
     if (!json_is_array(list) || json_array_size(list) == 0) {
-        return err_set(err, ERR_INVALID, "return is not a non-empty array of names");
+        return err_set(err, ERR_INVALID, "return is %s, an array of names is needed",
+                       json_is_array(list) ? "an empty array" : json_read_kind(list));
     }
     *want = 0;
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -132,10 +133,14 @@ static enum err_code read_between(const json_t *object, enum predict_index index
                                   struct predict_request *predict, struct err *err)
 {
     const char *key = predict_kinds[index].name;
-    const char *kind = NULL;
-    const struct json_members members = {object, "body", err};
-    if (json_read_text(members, key, 16, &kind) != ERR_OK || kind == NULL) {
-        return err->code;
+    const json_t *value = json_object_get(object, key);
+    const char *kind = json_string_value(value);
+    if (value == NULL) {
+        return ERR_OK;
+    }
+    if (kind == NULL) {
+        return err_set(err, ERR_INVALID, "%s is %s, \"outputs\" or \"rows\" is needed", key,
+                       json_read_kind(value));
     }
     if (strcmp(kind, "rows") != 0 && strcmp(kind, "outputs") != 0) {
         return err_set(err, ERR_INVALID, "%s is \"%.16s\", \"outputs\" or \"rows\" is needed", key,

@@ -3,10 +3,10 @@
  * The life of a training job: queued, running, then succeeded, failed or cancelled.
  *
  * A job that was running when its process died is queued again by job_store_recover, until
- * JOB_MAX_STALLED attempts in a row have stored no checkpoint; then it has failed. After a fault
- * that may pass (no memory, a full disk) a job is put back to be tried later. The request is stored
- * as opaque text, so a job means the same after a restart. Of the jobs of a model that have ended,
- * the last JOB_HISTORY are kept.
+ * JOB_MAX_STALLED attempts in a row have stored no checkpoint; then it has failed. After a
+ * transient fault (no memory, a full disk) a job is put back to be tried later. The request is
+ * stored as opaque text, so a job means the same after a restart. Of the jobs of a model that have
+ * ended, the last JOB_HISTORY are kept.
  */
 #ifndef JOB_STORE_H
 #define JOB_STORE_H

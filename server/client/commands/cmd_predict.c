@@ -153,7 +153,7 @@ static bool is_table(enum predict_shape shape)
     return false;
 }
 
-/* Refuses before it is computed what cannot be printed. */
+/* Refuses what cannot be printed before it is computed. */
 static enum err_code check_names(const struct client *client, struct err *err)
 {
     const char *names = client->json ? NULL : result_names(client->args);
@@ -270,7 +270,8 @@ static enum err_code predict_json(struct prediction *p, struct input *input, str
     bool is_rows = input_peek(input) == '[';
     char *path = make_path(p, err);
     json_write_object(&json, NULL);
-    /* A NUL stands for the rows: what is before it goes before the file, the rest behind. */
+    /* A NUL marks the place of the rows: what is before it is sent before the file, the rest after.
+     */
     json_write_raw_bytes(&json, "inputs", "", 1);
     if (path == NULL || write_options(args, &json, err) != ERR_OK) {
         return err->code;
