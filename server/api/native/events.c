@@ -276,7 +276,7 @@ static enum err_code begin_stream(struct stream *s, bool given, uint64_t id,
     return err->code;
 }
 
-/* Counts the stream, which release_stream counts out. */
+/* Counts the stream until release_stream. */
 static enum err_code admit_stream(struct stream *s, struct err *err)
 {
     char from[EXCHANGE_ADDRESS_CHARS] = "";
