@@ -107,9 +107,6 @@ static bool reads_version(handler_fn *handler)
  */
 static bool may_use_disk(const struct request *req)
 {
-    if (reads_version(handlers[req->route])) {
-        return true;
-    }
     return req->method != HTTP_GET && req->method != HTTP_HEAD &&
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
 }
@@ -150,7 +147,7 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
     if (atomic_load_explicit(&app->draining, memory_order_relaxed) && !is_probe(req->path)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
-    if (!may_use_disk(req)) {
+    if (!may_use_disk(req) && !reads_version(handlers[req->route])) {
         return call_handler(app, req, res, err);
     }
     return aside_run(app, call_handler, app, req, res, err);
