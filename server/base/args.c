@@ -61,8 +61,8 @@ static enum err_code refuse_unknown(const struct arg_command *command, const cha
             near_name_try(&near, command->options[i].name);
         }
     }
-    return err_set(err, ERR_INVALID, "%.*s is not an option of `%s`%s", (int)(bare - word) + len, word,
-                   command->name, near_name_hint(&near, "--").text);
+    return err_set(err, ERR_INVALID, "%.*s is not an option of `%s`%s", (int)(bare - word) + len,
+                   word, command->name, near_name_hint(&near, "--").text);
 }
 
 /* The option at argv[*at] with its value; *at becomes the index of the last argument read. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Stored bytes keep their meaning when enumerations grow. This is built twice: with the program's
- * own wpfn.def, and with that of more_bases/, which puts another weight function before all of them.
+ * own wpfn.def, and with that of more_bases/, which puts another weight function before all of
+ * them.
  */
 #include "run.h"
 
