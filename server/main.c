@@ -7,6 +7,7 @@
 #include "api/app.h"
 #include "api/dispatch.h"
 #include "background.h"
+#include "base/log_writer.h"
 #include "base/mem.h"
 #include "base/threads.h"
 #include "base/version.h"
@@ -94,6 +95,15 @@ static enum err_code start_http(struct server *server, const struct config *conf
     return daemon_start(&settings, &server->daemon, err);
 }
 
+/* config_finish knows both names. */
+static enum err_code start_log(struct log *log, const struct config *config, struct err *err)
+{
+    log->fd = STDERR_FILENO;
+    log->level = names_find(log_level_known(), config->log_level);
+    log->format = (enum log_format)names_find(log_format_known(), config->log_format);
+    return log_writer_start(log->fd, &log->writer, err);
+}
+
 /* The socket opens before the models are loaded, so that /readyz can say so meanwhile. */
 static enum err_code start_server(struct server *server, const struct config *config,
                                   struct err *err)
@@ -101,11 +111,6 @@ static enum err_code start_server(struct server *server, const struct config *co
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
     struct db_settings db = {.path = config->db, .read_only = config->read_only};
-    /* config_finish knows both names. */
-    server->log =
-        (struct log){.fd = STDERR_FILENO,
-                     .level = (enum log_level)names_find(log_level_known(), config->log_level),
-                     .format = (enum log_format)names_find(log_format_known(), config->log_format)};
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
@@ -156,7 +161,8 @@ static int serve(const struct config *config, const sigset_t *signals)
         fprintf(stderr, "surrogated: out of memory\n");
         return EXIT_FAILED;
     }
-    if (start_server(server, config, &err) == ERR_OK) {
+    if (start_log(&server->log, config, &err) == ERR_OK &&
+        start_server(server, config, &err) == ERR_OK) {
         int signal_number = 0;
         log_info(&server->log, "ready", NULL);
         sigwait(signals, &signal_number);
@@ -170,8 +176,10 @@ static int serve(const struct config *config, const sigset_t *signals)
      */
     stop_server(server, config);
     if (status == 0) {
+        log_tell_missing(&server->log, true);
         log_info(&server->log, "stopped", NULL);
     }
+    log_writer_stop(server->log.writer, LAST_WORDS_S * 1000);
     mem_free(server);
     return status;
 }

@@ -92,12 +92,14 @@ static void log_request(const struct app *app, const struct request *req,
     char status[16];
     char ms[32];
     bool failed = res->status >= 500;
-    if (!failed && app->log->level > LOG_DEBUG) {
+    if (!failed && log_level_get(app->log) > LOG_DEBUG) {
         return;
     }
+    bool refused = res->status == 503 || res->status == 504;
     snprintf(status, sizeof status, "%d", res->status);
     snprintf(ms, sizeof ms, "%.3f", 1e3 * seconds);
-    log_line(app->log, failed ? LOG_ERROR : LOG_DEBUG, "request", "method", req->method_text,
+    enum log_level level = refused ? LOG_WARN : failed ? LOG_ERROR : LOG_DEBUG;
+    log_line(app->log, level, refused ? "request refused" : "request", "method", req->method_text,
              "path", req->path, "status", status, "ms", ms, "detail",
              err->code != ERR_OK ? err_msg(err) : "", NULL);
 }

@@ -3,6 +3,7 @@
 #include "api/handlers.h"
 
 #include "api/reply.h"
+#include "base/log_writer.h"
 #include "base/version.h"
 #include "store/sqlite/db.h"
 
@@ -49,6 +50,11 @@ enum err_code handle_metrics(struct app *app, const struct request *req, struct 
     models_totals(app->models, &n_models, &n_bytes);
     metrics_set(&app->metrics->models_loaded, n_models);
     metrics_set(&app->metrics->model_bytes, (long long)n_bytes);
+    if (app->log->writer != NULL) {
+        struct log_counts lines = log_writer_counts(app->log->writer);
+        metrics_set(&app->metrics->log_dropped, lines.dropped);
+        metrics_set(&app->metrics->log_left_out, lines.left_out);
+    }
     metrics_write(app->metrics, SURROGATED_VERSION, &text);
     return reply_text(res, "text/plain; version=0.0.4; charset=utf-8", &text, err);
 }
