@@ -64,20 +64,20 @@ struct mem_account *mem_account_get(void)
     return account;
 }
 
-static void refund(size_t size)
+static void subtract_from_account(size_t size)
 {
     atomic_fetch_sub_explicit(&account->used, (long long)size, memory_order_relaxed);
 }
 
 /* Adds bytes to the thread's account; false when they go beyond its limit. */
-static bool afford(size_t size)
+static bool add_to_account(size_t size)
 {
     long long used =
         atomic_fetch_add_explicit(&account->used, (long long)size, memory_order_relaxed);
     if (account->limit == 0 || used + (long long)size <= (long long)account->limit) {
         return true;
     }
-    refund(size);
+    subtract_from_account(size);
     atomic_store_explicit(&account->refused, true, memory_order_relaxed);
     return false;
 }
@@ -86,12 +86,12 @@ static bool afford(size_t size)
 static void *allocate_counted(size_t size, size_t align)
 {
     void *block = NULL;
-    if (account != NULL && !afford(size)) {
+    if (account != NULL && !add_to_account(size)) {
         return NULL;
     }
     int status = posix_memalign(&block, align, size);
     if (account != NULL) {
-        refund(size);
+        subtract_from_account(size);
         atomic_fetch_add_explicit(&account->used,
                                   status == 0 ? (long long)malloc_usable_size(block) : 0,
                                   memory_order_relaxed);
@@ -157,7 +157,7 @@ void mem_free(void *block)
     if (block != NULL) {
         atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
         if (account != NULL) {
-            refund(malloc_usable_size(block));
+            subtract_from_account(malloc_usable_size(block));
         }
         free(block);
     }

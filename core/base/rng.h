@@ -4,7 +4,10 @@
  * purpose, index), so that every member, chain or draw has its own, and results do not depend on
  * which of them runs first. The state is a plain struct: a copy of it saves the stream.
  *
- * [1] J. Salmon et al., Parallel random numbers: as easy as 1, 2, 3. SC11, 2011 (Random123).
+ * [1] J. Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC11, 2011 (Random123).
+ * [2] G. E. P. Box, M. E. Muller, A note on the generation of random normal deviates, Annals of
+ *     Mathematical Statistics 29(2), 1958.
+ * [3] R. Durstenfeld, Algorithm 235: random permutation, Communications of the ACM 7(7), 1964.
  */
 #ifndef RNG_H
 #define RNG_H
@@ -49,11 +52,11 @@ void rng_load(struct rng *rng, struct bytes_reader *reader);
 uint64_t rng_u64(struct rng *rng);
 /* Uniform on (0, 1): a multiple of 2^-53 plus 2^-54, so never 0 or 1. */
 double rng_uniform(struct rng *rng);
-/* Standard normal (Box-Muller, of which both values are used). */
+/* Standard normal, by Box and Muller [2], of whose values both are used. */
 double rng_normal(struct rng *rng);
 /* Uniform on 0 .. n-1 without bias; n > 0. */
 uint64_t rng_below(struct rng *rng, uint64_t n);
-/* A uniform permutation of 0 .. n-1 (Fisher-Yates); out: [n]. */
+/* out [n] <- a uniform permutation of 0 .. n-1, by Fisher and Yates [3]. */
 void rng_permutation(struct rng *rng, int n, int *out);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Second derivatives from the first derivatives of each row.
  *
- *   Gauss-Newton      the sum over rows of J' L J. L is diagonal: it holds the objective's second
+ *   Gauss-Newton [1]  the sum over rows of J' L J. L is diagonal: it holds the objective's second
  *                     derivatives with respect to the outputs, or their expectation for predicted
  *                     noise. When each row of J is multiplied by the root of its L, the sum is one
  *                     matrix product.
@@ -12,6 +12,9 @@
  * the rows' derivatives; then tasks of COLUMNS columns add all of these to their columns of the
  * result. So no sum depends on which thread does what. Between two groups, a few seconds apart, the
  * result so far can be saved.
+ *
+ * [1] N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent,
+ *     Neural Computation 14(7), 2002.
  */
 #include "fit/curvature.h"
 

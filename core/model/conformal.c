@@ -9,7 +9,6 @@
 #include "model/conformal.h"
 
 #include "base/mem.h"
-#include "base/names.h"
 
 #include <math.h>
 
@@ -193,49 +192,4 @@ void conformal_fold_interval(const struct conformal *conformal, int rank, double
     if (interval[0] > interval[1]) {
         interval[0] = interval[1] = 0.5 * interval[0] + 0.5 * interval[1];
     }
-}
-
-static void split_intervals(const struct conformal *conformal, int rank,
-                            const struct conformal_rows *rows, double *scratch, double *thresholds,
-                            double *lower, double *upper)
-{
-    size_t o = (size_t)rows->o;
-    conformal_thresholds(conformal, rows->o, rank, scratch, thresholds);
-    for (size_t c = 0; c < (size_t)rows->n * o; c++) {
-        double half = thresholds[c % o] * (conformal->normalised ? rows->std[c] : 1.0);
-        lower[c] = rows->mean[c] - half;
-        upper[c] = rows->mean[c] + half;
-    }
-}
-
-enum err_code conformal_interval(const struct conformal *conformal, double alpha,
-                                 const struct conformal_rows *rows, double *lower, double *upper,
-                                 struct err *err)
-{
-    size_t o = (size_t)rows->o;
-    size_t cells = (size_t)rows->n * o;
-    int rank = 0;
-    if (conformal_rank(conformal, alpha, &rank, err) != ERR_OK) {
-        return err->code;
-    }
-    double *scratch = mem_alloc_array(2 * (size_t)conformal->n + o, sizeof *scratch);
-    if (scratch == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for intervals");
-    }
-    if (conformal->method == CONFORMAL_SPLIT) {
-        split_intervals(conformal, rank, rows, scratch, scratch + 2 * (size_t)conformal->n, lower,
-                        upper);
-    }
-    for (size_t c = 0; conformal->method != CONFORMAL_SPLIT && c < cells; c++) {
-        struct conformal_point point = {.mean = rows->mean + c,
-                                        .std = conformal->normalised ? rows->std + c : NULL,
-                                        .stride = cells};
-        double interval[2];
-        conformal_fold_ends(conformal, rows->o, (int)(c % o), &point, scratch);
-        conformal_fold_interval(conformal, rank, scratch, interval);
-        lower[c] = interval[0];
-        upper[c] = interval[1];
-    }
-    mem_free(scratch);
-    return ERR_OK;
 }

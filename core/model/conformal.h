@@ -102,16 +102,4 @@ void conformal_fold_ends(const struct conformal *conformal, int o, int output,
 void conformal_fold_interval(const struct conformal *conformal, int rank, double *ends,
                              double interval[2]);
 
-/* Predictions at n rows: of the model for split, [n x o]; of the folds else, [n_folds x n x o]. */
-struct conformal_rows {
-    int n, o;
-    const double *mean;
-    const double *std; /* NULL unless normalised */
-};
-
-/* Intervals lower, upper [n x o] of rows. ERR_INVALID (alpha), ERR_NOMEM. */
-enum err_code conformal_interval(const struct conformal *conformal, double alpha,
-                                 const struct conformal_rows *rows, double *lower, double *upper,
-                                 struct err *err) MUST_CHECK;
-
 #endif

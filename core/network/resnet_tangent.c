@@ -121,7 +121,7 @@ struct moving {
 };
 
 /* The direction from an offset of the flat parameters on; NULL without one. */
-static const double *piece(const struct resnet_tangent *t, int offset)
+static const double *direction_at(const struct resnet_tangent *t, int offset)
 {
     return t->v != NULL ? t->v + offset : NULL;
 }
@@ -132,8 +132,8 @@ static struct layer pre_layer(const struct resnet_tangent *t)
     return (struct layer){.n_out = t->net->arch.width,
                           .n_in = t->net->arch.inputs,
                           .w = t->tape->params + off->weight_pre,
-                          .w_change = piece(t, off->weight_pre),
-                          .b_change = piece(t, off->bias_pre)};
+                          .w_change = direction_at(t, off->weight_pre),
+                          .b_change = direction_at(t, off->bias_pre)};
 }
 
 static struct layer post_layer(const struct resnet_tangent *t)
@@ -142,8 +142,8 @@ static struct layer post_layer(const struct resnet_tangent *t)
     return (struct layer){.n_out = t->net->arch.outputs,
                           .n_in = t->net->arch.width,
                           .w = t->tape->params + off->weight_post,
-                          .w_change = piece(t, off->weight_post),
-                          .b_change = piece(t, off->bias_post)};
+                          .w_change = direction_at(t, off->weight_post),
+                          .b_change = direction_at(t, off->bias_post)};
 }
 
 static struct layer block_layer(const struct resnet_tangent *t, int block)

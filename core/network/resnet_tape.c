@@ -408,7 +408,8 @@ static void pre_backward(struct resnet_tape *tape, const double *g, double *d, d
 }
 
 /* The whole backward pass. `keep`: G and D of every block stay on the tape. */
-static void sweep(struct resnet_tape *tape, const double *dy, double *grad, double *dx, bool keep)
+static void backward_pass(struct resnet_tape *tape, const double *dy, double *grad, double *dx,
+                          bool keep)
 {
     const struct resnet *net = tape->net;
     int r = net->arch.width;
@@ -439,11 +440,11 @@ void resnet_backward(struct resnet_tape *tape, const double *dy, double *grad, d
         memset(grad, 0, (size_t)tape->net->n_params * sizeof *grad);
     }
     if (tape->n > 0) {
-        sweep(tape, dy, grad, dx, false);
+        backward_pass(tape, dy, grad, dx, false);
     }
 }
 
 void tape_keep_adjoints(struct resnet_tape *tape, const double *dy)
 {
-    sweep(tape, dy, NULL, NULL, true);
+    backward_pass(tape, dy, NULL, NULL, true);
 }

@@ -24,6 +24,7 @@ static void monomials(double t, int n, double *phi)
     }
 }
 
+/* Bonnet's recurrence: k P_k = (2 k - 1) x P_{k-1} - (k - 1) P_{k-2}. */
 static void legendre(double x, int n, double *phi)
 {
     for (int k = 0; k < n; k++) {
@@ -35,6 +36,7 @@ static void legendre(double x, int n, double *phi)
     }
 }
 
+/* T_k = 2 x T_{k-1} - T_{k-2} */
 static void chebyshev(double x, int n, double *phi)
 {
     for (int k = 0; k < n; k++) {

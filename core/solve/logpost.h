@@ -12,24 +12,16 @@
 struct logpost {
     struct objective_loss loss;
     struct data rows;
-    int first, n;   /* the parameters that are drawn: [first, first + n) */
-    double *params; /* [P] all of them; those outside the range stay */
-    double *grad;   /* [P] */
 };
 
-/*
- * For one thread; keeps net, the rows and what the objective borrows. All P parameters are drawn.
- * A zeroed one may be released. ERR_NOMEM.
- */
+/* For one thread; keeps net, the rows and what the objective borrows. A zeroed one may be released.
+ * ERR_NOMEM. */
 enum err_code logpost_init(struct logpost *logpost, const struct objective *objective,
                            const struct resnet *net, const struct data *rows,
                            struct err *err) MUST_CHECK;
 void logpost_release(struct logpost *logpost);
 
-/* Draws only n parameters from `first` on; the others stay as in params [P]. */
-void logpost_restrict(struct logpost *logpost, const double *params, int first, int n);
-
-/* The target over it, of dimension P or of the range; it must stay. */
+/* The target over it, of the objective's parameters; it must stay. */
 struct target logpost_target(struct logpost *logpost);
 
 #endif

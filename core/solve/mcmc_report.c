@@ -75,16 +75,23 @@ static enum err_code watch_run(struct watch *watch, const struct solver_problem 
     return par_run(problem->n_threads, k, judge, watch, err);
 }
 
-/* "group.what_suffix": one quantile of values without verdict-less ones. */
 struct quantile {
     const char *suffix;
     double level;
 };
 
-static enum err_code add_quantiles(struct report *report, const char *group, const char *what,
-                                   int k, const double *values, const struct quantile *wanted,
-                                   struct err *err)
+/* A diagnostic of all watched quantities, NaN where there is no verdict. */
+struct diagnostic {
+    const char *name;
+    const double *values;             /* [k] */
+    const struct quantile *quantiles; /* [3] that are reported */
+};
+
+/* Reports "group.name_suffix" for each quantile of the values that are there. */
+static enum err_code add_quantiles(struct report *report, const char *group, int k,
+                                   const struct diagnostic *diagnostic, struct err *err)
 {
+    const double *values = diagnostic->values;
     double *known = mem_alloc_array((size_t)k, sizeof *known);
     int n = 0;
     if (known == NULL) {
@@ -98,9 +105,10 @@ static enum err_code add_quantiles(struct report *report, const char *group, con
     for (int i = 0; i < 3 && err->code == ERR_OK; i++) {
         char name[REPORT_NAME_CHARS];
         double value = NAN;
-        snprintf(name, sizeof name, "%s.%s_%s", group, what, wanted[i].suffix);
+        const struct quantile *quantile = &diagnostic->quantiles[i];
+        snprintf(name, sizeof name, "%s.%s_%s", group, diagnostic->name, quantile->suffix);
         if (n > 0) {
-            moments_quantiles(n, known, 1, &wanted[i].level, &value);
+            moments_quantiles(n, known, 1, &quantile->level, &value);
         }
         err_kept(report_add_number(report, name, value, err));
     }
@@ -113,9 +121,11 @@ static enum err_code add_watch(struct report *report, const char *group, const s
 {
     static const struct quantile high[] = {{"max", 1.0}, {"q95", 0.95}, {"median", 0.5}};
     static const struct quantile low[] = {{"min", 0.0}, {"q05", 0.05}, {"median", 0.5}};
-    if (add_quantiles(report, group, "rhat", watch->k, watch->rhat, high, err) == ERR_OK &&
-        add_quantiles(report, group, "ess_bulk", watch->k, watch->ess_bulk, low, err) == ERR_OK) {
-        err_kept(add_quantiles(report, group, "ess_tail", watch->k, watch->ess_tail, low, err));
+    const struct diagnostic all[] = {{"rhat", watch->rhat, high},
+                                     {"ess_bulk", watch->ess_bulk, low},
+                                     {"ess_tail", watch->ess_tail, low}};
+    for (int i = 0; i < 3 && err->code == ERR_OK; i++) {
+        err_kept(add_quantiles(report, group, watch->k, &all[i], err));
     }
     return err->code;
 }

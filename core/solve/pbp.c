@@ -96,13 +96,16 @@ static void lay_out(struct pbp *self)
     self->lambda = at;
 }
 
-enum err_code pbp_init(struct pbp *self, const struct resnet *net, const struct data *train,
-                       const double *sigmas, double init_factor, struct rng *rng, struct err *err)
+enum err_code pbp_init(struct pbp *self, const struct pbp_problem *problem, struct rng *rng,
+                       struct err *err)
 {
+    const struct resnet *net = problem->net;
     size_t k = ((size_t)net->n_params + 7) & ~(size_t)7;
     size_t o = ((size_t)net->arch.outputs + 7) & ~(size_t)7;
-    *self = (struct pbp){
-        .net = net, .n_params = net->n_params, .n_outputs = net->arch.outputs, .sigmas = sigmas};
+    *self = (struct pbp){.net = net,
+                         .n_params = net->n_params,
+                         .n_outputs = net->arch.outputs,
+                         .sigmas = problem->sigmas};
     self->room = mem_zalloc_array(9 * k + 6 * o + 2, sizeof *self->room);
     self->moments = pbp_moments_new(net);
     if (self->room == NULL || self->moments == NULL) {
@@ -111,7 +114,7 @@ enum err_code pbp_init(struct pbp *self, const struct resnet *net, const struct 
     }
     lay_out(self);
     fill_scales(net, self->scale);
-    fit_init_params(net, init_factor, rng, self->m);
+    fit_init_params(net, problem->init_factor, rng, self->m);
     self->lambda[0] = self->lambda[1] = START_SHAPE;
     for (int i = 0; i < self->n_params; i++) {
         self->prior_v[i] = (self->lambda[0] - 1.0) / self->lambda[1];
@@ -120,7 +123,7 @@ enum err_code pbp_init(struct pbp *self, const struct resnet *net, const struct 
     }
     for (int j = 0; j < self->n_outputs; j++) {
         self->noise_a[j] = START_SHAPE;
-        self->noise_b[j] = START_SHAPE * target_variance(train, j);
+        self->noise_b[j] = START_SHAPE * target_variance(problem->train, j);
     }
     return ERR_OK;
 }
@@ -173,7 +176,8 @@ static double log_normal(double residual, double variance)
 double pbp_log_z(struct pbp *self, const double *x, const double *y)
 {
     double sum = 0.0;
-    pbp_moments_forward(self->moments, self->m, self->v, x, NULL, self->mean, self->variance);
+    pbp_moments_forward(self->moments, (struct gaussians){self->m, self->v},
+                        (struct gaussians){x, NULL}, self->mean, self->variance);
     for (int j = 0; j < self->n_outputs; j++) {
         double total = self->variance[j] + pbp_noise_variance(self, j);
         double residual = y[j] - self->mean[j];

@@ -32,13 +32,17 @@ struct pbp {
     struct pbp_moments *moments;
 };
 
-/*
- * The state before the first row. net needs final none; train: for the targets' variances; rng:
- * the means' random start, init_factor times that of pbp.c. Keeps net and sigmas. A zeroed one
- * may be released. ERR_NOMEM.
+/* What filtering begins with. */
+struct pbp_problem {
+    const struct resnet *net; /* needs final none; kept */
+    const struct data *train; /* for the targets' variances */
+    const double *sigmas;     /* [o] known standard deviations of the noise; NULL: sought; kept */
+    double init_factor;       /* of the means' random start (pbp.c) */
+};
+
+/* The state before the first row; rng: the random start. A zeroed one may be released. ERR_NOMEM.
  */
-enum err_code pbp_init(struct pbp *self, const struct resnet *net, const struct data *train,
-                       const double *sigmas, double init_factor, struct rng *rng,
+enum err_code pbp_init(struct pbp *self, const struct pbp_problem *problem, struct rng *rng,
                        struct err *err) MUST_CHECK;
 /*
  * Goes on from the Gaussian that an earlier filtering left instead: means and standard deviations

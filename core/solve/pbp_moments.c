@@ -152,16 +152,15 @@ void pbp_moments_free(struct pbp_moments *self)
     }
 }
 
-/* y <- A x + beta y and y <- A' x + beta y, A [rows x cols] */
-static void times(int rows, int cols, const double *a, const double *x, double beta, double *y)
+/* y += A x and y += A' x, A [rows x cols] */
+static void times(int rows, int cols, const double *a, const double *x, double *y)
 {
-    cblas_dgemv(CblasRowMajor, CblasNoTrans, rows, cols, 1.0, a, cols, x, 1, beta, y, 1);
+    cblas_dgemv(CblasRowMajor, CblasNoTrans, rows, cols, 1.0, a, cols, x, 1, 1.0, y, 1);
 }
 
-static void times_transposed(int rows, int cols, const double *a, const double *x, double beta,
-                             double *y)
+static void times_transposed(int rows, int cols, const double *a, const double *x, double *y)
 {
-    cblas_dgemv(CblasRowMajor, CblasTrans, rows, cols, 1.0, a, cols, x, 1, beta, y, 1);
+    cblas_dgemv(CblasRowMajor, CblasTrans, rows, cols, 1.0, a, cols, x, 1, 1.0, y, 1);
 }
 
 static void square(size_t n, const double *restrict a, double *restrict out)
@@ -171,14 +170,31 @@ static void square(size_t n, const double *restrict a, double *restrict out)
     }
 }
 
-/* y <- the sum over coefficients of factor_k y_k, factors phi or phi^2. */
-static void combine(const struct resnet *net, int block, bool squared, const double *coefs,
-                    size_t size, double *restrict out)
+/* How a block's numbers are made of those of its coefficients: by factors phi, or phi^2. */
+struct mix {
+    int n; /* coefficients */
+    const double *phi;
+    bool squared;
+};
+
+static struct mix mix_of(const struct resnet *net, int block, bool squared)
 {
-    const double *phi = net->phi + (size_t)block * (size_t)net->n_coef;
+    return (struct mix){.n = net->n_coef,
+                        .phi = net->phi + (size_t)block * (size_t)net->n_coef,
+                        .squared = squared};
+}
+
+static double mix_factor(const struct mix *mix, int k)
+{
+    return mix->squared ? mix->phi[k] * mix->phi[k] : mix->phi[k];
+}
+
+/* out [size] <- the sum over coefficients of factor_k coefs_k. */
+static void combine(struct mix mix, const double *coefs, size_t size, double *restrict out)
+{
     memset(out, 0, size * sizeof *out);
-    for (int k = 0; k < net->n_coef; k++) {
-        double factor = squared ? phi[k] * phi[k] : phi[k];
+    for (int k = 0; k < mix.n; k++) {
+        double factor = mix_factor(&mix, k);
         const double *restrict from = coefs + (size_t)k * size;
         for (size_t i = 0; factor != 0.0 && i < size; i++) {
             out[i] += factor * from[i];
@@ -187,12 +203,10 @@ static void combine(const struct resnet *net, int block, bool squared, const dou
 }
 
 /* g_k += factor_k d, the reverse of combine. */
-static void spread(const struct resnet *net, int block, bool squared, const double *restrict d,
-                   size_t size, double *g)
+static void spread(struct mix mix, const double *restrict d, size_t size, double *g)
 {
-    const double *phi = net->phi + (size_t)block * (size_t)net->n_coef;
-    for (int k = 0; k < net->n_coef; k++) {
-        double factor = squared ? phi[k] * phi[k] : phi[k];
+    for (int k = 0; k < mix.n; k++) {
+        double factor = mix_factor(&mix, k);
         double *restrict to = g + (size_t)k * size;
         for (size_t i = 0; factor != 0.0 && i < size; i++) {
             to[i] += factor * d[i];
@@ -206,10 +220,12 @@ struct linear {
     const double *wm, *ws, *wv, *bm, *bv;
 };
 
-/* am, av <- moments of W z + b; zv NULL: z is known. q: [cols], left with zm^2 + zv. */
-static void linear_forward(const struct linear *l, const double *zm, const double *zv, double *q,
-                           double *am, double *av)
+/* am, av <- moments of W z + b. q: [cols], left with zm^2 + zv. */
+static void linear_forward(const struct linear *l, struct gaussians z, double *q, double *am,
+                           double *av)
 {
+    const double *zm = z.mean;
+    const double *zv = z.variance;
     size_t bytes = (size_t)l->rows * sizeof(double);
     for (int i = 0; i < l->cols; i++) {
         q[i] = zm[i] * zm[i] + (zv != NULL ? zv[i] : 0.0);
@@ -220,18 +236,27 @@ static void linear_forward(const struct linear *l, const double *zm, const doubl
         memcpy(am, l->bm, bytes);
         memcpy(av, l->bv, bytes);
     }
-    times(l->rows, l->cols, l->wm, zm, 1.0, am);
-    times(l->rows, l->cols, l->wv, q, 1.0, av);
+    times(l->rows, l->cols, l->wm, zm, am);
+    times(l->rows, l->cols, l->wv, q, av);
     if (zv != NULL) {
-        times(l->rows, l->cols, l->ws, zv, 1.0, av);
+        times(l->rows, l->cols, l->ws, zv, av);
     }
 }
 
-/* d_wm, d_wv <- derivatives by the weights' moments; gam, gav: by the layer's. */
-static void linear_weights(const struct linear *l, const double *zm, const double *zv,
-                           const double *gam, const double *gav, double *restrict d_wm,
-                           double *restrict d_wv)
+/* Derivatives by the moments of a layer. */
+struct derivatives {
+    const double *by_mean;
+    const double *by_variance;
+};
+
+/* d_wm, d_wv <- derivatives by the weights' moments from those by the layer's. */
+static void linear_weights(const struct linear *l, struct gaussians z, struct derivatives g,
+                           double *restrict d_wm, double *restrict d_wv)
 {
+    const double *zm = z.mean;
+    const double *zv = z.variance;
+    const double *gam = g.by_mean;
+    const double *gav = g.by_variance;
     size_t cols = (size_t)l->cols;
     for (size_t j = 0; j < (size_t)l->rows; j++) {
         const double *restrict wm = l->wm + j * cols;
@@ -246,13 +271,17 @@ static void linear_weights(const struct linear *l, const double *zm, const doubl
     }
 }
 
-/* gzm, gzv += derivatives by what enters. gq: [cols] scratch. */
-static void linear_inputs(const struct linear *l, const double *zm, const double *gam,
-                          const double *gav, double *gq, double *gzm, double *gzv)
+/* self->gzm, gzv += derivatives by what enters, whose mean is zm. */
+static void linear_inputs(const struct pbp_moments *self, const struct linear *l, const double *zm,
+                          struct derivatives g)
 {
-    times_transposed(l->rows, l->cols, l->wv, gav, 0.0, gq);
-    times_transposed(l->rows, l->cols, l->wm, gam, 1.0, gzm);
-    times_transposed(l->rows, l->cols, l->ws, gav, 1.0, gzv);
+    double *gq = self->gq;
+    double *gzm = self->gzm;
+    double *gzv = self->gzv;
+    memset(gq, 0, (size_t)l->cols * sizeof *gq);
+    times_transposed(l->rows, l->cols, l->wv, g.by_variance, gq);
+    times_transposed(l->rows, l->cols, l->wm, g.by_mean, gzm);
+    times_transposed(l->rows, l->cols, l->ws, g.by_variance, gzv);
     for (int i = 0; i < l->cols; i++) {
         gzm[i] += 2.0 * zm[i] * gq[i];
         gzv[i] += gq[i];
@@ -333,7 +362,7 @@ static void pre_forward(struct pbp_moments *self, double *zm, double *zv)
     }
     struct linear pre = pre_of(self);
     square((size_t)pre.rows * (size_t)pre.cols, pre.wm, self->ws_pre);
-    linear_forward(&pre, self->x, self->xv, self->qx, l->am, l->av);
+    linear_forward(&pre, (struct gaussians){self->x, self->xv}, self->qx, l->am, l->av);
     activate(self, l);
     memcpy(zm, l->act.mean, bytes);
     memcpy(zv, l->act.variance, bytes);
@@ -344,12 +373,14 @@ static void block_weights(struct pbp_moments *self, int block)
     const struct resnet *net = self->net;
     size_t r = (size_t)net->arch.width;
     struct layer *l = &self->layers[block + 1];
-    combine(net, block, false, self->m + net->off.ww, r * r, l->wm);
-    combine(net, block, true, self->v + net->off.ww, r * r, l->wv);
+    struct mix means = mix_of(net, block, false);
+    struct mix variances = mix_of(net, block, true);
+    combine(means, self->m + net->off.ww, r * r, l->wm);
+    combine(variances, self->v + net->off.ww, r * r, l->wv);
     square(r * r, l->wm, l->ws);
     if (net->arch.bias) {
-        combine(net, block, false, self->m + net->off.bb, r, l->bm);
-        combine(net, block, true, self->v + net->off.bb, r, l->bv);
+        combine(means, self->m + net->off.bb, r, l->bm);
+        combine(variances, self->v + net->off.bb, r, l->bv);
     }
 }
 
@@ -361,7 +392,7 @@ static void block_forward(struct pbp_moments *self, int block, double *zm, doubl
     struct layer *l = &self->layers[block + 1];
     block_weights(self, block);
     struct linear linear = block_of(self, l);
-    linear_forward(&linear, l->zm, l->zv, self->q, l->am, l->av);
+    linear_forward(&linear, (struct gaussians){l->zm, l->zv}, self->q, l->am, l->av);
     activate(self, l);
     if (!net->arch.residual) {
         memcpy(zm, l->act.mean, (size_t)r * sizeof *zm);
@@ -378,14 +409,14 @@ static void block_forward(struct pbp_moments *self, int block, double *zm, doubl
     }
 }
 
-void pbp_moments_forward(struct pbp_moments *self, const double *m, const double *v,
-                         const double *x, const double *xv, double *mean, double *variance)
+void pbp_moments_forward(struct pbp_moments *self, struct gaussians params, struct gaussians inputs,
+                         double *mean, double *variance)
 {
     const struct resnet *net = self->net;
-    self->m = m;
-    self->v = v;
-    self->x = x;
-    self->xv = xv;
+    self->m = params.mean;
+    self->v = params.variance;
+    self->x = inputs.mean;
+    self->xv = inputs.variance;
     pre_forward(self, self->layers[1].zm, self->layers[1].zv);
     for (int i = 0; i < net->n_blocks; i++) {
         bool last = i + 1 == net->n_blocks;
@@ -395,7 +426,7 @@ void pbp_moments_forward(struct pbp_moments *self, const double *m, const double
     if (net->arch.layer_post) {
         struct linear post = post_of(self);
         square((size_t)post.rows * (size_t)post.cols, post.wm, self->ws_post);
-        linear_forward(&post, self->zm, self->zv, self->q, mean, variance);
+        linear_forward(&post, (struct gaussians){self->zm, self->zv}, self->q, mean, variance);
     } else {
         memcpy(mean, self->zm, (size_t)net->arch.outputs * sizeof *mean);
         memcpy(variance, self->zv, (size_t)net->arch.outputs * sizeof *variance);
@@ -453,17 +484,20 @@ static void block_backward(struct pbp_moments *self, int block, double *gm, doub
     struct linear linear = block_of(self, l);
     double *diagonal = l->positive;
     block_adjoint(self, l, diagonal);
-    linear_weights(&linear, l->zm, l->zv, self->gam, self->gav, self->dm, self->dv);
+    struct derivatives by_layer = {self->gam, self->gav};
+    struct mix means = mix_of(net, block, false);
+    struct mix variances = mix_of(net, block, true);
+    linear_weights(&linear, (struct gaussians){l->zm, l->zv}, by_layer, self->dm, self->dv);
     for (size_t j = 0; j < r; j++) {
         self->dm[j * (r + 1)] += diagonal[j];
     }
-    spread(net, block, false, self->dm, r * r, gm + net->off.ww);
-    spread(net, block, true, self->dv, r * r, gv + net->off.ww);
+    spread(means, self->dm, r * r, gm + net->off.ww);
+    spread(variances, self->dv, r * r, gv + net->off.ww);
     if (net->arch.bias) {
-        spread(net, block, false, self->gam, r, gm + net->off.bb);
-        spread(net, block, true, self->gav, r, gv + net->off.bb);
+        spread(means, self->gam, r, gm + net->off.bb);
+        spread(variances, self->gav, r, gv + net->off.bb);
     }
-    linear_inputs(&linear, l->zm, self->gam, self->gav, self->gq, self->gzm, self->gzv);
+    linear_inputs(self, &linear, l->zm, by_layer);
 }
 
 void pbp_moments_backward(struct pbp_moments *self, const double *d_mean, const double *d_variance,
@@ -479,11 +513,12 @@ void pbp_moments_backward(struct pbp_moments *self, const double *d_mean, const 
         struct linear post = post_of(self);
         memset(self->gzm, 0, r_bytes);
         memset(self->gzv, 0, r_bytes);
-        linear_weights(&post, self->zm, self->zv, d_mean, d_variance, gm + off->weight_post,
-                       gv + off->weight_post);
+        struct derivatives by_outputs = {d_mean, d_variance};
+        linear_weights(&post, (struct gaussians){self->zm, self->zv}, by_outputs,
+                       gm + off->weight_post, gv + off->weight_post);
         memcpy(gm + off->bias_post, d_mean, o_bytes);
         memcpy(gv + off->bias_post, d_variance, o_bytes);
-        linear_inputs(&post, self->zm, d_mean, d_variance, self->gq, self->gzm, self->gzv);
+        linear_inputs(self, &post, self->zm, by_outputs);
     } else {
         memcpy(self->gzm, d_mean, o_bytes);
         memcpy(self->gzv, d_variance, o_bytes);
@@ -494,7 +529,8 @@ void pbp_moments_backward(struct pbp_moments *self, const double *d_mean, const 
     if (net->arch.layer_pre) {
         struct linear pre = pre_of(self);
         activation_backward(self, &self->layers[0], self->gzm, self->gzv, NULL);
-        linear_weights(&pre, self->x, self->xv, self->gam, self->gav, gm + off->weight_pre,
+        linear_weights(&pre, (struct gaussians){self->x, self->xv},
+                       (struct derivatives){self->gam, self->gav}, gm + off->weight_pre,
                        gv + off->weight_pre);
         memcpy(gm + off->bias_pre, self->gam, r_bytes);
         memcpy(gv + off->bias_pre, self->gav, r_bytes);

@@ -15,13 +15,18 @@ struct pbp_moments;
 struct pbp_moments *pbp_moments_new(const struct resnet *net) MUST_CHECK;
 void pbp_moments_free(struct pbp_moments *self);
 
+/* Independent Gaussian numbers. */
+struct gaussians {
+    const double *mean;
+    const double *variance; /* NULL: the numbers are known */
+};
+
 /*
- * mean, variance [o] <- moments of the outputs at one row x [d]; variances of the inputs xv [d], or
- * NULL when x is exact. m, v [K]: means and variances of the parameters. All four must stay until
- * the backward pass.
+ * mean, variance [o] <- moments of the outputs at one row of inputs [d], with parameters [K], whose
+ * variances are needed. What both point to must stay until the backward pass.
  */
-void pbp_moments_forward(struct pbp_moments *self, const double *m, const double *v,
-                         const double *x, const double *xv, double *mean, double *variance);
+void pbp_moments_forward(struct pbp_moments *self, struct gaussians params, struct gaussians inputs,
+                         double *mean, double *variance);
 
 /*
  * After pbp_moments_forward, for a scalar F of the moments with derivatives d_mean, d_variance [o]:

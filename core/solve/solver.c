@@ -254,7 +254,8 @@ enum err_code solver_fit_network(const struct solver_problem *problem,
     if (solver_tasks_init(&tasks, problem, 1, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(solver_fit_map(&tasks, 0, settings, 0.0, 1.0, params, &fit, err));
+    const struct solver_part part = solver_part_of(&tasks, settings, 0);
+    err_kept(solver_fit_map(&part, params, &fit, err));
     solver_tasks_release(&tasks);
     return err->code == ERR_OK ? ERR_OK : name_cancellation(problem, err);
 }

@@ -223,22 +223,12 @@ static void keep(const struct features *f, int j, const struct evidence_point *a
 static enum err_code fit_features(struct bll *bll, int member, double *params, struct err *err)
 {
     const struct solver_problem *p = bll->tasks.problem;
+    const struct solver_part part = solver_part_of(&bll->tasks, bll->settings, member);
     struct objective objective = solver_objective(p);
-    struct objective_loss loss = {.net = NULL};
-    struct rng rng;
     if (p->beliefs.noise != NOISE_GIVEN) {
         objective = (struct objective){.kind = OBJECTIVE_MSE};
     }
-    if (objective_loss_init(&loss, &objective, p->net, err) != ERR_OK) {
-        return err->code;
-    }
-    struct loss as_loss = objective_loss_as_loss(&loss);
-    solver_start(p, bll->settings, member, p->net->n_params, params);
-    rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)member);
-    err_kept(solver_fit(&bll->tasks, member, bll->settings, &as_loss, 0.0, 1.0, &rng, params,
-                        &bll->fits[member], err));
-    objective_loss_release(&loss);
-    return err->code;
+    return solver_fit_objective(&part, &objective, params, &bll->fits[member], err);
 }
 
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
@@ -337,11 +327,9 @@ static enum err_code run(const struct solver_problem *problem,
     const struct gauss_shape shape = {
         .n_params = net->n_params, .first = net->off.weight_post, .n = n, .rank = n};
     if (solver_tasks_init(&bll.tasks, problem, settings->members, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
+        solver_gaussians_new(result, problem, settings, &shape, err) != ERR_OK) {
         goto done;
     }
-    result->gaussian.n_draws = settings->draws;
-    result->gaussian.seed = (int64_t)problem->seed;
     result->gaussian.linearised = settings->predictive == PREDICTIVE_LINEARISED;
     bll.fits = mem_zalloc_array(members, sizeof *bll.fits);
     bll.found = mem_zalloc_array(4 * members * (size_t)problem->train.o, sizeof *bll.found);

@@ -319,12 +319,13 @@ static enum err_code prepare(struct duq *duq, const struct solver_problem *probl
     duq->max_rows = batch > problem->validation.n ? batch : problem->validation.n;
     duq->objective = solver_objective(problem);
     duq->prior_sigmas = mem_zalloc_array((size_t)duq->inner.n_params, sizeof(double));
-    result->draws =
-        mem_alloc_array((size_t)result->m * (size_t)problem->net->n_params, sizeof *result->draws);
-    duq->draws = result->draws;
-    if (duq->prior_sigmas == NULL || result->draws == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %d draws", result->m);
+    if (duq->prior_sigmas == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a network of anchors");
     }
+    if (solver_draws_new(result, problem->net, err) != ERR_OK) {
+        return err->code;
+    }
+    duq->draws = result->draws;
     if (problem->beliefs.prior_sigmas != NULL) {
         unfold(problem->net, problem->beliefs.prior_sigmas, duq->prior_sigmas);
     }

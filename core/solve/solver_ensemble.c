@@ -13,10 +13,6 @@
  */
 #include "solve/solver_priv.h"
 
-#include "base/mem.h"
-
-#include <string.h>
-
 struct ensemble {
     struct solver_members members;
     struct objective objective;
@@ -48,21 +44,14 @@ static enum err_code run(const struct solver_problem *problem,
 {
     struct ensemble ensemble = {.objective = solver_objective(problem)};
     struct solver_members *members = &ensemble.members;
-    size_t k = (size_t)problem->net->n_params;
     if (ensemble.objective.kind == OBJECTIVE_NLP) {
         ensemble.objective.kind = OBJECTIVE_NLL;
     }
-    result->draws = mem_alloc_array((size_t)settings->members * k, sizeof *result->draws);
-    if (result->draws == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %d networks", settings->members);
-    }
-    if (solver_members_init(members, problem, settings,
+    if (solver_draws_new(result, problem->net, err) == ERR_OK &&
+        solver_members_init(members, problem, settings,
                             objective_n_params(&ensemble.objective, problem->net), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &ensemble, err) == ERR_OK) {
-        for (int j = 0; j < settings->members; j++) {
-            memcpy(result->draws + (size_t)j * k, solver_members_params(members, j),
-                   k * sizeof *result->draws);
-        }
+        solver_members_as_draws(members, result);
         err_kept(solver_members_tell(members, problem->net->n_params, result, err));
     }
     solver_members_release(members);

@@ -10,7 +10,8 @@
  *   gauss_newton   J' diag(1 / s^2) J + prior: positive definite with a prior, and the Hessian of
  *                  the linearised network, whose posterior is then exact
  *   full           the Hessian; eigenvalues below the prior's are raised to it
- * (core/solve/laplace.c) diagonal       the empirical Fisher's diagonal + prior
+ *                  (core/solve/laplace.c)
+ *   diagonal       the empirical Fisher's diagonal + prior
  *
  * Predictions linearise the network at the map (A. Immer, M. Korzepa, M. Bauer, AISTATS 2021: with
  * Gauss-Newton, draws through the network itself spread too far), or draw.
@@ -43,6 +44,7 @@
 #include "math/decompose.h"
 #include "solve/evidence.h"
 #include "solve/laplace.h"
+#include "solve/residuals.h"
 
 #include <math.h>
 #include <string.h>
@@ -154,44 +156,13 @@ static struct curvature_problem curvature_of(const struct solver_laplace *self,
 
 /* ---- marginal likelihood ---- */
 
-/* squares [o] <- sums of squared residuals. */
-static enum err_code sum_squares(const struct solver_problem *p, const double *params,
-                                 double *squares, struct err *err)
-{
-    const struct data *rows = &p->train;
-    struct resnet_tape *tape = resnet_tape_new(p->net, OBJECTIVE_TILE);
-    double *f = mem_alloc_array(OBJECTIVE_TILE * (size_t)rows->o, sizeof *f);
-    if (tape == NULL || f == NULL) {
-        err_set(err, ERR_NOMEM, "no memory for residuals");
-        goto done;
-    }
-    memset(squares, 0, (size_t)rows->o * sizeof *squares);
-    resnet_set_params(tape, params);
-    for (int first = 0; first < rows->n; first += OBJECTIVE_TILE) {
-        int n = rows->n - first < OBJECTIVE_TILE ? rows->n - first : OBJECTIVE_TILE;
-        if (cancel_is_requested(p->cancel)) {
-            err_set(err, ERR_CANCELLED, "cancelled after a fit");
-            break;
-        }
-        const double *y = rows->y + (size_t)first * (size_t)rows->o;
-        resnet_forward(tape, n, rows->x + (size_t)first * (size_t)rows->d, f);
-        for (int c = 0; c < n * rows->o; c++) {
-            squares[c % rows->o] += (f[c] - y[c]) * (f[c] - y[c]);
-        }
-    }
-done:
-    resnet_tape_free(tape);
-    mem_free(f);
-    return err->code;
-}
-
 /* The sum of squared residuals over noise variances; unless it is given, the noise becomes the
  * residuals' first. */
 static enum err_code weigh_residuals(struct mode *mode, const struct solver_problem *p, double *sum,
                                      struct err *err)
 {
     double squares[ARCH_MAX_OUTPUTS];
-    if (sum_squares(p, mode->params, squares, err) != ERR_OK) {
+    if (residual_squares(p->net, &p->train, mode->params, p->cancel, squares, err) != ERR_OK) {
         return err->code;
     }
     *sum = 0.0;
@@ -323,31 +294,25 @@ static enum err_code refit(struct solver_laplace *self, struct mode *mode, int r
                            struct err *err)
 {
     const struct solver_problem *p = self->tasks.problem;
-    struct fit_settings settings = solver_fit_settings(self->settings);
+    struct solver_settings settings = *self->settings;
     struct objective_loss loss = {.net = NULL};
     struct rng rng;
-    int number = mode->member + (round + 1) * self->tasks.n;
     double share = FIT_SHARE / (2.0 * ROUNDS);
+    const struct solver_part part = {
+        .tasks = &self->tasks,
+        .settings = &settings,
+        .member = mode->member,
+        .task = mode->member + (round + 1) * self->tasks.n,
+        .from = 0.5 * FIT_SHARE + share * round,
+        .to = 0.5 * FIT_SHARE + share * (round + 1),
+    };
     settings.epochs = (settings.epochs + 3) / 4;
     if (objective_loss_init(&loss, &mode->objective, p->net, err) != ERR_OK) {
         return err->code;
     }
-    struct fit_problem fit = {
-        .loss = objective_loss_as_loss(&loss),
-        .train = p->train,
-        .validation = p->validation,
-        .cancel = p->cancel,
-        .checkpoint = p->checkpoint,
-        .task = number,
-        .progress = solver_tasks_progress,
-        .progress_ctx = &self->tasks,
-        .member = mode->member,
-        .n_members = self->tasks.n,
-        .fraction_from = 0.5 * FIT_SHARE + share * round,
-        .fraction_to = 0.5 * FIT_SHARE + share * (round + 1),
-    };
-    rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)number);
-    err_kept(fit_run(&fit, &settings, &rng, mode->params, &self->fits[mode->member], err));
+    struct loss as_loss = objective_loss_as_loss(&loss);
+    rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)part.task);
+    err_kept(solver_fit(&part, &as_loss, &rng, mode->params, &self->fits[mode->member], err));
     objective_loss_release(&loss);
     return err->code;
 }
@@ -428,10 +393,10 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     double logdet = 0.0;
     (void)worker;
     self->factor[member] = 1.0;
+    struct solver_part part = solver_part_of(&self->tasks, self->settings, member);
+    part.to = FIT_SHARE * (choosing ? 0.5 : 1.0);
     if (mode_init(&mode, self, member, err) != ERR_OK ||
-        solver_fit_map(&self->tasks, member, self->settings, 0.0,
-                       FIT_SHARE * (choosing ? 0.5 : 1.0), mode.params, &self->fits[member],
-                       err) != ERR_OK) {
+        solver_fit_map(&part, mode.params, &self->fits[member], err) != ERR_OK) {
         goto done;
     }
     fix_noise(&mode, p);
@@ -554,11 +519,9 @@ static enum err_code run(const struct solver_problem *problem,
                                       .with_std = !has_matrix(settings),
                                       .rank = has_matrix(settings) ? k : 0};
     if (solver_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
+        solver_gaussians_new(result, problem, settings, &shape, err) != ERR_OK) {
         goto done;
     }
-    result->gaussian.n_draws = settings->draws;
-    result->gaussian.seed = (int64_t)problem->seed;
     result->gaussian.linearised = settings->predictive == PREDICTIVE_LINEARISED;
     self.fits = mem_zalloc_array(members, sizeof *self.fits);
     self.sigmas = mem_zalloc_array(members * (size_t)problem->train.o, sizeof *self.sigmas);

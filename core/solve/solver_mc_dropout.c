@@ -75,20 +75,33 @@ void mc_dropout_mask(const struct resnet *net, double p, struct rng *rng, double
     }
 }
 
-/* Copies column j of rows [rows x r] times a factor from the first of n draws, `at` doubles into
- * each, in which the column is not left out; false: it is left out of all. */
-static bool find_column(const struct resnet *net, const double *draws, int n, int at, int rows,
-                        int j, double factor, double *network)
+struct draws {
+    int n;
+    size_t k;
+    const double *values; /* [n x k] */
+};
+
+/* A column of a matrix among the parameters. */
+struct column {
+    size_t first; /* parameter */
+    size_t rows;
+    size_t stride;
+};
+
+/* Copies a column times a factor from the first of n draws [n x k] in which it is not left out;
+ * false: it is left out of all. */
+static bool find_column(struct column column, const struct draws *draws, double factor,
+                        double *network)
 {
-    size_t r = (size_t)net->arch.width;
-    for (int i = 0; i < n; i++) {
-        const double *from = draws + (size_t)i * (size_t)net->n_params + at + j;
+    for (int i = 0; i < draws->n; i++) {
+        const double *from = draws->values + (size_t)i * draws->k + column.first;
+        double *to = network + column.first;
         bool there = false;
-        for (size_t row = 0; row < (size_t)rows; row++) {
-            there = there || from[row * r] != 0.0;
+        for (size_t row = 0; row < column.rows; row++) {
+            there = there || from[row * column.stride] != 0.0;
         }
-        for (size_t row = 0; there && row < (size_t)rows; row++) {
-            network[(size_t)(at + j) + row * r] = from[row * r] * factor;
+        for (size_t row = 0; there && row < column.rows; row++) {
+            to[row * column.stride] = from[row * column.stride] * factor;
         }
         if (there) {
             return true;
@@ -100,12 +113,18 @@ static bool find_column(const struct resnet *net, const double *draws, int n, in
 bool mc_dropout_network(const struct resnet *net, double p, int n, const double *draws,
                         double *network)
 {
-    int r = net->arch.width;
-    memcpy(network, draws, (size_t)net->n_params * sizeof *network);
-    for (int j = 0; j < r; j++) {
-        if (!find_column(net, draws, n, net->off.ww, net->n_coef * r, j, 1.0 - p, network) ||
-            (net->off.weight_post >= 0 && !find_column(net, draws, n, net->off.weight_post,
-                                                       net->arch.outputs, j, 1.0 - p, network))) {
+    const struct draws all = {.n = n, .k = (size_t)net->n_params, .values = draws};
+    size_t r = (size_t)net->arch.width;
+    memcpy(network, draws, all.k * sizeof *network);
+    for (size_t j = 0; j < r; j++) {
+        struct column ww = {(size_t)net->off.ww + j, (size_t)net->n_coef * r, r};
+        if (!find_column(ww, &all, 1.0 - p, network)) {
+            return false;
+        }
+    }
+    for (size_t j = 0; net->off.weight_post >= 0 && j < r; j++) {
+        struct column post = {(size_t)net->off.weight_post + j, (size_t)net->arch.outputs, r};
+        if (!find_column(post, &all, 1.0 - p, network)) {
             return false;
         }
     }
@@ -279,12 +298,10 @@ static enum err_code run(const struct solver_problem *problem,
                          struct err *err)
 {
     struct dropout dropout = {.objective = solver_objective(problem)};
-    size_t k = (size_t)problem->net->n_params;
-    result->draws = mem_alloc_array((size_t)result->m * k, sizeof *result->draws);
-    dropout.draws = result->draws;
-    if (result->draws == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %d draws", result->m);
+    if (solver_draws_new(result, problem->net, err) != ERR_OK) {
+        return err->code;
     }
+    dropout.draws = result->draws;
     if (solver_members_init(&dropout.members, problem, settings,
                             objective_n_params(&dropout.objective, problem->net), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &dropout, err) == ERR_OK) {

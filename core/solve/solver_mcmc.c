@@ -401,11 +401,12 @@ done:
 static enum err_code find_mode(struct chains *all, struct report *report, struct err *err)
 {
     struct fit_result fit = {.train_loss = NULL};
+    const struct solver_part part =
+        solver_part_of(&all->tasks, all->settings, all->settings->chains);
     if (all->mode == NULL) {
         return ERR_OK;
     }
-    if (solver_fit_map(&all->tasks, all->settings->chains, all->settings, 0.0, 1.0, all->mode, &fit,
-                       err) != ERR_OK ||
+    if (solver_fit_map(&part, all->mode, &fit, err) != ERR_OK ||
         report_add_number(report, "mode.best_loss", fit.best_loss, err) != ERR_OK ||
         report_add_number(report, "mode.best_epoch", fit.best_epoch, err) != ERR_OK) {
         return err->code;

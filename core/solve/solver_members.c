@@ -4,6 +4,7 @@
 #include "solve/solver_priv.h"
 
 #include <math.h>
+#include <string.h>
 
 enum err_code solver_members_init(struct solver_members *members,
                                   const struct solver_problem *problem,
@@ -42,11 +43,43 @@ double *solver_members_params(const struct solver_members *members, int member)
     return members->params + (size_t)member * (size_t)members->n_params;
 }
 
+enum err_code solver_draws_new(struct solver_result *result, const struct resnet *net,
+                               struct err *err)
+{
+    result->draws =
+        mem_alloc_array((size_t)result->m * (size_t)net->n_params, sizeof *result->draws);
+    return result->draws != NULL ? ERR_OK
+                                 : err_set(err, ERR_NOMEM, "no memory for %d draws", result->m);
+}
+
+enum err_code solver_gaussians_new(struct solver_result *result,
+                                   const struct solver_problem *problem,
+                                   const struct solver_settings *settings,
+                                   const struct gauss_shape *shape, struct err *err)
+{
+    if (gauss_mixture_new(&result->gaussian, settings->members, shape, err) != ERR_OK) {
+        return err->code;
+    }
+    result->gaussian.n_draws = settings->draws;
+    result->gaussian.seed = (int64_t)problem->seed;
+    return ERR_OK;
+}
+
+void solver_members_as_draws(const struct solver_members *members, struct solver_result *result)
+{
+    size_t k = (size_t)members->tasks.problem->net->n_params;
+    for (int i = 0; i < members->tasks.n; i++) {
+        memcpy(result->draws + (size_t)i * k, solver_members_params(members, i),
+               k * sizeof *result->draws);
+    }
+}
+
 enum err_code solver_members_fit(struct solver_members *members, int member,
                                  const struct loss *loss, const struct data *rows, struct err *err)
 {
     struct fit_settings settings = solver_fit_settings(members->settings);
-    struct fit_problem fit = solver_fit_problem(&members->tasks, member, loss);
+    const struct solver_part part = solver_part_of(&members->tasks, members->settings, member);
+    struct fit_problem fit = solver_fit_problem(&part, loss);
     struct rng rng;
     if (rows != NULL) {
         fit.train = *rows;

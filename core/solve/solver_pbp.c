@@ -204,11 +204,14 @@ static enum err_code begin(const struct solver_pbp *self, int member, struct pas
                            struct err *err)
 {
     const struct solver_problem *p = self->tasks.problem;
+    const struct pbp_problem filtered = {.net = p->net,
+                                         .train = &p->train,
+                                         .sigmas = p->beliefs.noise_sigmas,
+                                         .init_factor = self->settings->init_factor};
     struct rng rng;
     rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);
     rng_init(&passes->rng, p->seed, RNG_BATCH, (uint32_t)member);
-    if (pbp_init(&passes->pbp, p->net, &p->train, p->beliefs.noise_sigmas,
-                 self->settings->init_factor, &rng, err) != ERR_OK) {
+    if (pbp_init(&passes->pbp, &filtered, &rng, err) != ERR_OK) {
         return err->code;
     }
     if (p->start != NULL) {
@@ -300,11 +303,9 @@ static enum err_code run(const struct solver_problem *problem,
     const struct gauss_shape shape = {
         .n_params = net->n_params, .n = net->n_params, .with_std = true};
     if (solver_tasks_init(&self.tasks, problem, settings->members, err) != ERR_OK ||
-        gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
+        solver_gaussians_new(result, problem, settings, &shape, err) != ERR_OK) {
         goto done;
     }
-    result->gaussian.n_draws = settings->draws;
-    result->gaussian.seed = (int64_t)problem->seed;
     self.noise = mem_zalloc_array(members * (size_t)problem->train.o, sizeof *self.noise);
     self.log_z = mem_zalloc_array(members * (size_t)settings->epochs, sizeof *self.log_z);
     self.lambda = mem_zalloc_array(members, sizeof *self.lambda);

@@ -97,9 +97,21 @@ struct objective solver_objective(const struct solver_problem *problem);
 
 struct fit_settings solver_fit_settings(const struct solver_settings *settings);
 
-/* A fit as task `task` of tasks on the problem's rows; its share is the whole task. */
-struct fit_problem solver_fit_problem(struct solver_tasks *tasks, int task,
-                                      const struct loss *loss);
+/* A fit as a part of a solver's work. */
+struct solver_part {
+    struct solver_tasks *tasks;
+    const struct solver_settings *settings;
+    int member;      /* the task whose progress it is */
+    int task;        /* where the checkpoint keeps its state */
+    double from, to; /* its share of the member's work, [0, 1] */
+};
+
+/* All of the work of a member. */
+struct solver_part solver_part_of(struct solver_tasks *tasks,
+                                  const struct solver_settings *settings, int member);
+
+/* The same for whoever runs the fit with rows or settings of its own. */
+struct fit_problem solver_fit_problem(const struct solver_part *part, const struct loss *loss);
 
 /*
  * Where a member starts: the network's K, at solver_start_fit or else at random, of its stream
@@ -108,23 +120,21 @@ struct fit_problem solver_fit_problem(struct solver_tasks *tasks, int task,
 void solver_start(const struct solver_problem *problem, const struct solver_settings *settings,
                   int member, int n_params, double *params);
 
-/*
- * Minimises a loss from params [loss.n_params], as task `task` of tasks, over its share [from, to]
- * of the task; rng: minibatches.
- */
-enum err_code solver_fit(struct solver_tasks *tasks, int task,
-                         const struct solver_settings *settings, const struct loss *loss,
-                         double from, double to, struct rng *rng, double *params,
-                         struct fit_result *result, struct err *err) MUST_CHECK;
+/* Minimises a loss from params [loss.n_params] on the problem's rows; rng: minibatches. */
+enum err_code solver_fit(const struct solver_part *part, const struct loss *loss, struct rng *rng,
+                         double *params, struct fit_result *result, struct err *err) MUST_CHECK;
 
 /*
- * Fits the problem's objective from the member's own start (solver_start): params
- * [objective_n_params], the network's K and learned log s_j. The usual first half of a solver:
- * streams (seed, RNG_INIT and RNG_BATCH, member).
+ * Fits an objective from the member's own start (solver_start): params [objective_n_params], the
+ * network's K and learned log s_j; streams (seed, RNG_INIT and RNG_BATCH, member).
  */
-enum err_code solver_fit_map(struct solver_tasks *tasks, int task,
-                             const struct solver_settings *settings, double from, double to,
-                             double *params, struct fit_result *result, struct err *err) MUST_CHECK;
+enum err_code solver_fit_objective(const struct solver_part *part,
+                                   const struct objective *objective, double *params,
+                                   struct fit_result *result, struct err *err) MUST_CHECK;
+
+/* Fits the objective that the beliefs make: the usual first half of a solver. */
+enum err_code solver_fit_map(const struct solver_part *part, double *params,
+                             struct fit_result *result, struct err *err) MUST_CHECK;
 
 /* Report of fits: best_loss, best_epoch and epochs of each, under "members.". */
 enum err_code solver_report_fits(struct report *report, int n, const struct fit_result *fits,
@@ -172,6 +182,20 @@ enum err_code solver_members_init(struct solver_members *members,
                                   const struct solver_settings *settings, int n_params,
                                   struct err *err) MUST_CHECK;
 void solver_members_release(struct solver_members *members);
+
+/* Room for the m draws of a result. ERR_NOMEM. */
+enum err_code solver_draws_new(struct solver_result *result, const struct resnet *net,
+                               struct err *err) MUST_CHECK;
+
+/* One Gaussian for each of settings->members, of zeros, as a result that draws `draws` of each.
+ * ERR_NOMEM. */
+enum err_code solver_gaussians_new(struct solver_result *result,
+                                   const struct solver_problem *problem,
+                                   const struct solver_settings *settings,
+                                   const struct gauss_shape *shape, struct err *err) MUST_CHECK;
+
+/* The members' networks become the draws of a result. */
+void solver_members_as_draws(const struct solver_members *members, struct solver_result *result);
 
 /* Parameters of one member, [n_params]. */
 double *solver_members_params(const struct solver_members *members, int member);

@@ -93,20 +93,16 @@ static enum err_code run(const struct solver_problem *problem,
 {
     struct rms rms = {.objective = solver_objective(problem)};
     struct solver_members *members = &rms.members;
-    size_t n = (size_t)settings->members;
     size_t k = (size_t)problem->net->n_params;
-    rms.anchors = mem_alloc_array(n * k, sizeof *rms.anchors);
-    result->draws = mem_alloc_array(n * k, sizeof *result->draws);
-    if (rms.anchors == NULL || result->draws == NULL) {
-        err_set(err, ERR_NOMEM, "no memory for %d networks", settings->members);
-    } else if (solver_members_init(members, problem, settings,
-                                   objective_n_params(&rms.objective, problem->net),
-                                   err) == ERR_OK &&
-               par_run(problem->n_threads, settings->members, run_member, &rms, err) == ERR_OK) {
-        for (int j = 0; j < settings->members; j++) {
-            memcpy(result->draws + (size_t)j * k, solver_members_params(members, j),
-                   k * sizeof *result->draws);
-        }
+    rms.anchors = mem_alloc_array((size_t)settings->members * k, sizeof *rms.anchors);
+    if (rms.anchors == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %d anchors", settings->members);
+    }
+    if (solver_draws_new(result, problem->net, err) == ERR_OK &&
+        solver_members_init(members, problem, settings,
+                            objective_n_params(&rms.objective, problem->net), err) == ERR_OK &&
+        par_run(problem->n_threads, settings->members, run_member, &rms, err) == ERR_OK) {
+        solver_members_as_draws(members, result);
         err_kept(solver_members_tell(members, problem->net->n_params, result, err));
     }
     solver_members_release(members);

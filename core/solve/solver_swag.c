@@ -355,8 +355,9 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     double from = (double)s->epochs / ((double)s->epochs + (double)s->swag_epochs);
     struct walk walk = {.swag = NULL};
     (void)worker;
-    if (solver_fit_map(&members->tasks, member, s, 0.0, from,
-                       solver_members_params(members, member), &members->fits[member],
+    struct solver_part part = solver_part_of(&members->tasks, s, member);
+    part.to = from;
+    if (solver_fit_map(&part, solver_members_params(members, member), &members->fits[member],
                        err) != ERR_OK ||
         walk_init(&walk, swag, member, err) != ERR_OK || walk_run(&walk, from, err) != ERR_OK) {
         err_prefix(err, "member %d", member);
@@ -398,11 +399,9 @@ static enum err_code run(const struct solver_problem *problem,
         return err->code;
     }
     const struct gauss_shape shape = {.n_params = k, .n = k, .with_std = true, .rank = swag.rank};
-    if (gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
+    if (solver_gaussians_new(result, problem, settings, &shape, err) != ERR_OK) {
         return err->code;
     }
-    result->gaussian.n_draws = settings->draws;
-    result->gaussian.seed = (int64_t)problem->seed;
     if (solver_members_init(&swag.members, problem, settings,
                             objective_n_params(&swag.objective, problem->net), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &swag, err) == ERR_OK &&

@@ -71,35 +71,42 @@ struct fit_settings solver_fit_settings(const struct solver_settings *settings)
     };
 }
 
-struct fit_problem solver_fit_problem(struct solver_tasks *tasks, int task, const struct loss *loss)
+struct solver_part solver_part_of(struct solver_tasks *tasks,
+                                  const struct solver_settings *settings, int member)
 {
-    const struct solver_problem *p = tasks->problem;
+    return (struct solver_part){.tasks = tasks,
+                                .settings = settings,
+                                .member = member,
+                                .task = member,
+                                .from = 0.0,
+                                .to = 1.0};
+}
+
+struct fit_problem solver_fit_problem(const struct solver_part *part, const struct loss *loss)
+{
+    const struct solver_problem *p = part->tasks->problem;
     return (struct fit_problem){
         .loss = *loss,
         .train = p->train,
         .validation = p->validation,
         .cancel = p->cancel,
         .checkpoint = p->checkpoint,
-        .task = task,
+        .task = part->task,
         .progress = solver_tasks_progress,
-        .progress_ctx = tasks,
-        .member = task,
-        .n_members = tasks->n,
-        .fraction_from = 0.0,
-        .fraction_to = 1.0,
+        .progress_ctx = part->tasks,
+        .member = part->member,
+        .n_members = part->tasks->n,
+        .fraction_from = part->from,
+        .fraction_to = part->to,
     };
 }
 
-enum err_code solver_fit(struct solver_tasks *tasks, int task,
-                         const struct solver_settings *settings, const struct loss *loss,
-                         double from, double to, struct rng *rng, double *params,
-                         struct fit_result *result, struct err *err)
+enum err_code solver_fit(const struct solver_part *part, const struct loss *loss, struct rng *rng,
+                         double *params, struct fit_result *result, struct err *err)
 {
-    struct fit_settings fit_settings = solver_fit_settings(settings);
-    struct fit_problem fit = solver_fit_problem(tasks, task, loss);
-    fit.fraction_from = from;
-    fit.fraction_to = to;
-    return fit_run(&fit, &fit_settings, rng, params, result, err);
+    struct fit_settings settings = solver_fit_settings(part->settings);
+    struct fit_problem fit = solver_fit_problem(part, loss);
+    return fit_run(&fit, &settings, rng, params, result, err);
 }
 
 void solver_start(const struct solver_problem *problem, const struct solver_settings *settings,
@@ -119,23 +126,29 @@ void solver_start(const struct solver_problem *problem, const struct solver_sett
     }
 }
 
-enum err_code solver_fit_map(struct solver_tasks *tasks, int task,
-                             const struct solver_settings *settings, double from, double to,
-                             double *params, struct fit_result *result, struct err *err)
+enum err_code solver_fit_objective(const struct solver_part *part,
+                                   const struct objective *objective, double *params,
+                                   struct fit_result *result, struct err *err)
 {
-    const struct solver_problem *p = tasks->problem;
-    struct objective objective = solver_objective(p);
+    const struct solver_problem *p = part->tasks->problem;
     struct objective_loss loss = {.net = NULL};
     struct rng rng;
-    if (objective_loss_init(&loss, &objective, p->net, err) != ERR_OK) {
+    if (objective_loss_init(&loss, objective, p->net, err) != ERR_OK) {
         return err->code;
     }
     struct loss as_loss = objective_loss_as_loss(&loss);
-    solver_start(p, settings, task, as_loss.n_params, params);
-    rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)task);
-    err_kept(solver_fit(tasks, task, settings, &as_loss, from, to, &rng, params, result, err));
+    solver_start(p, part->settings, part->member, as_loss.n_params, params);
+    rng_init(&rng, p->seed, RNG_BATCH, (uint32_t)part->member);
+    err_kept(solver_fit(part, &as_loss, &rng, params, result, err));
     objective_loss_release(&loss);
     return err->code;
+}
+
+enum err_code solver_fit_map(const struct solver_part *part, double *params,
+                             struct fit_result *result, struct err *err)
+{
+    struct objective objective = solver_objective(part->tasks->problem);
+    return solver_fit_objective(part, &objective, params, result, err);
 }
 
 enum err_code solver_report_fits(struct report *report, int n, const struct fit_result *fits,

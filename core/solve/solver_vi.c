@@ -112,8 +112,9 @@ static void set_weights(struct vi_loss *self, const double *params, bool draw)
 }
 
 double vi_loss_eval(struct vi_loss *self, const struct data *rows, const double *params,
-                    double scale, double *grad, struct vi_parts *parts)
+                    double *grad, struct vi_parts *parts)
 {
+    double scale = 1.0 / (double)self->n_samples;
     int k = self->inner.net->n_params;
     int all = objective_n_params(&self->inner.objective, self->inner.net);
     double share = (double)rows->n / (double)self->inner.objective.n_total;
@@ -151,7 +152,6 @@ static double train(void *ctx, const struct data *rows, const double *params, do
                     struct rng *rng)
 {
     struct vi_loss *self = ctx;
-    double scale = 1.0 / (double)self->n_samples;
     double value = 0.0;
     if (grad != NULL) {
         memset(grad, 0, (size_t)vi_n_params(self) * sizeof *grad);
@@ -160,7 +160,7 @@ static double train(void *ctx, const struct data *rows, const double *params, do
         for (int i = 0; i < self->inner.net->n_params; i++) {
             self->epsilon[i] = rng_normal(rng);
         }
-        value += vi_loss_eval(self, rows, params, scale, grad, NULL);
+        value += vi_loss_eval(self, rows, params, grad, NULL);
     }
     return value;
 }
@@ -255,11 +255,9 @@ static enum err_code run(const struct solver_problem *problem,
     vi.objective.kind = OBJECTIVE_NLL;
     int n_params = k + objective_n_params(&vi.objective, problem->net);
     const struct gauss_shape shape = {.n_params = k, .n = k, .with_std = true};
-    if (gauss_mixture_new(&result->gaussian, settings->members, &shape, err) != ERR_OK) {
+    if (solver_gaussians_new(result, problem, settings, &shape, err) != ERR_OK) {
         return err->code;
     }
-    result->gaussian.n_draws = settings->draws;
-    result->gaussian.seed = (int64_t)problem->seed;
     if (solver_members_init(&vi.members, problem, settings, n_params, err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &vi, err) == ERR_OK &&
         solver_check_gaussian(&result->gaussian, k, err) == ERR_OK) {

@@ -37,11 +37,12 @@ struct vi_parts {
 };
 
 /*
- * Loss for self->epsilon on some rows, times scale: (log q - log p) n / n_total + negative log
- * likelihood. Its gradient is added to grad [vi_n_params] unless that is NULL; parts may be NULL.
+ * A sample's share of the loss on some rows, for self->epsilon: 1 / n_samples times
+ * (log q - log p) n / n_total + negative log likelihood. Its gradient is added to
+ * grad [vi_n_params] unless that is NULL; parts may be NULL.
  */
 double vi_loss_eval(struct vi_loss *self, const struct data *rows, const double *params,
-                    double scale, double *grad, struct vi_parts *parts);
+                    double *grad, struct vi_parts *parts);
 
 struct loss vi_loss_as_loss(struct vi_loss *self);
 

@@ -21,6 +21,7 @@
 #include "predict/conformal_scores.h"
 #include "predict/evaluation.h"
 #include "predict/precision.h"
+#include "solve/residuals.h"
 #include "train/train_part.h"
 #include "train/train_rows.h"
 #include "train/train_warm.h"
@@ -117,39 +118,20 @@ static enum err_code take_fold(const struct trainee *t, int fold, bool within,
 
 /* ---- noise and prior ---- */
 
+#define MIN_SIGMA 1e-4 /* of scaled outputs */
+
 /* Root mean squares of a fit's residuals, scaled: of kept rows where there are some. */
-static enum err_code residuals(const struct trainee *t, const double *params, double *sigmas,
-                               struct err *err)
+static enum err_code estimate_sigmas(const struct trainee *t, const double *params, double *sigmas,
+                                     struct err *err)
 {
-    const struct resnet *net = &t->model->net;
     struct data rows = train_rows_scaled(t->kept.n > 0 ? &t->kept : &t->train);
-    struct resnet_tape *tape = resnet_tape_new(net, OBJECTIVE_TILE);
-    double *f = mem_alloc_array(OBJECTIVE_TILE * (size_t)net->n_out, sizeof *f);
-    if (tape == NULL || f == NULL) {
-        err_set(err, ERR_NOMEM, "no memory to estimate the noise");
-        goto done;
-    }
-    resnet_set_params(tape, params);
-    memset(sigmas, 0, (size_t)rows.o * sizeof *sigmas);
-    for (int first = 0; first < rows.n; first += OBJECTIVE_TILE) {
-        int n = rows.n - first < OBJECTIVE_TILE ? rows.n - first : OBJECTIVE_TILE;
-        if (cancel_is_requested(t->run->cancel)) {
-            err_set(err, ERR_CANCELLED, "cancelled as the noise was estimated");
-            goto done;
-        }
-        resnet_forward(tape, n, rows.x + (size_t)first * (size_t)rows.d, f);
-        for (int c = 0; c < n * rows.o; c++) {
-            double dev = f[c] - rows.y[(size_t)first * (size_t)rows.o + (size_t)c];
-            sigmas[c % rows.o] += dev * dev;
-        }
+    if (residual_squares(&t->model->net, &rows, params, t->run->cancel, sigmas, err) != ERR_OK) {
+        return err->code;
     }
     for (int j = 0; j < rows.o; j++) {
-        sigmas[j] = fmax(sqrt(sigmas[j] / (double)rows.n), 1e-4);
+        sigmas[j] = fmax(sqrt(sigmas[j] / (double)rows.n), MIN_SIGMA);
     }
-done:
-    resnet_tape_free(tape);
-    mem_free(f);
-    return err->code;
+    return ERR_OK;
 }
 
 /* noise_sigmas from one network fitted to the squared error. */
@@ -165,7 +147,7 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
         .start = t->warm.start,
         .seed = (uint64_t)spec->seed,
     };
-    struct train_part part;
+    struct train_part part = {.run = t->run, .number = 0, .from = 0.0, .to = 0.1};
     double *params = mem_alloc_array((size_t)t->model->net.n_params, sizeof *params);
     if (params == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to estimate the noise");
@@ -173,9 +155,9 @@ static enum err_code estimate_noise(struct trainee *t, struct err *err)
     if (settings.epochs == 0) {
         settings.epochs = solver_defaults(spec->solver).epochs;
     }
-    train_part_init(&part, t->run, 0, 0.0, 0.1, &problem);
+    train_part_attach(&part, &problem);
     if (solver_fit_network(&problem, &settings, params, err) == ERR_OK) {
-        err_kept(residuals(t, params, t->noise_sigmas, err));
+        err_kept(estimate_sigmas(t, params, t->noise_sigmas, err));
     }
     mem_free(params);
     return err->code;
@@ -350,7 +332,10 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
     const struct train_spec *spec = t->run->spec;
     double start = t->noise_sigmas != NULL && spec->noise == NOISE_ESTIMATED ? 0.1 : 0.0;
     double share = (1.0 - start) / (double)t->n_folds;
-    struct train_part part;
+    struct train_part part = {.run = t->run,
+                              .number = fold + 1,
+                              .from = start + share * fold,
+                              .to = start + share * (fold + 1)};
     struct solver_problem problem = {
         .net = &t->model->net,
         .train = train_rows_scaled(rows),
@@ -363,8 +348,7 @@ static enum err_code solve(struct trainee *t, int fold, const struct train_rows 
         /* Folds differ in their random numbers too. */
         .seed = (uint64_t)spec->seed + 0x9E3779B97F4A7C15u * (uint64_t)fold,
     };
-    train_part_init(&part, t->run, fold + 1, start + share * fold, start + share * (fold + 1),
-                    &problem);
+    train_part_attach(&part, &problem);
     return solver_run(spec->solver, &problem, &spec->settings, result, err);
 }
 

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/train_part.h"
 
+/* Runs stand one after the other. */
+int train_part_task(int number, int task)
+{
+    return number * TRAIN_PART_TASKS + task;
+}
+
 static bool part_due(void *ctx, int task)
 {
     const struct train_part *part = ctx;
-    return checkpoint_due(part->run->checkpoint, part->first_task + task);
+    return checkpoint_due(part->run->checkpoint, train_part_task(part->number, task));
 }
 
 static enum err_code part_save(void *ctx, int task, const void *bytes, size_t n_bytes,
@@ -12,14 +18,14 @@ static enum err_code part_save(void *ctx, int task, const void *bytes, size_t n_
 {
     const struct train_part *part = ctx;
     const struct checkpoint *whole = part->run->checkpoint;
-    return whole->save(whole->ctx, part->first_task + task, bytes, n_bytes, err);
+    return whole->save(whole->ctx, train_part_task(part->number, task), bytes, n_bytes, err);
 }
 
 static enum err_code part_load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
 {
     const struct train_part *part = ctx;
     const struct checkpoint *whole = part->run->checkpoint;
-    return whole->load(whole->ctx, part->first_task + task, bytes, n_bytes, err);
+    return whole->load(whole->ctx, train_part_task(part->number, task), bytes, n_bytes, err);
 }
 
 static void part_progress(void *ctx, const struct progress *progress)
@@ -30,17 +36,9 @@ static void part_progress(void *ctx, const struct progress *progress)
     part->run->progress(part->run->progress_ctx, &all);
 }
 
-/* Runs stand one after the other. */
-int train_part_task(int number, int task)
+void train_part_attach(struct train_part *part, struct solver_problem *problem)
 {
-    return number * TRAIN_PART_TASKS + task;
-}
-
-void train_part_init(struct train_part *part, const struct train_run *run, int number, double from,
-                     double to, struct solver_problem *problem)
-{
-    *part = (struct train_part){
-        .run = run, .first_task = train_part_task(number, 0), .from = from, .to = to};
+    const struct train_run *run = part->run;
     part->checkpoint =
         (struct checkpoint){.ctx = part, .due = part_due, .save = part_save, .load = part_load};
     problem->checkpoint = run->checkpoint != NULL ? &part->checkpoint : NULL;

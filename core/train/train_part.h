@@ -8,18 +8,15 @@
 #define TRAIN_PART_TASKS 8192 /* of one solver run */
 
 struct train_part {
-    const struct train_run *run; /* borrowed */
-    int first_task;
-    double from, to; /* share of the whole */
-    struct checkpoint checkpoint;
+    const struct train_run *run;  /* borrowed */
+    int number;                   /* of the solver run within the training */
+    double from, to;              /* its share of the whole, [0, 1] */
+    struct checkpoint checkpoint; /* set by train_part_attach */
 };
 
-/*
- * Makes the problem report, stop and keep its state as the number-th solver run of a training. The
- * part must outlive the solver run.
- */
-void train_part_init(struct train_part *part, const struct train_run *run, int number, double from,
-                     double to, struct solver_problem *problem);
+/* Makes the problem report, stop and keep its state as this part. The part must outlive the solver
+ * run. */
+void train_part_attach(struct train_part *part, struct solver_problem *problem);
 
 /* The number of a task of such a run in the whole training's checkpoint. */
 int train_part_task(int number, int task);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What handlers may use. Filled by main (or a test), immutable while requests run. */
+/* What handlers may use. Main (or a test) fills it; it does not change while requests run. */
 #ifndef APP_H
 #define APP_H
 
@@ -22,13 +22,13 @@ struct app {
     struct db *db;
     struct models *models;
     struct batcher *batcher;
-    struct offload *offload; /* NULL: handlers run where they are called */
+    struct offload *offload; /* NULL: handlers run in the thread that calls them */
     struct trainer *trainer;
     struct keeper *keeper;
     struct events *events;
     struct log *log;
     struct metrics *metrics;
-    atomic_bool draining; /* set once the daemon begins to stop */
+    atomic_bool draining; /* set when the daemon begins to stop */
 };
 
 typedef enum err_code handler_fn(struct app *app, const struct request *req, struct response *res,

@@ -22,7 +22,7 @@ static handler_fn *const handlers[] = {
 #undef ROUTE
 };
 
-/* The last label stands for requests that match no route. */
+/* The last label counts requests that match no route. */
 static const char *const labels[] = {
 #define ROUTE(method, pattern, handler, label) label,
 #include "api/routes.def"
@@ -38,7 +38,7 @@ const char *const *dispatch_labels(int *n)
     return labels;
 }
 
-/* Probes and numbers are answered to the last. */
+/* Probes and metrics are answered until the end. */
 static bool answers_while_draining(const char *path)
 {
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
@@ -51,15 +51,18 @@ static enum err_code call_handler(void *ctx, struct request *req, struct respons
     return handlers[req->route](ctx, req, res, err);
 }
 
-/* What may read or write the disk for long. Predictions and evaluations see to themselves. */
-static bool is_long(const struct request *req)
+/*
+ * May the request read or write the disk for long? Predictions and evaluations leave the thread by
+ * themselves.
+ */
+static bool may_use_disk(const struct request *req)
 {
     return req->method != HTTP_GET && req->method != HTTP_HEAD &&
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
 }
 
-static enum err_code run(struct app *app, struct request *req, struct response *res,
-                         struct err *err)
+static enum err_code handle_request(struct app *app, struct request *req, struct response *res,
+                                    struct err *err)
 {
     const char *allow = NULL;
     req->route = N_ROUTES;
@@ -77,13 +80,13 @@ static enum err_code run(struct app *app, struct request *req, struct response *
         !answers_while_draining(req->path)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
-    if (!is_long(req)) {
+    if (!may_use_disk(req)) {
         return call_handler(app, req, res, err);
     }
-    if (offload_take(app->offload, call_handler, app, req, res)) {
+    if (offload_submit(app->offload, call_handler, app, req, res)) {
         return ERR_OK;
     }
-    return offload_skip(call_handler, app, req, res, err);
+    return offload_run_here(call_handler, app, req, res, err);
 }
 
 static void log_request(const struct app *app, const struct request *req,
@@ -104,9 +107,9 @@ static void log_request(const struct app *app, const struct request *req,
              err->code != ERR_OK ? err_msg(err) : "", NULL);
 }
 
-/* The first half of a request or, when it was put aside, its second. */
-static enum err_code run_half(struct app *app, struct request *req, struct response *res,
-                              struct err *err)
+/* A new request from its beginning, one that was put aside from where its handler left off. */
+static enum err_code begin_or_continue(struct app *app, struct request *req, struct response *res,
+                                       struct err *err)
 {
     struct later later = req->later;
     req->later = (struct later){.run = NULL};
@@ -114,7 +117,7 @@ static enum err_code run_half(struct app *app, struct request *req, struct respo
         return later.run(later.ctx, res, err);
     }
     req->arrived_ns = clock_ns();
-    return run(app, req, res, err);
+    return handle_request(app, req, res, err);
 }
 
 void dispatch(void *ctx, struct request *req, struct response *res)
@@ -122,7 +125,7 @@ void dispatch(void *ctx, struct request *req, struct response *res)
     struct app *app = ctx;
     struct err err = ERR_INIT;
     metrics_add(&app->metrics->requests_active, 1);
-    if (run_half(app, req, res, &err) != ERR_OK) {
+    if (begin_or_continue(app, req, res, &err) != ERR_OK) {
         error_body_write(&err, req->arena, res);
     }
     metrics_add(&app->metrics->requests_active, -1);

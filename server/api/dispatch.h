@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a request to its response: route, handler, error body, metrics, log. */
+/* Answers a request: finds the route, calls the handler, writes the error body, metrics and log. */
 #ifndef DISPATCH_H
 #define DISPATCH_H
 
@@ -8,7 +8,7 @@
 /* A daemon_handler; ctx is a struct app. */
 void dispatch(void *ctx, struct request *req, struct response *res);
 
-/* Metric labels of the routes, in their order. */
+/* The labels of the routes in metrics, in the order of the routes. */
 const char *const *dispatch_labels(int *n);
 
 #endif

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* No default: a new code must be given a status before this compiles without a warning. */
-int error_status(enum err_code code)
+/* No default: without a status for a new code this does not compile without a warning. */
+static int error_status(enum err_code code)
 {
     switch (code) {
     case ERR_OK:
@@ -40,13 +40,13 @@ int error_status(enum err_code code)
     case ERR_QUEUE_FULL:
         return 429;
     case ERR_ABANDONED:
-        return 499; /* as nginx logs it; nobody reads it */
+        return 499; /* as in the logs of nginx; the client does not see it */
     case ERR_CORRUPT:
     case ERR_INTERNAL:
         return 500;
     case ERR_BUSY:
     case ERR_DRAINING:
-    case ERR_IO: /* a disk that fails may work again: the request is worth another try */
+    case ERR_IO: /* a failing disk may work again: another try makes sense */
     case ERR_NOMEM:
         return 503;
     case ERR_DEADLINE:
@@ -57,7 +57,8 @@ int error_status(enum err_code code)
     return 500;
 }
 
-/* Client text in a message may be cut within a character: what is not UTF-8 becomes '?'. */
+/* A message may quote the client's text and cut it inside a character: '?' replaces what is no
+ * UTF-8. */
 static void make_utf8(char *text)
 {
     if (!utf8_is_valid(text, strlen(text))) {

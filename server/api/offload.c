@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-/* One request at work; in its arena, which nobody else uses meanwhile. */
+/* One request; lives in its arena, which nobody else uses meanwhile. */
 struct task {
     offload_fn *fn;
     void *ctx;
@@ -29,8 +29,8 @@ struct offload {
 
 /* ---- the threads ---- */
 
-/* NULL: it is time to end. *late: too late to begin. */
-static struct task *next_task(struct offload *offload, bool *late)
+/* Waits for a task; NULL: the thread shall end. *late: the task must not begin any more. */
+static struct task *wait_for_task(struct offload *offload, bool *late)
 {
     pthread_mutex_lock(&offload->lock);
     while (offload->first == NULL && !offload->stopping) {
@@ -46,17 +46,17 @@ static struct task *next_task(struct offload *offload, bool *late)
     return task;
 }
 
-static void *work(void *arg)
+static void *serve_tasks(void *arg)
 {
     struct offload *offload = arg;
     struct task *task;
     bool late = false;
     struct err priority = ERR_INIT;
     if (threads_set_nice(OFFLOAD_NICE, &priority) != ERR_OK) {
-        log_warn(offload->settings.log, "writing threads run at usual priority", "reason",
+        log_warn(offload->settings.log, "writing threads run at normal priority", "reason",
                  err_msg(&priority), NULL);
     }
-    while ((task = next_task(offload, &late)) != NULL) {
+    while ((task = wait_for_task(offload, &late)) != NULL) {
         struct request *req = task->req;
         if (late) {
             err_set(&task->err, ERR_DRAINING, "the server is stopping");
@@ -70,32 +70,32 @@ static void *work(void *arg)
 
 /* ---- requests ---- */
 
-/* What the handler has left to be done on the connection's thread. */
-static enum err_code go_on(struct response *res, struct err *err)
+/* Does what the handler has left for the connection's thread. */
+static enum err_code run_rest(struct response *res, struct err *err)
 {
     struct later left = res->later;
     res->later = (struct later){.run = NULL};
     return err->code == ERR_OK && left.run != NULL ? left.run(left.ctx, res, err) : err->code;
 }
 
-/* Back on the connection's thread, with what the handler has left. */
-static enum err_code hand_back(void *ctx, struct response *res, struct err *err)
+/* On the connection's thread, after the task. */
+static enum err_code finish_task(void *ctx, struct response *res, struct err *err)
 {
     const struct task *task = ctx;
     *res = task->res;
     *err = task->err;
-    return go_on(res, err);
+    return run_rest(res, err);
 }
 
-enum err_code offload_skip(offload_fn *fn, void *ctx, struct request *req, struct response *res,
-                           struct err *err)
+enum err_code offload_run_here(offload_fn *fn, void *ctx, struct request *req, struct response *res,
+                               struct err *err)
 {
     err_kept(fn(ctx, req, res, err));
-    return go_on(res, err);
+    return run_rest(res, err);
 }
 
-/* The client went away. */
-static void drop(void *ctx)
+/* The client has gone. */
+static void drop_task(void *ctx)
 {
     const struct task *task = ctx;
     if (task->res.source.release != NULL) {
@@ -106,8 +106,8 @@ static void drop(void *ctx)
     }
 }
 
-/* False: nobody would take it out again. */
-static bool append(struct offload *offload, struct task *task)
+/* False: the threads are ending. */
+static bool enqueue(struct offload *offload, struct task *task)
 {
     pthread_mutex_lock(&offload->lock);
     bool taken = !offload->stopping;
@@ -122,8 +122,8 @@ static bool append(struct offload *offload, struct task *task)
     return taken;
 }
 
-bool offload_take(struct offload *offload, offload_fn *fn, void *ctx, struct request *req,
-                  struct response *res)
+bool offload_submit(struct offload *offload, offload_fn *fn, void *ctx, struct request *req,
+                    struct response *res)
 {
     struct task *task = NULL;
     if (offload == NULL || req->ops == NULL) {
@@ -136,10 +136,10 @@ bool offload_take(struct offload *offload, offload_fn *fn, void *ctx, struct req
     task->fn = fn;
     task->ctx = ctx;
     task->req = req;
-    res->later = (struct later){.run = hand_back, .drop = drop, .ctx = task};
+    res->later = (struct later){.run = finish_task, .drop = drop_task, .ctx = task};
     /* In this order: it may be resumed before this returns. */
     req->ops->suspend(req->exchange);
-    if (!append(offload, task)) {
+    if (!enqueue(offload, task)) {
         err_set(&task->err, ERR_DRAINING, "the server is stopping");
         req->ops->resume(req->exchange);
     }
@@ -163,7 +163,8 @@ enum err_code offload_start(const struct offload_settings *settings, struct offl
     pthread_mutex_init(&offload->lock, NULL);
     pthread_cond_init(&offload->wake, NULL);
     while (offload->n_threads < settings->n_threads && err->code == ERR_OK) {
-        if (threads_start(&threads[offload->n_threads], "writer", work, offload, err) == ERR_OK) {
+        if (threads_start(&threads[offload->n_threads], "writer", serve_tasks, offload, err) ==
+            ERR_OK) {
             offload->n_threads++;
         }
     }

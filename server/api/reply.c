@@ -65,11 +65,6 @@ enum err_code reply_number(const char *text, const char *what, int64_t *number, 
     return ERR_OK;
 }
 
-enum err_code reply_job_id(const char *text, int64_t *id, struct err *err)
-{
-    return reply_number(text, "job", id, err);
-}
-
 enum err_code reply_query_int(const struct request *req, const char *key, int64_t low, int64_t high,
                               int64_t *out, struct err *err)
 {

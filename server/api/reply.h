@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small things that handlers share: reading what a path names, sending JSON. */
+/* What handlers share: reading what a path or a query names, sending JSON. */
 #ifndef REPLY_H
 #define REPLY_H
 
@@ -18,21 +18,19 @@ enum err_code reply_json(struct response *res, int status, const struct json_wri
 enum err_code reply_text(struct response *res, const char *type, struct textbuf *text,
                          struct err *err) MUST_CHECK;
 
-/* A path or query parameter as a model name. ERR_INVALID with the rule. */
+/* A parameter of the path as the name of a model. ERR_INVALID, which tells the rule. */
 enum err_code reply_model_name(const char *text, const char **name, struct err *err) MUST_CHECK;
 
 /* A version in JSON: a number from 1, or its text (version_ref.h). `where` names it. */
 enum err_code reply_version(const json_t *value, const char *where, struct version_ref *ref,
                             struct err *err) MUST_CHECK;
 
-/* A job's number in a path. */
-enum err_code reply_job_id(const char *text, int64_t *id, struct err *err) MUST_CHECK;
-
-/* The number of some other thing in a path; ERR_NOT_FOUND with its name when it is none. */
+/* The number of a job, a batch or the like in the path; `what` names it. ERR_NOT_FOUND. */
 enum err_code reply_number(const char *text, const char *what, int64_t *number,
                            struct err *err) MUST_CHECK;
 
-/* A number in the query; stays as it is when the key is absent. low: 0 or 1. ERR_INVALID. */
+/* A number in the query, written in digits; *out stays when the key is absent. low: 0 or 1.
+ * ERR_INVALID. */
 enum err_code reply_query_int(const struct request *req, const char *key, int64_t low, int64_t high,
                               int64_t *out, struct err *err) MUST_CHECK;
 
@@ -50,7 +48,10 @@ void reply_write_aliases(struct json_write *json, const char *key, const struct 
 /* An ISO 8601 time in UTC, or null for 0. */
 void reply_write_time(struct json_write *json, const char *key, int64_t time_ms);
 
-/* True, after a 304 or 412 has been chosen, when the conditional headers end the exchange. */
+/*
+ * Sets ETag. *not_modified: If-None-Match has the same tag, status 304 is set and no body is
+ * needed. digest: of the version, in hexadecimal. ERR_NOMEM.
+ */
 enum err_code reply_etag(const struct request *req, struct response *res, const char *digest,
                          bool *not_modified, struct err *err) MUST_CHECK;
 

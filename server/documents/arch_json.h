@@ -13,13 +13,14 @@
 extern const struct json_fields arch_json_fields;
 
 /*
- * Reads an object over the defaults already in *arch. `complete` demands inputs and outputs (a
- * model document); without it they may be absent and stay as they are. Unknown keys are refused.
+ * Reads an object over the defaults that *arch holds. `complete`, for a model document: inputs,
+ * outputs, width and layers must be there; otherwise they stay as they are. Unknown keys are
+ * refused.
  */
 enum err_code arch_json_read(const json_t *object, bool complete, struct arch *arch,
                              struct err *err) MUST_CHECK;
 
-/* Every field; inputs and outputs only when above 0. */
+/* Every member; inputs and outputs only when above 0. */
 void arch_json_write(struct json_write *json, const char *key, const struct arch *arch);
 
 #endif

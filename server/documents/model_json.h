@@ -12,8 +12,8 @@
 #include <jansson.h>
 
 /*
- * A published model with one reference; the arena is scratch. Errors name the field, and draw (row)
- * and parameter (column).
+ * A published model with one reference; the arena is scratch. Errors name the key and, in arrays of
+ * parameters, the draw (row) and the parameter (column).
  */
 enum err_code model_json_parse(const char *text, size_t len, struct arena *arena,
                                struct model **out, struct err *err) MUST_CHECK;
@@ -25,7 +25,7 @@ void model_json_write(struct json_write *json, const char *key, const struct mod
 void model_json_write_noise(struct json_write *json, const struct model *model);
 void model_json_write_precision(struct json_write *json, const struct model *model);
 
-/* *single as the key "precision" of the object says; untouched when it is absent. */
+/* Sets *single by the member "precision"; untouched when that is absent. */
 enum err_code model_json_read_precision(const json_t *object, const char *where, bool *single,
                                         struct err *err) MUST_CHECK;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files that read and write model documents share. */
+/* Shared by the files that read and write model documents. */
 #ifndef MODEL_JSON_PRIV_H
 #define MODEL_JSON_PRIV_H
 
@@ -8,7 +8,7 @@
 #include "documents/quality_json.h"
 #include "formats/json_tensor.h"
 
-/* Arrays of numbers that are read from the text itself. */
+/* Arrays of numbers that json_tensor reads from the text. */
 enum {
     TENSOR_DRAWS,
     TENSOR_MEAN,
@@ -24,20 +24,25 @@ struct model_tensors {
     struct json_tensor of[N_MODEL_TENSORS];
 };
 
-/* An object under `key`; absent or null gives NULL. ERR_INVALID. */
+/* The object under `key`; NULL when it is absent or null. ERR_INVALID. */
 enum err_code model_json_object(const json_t *parent, const char *key, const json_t **out,
                                 struct err *err) MUST_CHECK;
 
-/* An optional [k x 2] array of low and high; *out by mem, untouched when it is not there. */
+/* An optional [k x 2] array of low and high ends; *out by mem, untouched when it is absent. */
 enum err_code model_json_ranges(const json_t *value, const char *what, int k, double **out,
                                 struct err *err) MUST_CHECK;
 
-/* A new model with the document's posterior. */
+/* An optional array under `key` of an object: absent and null are fine, other values are not. */
+enum err_code model_json_check_optional(const struct json_tensor *tensor, const json_t *object,
+                                        const char *where, const char *key,
+                                        struct err *err) MUST_CHECK;
+
+/* A new model with the posterior of the document. */
 enum err_code posterior_json_read(const json_t *document, const struct model_tensors *tensors,
                                   const struct arch *arch, struct model **out,
                                   struct err *err) MUST_CHECK;
 
-/* Scores, calibration, report and warnings, where they are there. */
+/* Scores, calibration, report and warnings, as far as the document has them. */
 enum err_code quality_json_read(const json_t *document, const struct model_tensors *tensors,
                                 struct model *model, struct err *err) MUST_CHECK;
 

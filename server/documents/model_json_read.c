@@ -35,6 +35,17 @@ enum err_code model_json_ranges(const json_t *value, const char *what, int k, do
     return json_read_matrix(value, what, k, 2, *out, err);
 }
 
+enum err_code model_json_check_optional(const struct json_tensor *tensor, const json_t *object,
+                                        const char *where, const char *key, struct err *err)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!tensor->found && value != NULL && !json_is_null(value)) {
+        return err_set(err, ERR_INVALID, "%s: %s is %s, an array of numbers or null is needed",
+                       where, key, json_read_kind(value));
+    }
+    return ERR_OK;
+}
+
 static enum err_code read_scaler(const json_t *object, const char *where, struct scaler *scaler,
                                  struct err *err)
 {
@@ -98,7 +109,7 @@ static enum err_code read_scaling(const json_t *document, struct model *model, s
     return read_scalers(scaling, "outputs", model->o, model->out, err);
 }
 
-/* {"sigma":[..]}, or {"kind":"predicted"} when half of the network's outputs tell of it. */
+/* {"sigma":[..]}, or {"kind":"predicted"} if half of the network's outputs predict the noise. */
 static enum err_code read_noise(const json_t *document, struct model *model, struct err *err)
 {
     static const char *const keys[] = {"sigma", NULL};
@@ -177,7 +188,7 @@ static enum err_code read_labels(const json_t *document, const char *where, stru
     return read_name_list(object, where, "outputs", model->o, outputs, err);
 }
 
-/* A free object, kept as compact text in the order of its keys. */
+/* An object of any content, kept as compact text with its keys in their order. */
 static enum err_code read_free_object(const json_t *document, const char *key, char **out,
                                       struct err *err)
 {
@@ -230,7 +241,7 @@ enum err_code model_json_read_precision(const json_t *object, const char *where,
     return ERR_OK;
 }
 
-/* An export also has float32_error; it is measured again. */
+/* An export also has float32_error, which is not read but measured again. */
 static enum err_code read_document(const json_t *document, const struct model_tensors *tensors,
                                    struct model **out, struct err *err)
 {

@@ -36,19 +36,7 @@ static enum err_code read_draws(const json_t *posterior, const struct json_tenso
 
 /* ---- Gaussians ---- */
 
-/* Of an optional array of a member: absent and null are fine, what is no array is not. */
-static enum err_code check_optional(const struct json_tensor *tensor, const json_t *member,
-                                    const char *where, const char *key, struct err *err)
-{
-    const json_t *value = json_object_get(member, key);
-    if (!tensor->found && value != NULL && !json_is_null(value)) {
-        return err_set(err, ERR_INVALID, "%s: %s is %s, an array of numbers or null is needed",
-                       where, key, json_read_kind(value));
-    }
-    return ERR_OK;
-}
-
-/* [n] or [n x k] numbers as mem. */
+/* A copy of the numbers, by mem. */
 static enum err_code copy_values(const struct json_tensor *tensor, double **out, struct err *err)
 {
     size_t count = (size_t)tensor->n * (size_t)tensor->k;
@@ -101,8 +89,8 @@ static enum err_code read_member(const json_t *member, const struct model_tensor
     if (json_read_check_keys(member, where, keys, err) != ERR_OK ||
         json_read_int((struct json_members){member, where, err}, "first", 0, n_params - 1,
                       &first) != ERR_OK ||
-        check_optional(&std, member, where, "std", err) != ERR_OK ||
-        check_optional(&factor, member, where, "factor", err) != ERR_OK) {
+        model_json_check_optional(&std, member, where, "std", err) != ERR_OK ||
+        model_json_check_optional(&factor, member, where, "factor", err) != ERR_OK) {
         return err->code;
     }
     if (!mean.found || !mean.flat || mean.k != n_params) {

@@ -10,9 +10,9 @@
 
 #define BIG 1.7976931348623157e308
 
-/* ---- numbers that may be unknown ---- */
+/* ---- numbers that may not be known ---- */
 
-/* A number, or null for NaN; `what` and the place name it in messages. */
+/* A number, or NaN for null; messages name it what[at]. */
 static enum err_code read_known(const json_t *value, const char *what, size_t at, double *out,
                                 struct err *err)
 {
@@ -40,7 +40,7 @@ static enum err_code read_known_row(const json_t *list, const char *what, size_t
 
 /* ---- scores ---- */
 
-/* The arrays that may be missing: [o], or rows of `width` numbers. */
+/* The arrays that may be missing: o numbers, or o rows of `width` numbers. */
 struct score_list {
     const char *key;
     double **array;
@@ -167,12 +167,8 @@ void quality_json_write_scores(struct json_write *json, const char *key, const s
 static enum err_code read_folds(const struct json_tensor *fold, const json_t *calibration,
                                 struct conformal *c, struct err *err)
 {
-    const json_t *value = json_object_get(calibration, "fold");
     if (!fold->found) {
-        return value == NULL || json_is_null(value)
-                   ? ERR_OK
-                   : err_set(err, ERR_INVALID, "calibration: fold is %s, an array is needed",
-                             json_read_kind(value));
+        return model_json_check_optional(fold, calibration, "calibration", "fold", err);
     }
     if (!fold->flat || fold->k != c->n) {
         return err_set(err, ERR_SHAPE, "calibration: fold must be a flat array of %d numbers",
@@ -197,12 +193,8 @@ static enum err_code read_folds(const struct json_tensor *fold, const json_t *ca
 static enum err_code read_fold_noise(const struct json_tensor *noise, const json_t *calibration,
                                      int o, struct conformal *c, struct err *err)
 {
-    const json_t *value = json_object_get(calibration, "fold_noise");
     if (!noise->found) {
-        return value == NULL || json_is_null(value)
-                   ? ERR_OK
-                   : err_set(err, ERR_INVALID, "calibration: fold_noise is %s, an array is needed",
-                             json_read_kind(value));
+        return model_json_check_optional(noise, calibration, "calibration", "fold_noise", err);
     }
     if (noise->flat || noise->n != c->n_folds || noise->k != o) {
         return err_set(err, ERR_SHAPE, "calibration: fold_noise must be %d rows of %d numbers",
@@ -406,7 +398,7 @@ static enum err_code read_warnings(const json_t *document, struct report *report
             return err->code;
         }
         if ((size_t)report->n_warnings != i + 1) {
-            return err_set(err, ERR_INVALID, "%s: code \"%.40s\" stands there twice", where, code);
+            return err_set(err, ERR_INVALID, "%s: code \"%.40s\" is given twice", where, code);
         }
     }
     return ERR_OK;

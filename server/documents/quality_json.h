@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a model document tells of the model's quality: scores, calibration, the report of the
- * training and its warnings. A number that is not known is null.
+ * The quality of a model in its document: scores, calibration, report of the training, warnings. A
+ * number that is not known is null.
  */
 #ifndef QUALITY_JSON_H
 #define QUALITY_JSON_H

@@ -12,17 +12,17 @@
 #define MAX_WHAT 80 /* of an object's name in a message */
 
 /*
- * A document is built in the arena of its request: one release, and no cost for a node.
- * jansson 2.14 writes past its token buffer when that cannot grow, so a failed allocation must not
- * come back to it: the allocator jumps out of the parser instead, and the arena holds all there is
- * to free.
+ * jansson builds a document in the arena of its request, so that nothing is freed node by node.
+ * jansson 2.14 writes past its token buffer when that cannot grow, so it must not see a failed
+ * allocation: the allocator jumps out of the parser instead. Nothing leaks, since the arena owns
+ * every block.
  */
 struct parse {
     struct arena *arena;
     jmp_buf no_memory;
 };
 
-/* Of the thread that parses; jansson's allocator gets no context. NULL: nobody parses. */
+/* What this thread parses, since jansson's allocator gets no context; NULL: nothing. */
 static _Thread_local struct parse *parsing;
 
 static void *alloc_for_jansson(size_t size)
@@ -36,7 +36,7 @@ static void *alloc_for_jansson(size_t size)
 
 static void free_for_jansson(void *block)
 {
-    (void)block; /* goes with its arena */
+    (void)block; /* the arena frees it */
 }
 
 void json_read_init(void)
@@ -61,7 +61,7 @@ static json_t *load(const char *text, size_t len, struct arena *arena, bool *sho
     return value;
 }
 
-/* Nesting is counted before parsing: jansson itself would go 2048 deep. */
+/* Counts nesting before parsing, since jansson itself allows 2048 levels. */
 static enum err_code check_depth(const char *text, size_t len, struct err *err)
 {
     int depth = 0;
@@ -93,7 +93,7 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
     if (len == 0) {
         return err_set(err, ERR_SYNTAX, "the body is empty, a JSON document is needed");
     }
-    /* jansson lets one pass behind "null". */
+    /* jansson accepts one behind "null". */
     if (memchr(text, '\0', len) != NULL) {
         return err_set(err, ERR_SYNTAX, "the document holds a NUL byte");
     }
@@ -105,7 +105,7 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
         if (short_of_memory) {
             return err_set(err, ERR_NOMEM, "no memory for the document");
         }
-        /* The text may quote the client's bytes: not ours to repeat unless they are UTF-8. */
+        /* jansson quotes the text, which must not be repeated unless it is UTF-8. */
         return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", error.line, error.column,
                        json_error_code(&error) == json_error_invalid_utf8 ? "invalid UTF-8"
                                                                           : error.text);
@@ -231,7 +231,7 @@ const char *json_read_kind(const json_t *value)
     return "a number";
 }
 
-/* One row of k numbers; row < 0: the array is flat and messages name the place by column alone. */
+/* One row of k numbers; row < 0: the array is flat, and errors have no row. */
 static enum err_code read_row(const json_t *value, const char *what, int row, int k, double *out,
                               struct err *err)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One walk over the outermost object and those in it that may hold a tensor. At a known key whose
- * value is an array the tensor is read and its text is left out of what jansson gets, where "null"
- * takes its place. Whatever the walk does not understand it leaves to jansson; an error of
- * jansson's is then sought again in the whole text, for the place as the client counts it.
+ * The text is walked once, through the outermost object and the objects in it that may hold a
+ * tensor. An array under a known key is read as a tensor, and jansson gets the text with "null" in
+ * its place. What the walk does not understand it leaves to jansson. When jansson finds an error,
+ * it reads the whole text again, so that the error has the line and column that the client counts.
  */
 #include "formats/json_tensor.h"
 
@@ -11,10 +11,10 @@
 
 #include <string.h>
 
-#define MAX_CUTS  (4 * JSON_TENSOR_ITEMS) /* further tensors are left to jansson */
+#define MAX_CUTS  (4 * JSON_TENSOR_ITEMS) /* jansson reads tensors after these */
 #define NULL_TEXT "null"
 
-/* A tensor's text: [from, to) of the document. */
+/* The text of a tensor: [from, to) of the document. */
 struct cut {
     size_t from;
     size_t to;
@@ -29,7 +29,7 @@ struct walk {
     struct cut *cuts; /* in the arena */
     int n_cuts;
     int room; /* for cuts */
-    int item; /* of the list that is walked */
+    int item; /* index in the list that is being walked */
 };
 
 static void skip_blanks(struct walk *w)
@@ -40,7 +40,7 @@ static void skip_blanks(struct walk *w)
     }
 }
 
-static bool take(struct walk *w, char c)
+static bool skip_char(struct walk *w, char c)
 {
     skip_blanks(w);
     if (w->at < w->end && *w->at == c) {
@@ -63,7 +63,7 @@ static enum err_code bad_syntax(const struct walk *w, const char *what, struct e
     return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", line, column, what);
 }
 
-/* What stands where a number should: an error that names it. */
+/* The error for what is there instead of a number. */
 static enum err_code not_a_number(const struct walk *w, const char *key, int row, int column,
                                   struct err *err)
 {
@@ -83,12 +83,12 @@ static enum err_code not_a_number(const struct walk *w, const char *key, int row
     return bad_syntax(w, "a number is expected", err);
 }
 
-/* The numbers of one row after its '[' up to and with its ']'; *k: how many. */
+/* Reads the numbers of a row from behind its '[' to behind its ']'; *k: how many. */
 static enum err_code read_row(struct walk *w, const struct json_tensor *t, int row, double *out,
                               int *k, struct err *err)
 {
     *k = 0;
-    if (take(w, ']')) {
+    if (skip_char(w, ']')) {
         return ERR_OK;
     }
     for (;;) {
@@ -109,20 +109,20 @@ static enum err_code read_row(struct walk *w, const struct json_tensor *t, int r
             return err_set_at(err, ERR_LIMIT, row, -1, "%s: row %d has more than %d columns",
                               t->key, row, t->max_columns);
         }
-        if (take(w, ']')) {
+        if (skip_char(w, ']')) {
             return ERR_OK;
         }
-        if (!take(w, ',')) {
+        if (!skip_char(w, ',')) {
             return bad_syntax(w, "',' or ']' is expected", err);
         }
     }
 }
 
 /*
- * At least as many numbers as can be read before the bracket that closes the array whose '[' has
- * been taken, so that nothing has to grow. Reading ends there, or before at what is no number.
+ * How many numbers there may be up to the bracket that closes the array, from behind its '['.
+ * Reading cannot pass that bracket, so the room never has to grow.
  */
-static size_t count_numbers(const struct walk *w)
+static size_t bound_numbers(const struct walk *w)
 {
     size_t commas = 0;
     int depth = 1;
@@ -139,7 +139,7 @@ static enum err_code read_rows(struct walk *w, struct json_tensor *t, struct err
     t->n = 0;
     do {
         int k = 0;
-        if (!take(w, '[')) {
+        if (!skip_char(w, '[')) {
             skip_blanks(w);
             const char *next;
             double ignored;
@@ -152,9 +152,8 @@ static enum err_code read_rows(struct walk *w, struct json_tensor *t, struct err
         }
         if (t->n == t->max_rows) {
             return err_set(err, ERR_TOO_LARGE,
-                           "%s has more than %d rows, the most that are taken at "
-                           "a time",
-                           t->key, t->max_rows);
+                           "%s has more than %d rows, which is the limit for one request", t->key,
+                           t->max_rows);
         }
         if (read_row(w, t, t->n, t->values + (size_t)t->n * (size_t)t->k, &k, err) != ERR_OK) {
             return err->code;
@@ -165,8 +164,8 @@ static enum err_code read_rows(struct walk *w, struct json_tensor *t, struct err
                               t->key, t->n, k, k == 0 && t->n == 0 ? 1 : t->k);
         }
         t->n++;
-    } while (take(w, ','));
-    return take(w, ']') ? ERR_OK : bad_syntax(w, "',' or ']' is expected", err);
+    } while (skip_char(w, ','));
+    return skip_char(w, ']') ? ERR_OK : bad_syntax(w, "',' or ']' is expected", err);
 }
 
 static enum err_code no_memory(const struct json_tensor *t, struct err *err)
@@ -174,15 +173,15 @@ static enum err_code no_memory(const struct json_tensor *t, struct err *err)
     return err_set(err, ERR_NOMEM, "no memory for %s", t->key);
 }
 
-/* The array at w->at, which begins with '['. */
+/* Reads the array that begins with the '[' at w->at. */
 static enum err_code read_tensor(struct walk *w, struct json_tensor *t, struct err *err)
 {
     w->at++;
-    if (take(w, ']')) {
+    if (skip_char(w, ']')) {
         return err_set(err, ERR_SHAPE, "%s is empty, at least one row is needed", t->key);
     }
-    /* A row may be longer than the first by all that is left: room for one more row. */
-    t->values = arena_alloc_array(w->arena, count_numbers(w) + 1, sizeof *t->values);
+    /* A row may turn out longer than the first: there is room for all numbers, and one more. */
+    t->values = arena_alloc_array(w->arena, bound_numbers(w) + 1, sizeof *t->values);
     if (t->values == NULL) {
         return no_memory(t, err);
     }
@@ -198,7 +197,7 @@ static enum err_code read_tensor(struct walk *w, struct json_tensor *t, struct e
 
 /* ---- the object around ---- */
 
-/* Past a string whose opening quote has been taken. */
+/* Skips a string whose opening quote has been skipped. */
 static bool skip_string(struct walk *w)
 {
     for (; w->at < w->end; w->at++) {
@@ -212,7 +211,7 @@ static bool skip_string(struct walk *w)
     return false;
 }
 
-/* Past any value, to the ',' or the closing bracket of what it stands in. */
+/* Skips any value, up to the ',' or the bracket that follows it. */
 static void skip_value(struct walk *w)
 {
     int depth = 0;
@@ -234,7 +233,7 @@ static void skip_value(struct walk *w)
     }
 }
 
-/* A key of an object whose own path is prefix ("" or "posterior."). */
+/* A key of an object; prefix is the path of the object ("" or "posterior."). */
 struct name {
     const char *prefix;
     size_t prefix_len;
@@ -242,9 +241,9 @@ struct name {
     size_t len;
 };
 
-static bool begins(const char *path, const struct name *name)
+static bool has_path(const char *path, const struct name *name)
 {
-    /* The key is the client's: it may hold a NUL, and what means a place inside in a path. */
+    /* The client's key may hold a NUL, or the '.' that separates the parts of a path. */
     return memchr(name->key, '.', name->len) == NULL &&
            strlen(path) >= name->prefix_len + name->len &&
            memcmp(path, name->prefix, name->prefix_len) == 0 &&
@@ -255,7 +254,7 @@ static struct json_tensor *find_tensor(const struct walk *w, const struct name *
 {
     for (int i = 0; i < w->tensors.n; i++) {
         const char *path = w->tensors.list[i].key;
-        if (begins(path, name) && path[name->prefix_len + name->len] == '\0') {
+        if (has_path(path, name) && path[name->prefix_len + name->len] == '\0') {
             return &w->tensors.list[i];
         }
     }
@@ -263,14 +262,14 @@ static struct json_tensor *find_tensor(const struct walk *w, const struct name *
 }
 
 /*
- * The path of a tensor inside the object (mark ".") or the list of objects (mark "[].") under this
- * key; NULL: there is none.
+ * The path of a tensor that is inside the object (mark ".") or the list of objects (mark "[].")
+ * under this key; NULL: there is none.
  */
 static const char *find_inside(const struct walk *w, const struct name *name, const char *mark)
 {
     for (int i = 0; i < w->tensors.n; i++) {
         const char *path = w->tensors.list[i].key;
-        if (begins(path, name) &&
+        if (has_path(path, name) &&
             strncmp(path + name->prefix_len + name->len, mark, strlen(mark)) == 0) {
             return path;
         }
@@ -278,7 +277,7 @@ static const char *find_inside(const struct walk *w, const struct name *name, co
     return NULL;
 }
 
-/* A tensor of its own for the list's present object. */
+/* The tensor of the list's present object. */
 static struct json_tensor *new_item(struct walk *w, struct json_tensor *list)
 {
     const char *mark = strstr(list->key, "[]");
@@ -332,13 +331,13 @@ static enum err_code cut_tensor(struct walk *w, struct json_tensor *found, struc
 static enum err_code read_object(struct walk *w, const char *prefix, size_t prefix_len, bool *whole,
                                  struct err *err);
 
-/* Walks a list of objects from its '['; *whole: to its ']'. */
+/* Walks a list of objects from its '['; *whole: it came to the ']'. */
 static enum err_code read_list(struct walk *w, const char *prefix, size_t prefix_len, bool *whole,
                                struct err *err)
 {
     *whole = false;
-    take(w, '[');
-    if (take(w, ']')) {
+    skip_char(w, '[');
+    if (skip_char(w, ']')) {
         *whole = true;
         return ERR_OK;
     }
@@ -358,26 +357,26 @@ static enum err_code read_list(struct walk *w, const char *prefix, size_t prefix
             skip_value(w);
         }
         w->item++;
-    } while (take(w, ','));
-    *whole = take(w, ']');
+    } while (skip_char(w, ','));
+    *whole = skip_char(w, ']');
     return ERR_OK;
 }
 
-/* Walks an object from its '{'; *whole: to its '}'. What it does not understand it leaves. */
+/* Walks an object from its '{'; *whole: it came to the '}'. */
 static enum err_code read_object(struct walk *w, const char *prefix, size_t prefix_len, bool *whole,
                                  struct err *err)
 {
     *whole = false;
-    if (!take(w, '{')) {
+    if (!skip_char(w, '{')) {
         return ERR_OK;
     }
-    if (take(w, '}')) {
+    if (skip_char(w, '}')) {
         *whole = true;
         return ERR_OK;
     }
     do {
         struct name name = {.prefix = prefix, .prefix_len = prefix_len};
-        if (!take(w, '"')) {
+        if (!skip_char(w, '"')) {
             return ERR_OK;
         }
         name.key = w->at;
@@ -385,7 +384,7 @@ static enum err_code read_object(struct walk *w, const char *prefix, size_t pref
             return ERR_OK;
         }
         name.len = (size_t)(w->at - name.key - 1);
-        if (!take(w, ':')) {
+        if (!skip_char(w, ':')) {
             return ERR_OK;
         }
         skip_blanks(w);
@@ -410,13 +409,13 @@ static enum err_code read_object(struct walk *w, const char *prefix, size_t pref
         } else {
             skip_value(w);
         }
-    } while (take(w, ','));
-    *whole = take(w, '}');
+    } while (skip_char(w, ','));
+    *whole = skip_char(w, '}');
     return ERR_OK;
 }
 
-/* The text without the tensors. */
-static char *reduce(const struct walk *w, size_t *len)
+/* The text with null in place of the tensors. */
+static char *cut_out(const struct walk *w, size_t *len)
 {
     size_t size = (size_t)(w->end - w->text);
     size_t removed = 0;
@@ -456,12 +455,12 @@ enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensor
     if (w.n_cuts == 0) {
         return json_read_parse(text, len, arena, out, err);
     }
-    const char *reduced = reduce(&w, &reduced_len);
+    const char *reduced = cut_out(&w, &reduced_len);
     if (reduced == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the document");
     }
     if (json_read_parse(reduced, reduced_len, arena, out, err) == ERR_SYNTAX) {
-        /* Once more, whole, for the place as the client counts it. */
+        /* Again and whole, for the line and column that the client counts. */
         struct err whole = ERR_INIT;
         if (json_read_parse(text, len, arena, out, &whole) != ERR_OK) {
             *err = whole;

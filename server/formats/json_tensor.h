@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents with tensors in them: arrays of numbers under known keys of the outermost object, or of
- * an object in it, or of the objects of a list in it, are read straight from the text
- * (core/base/numtext); the rest is jansson's. A number costs tens of nanoseconds instead of a node.
+ * Documents with tensors in them. Arrays of numbers under known keys are read straight from the
+ * text (core/base/numtext) and jansson reads the rest, so that a number costs tens of nanoseconds
+ * instead of a node. The keys belong to the outermost object, to an object in it, or to each object
+ * of a list in it.
  */
 #ifndef JSON_TENSOR_H
 #define JSON_TENSOR_H
@@ -19,12 +20,12 @@ struct json_tensor {
     int max_rows;
     int max_columns;
     /* found */
-    bool found;     /* an array stands there; in the document its value is null then */
-    bool flat;      /* one row without an array around it */
+    bool found;     /* there is an array; the document has null in its place */
+    bool flat;      /* it is one row without an array around it */
     int n;          /* rows */
-    int k;          /* numbers a row, at least 1 */
+    int k;          /* numbers in a row, at least 1 */
     double *values; /* [n x k], in the arena */
-    /* Of a list: what was found, [JSON_TENSOR_ITEMS]; for json_tensor_item. */
+    /* For a list, what each object has: [JSON_TENSOR_ITEMS], read by json_tensor_item. */
     struct json_tensor **items;
 };
 
@@ -42,16 +43,13 @@ enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensor
                                 struct arena *arena, json_t **out, struct err *err) MUST_CHECK;
 
 /*
- * The tensor must be there, with rows of k numbers (0: any). Tells what stands in its place
- * otherwise. object: the one that holds the key.
+ * Checks that the tensor is there and has rows of k numbers (0: any). object: the one that has its
+ * key. ERR_INVALID, which names what is there instead; ERR_SHAPE.
  */
 enum err_code json_tensor_check(const struct json_tensor *tensor, const json_t *object, int k,
                                 struct err *err) MUST_CHECK;
 
-/*
- * The tensor of the index-th object of a list, its key with the index; not found when the object
- * has none.
- */
+/* The tensor of the index-th object of a list; its key has the index. It may not be found. */
 struct json_tensor json_tensor_item(const struct json_tensor *list, int index);
 
 #endif

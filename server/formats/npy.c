@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The header is a Python dictionary in one spelling: keys in quotes, True or False, a tuple of
- * integers. It is read token by token; nothing in it is evaluated.
+ * integers. It is read token by token, and nothing in it is evaluated.
  */
 #include "formats/npy.h"
 
@@ -40,7 +40,7 @@ static void skip_blanks(struct cursor *c)
     }
 }
 
-static bool take(struct cursor *c, const char *word)
+static bool skip_word(struct cursor *c, const char *word)
 {
     size_t len = strlen(word);
     skip_blanks(c);
@@ -52,7 +52,7 @@ static bool take(struct cursor *c, const char *word)
 }
 
 /* A string in quotes without escapes. */
-static bool take_string(struct cursor *c, char *out, size_t size)
+static bool read_string(struct cursor *c, char *out, size_t size)
 {
     skip_blanks(c);
     if (c->at == c->end || (*c->at != '\'' && *c->at != '"')) {
@@ -70,7 +70,7 @@ static bool take_string(struct cursor *c, char *out, size_t size)
     return c->at < c->end && *c->at++ == quote;
 }
 
-static bool take_count(struct cursor *c, size_t *out)
+static bool read_count(struct cursor *c, size_t *out)
 {
     size_t value = 0;
     skip_blanks(c);
@@ -84,18 +84,18 @@ static bool take_count(struct cursor *c, size_t *out)
     return c->at > start;
 }
 
-static bool take_shape(struct cursor *c, struct head *head)
+static bool read_shape(struct cursor *c, struct head *head)
 {
-    if (!take(c, "(")) {
+    if (!skip_word(c, "(")) {
         return false;
     }
-    while (!take(c, ")")) {
-        if (head->rank == NPY_MAX_RANK || !take_count(c, &head->shape[head->rank])) {
+    while (!skip_word(c, ")")) {
+        if (head->rank == NPY_MAX_RANK || !read_count(c, &head->shape[head->rank])) {
             return false;
         }
         head->rank++;
-        if (!take(c, ",")) {
-            return take(c, ")");
+        if (!skip_word(c, ",")) {
+            return skip_word(c, ")");
         }
     }
     return true;
@@ -109,7 +109,7 @@ static enum err_code bad_header(struct err *err)
 static enum err_code read_type(struct cursor *c, struct head *head, struct err *err)
 {
     char type[16];
-    if (!take_string(c, type, sizeof type)) {
+    if (!read_string(c, type, sizeof type)) {
         return bad_header(err);
     }
     head->item = strcmp(type, "<f8") == 0 ? 8 : (strcmp(type, "<f4") == 0 ? 4 : 0);
@@ -126,12 +126,12 @@ static enum err_code read_dictionary(struct cursor *c, struct head *head, struct
 {
     bool has_shape = false;
     bool has_order = false;
-    if (!take(c, "{")) {
+    if (!skip_word(c, "{")) {
         return bad_header(err);
     }
-    while (!take(c, "}")) {
+    while (!skip_word(c, "}")) {
         char key[16];
-        if (!take_string(c, key, sizeof key) || !take(c, ":")) {
+        if (!read_string(c, key, sizeof key) || !skip_word(c, ":")) {
             return bad_header(err);
         }
         if (strcmp(key, "descr") == 0 && head->item == 0) {
@@ -139,21 +139,21 @@ static enum err_code read_dictionary(struct cursor *c, struct head *head, struct
                 return err->code;
             }
         } else if (strcmp(key, "fortran_order") == 0 && !has_order) {
-            head->fortran = take(c, "True");
-            has_order = head->fortran || take(c, "False");
+            head->fortran = skip_word(c, "True");
+            has_order = head->fortran || skip_word(c, "False");
             if (!has_order) {
                 return bad_header(err);
             }
         } else if (strcmp(key, "shape") == 0 && !has_shape) {
-            has_shape = take_shape(c, head);
+            has_shape = read_shape(c, head);
             if (!has_shape) {
                 return bad_header(err);
             }
         } else {
             return bad_header(err);
         }
-        if (!take(c, ",")) {
-            if (!take(c, "}")) {
+        if (!skip_word(c, ",")) {
+            if (!skip_word(c, "}")) {
                 return bad_header(err);
             }
             break;
@@ -173,7 +173,8 @@ static enum err_code read_head(const unsigned char *bytes, size_t len, struct he
     int major = bytes[MAGIC_BYTES];
     size_t start = major == 1 ? 10 : 12;
     if (major < 1 || major > 3 || len < start) {
-        return err_set(err, ERR_UNSUPPORTED, "the npy body has version %d, 1 to 3 are read", major);
+        return err_set(err, ERR_UNSUPPORTED, "the npy body has version %d, 1 to 3 are supported",
+                       major);
     }
     size_t header = (size_t)bytes[8] | (size_t)bytes[9] << 8;
     if (major > 1) {
@@ -190,7 +191,7 @@ static enum err_code read_head(const unsigned char *bytes, size_t len, struct he
 
 /* ---- the numbers ---- */
 
-static double load(const unsigned char *at, bool single)
+static double load_number(const unsigned char *at, bool single)
 {
     if (single) {
         uint32_t bits;
@@ -221,7 +222,7 @@ static const double *convert(const unsigned char *data, const struct head *head,
     for (size_t i = 0; values != NULL && i < n; i++) {
         for (size_t j = 0; j < k; j++) {
             size_t at = head->fortran ? j * n + i : i * k + j;
-            values[i * k + j] = load(data + at * head->item, head->item == 4);
+            values[i * k + j] = load_number(data + at * head->item, head->item == 4);
         }
     }
     return values;
@@ -231,7 +232,7 @@ static enum err_code check_finite(const struct npy *npy, struct err *err)
 {
     size_t count = (size_t)npy->n * (size_t)npy->k;
     double sum = 0.0;
-    /* x - x is 0 for finite x and NaN otherwise, so one sum tells of all. */
+    /* x - x is 0 for finite x and NaN otherwise, so one sum shows whether all are finite. */
     for (size_t i = 0; i < count; i++) {
         sum += npy->values[i] - npy->values[i];
     }
@@ -262,11 +263,14 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
     size_t n = head.rank == 2 ? head.shape[0] : 1;
     size_t k = head.shape[head.rank - 1];
     if (n == 0 || k == 0 || k > INT_MAX) {
-        return err_set(err, ERR_SHAPE, "the npy body has the shape %zu x %zu", n, k);
+        return err_set(err, ERR_SHAPE,
+                       "the npy body has the shape %zu x %zu, from 1 row and from 1 to %d columns "
+                       "are needed",
+                       n, k, INT_MAX);
     }
     if (n > (size_t)max_rows) {
         return err_set(err, ERR_TOO_LARGE,
-                       "the npy body has more than %d rows, the most that are taken at a time",
+                       "the npy body has more than %d rows, which is the limit for one request",
                        max_rows);
     }
     if (!size_mul(n, k, &count) || !size_mul(count, head.item, &count) || count != len - start) {
@@ -287,7 +291,7 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
 /* ---- writing ---- */
 
 /* False: the value is beyond float32. */
-static bool store(double value, bool single, unsigned char *at)
+static bool store_number(double value, bool single, unsigned char *at)
 {
     if (single) {
         float narrow = (float)value;
@@ -344,7 +348,7 @@ enum err_code npy_write(const struct npy_array *array, struct arena *arena, cons
     }
     memcpy(out, head, start);
     for (size_t i = 0; i < count; i++) {
-        if (!store(array->values[i], array->single, out + start + i * item)) {
+        if (!store_number(array->values[i], array->single, out + start + i * item)) {
             return err_set(err, ERR_NUMERIC, "an answer of %g does not fit float32",
                            array->values[i]);
         }

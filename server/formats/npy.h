@@ -23,16 +23,16 @@ struct npy {
 };
 
 /*
- * The bytes must stay: a float64 matrix in C order is used where it lies. ERR_SYNTAX (no npy),
- * ERR_UNSUPPORTED (another type), ERR_SHAPE (not one or two dimensions, empty, a length that does
- * not agree), ERR_NONFINITE (with row and column), ERR_TOO_LARGE (over max_rows), ERR_NOMEM.
+ * The bytes must outlive the result: a float64 matrix in C order is not copied. ERR_SYNTAX (no
+ * npy), ERR_UNSUPPORTED (another type), ERR_SHAPE (not one or two dimensions, empty, too few or too
+ * many bytes), ERR_NONFINITE (with row and column), ERR_TOO_LARGE (over max_rows), ERR_NOMEM.
  */
 enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct arena *arena,
                         struct npy *out, struct err *err) MUST_CHECK;
 
 #define NPY_HEAD_MAX 256
 
-/* What stands before the numbers of an array of this shape; the length. head: [NPY_HEAD_MAX]. */
+/* Writes what precedes the numbers of an array and returns its length. head: [NPY_HEAD_MAX]. */
 size_t npy_head(int rank, const size_t *shape, bool single, char *head);
 
 struct npy_array {

@@ -471,7 +471,9 @@ struct MHD_Daemon *serve_open_library(void *ctx)
 enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,
                          struct err *err)
 {
-    *serve = (struct serve){.settings = *settings, .room = {.max = settings->bodies_bytes, .max_body = settings->max_body_bytes}};
+    *serve = (struct serve){
+        .settings = *settings,
+        .room = {.max = settings->bodies_bytes, .max_body = settings->max_body_bytes}};
     pthread_mutex_init(&serve->lock, NULL);
     return peers_new(settings->max_connections, settings->max_peer_connections, &serve->peers, err);
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs a target on changed seeds for a while, or on given files. Which input a number stands for is
- * fixed, so a finding can be had again by its number.
+ * Runs a target on given files and on changed seeds. The same number always stands for the same
+ * changed seed, so a finding can be repeated by its number. To keep it, write the input to a file
+ * in regress/TARGET/: the test replays those files first.
  *
- * usage: fuzz_X                  for FUZZ_SECONDS (3)
- *        fuzz_X FILE..           each file once
- *        fuzz_X -n NUMBER        that one
+ * usage: fuzz_X                  changed seeds for FUZZ_SECONDS (3)
+ *        fuzz_X -r FOLDER        each file of the folder, which must not be empty, then changed
+ * seeds fuzz_X FILE..           each file fuzz_X -n NUMBER        the changed seed of that number
  */
 #include "driver.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,8 @@ struct input {
     size_t size;
 };
 
+/* The input at work, for on_abort: a file, or NULL and a number. */
+static const char *volatile file_name;
 static volatile uint64_t number;
 
 static uint64_t next(uint64_t *state)
@@ -102,6 +106,15 @@ static void change(struct input *in, uint64_t *state)
     }
 }
 
+/* In a block of its own size, so that AddressSanitizer sees every byte past the end. */
+static void run_target(const uint8_t *bytes, size_t size)
+{
+    uint8_t *block = malloc(size > 0 ? size : 1);
+    memcpy(block, bytes, size);
+    LLVMFuzzerTestOneInput(block, size);
+    free(block);
+}
+
 static void run_number(uint64_t which)
 {
     static struct input in;
@@ -114,11 +127,7 @@ static void run_number(uint64_t which)
         change(&in, &state);
     }
     number = which;
-    /* In a block of its own size, so that AddressSanitizer sees every byte past the end. */
-    uint8_t *block = malloc(in.size > 0 ? in.size : 1);
-    memcpy(block, in.bytes, in.size);
-    LLVMFuzzerTestOneInput(block, in.size);
-    free(block);
+    run_target(in.bytes, in.size);
 }
 
 static void run_file(const char *path)
@@ -131,13 +140,42 @@ static void run_file(const char *path)
     }
     size_t size = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
-    LLVMFuzzerTestOneInput(bytes, size);
+    file_name = path;
+    run_target(bytes, size);
+    file_name = NULL;
+}
+
+/* Each file but those whose names begin with a dot. */
+static void run_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    int n = 0;
+    if (folder == NULL) {
+        perror(path);
+        exit(1);
+    }
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        char file[4096];
+        if (entry->d_name[0] != '.') {
+            snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+            run_file(file);
+            n++;
+        }
+    }
+    closedir(folder);
+    printf("%d files of %s\n", n, path);
+    if (n == 0) {
+        exit(1);
+    }
 }
 
 static void on_abort(int signal_number)
 {
-    char text[64];
-    int len = snprintf(text, sizeof text, "input number %llu\n", (unsigned long long)number);
+    char text[4200];
+    const char *file = file_name;
+    int len = file != NULL
+                  ? snprintf(text, sizeof text, "input %s\n", file)
+                  : snprintf(text, sizeof text, "input -n %llu\n", (unsigned long long)number);
     (void)signal_number;
     if (write(STDERR_FILENO, text, (size_t)len) < 0) {
         _exit(2);
@@ -147,18 +185,20 @@ static void on_abort(int signal_number)
 
 int main(int argc, char **argv)
 {
-    const char *request = getenv("FUZZ_SECONDS");
-    double seconds = request != NULL ? atof(request) : 3.0;
+    const char *limit = getenv("FUZZ_SECONDS");
+    double seconds = limit != NULL ? atof(limit) : 3.0;
     signal(SIGABRT, on_abort);
     signal(SIGSEGV, on_abort);
     if (argc == 3 && strcmp(argv[1], "-n") == 0) {
         run_number(strtoull(argv[2], NULL, 10));
         return 0;
     }
-    for (int i = 1; i < argc; i++) {
-        run_file(argv[i]);
-    }
-    if (argc > 1) {
+    if (argc == 3 && strcmp(argv[1], "-r") == 0) {
+        run_folder(argv[2]);
+    } else if (argc > 1) {
+        for (int i = 1; i < argc; i++) {
+            run_file(argv[i]);
+        }
         return 0;
     }
     struct timespec start;

@@ -21,7 +21,7 @@ struct test_case {
 struct test_case *cases_load(const char *folder, int *n);
 void cases_free(struct test_case *cases, int n);
 
-/* "ERR_SYNTAX", ..: as cases write it. */
+/* "SYNTAX" for ERR_SYNTAX, as `expected` writes it. */
 const char *cases_err_name(enum err_code code);
 
 #endif

@@ -40,17 +40,14 @@ struct plan_of {
     uint64_t seed;
 };
 
-static inline enum err_code train_resumable(const struct plan_of *plan, int n, const double *x,
-                                            const double *y, const struct checkpoint *checkpoint,
+static inline enum err_code train_resumable(const struct plan_of *plan, struct data rows,
+                                            const struct checkpoint *checkpoint,
                                             const struct cancel *cancel, struct model **model,
                                             struct err *err)
 {
     struct train_spec spec = train_defaults(SOLVER_ENSEMBLE);
-    struct train_run run = {.spec = &spec,
-                            .data = {.n = n, .d = D, .o = O, .x = x, .y = y},
-                            .n_threads = 1,
-                            .checkpoint = checkpoint,
-                            .cancel = cancel};
+    struct train_run run = {
+        .spec = &spec, .data = rows, .n_threads = 1, .checkpoint = checkpoint, .cancel = cancel};
     spec.arch.width = 3;
     spec.arch.layers = 0;
     spec.settings.members = plan->members;
@@ -74,7 +71,8 @@ static inline enum err_code train_resumable(const struct plan_of *plan, int n, c
 static inline enum err_code train_model(const struct plan_of *plan, int n, const double *x,
                                         const double *y, struct model **model, struct err *err)
 {
-    return train_resumable(plan, n, x, y, NULL, NULL, model, err);
+    struct data rows = {.n = n, .d = D, .o = O, .x = x, .y = y};
+    return train_resumable(plan, rows, NULL, NULL, model, err);
 }
 
 /* A model of the draws of one fold alone; the whole one for split. */
@@ -94,9 +92,9 @@ static inline struct model *fold_model(const struct model *model, int fold)
     return own;
 }
 
-/* mean and s [n x O] of a fold's model. */
-static inline void predict_fold(const struct model *model, int fold, int n, const double *x,
-                                double *mean, double *std)
+/* mean and s [n x O] of a fold's model at the inputs of n rows. */
+static inline void predict_fold(const struct model *model, int fold, struct data rows, double *mean,
+                                double *std)
 {
     const struct conformal *c = &model->conformal;
     struct model *own = fold_model(model, fold);
@@ -104,9 +102,9 @@ static inline void predict_fold(const struct model *model, int fold, int n, cons
     struct arena arena = ARENA_INIT;
     struct predict_result r;
     struct predict_request req = {
-        .n = n, .x = x, .want = PREDICT_MEAN | PREDICT_VARIANCE, .n_threads = 1};
+        .n = rows.n, .x = rows.x, .want = PREDICT_MEAN | PREDICT_VARIANCE, .n_threads = 1};
     ck_assert_int_eq(predict_run(own, &req, &arena, &r, &err), ERR_OK);
-    for (int k = 0; k < n * O; k++) {
+    for (int k = 0; k < rows.n * O; k++) {
         double noise = c->fold_noise != NULL ? c->fold_noise[fold * O + k % O] : 0.0;
         if (c->method == CONFORMAL_SPLIT && model->noise_sigma != NULL) {
             noise = model->noise_sigma[k % O] * model->noise_sigma[k % O];
@@ -141,15 +139,16 @@ static inline double kth(const double *values, int n, int k)
 }
 
 /* floor and ceil as in core/model/conformal.h, of alpha as a fraction, so without rounding. */
-static inline void brute_force(const struct conformal *c, int percent, int o, int j,
-                               const double *mean, const double *std, double interval[2])
+static inline void brute_force(const struct conformal *c, int percent, int j,
+                               const struct conformal_point *point, double interval[2])
 {
+    const double *mean = point->mean;
     double low[200], high[200];
     int up = ((100 - percent) * (c->n + 1) + 99) / 100;
     int down = percent * (c->n + 1) / 100;
     for (int i = 0; i < c->n; i++) {
         int fold = c->fold != NULL ? c->fold[i] : 0;
-        double half = c->scores[i * o + j] * (c->normalised ? std[fold] : 1.0);
+        double half = c->scores[i * O + j] * (c->normalised ? point->std[fold] : 1.0);
         low[i] = c->fold != NULL ? mean[fold] - half : half;
         high[i] = mean[fold] + half;
     }

@@ -49,10 +49,19 @@ static inline double covariance(const struct gauss *g, int i, int j)
     return sum;
 }
 
-/* log N(y; 0, noise^2 I + X diag(prior^2) X') for n rows of p features. */
-static inline double log_marginal(int n, int p, const double *x, const double *y, double noise,
+/* The features of a linear model: n rows of p. */
+struct design {
+    int n, p;
+    const double *x; /* [n x p] */
+};
+
+/* log N(y; 0, noise^2 I + X diag(prior^2) X'). */
+static inline double log_marginal(struct design design, const double *y, double noise,
                                   const double *prior)
 {
+    int n = design.n;
+    int p = design.p;
+    const double *x = design.x;
     double *c = mem_zalloc_array((size_t)n * (size_t)n, sizeof *c);
     double value = -0.5 * n * log(2.0 * acos(-1.0));
     for (int i = 0; i < n; i++) {

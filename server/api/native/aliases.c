@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What versions are called, which was the default when, and how many are kept. */
+/* Aliases of versions, the default version and its history, and how many versions are kept. */
 #include "api/handlers.h"
 
 #include "api/reply.h"
@@ -10,13 +10,13 @@
 
 #include <string.h>
 
-#define PROMOTIONS_USUAL 50
-#define PROMOTIONS_MAX   1000
-#define KEEP_MAX         1000000
+#define PROMOTIONS_DEFAULT 50
+#define PROMOTIONS_MAX     1000
+#define KEEP_MAX           1000000
 
-/* The body of a request as an object with one key. */
-static enum err_code read_one(const struct request *req, const char *key, const json_t **value,
-                              struct err *err)
+/* The value under the only key that the body may have. */
+static enum err_code read_only_key(const struct request *req, const char *key, const json_t **value,
+                                   struct err *err)
 {
     const char *const keys[] = {key, NULL};
     json_t *body = NULL;
@@ -60,7 +60,7 @@ enum err_code handle_alias_put(struct app *app, const struct request *req, struc
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        read_one(req, "version", &value, err) != ERR_OK ||
+        read_only_key(req, "version", &value, err) != ERR_OK ||
         reply_version(value, "version", &ref, err) != ERR_OK ||
         models_set_alias(app->models, name, alias, &ref, &put, err) != ERR_OK) {
         return err->code;
@@ -98,7 +98,7 @@ enum err_code handle_default_put(struct app *app, const struct request *req, str
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        read_one(req, "version", &value, err) != ERR_OK ||
+        read_only_key(req, "version", &value, err) != ERR_OK ||
         reply_version(value, "version", &ref, err) != ERR_OK ||
         models_set_default(app->models, name, &ref, &version, err) != ERR_OK) {
         return err->code;
@@ -125,7 +125,7 @@ enum err_code handle_promotions(struct app *app, const struct request *req, stru
                                 struct err *err)
 {
     const char *name;
-    int64_t limit = PROMOTIONS_USUAL;
+    int64_t limit = PROMOTIONS_DEFAULT;
     struct promotion_row *rows = NULL;
     size_t n_rows = 0;
     struct textbuf text = textbuf_in(req->arena);
@@ -149,7 +149,7 @@ enum err_code handle_promotions(struct app *app, const struct request *req, stru
 
 /* ---- how many are kept ---- */
 
-/* 0, or null, for all. */
+/* *keep: how many versions; 0, or null in JSON, for all. */
 static enum err_code read_keep(const json_t *value, int64_t *keep, struct err *err)
 {
     *keep = 0;
@@ -180,7 +180,7 @@ enum err_code handle_keep_put(struct app *app, const struct request *req, struct
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        read_one(req, "versions", &value, err) != ERR_OK ||
+        read_only_key(req, "versions", &value, err) != ERR_OK ||
         read_keep(value, &keep, err) != ERR_OK ||
         models_set_keep(app->models, name, keep, &n_deleted, err) != ERR_OK) {
         return err->code;

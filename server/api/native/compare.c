@@ -29,7 +29,7 @@ struct comparison {
     struct served *served[COMPARE_MAX_VERSIONS];
     struct data rows;
     double *first; /* [rows.n x PAIRED_N] losses of the first version */
-    double *other; /* the same of a block of another one */
+    double *other; /* the same of one block of another version */
     struct paired_rule rule;
     struct textbuf text;    /* the answer as far as it is known .. */
     struct json_write json; /* .. and its writer */
@@ -98,7 +98,7 @@ static enum err_code find_rows(struct comparison *c, struct err *err)
                : err_set(err, ERR_NOMEM, "no memory for the comparison");
 }
 
-/* ---- what is told ---- */
+/* ---- the answer ---- */
 
 static void write_differences(struct json_write *json, const struct paired *paired)
 {
@@ -142,7 +142,7 @@ static void write_head(struct comparison *c)
 
 /* ---- one version after the other, block by block ---- */
 
-/* The first version's range is the unit for all, or their residuals could not be compared. */
+/* The range of the first version is the unit for all versions, so that residuals are comparable. */
 static enum err_code keep_range(struct comparison *c, struct err *err)
 {
     size_t n_range = 2 * (size_t)c->rows.o;

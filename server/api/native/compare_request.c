@@ -9,8 +9,8 @@
 #include <string.h>
 
 #define COMPARE_MIN_VERSIONS 2
-#define COMPARE_USUAL_ROWS   1000   /* stored ones */
-#define COMPARE_MAX_ROWS     100000 /* stored ones */
+#define COMPARE_DEFAULT_ROWS 1000 /* of the stored ones */
+#define COMPARE_MAX_ROWS     100000
 
 static enum err_code check_count(size_t n, struct err *err)
 {
@@ -23,7 +23,7 @@ static enum err_code check_count(size_t n, struct err *err)
 
 static enum err_code read_versions(struct compare_request *c, const json_t *list, struct err *err)
 {
-    size_t n = json_array_size(list); /* 0 when it is none */
+    size_t n = json_array_size(list); /* 0 when it is no list */
     if (check_count(n, err) != ERR_OK) {
         return err->code;
     }
@@ -38,7 +38,7 @@ static enum err_code read_versions(struct compare_request *c, const json_t *list
     return ERR_OK;
 }
 
-/* In the query they are separated by commas; NULL: there are none. */
+/* Versions in the query, separated by commas; from is NULL without any. */
 static enum err_code read_query(struct compare_request *c, const char *from, struct arena *arena,
                                 struct err *err)
 {
@@ -64,7 +64,7 @@ static enum err_code read_query(struct compare_request *c, const char *from, str
 static enum err_code read_stored(struct compare_request *c, struct err *err)
 {
     static const char *const keys[] = {"after_batch", "limit", NULL};
-    c->limit = COMPARE_USUAL_ROWS;
+    c->limit = COMPARE_DEFAULT_ROWS;
     if (c->labelled.x.found || c->labelled.y.found) {
         return err_set(err, ERR_INVALID,
                        "rows are either in inputs and outputs or those that data names, not both");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a request to compare versions asks for: which ones, and on which rows. */
+/* A request to compare versions: which versions, and on which rows. */
 #ifndef COMPARE_REQUEST_H
 #define COMPARE_REQUEST_H
 
@@ -10,8 +10,8 @@
 
 struct compare_request {
     struct labelled labelled;
-    const json_t *stored; /* "data": rows of the store; NULL: they were sent */
-    int64_t after_batch;  /* of those */
+    const json_t *stored; /* "data" names stored rows; NULL: the request has rows */
+    int64_t after_batch;  /* stored rows of later batches only */
     int64_t limit;
     struct version_ref refs[COMPARE_MAX_VERSIONS];
     int n_versions;

@@ -23,7 +23,7 @@ static enum err_code check_against_model(struct app *app, const char *model,
     struct served *served = NULL;
     struct err absent = ERR_INIT;
     if (models_get(app->models, model, 0, &served, &absent) != ERR_OK) {
-        /* A version that cannot be read now may be one that they do not fit. */
+        /* With a version that cannot be read now, nobody knows whether they fit. */
         return absent.code == ERR_NOT_FOUND || absent.code == ERR_CORRUPT
                    ? ERR_OK
                    : err_set(err, absent.code, "%s", absent.msg);
@@ -83,7 +83,7 @@ static void write_result(struct json_write *json, const struct data_append_resul
     json_write_object_end(json);
 }
 
-/* A repeated upload is not even parsed. *done: `result` is its answer. */
+/* A repeated upload is answered without being parsed. *done: it is one, `result` is its answer. */
 static enum err_code find_repeated(struct app *app, const char *model, const struct upload *up,
                                    struct data_append_result *result, bool *done, struct err *err)
 {
@@ -138,7 +138,7 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
 
 /* ---- reading ---- */
 
-/* Where a column stands: among the inputs or among the outputs. */
+/* Column j of the rows: inputs come first, then outputs. */
 static void write_column(struct json_write *json, const struct data_summary *summary, int j,
                          const struct column_stats *c)
 {
@@ -238,7 +238,7 @@ enum err_code handle_batches_list(struct app *app, const struct request *req, st
     }
     json_write_object(&json, NULL);
     json_write_array(&json, "batches");
-    /* One more tells whether there are more. */
+    /* One more than is shown, to know whether there are more. */
     listing.limit = list.limit + 1;
     if (data_store_batches(app->db, model, &listing, err) != ERR_OK) {
         return err->code;

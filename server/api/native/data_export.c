@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text is a list of parts: words, then the rows' columns from one to another. JSON has inputs
- * and outputs one after the other and so reads the rows twice.
+ * A body is a list of parts. Each part is a fixed text and then some columns of all rows. JSON has
+ * all inputs first and then all outputs, so it reads the rows twice.
  */
 #include "api/native/data_export.h"
 
@@ -14,10 +14,10 @@
 
 #define MAX_PARTS 3
 
-/* Words, and then the columns [from, to) of all rows; from = to: none. */
+/* A text, and then the columns [from, to) of all rows; from = to: no columns. */
 struct part {
-    const char *words;
-    size_t n_words;
+    const char *text;
+    size_t n_text;
     int from;
     int to;
 };
@@ -31,25 +31,25 @@ struct export
     enum style style;
     struct part parts[MAX_PARTS];
     int n_parts;
-    int part;        /* at hand */
-    size_t words_at; /* written of its words */
-    int64_t n;       /* rows of the piece at hand */
+    int part;       /* the present one */
+    size_t text_at; /* bytes of its text that have been written */
+    int64_t n;      /* rows of the cursor's present piece */
     int64_t row;
     int column;
-    bool any; /* rows of this part have been written */
+    bool any; /* a row of this part has been written */
     char spill[NUMTEXT_MAX + 8];
     size_t n_spill;
     size_t spill_at;
 };
 
-static size_t copy(char *out, size_t room, const char *from, size_t len)
+static size_t copy_piece(char *out, size_t room, const char *from, size_t len)
 {
     size_t n = len < room ? len : room;
     memcpy(out, from, n);
     return n;
 }
 
-/* The next number with what stands around it. to: [NUMTEXT_MAX + 8]. */
+/* The next number with its brackets, comma or line end. to: [NUMTEXT_MAX + 8]. */
 static size_t write_number(struct export *e, char *to)
 {
     const struct part *part = &e->parts[e->part];
@@ -77,8 +77,9 @@ static size_t write_number(struct export *e, char *to)
     return len;
 }
 
-/* Numbers as long as a whole one fits, else one into the spill. */
-static size_t write_text(struct export *e, char *out, size_t room)
+/* Writes numbers while the longest one would fit; when there is not even room for one, into spill.
+ */
+static size_t write_numbers(struct export *e, char *out, size_t room)
 {
     size_t used = 0;
     while (e->row < e->n && room - used >= sizeof e->spill) {
@@ -91,25 +92,26 @@ static size_t write_text(struct export *e, char *out, size_t room)
     return used;
 }
 
-/* The bytes of the piece; `column` counts bytes of a row here. */
+/* Bytes of the numbers themselves; here `column` counts bytes within a row. */
 static size_t write_bytes(struct export *e, char *out, size_t room)
 {
     size_t row_bytes = (size_t)(e->cursor.d + e->cursor.o) * sizeof(double);
     size_t at = (size_t)e->row * row_bytes + (size_t)e->column;
-    size_t n = copy(out, room, (const char *)e->cursor.rows + at, (size_t)e->n * row_bytes - at);
+    size_t n =
+        copy_piece(out, room, (const char *)e->cursor.rows + at, (size_t)e->n * row_bytes - at);
     e->row = (int64_t)((at + n) / row_bytes);
     e->column = (int)((at + n) % row_bytes);
     return n;
 }
 
-/* Begins the next part, or fetches rows for this one. False: they cannot be had. */
-static bool go_on(struct export *e)
+/* Begins the next part, or reads more rows for this one. False: they cannot be read. */
+static bool next_rows_or_part(struct export *e)
 {
     struct err err = ERR_INIT;
     const struct part *part = &e->parts[e->part];
     if (part->from == part->to || e->cursor.n_read == e->cursor.n_rows) {
         e->part++;
-        e->words_at = 0;
+        e->text_at = 0;
         e->n = e->row = 0;
         e->any = false;
         e->column = e->part < e->n_parts ? e->parts[e->part].from : 0;
@@ -132,18 +134,18 @@ static size_t read_export(void *ctx, char *out, size_t size)
         const struct part *part = &e->parts[e->part];
         if (e->spill_at < e->n_spill) {
             size_t left = e->n_spill - e->spill_at;
-            size_t n = copy(out + used, size - used, e->spill + e->spill_at, left);
+            size_t n = copy_piece(out + used, size - used, e->spill + e->spill_at, left);
             e->spill_at += n;
             used += n;
-        } else if (e->words_at < part->n_words) {
-            size_t left = part->n_words - e->words_at;
-            size_t n = copy(out + used, size - used, part->words + e->words_at, left);
-            e->words_at += n;
+        } else if (e->text_at < part->n_text) {
+            size_t left = part->n_text - e->text_at;
+            size_t n = copy_piece(out + used, size - used, part->text + e->text_at, left);
+            e->text_at += n;
             used += n;
         } else if (e->row < e->n) {
             used += e->style == STYLE_NPY ? write_bytes(e, out + used, size - used)
-                                          : write_text(e, out + used, size - used);
-        } else if (!go_on(e)) {
+                                          : write_numbers(e, out + used, size - used);
+        } else if (!next_rows_or_part(e)) {
             return BODY_SOURCE_FAILED;
         }
     }
@@ -156,13 +158,12 @@ static void release_export(void *ctx)
     data_cursor_close(&e->cursor);
 }
 
-static void add_part(struct export *e, const char *words, size_t n_words, int from, int to)
+static void add_part(struct export *e, const char *text, size_t n_text, int from, int to)
 {
-    e->parts[e->n_parts++] =
-        (struct part){.words = words, .n_words = n_words, .from = from, .to = to};
+    e->parts[e->n_parts++] = (struct part){.text = text, .n_text = n_text, .from = from, .to = to};
 }
 
-static enum err_code plan_csv(struct export *e, struct arena *arena, struct err *err)
+static enum err_code prepare_csv(struct export *e, struct arena *arena, struct err *err)
 {
     struct textbuf head = textbuf_in(arena);
     int width = e->cursor.d + e->cursor.o;
@@ -180,8 +181,8 @@ static enum err_code plan_csv(struct export *e, struct arena *arena, struct err 
     return ERR_OK;
 }
 
-static enum err_code plan(struct export *e, const char *format, struct arena *arena,
-                          struct response *res, struct err *err)
+static enum err_code prepare(struct export *e, const char *format, struct arena *arena,
+                             struct response *res, struct err *err)
 {
     static const char inputs[] = "{\"inputs\":[";
     static const char outputs[] = "],\"outputs\":[";
@@ -196,7 +197,7 @@ static enum err_code plan(struct export *e, const char *format, struct arena *ar
         res->content_type = "application/json";
     } else if (strcmp(format, "csv") == 0) {
         res->content_type = "text/csv; header=present";
-        return plan_csv(e, arena, err);
+        return prepare_csv(e, arena, err);
     } else if (strcmp(format, "npy") == 0) {
         size_t shape[] = {(size_t)e->cursor.n_rows, (size_t)(d + o)};
         char *head = arena_alloc(arena, NPY_HEAD_MAX);
@@ -227,7 +228,7 @@ enum err_code data_export(struct data_cursor *cursor, const char *format, struct
     e->cursor = *cursor;
     e->log = log;
     *cursor = (struct data_cursor){.db = NULL};
-    if (plan(e, format, arena, res, err) != ERR_OK) {
+    if (prepare(e, format, arena, res, err) != ERR_OK) {
         data_cursor_close(&e->cursor);
         return err->code;
     }

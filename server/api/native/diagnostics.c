@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is known of how good a version is and how its training went. */
+/* How good a version is, and how its training went. */
 #include "api/handlers.h"
 
 #include "api/reply.h"

@@ -2,13 +2,14 @@
 /*
  * GET /v1/jobs/{id}/events: a job as server-sent events until it ends.
  *
- * An event's id is its number (jobs/events.h) times two, plus one when it tells the job's end. So a
- * client that comes back with an odd id has seen the end, whatever the server remembers, and is
- * answered 204, after which an EventSource rests.
+ * The id of an event is its number (jobs/events.h) times two, plus one if the event is the end of
+ * the job. So a client that comes back with an odd id has seen the end, whatever the server
+ * remembers. It is answered 204, after which an EventSource does not connect again.
  *
- * A stream that resumes gets what came after its id. One that cannot, because it is new, from
- * before a restart or has slept too long, begins with a fresh state, whose id is the newest number
- * of the moment before the row was read: all up to it is told by that row.
+ * A stream that resumes gets the events after its id. A stream that cannot resume, because it is
+ * new, from before a restart or too far behind, begins with the state of the job. The id of this
+ * state is the newest number at the moment before the row was read: the row covers every event up
+ * to it.
  */
 #include "api/handlers.h"
 
@@ -21,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_S 5 /* until there may be room for another stream */
+#define RETRY_S 5 /* after which there may be room for another stream */
 
 static const char first_words[] = "retry: 2000\n\n";
 static const char keep_alive[] = ": still here\n\n";
@@ -31,12 +32,12 @@ struct stream {
     struct app *app;
     const struct request *req;
     int64_t job;
-    uint64_t after; /* told up to here */
-    bool over;      /* the end is told */
+    uint64_t after; /* number of the last event that was sent */
+    bool over;      /* the end has been sent */
     bool has_told;
-    struct job_row told; /* the state last told */
+    struct job_row told; /* the state that was sent last */
     struct event_waiter waiter;
-    struct arena scratch; /* of `text`, given back as soon as it is sent */
+    struct arena scratch; /* holds `text`, released as soon as that is sent */
     const char *text;
     size_t n_text;
     size_t text_at;
@@ -47,7 +48,7 @@ static bool is_over(const struct job_row *row)
     return row->state != JOB_QUEUED && row->state != JOB_RUNNING;
 }
 
-/* ---- what is sent ---- */
+/* ---- the text of events ---- */
 
 static void write_head(struct textbuf *text, const struct stream *s, const char *name)
 {
@@ -86,7 +87,7 @@ static bool is_told(const struct stream *s, const struct job_row *row)
            s->told.cancel_requested == row->cancel_requested;
 }
 
-static enum err_code write_fresh(struct stream *s, struct textbuf *text, struct err *err)
+static enum err_code write_present_state(struct stream *s, struct textbuf *text, struct err *err)
 {
     struct job_row row;
     s->after = events_newest(s->app->events);
@@ -109,7 +110,7 @@ static enum err_code write_event(struct stream *s, struct textbuf *text, struct 
     return is_told(s, &event->row) ? ERR_OK : write_state(s, text, &event->row, err);
 }
 
-/* Makes the next text; NONE and CLOSED when there is none. */
+/* Makes the text of the next event; *answer: EVENTS_ONE, or why there is none. */
 static enum err_code make_text(struct stream *s, enum events_answer *answer, struct err *err)
 {
     struct event event;
@@ -118,7 +119,7 @@ static enum err_code make_text(struct stream *s, enum events_answer *answer, str
         *answer = events_next(s->app->events, s->job, &s->after, &event);
         if (*answer == EVENTS_LOST) {
             *answer = EVENTS_ONE;
-            err_kept(write_fresh(s, &text, err));
+            err_kept(write_present_state(s, &text, err));
         } else if (*answer == EVENTS_ONE) {
             err_kept(write_event(s, &text, &event, err));
         }
@@ -149,8 +150,10 @@ static size_t copy_text(struct stream *s, char *out, size_t size)
     return n;
 }
 
-/* Without a connection to suspend there is nothing to wait for; nor on a replica, where nobody
- * tells of jobs: its clients come back for the next state. */
+/*
+ * Ends the stream when the connection cannot be suspended, and on a replica, where nobody publishes
+ * events: its clients come back for the next state.
+ */
 static size_t wait_for_more(struct stream *s)
 {
     const struct request *req = s->req;
@@ -158,7 +161,7 @@ static size_t wait_for_more(struct stream *s)
         return 0;
     }
     s->waiter.after = s->after;
-    /* In this order: the call may come before events_wait returns. */
+    /* Suspended first, because wake_stream may be called before events_wait returns. */
     req->ops->suspend(req->exchange);
     if (!events_wait(s->app->events, &s->waiter)) {
         req->ops->resume(req->exchange);
@@ -205,13 +208,13 @@ static void release_stream(void *ctx)
     metrics_add(&s->app->metrics->event_streams, -1);
 }
 
-static void wake(void *ctx)
+static void wake_stream(void *ctx)
 {
     struct stream *s = ctx;
     s->req->ops->resume(s->req->exchange);
 }
 
-static bool gone(const void *ctx)
+static bool is_client_gone(const void *ctx)
 {
     const struct stream *s = ctx;
     return s->req->ops->gone(s->req->exchange);
@@ -219,7 +222,7 @@ static bool gone(const void *ctx)
 
 /* ---- the handler ---- */
 
-/* The id the client has seen last; *given: is there one? An empty one is none. */
+/* The last id that the client has seen; *given: it sent one, and not an empty one. */
 static enum err_code read_last_id(const struct request *req, uint64_t *id, bool *given,
                                   struct err *err)
 {
@@ -242,10 +245,9 @@ static enum err_code read_last_id(const struct request *req, uint64_t *id, bool 
     return ERR_OK;
 }
 
-/* The first text: how soon to come back, and a fresh state unless the client's can be gone on from.
- */
-static enum err_code begin(struct stream *s, bool given, uint64_t id, const struct job_row *row,
-                           struct err *err)
+/* The first text: how soon to come back, and the job's state unless the stream can resume. */
+static enum err_code begin_stream(struct stream *s, bool given, uint64_t id,
+                                  const struct job_row *row, struct err *err)
 {
     struct textbuf text = textbuf_in(&s->scratch);
     textbuf_puts(&text, first_words);
@@ -265,15 +267,14 @@ static enum err_code begin(struct stream *s, bool given, uint64_t id, const stru
     return err->code;
 }
 
-/* Counts the stream, which release_stream counts out. */
-static enum err_code admit(struct app *app, struct err *err)
+/* Counts the stream until release_stream. */
+static enum err_code admit_stream(struct app *app, struct err *err)
 {
     long long others =
         atomic_fetch_add_explicit(&app->metrics->event_streams, 1, memory_order_relaxed);
     if (others >= app->config->event_streams) {
         metrics_add(&app->metrics->event_streams, -1);
-        err_set(err, ERR_BUSY,
-                "%d clients follow events already, the most that event_streams allows",
+        err_set(err, ERR_BUSY, "%d clients follow events already, and event_streams allows no more",
                 app->config->event_streams);
         err->retry_s = RETRY_S;
     }
@@ -291,7 +292,7 @@ enum err_code handle_job_events(struct app *app, const struct request *req, stru
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
     *s = (struct stream){.app = app, .req = req, .after = events_newest(app->events)};
-    if (reply_job_id(req->params[0], &s->job, err) != ERR_OK ||
+    if (reply_number(req->params[0], "job", &s->job, err) != ERR_OK ||
         read_last_id(req, &id, &given, err) != ERR_OK ||
         job_store_get(app->db, s->job, &row, err) != ERR_OK) {
         return err->code;
@@ -301,15 +302,15 @@ enum err_code handle_job_events(struct app *app, const struct request *req, stru
         res->status = 204;
         return ERR_OK;
     }
-    if (admit(app, err) != ERR_OK) {
+    if (admit_stream(app, err) != ERR_OK) {
         return err->code;
     }
-    if (begin(s, given, id, &row, err) != ERR_OK) {
+    if (begin_stream(s, given, id, &row, err) != ERR_OK) {
         metrics_add(&app->metrics->event_streams, -1);
         return err->code;
     }
     s->waiter = (struct event_waiter){
-        .job = s->job, .gone = gone, .wake = wake, .ctx = s, .call = EVENTS_NEWS};
+        .job = s->job, .gone = is_client_gone, .wake = wake_stream, .ctx = s, .call = EVENTS_NEWS};
     response_header(res, "X-Accel-Buffering", "no");
     res->status = 200;
     res->content_type = "text/event-stream";

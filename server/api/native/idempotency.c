@@ -9,8 +9,8 @@ static bool is_bare(char c)
     return c > 0x20 && c < 0x7f && c != '"' && c != '\\' && c != ',' && c != ';';
 }
 
-/* The character of a quoted string at *at, behind which *at is put; '\0': none may stand there. */
-static char take_quoted(const char **at)
+/* The next character of a quoted string; moves *at behind it. '\0': none that is allowed. */
+static char next_quoted(const char **at)
 {
     char c = *(*at)++;
     if (c == '\\') {
@@ -28,7 +28,7 @@ enum err_code idempotency_key_parse(const char *text, char *key, struct err *err
     bool good = true;
     at += quoted;
     while (good && (quoted ? *at != '"' : is_bare(*at))) {
-        char c = quoted ? take_quoted(&at) : *at++;
+        char c = quoted ? next_quoted(&at) : *at++;
         good = c != '\0' && len < IDEMPOTENCY_KEY_MAX;
         if (good) {
             key[len++] = c;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header): a name that a client
- * gives to one request, so that it can send it again without its being done twice.
+ * gives to a request, so that the server does not do it twice when it is sent again.
  */
 #ifndef IDEMPOTENCY_H
 #define IDEMPOTENCY_H

@@ -8,9 +8,9 @@
 #include "store/jobs/job_read.h"
 
 /*
- * The document of a job: its row, and from the store request, scores and gate. A running job has
- * its progress of this moment. Errors of reading, with nothing written; ERR_NOT_FOUND when the job
- * is gone.
+ * The whole document of a job: its row, with its present progress if it is running, and request,
+ * scores and gate from the store. When the store cannot be read nothing is written; ERR_NOT_FOUND
+ * when the job has been deleted.
  */
 enum err_code job_doc_write(struct app *app, struct json_write *json, const struct job_row *row,
                             struct err *err) MUST_CHECK;

@@ -71,7 +71,8 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     response_header(res, "Location", location);
     struct err unread = ERR_INIT;
     if (write_job(app, &json, id, &unread) != ERR_OK) {
-        /* It is queued whether or not it can be read back: another try would queue a second one. */
+        /* The job is queued although it cannot be read: after an error the client would try again
+         * and queue a second one. */
         json_write_object(&json, NULL);
         json_write_int(&json, "id", id);
         json_write_text(&json, "model", model);
@@ -127,7 +128,7 @@ enum err_code handle_job_get(struct app *app, const struct request *req, struct 
     int64_t id;
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
-    if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
+    if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
         write_job(app, &json, id, err) != ERR_OK) {
         return err->code;
     }
@@ -141,7 +142,7 @@ enum err_code handle_job_delete(struct app *app, const struct request *req, stru
     int64_t id;
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
-    if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
+    if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
         trainer_cancel(app->trainer, id, &row, err) != ERR_OK) {
         return err->code;
     }
@@ -154,7 +155,7 @@ enum err_code handle_job_delete(struct app *app, const struct request *req, stru
 
 /* ---- losses ---- */
 
-/* The stored ones, or those of this moment. */
+/* Those of the running job now, or the stored ones. */
 static enum err_code get_curves(struct app *app, int64_t id, struct curves *curves, struct err *err)
 {
     void *bytes = NULL;
@@ -202,7 +203,7 @@ enum err_code handle_job_curves(struct app *app, const struct request *req, stru
     if (curves == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the curves of a job");
     }
-    if (reply_job_id(req->params[0], &id, err) != ERR_OK ||
+    if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
         get_curves(app, id, curves, err) != ERR_OK) {
         return err->code;
     }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/labelled.h"
 
+#include "api/reply.h"
 #include "formats/media_type.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
@@ -26,20 +25,15 @@ enum err_code labelled_parse(const struct request *req, int max_rows, struct lab
     return err->code;
 }
 
-/* "outputs" in the query, which may be left out, is the model's number of outputs. */
+/* "outputs" in the query may be left out; else it is the model's number of outputs. */
 static enum err_code check_outputs(const struct request *req, int o, struct err *err)
 {
-    const char *text = request_query(req, "outputs");
-    if (text == NULL) {
-        return ERR_OK;
+    int64_t outputs = o;
+    if (reply_query_int(req, "outputs", 1, ARCH_MAX_OUTPUTS, &outputs, err) == ERR_OK &&
+        outputs != o) {
+        return err_set(err, ERR_INVALID, "outputs is %d, the model has %d", (int)outputs, o);
     }
-    char *end;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (*text == '\0' || *end != '\0' || errno != 0 || value != o) {
-        return err_set(err, ERR_INVALID, "outputs is \"%.40s\", the model has %d", text, o);
-    }
-    return ERR_OK;
+    return err->code;
 }
 
 enum err_code labelled_split(const double *rows, const struct data *shape, struct arena *arena,
@@ -61,8 +55,8 @@ enum err_code labelled_split(const double *rows, const struct data *shape, struc
     return ERR_OK;
 }
 
-static enum err_code csv_rows(const struct labelled *labelled, const struct request *req, int d,
-                              int o, struct data *out, struct err *err)
+static enum err_code rows_of_csv(const struct labelled *labelled, const struct request *req, int d,
+                                 int o, struct data *out, struct err *err)
 {
     const struct data shape = {.n = labelled->csv.n, .d = d, .o = o};
     if (check_outputs(req, o, err) != ERR_OK) {
@@ -75,8 +69,8 @@ static enum err_code csv_rows(const struct labelled *labelled, const struct requ
     return labelled_split(labelled->csv.values, &shape, req->arena, out, err);
 }
 
-static enum err_code json_rows(const struct labelled *labelled, int d, int o, struct data *out,
-                               struct err *err)
+static enum err_code rows_of_json(const struct labelled *labelled, int d, int o, struct data *out,
+                                  struct err *err)
 {
     const struct json_tensor *x = &labelled->x;
     const struct json_tensor *y = &labelled->y;
@@ -94,9 +88,10 @@ static enum err_code json_rows(const struct labelled *labelled, int d, int o, st
 enum err_code labelled_rows(const struct labelled *labelled, const struct request *req, int d,
                             int o, struct data *out, struct err *err)
 {
-    if ((labelled->is_csv ? csv_rows(labelled, req, d, o, out, err)
-                          : json_rows(labelled, d, o, out, err)) != ERR_OK) {
+    if ((labelled->is_csv ? rows_of_csv(labelled, req, d, o, out, err)
+                          : rows_of_json(labelled, d, o, out, err)) != ERR_OK) {
         return err->code;
     }
-    return out->n > 0 ? ERR_OK : err_set(err, ERR_INVALID, "there are no rows to evaluate on");
+    return out->n > 0 ? ERR_OK
+                      : err_set(err, ERR_INVALID, "there are no rows to evaluate the model on");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows with known outputs that a request brings, as JSON or CSV, for a model to be scored on. */
+/* Rows with known outputs in a request, as JSON or CSV, to score a model on. */
 #ifndef LABELLED_H
 #define LABELLED_H
 
@@ -16,18 +16,18 @@ struct labelled {
     struct json_tensor y; /* "outputs" */
 };
 
-/* The body, in the request's arena; keys beside inputs and outputs are the caller's to check. */
+/* Reads the body into the request's arena. The caller checks keys other than inputs and outputs. */
 enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
                              struct err *err) MUST_CHECK;
 
 /*
- * Its rows for a model of d inputs and o outputs. ERR_SHAPE; ERR_INVALID: something is missing, or
- * "outputs" in the query is not o.
+ * The rows for a model of d inputs and o outputs. ERR_SHAPE; ERR_INVALID: inputs or outputs are
+ * missing, or "outputs" in the query is not o.
  */
 enum err_code labelled_rows(const struct labelled *labelled, const struct request *req, int d,
                             int o, struct data *out, struct err *err) MUST_CHECK;
 
-/* rows [n x (d + o)], inputs first, as inputs and outputs of their own, copied to the arena. */
+/* Copies rows [n x (d + o)], inputs first, to inputs and outputs in the arena; shape: n, d, o. */
 enum err_code labelled_split(const double *rows, const struct data *shape, struct arena *arena,
                              struct data *out, struct err *err) MUST_CHECK;
 

@@ -28,7 +28,7 @@ static void write_model_row(struct json_write *json, const char *key, const stru
     json_write_object_end(json);
 }
 
-/* An entity tag as answers show it, without the quotes it has in headers. */
+/* The entity tag, without the quotes that it has in headers. */
 static void write_etag(struct json_write *json, const char *digest)
 {
     char tag[ETAG_CHARS];
@@ -50,7 +50,8 @@ static void write_version_row(struct json_write *json, const struct version_row 
 }
 
 /* The aliases of one version. */
-static void write_names(struct json_write *json, const struct model_view *view, int64_t version)
+static void write_aliases_of(struct json_write *json, const struct model_view *view,
+                             int64_t version)
 {
     json_write_array(json, "aliases");
     for (size_t i = 0; i < view->n_aliases; i++) {
@@ -100,7 +101,7 @@ enum err_code handle_model_get(struct app *app, const struct request *req, struc
     for (size_t i = 0; i < view.n_versions; i++) {
         json_write_object(&json, NULL);
         write_version_row(&json, &view.versions[i]);
-        write_names(&json, &view, view.versions[i].version);
+        write_aliases_of(&json, &view, view.versions[i].version);
         json_write_object_end(&json);
     }
     json_write_array_end(&json);
@@ -109,7 +110,7 @@ enum err_code handle_model_get(struct app *app, const struct request *req, struc
     return reply_json(res, 200, &json, err);
 }
 
-/* "promote" in the query: true (also without it) or false. */
+/* "promote" in the query; without it true. */
 static enum err_code read_promote(const struct request *req, bool *promote, struct err *err)
 {
     const char *text = request_query(req, "promote");
@@ -172,7 +173,7 @@ enum err_code handle_model_delete(struct app *app, const struct request *req, st
     return ERR_OK;
 }
 
-/* A version named by the path, and its row in the view, which is the caller's to release. */
+/* The version that the path names: its row in the view, which the caller releases. */
 static enum err_code find_version(struct app *app, const struct request *req,
                                   struct model_view *view, const struct version_row **row,
                                   struct err *err)

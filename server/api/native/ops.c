@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Probes and numbers for whoever runs the server. */
+/* Probes and metrics for operators. */
 #include "api/handlers.h"
 
 #include "api/reply.h"
@@ -7,7 +7,7 @@
 #include "base/version.h"
 #include "store/sqlite/db.h"
 
-/* Alive: the process answers. */
+/* Alive: the process can answer. */
 enum err_code handle_healthz(struct app *app, const struct request *req, struct response *res,
                              struct err *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When a model is trained again by itself: set, show, take away. */
+/* Policies, which say when a model is trained again by itself: set, show, delete. */
 #include "api/handlers.h"
 
 #include "documents/policy_json.h"
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* What the keeper has seen of the policy changed then; null until it has looked at that one. */
+/* What the keeper has found; null until it has looked at the policy as changed at changed_ms. */
 static void write_status(struct app *app, struct json_write *json, const char *model,
                          int64_t changed_ms)
 {

@@ -114,7 +114,7 @@ static void write_coverage(struct json_write *json, const struct scores *s, size
     json_write_array_end(json);
 }
 
-/* Null where the calibration is too small for the level; nothing where there is none. */
+/* Null if the calibration has too few rows for the level; no member if there is no calibration. */
 static void write_conformal(struct json_write *json, const struct scoring *scoring, size_t j)
 {
     enum conformal_method method = scoring->model->conformal.method;

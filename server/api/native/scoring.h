@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How good a version is on rows with known outputs: the scores of core/predict/evaluation and how
- * its conformal intervals fare, from predictions that come block by block, and as JSON.
+ * How good a version is on rows with known outputs: the scores of core/predict/evaluation and the
+ * coverage of its conformal intervals, added up block by block and written as JSON.
  */
 #ifndef SCORING_H
 #define SCORING_H
@@ -12,15 +12,15 @@
 /* A zeroed one may be released. */
 struct scoring {
     const struct model *model;    /* must live as long */
-    struct predict_request block; /* what is wanted of each block; its n: the most rows of one */
+    struct predict_request block; /* what to predict of each block; its n: rows of a full block */
     struct evaluation evaluation;
-    bool intervals; /* conformal ones are scored too */
-    long *covered;  /* [o] rows within them, in the arena */
-    double *width;  /* [o] sum of their widths */
+    bool intervals; /* conformal intervals are scored too */
+    long *covered;  /* [o] rows inside them, in the arena */
+    double *width;  /* [o] sum of their widths, in the arena */
     int n;          /* rows so far */
 };
 
-/* The rows give the range of outputs where the model has none of its own. ERR_NOMEM. */
+/* A model without a range of outputs of its own gets that of the rows. ERR_NOMEM. */
 enum err_code scoring_begin(struct scoring *scoring, const struct model *model,
                             const struct data *rows, struct arena *arena,
                             struct err *err) MUST_CHECK;
@@ -29,7 +29,7 @@ void scoring_release(struct scoring *scoring);
 /* [o x 2] by which the relative error is scaled; borrowed. */
 const double *scoring_range(const struct scoring *scoring);
 
-/* The next n rows, in order, and what was observed, y [n x o]. */
+/* Adds predictions of the next n rows; y [n x o]: what was observed there. */
 void scoring_add(struct scoring *scoring, const struct predict_result *f, const double *y, int n);
 
 /* After the last block: the members rows, relative_error .. outputs of an object. ERR_NUMERIC. */

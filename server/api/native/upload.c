@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/upload.h"
 
+#include "api/reply.h"
 #include "base/mem.h"
 #include "formats/csv.h"
 #include "formats/json_tensor.h"
@@ -8,12 +9,10 @@
 #include "formats/npy.h"
 #include "store/data/data_read.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-/* ---- what stands in headers and query ---- */
+/* ---- headers and query ---- */
 
 static const char *find_format(const struct request *req)
 {
@@ -23,7 +22,7 @@ static const char *find_format(const struct request *req)
                                                  : "json";
 }
 
-/* The only one of its name; NULL when absent. */
+/* The value of a header that may occur once; NULL when absent. */
 static enum err_code get_header(const struct request *req, const char *name, const char **value,
                                 struct err *err)
 {
@@ -31,7 +30,7 @@ static enum err_code get_header(const struct request *req, const char *name, con
     for (int i = 0; i < req->n_headers; i++) {
         if (strcasecmp(req->headers[i].name, name) == 0) {
             if (*value != NULL) {
-                return err_set(err, ERR_INVALID, "the header %s stands there twice", name);
+                return err_set(err, ERR_INVALID, "the header %s is given twice", name);
             }
             *value = req->headers[i].value;
         }
@@ -161,7 +160,7 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
     return ERR_OK;
 }
 
-/* The number of output columns: "outputs" in the query, or what the model's rows have already. */
+/* The number of output columns: "outputs" in the query, else that of the model's stored rows. */
 static enum err_code count_outputs(struct app *app, const struct request *req, const char *model,
                                    int *o, struct err *err)
 {
@@ -171,7 +170,7 @@ static enum err_code count_outputs(struct app *app, const struct request *req, c
     if (text == NULL) {
         if (data_store_summary(app->db, model, &summary, &absent) != ERR_OK ||
             summary.n_outputs == 0) {
-            /* A store that fails must not look like a mistake of the client. */
+            /* A failing store must not look like a mistake of the client. */
             return absent.code != ERR_OK && absent.code != ERR_NOT_FOUND
                        ? err_set(err, absent.code, "%s", absent.msg)
                        : err_set(err, ERR_INVALID,
@@ -180,18 +179,14 @@ static enum err_code count_outputs(struct app *app, const struct request *req, c
         *o = summary.n_outputs;
         return ERR_OK;
     }
-    char *end;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (*text == '\0' || *end != '\0' || errno != 0 || value < 1 || value > ARCH_MAX_OUTPUTS) {
-        return err_set(err, ERR_INVALID, "outputs is \"%.40s\", a number from 1 to %d is needed",
-                       text, ARCH_MAX_OUTPUTS);
+    int64_t value = 0;
+    if (reply_query_int(req, "outputs", 1, ARCH_MAX_OUTPUTS, &value, err) == ERR_OK) {
+        *o = (int)value;
     }
-    *o = (int)value;
-    return ERR_OK;
+    return err->code;
 }
 
-/* Rows whose inputs and outputs stand side by side. */
+/* CSV or npy, which have inputs and outputs side by side. */
 static enum err_code read_table(struct app *app, const struct request *req, const char *model,
                                 struct upload *up, struct err *err)
 {

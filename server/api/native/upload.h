@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Training rows of a request, from JSON, CSV or npy, with what the client says about them. */
+/* Training rows of a request, as JSON, CSV or npy, with what the client says about them. */
 #ifndef UPLOAD_H
 #define UPLOAD_H
 
@@ -16,13 +16,15 @@ struct upload {
 };
 
 /*
- * The headers: key, its payload's digest, source, what to do with duplicates. data.key stays NULL
- * without a key. The payload is the body and how it is read; a repeat may name another source.
+ * Reads headers and query: key, digest of the payload, source, what to do with duplicates. data.key
+ * stays NULL without a key. The payload is the body and all that changes how it is read; the source
+ * is not part of it.
  */
 enum err_code upload_read_head(const struct request *req, struct upload *up,
                                struct err *err) MUST_CHECK;
 
-/* The rows. model: whose columns tell where outputs begin when the query does not. */
+/* Reads the rows. The columns of the model's rows say how many are outputs if the query does not.
+ */
 enum err_code upload_read_rows(struct app *app, const struct request *req, const char *model,
                                struct upload *up, struct err *err) MUST_CHECK;
 

@@ -44,7 +44,7 @@ START_TEST(the_evidence_is_the_marginal_likelihood)
             double prior[3];
             prior[0] = prior[1] = prior[2] = 1.0 / sqrt(rho * beta);
             e.precision = beta;
-            double exact = log_marginal(6, 3, x, y, 1.0 / sqrt(beta), prior);
+            double exact = log_marginal((struct design){6, 3, x}, y, 1.0 / sqrt(beta), prior);
             ck_assert_double_eq_tol(evidence_at(&e, rho).log_evidence, exact,
                                     1e-10 * fmax(1.0, fabs(exact)));
         }
@@ -70,7 +70,7 @@ START_TEST(the_best_evidence_has_no_better_neighbour)
             double beta = best.beta * (1.0 + 1e-3 * j);
             double prior[3];
             prior[0] = prior[1] = prior[2] = 1.0 / sqrt(rho * (1.0 + 1e-3 * i) * beta);
-            double value = log_marginal(6, 3, x, y, 1.0 / sqrt(beta), prior);
+            double value = log_marginal((struct design){6, 3, x}, y, 1.0 / sqrt(beta), prior);
             if (i == 0 && j == 0) {
                 ck_assert_double_eq_tol(value, best.log_evidence, 1e-10);
             } else {
@@ -198,7 +198,7 @@ static void compare_bll(bool given)
             prior[k] = 1.0 / sqrt(alpha[j]);
         }
         compare_output(&p, g, phi, j, alpha[j], beta[j]);
-        double exact = log_marginal(N, 6, phi, y, 1.0 / sqrt(beta[j]), prior);
+        double exact = log_marginal((struct design){N, 6, phi}, y, 1.0 / sqrt(beta[j]), prior);
         ck_assert_double_eq_tol(evidence[j], exact, 1e-8 * fabs(exact));
         ck_assert_double_eq_tol(result.noise_sigma[j], 1.0 / sqrt(beta[j]), 1e-12);
         ck_assert_double_le(gamma[j], 6.0);
@@ -210,7 +210,8 @@ static void compare_bll(bool given)
             for (int k = 0; k < 6; k++) {
                 prior[k] = 1.0 / sqrt(alpha[j] * (1.0 + 1e-2 * step));
             }
-            ck_assert_double_lt(log_marginal(N, 6, phi, y, 1.0 / sqrt(beta[j]), prior), exact);
+            ck_assert_double_lt(
+                log_marginal((struct design){N, 6, phi}, y, 1.0 / sqrt(beta[j]), prior), exact);
         }
     }
     solver_result_release(&result);

@@ -67,7 +67,7 @@ static void compare_laplace(int hessian, double scale)
             ck_assert_double_eq_tol(covariance(g, at[s], (at[s] + 1 + j) % 2 + 2 * (1 - j)), 0.0,
                                     1e-10 * fabs(a[0]));
         }
-        evidence += log_marginal(N, 3, x, y, p.sigmas[j], prior);
+        evidence += log_marginal((struct design){N, 3, x}, y, p.sigmas[j], prior);
     }
     ck_assert_double_eq_tol(*reported(&result, "laplace.log_evidence", 1), evidence,
                             1e-8 * fabs(evidence));
@@ -199,7 +199,8 @@ START_TEST(marginal_likelihood_chooses_the_best_prior_and_noise)
         for (int t = -1; t <= 1; t++) {
             double by = sqrt(factor * (1.0 + 0.02 * s));
             double prior[2] = {p.prior[0] / by, p.prior[1] / by};
-            double value = log_marginal(N, 2, x, p.y, noise * (1.0 + 0.02 * t), prior);
+            double value =
+                log_marginal((struct design){N, 2, x}, p.y, noise * (1.0 + 0.02 * t), prior);
             if (s == 0 && t == 0) {
                 ck_assert_double_eq_tol(value, best, 1e-6);
             } else {

@@ -46,7 +46,8 @@ static void compare_with_draws(const struct resnet *net, const double *m, const 
     double *theta = mem_alloc_array((size_t)net->n_params, sizeof *theta);
     struct rng rng;
     rng_init(&rng, 6, RNG_TEST, 0);
-    pbp_moments_forward(moments, m, v, x, xv, mean, variance);
+    pbp_moments_forward(moments, (struct gaussians){m, v}, (struct gaussians){x, xv}, mean,
+                        variance);
     for (int i = 0; i < DRAWS; i++) {
         for (int k = 0; k < net->n_params; k++) {
             theta[k] = m[k] + (v[k] > 0.0 ? sqrt(v[k]) * rng_normal(&rng) : 0.0);
@@ -166,7 +167,8 @@ static void compare_gradients(const struct arch *arch, uint32_t stream)
     struct rng rng;
     random_net(arch, stream, 0.15, &net, &m, &v);
     rng_init(&rng, 1, RNG_TEST, 9);
-    ck_assert_int_eq(pbp_init(&pbp, &net, &rows, NULL, 1.0, &rng, &err), ERR_OK);
+    ck_assert_int_eq(pbp_init(&pbp, &(struct pbp_problem){&net, &rows, NULL, 1.0}, &rng, &err),
+                     ERR_OK);
     memcpy(pbp.m, m, (size_t)net.n_params * sizeof *m);
     memcpy(pbp.v, v, (size_t)net.n_params * sizeof *v);
     pbp_log_z(&pbp, x, y);
@@ -237,7 +239,8 @@ START_TEST(one_row_of_a_linear_model_is_kalmans_update)
     ck_assert_int_eq(resnet_init(&net, &arch, &err), ERR_OK);
     struct data rows = {.n = 1, .d = 3, .o = 2, .x = x, .y = y};
     rng_init(&rng, 2, RNG_TEST, 0);
-    ck_assert_int_eq(pbp_init(&pbp, &net, &rows, sigmas, 1.0, &rng, &err), ERR_OK);
+    ck_assert_int_eq(pbp_init(&pbp, &(struct pbp_problem){&net, &rows, sigmas, 1.0}, &rng, &err),
+                     ERR_OK);
     for (int k = 8; k < net.n_params; k++) {
         pbp.m[k] = pbp.v[k] = 0.0;
     }
@@ -287,7 +290,8 @@ static void small_init(struct small *s)
         s->y[i] = sin(3.0 * s->x[i]);
     }
     struct data rows = {.n = 20, .d = 1, .o = 1, .x = s->x, .y = s->y};
-    ck_assert_int_eq(pbp_init(&s->pbp, &s->net, &rows, NULL, 1.0, &rng, &err), ERR_OK);
+    ck_assert_int_eq(
+        pbp_init(&s->pbp, &(struct pbp_problem){&s->net, &rows, NULL, 1.0}, &rng, &err), ERR_OK);
 }
 
 static void small_release(struct small *s)

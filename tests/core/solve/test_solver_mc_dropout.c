@@ -137,9 +137,8 @@ START_TEST(without_dropout_every_draw_is_the_fitted_network)
                          ERR_OK);
         for (int member = 0; member < toy.settings.members; member++) {
             struct fit_result fit = {0};
-            ck_assert_int_eq(
-                solver_fit_map(&tasks, member, &toy.settings, 0.0, 1.0, params, &fit, &err),
-                ERR_OK);
+            const struct solver_part part = solver_part_of(&tasks, &toy.settings, member);
+            ck_assert_int_eq(solver_fit_map(&part, params, &fit, &err), ERR_OK);
             for (int j = 0; j < toy.settings.draws; j++) {
                 size_t number = (size_t)(member * toy.settings.draws + j);
                 for (size_t i = 0; i < k; i++) {

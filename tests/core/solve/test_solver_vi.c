@@ -58,7 +58,7 @@ static void check_case(const json_t *item)
     memcpy(params, mu, (size_t)k * sizeof *params);
     memcpy(params + k, rho, (size_t)k * sizeof *params);
     memcpy(loss.epsilon, epsilon, (size_t)k * sizeof *epsilon);
-    near(vi_loss_eval(&loss, &rows, params, 1.0, grad, &parts), number(item, "loss"));
+    near(vi_loss_eval(&loss, &rows, params, grad, &parts), number(item, "loss"));
     near(parts.log_prior, number(item, "log_prior"));
     near(parts.log_q, number(item, "log_q"));
     near(parts.nll, number(item, "neg_log_likelihood"));

@@ -3,6 +3,7 @@
  * Whole trainings with a calibration against the models of their folds, and coverage against exact
  * distributions at significance 1e-6.
  */
+#include "conformal_intervals.h"
 #include "conformal_cases.h"
 
 #include "base/cancel.h"
@@ -32,7 +33,7 @@ static void check_scores(const struct model *model, const struct plan_of *plan, 
     ck_assert_int_eq(used, c->n);
     for (int f = 0; f < c->n_folds; f++) {
         int rows = 0;
-        predict_fold(model, f, c->n, cx, mean, std);
+        predict_fold(model, f, (struct data){.n = c->n, .x = cx}, mean, std);
         for (int k = 0; k < c->n * O; k++) {
             if (c->fold == NULL || c->fold[k / O] == f) {
                 double unit = c->normalised ? std[k] : 1.0;
@@ -65,7 +66,8 @@ static void check_intervals(const struct model *model, const double *x)
                                   .n_threads = 1};
     ck_assert_msg(predict_run(model, &req, &arena, &r, &err) == ERR_OK, "%s", err.msg);
     for (int f = 0; f < c->n_folds; f++) {
-        predict_fold(model, f, ROWS, x, mean + f * ROWS * O, std + f * ROWS * O);
+        predict_fold(model, f, (struct data){.n = ROWS, .x = x}, mean + f * ROWS * O,
+                     std + f * ROWS * O);
     }
     for (int k = 0; k < ROWS * O; k++) {
         double means[MAX], stds[MAX];
@@ -75,7 +77,8 @@ static void check_intervals(const struct model *model, const double *x)
         }
         for (int l = 0; l < LEVELS; l++) {
             double expected[2];
-            brute_force(c, (int)lround(100.0 * (1.0 - levels[l])), O, k % O, means, stds, expected);
+            brute_force(c, (int)lround(100.0 * (1.0 - levels[l])), k % O,
+                        &(struct conformal_point){means, stds, 1}, expected);
             near(r.intervals[2 * l * ROWS * O + k], expected[0]);
             near(r.intervals[(2 * l + 1) * ROWS * O + k], expected[1]);
         }
@@ -254,7 +257,8 @@ START_TEST(an_interrupted_training_ends_with_the_same_folds)
         keeper.left = saves[_i];
         ck_assert_int_lt(interruptions, 50);
         keeper.cancel = (struct cancel){false};
-        code = train_resumable(&plan, 50, x, y, &checkpoint, &keeper.cancel, &resumed, &one);
+        code = train_resumable(&plan, (struct data){50, D, O, x, y}, &checkpoint, &keeper.cancel,
+                               &resumed, &one);
         ck_assert_msg(code == ERR_OK || code == ERR_CANCELLED, "%s", one.msg);
     }
     ck_assert_int_ge(interruptions, 4);
@@ -410,13 +414,13 @@ START_TEST(split_covers_over_calibrations)
         struct conformal c = {
             .method = CONFORMAL_SPLIT, .n_folds = 1, .n = N_CAL, .scores = scores};
         double mean[O], lower[O], upper[O];
-        struct conformal_rows at = {.n = 1, .o = O, .mean = mean};
+        struct predicted_rows at = {.n = 1, .o = O, .mean = mean};
         make_rows(&rng, N_CAL + 1, x, y);
         ck_assert_int_eq(conformal_scores(model, &rows, false,
                                           &(struct evaluation_run){.n_threads = 1}, scores, &err),
                          ERR_OK);
-        predict_fold(model, 0, 1, x + N_CAL, mean, lower);
-        ck_assert_int_eq(conformal_interval(&c, 0.1, &at, lower, upper, &err), ERR_OK);
+        predict_fold(model, 0, (struct data){.n = 1, .x = x + N_CAL}, mean, lower);
+        ck_assert_int_eq(conformal_intervals(&c, 0.1, &at, lower, upper, &err), ERR_OK);
         covered += lower[0] <= y[N_CAL * O] && y[N_CAL * O] <= upper[0];
     }
     binomial(TRIALS, 18.0 / 20.0, log_p);

@@ -23,20 +23,20 @@ static void teardown(void)
 
 static int get(const char *target, char *out, size_t size)
 {
-    return loopback_call(&loop, HTTP_GET, target, NULL, NULL, out, size);
+    return loopback_call(&loop, HTTP_GET, target, NULL,
+                         &(struct loopback_answer){.out = out, .size = size});
 }
 
 /* A job that fails at once, for want of positive outputs. */
 static void make_ended_job(void)
 {
     char answer[4096];
-    ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/models/m/data", NULL,
-                                   "{\"inputs\":[[1],[2],[3]],\"outputs\":[[-1],[-2],[-3]]}", NULL,
-                                   0),
+    ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/models/m/data",
+                                   "{\"inputs\":[[1],[2],[3]],\"outputs\":[[-1],[-2],[-3]]}", NULL),
                      201);
-    ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/models/m/train", NULL,
+    ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/models/m/train",
                                    "{\"solver\":\"ensemble\",\"scaling\":{\"outputs\":\"log\"}}",
-                                   answer, sizeof answer),
+                                   &(struct loopback_answer){.out = answer, .size = sizeof answer}),
                      202);
     do {
         ck_assert_int_eq(get("/v1/jobs/1", answer, sizeof answer), 200);
@@ -70,9 +70,9 @@ START_TEST(the_route_answers_without_a_socket)
         snprintf(target, sizeof target, "/v1/jobs/1/events?last_event_id=%s", bad[i]);
         ck_assert_int_eq(get(target, answer, sizeof answer), 400);
     }
-    ck_assert_int_eq(
-        loopback_call(&loop, HTTP_POST, "/v1/jobs/1/events", NULL, NULL, answer, sizeof answer),
-        405);
+    ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/jobs/1/events", NULL,
+                                   &(struct loopback_answer){.out = answer, .size = sizeof answer}),
+                     405);
     ck_assert_int_eq(atomic_load(&loop.metrics.event_streams), 0);
     loop.config.event_streams = 0;
     ck_assert_int_eq(get("/v1/jobs/1/events", answer, sizeof answer), 503);

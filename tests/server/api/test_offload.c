@@ -117,7 +117,7 @@ static struct offload *start(int n_threads)
 static void take(struct offload *offload, int i)
 {
     struct exchange *e = &exchanges[i];
-    ck_assert(offload_take(offload, handle, exchanges, &e->req, &e->res));
+    ck_assert(offload_submit(offload, handle, exchanges, &e->req, &e->res));
     ck_assert_int_eq(e->suspended, 1);
     ck_assert_int_eq(e->res.status, 0);
 }
@@ -180,12 +180,12 @@ START_TEST(who_cannot_be_put_aside_is_left_to_the_caller)
 {
     struct offload *offload = start(1);
     struct exchange *e = &exchanges[0];
-    ck_assert(!offload_take(NULL, handle, exchanges, &e->req, &e->res));
+    ck_assert(!offload_submit(NULL, handle, exchanges, &e->req, &e->res));
     mem_fail_after(1, true);
-    ck_assert(!offload_take(offload, handle, exchanges, &e->req, &e->res));
+    ck_assert(!offload_submit(offload, handle, exchanges, &e->req, &e->res));
     mem_fail_after(0, false);
     e->req.ops = NULL;
-    ck_assert(!offload_take(offload, handle, exchanges, &e->req, &e->res));
+    ck_assert(!offload_submit(offload, handle, exchanges, &e->req, &e->res));
     ck_assert_int_eq(e->suspended, 0);
     offload_stop(offload);
     offload_free(offload);

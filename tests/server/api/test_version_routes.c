@@ -23,7 +23,7 @@ static struct loopback loop;
 
 static int call(enum http_method method, const char *path, const char *body)
 {
-    return loopback_call(&loop, method, path, NULL, body, NULL, 0);
+    return loopback_call(&loop, method, path, body, NULL);
 }
 
 static void setup(void)
@@ -45,7 +45,9 @@ static void teardown(void)
 static int number_of(enum http_method method, const char *path, const char *body, const char *key)
 {
     char answer[4096];
-    ck_assert_int_eq(loopback_call(&loop, method, path, NULL, body, answer, sizeof answer), 200);
+    ck_assert_int_eq(loopback_call(&loop, method, path, body,
+                                   &(struct loopback_answer){.out = answer, .size = sizeof answer}),
+                     200);
     const char *at = strstr(answer, key);
     ck_assert_ptr_nonnull(at);
     return atoi(at + strlen(key));

@@ -67,7 +67,7 @@ static void teardown(void)
 
 static int call(enum http_method method, const char *path, const char *body)
 {
-    return loopback_call(&loop, method, path, NULL, body, NULL, 0);
+    return loopback_call(&loop, method, path, body, NULL);
 }
 
 static void check_registry(void)
@@ -142,8 +142,9 @@ START_TEST(gaussians_and_diagnostics_survive)
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/versions/1/export", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/diagnostics", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/versions/1/diagnostics", NULL), 200);
-    ck_assert_int_eq(
-        loopback_call(&loop, HTTP_GET, "/v1/models/g/diagnostics", NULL, NULL, answer, 4096), 200);
+    ck_assert_int_eq(loopback_call(&loop, HTTP_GET, "/v1/models/g/diagnostics", NULL,
+                                   &(struct loopback_answer){.out = answer, .size = 4096}),
+                     200);
     ck_assert_ptr_nonnull(strstr(answer, "\"loss\":[1,null]"));
 }
 END_TEST
@@ -168,9 +169,9 @@ START_TEST(reading_and_predicting_survive)
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/versions/1", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/versions/1/export", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/metrics", NULL), 200);
-    ck_assert_int_eq(
-        loopback_call(&loop, HTTP_POST, "/v1/models/m/predict", NULL, everything, answer, 4096),
-        200);
+    ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/models/m/predict", everything,
+                                   &(struct loopback_answer){.out = answer, .size = 4096}),
+                     200);
     ck_assert_ptr_nonnull(strstr(answer, "\"extrapolation\",\"row\":1"));
 }
 END_TEST
@@ -181,9 +182,9 @@ START_TEST(uploads_survive)
     static const char body[] = "{\"inputs\":[[0.5],[3]],\"outputs\":[[1],[2]]}";
     char answer[512];
     shake(HTTP_POST, "/v1/models/m/data", body);
-    ck_assert_int_eq(
-        loopback_call(&loop, HTTP_GET, "/v1/models/m/data", NULL, NULL, answer, sizeof answer),
-        200);
+    ck_assert_int_eq(loopback_call(&loop, HTTP_GET, "/v1/models/m/data", NULL,
+                                   &(struct loopback_answer){.out = answer, .size = sizeof answer}),
+                     200);
     /* Each success added exactly two rows. */
     long rows = 0;
     ck_assert_int_eq(sscanf(strstr(answer, "\"rows\":"), "\"rows\":%ld", &rows), 1);
@@ -216,9 +217,9 @@ START_TEST(batches_and_exports_survive)
         snprintf(path, sizeof path, "/v1/models/m/data/rows?format=%s", formats[i]);
         ck_assert_int_eq(shake(HTTP_GET, path, NULL), 200);
     }
-    ck_assert_int_eq(
-        loopback_call(&loop, HTTP_GET, "/v1/models/m/data/rows", NULL, NULL, answer, sizeof answer),
-        200);
+    ck_assert_int_eq(loopback_call(&loop, HTTP_GET, "/v1/models/m/data/rows", NULL,
+                                   &(struct loopback_answer){.out = answer, .size = sizeof answer}),
+                     200);
     ck_assert_int_eq(strncmp(answer, "{\"inputs\":[[0],[1],[2]", 22), 0);
     ck_assert_ptr_nonnull(strstr(answer, ",[89]],\"outputs\":[[0],[-1],"));
     ck_assert_str_eq(answer + strlen(answer) - 8, "],[-89]]}" + 1);
@@ -330,9 +331,11 @@ START_TEST(stored_content_spans_chunks)
     char first[4096];
     char second[4096];
     const char *ask = "{\"inputs\":[0.3]}";
-    loopback_call(&loop, HTTP_POST, "/v1/models/m/predict", NULL, ask, first, sizeof first);
+    loopback_call(&loop, HTTP_POST, "/v1/models/m/predict", ask,
+                  &(struct loopback_answer){.out = first, .size = sizeof first});
     loopback_reopen(&loop);
-    loopback_call(&loop, HTTP_POST, "/v1/models/m/predict", NULL, ask, second, sizeof second);
+    loopback_call(&loop, HTTP_POST, "/v1/models/m/predict", ask,
+                  &(struct loopback_answer){.out = second, .size = sizeof second});
     ck_assert_str_eq(first, second);
     ck_assert_ptr_nonnull(strstr(first, "\"draws\":200"));
     free(body);

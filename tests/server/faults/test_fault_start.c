@@ -175,7 +175,8 @@ END_TEST
 
 static int call(enum http_method method, const char *path, const char *body, char *out)
 {
-    return loopback_call(&loop, method, path, NULL, body, out, 8192);
+    return loopback_call(&loop, method, path, body,
+                         &(struct loopback_answer){.out = out, .size = 8192});
 }
 
 static void begin_with_two_versions(void)

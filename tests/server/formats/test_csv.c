@@ -1,45 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables of numbers: every case of cases/csv, whole and in pieces, and the limits. */
-#include "cases.h"
+/* Limits of CSV, and CSV in pieces; what is read and refused is in cases/csv. */
 #include "run.h"
 
 #include <string.h>
 
 #include "formats/csv.h"
-#include "formats/json_write.h"
-
-/* The rows as JSON, or the error: what a case expects. */
-static void tell(const struct csv *csv, const struct err *err, struct textbuf *out)
-{
-    if (err->code != ERR_OK) {
-        textbuf_printf(out, "%s row %d column %d: %s\n", cases_err_name(err->code), err->row, err->column,
-                       err_msg(err));
-        return;
-    }
-    struct json_write json = json_write_to(out);
-    json_write_matrix(&json, NULL, csv->values, (size_t)csv->n, (size_t)csv->k);
-    json_write_end(&json);
-    textbuf_puts(out, "\n");
-}
-
-START_TEST(every_case_is_read_or_refused_as_it_says)
-{
-    int n;
-    struct test_case *cases = cases_load("server/formats/cases/csv", &n);
-    for (int i = 0; i < n; i++) {
-        struct arena arena = ARENA_INIT;
-        struct textbuf out = textbuf_in(&arena);
-        struct err err = ERR_INIT;
-        struct csv csv = {.n = 0};
-        enum err_code code = csv_parse(cases[i].input, cases[i].n_input, 100, &arena, &csv, &err);
-        ck_assert_int_eq(code, err.code);
-        tell(&csv, &err, &out);
-        ck_assert_msg(strcmp(out.data, cases[i].expected) == 0, "%s: %s", cases[i].name, out.data);
-        arena_release(&arena);
-    }
-    cases_free(cases, n);
-}
-END_TEST
 
 static enum err_code parse(const char *text, int max_rows, struct csv *csv)
 {
@@ -105,7 +70,6 @@ int main(void)
 {
     Suite *suite = suite_create("csv");
     TCase *tc = tcase_create("csv");
-    tcase_add_test(tc, every_case_is_read_or_refused_as_it_says);
     tcase_add_test(tc, rows_and_columns_have_limits);
     tcase_add_test(tc, columns_are_those_of_the_first_record);
     tcase_add_test(tc, rows_of_later_pieces_are_counted_on);

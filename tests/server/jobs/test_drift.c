@@ -33,7 +33,8 @@ static void put_model(const char *extra)
              "\"posterior\":{\"kind\":\"draws\",\"parameters\":[[2,0,0,0]],\"weights\":null}%s}",
              extra);
     char answer[1024];
-    int status = loopback_call(&loop, HTTP_PUT, "/v1/models/m", NULL, body, answer, sizeof answer);
+    int status = loopback_call(&loop, HTTP_PUT, "/v1/models/m", body,
+                               &(struct loopback_answer){.out = answer, .size = sizeof answer});
     ck_assert_msg(status == 201, "%s", answer);
 }
 
@@ -46,9 +47,13 @@ static void append(int n, double error)
         double x = (double)i / (double)(n - 1);
         at += sprintf(at, "%.17g,%.17g\n", x, 2.0 * x + error);
     }
-    ck_assert_int_eq(
-        loopback_call(&loop, HTTP_POST, "/v1/models/m/data?outputs=1", "text/csv", body, NULL, 0),
-        201);
+    const struct loopback_request request = {.method = HTTP_POST,
+                                             .path = "/v1/models/m/data?outputs=1",
+                                             .content_type = "text/csv",
+                                             .body = body,
+                                             .n_body = strlen(body)};
+    struct loopback_answer answer = {.out = NULL};
+    ck_assert_int_eq(loopback_send(&loop, &request, &answer), 201);
 }
 
 static enum err_code measure(int64_t after, const struct cancel *cancel, struct drift *out)

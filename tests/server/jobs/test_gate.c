@@ -236,8 +236,7 @@ static void setup(void)
         len += (size_t)snprintf(body + len, sizeof body - len, "%s[0.5]", i > 0 ? "," : "");
     }
     snprintf(body + len, sizeof body - len, "]}");
-    ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/models/m/data", NULL, body, NULL, 0),
-                     201);
+    ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/models/m/data", body, NULL), 201);
     background_stop(&loop.app); /* jobs are run here */
 }
 

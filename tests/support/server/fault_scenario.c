@@ -396,8 +396,8 @@ int scenario_send(struct scenario *s, enum scenario_step step)
 int scenario_predict(struct scenario *s)
 {
     char out[512];
-    return loopback_call(s->loop, HTTP_POST, "/v1/models/m/predict", NULL, "{\"inputs\":[0.5]}",
-                         out, sizeof out);
+    return loopback_call(s->loop, HTTP_POST, "/v1/models/m/predict", "{\"inputs\":[0.5]}",
+                         &(struct loopback_answer){.out = out, .size = sizeof out});
 }
 
 void scenario_settle(struct scenario *s)

@@ -88,15 +88,14 @@ static bool drain(const struct body_source *source, char *out, size_t size)
 }
 
 int loopback_call(struct loopback *loop, enum http_method method, const char *path,
-                  const char *content_type, const char *body, char *out, size_t size)
+                  const char *body, struct loopback_answer *answer)
 {
     struct loopback_request request = {.method = method,
                                        .path = path,
-                                       .content_type = content_type,
                                        .body = body != NULL ? body : "",
                                        .n_body = body != NULL ? strlen(body) : 0};
-    struct loopback_answer answer = {.out = out, .size = size};
-    return loopback_send(loop, &request, &answer);
+    struct loopback_answer ignored = {.out = NULL};
+    return loopback_send(loop, &request, answer != NULL ? answer : &ignored);
 }
 
 /* What stands behind the question mark of the target, which is cut there. */

@@ -27,11 +27,7 @@ void loopback_open(struct loopback *loop);
 
 #define LOOPBACK_CUT 599 /* instead of a status: the body ended with an error */
 
-/* The status; up to size - 1 bytes of the body go to `out`, NUL-terminated (out may be NULL). */
-int loopback_call(struct loopback *loop, enum http_method method, const char *path,
-                  const char *content_type, const char *body, char *out, size_t size);
-
-/* The same for bodies of any bytes and requests that are sent again. */
+/* Bodies of any bytes, and requests that are sent again. */
 struct loopback_request {
     enum http_method method;
     const char *path;
@@ -40,12 +36,18 @@ struct loopback_request {
     const char *body;         /* has a NUL after n_body bytes */
     size_t n_body;
 };
+/* Up to size - 1 bytes of the body go to `out`, NUL-terminated. */
 struct loopback_answer {
     char *out; /* [size], may be NULL */
     size_t size;
     bool retry_after; /* the answer has such a header */
 };
+/* Returns the status. */
 int loopback_send(struct loopback *loop, const struct loopback_request *request,
                   struct loopback_answer *answer);
+
+/* The same for JSON. body and answer may be NULL. */
+int loopback_call(struct loopback *loop, enum http_method method, const char *path,
+                  const char *body, struct loopback_answer *answer);
 
 #endif

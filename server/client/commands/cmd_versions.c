@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/cmd_versions.h"
+#include "client/commands/cmd_versions.h"
 
 #include "base/phrase.h"
 #include "client/describe.h"

@@ -3,7 +3,7 @@
 #include "client/commands.h"
 
 #include "base/phrase.h"
-#include "client/cmd_versions.h"
+#include "client/commands/cmd_versions.h"
 #include "client/confirm.h"
 #include "client/files.h"
 #include "client/listing.h"
