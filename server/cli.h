@@ -24,6 +24,8 @@ struct cli {
     const char *from;
     bool force;
     bool damaged;
+    int argc; /* as given */
+    char **argv;
 };
 
 /*

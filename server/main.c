@@ -20,15 +20,19 @@
 #include "maintain.h"
 #include "math/gemm.h"
 #include "math/vtanh.h"
+#include "reload.h"
 #include "store/store.h"
+#include "watch.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define EXIT_USAGE   2
 #define EXIT_FAILED  1
 #define LAST_WORDS_S 1
+#define OTHER_FILES  64 /* the registry by several connections, the log, listening sockets */
 
 struct server {
     struct app app;
@@ -36,6 +40,9 @@ struct server {
     struct metrics metrics;
     struct daemon *daemon;
     struct follow *follow; /* of a replica; else NULL */
+    struct health health;
+    struct watch *watch;
+    struct reload reload;
 };
 
 static void log_failure(const struct log *log, const char *what, const struct err *err)
@@ -104,6 +111,25 @@ static enum err_code start_log(struct log *log, const struct config *config, str
     return log_writer_start(log->fd, &log->writer, err);
 }
 
+/* The soft limit is often 1024 while the hard one has room. */
+static void raise_descriptor_limit(const struct log *log, const struct config *config)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    if (limit.rlim_cur < limit.rlim_max) {
+        struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+        limit = setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised : limit;
+    }
+    rlim_t needed = (rlim_t)(config->max_connections + 3 * config->http_threads + OTHER_FILES);
+    if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
+        log_warn(log, "too few open files for max_connections", "allowed", LOG_INT(limit.rlim_cur),
+                 "needed", LOG_INT(needed), "remedy",
+                 "raise LimitNOFILE or ulimit -Hn, or lower max_connections", NULL);
+    }
+}
+
 /* The socket opens before the models are loaded, so that /readyz can say so meanwhile. */
 static enum err_code start_server(struct server *server, const struct config *config,
                                   struct err *err)
@@ -114,6 +140,7 @@ static enum err_code start_server(struct server *server, const struct config *co
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
+    server->app.health = &server->health;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
     if (store_open(&server->app.db, &db, err) != ERR_OK ||
         models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK ||
@@ -122,21 +149,26 @@ static enum err_code start_server(struct server *server, const struct config *co
         start_offload(server, config, err) != ERR_OK || start_http(server, config, err) != ERR_OK) {
         return err->code;
     }
+    raise_descriptor_limit(&server->log, config);
     log_info(&server->log, "listening", "address", config->listen, "port",
              LOG_INT(daemon_port(server->daemon)), "db", config->db, "version", SURROGATED_VERSION,
              "sqlite", db_library_version(), "tanh", vtanh_isa(), NULL);
     if (models_load(server->app.models, err) != ERR_OK) {
         return err->code;
     }
-    return start_follow(server, config, err);
+    if (start_follow(server, config, err) != ERR_OK) {
+        return err->code;
+    }
+    return watch_start(&server->app, server->daemon, &server->watch, err);
 }
 
-static void stop_server(struct server *server, const struct config *config)
+static void stop_server(struct server *server)
 {
+    watch_stop(server->watch);
     atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
     /* First, so that streams of events end at once and no connection stays suspended. */
     events_close(server->app.events);
-    daemon_drain(server->daemon, config->drain_timeout_s);
+    daemon_drain(server->daemon, server->app.config->drain_timeout_s);
     if (server->app.batcher != NULL) {
         batcher_stop(server->app.batcher);
     }
@@ -152,8 +184,47 @@ static void stop_server(struct server *server, const struct config *config)
     db_close(server->app.db);
 }
 
-static int serve(const struct config *config, const sigset_t *signals)
+/* Every thread inherits the blocked signals, and main alone waits for them. */
+static void block_signals(sigset_t *signals)
 {
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    sigaddset(signals, SIGUSR1);
+    sigaddset(signals, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+/* Until the signal that stops the server, whose name it returns. */
+static const char *obey_signals(struct server *server, const sigset_t *signals)
+{
+    for (;;) {
+        int signal_number = 0;
+        sigwait(signals, &signal_number);
+        switch (signal_number) {
+        case SIGHUP:
+            reload_run(&server->reload);
+            break;
+        case SIGUSR1:
+            reload_change_log_level(&server->log, -1);
+            break;
+        case SIGUSR2:
+            reload_change_log_level(&server->log, 1);
+            break;
+        case SIGTERM:
+            return "TERM";
+        case SIGINT:
+            return "INT";
+        default:
+            break;
+        }
+    }
+}
+
+static int serve(const struct cli *cli, const sigset_t *signals)
+{
+    const struct config *config = &cli->config;
     struct server *server = mem_zalloc(sizeof *server);
     struct err err = ERR_INIT;
     int status = EXIT_FAILED;
@@ -161,24 +232,26 @@ static int serve(const struct config *config, const sigset_t *signals)
         fprintf(stderr, "surrogated: out of memory\n");
         return EXIT_FAILED;
     }
+    health_init(&server->health);
+    reload_init(&server->reload, &server->app, cli->argc, cli->argv);
     if (start_log(&server->log, config, &err) == ERR_OK &&
         start_server(server, config, &err) == ERR_OK) {
-        int signal_number = 0;
         log_info(&server->log, "ready", NULL);
-        sigwait(signals, &signal_number);
-        log_info(&server->log, "stopping", "signal", signal_number == SIGTERM ? "TERM" : "INT",
-                 NULL);
+        const char *name = obey_signals(server, signals);
+        log_info(&server->log, "stopping", "signal", name, NULL);
         status = 0;
     } else {
         log_failure(&server->log, "not started", &err);
     }
     /* Signals stay blocked: the stop takes bounded time, and a second Ctrl-C must not cut it short.
      */
-    stop_server(server, config);
+    stop_server(server);
     if (status == 0) {
         log_tell_missing(&server->log, true);
         log_info(&server->log, "stopped", NULL);
     }
+    reload_release(&server->reload);
+    health_release(&server->health);
     log_writer_stop(server->log.writer, LAST_WORDS_S * 1000);
     mem_free(server);
     return status;
@@ -203,14 +276,10 @@ int main(int argc, char **argv)
 
     switch (cli.command) {
     case CLI_SERVE:
-        /* Blocked before any thread starts: every thread inherits it, and main alone waits. */
-        sigemptyset(&signals);
-        sigaddset(&signals, SIGTERM);
-        sigaddset(&signals, SIGINT);
-        pthread_sigmask(SIG_BLOCK, &signals, NULL);
+        block_signals(&signals);
         gemm_use_one_thread();
         json_read_init();
-        return serve(&cli.config, &signals);
+        return serve(&cli, &signals);
     case CLI_CHECK:
     case CLI_BACKUP:
     case CLI_RESTORE:

@@ -5,6 +5,7 @@
 
 #include "api/offload.h"
 #include "base/config.h"
+#include "base/health.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "http/exchange.h"
@@ -18,7 +19,8 @@
 #include <stdatomic.h>
 
 struct app {
-    const struct config *config;
+    /* A reload swaps it; the settings of before stay until the end. */
+    const struct config *_Atomic config;
     struct db *db;
     struct models *models;
     struct batcher *batcher;
@@ -28,7 +30,8 @@ struct app {
     struct events *events;
     struct log *log;
     struct metrics *metrics;
-    atomic_bool draining; /* set when the daemon begins to stop */
+    struct health *health; /* NULL: nobody watches */
+    atomic_bool draining;  /* set when the daemon begins to stop */
 };
 
 typedef enum err_code handler_fn(struct app *app, const struct request *req, struct response *res,

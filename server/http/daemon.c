@@ -165,6 +165,19 @@ int daemon_port(const struct daemon *daemon)
     return listener_port(daemon->listener);
 }
 
+bool daemon_is_responsive(const struct daemon *daemon, int64_t max_age_ns)
+{
+    int64_t now_ns = clock_ns();
+    for (int i = 0; i < daemon->n_threads; i++) {
+        int64_t looked_ns =
+            atomic_load_explicit(&daemon->threads[i].looked_ns, memory_order_relaxed);
+        if (looked_ns != 0 && now_ns - looked_ns > max_age_ns) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void daemon_drain(struct daemon *daemon, int max_s)
 {
     const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};

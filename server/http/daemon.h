@@ -39,6 +39,9 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
 /* The port it listens on. */
 int daemon_port(const struct daemon *daemon);
 
+/* False: one of its threads has had no turn for so long. */
+bool daemon_is_responsive(const struct daemon *daemon, int64_t max_age_ns);
+
 /* Waits at most so long for the requests under way, and a second for endless answers, which must
  * have been told to end; the handler should refuse new ones. */
 void daemon_drain(struct daemon *daemon, int max_s);

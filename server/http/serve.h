@@ -40,7 +40,7 @@ struct serve_thread {
     struct connections connections;
     bool ended;                      /* a connection has been closed since this was last false */
     struct connection_counts counts; /* of the last look */
-    int64_t looked_ns;
+    atomic_llong looked_ns;          /* read by other threads too */
 };
 
 /* ERR_NOMEM. Settings are kept as they are: what they point to must stay. */

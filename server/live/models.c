@@ -279,13 +279,16 @@ static uint64_t next_number(struct models *models)
     return number;
 }
 
-/* After a refresh that failed: the next reader tries again. */
-static void mark_failed(struct models *models, const char *name, uint64_t number)
+/* After a refresh that failed: the next reader tries again, unless the version is broken. */
+static void mark_failed(struct models *models, const char *name, uint64_t number, bool broken)
 {
     pthread_mutex_lock(&models->lock);
     struct entry *entry = take_entry_locked(models, name);
-    if (entry != NULL && entry->failed < number) {
+    if (entry != NULL && !broken && entry->failed < number) {
         entry->failed = number;
+    }
+    if (entry != NULL && broken) {
+        entry->broken = true;
     }
     pthread_mutex_unlock(&models->lock);
 }
@@ -308,6 +311,7 @@ enum err_code models_refresh(struct models *models, const char *name, struct mod
         goto done;
     }
     for (size_t i = 0; i < view.n_versions; i++) {
+        next.broken |= view.versions[i].is_default && view.versions[i].damaged;
         if (view.versions[i].is_default &&
             obtain_default(models, name, &view.versions[i], &known, &next.current, err) != ERR_OK) {
             damaged = err->code == ERR_CORRUPT;
@@ -323,8 +327,8 @@ enum err_code models_refresh(struct models *models, const char *name, struct mod
     }
     pthread_mutex_unlock(&models->lock);
 done:
-    if (err->code != ERR_OK && !damaged) {
-        mark_failed(models, name, number);
+    if (err->code != ERR_OK) {
+        mark_failed(models, name, number, damaged);
     }
     entry_release(&next);
     model_view_release(&view);
@@ -426,4 +430,21 @@ void models_totals(struct models *models, int *n_models, size_t *n_bytes)
         *n_bytes += entry_bytes(entry);
     }
     pthread_mutex_unlock(&models->lock);
+}
+
+int models_count_failed(struct models *models, char name[NAME_MAX_CHARS + 1])
+{
+    int n = 0;
+    name[0] = '\0';
+    pthread_mutex_lock(&models->lock);
+    for (size_t i = 0; i < models->n_entries; i++) {
+        const struct entry *entry = &models->entries[i];
+        if (entry->current == NULL && (entry->broken || entry->failed > entry->applied)) {
+            if (n++ == 0) {
+                memcpy(name, entry->name, sizeof entry->name);
+            }
+        }
+    }
+    pthread_mutex_unlock(&models->lock);
+    return n;
 }

@@ -90,6 +90,10 @@ enum err_code models_delete_alias(struct models *models, const char *name, const
  */
 enum err_code models_reload(struct models *models, struct err *err) MUST_CHECK;
 
+/* Models whose default version could not be loaded and is not served; *name: the first of them, ""
+ * when there is none. */
+int models_count_failed(struct models *models, char name[NAME_MAX_CHARS + 1]);
+
 /* Models with a default in memory, and the bytes of all versions in memory. */
 void models_totals(struct models *models, int *n_models, size_t *n_bytes);
 

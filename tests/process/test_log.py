@@ -137,5 +137,35 @@ class Kinds(ServerTest):
         self.assertEqual(sum(int(found.group(1)) for found in left_out if found), 300 - len(refused))
 
 
+class Traces(ServerTest):
+    flags = ("--log_level", "debug", "--slow_ms", "1")
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    def test_ids_go_from_the_request_into_answer_lines_and_jobs(self):
+        mine = {"X-Request-Id": "mine-1", "traceparent": self.parent}
+        head, _ = self.ok(200, "GET", "/healthz", headers=mine)
+        self.assertEqual((head["X-Request-Id"], head["traceparent"]), ("mine-1", self.parent))
+        self.ok(201, "POST", "/v1/models/m/data", {"inputs": [[0.1 * i] for i in range(20)],
+                                                   "outputs": [[0.1 * i] for i in range(20)]})
+        train = {"solver": "ensemble", "gate": None, "settings": {"members": 1, "epochs": 2}}
+        job = self.ok(202, "POST", "/v1/models/m/train", train, {**mine, "X-Request-Id": "mine-2"})[1]["id"]
+        self.server.wait_job(job, "succeeded")
+        head, _ = self.ok(200, "GET", "/healthz")
+        self.assertNotIn("X-Request-Id", head)
+        head, _ = self.ok(200, "GET", "/healthz", headers={"X-Request-Id": "a b", "traceparent": "00-1"})
+        self.assertNotIn("X-Request-Id", head)
+        self.assertNotIn("traceparent", head)
+        self.assertEqual(self.server.stop(), 0)
+        log = self.server.log_text()
+        self.assertRegex(log, rf"path=/healthz status=200 ms=\S+ request_id=mine-1 traceparent={self.parent}")
+        self.assertIn(f'message="job queued" job={job} model=m request_id=mine-2 traceparent={self.parent}', log)
+        self.assertRegex(log, r"path=/healthz status=200 ms=\S+ request_id=[0-9a-f]{16} traceparent=\"\"")
+
+    def test_slow_requests_are_lines(self):
+        self.ok(201, "PUT", "/v1/models/m", document())  # a commit takes more than a millisecond
+        self.assertEqual(self.server.stop(), 0)
+        self.assertRegex(self.server.log_text(), 'level=warn message="slow request" method=PUT path=/v1/models/m')
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -6,6 +6,9 @@
 #include "base/log_writer.h"
 #include "base/version.h"
 #include "store/sqlite/db.h"
+#include "store/sqlite/db_presence.h"
+
+#include <stdio.h>
 
 /* Alive: the process can answer. */
 enum err_code handle_healthz(struct app *app, const struct request *req, struct response *res,
@@ -20,20 +23,73 @@ enum err_code handle_healthz(struct app *app, const struct request *req, struct 
     return reply_json(res, 200, &json, err);
 }
 
-/* Ready: models are loaded, the registry answers, and the server is not stopping. */
+/* What keeps the server from being ready; false: nothing. The probe must be true at this moment, so
+ * what costs little is looked at again. */
+static bool find_reason(struct app *app, int part, char *out)
+{
+    struct err err = ERR_INIT;
+    if (part == HEALTH_REGISTRY &&
+        (db_check_presence(app->db, &err) != ERR_OK || !db_is_alive(app->db))) {
+        const char *why = err.code != ERR_OK ? err_msg(&err) : "the registry file cannot be read";
+        snprintf(out, HEALTH_REASON_CHARS, "%s", why);
+        return true;
+    }
+    return app->health != NULL && part != HEALTH_REGISTRY &&
+           health_get(app->health, (enum health_part)part, out);
+}
+
+struct reason {
+    int part;
+    char text[HEALTH_REASON_CHARS];
+};
+
+static enum err_code reply_not_ready(const struct request *req, struct response *res,
+                                     const struct reason *reasons, int n, struct err *err)
+{
+    struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "type", "about:blank");
+    json_write_text(&json, "title", "not ready");
+    json_write_int(&json, "status", 503);
+    json_write_text(&json, "detail", reasons[0].text);
+    json_write_array(&json, "reasons");
+    for (int i = 0; i < n; i++) {
+        json_write_object(&json, NULL);
+        json_write_text(&json, "part", health_part_name((enum health_part)reasons[i].part));
+        json_write_text(&json, "reason", reasons[i].text);
+        json_write_object_end(&json);
+    }
+    json_write_array_end(&json);
+    json_write_object_end(&json);
+    if (reply_json(res, 503, &json, err) == ERR_OK) {
+        res->content_type = "application/problem+json";
+        response_header(res, "Retry-After", "1");
+    }
+    return err->code;
+}
+
+/* Ready: models are loaded, the registry answers and can be written to, the threads live, and the
+ * server is not stopping. */
 enum err_code handle_readyz(struct app *app, const struct request *req, struct response *res,
                             struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
+    struct reason reasons[HEALTH_N_PARTS];
+    int n = 0;
     if (atomic_load_explicit(&app->draining, memory_order_relaxed)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
     if (!models_is_loaded(app->models)) {
         return err_set(err, ERR_BUSY, "models are being loaded");
     }
-    if (!db_is_alive(app->db)) {
-        return err_set(err, ERR_BUSY, "the registry file cannot be read");
+    for (int part = 0; part < HEALTH_N_PARTS; part++) {
+        reasons[n].part = part;
+        n += find_reason(app, part, reasons[n].text);
+    }
+    if (n > 0) {
+        return reply_not_ready(req, res, reasons, n, err);
     }
     json_write_object(&json, NULL);
     json_write_text(&json, "status", "ready");
