@@ -81,6 +81,7 @@ static void look(const struct watch *watch)
     look_at_disk(watch->app);
     look_at_threads(watch);
     look_at_models(watch->app);
+    daemon_count_connections(watch->daemon, watch->app->metrics->connections);
     log_tell_missing(watch->app->log, false);
 }
 

@@ -137,6 +137,7 @@ void dispatch(void *ctx, struct request *req, struct response *res)
     struct err err = ERR_INIT;
     metrics_add(&app->metrics->requests_active, 1);
     if (begin_or_continue(app, req, res, &err) != ERR_OK) {
+        metrics_add(&app->metrics->errors[err.code], 1);
         error_body_write(&err, req->arena, res);
     }
     metrics_add(&app->metrics->requests_active, -1);

@@ -84,6 +84,10 @@ static void look_at_connections(void *ctx)
     struct serve_thread *thread = ctx;
     thread->looked_ns = clock_ns();
     connections_sweep(&thread->connections, thread->looked_ns, &thread->counts);
+    for (int i = 0; i < CONNECTION_N_STATES; i++) {
+        atomic_store_explicit(&thread->by_state[i], thread->counts.by_state[i],
+                              memory_order_relaxed);
+    }
 }
 
 /* With no idle connection to shut down, dead ones must be found sooner than in a second. */
@@ -163,6 +167,17 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
 int daemon_port(const struct daemon *daemon)
 {
     return listener_port(daemon->listener);
+}
+
+void daemon_count_connections(const struct daemon *daemon, atomic_llong *counts)
+{
+    for (int state = 0; state < CONNECTION_N_STATES; state++) {
+        long long n = 0;
+        for (int i = 0; i < daemon->n_threads; i++) {
+            n += atomic_load_explicit(&daemon->threads[i].by_state[state], memory_order_relaxed);
+        }
+        atomic_store_explicit(&counts[state], n, memory_order_relaxed);
+    }
 }
 
 bool daemon_is_responsive(const struct daemon *daemon, int64_t max_age_ns)

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "http/exchange.h"
 
+#include <stdatomic.h>
+
 /*
  * Called on a pool thread; must fill the response, or put the request aside (req->later), and is
  * then called again. req->transport tells of a failure before it.
@@ -38,6 +40,9 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
 
 /* The port it listens on. */
 int daemon_port(const struct daemon *daemon);
+
+/* Open connections by enum connection_state (http/connections.h), as of the last look at them. */
+void daemon_count_connections(const struct daemon *daemon, atomic_llong *counts);
 
 /* False: one of its threads has had no turn for so long. */
 bool daemon_is_responsive(const struct daemon *daemon, int64_t max_age_ns);

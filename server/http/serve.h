@@ -40,7 +40,8 @@ struct serve_thread {
     struct connections connections;
     bool ended;                      /* a connection has been closed since this was last false */
     struct connection_counts counts; /* of the last look */
-    atomic_llong looked_ns;          /* read by other threads too */
+    atomic_int by_state[CONNECTION_N_STATES]; /* counts of the last look, for other threads */
+    atomic_llong looked_ns;                   /* read by other threads too */
 };
 
 /* ERR_NOMEM. Settings are kept as they are: what they point to must stay. */

@@ -448,3 +448,19 @@ int models_count_failed(struct models *models, char name[NAME_MAX_CHARS + 1])
     pthread_mutex_unlock(&models->lock);
     return n;
 }
+
+size_t models_served(struct models *models, struct served **out, size_t n)
+{
+    size_t found = 0;
+    pthread_mutex_lock(&models->lock);
+    for (size_t i = 0; i < models->n_entries; i++) {
+        if (models->entries[i].current != NULL) {
+            if (found < n) {
+                out[found] = served_ref(models->entries[i].current);
+            }
+            found++;
+        }
+    }
+    pthread_mutex_unlock(&models->lock);
+    return found;
+}

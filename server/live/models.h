@@ -94,6 +94,10 @@ enum err_code models_reload(struct models *models, struct err *err) MUST_CHECK;
  * when there is none. */
 int models_count_failed(struct models *models, char name[NAME_MAX_CHARS + 1]);
 
+/* Default versions in memory, at most `n`, with references that the caller gives back. How many
+ * there are. */
+size_t models_served(struct models *models, struct served **out, size_t n);
+
 /* Models with a default in memory, and the bytes of all versions in memory. */
 void models_totals(struct models *models, int *n_models, size_t *n_bytes);
 

@@ -5,10 +5,16 @@
 #include "api/reply.h"
 #include "base/log_writer.h"
 #include "base/version.h"
+#include "math/vtanh.h"
+#include "store/jobs/job_read.h"
 #include "store/sqlite/db.h"
 #include "store/sqlite/db_presence.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
+
+#define MAX_MODELS 2000 /* with metrics of their own, the first by name */
 
 /* Alive: the process can answer. */
 enum err_code handle_healthz(struct app *app, const struct request *req, struct response *res,
@@ -97,20 +103,84 @@ enum err_code handle_readyz(struct app *app, const struct request *req, struct r
     return reply_json(res, 200, &json, err);
 }
 
+static void update_gauges(const struct app *app)
+{
+    struct metrics *metrics = app->metrics;
+    int n_models = 0;
+    size_t n_bytes = 0;
+    int64_t jobs[JOB_CANCELLED + 1];
+    struct err ignored = ERR_INIT;
+    models_totals(app->models, &n_models, &n_bytes);
+    metrics_set(&metrics->models_loaded, n_models);
+    metrics_set(&metrics->model_bytes, (long long)n_bytes);
+    if (app->log->writer != NULL) {
+        struct log_counts lines = log_writer_counts(app->log->writer);
+        metrics_set(&metrics->log_dropped, lines.dropped);
+        metrics_set(&metrics->log_left_out, lines.left_out);
+    }
+    if (job_store_count(app->db, jobs, &ignored) == ERR_OK) {
+        for (int state = 0; state <= JOB_CANCELLED; state++) {
+            metrics_set(&metrics->jobs[state], jobs[state]);
+        }
+    }
+}
+
+static void describe_model(const struct app *app, const struct served *served,
+                           struct metrics_model *out)
+{
+    const struct scores *scores = &served->model->scores;
+    struct keeper_status policy = {.drift_score = NAN};
+    if (app->keeper == NULL || !keeper_get_status(app->keeper, served->name, &policy)) {
+        policy.drift_score = NAN;
+    }
+    *out = (struct metrics_model){
+        .name = served->name,
+        .version = served->version,
+        .n_rows = atomic_load_explicit(&served->n_rows, memory_order_relaxed),
+        .n_outside = atomic_load_explicit(&served->n_outside, memory_order_relaxed),
+        .trained_s = 1e-3 * (double)served->created_ms,
+        .relative_error = scores->n_rows > 0 ? scores->relative_error : NAN,
+        .drift_score = policy.drift_score};
+}
+
+static enum err_code write_metrics(const struct app *app, struct arena *arena, bool openmetrics,
+                                   struct textbuf *text, struct err *err)
+{
+    struct served **served = arena_alloc_array(arena, MAX_MODELS, sizeof(struct served *));
+    struct metrics_model *models = arena_alloc_array(arena, MAX_MODELS, sizeof *models);
+    if (served == NULL || models == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    size_t n = models_served(app->models, served, MAX_MODELS);
+    n = n < MAX_MODELS ? n : MAX_MODELS;
+    for (size_t i = 0; i < n; i++) {
+        describe_model(app, served[i], &models[i]);
+    }
+    const struct metrics_about about = {.version = SURROGATED_VERSION,
+                                        .sqlite = db_library_version(),
+                                        .kernels = vtanh_isa(),
+                                        .models = models,
+                                        .n_models = n,
+                                        .openmetrics = openmetrics};
+    metrics_write(app->metrics, &about, text);
+    for (size_t i = 0; i < n; i++) {
+        served_unref(served[i]);
+    }
+    return ERR_OK;
+}
+
 enum err_code handle_metrics(struct app *app, const struct request *req, struct response *res,
                              struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
-    int n_models = 0;
-    size_t n_bytes = 0;
-    models_totals(app->models, &n_models, &n_bytes);
-    metrics_set(&app->metrics->models_loaded, n_models);
-    metrics_set(&app->metrics->model_bytes, (long long)n_bytes);
-    if (app->log->writer != NULL) {
-        struct log_counts lines = log_writer_counts(app->log->writer);
-        metrics_set(&app->metrics->log_dropped, lines.dropped);
-        metrics_set(&app->metrics->log_left_out, lines.left_out);
+    const char *accept = request_header(req, "Accept");
+    bool openmetrics = accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
+    update_gauges(app);
+    if (write_metrics(app, req->arena, openmetrics, &text, err) != ERR_OK) {
+        return err->code;
     }
-    metrics_write(app->metrics, SURROGATED_VERSION, &text);
-    return reply_text(res, "text/plain; version=0.0.4; charset=utf-8", &text, err);
+    return reply_text(res,
+                      openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                  : "text/plain; version=0.0.4; charset=utf-8",
+                      &text, err);
 }
