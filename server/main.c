@@ -9,6 +9,7 @@
 #include "background.h"
 #include "base/log_writer.h"
 #include "base/mem.h"
+#include "base/notify.h"
 #include "base/threads.h"
 #include "base/version.h"
 #include "cli.h"
@@ -24,9 +25,11 @@
 #include "store/store.h"
 #include "watch.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define EXIT_USAGE   2
@@ -42,6 +45,7 @@ struct server {
     struct follow *follow; /* of a replica; else NULL */
     struct health health;
     struct watch *watch;
+    int listen_fd; /* handed over by systemd; 0: none */
     struct reload reload;
 };
 
@@ -86,6 +90,7 @@ static enum err_code start_offload(struct server *server, const struct config *c
 static enum err_code start_http(struct server *server, const struct config *config, struct err *err)
 {
     struct daemon_settings settings = {
+        .fd = server->listen_fd,
         .listen = config->listen,
         .n_threads = config->http_threads,
         .max_connections = config->max_connections,
@@ -184,16 +189,32 @@ static void stop_server(struct server *server)
     db_close(server->app.db);
 }
 
-/* Every thread inherits the blocked signals, and main alone waits for them. */
+/*
+ * Threads that libraries start before main (OpenBLAS has such) do not block these signals, and
+ * would end the process while main is busy. They pass them on: the id of the main thread is the
+ * process's.
+ */
+static void pass_to_main(int signal_number)
+{
+    int before = errno;
+    syscall(SYS_tgkill, getpid(), getpid(), signal_number);
+    errno = before;
+}
+
+/* Every thread that is started later inherits the blocked signals, and main alone waits for them.
+ */
 static void block_signals(sigset_t *signals)
 {
+    const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+    struct sigaction action = {.sa_handler = pass_to_main, .sa_flags = SA_RESTART};
     sigemptyset(signals);
-    sigaddset(signals, SIGTERM);
-    sigaddset(signals, SIGINT);
-    sigaddset(signals, SIGHUP);
-    sigaddset(signals, SIGUSR1);
-    sigaddset(signals, SIGUSR2);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        sigaddset(signals, ours[i]);
+    }
     pthread_sigmask(SIG_BLOCK, signals, NULL);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        sigaction(ours[i], &action, NULL);
+    }
 }
 
 /* Until the signal that stops the server, whose name it returns. */
@@ -204,7 +225,9 @@ static const char *obey_signals(struct server *server, const sigset_t *signals)
         sigwait(signals, &signal_number);
         switch (signal_number) {
         case SIGHUP:
+            notify_reloading();
             reload_run(&server->reload);
+            notify_send("READY=1");
             break;
         case SIGUSR1:
             reload_change_log_level(&server->log, -1);
@@ -233,16 +256,19 @@ static int serve(const struct cli *cli, const sigset_t *signals)
         return EXIT_FAILED;
     }
     health_init(&server->health);
+    server->listen_fd = notify_listen_fds() > 0 ? NOTIFY_FIRST_FD : 0;
     reload_init(&server->reload, &server->app, cli->argc, cli->argv);
     if (start_log(&server->log, config, &err) == ERR_OK &&
         start_server(server, config, &err) == ERR_OK) {
         log_info(&server->log, "ready", NULL);
+        notify_send("READY=1");
         const char *name = obey_signals(server, signals);
         log_info(&server->log, "stopping", "signal", name, NULL);
         status = 0;
     } else {
         log_failure(&server->log, "not started", &err);
     }
+    notify_send("STOPPING=1\nSTATUS=stopping: requests and the running job end");
     /* Signals stay blocked: the stop takes bounded time, and a second Ctrl-C must not cut it short.
      */
     stop_server(server);

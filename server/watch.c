@@ -4,14 +4,16 @@
 #include "base/clock.h"
 #include "base/health.h"
 #include "base/mem.h"
+#include "base/notify.h"
 #include "base/threads.h"
 #include "base/wake.h"
 #include "store/sqlite/db_presence.h"
 
 #include <stdio.h>
+#include <string.h>
 
-#define PERIOD_NS  CLOCK_S
-#define HTTP_AGE_S 30 /* without a turn of an HTTP thread: parsing 60 MB of JSON takes a few */
+#define PERIOD_NS  CLOCK_S /* or a third of what the watchdog wants, if that is shorter */
+#define HTTP_AGE_S 30      /* without a turn of an HTTP thread: parsing 60 MB of JSON takes a few */
 #define MEGABYTE   1000000
 
 struct watch {
@@ -19,6 +21,10 @@ struct watch {
     const struct daemon *daemon;
     pthread_t thread;
     struct wake wake; /* for the stop */
+    int64_t period_ns;
+    int64_t watchdog_ns; /* 0: there is none */
+    int64_t told_ns;     /* when the watchdog last heard of us */
+    char status[HEALTH_REASON_CHARS + 80];
 };
 
 static void note(const struct app *app, enum health_part part, const char *reason)
@@ -85,11 +91,39 @@ static void look(const struct watch *watch)
     log_tell_missing(watch->app->log, false);
 }
 
+/* The watchdog hears of us unless a thread hangs or is gone, which only a restart mends: not while
+ * the disk is full or a model is damaged. */
+static void tell_manager(struct watch *watch)
+{
+    char reason[HEALTH_REASON_CHARS];
+    char state[sizeof watch->status];
+    int64_t now_ns = clock_ns();
+    struct health *health = watch->app->health;
+    if (health_get_first(health, reason)) {
+        snprintf(state, sizeof state, "STATUS=not ready: %s", reason);
+    } else {
+        int n_models = 0;
+        size_t n_bytes = 0;
+        models_totals(watch->app->models, &n_models, &n_bytes);
+        snprintf(state, sizeof state, "STATUS=ready, %d models in memory", n_models);
+    }
+    if (strcmp(watch->status, state) != 0) {
+        memcpy(watch->status, state, sizeof state);
+        notify_send(state);
+    }
+    if (watch->watchdog_ns > 0 && now_ns - watch->told_ns >= watch->watchdog_ns / 3 &&
+        !health_get(health, HEALTH_HTTP, reason) && !health_get(health, HEALTH_TRAINER, reason)) {
+        watch->told_ns = now_ns;
+        notify_send("WATCHDOG=1");
+    }
+}
+
 static void *look_each_second(void *arg)
 {
     struct watch *watch = arg;
-    while (wake_wait(&watch->wake, clock_ns() + PERIOD_NS)) {
+    while (wake_wait(&watch->wake, clock_ns() + watch->period_ns)) {
         look(watch);
+        tell_manager(watch);
     }
     return NULL;
 }
@@ -104,7 +138,12 @@ enum err_code watch_start(struct app *app, const struct daemon *daemon, struct w
     watch->app = app;
     watch->daemon = daemon;
     wake_init(&watch->wake);
+    watch->watchdog_ns = notify_watchdog_ns();
+    watch->period_ns = watch->watchdog_ns > 0 && watch->watchdog_ns / 3 < PERIOD_NS
+                           ? watch->watchdog_ns / 3
+                           : PERIOD_NS;
     look(watch);
+    tell_manager(watch);
     if (threads_start(&watch->thread, "watch", look_each_second, watch, err) != ERR_OK) {
         wake_release(&watch->wake);
         mem_free(watch);

@@ -123,7 +123,8 @@ static enum err_code start_workers(struct daemon *daemon, struct err *err)
 static enum err_code open_daemon(struct daemon *daemon, const struct daemon_settings *settings,
                                  struct err *err)
 {
-    struct listener_settings listen = {.listen = settings->listen,
+    struct listener_settings listen = {.fd = settings->fd,
+                                       .listen = settings->listen,
                                        .has_room = has_room,
                                        .take = take_connection,
                                        .ctx = daemon,

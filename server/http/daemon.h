@@ -18,6 +18,7 @@
 typedef void daemon_handler(void *ctx, struct request *req, struct response *res);
 
 struct daemon_settings {
+    int fd;             /* as in listener.h */
     const char *listen; /* "127.0.0.1:8080", "[::]:8080"; port 0: any free one */
     int n_threads;
     int max_connections;

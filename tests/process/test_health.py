@@ -55,6 +55,29 @@ class Signals(Watched):
         self.assertIsNone(self.server.process.poll())
 
 
+class EarlySignals(unittest.TestCase):
+    def test_signals_during_the_start_wait_even_with_threads_of_the_libraries(self):
+        """OpenBLAS starts its threads before main can block a signal for them."""
+        for threads in ("1", "4"):
+            folder = tempfile.mkdtemp()
+            self.addCleanup(shutil.rmtree, folder, True)
+            server = Server(folder)
+            before = os.environ.get("OPENBLAS_NUM_THREADS")
+            os.environ["OPENBLAS_NUM_THREADS"] = threads
+            try:
+                server.launch()
+            finally:
+                os.environ.pop("OPENBLAS_NUM_THREADS")
+                if before is not None:
+                    os.environ["OPENBLAS_NUM_THREADS"] = before
+            server.wait_message("listening", pause=0.001)
+            for _ in range(20):
+                for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+                    server.process.send_signal(number)
+            server.wait_message("ready")
+            self.assertEqual(server.stop(), 0)
+
+
 class Reload(Watched):
     def setUp(self):
         self.conf_folder = tempfile.mkdtemp()
