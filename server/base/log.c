@@ -179,5 +179,8 @@ void log_line(const struct log *log, enum log_level level, const char *message, 
         put_pair(&line, log->format, key, value != NULL ? value : "");
     }
     va_end(args);
+    if (log->writer != NULL && level == LOG_ERROR) {
+        log_writer_keep_error(log->writer, line.text, line.len);
+    }
     end_line(&line, log);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,6 +34,8 @@ struct log_writer {
     struct wake wake;     /* guards what follows */
     size_t begin, used;   /* of the ring */
     long long dropped, untold, left_out;
+    long long n_errors; /* so far; the latest are kept */
+    char errors[LOG_N_ERRORS][LOG_ERROR_CHARS];
     struct kind kinds[LOG_N_KINDS];
     char ring[LOG_RING_BYTES];
 };
@@ -266,6 +269,24 @@ long long log_writer_take_dropped(struct log_writer *w)
     w->untold -= n;
     wake_unlock(&w->wake);
     return n;
+}
+
+void log_writer_keep_error(struct log_writer *w, const char *line, size_t len)
+{
+    wake_lock(&w->wake);
+    snprintf(w->errors[w->n_errors++ % LOG_N_ERRORS], LOG_ERROR_CHARS, "%.*s", (int)len, line);
+    wake_unlock(&w->wake);
+}
+
+bool log_writer_get_error(struct log_writer *w, int n, char out[LOG_ERROR_CHARS])
+{
+    wake_lock(&w->wake);
+    bool there = n < LOG_N_ERRORS && n < w->n_errors;
+    if (there) {
+        memcpy(out, w->errors[(w->n_errors - 1 - n) % LOG_N_ERRORS], LOG_ERROR_CHARS);
+    }
+    wake_unlock(&w->wake);
+    return there;
 }
 
 struct log_counts log_writer_counts(struct log_writer *w)

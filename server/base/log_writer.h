@@ -18,11 +18,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LOG_RING_BYTES ((size_t)256 * 1024)
-#define LOG_PIECE      4096 /* bytes of one write: what a pipe takes whole (PIPE_BUF) */
-#define LOG_KIND_LINES 100
-#define LOG_KIND_S     10
-#define LOG_N_KINDS    64 /* that are told apart; further ones share the last place */
+#define LOG_RING_BYTES  ((size_t)256 * 1024)
+#define LOG_PIECE       4096 /* bytes of one write: what a pipe takes whole (PIPE_BUF) */
+#define LOG_KIND_LINES  100
+#define LOG_KIND_S      10
+#define LOG_N_ERRORS    8   /* latest errors that are kept */
+#define LOG_ERROR_CHARS 400 /* of each */
+#define LOG_N_KINDS     64  /* that are told apart; further ones share the last place */
 
 struct log_writer;
 
@@ -61,6 +63,11 @@ bool log_writer_next_left_out(struct log_writer *writer, bool all, struct log_le
 
 /* How many lines were dropped of which no line has told yet; 0 while there is no room to tell. */
 long long log_writer_take_dropped(struct log_writer *writer);
+
+/* Keeps a line about an error, for whoever asks the server how it is. */
+void log_writer_keep_error(struct log_writer *writer, const char *line, size_t len);
+/* The n-th latest, from 0, without its newline. False: there are not so many. */
+bool log_writer_get_error(struct log_writer *writer, int n, char out[LOG_ERROR_CHARS]);
 
 struct log_counts log_writer_counts(struct log_writer *writer);
 

@@ -203,6 +203,23 @@ class RegistryFile(Watched):
             self.assertEqual(db.execute("SELECT sum(n_rows) FROM batches").fetchone()[0], acknowledged)
 
 
+class Status(Watched):
+    def test_it_says_how_the_server_is(self):
+        self.ok(201, "PUT", "/v1/models/m", document())
+        status = self.ok(200, "GET", "/v1/status")[1]
+        self.assertEqual((status["ready"], status["not_ready"], status["last_errors"]), (True, [], []))
+        self.assertEqual(status["models"]["loaded"], 1)
+        self.assertEqual(status["jobs"], dict.fromkeys(("queued", "running", "succeeded", "failed", "cancelled"), 0))
+        self.assertGreater(status["bytes"]["memory"], 1e6)
+        self.assertEqual(status["version"], self.ok(200, "GET", "/healthz")[1]["version"])
+        os.rename(self.server.db, self.server.db + ".away")
+        self.wait_log("part=registry")
+        status = self.ok(200, "GET", "/v1/status")[1]
+        self.assertFalse(status["ready"])
+        self.assertIn("has been removed", status["not_ready"][0])
+        self.assertIn("part=registry", status["last_errors"][0])
+
+
 class BasePath(ServerTest):
     flags = ("--base_path", "/farm/surrogate")
 

@@ -184,3 +184,79 @@ enum err_code handle_metrics(struct app *app, const struct request *req, struct 
                                   : "text/plain; version=0.0.4; charset=utf-8",
                       &text, err);
 }
+
+/* ---- for people ---- */
+
+static void write_reasons(struct app *app, struct json_write *json)
+{
+    char reason[HEALTH_REASON_CHARS];
+    bool ready = models_is_loaded(app->models);
+    json_write_array(json, "not_ready");
+    for (int part = 0; part < HEALTH_N_PARTS; part++) {
+        if (find_reason(app, part, reason)) {
+            json_write_text(json, NULL, reason);
+            ready = false;
+        }
+    }
+    json_write_array_end(json);
+    json_write_bool(json, "ready", ready);
+}
+
+static void write_errors(const struct app *app, struct json_write *json)
+{
+    char line[LOG_ERROR_CHARS];
+    json_write_array(json, "last_errors");
+    for (int i = 0; app->log->writer != NULL && log_writer_get_error(app->log->writer, i, line);
+         i++) {
+        json_write_text(json, NULL, line);
+    }
+    json_write_array_end(json);
+}
+
+static void write_numbers(const struct metrics *metrics, struct json_write *json)
+{
+    static const char *const states[] = {"idle", "head", "body", "work", "answer", "stream"};
+    json_write_object(json, "models");
+    json_write_int(json, "loaded", metrics->models_loaded);
+    json_write_int(json, "bytes", metrics->model_bytes);
+    json_write_object_end(json);
+    json_write_object(json, "jobs");
+    for (int state = 0; state <= JOB_CANCELLED; state++) {
+        json_write_int(json, job_state_name((enum job_state)state), metrics->jobs[state]);
+    }
+    json_write_object_end(json);
+    json_write_object(json, "connections");
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        json_write_int(json, states[i], metrics->connections[i]);
+    }
+    json_write_object_end(json);
+    json_write_object(json, "queue");
+    json_write_int(json, "requests", metrics->queue_requests);
+    json_write_int(json, "rows", metrics->queue_rows);
+    json_write_object_end(json);
+    json_write_object(json, "bytes");
+    json_write_int(json, "memory", metrics_resident_bytes());
+    json_write_int(json, "registry", metrics->registry_bytes);
+    json_write_int(json, "log", metrics->wal_bytes);
+    json_write_int(json, "disk_free", metrics->disk_free_bytes);
+    json_write_object_end(json);
+}
+
+enum err_code handle_status(struct app *app, const struct request *req, struct response *res,
+                            struct err *err)
+{
+    struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
+    update_gauges(app);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "version", SURROGATED_VERSION);
+    json_write_text(&json, "sqlite", db_library_version());
+    json_write_text(&json, "kernels", vtanh_isa());
+    reply_write_time(&json, "started", app->metrics->started_ms);
+    json_write_int(&json, "uptime_s", (db_now_ms() - app->metrics->started_ms) / 1000);
+    write_reasons(app, &json);
+    write_numbers(app->metrics, &json);
+    write_errors(app, &json);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
+}

@@ -138,6 +138,25 @@ START_TEST(more_kinds_than_places_share_the_last_one)
 }
 END_TEST
 
+START_TEST(the_latest_errors_are_kept)
+{
+    struct fixture f = start_writer();
+    char text[LOG_ERROR_CHARS];
+    ck_assert(!log_writer_get_error(f.writer, 0, text));
+    for (int i = 0; i < LOG_N_ERRORS + 1; i++) {
+        int len = snprintf(text, sizeof text, "error %d", i);
+        log_writer_keep_error(f.writer, text, (size_t)len);
+    }
+    ck_assert(log_writer_get_error(f.writer, 0, text));
+    ck_assert_str_eq(text, "error 8");
+    ck_assert(log_writer_get_error(f.writer, LOG_N_ERRORS - 1, text));
+    ck_assert_str_eq(text, "error 1");
+    ck_assert(!log_writer_get_error(f.writer, LOG_N_ERRORS, text));
+    log_writer_stop(f.writer, 1000);
+    close_pipe(&f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("log_writer");
@@ -147,6 +166,7 @@ int main(void)
     tcase_add_test(tcase, a_closed_reader_is_survived_and_counted);
     tcase_add_test(tcase, a_kind_is_left_out_from_its_limit_on);
     tcase_add_test(tcase, more_kinds_than_places_share_the_last_one);
+    tcase_add_test(tcase, the_latest_errors_are_kept);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
