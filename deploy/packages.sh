@@ -9,7 +9,7 @@ packages_run='libmicrohttpd12 libjansson4 libopenblas0-pthread libsqlite3-0
     libgnutls30 libcurl3-gnutls libstdc++6'
 # To try it, and to test it.
 packages_demo='curl ca-certificates'
-packages_test='check curl ca-certificates'
+packages_test='check curl ca-certificates openssl'
 
 # Installs what is missing of the packages named; asks for nothing when all is there.
 packages_install() {

@@ -36,6 +36,8 @@ static enum err_code start_keeper(struct app *app, struct err *err)
         .events = app->events,
         .log = app->log,
         .n_threads = 1,
+        .train_threads = app->config->train_threads,
+        .max_train_bytes = (int64_t)app->config->train_memory_mb * MEGABYTE,
     };
     return keeper_start(&settings, &app->keeper, err);
 }

@@ -16,6 +16,11 @@ enum flag {
     FLAG_FROM,
     FLAG_FORCE,
     FLAG_DAMAGED,
+    FLAG_ROLE,
+    FLAG_ID,
+    FLAG_MODELS,
+    FLAG_EXPIRES,
+    FLAG_RATE,
     FIRST_SETTING,
     BEFORE_SETTINGS = FIRST_SETTING - 1,
 #define CONFIG_TEXT(setting, initial, text)          SETTING_##setting,
@@ -40,6 +45,20 @@ static const struct arg_option flags[N_FLAGS] = {
                     .help = "replace a file that is there (restore keeps it as "
                             "FILE.before-restore)"},
     [FLAG_DAMAGED] = {.name = "damaged", .help = "go on even if contents are damaged"},
+    [FLAG_ROLE] = {.name = "role",
+                   .value = "ROLE",
+                   .help = "what the token may do: predict, read, write or admin, each of which "
+                           "includes those before it"},
+    [FLAG_ID] = {.name = "id", .value = "ID", .help = "its public name, instead of one by chance"},
+    [FLAG_MODELS] = {.name = "models",
+                     .value = "PATTERNS",
+                     .help = "the models it is for, with * and ?, separated by commas",
+                     .standard = "*"},
+    [FLAG_EXPIRES] = {.name = "expires",
+                      .value = "TIME",
+                      .help = "when it ends, in UTC, as 2027-01-31 or 2027-01-31T18:00:00Z",
+                      .standard = "never"},
+    [FLAG_RATE] = {.name = "rate", .value = "N", .help = "requests a second that it may send"},
 #define CONFIG_TEXT(setting, initial, text)                                                        \
     [SETTING_##setting] = {.name = #setting,                                                       \
                            .value = "VALUE",                                                       \
@@ -113,6 +132,15 @@ static const struct command {
       .usage = "[--db FILE]\n",
       .text = SETTINGS_TEXT CARE_STATUS,
       .allowed = A_FILE}},
+    {CLI_TOKEN,
+     {.name = "token",
+      .summary = "make, list and revoke tokens of a registry file, with the server stopped",
+      .usage = "create --role ROLE [--id ID] [--models PATTERNS] [--expires TIME] [--rate N] "
+               "[--db FILE]\nlist [--db FILE]\nrevoke ID [--db FILE]\n",
+      .text = "A new token is printed once; the file keeps a salted digest. While a server runs,\n"
+              "whoever has an admin token makes others with POST /v1/tokens.\n" CARE_STATUS,
+      .allowed = A_FILE | BIT(FLAG_ROLE) | BIT(FLAG_ID) | BIT(FLAG_MODELS) | BIT(FLAG_EXPIRES) |
+                 BIT(FLAG_RATE)}},
     {CLI_HEALTHCHECK,
      {.name = "healthcheck",
       .summary = "ask a running server whether it is ready",
@@ -179,8 +207,9 @@ static enum err_code check_file_option(const struct args *args, enum flag flag, 
 
 static enum err_code read_arguments(struct cli *cli, const struct args *args, struct err *err)
 {
-    if (args->n_words > 0) {
-        return err_set(err, ERR_INVALID, "\"%.60s\" is not an option", args->words[0]);
+    int max_words = (args->command->allowed & BIT(FLAG_ROLE)) != 0 ? CLI_MAX_WORDS : 0;
+    if (args->n_words > max_words) {
+        return err_set(err, ERR_INVALID, "\"%.60s\" is not an option", args->words[max_words]);
     }
     if (read_settings(args, &cli->config, err) != ERR_OK ||
         check_file_option(args, FLAG_TO, err) != ERR_OK ||
@@ -189,6 +218,14 @@ static enum err_code read_arguments(struct cli *cli, const struct args *args, st
     }
     cli->to = args->values[FLAG_TO];
     cli->from = args->values[FLAG_FROM];
+    for (cli->n_words = 0; cli->n_words < args->n_words; cli->n_words++) {
+        cli->words[cli->n_words] = args->words[cli->n_words];
+    }
+    cli->role = args->values[FLAG_ROLE];
+    cli->id = args->values[FLAG_ID];
+    cli->models = args->values[FLAG_MODELS];
+    cli->expires = args->values[FLAG_EXPIRES];
+    cli->rate = args->values[FLAG_RATE];
     cli->force = args->values[FLAG_FORCE] != NULL;
     cli->damaged = args->values[FLAG_DAMAGED] != NULL;
     return ERR_OK;

@@ -5,6 +5,8 @@
 
 #include "base/config.h"
 
+#define CLI_MAX_WORDS 2
+
 enum cli_command {
     CLI_SERVE,
     CLI_HEALTHCHECK,
@@ -12,6 +14,7 @@ enum cli_command {
     CLI_BACKUP,
     CLI_RESTORE,
     CLI_COMPACT,
+    CLI_TOKEN,
     CLI_DONE
 };
 
@@ -26,6 +29,13 @@ struct cli {
     bool damaged;
     int argc; /* as given */
     char **argv;
+    const char *role;
+    const char *id;
+    const char *models;
+    const char *expires;
+    const char *rate;
+    const char *words[CLI_MAX_WORDS];
+    int n_words;
 };
 
 /*

@@ -9,7 +9,8 @@
 #include "background.h"
 #include "base/log_writer.h"
 #include "base/mem.h"
-#include "base/notify.h"
+#include "base/mem_budget.h"
+#include "notify.h"
 #include "base/threads.h"
 #include "base/version.h"
 #include "cli.h"
@@ -23,6 +24,7 @@
 #include "math/vtanh.h"
 #include "reload.h"
 #include "store/store.h"
+#include "token_command.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -36,9 +38,11 @@
 #define EXIT_FAILED  1
 #define LAST_WORDS_S 1
 #define OTHER_FILES  64 /* the registry by several connections, the log, listening sockets */
+#define MEGABYTE     1000000
 
 struct server {
     struct app app;
+    struct origin_rules origin;
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
@@ -93,13 +97,16 @@ static enum err_code start_http(struct server *server, const struct config *conf
         .fd = server->listen_fd,
         .listen = config->listen,
         .n_threads = config->http_threads,
+        .tls_cert = config->tls_cert,
+        .tls_key = config->tls_key,
+        .tls_client_ca = config->tls_client_ca,
         .max_connections = config->max_connections,
         .max_peer_connections = config->max_peer_connections,
         .idle_timeout_s = config->idle_timeout_s,
         .head_timeout_s = config->head_timeout_s,
         .min_rate = config->min_rate,
         .max_body_bytes = (size_t)config->max_body_bytes,
-        .bodies_bytes = (size_t)config->bodies_mb * 1000000,
+        .bodies_bytes = (size_t)config->bodies_mb * MEGABYTE,
         .log = &server->log,
         .handler = dispatch,
         .ctx = &server->app,
@@ -147,7 +154,13 @@ static enum err_code start_server(struct server *server, const struct config *co
     server->app.metrics = &server->metrics;
     server->app.health = &server->health;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
+    if (origin_rules_init(&server->origin, config, err) != ERR_OK) {
+        return err->code;
+    }
+    server->app.origin = &server->origin;
     if (store_open(&server->app.db, &db, err) != ERR_OK ||
+        access_new(config, server->app.db, &server->log, &server->app.access, err) != ERR_OK ||
+        audit_new(&server->app.audit, err) != ERR_OK ||
         models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK ||
         background_start(&server->app, err) != ERR_OK ||
         start_batcher(server, config, err) != ERR_OK ||
@@ -157,7 +170,9 @@ static enum err_code start_server(struct server *server, const struct config *co
     raise_descriptor_limit(&server->log, config);
     log_info(&server->log, "listening", "address", config->listen, "port",
              LOG_INT(daemon_port(server->daemon)), "db", config->db, "version", SURROGATED_VERSION,
-             "sqlite", db_library_version(), "tanh", vtanh_isa(), NULL);
+             "sqlite", db_library_version(), "tanh", vtanh_isa(), "memory_mb",
+             LOG_INT(config->memory_mb), NULL);
+    models_set_limit(server->app.models, (size_t)config->models_mb * MEGABYTE);
     if (models_load(server->app.models, err) != ERR_OK) {
         return err->code;
     }
@@ -186,6 +201,8 @@ static void stop_server(struct server *server)
     background_stop(&server->app);
     follow_stop(server->follow);
     models_free(server->app.models);
+    access_free(server->app.access);
+    audit_free(server->app.audit);
     db_close(server->app.db);
 }
 
@@ -217,9 +234,18 @@ static void block_signals(sigset_t *signals)
     }
 }
 
+static void reload_certificate(void *ctx, const struct config *config)
+{
+    struct server *server = ctx;
+    (void)config;
+    daemon_reload(server->daemon);
+}
+
 /* Until the signal that stops the server, whose name it returns. */
 static const char *obey_signals(struct server *server, const sigset_t *signals)
 {
+    const struct reload_hook certificate = {.reload = reload_certificate, .ctx = server};
+    reload_add_hook(&server->reload, &certificate);
     for (;;) {
         int signal_number = 0;
         sigwait(signals, &signal_number);
@@ -305,12 +331,16 @@ int main(int argc, char **argv)
         block_signals(&signals);
         gemm_use_one_thread();
         json_read_init();
+        mem_budget_set((size_t)cli.config.memory_mb * MEGABYTE);
+        mem_budget_set_limit(MEM_MODELS, (size_t)cli.config.models_mb * MEGABYTE);
         return serve(&cli, &signals);
     case CLI_CHECK:
     case CLI_BACKUP:
     case CLI_RESTORE:
     case CLI_COMPACT:
         return maintain_run(&cli);
+    case CLI_TOKEN:
+        return token_command_run(&cli);
     case CLI_HEALTHCHECK:
         if (healthcheck_run(cli.config.listen, &err) != ERR_OK) {
             fprintf(stderr, "surrogated: %s\n", err_msg(&err));

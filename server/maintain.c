@@ -154,6 +154,7 @@ int maintain_run(const struct cli *cli)
         return copy_registry(cli, &calls);
     case CLI_COMPACT:
         return compact_registry(cli->config.db, &calls);
+    case CLI_TOKEN:
     case CLI_SERVE:
     case CLI_HEALTHCHECK:
     case CLI_DONE:

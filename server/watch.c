@@ -2,9 +2,9 @@
 #include "watch.h"
 
 #include "base/clock.h"
-#include "base/health.h"
+#include "api/health.h"
 #include "base/mem.h"
-#include "base/notify.h"
+#include "notify.h"
 #include "base/threads.h"
 #include "base/wake.h"
 #include "store/sqlite/db_presence.h"
@@ -102,10 +102,8 @@ static void tell_manager(struct watch *watch)
     if (health_get_first(health, reason)) {
         snprintf(state, sizeof state, "STATUS=not ready: %s", reason);
     } else {
-        int n_models = 0;
-        size_t n_bytes = 0;
-        models_totals(watch->app->models, &n_models, &n_bytes);
-        snprintf(state, sizeof state, "STATUS=ready, %d models in memory", n_models);
+        snprintf(state, sizeof state, "STATUS=ready, %d models in memory",
+                 models_totals(watch->app->models).n_models);
     }
     if (strcmp(watch->status, state) != 0) {
         memcpy(watch->status, state, sizeof state);

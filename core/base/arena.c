@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pages are chained, the newest first; a request larger than a page gets a page of its own. Under
+ * Pages are chained, the newest first. Each is twice as long as the one before it, up to MAX_BYTES:
+ * a few small allocations need little memory, and many of them lie in blocks that the C library
+ * maps one by one and gives back to the system. A larger request gets a page of its own. Under
  * AddressSanitizer the unused part of a page is poisoned, and a poisoned cache line separates
  * neighbouring blocks, so that overruns within a page are caught as well.
  */
@@ -23,7 +25,9 @@
 #define GAP            0
 #endif
 
-#define PAGE_BYTES ((size_t)64 * 1024)
+#define PAGE_BYTES ((size_t)64 * 1024) /* of the first page */
+/* Of a page with its header. Somewhat less than what mem backs by huge pages. */
+#define MAX_BYTES  (((size_t)4 << 20) - MEM_ALIGN)
 #define KEEP_BYTES ((size_t)1024 * 1024) /* largest page that arena_clear keeps */
 
 struct arena_page {
@@ -52,6 +56,17 @@ static struct arena_page *page_new(size_t size)
     return page;
 }
 
+/* The length of the page that follows `page`. One that a large request got for itself says nothing
+ * about what comes. */
+static size_t next_page_bytes(const struct arena_page *page)
+{
+    size_t bytes = PAGE_BYTES;
+    while (page != NULL && page->size < MAX_BYTES && bytes <= page->size) {
+        bytes *= 2;
+    }
+    return bytes < MAX_BYTES - MEM_ALIGN ? bytes : MAX_BYTES - MEM_ALIGN;
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
     size_t step;
@@ -61,7 +76,8 @@ void *arena_alloc(struct arena *arena, size_t size)
     step &= ~(size_t)(MEM_ALIGN - 1);
     struct arena_page *page = arena->head;
     if (page == NULL || page->size - page->used < step) {
-        page = page_new(step > PAGE_BYTES ? step : PAGE_BYTES);
+        size_t usual = next_page_bytes(page);
+        page = page_new(step > usual ? step : usual);
         if (page == NULL) {
             return NULL;
         }

@@ -2,6 +2,7 @@
 #include "base/par.h"
 
 #include "base/mem_account.h"
+#include "base/mem_budget.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,6 +13,7 @@ struct par {
     void *ctx;
     int n_tasks;
     struct mem_account *account; /* of the calling thread */
+    enum mem_kind kind;          /* of what it allocates */
     atomic_int n_workers;        /* started so far */
     atomic_int next;
     atomic_bool failed;
@@ -24,6 +26,7 @@ static void *par_worker(void *arg)
 {
     struct par *par = arg;
     mem_account_use(par->account);
+    mem_kind_use(par->kind);
     int worker = atomic_fetch_add_explicit(&par->n_workers, 1, memory_order_relaxed);
     while (!atomic_load_explicit(&par->failed, memory_order_relaxed)) {
         int task = atomic_fetch_add_explicit(&par->next, 1, memory_order_relaxed);
@@ -50,6 +53,7 @@ enum err_code par_run(int n_threads, int n_tasks, par_fn *fn, void *ctx, struct 
                       .ctx = ctx,
                       .n_tasks = n_tasks,
                       .account = mem_account_get(),
+                      .kind = mem_kind_get(),
                       .failed_task = -1,
                       .err = ERR_INIT};
     pthread_t threads[PAR_MAX_THREADS];

@@ -66,7 +66,7 @@ bool objective_predicts_noise(const struct objective *obj);
 /* The number of parameters: the network's K and, where they are learned, the log s_j. */
 int objective_n_params(const struct objective *obj, const struct resnet *net);
 
-/* The variance that an output u stands for, in scaled units. */
+/* The variance that an output u encodes, in scaled units. */
 double objective_variance(double u);
 
 /*

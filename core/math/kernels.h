@@ -33,8 +33,8 @@
 
 /*
  * The weights wt of n_out outputs and n_in inputs lie in blocks of KERNELS_OUT outputs, each
- * [n_in x KERNELS_OUT]; the last block is narrower when n_out is no multiple of KERNELS_OUT. So the
- * kernels read weights in order, whatever the width of a vector.
+ * [n_in x KERNELS_OUT]; the last block is narrower when n_out is not a multiple of KERNELS_OUT. So
+ * the kernels read weights in order, whatever the width of a vector.
  */
 #define KERNELS_OUT 16
 

@@ -240,7 +240,7 @@ static enum err_code get_head(struct bytes_reader *r, struct head *head, struct 
     return ERR_OK;
 }
 
-static enum err_code verdict(const struct bytes_reader *r, struct err *err)
+static enum err_code check_reader(const struct bytes_reader *r, struct err *err)
 {
     if (r->no_memory) {
         return err_set(err, ERR_NOMEM, "no memory to decode a model");
@@ -256,7 +256,7 @@ enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out
     struct bytes_reader r = {.data = bytes, .left = n_bytes};
     struct head head = {.in = NULL};
     struct model *model = NULL;
-    if (get_head(&r, &head, err) != ERR_OK || verdict(&r, err) != ERR_OK) {
+    if (get_head(&r, &head, err) != ERR_OK || check_reader(&r, err) != ERR_OK) {
         goto done;
     }
     /* Before the memory for the draws is taken: are they there? */
@@ -276,7 +276,7 @@ enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out
     model->noise_sigma = head.noise_sigma;
     head.noise_sigma = NULL;
     get_rest(&r, head.format, head.n_members, model);
-    if (verdict(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
+    if (check_reader(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
         model_unref(model);
         goto done;
     }

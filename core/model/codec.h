@@ -6,7 +6,7 @@
  * Layout, little-endian: "SRGMODEL", u32 format, architecture, scalers, noise, draws, training
  * range, names, units, texts, precision, scores; that is format 2. Format 3 adds whether the noise
  * is predicted, Gaussians in place of draws, more scores, calibration and report, and is written
- * only for what has one of these: a model of an older program gives the bytes that it gave there.
+ * only for a model that has one of these: all others keep the bytes that older programs wrote.
  * Every length is checked on reading.
  */
 #ifndef CODEC_H

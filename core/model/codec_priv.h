@@ -21,19 +21,19 @@ enum codec_choice {
 int codec_number(enum codec_choice choice, int value);
 
 void codec_put_choice(struct bytes_writer *w, enum codec_choice choice, int value);
-/* Fails at a number that nothing has. */
+/* Fails at a number that no value has. */
 int codec_get_choice(struct bytes_reader *r, enum codec_choice choice);
 
 /* An optional array: u32 1 and the values, or u32 0. */
 void codec_put_array(struct bytes_writer *w, const double *values, size_t n);
 double *codec_get_array(struct bytes_reader *r, size_t n);
 
-/* Gaussians of K parameters; the number of members has been read, and draws are m. */
+/* Gaussians of n_params parameters; their number has been read before. m: draws. */
 void codec_put_gaussians(struct bytes_writer *w, const struct gauss_mixture *mixture, int n_params);
 void codec_get_gaussians(struct bytes_reader *r, struct gauss_mixture *mixture, int n_members,
                          int n_params, int m);
 
-/* Calibration, the scores that format 2 has not, and the report. */
+/* Calibration, the scores that format 2 does not have, and the report. */
 void codec_put_extra(struct bytes_writer *w, const struct model *model);
 void codec_get_extra(struct bytes_reader *r, struct model *model);
 

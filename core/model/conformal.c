@@ -81,9 +81,8 @@ enum err_code conformal_rank(const struct conformal *conformal, double alpha, in
     }
     if (at > (double)conformal->n) {
         return err_set(err, ERR_INVALID,
-                       "alpha is %g, but %d calibration rows allow no alpha below %.6g "
-                       "(no level above %.6g)",
-                       alpha, conformal->n, 1.0 / places, 1.0 - 1.0 / places);
+                       "%d calibration rows allow no level above %.6g, but it is %g", conformal->n,
+                       1.0 - 1.0 / places, 1.0 - alpha);
     }
     *rank = at < 1.0 ? 1 : (int)at;
     return ERR_OK;

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conformal prediction: intervals around a model's mean whose coverage needs no assumption but that
- * rows are exchangeable [1, 2]. A calibration over any solver, by output.
+ * Conformal prediction: intervals around a model's mean whose coverage assumes only that rows are
+ * exchangeable [1, 2]. It calibrates the model of any solver, each output separately.
  *
  *   split        residual scores R_i of n kept rows; the interval is mean -+ the
  *                ceil((n + 1)(1 - alpha))-th smallest score
- *   cv+          the rows fall into folds, each fold has a model that has not seen it; R_i of row i
- *                by that model; the interval goes from the floor(alpha (n + 1))-th smallest of
- *                mean_fold(i) - R_i to the ceil((1 - alpha)(n + 1))-th smallest of
- *                mean_fold(i) + R_i
- *   jackknife+   the same with a fold a row
+ *   cv+          the rows fall into folds, and each fold has a model that has not seen it; R_i of
+ *                row i is by that model; the interval goes from the floor(alpha (n + 1))-th
+ * smallest of mean_fold(i) - R_i to the ceil((1 - alpha)(n + 1))-th smallest of mean_fold(i) + R_i
+ *   jackknife+   the same with one row in each fold
  *
  * With scores "absolute" R = |y - mean|; with "normalised" R = |y - mean| / s, and intervals are
  * R s wide, where s is the root of the total variance at the row. With folds mean_fold(i) and s are
@@ -17,7 +16,8 @@
  *
  * Coverage is at least 1 - alpha for split, 1 - 2 alpha for cv+ (less a term of the order of the
  * folds over the rows) and jackknife+ (in practice about 1 - alpha), over rows and calibration
- * together. The ranks exist for alpha >= 1 / (n + 1); below, the interval is infinite and refused.
+ * together. The ranks exist for alpha >= 1 / (n + 1); below that the interval would be infinite,
+ * and is refused.
  *
  * Where we differ: with alpha above 1/2 the lower end of cv+ and jackknife+ may lie above the upper
  * one; [2] has an empty interval then, here it is the point between them, which covers no less.
@@ -73,8 +73,8 @@ enum err_code conformal_check(const struct conformal *conformal, int m, int o,
 
 /*
  * Rank from below of the upper end for a coverage of 1 - alpha, ceil((1 - alpha)(n + 1)); that of
- * the lower end is n + 1 - rank. alpha: in (0, 1). ERR_INVALID naming the smallest alpha that n
- * rows allow.
+ * the lower end is n + 1 - rank. alpha: in (0, 1). ERR_INVALID naming the highest level
+ * 1 - alpha that n rows allow.
  */
 enum err_code conformal_rank(const struct conformal *conformal, double alpha, int *rank,
                              struct err *err) MUST_CHECK;
@@ -89,7 +89,7 @@ void conformal_thresholds(const struct conformal *conformal, int o, int rank, do
 /* Predictions at one row for one output. */
 struct conformal_point {
     const double *mean; /* [n_folds] of the folds, `stride` apart; split: of the model */
-    const double *std;  /* likewise, root of the total variance; not looked at unless normalised */
+    const double *std;  /* likewise, root of the total variance; used only when normalised */
     size_t stride;
 };
 

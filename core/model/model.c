@@ -2,9 +2,12 @@
 #include "model/model.h"
 
 #include "base/mem.h"
+#include "base/mem_budget.h"
 
 #include <math.h>
 #include <string.h>
+
+#define MEGABYTE 1000000
 
 char **model_names_new(int k)
 {
@@ -42,18 +45,37 @@ static void model_free(struct model *model)
     mem_free(model);
 }
 
-/* Bytes of draws and packs; false when beyond the limit. */
+/* Bytes of draws and packs; false when beyond what any model may have. */
 static bool payload_bytes(const struct resnet *net, int m, size_t *bytes)
 {
     size_t per_draw = ((size_t)net->n_params + net->pack_size) * sizeof(double);
     return size_mul(per_draw, (size_t)m, bytes) && *bytes <= MODEL_MAX_BYTES;
 }
 
-enum err_code model_new(const struct arch *arch, int m, struct model **out, struct err *err)
+/* Before any of it is allocated. */
+static enum err_code check_size(const struct resnet *net, int m, struct err *err)
 {
     size_t bytes;
+    size_t limit = mem_budget_limit(MEM_MODELS);
+    if (!payload_bytes(net, m, &bytes)) {
+        return err_set(err, ERR_LIMIT, "%d draws of %d parameters need more than %zu bytes", m,
+                       net->n_params, MODEL_MAX_BYTES);
+    }
+    if (limit != 0 && bytes > limit) {
+        return err_set(err, ERR_TOO_LARGE,
+                       "%d draws of %d parameters need %zu MB of memory to be served, a model may "
+                       "have %zu MB (models_mb)",
+                       m, net->n_params, bytes / MEGABYTE + 1, limit / MEGABYTE);
+    }
+    return ERR_OK;
+}
+
+enum err_code model_new(const struct arch *arch, int m, struct model **out, struct err *err)
+{
+    enum mem_kind kind = mem_kind_use(MEM_MODELS);
     struct model *model = mem_zalloc(sizeof *model);
     if (model == NULL) {
+        mem_kind_use(kind);
         return err_set(err, ERR_NOMEM, "no memory for a model");
     }
     atomic_init(&model->refs, 1);
@@ -64,9 +86,7 @@ enum err_code model_new(const struct arch *arch, int m, struct model **out, stru
         err_set(err, ERR_LIMIT, "%d posterior draws, 1 to %d are allowed", m, MODEL_MAX_DRAWS);
         goto done;
     }
-    if (!payload_bytes(&model->net, m, &bytes)) {
-        err_set(err, ERR_LIMIT, "%d draws of %d parameters need more than %zu bytes", m,
-                model->net.n_params, MODEL_MAX_BYTES);
+    if (check_size(&model->net, m, err) != ERR_OK) {
         goto done;
     }
     model->d = arch->inputs;
@@ -87,6 +107,7 @@ enum err_code model_new(const struct arch *arch, int m, struct model **out, stru
     }
     *out = model;
 done:
+    mem_kind_use(kind);
     if (err->code != ERR_OK) {
         model_unref(model);
     }
@@ -149,18 +170,17 @@ static enum err_code check_noise(const struct model *model, struct err *err)
     }
     if (model->net.arch.outputs % 2 != 0 || model->net.arch.final != FINAL_NONE) {
         return err_set(err, ERR_INVALID,
-                       "a predicted noise needs an even number of outputs, means and log "
-                       "variances, and final none; there are %d, and final is %s",
+                       "predicted noise needs an even number of outputs (means and log "
+                       "variances) and final none; there are %d outputs, and final is %s",
                        model->net.arch.outputs, arch_final_name(model->net.arch.final));
     }
     if (model->noise_sigma != NULL) {
-        return err_set(err, ERR_INVALID, "the noise is predicted and also a constant");
+        return err_set(err, ERR_INVALID, "the noise cannot be both predicted and constant");
     }
     for (int j = 0; j < model->o; j++) {
         if (model->out[j].kind == SCALER_LOG) {
             return err_set(err, ERR_UNSUPPORTED,
-                           "scaling of output %d is log, of whose noise no second head can tell",
-                           j);
+                           "scaling of output %d is log, with which noise cannot be predicted", j);
         }
     }
     return ERR_OK;
@@ -222,7 +242,10 @@ enum err_code model_publish(struct model *model, struct err *err)
     if (model->solver == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a model");
     }
-    return plan_init(&model->plan, &model->net, model->m, model->draws, model->single, err);
+    enum mem_kind kind = mem_kind_use(MEM_MODELS);
+    err_kept(plan_init(&model->plan, &model->net, model->m, model->draws, model->single, err));
+    mem_kind_use(kind);
+    return err->code;
 }
 
 struct model *model_ref(struct model *model)
@@ -241,5 +264,11 @@ void model_unref(struct model *model)
 size_t model_bytes(const struct model *model)
 {
     size_t bytes = 0;
-    return payload_bytes(&model->net, model->m, &bytes) ? bytes : 0;
+    size_t numbers = 0;
+    for (int i = 0; i < model->gaussian.n_members; i++) {
+        const struct gauss *g = &model->gaussian.members[i];
+        numbers += (size_t)model->net.n_params + (g->std != NULL ? (size_t)g->n : 0) +
+                   (size_t)g->n * (size_t)g->rank;
+    }
+    return payload_bytes(&model->net, model->m, &bytes) ? bytes + numbers * sizeof(double) : 0;
 }

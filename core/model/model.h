@@ -41,8 +41,8 @@ struct model {
     int m;                /* draws */
     double *draws;        /* [m x K]; drawn by model_publish when there is a Gaussian posterior */
     /* n_members 0: the posterior is the draws. Linearised: it is predicted in closed form
-     * (core/predict/predict_linear.c), which is another distribution than that of the draws: normal
-     * in the user's units, with a network that is linear in its parameters around each member's
+     * (core/predict/predict_linear.c), whose distribution differs from that of the draws: normal in
+     * the user's units, with a network that is linear in its parameters around each member's
      * mean. That is computed in double whatever `single` says. */
     struct gauss_mixture gaussian;
     struct conformal conformal;
@@ -53,7 +53,7 @@ struct model {
     char **output_units;
     char *solver;     /* name; never NULL once published */
     char *settings;   /* JSON object or NULL: how it was trained */
-    char *provenance; /* JSON object or NULL: the maker's own words */
+    char *provenance; /* JSON object or NULL: what its maker noted */
     int64_t seed;
     struct scores scores; /* on rows kept out of the training */
     struct report report; /* of the training */
@@ -65,7 +65,7 @@ struct model {
 };
 
 /* A model with empty fields, scalers "none" and m draws to fill in. ERR_INVALID, ERR_LIMIT,
- * ERR_NOMEM. */
+ * ERR_TOO_LARGE (beyond the limit of MEM_MODELS), ERR_NOMEM. */
 enum err_code model_new(const struct arch *arch, int m, struct model **out,
                         struct err *err) MUST_CHECK;
 
@@ -95,7 +95,7 @@ struct model *model_ref(struct model *model);
 /* Frees with the last reference, also a model that was never published; NULL is fine. */
 void model_unref(struct model *model);
 
-/* Bytes of draws and packs. */
+/* Bytes of draws, packs and Gaussians. */
 size_t model_bytes(const struct model *model);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How good a model's predictions are on rows it has not seen, by output, in the user's units. The
- * predictive distribution of an output at a row is what the server tells of it: a normal of the
- * predicted mean and total variance (variance over draws, and noise).
+ * predictive distribution of an output at a row is the one that the server reports: a normal with
+ * the predicted mean and total variance (variance over draws, and noise).
  */
 #ifndef SCORES_H
 #define SCORES_H

@@ -88,7 +88,7 @@ struct arch_offsets {
     int n_params;    /* K */
 };
 
-/* The default for so many inputs and outputs: linear weights, bias, tanh, residual. */
+/* The default for these numbers of inputs and outputs: linear weights, bias, tanh, residual. */
 struct arch arch_default(int inputs, int outputs);
 
 /* ERR_INVALID or ERR_LIMIT, naming the field, its value and what is needed. */

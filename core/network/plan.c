@@ -152,7 +152,7 @@ enum way { BY_COLUMNS, BY_ROWS, BY_LANES };
 
 static enum way way_of(const struct plan *plan, int rows)
 {
-    /* Up to so many rows, in double and in float, rows or lanes are faster than columns. */
+    /* Up to this many rows, in double and in float, rows or lanes are faster than columns. */
     static const struct {
         int rows, lanes;
     } few[] = {{3, 7}, {7, 14}};

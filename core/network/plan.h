@@ -32,10 +32,10 @@ enum err_code plan_init(struct plan *plan, const struct resnet *net, int m, cons
                         bool single, struct err *err) MUST_CHECK;
 void plan_release(struct plan *plan);
 
-/* The number of draws that one plan_eval may take for a tile of so many rows. */
+/* The number of draws that one plan_eval may take for a tile of `rows` rows. */
 int plan_group(const struct plan *plan, int rows);
 
-/* Bytes of scratch, aligned to a cache line, for a tile of so many rows. */
+/* Bytes of scratch, aligned to a cache line, for a tile of `rows` rows. */
 size_t plan_scratch_bytes(const struct plan *plan, int rows);
 
 /* Rows that are evaluated together. */

@@ -43,7 +43,7 @@ static inline double *tape_at(const struct resnet_tape *tape, double *columns, i
     return columns + (size_t)block * tape->slab;
 }
 
-/* Doubles that the columns of so many features take for max_rows rows. */
+/* Doubles that the columns of this many features take for max_rows rows. */
 size_t tape_columns(int features, int max_rows);
 
 /* A piece of n doubles, in whole cache lines, of memory at *at, which moves past it; its size. */

@@ -52,7 +52,7 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
                        "total_variance cannot be returned");
     }
     if ((req->want & PREDICT_SAMPLES) && (req->n_samples < 1 || req->n_samples > model->m)) {
-        return err_set(err, ERR_INVALID, "samples is %d, the model has 1 to %d draws to give",
+        return err_set(err, ERR_INVALID, "samples is %d, 1 to %d draws are possible",
                        req->n_samples, model->m);
     }
     if ((req->want & PREDICT_INTERVALS) && predict_intervals_check(model, req, err) != ERR_OK) {
@@ -106,6 +106,13 @@ static enum err_code choose_samples(struct predict_call *call, struct arena *are
     return ERR_OK;
 }
 
+/* Mean and variance always: others follow from them. */
+static unsigned results_needed(const struct predict_request *req)
+{
+    unsigned needed = req->want | PREDICT_MEAN | PREDICT_VARIANCE;
+    return req->want & PREDICT_INTERVALS ? needed | PREDICT_TOTAL_VARIANCE : needed;
+}
+
 enum err_code predict_begin(struct predict_call *call, const struct model *model,
                             const struct predict_request *req, struct arena *arena,
                             struct predict_result *out, struct err *err)
@@ -113,10 +120,7 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
     *call = (struct predict_call){.model = model, .req = req, .out = out};
     *out = (struct predict_result){.mean = NULL};
     int tile = predict_is_linear(model) ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
-    unsigned needed = req->want | PREDICT_MEAN | PREDICT_VARIANCE;
-    if (req->want & PREDICT_INTERVALS) {
-        needed |= PREDICT_TOTAL_VARIANCE;
-    }
+    unsigned needed = results_needed(req);
     call->n_tiles = (req->n + tile - 1) / tile;
     if (predict_check(model, req, err) != ERR_OK ||
         predict_result_alloc(out, needed, model, req, arena, err) != ERR_OK ||
@@ -199,6 +203,28 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
         return err->code;
     }
     return call->intervals != NULL ? predict_intervals_end(call, err) : ERR_OK;
+}
+
+size_t predict_bytes(const struct model *model, const struct predict_request *req)
+{
+    unsigned needed = results_needed(req);
+    size_t values = 0;
+    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
+        if (needed & (1U << i)) {
+            struct predict_dims dims = predict_result_dims((enum predict_index)i, model, req);
+            size_t count = 1;
+            for (int k = 0; k < dims.rank; k++) {
+                count *= dims.size[k];
+            }
+            values += count;
+        }
+    }
+    if (req->want & PREDICT_COVARIANCE_ROWS) {
+        values += predict_is_linear(model)
+                      ? predict_linear_values(model, req->n)
+                      : (size_t)(model->o + 1) * (size_t)model->m * (size_t)req->n;
+    }
+    return values * sizeof(double);
 }
 
 double predict_work(const struct model *model, const struct predict_request *req)

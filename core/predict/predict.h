@@ -51,6 +51,9 @@ enum err_code predict_run(const struct model *model, const struct predict_reques
 enum err_code predict_check(const struct model *model, const struct predict_request *req,
                             struct err *err) MUST_CHECK;
 
+/* Memory that the result takes, and what is kept to make it. The request has been checked. */
+size_t predict_bytes(const struct model *model, const struct predict_request *req);
+
 /* Multiplications, roughly: to compare requests and to add them up. */
 double predict_work(const struct model *model, const struct predict_request *req);
 

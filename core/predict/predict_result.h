@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of results.def as flags, as arrays and as a table for those who parse, write and join
- * requests. What each result means stands in the list itself.
+ * The list of results.def as flags, as arrays, and as a table for the code that parses, writes and
+ * joins requests. The list itself says what each result means.
  */
 #ifndef PREDICT_RESULT_H
 #define PREDICT_RESULT_H

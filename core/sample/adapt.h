@@ -12,18 +12,18 @@
 #include <stdbool.h>
 
 struct dual_averaging {
-    double target; /* wanted mean acceptance */
+    double target; /* mean acceptance to reach */
     double mu;     /* log step that the average is drawn to */
     double h_bar;
     double log_epsilon_bar;
     long t;
 };
 
-/* Starts anew around a step size. */
+/* Starts over around a step size. */
 void dual_averaging_start(struct dual_averaging *da, double target, double epsilon);
 /* The same around one that was learnt before: the average is drawn to it, not beyond. */
 void dual_averaging_go_on(struct dual_averaging *da, double target, double epsilon);
-/* Takes the acceptance of a step, in [0, 1]; returns the step size to try next. */
+/* Updates with the acceptance of a step, in [0, 1]; returns the step size to try next. */
 double dual_averaging_update(struct dual_averaging *da, double accept);
 /* The step size to keep. */
 double dual_averaging_final(const struct dual_averaging *da);
@@ -40,10 +40,10 @@ struct mass_window {
     double *m2;   /* [n] */
 };
 
-/* Warm-ups shorter than this have one window, of what little there is. */
+/* Shorter warm-ups have a single window, shortened to fit. */
 #define MASS_WINDOW_FULL 150
 
-/* The inverse mass for a parameter of which so many draws have this variance. */
+/* The inverse mass of a parameter whose draws, `count` of them, have this variance. */
 double mass_regularise(double count, double variance);
 
 /* mean, m2: [n]. A warm-up of less than 20 steps has no window. */

@@ -70,8 +70,9 @@ static void start_epsilon(struct sampler *s, const struct target *target, struct
 }
 
 /* Room for everything, cleared; the identity as mass matrix, and no step done. */
-static enum err_code allocate(struct sampler *sampler, const struct sampler_settings *settings,
-                              int dim, struct err *err)
+static enum err_code allocate_sampler(struct sampler *sampler,
+                                      const struct sampler_settings *settings, int dim,
+                                      struct err *err)
 {
     size_t n = (size_t)dim;
     const struct sampler_ops *ops = all_ops[settings->kind];
@@ -126,7 +127,7 @@ enum err_code sampler_begin(struct sampler *sampler, const struct sampler_settin
 {
     const struct sampler_ops *ops = all_ops[settings->kind];
     size_t n = (size_t)target->n;
-    if (allocate(sampler, settings, target->n, err) != ERR_OK) {
+    if (allocate_sampler(sampler, settings, target->n, err) != ERR_OK) {
         return err->code;
     }
     memcpy(sampler->q, start->q0, n * sizeof *sampler->q);
@@ -136,7 +137,7 @@ enum err_code sampler_begin(struct sampler *sampler, const struct sampler_settin
     sampler->logp = target->logp(target->ctx, sampler->q, ops->gradient ? sampler->grad : NULL);
     if (!isfinite(sampler->logp)) {
         sampler_release(sampler);
-        return err_set(err, ERR_NUMERIC, "the chain's start has no density");
+        return err_set(err, ERR_NUMERIC, "the density is 0 or not a number where the chain starts");
     }
     sampler->epsilon = settings->epsilon > 0.0 ? settings->epsilon : 1.0;
     if (ops->gradient) {
@@ -174,7 +175,7 @@ enum err_code sampler_load(struct sampler *sampler, const struct sampler_setting
                            struct bytes_reader *r, struct err *err)
 {
     double numbers[6] = {0};
-    if (allocate(sampler, settings, n, err) != ERR_OK) {
+    if (allocate_sampler(sampler, settings, n, err) != ERR_OK) {
         return err->code;
     }
     sampler->t = (long)bytes_get_i64(r);
@@ -213,7 +214,8 @@ void sampler_release(struct sampler *sampler)
 }
 
 /* What a step of the warm-up teaches. */
-static void learn(struct sampler *s, const struct target *target, struct rng *rng, double accept)
+static void learn_from_step(struct sampler *s, const struct target *target, struct rng *rng,
+                            double accept)
 {
     if (s->settings.adapt_step) {
         s->epsilon = dual_averaging_update(&s->da, accept);
@@ -233,7 +235,7 @@ void sampler_step(struct sampler *sampler, const struct target *target, struct r
     *info = (struct sampler_info){.accept = 0.0};
     sampler->ops->step(sampler, target, rng, info);
     if (sampler->ops->gradient && sampler->t < sampler->settings.warmup) {
-        learn(sampler, target, rng, info->accept);
+        learn_from_step(sampler, target, rng, info->accept);
     }
     sampler->t++;
 }

@@ -33,7 +33,7 @@ enum sampler_kind {
 
 const char *sampler_name(enum sampler_kind kind);
 
-/* Their defaults and limits stand in core/solve/solver_settings.def. */
+/* core/solve/solver_settings.def has their defaults and limits. */
 struct sampler_settings {
     enum sampler_kind kind;
     int warmup;           /* steps in which step size and mass matrix are learnt */
@@ -48,20 +48,20 @@ struct sampler_settings {
     int t0, tadapt;       /* amcmc */
 };
 
-/* What a step tells of itself. */
+/* What is known of one step. */
 struct sampler_info {
     double accept;  /* mean acceptance probability, [0, 1] */
     double energy;  /* H of the path, with its fresh momenta; amcmc: -log density */
     int depth;      /* nuts: doublings */
     int n_leapfrog; /* gradients */
-    bool divergent; /* the energy error was beyond hope */
+    bool divergent; /* the energy error was too large */
     bool moved;
 };
 
-/* Where a chain begins, and what an earlier one has learnt for it. Borrowed. */
+/* Where a chain begins, and what an earlier chain has learnt. Borrowed. */
 struct sampler_start {
     const double *q0;       /* [n]; its density must not be 0 */
-    double epsilon;         /* step size; 0: sought. settings.epsilon goes before it */
+    double epsilon;         /* step size; 0: sought. settings.epsilon has priority */
     const double *inv_mass; /* [n]; NULL: the identity */
     int count;              /* amcmc: earlier states, of which the next two are; 0: none */
     const double *mean;     /* [n] */

@@ -17,7 +17,7 @@
 
 /* Work: mean [n], covariance [n x n], factor [n x n], proposal [n], noise [n], states before the
  * first step (1: the start itself, or those of an earlier chain). */
-static size_t work(int n, const struct sampler_settings *settings)
+static size_t amcmc_work(int n, const struct sampler_settings *settings)
 {
     (void)settings;
     return 3 * (size_t)n + 2 * (size_t)n * (size_t)n + 1;
@@ -99,7 +99,7 @@ static void renew_proposals(struct sampler *s)
     }
 }
 
-static void go_on(struct sampler *s, const struct sampler_start *start)
+static void go_on_amcmc(struct sampler *s, const struct sampler_start *start)
 {
     struct parts p = parts_of(s);
     size_t n = (size_t)s->n;
@@ -141,9 +141,9 @@ static void step_amcmc(struct sampler *s, const struct target *target, struct rn
 }
 
 const struct sampler_ops sampler_amcmc_ops = {
-    .work = work,
+    .work = amcmc_work,
     .init = init_amcmc,
-    .go_on = go_on,
+    .go_on = go_on_amcmc,
     .step = step_amcmc,
     .remembers = true,
 };

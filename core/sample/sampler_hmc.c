@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-static size_t work(int n, const struct sampler_settings *settings)
+static size_t hmc_work(int n, const struct sampler_settings *settings)
 {
     (void)settings;
     return 3 * (size_t)n;
@@ -59,5 +59,5 @@ static void step_mala(struct sampler *s, const struct target *target, struct rng
     follow_path(s, target, (struct path){s->epsilon, 1}, rng, info);
 }
 
-const struct sampler_ops sampler_hmc_ops = {.work = work, .step = step_hmc, .gradient = true};
-const struct sampler_ops sampler_mala_ops = {.work = work, .step = step_mala, .gradient = true};
+const struct sampler_ops sampler_hmc_ops = {.work = hmc_work, .step = step_hmc, .gradient = true};
+const struct sampler_ops sampler_mala_ops = {.work = hmc_work, .step = step_mala, .gradient = true};

@@ -73,7 +73,7 @@ enum {
 #define PER_SIDE       7
 #define PER_TRAJECTORY (2 * PER_SIDE + 6)
 
-static size_t work(int n, const struct sampler_settings *settings)
+static size_t nuts_work(int n, const struct sampler_settings *settings)
 {
     return ((size_t)PER_TRAJECTORY + (size_t)PER_LEVEL * (size_t)settings->max_depth) * (size_t)n;
 }
@@ -354,4 +354,4 @@ static void step_nuts(struct sampler *s, const struct target *target, struct rng
 }
 
 const struct sampler_ops sampler_nuts_ops = {
-    .work = work, .step = step_nuts, .gradient = true, .trees = true};
+    .work = nuts_work, .step = step_nuts, .gradient = true, .trees = true};

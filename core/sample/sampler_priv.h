@@ -14,7 +14,7 @@ struct sampler_ops {
     /* Doubles of work. */
     size_t (*work)(int n, const struct sampler_settings *settings);
     void (*init)(struct sampler *sampler); /* may be NULL; work is cleared before */
-    /* Takes what the start knows of earlier states; NULL: that says nothing to the method. */
+    /* Takes what the start knows of earlier states; NULL: the method has no use for that. */
     void (*go_on)(struct sampler *sampler, const struct sampler_start *start);
     void (*step)(struct sampler *sampler, const struct target *target, struct rng *rng,
                  struct sampler_info *info);
@@ -28,10 +28,10 @@ extern const struct sampler_ops sampler_mala_ops;
 extern const struct sampler_ops sampler_hmc_ops;
 extern const struct sampler_ops sampler_nuts_ops;
 
-/* Metropolis: is a proposal whose log ratio is this taken? NaN: no. */
+/* Metropolis: is a proposal with this log ratio accepted? NaN: no. */
 bool sampler_accepts(double log_ratio, struct rng *rng, double *accept);
 
-/* Of the states of a chain. */
+/* Mean and covariance of the states of a chain. */
 struct sampler_moments {
     int n;
     double *mean;  /* [n] */
@@ -42,7 +42,7 @@ struct sampler_moments {
 /* Moments of states 0 .. t, from those of 0 .. t-1 and state t = 1, 2, .., which is x. */
 void sampler_observe(const struct sampler_moments *moments, double t, const double *x);
 
-/* Of the covariance for proposals: gamma 2.4^2 / n. */
+/* The factor on the covariance of proposals: gamma 2.4^2 / n. */
 double sampler_amcmc_scale(double gamma, int n);
 
 #endif

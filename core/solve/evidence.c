@@ -21,7 +21,7 @@ double evidence_min_rho(int n, const double *eigenvalues)
     for (int i = 0; i < n; i++) {
         max = fmax(max, eigenvalues[i]);
     }
-    /* Eigenvalues are known to about n eps most; without any, any scale will do. */
+    /* Eigenvalues are known to about n eps times the largest; if all are 0, any scale will do. */
     return max > 0.0 ? max * DBL_EPSILON * (double)(n > 8 ? n : 8) : DBL_EPSILON;
 }
 

@@ -12,8 +12,7 @@
  *
  *   the mode moves with rho   S = s0 + sum c_i^2 (rho - rho0) / ((l_i + rho0) (l_i + rho)); s0 is S
  *                             at rho0, c = the eigenvectors' share of Phi'y (linear models)
- *   the mode stays            S = s0 + rho penalty                            (Laplace's, fixed
- * map)
+ *   the mode stays            S = s0 + rho penalty (Laplace's method with a fixed mode)
  *
  * The best beta for a rho is n_rows / S, so only rho is sought: on a grid of its logarithm, then by
  * bisection of the derivative, which is (gamma - alpha |parameters|^2) / 2 by log rho with
@@ -30,7 +29,7 @@
 
 #include <stdbool.h>
 
-/* No noise smaller than this standard deviation is believed: outputs are scaled to about 1. */
+/* The smallest standard deviation of the noise that can result: outputs are scaled to about 1. */
 #define EVIDENCE_MIN_SIGMA 1e-4
 
 struct evidence {
@@ -38,7 +37,7 @@ struct evidence {
     const double *eigenvalues; /* [n_params], >= 0 but for rounding; borrowed */
     double n_rows;
     double s0;
-    double rho0;          /* the least rho, > 0 */
+    double rho0;          /* the smallest rho, > 0 */
     const double *c;      /* [n_params], or NULL: the mode stays */
     double penalty;       /* |parameters|^2 at the mode that stays */
     double precision;     /* beta when it is known; 0: to be found */
@@ -52,7 +51,7 @@ struct evidence_point {
     bool at_bound;       /* rho ended at an end of its range */
 };
 
-/* Least rho that eigenvalues computed in double precision can tell from 0. */
+/* The smallest rho that differs from 0 beyond the rounding errors of the eigenvalues. */
 double evidence_min_rho(int n, const double *eigenvalues);
 
 /* Value at a rho. */

@@ -119,7 +119,7 @@ enum err_code laplace_diagonal(int n, double scale, const double *diagonal, doub
         double precision = diagonal[k];
         if (!(precision > 0.0)) {
             return err_set(err, ERR_NUMERIC,
-                           "no row says anything of parameter %d, and it has no prior", k);
+                           "the rows do not determine parameter %d, and it has no prior", k);
         }
         *logdet += log(precision);
         std[k] = 1.0 / sqrt(scale * precision);

@@ -33,14 +33,14 @@ static void watch_release(struct watch *watch)
     watch->memory = NULL;
 }
 
-static enum err_code judge(void *ctx, int worker, int at, struct err *err)
+static enum err_code judge_quantity(void *ctx, int worker, int at, struct err *err)
 {
     struct watch *watch = ctx;
     struct chain_summary summary;
     size_t m = (size_t)watch->c * (size_t)watch->n;
     (void)worker;
     if (cancel_is_requested(watch->cancel)) {
-        return err_set(err, ERR_CANCELLED, "cancelled in the diagnostics of chains");
+        return err_set(err, ERR_CANCELLED, "cancelled during the diagnostics of the chains");
     }
     double *column = mem_alloc_array(m, sizeof *column);
     if (column == NULL) {
@@ -72,7 +72,7 @@ static enum err_code watch_run(struct watch *watch, const struct solver_problem 
     watch->rhat = watch->memory;
     watch->ess_bulk = watch->rhat + k;
     watch->ess_tail = watch->ess_bulk + k;
-    return par_run(problem->n_threads, k, judge, watch, err);
+    return par_run(problem->n_threads, k, judge_quantity, watch, err);
 }
 
 struct quantile {
@@ -131,7 +131,7 @@ static enum err_code add_watch(struct report *report, const char *group, const s
 }
 
 /* The largest R-hat (NaN when there is no verdict at all), how many are too large or missing. */
-static double worst(const struct watch *watch, int *n_large, int *n_missing)
+static double find_worst(const struct watch *watch, int *n_large, int *n_missing)
 {
     double max = NAN;
     *n_large = 0;
@@ -149,11 +149,11 @@ static enum err_code warn_missing(struct report *report, const char *group,
 {
     int large;
     int missing;
-    (void)worst(watch, &large, &missing);
+    (void)find_worst(watch, &large, &missing);
     return missing == 0 ? ERR_OK
                         : report_warn(report, err, "no_verdict",
-                                      "%d of %d %s never moved or are not finite: nothing can be "
-                                      "said of the chains' convergence there",
+                                      "%d of %d %s never moved or are not finite: their "
+                                      "convergence cannot be judged",
                                       missing, watch->k, group);
 }
 
@@ -171,13 +171,14 @@ static enum err_code report_parameters(const struct solver_problem *problem,
         warn_missing(report, "parameters", &watch, err) != ERR_OK) {
         goto done;
     }
-    double rhat = worst(&watch, &large, &missing);
+    double rhat = find_worst(&watch, &large, &missing);
     if (large > 0) {
-        err_kept(report_warn(report, err, "rhat_parameters",
-                             "R-hat of %d of %d parameters is above %g (at most %.3g): expected of "
-                             "networks, whose units may be exchanged and change their signs; see "
-                             "the R-hat of predictions",
-                             large, watch.k, MCMC_MAX_RHAT, rhat));
+        err_kept(
+            report_warn(report, err, "rhat_parameters",
+                        "R-hat of %d of %d parameters is above %g (the largest is %.3g): this is "
+                        "normal for networks, whose units can be swapped or change sign; "
+                        "judge by the R-hat of predictions",
+                        large, watch.k, MCMC_MAX_RHAT, rhat));
     }
 done:
     watch_release(&watch);
@@ -245,7 +246,7 @@ static enum err_code predict_chain(void *ctx, int worker, int chain, struct err 
         size_t draw = (size_t)chain * (size_t)p->draws->n + (size_t)k;
         double *out = p->values + draw * rows * o;
         if (cancel_is_requested(p->problem->cancel)) {
-            err_set(err, ERR_CANCELLED, "cancelled in the diagnostics of chains");
+            err_set(err, ERR_CANCELLED, "cancelled during the diagnostics of the chains");
             break;
         }
         resnet_pack(net, p->draws->vectors + draw * (size_t)p->draws->stride, pack);
@@ -277,12 +278,13 @@ static enum err_code report_predictions(const struct solver_problem *problem,
         warn_missing(report, "predictions", &watch, err) != ERR_OK) {
         goto done;
     }
-    double rhat = worst(&watch, &large, &missing);
+    double rhat = find_worst(&watch, &large, &missing);
     if (large > 0) {
-        err_kept(report_warn(report, err, "rhat_predictions",
-                             "R-hat of %d of %d predictions at training rows is above %g (at most "
-                             "%.3g): the chains disagree; more warmup and draws may help",
-                             large, watch.k, MCMC_MAX_RHAT, rhat));
+        err_kept(
+            report_warn(report, err, "rhat_predictions",
+                        "R-hat of %d of %d predictions at training rows is above %g (the "
+                        "largest is %.3g): the chains disagree; more warmup and draws may help",
+                        large, watch.k, MCMC_MAX_RHAT, rhat));
     }
 done:
     watch_release(&watch);
@@ -343,15 +345,15 @@ static enum err_code warn_chains(const struct mcmc_draws *draws, const double *e
     }
     if (n_low > 0 &&
         report_warn(report, err, "ebfmi",
-                    "the energies of %d of %d chains mix badly (E-BFMI %.2g, at least %g is "
-                    "wanted): tails of the posterior may be missing",
+                    "the energies of %d of %d chains mix badly (E-BFMI %.2g, should be at "
+                    "least %g): tails of the posterior may be missing",
                     n_low, draws->c, low, MCMC_MIN_EBFMI) != ERR_OK) {
         return err->code;
     }
     if ((double)at_max_depth > MCMC_MAX_DEPTH * (double)steps) {
         return report_warn(report, err, "max_depth",
-                           "%ld of %ld trajectories ended at max_depth, before they turned: a "
-                           "larger max_depth makes the draws less dependent",
+                           "%ld of %ld trajectories reached max_depth before they turned: a "
+                           "larger max_depth gives less correlated draws",
                            at_max_depth, steps);
     }
     return ERR_OK;
@@ -384,7 +386,7 @@ enum err_code mcmc_report(const struct solver_problem *problem, const struct mcm
     }
     if (draws->n < CHAIN_MIN_DRAWS) {
         return report_warn(report, err, "few_draws",
-                           "%d draws of a chain are too few to say whether the chains converged; "
+                           "%d draws per chain are too few to tell whether the chains converged; "
                            "at least %d are needed",
                            draws->n, CHAIN_MIN_DRAWS);
     }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Markov chains on a network's posterior say of themselves: acceptance, divergences, depth and
+ * The diagnostics of Markov chains on a network's posterior: acceptance, divergences, depth and
  * energies of each chain; R-hat and effective sizes of the parameters and of predictions at
  * training rows; warnings.
  *
- * Parameters of a network are not identified: units may be exchanged, and both weights of a unit
- * may change their signs, without any change of the function. Chains that agree on every prediction
- * may sit in different copies of one mode, so predictions are diagnosed beside the parameters, and
- * have a warning of their own.
+ * Parameters of a network are not identified: units may be swapped, and both weights of a unit
+ * may change sign, without changing the function. Chains that agree on every prediction
+ * may sit in different copies of one mode, so predictions are diagnosed as well as the parameters,
+ * and have a warning of their own.
  */
 #ifndef MCMC_REPORT_H
 #define MCMC_REPORT_H
@@ -21,7 +21,7 @@
 #define MCMC_MAX_ROWS    64   /* training rows whose predictions are diagnosed */
 #define MCMC_MAX_WATCHED 1024 /* rows times outputs, beyond one row */
 
-/* One chain's sampling steps, its warm-up apart. */
+/* One chain's sampling steps, without its warm-up. */
 struct mcmc_chain {
     long steps;
     long divergences;
@@ -38,8 +38,8 @@ struct mcmc_chain {
 struct mcmc_draws {
     int c, n;                        /* chains; draws of each */
     int stride;                      /* parameters of a draw, K or K + o */
-    bool gradients;                  /* has the sampler momenta and a step size? */
-    bool trees;                      /* and depths? */
+    bool gradients;                  /* the sampler has momenta and a step size */
+    bool trees;                      /* and depths */
     const double *vectors;           /* [c n x stride] */
     const struct mcmc_chain *chains; /* [c] */
 };

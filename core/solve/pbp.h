@@ -45,8 +45,9 @@ struct pbp_problem {
 enum err_code pbp_init(struct pbp *self, const struct pbp_problem *problem, struct rng *rng,
                        struct err *err) MUST_CHECK;
 /*
- * Goes on from the Gaussian that an earlier filtering left instead: means and standard deviations
- * [K], the mean of lambda, and log standard deviations of the noise [o] (NULL: not known).
+ * Replaces the start by the Gaussian that an earlier run of the filter ended with: means and
+ * standard deviations [K], the mean of lambda, and log standard deviations of the noise [o] (NULL:
+ * not known).
  */
 void pbp_go_on(struct pbp *self, const double *mean, const double *std, double lambda,
                const double *log_s);
@@ -55,7 +56,8 @@ void pbp_release(struct pbp *self);
 /* log Z of a row: the log predictive density of its targets y [o] before it is seen. */
 double pbp_log_z(struct pbp *self, const double *x, const double *y);
 
-/* Takes a row in; log Z before. Not finite: nothing has changed. Does not allocate. */
+/* Updates the posterior with a row. Returns log Z before the update; when that is not finite,
+ * nothing has changed. Does not allocate. */
 double pbp_add_row(struct pbp *self, const double *x, const double *y);
 
 /* One expectation propagation step for each prior factor, as once an epoch. */

@@ -22,7 +22,7 @@ enum err_code residual_squares(const struct resnet *net, const struct data *rows
         int n = rows->n - first < OBJECTIVE_TILE ? rows->n - first : OBJECTIVE_TILE;
         const double *y = rows->y + (size_t)first * (size_t)rows->o;
         if (cancel_is_requested(cancel)) {
-            err_set(err, ERR_CANCELLED, "cancelled as residuals were computed");
+            err_set(err, ERR_CANCELLED, "cancelled while residuals were computed");
             break;
         }
         resnet_forward(tape, n, rows->x + (size_t)first * (size_t)rows->d, f);

@@ -148,7 +148,7 @@ bool solver_needs_sigma(enum solver_kind kind)
 enum err_code solver_check_noise(enum solver_kind kind, enum noise_kind noise, struct err *err)
 {
     if ((solver_ops[kind]->noises >> noise & 1u) == 0) {
-        return err_set(err, ERR_UNSUPPORTED, "%s cannot have %s noise", solver_name(kind),
+        return err_set(err, ERR_UNSUPPORTED, "%s does not support %s noise", solver_name(kind),
                        noise_kind_name(noise));
     }
     return ERR_OK;
@@ -197,6 +197,18 @@ int solver_n_draws(enum solver_kind kind, const struct solver_settings *s)
         break;
     }
     return s->members * s->draws;
+}
+
+int solver_n_networks(enum solver_kind kind, const struct solver_settings *s)
+{
+    return solver_samples(kind) ? s->chains : s->members;
+}
+
+double solver_values(enum solver_kind kind, const struct solver_settings *settings,
+                     const struct resnet *net, int n_threads)
+{
+    const struct solver_ops *ops = solver_ops[kind];
+    return ops->values != NULL ? ops->values(settings, net, n_threads) : 0.0;
 }
 
 void solver_result_release(struct solver_result *result)

@@ -39,7 +39,7 @@ struct solver_settings {
 enum { LAPLACE_GAUSS_NEWTON, LAPLACE_FULL, LAPLACE_DIAGONAL };
 enum { PREDICTIVE_LINEARISED, PREDICTIVE_SAMPLED };
 
-/* One line of solver_settings.def, for whoever reads or writes settings by name. */
+/* One line of solver_settings.def, for code that reads or writes settings by name. */
 enum solver_setting_type {
     SOLVER_SETTING_INT,
     SOLVER_SETTING_REAL,
@@ -56,7 +56,7 @@ struct solver_setting {
 };
 const struct solver_setting *solver_setting_list(int *n);
 
-/* Does a solver look at a setting? */
+/* Does a solver use a setting? */
 static inline bool solver_setting_used(const struct solver_setting *setting, enum solver_kind kind)
 {
     return (setting->solvers >> kind & 1u) != 0;
@@ -82,28 +82,30 @@ struct solver_beliefs {
     bool flat;                  /* no prior at all */
 };
 
-/* How noise enters a solver when the request says nothing. */
+/* The kind of noise when the request names none. */
 enum noise_kind solver_default_noise(enum solver_kind kind);
 
-/* Does the solver need an estimate of the noise before it starts, when the noise is estimated? Else
- * it minimises the squared error, and its result says nothing of noise. */
+/* Does the solver need the value of estimated noise before it starts? Otherwise it minimises the
+ * squared error, and its result has no noise. */
 bool solver_needs_sigma(enum solver_kind kind);
 
-/* ERR_UNSUPPORTED with a reason when a solver cannot have this kind of noise. */
+/* ERR_UNSUPPORTED when a solver does not support this kind of noise. */
 enum err_code solver_check_noise(enum solver_kind kind, enum noise_kind noise,
                                  struct err *err) MUST_CHECK;
 
-/* What a solver needs of the network and of the prior. ERR_INVALID, ERR_UNSUPPORTED naming it. */
+/* Checks what a solver needs of the network and of the prior; flat: there is no prior.
+ * ERR_INVALID, ERR_UNSUPPORTED naming what is missing. */
 enum err_code solver_check_network(enum solver_kind kind, const struct arch *arch, bool flat,
                                    struct err *err) MUST_CHECK;
 
 /*
- * An earlier posterior of the same network, which solvers go on from (core/solve/solver_start.c).
- * Borrowed. The draws fall into groups of equally many, one after the other: a group is of one
- * chain, one Gaussian or one network. They are one group where nothing is known of any.
+ * An earlier posterior of the same network, from which solvers can start
+ * (core/solve/solver_start.c). Borrowed. The draws fall into consecutive groups of equal size: the
+ * draws of one chain, one Gaussian or one network. Where no groups are known, all draws are one
+ * group.
  */
 struct solver_start {
-    bool known; /* by which solver? Models from elsewhere do not say */
+    bool known; /* which solver made it; not of models made elsewhere */
     enum solver_kind solver;
     const struct resnet *net;
     int m;
@@ -111,8 +113,8 @@ struct solver_start {
     const struct gauss_mixture *gaussian;
     int n_groups;
     bool chains;            /* groups are chains: draws in the order of the steps */
-    const double *networks; /* [n_groups x K] the fits that the draws were made from, where a draw
-                               is no fit itself; NULL: not known */
+    const double *networks; /* [n_groups x K] the fits that the draws were made from, where the
+                               draws are not fits themselves; NULL: not known */
     const double *log_s;    /* [o] log of the noise, scaled units; NULL: not known */
     const struct report *report;
 };
@@ -150,16 +152,23 @@ struct solver_result {
     int m;                         /* draws; with Gaussians: to be made, n_members * n_draws */
     double *draws;                 /* [m x K]; NULL with Gaussians; mem */
     struct gauss_mixture gaussian; /* n_members 0: draws */
-    double *noise_sigma; /* [o] scaled units, what the solver found or assumed; NULL: it has no
-                            word on it, kept rows decide; mem */
+    double *noise_sigma; /* [o] scaled units, what the solver found or assumed; NULL: it is
+                            found from kept rows later; mem */
     struct report report;
 };
 
 /* A zeroed result may be released. */
 void solver_result_release(struct solver_result *result);
 
-/* Draws the posterior will have. */
+/* The number of draws that the posterior will have. */
 int solver_n_draws(enum solver_kind kind, const struct solver_settings *settings);
+
+/* Networks that are fitted, or chains that are run, on up to so many threads. */
+int solver_n_networks(enum solver_kind kind, const struct solver_settings *settings);
+
+/* Numbers that a run holds beside fits and draws: matrices of curvature, covariances. */
+double solver_values(enum solver_kind kind, const struct solver_settings *settings,
+                     const struct resnet *net, int n_threads);
 
 /*
  * Fits one network from the problem's start, as a solver's member 0 would: params [K], and learned

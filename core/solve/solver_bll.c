@@ -149,7 +149,7 @@ static enum err_code decompose(struct features *f, const struct cancel *cancel, 
 }
 
 /* w <- U' diag(1 / (l + rho)) c */
-static void solve(const struct features *f, double rho, double *w)
+static void find_weights(const struct features *f, double rho, double *w)
 {
     memset(w, 0, (size_t)f->p * sizeof *w);
     for (int k = 0; k < f->p; k++) {
@@ -197,15 +197,16 @@ static struct evidence_point infer(struct features *f, const struct data *rows, 
     }
     gemm_tn(f->p, 1, f->n, f->phi, f->by_output, 0.0, f->b);
     gemm_nn(f->p, 1, f->p, f->u, f->b, 0.0, f->c);
-    solve(f, e.rho0, f->w);
+    find_weights(f, e.rho0, f->w);
     e.s0 = penalised_squares(f, e.rho0);
     struct evidence_point best = evidence_maximise(&e);
-    solve(f, best.alpha / best.beta, f->w);
+    find_weights(f, best.alpha / best.beta, f->w);
     return best;
 }
 
 /* Output j's mean and block of the factor in the flat order: weights [o x r], then biases [o]. */
-static void keep(const struct features *f, int j, const struct evidence_point *at, struct gauss *g)
+static void keep_output(const struct features *f, int j, const struct evidence_point *at,
+                        struct gauss *g)
 {
     int r = f->p - 1;
     for (int i = 0; i < f->p; i++) {
@@ -256,7 +257,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
         found[2 * of_all] = at.gamma;
         found[3 * of_all] = at.log_evidence;
         bll->bounds[member] += at.at_bound;
-        keep(&f, j, &at, g);
+        keep_output(&f, j, &at, g);
     }
 done:
     features_release(&f);
@@ -267,7 +268,8 @@ done:
 }
 
 /* noise_sigma: the root of the members' mean variance; and the report. */
-static enum err_code collect(const struct bll *bll, struct solver_result *result, struct err *err)
+static enum err_code collect_results(const struct bll *bll, struct solver_result *result,
+                                     struct err *err)
 {
     static const char *const names[] = {"bll.alpha", "bll.beta", "bll.gamma", "bll.log_evidence"};
     int members = bll->tasks.n;
@@ -293,34 +295,34 @@ static enum err_code collect(const struct bll *bll, struct solver_result *result
     }
     if (bounds > 0 && err->code == ERR_OK) {
         err_kept(report_warn(&result->report, err, "evidence_at_bound",
-                             "the evidence of %d outputs has no maximum: the rows say nothing of "
-                             "the last layer, or leave no residual",
+                             "the evidence of %d outputs has no maximum: the rows do not "
+                             "determine the last layer, or leave no residual",
                              bounds));
     }
     return err->code == ERR_OK ? solver_report_fits(&result->report, members, bll->fits, err)
                                : err->code;
 }
 
-static enum err_code check(const struct solver_problem *problem, struct err *err)
+static enum err_code check_size(const struct solver_problem *problem, struct err *err)
 {
     const struct arch *a = &problem->net->arch;
     if (a->outputs > MAX_COEFS / (a->width + 1)) {
         return err_set(err, ERR_LIMIT,
-                       "the last layer has %d outputs of %d parameters, %d in all are the most "
-                       "that bll takes",
+                       "the last layer has %d outputs of %d parameters each; bll takes at most %d "
+                       "in all",
                        a->outputs, a->width + 1, MAX_COEFS);
     }
     return ERR_OK;
 }
 
-static enum err_code run(const struct solver_problem *problem,
-                         const struct solver_settings *settings, struct solver_result *result,
-                         struct err *err)
+static enum err_code run_bll(const struct solver_problem *problem,
+                             const struct solver_settings *settings, struct solver_result *result,
+                             struct err *err)
 {
     size_t members = (size_t)settings->members;
     const struct resnet *net = problem->net;
     struct bll bll = {.settings = settings, .mixture = &result->gaussian};
-    if (check(problem, err) != ERR_OK) {
+    if (check_size(problem, err) != ERR_OK) {
         return err->code;
     }
     int n = net->arch.outputs * (net->arch.width + 1);
@@ -337,7 +339,7 @@ static enum err_code run(const struct solver_problem *problem,
     if (bll.fits == NULL || bll.found == NULL || bll.bounds == NULL) {
         err_set(err, ERR_NOMEM, "no memory for %d members", settings->members);
     } else if (par_run(problem->n_threads, settings->members, run_member, &bll, err) == ERR_OK) {
-        err_kept(collect(&bll, result, err));
+        err_kept(collect_results(&bll, result, err));
     }
 done:
     mem_free(bll.fits);
@@ -347,8 +349,18 @@ done:
     return err->code;
 }
 
+/* A factor of the last layer for each member, in the result and in the model. */
+static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+{
+    double n = (double)net->arch.outputs * (net->arch.width + 1.0);
+    double width = net->arch.width + 1.0;
+    double threads = n_threads < s->members ? n_threads : s->members;
+    return 2.0 * s->members * (n * n + 2.0 * net->n_params) + 2.0 * threads * width * width;
+}
+
 const struct solver_ops solver_bll_ops = {
-    .run = run,
+    .run = run_bll,
+    .values = values,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_CONSTANT,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a Markov chain takes of an earlier posterior: a state, a step size, a spread. */
+/* What a Markov chain takes from an earlier posterior: a state, a step size, a spread. */
 #ifndef SOLVER_CHAIN_START_H
 #define SOLVER_CHAIN_START_H
 
 #include "sample/sampler.h"
 #include "solve/solver.h"
 
-/* Of one chain. A zeroed one may be released. */
+/* The start of one chain. A zeroed one may be released. */
 struct solver_chain_start {
     struct sampler_start start; /* its arrays lie in memory, but for q0 */
     double *q0;                 /* [n]; the caller may move it */
@@ -18,7 +18,7 @@ struct solver_chain_start {
 struct solver_chain {
     enum sampler_kind kind;
     int n_params;         /* sampled: the network's K, and learned log s_j */
-    int number, n_chains; /* it is chain `number` of so many */
+    int number, n_chains; /* it is chain `number` of n_chains */
 };
 
 /* ERR_NOMEM. */
@@ -27,7 +27,7 @@ enum err_code solver_chain_start_init(struct solver_chain_start *self,
                                       const struct solver_chain *chain, struct err *err) MUST_CHECK;
 void solver_chain_start_release(struct solver_chain_start *self);
 
-/* Do so many steps of warm-up teach less of the spread than the start knows? */
+/* Does the start know more of the posterior's spread than that many warm-up steps would show? */
 bool solver_chain_start_knows(const struct solver_start *start, int warmup);
 
 #endif

@@ -64,7 +64,7 @@ void duq_fold(const struct resnet *net, const double *params, const double *anch
 }
 
 /* Values of the model's parameters as those of the inner network, [K] -> [K + r d]. */
-static void unfold(const struct resnet *net, const double *values, double *inner)
+static void unfold_params(const struct resnet *net, const double *values, double *inner)
 {
     size_t d = (size_t)net->arch.inputs;
     size_t r = (size_t)net->arch.width;
@@ -108,7 +108,7 @@ static enum err_code report_networks(const struct solver_members *members, const
     return err->code;
 }
 
-/* Networks of the start that the report tells of, each the first of its group's draws; 0: none. */
+/* Networks of the start that the report mentions, each the first of its group's draws; 0: none. */
 static int reported_networks(const struct solver_start *start, int r, int d,
                              const struct report_item **weights, const struct report_item **biases)
 {
@@ -124,8 +124,8 @@ static int reported_networks(const struct solver_start *start, int r, int d,
 }
 
 /* The inner network of a fit's start. */
-static void go_on(const struct resnet *net, const struct solver_start *start, int member,
-                  double *params)
+static void start_from_earlier(const struct resnet *net, const struct solver_start *start,
+                               int member, double *params)
 {
     size_t d = (size_t)net->arch.inputs;
     size_t r = (size_t)net->arch.width;
@@ -134,14 +134,14 @@ static void go_on(const struct resnet *net, const struct solver_start *start, in
     int n = reported_networks(start, (int)r, (int)d, &weights, &biases);
     size_t k = (size_t)(member % n);
     size_t draw = k * (size_t)(start->m / start->n_groups);
-    unfold(net, start->draws + draw * (size_t)net->n_params, params);
+    unfold_params(net, start->draws + draw * (size_t)net->n_params, params);
     for (size_t i = 0; i < r; i++) {
         memcpy(params + 2 * i * d, weights->values + (k * r + i) * d, d * sizeof *params);
     }
     memcpy(params + 2 * r * d, biases->values + k * r, r * sizeof *params);
 }
 
-static enum err_code check_start(const struct solver_start *start, struct err *err)
+static enum err_code check_duq_start(const struct solver_start *start, struct err *err)
 {
     const struct report_item *weights;
     const struct report_item *biases;
@@ -151,7 +151,7 @@ static enum err_code check_start(const struct solver_start *start, struct err *e
     if (reported_networks(start, start->net->arch.width, start->net->arch.inputs, &weights,
                           &biases) == 0) {
         return err_set(err, ERR_UNSUPPORTED,
-                       "duq cannot start warm from a model that does not tell %s and %s",
+                       "duq cannot start warm from a model whose report lacks %s and %s",
                        REPORTED_WEIGHTS, REPORTED_BIASES);
     }
     return ERR_OK;
@@ -191,8 +191,8 @@ static struct data joined(const struct duq_loss *self, const struct data *rows)
     return (struct data){.n = rows->n, .d = 2 * rows->d, .o = rows->o, .x = self->x, .y = rows->y};
 }
 
-static double train(void *ctx, const struct data *rows, const double *params, double *grad,
-                    struct rng *rng)
+static double train_loss(void *ctx, const struct data *rows, const double *params, double *grad,
+                         struct rng *rng)
 {
     struct duq_loss *self = ctx;
     size_t d = (size_t)rows->d;
@@ -211,7 +211,7 @@ static const double *anchor_of(const struct duq_loss *self, int draw)
     return train->x + (size_t)self->anchors[draw % train->n] * (size_t)train->d;
 }
 
-static double validate(void *ctx, const struct data *rows, const double *params)
+static double validation_loss(void *ctx, const struct data *rows, const double *params)
 {
     struct duq_loss *self = ctx;
     size_t d = (size_t)rows->d;
@@ -255,12 +255,12 @@ static enum err_code duq_loss_init(struct duq_loss *self, const struct duq *duq,
 /* ---- the solver ---- */
 
 /* Where a member's fit begins. */
-static void begin(const struct duq *duq, int member, double *params)
+static void set_start(const struct duq *duq, int member, double *params)
 {
     const struct solver_members *members = &duq->members;
     const struct solver_problem *p = members->tasks.problem;
     if (p->start != NULL) {
-        go_on(p->net, p->start, member, params);
+        start_from_earlier(p->net, p->start, member, params);
     } else {
         struct rng rng;
         rng_init(&rng, p->seed, RNG_INIT, (uint32_t)member);
@@ -286,9 +286,9 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     struct loss as_loss = objective_loss_as_loss(&loss.inner);
     as_loss.ctx = &loss;
     as_loss.is_random = true;
-    as_loss.train = train;
-    as_loss.value = validate;
-    begin(duq, member, params);
+    as_loss.train = train_loss;
+    as_loss.value = validation_loss;
+    set_start(duq, member, params);
     if (solver_members_fit(members, member, &as_loss, NULL, err) == ERR_OK) {
         for (int i = 0; i < s->draws; i++) {
             size_t number = (size_t)member * (size_t)s->draws + (size_t)i;
@@ -302,9 +302,9 @@ done:
 }
 
 /* Inner network, its objective and prior, room for the draws. */
-static enum err_code prepare(struct duq *duq, const struct solver_problem *problem,
-                             const struct solver_settings *settings, struct solver_result *result,
-                             struct err *err)
+static enum err_code prepare_duq(struct duq *duq, const struct solver_problem *problem,
+                                 const struct solver_settings *settings,
+                                 struct solver_result *result, struct err *err)
 {
     int n = problem->train.n;
     int batch = settings->batch_size > 0 && settings->batch_size < n ? settings->batch_size : n;
@@ -327,18 +327,18 @@ static enum err_code prepare(struct duq *duq, const struct solver_problem *probl
     }
     duq->draws = result->draws;
     if (problem->beliefs.prior_sigmas != NULL) {
-        unfold(problem->net, problem->beliefs.prior_sigmas, duq->prior_sigmas);
+        unfold_params(problem->net, problem->beliefs.prior_sigmas, duq->prior_sigmas);
     }
     duq->objective.prior_sigmas = duq->prior_sigmas;
     return ERR_OK;
 }
 
-static enum err_code run(const struct solver_problem *problem,
-                         const struct solver_settings *settings, struct solver_result *result,
-                         struct err *err)
+static enum err_code run_duq(const struct solver_problem *problem,
+                             const struct solver_settings *settings, struct solver_result *result,
+                             struct err *err)
 {
     struct duq duq = {.draws = NULL};
-    if (prepare(&duq, problem, settings, result, err) == ERR_OK &&
+    if (prepare_duq(&duq, problem, settings, result, err) == ERR_OK &&
         solver_members_init(&duq.members, problem, settings,
                             objective_n_params(&duq.objective, &duq.inner), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &duq, err) == ERR_OK) {
@@ -353,7 +353,7 @@ static enum err_code run(const struct solver_problem *problem,
 }
 
 const struct solver_ops solver_duq_ops = {
-    .run = run,
+    .run = run_duq,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_ALL,
@@ -361,6 +361,6 @@ const struct solver_ops solver_duq_ops = {
     .squared_error = true,
     .random_loss = true,
     .needs_pre = true,
-    .check_start = check_start,
+    .check_start = check_duq_start,
     .groups = "members.best_loss",
 };

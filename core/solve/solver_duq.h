@@ -9,8 +9,8 @@
 struct arch duq_inner_arch(const struct arch *arch);
 
 /*
- * What the trained network is for one anchor [d]: a network of x alone. params: of the inner
- * network [K + r d]; draw: [K] of net.
+ * The trained network with one anchor [d] fixed is a network of x alone: its parameters. params: of
+ * the inner network [K + r d]; draw: [K] of net.
  */
 void duq_fold(const struct resnet *net, const double *params, const double *anchor, double *draw);
 

@@ -38,9 +38,9 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     return err->code;
 }
 
-static enum err_code run(const struct solver_problem *problem,
-                         const struct solver_settings *settings, struct solver_result *result,
-                         struct err *err)
+static enum err_code run_ensemble(const struct solver_problem *problem,
+                                  const struct solver_settings *settings,
+                                  struct solver_result *result, struct err *err)
 {
     struct ensemble ensemble = {.objective = solver_objective(problem)};
     struct solver_members *members = &ensemble.members;
@@ -59,7 +59,7 @@ static enum err_code run(const struct solver_problem *problem,
 }
 
 const struct solver_ops solver_ensemble_ops = {
-    .run = run,
+    .run = run_ensemble,
     .draws = DRAWS_ARE_MEMBERS,
     .noises = NOISES_ALL,
     .noise = NOISE_ESTIMATED,

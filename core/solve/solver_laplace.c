@@ -197,8 +197,8 @@ static enum err_code likelihood_eigenvalues(const struct solver_laplace *self, s
 }
 
 /* Prior and noise that maximise the evidence at the present map: chosen [2 + o]. */
-static enum err_code choose(const struct solver_laplace *self, struct mode *mode, double *chosen,
-                            struct err *err)
+static enum err_code choose_by_evidence(const struct solver_laplace *self, struct mode *mode,
+                                        double *chosen, struct err *err)
 {
     const struct solver_problem *p = self->tasks.problem;
     const double *prior = p->beliefs.prior_sigmas;
@@ -228,7 +228,7 @@ static enum err_code choose(const struct solver_laplace *self, struct mode *mode
     return ERR_OK;
 }
 
-static void apply(struct solver_laplace *self, struct mode *mode, const double *chosen)
+static void apply_choice(struct solver_laplace *self, struct mode *mode, const double *chosen)
 {
     const struct solver_problem *p = self->tasks.problem;
     self->factor[mode->member] = chosen[0];
@@ -281,11 +281,11 @@ static enum err_code choose_round(struct solver_laplace *self, struct mode *mode
 {
     double *chosen = mode->chosen + (size_t)round * (size_t)(2 + self->tasks.problem->train.o);
     mode->stage = round;
-    if (round >= mode->n_chosen && (choose(self, mode, chosen, err) != ERR_OK ||
+    if (round >= mode->n_chosen && (choose_by_evidence(self, mode, chosen, err) != ERR_OK ||
                                     save_chosen(self, mode, round + 1, err) != ERR_OK)) {
         return err->code;
     }
-    apply(self, mode, chosen);
+    apply_choice(self, mode, chosen);
     return ERR_OK;
 }
 
@@ -364,13 +364,13 @@ static enum err_code make_evidence(struct solver_laplace *self, const struct mod
             -value + 0.5 * p->net->n_params * log(2.0 * acos(-1.0)) - 0.5 * logdet;
         objective_loss_release(&loss);
         if (cancel_is_requested(p->cancel)) {
-            return err_set(err, ERR_CANCELLED, "cancelled at the evidence");
+            return err_set(err, ERR_CANCELLED, "cancelled while the evidence was computed");
         }
     }
     return err->code;
 }
 
-static void report_end(struct solver_laplace *self, int member)
+static void tell_end(struct solver_laplace *self, int member)
 {
     struct progress progress = {
         .member = member,
@@ -416,7 +416,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
         make_evidence(self, &mode, logdet, err) != ERR_OK) {
         goto done;
     }
-    report_end(self, member);
+    tell_end(self, member);
 done:
     mode_release(&mode);
     if (err->code != ERR_OK) {
@@ -427,7 +427,8 @@ done:
 
 /* ---- the whole ---- */
 
-static enum err_code warn(const struct solver_laplace *self, struct report *report, struct err *err)
+static enum err_code add_warnings(const struct solver_laplace *self, struct report *report,
+                                  struct err *err)
 {
     int raised = 0;
     int bounds = 0;
@@ -438,7 +439,7 @@ static enum err_code warn(const struct solver_laplace *self, struct report *repo
     if (raised > 0 &&
         report_warn(report, err, "curvature_raised",
                     "%d eigenvalues of the Hessian were below the prior's precision and were "
-                    "raised to it; gauss_newton has none, more epochs may help",
+                    "raised to it; hessian gauss_newton avoids this, and more epochs may help",
                     raised) != ERR_OK) {
         return err->code;
     }
@@ -451,8 +452,8 @@ static enum err_code warn(const struct solver_laplace *self, struct report *repo
     return err->code;
 }
 
-static enum err_code collect(const struct solver_laplace *self, struct solver_result *result,
-                             struct err *err)
+static enum err_code collect_results(const struct solver_laplace *self,
+                                     struct solver_result *result, struct err *err)
 {
     int members = self->tasks.n;
     size_t o = (size_t)self->tasks.problem->train.o;
@@ -472,21 +473,21 @@ static enum err_code collect(const struct solver_laplace *self, struct solver_re
         report_add(report, "laplace.noise_sigma", members * (int)o, self->sigmas, err) != ERR_OK ||
         report_add(report, "laplace.prior_precision_factor", members, self->factor, err) !=
             ERR_OK ||
-        warn(self, report, err) != ERR_OK) {
+        add_warnings(self, report, err) != ERR_OK) {
         return err->code;
     }
     return solver_report_fits(report, members, self->fits, err);
 }
 
-static enum err_code check(const struct solver_problem *problem,
-                           const struct solver_settings *settings, struct err *err)
+static enum err_code check_limits(const struct solver_problem *problem,
+                                  const struct solver_settings *settings, struct err *err)
 {
     const struct solver_beliefs *b = &problem->beliefs;
     int k = problem->net->n_params;
     if (k > MAX_PARAMS && (has_matrix(settings) || settings->marginal_likelihood)) {
         return err_set(err, ERR_LIMIT,
-                       "the network has %d parameters, laplace takes %d at most but with hessian "
-                       "diagonal and without marginal_likelihood",
+                       "the network has %d parameters; laplace takes at most %d, unless hessian is "
+                       "diagonal and marginal_likelihood is false",
                        k, MAX_PARAMS);
     }
     if (!settings->marginal_likelihood) {
@@ -494,7 +495,7 @@ static enum err_code check(const struct solver_problem *problem,
     }
     for (int i = 0; i < k; i++) {
         if (b->flat || !(b->prior_sigmas[i] > 0.0)) {
-            return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior, and it is flat");
+            return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior that is not flat");
         }
     }
     if (settings->members > MAX_TASKS / BLOCKS) {
@@ -504,14 +505,14 @@ static enum err_code check(const struct solver_problem *problem,
     return ERR_OK;
 }
 
-static enum err_code run(const struct solver_problem *problem,
-                         const struct solver_settings *settings, struct solver_result *result,
-                         struct err *err)
+static enum err_code run_laplace(const struct solver_problem *problem,
+                                 const struct solver_settings *settings,
+                                 struct solver_result *result, struct err *err)
 {
     size_t members = (size_t)settings->members;
     int k = problem->net->n_params;
     struct solver_laplace self = {.settings = settings, .mixture = &result->gaussian};
-    if (check(problem, settings, err) != ERR_OK) {
+    if (check_limits(problem, settings, err) != ERR_OK) {
         return err->code;
     }
     const struct gauss_shape shape = {.n_params = k,
@@ -533,7 +534,7 @@ static enum err_code run(const struct solver_problem *problem,
         self.raised == NULL || self.bounds == NULL) {
         err_set(err, ERR_NOMEM, "no memory for %d members", settings->members);
     } else if (par_run(problem->n_threads, settings->members, run_member, &self, err) == ERR_OK) {
-        err_kept(collect(&self, result, err));
+        err_kept(collect_results(&self, result, err));
     }
 done:
     mem_free(self.fits);
@@ -546,8 +547,16 @@ done:
     return err->code;
 }
 
+/* Factors of the members, in result and model; curvature and eigenvectors of each thread. */
+static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+{
+    double matrices = 2.0 * s->members + 3.0 * (n_threads < s->members ? n_threads : s->members);
+    return has_matrix(s) ? matrices * net->n_params * net->n_params : 0.0;
+}
+
 const struct solver_ops solver_laplace_ops = {
-    .run = run,
+    .run = run_laplace,
+    .values = values,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_CONSTANT,

@@ -16,8 +16,8 @@
  *
  * Each minibatch goes through in SUB_BATCHES parts with a mask each: one mask for all rows of a
  * minibatch makes gradients noisier, one for each row would need the weights of each row. On four
- * splits of UCI energy and concrete (width 32, 2 blocks, batch 64, 200 epochs, p = 0.05) test RMSE
- * was
+ * splits of UCI energy and concrete (width 32, 2 blocks, batch 64, 200 epochs, p = 0.05) the test
+ * RMSE was
  *
  *   masks      1      2      4      8
  *   energy     0.60   0.55   0.57   0.55
@@ -170,8 +170,8 @@ static double add_prior(const struct mc_dropout_loss *self, int n, const double 
                : 0.0;
 }
 
-static double train(void *ctx, const struct data *rows, const double *params, double *grad,
-                    struct rng *rng)
+static double train_loss(void *ctx, const struct data *rows, const double *params, double *grad,
+                         struct rng *rng)
 {
     struct mc_dropout_loss *self = ctx;
     bool is_mean = self->inner.objective.kind == OBJECTIVE_MSE;
@@ -197,7 +197,7 @@ static double train(void *ctx, const struct data *rows, const double *params, do
     return value + add_prior(self, rows->n, params, grad);
 }
 
-static double validate(void *ctx, const struct data *rows, const double *params)
+static double validation_loss(void *ctx, const struct data *rows, const double *params)
 {
     struct mc_dropout_loss *self = ctx;
     return objective_loss_eval(&self->inner, rows, params, NULL) +
@@ -242,8 +242,8 @@ struct loss mc_dropout_loss_as_loss(struct mc_dropout_loss *self)
         .n_params = self->n_params,
         .is_mean = self->inner.objective.kind == OBJECTIVE_MSE,
         .is_random = self->p > 0.0,
-        .train = train,
-        .value = validate,
+        .train = train_loss,
+        .value = validation_loss,
     };
 }
 
@@ -293,9 +293,9 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     return err->code;
 }
 
-static enum err_code run(const struct solver_problem *problem,
-                         const struct solver_settings *settings, struct solver_result *result,
-                         struct err *err)
+static enum err_code run_dropout(const struct solver_problem *problem,
+                                 const struct solver_settings *settings,
+                                 struct solver_result *result, struct err *err)
 {
     struct dropout dropout = {.objective = solver_objective(problem)};
     if (solver_draws_new(result, problem->net, err) != ERR_OK) {
@@ -324,7 +324,7 @@ static bool find_network(const struct solver_start *start, int n, const double *
 }
 
 const struct solver_ops solver_mc_dropout_ops = {
-    .run = run,
+    .run = run_dropout,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_ALL,
@@ -334,7 +334,8 @@ const struct solver_ops solver_mc_dropout_ops = {
     .groups = "members.best_loss",
     .find_network = find_network,
     .no_network =
-        "a warm start needs the networks that mc_dropout fitted, and the model's draws do not give "
-        "them: it does not tell its dropout, or leaves some unit out of every draw; a new one with "
-        "more draws does",
+        "a warm start needs the networks that mc_dropout fitted, and the model's draws do not "
+        "determine "
+        "them: its report lacks the dropout probability, or some unit is left out of every draw; a "
+        "new model with more draws would do",
 };

@@ -92,7 +92,7 @@ static void scatter(const struct chains *all, double spread, struct rng *rng, do
     }
 }
 
-static enum err_code go_on(struct chain *chain, struct err *err)
+static enum err_code start_from_earlier(struct chain *chain, struct err *err)
 {
     const struct chains *all = chain->all;
     const struct solver_problem *p = all->tasks.problem;
@@ -117,12 +117,12 @@ static enum err_code go_on(struct chain *chain, struct err *err)
     return err->code;
 }
 
-static enum err_code begin(struct chain *chain, struct err *err)
+static enum err_code start_sampler(struct chain *chain, struct err *err)
 {
     const struct chains *all = chain->all;
     const struct solver_problem *p = all->tasks.problem;
     if (p->start != NULL) {
-        return go_on(chain, err);
+        return start_from_earlier(chain, err);
     }
     double *start = mem_alloc_array((size_t)all->stride, sizeof *start);
     if (start == NULL) {
@@ -154,7 +154,7 @@ static enum err_code mark_beginning(struct chain *chain, struct err *err)
     return chain->begun.failed ? err_set(err, ERR_NOMEM, "no memory for a checkpoint") : ERR_OK;
 }
 
-static enum err_code save(const struct chain *chain, struct err *err)
+static enum err_code save_chain(const struct chain *chain, struct err *err)
 {
     const struct mcmc_chain *told = chain->told;
     const struct chain_energy *energy = &told->energy;
@@ -177,7 +177,7 @@ static enum err_code save(const struct chain *chain, struct err *err)
 
 static enum err_code save_between_steps(struct chain *chain, struct err *err)
 {
-    return mark_beginning(chain, err) == ERR_OK ? save(chain, err) : err->code;
+    return mark_beginning(chain, err) == ERR_OK ? save_chain(chain, err) : err->code;
 }
 
 /* The posterior as the sampler sees it. Once something has failed every point is impossible, so
@@ -197,7 +197,7 @@ static double remembered_logp(void *ctx, const double *theta, double *grad)
         return value;
     }
     replay_keep(&chain->replay, value, grad);
-    if (checkpoint_due(checkpoint, chain->number) && save(chain, failure) == ERR_NOMEM) {
+    if (checkpoint_due(checkpoint, chain->number) && save_chain(chain, failure) == ERR_NOMEM) {
         err_clear(failure); /* the next one may find some; the work needs none of it */
     }
     return value;
@@ -241,7 +241,7 @@ static void read_counts(struct chain *chain, struct bytes_reader *r)
 
 /* *begun: there is a sampler, at the beginning of a step; else its start is to be sought again,
  * with what the replay has of it. */
-static enum err_code resume(struct chain *chain, bool *begun, struct err *err)
+static enum err_code resume_chain(struct chain *chain, bool *begun, struct err *err)
 {
     const struct chains *all = chain->all;
     struct bytes_reader r;
@@ -270,7 +270,7 @@ static enum err_code resume(struct chain *chain, bool *begun, struct err *err)
 /* ---- steps ---- */
 
 /* Takes a step of the sampling into account. */
-static void count(struct chain *chain, const struct sampler_info *info)
+static void count_step(struct chain *chain, const struct sampler_info *info)
 {
     const struct chains *all = chain->all;
     struct mcmc_chain *told = chain->told;
@@ -291,7 +291,7 @@ static void count(struct chain *chain, const struct sampler_info *info)
     }
 }
 
-static void tell(const struct chain *chain)
+static void tell_progress(const struct chain *chain)
 {
     struct chains *all = chain->all;
     int step = (int)chain->sampler.t;
@@ -318,7 +318,7 @@ static enum err_code take_step(struct chain *chain, bool resumed, struct err *er
         return err->code;
     }
     sampler_step(&chain->sampler, &chain->target, &chain->rng, &info);
-    /* Then it may have been cut short, and is no step to be saved. */
+    /* The step may have been cut short then, so it is not saved. */
     if (chain->failure.code != ERR_OK) {
         *err = chain->failure;
         return err->code;
@@ -327,13 +327,13 @@ static enum err_code take_step(struct chain *chain, bool resumed, struct err *er
         return err_set(err, ERR_CANCELLED, "cancelled in step %ld", chain->sampler.t);
     }
     if (chain->sampler.t > chain->all->settings->warmup) {
-        count(chain, &info);
+        count_step(chain, &info);
     }
-    tell(chain);
+    tell_progress(chain);
     return ERR_OK;
 }
 
-static enum err_code sample(struct chain *chain, bool resumed, struct err *err)
+static enum err_code take_samples(struct chain *chain, bool resumed, struct err *err)
 {
     const struct chains *all = chain->all;
     const struct solver_problem *p = all->tasks.problem;
@@ -351,16 +351,16 @@ static enum err_code sample(struct chain *chain, bool resumed, struct err *err)
 }
 
 /* Where an interrupted run was, or the start. */
-static enum err_code set_out(struct chain *chain, bool *resumed, struct err *err)
+static enum err_code resume_or_start(struct chain *chain, bool *resumed, struct err *err)
 {
-    if (resume(chain, resumed, err) != ERR_OK) {
+    if (resume_chain(chain, resumed, err) != ERR_OK) {
         return err->code;
     }
     if (*resumed) {
-        tell(chain);
+        tell_progress(chain);
         return ERR_OK;
     }
-    err_kept(begin(chain, err));
+    err_kept(start_sampler(chain, err));
     if (chain->failure.code != ERR_OK) {
         *err = chain->failure;
     }
@@ -382,8 +382,8 @@ static enum err_code run_chain(void *ctx, int worker, int number, struct err *er
         goto done;
     }
     set_target(&chain);
-    if (set_out(&chain, &resumed, err) == ERR_OK) {
-        err_kept(sample(&chain, resumed, err));
+    if (resume_or_start(&chain, &resumed, err) == ERR_OK) {
+        err_kept(take_samples(&chain, resumed, err));
     }
 done:
     if (err->code != ERR_OK) {
@@ -424,7 +424,8 @@ static enum err_code find_mode(struct chains *all, struct report *report, struct
 }
 
 /* Report, noise, and the draws without their log s_j; vectors go to the result. */
-static enum err_code collect(struct chains *all, struct solver_result *result, struct err *err)
+static enum err_code collect_results(struct chains *all, struct solver_result *result,
+                                     struct err *err)
 {
     const struct solver_problem *p = all->tasks.problem;
     size_t k = (size_t)p->net->n_params;
@@ -483,7 +484,7 @@ static enum err_code count_steps(const struct solver_settings *s, int *steps, st
     return ERR_OK;
 }
 
-static enum err_code allocate(struct chains *all, struct err *err)
+static enum err_code allocate_draws(struct chains *all, struct err *err)
 {
     const struct solver_settings *s = all->settings;
     size_t stride = (size_t)all->stride;
@@ -497,9 +498,9 @@ static enum err_code allocate(struct chains *all, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code run(enum sampler_kind kind, const struct solver_problem *problem,
-                         const struct solver_settings *settings, struct solver_result *result,
-                         struct err *err)
+static enum err_code run_chains(enum sampler_kind kind, const struct solver_problem *problem,
+                                const struct solver_settings *settings,
+                                struct solver_result *result, struct err *err)
 {
     struct chains all = {.settings = settings,
                          .sampler = sampler_settings_of(kind, settings),
@@ -514,9 +515,9 @@ static enum err_code run(enum sampler_kind kind, const struct solver_problem *pr
         solver_tasks_init(&all.tasks, problem, n_tasks, err) != ERR_OK) {
         return err->code;
     }
-    if (allocate(&all, err) == ERR_OK && find_mode(&all, &result->report, err) == ERR_OK &&
+    if (allocate_draws(&all, err) == ERR_OK && find_mode(&all, &result->report, err) == ERR_OK &&
         par_run(problem->n_threads, settings->chains, run_chain, &all, err) == ERR_OK) {
-        err_kept(collect(&all, result, err));
+        err_kept(collect_results(&all, result, err));
     }
     mem_free(all.vectors);
     mem_free(all.told);
@@ -531,14 +532,32 @@ static void set_mala_defaults(struct solver_settings *settings)
     settings->target_accept = 0.574;
 }
 
-#define CHAINS(code, name, set)                                                                    \
+/* Vectors of a trajectory: those of the levels of a tree, of the longest kind of chain. */
+static double trajectory_values(const struct solver_settings *s, const struct resnet *net,
+                                int n_threads)
+{
+    double threads = n_threads < s->chains ? n_threads : s->chains;
+    return threads * (40.0 + 10.0 * s->max_depth) * net->n_params;
+}
+
+/* Covariance and factor of each chain, and both again in a checkpoint. */
+static double covariance_values(const struct solver_settings *s, const struct resnet *net,
+                                int n_threads)
+{
+    double k = net->n_params;
+    double threads = n_threads < s->chains ? n_threads : s->chains;
+    return threads * 4.0 * k * k;
+}
+
+#define CHAINS(code, name, set, memory)                                                            \
     static enum err_code run_##name(const struct solver_problem *problem,                          \
                                     const struct solver_settings *settings,                        \
                                     struct solver_result *result, struct err *err)                 \
     {                                                                                              \
-        return run(SAMPLER_##code, problem, settings, result, err);                                \
+        return run_chains(SAMPLER_##code, problem, settings, result, err);                         \
     }                                                                                              \
     const struct solver_ops solver_##name##_ops = {.run = run_##name,                              \
+                                                   .values = memory,                               \
                                                    .draws = DRAWS_OF_CHAINS,                       \
                                                    .one_member = true,                             \
                                                    .set_defaults = set,                            \
@@ -546,7 +565,7 @@ static void set_mala_defaults(struct solver_settings *settings)
                                                    .noise = NOISE_LEARNED,                         \
                                                    .groups = "chains.accept"}
 
-CHAINS(AMCMC, amcmc, NULL);
-CHAINS(MALA, mala, set_mala_defaults);
-CHAINS(HMC, hmc, NULL);
-CHAINS(NUTS, nuts, NULL);
+CHAINS(AMCMC, amcmc, NULL, covariance_values);
+CHAINS(MALA, mala, set_mala_defaults, trajectory_values);
+CHAINS(HMC, hmc, NULL, trajectory_values);
+CHAINS(NUTS, nuts, NULL, trajectory_values);

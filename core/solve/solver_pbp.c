@@ -49,8 +49,8 @@ struct passes {
     double sum;       /* of their log Z */
 };
 
-static enum err_code save(const struct solver_pbp *self, int member, const struct passes *passes,
-                          struct err *err)
+static enum err_code save_passes(const struct solver_pbp *self, int member,
+                                 const struct passes *passes, struct err *err)
 {
     const struct checkpoint *checkpoint = self->tasks.problem->checkpoint;
     struct bytes_writer w = {.data = NULL};
@@ -69,8 +69,8 @@ static enum err_code save(const struct solver_pbp *self, int member, const struc
     return checkpoint_save(checkpoint, member, &w, err);
 }
 
-static enum err_code resume(const struct solver_pbp *self, int member, struct passes *passes,
-                            struct err *err)
+static enum err_code resume_passes(const struct solver_pbp *self, int member, struct passes *passes,
+                                   struct err *err)
 {
     struct bytes_reader r;
     void *bytes = NULL;
@@ -126,7 +126,7 @@ static enum err_code run_pass(const struct solver_pbp *self, int member, struct 
             return err_set(err, ERR_CANCELLED, "cancelled in epoch %d", passes->epochs + 1);
         }
         if (passes->row < rows->n && checkpoint_due(p->checkpoint, member) &&
-            save(self, member, passes, err) != ERR_OK) {
+            save_passes(self, member, passes, err) != ERR_OK) {
             return err->code;
         }
     }
@@ -175,7 +175,7 @@ static enum err_code run_epoch(struct solver_pbp *self, int member, struct passe
     };
     solver_tasks_progress(&self->tasks, &progress);
     if ((passes->epochs == of || checkpoint_due(p->checkpoint, member)) &&
-        save(self, member, passes, err) != ERR_OK) {
+        save_passes(self, member, passes, err) != ERR_OK) {
         return err->code;
     }
     if (cancel_is_requested(p->cancel)) {
@@ -185,7 +185,7 @@ static enum err_code run_epoch(struct solver_pbp *self, int member, struct passe
 }
 
 /* Leaves a member's posterior in the result. */
-static void keep(struct solver_pbp *self, int member, const struct pbp *pbp)
+static void keep_member(struct solver_pbp *self, int member, const struct pbp *pbp)
 {
     struct gauss *g = &self->mixture->members[member];
     memcpy(g->mean, pbp->m, (size_t)pbp->n_params * sizeof *g->mean);
@@ -200,8 +200,8 @@ static void keep(struct solver_pbp *self, int member, const struct pbp *pbp)
     self->skipped[member] = (double)pbp->skipped;
 }
 
-static enum err_code begin(const struct solver_pbp *self, int member, struct passes *passes,
-                           struct err *err)
+static enum err_code start_filter(const struct solver_pbp *self, int member, struct passes *passes,
+                                  struct err *err)
 {
     const struct solver_problem *p = self->tasks.problem;
     const struct pbp_problem filtered = {.net = p->net,
@@ -231,7 +231,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
         .log_z = self->log_z + (size_t)member * (size_t)self->settings->epochs,
     };
     (void)worker;
-    if (begin(self, member, &passes, err) != ERR_OK) {
+    if (start_filter(self, member, &passes, err) != ERR_OK) {
         goto done;
     }
     passes.order = mem_alloc_array((size_t)p->train.n, sizeof *passes.order);
@@ -239,7 +239,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
         err_set(err, ERR_NOMEM, "no memory for the order of %d rows", p->train.n);
         goto done;
     }
-    if (resume(self, member, &passes, err) != ERR_OK) {
+    if (resume_passes(self, member, &passes, err) != ERR_OK) {
         goto done;
     }
     while (passes.epochs < self->settings->epochs) {
@@ -247,7 +247,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
             goto done;
         }
     }
-    keep(self, member, &passes.pbp);
+    keep_member(self, member, &passes.pbp);
 done:
     pbp_release(&passes.pbp);
     mem_free(passes.order);
@@ -257,8 +257,8 @@ done:
     return err->code;
 }
 
-static enum err_code collect(const struct solver_pbp *self, struct solver_result *result,
-                             struct err *err)
+static enum err_code collect_results(const struct solver_pbp *self, struct solver_result *result,
+                                     struct err *err)
 {
     int members = self->tasks.n;
     size_t o = (size_t)self->tasks.problem->train.o;
@@ -275,8 +275,8 @@ static enum err_code collect(const struct solver_pbp *self, struct solver_result
     }
     if (self->tasks.problem->start != NULL &&
         report_warn(&result->report, err, "rows_again",
-                    "pbp went on from a model that had seen rows before, and took all in again: "
-                    "its variances shrink with every warm start; a cold one sets them right") !=
+                    "pbp started from a model that had seen rows before, and counted all rows "
+                    "again: variances shrink with every warm start; a cold start corrects them") !=
             ERR_OK) {
         return err->code;
     }
@@ -290,9 +290,9 @@ static enum err_code collect(const struct solver_pbp *self, struct solver_result
     return err->code;
 }
 
-static enum err_code run(const struct solver_problem *problem,
-                         const struct solver_settings *settings, struct solver_result *result,
-                         struct err *err)
+static enum err_code run_pbp(const struct solver_problem *problem,
+                             const struct solver_settings *settings, struct solver_result *result,
+                             struct err *err)
 {
     size_t members = (size_t)settings->members;
     const struct resnet *net = problem->net;
@@ -313,7 +313,7 @@ static enum err_code run(const struct solver_problem *problem,
     if (self.noise == NULL || self.log_z == NULL || self.lambda == NULL || self.skipped == NULL) {
         err_set(err, ERR_NOMEM, "no memory for %d members", settings->members);
     } else if (par_run(problem->n_threads, settings->members, run_member, &self, err) == ERR_OK) {
-        err_kept(collect(&self, result, err));
+        err_kept(collect_results(&self, result, err));
     }
 done:
     mem_free(self.noise);
@@ -324,7 +324,7 @@ done:
     return err->code;
 }
 
-static enum err_code check_start(const struct solver_start *start, struct err *err)
+static enum err_code check_pbp_start(const struct solver_start *start, struct err *err)
 {
     const struct report_item *lambda = report_find(start->report, REPORTED_LAMBDA);
     int k = start->net->n_params;
@@ -341,8 +341,8 @@ static enum err_code check_start(const struct solver_start *start, struct err *e
     }
     return whole ? ERR_OK
                  : err_set(err, ERR_UNSUPPORTED,
-                           "pbp cannot start warm from a model without the independent Gaussians "
-                           "and the %s of an earlier run",
+                           "pbp cannot start warm from a model that lacks the independent "
+                           "Gaussians and the %s of an earlier run",
                            REPORTED_LAMBDA);
 }
 
@@ -352,12 +352,12 @@ static void set_defaults(struct solver_settings *settings)
 }
 
 const struct solver_ops solver_pbp_ops = {
-    .run = run,
+    .run = run_pbp,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .set_defaults = set_defaults,
     .noises = NOISES_CONSTANT,
     .noise = NOISE_LEARNED,
     .needs_no_final = true,
-    .check_start = check_start,
+    .check_start = check_pbp_start,
 };

@@ -25,7 +25,7 @@ struct solver_ops {
 
     /* Settings. */
     bool one_member; /* is the default */
-    /* Sets those whose default is not the one of solver_settings.def; NULL: there are none. */
+    /* Sets the settings whose default differs from solver_settings.def; NULL: none does. */
     void (*set_defaults)(struct solver_settings *settings);
     /* ERR_INVALID where settings within their limits make no sense; NULL: they always do. */
     enum err_code (*validate)(const struct solver_settings *settings, struct err *err);
@@ -41,6 +41,10 @@ struct solver_ops {
     bool needs_pre;      /* layer_pre */
     bool needs_post;     /* layer_post */
     bool needs_no_final; /* final none */
+
+    /* Memory: numbers beyond the fits and the draws, such as matrices; NULL: none to speak of. */
+    double (*values)(const struct solver_settings *settings, const struct resnet *net,
+                     int n_threads);
 
     /* A start of its own: what it needs beyond draws, ERR_UNSUPPORTED; NULL: nothing. */
     enum err_code (*check_start)(const struct solver_start *start, struct err *err);
@@ -83,7 +87,7 @@ void solver_tasks_release(struct solver_tasks *tasks);
 
 /*
  * A progress_fn (ctx: the tasks) for the parts of task progress->member, whose own fraction becomes
- * a share of the whole. Does nothing when nobody listens.
+ * a share of the whole. Does nothing when the problem has no progress function.
  */
 void solver_tasks_progress(void *tasks, const struct progress *progress);
 
@@ -91,7 +95,7 @@ void solver_tasks_progress(void *tasks, const struct progress *progress);
 
 /*
  * The objective that the beliefs make: likelihood, and prior unless flat; the mean squared error
- * when the noise is to be estimated and nobody has done so yet.
+ * when the noise is to be estimated and has not been yet.
  */
 struct objective solver_objective(const struct solver_problem *problem);
 
@@ -110,7 +114,7 @@ struct solver_part {
 struct solver_part solver_part_of(struct solver_tasks *tasks,
                                   const struct solver_settings *settings, int member);
 
-/* The same for whoever runs the fit with rows or settings of its own. */
+/* The same for solvers that run the fit with rows or settings of their own. */
 struct fit_problem solver_fit_problem(const struct solver_part *part, const struct loss *loss);
 
 /*
@@ -152,17 +156,17 @@ const double *solver_start_fit(const struct solver_start *start, int k, int of);
  */
 int solver_start_draw(const struct solver_start *start, int k, int of);
 
-/* What earlier draws around one say of the posterior's spread there: those of its group, or all
- * when a group has one draw only. */
+/* The draws that show the posterior's spread around one of them: its group, or all draws when
+ * groups have one draw each. */
 struct solver_start_range {
     int first, n;
 };
 struct solver_start_range solver_start_range(const struct solver_start *start, int draw);
 
-/* Learned log s_j where nothing was learnt of them yet: OBJECTIVE_LOG_S_MEAN, or the start's. */
+/* Where learned log s_j start: OBJECTIVE_LOG_S_MEAN, or the earlier posterior's. */
 double solver_start_log_s(const struct solver_problem *problem, int j);
 
-/* ERR_UNSUPPORTED when the start is not of a solver itself, which knows more than draws. */
+/* ERR_UNSUPPORTED unless the start was made by the same solver, which needs more than draws. */
 enum err_code solver_start_needs(const struct solver_start *start, enum solver_kind solver,
                                  struct err *err) MUST_CHECK;
 
@@ -209,8 +213,8 @@ enum err_code solver_members_fit(struct solver_members *members, int member,
                                  struct err *err) MUST_CHECK;
 
 /*
- * What fitted members tell beside their draws: noise_sigma, from the o learned log s_j that begin
- * at parameter log_s of each, or from the beliefs; and the report of their fits. ERR_NOMEM.
+ * What fitted members report besides their draws: noise_sigma, from the o learned log s_j that
+ * begin at parameter log_s of each, or from the beliefs; and the report of their fits. ERR_NOMEM.
  */
 enum err_code solver_members_tell(const struct solver_members *members, int log_s,
                                   struct solver_result *result, struct err *err) MUST_CHECK;

@@ -34,7 +34,7 @@ struct rms {
 };
 
 /* targets + s e; [n x o], mem; NULL when memory is short. */
-static double *shake(const struct data *rows, const double *sigmas, struct rng *rng)
+static double *perturb_targets(const struct data *rows, const double *sigmas, struct rng *rng)
 {
     size_t count = (size_t)rows->n * (size_t)rows->o;
     double *y = mem_alloc_array(count, sizeof *y);
@@ -65,7 +65,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     }
     bool known = p->beliefs.noise == NOISE_GIVEN || p->beliefs.noise == NOISE_ESTIMATED;
     if (members->settings->perturb && known) {
-        targets = shake(&rows.data, objective.noise_sigmas, &rng);
+        targets = perturb_targets(&rows.data, objective.noise_sigmas, &rng);
         if (targets == NULL) {
             err_set(err, ERR_NOMEM, "no memory for the targets of a member");
             goto done;
@@ -87,9 +87,9 @@ done:
     return err->code;
 }
 
-static enum err_code run(const struct solver_problem *problem,
-                         const struct solver_settings *settings, struct solver_result *result,
-                         struct err *err)
+static enum err_code run_rms(const struct solver_problem *problem,
+                             const struct solver_settings *settings, struct solver_result *result,
+                             struct err *err)
 {
     struct rms rms = {.objective = solver_objective(problem)};
     struct solver_members *members = &rms.members;
@@ -111,7 +111,7 @@ static enum err_code run(const struct solver_problem *problem,
 }
 
 const struct solver_ops solver_rms_ops = {
-    .run = run,
+    .run = run_rms,
     .draws = DRAWS_ARE_MEMBERS,
     .noises = NOISES_ALL,
     .noise = NOISE_LEARNED,

@@ -5,7 +5,7 @@
  * A fit begins where an earlier one ended: at the mean of a Gaussian, at a dropout network with all
  * its units, else at a draw. Members beyond the earlier ones begin where others do, and differ by
  * the order of their rows (and by anchors, masks and shares of the rows where a solver has those).
- * A chain begins at a draw, since a mean is no draw of the posterior.
+ * A chain begins at a draw, since a mean is not a draw of the posterior.
  */
 #include "solve/solver_priv.h"
 

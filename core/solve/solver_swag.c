@@ -134,7 +134,7 @@ static int task_of(const struct walk *walk)
     return walk->swag->members.tasks.n + walk->member;
 }
 
-static enum err_code save(const struct walk *walk, struct err *err)
+static enum err_code save_walk(const struct walk *walk, struct err *err)
 {
     size_t k = (size_t)walk->loss.net->n_params;
     size_t n_params = (size_t)walk->optim.n;
@@ -161,7 +161,7 @@ static enum err_code save(const struct walk *walk, struct err *err)
     return checkpoint_save(checkpoint, task_of(walk), &w, err);
 }
 
-static enum err_code resume(struct walk *walk, bool *found, struct err *err)
+static enum err_code resume_walk(struct walk *walk, bool *found, struct err *err)
 {
     size_t k = (size_t)walk->loss.net->n_params;
     size_t n_params = (size_t)walk->optim.n;
@@ -229,7 +229,7 @@ static enum err_code walk_epoch(struct walk *walk, double *mean_loss, struct err
         }
         walk->first += n;
         if (walk->first < train->n && checkpoint_due(p->checkpoint, task_of(walk)) &&
-            save(walk, err) != ERR_OK) {
+            save_walk(walk, err) != ERR_OK) {
             return err->code;
         }
     }
@@ -289,7 +289,7 @@ static void walk_release(struct walk *walk)
 }
 
 /* The Gaussian of a finished walk. */
-static void keep(const struct walk *walk)
+static void keep_gaussian(const struct walk *walk)
 {
     struct gauss *g = &walk->swag->mixture->members[walk->member];
     size_t k = (size_t)g->n;
@@ -316,7 +316,7 @@ static enum err_code walk_run(struct walk *walk, double from, struct err *err)
     const struct checkpoint *checkpoint = tasks->problem->checkpoint;
     bool found = false;
     rng_init(&walk->rng, tasks->problem->seed, RNG_SWAG, (uint32_t)walk->member);
-    if (resume(walk, &found, err) != ERR_OK) {
+    if (resume_walk(walk, &found, err) != ERR_OK) {
         return err->code;
     }
     if (!found) {
@@ -339,11 +339,11 @@ static enum err_code walk_run(struct walk *walk, double from, struct err *err)
                                                         .validation_loss = NAN,
                                                         .fraction = from + done * (1.0 - from)});
         if ((walk->epoch == s->swag_epochs || checkpoint_due(checkpoint, task_of(walk))) &&
-            save(walk, err) != ERR_OK) {
+            save_walk(walk, err) != ERR_OK) {
             return err->code;
         }
     }
-    keep(walk);
+    keep_gaussian(walk);
     return ERR_OK;
 }
 
@@ -369,8 +369,8 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
 /* ---- the solver ---- */
 
 /* Minibatches and columns of D. ERR_INVALID when the walk is too short for a covariance. */
-static enum err_code plan(struct swag *swag, const struct solver_problem *problem,
-                          const struct solver_settings *s, struct err *err)
+static enum err_code plan_walk(struct swag *swag, const struct solver_problem *problem,
+                               const struct solver_settings *s, struct err *err)
 {
     int n = problem->train.n;
     swag->batch = s->batch_size > 0 && s->batch_size < n ? s->batch_size : n;
@@ -378,7 +378,7 @@ static enum err_code plan(struct swag *swag, const struct solver_problem *proble
     int64_t snapshots = steps / s->swag_every;
     if (snapshots < 2) {
         return err_set(err, ERR_INVALID,
-                       "swag_epochs %d make %lld steps, too few for two snapshots %d steps apart; "
+                       "swag_epochs %d gives %lld steps, too few for two snapshots %d steps apart; "
                        "more swag_epochs or a smaller swag_every is needed",
                        s->swag_epochs, (long long)steps, s->swag_every);
     }
@@ -386,16 +386,16 @@ static enum err_code plan(struct swag *swag, const struct solver_problem *proble
     return ERR_OK;
 }
 
-static enum err_code run(const struct solver_problem *problem,
-                         const struct solver_settings *settings, struct solver_result *result,
-                         struct err *err)
+static enum err_code run_swag(const struct solver_problem *problem,
+                              const struct solver_settings *settings, struct solver_result *result,
+                              struct err *err)
 {
     struct swag swag = {.objective = solver_objective(problem), .mixture = &result->gaussian};
     int k = problem->net->n_params;
     if (problem->train.n < 1) {
         return err_set(err, ERR_INVALID, "no rows to train on");
     }
-    if (plan(&swag, problem, settings, err) != ERR_OK) {
+    if (plan_walk(&swag, problem, settings, err) != ERR_OK) {
         return err->code;
     }
     const struct gauss_shape shape = {.n_params = k, .n = k, .with_std = true, .rank = swag.rank};
@@ -412,18 +412,26 @@ static enum err_code run(const struct solver_problem *problem,
     return err->code;
 }
 
-static enum err_code validate(const struct solver_settings *settings, struct err *err)
+static enum err_code validate_rank(const struct solver_settings *settings, struct err *err)
 {
     return settings->swag_rank == 1
                ? err_set(err, ERR_INVALID, "swag_rank is 1, 0 (diagonal) or at least 2 is needed")
                : ERR_OK;
 }
 
+/* Deviations of each member, in the result and in the model, and of each walk. */
+static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+{
+    double threads = n_threads < s->members ? n_threads : s->members;
+    return (2.0 * s->members + threads) * (s->swag_rank + 3.0) * net->n_params;
+}
+
 const struct solver_ops solver_swag_ops = {
-    .run = run,
+    .run = run_swag,
+    .values = values,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
-    .validate = validate,
+    .validate = validate_rank,
     .noises = NOISES_ALL,
     .noise = NOISE_ESTIMATED,
     .squared_error = true,

@@ -148,8 +148,8 @@ double vi_loss_eval(struct vi_loss *self, const struct data *rows, const double 
     return scale * (share * (found.log_q - found.log_prior) + found.nll);
 }
 
-static double train(void *ctx, const struct data *rows, const double *params, double *grad,
-                    struct rng *rng)
+static double train_loss(void *ctx, const struct data *rows, const double *params, double *grad,
+                         struct rng *rng)
 {
     struct vi_loss *self = ctx;
     double value = 0.0;
@@ -165,7 +165,7 @@ static double train(void *ctx, const struct data *rows, const double *params, do
     return value;
 }
 
-static double validate(void *ctx, const struct data *rows, const double *params)
+static double validation_loss(void *ctx, const struct data *rows, const double *params)
 {
     struct vi_loss *self = ctx;
     set_weights(self, params, false);
@@ -179,8 +179,8 @@ struct loss vi_loss_as_loss(struct vi_loss *self)
         .n_params = vi_n_params(self),
         .is_mean = false,
         .is_random = true,
-        .train = train,
-        .value = validate,
+        .train = train_loss,
+        .value = validation_loss,
     };
 }
 
@@ -193,7 +193,7 @@ struct vi {
 };
 
 /* The fitted Gaussian. */
-static void keep(const struct vi *vi, int member, const double *params)
+static void keep_gaussian(const struct vi *vi, int member, const double *params)
 {
     struct gauss *g = &vi->mixture->members[member];
     memcpy(g->mean, params, (size_t)g->n * sizeof *g->mean);
@@ -203,7 +203,7 @@ static void keep(const struct vi *vi, int member, const double *params)
 }
 
 /* mu, rho, and learned log s_j; rho is an earlier Gaussian's where that has one. */
-static void begin(const struct vi *vi, int member, double *params)
+static void set_start(const struct vi *vi, int member, double *params)
 {
     const struct solver_problem *p = vi->members.tasks.problem;
     const struct solver_settings *s = vi->members.settings;
@@ -237,18 +237,18 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     (void)worker;
     if (vi_loss_init(&loss, &vi->objective, p->net, &prior, s->vi_samples, err) == ERR_OK) {
         struct loss as_loss = vi_loss_as_loss(&loss);
-        begin(vi, member, params);
+        set_start(vi, member, params);
         if (solver_members_fit(members, member, &as_loss, NULL, err) == ERR_OK) {
-            keep(vi, member, params);
+            keep_gaussian(vi, member, params);
         }
     }
     vi_loss_release(&loss);
     return err->code;
 }
 
-static enum err_code run(const struct solver_problem *problem,
-                         const struct solver_settings *settings, struct solver_result *result,
-                         struct err *err)
+static enum err_code run_vi(const struct solver_problem *problem,
+                            const struct solver_settings *settings, struct solver_result *result,
+                            struct err *err)
 {
     struct vi vi = {.objective = solver_objective(problem), .mixture = &result->gaussian};
     int k = problem->net->n_params;
@@ -268,7 +268,7 @@ static enum err_code run(const struct solver_problem *problem,
 }
 
 const struct solver_ops solver_vi_ops = {
-    .run = run,
+    .run = run_vi,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_ALL,

@@ -56,7 +56,7 @@ double train_calibration_share(const struct train_spec *spec)
     return spec->calibration.method == CONFORMAL_SPLIT ? spec->calibration.share : 0.0;
 }
 
-static enum err_code split(struct trainee *t, struct err *err)
+static enum err_code split_parts(struct trainee *t, struct err *err)
 {
     struct train_rows *const parts[] = {
         [SPLIT_TRAIN] = &t->train, [SPLIT_KEPT] = &t->kept, [SPLIT_CALIBRATION] = &t->calibration};
@@ -95,8 +95,8 @@ static enum err_code choose_folds(struct trainee *t, struct err *err)
 }
 
 /* The training rows within a fold, or all others; scaled. */
-static enum err_code take_fold(const struct trainee *t, int fold, bool within,
-                               struct train_rows *rows, struct err *err)
+static enum err_code gather_fold(const struct trainee *t, int fold, bool within,
+                                 struct train_rows *rows, struct err *err)
 {
     struct data all = train_rows_user(&t->train);
     int *index = mem_alloc_array((size_t)all.n, sizeof *index);
@@ -229,8 +229,8 @@ static enum err_code scale_rows(struct trainee *t, struct err *err)
 }
 
 /* Takes a fold's posterior in: draws to their place, Gaussians behind those that are there. */
-static enum err_code take_posterior(struct model *model, int fold, int n_folds,
-                                    struct solver_result *result, struct err *err)
+static enum err_code add_posterior(struct model *model, int fold, int n_folds,
+                                   struct solver_result *result, struct err *err)
 {
     size_t k = (size_t)model->net.n_params;
     struct gauss_mixture *to = &model->gaussian;
@@ -258,8 +258,8 @@ static enum err_code take_posterior(struct model *model, int fold, int n_folds,
 }
 
 /* The noise of a result, in the user's units where that is a constant. */
-static enum err_code take_noise(struct model *model, const struct solver_result *result,
-                                int n_folds, struct err *err)
+static enum err_code add_noise(struct model *model, const struct solver_result *result, int n_folds,
+                               struct err *err)
 {
     if (result->noise_sigma == NULL || model->noise_predicted) {
         return ERR_OK;
@@ -325,9 +325,9 @@ static enum err_code measure_noise(const struct trainee *t, int number, struct m
 
 /* ---- one run of the solver ---- */
 
-static enum err_code solve(struct trainee *t, int fold, const struct train_rows *rows,
-                           const struct train_rows *validation, struct solver_result *result,
-                           struct err *err)
+static enum err_code solve_part(struct trainee *t, int fold, const struct train_rows *rows,
+                                const struct train_rows *validation, struct solver_result *result,
+                                struct err *err)
 {
     const struct train_spec *spec = t->run->spec;
     double start = t->noise_sigmas != NULL && spec->noise == NOISE_ESTIMATED ? 0.1 : 0.0;
@@ -387,7 +387,7 @@ static enum err_code fold_model(struct trainee *t, int fold, const struct solver
     memcpy(own->in, whole->in, (size_t)own->d * sizeof *own->in);
     memcpy(own->out, whole->out, (size_t)own->o * sizeof *own->out);
     if (copy_posterior(whole, fold, own, err) != ERR_OK ||
-        take_noise(own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
+        add_noise(own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
         model_unref(own);
         return err->code;
     }
@@ -422,7 +422,8 @@ static enum err_code score_fold(struct trainee *t, int fold, const struct solver
     size_t at = 0;
     double *found = NULL;
     if (fold_model(t, fold, result, &own, err) != ERR_OK ||
-        note_noise(t, fold, own, err) != ERR_OK || take_fold(t, fold, true, &rows, err) != ERR_OK) {
+        note_noise(t, fold, own, err) != ERR_OK ||
+        gather_fold(t, fold, true, &rows, err) != ERR_OK) {
         goto done;
     }
     struct data data = train_rows_user(&rows);
@@ -465,11 +466,11 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
     for (int fold = 0; fold < t->n_folds && err->code == ERR_OK; fold++) {
         struct train_rows rows = {.n = 0};
         struct solver_result result = {.m = 0};
-        if (take_fold(t, fold, false, &rows, err) == ERR_OK &&
-            solve(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
-            take_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
+        if (gather_fold(t, fold, false, &rows, err) == ERR_OK &&
+            solve_part(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
+            add_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
             score_fold(t, fold, &result, err) == ERR_OK &&
-            take_noise(t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
+            add_noise(t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
             err_kept(report_append(&t->model->report, &result.report, NULL, err));
         }
         for (int i = 0; i < result.report.n_warnings && err->code == ERR_OK; i++) {
@@ -491,9 +492,9 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
 static enum err_code solve_whole(struct trainee *t, struct err *err)
 {
     struct solver_result result = {.m = 0};
-    if (solve(t, 0, &t->train, &t->kept, &result, err) == ERR_OK &&
-        take_posterior(t->model, 0, 1, &result, err) == ERR_OK &&
-        take_noise(t->model, &result, 1, err) == ERR_OK) {
+    if (solve_part(t, 0, &t->train, &t->kept, &result, err) == ERR_OK &&
+        add_posterior(t->model, 0, 1, &result, err) == ERR_OK &&
+        add_noise(t->model, &result, 1, err) == ERR_OK) {
         err_kept(report_append(&t->model->report, &result.report, NULL, err));
     }
     solver_result_release(&result);
@@ -501,7 +502,7 @@ static enum err_code solve_whole(struct trainee *t, struct err *err)
 }
 
 /* Scores of a published model: conformal of the calibration rows, and all of the kept ones. */
-static enum err_code finish(struct trainee *t, struct err *err)
+static enum err_code score_model(struct trainee *t, struct err *err)
 {
     struct model *model = t->model;
     const struct train_spec *spec = t->run->spec;
@@ -538,7 +539,7 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         return err_set(err, ERR_INVALID, "%d rows are too few to train on, 2 are needed",
                        run->data.n);
     }
-    if (train_warm_begin(&t.warm, run, err) != ERR_OK || split(&t, err) != ERR_OK ||
+    if (train_warm_begin(&t.warm, run, err) != ERR_OK || split_parts(&t, err) != ERR_OK ||
         choose_folds(&t, err) != ERR_OK ||
         new_model(run, t.n_folds * solver_n_draws(run->spec->solver, &run->spec->settings),
                   &t.model, err) != ERR_OK ||
@@ -547,7 +548,7 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
         make_noise(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
-        precision_publish(t.model, err) != ERR_OK || finish(&t, err) != ERR_OK) {
+        precision_publish(t.model, err) != ERR_OK || score_model(&t, err) != ERR_OK) {
         model_unref(t.model);
         goto done;
     }

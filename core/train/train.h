@@ -56,14 +56,14 @@ struct train_spec {
 struct train_spec train_defaults(enum solver_kind solver);
 void train_spec_release(struct train_spec *spec);
 
-/* Everything that can be said without the data. ERR_INVALID, ERR_LIMIT naming the setting. */
+/* Checks everything that does not depend on the data. ERR_INVALID, ERR_LIMIT naming the setting. */
 enum err_code train_validate(const struct train_spec *spec, struct err *err) MUST_CHECK;
 
 /* Completes the architecture for d inputs and o outputs and checks it against them. */
 enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *err) MUST_CHECK;
 
 /*
- * Can a warm run of a resolved spec begin from this model? ERR_INVALID, ERR_UNSUPPORTED naming what
+ * Can a warm run of a resolved spec start from this model? ERR_INVALID, ERR_UNSUPPORTED naming what
  * differs: architecture, number of parameters, predicted noise, a posterior that the solver cannot
  * start from. ERR_NOMEM.
  */

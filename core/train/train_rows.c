@@ -43,14 +43,15 @@ static enum err_code check_parts(const struct train_spec *spec, const int *count
     bool folds = method == CONFORMAL_CV_PLUS || method == CONFORMAL_JACKKNIFE_PLUS;
     int n = folds ? counts[SPLIT_TRAIN] : counts[SPLIT_CALIBRATION];
     if (counts[SPLIT_TRAIN] < 1) {
-        return err_set(err, ERR_INVALID, "the rows are too few: none is left to train on");
+        return err_set(err, ERR_INVALID, "there are too few rows: none are left to train on");
     }
     if (n > CONFORMAL_MAX_ROWS) {
         return err_set(err, ERR_LIMIT, "calibration: %d rows, at most %d are allowed", n,
                        CONFORMAL_MAX_ROWS);
     }
     if (method == CONFORMAL_SPLIT && n < 1) {
-        return err_set(err, ERR_INVALID, "calibration: no rows are left for it");
+        return err_set(err, ERR_INVALID,
+                       "calibration: there are too few rows: none are left for it");
     }
     return ERR_OK;
 }

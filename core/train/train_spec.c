@@ -154,7 +154,8 @@ enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *e
                        a->inputs, arch_n_outputs(a) / heads, d, o);
     }
     if (spec->n_noise_sigmas > 1 && spec->n_noise_sigmas != o) {
-        return err_set(err, ERR_SHAPE, "noise: sigma has %d numbers, 1 or %d are needed",
+        return err_set(err, ERR_SHAPE,
+                       "noise: sigma has %d numbers; one is needed, or one for each of %d outputs",
                        spec->n_noise_sigmas, o);
     }
     return ERR_OK;

@@ -77,7 +77,7 @@ struct difference {
     int n_wanted, n_had; /* when there are no names */
 };
 
-static enum err_code refuse(const struct difference *d, struct err *err)
+static enum err_code refuse_difference(const struct difference *d, struct err *err)
 {
     if (d->wanted != NULL) {
         return err_set(err, ERR_INVALID,
@@ -90,7 +90,7 @@ static enum err_code refuse(const struct difference *d, struct err *err)
                    d->what, d->n_wanted, d->n_had);
 }
 
-static const char *yes(bool value)
+static const char *flag_text(bool value)
 {
     return value ? "true" : "false";
 }
@@ -104,12 +104,13 @@ static enum err_code check_arch(const struct arch *a, const struct arch *b, stru
         {"layers", NULL, NULL, a->layers, b->layers},
         {"basis", wpfn_name(a->basis), wpfn_name(b->basis), (int)a->basis, (int)b->basis},
         {"order", NULL, NULL, a->order, b->order},
-        {"bias", yes(a->bias), yes(b->bias), a->bias, b->bias},
+        {"bias", flag_text(a->bias), flag_text(b->bias), a->bias, b->bias},
         {"activation", arch_activation_name(a->activation), arch_activation_name(b->activation),
          (int)a->activation, (int)b->activation},
-        {"residual", yes(a->residual), yes(b->residual), a->residual, b->residual},
-        {"layer_pre", yes(a->layer_pre), yes(b->layer_pre), a->layer_pre, b->layer_pre},
-        {"layer_post", yes(a->layer_post), yes(b->layer_post), a->layer_post, b->layer_post},
+        {"residual", flag_text(a->residual), flag_text(b->residual), a->residual, b->residual},
+        {"layer_pre", flag_text(a->layer_pre), flag_text(b->layer_pre), a->layer_pre, b->layer_pre},
+        {"layer_post", flag_text(a->layer_post), flag_text(b->layer_post), a->layer_post,
+         b->layer_post},
         {"final", arch_final_name(a->final), arch_final_name(b->final), (int)a->final,
          (int)b->final},
         {"grid", arch_grid_name(a->grid), arch_grid_name(b->grid), (int)a->grid, (int)b->grid},
@@ -119,7 +120,7 @@ static enum err_code check_arch(const struct arch *a, const struct arch *b, stru
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (fields[i].n_wanted != fields[i].n_had) {
-            return refuse(&fields[i], err);
+            return refuse_difference(&fields[i], err);
         }
     }
     return arch_equal(a, b) ? ERR_OK
@@ -184,20 +185,20 @@ enum err_code train_warm_warn(const struct train_run *run, int n_folds, struct r
     if (n_folds > 1 &&
         report_warn(report, err, "warm_folds",
                     "the folds started from a model that may have been trained on their own rows: "
-                    "their scores, and the intervals made of them, may be too small") != ERR_OK) {
+                    "their scores, and the intervals made from them, may be too small") != ERR_OK) {
         return err->code;
     }
     if (run->base->seed != run->spec->seed) {
         return report_warn(report, err, "warm_seed",
-                           "the model started from has the seed %lld, this one %lld: it may have "
-                           "been trained on rows that are kept out here, whose scores are then "
+                           "the base model has seed %lld, this one %lld: the base may have been "
+                           "trained on rows that are kept out here, and their scores may then be "
                            "too good",
                            (long long)run->base->seed, (long long)run->spec->seed);
     }
     if (keeps_others_out(run->spec, run->base_spec)) {
         return report_warn(report, err, "warm_split",
-                           "the model started from %s: it may have been trained on rows that are "
-                           "kept out here, whose scores and intervals are then too good",
+                           "the base model %s: it may have been trained on rows that are kept out "
+                           "here, and their scores and intervals may then be too good",
                            run->base_spec != NULL ? "kept other shares of the rows out"
                                                   : "does not say which rows it kept out");
     }

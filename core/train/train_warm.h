@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A model as the start of a solver: how its draws are grouped, what can be found again in them. */
+/* A model as the start of a solver: how its draws are grouped, and what they determine. */
 #ifndef TRAIN_WARM_H
 #define TRAIN_WARM_H
 
@@ -13,7 +13,7 @@ struct train_warm {
     double *log_s;
 };
 
-/* Keeps the model, which must be published. The warm one must not move. ERR_NOMEM. */
+/* Keeps the model, which must be published. The struct must not move. ERR_NOMEM. */
 enum err_code train_warm_init(struct train_warm *warm, const struct model *base,
                               struct err *err) MUST_CHECK;
 
@@ -22,8 +22,8 @@ enum err_code train_warm_init(struct train_warm *warm, const struct model *base,
 enum err_code train_warm_begin(struct train_warm *warm, const struct train_run *run,
                                struct err *err) MUST_CHECK;
 
-/* Warnings of a warm run where rows are less new than they seem: "warm_folds", "warm_seed" and
- * "warm_split". */
+/* Warnings of a warm run whose base may have seen rows that are kept out: "warm_folds", "warm_seed"
+ * and "warm_split". */
 enum err_code train_warm_warn(const struct train_run *run, int n_folds, struct report *report,
                               struct err *err) MUST_CHECK;
 

@@ -3,9 +3,12 @@
 #ifndef APP_H
 #define APP_H
 
+#include "api/access.h"
+#include "api/audit.h"
 #include "api/offload.h"
+#include "api/origin.h"
 #include "base/config.h"
-#include "base/health.h"
+#include "api/health.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "http/exchange.h"
@@ -28,10 +31,14 @@ struct app {
     struct trainer *trainer;
     struct keeper *keeper;
     struct events *events;
+    const struct origin_rules *origin; /* NULL: any Host and Origin is taken */
+    struct audit *audit;               /* NULL: changes are not written down */
+    struct access *access;             /* NULL: nobody needs a token */
     struct log *log;
     struct metrics *metrics;
-    struct health *health; /* NULL: nobody watches */
-    atomic_bool draining;  /* set when the daemon begins to stop */
+    struct health *health;      /* NULL: nobody watches */
+    atomic_bool draining;       /* set when the daemon begins to stop */
+    atomic_size_t answer_bytes; /* of answers_mb (api/native/answer_room.h) */
 };
 
 typedef enum err_code handler_fn(struct app *app, const struct request *req, struct response *res,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/dispatch.h"
 
+#include "api/aside.h"
 #include "api/errors.h"
 #include "api/handlers.h"
+#include "api/security_headers.h"
 #include "api/trace.h"
 #include "base/clock.h"
 #include "http/router.h"
@@ -12,23 +14,29 @@
 #include <time.h>
 
 static const struct route routes[] = {
-#define ROUTE(method, pattern, handler, label) {HTTP_##method, pattern},
+#define ROUTE(method, pattern, handler, label, role) {HTTP_##method, pattern},
 #include "api/routes.def"
 #undef ROUTE
 };
 
 static handler_fn *const handlers[] = {
-#define ROUTE(method, pattern, handler, label) handle_##handler,
+#define ROUTE(method, pattern, handler, label, role) handle_##handler,
 #include "api/routes.def"
 #undef ROUTE
 };
 
 /* The last label counts requests that match no route. */
 static const char *const labels[] = {
-#define ROUTE(method, pattern, handler, label) label,
+#define ROUTE(method, pattern, handler, label, role) label,
 #include "api/routes.def"
 #undef ROUTE
     "other",
+};
+
+static const enum role roles[] = {
+#define ROUTE(method, pattern, handler, label, role) ROLE_##role,
+#include "api/routes.def"
+#undef ROUTE
 };
 
 #define N_ROUTES ((int)(sizeof routes / sizeof *routes))
@@ -39,11 +47,46 @@ const char *const *dispatch_labels(int *n)
     return labels;
 }
 
-/* Probes and metrics are answered until the end. */
-static bool answers_while_draining(const char *path)
+/* What orchestrators look at. It is answered to the last. */
+static bool is_probe(const char *path)
 {
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
            strcmp(path, "/metrics") == 0;
+}
+
+/* Probes send no token, and what they learn is one word. */
+static bool is_open(const char *path)
+{
+    return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0;
+}
+
+/* Handlers that look themselves for what a token of some models alone may see. */
+static bool sees_to_models(handler_fn *handler)
+{
+    return handler == handle_index || handler == handle_predict || handler == handle_healthz ||
+           handler == handle_readyz || handler == handle_models_list ||
+           handler == handle_jobs_list || handler == handle_job_get ||
+           handler == handle_job_curves || handler == handle_job_delete ||
+           handler == handle_job_events;
+}
+
+static enum err_code check_role(const struct request *req, enum role role, struct err *err)
+{
+    if (role < roles[req->route]) {
+        return err_set(err, ERR_FORBIDDEN, "this needs a token of the role %s; \"%s\" has %s",
+                       role_name(roles[req->route]), req->who, role_name(role));
+    }
+    if (req->models == NULL) {
+        return ERR_OK;
+    }
+    if (strstr(routes[req->route].pattern, "/models/{m}") != NULL) {
+        return access_check_model(req, req->params[0], err);
+    }
+    if (sees_to_models(handlers[req->route])) {
+        return ERR_OK;
+    }
+    return err_set(err, ERR_FORBIDDEN, "this is of all models; the token \"%s\" is for some",
+                   req->who);
 }
 
 static enum err_code call_handler(void *ctx, struct request *req, struct response *res,
@@ -62,6 +105,12 @@ static bool may_use_disk(const struct request *req)
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
 }
 
+/* Does its route change something? What was refused before the route was found did not. */
+static bool may_change(const struct request *req)
+{
+    return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare;
+}
+
 static enum err_code handle_request(struct app *app, struct request *req, struct response *res,
                                     struct err *err)
 {
@@ -72,23 +121,31 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
         *err = req->transport;
         return err->code;
     }
+    if (app->origin != NULL &&
+        (origin_check(app->origin, req, is_probe(req->path), res, err) != ERR_OK ||
+         res->status != 0)) {
+        return err->code;
+    }
+    enum role role = ROLE_NONE;
+    if (!is_open(req->path) && access_identify(app->access, req, &role, err) != ERR_OK) {
+        return err->code;
+    }
     if (router_find(routes, N_ROUTES, req, &req->route, &allow, err) != ERR_OK) {
         if (allow != NULL) {
             response_header(res, "Allow", allow);
         }
         return err->code;
     }
-    if (atomic_load_explicit(&app->draining, memory_order_relaxed) &&
-        !answers_while_draining(req->path)) {
+    if (check_role(req, role, err) != ERR_OK) {
+        return err->code;
+    }
+    if (atomic_load_explicit(&app->draining, memory_order_relaxed) && !is_probe(req->path)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
     if (!may_use_disk(req)) {
         return call_handler(app, req, res, err);
     }
-    if (offload_submit(app->offload, call_handler, app, req, res)) {
-        return ERR_OK;
-    }
-    return offload_run_here(call_handler, app, req, res, err);
+    return aside_run(app, call_handler, app, req, res, err);
 }
 
 struct outcome {
@@ -144,6 +201,13 @@ void dispatch(void *ctx, struct request *req, struct response *res)
     if (res->status == 0 && res->later.run != NULL) {
         req->later = res->later;
         return;
+    }
+    if (app->audit != NULL && may_change(req)) {
+        audit_add(app->audit, app->log, req, routes[req->route].pattern, res->status);
+    }
+    security_headers_add(res);
+    if (app->origin != NULL) {
+        origin_allow(app->origin, req, res);
     }
     struct outcome outcome = {.seconds = 1e-9 * (double)(clock_ns() - req->arrived_ns),
                               .trace = trace_of(req),

@@ -18,6 +18,9 @@ static int error_status(enum err_code code)
     case ERR_LIMIT:
     case ERR_UNSUPPORTED:
         return 400;
+    case ERR_UNAUTHORIZED:
+        return 401;
+    case ERR_FORBIDDEN:
     case ERR_READ_ONLY:
         return 403;
     case ERR_NOT_FOUND:
@@ -34,9 +37,12 @@ static int error_status(enum err_code code)
         return 413;
     case ERR_MEDIA_TYPE:
         return 415;
+    case ERR_MISDIRECTED:
+        return 421;
     case ERR_NUMERIC:
     case ERR_REUSED:
         return 422;
+    case ERR_RATE:
     case ERR_QUEUE_FULL:
         return 429;
     case ERR_ABANDONED:
@@ -97,6 +103,9 @@ void error_body_write(const struct err *err, struct arena *arena, struct respons
         res->status = 503;
         res->body = no_memory;
         res->n_body = sizeof no_memory - 1;
+    }
+    if (res->status == 401) {
+        response_header(res, "WWW-Authenticate", "Bearer realm=\"surrogated\"");
     }
     if (res->status == 503 || res->status == 429) {
         char *seconds = arena_printf(arena, "%d", err->retry_s > 0 ? err->retry_s : 1);

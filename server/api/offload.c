@@ -2,6 +2,7 @@
 #include "api/offload.h"
 
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "base/threads.h"
 
 #include <pthread.h>
@@ -52,6 +53,7 @@ static void *serve_tasks(void *arg)
     struct task *task;
     bool late = false;
     struct err priority = ERR_INIT;
+    mem_kind_use(MEM_REQUESTS);
     if (threads_set_nice(OFFLOAD_NICE, &priority) != ERR_OK) {
         log_warn(offload->settings.log, "writing threads run at normal priority", "reason",
                  err_msg(&priority), NULL);

@@ -2,6 +2,7 @@
 #include "api/reply.h"
 
 #include "base/digits.h"
+#include "formats/media_type.h"
 #include "http/etag.h"
 
 #include <string.h>
@@ -28,6 +29,15 @@ enum err_code reply_json(struct response *res, int status, const struct json_wri
         res->status = status;
     }
     return err->code;
+}
+
+void reply_explain_syntax(const struct request *req, struct err *err)
+{
+    const char *type = request_header(req, "Content-Type");
+    const char *first = req->body + strspn(req->body, " \t\r\n");
+    if (err->code == ERR_SYNTAX && *first != '{' && !media_type_is(type, MEDIA_TYPE_JSON)) {
+        err_prefix(err, "the body is read as JSON, since Content-Type does not say text/csv");
+    }
 }
 
 enum err_code reply_model_name(const char *text, const char **name, struct err *err)

@@ -18,7 +18,7 @@ enum err_code reply_json(struct response *res, int status, const struct json_wri
 enum err_code reply_text(struct response *res, const char *type, struct textbuf *text,
                          struct err *err) MUST_CHECK;
 
-/* A parameter of the path as the name of a model. ERR_INVALID, which tells the rule. */
+/* A parameter of the path as the name of a model. ERR_INVALID, with the rule. */
 enum err_code reply_model_name(const char *text, const char **name, struct err *err) MUST_CHECK;
 
 /* A version in JSON: a number from 1, or its text (version_ref.h). `where` names it. */
@@ -33,6 +33,9 @@ enum err_code reply_number(const char *text, const char *what, int64_t *number,
  * ERR_INVALID. */
 enum err_code reply_query_int(const struct request *req, const char *key, int64_t low, int64_t high,
                               int64_t *out, struct err *err) MUST_CHECK;
+
+/* After ERR_SYNTAX in JSON rows: if the body looks like a table, says why it was read as JSON. */
+void reply_explain_syntax(const struct request *req, struct err *err);
 
 /* ---- values that several answers have; key as in json_write.h ---- */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MAX_PORT 65535
+#define FOREIGN  "/@?#\\ \t" /* in no host; in a URL they would mean something else */
 
 static bool is_port(const char *text)
 {
@@ -26,7 +27,8 @@ enum err_code address_parse(const char *text, struct address *out, struct err *e
     } else if (memchr(host, ':', len) != NULL) {
         len = 0; /* a bare IPv6 address: where would the port begin? */
     }
-    if (len == 0 || len >= sizeof address.host || !is_port(colon + 1)) {
+    if (len == 0 || len >= sizeof address.host || strcspn(host, FOREIGN) < len ||
+        !is_port(colon + 1)) {
         return err_set(err, ERR_INVALID,
                        "listen is \"%.60s\"; host:port or [v6]:port is needed, with a port from 0 "
                        "to %d",

@@ -14,7 +14,10 @@ struct address {
     char port[ADDRESS_PORT_CHARS]; /* a number up to 65535 */
 };
 
-/* Whether the host exists is not asked. ERR_INVALID, naming the setting `listen`. */
+/*
+ * Checks that the host may stand in a URL, not that it exists. ERR_INVALID, naming the setting
+ * `listen`.
+ */
 enum err_code address_parse(const char *text, struct address *out, struct err *err) MUST_CHECK;
 
 #endif

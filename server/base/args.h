@@ -25,9 +25,9 @@ enum arg_repeat {
 
 struct arg_option {
     const char *name;           /* without its dashes */
-    const char *value;          /* what stands for the value in the help; NULL: it takes none */
+    const char *value;          /* the placeholder for its value in the help; NULL: it takes none */
     const char *help;           /* a phrase without a full stop */
-    const char *standard;       /* the value that holds when it is not given; NULL: none */
+    const char *standard;       /* its default; NULL: none */
     const char *const *choices; /* values that the help lists, ended by NULL; NULL: none */
     char letter;                /* of the short form "-o"; NUL: it has none */
     enum arg_repeat repeat;
@@ -36,7 +36,7 @@ struct arg_option {
 struct arg_command {
     const char *name;
     const char *summary; /* a phrase without a capital and a full stop */
-    const char *usage;   /* a line each form: what follows the command's name */
+    const char *usage;   /* what follows the command's name, one line for each form */
     const char *text;    /* what else the help says, such as examples; NULL: nothing */
     const struct arg_option *options;
     int n_options;
@@ -69,11 +69,11 @@ enum err_code args_parse(const struct arg_command *command, int argc, char **arg
 /* Word i, or NULL. */
 const char *args_word(const struct args *args, int i);
 
-/* The value of an option, or else its standard, as a whole number. ERR_INVALID. */
+/* The value of an option, or else its default, as a whole number. ERR_INVALID. */
 enum err_code args_int(const struct args *args, int option, int64_t min, int64_t max, int64_t *out,
                        struct err *err) MUST_CHECK;
 
-/* Usage, summary, a line an option, text. */
+/* Usage, summary, a line for each option, text. */
 void args_print_help(const struct arg_command *command, FILE *out);
 
 /* The line of a command in a list of them. */

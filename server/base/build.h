@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What computes here: this very executable, the vector unit of its kernels, the libraries of
- * mathematics. Two builds with the same description compute the same bits from the same input.
+ * What computes here: this executable, the vector unit that its kernels use, and the mathematical
+ * libraries. Two builds with the same description compute the same bits from the same input.
  */
 #ifndef BUILD_H
 #define BUILD_H

@@ -3,6 +3,7 @@
 
 #include "base/known.h"
 #include "base/log.h"
+#include "base/memory_limit.h"
 #include "base/near_name.h"
 #include "base/threads.h"
 
@@ -13,6 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+extern char **environ; /* of POSIX, which gives it no header */
+
+#define VARIABLE_PREFIX "SURROGATED_"
+
+#define MEGABYTE 1000000
 
 static const struct setting {
     const char *name;
@@ -173,11 +182,67 @@ enum err_code config_read_file(struct config *config, const char *path, struct e
     return err->code;
 }
 
+/* Variables that are no settings, but that the client reads. */
+static bool is_client_variable(const char *name, size_t len)
+{
+    static const char *const names[] = {"SERVER", "TOKEN"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strlen(names[i]) == len && strncmp(names[i], name, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * A variable that is nearly a setting is one that was misspelt. Others are left alone, for
+ * orchestrators make some of their own (SURROGATED_SERVICE_HOST).
+ */
+static enum err_code check_variable(const char *name, size_t len, struct err *err)
+{
+    char given[NEAR_NAME_CHARS + 1] = "";
+    if (len > NEAR_NAME_CHARS || is_client_variable(name, len)) {
+        return ERR_OK;
+    }
+    memcpy(given, name, len);
+    struct near_name near = near_name_of(given);
+    for (size_t i = 0; i < N_SETTINGS; i++) {
+        if (strcasecmp(settings[i].name, given) == 0) {
+            return ERR_OK;
+        }
+        near_name_try(&near, settings[i].name);
+    }
+    if (near.best == NULL) {
+        return ERR_OK;
+    }
+    char best[NEAR_NAME_CHARS + 1];
+    size_t n = 0;
+    for (; near.best[n] != '\0' && n < NEAR_NAME_CHARS; n++) {
+        best[n] = (char)toupper((unsigned char)near.best[n]);
+    }
+    best[n] = '\0';
+    return err_set(err, ERR_INVALID,
+                   "environment variable " VARIABLE_PREFIX "%s: there is no such setting; did you "
+                   "mean " VARIABLE_PREFIX "%s?",
+                   given, best);
+}
+
+static enum err_code check_environment(struct err *err)
+{
+    size_t n_prefix = sizeof VARIABLE_PREFIX - 1;
+    for (char **at = environ; *at != NULL && err->code == ERR_OK; at++) {
+        if (strncmp(*at, VARIABLE_PREFIX, n_prefix) == 0) {
+            err_kept(check_variable(*at + n_prefix, strcspn(*at + n_prefix, "="), err));
+        }
+    }
+    return err->code;
+}
+
 enum err_code config_read_environment(struct config *config, struct err *err)
 {
     for (size_t i = 0; i < N_SETTINGS; i++) {
         char variable[64];
-        int len = snprintf(variable, sizeof variable, "SURROGATED_%s", settings[i].name);
+        int len = snprintf(variable, sizeof variable, VARIABLE_PREFIX "%s", settings[i].name);
         for (int k = 0; k < len; k++) {
             variable[k] = (char)toupper((unsigned char)variable[k]);
         }
@@ -187,7 +252,33 @@ enum err_code config_read_environment(struct config *config, struct err *err)
             return err->code;
         }
     }
-    return ERR_OK;
+    return check_environment(err);
+}
+
+static int at_least_one(int mb)
+{
+    return mb > 0 ? mb : 1;
+}
+
+/* The shares of the one budget. Bodies have a limit of their own, which a small budget lowers. */
+static void finish_memory(struct config *config)
+{
+    if (config->memory_mb == 0) {
+        config->memory_mb = (int)(memory_limit_usable() / MEGABYTE);
+    }
+    int mb = config->memory_mb;
+    if (config->train_memory_mb == 0) {
+        config->train_memory_mb = at_least_one(mb / 2);
+    }
+    if (config->models_mb == 0) {
+        config->models_mb = at_least_one(mb / 2);
+    }
+    if (config->answers_mb == 0) {
+        config->answers_mb = at_least_one(mb / 4);
+    }
+    if (config->bodies_mb > mb / 4) {
+        config->bodies_mb = at_least_one(mb / 4);
+    }
 }
 
 const char *config_base(const struct config *config)
@@ -242,5 +333,6 @@ enum err_code config_finish(struct config *config, struct err *err)
     if (config->train_threads == 0) {
         config->train_threads = cpus;
     }
+    finish_memory(config);
     return ERR_OK;
 }

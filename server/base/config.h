@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings of the server. Flags win over the environment, that over the config file. */
+/* Settings of the server. Flags win over the environment, and the environment over the file. */
 #ifndef CONFIG_H
 #define CONFIG_H
 
@@ -37,9 +37,8 @@ const char *config_strip_base(const struct config *config, const char *path);
 /* What stands in front of a path in a Location header: "" or the base path. */
 const char *config_base(const struct config *config);
 
-/* Checks what is checked last, names of levels and formats, and replaces 0 by what suits the
- * machine.
- */
+/* Once all is read: checks the names of levels and formats, and replaces numbers of threads that
+ * are 0 by what suits the machine. */
 enum err_code config_finish(struct config *config, struct err *err) MUST_CHECK;
 
 #endif

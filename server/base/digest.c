@@ -58,3 +58,22 @@ void digest_close(struct digest *digest, unsigned char *out)
         digest->state = NULL;
     }
 }
+
+enum err_code digest_random(void *bytes, size_t n_bytes, struct err *err)
+{
+    int status = gnutls_rnd(GNUTLS_RND_KEY, bytes, n_bytes);
+    if (status != 0) {
+        return err_set(err, ERR_INTERNAL, "no random numbers: %s", gnutls_strerror(status));
+    }
+    return ERR_OK;
+}
+
+bool digest_is_equal(const unsigned char *a, const unsigned char *b)
+{
+    return gnutls_memcmp(a, b, SHA256_BYTES) == 0;
+}
+
+void digest_forget(void *bytes, size_t n_bytes)
+{
+    gnutls_memset(bytes, 0, n_bytes);
+}

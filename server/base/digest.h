@@ -6,6 +6,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define SHA256_BYTES     32
@@ -27,5 +28,14 @@ enum err_code digest_add(struct digest *digest, const void *bytes, size_t n_byte
                          struct err *err) MUST_CHECK;
 /* out: [32], or NULL when it is not wanted any more. */
 void digest_close(struct digest *digest, unsigned char *out);
+
+/* Bytes that nobody can guess. ERR_INTERNAL. */
+enum err_code digest_random(void *bytes, size_t n_bytes, struct err *err) MUST_CHECK;
+
+/* Compares two digests, [32] each, in a time that does not depend on them. */
+bool digest_is_equal(const unsigned char *a, const unsigned char *b);
+
+/* Overwrites a secret; the compiler does not leave it out. */
+void digest_forget(void *bytes, size_t n_bytes);
 
 #endif

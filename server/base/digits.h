@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* A number from 1, written in digits alone: no sign, no blank, no leading zero. False: it is none.
- */
+/* Reads a number from 1, written in digits alone: no sign, blank or leading zero. False: it is
+ * not one. */
 static inline bool digits_parse(const char *text, int64_t *out)
 {
     char *end;

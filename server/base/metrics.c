@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/metrics.h"
 
+#include "base/mem_budget.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -228,6 +230,15 @@ static void write_models(const struct writer *w, const struct metrics_about *abo
     }
 }
 
+static void write_memory(const struct writer *w)
+{
+    write_head(w, "surrogated_memory_bytes", "gauge", "Memory of the program's blocks, by kind.");
+    for (int kind = 0; kind < MEM_N_KINDS; kind++) {
+        textbuf_printf(w->text, "surrogated_memory_bytes{kind=\"%s\"} %zu\n",
+                       mem_kind_name((enum mem_kind)kind), mem_budget_used_by((enum mem_kind)kind));
+    }
+}
+
 long long metrics_resident_bytes(void)
 {
     long long pages = 0;
@@ -287,6 +298,7 @@ void metrics_write(const struct metrics *metrics, const struct metrics_about *ab
     write_requests(&w, metrics);
     write_errors(&w, metrics);
     write_models(&w, about);
+    write_memory(&w);
     write_head(&w, "process_resident_memory_bytes", "gauge", "Resident memory.");
     textbuf_printf(text, "process_resident_memory_bytes %lld\n", metrics_resident_bytes());
     write_head(&w, "process_start_time_seconds", "gauge", "Start of the process, since 1970.");

@@ -18,13 +18,13 @@ struct phrase phrase_count(int64_t n, const char *noun);
 /* "812 B", "3.4 MB", "12 GB": powers of 1000. */
 struct phrase phrase_bytes(double bytes);
 
-/* "0.4 s", "12 s", "3 min 20 s", "5 h 12 min", "2 d 3 h"; "?" when it is no duration. */
+/* "0.4 s", "12 s", "3 min 20 s", "5 h 12 min", "2 d 3 h"; "?" when it is not a duration. */
 struct phrase phrase_duration(double seconds);
 
-/* The seconds since 1970 of a time such as "2026-01-31T10:20:30.400Z"; below 0 when it is none. */
+/* Seconds since 1970 of a time such as "2026-01-31T10:20:30.400Z"; below 0: it is not a time. */
 double phrase_read_time(const char *iso);
 
-/* Such a time as "3 min ago"; as it stands when it is none, "-" for NULL. */
+/* Such a time as "3 min ago"; what is not a time is returned unchanged, NULL as "-". */
 struct phrase phrase_ago(const char *iso);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text that grows in an arena. A failure stays: once memory has run out nothing more is written,
- * and textbuf_failed tells at the end.
+ * Text that grows in an arena. Failure is sticky: once memory has run out nothing more is written,
+ * and textbuf_failed says so at the end.
  */
 #ifndef TEXTBUF_H
 #define TEXTBUF_H

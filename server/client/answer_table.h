@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The answer to a prediction as CSV: a line for each row of inputs, a column for each output of a
- * result. */
+/* The answer to a prediction as CSV: a line for each row of inputs, a column for each result and
+ * output. */
 #ifndef ANSWER_TABLE_H
 #define ANSWER_TABLE_H
 

@@ -15,7 +15,8 @@
 
 #include "base/mem.h"
 
-#define COMMON      (OPTION_BIT(SERVER) | OPTION_BIT(JSON))
+#define COMMON      (OPTION_BIT(SERVER) | OPTION_BIT(TOKEN_FILE) | OPTION_BIT(JSON))
+#define TOKEN_CHARS 4096
 #define MAX_RETRY_S 86400
 
 enum { DONE = 0, REFUSED = 1, USAGE = 2, UNREACHABLE = 3, NOT_PROMOTED = 4, INTERRUPTED = 130 };
@@ -95,13 +96,37 @@ static enum err_code find_server(struct client *client, struct err *err)
     return ERR_OK;
 }
 
+/* From a file or the environment, never from the command line, which others can read. Messages do
+ * not show it. */
+static enum err_code find_token(struct client *client, struct err *err)
+{
+    char line[TOKEN_CHARS] = "";
+    const char *path = client->args->values[OPT_TOKEN_FILE];
+    const char *token = getenv("SURROGATED_TOKEN");
+    if (path != NULL) {
+        FILE *file = fopen(path, "re");
+        if (file == NULL || fgets(line, sizeof line, file) == NULL) {
+            err_set(err, ERR_INVALID, "token-file %.100s cannot be read", path);
+        }
+        if (file != NULL) {
+            fclose(file);
+        }
+        line[strcspn(line, " \t\r\n")] = '\0';
+        token = line;
+    }
+    if (err->code != ERR_OK || token == NULL || (path == NULL && *token == '\0')) {
+        return err->code;
+    }
+    return connection_set_token(client->connection, token, err);
+}
+
 static enum err_code run_command(const struct command *command, struct client *client,
                                  struct err *err)
 {
     client->json = client->args->values[OPT_JSON] != NULL;
     if (find_server(client, err) != ERR_OK ||
         connection_open(client->server, &client->connection, err) != ERR_OK ||
-        command->run(client, err) != ERR_OK) {
+        find_token(client, err) != ERR_OK || command->run(client, err) != ERR_OK) {
         return err->code;
     }
     return client_flush(err);
@@ -291,7 +316,7 @@ enum err_code client_check_words(const struct client *client, int min, int max, 
     return ERR_OK;
 }
 
-/* What a word that is no verb may have meant, or else which verbs there are. */
+/* What a word that is not a verb may have meant, or else which verbs there are. */
 static enum err_code refuse_verb(const struct client *client, const char *word,
                                  const struct verb *verbs, size_t n, struct err *err)
 {

@@ -24,7 +24,7 @@ struct client {
 
 bool client_has_command(const char *name);
 
-/* One line a command, for the help of the whole binary. */
+/* One line for each command, for the help of the whole binary. */
 void client_print_commands(FILE *out);
 
 /* Offers the names of all client commands. */

@@ -20,6 +20,7 @@ struct connection {
     const char *server;
     const char *shown; /* in messages, without user and password: `server` or `memory` */
     char *memory;
+    char *authorization; /* a header; NULL: none */
     CURL *curl;
     bool reached;
 };
@@ -76,8 +77,30 @@ void connection_close(struct connection *c)
         curl_easy_cleanup(c->curl);
         curl_global_cleanup();
         mem_free(c->memory);
+        mem_free(c->authorization);
         mem_free(c);
     }
+}
+
+enum err_code connection_set_token(struct connection *c, const char *token, struct err *err)
+{
+    static const char name[] = "Authorization: Bearer ";
+    size_t n = strlen(token);
+    for (size_t i = 0; i < n; i++) {
+        if (token[i] <= ' ' || token[i] > '~') {
+            return err_set(err, ERR_INVALID, "the token holds something else than visible ASCII");
+        }
+    }
+    if (n == 0) {
+        return err_set(err, ERR_INVALID, "the token is empty");
+    }
+    c->authorization = mem_alloc(sizeof name + n);
+    if (c->authorization == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a connection");
+    }
+    memcpy(c->authorization, name, sizeof name - 1);
+    memcpy(c->authorization + sizeof name - 1, token, n + 1);
+    return ERR_OK;
 }
 
 bool connection_reached(const struct connection *c)
@@ -94,7 +117,7 @@ static bool add_header(struct curl_slist **list, const char *header)
     return longer != NULL;
 }
 
-static struct curl_slist *make_headers(const struct call *call)
+static struct curl_slist *make_headers(const struct connection *c, const struct call *call)
 {
     struct curl_slist *list = NULL;
     char type[128];
@@ -102,6 +125,9 @@ static struct curl_slist *make_headers(const struct call *call)
     bool fits = add_header(&list, "User-Agent: surrogated/" SURROGATED_VERSION);
     /* Without the empty header libcurl would declare an empty POST to be a form. */
     fits = fits && add_header(&list, call->payload.type != NULL ? type : "Content-Type:");
+    if (c->authorization != NULL) {
+        fits = fits && add_header(&list, c->authorization);
+    }
     for (int i = 0; i < CALL_MAX_HEADERS && call->headers[i] != NULL; i++) {
         fits = fits && add_header(&list, call->headers[i]);
     }
@@ -184,7 +210,7 @@ static enum err_code send_once(struct connection *c, const struct call *call, st
     char detail[CURL_ERROR_SIZE] = "";
     struct arena arena = ARENA_INIT;
     char *url = arena_printf(&arena, "%s%s", c->server, call->path);
-    struct curl_slist *headers = make_headers(call);
+    struct curl_slist *headers = make_headers(c, call);
     if (url == NULL || headers == NULL) {
         err_set(err, ERR_NOMEM, "no memory for the request");
         goto done;

@@ -65,6 +65,9 @@ void answer_release(struct answer *answer);
 /* `server` is "http://host:port"; it must live as long as the connection. ERR_NOMEM. */
 enum err_code connection_open(const char *server, struct connection **out,
                               struct err *err) MUST_CHECK;
+/* The token to send with each request. ERR_INVALID: it cannot be one. ERR_NOMEM. */
+enum err_code connection_set_token(struct connection *connection, const char *token,
+                                   struct err *err) MUST_CHECK;
 void connection_close(struct connection *connection);
 
 /* Has anything ever been sent over it? It may have arrived. */

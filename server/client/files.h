@@ -16,7 +16,7 @@ struct input {
 /* The media type of a format. */
 const char *files_type(enum file_format format);
 
-/* The format of --format, or else of the name's ending; CSV if neither tells. ERR_INVALID. */
+/* The format given by --format or else by the name's ending; CSV if neither does. ERR_INVALID. */
 enum err_code files_format(const struct client *client, const char *name, enum file_format *out,
                            struct err *err) MUST_CHECK;
 

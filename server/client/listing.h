@@ -19,7 +19,7 @@ struct listing {
 enum err_code listing_print(struct client *client, const struct listing *listing,
                             struct err *err) MUST_CHECK;
 
-/* All of the document at a path, a line a member. NULL for the path: ERR_NOMEM. */
+/* All of the document at a path, a line for each member. NULL for the path: ERR_NOMEM. */
 enum err_code listing_describe(struct client *client, const char *path, struct err *err) MUST_CHECK;
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CSV of any length in parts of whole records: what a server takes in one request is bounded, and
- * so is the memory here. A part is given out as soon as it is complete, so that whoever writes a
- * stream may wait for the answer to it. The text is not read as numbers here.
+ * so is the memory here. A part is given out as soon as it is complete, so that a program may
+ * write one and wait for the answer before the next. The text is not read as numbers here.
  */
 #ifndef PARTS_H
 #define PARTS_H
@@ -21,7 +21,7 @@ struct parts {
     char *buffer;
     size_t len;   /* bytes in the buffer */
     size_t taken; /* of them, in the part that was given out last */
-    bool begun;   /* a byte order mark would have been seen */
+    bool begun;   /* past the place of a byte order mark */
     bool ended;
 };
 

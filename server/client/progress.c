@@ -34,7 +34,7 @@ void progress_begin(struct progress *p, FILE *out)
     *p = (struct progress){.out = out, .redraws = terminal_can_redraw(out), .fraction = -1.0};
 }
 
-/* As far as the server tells. */
+/* As far as the server says. */
 static void add_details(struct view *view, const json_t *progress)
 {
     const json_t *members = json_object_get(progress, "members");
@@ -43,7 +43,7 @@ static void add_details(struct view *view, const json_t *progress)
     const json_t *eta = json_object_get(progress, "eta_s");
     if (json_integer_value(members) > 1) {
         snprintf(view->details[view->n_details++], DETAIL_CHARS, "member %lld/%lld",
-                 (long long)json_integer_value(json_object_get(progress, "member")),
+                 (long long)json_integer_value(json_object_get(progress, "member")) + 1,
                  (long long)json_integer_value(members));
     }
     if (json_integer_value(steps) > 0) {

@@ -35,7 +35,7 @@ void table_row(struct table *table);
 void table_cell(struct table *table, int column, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /*
- * Two blanks stand between columns. On a terminal heads are bold and the last column is cut where
+ * Two blanks separate columns. On a terminal heads are bold and the last column is cut where
  * the line would be longer than the screen. ERR_NOMEM.
  */
 enum err_code table_print(const struct table *table, FILE *out, struct err *err) MUST_CHECK;

@@ -22,7 +22,7 @@ struct gate_spec {
     bool on;
     enum gate_metric metric;
     enum gate_rows rows;
-    double max_increase; /* a share; of nll nats */
+    double max_increase; /* a share; in nats for nll */
 };
 
 struct gate_spec gate_defaults(void);

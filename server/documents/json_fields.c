@@ -120,7 +120,8 @@ enum err_code json_fields_check_keys(const json_t *object, const struct json_pla
     const char *key;
     json_t *value;
     if (!json_is_object(object)) {
-        return err_set(err, ERR_INVALID, "%s is not an object", object_of(place)->name);
+        return err_set(err, ERR_INVALID, "%s is %s, an object is needed", object_of(place)->name,
+                       json_read_kind(object));
     }
     json_object_foreach((json_t *)object, key, value)
     {

@@ -76,7 +76,8 @@ struct json_fields {
 struct json_document {
     const struct json_fields *const *objects;
     int n_objects;
-    /* What makes the variants and their names: "solver"; NULL when no object has any. */
+    /* The key whose value chooses the variant, "solver", and its names; NULL: there are no
+     * variants. */
     const char *variant;
     struct names (*variants)(void);
     /* A document that is the value of one of this one's keys; NULL: none. */

@@ -3,6 +3,7 @@
 
 #include "base/known.h"
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "documents/arch_json.h"
 #include "predict/precision.h"
 
@@ -16,7 +17,8 @@ enum err_code model_json_object(const json_t *parent, const char *key, const jso
 {
     const json_t *value = json_object_get(parent, key);
     if (value != NULL && !json_is_null(value) && !json_is_object(value)) {
-        return err_set(err, ERR_INVALID, "%s is not an object", key);
+        return err_set(err, ERR_INVALID, "%s is %s, an object is needed", key,
+                       json_read_kind(value));
     }
     *out = json_is_object(value) ? value : NULL;
     return ERR_OK;
@@ -52,7 +54,8 @@ static enum err_code read_scaler(const json_t *object, const char *where, struct
     static const char *const keys[] = {"kind", "shift", "scale", NULL};
     const char *kind = NULL;
     if (!json_is_object(object)) {
-        return err_set(err, ERR_INVALID, "%s is not an object", where);
+        return err_set(err, ERR_INVALID, "%s is %s, an object is needed", where,
+                       json_read_kind(object));
     }
     const struct json_members members = {object, where, err};
     if (json_read_check_keys(object, where, keys, err) != ERR_OK ||
@@ -269,15 +272,17 @@ static enum err_code read_document(const json_t *document, const struct model_te
         err_prefix(err, "architecture");
         return err->code;
     }
+    enum mem_kind kind = mem_kind_use(MEM_MODELS);
     if (posterior_json_read(document, tensors, &arch, &model, err) != ERR_OK ||
         read_rest(document, tensors, model, err) != ERR_OK ||
         model_json_read_precision(document, "model", &model->single, err) != ERR_OK ||
         precision_publish(model, err) != ERR_OK) {
         model_unref(model);
-        return err->code;
+    } else {
+        *out = model;
     }
-    *out = model;
-    return ERR_OK;
+    mem_kind_use(kind);
+    return err->code;
 }
 
 enum err_code model_json_parse(const char *text, size_t len, struct arena *arena,

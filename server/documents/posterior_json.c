@@ -84,7 +84,8 @@ static enum err_code read_member(const json_t *member, const struct model_tensor
     int64_t first = 0;
     snprintf(where, sizeof where, "posterior: members[%d]", index);
     if (!json_is_object(member)) {
-        return err_set(err, ERR_INVALID, "%s is not an object", where);
+        return err_set(err, ERR_INVALID, "%s is %s, an object is needed", where,
+                       json_read_kind(member));
     }
     if (json_read_check_keys(member, where, keys, err) != ERR_OK ||
         json_read_int((struct json_members){member, where, err}, "first", 0, n_params - 1,

@@ -258,8 +258,8 @@ static enum err_code read_calibration(const json_t *document, const struct model
         return err->code;
     }
     if ((c->method == CONFORMAL_SPLIT) != (c->fold == NULL)) {
-        return err_set(err, ERR_INVALID, "calibration: %s with %s of each row", method,
-                       c->fold != NULL ? "a fold" : "no fold");
+        return err_set(err, ERR_INVALID, "calibration: %s %s the fold of each row", method,
+                       c->fold != NULL ? "does not take" : "needs");
     }
     return read_fold_noise(&tensors->of[TENSOR_FOLD_NOISE], object, model->o, c, err);
 }
@@ -324,7 +324,7 @@ static enum err_code read_item(struct report *report, const char *name, const js
     char what[REPORT_NAME_CHARS + 16];
     snprintf(what, sizeof what, "report: %s", name);
     if (name[0] == '\0' || strlen(name) >= REPORT_NAME_CHARS) {
-        return err_set(err, ERR_INVALID, "report: the name %.60s has not 1 to %d bytes", name,
+        return err_set(err, ERR_INVALID, "report: the name %.60s must have 1 to %d bytes", name,
                        REPORT_NAME_CHARS - 1);
     }
     if (!json_is_array(value)) {
@@ -384,7 +384,8 @@ static enum err_code read_warnings(const json_t *document, struct report *report
         const char *text = NULL;
         snprintf(where, sizeof where, "warnings[%zu]", i);
         if (!json_is_object(warning)) {
-            return err_set(err, ERR_INVALID, "%s is not an object", where);
+            return err_set(err, ERR_INVALID, "%s is %s, an object is needed", where,
+                           json_read_kind(warning));
         }
         const struct json_members members = {warning, where, err};
         if (json_read_check_keys(warning, where, keys, err) != ERR_OK) {

@@ -9,7 +9,7 @@
 #define BIG         1e300
 #define MAX_SECONDS (366 * 86400)
 
-/* The range of each setting is checked by train_validate. */
+/* The range of these is checked by train_validate. */
 #define REAL(name, of, member) FIELD_REAL(name, -BIG, BIG, of, member)
 
 /* Values of FIELD_OTHER are read by train_json.c and job_json.c. */
@@ -35,9 +35,11 @@ static const struct json_field top_fields[] = {
 static const struct json_field settings_fields[] = {
 #define SOLVER_FIELD(field) .key = #field, FIELD_TO(solver_settings, field)
 #define SETTING_INT(field, low, high, value, solvers)                                              \
-    {SOLVER_FIELD(field), .type = JSON_FIELD_INT, .max = INT_MAX, .variants = (solvers)},
+    {SOLVER_FIELD(field), .type = JSON_FIELD_INT, .min = (low), .max = (high),                     \
+     .variants = (solvers)},
 #define SETTING_REAL(field, low, high, value, solvers)                                             \
-    {SOLVER_FIELD(field), .type = JSON_FIELD_REAL, .min = -BIG, .max = BIG, .variants = (solvers)},
+    {SOLVER_FIELD(field), .type = JSON_FIELD_REAL, .min = (low), .max = (high),                    \
+     .variants = (solvers)},
 #define SETTING_FLAG(field, value, solvers)                                                        \
     {SOLVER_FIELD(field), .type = JSON_FIELD_FLAG, .variants = (solvers)},
 #define SETTING_CHOICE(field, names, value, solvers)                                               \

@@ -83,11 +83,18 @@ static enum err_code read_optimizer(const json_t *request, struct train_spec *sp
                : err->code;
 }
 
+static enum err_code refuse_sigma(const json_t *value, struct err *err)
+{
+    return err_set(err, ERR_INVALID,
+                   "noise: sigma is %s; a number, or an array of one for each output, is needed",
+                   json_is_array(value) ? "an array of another length" : json_read_kind(value));
+}
+
 static enum err_code read_sigmas(const json_t *value, struct train_spec *spec, struct err *err)
 {
     size_t n = json_is_array(value) ? json_array_size(value) : 1;
     if (n < 1 || n > ARCH_MAX_OUTPUTS) {
-        return err_set(err, ERR_INVALID, "noise: sigma is one number or one an output");
+        return refuse_sigma(value, err);
     }
     spec->noise_sigmas = mem_alloc_array(n, sizeof *spec->noise_sigmas);
     if (spec->noise_sigmas == NULL) {
@@ -98,7 +105,7 @@ static enum err_code read_sigmas(const json_t *value, struct train_spec *spec, s
         return json_read_vector(value, "noise sigma", (int)n, spec->noise_sigmas, err);
     }
     if (!json_is_number(value)) {
-        return err_set(err, ERR_INVALID, "noise: sigma is one number or one an output");
+        return refuse_sigma(value, err);
     }
     spec->noise_sigmas[0] = json_number_value(value);
     return ERR_OK;
@@ -127,7 +134,8 @@ static enum err_code read_prior(const json_t *request, struct train_spec *spec, 
         spec->prior.flat = true;
         return json_object_size(object) == 1
                    ? ERR_OK
-                   : err_set(err, ERR_INVALID, "prior: sigma is null (flat), so nothing else fits");
+                   : err_set(err, ERR_INVALID,
+                             "prior: sigma is null, a flat prior, which has no other keys");
     }
     return read_member(request, "prior", &place, &spec->prior, err);
 }

@@ -127,7 +127,7 @@ static enum err_code read_header(struct cursor *c, int *k, struct err *err)
 {
     struct cursor start = *c;
     int n_numbers = 0;
-    int name_at = -1; /* the first field that is no number */
+    int name_at = -1; /* the first field that is not a number */
     char name[MAX_FIELD] = "";
     struct field field = {.last = false};
     double value;
@@ -179,9 +179,11 @@ static enum err_code read_row(struct cursor *c, const struct csv_reader *reader,
                               reader->n_rows, k);
         }
         if (!csv_parse_number(field.text, &row[k])) {
+            const char *hint =
+                strpbrk(field.text, ";\t") != NULL ? "; columns are separated by commas" : "";
             return err_set_at(err, ERR_INVALID, at, k,
-                              "row %" PRId64 ", column %d is \"%.40s\", not a number",
-                              reader->n_rows, k, field.text);
+                              "row %" PRId64 ", column %d is \"%.40s\", not a number%s",
+                              reader->n_rows, k, field.text, hint);
         }
         if (!isfinite(row[k])) {
             return err_set_at(err, ERR_NONFINITE, at, k,
@@ -234,7 +236,7 @@ static enum err_code read_rows(struct csv_reader *reader, struct cursor *c, int 
     return ERR_OK;
 }
 
-/* Skips what stands before the rows of a text. */
+/* Skips the byte order mark and the header. */
 static enum err_code begin_text(struct csv_reader *reader, struct cursor *c, struct err *err)
 {
     c->at += csv_mark_length(c->at, (size_t)(c->end - c->at));

@@ -3,11 +3,11 @@
  * Numbers from CSV (RFC 4180): a pure function from bytes to a matrix, for whole texts and for
  * texts that come in pieces.
  *
- * Lines end in LF, CRLF or CR, the last one may have no end; a byte order mark is skipped. The
+ * Lines end in LF, CRLF or CR; the last one need not have an end. A byte order mark is skipped. The
  * first line is a header when none of its fields is a number; its names, of any length, are not
- * used. A first line of numbers and other fields is refused. Fields may be quoted, a quote inside
- * is doubled. Refused with their row and column (from 0, the header not counted) are misplaced
- * quotes, rows of another length, empty fields and everything but finite decimal numbers.
+ * used. A first line with both numbers and other fields is refused. Fields may be quoted; a quote
+ * inside is doubled. Misplaced quotes, rows of another length, empty fields and everything but
+ * finite decimal numbers are refused, with row and column (from 0, the header not counted).
  */
 #ifndef CSV_H
 #define CSV_H
@@ -40,9 +40,10 @@ struct csv_reader {
 enum err_code csv_read_piece(struct csv_reader *reader, const char *text, size_t len,
                              struct arena *arena, struct csv *out, struct err *err) MUST_CHECK;
 
-/* ---- for those who cut a text into such pieces ---- */
+/* ---- for cutting a text into such pieces ---- */
 
-/* Where reading stands; CSV_FIELD_START at the beginning of a text, behind its byte order mark. */
+/* How far reading has come; CSV_FIELD_START at the beginning of a text, behind its byte order mark.
+ */
 enum csv_place { CSV_FIELD_START, CSV_PLAIN, CSV_QUOTED, CSV_QUOTE /* in or behind a field */ };
 
 enum csv_event {

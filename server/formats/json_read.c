@@ -19,17 +19,29 @@
  */
 struct parse {
     struct arena *arena;
-    jmp_buf no_memory;
+    size_t n_bytes; /* of the values so far */
+    jmp_buf ended;  /* with an enum ending */
 };
+
+/* Why the allocator left the parser. */
+enum ending { NOT_ENDED, NO_MEMORY, TOO_LARGE };
 
 /* What this thread parses, since jansson's allocator gets no context; NULL: nothing. */
 static _Thread_local struct parse *parsing;
 
 static void *alloc_for_jansson(size_t size)
 {
-    void *block = parsing != NULL ? arena_alloc(parsing->arena, size) : NULL;
-    if (block == NULL && parsing != NULL) {
-        longjmp(parsing->no_memory, 1);
+    if (parsing == NULL) {
+        return NULL;
+    }
+    /* Longest are the buffers of texts, which are no longer than the document. */
+    parsing->n_bytes += (size + MEM_ALIGN - 1) / MEM_ALIGN * MEM_ALIGN;
+    if (parsing->n_bytes > JSON_READ_MAX_BYTES) {
+        longjmp(parsing->ended, TOO_LARGE);
+    }
+    void *block = arena_alloc(parsing->arena, size);
+    if (block == NULL) {
+        longjmp(parsing->ended, NO_MEMORY);
     }
     return block;
 }
@@ -44,21 +56,46 @@ void json_read_init(void)
     json_set_alloc_funcs(alloc_for_jansson, free_for_jansson);
 }
 
-/* NULL with *short_of_memory, or with a reason in *error. */
-static json_t *load(const char *text, size_t len, struct arena *arena, bool *short_of_memory,
+/* NULL with *ending, or with a reason in *error. */
+static json_t *load(const char *text, size_t len, struct arena *arena, enum ending *ending,
                     json_error_t *error)
 {
     struct parse parse = {.arena = arena};
     json_t *volatile value = NULL;
-    *short_of_memory = false;
-    if (setjmp(parse.no_memory) == 0) {
-        parsing = &parse;
+    parsing = &parse;
+    switch (setjmp(parse.ended)) {
+    case NOT_ENDED:
+        *ending = NOT_ENDED;
         value = json_loadb(text, len, JSON_REJECT_DUPLICATES, error);
-    } else {
-        *short_of_memory = true;
+        break;
+    case TOO_LARGE:
+        *ending = TOO_LARGE;
+        break;
+    default:
+        *ending = NO_MEMORY;
+        break;
     }
     parsing = NULL;
     return value;
+}
+
+static enum err_code refuse(enum ending ending, const json_error_t *error, struct err *err)
+{
+    switch (ending) {
+    case NO_MEMORY:
+        return err_set(err, ERR_NOMEM, "no memory for the document");
+    case TOO_LARGE:
+        return err_set(err, ERR_TOO_LARGE,
+                       "the document has too many objects, lists and texts: they would take more "
+                       "than %zu MiB of memory",
+                       JSON_READ_MAX_BYTES >> 20);
+    case NOT_ENDED:
+        break;
+    }
+    /* The text may quote the client's bytes: not ours to repeat unless they are UTF-8. */
+    return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", error->line, error->column,
+                   json_error_code(error) == json_error_invalid_utf8 ? "invalid UTF-8"
+                                                                     : error->text);
 }
 
 /* Counts nesting before parsing, since jansson itself allows 2048 levels. */
@@ -89,7 +126,7 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
                               struct err *err)
 {
     json_error_t error;
-    bool short_of_memory;
+    enum ending ending = NOT_ENDED;
     if (len == 0) {
         return err_set(err, ERR_SYNTAX, "the body is empty, a JSON document is needed");
     }
@@ -100,15 +137,9 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
     if (check_depth(text, len, err) != ERR_OK) {
         return err->code;
     }
-    json_t *value = load(text, len, arena, &short_of_memory, &error);
+    json_t *value = load(text, len, arena, &ending, &error);
     if (value == NULL) {
-        if (short_of_memory) {
-            return err_set(err, ERR_NOMEM, "no memory for the document");
-        }
-        /* jansson quotes the text, which must not be repeated unless it is UTF-8. */
-        return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", error.line, error.column,
-                       json_error_code(&error) == json_error_invalid_utf8 ? "invalid UTF-8"
-                                                                          : error.text);
+        return refuse(ending, &error, err);
     }
     *out = value;
     return ERR_OK;
@@ -118,7 +149,8 @@ enum err_code json_read_check_keys(const json_t *object, const char *where, cons
                                    struct err *err)
 {
     if (!json_is_object(object)) {
-        return err_set(err, ERR_INVALID, "%s is not an object", where);
+        return err_set(err, ERR_INVALID, "%s is %s, an object is needed", where,
+                       json_read_kind(object));
     }
     struct names known = {.list = keys};
     while (keys[known.n] != NULL) {
@@ -157,12 +189,38 @@ enum err_code json_read_text(struct json_members of, const char *key, size_t max
     if (value == NULL) {
         return of.err->code;
     }
-    if (!json_is_string(value) || json_string_length(value) > max_len) {
-        return err_set(of.err, ERR_INVALID, "%s: %s is not a string of at most %zu bytes", of.where,
-                       key, max_len);
+    if (!json_is_string(value)) {
+        return err_set(of.err, ERR_INVALID, "%s: %s is %s, a string is needed", of.where, key,
+                       json_read_kind(value));
+    }
+    if (json_string_length(value) > max_len) {
+        return err_set(of.err, ERR_INVALID,
+                       "%s: %s is a string of %zu bytes, at most %zu are taken", of.where, key,
+                       json_string_length(value), max_len);
     }
     *out = json_string_value(value);
     return ERR_OK;
+}
+
+/* Limits that are not worth a word in a message. */
+#define ANY_REAL 1e300
+
+/* A number as it is, other values by their kind: for messages. */
+struct description {
+    char text[40];
+};
+
+static struct description describe(const json_t *value)
+{
+    struct description out;
+    if (json_is_integer(value)) {
+        snprintf(out.text, sizeof out.text, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    } else if (json_is_real(value)) {
+        snprintf(out.text, sizeof out.text, "%g", json_real_value(value));
+    } else {
+        snprintf(out.text, sizeof out.text, "%s", json_read_kind(value));
+    }
+    return out;
 }
 
 enum err_code json_read_int(struct json_members of, const char *key, int64_t low, int64_t high,
@@ -174,8 +232,8 @@ enum err_code json_read_int(struct json_members of, const char *key, int64_t low
         return of.err->code;
     }
     if (!json_is_integer(value) || number < low || number > high) {
-        return err_set(of.err, ERR_INVALID, "%s: %s is not an integer from %lld to %lld", of.where,
-                       key, (long long)low, (long long)high);
+        return err_set(of.err, ERR_INVALID, "%s: %s is %s, an integer from %lld to %lld is needed",
+                       of.where, key, describe(value).text, (long long)low, (long long)high);
     }
     *out = number;
     return ERR_OK;
@@ -190,8 +248,12 @@ enum err_code json_read_real(struct json_members of, const char *key, double low
         return of.err->code;
     }
     if (!json_is_number(value) || !(number >= low && number <= high)) {
-        return err_set(of.err, ERR_INVALID, "%s: %s is not a number from %g to %g", of.where, key,
-                       low, high);
+        char range[60] = "";
+        if (low > -ANY_REAL || high < ANY_REAL) {
+            snprintf(range, sizeof range, " from %g to %g", low, high);
+        }
+        return err_set(of.err, ERR_INVALID, "%s: %s is %s, a number%s is needed", of.where, key,
+                       describe(value).text, range);
     }
     *out = number;
     return ERR_OK;
@@ -204,7 +266,8 @@ enum err_code json_read_bool(struct json_members of, const char *key, bool *out)
         return of.err->code;
     }
     if (!json_is_boolean(value)) {
-        return err_set(of.err, ERR_INVALID, "%s: %s is neither true nor false", of.where, key);
+        return err_set(of.err, ERR_INVALID, "%s: %s is %s, true or false is needed", of.where, key,
+                       describe(value).text);
     }
     *out = json_is_true(value);
     return ERR_OK;
@@ -212,6 +275,9 @@ enum err_code json_read_bool(struct json_members of, const char *key, bool *out)
 
 const char *json_read_kind(const json_t *value)
 {
+    if (value == NULL) {
+        return "missing";
+    }
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         return "an object";
@@ -237,7 +303,7 @@ static enum err_code read_row(const json_t *value, const char *what, int row, in
 {
     if (!json_is_array(value)) {
         return err_set_at(err, ERR_INVALID, row, -1, "%s: row %d is %s, not an array", what,
-                          row < 0 ? 0 : row, value != NULL ? json_read_kind(value) : "missing");
+                          row < 0 ? 0 : row, json_read_kind(value));
     }
     if (json_array_size(value) != (size_t)k) {
         return err_set_at(err, ERR_SHAPE, row, -1, "%s: row %d has %zu numbers, %d are needed",
@@ -258,7 +324,8 @@ enum err_code json_read_vector(const json_t *value, const char *what, int n, dou
                                struct err *err)
 {
     if (!json_is_array(value)) {
-        return err_set(err, ERR_INVALID, "%s is not an array of %d numbers", what, n);
+        return err_set(err, ERR_INVALID, "%s is %s, an array of %d numbers is needed", what,
+                       json_read_kind(value), n);
     }
     return read_row(value, what, -1, n, out, err);
 }

@@ -14,18 +14,20 @@
 #include <stdint.h>
 
 #define JSON_READ_MAX_DEPTH 32
+/* Memory of the values of a document. Large arrays of numbers are no values (json_tensor.h). */
+#define JSON_READ_MAX_BYTES ((size_t)64 << 20)
 
 /* Makes jansson build documents in arenas. Once in a process, before the first use. */
 void json_read_init(void);
 
 /*
  * The document lives in the arena and ends with it; no json_decref is needed. ERR_SYNTAX with line
- * and column; ERR_NOMEM.
+ * and column; ERR_TOO_LARGE when its values would take more than JSON_READ_MAX_BYTES; ERR_NOMEM.
  */
 enum err_code json_read_parse(const char *text, size_t len, struct arena *arena, json_t **out,
                               struct err *err) MUST_CHECK;
 
-/* ERR_INVALID when it is no object, or has a key that is not in the NULL-ended list. */
+/* ERR_INVALID when it is not an object, or has a key that is not in the NULL-ended list. */
 enum err_code json_read_check_keys(const json_t *object, const char *where, const char *const *keys,
                                    struct err *err) MUST_CHECK;
 
@@ -68,7 +70,7 @@ enum err_code json_read_vector(const json_t *value, const char *what, int n, dou
 enum err_code json_read_matrix(const json_t *value, const char *what, int n, int k, double *out,
                                struct err *err) MUST_CHECK;
 
-/* "a string", "null", ..: for messages. */
+/* "a string", "null", ..; "missing" for NULL: for messages. */
 const char *json_read_kind(const json_t *value);
 
 /* Compact text of a value, keys in their order, numbers in their shortest form; *out by mem. */

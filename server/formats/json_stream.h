@@ -31,12 +31,12 @@ struct json_part {
 };
 
 struct json_stream {
-    struct json_write json; /* for all that is no tensor; writes into text */
+    struct json_write json; /* for all but the tensors; writes into text */
     struct textbuf text;
     size_t n_given; /* bytes of text that are parts already */
     struct json_part parts[2 * JSON_STREAM_TENSORS + 1];
     int n_parts;
-    int part; /* where reading stands */
+    int part; /* the one being read */
     size_t at;
     size_t index[JSON_STREAM_RANK];
     char spill[NUMTEXT_MAX + 2 * JSON_STREAM_RANK + 1]; /* of a number that did not fit */

@@ -100,9 +100,8 @@ static enum err_code read_row(struct walk *w, const struct json_tensor *t, int r
         }
         if (status == NUMTEXT_OVERFLOW) {
             return err_set_at(err, ERR_NONFINITE, row, *k,
-                              "%s: row %d, column %d is a real number "
-                              "overflow",
-                              t->key, row, *k);
+                              "%s: row %d, column %d is beyond the range of a float64", t->key, row,
+                              *k);
         }
         w->at = next;
         if (++*k > t->max_columns) {

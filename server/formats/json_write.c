@@ -67,7 +67,7 @@ static void put_row(struct textbuf *text, const double *values, size_t n)
 
 /* ---- structure ---- */
 
-/* What stands before a value: the comma after the value before it, and its key. */
+/* Writes what precedes a value: the comma after the value before it, and its key. */
 static void begin_value(struct json_write *json, const char *key)
 {
     assert((key != NULL) == in_object(json));

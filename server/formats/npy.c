@@ -264,7 +264,7 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
     size_t k = head.shape[head.rank - 1];
     if (n == 0 || k == 0 || k > INT_MAX) {
         return err_set(err, ERR_SHAPE,
-                       "the npy body has the shape %zu x %zu, from 1 row and from 1 to %d columns "
+                       "the npy body has the shape %zu x %zu, at least 1 row and 1 to %d columns "
                        "are needed",
                        n, k, INT_MAX);
     }

@@ -7,16 +7,18 @@
 
 #define FIRST_BYTES    ((size_t)4096)
 #define RETRY_S        2 /* until other requests may have ended */
+#define SPARE_PART     4 /* a buffer that grows gets one part in so many more than it needs */
 #define DISCARD_FACTOR 2 /* times the limit: a stream that goes on past it is cut off */
 
 /* Small bodies, mostly predictions, are let in however full the room is. */
 static bool claim_room(const struct body *body, struct body_room *room, size_t more)
 {
-    bool small = body->capacity + more <= BODY_SMALL;
+    size_t capacity = body->capacity + more;
     size_t held = atomic_load_explicit(&room->held, memory_order_relaxed);
     do {
-        bool alone = held == body->capacity;
-        if (!small && !alone && (held > room->max || more > room->max - held)) {
+        size_t others = held - body->capacity;
+        if (capacity > BODY_SMALL && others > 0 &&
+            (others > room->max || capacity > (room->max - others) / 2)) {
             return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(&room->held, &held, held + more,
@@ -30,8 +32,9 @@ static enum err_code reserve(struct body *body, struct body_room *room, size_t n
     if (need <= body->capacity) {
         return ERR_OK;
     }
-    /* Twice as much each time, but no more than the longest body needs. */
-    size_t capacity = body->capacity < FIRST_BYTES ? FIRST_BYTES : 2 * body->capacity;
+    /* Room is taken by what has arrived, and a little more, but no more than the longest body. */
+    size_t capacity = need + need / SPARE_PART;
+    capacity = capacity < FIRST_BYTES ? FIRST_BYTES : capacity;
     capacity = capacity < room->max_body + 1 ? capacity : room->max_body + 1;
     capacity = capacity < need ? need : capacity;
     size_t more = capacity - body->capacity;

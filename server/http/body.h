@@ -15,7 +15,11 @@
 /* A body of up to so many bytes is counted, but never refused because others fill the room. */
 #define BODY_SMALL ((size_t)64 * 1024)
 
-/* Shared by threads. A body that is alone in it may be larger than the room. */
+/*
+ * Shared by threads. A body may become as large as the room that is left then, so that a few large
+ * ones cannot fill it: n of them leave the (n + 1)th part for others. One that is alone in the room
+ * may be larger than the room.
+ */
 struct body_room {
     size_t max_body;    /* bytes of one body */
     size_t max;         /* bytes of all bodies together */
@@ -25,7 +29,7 @@ struct body_room {
 struct body {
     char *data; /* mem, with a NUL after n bytes; NULL while there are none */
     size_t n;
-    size_t capacity;  /* counted in the room */
+    size_t capacity;  /* counted in the room; at most a quarter more than has arrived */
     size_t discarded; /* bytes that came after the body was refused */
 };
 

@@ -88,6 +88,10 @@ static void look_at_connections(void *ctx)
         atomic_store_explicit(&thread->by_state[i], thread->counts.by_state[i],
                               memory_order_relaxed);
     }
+    if (thread->keeps_certificate) {
+        bool force = atomic_exchange_explicit(&thread->serve->reload, false, memory_order_relaxed);
+        tls_refresh(thread->serve->tls, force);
+    }
 }
 
 /* With no idle connection to shut down, dead ones must be found sooner than in a second. */
@@ -136,6 +140,7 @@ static enum err_code open_daemon(struct daemon *daemon, const struct daemon_sett
     daemon->n_threads = settings->n_threads;
     for (int i = 0; i < daemon->n_threads; i++) {
         daemon->threads[i].serve = &daemon->serve;
+        daemon->threads[i].keeps_certificate = i == 0 && daemon->serve.tls != NULL;
         daemon->threads[i].connections.limits = (struct connection_limits){
             .head_ns = settings->head_timeout_s * SECOND_NS,
             .grace_ns = settings->head_timeout_s * SECOND_NS,
@@ -163,6 +168,11 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
     }
     daemon_stop(daemon);
     return err->code;
+}
+
+void daemon_reload(struct daemon *daemon)
+{
+    atomic_store_explicit(&daemon->serve.reload, true, memory_order_relaxed);
 }
 
 int daemon_port(const struct daemon *daemon)

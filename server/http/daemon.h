@@ -27,7 +27,10 @@ struct daemon_settings {
     int head_timeout_s; /* from the first byte of a request to the end of its head */
     int min_rate;       /* bytes a second of bodies and answers, after as many seconds */
     size_t max_body_bytes;
-    size_t bodies_bytes; /* of all requests; past it 503 */
+    size_t bodies_bytes;  /* of all requests; past it 503 */
+    const char *tls_cert; /* PEM files (http/tls.h); "": no TLS */
+    const char *tls_key;
+    const char *tls_client_ca; /* "": clients need no certificate */
     struct log *log;
     daemon_handler *handler;
     void *ctx;
@@ -38,6 +41,9 @@ struct daemon;
 /* ERR_INVALID (address), ERR_IO (in use, no permission), ERR_NOMEM. */
 enum err_code daemon_start(const struct daemon_settings *settings, struct daemon **out,
                            struct err *err) MUST_CHECK;
+
+/* Reads the certificate's files again. Any thread. */
+void daemon_reload(struct daemon *daemon);
 
 /* The port it listens on. */
 int daemon_port(const struct daemon *daemon);

@@ -24,7 +24,7 @@ struct header {
 };
 
 #define EXCHANGE_MAX_PARAMS  4
-#define EXCHANGE_MAX_HEADERS 12
+#define EXCHANGE_MAX_HEADERS 24
 
 struct response;
 
@@ -42,11 +42,15 @@ struct later {
 
 struct exchange; /* the daemon's side of a request */
 
+#define EXCHANGE_ADDRESS_CHARS 64
+
 struct exchange_ops {
     void (*suspend)(struct exchange *exchange);
     void (*resume)(struct exchange *exchange);
     /* Has the client closed its end while the request was suspended? */
     bool (*gone)(const struct exchange *exchange);
+    /* The address of the client, as a number; "" when it is not known. NULL: none ever is. */
+    void (*address)(const struct exchange *exchange, char out[EXCHANGE_ADDRESS_CHARS]);
 };
 
 struct request {
@@ -69,6 +73,9 @@ struct request {
     struct later later; /* set while it is put aside */
     int64_t arrived_ns; /* when all of it had arrived, by clock_ns */
     int route;
+
+    const char *who;    /* who asks: the id of a token, or a word for somebody without one */
+    const char *models; /* patterns of the models that it may name; NULL: all */
 };
 
 #define BODY_SOURCE_FAILED SIZE_MAX
@@ -81,7 +88,7 @@ struct body_source {
      * connection, so that the client does not mistake what it has for the whole body.
      * BODY_SOURCE_WAIT: there is nothing yet; the source has called ops->suspend, and whoever has
      * more calls ops->resume, once, on any thread and perhaps before this call returns. Then the
-     * source is read again. NULL: no source.
+     * source is read again. NULL: no source; the body is sent and the source released afterwards.
      */
     size_t (*read)(void *ctx, char *out, size_t size);
     void (*release)(void *ctx); /* called once, after the last read or a cut; may be NULL */

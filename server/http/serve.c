@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,7 +135,26 @@ static bool gone(const struct exchange *ex)
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-static const struct exchange_ops ops = {.suspend = suspend, .resume = resume, .gone = gone};
+static const struct sockaddr *find_address(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info != NULL ? info->client_addr : NULL;
+}
+
+static void write_address(const struct exchange *ex, char out[EXCHANGE_ADDRESS_CHARS])
+{
+    const struct sockaddr *from = find_address(ex->connection);
+    bool v6 = from != NULL && from->sa_family == AF_INET6;
+    socklen_t len = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    if (from == NULL ||
+        getnameinfo(from, len, out, EXCHANGE_ADDRESS_CHARS, NULL, 0, NI_NUMERICHOST) != 0) {
+        out[0] = '\0';
+    }
+}
+
+static const struct exchange_ops ops = {
+    .suspend = suspend, .resume = resume, .gone = gone, .address = write_address};
 
 /* Requests come and go by the thousand: their memory is kept for the next ones. */
 static struct exchange *exchange_get(struct serve *serve)
@@ -259,8 +280,8 @@ static ssize_t read_source(void *ctx, uint64_t pos, char *out, size_t size)
 
 static struct MHD_Response *create_response(struct exchange *ex, const struct response *res)
 {
+    ex->source = res->source; /* also one that is only released */
     if (res->source.read != NULL) {
-        ex->source = res->source;
         if (ex->source.endless) {
             atomic_fetch_add_explicit(&ex->serve->endless, 1, memory_order_relaxed);
         }
@@ -332,6 +353,18 @@ static bool announces_too_much(struct exchange *ex)
     return errno != 0 || length / READ_FACTOR > limit || request_header(&ex->req, "Expect") != NULL;
 }
 
+/* Is a certificate asked of clients, and has this one shown none that is good? */
+static bool is_stranger(struct exchange *ex)
+{
+    if (ex->place->trusted || ex->serve->tls == NULL || tls_client_ca(ex->serve->tls) == NULL) {
+        return false;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(ex->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    ex->place->trusted = info != NULL && tls_knows_client(info->tls_session);
+    return !ex->place->trusted;
+}
+
 /* The head is there. True: answer now, before the body. */
 static bool begin(struct exchange *ex, const char *version)
 {
@@ -366,6 +399,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         if (ex == NULL) {
             return MHD_NO;
         }
+        if (is_stranger(ex)) {
+            return MHD_NO;
+        }
         return begin(ex, version) ? answer(ex) : MHD_YES;
     }
     if (*size > 0) {
@@ -376,13 +412,6 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     return ex->answered ? MHD_YES : answer(ex);
 }
 
-static const struct sockaddr *find_address(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    return info != NULL ? info->client_addr : NULL;
-}
-
 static void open_place(struct serve_thread *thread, struct MHD_Connection *connection, void **out)
 {
     const union MHD_ConnectionInfo *info =
@@ -390,6 +419,7 @@ static void open_place(struct serve_thread *thread, struct MHD_Connection *conne
     struct connection *place = info != NULL ? mem_alloc(sizeof *place) : NULL;
     if (place != NULL) {
         connections_add(&thread->connections, place, info->connect_fd, clock_ns());
+        place->tls = thread->serve->tls;
     }
     *out = place;
 }
@@ -455,17 +485,41 @@ static void on_log(void *ctx, const char *fmt, va_list args)
     log_debug(ctx, "http library", "text", text, NULL);
 }
 
+/* The session's pointer is the library's connection. */
+static int retrieve_certificate(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
+                                gnutls_pcert_st **certs, unsigned *n_certs,
+                                gnutls_ocsp_data_st **ocsp, unsigned *n_ocsp, gnutls_privkey_t *key,
+                                unsigned *flags)
+{
+    (void)info;
+    (void)ocsp;
+    *n_ocsp = 0;
+    *flags = GNUTLS_CERT_RETR_DEINIT_ALL;
+    const struct connection *place = find_place(gnutls_session_get_ptr(session));
+    return place != NULL ? tls_retrieve(place->tls, certs, n_certs, key) : -1;
+}
+
 struct MHD_Daemon *serve_open_library(void *ctx)
 {
     struct serve_thread *thread = ctx;
     const struct daemon_settings *s = &thread->serve->settings;
+    struct tls *tls = thread->serve->tls;
+    const char *client_ca = tls != NULL ? tls_client_ca(tls) : NULL;
+    struct MHD_OptionItem secure[] = {
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(uintptr_t)retrieve_certificate},
+        {client_ca != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
+         (void *)(uintptr_t)client_ca},
+        {MHD_OPTION_END, 0, NULL}};
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0,
-        NULL, NULL, on_request, thread, MHD_OPTION_EXTERNAL_LOGGER, on_log, s->log,
+        (tls != NULL ? MHD_USE_TLS : 0u) | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
+            MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
+        0, NULL, NULL, on_request, thread, MHD_OPTION_EXTERNAL_LOGGER, on_log, s->log,
         MHD_OPTION_CONNECTION_LIMIT, LIBRARY_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, thread, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);
+        on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_ARRAY,
+        tls != NULL ? secure : &secure[3], MHD_OPTION_END);
 }
 
 enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,
@@ -475,6 +529,13 @@ enum err_code serve_init(struct serve *serve, const struct daemon_settings *sett
         .settings = *settings,
         .room = {.max = settings->bodies_bytes, .max_body = settings->max_body_bytes}};
     pthread_mutex_init(&serve->lock, NULL);
+    const struct tls_settings tls = {.cert = settings->tls_cert,
+                                     .key = settings->tls_key,
+                                     .client_ca = settings->tls_client_ca,
+                                     .log = settings->log};
+    if (tls.cert != NULL && tls.cert[0] != '\0' && tls_open(&tls, &serve->tls, err) != ERR_OK) {
+        return err->code;
+    }
     return peers_new(settings->max_connections, settings->max_peer_connections, &serve->peers, err);
 }
 
@@ -486,5 +547,6 @@ void serve_release(struct serve *serve)
         exchange_free(ex);
     }
     peers_free(serve->peers);
+    tls_close(serve->tls);
     pthread_mutex_destroy(&serve->lock);
 }

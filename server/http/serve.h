@@ -10,6 +10,7 @@
 #include "http/connections.h"
 #include "http/daemon.h"
 #include "http/peers.h"
+#include "http/tls.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,6 +21,8 @@ struct worker;
 struct serve {
     struct daemon_settings settings;
     struct peers *peers;
+    struct tls *tls;    /* NULL: plain HTTP */
+    atomic_bool reload; /* the certificate's files are to be read again */
     struct body_room room;
     atomic_int active;      /* exchanges under way */
     atomic_int endless;     /* of them, with an endless answer */
@@ -42,9 +45,11 @@ struct serve_thread {
     struct connection_counts counts; /* of the last look */
     atomic_int by_state[CONNECTION_N_STATES]; /* counts of the last look, for other threads */
     atomic_llong looked_ns;                   /* read by other threads too */
+    bool keeps_certificate; /* this thread looks whether the certificate's files have changed */
 };
 
-/* ERR_NOMEM. Settings are kept as they are: what they point to must stay. */
+/* ERR_INVALID (certificate), ERR_NOMEM. Settings are kept as they are: what they point to must
+ * stay. */
 enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,
                          struct err *err) MUST_CHECK;
 void serve_release(struct serve *serve);

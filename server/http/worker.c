@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "base/threads.h"
 
 #define LOOK_NS INT64_C(1000000000)
@@ -116,6 +117,7 @@ static void wait_for_events(struct worker *worker, int wait_ms)
 
 static void *serve(void *arg)
 {
+    mem_kind_use(MEM_REQUESTS);
     struct worker *worker = arg;
     int64_t look_ns = clock_ns() + LOOK_NS;
     while (!atomic_load_explicit(&worker->ends, memory_order_acquire)) {

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/mem_account.h"
+#include "base/mem_budget.h"
 #include "documents/job_json.h"
 #include "documents/quality_json.h"
 #include "model/codec.h"
@@ -16,6 +17,7 @@
 #include "store/jobs/job_checkpoint_store.h"
 #include "store/jobs/job_store.h"
 #include "store/models/model_view.h"
+#include "train/train_memory.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -111,7 +113,9 @@ static enum err_code prepare_training(struct attempt *attempt, struct err *err)
     if (load_rows(attempt, err) != ERR_OK || load_base(attempt, err) != ERR_OK ||
         read_base(attempt, err) != ERR_OK ||
         train_resolve(&attempt->spec.train, attempt->rows.data.d, attempt->rows.data.o, err) !=
-            ERR_OK) {
+            ERR_OK ||
+        train_memory_check(&attempt->spec.train, attempt->rows.data.n, attempt->settings->n_threads,
+                           attempt->settings->max.bytes, err) != ERR_OK) {
         return err->code;
     }
     return job_store_set_data(attempt->settings->db, attempt->row.id, &attempt->rows.origin,
@@ -173,11 +177,13 @@ static enum err_code train_with_checkpoints(struct attempt *attempt, struct err 
 static enum err_code train_within_memory(struct attempt *attempt, struct err *err)
 {
     struct mem_account account = {.limit = (size_t)attempt->limits.bytes};
+    enum mem_kind kind = mem_kind_use(MEM_TRAINING);
     mem_account_use(&account);
     if (prepare_training(attempt, err) == ERR_OK) {
         err_kept(train_with_checkpoints(attempt, err));
     }
     mem_account_use(NULL);
+    mem_kind_use(kind);
     if (err->code == ERR_NOMEM && atomic_load(&account.refused)) {
         err_clear(err);
         return err_set(err, ERR_LIMIT, "the training needs more memory than its limit of %lld MB",

@@ -279,7 +279,7 @@ bool events_resumes(struct events *e, const struct job_row *row, uint64_t after)
             add_state_locked(e, row->id, row);
             taken = take_waiters_locked(e, row->id, NULL);
         }
-        /* A follower would wait for ever for an end that is not in the ring. */
+        /* A follower would wait forever for an end that is not in the ring. */
         last = find_state_locked(e, row->id, after, true);
         resumes = last >= 0 && is_over(&e->rows[last]);
     }

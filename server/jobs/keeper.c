@@ -180,7 +180,9 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
                                           .models = s->models,
                                           .model = watch->model,
                                           .spec = policy->request != NULL ? &policy->job : NULL,
-                                          .cold_if_needed = true};
+                                          .cold_if_needed = true,
+                                          .n_threads = s->train_threads,
+                                          .max_bytes = s->max_train_bytes};
     int64_t id = 0;
     if (train_request_write(&request, &text, &job.priority, err) == ERR_OK) {
         job.request = text.data;

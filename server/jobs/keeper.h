@@ -16,7 +16,9 @@ struct keeper_settings {
     struct trainer *trainer;
     struct events *events; /* NULL: nobody follows */
     struct log *log;
-    int n_threads; /* for a measurement of drift */
+    int n_threads;           /* for a measurement of drift */
+    int train_threads;       /* of a job */
+    int64_t max_train_bytes; /* of a job; 0: no limit */
 };
 
 struct keeper;

@@ -3,6 +3,7 @@
 
 #include "documents/job_json.h"
 #include "store/data/data_read.h"
+#include "train/train_memory.h"
 
 #include <string.h>
 
@@ -71,7 +72,10 @@ static enum err_code fit_to_rows(const struct train_request *request, struct tra
                        "POST rows to /v1/models/%s/data",
                        request->model, (long long)summary.n_rows, request->model);
     }
-    return train_resolve(spec, summary.n_inputs, summary.n_outputs, err);
+    if (train_resolve(spec, summary.n_inputs, summary.n_outputs, err) != ERR_OK) {
+        return err->code;
+    }
+    return train_memory_check(spec, summary.n_rows, request->n_threads, request->max_bytes, err);
 }
 
 static enum err_code fit_to_base(const struct train_request *request, struct train_spec *spec,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From what somebody wants trained to the text that a job keeps: every setting is written out, and
- * the request fits the rows that are there and the version that is served.
+ * Checks a training request against the stored rows and the served version, and writes it as the
+ * text that the job keeps, with every setting spelled out. jobs/attempt.c reads that text again.
  */
 #ifndef TRAIN_REQUEST_H
 #define TRAIN_REQUEST_H
@@ -16,12 +16,15 @@ struct train_request {
     const char *model;
     const struct job_spec *spec; /* NULL: as the default version was trained */
     bool cold_if_needed;         /* a warm start that is not possible becomes a cold one */
+    int n_threads;               /* that will train */
+    int64_t max_bytes;           /* that the training may need; 0: no limit */
 };
 
 /*
  * Appends the request as a job keeps it; *priority is the job's. Whatever can be refused now is
  * refused now, not by a job that fails later. ERR_INVALID naming the key; ERR_CONFLICT: too few
- * rows, or no version to start from; ERR_NOT_FOUND: no such model.
+ * rows, or no version to start from; ERR_NOT_FOUND: no such model; ERR_TOO_LARGE: it would need too
+ * much memory.
  */
 enum err_code train_request_write(const struct train_request *request, struct textbuf *out,
                                   int *priority, struct err *err) MUST_CHECK;

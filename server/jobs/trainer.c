@@ -100,7 +100,7 @@ static enum err_code run_attempt(struct trainer *trainer, struct attempt *attemp
 
 /* ---- its end ---- */
 
-/* Waits for a notice, at most ms milliseconds (0: for ever). False: the daemon stops. */
+/* Waits for a notice, at most ms milliseconds (0: forever). False: the daemon stops. */
 static bool wait_for_work(struct trainer *trainer, int64_t ms)
 {
     return wake_wait(&trainer->wake, ms > 0 ? clock_ns() + ms * CLOCK_MS : WAKE_NEVER);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "base/threads.h"
 #include "predict/predict_join.h"
 
@@ -17,7 +18,7 @@
 
 #define MAX_THREADS 256
 /*
- * Requests with at most so many multiplications run in their caller's thread. SMALL_WORK takes
+ * Requests with at most this many multiplications run in their caller's thread. SMALL_WORK takes
  * about 20 us: handing such a request to another thread would cost more than joining gains (on a
  * virtual machine a wake-up takes 8 to 37 us). IDLE_WORK takes about 1 ms and counts while there is
  * nothing else to do, so that an idle server adds no delay. W1 of the benchmarks (30 us) gains a
@@ -372,6 +373,7 @@ static void take_turn(struct batcher *b, struct arena *scratch)
 
 static void *compute_by_turns(void *arg)
 {
+    mem_kind_use(MEM_ANSWERS);
     struct batcher *b = arg;
     struct arena scratch = ARENA_INIT;
     for (;;) {

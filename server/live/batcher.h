@@ -21,7 +21,7 @@ struct batcher_settings {
     int n_threads;
     int max_items;      /* requests that may wait */
     long long max_rows; /* rows that may wait; a single request may have more when none waits */
-    int batch_rows;     /* most rows of a joint call; 1: requests are not joined */
+    int batch_rows;     /* maximum rows of a joint call; 1: requests are not joined */
     struct metrics *metrics;
 };
 

@@ -5,20 +5,13 @@
 
 #include <string.h>
 
-enum err_code entry_prepare(struct entry *entry, struct model_view *view, struct err *err)
+void entry_prepare(struct entry *entry, struct model_view *view)
 {
-    size_t capacity = ENTRY_UNNAMED + view->n_aliases;
-    entry->held = mem_alloc_array(capacity, sizeof(struct served *));
-    if (entry->held == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for a served model");
-    }
-    entry->capacity = capacity;
     entry->previous = view->row.previous_version;
     entry->aliases = view->aliases;
     entry->n_aliases = view->n_aliases;
     view->aliases = NULL;
     view->n_aliases = 0;
-    return ERR_OK;
 }
 
 void entry_release(struct entry *entry)
@@ -104,11 +97,26 @@ static struct served *make_room(struct entry *entry)
     return leaves;
 }
 
+/* Room for one more; false: no memory. */
+static bool grow(struct entry *entry)
+{
+    if (entry->n_held < entry->capacity) {
+        return true;
+    }
+    size_t capacity = entry->capacity == 0 ? 4 : 2 * entry->capacity;
+    struct served **held = mem_realloc_array(entry->held, capacity, sizeof(struct served *));
+    if (held != NULL) {
+        entry->held = held;
+        entry->capacity = capacity;
+    }
+    return held != NULL;
+}
+
 struct served *entry_hold(struct entry *entry, struct served *served)
 {
     struct served *leaves = NULL;
-    if (entry->capacity == 0 || find_number(entry, served->version) != NULL) {
-        return NULL; /* another request has added it, or nothing is kept */
+    if (find_number(entry, served->version) != NULL || !grow(entry)) {
+        return NULL; /* another request has added it, or there is no memory to keep it */
     }
     if (!has_alias(entry, served->version)) {
         leaves = make_room(entry);
@@ -151,11 +159,37 @@ void entry_swap(struct entry *entry, struct entry *next, const struct version_ro
     *next = old;
 }
 
+struct served *entry_oldest(const struct entry *entry, const struct served *but)
+{
+    struct served *oldest = entry->current != but ? entry->current : NULL;
+    for (size_t i = 0; i < entry->n_held; i++) {
+        struct served *held = entry->held[i];
+        if (held != but && (oldest == NULL || held->last_used < oldest->last_used)) {
+            oldest = held;
+        }
+    }
+    return oldest;
+}
+
+void entry_detach(struct entry *entry, const struct served *served)
+{
+    if (entry->current == served) {
+        entry->current = NULL;
+        return;
+    }
+    size_t at = 0;
+    while (entry->held[at] != served) {
+        at++;
+    }
+    entry->n_held--;
+    memmove(&entry->held[at], &entry->held[at + 1], (entry->n_held - at) * sizeof *entry->held);
+}
+
 size_t entry_bytes(const struct entry *entry)
 {
-    size_t n_bytes = entry->current != NULL ? model_bytes(entry->current->model) : 0;
+    size_t n_bytes = entry->current != NULL ? entry->current->n_bytes : 0;
     for (size_t i = 0; i < entry->n_held; i++) {
-        n_bytes += model_bytes(entry->held[i]->model);
+        n_bytes += entry->held[i]->n_bytes;
     }
     return n_bytes;
 }

@@ -3,8 +3,8 @@
  * The part of one model that is in memory: its default version, some other versions, and the names
  * of versions.
  *
- * A version with an alias stays from when it was first asked for until it loses the alias. Of the
- * others the few that were asked for last stay. The caller holds the lock of the table of models.
+ * A version stays from when it was first asked for until memory is needed for others
+ * (models_room.c). The caller holds the lock of the table of models.
  */
 #ifndef ENTRY_H
 #define ENTRY_H
@@ -12,7 +12,7 @@
 #include "live/served.h"
 #include "store/models/model_view.h"
 
-#define ENTRY_UNNAMED 2 /* versions that a model keeps besides the default and aliased ones */
+#define ENTRY_UNNAMED 1024 /* versions that a model keeps besides the default and aliased ones */
 
 struct entry {
     char name[NAME_MAX_CHARS + 1];
@@ -29,16 +29,16 @@ struct entry {
         failed; /* number of the latest refresh that failed; above `applied`: the entry is stale */
 };
 
-/* Fills a zeroed entry: takes the view's aliases and makes room for versions. ERR_NOMEM. */
-enum err_code entry_prepare(struct entry *entry, struct model_view *view,
-                            struct err *err) MUST_CHECK;
+/* Fills a zeroed entry: takes the view's aliases. */
+void entry_prepare(struct entry *entry, struct model_view *view);
 /* A zeroed entry may be released. Readers keep what they have references to. */
 void entry_release(struct entry *entry);
 
 /* Borrowed; NULL: the version is not in memory. */
 struct served *entry_find(const struct entry *entry, const struct version_ref *ref);
 
-/* Keeps a version that is not the default and was just asked for; takes a reference. Returns the
+/* Keeps a version that is not the default and was just asked for, unless memory is short; takes a
+ * reference. Returns the
  * version that was dropped for it, with the entry's reference, which the caller gives back; or
  * NULL. */
 struct served *entry_hold(struct entry *entry, struct served *served);
@@ -49,6 +49,11 @@ struct served *entry_hold(struct entry *entry, struct served *served);
  */
 void entry_swap(struct entry *entry, struct entry *next, const struct version_row *versions,
                 size_t n_versions);
+
+/* The version in it that was asked for longest ago and is not `but`; NULL: there is none. */
+struct served *entry_oldest(const struct entry *entry, const struct served *but);
+/* Takes a version out of it; the entry's reference is then the caller's. */
+void entry_detach(struct entry *entry, const struct served *served);
 
 /* Bytes of all versions in it. */
 size_t entry_bytes(const struct entry *entry);

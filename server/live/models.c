@@ -2,6 +2,7 @@
 #include "live/models_priv.h"
 
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "model/codec.h"
 #include "store/models/model_admin.h"
 #include "store/models/model_view.h"
@@ -93,7 +94,7 @@ static struct entry *take_entry_locked(struct models *models, const char *name)
 
 /* ---- loading ---- */
 
-static enum err_code load_version(struct models *models, const char *name,
+static enum err_code read_version(struct models *models, const char *name,
                                   const struct version_row *row, struct served **out,
                                   struct err *err)
 {
@@ -121,6 +122,30 @@ static enum err_code load_version(struct models *models, const char *name,
 done:
     model_unref(model);
     mem_free(bytes);
+    return err->code;
+}
+
+/* Others leave when there is no memory for it. */
+static enum err_code load_version(struct models *models, const char *name,
+                                  const struct version_row *row, struct served **out,
+                                  struct err *err)
+{
+    enum mem_kind kind = mem_kind_use(MEM_MODELS);
+    if (read_version(models, name, row, out, err) == ERR_NOMEM) {
+        models_evict_all(models, NULL);
+        err_clear(err);
+        err_kept(read_version(models, name, row, out, err));
+    }
+    mem_kind_use(kind);
+    if (err->code == ERR_TOO_LARGE) {
+        struct err large = *err; /* than models_mb, which was larger when it was registered */
+        err_clear(err);
+        return err_set(err, ERR_NOMEM, "version %lld of model %s: %s", (long long)row->version,
+                       name, err_msg(&large));
+    }
+    pthread_mutex_lock(&models->lock);
+    models->n_reads++;
+    pthread_mutex_unlock(&models->lock);
     return err->code;
 }
 
@@ -157,6 +182,9 @@ static struct served *look_up_version(struct models *models, const char *name,
     pthread_mutex_lock(&models->lock);
     const struct entry *entry = find_locked(models, name);
     struct served *served = entry != NULL ? served_ref(entry_find(entry, ref)) : NULL;
+    if (served != NULL) {
+        served->last_used = ++models->uses;
+    }
     if (seen != NULL) {
         *seen = entry != NULL ? (struct seen){entry->applied, entry->failed > entry->applied}
                               : (struct seen){.applied = 0};
@@ -198,6 +226,9 @@ static void keep_version(struct models *models, struct served *served, bool is_d
                          uint64_t applied)
 {
     struct err refreshing = ERR_INIT;
+    pthread_mutex_lock(&models->lock);
+    served->last_used = ++models->uses;
+    pthread_mutex_unlock(&models->lock);
     if (!is_default) {
         hold_version(models, served, applied);
     } else if (models_refresh(models, served->name, served->model, served->version, &refreshing) !=
@@ -206,6 +237,7 @@ static void keep_version(struct models *models, struct served *served, bool is_d
                  err_msg(&refreshing), NULL);
         adopt_default(models, served, applied);
     }
+    models_make_room(models, served);
 }
 
 enum err_code models_find(struct models *models, const char *name, const struct version_ref *ref,
@@ -224,13 +256,30 @@ enum err_code models_find(struct models *models, const char *name, const struct 
     if (*out != NULL) {
         return ERR_OK;
     }
-    struct version_row row;
+    struct version_row row = {.is_default = false};
     if (models_find_row(models, name, ref, &row, err) != ERR_OK ||
         load_version(models, name, &row, out, err) != ERR_OK) {
+        if (err->code == ERR_CORRUPT && row.is_default) {
+            struct err ignored = ERR_INIT; /* it is marked in the store: the entry must know */
+            err_kept(models_refresh(models, name, NULL, 0, &ignored));
+        }
         return err->code;
     }
     keep_version(models, *out, row.is_default, seen.applied);
     return ERR_OK;
+}
+
+bool models_find_loaded(struct models *models, const char *name, const struct version_ref *ref,
+                        struct served **out)
+{
+    struct seen seen;
+    *out = look_up_version(models, name, ref, &seen);
+    if (*out == NULL || !seen.stale) {
+        return *out != NULL;
+    }
+    served_unref(*out);
+    *out = NULL;
+    return false;
 }
 
 enum err_code models_get(struct models *models, const char *name, int64_t version,
@@ -248,7 +297,18 @@ struct fresh {
     int64_t version;
 };
 
-/* The default version for the refreshed entry; NULL: it cannot serve. */
+/* Is the default version of a model in memory? */
+static bool has_default(struct models *models, const char *name)
+{
+    pthread_mutex_lock(&models->lock);
+    const struct entry *entry = find_locked(models, name);
+    bool has = entry != NULL && entry->current != NULL;
+    pthread_mutex_unlock(&models->lock);
+    return has;
+}
+
+/* The default version for the refreshed entry; NULL: it cannot serve, or nobody has asked for it.
+ */
 static enum err_code obtain_default(struct models *models, const char *name,
                                     const struct version_row *row, const struct fresh *fresh,
                                     struct served **out, struct err *err)
@@ -267,7 +327,7 @@ static enum err_code obtain_default(struct models *models, const char *name,
         *out = served_new(name, row, fresh->model);
         return *out != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a served model");
     }
-    return load_version(models, name, row, out, err);
+    return has_default(models, name) ? load_version(models, name, row, out, err) : ERR_OK;
 }
 
 /* The number of a refresh that begins now. */
@@ -307,9 +367,7 @@ enum err_code models_refresh(struct models *models, const char *name, struct mod
         *err = viewing;
         goto done;
     }
-    if (entry_prepare(&next, &view, err) != ERR_OK) {
-        goto done;
-    }
+    entry_prepare(&next, &view);
     for (size_t i = 0; i < view.n_versions; i++) {
         next.broken |= view.versions[i].is_default && view.versions[i].damaged;
         if (view.versions[i].is_default &&
@@ -324,6 +382,9 @@ enum err_code models_refresh(struct models *models, const char *name, struct mod
         err_set(err, ERR_NOMEM, "no memory for the table of models");
     } else if (next.applied > entry->applied) {
         entry_swap(entry, &next, view.versions, view.n_versions);
+        if (entry->current != NULL && entry->current->last_used == 0) {
+            entry->current->last_used = ++models->uses; /* it is new, not old */
+        }
     }
     pthread_mutex_unlock(&models->lock);
 done:
@@ -332,6 +393,7 @@ done:
     }
     entry_release(&next);
     model_view_release(&view);
+    models_make_room(models, NULL);
     return err->code;
 }
 
@@ -417,19 +479,6 @@ enum err_code models_reload(struct models *models, struct err *err)
 bool models_is_loaded(const struct models *models)
 {
     return atomic_load_explicit(&models->loaded, memory_order_acquire);
-}
-
-void models_totals(struct models *models, int *n_models, size_t *n_bytes)
-{
-    *n_models = 0;
-    *n_bytes = 0;
-    pthread_mutex_lock(&models->lock);
-    for (size_t i = 0; i < models->n_entries; i++) {
-        const struct entry *entry = &models->entries[i];
-        *n_models += entry->current != NULL;
-        *n_bytes += entry_bytes(entry);
-    }
-    pthread_mutex_unlock(&models->lock);
 }
 
 int models_count_failed(struct models *models, char name[NAME_MAX_CHARS + 1])

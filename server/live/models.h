@@ -2,10 +2,11 @@
 /*
  * The models that are served: what is in memory of the registry file.
  *
- * The default version of every model is loaded at the start and whenever it changes. Other versions
- * are loaded when first asked for, and some of each model are kept (entry.h); the names of versions
- * are in memory as well. A reader takes a reference and works on an immutable model. Publication is
- * one pointer swap, and the memory of a replaced version is freed after its last reader.
+ * A version is read when it is first asked for, and stays until its memory is needed for others:
+ * those that were asked for longest ago leave first. The names of versions are in memory as well. A
+ * default version that is in memory when another becomes the default is replaced by it at once. A
+ * reader takes a reference and works on an immutable model. Publication is one pointer swap, and
+ * the memory of a replaced version is freed after its last reader.
  *
  * After every change of the store the model is refreshed from it, outside any lock. Refreshes are
  * numbered so that an older view never overwrites a newer one. A change of the store stands even if
@@ -28,10 +29,10 @@ enum err_code models_new(struct db *db, struct log *log, struct models **out,
 /* No other call may be running; references of readers stay valid. NULL is fine. */
 void models_free(struct models *models);
 
-/*
- * Loads the default version of every model. A damaged one is logged, marked in the store and
- * skipped. ERR_IO, ERR_NOMEM.
- */
+/* What all versions in memory may need together; 0, as at first: no limit. */
+void models_set_limit(struct models *models, size_t n_bytes);
+
+/* Reads the names of all models and of their versions, but no version. ERR_IO, ERR_NOMEM. */
 enum err_code models_load(struct models *models, struct err *err) MUST_CHECK;
 
 /* True once models_load has finished. */
@@ -39,10 +40,13 @@ bool models_is_loaded(const struct models *models);
 
 /*
  * A reference to a version of a model. The caller gives it back with served_unref. ERR_NOT_FOUND;
- * ERR_CORRUPT (the version is damaged).
+ * ERR_CORRUPT (the version is damaged); ERR_NOMEM.
  */
 enum err_code models_find(struct models *models, const char *name, const struct version_ref *ref,
                           struct served **out, struct err *err) MUST_CHECK;
+/* The same, but only from memory: false when it would have to be read. */
+bool models_find_loaded(struct models *models, const char *name, const struct version_ref *ref,
+                        struct served **out) MUST_CHECK;
 /* The same by number, 0: the default. */
 enum err_code models_get(struct models *models, const char *name, int64_t version,
                          struct served **out, struct err *err) MUST_CHECK;
@@ -98,7 +102,15 @@ int models_count_failed(struct models *models, char name[NAME_MAX_CHARS + 1]);
  * there are. */
 size_t models_served(struct models *models, struct served **out, size_t n);
 
-/* Models with a default in memory, and the bytes of all versions in memory. */
-void models_totals(struct models *models, int *n_models, size_t *n_bytes);
+/* Lets go of all versions but `but`, so that something large finds memory; readers keep theirs. */
+void models_evict_all(struct models *models, const struct served *but);
+
+struct models_totals {
+    int n_models;       /* with a default version in memory */
+    size_t n_bytes;     /* of all versions in memory */
+    uint64_t n_reads;   /* versions read from the file, since the start */
+    uint64_t n_evicted; /* versions that made room for others */
+};
+struct models_totals models_totals(struct models *models);
 
 #endif

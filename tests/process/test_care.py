@@ -280,6 +280,20 @@ class Care(ServerTest):
         self.assertIn("a program has it open", told)
         self.assertEqual(other.stop(), 0)
 
+    def test_what_is_restored_has_the_mode_of_what_it_replaces(self):
+        self.stop()
+        copy = self.path("copy.db")
+        self.run_("backup", "--db", self.server.db, "--to", copy)
+        os.chmod(copy, 0o644)
+        for mode in (0o600, 0o640):
+            os.chmod(self.server.db, mode)
+            self.run_("restore", "--db", self.server.db, "--from", copy, "--force")
+            self.assertEqual(os.stat(self.server.db).st_mode & 0o777, mode)
+            os.remove(self.server.db + ".before-restore")
+        os.remove(self.server.db)
+        self.run_("restore", "--db", self.server.db, "--from", copy)
+        self.assertEqual(os.stat(self.server.db).st_mode & 0o777, 0o600)
+
     def test_damaged_contents_are_copied_only_when_that_is_wanted(self):
         self.fill()
         self.stop()

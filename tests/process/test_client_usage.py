@@ -34,7 +34,7 @@ class Usage(ClientTest):
 
     def test_help_of_the_other_commands_lists_what_they_take(self):
         commands = re.findall(r"(?m)^  (\w+) ", binary("--help").stdout.split("Asking a server:")[0])
-        self.assertEqual(commands, ["serve", "check", "backup", "restore", "compact", "healthcheck", "version"])
+        self.assertEqual(commands, ["serve", "check", "backup", "restore", "compact", "token", "healthcheck", "version"])
         settings = listed("server/base/config.def", r'^CONFIG_\w+\((\w+), "?([^",]*)"?,')
         self.assertGreater(len(settings), 20)
         takes = {"serve": ["config", *(name for name, _ in settings)], "check": ["config", "db"],
@@ -102,7 +102,7 @@ class Usage(ClientTest):
             self.skipTest(f"there is no IPv6 here: {problem}")
         for address in ("[::1]", "[::]"):
             with tempfile.TemporaryDirectory() as folder:
-                server = Server(folder, "--listen", f"{address}:0").start()
+                server = Server(folder, "--listen", f"{address}:0", "--insecure", "true").start()
                 self.addCleanup(lambda server=server: server.process.poll() is None and server.kill())
                 self.good("healthcheck", "--listen", f"{address}:{server.port}")
                 self.assertEqual(server.stop(), 0)

@@ -149,7 +149,7 @@ class Evaluation(ServerTest):
                 ("1,2,3,4\n1,2,3,x\n", 400, csv, "", "x"),
                 ("1,2,3,4\n", 400, csv, "?outputs=3", "outputs"),
                 ("1,2,3,4\n", 400, csv, "?outputs=x", "outputs"),
-                ("1,2,3,4\n", 400, {"Content-Type": "text/csvfoo"}, "", "line 1"),
+                ("1,2,3,4\n", 400, {"Content-Type": "text/csvfoo"}, "", "does not say text/csv: line 1"),
                 ({"inputs": good, "outputs": good}, 400, {"Request-Timeout-Ms": "0"}, "", "Timeout")]:
             with self.subTest(body=str(body)[:60]):
                 data = self.evaluate(body, status, query, head)
@@ -252,7 +252,7 @@ class Conformal(ServerTest):
         self.train(20, {"method": "split", "share": 0.25})
         _, data = self.ok(400, "POST", "/v1/models/m/predict",
                           {"inputs": [[0, 0]], "intervals": [0.5, 0.9]})
-        self.assertRegex(data["detail"], r"intervals\[1\] is 0.9.*calibration rows allow no alpha")
+        self.assertRegex(data["detail"], r"intervals\[1\] is 0.9.*calibration rows allow no level above")
         _, found = self.ok(200, "POST", "/v1/models/m/evaluate", rows(5))
         self.assertIsNone(found["outputs"][0]["conformal"])
 

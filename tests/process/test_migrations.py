@@ -148,6 +148,9 @@ class Migration(unittest.TestCase):
     def test_a_registry_of_schema_2_serves_as_it_did(self):
         self.road(2)
 
+    def test_a_registry_of_schema_3_serves_as_it_did(self):
+        self.road(3)
+
     def finish(self, number):
         """What a crash left is brought to its end by the next start."""
         self.server.start()

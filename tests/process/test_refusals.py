@@ -21,7 +21,7 @@ PREDICT = [
     ('{"model":"m","inputs":[[1,[2],3]]}', 400, "an array, not a number"),
     ('{"model":"m","inputs":[[1,NaN,3]]}', 400, "line 1"),
     ('{"model":"m","inputs":[[1,-Infinity,3]]}', 400, "line 1"),
-    ('{"model":"m","inputs":[[1,1e999,3]]}', 400, "overflow"),
+    ('{"model":"m","inputs":[[1,1e999,3]]}', 400, "beyond the range"),
     ('{"model":"m","inputs":[[1,0x10,3]]}', 400, "line 1"),
     ('{"model":"m","inputs":[[1,+2,3]]}', 400, "line 1"),
     ('{"model":"m","inputs":[[1,02,3]]}', 400, "line 1"),
@@ -126,7 +126,7 @@ DOCUMENTS = [
     (changed(["posterior", "parameters", 1, 4], "x"), "row 1, column 4 is a string"),
     (changed(["posterior", "parameters", 1, 4], None), "row 1, column 4 is null"),
     (changed(["posterior", "parameters", 1, 4], float("nan")), "line"),
-    (changed(["posterior", "parameters", 2, 0], 12345).replace("12345", "1e999"), "overflow"),
+    (changed(["posterior", "parameters", 2, 0], 12345).replace("12345", "1e999"), "beyond the range"),
     (changed(["posterior", "weights"], [1, 2]), "weights"),
     (changed(["scaling"], {"inputs": []}), "scaling: inputs"),
     (changed(["scaling"], {"inputs": [{"kind": "standard", "shift": 0, "scale": 0}] * 3}), "scale"),
@@ -147,7 +147,7 @@ DOCUMENTS = [
     (full(["posterior", "predictive"], "guessed"), "guessed"),
     (full(["posterior", "members"], []), "members"),
     (full(["posterior", "members"], {}), "members"),
-    (full(["posterior", "members", 1], 3), "members[1] is not an object"),
+    (full(["posterior", "members", 1], 3), "members[1] is a number, an object is needed"),
     (full(["posterior", "members", 1, "colour"], 3), "colour"),
     (full(["posterior", "members", 2, "mean"], [1, 2]), "members[2]: mean"),
     (full(["posterior", "members", 2, "mean"], None), "members[2]: mean"),
@@ -174,7 +174,7 @@ DOCUMENTS = [
     (changed(["noise"], {"kind": "predicted"}, arch=architecture(outputs=3)), "even number"),
     (full(["scaling"], {"outputs": [{"kind": "none"}] * 4}), "2 scalers"),
     (full(["scaling"], {"outputs": [{"kind": "none"}, {"kind": "log", "shift": 0, "scale": 1}]}),
-     "output 1 is log"),
+     "scaling of output 1 is log"),
     (full(["scores", "nll"], [1]), "scores nll"),
     (full(["scores", "crps"], ["x", 1]), "scores crps[0] is a string"),
     (full(["scores", "coverage"], [[1, 2, 3]]), "scores coverage"),
@@ -184,7 +184,7 @@ DOCUMENTS = [
     (full(["calibration", "folds"], 1), "fold[1]"),
     (full(["calibration", "folds"], 3), "must be 3 rows"),
     (full(["calibration"], {**full_document()["calibration"], "folds": 3, "fold_noise": None}), "3 folds"),
-    (full(["calibration", "fold"], None), "no fold"),
+    (full(["calibration", "fold"], None), "needs the fold of each row"),
     (full(["calibration", "fold"], [0, 1]), "fold"),
     (full(["calibration", "fold", 0], 0.5), "fold[0]"),
     (full(["calibration", "fold", 0], 2), "fold[0]"),
@@ -235,7 +235,7 @@ CSV = [
     ('a,b\n1,"2\n', 400, "quote"),
     ("a,b\n", 400, "no rows"),
     ("", 400, "empty"),
-    ("a\n1\n", 400, "1 columns cannot hold"),
+    ("a\n1\n", 400, "1 columns are too few for"),
 ]
 
 
@@ -353,12 +353,12 @@ class Refusals(ServerTest):
 
     def test_bodies_that_are_too_large(self):
         self.refuse("POST", "/predict", b" " * 1000001, 413, "1000001")
-        chunked = (b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
+        chunked = (b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" +
                    b"40000\r\n" + b" " * 0x40000 + b"\r\n")
         reply = self.server.raw(chunked + (b"40000\r\n" + b" " * 0x40000 + b"\r\n") * 4 + b"0\r\n\r\n")
         self.assertIn(b" 413 ", reply.split(b"\r\n")[0])
         # An announced body over the limit is answered before it is sent.
-        reply = self.server.raw(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n"
+        reply = self.server.raw(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n"
                                 b"Expect: 100-continue\r\n\r\n")
         self.assertIn(b" 413 ", reply.split(b"\r\n")[0])
         self.refuse("POST", "/predict", {"model": "m", "inputs": [[1, 2, 3]] * 1001}, 413, "more than 1000 rows")
@@ -367,8 +367,8 @@ class Refusals(ServerTest):
                     {"Content-Type": "text/csv"})
 
     def test_clients_that_go_away(self):
-        for cut in (b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{\"model\":",
-                    b"PUT /v1/models/new HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"",
+        for cut in (b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n{\"model\":",
+                    b"PUT /v1/models/new HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"",
                     b"GET /v1/mod"):
             with socket.create_connection(("127.0.0.1", self.server.port)) as sock:
                 sock.sendall(cut)
@@ -376,9 +376,9 @@ class Refusals(ServerTest):
         self.ok(200, "POST", "/predict", GOOD)
 
     def test_pipelined_requests_are_answered_in_order(self):
-        one = (b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(GOOD)) + GOOD.encode()
-        bad = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
-        last = b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        one = (b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(GOOD)) + GOOD.encode()
+        bad = b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        last = b"HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         reply = self.server.raw(one + bad + one + last)
         statuses = [line.split()[1] for line in reply.split(b"\r\n") if line.startswith(b"HTTP/1.1")]
         if not statuses:
@@ -394,7 +394,7 @@ class Crowd(ServerTest):
 
     def test_bodies_that_take_all_the_room_keep_others_out_until_they_are_done(self):
         rows = (b"0.125,1\n" * 100000)[:900000 // 8 * 8]
-        head = (b"POST /v1/models/m/data?outputs=1 HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+        head = (b"POST /v1/models/m/data?outputs=1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
                 b"Content-Length: %d\r\n\r\n" % len(rows))
         csv = {"Content-Type": "text/csv"}
         end = time.time() + PATIENCE

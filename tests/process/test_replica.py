@@ -264,6 +264,7 @@ class Replica(ServerTest):
         self.ok(201, "PUT", "/v1/models/p", small(1))
         self.ship()
         self.replica.start()
+        self.assertEqual(self.served("p"), 1)  # a version that nobody asked for would not be read
         self.ok(201, "PUT", "/v1/models/p", small(2))
         self.ok(201, "PUT", "/v1/models/q", small(3))
         path = os.path.join(self.home, "new")

@@ -191,7 +191,7 @@ class Formats(ServerTest):
         for first in range(0, 9000, 900):
             small += self.json(x[first:first + 900], "mean")["mean"]
         body = json.dumps({"model": "m", "inputs": x, "return": ["mean", "std"]}).encode()
-        request = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+        request = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
         answer = self.server.raw(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + body)
         self.assertIn(b"chunked", answer[:400])
         ((status, text),), rest = read_answers(answer, 1)
@@ -208,10 +208,10 @@ class Formats(ServerTest):
         stream = b""
         for k, n in enumerate(sizes):
             body = json.dumps({"model": "m", "inputs": points(n, seed=k)}).encode()
-            stream += b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n%s\r\n" % (
+            stream += b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n%s\r\n" % (
                 len(body), b"Connection: close\r\n" if k == len(sizes) - 1 else b"") + body
             if k == 3:
-                stream += b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
+                stream += b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
         answers, rest = read_answers(self.server.raw(stream), len(sizes) + 1)
         self.assertEqual(rest, b"")
         self.assertEqual(answers.pop(4)[0], 400)
@@ -270,7 +270,7 @@ class Load(ServerTest):
         """A connection that has sent a request and not read anything."""
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         sock = socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE)
-        sock.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
+        sock.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
         return sock
 
     def rows(self, n, **more):

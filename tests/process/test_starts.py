@@ -199,5 +199,25 @@ class Starting(unittest.TestCase):
         self.assertIn("the disk is full", run.stderr)
 
 
+class Environment(unittest.TestCase):
+    def start(self, **variables):
+        """A start that ends at once, for its folder is not there."""
+        return binary("serve", "--db", "/nowhere/registry.db", env={**os.environ, **variables})
+
+    def test_a_misspelt_variable_is_refused_with_the_near_name(self):
+        for name, near in (("SURROGATED_MAX_ROW", "SURROGATED_MAX_ROWS"), ("SURROGATED_LISEN", "SURROGATED_LISTEN"),
+                           ("SURROGATED_TRAIN_THREAD", "SURROGATED_TRAIN_THREADS"),
+                           ("SURROGATED_REQUIRE_TOKEN", "SURROGATED_REQUIRE_TOKENS")):
+            done = self.start(**{name: "7"})
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(f"{name}: there is no such setting; did you mean {near}?", done.stderr)
+
+    def test_what_others_set_is_left_alone(self):
+        done = self.start(SURROGATED_SERVICE_HOST="10.0.0.1", SURROGATED_PORT="tcp://10.0.0.1:80",
+                          SURROGATED_PORT_80_TCP_ADDR="10.0.0.1", SURROGATED_SERVER="http://a", SURROGATED_TOKEN="x")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertNotIn("environment variable", done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -68,7 +68,7 @@ class Keys(ServerTest):
         for bad in ('""', '"', '"a', 'a"', "a b", '"a" "b"', "a,b", '"a";p=1', '"\\a"', "k" * 256,
                     '"' + "k" * 256 + '"', "\u00e9", '"\u00e9"', "a\\"):
             self.ok(400, "POST", DATA, body, key(bad))
-        raw = (f"POST {DATA} HTTP/1.1\r\nHost: x\r\nIdempotency-Key: a\r\nIdempotency-Key: b\r\n"
+        raw = (f"POST {DATA} HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: a\r\nIdempotency-Key: b\r\n"
                f"Content-Length: 2\r\nConnection: close\r\n\r\n{{}}").encode()
         self.assertIn(b" 400 ", self.server.raw(raw))
 

@@ -245,7 +245,7 @@ def check_conf(tree):
     """deploy/surrogated.conf: every setting, with its default where the line is commented out."""
     path = "deploy/surrogated.conf"
     wanted = config(tree)
-    lines = re.findall(r"(?m)^(# ?)?([a-z_]+) = (\S+)", tree.read(path))
+    lines = re.findall(r"(?m)^(# ?)?([a-z_]+) =(?: +([^\s#]\S*))?", tree.read(path))
     names = [name for _, name, _ in lines]
     for name in sorted(wanted.keys() - set(names)):
         yield f"{path}: the setting {name} is missing"

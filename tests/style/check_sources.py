@@ -12,7 +12,7 @@ import sys
 # The rooms of core/ in their order: each may use itself and those before it.
 ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict", "train"]
 CORE = ["core/" + room for room in ROOMS]
-STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care")]
+STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
 BELOW_API = CORE + STORE + ["server/base", "server/formats", "server/documents", "server/live",
                             "server/jobs", "server/http"]
 # A file may include from its own folder and from those in its list.
@@ -28,6 +28,7 @@ LAYERS = {
     "server/store/jobs": CORE + ["server/base", "server/store/sqlite", "server/store/models",
                                  "server/store/data", "schema"],
     "server/store/care": CORE + ["server/base", *STORE[:4], "schema"],
+    "server/store/access": CORE + ["server/base", "server/store/sqlite", "schema"],
     "server/store": CORE + ["server/base", *STORE],
     "server/live": CORE + STORE + ["server/base"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
@@ -50,7 +51,7 @@ OWNERS = {
     "microhttpd.h": ["server/http/serve.c", "server/http/worker.c"],
     "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
-    "gnutls/": ["server/base/digest.c"],
+    "gnutls/": ["server/base/digest.c", "server/http/tls.h"],
     "sleef.h": ["tests/bench/"],
     "Random123/": ["core/base/rng.c"],
     "cblas.h": ["core/math/gemm.h"],

@@ -69,7 +69,7 @@ static inline struct train_spec spec_of(enum solver_kind kind, bool small)
 {
     struct train_spec spec = train_defaults(kind);
     struct solver_settings *s = &spec.settings;
-    bool many = kind == SOLVER_ENSEMBLE || kind == SOLVER_RMS;
+    bool many = s->members > 1;
     spec.arch.width = small ? 3 : 5;
     spec.arch.layers = 1;
     spec.validation = small ? 0.2 : 0.0;

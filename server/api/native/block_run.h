@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many rows predicted block by block, for whoever adds up what the predictions are worth. Each
+ * Many rows predicted block by block, for handlers that add up scores of the predictions. Each
  * block takes its turn among the predictions of other requests (live/batcher); the compute thread
  * that has finished one hands in the next. So no HTTP thread waits, and beyond the rows only one
  * block is in memory.
@@ -18,7 +18,7 @@ struct block_run {
     const struct request *req;
     int64_t deadline_ns; /* by clock_ns; 0: none */
     /*
-     * Takes what `item` tells of the present block: its error, or else `result`. True: predict
+     * Takes the outcome of the present block: the error in `item`, or else `result`. True: predict
      * another block, which block_run_next or block_run_begin has prepared.
      */
     bool (*add)(void *ctx);
@@ -35,7 +35,7 @@ struct block_run {
     struct arena arena; /* of the result */
 };
 
-/* Prepares the first block; block: what to predict, its n the most rows at a time. ERR_INVALID. */
+/* Prepares the first block; block: what to predict, at most its n rows at a time. ERR_INVALID. */
 enum err_code block_run_begin(struct block_run *run, const struct model *model,
                               const struct data *rows, const struct predict_request *block,
                               struct err *err) MUST_CHECK;
@@ -48,7 +48,7 @@ bool block_run_at_once(struct block_run *run) MUST_CHECK;
 
 /*
  * Predicts and adds every block. With a connection that can be put aside this is done by other
- * threads, and *later.run is called in the end; *waits tells. ERR_QUEUE_FULL.
+ * threads, and *later.run is called in the end; *waits is then true. ERR_QUEUE_FULL.
  */
 enum err_code block_run_all(struct block_run *run, struct response *res, const struct later *later,
                             bool *waits, struct err *err) MUST_CHECK;

@@ -5,6 +5,7 @@
  */
 #include "api/handlers.h"
 
+#include "api/aside.h"
 #include "api/native/block_run.h"
 #include "api/native/labelled.h"
 #include "api/native/prediction_request.h"
@@ -21,6 +22,8 @@ struct evaluate_work {
     struct scoring scoring;
     struct block_run run;
     struct err err;
+    const char *model;
+    struct version_ref version;
 };
 
 static enum err_code read_rows(struct evaluate_work *e, struct err *err)
@@ -91,37 +94,64 @@ static enum err_code finish_work(void *ctx, struct response *res, struct err *er
     return err->code;
 }
 
+/* Reads the rows for the model that was found. */
+static enum err_code prepare(struct evaluate_work *e, struct err *err)
+{
+    if (read_rows(e, err) != ERR_OK || begin_scoring(e, err) != ERR_OK) {
+        drop_work(e);
+    }
+    return err->code;
+}
+
+/* On the connection's thread, once rows and model are there. */
+static enum err_code go_on(void *ctx, struct response *res, struct err *err)
+{
+    struct evaluate_work *e = ctx;
+    const struct later later = {.run = finish_work, .drop = drop_work, .ctx = e};
+    bool waits = false;
+    if (block_run_at_once(&e->run)) {
+        (void)add_block(e);
+    } else if (block_run_all(&e->run, res, &later, &waits, err) != ERR_OK) {
+        drop_work(e);
+        return err->code;
+    }
+    return waits ? ERR_OK : finish_work(e, res, err);
+}
+
+/* On another thread: what takes long. */
+static enum err_code prepare_aside(void *ctx, struct request *req, struct response *res,
+                                   struct err *err)
+{
+    struct evaluate_work *e = ctx;
+    (void)req;
+    if (models_find(e->app->models, e->model, &e->version, &e->served, err) != ERR_OK ||
+        prepare(e, err) != ERR_OK) {
+        return err->code;
+    }
+    res->later = (struct later){.run = go_on, .drop = drop_work, .ctx = e};
+    return ERR_OK;
+}
+
 enum err_code handle_evaluate(struct app *app, const struct request *req, struct response *res,
                               struct err *err)
 {
     struct evaluate_work *e = arena_zalloc_array(req->arena, 1, sizeof *e);
-    const struct later later = {.run = finish_work, .drop = drop_work, .ctx = e};
-    const char *name;
-    struct version_ref version = {.kind = VERSION_DEFAULT};
-    bool waits = false;
     if (e == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
     e->app = app;
     e->req = req;
+    e->version = (struct version_ref){.kind = VERSION_DEFAULT};
     e->run = (struct block_run){.app = app, .req = req, .add = add_block, .ctx = e};
     err_clear(&e->err);
-    if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        (req->n_params > 1 && version_ref_parse(req->params[1], &version, err) != ERR_OK) ||
-        prediction_request_deadline(req, &e->run.deadline_ns, err) != ERR_OK ||
-        models_find(app->models, name, &version, &e->served, err) != ERR_OK) {
+    if (reply_model_name(req->params[0], &e->model, err) != ERR_OK ||
+        (req->n_params > 1 && version_ref_parse(req->params[1], &e->version, err) != ERR_OK) ||
+        prediction_request_deadline(req, &e->run.deadline_ns, err) != ERR_OK) {
         return err->code;
     }
-    if (read_rows(e, err) == ERR_OK && begin_scoring(e, err) == ERR_OK) {
-        if (block_run_at_once(&e->run)) {
-            (void)add_block(e);
-        } else {
-            err_kept(block_run_all(&e->run, res, &later, &waits, err));
-        }
+    if (!aside_is_large(req) &&
+        models_find_loaded(app->models, e->model, &e->version, &e->served)) {
+        return prepare(e, err) == ERR_OK ? go_on(e, res, err) : err->code;
     }
-    if (err->code != ERR_OK) {
-        drop_work(e);
-        return err->code;
-    }
-    return waits ? ERR_OK : finish_work(e, res, err);
+    return aside_run(app, prepare_aside, e, req, res, err);
 }

@@ -294,7 +294,8 @@ enum err_code handle_job_events(struct app *app, const struct request *req, stru
     *s = (struct stream){.app = app, .req = req, .after = events_newest(app->events)};
     if (reply_number(req->params[0], "job", &s->job, err) != ERR_OK ||
         read_last_id(req, &id, &given, err) != ERR_OK ||
-        job_store_get(app->db, s->job, &row, err) != ERR_OK) {
+        job_store_get(app->db, s->job, &row, err) != ERR_OK ||
+        access_check_model(req, row.model, err) != ERR_OK) {
         return err->code;
     }
     response_header(res, "Cache-Control", "no-store");

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define LIST_LIMIT 1000
+#define MEGABYTE   1000000
 
 /* The whole document of a job as it is now. */
 static enum err_code write_job(struct app *app, struct json_write *json, int64_t id,
@@ -28,6 +29,18 @@ static enum err_code write_job(struct app *app, struct json_write *json, int64_t
     return job_doc_write(app, json, &row, err);
 }
 
+/* May this request name the job's model? */
+static enum err_code check_job(struct app *app, const struct request *req, int64_t id,
+                               struct err *err)
+{
+    struct job_row row;
+    if (req->models == NULL) {
+        return ERR_OK;
+    }
+    return job_store_get(app->db, id, &row, err) == ERR_OK ? access_check_model(req, row.model, err)
+                                                           : err->code;
+}
+
 /* The request as the job keeps it; an empty body: as the default version was trained. */
 static enum err_code complete_request(struct app *app, const struct request *req, const char *model,
                                       struct textbuf *out, int *priority, struct err *err)
@@ -36,7 +49,10 @@ static enum err_code complete_request(struct app *app, const struct request *req
     const struct train_request request = {.db = app->db,
                                           .models = app->models,
                                           .model = model,
-                                          .spec = req->n_body > 0 ? &spec : NULL};
+                                          .spec = req->n_body > 0 ? &spec : NULL,
+                                          .n_threads = app->config->train_threads,
+                                          .max_bytes =
+                                              (int64_t)app->config->train_memory_mb * MEGABYTE};
     if (req->n_body == 0 || job_json_parse(req->body, req->n_body, &spec, err) == ERR_OK) {
         err_kept(train_request_write(&request, out, priority, err));
     }
@@ -126,7 +142,9 @@ enum err_code handle_jobs_list(struct app *app, const struct request *req, struc
     json_write_object(&json, NULL);
     json_write_array(&json, "jobs");
     for (size_t i = 0; i < n_rows; i++) {
-        job_doc_write_row(app, &json, &rows[i]);
+        if (access_sees(req, rows[i].model)) {
+            job_doc_write_row(app, &json, &rows[i]);
+        }
     }
     json_write_array_end(&json);
     json_write_object_end(&json);
@@ -141,7 +159,7 @@ enum err_code handle_job_get(struct app *app, const struct request *req, struct 
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
     if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
-        write_job(app, &json, id, err) != ERR_OK) {
+        check_job(app, req, id, err) != ERR_OK || write_job(app, &json, id, err) != ERR_OK) {
         return err->code;
     }
     return reply_json(res, 200, &json, err);
@@ -155,6 +173,7 @@ enum err_code handle_job_delete(struct app *app, const struct request *req, stru
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
     if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
+        check_job(app, req, id, err) != ERR_OK ||
         trainer_cancel(app->trainer, id, &row, err) != ERR_OK) {
         return err->code;
     }
@@ -216,7 +235,7 @@ enum err_code handle_job_curves(struct app *app, const struct request *req, stru
         return err_set(err, ERR_NOMEM, "no memory for the curves of a job");
     }
     if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
-        get_curves(app, id, curves, err) != ERR_OK) {
+        check_job(app, req, id, err) != ERR_OK || get_curves(app, id, curves, err) != ERR_OK) {
         return err->code;
     }
     json_write_object(&json, NULL);

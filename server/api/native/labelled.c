@@ -22,6 +22,7 @@ enum err_code labelled_parse(const struct request *req, int max_rows, struct lab
         out->x = tensors[0];
         out->y = tensors[1];
     }
+    reply_explain_syntax(req, err);
     return err->code;
 }
 

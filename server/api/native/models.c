@@ -75,7 +75,9 @@ enum err_code handle_models_list(struct app *app, const struct request *req, str
     json_write_object(&json, NULL);
     json_write_array(&json, "models");
     for (size_t i = 0; i < n_rows; i++) {
-        write_model_row(&json, NULL, &rows[i]);
+        if (access_sees(req, rows[i].model)) {
+            write_model_row(&json, NULL, &rows[i]);
+        }
     }
     json_write_array_end(&json);
     json_write_object_end(&json);
@@ -121,6 +123,18 @@ static enum err_code read_promote(const struct request *req, bool *promote, stru
     return ERR_OK;
 }
 
+/* Loaded versions leave when there is no memory to build another beside them. */
+static enum err_code parse_document(struct app *app, const struct request *req, struct model **out,
+                                    struct err *err)
+{
+    if (model_json_parse(req->body, req->n_body, req->arena, out, err) == ERR_NOMEM) {
+        models_evict_all(app->models, NULL);
+        err_clear(err);
+        err_kept(model_json_parse(req->body, req->n_body, req->arena, out, err));
+    }
+    return err->code;
+}
+
 enum err_code handle_model_put(struct app *app, const struct request *req, struct response *res,
                                struct err *err)
 {
@@ -132,7 +146,7 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
     struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
         read_promote(req, &promote, err) != ERR_OK ||
-        model_json_parse(req->body, req->n_body, req->arena, &model, err) != ERR_OK) {
+        parse_document(app, req, &model, err) != ERR_OK) {
         return err->code;
     }
     struct put_request put = {.model = name,

@@ -4,6 +4,7 @@
 
 #include "api/reply.h"
 #include "base/log_writer.h"
+#include "base/mem_budget.h"
 #include "base/version.h"
 #include "math/vtanh.h"
 #include "store/jobs/job_read.h"
@@ -106,13 +107,16 @@ enum err_code handle_readyz(struct app *app, const struct request *req, struct r
 static void update_gauges(const struct app *app)
 {
     struct metrics *metrics = app->metrics;
-    int n_models = 0;
-    size_t n_bytes = 0;
     int64_t jobs[JOB_CANCELLED + 1];
     struct err ignored = ERR_INIT;
-    models_totals(app->models, &n_models, &n_bytes);
-    metrics_set(&metrics->models_loaded, n_models);
-    metrics_set(&metrics->model_bytes, (long long)n_bytes);
+    const struct models_totals models = models_totals(app->models);
+    metrics_set(&metrics->models_loaded, models.n_models);
+    metrics_set(&metrics->model_bytes, (long long)models.n_bytes);
+    metrics_set(&metrics->models_read, (long long)models.n_reads);
+    metrics_set(&metrics->models_evicted, (long long)models.n_evicted);
+    metrics_set(&metrics->answer_bytes, (long long)atomic_load(&app->answer_bytes));
+    metrics_set(&metrics->memory_budget, (long long)mem_budget_get());
+    metrics_set(&metrics->memory_refusals, mem_budget_refusals());
     if (app->log->writer != NULL) {
         struct log_counts lines = log_writer_counts(app->log->writer);
         metrics_set(&metrics->log_dropped, lines.dropped);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /predict, and the same with the model or its version in the path. A small request is
- * answered at once; any other is suspended while compute threads work on it (live/batcher) and is
- * continued by answer_and_release.
+ * POST /predict, and the same with the model or its version in the path. A small request for a
+ * model in memory is answered at once. One with a large body is read by another thread, which also
+ * reads a model that is not in memory (api/aside). Much work is done by compute threads
+ * (live/batcher). The request is suspended meanwhile.
  */
 #include "api/handlers.h"
 
+#include "api/aside.h"
+#include "api/native/answer_room.h"
 #include "api/native/predict_answer.h"
+#include "base/mem_budget.h"
 
 #include <string.h>
 
@@ -19,11 +23,14 @@ struct prediction {
     struct predict_result result;
     struct batch_item item;
     int64_t parsed_ns; /* 0: its phases are not measured */
+    struct answer_claim claim;
+    bool is_read; /* the request is */
 };
 
 static void release_model(void *ctx)
 {
     struct prediction *p = ctx;
+    answer_room_release(&p->claim);
     served_unref(p->served);
 }
 
@@ -63,8 +70,14 @@ static enum err_code write_answer(struct prediction *p, struct response *res, st
 static enum err_code answer_and_release(void *ctx, struct response *res, struct err *err)
 {
     struct prediction *p = ctx;
-    err_kept(write_answer(p, res, err));
-    release_model(p);
+    enum mem_kind kind = mem_kind_use(MEM_ANSWERS);
+    if (write_answer(p, res, err) == ERR_OK) {
+        answer_room_hand_over(&p->claim, res);
+    } else {
+        answer_room_release(&p->claim);
+    }
+    served_unref(p->served);
+    mem_kind_use(kind);
     return err->code;
 }
 
@@ -95,11 +108,16 @@ static enum err_code compute_or_queue(struct prediction *p, bool *later, struct 
                                   .timed = p->parsed_ns != 0,
                                   .err = ERR_INIT};
     if (prediction_request_check_width(&p->request, p->served->model->d, err) != ERR_OK ||
-        predict_check(p->served->model, &p->request.predict, err) != ERR_OK) {
+        predict_check(p->served->model, &p->request.predict, err) != ERR_OK ||
+        answer_room_claim(p->app, predict_bytes(p->served->model, &p->request.predict), &p->claim,
+                          err) != ERR_OK) {
         return err->code;
     }
     *later = false;
-    if (batcher_run(batcher, &p->item)) {
+    enum mem_kind kind = mem_kind_use(MEM_ANSWERS);
+    bool done = batcher_run(batcher, &p->item);
+    mem_kind_use(kind);
+    if (done) {
         return ERR_OK;
     }
     if (p->req->ops == NULL) {
@@ -110,31 +128,65 @@ static enum err_code compute_or_queue(struct prediction *p, bool *later, struct 
     return batcher_admit(batcher, &p->item, err);
 }
 
-enum err_code handle_predict(struct app *app, const struct request *req, struct response *res,
-                             struct err *err)
+/* On the connection's thread, once request and model are there. */
+static enum err_code go_on(void *ctx, struct response *res, struct err *err)
 {
-    struct prediction *p = arena_zalloc_array(req->arena, 1, sizeof *p);
+    struct prediction *p = ctx;
     bool later = false;
-    if (p == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the request");
-    }
-    p->app = app;
-    p->req = req;
-    if (prediction_request_read(req, app->config->max_rows, &p->request, err) != ERR_OK ||
-        models_find(app->models, p->request.model, &p->request.version, &p->served, err) !=
-            ERR_OK) {
-        return err->code;
-    }
-    p->parsed_ns = metrics_samples(req->arrived_ns) ? clock_ns() : 0;
+    p->parsed_ns = metrics_samples(p->req->arrived_ns) ? clock_ns() : 0;
     if (compute_or_queue(p, &later, err) != ERR_OK) {
-        served_unref(p->served);
+        release_model(p);
         return err->code;
     }
     if (!later) {
         return answer_and_release(p, res, err);
     }
     res->later = (struct later){.run = answer_and_release, .drop = release_model, .ctx = p};
-    req->ops->suspend(req->exchange);
-    batcher_submit(app->batcher, &p->item);
+    p->req->ops->suspend(p->req->exchange);
+    batcher_submit(p->app->batcher, &p->item);
     return ERR_OK;
+}
+
+static enum err_code read_request(struct prediction *p, struct err *err)
+{
+    p->is_read = true;
+    if (prediction_request_read(p->req, p->app->config->max_rows, &p->request, err) == ERR_OK) {
+        err_kept(access_check_model(p->req, p->request.model, err));
+    }
+    return err->code;
+}
+
+/* On another thread: what takes long. */
+static enum err_code prepare_aside(void *ctx, struct request *req, struct response *res,
+                                   struct err *err)
+{
+    struct prediction *p = ctx;
+    (void)req;
+    if ((!p->is_read && read_request(p, err) != ERR_OK) ||
+        models_find(p->app->models, p->request.model, &p->request.version, &p->served, err) !=
+            ERR_OK) {
+        return err->code;
+    }
+    res->later = (struct later){.run = go_on, .drop = release_model, .ctx = p};
+    return ERR_OK;
+}
+
+enum err_code handle_predict(struct app *app, const struct request *req, struct response *res,
+                             struct err *err)
+{
+    struct prediction *p = arena_zalloc_array(req->arena, 1, sizeof *p);
+    if (p == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the request");
+    }
+    p->app = app;
+    p->req = req;
+    if (!aside_is_large(req)) {
+        if (read_request(p, err) != ERR_OK) {
+            return err->code;
+        }
+        if (models_find_loaded(app->models, p->request.model, &p->request.version, &p->served)) {
+            return go_on(p, res, err);
+        }
+    }
+    return aside_run(app, prepare_aside, p, req, res, err);
 }

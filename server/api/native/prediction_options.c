@@ -49,7 +49,8 @@ static enum err_code read_return(const json_t *object, unsigned *want, struct er
         return ERR_OK;
     }
     if (!json_is_array(list) || json_array_size(list) == 0) {
-        return err_set(err, ERR_INVALID, "return is not a non-empty array of names");
+        return err_set(err, ERR_INVALID, "return is %s, an array of names is needed",
+                       json_is_array(list) ? "an empty array" : json_read_kind(list));
     }
     *want = 0;
     for (size_t i = 0; i < json_array_size(list); i++) {

@@ -14,7 +14,7 @@
 #define PREDICTION_OPTIONS_DEFAULT ((unsigned)(PREDICT_MEAN | PREDICT_VARIANCE))
 #define PREDICTION_OPTIONS_MAX     (2 + PREDICT_N_RESULTS)
 
-/* The form of a value, for those who do not have it as JSON. */
+/* The form of a value, for reading it from the query instead of JSON. */
 enum option_form { OPTION_TEXT, OPTION_NAMES, OPTION_NUMBER, OPTION_NUMBERS };
 
 struct prediction_option {

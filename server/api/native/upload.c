@@ -133,8 +133,11 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
     const struct json_tensor *x = &tensors[0];
     const struct json_tensor *y = &tensors[1];
     if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2}, req->arena,
-                          &body, err) != ERR_OK ||
-        json_read_check_keys(body, "body", keys, err) != ERR_OK ||
+                          &body, err) != ERR_OK) {
+        reply_explain_syntax(req, err);
+        return err->code;
+    }
+    if (json_read_check_keys(body, "body", keys, err) != ERR_OK ||
         json_tensor_check(x, body, 0, err) != ERR_OK ||
         json_tensor_check(y, body, 0, err) != ERR_OK ||
         read_provenance(body, req->arena, up, err) != ERR_OK) {
@@ -204,7 +207,7 @@ static enum err_code read_table(struct app *app, const struct request *req, cons
     }
     int k = is_csv ? csv.k : npy.k;
     if (k <= up->data.o) {
-        return err_set(err, ERR_SHAPE, "%d columns cannot hold %d outputs and an input", k,
+        return err_set(err, ERR_SHAPE, "%d columns are too few for %d outputs and an input", k,
                        up->data.o);
     }
     if (k - up->data.o > ARCH_MAX_INPUTS) {

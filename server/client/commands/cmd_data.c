@@ -156,7 +156,7 @@ static enum err_code send_one(struct append *up, const struct payload *payload, 
                         .retry_s = up->retry_s,
                         .repeats = true};
     enum err_code code = client_call(up->client, &call, &answer, err);
-    /* Only a status of 4xx means that nothing was stored; the 504 of a proxy tells nothing. */
+    /* Only a status of 4xx means that nothing was stored; the 504 of a proxy says nothing. */
     up->may_be_there |= answer.status / 100 != 4 && connection_reached(up->client->connection);
     up->is_other = answer.status == 422;
     if (code == ERR_OK) {

@@ -43,7 +43,7 @@ struct watch {
 
 #define N_UNFINISHED 2 /* of the states, which begin with these */
 
-/* Its place among the states; -1: it is none. */
+/* Its place among the states; -1: it is not one. */
 static int find_state(const char *state)
 {
     int i = 0;
@@ -102,7 +102,7 @@ static enum err_code report_end(struct watch *w, const json_t *job, struct err *
     return ERR_OK;
 }
 
-/* After Ctrl-C: tells that the job goes on, or cancels it if --cancel-on-interrupt is given. */
+/* After Ctrl-C: says that the job goes on, or cancels it if --cancel-on-interrupt is given. */
 static enum err_code end_interrupted(struct watch *w, struct err *err)
 {
     struct answer answer = {.status = 0};
@@ -269,7 +269,7 @@ static enum err_code follow_stream(struct watch *w, struct err *err)
         err_set(err, ERR_NOMEM, "no memory for an event");
     } else if (answer.status == 404 || answer.status == 405 || answer.status == 429 ||
                answer.status == 503 || answer.status == 204) {
-        /* No such route, no such job, or no room: asking for the job tells which. */
+        /* No such route, no such job, or no room: asking for the job shows which. */
         w->polls = answer.status == 404 || answer.status == 405;
         err_clear(err);
         err_kept(poll_job(w, err));

@@ -253,6 +253,15 @@ static enum err_code refuse_restore(const struct backup_request *request, struct
     return db_file_refuse(to, false, err);
 }
 
+/* Others may read a backup and not the registry: it gets the mode of the one that it replaces. */
+static enum err_code set_mode(const struct copy *copy, const char *to, struct err *err)
+{
+    struct stat about;
+    mode_t mode = stat(to, &about) == 0 ? (about.st_mode & 0777) | 0600 : 0600;
+    return fchmod(copy->fd, mode) == 0 ? ERR_OK
+                                       : system_error(err, copy->path, "its rights cannot be set");
+}
+
 /* Root may restore for another user: the copy gets the owner of the registry, or of its folder. */
 static enum err_code give_to_owner(const struct copy *copy, const char *to, struct err *err)
 {
@@ -349,6 +358,7 @@ enum err_code backup_restore(const struct backup_request *asked, struct check_re
         db_file_lock(request->to, &lock, err) != ERR_OK || refuse_restore(request, err) != ERR_OK ||
         examine_file(request->from, request, "the backup", report, err) != ERR_OK ||
         copy_make(&copy, request, report, err) != ERR_OK ||
+        set_mode(&copy, request->to, err) != ERR_OK ||
         give_to_owner(&copy, request->to, err) != ERR_OK ||
         move_registry_aside(request->to, err) != ERR_OK) {
         goto done;

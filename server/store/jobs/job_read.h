@@ -15,8 +15,7 @@
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };
 
 const char *job_state_name(enum job_state state); /* "queued", ... */
-/* False: there is no such state. */
-bool job_state_find(const char *name, enum job_state *state);
+struct names job_state_known(void);
 
 struct job_row {
     int64_t id;
@@ -37,9 +36,6 @@ struct job_row {
     int64_t base_version;              /* where its last attempt started; 0: a cold start */
     bool promoted;                     /* its version became the default */
 };
-
-const char *job_state_name(enum job_state state); /* "queued", ... */
-struct names job_state_known(void);
 
 /* ERR_NOT_FOUND. */
 enum err_code job_store_get(struct db *db, int64_t id, struct job_row *row,

@@ -83,12 +83,12 @@ static const struct refusal requests[] = {
      "settings: key \"epsilon\" belongs here when the solver is mala, hmc or nuts, not ensemble; "
      "another belongs under \"optimizer\""},
     /* neither */
-    {"[]", "request is not an object"},
+    {"[]", "request is an array, an object is needed"},
     {"{}", "request: solver is missing"},
     {"{\"solver\":\"ensemble\",\"noise\":{}}", "noise: kind is missing"},
-    {"{\"solver\":\"ensemble\",\"optimizer\":null}", "optimizer is not an object"},
+    {"{\"solver\":\"ensemble\",\"optimizer\":null}", "optimizer is null, an object is needed"},
     {"{\"solver\":\"ensemble\",\"priority\":101}",
-     "request: priority is not an integer from -100 to 100"},
+     "request: priority is 101, an integer from -100 to 100 is needed"},
     {"{\"solver\":\"ensemble\",\"gate\":null,\"prior\":null,\"limits\":null}", NULL},
     {"{\"solver\":\"ensemble\",\"architecture\":{\"final\":null}}", NULL},
 };

@@ -189,7 +189,7 @@ START_TEST(a_list_of_objects_may_hold_a_tensor_each)
 }
 END_TEST
 
-START_TEST(a_list_has_a_most_of_objects)
+START_TEST(a_list_has_a_limit_of_objects)
 {
     struct json_tensor t = {.key = "p.l[].w"};
     struct arena arena = ARENA_INIT;
@@ -259,7 +259,7 @@ int main(void)
     tcase_add_test(tc, a_stream_without_memory_says_so);
     tcase_add_test(tc, a_tensor_may_lie_in_an_object);
     tcase_add_test(tc, a_list_of_objects_may_hold_a_tensor_each);
-    tcase_add_test(tc, a_list_has_a_most_of_objects);
+    tcase_add_test(tc, a_list_has_a_limit_of_objects);
     tcase_add_test(tc, npy_comes_back);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

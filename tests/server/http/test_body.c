@@ -67,25 +67,67 @@ START_TEST(one_that_is_too_long_is_let_go_and_read_within_reason)
 }
 END_TEST
 
-START_TEST(a_full_room_refuses_the_next_and_has_room_again)
+START_TEST(a_body_may_become_as_large_as_the_room_that_is_left)
 {
-    struct body bodies[3] = {{.data = NULL}};
+    struct body bodies[2] = {{.data = NULL}, {.data = NULL}};
     struct err err = ERR_INIT;
+    room.max = 3 * (LIMIT + 1);
     ck_assert_int_eq(append(&bodies[0], LIMIT, &err), ERR_OK);
     ck_assert_int_eq(append(&bodies[1], LIMIT, &err), ERR_OK);
-    ck_assert_int_eq(append(&bodies[2], 1000, &err), ERR_OK);
-    size_t held = atomic_load(&room.held);
-    ck_assert_uint_le(held, MAX);
-    ck_assert_int_eq(append(&bodies[2], 70000, &err), ERR_BUSY);
+    body_release(&bodies[1], &room);
+    room.max--; /* one byte less */
+    ck_assert_int_eq(append(&bodies[1], LIMIT, &err), ERR_BUSY);
     ck_assert_int_gt(err.retry_s, 0);
-    ck_assert_ptr_null(bodies[2].data);
+    ck_assert_ptr_null(bodies[1].data);
+    ck_assert_uint_eq(atomic_load(&room.held), bodies[0].capacity);
     body_release(&bodies[0], &room);
     err_clear(&err);
-    bodies[2].n = 0;
-    ck_assert_int_eq(append(&bodies[2], LIMIT, &err), ERR_OK);
+    ck_assert_int_eq(append(&bodies[1], LIMIT, &err), ERR_OK);
     body_release(&bodies[1], &room);
-    body_release(&bodies[2], &room);
     ck_assert_uint_eq(atomic_load(&room.held), 0);
+}
+END_TEST
+
+/* Bodies that grow as far as they can and then trickle do not shut others out. */
+START_TEST(many_bodies_together_leave_room_for_another)
+{
+    enum { MANY = 134 };
+    struct body bodies[MANY] = {{.data = NULL}};
+    struct body another = {.data = NULL};
+    struct err err = ERR_INIT;
+    room.max = 40 * (size_t)LIMIT;
+    for (int i = 0; i < MANY; i++) {
+        while (bodies[i].n < LIMIT && err.code == ERR_OK) {
+            /* Stops one step before it would be refused. */
+            size_t size = LIMIT - bodies[i].n < 8192 ? LIMIT - bodies[i].n : 8192;
+            size_t need = bodies[i].n + size + 1;
+            size_t others = atomic_load(&room.held) - bodies[i].capacity;
+            size_t left = room.max > others ? room.max - others : 0;
+            if (need + need / 4 > BODY_SMALL && need + need / 4 > left / 2) {
+                break;
+            }
+            ck_assert_int_eq(append(&bodies[i], size, &err), ERR_OK);
+        }
+        ck_assert_uint_le(atomic_load(&room.held), room.max + MANY * BODY_SMALL);
+    }
+    ck_assert_int_eq(append(&another, 50000, &err), ERR_OK);
+    body_release(&another, &room);
+    for (int i = 0; i < MANY; i++) {
+        body_release(&bodies[i], &room);
+    }
+    ck_assert_uint_eq(atomic_load(&room.held), 0);
+}
+END_TEST
+
+START_TEST(no_more_room_is_taken_than_a_quarter_beyond_what_has_arrived)
+{
+    struct body body = {.data = NULL};
+    struct err err = ERR_INIT;
+    while (body.n + 1000 <= LIMIT) {
+        ck_assert_int_eq(append(&body, 1000, &err), ERR_OK);
+        ck_assert_uint_le(body.capacity, body.n + body.n / 4 + 4096);
+    }
+    body_release(&body, &room);
 }
 END_TEST
 
@@ -165,7 +207,9 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, pieces_of_any_size_make_the_whole);
     tcase_add_test(tc, one_that_is_too_long_is_let_go_and_read_within_reason);
-    tcase_add_test(tc, a_full_room_refuses_the_next_and_has_room_again);
+    tcase_add_test(tc, a_body_may_become_as_large_as_the_room_that_is_left);
+    tcase_add_test(tc, many_bodies_together_leave_room_for_another);
+    tcase_add_test(tc, no_more_room_is_taken_than_a_quarter_beyond_what_has_arrived);
     tcase_add_test(tc, a_body_alone_may_be_larger_than_the_room);
     tcase_add_test(tc, short_memory_is_told_and_counted_right);
     tcase_add_test(tc, threads_share_it);

@@ -151,6 +151,9 @@ int loopback_send(struct loopback *loop, const struct loopback_request *request,
         memcpy(answer->out, res.body != NULL ? res.body : "", len);
         answer->out[len] = '\0';
     }
+    if (res.source.read == NULL && res.source.release != NULL) {
+        res.source.release(res.source.ctx);
+    }
     arena_release(&arena);
     return res.status;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/health.h"
+#include "api/health.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/notify.h"
+#include "notify.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -266,6 +266,8 @@ class Models(Watched):
                        "(SELECT id FROM models WHERE name = 'bad')")
         db.close()
         self.server.start()
+        self.wait_ready(200)  # it is read when it is first asked for
+        self.assertEqual(self.server.request("POST", "/v1/models/bad/predict", {"inputs": [0.1, 0.2, 0.3]})[0], 500)
         reason = self.parts()["models"]
         self.assertEqual(reason, "1 model could not be loaded, model bad among them")
         self.ok(200, "POST", "/predict", {"model": "good", "inputs": [0.1, 0.2, 0.3]})

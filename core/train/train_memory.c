@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/train_memory.h"
+
+#include "fit/objective.h"
+
+#define MEGABYTE   1e6
+#define ROW_COPIES 6.0 /* rows in the user's units, scaled, in parts, in the order of a fit */
+#define FIT_VECTORS                                                                                \
+    16.0 /* of K: parameters, gradient, best, moments, sums of tiles, checkpoint                   \
+          */
+#define FITTED_VECTORS                                                                             \
+    4.0                 /* of K, of each network that is fitted: its parameters, its Gaussian      \
+                         */
+#define LBFGS_PAIRS 2.0 /* vectors of K for each step that is remembered */
+#define STATES      3.0 /* of each block, for a tile of rows: forward, backward and the sums */
+
+static double smaller(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+/* Numbers of one thread that fits a network or moves a chain. */
+static double thread_values(const struct train_spec *spec, const struct resnet *net, double n_rows)
+{
+    const struct arch *a = &net->arch;
+    double blocks = net->n_blocks;
+    double width = a->width;
+    double tile = smaller(OBJECTIVE_TILE, n_rows);
+    double batch = spec->settings.batch_size > 0 ? spec->settings.batch_size : n_rows;
+    double values = FIT_VECTORS * net->n_params + blocks * (width + 1.0) * width;
+    values += tile * (STATES * blocks * width + 4.0 * (a->inputs + a->outputs));
+    values += smaller(batch, n_rows) * (a->inputs + a->outputs);
+    if (spec->settings.optim.kind == OPTIM_LBFGS) {
+        values += LBFGS_PAIRS * spec->settings.optim.history * net->n_params;
+    }
+    return values;
+}
+
+/* Posteriors that are kept side by side: cross-conformal calibration keeps one of each fold. */
+static double count_folds(const struct train_spec *spec, double n_rows)
+{
+    switch (spec->calibration.method) {
+    case CONFORMAL_CV_PLUS:
+        return spec->calibration.folds;
+    case CONFORMAL_JACKKNIFE_PLUS:
+        return n_rows;
+    case CONFORMAL_NONE:
+    case CONFORMAL_SPLIT:
+        break;
+    }
+    return 1.0;
+}
+
+enum err_code train_memory(const struct train_spec *spec, int64_t n_rows, int n_threads,
+                           struct train_size *out, struct err *err)
+{
+    struct resnet net;
+    if (resnet_init(&net, &spec->arch, err) != ERR_OK) {
+        return err->code;
+    }
+    double k = net.n_params;
+    double networks = solver_n_networks(spec->solver, &spec->settings);
+    double threads = smaller(n_threads, networks);
+    double draws = solver_n_draws(spec->solver, &spec->settings);
+    double values = (double)n_rows * (spec->arch.inputs + spec->arch.outputs) * ROW_COPIES;
+    *out = (struct train_size){.n_params = k, .n_draws = draws * count_folds(spec, (double)n_rows)};
+    values += FITTED_VECTORS * networks * k;
+    values += threads * thread_values(spec, &net, (double)n_rows);
+    values += solver_values(spec->solver, &spec->settings, &net, n_threads);
+    /* The result of the solver, the model with its packs, and the model as bytes. */
+    values += draws * k + out->n_draws * (k + (double)net.pack_size) + 2.0 * out->n_draws * k;
+    out->n_bytes = values * sizeof(double);
+    resnet_release(&net);
+    return ERR_OK;
+}
+
+enum err_code train_memory_check(const struct train_spec *spec, int64_t n_rows, int n_threads,
+                                 int64_t max_bytes, struct err *err)
+{
+    struct train_size size;
+    if (max_bytes == 0 || train_memory(spec, n_rows, n_threads, &size, err) != ERR_OK) {
+        return err->code;
+    }
+    if (size.n_bytes > (double)max_bytes) {
+        return err_set(err, ERR_TOO_LARGE,
+                       "the training would need about %.0f MB of memory and may have %.0f MB "
+                       "(train_memory_mb): %.0f draws of %.0f parameters; fewer layers, members or "
+                       "draws, or less width, need less",
+                       size.n_bytes / MEGABYTE, (double)max_bytes / MEGABYTE, size.n_draws,
+                       size.n_params);
+    }
+    return ERR_OK;
+}

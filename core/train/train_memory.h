@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How much memory a training will need, from its request alone: before a byte of it is allocated, a
+ * request that the machine cannot fulfil is refused. The estimate is of the right size, no more:
+ * tests hold it between the measured peak and a few times that.
+ */
+#ifndef TRAIN_MEMORY_H
+#define TRAIN_MEMORY_H
+
+#include "train/train.h"
+
+struct train_size {
+    double n_bytes;  /* at the peak */
+    double n_params; /* of a network */
+    double n_draws;  /* of the posterior, of all folds together */
+};
+
+/* spec: resolved by train_resolve; n_rows: of all data; n_threads: that will train. ERR_NOMEM. */
+enum err_code train_memory(const struct train_spec *spec, int64_t n_rows, int n_threads,
+                           struct train_size *out, struct err *err) MUST_CHECK;
+
+/* ERR_TOO_LARGE, with the numbers, when the training would need more than max_bytes (0: no limit).
+ */
+enum err_code train_memory_check(const struct train_spec *spec, int64_t n_rows, int n_threads,
+                                 int64_t max_bytes, struct err *err) MUST_CHECK;
+
+#endif

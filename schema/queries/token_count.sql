@@ -1,0 +1,2 @@
+-- Used by: token_store_add.
+SELECT count(*) FROM tokens;

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory that answers to predictions share. An answer is held until its client has read it, and
+ * a small request may ask for a large one. Like a body (http/body.h), an answer may be as large as
+ * the room that is left then, so that clients who do not read leave room for others.
+ */
+#ifndef ANSWER_ROOM_H
+#define ANSWER_ROOM_H
+
+#include "api/app.h"
+
+/* Answers of up to so many bytes are neither counted nor refused. */
+#define ANSWER_SMALL ((size_t)1 << 20)
+
+/* Room that one answer has taken; in the arena of its request. */
+struct answer_claim {
+    struct app *app;
+    size_t n_bytes;            /* 0: none */
+    struct body_source source; /* what is sent, while it is sent */
+};
+
+/* ERR_TOO_LARGE: larger than the whole room; ERR_BUSY, with retry_s: than what is left. */
+enum err_code answer_room_claim(struct app *app, size_t n_bytes, struct answer_claim *claim,
+                                struct err *err) MUST_CHECK;
+/* An empty claim is fine. */
+void answer_room_release(struct answer_claim *claim);
+/* Has the room given back once the answer is sent or cut. */
+void answer_room_hand_over(struct answer_claim *claim, struct response *res);
+
+#endif

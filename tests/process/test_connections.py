@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections that hold a place without using it, and more of them than there is room for."""
+
+import os
+import signal
+import socket
+import time
+import unittest
+
+from harness import PATIENCE, ServerTest, document
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LIMIT = 32
+
+
+class ConnectionTest(ServerTest):
+    def connect(self, sent=b""):
+        s = socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE)
+        self.addCleanup(s.close)
+        s.sendall(sent)
+        return s
+
+    def sockets(self):
+        """How many sockets the server has open."""
+        folder = f"/proc/{self.server.process.pid}/fd"
+        n = 0
+        for name in os.listdir(folder):
+            try:
+                n += os.readlink(f"{folder}/{name}").startswith("socket:")
+            except OSError:
+                pass  # closed meanwhile
+        return n
+
+    def until(self, condition, what):
+        for _ in range(int(PATIENCE / 0.05)):
+            if condition():
+                return
+            time.sleep(0.05)
+        self.fail(what)
+
+    def serves(self):
+        return self.server.request("GET", "/healthz")[0] == 200
+
+
+class Bursts(ConnectionTest):
+    flags = ("--max_connections", str(LIMIT), "--http_threads", "2")
+
+    def test_a_burst_over_the_limit_ends_with_a_server_that_answers(self):
+        for _ in range(3):
+            burst = []
+            for _ in range(10 * LIMIT):
+                s = socket.socket()
+                s.setblocking(False)
+                s.connect_ex(("127.0.0.1", self.server.port))
+                burst.append(s)
+            for s in burst:
+                s.close()
+            self.assertTrue(self.serves())
+        # tearDown stops the server, which must end.
+
+    def test_idle_connections_make_room(self):
+        idle = [self.connect(GET) for _ in range(LIMIT)]
+        for s in idle:
+            self.assertIn(b"200 OK", s.recv(4096))
+        self.assertTrue(self.serves())
+        self.assertTrue(self.serves())
+
+    def test_connections_without_a_request_make_room(self):
+        for _ in range(3 * LIMIT):
+            self.connect()
+        self.assertTrue(self.serves())
+
+
+class Together(ConnectionTest):
+    flags = ("--http_threads", "1", "--max_connections", "1000")
+
+    def test_requests_that_come_at_once_are_all_answered(self):
+        """Also in numbers at which a loop that reads 128 events at a time could wait for more."""
+        for n in (127, 128, 129, 256, 384):
+            with self.subTest(n=n):
+                clients = [self.connect() for _ in range(n)]
+                self.assertTrue(self.serves())
+                os.kill(self.server.process.pid, signal.SIGSTOP)
+                for s in clients:
+                    s.sendall(GET)
+                os.kill(self.server.process.pid, signal.SIGCONT)
+                for s in clients:
+                    self.assertIn(b"200 OK", s.recv(4096))
+                    s.close()
+
+
+class Dead(ConnectionTest):
+    flags = ("--idle_timeout_s", "3600", "--head_timeout_s", "3600")
+
+    def test_clients_that_have_gone_are_noticed(self):
+        before = self.sockets()
+        for part in (b"", b"G", GET[:20], b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
+                     b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"):
+            with self.subTest(part=part):
+                for _ in range(20):
+                    self.connect(part).close()
+                self.until(lambda: self.sockets() <= before, "connections of clients that have gone stay")
+
+    def test_a_client_that_ends_its_side_after_the_request_gets_the_answer(self):
+        s = self.connect(GET)
+        s.shutdown(socket.SHUT_WR)
+        self.assertIn(b"200 OK", s.recv(4096))
+
+
+class Slow(ConnectionTest):
+    flags = ("--idle_timeout_s", "3600", "--head_timeout_s", "1", "--min_rate", "2000")
+
+    def trickle(self, s, piece, pause=0.2):
+        """Sends until the server has cut the connection."""
+        s.settimeout(pause)
+        for _ in range(int(PATIENCE / pause)):
+            try:
+                s.sendall(piece)
+                if s.recv(4096) == b"":
+                    return
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+        self.fail("a slow client is not cut")
+
+    def test_a_head_of_single_bytes_is_cut(self):
+        self.trickle(self.connect(b"GET /healthz HTTP/1.1\r\nX: "), b"x")
+
+    def test_a_second_head_of_single_bytes_is_cut(self):
+        s = self.connect(GET)
+        self.assertIn(b"200 OK", s.recv(4096))
+        self.trickle(s, b"G")
+
+    def test_a_body_of_single_bytes_is_cut(self):
+        self.trickle(self.connect(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n\r\n"), b" ")
+
+    def test_a_silent_head_is_cut(self):
+        s = self.connect(GET[:-2])
+        self.assertEqual(s.recv(4096), b"")
+
+    def test_a_body_above_the_pace_is_read(self):
+        s = self.connect(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n")
+        for _ in range(20):
+            s.sendall(b" " * 1000)
+            time.sleep(0.1)
+        self.assertIn(b"400 Bad Request", s.recv(4096))
+
+    def test_an_idle_connection_is_kept(self):
+        s = self.connect(GET)
+        self.assertIn(b"200 OK", s.recv(4096))
+        time.sleep(3)
+        s.sendall(GET)
+        self.assertIn(b"200 OK", s.recv(4096))
+
+    def test_an_answer_that_nobody_reads_is_cut(self):
+        self.ok(201, "PUT", "/v1/models/m", document())
+        rows = ",".join(["[0.1,0.2,0.3]"] * 100000)
+        body = f'{{"model":"m","inputs":[{rows}],"return":["mean","std"]}}'.encode()
+        before = self.sockets()
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.connect(("127.0.0.1", self.server.port))
+        self.addCleanup(s.close)
+        s.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        self.assertIn(b"200 OK", s.recv(100))
+        self.until(lambda: self.sockets() <= before, "an answer that nobody reads keeps its connection")
+
+
+if __name__ == "__main__":
+    unittest.main()
