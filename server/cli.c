@@ -260,6 +260,8 @@ enum err_code cli_parse(int argc, char **argv, struct cli *cli, struct err *err)
 {
     cli->command = CLI_DONE;
     cli->name = NULL;
+    cli->argc = argc;
+    cli->argv = argv;
     if (argc < 2) {
         return err_set(err, ERR_INVALID, "a command is missing");
     }

@@ -27,6 +27,8 @@ struct cli {
     const char *from;
     bool force;
     bool damaged;
+    int argc; /* as given */
+    char **argv;
     const char *role;
     const char *id;
     const char *models;

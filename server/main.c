@@ -7,8 +7,10 @@
 #include "api/app.h"
 #include "api/dispatch.h"
 #include "background.h"
+#include "base/log_writer.h"
 #include "base/mem.h"
 #include "base/mem_budget.h"
+#include "notify.h"
 #include "base/threads.h"
 #include "base/version.h"
 #include "cli.h"
@@ -20,16 +22,22 @@
 #include "maintain.h"
 #include "math/gemm.h"
 #include "math/vtanh.h"
+#include "reload.h"
 #include "store/store.h"
 #include "token_command.h"
+#include "watch.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define EXIT_USAGE   2
 #define EXIT_FAILED  1
 #define LAST_WORDS_S 1
+#define OTHER_FILES  64 /* the registry by several connections, the log, listening sockets */
 #define MEGABYTE     1000000
 
 struct server {
@@ -40,6 +48,10 @@ struct server {
     struct metrics metrics;
     struct daemon *daemon;
     struct follow *follow; /* of a replica; else NULL */
+    struct health health;
+    struct watch *watch;
+    int listen_fd; /* handed over by systemd; 0: none */
+    struct reload reload;
 };
 
 static void log_failure(const struct log *log, const char *what, const struct err *err)
@@ -83,6 +95,7 @@ static enum err_code start_offload(struct server *server, const struct config *c
 static enum err_code start_http(struct server *server, const struct config *config, struct err *err)
 {
     struct daemon_settings settings = {
+        .fd = server->listen_fd,
         .listen = config->listen,
         .n_threads = config->http_threads,
         .tls_cert = config->tls_cert,
@@ -102,6 +115,34 @@ static enum err_code start_http(struct server *server, const struct config *conf
     return daemon_start(&settings, &server->daemon, err);
 }
 
+/* config_finish knows both names. */
+static enum err_code start_log(struct log *log, const struct config *config, struct err *err)
+{
+    log->fd = STDERR_FILENO;
+    log->level = names_find(log_level_known(), config->log_level);
+    log->format = (enum log_format)names_find(log_format_known(), config->log_format);
+    return log_writer_start(log->fd, &log->writer, err);
+}
+
+/* The soft limit is often 1024 while the hard one has room. */
+static void raise_descriptor_limit(const struct log *log, const struct config *config)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    if (limit.rlim_cur < limit.rlim_max) {
+        struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+        limit = setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised : limit;
+    }
+    rlim_t needed = (rlim_t)(config->max_connections + 3 * config->http_threads + OTHER_FILES);
+    if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
+        log_warn(log, "too few open files for max_connections", "allowed", LOG_INT(limit.rlim_cur),
+                 "needed", LOG_INT(needed), "remedy",
+                 "raise LimitNOFILE or ulimit -Hn, or lower max_connections", NULL);
+    }
+}
+
 /* The socket opens before the models are loaded, so that /readyz can say so meanwhile. */
 static enum err_code start_server(struct server *server, const struct config *config,
                                   struct err *err)
@@ -109,15 +150,11 @@ static enum err_code start_server(struct server *server, const struct config *co
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
     struct db_settings db = {.path = config->db, .read_only = config->read_only};
-    /* config_finish knows both names. */
-    server->log =
-        (struct log){.fd = STDERR_FILENO,
-                     .level = (enum log_level)names_find(log_level_known(), config->log_level),
-                     .format = (enum log_format)names_find(log_format_known(), config->log_format)};
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
     stream_quota_init(&server->streams);
+    server->app.health = &server->health;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
     if (origin_rules_init(&server->origin, config, err) != ERR_OK) {
         return err->code;
@@ -133,6 +170,7 @@ static enum err_code start_server(struct server *server, const struct config *co
         start_offload(server, config, err) != ERR_OK || start_http(server, config, err) != ERR_OK) {
         return err->code;
     }
+    raise_descriptor_limit(&server->log, config);
     log_info(&server->log, "listening", "address", config->listen, "port",
              LOG_INT(daemon_port(server->daemon)), "db", config->db, "version", SURROGATED_VERSION,
              "sqlite", db_library_version(), "tanh", vtanh_isa(), "memory_mb",
@@ -141,15 +179,19 @@ static enum err_code start_server(struct server *server, const struct config *co
     if (models_load(server->app.models, err) != ERR_OK) {
         return err->code;
     }
-    return start_follow(server, config, err);
+    if (start_follow(server, config, err) != ERR_OK) {
+        return err->code;
+    }
+    return watch_start(&server->app, server->daemon, &server->watch, err);
 }
 
-static void stop_server(struct server *server, const struct config *config)
+static void stop_server(struct server *server)
 {
+    watch_stop(server->watch);
     atomic_store_explicit(&server->app.draining, true, memory_order_relaxed);
     /* First, so that streams of events end at once and no connection stays suspended. */
     events_close(server->app.events);
-    daemon_drain(server->daemon, config->drain_timeout_s);
+    daemon_drain(server->daemon, server->app.config->drain_timeout_s);
     if (server->app.batcher != NULL) {
         batcher_stop(server->app.batcher);
     }
@@ -168,8 +210,74 @@ static void stop_server(struct server *server, const struct config *config)
     db_close(server->app.db);
 }
 
-static int serve(const struct config *config, const sigset_t *signals)
+/*
+ * Threads that libraries start before main (OpenBLAS has such) do not block these signals, and
+ * would end the process while main is busy. They pass them on: the id of the main thread is the
+ * process's.
+ */
+static void pass_to_main(int signal_number)
 {
+    int before = errno;
+    syscall(SYS_tgkill, getpid(), getpid(), signal_number);
+    errno = before;
+}
+
+/* Every thread that is started later inherits the blocked signals, and main alone waits for them.
+ */
+static void block_signals(sigset_t *signals)
+{
+    const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+    struct sigaction action = {.sa_handler = pass_to_main, .sa_flags = SA_RESTART};
+    sigemptyset(signals);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        sigaddset(signals, ours[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        sigaction(ours[i], &action, NULL);
+    }
+}
+
+static void reload_certificate(void *ctx, const struct config *config)
+{
+    struct server *server = ctx;
+    (void)config;
+    daemon_reload(server->daemon);
+}
+
+/* Until the signal that stops the server, whose name it returns. */
+static const char *obey_signals(struct server *server, const sigset_t *signals)
+{
+    const struct reload_hook certificate = {.reload = reload_certificate, .ctx = server};
+    reload_add_hook(&server->reload, &certificate);
+    for (;;) {
+        int signal_number = 0;
+        sigwait(signals, &signal_number);
+        switch (signal_number) {
+        case SIGHUP:
+            notify_reloading();
+            reload_run(&server->reload);
+            notify_send("READY=1");
+            break;
+        case SIGUSR1:
+            reload_change_log_level(&server->log, -1);
+            break;
+        case SIGUSR2:
+            reload_change_log_level(&server->log, 1);
+            break;
+        case SIGTERM:
+            return "TERM";
+        case SIGINT:
+            return "INT";
+        default:
+            break;
+        }
+    }
+}
+
+static int serve(const struct cli *cli, const sigset_t *signals)
+{
+    const struct config *config = &cli->config;
     struct server *server = mem_zalloc(sizeof *server);
     struct err err = ERR_INIT;
     int status = EXIT_FAILED;
@@ -177,22 +285,30 @@ static int serve(const struct config *config, const sigset_t *signals)
         fprintf(stderr, "surrogated: out of memory\n");
         return EXIT_FAILED;
     }
-    if (start_server(server, config, &err) == ERR_OK) {
-        int signal_number = 0;
+    health_init(&server->health);
+    server->listen_fd = notify_listen_fds() > 0 ? NOTIFY_FIRST_FD : 0;
+    reload_init(&server->reload, &server->app, cli->argc, cli->argv);
+    if (start_log(&server->log, config, &err) == ERR_OK &&
+        start_server(server, config, &err) == ERR_OK) {
         log_info(&server->log, "ready", NULL);
-        sigwait(signals, &signal_number);
-        log_info(&server->log, "stopping", "signal", signal_number == SIGTERM ? "TERM" : "INT",
-                 NULL);
+        notify_send("READY=1");
+        const char *name = obey_signals(server, signals);
+        log_info(&server->log, "stopping", "signal", name, NULL);
         status = 0;
     } else {
         log_failure(&server->log, "not started", &err);
     }
+    notify_send("STOPPING=1\nSTATUS=stopping: requests and the running job end");
     /* Signals stay blocked: the stop takes bounded time, and a second Ctrl-C must not cut it short.
      */
-    stop_server(server, config);
+    stop_server(server);
     if (status == 0) {
+        log_tell_missing(&server->log, true);
         log_info(&server->log, "stopped", NULL);
     }
+    reload_release(&server->reload);
+    health_release(&server->health);
+    log_writer_stop(server->log.writer, LAST_WORDS_S * 1000);
     mem_free(server);
     return status;
 }
@@ -216,16 +332,12 @@ int main(int argc, char **argv)
 
     switch (cli.command) {
     case CLI_SERVE:
-        /* Blocked before any thread starts: every thread inherits it, and main alone waits. */
-        sigemptyset(&signals);
-        sigaddset(&signals, SIGTERM);
-        sigaddset(&signals, SIGINT);
-        pthread_sigmask(SIG_BLOCK, &signals, NULL);
+        block_signals(&signals);
         gemm_use_one_thread();
         json_read_init();
         mem_budget_set((size_t)cli.config.memory_mb * MEGABYTE);
         mem_budget_set_limit(MEM_MODELS, (size_t)cli.config.models_mb * MEGABYTE);
-        return serve(&cli.config, &signals);
+        return serve(&cli, &signals);
     case CLI_CHECK:
     case CLI_BACKUP:
     case CLI_RESTORE:

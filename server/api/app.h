@@ -9,6 +9,7 @@
 #include "api/stream_quota.h"
 #include "api/origin.h"
 #include "base/config.h"
+#include "api/health.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "http/exchange.h"
@@ -22,7 +23,8 @@
 #include <stdatomic.h>
 
 struct app {
-    const struct config *config;
+    /* A reload swaps it; the settings of before stay until the end. */
+    const struct config *_Atomic config;
     struct db *db;
     struct models *models;
     struct batcher *batcher;
@@ -36,6 +38,7 @@ struct app {
     struct access *access;             /* NULL: nobody needs a token */
     struct log *log;
     struct metrics *metrics;
+    struct health *health;      /* NULL: nobody watches */
     atomic_bool draining;       /* set when the daemon begins to stop */
     atomic_size_t answer_bytes; /* of answers_mb (api/native/answer_room.h) */
 };

@@ -5,6 +5,7 @@
 #include "api/errors.h"
 #include "api/handlers.h"
 #include "api/security_headers.h"
+#include "api/trace.h"
 #include "base/clock.h"
 #include "http/router.h"
 
@@ -122,6 +123,7 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
 {
     const char *allow = NULL;
     req->route = N_ROUTES;
+    req->path = config_strip_base(app->config, req->path);
     if (req->transport.code != ERR_OK) {
         *err = req->transport;
         return err->code;
@@ -153,20 +155,31 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
     return aside_run(app, call_handler, app, req, res, err);
 }
 
+struct outcome {
+    double seconds;
+    bool slow;
+    struct trace trace;
+    const struct err *err;
+};
+
 static void log_request(const struct app *app, const struct request *req,
-                        const struct response *res, double seconds, const struct err *err)
+                        const struct response *res, struct outcome *outcome)
 {
     char status[16];
     char ms[32];
-    bool failed = res->status >= 500;
-    if (!failed && app->log->level > LOG_DEBUG) {
+    bool refused = res->status == 503 || res->status == 504;
+    bool failed = res->status >= 500 && !refused;
+    const char *message = refused ? "request refused" : outcome->slow ? "slow request" : "request";
+    enum log_level level = failed ? LOG_ERROR : refused || outcome->slow ? LOG_WARN : LOG_DEBUG;
+    if (level < log_level_get(app->log)) {
         return;
     }
     snprintf(status, sizeof status, "%d", res->status);
-    snprintf(ms, sizeof ms, "%.3f", 1e3 * seconds);
-    log_line(app->log, failed ? LOG_ERROR : LOG_DEBUG, "request", "method", req->method_text,
-             "path", req->path, "status", status, "ms", ms, "detail",
-             err->code != ERR_OK ? err_msg(err) : "", NULL);
+    snprintf(ms, sizeof ms, "%.3f", 1e3 * outcome->seconds);
+    log_line(app->log, level, message, "method", req->method_text, "path", req->path, "status",
+             status, "ms", ms, "request_id", trace_id(&outcome->trace), "traceparent",
+             outcome->trace.parent, "detail",
+             outcome->err->code != ERR_OK ? err_msg(outcome->err) : "", NULL);
 }
 
 /* A new request from its beginning, one that was put aside from where its handler left off. */
@@ -188,6 +201,7 @@ void dispatch(void *ctx, struct request *req, struct response *res)
     struct err err = ERR_INIT;
     metrics_add(&app->metrics->requests_active, 1);
     if (begin_or_continue(app, req, res, &err) != ERR_OK) {
+        metrics_add(&app->metrics->errors[err.code], 1);
         error_body_write(&err, req->arena, res);
     }
     metrics_add(&app->metrics->requests_active, -1);
@@ -202,7 +216,12 @@ void dispatch(void *ctx, struct request *req, struct response *res)
     if (app->origin != NULL) {
         origin_allow(app->origin, req, res);
     }
-    double seconds = 1e-9 * (double)(clock_ns() - req->arrived_ns);
-    metrics_request(app->metrics, req->route, res->status, seconds);
-    log_request(app, req, res, seconds, &err);
+    struct outcome outcome = {.seconds = 1e-9 * (double)(clock_ns() - req->arrived_ns),
+                              .trace = trace_of(req),
+                              .err = &err};
+    int slow_ms = app->config->slow_ms;
+    outcome.slow = slow_ms > 0 && 1e3 * outcome.seconds >= slow_ms;
+    metrics_request(app->metrics, req->route, res->status, outcome.seconds);
+    trace_answer(&outcome.trace, res->status >= 500, req, res);
+    log_request(app, req, res, &outcome);
 }

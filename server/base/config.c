@@ -281,6 +281,37 @@ static void finish_memory(struct config *config)
     }
 }
 
+const char *config_base(const struct config *config)
+{
+    return strcmp(config->base_path, "/") == 0 ? "" : config->base_path;
+}
+
+const char *config_strip_base(const struct config *config, const char *path)
+{
+    const char *base = config_base(config);
+    size_t len = strlen(base);
+    bool below =
+        len > 0 && strncmp(path, base, len) == 0 && (path[len] == '/' || path[len] == '\0');
+    return !below ? path : path[len] == '\0' ? "/" : path + len;
+}
+
+/* It goes into headers as it is, so it is plain. */
+static enum err_code check_base_path(const char *path, struct err *err)
+{
+    size_t len = strlen(path);
+    bool good = path[0] == '/' && (len == 1 || path[len - 1] != '/') && strstr(path, "//") == NULL;
+    for (const char *p = path; good && *p != '\0'; p++) {
+        good = isalnum((unsigned char)*p) || strchr("/-_.~", *p) != NULL;
+    }
+    if (!good) {
+        return err_set(err, ERR_INVALID,
+                       "base_path is \"%.60s\"; a path such as /surrogate is needed, of letters, "
+                       "digits and -_.~, without a slash at its end",
+                       path);
+    }
+    return ERR_OK;
+}
+
 enum err_code config_finish(struct config *config, struct err *err)
 {
     if (names_find(log_level_known(), config->log_level) < 0) {
@@ -288,6 +319,9 @@ enum err_code config_finish(struct config *config, struct err *err)
     }
     if (names_find(log_format_known(), config->log_format) < 0) {
         return known_refuse("log_format", config->log_format, log_format_known(), err);
+    }
+    if (check_base_path(config->base_path, err) != ERR_OK) {
+        return err->code;
     }
     int cpus = threads_n_cpus();
     if (config->http_threads == 0) {

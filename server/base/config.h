@@ -32,6 +32,11 @@ enum err_code config_read_file(struct config *config, const char *path, struct e
 /* Reads the variable SURROGATED_<NAME> for every setting. */
 enum err_code config_read_environment(struct config *config, struct err *err) MUST_CHECK;
 
+/* A path without the base path in front of it; the path itself when it has none. */
+const char *config_strip_base(const struct config *config, const char *path);
+/* What stands in front of a path in a Location header: "" or the base path. */
+const char *config_base(const struct config *config);
+
 /* Once all is read: checks the names of levels and formats, and replaces numbers of threads that
  * are 0 by what suits the machine. */
 enum err_code config_finish(struct config *config, struct err *err) MUST_CHECK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include "base/log_writer.h"
 #include "base/names.h"
 
 #include <stdarg.h>
@@ -89,19 +90,88 @@ static void put_time(struct line *line, enum log_format format)
     put_pair(line, format, "time", text);
 }
 
+static void begin_line(struct line *line, const struct log *log, enum log_level level,
+                       const char *message)
+{
+    line->len = 0;
+    if (log->format == LOG_JSON) {
+        put(line, "{");
+    }
+    put_time(line, log->format);
+    put_pair(line, log->format, "level", level_names[level]);
+    put_pair(line, log->format, "message", message);
+}
+
+static void end_line(struct line *line, const struct log *log)
+{
+    if (log->format == LOG_JSON) {
+        put(line, "}");
+    }
+    line->text[line->len++] = '\n';
+    if (log->writer != NULL) {
+        (void)log_writer_put(log->writer, line->text, line->len); /* it counts what it drops */
+    } else {
+        ssize_t written = write(log->fd, line->text, line->len);
+        (void)written; /* there is nowhere to complain to */
+    }
+}
+
+static void tell_left_out(const struct log *log, const struct log_left_out *left_out)
+{
+    struct line line;
+    begin_line(&line, log, LOG_WARN, "similar log lines were left out");
+    put_pair(&line, log->format, "of", left_out->message != NULL ? left_out->message : "others");
+    put_pair(&line, log->format, "count", LOG_INT(left_out->count));
+    end_line(&line, log);
+}
+
+static void tell_dropped(const struct log *log)
+{
+    struct line line;
+    long long dropped = log_writer_take_dropped(log->writer);
+    if (dropped > 0) {
+        begin_line(&line, log, LOG_WARN, "log lines were dropped");
+        put_pair(&line, log->format, "count", LOG_INT(dropped));
+        end_line(&line, log);
+    }
+}
+
+void log_tell_missing(const struct log *log, bool all)
+{
+    struct log_left_out left_out;
+    if (log->writer != NULL) {
+        tell_dropped(log);
+        while (log_writer_next_left_out(log->writer, all, &left_out)) {
+            tell_left_out(log, &left_out);
+        }
+    }
+}
+
+/* Whoever asks for lines of level debug wants all of them. */
+static bool admits(const struct log *log, enum log_level level, const char *message)
+{
+    struct log_left_out before;
+    if (log->writer == NULL || level == LOG_DEBUG) {
+        return true;
+    }
+    bool admitted = log_writer_admit(log->writer, (int)level, message, &before);
+    if (before.count > 0) {
+        tell_left_out(log, &before);
+    }
+    return admitted;
+}
+
 void log_line(const struct log *log, enum log_level level, const char *message, ...)
 {
-    if (log == NULL || level < log->level) {
+    struct line line;
+    va_list args;
+    if (log == NULL || level < log_level_get(log) || !admits(log, level, message)) {
         return;
     }
-    struct line line = {.len = 0};
-    va_list args;
-    if (log->format == LOG_JSON) {
-        put(&line, "{");
+    if (log->writer != NULL) {
+        tell_dropped(log);
     }
-    put_time(&line, log->format);
-    put_pair(&line, log->format, "level", level_names[level]);
-    put_pair(&line, log->format, "message", message);
+    begin_line(&line, log, level, message);
     va_start(args, message);
     const char *key;
     while ((key = va_arg(args, const char *)) != NULL) {
@@ -109,10 +179,8 @@ void log_line(const struct log *log, enum log_level level, const char *message, 
         put_pair(&line, log->format, key, value != NULL ? value : "");
     }
     va_end(args);
-    if (log->format == LOG_JSON) {
-        put(&line, "}");
+    if (log->writer != NULL && level == LOG_ERROR) {
+        log_writer_keep_error(log->writer, line.text, line.len);
     }
-    line.text[line.len++] = '\n';
-    ssize_t written = write(log->fd, line.text, line.len);
-    (void)written; /* there is nowhere to complain to */
+    end_line(&line, log);
 }

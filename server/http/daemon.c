@@ -84,6 +84,10 @@ static void look_at_connections(void *ctx)
     struct serve_thread *thread = ctx;
     thread->looked_ns = clock_ns();
     connections_sweep(&thread->connections, thread->looked_ns, &thread->counts);
+    for (int i = 0; i < CONNECTION_N_STATES; i++) {
+        atomic_store_explicit(&thread->by_state[i], thread->counts.by_state[i],
+                              memory_order_relaxed);
+    }
     if (thread->keeps_certificate) {
         bool force = atomic_exchange_explicit(&thread->serve->reload, false, memory_order_relaxed);
         tls_refresh(thread->serve->tls, force);
@@ -123,7 +127,8 @@ static enum err_code start_workers(struct daemon *daemon, struct err *err)
 static enum err_code open_daemon(struct daemon *daemon, const struct daemon_settings *settings,
                                  struct err *err)
 {
-    struct listener_settings listen = {.listen = settings->listen,
+    struct listener_settings listen = {.fd = settings->fd,
+                                       .listen = settings->listen,
                                        .has_room = has_room,
                                        .take = take_connection,
                                        .ctx = daemon,
@@ -173,6 +178,30 @@ void daemon_reload(struct daemon *daemon)
 int daemon_port(const struct daemon *daemon)
 {
     return listener_port(daemon->listener);
+}
+
+void daemon_count_connections(const struct daemon *daemon, atomic_llong *counts)
+{
+    for (int state = 0; state < CONNECTION_N_STATES; state++) {
+        long long n = 0;
+        for (int i = 0; i < daemon->n_threads; i++) {
+            n += atomic_load_explicit(&daemon->threads[i].by_state[state], memory_order_relaxed);
+        }
+        atomic_store_explicit(&counts[state], n, memory_order_relaxed);
+    }
+}
+
+bool daemon_is_responsive(const struct daemon *daemon, int64_t max_age_ns)
+{
+    int64_t now_ns = clock_ns();
+    for (int i = 0; i < daemon->n_threads; i++) {
+        int64_t looked_ns =
+            atomic_load_explicit(&daemon->threads[i].looked_ns, memory_order_relaxed);
+        if (looked_ns != 0 && now_ns - looked_ns > max_age_ns) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void daemon_drain(struct daemon *daemon, int max_s)

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "http/exchange.h"
 
+#include <stdatomic.h>
+
 /*
  * Called on a pool thread; must fill the response, or put the request aside (req->later), and is
  * then called again. req->transport tells of a failure before it.
@@ -16,6 +18,7 @@
 typedef void daemon_handler(void *ctx, struct request *req, struct response *res);
 
 struct daemon_settings {
+    int fd;             /* as in listener.h */
     const char *listen; /* "127.0.0.1:8080", "[::]:8080"; port 0: any free one */
     int n_threads;
     int max_connections;
@@ -44,6 +47,12 @@ void daemon_reload(struct daemon *daemon);
 
 /* The port it listens on. */
 int daemon_port(const struct daemon *daemon);
+
+/* Open connections by enum connection_state (http/connections.h), as of the last look at them. */
+void daemon_count_connections(const struct daemon *daemon, atomic_llong *counts);
+
+/* False: one of its threads has had no turn for so long. */
+bool daemon_is_responsive(const struct daemon *daemon, int64_t max_age_ns);
 
 /* Waits at most so long for the requests under way, and a second for endless answers, which must
  * have been told to end; the handler should refuse new ones. */

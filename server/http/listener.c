@@ -3,6 +3,7 @@
 #include "http/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -46,6 +47,19 @@ static enum err_code bind_socket(const struct addrinfo *at, const char *listen_a
     return ERR_OK;
 }
 
+/* The port of the socket, 0 for one without. */
+static int find_port(int fd)
+{
+    struct sockaddr_storage bound;
+    socklen_t len = sizeof bound;
+    char service[16] = "0";
+    if (getsockname(fd, (struct sockaddr *)&bound, &len) == 0 && bound.ss_family != AF_UNIX) {
+        getnameinfo((struct sockaddr *)&bound, len, NULL, 0, service, sizeof service,
+                    NI_NUMERICSERV);
+    }
+    return atoi(service);
+}
+
 static enum err_code open_socket(struct listener *l, struct err *err)
 {
     const char *listen_at = l->settings.listen;
@@ -60,18 +74,29 @@ static enum err_code open_socket(struct listener *l, struct err *err)
         return err_set(err, ERR_INVALID, "listen is \"%.60s\": %s", listen_at,
                        gai_strerror(status));
     }
-    if (bind_socket(found, listen_at, &l->socket, err) == ERR_OK) {
-        struct sockaddr_storage bound;
-        socklen_t len = sizeof bound;
-        char service[16] = "0";
-        if (getsockname(l->socket, (struct sockaddr *)&bound, &len) == 0) {
-            getnameinfo((struct sockaddr *)&bound, len, NULL, 0, service, sizeof service,
-                        NI_NUMERICSERV);
-        }
-        l->port = atoi(service);
-    }
+    err_kept(bind_socket(found, listen_at, &l->socket, err));
     freeaddrinfo(found);
     return err->code;
+}
+
+/* A socket that systemd has opened, perhaps for a server before this one. */
+static enum err_code adopt_socket(struct listener *l, struct err *err)
+{
+    int listens = 0;
+    int type = 0;
+    socklen_t len = sizeof listens;
+    int fd = l->settings.fd;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || listens == 0 ||
+        type != SOCK_STREAM || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        return err_set(err, ERR_INVALID,
+                       "the descriptor %d that was handed over (LISTEN_FDS) is no listening stream "
+                       "socket",
+                       fd);
+    }
+    l->socket = fd;
+    return ERR_OK;
 }
 
 /* False: no more for now, because there is no room or no file descriptor. */
@@ -120,7 +145,8 @@ enum err_code listener_open(const struct listener_settings *settings, struct lis
     l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (l->wake < 0) {
         err_set(err, ERR_IO, "no event for the listening thread: %s", strerror(errno));
-    } else if (open_socket(l, err) == ERR_OK) {
+    } else if ((settings->fd > 0 ? adopt_socket(l, err) : open_socket(l, err)) == ERR_OK) {
+        l->port = find_port(l->socket);
         *out = l;
         return ERR_OK;
     }

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 struct listener_settings {
+    int fd;             /* a socket that listens already and is handed over; 0: open one */
     const char *listen; /* "127.0.0.1:8080", "[::]:8080"; port 0: any free one */
     bool (*has_room)(void *ctx);
     /* Takes the connection, which is non-blocking. */

@@ -43,7 +43,8 @@ struct serve_thread {
     struct connections connections;
     bool ended;                      /* a connection has been closed since this was last false */
     struct connection_counts counts; /* of the last look */
-    int64_t looked_ns;
+    atomic_int by_state[CONNECTION_N_STATES]; /* counts of the last look, for other threads */
+    atomic_llong looked_ns;                   /* read by other threads too */
     bool keeps_certificate; /* this thread looks whether the certificate's files have changed */
 };
 

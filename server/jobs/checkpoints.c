@@ -63,6 +63,7 @@ static enum err_code save_state(void *ctx, int task, const void *bytes, size_t n
                                     .n_curves = curves.size};
     if (job_store_save_checkpoint(checkpoints->db, checkpoints->job, &state, &failure) == ERR_OK) {
         metrics_add(&checkpoints->metrics->checkpoints, 1);
+        metrics_set(&checkpoints->metrics->checkpoint_ms, db_now_ms());
     } else {
         metrics_add(&checkpoints->metrics->checkpoint_failures, 1);
         log_warn(checkpoints->log, "checkpoint not stored", "job", LOG_INT(checkpoints->job),

@@ -29,6 +29,7 @@ struct trainer {
     pthread_t thread;
     struct wake wake; /* a notice: there may be a job to claim */
     struct running running;
+    atomic_bool ended; /* the thread has */
 };
 
 bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_progress *out)
@@ -266,6 +267,7 @@ static void *work_on_jobs(void *arg)
         }
         attempt_release(&attempt);
     }
+    atomic_store_explicit(&trainer->ended, true, memory_order_relaxed);
     return NULL;
 }
 
@@ -315,6 +317,11 @@ void trainer_stop(struct trainer *trainer)
     running_close(&trainer->running);
     pthread_join(trainer->thread, NULL);
     trainer_free(trainer);
+}
+
+bool trainer_is_alive(const struct trainer *trainer)
+{
+    return !atomic_load_explicit(&trainer->ended, memory_order_relaxed);
 }
 
 void trainer_notify(struct trainer *trainer)

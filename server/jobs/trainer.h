@@ -28,6 +28,9 @@ struct trainer;
 enum err_code trainer_start(const struct trainer_settings *settings, struct trainer **out,
                             struct err *err) MUST_CHECK;
 
+/* False: its thread has ended. */
+bool trainer_is_alive(const struct trainer *trainer);
+
 /* Cancels the running job, which goes back to the queue, and joins the worker. NULL is fine. */
 void trainer_stop(struct trainer *trainer);
 

@@ -22,6 +22,9 @@ struct batch_item {
     bool goes_on; /* a further block of work that was admitted before: the queue always has room for
                      it */
 
+    bool timed;       /* begun_ns is wanted */
+    int64_t begun_ns; /* out: when its computation began; 0: at once */
+
     struct err err; /* out */
 
     struct batch_item *next; /* from here on for the batcher */

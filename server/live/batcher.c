@@ -253,6 +253,7 @@ static void call_end(struct batcher *b, struct call *call)
     }
     metrics_add(&b->settings.metrics->batches, 1);
     metrics_add(&b->settings.metrics->batched_requests, call->batch.n_items);
+    metrics_observe_size(&b->settings.metrics->call_requests[0], call->batch.n_items);
     forget_work(b, work);
     end_all(b, call->batch.items);
     call_put(b, call);
@@ -272,6 +273,9 @@ static struct call *call_begin(struct batcher *b, struct batch_item *items)
         return NULL;
     }
     struct arena arena = call->batch.arena;
+    for (struct batch_item *item = items; item != NULL; item = item->next) {
+        item->begun_ns = item->timed ? clock_ns() : 0;
+    }
     *call = (struct call){
         .source.kind = SOURCE_CALL,
         .batch = {.items = items, .n_items = n_items, .arena = arena, .err = ERR_INIT},

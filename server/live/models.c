@@ -256,9 +256,13 @@ enum err_code models_find(struct models *models, const char *name, const struct 
     if (*out != NULL) {
         return ERR_OK;
     }
-    struct version_row row;
+    struct version_row row = {.is_default = false};
     if (models_find_row(models, name, ref, &row, err) != ERR_OK ||
         load_version(models, name, &row, out, err) != ERR_OK) {
+        if (err->code == ERR_CORRUPT && row.is_default) {
+            struct err ignored = ERR_INIT; /* it is marked in the store: the entry must know */
+            err_kept(models_refresh(models, name, NULL, 0, &ignored));
+        }
         return err->code;
     }
     keep_version(models, *out, row.is_default, seen.applied);
@@ -335,13 +339,16 @@ static uint64_t next_number(struct models *models)
     return number;
 }
 
-/* After a refresh that failed: the next reader tries again. */
-static void mark_failed(struct models *models, const char *name, uint64_t number)
+/* After a refresh that failed: the next reader tries again, unless the version is broken. */
+static void mark_failed(struct models *models, const char *name, uint64_t number, bool broken)
 {
     pthread_mutex_lock(&models->lock);
     struct entry *entry = take_entry_locked(models, name);
-    if (entry != NULL && entry->failed < number) {
+    if (entry != NULL && !broken && entry->failed < number) {
         entry->failed = number;
+    }
+    if (entry != NULL && broken) {
+        entry->broken = true;
     }
     pthread_mutex_unlock(&models->lock);
 }
@@ -362,6 +369,7 @@ enum err_code models_refresh(struct models *models, const char *name, struct mod
     }
     entry_prepare(&next, &view);
     for (size_t i = 0; i < view.n_versions; i++) {
+        next.broken |= view.versions[i].is_default && view.versions[i].damaged;
         if (view.versions[i].is_default &&
             obtain_default(models, name, &view.versions[i], &known, &next.current, err) != ERR_OK) {
             damaged = err->code == ERR_CORRUPT;
@@ -380,8 +388,8 @@ enum err_code models_refresh(struct models *models, const char *name, struct mod
     }
     pthread_mutex_unlock(&models->lock);
 done:
-    if (err->code != ERR_OK && !damaged) {
-        mark_failed(models, name, number);
+    if (err->code != ERR_OK) {
+        mark_failed(models, name, number, damaged);
     }
     entry_release(&next);
     model_view_release(&view);
@@ -471,4 +479,37 @@ enum err_code models_reload(struct models *models, struct err *err)
 bool models_is_loaded(const struct models *models)
 {
     return atomic_load_explicit(&models->loaded, memory_order_acquire);
+}
+
+int models_count_failed(struct models *models, char name[NAME_MAX_CHARS + 1])
+{
+    int n = 0;
+    name[0] = '\0';
+    pthread_mutex_lock(&models->lock);
+    for (size_t i = 0; i < models->n_entries; i++) {
+        const struct entry *entry = &models->entries[i];
+        if (entry->current == NULL && (entry->broken || entry->failed > entry->applied)) {
+            if (n++ == 0) {
+                memcpy(name, entry->name, sizeof entry->name);
+            }
+        }
+    }
+    pthread_mutex_unlock(&models->lock);
+    return n;
+}
+
+size_t models_served(struct models *models, struct served **out, size_t n)
+{
+    size_t found = 0;
+    pthread_mutex_lock(&models->lock);
+    for (size_t i = 0; i < models->n_entries; i++) {
+        if (models->entries[i].current != NULL) {
+            if (found < n) {
+                out[found] = served_ref(models->entries[i].current);
+            }
+            found++;
+        }
+    }
+    pthread_mutex_unlock(&models->lock);
+    return found;
 }

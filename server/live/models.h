@@ -94,6 +94,14 @@ enum err_code models_delete_alias(struct models *models, const char *name, const
  */
 enum err_code models_reload(struct models *models, struct err *err) MUST_CHECK;
 
+/* Models whose default version could not be loaded and is not served; *name: the first of them, ""
+ * when there is none. */
+int models_count_failed(struct models *models, char name[NAME_MAX_CHARS + 1]);
+
+/* Default versions in memory, at most `n`, with references that the caller gives back. How many
+ * there are. */
+size_t models_served(struct models *models, struct served **out, size_t n);
+
 /* Lets go of all versions but `but`, so that something large finds memory; readers keep theirs. */
 void models_evict_all(struct models *models, const struct served *but);
 

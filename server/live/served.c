@@ -12,6 +12,7 @@ struct served *served_new(const char *name, const struct version_row *row, struc
         snprintf(served->name, sizeof served->name, "%s", name);
         snprintf(served->digest, sizeof served->digest, "%s", row->digest);
         served->version = row->version;
+        served->created_ms = row->created_ms;
         served->n_bytes = sizeof *served + model_bytes(model);
         served->model = model_ref(model);
         atomic_init(&served->refs, 1);

@@ -13,9 +13,12 @@ struct served {
     char name[NAME_MAX_CHARS + 1];
     int64_t version;
     char digest[DIGEST_HEX_CHARS + 1];
+    int64_t created_ms; /* of the version */
     size_t n_bytes;     /* of the model */
     uint64_t last_used; /* of the table of models, guarded by its lock */
     atomic_int refs;
+    /* Rows predicted since it is in memory, and of them those outside its training range. */
+    atomic_llong n_rows, n_outside;
 };
 
 /* Takes a reference to the model. NULL: no memory. */

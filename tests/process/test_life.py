@@ -46,7 +46,7 @@ class Training(ServerTest):
         metrics = self.ok(200, "GET", "/metrics")[1].decode()
         self.assertIn("surrogated_jobs_succeeded_total 3\n", metrics)
         self.assertIn("surrogated_predicted_rows_total 1\n", metrics)
-        self.assertIn('surrogated_requests_total{route="train",code="2xx"} 3\n', metrics)
+        self.assertIn('surrogated_requests_total{route="train",code="202"} 3\n', metrics)
         self.assertIn('surrogated_request_duration_seconds_bucket{route="predict",le="+Inf"} 1\n', metrics)
         self.assertEqual(self.ok(200, "DELETE", "/v1/models/m/data")[1], {"deleted_rows": 82})
 

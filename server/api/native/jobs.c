@@ -4,6 +4,7 @@
 
 #include "api/native/job_doc.h"
 #include "api/reply.h"
+#include "api/trace.h"
 #include "base/known.h"
 #include "base/mem.h"
 #include "documents/job_json.h"
@@ -59,6 +60,15 @@ static enum err_code complete_request(struct app *app, const struct request *req
     return err->code;
 }
 
+/* The line that joins the lines about the job to those about the request. */
+static void tell_queued(const struct app *app, const struct request *req, const char *model,
+                        int64_t id)
+{
+    struct trace trace = trace_of(req);
+    log_info(app->log, "job queued", "job", LOG_INT(id), "model", model, "request_id",
+             trace_id(&trace), "traceparent", trace.parent, NULL);
+}
+
 enum err_code handle_train(struct app *app, const struct request *req, struct response *res,
                            struct err *err)
 {
@@ -78,9 +88,11 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     if (job_store_add(app->db, &job, &id, err) != ERR_OK) {
         return err->code;
     }
+    tell_queued(app, req, model, id);
     events_publish_state(app->events, id);
     trainer_notify(app->trainer);
-    char *location = arena_printf(req->arena, "/v1/jobs/%lld", (long long)id);
+    char *location =
+        arena_printf(req->arena, "%s/v1/jobs/%lld", config_base(app->config), (long long)id);
     if (location == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }

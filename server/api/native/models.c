@@ -160,8 +160,8 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
     if (code != ERR_OK) {
         return code;
     }
-    char *location =
-        arena_printf(req->arena, "/v1/models/%s/versions/%lld", name, (long long)result.version);
+    char *location = arena_printf(req->arena, "%s/v1/models/%s/versions/%lld",
+                                  config_base(app->config), name, (long long)result.version);
     char *etag = arena_printf(req->arena, "\"sha256-%s\"", result.digest);
     if (location == NULL || etag == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");

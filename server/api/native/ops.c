@@ -3,9 +3,19 @@
 #include "api/handlers.h"
 
 #include "api/reply.h"
+#include "base/log_writer.h"
 #include "base/mem_budget.h"
 #include "base/version.h"
+#include "math/vtanh.h"
+#include "store/jobs/job_read.h"
 #include "store/sqlite/db.h"
+#include "store/sqlite/db_presence.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_MODELS 2000 /* with metrics of their own, the first by name */
 
 /* Alive: the process can answer. */
 enum err_code handle_healthz(struct app *app, const struct request *req, struct response *res,
@@ -20,20 +30,73 @@ enum err_code handle_healthz(struct app *app, const struct request *req, struct 
     return reply_json(res, 200, &json, err);
 }
 
-/* Ready: models are loaded, the registry answers, and the server is not stopping. */
+/* What keeps the server from being ready; false: nothing. The probe must be true at this moment, so
+ * what costs little is looked at again. */
+static bool find_reason(struct app *app, int part, char *out)
+{
+    struct err err = ERR_INIT;
+    if (part == HEALTH_REGISTRY &&
+        (db_check_presence(app->db, &err) != ERR_OK || !db_is_alive(app->db))) {
+        const char *why = err.code != ERR_OK ? err_msg(&err) : "the registry file cannot be read";
+        snprintf(out, HEALTH_REASON_CHARS, "%s", why);
+        return true;
+    }
+    return app->health != NULL && part != HEALTH_REGISTRY &&
+           health_get(app->health, (enum health_part)part, out);
+}
+
+struct reason {
+    int part;
+    char text[HEALTH_REASON_CHARS];
+};
+
+static enum err_code reply_not_ready(const struct request *req, struct response *res,
+                                     const struct reason *reasons, int n, struct err *err)
+{
+    struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "type", "about:blank");
+    json_write_text(&json, "title", "not ready");
+    json_write_int(&json, "status", 503);
+    json_write_text(&json, "detail", reasons[0].text);
+    json_write_array(&json, "reasons");
+    for (int i = 0; i < n; i++) {
+        json_write_object(&json, NULL);
+        json_write_text(&json, "part", health_part_name((enum health_part)reasons[i].part));
+        json_write_text(&json, "reason", reasons[i].text);
+        json_write_object_end(&json);
+    }
+    json_write_array_end(&json);
+    json_write_object_end(&json);
+    if (reply_json(res, 503, &json, err) == ERR_OK) {
+        res->content_type = "application/problem+json";
+        response_header(res, "Retry-After", "1");
+    }
+    return err->code;
+}
+
+/* Ready: models are loaded, the registry answers and can be written to, the threads live, and the
+ * server is not stopping. */
 enum err_code handle_readyz(struct app *app, const struct request *req, struct response *res,
                             struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
+    struct reason reasons[HEALTH_N_PARTS];
+    int n = 0;
     if (atomic_load_explicit(&app->draining, memory_order_relaxed)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
     if (!models_is_loaded(app->models)) {
         return err_set(err, ERR_BUSY, "models are being loaded");
     }
-    if (!db_is_alive(app->db)) {
-        return err_set(err, ERR_BUSY, "the registry file cannot be read");
+    for (int part = 0; part < HEALTH_N_PARTS; part++) {
+        reasons[n].part = part;
+        n += find_reason(app, part, reasons[n].text);
+    }
+    if (n > 0) {
+        return reply_not_ready(req, res, reasons, n, err);
     }
     json_write_object(&json, NULL);
     json_write_text(&json, "status", "ready");
@@ -41,18 +104,163 @@ enum err_code handle_readyz(struct app *app, const struct request *req, struct r
     return reply_json(res, 200, &json, err);
 }
 
+static void update_gauges(const struct app *app)
+{
+    struct metrics *metrics = app->metrics;
+    int64_t jobs[JOB_CANCELLED + 1];
+    struct err ignored = ERR_INIT;
+    const struct models_totals models = models_totals(app->models);
+    metrics_set(&metrics->models_loaded, models.n_models);
+    metrics_set(&metrics->model_bytes, (long long)models.n_bytes);
+    metrics_set(&metrics->models_read, (long long)models.n_reads);
+    metrics_set(&metrics->models_evicted, (long long)models.n_evicted);
+    metrics_set(&metrics->answer_bytes, (long long)atomic_load(&app->answer_bytes));
+    metrics_set(&metrics->memory_budget, (long long)mem_budget_get());
+    metrics_set(&metrics->memory_refusals, mem_budget_refusals());
+    if (app->log->writer != NULL) {
+        struct log_counts lines = log_writer_counts(app->log->writer);
+        metrics_set(&metrics->log_dropped, lines.dropped);
+        metrics_set(&metrics->log_left_out, lines.left_out);
+    }
+    if (job_store_count(app->db, jobs, &ignored) == ERR_OK) {
+        for (int state = 0; state <= JOB_CANCELLED; state++) {
+            metrics_set(&metrics->jobs[state], jobs[state]);
+        }
+    }
+}
+
+static void describe_model(const struct app *app, const struct served *served,
+                           struct metrics_model *out)
+{
+    const struct scores *scores = &served->model->scores;
+    struct keeper_status policy = {.drift_score = NAN};
+    if (app->keeper == NULL || !keeper_get_status(app->keeper, served->name, &policy)) {
+        policy.drift_score = NAN;
+    }
+    *out = (struct metrics_model){
+        .name = served->name,
+        .version = served->version,
+        .n_rows = atomic_load_explicit(&served->n_rows, memory_order_relaxed),
+        .n_outside = atomic_load_explicit(&served->n_outside, memory_order_relaxed),
+        .trained_s = 1e-3 * (double)served->created_ms,
+        .relative_error = scores->n_rows > 0 ? scores->relative_error : NAN,
+        .drift_score = policy.drift_score};
+}
+
+static enum err_code write_metrics(const struct app *app, struct arena *arena, bool openmetrics,
+                                   struct textbuf *text, struct err *err)
+{
+    struct served **served = arena_alloc_array(arena, MAX_MODELS, sizeof(struct served *));
+    struct metrics_model *models = arena_alloc_array(arena, MAX_MODELS, sizeof *models);
+    if (served == NULL || models == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    size_t n = models_served(app->models, served, MAX_MODELS);
+    n = n < MAX_MODELS ? n : MAX_MODELS;
+    for (size_t i = 0; i < n; i++) {
+        describe_model(app, served[i], &models[i]);
+    }
+    const struct metrics_about about = {.version = SURROGATED_VERSION,
+                                        .sqlite = db_library_version(),
+                                        .kernels = vtanh_isa(),
+                                        .models = models,
+                                        .n_models = n,
+                                        .openmetrics = openmetrics};
+    metrics_write(app->metrics, &about, text);
+    for (size_t i = 0; i < n; i++) {
+        served_unref(served[i]);
+    }
+    return ERR_OK;
+}
+
 enum err_code handle_metrics(struct app *app, const struct request *req, struct response *res,
                              struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
-    const struct models_totals models = models_totals(app->models);
-    metrics_set(&app->metrics->models_loaded, models.n_models);
-    metrics_set(&app->metrics->model_bytes, (long long)models.n_bytes);
-    metrics_set(&app->metrics->models_read, (long long)models.n_reads);
-    metrics_set(&app->metrics->models_evicted, (long long)models.n_evicted);
-    metrics_set(&app->metrics->answer_bytes, (long long)atomic_load(&app->answer_bytes));
-    metrics_set(&app->metrics->memory_budget, (long long)mem_budget_get());
-    metrics_set(&app->metrics->memory_refusals, mem_budget_refusals());
-    metrics_write(app->metrics, SURROGATED_VERSION, &text);
-    return reply_text(res, "text/plain; version=0.0.4; charset=utf-8", &text, err);
+    const char *accept = request_header(req, "Accept");
+    bool openmetrics = accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
+    update_gauges(app);
+    if (write_metrics(app, req->arena, openmetrics, &text, err) != ERR_OK) {
+        return err->code;
+    }
+    return reply_text(res,
+                      openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                  : "text/plain; version=0.0.4; charset=utf-8",
+                      &text, err);
+}
+
+/* ---- for people ---- */
+
+static void write_reasons(struct app *app, struct json_write *json)
+{
+    char reason[HEALTH_REASON_CHARS];
+    bool ready = models_is_loaded(app->models);
+    json_write_array(json, "not_ready");
+    for (int part = 0; part < HEALTH_N_PARTS; part++) {
+        if (find_reason(app, part, reason)) {
+            json_write_text(json, NULL, reason);
+            ready = false;
+        }
+    }
+    json_write_array_end(json);
+    json_write_bool(json, "ready", ready);
+}
+
+static void write_errors(const struct app *app, struct json_write *json)
+{
+    char line[LOG_ERROR_CHARS];
+    json_write_array(json, "last_errors");
+    for (int i = 0; app->log->writer != NULL && log_writer_get_error(app->log->writer, i, line);
+         i++) {
+        json_write_text(json, NULL, line);
+    }
+    json_write_array_end(json);
+}
+
+static void write_numbers(const struct metrics *metrics, struct json_write *json)
+{
+    static const char *const states[] = {"idle", "head", "body", "work", "answer", "stream"};
+    json_write_object(json, "models");
+    json_write_int(json, "loaded", metrics->models_loaded);
+    json_write_int(json, "bytes", metrics->model_bytes);
+    json_write_object_end(json);
+    json_write_object(json, "jobs");
+    for (int state = 0; state <= JOB_CANCELLED; state++) {
+        json_write_int(json, job_state_name((enum job_state)state), metrics->jobs[state]);
+    }
+    json_write_object_end(json);
+    json_write_object(json, "connections");
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        json_write_int(json, states[i], metrics->connections[i]);
+    }
+    json_write_object_end(json);
+    json_write_object(json, "queue");
+    json_write_int(json, "requests", metrics->queue_requests);
+    json_write_int(json, "rows", metrics->queue_rows);
+    json_write_object_end(json);
+    json_write_object(json, "bytes");
+    json_write_int(json, "memory", metrics_resident_bytes());
+    json_write_int(json, "registry", metrics->registry_bytes);
+    json_write_int(json, "log", metrics->wal_bytes);
+    json_write_int(json, "disk_free", metrics->disk_free_bytes);
+    json_write_object_end(json);
+}
+
+enum err_code handle_status(struct app *app, const struct request *req, struct response *res,
+                            struct err *err)
+{
+    struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
+    update_gauges(app);
+    json_write_object(&json, NULL);
+    json_write_text(&json, "version", SURROGATED_VERSION);
+    json_write_text(&json, "sqlite", db_library_version());
+    json_write_text(&json, "kernels", vtanh_isa());
+    reply_write_time(&json, "started", app->metrics->started_ms);
+    json_write_int(&json, "uptime_s", (db_now_ms() - app->metrics->started_ms) / 1000);
+    write_reasons(app, &json);
+    write_numbers(app->metrics, &json);
+    write_errors(app, &json);
+    json_write_object_end(&json);
+    return reply_json(res, 200, &json, err);
 }

@@ -22,6 +22,7 @@ struct prediction {
     struct served *served;
     struct predict_result result;
     struct batch_item item;
+    int64_t parsed_ns; /* 0: its phases are not measured */
     struct answer_claim claim;
     bool is_read; /* the request is */
 };
@@ -33,11 +34,22 @@ static void release_model(void *ctx)
     served_unref(p->served);
 }
 
+static void observe_phases(struct prediction *p, int64_t computed_ns)
+{
+    struct metrics_histogram *phases = p->app->metrics->predict_phases;
+    int64_t begun_ns = p->item.begun_ns != 0 ? p->item.begun_ns : p->parsed_ns;
+    metrics_observe_ns(&phases[METRICS_PARSE], p->parsed_ns - p->req->arrived_ns);
+    metrics_observe_ns(&phases[METRICS_QUEUE], begun_ns - p->parsed_ns);
+    metrics_observe_ns(&phases[METRICS_COMPUTE], computed_ns - begun_ns);
+    metrics_observe_ns(&phases[METRICS_WRITE], clock_ns() - computed_ns);
+}
+
 static enum err_code write_answer(struct prediction *p, struct response *res, struct err *err)
 {
     const struct predict_answer answer = {
         .request = &p->request, .served = p->served, .result = &p->result, .arena = p->req->arena};
     long outside = 0;
+    int64_t computed_ns = p->parsed_ns != 0 ? clock_ns() : 0;
     if (p->item.err.code != ERR_OK) {
         *err = p->item.err;
         return err->code;
@@ -47,6 +59,11 @@ static enum err_code write_answer(struct prediction *p, struct response *res, st
     }
     metrics_add(&p->app->metrics->predicted_rows, p->request.predict.n);
     metrics_add(&p->app->metrics->extrapolated_rows, outside);
+    metrics_add(&p->served->n_rows, p->request.predict.n);
+    metrics_add(&p->served->n_outside, outside);
+    if (p->parsed_ns != 0) {
+        observe_phases(p, computed_ns);
+    }
     return ERR_OK;
 }
 
@@ -88,6 +105,7 @@ static enum err_code compute_or_queue(struct prediction *p, bool *later, struct 
                                   .gone = client_is_gone,
                                   .done = resume_exchange,
                                   .ctx = p,
+                                  .timed = p->parsed_ns != 0,
                                   .err = ERR_INIT};
     if (prediction_request_check_width(&p->request, p->served->model->d, err) != ERR_OK ||
         predict_check(p->served->model, &p->request.predict, err) != ERR_OK ||
@@ -115,6 +133,7 @@ static enum err_code go_on(void *ctx, struct response *res, struct err *err)
 {
     struct prediction *p = ctx;
     bool later = false;
+    p->parsed_ns = metrics_samples(p->req->arrived_ns) ? clock_ns() : 0;
     if (compute_or_queue(p, &later, err) != ERR_OK) {
         release_model(p);
         return err->code;

@@ -157,3 +157,23 @@ enum err_code job_store_list(struct db *db, const struct job_filter *filter, str
     *n_rows = list.n;
     return ERR_OK;
 }
+
+enum err_code job_store_count(struct db *db, int64_t *counts, struct err *err)
+{
+    struct conn *conn;
+    if (db_read_begin(db, &conn, err) != ERR_OK) {
+        return err->code;
+    }
+    for (int state = 0; state <= JOB_CANCELLED; state++) {
+        counts[state] = 0;
+    }
+    struct query q = query_open(conn, SQL_JOB_COUNTS, err);
+    while (query_row(&q)) {
+        int64_t state = query_get_int(&q, 0);
+        if (state >= 0 && state <= JOB_CANCELLED) {
+            counts[state] = query_get_int(&q, 1);
+        }
+    }
+    err_kept(query_close(&q));
+    return db_read_end(db, conn, err);
+}

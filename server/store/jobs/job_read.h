@@ -62,6 +62,9 @@ struct job_filter {
 enum err_code job_store_list(struct db *db, const struct job_filter *filter, struct job_row **rows,
                              size_t *n_rows, struct err *err) MUST_CHECK;
 
+/* How many jobs are in each state. counts: [JOB_CANCELLED + 1]. */
+enum err_code job_store_count(struct db *db, int64_t *counts, struct err *err) MUST_CHECK;
+
 /* When the next queued job may start, UTC ms, at least 1; 0: there is none. */
 enum err_code job_store_next(struct db *db, int64_t *at_ms, struct err *err) MUST_CHECK;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/sqlite/db_transaction.h"
 
+#include "store/sqlite/db_presence.h"
 #include "store/sqlite/db_priv.h"
 #include "store/sqlite/query.h"
 
@@ -44,8 +45,11 @@ enum err_code db_write_begin(struct db *db, struct conn **conn, struct err *err)
 enum err_code db_write_end(struct db *db, struct err *err)
 {
     struct conn *conn = &db->writer;
-    if (err->code == ERR_OK) {
+    if (err->code == ERR_OK && db_check_presence(db, err) == ERR_OK) {
         err_kept(query_run(conn, SQL_COMMIT, err));
+    }
+    if (err->code == ERR_OK) {
+        err_kept(db_check_presence(db, err)); /* what went into a file that is gone is not kept */
     }
     if (err->code != ERR_OK) {
         roll_back(conn, err);

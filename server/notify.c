@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "notify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define MAX_FDS 64
+
+/* A name that begins with '@' is of the abstract kind, which begins with a zero byte. */
+static socklen_t find_address(struct sockaddr_un *address)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    size_t len = path != NULL ? strlen(path) : 0;
+    if (len < 2 || len >= sizeof address->sun_path || (path[0] != '/' && path[0] != '@')) {
+        return 0;
+    }
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(address->sun_path, path, len);
+    if (path[0] == '@') {
+        address->sun_path[0] = '\0';
+    }
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+}
+
+void notify_send(const char *state)
+{
+    struct sockaddr_un address;
+    socklen_t len = find_address(&address);
+    int fd = len > 0 ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+    if (fd >= 0) {
+        /* A manager that does not read must not hold us up. */
+        ssize_t sent = sendto(fd, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL,
+                              (const struct sockaddr *)&address, len);
+        (void)sent;
+        close(fd);
+    }
+}
+
+void notify_reloading(void)
+{
+    char state[80];
+    snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)(clock_ns() / 1000));
+    notify_send(state);
+}
+
+/* A number of the environment that is meant for this process; 0: there is none. */
+static long long read_own(const char *name, const char *pid_name)
+{
+    const char *value = getenv(name);
+    const char *pid = getenv(pid_name);
+    if (value == NULL || (pid != NULL && strtoll(pid, NULL, 10) != (long long)getpid())) {
+        return 0;
+    }
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    return errno == 0 && end != value && *end == '\0' && number > 0 ? number : 0;
+}
+
+int64_t notify_watchdog_ns(void)
+{
+    long long us = read_own("WATCHDOG_USEC", "WATCHDOG_PID");
+    return us < INT64_MAX / 1000 ? us * 1000 : 0;
+}
+
+int notify_listen_fds(void)
+{
+    long long n = getenv("LISTEN_PID") != NULL ? read_own("LISTEN_FDS", "LISTEN_PID") : 0;
+    n = n < MAX_FDS ? n : MAX_FDS;
+    for (int i = 0; i < n; i++) {
+        int fd = NOTIFY_FIRST_FD + i;
+        int flags = fcntl(fd, F_GETFD);
+        if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) != 0) {
+            return i;
+        }
+    }
+    return (int)n;
+}
