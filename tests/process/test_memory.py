@@ -168,7 +168,7 @@ class Kilobytes(MemoryTest):
     def test_clients_that_do_not_read_leave_room_for_others(self):
         self.ok(201, "PUT", "/v1/models/many", gaussian_of(1000, width=4))
         body = json.dumps({"inputs": [[0.5]] * 4000, "samples": 1000}).encode()
-        head = (f"POST /v1/models/many/predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}"
+        head = (f"POST /v1/models/many/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}"
                 "\r\n\r\n").encode()
         lazy = []
         for _ in range(8):
@@ -244,7 +244,7 @@ class Megabytes(MemoryTest):
 
     def test_trickling_bodies_leave_room_for_another(self):
         """134 clients each send 1 MB of a long body and then hold it."""
-        head = b"POST /v1/models/good/data HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n"
+        head = b"POST /v1/models/good/data HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000000\r\n\r\n"
         clients = []
         for _ in range(134):
             client = socket.create_connection(("127.0.0.1", self.server.port))
@@ -264,7 +264,7 @@ class Megabytes(MemoryTest):
         table = npy([[0.1, 0.2, 0.3, 0.4]] * 300000)
         self.ok(201, "POST", "/v1/models/good/data?outputs=1", table,
                 {"Content-Type": "application/x-npy"})
-        head = b"GET /v1/models/good/data/rows?format=json HTTP/1.1\r\nHost: x\r\n\r\n"
+        head = b"GET /v1/models/good/data/rows?format=json HTTP/1.1\r\nHost: localhost\r\n\r\n"
         clients = []
         for _ in range(40):
             client = socket.create_connection(("127.0.0.1", self.server.port))
