@@ -66,7 +66,9 @@ START_TEST(what_does_not_fit_is_dropped_and_counted)
     ck_assert_int_eq(counts.dropped, tries - taken);
     ck_assert_int_ge(taken, (long long)(LOG_RING_BYTES / sizeof line));
     ck_assert_int_gt(counts.dropped, 0);
-    ck_assert_int_eq(log_writer_take_dropped(f.writer), 0); /* no room to tell of it */
+    /* It is told of once there is room for the line, which the pipe may have made meanwhile. */
+    long long told = log_writer_take_dropped(f.writer);
+    ck_assert(told == 0 || told == counts.dropped);
     int64_t begin = clock_ns();
     log_writer_stop(f.writer, 100);
     ck_assert_int_lt(clock_ns() - begin, 10 * CLOCK_S);
