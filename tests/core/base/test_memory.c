@@ -130,16 +130,6 @@ END_TEST
 
 /* ---- arenas ---- */
 
-static size_t resident_bytes(void)
-{
-    long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_eq(fscanf(file, "%*s %ld", &pages), 1);
-    fclose(file);
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 START_TEST(an_arena_takes_little_at_first_and_more_as_it_grows)
 {
     struct arena arena = ARENA_INIT;
@@ -170,6 +160,16 @@ END_TEST
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 /* Sanitizers keep what is freed for a while. */
+static size_t resident_bytes(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%*s %ld", &pages), 1);
+    fclose(file);
+    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 START_TEST(a_cleared_arena_gives_memory_back_to_the_system)
 {
     struct arena arenas[3] = {ARENA_INIT, ARENA_INIT, ARENA_INIT};
