@@ -58,7 +58,9 @@ bool token_parse_time(const char *text, int64_t *ms)
     }
     if (text[used] != '\0') {
         const char *clock = text + used;
-        if (sscanf(clock, "T%2d:%2d:%2dZ%n", &h, &min, &s, &used) != 3 || clock[used] != '\0') {
+        used = 0; /* stays so when the Z is missing, although all three numbers were read */
+        if (sscanf(clock, "T%2d:%2d:%2dZ%n", &h, &min, &s, &used) != 3 || used == 0 ||
+            clock[used] != '\0') {
             return false;
         }
     }
