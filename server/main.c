@@ -164,8 +164,11 @@ static enum err_code start_server(struct server *server, const struct config *co
     if (store_open(&server->app.db, &db, err) != ERR_OK ||
         access_new(config, server->app.db, &server->log, &server->app.access, err) != ERR_OK ||
         audit_new(&server->app.audit, err) != ERR_OK ||
-        models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK ||
-        background_start(&server->app, err) != ERR_OK ||
+        models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK) {
+        return err->code;
+    }
+    models_set_limit(server->app.models, (size_t)config->models_mb * MEGABYTE);
+    if (background_start(&server->app, err) != ERR_OK ||
         start_batcher(server, config, err) != ERR_OK ||
         start_offload(server, config, err) != ERR_OK || start_http(server, config, err) != ERR_OK) {
         return err->code;
@@ -175,7 +178,6 @@ static enum err_code start_server(struct server *server, const struct config *co
              LOG_INT(daemon_port(server->daemon)), "db", config->db, "version", SURROGATED_VERSION,
              "sqlite", db_library_version(), "tanh", vtanh_isa(), "memory_mb",
              LOG_INT(config->memory_mb), NULL);
-    models_set_limit(server->app.models, (size_t)config->models_mb * MEGABYTE);
     if (models_load(server->app.models, err) != ERR_OK) {
         return err->code;
     }
@@ -275,9 +277,18 @@ static const char *obey_signals(struct server *server, const sigset_t *signals)
     }
 }
 
-static int serve(const struct cli *cli, const sigset_t *signals)
+/* The address of a socket that was handed over takes the place of the setting. */
+static enum err_code take_socket(struct server *server, struct config *config, struct err *err)
 {
-    const struct config *config = &cli->config;
+    server->listen_fd = notify_listen_fds() > 0 ? NOTIFY_FIRST_FD : 0;
+    return server->listen_fd == 0
+               ? ERR_OK
+               : notify_read_address(server->listen_fd, config->listen, sizeof config->listen, err);
+}
+
+static int serve(struct cli *cli, const sigset_t *signals)
+{
+    struct config *config = &cli->config;
     struct server *server = mem_zalloc(sizeof *server);
     struct err err = ERR_INIT;
     int status = EXIT_FAILED;
@@ -286,9 +297,10 @@ static int serve(const struct cli *cli, const sigset_t *signals)
         return EXIT_FAILED;
     }
     health_init(&server->health);
-    server->listen_fd = notify_listen_fds() > 0 ? NOTIFY_FIRST_FD : 0;
+    server->app.config = config;
     reload_init(&server->reload, &server->app, cli->argc, cli->argv);
     if (start_log(&server->log, config, &err) == ERR_OK &&
+        take_socket(server, config, &err) == ERR_OK &&
         start_server(server, config, &err) == ERR_OK) {
         log_info(&server->log, "ready", NULL);
         notify_send("READY=1");

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -85,4 +86,31 @@ int notify_listen_fds(void)
         }
     }
     return (int)n;
+}
+
+enum err_code notify_read_address(int fd, char *listen, size_t size, struct err *err)
+{
+    struct sockaddr_storage at;
+    socklen_t len = sizeof at;
+    char host[64];
+    char port[16];
+    int listens = 0;
+    socklen_t size_of = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size_of) != 0 || listens == 0) {
+        return err_set(err, ERR_INVALID,
+                       "the descriptor %d that was handed over (LISTEN_FDS) is no listening stream "
+                       "socket",
+                       fd);
+    }
+    if (getsockname(fd, (struct sockaddr *)&at, &len) != 0 ||
+        getnameinfo((struct sockaddr *)&at, len, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0 ||
+        (at.ss_family != AF_INET && at.ss_family != AF_INET6)) {
+        return err_set(err, ERR_INVALID,
+                       "the descriptor %d that was handed over (LISTEN_FDS) listens on no address",
+                       fd);
+    }
+    host[strcspn(host, "%")] = '\0'; /* the interface of a link-local address */
+    snprintf(listen, size, at.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    return ERR_OK;
 }

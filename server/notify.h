@@ -8,7 +8,9 @@
 #define NOTIFY_H
 
 #include "base/compiler.h"
+#include "base/err.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define NOTIFY_FIRST_FD 3 /* of the sockets that are handed over */
@@ -26,5 +28,12 @@ int64_t notify_watchdog_ns(void);
 /* How many sockets were handed over to this process, from NOTIFY_FIRST_FD on; they are not passed
  * on to other programs. */
 int notify_listen_fds(void);
+
+/*
+ * Where a socket that was handed over listens, as the setting `listen` says it: who may come
+ * without a token, and which names the server has, follow from that. ERR_INVALID when it is no
+ * socket of a network.
+ */
+enum err_code notify_read_address(int fd, char *listen, size_t size, struct err *err) MUST_CHECK;
 
 #endif

@@ -134,7 +134,7 @@ static bool has_changed(struct access *access, int64_t *change, struct timespec 
     if (access->path != NULL && stat(access->path, &about) != 0) {
         err_set(err, ERR_IO, "tokens_file cannot be found");
     }
-    *mtime = about.st_mtim;
+    *mtime = about.st_ctim; /* unlike the time of its content nobody can set it */
     return *change != access->change || mtime->tv_sec != access->mtime.tv_sec ||
            mtime->tv_nsec != access->mtime.tv_nsec;
 }

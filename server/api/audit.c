@@ -67,9 +67,9 @@ int audit_read(struct audit *audit, int64_t after, struct audit_entry *out, int 
     int count = 0;
     pthread_mutex_lock(&audit->lock);
     int64_t oldest = audit->newest > AUDIT_ENTRIES ? audit->newest - AUDIT_ENTRIES : 0;
-    int64_t id = (after > oldest ? after : oldest) + 1;
-    for (; id <= audit->newest && count < n; id++) {
-        out[count++] = audit->entries[id % AUDIT_ENTRIES];
+    int64_t id = after > oldest ? after : oldest;
+    while (id < audit->newest && count < n) {
+        out[count++] = audit->entries[++id % AUDIT_ENTRIES];
     }
     pthread_mutex_unlock(&audit->lock);
     return count;

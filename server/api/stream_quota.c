@@ -22,6 +22,7 @@ static bool read_address(const char *text, unsigned char out[STREAM_ADDRESS_BYTE
 {
     struct in_addr v4;
     struct in6_addr v6;
+    char plain[INET6_ADDRSTRLEN] = "";
     memset(out, 0, STREAM_ADDRESS_BYTES);
     bool mapped = strncmp(text, "::ffff:", 7) == 0;
     if (inet_pton(AF_INET, mapped ? text + 7 : text, &v4) == 1) {
@@ -29,7 +30,9 @@ static bool read_address(const char *text, unsigned char out[STREAM_ADDRESS_BYTE
         memcpy(out + 12, &v4, sizeof v4);
         return ntohl(v4.s_addr) >> 24 != 127;
     }
-    if (inet_pton(AF_INET6, text, &v6) != 1 || IN6_IS_ADDR_LOOPBACK(&v6)) {
+    size_t len = strcspn(text, "%"); /* behind it: the interface of a link-local address */
+    memcpy(plain, text, len < sizeof plain ? len : 0);
+    if (inet_pton(AF_INET6, plain, &v6) != 1 || IN6_IS_ADDR_LOOPBACK(&v6)) {
         return false;
     }
     memcpy(out, &v6, NETWORK_BYTES);

@@ -84,6 +84,12 @@ static bool is_unsent(int fd)
     return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
 }
 
+/* What the pace demands of so long a time. */
+static uint64_t demanded(const struct connection_limits *limits, int64_t elapsed_ns)
+{
+    return (uint64_t)((double)limits->min_rate * (double)elapsed_ns / SECOND_NS);
+}
+
 static bool is_slow(const struct connection_limits *limits, int64_t elapsed_ns, uint64_t bytes)
 {
     double least = (double)limits->min_rate * (double)(elapsed_ns - limits->grace_ns) / SECOND_NS;
@@ -124,7 +130,20 @@ static bool reads_too_slowly(struct connection *c, const struct connection_limit
         c->marked = true;
         return false;
     }
-    return is_slow(limits, now_ns - c->since_ns, traffic.acknowledged - c->moved_bytes);
+    uint64_t moved = traffic.acknowledged - c->moved_bytes;
+    uint64_t due = demanded(limits, now_ns - c->since_ns);
+    /* A fast beginning buys no time for a stall. */
+    c->moved_bytes += moved > due ? moved - due : 0;
+    return is_slow(limits, now_ns - c->since_ns, moved);
+}
+
+static bool sends_too_slowly(struct connection *c, const struct connection_limits *limits,
+                             int64_t now_ns)
+{
+    uint64_t due = demanded(limits, now_ns - c->since_ns);
+    bool slow = is_slow(limits, now_ns - c->since_ns, c->moved_bytes);
+    c->moved_bytes = c->moved_bytes > due ? due : c->moved_bytes;
+    return slow;
 }
 
 /* Why the connection must end, or CONNECTION_N_ENDS. */
@@ -143,8 +162,7 @@ static enum connection_end judge(struct connection *c, const struct connection_l
     case CONNECTION_HEAD:
         return now_ns - c->since_ns > limits->head_ns ? CONNECTION_END_HEAD : CONNECTION_N_ENDS;
     case CONNECTION_BODY:
-        return is_slow(limits, now_ns - c->since_ns, c->moved_bytes) ? CONNECTION_END_BODY
-                                                                     : CONNECTION_N_ENDS;
+        return sends_too_slowly(c, limits, now_ns) ? CONNECTION_END_BODY : CONNECTION_N_ENDS;
     case CONNECTION_ANSWER:
         return reads_too_slowly(c, limits, now_ns) ? CONNECTION_END_ANSWER : CONNECTION_N_ENDS;
     case CONNECTION_WORK:

@@ -102,7 +102,10 @@ static enum err_code adopt_socket(struct listener *l, struct err *err)
 /* False: no more for now, because there is no room or no file descriptor. */
 static bool accept_all(const struct listener *l)
 {
-    while (l->settings.has_room(l->settings.ctx)) {
+    for (int n = 0; l->settings.has_room(l->settings.ctx); n++) {
+        if (n == BACKLOG) {
+            return true; /* the end is looked for in between */
+        }
         struct sockaddr_storage from;
         socklen_t len = sizeof from;
         int fd = accept4(l->socket, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);

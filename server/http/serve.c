@@ -326,6 +326,12 @@ static enum MHD_Result answer(struct exchange *ex)
         return MHD_YES; /* suspended; called again when resumed */
     }
     ex->answered = true;
+    if (res.source.endless) {
+        /* Such an answer may last for hours, and nobody reads the body any more. */
+        body_release(&ex->body, &ex->serve->room);
+        ex->req.body = "";
+        ex->req.n_body = 0;
+    }
     connection_enter(ex->place, res.source.endless ? CONNECTION_STREAM : CONNECTION_ANSWER,
                      clock_ns());
     return send_response(ex, &res);

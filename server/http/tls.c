@@ -30,6 +30,7 @@ struct tls {
     struct tls_settings settings;
     char *client_ca;
     struct stamp cert_stamp, key_stamp;
+    bool failed;          /* the files could not be used: they are tried again */
     pthread_mutex_t lock; /* guards what follows */
     struct pem pem;
 };
@@ -166,10 +167,12 @@ void tls_refresh(struct tls *tls, bool force)
     struct err err = ERR_INIT;
     struct stamp cert = stamp_of(tls->settings.cert);
     struct stamp key = stamp_of(tls->settings.key);
-    if (!force && same_stamp(&cert, &tls->cert_stamp) && same_stamp(&key, &tls->key_stamp)) {
+    if (!force && !tls->failed && same_stamp(&cert, &tls->cert_stamp) &&
+        same_stamp(&key, &tls->key_stamp)) {
         return;
     }
-    if (load_pair(tls, &err) == ERR_OK) {
+    tls->failed = load_pair(tls, &err) != ERR_OK;
+    if (!tls->failed) {
         log_info(tls->settings.log, "certificate taken over", "file", tls->settings.cert, NULL);
     } else {
         log_error(tls->settings.log, "certificate not taken over", "reason", err_msg(&err), NULL);

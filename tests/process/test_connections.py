@@ -135,6 +135,13 @@ class Slow(ConnectionTest):
     def test_a_body_of_single_bytes_is_cut(self):
         self.trickle(self.connect(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n\r\n"), b" ")
 
+    def test_a_fast_beginning_buys_no_time_for_a_stall(self):
+        s = self.connect(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n")
+        s.sendall(b" " * 8000000)
+        before = time.monotonic()
+        self.assertEqual(s.recv(4096), b"")
+        self.assertLess(time.monotonic() - before, 1000)  # at the pace that is asked for: 4000 s
+
     def test_a_silent_head_is_cut(self):
         s = self.connect(GET[:-2])
         self.assertEqual(s.recv(4096), b"")

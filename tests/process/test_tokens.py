@@ -159,7 +159,8 @@ class RoleTable(TokenTest):
                           (3, "admin", "DELETE", "/v1/models/m", 204, "127.0.0.1")])
         self.assertEqual([e["id"] for e in self.ask(admin, "GET", "/v1/audit?after=1&limit=1")[2]["entries"]], [2])
         self.assertEqual([e["id"] for e in self.ask(admin, "GET", "/v1/audit?limit=2")[2]["entries"]], [2, 3])
-        self.assertEqual(self.ask(admin, "GET", "/v1/audit?after=3")[2]["entries"], [])
+        for after in (3, 2**63 - 1):
+            self.assertEqual(self.ask(admin, "GET", f"/v1/audit?after={after}")[2]["entries"], [])
         for query in ("limit=0", "limit=1001", "after=-1"):
             self.assertEqual(self.status(admin, "GET", f"/v1/audit?{query}"), 400)
         lines = [line for line in self.server.log_text().splitlines() if "message=change" in line]

@@ -26,7 +26,7 @@ static enum err_code check_token(const struct token *token, struct err *err)
 static enum err_code make_room(struct conn *conn, struct err *err)
 {
     int64_t n = 0;
-    if (query_number(conn, SQL_TOKEN_COUNT, &n, err) != ERR_OK || n < TOKEN_MAX_COUNT) {
+    if (query_number(conn, SQL_TOKEN_COUNT, &n, err) != ERR_OK || n <= TOKEN_MAX_COUNT) {
         return err->code;
     }
     if (query_run(conn, SQL_TOKEN_PRUNE, err) == ERR_OK && query_changes(conn) == 0) {
@@ -37,9 +37,6 @@ static enum err_code make_room(struct conn *conn, struct err *err)
 
 static enum err_code insert_token(struct conn *conn, const struct token *token, struct err *err)
 {
-    if (make_room(conn, err) != ERR_OK) {
-        return err->code;
-    }
     struct query q = query_open(conn, SQL_TOKEN_INSERT, err);
     query_text(&q, ":id", token->id);
     query_int(&q, ":role", (int64_t)token->role);
@@ -52,7 +49,8 @@ static enum err_code insert_token(struct conn *conn, const struct token *token, 
     if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
         err_set(err, ERR_EXISTS, "a token \"%s\" was made before", token->id);
     }
-    return err->code;
+    /* Afterwards, so that the number of this change is not one that was there before. */
+    return err->code == ERR_OK ? make_room(conn, err) : err->code;
 }
 
 enum err_code token_store_add(struct db *db, const struct token *token, struct err *err)

@@ -93,6 +93,15 @@ class Manager(unittest.TestCase):
 
 
 class Activation(unittest.TestCase):
+    def test_a_socket_that_others_reach_needs_a_token_whatever_listen_says(self):
+        with socket.socket() as inherited:
+            inherited.bind(("0.0.0.0", 0))
+            inherited.listen()
+            process, log = self.launch(inherited.fileno())
+            self.assertEqual(process.wait(PATIENCE), 1)
+            log.seek(0)
+            self.assertIn(b"there is no valid token", log.read())
+
     def setUp(self):
         self.folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, self.folder, True)

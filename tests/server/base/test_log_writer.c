@@ -72,7 +72,7 @@ START_TEST(what_does_not_fit_is_dropped_and_counted)
     int64_t begin = clock_ns();
     log_writer_stop(f.writer, 100);
     ck_assert_int_lt(clock_ns() - begin, 10 * CLOCK_S);
-    close_pipe(&f);
+    close(f.ends[0]); /* the thread may still hang in writing to the other end */
 }
 END_TEST
 
