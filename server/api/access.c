@@ -181,19 +181,6 @@ void access_notify(struct access *access)
 
 /* ---- beginning and end ---- */
 
-static bool is_loopback(const char *host)
-{
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (strcasecmp(host, "localhost") == 0) {
-        return true;
-    }
-    if (inet_pton(AF_INET, host, &v4) == 1) {
-        return ntohl(v4.s_addr) >> 24 == 127;
-    }
-    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
 static bool has_good_token(const struct access *access)
 {
     for (size_t i = 0; i < N_PLACES; i++) {
@@ -240,7 +227,7 @@ enum err_code access_new(const struct config *config, struct db *db, const struc
     access->db = db;
     access->log = log;
     access->path = strcmp(config->tokens_file, NO_FILE) != 0 ? config->tokens_file : NULL;
-    access->is_loopback = is_loopback(address.host);
+    access->is_loopback = address_is_loopback(address.host);
     access->always = config->require_tokens || !(access->is_loopback || config->insecure);
     access->change = NO_CHANGE;
     atomic_flag_clear(&access->looking);

@@ -104,19 +104,6 @@ static bool is_number(const char *host)
     return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
 }
 
-static bool is_loopback(const char *host)
-{
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (strcasecmp(host, "localhost") == 0) {
-        return true;
-    }
-    if (inet_pton(AF_INET, host, &v4) == 1) {
-        return ntohl(v4.s_addr) >> 24 == 127;
-    }
-    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
 static bool is_everywhere(const char *host)
 {
     struct in_addr v4;
@@ -199,7 +186,7 @@ enum err_code origin_rules_init(struct origin_rules *rules, const struct config 
 
 static bool is_ours(const struct origin_rules *rules, const struct authority *host, bool is_probe)
 {
-    if (is_loopback(host->host) || strcasecmp(host->host, rules->listen.host) == 0 ||
+    if (address_is_loopback(host->host) || strcasecmp(host->host, rules->listen.host) == 0 ||
         list_has_host(rules->hosts, host)) {
         return true;
     }

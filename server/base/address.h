@@ -6,6 +6,8 @@
 #include "base/compiler.h"
 #include "base/err.h"
 
+#include <stdbool.h>
+
 #define ADDRESS_HOST_CHARS 256
 #define ADDRESS_PORT_CHARS 6
 
@@ -19,5 +21,8 @@ struct address {
  * `listen`.
  */
 enum err_code address_parse(const char *text, struct address *out, struct err *err) MUST_CHECK;
+
+/* Is it "localhost" or a number that only this machine reaches? */
+bool address_is_loopback(const char *host);
 
 #endif
