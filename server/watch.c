@@ -65,6 +65,7 @@ static void look_at_models(const struct app *app)
 {
     char name[NAME_MAX_CHARS + 1];
     char reason[HEALTH_REASON_CHARS];
+    models_retry_failed(app->models);
     int n = models_count_failed(app->models, name);
     snprintf(reason, sizeof reason, "%d model%s could not be loaded, model %s among them", n,
              n == 1 ? "" : "s", name);
