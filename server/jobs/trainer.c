@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/threads.h"
 #include "base/wake.h"
+#include "jobs/job_log.h"
 #include "jobs/running.h"
 #include "store/jobs/job_checkpoint_store.h"
 #include "store/jobs/job_store.h"
@@ -159,8 +160,8 @@ static void conclude_attempt(struct trainer *trainer, const struct attempt *atte
         if (code == ERR_OK || code == ERR_NOT_FOUND || code == ERR_CONFLICT) {
             go_on = false; /* stored, or the job is gone or does not run any more */
         } else {
-            log_error(trainer->settings.attempt.log, "end of job not stored", "job",
-                      LOG_INT(attempt->row.id), "reason", err_msg(&err), NULL);
+            log_error(trainer->settings.attempt.log, "end of job not stored",
+                      JOB_LOG(&attempt->row), "reason", err_msg(&err), NULL);
             go_on = wait_for_work(trainer, 1000 * RETRY_S);
         }
     }
@@ -196,13 +197,12 @@ static void report_end(struct trainer *trainer, const struct attempt *attempt,
     struct job_row row;
     struct err err = ERR_INIT;
     if (job_store_get(trainer->settings.attempt.db, attempt->row.id, &row, &err) != ERR_OK) {
-        log_warn(log, "job ended", "job", LOG_INT(attempt->row.id), "reason", err_msg(&err), NULL);
+        log_warn(log, "job ended", JOB_LOG(&attempt->row), "reason", err_msg(&err), NULL);
         return;
     }
     count_end(trainer, &row);
-    log_info(log, "job ended", "job", LOG_INT(row.id), "model", row.model, "state",
-             job_state_name(row.state), "reason", why->code != ERR_OK ? err_msg(why) : row.message,
-             NULL);
+    log_info(log, "job ended", JOB_LOG(&row), "state", job_state_name(row.state), "reason",
+             why->code != ERR_OK ? err_msg(why) : row.message, NULL);
 }
 
 static void run_job(struct trainer *trainer, struct attempt *attempt)
@@ -214,8 +214,8 @@ static void run_job(struct trainer *trainer, struct attempt *attempt)
     attempt->progress = take_progress;
     attempt->progress_ctx = trainer;
     attempt->curves = write_curves;
-    log_info(s->log, "job started", "job", LOG_INT(attempt->row.id), "model", attempt->row.model,
-             "attempt", LOG_INT(attempt->row.attempts), NULL);
+    log_info(s->log, "job started", JOB_LOG(&attempt->row), "attempt",
+             LOG_INT(attempt->row.attempts), NULL);
     enum err_code code = attempt_read(attempt, &err);
     announce_job(trainer, attempt);
     events_publish_state(trainer->settings.events, attempt->row.id);

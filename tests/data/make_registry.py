@@ -97,6 +97,17 @@ def fill(port):
     return {"trained": rows}
 
 
+def make_tokens(port):
+    """One that is used and one that was revoked; none before schema 4."""
+    try:
+        token = call(port, "POST", "/v1/tokens", {"id": "used", "role": "read", "models": "trained*", "rate": 1000})
+        call(port, "POST", "/v1/tokens", {"id": "revoked", "role": "admin", "expires": "2099-01-31"})
+        call(port, "DELETE", "/v1/tokens/revoked")
+    except SystemExit:
+        return None
+    return {"secret": token["token"], "list": call(port, "GET", "/v1/tokens")}
+
+
 def record(port, rows):
     models = call(port, "GET", "/v1/models")
     out = {"models": models, "rows": rows, "about": {}, "versions": {}, "predictions": {},
@@ -127,6 +138,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         process, port = start(binary, folder)
         recorded = record(port, fill(port))
+        tokens = make_tokens(port)
+        if tokens:
+            recorded["tokens"] = tokens
         process.send_signal(signal.SIGTERM)
         process.wait()
         text = dump(os.path.join(folder, "r.db"))

@@ -102,6 +102,8 @@ class Migration(unittest.TestCase):
                 if re.match(r"[-\d]", line)]
         self.assertEqual(rows, [row for batch in before["rows"]["trained"] for row in batch])
         self.assertEqual(self.server.request("GET", "/v1/models/gone")[0], 404)
+        if "tokens" in before:
+            self.includes(before["tokens"]["list"], self.get("/v1/tokens"), "tokens")
 
     def works_on(self):
         """Writes of today on what was written then."""
@@ -150,6 +152,9 @@ class Migration(unittest.TestCase):
 
     def test_a_registry_of_schema_3_serves_as_it_did(self):
         self.road(3)
+
+    def test_a_registry_of_schema_4_serves_as_it_did(self):
+        self.road(4)
 
     def finish(self, number):
         """What a crash left is brought to its end by the next start."""

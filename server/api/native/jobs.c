@@ -13,6 +13,7 @@
 #include "store/jobs/job_checkpoint_store.h"
 #include "store/jobs/job_store.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define LIST_LIMIT 1000
@@ -60,13 +61,21 @@ static enum err_code complete_request(struct app *app, const struct request *req
     return err->code;
 }
 
-/* The line that joins the lines about the job to those about the request. */
-static void tell_queued(const struct app *app, const struct request *req, const char *model,
-                        int64_t id)
+static_assert(JOB_REQUEST_ID_CHARS == TRACE_MAX_ID, "the store keeps every id");
+static_assert(JOB_TRACEPARENT_CHARS == TRACE_PARENT_CHARS, "the store keeps every trace");
+
+/* Queues the job under the name of its request, which joins the lines about both. */
+static enum err_code add_job(const struct app *app, const struct request *req, struct job_new *job,
+                             int64_t *id, struct err *err)
 {
     struct trace trace = trace_of(req);
-    log_info(app->log, "job queued", "job", LOG_INT(id), "model", model, "request_id",
-             trace_id(&trace), "traceparent", trace.parent, NULL);
+    job->request_id = trace_id(&trace);
+    job->traceparent = trace.parent;
+    if (job_store_add(app->db, job, id, err) == ERR_OK) {
+        log_info(app->log, "job queued", "job", LOG_INT(*id), "model", job->model, "request_id",
+                 job->request_id, "traceparent", job->traceparent, NULL);
+    }
+    return err->code;
 }
 
 enum err_code handle_train(struct app *app, const struct request *req, struct response *res,
@@ -85,10 +94,9 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     job.model = model;
     job.request = complete.data;
     job.n_request = complete.len;
-    if (job_store_add(app->db, &job, &id, err) != ERR_OK) {
+    if (add_job(app, req, &job, &id, err) != ERR_OK) {
         return err->code;
     }
-    tell_queued(app, req, model, id);
     events_publish_state(app->events, id);
     trainer_notify(app->trainer);
     char *location =

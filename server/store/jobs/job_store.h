@@ -30,6 +30,8 @@ struct job_new {
     const char *origin; /* as in job_row */
     int64_t policy_ms;  /* asked for by the policy that was changed at this time; 0: by no policy */
     int64_t max_queued; /* jobs of the model; 0: no limit */
+    const char *request_id;  /* as in job_row; NULL: none */
+    const char *traceparent; /* as in job_row; NULL: none */
 };
 
 /*

@@ -148,8 +148,15 @@ class Traces(ServerTest):
         self.ok(201, "POST", "/v1/models/m/data", {"inputs": [[0.1 * i] for i in range(20)],
                                                    "outputs": [[0.1 * i] for i in range(20)]})
         train = {"solver": "ensemble", "gate": None, "settings": {"members": 1, "epochs": 2}}
-        job = self.ok(202, "POST", "/v1/models/m/train", train, {**mine, "X-Request-Id": "mine-2"})[1]["id"]
-        self.server.wait_job(job, "succeeded")
+        queued = self.ok(202, "POST", "/v1/models/m/train", train, {**mine, "X-Request-Id": "mine-2"})[1]
+        self.assertEqual((queued["request_id"], queued["traceparent"]), ("mine-2", self.parent))
+        job = queued["id"]
+        done = self.server.wait_job(job, "succeeded")
+        self.assertEqual((done["request_id"], done["traceparent"]), ("mine-2", self.parent))
+        unnamed = self.ok(202, "POST", "/v1/models/m/train", train)[1]
+        self.assertRegex(unnamed["request_id"], "^[0-9a-f]{16}$")
+        self.assertIsNone(unnamed["traceparent"])
+        self.server.wait_job(unnamed["id"], "succeeded")
         head, _ = self.ok(200, "GET", "/healthz")
         self.assertNotIn("X-Request-Id", head)
         head, _ = self.ok(200, "GET", "/healthz", headers={"X-Request-Id": "a b", "traceparent": "00-1"})
@@ -158,7 +165,10 @@ class Traces(ServerTest):
         self.assertEqual(self.server.stop(), 0)
         log = self.server.log_text()
         self.assertRegex(log, rf"path=/healthz status=200 ms=\S+ request_id=mine-1 traceparent={self.parent}")
-        self.assertIn(f'message="job queued" job={job} model=m request_id=mine-2 traceparent={self.parent}', log)
+        for message in ("job queued", "job started", "job ended"):
+            self.assertIn(f'message="{message}" job={job} model=m request_id=mine-2 traceparent={self.parent}', log)
+            self.assertIn(f'message="{message}" job={unnamed["id"]} model=m request_id={unnamed["request_id"]} '
+                          'traceparent=""', log)
         self.assertRegex(log, r"path=/healthz status=200 ms=\S+ request_id=[0-9a-f]{16} traceparent=\"\"")
 
     def test_slow_requests_are_lines(self):
