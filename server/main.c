@@ -110,6 +110,7 @@ static enum err_code start_http(struct server *server, const struct config *conf
         .bodies_bytes = (size_t)config->bodies_mb * MEGABYTE,
         .log = &server->log,
         .handler = dispatch,
+        .sent = dispatch_sent,
         .ctx = &server->app,
     };
     return daemon_start(&settings, &server->daemon, err);

@@ -89,6 +89,8 @@ static void look(const struct watch *watch)
     look_at_threads(watch);
     look_at_models(watch->app);
     daemon_count_connections(watch->daemon, watch->app->metrics->connections);
+    daemon_count_ends(watch->daemon, watch->app->metrics->connections_closed);
+    metrics_set(&watch->app->metrics->connections_refused, daemon_count_refused(watch->daemon));
     log_tell_missing(watch->app->log, false);
 }
 

@@ -4,6 +4,7 @@
 #include "api/aside.h"
 #include "api/errors.h"
 #include "api/handlers.h"
+#include "api/request_times.h"
 #include "api/security_headers.h"
 #include "api/trace.h"
 #include "base/clock.h"
@@ -192,7 +193,59 @@ static enum err_code begin_or_continue(struct app *app, struct request *req, str
         return later.run(later.ctx, res, err);
     }
     req->arrived_ns = clock_ns();
+    req->times = arena_zalloc_array(req->arena, 1, sizeof *req->times);
+    if (req->times != NULL) {
+        req->times->parse_ns = -1;
+        req->times->compute_ns = -1;
+    }
     return handle_request(app, req, res, err);
+}
+
+/* Counts what a limit on how much may come has refused. */
+static void count_limit(struct metrics *metrics, const struct request *req, enum err_code code)
+{
+    handler_fn *handler = req->route < N_ROUTES ? handlers[req->route] : NULL;
+    enum metrics_limit limit;
+    if (code == ERR_RATE) {
+        limit = handler == handle_job_events ? METRICS_LIMIT_PEER_STREAMS : METRICS_LIMIT_TOKEN;
+    } else if (code == ERR_QUEUE_FULL) {
+        limit = handler == handle_train ? METRICS_LIMIT_QUEUED_JOBS : METRICS_LIMIT_QUEUE;
+    } else {
+        return;
+    }
+    metrics_add(&metrics->limited[limit], 1);
+}
+
+/* Counts an answer that has just been made, and leaves its status for dispatch_sent. */
+static void count_answer(struct metrics *metrics, const struct request *req,
+                         const struct response *res)
+{
+    struct request_times *times = req->times;
+    int64_t now_ns = clock_ns();
+    struct metrics_answer answer = {.route = req->route,
+                                    .status = res->status,
+                                    .total_ns = now_ns - req->arrived_ns,
+                                    .phase_ns = {-1, -1, -1, -1}};
+    if (times != NULL) {
+        times->answering_ns = times->answering_ns != 0 ? times->answering_ns : now_ns;
+        times->status = res->source.endless ? 0 : res->status;
+        answer.phase_ns[METRICS_PARSE] = times->parse_ns;
+        answer.phase_ns[METRICS_QUEUE] = times->queue_ns;
+        answer.phase_ns[METRICS_COMPUTE] =
+            times->compute_ns >= 0 ? times->compute_ns
+                                   : times->answering_ns - req->arrived_ns - times->queue_ns -
+                                         (times->parse_ns > 0 ? times->parse_ns : 0);
+    }
+    metrics_requests_answered(&metrics->requests, &answer);
+}
+
+void dispatch_sent(void *ctx, const struct request *req)
+{
+    struct app *app = ctx;
+    if (req->times != NULL && req->times->status != 0) {
+        metrics_requests_sent(&app->metrics->requests, req->route, req->times->status,
+                              clock_ns() - req->times->answering_ns);
+    }
 }
 
 void dispatch(void *ctx, struct request *req, struct response *res)
@@ -202,6 +255,7 @@ void dispatch(void *ctx, struct request *req, struct response *res)
     metrics_add(&app->metrics->requests_active, 1);
     if (begin_or_continue(app, req, res, &err) != ERR_OK) {
         metrics_add(&app->metrics->errors[err.code], 1);
+        count_limit(app->metrics, req, err.code);
         error_body_write(&err, req->arena, res);
     }
     metrics_add(&app->metrics->requests_active, -1);
@@ -221,7 +275,7 @@ void dispatch(void *ctx, struct request *req, struct response *res)
                               .err = &err};
     int slow_ms = app->config->slow_ms;
     outcome.slow = slow_ms > 0 && 1e3 * outcome.seconds >= slow_ms;
-    metrics_request(app->metrics, req->route, res->status, outcome.seconds);
+    count_answer(app->metrics, req, res);
     trace_answer(&outcome.trace, res->status >= 500, req, res);
     log_request(app, req, res, &outcome);
 }

@@ -8,6 +8,9 @@
 /* A daemon_handler; ctx is a struct app. */
 void dispatch(void *ctx, struct request *req, struct response *res);
 
+/* A daemon_sent; ctx is a struct app. */
+void dispatch_sent(void *ctx, const struct request *req);
+
 /* The labels of the routes in metrics, in the order of the routes. */
 const char *const *dispatch_labels(int *n);
 

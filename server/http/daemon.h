@@ -16,6 +16,8 @@
  * then called again. req->transport tells of a failure before it.
  */
 typedef void daemon_handler(void *ctx, struct request *req, struct response *res);
+/* Called once the whole answer to a request has been handed to the system. */
+typedef void daemon_sent(void *ctx, const struct request *req);
 
 struct daemon_settings {
     int fd;             /* as in listener.h */
@@ -33,6 +35,7 @@ struct daemon_settings {
     const char *tls_client_ca; /* "": clients need no certificate */
     struct log *log;
     daemon_handler *handler;
+    daemon_sent *sent; /* NULL: nobody wants to know */
     void *ctx;
 };
 
@@ -47,6 +50,11 @@ void daemon_reload(struct daemon *daemon);
 
 /* The port it listens on. */
 int daemon_port(const struct daemon *daemon);
+
+/* How many connections were closed for each enum connection_end since the start. */
+void daemon_count_ends(const struct daemon *daemon, atomic_llong *counts);
+/* How many were refused since their address had too many. */
+long long daemon_count_refused(const struct daemon *daemon);
 
 /* Open connections by enum connection_state (http/connections.h), as of the last look at them. */
 void daemon_count_connections(const struct daemon *daemon, atomic_llong *counts);

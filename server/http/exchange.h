@@ -40,7 +40,8 @@ struct later {
     void *ctx;
 };
 
-struct exchange; /* the daemon's side of a request */
+struct exchange;      /* the daemon's side of a request */
+struct request_times; /* api/request_times.h */
 
 #define EXCHANGE_ADDRESS_CHARS 64
 
@@ -73,6 +74,7 @@ struct request {
     struct later later; /* set while it is put aside */
     int64_t arrived_ns; /* when all of it had arrived, by clock_ns */
     int route;
+    struct request_times *times; /* NULL: its phases are not measured */
 
     const char *who;    /* who asks: the id of a token, or a word for somebody without one */
     const char *models; /* patterns of the models that it may name; NULL: all */

@@ -48,6 +48,7 @@ enum err_code attempt_read(struct attempt *attempt, struct err *err)
     if (job_json_parse(attempt->request, attempt->n_request, &attempt->spec, err) != ERR_OK) {
         return err->code;
     }
+    attempt->is_read = true;
     attempt->limits.seconds = tighter_limit(attempt->spec.limits.seconds, s->max.seconds);
     attempt->limits.bytes = tighter_limit(attempt->spec.limits.bytes, s->max.bytes);
     return ERR_OK;

@@ -73,12 +73,14 @@ static void announce_job(struct trainer *trainer, const struct attempt *attempt)
                   n_bytes > 0 ? &left : NULL);
     mem_free(bytes);
     metrics_set(&trainer->settings.attempt.metrics->job_running, 1);
+    metrics_set(&trainer->settings.attempt.metrics->job_started_ms, db_now_ms());
 }
 
 static void retire_job(struct trainer *trainer)
 {
     running_end(&trainer->running);
     metrics_set(&trainer->settings.attempt.metrics->job_running, 0);
+    metrics_set(&trainer->settings.attempt.metrics->job_started_ms, 0);
 }
 
 static enum err_code run_attempt(struct trainer *trainer, struct attempt *attempt, struct err *err)
@@ -167,7 +169,8 @@ static void conclude_attempt(struct trainer *trainer, const struct attempt *atte
     }
 }
 
-static void count_end(struct trainer *trainer, const struct job_row *row)
+/* solver: an enum solver_kind, -1: not known. */
+static void count_end(struct trainer *trainer, const struct job_row *row, int solver)
 {
     struct metrics *metrics = trainer->settings.attempt.metrics;
     switch (row->state) {
@@ -186,7 +189,8 @@ static void count_end(struct trainer *trainer, const struct job_row *row)
         metrics_add(&metrics->jobs_retried, row->not_before_ms > 0);
         return;
     }
-    metrics_job_ended(metrics, running_seconds(&trainer->running));
+    metrics_job_ended(metrics, solver, (int)(row->state - JOB_SUCCEEDED),
+                      running_seconds(&trainer->running));
 }
 
 /* Logs and counts the job's present state. */
@@ -200,7 +204,7 @@ static void report_end(struct trainer *trainer, const struct attempt *attempt,
         log_warn(log, "job ended", JOB_LOG(&attempt->row), "reason", err_msg(&err), NULL);
         return;
     }
-    count_end(trainer, &row);
+    count_end(trainer, &row, attempt->is_read ? (int)attempt->spec.train.solver : -1);
     log_info(log, "job ended", JOB_LOG(&row), "state", job_state_name(row.state), "reason",
              why->code != ERR_OK ? err_msg(why) : row.message, NULL);
 }

@@ -31,6 +31,7 @@ struct call {
     int next_tile; /* guarded by the lock, like running, failed and batch.err */
     int running;   /* tiles under way */
     bool failed;   /* the tiles left are skipped */
+    long n_rows;
 };
 
 struct batcher {
@@ -148,7 +149,8 @@ static void call_end(struct batcher *b, struct call *call)
     batch_call_end(&call->batch);
     metrics_add(&b->settings.metrics->batches, 1);
     metrics_add(&b->settings.metrics->batched_requests, call->batch.n_items);
-    metrics_observe_size(&b->settings.metrics->call_requests[0], call->batch.n_items);
+    histogram_observe_size(&b->settings.metrics->call_requests[0], call->batch.n_items);
+    histogram_observe_size(&b->settings.metrics->call_rows[0], call->n_rows);
     forget_work(b, call->batch.items);
     end_all(b, call->batch.items);
     call_put(b, call);
@@ -169,12 +171,16 @@ static struct call *call_begin(struct batcher *b, struct batch_item *items)
         return NULL;
     }
     struct arena arena = call->batch.arena;
+    int64_t now_ns = clock_ns();
+    long n_rows = 0;
     for (struct batch_item *item = items; item != NULL; item = item->next) {
-        item->begun_ns = item->timed ? clock_ns() : 0;
+        item->begun_ns = now_ns;
+        n_rows += item->request->n;
     }
     *call = (struct call){
         .source.kind = SOURCE_CALL,
         .batch = {.items = items, .n_items = n_items, .arena = arena, .err = ERR_INIT},
+        .n_rows = n_rows,
         .next_tile = 1,
         .running = 1};
     if (batch_call_begin(&call->batch) != ERR_OK) {

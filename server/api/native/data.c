@@ -6,6 +6,7 @@
 #include "api/native/data_export.h"
 #include "api/native/upload.h"
 #include "api/reply.h"
+#include "api/request_times.h"
 #include "base/mem.h"
 #include "store/data/data_cursor.h"
 #include "store/data/data_delete.h"
@@ -125,8 +126,11 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
         return err->code;
     }
     if (!done && (upload_read_rows(app, req, model, &up, err) != ERR_OK ||
-                  check_against_model(app, model, &up.data, err) != ERR_OK ||
-                  data_store_append(app->db, model, &up.data, &result, err) != ERR_OK)) {
+                  check_against_model(app, model, &up.data, err) != ERR_OK)) {
+        return err->code;
+    }
+    request_times_parsed(req);
+    if (!done && data_store_append(app->db, model, &up.data, &result, err) != ERR_OK) {
         return err->code;
     }
     if (app->keeper != NULL) {

@@ -4,6 +4,7 @@
 
 #include "api/native/job_doc.h"
 #include "api/reply.h"
+#include "api/request_times.h"
 #include "api/trace.h"
 #include "base/known.h"
 #include "base/mem.h"
@@ -91,6 +92,7 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
         complete_request(app, req, model, &complete, &job.priority, err) != ERR_OK) {
         return err->code;
     }
+    request_times_parsed(req);
     job.model = model;
     job.request = complete.data;
     job.n_request = complete.len;
