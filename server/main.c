@@ -19,6 +19,7 @@
 #include "formats/json_read.h"
 #include "http/daemon.h"
 #include "live/follow.h"
+#include "live/preload.h"
 #include "maintain.h"
 #include "math/gemm.h"
 #include "math/vtanh.h"
@@ -30,6 +31,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -144,6 +146,21 @@ static void raise_descriptor_limit(const struct log *log, const struct config *c
     }
 }
 
+/* The server is not ready before that. */
+static enum err_code load_models(struct server *server, const struct config *config,
+                                 struct err *err)
+{
+    const struct preload_settings settings = {.db = server->app.db,
+                                              .models = server->app.models,
+                                              .log = &server->log,
+                                              .patterns = config->preload,
+                                              .n_threads = config->predict_threads};
+    if (strcmp(config->preload, "none") != 0 && preload_run(&settings, err) != ERR_OK) {
+        return err->code;
+    }
+    return models_load(server->app.models, err);
+}
+
 /* The socket opens before the models are loaded, so that /readyz can say so meanwhile. */
 static enum err_code start_server(struct server *server, const struct config *config,
                                   struct err *err)
@@ -179,7 +196,7 @@ static enum err_code start_server(struct server *server, const struct config *co
              LOG_INT(daemon_port(server->daemon)), "db", config->db, "version", SURROGATED_VERSION,
              "sqlite", db_library_version(), "tanh", vtanh_isa(), "memory_mb",
              LOG_INT(config->memory_mb), NULL);
-    if (models_load(server->app.models, err) != ERR_OK) {
+    if (load_models(server, config, err) != ERR_OK) {
         return err->code;
     }
     if (start_follow(server, config, err) != ERR_OK) {

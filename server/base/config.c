@@ -6,6 +6,7 @@
 #include "base/memory_limit.h"
 #include "base/near_name.h"
 #include "base/threads.h"
+#include "base/token.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -322,6 +323,13 @@ enum err_code config_finish(struct config *config, struct err *err)
     }
     if (check_base_path(config->base_path, err) != ERR_OK) {
         return err->code;
+    }
+    if (!token_models_are_valid(config->preload)) {
+        return err_set(
+            err, ERR_INVALID,
+            "preload is \"%.80s\"; names or patterns such as heat-*, separated by commas, "
+            "at most %d characters, or none are needed",
+            config->preload, TOKEN_MODELS_CHARS);
     }
     int cpus = threads_n_cpus();
     if (config->http_threads == 0) {
