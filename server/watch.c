@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "api/health.h"
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "notify.h"
 #include "base/threads.h"
 #include "base/wake.h"
@@ -105,8 +106,8 @@ static void tell_manager(struct watch *watch)
     if (health_get_first(health, reason)) {
         snprintf(state, sizeof state, "STATUS=not ready: %s", reason);
     } else {
-        snprintf(state, sizeof state, "STATUS=ready, %d models in memory",
-                 models_totals(watch->app->models).n_models);
+        snprintf(state, sizeof state, "STATUS=ready, %s in memory",
+                 phrase_count(models_totals(watch->app->models).n_models, "model").text);
     }
     if (strcmp(watch->status, state) != 0) {
         memcpy(watch->status, state, sizeof state);

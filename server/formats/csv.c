@@ -2,6 +2,7 @@
 #include "formats/csv.h"
 
 #include "base/numtext.h"
+#include "base/phrase.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -192,8 +193,8 @@ static enum err_code read_row(struct cursor *c, const struct csv_reader *reader,
         }
     }
     if (k < reader->k) {
-        return err_set_at(err, ERR_SHAPE, at, k, "row %" PRId64 " has %d columns, %d are needed",
-                          reader->n_rows, k, reader->k);
+        return err_set_at(err, ERR_SHAPE, at, k, "row %" PRId64 " has %s, %s", reader->n_rows,
+                          phrase_count(k, "column").text, phrase_needed(reader->k).text);
     }
     return ERR_OK;
 }
@@ -224,7 +225,8 @@ static enum err_code read_rows(struct csv_reader *reader, struct cursor *c, int 
     }
     while (c->at < c->end) {
         if (csv.n == max_rows) {
-            return err_set(err, ERR_TOO_LARGE, "more than %d rows in one request", max_rows);
+            return err_set(err, ERR_TOO_LARGE, "more than %s in one request",
+                           phrase_count(max_rows, "row").text);
         }
         if (read_row(c, reader, csv.values + (size_t)csv.n * (size_t)csv.k, err) != ERR_OK) {
             return err->code;

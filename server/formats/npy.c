@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/phrase.h"
 
 #define MAGIC       "\x93NUMPY"
 #define MAGIC_BYTES 6
@@ -257,8 +258,8 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
         return err->code;
     }
     if (head.rank != 1 && head.rank != 2) {
-        return err_set(err, ERR_SHAPE, "the npy body has %d dimensions, rows x columns are needed",
-                       head.rank);
+        return err_set(err, ERR_SHAPE, "the npy body has %s, rows x columns are needed",
+                       phrase_count(head.rank, "dimension").text);
     }
     size_t n = head.rank == 2 ? head.shape[0] : 1;
     size_t k = head.shape[head.rank - 1];
@@ -270,8 +271,8 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
     }
     if (n > (size_t)max_rows) {
         return err_set(err, ERR_TOO_LARGE,
-                       "the npy body has more than %d rows, which is the limit for one request",
-                       max_rows);
+                       "the npy body has more than %s, which is the limit for one request",
+                       phrase_count(max_rows, "row").text);
     }
     if (!size_mul(n, k, &count) || !size_mul(count, head.item, &count) || count != len - start) {
         return err_set(err, ERR_SHAPE,

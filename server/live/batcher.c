@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/mem_budget.h"
+#include "base/phrase.h"
 #include "base/threads.h"
 #include "live/batch_queue.h"
 
@@ -411,9 +412,8 @@ enum err_code batcher_admit(struct batcher *batcher, const struct batch_item *it
         return ERR_OK;
     }
     metrics_add(&batcher->settings.metrics->requests_rejected, 1);
-    err_set(err, ERR_QUEUE_FULL,
-            "%d requests with %lld rows wait already; about %d s of work are ahead", waiting, rows,
-            retry_s);
+    err_set(err, ERR_QUEUE_FULL, "%s with %s wait already; about %d s of work are ahead",
+            phrase_count(waiting, "request").text, phrase_count(rows, "row").text, retry_s);
     err->retry_s = retry_s;
     return err->code;
 }

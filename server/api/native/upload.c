@@ -3,6 +3,7 @@
 
 #include "api/reply.h"
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "formats/csv.h"
 #include "formats/json_tensor.h"
 #include "formats/media_type.h"
@@ -144,7 +145,8 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
         return err->code;
     }
     if (x->n != y->n) {
-        return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs", x->n, y->n);
+        return err_set(err, ERR_SHAPE, "inputs has %s, outputs has %s",
+                       phrase_count(x->n, "row").text, phrase_count(y->n, "row").text);
     }
     size_t d = (size_t)x->k;
     size_t o = (size_t)y->k;
@@ -207,8 +209,8 @@ static enum err_code read_table(struct app *app, const struct request *req, cons
     }
     int k = is_csv ? csv.k : npy.k;
     if (k <= up->data.o) {
-        return err_set(err, ERR_SHAPE, "%d columns are too few for %d outputs and an input", k,
-                       up->data.o);
+        return err_set(err, ERR_SHAPE, "%s cannot hold %s and an input",
+                       phrase_count(k, "column").text, phrase_count(up->data.o, "output").text);
     }
     if (k - up->data.o > ARCH_MAX_INPUTS) {
         return err_set(err, ERR_LIMIT, "%d input columns, at most %d are taken", k - up->data.o,
