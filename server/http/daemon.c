@@ -145,6 +145,8 @@ static enum err_code open_daemon(struct daemon *daemon, const struct daemon_sett
     daemon->n_threads = settings->n_threads;
     for (int i = 0; i < daemon->n_threads; i++) {
         daemon->threads[i].serve = &daemon->serve;
+        daemon->threads[i].looked_ns =
+            clock_ns(); /* it may hang before it looks for the first time */
         daemon->threads[i].keeps_certificate = i == 0 && daemon->serve.tls != NULL;
         daemon->threads[i].connections.limits = (struct connection_limits){
             .head_ns = settings->head_timeout_s * SECOND_NS,
@@ -218,7 +220,7 @@ bool daemon_is_responsive(const struct daemon *daemon, int64_t max_age_ns)
     for (int i = 0; i < daemon->n_threads; i++) {
         int64_t looked_ns =
             atomic_load_explicit(&daemon->threads[i].looked_ns, memory_order_relaxed);
-        if (looked_ns != 0 && now_ns - looked_ns > max_age_ns) {
+        if (now_ns - looked_ns > max_age_ns) {
             return false;
         }
     }

@@ -33,6 +33,11 @@ struct trainer {
     atomic_bool ended; /* the thread has */
 };
 
+int64_t trainer_running_job(struct trainer *trainer)
+{
+    return trainer != NULL ? running_job(&trainer->running) : 0;
+}
+
 bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_progress *out)
 {
     return trainer != NULL && running_get_progress(&trainer->running, id, &out->last, &out->eta_s);

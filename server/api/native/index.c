@@ -15,6 +15,7 @@ static const char index_format[] =
     " \"healthz\":\"/healthz\",\n"
     " \"readyz\":\"/readyz\",\n"
     " \"metrics\":\"/metrics\",\n"
+    " \"status\":\"/v1/status\",\n"
     " \"docs\":[\"README.md\",\"schema/API.md\",\"core/SOLVERS.md\",\"deploy/README.md\"]}\n";
 
 enum err_code handle_index(struct app *app, const struct request *req, struct response *res,

@@ -2,6 +2,7 @@
 /* Probes and metrics for operators. */
 #include "api/handlers.h"
 
+#include "api/native/job_doc.h"
 #include "api/reply.h"
 #include "base/log_writer.h"
 #include "base/mem_budget.h"
@@ -273,15 +274,51 @@ static void write_numbers(const struct metrics *metrics, struct json_write *json
         json_write_int(json, states[i], metrics->connections[i]);
     }
     json_write_object_end(json);
+    json_write_int(json, "event_streams", metrics->event_streams);
     json_write_object(json, "queue");
     json_write_int(json, "requests", metrics->queue_requests);
     json_write_int(json, "rows", metrics->queue_rows);
+    json_write_int(json, "writes", metrics->write_queue);
     json_write_object_end(json);
     json_write_object(json, "bytes");
     json_write_int(json, "memory", metrics_resident_bytes());
     json_write_int(json, "registry", metrics->registry_bytes);
     json_write_int(json, "log", metrics->wal_bytes);
     json_write_int(json, "disk_free", metrics->disk_free_bytes);
+    json_write_object_end(json);
+    json_write_int(json, "log_lines_lost", metrics->log_dropped + metrics->log_left_out);
+}
+
+/* What the memory of the program's blocks is used for, of memory_mb. */
+static void write_memory_use(struct json_write *json)
+{
+    json_write_object(json, "memory");
+    for (int kind = 0; kind < MEM_N_KINDS; kind++) {
+        json_write_int(json, mem_kind_name((enum mem_kind)kind),
+                       (int64_t)mem_budget_used_by((enum mem_kind)kind));
+    }
+    json_write_int(json, "budget", (int64_t)mem_budget_get());
+    json_write_object_end(json);
+}
+
+/* null: none runs. */
+static void write_running_job(struct app *app, struct json_write *json)
+{
+    struct trainer_progress progress;
+    int64_t id = trainer_running_job(app->trainer);
+    if (id == 0) {
+        json_write_null(json, "running_job");
+        return;
+    }
+    json_write_object(json, "running_job");
+    json_write_int(json, "id", id);
+    reply_write_time(json, "started", app->metrics->job_started_ms);
+    json_write_int(json, "checkpoint_age_s", app->metrics->checkpoint_age_s);
+    if (trainer_get_progress(app->trainer, id, &progress)) {
+        job_doc_write_progress(json, "progress", &progress);
+    } else {
+        json_write_null(json, "progress");
+    }
     json_write_object_end(json);
 }
 
@@ -295,10 +332,13 @@ enum err_code handle_status(struct app *app, const struct request *req, struct r
     json_write_text(&json, "version", SURROGATED_VERSION);
     json_write_text(&json, "sqlite", db_library_version());
     json_write_text(&json, "kernels", vtanh_isa());
+    json_write_bool(&json, "read_only", db_is_read_only(app->db));
     reply_write_time(&json, "started", app->metrics->started_ms);
     json_write_int(&json, "uptime_s", (db_now_ms() - app->metrics->started_ms) / 1000);
     write_reasons(app, &json);
     write_numbers(app->metrics, &json);
+    write_memory_use(&json);
+    write_running_job(app, &json);
     write_errors(app, &json);
     json_write_object_end(&json);
     return reply_json(res, 200, &json, err);
