@@ -167,7 +167,9 @@ static enum err_code start_server(struct server *server, const struct config *co
 {
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
-    struct db_settings db = {.path = config->db, .read_only = config->read_only};
+    struct db_settings db = {.path = config->db,
+                             .read_only = config->read_only,
+                             .reserve_bytes = (int64_t)config->reserve_mb * MEGABYTE};
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;

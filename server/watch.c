@@ -56,6 +56,7 @@ static void look_at_disk(const struct app *app)
     metrics_set(&app->metrics->disk_free_bytes, room.free_bytes);
     metrics_set(&app->metrics->registry_bytes, room.file_bytes);
     metrics_set(&app->metrics->wal_bytes, room.wal_bytes);
+    metrics_set(&app->metrics->reserve_bytes, room.reserve_bytes);
     snprintf(reason, sizeof reason,
              "the disk of the registry is full: %lld MB are free, min_free_mb is %d", free_mb,
              app->config->min_free_mb);
