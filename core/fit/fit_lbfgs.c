@@ -119,7 +119,7 @@ static enum err_code resume_or_start(struct minimisation *self, const double *pa
 }
 
 /* One iteration, or the rest of one that was interrupted. */
-static enum err_code iterate(struct minimisation *self, bool *stop, struct err *err)
+static enum err_code run_iteration(struct minimisation *self, bool *stop, struct err *err)
 {
     struct fit *fit = self->fit;
     const struct fit_problem *p = fit->problem;
@@ -153,7 +153,7 @@ enum err_code fit_lbfgs(struct fit *fit, struct rng *rng, double *params, struct
         goto done;
     }
     while (fit->result->epochs < s->epochs && !stop) {
-        if (iterate(&self, &stop, err) != ERR_OK) {
+        if (run_iteration(&self, &stop, err) != ERR_OK) {
             goto done;
         }
     }

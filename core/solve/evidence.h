@@ -14,8 +14,8 @@
  *                             at rho0, c = the eigenvectors' share of Phi'y (linear models)
  *   the mode stays            S = s0 + rho penalty (Laplace's method with a fixed mode)
  *
- * The best beta for a rho is n_rows / S, so only rho is sought: on a grid of its logarithm, then by
- * bisection of the derivative, which is (gamma - alpha |parameters|^2) / 2 by log rho with
+ * The best beta for a rho is n_rows / S, so only rho must be found: on a grid of its logarithm,
+ * then by bisection of the derivative, which is (gamma - alpha |parameters|^2) / 2 by log rho with
  * gamma = sum l_i / (l_i + rho), the number of parameters that the rows determine. MacKay's fixed
  * point has the same solutions, but may wander among several, or off to infinity; the grid cannot.
  *
