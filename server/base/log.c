@@ -112,7 +112,7 @@ static void end_line(struct line *line, const struct log *log)
         (void)log_writer_put(log->writer, line->text, line->len); /* it counts what it drops */
     } else {
         ssize_t written = write(log->fd, line->text, line->len);
-        (void)written; /* there is nowhere to complain to */
+        (void)written; /* there is nowhere to report it */
     }
 }
 
