@@ -91,8 +91,8 @@ static enum err_code adopt_socket(struct listener *l, struct err *err)
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || listens == 0 ||
         type != SOCK_STREAM || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
         return err_set(err, ERR_INVALID,
-                       "the descriptor %d that was handed over (LISTEN_FDS) is no listening stream "
-                       "socket",
+                       "the descriptor %d that was handed over (LISTEN_FDS) is not a "
+                       "listening stream socket",
                        fd);
     }
     l->socket = fd;
@@ -104,7 +104,7 @@ static bool accept_all(const struct listener *l)
 {
     for (int n = 0; l->settings.has_room(l->settings.ctx); n++) {
         if (n == BACKLOG) {
-            return true; /* the end is looked for in between */
+            return true; /* whether to stop is checked in between */
         }
         struct sockaddr_storage from;
         socklen_t len = sizeof from;
