@@ -24,8 +24,8 @@ enum err_code models_put(struct models *models, struct model *model, struct put_
 
 enum err_code models_delete(struct models *models, const char *name, struct err *err)
 {
-    /* The emptied entry stays: by its number a slower, older refresh cannot bring the model back.
-     */
+    /* The emptied entry stays: by its number a slower, older refresh cannot bring the model
+     * back. */
     if (model_store_delete(models->db, name, err) == ERR_OK) {
         models_follow(models, name, NULL, 0);
     }
@@ -49,8 +49,8 @@ enum err_code models_set_default(struct models *models, const char *name,
         struct err found = *err;
         struct err looking = ERR_INIT;
         struct version_row row = {.damaged = false};
-        /* Another version than a damaged one can be chosen; a damaged page of the file is an error.
-         */
+        /* Another version than a damaged one can be chosen; a damaged page of the file is an
+         * error. */
         if (found.code == ERR_CORRUPT &&
             models_find_row(models, name, ref, &row, &looking) != ERR_OK && row.damaged) {
             err_clear(err);
