@@ -48,7 +48,7 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
     if ((req->want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE)) &&
         !model_knows_noise(model)) {
         return err_set(err, ERR_INVALID,
-                       "the model knows no noise, so noise_variance and "
+                       "the model has no noise, so noise_variance and "
                        "total_variance cannot be returned");
     }
     if ((req->want & PREDICT_SAMPLES) && (req->n_samples < 1 || req->n_samples > model->m)) {

@@ -320,7 +320,7 @@ enum err_code access_identify(struct access *access, struct request *req, enum r
     const char *header = request_header(req, "Authorization");
     if (header == NULL) {
         return err_set(err, ERR_UNAUTHORIZED,
-                       "this server needs a token: Authorization: Bearer ..");
+                       "this server needs a token in the header Authorization: Bearer ..");
     }
     if (!find_token(access, header, &token)) {
         return err_set(err, ERR_UNAUTHORIZED, "the token is not known here");

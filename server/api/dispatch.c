@@ -73,7 +73,7 @@ static bool sees_to_models(handler_fn *handler)
 static enum err_code check_role(const struct request *req, enum role role, struct err *err)
 {
     if (role < roles[req->route]) {
-        return err_set(err, ERR_FORBIDDEN, "this needs a token of the role %s; \"%s\" has %s",
+        return err_set(err, ERR_FORBIDDEN, "this needs a token with the role %s; \"%s\" has %s",
                        role_name(roles[req->route]), req->who, role_name(role));
     }
     if (req->models == NULL) {
@@ -85,7 +85,7 @@ static enum err_code check_role(const struct request *req, enum role role, struc
     if (sees_to_models(handlers[req->route])) {
         return ERR_OK;
     }
-    return err_set(err, ERR_FORBIDDEN, "this is of all models; the token \"%s\" is for some",
+    return err_set(err, ERR_FORBIDDEN, "this concerns all models; the token \"%s\" is for some",
                    req->who);
 }
 
