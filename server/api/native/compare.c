@@ -140,7 +140,7 @@ static void write_head(struct comparison *c)
     json_write_array(json, "versions");
 }
 
-/* ---- one version after the other, block by block ---- */
+/* ---- one version after another, block by block ---- */
 
 /* The range of the first version is the unit for all versions, so that residuals are comparable. */
 static enum err_code keep_range(struct comparison *c, struct err *err)
