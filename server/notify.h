@@ -30,9 +30,9 @@ int64_t notify_watchdog_ns(void);
 int notify_listen_fds(void);
 
 /*
- * Where a socket that was handed over listens, in the form of the setting `listen`, which decides
- * who needs a token and by which names the server may be called. ERR_INVALID when it is not a
- * network socket.
+ * Where a socket that was handed over listens, as the setting `listen` says it: who may come
+ * without a token, and which names the server has, follow from that. ERR_INVALID when it is no
+ * socket of a network.
  */
 enum err_code notify_read_address(int fd, char *listen, size_t size, struct err *err) MUST_CHECK;
 

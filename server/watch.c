@@ -23,7 +23,7 @@ struct watch {
     struct wake wake; /* for the stop */
     int64_t period_ns;
     int64_t watchdog_ns; /* 0: there is none */
-    int64_t told_ns;     /* when the watchdog was last told that we live */
+    int64_t told_ns;     /* when the watchdog last heard of us */
     char status[HEALTH_REASON_CHARS + 80];
 };
 

@@ -24,7 +24,7 @@ struct minimisation {
     struct err failure; /* of a save within the function that is minimised */
 };
 
-static double evaluate(const struct fit *fit, const double *params, double *grad)
+static double loss_with_decay(const struct fit *fit, const double *params, double *grad)
 {
     const struct fit_problem *p = fit->problem;
     double decay = fit->settings->optim.weight_decay;
@@ -61,7 +61,7 @@ static double evaluate_with_replay(void *ctx, const double *params, double *grad
     if (failure->code != ERR_OK || replay_tell(&self->replay, &value, grad)) {
         return value;
     }
-    value = evaluate(self->fit, params, grad);
+    value = loss_with_decay(self->fit, params, grad);
     /* A value that was cancelled must not be kept. */
     if (p->checkpoint == NULL || cancel_is_requested(p->cancel)) {
         return value;
@@ -77,7 +77,7 @@ static double evaluate_with_replay(void *ctx, const double *params, double *grad
 static double evaluate_start(void *ctx, const double *params, double *grad)
 {
     const struct minimisation *self = ctx;
-    return evaluate(self->fit, params, grad);
+    return loss_with_decay(self->fit, params, grad);
 }
 
 /* A loss as a mean over rows. */

@@ -104,7 +104,7 @@ static bool accept_all(const struct listener *l)
 {
     for (int n = 0; l->settings.has_room(l->settings.ctx); n++) {
         if (n == BACKLOG) {
-            return true; /* whether to stop is checked in between */
+            return true; /* the end is looked for in between */
         }
         struct sockaddr_storage from;
         socklen_t len = sizeof from;

@@ -307,8 +307,8 @@ static bool has_default(struct models *models, const char *name)
     return has;
 }
 
-/* The default version for the refreshed entry; NULL: it cannot serve, or nobody has asked for
- * it. */
+/* The default version for the refreshed entry; NULL: it cannot serve, or nobody has asked for it.
+ */
 static enum err_code obtain_default(struct models *models, const char *name,
                                     const struct version_row *row, const struct fresh *fresh,
                                     struct served **out, struct err *err)

@@ -23,8 +23,8 @@ struct models {
     atomic_bool loaded;
 };
 
-/* While versions need more than the limit, those that were asked for longest ago leave; not
- * `but`. */
+/* While versions need more than the limit, those that were asked for longest ago leave; not `but`.
+ */
 void models_make_room(struct models *models, const struct served *but);
 
 /* A version's row in the store. ERR_NOT_FOUND; ERR_CORRUPT, with *out, when it is damaged. */

@@ -237,7 +237,7 @@ static long count_outside(const struct prediction_request *request, const struct
     return rows;
 }
 
-/* What JSON says besides the numbers goes into headers. */
+/* What JSON says beside the numbers goes into headers. */
 static enum err_code write_npy(const struct predict_answer *answer, struct response *res,
                                long *outside, struct err *err)
 {
