@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Upper bounds in seconds, about three to a decade: from a prediction of one row to a large
- * upload. */
+/* Upper bounds in seconds, about three to a decade: from a prediction of one row to a large upload.
+ */
 static const double bounds[METRICS_N_BUCKETS] = {
     5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5, 10};
 

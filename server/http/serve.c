@@ -371,7 +371,7 @@ static bool is_stranger(struct exchange *ex)
     return !ex->place->trusted;
 }
 
-/* The head is complete. True: answer now, before the body. */
+/* The head is there. True: answer now, before the body. */
 static bool begin(struct exchange *ex, const char *version)
 {
     if (framing_check(&ex->req, version, &ex->req.transport) != ERR_OK) {

@@ -15,10 +15,13 @@ struct batch_item {
     struct arena *arena; /* of the result */
     int64_t deadline_ns; /* by clock_ns; 0: none */
     /* Both may be called on any thread. */
-    bool (*gone)(const void *ctx); /* does nobody wait any more? NULL: somebody always does */
-    void (*done)(void *ctx);       /* the batcher is done with the item */
+    bool (*gone)(
+        const void *ctx);    /* nobody waits for the answer any more; NULL: somebody always does */
+    void (*done)(void *ctx); /* the batcher is done with the item */
     void *ctx;
-    bool goes_on;     /* a further block of admitted work: the queue always has room for it */
+    bool goes_on; /* a further block of work that was admitted before: the queue always has room for
+                     it */
+
     bool timed;       /* begun_ns is wanted */
     int64_t begun_ns; /* out: when its computation began; 0: at once */
 
