@@ -52,7 +52,7 @@ static int error_status(enum err_code code)
         return 500;
     case ERR_BUSY:
     case ERR_DRAINING:
-    case ERR_IO: /* a failing disk may work again: another try makes sense */
+    case ERR_IO: /* the disk may work again: a retry makes sense */
     case ERR_NOMEM:
         return 503;
     case ERR_DEADLINE:

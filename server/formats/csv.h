@@ -42,8 +42,8 @@ enum err_code csv_read_piece(struct csv_reader *reader, const char *text, size_t
 
 /* ---- for cutting a text into such pieces ---- */
 
-/* How far reading has come; CSV_FIELD_START at the beginning of a text, behind its byte order mark.
- */
+/* How far reading has come; CSV_FIELD_START at the beginning of a text, behind its byte order
+ * mark. */
 enum csv_place { CSV_FIELD_START, CSV_PLAIN, CSV_QUOTED, CSV_QUOTE /* in or behind a field */ };
 
 enum csv_event {

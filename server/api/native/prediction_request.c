@@ -85,8 +85,8 @@ static enum err_code read_json(const struct request *req, int max_rows,
 
 /* ---- npy: the rows are the body, the rest is the query ---- */
 
-/* The form of a key of the query. ERR_INVALID with the known keys when there is none of this name.
- */
+/* The form of a key of the query. ERR_INVALID with the known keys when there is none of this
+ * name. */
 static enum err_code find_form(const char *key, enum option_form *form, struct err *err)
 {
     struct prediction_option options[PREDICTION_OPTIONS_MAX];

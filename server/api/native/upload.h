@@ -23,8 +23,8 @@ struct upload {
 enum err_code upload_read_head(const struct request *req, struct upload *up,
                                struct err *err) MUST_CHECK;
 
-/* Reads the rows. The columns of the model's rows say how many are outputs if the query does not.
- */
+/* Reads the rows. The columns of the model's rows say how many are outputs if the query does
+ * not. */
 enum err_code upload_read_rows(struct app *app, const struct request *req, const char *model,
                                struct upload *up, struct err *err) MUST_CHECK;
 

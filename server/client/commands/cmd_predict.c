@@ -270,8 +270,8 @@ static enum err_code predict_json(struct prediction *p, struct input *input, str
     bool is_rows = input_peek(input) == '[';
     char *path = make_path(p, err);
     json_write_object(&json, NULL);
-    /* A NUL marks the place of the rows: what is before it is sent before the file, the rest after.
-     */
+    /* A NUL marks the place of the rows: what is before it is sent before the file, the rest
+     * after. */
     json_write_raw_bytes(&json, "inputs", "", 1);
     if (path == NULL || write_options(args, &json, err) != ERR_OK) {
         return err->code;
