@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "http/router.h"
 #include "store/sqlite/db.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -186,7 +186,8 @@ static enum err_code read_npy(const struct request *req, int max_rows,
     struct npy npy;
     if (query_as_json(req, &options, err) != ERR_OK ||
         read_request(req, options, request, err) != ERR_OK ||
-        npy_parse(req->body, req->n_body, max_rows, req->arena, &npy, err) != ERR_OK) {
+        npy_parse(req->body, req->n_body, max_rows, req->arena, &npy, err) != ERR_OK ||
+        npy_check_finite(&npy, err) != ERR_OK) {
         return err->code;
     }
     request->predict.n = npy.n;
