@@ -32,8 +32,8 @@ void parts_release(struct parts *parts);
 
 /*
  * The next part of at most max_records records, valid until the next call; *len is 0 at the end.
- * Quotes are those of formats/text_record.h. ERR_TOO_LARGE: a record longer than a part; ERR_CORRUPT: the
- * file cannot be read; ERR_CANCELLED.
+ * Quotes are those of formats/text_record.h. ERR_TOO_LARGE: a record longer than a part;
+ * ERR_CORRUPT: the file cannot be read; ERR_CANCELLED.
  */
 enum err_code parts_next(struct parts *parts, int64_t max_records, const char **text, size_t *len,
                          struct err *err) MUST_CHECK;

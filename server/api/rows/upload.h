@@ -28,15 +28,10 @@ struct upload {
 enum err_code upload_read_head(const struct request *req, struct upload *up,
                                struct err *err) MUST_CHECK;
 
-<<<<<<< HEAD:server/api/native/upload.h
-/* Reads the rows. The columns of the model's rows say how many are outputs if the query does
- * not. */
-=======
 /*
  * Reads the rows. The columns of the model's rows say how many are outputs if the query does not.
  * Rows with a value that is missing or not finite are refused (ERR_NONFINITE) or left out.
  */
->>>>>>> tables:server/api/rows/upload.h
 enum err_code upload_read_rows(struct app *app, const struct request *req, const char *model,
                                struct upload *up, struct err *err) MUST_CHECK;
 

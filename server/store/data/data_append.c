@@ -102,8 +102,8 @@ static void find_outliers(struct work *work, const struct column_stats *columns)
                 continue;
             }
             if (out->n_outliers < DATA_PLACES) {
-                out->outliers[out->n_outliers] =
-                    (struct data_outlier){sent_row(work->up, i), (int64_t)j, value, {usual[0], usual[1]}};
+                out->outliers[out->n_outliers] = (struct data_outlier){
+                    sent_row(work->up, i), (int64_t)j, value, {usual[0], usual[1]}};
             }
             out->n_outliers++;
         }
