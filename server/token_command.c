@@ -2,13 +2,11 @@
 #include "token_command.h"
 
 #include "base/mem.h"
-#include "base/token.h"
+#include "access/token.h"
 #include "store/access/token_store.h"
 #include "store/store.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define EXIT_FAILED 1
@@ -24,17 +22,15 @@ static enum err_code open_file(const struct cli *cli, bool read_only, struct db 
     return err->code;
 }
 
-static enum err_code read_rate(const char *text, int64_t *out, struct err *err)
+static enum err_code read_limits(const struct cli *cli, struct limits *limits, struct err *err)
 {
-    char *end;
-    errno = 0;
-    long long rate = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || rate < 1 || rate > TOKEN_MAX_RATE) {
-        return err_set(err, ERR_INVALID,
-                       "rate is \"%.40s\"; requests a second, 1 to %d, are needed", text,
-                       TOKEN_MAX_RATE);
+    for (enum limit limit = 0; limit < LIMIT_N; limit++) {
+        const char *text = cli->limits[limit];
+        if (text != NULL && !limit_parse(limit, text, &limits->max[limit])) {
+            return err_set(err, ERR_INVALID, "%s is \"%.40s\"; %s, 1 to %lld, are needed",
+                           limit_key(limit), text, limit_unit(limit), (long long)limit_max(limit));
+        }
     }
-    *out = rate;
     return ERR_OK;
 }
 
@@ -64,7 +60,7 @@ static enum err_code read_options(const struct cli *cli, struct token *token, st
                        "expires is \"%.40s\"; 2027-01-31, 2027-01-31T18:00:00Z or never is needed",
                        cli->expires);
     }
-    return cli->rate != NULL ? read_rate(cli->rate, &token->max_rate, err) : ERR_OK;
+    return read_limits(cli, &token->limits, err);
 }
 
 static enum err_code create_token(const struct cli *cli, struct err *err)

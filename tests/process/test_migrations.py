@@ -151,6 +151,11 @@ class Migration(unittest.TestCase):
     def test_a_registry_of_schema_3_serves_as_it_did(self):
         self.road(3)
 
+    def test_a_registry_of_schema_4_serves_as_it_did(self):
+        self.road(4)
+        listed = binary("token", "list", "--db", self.server.db)
+        self.assertRegex(listed.stdout, r"farm +write +valid +t\*\n")
+
     def finish(self, number):
         """What a crash left is brought to its end by the next start."""
         self.server.start()
