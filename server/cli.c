@@ -60,11 +60,9 @@ static const struct arg_option flags[N_FLAGS] = {
                       .value = "TIME",
                       .help = "when it ends, in UTC, as 2027-01-31 or 2027-01-31T18:00:00Z",
                       .standard = "never"},
-#define LIMIT(limit, key, max, verb, unit)                                                         \
+#define LIMIT(limit, key, max, verb, unit, text)                                                   \
     [FIRST_LIMIT + LIMIT_##                                                                        \
-        limit] = {.name = key,                                                                     \
-                  .value = "N",                                                                    \
-                  .help = "it may " verb " so many " unit "; without it any number"},
+        limit] = {.name = key, .value = "N", .help = text, .standard = "no limit"},
 #include "access/limits.def"
 #undef LIMIT
 #define CONFIG_TEXT(setting, initial, text)                                                        \

@@ -97,6 +97,18 @@ static const char *state_of(const struct token *token)
     return token_is_good(token, db_now_ms()) ? "valid" : "expired";
 }
 
+static void print_token(const struct token *token)
+{
+    printf("%-*s %-8s %-8s %s", TOKEN_ID_CHARS, token->id, role_name(token->role), state_of(token),
+           token->models);
+    for (enum limit limit = 0; limit < LIMIT_N; limit++) {
+        if (token->limits.max[limit] > 0) {
+            printf(" %s=%lld", limit_key(limit), (long long)token->limits.max[limit]);
+        }
+    }
+    printf("\n");
+}
+
 static enum err_code list_tokens(const struct cli *cli, struct err *err)
 {
     struct token *tokens = NULL;
@@ -104,10 +116,9 @@ static enum err_code list_tokens(const struct cli *cli, struct err *err)
     struct db *db = NULL;
     if (open_file(cli, true, &db, err) == ERR_OK &&
         token_store_list(db, &tokens, &n, err) == ERR_OK) {
-        printf("%-*s %-8s %-8s %s\n", TOKEN_ID_CHARS, "ID", "ROLE", "STATE", "MODELS");
+        printf("%-*s %-8s %-8s %s\n", TOKEN_ID_CHARS, "ID", "ROLE", "STATE", "MODELS, LIMITS");
         for (size_t i = 0; i < n; i++) {
-            printf("%-*s %-8s %-8s %s\n", TOKEN_ID_CHARS, tokens[i].id, role_name(tokens[i].role),
-                   state_of(&tokens[i]), tokens[i].models);
+            print_token(&tokens[i]);
         }
     }
     mem_free(tokens);

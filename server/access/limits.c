@@ -20,7 +20,7 @@ static const struct {
     const char *unit;
     int64_t max;
 } limit_list[LIMIT_N] = {
-#define LIMIT(name, key, max, verb, unit) {key, verb, unit, max},
+#define LIMIT(name, key, max, verb, unit, help) {key, verb, unit, max},
 #include "access/limits.def"
 #undef LIMIT
 };
@@ -45,6 +45,16 @@ const char *limit_unit(enum limit limit)
 int64_t limit_max(enum limit limit)
 {
     return limit_list[limit].max;
+}
+
+const char *limit_known(void)
+{
+    static const char keys[] = ""
+#define LIMIT(name, key, max, verb, unit, help) ", " key
+#include "access/limits.def"
+#undef LIMIT
+        ;
+    return keys + 2; /* without the first comma */
 }
 
 enum limit limit_find(const char *key, int n)

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 enum limit {
-#define LIMIT(name, key, max, verb, unit) LIMIT_##name,
+#define LIMIT(name, key, max, verb, unit, help) LIMIT_##name,
 #include "access/limits.def"
 #undef LIMIT
     LIMIT_N
@@ -33,6 +33,9 @@ const char *limit_key(enum limit limit);
 const char *limit_verb(enum limit limit);
 const char *limit_unit(enum limit limit);
 int64_t limit_max(enum limit limit);
+
+/* All keys, separated by commas. */
+const char *limit_known(void);
 
 /* The limit of a key of so many characters; LIMIT_N: there is none. */
 enum limit limit_find(const char *key, int n);

@@ -72,8 +72,7 @@ static enum err_code read_limit(const char *word, struct token *token, struct er
     const char *equals = strchr(word, '=');
     enum limit limit = limit_find(word, (int)(equals - word));
     if (limit == LIMIT_N) {
-        return err_set(err, ERR_INVALID,
-                       "a limit is none of rate, rows_per_s, bytes_per_s, concurrent, queue_share");
+        return err_set(err, ERR_INVALID, "there is a limit that is none of %s", limit_known());
     }
     if (token->limits.max[limit] != 0) {
         return err_set(err, ERR_INVALID, "%s stands there twice", limit_key(limit));

@@ -146,7 +146,7 @@ enum err_code access_identify(struct access *access, struct request *req, enum r
     const char *header = request_header(req, "Authorization");
     if (header == NULL) {
         return err_set(err, ERR_UNAUTHORIZED,
-                       "this server needs a token: Authorization: Bearer ..");
+                       "this server needs a token, in the header Authorization: Bearer TOKEN");
     }
     if (!find_token(access, header, &token)) {
         return err_set(err, ERR_UNAUTHORIZED, "the token is not known here");
@@ -176,7 +176,7 @@ bool access_sees(const struct request *req, const char *model)
 enum err_code access_check_model(const struct request *req, const char *model, struct err *err)
 {
     if (!access_sees(req, model)) {
-        return err_set(err, ERR_FORBIDDEN, "the token \"%s\" is not for model %.64s",
+        return err_set(err, ERR_FORBIDDEN, "the token \"%s\" is not for the model %.64s",
                        req->caller.who, model);
     }
     return ERR_OK;

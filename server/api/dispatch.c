@@ -48,7 +48,7 @@ const char *const *dispatch_labels(int *n)
     return labels;
 }
 
-/* What orchestrators look at. It is answered to the last. */
+/* What orchestrators look at. It is answered until the server has stopped. */
 static bool is_probe(const char *path)
 {
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
@@ -61,8 +61,8 @@ static bool is_open(const char *path)
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0;
 }
 
-/* Handlers that look themselves for what a token of some models alone may see. */
-static bool sees_to_models(handler_fn *handler)
+/* Handlers that themselves leave out what a token of some models may not see. */
+static bool filters_models(handler_fn *handler)
 {
     return handler == handle_index || handler == handle_predict || handler == handle_healthz ||
            handler == handle_readyz || handler == handle_models_list ||
@@ -74,7 +74,8 @@ static bool sees_to_models(handler_fn *handler)
 static enum err_code check_role(const struct request *req, enum role role, struct err *err)
 {
     if (role < roles[req->route]) {
-        return err_set(err, ERR_FORBIDDEN, "this needs a token of the role %s; \"%s\" has %s",
+        return err_set(err, ERR_FORBIDDEN,
+                       "this needs a token with the role %s; the token \"%s\" has the role %s",
                        role_name(roles[req->route]), req->caller.who, role_name(role));
     }
     if (req->caller.models == NULL) {
@@ -83,10 +84,11 @@ static enum err_code check_role(const struct request *req, enum role role, struc
     if (strstr(routes[req->route].pattern, "/models/{m}") != NULL) {
         return access_check_model(req, req->params[0], err);
     }
-    if (sees_to_models(handlers[req->route])) {
+    if (filters_models(handlers[req->route])) {
         return ERR_OK;
     }
-    return err_set(err, ERR_FORBIDDEN, "this is of all models; the token \"%s\" is for some",
+    return err_set(err, ERR_FORBIDDEN,
+                   "this concerns all models, and the token \"%s\" is limited to some",
                    req->caller.who);
 }
 

@@ -154,7 +154,7 @@ class Migration(unittest.TestCase):
     def test_a_registry_of_schema_4_serves_as_it_did(self):
         self.road(4)
         listed = binary("token", "list", "--db", self.server.db)
-        self.assertRegex(listed.stdout, r"farm +write +valid +t\*\n")
+        self.assertRegex(listed.stdout, r"farm +write +valid +t\* rate=50\n")
 
     def finish(self, number):
         """What a crash left is brought to its end by the next start."""

@@ -11,7 +11,7 @@
 static enum err_code read_request(const struct request *req, struct token *token, struct err *err)
 {
     static const char *const keys[] = {"id", "role", "models", "expires",
-#define LIMIT(name, key, max, verb, unit) key,
+#define LIMIT(name, key, max, verb, unit, help) key,
 #include "access/limits.def"
 #undef LIMIT
                                        NULL};

@@ -45,6 +45,8 @@ class Heads(TokenTest):
         yield 401, "POST /v1/models/m/data HTTP/1.1", [], None
         yield 401, "PUT /v1/models/m HTTP/1.1", [], wrong
         yield 401, "POST /nothing HTTP/1.1", [], None
+        yield 401, "DELETE /v1/models/m HTTP/1.1", [], None
+        yield 403, "DELETE /v1/models/m HTTP/1.1", [], read
         yield 403, "POST /v1/models/m/data HTTP/1.1", [], read
         yield 403, "PUT /v1/models/m HTTP/1.1", ["Origin: https://evil.example"], good
         yield 403, "POST /predict HTTP/1.1", ["Sec-Fetch-Site: cross-site"], good

@@ -107,7 +107,7 @@ class OfTokens(LimitTest):
         self.assertEqual(self.status(token, "POST", "/predict", body), 400)
         status, head, problem = self.ask(token, "POST", "/predict", body)
         self.assertEqual(status, 429)
-        self.assertIn("100 bytes of bodies a second", problem["detail"])
+        self.assertIn("100 bytes of request bodies a second", problem["detail"])
         self.assertTrue(40 < int(head["Retry-After"]) <= 51, head["Retry-After"])
         # A client that goes away with its body half sent has sent half of it.
         token = self.make(bytes_per_s=1)

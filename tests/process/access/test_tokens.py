@@ -81,7 +81,7 @@ class Tokens(TokenTest):
         self.assertEqual((held.returncode, held.stdout), (1, ""))
         self.assertIn("POST /v1/tokens", held.stderr)
         listed = binary("token", "list", "--db", self.server.db)
-        self.assertRegex(listed.stdout, r"farm-7 +write +revoked +\*\n")
+        self.assertRegex(listed.stdout, r"farm-7 +write +revoked +\* rate=5\n")
 
     def test_changes_are_written_down_with_who_and_where(self):
         admin, write, read = (self.tokens[role] for role in ("ADMIN", "WRITE", "READ"))

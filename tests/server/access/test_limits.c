@@ -163,6 +163,7 @@ START_TEST(numbers_have_bounds)
         ck_assert_int_eq(limit_find(key, (int)strlen(key)), limit);
     }
     ck_assert_int_eq(limit_find("rate", 3), LIMIT_N);
+    ck_assert_str_eq(limit_known(), "rate, rows_per_s, bytes_per_s, concurrent, queue_share");
     ck_assert_int_eq(limit_find("rates", 5), LIMIT_N);
 }
 END_TEST
