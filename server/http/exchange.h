@@ -53,6 +53,8 @@ struct exchange_ops {
     bool (*gone)(const struct exchange *exchange);
     /* The address of the client, as a number; "" when it is not known. NULL: none ever is. */
     void (*address)(const struct exchange *exchange, char out[EXCHANGE_ADDRESS_CHARS]);
+    /* Replaces the body, which is gzip, by what it holds (http/inflate.h). NULL: cannot. */
+    enum err_code (*inflate)(struct exchange *exchange, struct err *err);
 };
 
 /* Who sends a request, as its head tells. */

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "http/framing.h"
 #include "http/head.h"
+#include "http/inflate.h"
 #include "http/worker.h"
 
 #define READ_FACTOR 2 /* of the body limit: what announces more is answered at once */
@@ -86,8 +87,20 @@ static void write_address(const struct exchange *ex, char out[EXCHANGE_ADDRESS_C
     }
 }
 
-static const struct exchange_ops ops = {
-    .suspend = suspend, .resume = resume, .gone = gone, .address = write_address};
+static enum err_code inflate_body(struct exchange *ex, struct err *err)
+{
+    if (body_inflate(&ex->body, &ex->serve->room, err) == ERR_OK) {
+        ex->req.body = ex->body.data != NULL ? ex->body.data : "";
+        ex->req.n_body = ex->body.n;
+    }
+    return err->code;
+}
+
+static const struct exchange_ops ops = {.suspend = suspend,
+                                        .resume = resume,
+                                        .gone = gone,
+                                        .address = write_address,
+                                        .inflate = inflate_body};
 
 /* Requests come and go by the thousand: their memory is kept for the next ones. */
 static struct exchange *exchange_get(struct serve *serve)

@@ -54,6 +54,7 @@ OWNERS = {
     "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
     "gnutls/": ["server/base/digest.c", "server/http/tls.h"],
+    "zlib.h": ["server/http/inflate.c"],
     "sleef.h": ["tests/bench/"],
     "Random123/": ["core/base/rng.c"],
     "cblas.h": ["core/math/gemm.h"],
