@@ -256,6 +256,7 @@ static enum err_code begin_or_continue(struct app *app, struct request *req, str
         return later.run(later.ctx, res, err);
     }
     req->arrived_ns = clock_ns();
+    quota_charge_body(app, req); /* before the answer, behind which the next request may come */
     return handle_request(app, req, res, err);
 }
 

@@ -93,6 +93,7 @@ struct request {
     struct caller caller;
     const struct peer *peer; /* the client's address, while the exchange lives; NULL: not known */
     size_t n_received;       /* bytes of the body, kept or not */
+    size_t n_charged;        /* of them, charged to the limits of token and address */
 };
 
 #define BODY_SOURCE_FAILED SIZE_MAX
