@@ -7,6 +7,7 @@
 #include "client/client.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The options that are no settings, then the settings in the order of config.def. */
@@ -21,6 +22,9 @@ enum flag {
     FLAG_MODELS,
     FLAG_EXPIRES,
     FLAG_RATE,
+    FLAG_TLS_CA,
+    FLAG_TLS_CLIENT_CERT,
+    FLAG_TLS_CLIENT_KEY,
     FIRST_SETTING,
     BEFORE_SETTINGS = FIRST_SETTING - 1,
 #define CONFIG_TEXT(setting, initial, text)          SETTING_##setting,
@@ -59,6 +63,17 @@ static const struct arg_option flags[N_FLAGS] = {
                       .help = "when it ends, in UTC, as 2027-01-31 or 2027-01-31T18:00:00Z",
                       .standard = "never"},
     [FLAG_RATE] = {.name = "rate", .value = "N", .help = "requests a second that it may send"},
+    [FLAG_TLS_CA] =
+        {.name = "tls_ca",
+         .value = "FILE",
+         .help = "PEM file of the certificates that the server's must be signed by; without "
+                 "it the server must have the key of tls_cert"},
+    [FLAG_TLS_CLIENT_CERT] = {.name = "tls_client_cert",
+                              .value = "FILE",
+                              .help = "PEM file of the certificate to show to the server"},
+    [FLAG_TLS_CLIENT_KEY] = {.name = "tls_client_key",
+                             .value = "FILE",
+                             .help = "PEM file of its private key"},
 #define CONFIG_TEXT(setting, initial, text)                                                        \
     [SETTING_##setting] = {.name = #setting,                                                       \
                            .value = "VALUE",                                                       \
@@ -144,10 +159,11 @@ static const struct command {
     {CLI_HEALTHCHECK,
      {.name = "healthcheck",
       .summary = "ask a running server whether it is ready",
-      .usage = "[--listen HOST:PORT]\n",
+      .usage = "[--config FILE] [--listen ADDRESS] [--tls_cert FILE]\n",
       .text = SETTINGS_TEXT
       "\nexit status: 0 ready, 1 not ready or no answer within 2 seconds, 2 wrong usage\n",
-      .allowed = BIT(FLAG_CONFIG) | BIT(SETTING_listen)}},
+      .allowed = BIT(FLAG_CONFIG) | BIT(FLAG_TLS_CA) | BIT(FLAG_TLS_CLIENT_CERT) |
+                 BIT(FLAG_TLS_CLIENT_KEY) | BIT(SETTING_listen) | BIT(SETTING_tls_cert)}},
 };
 
 #define N_COMMANDS (sizeof commands / sizeof *commands)
@@ -205,6 +221,11 @@ static enum err_code check_file_option(const struct args *args, enum flag flag, 
     return err_set(err, ERR_INVALID, "%s needs --%s FILE", args->command->name, flags[flag].name);
 }
 
+static const char *find_value(const struct args *args, enum flag flag, const char *variable)
+{
+    return args->values[flag] != NULL ? args->values[flag] : getenv(variable);
+}
+
 static enum err_code read_arguments(struct cli *cli, const struct args *args, struct err *err)
 {
     int max_words = (args->command->allowed & BIT(FLAG_ROLE)) != 0 ? CLI_MAX_WORDS : 0;
@@ -226,6 +247,9 @@ static enum err_code read_arguments(struct cli *cli, const struct args *args, st
     cli->models = args->values[FLAG_MODELS];
     cli->expires = args->values[FLAG_EXPIRES];
     cli->rate = args->values[FLAG_RATE];
+    cli->tls_ca = find_value(args, FLAG_TLS_CA, "SURROGATED_TLS_CA");
+    cli->tls_client_cert = find_value(args, FLAG_TLS_CLIENT_CERT, "SURROGATED_TLS_CLIENT_CERT");
+    cli->tls_client_key = find_value(args, FLAG_TLS_CLIENT_KEY, "SURROGATED_TLS_CLIENT_KEY");
     cli->force = args->values[FLAG_FORCE] != NULL;
     cli->damaged = args->values[FLAG_DAMAGED] != NULL;
     return ERR_OK;

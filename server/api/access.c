@@ -6,7 +6,7 @@
  */
 #include "api/access.h"
 
-#include "base/address.h"
+#include "base/address_list.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/token_file.h"
@@ -37,8 +37,9 @@ struct access {
     struct db *db;
     const char *path; /* of the file; NULL: none */
     const struct log *log;
-    bool is_loopback;
-    bool always; /* tokens are needed even when there are none */
+    bool is_loopback; /* no address is one that others can reach */
+    bool open_socket; /* the first that they can is a Unix socket */
+    bool always;      /* tokens are needed even when there are none */
 
     atomic_llong looked_ns;
     atomic_bool needed; /* tokens */
@@ -204,11 +205,13 @@ static enum err_code check_start(const struct access *access, const struct confi
                        "`surrogated token create --role admin --db FILE`");
     }
     if (!config->insecure) {
-        return err_set(err, ERR_INVALID,
-                       "listen is %.60s, which others can reach, and there is no valid token; make "
-                       "one with `surrogated token create --role admin --db FILE`, or let anybody "
-                       "in with --insecure true",
-                       config->listen);
+        return err_set(
+            err, ERR_INVALID,
+            "listen is %.60s, which others can reach%s%.8s, and there is no valid token; "
+            "make one with `surrogated token create --role admin --db FILE`, or let "
+            "anybody in with --insecure true",
+            config->listen, access->open_socket ? " with socket_mode " : "",
+            access->open_socket ? config->socket_mode : "");
     }
     return ERR_OK;
 }
@@ -216,10 +219,13 @@ static enum err_code check_start(const struct access *access, const struct confi
 enum err_code access_new(const struct config *config, struct db *db, const struct log *log,
                          struct access **out, struct err *err)
 {
-    struct address address;
-    if (address_parse(config->listen, &address, err) != ERR_OK) {
+    struct address_list addresses;
+    unsigned mode;
+    if (address_list_parse(config->listen, &addresses, err) != ERR_OK ||
+        address_mode_parse(config->socket_mode, &mode, err) != ERR_OK) {
         return err->code;
     }
+    const struct address *open = address_list_find_open(&addresses, mode);
     struct access *access = mem_zalloc(sizeof *access);
     if (access == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for tokens");
@@ -227,7 +233,8 @@ enum err_code access_new(const struct config *config, struct db *db, const struc
     access->db = db;
     access->log = log;
     access->path = strcmp(config->tokens_file, NO_FILE) != 0 ? config->tokens_file : NULL;
-    access->is_loopback = address_is_loopback(address.host);
+    access->is_loopback = open == NULL;
+    access->open_socket = open != NULL && open->path[0] != '\0';
     access->always = config->require_tokens || !(access->is_loopback || config->insecure);
     access->change = NO_CHANGE;
     atomic_flag_clear(&access->looking);

@@ -3,7 +3,8 @@
  * Who may do what. Tokens come from the registry or from a file; both are looked at again once a
  * second while requests come, so that a token that was made or revoked counts without a restart.
  *
- * No token is needed while the server listens on a loopback address. Elsewhere, or with
+ * No token is needed while the server listens on loopback addresses and on Unix sockets that its
+ * own user alone may write to. Elsewhere, or with
  * require_tokens, every request but those for health needs one. Once tokens were made on such a
  * server they are needed for ever: revoking the last one does not open it.
  */

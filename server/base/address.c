@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/address.h"
 
-#include <strings.h>
-#include <netinet/in.h>
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#define MAX_PORT 65535
-#define FOREIGN  "/@?#\\ \t" /* in no host; in a URL they would mean something else */
+#define MAX_PORT    65535
+#define UNIX_PREFIX "unix:"
+#define FOREIGN     "/@?#\\ \t" /* in no host; in a URL they would mean something else */
 
 static bool is_port(const char *text)
 {
@@ -18,9 +19,39 @@ static bool is_port(const char *text)
            atoi(text) <= MAX_PORT;
 }
 
+const char *address_unix_path(const char *text)
+{
+    return strncmp(text, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) == 0 ? text + sizeof UNIX_PREFIX - 1
+                                                                   : NULL;
+}
+
+static enum err_code parse_path(const char *path, struct address *out, struct err *err)
+{
+    size_t len = strlen(path);
+    if (path[0] != '/' || path[len - 1] == '/') {
+        return err_set(err, ERR_INVALID,
+                       "listen is \"" UNIX_PREFIX "%.60s\"; unix:/path/of/the/socket is needed",
+                       path);
+    }
+    if (len >= ADDRESS_PATH_CHARS) {
+        return err_set(err, ERR_INVALID,
+                       "listen is \"" UNIX_PREFIX
+                       "%.120s\": the path has %zu bytes, a socket's may "
+                       "have %d",
+                       path, len, ADDRESS_PATH_CHARS - 1);
+    }
+    *out = (struct address){.host = ""};
+    memcpy(out->path, path, len + 1);
+    return ERR_OK;
+}
+
 enum err_code address_parse(const char *text, struct address *out, struct err *err)
 {
     struct address address = {.host = ""};
+    const char *path = address_unix_path(text);
+    if (path != NULL) {
+        return parse_path(path, out, err);
+    }
     const char *host = text;
     const char *colon = strrchr(text, ':');
     size_t len = colon != NULL ? (size_t)(colon - text) : 0;
@@ -34,7 +65,7 @@ enum err_code address_parse(const char *text, struct address *out, struct err *e
         !is_port(colon + 1)) {
         return err_set(err, ERR_INVALID,
                        "listen is \"%.60s\"; host:port or [v6]:port is needed, with a port from 0 "
-                       "to %d",
+                       "to %d, or unix:/path",
                        text, MAX_PORT);
     }
     memcpy(address.host, host, len);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a server listens, as settings write it: "127.0.0.1:8080", "localhost:80", "[::1]:8080". */
+/*
+ * Where a server listens, as settings write it: "127.0.0.1:8080", "localhost:80", "[::1]:8080", or
+ * "unix:/run/surrogated.sock" for a socket of the file system.
+ */
 #ifndef ADDRESS_H
 #define ADDRESS_H
 
@@ -10,10 +13,12 @@
 
 #define ADDRESS_HOST_CHARS 256
 #define ADDRESS_PORT_CHARS 6
+#define ADDRESS_PATH_CHARS 108 /* what the system's address of a Unix socket has room for */
 
 struct address {
     char host[ADDRESS_HOST_CHARS]; /* a name or a number, without the brackets of IPv6 */
     char port[ADDRESS_PORT_CHARS]; /* a number up to 65535 */
+    char path[ADDRESS_PATH_CHARS]; /* of a Unix socket, absolute; "": there are host and port */
 };
 
 /*
@@ -21,6 +26,9 @@ struct address {
  * `listen`.
  */
 enum err_code address_parse(const char *text, struct address *out, struct err *err) MUST_CHECK;
+
+/* The path behind "unix:", or NULL when the text does not begin with that. */
+const char *address_unix_path(const char *text);
 
 /* Is it "localhost" or a number that only this machine reaches? */
 bool address_is_loopback(const char *host);

@@ -43,6 +43,7 @@ struct later {
 struct exchange; /* the daemon's side of a request */
 
 #define EXCHANGE_ADDRESS_CHARS 64
+#define EXCHANGE_UNIX_ADDRESS  "unix" /* of every client of a Unix socket */
 
 struct exchange_ops {
     void (*suspend)(struct exchange *exchange);
