@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GnuTLS takes a certificate that it will then not show: one of a kind of key that the priorities
- * exclude, or a chain longer than there is room for. Clients would see a failed handshake, and the
- * log nothing. So whether files will do is found out by a handshake between two ends in memory.
+ * GnuTLS takes a certificate that it will then not show, such as one of a kind of key that the
+ * priorities exclude. Clients would see a failed handshake, and the log nothing. So whether files
+ * will do is found out by a handshake between two ends in memory.
  */
 #include "http/certificate.h"
 
@@ -67,6 +67,33 @@ static enum err_code read_file(const char *setting, const char *path, char **out
     return err->code;
 }
 
+/* ---- lists of certificates ---- */
+
+struct certificate_list {
+    gnutls_x509_crt_t *list;
+    unsigned n;
+};
+
+static void list_release(struct certificate_list *certs)
+{
+    for (unsigned i = 0; i < certs->n; i++) {
+        gnutls_x509_crt_deinit(certs->list[i]);
+    }
+    gnutls_free(certs->list);
+}
+
+static enum err_code parse_list(const char *setting, const char *pem, struct certificate_list *out,
+                                struct err *err)
+{
+    gnutls_datum_t text = datum_of(pem);
+    int status = gnutls_x509_crt_list_import2(&out->list, &out->n, &text, GNUTLS_X509_FMT_PEM, 0);
+    if (status < 0 || out->n == 0) {
+        return err_set(err, ERR_INVALID, "%s holds no certificate that can be read: %s", setting,
+                       gnutls_strerror(status));
+    }
+    return ERR_OK;
+}
+
 /* ---- the pair ---- */
 
 int certificate_import(const struct certificate *self, gnutls_pcert_st *chain, unsigned *n,
@@ -118,9 +145,6 @@ static enum err_code refuse_pair(int status, struct err *err)
     switch (status) {
     case GNUTLS_E_CERTIFICATE_KEY_MISMATCH:
         return err_set(err, ERR_INVALID, "tls_key is not the key of the certificate in tls_cert");
-    case GNUTLS_E_SHORT_MEMORY_BUFFER:
-        return err_set(err, ERR_INVALID, "tls_cert has more than %d certificates",
-                       CERTIFICATE_MAX_CHAIN);
     case GNUTLS_E_MEMORY_ERROR:
         return err_set(err, ERR_NOMEM, "no memory for tls_cert");
     default:
@@ -230,6 +254,18 @@ static int try_handshake(gnutls_certificate_credentials_t ours)
     return status;
 }
 
+/* What is too much for it GnuTLS leaves out without a word. */
+static enum err_code check_length(const char *pem, struct err *err)
+{
+    struct certificate_list certs = {.n = 0};
+    if (parse_list("tls_cert", pem, &certs, err) == ERR_OK && certs.n > CERTIFICATE_MAX_CHAIN) {
+        err_set(err, ERR_INVALID, "tls_cert has %u certificates, at most %d are sent to clients",
+                certs.n, CERTIFICATE_MAX_CHAIN);
+    }
+    list_release(&certs);
+    return err->code;
+}
+
 static enum err_code check_pair(const struct certificate *self, struct err *err)
 {
     gnutls_certificate_credentials_t trial = NULL;
@@ -253,7 +289,7 @@ enum err_code certificate_read(const char *chain_path, const char *key_path,
     struct certificate read = {.chain = NULL};
     if (read_file("tls_cert", chain_path, &read.chain, err) != ERR_OK ||
         read_file("tls_key", key_path, &read.key, err) != ERR_OK ||
-        check_pair(&read, err) != ERR_OK) {
+        check_length(read.chain, err) != ERR_OK || check_pair(&read, err) != ERR_OK) {
         certificate_release(&read);
         return err->code;
     }
@@ -262,31 +298,6 @@ enum err_code certificate_read(const char *chain_path, const char *key_path,
 }
 
 /* ---- facts ---- */
-
-struct certificate_list {
-    gnutls_x509_crt_t *list;
-    unsigned n;
-};
-
-static void list_release(struct certificate_list *certs)
-{
-    for (unsigned i = 0; i < certs->n; i++) {
-        gnutls_x509_crt_deinit(certs->list[i]);
-    }
-    gnutls_free(certs->list);
-}
-
-static enum err_code parse_list(const char *setting, const char *pem, struct certificate_list *out,
-                                struct err *err)
-{
-    gnutls_datum_t text = datum_of(pem);
-    int status = gnutls_x509_crt_list_import2(&out->list, &out->n, &text, GNUTLS_X509_FMT_PEM, 0);
-    if (status < 0 || out->n == 0) {
-        return err_set(err, ERR_INVALID, "%s holds no certificate that can be read: %s", setting,
-                       gnutls_strerror(status));
-    }
-    return ERR_OK;
-}
 
 enum err_code certificate_read_times(const struct certificate *self, struct certificate_times *out,
                                      struct err *err)
