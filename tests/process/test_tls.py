@@ -38,6 +38,7 @@ class Tls(unittest.TestCase):
 
     def refused(self, message, *flags):
         server = Server(self.folder, *flags).launch()
+        self.addCleanup(lambda: server.process.poll() is None and server.kill())
         self.assertNotEqual(server.process.wait(PATIENCE), 0)
         self.assertIn(message, server.log_text())
         server.log.close()
@@ -192,6 +193,7 @@ class Tls(unittest.TestCase):
         self.assertIn(b"200 OK", self.ask(context)[0])
         other = tempfile.mkdtemp(dir=self.folder)
         server = Server(other, "--tls_cert", longest[0], "--tls_key", longest[1]).launch()
+        self.addCleanup(lambda: server.process.poll() is None and server.kill())
         self.assertNotEqual(server.process.wait(PATIENCE), 0)
         self.assertIn("tls_cert has 17 certificates, at most 16", server.log_text())
         server.log.close()
