@@ -123,6 +123,7 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
 {
     const char *allow = NULL;
     req->route = N_ROUTES;
+    req->given_path = req->path;
     req->path = config_strip_base(app->config, req->path);
     if (req->transport.code != ERR_OK) {
         *err = req->transport;

@@ -57,7 +57,8 @@ struct exchange_ops {
 struct request {
     enum http_method method;
     const char *method_text;
-    const char *path; /* percent-decoded, starts with '/' */
+    const char *path;       /* percent-decoded, starts with '/', without the server's base path */
+    const char *given_path; /* the same as the client has it; NULL: no different */
     const struct header *headers;
     int n_headers;
     const struct header *query; /* decoded key-value pairs of the query string */
