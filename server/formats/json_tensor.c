@@ -9,6 +9,7 @@
 
 #include "base/numtext.h"
 
+#include <math.h>
 #include <string.h>
 
 #define MAX_CUTS  (4 * JSON_TENSOR_ITEMS) /* jansson reads tensors after these */
@@ -83,6 +84,13 @@ static enum err_code not_a_number(const struct walk *w, const char *key, int row
     return bad_syntax(w, "a number is expected", err);
 }
 
+static bool skip_null(const struct walk *w, const char **next)
+{
+    const size_t len = sizeof NULL_TEXT - 1;
+    *next = w->at + len;
+    return (size_t)(w->end - w->at) >= len && memcmp(w->at, NULL_TEXT, len) == 0;
+}
+
 /* Reads the numbers of a row from behind its '[' to behind its ']'; *k: how many. */
 static enum err_code read_row(struct walk *w, const struct json_tensor *t, int row, double *out,
                               int *k, struct err *err)
@@ -95,7 +103,9 @@ static enum err_code read_row(struct walk *w, const struct json_tensor *t, int r
         const char *next = NULL;
         skip_blanks(w);
         enum numtext_status status = numtext_read(w->at, w->end, &next, &out[*k]);
-        if (status == NUMTEXT_SYNTAX) {
+        if (status == NUMTEXT_SYNTAX && t->holes && skip_null(w, &next)) {
+            out[*k] = NAN;
+        } else if (status == NUMTEXT_SYNTAX) {
             return not_a_number(w, t->key, row, *k, err);
         }
         if (status == NUMTEXT_OVERFLOW) {

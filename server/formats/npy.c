@@ -228,7 +228,7 @@ static const double *convert(const unsigned char *data, const struct head *head,
     return values;
 }
 
-static enum err_code check_finite(const struct npy *npy, struct err *err)
+enum err_code npy_check_finite(const struct npy *npy, struct err *err)
 {
     size_t count = (size_t)npy->n * (size_t)npy->k;
     double sum = 0.0;
@@ -282,10 +282,7 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
     *out = (struct npy){.n = (int)n, .k = (int)k, .single = head.item == 4};
     out->values = usable_in_place(data, &head) ? (const double *)(const void *)data
                                                : convert(data, &head, n, k, arena);
-    if (out->values == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the rows");
-    }
-    return check_finite(out, err);
+    return out->values != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the rows");
 }
 
 /* ---- writing ---- */

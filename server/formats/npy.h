@@ -23,12 +23,15 @@ struct npy {
 };
 
 /*
- * The bytes must outlive the result: a float64 matrix in C order is not copied. ERR_SYNTAX (no
- * npy), ERR_UNSUPPORTED (another type), ERR_SHAPE (not one or two dimensions, empty, too few or too
- * many bytes), ERR_NONFINITE (with row and column), ERR_TOO_LARGE (over max_rows), ERR_NOMEM.
+ * The bytes must outlive the result: a float64 matrix in C order is not copied. Values may be NaN
+ * or infinite. ERR_SYNTAX (no npy), ERR_UNSUPPORTED (another type), ERR_SHAPE (not one or two
+ * dimensions, empty, too few or too many bytes), ERR_TOO_LARGE (over max_rows), ERR_NOMEM.
  */
 enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct arena *arena,
                         struct npy *out, struct err *err) MUST_CHECK;
+
+/* ERR_NONFINITE, with row and column, when a value is not finite. */
+enum err_code npy_check_finite(const struct npy *npy, struct err *err) MUST_CHECK;
 
 #define NPY_HEAD_MAX 256
 

@@ -17,7 +17,7 @@ HAPROXY = os.environ.get("HAPROXY") or shutil.which("haproxy")
 SAMPLE = os.path.join(HERE, "..", "..", "deploy", "haproxy.cfg")
 OURS = rb"x-content-type-options: nosniff"  # in every answer of the server, and in none of the proxy
 # What follows is a part of a body that never ends: the proxy hangs up when its client does.
-UNANSWERED = {"length_of_19_digits"}
+UNANSWERED = {"length_of_19_digits", "body_over_the_limit"}
 PROBES = (b"metrics", b"readyz")
 
 
