@@ -7,7 +7,7 @@
 #include "api/app.h"
 #include "api/dispatch.h"
 #include "background.h"
-#include "base/address_list.h"
+#include "base/address.h"
 #include "base/log_writer.h"
 #include "base/mem.h"
 #include "base/mem_budget.h"

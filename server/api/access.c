@@ -6,7 +6,7 @@
  */
 #include "api/access.h"
 
-#include "base/address_list.h"
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/token_file.h"

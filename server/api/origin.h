@@ -15,7 +15,7 @@
 #ifndef ORIGIN_H
 #define ORIGIN_H
 
-#include "base/address_list.h"
+#include "base/address.h"
 #include "base/config.h"
 #include "http/exchange.h"
 

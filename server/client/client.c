@@ -81,25 +81,26 @@ static const char *find_value(const struct client *client, enum option option, c
     return value != NULL && *value != '\0' ? value : NULL;
 }
 
-static enum err_code find_target(struct client *client, struct err *err)
+static enum err_code find_endpoint(struct client *client, struct err *err)
 {
     static const enum option files_of_tls[] = {OPT_TLS_CA, OPT_TLS_CERT, OPT_TLS_KEY};
-    const struct target_files files = {
+    const struct endpoint_files files = {
         .ca = find_value(client, OPT_TLS_CA, "SURROGATED_TLS_CA"),
         .cert = find_value(client, OPT_TLS_CERT, "SURROGATED_TLS_CLIENT_CERT"),
         .key = find_value(client, OPT_TLS_KEY, "SURROGATED_TLS_CLIENT_KEY")};
     const char *given = find_value(client, OPT_SERVER, "SURROGATED_SERVER");
     given = given != NULL ? given : options_table[OPT_SERVER].standard;
-    if (target_parse(given, &client->arena, &client->target, err) != ERR_OK) {
+    if (endpoint_parse(given, &client->arena, &client->endpoint, err) != ERR_OK) {
         return err->code;
     }
     for (size_t i = 0; i < sizeof files_of_tls / sizeof *files_of_tls; i++) {
-        if (client->args->values[files_of_tls[i]] != NULL && !target_is_secure(&client->target)) {
+        if (client->args->values[files_of_tls[i]] != NULL &&
+            !endpoint_is_secure(&client->endpoint)) {
             return err_set(err, ERR_INVALID, "%s needs a server with https://, not %.80s",
-                           options_table[files_of_tls[i]].name, client->target.shown);
+                           options_table[files_of_tls[i]].name, client->endpoint.shown);
         }
     }
-    return target_set_files(&client->target, &files, err);
+    return endpoint_set_files(&client->endpoint, &files, err);
 }
 
 /* From a file or the environment, never from the command line, which others can read. Messages do
@@ -133,14 +134,14 @@ static enum err_code check_exposure(const struct client *client, bool has_token,
     const char *variable = getenv("SURROGATED_TOKEN_IN_CLEAR");
     bool allowed = client->args->values[OPT_TOKEN_IN_CLEAR] != NULL ||
                    (variable != NULL && strcmp(variable, "true") == 0);
-    if (allowed || !target_is_exposed(&client->target) ||
-        (!has_token && !client->target.has_password)) {
+    if (allowed || !endpoint_is_exposed(&client->endpoint) ||
+        (!has_token && !client->endpoint.has_password)) {
         return ERR_OK;
     }
     return err_set(err, ERR_INVALID,
                    "the %s would go to %.80s over plain HTTP, where others can read it; use "
                    "https://, or --token-in-clear in a network that is trusted",
-                   has_token ? "token" : "password", client->target.shown);
+                   has_token ? "token" : "password", client->endpoint.shown);
 }
 
 static enum err_code run_command(const struct command *command, struct client *client,
@@ -148,8 +149,8 @@ static enum err_code run_command(const struct command *command, struct client *c
 {
     client->json = client->args->values[OPT_JSON] != NULL;
     bool has_token = false;
-    if (find_target(client, err) != ERR_OK ||
-        connection_open(&client->target, &client->connection, err) != ERR_OK ||
+    if (find_endpoint(client, err) != ERR_OK ||
+        connection_open(&client->endpoint, &client->connection, err) != ERR_OK ||
         find_token(client, &has_token, err) != ERR_OK ||
         check_exposure(client, has_token, err) != ERR_OK || command->run(client, err) != ERR_OK) {
         return err->code;

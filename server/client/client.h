@@ -13,7 +13,7 @@
 #include <jansson.h>
 
 struct client {
-    struct target target;
+    struct endpoint endpoint;
     bool json; /* print the server's JSON as it is */
     const struct args *args;
     struct connection *connection;

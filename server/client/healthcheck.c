@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/healthcheck.h"
 
-#include "base/address_list.h"
+#include "base/address.h"
 #include "client/connection.h"
 
 #include <string.h>
@@ -25,8 +25,8 @@ static void put_url(struct textbuf *url, const struct address *address, bool sec
     textbuf_printf(url, v6 ? "]:%s" : ":%s", address->port);
 }
 
-static enum err_code find_target(const struct healthcheck *check, struct arena *arena,
-                                 struct target *out, struct err *err)
+static enum err_code find_endpoint(const struct healthcheck *check, struct arena *arena,
+                                   struct endpoint *out, struct err *err)
 {
     struct textbuf url = textbuf_in(arena);
     struct address_list list;
@@ -39,8 +39,8 @@ static enum err_code find_target(const struct healthcheck *check, struct arena *
     if (textbuf_failed(&url)) {
         return err_set(err, ERR_NOMEM, "no memory for the address");
     }
-    if (target_parse(url.data, arena, out, err) != ERR_OK ||
-        target_set_files(out, &check->files, err) != ERR_OK) {
+    if (endpoint_parse(url.data, arena, out, err) != ERR_OK ||
+        endpoint_set_files(out, &check->files, err) != ERR_OK) {
         return err->code;
     }
     out->tls_pin = out->tls_ca == NULL ? check->pin : NULL;
@@ -53,11 +53,11 @@ enum err_code healthcheck_run(const struct healthcheck *check, struct err *err)
     struct connection *connection = NULL;
     struct answer answer = {.status = 0};
     struct call call = {.method = "GET", .path = "/readyz", .total_s = HEALTHCHECK_S};
-    struct target target;
-    if (find_target(check, &arena, &target, err) == ERR_OK &&
-        connection_open(&target, &connection, err) == ERR_OK &&
+    struct endpoint endpoint;
+    if (find_endpoint(check, &arena, &endpoint, err) == ERR_OK &&
+        connection_open(&endpoint, &connection, err) == ERR_OK &&
         connection_call(connection, &call, &answer, err) != ERR_OK) {
-        err_prefix(err, "%.60s is not ready", target.shown);
+        err_prefix(err, "%.60s is not ready", endpoint.shown);
     }
     answer_release(&answer);
     connection_close(connection);

@@ -5,7 +5,7 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
-#include "client/target.h"
+#include "client/endpoint.h"
 
 #define HEALTHCHECK_S 2 /* a later answer does not count */
 
@@ -13,8 +13,8 @@ struct healthcheck {
     const char *listen; /* as the server's setting; a Unix socket among the addresses is asked, else
                          * the first of them */
     bool secure;        /* the server has a certificate, so addresses of a network speak TLS */
-    const char *pin;    /* its public key (struct target); counts when files.ca is not given */
-    struct target_files files;
+    const char *pin;    /* its public key (struct endpoint); counts when files.ca is not given */
+    struct endpoint_files files;
 };
 
 /*

@@ -13,7 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "base/address_list.h"
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/threads.h"

@@ -15,7 +15,7 @@
 struct listener_settings {
     int first_fd; /* of sockets that listen already and are handed over; 0: there are none */
     int n_fds;
-    const char *listen;   /* a list (base/address_list.h); port 0: any free one */
+    const char *listen;   /* a list (base/address.h); port 0: any free one */
     unsigned socket_mode; /* of Unix sockets */
     bool (*has_room)(void *ctx);
     /* A connection waits, but there is no descriptor for it. */

@@ -52,7 +52,7 @@ OWNERS = {
     "microhttpd.h": ["server/http/serve.c", "server/http/worker.c"],
     "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
-    "gnutls/": ["server/base/digest.c", "server/http/tls.h"],
+    "gnutls/": ["server/base/digest.c", "server/http/certificate.", "server/http/tls.h"],
     "sleef.h": ["tests/bench/"],
     "Random123/": ["core/base/rng.c"],
     "cblas.h": ["core/math/gemm.h"],

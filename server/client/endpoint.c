@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/target.h"
+#include "client/endpoint.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 
 /* ---- the address ---- */
 
-static enum err_code parse_unix(const char *server, struct target *out, struct err *err)
+static enum err_code parse_unix(const char *server, struct endpoint *out, struct err *err)
 {
     struct address address;
     if (address_parse(server, &address, err) != ERR_OK) {
@@ -25,7 +25,7 @@ static enum err_code parse_unix(const char *server, struct target *out, struct e
                        "bytes",
                        server, ADDRESS_PATH_CHARS - 1);
     }
-    *out = (struct target){
+    *out = (struct endpoint){
         .url = HTTP "localhost", .shown = server, .unix_path = address_unix_path(server)};
     return ERR_OK;
 }
@@ -37,7 +37,7 @@ static const char *skip_scheme(const char *url)
 }
 
 /* "http://user:password@host" as "http://host". */
-static bool hide_password(const char *url, struct arena *arena, struct target *out)
+static bool hide_password(const char *url, struct arena *arena, struct endpoint *out)
 {
     const char *host = skip_scheme(url);
     size_t len = strcspn(host, "/");
@@ -59,15 +59,15 @@ static char *drop_slashes(char *url)
     return url;
 }
 
-enum err_code target_parse(const char *server, struct arena *arena, struct target *out,
-                           struct err *err)
+enum err_code endpoint_parse(const char *server, struct arena *arena, struct endpoint *out,
+                             struct err *err)
 {
     if (address_unix_path(server) != NULL) {
         return parse_unix(server, out, err);
     }
     const char *scheme = strstr(server, "://") != NULL ? "" : HTTP;
     char *url = arena_printf(arena, "%s%s", scheme, server);
-    struct target target = {.url = url};
+    struct endpoint endpoint = {.url = url};
     if (url == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the address");
     }
@@ -81,25 +81,25 @@ enum err_code target_parse(const char *server, struct arena *arena, struct targe
     if (*host == '\0' || *host == '/') {
         return err_set(err, ERR_INVALID, "server is \"%.80s\"; a host is missing", server);
     }
-    if (!hide_password(url, arena, &target)) {
+    if (!hide_password(url, arena, &endpoint)) {
         return err_set(err, ERR_NOMEM, "no memory for the address");
     }
-    *out = target;
+    *out = endpoint;
     return ERR_OK;
 }
 
-bool target_is_secure(const struct target *target)
+bool endpoint_is_secure(const struct endpoint *endpoint)
 {
-    return strncmp(target->url, HTTPS, strlen(HTTPS)) == 0;
+    return strncmp(endpoint->url, HTTPS, strlen(HTTPS)) == 0;
 }
 
-bool target_is_exposed(const struct target *target)
+bool endpoint_is_exposed(const struct endpoint *endpoint)
 {
     char name[ADDRESS_HOST_CHARS] = "";
-    if (target->unix_path != NULL || target_is_secure(target)) {
+    if (endpoint->unix_path != NULL || endpoint_is_secure(endpoint)) {
         return false;
     }
-    const char *host = skip_scheme(target->shown);
+    const char *host = skip_scheme(endpoint->shown);
     size_t len = strcspn(host, host[0] == '[' ? "]/" : ":/");
     if (host[0] == '[') {
         host++;
@@ -147,13 +147,13 @@ static const char *given(const char *file)
     return file != NULL && *file != '\0' ? file : NULL;
 }
 
-enum err_code target_set_files(struct target *target, const struct target_files *files,
-                               struct err *err)
+enum err_code endpoint_set_files(struct endpoint *endpoint, const struct endpoint_files *files,
+                                 struct err *err)
 {
     const char *ca = given(files->ca);
     const char *cert = given(files->cert);
     const char *key = given(files->key);
-    if (!target_is_secure(target)) {
+    if (!endpoint_is_secure(endpoint)) {
         return ERR_OK;
     }
     if (key != NULL && cert == NULL) {
@@ -167,8 +167,8 @@ enum err_code target_set_files(struct target *target, const struct target_files 
         (key != NULL && check_file("tls-client-key", key, "PRIVATE KEY-----", err) != ERR_OK)) {
         return err->code;
     }
-    target->tls_ca = ca;
-    target->tls_cert = cert;
-    target->tls_key = key;
+    endpoint->tls_ca = ca;
+    endpoint->tls_cert = cert;
+    endpoint->tls_key = key;
     return ERR_OK;
 }

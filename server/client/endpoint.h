@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The server that a command asks: its address, and by which certificates each end knows the other.
- * All texts are borrowed or in the arena that target_parse was given.
+ * All texts are borrowed or in the arena that endpoint_parse was given.
  */
-#ifndef TARGET_H
-#define TARGET_H
+#ifndef ENDPOINT_H
+#define ENDPOINT_H
 
 #include "base/arena.h"
 #include "base/compiler.h"
@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-struct target {
+struct endpoint {
     const char *url;       /* "http://host:port/prefix", without a slash at its end */
     const char *shown;     /* the address for messages, without user and password */
     const char *unix_path; /* the socket to connect to instead of the URL's host; NULL: none */
@@ -24,16 +24,16 @@ struct target {
 };
 
 /* "http://host:port", "https://host", "host:port", "unix:/path". ERR_INVALID, ERR_NOMEM. */
-enum err_code target_parse(const char *server, struct arena *arena, struct target *out,
-                           struct err *err) MUST_CHECK;
+enum err_code endpoint_parse(const char *server, struct arena *arena, struct endpoint *out,
+                             struct err *err) MUST_CHECK;
 
 /* Does it speak TLS? */
-bool target_is_secure(const struct target *target);
+bool endpoint_is_secure(const struct endpoint *endpoint);
 
 /* Can somebody between here and there read what is sent? */
-bool target_is_exposed(const struct target *target);
+bool endpoint_is_exposed(const struct endpoint *endpoint);
 
-struct target_files {
+struct endpoint_files {
     const char *ca, *cert, *key; /* NULL or "": not given */
 };
 
@@ -42,7 +42,7 @@ struct target_files {
  * certificate. ERR_INVALID, naming the option: a file that cannot be read or is no PEM file, a key
  * without a certificate.
  */
-enum err_code target_set_files(struct target *target, const struct target_files *files,
-                               struct err *err) MUST_CHECK;
+enum err_code endpoint_set_files(struct endpoint *endpoint, const struct endpoint_files *files,
+                                 struct err *err) MUST_CHECK;
 
 #endif
