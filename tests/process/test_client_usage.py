@@ -42,7 +42,7 @@ class Usage(ClientTest):
                  "backup": ["config", "to", "force", "damaged", "db"],
                  "restore": ["config", "from", "force", "damaged", "db"], "compact": ["config", "db"],
                  "token": ["config", "role", "id", "models", "expires", "rate", "db"],
-                 "healthcheck": ["config", "listen"]}
+                 "healthcheck": ["config", "tls_ca", "tls_client_cert", "tls_client_key", "listen", "tls_cert"]}
         for command in commands[:-1]:
             out = self.good(command, "--help")
             self.assertTrue(out.startswith(f"usage: surrogated {command} "), out)
