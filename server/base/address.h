@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <sys/socket.h>
 
 #define ADDRESS_HOST_CHARS 256
 #define ADDRESS_PORT_CHARS 6
@@ -30,7 +31,10 @@ enum err_code address_parse(const char *text, struct address *out, struct err *e
 /* The path behind "unix:", or NULL when the text does not begin with that. */
 const char *address_unix_path(const char *text);
 
-/* Is it "localhost" or a number that only this machine reaches? */
+/* Is it a loopback address, which only this machine has? IPv4 may be mapped to IPv6. */
+bool address_is_own(const struct sockaddr *address);
+
+/* The same of text: is it "localhost" or the number of such an address? */
 bool address_is_loopback(const char *host);
 
 /* ---- the setting `listen` as a list ---- */
