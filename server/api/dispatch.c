@@ -151,6 +151,7 @@ static enum err_code admit(struct app *app, struct request *req, struct response
 {
     const char *allow = NULL;
     enum role role = ROLE_NONE;
+    req->given_path = req->path;
     req->path = config_strip_base(app->config, req->path);
     if (app->origin != NULL &&
         (origin_check(app->origin, req, is_probe(req->path), res, err) != ERR_OK ||

@@ -45,6 +45,7 @@ struct later {
 struct exchange; /* the daemon's side of a request */
 
 #define EXCHANGE_ADDRESS_CHARS 64
+#define EXCHANGE_UNIX_ADDRESS  "unix" /* of every client of a Unix socket */
 
 struct exchange_ops {
     void (*suspend)(struct exchange *exchange);
@@ -69,7 +70,8 @@ struct caller {
 struct request {
     enum http_method method;
     const char *method_text;
-    const char *path; /* percent-decoded, starts with '/' */
+    const char *path;       /* percent-decoded, starts with '/', without the server's base path */
+    const char *given_path; /* the same as the client has it; NULL: no different */
     const struct header *headers;
     int n_headers;
     const struct header *query; /* decoded key-value pairs of the query string */

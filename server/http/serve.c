@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "http/certificate.h"
 #include "http/framing.h"
 #include "http/head.h"
 #include "http/inflate.h"
@@ -79,6 +80,10 @@ static const struct sockaddr *find_address(struct MHD_Connection *connection)
 static void write_address(const struct exchange *ex, char out[EXCHANGE_ADDRESS_CHARS])
 {
     const struct sockaddr *from = find_address(ex->connection);
+    if (from != NULL && from->sa_family == AF_UNIX) {
+        snprintf(out, EXCHANGE_ADDRESS_CHARS, "%s", EXCHANGE_UNIX_ADDRESS);
+        return;
+    }
     bool v6 = from != NULL && from->sa_family == AF_INET6;
     socklen_t len = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     if (from == NULL ||
@@ -315,7 +320,8 @@ static bool announces_too_much(struct exchange *ex)
 /* Must clients show a certificate, and has this one shown no valid one? */
 static bool is_stranger(struct exchange *ex)
 {
-    if (ex->place->trusted || ex->serve->tls == NULL || tls_client_ca(ex->serve->tls) == NULL) {
+    const struct tls *tls = ex->thread->tls;
+    if (ex->place->trusted || tls == NULL || tls_client_ca(tls) == NULL) {
         return false;
     }
     const union MHD_ConnectionInfo *info =
@@ -421,7 +427,7 @@ static void open_place(struct serve_thread *thread, struct MHD_Connection *conne
     struct connection *place = info != NULL ? mem_alloc(sizeof *place) : NULL;
     if (place != NULL) {
         connections_add(&thread->connections, place, info->connect_fd, clock_ns());
-        place->tls = thread->serve->tls;
+        place->tls = thread->tls;
         place->peer = address != NULL ? peer_of(address) : (struct peer){{0}};
     }
     *out = place;
@@ -518,7 +524,7 @@ struct MHD_Daemon *serve_open_library(void *ctx)
 {
     struct serve_thread *thread = ctx;
     const struct daemon_settings *s = &thread->serve->settings;
-    struct tls *tls = thread->serve->tls;
+    struct tls *tls = thread->tls;
     const char *client_ca = tls != NULL ? tls_client_ca(tls) : NULL;
     struct MHD_OptionItem secure[] = {
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
@@ -548,7 +554,7 @@ enum err_code serve_init(struct serve *serve, const struct daemon_settings *sett
                                      .key = settings->tls_key,
                                      .client_ca = settings->tls_client_ca,
                                      .log = settings->log};
-    if (tls.cert != NULL && tls.cert[0] != '\0') {
+    if (tls_is_asked_for(&tls)) {
         err_kept(tls_open(&tls, &serve->tls, err));
     }
     return err->code;

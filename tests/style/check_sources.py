@@ -55,6 +55,7 @@ OWNERS = {
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
     "gnutls/": ["server/base/digest.c", "server/http/tls.h"],
     "zlib.h": ["server/http/inflate.c"],
+    "gnutls/": ["server/base/digest.c", "server/http/certificate.", "server/http/tls.h"],
     "sleef.h": ["tests/bench/"],
     "Random123/": ["core/base/rng.c"],
     "cblas.h": ["core/math/gemm.h"],

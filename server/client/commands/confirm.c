@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/confirm.h"
+#include "client/commands/confirm.h"
 
 #include "client/interrupt.h"
 #include "client/terminal.h"
