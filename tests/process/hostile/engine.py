@@ -122,6 +122,7 @@ class Talk:
         self.ended = False
         self.moved = time.monotonic()
         self.requests = 1  # more where one attack sends several
+        self.asked = False  # the first of several
 
     def check(self, status, text):
         if status not in self.kind.statuses:

@@ -7,6 +7,7 @@ time. Meanwhile the operator's signals come, and the registry file is away for a
 everything that was acknowledged must be there, and everything that was taken must be given back.
 """
 
+import itertools
 import json
 import os
 import re
@@ -105,17 +106,40 @@ class Watch(threading.Thread):
         with open(f"/proc/{self.server.process.pid}/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
+    def highest_resident(self):
+        """Since the start, as the kernel has seen it."""
+        with open(f"/proc/{self.server.process.pid}/status", encoding="ascii") as file:
+            return 1024 * int(re.search(r"VmHWM:\s*(\d+)", file.read()).group(1))
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.server.process.pid}/fd"))
 
-    def account(self):
+    def kinds(self):
+        """The server's own account: bytes by kind."""
         _, _, text = self.server.request("GET", "/metrics")
-        return sum(float(n) for n in re.findall(rb"^surrogated_memory_bytes\{[^}]*\} (\S+)$", text, re.M))
+        found = re.findall(r'^surrogated_memory_bytes\{kind="(\w+)"\} (\S+)$', text.decode(), re.M)
+        return {kind: float(n) for kind, n in found}
+
+    def account(self):
+        return sum(self.kinds().values())
+
+    def account_without_models(self):
+        """Models stay in memory, up to models_mb, until others need the room."""
+        return sum(n for kind, n in self.kinds().items() if kind != "models")
+
+    def processor_seconds(self):
+        """By the names of the server's threads."""
+        seconds = {}
+        folder = f"/proc/{self.server.process.pid}/task"
+        for task in os.listdir(folder):
+            with open(f"{folder}/{task}/stat", encoding="ascii") as file:
+                name, rest = re.match(r"\d+ \((.*)\) (.*)", file.read()).groups()
+            ticks = sum(int(n) for n in rest.split()[11:13])
+            seconds[name] = seconds.get(name, 0) + ticks / os.sysconf("SC_CLK_TCK")
+        return seconds
 
     def run(self):
-        while not self.done.wait(0.1):
-            resident = self.resident()
-            self.note("resident", resident, self.budget + BESIDE_BYTES if not SANITIZED else 1e18)
+        while not self.done.wait(0.2):
             try:
                 self.note("account", self.account(), self.budget)
             except (OSError, ValueError):
@@ -129,6 +153,7 @@ class Watch(threading.Thread):
     def end(self):
         self.done.set()
         self.join()
+        self.note("resident", self.highest_resident(), self.budget + BESIDE_BYTES if not SANITIZED else 1e18)
 
 
 class Witness(threading.Thread):
@@ -165,12 +190,11 @@ class Witness(threading.Thread):
         return None
 
     def run(self):
-        number = 0
-        fields = ("kept", "mean")
-        while not self.done.wait(self.pause_s):
-            number += 1
+        for number in itertools.count(1):
+            if self.done.wait(self.pause_s):
+                return
             row = {"inputs": [[number, 0.25, 0.5]], "outputs": [[number / 7]]}
-            found = self.ask((200, 201), "POST", f"/v1/models/{fields[0]}/data", row,
+            found = self.ask((200, 201), "POST", "/v1/models/kept/data", row,
                              {"Idempotency-Key": f"witness-{number}"})
             if found:
                 self.acknowledged.append(number)
@@ -243,6 +267,8 @@ def settles(watch, key, value, limit, seconds):
 class Siege:
     """requests: hostile ones; rate: of hostile and of good ones a second (0: as fast as they go)."""
 
+    WARM_SHARE = 4  # so many-th of the attacks come before memory is looked at
+
     def __init__(self, server, openloop, requests, rates, seed):
         self.server = server
         self.openloop = openloop
@@ -250,6 +276,8 @@ class Siege:
         self.hostile_rate, self.good_rate = rates
         self.seed = seed
         self.report = {"seed": seed}
+        self.words = []  # of names of kinds; none: all kinds
+        self.between = None  # called with the server, between the warm-up and the attack
 
     def run(self, world, budget):
         """A list of faults, empty if there are none. `report` has the figures."""
@@ -258,11 +286,14 @@ class Siege:
         watch = Watch(self.server, budget)
         fresh = watch.resident()
         # The first attacks are a warm-up: memory is compared with what it is after them.
-        faults = self.attack(watch, int(os.environ.get("WARM", self.requests // 10)), f"{self.seed} first", good=False)
+        faults = self.attack(watch, self.requests // self.WARM_SHARE, f"{self.seed} first", good=False)
         world.tidy()
         time.sleep(1.5)
-        before = (watch.resident(), watch.account(), watch.descriptors())
+        before = (watch.resident(), watch.account_without_models(), watch.descriptors())
+        self.report["account_before"] = watch.kinds()
         prey = world.prey()
+        if self.between:
+            self.report["peace"] = self.between(self.server)
         watch.start()
         faults += self.attack(watch, self.requests, self.seed, good=True)
         world.tidy()
@@ -272,31 +303,35 @@ class Siege:
             faults.append("models that no good client has touched are not what they were")
         self.report.update(
             memory_fresh_mb=fresh / 1e6, memory_before_mb=before[0] / 1e6, memory_after_mb=after[0] / 1e6,
-            account_before_mb=before[1] / 1e6, account_after_mb=after[1] / 1e6, memory_highest_mb=watch.highest["resident"] / 1e6, account_highest_mb=watch.highest["account"] / 1e6,
+            memory_highest_mb=watch.highest["resident"] / 1e6, account_highest_mb=watch.highest["account"] / 1e6,
             budget_mb=budget / 1e6, descriptors=[before[2], after[2]])
         return faults + watch.faults[:5]
 
     def give_back(self, watch, before):
         resident = settles(watch, "resident bytes", watch.resident, 1.1 * before[0] if not SANITIZED else 1e18, 30)
-        account = settles(watch, "bytes in the account", watch.account, 1.1 * before[1] + 1e6, 30)
+        account = settles(watch, "bytes in the account", watch.account_without_models, 1.1 * before[1] + 1e6, 30)
+        self.report["account_after"] = watch.kinds()
         descriptors = settles(watch, "open descriptors", watch.descriptors, before[2], PATIENCE)
         return resident, account, descriptors
 
     def attack(self, watch, requests, seed, good):
         server = self.server
         expected = server.request("POST", "/v1/models/good/predict", ROW)[2]
-        engine = Engine(self.world, all_kinds(), seed)
+        kinds = [k for k in all_kinds() if not self.words or any(w in k.name for w in self.words)]
+        engine = Engine(self.world, kinds, seed)
         if not good:
             engine.play(requests)
             return engine.faults
         witness = Witness(server, 0.1)
         operator = Operator(server, witness, 5 if self.requests > 5000 else 2)
         load = good_load(server, self.openloop, json.dumps(expected, separators=(",", ":")).encode(), self.good_rate)
-        started = time.monotonic()
+        started, used = time.monotonic(), watch.processor_seconds()
         for thread in (witness, operator):
             thread.start()
         engine.play(requests, self.hostile_rate)
         self.report["seconds"] = time.monotonic() - started
+        self.report["processor_s"] = {name: round(now - used.get(name, 0), 1)
+                                      for name, now in watch.processor_seconds().items()}
         for thread in (operator, witness):
             thread.end()
         load.terminate()
