@@ -195,21 +195,33 @@ void connections_sweep(struct connections *all, int64_t now_ns, struct connectio
     }
 }
 
+/* Who has to go first when there is no room: a client that has never sent a whole head, then one
+ * that keeps the server waiting for the rest of another, then one that has nothing to ask now. */
+static int rank_for_shedding(const struct connection *c)
+{
+    if (c->cut || (c->state != CONNECTION_IDLE && c->state != CONNECTION_HEAD)) {
+        return 0;
+    }
+    return c->fresh ? 3 : c->state == CONNECTION_HEAD ? 2 : 1;
+}
+
 int connections_shed(struct connections *all, int n)
 {
     int shed = 0;
     while (shed < n) {
-        struct connection *oldest = NULL;
+        struct connection *first = NULL;
+        int highest = 0;
         for (struct connection *c = all->head; c != NULL; c = c->after) {
-            bool idle = c->state == CONNECTION_IDLE && !c->cut;
-            if (idle && (oldest == NULL || c->since_ns < oldest->since_ns)) {
-                oldest = c;
+            int rank = rank_for_shedding(c);
+            if (rank > highest || (rank > 0 && rank == highest && c->since_ns < first->since_ns)) {
+                first = c;
+                highest = rank;
             }
         }
-        if (oldest == NULL) {
+        if (first == NULL) {
             break;
         }
-        cut(oldest);
+        cut(first);
         shed++;
     }
     return shed;

@@ -55,7 +55,7 @@ enum connection_end {
     CONNECTION_END_BODY,   /* its body came too slowly */
     CONNECTION_END_ANSWER, /* its answer was read too slowly */
     CONNECTION_END_GONE,   /* the client had closed its end */
-    CONNECTION_END_SHED,   /* idle, and its place was needed */
+    CONNECTION_END_SHED,   /* it waited for a request, and its place was needed */
     CONNECTION_N_ENDS
 };
 
@@ -75,7 +75,10 @@ void connection_enter(struct connection *connection, enum connection_state state
 /* Shuts down what breaks a limit. */
 void connections_sweep(struct connections *all, int64_t now_ns, struct connection_counts *counts);
 
-/* Shuts down up to `n` idle connections, those that have been idle longest. How many there were. */
+/*
+ * Shuts down up to `n` connections that wait for a request: before others those that have never
+ * sent a whole head, and of equal ones those that have waited longest. How many there were.
+ */
 int connections_shed(struct connections *all, int n);
 
 #endif

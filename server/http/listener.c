@@ -99,12 +99,21 @@ static enum err_code adopt_socket(struct listener *l, struct err *err)
     return ERR_OK;
 }
 
-/* False: no more for now, because there is no room or no file descriptor. */
+static bool somebody_waits(const struct listener *l)
+{
+    struct pollfd fd = {.fd = l->socket, .events = POLLIN};
+    return poll(&fd, 1, 0) != 0;
+}
+
+/*
+ * False: no more for now, because there is no room or no file descriptor. Nobody is asked for room
+ * unless somebody waits for it, for that costs others their connections.
+ */
 static bool accept_all(const struct listener *l)
 {
-    for (int n = 0; l->settings.has_room(l->settings.ctx); n++) {
-        if (n == BACKLOG) {
-            return true; /* the end is looked for in between */
+    for (int n = 0; n < BACKLOG && somebody_waits(l); n++) {
+        if (!l->settings.has_room(l->settings.ctx)) {
+            return false;
         }
         struct sockaddr_storage from;
         socklen_t len = sizeof from;
@@ -114,7 +123,7 @@ static bool accept_all(const struct listener *l)
         }
         l->settings.take(l->settings.ctx, fd, (const struct sockaddr *)&from, len);
     }
-    return false;
+    return true; /* after many the end of the thread is looked for in between */
 }
 
 static void *accept_loop(void *arg)

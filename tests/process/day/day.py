@@ -25,6 +25,8 @@ from harness import PATIENCE, Server, architecture, binary, document, npy, rows
 from test_tls import make_certificate
 
 HOURS = 24
+SETTLED = 5  # hours after which nothing may grow
+CONNECTIONS = 8  # of the steady load
 TRAINING = {"solver": "ensemble", "settings": {"members": 2, "epochs": 10}, "gate": None}
 ROW = {"inputs": [[0.1, 0.2, 0.3]]}
 FEW, MANY = 3000, 4000  # max_rows in even and in odd hours
@@ -279,7 +281,7 @@ class Day:
             with open(name, "w", encoding="ascii") as file:
                 json.dump(text, file, separators=(",", ":"))
         return subprocess.Popen([self.openloop, str(self.primary.port), "/v1/models/fixed/predict", names[0],
-                                 str(self.rate), "86400", "8", names[1], "1000"], stdout=subprocess.PIPE, text=True)
+                                 str(self.rate), "86400", str(CONNECTIONS), names[1], "1000"], stdout=subprocess.PIPE, text=True)
 
     def pass_day(self, tell=lambda sample: None):
         load = self.begin_load()
@@ -291,6 +293,12 @@ class Day:
             tell(self.sample(hour))
         load.terminate()
         self.load = json.loads(load.communicate(timeout=PATIENCE)[0])
+        # Other connections than those of the load may have been open when samples were taken.
+        then = self.samples[SETTLED]
+        self.eventually("descriptors of the primary are not given back", lambda: descriptors(
+            self.primary) <= then["descriptors"] - CONNECTIONS // 2)
+        self.eventually("descriptors of the replica are not given back", lambda: descriptors(
+            self.replica) <= then["replica_descriptors"])
         jobs = self.ask((200,), "GET", "/v1/jobs?model=m")["jobs"]
         self.failed_jobs = [job for job in jobs if job["state"] in ("failed", "cancelled")]
 

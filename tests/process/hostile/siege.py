@@ -20,6 +20,7 @@ from engine import Engine
 from harness import BINARY, PATIENCE, architecture, binary, document, make_golden, rows
 from kinds import all_kinds
 
+TRIM_S = 11  # in which a server gives back what requests have left free
 BESIDE_BYTES = 100e6  # deploy/README.md: what stacks, libraries and SQLite need beside the budget
 SANITIZED = b"__asan_init" in open(BINARY, "rb").read() or b"__tsan_init" in open(BINARY, "rb").read()
 ROW = json.dumps({"inputs": [[0.1, 0.2, 0.3]]})
@@ -82,6 +83,18 @@ class World:
         """What must be the same afterwards."""
         return [self.server.request("GET", path)[2] for path in (
             "/v1/models/prey", "/v1/models/prey/data", "/v1/models/good", "/v1/models/good/versions/1")]
+
+    def usual(self):
+        """Forty clients at once, so that whatever the server keeps for the next requests is there
+        both before and after."""
+        body = json.dumps({"inputs": [[0.1, 0.2, 0.3]] * 1000}).encode()
+        for _ in range(3):
+            threads = [threading.Thread(target=self.server.request, args=("POST", "/v1/models/good/predict", body))
+                       for _ in range(40)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
 
     def tidy(self):
         """Deletes what the attacks have left, with many requests that say what they did."""
@@ -288,7 +301,8 @@ class Siege:
         # The first attacks are a warm-up: memory is compared with what it is after them.
         faults = self.attack(watch, self.requests // self.WARM_SHARE, f"{self.seed} first", good=False)
         world.tidy()
-        time.sleep(1.5)
+        world.usual()
+        time.sleep(TRIM_S)
         before = (watch.resident(), watch.account_without_models(), watch.descriptors())
         self.report["account_before"] = watch.kinds()
         prey = world.prey()
@@ -297,6 +311,7 @@ class Siege:
         watch.start()
         faults += self.attack(watch, self.requests, self.seed, good=True)
         world.tidy()
+        world.usual()
         after = self.give_back(watch, before)
         watch.end()
         if world.prey() != prey:
