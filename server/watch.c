@@ -15,8 +15,6 @@
 #define PERIOD_NS  CLOCK_S /* or a third of what the watchdog wants, if that is shorter */
 #define HTTP_AGE_S 30      /* without a turn of an HTTP thread: parsing 60 MB of JSON takes a few */
 #define MEGABYTE   1000000
-#define TRIM_NS    (10 * CLOCK_S) /* between two looks at what is free in the heaps */
-#define TRIM_BYTES ((size_t)2 << 20)
 
 struct watch {
     struct app *app;
@@ -26,8 +24,6 @@ struct watch {
     int64_t period_ns;
     int64_t watchdog_ns; /* 0: there is none */
     int64_t told_ns;     /* when the watchdog last heard of us */
-    int64_t trimmed_ns;  /* when the heaps were last looked at */
-    size_t free_bytes;   /* of the heaps, after the last trim or less */
     char status[HEALTH_REASON_CHARS + 80];
 };
 
@@ -85,24 +81,6 @@ static void look_at_threads(const struct watch *watch)
          daemon_is_responsive(watch->daemon, HTTP_AGE_S * CLOCK_S) ? NULL : "an HTTP thread hangs");
 }
 
-/* Gives back what requests have left free in the heaps, at a moment without requests: whoever
- * allocates waits while it is done. */
-static void trim_heaps(struct watch *watch)
-{
-    int64_t now_ns = clock_ns();
-    if (now_ns - watch->trimmed_ns < TRIM_NS ||
-        atomic_load_explicit(&watch->app->metrics->requests_active, memory_order_relaxed) > 0) {
-        return;
-    }
-    watch->trimmed_ns = now_ns;
-    size_t free_bytes = mem_free_in_heaps();
-    if (free_bytes > watch->free_bytes + TRIM_BYTES) {
-        mem_trim();
-        free_bytes = mem_free_in_heaps();
-    }
-    watch->free_bytes = free_bytes;
-}
-
 static void look(const struct watch *watch)
 {
     look_at_registry(watch->app);
@@ -144,7 +122,6 @@ static void *look_each_second(void *arg)
     while (wake_wait(&watch->wake, clock_ns() + watch->period_ns)) {
         look(watch);
         tell_manager(watch);
-        trim_heaps(watch);
     }
     return NULL;
 }

@@ -29,11 +29,6 @@
 #define SHOW(p) ((void)(p))
 #endif
 
-/* Sanitizers have heaps of their own. */
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define HAS_HEAPS
-#endif
-
 #define HUGE_PAGE ((size_t)2 << 20)
 #define OWN_BYTES (256 << 10) /* blocks of this size and more are mapped one by one */
 #define MAX_HEAPS 4
@@ -350,21 +345,5 @@ void mem_configure(void)
 #endif
 #ifdef M_ARENA_MAX
     (void)mallopt(M_ARENA_MAX, MAX_HEAPS);
-#endif
-}
-
-size_t mem_free_in_heaps(void)
-{
-#ifdef HAS_HEAPS
-    return mallinfo2().fordblks;
-#else
-    return 0;
-#endif
-}
-
-void mem_trim(void)
-{
-#ifdef HAS_HEAPS
-    (void)malloc_trim(0);
 #endif
 }

@@ -40,16 +40,6 @@ void mem_free(void *block);
  */
 void mem_configure(void);
 
-/*
- * Blocks that are freed leave holes between those that stay, and the C library gives back only what
- * lies at the end of a heap: after many clients at once a server would keep what they took for
- * good. mem_free_in_heaps tells how many bytes are free (0: not known), whether or not they have
- * been given back; mem_trim gives their pages back. Both hold each heap's lock for up to some
- * milliseconds.
- */
-size_t mem_free_in_heaps(void);
-void mem_trim(void);
-
 char *mem_strdup(const char *text) MUST_CHECK;
 char *mem_strndup(const char *text, size_t len) MUST_CHECK;
 void *mem_dup(const void *bytes, size_t size) MUST_CHECK;

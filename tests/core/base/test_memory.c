@@ -198,33 +198,6 @@ START_TEST(a_cleared_arena_gives_memory_back_to_the_system)
     }
 }
 END_TEST
-
-START_TEST(a_trim_gives_back_what_lies_between_blocks_that_stay)
-{
-    enum { N = 4000 };
-    static void *blocks[N];
-    mem_configure();
-    size_t before = resident_bytes();
-    for (int i = 0; i < N; i++) {
-        blocks[i] = mem_alloc(i % 2 ? 64 : 40000);
-        ck_assert_ptr_nonnull(blocks[i]);
-        memset(blocks[i], 1, i % 2 ? 64 : 40000);
-    }
-    size_t peak = resident_bytes();
-    size_t free_before = mem_free_in_heaps();
-    for (int i = 0; i < N; i += 2) {
-        mem_free(blocks[i]);
-    }
-    ck_assert_uint_gt(resident_bytes() - before, (peak - before) / 2); /* the holes are kept */
-    ck_assert_uint_gt(mem_free_in_heaps(), free_before + (size_t)N / 2 * 39000);
-    mem_trim();
-    /* Pages that a hole shares with the blocks beside it stay. */
-    ck_assert_uint_lt(resident_bytes() - before, (peak - before) / 4);
-    for (int i = 1; i < N; i += 2) {
-        mem_free(blocks[i]);
-    }
-}
-END_TEST
 #endif
 
 int main(void)
@@ -241,7 +214,6 @@ int main(void)
     tcase_add_test(tc, a_large_block_does_not_make_the_next_page_large);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     tcase_add_test(tc, a_cleared_arena_gives_memory_back_to_the_system);
-    tcase_add_test(tc, a_trim_gives_back_what_lies_between_blocks_that_stay);
 #endif
     tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);
