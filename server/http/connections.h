@@ -34,6 +34,7 @@ struct connection {
     uint64_t moved_bytes; /* BODY: received so far; else the socket's count when last looked at */
     bool marked;          /* IDLE, ANSWER: moved_bytes holds the socket's count */
     bool fresh;           /* has not had a whole head yet */
+    bool spared;          /* its place was needed, but bytes of its had just come; until a sweep */
     bool cut;             /* shut down; the library has not closed it yet */
     struct connection *before, *after;
 };
@@ -76,8 +77,9 @@ void connection_enter(struct connection *connection, enum connection_state state
 void connections_sweep(struct connections *all, int64_t now_ns, struct connection_counts *counts);
 
 /*
- * Shuts down up to `n` connections that wait for a request: before others those that have never
- * sent a whole head, and of equal ones those that have waited longest. How many there were.
+ * Shuts down up to `n` connections that wait for a request, but none whose next request has just
+ * arrived and not been read: before others those that have never sent a whole head, and of equal
+ * ones those that have waited longest. How many there were.
  */
 int connections_shed(struct connections *all, int n);
 
