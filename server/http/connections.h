@@ -27,7 +27,7 @@ struct tls;
 
 struct connection {
     int fd;
-    struct tls *tls; /* that its handshake takes the certificate from; NULL: plain HTTP */
+    struct tls *tls; /* source of the certificate for the handshake; NULL: plain HTTP */
     bool trusted;    /* the client needs no certificate, or has shown a good one */
     enum connection_state state;
     int64_t since_ns;     /* when the state began, as the sweep or the request saw it */
@@ -79,7 +79,7 @@ void connections_sweep(struct connections *all, int64_t now_ns, struct connectio
 /*
  * Shuts down up to `n` connections that wait for a request, but none whose next request has just
  * arrived and not been read: before others those that have never sent a whole head, and of equal
- * ones those that have waited longest. How many there were.
+ * ones those that have waited longest. Returns how many.
  */
 int connections_shed(struct connections *all, int n);
 
