@@ -122,8 +122,8 @@ def npy_files_that_lie(t):
     yield from sent(t, PREDICT, body, b"Content-Type: application/x-npy")
 
 
-@kind(10, 400, 413)
-def csv_files_that_lie(t):
+@kind(10, 200, 201, 400, 413, 415, *BUSY)
+def tables_that_lie(t):
     body = t.rng.choice((b"1,2,3\n4,5\n", b'"', b"1," * 9000 + b"1\n", b"nan,1,2,3\n", b"1;2;3;4\n", b"\xff\xfe1\0,\0",
                          b"a,b,c,d\n", b"\n" * 5000, b"1,2,3,4\r1,2,3", b'"1""2",2,3,4\n', b"1e999,2,3,4\n"))
     yield from sent(t, "/v1/models/noise/data?outputs=1", body, b"Content-Type: text/csv")
@@ -166,7 +166,7 @@ def scores_of_many_rows(t):
     yield from sent(t, "/v1/models/good/evaluate", body)
 
 
-@kind(10, 200, 400)
+@kind(10, 200, 400, 415)
 def types_that_lie(t):
     kind_of = t.rng.choice((b"text/csv; charset=utf-16", b"application/x-npy", b"multipart/form-data; boundary=x", b"a/b" * 900,
                             b";;;", b"application/json; charset=\"", b"text/csv"))
