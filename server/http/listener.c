@@ -161,12 +161,21 @@ static void make_descriptor(struct listener *l, int why)
     l->settings.no_descriptor(l->settings.ctx);
 }
 
-/* False: no more for now, because there is no room or no file descriptor. */
+static bool somebody_waits(int socket)
+{
+    struct pollfd fd = {.fd = socket, .events = POLLIN};
+    return poll(&fd, 1, 0) != 0;
+}
+
+/*
+ * False: no more for now, because there is no room or no file descriptor. Nobody is asked for room
+ * unless somebody waits for it, for that costs others their connections.
+ */
 static bool accept_all(struct listener *l, int socket)
 {
-    for (int n = 0; l->settings.has_room(l->settings.ctx); n++) {
-        if (n == BACKLOG) {
-            return true; /* the end and the other sockets are looked for in between */
+    for (int n = 0; n < BACKLOG && somebody_waits(socket); n++) {
+        if (!l->settings.has_room(l->settings.ctx)) {
+            return false;
         }
         struct sockaddr_storage from;
         socklen_t len = sizeof from;
@@ -180,7 +189,7 @@ static bool accept_all(struct listener *l, int socket)
         }
         l->settings.take(l->settings.ctx, fd, (const struct sockaddr *)&from, len);
     }
-    return false;
+    return true; /* after many, the end and the other sockets are looked for in between */
 }
 
 static void *accept_loop(void *arg)

@@ -3,6 +3,7 @@
 
 import os
 import resource
+import re
 import signal
 import socket
 import time
@@ -65,6 +66,15 @@ class Bursts(ConnectionTest):
             self.assertIn(b"200 OK", s.recv(4096))
         self.assertTrue(self.serves())
         self.assertTrue(self.serves())
+
+    def test_as_many_as_there_may_be_are_kept_while_nobody_waits(self):
+        full = [self.connect(GET) for _ in range(LIMIT)]
+        for _ in range(3):
+            for s in full:
+                self.assertIn(b"200 OK", s.recv(4096))
+            time.sleep(0.2)  # in which nothing may happen to them
+            for s in full:
+                s.sendall(GET)
 
     def test_connections_without_a_request_make_room(self):
         for _ in range(3 * LIMIT):
@@ -133,6 +143,35 @@ class Descriptors(ConnectionTest):
             return True
         finally:
             s.settimeout(PATIENCE)
+
+
+class HalfHeads(ConnectionTest):
+    flags = ("--max_connections", str(LIMIT), "--http_threads", "2", "--head_timeout_s", "3600")
+
+    def metrics(self, s):
+        s.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        got = b""
+        while True:
+            piece = s.recv(65536)
+            self.assertNotEqual(piece, b"", "the connection was closed")
+            got += piece
+            head, _, body = got.partition(b"\r\n\r\n")
+            length = re.search(rb"Content-Length: (\d+)", head)
+            if length and len(body) >= int(length.group(1)):
+                return body
+
+    def test_those_that_never_ask_make_room_before_those_that_have_asked(self):
+        """Clients that have sent a part of a head keep out neither new clients nor old ones."""
+        kept = self.connect(GET)
+        self.assertIn(b"200 OK", kept.recv(4096))
+        for _ in range(LIMIT - 2):  # one place is left
+            self.connect(b"G")
+        self.until(lambda: b'{state="head"} %d\n' % (LIMIT - 2) in self.metrics(kept), "no heads are seen")
+        others = [self.connect(GET) for _ in range(LIMIT // 2)]
+        for s in others:
+            self.assertIn(b"200 OK", s.recv(4096))
+        kept.sendall(GET)
+        self.assertIn(b"200 OK", kept.recv(4096))
 
 
 class Together(ConnectionTest):

@@ -53,7 +53,6 @@ OWNERS = {
     "microhttpd.h": ["server/http/head.c", "server/http/serve.c", "server/http/worker.c"],
     "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
-    "gnutls/": ["server/base/digest.c", "server/http/tls.h"],
     "zlib.h": ["server/http/inflate.c"],
     "gnutls/": ["server/base/digest.c", "server/http/certificate.", "server/http/tls.h"],
     "sleef.h": ["tests/bench/"],
