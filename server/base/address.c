@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define MAX_PORT 65535
-#define FOREIGN  "/@?#\\ \t" /* in no host; in a URL they would mean something else */
+#define FOREIGN  "/@?#[]\\ \t" /* in no host; in a URL they would mean something else */
 
 static bool is_port(const char *text)
 {
