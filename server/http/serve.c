@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/framing.h"
+#include "http/head.h"
 #include "http/worker.h"
 
 #define READ_FACTOR 2 /* of the body limit: what announces more is answered at once */
@@ -372,9 +373,15 @@ static bool is_stranger(struct exchange *ex)
 }
 
 /* The head is there. True: answer now, before the body. */
-static bool begin(struct exchange *ex, const char *version)
+static bool begin(struct exchange *ex, const char *method, const char *version)
 {
-    if (framing_check(&ex->req, version, &ex->req.transport) != ERR_OK) {
+    struct err doubt = ERR_INIT;
+    if (!head_is_whole(ex->connection, method, version)) {
+        err_set(&doubt, ERR_SYNTAX,
+                "the head holds a line that is no header, is folded or does not end in CRLF");
+    }
+    if (doubt.code != ERR_OK || framing_check(&ex->req, version, &doubt) != ERR_OK) {
+        ex->req.transport = doubt;
         ex->closes = true;
         return true;
     }
@@ -408,7 +415,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         if (is_stranger(ex)) {
             return MHD_NO;
         }
-        return begin(ex, version) ? answer(ex) : MHD_YES;
+        return begin(ex, method, version) ? answer(ex) : MHD_YES;
     }
     if (*size > 0) {
         bool go_on = take_piece(ex, data, *size);

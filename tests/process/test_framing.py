@@ -60,6 +60,14 @@ REFUSED = [
     ("delete_in_a_value", GET + HOST + b"X: a\x7fb\r\n\r\n"),
     ("bare_cr_in_a_value", GET + HOST + b"X: a\rb: c\r\n\r\n"),
     ("blank_before_the_first_header", GET + b" X: 1\r\n" + HOST + b"\r\n"),
+    ("no_name", GET + HOST + b": 1\r\n\r\n"),
+    ("nul_in_a_value", GET + HOST + b"X: a\x00b\r\n\r\n"),
+    ("folded_value", GET + HOST + b"X: a\r\n b\r\n\r\n"),
+    ("folded_with_a_tab", GET + HOST + b"X: a\r\n\tb\r\n\r\n"),
+    # To libmicrohttpd 0.9.75 these lines end the head, and the canary behind them begins a request.
+    ("no_name_before_a_request", GET + HOST + b": 1\r\n"),
+    ("no_name_before_a_length", b"GET /healthz HTTP/1.1\r\n" + HOST + b": 1\r\nContent-Length: 2\r\n\r\n{}"),
+    ("nul_at_the_start_of_a_line", GET + HOST + b"\x00X: 1\r\n"),
     # Section 3: the request line and Host.
     ("no_host", GET + b"\r\n"),
     ("two_hosts", GET + HOST + b"Host: other\r\n\r\n"),
@@ -97,11 +105,6 @@ READ = [
     ("body", POST + HOST + b"Content-Length: 2\r\n\r\n{}", 400),
     ("length_zero", POST + HOST + b"Content-Length: 0\r\n\r\n", 400),
     ("length_with_zeros", POST + HOST + b"Content-Length: 0002\r\n\r\n{}", 400),
-    # The library drops a header without a name before it can be refused.
-    ("no_name", GET + HOST + b": 1\r\n\r\n", 200),
-    # It ends a value at a NUL, and joins the lines of a folded one.
-    ("nul_in_a_value", GET + HOST + b"X: a\x00b\r\n\r\n", 200),
-    ("folded_value", GET + HOST + b"X: a\r\n b\r\n\r\n", 200),
     ("chunks", POST + HOST + CHUNKED + b"\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", 400),
     ("chunks_in_capitals", POST + HOST + CHUNKED + b"\r\nA\r\n{        }\r\n0\r\n\r\n", 400),
     ("chunk_with_an_extension", POST + HOST + CHUNKED + b"\r\n2;a=b\r\n{}\r\n0\r\n\r\n", 400),

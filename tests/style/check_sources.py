@@ -48,7 +48,7 @@ OWNERS = {
     "store/sqlite/conn.h": ["server/store/", "tests/"],
     "store/sqlite/query.h": ["server/store/", "tests/"],
     "store/sqlite/db_transaction.h": ["server/store/", "tests/"],
-    "microhttpd.h": ["server/http/serve.c", "server/http/worker.c"],
+    "microhttpd.h": ["server/http/head.c", "server/http/serve.c", "server/http/worker.c"],
     "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
     "gnutls/": ["server/base/digest.c", "server/http/tls.h"],
