@@ -78,6 +78,12 @@ static bool has_ended(int fd)
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
+static bool has_unread(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 static bool is_unsent(int fd)
 {
     int bytes = 0;
@@ -209,8 +215,13 @@ int connections_shed(struct connections *all, int n)
         if (oldest == NULL) {
             break;
         }
-        cut(oldest);
-        shed++;
+        if (has_unread(oldest->fd)) {
+            /* A request has come that the library has not had its turn for. */
+            connection_enter(oldest, CONNECTION_HEAD, oldest->since_ns);
+        } else {
+            cut(oldest);
+            shed++;
+        }
     }
     return shed;
 }

@@ -75,7 +75,8 @@ void connection_enter(struct connection *connection, enum connection_state state
 /* Shuts down what breaks a limit. */
 void connections_sweep(struct connections *all, int64_t now_ns, struct connection_counts *counts);
 
-/* Shuts down up to `n` idle connections, those that have been idle longest. How many there were. */
+/* Shuts down up to `n` idle connections, those that have been idle longest, but none whose next
+ * request has begun to arrive. How many there were. */
 int connections_shed(struct connections *all, int n);
 
 #endif
