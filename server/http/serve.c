@@ -30,6 +30,8 @@
 #define ENDLESS_BLOCK    ((size_t)4 * 1024)  /* of one that mostly waits */
 /* The library's own limit of connections is never met: worker.h says why. */
 #define LIBRARY_CONNECTIONS 1000000000u
+/* The strictest that RFC 9112 allows a server to be. */
+#define STRICTEST_WITHIN_RULES 1
 
 struct exchange {
     struct serve *serve;
@@ -518,12 +520,18 @@ struct MHD_Daemon *serve_open_library(void *ctx)
     const struct daemon_settings *s = &thread->serve->settings;
     struct tls *tls = thread->serve->tls;
     const char *client_ca = tls != NULL ? tls_client_ca(tls) : NULL;
-    struct MHD_OptionItem secure[] = {
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+    struct MHD_OptionItem items[] = {
+#if MHD_VERSION >= 0x00097701
+        /* What may be read in two ways is refused; http/head.h sees to older versions. */
+        {MHD_OPTION_CLIENT_DISCIPLINE_LVL, STRICTEST_WITHIN_RULES, NULL},
+#endif
+        {tls != NULL ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, 0,
+         (void *)(uintptr_t)TLS_PRIORITIES},
         {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(uintptr_t)retrieve_certificate},
         {client_ca != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
          (void *)(uintptr_t)client_ca},
-        {MHD_OPTION_END, 0, NULL}};
+        {MHD_OPTION_END, 0, NULL}
+    };
     return MHD_start_daemon(
         (tls != NULL ? MHD_USE_TLS : 0u) | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
             MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
@@ -532,7 +540,7 @@ struct MHD_Daemon *serve_open_library(void *ctx)
         (unsigned)s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, thread, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_ARRAY,
-        tls != NULL ? secure : &secure[3], MHD_OPTION_END);
+        items, MHD_OPTION_END);
 }
 
 enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,
