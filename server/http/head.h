@@ -7,9 +7,12 @@
  *
  * None of this can be seen in the headers themselves, but in where they lie: the library leaves
  * them in the bytes that it has read. Headers that do not follow upon one another, with a CRLF
- * between them and two at the end, have something hidden between them. Two things cannot be told
- * apart even so: an empty header that ends in a bare LF (":\n") from the end of the head, and a NUL
- * before a bare LF from a CR.
+ * between them and two at the end, have something hidden between them.
+ *
+ * Some things nobody can tell even so: an empty header that ends in a bare LF (":\n") from the end
+ * of a head, and a NUL before a bare LF from a CR. A line before the request that begins with a NUL
+ * is skipped. The trailers of a body in chunks, which end at such lines too, are not seen at all. A
+ * proxy that passes such lines on needs libmicrohttpd 1.0 behind it.
  */
 #ifndef HEAD_H
 #define HEAD_H
