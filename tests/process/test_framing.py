@@ -170,7 +170,7 @@ class Framing(ServerTest):
             with self.subTest(name):
                 statuses, got = self.talk(raw)
                 if statuses != [status, 404]:
-                    self.assertEqual(statuses, [400], got)
+                    self.assertEqual(set(statuses), {400}, got)  # 0.9.75 repeats its head
                     self.assertNotIn(b"/canary", got)
 
     def test_there_are_sixty_cases(self):
