@@ -42,8 +42,9 @@ static bool split_authority(const char *text, size_t len, struct authority *out)
     const char *end = text + len;
     const char *port = memchr(text, ':', len);
     size_t n_host = port != NULL ? (size_t)(port - text) : len;
+    bool bracketed = len > 0 && text[0] == '[';
     out->port[0] = '\0';
-    if (len > 0 && text[0] == '[') {
+    if (bracketed) {
         const char *close = memchr(text, ']', len);
         if (close == NULL) {
             return false;
@@ -55,7 +56,8 @@ static bool split_authority(const char *text, size_t len, struct authority *out)
             return false;
         }
     }
-    if (n_host == 0 || !copy_part(out->host, sizeof out->host, text, n_host)) {
+    if (n_host == 0 || !copy_part(out->host, sizeof out->host, text, n_host) ||
+        bracketed != (strchr(out->host, ':') != NULL)) { /* a name in brackets is another one */
         return false;
     }
     if (port == NULL) {

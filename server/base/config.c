@@ -218,7 +218,7 @@ static enum err_code check_variable(const char *name, size_t len, struct err *er
     }
     char best[NEAR_NAME_CHARS + 1];
     size_t n = 0;
-    for (; near.best[n] != '\0' && n < NEAR_NAME_CHARS; n++) {
+    for (; n < NEAR_NAME_CHARS && near.best[n] != '\0'; n++) {
         best[n] = (char)toupper((unsigned char)near.best[n]);
     }
     best[n] = '\0';

@@ -34,7 +34,8 @@ START_TEST(what_is_no_address_is_named)
         ":8080",    "::1",        "::1:8080",    "[::1]",          "[]:80",
         "[::1:80",  "host:65536", "host:99999",  "host:http",      "host:-1",
         "host: 80", "host:80 ",   "host:080000", "http://host:80", "a@b:80",
-        "a/b:80",   "a?b:80",     "a b:80",      "[a#b]:80",
+        "a/b:80",   "a?b:80",     "a b:80",      "[a#b]:80",       "[a:80",
+        "a]:80",    "[[::1]:80",  "[::1]]:80",
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct address address = {.host = "untouched"};
