@@ -41,7 +41,8 @@ class Usage(ClientTest):
         takes = {"serve": ["config", *(name for name, _ in settings)], "check": ["config", "db"],
                  "backup": ["config", "to", "force", "damaged", "db"],
                  "restore": ["config", "from", "force", "damaged", "db"], "compact": ["config", "db"],
-                 "token": ["config", "role", "id", "models", "expires", "rate", "db"],
+                 "token": ["config", "role", "id", "models", "expires", "rate", "rows_per_s", "bytes_per_s",
+                           "concurrent", "queue_share", "db"],
                  "healthcheck": ["config", "listen"]}
         for command in commands[:-1]:
             out = self.good(command, "--help")
