@@ -2,6 +2,7 @@
 """Connections that hold a place without using it, and more of them than there is room for."""
 
 import os
+import resource
 import re
 import signal
 import socket
@@ -79,6 +80,69 @@ class Bursts(ConnectionTest):
         for _ in range(3 * LIMIT):
             self.connect()
         self.assertTrue(self.serves())
+
+
+class Descriptors(ConnectionTest):
+    """Fewer file descriptors than connections that would be allowed."""
+
+    FILES = 100
+    flags = ("--max_connections", "1000", "--http_threads", "2", "--idle_timeout_s", "3600")
+
+    def setUp(self):
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.FILES, before[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        super().setUp()
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        # The server raises the soft limit at its start.
+        resource.prlimit(self.server.process.pid, resource.RLIMIT_NOFILE, (self.FILES, self.FILES))
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.server.process.pid}/fd"))
+
+    def cpu_s(self):
+        with open(f"/proc/{self.server.process.pid}/stat", encoding="ascii") as file:
+            user, system = file.read().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def test_idle_connections_make_room_when_files_run_out(self):
+        oldest = self.connect(GET)
+        self.assertIn(b"200 OK", oldest.recv(4096))
+        idle = [self.connect() for _ in range(self.FILES)]  # as many as there cannot be
+        self.until(lambda: "no file descriptor for a connection" in self.server.log_text(), "nothing is said")
+        before = self.cpu_s()
+        for _ in range(10):
+            self.assertTrue(self.serves())
+        # The oldest went first, and not more of them than were in the way.
+        self.until(lambda: self.is_closed(oldest), "the oldest idle connection is kept")
+        self.assertTrue([s for s in idle if not self.is_closed(s)])
+        self.assertEqual(self.server.log_text().count("no file descriptor for a connection"), 1)
+        self.assertLess(self.cpu_s() - before, 5)
+
+    def test_without_an_idle_one_the_next_waits_and_nothing_spins(self):
+        body = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n{"
+        busy = [self.connect(body) for _ in range(self.FILES)]
+        self.until(lambda: self.open_files() >= self.FILES - 1, "files do not run out")
+        late = self.connect(GET)
+        before = self.cpu_s()
+        time.sleep(2)
+        self.assertLess(self.cpu_s() - before, 1.5)  # a thread that spins takes two
+        self.assertEqual(self.server.log_text().count("no file descriptor for a connection"), 1)
+        for s in busy:
+            s.close()
+        self.assertIn(b"200 OK", late.recv(4096))
+
+    @staticmethod
+    def is_closed(s):
+        s.setblocking(False)
+        try:
+            return s.recv(1) == b""
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            return True
+        finally:
+            s.settimeout(PATIENCE)
 
 
 class HalfHeads(ConnectionTest):
