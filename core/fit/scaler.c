@@ -24,6 +24,7 @@ enum err_code scaler_validate(const struct scaler *scaler, const char *what, str
 }
 
 struct column {
+    size_t n; /* values that are there */
     double low, high, mean, m2;
 };
 
@@ -34,6 +35,9 @@ static enum err_code survey_column(enum scaler_kind kind, const struct scaler_ro
     struct column c = {.low = INFINITY, .high = -INFINITY};
     for (size_t i = 0; i < rows->n; i++) {
         double x = rows->v[i * (size_t)rows->k + (size_t)j];
+        if (rows->holes && isnan(x)) {
+            continue;
+        }
         if (kind == SCALER_LOG) {
             if (!(x > 0.0)) {
                 size_t row = rows->first_row + i;
@@ -44,7 +48,7 @@ static enum err_code survey_column(enum scaler_kind kind, const struct scaler_ro
             x = log(x);
         }
         double delta = x - c.mean;
-        c.mean += delta / (double)(i + 1);
+        c.mean += delta / (double)++c.n;
         c.m2 += delta * (x - c.mean);
         c.low = fmin(c.low, x);
         c.high = fmax(c.high, x);
@@ -61,21 +65,20 @@ static double positive_or_one(double scale)
 enum err_code scaler_fit(enum scaler_kind kind, const struct scaler_rows *rows, struct scaler *out,
                          struct err *err)
 {
-    size_t n = rows->n;
     for (int j = 0; j < rows->k; j++) {
         struct column c = {0};
         if (survey_column(kind, rows, j, &c, err) != ERR_OK) {
             return err->code;
         }
         struct scaler s = {.kind = kind, .shift = 0.0, .scale = 1.0};
-        bool constant = n < 2 || !(c.high > c.low);
+        bool constant = c.n < 2 || !(c.high > c.low);
         switch (kind) {
         case SCALER_NONE:
             break;
         case SCALER_STANDARD:
         case SCALER_LOG:
             s.shift = c.mean;
-            s.scale = constant ? 1.0 : positive_or_one(sqrt(c.m2 / (double)(n - 1)));
+            s.scale = constant ? 1.0 : positive_or_one(sqrt(c.m2 / (double)(c.n - 1)));
             break;
         case SCALER_RANGE:
             s.shift = 0.5 * c.low + 0.5 * c.high;
@@ -100,7 +103,7 @@ enum err_code scaler_apply(const struct scaler *scaler, const struct scaler_rows
         for (int j = 0; j < k; j++) {
             double x = v[i * (size_t)k + (size_t)j];
             const struct scaler *s = &scaler[j];
-            if (s->kind == SCALER_LOG) {
+            if (s->kind == SCALER_LOG && !(rows->holes && isnan(x))) {
                 if (!(x > 0.0)) {
                     size_t row = rows->first_row + i;
                     return err_set_at(err, ERR_INVALID, (int)row, j,

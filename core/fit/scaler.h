@@ -8,7 +8,8 @@
  *   unit            the same                   the fitted range becomes [0, 1]
  *   log             z = (ln v - shift) / scale  ln v standardised; v must be positive
  *
- * The scale of a constant column is 1.
+ * A column is constant when its values differ by no more than rounding. Its scale is 0: z = 0, and
+ * what comes back is the constant itself, without a spread.
  */
 #ifndef SCALER_H
 #define SCALER_H
@@ -25,8 +26,13 @@ enum scaler_kind { SCALER_NONE, SCALER_STANDARD, SCALER_RANGE, SCALER_UNIT, SCAL
 struct scaler {
     enum scaler_kind kind;
     double shift;
-    double scale; /* > 0 */
+    double scale; /* > 0; 0: the column is constant */
 };
+
+static inline bool scaler_is_constant(const struct scaler *scaler)
+{
+    return !(scaler->scale > 0.0);
+}
 
 const char *scaler_kind_name(enum scaler_kind kind);
 struct names scaler_kind_known(void);
@@ -41,6 +47,7 @@ struct scaler_rows {
     int k;            /* columns */
     const double *v;  /* [n x k] */
     size_t first_row; /* what messages call the first row */
+    bool holes;       /* NaN is a value that is missing; it stays NaN */
 };
 
 /* Fits a scaler to each column; out: [k]. ERR_INVALID: log of a value that is not positive. */

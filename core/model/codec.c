@@ -8,8 +8,9 @@
 
 #define MAGIC       "SRGMODEL"
 #define MAGIC_BYTES 8
-/* 1 had no precision; 2 holds what has no second head, no Gaussians, calibration or report. */
-#define FORMAT 3
+/* 1 had no precision; 2 holds what has no second head, no Gaussians, calibration or report; 3 what
+ * was scored and calibrated on rows that miss no output. */
+#define FORMAT 4
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
 {
@@ -92,10 +93,10 @@ static char **get_names(struct bytes_reader *r, int k)
 }
 
 /* Draws, or the Gaussians that they are drawn from. */
-static void put_posterior(struct bytes_writer *w, const struct model *model, bool newest)
+static void put_posterior(struct bytes_writer *w, const struct model *model, uint32_t format)
 {
     const struct gauss_mixture *mixture = &model->gaussian;
-    if (newest) {
+    if (format >= 3) {
         bytes_put_u32(w, (uint32_t)mixture->n_members);
     }
     if (mixture->n_members > 0) {
@@ -110,20 +111,19 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
 {
     struct bytes_writer w = {.data = NULL};
     size_t o = (size_t)model->o;
-    /* Of two formats that hold a model the older one, so that what has been stored keeps its bytes.
-     */
-    bool newest = codec_needs_format_3(model);
+    /* Of the formats that hold a model the oldest, so that what has been stored keeps its bytes. */
+    uint32_t format = codec_format(model);
     bytes_put(&w, MAGIC, MAGIC_BYTES);
-    bytes_put_u32(&w, newest ? FORMAT : FORMAT - 1);
+    bytes_put_u32(&w, format);
     put_arch(&w, &model->net.arch);
-    if (newest) {
+    if (format >= 3) {
         bytes_put_u32(&w, model->noise_predicted);
     }
     put_scalers(&w, model->in, model->d);
     put_scalers(&w, model->out, model->o);
     codec_put_array(&w, model->noise_sigma, o);
     bytes_put_u32(&w, (uint32_t)model->m);
-    put_posterior(&w, model, newest);
+    put_posterior(&w, model, format);
     codec_put_array(&w, model->training_range, 2 * (size_t)model->d);
     put_names(&w, model->input_names, model->d);
     put_names(&w, model->input_units, model->d);
@@ -142,8 +142,8 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
         codec_put_array(&w, model->scores.rmse, o);
         codec_put_array(&w, model->scores.output_range, 2 * o);
     }
-    if (newest) {
-        codec_put_extra(&w, model);
+    if (format >= 3) {
+        codec_put_extra(&w, model, format);
     }
     if (w.failed) {
         mem_free(w.data);
@@ -184,9 +184,9 @@ static void get_rest(struct bytes_reader *r, uint32_t format, int n_members, str
         r->failed = r->failed || model->scores.rmse == NULL || model->scores.output_range == NULL;
     }
     if (format >= 3) {
-        codec_get_extra(r, model);
+        codec_get_extra(r, model, format);
         /* Else an older format says the same. */
-        r->failed = r->failed || !codec_needs_format_3(model);
+        r->failed = r->failed || codec_format(model) != format;
     }
     r->failed = r->failed || r->left != 0;
 }

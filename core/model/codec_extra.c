@@ -197,7 +197,7 @@ static void put_calibration(struct bytes_writer *w, const struct model *model)
     codec_put_array(w, c->fold_noise, (size_t)c->n_folds * (size_t)model->o);
 }
 
-static void get_calibration(struct bytes_reader *r, struct model *model)
+static void get_calibration(struct bytes_reader *r, struct model *model, uint32_t format)
 {
     struct conformal *c = &model->conformal;
     c->method = (enum conformal_method)codec_get_choice(r, CODEC_CALIBRATION);
@@ -217,6 +217,13 @@ static void get_calibration(struct bytes_reader *r, struct model *model)
         c->fold[i] = bytes_get_int(r, CONFORMAL_MAX_ROWS);
     }
     c->scores = get_values(r, (size_t)c->n * (size_t)model->o);
+    check_known(r, c->scores, (size_t)c->n * (size_t)model->o);
+    /* The counts tell which format is needed; publishing the model counts again. */
+    struct err err = ERR_INIT;
+    if (c->scores != NULL && conformal_count(c, model->o, &err) != ERR_OK) {
+        r->no_memory = r->failed = true;
+    }
+    r->failed = r->failed || (format < 4 && c->counts != NULL);
     c->fold_noise = codec_get_array(r, (size_t)c->n_folds * (size_t)model->o);
 }
 
@@ -293,21 +300,55 @@ static void get_report(struct bytes_reader *r, struct report *report)
 
 /* ---- all of it ---- */
 
-void codec_put_extra(struct bytes_writer *w, const struct model *model)
+/* An optional list of k counts, at most `max` each. */
+static void put_counts(struct bytes_writer *w, const int *counts, int k)
+{
+    bytes_put_u32(w, counts != NULL);
+    for (int j = 0; counts != NULL && j < k; j++) {
+        bytes_put_u32(w, (uint32_t)counts[j]);
+    }
+}
+
+static int *get_counts(struct bytes_reader *r, int k, int max)
+{
+    if (bytes_get_int(r, 1) == 0 || r->failed || (size_t)k > r->left / sizeof(uint32_t)) {
+        return NULL;
+    }
+    int *counts = mem_zalloc_array((size_t)k, sizeof *counts);
+    r->no_memory = r->no_memory || counts == NULL;
+    r->failed = r->failed || counts == NULL;
+    for (int j = 0; counts != NULL && j < k; j++) {
+        counts[j] = bytes_get_int(r, max);
+    }
+    return counts;
+}
+
+void codec_put_extra(struct bytes_writer *w, const struct model *model, uint32_t format)
 {
     put_scores(w, model);
     put_calibration(w, model);
     put_report(w, &model->report);
+    if (format >= 4) {
+        put_counts(w, model->scores.counts, model->o);
+    }
 }
 
-void codec_get_extra(struct bytes_reader *r, struct model *model)
+void codec_get_extra(struct bytes_reader *r, struct model *model, uint32_t format)
 {
     get_scores(r, model);
-    get_calibration(r, model);
+    get_calibration(r, model, format);
     get_report(r, &model->report);
+    if (format >= 4) {
+        model->scores.counts = get_counts(r, model->o, model->scores.n_rows);
+    }
 }
 
-bool codec_needs_format_3(const struct model *model)
+static bool needs_format_4(const struct model *model)
+{
+    return model->scores.counts != NULL || model->conformal.counts != NULL;
+}
+
+static bool needs_format_3(const struct model *model)
 {
     struct score_list list[N_SCORES];
     struct scores copy = model->scores;
@@ -319,4 +360,9 @@ bool codec_needs_format_3(const struct model *model)
     return scores || model->noise_predicted || model->gaussian.n_members > 0 ||
            model->conformal.method != CONFORMAL_NONE || model->report.n_items > 0 ||
            model->report.n_warnings > 0;
+}
+
+uint32_t codec_format(const struct model *model)
+{
+    return needs_format_4(model) ? 4 : needs_format_3(model) ? 3 : 2;
 }

@@ -216,11 +216,12 @@ static enum err_code check_gaussians(struct model *model, struct err *err)
     return gauss_mixture_check(mixture, model->net.n_params, err);
 }
 
-static enum err_code check_calibration(const struct model *model, struct err *err)
+static enum err_code check_calibration(struct model *model, struct err *err)
 {
-    const struct conformal *c = &model->conformal;
+    struct conformal *c = &model->conformal;
     int parts = model->gaussian.n_members > 0 ? model->gaussian.n_members : model->m;
-    return conformal_check(c, parts, model->o, err);
+    return conformal_check(c, parts, model->o, err) == ERR_OK ? conformal_count(c, model->o, err)
+                                                              : err->code;
 }
 
 enum err_code model_publish(struct model *model, struct err *err)

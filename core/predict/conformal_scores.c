@@ -18,6 +18,10 @@ static enum err_code add_scores(void *ctx, const struct predict_result *f, const
     struct scoring *s = ctx;
     for (size_t c = 0; c < (size_t)n * s->o; c++) {
         double score = fabs(y[c] - f->mean[c]);
+        if (isnan(y[c])) {
+            s->scores[(size_t)s->row * s->o + c] = (double)NAN;
+            continue;
+        }
         if (s->normalised) {
             double variance = f->total_variance != NULL ? f->total_variance[c] : f->variance[c];
             if (!(variance > 0.0)) {

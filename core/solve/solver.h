@@ -135,7 +135,7 @@ enum err_code solver_check_start(enum solver_kind kind, const struct solver_star
 
 struct solver_problem {
     const struct resnet *net; /* the model's network; n_out is 2 o when the noise is predicted */
-    struct data train;        /* scaled; train.o targets */
+    struct data train;        /* scaled; train.o targets, each of which some row must have */
     struct data validation;   /* scaled; n may be 0 */
     struct solver_beliefs beliefs;
     const struct solver_start *start; /* NULL: at random */

@@ -10,7 +10,7 @@
  * others may lie about another copy of the mode, which says nothing of the width of this one.
  *
  * The step size is the one that the same sampler reported of that chain. Draws have no log s_j:
- * each starts at the earlier noise, with the variance 1 / (2 n) that n rows leave of it. A
+ * each starts at the earlier noise, with the variance 1 / (2 n_j) that n_j rows leave of it. A
  * posterior that took a parameter for known, the same in all draws, says nothing of its variance,
  * which is then the one that the regularisation draws to.
  */
@@ -26,6 +26,17 @@
 
 #define STEP_SIZES  "chains.step_size" /* core/solve/mcmc_report */
 #define PRIOR_DRAWS 5.0                /* of independent parameters, in a covariance */
+
+/* The variance of log s_j that the rows with output j leave. */
+static double noise_variance(const struct solver_problem *problem, size_t j)
+{
+    const struct data *train = &problem->train;
+    double n = 0.0;
+    for (size_t i = 0; data_has_holes(train) && i < (size_t)train->n; i++) {
+        n += isnan(train->y[i * (size_t)train->o + j]) ? 0.0 : 1.0;
+    }
+    return 0.5 / (n > 0.0 ? n : (double)train->n);
+}
 
 /* ---- gradient samplers ---- */
 
@@ -92,7 +103,7 @@ static void find_covariance(const struct solver_problem *p, struct solver_start_
     }
     for (size_t i = k; i < n; i++) {
         mean[i] = solver_start_log_s(p, (int)(i - k));
-        cov[i * n + i] = 0.5 / (double)p->train.n;
+        cov[i * n + i] = noise_variance(p, i - k);
     }
 }
 
@@ -134,7 +145,7 @@ enum err_code solver_chain_start_init(struct solver_chain_start *self,
     if (masses) {
         find_masses(start, range, mean, spread);
         for (size_t i = k; i < n; i++) {
-            spread[i] = 0.5 / (double)problem->train.n;
+            spread[i] = noise_variance(problem, i - k);
         }
         self->start.inv_mass = spread;
         self->start.epsilon = step_size_of(start, chain->kind, draw);

@@ -189,7 +189,10 @@ static void join(int d, const double *anchor, const double *x, double *x2)
 /* Rows with inputs in self->x. */
 static struct data joined(const struct duq_loss *self, const struct data *rows)
 {
-    return (struct data){.n = rows->n, .d = 2 * rows->d, .o = rows->o, .x = self->x, .y = rows->y};
+    struct data both = *rows;
+    both.d = 2 * rows->d;
+    both.x = self->x;
+    return both;
 }
 
 static double train_loss(void *ctx, const struct data *rows, const double *params, double *grad,

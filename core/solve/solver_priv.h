@@ -229,7 +229,8 @@ struct solver_rows {
     double *x, *y; /* mem, or NULL */
 };
 
-/* floor(dfrac n) of the problem's rows, of the stream (seed, RNG_SPLIT, member + 1). ERR_NOMEM. */
+/* floor(dfrac n) of the problem's rows, of the stream (seed, RNG_SPLIT, member + 1). ERR_INVALID
+ * when none of them has some output; ERR_NOMEM. Release in any case. */
 enum err_code solver_rows_choose(struct solver_rows *rows, const struct solver_problem *problem,
                                  double dfrac, int member, struct err *err) MUST_CHECK;
 void solver_rows_release(struct solver_rows *rows);

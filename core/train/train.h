@@ -79,8 +79,9 @@ enum err_code train_prior_sigmas(const struct train_prior *prior, const struct r
                                  double **out, struct err *err) MUST_CHECK;
 
 struct train_run {
-    const struct train_spec *spec;      /* resolved */
-    struct data data;                   /* all rows, user's units, finite */
+    const struct train_spec *spec; /* resolved */
+    struct data data; /* all rows, user's units; x is finite, y finite or, where a row misses an
+                         output, NaN; `present` is found, not taken from here */
     const struct model *base;           /* published; a warm run begins from it; NULL when cold */
     const struct train_spec *base_spec; /* how that was trained, for warnings; NULL: not known */
     int n_threads;
@@ -95,6 +96,9 @@ struct train_run {
  * A published model with one reference. Same spec, rows, base and build: same model, whatever the
  * number of threads and interruptions. A warm run takes the base's scaling of inputs and outputs as
  * it is, for the parameters to mean the same; the spec's kinds of scaling do not matter then.
+ *
+ * A row that misses some outputs tells what the others are. A row that misses all of them (a run
+ * that failed) has a role in the split as any other, and no further part in training and scores.
  * ERR_CANCELLED, ERR_INVALID (too few rows), ERR_NUMERIC, ERR_NOMEM; those of train_check_base.
  */
 enum err_code train_run(const struct train_run *run, struct model **out,

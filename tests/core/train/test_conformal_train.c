@@ -379,7 +379,8 @@ START_TEST(split_covers_as_often_as_it_must)
             int n = model->conformal.n;
             int rank = 0;
             ck_assert_int_eq(n, MAX / 2);
-            ck_assert_int_eq(conformal_rank(&model->conformal, 1.0 - level, &rank, &err), ERR_OK);
+            ck_assert_int_eq(conformal_rank(&model->conformal, 0, 1.0 - level, &rank, &err),
+                             ERR_OK);
             beta_binomial(FRESH, rank, n + 1 - rank, log_p);
             for (int j = 0; j < O; j++) {
                 int covered = count_covered(model, level, FRESH, x, y, j);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of a training run share. */
+#ifndef TRAIN_PRIV_H
+#define TRAIN_PRIV_H
+
+#include "predict/evaluation.h"
+#include "train/train_rows.h"
+#include "train/train_warm.h"
+
+/* A run with its rows in their parts. */
+struct trainee {
+    const struct train_run *run;
+    struct train_rows train, kept, calibration;
+    struct train_warm warm; /* its start is NULL: cold */
+    int n_folds;            /* 1: no folds */
+    int *fold;              /* [train.n] of each training row; or NULL */
+    double *prior_sigmas;   /* [K] */
+    double *noise_sigmas;   /* [o] scaled units; NULL: not known */
+    struct model *model;    /* being made */
+};
+
+/* How rows are scored by published models: a task behind those of all solver runs. */
+struct evaluation_run trainee_scoring(const struct trainee *t, int number);
+
+/* ---- noise (train_noise.c) ---- */
+
+/* Sets noise_sigmas before the solver runs, where they are given or it needs an estimate. ERR_NOMEM
+ * and errors of a fit. */
+enum err_code train_noise_begin(struct trainee *t, struct err *err) MUST_CHECK;
+
+/* Adds the noise of one of n_folds results to a model, in the user's units. ERR_NOMEM. */
+enum err_code train_noise_add(struct model *model, const struct solver_result *result, int n_folds,
+                              struct err *err) MUST_CHECK;
+
+/*
+ * Measures the noise of a published model on the kept rows, where it was neither given nor learned,
+ * or is known of logarithms only. number: of the scoring.
+ */
+enum err_code train_noise_measure(const struct trainee *t, int number, struct model *model,
+                                  struct err *err) MUST_CHECK;
+
+#endif
