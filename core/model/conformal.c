@@ -212,7 +212,7 @@ int conformal_fold_ends(const struct conformal *conformal, int o, int output,
     int k = 0;
     for (int i = 0; i < conformal->n; i++) {
         size_t at = (size_t)conformal->fold[i] * point->stride;
-        double unit = conformal->normalised ? point->std[at] : 1.0;
+        double unit = conformal->normalised ? point->std[at] : point->unit;
         double half = score[(size_t)i * (size_t)o] * unit;
         if (conformal->counts != NULL && isnan(score[(size_t)i * (size_t)o])) {
             continue;

@@ -103,6 +103,7 @@ struct conformal_point {
     const double *mean; /* [n_folds] of the folds, `stride` apart; split: of the model */
     const double *std;  /* likewise, root of the total variance; used only when normalised */
     size_t stride;
+    double unit; /* of mean and std, by the user's: what absolute scores are multiplied with */
 };
 
 /*

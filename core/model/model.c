@@ -30,6 +30,7 @@ static void model_free(struct model *model)
     names_free(model->output_units, model->o);
     mem_free(model->in);
     mem_free(model->out);
+    mem_free(model->exponents);
     mem_free(model->noise_sigma);
     mem_free(model->draws);
     mem_free(model->training_range);
@@ -224,10 +225,30 @@ static enum err_code check_calibration(struct model *model, struct err *err)
                                                               : err->code;
 }
 
+static enum err_code find_exponents(struct model *model, struct err *err)
+{
+    bool any = false;
+    for (int j = 0; j < model->o; j++) {
+        any = any || scaler_exponent(&model->out[j]) != 0;
+    }
+    if (!any || model->exponents != NULL) {
+        return ERR_OK;
+    }
+    model->exponents = mem_alloc_array((size_t)model->o, sizeof *model->exponents);
+    if (model->exponents == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    for (int j = 0; j < model->o; j++) {
+        model->exponents[j] = scaler_exponent(&model->out[j]);
+    }
+    return ERR_OK;
+}
+
 enum err_code model_publish(struct model *model, struct err *err)
 {
     if (check_noise(model, err) != ERR_OK || check_scaling(model, err) != ERR_OK ||
-        check_gaussians(model, err) != ERR_OK || check_calibration(model, err) != ERR_OK) {
+        find_exponents(model, err) != ERR_OK || check_gaussians(model, err) != ERR_OK ||
+        check_calibration(model, err) != ERR_OK) {
         return err->code;
     }
     for (int j = 0; model->gaussian.n_members > 0 && j < model->m; j++) {

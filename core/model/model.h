@@ -58,6 +58,10 @@ struct model {
     struct scores scores; /* on rows kept out of the training */
     struct report report; /* of the training */
 
+    /* [o] Predictions of output j are computed in units of 2^exponents[j], since their squares
+     * might not be numbers; NULL: all in the user's units. Set by model_publish; mem. */
+    int *exponents;
+
     bool single; /* served in float32 arithmetic; set before model_publish */
     struct model_float32_error float32_error; /* 0 when not single */
     struct plan plan;                         /* packed for serving by model_publish */
@@ -79,6 +83,11 @@ void model_predict_noise(struct model *model);
 static inline bool model_knows_noise(const struct model *model)
 {
     return model->noise_sigma != NULL || model->noise_predicted;
+}
+
+static inline int model_exponent(const struct model *model, int output)
+{
+    return model->exponents != NULL ? model->exponents[output] : 0;
 }
 
 /* An array of k empty names for one of the four lists; NULL when memory is short. */

@@ -85,6 +85,7 @@ enum err_code evaluation_begin(struct evaluation *evaluation, const struct model
     size_t drawn = (size_t)model->m * (size_t)model->o;
     *evaluation = (struct evaluation){.o = (size_t)model->o, .noise = model_knows_noise(model)};
     evaluation->block.want = PREDICT_MEAN | PREDICT_VARIANCE;
+    evaluation->block.in_units = true;
     if (evaluation->noise) {
         evaluation->block.want |= PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE;
     }
@@ -102,6 +103,7 @@ enum err_code evaluation_begin(struct evaluation *evaluation, const struct model
     }
     for (size_t j = 0; j < evaluation->o; j++) {
         evaluation->outputs[j].constant = scaler_is_constant(&model->out[j]);
+        evaluation->outputs[j].exponent = model_exponent(model, (int)j);
     }
     return ERR_OK;
 }
@@ -111,6 +113,12 @@ void evaluation_release(struct evaluation *evaluation)
     scores_release(&evaluation->sums);
     mem_free(evaluation->outputs);
     evaluation->outputs = NULL;
+}
+
+/* A value in the user's unit of an output, in the unit of its sums. */
+static double in_unit(const struct evaluation_output *output, double value)
+{
+    return output->exponent != 0 ? ldexp(value, -output->exponent) : value;
 }
 
 /* Adds ||f - y|| / ||y|| of a row and the squares of its residuals; false: it has no output. */
@@ -123,13 +131,15 @@ static bool add_errors(struct evaluation *evaluation, const double *mean, const 
         if (isnan(y[j])) {
             continue;
         }
+        struct evaluation_output *output = &evaluation->outputs[j];
         some = true;
-        evaluation->outputs[j].n++;
-        double low = evaluation->sums.output_range[2 * j];
-        double high = evaluation->sums.output_range[2 * j + 1];
+        output->n++;
+        double low = in_unit(output, evaluation->sums.output_range[2 * j]);
+        double high = in_unit(output, evaluation->sums.output_range[2 * j + 1]);
         double unit = high > low ? high - low : 1.0;
-        double residual = mean[j] - y[j];
-        double target = (y[j] - low) / unit;
+        double seen = in_unit(output, y[j]);
+        double residual = mean[j] - seen;
+        double target = (seen - low) / unit;
         evaluation->sums.rmse[j] += residual * residual;
         above += residual * residual / (unit * unit);
         below += target * target;
@@ -199,11 +209,11 @@ void evaluation_add(struct evaluation *evaluation, const struct predict_result *
             continue;
         }
         if (variance > 0.0) {
-            add_normal(sums, &q, c % o, y[c] - f->mean[c], sqrt(variance));
+            add_normal(sums, &q, c % o, in_unit(output, y[c]) - f->mean[c], sqrt(variance));
         }
         if (noise > 0.0 && f->samples != NULL) {
-            sums->nll_draws[c % o] +=
-                mixture_nll(f->samples + c, evaluation->block.n_samples, cells, y[c], noise);
+            sums->nll_draws[c % o] += mixture_nll(f->samples + c, evaluation->block.n_samples,
+                                                  cells, in_unit(output, y[c]), noise);
         }
         output->no_density = output->no_density || !(variance > 0.0);
         output->no_mixture = output->no_mixture || !(noise > 0.0 && f->samples != NULL);
@@ -229,8 +239,8 @@ static void fill_unknown(double *values, size_t count)
 }
 
 /*
- * The means of a score that not every model has, with `width` numbers an output. Outputs that cannot
- * have it are passed over; NULL when another one has not, or none has.
+ * The means of a score that not every model has, with `width` numbers an output. Outputs that
+ * cannot have it are passed over; NULL when another one has not, or none has.
  */
 static void finish_score(const struct evaluation *evaluation, double **array, size_t width)
 {
@@ -285,6 +295,27 @@ static enum err_code keep_counts(struct evaluation *evaluation, struct err *err)
     return s->counts != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory to score a model");
 }
 
+/* Scores of output j in the user's unit. A density of another unit is another density. */
+static void scores_to_user(struct scores *s, size_t j, int exponent)
+{
+    if (exponent == 0) {
+        return;
+    }
+    s->rmse[j] = ldexp(s->rmse[j], exponent);
+    if (s->nll != NULL) {
+        s->nll[j] += exponent * M_LN2;
+    }
+    if (s->nll_draws != NULL) {
+        s->nll_draws[j] += exponent * M_LN2;
+    }
+    if (s->crps != NULL) {
+        s->crps[j] = ldexp(s->crps[j], exponent);
+    }
+    for (size_t k = 0; s->width != NULL && k < SCORES_INTERVALS; k++) {
+        s->width[j * SCORES_INTERVALS + k] = ldexp(s->width[j * SCORES_INTERVALS + k], exponent);
+    }
+}
+
 enum err_code evaluation_end(struct evaluation *evaluation, struct scores *out, struct err *err)
 {
     struct scores *s = &evaluation->sums;
@@ -304,6 +335,9 @@ enum err_code evaluation_end(struct evaluation *evaluation, struct scores *out, 
     finish_score(evaluation, &s->coverage, SCORES_INTERVALS);
     finish_score(evaluation, &s->width, SCORES_INTERVALS);
     finish_score(evaluation, &s->calibration, SCORES_LEVELS);
+    for (size_t j = 0; j < evaluation->o; j++) {
+        scores_to_user(s, j, evaluation->outputs[j].exponent);
+    }
     *out = *s;
     *s = (struct scores){.n_rows = 0};
     evaluation_release(evaluation);
@@ -374,6 +408,7 @@ enum err_code evaluation_score(const struct model *model, const struct data *row
 /* ---- noise ---- */
 
 struct excess {
+    const struct model *model;
     size_t o;
     double *sum;                    /* [o] of (f - y)^2 - variance */
     double count[ARCH_MAX_OUTPUTS]; /* [o] of their rows */
@@ -384,7 +419,8 @@ static enum err_code add_excess(void *ctx, const struct predict_result *f, const
 {
     struct excess *excess = ctx;
     for (size_t c = 0; c < (size_t)n * excess->o; c++) {
-        double residual = f->mean[c] - y[c];
+        int exponent = model_exponent(excess->model, (int)(c % excess->o));
+        double residual = f->mean[c] - ldexp(y[c], -exponent);
         if (isnan(y[c])) {
             continue;
         }
@@ -414,18 +450,20 @@ enum err_code evaluation_noise(const struct model *model, const struct data *row
                                const struct evaluation_run *run, double *sigma, struct err *err)
 {
     static const struct evaluation_keep keep = {.put = put_excess, .get = get_excess};
-    struct excess excess = {.o = (size_t)model->o, .sum = sigma};
-    const struct evaluation_work work = {.block = {.want = PREDICT_MEAN | PREDICT_VARIANCE},
-                                         .run = run,
-                                         .keep = &keep,
-                                         .fn = add_excess,
-                                         .ctx = &excess};
+    struct excess excess = {.model = model, .o = (size_t)model->o, .sum = sigma};
+    const struct evaluation_work work = {
+        .block = {.want = PREDICT_MEAN | PREDICT_VARIANCE, .in_units = true},
+        .run = run,
+        .keep = &keep,
+        .fn = add_excess,
+        .ctx = &excess};
     memset(sigma, 0, excess.o * sizeof *sigma);
     if (evaluation_work(model, rows, &work, err) == ERR_OK) {
         for (size_t j = 0; j < excess.o; j++) {
             /* fmax would turn 0 / 0 into 0. */
             double n = excess.count[j];
-            sigma[j] = n > 0.0 ? sqrt(fmax(0.0, sigma[j] / n)) : (double)NAN;
+            double root = n > 0.0 ? sqrt(fmax(0.0, sigma[j] / n)) : (double)NAN;
+            sigma[j] = ldexp(root, model_exponent(model, (int)j));
         }
     }
     return err->code;

@@ -63,15 +63,16 @@ int evaluation_block_rows(const struct model *model, const struct predict_reques
 struct evaluation_output {
     int n;           /* rows that have it */
     bool constant;   /* predicted as one number without a spread */
+    int exponent;    /* sums are in units of 2^exponent (model.h) */
     bool no_density; /* a prediction had no variance */
     bool no_mixture; /* a prediction had no noise, so its draws are points without density */
 };
 
 struct evaluation {
     size_t o;
-    bool noise;                   /* its variance is known */
-    struct predict_request block; /* n: a block has at most this many rows */
-    struct scores sums;
+    bool noise;                        /* its variance is known */
+    struct predict_request block;      /* n: a block has at most this many rows */
+    struct scores sums;                /* its output_range is in the user's units */
     struct evaluation_output *outputs; /* [o]; mem */
 };
 

@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "math/moments.h"
 #include "predict/predict_interval.h"
+#include "predict/predict_units.h"
 
 #include <math.h>
 #include <string.h>
@@ -55,7 +56,8 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
         return err_set(err, ERR_INVALID, "samples is %d, 1 to %d draws are possible",
                        req->n_samples, model->m);
     }
-    if ((req->want & PREDICT_INTERVALS) && predict_intervals_check(model, req, err) != ERR_OK) {
+    if (predict_units_check(model, req, err) != ERR_OK ||
+        ((req->want & PREDICT_INTERVALS) && predict_intervals_check(model, req, err) != ERR_OK)) {
         return err->code;
     }
     if (!answer_fits(model, req)) {
@@ -123,6 +125,7 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
     unsigned needed = results_needed(req);
     call->n_tiles = (req->n + tile - 1) / tile;
     if (predict_check(model, req, err) != ERR_OK ||
+        predict_units_begin(call, arena, err) != ERR_OK ||
         predict_result_alloc(out, needed, model, req, arena, err) != ERR_OK ||
         allocate_kept(call, arena, err) != ERR_OK ||
         (predict_is_linear(model) && predict_linear_begin(call, arena, err) != ERR_OK) ||
@@ -137,7 +140,7 @@ void predict_noise_finish(const struct predict_call *call, size_t first, size_t 
     size_t o = (size_t)call->model->o;
     for (size_t c = first * o; call->noise != NULL && c < (first + rows) * o; c++) {
         /* Linear scalers: model_publish takes no logarithmic ones. */
-        const struct scaler *s = &call->model->out[c % o];
+        const struct scaler *s = &call->scalers[c % o];
         double scale = s->kind != SCALER_NONE ? s->scale : 1.0;
         call->noise[c] = call->noise[c] / (double)count * scale * scale;
     }
@@ -150,7 +153,9 @@ static double noise_variance_of(const struct predict_call *call, size_t c)
     if (call->noise != NULL) {
         return call->noise[c];
     }
-    double sigma = model->noise_sigma != NULL ? model->noise_sigma[c % (size_t)model->o] : 0.0;
+    size_t j = c % (size_t)model->o;
+    double sigma = model->noise_sigma != NULL ? model->noise_sigma[j] : 0.0;
+    sigma = model->exponents != NULL ? ldexp(sigma, -model->exponents[j]) : sigma;
     return sigma * sigma;
 }
 
@@ -202,7 +207,10 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
     if (derive_moments(call, err) != ERR_OK) {
         return err->code;
     }
-    return call->intervals != NULL ? predict_intervals_end(call, err) : ERR_OK;
+    if (call->intervals != NULL && predict_intervals_end(call, err) != ERR_OK) {
+        return err->code;
+    }
+    return predict_units_end(call, err);
 }
 
 size_t predict_bytes(const struct model *model, const struct predict_request *req)

@@ -76,6 +76,13 @@ double predict_intervals_work(const struct model *model, const struct predict_re
     return SCORE_WORK * ends * (double)req->n * (double)model->o * (double)req->n_intervals;
 }
 
+/* What a value in the user's unit of an output is multiplied with to be in the prediction's unit.
+ */
+static double unit_of(const struct model *model, int output)
+{
+    return ldexp(1.0, -model_exponent(model, output));
+}
+
 static enum err_code choose_thresholds(const struct predict_call *call, struct arena *arena,
                                        struct err *err)
 {
@@ -98,6 +105,9 @@ static enum err_code choose_thresholds(const struct predict_call *call, struct a
         }
         if (split) {
             conformal_thresholds(c, (int)o, in->ranks + (size_t)k * o, scratch, thresholds);
+        }
+        for (size_t j = 0; split && !c->normalised && j < o; j++) {
+            thresholds[j] *= unit_of(call->model, (int)j);
         }
     }
     return ERR_OK;
@@ -193,13 +203,16 @@ void predict_folds_set(struct predict_folds *folds, int fold, int n_members, con
 }
 
 /* folds->m2 becomes the root of each fold's total variance. */
-static void finish_std(struct predict_folds *folds, const struct conformal *c, size_t o)
+static void finish_std(struct predict_folds *folds, const struct model *model)
 {
+    const struct conformal *c = &model->conformal;
+    size_t o = (size_t)model->o;
     if (!folds->closed) {
         moments_finish(folds->n_draws, (size_t)c->n_folds * folds->cells, folds->m2);
     }
     for (size_t k = 0; k < (size_t)c->n_folds * folds->cells; k++) {
         double noise = c->fold_noise != NULL ? c->fold_noise[k / folds->cells * o + k % o] : 0.0;
+        noise = ldexp(noise, -2 * model_exponent(model, (int)(k % o)));
         folds->m2[k] = sqrt(folds->m2[k] + noise);
     }
 }
@@ -211,11 +224,13 @@ void predict_folds_finish(struct predict_folds *folds, const struct predict_call
     size_t o = (size_t)call->model->o;
     size_t all = (size_t)call->req->n * o;
     if (conformal->normalised) {
-        finish_std(folds, conformal, o);
+        finish_std(folds, call->model);
     }
     for (size_t c = 0; c < folds->cells; c++) {
-        struct conformal_point point = {
-            .mean = folds->mean + c, .std = folds->m2 + c, .stride = folds->cells};
+        struct conformal_point point = {.mean = folds->mean + c,
+                                        .std = folds->m2 + c,
+                                        .stride = folds->cells,
+                                        .unit = unit_of(call->model, (int)(c % o))};
         int n = conformal_fold_ends(conformal, (int)o, (int)(c % o), &point, folds->ends);
         for (int k = 0; k < call->req->n_intervals; k++) {
             double interval[2];

@@ -142,6 +142,9 @@ static enum err_code scale_rows(struct trainee *t, struct err *err)
     if (spec->start == TRAIN_WARM) {
         memcpy(model->in, t->run->base->in, (size_t)model->d * sizeof *model->in);
         memcpy(model->out, t->run->base->out, (size_t)model->o * sizeof *model->out);
+        if (train_facts_check_warm(t, err) != ERR_OK) {
+            return err->code;
+        }
     } else if (train_rows_fit(&t->train, spec->input_scaling, spec->output_scaling, model->in,
                               model->out, err) != ERR_OK) {
         return err->code;
@@ -254,7 +257,7 @@ static enum err_code fold_model(struct trainee *t, int fold, const struct solver
     memcpy(own->in, whole->in, (size_t)own->d * sizeof *own->in);
     memcpy(own->out, whole->out, (size_t)own->o * sizeof *own->out);
     if (copy_posterior(whole, fold, own, err) != ERR_OK ||
-        train_noise_add(own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
+        train_noise_add(t, own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
         model_unref(own);
         return err->code;
     }
@@ -272,6 +275,12 @@ static enum err_code note_noise(const struct trainee *t, int fold, struct model 
     }
     for (int j = 0; j < own->o; j++) {
         double sigma = own->noise_sigma != NULL ? own->noise_sigma[j] : 0.0;
+        if (!isfinite(sigma * sigma) || (sigma > 0.0 && !isnormal(sigma * sigma))) {
+            return err_set(err, ERR_UNSUPPORTED,
+                           "calibration: the noise of output %d is %g, whose square is no number; "
+                           "normalised scores of folds need another unit",
+                           j, sigma);
+        }
         noise[(size_t)fold * (size_t)own->o + (size_t)j] = sigma * sigma;
     }
     return ERR_OK;
@@ -337,7 +346,7 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
             solve_part(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
             add_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
             score_fold(t, fold, &result, err) == ERR_OK &&
-            train_noise_add(t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
+            train_noise_add(t, t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
             err_kept(report_append(&t->model->report, &result.report, NULL, err));
         }
         for (int i = 0; i < result.report.n_warnings && err->code == ERR_OK; i++) {
@@ -361,7 +370,7 @@ static enum err_code solve_whole(struct trainee *t, struct err *err)
     struct solver_result result = {.m = 0};
     if (solve_part(t, 0, &t->train, &t->kept, &result, err) == ERR_OK &&
         add_posterior(t->model, 0, 1, &result, err) == ERR_OK &&
-        train_noise_add(t->model, &result, 1, err) == ERR_OK) {
+        train_noise_add(t, t->model, &result, 1, err) == ERR_OK) {
         err_kept(report_append(&t->model->report, &result.report, NULL, err));
     }
     solver_result_release(&result);
@@ -403,15 +412,11 @@ static enum err_code score_model(struct trainee *t, struct err *err)
 enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)
 {
     struct trainee t = {.run = run};
-    if (run->data.n < 2) {
-        return err_set(err, ERR_INVALID, "%d rows are too few to train on, 2 are needed",
-                       run->data.n);
-    }
-    if (train_warm_begin(&t.warm, run, err) != ERR_OK || split_parts(&t, err) != ERR_OK ||
-        choose_folds(&t, err) != ERR_OK ||
+    if (train_check_rows(run, err) != ERR_OK || train_warm_begin(&t.warm, run, err) != ERR_OK ||
+        split_parts(&t, err) != ERR_OK || choose_folds(&t, err) != ERR_OK ||
         new_model(run, t.n_folds * solver_n_draws(run->spec->solver, &run->spec->settings),
                   &t.model, err) != ERR_OK ||
-        scale_rows(&t, err) != ERR_OK ||
+        scale_rows(&t, err) != ERR_OK || train_facts_warn(&t, err) != ERR_OK ||
         train_warm_warn(run, t.n_folds, &t.model->report, err) != ERR_OK ||
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
         train_noise_begin(&t, err) != ERR_OK ||

@@ -92,6 +92,17 @@ struct train_run {
     void *progress_ctx;
 };
 
+/* Rows that train are few below this number, and where a plane through them would be exact. */
+#define TRAIN_FEW_ROWS 10
+
+/*
+ * What can be refused of a run's rows before the training begins, with err->row and err->column
+ * where there is a place: fewer than two rows, a value whose logarithm is to be taken and is not
+ * positive (of the spec's scaling, or of the base's when the run is warm), an output that no row
+ * has. ERR_INVALID.
+ */
+enum err_code train_check_rows(const struct train_run *run, struct err *err) MUST_CHECK;
+
 /*
  * A published model with one reference. Same spec, rows, base and build: same model, whatever the
  * number of threads and interruptions. A warm run takes the base's scaling of inputs and outputs as
@@ -99,7 +110,13 @@ struct train_run {
  *
  * A row that misses some outputs tells what the others are. A row that misses all of them (a run
  * that failed) has a role in the split as any other, and no further part in training and scores.
- * ERR_CANCELLED, ERR_INVALID (too few rows), ERR_NUMERIC, ERR_NOMEM; those of train_check_base.
+ * A column that is constant in the rows that train is predicted as that constant, or ignored when
+ * it is an input; the report says so ("constant_output", "constant_input"), and when rows are few
+ * ("few_rows"), members diverged ("diverged") or predictions of the kept rows are poor
+ * (train_fit.h).
+ *
+ * ERR_CANCELLED, ERR_INVALID (those of train_check_rows, too few rows for the parts, a constant of
+ * the base that no longer is one), ERR_NUMERIC, ERR_NOMEM; those of train_check_base.
  */
 enum err_code train_run(const struct train_run *run, struct model **out,
                         struct err *err) MUST_CHECK;

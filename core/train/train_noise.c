@@ -106,16 +106,35 @@ enum err_code train_noise_begin(struct trainee *t, struct err *err)
     }
     for (int j = 0; spec->noise == NOISE_GIVEN && j < t->model->o; j++) {
         double sigma = spec->noise_sigmas[spec->n_noise_sigmas > 1 ? j : 0];
-        t->noise_sigmas[j] = sigma / t->model->out[j].scale;
+        const struct scaler *s = &t->model->out[j];
+        t->noise_sigmas[j] = scaler_is_constant(s) ? 1.0 : sigma / s->scale;
     }
     return estimate ? estimate_noise(t, err) : ERR_OK;
 }
 
 /* ---- of a result ---- */
 
-/* The noise of a result, in the user's units where that is a constant. */
-enum err_code train_noise_add(struct model *model, const struct solver_result *result, int n_folds,
-                              struct err *err)
+/* The root of a^2 + b^2 / n, also where squares are no numbers. */
+static double add_roots(double a, double b, int n)
+{
+    double square = b * b;
+    return (isnormal(square) || b == 0.0) && isfinite(a * a) ? sqrt(a * a + square / (double)n)
+                                                             : hypot(a, b / sqrt((double)n));
+}
+
+/* The noise of output j of a result, in the user's unit. What was given stays, also of a constant.
+ */
+static double sigma_of(const struct trainee *t, const struct solver_result *result, int j)
+{
+    const struct train_spec *spec = t->run->spec;
+    const struct scaler *s = &t->model->out[j];
+    return spec->noise == NOISE_GIVEN && scaler_is_constant(s)
+               ? spec->noise_sigmas[spec->n_noise_sigmas > 1 ? j : 0]
+               : result->noise_sigma[j] * s->scale;
+}
+
+enum err_code train_noise_add(const struct trainee *t, struct model *model,
+                              const struct solver_result *result, int n_folds, struct err *err)
 {
     if (result->noise_sigma == NULL || model->noise_predicted) {
         return ERR_OK;
@@ -128,9 +147,7 @@ enum err_code train_noise_add(struct model *model, const struct solver_result *r
     }
     for (int j = 0; j < model->o; j++) {
         /* The root of the folds' mean variance. */
-        double sigma = result->noise_sigma[j] * model->out[j].scale;
-        double variance = model->noise_sigma[j] * model->noise_sigma[j];
-        model->noise_sigma[j] = sqrt(variance + sigma * sigma / (double)n_folds);
+        model->noise_sigma[j] = add_roots(model->noise_sigma[j], sigma_of(t, result, j), n_folds);
     }
     return ERR_OK;
 }

@@ -22,6 +22,14 @@ struct trainee {
 /* How rows are scored by published models: a task behind those of all solver runs. */
 struct evaluation_run trainee_scoring(const struct trainee *t, int number);
 
+/* ---- what the rows are like (train_facts.c) ---- */
+
+/* Warns of what a fit to these rows cannot know: few rows, columns that are constant. ERR_NOMEM. */
+enum err_code train_facts_warn(struct trainee *t, struct err *err) MUST_CHECK;
+
+/* ERR_INVALID when a column was constant in the rows of the base model and no longer is. */
+enum err_code train_facts_check_warm(const struct trainee *t, struct err *err) MUST_CHECK;
+
 /* ---- noise (train_noise.c) ---- */
 
 /* Sets noise_sigmas before the solver runs, where they are given or it needs an estimate. ERR_NOMEM
@@ -29,7 +37,8 @@ struct evaluation_run trainee_scoring(const struct trainee *t, int number);
 enum err_code train_noise_begin(struct trainee *t, struct err *err) MUST_CHECK;
 
 /* Adds the noise of one of n_folds results to a model, in the user's units. ERR_NOMEM. */
-enum err_code train_noise_add(struct model *model, const struct solver_result *result, int n_folds,
+enum err_code train_noise_add(const struct trainee *t, struct model *model,
+                              const struct solver_result *result, int n_folds,
                               struct err *err) MUST_CHECK;
 
 /*

@@ -38,7 +38,8 @@ static inline enum err_code conformal_intervals(const struct conformal *c, doubl
         if (c->method != CONFORMAL_SPLIT) {
             struct conformal_point point = {.mean = rows->mean + k,
                                             .std = c->normalised ? rows->std + k : NULL,
-                                            .stride = cells};
+                                            .stride = cells,
+                                            .unit = 1.0};
             int n = conformal_fold_ends(c, rows->o, (int)(k % o), &point, scratch);
             conformal_fold_interval(n, ranks[k % o], scratch, interval);
         }
