@@ -345,7 +345,7 @@ static enum err_code run_duq(const struct solver_problem *problem,
     if (prepare_duq(&duq, problem, settings, result, err) == ERR_OK &&
         solver_members_init(&duq.members, problem, settings,
                             objective_n_params(&duq.objective, &duq.inner), err) == ERR_OK &&
-        par_run(problem->n_threads, settings->members, run_member, &duq, err) == ERR_OK) {
+        solver_members_run(&duq.members, run_member, &duq, result, err) == ERR_OK) {
         if (solver_members_tell(&duq.members, duq.inner.n_params, result, err) == ERR_OK) {
             err_kept(report_networks(&duq.members, problem->net, &result->report, err));
         }

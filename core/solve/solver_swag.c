@@ -418,7 +418,7 @@ static enum err_code run_swag(const struct solver_problem *problem,
     }
     if (solver_members_init(&swag.members, problem, settings,
                             objective_n_params(&swag.objective, problem->net), err) == ERR_OK &&
-        par_run(problem->n_threads, settings->members, run_member, &swag, err) == ERR_OK &&
+        solver_members_run(&swag.members, run_member, &swag, result, err) == ERR_OK &&
         solver_check_gaussian(&result->gaussian, k, err) == ERR_OK) {
         err_kept(solver_members_tell(&swag.members, k, result, err));
     }

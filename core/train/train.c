@@ -163,6 +163,9 @@ static enum err_code add_posterior(struct model *model, int fold, int n_folds,
     size_t k = (size_t)model->net.n_params;
     struct gauss_mixture *to = &model->gaussian;
     struct gauss_mixture *from = &result->gaussian;
+    if (n_folds == 1) {
+        model->m = result->m; /* without members that diverged */
+    }
     if (from->n_members == 0) {
         memcpy(model->draws + (size_t)fold * (size_t)result->m * k, result->draws,
                (size_t)result->m * k * sizeof *model->draws);
@@ -215,6 +218,7 @@ static enum err_code solve_part(struct trainee *t, int fold, const struct train_
                     .prior_sigmas = t->prior_sigmas,
                     .flat = spec->prior.flat},
         .start = t->warm.start,
+        .all_members = t->n_folds > 1, /* folds have equally many draws */
         /* Folds differ in their random numbers too. */
         .seed = (uint64_t)spec->seed + 0x9E3779B97F4A7C15u * (uint64_t)fold,
     };
