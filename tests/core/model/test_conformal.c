@@ -114,7 +114,7 @@ START_TEST(intervals_are_the_order_statistics_of_the_definition)
                     means[f] = mean[f * ROWS * O + k];
                     stds[f] = std[f * ROWS * O + k];
                 }
-                brute_force(&c, percent, k % O, &(struct conformal_point){means, stds, 1},
+                brute_force(&c, percent, k % O, &(struct conformal_point){means, stds, 1, 1.0},
                             expected);
                 ck_assert_double_eq(lower[k], expected[0]);
                 ck_assert_double_eq(upper[k], expected[1]);

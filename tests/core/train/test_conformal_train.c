@@ -78,7 +78,7 @@ static void check_intervals(const struct model *model, const double *x)
         for (int l = 0; l < LEVELS; l++) {
             double expected[2];
             brute_force(c, (int)lround(100.0 * (1.0 - levels[l])), k % O,
-                        &(struct conformal_point){means, stds, 1}, expected);
+                        &(struct conformal_point){means, stds, 1, 1.0}, expected);
             near(r.intervals[2 * l * ROWS * O + k], expected[0]);
             near(r.intervals[(2 * l + 1) * ROWS * O + k], expected[1]);
         }
@@ -257,7 +257,7 @@ START_TEST(an_interrupted_training_ends_with_the_same_folds)
         keeper.left = saves[_i];
         ck_assert_int_lt(interruptions, 50);
         keeper.cancel = (struct cancel){false};
-        code = train_resumable(&plan, (struct data){50, D, O, x, y}, &checkpoint, &keeper.cancel,
+        code = train_resumable(&plan, (struct data){50, D, O, x, y, 0.0}, &checkpoint, &keeper.cancel,
                                &resumed, &one);
         ck_assert_msg(code == ERR_OK || code == ERR_CANCELLED, "%s", one.msg);
     }
