@@ -9,7 +9,8 @@
 #define MAGIC       "SRGMODEL"
 #define MAGIC_BYTES 8
 /* 1 had no precision; 2 holds what has no second head, no Gaussians, calibration or report; 3 what
- * was scored and calibrated on rows that miss no output. */
+ * was scored and calibrated on rows that miss no output, has no constant column and no probability
+ * of success. */
 #define FORMAT 4
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
@@ -154,8 +155,10 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     return ERR_OK;
 }
 
-static void get_rest(struct bytes_reader *r, uint32_t format, int n_members, struct model *model)
+static void get_rest(struct bytes_reader *r, const struct codec_reading *how, int n_members,
+                     struct model *model)
 {
+    uint32_t format = how->format;
     size_t o = (size_t)model->o;
     if (n_members > 0) {
         codec_get_gaussians(r, &model->gaussian, n_members, model->net.n_params, model->m);
@@ -184,7 +187,7 @@ static void get_rest(struct bytes_reader *r, uint32_t format, int n_members, str
         r->failed = r->failed || model->scores.rmse == NULL || model->scores.output_range == NULL;
     }
     if (format >= 3) {
-        codec_get_extra(r, model, format);
+        codec_get_extra(r, model, how);
         /* Else an older format says the same. */
         r->failed = r->failed || codec_format(model) != format;
     }
@@ -251,7 +254,8 @@ static enum err_code check_reader(const struct bytes_reader *r, struct err *err)
     return ERR_OK;
 }
 
-enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out, struct err *err)
+static enum err_code decode(const void *bytes, size_t n_bytes, bool within, struct model **out,
+                            struct err *err)
 {
     struct bytes_reader r = {.data = bytes, .left = n_bytes};
     struct head head = {.in = NULL};
@@ -275,7 +279,8 @@ enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out
     memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
     model->noise_sigma = head.noise_sigma;
     head.noise_sigma = NULL;
-    get_rest(&r, head.format, head.n_members, model);
+    const struct codec_reading how = {.format = head.format, .within = within};
+    get_rest(&r, &how, head.n_members, model);
     if (check_reader(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
         model_unref(model);
         goto done;
@@ -286,4 +291,15 @@ done:
     mem_free(head.out);
     mem_free(head.noise_sigma);
     return err->code;
+}
+
+enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out, struct err *err)
+{
+    return decode(bytes, n_bytes, false, out, err);
+}
+
+enum err_code codec_decode_within(const void *bytes, size_t n_bytes, struct model **out,
+                                  struct err *err)
+{
+    return decode(bytes, n_bytes, true, out, err);
 }

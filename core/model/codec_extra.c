@@ -323,6 +323,38 @@ static int *get_counts(struct bytes_reader *r, int k, int max)
     return counts;
 }
 
+/* A model within the model: its bytes, or none. */
+static void put_feasible(struct bytes_writer *w, const struct model *feasible)
+{
+    struct err err = ERR_INIT;
+    unsigned char *bytes = NULL;
+    size_t n = 0;
+    if (feasible != NULL && codec_encode(feasible, &bytes, &n, &err) != ERR_OK) {
+        w->failed = true; /* there was no memory */
+    }
+    bytes_put_i64(w, (int64_t)n);
+    if (n > 0) {
+        bytes_put(w, bytes, n);
+    }
+    mem_free(bytes);
+}
+
+/* within: this is such a model already, in which there is no other. */
+static void get_feasible(struct bytes_reader *r, bool within, struct model *model)
+{
+    struct err err = ERR_INIT;
+    int64_t n = bytes_get_i64(r);
+    if (r->failed || n <= 0 || (uint64_t)n > r->left || within) {
+        r->failed = r->failed || n != 0;
+        return;
+    }
+    const void *bytes = bytes_get(r, (size_t)n);
+    if (bytes == NULL || codec_decode_within(bytes, (size_t)n, &model->feasible, &err) != ERR_OK) {
+        r->no_memory = r->no_memory || err.code == ERR_NOMEM;
+        r->failed = true;
+    }
+}
+
 void codec_put_extra(struct bytes_writer *w, const struct model *model, uint32_t format)
 {
     put_scores(w, model);
@@ -330,22 +362,32 @@ void codec_put_extra(struct bytes_writer *w, const struct model *model, uint32_t
     put_report(w, &model->report);
     if (format >= 4) {
         put_counts(w, model->scores.counts, model->o);
+        put_feasible(w, model->feasible);
     }
 }
 
-void codec_get_extra(struct bytes_reader *r, struct model *model, uint32_t format)
+void codec_get_extra(struct bytes_reader *r, struct model *model, const struct codec_reading *how)
 {
     get_scores(r, model);
-    get_calibration(r, model, format);
+    get_calibration(r, model, how->format);
     get_report(r, &model->report);
-    if (format >= 4) {
+    if (how->format >= 4) {
         model->scores.counts = get_counts(r, model->o, model->scores.n_rows);
+        get_feasible(r, how->within, model);
     }
 }
 
 static bool needs_format_4(const struct model *model)
 {
-    return model->scores.counts != NULL || model->conformal.counts != NULL;
+    bool constant = false;
+    for (int j = 0; j < model->d; j++) {
+        constant = constant || scaler_is_constant(&model->in[j]);
+    }
+    for (int j = 0; j < model->o; j++) {
+        constant = constant || scaler_is_constant(&model->out[j]);
+    }
+    return constant || model->scores.counts != NULL || model->conformal.counts != NULL ||
+           model->feasible != NULL;
 }
 
 static bool needs_format_3(const struct model *model)

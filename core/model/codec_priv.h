@@ -4,7 +4,7 @@
 #define CODEC_PRIV_H
 
 #include "base/bytes.h"
-#include "model/model.h"
+#include "model/codec.h"
 
 /* The enumerations of a model, stored by numbers that never change (codec_choices.c). */
 enum codec_choice {
@@ -35,7 +35,16 @@ void codec_get_gaussians(struct bytes_reader *r, struct gauss_mixture *mixture, 
 
 /* Calibration, the scores that format 2 does not have, the report, and what format 4 adds. */
 void codec_put_extra(struct bytes_writer *w, const struct model *model, uint32_t format);
-void codec_get_extra(struct bytes_reader *r, struct model *model, uint32_t format);
+
+struct codec_reading {
+    uint32_t format;
+    bool within; /* another model */
+};
+void codec_get_extra(struct bytes_reader *r, struct model *model, const struct codec_reading *how);
+
+/* codec_decode for a model within a model. */
+enum err_code codec_decode_within(const void *bytes, size_t n_bytes, struct model **out,
+                                  struct err *err) MUST_CHECK;
 
 /* The oldest format that is written, 2 or later, that can hold the model. */
 uint32_t codec_format(const struct model *model);

@@ -39,6 +39,7 @@ static void model_free(struct model *model)
     mem_free(model->provenance);
     gauss_mixture_release(&model->gaussian);
     conformal_release(&model->conformal);
+    model_unref(model->feasible);
     scores_release(&model->scores);
     report_release(&model->report);
     plan_release(&model->plan);
@@ -225,6 +226,24 @@ static enum err_code check_calibration(struct model *model, struct err *err)
                                                               : err->code;
 }
 
+/* What stands for P(run succeeds) must be a logit of the same inputs and nothing more. */
+static enum err_code check_feasible(const struct model *model, struct err *err)
+{
+    const struct model *f = model->feasible;
+    if (f == NULL) {
+        return ERR_OK;
+    }
+    bool plain = f->feasible == NULL && f->conformal.method == CONFORMAL_NONE &&
+                 !f->noise_predicted && f->noise_sigma == NULL && f->out[0].kind == SCALER_NONE;
+    if (f->d != model->d || f->o != 1 || !plain) {
+        return err_set(err, ERR_INVALID,
+                       "the probability of success must be a model of the same %d inputs with one "
+                       "output that is not scaled, a logit",
+                       model->d);
+    }
+    return ERR_OK;
+}
+
 static enum err_code find_exponents(struct model *model, struct err *err)
 {
     bool any = false;
@@ -247,8 +266,8 @@ static enum err_code find_exponents(struct model *model, struct err *err)
 enum err_code model_publish(struct model *model, struct err *err)
 {
     if (check_noise(model, err) != ERR_OK || check_scaling(model, err) != ERR_OK ||
-        find_exponents(model, err) != ERR_OK || check_gaussians(model, err) != ERR_OK ||
-        check_calibration(model, err) != ERR_OK) {
+        find_exponents(model, err) != ERR_OK || check_feasible(model, err) != ERR_OK ||
+        check_gaussians(model, err) != ERR_OK || check_calibration(model, err) != ERR_OK) {
         return err->code;
     }
     for (int j = 0; model->gaussian.n_members > 0 && j < model->m; j++) {
@@ -303,7 +322,8 @@ size_t model_n_stored(const struct model *model)
 size_t model_bytes(const struct model *model)
 {
     size_t bytes = 0;
+    size_t feasible = model->feasible != NULL ? model_bytes(model->feasible) : 0;
     return payload_bytes(&model->net, model->m, &bytes)
-               ? bytes + count_gaussians(model) * sizeof(double)
+               ? bytes + count_gaussians(model) * sizeof(double) + feasible
                : 0;
 }

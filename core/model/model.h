@@ -46,6 +46,9 @@ struct model {
      * mean. That is computed in double whatever `single` says. */
     struct gauss_mixture gaussian;
     struct conformal conformal;
+    /* P(run succeeds): a published model of the same inputs with one output, the logit, scaled by
+     * none. NULL: not known. Predicted by core/predict/feasible. One reference. */
+    struct model *feasible;
     double *training_range; /* [d x 2] low, high of the training inputs; NULL: not known; mem */
     char **input_names;     /* [d] or NULL; each may be NULL; mem, as are the next three */
     char **input_units;

@@ -5,6 +5,7 @@
 #include "base/par.h"
 #include "base/rng.h"
 #include "math/moments.h"
+#include "predict/feasible.h"
 #include "predict/predict_interval.h"
 #include "predict/predict_units.h"
 
@@ -56,7 +57,8 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
         return err_set(err, ERR_INVALID, "samples is %d, 1 to %d draws are possible",
                        req->n_samples, model->m);
     }
-    if (predict_units_check(model, req, err) != ERR_OK ||
+    if (feasible_check(model, req, err) != ERR_OK ||
+        predict_units_check(model, req, err) != ERR_OK ||
         ((req->want & PREDICT_INTERVALS) && predict_intervals_check(model, req, err) != ERR_OK)) {
         return err->code;
     }
@@ -244,8 +246,24 @@ double predict_work(const struct model *model, const struct predict_request *req
         /* A forward pass with its tape and a backward pass for each output. */
         per_row *= 3.0 + 2.0 * model->o;
     }
+    per_row += req->want & PREDICT_FEASIBLE ? feasible_work(model) : 0.0;
     double work = (double)req->n * per_row;
     return req->want & PREDICT_INTERVALS ? work + predict_intervals_work(model, req) : work;
+}
+
+enum err_code predict_tile(const struct predict_call *call, int tile, struct arena *scratch,
+                           struct err *err)
+{
+    bool linear = predict_is_linear(call->model);
+    enum err_code code = linear ? predict_linear_tile(call, tile, scratch, err)
+                                : predict_draws_tile(call, tile, scratch, err);
+    if (code != ERR_OK || !(call->req->want & PREDICT_FEASIBLE)) {
+        return code;
+    }
+    size_t size = linear ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
+    size_t first = (size_t)tile * size;
+    size_t left = (size_t)call->req->n - first;
+    return feasible_tile(call, first, left < size ? left : size, scratch, err);
 }
 
 /* ---- a whole prediction ---- */

@@ -251,13 +251,10 @@ static void split_heads(const struct predict_call *call, const struct tile *tile
     }
 }
 
-enum err_code predict_tile(const struct predict_call *call, int index, struct arena *scratch,
-                           struct err *err)
+enum err_code predict_draws_tile(const struct predict_call *call, int index, struct arena *scratch,
+                                 struct err *err)
 {
     const struct model *model = call->model;
-    if (predict_is_linear(model)) {
-        return predict_linear_tile(call, index, scratch, err);
-    }
     size_t first = (size_t)index * PLAN_TILE_ROWS;
     size_t left = (size_t)call->req->n - first;
     struct tile tile = {.first = first, .rows = left < PLAN_TILE_ROWS ? left : PLAN_TILE_ROWS};

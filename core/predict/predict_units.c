@@ -82,6 +82,9 @@ static void find_layout(const struct predict_call *call, enum predict_index inde
     case PREDICT_SHAPE_PAIR_N_O_D:
         out->inner = (size_t)model->d;
         break;
+    case PREDICT_SHAPE_PAIR_N: /* has no output's unit */
+        out->count = 0;
+        break;
     }
 }
 

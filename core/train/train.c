@@ -29,11 +29,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Scorings, by their tasks behind those of the solver runs; each fold has two of its own. */
+/* Scorings, by their tasks behind those of the solver runs; each fold has two of its own, and
+ * behind those are the tasks of P(run succeeds). */
 enum { SCORE_NOISE, SCORE_CALIBRATION, SCORE_KEPT, SCORE_FOLDS };
 
 #define MAX_FOLDS 250000 /* their tasks are numbers of an int */
-_Static_assert((MAX_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MAX_FOLDS <= INT_MAX,
+_Static_assert((MAX_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MAX_FOLDS +
+                       FEASIBLE_MEMBERS <=
+                   INT_MAX,
                "the last task of the last fold");
 
 /* ---- rows ---- */
@@ -413,6 +416,11 @@ static enum err_code score_model(struct trainee *t, struct err *err)
     return kept.n > 0 ? evaluation_score(model, &kept, range, &run, &model->scores, err) : ERR_OK;
 }
 
+static enum err_code add_feasible(struct trainee *t, struct err *err)
+{
+    return train_feasible(t, trainee_scoring(t, SCORE_FOLDS + 2 * t->n_folds).task, err);
+}
+
 enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)
 {
     struct trainee t = {.run = run};
@@ -425,7 +433,8 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
         train_noise_begin(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
-        precision_publish(t.model, err) != ERR_OK || score_model(&t, err) != ERR_OK) {
+        add_feasible(&t, err) != ERR_OK || precision_publish(t.model, err) != ERR_OK ||
+        score_model(&t, err) != ERR_OK) {
         model_unref(t.model);
         goto done;
     }

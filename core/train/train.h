@@ -82,7 +82,9 @@ struct train_run {
     const struct train_spec *spec; /* resolved */
     struct data data; /* all rows, user's units; x is finite, y finite or, where a row misses an
                          output, NaN; `present` is found, not taken from here */
-    const struct model *base;           /* published; a warm run begins from it; NULL when cold */
+    const unsigned char
+        *failed;              /* [data.n] 1: the run failed; NULL: those without any output did */
+    const struct model *base; /* published; a warm run begins from it; NULL when cold */
     const struct train_spec *base_spec; /* how that was trained, for warnings; NULL: not known */
     int n_threads;
     const char *settings_text; /* kept with the model, JSON; may be NULL */
@@ -91,6 +93,12 @@ struct train_run {
     progress_fn *progress;
     void *progress_ctx;
 };
+
+/* P(run succeeds): with fewer runs of either end than FEASIBLE_MIN a logistic regression and draws
+ * of it, else an ensemble of networks. */
+#define FEASIBLE_MIN     10
+#define FEASIBLE_DRAWS   64
+#define FEASIBLE_MEMBERS 8
 
 /* Rows that train are few below this number, and where a plane through them would be exact. */
 #define TRAIN_FEW_ROWS 10
@@ -107,6 +115,9 @@ enum err_code train_check_rows(const struct train_run *run, struct err *err) MUS
  * A published model with one reference. Same spec, rows, base and build: same model, whatever the
  * number of threads and interruptions. A warm run takes the base's scaling of inputs and outputs as
  * it is, for the parameters to mean the same; the spec's kinds of scaling do not matter then.
+ *
+ * Where some of the rows that train are of runs that failed and some are not, the model also learns
+ * P(run succeeds) of the inputs (train_feasible.c), and the report says how well ("feasible.auc").
  *
  * A row that misses some outputs tells what the others are. A row that misses all of them (a run
  * that failed) has a role in the split as any other, and no further part in training and scores.

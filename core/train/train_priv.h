@@ -3,6 +3,7 @@
 #ifndef TRAIN_PRIV_H
 #define TRAIN_PRIV_H
 
+#include "fit/split.h"
 #include "predict/evaluation.h"
 #include "train/train_rows.h"
 #include "train/train_warm.h"
@@ -29,6 +30,15 @@ enum err_code train_facts_warn(struct trainee *t, struct err *err) MUST_CHECK;
 
 /* ERR_INVALID when a column was constant in the rows of the base model and no longer is. */
 enum err_code train_facts_check_warm(const struct trainee *t, struct err *err) MUST_CHECK;
+
+/* ---- P(run succeeds) (train_feasible.c) ---- */
+
+/*
+ * Adds it to the model, which is not published yet, and its scores to the report, where runs of
+ * both ends train. first_task: of FEASIBLE_MEMBERS tasks of the checkpoint. ERR_NOMEM,
+ * ERR_CANCELLED, errors of a fit.
+ */
+enum err_code train_feasible(struct trainee *t, int first_task, struct err *err) MUST_CHECK;
 
 /* ---- noise (train_noise.c) ---- */
 
