@@ -434,7 +434,7 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         train_noise_begin(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
         add_feasible(&t, err) != ERR_OK || precision_publish(t.model, err) != ERR_OK ||
-        score_model(&t, err) != ERR_OK) {
+        score_model(&t, err) != ERR_OK || train_facts_judge(&t, err) != ERR_OK) {
         model_unref(t.model);
         goto done;
     }

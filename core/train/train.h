@@ -94,6 +94,16 @@ struct train_run {
     void *progress_ctx;
 };
 
+/*
+ * When predictions of kept rows are poor ("poor_fit"): their root mean squared error is above this
+ * share of the rows' root mean squared distance from the mean of the rows that train; at 1 that
+ * mean would have predicted as well. Fewer kept rows than TRAIN_POOR_ROWS tell nothing.
+ */
+#define TRAIN_POOR_SHARE 0.9
+#define TRAIN_POOR_ROWS  5
+/* Positive outputs that span so many decades are better learned by their logarithm ("try_log"). */
+#define TRAIN_LOG_DECADES 3.0
+
 /* P(run succeeds): with fewer runs of either end than FEASIBLE_MIN a logistic regression and draws
  * of it, else an ensemble of networks. */
 #define FEASIBLE_MIN     10
@@ -122,9 +132,10 @@ enum err_code train_check_rows(const struct train_run *run, struct err *err) MUS
  * A row that misses some outputs tells what the others are. A row that misses all of them (a run
  * that failed) has a role in the split as any other, and no further part in training and scores.
  * A column that is constant in the rows that train is predicted as that constant, or ignored when
- * it is an input; the report says so ("constant_output", "constant_input"), and when rows are few
- * ("few_rows"), members diverged ("diverged") or predictions of the kept rows are poor
- * (train_fit.h).
+ * it is an input. The report says so ("constant_output", "constant_input"), and it says when rows
+ * are few ("few_rows"), members diverged ("diverged"), logarithms would help ("try_log"), and
+ * predictions of the kept rows are poor ("poor_fit", with "fit.explained": of each output 1 minus
+ * the squared error by the squared distance from the mean).
  *
  * ERR_CANCELLED, ERR_INVALID (those of train_check_rows, too few rows for the parts, a constant of
  * the base that no longer is one), ERR_NUMERIC, ERR_NOMEM; those of train_check_base.

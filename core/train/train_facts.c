@@ -170,9 +170,106 @@ static enum err_code warn_few(struct trainee *t, struct err *err)
                        counts[min], min, rows.d);
 }
 
+/* Outputs that are positive, span decades and are not scaled by their logarithm. */
+static enum err_code hint_at_log(struct trainee *t, struct err *err)
+{
+    double numbers[ARCH_MAX_OUTPUTS];
+    double range[2 * ARCH_MAX_OUTPUTS];
+    double most = 0.0;
+    int n = 0;
+    train_rows_ranges(t->train.y, t->train.n, t->train.o, range);
+    for (int j = 0; j < t->train.o; j++) {
+        double decades = range[2 * j] > 0.0 ? log10(range[2 * j + 1]) - log10(range[2 * j]) : 0.0;
+        if (decades >= TRAIN_LOG_DECADES && t->model->out[j].kind != SCALER_LOG) {
+            numbers[n++] = (double)j;
+            most = fmax(most, decades);
+        }
+    }
+    if (n == 0) {
+        return ERR_OK;
+    }
+    return report_add(&t->model->report, "try_log_outputs", n, numbers, err) == ERR_OK
+               ? report_warn(&t->model->report, err, "try_log",
+                             "%d positive outputs, output %d the first, span up to %.1f decades: "
+                             "with output scaling log small values count as much as large ones",
+                             n, (int)numbers[0], most)
+               : err->code;
+}
+
 enum err_code train_facts_warn(struct trainee *t, struct err *err)
 {
-    return warn_few(t, err) == ERR_OK && warn_constants(t, false, err) == ERR_OK
-               ? warn_constants(t, true, err)
+    return warn_few(t, err) == ERR_OK && warn_constants(t, false, err) == ERR_OK &&
+                   warn_constants(t, true, err) == ERR_OK
+               ? hint_at_log(t, err)
                : err->code;
+}
+
+/* ---- after the training ---- */
+
+/* The mean square of output j's distance from `from` in some rows, in units of 2^exponent; *n of
+ * them. */
+static double mean_square(const struct train_rows *rows, int j, int exponent, double from, int *n)
+{
+    double sum = 0.0;
+    *n = 0;
+    for (int i = 0; i < rows->n; i++) {
+        double y = rows->y[(size_t)i * (size_t)rows->o + (size_t)j];
+        if (!isnan(y)) {
+            double dev = ldexp(y, -exponent) - from;
+            sum += dev * dev;
+            ++*n;
+        }
+    }
+    return *n > 0 ? sum / (double)*n : 0.0;
+}
+
+static double mean_of(const struct train_rows *rows, int j, int exponent)
+{
+    double mean = 0.0;
+    int n = 0;
+    for (int i = 0; i < rows->n; i++) {
+        double y = rows->y[(size_t)i * (size_t)rows->o + (size_t)j];
+        if (!isnan(y)) {
+            mean += (ldexp(y, -exponent) - mean) / (double)++n;
+        }
+    }
+    return mean;
+}
+
+/* 1 - squared error / squared distance from the mean; NaN where the kept rows tell nothing. */
+static double explained(const struct trainee *t, int j)
+{
+    int exponent = model_exponent(t->model, j);
+    int n = 0;
+    double mean = mean_of(&t->train, j, exponent);
+    double spread = mean_square(&t->kept, j, exponent, mean, &n);
+    double error = ldexp(t->model->scores.rmse[j], -exponent);
+    return n >= TRAIN_POOR_ROWS && spread > 0.0 ? 1.0 - error * error / spread : (double)NAN;
+}
+
+enum err_code train_facts_judge(struct trainee *t, struct err *err)
+{
+    struct report *report = &t->model->report;
+    double shares[ARCH_MAX_OUTPUTS];
+    char outputs[REPORT_TEXT_CHARS / 2] = "";
+    size_t at = 0;
+    int n = 0;
+    int o = t->model->o;
+    for (int j = 0; t->model->scores.n_rows > 0 && j < o; j++) {
+        shares[j] = explained(t, j);
+        if (!(shares[j] < 1.0 - TRAIN_POOR_SHARE * TRAIN_POOR_SHARE)) {
+            continue;
+        }
+        if (n++ < MAX_NAMED && at + 24 < sizeof outputs) {
+            at += (size_t)snprintf(outputs + at, sizeof outputs - at, "%s%d (%.0f %%)",
+                                   n > 1 ? ", " : "", j, 100.0 * fmax(shares[j], -9.99));
+        }
+    }
+    if (n == 0 || report_add(report, "fit.explained", o, shares, err) != ERR_OK) {
+        return err->code;
+    }
+    return report_warn(report, err, "poor_fit",
+                       "rows kept out are predicted hardly better, or worse, than by their mean: "
+                       "%d of %d outputs; explained of output %s",
+                       n, o, outputs);
 }

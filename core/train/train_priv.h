@@ -28,6 +28,9 @@ struct evaluation_run trainee_scoring(const struct trainee *t, int number);
 /* Warns of what a fit to these rows cannot know: few rows, columns that are constant. ERR_NOMEM. */
 enum err_code train_facts_warn(struct trainee *t, struct err *err) MUST_CHECK;
 
+/* Warns of poor predictions of the kept rows, which have been scored. ERR_NOMEM. */
+enum err_code train_facts_judge(struct trainee *t, struct err *err) MUST_CHECK;
+
 /* ERR_INVALID when a column was constant in the rows of the base model and no longer is. */
 enum err_code train_facts_check_warm(const struct trainee *t, struct err *err) MUST_CHECK;
 

@@ -451,6 +451,57 @@ START_TEST(few_rows_are_told_of)
 }
 END_TEST
 
+/* ---- poor fits ---- */
+
+START_TEST(a_poor_fit_is_told_of)
+{
+    struct train_spec spec = small_spec(SOLVER_ENSEMBLE, SCALER_UNIT);
+    struct rng rng;
+    spec.settings.epochs = 200;
+    struct model *good = train_well(&spec, make_rows(1.0, 0x1p700));
+    ck_assert_ptr_null(warning(good, "poor_fit"));
+    ck_assert_ptr_null(report_find(&good->report, "fit.explained"));
+    model_unref(good);
+    struct data rows = make_rows(1.0, 0x1p700);
+    rng_init(&rng, 77, RNG_TEST, 0);
+    for (int i = 0; i < N; i++) {
+        y[i * O] = 0x1p700 * rng_normal(&rng); /* has nothing to do with the inputs */
+    }
+    struct model *model = train_well(&spec, rows);
+    const struct report_item *shares = report_find(&model->report, "fit.explained");
+    ck_assert_ptr_nonnull(warning(model, "poor_fit"));
+    ck_assert_ptr_nonnull(strstr(warning(model, "poor_fit"), "1 of 2 outputs"));
+    ck_assert_int_eq(shares->n, O);
+    ck_assert_double_lt(shares->values[0], 0.19);
+    ck_assert_double_gt(shares->values[1], 0.5);
+    model_unref(model);
+    /* Too few kept rows tell nothing. */
+    rows.n = 40;
+    spec.validation = 0.1;
+    model = train_well(&spec, rows);
+    ck_assert_ptr_null(warning(model, "poor_fit"));
+    model_unref(model);
+}
+END_TEST
+
+START_TEST(outputs_over_decades_are_hinted_at_logarithms)
+{
+    static const enum scaler_kind scalings[] = {SCALER_UNIT, SCALER_LOG};
+    for (int k = 0; k < 2; k++) {
+        for (int decades = 2; decades <= 4; decades += 2) {
+            struct train_spec spec = small_spec(SOLVER_ENSEMBLE, scalings[k]);
+            struct data rows = make_rows(1.0, 1.0);
+            for (int i = 0; i < N; i++) {
+                y[i * O + 1] = pow(10.0, decades * 1.05 * i / N);
+            }
+            struct model *model = train_well(&spec, rows);
+            ck_assert_int_eq(warning(model, "try_log") != NULL, k == 0 && decades == 4);
+            model_unref(model);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("units");
@@ -468,6 +519,8 @@ int main(void)
     tcase_add_test(tc, a_constant_that_is_none_any_more_needs_a_cold_start);
     tcase_add_test(tc, a_value_without_a_logarithm_is_refused_with_its_place);
     tcase_add_test(tc, few_rows_are_told_of);
+    tcase_add_test(tc, a_poor_fit_is_told_of);
+    tcase_add_test(tc, outputs_over_decades_are_hinted_at_logarithms);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
