@@ -8,9 +8,9 @@
 
 #define MAGIC       "SRGMODEL"
 #define MAGIC_BYTES 8
-/* 1 had no precision; 2 holds what has no second head, no Gaussians, calibration or report; 3 what
- * was scored and calibrated on rows that miss no output, has no constant column and no probability
- * of success. */
+/* Format 1 had no precision. Format 2 holds models without a second head, Gaussians, calibration
+ * and report; format 3 models that were scored and calibrated on rows with all outputs and have
+ * neither a constant column nor a probability of success. */
 #define FORMAT 4
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
@@ -112,7 +112,8 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
 {
     struct bytes_writer w = {.data = NULL};
     size_t o = (size_t)model->o;
-    /* Of the formats that hold a model the oldest, so that what has been stored keeps its bytes. */
+    /* Of the formats that can hold the model the oldest is used, so that a model stored before
+     * keeps its bytes. */
     uint32_t format = codec_format(model);
     bytes_put(&w, MAGIC, MAGIC_BYTES);
     bytes_put_u32(&w, format);
@@ -155,7 +156,7 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     return ERR_OK;
 }
 
-static void get_rest(struct bytes_reader *r, const struct codec_reading *how, int n_members,
+static void get_body(struct bytes_reader *r, const struct codec_reading *how, int n_members,
                      struct model *model)
 {
     uint32_t format = how->format;
@@ -188,13 +189,14 @@ static void get_rest(struct bytes_reader *r, const struct codec_reading *how, in
     }
     if (format >= 3) {
         codec_get_extra(r, model, how);
-        /* Else an older format says the same. */
+        /* Otherwise an older format can hold the same model, and should. */
         r->failed = r->failed || codec_format(model) != format;
     }
     r->failed = r->failed || r->left != 0;
 }
 
-/* The scalers come before the number of draws, so they wait here until the model can be made. */
+/* The scalers come before the number of draws, so they are kept here until the model can be
+ * made. */
 struct head {
     uint32_t format;
     struct arch arch;
@@ -263,7 +265,7 @@ static enum err_code decode(const void *bytes, size_t n_bytes, bool within, stru
     if (get_head(&r, &head, err) != ERR_OK || check_reader(&r, err) != ERR_OK) {
         goto done;
     }
-    /* Before the memory for the draws is taken: are they there? */
+    /* Are the draws there? This is checked before memory for them is allocated. */
     size_t stored = (size_t)(head.n_members > 0 ? head.n_members : head.m);
     if ((size_t)arch_n_params(&head.arch) * stored * sizeof(double) > r.left) {
         err_set(err, ERR_CORRUPT, "the stored model is cut short");
@@ -280,7 +282,7 @@ static enum err_code decode(const void *bytes, size_t n_bytes, bool within, stru
     model->noise_sigma = head.noise_sigma;
     head.noise_sigma = NULL;
     const struct codec_reading how = {.format = head.format, .within = within};
-    get_rest(&r, &how, head.n_members, model);
+    get_body(&r, &how, head.n_members, model);
     if (check_reader(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
         model_unref(model);
         goto done;

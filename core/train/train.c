@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scalers are fitted on the training rows alone, so the kept rows score an honest model. The
- * kept rows do choose the best epoch of each member; their error is a little optimistic for that.
+ * The scalers are fitted to the training rows alone, so that scores on validation rows are honest.
+ * The validation rows do choose the best epoch of each member, which makes their error a little
+ * optimistic.
  *
  * Folds of cv+ and jackknife+ each run the solver on the other folds' rows; the model is all of
- * their posteriors together, in the order of the folds. Scalers are those of all training rows, as
- * is noise that is estimated before the solver starts: what little a fold's model knows of its own
- * rows. A fold's own model predicts as its part of the whole does: in closed form, or by the very
- * draws that the whole will have of it.
+ * their posteriors together, in the order of the folds. The scalers come from all training rows,
+ * and so does noise that is estimated before the solver starts; a fold's model knows this of its
+ * own rows, and no more. It predicts as its part of the whole model does: in closed form, or from
+ * the same draws that the whole model takes from it.
  *
- * Normalised scores of folds divide by the fold's own standard deviation, with the noise that this
- * fold's solver found or that kept rows tell of its model; the model keeps that noise, so that a
- * prediction divides by the same.
+ * Normalised scores of folds are divided by the fold's own standard deviation. This includes the
+ * noise that the fold's solver found, or that was measured on the validation rows; the model stores
+ * that noise, so that a prediction uses the same.
  */
 #include "train/train.h"
 
@@ -29,11 +30,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Scorings, by their tasks behind those of the solver runs; each fold has two of its own, and
- * behind those are the tasks of P(run succeeds). */
+/* Tasks of scoring, which follow those of the solver runs; each fold has two of its own, and the
+ * tasks of P(run succeeds) follow. */
 enum { SCORE_NOISE, SCORE_CALIBRATION, SCORE_KEPT, SCORE_FOLDS };
 
-#define MAX_FOLDS 250000 /* their tasks are numbers of an int */
+#define MAX_FOLDS 250000 /* so that their tasks' numbers fit an int */
 _Static_assert((MAX_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MAX_FOLDS +
                        FEASIBLE_MEMBERS <=
                    INT_MAX,
@@ -53,7 +54,7 @@ static enum err_code split_parts(struct trainee *t, struct err *err)
     return train_rows_split(t->run->spec, &t->run->data, parts, err);
 }
 
-/* Which fold each training row is in: in equal parts, at random. */
+/* Assigns each training row to a fold at random; the sizes of folds differ by at most one. */
 static enum err_code choose_folds(struct trainee *t, struct err *err)
 {
     const struct train_calibration *c = &t->run->spec->calibration;
@@ -137,7 +138,7 @@ static enum err_code new_model(const struct train_run *run, int m, struct model 
     return ERR_OK;
 }
 
-/* Scalers, of the base or of the training rows, and all rows by them. */
+/* Sets the scalers, to those of the base or by the training rows, and scales all rows with them. */
 static enum err_code scale_rows(struct trainee *t, struct err *err)
 {
     const struct train_spec *spec = t->run->spec;
@@ -159,7 +160,8 @@ static enum err_code scale_rows(struct trainee *t, struct err *err)
                : err->code;
 }
 
-/* Takes a fold's posterior in: draws to their place, Gaussians behind those that are there. */
+/* Moves a fold's posterior into the model: draws to their place, Gaussians after those already
+ * there. */
 static enum err_code add_posterior(struct model *model, int fold, int n_folds,
                                    struct solver_result *result, struct err *err)
 {
@@ -186,7 +188,7 @@ static enum err_code add_posterior(struct model *model, int fold, int n_folds,
     to->n_draws = from->n_draws;
     to->seed = fold == 0 ? from->seed : to->seed;
     to->linearised = from->linearised;
-    /* The members' arrays have moved. */
+    /* The members' arrays now belong to the model. */
     from->n_members = 0;
     return ERR_OK;
 }
@@ -229,7 +231,7 @@ static enum err_code solve_part(struct trainee *t, int fold, const struct train_
     return solver_run(spec->solver, &problem, &spec->settings, result, err);
 }
 
-/* A fold's share of the whole model, which has taken its posterior in. */
+/* Copies a fold's share of the posterior from the whole model, which already has it. */
 static enum err_code copy_posterior(const struct model *whole, int fold, struct model *own,
                                     struct err *err)
 {
@@ -251,9 +253,9 @@ static enum err_code copy_posterior(const struct model *whole, int fold, struct 
     return ERR_OK;
 }
 
-/* A published model for a fold, trained on the rows of the others. */
-static enum err_code fold_model(struct trainee *t, int fold, const struct solver_result *result,
-                                struct model **out, struct err *err)
+/* A published model for a fold, trained on the rows of the other folds. */
+static enum err_code new_fold_model(struct trainee *t, int fold, const struct solver_result *result,
+                                    struct model **out, struct err *err)
 {
     const struct model *whole = t->model;
     struct model *own = NULL;
@@ -293,7 +295,8 @@ static enum err_code note_noise(const struct trainee *t, int fold, struct model 
     return ERR_OK;
 }
 
-/* Scores of a fold's own rows by the model of the others, whose posterior has been taken. */
+/* Scores a fold's own rows with the model of the other folds, whose posterior the whole model
+ * already has. */
 static enum err_code score_fold(struct trainee *t, int fold, const struct solver_result *result,
                                 struct err *err)
 {
@@ -304,7 +307,7 @@ static enum err_code score_fold(struct trainee *t, int fold, const struct solver
     size_t o = (size_t)t->model->o;
     size_t at = 0;
     double *found = NULL;
-    if (fold_model(t, fold, result, &own, err) != ERR_OK ||
+    if (new_fold_model(t, fold, result, &own, err) != ERR_OK ||
         note_noise(t, fold, own, err) != ERR_OK ||
         gather_fold(t, fold, true, &rows, err) != ERR_OK) {
         goto done;
@@ -384,7 +387,8 @@ static enum err_code solve_whole(struct trainee *t, struct err *err)
     return err->code;
 }
 
-/* Scores of a published model: conformal of the calibration rows, and all of the kept ones. */
+/* Scores a published model: conformal scores on the calibration rows, all scores on the validation
+ * rows. */
 static enum err_code score_model(struct trainee *t, struct err *err)
 {
     struct model *model = t->model;

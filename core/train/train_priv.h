@@ -55,8 +55,8 @@ enum err_code train_noise_add(const struct trainee *t, struct model *model,
                               struct err *err) MUST_CHECK;
 
 /*
- * Measures the noise of a published model on the kept rows, where it was neither given nor learned,
- * or is known of logarithms only. number: of the scoring.
+ * Measures the noise of a published model on the validation rows where it was neither given nor
+ * learned, or is known only for logarithms. number: of the scoring task.
  */
 enum err_code train_noise_measure(const struct trainee *t, int number, struct model *model,
                                   struct err *err) MUST_CHECK;

@@ -91,7 +91,8 @@ static bool has_any_output(const struct data *data, int row)
     return false;
 }
 
-/* The rows of one role that have an output, in their order; index: room for all. */
+/* Copies the rows of one role that have an output, in their order. index: scratch for data->n
+ * numbers. */
 static enum err_code take_role(const struct data *data, const unsigned char *role,
                                enum split_role which, int *index, struct train_rows *rows,
                                struct err *err)
