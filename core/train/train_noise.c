@@ -176,7 +176,8 @@ enum err_code train_noise_measure(const struct trainee *t, int number, struct mo
 {
     struct evaluation_run run = trainee_scoring(t, number);
     bool logs = false;
-    bool train = t->kept.n == 0 && model->noise_sigma != NULL; /* better than a noise in the wrong unit */
+    bool train =
+        t->kept.n == 0 && model->noise_sigma != NULL; /* better than a noise in the wrong unit */
     struct data rows = train_rows_user(train ? &t->train : &t->kept);
     for (int j = 0; j < model->o; j++) {
         logs = logs || model->out[j].kind == SCALER_LOG;
