@@ -394,6 +394,14 @@ START_TEST(every_failed_allocation_is_survived)
 }
 END_TEST
 
+START_TEST(every_failed_allocation_over_holes_is_survived)
+{
+    with_holes = true; /* bll alone needs memory for them */
+    check_memory(SOLVER_BLL, NOISE_LEARNED);
+    with_holes = false;
+}
+END_TEST
+
 /* ---- settings ---- */
 
 START_TEST(defaults_are_valid_and_limits_are_named)
@@ -460,6 +468,7 @@ int main(void)
     tcase_add_loop_test(tc, rows_with_holes_give_a_whole_result, 0, N_KINDS);
     tcase_add_loop_test(tc, an_interrupted_run_over_holes_ends_as_an_unbroken_one, 0, N_KINDS);
     tcase_add_loop_test(tc, every_failed_allocation_is_survived, 0, N_KINDS);
+    tcase_add_test(tc, every_failed_allocation_over_holes_is_survived);
     tcase_add_loop_test(tc, defaults_are_valid_and_limits_are_named, 0, N_KINDS);
     tcase_add_loop_test(tc, noise_without_its_sigma_is_refused, 0, N_KINDS);
     suite_add_tcase(suite, tc);

@@ -86,6 +86,72 @@ START_TEST(a_linear_network_is_least_squares_of_each_output)
 }
 END_TEST
 
+/* ---- chains ---- */
+
+/* Posterior mean and standard deviation of output j's weights and bias, in closed form. */
+static void exact_posterior(const struct problem *p, int j, const int *at, double *mean,
+                            double *std)
+{
+    double a[9] = {0.0};
+    double b[3] = {0.0};
+    double beta = 1.0 / (p->sigmas[j] * p->sigmas[j]);
+    for (int s = 0; s < 3; s++) {
+        a[4 * s] = 1.0 / (p->prior[at[s]] * p->prior[at[s]]);
+    }
+    for (int i = 0; i < N; i++) {
+        const double x[3] = {p->x[2 * i], p->x[2 * i + 1], 1.0};
+        for (int s = 0; !isnan(p->y[2 * i + j]) && s < 3; s++) {
+            for (int t = 0; t < 3; t++) {
+                a[3 * s + t] += beta * x[s] * x[t];
+            }
+            b[s] += beta * x[s] * p->y[2 * i + j];
+        }
+    }
+    invert(3, a);
+    for (int s = 0; s < 3; s++) {
+        mean[s] = a[3 * s] * b[0] + a[3 * s + 1] * b[1] + a[3 * s + 2] * b[2];
+        std[s] = sqrt(a[4 * s]);
+    }
+}
+
+/* Six standard errors of at least 300 independent draws, which 1200 of No-U-Turn are worth. */
+START_TEST(chains_have_the_posterior_of_what_is_there)
+{
+    struct err err = ERR_INIT;
+    struct problem p;
+    struct solver_result result;
+    struct arch arch = linear(2);
+    problem_init(&p, &arch, SOLVER_NUTS);
+    give_noise(&p);
+    punch_holes(&p);
+    p.settings.chains = 3;
+    p.settings.draws = 400;
+    p.settings.warmup = 300;
+    p.settings.epochs = 50;
+    p.settings.optim.kind = OPTIM_LBFGS;
+    ck_assert_int_eq(solver_run(SOLVER_NUTS, &p.uq, &p.settings, &result, &err), ERR_OK);
+    for (int j = 0; j < 2; j++) {
+        const int at[3] = {2 * j, 2 * j + 1, 4 + j};
+        double mean[3];
+        double std[3];
+        exact_posterior(&p, j, at, mean, std);
+        for (int s = 0; s < 3; s++) {
+            double sum = 0.0;
+            double squares = 0.0;
+            for (int i = 0; i < result.m; i++) {
+                double dev = result.draws[i * p.net.n_params + at[s]] - mean[s];
+                sum += dev / result.m;
+                squares += dev * dev / result.m;
+            }
+            ck_assert_double_le(fabs(sum), 6.0 * std[s] / sqrt(300.0));
+            ck_assert_double_eq_tol(squares / (std[s] * std[s]), 1.0, 6.0 * sqrt(2.0 / 300.0));
+        }
+    }
+    solver_result_release(&result);
+    resnet_release(&p.net);
+}
+END_TEST
+
 /* ---- losses ---- */
 
 static void fill_params(size_t n, size_t k, double *params)
@@ -228,6 +294,7 @@ int main(void)
     gemm_use_one_thread();
     tcase_set_timeout(tc, 240);
     tcase_add_test(tc, a_linear_network_is_least_squares_of_each_output);
+    tcase_add_test(tc, chains_have_the_posterior_of_what_is_there);
     tcase_add_test(tc, random_losses_have_the_gradients_of_what_is_there);
     tcase_add_test(tc, pbp_leaves_out_what_is_missing);
     tcase_add_test(tc, a_share_of_the_rows_without_an_output_is_refused);
