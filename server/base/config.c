@@ -185,7 +185,8 @@ enum err_code config_read_file(struct config *config, const char *path, struct e
 /* Variables that are no settings, but that the client reads. */
 static bool is_client_variable(const char *name, size_t len)
 {
-    static const char *const names[] = {"SERVER", "TOKEN"};
+    static const char *const names[] = {"SERVER", "TOKEN",           "TOKEN_IN_CLEAR",
+                                        "TLS_CA", "TLS_CLIENT_CERT", "TLS_CLIENT_KEY"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strlen(names[i]) == len && strncmp(names[i], name, len) == 0) {
             return true;

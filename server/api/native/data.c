@@ -4,8 +4,9 @@
 
 #include "api/native/answer_room.h"
 #include "api/native/data_export.h"
-#include "api/rows/upload.h"
+#include "api/quota.h"
 #include "api/reply.h"
+#include "api/rows/upload.h"
 #include "base/mem.h"
 #include "store/data/data_cursor.h"
 #include "store/data/data_delete.h"
@@ -170,6 +171,15 @@ static enum err_code find_repeated(struct app *app, const char *model, struct up
     return err->code;
 }
 
+static enum err_code read_rows(struct app *app, const struct request *req, const char *model,
+                               struct upload *up, struct err *err)
+{
+    if (upload_read_rows(app, req, model, up, err) == ERR_OK) {
+        quota_charge_rows(app, req, up->data.n);
+    }
+    return err->code;
+}
+
 static void count_result(struct metrics *metrics, const struct data_append_result *result)
 {
     if (result->repeated != 0) {
@@ -195,7 +205,7 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
         find_repeated(app, model, &up, &result, &done, err) != ERR_OK) {
         return err->code;
     }
-    if (!done && (upload_read_rows(app, req, model, &up, err) != ERR_OK ||
+    if (!done && (read_rows(app, req, model, &up, err) != ERR_OK ||
                   check_against_model(app, model, &up.data, err) != ERR_OK ||
                   data_store_append(app->db, model, &up.data, &result, err) != ERR_OK)) {
         return err->code;

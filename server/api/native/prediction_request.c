@@ -69,6 +69,12 @@ static enum err_code read_json(const struct request *req, int max_rows,
                                struct prediction_request *request, struct err *err)
 {
     json_t *body = NULL;
+    if (req->n_query > 0) {
+        return err_set(err, ERR_INVALID,
+                       "query: \"%.40s\" belongs in the body, which is read as JSON; the query has "
+                       "the options of application/x-npy",
+                       req->query[0].name);
+    }
     struct json_tensor inputs = {
         .key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS};
     if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){&inputs, 1}, req->arena,
