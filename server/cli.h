@@ -4,6 +4,7 @@
 #define CLI_H
 
 #include "base/config.h"
+#include "access/limits.h"
 
 #define CLI_MAX_WORDS 2
 
@@ -33,7 +34,11 @@ struct cli {
     const char *id;
     const char *models;
     const char *expires;
-    const char *rate;
+    /* Of healthcheck; NULL: neither given nor in the environment. */
+    const char *tls_ca;
+    const char *tls_client_cert;
+    const char *tls_client_key;
+    const char *limits[LIMIT_N];
     const char *words[CLI_MAX_WORDS];
     int n_words;
 };

@@ -7,6 +7,7 @@
 #include "api/app.h"
 #include "api/dispatch.h"
 #include "background.h"
+#include "base/address.h"
 #include "base/log_writer.h"
 #include "base/mem.h"
 #include "base/mem_budget.h"
@@ -17,6 +18,7 @@
 #include "client/client.h"
 #include "client/healthcheck.h"
 #include "formats/json_read.h"
+#include "http/certificate.h"
 #include "http/daemon.h"
 #include "live/follow.h"
 #include "live/preload.h"
@@ -45,14 +47,13 @@
 struct server {
     struct app app;
     struct origin_rules origin;
-    struct stream_quota streams;
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
     struct follow *follow; /* of a replica; else NULL */
     struct health health;
     struct watch *watch;
-    int listen_fd; /* handed over by systemd; 0: none */
+    int n_listen_fds; /* sockets handed over by systemd, from NOTIFY_FIRST_FD on */
     struct reload reload;
 };
 
@@ -97,7 +98,8 @@ static enum err_code start_offload(struct server *server, const struct config *c
 static enum err_code start_http(struct server *server, const struct config *config, struct err *err)
 {
     struct daemon_settings settings = {
-        .fd = server->listen_fd,
+        .first_fd = NOTIFY_FIRST_FD,
+        .n_fds = server->n_listen_fds,
         .listen = config->listen,
         .n_threads = config->http_threads,
         .tls_cert = config->tls_cert,
@@ -111,10 +113,16 @@ static enum err_code start_http(struct server *server, const struct config *conf
         .max_body_bytes = (size_t)config->max_body_bytes,
         .bodies_bytes = (size_t)config->bodies_mb * MEGABYTE,
         .log = &server->log,
+        .peers = server->app.peers,
+        .head = dispatch_head,
         .handler = dispatch,
         .sent = dispatch_sent,
+        .over = dispatch_over,
         .ctx = &server->app,
     };
+    if (address_mode_parse(config->socket_mode, &settings.socket_mode, err) != ERR_OK) {
+        return err->code;
+    }
     return daemon_start(&settings, &server->daemon, err);
 }
 
@@ -173,17 +181,16 @@ static enum err_code start_server(struct server *server, const struct config *co
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
-    stream_quota_init(&server->streams);
     server->app.health = &server->health;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
     if (origin_rules_init(&server->origin, config, err) != ERR_OK) {
         return err->code;
     }
     server->app.origin = &server->origin;
-    server->app.streams = &server->streams;
     if (store_open(&server->app.db, &db, err) != ERR_OK ||
         access_new(config, server->app.db, &server->log, &server->app.access, err) != ERR_OK ||
         audit_new(&server->app.audit, err) != ERR_OK ||
+        peers_new(config->max_connections, &server->app.peers, err) != ERR_OK ||
         models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK) {
         return err->code;
     }
@@ -228,7 +235,7 @@ static void stop_server(struct server *server)
     models_free(server->app.models);
     access_free(server->app.access);
     audit_free(server->app.audit);
-    stream_quota_release(&server->streams);
+    peers_free(server->app.peers);
     db_close(server->app.db);
 }
 
@@ -244,8 +251,8 @@ static void pass_to_main(int signal_number)
     errno = before;
 }
 
-/* Every thread that is started later inherits the blocked signals, and main alone waits for them.
- */
+/* Every thread that is started later inherits the blocked signals, and main alone waits for
+ * them. */
 static void block_signals(sigset_t *signals)
 {
     const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
@@ -267,11 +274,20 @@ static void reload_certificate(void *ctx, const struct config *config)
     daemon_reload(server->daemon);
 }
 
+static void renew_tokens(void *ctx, const struct config *config)
+{
+    const struct server *server = ctx;
+    (void)config;
+    access_renew(server->app.access);
+}
+
 /* Until the signal that stops the server, whose name it returns. */
 static const char *obey_signals(struct server *server, const sigset_t *signals)
 {
     const struct reload_hook certificate = {.reload = reload_certificate, .ctx = server};
+    const struct reload_hook tokens = {.reload = renew_tokens, .ctx = server};
     reload_add_hook(&server->reload, &certificate);
+    reload_add_hook(&server->reload, &tokens);
     for (;;) {
         int signal_number = 0;
         sigwait(signals, &signal_number);
@@ -297,13 +313,12 @@ static const char *obey_signals(struct server *server, const sigset_t *signals)
     }
 }
 
-/* The address of a socket that was handed over takes the place of the setting. */
-static enum err_code take_socket(struct server *server, struct config *config, struct err *err)
+/* The addresses of sockets that were handed over take the place of the settings. */
+static enum err_code take_sockets(struct server *server, struct config *config, struct err *err)
 {
-    server->listen_fd = notify_listen_fds() > 0 ? NOTIFY_FIRST_FD : 0;
-    return server->listen_fd == 0
-               ? ERR_OK
-               : notify_read_address(server->listen_fd, config->listen, sizeof config->listen, err);
+    server->n_listen_fds = notify_listen_fds();
+    return server->n_listen_fds == 0 ? ERR_OK
+                                     : notify_read_addresses(server->n_listen_fds, config, err);
 }
 
 static int serve(struct cli *cli, const sigset_t *signals)
@@ -320,7 +335,7 @@ static int serve(struct cli *cli, const sigset_t *signals)
     server->app.config = config;
     reload_init(&server->reload, &server->app, cli->argc, cli->argv);
     if (start_log(&server->log, config, &err) == ERR_OK &&
-        take_socket(server, config, &err) == ERR_OK &&
+        take_sockets(server, config, &err) == ERR_OK &&
         start_server(server, config, &err) == ERR_OK) {
         log_info(&server->log, "ready", NULL);
         notify_send("READY=1");
@@ -331,8 +346,8 @@ static int serve(struct cli *cli, const sigset_t *signals)
         log_failure(&server->log, "not started", &err);
     }
     notify_send("STOPPING=1\nSTATUS=stopping: requests and the running job end");
-    /* Signals stay blocked: the stop takes bounded time, and a second Ctrl-C must not cut it short.
-     */
+    /* Signals stay blocked: the stop takes bounded time, and a second Ctrl-C must not cut it
+     * short. */
     stop_server(server);
     if (status == 0) {
         log_tell_missing(&server->log, true);
@@ -343,6 +358,21 @@ static int serve(struct cli *cli, const sigset_t *signals)
     log_writer_stop(server->log.writer, LAST_WORDS_S * 1000);
     mem_free(server);
     return status;
+}
+
+static enum err_code check_health(const struct cli *cli, struct err *err)
+{
+    char pin[CERTIFICATE_PIN_CHARS];
+    struct healthcheck check = {
+        .listen = cli->config.listen,
+        .secure = cli->config.tls_cert[0] != '\0',
+        .files = {.ca = cli->tls_ca, .cert = cli->tls_client_cert, .key = cli->tls_client_key}};
+    bool pinned = check.secure && (cli->tls_ca == NULL || cli->tls_ca[0] == '\0');
+    if (pinned && certificate_read_pin(cli->config.tls_cert, pin, err) != ERR_OK) {
+        return err->code;
+    }
+    check.pin = pinned ? pin : NULL;
+    return healthcheck_run(&check, err);
 }
 
 int main(int argc, char **argv)
@@ -378,7 +408,7 @@ int main(int argc, char **argv)
     case CLI_TOKEN:
         return token_command_run(&cli);
     case CLI_HEALTHCHECK:
-        if (healthcheck_run(cli.config.listen, &err) != ERR_OK) {
+        if (check_health(&cli, &err) != ERR_OK) {
             fprintf(stderr, "surrogated: %s\n", err_msg(&err));
             return EXIT_FAILED;
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A request reads the settings through one pointer, which a reload swaps. Requests may hold the old
- * one for long, so settings are freed at the end only: a few kilobytes for each reload that changed
- * something.
+ * one for long, so settings are freed at the end only. Those that come back, as when a level of the
+ * log is changed to and fro, are used again, so that memory grows with the number of different
+ * settings and not with that of reloads.
  */
 #include "reload.h"
 
@@ -21,9 +22,19 @@ struct reload_settings {
 };
 
 /* What each request, stop or look reads again. Everything else was used at the start. */
-static const char *const changeable[] = {"base_path",     "log_level",       "max_rows",
-                                         "event_streams", "drain_timeout_s", "min_free_mb",
-                                         "slow_ms"};
+static const char *const changeable[] = {"base_path",
+                                         "log_level",
+                                         "max_rows",
+                                         "event_streams",
+                                         "drain_timeout_s",
+                                         "min_free_mb",
+                                         "slow_ms",
+                                         "max_peer_streams",
+                                         "max_peer_rate",
+                                         "max_peer_rows_per_s",
+                                         "max_peer_bytes_per_s",
+                                         "max_peer_requests",
+                                         "max_peer_queue_share"};
 
 static bool is_changeable(const char *name)
 {
@@ -61,8 +72,8 @@ struct change {
     char to[VALUE_CHARS];
 };
 
-/* Logs a change. True: it comes into force. */
-static bool admit(const struct log *log, const struct change *change)
+/* Logs a change. True: it takes effect now. */
+static bool log_change(const struct log *log, const struct change *change)
 {
     if (strcmp(change->from, change->to) == 0) {
         return false;
@@ -77,20 +88,21 @@ static bool admit(const struct log *log, const struct change *change)
     return false;
 }
 
-static bool admit_int(const struct log *log, const char *name, int from, int to)
+static bool log_change_of_int(const struct log *log, const char *name, int from, int to)
 {
     struct change change = {.name = name};
     snprintf(change.from, sizeof change.from, "%d", from);
     snprintf(change.to, sizeof change.to, "%d", to);
-    return admit(log, &change);
+    return log_change(log, &change);
 }
 
-static bool admit_text(const struct log *log, const char *name, const char *from, const char *to)
+static bool log_change_of_text(const struct log *log, const char *name, const char *from,
+                               const char *to)
 {
     struct change change = {.name = name};
     snprintf(change.from, sizeof change.from, "%.*s", VALUE_CHARS - 1, from);
     snprintf(change.to, sizeof change.to, "%.*s", VALUE_CHARS - 1, to);
-    return admit(log, &change);
+    return log_change(log, &change);
 }
 
 /* *next becomes `now` with what may change taken from `read`. False: nothing changes. */
@@ -100,17 +112,17 @@ static bool take_changes(const struct log *log, const struct config *now, const 
     bool changed = false;
     *next = *now;
 #define CONFIG_TEXT(name, value, help)                                                             \
-    if (admit_text(log, #name, now->name, read->name)) {                                           \
+    if (log_change_of_text(log, #name, now->name, read->name)) {                                   \
         memcpy(next->name, read->name, sizeof next->name);                                         \
         changed = true;                                                                            \
     }
 #define CONFIG_INT(name, value, min, max, help)                                                    \
-    if (admit_int(log, #name, now->name, read->name)) {                                            \
+    if (log_change_of_int(log, #name, now->name, read->name)) {                                    \
         next->name = read->name;                                                                   \
         changed = true;                                                                            \
     }
 #define CONFIG_BOOL(name, value, help)                                                             \
-    if (admit_int(log, #name, now->name, read->name)) {                                            \
+    if (log_change_of_int(log, #name, now->name, read->name)) {                                    \
         next->name = read->name;                                                                   \
         changed = true;                                                                            \
     }
@@ -121,11 +133,27 @@ static bool take_changes(const struct log *log, const struct config *now, const 
     return changed;
 }
 
+static struct reload_settings *find_equal(const struct reload *reload, const struct config *config)
+{
+    struct reload_settings *at = reload->first;
+    while (at != NULL && memcmp(&at->config, config, sizeof *config) != 0) {
+        at = at->next;
+    }
+    return at;
+}
+
+/* Takes `settings`, or frees them when they were in force before. */
 static void put_in_force(struct reload *reload, struct reload_settings *settings)
 {
     struct app *app = reload->app;
-    settings->next = reload->first;
-    reload->first = settings;
+    struct reload_settings *before = find_equal(reload, &settings->config);
+    if (before != NULL) {
+        mem_free(settings);
+        settings = before;
+    } else {
+        settings->next = reload->first;
+        reload->first = settings;
+    }
     app->config = &settings->config;
     atomic_store_explicit(&app->log->level,
                           names_find(log_level_known(), settings->config.log_level),

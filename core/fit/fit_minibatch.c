@@ -69,7 +69,7 @@ static void get_own_state(struct minibatch *mb, struct bytes_reader *r)
     }
 }
 
-static enum err_code resume(struct minibatch *mb, bool *ended, struct err *err)
+static enum err_code resume_fit(struct minibatch *mb, bool *ended, struct err *err)
 {
     struct fit_state state;
     if (fit_open_state(mb->fit, mb->rng, &state, ended, err) == ERR_OK && state.found) {
@@ -101,7 +101,10 @@ static enum err_code run_epoch(struct minibatch *mb, struct err *err)
         int rows = train->n - mb->first < mb->batch ? train->n - mb->first : mb->batch;
         data_gather(train->x, train->d, mb->order + mb->first, rows, mb->x);
         data_gather(train->y, train->o, mb->order + mb->first, rows, mb->y);
-        struct data chosen = {.n = rows, .d = train->d, .o = train->o, .x = mb->x, .y = mb->y};
+        struct data chosen = *train;
+        chosen.n = rows;
+        chosen.x = mb->x;
+        chosen.y = mb->y;
         double value = p->loss.train(p->loss.ctx, &chosen, mb->params, mb->fit->grad, mb->rng);
         if (cancel_is_requested(p->cancel)) {
             return err_set(err, ERR_CANCELLED, "cancelled in epoch %d",
@@ -133,7 +136,7 @@ enum err_code fit_minibatch(struct fit *fit, struct rng *rng, double *params, st
         goto done;
     }
     if (optim_init(&mb.optim, &s->optim, p->loss.n_params, err) != ERR_OK ||
-        resume(&mb, &stop, err) != ERR_OK) {
+        resume_fit(&mb, &stop, err) != ERR_OK) {
         goto done;
     }
     while (fit->result->epochs < s->epochs && !stop) {

@@ -8,8 +8,10 @@
 
 #define MAGIC       "SRGMODEL"
 #define MAGIC_BYTES 8
-/* 1 had no precision; 2 holds what has no second head, no Gaussians, calibration or report. */
-#define FORMAT 3
+/* Format 1 had no precision. Format 2 holds models without a second head, Gaussians, calibration
+ * and report; format 3 models that were scored and calibrated on rows with all outputs and have
+ * neither a constant column nor a probability of success. */
+#define FORMAT 4
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
 {
@@ -92,10 +94,10 @@ static char **get_names(struct bytes_reader *r, int k)
 }
 
 /* Draws, or the Gaussians that they are drawn from. */
-static void put_posterior(struct bytes_writer *w, const struct model *model, bool newest)
+static void put_posterior(struct bytes_writer *w, const struct model *model, uint32_t format)
 {
     const struct gauss_mixture *mixture = &model->gaussian;
-    if (newest) {
+    if (format >= 3) {
         bytes_put_u32(w, (uint32_t)mixture->n_members);
     }
     if (mixture->n_members > 0) {
@@ -110,20 +112,20 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
 {
     struct bytes_writer w = {.data = NULL};
     size_t o = (size_t)model->o;
-    /* Of two formats that hold a model the older one, so that what has been stored keeps its bytes.
-     */
-    bool newest = codec_needs_format_3(model);
+    /* Of the formats that can hold the model the oldest is used, so that a model stored before
+     * keeps its bytes. */
+    uint32_t format = codec_format(model);
     bytes_put(&w, MAGIC, MAGIC_BYTES);
-    bytes_put_u32(&w, newest ? FORMAT : FORMAT - 1);
+    bytes_put_u32(&w, format);
     put_arch(&w, &model->net.arch);
-    if (newest) {
+    if (format >= 3) {
         bytes_put_u32(&w, model->noise_predicted);
     }
     put_scalers(&w, model->in, model->d);
     put_scalers(&w, model->out, model->o);
     codec_put_array(&w, model->noise_sigma, o);
     bytes_put_u32(&w, (uint32_t)model->m);
-    put_posterior(&w, model, newest);
+    put_posterior(&w, model, format);
     codec_put_array(&w, model->training_range, 2 * (size_t)model->d);
     put_names(&w, model->input_names, model->d);
     put_names(&w, model->input_units, model->d);
@@ -142,8 +144,8 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
         codec_put_array(&w, model->scores.rmse, o);
         codec_put_array(&w, model->scores.output_range, 2 * o);
     }
-    if (newest) {
-        codec_put_extra(&w, model);
+    if (format >= 3) {
+        codec_put_extra(&w, model, format);
     }
     if (w.failed) {
         mem_free(w.data);
@@ -154,8 +156,10 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     return ERR_OK;
 }
 
-static void get_rest(struct bytes_reader *r, uint32_t format, int n_members, struct model *model)
+static void get_body(struct bytes_reader *r, const struct codec_reading *how, int n_members,
+                     struct model *model)
 {
+    uint32_t format = how->format;
     size_t o = (size_t)model->o;
     if (n_members > 0) {
         codec_get_gaussians(r, &model->gaussian, n_members, model->net.n_params, model->m);
@@ -184,14 +188,15 @@ static void get_rest(struct bytes_reader *r, uint32_t format, int n_members, str
         r->failed = r->failed || model->scores.rmse == NULL || model->scores.output_range == NULL;
     }
     if (format >= 3) {
-        codec_get_extra(r, model);
-        /* Else an older format says the same. */
-        r->failed = r->failed || !codec_needs_format_3(model);
+        codec_get_extra(r, model, how);
+        /* Otherwise an older format can hold the same model, and should. */
+        r->failed = r->failed || codec_format(model) != format;
     }
     r->failed = r->failed || r->left != 0;
 }
 
-/* The scalers come before the number of draws, so they wait here until the model can be made. */
+/* The scalers come before the number of draws, so they are kept here until the model can be
+ * made. */
 struct head {
     uint32_t format;
     struct arch arch;
@@ -251,7 +256,8 @@ static enum err_code check_reader(const struct bytes_reader *r, struct err *err)
     return ERR_OK;
 }
 
-enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out, struct err *err)
+static enum err_code decode(const void *bytes, size_t n_bytes, bool within, struct model **out,
+                            struct err *err)
 {
     struct bytes_reader r = {.data = bytes, .left = n_bytes};
     struct head head = {.in = NULL};
@@ -259,7 +265,7 @@ enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out
     if (get_head(&r, &head, err) != ERR_OK || check_reader(&r, err) != ERR_OK) {
         goto done;
     }
-    /* Before the memory for the draws is taken: are they there? */
+    /* Are the draws there? This is checked before memory for them is allocated. */
     size_t stored = (size_t)(head.n_members > 0 ? head.n_members : head.m);
     if ((size_t)arch_n_params(&head.arch) * stored * sizeof(double) > r.left) {
         err_set(err, ERR_CORRUPT, "the stored model is cut short");
@@ -275,7 +281,8 @@ enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out
     memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
     model->noise_sigma = head.noise_sigma;
     head.noise_sigma = NULL;
-    get_rest(&r, head.format, head.n_members, model);
+    const struct codec_reading how = {.format = head.format, .within = within};
+    get_body(&r, &how, head.n_members, model);
     if (check_reader(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
         model_unref(model);
         goto done;
@@ -286,4 +293,15 @@ done:
     mem_free(head.out);
     mem_free(head.noise_sigma);
     return err->code;
+}
+
+enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out, struct err *err)
+{
+    return decode(bytes, n_bytes, false, out, err);
+}
+
+enum err_code codec_decode_within(const void *bytes, size_t n_bytes, struct model **out,
+                                  struct err *err)
+{
+    return decode(bytes, n_bytes, true, out, err);
 }

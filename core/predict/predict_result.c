@@ -16,7 +16,7 @@ _Static_assert(PREDICT_N_RESULTS < 8 * sizeof(unsigned), "a set of results is an
 _Static_assert(sizeof(struct predict_result) == PREDICT_N_RESULTS * sizeof(double *),
                "an array by its name and by its index is the same");
 
-/* What has a name of its own is listed. */
+/* Results that have a name of their own are listed. */
 #define LIST_NONE(name)      ", " name
 #define LIST_LEVELS(name)    ", " name
 #define LIST_COVERAGES(name) ", " name
@@ -67,6 +67,8 @@ struct predict_dims predict_result_dims(enum predict_index index, const struct m
         return (struct predict_dims){4, {2, n, o, d}, 1};
     case PREDICT_SHAPE_ENDS_N_O:
         return (struct predict_dims){3, {2 * (size_t)req->n_intervals, n, o}, 1};
+    case PREDICT_SHAPE_PAIR_N:
+        return (struct predict_dims){2, {2, n}, 1};
     }
     return (struct predict_dims){.rank = 0};
 }

@@ -24,7 +24,7 @@ struct pbp {
     double *lambda;  /* [2] shape and rate of lambda's posterior */
     double *noise_a; /* [o] shape and rate of the noise precisions' posteriors */
     double *noise_b;
-    const double *sigmas; /* [o] known standard deviations of the noise; NULL: sought; borrowed */
+    const double *sigmas; /* [o] known standard deviations of the noise; NULL: inferred; borrowed */
     long skipped;         /* parameter updates left out: their variance would not be positive */
     double *gm, *gv;      /* [K] */
     double *mean, *variance, *d_mean, *d_variance; /* [o] */
@@ -36,12 +36,12 @@ struct pbp {
 struct pbp_problem {
     const struct resnet *net; /* needs final none; kept */
     const struct data *train; /* for the targets' variances */
-    const double *sigmas;     /* [o] known standard deviations of the noise; NULL: sought; kept */
-    double init_factor;       /* of the means' random start (pbp.c) */
+    const double *sigmas; /* [o] known standard deviations of the noise; NULL: inferred; borrowed */
+    double init_factor;   /* of the means' random start (pbp.c) */
 };
 
-/* The state before the first row; rng: the random start. A zeroed one may be released. ERR_NOMEM.
- */
+/* The state before the first row; rng: the random start. A zeroed one may be released.
+ * ERR_NOMEM. */
 enum err_code pbp_init(struct pbp *self, const struct pbp_problem *problem, struct rng *rng,
                        struct err *err) MUST_CHECK;
 /*
@@ -53,7 +53,8 @@ void pbp_go_on(struct pbp *self, const double *mean, const double *std, double l
                const double *log_s);
 void pbp_release(struct pbp *self);
 
-/* log Z of a row: the log predictive density of its targets y [o] before it is seen. */
+/* log Z of a row: the log predictive density of its targets y [o] before it is seen. A target that
+ * is NaN is missing, here and below. */
 double pbp_log_z(struct pbp *self, const double *x, const double *y);
 
 /* Updates the posterior with a row. Returns log Z before the update; when that is not finite,

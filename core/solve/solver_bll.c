@@ -1,32 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bayesian last layer: a network is fitted, its values before the post layer are features
- * phi(x) = (z_L(x), 1) that no longer change, and the post layer's weights and bias of each output
- * have the exact posterior of a linear model on them [1, section 3.5]:
+ * Bayesian last layer: a network is fitted. From then on its values before the post layer are fixed
+ * features phi(x) = (z_L(x), 1), and each output's weights and bias in the post layer have the
+ * exact posterior of a linear model on these features [1, section 3.5]:
  *
  *   y_j = phi' w_j + noise of precision beta_j,  w_j ~ N(0, I / alpha_j)
  *   A_j = alpha_j I + beta_j Phi'Phi,  w_j | y ~ N(beta_j A_j^-1 Phi'y_j, A_j^-1)
  *
  * alpha_j, and beta_j unless the noise is given or was estimated before, maximise the evidence of
- * output j (core/solve/evidence.h). Outputs share Phi'Phi, hence one eigendecomposition
- * Phi'Phi = U' diag(l) U (eigenvectors in rows), in which all is diagonal:
+ * output j (core/solve/evidence.h). All outputs share Phi'Phi and its eigendecomposition
+ * Phi'Phi = U' diag(l) U (eigenvectors in rows), in whose coordinates all matrices are diagonal.
+ * With rho = alpha / beta:
  *
  *   mean = U' diag(1 / (l + rho)) U Phi'y,  covariance factor = U' diag(alpha + beta l)^-1/2
  *
- * rho is never below the eigenvalues' rounding error, so features that depend on each other do no
- * harm. The residual sum of squares is formed from residuals, not as a difference of large sums.
+ * rho is never below the eigenvalues' rounding error, so linearly dependent features do no harm.
+ * The residual sum of squares is formed from residuals, not as a difference of large sums.
  *
- * The features come from a fit of the mean squared error, without prior, when the noise is learned
- * or estimated; of the negative log posterior of the beliefs when it is given. The beliefs' prior
- * concerns the features' parameters only: the last layer's is alpha_j. Features that were fitted to
- * the same rows make beta_j a little optimistic; kept rows choose the fit's epoch, which limits it.
+ * An output that some rows miss is inferred from those that have it, with a Phi'Phi of its own;
+ * neighbouring outputs that miss the same rows share it.
  *
- * What follows the fit is a pass over the rows, n (r + 1)^2 multiplications and an eigenvector
- * problem of r + 1 features: seconds for 1e5 rows of 100 features. An interruption begins it again;
- * its fit is kept.
+ * When the noise is learned or estimated, the features come from a fit of the mean squared error
+ * without a prior; when it is given, from a fit of the beliefs' negative log posterior. The
+ * beliefs' prior applies only to the parameters of the features; the last layer's own prior has
+ * precision alpha_j. The features were fitted to the same rows, which makes beta_j a little
+ * optimistic. Validation rows choose the fit's epoch and so limit this.
  *
- * The posterior is Gaussian in the post layer alone and the network linear in it, so the linearised
- * prediction is exact. QUiNN plans this solver and has none.
+ * After the fit come one pass over the rows, n (r + 1)^2 multiplications, and an eigenvector
+ * problem of size r + 1: seconds for 1e5 rows of 100 features. After an interruption this part is
+ * done again; the fit is kept.
+ *
+ * The posterior covers the post layer alone, and the network is linear in it, so the linearised
+ * prediction is exact. QUiNN plans this solver but does not have it yet.
  *
  * [1] C. M. Bishop, Pattern Recognition and Machine Learning, 2006.
  */
@@ -41,7 +46,7 @@
 #include <string.h>
 
 #define TILE      256
-#define PART      65536 /* rows of Phi'Phi between two looks at the flag */
+#define PART      65536 /* rows added to Phi'Phi between two checks for cancellation */
 #define MAX_COEFS 8000  /* o (r + 1): the factor is a square matrix of that size */
 
 struct bll {
@@ -53,13 +58,15 @@ struct bll {
     int *bounds;             /* [members] outputs whose rho is at an end of its range */
 };
 
-/* Scratch of a member; p = r + 1 features. */
+/* Scratch of a member; p = r + 1 features of all rows, or of those that have an output. */
 struct features {
     int n, p, o;
+    int *rows;         /* [n] which of all rows these are; NULL: all */
+    bool decomposed;   /* u and l are known */
     double *phi;       /* [n x p] */
     double *u;         /* [p x p] eigenvectors of Phi'Phi in rows */
     double *l;         /* [p] eigenvalues */
-    double *by_output; /* [o x n] a target's column */
+    double *by_output; /* [n] a target's column */
     double *b;         /* [p] Phi'y */
     double *c;         /* [p] U Phi'y */
     double *w;         /* [p] */
@@ -67,6 +74,7 @@ struct features {
 
 static void features_release(struct features *f)
 {
+    mem_free(f->rows);
     mem_free(f->phi);
     mem_free(f->u);
     mem_free(f->l);
@@ -97,8 +105,8 @@ static enum err_code features_init(struct features *f, const struct solver_probl
 }
 
 /* Phi of all training rows. */
-static enum err_code evaluate(struct features *f, const struct solver_problem *p,
-                              const double *params, struct err *err)
+static enum err_code evaluate_features(struct features *f, const struct solver_problem *p,
+                                       const double *params, struct err *err)
 {
     const struct resnet *net = p->net;
     size_t r = (size_t)net->arch.width;
@@ -129,9 +137,13 @@ done:
     return err->code;
 }
 
-/* Phi'Phi and its eigenvectors. */
-static enum err_code decompose(struct features *f, const struct cancel *cancel, struct err *err)
+/* Phi'Phi and its eigenvectors, unless they are known. */
+static enum err_code decompose_features(struct features *f, const struct cancel *cancel,
+                                        struct err *err)
 {
+    if (f->decomposed) {
+        return ERR_OK;
+    }
     for (int first = 0; first < f->n; first += PART) {
         int rows = f->n - first < PART ? f->n - first : PART;
         const double *phi = f->phi + (size_t)first * (size_t)f->p;
@@ -145,7 +157,52 @@ static enum err_code decompose(struct features *f, const struct cancel *cancel, 
             return err_set(err, ERR_NUMERIC, "the features of the last layer are not finite");
         }
     }
-    return decompose_eigen(f->p, f->u, f->l, cancel, err);
+    f->decomposed = decompose_eigen(f->p, f->u, f->l, cancel, err) == ERR_OK;
+    return err->code;
+}
+
+/* part <- the features of the rows that have output j; its room is for all rows. */
+static void choose_rows(const struct features *all, const struct data *rows, int j,
+                        struct features *part)
+{
+    size_t width = (size_t)all->p;
+    bool same = part->n > 0;
+    int n = 0;
+    for (int i = 0; i < all->n; i++) {
+        if (isnan(rows->y[(size_t)i * (size_t)rows->o + (size_t)j])) {
+            continue;
+        }
+        same = same && n < part->n && part->rows[n] == i;
+        part->rows[n] = i;
+        memcpy(part->phi + (size_t)n * width, all->phi + (size_t)i * width,
+               width * sizeof *part->phi);
+        n++;
+    }
+    part->decomposed = same && n == part->n && part->decomposed;
+    part->n = n;
+}
+
+/* *use <- the features that output j is inferred from. part: a zeroed one at first. */
+static enum err_code features_of_output(struct features *all, const struct solver_problem *p, int j,
+                                        struct features *part, struct features **use,
+                                        struct err *err)
+{
+    *use = all;
+    if (data_has_holes(&p->train)) {
+        if (part->phi == NULL && features_init(part, p, err) != ERR_OK) {
+            return err->code;
+        }
+        if (part->rows == NULL) {
+            part->rows = mem_alloc_array((size_t)all->n, sizeof *part->rows);
+            part->n = 0;
+        }
+        if (part->rows == NULL) {
+            return err_set(err, ERR_NOMEM, "no memory for the rows of an output");
+        }
+        choose_rows(all, &p->train, j, part);
+        *use = part->n < all->n ? part : all;
+    }
+    return decompose_features(*use, p->cancel, err);
 }
 
 /* w <- U' diag(1 / (l + rho)) c */
@@ -179,9 +236,10 @@ static double penalised_squares(const struct features *f, double rho)
     return sum;
 }
 
-/* Evidence and posterior of output j; w holds the mean. precision: 0 when not known. */
-static struct evidence_point infer(struct features *f, const struct data *rows, int j,
-                                   double precision)
+/* Evidence and posterior of output j; on return f->w holds the mean. precision: 0 when not
+ * known. */
+static struct evidence_point infer_output(struct features *f, const struct data *rows, int j,
+                                          double precision)
 {
     struct evidence e = {
         .n_params = f->p,
@@ -193,7 +251,8 @@ static struct evidence_point infer(struct features *f, const struct data *rows, 
         .max_precision = 1.0 / (EVIDENCE_MIN_SIGMA * EVIDENCE_MIN_SIGMA),
     };
     for (int i = 0; i < f->n; i++) {
-        f->by_output[i] = rows->y[(size_t)i * (size_t)f->o + (size_t)j];
+        size_t row = (size_t)(f->rows != NULL ? f->rows[i] : i);
+        f->by_output[i] = rows->y[row * (size_t)f->o + (size_t)j];
     }
     gemm_tn(f->p, 1, f->n, f->phi, f->by_output, 0.0, f->b);
     gemm_nn(f->p, 1, f->p, f->u, f->b, 0.0, f->c);
@@ -220,7 +279,7 @@ static void keep_output(const struct features *f, int j, const struct evidence_p
     }
 }
 
-/* The network whose features are used; params: [objective's]. */
+/* Fits the network whose features are used; params [those of the objective]. */
 static enum err_code fit_features(struct bll *bll, int member, double *params, struct err *err)
 {
     const struct solver_problem *p = bll->tasks.problem;
@@ -239,14 +298,20 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     struct gauss *g = &bll->mixture->members[member];
     size_t of_all = (size_t)bll->tasks.n * (size_t)p->train.o;
     struct features f = {.n = 0};
+    struct features part = {.n = 0};
     (void)worker;
     if (fit_features(bll, member, g->mean, err) != ERR_OK || features_init(&f, p, err) != ERR_OK ||
-        evaluate(&f, p, g->mean, err) != ERR_OK || decompose(&f, p->cancel, err) != ERR_OK) {
+        evaluate_features(&f, p, g->mean, err) != ERR_OK) {
         goto done;
     }
     for (int j = 0; j < f.o; j++) {
         double sigma = p->beliefs.noise == NOISE_GIVEN ? p->beliefs.noise_sigmas[j] : 0.0;
-        struct evidence_point at = infer(&f, &p->train, j, sigma > 0.0 ? 1 / (sigma * sigma) : 0.0);
+        struct features *use = NULL;
+        if (features_of_output(&f, p, j, &part, &use, err) != ERR_OK) {
+            goto done;
+        }
+        struct evidence_point at =
+            infer_output(use, &p->train, j, sigma > 0.0 ? 1 / (sigma * sigma) : 0.0);
         double *found = bll->found + (size_t)member * (size_t)f.o + (size_t)j;
         if (!isfinite(at.log_evidence)) {
             err_set(err, ERR_NUMERIC, "the evidence of output %d is not finite", j);
@@ -257,17 +322,18 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
         found[2 * of_all] = at.gamma;
         found[3 * of_all] = at.log_evidence;
         bll->bounds[member] += at.at_bound;
-        keep_output(&f, j, &at, g);
+        keep_output(use, j, &at, g);
     }
 done:
     features_release(&f);
+    features_release(&part);
     if (err->code != ERR_OK) {
         err_prefix(err, "member %d", member);
     }
     return err->code;
 }
 
-/* noise_sigma: the root of the members' mean variance; and the report. */
+/* Fills the report, and noise_sigma with the root of the members' mean variance. */
 static enum err_code collect_results(const struct bll *bll, struct solver_result *result,
                                      struct err *err)
 {
@@ -349,8 +415,9 @@ done:
     return err->code;
 }
 
-/* A factor of the last layer for each member, in the result and in the model. */
-static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+/* The last layer's factor of each member, in the result and in the model; features of each
+ * thread. */
+static double values_held(const struct solver_settings *s, const struct resnet *net, int n_threads)
 {
     double n = (double)net->arch.outputs * (net->arch.width + 1.0);
     double width = net->arch.width + 1.0;
@@ -360,7 +427,7 @@ static double values(const struct solver_settings *s, const struct resnet *net, 
 
 const struct solver_ops solver_bll_ops = {
     .run = run_bll,
-    .values = values,
+    .values = values_held,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_CONSTANT,

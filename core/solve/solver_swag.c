@@ -14,9 +14,10 @@
  * the diagonal alone, sqrt(diag) without the half. A trajectory of fewer than swag_rank snapshots
  * has that many columns.
  *
- * The rate is one for the mean squared error. A likelihood's gradient is larger by 1 / s^2 times
- * the number of rows, so it is brought to the same size first, with the noise at the end of the
- * fit. Weight decay and momentum are those of the fit's settings (0 by default, as QUiNN's SGD).
+ * swag_learning_rate is meant for the mean squared error. A likelihood's gradient is larger by
+ * 1 / s^2 times the number of rows, so it is scaled to the same size first, with the noise at the
+ * end of the fit. Weight decay and momentum are those of the fit's settings (0 by default, as in
+ * QUiNN's SGD).
  *
  * Where we differ from QUiNN: the variance is summed by Welford's update, since the mean of squares
  * minus the squared mean cancels all digits of a slow trajectory; drawing never changes the stored
@@ -39,7 +40,7 @@ struct swag {
     struct objective objective;
     struct gauss_mixture *mixture;
     int batch; /* rows of a minibatch */
-    int rank;  /* columns of D: those there will be */
+    int rank;  /* columns that D will have */
 };
 
 /* One member's walk. */
@@ -50,7 +51,7 @@ struct walk {
     struct optim optim;
     struct rng rng;
     double *params;  /* [n_params], the member's */
-    double scale;    /* of a likelihood's gradient, times 1 / rows; 0: of a mean already */
+    double scale;    /* of a likelihood's gradient, times 1 / rows; 0: the loss is a mean already */
     int epoch;       /* done */
     int64_t step;    /* done */
     long count;      /* theta_0 .. theta_n: n + 1 */
@@ -60,16 +61,16 @@ struct walk {
     double *columns; /* [rank x K], snapshot i in row i % rank */
     int *order;      /* [n] */
     double *x, *y;   /* minibatch */
-    /* The epoch at work. */
+    /* The current epoch. */
     struct rng begun; /* the random numbers when it began */
-    int first;        /* row of the next minibatch; 0: it has not begun */
+    int first;        /* first row of the next minibatch; 0: the epoch has not begun */
     double sum;       /* of the losses so far */
 };
 
 /* ---- the scale of a likelihood's gradient ---- */
 
-/* Mean precision of predicted noise over the training rows, summed over outputs; NaN when it was
- * told to stop. */
+/* Mean precision of predicted noise over the training rows, summed over the outputs that they have;
+ * NaN after a cancellation. */
 static double predicted_precision(struct walk *walk)
 {
     const struct data *train = &walk->swag->members.tasks.problem->train;
@@ -83,30 +84,41 @@ static double predicted_precision(struct walk *walk)
             return NAN;
         }
         resnet_forward(loss->tape, n, train->x + (size_t)first * (size_t)train->d, loss->f);
+        const double *y = train->y + (size_t)first * (size_t)o;
         for (int c = 0; c < n * o; c++) {
-            sum += 1.0 / objective_variance(loss->f[c / o * 2 * o + o + c % o]);
+            bool missing = data_has_holes(train) && isnan(y[c]);
+            sum += missing ? 0.0 : 1.0 / objective_variance(loss->f[c / o * 2 * o + o + c % o]);
         }
     }
     return sum / (double)train->n;
 }
 
-/* 2 / sum_j s_j^-2: what makes the likelihood's gradient, over rows, one of the squared error. */
+/*
+ * 2 / sum_j s_j^-2, by which the likelihood's gradient over the number of rows becomes one of the
+ * squared error. An output that some rows miss has the weight of those that have it.
+ */
 static double find_scale(struct walk *walk)
 {
     const struct objective *objective = &walk->loss.objective;
-    int o = walk->swag->members.tasks.problem->train.o;
+    const struct data *train = &walk->swag->members.tasks.problem->train;
+    int o = train->o;
     double precision = 0.0;
+    int counts[ARCH_MAX_OUTPUTS];
     if (objective->kind == OBJECTIVE_MSE) {
         return 0.0;
     }
     if (objective->noise == NOISE_PREDICTED) {
         return 2.0 / predicted_precision(walk);
     }
+    if (data_has_holes(train)) {
+        data_count(train, counts);
+    }
     for (int j = 0; j < o; j++) {
         double s = objective->noise == NOISE_LEARNED
                        ? exp(walk->params[walk->loss.net->n_params + j])
                        : objective->noise_sigmas[j];
-        precision += 1.0 / (s * s);
+        double share = data_has_holes(train) ? (double)counts[j] / (double)train->n : 1.0;
+        precision += share / (s * s);
     }
     return 2.0 / precision;
 }
@@ -197,7 +209,7 @@ static enum err_code resume_walk(struct walk *walk, bool *found, struct err *err
 
 /* ---- epochs ---- */
 
-/* One pass over the rows, or what is left of it. */
+/* One pass over the rows, or the rest of it. */
 static enum err_code walk_epoch(struct walk *walk, double *mean_loss, struct err *err)
 {
     const struct solver_problem *p = walk->swag->members.tasks.problem;
@@ -212,7 +224,10 @@ static enum err_code walk_epoch(struct walk *walk, double *mean_loss, struct err
     while (walk->first < train->n) {
         int first = walk->first;
         int n = train->n - first < walk->swag->batch ? train->n - first : walk->swag->batch;
-        struct data rows = {.n = n, .d = train->d, .o = train->o, .x = walk->x, .y = walk->y};
+        struct data rows = *train;
+        rows.n = n;
+        rows.x = walk->x;
+        rows.y = walk->y;
         data_gather(train->x, train->d, walk->order + first, n, walk->x);
         data_gather(train->y, train->o, walk->order + first, n, walk->y);
         double value = objective_loss_eval(&walk->loss, &rows, walk->params, walk->grad);
@@ -404,7 +419,7 @@ static enum err_code run_swag(const struct solver_problem *problem,
     }
     if (solver_members_init(&swag.members, problem, settings,
                             objective_n_params(&swag.objective, problem->net), err) == ERR_OK &&
-        par_run(problem->n_threads, settings->members, run_member, &swag, err) == ERR_OK &&
+        solver_members_run(&swag.members, run_member, &swag, result, err) == ERR_OK &&
         solver_check_gaussian(&result->gaussian, k, err) == ERR_OK) {
         err_kept(solver_members_tell(&swag.members, k, result, err));
     }
@@ -419,8 +434,9 @@ static enum err_code validate_rank(const struct solver_settings *settings, struc
                : ERR_OK;
 }
 
-/* Deviations of each member, in the result and in the model, and of each walk. */
-static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+/* Mean, variances and deviations of each member, in the result and in the model, and of each
+ * walk. */
+static double values_held(const struct solver_settings *s, const struct resnet *net, int n_threads)
 {
     double threads = n_threads < s->members ? n_threads : s->members;
     return (2.0 * s->members + threads) * (s->swag_rank + 3.0) * net->n_params;
@@ -428,7 +444,7 @@ static double values(const struct solver_settings *s, const struct resnet *net, 
 
 const struct solver_ops solver_swag_ops = {
     .run = run_swag,
-    .values = values,
+    .values = values_held,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .validate = validate_rank,

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "http/router.h"
 #include "store/sqlite/db.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,11 +36,11 @@ void audit_add(struct audit *audit, const struct log *log, const struct request 
                                 .route = route,
                                 .status = status};
     char digits[16];
-    snprintf(entry.who, sizeof entry.who, "%s", req->who != NULL ? req->who : "");
+    snprintf(entry.who, sizeof entry.who, "%s", req->caller.who != NULL ? req->caller.who : "");
     snprintf(entry.path, sizeof entry.path, "%s", req->path);
     if (!utf8_is_valid(entry.path, strlen(entry.path))) {
         for (char *c = entry.path; *c != '\0'; c++) {
-            *c = (unsigned char)*c < 0x80 ? *c : '?'; /* cut within a character */
+            *c = (unsigned char)*c < 0x80 ? *c : '?'; /* of a character that was cut apart */
         }
     }
     if (req->ops != NULL && req->ops->address != NULL) {
@@ -50,8 +51,8 @@ void audit_add(struct audit *audit, const struct log *log, const struct request 
     audit->entries[entry.id % AUDIT_ENTRIES] = entry;
     pthread_mutex_unlock(&audit->lock);
     snprintf(digits, sizeof digits, "%d", status);
-    log_info(log, "change", "who", entry.who, "from", entry.from, "method", entry.method, "path",
-             entry.path, "status", digits, NULL);
+    log_each(log, LOG_INFO, "change", "who", entry.who, "from", entry.from, "method", entry.method,
+             "path", entry.path, "status", digits, NULL);
 }
 
 int64_t audit_before_newest(struct audit *audit, int n)

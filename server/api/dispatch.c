@@ -2,8 +2,11 @@
 #include "api/dispatch.h"
 
 #include "api/aside.h"
+#include "api/content.h"
 #include "api/errors.h"
 #include "api/handlers.h"
+#include "api/query_keys.h"
+#include "api/quota.h"
 #include "api/request_times.h"
 #include "api/security_headers.h"
 #include "api/trace.h"
@@ -15,27 +18,33 @@
 #include <time.h>
 
 static const struct route routes[] = {
-#define ROUTE(method, pattern, handler, label, role) {HTTP_##method, pattern},
+#define ROUTE(method, pattern, handler, label, role, query) {HTTP_##method, pattern},
 #include "api/routes.def"
 #undef ROUTE
 };
 
 static handler_fn *const handlers[] = {
-#define ROUTE(method, pattern, handler, label, role) handle_##handler,
+#define ROUTE(method, pattern, handler, label, role, query) handle_##handler,
 #include "api/routes.def"
 #undef ROUTE
 };
 
 /* The last label counts requests that match no route. */
 static const char *const labels[] = {
-#define ROUTE(method, pattern, handler, label, role) label,
+#define ROUTE(method, pattern, handler, label, role, query) label,
 #include "api/routes.def"
 #undef ROUTE
     "other",
 };
 
 static const enum role roles[] = {
-#define ROUTE(method, pattern, handler, label, role) ROLE_##role,
+#define ROUTE(method, pattern, handler, label, role, query) ROLE_##role,
+#include "api/routes.def"
+#undef ROUTE
+};
+
+static const char *const queries[] = {
+#define ROUTE(method, pattern, handler, label, role, query) query,
 #include "api/routes.def"
 #undef ROUTE
 };
@@ -48,21 +57,21 @@ const char *const *dispatch_labels(int *n)
     return labels;
 }
 
-/* What orchestrators look at. It is answered to the last. */
+/* What orchestrators look at. It is answered until the server has stopped. */
 static bool is_probe(const char *path)
 {
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
            strcmp(path, "/metrics") == 0;
 }
 
-/* Probes send no token, and what they learn is one word. */
+/* Probes send no token. They learn whether the server lives and is ready, and if not, why. */
 static bool is_open(const char *path)
 {
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0;
 }
 
-/* Handlers that look themselves for what a token of some models alone may see. */
-static bool sees_to_models(handler_fn *handler)
+/* Handlers that themselves leave out what a token of some models may not see. */
+static bool filters_models(handler_fn *handler)
 {
     return handler == handle_index || handler == handle_predict || handler == handle_healthz ||
            handler == handle_readyz || handler == handle_models_list ||
@@ -74,29 +83,25 @@ static bool sees_to_models(handler_fn *handler)
 static enum err_code check_role(const struct request *req, enum role role, struct err *err)
 {
     if (role < roles[req->route]) {
-        return err_set(err, ERR_FORBIDDEN, "this needs a token of the role %s; \"%s\" has %s",
-                       role_name(roles[req->route]), req->who, role_name(role));
+        return err_set(err, ERR_FORBIDDEN,
+                       "this needs a token with the role %s; the token \"%s\" has the role %s",
+                       role_name(roles[req->route]), req->caller.who, role_name(role));
     }
-    if (req->models == NULL) {
+    if (req->caller.models == NULL) {
         return ERR_OK;
     }
     if (strstr(routes[req->route].pattern, "/models/{m}") != NULL) {
         return access_check_model(req, req->params[0], err);
     }
-    if (sees_to_models(handlers[req->route])) {
+    if (filters_models(handlers[req->route])) {
         return ERR_OK;
     }
-    return err_set(err, ERR_FORBIDDEN, "this is of all models; the token \"%s\" is for some",
-                   req->who);
+    return err_set(err, ERR_FORBIDDEN,
+                   "this concerns all models, and the token \"%s\" is limited to some",
+                   req->caller.who);
 }
 
-static enum err_code call_handler(void *ctx, struct request *req, struct response *res,
-                                  struct err *err)
-{
-    return handlers[req->route](ctx, req, res, err);
-}
-
-/* What describes a version, which must be in memory for that. */
+/* Handlers that describe a version, which must be in memory for that. */
 static bool reads_version(handler_fn *handler)
 {
     return handler == handle_version_get || handler == handle_version_export ||
@@ -104,8 +109,8 @@ static bool reads_version(handler_fn *handler)
 }
 
 /*
- * May the request read or write the disk for long? Predictions and evaluations leave the thread by
- * themselves.
+ * May the request spend long reading or writing the disk? Predictions and evaluations leave the
+ * thread by themselves.
  */
 static bool may_use_disk(const struct request *req)
 {
@@ -113,29 +118,50 @@ static bool may_use_disk(const struct request *req)
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
 }
 
-/* Does its route change something? What was refused before the route was found did not. */
+/* Does its route change something? A request refused before its route was found changed nothing. */
 static bool may_change(const struct request *req)
 {
     return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare;
 }
 
-static enum err_code handle_request(struct app *app, struct request *req, struct response *res,
-                                    struct err *err)
+static void write_down(struct app *app, struct request *req, int status)
+{
+    if (app->audit != NULL && !req->audited && may_change(req)) {
+        req->audited = true;
+        audit_add(app->audit, app->log, req, routes[req->route].pattern, status);
+    }
+}
+
+/* A change is written down as soon as it is made: its client may be gone before the answer. */
+static enum err_code call_handler(void *ctx, struct request *req, struct response *res,
+                                  struct err *err)
+{
+    if (handlers[req->route](ctx, req, res, err) != ERR_OK) {
+        write_down(ctx, req, error_status(err->code));
+    } else if (res->status != 0) {
+        write_down(ctx, req, res->status);
+    }
+    return err->code;
+}
+
+/* ---- the head ---- */
+
+/* All that the head decides: whom the request is meant for, who sends it, and whether he may. */
+static enum err_code admit(struct app *app, struct request *req, struct response *res,
+                           struct err *err)
 {
     const char *allow = NULL;
-    req->route = N_ROUTES;
+    enum role role = ROLE_NONE;
+    req->given_path = req->path;
     req->path = config_strip_base(app->config, req->path);
-    if (req->transport.code != ERR_OK) {
-        *err = req->transport;
-        return err->code;
-    }
     if (app->origin != NULL &&
         (origin_check(app->origin, req, is_probe(req->path), res, err) != ERR_OK ||
          res->status != 0)) {
         return err->code;
     }
-    enum role role = ROLE_NONE;
-    if (!is_open(req->path) && access_identify(app->access, req, &role, err) != ERR_OK) {
+    if (!is_open(req->path) && (quota_admit_address(app, req, err) != ERR_OK ||
+                                access_identify(app->access, req, &role, err) != ERR_OK ||
+                                quota_admit_token(app, req, err) != ERR_OK)) {
         return err->code;
     }
     if (router_find(routes, N_ROUTES, req, &req->route, &allow, err) != ERR_OK) {
@@ -144,17 +170,56 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
         }
         return err->code;
     }
-    if (check_role(req, role, err) != ERR_OK) {
-        return err->code;
+    return check_role(req, role, err) == ERR_OK ? query_keys_check(req, queries[req->route], err)
+                                                : err->code;
+}
+
+/* The token was good when the head came. Since then it may have ended, or may do less. */
+static enum err_code check_again(struct app *app, struct request *req, struct err *err)
+{
+    enum role role = ROLE_NONE;
+    if (is_open(req->path) || access_still_holds(app->access, req)) {
+        return ERR_OK;
     }
-    if (atomic_load_explicit(&app->draining, memory_order_relaxed) && !is_probe(req->path)) {
-        return err_set(err, ERR_DRAINING, "the server is stopping");
-    }
+    return access_identify(app->access, req, &role, err) == ERR_OK ? check_role(req, role, err)
+                                                                   : err->code;
+}
+
+/* ---- the whole request ---- */
+
+static enum err_code call_where_it_belongs(struct app *app, struct request *req,
+                                           struct response *res, struct err *err)
+{
     if (!may_use_disk(req) && !reads_version(handlers[req->route])) {
         return call_handler(app, req, res, err);
     }
     return aside_run(app, call_handler, app, req, res, err);
 }
+
+static enum err_code handle_request(struct app *app, struct request *req, struct response *res,
+                                    struct err *err)
+{
+    if (!req->admitted) {
+        req->route = N_ROUTES;
+    }
+    if (req->transport.code != ERR_OK) {
+        *err = req->transport;
+        return err->code;
+    }
+    if (!req->admitted) {
+        if (admit(app, req, res, err) != ERR_OK || res->status != 0) {
+            return err->code;
+        }
+    } else if (check_again(app, req, err) != ERR_OK) {
+        return err->code;
+    }
+    if (atomic_load_explicit(&app->draining, memory_order_relaxed) && !is_probe(req->path)) {
+        return err_set(err, ERR_DRAINING, "the server is stopping");
+    }
+    return content_decode(app, req, call_where_it_belongs, res, err);
+}
+
+/* ---- answers ---- */
 
 struct outcome {
     double seconds;
@@ -183,6 +248,19 @@ static void log_request(const struct app *app, const struct request *req,
              outcome->err->code != ERR_OK ? err_msg(outcome->err) : "", NULL);
 }
 
+/* The phases are measured from here. */
+static void start_times(struct request *req)
+{
+    req->arrived_ns = clock_ns();
+    if (req->times == NULL) {
+        req->times = arena_zalloc_array(req->arena, 1, sizeof *req->times);
+    }
+    if (req->times != NULL) {
+        req->times->parse_ns = -1;
+        req->times->compute_ns = -1;
+    }
+}
+
 /* A new request from its beginning, one that was put aside from where its handler left off. */
 static enum err_code begin_or_continue(struct app *app, struct request *req, struct response *res,
                                        struct err *err)
@@ -192,28 +270,9 @@ static enum err_code begin_or_continue(struct app *app, struct request *req, str
     if (later.run != NULL) {
         return later.run(later.ctx, res, err);
     }
-    req->arrived_ns = clock_ns();
-    req->times = arena_zalloc_array(req->arena, 1, sizeof *req->times);
-    if (req->times != NULL) {
-        req->times->parse_ns = -1;
-        req->times->compute_ns = -1;
-    }
+    start_times(req);
+    quota_charge_body(app, req); /* before the answer, behind which the next request may come */
     return handle_request(app, req, res, err);
-}
-
-/* Counts what a limit on how much may come has refused. */
-static void count_limit(struct metrics *metrics, const struct request *req, enum err_code code)
-{
-    handler_fn *handler = req->route < N_ROUTES ? handlers[req->route] : NULL;
-    enum metrics_limit limit;
-    if (code == ERR_RATE) {
-        limit = handler == handle_job_events ? METRICS_LIMIT_PEER_STREAMS : METRICS_LIMIT_TOKEN;
-    } else if (code == ERR_QUEUE_FULL) {
-        limit = handler == handle_train ? METRICS_LIMIT_QUEUED_JOBS : METRICS_LIMIT_QUEUE;
-    } else {
-        return;
-    }
-    metrics_add(&metrics->limited[limit], 1);
 }
 
 /* Counts an answer that has just been made, and leaves its status for dispatch_sent. */
@@ -248,34 +307,61 @@ void dispatch_sent(void *ctx, const struct request *req)
     }
 }
 
-void dispatch(void *ctx, struct request *req, struct response *res)
+/* What every answer has, errors too. */
+static void finish_answer(struct app *app, struct request *req, struct response *res,
+                          struct err *err)
 {
-    struct app *app = ctx;
-    struct err err = ERR_INIT;
-    metrics_add(&app->metrics->requests_active, 1);
-    if (begin_or_continue(app, req, res, &err) != ERR_OK) {
-        metrics_add(&app->metrics->errors[err.code], 1);
-        count_limit(app->metrics, req, err.code);
-        error_body_write(&err, req->arena, res);
+    if (err->code != ERR_OK) {
+        metrics_add(&app->metrics->errors[err->code], 1);
+        if (err->code == ERR_QUEUE_FULL) {
+            quota_count_full_queue(app,
+                                   req->route < N_ROUTES && handlers[req->route] == handle_train);
+        }
+        error_body_write(err, req->arena, res);
     }
-    metrics_add(&app->metrics->requests_active, -1);
-    if (res->status == 0 && res->later.run != NULL) {
-        req->later = res->later;
-        return;
-    }
-    if (app->audit != NULL && may_change(req)) {
-        audit_add(app->audit, app->log, req, routes[req->route].pattern, res->status);
-    }
+    write_down(app, req, res->status);
     security_headers_add(res);
     if (app->origin != NULL) {
         origin_allow(app->origin, req, res);
     }
     struct outcome outcome = {.seconds = 1e-9 * (double)(clock_ns() - req->arrived_ns),
                               .trace = trace_of(req),
-                              .err = &err};
+                              .err = err};
     int slow_ms = app->config->slow_ms;
     outcome.slow = slow_ms > 0 && 1e3 * outcome.seconds >= slow_ms;
     count_answer(app->metrics, req, res);
     trace_answer(&outcome.trace, res->status >= 500, req, res);
     log_request(app, req, res, &outcome);
+}
+
+void dispatch_head(void *ctx, struct request *req, struct response *res)
+{
+    struct app *app = ctx;
+    struct err err = ERR_INIT;
+    start_times(req);
+    req->route = N_ROUTES;
+    err_kept(admit(app, req, res, &err));
+    req->admitted = err.code == ERR_OK && res->status == 0;
+    if (!req->admitted) {
+        finish_answer(app, req, res, &err);
+    }
+}
+
+void dispatch(void *ctx, struct request *req, struct response *res)
+{
+    struct app *app = ctx;
+    struct err err = ERR_INIT;
+    metrics_add(&app->metrics->requests_active, 1);
+    err_kept(begin_or_continue(app, req, res, &err));
+    metrics_add(&app->metrics->requests_active, -1);
+    if (err.code == ERR_OK && res->status == 0 && res->later.run != NULL) {
+        req->later = res->later;
+        return;
+    }
+    finish_answer(app, req, res, &err);
+}
+
+void dispatch_over(void *ctx, struct request *req)
+{
+    quota_end(ctx, req);
 }

@@ -4,9 +4,9 @@
 #include "base/known.h"
 #include "base/log.h"
 #include "base/memory_limit.h"
+#include "base/name_patterns.h"
 #include "base/near_name.h"
 #include "base/threads.h"
-#include "base/token.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -186,7 +186,8 @@ enum err_code config_read_file(struct config *config, const char *path, struct e
 /* Variables that are no settings, but that the client reads. */
 static bool is_client_variable(const char *name, size_t len)
 {
-    static const char *const names[] = {"SERVER", "TOKEN"};
+    static const char *const names[] = {"SERVER", "TOKEN",           "TOKEN_IN_CLEAR",
+                                        "TLS_CA", "TLS_CLIENT_CERT", "TLS_CLIENT_KEY"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strlen(names[i]) == len && strncmp(names[i], name, len) == 0) {
             return true;
@@ -196,7 +197,7 @@ static bool is_client_variable(const char *name, size_t len)
 }
 
 /*
- * A variable that is nearly a setting is one that was misspelt. Others are left alone, for
+ * A variable whose name is close to a setting's is a misspelt one. Others are ignored, because
  * orchestrators make some of their own (SURROGATED_SERVICE_HOST).
  */
 static enum err_code check_variable(const char *name, size_t len, struct err *err)
@@ -218,7 +219,7 @@ static enum err_code check_variable(const char *name, size_t len, struct err *er
     }
     char best[NEAR_NAME_CHARS + 1];
     size_t n = 0;
-    for (; near.best[n] != '\0' && n < NEAR_NAME_CHARS; n++) {
+    for (; n < NEAR_NAME_CHARS && near.best[n] != '\0'; n++) {
         best[n] = (char)toupper((unsigned char)near.best[n]);
     }
     best[n] = '\0';
@@ -324,12 +325,12 @@ enum err_code config_finish(struct config *config, struct err *err)
     if (check_base_path(config->base_path, err) != ERR_OK) {
         return err->code;
     }
-    if (!token_models_are_valid(config->preload)) {
+    if (!name_patterns_are_valid(config->preload)) {
         return err_set(
             err, ERR_INVALID,
             "preload is \"%.80s\"; names or patterns such as heat-*, separated by commas, "
             "at most %d characters, or none are needed",
-            config->preload, TOKEN_MODELS_CHARS);
+            config->preload, NAME_PATTERNS_CHARS);
     }
     int cpus = threads_n_cpus();
     if (config->http_threads == 0) {

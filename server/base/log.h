@@ -38,12 +38,16 @@ static inline enum log_level log_level_get(const struct log *log)
     return (enum log_level)atomic_load_explicit(&log->level, memory_order_relaxed);
 }
 
-/* Writes a line about lines that were dropped or left out, if there are any that no line has told
- * of; with `all`, also about kinds of lines that are still coming. */
+/* Writes a line about lines that were dropped or left out, if there are any that have not been
+ * reported; with `all`, also about kinds that are still being left out. */
 void log_tell_missing(const struct log *log, bool all);
 
 /* Pairs of key and value, ended by NULL: log_info(log, "job done", "model", name, NULL). */
 void log_line(const struct log *log, enum log_level level, const char *message, ...) NULL_ENDED;
+
+/* The same for lines of which none may be missing, however many there are: changes. Only when
+ * nobody reads the log are they dropped, like all others. */
+void log_each(const struct log *log, enum log_level level, const char *message, ...) NULL_ENDED;
 
 #define log_debug(log, ...) log_line((log), LOG_DEBUG, __VA_ARGS__)
 #define log_info(log, ...)  log_line((log), LOG_INFO, __VA_ARGS__)

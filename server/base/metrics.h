@@ -56,14 +56,6 @@ static inline void metrics_set(atomic_llong *metric, long long value)
     atomic_store_explicit(metric, value, memory_order_relaxed);
 }
 
-/* Where a limit's refusals are counted. */
-enum metrics_limit {
-    METRICS_LIMIT_TOKEN,
-    METRICS_LIMIT_PEER_STREAMS,
-    METRICS_LIMIT_QUEUE,
-    METRICS_LIMIT_QUEUED_JOBS
-};
-
 /* Of this process; 0 where the system does not tell. */
 long long metrics_resident_bytes(void);
 

@@ -4,8 +4,8 @@
  * so a request is served by the thread that read it. Left to themselves the threads would share
  * connections unevenly, and at times one would take all of a busy client's.
  *
- * Connections are counted here, when they are accepted: a burst is met by the limit itself, not by
- * a count that is behind. While there is no room the oldest idle connections are shut down.
+ * Connections are counted here, when they are accepted, so that a burst meets the exact limit and
+ * not a count that lags behind. While there is no room the oldest idle connections are shut down.
  */
 #include "http/daemon.h"
 
@@ -19,17 +19,34 @@
 #include "http/serve.h"
 #include "http/worker.h"
 
-#define ENDLESS_END_MS 1000L /* for the end of such an answer to reach a client that reads */
+#define ENDLESS_END_MS 1000L /* for the end of an endless answer to reach its client */
 #define SECOND_NS      INT64_C(1000000000)
 #define SHORT_LOOK_NS  (SECOND_NS / 10) /* between two looks while there is no room */
 
-struct daemon {
-    struct serve serve;
-    struct serve_thread *threads; /* [n_threads] */
-    int n_threads;
-    struct listener *listener;
+/* Threads of which each may get a connection. */
+struct pool {
+    struct serve_thread *threads; /* of the daemon's */
+    int n;
     int turn; /* of the listener's thread */
 };
+
+struct daemon {
+    struct serve serve;
+    struct serve_thread *threads; /* [n_threads], of all pools */
+    int n_threads;
+    struct pool network; /* connections of TCP */
+    struct pool local;   /* those of Unix sockets: the same threads unless these speak TLS */
+    struct listener *listener;
+};
+
+/* Each thread closes the connection of its own that has been idle longest. */
+static void shed_oldest(void *ctx)
+{
+    struct daemon *daemon = ctx;
+    for (int i = 0; i < daemon->n_threads; i++) {
+        worker_shed(daemon->threads[i].worker, 1);
+    }
+}
 
 static bool has_room(void *ctx)
 {
@@ -38,43 +55,42 @@ static bool has_room(void *ctx)
     if (open < daemon->serve.settings.max_connections) {
         return true;
     }
-    for (int i = 0; i < daemon->n_threads; i++) {
-        worker_shed(daemon->threads[i].worker, 1);
-    }
+    shed_oldest(daemon);
     return false;
 }
 
 /* To the thread with the fewest connections, in turn where they have equally many. */
-static struct serve_thread *choose_thread(struct daemon *daemon)
+static struct serve_thread *choose_thread(struct pool *pool)
 {
-    int chosen = daemon->turn;
-    int fewest = atomic_load_explicit(&daemon->threads[chosen].n_given, memory_order_relaxed);
-    for (int i = 1; i < daemon->n_threads; i++) {
-        int other = (daemon->turn + i) % daemon->n_threads;
-        int n = atomic_load_explicit(&daemon->threads[other].n_given, memory_order_relaxed);
+    int chosen = pool->turn;
+    int fewest = atomic_load_explicit(&pool->threads[chosen].n_given, memory_order_relaxed);
+    for (int i = 1; i < pool->n; i++) {
+        int other = (pool->turn + i) % pool->n;
+        int n = atomic_load_explicit(&pool->threads[other].n_given, memory_order_relaxed);
         if (n < fewest) {
             fewest = n;
             chosen = other;
         }
     }
-    daemon->turn = (daemon->turn + 1) % daemon->n_threads;
-    return &daemon->threads[chosen];
+    pool->turn = (pool->turn + 1) % pool->n;
+    return &pool->threads[chosen];
 }
 
 static void take_connection(void *ctx, int fd, const struct sockaddr *from, socklen_t len)
 {
     struct daemon *daemon = ctx;
     struct peer peer = peer_of(from);
-    if (!peers_add(daemon->serve.peers, &peer)) {
+    if (!serve_count_peer(&daemon->serve, &peer, 1)) {
         atomic_fetch_add_explicit(&daemon->serve.refused, 1, memory_order_relaxed);
         close(fd);
         return;
     }
-    struct serve_thread *thread = choose_thread(daemon);
+    struct serve_thread *thread =
+        choose_thread(from->sa_family == AF_UNIX ? &daemon->local : &daemon->network);
     serve_count(thread, 1);
     if (!worker_give(thread->worker, fd, from, len)) {
         serve_count(thread, -1);
-        peers_remove(daemon->serve.peers, &peer);
+        (void)serve_count_peer(&daemon->serve, &peer, -1);
         close(fd);
     }
 }
@@ -129,24 +145,25 @@ static enum err_code start_workers(struct daemon *daemon, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code open_daemon(struct daemon *daemon, const struct daemon_settings *settings,
-                                 struct err *err)
+/* TLS is for the network. An instance of the library has it or not, so Unix sockets beside it have
+ * threads of their own. */
+static enum err_code make_pools(struct daemon *daemon, const struct daemon_settings *settings,
+                                struct err *err)
 {
-    struct listener_settings listen = {.fd = settings->fd,
-                                       .listen = settings->listen,
-                                       .has_room = has_room,
-                                       .take = take_connection,
-                                       .ctx = daemon,
-                                       .log = settings->log};
-    daemon->threads = mem_zalloc_array((size_t)settings->n_threads, sizeof *daemon->threads);
+    bool apart = daemon->serve.tls != NULL && listener_has_unix(daemon->listener);
+    int n = settings->n_threads;
+    daemon->threads = mem_zalloc_array((size_t)n * (apart ? 2 : 1), sizeof *daemon->threads);
     if (daemon->threads == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the HTTP daemon");
     }
-    daemon->n_threads = settings->n_threads;
+    daemon->n_threads = apart ? 2 * n : n;
+    daemon->network = (struct pool){.threads = daemon->threads, .n = n};
+    daemon->local = (struct pool){.threads = daemon->threads + (apart ? n : 0), .n = n};
     for (int i = 0; i < daemon->n_threads; i++) {
         daemon->threads[i].serve = &daemon->serve;
         daemon->threads[i].looked_ns =
             clock_ns(); /* it may hang before it looks for the first time */
+        daemon->threads[i].tls = i < n ? daemon->serve.tls : NULL;
         daemon->threads[i].keeps_certificate = i == 0 && daemon->serve.tls != NULL;
         daemon->threads[i].connections.limits = (struct connection_limits){
             .head_ns = settings->head_timeout_s * SECOND_NS,
@@ -154,8 +171,23 @@ static enum err_code open_daemon(struct daemon *daemon, const struct daemon_sett
             .min_rate = settings->min_rate,
         };
     }
+    return ERR_OK;
+}
+
+static enum err_code open_daemon(struct daemon *daemon, const struct daemon_settings *settings,
+                                 struct err *err)
+{
+    struct listener_settings listen = {.first_fd = settings->first_fd,
+                                       .n_fds = settings->n_fds,
+                                       .listen = settings->listen,
+                                       .socket_mode = settings->socket_mode,
+                                       .has_room = has_room,
+                                       .no_descriptor = shed_oldest,
+                                       .take = take_connection,
+                                       .ctx = daemon,
+                                       .log = settings->log};
     if (listener_open(&listen, &daemon->listener, err) == ERR_OK &&
-        start_workers(daemon, err) == ERR_OK) {
+        make_pools(daemon, settings, err) == ERR_OK && start_workers(daemon, err) == ERR_OK) {
         err_kept(listener_start(daemon->listener, err));
     }
     return err->code;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The listening socket and its threads: collects a request whole, calls one function, sends what it
- * answered. The only file that knows the HTTP library.
+ * The listening socket and its threads: they collect each request as a whole, call one function and
+ * send its answer. Only serve.c and worker.c know the HTTP library.
  */
 #ifndef DAEMON_H
 #define DAEMON_H
@@ -13,15 +13,26 @@
 
 /*
  * Called on a pool thread; must fill the response, or put the request aside (req->later), and is
- * then called again. req->transport tells of a failure before it.
+ * then called again. req->transport holds a failure that came before the call.
  */
 typedef void daemon_handler(void *ctx, struct request *req, struct response *res);
 /* Called once the whole answer to a request has been handed to the system. */
 typedef void daemon_sent(void *ctx, const struct request *req);
 
+/*
+ * Called before it when the head has come and the body has not. A response with a status is sent at
+ * once: the body is not read, and the connection ends if there is one.
+ */
+typedef void daemon_head(void *ctx, struct request *req, struct response *res);
+
+/* Called once the request is over, however it ended, also when its client had gone. */
+typedef void daemon_over(void *ctx, struct request *req);
+
 struct daemon_settings {
-    int fd;             /* as in listener.h */
-    const char *listen; /* "127.0.0.1:8080", "[::]:8080"; port 0: any free one */
+    int first_fd; /* as in listener.h */
+    int n_fds;
+    const char *listen; /* addresses, separated by commas; port 0: any free one */
+    unsigned socket_mode;
     int n_threads;
     int max_connections;
     int max_peer_connections; /* of one address that is not this machine's */
@@ -30,25 +41,29 @@ struct daemon_settings {
     int min_rate;       /* bytes a second of bodies and answers, after as many seconds */
     size_t max_body_bytes;
     size_t bodies_bytes;  /* of all requests; past it 503 */
-    const char *tls_cert; /* PEM files (http/tls.h); "": no TLS */
+    const char *tls_cert; /* PEM files (http/tls.h); "": no TLS. Unix sockets never have it */
     const char *tls_key;
     const char *tls_client_ca; /* "": clients need no certificate */
     struct log *log;
+    struct peers *peers; /* counts connections by address, borrowed; NULL: nothing does */
+    daemon_head *head;   /* NULL: nothing to do */
     daemon_handler *handler;
     daemon_sent *sent; /* NULL: nobody wants to know */
+    daemon_over *over; /* NULL: nothing to do */
     void *ctx;
 };
 
 struct daemon;
 
-/* ERR_INVALID (address), ERR_IO (in use, no permission), ERR_NOMEM. */
+/* ERR_INVALID (address, certificate), ERR_CONFLICT (a Unix socket in use), ERR_IO (in use, no
+ * permission), ERR_NOMEM. */
 enum err_code daemon_start(const struct daemon_settings *settings, struct daemon **out,
                            struct err *err) MUST_CHECK;
 
 /* Reads the certificate's files again. Any thread. */
 void daemon_reload(struct daemon *daemon);
 
-/* The port it listens on. */
+/* The port of its first TCP socket; 0: it has none. */
 int daemon_port(const struct daemon *daemon);
 
 /* How many connections were closed for each enum connection_end since the start. */

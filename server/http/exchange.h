@@ -11,6 +11,8 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "access/limits.h"
+#include "access/peers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +46,7 @@ struct exchange;      /* the daemon's side of a request */
 struct request_times; /* api/request_times.h */
 
 #define EXCHANGE_ADDRESS_CHARS 64
+#define EXCHANGE_UNIX_ADDRESS  "unix" /* of every client of a Unix socket */
 
 struct exchange_ops {
     void (*suspend)(struct exchange *exchange);
@@ -52,12 +55,24 @@ struct exchange_ops {
     bool (*gone)(const struct exchange *exchange);
     /* The address of the client, as a number; "" when it is not known. NULL: none ever is. */
     void (*address)(const struct exchange *exchange, char out[EXCHANGE_ADDRESS_CHARS]);
+    /* Replaces the body, which is gzip, by what it holds (http/inflate.h). NULL: cannot. */
+    enum err_code (*inflate)(struct exchange *exchange, struct err *err);
+};
+
+/* Who sends a request, as its head tells. */
+struct caller {
+    const char *who;             /* the id of a token, or a word for somebody without one */
+    const char *models;          /* patterns of the models that it may name; NULL: all */
+    const struct limits *limits; /* of the token; NULL: none */
+    int64_t expires_ms;          /* when the token ends; 0: never */
+    int64_t generation;          /* of the tokens among which it was found */
 };
 
 struct request {
     enum http_method method;
     const char *method_text;
-    const char *path; /* percent-decoded, starts with '/' */
+    const char *path;       /* percent-decoded, starts with '/', without the server's base path */
+    const char *given_path; /* the same as the client has it; NULL: no different */
     const struct header *headers;
     int n_headers;
     const struct header *query; /* decoded key-value pairs of the query string */
@@ -76,8 +91,13 @@ struct request {
     int route;
     struct request_times *times; /* NULL: its phases are not measured */
 
-    const char *who;    /* who asks: the id of a token, or a word for somebody without one */
-    const char *models; /* patterns of the models that it may name; NULL: all */
+    bool admitted;    /* the head was looked at and let in: route and caller are known */
+    bool audited;     /* it is in the audit log */
+    unsigned counted; /* by which limits it is counted as under way (api/quota.h) */
+    struct caller caller;
+    const struct peer *peer; /* the client's address, while the exchange lives; NULL: not known */
+    size_t n_received;       /* bytes of the body, kept or not */
+    size_t n_charged;        /* of them, charged to the limits of token and address */
 };
 
 #define BODY_SOURCE_FAILED SIZE_MAX
@@ -115,9 +135,6 @@ const char *request_query(const struct request *req, const char *key);
 
 /* Decodes %xx in place; '+' stays. False on bad escapes, NUL or invalid UTF-8. */
 bool percent_decode(char *text) MUST_CHECK;
-
-/* Is this well-formed UTF-8 (no surrogates, no overlong forms)? */
-bool utf8_is_valid(const char *text, size_t len);
 
 /* Adds a header; the strings are borrowed. More than EXCHANGE_MAX_HEADERS are a bug (assert). */
 void response_header(struct response *res, const char *name, const char *value);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of the HTTP library as exchanges: collects one whole, calls the handler, sends what it
- * answered. Shared by all HTTP threads; each has a serve_thread besides.
+ * Requests of the HTTP library as exchanges: each is collected as a whole and given to the handler,
+ * whose answer is sent. Shared by all HTTP threads; each has a serve_thread besides.
  */
 #ifndef SERVE_H
 #define SERVE_H
@@ -9,7 +9,7 @@
 #include "http/body.h"
 #include "http/connections.h"
 #include "http/daemon.h"
-#include "http/peers.h"
+#include "access/peers.h"
 #include "http/tls.h"
 
 #include <pthread.h>
@@ -20,8 +20,7 @@ struct worker;
 
 struct serve {
     struct daemon_settings settings;
-    struct peers *peers;
-    struct tls *tls;    /* NULL: plain HTTP */
+    struct tls *tls;    /* NULL: plain HTTP on all sockets */
     atomic_bool reload; /* the certificate's files are to be read again */
     struct body_room room;
     atomic_int active;      /* exchanges under way */
@@ -34,11 +33,12 @@ struct serve {
     int n_spare;
 };
 
-/* What one thread serves. Its fields are that thread's, but for `worker`, which is set once, and
- * the count. */
+/* What one thread serves. Its fields are that thread's, but for `worker` and `tls`, which are set
+ * once, and the count. */
 struct serve_thread {
     struct serve *serve;
     struct worker *worker;
+    struct tls *tls;    /* for its connections; NULL: plain HTTP */
     atomic_int n_given; /* connections given to this thread and not yet closed */
     struct connections connections;
     bool ended;                      /* a connection has been closed since this was last false */
@@ -58,6 +58,9 @@ void serve_release(struct serve *serve);
 /* An instance of the library for this thread, without a loop of its own; NULL: there is none.
  * ctx: struct serve_thread. */
 struct MHD_Daemon *serve_open_library(void *ctx);
+
+/* A connection of an address more (1) or less (-1); false: it has as many as it may. */
+bool serve_count_peer(struct serve *serve, const struct peer *peer, int change);
 
 /* A connection more or less, when it is given to the thread and when it is closed. */
 void serve_count(struct serve_thread *thread, int change);

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/token.h"
+#include "base/name_patterns.h"
 #include "predict/predict.h"
 
 #define WARM_ROWS 96 /* of each thread: a call as large as they usually are */
@@ -66,7 +66,8 @@ enum err_code preload_run(const struct preload_settings *settings, struct err *e
         return err->code;
     }
     for (size_t i = 0; i < n_rows; i++) {
-        if (rows[i].default_version != 0 && token_models_match(settings->patterns, rows[i].model)) {
+        if (rows[i].default_version != 0 &&
+            name_patterns_match(settings->patterns, rows[i].model)) {
             load_one(settings, rows[i].model);
             n_matched++;
         }

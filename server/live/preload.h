@@ -14,7 +14,7 @@ struct preload_settings {
     struct db *db;
     struct models *models;
     struct log *log;
-    const char *patterns; /* names and patterns, as in token_models_match */
+    const char *patterns; /* names and patterns, as in name_patterns_match */
     int n_threads;        /* that compute predictions */
 };
 

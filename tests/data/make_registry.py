@@ -43,15 +43,25 @@ def start(binary, folder):
     raise SystemExit(text)
 
 
-def call(port, method, path, body=None, headers=None):
+def request(port, method, path, body, headers):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(method, path, json.dumps(body) if isinstance(body, dict) else body, headers or {})
     answer = connection.getresponse()
     data = answer.read()
     connection.close()
-    if answer.status >= 300:
-        raise SystemExit(f"{method} {path}: {answer.status} {data[:300]}")
+    return answer.status, data
+
+
+def call(port, method, path, body=None, headers=None):
+    code, data = request(port, method, path, body, headers)
+    if code >= 300:
+        raise SystemExit(f"{method} {path}: {code} {data[:300]}")
     return json.loads(data) if data else None
+
+
+def status(port, method, path, body=None):
+    """Of what an earlier server may refuse."""
+    return request(port, method, path, body, None)[0]
 
 
 def wait(port, job):
@@ -98,13 +108,14 @@ def fill(port):
 
 
 def make_tokens(port):
-    """One that is used and one that was revoked; none before schema 4."""
-    try:
-        token = call(port, "POST", "/v1/tokens", {"id": "used", "role": "read", "models": "trained*", "rate": 1000})
-        call(port, "POST", "/v1/tokens", {"id": "revoked", "role": "admin", "expires": "2099-01-31"})
-        call(port, "DELETE", "/v1/tokens/revoked")
-    except SystemExit:
+    """One that is used, one with the limits of schema 5, and one that was revoked; none before schema 4."""
+    if status(port, "GET", "/v1/tokens") == 404:
         return None
+    token = call(port, "POST", "/v1/tokens", {"id": "farm", "role": "write", "models": "t*", "rate": 50})
+    status(port, "POST", "/v1/tokens", {"id": "limited", "role": "read", "rows_per_s": 1000, "bytes_per_s": 100000,
+                                        "concurrent": 4, "queue_share": 25})
+    call(port, "POST", "/v1/tokens", {"id": "revoked", "role": "admin", "expires": "2099-01-31"})
+    call(port, "DELETE", "/v1/tokens/revoked")
     return {"secret": token["token"], "list": call(port, "GET", "/v1/tokens")}
 
 

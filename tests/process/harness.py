@@ -31,6 +31,7 @@ class Server:
         self.flags = flags
         self.process = None
         self.port = None
+        self.environment = None  # of its process; None: that of the test
 
     def launch(self):
         """Begins a process, without waiting for it."""
@@ -39,7 +40,7 @@ class Server:
         self.log_begin = self.log.tell()
         self.process = subprocess.Popen(
             [BINARY, "serve", "--listen", "127.0.0.1:0", "--db", self.db, *self.flags],
-            stderr=self.log)
+            stderr=self.log, env=self.environment)
         return self
 
     def wait_message(self, message, pause=0.05):
@@ -77,9 +78,9 @@ class Server:
         with open(self.log.name, "rb") as log:
             return log.read().decode(errors="replace")
 
-    def request(self, method, path, body=None, headers=None):
+    def request(self, method, path, body=None, headers=None, host="127.0.0.1"):
         """(status, headers, parsed JSON or bytes)"""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(host, self.port, timeout=PATIENCE)
         try:
             if isinstance(body, (dict, list)):
                 body = json.dumps(body)
@@ -182,7 +183,7 @@ def gaussian(members=2, draws=10, seed=1, spread=0.1, arch=None, **extra):
 
 
 def full_document():
-    """Everything a model can have beside draws and a constant noise."""
+    """Everything a model can have besides draws and a constant noise."""
     rng = random.Random(8)
 
     def numbers(n, k=None):

@@ -81,7 +81,7 @@ class Rows(ServerTest):
             while answer.read(1 << 20):
                 pass
         connection.close()
-        self.assertIn("export cut", self.server.log_text())
+        self.server.wait_message("\"export cut\"")
 
     def test_csv_is_that_of_rfc_4180(self):
         def post(text, status=201):
@@ -96,7 +96,7 @@ class Rows(ServerTest):
         for bad, place in (('a,b,c\n1,"2"3,4\n', (0, 1)), ('a,b,c\n1,2"3",4\n', (0, 1)),
                            ('a,b,c\n1,2,"3', (0, 2)), ("1,2,3\n1,2\n", (1, 2)),
                            ("1,2,3\n1,2,3,4\n", (1, 3)), ("1,2,3\n1,,3\n", (1, 1)),
-                           ("1,2,3\n\n4,5,6\n", (1, 0)), ("1,2,3\n1,nan,3\n", (1, 1)),
+                           ("1,2,3\n1,nan,3\n", (1, 1)),
                            # A first row with a hole is no header: it would be lost silently.
                            ("1,2,nan\n4,5,6\n", (0, 2)), (",2,3\n4,5,6\n", (0, 0)),
                            ("1,2,3\n1\0,2\x005,3\n", (1, 0))):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that clients can make the server hold: bounded, refused early, told by kind, given back.
+"""Memory that clients can make the server hold: bounded, refused early, reported by kind, given back.
 
 The server runs with an address space of 1 GB. Sanitizers need more than that for themselves, so there
 the same requests meet the same limits, but the address space is not limited and nothing is measured."""

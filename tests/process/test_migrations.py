@@ -67,7 +67,7 @@ class Migration(unittest.TestCase):
         return data
 
     def includes(self, old, new, where):
-        """New members may have come, old ones say what they said."""
+        """New members may have been added; old ones are unchanged."""
         if isinstance(old, dict):
             for key, value in old.items():
                 self.assertIn(key, new, where)
@@ -155,9 +155,16 @@ class Migration(unittest.TestCase):
 
     def test_a_registry_of_schema_4_serves_as_it_did(self):
         self.road(4)
+        listed = binary("token", "list", "--db", self.server.db)
+        self.assertRegex(listed.stdout, r"farm +write +valid +t\* rate=50\n")
+
+    def test_a_registry_of_schema_5_serves_as_it_did(self):
+        self.road(5)
+        listed = binary("token", "list", "--db", self.server.db)
+        self.assertRegex(listed.stdout, r"limited +read +valid +\* .*queue_share=25\n")
 
     def finish(self, number):
-        """What a crash left is brought to its end by the next start."""
+        """The next start completes what a crash left unfinished."""
         self.server.start()
         self.answers_as(recorded(number))
         self.assertEqual(self.server.stop(), 0, self.server.log_text())

@@ -10,8 +10,8 @@ holds the names, each between backticks, in its first column:
     |---|---|---|
     | `listen` | `127.0.0.1:8080` | .. |
 
-Several tables may share a list. A name that is missing on the page is complained of, and so is one that
-only the page has. Where a column is headed "default" its cells begin with the default of the .def file,
+Several tables may share a list. A name that is missing on the page is reported, and so is one that only the
+page has. Where a column is headed "default" its cells begin with the default of the .def file,
 where one is headed "status" they are the HTTP status of the error.
 
 Paths in the text of a page must exist, seen from the top or from the page's folder; capital letters in a
@@ -202,9 +202,9 @@ def log_keys(tree):
     keys = {key for pair in keys for key in pair if key}
     for path in tree.texts:
         text = tree.read(path) if re.match(r"server/.*\.c$", path) else ""
-        for call in re.finditer(r"\blog_(debug|info|warn|error|line)(?=\()", text):
+        for call in re.finditer(r"\blog_(debug|info|warn|error|line|each)(?=\()", text):
             given = arguments(text, call.end())
-            pairs = given[3 if call.group(1) == "line" else 2:]
+            pairs = given[3 if call.group(1) in ("line", "each") else 2:]
             if pairs and pairs[0].startswith("JOB_LOG("):
                 keys.update(of_job)
                 pairs = pairs[1:]

@@ -20,6 +20,9 @@
 #define INTERVAL_90 1    /* of scores_intervals */
 #define MEGABYTE    ((size_t)1000000)
 
+/* Probes need no token, and nobody without one learns the name of a model. */
+static const char unnamed_models[] = "models could not be loaded; GET /v1/status names one";
+
 /* Alive: the process can answer. */
 enum err_code handle_healthz(struct app *app, const struct request *req, struct response *res,
                              struct err *err)
@@ -33,8 +36,8 @@ enum err_code handle_healthz(struct app *app, const struct request *req, struct 
     return reply_json(res, 200, &json, err);
 }
 
-/* What keeps the server from being ready; false: nothing. The probe must be true at this moment, so
- * what costs little is looked at again. */
+/* What keeps the server from being ready; false: nothing. The answer must hold now, so whatever is
+ * cheap to check is checked again. */
 static bool find_reason(struct app *app, int part, char *out)
 {
     struct err err = ERR_INIT;
@@ -96,7 +99,11 @@ enum err_code handle_readyz(struct app *app, const struct request *req, struct r
     }
     for (int part = 0; part < HEALTH_N_PARTS; part++) {
         reasons[n].part = part;
-        n += find_reason(app, part, reasons[n].text);
+        bool found = find_reason(app, part, reasons[n].text);
+        if (found && part == HEALTH_MODELS && access_asks(app->access)) {
+            snprintf(reasons[n].text, sizeof reasons[n].text, "%s", unnamed_models);
+        }
+        n += found;
     }
     if (n > 0) {
         return reply_not_ready(req, res, reasons, n, err);

@@ -70,6 +70,12 @@ static enum err_code read_json(const struct request *req, int max_rows,
                                struct prediction_request *request, struct err *err)
 {
     json_t *body = NULL;
+    if (req->n_query > 0) {
+        return err_set(err, ERR_INVALID,
+                       "query: \"%.40s\" belongs in the body, which is read as JSON; the query has "
+                       "the options of application/x-npy",
+                       req->query[0].name);
+    }
     struct json_tensor inputs = {
         .key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS};
     if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){&inputs, 1}, req->arena,
@@ -86,8 +92,8 @@ static enum err_code read_json(const struct request *req, int max_rows,
 
 /* ---- npy: the rows are the body, the rest is the query ---- */
 
-/* The form of a key of the query. ERR_INVALID with the known keys when there is none of this name.
- */
+/* The form of a key of the query. ERR_INVALID with the known keys when there is none of this
+ * name. */
 static enum err_code find_form(const char *key, enum option_form *form, struct err *err)
 {
     struct prediction_option options[PREDICTION_OPTIONS_MAX];
@@ -187,7 +193,8 @@ static enum err_code read_npy(const struct request *req, int max_rows,
     struct npy npy;
     if (query_as_json(req, &options, err) != ERR_OK ||
         read_request(req, options, request, err) != ERR_OK ||
-        npy_parse(req->body, req->n_body, max_rows, req->arena, &npy, err) != ERR_OK) {
+        npy_parse(req->body, req->n_body, max_rows, req->arena, &npy, err) != ERR_OK ||
+        npy_check_finite(&npy, err) != ERR_OK) {
         return err->code;
     }
     request->predict.n = npy.n;

@@ -158,8 +158,8 @@ class Metrics(ServerTest):
         self.server.wait_job(first, "running")
         self.ok(202, "POST", "/v1/models/m/train", train)
         self.ok(429, "POST", "/v1/models/m/train", train)
-        self.assertEqual(self.numbers()['surrogated_limit_refusals_total{limit="queued_jobs"}'], 1)
-        self.assertEqual(self.numbers()['surrogated_limit_refusals_total{limit="queue"}'], 0)
+        self.assertEqual(self.numbers()['surrogated_limited_requests_total{limit="queued_jobs"}'], 1)
+        self.assertEqual(self.numbers()['surrogated_limited_requests_total{limit="queue"}'], 0)
 
     def test_both_formats_have_their_form(self):
         self.some_life()

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "access/token.h"
+#include "run.h"
+
+START_TEST(patterns_match_names)
+{
+    static const struct {
+        const char *models;
+        const char *name;
+        bool matches;
+    } cases[] = {
+        {"*", "anything", true},
+        {"heat", "heat", true},
+        {"heat", "heat2", false},
+        {"heat", "hea", false},
+        {"heat*", "heat", true},
+        {"heat*", "heat-1", true},
+        {"*-1", "heat-1", true},
+        {"*-1", "heat-1-2", false},
+        {"h?at", "heat", true},
+        {"h?at", "hat", false},
+        {"a,b", "b", true},
+        {"a,b", "a,b", false},
+        {"a,b", "c", false},
+        {",a", "a", true},
+        {",", "a", false},
+        {"a*b*c", "aXbYbZc", true},
+        {"a*b*c", "aXbYbZ", false},
+        {"**", "x", true},
+        {"*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
+        {"heat*,flow?", "flow2", true},
+        {"heat*,flow?", "flow22", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert_msg(name_patterns_match(cases[i].models, cases[i].name) == cases[i].matches,
+                      "%s %s", cases[i].models, cases[i].name);
+    }
+}
+END_TEST
+
+START_TEST(times_are_read)
+{
+    static const struct {
+        const char *text;
+        int64_t s; /* -1: no time */
+    } cases[] = {
+        {"never", 0},
+        {"1970-01-01", 0},
+        {"2000-02-29", 951782400},
+        {"2000-03-01T00:00:00Z", 951868800},
+        {"2038-01-19T03:14:08Z", INT64_C(2147483648)},
+        {"2100-03-01", INT64_C(4107542400)},
+        {"2027-13-01", -1},
+        {"2027-00-01", -1},
+        {"2027-01-32", -1},
+        {"2027-1", -1},
+        {"2027-01-01T24:00:00Z", -1},
+        {"2027-01-01T00:00:00", -1},
+        {"2027-01-01T00:00:00Zx", -1},
+        {"2027-01-01 ", -1},
+        {"2024-02-29", 1709164800},
+        {"2027-02-29", -1},
+        {"2100-02-29", -1},
+        {"2027-04-31", -1},
+        {"2027-01-3", -1},
+        {"2027- 1-31", -1},
+        {"+027-01-31", -1},
+        {"2027-01-31T1:00:00Z", -1},
+        {"2027-01-31T-1:00:00Z", -1},
+        {"soon", -1},
+        {"", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t ms = -1;
+        bool read = token_parse_time(cases[i].text, &ms);
+        ck_assert_msg(read == (cases[i].s >= 0), "%s", cases[i].text);
+        if (read) {
+            ck_assert_msg(ms == 1000 * cases[i].s, "%s is %lld", cases[i].text, (long long)ms);
+        }
+    }
+}
+END_TEST
+
+START_TEST(ids_and_patterns_have_their_limits)
+{
+    char id[TOKEN_ID_CHARS + 2];
+    char models[NAME_PATTERNS_CHARS + 2];
+    memset(id, 'a', sizeof id);
+    id[TOKEN_ID_CHARS] = '\0';
+    ck_assert(token_id_is_valid(id));
+    id[TOKEN_ID_CHARS] = 'a';
+    id[TOKEN_ID_CHARS + 1] = '\0';
+    ck_assert(!token_id_is_valid(id));
+    ck_assert(!token_id_is_valid(""));
+    ck_assert(!token_id_is_valid("a_b"));
+    memset(models, '*', sizeof models);
+    models[NAME_PATTERNS_CHARS] = '\0';
+    ck_assert(name_patterns_are_valid(models));
+    models[NAME_PATTERNS_CHARS] = '*';
+    models[NAME_PATTERNS_CHARS + 1] = '\0';
+    ck_assert(!name_patterns_are_valid(models));
+    ck_assert(!name_patterns_are_valid("a b"));
+    ck_assert(!name_patterns_are_valid(""));
+}
+END_TEST
+
+START_TEST(a_secret_is_known_by_its_digest_alone)
+{
+    struct token token = {.id = ""};
+    struct token other = {.id = ""};
+    char text[TOKEN_TEXT_CHARS];
+    char again[TOKEN_TEXT_CHARS];
+    struct err err = ERR_INIT;
+    const char *id;
+    const char *secret;
+    size_t n;
+    ck_assert_int_eq(token_make(&token, text, &err), ERR_OK);
+    ck_assert_int_eq(token_make(&other, again, &err), ERR_OK);
+    ck_assert_str_ne(text, again);
+    ck_assert(token_split(text, &id, &n, &secret));
+    ck_assert_uint_eq(n, strlen(token.id));
+    ck_assert_int_eq(memcmp(id, token.id, n), 0);
+    ck_assert(token_has_secret(&token, secret));
+    ck_assert(!token_has_secret(&other, secret));
+    /* The same secret under another salt has another digest. */
+    ck_assert_int_eq(token_set_secret(&other, secret, &err), ERR_OK);
+    ck_assert(token_has_secret(&other, secret));
+    ck_assert_int_ne(memcmp(token.digest, other.digest, sizeof token.digest), 0);
+    for (char *c = text + strlen(text) - TOKEN_SECRET_CHARS; *c != '\0'; c++) {
+        char was = *c;
+        *c = was == '0' ? '1' : '0';
+        ck_assert(!token_has_secret(&token, secret));
+        *c = was;
+    }
+}
+END_TEST
+
+START_TEST(the_longest_token_fits)
+{
+    struct token token = {.id = "12345678901234567890123456789012"};
+    char text[TOKEN_TEXT_CHARS];
+    struct err err = ERR_INIT;
+    const char *id;
+    const char *secret;
+    size_t n;
+    ck_assert_int_eq(token_make(&token, text, &err), ERR_OK);
+    ck_assert_uint_eq(strlen(text), TOKEN_TEXT_CHARS - 1);
+    ck_assert(token_split(text, &id, &n, &secret));
+    ck_assert(token_has_secret(&token, secret));
+}
+END_TEST
+
+START_TEST(a_token_is_good_until_it_ends_or_is_revoked)
+{
+    struct token token = {.expires_ms = 1000};
+    ck_assert(token_is_good(&token, 999));
+    ck_assert(!token_is_good(&token, 1000));
+    token.expires_ms = 0;
+    ck_assert(token_is_good(&token, INT64_MAX));
+    token.revoked_ms = 1;
+    ck_assert(!token_is_good(&token, 0));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("token");
+    TCase *c = tcase_create("token");
+    tcase_add_test(c, patterns_match_names);
+    tcase_add_test(c, times_are_read);
+    tcase_add_test(c, ids_and_patterns_have_their_limits);
+    tcase_add_test(c, a_secret_is_known_by_its_digest_alone);
+    tcase_add_test(c, the_longest_token_fits);
+    tcase_add_test(c, a_token_is_good_until_it_ends_or_is_revoked);
+    suite_add_tcase(suite, c);
+    return run_suite(suite);
+}
