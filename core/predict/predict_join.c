@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "predict/predict_join.h"
 
+#include "predict/predict_priv.h"
+
 #include <string.h>
 
 /* The results of each kind of joining. */
@@ -31,7 +33,8 @@ static bool same_option(enum predict_option option, const struct predict_request
     case PREDICT_OPTION_COVERAGES:
         return same_numbers(a->n_intervals, a->intervals, b->n_intervals, b->intervals);
     case PREDICT_OPTION_DRAWS:
-        return a->n_samples == b->n_samples && a->seed == b->seed;
+        return a->n_samples == b->n_samples && a->seed == b->seed &&
+               a->first_sample == b->first_sample && a->samples_alone == b->samples_alone;
     case PREDICT_OPTION_NONE:
     case PREDICT_OPTION_BETWEEN:
     case PREDICT_OPTION_ALTERNATIVE:
@@ -99,7 +102,7 @@ enum err_code predict_slice(const struct predict_call *joint, int first,
                             const struct predict_request *part, struct arena *arena,
                             struct predict_result *out, struct err *err)
 {
-    unsigned set = part->want | PREDICT_MEAN | PREDICT_VARIANCE;
+    unsigned set = predict_needed(part);
     if (predict_result_alloc(out, set, joint->model, part, arena, err) != ERR_OK) {
         return err->code;
     }

@@ -285,7 +285,8 @@ static struct MHD_Response *create_response(struct exchange *ex, const struct re
         if (ex->source.endless) {
             atomic_fetch_add_explicit(&ex->serve->endless, 1, memory_order_relaxed);
         }
-        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
+        return MHD_create_response_from_callback(res->source.n_bytes > 0 ? res->source.n_bytes
+                                                                         : MHD_SIZE_UNKNOWN,
                                                  ex->source.endless ? ENDLESS_BLOCK : STREAM_BLOCK,
                                                  read_source, &ex->source, NULL);
     }
@@ -326,8 +327,8 @@ static enum MHD_Result answer(struct exchange *ex)
         return MHD_YES; /* suspended; called again when resumed */
     }
     ex->answered = true;
-    if (res.source.endless) {
-        /* Such an answer may last for hours, and nobody reads the body any more. */
+    if (res.source.endless || res.source.needs_no_body) {
+        /* Such an answer may last for long, and nobody reads the body any more. */
         body_release(&ex->body, &ex->serve->room);
         ex->req.body = "";
         ex->req.n_body = 0;

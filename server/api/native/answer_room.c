@@ -20,23 +20,32 @@ static enum err_code refuse(struct app *app, size_t n_bytes, size_t max, struct 
     return err->code;
 }
 
-enum err_code answer_room_claim(struct app *app, size_t n_bytes, struct answer_claim *claim,
-                                struct err *err)
+bool answer_room_try(struct app *app, size_t n_bytes, struct answer_claim *claim)
 {
     size_t max = (size_t)app->config->answers_mb * MEGABYTE;
     size_t held = atomic_load_explicit(&app->answer_bytes, memory_order_relaxed);
-    *claim = (struct answer_claim){.app = app};
-    if (n_bytes <= ANSWER_SMALL) {
-        return ERR_OK;
-    }
     do {
         if (n_bytes > max || (held > 0 && (held > max || n_bytes > (max - held) / 2))) {
-            return refuse(app, n_bytes, max, err);
+            return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(&app->answer_bytes, &held, held + n_bytes,
                                                     memory_order_relaxed, memory_order_relaxed));
-    claim->n_bytes = n_bytes;
-    return ERR_OK;
+    *claim = (struct answer_claim){.app = app, .n_bytes = n_bytes};
+    return true;
+}
+
+enum err_code answer_room_claim_always(struct app *app, size_t n_bytes, struct answer_claim *claim,
+                                       struct err *err)
+{
+    size_t max = (size_t)app->config->answers_mb * MEGABYTE;
+    return answer_room_try(app, n_bytes, claim) ? ERR_OK : refuse(app, n_bytes, max, err);
+}
+
+enum err_code answer_room_claim(struct app *app, size_t n_bytes, struct answer_claim *claim,
+                                struct err *err)
+{
+    *claim = (struct answer_claim){.app = app};
+    return n_bytes > ANSWER_SMALL ? answer_room_claim_always(app, n_bytes, claim, err) : ERR_OK;
 }
 
 void answer_room_release(struct answer_claim *claim)

@@ -22,6 +22,11 @@ struct answer_claim {
 /* ERR_TOO_LARGE: larger than the whole room; ERR_BUSY, with retry_s: than what is left. */
 enum err_code answer_room_claim(struct app *app, size_t n_bytes, struct answer_claim *claim,
                                 struct err *err) MUST_CHECK;
+/* The same for a small answer too: one that is held for as long as its client likes. */
+enum err_code answer_room_claim_always(struct app *app, size_t n_bytes, struct answer_claim *claim,
+                                       struct err *err) MUST_CHECK;
+/* The same, without a refusal that would be counted; false: there is no such room. */
+bool answer_room_try(struct app *app, size_t n_bytes, struct answer_claim *claim) MUST_CHECK;
 /* An empty claim is fine. */
 void answer_room_release(struct answer_claim *claim);
 /* Has the room given back once the answer is sent or cut. */
