@@ -35,8 +35,8 @@ size_t predict_block_total(const struct model *model, const struct predict_reque
 }
 
 /*
- * Restricts the request to outer indices [first, first + n) of the result; returns how many of those
- * that it computes come before `first`.
+ * Restricts the request to outer indices [first, first + n) of the result; returns how many of
+ * those that it computes come before `first`.
  */
 static size_t choose_outer(struct predict_request *request, enum predict_index index, size_t first,
                            size_t n)

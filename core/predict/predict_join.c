@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "predict/predict_join.h"
 
-#include "predict/predict_priv.h"
-
 #include <string.h>
 
 /* The results of each kind of joining. */
@@ -102,7 +100,8 @@ enum err_code predict_slice(const struct predict_call *joint, int first,
                             const struct predict_request *part, struct arena *arena,
                             struct predict_result *out, struct err *err)
 {
-    unsigned set = predict_needed(part);
+    unsigned set =
+        part->samples_alone ? PREDICT_SAMPLES : part->want | PREDICT_MEAN | PREDICT_VARIANCE;
     if (predict_result_alloc(out, set, joint->model, part, arena, err) != ERR_OK) {
         return err->code;
     }

@@ -22,8 +22,8 @@
 #define JSON_STREAM_TENSORS 64
 #define JSON_STREAM_RANK    4
 
-/* Where the numbers of a tensor come from that is not in memory: from `first` on of a sequence whose
- * meaning only the caller knows. */
+/* Where the numbers of a tensor come from that is not in memory: from `first` on of a sequence
+ * whose meaning only the caller knows. */
 struct json_feed {
     int sequence;
     size_t first;
@@ -32,7 +32,7 @@ struct json_feed {
 struct json_part {
     const char *text; /* or, when NULL, a tensor */
     size_t len;
-    const double *values;   /* NULL: they are fed */
+    const double *values; /* NULL: they are fed */
     struct json_feed feed;
     int rank;
     size_t shape[JSON_STREAM_RANK];

@@ -135,6 +135,7 @@ enum err_code answer_stream_send(struct answer_stream *stream, struct response *
         return err->code;
     }
     feed_block(stream);
+    metrics_add(&stream->app->metrics->answers_streamed, 1);
     res->source = (struct body_source){.read = read_stream,
                                        .release = release_stream,
                                        .ctx = stream,

@@ -3,8 +3,8 @@
  * POST /predict, and the same with the model or its version in the path. A small request for a
  * model in memory is answered at once. One with a large body is read by another thread, which also
  * reads a model that is not in memory (api/aside). Much work is done by compute threads
- * (live/batcher). The request is suspended meanwhile. Of an answer that is too large to be held they
- * compute the first block, and the others as the client reads (answer_stream.h).
+ * (live/batcher). The request is suspended meanwhile. Of an answer that is too large to be held
+ * they compute the first block, and the others as the client reads (answer_stream.h).
  */
 #include "api/handlers.h"
 
@@ -143,17 +143,17 @@ static enum err_code take_room(struct prediction *p, struct err *err)
 static void prepare_item(struct prediction *p)
 {
     struct answer_stream *stream = p->stream;
-    p->item = (struct batch_item){
-        .model = p->served->model,
-        .request = stream != NULL ? &stream->block.request : &p->request.predict,
-        .result = stream != NULL ? &stream->result : &p->result,
-        .arena = stream != NULL ? &stream->arena : p->req->arena,
-        .deadline_ns = p->request.deadline_ns,
-        .gone = client_is_gone,
-        .done = resume_exchange,
-        .ctx = p,
-        .timed = p->parsed_ns != 0,
-        .err = ERR_INIT};
+    p->item = (struct batch_item){.model = p->served->model,
+                                  .request =
+                                      stream != NULL ? &stream->block.request : &p->request.predict,
+                                  .result = stream != NULL ? &stream->result : &p->result,
+                                  .arena = stream != NULL ? &stream->arena : p->req->arena,
+                                  .deadline_ns = p->request.deadline_ns,
+                                  .gone = client_is_gone,
+                                  .done = resume_exchange,
+                                  .ctx = p,
+                                  .timed = p->parsed_ns != 0,
+                                  .err = ERR_INIT};
 }
 
 /* Computes a small request at once, or gets a place in the queue; *later says which. */

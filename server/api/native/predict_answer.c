@@ -88,11 +88,11 @@ static void write_result(struct json_stream *stream, const struct predict_answer
                          enum predict_index index)
 {
     const char *name = predict_kinds[index].name;
-    const struct result_writer w = {.stream = stream,
-                                    .answer = answer,
-                                    .index = index,
-                                    .dims = predict_result_dims(index, answer->served->model,
-                                                                &answer->request->predict)};
+    const struct result_writer w = {
+        .stream = stream,
+        .answer = answer,
+        .index = index,
+        .dims = predict_result_dims(index, answer->served->model, &answer->request->predict)};
     switch (predict_kinds[index].shape) {
     case PREDICT_SHAPE_N_O:
     case PREDICT_SHAPE_N_O_O:
@@ -238,8 +238,7 @@ static struct npy_array find_array(const struct predict_answer *answer, struct p
     }
     *index = (enum predict_index)only;
     *dims = predict_result_dims(*index, answer->served->model, req);
-    return (struct npy_array){.values =
-                                  answer->result != NULL ? answer->result->at[only] : NULL,
+    return (struct npy_array){.values = answer->result != NULL ? answer->result->at[only] : NULL,
                               .rank = dims->rank,
                               .shape = dims->size,
                               .single = answer->request->single};

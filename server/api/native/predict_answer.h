@@ -10,7 +10,7 @@
 
 struct predict_answer {
     const struct prediction_request *request;
-    const struct served *served; /* need not outlive predict_answer_write */
+    const struct served *served;         /* need not outlive predict_answer_write */
     const struct predict_result *result; /* NULL: its numbers are fed while they are sent */
     struct arena *arena; /* like request and result it must live until the response has been sent */
 };
