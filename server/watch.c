@@ -18,7 +18,7 @@
 
 struct watch {
     struct app *app;
-    const struct daemon *daemon;
+    struct daemon *daemon;
     pthread_t thread;
     struct wake wake; /* for the stop */
     int64_t period_ns;
@@ -89,6 +89,8 @@ static void look(const struct watch *watch)
     look_at_models(watch->app);
     daemon_count_connections(watch->daemon, watch->app->metrics->connections);
     log_tell_missing(watch->app->log, false);
+    daemon_give_back(watch->daemon);
+    mem_give_back();
 }
 
 /* The watchdog hears of us unless a thread hangs or is gone, which only a restart mends: not while
@@ -126,7 +128,7 @@ static void *look_each_second(void *arg)
     return NULL;
 }
 
-enum err_code watch_start(struct app *app, const struct daemon *daemon, struct watch **out,
+enum err_code watch_start(struct app *app, struct daemon *daemon, struct watch **out,
                           struct err *err)
 {
     struct watch *watch = mem_zalloc(sizeof *watch);

@@ -32,6 +32,8 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 #define OWN_BYTES (256 << 10) /* blocks of this size and more are mapped one by one */
 #define MAX_HEAPS 4
+/* Freed in the heaps since the last trim: what a trim is worth, as it walks over all free blocks. */
+#define GIVE_BACK_BYTES ((size_t)1 << 20)
 
 static atomic_long fail_at;      /* allocation number that fails; 0: none */
 static atomic_bool fail_forever; /* and every later one */
@@ -43,6 +45,7 @@ static atomic_size_t budget;                      /* bytes; 0: no limit */
 static atomic_size_t used_by[MEM_N_KINDS];        /* bytes of blocks, by kind */
 static atomic_size_t limit_of[MEM_N_KINDS];       /* bytes of one thing, by kind; 0: no limit */
 static atomic_llong refusals;
+static atomic_size_t trimmed_bytes; /* lay free in the heaps after the last trim, or fewer since */
 
 bool size_mul(size_t a, size_t b, size_t *out)
 {
@@ -347,3 +350,29 @@ void mem_configure(void)
     (void)mallopt(M_ARENA_MAX, MAX_HEAPS);
 #endif
 }
+
+#if defined(__GLIBC_PREREQ) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if __GLIBC_PREREQ(2, 33)
+#define TRIMS_HEAPS
+#endif
+#endif
+
+#ifdef TRIMS_HEAPS
+/* Free bytes are counted whether or not their pages are with the system, so what matters is how
+ * many came since the last trim. */
+void mem_give_back(void)
+{
+    size_t bytes = mallinfo2().fordblks;
+    size_t before = atomic_load_explicit(&trimmed_bytes, memory_order_relaxed);
+    if (bytes > before && bytes - before > GIVE_BACK_BYTES) {
+        (void)malloc_trim(0);
+        bytes = mallinfo2().fordblks;
+        before = bytes;
+    }
+    atomic_store_explicit(&trimmed_bytes, bytes < before ? bytes : before, memory_order_relaxed);
+}
+#else
+void mem_give_back(void)
+{
+}
+#endif

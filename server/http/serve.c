@@ -164,6 +164,7 @@ static struct exchange *exchange_get(struct serve *serve)
     if (ex != NULL) {
         serve->spare = ex->next;
         serve->n_spare--;
+        serve->min_spare = serve->n_spare < serve->min_spare ? serve->n_spare : serve->min_spare;
     }
     pthread_mutex_unlock(&serve->lock);
     return ex != NULL ? ex : mem_zalloc(sizeof *ex);
@@ -173,6 +174,26 @@ static void exchange_free(struct exchange *ex)
 {
     arena_release(&ex->arena);
     mem_free(ex);
+}
+
+/* The last ones of the list are those that were not needed. */
+void serve_give_back(struct serve *serve)
+{
+    pthread_mutex_lock(&serve->lock);
+    struct exchange **end = &serve->spare;
+    for (int i = serve->min_spare; i < serve->n_spare; i++) {
+        end = &(*end)->next;
+    }
+    struct exchange *unused = *end;
+    *end = NULL;
+    serve->n_spare -= serve->min_spare;
+    serve->min_spare = serve->n_spare;
+    pthread_mutex_unlock(&serve->lock);
+    while (unused != NULL) {
+        struct exchange *next = unused->next;
+        exchange_free(unused);
+        unused = next;
+    }
 }
 
 static void exchange_put(struct exchange *ex)
