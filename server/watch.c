@@ -90,6 +90,7 @@ static void look(const struct watch *watch)
     daemon_count_connections(watch->daemon, watch->app->metrics->connections);
     log_tell_missing(watch->app->log, false);
     daemon_give_back(watch->daemon);
+    batcher_give_back(watch->app->batcher);
     mem_give_back();
 }
 

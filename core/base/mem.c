@@ -32,7 +32,8 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 #define OWN_BYTES (256 << 10) /* blocks of this size and more are mapped one by one */
 #define MAX_HEAPS 4
-/* Freed in the heaps since the last trim: what a trim is worth, as it walks over all free blocks. */
+/* Freed in the heaps since the last trim: what a trim is worth, as it walks over all free blocks.
+ */
 #define GIVE_BACK_BYTES ((size_t)1 << 20)
 
 static atomic_long fail_at;      /* allocation number that fails; 0: none */

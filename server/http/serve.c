@@ -27,6 +27,8 @@
 #define CONNECTION_BYTES ((size_t)32 * 1024)
 #define STREAM_BLOCK     ((size_t)64 * 1024) /* bytes asked from a source at a time */
 #define ENDLESS_BLOCK    ((size_t)4 * 1024)  /* of one that mostly waits */
+#define FEW_REQUESTS     50 /* between two calls of serve_give_back: making memory anew costs nothing \
+                             */
 /* The library's own limit of connections is never met: worker.h says why. */
 #define LIBRARY_CONNECTIONS 1000000000u
 
@@ -166,6 +168,7 @@ static struct exchange *exchange_get(struct serve *serve)
         serve->n_spare--;
         serve->min_spare = serve->n_spare < serve->min_spare ? serve->n_spare : serve->min_spare;
     }
+    serve->n_requests++;
     pthread_mutex_unlock(&serve->lock);
     return ex != NULL ? ex : mem_zalloc(sizeof *ex);
 }
@@ -176,18 +179,19 @@ static void exchange_free(struct exchange *ex)
     mem_free(ex);
 }
 
-/* The last ones of the list are those that were not needed. */
+/* The last ones of the list are those that were not needed; of few requests none needs any. */
 void serve_give_back(struct serve *serve)
 {
     pthread_mutex_lock(&serve->lock);
     struct exchange **end = &serve->spare;
-    for (int i = serve->min_spare; i < serve->n_spare; i++) {
+    int kept = serve->n_requests < FEW_REQUESTS ? 0 : serve->n_spare - serve->min_spare;
+    for (int i = 0; i < kept; i++) {
         end = &(*end)->next;
     }
     struct exchange *unused = *end;
     *end = NULL;
-    serve->n_spare -= serve->min_spare;
-    serve->min_spare = serve->n_spare;
+    serve->n_spare = serve->min_spare = kept;
+    serve->n_requests = 0;
     pthread_mutex_unlock(&serve->lock);
     while (unused != NULL) {
         struct exchange *next = unused->next;
@@ -306,10 +310,9 @@ static struct MHD_Response *create_response(struct exchange *ex, const struct re
         if (ex->source.endless) {
             atomic_fetch_add_explicit(&ex->serve->endless, 1, memory_order_relaxed);
         }
-        return MHD_create_response_from_callback(res->source.n_bytes > 0 ? res->source.n_bytes
-                                                                         : MHD_SIZE_UNKNOWN,
-                                                 ex->source.endless ? ENDLESS_BLOCK : STREAM_BLOCK,
-                                                 read_source, &ex->source, NULL);
+        return MHD_create_response_from_callback(
+            res->source.n_bytes > 0 ? res->source.n_bytes : MHD_SIZE_UNKNOWN,
+            ex->source.endless ? ENDLESS_BLOCK : STREAM_BLOCK, read_source, &ex->source, NULL);
     }
     /* The bytes live in the exchange's arena, which outlasts the sending. */
     return MHD_create_response_from_buffer(
