@@ -98,10 +98,11 @@ static size_t rows_that_fit(const struct model *model, const struct predict_requ
     return rows < n_rows && rows > PLAN_TILE_ROWS ? rows - rows % PLAN_TILE_ROWS : rows;
 }
 
-void predict_block_at(const struct model *model, const struct predict_request *whole,
-                      enum predict_index index, size_t first, size_t max_bytes,
-                      struct predict_block *block)
+void predict_block_find(const struct model *model, const struct predict_request *whole,
+                        size_t max_bytes, struct predict_block *block)
 {
+    const enum predict_index index = block->index;
+    const size_t first = block->first;
     struct extent extent = extent_of(model, whole, index);
     size_t outer = first / (extent.rows * extent.width);
     size_t row = first / extent.width % extent.rows;
@@ -117,11 +118,9 @@ void predict_block_at(const struct model *model, const struct predict_request *w
     size_t skipped = choose_outer(&request, index, outer, n_outer);
     request.n = (int)n_rows;
     request.x += row * (size_t)model->d;
-    *block = (struct predict_block){.index = index,
-                                    .request = request,
-                                    .first = first,
-                                    .count = n_outer * n_rows * extent.width,
-                                    .offset = skipped * n_rows * extent.width};
+    block->request = request;
+    block->count = n_outer * n_rows * extent.width;
+    block->offset = skipped * n_rows * extent.width;
 }
 
 size_t predict_block_bytes(const struct model *model, const struct predict_request *whole,
@@ -130,8 +129,8 @@ size_t predict_block_bytes(const struct model *model, const struct predict_reque
     size_t max = 0;
     for (int i = 0; i < PREDICT_N_RESULTS; i++) {
         if (whole->want & (1U << i)) {
-            struct predict_block block;
-            predict_block_at(model, whole, (enum predict_index)i, 0, max_bytes, &block);
+            struct predict_block block = {.index = (enum predict_index)i};
+            predict_block_find(model, whole, max_bytes, &block);
             size_t bytes = predict_bytes(model, &block.request);
             max = bytes > max ? bytes : max;
         }

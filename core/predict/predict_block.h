@@ -14,10 +14,10 @@
 #include "predict/predict.h"
 
 struct predict_block {
-    enum predict_index index;       /* the result */
+    enum predict_index index;       /* the result .. */
+    size_t first;                   /* .. and its number at which the block begins: that of a row */
     struct predict_request request; /* what to compute */
-    size_t first;                   /* the block's first number in the whole result .. */
-    size_t count;                   /* .. how many it has .. */
+    size_t count;                   /* numbers of the block .. */
     size_t offset;                  /* .. and where they begin in the array that is computed */
 };
 
@@ -29,13 +29,11 @@ size_t predict_block_total(const struct model *model, const struct predict_reque
                            enum predict_index index);
 
 /*
- * The block of result `index` that begins at number `first`, which begins a row: as much as can be
- * computed in about max_bytes, but at least one row. `whole` has been checked; the block borrows
- * its arrays.
+ * Finds the block at block->first of result block->index: as much as can be computed in about
+ * max_bytes, but at least one row. `whole` has been checked; the block borrows its arrays.
  */
-void predict_block_at(const struct model *model, const struct predict_request *whole,
-                      enum predict_index index, size_t first, size_t max_bytes,
-                      struct predict_block *block);
+void predict_block_find(const struct model *model, const struct predict_request *whole,
+                        size_t max_bytes, struct predict_block *block);
 
 /* Memory that the largest block of any wanted result takes. */
 size_t predict_block_bytes(const struct model *model, const struct predict_request *whole,

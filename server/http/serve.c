@@ -27,8 +27,8 @@
 #define CONNECTION_BYTES ((size_t)32 * 1024)
 #define STREAM_BLOCK     ((size_t)64 * 1024) /* bytes asked from a source at a time */
 #define ENDLESS_BLOCK    ((size_t)4 * 1024)  /* of one that mostly waits */
-#define FEW_REQUESTS     50 /* between two calls of serve_give_back: making memory anew costs nothing \
-                             */
+/* Between two calls of serve_give_back: then making memory anew costs nothing. */
+#define FEW_REQUESTS 50
 /* The library's own limit of connections is never met: worker.h says why. */
 #define LIBRARY_CONNECTIONS 1000000000u
 

@@ -28,8 +28,8 @@
 #define IDLE_WORK  4e6
 #define RATE_DECAY 0.98 /* of the rate of work, at each tile */
 #define MAX_RETRY  3600 /* s */
-#define FEW_TURNS  50 /* between two calls of batcher_give_back: making memory anew costs nothing  \
-                       */
+/* Between two calls of batcher_give_back: then making memory anew costs nothing. */
+#define FEW_TURNS 50
 
 enum source_kind { SOURCE_LANE, SOURCE_CALL };
 

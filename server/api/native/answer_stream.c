@@ -23,8 +23,8 @@ static void resume_exchange(void *ctx)
 static void prepare_block(struct answer_stream *stream, enum predict_index index, size_t first)
 {
     const struct model *model = stream->served->model;
-    predict_block_at(model, &stream->request->predict, index, first, ANSWER_BLOCK_BYTES,
-                     &stream->block);
+    stream->block = (struct predict_block){.index = index, .first = first};
+    predict_block_find(model, &stream->request->predict, ANSWER_BLOCK_BYTES, &stream->block);
     arena_clear(&stream->arena);
     stream->item = (struct batch_item){.model = model,
                                        .request = &stream->block.request,

@@ -254,9 +254,9 @@ START_TEST(intervals_of_folds_are_the_same_in_blocks)
     for (size_t max_bytes = 64; max_bytes < 100000; max_bytes *= 8) {
         size_t total = predict_block_total(model, &req, PREDICT_INDEX_INTERVALS);
         for (size_t at = 0; at < total;) {
-            struct predict_block block;
+            struct predict_block block = {.index = PREDICT_INDEX_INTERVALS, .first = at};
             struct predict_result r;
-            predict_block_at(model, &req, PREDICT_INDEX_INTERVALS, at, max_bytes, &block);
+            predict_block_find(model, &req, max_bytes, &block);
             ck_assert_int_eq(predict_run(model, &block.request, &arena, &r, &err), ERR_OK);
             ck_assert_mem_eq(r.intervals + block.offset, all.intervals + at,
                              block.count * sizeof *r.intervals);

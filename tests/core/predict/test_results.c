@@ -154,9 +154,8 @@ static int compare_blocks(const struct model *model, const struct predict_reques
         struct err err = ERR_INIT;
         struct arena arena = ARENA_INIT;
         struct predict_result r;
-        struct predict_block block;
-        predict_block_at(model, req, index, at, max_bytes, &block);
-        ck_assert_uint_eq(block.first, at);
+        struct predict_block block = {.index = index, .first = at};
+        predict_block_find(model, req, max_bytes, &block);
         ck_assert_uint_ge(block.count, 1);
         size_t bytes = predict_bytes(model, &block.request);
         ck_assert_uint_le(bytes, predict_block_bytes(model, req, max_bytes));
