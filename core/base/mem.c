@@ -34,7 +34,7 @@
 #define MAX_HEAPS 4
 /* Freed in the heaps since the last trim: what a trim is worth, as it walks over all free blocks.
  */
-#define GIVE_BACK_BYTES ((size_t)1 << 20)
+#define GIVE_BACK_BYTES ((size_t)128 * 1024)
 
 static atomic_long fail_at;      /* allocation number that fails; 0: none */
 static atomic_bool fail_forever; /* and every later one */

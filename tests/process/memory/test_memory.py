@@ -217,7 +217,8 @@ class Megabytes(MemoryTest):
         statuses = {}
         self.predicts()
         # What a process needs when it has once had large bodies on all of its threads.
-        self.send_together([b" " * (1 << 20) + body[:-1] + b" " for body in bodies.values()])
+        for _ in range(2):
+            self.send_together([b" " * (1 << 20) + body[:-1] + b" " for body in bodies.values()])
         time.sleep(0 if SANITIZED else 2.5)  # the server gives memory back once a second
         before = self.resident()
         requests = self.metric('memory_bytes{kind="requests"}')
