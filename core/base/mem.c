@@ -32,9 +32,6 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 #define OWN_BYTES (256 << 10) /* blocks of this size and more are mapped one by one */
 #define MAX_HEAPS 4
-/* Freed in the heaps since the last trim: what a trim is worth, as it walks over all free blocks.
- */
-#define GIVE_BACK_BYTES ((size_t)128 * 1024)
 
 static atomic_long fail_at;      /* allocation number that fails; 0: none */
 static atomic_bool fail_forever; /* and every later one */
@@ -46,7 +43,6 @@ static atomic_size_t budget;                      /* bytes; 0: no limit */
 static atomic_size_t used_by[MEM_N_KINDS];        /* bytes of blocks, by kind */
 static atomic_size_t limit_of[MEM_N_KINDS];       /* bytes of one thing, by kind; 0: no limit */
 static atomic_llong refusals;
-static atomic_size_t trimmed_bytes; /* lay free in the heaps after the last trim, or fewer since */
 
 bool size_mul(size_t a, size_t b, size_t *out)
 {
@@ -355,10 +351,14 @@ void mem_configure(void)
 #if defined(__GLIBC_PREREQ) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #if __GLIBC_PREREQ(2, 33)
 #define TRIMS_HEAPS
+/* Freed since the last trim: what a trim is worth, as it walks over all free blocks. */
+#define GIVE_BACK_BYTES ((size_t)128 * 1024)
 #endif
 #endif
 
 #ifdef TRIMS_HEAPS
+static atomic_size_t trimmed_bytes; /* lay free in the heaps after the last trim, or fewer since */
+
 /* Free bytes are counted whether or not their pages are with the system, so what matters is how
  * many came since the last trim. */
 void mem_give_back(void)

@@ -10,21 +10,6 @@ static void add_part(struct json_stream *stream, const struct json_part *part)
     stream->parts[stream->n_parts++] = *part;
 }
 
-void json_stream_init(struct json_stream *stream, struct arena *arena)
-{
-    stream->text = textbuf_in(arena);
-    stream->json = json_write_to(&stream->text);
-    stream->n_given = 0;
-    stream->n_parts = 0;
-    stream->part = 0;
-    stream->at = 0;
-    memset(stream->index, 0, sizeof stream->index);
-    stream->fed = NULL;
-    stream->n_fed = 0;
-    stream->n_spill = 0;
-    stream->spill_at = 0;
-}
-
 /*
  * What the writer has put since the last part. A buffer that grows leaves its old bytes in the
  * arena, so earlier parts stay what they are.
@@ -40,10 +25,9 @@ static void add_written_text(struct json_stream *stream)
     }
 }
 
-static void add_tensor(struct json_stream *stream, const char *key, struct json_part part,
-                       const size_t *shape)
+/* As what follows the text that has been written. */
+static void add_tensor(struct json_stream *stream, struct json_part part, const size_t *shape)
 {
-    json_write_raw(&stream->json, key, ""); /* the tensor stands for it */
     add_written_text(stream);
     part.len = 1;
     for (int k = 0; k < part.rank; k++) {
@@ -51,18 +35,52 @@ static void add_tensor(struct json_stream *stream, const char *key, struct json_
         part.len *= shape[k];
     }
     add_part(stream, &part);
+    stream->n_tensors++;
+}
+
+/* Large arrays of the writer become tensors too, while there is room in the list. */
+static bool take_array(void *ctx, const double *values, size_t n, size_t k)
+{
+    struct json_stream *stream = ctx;
+    const size_t shape[] = {n, k};
+    if (stream->n_tensors == JSON_STREAM_TENSORS) {
+        return false;
+    }
+    add_tensor(stream, (struct json_part){.values = values, .rank = n > 0 ? 2 : 1},
+               n > 0 ? shape : shape + 1);
+    return true;
+}
+
+void json_stream_init(struct json_stream *stream, struct arena *arena)
+{
+    stream->text = textbuf_in(arena);
+    stream->json = json_write_to(&stream->text);
+    stream->json.take = take_array;
+    stream->json.take_ctx = stream;
+    stream->n_given = 0;
+    stream->n_parts = 0;
+    stream->n_tensors = 0;
+    stream->part = 0;
+    stream->at = 0;
+    memset(stream->index, 0, sizeof stream->index);
+    stream->fed = NULL;
+    stream->n_fed = 0;
+    stream->n_spill = 0;
+    stream->spill_at = 0;
 }
 
 void json_stream_value(struct json_stream *stream, const char *key, const double *values, int rank,
                        const size_t *shape)
 {
-    add_tensor(stream, key, (struct json_part){.values = values, .rank = rank}, shape);
+    json_write_raw(&stream->json, key, ""); /* the tensor stands for it */
+    add_tensor(stream, (struct json_part){.values = values, .rank = rank}, shape);
 }
 
 void json_stream_fed(struct json_stream *stream, const char *key, struct json_feed feed, int rank,
                      const size_t *shape)
 {
-    add_tensor(stream, key, (struct json_part){.feed = feed, .rank = rank}, shape);
+    json_write_raw(&stream->json, key, "");
+    add_tensor(stream, (struct json_part){.feed = feed, .rank = rank}, shape);
 }
 
 enum err_code json_stream_end(struct json_stream *stream, struct err *err)

@@ -9,6 +9,9 @@
  *     json_stream_value(stream, "mean", mean, 2, shape);
  *     json_write_object_end(&stream->json);
  *     json_stream_end(stream, err);
+ *
+ * Large arrays that json_write_reals and json_write_matrix are given become tensors, too: up to
+ * JSON_STREAM_TENSORS in all, then they become text. They are borrowed until the last read.
  */
 #ifndef JSON_STREAM_H
 #define JSON_STREAM_H
@@ -44,7 +47,8 @@ struct json_stream {
     size_t n_given; /* bytes of text that are parts already */
     struct json_part parts[2 * JSON_STREAM_TENSORS + 1];
     int n_parts;
-    int part; /* the one being read */
+    int n_tensors; /* of them */
+    int part;      /* the one being read */
     size_t at;
     size_t index[JSON_STREAM_RANK];
     const double *fed; /* the next numbers of the present tensor, when it is fed .. */

@@ -80,3 +80,73 @@ void answer_room_hand_over(struct answer_claim *claim, struct response *res)
                                            .ctx = claim};
     }
 }
+
+/* ---- versions ---- */
+
+/* One more answer is made from a version that others are made from already. */
+static bool join_streams(struct served *served)
+{
+    int n = atomic_load_explicit(&served->n_streams, memory_order_relaxed);
+    while (n > 0) {
+        if (atomic_compare_exchange_weak_explicit(&served->n_streams, &n, n + 1,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool claim_model(struct app *app, size_t n_bytes)
+{
+    size_t max = (size_t)app->config->answers_mb * MEGABYTE;
+    size_t held = atomic_load_explicit(&app->streamed_model_bytes, memory_order_relaxed);
+    do {
+        if (held > 0 && (held > max || n_bytes > max - held)) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&app->streamed_model_bytes, &held,
+                                                    held + n_bytes, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+static void release_model(struct app *app, size_t n_bytes)
+{
+    atomic_fetch_sub_explicit(&app->streamed_model_bytes, n_bytes, memory_order_relaxed);
+}
+
+enum err_code answer_model_hold(struct app *app, struct served *served, struct answer_model *model,
+                                struct err *err)
+{
+    while (!join_streams(served)) {
+        int none = 0;
+        if (!claim_model(app, served->n_bytes)) {
+            metrics_add(&app->metrics->answers_refused, 1);
+            err_set(
+                err, ERR_BUSY,
+                "answers of other models that clients have not read leave no room (answers_mb)");
+            err->retry_s = RETRY_S;
+            return err->code;
+        }
+        if (atomic_compare_exchange_strong_explicit(&served->n_streams, &none, 1,
+                                                    memory_order_relaxed, memory_order_relaxed)) {
+            break;
+        }
+        release_model(app, served->n_bytes); /* another answer was faster */
+    }
+    *model = (struct answer_model){.app = app, .served = served_ref(served)};
+    return ERR_OK;
+}
+
+void answer_model_release(struct answer_model *model)
+{
+    struct served *served = model->served;
+    if (served == NULL) {
+        return;
+    }
+    if (atomic_fetch_sub_explicit(&served->n_streams, 1, memory_order_relaxed) == 1) {
+        release_model(model->app, served->n_bytes);
+    }
+    model->served = NULL;
+    served_unref(served);
+}

@@ -50,7 +50,8 @@ enum err_code answer_stream_begin(struct answer_stream *stream, struct err *err)
 {
     const struct predict_request *whole = &stream->request->predict;
     size_t bytes = predict_block_bytes(stream->served->model, whole, ANSWER_BLOCK_BYTES);
-    if (answer_room_claim_always(stream->app, bytes, &stream->claim, err) != ERR_OK) {
+    if (answer_model_hold(stream->app, stream->served, &stream->model, err) != ERR_OK ||
+        answer_room_claim_always(stream->app, bytes, &stream->claim, err) != ERR_OK) {
         return err->code;
     }
     prepare_block(stream, first_result(whole->want), 0);
@@ -148,8 +149,5 @@ void answer_stream_release(struct answer_stream *stream)
 {
     arena_release(&stream->arena);
     answer_room_release(&stream->claim);
-    if (stream->served != NULL) {
-        served_unref(stream->served);
-        stream->served = NULL;
-    }
+    answer_model_release(&stream->model);
 }

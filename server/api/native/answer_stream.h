@@ -22,7 +22,8 @@ struct answer_stream {
     struct app *app;
     const struct request *req;
     const struct prediction_request *request;
-    struct served *served; /* a reference; NULL: none yet */
+    struct served *served;     /* until answer_stream_begin has taken a reference: the caller's */
+    struct answer_model model; /* the reference */
     struct predict_block block;
     struct predict_result result;
     struct arena arena; /* of the result */
@@ -35,7 +36,8 @@ struct answer_stream {
 /*
  * Begins with the first block, which stream->item then asks for; whoever computes it writes the
  * answer with answer_stream_send. The stream is zeroed, lies in the request's arena and borrows the
- * request. ERR_BUSY, ERR_TOO_LARGE: no room for one block.
+ * request. ERR_BUSY, ERR_TOO_LARGE: no room for one block or for the version. The caller releases
+ * it after a failure, too.
  */
 enum err_code answer_stream_begin(struct answer_stream *stream, struct err *err) MUST_CHECK;
 

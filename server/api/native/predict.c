@@ -134,7 +134,7 @@ static enum err_code take_room(struct prediction *p, struct err *err)
     stream->app = p->app;
     stream->req = p->req;
     stream->request = &p->request;
-    stream->served = served_ref(p->served);
+    stream->served = p->served;
     p->stream = stream;
     return answer_stream_begin(stream, err);
 }

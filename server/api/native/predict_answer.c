@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/predict_answer.h"
 
+#include "api/reply.h"
 #include "formats/media_type.h"
 
 #include <string.h>
 
-#define MAX_WARNINGS 100                  /* listed one by one; the rest are counted */
-#define WHOLE_BYTES  ((size_t)256 * 1024) /* answers that may be longer are made while sent */
+#define MAX_WARNINGS 100 /* listed one by one; the rest are counted */
 
 /* ---- JSON ---- */
 
@@ -173,26 +173,6 @@ static enum err_code no_memory(struct err *err)
     return err_set(err, ERR_NOMEM, "no memory for the answer");
 }
 
-/* A short text whole, with its length; a long one as the client takes it. */
-static enum err_code send_stream(struct json_stream *stream, const struct predict_answer *answer,
-                                 struct response *res, struct err *err)
-{
-    size_t bound = json_stream_bound(stream);
-    if (bound > WHOLE_BYTES) {
-        res->source = (struct body_source){.read = json_stream_read,
-                                           .ctx = stream,
-                                           .needs_no_body = !answer->request->borrows_body};
-        return ERR_OK;
-    }
-    char *body = arena_alloc(answer->arena, bound);
-    if (body == NULL) {
-        return no_memory(err);
-    }
-    res->n_body = json_stream_read(stream, body, bound);
-    res->body = body;
-    return ERR_OK;
-}
-
 /* All of the text but the numbers. */
 static enum err_code begin_json(const struct predict_answer *answer, struct json_stream **out,
                                 struct response *res, long *outside, struct err *err)
@@ -314,9 +294,11 @@ enum err_code predict_answer_write(const struct predict_answer *answer, struct r
                    ? write_npy_headers(answer, res, outside, err)
                    : err->code;
     }
-    return begin_json(answer, &stream, res, outside, err) == ERR_OK
-               ? send_stream(stream, answer, res, err)
-               : err->code;
+    if (begin_json(answer, &stream, res, outside, err) == ERR_OK &&
+        reply_stream(res, stream, answer->arena, err) == ERR_OK) {
+        res->source.needs_no_body = !answer->request->borrows_body;
+    }
+    return err->code;
 }
 
 /* ---- an answer in blocks ---- */

@@ -265,6 +265,43 @@ class LongAnswers(PiecesTest):
             self.chunks(answer)
 
 
+class Exports(PiecesTest):
+    """Documents of models, which are made while they are read."""
+
+    flags = ("--answers_mb", "5", "--memory_mb", "400", "--min_rate", "0")
+
+    def read_nothing(self, version):
+        client = self.open("/", b"")
+        client.recv(65536)
+        client.sendall(b"GET /v1/models/m/versions/%d/export HTTP/1.1\r\nHost: localhost\r\n\r\n" % version)
+        return client
+
+    def test_documents_are_not_held(self):
+        """Each is 9 MB of text, more than all answers may have."""
+        arch = architecture(inputs=1, outputs=1, width=16)
+        body = document(draws=800, arch=arch)
+        for _ in range(2):
+            self.ok(201, "PUT", "/v1/models/m", body)
+            body["posterior"]["parameters"][0][0] += 1
+        _, exported = self.ok(200, "GET", "/v1/models/m/versions/1/export")
+        size = self.metric('memory_bytes{kind="models"}')
+        body["posterior"]["parameters"][0][0] -= 2
+        self.assertEqual(exported["posterior"]["parameters"][1:], body["posterior"]["parameters"][1:])
+        lazy = [self.read_nothing(1) for _ in range(20)]
+        self.settles(lambda: self.metric('connections{state="answer"}'), lambda n: n >= 20)
+        self.assertLess(self.metric('memory_bytes{kind="requests"}'), 20e6)
+        self.assertLess(self.metric('memory_bytes{kind="models"}'), 1.1 * size)
+        # Another version is another model to be held.
+        status, head, answer = self.server.request("GET", "/v1/models/m/versions/2/export")
+        self.assertEqual(status, 503, f"{answer!r:.300}")
+        self.assertIn("Retry-After", head)
+        self.ok(200, "POST", "/v1/models/m/versions/2/predict", {"inputs": [[0.5]]})
+        for client in lazy:
+            client.close()
+        self.settles(lambda: self.server.request("GET", "/v1/models/m/versions/2/export")[0],
+                     lambda status: status == 200)
+
+
 class Failures(PiecesTest):
     def test_rows_without_an_answer_are_found_before_it_begins(self):
         arch = architecture(inputs=1, outputs=1)
