@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#define WHOLE_BYTES ((size_t)256 * 1024) /* texts that may be longer are made while they are sent  \
-                                          */
+/* Texts that may be longer are made while they are sent. */
+#define WHOLE_BYTES ((size_t)256 * 1024)
 
 enum err_code reply_text(struct response *res, const char *type, struct textbuf *text,
                          struct err *err)
