@@ -42,14 +42,14 @@ static const struct arg_option flags[N_FLAGS] = {
     [FLAG_TO] = {.name = "to", .value = "FILE", .help = "the backup to make"},
     [FLAG_FROM] = {.name = "from", .value = "FILE", .help = "the backup to restore"},
     [FLAG_FORCE] = {.name = "force",
-                    .help = "replace a file that is there (restore keeps it as "
+                    .help = "replace an existing file (restore keeps it as "
                             "FILE.before-restore)"},
-    [FLAG_DAMAGED] = {.name = "damaged", .help = "go on even if contents are damaged"},
+    [FLAG_DAMAGED] = {.name = "damaged", .help = "continue even if contents are damaged"},
     [FLAG_ROLE] = {.name = "role",
                    .value = "ROLE",
                    .help = "what the token may do: predict, read, write or admin, each of which "
                            "includes those before it"},
-    [FLAG_ID] = {.name = "id", .value = "ID", .help = "its public name, instead of one by chance"},
+    [FLAG_ID] = {.name = "id", .value = "ID", .help = "its public name [a random one]"},
     [FLAG_MODELS] = {.name = "models",
                      .value = "PATTERNS",
                      .help = "the models it is for, with * and ?, separated by commas",
@@ -110,13 +110,13 @@ static const struct command {
       .allowed = BIT(FLAG_CONFIG) | ALL_SETTINGS}},
     {CLI_CHECK,
      {.name = "check",
-      .summary = "examine a registry file, also beside a running server",
+      .summary = "examine a registry file, also while a server uses it",
       .usage = "[--db FILE]\n",
       .text = SETTINGS_TEXT CARE_STATUS,
       .allowed = A_FILE}},
     {CLI_BACKUP,
      {.name = "backup",
-      .summary = "copy a registry file, also beside a running server",
+      .summary = "copy a registry file, also while a server uses it",
       .usage = "--to FILE [--db FILE] [--force] [--damaged]\n",
       .text = SETTINGS_TEXT CARE_STATUS,
       .allowed = A_COPY | BIT(FLAG_TO)}},
@@ -138,7 +138,7 @@ static const struct command {
       .usage = "create --role ROLE [--OPTION VALUE ..] [--db FILE]\nlist [--db FILE]\nrevoke ID "
                "[--db FILE]\n",
       .text = "A new token is printed once; the file keeps a salted digest. While a server runs,\n"
-              "whoever has an admin token makes others with POST /v1/tokens.\n" CARE_STATUS,
+              "an admin makes others with POST /v1/tokens.\n" CARE_STATUS,
       .allowed = A_FILE | BIT(FLAG_ROLE) | BIT(FLAG_ID) | BIT(FLAG_MODELS) | BIT(FLAG_EXPIRES) |
                  BIT(FLAG_RATE)}},
     {CLI_HEALTHCHECK,

@@ -224,8 +224,8 @@ static void pass_to_main(int signal_number)
     errno = before;
 }
 
-/* Every thread that is started later inherits the blocked signals, and main alone waits for them.
- */
+/* Every thread that is started later inherits the blocked signals, and main alone waits for
+ * them. */
 static void block_signals(sigset_t *signals)
 {
     const int ours[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
@@ -311,8 +311,8 @@ static int serve(struct cli *cli, const sigset_t *signals)
         log_failure(&server->log, "not started", &err);
     }
     notify_send("STOPPING=1\nSTATUS=stopping: requests and the running job end");
-    /* Signals stay blocked: the stop takes bounded time, and a second Ctrl-C must not cut it short.
-     */
+    /* Signals stay blocked: the stop takes bounded time, and a second Ctrl-C must not cut it
+     * short. */
     stop_server(server);
     if (status == 0) {
         log_tell_missing(&server->log, true);

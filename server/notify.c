@@ -54,7 +54,7 @@ void notify_reloading(void)
     notify_send(state);
 }
 
-/* A number of the environment that is meant for this process; 0: there is none. */
+/* A number from an environment variable, if it is meant for this process; 0 otherwise. */
 static long long read_own(const char *name, const char *pid_name)
 {
     const char *value = getenv(name);
@@ -98,8 +98,8 @@ enum err_code notify_read_address(int fd, char *listen, size_t size, struct err 
     socklen_t size_of = sizeof listens;
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size_of) != 0 || listens == 0) {
         return err_set(err, ERR_INVALID,
-                       "the descriptor %d that was handed over (LISTEN_FDS) is no listening stream "
-                       "socket",
+                       "the descriptor %d that was handed over (LISTEN_FDS) is not a "
+                       "listening stream socket",
                        fd);
     }
     if (getsockname(fd, (struct sockaddr *)&at, &len) != 0 ||

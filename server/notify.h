@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What systemd is told of the server's life (sd_notify(3)), and the sockets it hands over
- * (sd_listen_fds(3)). Both are plain protocols over a socket and the environment, so no library is
- * needed. Without systemd every function does nothing.
+ * What the server tells systemd about its state (sd_notify(3)), and the sockets that systemd hands
+ * over (sd_listen_fds(3)). Both are plain protocols over a socket and the environment, so no
+ * library is needed. Without systemd every function does nothing.
  */
 #ifndef NOTIFY_H
 #define NOTIFY_H
@@ -18,11 +18,11 @@
 /* Sends lines such as "READY=1" to the service manager. */
 void notify_send(const char *state);
 
-/* "RELOADING=1" with the time, as Type=notify-reload wants it; "READY=1" follows when it is done.
- */
+/* "RELOADING=1" with the time, as Type=notify-reload wants it; "READY=1" follows when it is
+ * done. */
 void notify_reloading(void);
 
-/* Nanoseconds within which the watchdog wants to hear of us; 0: there is none. */
+/* Nanoseconds within which the watchdog expects a sign of life; 0: there is no watchdog. */
 int64_t notify_watchdog_ns(void);
 
 /* How many sockets were handed over to this process, from NOTIFY_FIRST_FD on; they are not passed

@@ -61,8 +61,8 @@ struct change {
     char to[VALUE_CHARS];
 };
 
-/* Logs a change. True: it comes into force. */
-static bool admit(const struct log *log, const struct change *change)
+/* Logs a change. True: it takes effect now. */
+static bool log_change(const struct log *log, const struct change *change)
 {
     if (strcmp(change->from, change->to) == 0) {
         return false;
@@ -77,20 +77,21 @@ static bool admit(const struct log *log, const struct change *change)
     return false;
 }
 
-static bool admit_int(const struct log *log, const char *name, int from, int to)
+static bool log_change_of_int(const struct log *log, const char *name, int from, int to)
 {
     struct change change = {.name = name};
     snprintf(change.from, sizeof change.from, "%d", from);
     snprintf(change.to, sizeof change.to, "%d", to);
-    return admit(log, &change);
+    return log_change(log, &change);
 }
 
-static bool admit_text(const struct log *log, const char *name, const char *from, const char *to)
+static bool log_change_of_text(const struct log *log, const char *name, const char *from,
+                               const char *to)
 {
     struct change change = {.name = name};
     snprintf(change.from, sizeof change.from, "%.*s", VALUE_CHARS - 1, from);
     snprintf(change.to, sizeof change.to, "%.*s", VALUE_CHARS - 1, to);
-    return admit(log, &change);
+    return log_change(log, &change);
 }
 
 /* *next becomes `now` with what may change taken from `read`. False: nothing changes. */
@@ -100,17 +101,17 @@ static bool take_changes(const struct log *log, const struct config *now, const 
     bool changed = false;
     *next = *now;
 #define CONFIG_TEXT(name, value, help)                                                             \
-    if (admit_text(log, #name, now->name, read->name)) {                                           \
+    if (log_change_of_text(log, #name, now->name, read->name)) {                                   \
         memcpy(next->name, read->name, sizeof next->name);                                         \
         changed = true;                                                                            \
     }
 #define CONFIG_INT(name, value, min, max, help)                                                    \
-    if (admit_int(log, #name, now->name, read->name)) {                                            \
+    if (log_change_of_int(log, #name, now->name, read->name)) {                                    \
         next->name = read->name;                                                                   \
         changed = true;                                                                            \
     }
 #define CONFIG_BOOL(name, value, help)                                                             \
-    if (admit_int(log, #name, now->name, read->name)) {                                            \
+    if (log_change_of_int(log, #name, now->name, read->name)) {                                    \
         next->name = read->name;                                                                   \
         changed = true;                                                                            \
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Settings that change while the server runs. SIGHUP reads the config file and the environment
- * again under the flags of the start; what can change does, and a line of the log says what.
+ * Settings that change while the server runs. On SIGHUP the config file and the environment are
+ * read again; flags of the command line still have priority. Settings that can change take effect,
+ * and a log line names each.
  */
 #ifndef RELOAD_H
 #define RELOAD_H
@@ -16,7 +17,7 @@ struct reload_hook {
     void *ctx;
 };
 
-struct reload_settings; /* those of a reload, which stay until the end */
+struct reload_settings; /* the settings of one reload, which are kept until the end */
 
 struct reload {
     struct app *app;

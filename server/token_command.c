@@ -19,7 +19,7 @@ static enum err_code open_file(const struct cli *cli, bool read_only, struct db 
 {
     struct db_settings settings = {.path = cli->config.db, .read_only = read_only};
     if (store_open(db, &settings, err) == ERR_CONFLICT) {
-        err_prefix(err, "a running server changes its tokens itself (POST /v1/tokens)");
+        err_prefix(err, "the tokens of a running server are changed by POST /v1/tokens");
     }
     return err->code;
 }

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PERIOD_NS  CLOCK_S /* or a third of what the watchdog wants, if that is shorter */
-#define HTTP_AGE_S 30      /* without a turn of an HTTP thread: parsing 60 MB of JSON takes a few */
+#define PERIOD_NS  CLOCK_S /* or a third of the watchdog's period, if that is shorter */
+#define HTTP_AGE_S 30      /* a thread without a turn for so long hangs; 60 MB of JSON take a few */
 #define MEGABYTE   1000000
 
 struct watch {
@@ -27,7 +27,7 @@ struct watch {
     char status[HEALTH_REASON_CHARS + 80];
 };
 
-static void note(const struct app *app, enum health_part part, const char *reason)
+static void note_health(const struct app *app, enum health_part part, const char *reason)
 {
     if (!health_set(app->health, part, reason)) {
         return;
@@ -43,7 +43,7 @@ static void look_at_registry(const struct app *app)
 {
     struct err err = ERR_INIT;
     enum err_code code = db_check_presence(app->db, &err);
-    note(app, HEALTH_REGISTRY, code != ERR_OK ? err_msg(&err) : NULL);
+    note_health(app, HEALTH_REGISTRY, code != ERR_OK ? err_msg(&err) : NULL);
 }
 
 static void look_at_disk(const struct app *app)
@@ -58,7 +58,7 @@ static void look_at_disk(const struct app *app)
     snprintf(reason, sizeof reason,
              "the disk of the registry is full: %lld MB are free, min_free_mb is %d", free_mb,
              app->config->min_free_mb);
-    note(app, HEALTH_DISK, full && !db_is_read_only(app->db) ? reason : NULL);
+    note_health(app, HEALTH_DISK, full && !db_is_read_only(app->db) ? reason : NULL);
 }
 
 static void look_at_models(const struct app *app)
@@ -68,20 +68,21 @@ static void look_at_models(const struct app *app)
     int n = models_count_failed(app->models, name);
     snprintf(reason, sizeof reason, "%d model%s could not be loaded, model %s among them", n,
              n == 1 ? "" : "s", name);
-    note(app, HEALTH_MODELS, n > 0 ? reason : NULL);
+    note_health(app, HEALTH_MODELS, n > 0 ? reason : NULL);
 }
 
 static void look_at_threads(const struct watch *watch)
 {
     const struct app *app = watch->app;
     bool worker = app->trainer == NULL || trainer_is_alive(app->trainer);
-    note(app, HEALTH_TRAINER,
-         worker ? NULL : "the thread that trains has ended; restart the server");
-    note(app, HEALTH_HTTP,
-         daemon_is_responsive(watch->daemon, HTTP_AGE_S * CLOCK_S) ? NULL : "an HTTP thread hangs");
+    note_health(app, HEALTH_TRAINER,
+                worker ? NULL : "the thread that trains has ended; restart the server");
+    note_health(app, HEALTH_HTTP,
+                daemon_is_responsive(watch->daemon, HTTP_AGE_S * CLOCK_S) ? NULL
+                                                                          : "an HTTP thread hangs");
 }
 
-static void look(const struct watch *watch)
+static void check_all_parts(const struct watch *watch)
 {
     look_at_registry(watch->app);
     look_at_disk(watch->app);
@@ -94,8 +95,8 @@ static void look(const struct watch *watch)
     mem_give_back();
 }
 
-/* The watchdog hears of us unless a thread hangs or is gone, which only a restart mends: not while
- * the disk is full or a model is damaged. */
+/* Tells the watchdog that we live, unless a thread hangs or has ended, which only a restart mends.
+ * A full disk or a damaged model is no reason for a restart. */
 static void tell_manager(struct watch *watch)
 {
     char reason[HEALTH_REASON_CHARS];
@@ -119,11 +120,11 @@ static void tell_manager(struct watch *watch)
     }
 }
 
-static void *look_each_second(void *arg)
+static void *watch_parts(void *arg)
 {
     struct watch *watch = arg;
     while (wake_wait(&watch->wake, clock_ns() + watch->period_ns)) {
-        look(watch);
+        check_all_parts(watch);
         tell_manager(watch);
     }
     return NULL;
@@ -143,9 +144,9 @@ enum err_code watch_start(struct app *app, struct daemon *daemon, struct watch *
     watch->period_ns = watch->watchdog_ns > 0 && watch->watchdog_ns / 3 < PERIOD_NS
                            ? watch->watchdog_ns / 3
                            : PERIOD_NS;
-    look(watch);
+    check_all_parts(watch);
     tell_manager(watch);
-    if (threads_start(&watch->thread, "watch", look_each_second, watch, err) != ERR_OK) {
+    if (threads_start(&watch->thread, "watch", watch_parts, watch, err) != ERR_OK) {
         wake_release(&watch->wake);
         mem_free(watch);
         return err->code;

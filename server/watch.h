@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread that looks once a second whether the parts of the server are well: the registry file and
- * its disk, the worker, the HTTP threads, the models. What it finds is in the app's health, for
- * /readyz, and one log line tells of each change. It also tells systemd's watchdog that the server
- * lives, unless HTTP threads or the worker hang.
+ * A thread that checks once a second whether the parts of the server work: the registry file and
+ * its disk, the thread that trains, the HTTP threads, the models. It keeps the result in the app's
+ * health, for /readyz, and logs each change in one line. It also tells systemd's watchdog that the
+ * server lives, unless an HTTP thread hangs or the thread that trains has ended.
  */
 #ifndef WATCH_H
 #define WATCH_H

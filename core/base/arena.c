@@ -56,8 +56,8 @@ static struct arena_page *page_new(size_t size)
     return page;
 }
 
-/* The length of the page that follows `page`. One that a large request got for itself says nothing
- * about what comes. */
+/* The length of the page that follows `page`. After a page made for one large request the lengths
+ * begin again at PAGE_BYTES. */
 static size_t next_page_bytes(const struct arena_page *page)
 {
     size_t bytes = PAGE_BYTES;

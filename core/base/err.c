@@ -18,6 +18,7 @@ static void err_vset(struct err *err, enum err_code code, int row, int column, c
     err->code = code;
     err->row = row;
     err->column = column;
+    err->line = 0;
     err->retry_s = 0;
     vsnprintf(err->msg, sizeof err->msg, fmt, args);
 }

@@ -11,6 +11,8 @@
 
 #include "base/compiler.h"
 
+#include <stdint.h>
+
 enum err_code {
 #define ERR(code, text) ERR_##code,
 #include "base/err.def"
@@ -21,13 +23,14 @@ struct err {
     enum err_code code;
     int row;       /* place in a tensor, 0-based; -1: none */
     int column;    /* 0-based; -1: none */
+    int64_t line;  /* of a text that the client sent, counted from 1; 0: none */
     int retry_s;   /* seconds after which the client may try again; 0: unknown */
     char msg[240]; /* empty, or a sentence without a capital letter and a full stop */
 };
 
 #define ERR_INIT                                                                                   \
     {                                                                                              \
-        .code = ERR_OK, .row = -1, .column = -1, .retry_s = 0, .msg = ""                           \
+        .code = ERR_OK, .row = -1, .column = -1, .line = 0, .retry_s = 0, .msg = ""                \
     }
 
 /* Sets code and message unless there is an error already; returns the code that the struct then

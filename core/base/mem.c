@@ -214,7 +214,7 @@ static void *allocate_counted(size_t size, size_t align)
     size_t got = 0;
     if (claim(size)) {
         got = posix_memalign(&block, align, size + 1) == 0 ? malloc_usable_size(block) : 0;
-        /* Unsigned, so a block that could not be had takes its claim back. */
+        /* got is 0 when there is no block; the unsigned difference then takes the claim back. */
         atomic_fetch_add_explicit(&used_by[kind_now], got - size, memory_order_relaxed);
     }
     if (account != NULL) {

@@ -16,7 +16,7 @@
 struct mem_account {
     size_t limit;        /* bytes; 0: no limit */
     atomic_llong used;   /* bytes now */
-    atomic_llong peak;   /* the most there ever were, nearly: threads may miss each other's last */
+    atomic_llong peak;   /* highest `used`, nearly: threads may miss the last change of others */
     atomic_bool refused; /* an allocation went beyond the limit */
 };
 

@@ -79,20 +79,14 @@ char *write_thousandths(double value, char *out)
     return at;
 }
 
-} /* namespace */
-
-enum numtext_status numtext_read(const char *at, const char *end, const char **next, double *value)
+/*
+ * A number too large or too small for a double. It is rare, so that a copy for strtod does not
+ * matter, and the copy is kept out of the function that reads all other numbers: a buffer there
+ * would cost each of them the stack protector's check.
+ */
+[[gnu::noinline, gnu::cold]] enum numtext_status read_out_of_range(const char *at, const char *stop,
+                                                                   double *value)
 {
-    const char *stop = token_end(at, end);
-    if (stop == at) {
-        return NUMTEXT_SYNTAX;
-    }
-    *next = stop;
-    std::from_chars_result result = std::from_chars(at, stop, *value);
-    if (result.ec == std::errc()) {
-        return NUMTEXT_OK;
-    }
-    /* Too large or too small: rare, so that a copy for strtod does not matter. */
     char small[64];
     size_t len = static_cast<size_t>(stop - at);
     const char *exponent = at;
@@ -111,6 +105,22 @@ enum numtext_status numtext_read(const char *at, const char *end, const char **n
     bool tiny = exponent + 1 < stop && exponent[1] == '-';
     *value = 0.0;
     return tiny ? NUMTEXT_OK : NUMTEXT_OVERFLOW;
+}
+
+} /* namespace */
+
+enum numtext_status numtext_read(const char *at, const char *end, const char **next, double *value)
+{
+    const char *stop = token_end(at, end);
+    if (stop == at) {
+        return NUMTEXT_SYNTAX;
+    }
+    *next = stop;
+    std::from_chars_result result = std::from_chars(at, stop, *value);
+    if (result.ec == std::errc()) {
+        return NUMTEXT_OK;
+    }
+    return read_out_of_range(at, stop, value);
 }
 
 size_t numtext_write(double value, char *out)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a training run reports beside the model: named lists of numbers in the order in which they
+ * What a training run reports besides the model: named lists of numbers in the order in which they
  * were added (losses by epoch, acceptance by chain, R-hat), and warnings for people. The report is
  * stored with the model, whose diagnostics show it.
  *

@@ -40,7 +40,7 @@ enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *p
         validation_loss /= p->loss.is_mean ? 1.0 : (double)p->validation.n;
     }
     double score = p->validation.n > 0 ? validation_loss : train_loss;
-    /* This comes first: a loss that was told to stop is NaN. */
+    /* This comes first: a loss that was cancelled is NaN. */
     if (cancel_is_requested(p->cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled in epoch %d", result->epochs + 1);
     }

@@ -2,9 +2,9 @@
 /*
  * Fits one parameter vector: epochs of minibatches with SGD or Adam, or full-batch L-BFGS. The
  * result is the state with the lowest validation loss or, without validation rows, with the lowest
- * training loss. When the loss is random, its lowest value is only the luckiest, so that the result
- * is the last state; but with both patience and validation rows it is the state with the lowest
- * validation loss even then.
+ * training loss. When the loss is random, its lowest value is mere luck, so that the result is the
+ * last state; but with both patience and validation rows it is the state with the lowest validation
+ * loss even then.
  */
 #ifndef FIT_H
 #define FIT_H

@@ -24,7 +24,7 @@ struct minimisation {
     struct err failure; /* of a save within the function that is minimised */
 };
 
-static double evaluate(const struct fit *fit, const double *params, double *grad)
+static double loss_with_decay(const struct fit *fit, const double *params, double *grad)
 {
     const struct fit_problem *p = fit->problem;
     double decay = fit->settings->optim.weight_decay;
@@ -61,7 +61,7 @@ static double evaluate_with_replay(void *ctx, const double *params, double *grad
     if (failure->code != ERR_OK || replay_tell(&self->replay, &value, grad)) {
         return value;
     }
-    value = evaluate(self->fit, params, grad);
+    value = loss_with_decay(self->fit, params, grad);
     /* A value that was cancelled must not be kept. */
     if (p->checkpoint == NULL || cancel_is_requested(p->cancel)) {
         return value;
@@ -77,7 +77,7 @@ static double evaluate_with_replay(void *ctx, const double *params, double *grad
 static double evaluate_start(void *ctx, const double *params, double *grad)
 {
     const struct minimisation *self = ctx;
-    return evaluate(self->fit, params, grad);
+    return loss_with_decay(self->fit, params, grad);
 }
 
 /* A loss as a mean over rows. */
@@ -119,7 +119,7 @@ static enum err_code resume_or_start(struct minimisation *self, const double *pa
 }
 
 /* One iteration, or the rest of one that was interrupted. */
-static enum err_code iterate(struct minimisation *self, bool *stop, struct err *err)
+static enum err_code run_iteration(struct minimisation *self, bool *stop, struct err *err)
 {
     struct fit *fit = self->fit;
     const struct fit_problem *p = fit->problem;
@@ -153,7 +153,7 @@ enum err_code fit_lbfgs(struct fit *fit, struct rng *rng, double *params, struct
         goto done;
     }
     while (fit->result->epochs < s->epochs && !stop) {
-        if (iterate(&self, &stop, err) != ERR_OK) {
+        if (run_iteration(&self, &stop, err) != ERR_OK) {
             goto done;
         }
     }

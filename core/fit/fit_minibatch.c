@@ -69,7 +69,7 @@ static void get_own_state(struct minibatch *mb, struct bytes_reader *r)
     }
 }
 
-static enum err_code resume(struct minibatch *mb, bool *ended, struct err *err)
+static enum err_code resume_fit(struct minibatch *mb, bool *ended, struct err *err)
 {
     struct fit_state state;
     if (fit_open_state(mb->fit, mb->rng, &state, ended, err) == ERR_OK && state.found) {
@@ -133,7 +133,7 @@ enum err_code fit_minibatch(struct fit *fit, struct rng *rng, double *params, st
         goto done;
     }
     if (optim_init(&mb.optim, &s->optim, p->loss.n_params, err) != ERR_OK ||
-        resume(&mb, &stop, err) != ERR_OK) {
+        resume_fit(&mb, &stop, err) != ERR_OK) {
         goto done;
     }
     while (fit->result->epochs < s->epochs && !stop) {

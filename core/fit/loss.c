@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The objective of core/fit/objective.h over rows, in tiles that a tape takes. In each tile the
- * network's values f give the loss and its derivative by f, from which the tape's backward pass
- * gives the gradient; the tiles' gradients are added in the order of the rows.
+ * network's values f give the loss and its derivative with respect to f, from which the tape's
+ * backward pass gives the gradient. The tiles' gradients are added in the order of the rows.
  */
 #include "fit/loss.h"
 
@@ -37,7 +37,7 @@ void objective_loss_release(struct objective_loss *self)
     *self = (struct objective_loss){.net = NULL};
 }
 
-/* ---- one tile: values f -> loss, and df = its derivative by f ---- */
+/* ---- one tile: values f -> loss, and df = its derivative with respect to f ---- */
 
 struct tile {
     int rows;
@@ -47,7 +47,7 @@ struct tile {
     double *df;      /* [rows x n_out] */
 };
 
-/* Factors of (f - y) in the derivative by f: one for all outputs, or one for each. */
+/* Factors of (f - y) in the derivative with respect to f: one for all outputs, or one for each. */
 struct weights {
     double common;
     const double *each; /* [o] or NULL */
@@ -169,7 +169,8 @@ double objective_loss_eval(struct objective_loss *self, const struct data *rows,
     if (!predicted) {
         w = weights_of(obj, net, n, params, each);
     }
-    /* The derivative by log s_j is n - w_j sum of squares; the sums gather in grad itself. */
+    /* The derivative with respect to log s_j is n - w_j times the sum of squares; the sums are
+     * gathered in grad itself. */
     double *by_output = objective_learns_noise(obj) && grad != NULL ? grad + net->n_params : NULL;
     for (size_t j = 0; by_output != NULL && j < o; j++) {
         by_output[j] = 0.0;
@@ -206,14 +207,14 @@ double objective_loss_eval(struct objective_loss *self, const struct data *rows,
 
 /* ---- as a loss ---- */
 
-static double train(void *ctx, const struct data *rows, const double *params, double *grad,
-                    struct rng *rng)
+static double train_loss(void *ctx, const struct data *rows, const double *params, double *grad,
+                         struct rng *rng)
 {
     (void)rng;
     return objective_loss_eval(ctx, rows, params, grad);
 }
 
-static double value(void *ctx, const struct data *rows, const double *params)
+static double loss_value(void *ctx, const struct data *rows, const double *params)
 {
     return objective_loss_eval(ctx, rows, params, NULL);
 }
@@ -224,7 +225,7 @@ struct loss objective_loss_as_loss(struct objective_loss *self)
         .ctx = self,
         .n_params = objective_n_params(&self->objective, self->net),
         .is_mean = self->objective.kind == OBJECTIVE_MSE,
-        .train = train,
-        .value = value,
+        .train = train_loss,
+        .value = loss_value,
     };
 }

@@ -52,7 +52,9 @@ enum err_code optim_validate(const struct optim_settings *s, struct err *err)
     }
     if (!(s->momentum >= 0.0 && s->momentum < 1.0) || !(s->beta1 >= 0.0 && s->beta1 < 1.0) ||
         !(s->beta2 >= 0.0 && s->beta2 < 1.0)) {
-        return err_set(err, ERR_INVALID, "momentum, beta1 and beta2 must lie in [0, 1)");
+        return err_set(err, ERR_INVALID,
+                       "momentum is %g, beta1 %g and beta2 %g, numbers in [0, 1) are needed",
+                       s->momentum, s->beta1, s->beta2);
     }
     if (!(s->epsilon > 0.0 && s->epsilon <= 1.0)) {
         return err_set(err, ERR_INVALID, "epsilon is %g, a number in (0, 1] is needed", s->epsilon);
@@ -64,8 +66,11 @@ enum err_code optim_validate(const struct optim_settings *s, struct err *err)
                        s->schedule == SCHEDULE_EXPONENTIAL ? ", above 0 for exponential" : "");
     }
     if (!(s->step_factor > 0.0 && s->step_factor <= 1.0) || s->step_epochs < 1) {
-        return err_set(err, ERR_INVALID,
-                       "step_factor must lie in (0, 1] and step_epochs be at least 1");
+        return err_set(
+            err, ERR_INVALID,
+            "step_factor is %g and step_epochs is %d, a number in (0, 1] and at least 1 are "
+            "needed",
+            s->step_factor, s->step_epochs);
     }
     if (s->history < 1 || s->history > 100) {
         return err_set(err, ERR_INVALID, "history is %d, 1 to 100 is needed", s->history);

@@ -39,7 +39,7 @@ bool replay_tell(struct replay *replay, double *value, double *grad)
 }
 
 /* Makes room for `count` evaluations. */
-static enum err_code reserve(struct replay *replay, size_t count, struct err *err)
+static enum err_code reserve_room(struct replay *replay, size_t count, struct err *err)
 {
     size_t room = replay->room > 0 ? replay->room : 8;
     if (count <= replay->room) {
@@ -64,7 +64,7 @@ void replay_keep(struct replay *replay, double value, const double *grad)
     if (replay->count >= replay->max) {
         return;
     }
-    if (reserve(replay, replay->count + 1, &none) != ERR_OK) {
+    if (reserve_room(replay, replay->count + 1, &none) != ERR_OK) {
         replay->max = replay->count;
         return;
     }
@@ -92,7 +92,7 @@ enum err_code replay_load(struct replay *replay, struct bytes_reader *reader, st
         reader->failed = true;
         return ERR_OK;
     }
-    if (reserve(replay, count, err) != ERR_OK) {
+    if (reserve_room(replay, count, err) != ERR_OK) {
         return err->code;
     }
     bytes_get_f64(reader, replay->values, count * (1 + replay->n));

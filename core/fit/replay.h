@@ -50,8 +50,8 @@ void replay_keep(struct replay *replay, double value, const double *grad);
 void replay_save(const struct replay *replay, struct bytes_writer *writer);
 
 /*
- * Reads what replay_save has written, for the same n; all of it is to be told again. The reader has
- * the errors of reading. ERR_NOMEM.
+ * Reads what replay_save has written, for the same n; replay_tell then returns all of it again. The
+ * reader has the errors of reading. ERR_NOMEM.
  */
 enum err_code replay_load(struct replay *replay, struct bytes_reader *reader,
                           struct err *err) MUST_CHECK;

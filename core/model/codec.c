@@ -8,7 +8,8 @@
 
 #define MAGIC       "SRGMODEL"
 #define MAGIC_BYTES 8
-/* 1 had no precision; 2 holds what has no second head, no Gaussians, calibration or report. */
+/* Format 1 had no precision. Format 2 holds models without a second head, Gaussians, calibration
+ * and report. */
 #define FORMAT 3
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
@@ -110,8 +111,8 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
 {
     struct bytes_writer w = {.data = NULL};
     size_t o = (size_t)model->o;
-    /* Of two formats that hold a model the older one, so that what has been stored keeps its bytes.
-     */
+    /* Of two formats that can hold the model the older one is used, so that a model stored before
+     * keeps its bytes. */
     bool newest = codec_needs_format_3(model);
     bytes_put(&w, MAGIC, MAGIC_BYTES);
     bytes_put_u32(&w, newest ? FORMAT : FORMAT - 1);
@@ -154,7 +155,7 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     return ERR_OK;
 }
 
-static void get_rest(struct bytes_reader *r, uint32_t format, int n_members, struct model *model)
+static void get_body(struct bytes_reader *r, uint32_t format, int n_members, struct model *model)
 {
     size_t o = (size_t)model->o;
     if (n_members > 0) {
@@ -185,13 +186,14 @@ static void get_rest(struct bytes_reader *r, uint32_t format, int n_members, str
     }
     if (format >= 3) {
         codec_get_extra(r, model);
-        /* Else an older format says the same. */
+        /* Otherwise an older format can hold the same model, and should. */
         r->failed = r->failed || !codec_needs_format_3(model);
     }
     r->failed = r->failed || r->left != 0;
 }
 
-/* The scalers come before the number of draws, so they wait here until the model can be made. */
+/* The scalers come before the number of draws, so they are kept here until the model can be
+ * made. */
 struct head {
     uint32_t format;
     struct arch arch;
@@ -259,7 +261,7 @@ enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out
     if (get_head(&r, &head, err) != ERR_OK || check_reader(&r, err) != ERR_OK) {
         goto done;
     }
-    /* Before the memory for the draws is taken: are they there? */
+    /* Are the draws there? This is checked before memory for them is allocated. */
     size_t stored = (size_t)(head.n_members > 0 ? head.n_members : head.m);
     if ((size_t)arch_n_params(&head.arch) * stored * sizeof(double) > r.left) {
         err_set(err, ERR_CORRUPT, "the stored model is cut short");
@@ -275,7 +277,7 @@ enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out
     memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
     model->noise_sigma = head.noise_sigma;
     head.noise_sigma = NULL;
-    get_rest(&r, head.format, head.n_members, model);
+    get_body(&r, head.format, head.n_members, model);
     if (check_reader(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
         model_unref(model);
         goto done;

@@ -50,7 +50,7 @@ int codec_number(enum codec_choice choice, int value)
 void codec_put_choice(struct bytes_writer *w, enum codec_choice choice, int value)
 {
     int number = codec_number(choice, value);
-    assert(number >= 0); /* else the member has been forgotten above */
+    assert(number >= 0); /* otherwise the value is missing in its list above */
     bytes_put_u32(w, (uint32_t)number);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was found is read into the model piece by piece, so that a reader that fails on the way
- * leaves a model that can be freed. Whatever could be written in two ways is refused in all but
- * the one that the writer uses: the bytes of a version name its content.
+ * Each piece goes into the model as soon as it is read, so a reader that fails midway leaves a
+ * model that can be freed. Of content that could be written in several ways, only what the writer
+ * writes is accepted, because the digest of a version's bytes identifies its content.
  */
 #include "model/codec_priv.h"
 
@@ -20,7 +20,7 @@ void codec_put_array(struct bytes_writer *w, const double *values, size_t n)
     }
 }
 
-/* Room for n numbers that are said to follow; NULL, and the reader fails, when they do not. */
+/* Memory for n numbers that should follow; NULL, and the reader fails, when they do not. */
 static double *room_for(struct bytes_reader *r, size_t n)
 {
     if (r->failed || n > r->left / sizeof(double)) {
@@ -51,7 +51,7 @@ double *codec_get_array(struct bytes_reader *r, size_t n)
 
 /* ---- numbers that may be unknown ---- */
 
-/* What is not finite stands for "not known", and all of it is the same NaN. */
+/* A number that is not finite stands for "not known". It is always stored as the same NaN. */
 static void put_known(struct bytes_writer *w, const double *values, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -111,7 +111,8 @@ void codec_get_gaussians(struct bytes_reader *r, struct gauss_mixture *mixture, 
     mixture->seed = bytes_get_i64(r);
     mixture->linearised = bytes_get_int(r, 1) == 1;
     mixture->n_draws = m / n_members;
-    /* A member is at least its mean, so members that are not there take no memory. */
+    /* Each member has at least a mean. A count that does not fit the bytes is refused before memory
+     * is allocated. */
     if (r->failed || (size_t)n_members > r->left / ((size_t)n_params * sizeof(double))) {
         r->failed = true;
         return;
@@ -130,7 +131,7 @@ void codec_get_gaussians(struct bytes_reader *r, struct gauss_mixture *mixture, 
 
 /* ---- scores ---- */
 
-/* The arrays that may be missing, with the numbers of an output. */
+/* The arrays that may be missing, and how many numbers each has for an output. */
 struct score_list {
     double **array;
     size_t width;
@@ -259,7 +260,7 @@ static void get_item(struct bytes_reader *r, struct report *report)
     check_known(r, values, (size_t)n);
     r->failed = r->failed || (scalar && n != 1);
     if (!r->failed) {
-        /* Its limits have been looked at. */
+        /* The item is within all limits, so only memory can be short. */
         r->failed = report_add(report, name, n, values, &err) != ERR_OK;
         r->no_memory = r->no_memory || r->failed;
     }
@@ -285,7 +286,7 @@ static void get_report(struct bytes_reader *r, struct report *report)
         if (!r->failed) {
             r->failed = report_warn(report, &err, code, "%s", text) != ERR_OK;
             r->no_memory = r->no_memory || r->failed;
-            /* One code twice would be kept once. */
+            /* A code that comes twice is kept once. */
             r->failed = r->failed || report->n_warnings != i + 1;
         }
     }

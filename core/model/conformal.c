@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An end of a cv+ interval is an order statistic of n shifted scores that differ from row to row;
- * it is selected in linear time (Hoare's quickselect, median of three; what PASSES passes leave is
- * sorted, so that no order of scores makes it quadratic), which for the usual thousand scores costs
- * less than the draws' forward passes. For split the shift is common, so one
- * threshold an output serves all rows.
+ * Each end of a cv+ interval is an order statistic of n shifted scores, which differ from row to
+ * row. It is selected in linear time by Hoare's quickselect with the median of three. What is left
+ * after PASSES passes is sorted, so that no order of the scores makes it quadratic. For the usual
+ * thousand scores this costs less than the draws' forward passes. With split the shift is common,
+ * so one threshold for each output serves all rows.
  */
 #include "model/conformal.h"
 
@@ -65,8 +65,8 @@ enum err_code conformal_check(const struct conformal *conformal, int m, int o, s
 /* ---- ranks ---- */
 
 /*
- * Levels are decimals: 0.9 means nine tenths, not the double beside it, so (1 - alpha)(n + 1) is
- * taken for the integer it is within SLACK of. Rounding errors of it are below 1e-9 for up to
+ * Levels are decimals: 0.9 means nine tenths, not the double next to it. So (1 - alpha)(n + 1)
+ * counts as an integer when it is within SLACK of one. Its rounding error is below 1e-9 for up to
  * CONFORMAL_MAX_ROWS rows, and the coverage changes by no more than SLACK / (n + 1).
  */
 #define SLACK 1e-9
@@ -89,7 +89,7 @@ enum err_code conformal_rank(const struct conformal *conformal, double alpha, in
 
 #define PASSES 64 /* of quickselect; about 1.4 log2(n) are usual */
 
-static int compare(const void *a, const void *b)
+static int compare_doubles(const void *a, const void *b)
 {
     double x = *(const double *)a;
     double y = *(const double *)b;
@@ -125,7 +125,7 @@ double conformal_select(double *values, int n, int k)
     int high = n - 1;
     for (int pass = 0; low < high; pass++) {
         if (pass == PASSES) {
-            qsort(values + low, (size_t)(high - low) + 1, sizeof *values, compare);
+            qsort(values + low, (size_t)(high - low) + 1, sizeof *values, compare_doubles);
             break;
         }
         double pivot = choose_pivot(values, low, high);

@@ -3,7 +3,7 @@
  * Conformal prediction: intervals around a model's mean whose coverage assumes only that rows are
  * exchangeable [1, 2]. It calibrates the model of any solver, each output separately.
  *
- *   split        residual scores R_i of n kept rows; the interval is mean -+ the
+ *   split        residual scores R_i of n calibration rows; the interval is mean -+ the
  *                ceil((n + 1)(1 - alpha))-th smallest score
  *   cv+          the rows fall into folds, and each fold has a model that has not seen it; R_i of
  *                row i is by that model; the interval goes from the floor(alpha (n + 1))-th

@@ -52,7 +52,7 @@ static bool payload_bytes(const struct resnet *net, int m, size_t *bytes)
     return size_mul(per_draw, (size_t)m, bytes) && *bytes <= MODEL_MAX_BYTES;
 }
 
-/* Before any of it is allocated. */
+/* Refuses a model that is too large before any of it is allocated. */
 static enum err_code check_size(const struct resnet *net, int m, struct err *err)
 {
     size_t bytes;
@@ -162,7 +162,7 @@ static enum err_code check_values(const struct model *model, struct err *err)
     return ERR_OK;
 }
 
-/* A second head that predicts the noise leaves no room for anything else to say of it. */
+/* When a second head predicts the noise, nothing else may state it. */
 static enum err_code check_noise(const struct model *model, struct err *err)
 {
     if (!model->noise_predicted) {
@@ -186,7 +186,7 @@ static enum err_code check_noise(const struct model *model, struct err *err)
     return ERR_OK;
 }
 
-/* What says nothing is left out, so that equal posteriors are equal bytes. */
+/* Drops empty parts, so that equal posteriors have equal bytes. */
 static void tidy_gaussian(struct gauss *g)
 {
     bool has_factor = g->factor != NULL && g->rank > 0;

@@ -249,7 +249,7 @@ size_t resnet_apply_scratch(const struct resnet *net, int n)
     return (size_t)n * (2 * (size_t)net->arch.width + (size_t)net->arch.outputs);
 }
 
-/* What enters the post layer: it is in z or in a, both [n x r]. */
+/* The inputs of the post layer: they are in z or in a, both [n x r]. */
 static double *apply_hidden(const struct resnet_packed *packed, int n, const double *x, double *z,
                             double *a)
 {

@@ -55,7 +55,7 @@ size_t resnet_apply_scratch(const struct resnet *net, int n);
 /* y <- network(x) without a tape. x: [n x d], y: [n x n_out], scratch: resnet_apply_scratch. */
 void resnet_apply(const struct resnet_packed *packed, int n, const double *x, double *y);
 
-/* z [n x r] <- what enters the post layer. scratch: [n x r]. */
+/* z [n x r] <- the inputs of the post layer. scratch: [n x r]. */
 void resnet_features(const struct resnet_packed *packed, int n, const double *x, double *z);
 
 struct resnet_tape;

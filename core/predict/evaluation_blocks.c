@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The size of a block depends on the model alone. Many rows by many draws take minutes, so after
- * each block the sums are saved when it is time; only the caller knows what they are.
+ * The size of a block depends on the model alone. Many rows with many draws take minutes, so after
+ * each block the sums are saved if a checkpoint is due. Only the caller knows what the sums are.
  */
 #include "predict/evaluation.h"
 
@@ -50,7 +50,8 @@ static enum err_code save_sums(const struct evaluation_work *work, int n_done, s
     return checkpoint_save(work->run->checkpoint, work->run->task, &w, err);
 }
 
-/* When it is time; and at the end, since other evaluations of the same job may follow. */
+/* Saves when a checkpoint is due, and at the end, since other evaluations of the same job may
+ * follow. */
 static enum err_code save_if_due(const struct evaluation_work *work, int n_done, int n,
                                  struct err *err)
 {

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-/* In the user's units. */
+/* Points at which the precisions are compared, in the user's units. */
 static void choose_points(const struct model *model, double *x)
 {
     struct rng rng;

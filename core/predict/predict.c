@@ -20,7 +20,7 @@ bool predict_fits(size_t a, size_t b, size_t c, size_t d)
            total <= PREDICT_MAX_VALUES;
 }
 
-/* Is every array of the answer, and what is kept to make it, within the limit? */
+/* Are all arrays of the answer, and those kept to make it, within the limit? */
 static bool answer_fits(const struct model *model, const struct predict_request *req)
 {
     size_t n = (size_t)req->n;
@@ -48,7 +48,7 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
     if ((req->want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE)) &&
         !model_knows_noise(model)) {
         return err_set(err, ERR_INVALID,
-                       "the model knows no noise, so noise_variance and "
+                       "the model has no noise, so noise_variance and "
                        "total_variance cannot be returned");
     }
     if ((req->want & PREDICT_SAMPLES) &&
@@ -68,7 +68,7 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
     return predict_is_linear(model) ? predict_linear_check(model, req, err) : ERR_OK;
 }
 
-/* What tiles keep beside the results. */
+/* Allocates what tiles keep besides the results. */
 static enum err_code allocate_kept(struct predict_call *call, struct arena *arena, struct err *err)
 {
     const struct model *model = call->model;
@@ -131,7 +131,7 @@ void predict_noise_finish(const struct predict_call *call, size_t first, size_t 
 {
     size_t o = (size_t)call->model->o;
     for (size_t c = first * o; call->noise != NULL && c < (first + rows) * o; c++) {
-        /* Linear scalers: model_publish takes no logarithmic ones. */
+        /* Scalers are linear here: model_publish refuses logarithmic ones with predicted noise. */
         const struct scaler *s = &call->model->out[c % o];
         double scale = s->kind != SCALER_NONE ? s->scale : 1.0;
         call->noise[c] = call->noise[c] / (double)count * scale * scale;

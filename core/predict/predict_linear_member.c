@@ -53,7 +53,7 @@ static void eval_jacobian(const struct model *model, struct linear_tile *tile, i
     }
 }
 
-/* tile->white, W of a row, and tile->jf. jac: [o x n] */
+/* Sets tile->white, which is W of a row, and tile->jf. jac: [o x n] */
 static void row_whiten(const struct gauss *g, size_t o, const double *jac, struct linear_tile *tile)
 {
     size_t n = (size_t)g->n;

@@ -16,7 +16,7 @@ _Static_assert(PREDICT_N_RESULTS < 8 * sizeof(unsigned), "a set of results is an
 _Static_assert(sizeof(struct predict_result) == PREDICT_N_RESULTS * sizeof(double *),
                "an array by its name and by its index is the same");
 
-/* What has a name of its own is listed. */
+/* Results that have a name of their own are listed. */
 #define LIST_NONE(name)      ", " name
 #define LIST_LEVELS(name)    ", " name
 #define LIST_COVERAGES(name) ", " name

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Predictions from draws, a tile of rows at a time: the tile runs through the network of each draw
- * in turn (core/network/plan) and the draw's values enter the moments. All draws' values are kept
- * for quantiles only, of one tile, and for the covariance between rows.
+ * in turn (core/network/plan) and the draw's values enter the moments. The values of all draws are
+ * kept only for quantiles, of one tile at a time, and for the covariance between rows.
  */
 #include "predict/predict_priv.h"
 

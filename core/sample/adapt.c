@@ -8,15 +8,17 @@
 #define GAMMA 0.05
 #define T0    10.0
 #define KAPPA 0.75
-#define DRAWN 10.0 /* the average is drawn to steps this much longer than the first guess */
+#define DRAWN 10.0 /* the average is drawn towards steps this many times the first guess */
 
 #define MIN_WARMUP  20
 #define INIT_BUFFER 75
 #define TERM_BUFFER 50
 #define BASE_WINDOW 25
-_Static_assert(INIT_BUFFER + BASE_WINDOW + TERM_BUFFER == MASS_WINDOW_FULL, "the least full one");
+_Static_assert(INIT_BUFFER + BASE_WINDOW + TERM_BUFFER == MASS_WINDOW_FULL,
+               "the shortest warm-up that has all its phases");
 
-/* A window's variances are drawn to PRIOR_VARIANCE as by PRIOR_COUNT draws of it. */
+/* A window's variances are shrunk towards PRIOR_VARIANCE as if it were the variance of PRIOR_COUNT
+ * further draws. */
 #define PRIOR_COUNT    5.0
 #define PRIOR_VARIANCE 1e-3
 
@@ -55,7 +57,8 @@ static void window_clear(struct mass_window *window)
     memset(window->m2, 0, (size_t)window->n * sizeof *window->m2);
 }
 
-/* The end of a window of `size` from `start`; the last one takes what would be too short. */
+/* Sets a window of `size` steps from `start`. When too few steps would be left for the next window,
+ * it extends to the end. */
 static void window_set(struct mass_window *window, int start, int size)
 {
     window->size = size;

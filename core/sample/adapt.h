@@ -51,7 +51,7 @@ void mass_window_start(struct mass_window *window, int n, int warmup, double *me
 
 /*
  * Takes the draw of warm-up step 0, 1, ..; true when a window ended with it: inv_mass [n] is then
- * new, and the step size must be sought again.
+ * new, and a new search for the step size is needed.
  */
 bool mass_window_add(struct mass_window *window, int step, const double *q, double *inv_mass);
 

@@ -36,7 +36,7 @@ struct ranked {
     int index;
 };
 
-static int compare(const void *a, const void *b)
+static int compare_ranked(const void *a, const void *b)
 {
     double x = ((const struct ranked *)a)->value;
     double y = ((const struct ranked *)b)->value;
@@ -51,7 +51,7 @@ static void split_release(struct split *s)
     mem_free(s->z);
 }
 
-/* Halves of n / 2 draws; of an odd number the middle one is left out. */
+/* Splits each chain into halves of n / 2 draws; when n is odd the middle draw is left out. */
 static enum err_code split_init(struct split *s, int c, int n, const double *draws, struct err *err)
 {
     int half = n / 2;
@@ -83,19 +83,19 @@ static enum err_code split_init(struct split *s, int c, int n, const double *dra
     return ERR_OK;
 }
 
-/* Sorted copies with their places. */
-static void sort(struct split *s, const double *values)
+/* s->order <- the values sorted, each with its index. */
+static void sort_values(struct split *s, const double *values)
 {
     for (int i = 0; i < s->total; i++) {
         s->order[i] = (struct ranked){values[i], i};
     }
-    qsort(s->order, (size_t)s->total, sizeof *s->order, compare);
+    qsort(s->order, (size_t)s->total, sizeof *s->order, compare_ranked);
 }
 
 /* z <- normal scores of the ranks of `values`, equal values sharing their mean rank. */
 static void normal_scores(struct split *s, const double *values, double *z)
 {
-    sort(s, values);
+    sort_values(s, values);
     for (int i = 0; i < s->total;) {
         int end = i;
         while (end < s->total && s->order[end].value == s->order[i].value) {
@@ -111,7 +111,7 @@ static void normal_scores(struct split *s, const double *values, double *z)
 
 static double quantile(struct split *s, const double *values, double level)
 {
-    sort(s, values);
+    sort_values(s, values);
     double at = level * (double)(s->total - 1);
     int below = (int)at;
     int above = below + 1 < s->total ? below + 1 : below;
@@ -120,13 +120,14 @@ static double quantile(struct split *s, const double *values, double level)
 }
 
 /*
- * Distances from the median, but for a constant: that of the median from its neighbours, between
- * which it lies, for there are always evenly many values. Ranks stay the same, and those two values
- * tie exactly, which a rounded median would not let them.
+ * Distances from the median, less a constant. The number of values is even, so the median lies
+ * between the two middle values, and each distance is taken from the nearer of these. That leaves
+ * the ranks as they are, and the two middle values tie exactly, which a rounded median would
+ * prevent.
  */
-static void fold(struct split *s)
+static void fold_at_median(struct split *s)
 {
-    sort(s, s->values);
+    sort_values(s, s->values);
     double below = s->order[s->total / 2 - 1].value;
     double above = s->order[s->total / 2].value;
     for (int i = 0; i < s->total; i++) {
@@ -136,7 +137,7 @@ static void fold(struct split *s)
 }
 
 /* Means of the chains, the mean of their variances (n - 1), and the variance of the means. */
-static void moments(int c, int n, const double *v, double *within, double *between)
+static void chain_moments(int c, int n, const double *v, double *within, double *between)
 {
     double mean_of_means = 0.0;
     double m2 = 0.0;
@@ -162,7 +163,7 @@ static double rhat(int c, int n, const double *v)
 {
     double within;
     double between;
-    moments(c, n, v, &within, &between);
+    chain_moments(c, n, v, &within, &between);
     double pooled = (double)(n - 1) / (double)n * within + between;
     return sqrt(pooled / within);
 }
@@ -206,7 +207,7 @@ static void fourier(const struct split *s, double *z)
 }
 
 /* One chain's deviations from its mean as real (part 0) or imaginary (1) parts of z. */
-static void centre(const struct split *s, const double *x, int part)
+static void put_deviations(const struct split *s, const double *x, int part)
 {
     double mean = 0.0;
     for (int i = 0; i < s->n; i++) {
@@ -224,8 +225,8 @@ static void autocovariances(const struct split *s, const double *v)
     memset(s->power, 0, (size_t)m * sizeof *s->power);
     for (int k = 0; k < s->c; k += 2) {
         memset(s->z, 0, 2 * (size_t)m * sizeof *s->z);
-        centre(s, v + (size_t)k * (size_t)s->n, 0);
-        centre(s, v + (size_t)(k + 1) * (size_t)s->n, 1);
+        put_deviations(s, v + (size_t)k * (size_t)s->n, 0);
+        put_deviations(s, v + (size_t)(k + 1) * (size_t)s->n, 1);
         fourier(s, s->z);
         for (int f = 0; f < m; f++) {
             s->power[f] += s->z[2 * f] * s->z[2 * f] + s->z[2 * f + 1] * s->z[2 * f + 1];
@@ -247,7 +248,7 @@ static double ess(const struct split *s, const double *v)
     double within;
     double between;
     double total = (double)c * (double)n;
-    moments(c, n, v, &within, &between);
+    chain_moments(c, n, v, &within, &between);
     double pooled = (double)(n - 1) / (double)n * within + between;
     if (!(pooled > 0.0) || !(within > 0.0)) {
         return NAN;
@@ -269,14 +270,14 @@ static double ess(const struct split *s, const double *v)
     return total / tau;
 }
 
-static void indicator(const struct split *s, double threshold, double *out)
+static void mark_below(const struct split *s, double threshold, double *out)
 {
     for (int i = 0; i < s->total; i++) {
         out[i] = s->values[i] <= threshold ? 1.0 : 0.0;
     }
 }
 
-static bool usable(const struct split *s)
+static bool is_finite_and_moves(const struct split *s)
 {
     bool moved = false;
     for (int i = 0; i < s->total; i++) {
@@ -296,17 +297,17 @@ enum err_code chain_summarise(int c, int n, const double *draws, struct chain_su
     if (split_init(&s, c, n, draws, err) != ERR_OK) {
         return err->code;
     }
-    if (usable(&s)) {
+    if (is_finite_and_moves(&s)) {
         double low = quantile(&s, s.values, 0.05);
         double high = quantile(&s, s.values, 0.95);
-        indicator(&s, low, s.scratch);
+        mark_below(&s, low, s.scratch);
         out->ess_tail = ess(&s, s.scratch);
-        indicator(&s, high, s.scratch);
+        mark_below(&s, high, s.scratch);
         out->ess_tail = fmin(out->ess_tail, ess(&s, s.scratch));
         normal_scores(&s, s.values, s.scratch);
         out->ess_bulk = ess(&s, s.scratch);
         out->rhat = rhat(s.c, s.n, s.scratch);
-        fold(&s);
+        fold_at_median(&s);
         normal_scores(&s, s.values, s.scratch);
         out->rhat = fmax(out->rhat, rhat(s.c, s.n, s.scratch));
     }

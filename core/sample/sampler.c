@@ -26,13 +26,13 @@ const char *sampler_name(enum sampler_kind kind)
 bool sampler_accepts(double log_ratio, struct rng *rng, double *accept)
 {
     *accept = log_ratio >= 0.0 ? 1.0 : (isnan(log_ratio) ? 0.0 : exp(log_ratio));
-    /* Always one number, so that the stream does not depend on the outcome. */
+    /* Always draws one number, so that the stream does not depend on the outcome. */
     return rng_uniform(rng) < *accept;
 }
 
 /*
- * A step size at which one leapfrog step is accepted about `0.8`: doubled or halved until the
- * acceptance crosses it ([4] algorithm 4, with Stan's threshold).
+ * Seeks a step size at which one leapfrog step is accepted with a probability of about 0.8: it is
+ * doubled or halved until the acceptance crosses that ([4] algorithm 4, with Stan's threshold).
  */
 static void seek_epsilon(struct sampler *s, const struct target *target, struct rng *rng)
 {
@@ -95,8 +95,8 @@ static enum err_code allocate_sampler(struct sampler *sampler,
     return ERR_OK;
 }
 
-/* The first step size: the user's or an earlier chain's, which the warm-up goes on from; else the
- * one that suits the start. */
+/* The first step size: the user's, or an earlier chain's, from which the warm-up continues;
+ * otherwise one that suits the start. */
 static void choose_epsilon(struct sampler *s, const struct target *target, double learnt,
                            struct rng *rng)
 {
@@ -213,7 +213,7 @@ void sampler_release(struct sampler *sampler)
     *sampler = (struct sampler){.ops = NULL};
 }
 
-/* What a step of the warm-up teaches. */
+/* Adapts step size and masses after a step of the warm-up. */
 static void learn_from_step(struct sampler *s, const struct target *target, struct rng *rng,
                             double accept)
 {

@@ -9,7 +9,7 @@
  *   nuts   No-U-Turn sampler with multinomial draws from the trajectory [4, 5]
  *
  * The last three learn step size and diagonal mass matrix in their warm-up (core/sample/adapt);
- * amcmc goes on adapting, ever less, as [1] proves it may.
+ * amcmc never stops adapting, but adapts ever less, which [1] proves to be valid.
  *
  * [1] H. Haario, E. Saksman, J. Tamminen, An adaptive Metropolis algorithm, Bernoulli 7, 2001.
  * [2] G. O. Roberts, R. L. Tweedie, Exponential convergence of Langevin distributions, 1996.
@@ -37,7 +37,7 @@ const char *sampler_name(enum sampler_kind kind);
 struct sampler_settings {
     enum sampler_kind kind;
     int warmup;           /* steps in which step size and mass matrix are learnt */
-    double epsilon;       /* first step size; 0: sought */
+    double epsilon;       /* first step size; 0: found by a search */
     double target_accept; /* (0, 1) */
     bool adapt_step;      /* learn the step size */
     bool adapt_mass;      /* learn the mass matrix; else the identity */
@@ -61,7 +61,7 @@ struct sampler_info {
 /* Where a chain begins, and what an earlier chain has learnt. Borrowed. */
 struct sampler_start {
     const double *q0;       /* [n]; its density must not be 0 */
-    double epsilon;         /* step size; 0: sought. settings.epsilon has priority */
+    double epsilon;         /* step size; 0: found by a search. settings.epsilon has priority */
     const double *inv_mass; /* [n]; NULL: the identity */
     int count;              /* amcmc: earlier states, of which the next two are; 0: none */
     const double *mean;     /* [n] */

@@ -2,9 +2,9 @@
 /*
  * Mean and covariance of the chain are updated at every step (Haario's recursion, with the division
  * by t of the sample covariance of all states so far); the proposals' Cholesky factor is renewed
- * every tadapt steps from t0 on. Before that the proposals are independent, of variance
- * 0.01 + 0.09 |q0_i| as QUiNN's. A chain that goes on from an earlier one counts its states as
- * well, and begins with proposals of their covariance.
+ * every tadapt steps from t0 on. Before that the proposals are independent, of variance 0.01 + 0.09
+ * |q0_i| as in QUiNN. A chain that continues an earlier one also counts the earlier states, and
+ * begins with proposals of their covariance.
  */
 #include "sample/sampler_priv.h"
 
@@ -79,7 +79,8 @@ double sampler_amcmc_scale(double gamma, int n)
     return gamma * 2.4 * 2.4 / (double)n;
 }
 
-/* A covariance without a factor leaves the proposals as they are. */
+/* Where the covariance has no Cholesky factor, the proposals become independent, with its
+ * variances. */
 static void renew_proposals(struct sampler *s)
 {
     struct parts p = parts_of(s);

@@ -48,7 +48,8 @@ static void follow_path(struct sampler *s, const struct target *target, struct p
 static void step_hmc(struct sampler *s, const struct target *target, struct rng *rng,
                      struct sampler_info *info)
 {
-    /* Paths of one length may come back to where they began, again and again; jitter breaks it. */
+    /* Paths that all have the same length may return to their start each time; jitter prevents
+     * that. */
     double epsilon = s->epsilon * (1.0 + s->settings.jitter * (2.0 * rng_uniform(rng) - 1.0));
     follow_path(s, target, (struct path){epsilon, s->settings.leapfrog_steps}, rng, info);
 }

@@ -2,10 +2,10 @@
 /*
  * No-U-Turn sampler with multinomial draws, as Stan's since 2.21. The trajectory doubles in a
  * random direction until it turns back on itself; a state is drawn with probability proportional to
- * exp(-H), with a bias towards the newer half at each doubling. A turn is seen by the generalised
- * criterion [5, A.4.2]: with rho the sum of the momenta of a stretch, the velocities at both its
- * ends must point along rho. The criterion is also asked of each half extended by the nearest state
- * of the other, because a turn between the halves would escape it otherwise.
+ * exp(-H), with a bias towards the newer half at each doubling. A turn is detected by the
+ * generalised criterion [5, A.4.2]: with rho the sum of the momenta of a stretch, the velocities at
+ * both its ends must point along rho. The criterion is also applied to each half extended by the
+ * nearest state of the other half, because a turn between the halves would otherwise be missed.
  *
  * All vectors lie in the work space, those of each level of the recursion too, so nothing is
  * allocated; max_depth bounds the depth.
@@ -125,17 +125,17 @@ static double log_add(double a, double b)
     return max == -INFINITY ? max : max + log1p(exp(fmin(a, b) - max));
 }
 
-static void copy(int n, const double *from, double *to)
+static void copy_vector(int n, const double *from, double *to)
 {
     memcpy(to, from, (size_t)n * sizeof *to);
 }
 
-static void clear(int n, double *vector)
+static void clear_vector(int n, double *vector)
 {
     memset(vector, 0, (size_t)n * sizeof *vector);
 }
 
-static void add(int n, const double *a, double *to)
+static void add_vector(int n, const double *a, double *to)
 {
     for (int i = 0; i < n; i++) {
         to[i] += a[i];
@@ -144,12 +144,12 @@ static void add(int n, const double *a, double *to)
 
 static void state_copy(int n, const struct state *from, struct state *to)
 {
-    copy(n, from->q, to->q);
-    copy(n, from->grad, to->grad);
+    copy_vector(n, from->q, to->q);
+    copy_vector(n, from->grad, to->grad);
     to->logp = from->logp;
 }
 
-static void velocity(const struct sampler *s, const double *p, double *v)
+static void set_velocity(const struct sampler *s, const double *p, double *v)
 {
     for (int i = 0; i < s->n; i++) {
         v[i] = s->inv_mass[i] * p[i];
@@ -172,7 +172,7 @@ static bool goes_straight(int n, const double *v_begin, const double *v_end, con
 
 /* ---- subtrees ---- */
 
-/* One state more: a leapfrog step. */
+/* Adds one state by a leapfrog step. */
 static bool build_leaf(struct trajectory *t, struct state *proposal, const struct stretch *stretch,
                        double *log_weight)
 {
@@ -184,14 +184,14 @@ static bool build_leaf(struct trajectory *t, struct state *proposal, const struc
     t->divergent = t->divergent || !(-gain <= SAMPLER_DIVERGENCE);
     *log_weight = log_add(*log_weight, gain);
     t->sum_accept += gain > 0.0 ? 1.0 : exp(gain);
-    copy(n, t->at.q, proposal->q);
-    copy(n, t->at.grad, proposal->grad);
+    copy_vector(n, t->at.q, proposal->q);
+    copy_vector(n, t->at.grad, proposal->grad);
     proposal->logp = t->at.logp;
-    copy(n, t->at.p, stretch->p_begin);
-    copy(n, t->at.p, stretch->p_end);
-    velocity(s, t->at.p, stretch->v_begin);
-    copy(n, stretch->v_begin, stretch->v_end);
-    add(n, t->at.p, stretch->rho);
+    copy_vector(n, t->at.p, stretch->p_begin);
+    copy_vector(n, t->at.p, stretch->p_end);
+    set_velocity(s, t->at.p, stretch->v_begin);
+    copy_vector(n, stretch->v_begin, stretch->v_end);
+    add_vector(n, t->at.p, stretch->rho);
     return !t->divergent;
 }
 
@@ -222,8 +222,8 @@ static bool build_tree(struct trajectory *t, int depth, struct state *proposal,
                                    .grad = level_vector(s, depth, FINAL_GRAD)};
     double weight_init = -INFINITY;
     double weight_final = -INFINITY;
-    clear(n, init.rho);
-    clear(n, final.rho);
+    clear_vector(n, init.rho);
+    clear_vector(n, final.rho);
     if (!build_tree(t, depth - 1, proposal, &init, &weight_init) ||
         !build_tree(t, depth - 1, &proposal_final, &final, &weight_final)) {
         return false;
@@ -239,7 +239,7 @@ static bool build_tree(struct trajectory *t, int depth, struct state *proposal,
     for (int i = 0; i < n; i++) {
         rho[i] = init.rho[i] + final.rho[i];
     }
-    add(n, rho, stretch->rho);
+    add_vector(n, rho, stretch->rho);
     return goes_straight(n, stretch->v_begin, stretch->v_end, rho, NULL) &&
            goes_straight(n, stretch->v_begin, final.v_begin, init.rho, final.p_begin) &&
            goes_straight(n, init.v_end, stretch->v_end, final.rho, init.p_end);
@@ -250,13 +250,13 @@ static bool build_tree(struct trajectory *t, int depth, struct state *proposal,
 static void begin_side(const struct sampler *s, const double *p, struct side *side)
 {
     int n = s->n;
-    copy(n, s->q, side->outer.q);
-    copy(n, p, side->outer.p);
-    copy(n, s->grad, side->outer.grad);
+    copy_vector(n, s->q, side->outer.q);
+    copy_vector(n, p, side->outer.p);
+    copy_vector(n, s->grad, side->outer.grad);
     side->outer.logp = s->logp;
-    velocity(s, p, side->v_outer);
-    copy(n, p, side->p_inner);
-    copy(n, side->v_outer, side->v_inner);
+    set_velocity(s, p, side->v_outer);
+    copy_vector(n, p, side->p_inner);
+    copy_vector(n, side->v_outer, side->v_inner);
 }
 
 /* The start with a fresh momentum: the only state so far, and so the one that is drawn. */
@@ -269,8 +269,8 @@ static void begin_trajectory(struct trajectory *t)
     begin_side(s, t->rho, &t->backward);
     t->energy0 = leapfrog_energy(s->n, s->inv_mass, &t->forward.outer);
     t->log_weight = 0.0;
-    copy(s->n, s->q, t->sample.q);
-    copy(s->n, s->grad, t->sample.grad);
+    copy_vector(s->n, s->q, t->sample.q);
+    copy_vector(s->n, s->grad, t->sample.grad);
     t->sample.logp = s->logp;
 }
 
@@ -284,10 +284,10 @@ static bool double_trajectory(struct trajectory *t, int depth, double *fresh_wei
     bool forward = rng_uniform(t->rng) > 0.5;
     struct side *grown = forward ? &t->forward : &t->backward;
     struct side *old = forward ? &t->backward : &t->forward;
-    copy(n, t->rho, old->rho);
-    copy(n, grown->outer.p, old->p_inner);
-    copy(n, grown->v_outer, old->v_inner);
-    clear(n, grown->rho);
+    copy_vector(n, t->rho, old->rho);
+    copy_vector(n, grown->outer.p, old->p_inner);
+    copy_vector(n, grown->v_outer, old->v_inner);
+    clear_vector(n, grown->rho);
     const struct stretch stretch = {.p_begin = grown->p_inner,
                                     .v_begin = grown->v_inner,
                                     .p_end = t->p_end,
@@ -344,8 +344,8 @@ static void step_nuts(struct sampler *s, const struct target *target, struct rng
             break;
         }
     }
-    copy(s->n, t.sample.q, s->q);
-    copy(s->n, t.sample.grad, s->grad);
+    copy_vector(s->n, t.sample.q, s->q);
+    copy_vector(s->n, t.sample.grad, s->grad);
     s->logp = t.sample.logp;
     info->energy = t.energy0;
     info->accept = t.n_leapfrog > 0 ? t.sum_accept / t.n_leapfrog : 0.0;

@@ -21,11 +21,12 @@ double evidence_min_rho(int n, const double *eigenvalues)
     for (int i = 0; i < n; i++) {
         max = fmax(max, eigenvalues[i]);
     }
-    /* Eigenvalues are known to about n eps times the largest; if all are 0, any scale will do. */
+    /* Rounding makes each eigenvalue uncertain by about n eps times the largest. When all are 0,
+     * any scale will do. */
     return max > 0.0 ? max * DBL_EPSILON * (double)(n > 8 ? n : 8) : DBL_EPSILON;
 }
 
-/* S(rho), and |parameters|^2, its derivative. */
+/* S(rho); *slope is its derivative with respect to rho, |parameters|^2. */
 static double squares(const struct evidence *e, double rho, double *slope)
 {
     double sum = e->s0;
@@ -78,7 +79,7 @@ struct evidence_point evidence_at(const struct evidence *e, double rho)
     };
 }
 
-/* Twice the derivative of the log evidence by log rho. */
+/* Twice the derivative of the log evidence with respect to log rho. */
 static double derivative(const struct evidence *e, double rho)
 {
     double slope;

@@ -14,10 +14,11 @@
  *                             at rho0, c = the eigenvectors' share of Phi'y (linear models)
  *   the mode stays            S = s0 + rho penalty (Laplace's method with a fixed mode)
  *
- * The best beta for a rho is n_rows / S, so only rho is sought: on a grid of its logarithm, then by
- * bisection of the derivative, which is (gamma - alpha |parameters|^2) / 2 by log rho with
- * gamma = sum l_i / (l_i + rho), the number of parameters that the rows determine. MacKay's fixed
- * point has the same solutions, but may wander among several, or off to infinity; the grid cannot.
+ * The best beta for a rho is n_rows / S, so only rho must be found: on a grid of its logarithm,
+ * then by bisection of the derivative. With respect to log rho this is (gamma - alpha
+ * |parameters|^2) / 2, where gamma = sum l_i / (l_i + rho), the number of parameters that the rows
+ * determine. MacKay's fixed point has the same solutions, but may wander among several, or off to
+ * infinity; the grid cannot.
  *
  * [1] C. M. Bishop, Pattern Recognition and Machine Learning, 2006, section 3.5.
  * [2] D. J. C. MacKay, Bayesian Interpolation, Neural Computation 4, 1992.
@@ -48,7 +49,7 @@ struct evidence_point {
     double alpha, beta;
     double gamma;
     double log_evidence; /* without constants that the caller left out of rows and parameters */
-    bool at_bound;       /* rho ended at an end of its range */
+    bool at_bound;       /* rho was found at an end of its range */
 };
 
 /* The smallest rho that differs from 0 beyond the rounding errors of the eigenvalues. */

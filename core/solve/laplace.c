@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cholesky: H = L L', F = L'^-1 / sqrt(scale). A pivot L_ii^2 that is only rounding error of H_ii =
- * sum_k L_ik^2 counts as none: Cholesky of a singular matrix succeeds about every second time.
+ * Cholesky: H = L L', F = L'^-1 / sqrt(scale). A pivot L_ii^2 no larger than the rounding error of
+ * H_ii = sum_k L_ik^2 counts as zero. Without this test, Cholesky would succeed for about half of
+ * all singular matrices.
  *
- * Eigenvectors: with D = diag(prior), D H D = U' diag(e) U, eigenvectors in rows, and
- * F = D U' diag(max(e, 1))^-1/2 / sqrt(scale). The prior's part of D H D is the identity, so e - 1
- * are the likelihood's eigenvalues; where one is negative (the mode is a saddle of it, or training
- * ended early) the rows are taken to say nothing, and the posterior to be as wide as the prior.
+ * Eigenvectors: with D = diag(prior), D H D = U' diag(e) U, eigenvectors in rows, and F = D
+ * U' diag(max(e, 1))^-1/2 / sqrt(scale). The prior's part of D H D is the identity, so e - 1 are
+ * the likelihood's eigenvalues; where one is negative (the fit ended at a saddle point of the
+ * likelihood, or too early), the rows are taken to say nothing in that direction, and the posterior
+ * is as wide there as the prior.
  */
 #include "solve/laplace.h"
 
@@ -17,7 +19,7 @@
 #include <float.h>
 #include <math.h>
 
-/* Eigenvalues of D H D are known to about this part of the largest. */
+/* The rounding error of an eigenvalue of D H D, as a share of the largest eigenvalue. */
 #define EIGEN_ERROR 1e-12
 
 static enum err_code not_definite(struct err *err)
@@ -61,8 +63,10 @@ enum err_code laplace_cholesky(int n, double scale, double *h, double *logdet,
     return ERR_OK;
 }
 
-/* Raises eigenvalues [n] below 1 to it, or refuses those that are not positive. */
-static enum err_code raise_low(int n, bool prior, double *e, int *n_raised, struct err *err)
+/* With a prior, raises eigenvalues [n] below 1 to 1. Without one, refuses a matrix that is not
+ * positive definite. */
+static enum err_code raise_small_eigenvalues(int n, bool prior, double *e, int *n_raised,
+                                             struct err *err)
 {
     double max = fmax(e[n - 1], 0.0);
     double error = EIGEN_ERROR * fmax(max, prior ? 1.0 : 0.0);
@@ -92,7 +96,7 @@ enum err_code laplace_eigen(int n, const struct laplace_eigen *how, double *h, d
         }
     }
     if (decompose_eigen(n, h, e, how->cancel, err) != ERR_OK ||
-        raise_low(n, prior != NULL, e, n_raised, err) != ERR_OK) {
+        raise_small_eigenvalues(n, prior != NULL, e, n_raised, err) != ERR_OK) {
         goto done;
     }
     linalg_transpose(n, h);
@@ -118,8 +122,9 @@ enum err_code laplace_diagonal(int n, double scale, const double *diagonal, doub
     for (int k = 0; k < n; k++) {
         double precision = diagonal[k];
         if (!(precision > 0.0)) {
-            return err_set(err, ERR_NUMERIC,
-                           "the rows do not determine parameter %d, and it has no prior", k);
+            return err_set(
+                err, ERR_NUMERIC,
+                "the rows do not determine parameter %d, which has no prior; a prior helps", k);
         }
         *logdet += log(precision);
         std[k] = 1.0 / sqrt(scale * precision);

@@ -13,7 +13,7 @@ void logpost_release(struct logpost *logpost)
     objective_loss_release(&logpost->loss);
 }
 
-static double evaluate(void *ctx, const double *theta, double *grad)
+static double log_posterior(void *ctx, const double *theta, double *grad)
 {
     struct logpost *p = ctx;
     int n = objective_n_params(&p->loss.objective, p->loss.net);
@@ -27,6 +27,6 @@ static double evaluate(void *ctx, const double *theta, double *grad)
 struct target logpost_target(struct logpost *logpost)
 {
     return (struct target){.n = objective_n_params(&logpost->loss.objective, logpost->loss.net),
-                           .logp = evaluate,
+                           .logp = log_posterior,
                            .ctx = logpost};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each quantity (a parameter, or an output at a row) is one task of core/base/par, whose verdict
- * has a place of its own, so the report does not depend on the number of threads.
+ * Each quantity (a parameter, or an output at a row) is one task of core/base/par. A task writes to
+ * a place of its own, so the report does not depend on the number of threads.
  */
 #include "solve/mcmc_report.h"
 
@@ -13,9 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- verdicts on many quantities ---- */
+/* ---- diagnostics of many quantities ---- */
 
-/* values [c n x k] and verdicts [k] each; NaN: none. */
+/* k quantities and their diagnostics: values [c n x k]; rhat, ess_bulk and ess_tail [k] each, NaN
+ * where a quantity cannot be judged. */
 struct watch {
     const struct cancel *cancel;
     int c, n;
@@ -58,10 +59,10 @@ static enum err_code judge_quantity(void *ctx, int worker, int at, struct err *e
     return err->code;
 }
 
-/* Judges k quantities of values [c n x k]. */
-static enum err_code watch_run(struct watch *watch, const struct solver_problem *problem,
-                               const struct mcmc_draws *draws, int k, const double *values,
-                               struct err *err)
+/* Computes the diagnostics of k quantities, values [c n x k]. */
+static enum err_code watch_judge(struct watch *watch, const struct solver_problem *problem,
+                                 const struct mcmc_draws *draws, int k, const double *values,
+                                 struct err *err)
 {
     *watch = (struct watch){
         .cancel = problem->cancel, .c = draws->c, .n = draws->n, .k = k, .values = values};
@@ -80,14 +81,14 @@ struct quantile {
     double level;
 };
 
-/* A diagnostic of all watched quantities, NaN where there is no verdict. */
+/* A diagnostic of all watched quantities, NaN where one cannot be judged. */
 struct diagnostic {
     const char *name;
     const double *values;             /* [k] */
     const struct quantile *quantiles; /* [3] that are reported */
 };
 
-/* Reports "group.name_suffix" for each quantile of the values that are there. */
+/* Reports "group.name_suffix" for each quantile of the values that are not NaN. */
 static enum err_code add_quantiles(struct report *report, const char *group, int k,
                                    const struct diagnostic *diagnostic, struct err *err)
 {
@@ -130,7 +131,8 @@ static enum err_code add_watch(struct report *report, const char *group, const s
     return err->code;
 }
 
-/* The largest R-hat (NaN when there is no verdict at all), how many are too large or missing. */
+/* Returns the largest R-hat, NaN when there is none; counts those that are too large and those that
+ * are missing. */
 static double find_worst(const struct watch *watch, int *n_large, int *n_missing)
 {
     double max = NAN;
@@ -166,7 +168,7 @@ static enum err_code report_parameters(const struct solver_problem *problem,
     struct watch watch;
     int large;
     int missing;
-    if (watch_run(&watch, problem, draws, draws->stride, draws->vectors, err) != ERR_OK ||
+    if (watch_judge(&watch, problem, draws, draws->stride, draws->vectors, err) != ERR_OK ||
         add_watch(report, "parameters", &watch, err) != ERR_OK ||
         warn_missing(report, "parameters", &watch, err) != ERR_OK) {
         goto done;
@@ -185,14 +187,14 @@ done:
     return err->code;
 }
 
-/* Predictions of all draws at some training rows: one task a chain. */
+/* Predictions of all draws at some training rows; each chain is a task. */
 struct predictions {
     const struct solver_problem *problem;
     const struct mcmc_draws *draws;
     int rows;
     int o;          /* targets: the first outputs of the network */
     double *x;      /* [rows x d] */
-    double *chosen; /* [rows] their numbers */
+    double *chosen; /* [rows] numbers of the rows in x */
     double *values; /* [c n x rows o] */
 };
 
@@ -269,7 +271,7 @@ static enum err_code report_predictions(const struct solver_problem *problem,
     int missing;
     if (predictions_init(&p, problem, draws, err) != ERR_OK ||
         par_run(problem->n_threads, draws->c, predict_chain, &p, err) != ERR_OK ||
-        watch_run(&watch, problem, draws, p.rows * p.o, p.values, err) != ERR_OK ||
+        watch_judge(&watch, problem, draws, p.rows * p.o, p.values, err) != ERR_OK ||
         add_watch(report, "predictions", &watch, err) != ERR_OK ||
         report_add(report, "predictions.rows", p.rows, p.chosen, err) != ERR_OK ||
         report_add(report, "predictions.rhat", watch.k, watch.rhat, err) != ERR_OK ||
@@ -294,7 +296,7 @@ done:
 
 /* ---- chains ---- */
 
-/* What is listed of each chain. */
+/* What is reported of each chain. */
 enum column { ACCEPT, STEP_SIZE, DIVERGENCES, LEAPFROGS, EBFMI, DEPTH_MEAN, DEPTH_MAX, N_COLUMNS };
 
 static const char *const column_names[N_COLUMNS] = {

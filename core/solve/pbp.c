@@ -9,23 +9,28 @@
  * Z is that of Gaussian outputs with the moments of core/solve/pbp_moments, independent of each
  * other, so that log Z is the sum over outputs of log N(y_j; mean_j, variance_j + noise_j).
  *
- * Noise precisions gamma_j ~ Gamma(a_j, b_j), one an output ([1] has one output). Student's t of
- * the exact Z is replaced by the Gaussian of the same variance, noise_j = b / (a - 1); matching the
- * first two moments of gamma needs Z at shapes a, a + 1, a + 2 [1, eqs. 6 and 7]:
+ * Noise precisions gamma_j ~ Gamma(a_j, b_j), one an output ([1] has one output). The exact Z is a
+ * Student's t; it is replaced by the Gaussian of the same variance, noise_j = b / (a - 1). Matching
+ * the first two moments of gamma needs Z at shapes a, a + 1, a + 2 [1, eqs. 6 and 7]:
  *
  *   a <- 1 / (Z2 Z / Z1^2 (a + 1) / a - 1),   b <- 1 / (Z2 / Z1 (a + 1) / b - Z1 / Z a / b)
  *
- * The prior N(w_k; 0, s_k^2 / lambda) of each parameter is an approximate factor too, a Gaussian in
- * w_k times a Gamma in lambda ~ Gamma(6, 6), and is refined once an epoch. s_k = 1 / sqrt(fan-in +
- * 1): the authors' layers divide by that root instead, which is the same. The scale being inferred,
- * the beliefs' prior has no say here. As in the authors' code: q starts from the prior's variances
- * and random means of standard deviation s_k^2 (those of other fits, U(-1, 1) / sqrt(fan-in), times
- * sqrt(3) s_k). The start is not a factor of q, so the first refresh takes it for something that
- * rows have said, with little certainty, and starts of a usual fit's size drive lambda down to
- * 1e-4; a_j, b_j start at 6 and 6 times the targets' variance; updates that would leave a variance
- * at or below 1e-100, or a shape at or below 1, are skipped; further epochs take the rows in again
- * as if they were new, which the authors found to fit better than one pass, and which makes the
- * variances smaller than Bayes' with every epoch.
+ * The prior N(w_k; 0, s_k^2 / lambda) of each parameter, with lambda ~ Gamma(6, 6), is approximated
+ * too, by a Gaussian in w_k times a Gamma in lambda. This factor is refined once an epoch.
+ * s_k = 1 / sqrt(fan-in + 1); the authors' layers divide by that root instead, which is the same.
+ * Since the scale of the prior is inferred, the beliefs' prior is not used.
+ *
+ * As in the authors' code:
+ *
+ * - q starts with the prior's variances and with random means of standard deviation s_k^2: the
+ *   start of other fits, U(-1, 1) / sqrt(fan-in), times sqrt(3) s_k. The start is not a factor of
+ *   q, so the first refresh of the prior mistakes it for weak evidence from rows. Means of the
+ *   usual size would drive lambda down to 1e-4.
+ * - a_j starts at 6, and b_j at 6 times the target's variance.
+ * - An update that would leave a variance at or below 1e-100, or a shape at or below 1, is skipped.
+ * - Each further epoch counts the rows again as if they were new. The authors found that this fits
+ *   better than one pass. It also makes the variances smaller than those of the exact posterior,
+ *   more so with every epoch.
  *
  * [1] J. M. Hernandez-Lobato, R. P. Adams, Probabilistic Backpropagation for Scalable Learning of
  *     Bayesian Neural Networks, ICML 2015; code: github.com/HIPS/Probabilistic-Backpropagation.
@@ -39,14 +44,14 @@
 #include <string.h>
 
 #define LOG_TWO_PI   1.837877066409345484
-#define START_SHAPE  6.0    /* of lambda and of the noise precisions: worth 2 x 3 observations */
+#define START_SHAPE  6.0 /* of lambda and of the noise precisions: the weight of 12 observations */
 #define MIN_VARIANCE 1e-100 /* of a parameter */
 #define MIN_NOISE    1e-8   /* variance; outputs are scaled to about 1 */
-#define MAX_CAVITY   1e6    /* variance of a cavity beyond which a prior factor is left alone */
+#define MAX_CAVITY   1e6    /* a prior factor whose cavity has a larger variance is not refined */
 
 /* ---- life ---- */
 
-static void fill(double *values, int first, int n, double value)
+static void fill_range(double *values, int first, int n, double value)
 {
     for (int k = 0; first >= 0 && k < n; k++) {
         values[first + k] = value;
@@ -58,9 +63,9 @@ static void fill_scales(const struct resnet *net, double *scale)
     const struct arch *a = &net->arch;
     double by_inputs = 1.0 / sqrt((double)a->inputs + 1.0);
     double by_width = 1.0 / sqrt((double)a->width + 1.0);
-    fill(scale, 0, net->n_params, by_width);
-    fill(scale, net->off.weight_pre, a->width * a->inputs, by_inputs);
-    fill(scale, net->off.bias_pre, a->width, by_inputs);
+    fill_range(scale, 0, net->n_params, by_width);
+    fill_range(scale, net->off.weight_pre, a->width * a->inputs, by_inputs);
+    fill_range(scale, net->off.bias_pre, a->width, by_inputs);
 }
 
 /* Variance of column j. */
@@ -76,7 +81,7 @@ static double target_variance(const struct data *rows, int j)
     return fmax(sum / (double)rows->n, MIN_NOISE);
 }
 
-/* Where the arrays lie in the room; the first n_state doubles of it are the state. */
+/* Points the arrays to their places in self->room. */
 static void lay_out(struct pbp *self)
 {
     size_t k = ((size_t)self->n_params + 7) & ~(size_t)7;
@@ -129,9 +134,10 @@ enum err_code pbp_init(struct pbp *self, const struct pbp_problem *problem, stru
 }
 
 /*
- * The prior's factors are part of the Gaussian, and their own parameters are lost: they become what
- * K factors of the same strength are with this mean of lambda, each of which adds 1/2 to its shape
- * as an observation of one number does. Noise keeps its size, with the weight of a start.
+ * The Gaussian contains the prior's factors, but the parameters of these factors were not stored.
+ * They are set to K equal factors that together give lambda this mean; each adds 1/2 to lambda's
+ * shape, as one observed number does. The noise keeps its size, and has the small weight of a cold
+ * start.
  */
 void pbp_go_on(struct pbp *self, const double *mean, const double *std, double lambda,
                const double *log_s)
@@ -188,7 +194,8 @@ double pbp_log_z(struct pbp *self, const double *x, const double *y)
     return sum;
 }
 
-/* Gamma's new shape and rate from log Z at three shapes; unchanged when they make no sense. */
+/* The Gamma's new shape and rate from log Z at three shapes; unchanged when the new ones are not
+ * valid. */
 static void match_gamma(const double *log_z, double *a, double *b)
 {
     double shape = 1.0 / (exp(log_z[2] - 2.0 * log_z[1] + log_z[0]) * (*a + 1.0) / *a - 1.0);
@@ -241,7 +248,7 @@ double pbp_add_row(struct pbp *self, const double *x, const double *y)
 
 /* ---- the prior ---- */
 
-/* One parameter's factor: in units of its scale, w = w_k / s_k ~ N(0, 1 / lambda). */
+/* Refines the factor of one parameter, in units of its scale: w = w_k / s_k ~ N(0, 1 / lambda). */
 static void refresh_factor(struct pbp *self, int k)
 {
     double s = self->scale[k];

@@ -24,7 +24,7 @@ struct pbp {
     double *lambda;  /* [2] shape and rate of lambda's posterior */
     double *noise_a; /* [o] shape and rate of the noise precisions' posteriors */
     double *noise_b;
-    const double *sigmas; /* [o] known standard deviations of the noise; NULL: sought; borrowed */
+    const double *sigmas; /* [o] known standard deviations of the noise; NULL: inferred; borrowed */
     long skipped;         /* parameter updates left out: their variance would not be positive */
     double *gm, *gv;      /* [K] */
     double *mean, *variance, *d_mean, *d_variance; /* [o] */
@@ -36,12 +36,12 @@ struct pbp {
 struct pbp_problem {
     const struct resnet *net; /* needs final none; kept */
     const struct data *train; /* for the targets' variances */
-    const double *sigmas;     /* [o] known standard deviations of the noise; NULL: sought; kept */
-    double init_factor;       /* of the means' random start (pbp.c) */
+    const double *sigmas; /* [o] known standard deviations of the noise; NULL: inferred; borrowed */
+    double init_factor;   /* of the means' random start (pbp.c) */
 };
 
-/* The state before the first row; rng: the random start. A zeroed one may be released. ERR_NOMEM.
- */
+/* The state before the first row; rng: the random start. A zeroed one may be released.
+ * ERR_NOMEM. */
 enum err_code pbp_init(struct pbp *self, const struct pbp_problem *problem, struct rng *rng,
                        struct err *err) MUST_CHECK;
 /*

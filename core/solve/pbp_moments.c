@@ -7,8 +7,8 @@
  *   Var a = M^2 zv + V (zm^2 + zv) + bv         squares by element; M, V means, variances of W
  *
  * The weights of a block are W(t) = sum phi_k(t) W_k, so M = sum phi_k m_k, V = sum phi_k^2 v_k.
- * Blocks share the W_k; that dependence between layers is neglected, as that between the units of
- * one layer is.
+ * Blocks share the W_k. The dependence between layers that this causes is neglected, and so is the
+ * dependence between the units of one layer.
  *
  * A residual block needs the moments of z + h tanh(a). z_j and a_j do depend on each other, through
  * W_jj z_j. Taking them as jointly Gaussian, Stein's lemma gives
@@ -37,18 +37,18 @@
 struct layer {
     struct pbp_tanh act;
     double *am, *av;      /* moments of the pre-activation */
-    double *zm, *zv;      /* of what enters (unused for the pre layer, which sees x) */
+    double *zm, *zv;      /* of the layer's inputs (unused for the pre layer, whose input is x) */
     double *wm, *ws, *wv; /* [r x r] M, M^2 and V of a block; NULL for the pre layer */
     double *bm, *bv;      /* NULL: no bias */
-    double *positive;     /* 1 where the variance that leaves was positive, else 0 */
+    double *positive;     /* 1 where the output's variance was positive, else 0 */
 };
 
 struct pbp_moments {
     const struct resnet *net;
     const double *m, *v, *x, *xv;       /* of the last forward pass; borrowed */
-    double *room;                       /* all that follows lies in it */
-    struct layer *layers;               /* [1 + n_blocks]; mem */
-    double *zm, *zv;                    /* [r] what enters the post layer */
+    double *room;                       /* holds the arrays below and those of the layers */
+    struct layer *layers;               /* [1 + n_blocks], owned */
+    double *zm, *zv;                    /* [r] moments of the post layer's inputs */
     double *ws_pre, *ws_post;           /* squares of the means */
     double *qx, *q;                     /* [d], [r] second moments */
     double *gzm, *gzv, *gam, *gav, *gq; /* adjoints, [max(r, d, o)] */
@@ -56,7 +56,7 @@ struct pbp_moments {
     double *scratch;                    /* pbp_tanh_eval */
 };
 
-/* Hands out the room; with a NULL base it only counts. */
+/* Hands out pieces of the room; with a NULL base it only adds up their sizes. */
 struct cutter {
     double *base;
     size_t used;
@@ -170,7 +170,7 @@ static void square(size_t n, const double *restrict a, double *restrict out)
     }
 }
 
-/* How a block's numbers are made of those of its coefficients: by factors phi, or phi^2. */
+/* The factors by which the numbers of a block's coefficients are summed: phi, or phi^2. */
 struct mix {
     int n; /* coefficients */
     const double *phi;
@@ -243,13 +243,14 @@ static void linear_forward(const struct linear *l, struct gaussians z, double *q
     }
 }
 
-/* Derivatives by the moments of a layer. */
+/* Derivatives with respect to the moments of a layer. */
 struct derivatives {
     const double *by_mean;
     const double *by_variance;
 };
 
-/* d_wm, d_wv <- derivatives by the weights' moments from those by the layer's. */
+/* d_wm, d_wv <- derivatives with respect to the weights' moments, from those with respect to the
+ * layer's. */
 static void linear_weights(const struct linear *l, struct gaussians z, struct derivatives g,
                            double *restrict d_wm, double *restrict d_wv)
 {
@@ -271,7 +272,7 @@ static void linear_weights(const struct linear *l, struct gaussians z, struct de
     }
 }
 
-/* self->gzm, gzv += derivatives by what enters, whose mean is zm. */
+/* self->gzm, gzv += derivatives with respect to the moments of the inputs, whose mean is zm. */
 static void linear_inputs(const struct pbp_moments *self, const struct linear *l, const double *zm,
                           struct derivatives g)
 {
@@ -298,7 +299,8 @@ static void activate(struct pbp_moments *self, struct layer *l)
         pbp_tanh_eval(r, l->am, l->av, act, self->scratch);
         return;
     }
-    /* The identity: the derivatives that are 0 are so since the room was made. */
+    /* For the identity all other derivatives are 0, as they have been since the room was
+     * allocated. */
     memcpy(act->mean, l->am, bytes);
     memcpy(act->variance, l->av, bytes);
     for (int j = 0; j < r; j++) {
@@ -384,7 +386,7 @@ static void block_weights(struct pbp_moments *self, int block)
     }
 }
 
-/* zm, zv of the layer's record -> what leaves it. */
+/* From the zm, zv in the layer's record to the moments zm, zv of the block's outputs. */
 static void block_forward(struct pbp_moments *self, int block, double *zm, double *zv)
 {
     const struct resnet *net = self->net;
@@ -433,7 +435,8 @@ void pbp_moments_forward(struct pbp_moments *self, struct gaussians params, stru
     }
 }
 
-/* gam, gav <- derivatives by a's moments from those by act's: by E act, Var act, E act'. */
+/* gam, gav <- derivatives with respect to the moments of a, from those with respect to E act(a),
+ * Var act(a) and E act'(a). */
 static void activation_backward(const struct pbp_moments *self, const struct layer *l,
                                 const double *by_mean, const double *by_variance,
                                 const double *by_slope)
@@ -448,13 +451,18 @@ static void activation_backward(const struct pbp_moments *self, const struct lay
     }
 }
 
-/* gzm, gzv: by what leaves the block -> by what enters; dm: room for three vectors at first. */
+/*
+ * On entry gzm, gzv are the derivatives with respect to the moments of the block's outputs; on
+ * return the part of those with respect to its inputs that does not go through a. Sets gam, gav,
+ * and diagonal [r], the derivatives with respect to M_jj through the covariance. diagonal may be
+ * l->positive: each of its numbers is read before it is written.
+ */
 static void block_adjoint(struct pbp_moments *self, const struct layer *l, double *diagonal)
 {
     const struct resnet *net = self->net;
     int r = net->arch.width;
     double h = net->step;
-    double *by_mean = l->am; /* the pre-activation's moments are not needed any more */
+    double *by_mean = l->am; /* the moments of the pre-activation are no longer needed */
     double *by_variance = l->av;
     double *by_slope = self->q;
     if (!net->arch.residual) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mean and variance of a network's outputs when its K parameters are independent Gaussians, and
- * their derivatives by the parameters' means and variances (reverse mode). The formulas and what
- * they neglect: pbp_moments.c. Only networks with final none.
+ * their derivatives with respect to the parameters' means and variances (reverse mode). The
+ * formulas and what they neglect: pbp_moments.c. Only networks with final none.
  */
 #ifndef PBP_MOMENTS_H
 #define PBP_MOMENTS_H

@@ -2,18 +2,18 @@
 /*
  * E tanh, Var tanh and E tanh' of a Gaussian have no closed form. We use the trapezoidal rule on
  * the standard normal density: 32 nodes at +-h/2, +-3h/2, .. with h = 0.36, weights normalised.
- * tanh has poles at +-i pi/2, so the error falls as exp(-pi^2 / (sigma h)), until truncation at 5.6
- * ends it. Largest errors over means in [-3, 3] (measured), and those of Gauss-Hermite with as many
- * nodes, which puts many where the density is nil:
+ * tanh has poles at +-i pi/2, so the error falls as exp(-pi^2 / (sigma h)), until the truncation at
+ * 5.6 dominates. The largest measured errors over means in [-3, 3], and those of Gauss-Hermite with
+ * as many nodes, many of which lie where the density is negligible:
  *
  *   sigma                         0.5      1        1.5      2        3        5
  *   E tanh                        2e-8     3e-8     9e-8     4e-6     3e-4     5e-3
  *   Var tanh                      3e-8     5e-8     8e-7     4e-5     2e-3     2e-2
  *   Gauss-Hermite, Var tanh       5e-12    3e-6     3e-4     3e-3     2e-2     7e-2
  *
- * The derivatives are those of the rule, exactly: by the mean through tanh', by the variance
- * through tanh'(m + sigma x) x / (2 sigma). For variances below SMALL, where that cancels, Price's
- * theorem d E f / dv = E f'' / 2 replaces it; both then agree to 1e-7.
+ * The derivatives are exactly those of the rule: with respect to the mean through tanh', and with
+ * respect to the variance through tanh'(m + sigma x) x / (2 sigma). For variances below SMALL,
+ * where that cancels, Price's theorem d E f / dv = E f'' / 2 replaces it; both then agree to 1e-7.
  */
 #include "solve/pbp_tanh.h"
 
@@ -48,7 +48,7 @@ size_t pbp_tanh_scratch(int n)
     return (NODES + 1) * (size_t)n + 2 * NODES;
 }
 
-/* Derivatives by a small variance, of unit j out of n. */
+/* Derivatives with respect to the variance of unit j of n, which is small. */
 static void by_small_variance(int n, int j, const double *t, const double *weights,
                               const struct pbp_tanh *out)
 {
@@ -69,7 +69,7 @@ static void by_small_variance(int n, int j, const double *t, const double *weigh
     out->slope_v[j] = slope;
 }
 
-/* Adds node q's share to all but the mean. t, sd: [n]. */
+/* Adds one node's share to everything but the mean. t: [n], tanh at the node. */
 static void add_node(int n, double x, double w, const double *restrict t,
                      const struct pbp_tanh *out)
 {

@@ -220,7 +220,7 @@ void solver_result_release(struct solver_result *result)
     *result = (struct solver_result){.draws = NULL};
 }
 
-/* A loss that is told to stop is NaN, which looks like a numerical failure further up. */
+/* A cancelled loss is NaN, which callers take for a numerical failure. */
 static enum err_code name_cancellation(const struct solver_problem *problem, struct err *err)
 {
     if (err->code == ERR_NUMERIC && cancel_is_requested(problem->cancel)) {

@@ -153,7 +153,7 @@ struct solver_result {
     double *draws;                 /* [m x K]; NULL with Gaussians; mem */
     struct gauss_mixture gaussian; /* n_members 0: draws */
     double *noise_sigma; /* [o] scaled units, what the solver found or assumed; NULL: it is
-                            found from kept rows later; mem */
+                            measured on validation rows later; mem */
     struct report report;
 };
 
@@ -166,7 +166,7 @@ int solver_n_draws(enum solver_kind kind, const struct solver_settings *settings
 /* Networks that are fitted, or chains that are run, on up to so many threads. */
 int solver_n_networks(enum solver_kind kind, const struct solver_settings *settings);
 
-/* Numbers that a run holds beside fits and draws: matrices of curvature, covariances. */
+/* Numbers that a run holds besides fits and draws: matrices of curvature, covariances. */
 double solver_values(enum solver_kind kind, const struct solver_settings *settings,
                      const struct resnet *net, int n_threads);
 

@@ -1,32 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bayesian last layer: a network is fitted, its values before the post layer are features
- * phi(x) = (z_L(x), 1) that no longer change, and the post layer's weights and bias of each output
- * have the exact posterior of a linear model on them [1, section 3.5]:
+ * Bayesian last layer: a network is fitted. From then on its values before the post layer are fixed
+ * features phi(x) = (z_L(x), 1), and each output's weights and bias in the post layer have the
+ * exact posterior of a linear model on these features [1, section 3.5]:
  *
  *   y_j = phi' w_j + noise of precision beta_j,  w_j ~ N(0, I / alpha_j)
  *   A_j = alpha_j I + beta_j Phi'Phi,  w_j | y ~ N(beta_j A_j^-1 Phi'y_j, A_j^-1)
  *
  * alpha_j, and beta_j unless the noise is given or was estimated before, maximise the evidence of
- * output j (core/solve/evidence.h). Outputs share Phi'Phi, hence one eigendecomposition
- * Phi'Phi = U' diag(l) U (eigenvectors in rows), in which all is diagonal:
+ * output j (core/solve/evidence.h). All outputs share Phi'Phi and its eigendecomposition
+ * Phi'Phi = U' diag(l) U (eigenvectors in rows), in whose coordinates all matrices are diagonal.
+ * With rho = alpha / beta:
  *
  *   mean = U' diag(1 / (l + rho)) U Phi'y,  covariance factor = U' diag(alpha + beta l)^-1/2
  *
- * rho is never below the eigenvalues' rounding error, so features that depend on each other do no
- * harm. The residual sum of squares is formed from residuals, not as a difference of large sums.
+ * rho is never below the eigenvalues' rounding error, so linearly dependent features do no harm.
+ * The residual sum of squares is formed from residuals, not as a difference of large sums.
  *
- * The features come from a fit of the mean squared error, without prior, when the noise is learned
- * or estimated; of the negative log posterior of the beliefs when it is given. The beliefs' prior
- * concerns the features' parameters only: the last layer's is alpha_j. Features that were fitted to
- * the same rows make beta_j a little optimistic; kept rows choose the fit's epoch, which limits it.
+ * When the noise is learned or estimated, the features come from a fit of the mean squared error
+ * without a prior; when it is given, from a fit of the beliefs' negative log posterior. The
+ * beliefs' prior applies only to the parameters of the features; the last layer's own prior has
+ * precision alpha_j. The features were fitted to the same rows, which makes beta_j a little
+ * optimistic. Validation rows choose the fit's epoch and so limit this.
  *
- * What follows the fit is a pass over the rows, n (r + 1)^2 multiplications and an eigenvector
- * problem of r + 1 features: seconds for 1e5 rows of 100 features. An interruption begins it again;
- * its fit is kept.
+ * After the fit come one pass over the rows, n (r + 1)^2 multiplications, and an eigenvector
+ * problem of size r + 1: seconds for 1e5 rows of 100 features. After an interruption this part is
+ * done again; the fit is kept.
  *
- * The posterior is Gaussian in the post layer alone and the network linear in it, so the linearised
- * prediction is exact. QUiNN plans this solver and has none.
+ * The posterior covers the post layer alone, and the network is linear in it, so the linearised
+ * prediction is exact. QUiNN plans this solver but does not have it yet.
  *
  * [1] C. M. Bishop, Pattern Recognition and Machine Learning, 2006.
  */
@@ -41,7 +43,7 @@
 #include <string.h>
 
 #define TILE      256
-#define PART      65536 /* rows of Phi'Phi between two looks at the flag */
+#define PART      65536 /* rows added to Phi'Phi between two checks for cancellation */
 #define MAX_COEFS 8000  /* o (r + 1): the factor is a square matrix of that size */
 
 struct bll {
@@ -97,8 +99,8 @@ static enum err_code features_init(struct features *f, const struct solver_probl
 }
 
 /* Phi of all training rows. */
-static enum err_code evaluate(struct features *f, const struct solver_problem *p,
-                              const double *params, struct err *err)
+static enum err_code evaluate_features(struct features *f, const struct solver_problem *p,
+                                       const double *params, struct err *err)
 {
     const struct resnet *net = p->net;
     size_t r = (size_t)net->arch.width;
@@ -130,7 +132,8 @@ done:
 }
 
 /* Phi'Phi and its eigenvectors. */
-static enum err_code decompose(struct features *f, const struct cancel *cancel, struct err *err)
+static enum err_code decompose_features(struct features *f, const struct cancel *cancel,
+                                        struct err *err)
 {
     for (int first = 0; first < f->n; first += PART) {
         int rows = f->n - first < PART ? f->n - first : PART;
@@ -179,9 +182,10 @@ static double penalised_squares(const struct features *f, double rho)
     return sum;
 }
 
-/* Evidence and posterior of output j; w holds the mean. precision: 0 when not known. */
-static struct evidence_point infer(struct features *f, const struct data *rows, int j,
-                                   double precision)
+/* Evidence and posterior of output j; on return f->w holds the mean. precision: 0 when not
+ * known. */
+static struct evidence_point infer_output(struct features *f, const struct data *rows, int j,
+                                          double precision)
 {
     struct evidence e = {
         .n_params = f->p,
@@ -220,7 +224,7 @@ static void keep_output(const struct features *f, int j, const struct evidence_p
     }
 }
 
-/* The network whose features are used; params: [objective's]. */
+/* Fits the network whose features are used; params [those of the objective]. */
 static enum err_code fit_features(struct bll *bll, int member, double *params, struct err *err)
 {
     const struct solver_problem *p = bll->tasks.problem;
@@ -241,12 +245,14 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     struct features f = {.n = 0};
     (void)worker;
     if (fit_features(bll, member, g->mean, err) != ERR_OK || features_init(&f, p, err) != ERR_OK ||
-        evaluate(&f, p, g->mean, err) != ERR_OK || decompose(&f, p->cancel, err) != ERR_OK) {
+        evaluate_features(&f, p, g->mean, err) != ERR_OK ||
+        decompose_features(&f, p->cancel, err) != ERR_OK) {
         goto done;
     }
     for (int j = 0; j < f.o; j++) {
         double sigma = p->beliefs.noise == NOISE_GIVEN ? p->beliefs.noise_sigmas[j] : 0.0;
-        struct evidence_point at = infer(&f, &p->train, j, sigma > 0.0 ? 1 / (sigma * sigma) : 0.0);
+        struct evidence_point at =
+            infer_output(&f, &p->train, j, sigma > 0.0 ? 1 / (sigma * sigma) : 0.0);
         double *found = bll->found + (size_t)member * (size_t)f.o + (size_t)j;
         if (!isfinite(at.log_evidence)) {
             err_set(err, ERR_NUMERIC, "the evidence of output %d is not finite", j);
@@ -267,7 +273,7 @@ done:
     return err->code;
 }
 
-/* noise_sigma: the root of the members' mean variance; and the report. */
+/* Fills the report, and noise_sigma with the root of the members' mean variance. */
 static enum err_code collect_results(const struct bll *bll, struct solver_result *result,
                                      struct err *err)
 {
@@ -349,8 +355,9 @@ done:
     return err->code;
 }
 
-/* A factor of the last layer for each member, in the result and in the model. */
-static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+/* The last layer's factor of each member, in the result and in the model; features of each
+ * thread. */
+static double values_held(const struct solver_settings *s, const struct resnet *net, int n_threads)
 {
     double n = (double)net->arch.outputs * (net->arch.width + 1.0);
     double width = net->arch.width + 1.0;
@@ -360,7 +367,7 @@ static double values(const struct solver_settings *s, const struct resnet *net, 
 
 const struct solver_ops solver_bll_ops = {
     .run = run_bll,
-    .values = values,
+    .values = values_held,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_CONSTANT,

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A chain goes on where an earlier one ended, else at a draw. Draws of a Gaussian that is predicted
- * in closed form are the exception: they are draws for the network straightened at the mean, and
- * may be far out for the network itself, so that the chain starts at the mean.
+ * A chain continues where an earlier chain ended, or starts at a draw when the earlier posterior
+ * has no chains. A Gaussian that is predicted in closed form is the exception: its draws are meant
+ * for the network linearised at the mean and may be very improbable for the network itself, so the
+ * chain starts at the mean.
  *
- * Its inverse mass is the variance of that chain's draws, regularised as a window of the warm-up
- * is; amcmc begins with their covariance, mixed with PRIOR_DRAWS draws of independent parameters,
- * so that fewer draws than parameters do no harm. Only draws of its own chain are asked: those of
- * others may lie about another copy of the mode, which says nothing of the width of this one.
+ * Its inverse mass is the variance of the earlier chain's draws, regularised as in a window of the
+ * warm-up. amcmc begins with their covariance, mixed with PRIOR_DRAWS draws of independent
+ * parameters so that fewer draws than parameters do no harm. Only the draws of that one chain are
+ * used: those of other chains may lie around another copy of the mode, which says nothing about the
+ * width of this one.
  *
- * The step size is the one that the same sampler reported of that chain. Draws have no log s_j:
- * each starts at the earlier noise, with the variance 1 / (2 n) that n rows leave of it. A
- * posterior that took a parameter for known, the same in all draws, says nothing of its variance,
- * which is then the one that the regularisation draws to.
+ * The step size is the one reported for the earlier chain, if the sampler is the same. Draws do not
+ * contain log s_j: each starts at the earlier noise, with the variance 1 / (2 n) that n rows leave.
+ * A parameter that is the same in all draws was taken as known, so its variance is unknown here,
+ * and the value towards which the regularisation shrinks is used.
  */
 #include "solve/solver_chain_start.h"
 
@@ -44,7 +46,7 @@ static void find_masses(const struct solver_start *start, struct solver_start_ra
     }
 }
 
-/* What the chain of a draw reported; 0: nothing that could be used. */
+/* The step size reported for the chain of a draw; 0 when there is none that can be used. */
 static double step_size_of(const struct solver_start *start, enum sampler_kind kind, int draw)
 {
     const struct report_item *sizes = report_find(start->report, STEP_SIZES);
@@ -52,14 +54,14 @@ static double step_size_of(const struct solver_start *start, enum sampler_kind k
         sizes == NULL || sizes->n < 1) {
         return 0.0;
     }
-    /* The report is that of the first fold's chains, which stand for those of the others. */
+    /* The report covers the chains of the first fold; they stand for those of the other folds. */
     double size = sizes->values[draw / (start->m / start->n_groups) % sizes->n];
     return isfinite(size) && size > 0.0 ? size : 0.0;
 }
 
 /* ---- amcmc ---- */
 
-/* The moments of the range's draws, with n - K log s_j. */
+/* Mean and covariance of the range's draws, extended by those of n - K log s_j. */
 static void find_covariance(const struct solver_problem *p, struct solver_start_range range,
                             const struct sampler_moments *moments)
 {
@@ -96,7 +98,7 @@ static void find_covariance(const struct solver_problem *p, struct solver_start_
     }
 }
 
-/* ---- a chain's ---- */
+/* ---- one chain ---- */
 
 enum err_code solver_chain_start_init(struct solver_chain_start *self,
                                       const struct solver_problem *problem,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Delta-UQ [1]: a network is trained on (c, x - c) instead of x, where the anchor c is another
- * training row. Any anchor may be chosen at prediction; how much the answer depends on the choice
- * is the uncertainty. A draw of the posterior is an anchor.
+ * training row. Any anchor may be chosen for a prediction, and the spread of the answers over
+ * anchors is the uncertainty. Each draw of the posterior belongs to one anchor.
  *
  *   training    at each step the rows of the minibatch are anchors of each other, in a random order
- *   draws       `draws` random training rows, none twice before all were taken, of the stream
+ *   draws       `draws` random training rows, none twice before all were used, from the stream
  *               (seed, RNG_ANCHOR, member)
- *   validation  row i has the anchor of draw i (mod draws): the loss of kept rows is deterministic
+ *   validation  row i has the anchor of draw i (mod draws), so the validation loss is deterministic
  *
  * The first layer is linear before its activation, so that for a fixed anchor
  *
@@ -16,10 +16,10 @@
  * and the whole is an ordinary network of x: a draw is a parameter vector of the model's own
  * architecture, and is served as any other. This needs a pre layer.
  *
- * A draw has lost how its bias came about: b and W_c. The report keeps them for a warm start,
- * unless they are more values than it takes. A start from other networks, W_c = W_delta = W, is one
- * whose answer depends on no anchor, and where the fit is good nothing would ever change that; it
- * is refused.
+ * A draw does not show which b and W_c its bias was made from. The report stores both for a warm
+ * start, unless they are too many values for a report. A start from an ordinary network would have
+ * to set W_c = W_delta = W. Its answers would not depend on the anchor, and where the fit is good
+ * nothing would ever change that, so such a start is refused.
  *
  * With estimated noise the loss is the squared error. The prior of W_c and of W_delta is that of
  * the pre layer's weight in the same place. QUiNN has no such solver yet.
@@ -109,7 +109,8 @@ static enum err_code report_networks(const struct solver_members *members, const
     return err->code;
 }
 
-/* Networks of the start that the report mentions, each the first of its group's draws; 0: none. */
+/* The number of networks that the start's report describes, each at the first draw of its group; 0
+ * when it describes none. */
 static int reported_networks(const struct solver_start *start, int r, int d,
                              const struct report_item **weights, const struct report_item **biases)
 {
@@ -124,7 +125,7 @@ static int reported_networks(const struct solver_start *start, int r, int d,
     return fit ? n : 0;
 }
 
-/* The inner network of a fit's start. */
+/* The inner network at which a warm fit starts. */
 static void start_from_earlier(const struct resnet *net, const struct solver_start *start,
                                int member, double *params)
 {
@@ -164,7 +165,7 @@ struct duq {
     struct solver_members members;
     struct resnet inner;
     struct objective objective; /* of the inner network */
-    double *prior_sigmas;       /* [inner.n_params]; mem */
+    double *prior_sigmas;       /* [inner.n_params], owned */
     int max_rows;               /* in one call of the loss */
     double *draws;              /* [members x draws x K], borrowed */
 };
@@ -173,12 +174,12 @@ struct duq_loss {
     const struct duq *duq;
     struct objective_loss inner;
     int *anchors; /* [train.n] rows that are anchors of the draws, in their order */
-    int *order;   /* [most_rows] */
-    double *x;    /* [most_rows x 2 d] */
+    int *order;   /* [max_rows] */
+    double *x;    /* [max_rows x 2 d] */
 };
 
 /* x2 = (c, x - c) */
-static void join(int d, const double *anchor, const double *x, double *x2)
+static void join_anchor(int d, const double *anchor, const double *x, double *x2)
 {
     for (int j = 0; j < d; j++) {
         x2[j] = anchor[j];
@@ -186,8 +187,8 @@ static void join(int d, const double *anchor, const double *x, double *x2)
     }
 }
 
-/* Rows with inputs in self->x. */
-static struct data joined(const struct duq_loss *self, const struct data *rows)
+/* The rows with their joined inputs, which are in self->x. */
+static struct data joined_rows(const struct duq_loss *self, const struct data *rows)
 {
     return (struct data){.n = rows->n, .d = 2 * rows->d, .o = rows->o, .x = self->x, .y = rows->y};
 }
@@ -199,9 +200,10 @@ static double train_loss(void *ctx, const struct data *rows, const double *param
     size_t d = (size_t)rows->d;
     rng_permutation(rng, rows->n, self->order);
     for (size_t i = 0; i < (size_t)rows->n; i++) {
-        join(rows->d, rows->x + (size_t)self->order[i] * d, rows->x + i * d, self->x + 2 * i * d);
+        join_anchor(rows->d, rows->x + (size_t)self->order[i] * d, rows->x + i * d,
+                    self->x + 2 * i * d);
     }
-    struct data both = joined(self, rows);
+    struct data both = joined_rows(self, rows);
     return objective_loss_eval(&self->inner, &both, params, grad);
 }
 
@@ -217,10 +219,10 @@ static double validation_loss(void *ctx, const struct data *rows, const double *
     struct duq_loss *self = ctx;
     size_t d = (size_t)rows->d;
     for (int i = 0; i < rows->n; i++) {
-        join(rows->d, anchor_of(self, i % self->duq->members.settings->draws),
-             rows->x + (size_t)i * d, self->x + 2 * (size_t)i * d);
+        join_anchor(rows->d, anchor_of(self, i % self->duq->members.settings->draws),
+                    rows->x + (size_t)i * d, self->x + 2 * (size_t)i * d);
     }
-    struct data both = joined(self, rows);
+    struct data both = joined_rows(self, rows);
     return objective_loss_eval(&self->inner, &both, params, NULL);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Deep ensemble (B. Lakshminarayanan, A. Pritzel, C. Blundell, NeurIPS 2017, without the
- * adversarial part), as QUiNN's NN_Ens: the spread comes from random starts, random order of the
+ * adversarial part), like QUiNN's NN_Ens: the spread comes from random starts, random order of the
  * rows and, with dfrac < 1, different rows.
  *
  * With estimated noise the loss is the mean squared error, as QUiNN's; with given, learned or

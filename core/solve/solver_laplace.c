@@ -9,33 +9,35 @@
  *
  *   gauss_newton   J' diag(1 / s^2) J + prior: positive definite with a prior, and the Hessian of
  *                  the linearised network, whose posterior is then exact
- *   full           the Hessian; eigenvalues below the prior's are raised to it
+ *   full           the Hessian; eigenvalues below the prior's precision are raised to it
  *                  (core/solve/laplace.c)
  *   diagonal       the empirical Fisher's diagonal + prior
  *
  * Predictions linearise the network at the map (A. Immer, M. Korzepa, M. Bauer, AISTATS 2021: with
- * Gauss-Newton, draws through the network itself spread too far), or draw.
+ * Gauss-Newton, draws through the network itself spread too far), or they use draws.
  *
- * The noise: given or estimated before, or learned with the weights; learned log s_j are then fixed
- * at their fitted values, so the o more parameters have no variance, and their weak prior no part
- * in the evidence. log evidence = log p(y, map) + K/2 log 2 pi - 1/2 log det H.
+ * The noise is given, or was estimated before, or is learned with the weights. Learned log s_j are
+ * fixed at their fitted values after the fit, so they have no variance, and their weak prior does
+ * not enter the evidence. log evidence = log p(y, map) + K/2 log 2 pi - 1/2 log det H.
  *
- * With marginal_likelihood the prior's precision (one factor c on all of the beliefs') and, unless
- * it is given, the noise maximise that evidence, H by Gauss-Newton: at the present map, with
- * s_j^2 = residual mean squares and the eigenvalues l of H's likelihood part in the coordinates
- * w_k / prior_k, the best c and common factor f on all 1 / s_j^2 are found in one dimension
- * (core/solve/evidence.h), and the network is fitted again from there with a quarter of the epochs;
- * ROUNDS times. (Noise precisions of their own for each output would need an eigendecomposition for
- * each; their ratios follow the residuals.) [D. J. C. MacKay, Neural Computation 4, 1992; A. Immer
- * et al., ICML 2021.]
+ * With marginal_likelihood, the prior's precision (one factor c on all of the beliefs' precisions)
+ * and, unless it is given, the noise are chosen to maximise that evidence, with H by Gauss-Newton.
+ * This takes ROUNDS rounds. Each sets s_j^2 to the mean squared residuals at the current map and
+ * takes the eigenvalues l of H's likelihood part in the coordinates w_k / prior_k. With these, a
+ * search in one dimension (core/solve/evidence.h) finds the best c and the best common factor f on
+ * all 1 / s_j^2. Then the network is fitted again from the current map with a quarter of the
+ * epochs. (Choosing the noise precision of each output separately would need an eigendecomposition
+ * for each; instead their ratios follow the residuals.) [D. J. C. MacKay, Neural Computation 4,
+ * 1992; A. Immer et al., ICML 2021.]
  *
- * Fits, curvatures and what the evidence chose in each round go to the checkpoint, each as tasks of
- * its own. What comes between, a factorisation of H, can be cancelled, and is done again: a minute
- * for eigenvalues of the largest matrices, some for their eigenvectors, seconds for all else.
+ * Fits, curvatures and the choices of each round are saved in the checkpoint, each as a task. The
+ * factorisations of H between them are not saved: they can be cancelled, and are repeated after an
+ * interruption. They take a minute for the eigenvalues of the largest matrices, several minutes for
+ * their eigenvectors, and seconds for all else.
  *
  * Where we differ from QUiNN: it hard-wires the noise s = 0.1 and knows no prior, so that its
- * Hessian is singular or worse whenever rows are few; it has the full Hessian and the diagonal
- * only, and draws only.
+ * Hessian is singular or indefinite whenever rows are few. It has only the full Hessian and its
+ * diagonal, and predicts with draws only.
  */
 #include "solve/solver_priv.h"
 
@@ -52,8 +54,8 @@
 #define MAX_PARAMS 8000         /* of a square matrix: 512 MB */
 #define ROUNDS     4            /* of evidence and refit */
 #define MAX_TASKS  8192         /* of a solver in a checkpoint (core/train/train_part.c) */
-#define BLOCKS     (ROUNDS + 3) /* of tasks by member: fits, what was chosen, curvatures */
-#define FIT_SHARE  0.9          /* of the work: the fits; the rest is the curvature */
+#define BLOCKS     (ROUNDS + 3) /* tasks of a member: 1 + ROUNDS fits, the choices, the curvature */
+#define FIT_SHARE  0.9          /* of the progress; the rest is the curvature */
 #define MAX_FACTOR 1e8          /* of the prior precision, either way */
 
 struct solver_laplace {
@@ -64,22 +66,22 @@ struct solver_laplace {
     double *sigmas;          /* [members x o] noise */
     double *evidence;        /* [members] */
     double *factor;          /* [members] c */
-    int *raised;             /* [members] eigenvalues */
-    int *bounds;             /* [members] times that the evidence had no maximum */
+    int *raised;             /* [members] number of eigenvalues that were raised */
+    int *bounds;             /* [members] rounds in which the evidence had no maximum */
 };
 
-/* A member at work. */
+/* The state of a member while it is computed. */
 struct mode {
     int member;
-    int stage;                  /* rounds done: of the curvature at work */
+    int stage;                  /* rounds done before the current curvature */
     struct objective objective; /* noise given by sigmas, prior by prior */
     double *sigmas;             /* [o] this member's */
     double *prior;              /* [K] standard deviations; NULL: flat */
     double *params;             /* [K + learned] */
     double *matrix;             /* [K x K] scratch of marginal_likelihood; or NULL */
     double *eigenvalues;        /* [K] */
-    int n_chosen;               /* rounds that an interrupted run had chosen for */
-    double *chosen;             /* [ROUNDS x (2 + o)] factor, at a bound?, sigmas of each */
+    int n_chosen;               /* rounds whose choices an interrupted run has saved */
+    double *chosen;             /* [ROUNDS x (2 + o)] factor, 1 if at a bound, sigmas */
 };
 
 static bool has_matrix(const struct solver_settings *settings)
@@ -196,7 +198,7 @@ static enum err_code likelihood_eigenvalues(const struct solver_laplace *self, s
                                  self->tasks.problem->cancel, err);
 }
 
-/* Prior and noise that maximise the evidence at the present map: chosen [2 + o]. */
+/* chosen [2 + o] <- prior and noise that maximise the evidence at the current map. */
 static enum err_code choose_by_evidence(const struct solver_laplace *self, struct mode *mode,
                                         double *chosen, struct err *err)
 {
@@ -275,7 +277,7 @@ static enum err_code resume_chosen(const struct solver_laplace *self, struct mod
     return checkpoint_check(&r, err);
 }
 
-/* Chooses, or does as was chosen before an interruption. */
+/* Chooses prior and noise, or applies the choice that was saved before an interruption. */
 static enum err_code choose_round(struct solver_laplace *self, struct mode *mode, int round,
                                   struct err *err)
 {
@@ -289,7 +291,7 @@ static enum err_code choose_round(struct solver_laplace *self, struct mode *mode
     return ERR_OK;
 }
 
-/* Goes on from the present map with the chosen prior and noise. */
+/* Fits again from the current map, with the chosen prior and noise. */
 static enum err_code refit(struct solver_laplace *self, struct mode *mode, int round,
                            struct err *err)
 {
@@ -348,7 +350,7 @@ static enum err_code make_covariance(struct solver_laplace *self, const struct m
                : err->code;
 }
 
-/* log evidence, meaningless without a prior: NaN then. */
+/* The log evidence. Without a prior it means nothing and is set to NaN. */
 static enum err_code make_evidence(struct solver_laplace *self, const struct mode *mode,
                                    double logdet, struct err *err)
 {
@@ -548,7 +550,7 @@ done:
 }
 
 /* Factors of the members, in result and model; curvature and eigenvectors of each thread. */
-static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+static double values_held(const struct solver_settings *s, const struct resnet *net, int n_threads)
 {
     double matrices = 2.0 * s->members + 3.0 * (n_threads < s->members ? n_threads : s->members);
     return has_matrix(s) ? matrices * net->n_params * net->n_params : 0.0;
@@ -556,7 +558,7 @@ static double values(const struct solver_settings *s, const struct resnet *net, 
 
 const struct solver_ops solver_laplace_ops = {
     .run = run_laplace,
-    .values = values,
+    .values = values_held,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_CONSTANT,

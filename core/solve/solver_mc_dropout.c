@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dropout that stays on at prediction [1]: a network is trained while units of its state are left
- * out at random, and each draw of the posterior leaves out its own.
+ * Dropout that stays on at prediction [1]: a network is trained while random units of its state are
+ * left out, and each draw of the posterior leaves out units of its own.
  *
  * Blocks share their weights W(t) = sum_k phi_k(t) W_k, so the masks are shared over depth too, as
  * [2] does for the steps of a recurrent network: unit j is left out of the input of the residual
@@ -14,16 +14,16 @@
  *   a draw      params * mask, the mask of the stream (seed, RNG_MASK, draw)
  *   validation  the params themselves, the mean network
  *
- * Each minibatch goes through in SUB_BATCHES parts with a mask each: one mask for all rows of a
- * minibatch makes gradients noisier, one for each row would need the weights of each row. On four
- * splits of UCI energy and concrete (width 32, 2 blocks, batch 64, 200 epochs, p = 0.05) the test
- * RMSE was
+ * Each minibatch is evaluated in SUB_BATCHES parts, each with a mask of its own. A single mask for
+ * all rows of a minibatch makes gradients noisier; one for each row would need separate weights for
+ * each row. On four splits of UCI energy and concrete (width 32, 2 blocks, batch 64, 200 epochs,
+ * p = 0.05) the test RMSE was
  *
  *   masks      1      2      4      8
  *   energy     0.60   0.55   0.57   0.55
  *   concrete   5.37   5.31   5.34   5.29
  *
- * Prior terms are of the parameters, not of the masked ones.
+ * The prior applies to the parameters themselves, not to the masked ones.
  *
  * With estimated noise the loss is the squared error. Every member is a network of its own with
  * `draws` masks. QUiNN has no dropout solver.
@@ -88,8 +88,8 @@ struct column {
     size_t stride;
 };
 
-/* Copies a column times a factor from the first of n draws [n x k] in which it is not left out;
- * false: it is left out of all. */
+/* Copies a column, times a factor, from the first draw that does not leave it out. False when all
+ * draws leave it out. */
 static bool find_column(struct column column, const struct draws *draws, double factor,
                         double *network)
 {
@@ -305,7 +305,7 @@ static enum err_code run_dropout(const struct solver_problem *problem,
     if (solver_members_init(&dropout.members, problem, settings,
                             objective_n_params(&dropout.objective, problem->net), err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, run_member, &dropout, err) == ERR_OK) {
-        /* With it the networks can be found again in the draws. */
+        /* A warm start needs it to recover the networks from the draws. */
         if (report_add_number(&result->report, MC_DROPOUT_REPORTED, settings->dropout, err) ==
             ERR_OK) {
             err_kept(solver_members_tell(&dropout.members, problem->net->n_params, result, err));
@@ -334,8 +334,7 @@ const struct solver_ops solver_mc_dropout_ops = {
     .groups = "members.best_loss",
     .find_network = find_network,
     .no_network =
-        "a warm start needs the networks that mc_dropout fitted, and the model's draws do not "
-        "determine "
-        "them: its report lacks the dropout probability, or some unit is left out of every draw; a "
-        "new model with more draws would do",
+        "a warm start needs the networks that mc_dropout fitted, which cannot be recovered from "
+        "this model's draws: its report lacks the dropout probability, or some unit is left out "
+        "of every draw; start cold, with more draws",
 };

@@ -14,16 +14,17 @@
  * With epochs = 0 each chain starts at random. Each takes `warmup` steps, in which its sampler
  * learns, then keeps the state after every thin-th step until it has `draws` of them.
  *
- * From an earlier posterior a chain goes on where one of that ended, with its step size and spread
- * (core/solve/solver_chain_start): there is no fit, and a short warm-up suffices. One of less than
- * MASS_WINDOW_FULL steps, and fewer than the earlier chain's draws, keeps the masses it began with.
- * Only starts that would be alike are scattered about.
+ * In a warm start each chain continues where a chain of the earlier posterior ended, with its step
+ * size and spread (core/solve/solver_chain_start). There is no fit, and a short warm-up is enough.
+ * A warm-up of fewer than MASS_WINDOW_FULL steps, and of fewer steps than the earlier chain has
+ * draws, leaves the masses as they are. Random offsets are added only to chains that would
+ * otherwise start at the same point.
  *
- * A chain's whole state goes to its checkpoint: the sampler, the rng, counts and the draws so far.
- * A step of No-U-Turn is up to 2^max_depth gradients over all rows, the search for the first step
- * size a dozen, so a checkpoint may fall between any two gradients: it has the state at the step's
- * beginning and the gradients since (core/fit/replay.h). Only amcmc, with one density a step, saves
- * between steps.
+ * A chain's checkpoint holds its whole state: the sampler, the rng, counts and the draws so far. A
+ * step of No-U-Turn takes up to 2^max_depth gradients over all rows, and the search for the first
+ * step size about a dozen. Therefore a checkpoint may come between any two gradients: it holds the
+ * state at the beginning of the step and the gradients since then (core/fit/replay.h). amcmc, which
+ * needs one density a step, saves only between steps.
  *
  * Where we differ from QUiNN: several chains and their diagnostics (core/solve/mcmc_report), step
  * sizes and masses learnt in the warm-up, a Gaussian prior by default, and No-U-Turn. QUiNN keeps
@@ -46,21 +47,21 @@ struct chains {
     const struct solver_settings *settings;
     struct sampler_settings sampler;
     struct objective objective;
-    int stride;              /* parameters sampled: K, or K + o */
-    int steps;               /* of a chain, warm-up included */
-    bool fits;               /* the mode, before the chains */
-    double *mode;            /* [stride]; NULL: random starts */
-    double *vectors;         /* [chains draws x stride] */
-    struct mcmc_chain *told; /* [chains] */
+    int stride;               /* parameters sampled: K, or K + o */
+    int steps;                /* of a chain, warm-up included */
+    bool fits;                /* the mode, before the chains */
+    double *mode;             /* [stride]; NULL: random starts */
+    double *vectors;          /* [chains draws x stride] */
+    struct mcmc_chain *stats; /* [chains] */
 };
 
-/* One chain at work. */
+/* The state of a chain while it runs. */
 struct chain {
     struct chains *all;
     int number;
     int kept;        /* draws so far */
     double *vectors; /* [draws x stride] of this chain */
-    struct mcmc_chain *told;
+    struct mcmc_chain *stats;
     struct logpost logpost;
     struct target posterior; /* the logpost's */
     struct target target;    /* the same, which remembers what it gave within a step */
@@ -69,8 +70,8 @@ struct chain {
     /* Checkpoints within a step; without them nothing is remembered. */
     bool remembers;
     struct replay replay;
-    struct bytes_writer begun; /* rng and sampler at its beginning; empty: no step has begun */
-    struct err failure;        /* of keeping or saving, inside the target */
+    struct bytes_writer begun; /* rng and sampler when the step began; empty: none has begun */
+    struct err failure;        /* of a save within the target */
 };
 
 /* ---- starts ---- */
@@ -144,7 +145,7 @@ static enum err_code start_sampler(struct chain *chain, struct err *err)
 
 /* ---- checkpoints ---- */
 
-/* The state from which the step to come, or to go on with, begins. */
+/* Records the state from which the next step, or the interrupted one, begins. */
 static enum err_code mark_beginning(struct chain *chain, struct err *err)
 {
     chain->begun.size = 0;
@@ -156,17 +157,17 @@ static enum err_code mark_beginning(struct chain *chain, struct err *err)
 
 static enum err_code save_chain(const struct chain *chain, struct err *err)
 {
-    const struct mcmc_chain *told = chain->told;
-    const struct chain_energy *energy = &told->energy;
-    const double numbers[] = {told->accept, told->depth, told->leapfrogs, told->step_size,
-                              energy->mean, energy->m2,  energy->change,  energy->last};
+    const struct mcmc_chain *stats = chain->stats;
+    const struct chain_energy *energy = &stats->energy;
+    const double numbers[] = {stats->accept, stats->depth, stats->leapfrogs, stats->step_size,
+                              energy->mean,  energy->m2,   energy->change,   energy->last};
     struct bytes_writer w = {.data = NULL};
     bytes_put_u32(&w, chain->begun.size > 0);
     bytes_put_u32(&w, (uint32_t)chain->kept);
-    bytes_put_i64(&w, told->steps);
-    bytes_put_i64(&w, told->divergences);
-    bytes_put_i64(&w, told->at_max_depth);
-    bytes_put_u32(&w, (uint32_t)told->depth_max);
+    bytes_put_i64(&w, stats->steps);
+    bytes_put_i64(&w, stats->divergences);
+    bytes_put_i64(&w, stats->at_max_depth);
+    bytes_put_u32(&w, (uint32_t)stats->depth_max);
     bytes_put_i64(&w, energy->n);
     bytes_put_f64(&w, numbers, sizeof numbers / sizeof *numbers);
     bytes_put_f64(&w, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
@@ -180,8 +181,8 @@ static enum err_code save_between_steps(struct chain *chain, struct err *err)
     return mark_beginning(chain, err) == ERR_OK ? save_chain(chain, err) : err->code;
 }
 
-/* The posterior as the sampler sees it. Once something has failed every point is impossible, so
- * that the step comes to its end. */
+/* The posterior as the sampler sees it. After a failure every value is NaN, so that the step
+ * ends. */
 static double remembered_logp(void *ctx, const double *theta, double *grad)
 {
     struct chain *chain = ctx;
@@ -192,13 +193,13 @@ static double remembered_logp(void *ctx, const double *theta, double *grad)
         return value;
     }
     value = chain->posterior.logp(chain->posterior.ctx, theta, grad);
-    /* Then it may have been cut short, and is nothing to be kept. */
+    /* After a cancellation the value may come from part of the rows, and must not be kept. */
     if (cancel_is_requested(chain->all->tasks.problem->cancel)) {
         return value;
     }
     replay_keep(&chain->replay, value, grad);
     if (checkpoint_due(checkpoint, chain->number) && save_chain(chain, failure) == ERR_NOMEM) {
-        err_clear(failure); /* the next one may find some; the work needs none of it */
+        err_clear(failure); /* the chain can go on, and a later save may find memory */
     }
     return value;
 }
@@ -219,28 +220,28 @@ static void set_target(struct chain *chain)
 
 static void read_counts(struct chain *chain, struct bytes_reader *r)
 {
-    struct mcmc_chain *told = chain->told;
+    struct mcmc_chain *stats = chain->stats;
     double numbers[8] = {0};
     chain->kept = bytes_get_int(r, chain->all->settings->draws);
-    told->steps = (long)bytes_get_i64(r);
-    told->divergences = (long)bytes_get_i64(r);
-    told->at_max_depth = (long)bytes_get_i64(r);
-    told->depth_max = bytes_get_int(r, INT_MAX);
-    told->energy.n = (long)bytes_get_i64(r);
+    stats->steps = (long)bytes_get_i64(r);
+    stats->divergences = (long)bytes_get_i64(r);
+    stats->at_max_depth = (long)bytes_get_i64(r);
+    stats->depth_max = bytes_get_int(r, INT_MAX);
+    stats->energy.n = (long)bytes_get_i64(r);
     bytes_get_f64(r, numbers, sizeof numbers / sizeof *numbers);
-    told->accept = numbers[0];
-    told->depth = numbers[1];
-    told->leapfrogs = numbers[2];
-    told->step_size = numbers[3];
-    told->energy.mean = numbers[4];
-    told->energy.m2 = numbers[5];
-    told->energy.change = numbers[6];
-    told->energy.last = numbers[7];
+    stats->accept = numbers[0];
+    stats->depth = numbers[1];
+    stats->leapfrogs = numbers[2];
+    stats->step_size = numbers[3];
+    stats->energy.mean = numbers[4];
+    stats->energy.m2 = numbers[5];
+    stats->energy.change = numbers[6];
+    stats->energy.last = numbers[7];
     bytes_get_f64(r, chain->vectors, (size_t)chain->kept * (size_t)chain->all->stride);
 }
 
-/* *begun: there is a sampler, at the beginning of a step; else its start is to be sought again,
- * with what the replay has of it. */
+/* *begun: a sampler was loaded, at the beginning of a step. Otherwise the search for its first step
+ * size is repeated, with the evaluations that the replay holds. */
 static enum err_code resume_chain(struct chain *chain, bool *begun, struct err *err)
 {
     const struct chains *all = chain->all;
@@ -269,22 +270,22 @@ static enum err_code resume_chain(struct chain *chain, bool *begun, struct err *
 
 /* ---- steps ---- */
 
-/* Takes a step of the sampling into account. */
+/* Counts a step after the warm-up, and keeps its state when it is to be a draw. */
 static void count_step(struct chain *chain, const struct sampler_info *info)
 {
     const struct chains *all = chain->all;
-    struct mcmc_chain *told = chain->told;
-    told->steps++;
-    told->divergences += info->divergent;
-    told->at_max_depth +=
+    struct mcmc_chain *stats = chain->stats;
+    stats->steps++;
+    stats->divergences += info->divergent;
+    stats->at_max_depth +=
         sampler_builds_trees(all->sampler.kind) && info->depth >= all->sampler.max_depth;
-    told->depth_max = info->depth > told->depth_max ? info->depth : told->depth_max;
-    told->accept += info->accept;
-    told->depth += info->depth;
-    told->leapfrogs += info->n_leapfrog;
-    told->step_size = chain->sampler.epsilon;
-    chain_energy_add(&told->energy, info->energy);
-    if (told->steps % all->settings->thin == 0) {
+    stats->depth_max = info->depth > stats->depth_max ? info->depth : stats->depth_max;
+    stats->accept += info->accept;
+    stats->depth += info->depth;
+    stats->leapfrogs += info->n_leapfrog;
+    stats->step_size = chain->sampler.epsilon;
+    chain_energy_add(&stats->energy, info->energy);
+    if (stats->steps % all->settings->thin == 0) {
         memcpy(chain->vectors + (size_t)chain->kept * (size_t)all->stride, chain->sampler.q,
                (size_t)all->stride * sizeof *chain->vectors);
         chain->kept++;
@@ -318,7 +319,7 @@ static enum err_code take_step(struct chain *chain, bool resumed, struct err *er
         return err->code;
     }
     sampler_step(&chain->sampler, &chain->target, &chain->rng, &info);
-    /* The step may have been cut short then, so it is not saved. */
+    /* A step that failed or was cancelled may be incomplete, so it is neither counted nor saved. */
     if (chain->failure.code != ERR_OK) {
         *err = chain->failure;
         return err->code;
@@ -350,7 +351,7 @@ static enum err_code take_samples(struct chain *chain, bool resumed, struct err 
     return p->checkpoint != NULL ? save_between_steps(chain, err) : ERR_OK;
 }
 
-/* Where an interrupted run was, or the start. */
+/* Continues where an interrupted run stopped, or starts the chain. */
 static enum err_code resume_or_start(struct chain *chain, bool *resumed, struct err *err)
 {
     if (resume_chain(chain, resumed, err) != ERR_OK) {
@@ -372,7 +373,7 @@ static enum err_code run_chain(void *ctx, int worker, int number, struct err *er
     struct chains *all = ctx;
     const struct solver_problem *p = all->tasks.problem;
     struct chain chain = {
-        .all = all, .number = number, .told = &all->told[number], .failure = ERR_INIT};
+        .all = all, .number = number, .stats = &all->stats[number], .failure = ERR_INIT};
     bool resumed = false;
     (void)worker;
     chain.vectors =
@@ -411,7 +412,7 @@ static enum err_code find_mode(struct chains *all, struct report *report, struct
         report_add_number(report, "mode.best_epoch", fit.best_epoch, err) != ERR_OK) {
         return err->code;
     }
-    /* A fit that stopped early or was resumed at its end has not told all of its share. */
+    /* A fit that stopped early, or was resumed at its end, has not reported its whole share. */
     solver_tasks_progress(&all->tasks, &(struct progress){
                                            .member = all->settings->chains,
                                            .step = fit.epochs,
@@ -437,7 +438,7 @@ static enum err_code collect_results(struct chains *all, struct solver_result *r
         .gradients = sampler_uses_gradients(all->sampler.kind),
         .trees = sampler_builds_trees(all->sampler.kind),
         .vectors = all->vectors,
-        .chains = all->told,
+        .chains = all->stats,
     };
     enum err_code code =
         p->beliefs.noise == NOISE_LEARNED
@@ -477,7 +478,8 @@ static enum err_code count_steps(const struct solver_settings *s, int *steps, st
 {
     long long all = (long long)s->warmup + (long long)s->draws * (long long)s->thin;
     if (all > INT_MAX) {
-        return err_set(err, ERR_LIMIT, "a chain of %lld steps is too long, at most %d can be taken",
+        return err_set(err, ERR_LIMIT,
+                       "warmup + draws * thin is %lld steps of a chain, at most %d are possible",
                        all, INT_MAX);
     }
     *steps = (int)all;
@@ -490,9 +492,9 @@ static enum err_code allocate_draws(struct chains *all, struct err *err)
     size_t stride = (size_t)all->stride;
     size_t m = (size_t)s->chains * (size_t)s->draws;
     all->vectors = mem_alloc_array(m * stride, sizeof *all->vectors);
-    all->told = mem_zalloc_array((size_t)s->chains, sizeof *all->told);
+    all->stats = mem_zalloc_array((size_t)s->chains, sizeof *all->stats);
     all->mode = all->fits ? mem_alloc_array(stride, sizeof *all->mode) : NULL;
-    if (all->vectors == NULL || all->told == NULL || (all->fits && all->mode == NULL)) {
+    if (all->vectors == NULL || all->stats == NULL || (all->fits && all->mode == NULL)) {
         return err_set(err, ERR_NOMEM, "no memory for %zu draws of %zu parameters", m, stride);
     }
     return ERR_OK;
@@ -520,7 +522,7 @@ static enum err_code run_chains(enum sampler_kind kind, const struct solver_prob
         err_kept(collect_results(&all, result, err));
     }
     mem_free(all.vectors);
-    mem_free(all.told);
+    mem_free(all.stats);
     mem_free(all.mode);
     solver_tasks_release(&all.tasks);
     return err->code;
@@ -532,7 +534,8 @@ static void set_mala_defaults(struct solver_settings *settings)
     settings->target_accept = 0.574;
 }
 
-/* Vectors of a trajectory: those of the levels of a tree, of the longest kind of chain. */
+/* Vectors of a trajectory, counted for nuts, which needs the most: some for each level of a
+ * tree. */
 static double trajectory_values(const struct solver_settings *s, const struct resnet *net,
                                 int n_threads)
 {

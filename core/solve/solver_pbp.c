@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Probabilistic backpropagation (core/solve/pbp.c says what it computes and where it differs from
- * the paper): `epochs` passes over the rows, each in an order of its own, the prior refreshed after
- * each. The posterior is a Gaussian with independent parameters; predictions draw from it through
- * the network itself, so the moments' approximations shape the posterior, not the predictions.
+ * the paper): `epochs` passes over the rows, each in an order of its own, with the prior refreshed
+ * after each. The posterior is a Gaussian with independent parameters. Predictions use draws from
+ * it and the network itself, so the approximations of the moments affect the posterior only.
  *
- * Filtering takes one row after the other: members run side by side, rows do not. Kept rows choose
- * nothing, their loss is only reported. QUiNN plans this solver and has none.
+ * Filtering takes one row after the other, so only members run in parallel. Validation rows decide
+ * nothing; their loss is only reported. QUiNN plans this solver but does not have it yet.
  *
- * A warm start takes the Gaussians of an earlier run, and then all rows in again: as further epochs
- * do, this makes the variances smaller than Bayes' from run to run, of which a warning tells.
+ * A warm start begins with the Gaussians of an earlier run and counts all rows again. Like further
+ * epochs, this makes the variances smaller than those of the exact posterior, more so with every
+ * run; a warning says so.
  *
- * Noise: known where it is given or was estimated before; learned, noise_sigma^2 is the posterior's
- * E[1 / precision] = b / (a - 1), as in the paper, averaged over members.
+ * Noise that is given, or was estimated before, stays as it is. Learned noise_sigma^2 is the
+ * posterior's E[1 / precision] = b / (a - 1), as in the paper, averaged over members.
  */
 #include "solve/solver_priv.h"
 
@@ -22,14 +23,14 @@
 #include <math.h>
 #include <string.h>
 
-#define LOOK_ROWS 16 /* rows between two looks at the flag */
+#define LOOK_ROWS 16 /* rows between two checks for cancellation */
 
 struct solver_pbp {
     struct solver_tasks tasks;
     const struct solver_settings *settings;
     struct gauss_mixture *mixture;
     double *noise;   /* [members x o] variances */
-    double *log_z;   /* [members x epochs] mean log Z by row of each pass */
+    double *log_z;   /* [members x epochs] mean log Z of a row in each pass */
     double *lambda;  /* [members] posterior mean */
     double *skipped; /* [members] */
 };
@@ -43,9 +44,9 @@ struct passes {
     int *order;     /* [n] */
     int epochs;     /* done */
     double *log_z;  /* [settings.epochs] */
-    /* The epoch at work. */
+    /* The current epoch. */
     struct rng begun; /* the random numbers when it began */
-    int row;          /* rows done; 0: it has not begun */
+    int row;          /* rows done; 0: the epoch has not begun */
     double sum;       /* of their log Z */
 };
 
@@ -99,7 +100,7 @@ static enum err_code resume_passes(const struct solver_pbp *self, int member, st
     return err->code;
 }
 
-/* One pass over all rows, or what is left of it; passes->sum is that of their log Z. */
+/* One pass over all rows, or the rest of it; passes->sum is the sum of their log Z. */
 static enum err_code run_pass(const struct solver_pbp *self, int member, struct passes *passes,
                               struct err *err)
 {
@@ -134,7 +135,7 @@ static enum err_code run_pass(const struct solver_pbp *self, int member, struct 
     return ERR_OK;
 }
 
-/* NaN without kept rows, and when it was told to stop. */
+/* NaN without validation rows, and after a cancellation. */
 static double validation_loss(const struct solver_problem *p, struct pbp *pbp)
 {
     const struct data *rows = &p->validation;
@@ -158,7 +159,7 @@ static enum err_code run_epoch(struct solver_pbp *self, int member, struct passe
     }
     double log_z = passes->sum / (double)p->train.n;
     pbp_refresh_prior(&passes->pbp);
-    double kept = p->progress != NULL ? validation_loss(p, &passes->pbp) : NAN;
+    double validation = p->progress != NULL ? validation_loss(p, &passes->pbp) : NAN;
     if (cancel_is_requested(p->cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled after the rows of epoch %d",
                        passes->epochs + 1);
@@ -170,7 +171,7 @@ static enum err_code run_epoch(struct solver_pbp *self, int member, struct passe
         .step = passes->epochs,
         .n_steps = of,
         .loss = -log_z,
-        .validation_loss = kept,
+        .validation_loss = validation,
         .fraction = (double)passes->epochs / (double)of,
     };
     solver_tasks_progress(&self->tasks, &progress);
@@ -280,7 +281,7 @@ static enum err_code collect_results(const struct solver_pbp *self, struct solve
             ERR_OK) {
         return err->code;
     }
-    /* The passes of the first member stand for all. */
+    /* Of log Z, only the first member's passes are reported. */
     if (report_add(&result->report, "pbp.log_z", self->settings->epochs, self->log_z, err) ==
             ERR_OK &&
         report_add(&result->report, REPORTED_LAMBDA, members, self->lambda, err) == ERR_OK) {

@@ -150,9 +150,9 @@ enum err_code solver_report_fits(struct report *report, int n, const struct fit_
 const double *solver_start_fit(const struct solver_start *start, int k, int of);
 
 /*
- * The draw where chain k of `of` begins: the last one of the earlier chain k, and of chains that
- * have several to go on from them one spread over its length; without chains they are spread over
- * all draws.
+ * The draw where chain k of `of` begins: the last draw of the earlier chain k. When there were
+ * fewer chains than now, several begin at draws spread over the length of the same earlier chain.
+ * Without chains the beginnings are spread over all draws.
  */
 int solver_start_draw(const struct solver_start *start, int k, int of);
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Randomised MAP sampling: every member is the mode of a posterior that was shaken, and the modes
- * are draws of the posterior. Member j minimises
+ * Randomised MAP sampling: every member is the mode of a randomly perturbed posterior, and these
+ * modes are draws of the posterior. Member j minimises
  *
  *   sum_i (f(x_i; w) - y_i - s e_i)^2 / (2 s^2) + sum_k (w_k - a_k)^2 / (2 s_p,k^2)
  *
  * with an anchor a ~ N(0, s_p^2) [1] and noise e ~ N(0, 1) on the targets [2], from its own streams
  * (seed, purpose, j). For networks that are linear in their parameters w is then an exact draw:
  * w = C (A' (y + s e) / s^2 + a / s_p^2) has the posterior's mean and the covariance
- * C (A' A / s^2 + 1 / s_p^2) C = C. Anchors alone, as in [1] and in QUiNN's NN_RMS, give
- * C s_p^-2 C: too little where the rows say much. They remain with perturb = false, and where the
- * noise is not known before the fit (learned, predicted), since targets cannot be shaken by an
- * unknown amount; random starts and orders of the rows then add a spread of their own.
+ * C (A' A / s^2 + 1 / s_p^2) C = C. Anchors alone, as in [1] and in QUiNN's NN_RMS, give the
+ * covariance C s_p^-2 C, which is too small where the rows say much. They are used alone with
+ * perturb = false, and where the noise is not known before the fit (learned, predicted), since
+ * targets cannot be perturbed by an unknown amount; random starts and orders of the rows then add a
+ * spread of their own.
  *
  * With dfrac < 1 a member sees its own share of the rows as an ensemble's does; the prior keeps its
  * full weight against them.
@@ -33,7 +34,7 @@ struct rms {
     double *anchors; /* [members x K] */
 };
 
-/* targets + s e; [n x o], mem; NULL when memory is short. */
+/* targets + s e [n x o], which the caller frees; NULL when memory is short. */
 static double *perturb_targets(const struct data *rows, const double *sigmas, struct rng *rng)
 {
     size_t count = (size_t)rows->n * (size_t)rows->o;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where solvers begin that go on from an earlier posterior.
+ * Where solvers begin in a warm start, which continues from an earlier posterior.
  *
  * A fit begins where an earlier one ended: at the mean of a Gaussian, at a dropout network with all
  * its units, else at a draw. Members beyond the earlier ones begin where others do, and differ by
@@ -20,7 +20,7 @@ const double *solver_start_fit(const struct solver_start *start, int k, int of)
     if (start->networks != NULL) {
         return start->networks + (size_t)(k % start->n_groups) * n_params;
     }
-    /* Neighbours in a chain are alike. */
+    /* Neighbouring draws of a chain are alike, so these lie far apart. */
     int draw = start->chains ? solver_start_draw(start, k, of) : k % start->m;
     return start->draws + (size_t)draw * n_params;
 }

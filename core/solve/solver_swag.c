@@ -14,9 +14,10 @@
  * the diagonal alone, sqrt(diag) without the half. A trajectory of fewer than swag_rank snapshots
  * has that many columns.
  *
- * The rate is one for the mean squared error. A likelihood's gradient is larger by 1 / s^2 times
- * the number of rows, so it is brought to the same size first, with the noise at the end of the
- * fit. Weight decay and momentum are those of the fit's settings (0 by default, as QUiNN's SGD).
+ * swag_learning_rate is meant for the mean squared error. A likelihood's gradient is larger by
+ * 1 / s^2 times the number of rows, so it is scaled to the same size first, with the noise at the
+ * end of the fit. Weight decay and momentum are those of the fit's settings (0 by default, as in
+ * QUiNN's SGD).
  *
  * Where we differ from QUiNN: the variance is summed by Welford's update, since the mean of squares
  * minus the squared mean cancels all digits of a slow trajectory; drawing never changes the stored
@@ -39,7 +40,7 @@ struct swag {
     struct objective objective;
     struct gauss_mixture *mixture;
     int batch; /* rows of a minibatch */
-    int rank;  /* columns of D: those there will be */
+    int rank;  /* columns that D will have */
 };
 
 /* One member's walk. */
@@ -50,7 +51,7 @@ struct walk {
     struct optim optim;
     struct rng rng;
     double *params;  /* [n_params], the member's */
-    double scale;    /* of a likelihood's gradient, times 1 / rows; 0: of a mean already */
+    double scale;    /* of a likelihood's gradient, times 1 / rows; 0: the loss is a mean already */
     int epoch;       /* done */
     int64_t step;    /* done */
     long count;      /* theta_0 .. theta_n: n + 1 */
@@ -60,16 +61,16 @@ struct walk {
     double *columns; /* [rank x K], snapshot i in row i % rank */
     int *order;      /* [n] */
     double *x, *y;   /* minibatch */
-    /* The epoch at work. */
+    /* The current epoch. */
     struct rng begun; /* the random numbers when it began */
-    int first;        /* row of the next minibatch; 0: it has not begun */
+    int first;        /* first row of the next minibatch; 0: the epoch has not begun */
     double sum;       /* of the losses so far */
 };
 
 /* ---- the scale of a likelihood's gradient ---- */
 
-/* Mean precision of predicted noise over the training rows, summed over outputs; NaN when it was
- * told to stop. */
+/* Mean precision of predicted noise over the training rows, summed over outputs; NaN after a
+ * cancellation. */
 static double predicted_precision(struct walk *walk)
 {
     const struct data *train = &walk->swag->members.tasks.problem->train;
@@ -90,7 +91,8 @@ static double predicted_precision(struct walk *walk)
     return sum / (double)train->n;
 }
 
-/* 2 / sum_j s_j^-2: what makes the likelihood's gradient, over rows, one of the squared error. */
+/* 2 / sum_j s_j^-2, by which the likelihood's gradient over the number of rows becomes one of the
+ * squared error. */
 static double find_scale(struct walk *walk)
 {
     const struct objective *objective = &walk->loss.objective;
@@ -197,7 +199,7 @@ static enum err_code resume_walk(struct walk *walk, bool *found, struct err *err
 
 /* ---- epochs ---- */
 
-/* One pass over the rows, or what is left of it. */
+/* One pass over the rows, or the rest of it. */
 static enum err_code walk_epoch(struct walk *walk, double *mean_loss, struct err *err)
 {
     const struct solver_problem *p = walk->swag->members.tasks.problem;
@@ -419,8 +421,9 @@ static enum err_code validate_rank(const struct solver_settings *settings, struc
                : ERR_OK;
 }
 
-/* Deviations of each member, in the result and in the model, and of each walk. */
-static double values(const struct solver_settings *s, const struct resnet *net, int n_threads)
+/* Mean, variances and deviations of each member, in the result and in the model, and of each
+ * walk. */
+static double values_held(const struct solver_settings *s, const struct resnet *net, int n_threads)
 {
     double threads = n_threads < s->members ? n_threads : s->members;
     return (2.0 * s->members + threads) * (s->swag_rank + 3.0) * net->n_params;
@@ -428,7 +431,7 @@ static double values(const struct solver_settings *s, const struct resnet *net, 
 
 const struct solver_ops solver_swag_ops = {
     .run = run_swag,
-    .values = values,
+    .values = values_held,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .validate = validate_rank,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Variational inference with independent Gaussians, Bayes by Backprop [1], as QUiNN's NN_VI: the
+ * Variational inference with independent Gaussians, Bayes by Backprop [1], like QUiNN's NN_VI: the
  * posterior of weight k is N(mu_k, exp(rho_k)^2), and
  *
  *   loss = (log q(w) - log p(w)) n / N + negative log likelihood of n of N rows at w
@@ -8,18 +8,18 @@
  *
  * is minimised over mu and rho; each minibatch has vi_samples draws of epsilon, averaged.
  *
- * Along a draw log q depends on rho alone (epsilon is held): d log q / d mu = 0 and
- * d log q / d rho_k = -1. With g = d/dw (nll - log p n/N) the gradients are g by mu_k and
- * g_k exp(rho_k) epsilon_k - n/N by rho_k.
+ * Along a draw log q depends on rho alone (epsilon is held): d log q / d mu = 0 and d log q / d
+ * rho_k = -1. With g = d/dw (nll - log p n/N), the gradient with respect to mu_k is g_k, and that
+ * with respect to rho_k is g_k exp(rho_k) epsilon_k - n/N.
  *
  * The mixture prior's logarithm is summed by its larger term first (log-sum-exp): either density
  * underflows a few dozen standard deviations out.
  *
- * exp(rho) is what QUiNN's code has; [1] and QUiNN's documentation say log(1 + exp(rho)).
- * Where we differ: the share of the prior is n/N, not one over the number of minibatches, which
- * differ only when the last minibatch is smaller. Learned log s_j are plain parameters without a
- * width, under the weak prior of objective.h. The prior of the weights is this solver's own
- * (prior_pi, prior_sigma1, prior_sigma2), not the one of the beliefs. Kept rows are scored at mu.
+ * exp(rho) is what QUiNN's code has; [1] and QUiNN's documentation say log(1 + exp(rho)). Where we
+ * differ: the share of the prior is n/N, not one over the number of minibatches, which differ only
+ * when the last minibatch is smaller. Learned log s_j are plain parameters without a width, under
+ * the weak prior of objective.h. The prior of the weights is this solver's own (prior_pi,
+ * prior_sigma1, prior_sigma2), not the one of the beliefs. The validation loss is taken at mu.
  *
  * [1] C. Blundell, J. Cornebise, K. Kavukcuoglu, D. Wierstra, Weight uncertainty in neural
  *     networks, ICML 2015.
@@ -33,7 +33,7 @@
 #include <string.h>
 
 #define HALF_LOG_TWO_PI 0.918938533204672742
-#define MIN_RHO         (-30.0) /* of an earlier Gaussian: the least log_sigma_start */
+#define MIN_RHO         (-30.0) /* of an earlier Gaussian, as of log_sigma_start */
 
 /* ---- the loss ---- */
 
@@ -53,7 +53,8 @@ static struct mixture mixture_of(const struct vi_prior *prior)
     };
 }
 
-/* log p(w) of one weight; its derivative by w in *slope. A share of 0 is a density of log -inf. */
+/* log p(w) of one weight; *slope is its derivative with respect to w. A component of weight 0 has
+ * log density -inf. */
 static double log_prior(const struct mixture *m, double w, double *slope)
 {
     double a = m->log_a - 0.5 * w * w * m->precision_a;

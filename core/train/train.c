@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scalers are fitted on the training rows alone, so the kept rows score an honest model. The
- * kept rows do choose the best epoch of each member; their error is a little optimistic for that.
+ * The scalers are fitted to the training rows alone, so that scores on validation rows are honest.
+ * The validation rows do choose the best epoch of each member, which makes their error a little
+ * optimistic.
  *
  * Folds of cv+ and jackknife+ each run the solver on the other folds' rows; the model is all of
- * their posteriors together, in the order of the folds. Scalers are those of all training rows, as
- * is noise that is estimated before the solver starts: what little a fold's model knows of its own
- * rows. A fold's own model predicts as its part of the whole does: in closed form, or by the very
- * draws that the whole will have of it.
+ * their posteriors together, in the order of the folds. The scalers come from all training rows,
+ * and so does noise that is estimated before the solver starts; a fold's model knows this of its
+ * own rows, and no more. It predicts as its part of the whole model does: in closed form, or from
+ * the same draws that the whole model takes from it.
  *
- * Normalised scores of folds divide by the fold's own standard deviation, with the noise that this
- * fold's solver found or that kept rows tell of its model; the model keeps that noise, so that a
- * prediction divides by the same.
+ * Normalised scores of folds are divided by the fold's own standard deviation. This includes the
+ * noise that the fold's solver found, or that was measured on the validation rows; the model stores
+ * that noise, so that a prediction uses the same.
  */
 #include "train/train.h"
 
@@ -30,14 +31,14 @@
 #include <math.h>
 #include <string.h>
 
-/* Scorings, by their tasks behind those of the solver runs; each fold has two of its own. */
+/* Tasks of scoring, which follow those of the solver runs; each fold has two of its own. */
 enum { SCORE_NOISE, SCORE_CALIBRATION, SCORE_KEPT, SCORE_FOLDS };
 
-#define MAX_FOLDS 250000 /* their tasks are numbers of an int */
+#define MAX_FOLDS 250000 /* so that their tasks' numbers fit an int */
 _Static_assert((MAX_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MAX_FOLDS <= INT_MAX,
                "the last task of the last fold");
 
-/* A run with its rows in their parts. */
+/* A training run, with its rows split into parts. */
 struct trainee {
     const struct train_run *run;
     struct train_rows train, kept, calibration;
@@ -63,7 +64,7 @@ static enum err_code split_parts(struct trainee *t, struct err *err)
     return train_rows_split(t->run->spec, &t->run->data, parts, err);
 }
 
-/* Which fold each training row is in: in equal parts, at random. */
+/* Assigns each training row to a fold at random; the sizes of folds differ by at most one. */
 static enum err_code choose_folds(struct trainee *t, struct err *err)
 {
     const struct train_calibration *c = &t->run->spec->calibration;
@@ -120,7 +121,7 @@ static enum err_code gather_fold(const struct trainee *t, int fold, bool within,
 
 #define MIN_SIGMA 1e-4 /* of scaled outputs */
 
-/* Root mean squares of a fit's residuals, scaled: of kept rows where there are some. */
+/* Root mean squares of a fit's scaled residuals, on the validation rows where there are some. */
 static enum err_code estimate_sigmas(const struct trainee *t, const double *params, double *sigmas,
                                      struct err *err)
 {
@@ -209,7 +210,7 @@ static enum err_code new_model(const struct train_run *run, int m, struct model 
     return ERR_OK;
 }
 
-/* Scalers, of the base or of the training rows, and all rows by them. */
+/* Sets the scalers, to those of the base or by the training rows, and scales all rows with them. */
 static enum err_code scale_rows(struct trainee *t, struct err *err)
 {
     const struct train_spec *spec = t->run->spec;
@@ -228,7 +229,8 @@ static enum err_code scale_rows(struct trainee *t, struct err *err)
                : err->code;
 }
 
-/* Takes a fold's posterior in: draws to their place, Gaussians behind those that are there. */
+/* Moves a fold's posterior into the model: draws to their place, Gaussians after those already
+ * there. */
 static enum err_code add_posterior(struct model *model, int fold, int n_folds,
                                    struct solver_result *result, struct err *err)
 {
@@ -252,7 +254,7 @@ static enum err_code add_posterior(struct model *model, int fold, int n_folds,
     to->n_draws = from->n_draws;
     to->seed = fold == 0 ? from->seed : to->seed;
     to->linearised = from->linearised;
-    /* The members' arrays have moved. */
+    /* The members' arrays now belong to the model. */
     from->n_members = 0;
     return ERR_OK;
 }
@@ -279,8 +281,8 @@ static enum err_code add_noise(struct model *model, const struct solver_result *
     return ERR_OK;
 }
 
-/* How rows are scored by published models: tasks behind those of all solver runs. */
-static struct evaluation_run scoring(const struct trainee *t, int number)
+/* How published models score rows: as tasks that follow those of all solver runs. */
+static struct evaluation_run scoring_run(const struct trainee *t, int number)
 {
     return (struct evaluation_run){.n_threads = t->run->n_threads,
                                    .cancel = t->run->cancel,
@@ -289,15 +291,16 @@ static struct evaluation_run scoring(const struct trainee *t, int number)
 }
 
 /*
- * Measures the noise on the kept rows, where it was neither given nor learned, or is known of
- * logarithms only. number: of the scoring.
+ * Measures the noise on the validation rows where it was neither given nor learned, or is known
+ * only for logarithms. number: of the scoring task.
  */
 static enum err_code measure_noise(const struct trainee *t, int number, struct model *model,
                                    struct err *err)
 {
-    struct evaluation_run run = scoring(t, number);
+    struct evaluation_run run = scoring_run(t, number);
     bool logs = false;
-    bool train = t->kept.n == 0 && model->noise_sigma != NULL; /* at least in the right unit */
+    bool train =
+        t->kept.n == 0 && model->noise_sigma != NULL; /* better than a noise in the wrong unit */
     struct data rows = train_rows_user(train ? &t->train : &t->kept);
     for (int j = 0; j < model->o; j++) {
         logs = logs || model->out[j].kind == SCALER_LOG;
@@ -352,7 +355,7 @@ static enum err_code solve_part(struct trainee *t, int fold, const struct train_
     return solver_run(spec->solver, &problem, &spec->settings, result, err);
 }
 
-/* A fold's share of the whole model, which has taken its posterior in. */
+/* Copies a fold's share of the posterior from the whole model, which already has it. */
 static enum err_code copy_posterior(const struct model *whole, int fold, struct model *own,
                                     struct err *err)
 {
@@ -374,9 +377,9 @@ static enum err_code copy_posterior(const struct model *whole, int fold, struct 
     return ERR_OK;
 }
 
-/* A published model for a fold, trained on the rows of the others. */
-static enum err_code fold_model(struct trainee *t, int fold, const struct solver_result *result,
-                                struct model **out, struct err *err)
+/* A published model for a fold, trained on the rows of the other folds. */
+static enum err_code new_fold_model(struct trainee *t, int fold, const struct solver_result *result,
+                                    struct model **out, struct err *err)
 {
     const struct model *whole = t->model;
     struct model *own = NULL;
@@ -410,18 +413,19 @@ static enum err_code note_noise(const struct trainee *t, int fold, struct model 
     return ERR_OK;
 }
 
-/* Scores of a fold's own rows by the model of the others, whose posterior has been taken. */
+/* Scores a fold's own rows with the model of the other folds, whose posterior the whole model
+ * already has. */
 static enum err_code score_fold(struct trainee *t, int fold, const struct solver_result *result,
                                 struct err *err)
 {
     const struct conformal *conformal = &t->model->conformal;
-    struct evaluation_run run = scoring(t, SCORE_FOLDS + 2 * fold + 1);
+    struct evaluation_run run = scoring_run(t, SCORE_FOLDS + 2 * fold + 1);
     struct model *own = NULL;
     struct train_rows rows = {.n = 0};
     size_t o = (size_t)t->model->o;
     size_t at = 0;
     double *found = NULL;
-    if (fold_model(t, fold, result, &own, err) != ERR_OK ||
+    if (new_fold_model(t, fold, result, &own, err) != ERR_OK ||
         note_noise(t, fold, own, err) != ERR_OK ||
         gather_fold(t, fold, true, &rows, err) != ERR_OK) {
         goto done;
@@ -501,7 +505,8 @@ static enum err_code solve_whole(struct trainee *t, struct err *err)
     return err->code;
 }
 
-/* Scores of a published model: conformal of the calibration rows, and all of the kept ones. */
+/* Scores a published model: conformal scores on the calibration rows, all scores on the validation
+ * rows. */
 static enum err_code score_model(struct trainee *t, struct err *err)
 {
     struct model *model = t->model;
@@ -509,7 +514,7 @@ static enum err_code score_model(struct trainee *t, struct err *err)
     struct data kept = train_rows_user(&t->kept);
     struct data rows = train_rows_user(&t->calibration);
     double range[2 * ARCH_MAX_OUTPUTS];
-    struct evaluation_run run = scoring(t, SCORE_CALIBRATION);
+    struct evaluation_run run = scoring_run(t, SCORE_CALIBRATION);
     if (measure_noise(t, SCORE_NOISE, model, err) != ERR_OK) {
         return err->code;
     }
@@ -528,7 +533,7 @@ static enum err_code score_model(struct trainee *t, struct err *err)
         }
     }
     train_rows_ranges(t->train.y, t->train.n, model->o, range);
-    run = scoring(t, SCORE_KEPT);
+    run = scoring_run(t, SCORE_KEPT);
     return kept.n > 0 ? evaluation_score(model, &kept, range, &run, &model->scores, err) : ERR_OK;
 }
 

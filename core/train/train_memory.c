@@ -5,21 +5,19 @@
 
 #define MEGABYTE   1e6
 #define ROW_COPIES 6.0 /* rows in the user's units, scaled, in parts, in the order of a fit */
-#define FIT_VECTORS                                                                                \
-    16.0 /* of K: parameters, gradient, best, moments, sums of tiles, checkpoint                   \
-          */
-#define FITTED_VECTORS                                                                             \
-    4.0                 /* of K, of each network that is fitted: its parameters, its Gaussian      \
-                         */
-#define LBFGS_PAIRS 2.0 /* vectors of K for each step that is remembered */
-#define STATES      3.0 /* of each block, for a tile of rows: forward, backward and the sums */
+/* Vectors of K while a network is fitted: parameters, gradient, best, moments, sums, checkpoint. */
+#define FIT_VECTORS 16.0
+/* Vectors of K that remain of each fitted network: its parameters, its Gaussian. */
+#define FITTED_VECTORS 4.0
+#define LBFGS_PAIRS    2.0 /* vectors of K for each step that is remembered */
+#define STATES         3.0 /* of each block, for a tile of rows: forward, backward and the sums */
 
 static double smaller(double a, double b)
 {
     return a < b ? a : b;
 }
 
-/* Numbers of one thread that fits a network or moves a chain. */
+/* How many numbers a thread needs that fits a network or runs a chain. */
 static double thread_values(const struct train_spec *spec, const struct resnet *net, double n_rows)
 {
     const struct arch *a = &net->arch;
@@ -36,7 +34,7 @@ static double thread_values(const struct train_spec *spec, const struct resnet *
     return values;
 }
 
-/* Posteriors that are kept side by side: cross-conformal calibration keeps one of each fold. */
+/* How many posteriors are kept: cross-conformal calibration keeps one for each fold. */
 static double count_folds(const struct train_spec *spec, double n_rows)
 {
     switch (spec->calibration.method) {

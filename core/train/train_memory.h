@@ -19,8 +19,8 @@ struct train_size {
 enum err_code train_memory(const struct train_spec *spec, int64_t n_rows, int n_threads,
                            struct train_size *out, struct err *err) MUST_CHECK;
 
-/* ERR_TOO_LARGE, with the numbers, when the training would need more than max_bytes (0: no limit).
- */
+/* ERR_TOO_LARGE, with the numbers, when the training would need more than max_bytes (0: no
+ * limit). */
 enum err_code train_memory_check(const struct train_spec *spec, int64_t n_rows, int n_threads,
                                  int64_t max_bytes, struct err *err) MUST_CHECK;
 

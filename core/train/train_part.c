@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/train_part.h"
 
-/* Runs stand one after the other. */
+/* The tasks of each run follow those of the run before it. */
 int train_part_task(int number, int task)
 {
     return number * TRAIN_PART_TASKS + task;

@@ -56,7 +56,7 @@ static enum err_code check_parts(const struct train_spec *spec, const int *count
     return ERR_OK;
 }
 
-/* The rows of one role, in their order; index: room for all. */
+/* Copies the rows of one role, in their order. index: scratch for data->n numbers. */
 static enum err_code take_role(const struct data *data, const unsigned char *role,
                                enum split_role which, int *index, struct train_rows *rows,
                                struct err *err)

@@ -48,7 +48,8 @@ static enum err_code check_noise(const struct train_spec *spec, struct err *err)
     }
     for (int j = 0; j < spec->n_noise_sigmas; j++) {
         if (!(spec->noise_sigmas[j] > 0.0 && isfinite(spec->noise_sigmas[j]))) {
-            return err_set(err, ERR_INVALID, "noise sigma of output %d is %g, above 0 is needed", j,
+            return err_set(err, ERR_INVALID,
+                           "noise sigma of output %d is %g, a number above 0 is needed", j,
                            spec->noise_sigmas[j]);
         }
     }
@@ -72,7 +73,8 @@ static enum err_code check_prior(const struct train_prior *prior, struct err *er
     static const char *const names[] = {"sigma", "pre", "post", "blocks"};
     for (int i = 0; i < 4 && !prior->flat; i++) {
         if (!(values[i] >= 0.0 && values[i] <= 1e12) || (i == 0 && !(values[i] > 0.0))) {
-            return err_set(err, ERR_INVALID, "prior: %s is %g, a standard deviation is needed",
+            return err_set(err, ERR_INVALID,
+                           "prior: %s is %g, a standard deviation of at most 1e12 is needed",
                            names[i], values[i]);
         }
     }
@@ -110,7 +112,7 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err)
     struct train_spec trial = *spec;
     int d = spec->arch.inputs > 0 ? spec->arch.inputs : 1;
     int o = spec->arch.outputs > 0 ? spec->arch.outputs : 1;
-    /* Shapes that only the data can settle are taken as they would have to be. */
+    /* Shapes that only the data can settle are assumed to fit the architecture. */
     if (spec->arch.inputs == 0 && !spec->arch.layer_pre) {
         d = spec->arch.width;
     }
@@ -161,7 +163,7 @@ enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *e
     return ERR_OK;
 }
 
-static void fill(double *values, int first, int n, double value)
+static void fill_range(double *values, int first, int n, double value)
 {
     for (int k = 0; first >= 0 && k < n; k++) {
         values[first + k] = value;
@@ -182,12 +184,12 @@ enum err_code train_prior_sigmas(const struct train_prior *prior, const struct r
     if (sigmas == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the prior");
     }
-    fill(sigmas, off->weight_pre, a->width * a->inputs, pre / by_inputs);
-    fill(sigmas, off->bias_pre, a->width, pre);
-    fill(sigmas, off->weight_post, a->outputs * a->width, post / by_width);
-    fill(sigmas, off->bias_post, a->outputs, post);
-    fill(sigmas, off->ww, net->n_coef * a->width * a->width, blocks / by_width);
-    fill(sigmas, off->bb, net->n_coef * a->width, blocks);
+    fill_range(sigmas, off->weight_pre, a->width * a->inputs, pre / by_inputs);
+    fill_range(sigmas, off->bias_pre, a->width, pre);
+    fill_range(sigmas, off->weight_post, a->outputs * a->width, post / by_width);
+    fill_range(sigmas, off->bias_post, a->outputs, post);
+    fill_range(sigmas, off->ww, net->n_coef * a->width * a->width, blocks / by_width);
+    fill_range(sigmas, off->bb, net->n_coef * a->width, blocks);
     *out = sigmas;
     return ERR_OK;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A warm run keeps the scalers of its base, and every solver run in it, of each fold too, begins at
- * the base's posterior.
+ * A warm run keeps the scalers of its base, and each of its solver runs, including those of folds,
+ * begins at the base's posterior.
  *
- * A model's report says what groups its draws fall into: it counts the chains or networks of one
- * fold, and folds follow each other. Where the report is missing or does not agree with the draws,
- * as in models from elsewhere, they are one group without an order.
+ * A model's report says into which groups its draws fall: it lists the chains or networks of one
+ * fold, and the folds follow one another. Where the report is missing or does not fit the draws, as
+ * in models from elsewhere, the draws are one group without an order.
  */
 #include "train/train_warm.h"
 
@@ -13,7 +13,7 @@
 
 #include <math.h>
 
-#define MIN_SIGMA 1e-4 /* of scaled outputs, as an estimated noise has at least */
+#define MIN_SIGMA 1e-4 /* of scaled outputs, the same as for an estimated noise */
 
 void train_warm_release(struct train_warm *warm)
 {
@@ -23,8 +23,9 @@ void train_warm_release(struct train_warm *warm)
 }
 
 /*
- * The noise of a logarithmic output is stored in a unit other than it was learned in; and where
- * kept rows showed no noise, s_j near 0 would make a likelihood that nothing can start from.
+ * warm->log_s, with the default where the noise cannot be used: that of a logarithmic output is
+ * stored in another unit than it was learned in, and one near 0 makes a likelihood from which no
+ * fit can start.
  */
 static enum err_code find_noise(struct train_warm *warm, const struct model *base, struct err *err)
 {
@@ -68,9 +69,9 @@ enum err_code train_warm_init(struct train_warm *warm, const struct model *base,
     return ERR_OK;
 }
 
-/* ---- is it of the same network? ---- */
+/* ---- is the base of the same architecture? ---- */
 
-/* A choice of an architecture by its name, or a number as text. */
+/* A field of an architecture: a choice with its names, or a number. */
 struct difference {
     const char *what;
     const char *wanted, *had;
@@ -149,7 +150,7 @@ enum err_code train_check_base(const struct train_spec *spec, const struct model
     return err->code;
 }
 
-/* ---- a run's ---- */
+/* ---- for a run ---- */
 
 enum err_code train_warm_begin(struct train_warm *warm, const struct train_run *run,
                                struct err *err)
@@ -166,8 +167,8 @@ enum err_code train_warm_begin(struct train_warm *warm, const struct train_run *
                : err->code;
 }
 
-/* May rows that are kept out here have trained a model of the same seed? Those for validation are
- * chosen first, so that calibration takes none of them (split.h). */
+/* Could rows that are kept out here have trained a base of the same seed? Rows for validation are
+ * chosen first, so calibration takes none of them (split.h). */
 static bool keeps_others_out(const struct train_spec *spec, const struct train_spec *base)
 {
     double calibration = train_calibration_share(spec);

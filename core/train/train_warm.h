@@ -17,8 +17,8 @@ struct train_warm {
 enum err_code train_warm_init(struct train_warm *warm, const struct model *base,
                               struct err *err) MUST_CHECK;
 
-/* The start of a run: none when it is cold. ERR_INVALID without a base; those of train_check_base.
- */
+/* The start of a run: none when it is cold. ERR_INVALID without a base; those of
+ * train_check_base. */
 enum err_code train_warm_begin(struct train_warm *warm, const struct train_run *run,
                                struct err *err) MUST_CHECK;
 

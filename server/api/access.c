@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table is a hash table with open addressing, by id, of at most half as many tokens as places.
- * It is replaced as a whole. A request copies the token that it names, so that the digest is
- * computed without the lock.
+ * Tokens are kept in a hash table by id, with open addressing, which is at most half full and is
+ * replaced as a whole. A request copies the token that it names, so that the digest is computed
+ * without the lock.
  */
 #include "api/access.h"
 
@@ -42,11 +42,11 @@ struct access {
 
     atomic_llong looked_ns;
     atomic_bool needed; /* tokens */
-    /* Of the thread that looks alone. */
+    /* Used only by the thread that is checking for changes. */
     atomic_flag looking;
     int64_t change;        /* of the registry, NO_CHANGE: not read yet */
     struct timespec mtime; /* of the file */
-    bool failed;           /* the last look */
+    bool failed;           /* the last check failed */
 
     pthread_mutex_t lock; /* guards what follows */
     struct place *places; /* [N_PLACES] */
@@ -124,7 +124,7 @@ static enum err_code load_table(struct access *access, size_t *n_tokens, struct 
     return err->code;
 }
 
-/* What the tokens are of; true: it is not what was read last. */
+/* The state of registry and file; true: it differs from the one that was read last. */
 static bool has_changed(struct access *access, int64_t *change, struct timespec *mtime,
                         struct err *err)
 {
@@ -134,7 +134,7 @@ static bool has_changed(struct access *access, int64_t *change, struct timespec 
     if (access->path != NULL && stat(access->path, &about) != 0) {
         err_set(err, ERR_IO, "tokens_file cannot be found");
     }
-    *mtime = about.st_ctim; /* unlike the time of its content nobody can set it */
+    *mtime = about.st_ctim; /* nobody can set it, unlike st_mtim */
     return *change != access->change || mtime->tv_sec != access->mtime.tv_sec ||
            mtime->tv_nsec != access->mtime.tv_nsec;
 }
@@ -320,7 +320,7 @@ enum err_code access_identify(struct access *access, struct request *req, enum r
     const char *header = request_header(req, "Authorization");
     if (header == NULL) {
         return err_set(err, ERR_UNAUTHORIZED,
-                       "this server needs a token: Authorization: Bearer ..");
+                       "this server needs a token in the header Authorization: Bearer ..");
     }
     if (!find_token(access, header, &token)) {
         return err_set(err, ERR_UNAUTHORIZED, "the token is not known here");

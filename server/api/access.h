@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may do what. Tokens come from the registry or from a file; both are looked at again once a
- * second while requests come, so that a token that was made or revoked counts without a restart.
+ * Who may do what. Tokens come from the registry and from a file. While requests arrive, both are
+ * checked for changes once a second, so that a token that was made or revoked takes effect without
+ * a restart.
  *
  * No token is needed while the server listens on a loopback address. Elsewhere, or with
- * require_tokens, every request but those for health needs one. Once tokens were made on such a
- * server they are needed for ever: revoking the last one does not open it.
+ * require_tokens, every request except health probes needs one. With insecure no token is needed
+ * until the first one is made; from then on one is needed, even after the last one is revoked.
  */
 #ifndef ACCESS_H
 #define ACCESS_H
@@ -16,8 +17,8 @@
 #include "http/exchange.h"
 #include "store/sqlite/db.h"
 
-#define ACCESS_LOOPBACK "loopback" /* whoever needs no token, in the audit log */
-#define ACCESS_ANYBODY  "anybody"  /* the same on another address, with --insecure */
+#define ACCESS_LOOPBACK "loopback" /* who a client without a token is, in the audit log */
+#define ACCESS_ANYBODY  "anybody"  /* the same when the server listens elsewhere, with --insecure */
 
 struct access;
 
@@ -30,9 +31,10 @@ enum err_code access_new(const struct config *config, struct db *db, const struc
 void access_free(struct access *access); /* NULL is fine */
 
 /*
- * Finds out who asks: req->who and req->models. ERR_UNAUTHORIZED: a token is needed, and this is
- * none; ERR_RATE: it has asked too often in this second. *role: what it may do; ROLE_ADMIN when no
- * token is needed. NULL for access: all may do everything.
+ * Finds out who sends the request, and sets req->who and req->models. ERR_UNAUTHORIZED: a token is
+ * needed and the request has no valid one; ERR_RATE: the token has sent too many requests in this
+ * second. *role: what it may do; ROLE_ADMIN when no token is needed. NULL for access: all may do
+ * everything.
  */
 enum err_code access_identify(struct access *access, struct request *req, enum role *role,
                               struct err *err) MUST_CHECK;

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "http/router.h"
 #include "store/sqlite/db.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +40,7 @@ void audit_add(struct audit *audit, const struct log *log, const struct request 
     snprintf(entry.path, sizeof entry.path, "%s", req->path);
     if (!utf8_is_valid(entry.path, strlen(entry.path))) {
         for (char *c = entry.path; *c != '\0'; c++) {
-            *c = (unsigned char)*c < 0x80 ? *c : '?'; /* cut within a character */
+            *c = (unsigned char)*c < 0x80 ? *c : '?'; /* of a character that was cut apart */
         }
     }
     if (req->ops != NULL && req->ops->address != NULL) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who changed what, when and from where. Each request that changes something, or tried to and was
- * refused, is a log line and an entry of a ring in memory, which GET /v1/audit shows. The log is
- * what lasts; the ring is for looking and ends with the process.
+ * Who changed what, when and from where. Each request that changed something, or tried to and was
+ * refused, gets a log line and an entry in a ring in memory, which GET /v1/audit shows. The log is
+ * the lasting record; the ring ends with the process.
  */
 #ifndef AUDIT_H
 #define AUDIT_H
@@ -23,7 +23,7 @@ struct audit_entry {
     char from[EXCHANGE_ADDRESS_CHARS]; /* "": not known */
     const char *method;                /* constant */
     const char *route;                 /* constant: the pattern */
-    char path[AUDIT_PATH_CHARS];       /* cut where it is longer */
+    char path[AUDIT_PATH_CHARS];       /* cut if it is longer */
     int status;
 };
 
@@ -42,7 +42,7 @@ void audit_free(struct audit *audit); /* NULL is fine */
 void audit_add(struct audit *audit, const struct log *log, const struct request *req,
                const char *route, int status);
 
-/* Copies the entries with ids above `after`, the oldest first, at most n; how many. */
+/* Copies at most n entries with ids above `after`, oldest first. Returns how many. */
 int audit_read(struct audit *audit, int64_t after, struct audit_entry *out, int n);
 
 /* The id after which the newest n follow. */

@@ -47,20 +47,20 @@ const char *const *dispatch_labels(int *n)
     return labels;
 }
 
-/* What orchestrators look at. It is answered to the last. */
+/* What orchestrators poll. It is answered until the very end of a shutdown. */
 static bool is_probe(const char *path)
 {
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
            strcmp(path, "/metrics") == 0;
 }
 
-/* Probes send no token, and what they learn is one word. */
+/* Probes send no token. They learn whether the server lives and is ready, and if not, why. */
 static bool is_open(const char *path)
 {
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0;
 }
 
-/* Handlers that look themselves for what a token of some models alone may see. */
+/* Handlers that check for themselves what a token limited to some models may see. */
 static bool sees_to_models(handler_fn *handler)
 {
     return handler == handle_index || handler == handle_predict || handler == handle_healthz ||
@@ -73,7 +73,7 @@ static bool sees_to_models(handler_fn *handler)
 static enum err_code check_role(const struct request *req, enum role role, struct err *err)
 {
     if (role < roles[req->route]) {
-        return err_set(err, ERR_FORBIDDEN, "this needs a token of the role %s; \"%s\" has %s",
+        return err_set(err, ERR_FORBIDDEN, "this needs a token with the role %s; \"%s\" has %s",
                        role_name(roles[req->route]), req->who, role_name(role));
     }
     if (req->models == NULL) {
@@ -85,7 +85,7 @@ static enum err_code check_role(const struct request *req, enum role role, struc
     if (sees_to_models(handlers[req->route])) {
         return ERR_OK;
     }
-    return err_set(err, ERR_FORBIDDEN, "this is of all models; the token \"%s\" is for some",
+    return err_set(err, ERR_FORBIDDEN, "this concerns all models; the token \"%s\" is for some",
                    req->who);
 }
 
@@ -95,7 +95,7 @@ static enum err_code call_handler(void *ctx, struct request *req, struct respons
     return handlers[req->route](ctx, req, res, err);
 }
 
-/* What describes a version, which must be in memory for that. */
+/* Handlers that describe a version, which must be in memory for that. */
 static bool reads_version(handler_fn *handler)
 {
     return handler == handle_version_get || handler == handle_version_export ||
@@ -103,8 +103,8 @@ static bool reads_version(handler_fn *handler)
 }
 
 /*
- * May the request read or write the disk for long? Predictions and evaluations leave the thread by
- * themselves.
+ * May the request spend long reading or writing the disk? Predictions and evaluations leave the
+ * thread by themselves.
  */
 static bool may_use_disk(const struct request *req)
 {
@@ -112,7 +112,7 @@ static bool may_use_disk(const struct request *req)
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
 }
 
-/* Does its route change something? What was refused before the route was found did not. */
+/* Does its route change something? A request refused before its route was found changed nothing. */
 static bool may_change(const struct request *req)
 {
     return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare;

@@ -2,6 +2,7 @@
 #include "api/errors.h"
 
 #include "formats/json_write.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -52,7 +53,7 @@ static int error_status(enum err_code code)
         return 500;
     case ERR_BUSY:
     case ERR_DRAINING:
-    case ERR_IO: /* a failing disk may work again: another try makes sense */
+    case ERR_IO: /* the disk may work again: a retry makes sense */
     case ERR_NOMEM:
         return 503;
     case ERR_DEADLINE:
@@ -91,6 +92,9 @@ void error_body_write(const struct err *err, struct arena *arena, struct respons
     json_write_text(&json, "detail", err_msg(&clean));
     if (err->row >= 0) {
         json_write_int(&json, "row", err->row);
+    }
+    if (err->line > 0) {
+        json_write_int(&json, "line", err->line);
     }
     if (err->column >= 0) {
         json_write_int(&json, "column", err->column);

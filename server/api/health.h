@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What keeps the server from being ready, part by part. Any thread may ask and say. */
+/* What keeps the server from being ready, part by part. Any thread may read and set it. */
 #ifndef HEALTH_H
 #define HEALTH_H
 
@@ -27,7 +27,7 @@ struct health {
 void health_init(struct health *health);
 void health_release(struct health *health);
 
-/* Says why a part is not well, NULL: it is. True: that is news. */
+/* Sets why a part is not well; NULL: it is well. True: this differs from what was set before. */
 bool health_set(struct health *health, enum health_part part, const char *reason);
 
 /* Copies the reason, of HEALTH_REASON_CHARS. False: the part is well. */

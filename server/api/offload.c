@@ -30,7 +30,8 @@ struct offload {
 
 /* ---- the threads ---- */
 
-/* Waits for a task; NULL: the thread shall end. *late: the task must not begin any more. */
+/* Waits for a task; NULL: the thread must end. *late: the server is stopping and the task must not
+ * begin. */
 static struct task *wait_for_task(struct offload *offload, bool *late)
 {
     pthread_mutex_lock(&offload->lock);

@@ -24,14 +24,14 @@ enum err_code offload_start(const struct offload_settings *settings, struct offl
                             struct err *err) MUST_CHECK;
 
 /*
- * Answers queued requests with ERR_DRAINING and returns when those at work have ended. NULL is
+ * Answers queued requests with ERR_DRAINING and returns when those under way have ended. NULL is
  * fine.
  */
 void offload_stop(struct offload *offload);
 /* After offload_stop. NULL is fine. */
 void offload_free(struct offload *offload);
 
-/* A handler, whole. */
+/* A whole handler. */
 typedef enum err_code offload_fn(void *ctx, struct request *req, struct response *res,
                                  struct err *err);
 

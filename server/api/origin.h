@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whom a request is meant for and which page sent it. A page in a browser can send requests to any
- * server that its user can reach, this machine's too. Two things in a request tell of it:
+ * server that its user can reach, this machine's too. Two things in a request show it:
  *
- * - `Host`. A page whose own name was made to lead to this server (DNS rebinding) may read
- *   everything, because the browser takes both for one site. It still sends its own name. A name
- *   that is not one of ours is refused with 421. Numbers cannot be rebound.
+ * - `Host`. When a page's own name is made to lead to this server (DNS rebinding), the browser
+ *   takes both for one site and lets the page read everything. But it still sends the page's name.
+ *   A name that is not one of ours is refused with 421. Numeric addresses cannot be rebound.
  * - `Origin` and `Sec-Fetch-Site`, which pages cannot change. A request that may change something
  *   is refused with 403 when it comes from a page of another site. Programs such as curl send
  *   neither and are not concerned.
@@ -28,14 +28,14 @@ struct origin_rules {
     const char *cors_origins;         /* "none", or origins separated by commas */
 };
 
-/* ERR_INVALID: a list of the config holds something else than hosts or origins. */
+/* ERR_INVALID: a list of the config holds something other than hosts or origins. */
 enum err_code origin_rules_init(struct origin_rules *rules, const struct config *config,
                                 struct err *err) MUST_CHECK;
 
 /*
- * ERR_MISDIRECTED or ERR_FORBIDDEN: the request is to be refused. A question of a browser whether a
- * listed origin may ask something is answered here: the response then has a status. `is_probe`: it
- * asks for what orchestrators look at, which they address by whatever number the server has.
+ * ERR_MISDIRECTED or ERR_FORBIDDEN: the request must be refused. A browser's preflight request for
+ * a listed origin is answered here; the response then has a status. `is_probe`: the request is a
+ * health probe, which orchestrators send to whatever numeric address the server has.
  */
 enum err_code origin_check(const struct origin_rules *rules, const struct request *req,
                            bool is_probe, struct response *res, struct err *err) MUST_CHECK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Headers that keep a browser from doing more with an answer than to show it. */
+/* Headers that keep a browser from doing more with an answer than showing it. */
 #ifndef SECURITY_HEADERS_H
 #define SECURITY_HEADERS_H
 

@@ -17,7 +17,8 @@ void stream_quota_release(struct stream_quota *quota)
     pthread_mutex_destroy(&quota->lock);
 }
 
-/* IPv4 in the last four bytes behind two of ones, as it is mapped to IPv6. False: no limit. */
+/* IPv4 is mapped to IPv6: it is in the last four bytes, after two bytes of ones. False: no
+ * limit. */
 static bool read_address(const char *text, unsigned char out[STREAM_ADDRESS_BYTES])
 {
     struct in_addr v4;
@@ -30,7 +31,7 @@ static bool read_address(const char *text, unsigned char out[STREAM_ADDRESS_BYTE
         memcpy(out + 12, &v4, sizeof v4);
         return ntohl(v4.s_addr) >> 24 != 127;
     }
-    size_t len = strcspn(text, "%"); /* behind it: the interface of a link-local address */
+    size_t len = strcspn(text, "%"); /* after it comes the interface of a link-local address */
     memcpy(plain, text, len < sizeof plain ? len : 0);
     if (inet_pton(AF_INET6, plain, &v6) != 1 || IN6_IS_ADDR_LOOPBACK(&v6)) {
         return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How many streams of events each address follows, so that one client cannot shut all others out.
- * Addresses of this machine have no limit, for a proxy's clients all come from one of them; of IPv6
- * the first 64 bits count, since one client has that many to choose from.
+ * Addresses of this machine have no limit, because all clients of a proxy come from one of them.
+ * IPv6 addresses count by their first 64 bits, because one client can choose the others freely.
  */
 #ifndef STREAM_QUOTA_H
 #define STREAM_QUOTA_H
@@ -12,7 +12,7 @@
 
 #define STREAM_ADDRESS_BYTES 16
 
-/* A stream that is being followed; it lives as long as that. */
+/* A stream that is being followed. It must not move or end before stream_quota_remove. */
 struct stream_place {
     unsigned char address[STREAM_ADDRESS_BYTES];
     bool counted;

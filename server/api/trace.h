@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a request is called in logs and answers: its X-Request-Id, and the W3C trace it belongs to
- * (traceparent). An id that the client sends is kept if it is plain and short. One that is missing
- * is made only when something tells of the request, so that a prediction pays nothing for it.
+ * (traceparent). An id that the client sends is kept if it is plain and short. A missing id is made
+ * only when something has to name the request, so that a prediction pays nothing for it.
  */
 #ifndef TRACE_H
 #define TRACE_H

@@ -195,7 +195,7 @@ static bool is_client_variable(const char *name, size_t len)
 }
 
 /*
- * A variable that is nearly a setting is one that was misspelt. Others are left alone, for
+ * A variable whose name is close to a setting's is a misspelt one. Others are ignored, because
  * orchestrators make some of their own (SURROGATED_SERVICE_HOST).
  */
 static enum err_code check_variable(const char *name, size_t len, struct err *err)

@@ -4,7 +4,7 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 
-/* A state that cannot be allocated is told as either of two. */
+/* GnuTLS reports a failed allocation by either of two codes. */
 static enum err_code failed(int status, struct err *err)
 {
     return status == GNUTLS_E_MEMORY_ERROR || status == GNUTLS_E_HASH_FAILED

@@ -29,7 +29,7 @@ struct line {
 };
 
 /* One byte is kept for the newline. */
-static void put(struct line *line, const char *s)
+static void put_text(struct line *line, const char *s)
 {
     size_t room = sizeof line->text - 1 - line->len;
     size_t len = strlen(s);
@@ -41,7 +41,7 @@ static void put(struct line *line, const char *s)
 /* Quoted, with control characters escaped: a log line is one line whatever a client sent. */
 static void put_quoted(struct line *line, const char *s)
 {
-    put(line, "\"");
+    put_text(line, "\"");
     for (; *s != '\0'; s++) {
         unsigned char c = (unsigned char)*s;
         char piece[8] = {(char)c, '\0'};
@@ -50,29 +50,29 @@ static void put_quoted(struct line *line, const char *s)
         } else if (c < 0x20 || c == 0x7f) {
             snprintf(piece, sizeof piece, "\\u%04x", c);
         }
-        put(line, piece);
+        put_text(line, piece);
     }
-    put(line, "\"");
+    put_text(line, "\"");
 }
 
 static void put_pair(struct line *line, enum log_format format, const char *key, const char *value)
 {
     if (format == LOG_JSON) {
-        put(line, line->len > 1 ? "," : "");
+        put_text(line, line->len > 1 ? "," : "");
         put_quoted(line, key);
-        put(line, ":");
+        put_text(line, ":");
         put_quoted(line, value);
         return;
     }
-    put(line, line->len > 0 ? " " : "");
-    put(line, key);
-    put(line, "=");
+    put_text(line, line->len > 0 ? " " : "");
+    put_text(line, key);
+    put_text(line, "=");
     bool plain = value[0] != '\0' && strpbrk(value, " \"=\\") == NULL;
     for (const char *p = value; plain && *p != '\0'; p++) {
         plain = (unsigned char)*p > 0x20 && *p != 0x7f;
     }
     if (plain) {
-        put(line, value);
+        put_text(line, value);
     } else {
         put_quoted(line, value);
     }
@@ -95,7 +95,7 @@ static void begin_line(struct line *line, const struct log *log, enum log_level 
 {
     line->len = 0;
     if (log->format == LOG_JSON) {
-        put(line, "{");
+        put_text(line, "{");
     }
     put_time(line, log->format);
     put_pair(line, log->format, "level", level_names[level]);
@@ -105,14 +105,14 @@ static void begin_line(struct line *line, const struct log *log, enum log_level 
 static void end_line(struct line *line, const struct log *log)
 {
     if (log->format == LOG_JSON) {
-        put(line, "}");
+        put_text(line, "}");
     }
     line->text[line->len++] = '\n';
     if (log->writer != NULL) {
         (void)log_writer_put(log->writer, line->text, line->len); /* it counts what it drops */
     } else {
         ssize_t written = write(log->fd, line->text, line->len);
-        (void)written; /* there is nowhere to complain to */
+        (void)written; /* there is nowhere to report it */
     }
 }
 

@@ -38,8 +38,8 @@ static inline enum log_level log_level_get(const struct log *log)
     return (enum log_level)atomic_load_explicit(&log->level, memory_order_relaxed);
 }
 
-/* Writes a line about lines that were dropped or left out, if there are any that no line has told
- * of; with `all`, also about kinds of lines that are still coming. */
+/* Writes a line about lines that were dropped or left out, if there are any that have not been
+ * reported; with `all`, also about kinds that are still being left out. */
 void log_tell_missing(const struct log *log, bool all);
 
 /* Pairs of key and value, ended by NULL: log_info(log, "job done", "model", name, NULL). */

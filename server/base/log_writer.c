@@ -62,8 +62,8 @@ static void forget(struct log_writer *w, size_t n)
     w->used -= n;
 }
 
-/* False: the stop is over before the reader had room. A pipe with room for a poll has room for
- * LOG_PIECE bytes. */
+/* False: the time of the stop is over, and the reader still has no room. A pipe with room for a
+ * poll has room for LOG_PIECE bytes. */
 static bool wait_for_reader(const struct log_writer *w)
 {
     struct pollfd fd = {.fd = w->fd, .events = POLLOUT};

@@ -3,11 +3,11 @@
  * Writes log lines on a thread of its own, so that no other thread waits for whoever reads the log.
  *
  * Lines wait in a ring of LOG_RING_BYTES. A line that does not fit is dropped and counted; the
- * others come out whole and in order. A line is on its way to the system at once, so that a crash
- * loses at most those of the last moment.
+ * others come out whole and in order. A line is passed to the system at once, so that a crash loses
+ * at most the very last ones.
  *
- * A kind of line (a message at a level) that comes more than LOG_KIND_LINES times in LOG_KIND_S
- * seconds is left out until these are over, and counted.
+ * When a kind of line (a message at a level) comes more than LOG_KIND_LINES times in LOG_KIND_S
+ * seconds, further ones are left out until that time is over, and counted.
  */
 #ifndef LOG_WRITER_H
 #define LOG_WRITER_H
@@ -33,7 +33,7 @@ struct log_counts {
     long long left_out; /* lines of a kind that came too often */
 };
 
-/* Lines that were left out and of which no line has told yet. */
+/* Lines that were left out and have not been reported yet. */
 struct log_left_out {
     const char *message; /* constant; NULL: of several kinds */
     long long count;
@@ -43,8 +43,9 @@ struct log_left_out {
 enum err_code log_writer_start(int fd, struct log_writer **out, struct err *err) MUST_CHECK;
 
 /*
- * Writes what waits and ends the thread, which has at most so long. When the reader of the log has
- * stopped reading, the thread and its memory are left to the end of the process. NULL is fine.
+ * Writes the waiting lines and ends the thread, which gets at most max_ms for it. When the reader
+ * of the log has stopped reading, the thread and its memory are left to the end of the process.
+ * NULL is fine.
  */
 void log_writer_stop(struct log_writer *writer, int max_ms);
 
@@ -61,10 +62,10 @@ bool log_writer_admit(struct log_writer *writer, int level, const char *message,
 /* The next kind whose period has ended with lines left out; with `all`, of any kind. */
 bool log_writer_next_left_out(struct log_writer *writer, bool all, struct log_left_out *out);
 
-/* How many lines were dropped of which no line has told yet; 0 while there is no room to tell. */
+/* How many lines were dropped and not reported yet; 0 while there is no room for a report. */
 long long log_writer_take_dropped(struct log_writer *writer);
 
-/* Keeps a line about an error, for whoever asks the server how it is. */
+/* Keeps a line about an error, for the status of the server. */
 void log_writer_keep_error(struct log_writer *writer, const char *line, size_t len);
 /* The n-th latest, from 0, without its newline. False: there are not so many. */
 bool log_writer_get_error(struct log_writer *writer, int n, char out[LOG_ERROR_CHARS]);

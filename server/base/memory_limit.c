@@ -48,7 +48,7 @@ static void apply_file(const char *path, size_t *bytes)
     fclose(file);
 }
 
-/* The limits of a group and of all groups around it. `group`: "/a/b"; is cut from the end. */
+/* The limits of a group and of all groups around it. `group`, "/a/b", is shortened from its end. */
 static void apply_group(const char *folder, const char *name, char *group, size_t *bytes)
 {
     char path[2 * LINE_CHARS];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much memory this process may use: the smallest of what machine, container and limits allow.
- */
+/* How much memory this process may use: the smallest of what machine, container and limits
+ * allow. */
 #ifndef MEMORY_LIMIT_H
 #define MEMORY_LIMIT_H
 

@@ -8,8 +8,8 @@
 
 #include <pthread.h>
 
-/* Starts a thread with every signal blocked, so that only the main thread handles them. ERR_NOMEM.
- */
+/* Starts a thread with every signal blocked, so that only the main thread handles them.
+ * ERR_NOMEM. */
 enum err_code threads_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg,
                             struct err *err) MUST_CHECK;
 

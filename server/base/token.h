@@ -54,18 +54,18 @@ bool token_models_are_valid(const char *models);
 /* Does one of the patterns, separated by commas, match the name? */
 bool token_models_match(const char *models, const char *name);
 
-/* "never" (0), or a time in UTC: 2027-01-31, 2027-01-31T18:00:00Z. False: it is none. */
+/* "never" (0), or a time in UTC: 2027-01-31, 2027-01-31T18:00:00Z. False: it is neither. */
 bool token_parse_time(const char *text, int64_t *ms);
 
-/* The two parts of a token; both are borrowed from the text. False: it is none. */
+/* The two parts of a token; both are borrowed from the text. False: it is not a token. */
 bool token_split(const char *text, const char **id, size_t *n_id, const char **secret);
 
 /* Sets salt and digest of a secret. */
 enum err_code token_set_secret(struct token *token, const char *secret, struct err *err) MUST_CHECK;
 
 /*
- * Makes a secret for a token whose other fields are set, and an id if that is empty. text: the
- * token, to be shown once. ERR_INTERNAL: there is no randomness.
+ * Makes a secret for a token whose other fields are set, and an id if it has none. text: the token,
+ * to be shown once. ERR_INTERNAL: the system gives no random bytes.
  */
 enum err_code token_make(struct token *token, char text[TOKEN_TEXT_CHARS],
                          struct err *err) MUST_CHECK;

@@ -55,12 +55,12 @@ static enum err_code read_secret(const char *text, struct token *token, struct e
     }
     if (!token_split(text, &id, &n_id, &secret)) {
         return err_set(err, ERR_INVALID,
-                       "the third word is no token (sgt_ID_ and %d hexadecimal digits) and no "
+                       "the third word is neither a token (sgt_ID_ and %d hexadecimal digits) nor "
                        "sha256:SALT:DIGEST",
                        TOKEN_SECRET_CHARS);
     }
     if (n_id != strlen(token->id) || memcmp(id, token->id, n_id) != 0) {
-        return err_set(err, ERR_INVALID, "the token is not the one of the id before it");
+        return err_set(err, ERR_INVALID, "the id in the token is not the one before it");
     }
     return token_set_secret(token, secret, err);
 }
@@ -75,18 +75,21 @@ static enum err_code read_words(char *words[MAX_WORDS], int n, struct token *tok
                        TOKEN_ID_CHARS);
     }
     snprintf(token->id, sizeof token->id, "%s", words[0]);
-    /* A role that is none may be a token in the wrong place, so it is not repeated. */
+    /* A word that is not a role may be a token in the wrong place, so the message does not repeat
+     * it. */
     if (role_parse(words[1], &token->role, err) != ERR_OK) {
         err_clear(err);
-        return err_set(err, ERR_INVALID, "the second word is no role: predict, read, write, admin");
+        return err_set(err, ERR_INVALID,
+                       "the second word is not a role: predict, read, write or admin");
     }
     if (n > 3 && !token_models_are_valid(words[3])) {
-        return err_set(err, ERR_INVALID, "the fourth word is no pattern of model names");
+        return err_set(err, ERR_INVALID,
+                       "the fourth word is not a list of model names, with * and ?");
     }
     snprintf(token->models, sizeof token->models, "%s", n > 3 ? words[3] : TOKEN_ALL_MODELS);
     if (n > 4 && !token_parse_time(words[4], &token->expires_ms)) {
         return err_set(err, ERR_INVALID,
-                       "the fifth word is no time (never, 2027-01-31, 2027-01-31T18:00:00Z)");
+                       "the fifth word is not a time (never, 2027-01-31, 2027-01-31T18:00:00Z)");
     }
     return read_secret(words[2], token, err);
 }
@@ -134,7 +137,7 @@ static enum err_code add_line(char *line, struct token *tokens, size_t *n, struc
         return err_set(err, ERR_LIMIT, "there are more than %d tokens", TOKEN_MAX_COUNT);
     }
     if (has_id(tokens, *n, token.id)) {
-        return err_set(err, ERR_INVALID, "the id \"%s\" stands there twice", token.id);
+        return err_set(err, ERR_INVALID, "the id \"%s\" occurs twice", token.id);
     }
     tokens[(*n)++] = token;
     return ERR_OK;

@@ -241,7 +241,8 @@ static enum err_code report_refusal(const struct connection *c, const struct ans
         err_set(err, ERR_CONFLICT, "%.80s answered with status %d", c->shown, a->status);
     } else if (detail == NULL || strcmp(title, detail) == 0) {
         err_set(err, ERR_CONFLICT, "%s", title);
-    } else if (json_is_integer(row) && strstr(detail, "row") == NULL) {
+    } else if (json_is_integer(row) && strstr(detail, "row") == NULL &&
+               json_object_get(doc, "line") == NULL) {
         err_set(err, ERR_CONFLICT, "%s: %s (row %d)", title, detail, (int)json_integer_value(row));
     } else {
         err_set(err, ERR_CONFLICT, "%s: %s", title, detail);

@@ -161,7 +161,7 @@ static enum err_code save_into(struct client *client, struct call *call, const c
     return err->code;
 }
 
-/* Writes a file beside the target and renames it once it is whole. A link goes on being a link. */
+/* Writes a file beside the target and renames it once it is whole. A symbolic link stays one. */
 static enum err_code save_as(struct client *client, struct call *call, const char *link,
                              struct err *err)
 {

@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "formats/csv.h"
+#include "formats/text_record.h"
 
 enum err_code parts_open(FILE *file, struct parts *out, struct err *err)
 {
-    *out = (struct parts){.file = file};
+    *out = (struct parts){.file = file, .line = 1};
     out->buffer = mem_alloc(PARTS_MAX_BYTES);
     return out->buffer != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the file");
 }
@@ -56,13 +56,13 @@ static size_t skip_mark(struct parts *p)
             break;
         }
     }
-    return csv_mark_length(p->buffer, p->len);
+    return text_record_mark_length(p->buffer, p->len);
 }
 
 /* Bytes of the whole records at the beginning of the buffer, as many as may go together. */
 static size_t read_records(struct parts *p, int64_t max_records)
 {
-    enum csv_place place = CSV_FIELD_START;
+    enum text_record_place place = RECORD_START;
     size_t at = skip_mark(p);
     size_t end = 0;
     for (int64_t n = 0; n < max_records;) {
@@ -71,7 +71,7 @@ static size_t read_records(struct parts *p, int64_t max_records)
             return p->ended ? p->len : end;
         }
         char byte = p->buffer[at++];
-        if (csv_step(&place, byte) != CSV_RECORD_END) {
+        if (text_record_step(&place, byte) != RECORD_END) {
             continue;
         }
         if (byte == '\r') {
@@ -87,9 +87,20 @@ static size_t read_records(struct parts *p, int64_t max_records)
     return end;
 }
 
+/* A CR with the LF behind it ends one line. */
+static int64_t count_lines(const char *text, size_t len)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        n += text[i] == '\n' || (text[i] == '\r' && (i + 1 == len || text[i + 1] != '\n'));
+    }
+    return n;
+}
+
 enum err_code parts_next(struct parts *p, int64_t max_records, const char **text, size_t *len,
                          struct err *err)
 {
+    p->line += count_lines(p->buffer, p->taken);
     p->len -= p->taken;
     memmove(p->buffer, p->buffer + p->taken, p->len);
     p->taken = read_records(p, max_records);

@@ -21,6 +21,7 @@ struct parts {
     char *buffer;
     size_t len;   /* bytes in the buffer */
     size_t taken; /* of them, in the part that was given out last */
+    int64_t line; /* that the part begins with, counted from 1 */
     bool begun;   /* past the place of a byte order mark */
     bool ended;
 };
@@ -31,8 +32,8 @@ void parts_release(struct parts *parts);
 
 /*
  * The next part of at most max_records records, valid until the next call; *len is 0 at the end.
- * Quotes are those of formats/csv.h. ERR_TOO_LARGE: a record longer than a part; ERR_CORRUPT: the
- * file cannot be read; ERR_CANCELLED.
+ * Quotes are those of formats/text_record.h. ERR_TOO_LARGE: a record longer than a part;
+ * ERR_CORRUPT: the file cannot be read; ERR_CANCELLED.
  */
 enum err_code parts_next(struct parts *parts, int64_t max_records, const char **text, size_t *len,
                          struct err *err) MUST_CHECK;

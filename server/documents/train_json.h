@@ -26,8 +26,8 @@
 enum err_code train_json_read(const json_t *object, struct train_spec *spec,
                               struct err *err) MUST_CHECK;
 
-/* Writes every setting, so that the text means the same when defaults change: members of an object.
- */
+/* Writes every setting, so that the text means the same when defaults change: members of an
+ * object. */
 void train_json_write_members(struct json_write *json, const struct train_spec *spec);
 
 #endif

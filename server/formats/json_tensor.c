@@ -8,7 +8,9 @@
 #include "formats/json_tensor.h"
 
 #include "base/numtext.h"
+#include "formats/text_record.h"
 
+#include <math.h>
 #include <string.h>
 
 #define MAX_CUTS  (4 * JSON_TENSOR_ITEMS) /* jansson reads tensors after these */
@@ -83,6 +85,13 @@ static enum err_code not_a_number(const struct walk *w, const char *key, int row
     return bad_syntax(w, "a number is expected", err);
 }
 
+static bool skip_null(const struct walk *w, const char **next)
+{
+    const size_t len = sizeof NULL_TEXT - 1;
+    *next = w->at + len;
+    return (size_t)(w->end - w->at) >= len && memcmp(w->at, NULL_TEXT, len) == 0;
+}
+
 /* Reads the numbers of a row from behind its '[' to behind its ']'; *k: how many. */
 static enum err_code read_row(struct walk *w, const struct json_tensor *t, int row, double *out,
                               int *k, struct err *err)
@@ -95,7 +104,9 @@ static enum err_code read_row(struct walk *w, const struct json_tensor *t, int r
         const char *next = NULL;
         skip_blanks(w);
         enum numtext_status status = numtext_read(w->at, w->end, &next, &out[*k]);
-        if (status == NUMTEXT_SYNTAX) {
+        if (status == NUMTEXT_SYNTAX && t->holes && skip_null(w, &next)) {
+            out[*k] = NAN;
+        } else if (status == NUMTEXT_SYNTAX) {
             return not_a_number(w, t->key, row, *k, err);
         }
         if (status == NUMTEXT_OVERFLOW) {
@@ -444,8 +455,9 @@ static char *cut_out(const struct walk *w, size_t *len)
 enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensors tensors,
                                 struct arena *arena, json_t **out, struct err *err)
 {
+    const char *start = text + text_record_mark_length(text, len);
     struct walk w = {
-        .text = text, .at = text, .end = text + len, .arena = arena, .tensors = tensors};
+        .text = start, .at = start, .end = text + len, .arena = arena, .tensors = tensors};
     size_t reduced_len = 0;
     bool closed;
     if (read_object(&w, "", 0, &closed, err) != ERR_OK) {

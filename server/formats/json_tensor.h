@@ -19,6 +19,7 @@ struct json_tensor {
                         "posterior.members[].mean" for one of each object of a list */
     int max_rows;
     int max_columns;
+    bool holes; /* null is read as NaN */
     /* found */
     bool found;     /* there is an array; the document has null in its place */
     bool flat;      /* it is one row without an array around it */

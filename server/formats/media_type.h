@@ -4,15 +4,23 @@
 #define MEDIA_TYPE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define MEDIA_TYPE_CSV  "text/csv"
 #define MEDIA_TYPE_JSON "application/json"
 #define MEDIA_TYPE_NPY  "application/x-npy"
+#define MEDIA_TYPE_TSV  "text/tab-separated-values"
 
 /*
  * Is the value of a header of this type, "type/subtype" in lower case? Letters of either case are
  * the same, parameters do not count, and of a list the first member does. NULL is of no type.
  */
 bool media_type_is(const char *value, const char *type);
+
+/*
+ * The value of a parameter, without its quotes, in out [size]; false when there is none. A value
+ * that does not fit is cut. Letters of the name may be of either case.
+ */
+bool media_type_parameter(const char *value, const char *name, char *out, size_t size);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Matrices as .npy, versions 1 to 3, of little-endian float64 or float32
+ * Matrices as .npy, versions 1 to 3, of little-endian float64 or float32, and structured arrays of
+ * such fields, a row for each record
  * (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
  */
 #ifndef NPY_H
@@ -19,16 +20,20 @@ struct npy {
     int n; /* rows; 1 for an array of one dimension */
     int k; /* columns */
     bool single;
-    const double *values; /* [n x k], in the arena or in the bytes themselves */
+    const double *values;     /* [n x k], in the arena or in the bytes themselves */
+    const char *const *names; /* [k] of a structured array, in the arena; NULL: it has none */
 };
 
 /*
- * The bytes must outlive the result: a float64 matrix in C order is not copied. ERR_SYNTAX (no
- * npy), ERR_UNSUPPORTED (another type), ERR_SHAPE (not one or two dimensions, empty, too few or too
- * many bytes), ERR_NONFINITE (with row and column), ERR_TOO_LARGE (over max_rows), ERR_NOMEM.
+ * The bytes must outlive the result: a float64 matrix in C order is not copied. Values may be NaN
+ * or infinite. ERR_SYNTAX (no npy), ERR_UNSUPPORTED (another type), ERR_SHAPE (not one or two
+ * dimensions, empty, too few or too many bytes), ERR_TOO_LARGE (over max_rows), ERR_NOMEM.
  */
 enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct arena *arena,
                         struct npy *out, struct err *err) MUST_CHECK;
+
+/* ERR_NONFINITE, with row and column, when a value is not finite. */
+enum err_code npy_check_finite(const struct npy *npy, struct err *err) MUST_CHECK;
 
 #define NPY_HEAD_MAX 256
 

@@ -32,7 +32,8 @@ static enum err_code reserve(struct body *body, struct body_room *room, size_t n
     if (need <= body->capacity) {
         return ERR_OK;
     }
-    /* Room is taken by what has arrived, and a little more, but no more than the longest body. */
+    /* Takes room for what has arrived and a little more, but never for more than the longest
+     * body. */
     size_t capacity = need + need / SPARE_PART;
     capacity = capacity < FIRST_BYTES ? FIRST_BYTES : capacity;
     capacity = capacity < room->max_body + 1 ? capacity : room->max_body + 1;

@@ -16,9 +16,9 @@
 #define BODY_SMALL ((size_t)64 * 1024)
 
 /*
- * Shared by threads. A body may become as large as the room that is left then, so that a few large
- * ones cannot fill it: n of them leave the (n + 1)th part for others. One that is alone in the room
- * may be larger than the room.
+ * Shared by threads. A body may grow only until as much room is left as it takes itself, so that a
+ * few large ones cannot fill the room: n of them leave the (n + 1)th part for others. A body that
+ * is alone in the room may be larger than the room.
  */
 struct body_room {
     size_t max_body;    /* bytes of one body */

@@ -84,7 +84,7 @@ static bool is_unsent(int fd)
     return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
 }
 
-/* What the pace demands of so long a time. */
+/* The bytes that min_rate demands in so much time. */
 static uint64_t demanded(const struct connection_limits *limits, int64_t elapsed_ns)
 {
     return (uint64_t)((double)limits->min_rate * (double)elapsed_ns / SECOND_NS);
@@ -104,7 +104,7 @@ static void look_for_head(struct connection *c, int64_t now_ns)
         return;
     }
     if (!c->marked && c->since_ns + (int64_t)SECOND_NS > now_ns) {
-        return; /* its next request may just be coming; a moment decides nothing */
+        return; /* its next request may just be arriving, and the next look will see it */
     }
     bool begun = c->marked ? traffic.received != c->moved_bytes : c->fresh && traffic.received > 0;
     if (begun) {

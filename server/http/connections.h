@@ -27,7 +27,7 @@ struct tls;
 
 struct connection {
     int fd;
-    struct tls *tls; /* that its handshake takes the certificate from; NULL: plain HTTP */
+    struct tls *tls; /* source of the certificate for the handshake; NULL: plain HTTP */
     bool trusted;    /* the client needs no certificate, or has shown a good one */
     enum connection_state state;
     int64_t since_ns;     /* when the state began, as the sweep or the request saw it */
@@ -75,7 +75,7 @@ void connection_enter(struct connection *connection, enum connection_state state
 /* Shuts down what breaks a limit. */
 void connections_sweep(struct connections *all, int64_t now_ns, struct connection_counts *counts);
 
-/* Shuts down up to `n` idle connections, those that have been idle longest. How many there were. */
+/* Shuts down up to `n` idle connections, those that have been idle longest. Returns how many. */
 int connections_shed(struct connections *all, int n);
 
 #endif

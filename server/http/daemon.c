@@ -4,8 +4,8 @@
  * so a request is served by the thread that read it. Left to themselves the threads would share
  * connections unevenly, and at times one would take all of a busy client's.
  *
- * Connections are counted here, when they are accepted: a burst is met by the limit itself, not by
- * a count that is behind. While there is no room the oldest idle connections are shut down.
+ * Connections are counted here, when they are accepted, so that a burst meets the exact limit and
+ * not a count that lags behind. While there is no room the oldest idle connections are shut down.
  */
 #include "http/daemon.h"
 
@@ -19,7 +19,7 @@
 #include "http/serve.h"
 #include "http/worker.h"
 
-#define ENDLESS_END_MS 1000L /* for the end of such an answer to reach a client that reads */
+#define ENDLESS_END_MS 1000L /* for the end of an endless answer to reach its client */
 #define SECOND_NS      INT64_C(1000000000)
 #define SHORT_LOOK_NS  (SECOND_NS / 10) /* between two looks while there is no room */
 

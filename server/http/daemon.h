@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The listening socket and its threads: collects a request whole, calls one function, sends what it
- * answered. The only file that knows the HTTP library.
+ * The listening socket and its threads: they collect each request as a whole, call one function and
+ * send its answer. Only serve.c and worker.c know the HTTP library.
  */
 #ifndef DAEMON_H
 #define DAEMON_H
@@ -13,7 +13,7 @@
 
 /*
  * Called on a pool thread; must fill the response, or put the request aside (req->later), and is
- * then called again. req->transport tells of a failure before it.
+ * then called again. req->transport holds a failure that came before the call.
  */
 typedef void daemon_handler(void *ctx, struct request *req, struct response *res);
 

@@ -116,9 +116,6 @@ const char *request_query(const struct request *req, const char *key);
 /* Decodes %xx in place; '+' stays. False on bad escapes, NUL or invalid UTF-8. */
 bool percent_decode(char *text) MUST_CHECK;
 
-/* Is this well-formed UTF-8 (no surrogates, no overlong forms)? */
-bool utf8_is_valid(const char *text, size_t len);
-
 /* Adds a header; the strings are borrowed. More than EXCHANGE_MAX_HEADERS are a bug (assert). */
 void response_header(struct response *res, const char *name, const char *value);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* What decides where a body ends or which server is meant stands once at most. */
+/* Headers that decide where a body ends or which server is meant, and so may occur only once. */
 static const char *const single[] = {"Content-Length", "Transfer-Encoding", "Host"};
 #define N_SINGLE ((int)(sizeof single / sizeof *single))
 

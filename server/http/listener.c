@@ -91,8 +91,8 @@ static enum err_code adopt_socket(struct listener *l, struct err *err)
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 || listens == 0 ||
         type != SOCK_STREAM || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
         return err_set(err, ERR_INVALID,
-                       "the descriptor %d that was handed over (LISTEN_FDS) is no listening stream "
-                       "socket",
+                       "the descriptor %d that was handed over (LISTEN_FDS) is not a "
+                       "listening stream socket",
                        fd);
     }
     l->socket = fd;

@@ -58,7 +58,7 @@ static bool is_same(const struct peer *a, const struct peer *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* FNV-1a: the table is small and full of free places, and a long probe costs a microsecond. */
+/* FNV-1a: the table is small and mostly free, and even a long probe takes only a microsecond. */
 static size_t home(const struct peers *peers, const struct peer *peer)
 {
     uint64_t hash = UINT64_C(14695981039346656037);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How many connections each address holds, so that one client cannot take them all. Addresses of
- * this machine have no limit, for a proxy's clients all come from one of them; of IPv6 the first
- * 64 bits count, since one client has that many to choose from.
+ * this machine have no limit, because all clients of a proxy come from one of them. IPv6 addresses
+ * count by their first 64 bits, because one client can choose the others freely.
  */
 #ifndef PEERS_H
 #define PEERS_H

@@ -364,8 +364,8 @@ static enum MHD_Result answer(struct exchange *ex)
 
 /*
  * Looks at the announced length. True: answer now, before the body, because the client waits for
- * our word (Expect) or would send more than we care to throw away. A client that just sends would
- * see a reset instead of the answer, so a body that is only somewhat too long is read first.
+ * permission (Expect) or would send more than is worth reading. A client that just sends would see
+ * a reset instead of the answer, so a body that is only somewhat too long is read first.
  */
 static bool announces_too_much(struct exchange *ex)
 {
@@ -384,7 +384,7 @@ static bool announces_too_much(struct exchange *ex)
     return errno != 0 || length / READ_FACTOR > limit || request_header(&ex->req, "Expect") != NULL;
 }
 
-/* Is a certificate asked of clients, and has this one shown none that is good? */
+/* Must clients show a certificate, and has this one shown no valid one? */
 static bool is_stranger(struct exchange *ex)
 {
     if (ex->place->trusted || ex->serve->tls == NULL || tls_client_ca(ex->serve->tls) == NULL) {
@@ -471,7 +471,7 @@ static void end_connection(struct serve_thread *thread, const struct sockaddr *a
     }
 }
 
-/* When it fails the library has closed the socket, before or after it told of the connection. */
+/* When it fails the library has closed the socket, before or after it announced the connection. */
 void serve_add(void *ctx, struct MHD_Daemon *library, int fd, const struct sockaddr *from,
                socklen_t len)
 {

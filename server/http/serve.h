@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of the HTTP library as exchanges: collects one whole, calls the handler, sends what it
- * answered. Shared by all HTTP threads; each has a serve_thread besides.
+ * Requests of the HTTP library as exchanges: each is collected as a whole and given to the handler,
+ * whose answer is sent. Shared by all HTTP threads; each has a serve_thread besides.
  */
 #ifndef SERVE_H
 #define SERVE_H

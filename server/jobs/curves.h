@@ -17,7 +17,7 @@
 struct curve_point {
     int step;
     double loss;       /* as reported, scaled units */
-    double validation; /* NaN without kept rows */
+    double validation; /* NaN without validation rows */
 };
 
 struct curve {

@@ -21,9 +21,8 @@
 
 /* What the keeper remembers of a model between two looks. */
 struct policy_memory {
-    int64_t held_since_ms; /* since when there has been a reason to train; 0: there is none */
-    int64_t
-        set_back_ms; /* since when the last job has seemed to lie in the future; 0: it does not */
+    int64_t held_since_ms;  /* since when there has been a reason to train; 0: there is none */
+    int64_t set_back_ms;    /* since when the last job has seemed later than now; 0: it does not */
     int64_t judged_batch;   /* the last batch when drift was measured */
     int64_t judged_version; /* the default version then */
     bool drifted;           /* the result */

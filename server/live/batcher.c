@@ -305,8 +305,8 @@ static void call_step(struct batcher *b, struct call *call, int tile, bool skip,
     const struct predict_call *predict = &call->batch.predict;
     struct err err = ERR_INIT;
     int64_t start = clock_ns();
-    /* A large request alone may become void during its call; joined ones are computed to the end.
-     */
+    /* A large request alone may become void during its call; joined ones are computed to the
+     * end. */
     skip = skip ||
            (tile > 0 && call->batch.n_items == 1 && batch_item_is_void(call->batch.items, &err));
     if (!skip) {

@@ -25,8 +25,7 @@ struct entry {
     int64_t previous; /* version; 0: none */
     bool broken;      /* the default version is damaged, so none is served */
     uint64_t applied; /* number of the refresh that it comes from */
-    uint64_t
-        failed; /* number of the latest refresh that failed; above `applied`: the entry is stale */
+    uint64_t failed;  /* number of the latest refresh that failed; above applied: it is stale */
 };
 
 /* Fills a zeroed entry: takes the view's aliases. */
@@ -37,10 +36,11 @@ void entry_release(struct entry *entry);
 /* Borrowed; NULL: the version is not in memory. */
 struct served *entry_find(const struct entry *entry, const struct version_ref *ref);
 
-/* Keeps a version that is not the default and was just asked for, unless memory is short; takes a
- * reference. Returns the
- * version that was dropped for it, with the entry's reference, which the caller gives back; or
- * NULL. */
+/*
+ * Keeps a version that is not the default and was just asked for, unless memory is short; takes a
+ * reference. Returns the version that was dropped for it, with the entry's reference, which the
+ * caller gives back; NULL: none was dropped.
+ */
 struct served *entry_hold(struct entry *entry, struct served *served);
 
 /*

@@ -98,11 +98,11 @@ enum err_code models_reload(struct models *models, struct err *err) MUST_CHECK;
  * when there is none. */
 int models_count_failed(struct models *models, char name[NAME_MAX_CHARS + 1]);
 
-/* Default versions in memory, at most `n`, with references that the caller gives back. How many
- * there are. */
+/* Default versions in memory, at most `n`, with references that the caller gives back. Returns how
+ * many. */
 size_t models_served(struct models *models, struct served **out, size_t n);
 
-/* Lets go of all versions but `but`, so that something large finds memory; readers keep theirs. */
+/* Drops all versions except `but`, so that something large finds memory; readers keep theirs. */
 void models_evict_all(struct models *models, const struct served *but);
 
 struct models_totals {

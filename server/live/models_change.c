@@ -49,8 +49,8 @@ enum err_code models_set_default(struct models *models, const char *name,
         struct err found = *err;
         struct err looking = ERR_INIT;
         struct version_row row = {.damaged = false};
-        /* Another version than a damaged one can be chosen; a damaged page of the file is an error.
-         */
+        /* Another version than a damaged one can be chosen; a damaged page of the file is an
+         * error. */
         if (found.code == ERR_CORRUPT &&
             models_find_row(models, name, ref, &row, &looking) != ERR_OK && row.damaged) {
             err_clear(err);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many trainings through the API of real servers, one a processor with one training thread each;
-what is done is kept in a file of JSON lines, so that an interrupted run goes on where it was."""
+results are kept in a file of JSON lines, so that an interrupted run continues where it was."""
 
 import json
 import os

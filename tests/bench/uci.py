@@ -8,7 +8,7 @@ usage: uci.py SURROGATED_BINARY [--data FOLDER] [--solvers a,b] [--sets yacht,..
               [--results FILE] [--inner]
 
 Trains through the API and predicts the test rows there. Every setting was chosen on training rows
-(see SETTINGS). Interrupted, it goes on where it was; delete the results file to begin again.
+(see SETTINGS). After an interruption it continues where it was; delete the results file to begin again.
 """
 
 import argparse

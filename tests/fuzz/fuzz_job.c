@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Training requests and policies: what is taken must be the same after it was written and read
- * again, for a job lives by its text. */
+/* Training requests and policies: what is accepted must be the same after it was written and read
+ * again, because a job keeps only its text. */
 #include "driver.h"
 
 #include <stdlib.h>

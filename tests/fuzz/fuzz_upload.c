@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/native/upload.h"
+#include "api/rows/upload.h"
 #include "base/mem.h"
 #include "store/data/data_append.h"
 

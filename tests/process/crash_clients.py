@@ -125,8 +125,8 @@ class Client:
         getattr(self, kind)(model)
 
     def send_again(self, lost):
-        """What was lost, as a client does that cannot know. It was looked up meanwhile whether it
-        arrived, and that is what the server must say too."""
+        """Sends the lost request again, as a client does that cannot know what became of it. The ledger has
+        found out meanwhile whether it arrived, and the server's answer must agree."""
         if lost.kind == "upload" and (lost.upload.key or lost.upload.state == "absent"):
             self.post_upload(lost.model, lost.upload)
         elif lost.kind == "register":

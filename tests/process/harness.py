@@ -182,7 +182,7 @@ def gaussian(members=2, draws=10, seed=1, spread=0.1, arch=None, **extra):
 
 
 def full_document():
-    """Everything a model can have beside draws and a constant noise."""
+    """Everything a model can have besides draws and a constant noise."""
     rng = random.Random(8)
 
     def numbers(n, k=None):

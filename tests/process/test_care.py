@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""check, backup, restore and compact, on files at rest, damaged, and beside a server that writes."""
+"""check, backup, restore and compact, on files at rest, on damaged ones, and while a server writes."""
 
 import os
 import pty

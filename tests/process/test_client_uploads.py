@@ -38,7 +38,7 @@ class Uploads(ClientTest):
 
     def test_what_is_refused_names_the_place_and_what_is_stored(self):
         text = "1,2,3\n" * 5 + "1,oops,3\n"
-        done = self.bad(1, "row 1, column 1", "data", "m", "append", "-", "--outputs", "1",
+        done = self.bad(1, "line 6, column 2", "data", "m", "append", "-", "--outputs", "1",
                         "--batch-lines", "4", input=text)
         self.assertIn("after storing 4 rows", done.stderr)
         self.assertEqual(self.total(), 4)
@@ -47,20 +47,21 @@ class Uploads(ClientTest):
 
     def test_predictions_of_malformed_rows_name_the_place(self):
         self.ok(201, "PUT", "/v1/models/m", document())
-        for text, word in (("1,2,3\n1,x,3\n", 'row 1, column 1 is "x"'), ("1,2,3\n1,2\n", "row 1 has 2 columns"),
-                           ("a,b,c\n1,2,nan\n", "row 0, column 2"), ("", "no rows"),
-                           ("1,2,nan\n1,2,3\n", 'numbers, but column 2 is "nan"'), (",2,3\n1,2,3\n", 'column 0 is ""'),
-                           ("nan,,x\n", "no rows"), ("a,b,c\n", "no rows"),
+        for text, word in (("1,2,3\n1,x,3\n", 'line 2, column 2 is "x"'), ("1,2,3\n1,2\n", "line 2 has 2 columns"),
+                           ("a,b,c\n1,2,nan\n", 'line 2, column "c" is missing'), ("", "no rows"),
+                           ("1,2,nan\n1,2,3\n", "line 1, column 3 is missing"),
+                           (",2,3\n1,2,3\n", "line 1, column 1 is missing"),
+                           ("nan,,x\n", "column 2 has none"), ("a,b,c\n", "no rows"),
                            ("1,2\n", "3 are needed"), ('1,2,"3\n', "open quote"),
-                           ('1,2,3\n"1"2,2,3\n', "row 1, column 0 has a misplaced quote"),
-                           ("1,2,3\n1,2,1e999\n", "1e999")):
+                           ('1,2,3\n"1"2,2,3\n', "line 2, column 1 goes on behind its closing quote"),
+                           ("# note\n1;2;3\n\n1;2;1e999\n", "line 4, column 3 is not a finite number")):
             with self.subTest(text=text):
                 self.bad(1, word, "predict", "m", "-", input=text)
 
 
     def test_a_bad_line_where_the_file_is_cut_is_no_header(self):
         text = "a,b,y\n" + "1,2,3\n" * 2 + "1,oops,3\n" + "4,5,6\n"
-        done = self.bad(1, 'row 0, column 1 is "oops"', "data", "m", "append", "-", "--outputs", "1",
+        done = self.bad(1, 'line 4, column "b" is "oops"', "data", "m", "append", "-", "--outputs", "1",
                         "--batch-lines", "3", "--key", '"k"', input=text)
         self.assertIn("after storing 2 rows", done.stderr)
         self.assertIn("\nsurrogated: the same command with --key k adds the rows that are missing\n", done.stderr)
@@ -70,6 +71,15 @@ class Uploads(ClientTest):
         self.assertEqual([line.split(" as ")[0] for line in out.splitlines()],
                          ["standard input: 2 rows had been appended", "standard input: 2 rows appended"])
         self.assertEqual(self.total(), 4)
+
+    def test_each_part_of_a_table_is_read_as_the_first(self):
+        text = '# made by hand\n"x 1";"z";"y"\n0,5;1;2\n0,25;1;2\n\n3;4;5\n6;7;8\n'
+        self.good("data", "m", "append", "-", "--outputs", "1", "--batch-lines", "2", input=text)
+        stored = self.ok(200, "GET", "/v1/models/m/data/rows")[1]
+        self.assertEqual(stored, {"inputs": [[0.5, 1], [0.25, 1], [3, 4], [6, 7]],
+                                  "outputs": [[2], [2], [5], [8]]})
+        self.bad(1, 'line 8, column "z" is "a"', "data", "m", "append", "-", "--outputs", "1",
+                 "--batch-lines", "2", input=text + "9;a;1\n")
 
     def test_names_of_other_things_do_not_delete_all(self):
         self.ok(201, "POST", "/v1/models/m/data", rows(6))

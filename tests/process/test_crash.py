@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server that is killed at random moments while clients register, upload, train, promote and
 delete. While it is down the file is checked; after each restart everything acknowledged is there
-exactly once, nothing else is but what was under way, and that wholly or not at all; what is served
+exactly once, nothing else is there except what was under way, and that completely or not at all; what is served
 is a stored version.
 
     CRASHES     kills, 200 unless told

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is told of a version's quality and training."""
+"""What the server reports about a version's quality and training."""
 
 import unittest
 

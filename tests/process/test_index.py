@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the server says of itself to somebody who knows only its address."""
+"""What the server says about itself to somebody who knows only its address."""
 
 import unittest
 

@@ -161,7 +161,7 @@ class Queue(Jobs):
 
 class Resumption(Jobs):
     def stored(self, query, *values):
-        """A number from the file, read beside the server or after it."""
+        """A number from the file, read while the server runs or after it has stopped."""
         with contextlib.closing(self.file()) as db:
             return db.execute(query, values).fetchone()[0]
 
@@ -266,7 +266,7 @@ class Resumption(Jobs):
         self.assertEqual((row["state"], row["version"]), ("succeeded", whole["version"]))
 
     def spoil(self, job, change):
-        """Changes the first chunk of each stored state and gives it the SHA-256 of what it is."""
+        """Changes the first chunk of each stored state and stores the SHA-256 of the changed chunk."""
         with contextlib.closing(self.file()) as db:
             chunks = db.execute("SELECT rowid, bytes FROM job_checkpoints WHERE job_id = ? "
                                 "AND seq = 0", (job,)).fetchall()
@@ -403,7 +403,7 @@ class Policies(Jobs):
         rng = random.Random(4)
 
         def some(n, shift=0.0):
-            """Rows as the version has them, but for a little and a shift."""
+            """Rows as the version predicts them, plus a little noise and a shift."""
             x = [[rng.uniform(-1, 1) for _ in range(arch["inputs"])] for _ in range(n)]
             _, said = self.ok(200, "POST", "/predict", {"model": "m", "inputs": x})
             self.ok(201, "POST", "/v1/models/m/data", {"inputs": x, "outputs": [

@@ -67,7 +67,7 @@ class Migration(unittest.TestCase):
         return data
 
     def includes(self, old, new, where):
-        """New members may have come, old ones say what they said."""
+        """New members may have been added; old ones are unchanged."""
         if isinstance(old, dict):
             for key, value in old.items():
                 self.assertIn(key, new, where)
@@ -152,7 +152,7 @@ class Migration(unittest.TestCase):
         self.road(3)
 
     def finish(self, number):
-        """What a crash left is brought to its end by the next start."""
+        """The next start completes what a crash left unfinished."""
         self.server.start()
         self.answers_as(recorded(number))
         self.assertEqual(self.server.stop(), 0, self.server.log_text())

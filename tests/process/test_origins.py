@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a page in a browser can reach: by its name (Host), by what the browser says of it (Origin)."""
+"""What a page in a browser can reach, judged by its name (Host) and by what the browser says about it (Origin)."""
 
 import unittest
 

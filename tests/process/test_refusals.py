@@ -219,6 +219,10 @@ DATA = [
     ('{"inputs":[[1]]}', 400, "outputs is missing"),
     ('{"inputs":[[1]],"outputs":[["a"]]}', 400, "row 0, column 0 is a string"),
     ('{"inputs":[[1]],"outputs":[[1]],"x":1}', 400, "x"),
+    ('{"inputs":[1,2],"outputs":[3,4]}', 400, "inputs is a list of numbers, a list of rows is needed"),
+    ('{"inputs":[[1],[2]],"outputs":[3,4]}', 400, "outputs is a list of numbers"),
+    ('{"inputs":[[1],[2]],"outputs":[[3],[null]]}', 400, "outputs: row 1, column 0 is null"),
+    ('{"inputs":[[1],[null]],"outputs":[[3],[null]]}', 400, "inputs: row 1, column 0 is null"),
 ]
 
 # A raw NUL is no JSON, wherever it stands.
@@ -226,12 +230,12 @@ NULS = ['{"model":"m","inputs":[[1,2,3]],"seed":null\0}', '{"model":"m","inputs"
         '{"model":"m","inputs\0":[[1,2,3]]}', '{"model":"m\0","inputs":[[1,2,3]]}']
 
 CSV = [
-    ("a,b\n1,2\n3\n", 400, "row 1 has 1 columns"),
-    ("a,b\n1,2,3\n", 400, "more than 2 columns"),
-    ("a,b\n1,x\n", 400, 'row 0, column 1 is "x"'),
-    ("a,b\n1,\n", 400, 'column 1 is ""'),
-    ("a,b\n1,nan\n", 400, "nan"),
-    ("a,b\n1,inf\n", 400, "inf"),
+    ("a,b\n1,2\n3\n", 400, "line 3 has 1 column, 2 are needed"),
+    ("a,b\n1,2\n1,2,3\n", 400, "line 3 has more than 2 columns"),
+    ("a,b\n1,x\n", 400, 'line 2, column "b" is "x", not a number'),
+    ("1,2\n1,\n", 400, "line 2, column 2 is missing"),
+    ("a,b\n1,nan\n", 400, "?on_nonfinite=skip leaves such rows out"),
+    ("a,b\n1,inf\n", 400, 'line 2, column "b" is not a finite number'),
     ("a,b\n1,1e999\n", 400, "finite"),
     ("a,b\n1,0x10\n", 400, "0x10"),
     ('a,b\n1,"2\n', 400, "quote"),
@@ -253,7 +257,7 @@ class Refusals(ServerTest):
         label = f"{method} {path} {body!r:.200} -> {found} {data!r:.300}"
         self.assertEqual(found, status, label)
         self.assertEqual(head["Content-Type"], "application/problem+json", label)
-        self.assertEqual(set(data) - {"row", "column"}, {"type", "title", "status", "detail"}, label)
+        self.assertEqual(set(data) - {"row", "column", "line"}, {"type", "title", "status", "detail"}, label)
         self.assertEqual(data["status"], status)
         self.assertIn(word, data["detail"], label)
         return data

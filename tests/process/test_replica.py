@@ -295,7 +295,7 @@ class Replica(ServerTest):
         self.stop_replica()
 
     def test_a_file_that_is_written_over_in_place(self):
-        """Not how it should be done, but it comes out right once the copy is whole."""
+        """Not how it should be done, but the replica is right once the copy is complete."""
         self.ok(201, "PUT", "/v1/models/p", small(1))
         self.ship()
         self.replica.start()

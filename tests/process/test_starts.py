@@ -201,7 +201,7 @@ class Starting(unittest.TestCase):
 
 class Environment(unittest.TestCase):
     def start(self, **variables):
-        """A start that ends at once, for its folder is not there."""
+        """A start that fails at once, because its folder does not exist."""
         return binary("serve", "--db", "/nowhere/registry.db", env={**os.environ, **variables})
 
     def test_a_misspelt_variable_is_refused_with_the_near_name(self):

@@ -89,7 +89,7 @@ class Keys(ServerTest):
         self.assertEqual(self.total(), 9)
 
     def test_keys_that_are_over_go_a_few_at_a_time(self):
-        """A day's worth of them must not hold up the upload that comes after a pause."""
+        """A whole day's expired keys must not hold up the upload that comes after a pause."""
         body = rows(3)
         self.ok(201, "POST", DATA, body, key("old0"))
         self.server.stop()

@@ -482,7 +482,7 @@ class Comparison(Versions):
 
 
 class LongComparison(Versions):
-    """Of versions whose predictions take a while, by a client that is asked to wait."""
+    """A comparison of versions whose predictions take a while, by a client that has to wait."""
 
     flags = ("--write_threads", "1", "--drain_timeout_s", "0")
 

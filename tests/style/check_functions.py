@@ -4,8 +4,8 @@
 
 usage: check_functions.py TOP
 
-A function has at most MAX_LINES lines, from its first line to its closing brace, and at most
-MAX_PARAMETERS parameters beside its `struct err *`. Before it reads the sources, the program
+A function has at most MAX_LINES lines, from its first line to its closing brace, and at most MAX_PARAMETERS
+parameters besides its `struct err *`. Before it reads the sources, the program
 checks itself on samples with known offenders.
 """
 

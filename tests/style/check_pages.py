@@ -10,8 +10,8 @@ holds the names, each between backticks, in its first column:
     |---|---|---|
     | `listen` | `127.0.0.1:8080` | .. |
 
-Several tables may share a list. A name that is missing on the page is complained of, and so is one that
-only the page has. Where a column is headed "default" its cells begin with the default of the .def file,
+Several tables may share a list. A name that is missing on the page is reported, and so is one that only the
+page has. Where a column is headed "default" its cells begin with the default of the .def file,
 where one is headed "status" they are the HTTP status of the error.
 
 Paths in the text of a page must exist, seen from the top or from the page's folder; capital letters in a

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The memory that answers to predictions share. An answer is held until its client has read it, and
- * a small request may ask for a large one. Like a body (http/body.h), an answer may be as large as
- * the room that is left then, so that clients who do not read leave room for others.
+ * a small request may ask for a large one. As for bodies (http/body.h), while others hold room an
+ * answer may take half of what they leave, so that clients who do not read leave room for others.
  */
 #ifndef ANSWER_ROOM_H
 #define ANSWER_ROOM_H
@@ -20,7 +20,7 @@ struct answer_claim {
     struct body_source source; /* what is sent, while it is sent */
 };
 
-/* ERR_TOO_LARGE: larger than the whole room; ERR_BUSY, with retry_s: than what is left. */
+/* ERR_TOO_LARGE: larger than the whole room; ERR_BUSY, with retry_s: than what it may take now. */
 enum err_code answer_room_claim(struct app *app, size_t n_bytes, struct answer_claim *claim,
                                 struct err *err) MUST_CHECK;
 /* The same for a small answer too: one that is held for as long as its client likes. */

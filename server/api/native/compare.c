@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * POST /v1/models/{m}/compare: versions of a model on the same rows, sent or stored. The versions
- * are scored one after the other, as evaluate scores one. For each after the first the answer also
+ * are scored one after another, as evaluate scores one. For each after the first the answer also
  * tells how the losses of the rows differ from those of the first (core/predict/paired).
  *
  * Versions and rows may have to be read from the disk, so the request goes to the writing threads
@@ -34,7 +34,7 @@ struct comparison {
     struct textbuf text;    /* the answer as far as it is known .. */
     struct json_write json; /* .. and its writer */
 
-    int at; /* the version at work */
+    int at; /* the version being scored */
     struct scoring scoring;
     struct paired paired;
     struct block_run run;
@@ -140,7 +140,7 @@ static void write_head(struct comparison *c)
     json_write_array(json, "versions");
 }
 
-/* ---- one version after the other, block by block ---- */
+/* ---- one version after another, block by block ---- */
 
 /* The range of the first version is the unit for all versions, so that residuals are comparable. */
 static enum err_code keep_range(struct comparison *c, struct err *err)

@@ -3,7 +3,7 @@
 #ifndef COMPARE_REQUEST_H
 #define COMPARE_REQUEST_H
 
-#include "api/native/labelled.h"
+#include "api/rows/labelled.h"
 #include "store/models/version_ref.h"
 
 #define COMPARE_MAX_VERSIONS 8

@@ -4,7 +4,7 @@
 
 #include "api/native/answer_room.h"
 #include "api/native/data_export.h"
-#include "api/native/upload.h"
+#include "api/rows/upload.h"
 #include "api/reply.h"
 #include "base/mem.h"
 #include "store/data/data_cursor.h"
@@ -70,22 +70,88 @@ static void write_outliers(struct json_write *json, const struct data_append_res
     json_write_object_end(json);
 }
 
-static void write_result(struct json_write *json, const struct data_append_result *r)
+/* Rows that were left out, as the upload's query asked. */
+static void write_nonfinite(struct json_write *json, const struct request *req,
+                            const struct upload *up)
+{
+    int n = up->skipped.n < NONFINITE_LISTED ? up->skipped.n : NONFINITE_LISTED;
+    if (!up->skip_nonfinite) {
+        return;
+    }
+    json_write_object(json, "nonfinite");
+    json_write_int(json, "count", up->skipped.n);
+    json_write_array(json, "rows");
+    for (int i = 0; i < n; i++) {
+        json_write_int(json, NULL, up->skipped.rows[i]);
+    }
+    json_write_array_end(json);
+    if (up->is_text) {
+        int64_t lines[NONFINITE_LISTED];
+        text_rows_lines(&up->text, req, up->skipped.rows, n, lines);
+        json_write_array(json, "lines");
+        for (int i = 0; i < n; i++) {
+            json_write_int(json, NULL, lines[i]);
+        }
+        json_write_array_end(json);
+    }
+    json_write_object_end(json);
+}
+
+static void write_names(struct json_write *json, const char *key, const char *const *names, int n)
+{
+    json_write_array(json, key);
+    for (int i = 0; i < n; i++) {
+        json_write_text(json, NULL, names[i]);
+    }
+    json_write_array_end(json);
+}
+
+/* How a text table was read. */
+static void write_table(struct json_write *json, const struct upload *up)
+{
+    const struct text_table_reader *reader = &up->text.reader;
+    if (reader->names != NULL) {
+        json_write_object(json, "names");
+        write_names(json, "inputs", reader->names, up->data.d);
+        write_names(json, "outputs", reader->names + up->data.d, up->data.o);
+        json_write_object_end(json);
+    }
+    json_write_object(json, "table");
+    json_write_text(json, "separator", text_separator_name(reader->dialect.separator));
+    json_write_text(json, "decimal", text_decimal_name(reader->dialect.decimal));
+    json_write_text(json, "header", reader->names != NULL ? "present" : "absent");
+    if (reader->first_column > 0) {
+        write_names(json, "left_out", reader->left_out, reader->first_column);
+    }
+    json_write_object_end(json);
+}
+
+static void write_result(struct json_write *json, const struct request *req,
+                         const struct upload *up, const struct data_append_result *r)
 {
     json_write_object(json, NULL);
     reply_write_positive(json, "batch", r->batch);
     json_write_int(json, "rows", r->n_rows);
     json_write_int(json, "total_rows", r->total_rows);
+    json_write_int(json, "inputs", up->data.d);
+    json_write_int(json, "outputs", up->data.o);
     write_duplicates(json, r);
     write_outliers(json, r);
+    write_nonfinite(json, req, up);
+    if (up->is_text) {
+        write_table(json, up);
+    }
     if (r->repeated != 0) {
         json_write_bool(json, "repeated", true);
     }
     json_write_object_end(json);
 }
 
-/* A repeated upload is answered without being parsed. *done: it is one, `result` is its answer. */
-static enum err_code find_repeated(struct app *app, const char *model, const struct upload *up,
+/*
+ * A repeated upload is answered without being parsed. *done: it is one, `result` is its answer, and
+ * the upload has the shape of the model's rows.
+ */
+static enum err_code find_repeated(struct app *app, const char *model, struct upload *up,
                                    struct data_append_result *result, bool *done, struct err *err)
 {
     if (up->data.key == NULL) {
@@ -95,6 +161,11 @@ static enum err_code find_repeated(struct app *app, const char *model, const str
     *done = code == ERR_OK;
     if (code == ERR_NOT_FOUND) {
         err_clear(err);
+    }
+    struct data_summary summary;
+    if (*done && data_store_summary(app->db, model, &summary, err) == ERR_OK) {
+        up->data.d = summary.n_inputs;
+        up->data.o = summary.n_outputs;
     }
     return err->code;
 }
@@ -133,7 +204,7 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
         keeper_notify(app->keeper);
     }
     count_result(app->metrics, &result);
-    write_result(&json, &result);
+    write_result(&json, req, &up, &result);
     return reply_json(res, result.batch > 0 ? 201 : 200, &json, err);
 }
 

@@ -77,8 +77,8 @@ static size_t write_number(struct export *e, char *to)
     return len;
 }
 
-/* Writes numbers while the longest one would fit; when there is not even room for one, into spill.
- */
+/* Writes numbers while the longest one would fit; when there is not even room for one, into
+ * spill. */
 static size_t write_numbers(struct export *e, char *out, size_t room)
 {
     size_t used = 0;

@@ -7,7 +7,7 @@
 
 #include "api/aside.h"
 #include "api/native/block_run.h"
-#include "api/native/labelled.h"
+#include "api/rows/labelled.h"
 #include "api/native/prediction_request.h"
 #include "api/native/scoring.h"
 #include "api/reply.h"

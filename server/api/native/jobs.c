@@ -184,7 +184,7 @@ enum err_code handle_job_delete(struct app *app, const struct request *req, stru
     return reply_json(res, row.state == JOB_CANCELLED ? 200 : 202, &json, err);
 }
 
-/* Only what waits, and of one model: a slip must not end the work of others. */
+/* Only waiting jobs, and of one model: a slip must not end the work of others. */
 static enum err_code read_cancel(const struct request *req, const char **model, struct err *err)
 {
     const char *state = request_query(req, "state");

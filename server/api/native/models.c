@@ -126,7 +126,8 @@ static enum err_code read_promote(const struct request *req, bool *promote, stru
     return ERR_OK;
 }
 
-/* Loaded versions leave when there is no memory to build another beside them. */
+/* When there is no memory for another model, the loaded versions are evicted and it is tried
+ * again. */
 static enum err_code parse_document(struct app *app, const struct request *req, struct model **out,
                                     struct err *err)
 {

@@ -30,8 +30,8 @@ enum err_code handle_healthz(struct app *app, const struct request *req, struct 
     return reply_json(res, 200, &json, err);
 }
 
-/* What keeps the server from being ready; false: nothing. The probe must be true at this moment, so
- * what costs little is looked at again. */
+/* What keeps the server from being ready; false: nothing. The answer must hold now, so whatever is
+ * cheap to check is checked again. */
 static bool find_reason(struct app *app, int part, char *out)
 {
     struct err err = ERR_INIT;

@@ -85,8 +85,8 @@ static enum err_code read_json(const struct request *req, int max_rows,
 
 /* ---- npy: the rows are the body, the rest is the query ---- */
 
-/* The form of a key of the query. ERR_INVALID with the known keys when there is none of this name.
- */
+/* The form of a key of the query. ERR_INVALID with the known keys when there is none of this
+ * name. */
 static enum err_code find_form(const char *key, enum option_form *form, struct err *err)
 {
     struct prediction_option options[PREDICTION_OPTIONS_MAX];
@@ -186,7 +186,8 @@ static enum err_code read_npy(const struct request *req, int max_rows,
     struct npy npy;
     if (query_as_json(req, &options, err) != ERR_OK ||
         read_request(req, options, request, err) != ERR_OK ||
-        npy_parse(req->body, req->n_body, max_rows, req->arena, &npy, err) != ERR_OK) {
+        npy_parse(req->body, req->n_body, max_rows, req->arena, &npy, err) != ERR_OK ||
+        npy_check_finite(&npy, err) != ERR_OK) {
         return err->code;
     }
     request->predict.n = npy.n;

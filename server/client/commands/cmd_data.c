@@ -5,11 +5,11 @@
 #include "base/mem.h"
 #include "base/phrase.h"
 #include "client/confirm.h"
+#include "client/csv_head.h"
 #include "client/files.h"
 #include "client/listing.h"
 #include "client/parts.h"
 #include "client/terminal.h"
-#include "formats/csv.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -28,6 +28,7 @@ struct append {
     int n_sent;         /* requests */
     bool may_be_there;  /* something that was sent is stored, or may be */
     bool is_other;      /* the server knows the key from an upload of other rows */
+    int64_t line;       /* of the file that the next request begins with; 0: it has no lines */
     double retry_s;
 };
 
@@ -149,12 +150,19 @@ static enum err_code send_one(struct append *up, const struct payload *payload, 
         header =
             arena_printf(&up->client->arena, "Idempotency-Key: %s.%d", up->key, up->n_sent + 1);
     }
-    struct call call = {.method = "POST",
-                        .path = header != NULL ? up->path : NULL,
-                        .payload = *payload,
-                        .headers = {header, up->source},
-                        .retry_s = up->retry_s,
-                        .repeats = true};
+    char *line = up->line > 1
+                     ? arena_printf(&up->client->arena, "Surrogate-First-Line: %" PRId64, up->line)
+                     : NULL;
+    if (up->line > 1 && line == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the request");
+    }
+    struct call call = {
+        .method = "POST",
+        .path = header != NULL ? up->path : NULL,
+        .payload = *payload,
+        .headers = {header, line != NULL ? line : up->source, line != NULL ? up->source : NULL},
+        .retry_s = up->retry_s,
+        .repeats = true};
     enum err_code code = client_call(up->client, &call, &answer, err);
     /* Only a status of 4xx means that nothing was stored; the 504 of a proxy says nothing. */
     up->may_be_there |= answer.status / 100 != 4 && connection_reached(up->client->connection);
@@ -167,43 +175,31 @@ static enum err_code send_one(struct append *up, const struct payload *payload, 
     return err->code;
 }
 
-/*
- * A header with as many names as the first line has fields, for the parts after the first. Without
- * it, a part whose first line holds no number would lose that line: the server would take it for a
- * header.
- */
-static enum err_code make_names(struct append *up, const char *text, size_t len, const char **out,
-                                struct err *err)
-{
-    struct textbuf names = textbuf_in(&up->client->arena);
-    textbuf_puts(&names, "x");
-    for (int n = csv_count_columns(text, len); n > 1; n--) {
-        textbuf_puts(&names, ",x");
-    }
-    textbuf_puts(&names, "\n");
-    *out = names.data;
-    return textbuf_failed(&names) ? err_set(err, ERR_NOMEM, "no memory for the request") : ERR_OK;
-}
-
-/* The server counts rows from the start of a part, but people look at the file. */
 static enum err_code append_csv(struct append *up, const struct input *input, struct err *err)
 {
     struct parts parts;
     int64_t max = 0;
     int64_t before = 0;
     const char *text = NULL;
-    const char *names = NULL; /* of the first part, to begin the others with */
+    struct csv_head head = {.type = NULL}; /* of the first part; the others are read like it */
     size_t len = 1;
     if (args_int(up->client->args, OPT_BATCH_LINES, 1, MAX_BATCH_LINES, &max, err) != ERR_OK ||
         parts_open(input->file, &parts, err) != ERR_OK) {
         return err->code;
     }
-    while (parts_next(&parts, max, &text, &len, err) == ERR_OK && (len > 0 || names == NULL)) {
+    while (parts_next(&parts, max, &text, &len, err) == ERR_OK && (len > 0 || head.type == NULL)) {
         int64_t rows = 0;
-        struct payload payload = {
-            .type = "text/csv", .before = names, .bytes = text, .n_bytes = len};
-        if ((names == NULL && make_names(up, text, len, &names, err) != ERR_OK) ||
-            send_one(up, &payload, input->name, &rows, err) != ERR_OK) {
+        bool first = head.type == NULL;
+        if (first && csv_head_read(text, len, &up->client->arena, &head, err) != ERR_OK) {
+            break;
+        }
+        struct payload payload = {.type = first ? "text/csv" : head.type,
+                                  .before = first ? NULL : head.before,
+                                  .bytes = text,
+                                  .n_bytes = len};
+        /* The server tells lines of the file, of which the line of names is none. */
+        up->line = parts.line - (payload.before != NULL);
+        if (send_one(up, &payload, input->name, &rows, err) != ERR_OK) {
             break;
         }
         before += rows;

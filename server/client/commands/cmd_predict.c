@@ -77,6 +77,16 @@ static void write_names(struct json_write *json, const char *key, const char *na
     json_write_array_end(json);
 }
 
+static bool is_number(const char *text, double *value)
+{
+    size_t len = strlen(text);
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t')) {
+        len--;
+    }
+    size_t start = strspn(text, " \t");
+    return start < len && text_number_read(text + start, len - start, NULL, value) == TEXT_NUMBER;
+}
+
 /* "0.1, -2e3" as JSON numbers. */
 static enum err_code write_numbers(struct json_write *json, const char *key, const char *option,
                                    const char *numbers, struct err *err)
@@ -85,8 +95,7 @@ static enum err_code write_numbers(struct json_write *json, const char *key, con
     while (numbers != NULL) {
         char number[MAX_ITEM];
         double value = 0.0;
-        if (next_item(&numbers, number) >= MAX_ITEM || !csv_parse_number(number, &value) ||
-            !isfinite(value)) {
+        if (next_item(&numbers, number) >= MAX_ITEM || !is_number(number, &value)) {
             return err_set(err, ERR_INVALID, "--%s: \"%.40s\" is not a finite number", option,
                            number);
         }
@@ -270,8 +279,8 @@ static enum err_code predict_json(struct prediction *p, struct input *input, str
     bool is_rows = input_peek(input) == '[';
     char *path = make_path(p, err);
     json_write_object(&json, NULL);
-    /* A NUL marks the place of the rows: what is before it is sent before the file, the rest after.
-     */
+    /* A NUL marks the place of the rows: what is before it is sent before the file, the rest
+     * after. */
     json_write_raw_bytes(&json, "inputs", "", 1);
     if (path == NULL || write_options(args, &json, err) != ERR_OK) {
         return err->code;

@@ -47,9 +47,11 @@ static enum err_code insert_token(struct conn *conn, const struct token *token, 
     query_int(&q, ":created", db_now_ms());
     query_int(&q, ":expires", token->expires_ms);
     if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
-        err_set(err, ERR_EXISTS, "a token \"%s\" was made before", token->id);
+        err_set(err, ERR_EXISTS, "there is or was a token \"%s\" already; choose another id",
+                token->id);
     }
-    /* Afterwards, so that the number of this change is not one that was there before. */
+    /* After the insertion: if the token with the highest number of a change left before, that
+     * number would be given out again. */
     return err->code == ERR_OK ? make_room(conn, err) : err->code;
 }
 

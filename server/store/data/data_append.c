@@ -82,6 +82,12 @@ static enum err_code hash_rows(struct work *work, struct err *err)
 }
 
 /* Lists the values outside the usual range. columns: [width] */
+/* The place that a row had in what the client sent. */
+static int64_t sent_row(const struct data_upload *up, int64_t row)
+{
+    return up->origin != NULL ? up->origin[row] : row;
+}
+
 static void find_outliers(struct work *work, const struct column_stats *columns)
 {
     struct data_append_result *out = &work->result;
@@ -96,8 +102,8 @@ static void find_outliers(struct work *work, const struct column_stats *columns)
                 continue;
             }
             if (out->n_outliers < DATA_PLACES) {
-                out->outliers[out->n_outliers] =
-                    (struct data_outlier){i, (int64_t)j, value, {usual[0], usual[1]}};
+                out->outliers[out->n_outliers] = (struct data_outlier){
+                    sent_row(work->up, i), (int64_t)j, value, {usual[0], usual[1]}};
             }
             out->n_outliers++;
         }
@@ -269,7 +275,7 @@ static enum err_code find_duplicates(struct conn *conn, int64_t model, struct wo
     }
     for (int64_t i = 0; i < work->up->n; i++) {
         if (work->marks[i] != 0 && n++ < DATA_PLACES) {
-            out->duplicates[n - 1] = i;
+            out->duplicates[n - 1] = sent_row(work->up, i);
         }
     }
     out->n_duplicates = n;

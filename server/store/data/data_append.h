@@ -29,6 +29,8 @@ struct data_upload {
     const char *key;              /* idempotency key: NULL, or 1 to 255 characters */
     const unsigned char *payload; /* with a key: [32], SHA-256 of what the client sent */
     bool skip_duplicates;         /* store only rows that are not stored yet */
+    const int *origin; /* NULL, or [n]: the place of each row in what the client sent, as answers
+                          tell it */
 };
 
 struct data_outlier {

@@ -344,7 +344,7 @@ enum err_code job_store_recover(struct db *db, int *n_requeued, int *n_failed, s
     struct query q = query_open(conn, SQL_JOB_RECOVER_FAILED, err);
     query_int(&q, ":now", db_now_ms());
     query_int(&q, ":attempts", JOB_MAX_STALLED);
-    query_text(&q, ":message", "the server stopped each time the job was at work");
+    query_text(&q, ":message", "the server stopped each time while the job was running");
     if (query_close(&q) == ERR_OK) {
         *n_failed = (int)query_changes(conn);
     }

@@ -54,7 +54,7 @@ enum err_code model_resolve(struct conn *conn, const char *name, int64_t model,
 enum err_code model_get_alias(struct conn *conn, int64_t model, const char *alias, int64_t *version,
                               struct err *err) MUST_CHECK;
 
-/* What is stored of a version beside its content. */
+/* What is stored of a version besides its content. */
 struct stored_version {
     bool found; /* false: there is no such version, and the rest is zero */
     bool damaged;

@@ -14,7 +14,7 @@
 struct chunks {
     struct conn *conn;
     /*
-     * For writing an INSERT with the parameters :seq, :sha256 and :bytes beside the two keys; for
+     * For writing an INSERT with the parameters :seq, :sha256 and :bytes besides the two keys; for
      * reading a SELECT of sha256 and bytes ordered by seq.
      */
     enum sql_query query;

@@ -18,7 +18,8 @@ struct conn {
     sqlite3 *sqlite;
     sqlite3_stmt *statements[SQL_N_QUERIES]; /* NULL until the first use */
     int wal_pages; /* length of the write-ahead log after the last commit */
-    bool is_ours; /* the file was a registry when it was opened; if it is none now, it is damaged */
+    bool is_ours;  /* the file was a registry when it was opened; if it no longer is one, it is
+                      damaged */
 };
 
 enum conn_mode {

@@ -196,8 +196,8 @@ END_TEST
 
 /* ---- resumption ---- */
 
-/* Dies after its n-th save and goes on; for every n at first, then for ever fewer of the thousands
- * that a chain has. */
+/* Dies after its n-th save and continues; for every n at first, then for ever fewer of the
+ * thousands that a chain has. */
 static void check_resumption(const struct solver_toy *made, int every, int n_threads)
 {
     struct solver_toy toy = *made;

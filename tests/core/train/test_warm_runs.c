@@ -76,7 +76,7 @@ START_TEST(a_stored_base_serves_as_well)
 }
 END_TEST
 
-/* Dies after its n-th save, for every n, and goes on. */
+/* Dies after its n-th save, for every n, and continues. */
 static void check_resumption(struct case_of *c, int every)
 {
     struct err err = ERR_INIT;

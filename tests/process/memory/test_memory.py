@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that clients can make the server hold: bounded, refused early, told by kind, given back.
+"""Memory that clients can make the server hold: bounded, refused early, reported by kind, given back.
 
 The server runs with an address space of 1 GB (confined.py). Under sanitizers, which keep what is freed, the
 same requests meet the same limits, but resident memory is not looked at."""

@@ -141,7 +141,7 @@ class Activation(unittest.TestCase):
             process, log = self.launch(plain.fileno())
             self.assertEqual(process.wait(PATIENCE), 1)
             log.seek(0)
-            self.assertIn("no listening stream socket", log.read().decode())
+            self.assertIn("not a listening stream socket", log.read().decode())
 
 
 class Unit(unittest.TestCase):

@@ -277,7 +277,7 @@ END_TEST
 
 START_TEST(times_are_told_by_their_age)
 {
-    /* Not at the edge of a unit: the clock goes on between the two looks at it. */
+    /* Not at the edge of a unit: the clock advances between the two readings. */
     static const struct {
         int seconds;
         const char *text;

@@ -44,21 +44,30 @@ static void read_all(FILE *file, int max, struct arena *arena, struct textbuf *o
     }
 }
 
-/* Without the code, which has another meaning here. A text without rows is refused elsewhere. */
-static const char *expected(const struct test_case *c)
+/*
+ * What is read of a case: its first line, without the code of an error, which has another meaning
+ * here. A text without rows is refused elsewhere, and what is not finite is refused here.
+ */
+static bool is_expected(const struct test_case *c, const char *read)
 {
+    size_t len = strcspn(c->expected, "\n") + 1;
+    bool hole = c->expected[0] == '[' && strstr(c->expected, "null") != NULL;
     if (strstr(c->expected, "no rows") != NULL || c->n_input == 0) {
-        return "no rows\n";
+        return strcmp(read, "no rows\n") == 0;
     }
-    return c->expected[0] == '[' ? c->expected : strchr(c->expected, ' ');
+    if (hole) {
+        return strstr(read, "is missing") != NULL || strstr(read, "is not a finite") != NULL;
+    }
+    size_t from = c->expected[0] == '[' ? 0 : strcspn(c->expected, " ");
+    return strlen(read) == len - from && memcmp(read, c->expected + from, len - from) == 0;
 }
 
 START_TEST(streams_are_read_by_the_rules_of_the_server)
 {
     int n;
-    struct test_case *cases = cases_load("server/formats/cases/csv", &n);
+    struct test_case *cases = cases_load("server/formats/cases/table", &n);
     for (int i = 0; i < n; i++) {
-        for (int max = 1; max < 5; max++) {
+        for (int max = 2; max < 5; max++) { /* the first two records tell the dialect */
             struct arena arena = ARENA_INIT;
             struct textbuf out = textbuf_in(&arena);
             FILE *file = fmemopen(cases[i].input, cases[i].n_input + (cases[i].n_input == 0), "rb");
@@ -67,8 +76,8 @@ START_TEST(streams_are_read_by_the_rules_of_the_server)
                 ck_assert_int_eq(fgetc(file), '\0');
             }
             read_all(file, max, &arena, &out);
-            ck_assert_msg(strcmp(out.data, expected(&cases[i])) == 0, "%s, %d at a time: %s",
-                          cases[i].name, max, out.data);
+            ck_assert_msg(is_expected(&cases[i], out.data), "%s, %d at a time: %s", cases[i].name,
+                          max, out.data);
             fclose(file);
             arena_release(&arena);
         }

@@ -138,7 +138,7 @@ static bool check_job(struct db *db, const struct image *image)
     return row.state == JOB_QUEUED || row.state == JOB_RUNNING;
 }
 
-/* A server on the image goes on with the job, and ends it as it would have ended. */
+/* A server on the image continues the job, and ends it as it would have ended. */
 static void finish_job(int i)
 {
     char found[REGISTRY_DUMP];

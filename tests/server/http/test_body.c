@@ -138,7 +138,7 @@ START_TEST(a_body_alone_may_be_larger_than_the_room)
     struct err err = ERR_INIT;
     room.max = 1000;
     ck_assert_int_eq(append(&body, LIMIT, &err), ERR_OK);
-    /* And small ones get in beside it. */
+    /* And small ones are let in while it is there. */
     ck_assert_int_eq(append(&other, 1, &err), ERR_OK);
     ck_assert_int_eq(append(&other, BODY_SMALL / 2, &err), ERR_OK);
     ck_assert_int_eq(append(&other, BODY_SMALL / 2, &err), ERR_BUSY);

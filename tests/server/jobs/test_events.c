@@ -82,7 +82,7 @@ START_TEST(every_state_is_told_once_in_order_with_its_row)
     ck_assert_uint_eq(after, events_newest(m.events));
     expect_state(other, &late, JOB_QUEUED);
     expect_nothing(other, &late);
-    /* Who comes back gets what is left; the end is told to who has not seen it. */
+    /* A client that comes back gets what is still kept, and the end if it has not seen it. */
     struct job_row row = moved_jobs_get(&m, job);
     ck_assert(events_resumes(m.events, &row, middle));
     expect_state(job, &middle, JOB_RUNNING);

@@ -344,7 +344,7 @@ static void wait_for_fault(struct scenario *s, long long ended_before)
     }
 }
 
-/* Queues the job, or goes on with the one that is, and waits for its end. */
+/* Queues the job unless there is one already, and waits for its end. */
 static int train(struct scenario *s)
 {
     long long ended = n_ended(&s->loop->metrics);

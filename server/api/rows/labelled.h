@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows with known outputs in a request, as JSON or CSV, to score a model on. */
+#ifndef LABELLED_H
+#define LABELLED_H
+
+#include "api/rows/text_rows.h"
+#include "fit/data.h"
+#include "formats/json_tensor.h"
+#include "http/exchange.h"
+
+struct labelled {
+    bool is_csv;
+    struct text_rows text; /* with CSV */
+    json_t *body;          /* NULL with CSV */
+    struct json_tensor x;  /* "inputs" */
+    struct json_tensor y;  /* "outputs" */
+};
+
+/* Reads the body into the request's arena. The caller checks keys other than inputs and outputs. */
+enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
+                             struct err *err) MUST_CHECK;
+
+/*
+ * The rows for a model of d inputs and o outputs. ERR_SHAPE; ERR_INVALID: inputs or outputs are
+ * missing, or "outputs" in the query is not o.
+ */
+enum err_code labelled_rows(const struct labelled *labelled, const struct request *req, int d,
+                            int o, struct data *out, struct err *err) MUST_CHECK;
+
+/* Copies rows [n x (d + o)], inputs first, to inputs and outputs in the arena; shape: n, d, o. */
+enum err_code labelled_split(const double *rows, const struct data *shape, struct arena *arena,
+                             struct data *out, struct err *err) MUST_CHECK;
+
+#endif

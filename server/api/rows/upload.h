@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Training rows of a request, as JSON, CSV or npy, with what the client says about them. */
+#ifndef UPLOAD_H
+#define UPLOAD_H
+
+#include "api/app.h"
+#include "api/rows/idempotency.h"
+#include "api/rows/text_rows.h"
+#include "store/data/data_append.h"
+
+#define UPLOAD_PROVENANCE_MAX 16384 /* bytes of the JSON key "provenance" */
+
+struct upload {
+    struct data_upload data; /* borrows from the request, its arena and this struct */
+    bool skip_nonfinite;     /* store only rows without a missing or infinite value */
+    struct nonfinite skipped;
+    bool is_text;          /* CSV and its relatives */
+    struct text_rows text; /* if so */
+    char key[IDEMPOTENCY_KEY_MAX + 1];
+    unsigned char payload[SHA256_BYTES];
+};
+
+/*
+ * Reads headers and query: key, digest of the payload, source, what to do with duplicates. data.key
+ * stays NULL without a key. The payload is the body and all that changes how it is read; the source
+ * is not part of it.
+ */
+enum err_code upload_read_head(const struct request *req, struct upload *up,
+                               struct err *err) MUST_CHECK;
+
+/*
+ * Reads the rows. The columns of the model's rows say how many are outputs if the query does not.
+ * Rows with a value that is missing or not finite are refused (ERR_NONFINITE) or left out.
+ */
+enum err_code upload_read_rows(struct app *app, const struct request *req, const char *model,
+                               struct upload *up, struct err *err) MUST_CHECK;
+
+#endif

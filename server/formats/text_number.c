@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/text_number.h"
+
+#include "base/numtext.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define FORTRAN_EXPONENT 3 /* digits of an exponent whose letter is left out */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static const char *skip_digits(const char *p)
+{
+    while (is_digit(*p)) {
+        p++;
+    }
+    return p;
+}
+
+/* Where the digits with their point end; NULL when there is no digit. */
+static const char *skip_mantissa(const char *p)
+{
+    const char *digits = p;
+    const char *end = skip_digits(p);
+    bool any = end > digits;
+    if (*end == '.') {
+        const char *fraction = end + 1;
+        end = skip_digits(fraction);
+        any |= end > fraction;
+    }
+    return any ? end : NULL;
+}
+
+/*
+ * Turns a number of Fortran into one that strtod reads: D, d, Q and q become e, and an exponent of
+ * three digits without a letter gets one. text has room for one more byte. False: text is no
+ * decimal number.
+ */
+static bool normalise(char *text, size_t len)
+{
+    char *p = text + (*text == '+' || *text == '-');
+    const char *mantissa = skip_mantissa(p);
+    if (mantissa == NULL) {
+        return false;
+    }
+    char *rest = text + (mantissa - text);
+    if (*rest == '\0') {
+        return true;
+    }
+    bool point = memchr(text, '.', (size_t)(rest - text)) != NULL;
+    if ((*rest == '+' || *rest == '-') && point) {
+        if (skip_digits(rest + 1) != rest + 1 + FORTRAN_EXPONENT ||
+            rest[1 + FORTRAN_EXPONENT] != '\0') {
+            return false;
+        }
+        memmove(rest + 1, rest, len - (size_t)(rest - text) + 1);
+        *rest = 'e';
+        return true;
+    }
+    if (strchr("eEdDqQ", *rest) == NULL) {
+        return false;
+    }
+    *rest++ = 'e';
+    rest += *rest == '+' || *rest == '-';
+    return is_digit(*rest) && *skip_digits(rest) == '\0';
+}
+
+/* Replaces the decimal comma by a point; false: the mark is not this table's. */
+static bool replace_comma(char *text, enum text_decimal *decimal)
+{
+    char *comma = strchr(text, ',');
+    bool point = strchr(text, '.') != NULL;
+    if (comma == NULL) {
+        if (point && decimal != NULL && *decimal == TEXT_DECIMAL_UNTOLD) {
+            *decimal = TEXT_DECIMAL_POINT;
+        }
+        return !point || decimal == NULL || *decimal == TEXT_DECIMAL_POINT;
+    }
+    if (decimal == NULL || *decimal == TEXT_DECIMAL_POINT || point) {
+        return false;
+    }
+    *comma = '.';
+    return true;
+}
+
+static bool is_one_of(const char *text, const char *const *words)
+{
+    for (; *words != NULL; words++) {
+        if (strcasecmp(text, *words) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum text_value classify_word(const char *text, double *out)
+{
+    /* As written by C, Fortran, numpy, pandas, R, MATLAB, Excel, and by old runtimes of Windows. */
+    static const char *const missing[] = {
+        "",     "nan",  "+nan", "-nan",    "nan(ind)", "-nan(ind)", "na",      "n/a",
+        "#n/a", "null", "none", "1.#qnan", "<na>",     "1.#ind",    "-1.#ind", NULL};
+    static const char *const infinite[] = {
+        "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "1.#inf", "-1.#inf", NULL};
+    if (is_one_of(text, missing)) {
+        *out = NAN;
+        return TEXT_MISSING;
+    }
+    if (is_one_of(text, infinite)) {
+        *out = *text == '-' ? -INFINITY : INFINITY;
+        return TEXT_INFINITE;
+    }
+    const char *p = text + (*text == '+' || *text == '-');
+    p += *p == '.' || *p == ',';
+    bool filled = text[strspn(text, "*")] == '\0';
+    return is_digit(*p) || filled ? TEXT_NUMBERLIKE : TEXT_WORD;
+}
+
+static enum text_value read_spelling(char *text, size_t len, enum text_decimal *decimal,
+                                     double *out)
+{
+    char number[TEXT_NUMBER_MAX + 2];
+    memcpy(number, text, len + 1);
+    if (!replace_comma(number, decimal) || !normalise(number, len)) {
+        return classify_word(text, out);
+    }
+    if (decimal != NULL && *decimal == TEXT_DECIMAL_UNTOLD && strchr(text, ',') != NULL) {
+        *decimal = TEXT_DECIMAL_COMMA;
+    }
+    *out = strtod(number, NULL);
+    return isfinite(*out) ? TEXT_NUMBER : TEXT_INFINITE;
+}
+
+enum text_value text_number_read(const char *field, size_t len, enum text_decimal *decimal,
+                                 double *out)
+{
+    const char *next = NULL;
+    bool point = decimal == NULL || *decimal == TEXT_DECIMAL_POINT;
+    /* Most numbers are written as JSON writes them. */
+    if (point && numtext_read(field, field + len, &next, out) == NUMTEXT_OK &&
+        next == field + len) {
+        return TEXT_NUMBER;
+    }
+    char text[TEXT_NUMBER_MAX + 1];
+    if (len > TEXT_NUMBER_MAX) {
+        return is_digit(*field) ? TEXT_NUMBERLIKE : TEXT_WORD;
+    }
+    memcpy(text, field, len);
+    text[len] = '\0';
+    return strlen(text) == len ? read_spelling(text, len, decimal, out) : TEXT_WORD;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/text_table.h"
+
+#include "formats/text_field.h"
+#include "formats/text_header.h"
+#include "formats/text_record.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+struct text_table_reader text_table_reader(const struct text_dialect *dialect, int64_t first_line,
+                                           struct arena *arena)
+{
+    return (struct text_table_reader){
+        .dialect = *dialect, .arena = arena, .max_rows = INT_MAX, .line = first_line};
+}
+
+/* ---- what is wrong ---- */
+
+#define MAX_PLACE 120
+
+void text_table_place(const struct text_table_reader *reader, int64_t line, int column, char *out,
+                      size_t size)
+{
+    if (reader->names != NULL && column >= 0 && column < reader->k) {
+        snprintf(out, size, "line %" PRId64 ", column \"%.60s\"", line, reader->names[column]);
+    } else {
+        snprintf(out, size, "line %" PRId64 ", column %d", line, reader->first_column + column + 1);
+    }
+}
+
+static int row_index(const struct text_table_reader *reader)
+{
+    return (int)(reader->n_rows & INT_MAX);
+}
+
+/* Why a field is no number, if that can be told from its looks. */
+static const char *hint_for(const struct text_table_reader *reader, const struct text_field *field)
+{
+    char separator = reader->dialect.separator;
+    size_t len = field->len;
+    if (separator != ';' && memchr(field->text, ';', len) != NULL) {
+        return "; text/csv; separator=semicolon says that semicolons separate the columns";
+    }
+    if (memchr(field->text, ',', len) != NULL) {
+        bool point = memchr(field->text, '.', len) != NULL;
+        return point || (reader->dialect.decimal == TEXT_DECIMAL_POINT && separator == ';')
+                   ? "; a table has one decimal mark, and thousands are not separated"
+                   : "; a decimal comma is read where semicolons separate the columns, or with "
+                     "text/csv; decimal=comma";
+    }
+    if (len > 0 && field->text[0] == '*') {
+        return "; Fortran writes asterisks where a number does not fit its format";
+    }
+    if (memchr(field->text, '*', len) != NULL) {
+        return "; a repeat count of Fortran's list-directed output is not read: write with a "
+               "format";
+    }
+    if (memchr(field->text, '\t', len) != NULL || memchr(field->text, ' ', len) != NULL) {
+        return "; columns are separated the same way in all lines";
+    }
+    return "";
+}
+
+static enum err_code refuse_field(const struct text_table_reader *reader, int64_t line, int column,
+                                  const struct text_field *field, struct err *err)
+{
+    char place[MAX_PLACE];
+    char text[48];
+    size_t len = field->len < 40 ? field->len : 40;
+    for (size_t i = 0; i < len; i++) {
+        text[i] = field->text[i] != '\0' ? field->text[i] : '?'; /* it would hide the rest */
+    }
+    text[len] = '\0';
+    text_table_place(reader, line, column, place, sizeof place);
+    err_set_at(err, ERR_INVALID, row_index(reader), column, "%s is \"%s\"%s, not a number%s", place,
+               text, len < field->len ? ".." : "", hint_for(reader, field));
+    err->line = line;
+    return err->code;
+}
+
+static enum err_code refuse_quotes(const struct text_table_reader *reader, int64_t line, int column,
+                                   const char *wrong, struct err *err)
+{
+    char place[MAX_PLACE];
+    text_table_place(reader, line, column, place, sizeof place);
+    err_set_at(err, ERR_SYNTAX, row_index(reader), column, "%s %s", place, wrong);
+    err->line = line;
+    return err->code;
+}
+
+static enum err_code refuse_length(const struct text_table_reader *reader, int64_t line, int n,
+                                   struct err *err)
+{
+    err_set_at(err, ERR_SHAPE, row_index(reader), n < reader->n_fields ? n : reader->n_fields,
+               "line %" PRId64 " has %s%d column%s, %d are needed", line,
+               n > reader->n_fields ? "more than " : "", n > reader->n_fields ? n - 1 : n,
+               n == 1 ? "" : "s", reader->n_fields);
+    err->line = line;
+    return err->code;
+}
+
+/* ---- rows ---- */
+
+static enum err_code read_row(struct text_table_reader *reader, struct text_cursor *c, double *row,
+                              struct err *err)
+{
+    const char separator = reader->dialect.separator;
+    const int64_t line = c->line;
+    struct text_field field = {.last = false};
+    int n = 0; /* fields */
+    for (; !field.last; n++) {
+        text_next_field(c, separator, &field);
+        int column = n - reader->first_column;
+        if (field.wrong != NULL) {
+            return refuse_quotes(reader, line, column, field.wrong, err);
+        }
+        if (n == reader->n_fields) {
+            return refuse_length(reader, line, n + 1, err);
+        }
+        if (column < 0) {
+            continue;
+        }
+        enum text_value kind =
+            text_number_read(field.text, field.len, &reader->dialect.decimal, &row[column]);
+        if (kind == TEXT_NUMBERLIKE || kind == TEXT_WORD) {
+            return refuse_field(reader, line, column, &field, err);
+        }
+    }
+    return n == reader->n_fields ? ERR_OK : refuse_length(reader, line, n, err);
+}
+
+/*
+ * How many rows to make room for: no more than there are ends of lines, and none has less than a
+ * separator or an end for each field, but for the last.
+ */
+static size_t bound_rows(const struct text_cursor *c, int n_fields, int max_rows)
+{
+    size_t max = (size_t)(c->end - c->at) / (size_t)n_fields + 1;
+    size_t lines = 1;
+    for (const char *p = c->at; p < c->end; p++) {
+        lines += *p == '\n' || *p == '\r';
+    }
+    max = lines < max ? lines : max;
+    return max < (size_t)max_rows ? max : (size_t)max_rows;
+}
+
+static enum err_code read_rows(struct text_table_reader *reader, struct text_cursor *c,
+                               struct arena *arena, struct text_table *out, struct err *err)
+{
+    struct text_table table = {.k = reader->k};
+    size_t k = (size_t)reader->k;
+    table.values = arena_alloc_array(arena, bound_rows(c, reader->n_fields, reader->max_rows) * k,
+                                     sizeof *table.values);
+    if (table.values == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    for (text_skip_lines(c, NULL); c->at < c->end; text_skip_lines(c, NULL)) {
+        if (table.n == reader->max_rows) {
+            return err_set(err, ERR_TOO_LARGE, "more than %d rows in one request",
+                           reader->max_rows);
+        }
+        if (read_row(reader, c, table.values + (size_t)table.n * k, err) != ERR_OK) {
+            return err->code;
+        }
+        table.n++;
+        reader->n_rows++;
+    }
+    *out = table;
+    return ERR_OK;
+}
+
+enum err_code text_table_read_piece(struct text_table_reader *reader, const char *text, size_t len,
+                                    struct arena *arena, struct text_table *out, struct err *err)
+{
+    struct text_cursor c = {.at = text, .end = text + len, .line = reader->line};
+    *out = (struct text_table){.n = 0};
+    if (reader->n_fields == 0 && text_header_read(reader, &c, err) != ERR_OK) {
+        return err->code;
+    }
+    if (reader->n_fields > 0 && read_rows(reader, &c, arena, out, err) != ERR_OK) {
+        return err->code;
+    }
+    reader->line = c.line;
+    return ERR_OK;
+}
+
+enum err_code text_table_read(struct text_table_reader *reader, const char *text, size_t len,
+                              struct arena *arena, struct text_table *out, struct err *err)
+{
+    if (len == 0) {
+        return err_set(err, ERR_SYNTAX, "the body is empty");
+    }
+    if (text_table_read_piece(reader, text, len, arena, out, err) == ERR_OK && out->n == 0) {
+        return err_set(err, ERR_INVALID, "there are no rows");
+    }
+    return err->code;
+}
+
+void text_table_lines(const struct text_table_reader *reader, const struct text_piece *piece,
+                      const int *rows, int n, int64_t *lines)
+{
+    struct text_cursor c = {piece->text, piece->text + piece->len, piece->line};
+    struct text_field field;
+    int row = piece->first && reader->header_record ? -1 : 0;
+    c.at += text_record_mark_length(piece->text, piece->len);
+    for (int i = 0; i < n; row++) {
+        text_skip_lines(&c, NULL);
+        if (row == rows[i]) {
+            lines[i++] = c.line;
+        }
+        field.last = c.at == c.end;
+        while (!field.last) {
+            text_next_field(&c, reader->dialect.separator, &field);
+        }
+    }
+}

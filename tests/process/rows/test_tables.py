@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Tables as programs write them, sent as they are: each is stored as its author means it, or refused
+by its cause. Places in messages are lines and columns of the file.
+"""
+
+import io
+import unittest
+import zipfile
+
+from harness import ServerTest
+
+CSV = {"Content-Type": "text/csv"}
+
+
+class Tables(ServerTest):
+    number = 0
+
+    def upload(self, body, status=201, query="outputs=1", kind="text/csv", **headers):
+        """Into a model of its own; the answer, and the rows that are stored."""
+        Tables.number += 1
+        path = f"/v1/models/t{Tables.number}/data"
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        body = body.encode() if isinstance(body, str) else body
+        answer = self.ok(status, "POST", f"{path}?{query}", body, {"Content-Type": kind, **headers})[1]
+        if status != 201:
+            return answer
+        stored = self.ok(200, "GET", path + "/rows")[1]
+        return answer, [x + y for x, y in zip(stored["inputs"], stored["outputs"])]
+
+
+class Accepted(Tables):
+    def test_what_was_told_of_a_table_is_in_the_answer(self):
+        answer, rows = self.upload('"x";"z";"y"\n0,1;0,2;1,0\n0,3;0,4;2,0\n')
+        self.assertEqual(rows, [[0.1, 0.2, 1], [0.3, 0.4, 2]])
+        self.assertEqual(answer["table"], {"separator": "semicolon", "decimal": "comma",
+                                           "header": "present"})
+        self.assertEqual(answer["names"], {"inputs": ["x", "z"], "outputs": ["y"]})
+        self.assertEqual((answer["inputs"], answer["outputs"]), (2, 1))
+
+    def test_dakota_leaves_out_its_own_columns(self):
+        answer, rows = self.upload("%eval_id interface   x1   x2  f\n"
+                                   "1          NO_ID     0.5  2   1D-2\n"
+                                   "2          NO_ID     0.25 4   0.5\n")
+        self.assertEqual(rows, [[0.5, 2, 0.01], [0.25, 4, 0.5]])
+        self.assertEqual(answer["table"]["left_out"], ["eval_id", "interface"])
+        self.assertEqual(answer["names"], {"inputs": ["x1", "x2"], "outputs": ["f"]})
+
+    def test_a_media_type_settles_what_cannot_be_told(self):
+        body = "0,1,2\n0.5,0.25,1.5\n0.75,0.5,1\n"
+        answer, rows = self.upload(body, kind="text/csv; header=present")
+        self.assertEqual((len(rows), answer["names"]["inputs"]), (2, ["0", "1"]))
+        self.assertEqual(len(self.upload(body, kind="text/csv; header=absent")[1]), 3)
+        rows = self.upload("0,5\t1,5\n0,25\t2\n", kind="text/csv; separator=tab; decimal=comma")[1]
+        self.assertEqual(rows, [[0.5, 1.5], [0.25, 2]])
+        self.assertEqual(self.upload("1\t2\n", kind="text/tab-separated-values")[1], [[1, 2]])
+        for kind, word in (("text/csv; header=maybe", "present or absent"),
+                           ("text/csv; separator=pipe", "comma, semicolon, tab or blanks"),
+                           ("text/csv; separator=comma; decimal=comma", "a comma cannot"),
+                           ("text/csv; charset=latin1", "UTF-8")):
+            self.assertIn(word, self.upload(body, 400, kind=kind)["detail"])
+
+    def test_rows_that_are_not_finite_are_left_out_on_request(self):
+        body = "x,y\n\n1,2\nnan,3\n4,5\n4,5\n6,\n7,inf\n"
+        answer, rows = self.upload(body, query="outputs=1&on_nonfinite=skip")
+        self.assertEqual(rows, [[1, 2], [4, 5], [4, 5]])
+        self.assertEqual(answer["nonfinite"], {"count": 3, "rows": [1, 4, 5], "lines": [4, 7, 8]})
+        # Places in the answer are those of the file, as if nothing had been left out.
+        self.assertEqual(answer["duplicates"]["rows"], [3])
+        answer = self.upload(body, 400)
+        self.assertIn('line 4, column "x" is missing (also lines 7, 8)', answer["detail"])
+        self.assertEqual((answer["line"], answer["row"], answer["column"]), (4, 1, 0))
+        body = {"inputs": [[1], [None], [2]], "outputs": [[1], [2], [None]]}
+        path = "/v1/models/json/data"
+        answer = self.ok(201, "POST", path + "?on_nonfinite=skip", body)[1]
+        self.assertEqual((answer["rows"], answer["nonfinite"]), (1, {"count": 2, "rows": [1, 2]}))
+        self.ok(400, "POST", path + "?on_nonfinite=skip", {"inputs": [[None]], "outputs": [[1]]})
+        self.ok(400, "POST", path + "?on_nonfinite=keep", {"inputs": [[1]], "outputs": [[1]]})
+
+    def test_json_may_begin_with_a_byte_order_mark(self):
+        answer = self.upload('\ufeff{"inputs":[[1]],"outputs":[[2]]}', kind="application/json")[0]
+        self.assertEqual(answer["rows"], 1)
+        self.upload("\ufeff", 400, kind="application/json")
+
+    def test_a_part_of_a_file_tells_lines_of_the_file(self):
+        answer = self.upload("x,y\n1,2\n3,a\n", 400, Surrogate_First_Line="1001")
+        self.assertIn("line 1003", answer["detail"])
+        self.assertEqual(answer["line"], 1003)
+        self.upload("x,y\n1,2\n", 400, Surrogate_First_Line="0")
+
+
+class Refused(Tables):
+    def test_bodies_that_are_something_else(self):
+        text = "x,y\n1,2\n3,4\n"
+        sheet = io.BytesIO()
+        with zipfile.ZipFile(sheet, "w") as out:
+            out.writestr("xl/workbook.xml", "<workbook/>")
+        for body, word in ((text.encode("utf-16"), "UTF-16"), (text.encode("utf-16-le"), "UTF-16"),
+                           (text.encode("utf-16-be"), "UTF-16"), (sheet.getvalue(), "spreadsheet"),
+                           ("<!DOCTYPE html><html><body>404</body></html>", "HTML"),
+                           ('{"inputs":[[1]],"outputs":[[1]]}', "application/json"),
+                           (b"\x93NUMPY\x01\x00v\x00", "application/x-npy"),
+                           (b"\x1f\x8b\x08\x00", "Content-Encoding: gzip"),
+                           (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"CDF\x01\x00", "netCDF"),
+                           (b"PAR1\x15\x04", "Parquet")):
+            self.assertIn(word, self.upload(body, 415)["detail"])
+
+    def test_media_types_that_are_not_read(self):
+        for kind, word in (("multipart/form-data; boundary=x", "--data-binary"),
+                           ("text/plain", "text/csv"), ("text/html", "text/csv"),
+                           ("application/octet-stream", "application/x-npy"),
+                           ("application/vnd.ms-excel", "CSV")):
+            self.assertIn(word, self.upload("1,2\n", 415, kind=kind)["detail"])
+
+    def test_an_index_is_no_input(self):
+        for body in (",x1,y\n0,0.5,1\n", '"","x1","y"\n"1",0.5,1\n', "Unnamed: 0,x1,y\n0,0.5,1\n",
+                     '"x1" "y"\n"1" 0.5 1\n'):
+            self.assertRegex(self.upload(body, 400)["detail"], "index=False|row.names=FALSE")
+        self.upload("id,x1,y\n0,0.5,1\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
