@@ -18,7 +18,7 @@
 
 struct watch {
     struct app *app;
-    const struct daemon *daemon;
+    struct daemon *daemon;
     pthread_t thread;
     struct wake wake; /* for the stop */
     int64_t period_ns;
@@ -90,6 +90,9 @@ static void check_all_parts(const struct watch *watch)
     look_at_models(watch->app);
     daemon_count_connections(watch->daemon, watch->app->metrics->connections);
     log_tell_missing(watch->app->log, false);
+    daemon_give_back(watch->daemon);
+    batcher_give_back(watch->app->batcher);
+    mem_give_back();
 }
 
 /* Tells the watchdog that we live, unless a thread hangs or has ended, which only a restart mends.
@@ -127,7 +130,7 @@ static void *watch_parts(void *arg)
     return NULL;
 }
 
-enum err_code watch_start(struct app *app, const struct daemon *daemon, struct watch **out,
+enum err_code watch_start(struct app *app, struct daemon *daemon, struct watch **out,
                           struct err *err)
 {
     struct watch *watch = mem_zalloc(sizeof *watch);

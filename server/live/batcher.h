@@ -51,6 +51,12 @@ enum err_code batcher_admit(struct batcher *batcher, const struct batch_item *it
  */
 void batcher_submit(struct batcher *batcher, struct batch_item *item);
 
+/*
+ * Frees the memory that is kept for calls and by idle threads, if little has been computed since
+ * the last call. Called once a second or so.
+ */
+void batcher_give_back(struct batcher *batcher);
+
 /* Ends waiting and later items with ERR_DRAINING and stops the threads. */
 void batcher_stop(struct batcher *batcher);
 /* Stops first. NULL is fine. */
