@@ -10,7 +10,7 @@
 
 #define MAX_PORT         65535
 #define UNIX_PREFIX      "unix:"
-#define LOOPBACK_NET     127         /* the first byte of IPv4 */
+#define LOOPBACK_NET     127           /* the first byte of IPv4 */
 #define FOREIGN          "/@?#[]\\ \t" /* in no host; in a URL they would mean something else */
 #define BLANKS           " \t"
 #define MAX_TEXT         (ADDRESS_HOST_CHARS + ADDRESS_PORT_CHARS + 8)
