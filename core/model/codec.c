@@ -9,8 +9,9 @@
 #define MAGIC       "SRGMODEL"
 #define MAGIC_BYTES 8
 /* Format 1 had no precision. Format 2 holds models without a second head, Gaussians, calibration
- * and report. */
-#define FORMAT 3
+ * and report; format 3 models that were scored and calibrated on rows with all outputs and have
+ * neither a constant column nor a probability of success. */
+#define FORMAT 4
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
 {
@@ -93,10 +94,10 @@ static char **get_names(struct bytes_reader *r, int k)
 }
 
 /* Draws, or the Gaussians that they are drawn from. */
-static void put_posterior(struct bytes_writer *w, const struct model *model, bool newest)
+static void put_posterior(struct bytes_writer *w, const struct model *model, uint32_t format)
 {
     const struct gauss_mixture *mixture = &model->gaussian;
-    if (newest) {
+    if (format >= 3) {
         bytes_put_u32(w, (uint32_t)mixture->n_members);
     }
     if (mixture->n_members > 0) {
@@ -111,20 +112,20 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
 {
     struct bytes_writer w = {.data = NULL};
     size_t o = (size_t)model->o;
-    /* Of two formats that can hold the model the older one is used, so that a model stored before
+    /* Of the formats that can hold the model the oldest is used, so that a model stored before
      * keeps its bytes. */
-    bool newest = codec_needs_format_3(model);
+    uint32_t format = codec_format(model);
     bytes_put(&w, MAGIC, MAGIC_BYTES);
-    bytes_put_u32(&w, newest ? FORMAT : FORMAT - 1);
+    bytes_put_u32(&w, format);
     put_arch(&w, &model->net.arch);
-    if (newest) {
+    if (format >= 3) {
         bytes_put_u32(&w, model->noise_predicted);
     }
     put_scalers(&w, model->in, model->d);
     put_scalers(&w, model->out, model->o);
     codec_put_array(&w, model->noise_sigma, o);
     bytes_put_u32(&w, (uint32_t)model->m);
-    put_posterior(&w, model, newest);
+    put_posterior(&w, model, format);
     codec_put_array(&w, model->training_range, 2 * (size_t)model->d);
     put_names(&w, model->input_names, model->d);
     put_names(&w, model->input_units, model->d);
@@ -143,8 +144,8 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
         codec_put_array(&w, model->scores.rmse, o);
         codec_put_array(&w, model->scores.output_range, 2 * o);
     }
-    if (newest) {
-        codec_put_extra(&w, model);
+    if (format >= 3) {
+        codec_put_extra(&w, model, format);
     }
     if (w.failed) {
         mem_free(w.data);
@@ -155,8 +156,10 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     return ERR_OK;
 }
 
-static void get_body(struct bytes_reader *r, uint32_t format, int n_members, struct model *model)
+static void get_body(struct bytes_reader *r, const struct codec_reading *how, int n_members,
+                     struct model *model)
 {
+    uint32_t format = how->format;
     size_t o = (size_t)model->o;
     if (n_members > 0) {
         codec_get_gaussians(r, &model->gaussian, n_members, model->net.n_params, model->m);
@@ -185,9 +188,9 @@ static void get_body(struct bytes_reader *r, uint32_t format, int n_members, str
         r->failed = r->failed || model->scores.rmse == NULL || model->scores.output_range == NULL;
     }
     if (format >= 3) {
-        codec_get_extra(r, model);
+        codec_get_extra(r, model, how);
         /* Otherwise an older format can hold the same model, and should. */
-        r->failed = r->failed || !codec_needs_format_3(model);
+        r->failed = r->failed || codec_format(model) != format;
     }
     r->failed = r->failed || r->left != 0;
 }
@@ -253,7 +256,8 @@ static enum err_code check_reader(const struct bytes_reader *r, struct err *err)
     return ERR_OK;
 }
 
-enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out, struct err *err)
+static enum err_code decode(const void *bytes, size_t n_bytes, bool within, struct model **out,
+                            struct err *err)
 {
     struct bytes_reader r = {.data = bytes, .left = n_bytes};
     struct head head = {.in = NULL};
@@ -277,7 +281,8 @@ enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out
     memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
     model->noise_sigma = head.noise_sigma;
     head.noise_sigma = NULL;
-    get_body(&r, head.format, head.n_members, model);
+    const struct codec_reading how = {.format = head.format, .within = within};
+    get_body(&r, &how, head.n_members, model);
     if (check_reader(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
         model_unref(model);
         goto done;
@@ -288,4 +293,15 @@ done:
     mem_free(head.out);
     mem_free(head.noise_sigma);
     return err->code;
+}
+
+enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out, struct err *err)
+{
+    return decode(bytes, n_bytes, false, out, err);
+}
+
+enum err_code codec_decode_within(const void *bytes, size_t n_bytes, struct model **out,
+                                  struct err *err)
+{
+    return decode(bytes, n_bytes, true, out, err);
 }

@@ -46,6 +46,9 @@ struct model {
      * mean. That is computed in double whatever `single` says. */
     struct gauss_mixture gaussian;
     struct conformal conformal;
+    /* P(run succeeds): a published model of the same inputs with one output, the logit, scaled by
+     * none. NULL: not known. Predicted by core/predict/feasible. One reference. */
+    struct model *feasible;
     double *training_range; /* [d x 2] low, high of the training inputs; NULL: not known; mem */
     char **input_names;     /* [d] or NULL; each may be NULL; mem, as are the next three */
     char **input_units;
@@ -57,6 +60,10 @@ struct model {
     int64_t seed;
     struct scores scores; /* on rows kept out of the training */
     struct report report; /* of the training */
+
+    /* [o] Predictions of output j are computed in units of 2^exponents[j], since their squares
+     * might not be numbers; NULL: all in the user's units. Set by model_publish; mem. */
+    int *exponents;
 
     bool single; /* served in float32 arithmetic; set before model_publish */
     struct model_float32_error float32_error; /* 0 when not single */
@@ -79,6 +86,11 @@ void model_predict_noise(struct model *model);
 static inline bool model_knows_noise(const struct model *model)
 {
     return model->noise_sigma != NULL || model->noise_predicted;
+}
+
+static inline int model_exponent(const struct model *model, int output)
+{
+    return model->exponents != NULL ? model->exponents[output] : 0;
 }
 
 /* An array of k empty names for one of the four lists; NULL when memory is short. */

@@ -41,6 +41,9 @@ void predict_noise_finish(const struct predict_call *call, size_t first, size_t 
 /* Is what a tile keeps of every draw within the limit? */
 bool predict_tile_fits(const struct model *model, const struct predict_request *req);
 
+enum err_code predict_draws_tile(const struct predict_call *call, int tile, struct arena *scratch,
+                                 struct err *err) MUST_CHECK;
+
 /* ---- in closed form ---- */
 
 /*

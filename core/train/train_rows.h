@@ -9,9 +9,10 @@
 /* A zeroed part is empty and may be released; arrays are mem. */
 struct train_rows {
     int n, d, o;
-    double *x;  /* [n x d] user's units */
-    double *y;  /* [n x o] */
-    double *zx; /* scaled, once train_rows_scale was called */
+    double present; /* of struct data */
+    double *x;      /* [n x d] user's units */
+    double *y;      /* [n x o] */
+    double *zx;     /* scaled, once train_rows_scale was called */
     double *zy;
 };
 
@@ -25,10 +26,15 @@ struct train_spec;
 
 /*
  * All rows in their parts, by what the spec keeps out; parts [3]: zeroed ones, by enum split_role.
- * ERR_INVALID (too few for what is wanted), ERR_LIMIT, ERR_NOMEM.
+ * A row without any output counts for the split, since a row's role depends on its place, but is
+ * left out of its part. ERR_INVALID (too few for what is wanted), ERR_LIMIT, ERR_NOMEM.
  */
 enum err_code train_rows_split(const struct train_spec *spec, const struct data *data,
                                struct train_rows *const *parts, struct err *err) MUST_CHECK;
+
+/* ERR_INVALID naming an output that none of the rows has; where: which rows they are. */
+enum err_code train_rows_check_outputs(const struct train_rows *rows, const char *where,
+                                       struct err *err) MUST_CHECK;
 
 /* Scalers in [d] and out [o] of the user's rows. ERR_INVALID naming inputs or outputs. */
 enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inputs,
@@ -43,7 +49,7 @@ enum err_code train_rows_scale(struct train_rows *rows, const struct scaler *in,
 struct data train_rows_user(const struct train_rows *rows);
 struct data train_rows_scaled(const struct train_rows *rows);
 
-/* low_high [k x 2] of the columns of v [n x k]. */
+/* low_high [k x 2] of the columns of v [n x k], of what is not NaN. */
 void train_rows_ranges(const double *v, int n, int k, double *low_high);
 
 #endif

@@ -14,6 +14,7 @@ const struct seed fuzz_seeds[] = {
     SEED("localhost:65535\n*\nhttp://[fe80::1]:80, http://a\n"),
     SEED("0.0.0.0:80\n[2001:db8::7], a:1\nhttps://a:1,,http://b\n"),
     SEED("[::ffff:127.0.0.1]:1\n10.0.0.1\nHTTP://A\n"),
+    SEED("unix:/run/s.sock\nauto\nnone\n"),
     SEEDS_END};
 
 const struct seed fuzz_words[] = {SEED("["),         SEED("]"),   SEED("]:"),      SEED("::"),
@@ -30,6 +31,12 @@ static void check_address(const char *text)
     struct address second;
     char again[ADDRESS_HOST_CHARS + ADDRESS_PORT_CHARS + 4];
     if (address_parse(text, &first, &err) != ERR_OK) {
+        return;
+    }
+    if (first.path[0] != '\0') {
+        if (first.path[0] != '/' || strlen(first.path) >= ADDRESS_PATH_CHARS) {
+            abort();
+        }
         return;
     }
     size_t n_port = strlen(first.port);
@@ -65,7 +72,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(config.cors_origins, sizeof config.cors_origins, "%s", origins);
     if (origin_rules_init(&rules, &config, &err) == ERR_OK) {
         struct response res = {.status = 0};
-        struct header headers[] = {{"Host", rules.listen.host}, {"Origin", origins}};
+        const char *host = rules.listen.at[0].host;
+        struct header headers[] = {{"Host", host[0] != '\0' ? host : "localhost"},
+                                   {"Origin", origins}};
         struct request req = {.method = HTTP_POST,
                               .method_text = "POST",
                               .path = "/",
@@ -73,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                               .n_headers = 2};
         /* A number of IPv6 has no brackets here, so it may be refused; nothing else may. */
         if (origin_check(&rules, &req, false, &res, &err) == ERR_MISDIRECTED &&
-            strchr(rules.listen.host, ':') == NULL) {
+            strchr(host, ':') == NULL) {
             abort();
         }
     }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "api/native/prediction_request.h"
+#include "base/utf8.h"
 #include "formats/json_read.h"
 #include "http/router.h"
 #include "lines.h"
@@ -16,7 +17,7 @@
 #define MAX_PARTS 16
 
 static const struct route routes[] = {
-#define ROUTE(method, pattern, handler, label, role) {HTTP_##method, pattern},
+#define ROUTE(method, pattern, handler, label, role, query) {HTTP_##method, pattern},
 #include "api/routes.def"
 #undef ROUTE
 };

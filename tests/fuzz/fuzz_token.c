@@ -19,7 +19,7 @@
 
 #include "api/access.h"
 #include "base/mem.h"
-#include "base/token_file.h"
+#include "access/token_file.h"
 #include "store/store.h"
 #include "lines.h"
 
@@ -108,8 +108,8 @@ static void check_header(const char *header, struct arena *arena)
         strstr(err.msg, SECRET) != NULL) {
         abort();
     }
-    if (good &&
-        (role != ROLE_WRITE || strcmp(req.who, "ci-1") != 0 || strcmp(req.models, "heat*") != 0)) {
+    if (good && (role != ROLE_WRITE || strcmp(req.caller.who, "ci-1") != 0 ||
+                 strcmp(req.caller.models, "heat*") != 0)) {
         abort();
     }
 }

@@ -130,7 +130,7 @@ DOCUMENTS = [
     (changed(["posterior", "parameters", 2, 0], 12345).replace("12345", "1e999"), "beyond the range"),
     (changed(["posterior", "weights"], [1, 2]), "weights"),
     (changed(["scaling"], {"inputs": []}), "scaling: inputs"),
-    (changed(["scaling"], {"inputs": [{"kind": "standard", "shift": 0, "scale": 0}] * 3}), "scale"),
+    (changed(["scaling"], {"inputs": [{"kind": "standard", "shift": 0, "scale": -1e-9}] * 3}), "scale"),
     (changed(["scaling"], {"inputs": [{"kind": "standard"}] * 3}), "shift is missing"),
     (changed(["scaling"], {"inputs": [{"kind": "cube", "shift": 0, "scale": 1}] * 3}), "cube"),
     (changed(["noise"], {"sigma": [1]}), "noise sigma"),

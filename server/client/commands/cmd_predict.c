@@ -157,6 +157,7 @@ static bool is_table(enum predict_shape shape)
     case PREDICT_SHAPE_O_N_N:
     case PREDICT_SHAPE_SAMPLES_N_O:
     case PREDICT_SHAPE_PAIR_N_O_D:
+    case PREDICT_SHAPE_PAIR_N:
         break;
     }
     return false;

@@ -61,6 +61,14 @@ def bombs_of_small_values(t):
     yield from sent(t, PREDICT, t.world.bombs[t.rng.randrange(len(t.world.bombs))])
 
 
+@kind(1, 400, 413, *BUSY)
+def bombs_of_almost_a_mebibyte(t):
+    """The largest bodies that threads of connections read themselves."""
+    value = t.rng.choice((b"{}", b"[]", b'"a"', b"1", b"[[[[]]]]"))
+    body = b'{"return":[' + b",".join([value] * ((1 << 20) // (len(value) + 1) - 10)) + b"]}"
+    yield from sent(t, PREDICT, body)
+
+
 @kind(5, 400, 413)
 def many_keys(t):
     n = t.rng.choice((1000, 20000))
