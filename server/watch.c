@@ -19,7 +19,7 @@
 
 struct watch {
     struct app *app;
-    const struct daemon *daemon;
+    struct daemon *daemon;
     pthread_t thread;
     struct wake wake; /* for the stop */
     int64_t period_ns;
@@ -95,6 +95,9 @@ static void check_all_parts(const struct watch *watch)
     daemon_count_ends(watch->daemon, watch->app->metrics->connections_closed);
     metrics_set(&watch->app->metrics->connections_refused, daemon_count_refused(watch->daemon));
     log_tell_missing(watch->app->log, false);
+    daemon_give_back(watch->daemon);
+    batcher_give_back(watch->app->batcher);
+    mem_give_back();
 }
 
 /* Tells the watchdog that we live, unless a thread hangs or has ended, which only a restart mends.
@@ -132,7 +135,7 @@ static void *watch_parts(void *arg)
     return NULL;
 }
 
-enum err_code watch_start(struct app *app, const struct daemon *daemon, struct watch **out,
+enum err_code watch_start(struct app *app, struct daemon *daemon, struct watch **out,
                           struct err *err)
 {
     struct watch *watch = mem_zalloc(sizeof *watch);

@@ -194,11 +194,23 @@ size_t npy_head(int rank, const size_t *shape, bool single, char *head)
     return start;
 }
 
+enum err_code npy_write_numbers(const double *values, size_t n, bool single, char *out,
+                                struct err *err)
+{
+    size_t item = NPY_ITEM(single);
+    for (size_t i = 0; i < n; i++) {
+        if (!store_number(values[i], single, (unsigned char *)out + i * item)) {
+            return err_set(err, ERR_NUMERIC, "an answer of %g does not fit float32", values[i]);
+        }
+    }
+    return ERR_OK;
+}
+
 enum err_code npy_write(const struct npy_array *array, struct arena *arena, const char **bytes,
                         size_t *len, struct err *err)
 {
     char head[NPY_HEAD_MAX];
-    size_t item = array->single ? 4 : 8;
+    size_t item = NPY_ITEM(array->single);
     size_t count = 1;
     size_t total;
     for (int i = 0; i < array->rank; i++) {
@@ -208,18 +220,15 @@ enum err_code npy_write(const struct npy_array *array, struct arena *arena, cons
     if (!size_mul(count, item, &total) || !size_add(total, start, &total)) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
-    unsigned char *out = arena_alloc(arena, total);
+    char *out = arena_alloc(arena, total);
     if (out == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
     memcpy(out, head, start);
-    for (size_t i = 0; i < count; i++) {
-        if (!store_number(array->values[i], array->single, out + start + i * item)) {
-            return err_set(err, ERR_NUMERIC, "an answer of %g does not fit float32",
-                           array->values[i]);
-        }
+    if (npy_write_numbers(array->values, count, array->single, out + start, err) != ERR_OK) {
+        return err->code;
     }
-    *bytes = (const char *)out;
+    *bytes = out;
     *len = total;
     return ERR_OK;
 }

@@ -209,6 +209,11 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
     return err->code;
 }
 
+void daemon_give_back(struct daemon *daemon)
+{
+    serve_give_back(&daemon->serve);
+}
+
 void daemon_reload(struct daemon *daemon)
 {
     atomic_store_explicit(&daemon->serve.reload, true, memory_order_relaxed);

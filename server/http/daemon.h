@@ -60,6 +60,10 @@ struct daemon;
 enum err_code daemon_start(const struct daemon_settings *settings, struct daemon **out,
                            struct err *err) MUST_CHECK;
 
+/* Frees memory that is kept for requests and that none has needed since the last call. Any thread.
+ */
+void daemon_give_back(struct daemon *daemon);
+
 /* Reads the certificate's files again. Any thread. */
 void daemon_reload(struct daemon *daemon);
 

@@ -115,7 +115,9 @@ struct body_source {
     size_t (*read)(void *ctx, char *out, size_t size);
     void (*release)(void *ctx); /* called once, after the last read or a cut; may be NULL */
     void *ctx;                  /* lives as long as the exchange */
-    bool endless; /* it ends when the server says so: a stop waits for it only for a moment */
+    bool endless;       /* it ends when the server says so: a stop waits for it only for a moment */
+    bool needs_no_body; /* nothing of it points into the body of the request, which can be freed */
+    uint64_t n_bytes;   /* of the whole body, when that is known beforehand; else 0 */
 };
 
 struct response {

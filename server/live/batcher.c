@@ -25,6 +25,8 @@
  */
 #define SMALL_WORK 1e5
 #define IDLE_WORK  4e6
+/* Between two calls of batcher_give_back: then making memory anew costs nothing. */
+#define FEW_TURNS 50
 
 struct call {
     struct source source; /* first: a call is cast from its source */
@@ -47,6 +49,9 @@ struct batcher {
     int n_idle;              /* threads that wait for work */
     int n_inline;            /* requests that run in their caller's thread */
     bool stopping;
+    long n_turns;   /* since the last batcher_give_back */
+    bool holds;     /* memory that was made for them is kept */
+    int n_releases; /* how often idle threads were told to free their scratch */
 };
 
 static void wake_idle_locked(struct batcher *b)
@@ -254,6 +259,7 @@ static void take_turn(struct batcher *b, struct arena *scratch)
 {
     struct source *source = batch_queue_take(&b->queue);
     bool stopping = b->stopping;
+    b->n_turns++;
     if (source->kind == SOURCE_LANE) {
         struct batch_item *items = batch_queue_take_items(&b->queue, source);
         wake_idle_locked(b);
@@ -277,14 +283,31 @@ static void take_turn(struct batcher *b, struct arena *scratch)
     call_step(b, call, tile, skip, scratch);
 }
 
+/* Frees the scratch of an idle thread if that was asked for. Called with the lock. */
+static bool release_idle(struct batcher *b, struct arena *scratch, int *n_seen)
+{
+    if (*n_seen == b->n_releases) {
+        return false;
+    }
+    *n_seen = b->n_releases;
+    pthread_mutex_unlock(&b->lock);
+    arena_release(scratch);
+    pthread_mutex_lock(&b->lock);
+    return true;
+}
+
 static void *compute_by_turns(void *arg)
 {
     mem_kind_use(MEM_ANSWERS);
     struct batcher *b = arg;
     struct arena scratch = ARENA_INIT;
+    int n_seen = 0;
     for (;;) {
         pthread_mutex_lock(&b->lock);
         while (b->queue.first == NULL && !b->stopping) {
+            if (release_idle(b, &scratch, &n_seen)) {
+                continue;
+            }
             b->n_idle++;
             pthread_cond_wait(&b->wake, &b->lock);
             b->n_idle--;
@@ -349,17 +372,40 @@ void batcher_stop(struct batcher *batcher)
     batcher->n_started = 0;
 }
 
+static void free_all_calls(struct call *calls)
+{
+    while (calls != NULL) {
+        struct call *next = (struct call *)calls->source.next;
+        arena_release(&calls->batch.arena);
+        mem_free(calls);
+        calls = next;
+    }
+}
+
+void batcher_give_back(struct batcher *batcher)
+{
+    struct call *unused = NULL;
+    pthread_mutex_lock(&batcher->lock);
+    batcher->holds |= batcher->n_turns > 0;
+    if (batcher->holds && batcher->n_turns < FEW_TURNS) {
+        unused = batcher->free_calls;
+        batcher->free_calls = NULL;
+        batcher->holds = false;
+        batcher->n_releases++;
+        pthread_cond_broadcast(&batcher->wake);
+    }
+    batcher->n_turns = 0;
+    pthread_mutex_unlock(&batcher->lock);
+    free_all_calls(unused);
+}
+
 void batcher_free(struct batcher *batcher)
 {
     if (batcher == NULL) {
         return;
     }
     batcher_stop(batcher);
-    for (struct call *call = batcher->free_calls; call != NULL; call = batcher->free_calls) {
-        batcher->free_calls = (struct call *)call->source.next;
-        arena_release(&call->batch.arena);
-        mem_free(call);
-    }
+    free_all_calls(batcher->free_calls);
     pthread_cond_destroy(&batcher->wake);
     pthread_mutex_destroy(&batcher->lock);
     batch_queue_release(&batcher->queue);

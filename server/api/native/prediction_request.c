@@ -201,6 +201,7 @@ static enum err_code read_npy(const struct request *req, int max_rows,
     request->predict.x = npy.values;
     request->n_inputs = npy.k;
     request->single = npy.single;
+    request->borrows_body = true;
     return ERR_OK;
 }
 
