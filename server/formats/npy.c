@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "formats/npy_head.h"
 
 #define ALIGNMENT 64 /* of the data, as NumPy writes it */
@@ -83,12 +84,12 @@ static enum err_code check_shape(const struct npy_layout *head, int max_rows, si
 {
     bool structured = head->n_fields > 0;
     if (structured && head->rank != 1) {
-        return err_set(err, ERR_SHAPE, "the npy body has %d dimensions, a structured array has one",
-                       head->rank);
+        return err_set(err, ERR_SHAPE, "the npy body has %s, a structured array has one",
+                       phrase_count(head->rank, "dimension").text);
     }
     if (head->rank != 1 && head->rank != 2) {
-        return err_set(err, ERR_SHAPE, "the npy body has %d dimensions, rows x columns are needed",
-                       head->rank);
+        return err_set(err, ERR_SHAPE, "the npy body has %s, rows x columns are needed",
+                       phrase_count(head->rank, "dimension").text);
     }
     *n = structured || head->rank == 2 ? head->shape[0] : 1;
     *k = structured ? (size_t)head->n_fields : head->shape[head->rank - 1];
@@ -101,8 +102,8 @@ static enum err_code check_shape(const struct npy_layout *head, int max_rows, si
     return *n <= (size_t)max_rows
                ? ERR_OK
                : err_set(err, ERR_TOO_LARGE,
-                         "the npy body has more than %d rows, which is the limit for one request",
-                         max_rows);
+                         "the npy body has more than %s, which is the limit for one request",
+                         phrase_count(max_rows, "row").text);
 }
 
 enum err_code npy_check_finite(const struct npy *npy, struct err *err)

@@ -16,6 +16,8 @@
  * then called again. req->transport holds a failure that came before the call.
  */
 typedef void daemon_handler(void *ctx, struct request *req, struct response *res);
+/* Called once the whole answer to a request has been handed to the system. */
+typedef void daemon_sent(void *ctx, const struct request *req);
 
 /*
  * Called before it when the head has come and the body has not. A response with a status is sent at
@@ -46,6 +48,7 @@ struct daemon_settings {
     struct peers *peers; /* counts connections by address, borrowed; NULL: nothing does */
     daemon_head *head;   /* NULL: nothing to do */
     daemon_handler *handler;
+    daemon_sent *sent; /* NULL: nobody wants to know */
     daemon_over *over; /* NULL: nothing to do */
     void *ctx;
 };
@@ -66,6 +69,11 @@ void daemon_reload(struct daemon *daemon);
 
 /* The port of its first TCP socket; 0: it has none. */
 int daemon_port(const struct daemon *daemon);
+
+/* How many connections were closed for each enum connection_end since the start. */
+void daemon_count_ends(const struct daemon *daemon, atomic_llong *counts);
+/* How many were refused since their address had too many. */
+long long daemon_count_refused(const struct daemon *daemon);
 
 /* Open connections by enum connection_state (http/connections.h), as of the last look at them. */
 void daemon_count_connections(const struct daemon *daemon, atomic_llong *counts);

@@ -42,7 +42,8 @@ struct later {
     void *ctx;
 };
 
-struct exchange; /* the daemon's side of a request */
+struct exchange;      /* the daemon's side of a request */
+struct request_times; /* api/request_times.h */
 
 #define EXCHANGE_ADDRESS_CHARS 64
 #define EXCHANGE_UNIX_ADDRESS  "unix" /* of every client of a Unix socket */
@@ -88,6 +89,7 @@ struct request {
     struct later later; /* set while it is put aside */
     int64_t arrived_ns; /* when all of it had arrived, by clock_ns */
     int route;
+    struct request_times *times; /* NULL: its phases are not measured */
 
     bool admitted;    /* the head was looked at and let in: route and caller are known */
     bool audited;     /* it is in the audit log */

@@ -204,9 +204,11 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
     struct exchange *ex = *state;
     (void)ctx;
     (void)connection;
-    (void)code;
     *state = NULL;
     if (ex != NULL) {
+        if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && ex->serve->settings.sent != NULL) {
+            ex->serve->settings.sent(ex->serve->settings.ctx, &ex->req);
+        }
         connection_enter(ex->place, CONNECTION_IDLE, clock_ns());
         if (ex->leaves_rest) {
             worker_keep_socket(ex->thread->worker, ex->place->fd);

@@ -46,6 +46,7 @@ struct serve_thread {
     bool ended;                      /* a connection has been closed since this was last false */
     struct connection_counts counts; /* of the last look */
     atomic_int by_state[CONNECTION_N_STATES]; /* counts of the last look, for other threads */
+    atomic_llong ended_by[CONNECTION_N_ENDS]; /* closed since the start, for other threads */
     atomic_llong looked_ns;                   /* read by other threads too */
     bool keeps_certificate; /* this thread looks whether the certificate's files have changed */
 };

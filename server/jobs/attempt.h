@@ -38,6 +38,7 @@ struct attempt {
 
     struct job_spec spec;
     struct job_limits limits; /* set by attempt_read */
+    bool is_read;             /* attempt_read has succeeded */
     struct rows rows;
     struct served *base; /* of a warm start */
     struct job_spec base_spec;

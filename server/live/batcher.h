@@ -57,7 +57,11 @@ void batcher_submit(struct batcher *batcher, struct batch_item *item);
  */
 void batcher_give_back(struct batcher *batcher);
 
-/* Ends waiting and later items with ERR_DRAINING and stops the threads. */
+/* Multiplications of all that waits or is being computed. */
+double batcher_work(struct batcher *batcher);
+
+/* Ends waiting and later items with ERR_DRAINING and stops the threads. Other threads may go on
+ * calling the functions above meanwhile and afterwards. */
 void batcher_stop(struct batcher *batcher);
 /* Stops first. NULL is fine. */
 void batcher_free(struct batcher *batcher);

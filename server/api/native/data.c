@@ -7,7 +7,9 @@
 #include "api/quota.h"
 #include "api/reply.h"
 #include "api/rows/upload.h"
+#include "api/request_times.h"
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "store/data/data_cursor.h"
 #include "store/data/data_delete.h"
 #include "store/data/data_key.h"
@@ -31,8 +33,9 @@ static enum err_code check_against_model(struct app *app, const char *model,
                    : err_set(err, absent.code, "%s", absent.msg);
     }
     if (served->model->d != up->d || served->model->o != up->o) {
-        err_set(err, ERR_SHAPE, "the rows have %d inputs and %d outputs, model %s has %d and %d",
-                up->d, up->o, model, served->model->d, served->model->o);
+        err_set(err, ERR_SHAPE, "the rows have %s and %s, model %s has %d and %d",
+                phrase_count(up->d, "input").text, phrase_count(up->o, "output").text, model,
+                served->model->d, served->model->o);
     }
     served_unref(served);
     return err->code;
@@ -206,8 +209,11 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
         return err->code;
     }
     if (!done && (read_rows(app, req, model, &up, err) != ERR_OK ||
-                  check_against_model(app, model, &up.data, err) != ERR_OK ||
-                  data_store_append(app->db, model, &up.data, &result, err) != ERR_OK)) {
+                  check_against_model(app, model, &up.data, err) != ERR_OK)) {
+        return err->code;
+    }
+    request_times_parsed(req);
+    if (!done && data_store_append(app->db, model, &up.data, &result, err) != ERR_OK) {
         return err->code;
     }
     if (app->keeper != NULL) {

@@ -4,6 +4,7 @@
 
 #include "api/native/answer_room.h"
 #include "api/reply.h"
+#include "api/request_times.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
 #include "formats/json_read.h"
@@ -157,6 +158,7 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
                               .promote = promote,
                               .if_match = request_header(req, "If-Match"),
                               .if_none_match = request_header(req, "If-None-Match")};
+    request_times_parsed(req);
     enum err_code code = models_put(app->models, model, &put, &result, err);
     model_unref(model);
     if (code != ERR_OK) {

@@ -13,6 +13,7 @@
 #include "api/native/answer_stream.h"
 #include "api/native/predict_answer.h"
 #include "api/quota.h"
+#include "api/request_times.h"
 #include "base/mem_budget.h"
 
 #define MEGABYTE ((size_t)1000000)
@@ -25,7 +26,7 @@ struct prediction {
     struct served *served;
     struct predict_result result;
     struct batch_item item;
-    int64_t parsed_ns; /* 0: its phases are not measured */
+    int64_t parsed_ns;
     struct answer_claim claim;
     struct answer_stream *stream; /* NULL: the answer is computed whole */
     bool is_read;                 /* the request is */
@@ -47,14 +48,15 @@ static void release_model(void *ctx)
     served_unref(p->served);
 }
 
-static void observe_phases(struct prediction *p, int64_t computed_ns)
+/* The computation has ended. A small request is computed at once, and one that failed without
+ * having begun was in the queue to its end. */
+static void note_times(const struct prediction *p)
 {
-    struct metrics_histogram *phases = p->app->metrics->predict_phases;
-    int64_t begun_ns = p->item.begun_ns != 0 ? p->item.begun_ns : p->parsed_ns;
-    metrics_observe_ns(&phases[METRICS_PARSE], p->parsed_ns - p->req->arrived_ns);
-    metrics_observe_ns(&phases[METRICS_QUEUE], begun_ns - p->parsed_ns);
-    metrics_observe_ns(&phases[METRICS_COMPUTE], computed_ns - begun_ns);
-    metrics_observe_ns(&phases[METRICS_WRITE], clock_ns() - computed_ns);
+    int64_t now_ns = clock_ns();
+    int64_t at_once_ns = p->item.err.code == ERR_OK ? p->parsed_ns : now_ns;
+    int64_t begun_ns = p->item.begun_ns != 0 ? p->item.begun_ns : at_once_ns;
+    request_times_waited(p->req, begun_ns - p->parsed_ns);
+    request_times_computed(p->req, begun_ns, now_ns);
 }
 
 static enum err_code write_answer(struct prediction *p, struct response *res, struct err *err)
@@ -62,7 +64,7 @@ static enum err_code write_answer(struct prediction *p, struct response *res, st
     const struct predict_answer answer = {
         .request = &p->request, .served = p->served, .result = &p->result, .arena = p->req->arena};
     long outside = 0;
-    int64_t computed_ns = p->parsed_ns != 0 ? clock_ns() : 0;
+    note_times(p);
     if (p->item.err.code != ERR_OK) {
         *err = p->item.err;
         return err->code;
@@ -75,9 +77,6 @@ static enum err_code write_answer(struct prediction *p, struct response *res, st
     metrics_add(&p->app->metrics->extrapolated_rows, outside);
     metrics_add(&p->served->n_rows, p->request.predict.n);
     metrics_add(&p->served->n_outside, outside);
-    if (p->parsed_ns != 0) {
-        observe_phases(p, computed_ns);
-    }
     return ERR_OK;
 }
 
@@ -153,7 +152,6 @@ static void prepare_item(struct prediction *p)
                                   .gone = client_is_gone,
                                   .done = resume_exchange,
                                   .ctx = p,
-                                  .timed = p->parsed_ns != 0,
                                   .err = ERR_INIT};
 }
 
@@ -188,7 +186,8 @@ static enum err_code go_on(void *ctx, struct response *res, struct err *err)
 {
     struct prediction *p = ctx;
     bool later = false;
-    p->parsed_ns = metrics_samples(p->req->arrived_ns) ? clock_ns() : 0;
+    p->parsed_ns = clock_ns();
+    request_times_parsed_at(p->req, p->parsed_ns);
     if (compute_or_queue(p, &later, err) != ERR_OK) {
         release_model(p);
         return err->code;

@@ -4,6 +4,7 @@
 #include "api/native/prediction_options.h"
 #include "api/reply.h"
 #include "base/known.h"
+#include "base/phrase.h"
 #include "formats/json_tensor.h"
 #include "formats/json_write.h"
 #include "formats/media_type.h"
@@ -258,8 +259,8 @@ enum err_code prediction_request_check_width(const struct prediction_request *re
                                              struct err *err)
 {
     if (request->n_inputs != d) {
-        return err_set_at(err, ERR_SHAPE, 0, -1, "inputs: row 0 has %d numbers, %d are needed",
-                          request->n_inputs, d);
+        return err_set_at(err, ERR_SHAPE, 0, -1, "inputs: row 0 has %s, %s",
+                          phrase_count(request->n_inputs, "number").text, phrase_needed(d).text);
     }
     return ERR_OK;
 }

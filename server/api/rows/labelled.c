@@ -2,6 +2,7 @@
 #include "api/rows/labelled.h"
 
 #include "api/reply.h"
+#include "base/phrase.h"
 #include "formats/media_type.h"
 
 #include <string.h>
@@ -67,8 +68,9 @@ static enum err_code rows_of_csv(const struct labelled *labelled, const struct r
         return err->code;
     }
     if (labelled->text.table.k != d + o) {
-        return err_set(err, ERR_SHAPE, "%d columns, the model's %d inputs and %d outputs need %d",
-                       labelled->text.table.k, d, o, d + o);
+        return err_set(err, ERR_SHAPE, "%s, the model's %s and %s need %d",
+                       phrase_count(labelled->text.table.k, "column").text,
+                       phrase_count(d, "input").text, phrase_count(o, "output").text, d + o);
     }
     return labelled_split(labelled->text.table.values, &shape, req->arena, out, err);
 }
@@ -83,7 +85,8 @@ static enum err_code rows_of_json(const struct labelled *labelled, int d, int o,
         return err->code;
     }
     if (x->n != y->n) {
-        return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs", x->n, y->n);
+        return err_set(err, ERR_SHAPE, "inputs has %s, outputs has %s",
+                       phrase_count(x->n, "row").text, phrase_count(y->n, "row").text);
     }
     *out = (struct data){.n = x->n, .d = d, .o = o, .x = x->values, .y = y->values};
     return ERR_OK;

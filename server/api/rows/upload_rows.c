@@ -3,6 +3,7 @@
 
 #include "api/reply.h"
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "formats/json_tensor.h"
 #include "formats/npy.h"
 #include "store/data/data_read.h"
@@ -25,9 +26,9 @@ static enum err_code refuse_nonfinite(const struct request *req, const struct up
     bool json = strcmp(up->data.format, "json") == 0;
     bool output = found->column >= up->data.d;
     const char *what = isnan(found->value) ? json ? "null" : "nan" : "not finite";
-    char others[48] = "";
+    char others[sizeof(struct phrase) + 16] = "";
     if (found->n > 1) {
-        snprintf(others, sizeof others, " (as in %d rows more)", found->n - 1);
+        snprintf(others, sizeof others, " (as in %s more)", phrase_count(found->n - 1, "row").text);
     }
     return err_set_at(err, ERR_NONFINITE, found->rows[0], found->column,
                       "%srow %d, column %d is %s%s" WAY_TO_SKIP,
@@ -129,7 +130,8 @@ static enum err_code read_json(struct app *app, const struct request *req, struc
         return err->code;
     }
     if (x->n != y->n) {
-        return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs", x->n, y->n);
+        return err_set(err, ERR_SHAPE, "inputs has %s, outputs has %s",
+                       phrase_count(x->n, "row").text, phrase_count(y->n, "row").text);
     }
     size_t d = (size_t)x->k;
     size_t o = (size_t)y->k;
@@ -179,8 +181,8 @@ static enum err_code count_outputs(struct app *app, const struct request *req, c
 static enum err_code split_columns(struct upload *up, int k, struct err *err)
 {
     if (k <= up->data.o) {
-        return err_set(err, ERR_SHAPE, "%d columns are too few for %d outputs and an input", k,
-                       up->data.o);
+        return err_set(err, ERR_SHAPE, "%s cannot hold %s and an input",
+                       phrase_count(k, "column").text, phrase_count(up->data.o, "output").text);
     }
     if (k - up->data.o > ARCH_MAX_INPUTS) {
         return err_set(err, ERR_LIMIT, "%d input columns, at most %d are taken", k - up->data.o,
