@@ -64,6 +64,10 @@ enum err_code scaler_fit(enum scaler_kind kind, const struct scaler_rows *rows, 
     size_t n = rows->n;
     for (int j = 0; j < rows->k; j++) {
         struct column c = {0};
+        if (rows->skip != NULL && rows->skip[j]) {
+            out[j] = (struct scaler){.kind = SCALER_NONE, .scale = 1.0};
+            continue;
+        }
         if (survey_column(kind, rows, j, &c, err) != ERR_OK) {
             return err->code;
         }

@@ -27,6 +27,13 @@ static inline double *predict_scratch(struct arena *arena, size_t count, bool *o
     return block;
 }
 
+/*
+ * z [rows x the network's inputs] <- what the network sees of rows of inputs: numbers are scaled,
+ * and a category has a number for each of its values. ERR_INVALID naming row and column.
+ */
+enum err_code predict_scale_inputs(const struct model *model, const struct scaler_rows *rows,
+                                   double *z, struct err *err) MUST_CHECK;
+
 /* Is the product of up to four factors at most PREDICT_MAX_VALUES? */
 bool predict_fits(size_t a, size_t b, size_t c, size_t d);
 

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "fit/split.h"
+#include "model/space_rows.h"
 #include "train/train.h"
 
 #include <math.h>
@@ -102,28 +103,49 @@ done:
 /* ---- scales ---- */
 
 enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inputs,
-                             enum scaler_kind outputs, struct scaler *in, struct scaler *out,
-                             struct err *err)
+                             enum scaler_kind outputs, struct model *model, struct err *err)
 {
-    const struct scaler_rows x = {.n = (size_t)rows->n, .k = rows->d, .v = rows->x};
+    bool *skip = mem_zalloc_array((size_t)rows->d, sizeof *skip);
+    if (skip == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to scale the rows");
+    }
+    for (int j = 0; model_has_categories(model) && j < rows->d; j++) {
+        skip[j] = model->space->inputs[j].type == SPACE_CATEGORY;
+    }
+    const struct scaler_rows x = {.n = (size_t)rows->n, .k = rows->d, .v = rows->x, .skip = skip};
     const struct scaler_rows y = {.n = (size_t)rows->n, .k = rows->o, .v = rows->y};
-    if (scaler_fit(inputs, &x, in, err) != ERR_OK) {
+    if (scaler_fit(inputs, &x, model->in, err) != ERR_OK) {
         err_prefix(err, "inputs");
-    } else if (scaler_fit(outputs, &y, out, err) != ERR_OK) {
+    } else if (scaler_fit(outputs, &y, model->out, err) != ERR_OK) {
         err_prefix(err, "outputs");
     }
+    mem_free(skip);
     return err->code;
 }
 
-enum err_code train_rows_scale(struct train_rows *rows, const struct scaler *in,
-                               const struct scaler *out, struct err *err)
+/* zx [n x d] becomes [n x width]. */
+static enum err_code expand(struct train_rows *rows, const struct space *space, struct err *err)
+{
+    double *wide = mem_alloc_array((size_t)rows->n * (size_t)rows->width, sizeof *wide);
+    if (wide == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %d training rows", rows->n);
+    }
+    space_expand(space, (size_t)rows->n, rows->zx, wide);
+    mem_free(rows->zx);
+    rows->zx = wide;
+    return ERR_OK;
+}
+
+enum err_code train_rows_scale(struct train_rows *rows, const struct model *model, struct err *err)
 {
     const struct scaler_rows x = {.n = (size_t)rows->n, .k = rows->d, .v = rows->x};
     const struct scaler_rows y = {.n = (size_t)rows->n, .k = rows->o, .v = rows->y};
-    if (scaler_apply(in, &x, rows->zx, err) != ERR_OK) {
+    rows->width = model->net.arch.inputs;
+    if (scaler_apply(model->in, &x, rows->zx, err) != ERR_OK ||
+        (model_has_categories(model) && expand(rows, model->space, err) != ERR_OK)) {
         return err->code;
     }
-    return scaler_apply(out, &y, rows->zy, err);
+    return scaler_apply(model->out, &y, rows->zy, err);
 }
 
 struct data train_rows_user(const struct train_rows *rows)
@@ -133,7 +155,8 @@ struct data train_rows_user(const struct train_rows *rows)
 
 struct data train_rows_scaled(const struct train_rows *rows)
 {
-    return (struct data){.n = rows->n, .d = rows->d, .o = rows->o, .x = rows->zx, .y = rows->zy};
+    return (struct data){
+        .n = rows->n, .d = rows->width, .o = rows->o, .x = rows->zx, .y = rows->zy};
 }
 
 void train_rows_ranges(const double *v, int n, int k, double *low_high)

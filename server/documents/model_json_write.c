@@ -2,6 +2,7 @@
 #include "documents/model_json_priv.h"
 
 #include "documents/arch_json.h"
+#include "documents/space_json.h"
 
 static void write_scalers(struct json_write *json, const char *key, const struct scaler *scaler,
                           int k)
@@ -77,6 +78,9 @@ static void write_description(struct json_write *json, const struct model *model
     json_write_matrix(json, "training_range", model->training_range, (size_t)model->d, 2);
     write_labels(json, "names", model, model->input_names, model->output_names);
     write_labels(json, "units", model, model->input_units, model->output_units);
+    if (model->space != NULL) {
+        space_json_write(json, "space", model->space);
+    }
     quality_json_write_scores(json, "scores", model);
     model_json_write_precision(json, model);
     quality_json_write_warnings(json, "warnings", &model->report);

@@ -11,6 +11,7 @@
 #include "jobs/checkpoints.h"
 #include "jobs/gate.h"
 #include "jobs/rows.h"
+#include "live/model_space.h"
 #include "live/models.h"
 #include "store/jobs/job_read.h"
 #include "store/models/model_store.h"
@@ -39,7 +40,8 @@ struct attempt {
     struct job_spec spec;
     struct job_limits limits; /* set by attempt_read */
     struct rows rows;
-    struct served *base; /* of a warm start */
+    struct model_space space; /* of the rows */
+    struct served *base;      /* of a warm start */
     struct job_spec base_spec;
     bool knows_base_spec; /* false: the version was registered, or its settings cannot be read */
     struct model *model;

@@ -20,6 +20,7 @@
 #include "store/data/data_stats.h"
 #include "store/data/row_index.h"
 #include "store/models/model_find.h"
+#include "store/models/space_store.h"
 #include "store/sqlite/db_transaction.h"
 #include "store/sqlite/query.h"
 
@@ -219,6 +220,17 @@ static enum err_code check_shape(const char *name, const struct data_stats *stat
     return ERR_OK;
 }
 
+static enum err_code check_space(struct conn *conn, int64_t model, const struct data_upload *up,
+                                 struct err *err)
+{
+    bool same = true;
+    if (up->space_digest == NULL ||
+        space_is_seen(conn, model, up->space_digest, &same, err) != ERR_OK || same) {
+        return err->code;
+    }
+    return err_set(err, ERR_PRECONDITION, "the space of the model has been changed meanwhile");
+}
+
 static enum err_code insert_batch(struct conn *conn, int64_t model, struct work *work,
                                   struct err *err)
 {
@@ -316,12 +328,17 @@ static enum err_code append_in_transaction(struct conn *conn, const char *name, 
             return code;
         }
     }
-    if (data_stats_get(conn, model, &stats, err) != ERR_OK ||
+    if (check_space(conn, model, work->up, err) != ERR_OK ||
+        data_stats_get(conn, model, &stats, err) != ERR_OK ||
         check_shape(name, &stats, work->up, err) != ERR_OK ||
         find_duplicates(conn, model, work, err) != ERR_OK) {
         goto done;
     }
     if (work->n > 0 && store_rows(conn, model, work, &stats, err) != ERR_OK) {
+        goto done;
+    }
+    if (work->up->space != NULL &&
+        space_write(conn, model, work->up->space, "upload", err) != ERR_OK) {
         goto done;
     }
     work->result.n_rows = work->n;

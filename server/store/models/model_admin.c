@@ -123,11 +123,11 @@ enum err_code model_store_delete_version(struct db *db, const char *model,
 enum err_code model_store_delete(struct db *db, const char *model, struct err *err)
 {
     /* Whatever refers to a version is deleted before the versions. */
-    static const enum sql_query steps[] = {SQL_JOB_DELETE_ALL,     SQL_BATCH_DELETE_ALL,
-                                           SQL_RUN_DELETE_ALL,     SQL_STATS_RESET,
-                                           SQL_KEY_DELETE_ALL,     SQL_POLICY_DELETE,
-                                           SQL_ALIAS_DELETE_ALL,   SQL_PROMOTION_DELETE_ALL,
-                                           SQL_VERSION_DELETE_ALL, SQL_MODEL_MARK_DELETED};
+    static const enum sql_query steps[] = {
+        SQL_JOB_DELETE_ALL,     SQL_BATCH_DELETE_ALL,  SQL_RUN_DELETE_ALL,
+        SQL_STATS_RESET,        SQL_KEY_DELETE_ALL,    SQL_POLICY_DELETE,
+        SQL_SPACE_DELETE,       SQL_ALIAS_DELETE_ALL,  SQL_PROMOTION_DELETE_ALL,
+        SQL_VERSION_DELETE_ALL, SQL_MODEL_MARK_DELETED};
     struct conn *conn;
     int64_t id = 0;
     if (model_write_begin(db, model, &conn, &id, err) != ERR_OK) {
