@@ -48,7 +48,8 @@ static enum err_code check_categories(const struct model *model, const struct pr
                        "input %d, \"%.40s\", is a category, by which there is no derivative", first,
                        space->inputs[first].name);
     }
-    if (space_find_fault(space, &rows, &fault)) {
+    if (req->x != NULL && space_find_fault(space, &rows, &fault)) { /* a request may be asked of
+                                                                        before it has rows */
         space_describe_wanted(&space->inputs[fault.column], wanted);
         return err_set_at(err, ERR_INVALID, (int)fault.row, fault.column,
                           "row %zu, column %d (%.40s) is %g, %s", fault.row, fault.column,

@@ -14,6 +14,7 @@
 #include "api/native/compare_request.h"
 #include "api/native/scoring.h"
 #include "api/reply.h"
+#include "model/space_rows.h"
 #include "base/mem.h"
 #include "predict/paired.h"
 #include "store/data/data_newest.h"
@@ -43,6 +44,15 @@ struct comparison {
 
 /* ---- versions and rows ---- */
 
+/* Does a row mean the same to both? Where both have the same number of inputs. */
+static bool same_categories(const struct model *a, const struct model *b)
+{
+    if (!model_has_categories(a) || !model_has_categories(b)) {
+        return model_has_categories(a) == model_has_categories(b) || a->d != b->d;
+    }
+    return a->d != b->d || space_same_categories(a->space, b->space);
+}
+
 static enum err_code find_versions(struct comparison *c, struct err *err)
 {
     for (int i = 0; i < c->request.n_versions; i++) {
@@ -52,6 +62,10 @@ static enum err_code find_versions(struct comparison *c, struct err *err)
         }
         const struct model *first = c->served[0]->model;
         const struct model *m = c->served[i]->model;
+        if (!same_categories(first, m)) {
+            return err_set(err, ERR_SHAPE, "versions %lld and %lld have other categories",
+                           (long long)c->served[i]->version, (long long)c->served[0]->version);
+        }
         if (m->d != first->d || m->o != first->o) {
             return err_set(err, ERR_SHAPE,
                            "version %lld has %d inputs and %d outputs, version %lld has %d and %d",
@@ -86,8 +100,7 @@ static enum err_code find_rows(struct comparison *c, struct err *err)
 {
     const struct model *model = c->served[0]->model;
     if ((c->request.stored != NULL ? load_stored(c, err)
-                                   : labelled_rows(&c->request.labelled, c->req, model->d, model->o,
-                                                   &c->rows, err)) != ERR_OK) {
+                                   : labelled_rows(&c->request.labelled, c->req, model, &c->rows, err)) != ERR_OK) {
         return err->code;
     }
     size_t n = (size_t)c->rows.n * PAIRED_N;

@@ -35,7 +35,7 @@ static enum err_code read_rows(struct evaluate_work *e, struct err *err)
         (!labelled.is_csv && json_read_check_keys(labelled.body, "body", keys, err) != ERR_OK)) {
         return err->code;
     }
-    return labelled_rows(&labelled, e->req, model->d, model->o, &e->rows, err);
+    return labelled_rows(&labelled, e->req, model, &e->rows, err);
 }
 
 static enum err_code begin_scoring(struct evaluate_work *e, struct err *err)

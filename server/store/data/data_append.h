@@ -32,6 +32,7 @@ struct data_upload {
     const char *space_digest; /* NULL: the rows are the same under any space of the model, or the
                                  digest of the one they were read under; "": there was none */
     const char *space;        /* NULL, or the document of a space that comes with the rows */
+    bool space_first;         /* it may not come after rows that were stored without it */
     const int *origin; /* NULL, or [n]: the place of each row in what the client sent, as answers
                           tell it */
 };
