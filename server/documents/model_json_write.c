@@ -40,6 +40,13 @@ static void write_labels(struct json_write *json, const char *key, const struct 
     json_write_object_end(json);
 }
 
+void model_json_write_names(struct json_write *json, const struct model *model)
+{
+    if (model->input_names != NULL || model->output_names != NULL) {
+        write_labels(json, "names", model, model->input_names, model->output_names);
+    }
+}
+
 void model_json_write_noise(struct json_write *json, const struct model *model)
 {
     if (!model->noise_predicted && model->noise_sigma == NULL) {

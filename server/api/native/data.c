@@ -166,6 +166,7 @@ static enum err_code find_repeated(struct app *app, const char *model, struct up
     if (*done && data_store_summary(app->db, model, &summary, err) == ERR_OK) {
         up->data.d = summary.n_inputs;
         up->data.o = summary.n_outputs;
+        err_kept(model_space_load(app->db, model, &up->space, err)); /* its names are told */
     }
     return err->code;
 }
@@ -222,12 +223,13 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
                                struct err *err)
 {
     const char *model;
-    struct upload up;
+    struct upload up = {.key = ""};
     struct data_append_result result = {.batch = 0};
     bool done = false;
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         upload_read_head(req, &up, err) != ERR_OK ||
         find_repeated(app, model, &up, &result, &done, err) != ERR_OK) {
+        upload_release(&up);
         return err->code;
     }
     if (done || read_and_append(app, req, model, &up, &result, err) == ERR_OK) {
