@@ -277,7 +277,8 @@ static enum err_code check_within_bounds(const struct space_input *input, int j,
     struct space_input free_input = *input;
     free_input.has_bounds = false;
     space_limits(&free_input, limits);
-    if (!input->has_bounds || (limits[0] >= input->bounds[0] && limits[1] <= input->bounds[1])) {
+    if (!input->has_bounds || input->distribution.kind == SPACE_NONE ||
+        (limits[0] >= input->bounds[0] && limits[1] <= input->bounds[1])) {
         return ERR_OK;
     }
     const char *name = space_distribution_name(input->distribution.kind);

@@ -87,11 +87,11 @@ void space_describe_wanted(const struct space_input *input, char out[SPACE_WANTE
     }
     for (int i = 0; i < input->n_values; i++) {
         size_t len = strnlen(input->values[i], 20);
-        if (used + len + 8 > sizeof list) {
+        if (used + len + 10 > sizeof list) {
             snprintf(list + used, sizeof list - used, ", ..");
             break;
         }
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%.20s", i > 0 ? ", " : "",
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s\"%.20s\"", i > 0 ? ", " : "",
                                  input->values[i]);
     }
     snprintf(out, SPACE_WANTED_CHARS, "one of %s is needed", list);

@@ -38,7 +38,7 @@ bool space_find_fault(const struct space *space, const struct space_rows *rows,
                       struct space_fault *found);
 
 #define SPACE_WANTED_CHARS 100
-/* "an integer is needed", "one of a, b is needed". */
+/* an integer is needed; one of "a", "b" is needed */
 void space_describe_wanted(const struct space_input *input, char out[SPACE_WANTED_CHARS]);
 
 /* Is a value outside of the input's bounds or the limits of its distribution? */

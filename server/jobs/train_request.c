@@ -33,6 +33,8 @@ static enum err_code spec_of_default(const struct train_request *request, struct
                 model);
     } else if (job_json_parse(settings, strlen(settings), spec, err) != ERR_OK) {
         err_prefix(err, "settings of the default version");
+    } else if (model_has_categories(served->model)) {
+        spec->train.arch.inputs = 0; /* a category may have got more values since */
     }
     served_unref(served);
     return err->code;

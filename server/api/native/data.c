@@ -251,6 +251,14 @@ static void write_column(struct json_write *json, const struct data_summary *sum
     json_write_int(json, input ? "input" : "output", input ? j : j - summary->n_inputs);
     if (space != NULL && space->d == summary->n_inputs && space->o == summary->n_outputs) {
         json_write_text(json, "name", space_column_name(space, j));
+        if (input && space->inputs[j].type == SPACE_CATEGORY) {
+            /* Places in a list have no mean. */
+            const struct space_input *category = &space->inputs[j];
+            json_write_text(json, "type", space_type_name(SPACE_CATEGORY));
+            write_texts(json, "values", (const char *const *)category->values, category->n_values);
+            json_write_object_end(json);
+            return;
+        }
     }
     json_write_real(json, "mean", c->mean);
     json_write_real(json, "std", column_stats_deviation(c));

@@ -2,6 +2,7 @@
 /* The input space of a model: set, show, delete. */
 #include "api/handlers.h"
 
+#include "api/native/space.h"
 #include "api/reply.h"
 #include "base/mem.h"
 #include "documents/space_json.h"
@@ -167,23 +168,40 @@ static enum err_code check_rows(struct app *app, const char *model, const struct
 
 /* ---- changing ---- */
 
-static enum err_code put_once(struct app *app, const struct request *req, const char *model,
-                              const struct space *next, const char *document, bool *done,
-                              struct err *err)
+static enum err_code put_once(struct app *app, const struct request *req, const struct space *next,
+                              struct space_put *put, bool *done, struct err *err)
 {
     struct model_space now;
-    struct space_put put = {.model = model, .document = document, .origin = "put"};
-    if (model_space_load(app->db, model, &now, err) != ERR_OK && err->code != ERR_CORRUPT) {
+    if (model_space_load(app->db, put->model, &now, err) != ERR_OK && err->code != ERR_CORRUPT) {
         return err->code;
     }
     err_clear(err); /* a damaged one is replaced */
-    put.seen.digest = now.digest;
+    put->seen.digest = now.digest;
     if (check_conditions(req, &now, err) == ERR_OK &&
-        check_rows(app, model, now.space, next, &put.seen.n_rows, err) == ERR_OK) {
-        err_kept(space_store_put(app->db, &put, done, err));
+        check_rows(app, put->model, now.space, next, &put->seen.n_rows, err) == ERR_OK) {
+        err_kept(space_store_put(app->db, put, done, err));
     }
     model_space_release(&now);
     return err->code;
+}
+
+enum err_code space_change(struct app *app, const struct request *req, const char *model,
+                           const char *origin, const struct space *space, struct err *err)
+{
+    bool done = false;
+    struct textbuf document = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&document);
+    space_json_write(&json, NULL, space);
+    if (textbuf_failed(&document)) {
+        return err_set(err, ERR_NOMEM, "no memory for an input space");
+    }
+    struct space_put put = {.model = model, .document = document.data, .origin = origin};
+    for (int i = 0; i < MAX_TRIES && !done && err->code == ERR_OK; i++) {
+        err_kept(put_once(app, req, space, &put, &done, err));
+    }
+    return done || err->code != ERR_OK
+               ? err->code
+               : err_set(err, ERR_BUSY, "rows or space of the model keep changing; try again later");
 }
 
 enum err_code handle_space_put(struct app *app, const struct request *req, struct response *res,
@@ -191,24 +209,12 @@ enum err_code handle_space_put(struct app *app, const struct request *req, struc
 {
     const char *model;
     struct space *space = NULL;
-    bool done = false;
-    struct textbuf document = textbuf_in(req->arena);
-    struct json_write json = json_write_to(&document);
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         space_json_parse(req->body, req->n_body, &space, err) != ERR_OK) {
         return err->code;
     }
-    space_json_write(&json, NULL, space);
-    if (textbuf_failed(&document)) {
-        err_set(err, ERR_NOMEM, "no memory for an input space");
-    }
-    for (int i = 0; i < MAX_TRIES && !done && err->code == ERR_OK; i++) {
-        err_kept(put_once(app, req, model, space, document.data, &done, err));
-    }
+    err_kept(space_change(app, req, model, "put", space, err));
     space_unref(space);
-    if (err->code == ERR_OK && !done) {
-        return err_set(err, ERR_BUSY, "rows or space of the model keep changing; try again later");
-    }
     return err->code == ERR_OK ? reply_space(app, req, model, res, err) : err->code;
 }
 

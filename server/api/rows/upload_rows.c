@@ -110,9 +110,29 @@ enum err_code upload_compare_space(const struct space *space, const struct model
     return err->code;
 }
 
+static enum err_code note_places(struct arena *arena, struct upload *up, struct err *err)
+{
+    const struct space *space = upload_space(up);
+    if (space == NULL || space_first_category(space) < 0) {
+        return ERR_OK;
+    }
+    bool *places = arena_zalloc_array(arena, (size_t)space->d + (size_t)space->o, sizeof *places);
+    if (places == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    for (int j = 0; j < space->d; j++) {
+        places[j] = space->inputs[j].type == SPACE_CATEGORY;
+    }
+    up->data.places = places;
+    return ERR_OK;
+}
+
 /* What the store must know of the spaces that the rows were read under. */
 static enum err_code note_spaces(const struct request *req, struct upload *up, struct err *err)
 {
+    if (note_places(req->arena, up, err) != ERR_OK) {
+        return err->code;
+    }
     up->data.space_digest = up->space.digest;
     up->data.space = up->own != NULL ? write_document(up->own, req->arena) : NULL;
     return up->own == NULL || up->data.space != NULL

@@ -94,7 +94,8 @@ static void find_outliers(struct work *work, const struct column_stats *columns)
     struct data_append_result *out = &work->result;
     for (size_t j = 0; j < work->width; j++) {
         double usual[2];
-        if (!column_stats_usual(&columns[j], usual)) {
+        bool place = work->up->places != NULL && work->up->places[j];
+        if (place || !column_stats_usual(&columns[j], usual)) {
             continue;
         }
         for (int64_t i = 0; i < work->up->n; i++) {

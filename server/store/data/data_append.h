@@ -33,7 +33,9 @@ struct data_upload {
                                  digest of the one they were read under; "": there was none */
     const char *space;        /* NULL, or the document of a space that comes with the rows */
     bool space_first;         /* it may not come after rows that were stored without it */
-    const int *origin; /* NULL, or [n]: the place of each row in what the client sent, as answers
+    const bool *places; /* NULL, or [d + o]: numbers of these columns are places in a list, of which
+                           none is unusual */
+    const int *origin;  /* NULL, or [n]: the place of each row in what the client sent, as answers
                           tell it */
 };
 
