@@ -20,8 +20,8 @@ enum flag {
     FLAG_ID,
     FLAG_MODELS,
     FLAG_EXPIRES,
-    FLAG_RATE,
-    FIRST_SETTING,
+    FIRST_LIMIT,
+    FIRST_SETTING = FIRST_LIMIT + LIMIT_N,
     BEFORE_SETTINGS = FIRST_SETTING - 1,
 #define CONFIG_TEXT(setting, initial, text)          SETTING_##setting,
 #define CONFIG_INT(setting, initial, min, max, text) SETTING_##setting,
@@ -49,7 +49,9 @@ static const struct arg_option flags[N_FLAGS] = {
                    .value = "ROLE",
                    .help = "what the token may do: predict, read, write or admin, each of which "
                            "includes those before it"},
-    [FLAG_ID] = {.name = "id", .value = "ID", .help = "its public name [a random one]"},
+    [FLAG_ID] = {.name = "id",
+                 .value = "ID",
+                 .help = "its public name; without it a random one is made"},
     [FLAG_MODELS] = {.name = "models",
                      .value = "PATTERNS",
                      .help = "the models it is for, with * and ?, separated by commas",
@@ -58,7 +60,11 @@ static const struct arg_option flags[N_FLAGS] = {
                       .value = "TIME",
                       .help = "when it ends, in UTC, as 2027-01-31 or 2027-01-31T18:00:00Z",
                       .standard = "never"},
-    [FLAG_RATE] = {.name = "rate", .value = "N", .help = "requests a second that it may send"},
+#define LIMIT(limit, key, max, verb, unit, text)                                                   \
+    [FIRST_LIMIT + LIMIT_##                                                                        \
+        limit] = {.name = key, .value = "N", .help = text, .standard = "no limit"},
+#include "access/limits.def"
+#undef LIMIT
 #define CONFIG_TEXT(setting, initial, text)                                                        \
     [SETTING_##setting] = {.name = #setting,                                                       \
                            .value = "VALUE",                                                       \
@@ -140,7 +146,7 @@ static const struct command {
       .text = "A new token is printed once; the file keeps a salted digest. While a server runs,\n"
               "an admin makes others with POST /v1/tokens.\n" CARE_STATUS,
       .allowed = A_FILE | BIT(FLAG_ROLE) | BIT(FLAG_ID) | BIT(FLAG_MODELS) | BIT(FLAG_EXPIRES) |
-                 BIT(FLAG_RATE)}},
+                 (BIT(FIRST_SETTING) - BIT(FIRST_LIMIT))}},
     {CLI_HEALTHCHECK,
      {.name = "healthcheck",
       .summary = "ask a running server whether it is ready",
@@ -225,7 +231,9 @@ static enum err_code read_arguments(struct cli *cli, const struct args *args, st
     cli->id = args->values[FLAG_ID];
     cli->models = args->values[FLAG_MODELS];
     cli->expires = args->values[FLAG_EXPIRES];
-    cli->rate = args->values[FLAG_RATE];
+    for (int i = 0; i < LIMIT_N; i++) {
+        cli->limits[i] = args->values[FIRST_LIMIT + i];
+    }
     cli->force = args->values[FLAG_FORCE] != NULL;
     cli->damaged = args->values[FLAG_DAMAGED] != NULL;
     return ERR_OK;

@@ -4,6 +4,7 @@
 #define CLI_H
 
 #include "base/config.h"
+#include "access/limits.h"
 
 #define CLI_MAX_WORDS 2
 
@@ -33,7 +34,7 @@ struct cli {
     const char *id;
     const char *models;
     const char *expires;
-    const char *rate;
+    const char *limits[LIMIT_N];
     const char *words[CLI_MAX_WORDS];
     int n_words;
 };

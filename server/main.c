@@ -43,7 +43,6 @@
 struct server {
     struct app app;
     struct origin_rules origin;
-    struct stream_quota streams;
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
@@ -109,7 +108,10 @@ static enum err_code start_http(struct server *server, const struct config *conf
         .max_body_bytes = (size_t)config->max_body_bytes,
         .bodies_bytes = (size_t)config->bodies_mb * MEGABYTE,
         .log = &server->log,
+        .peers = server->app.peers,
+        .head = dispatch_head,
         .handler = dispatch,
+        .over = dispatch_over,
         .ctx = &server->app,
     };
     return daemon_start(&settings, &server->daemon, err);
@@ -153,17 +155,16 @@ static enum err_code start_server(struct server *server, const struct config *co
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
-    stream_quota_init(&server->streams);
     server->app.health = &server->health;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
     if (origin_rules_init(&server->origin, config, err) != ERR_OK) {
         return err->code;
     }
     server->app.origin = &server->origin;
-    server->app.streams = &server->streams;
     if (store_open(&server->app.db, &db, err) != ERR_OK ||
         access_new(config, server->app.db, &server->log, &server->app.access, err) != ERR_OK ||
         audit_new(&server->app.audit, err) != ERR_OK ||
+        peers_new(config->max_connections, &server->app.peers, err) != ERR_OK ||
         models_new(server->app.db, &server->log, &server->app.models, err) != ERR_OK) {
         return err->code;
     }
@@ -208,7 +209,7 @@ static void stop_server(struct server *server)
     models_free(server->app.models);
     access_free(server->app.access);
     audit_free(server->app.audit);
-    stream_quota_release(&server->streams);
+    peers_free(server->app.peers);
     db_close(server->app.db);
 }
 
@@ -247,11 +248,20 @@ static void reload_certificate(void *ctx, const struct config *config)
     daemon_reload(server->daemon);
 }
 
+static void renew_tokens(void *ctx, const struct config *config)
+{
+    const struct server *server = ctx;
+    (void)config;
+    access_renew(server->app.access);
+}
+
 /* Until the signal that stops the server, whose name it returns. */
 static const char *obey_signals(struct server *server, const sigset_t *signals)
 {
     const struct reload_hook certificate = {.reload = reload_certificate, .ctx = server};
+    const struct reload_hook tokens = {.reload = renew_tokens, .ctx = server};
     reload_add_hook(&server->reload, &certificate);
+    reload_add_hook(&server->reload, &tokens);
     for (;;) {
         int signal_number = 0;
         sigwait(signals, &signal_number);

@@ -21,9 +21,19 @@ struct reload_settings {
 };
 
 /* What each request, stop or look reads again. Everything else was used at the start. */
-static const char *const changeable[] = {"base_path",     "log_level",       "max_rows",
-                                         "event_streams", "drain_timeout_s", "min_free_mb",
-                                         "slow_ms"};
+static const char *const changeable[] = {"base_path",
+                                         "log_level",
+                                         "max_rows",
+                                         "event_streams",
+                                         "drain_timeout_s",
+                                         "min_free_mb",
+                                         "slow_ms",
+                                         "max_peer_streams",
+                                         "max_peer_rate",
+                                         "max_peer_rows_per_s",
+                                         "max_peer_bytes_per_s",
+                                         "max_peer_requests",
+                                         "max_peer_queue_share"};
 
 static bool is_changeable(const char *name)
 {

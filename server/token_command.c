@@ -2,13 +2,11 @@
 #include "token_command.h"
 
 #include "base/mem.h"
-#include "base/token.h"
+#include "access/token.h"
 #include "store/access/token_store.h"
 #include "store/store.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define EXIT_FAILED 1
@@ -24,17 +22,15 @@ static enum err_code open_file(const struct cli *cli, bool read_only, struct db 
     return err->code;
 }
 
-static enum err_code read_rate(const char *text, int64_t *out, struct err *err)
+static enum err_code read_limits(const struct cli *cli, struct limits *limits, struct err *err)
 {
-    char *end;
-    errno = 0;
-    long long rate = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || rate < 1 || rate > TOKEN_MAX_RATE) {
-        return err_set(err, ERR_INVALID,
-                       "rate is \"%.40s\"; requests a second, 1 to %d, are needed", text,
-                       TOKEN_MAX_RATE);
+    for (enum limit limit = 0; limit < LIMIT_N; limit++) {
+        const char *text = cli->limits[limit];
+        if (text != NULL && !limit_parse(limit, text, &limits->max[limit])) {
+            return err_set(err, ERR_INVALID, "%s is \"%.40s\"; %s, 1 to %lld, are needed",
+                           limit_key(limit), text, limit_unit(limit), (long long)limit_max(limit));
+        }
     }
-    *out = rate;
     return ERR_OK;
 }
 
@@ -64,7 +60,7 @@ static enum err_code read_options(const struct cli *cli, struct token *token, st
                        "expires is \"%.40s\"; 2027-01-31, 2027-01-31T18:00:00Z or never is needed",
                        cli->expires);
     }
-    return cli->rate != NULL ? read_rate(cli->rate, &token->max_rate, err) : ERR_OK;
+    return read_limits(cli, &token->limits, err);
 }
 
 static enum err_code create_token(const struct cli *cli, struct err *err)
@@ -101,6 +97,18 @@ static const char *state_of(const struct token *token)
     return token_is_good(token, db_now_ms()) ? "valid" : "expired";
 }
 
+static void print_token(const struct token *token)
+{
+    printf("%-*s %-8s %-8s %s", TOKEN_ID_CHARS, token->id, role_name(token->role), state_of(token),
+           token->models);
+    for (enum limit limit = 0; limit < LIMIT_N; limit++) {
+        if (token->limits.max[limit] > 0) {
+            printf(" %s=%lld", limit_key(limit), (long long)token->limits.max[limit]);
+        }
+    }
+    printf("\n");
+}
+
 static enum err_code list_tokens(const struct cli *cli, struct err *err)
 {
     struct token *tokens = NULL;
@@ -108,10 +116,9 @@ static enum err_code list_tokens(const struct cli *cli, struct err *err)
     struct db *db = NULL;
     if (open_file(cli, true, &db, err) == ERR_OK &&
         token_store_list(db, &tokens, &n, err) == ERR_OK) {
-        printf("%-*s %-8s %-8s %s\n", TOKEN_ID_CHARS, "ID", "ROLE", "STATE", "MODELS");
+        printf("%-*s %-8s %-8s %s\n", TOKEN_ID_CHARS, "ID", "ROLE", "STATE", "MODELS, LIMITS");
         for (size_t i = 0; i < n; i++) {
-            printf("%-*s %-8s %-8s %s\n", TOKEN_ID_CHARS, tokens[i].id, role_name(tokens[i].role),
-                   state_of(&tokens[i]), tokens[i].models);
+            print_token(&tokens[i]);
         }
     }
     mem_free(tokens);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may do what. Tokens come from the registry and from a file. While requests arrive, both are
- * checked for changes once a second, so that a token that was made or revoked takes effect without
- * a restart.
+ * Who may do what. Tokens come from the registry or from a file (api/token_table.h).
  *
  * No token is needed while the server listens on a loopback address. Elsewhere, or with
  * require_tokens, every request except health probes needs one. With insecure no token is needed
@@ -13,7 +11,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
-#include "base/token.h"
+#include "access/token.h"
 #include "http/exchange.h"
 #include "store/sqlite/db.h"
 
@@ -31,13 +29,20 @@ enum err_code access_new(const struct config *config, struct db *db, const struc
 void access_free(struct access *access); /* NULL is fine */
 
 /*
- * Finds out who sends the request, and sets req->who and req->models. ERR_UNAUTHORIZED: a token is
- * needed and the request has no valid one; ERR_RATE: the token has sent too many requests in this
- * second. *role: what it may do; ROLE_ADMIN when no token is needed. NULL for access: all may do
- * everything.
+ * Finds out who asks: req->caller. ERR_UNAUTHORIZED: a token is needed, and this is none. *role:
+ * what it may do; ROLE_ADMIN when no token is needed. NULL for access: all may do everything.
  */
 enum err_code access_identify(struct access *access, struct request *req, enum role *role,
                               struct err *err) MUST_CHECK;
+
+/* Must whoever asks have a token? NULL: nobody must. */
+bool access_asks(const struct access *access);
+
+/* Does what access_identify found still hold? No: tokens have changed since, or it has expired. */
+bool access_still_holds(const struct access *access, const struct request *req);
+
+/* The tokens, whose uses are counted by api/quota.h; NULL for NULL. */
+struct token_table *access_tokens(struct access *access);
 
 /* May this request name the model? */
 bool access_sees(const struct request *req, const char *model);
@@ -46,7 +51,8 @@ bool access_sees(const struct request *req, const char *model);
 enum err_code access_check_model(const struct request *req, const char *model,
                                  struct err *err) MUST_CHECK;
 
-/* The tokens of the registry have changed: they are read at the next request. */
-void access_notify(struct access *access);
+/* The tokens of registry or file may have changed: what was changed before is in force when this
+ * returns. NULL is fine. */
+void access_renew(struct access *access);
 
 #endif

@@ -6,12 +6,12 @@
 #include "api/access.h"
 #include "api/audit.h"
 #include "api/offload.h"
-#include "api/stream_quota.h"
 #include "api/origin.h"
 #include "base/config.h"
 #include "api/health.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "access/peers.h"
 #include "http/exchange.h"
 #include "jobs/events.h"
 #include "jobs/keeper.h"
@@ -34,7 +34,7 @@ struct app {
     struct events *events;
     const struct origin_rules *origin; /* NULL: any Host and Origin is taken */
     struct audit *audit;               /* NULL: changes are not written down */
-    struct stream_quota *streams;      /* NULL: no limit for an address */
+    struct peers *peers;               /* NULL: no limit for an address */
     struct access *access;             /* NULL: nobody needs a token */
     struct log *log;
     struct metrics *metrics;

@@ -36,7 +36,7 @@ void audit_add(struct audit *audit, const struct log *log, const struct request 
                                 .route = route,
                                 .status = status};
     char digits[16];
-    snprintf(entry.who, sizeof entry.who, "%s", req->who != NULL ? req->who : "");
+    snprintf(entry.who, sizeof entry.who, "%s", req->caller.who != NULL ? req->caller.who : "");
     snprintf(entry.path, sizeof entry.path, "%s", req->path);
     if (!utf8_is_valid(entry.path, strlen(entry.path))) {
         for (char *c = entry.path; *c != '\0'; c++) {
@@ -51,8 +51,8 @@ void audit_add(struct audit *audit, const struct log *log, const struct request 
     audit->entries[entry.id % AUDIT_ENTRIES] = entry;
     pthread_mutex_unlock(&audit->lock);
     snprintf(digits, sizeof digits, "%d", status);
-    log_info(log, "change", "who", entry.who, "from", entry.from, "method", entry.method, "path",
-             entry.path, "status", digits, NULL);
+    log_each(log, LOG_INFO, "change", "who", entry.who, "from", entry.from, "method", entry.method,
+             "path", entry.path, "status", digits, NULL);
 }
 
 int64_t audit_before_newest(struct audit *audit, int n)

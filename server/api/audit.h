@@ -8,7 +8,7 @@
 #define AUDIT_H
 
 #include "base/log.h"
-#include "base/token.h"
+#include "access/token.h"
 #include "http/exchange.h"
 
 #include <pthread.h>

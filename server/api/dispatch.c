@@ -4,6 +4,7 @@
 #include "api/aside.h"
 #include "api/errors.h"
 #include "api/handlers.h"
+#include "api/quota.h"
 #include "api/security_headers.h"
 #include "api/trace.h"
 #include "base/clock.h"
@@ -47,7 +48,7 @@ const char *const *dispatch_labels(int *n)
     return labels;
 }
 
-/* What orchestrators poll. It is answered until the very end of a shutdown. */
+/* What orchestrators look at. It is answered until the server has stopped. */
 static bool is_probe(const char *path)
 {
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
@@ -60,8 +61,8 @@ static bool is_open(const char *path)
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0;
 }
 
-/* Handlers that check for themselves what a token limited to some models may see. */
-static bool sees_to_models(handler_fn *handler)
+/* Handlers that themselves leave out what a token of some models may not see. */
+static bool filters_models(handler_fn *handler)
 {
     return handler == handle_index || handler == handle_predict || handler == handle_healthz ||
            handler == handle_readyz || handler == handle_models_list ||
@@ -73,26 +74,22 @@ static bool sees_to_models(handler_fn *handler)
 static enum err_code check_role(const struct request *req, enum role role, struct err *err)
 {
     if (role < roles[req->route]) {
-        return err_set(err, ERR_FORBIDDEN, "this needs a token with the role %s; \"%s\" has %s",
-                       role_name(roles[req->route]), req->who, role_name(role));
+        return err_set(err, ERR_FORBIDDEN,
+                       "this needs a token with the role %s; the token \"%s\" has the role %s",
+                       role_name(roles[req->route]), req->caller.who, role_name(role));
     }
-    if (req->models == NULL) {
+    if (req->caller.models == NULL) {
         return ERR_OK;
     }
     if (strstr(routes[req->route].pattern, "/models/{m}") != NULL) {
         return access_check_model(req, req->params[0], err);
     }
-    if (sees_to_models(handlers[req->route])) {
+    if (filters_models(handlers[req->route])) {
         return ERR_OK;
     }
-    return err_set(err, ERR_FORBIDDEN, "this concerns all models; the token \"%s\" is for some",
-                   req->who);
-}
-
-static enum err_code call_handler(void *ctx, struct request *req, struct response *res,
-                                  struct err *err)
-{
-    return handlers[req->route](ctx, req, res, err);
+    return err_set(err, ERR_FORBIDDEN,
+                   "this concerns all models, and the token \"%s\" is limited to some",
+                   req->caller.who);
 }
 
 /* Handlers that describe a version, which must be in memory for that. */
@@ -118,23 +115,43 @@ static bool may_change(const struct request *req)
     return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare;
 }
 
-static enum err_code handle_request(struct app *app, struct request *req, struct response *res,
-                                    struct err *err)
+static void write_down(struct app *app, struct request *req, int status)
+{
+    if (app->audit != NULL && !req->audited && may_change(req)) {
+        req->audited = true;
+        audit_add(app->audit, app->log, req, routes[req->route].pattern, status);
+    }
+}
+
+/* A change is written down as soon as it is made: its client may be gone before the answer. */
+static enum err_code call_handler(void *ctx, struct request *req, struct response *res,
+                                  struct err *err)
+{
+    if (handlers[req->route](ctx, req, res, err) != ERR_OK) {
+        write_down(ctx, req, error_status(err->code));
+    } else if (res->status != 0) {
+        write_down(ctx, req, res->status);
+    }
+    return err->code;
+}
+
+/* ---- the head ---- */
+
+/* All that the head decides: whom the request is meant for, who sends it, and whether he may. */
+static enum err_code admit(struct app *app, struct request *req, struct response *res,
+                           struct err *err)
 {
     const char *allow = NULL;
-    req->route = N_ROUTES;
+    enum role role = ROLE_NONE;
     req->path = config_strip_base(app->config, req->path);
-    if (req->transport.code != ERR_OK) {
-        *err = req->transport;
-        return err->code;
-    }
     if (app->origin != NULL &&
         (origin_check(app->origin, req, is_probe(req->path), res, err) != ERR_OK ||
          res->status != 0)) {
         return err->code;
     }
-    enum role role = ROLE_NONE;
-    if (!is_open(req->path) && access_identify(app->access, req, &role, err) != ERR_OK) {
+    if (!is_open(req->path) && (quota_admit_address(app, req, err) != ERR_OK ||
+                                access_identify(app->access, req, &role, err) != ERR_OK ||
+                                quota_admit_token(app, req, err) != ERR_OK)) {
         return err->code;
     }
     if (router_find(routes, N_ROUTES, req, &req->route, &allow, err) != ERR_OK) {
@@ -143,7 +160,37 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
         }
         return err->code;
     }
-    if (check_role(req, role, err) != ERR_OK) {
+    return check_role(req, role, err);
+}
+
+/* The token was good when the head came. Since then it may have ended, or may do less. */
+static enum err_code check_again(struct app *app, struct request *req, struct err *err)
+{
+    enum role role = ROLE_NONE;
+    if (is_open(req->path) || access_still_holds(app->access, req)) {
+        return ERR_OK;
+    }
+    return access_identify(app->access, req, &role, err) == ERR_OK ? check_role(req, role, err)
+                                                                   : err->code;
+}
+
+/* ---- the whole request ---- */
+
+static enum err_code handle_request(struct app *app, struct request *req, struct response *res,
+                                    struct err *err)
+{
+    if (!req->admitted) {
+        req->route = N_ROUTES;
+    }
+    if (req->transport.code != ERR_OK) {
+        *err = req->transport;
+        return err->code;
+    }
+    if (!req->admitted) {
+        if (admit(app, req, res, err) != ERR_OK || res->status != 0) {
+            return err->code;
+        }
+    } else if (check_again(app, req, err) != ERR_OK) {
         return err->code;
     }
     if (atomic_load_explicit(&app->draining, memory_order_relaxed) && !is_probe(req->path)) {
@@ -154,6 +201,8 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
     }
     return aside_run(app, call_handler, app, req, res, err);
 }
+
+/* ---- answers ---- */
 
 struct outcome {
     double seconds;
@@ -195,33 +244,57 @@ static enum err_code begin_or_continue(struct app *app, struct request *req, str
     return handle_request(app, req, res, err);
 }
 
-void dispatch(void *ctx, struct request *req, struct response *res)
+/* What every answer has, errors too. */
+static void finish_answer(struct app *app, struct request *req, struct response *res,
+                          struct err *err)
 {
-    struct app *app = ctx;
-    struct err err = ERR_INIT;
-    metrics_add(&app->metrics->requests_active, 1);
-    if (begin_or_continue(app, req, res, &err) != ERR_OK) {
-        metrics_add(&app->metrics->errors[err.code], 1);
-        error_body_write(&err, req->arena, res);
+    if (err->code != ERR_OK) {
+        metrics_add(&app->metrics->errors[err->code], 1);
+        error_body_write(err, req->arena, res);
     }
-    metrics_add(&app->metrics->requests_active, -1);
-    if (res->status == 0 && res->later.run != NULL) {
-        req->later = res->later;
-        return;
-    }
-    if (app->audit != NULL && may_change(req)) {
-        audit_add(app->audit, app->log, req, routes[req->route].pattern, res->status);
-    }
+    write_down(app, req, res->status);
     security_headers_add(res);
     if (app->origin != NULL) {
         origin_allow(app->origin, req, res);
     }
     struct outcome outcome = {.seconds = 1e-9 * (double)(clock_ns() - req->arrived_ns),
                               .trace = trace_of(req),
-                              .err = &err};
+                              .err = err};
     int slow_ms = app->config->slow_ms;
     outcome.slow = slow_ms > 0 && 1e3 * outcome.seconds >= slow_ms;
     metrics_request(app->metrics, req->route, res->status, outcome.seconds);
     trace_answer(&outcome.trace, res->status >= 500, req, res);
     log_request(app, req, res, &outcome);
+}
+
+void dispatch_head(void *ctx, struct request *req, struct response *res)
+{
+    struct app *app = ctx;
+    struct err err = ERR_INIT;
+    req->arrived_ns = clock_ns();
+    req->route = N_ROUTES;
+    err_kept(admit(app, req, res, &err));
+    req->admitted = err.code == ERR_OK && res->status == 0;
+    if (!req->admitted) {
+        finish_answer(app, req, res, &err);
+    }
+}
+
+void dispatch(void *ctx, struct request *req, struct response *res)
+{
+    struct app *app = ctx;
+    struct err err = ERR_INIT;
+    metrics_add(&app->metrics->requests_active, 1);
+    err_kept(begin_or_continue(app, req, res, &err));
+    metrics_add(&app->metrics->requests_active, -1);
+    if (err.code == ERR_OK && res->status == 0 && res->later.run != NULL) {
+        req->later = res->later;
+        return;
+    }
+    finish_answer(app, req, res, &err);
+}
+
+void dispatch_over(void *ctx, struct request *req)
+{
+    quota_end(ctx, req);
 }

@@ -5,8 +5,14 @@
 
 #include "api/app.h"
 
-/* A daemon_handler; ctx is a struct app. */
+/*
+ * The functions of a daemon (http/daemon.h); ctx is a struct app. The head decides whether a
+ * request is let in. Without dispatch_head, dispatch looks at the head itself; without
+ * dispatch_over, what the request has cost is not charged.
+ */
+void dispatch_head(void *ctx, struct request *req, struct response *res);
 void dispatch(void *ctx, struct request *req, struct response *res);
+void dispatch_over(void *ctx, struct request *req);
 
 /* The labels of the routes in metrics, in the order of the routes. */
 const char *const *dispatch_labels(int *n);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* No default, so that the compiler warns of a code without a status. */
-static int error_status(enum err_code code)
+int error_status(enum err_code code)
 {
     switch (code) {
     case ERR_OK:

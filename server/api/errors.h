@@ -5,6 +5,9 @@
 
 #include "http/exchange.h"
 
+/* The HTTP status of an error. */
+int error_status(enum err_code code);
+
 /* Fills the response. It cannot fail: when memory is short the body is a constant. */
 void error_body_write(const struct err *err, struct arena *arena, struct response *res);
 

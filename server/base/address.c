@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_PORT 65535
-#define FOREIGN  "/@?#\\ \t" /* in no host; in a URL they would mean something else */
+#define MAX_PORT     65535
+#define LOOPBACK_NET 127         /* the first byte of IPv4 */
+#define FOREIGN      "/@?#\\ \t" /* in no host; in a URL they would mean something else */
 
 static bool is_port(const char *text)
 {
@@ -43,15 +44,28 @@ enum err_code address_parse(const char *text, struct address *out, struct err *e
     return ERR_OK;
 }
 
+bool address_is_own(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const void *)address;
+        return ntohl(v4->sin_addr.s_addr) >> 24 == LOOPBACK_NET;
+    }
+    if (address->sa_family != AF_INET6) {
+        return false;
+    }
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    return IN6_IS_ADDR_V4MAPPED(v6) ? v6->s6_addr[12] == LOOPBACK_NET : IN6_IS_ADDR_LOOPBACK(v6);
+}
+
 bool address_is_loopback(const char *host)
 {
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (strcasecmp(host, "localhost") == 0) {
-        return true;
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
+        return address_is_own((const struct sockaddr *)&v4);
     }
-    if (inet_pton(AF_INET, host, &v4) == 1) {
-        return ntohl(v4.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, host, &v6.sin6_addr) == 1) {
+        return address_is_own((const struct sockaddr *)&v6);
     }
-    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+    return strcasecmp(host, "localhost") == 0;
 }

@@ -7,6 +7,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <sys/socket.h>
 
 #define ADDRESS_HOST_CHARS 256
 #define ADDRESS_PORT_CHARS 6
@@ -22,7 +23,10 @@ struct address {
  */
 enum err_code address_parse(const char *text, struct address *out, struct err *err) MUST_CHECK;
 
-/* Is it "localhost" or a number that only this machine reaches? */
+/* Is it a loopback address, which only this machine has? IPv4 may be mapped to IPv6. */
+bool address_is_own(const struct sockaddr *address);
+
+/* The same of text: is it "localhost" or the number of such an address? */
 bool address_is_loopback(const char *host);
 
 #endif

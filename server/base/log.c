@@ -161,26 +161,43 @@ static bool admits(const struct log *log, enum log_level level, const char *mess
     return admitted;
 }
 
-void log_line(const struct log *log, enum log_level level, const char *message, ...)
+static void write_line(const struct log *log, enum log_level level, const char *message,
+                       va_list args)
 {
     struct line line;
-    va_list args;
-    if (log == NULL || level < log_level_get(log) || !admits(log, level, message)) {
-        return;
-    }
     if (log->writer != NULL) {
         tell_dropped(log);
     }
     begin_line(&line, log, level, message);
-    va_start(args, message);
     const char *key;
     while ((key = va_arg(args, const char *)) != NULL) {
         const char *value = va_arg(args, const char *);
         put_pair(&line, log->format, key, value != NULL ? value : "");
     }
-    va_end(args);
     if (log->writer != NULL && level == LOG_ERROR) {
         log_writer_keep_error(log->writer, line.text, line.len);
     }
     end_line(&line, log);
+}
+
+void log_line(const struct log *log, enum log_level level, const char *message, ...)
+{
+    va_list args;
+    if (log == NULL || level < log_level_get(log) || !admits(log, level, message)) {
+        return;
+    }
+    va_start(args, message);
+    write_line(log, level, message, args);
+    va_end(args);
+}
+
+void log_each(const struct log *log, enum log_level level, const char *message, ...)
+{
+    va_list args;
+    if (log == NULL || level < log_level_get(log)) {
+        return;
+    }
+    va_start(args, message);
+    write_line(log, level, message, args);
+    va_end(args);
 }

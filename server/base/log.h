@@ -45,6 +45,10 @@ void log_tell_missing(const struct log *log, bool all);
 /* Pairs of key and value, ended by NULL: log_info(log, "job done", "model", name, NULL). */
 void log_line(const struct log *log, enum log_level level, const char *message, ...) NULL_ENDED;
 
+/* The same for lines of which none may be missing, however many there are: changes. Only when
+ * nobody reads the log are they dropped, like all others. */
+void log_each(const struct log *log, enum log_level level, const char *message, ...) NULL_ENDED;
+
 #define log_debug(log, ...) log_line((log), LOG_DEBUG, __VA_ARGS__)
 #define log_info(log, ...)  log_line((log), LOG_INFO, __VA_ARGS__)
 #define log_warn(log, ...)  log_line((log), LOG_WARN, __VA_ARGS__)

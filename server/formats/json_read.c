@@ -4,6 +4,7 @@
 #include "base/known.h"
 #include "base/mem.h"
 #include "formats/json_write.h"
+#include "formats/text_record.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -127,6 +128,9 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
 {
     json_error_t error;
     enum ending ending = NOT_ENDED;
+    size_t mark = text_record_mark_length(text, len);
+    text += mark;
+    len -= mark;
     if (len == 0) {
         return err_set(err, ERR_SYNTAX, "the body is empty, a JSON document is needed");
     }

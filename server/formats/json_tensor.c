@@ -8,6 +8,7 @@
 #include "formats/json_tensor.h"
 
 #include "base/numtext.h"
+#include "formats/text_record.h"
 
 #include <math.h>
 #include <string.h>
@@ -470,8 +471,9 @@ static char *cut_out(const struct walk *w, size_t *len)
 enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensors tensors,
                                 struct arena *arena, json_t **out, struct err *err)
 {
+    const char *start = text + text_record_mark_length(text, len);
     struct walk w = {
-        .text = text, .at = text, .end = text + len, .arena = arena, .tensors = tensors};
+        .text = start, .at = start, .end = text + len, .arena = arena, .tensors = tensors};
     size_t reduced_len = 0;
     bool closed;
     if (read_object(&w, "", 0, &closed, err) != ERR_OK) {

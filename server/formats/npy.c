@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The header is a Python dictionary in one spelling: keys in quotes, True or False, a tuple of
- * integers. It is read token by token, and nothing in it is evaluated.
- */
 #include "formats/npy.h"
 
 #include <endian.h>
@@ -13,181 +9,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "formats/npy_head.h"
 
-#define MAGIC       "\x93NUMPY"
-#define MAGIC_BYTES 6
-#define MAX_HEADER  65536
-#define ALIGNMENT   64 /* of the data, as NumPy writes it */
-
-struct head {
-    size_t item;  /* 8 or 4 bytes */
-    bool fortran; /* columns first */
-    int rank;
-    size_t shape[NPY_MAX_RANK];
-};
-
-struct cursor {
-    const char *at;
-    const char *end;
-};
-
-/* ---- the dictionary ---- */
-
-static void skip_blanks(struct cursor *c)
-{
-    while (c->at < c->end && (*c->at == ' ' || *c->at == '\n')) {
-        c->at++;
-    }
-}
-
-static bool skip_word(struct cursor *c, const char *word)
-{
-    size_t len = strlen(word);
-    skip_blanks(c);
-    if ((size_t)(c->end - c->at) < len || memcmp(c->at, word, len) != 0) {
-        return false;
-    }
-    c->at += len;
-    return true;
-}
-
-/* A string in quotes without escapes. */
-static bool read_string(struct cursor *c, char *out, size_t size)
-{
-    skip_blanks(c);
-    if (c->at == c->end || (*c->at != '\'' && *c->at != '"')) {
-        return false;
-    }
-    char quote = *c->at++;
-    size_t len = 0;
-    while (c->at < c->end && *c->at != quote) {
-        if (len + 1 >= size || *c->at == '\\') {
-            return false;
-        }
-        out[len++] = *c->at++;
-    }
-    out[len] = '\0';
-    return c->at < c->end && *c->at++ == quote;
-}
-
-static bool read_count(struct cursor *c, size_t *out)
-{
-    size_t value = 0;
-    skip_blanks(c);
-    const char *start = c->at;
-    for (; c->at < c->end && *c->at >= '0' && *c->at <= '9'; c->at++) {
-        if (!size_mul(value, 10, &value) || !size_add(value, (size_t)(*c->at - '0'), &value)) {
-            return false;
-        }
-    }
-    *out = value;
-    return c->at > start;
-}
-
-static bool read_shape(struct cursor *c, struct head *head)
-{
-    if (!skip_word(c, "(")) {
-        return false;
-    }
-    while (!skip_word(c, ")")) {
-        if (head->rank == NPY_MAX_RANK || !read_count(c, &head->shape[head->rank])) {
-            return false;
-        }
-        head->rank++;
-        if (!skip_word(c, ",")) {
-            return skip_word(c, ")");
-        }
-    }
-    return true;
-}
-
-static enum err_code bad_header(struct err *err)
-{
-    return err_set(err, ERR_SYNTAX, "the header of the npy body is malformed");
-}
-
-static enum err_code read_type(struct cursor *c, struct head *head, struct err *err)
-{
-    char type[16];
-    if (!read_string(c, type, sizeof type)) {
-        return bad_header(err);
-    }
-    head->item = strcmp(type, "<f8") == 0 ? 8 : (strcmp(type, "<f4") == 0 ? 4 : 0);
-    if (head->item == 0) {
-        return err_set(err, ERR_UNSUPPORTED,
-                       "the npy body holds %.15s, little-endian float64 or float32 is needed "
-                       "(in NumPy: .astype('<f8'))",
-                       type);
-    }
-    return ERR_OK;
-}
-
-static enum err_code read_dictionary(struct cursor *c, struct head *head, struct err *err)
-{
-    bool has_shape = false;
-    bool has_order = false;
-    if (!skip_word(c, "{")) {
-        return bad_header(err);
-    }
-    while (!skip_word(c, "}")) {
-        char key[16];
-        if (!read_string(c, key, sizeof key) || !skip_word(c, ":")) {
-            return bad_header(err);
-        }
-        if (strcmp(key, "descr") == 0 && head->item == 0) {
-            if (read_type(c, head, err) != ERR_OK) {
-                return err->code;
-            }
-        } else if (strcmp(key, "fortran_order") == 0 && !has_order) {
-            head->fortran = skip_word(c, "True");
-            has_order = head->fortran || skip_word(c, "False");
-            if (!has_order) {
-                return bad_header(err);
-            }
-        } else if (strcmp(key, "shape") == 0 && !has_shape) {
-            has_shape = read_shape(c, head);
-            if (!has_shape) {
-                return bad_header(err);
-            }
-        } else {
-            return bad_header(err);
-        }
-        if (!skip_word(c, ",")) {
-            if (!skip_word(c, "}")) {
-                return bad_header(err);
-            }
-            break;
-        }
-    }
-    skip_blanks(c);
-    return head->item != 0 && has_order && has_shape && c->at == c->end ? ERR_OK : bad_header(err);
-}
-
-/* *data: where the numbers begin. */
-static enum err_code read_head(const unsigned char *bytes, size_t len, struct head *head,
-                               size_t *data, struct err *err)
-{
-    if (len < MAGIC_BYTES + 4 || memcmp(bytes, MAGIC, MAGIC_BYTES) != 0) {
-        return err_set(err, ERR_SYNTAX, "the body is not npy");
-    }
-    int major = bytes[MAGIC_BYTES];
-    size_t start = major == 1 ? 10 : 12;
-    if (major < 1 || major > 3 || len < start) {
-        return err_set(err, ERR_UNSUPPORTED, "the npy body has version %d, 1 to 3 are supported",
-                       major);
-    }
-    size_t header = (size_t)bytes[8] | (size_t)bytes[9] << 8;
-    if (major > 1) {
-        header |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
-    }
-    if (header > MAX_HEADER || header > len - start) {
-        return bad_header(err);
-    }
-    struct cursor c = {.at = (const char *)bytes + start,
-                       .end = (const char *)bytes + start + header};
-    *data = start + header;
-    return read_dictionary(&c, head, err);
-}
+#define ALIGNMENT 64 /* of the data, as NumPy writes it */
 
 /* ---- the numbers ---- */
 
@@ -209,14 +33,14 @@ static double load_number(const unsigned char *at, bool single)
     return value;
 }
 
-static bool usable_in_place(const unsigned char *data, const struct head *head)
+static bool usable_in_place(const unsigned char *data, const struct npy_layout *head)
 {
-    return head->item == 8 && !head->fortran && (uintptr_t)data % sizeof(double) == 0 &&
-           le32toh(1) == 1;
+    return head->n_fields == 0 && head->item == 8 && !head->fortran &&
+           (uintptr_t)data % sizeof(double) == 0 && le32toh(1) == 1;
 }
 
-static const double *convert(const unsigned char *data, const struct head *head, size_t n, size_t k,
-                             struct arena *arena)
+static const double *convert(const unsigned char *data, const struct npy_layout *head, size_t n,
+                             size_t k, struct arena *arena)
 {
     double *values = arena_alloc_array(arena, n * k, sizeof *values);
     for (size_t i = 0; values != NULL && i < n; i++) {
@@ -226,6 +50,59 @@ static const double *convert(const unsigned char *data, const struct head *head,
         }
     }
     return values;
+}
+
+/* Records of a structured array, a row each. */
+static const double *convert_records(const unsigned char *data, const struct npy_layout *head,
+                                     size_t n, struct arena *arena)
+{
+    size_t k = (size_t)head->n_fields;
+    double *values = arena_alloc_array(arena, n * k, sizeof *values);
+    for (size_t i = 0; values != NULL && i < n; i++) {
+        for (size_t j = 0; j < k; j++) {
+            const struct npy_field *field = &head->fields[j];
+            values[i * k + j] =
+                load_number(data + i * head->item + field->offset, field->item == 4);
+        }
+    }
+    return values;
+}
+
+static const char *const *copy_names(const struct npy_layout *head, struct arena *arena)
+{
+    const char **names = arena_alloc_array(arena, (size_t)head->n_fields, sizeof *names);
+    for (int j = 0; names != NULL && j < head->n_fields; j++) {
+        names[j] = head->fields[j].name;
+    }
+    return names;
+}
+
+/* *n and *k: rows and columns. */
+static enum err_code check_shape(const struct npy_layout *head, int max_rows, size_t *n, size_t *k,
+                                 struct err *err)
+{
+    bool structured = head->n_fields > 0;
+    if (structured && head->rank != 1) {
+        return err_set(err, ERR_SHAPE, "the npy body has %d dimensions, a structured array has one",
+                       head->rank);
+    }
+    if (head->rank != 1 && head->rank != 2) {
+        return err_set(err, ERR_SHAPE, "the npy body has %d dimensions, rows x columns are needed",
+                       head->rank);
+    }
+    *n = structured || head->rank == 2 ? head->shape[0] : 1;
+    *k = structured ? (size_t)head->n_fields : head->shape[head->rank - 1];
+    if (*n == 0 || *k == 0 || *k > INT_MAX) {
+        return err_set(err, ERR_SHAPE,
+                       "the npy body has the shape %zu x %zu, at least 1 row and 1 to %d columns "
+                       "are needed",
+                       *n, *k, INT_MAX);
+    }
+    return *n <= (size_t)max_rows
+               ? ERR_OK
+               : err_set(err, ERR_TOO_LARGE,
+                         "the npy body has more than %d rows, which is the limit for one request",
+                         max_rows);
 }
 
 enum err_code npy_check_finite(const struct npy *npy, struct err *err)
@@ -250,39 +127,30 @@ enum err_code npy_check_finite(const struct npy *npy, struct err *err)
 enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct arena *arena,
                         struct npy *out, struct err *err)
 {
-    struct head head = {.item = 0};
-    size_t start = 0;
-    size_t count;
-    if (read_head(bytes, len, &head, &start, err) != ERR_OK) {
+    struct npy_layout head;
+    size_t n = 0;
+    size_t k = 0;
+    size_t total;
+    if (npy_head_read(bytes, len, arena, &head, err) != ERR_OK ||
+        check_shape(&head, max_rows, &n, &k, err) != ERR_OK) {
         return err->code;
     }
-    if (head.rank != 1 && head.rank != 2) {
-        return err_set(err, ERR_SHAPE, "the npy body has %d dimensions, rows x columns are needed",
-                       head.rank);
-    }
-    size_t n = head.rank == 2 ? head.shape[0] : 1;
-    size_t k = head.shape[head.rank - 1];
-    if (n == 0 || k == 0 || k > INT_MAX) {
-        return err_set(err, ERR_SHAPE,
-                       "the npy body has the shape %zu x %zu, at least 1 row and 1 to %d columns "
-                       "are needed",
-                       n, k, INT_MAX);
-    }
-    if (n > (size_t)max_rows) {
-        return err_set(err, ERR_TOO_LARGE,
-                       "the npy body has more than %d rows, which is the limit for one request",
-                       max_rows);
-    }
-    if (!size_mul(n, k, &count) || !size_mul(count, head.item, &count) || count != len - start) {
+    size_t items = head.n_fields > 0 ? 1 : k; /* in a row */
+    if (!size_mul(n, items, &total) || !size_mul(total, head.item, &total) ||
+        total != len - head.data) {
         return err_set(err, ERR_SHAPE,
                        "the npy body has %zu bytes of numbers, %zu x %zu of %zu bytes are needed",
-                       len - start, n, k, head.item);
+                       len - head.data, n, items, head.item);
     }
-    const unsigned char *data = (const unsigned char *)bytes + start;
-    *out = (struct npy){.n = (int)n, .k = (int)k, .single = head.item == 4};
+    const unsigned char *data = (const unsigned char *)bytes + head.data;
+    *out = (struct npy){.n = (int)n, .k = (int)k, .single = head.item == 4 && head.n_fields == 0};
     out->values = usable_in_place(data, &head) ? (const double *)(const void *)data
+                  : head.n_fields > 0          ? convert_records(data, &head, n, arena)
                                                : convert(data, &head, n, k, arena);
-    return out->values != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the rows");
+    out->names = head.n_fields > 0 ? copy_names(&head, arena) : NULL;
+    return out->values != NULL && (head.n_fields == 0 || out->names != NULL)
+               ? ERR_OK
+               : err_set(err, ERR_NOMEM, "no memory for the rows");
 }
 
 /* ---- writing ---- */
@@ -317,7 +185,7 @@ size_t npy_head(int rank, const size_t *shape, bool single, char *head)
     used += snprintf(text + used, sizeof text - (size_t)used, "%s), }", rank == 1 ? "," : "");
     size_t start = (10 + (size_t)used + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     memset(head, ' ', start);
-    memcpy(head, MAGIC "\x01\x00", 8);
+    memcpy(head, NPY_MAGIC "\x01\x00", 8);
     head[8] = (char)((start - 10) & 0xff);
     head[9] = (char)((start - 10) >> 8);
     memcpy(head + 10, text, (size_t)used);

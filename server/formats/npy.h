@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Matrices as .npy, versions 1 to 3, of little-endian float64 or float32
+ * Matrices as .npy, versions 1 to 3, of little-endian float64 or float32, and structured arrays of
+ * such fields, a row for each record
  * (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
  */
 #ifndef NPY_H
@@ -19,7 +20,8 @@ struct npy {
     int n; /* rows; 1 for an array of one dimension */
     int k; /* columns */
     bool single;
-    const double *values; /* [n x k], in the arena or in the bytes themselves */
+    const double *values;     /* [n x k], in the arena or in the bytes themselves */
+    const char *const *names; /* [k] of a structured array, in the arena; NULL: it has none */
 };
 
 /*

@@ -9,6 +9,8 @@
 #ifndef CONNECTIONS_H
 #define CONNECTIONS_H
 
+#include "access/peers.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,8 +29,9 @@ struct tls;
 
 struct connection {
     int fd;
-    struct tls *tls; /* source of the certificate for the handshake; NULL: plain HTTP */
-    bool trusted;    /* the client needs no certificate, or has shown a good one */
+    struct peer peer; /* its address */
+    struct tls *tls;  /* that its handshake takes the certificate from; NULL: plain HTTP */
+    bool trusted;     /* the client needs no certificate, or has shown a good one */
     enum connection_state state;
     int64_t since_ns;     /* when the state began, as the sweep or the request saw it */
     uint64_t moved_bytes; /* BODY: received so far; else the socket's count when last looked at */

@@ -65,7 +65,7 @@ static void take_connection(void *ctx, int fd, const struct sockaddr *from, sock
 {
     struct daemon *daemon = ctx;
     struct peer peer = peer_of(from);
-    if (!peers_add(daemon->serve.peers, &peer)) {
+    if (!serve_count_peer(&daemon->serve, &peer, 1)) {
         atomic_fetch_add_explicit(&daemon->serve.refused, 1, memory_order_relaxed);
         close(fd);
         return;
@@ -74,7 +74,7 @@ static void take_connection(void *ctx, int fd, const struct sockaddr *from, sock
     serve_count(thread, 1);
     if (!worker_give(thread->worker, fd, from, len)) {
         serve_count(thread, -1);
-        peers_remove(daemon->serve.peers, &peer);
+        (void)serve_count_peer(&daemon->serve, &peer, -1);
         close(fd);
     }
 }

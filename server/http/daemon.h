@@ -17,6 +17,15 @@
  */
 typedef void daemon_handler(void *ctx, struct request *req, struct response *res);
 
+/*
+ * Called before it when the head has come and the body has not. A response with a status is sent at
+ * once: the body is not read, and the connection ends if there is one.
+ */
+typedef void daemon_head(void *ctx, struct request *req, struct response *res);
+
+/* Called once the request is over, however it ended, also when its client had gone. */
+typedef void daemon_over(void *ctx, struct request *req);
+
 struct daemon_settings {
     int fd;             /* as in listener.h */
     const char *listen; /* "127.0.0.1:8080", "[::]:8080"; port 0: any free one */
@@ -32,7 +41,10 @@ struct daemon_settings {
     const char *tls_key;
     const char *tls_client_ca; /* "": clients need no certificate */
     struct log *log;
+    struct peers *peers; /* counts connections by address, borrowed; NULL: nothing does */
+    daemon_head *head;   /* NULL: nothing to do */
     daemon_handler *handler;
+    daemon_over *over; /* NULL: nothing to do */
     void *ctx;
 };
 

@@ -11,6 +11,8 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "access/limits.h"
+#include "access/peers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,6 +55,15 @@ struct exchange_ops {
     void (*address)(const struct exchange *exchange, char out[EXCHANGE_ADDRESS_CHARS]);
 };
 
+/* Who sends a request, as its head tells. */
+struct caller {
+    const char *who;             /* the id of a token, or a word for somebody without one */
+    const char *models;          /* patterns of the models that it may name; NULL: all */
+    const struct limits *limits; /* of the token; NULL: none */
+    int64_t expires_ms;          /* when the token ends; 0: never */
+    int64_t generation;          /* of the tokens among which it was found */
+};
+
 struct request {
     enum http_method method;
     const char *method_text;
@@ -74,8 +85,12 @@ struct request {
     int64_t arrived_ns; /* when all of it had arrived, by clock_ns */
     int route;
 
-    const char *who;    /* who asks: the id of a token, or a word for somebody without one */
-    const char *models; /* patterns of the models that it may name; NULL: all */
+    bool admitted;    /* the head was looked at and let in: route and caller are known */
+    bool audited;     /* it is in the audit log */
+    unsigned counted; /* by which limits it is counted as under way (api/quota.h) */
+    struct caller caller;
+    const struct peer *peer; /* the client's address, while the exchange lives; NULL: not known */
+    size_t n_received;       /* bytes of the body, kept or not */
 };
 
 #define BODY_SOURCE_FAILED SIZE_MAX

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/framing.h"
+#include "http/head.h"
 #include "http/worker.h"
 
 #define READ_FACTOR 2 /* of the body limit: what announces more is answered at once */
@@ -40,79 +41,11 @@ struct exchange {
     struct body_source source; /* while it is sent */
     struct body body;
     bool answered;
-    bool closes;           /* the connection ends with the answer */
-    struct exchange *next; /* while it is spare */
+    bool closes;             /* the connection ends with the answer */
+    bool leaves_rest;        /* and its client may still be sending then */
+    struct response refusal; /* answered to the head, while it waits for its turn; status 0: none */
+    struct exchange *next;   /* while it is spare */
 };
-
-static enum http_method find_method(const char *text)
-{
-    static const struct {
-        const char *text;
-        enum http_method method;
-    } methods[] = {{"GET", HTTP_GET},
-                   {"HEAD", HTTP_HEAD},
-                   {"POST", HTTP_POST},
-                   {"PUT", HTTP_PUT},
-                   {"DELETE", HTTP_DELETE}};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (strcmp(methods[i].text, text) == 0) {
-            return methods[i].method;
-        }
-    }
-    return HTTP_OTHER;
-}
-
-struct collected {
-    struct header *list;
-    int n;
-    int capacity;
-    struct arena *arena;
-    bool decode; /* query: keys and values are still encoded */
-    bool bad;
-    bool no_memory;
-};
-
-static enum MHD_Result collect(void *ctx, enum MHD_ValueKind kind, const char *key,
-                               const char *value)
-{
-    struct collected *c = ctx;
-    (void)kind;
-    if (c->n == c->capacity) {
-        return MHD_YES;
-    }
-    const char *text = value != NULL ? value : "";
-    char *name = arena_strndup(c->arena, key, strlen(key));
-    char *copy = arena_strndup(c->arena, text, strlen(text));
-    if (name == NULL || copy == NULL) {
-        c->no_memory = true;
-        return MHD_NO;
-    }
-    if (c->decode && (!percent_decode(name) || !percent_decode(copy))) {
-        c->bad = true;
-        return MHD_NO;
-    }
-    c->list[c->n++] = (struct header){name, copy};
-    return MHD_YES;
-}
-
-static bool collect_all(struct exchange *ex, struct MHD_Connection *connection,
-                        enum MHD_ValueKind kind, const struct header **list, int *n)
-{
-    struct collected c = {.arena = &ex->arena, .decode = kind == MHD_GET_ARGUMENT_KIND};
-    c.capacity = MHD_get_connection_values(connection, kind, NULL, NULL);
-    c.list =
-        arena_alloc_array(&ex->arena, (size_t)(c.capacity > 0 ? c.capacity : 1), sizeof *c.list);
-    if (c.list == NULL) {
-        return false;
-    }
-    MHD_get_connection_values(connection, kind, collect, &c);
-    if (c.bad) {
-        err_set(&ex->req.transport, ERR_SYNTAX, "the query has a bad percent escape");
-    }
-    *list = c.list;
-    *n = c.n;
-    return !c.no_memory;
-}
 
 static void suspend(struct exchange *ex)
 {
@@ -209,22 +142,13 @@ static struct exchange *exchange_new(struct serve_thread *thread, struct MHD_Con
     ex->req.ops = &ops;
     ex->req.exchange = ex;
     ex->req.arena = &ex->arena;
-    ex->req.method = find_method(method);
-    ex->req.method_text = arena_strndup(&ex->arena, method, strlen(method));
     ex->req.body = "";
+    ex->req.peer = &place->peer;
     err_clear(&ex->req.transport);
-    char *path = arena_strndup(&ex->arena, url, strlen(url));
-    if (path == NULL || ex->req.method_text == NULL ||
-        !collect_all(ex, connection, MHD_HEADER_KIND, &ex->req.headers, &ex->req.n_headers) ||
-        !collect_all(ex, connection, MHD_GET_ARGUMENT_KIND, &ex->req.query, &ex->req.n_query)) {
+    if (!head_read(connection, method, url, &ex->req)) {
         exchange_put(ex);
         return NULL;
     }
-    if (!percent_decode(path)) {
-        err_set(&ex->req.transport, ERR_SYNTAX, "the path has a bad percent escape");
-        path = (char *)"/";
-    }
-    ex->req.path = path;
     atomic_fetch_add_explicit(&ex->serve->active, 1, memory_order_relaxed);
     return ex;
 }
@@ -239,6 +163,9 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
     *state = NULL;
     if (ex != NULL) {
         connection_enter(ex->place, CONNECTION_IDLE, clock_ns());
+        if (ex->leaves_rest) {
+            worker_keep_socket(ex->thread->worker, ex->place->fd);
+        }
         if (ex->req.later.run != NULL) {
             ex->req.later.drop(ex->req.later.ctx);
         }
@@ -247,6 +174,9 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
         }
         if (ex->source.endless) {
             atomic_fetch_sub_explicit(&ex->serve->endless, 1, memory_order_relaxed);
+        }
+        if (ex->serve->settings.over != NULL) {
+            ex->serve->settings.over(ex->serve->settings.ctx, &ex->req);
         }
         atomic_fetch_sub_explicit(&ex->serve->active, 1, memory_order_relaxed);
         exchange_put(ex);
@@ -258,6 +188,10 @@ static bool take_piece(struct exchange *ex, const char *data, size_t size)
 {
     struct serve *serve = ex->serve;
     ex->place->moved_bytes += size;
+    ex->req.n_received += size;
+    if (ex->answered) {
+        return true; /* nobody wants it any more */
+    }
     bool go_on = body_append(&ex->body, &serve->room, data, size, &ex->req.transport);
     ex->req.body = ex->body.data != NULL ? ex->body.data : "";
     ex->req.n_body = ex->body.n;
@@ -285,9 +219,15 @@ static struct MHD_Response *create_response(struct exchange *ex, const struct re
         if (ex->source.endless) {
             atomic_fetch_add_explicit(&ex->serve->endless, 1, memory_order_relaxed);
         }
-        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
-                                                 ex->source.endless ? ENDLESS_BLOCK : STREAM_BLOCK,
-                                                 read_source, &ex->source, NULL);
+        struct MHD_Response *out = MHD_create_response_from_callback(
+            MHD_SIZE_UNKNOWN, ex->source.endless ? ENDLESS_BLOCK : STREAM_BLOCK, read_source,
+            &ex->source, NULL);
+        if (out != NULL && ex->req.method == HTTP_HEAD) {
+            /* No chunks: the library (0.9.75) would send the end of a body that is not there, and
+             * the client would take it for the beginning of the next answer. */
+            (void)MHD_set_response_options(out, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+        }
+        return out;
     }
     /* The bytes live in the exchange's arena, which outlasts the sending. */
     return MHD_create_response_from_buffer(
@@ -371,19 +311,58 @@ static bool is_stranger(struct exchange *ex)
     return !ex->place->trusted;
 }
 
-/* The head is there. True: answer now, before the body. */
-static bool begin(struct exchange *ex, const char *version)
+static bool announces_body(const struct exchange *ex)
 {
+    const char *length = request_header(&ex->req, "Content-Length");
+    return request_header(&ex->req, "Transfer-Encoding") != NULL ||
+           (length != NULL && strspn(length, "0") != strlen(length));
+}
+
+/*
+ * Sends what was answered to the head. A body that follows is not waited for. Where none does, the
+ * library wants to be called once more, or it would end the connection.
+ */
+static enum MHD_Result answer_head(struct exchange *ex, const struct response *res)
+{
+    if (!announces_body(ex)) {
+        ex->refusal = *res;
+        return MHD_YES;
+    }
+    ex->answered = true;
+    ex->closes = true;
+    ex->leaves_rest = true;
+    connection_enter(ex->place, CONNECTION_ANSWER, clock_ns());
+    return send_response(ex, res);
+}
+
+static enum MHD_Result send_refusal(struct exchange *ex)
+{
+    ex->answered = true;
+    connection_enter(ex->place, CONNECTION_ANSWER, clock_ns());
+    return send_response(ex, &ex->refusal);
+}
+
+/* The head is there: answers now, or goes on to the body. */
+static enum MHD_Result begin(struct exchange *ex, const char *version)
+{
+    const struct daemon_settings *settings = &ex->serve->settings;
+    struct response res = {.status = 0};
     if (framing_check(&ex->req, version, &ex->req.transport) != ERR_OK) {
         ex->closes = true;
-        return true;
+        return answer(ex);
     }
     ex->closes = framing_is_open(&ex->req);
+    if (settings->head != NULL && ex->req.transport.code == ERR_OK) {
+        settings->head(settings->ctx, &ex->req, &res);
+    }
+    if (res.status != 0) {
+        return answer_head(ex, &res);
+    }
     if (announces_too_much(ex)) {
-        return true;
+        return answer(ex);
     }
     connection_enter(ex->place, CONNECTION_BODY, clock_ns());
-    return false;
+    return MHD_YES;
 }
 
 static struct connection *find_place(struct MHD_Connection *connection)
@@ -408,24 +387,29 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         if (is_stranger(ex)) {
             return MHD_NO;
         }
-        return begin(ex, version) ? answer(ex) : MHD_YES;
+        return begin(ex, version);
     }
     if (*size > 0) {
         bool go_on = take_piece(ex, data, *size);
         *size = 0;
         return go_on ? MHD_YES : MHD_NO;
     }
-    return ex->answered ? MHD_YES : answer(ex);
+    if (ex->answered) {
+        return MHD_YES;
+    }
+    return ex->refusal.status != 0 ? send_refusal(ex) : answer(ex);
 }
 
 static void open_place(struct serve_thread *thread, struct MHD_Connection *connection, void **out)
 {
+    const struct sockaddr *address = find_address(connection);
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct connection *place = info != NULL ? mem_alloc(sizeof *place) : NULL;
     if (place != NULL) {
         connections_add(&thread->connections, place, info->connect_fd, clock_ns());
         place->tls = thread->serve->tls;
+        place->peer = address != NULL ? peer_of(address) : (struct peer){{0}};
     }
     *out = place;
 }
@@ -436,13 +420,25 @@ void serve_count(struct serve_thread *thread, int change)
     atomic_fetch_add_explicit(&thread->n_given, change, memory_order_relaxed);
 }
 
+bool serve_count_peer(struct serve *serve, const struct peer *peer, int change)
+{
+    struct peers *peers = serve->settings.peers;
+    if (peers != NULL && change > 0) {
+        return peers_add(peers, peer, PEER_CONNECTIONS, serve->settings.max_peer_connections);
+    }
+    if (peers != NULL) {
+        peers_remove(peers, peer, PEER_CONNECTIONS);
+    }
+    return true;
+}
+
 static void end_connection(struct serve_thread *thread, const struct sockaddr *address)
 {
     thread->ended = true;
     serve_count(thread, -1);
     if (address != NULL) {
         struct peer peer = peer_of(address);
-        peers_remove(thread->serve->peers, &peer);
+        (void)serve_count_peer(thread->serve, &peer, -1);
     }
 }
 
@@ -539,10 +535,10 @@ enum err_code serve_init(struct serve *serve, const struct daemon_settings *sett
                                      .key = settings->tls_key,
                                      .client_ca = settings->tls_client_ca,
                                      .log = settings->log};
-    if (tls.cert != NULL && tls.cert[0] != '\0' && tls_open(&tls, &serve->tls, err) != ERR_OK) {
-        return err->code;
+    if (tls.cert != NULL && tls.cert[0] != '\0') {
+        err_kept(tls_open(&tls, &serve->tls, err));
     }
-    return peers_new(settings->max_connections, settings->max_peer_connections, &serve->peers, err);
+    return err->code;
 }
 
 void serve_release(struct serve *serve)
@@ -552,7 +548,6 @@ void serve_release(struct serve *serve)
         serve->spare = ex->next;
         exchange_free(ex);
     }
-    peers_free(serve->peers);
     tls_close(serve->tls);
     pthread_mutex_destroy(&serve->lock);
 }

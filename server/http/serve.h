@@ -9,7 +9,7 @@
 #include "http/body.h"
 #include "http/connections.h"
 #include "http/daemon.h"
-#include "http/peers.h"
+#include "access/peers.h"
 #include "http/tls.h"
 
 #include <pthread.h>
@@ -20,7 +20,6 @@ struct worker;
 
 struct serve {
     struct daemon_settings settings;
-    struct peers *peers;
     struct tls *tls;    /* NULL: plain HTTP */
     atomic_bool reload; /* the certificate's files are to be read again */
     struct body_room room;
@@ -57,6 +56,9 @@ void serve_release(struct serve *serve);
 /* An instance of the library for this thread, without a loop of its own; NULL: there is none.
  * ctx: struct serve_thread. */
 struct MHD_Daemon *serve_open_library(void *ctx);
+
+/* A connection of an address more (1) or less (-1); false: it has as many as it may. */
+bool serve_count_peer(struct serve *serve, const struct peer *peer, int change);
 
 /* A connection more or less, when it is given to the thread and when it is closed. */
 void serve_count(struct serve_thread *thread, int change);

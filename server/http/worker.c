@@ -2,6 +2,7 @@
 #include "http/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <poll.h>
 #include <pthread.h>
@@ -15,6 +16,7 @@
 #include "base/mem.h"
 #include "base/mem_budget.h"
 #include "base/threads.h"
+#include "http/leftovers.h"
 
 #define LOOK_NS INT64_C(1000000000)
 
@@ -34,6 +36,7 @@ struct worker {
     atomic_bool woken; /* the event is on its way: no second one is needed */
     atomic_bool ends;
     atomic_int shed;
+    struct leftovers leftovers; /* of the thread alone */
 
     pthread_mutex_t lock;      /* guards what follows */
     struct incoming *incoming; /* [settings.max_incoming] */
@@ -51,6 +54,14 @@ void worker_shed(struct worker *worker, int n)
 {
     atomic_fetch_add_explicit(&worker->shed, n, memory_order_relaxed);
     worker_wake(worker);
+}
+
+void worker_keep_socket(struct worker *worker, int fd)
+{
+    int mine = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (mine >= 0) {
+        leftovers_take(&worker->leftovers, mine, clock_ns());
+    }
 }
 
 bool worker_give(struct worker *worker, int fd, const struct sockaddr *from, socklen_t len)
@@ -104,10 +115,11 @@ static int choose_wait(struct worker *worker, int64_t look_ns)
 
 static void wait_for_events(struct worker *worker, int wait_ms)
 {
-    struct pollfd fds[] = {{.fd = worker->wake, .events = POLLIN},
-                           {.fd = worker->events, .events = POLLIN}};
+    struct pollfd fds[2 + LEFTOVERS_MAX] = {{.fd = worker->wake, .events = POLLIN},
+                                            {.fd = worker->events, .events = POLLIN}};
     eventfd_t count;
-    (void)poll(fds, 2, wait_ms);
+    int n_leftovers = leftovers_fill(&worker->leftovers, fds + 2);
+    (void)poll(fds, (nfds_t)(2 + n_leftovers), wait_ms);
     if (fds[0].revents != 0) {
         (void)eventfd_read(worker->wake, &count);
         /* Before the library's turn: whoever wakes it from now on is not lost. */
@@ -128,6 +140,9 @@ static void *serve(void *arg)
         int64_t now_ns = clock_ns();
         if (shed > 0) {
             worker->settings.shed(worker->settings.ctx, shed);
+        }
+        if (worker->leftovers.n > 0) {
+            leftovers_read(&worker->leftovers, now_ns);
         }
         if (now_ns >= look_ns) {
             worker->settings.look(worker->settings.ctx);
@@ -195,6 +210,7 @@ void worker_stop(struct worker *worker)
     if (worker->library != NULL) {
         MHD_stop_daemon(worker->library);
     }
+    leftovers_close(&worker->leftovers);
     if (worker->wake >= 0) {
         close(worker->wake);
     }

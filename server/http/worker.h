@@ -44,6 +44,10 @@ bool worker_give(struct worker *worker, int fd, const struct sockaddr *from, soc
 /* A suspended connection was resumed: the library must have a turn. Any thread. */
 void worker_wake(struct worker *worker);
 
+/* The library is about to close a connection whose client may still be sending (http/leftovers.h).
+ * In the worker's own thread. */
+void worker_keep_socket(struct worker *worker, int fd);
+
 /* Asks it to shut down its oldest idle connections, this many more. Any thread. */
 void worker_shed(struct worker *worker, int n);
 

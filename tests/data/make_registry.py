@@ -94,7 +94,18 @@ def fill(port):
     call(port, "DELETE", "/v1/models/registered/versions/1")
     upload(port, "gone", 10, 6)
     call(port, "DELETE", "/v1/models/gone")
+    if has_tokens(port):
+        call(port, "POST", "/v1/tokens", {"role": "write", "id": "farm", "models": "t*", "rate": 50})
     return {"trained": rows}
+
+
+def has_tokens(port):
+    """Since schema 4."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/v1/tokens")
+    status = connection.getresponse().status
+    connection.close()
+    return status == 200
 
 
 def record(port, rows):

@@ -77,9 +77,9 @@ class Server:
         with open(self.log.name, "rb") as log:
             return log.read().decode(errors="replace")
 
-    def request(self, method, path, body=None, headers=None):
+    def request(self, method, path, body=None, headers=None, host="127.0.0.1"):
         """(status, headers, parsed JSON or bytes)"""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(host, self.port, timeout=PATIENCE)
         try:
             if isinstance(body, (dict, list)):
                 body = json.dumps(body)

@@ -9,7 +9,7 @@ import re
 import socket
 import unittest
 
-from harness import PATIENCE, ServerTest
+from harness import PATIENCE, ServerTest, rows
 
 CANARY = b"GET /canary HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HOST = b"Host: localhost\r\n"
@@ -158,6 +158,14 @@ class Framing(ServerTest):
             with self.subTest(name):
                 statuses, got = self.talk(raw)
                 self.assertEqual(statuses, [status, 404], got)
+
+    def test_nothing_follows_the_head_of_an_answer_to_head(self):
+        """Section 6.3: also where the answer to GET comes in chunks. A stray byte would begin the next answer."""
+        self.ok(201, "POST", "/v1/models/m/data", rows(30))
+        for path in (b"/v1/models/m/data/rows", b"/v1/models/m/data", b"/healthz", b"/none"):
+            _, got = self.talk(b"HEAD " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+            head, _, rest = got.partition(b"\r\n\r\n")
+            self.assertTrue(rest.startswith(b"HTTP/1.1 404 ") if b"Connection: close" not in head else rest == b"", got)
 
     def test_there_are_sixty_cases(self):
         self.assertGreaterEqual(len(REFUSED) + len(OPEN) + len(READ), 60)

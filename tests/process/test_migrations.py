@@ -151,6 +151,11 @@ class Migration(unittest.TestCase):
     def test_a_registry_of_schema_3_serves_as_it_did(self):
         self.road(3)
 
+    def test_a_registry_of_schema_4_serves_as_it_did(self):
+        self.road(4)
+        listed = binary("token", "list", "--db", self.server.db)
+        self.assertRegex(listed.stdout, r"farm +write +valid +t\* rate=50\n")
+
     def finish(self, number):
         """The next start completes what a crash left unfinished."""
         self.server.start()

@@ -13,8 +13,8 @@ import sys
 ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict", "train"]
 CORE = ["core/" + room for room in ROOMS]
 STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
-BELOW_API = CORE + STORE + ["server/base", "server/formats", "server/documents", "server/live",
-                            "server/jobs", "server/http"]
+BELOW_API = CORE + STORE + ["server/base", "server/access", "server/formats", "server/documents",
+                            "server/live", "server/jobs", "server/http"]
 # A file may include from its own folder and from those in its list.
 LAYERS = {
     **{folder: CORE[:place] for place, folder in enumerate(CORE)},
@@ -28,12 +28,13 @@ LAYERS = {
     "server/store/jobs": CORE + ["server/base", "server/store/sqlite", "server/store/models",
                                  "server/store/data", "schema"],
     "server/store/care": CORE + ["server/base", *STORE[:4], "schema"],
-    "server/store/access": CORE + ["server/base", "server/store/sqlite", "schema"],
+    "server/store/access": CORE + ["server/base", "server/access", "server/store/sqlite", "schema"],
     "server/store": CORE + ["server/base", *STORE],
     "server/live": CORE + STORE + ["server/base"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
                                    "server/live"],
-    "server/http": CORE + ["server/base"],
+    "server/access": CORE + ["server/base"],
+    "server/http": CORE + ["server/base", "server/access"],
     "server/api": BELOW_API,
     "server/api/rows": BELOW_API + ["server/api"],
     "server/api/native": BELOW_API + ["server/api", "server/api/rows"],
@@ -49,7 +50,7 @@ OWNERS = {
     "store/sqlite/conn.h": ["server/store/", "tests/"],
     "store/sqlite/query.h": ["server/store/", "tests/"],
     "store/sqlite/db_transaction.h": ["server/store/", "tests/"],
-    "microhttpd.h": ["server/http/serve.c", "server/http/worker.c"],
+    "microhttpd.h": ["server/http/head.c", "server/http/serve.c", "server/http/worker.c"],
     "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
     "gnutls/": ["server/base/digest.c", "server/http/tls.h"],

@@ -13,6 +13,7 @@
 #include "api/native/block_run.h"
 #include "api/native/compare_request.h"
 #include "api/native/scoring.h"
+#include "api/quota.h"
 #include "api/reply.h"
 #include "model/space_rows.h"
 #include "base/mem.h"
@@ -103,6 +104,7 @@ static enum err_code find_rows(struct comparison *c, struct err *err)
                                    : labelled_rows(&c->request.labelled, c->req, model, &c->rows, err)) != ERR_OK) {
         return err->code;
     }
+    quota_charge_rows(c->app, c->req, c->rows.n);
     size_t n = (size_t)c->rows.n * PAIRED_N;
     c->first = arena_alloc_array(c->req->arena, n, sizeof *c->first);
     c->other = arena_alloc_array(c->req->arena, n, sizeof *c->other);

@@ -4,9 +4,10 @@
 
 #include "api/native/answer_room.h"
 #include "api/native/data_export.h"
-#include "api/rows/upload.h"
+#include "api/quota.h"
 #include "api/reply.h"
 #include "api/rows/space_warnings.h"
+#include "api/rows/upload.h"
 #include "base/mem.h"
 #include "documents/space_json.h"
 #include "store/data/data_cursor.h"
@@ -191,8 +192,13 @@ static enum err_code read_and_append(struct app *app, const struct request *req,
 {
     const struct upload head = *up;
     for (int i = 0; i < MAX_READINGS; i++) {
-        if (upload_read_rows(app, req, model, up, err) != ERR_OK ||
-            check_against_model(app, model, &up->data, err) != ERR_OK ||
+        if (upload_read_rows(app, req, model, up, err) != ERR_OK) {
+            return err->code;
+        }
+        if (i == 0) {
+            quota_charge_rows(app, req, up->data.n);
+        }
+        if (check_against_model(app, model, &up->data, err) != ERR_OK ||
             data_store_append(app->db, model, &up->data, result, err) != ERR_PRECONDITION) {
             return err->code;
         }

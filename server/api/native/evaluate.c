@@ -10,6 +10,7 @@
 #include "api/rows/labelled.h"
 #include "api/native/prediction_request.h"
 #include "api/native/scoring.h"
+#include "api/quota.h"
 #include "api/reply.h"
 #include "store/models/version_ref.h"
 
@@ -35,7 +36,10 @@ static enum err_code read_rows(struct evaluate_work *e, struct err *err)
         (!labelled.is_csv && json_read_check_keys(labelled.body, "body", keys, err) != ERR_OK)) {
         return err->code;
     }
-    return labelled_rows(&labelled, e->req, model, &e->rows, err);
+    if (labelled_rows(&labelled, e->req, model, &e->rows, err) == ERR_OK) {
+        quota_charge_rows(e->app, e->req, e->rows.n);
+    }
+    return err->code;
 }
 
 static enum err_code begin_scoring(struct evaluate_work *e, struct err *err)

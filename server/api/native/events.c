@@ -14,6 +14,7 @@
 #include "api/handlers.h"
 
 #include "api/native/job_doc.h"
+#include "api/quota.h"
 #include "api/reply.h"
 #include "base/clock.h"
 #include "store/jobs/job_read.h"
@@ -30,7 +31,7 @@ static const char keep_alive[] = ": still here\n\n";
 /* In the request's arena. */
 struct stream {
     struct app *app;
-    struct stream_place place;
+    bool counted; /* among the streams of its address */
     const struct request *req;
     int64_t job;
     uint64_t after; /* number of the last event that was sent */
@@ -204,8 +205,8 @@ static size_t read_stream(void *ctx, char *out, size_t size)
 
 static void count_out(struct stream *s)
 {
-    if (s->app->streams != NULL) {
-        stream_quota_remove(s->app->streams, &s->place);
+    if (s->counted) {
+        peers_remove(s->app->peers, s->req->peer, PEER_STREAMS);
     }
     metrics_add(&s->app->metrics->event_streams, -1);
 }
@@ -276,30 +277,43 @@ static enum err_code begin_stream(struct stream *s, bool given, uint64_t id,
     return err->code;
 }
 
+/* Among the streams of its address. */
+static enum err_code count_in_address(struct stream *s, struct err *err)
+{
+    char from[EXCHANGE_ADDRESS_CHARS] = "";
+    struct app *app = s->app;
+    const struct request *req = s->req;
+    int max = app->config->max_peer_streams;
+    if (app->peers == NULL || req->peer == NULL) {
+        return ERR_OK;
+    }
+    s->counted = peers_add(app->peers, req->peer, PEER_STREAMS, max);
+    if (!s->counted) {
+        quota_count_stream(app);
+        req->ops->address(req->exchange, from);
+        err_set(err, ERR_RATE,
+                "%s follows events %d times already, the most that max_peer_streams allows", from,
+                max);
+        err->retry_s = RETRY_S;
+    }
+    return err->code;
+}
+
 /* Counts the stream until release_stream. */
 static enum err_code admit_stream(struct stream *s, struct err *err)
 {
-    char from[EXCHANGE_ADDRESS_CHARS] = "";
     struct app *app = s->app;
     long long others =
         atomic_fetch_add_explicit(&app->metrics->event_streams, 1, memory_order_relaxed);
     if (others >= app->config->event_streams) {
-        metrics_add(&app->metrics->event_streams, -1);
         err_set(err, ERR_BUSY, "%d clients follow events already, and event_streams allows no more",
                 app->config->event_streams);
         err->retry_s = RETRY_S;
-        return err->code;
+    } else {
+        err_kept(count_in_address(s, err));
     }
-    if (s->req->ops != NULL && s->req->ops->address != NULL) {
-        s->req->ops->address(s->req->exchange, from);
-    }
-    if (app->streams != NULL &&
-        !stream_quota_add(app->streams, &s->place, from, app->config->max_peer_streams)) {
+    if (err->code != ERR_OK) {
         metrics_add(&app->metrics->event_streams, -1);
-        err_set(err, ERR_RATE,
-                "%s follows events %d times already, the most that max_peer_streams allows", from,
-                app->config->max_peer_streams);
-        err->retry_s = RETRY_S;
     }
     return err->code;
 }
@@ -317,8 +331,7 @@ enum err_code handle_job_events(struct app *app, const struct request *req, stru
     *s = (struct stream){.app = app, .req = req, .after = events_newest(app->events)};
     if (reply_number(req->params[0], "job", &s->job, err) != ERR_OK ||
         read_last_id(req, &id, &given, err) != ERR_OK ||
-        job_store_get(app->db, s->job, &row, err) != ERR_OK ||
-        access_check_model(req, row.model, err) != ERR_OK) {
+        job_doc_find(app, req, s->job, &row, err) != ERR_OK) {
         return err->code;
     }
     response_header(res, "Cache-Control", "no-store");

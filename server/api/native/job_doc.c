@@ -5,6 +5,15 @@
 
 #include <stdio.h>
 
+enum err_code job_doc_find(struct app *app, const struct request *req, int64_t id,
+                           struct job_row *row, struct err *err)
+{
+    if (job_store_get(app->db, id, row, err) == ERR_OK && !access_sees(req, row->model)) {
+        err_kept(job_absent(id, err));
+    }
+    return err->code;
+}
+
 void job_doc_write_progress(struct json_write *json, const char *key,
                             const struct trainer_progress *p)
 {

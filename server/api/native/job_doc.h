@@ -7,6 +7,11 @@
 #include "formats/json_write.h"
 #include "store/jobs/job_read.h"
 
+/* The row of a job. ERR_NOT_FOUND, also when the request may not see the job's model, so that
+ * nobody learns of it. */
+enum err_code job_doc_find(struct app *app, const struct request *req, int64_t id,
+                           struct job_row *row, struct err *err) MUST_CHECK;
+
 /*
  * The whole document of a job: its row, with its present progress if it is running, and request,
  * scores and gate from the store. When the store cannot be read nothing is written; ERR_NOT_FOUND

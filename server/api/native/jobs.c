@@ -4,6 +4,7 @@
 
 #include "api/native/job_doc.h"
 #include "api/native/space.h"
+#include "api/quota.h"
 #include "api/reply.h"
 #include "api/trace.h"
 #include "base/known.h"
@@ -20,27 +21,15 @@
 #define LIST_LIMIT 1000
 #define MEGABYTE   1000000
 
-/* The whole document of a job as it is now. */
-static enum err_code write_job(struct app *app, struct json_write *json, int64_t id,
-                               struct err *err)
+/* The whole document of a job as it is now, for whoever may see it. */
+static enum err_code write_job(struct app *app, const struct request *req, struct json_write *json,
+                               int64_t id, struct err *err)
 {
     struct job_row row;
-    if (job_store_get(app->db, id, &row, err) != ERR_OK) {
+    if (job_doc_find(app, req, id, &row, err) != ERR_OK) {
         return err->code;
     }
     return job_doc_write(app, json, &row, err);
-}
-
-/* May this request name the job's model? */
-static enum err_code check_job(struct app *app, const struct request *req, int64_t id,
-                               struct err *err)
-{
-    struct job_row row;
-    if (req->models == NULL) {
-        return ERR_OK;
-    }
-    return job_store_get(app->db, id, &row, err) == ERR_OK ? access_check_model(req, row.model, err)
-                                                           : err->code;
 }
 
 /* "space" of a training request is the model's from now on; the rest is about the job. */
@@ -108,6 +97,25 @@ static void tell_queued(const struct app *app, const struct request *req, const 
              trace_id(&trace), "traceparent", trace.parent, NULL);
 }
 
+static enum err_code queue_job(struct app *app, const struct request *req, struct job_new *job,
+                               int64_t *id, struct err *err)
+{
+    char address[PEER_TEXT_CHARS] = "";
+    enum job_share full;
+    job->full = &full;
+    job->whose[JOB_SHARE_TOKEN] = req->caller.limits != NULL ? req->caller.who : NULL;
+    job->max_share[JOB_SHARE_TOKEN] = quota_jobs_of_token(app, req);
+    if (req->peer != NULL && peer_is_limited(req->peer)) {
+        peer_write(req->peer, address);
+        job->whose[JOB_SHARE_ADDRESS] = address;
+        job->max_share[JOB_SHARE_ADDRESS] = quota_jobs_of_address(app);
+    }
+    if (job_store_add(app->db, job, id, err) == ERR_RATE) {
+        quota_count_job(app, full == JOB_SHARE_TOKEN);
+    }
+    return err->code;
+}
+
 enum err_code handle_train(struct app *app, const struct request *req, struct response *res,
                            struct err *err)
 {
@@ -124,7 +132,7 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     job.model = model;
     job.request = complete.data;
     job.n_request = complete.len;
-    if (job_store_add(app->db, &job, &id, err) != ERR_OK) {
+    if (queue_job(app, req, &job, &id, err) != ERR_OK) {
         return err->code;
     }
     tell_queued(app, req, model, id);
@@ -137,7 +145,7 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     }
     response_header(res, "Location", location);
     struct err unread = ERR_INIT;
-    if (write_job(app, &json, id, &unread) != ERR_OK) {
+    if (write_job(app, req, &json, id, &unread) != ERR_OK) {
         /* The job is queued although it cannot be read: after an error the client would try again
          * and queue a second one. */
         json_write_object(&json, NULL);
@@ -154,7 +162,8 @@ static enum err_code read_filter(const struct request *req, struct job_filter *f
 {
     const char *state = request_query(req, "state");
     int64_t limit = LIST_LIMIT;
-    *filter = (struct job_filter){.model = request_query(req, "model"), .state = -1};
+    *filter = (struct job_filter){
+        .model = request_query(req, "model"), .models = req->caller.models, .state = -1};
     if (reply_query_int(req, "limit", 1, LIST_LIMIT, &limit, err) != ERR_OK) {
         return err->code;
     }
@@ -181,9 +190,7 @@ enum err_code handle_jobs_list(struct app *app, const struct request *req, struc
     json_write_object(&json, NULL);
     json_write_array(&json, "jobs");
     for (size_t i = 0; i < n_rows; i++) {
-        if (access_sees(req, rows[i].model)) {
-            job_doc_write_row(app, &json, &rows[i]);
-        }
+        job_doc_write_row(app, &json, &rows[i]);
     }
     json_write_array_end(&json);
     json_write_object_end(&json);
@@ -198,7 +205,7 @@ enum err_code handle_job_get(struct app *app, const struct request *req, struct 
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
     if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
-        check_job(app, req, id, err) != ERR_OK || write_job(app, &json, id, err) != ERR_OK) {
+        write_job(app, req, &json, id, err) != ERR_OK) {
         return err->code;
     }
     return reply_json(res, 200, &json, err);
@@ -212,12 +219,12 @@ enum err_code handle_job_delete(struct app *app, const struct request *req, stru
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
     if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
-        check_job(app, req, id, err) != ERR_OK ||
+        job_doc_find(app, req, id, &row, err) != ERR_OK ||
         trainer_cancel(app->trainer, id, &row, err) != ERR_OK) {
         return err->code;
     }
     events_publish_state(app->events, id);
-    if (write_job(app, &json, id, err) != ERR_OK) {
+    if (write_job(app, req, &json, id, err) != ERR_OK) {
         return err->code;
     }
     return reply_json(res, row.state == JOB_CANCELLED ? 200 : 202, &json, err);
@@ -301,6 +308,7 @@ static void write_column(struct json_write *json, const char *key, const struct 
 enum err_code handle_job_curves(struct app *app, const struct request *req, struct response *res,
                                 struct err *err)
 {
+    struct job_row row;
     int64_t id;
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
@@ -309,7 +317,8 @@ enum err_code handle_job_curves(struct app *app, const struct request *req, stru
         return err_set(err, ERR_NOMEM, "no memory for the curves of a job");
     }
     if (reply_number(req->params[0], "job", &id, err) != ERR_OK ||
-        check_job(app, req, id, err) != ERR_OK || get_curves(app, id, curves, err) != ERR_OK) {
+        job_doc_find(app, req, id, &row, err) != ERR_OK ||
+        get_curves(app, id, curves, err) != ERR_OK) {
         return err->code;
     }
     json_write_object(&json, NULL);

@@ -17,6 +17,9 @@
 
 #define MAX_MODELS 2000 /* with metrics of their own, the first by name */
 
+/* Probes need no token, and nobody without one learns the name of a model. */
+static const char unnamed_models[] = "models could not be loaded; GET /v1/status names one";
+
 /* Alive: the process can answer. */
 enum err_code handle_healthz(struct app *app, const struct request *req, struct response *res,
                              struct err *err)
@@ -93,7 +96,11 @@ enum err_code handle_readyz(struct app *app, const struct request *req, struct r
     }
     for (int part = 0; part < HEALTH_N_PARTS; part++) {
         reasons[n].part = part;
-        n += find_reason(app, part, reasons[n].text);
+        bool found = find_reason(app, part, reasons[n].text);
+        if (found && part == HEALTH_MODELS && access_asks(app->access)) {
+            snprintf(reasons[n].text, sizeof reasons[n].text, "%s", unnamed_models);
+        }
+        n += found;
     }
     if (n > 0) {
         return reply_not_ready(req, res, reasons, n, err);

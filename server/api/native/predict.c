@@ -10,6 +10,7 @@
 #include "api/aside.h"
 #include "api/native/answer_room.h"
 #include "api/native/predict_answer.h"
+#include "api/quota.h"
 #include "base/mem_budget.h"
 
 #include <string.h>
@@ -150,6 +151,7 @@ static enum err_code read_request(struct prediction *p, struct err *err)
 {
     p->is_read = true;
     if (prediction_request_read(p->req, p->app->config->max_rows, &p->request, err) == ERR_OK) {
+        quota_charge_rows(p->app, p->req, p->request.predict.n);
         err_kept(access_check_model(p->req, p->request.model, err));
     }
     return err->code;
@@ -161,6 +163,8 @@ static enum err_code fit_request(struct prediction *p, struct err *err)
     if (prediction_request_fit(&p->request, p->req, p->app->config->max_rows, p->served->model,
                                err) != ERR_OK) {
         release_model(p);
+    } else if (p->request.table || p->request.named_rows != NULL) {
+        quota_charge_rows(p->app, p->req, p->request.predict.n); /* they were not known before */
     }
     return err->code;
 }

@@ -10,7 +10,11 @@
 
 static enum err_code read_request(const struct request *req, struct token *token, struct err *err)
 {
-    static const char *const keys[] = {"id", "role", "models", "expires", "rate", NULL};
+    static const char *const keys[] = {"id", "role", "models", "expires",
+#define LIMIT(name, key, max, verb, unit, help) key,
+#include "access/limits.def"
+#undef LIMIT
+                                       NULL};
     json_t *doc;
     const char *id = "";
     const char *role = "";
@@ -26,7 +30,9 @@ static enum err_code read_request(const struct request *req, struct token *token
     json_read_text(members, "id", TOKEN_ID_CHARS, &id);
     json_read_text(members, "models", TOKEN_MODELS_CHARS, &models);
     json_read_text(members, "expires", TOKEN_ID_CHARS, &expires);
-    json_read_int(members, "rate", 1, TOKEN_MAX_RATE, &token->max_rate);
+    for (enum limit limit = 0; limit < LIMIT_N; limit++) {
+        json_read_int(members, limit_key(limit), 1, limit_max(limit), &token->limits.max[limit]);
+    }
     if (err->code != ERR_OK || role_parse(role, &token->role, err) != ERR_OK) {
         return err->code;
     }
@@ -45,7 +51,9 @@ static void write_token(struct json_write *json, const struct token *token)
     json_write_text(json, "id", token->id);
     json_write_text(json, "role", role_name(token->role));
     json_write_text(json, "models", token->models);
-    reply_write_positive(json, "rate", token->max_rate);
+    for (enum limit limit = 0; limit < LIMIT_N; limit++) {
+        reply_write_positive(json, limit_key(limit), token->limits.max[limit]);
+    }
     reply_write_time(json, "expires", token->expires_ms);
 }
 
@@ -58,7 +66,7 @@ enum err_code handle_token_create(struct app *app, const struct request *req, st
     struct json_write json = json_write_to(&text);
     if (read_request(req, &token, err) == ERR_OK && token_make(&token, secret, err) == ERR_OK &&
         token_store_add(app->db, &token, err) == ERR_OK) {
-        access_notify(app->access);
+        access_renew(app->access);
         json_write_object(&json, NULL);
         write_token(&json, &token);
         json_write_text(&json, "token", secret);
@@ -100,7 +108,7 @@ enum err_code handle_token_revoke(struct app *app, const struct request *req, st
     if (token_store_revoke(app->db, req->params[0], err) != ERR_OK) {
         return err->code;
     }
-    access_notify(app->access);
+    access_renew(app->access);
     res->status = 204;
     return ERR_OK;
 }

@@ -7,6 +7,13 @@
 
 #include <string.h>
 
+/* In the order of access/limits.def, as the columns of token_list.sql are. */
+static const char *const limit_parameters[LIMIT_N] = {
+    [LIMIT_REQUESTS] = ":max_rate",     [LIMIT_ROWS] = ":max_rows",
+    [LIMIT_BYTES] = ":max_bytes",       [LIMIT_CONCURRENT] = ":max_concurrent",
+    [LIMIT_QUEUE] = ":max_queue_share",
+};
+
 static enum err_code check_token(const struct token *token, struct err *err)
 {
     if (!token_id_is_valid(token->id)) {
@@ -43,7 +50,9 @@ static enum err_code insert_token(struct conn *conn, const struct token *token, 
     query_blob(&q, ":salt", token->salt, sizeof token->salt);
     query_blob(&q, ":digest", token->digest, sizeof token->digest);
     query_text(&q, ":models", token->models);
-    query_int(&q, ":max_rate", token->max_rate);
+    for (int i = 0; i < LIMIT_N; i++) {
+        query_int(&q, limit_parameters[i], token->limits.max[i]);
+    }
     query_int(&q, ":created", db_now_ms());
     query_int(&q, ":expires", token->expires_ms);
     if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
@@ -97,10 +106,12 @@ static void get_token(struct query *q, void *element)
     copy_bytes(q, 2, token->salt, sizeof token->salt);
     copy_bytes(q, 3, token->digest, sizeof token->digest);
     query_get_text(q, 4, token->models, sizeof token->models);
-    token->max_rate = query_get_int(q, 5);
-    token->created_ms = query_get_int(q, 6);
-    token->expires_ms = query_get_int(q, 7);
-    token->revoked_ms = query_get_int(q, 8);
+    for (int i = 0; i < LIMIT_N; i++) {
+        token->limits.max[i] = query_get_int(q, 5 + i);
+    }
+    token->created_ms = query_get_int(q, 5 + LIMIT_N);
+    token->expires_ms = query_get_int(q, 6 + LIMIT_N);
+    token->revoked_ms = query_get_int(q, 7 + LIMIT_N);
 }
 
 enum err_code token_store_list(struct db *db, struct token **out, size_t *n, struct err *err)

@@ -3,7 +3,7 @@
 #ifndef TOKEN_STORE_H
 #define TOKEN_STORE_H
 
-#include "base/token.h"
+#include "access/token.h"
 #include "store/sqlite/db.h"
 
 /*

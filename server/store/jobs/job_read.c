@@ -146,6 +146,7 @@ enum err_code job_store_list(struct db *db, const struct job_filter *filter, str
     }
     struct query q = query_open(conn, SQL_JOB_LIST, err);
     query_text(&q, ":name", filter->model);
+    query_text(&q, ":models", filter->models);
     query_int(&q, ":state", filter->state);
     query_int(&q, ":limit", filter->limit);
     err_kept(query_list_read(&list, &q));

@@ -53,8 +53,9 @@ enum err_code job_store_details(struct db *db, int64_t id, struct job_details *o
 void job_details_release(struct job_details *details);
 
 struct job_filter {
-    const char *model; /* NULL: of every model */
-    int state;         /* enum job_state; -1: any */
+    const char *model;  /* NULL: of every model */
+    const char *models; /* patterns of names (access/token.h); NULL: any */
+    int state;          /* enum job_state; -1: any */
     int limit;
 };
 

@@ -56,6 +56,43 @@ static enum err_code check_queue(struct conn *conn, const struct job_new *job, i
     return err->code;
 }
 
+static int64_t count_queued_of(struct conn *conn, enum sql_query which, int64_t model,
+                               const char *whose, struct err *err)
+{
+    int64_t n = 0;
+    struct query q = query_open(conn, which, err);
+    query_int(&q, ":model", model);
+    query_text(&q, ":whose", whose);
+    if (query_row(&q)) {
+        n = query_get_int(&q, 0);
+    }
+    err_kept(query_close(&q));
+    return n;
+}
+
+/* ERR_RATE: the token or the address has as many queued jobs of the model as it may. */
+static enum err_code check_shares(struct conn *conn, const struct job_new *job, int64_t model,
+                                  struct err *err)
+{
+    static const enum sql_query counts[JOB_N_SHARES] = {SQL_JOB_QUEUED_COUNT_BY_TOKEN,
+                                                        SQL_JOB_QUEUED_COUNT_BY_ADDRESS};
+    static const char *const names[JOB_N_SHARES] = {"token", "address"};
+    for (int i = 0; i < JOB_N_SHARES && err->code == ERR_OK; i++) {
+        if (job->whose[i] == NULL || job->max_share[i] == 0) {
+            continue;
+        }
+        int64_t n = count_queued_of(conn, counts[i], model, job->whose[i], err);
+        if (err->code == ERR_OK && n >= job->max_share[i]) {
+            *job->full = (enum job_share)i;
+            err_set(err, ERR_RATE,
+                    "this %s has %lld queued jobs of model %.64s, and its share of the queue is "
+                    "%lld",
+                    names[i], (long long)n, job->model, (long long)job->max_share[i]);
+        }
+    }
+    return err->code;
+}
+
 enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *id, struct err *err)
 {
     struct conn *conn;
@@ -63,10 +100,15 @@ enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *i
     if (model_write_begin(db, job->model, &conn, &model, err) != ERR_OK) {
         return err->code;
     }
-    if (check_queue(conn, job, model, err) != ERR_OK) {
+    if (check_queue(conn, job, model, err) != ERR_OK ||
+        check_shares(conn, job, model, err) != ERR_OK) {
         return db_write_end(db, err);
     }
+    const char *token = job->whose[JOB_SHARE_TOKEN];
+    const char *address = job->whose[JOB_SHARE_ADDRESS];
     struct query q = query_open(conn, SQL_JOB_INSERT, err);
+    query_text(&q, ":token", token != NULL ? token : "");
+    query_text(&q, ":address", address != NULL ? address : "");
     query_int(&q, ":model", model);
     query_blob(&q, ":request", job->request, job->n_request);
     query_int(&q, ":priority", job->priority);

@@ -22,6 +22,9 @@
 
 /* ---- beginning ---- */
 
+/* Whose share of a model's queue a new job falls under. */
+enum job_share { JOB_SHARE_TOKEN, JOB_SHARE_ADDRESS, JOB_N_SHARES };
+
 struct job_new {
     const char *model;
     const void *request; /* [n_request] */
@@ -30,10 +33,14 @@ struct job_new {
     const char *origin; /* as in job_row */
     int64_t policy_ms;  /* asked for by the policy that was changed at this time; 0: by no policy */
     int64_t max_queued; /* jobs of the model; 0: no limit */
+    const char *whose[JOB_N_SHARES]; /* NULL: nobody's */
+    int64_t max_share[JOB_N_SHARES]; /* queued jobs of the model and of whom; 0: no limit */
+    enum job_share *full;            /* set with ERR_RATE; may be NULL where no share is limited */
 };
 
 /*
- * Queues a job. ERR_NOT_FOUND: no such model. ERR_QUEUE_FULL. ERR_CONFLICT, only for a job that a
+ * Queues a job. ERR_NOT_FOUND: no such model. ERR_QUEUE_FULL; ERR_RATE: a share of the queue is
+ * full, *job->full. ERR_CONFLICT, only for a job that a
  * policy asks for: the policy has been changed or removed, or a job of the model is queued or
  * running.
  */

@@ -77,6 +77,11 @@ class Accepted(Tables):
         self.ok(400, "POST", path + "?on_nonfinite=skip", {"inputs": [[None]], "outputs": [[1]]})
         self.ok(400, "POST", path + "?on_nonfinite=keep", {"inputs": [[1]], "outputs": [[1]]})
 
+    def test_json_may_begin_with_a_byte_order_mark(self):
+        answer = self.upload('\ufeff{"inputs":[[1]],"outputs":[[2]]}', kind="application/json")[0]
+        self.assertEqual(answer["rows"], 1)
+        self.upload("\ufeff", 400, kind="application/json")
+
     def test_a_part_of_a_file_tells_lines_of_the_file(self):
         answer = self.upload("x,y\n1,2\n3,a\n", 400, Surrogate_First_Line="1001")
         self.assertIn("line 1003", answer["detail"])

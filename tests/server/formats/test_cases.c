@@ -14,6 +14,7 @@
 struct matrix {
     int n, k;
     const double *values;                   /* [n x k] */
+    const char *const *names;               /* [k]; NULL: none */
     const struct text_table_reader *reader; /* of a text */
 };
 
@@ -29,7 +30,7 @@ static enum err_code read_text(const struct test_case *c, struct arena *arena, s
     *reader = text_table_reader(&untold, 1, arena);
     reader->max_rows = MAX_ROWS;
     if (text_table_read(reader, c->input, c->n_input, arena, &table, err) == ERR_OK) {
-        *out = (struct matrix){table.n, table.k, table.values, reader};
+        *out = (struct matrix){table.n, table.k, table.values, reader->names, reader};
     }
     return err->code;
 }
@@ -40,7 +41,7 @@ static enum err_code read_npy(const struct test_case *c, struct arena *arena, st
     struct npy npy;
     if (npy_parse(c->input, c->n_input, MAX_ROWS, arena, &npy, err) == ERR_OK &&
         npy_check_finite(&npy, err) == ERR_OK) {
-        *out = (struct matrix){npy.n, npy.k, npy.values, NULL};
+        *out = (struct matrix){npy.n, npy.k, npy.values, npy.names, NULL};
     }
     return err->code;
 }
@@ -55,10 +56,6 @@ static void describe_reader(const struct text_table_reader *reader, struct textb
     }
     for (int j = 0; j < reader->first_column; j++) {
         textbuf_printf(out, "left out: %s\n", reader->left_out[j]);
-    }
-    for (int j = 0; reader->names != NULL && j < reader->k; j++) {
-        textbuf_printf(out, "%s%s%s", j == 0 ? "names: " : " | ", reader->names[j],
-                       j + 1 == reader->k ? "\n" : "");
     }
 }
 
@@ -76,6 +73,10 @@ static void describe(const struct matrix *matrix, const struct err *err, struct 
     textbuf_puts(out, "\n");
     if (matrix->reader != NULL) {
         describe_reader(matrix->reader, out);
+    }
+    for (int j = 0; matrix->names != NULL && j < matrix->k; j++) {
+        textbuf_printf(out, "%s%s%s", j == 0 ? "names: " : " | ", matrix->names[j],
+                       j + 1 == matrix->k ? "\n" : "");
     }
 }
 

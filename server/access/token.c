@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/token.h"
+#include "access/token.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/token_file.h"
+#include "access/token_file.h"
 
 #include "base/mem.h"
 
@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define LINE_CHARS  1024
-#define MAX_WORDS   5
+#define MAX_PLACED  5 /* words that are known by their place */
+#define MAX_WORDS   (MAX_PLACED + LIMIT_N)
 #define HASH_PREFIX "sha256:"
 #define BLANKS      " \t\r\n"
 
@@ -65,10 +66,48 @@ static enum err_code read_secret(const char *text, struct token *token, struct e
     return token_set_secret(token, secret, err);
 }
 
+/* "rate=50". A wrong word may be a token in the wrong place, so it is not repeated. */
+static enum err_code read_limit(const char *word, struct token *token, struct err *err)
+{
+    const char *equals = strchr(word, '=');
+    enum limit limit = limit_find(word, (int)(equals - word));
+    if (limit == LIMIT_N) {
+        return err_set(err, ERR_INVALID, "there is a limit that is none of %s", limit_known());
+    }
+    if (token->limits.max[limit] != 0) {
+        return err_set(err, ERR_INVALID, "%s stands there twice", limit_key(limit));
+    }
+    if (!limit_parse(limit, equals + 1, &token->limits.max[limit])) {
+        return err_set(err, ERR_INVALID, "%s needs a number from 1 to %lld", limit_key(limit),
+                       (long long)limit_max(limit));
+    }
+    return ERR_OK;
+}
+
+/* Takes the limits out of the words that may be such; *n: how many are left. */
+static enum err_code read_limits(char *words[MAX_WORDS], int *n, struct token *token,
+                                 struct err *err)
+{
+    int left = 0;
+    for (int i = 0; i < *n && err->code == ERR_OK; i++) {
+        if (i > 2 && strchr(words[i], '=') != NULL) {
+            err_kept(read_limit(words[i], token, err));
+        } else {
+            words[left++] = words[i];
+        }
+    }
+    *n = left;
+    return err->code;
+}
+
 static enum err_code read_words(char *words[MAX_WORDS], int n, struct token *token, struct err *err)
 {
-    if (n < 3) {
-        return err_set(err, ERR_INVALID, "a line must read ID ROLE TOKEN [MODELS [EXPIRES]]");
+    if (read_limits(words, &n, token, err) != ERR_OK) {
+        return err->code;
+    }
+    if (n < 3 || n > MAX_PLACED) {
+        return err_set(err, ERR_INVALID,
+                       "a line must read ID ROLE TOKEN [MODELS [EXPIRES]] [LIMIT=N ..]");
     }
     if (!token_id_is_valid(words[0])) {
         return err_set(err, ERR_INVALID, "an id has 1 to %d letters, digits and '-'",

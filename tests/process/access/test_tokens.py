@@ -1,96 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens: every route by every role and none; wrong, expired and revoked ones; some models; files; starts."""
+"""Tokens: wrong, expired and revoked ones; some models; files; starts. test_roles.py has every route by every role."""
 
 import http.client
 import os
-import re
 import shutil
+import signal
 import socket
+import sqlite3
 import tempfile
 import time
 import unittest
 
-from harness import HERE, PATIENCE, Server, architecture, binary, document, rows
+from harness import PATIENCE, Server, architecture, binary, document, rows
+from token_harness import TokenTest
 
-ROUTES_DEF = os.path.join(HERE, "..", "..", "server", "api", "routes.def")
-ROLES = ["NONE", "PREDICT", "READ", "WRITE", "ADMIN"]
-FILL = {"{m}": "m", "{v}": "1", "{a}": "prod", "{b}": "1", "{id}": "1", "{t}": "nobody"}
-
-
-def routes():
-    """(method, path with names filled in, role)"""
-    with open(ROUTES_DEF, encoding="utf-8") as file:
-        lines = re.findall(r'^ROUTE\((\w+), "([^"]*)", \w+, "\w+", (\w+)\)$', file.read(), re.M)
-    assert len(lines) > 40
-    for method, path, role in lines:
-        for brace, name in FILL.items():
-            path = path.replace(brace, name)
-        yield method, path, role
-
-
-class TokenTest(unittest.TestCase):
-    flags = ("--require-tokens", "true")
-
-    def setUp(self):
-        self.folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, self.folder, True)
-        self.server = Server(self.folder, *self.flags)
-        self.addCleanup(self.end)
-        self.prepare()
-        self.server.start()
-
-    def prepare(self):
-        self.tokens = {role: self.create("--role", role.lower(), "--id", role.lower()) for role in ROLES[1:]}
-
-    def end(self):
-        if self.server.process and self.server.process.poll() is None:
-            self.assertEqual(self.server.stop(), 0)
-
-    def create(self, *args):
-        done = binary("token", "create", *args, "--db", self.server.db)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stdout, r"^sgt_[A-Za-z0-9-]+_[0-9a-f]{64}\n$")
-        self.assertNotIn(done.stdout.strip(), done.stderr)
-        return done.stdout.strip()
-
-    def ask(self, token, method, path, body=None, **headers):
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        return self.server.request(method, path, body, headers)
-
-    def status(self, *args, **headers):
-        return self.ask(*args, **headers)[0]
-
-    def wait_status(self, wanted, *args):
-        end = time.time() + PATIENCE
-        while (status := self.status(*args)) != wanted and time.time() < end:
-            time.sleep(0.05)
-        self.assertEqual(status, wanted)
-
-
-class RoleTable(TokenTest):
-    def test_every_route_by_every_role_and_none(self):
-        # Deletions come last, so that what others ask for is there.
-        for method, path, needed in sorted(routes(), key=lambda route: route[0] == "DELETE"):
-            for method_asked in (method, "HEAD") if method == "GET" else (method,):
-                status, headers, problem = self.ask(None, method_asked, path)
-                if needed == "NONE":
-                    self.assertEqual(status, 200, path)
-                    continue
-                self.assertEqual((status, headers["WWW-Authenticate"]),
-                                 (401, 'Bearer realm="surrogated"'), path)
-                for role, token in self.tokens.items():
-                    if "/events" in path:
-                        continue  # the same rule, but the answer would not end
-                    status, _, problem = self.ask(token, method_asked, path)
-                    where = f"{method_asked} {path} by {role}: {status} {problem}"
-                    if ROLES.index(role) < ROLES.index(needed):
-                        self.assertEqual(status, 403, where)
-                        if method_asked != "HEAD":
-                            self.assertIn(f"role {needed.lower()}", problem["detail"])
-                    else:
-                        self.assertNotIn(status, (401, 403), where)
-
+class Tokens(TokenTest):
     def test_what_is_no_good_token(self):
         good = self.tokens["ADMIN"]
         name, secret = good.rsplit("_", 1)
@@ -124,6 +48,21 @@ class RoleTable(TokenTest):
             self.assertNotIn(secret.encode(), stored)
             self.assertNotIn(bytes.fromhex(secret), stored)
 
+    def test_a_probe_names_no_model(self):
+        self.assertEqual(self.status(self.tokens["WRITE"], "PUT", "/v1/models/secret-name", document()), 201)
+        self.assertEqual(self.server.stop(), 0)
+        with sqlite3.connect(self.server.db) as db:
+            db.execute("UPDATE version_chunks SET bytes = zeroblob(length(bytes))")
+        db.close()
+        self.server.start()
+        one = {"model": "secret-name", "inputs": [0.1, 0.2, 0.3]}
+        self.assertEqual(self.status(self.tokens["PREDICT"], "POST", "/predict", one), 500)
+        self.wait_status(503, None, "GET", "/readyz")
+        problem = self.ask(None, "GET", "/readyz")[2]
+        self.assertIn("models could not be loaded", problem["detail"])
+        self.assertNotIn("secret-name", str(problem))
+        self.assertIn("secret-name", str(self.ask(self.tokens["ADMIN"], "GET", "/v1/status")[2]["not_ready"]))
+
     def test_made_and_revoked_while_it_runs(self):
         admin = self.tokens["ADMIN"]
         status, _, made = self.ask(admin, "POST", "/v1/tokens", {"role": "write", "id": "farm-7", "rate": 5})
@@ -142,7 +81,7 @@ class RoleTable(TokenTest):
         self.assertEqual((held.returncode, held.stdout), (1, ""))
         self.assertIn("POST /v1/tokens", held.stderr)
         listed = binary("token", "list", "--db", self.server.db)
-        self.assertRegex(listed.stdout, r"farm-7 +write +revoked +\*\n")
+        self.assertRegex(listed.stdout, r"farm-7 +write +revoked +\* rate=5\n")
 
     def test_changes_are_written_down_with_who_and_where(self):
         admin, write, read = (self.tokens[role] for role in ("ADMIN", "WRITE", "READ"))
@@ -178,6 +117,9 @@ class RoleTable(TokenTest):
         connection.close()
         entries = self.ask(admin, "GET", "/v1/audit?after=0&limit=1000")[2]["entries"]
         self.assertEqual((len(entries), entries[0]["id"], entries[-1]["id"]), (1000, 2, 1001))
+        # The log has all of them: no flood of changes hides one.
+        self.assertEqual(self.server.stop(), 0)
+        self.assertEqual(self.server.log_text().count("message=change "), 1001)
 
     def test_a_rate_is_met_at_the_limit_and_not_beyond(self):
         made = self.ask(self.tokens["ADMIN"], "POST", "/v1/tokens", {"role": "read", "rate": 3})[2]["token"]
@@ -198,44 +140,69 @@ class RoleTable(TokenTest):
 
 
 class SomeModels(TokenTest):
+    """A token of some models learns nothing of others."""
+
     def prepare(self):
         self.admin = self.create("--role", "admin")
         self.some = self.create("--role", "admin", "--models", "heat-*,flow?")
 
-    def wait_state(self, job):
-        end = time.time() + PATIENCE
-        while self.ask(self.admin, "GET", f"/v1/jobs/{job}")[2]["state"] != "succeeded" and time.time() < end:
-            time.sleep(0.05)
-
-    def test_it_names_its_own_models_alone(self):
+    def setUp(self):
+        super().setUp()
         model = document(arch=architecture(inputs=2, outputs=1))
         for name in ("heat-1", "flow2", "flow", "other"):
             self.assertEqual(self.status(self.admin, "PUT", f"/v1/models/{name}", model), 201)
             self.assertEqual(self.status(self.admin, "POST", f"/v1/models/{name}/data", rows(30)), 201)
+
+    def train(self, *names):
+        """Their numbers, once they have ended."""
         asked = {"solver": "ensemble", "settings": {"epochs": 2}, "gate": None}
-        jobs = {name: self.ask(self.admin, "POST", f"/v1/models/{name}/train", asked)[2]["id"]
-                for name in ("heat-1", "other")}
-        for job in jobs.values():
-            self.wait_state(job)
+        jobs = [self.ask(self.admin, "POST", f"/v1/models/{name}/train", asked)[2]["id"] for name in names]
+        for job in jobs:
+            self.until(lambda job=job: self.ask(self.admin, "GET", f"/v1/jobs/{job}")[2]["state"] == "succeeded",
+                       "a job does not succeed")
+        return jobs
+
+    def test_it_names_its_own_models_alone(self):
         one = {"inputs": [[0.1, 0.2]]}
-        for name, status in (("heat-1", 200), ("flow2", 200), ("flow", 403), ("other", 403)):
+        for name, status in (("heat-1", 200), ("flow2", 200), ("flow", 403), ("other", 403), ("none", 403)):
             self.assertEqual(self.status(self.some, "GET", f"/v1/models/{name}"), status)
             self.assertEqual(self.status(self.some, "POST", "/predict", {"model": name, **one}), status)
             self.assertEqual(self.status(self.some, "POST", f"/v1/models/{name}/predict", one), status)
         models = self.ask(self.some, "GET", "/v1/models")[2]["models"]
         self.assertEqual([row["name"] for row in models], ["flow2", "heat-1"])
-        listed = self.ask(self.some, "GET", "/v1/jobs")[2]["jobs"]
-        self.assertEqual([row["model"] for row in listed], ["heat-1"])
-        for path in ("", "/curves", "/events"):
-            self.assertEqual(self.status(self.some, "GET", f"/v1/jobs/{jobs['other']}{path}"), 403)
-            self.assertEqual(self.status(self.some, "GET", f"/v1/jobs/{jobs['heat-1']}{path}"), 200)
-        self.assertEqual(self.status(self.some, "DELETE", f"/v1/jobs/{jobs['other']}"), 403)
-        for path in ("/metrics", "/v1/tokens"):
+        for path in ("/metrics", "/v1/tokens", "/v1/audit", "/v1/status"):
             self.assertEqual(self.status(self.some, "GET", path), 403)
         self.assertEqual(self.status(self.some, "POST", "/v1/tokens", {"role": "admin"}), 403)
 
+    def test_jobs_of_others_are_as_absent_ones(self):
+        mine, others = self.train("heat-1", "other")
+        for method, path in (("GET", ""), ("GET", "/curves"), ("GET", "/events"), ("DELETE", "")):
+            with self.subTest(method=method, path=path):
+                found, _, hidden = self.ask(self.some, method, f"/v1/jobs/{others}{path}")
+                absent, _, none = self.ask(self.some, method, f"/v1/jobs/77{path}")
+                self.assertEqual((found, absent), (404, 404))
+                self.assertEqual(hidden, {**none, "detail": none["detail"].replace("77", str(others))})
+                if method == "GET":
+                    self.assertEqual(self.status(self.some, method, f"/v1/jobs/{mine}{path}"), 200)
+        last = self.ask(self.some, "GET", f"/v1/jobs/{others}/events", **{"Last-Event-ID": "99"})
+        self.assertEqual(last[0], 404)
+        self.assertEqual(self.status(self.some, "DELETE", "/v1/jobs?state=queued&model=other"), 403)
+
+    def test_a_list_is_as_long_as_it_may_be(self):
+        """The newest jobs are of other models; a limit counts those that are shown."""
+        mine = self.train("heat-1", "flow2")
+        self.train("other", "other", "flow")
+        for query, wanted in (("", mine[::-1]), ("?limit=1", mine[1:]), ("?limit=2", mine[::-1]),
+                              ("?model=heat-1", mine[:1]), ("?model=other", []), ("?model=none", []),
+                              ("?state=succeeded&limit=1", mine[1:])):
+            listed = self.ask(self.some, "GET", f"/v1/jobs{query}")[2]["jobs"]
+            self.assertEqual([row["id"] for row in listed], wanted, query)
+        self.assertEqual(len(self.ask(self.admin, "GET", "/v1/jobs")[2]["jobs"]), 5)
+
 
 class FromFile(TokenTest):
+    names = 0
+
     def prepare(self):
         self.path = os.path.join(self.folder, "tokens")
         self.first = "sgt_grafana_" + "ab" * 32
@@ -266,6 +233,48 @@ class FromFile(TokenTest):
         self.write(f"farm write {self.second} m* 1999-12-31\n")
         self.wait_status(401, self.second, "GET", "/v1/models/m")
         self.assertEqual(self.ask(self.second, "GET", "/v1/models/m")[2]["detail"], 'the token "farm" has expired')
+
+
+    def test_a_revocation_counts_while_the_file_cannot_be_read(self):
+        admin, other = (self.create_on_server(name) for name in ("boss", "leaver"))
+        for damage in (lambda: os.remove(self.path), lambda: self.write("not a token\n")):
+            self.write(f"grafana read {self.first}\nfarm read {self.second}\n")
+            self.wait_status(200, self.second, "GET", "/v1/models")
+            lines = self.server.log_text().count("tokens not read again")
+            damage()
+            self.until(lambda: self.status(self.first, "GET", "/v1/models") == 200 and
+                       self.server.log_text().count("tokens not read again") > lines, "no line tells of it")
+            self.assertEqual(self.status(other, "GET", "/v1/models"), 200)
+            self.assertEqual(self.status(admin, "DELETE", f"/v1/tokens/{other.split('_')[1]}"), 204)
+            self.assertEqual(self.status(other, "GET", "/v1/models"), 401)
+            # New ones count too, and those of the file are as they were.
+            other = self.ask(admin, "POST", "/v1/tokens", {"role": "read"})[2]
+            self.assertEqual(self.status(other["token"], "GET", "/v1/models"), 200)
+            self.assertEqual(self.status(self.first, "GET", "/v1/models"), 200)
+            self.assertEqual(self.status(self.second, "GET", "/v1/models"), 200)
+            self.assertEqual(self.server.log_text().count("tokens not read again"), lines + 1)
+            other = self.create_on_server("leaver", admin)
+
+    def create_on_server(self, name, admin=None):
+        """By an admin of the file, which is back as it was afterwards."""
+        if admin is None:
+            boss = "sgt_root_" + "ef" * 32
+            self.write(f"grafana read {self.first}\nroot admin {boss}\n")
+            self.wait_status(200, boss, "GET", "/v1/tokens")
+            admin = boss
+        self.names += 1
+        made = self.ask(admin, "POST", "/v1/tokens", {"role": "admin", "id": f"{name}-{self.names}"})
+        self.assertEqual(made[0], 201, made[2])
+        return made[2]["token"]
+
+    def test_a_signal_has_the_file_read_at_once(self):
+        self.assertEqual(self.status(self.first, "GET", "/v1/models"), 200)
+        self.write(f"farm read {self.second}\n")
+        before = self.server.log_text().count("settings reloaded")
+        self.server.process.send_signal(signal.SIGHUP)
+        self.until(lambda: self.server.log_text().count("settings reloaded") > before, "no reload")
+        self.assertEqual(self.status(self.first, "GET", "/v1/models"), 401)
+        self.assertEqual(self.status(self.second, "GET", "/v1/models"), 200)
 
 
 class Starts(unittest.TestCase):

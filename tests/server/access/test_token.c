@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/token.h"
+#include "access/token.h"
 #include "run.h"
 
 START_TEST(patterns_match_names)

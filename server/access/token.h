@@ -10,6 +10,7 @@
 #define TOKEN_H
 
 #include "base/digest.h"
+#include "access/limits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +25,6 @@
 #define TOKEN_TEXT_CHARS   (sizeof TOKEN_PREFIX + TOKEN_ID_CHARS + 1 + TOKEN_SECRET_CHARS)
 #define TOKEN_MAX_COUNT    1000 /* in a registry, and in a file */
 #define TOKEN_ALL_MODELS   "*"
-#define TOKEN_MAX_RATE     1000000
 
 /* Each may do what those before it may. ROLE_NONE: what needs no token. */
 enum role { ROLE_NONE, ROLE_PREDICT, ROLE_READ, ROLE_WRITE, ROLE_ADMIN };
@@ -42,7 +42,7 @@ struct token {
     int64_t created_ms;                  /* 0: not known */
     int64_t expires_ms;                  /* 0: never */
     int64_t revoked_ms;                  /* 0: it is not */
-    int64_t max_rate;                    /* requests a second; 0: no limit */
+    struct limits limits;
 };
 
 /* Letters, digits and '-', so that an id can stand in a token and in a log line. */

@@ -2,15 +2,17 @@
 /*
  * Tokens from a file, as orchestrators mount their secrets. A line is
  *
- *     ID ROLE SECRET [MODELS [EXPIRES]]
+ *     ID ROLE SECRET [MODELS [EXPIRES]] [LIMIT=N ..]
  *
  * SECRET is the token itself (sgt_ID_..) or sha256:SALT:DIGEST in hexadecimal, the digest being of
- * the 16 bytes of the salt and the 64 digits of the secret. '#' begins a comment.
+ * the 16 bytes of the salt and the 64 digits of the secret. The limits are those of
+ * access/limits.def.
+ * '#' begins a comment.
  */
 #ifndef TOKEN_FILE_H
 #define TOKEN_FILE_H
 
-#include "base/token.h"
+#include "access/token.h"
 
 /*
  * At most TOKEN_MAX_COUNT tokens; the array is the caller's (mem_free), after a failure too. Errors
