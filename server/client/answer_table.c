@@ -159,11 +159,11 @@ static void write_header(FILE *out, const struct blocks *blocks, const json_t *n
         size_t o = json_array_size(json_array_get(blocks->list[b].rows, 0));
         for (size_t j = 0; j < o; j++, comma = ",") {
             const char *name = json_string_value(json_array_get(names, j));
-            if (name != NULL && json_array_size(names) == o) {
+            if (o == 1) {
+                fprintf(out, "%s%s", comma, blocks->list[b].name);
+            } else if (name != NULL && json_array_size(names) == o) {
                 fprintf(out, "%s%s_", comma, blocks->list[b].name);
                 write_output_name(out, name);
-            } else if (o == 1) {
-                fprintf(out, "%s%s", comma, blocks->list[b].name);
             } else {
                 fprintf(out, "%s%s_%zu", comma, blocks->list[b].name, j);
             }

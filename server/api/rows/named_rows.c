@@ -167,16 +167,28 @@ static enum err_code read_left(const struct named_rows *how, const json_t *list,
 /* Without a space nobody knows what a name or a word means. */
 static enum err_code refuse_left(const struct named_rows *how, const json_t *list, struct err *err)
 {
-    const json_t *first = json_array_get(list, 0);
-    return json_is_object(first)
-               ? err_set(err, ERR_INVALID,
-                         "%s has objects, but the model's columns have no names: send arrays, or "
-                         "objects for both inputs and outputs with the first rows",
-                         how->key)
-               : err_set(err, ERR_INVALID,
-                         "%s has a string, but the model has no space with categories: PUT "
-                         "/v1/models/NAME/space",
-                         how->key);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *row = json_array_get(list, i);
+        if (json_is_object(row)) {
+            return err_set_at(err, ERR_INVALID, (int)i, -1,
+                              "%s: row %zu is an object, but the model's columns have no names: send "
+                              "arrays, or name them (PUT /v1/models/NAME/space)",
+                              how->key, i);
+        }
+        for (size_t j = 0; j < json_array_size(row); j++) {
+            const json_t *value = json_array_get(row, j);
+            if (!json_is_number(value) && !(json_is_null(value) && how->holes)) {
+                return err_set_at(err, ERR_INVALID, (int)i, (int)j,
+                                  "%s: row %zu, column %zu is %s, not a number", how->key, i, j,
+                                  json_read_kind(value));
+            }
+        }
+        if (!json_is_array(row)) {
+            return err_set_at(err, ERR_INVALID, (int)i, -1, "%s: row %zu is %s, an array is needed",
+                              how->key, i, json_read_kind(row));
+        }
+    }
+    return err_set(err, ERR_INVALID, "%s is no array of rows", how->key);
 }
 
 /* Columns in the order of how->place become those of the space. */

@@ -286,6 +286,10 @@ static enum err_code predict_csv(struct prediction *p, const struct input *input
     while (parts_next(&parts, PIECE_ROWS, &text, &len, err) == ERR_OK &&
            (len > 0 || head.type == NULL)) {
         bool first = head.type == NULL;
+        if (first && len == 0) {
+            err_set(err, ERR_SYNTAX, "there are no rows");
+            break;
+        }
         if (first && csv_head_read(text, len, &p->client->arena, &head, err) != ERR_OK) {
             break;
         }

@@ -69,7 +69,10 @@ START_TEST(names_are_matched_in_any_order_and_refused_with_both_lists)
          SPACE_COLUMNS,
          {0},
          "\"p\" is missing; sent: k, mesh, n, T; known: k, mesh, n, T, p"},
-        {{"k", "mesh", "N"}, SPACE_INPUTS, {0}, "\"N\" is no known column; sent: k, mesh, N; known"},
+        {{"k", "mesh", "N"},
+         SPACE_INPUTS,
+         {0},
+         "\"N\" is no known column; sent: k, mesh, N; known"},
         {{"k", "mesh", "k"}, SPACE_INPUTS, {0}, "\"k\" is given twice; sent: k, mesh, k; known"},
         {{"k", "mesh", "n", "T"}, SPACE_INPUTS, {0}, "\"T\" is no known column"},
         {{"k", "mesh", "n", "T"}, SPACE_OUTPUTS, {0}, "\"k\" is no known column"},
@@ -82,8 +85,7 @@ START_TEST(names_are_matched_in_any_order_and_refused_with_both_lists)
         while (cases[i].names[n] != NULL) {
             n++;
         }
-        enum err_code code =
-            space_match(space, cases[i].part, cases[i].names, n, places, &err);
+        enum err_code code = space_match(space, cases[i].part, cases[i].names, n, places, &err);
         if (cases[i].said != NULL) {
             ck_assert_int_eq(code, ERR_INVALID);
             ck_assert_msg(strstr(err.msg, cases[i].said) != NULL, "%s", err.msg);
