@@ -7,6 +7,7 @@
 #include "client/client.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The options that are no settings, then the settings in the order of config.def. */
@@ -20,6 +21,9 @@ enum flag {
     FLAG_ID,
     FLAG_MODELS,
     FLAG_EXPIRES,
+    FLAG_TLS_CA,
+    FLAG_TLS_CLIENT_CERT,
+    FLAG_TLS_CLIENT_KEY,
     FIRST_LIMIT,
     FIRST_SETTING = FIRST_LIMIT + LIMIT_N,
     BEFORE_SETTINGS = FIRST_SETTING - 1,
@@ -60,6 +64,17 @@ static const struct arg_option flags[N_FLAGS] = {
                       .value = "TIME",
                       .help = "when it ends, in UTC, as 2027-01-31 or 2027-01-31T18:00:00Z",
                       .standard = "never"},
+    [FLAG_TLS_CA] =
+        {.name = "tls_ca",
+         .value = "FILE",
+         .help = "PEM file of the certificates that the server's must be signed by; without "
+                 "it the server must have the key of tls_cert"},
+    [FLAG_TLS_CLIENT_CERT] = {.name = "tls_client_cert",
+                              .value = "FILE",
+                              .help = "PEM file of the certificate to show to the server"},
+    [FLAG_TLS_CLIENT_KEY] = {.name = "tls_client_key",
+                             .value = "FILE",
+                             .help = "PEM file of its private key"},
 #define LIMIT(limit, key, max, verb, unit, text)                                                   \
     [FIRST_LIMIT + LIMIT_##                                                                        \
         limit] = {.name = key, .value = "N", .help = text, .standard = "no limit"},
@@ -89,12 +104,13 @@ static const struct arg_option flags[N_FLAGS] = {
 #undef CONFIG_BOOL
 };
 
-_Static_assert(N_FLAGS <= ARGS_MAX_OPTIONS, "a set of options is 64 bits");
+_Static_assert(N_FLAGS <= ARGS_MAX_OPTIONS, "an option has a place");
+/* Of the settings that other commands than `serve` take this is the last. */
+_Static_assert((int)SETTING_tls_cert < ARGS_SET_OPTIONS, "a set of options is 64 bits");
 
-#define BIT(flag)    (UINT64_C(1) << (flag))
-#define ALL_SETTINGS (BIT(N_FLAGS) - BIT(FIRST_SETTING))
-#define A_FILE       (BIT(FLAG_CONFIG) | BIT(SETTING_db))
-#define A_COPY       (A_FILE | BIT(FLAG_FORCE) | BIT(FLAG_DAMAGED))
+#define BIT(flag) (UINT64_C(1) << (flag))
+#define A_FILE    (BIT(FLAG_CONFIG) | BIT(SETTING_db))
+#define A_COPY    (A_FILE | BIT(FLAG_FORCE) | BIT(FLAG_DAMAGED))
 
 #define SETTINGS_TEXT                                                                              \
     "A setting may also be an environment variable, SURROGATED_LISTEN for --listen, or a line "    \
@@ -113,7 +129,8 @@ static const struct command {
       .usage = "[--config FILE] [--SETTING VALUE ..]\n",
       .text =
           SETTINGS_TEXT "\nexit status: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong usage\n",
-      .allowed = BIT(FLAG_CONFIG) | ALL_SETTINGS}},
+      .allowed = BIT(FLAG_CONFIG),
+      .all_from = FIRST_SETTING}},
     {CLI_CHECK,
      {.name = "check",
       .summary = "examine a registry file, also while a server uses it",
@@ -150,10 +167,11 @@ static const struct command {
     {CLI_HEALTHCHECK,
      {.name = "healthcheck",
       .summary = "ask a running server whether it is ready",
-      .usage = "[--listen HOST:PORT]\n",
+      .usage = "[--config FILE] [--listen ADDRESS] [--tls_cert FILE]\n",
       .text = SETTINGS_TEXT
       "\nexit status: 0 ready, 1 not ready or no answer within 2 seconds, 2 wrong usage\n",
-      .allowed = BIT(FLAG_CONFIG) | BIT(SETTING_listen)}},
+      .allowed = BIT(FLAG_CONFIG) | BIT(FLAG_TLS_CA) | BIT(FLAG_TLS_CLIENT_CERT) |
+                 BIT(FLAG_TLS_CLIENT_KEY) | BIT(SETTING_listen) | BIT(SETTING_tls_cert)}},
 };
 
 #define N_COMMANDS (sizeof commands / sizeof *commands)
@@ -211,6 +229,11 @@ static enum err_code check_file_option(const struct args *args, enum flag flag, 
     return err_set(err, ERR_INVALID, "%s needs --%s FILE", args->command->name, flags[flag].name);
 }
 
+static const char *find_value(const struct args *args, enum flag flag, const char *variable)
+{
+    return args->values[flag] != NULL ? args->values[flag] : getenv(variable);
+}
+
 static enum err_code read_arguments(struct cli *cli, const struct args *args, struct err *err)
 {
     int max_words = (args->command->allowed & BIT(FLAG_ROLE)) != 0 ? CLI_MAX_WORDS : 0;
@@ -231,6 +254,9 @@ static enum err_code read_arguments(struct cli *cli, const struct args *args, st
     cli->id = args->values[FLAG_ID];
     cli->models = args->values[FLAG_MODELS];
     cli->expires = args->values[FLAG_EXPIRES];
+    cli->tls_ca = find_value(args, FLAG_TLS_CA, "SURROGATED_TLS_CA");
+    cli->tls_client_cert = find_value(args, FLAG_TLS_CLIENT_CERT, "SURROGATED_TLS_CLIENT_CERT");
+    cli->tls_client_key = find_value(args, FLAG_TLS_CLIENT_KEY, "SURROGATED_TLS_CLIENT_KEY");
     for (int i = 0; i < LIMIT_N; i++) {
         cli->limits[i] = args->values[FIRST_LIMIT + i];
     }

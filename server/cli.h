@@ -34,6 +34,10 @@ struct cli {
     const char *id;
     const char *models;
     const char *expires;
+    /* Of healthcheck; NULL: neither given nor in the environment. */
+    const char *tls_ca;
+    const char *tls_client_cert;
+    const char *tls_client_key;
     const char *limits[LIMIT_N];
     const char *words[CLI_MAX_WORDS];
     int n_words;

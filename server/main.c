@@ -7,6 +7,7 @@
 #include "api/app.h"
 #include "api/dispatch.h"
 #include "background.h"
+#include "base/address.h"
 #include "base/log_writer.h"
 #include "base/mem.h"
 #include "base/mem_budget.h"
@@ -17,6 +18,7 @@
 #include "client/client.h"
 #include "client/healthcheck.h"
 #include "formats/json_read.h"
+#include "http/certificate.h"
 #include "http/daemon.h"
 #include "live/follow.h"
 #include "maintain.h"
@@ -49,7 +51,7 @@ struct server {
     struct follow *follow; /* of a replica; else NULL */
     struct health health;
     struct watch *watch;
-    int listen_fd; /* handed over by systemd; 0: none */
+    int n_listen_fds; /* sockets handed over by systemd, from NOTIFY_FIRST_FD on */
     struct reload reload;
 };
 
@@ -94,7 +96,8 @@ static enum err_code start_offload(struct server *server, const struct config *c
 static enum err_code start_http(struct server *server, const struct config *config, struct err *err)
 {
     struct daemon_settings settings = {
-        .fd = server->listen_fd,
+        .first_fd = NOTIFY_FIRST_FD,
+        .n_fds = server->n_listen_fds,
         .listen = config->listen,
         .n_threads = config->http_threads,
         .tls_cert = config->tls_cert,
@@ -114,6 +117,9 @@ static enum err_code start_http(struct server *server, const struct config *conf
         .over = dispatch_over,
         .ctx = &server->app,
     };
+    if (address_mode_parse(config->socket_mode, &settings.socket_mode, err) != ERR_OK) {
+        return err->code;
+    }
     return daemon_start(&settings, &server->daemon, err);
 }
 
@@ -287,13 +293,12 @@ static const char *obey_signals(struct server *server, const sigset_t *signals)
     }
 }
 
-/* The address of a socket that was handed over takes the place of the setting. */
-static enum err_code take_socket(struct server *server, struct config *config, struct err *err)
+/* The addresses of sockets that were handed over take the place of the settings. */
+static enum err_code take_sockets(struct server *server, struct config *config, struct err *err)
 {
-    server->listen_fd = notify_listen_fds() > 0 ? NOTIFY_FIRST_FD : 0;
-    return server->listen_fd == 0
-               ? ERR_OK
-               : notify_read_address(server->listen_fd, config->listen, sizeof config->listen, err);
+    server->n_listen_fds = notify_listen_fds();
+    return server->n_listen_fds == 0 ? ERR_OK
+                                     : notify_read_addresses(server->n_listen_fds, config, err);
 }
 
 static int serve(struct cli *cli, const sigset_t *signals)
@@ -310,7 +315,7 @@ static int serve(struct cli *cli, const sigset_t *signals)
     server->app.config = config;
     reload_init(&server->reload, &server->app, cli->argc, cli->argv);
     if (start_log(&server->log, config, &err) == ERR_OK &&
-        take_socket(server, config, &err) == ERR_OK &&
+        take_sockets(server, config, &err) == ERR_OK &&
         start_server(server, config, &err) == ERR_OK) {
         log_info(&server->log, "ready", NULL);
         notify_send("READY=1");
@@ -333,6 +338,21 @@ static int serve(struct cli *cli, const sigset_t *signals)
     log_writer_stop(server->log.writer, LAST_WORDS_S * 1000);
     mem_free(server);
     return status;
+}
+
+static enum err_code check_health(const struct cli *cli, struct err *err)
+{
+    char pin[CERTIFICATE_PIN_CHARS];
+    struct healthcheck check = {
+        .listen = cli->config.listen,
+        .secure = cli->config.tls_cert[0] != '\0',
+        .files = {.ca = cli->tls_ca, .cert = cli->tls_client_cert, .key = cli->tls_client_key}};
+    bool pinned = check.secure && (cli->tls_ca == NULL || cli->tls_ca[0] == '\0');
+    if (pinned && certificate_read_pin(cli->config.tls_cert, pin, err) != ERR_OK) {
+        return err->code;
+    }
+    check.pin = pinned ? pin : NULL;
+    return healthcheck_run(&check, err);
 }
 
 int main(int argc, char **argv)
@@ -368,7 +388,7 @@ int main(int argc, char **argv)
     case CLI_TOKEN:
         return token_command_run(&cli);
     case CLI_HEALTHCHECK:
-        if (healthcheck_run(cli.config.listen, &err) != ERR_OK) {
+        if (check_health(&cli, &err) != ERR_OK) {
             fprintf(stderr, "surrogated: %s\n", err_msg(&err));
             return EXIT_FAILED;
         }

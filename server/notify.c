@@ -9,12 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
-#define MAX_FDS 64
+#define MAX_FDS    64
+#define OWNER_MODE 0600u
+
+/* A listening socket as the settings would have asked for it. */
+struct handed {
+    char address[160];
+    unsigned mode; /* of a Unix socket's file; 0: it is none */
+};
 
 /* A name that begins with '@' is of the abstract kind, which begins with a zero byte. */
 static socklen_t find_address(struct sockaddr_un *address)
@@ -88,9 +96,26 @@ int notify_listen_fds(void)
     return (int)n;
 }
 
-enum err_code notify_read_address(int fd, char *listen, size_t size, struct err *err)
+/* A socket of the file system, and who may write to it. */
+static enum err_code read_unix(int fd, const struct sockaddr_un *at, struct handed *out,
+                               struct err *err)
 {
-    struct sockaddr_storage at;
+    struct stat about;
+    if (at->sun_path[0] != '/' || stat(at->sun_path, &about) != 0) {
+        return err_set(
+            err, ERR_INVALID,
+            "the descriptor %d that was handed over (LISTEN_FDS) is a Unix socket without "
+            "a file",
+            fd);
+    }
+    snprintf(out->address, sizeof out->address, "unix:%s", at->sun_path);
+    out->mode = about.st_mode & 0777;
+    return ERR_OK;
+}
+
+static enum err_code read_address(int fd, struct handed *out, struct err *err)
+{
+    struct sockaddr_storage at = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof at;
     char host[64];
     char port[16];
@@ -102,15 +127,39 @@ enum err_code notify_read_address(int fd, char *listen, size_t size, struct err 
                        "listening stream socket",
                        fd);
     }
-    if (getsockname(fd, (struct sockaddr *)&at, &len) != 0 ||
+    bool known = getsockname(fd, (struct sockaddr *)&at, &len) == 0;
+    if (known && at.ss_family == AF_UNIX) {
+        return read_unix(fd, (const struct sockaddr_un *)&at, out, err);
+    }
+    if (!known || (at.ss_family != AF_INET && at.ss_family != AF_INET6) ||
         getnameinfo((struct sockaddr *)&at, len, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0 ||
-        (at.ss_family != AF_INET && at.ss_family != AF_INET6)) {
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
         return err_set(err, ERR_INVALID,
                        "the descriptor %d that was handed over (LISTEN_FDS) listens on no address",
                        fd);
     }
     host[strcspn(host, "%")] = '\0'; /* the interface of a link-local address */
-    snprintf(listen, size, at.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    snprintf(out->address, sizeof out->address, at.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s",
+             host, port);
+    return ERR_OK;
+}
+
+enum err_code notify_read_addresses(int n, struct config *config, struct err *err)
+{
+    unsigned mode = OWNER_MODE;
+    size_t used = 0;
+    for (int i = 0; i < n; i++) {
+        struct handed handed = {.mode = 0};
+        if (read_address(NOTIFY_FIRST_FD + i, &handed, err) != ERR_OK) {
+            return err->code;
+        }
+        mode |= handed.mode;
+        used += (size_t)snprintf(config->listen + used, sizeof config->listen - used, "%s%s",
+                                 i > 0 ? ", " : "", handed.address);
+        if (used >= sizeof config->listen) {
+            return err_set(err, ERR_INVALID, "too many sockets were handed over (LISTEN_FDS)");
+        }
+    }
+    snprintf(config->socket_mode, sizeof config->socket_mode, "%04o", mode);
     return ERR_OK;
 }

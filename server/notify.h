@@ -8,9 +8,9 @@
 #define NOTIFY_H
 
 #include "base/compiler.h"
+#include "base/config.h"
 #include "base/err.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 #define NOTIFY_FIRST_FD 3 /* of the sockets that are handed over */
@@ -30,10 +30,10 @@ int64_t notify_watchdog_ns(void);
 int notify_listen_fds(void);
 
 /*
- * Where a socket that was handed over listens, as the setting `listen` says it: who may come
- * without a token, and which names the server has, follow from that. ERR_INVALID when it is no
- * socket of a network.
+ * Puts into the config where the n sockets that were handed over listen, and the most that the mode
+ * of any of their files allows: who may come without a token, and which names the server has,
+ * follow from that. ERR_INVALID when one is no listening socket with an address.
  */
-enum err_code notify_read_address(int fd, char *listen, size_t size, struct err *err) MUST_CHECK;
+enum err_code notify_read_addresses(int n, struct config *config, struct err *err) MUST_CHECK;
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A request reads the settings through one pointer, which a reload swaps. Requests may hold the old
- * one for long, so settings are freed at the end only: a few kilobytes for each reload that changed
- * something.
+ * one for long, so settings are freed at the end only. Those that come back, as when a level of the
+ * log is changed to and fro, are used again, so that memory grows with the number of different
+ * settings and not with that of reloads.
  */
 #include "reload.h"
 
@@ -132,11 +133,27 @@ static bool take_changes(const struct log *log, const struct config *now, const 
     return changed;
 }
 
+static struct reload_settings *find_equal(const struct reload *reload, const struct config *config)
+{
+    struct reload_settings *at = reload->first;
+    while (at != NULL && memcmp(&at->config, config, sizeof *config) != 0) {
+        at = at->next;
+    }
+    return at;
+}
+
+/* Takes `settings`, or frees them when they were in force before. */
 static void put_in_force(struct reload *reload, struct reload_settings *settings)
 {
     struct app *app = reload->app;
-    settings->next = reload->first;
-    reload->first = settings;
+    struct reload_settings *before = find_equal(reload, &settings->config);
+    if (before != NULL) {
+        mem_free(settings);
+        settings = before;
+    } else {
+        settings->next = reload->first;
+        reload->first = settings;
+    }
     app->config = &settings->config;
     atomic_store_explicit(&app->log->level,
                           names_find(log_level_known(), settings->config.log_level),

@@ -3,12 +3,15 @@
 # over a base image made by debootstrap under the name the Dockerfile uses. Needs root. Not part of
 # the default test run.
 #
-#   MIRROR   where debootstrap finds Debian   [as the machine's own apt sources say]
+#   DEBIAN=bookworm   another release than the Dockerfile's own
+#   MIRROR            where debootstrap finds Debian   [as the machine's own apt sources say]
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-base=docker.io/library/debian:bookworm-slim
-image=localhost/surrogated:test
+own=$(. /etc/os-release && echo "${VERSION_CODENAME:-}") # release of this machine
+debian=${DEBIAN:-$(sed -n 's/^ARG DEBIAN=//p' "$top/deploy/Dockerfile")}
+base=docker.io/library/debian:$debian-slim
+image=localhost/surrogated:test-$debian
 port=${PORT:-18080}
 work=$(mktemp -d)
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
@@ -42,10 +45,16 @@ finish() {
 trap finish EXIT
 
 # A copy of the machine's own apt set-up, so that packages come from where this machine gets them.
-# Passwords (auth.conf) stay out of the image.
+# Passwords (auth.conf) stay out of the image. For another release than the machine's the list that
+# debootstrap wrote remains.
 apt_setup() {
-    rm -f "$1/etc/apt/sources.list" # debootstrap's own would name the same source twice
-    for file in sources.list sources.list.d apt.conf.d trusted.gpg.d; do
+    lists="sources.list sources.list.d"
+    if [ "$debian" = "$own" ]; then
+        rm -f "$1/etc/apt/sources.list" # debootstrap's own would name the same source twice
+    else
+        lists=
+    fi
+    for file in $lists apt.conf.d trusted.gpg.d; do
         [ ! -e "/etc/apt/$file" ] || cp -a "/etc/apt/$file" "$1/etc/apt/"
     done
     cp /etc/resolv.conf "$1/etc/" 2>/dev/null || true
@@ -55,13 +64,13 @@ apt_setup() {
 
 mirror() {
     cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-        sed -n -e 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) bookworm .*/\2/p' -e 's/^URIs: *\([^ ]*\).*/\1/p' |
+        sed -n -e "s/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) $own .*/\2/p" -e 's/^URIs: *\([^ ]*\).*/\1/p' |
         head -n 1
 }
 
 if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
     echo "== base image"
-    debootstrap --variant=minbase bookworm "$work/root" "${MIRROR:-$(mirror)}" >"$work/log" 2>&1 ||
+    debootstrap --variant=minbase "$debian" "$work/root" "${MIRROR:-$(mirror)}" >"$work/log" 2>&1 ||
         { tail -n 20 "$work/log" >&2; exit 1; }
     apt_setup "$work/root"
     container=$(buildah from scratch)
@@ -74,7 +83,7 @@ fi
 
 echo "== build"
 # The docker format, since OCI's has no HEALTHCHECK.
-buildah bud --pull-never -q --format docker -f "$top/deploy/Dockerfile" -t "$image" "$top"
+buildah bud --pull-never -q --format docker --build-arg "DEBIAN=$debian" -f "$top/deploy/Dockerfile" -t "$image" "$top"
 
 echo "== run"
 container=$(buildah from --pull-never "$image")

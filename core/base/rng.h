@@ -30,7 +30,8 @@ enum rng_purpose {
     RNG_SWAG,
     RNG_FOLD, /* conformal prediction */
     RNG_KEPT, /* rows for validation, fit/split.h */
-    RNG_CALIBRATION
+    RNG_CALIBRATION,
+    RNG_FEASIBLE /* P(run succeeds) */
 };
 
 struct rng {

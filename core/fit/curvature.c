@@ -7,8 +7,8 @@
  *   H v = sum over rows of  d/de [J(w + e v)' first]      where first changes by L J v
  *
  * which is one pass forward over reverse (core/network/resnet_tangent). A learned log s_j = l_j
- * enters the objective as w_j S_j / 2 + n l_j, where w_j = exp(-2 l_j) and S_j is the sum of
- * squared residuals, so that
+ * enters the objective as w_j S_j / 2 + n_j l_j, where w_j = exp(-2 l_j), S_j is the sum of
+ * squared residuals and n_j how many there are, so that
  *
  *   d2F/dl_j dw = -2 sum over rows of first_ij J_ij       d2F/dl_j^2 = 2 w_j S_j
  *
@@ -135,6 +135,9 @@ static void noise_column(const struct hessian *self, int rows, int j, struct wor
     memset(w->dw, 0, (size_t)rows * o * sizeof *w->dw);
     for (size_t c = (size_t)j; c < (size_t)rows * o; c += o) {
         double first = w->outputs.first[c];
+        if (!(w->outputs.second[c] > 0.0)) {
+            continue; /* the row misses this output */
+        }
         w->dw[c] = -2.0 * first;
         column[net->n_params + j] += 2.0 * first * first / w->outputs.second[c];
     }

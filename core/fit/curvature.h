@@ -40,7 +40,8 @@ enum err_code curvature_hessian(const struct curvature_problem *problem, double 
  * h [P x P] <- the generalised Gauss-Newton matrix, which is positive semi-definite: the sum over
  * rows of J' L J, where J are the derivatives of the outputs with respect to the parameters, and L
  * the objective's second derivatives with respect to the outputs (their expectation for predicted
- * noise). The diagonal of a learned log s_j is its Fisher information, 2 n.
+ * noise). The diagonal of a learned log s_j is its Fisher information, 2 n_j for the
+ * n_j rows that have the output.
  */
 enum err_code curvature_gauss_newton(const struct curvature_problem *problem, double *h,
                                      struct err *err) MUST_CHECK;

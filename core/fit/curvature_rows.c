@@ -126,7 +126,8 @@ static void gradient_lines(const struct stages *self, int rows, struct worker *w
     resnet_row_gradients(w->tape, w->outputs.first, lines, self->width);
     for (size_t c = 0; self->width > k && c < (size_t)rows * o; c++) {
         double first = w->outputs.first[c];
-        lines[c / o * self->width + k + c % o] = 1.0 - first * first / w->outputs.second[c];
+        double weight = w->outputs.second[c]; /* 0: the row misses this output */
+        lines[c / o * self->width + k + c % o] = weight > 0.0 ? 1.0 - first * first / weight : 0.0;
     }
 }
 
@@ -256,8 +257,13 @@ enum err_code curvature_gauss_newton(const struct curvature_problem *problem, do
             h[i * n + j] = h[j * n + i];
         }
     }
+    int counts[ARCH_MAX_OUTPUTS];
+    bool holes = n > k && data_has_holes(&problem->rows);
+    if (holes) {
+        data_count(&problem->rows, counts);
+    }
     for (size_t j = k; j < n; j++) {
-        h[j * n + j] = 2.0 * (double)problem->rows.n;
+        h[j * n + j] = 2.0 * (double)(holes ? counts[j - k] : problem->rows.n);
     }
     curvature_add_prior(problem, n + 1, h);
     return curvature_check(h, n * n, err);

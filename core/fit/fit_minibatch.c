@@ -101,7 +101,10 @@ static enum err_code run_epoch(struct minibatch *mb, struct err *err)
         int rows = train->n - mb->first < mb->batch ? train->n - mb->first : mb->batch;
         data_gather(train->x, train->d, mb->order + mb->first, rows, mb->x);
         data_gather(train->y, train->o, mb->order + mb->first, rows, mb->y);
-        struct data chosen = {.n = rows, .d = train->d, .o = train->o, .x = mb->x, .y = mb->y};
+        struct data chosen = *train;
+        chosen.n = rows;
+        chosen.x = mb->x;
+        chosen.y = mb->y;
         double value = p->loss.train(p->loss.ctx, &chosen, mb->params, mb->fit->grad, mb->rng);
         if (cancel_is_requested(p->cancel)) {
             return err_set(err, ERR_CANCELLED, "cancelled in epoch %d",

@@ -211,6 +211,7 @@ static bool find_step(struct search *search, double first, struct trial *out)
     size_t size = (size_t)self->n * sizeof *self->low_g;
     struct trial before = search->from;
     memcpy(self->low_g, self->g, size);
+    /* NOLINTNEXTLINE(cert-flp30-c): n_trials ends it, not the sum of rounding */
     for (double a = first; search->n_trials < MAX_TRIALS; a *= MAX_GROWTH) {
         struct trial t = try_step(search, a);
         if (!is_low_enough(search, t) || (before.a > 0.0 && t.f >= before.f)) {

@@ -42,6 +42,7 @@ void objective_loss_release(struct objective_loss *self)
 struct tile {
     int rows;
     int o;           /* targets of a row */
+    bool holes;      /* NaN in y: an output that the row misses, whose df is 0 */
     const double *f; /* [rows x n_out] */
     const double *y; /* [rows x o] */
     double *df;      /* [rows x n_out] */
@@ -54,13 +55,13 @@ struct weights {
 };
 
 /* room: [o] */
-static struct weights weights_of(const struct objective *obj, const struct resnet *net, int n,
-                                 const double *params, double *room)
+static struct weights weights_of(const struct objective *obj, const struct resnet *net,
+                                 const struct data *rows, const double *params, double *room)
 {
     int o = net->n_out;
     struct weights w = {.common = 0.0};
     if (obj->kind == OBJECTIVE_MSE) {
-        w.common = 2.0 / ((double)n * (double)o);
+        w.common = 2.0 / ((double)rows->n * data_outputs(rows));
     } else if (obj->noise == NOISE_LEARNED) {
         for (int j = 0; j < o; j++) {
             room[j] = exp(-2.0 * params[net->n_params + j]);
@@ -91,6 +92,10 @@ static void add_squares(const struct tile *t, const struct weights *w, double *t
     for (int i = 0; i < t->rows; i++) {
         for (int j = 0; j < t->o; j++) {
             size_t c = (size_t)i * (size_t)t->o + (size_t)j;
+            if (t->holes && isnan(t->y[c])) {
+                t->df[c] = 0.0;
+                continue;
+            }
             double residual = t->f[c] - t->y[c];
             double weight = each != NULL ? each[j] : common;
             t->df[c] = weight * residual;
@@ -112,7 +117,12 @@ static double add_predicted(const struct tile *t)
         const double *row = t->f + (size_t)i * 2 * (size_t)o;
         double *d_row = t->df + (size_t)i * 2 * (size_t)o;
         for (int j = 0; j < o; j++) {
-            double residual = row[j] - t->y[(size_t)i * (size_t)o + (size_t)j];
+            double y = t->y[(size_t)i * (size_t)o + (size_t)j];
+            double residual = row[j] - y;
+            if (t->holes && isnan(y)) {
+                d_row[j] = d_row[o + j] = 0.0;
+                continue;
+            }
             double u = row[o + j];
             double variance = objective_variance(u);
             double by_variance = 0.5 / variance - 0.5 * residual * residual / (variance * variance);
@@ -126,20 +136,39 @@ static double add_predicted(const struct tile *t)
 
 /* ---- the whole ---- */
 
-/* squares: the total that add_squares leaves after n rows. */
-static double value_from_squares(const struct objective *obj, const struct resnet *net,
-                                 const struct weights *w, double squares, int n)
+/* How many rows there are, and how many of them have each output. */
+struct counts {
+    int rows; /* with at least one output */
+    bool holes;
+    int each[ARCH_MAX_OUTPUTS]; /* [o], where there are holes */
+};
+
+static void count_rows(const struct data *rows, struct counts *counts)
 {
-    double rows = (double)n;
+    counts->holes = data_has_holes(rows);
+    counts->rows = counts->holes ? data_count(rows, counts->each) : rows->n;
+}
+
+static double rows_with(const struct counts *counts, size_t j)
+{
+    return (double)(counts->holes ? counts->each[j] : counts->rows);
+}
+
+/* squares: the total that add_squares leaves after all rows. */
+static double value_from_squares(const struct objective *obj, const struct data *data,
+                                 const struct weights *w, double squares,
+                                 const struct counts *counts)
+{
+    double rows = (double)counts->rows;
     if (obj->kind == OBJECTIVE_MSE) {
-        return squares / (rows * (double)net->n_out);
+        return squares / ((double)data->n * data_outputs(data));
     }
     if (w->each == NULL) {
         return 0.5 * w->common * squares + 0.5 * rows * LOG_TWO_PI + rows * log(obj->noise_sigma);
     }
     double value = 0.5 * squares;
-    for (int j = 0; j < net->n_out; j++) {
-        value += 0.5 * rows * (LOG_TWO_PI - log(w->each[j]));
+    for (size_t j = 0; j < (size_t)data->o; j++) {
+        value += 0.5 * rows_with(counts, j) * (LOG_TWO_PI - log(w->each[j]));
     }
     return value;
 }
@@ -166,10 +195,12 @@ double objective_loss_eval(struct objective_loss *self, const struct data *rows,
     double value = 0.0;
     double each[ARCH_MAX_OUTPUTS];
     struct weights w = {.common = 0.0};
+    struct counts counts;
+    count_rows(rows, &counts);
     if (!predicted) {
-        w = weights_of(obj, net, n, params, each);
+        w = weights_of(obj, net, rows, params, each);
     }
-    /* The derivative with respect to log s_j is n - w_j times the sum of squares; the sums are
+    /* The derivative with respect to log s_j is n_j - w_j times the sum of squares; the sums are
      * gathered in grad itself. */
     double *by_output = objective_learns_noise(obj) && grad != NULL ? grad + net->n_params : NULL;
     for (size_t j = 0; by_output != NULL && j < o; j++) {
@@ -179,6 +210,7 @@ double objective_loss_eval(struct objective_loss *self, const struct data *rows,
     for (int first = 0; first < n; first += self->tile) {
         struct tile t = {.rows = n - first < self->tile ? n - first : self->tile,
                          .o = (int)targets,
+                         .holes = counts.holes,
                          .f = self->f,
                          .y = rows->y + (size_t)first * targets,
                          .df = self->df};
@@ -197,10 +229,10 @@ double objective_loss_eval(struct objective_loss *self, const struct data *rows,
         }
     }
     for (size_t j = 0; by_output != NULL && j < o; j++) {
-        by_output[j] = (double)n - w.each[j] * by_output[j];
+        by_output[j] = rows_with(&counts, j) - w.each[j] * by_output[j];
     }
     if (!predicted) {
-        value = value_from_squares(obj, net, &w, squares, n);
+        value = value_from_squares(obj, rows, &w, squares, &counts);
     }
     return obj->kind == OBJECTIVE_NLP ? value + objective_prior(obj, net, n, params, grad) : value;
 }

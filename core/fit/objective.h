@@ -15,6 +15,11 @@
  *   predicted               the network has 2 o outputs: f, and u with s^2 = exp(u) + VAR_FLOOR,
  *                           for each row
  *
+ * Where rows miss outputs, the sums are over the outputs that are there, and n counts, for each
+ * output, the rows that have it (with one given number: the rows that have any). The mean of mse is
+ * over what is there too. The share of the prior counts rows, whatever they miss, so that the
+ * minibatches of an epoch still make up one prior.
+ *
  * In the negative log posterior each learned log s_j has a weak prior of its own,
  * N(OBJECTIVE_LOG_S_MEAN, OBJECTIVE_LOG_S_SD^2), which suits outputs that are scaled to about 1.
  */

@@ -94,6 +94,7 @@ double optim_rate(const struct optim_settings *s, int epoch, int n_epochs)
     case SCHEDULE_EXPONENTIAL:
         return s->learning_rate * pow(s->final_factor, part);
     case SCHEDULE_STEP:
+        /* NOLINTNEXTLINE(bugprone-integer-division): whole steps */
         return s->learning_rate * pow(s->step_factor, epoch / s->step_epochs);
     }
     return s->learning_rate;

@@ -47,7 +47,7 @@ static double weight(const struct curvature_problem *problem, int j)
     const struct objective *obj = problem->objective;
     const struct resnet *net = problem->net;
     if (obj->kind == OBJECTIVE_MSE) {
-        return 2.0 / ((double)problem->rows.n * (double)net->n_out);
+        return 2.0 / ((double)problem->rows.n * data_outputs(&problem->rows));
     }
     if (obj->noise == NOISE_LEARNED) {
         return exp(-2.0 * problem->params[net->n_params + j]);
@@ -56,19 +56,50 @@ static double weight(const struct curvature_problem *problem, int j)
     return 1.0 / (s * s);
 }
 
-void output_curvature(const struct curvature_problem *problem, const struct output_tile *tile,
-                      bool expected, const struct output_curvature *out)
+/* Nothing is known at what rows miss; `heads`: an output has a u, o places behind it. */
+static void clear_missing(const struct output_tile *tile, size_t o, bool heads,
+                          const struct output_curvature *out)
+{
+    size_t width = heads ? 2 * o : o;
+    for (size_t c = 0; c < (size_t)tile->rows * o; c++) {
+        size_t at = c / o * width + c % o;
+        if (!isnan(tile->y[c])) {
+            continue;
+        }
+        out->first[at] = out->second[at] = 0.0;
+        if (heads) {
+            out->first[at + o] = out->second[at + o] = 0.0;
+        }
+        if (heads && out->cross != NULL) {
+            out->cross[c] = 0.0;
+        }
+    }
+}
+
+static void constant_noise(const struct curvature_problem *problem, const struct output_tile *tile,
+                           const struct output_curvature *out)
 {
     size_t o = (size_t)problem->net->n_out;
-    if (objective_predicts_noise(problem->objective)) {
-        predicted_noise(tile, o / 2, expected, out);
-        return;
-    }
     for (size_t j = 0; j < o; j++) {
         double w = weight(problem, (int)j);
         for (size_t c = j; c < (size_t)tile->rows * o; c += o) {
             out->first[c] = w * (tile->f[c] - tile->y[c]);
             out->second[c] = w;
         }
+    }
+}
+
+void output_curvature(const struct curvature_problem *problem, const struct output_tile *tile,
+                      bool expected, const struct output_curvature *out)
+{
+    size_t o = (size_t)problem->net->n_out;
+    bool heads = objective_predicts_noise(problem->objective);
+    if (heads) {
+        predicted_noise(tile, o / 2, expected, out);
+    } else {
+        constant_noise(problem, tile, out);
+    }
+    if (data_has_holes(&problem->rows)) {
+        clear_missing(tile, heads ? o / 2 : o, heads, out);
     }
 }

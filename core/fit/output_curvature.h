@@ -22,8 +22,9 @@ struct output_tile {
 };
 
 /*
- * Fills `out` for a tile. With `expected` the second derivatives are their expectations over y
- * under the model, of which cross is 0. This matters for predicted noise only.
+ * Fills `out` for a tile; all is 0 where a row misses an output. With `expected` the second
+ * derivatives are their expectations over y under the model, of which cross is 0. This matters for
+ * predicted noise only.
  */
 void output_curvature(const struct curvature_problem *problem, const struct output_tile *tile,
                       bool expected, const struct output_curvature *out);

@@ -9,12 +9,18 @@
 #define MAX_MEMBERS      4096
 #define MAX_FACTOR_BYTES ((size_t)8 << 30)
 
+void gauss_release(struct gauss *g)
+{
+    mem_free(g->mean);
+    mem_free(g->std);
+    mem_free(g->factor);
+    *g = (struct gauss){.mean = NULL};
+}
+
 void gauss_mixture_release(struct gauss_mixture *mixture)
 {
     for (int i = 0; i < mixture->n_members; i++) {
-        mem_free(mixture->members[i].mean);
-        mem_free(mixture->members[i].std);
-        mem_free(mixture->members[i].factor);
+        gauss_release(&mixture->members[i]);
     }
     mem_free(mixture->members);
     *mixture = (struct gauss_mixture){.n_members = 0};

@@ -35,7 +35,8 @@ struct gauss_mixture {
                         there is one; otherwise draws */
 };
 
-/* A zeroed mixture may be released. */
+/* A zeroed Gaussian, or mixture, may be released. */
+void gauss_release(struct gauss *g);
 void gauss_mixture_release(struct gauss_mixture *mixture);
 
 /* What the members of a mixture have in common. */

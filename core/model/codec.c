@@ -11,8 +11,9 @@
 #define MAGIC       "SRGMODEL"
 #define MAGIC_BYTES 8
 /* Format 1 had no precision. Format 2 holds models without a second head, Gaussians, calibration
- * and report, format 3 models without a space. */
-#define FORMAT 4
+ * and report; format 3 models that were scored and calibrated on rows with all outputs and have
+ * neither a constant column nor a probability of success; format 4 models without a space. */
+#define FORMAT 5
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
 {
@@ -95,10 +96,10 @@ static char **get_names(struct bytes_reader *r, int k)
 }
 
 /* Draws, or the Gaussians that they are drawn from. */
-static void put_posterior(struct bytes_writer *w, const struct model *model, bool newest)
+static void put_posterior(struct bytes_writer *w, const struct model *model, uint32_t format)
 {
     const struct gauss_mixture *mixture = &model->gaussian;
-    if (newest) {
+    if (format >= 3) {
         bytes_put_u32(w, (uint32_t)mixture->n_members);
     }
     if (mixture->n_members > 0) {
@@ -113,14 +114,14 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
 {
     struct bytes_writer w = {.data = NULL};
     size_t o = (size_t)model->o;
-    /* Of two formats that can hold the model the older one is used, so that a model stored before
+    /* Of the formats that can hold the model the oldest is used, so that a model stored before
      * keeps its bytes. */
-    bool spaced = model->space != NULL;
-    bool newest = spaced || codec_needs_format_3(model);
+    uint32_t format = codec_format(model);
+    bool spaced = format >= 5;
     bytes_put(&w, MAGIC, MAGIC_BYTES);
-    bytes_put_u32(&w, spaced ? FORMAT : newest ? 3 : 2);
+    bytes_put_u32(&w, format);
     put_arch(&w, &model->net.arch);
-    if (newest) {
+    if (format >= 3) {
         bytes_put_u32(&w, model->noise_predicted);
     }
     if (spaced) {
@@ -130,7 +131,7 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     put_scalers(&w, model->out, model->o);
     codec_put_array(&w, model->noise_sigma, o);
     bytes_put_u32(&w, (uint32_t)model->m);
-    put_posterior(&w, model, newest);
+    put_posterior(&w, model, format);
     codec_put_array(&w, model->training_range, 2 * (size_t)model->d);
     if (!spaced) { /* it has the names and units */
         put_names(&w, model->input_names, model->d);
@@ -151,8 +152,8 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
         codec_put_array(&w, model->scores.rmse, o);
         codec_put_array(&w, model->scores.output_range, 2 * o);
     }
-    if (newest) {
-        codec_put_extra(&w, model);
+    if (format >= 3) {
+        codec_put_extra(&w, model, format);
     }
     if (w.failed) {
         mem_free(w.data);
@@ -163,8 +164,10 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     return ERR_OK;
 }
 
-static void get_body(struct bytes_reader *r, uint32_t format, int n_members, struct model *model)
+static void get_body(struct bytes_reader *r, const struct codec_reading *how, int n_members,
+                     struct model *model)
 {
+    uint32_t format = how->format;
     size_t o = (size_t)model->o;
     if (n_members > 0) {
         codec_get_gaussians(r, &model->gaussian, n_members, model->net.n_params, model->m);
@@ -172,7 +175,7 @@ static void get_body(struct bytes_reader *r, uint32_t format, int n_members, str
         bytes_get_f64(r, model->draws, (size_t)model->m * (size_t)model->net.n_params);
     }
     model->training_range = codec_get_array(r, 2 * (size_t)model->d);
-    if (format < 4) {
+    if (format < 5) {
         model->input_names = get_names(r, model->d);
         model->input_units = get_names(r, model->d);
         model->output_names = get_names(r, model->o);
@@ -195,10 +198,9 @@ static void get_body(struct bytes_reader *r, uint32_t format, int n_members, str
         r->failed = r->failed || model->scores.rmse == NULL || model->scores.output_range == NULL;
     }
     if (format >= 3) {
-        codec_get_extra(r, model);
+        codec_get_extra(r, model, how);
         /* Otherwise an older format can hold the same model, and should. */
-        r->failed =
-            r->failed || (format == 3 ? !codec_needs_format_3(model) : model->space == NULL);
+        r->failed = r->failed || codec_format(model) != format;
     }
     r->failed = r->failed || r->left != 0;
 }
@@ -240,7 +242,7 @@ static enum err_code get_head(struct bytes_reader *r, struct head *head, struct 
         r->failed = r->failed || o == 0;
     }
     int d = head->arch.inputs;
-    if (head->format >= 4) {
+    if (head->format >= 5) {
         head->space = space_decode(r);
         d = head->space != NULL ? head->space->d : d;
         /* The network's inputs are the space's, so that the scalers are at most as many. */
@@ -273,7 +275,8 @@ static enum err_code check_reader(const struct bytes_reader *r, struct err *err)
     return ERR_OK;
 }
 
-enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out, struct err *err)
+static enum err_code decode(const void *bytes, size_t n_bytes, bool within, struct model **out,
+                            struct err *err)
 {
     struct bytes_reader r = {.data = bytes, .left = n_bytes};
     struct head head = {.in = NULL};
@@ -305,7 +308,8 @@ enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out
     memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
     model->noise_sigma = head.noise_sigma;
     head.noise_sigma = NULL;
-    get_body(&r, head.format, head.n_members, model);
+    const struct codec_reading how = {.format = head.format, .within = within};
+    get_body(&r, &how, head.n_members, model);
     if (check_reader(&r, err) != ERR_OK || model_publish(model, err) != ERR_OK) {
         model_unref(model);
         goto done;
@@ -317,4 +321,15 @@ done:
     mem_free(head.out);
     mem_free(head.noise_sigma);
     return err->code;
+}
+
+enum err_code codec_decode(const void *bytes, size_t n_bytes, struct model **out, struct err *err)
+{
+    return decode(bytes, n_bytes, false, out, err);
+}
+
+enum err_code codec_decode_within(const void *bytes, size_t n_bytes, struct model **out,
+                                  struct err *err)
+{
+    return decode(bytes, n_bytes, true, out, err);
 }

@@ -198,7 +198,7 @@ static void put_calibration(struct bytes_writer *w, const struct model *model)
     codec_put_array(w, c->fold_noise, (size_t)c->n_folds * (size_t)model->o);
 }
 
-static void get_calibration(struct bytes_reader *r, struct model *model)
+static void get_calibration(struct bytes_reader *r, struct model *model, uint32_t format)
 {
     struct conformal *c = &model->conformal;
     c->method = (enum conformal_method)codec_get_choice(r, CODEC_CALIBRATION);
@@ -218,6 +218,13 @@ static void get_calibration(struct bytes_reader *r, struct model *model)
         c->fold[i] = bytes_get_int(r, CONFORMAL_MAX_ROWS);
     }
     c->scores = get_values(r, (size_t)c->n * (size_t)model->o);
+    check_known(r, c->scores, (size_t)c->n * (size_t)model->o);
+    /* The counts tell which format is needed; publishing the model counts again. */
+    struct err err = ERR_INIT;
+    if (c->scores != NULL && conformal_count(c, model->o, &err) != ERR_OK) {
+        r->no_memory = r->failed = true;
+    }
+    r->failed = r->failed || (format < 4 && c->counts != NULL);
     c->fold_noise = codec_get_array(r, (size_t)c->n_folds * (size_t)model->o);
 }
 
@@ -294,21 +301,97 @@ static void get_report(struct bytes_reader *r, struct report *report)
 
 /* ---- all of it ---- */
 
-void codec_put_extra(struct bytes_writer *w, const struct model *model)
+/* An optional list of k counts, at most `max` each. */
+static void put_counts(struct bytes_writer *w, const int *counts, int k)
+{
+    bytes_put_u32(w, counts != NULL);
+    for (int j = 0; counts != NULL && j < k; j++) {
+        bytes_put_u32(w, (uint32_t)counts[j]);
+    }
+}
+
+static int *get_counts(struct bytes_reader *r, int k, int max)
+{
+    if (bytes_get_int(r, 1) == 0 || r->failed || (size_t)k > r->left / sizeof(uint32_t)) {
+        return NULL;
+    }
+    int *counts = mem_zalloc_array((size_t)k, sizeof *counts);
+    r->no_memory = r->no_memory || counts == NULL;
+    r->failed = r->failed || counts == NULL;
+    for (int j = 0; counts != NULL && j < k; j++) {
+        counts[j] = bytes_get_int(r, max);
+    }
+    return counts;
+}
+
+/* A model within the model: its bytes, or none. */
+static void put_feasible(struct bytes_writer *w, const struct model *feasible)
+{
+    struct err err = ERR_INIT;
+    unsigned char *bytes = NULL;
+    size_t n = 0;
+    if (feasible != NULL && codec_encode(feasible, &bytes, &n, &err) != ERR_OK) {
+        w->failed = true; /* there was no memory */
+    }
+    bytes_put_i64(w, (int64_t)n);
+    if (n > 0) {
+        bytes_put(w, bytes, n);
+    }
+    mem_free(bytes);
+}
+
+/* within: this is such a model already, in which there is no other. */
+static void get_feasible(struct bytes_reader *r, bool within, struct model *model)
+{
+    struct err err = ERR_INIT;
+    int64_t n = bytes_get_i64(r);
+    if (r->failed || n <= 0 || (uint64_t)n > r->left || within) {
+        r->failed = r->failed || n != 0;
+        return;
+    }
+    const void *bytes = bytes_get(r, (size_t)n);
+    if (bytes == NULL || codec_decode_within(bytes, (size_t)n, &model->feasible, &err) != ERR_OK) {
+        r->no_memory = r->no_memory || err.code == ERR_NOMEM;
+        r->failed = true;
+    }
+}
+
+void codec_put_extra(struct bytes_writer *w, const struct model *model, uint32_t format)
 {
     put_scores(w, model);
     put_calibration(w, model);
     put_report(w, &model->report);
+    if (format >= 4) {
+        put_counts(w, model->scores.counts, model->o);
+        put_feasible(w, model->feasible);
+    }
 }
 
-void codec_get_extra(struct bytes_reader *r, struct model *model)
+void codec_get_extra(struct bytes_reader *r, struct model *model, const struct codec_reading *how)
 {
     get_scores(r, model);
-    get_calibration(r, model);
+    get_calibration(r, model, how->format);
     get_report(r, &model->report);
+    if (how->format >= 4) {
+        model->scores.counts = get_counts(r, model->o, model->scores.n_rows);
+        get_feasible(r, how->within, model);
+    }
 }
 
-bool codec_needs_format_3(const struct model *model)
+static bool needs_format_4(const struct model *model)
+{
+    bool constant = false;
+    for (int j = 0; j < model->d; j++) {
+        constant = constant || scaler_is_constant(&model->in[j]);
+    }
+    for (int j = 0; j < model->o; j++) {
+        constant = constant || scaler_is_constant(&model->out[j]);
+    }
+    return constant || model->scores.counts != NULL || model->conformal.counts != NULL ||
+           model->feasible != NULL;
+}
+
+static bool needs_format_3(const struct model *model)
 {
     struct score_list list[N_SCORES];
     struct scores copy = model->scores;
@@ -320,4 +403,9 @@ bool codec_needs_format_3(const struct model *model)
     return scores || model->noise_predicted || model->gaussian.n_members > 0 ||
            model->conformal.method != CONFORMAL_NONE || model->report.n_items > 0 ||
            model->report.n_warnings > 0;
+}
+
+uint32_t codec_format(const struct model *model)
+{
+    return model->space != NULL ? 5 : needs_format_4(model) ? 4 : needs_format_3(model) ? 3 : 2;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts of a model as bytes that only format 3 has; for codec.c. */
+/* Parts of a model as bytes that formats 1 and 2 do not have; for codec.c. */
 #ifndef CODEC_PRIV_H
 #define CODEC_PRIV_H
 
 #include "base/bytes.h"
-#include "model/model.h"
+#include "model/codec.h"
 
 /* The enumerations of a model, stored by numbers that never change (codec_choices.c). */
 enum codec_choice {
@@ -33,11 +33,20 @@ void codec_put_gaussians(struct bytes_writer *w, const struct gauss_mixture *mix
 void codec_get_gaussians(struct bytes_reader *r, struct gauss_mixture *mixture, int n_members,
                          int n_params, int m);
 
-/* Calibration, the scores that format 2 does not have, and the report. */
-void codec_put_extra(struct bytes_writer *w, const struct model *model);
-void codec_get_extra(struct bytes_reader *r, struct model *model);
+/* Calibration, the scores that format 2 does not have, the report, and what format 4 adds. */
+void codec_put_extra(struct bytes_writer *w, const struct model *model, uint32_t format);
 
-/* Is there anything that format 2 cannot hold? */
-bool codec_needs_format_3(const struct model *model);
+struct codec_reading {
+    uint32_t format;
+    bool within; /* another model */
+};
+void codec_get_extra(struct bytes_reader *r, struct model *model, const struct codec_reading *how);
+
+/* codec_decode for a model within a model. */
+enum err_code codec_decode_within(const void *bytes, size_t n_bytes, struct model **out,
+                                  struct err *err) MUST_CHECK;
+
+/* The oldest format that is written, 2 or later, that can hold the model. */
+uint32_t codec_format(const struct model *model);
 
 #endif

@@ -20,8 +20,31 @@ void conformal_release(struct conformal *conformal)
 {
     mem_free(conformal->fold);
     mem_free(conformal->scores);
+    mem_free(conformal->counts);
     mem_free(conformal->fold_noise);
     *conformal = (struct conformal){.method = CONFORMAL_NONE};
+}
+
+enum err_code conformal_count(struct conformal *conformal, int o, struct err *err)
+{
+    size_t cells = (size_t)conformal->n * (size_t)o;
+    bool holes = false;
+    mem_free(conformal->counts);
+    conformal->counts = NULL;
+    for (size_t k = 0; !holes && conformal->scores != NULL && k < cells; k++) {
+        holes = isnan(conformal->scores[k]);
+    }
+    if (!holes) {
+        return ERR_OK;
+    }
+    conformal->counts = mem_zalloc_array((size_t)o, sizeof *conformal->counts);
+    if (conformal->counts == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a calibration");
+    }
+    for (size_t k = 0; k < cells; k++) {
+        conformal->counts[k % (size_t)o] += !isnan(conformal->scores[k]);
+    }
+    return ERR_OK;
 }
 
 enum err_code conformal_check(const struct conformal *conformal, int m, int o, struct err *err)
@@ -47,7 +70,7 @@ enum err_code conformal_check(const struct conformal *conformal, int m, int o, s
         }
     }
     for (size_t k = 0; k < (size_t)c->n * (size_t)o; k++) {
-        if (!(isfinite(c->scores[k]) && c->scores[k] >= 0.0)) {
+        if (!(isfinite(c->scores[k]) && c->scores[k] >= 0.0) && !isnan(c->scores[k])) {
             return err_set(err, ERR_INVALID,
                            "conformal: the score of row %zu, output %zu must be finite and >= 0",
                            k / (size_t)o, k % (size_t)o);
@@ -71,17 +94,28 @@ enum err_code conformal_check(const struct conformal *conformal, int m, int o, s
  */
 #define SLACK 1e-9
 
-enum err_code conformal_rank(const struct conformal *conformal, double alpha, int *rank,
+enum err_code conformal_rank(const struct conformal *conformal, int output, double alpha, int *rank,
                              struct err *err)
 {
-    double places = (double)conformal->n + 1.0;
+    int n = conformal_n(conformal, output);
+    double places = (double)n + 1.0;
     double at = ceil((1.0 - alpha) * places - SLACK);
     if (!(alpha > 0.0 && alpha < 1.0)) {
         return err_set(err, ERR_INVALID, "alpha is %g, a number between 0 and 1 is needed", alpha);
     }
-    if (at > (double)conformal->n) {
-        return err_set(err, ERR_INVALID, "%d calibration rows allow no level above %.6g",
-                       conformal->n, 1.0 - 1.0 / places);
+    if (n == 0) {
+        return err_set(err, ERR_INVALID,
+                       "none of the calibration rows has output %d, so it has no intervals",
+                       output);
+    }
+    if (at > (double)n && conformal->counts != NULL) {
+        return err_set(err, ERR_INVALID,
+                       "the %d calibration rows that have output %d allow no level above %.6g", n,
+                       output, 1.0 - 1.0 / places);
+    }
+    if (at > (double)n) {
+        return err_set(err, ERR_INVALID, "%d calibration rows allow no level above %.6g", n,
+                       1.0 - 1.0 / places);
     }
     *rank = at < 1.0 ? 1 : (int)at;
     return ERR_OK;
@@ -156,35 +190,42 @@ double conformal_select(double *values, int n, int k)
 
 /* ---- intervals ---- */
 
-void conformal_thresholds(const struct conformal *conformal, int o, int rank, double *scratch,
-                          double *thresholds)
+void conformal_thresholds(const struct conformal *conformal, int o, const int *ranks,
+                          double *scratch, double *thresholds)
 {
     for (int j = 0; j < o; j++) {
+        int n = 0;
         for (int i = 0; i < conformal->n; i++) {
-            scratch[i] = conformal->scores[(size_t)i * (size_t)o + (size_t)j];
+            double score = conformal->scores[(size_t)i * (size_t)o + (size_t)j];
+            scratch[n] = score;
+            n += !isnan(score);
         }
-        thresholds[j] = conformal_select(scratch, conformal->n, rank);
+        thresholds[j] = conformal_select(scratch, n, ranks[j]);
     }
 }
 
-void conformal_fold_ends(const struct conformal *conformal, int o, int output,
-                         const struct conformal_point *point, double *ends)
+int conformal_fold_ends(const struct conformal *conformal, int o, int output,
+                        const struct conformal_point *point, double *ends)
 {
-    int n = conformal->n;
+    int n = conformal_n(conformal, output);
     const double *score = conformal->scores + output;
-    for (int i = 0; i < n; i++) {
+    int k = 0;
+    for (int i = 0; i < conformal->n; i++) {
         size_t at = (size_t)conformal->fold[i] * point->stride;
-        double unit = conformal->normalised ? point->std[at] : 1.0;
+        double unit = conformal->normalised ? point->std[at] : point->unit;
         double half = score[(size_t)i * (size_t)o] * unit;
-        ends[i] = point->mean[at] - half;
-        ends[n + i] = point->mean[at] + half;
+        if (conformal->counts != NULL && isnan(score[(size_t)i * (size_t)o])) {
+            continue;
+        }
+        ends[k] = point->mean[at] - half;
+        ends[n + k] = point->mean[at] + half;
+        k++;
     }
+    return n;
 }
 
-void conformal_fold_interval(const struct conformal *conformal, int rank, double *ends,
-                             double interval[2])
+void conformal_fold_interval(int n, int rank, double *ends, double interval[2])
 {
-    int n = conformal->n;
     interval[0] = conformal_select(ends, n, n + 1 - rank);
     interval[1] = conformal_select(ends + n, n, rank);
     if (interval[0] > interval[1]) {

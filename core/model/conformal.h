@@ -14,6 +14,8 @@
  * R s wide, where s is the root of the total variance at the row. With folds mean_fold(i) and s are
  * those of the fold's own draws and noise, at the new row.
  *
+ * Rows that miss an output have no score of it, and n above is the number of those that have one.
+ *
  * Coverage is at least 1 - alpha for split, 1 - 2 alpha for cv+ (less a term of the order of the
  * folds over the rows) and jackknife+ (in practice about 1 - alpha), over rows and calibration
  * together. The ranks exist for alpha >= 1 / (n + 1); below that the interval would be infinite,
@@ -58,7 +60,8 @@ struct conformal {
     int n_folds;    /* 1 for split */
     int n;          /* calibration rows */
     int *fold;      /* [n]; NULL for split; mem */
-    double *scores; /* [n x o], user's units or without unit; mem */
+    double *scores; /* [n x o], user's units or without unit; NaN: the row misses the output; mem */
+    int *counts;    /* [o] scores of each output, set by conformal_count; NULL: n of each; mem */
     /* [n_folds x o] noise variance, user's units, that normalised scores of folds were made with, 0
      * where none was known; NULL for split and absolute scores; mem */
     double *fold_noise;
@@ -67,39 +70,48 @@ struct conformal {
 /* A zeroed one may be released. */
 void conformal_release(struct conformal *conformal);
 
+/* Sets counts from the scores, which must not change any more. ERR_NOMEM. */
+enum err_code conformal_count(struct conformal *conformal, int o, struct err *err) MUST_CHECK;
+
+/* The number of an output's scores. */
+static inline int conformal_n(const struct conformal *conformal, int output)
+{
+    return conformal->counts != NULL ? conformal->counts[output] : conformal->n;
+}
+
 /* Does it fit a model of m draws and o outputs? ERR_INVALID, ERR_LIMIT. */
 enum err_code conformal_check(const struct conformal *conformal, int m, int o,
                               struct err *err) MUST_CHECK;
 
 /*
- * Rank from below of the upper end for a coverage of 1 - alpha, ceil((1 - alpha)(n + 1)); that of
- * the lower end is n + 1 - rank. alpha: in (0, 1). ERR_INVALID naming the highest level
- * 1 - alpha that n rows allow.
+ * Rank from below of the upper end for a coverage of 1 - alpha by an output's n scores,
+ * ceil((1 - alpha)(n + 1)); that of the lower end is n + 1 - rank. alpha: in (0, 1). ERR_INVALID
+ * naming the highest level 1 - alpha that n rows allow.
  */
-enum err_code conformal_rank(const struct conformal *conformal, double alpha, int *rank,
+enum err_code conformal_rank(const struct conformal *conformal, int output, double alpha, int *rank,
                              struct err *err) MUST_CHECK;
 
 /* The k-th smallest of n values (k from 1), which are reordered. */
 double conformal_select(double *values, int n, int k);
 
-/* Split: the rank-th smallest score of each output, [o]. scratch: [n]. */
-void conformal_thresholds(const struct conformal *conformal, int o, int rank, double *scratch,
-                          double *thresholds);
+/* Split: of each output the smallest score of its rank, ranks and thresholds [o]. scratch: [n]. */
+void conformal_thresholds(const struct conformal *conformal, int o, const int *ranks,
+                          double *scratch, double *thresholds);
 
 /* Predictions at one row for one output. */
 struct conformal_point {
     const double *mean; /* [n_folds] of the folds, `stride` apart; split: of the model */
     const double *std;  /* likewise, root of the total variance; used only when normalised */
     size_t stride;
+    double unit; /* of mean and std, by the user's: what absolute scores are multiplied with */
 };
 
 /*
- * Folds: the shifted scores of output `output` at a row, mean - R s in ends[0 .. n), mean + R s in
- * ends[n .. 2 n), and of them the interval (which reorders them).
+ * Folds: the n shifted scores of output `output` at a row, mean - R s in ends[0 .. n), mean + R s
+ * in ends[n .. 2 n), and of them the interval (which reorders them). Returns n.
  */
-void conformal_fold_ends(const struct conformal *conformal, int o, int output,
-                         const struct conformal_point *point, double *ends);
-void conformal_fold_interval(const struct conformal *conformal, int rank, double *ends,
-                             double interval[2]);
+int conformal_fold_ends(const struct conformal *conformal, int o, int output,
+                        const struct conformal_point *point, double *ends);
+void conformal_fold_interval(int n, int rank, double *ends, double interval[2]);
 
 #endif

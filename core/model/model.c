@@ -32,6 +32,7 @@ static void model_free(struct model *model)
     space_unref(model->space);
     mem_free(model->in);
     mem_free(model->out);
+    mem_free(model->exponents);
     mem_free(model->noise_sigma);
     mem_free(model->draws);
     mem_free(model->training_range);
@@ -40,6 +41,7 @@ static void model_free(struct model *model)
     mem_free(model->provenance);
     gauss_mixture_release(&model->gaussian);
     conformal_release(&model->conformal);
+    model_unref(model->feasible);
     scores_release(&model->scores);
     report_release(&model->report);
     plan_release(&model->plan);
@@ -171,6 +173,19 @@ enum err_code model_set_space(struct model *model, struct space *space, struct e
     return ERR_OK;
 }
 
+enum err_code model_scale_inputs(const struct model *model, const struct scaler_rows *rows,
+                                 double *z, struct err *err)
+{
+    /* The scaled numbers stand at the end of the room, so that expanding them, from the first to
+     * the last, never writes over one that is still to be read. */
+    size_t more = (size_t)(model->net.arch.inputs - model->d);
+    double *scaled = z + rows->n * more;
+    if (scaler_apply(model->in, rows, scaled, err) == ERR_OK && more > 0) {
+        space_expand(model->space, rows->n, scaled, z);
+    }
+    return err->code;
+}
+
 /* The place of a member is what the network is given, so that it is not scaled. */
 static enum err_code check_space(const struct model *model, struct err *err)
 {
@@ -279,17 +294,56 @@ static enum err_code check_gaussians(struct model *model, struct err *err)
     return gauss_mixture_check(mixture, model->net.n_params, err);
 }
 
-static enum err_code check_calibration(const struct model *model, struct err *err)
+static enum err_code check_calibration(struct model *model, struct err *err)
 {
-    const struct conformal *c = &model->conformal;
+    struct conformal *c = &model->conformal;
     int parts = model->gaussian.n_members > 0 ? model->gaussian.n_members : model->m;
-    return conformal_check(c, parts, model->o, err);
+    return conformal_check(c, parts, model->o, err) == ERR_OK ? conformal_count(c, model->o, err)
+                                                              : err->code;
+}
+
+/* What stands for P(run succeeds) must be a logit of the same inputs and nothing more. */
+static enum err_code check_feasible(const struct model *model, struct err *err)
+{
+    const struct model *f = model->feasible;
+    if (f == NULL) {
+        return ERR_OK;
+    }
+    bool plain = f->feasible == NULL && f->conformal.method == CONFORMAL_NONE &&
+                 !f->noise_predicted && f->noise_sigma == NULL && f->out[0].kind == SCALER_NONE;
+    if (f->d != model->net.arch.inputs || f->o != 1 || !plain) {
+        return err_set(err, ERR_INVALID,
+                       "the probability of success must be a model of the same %d inputs with one "
+                       "output that is not scaled, a logit",
+                       model->net.arch.inputs);
+    }
+    return ERR_OK;
+}
+
+static enum err_code find_exponents(struct model *model, struct err *err)
+{
+    bool any = false;
+    for (int j = 0; j < model->o; j++) {
+        any = any || scaler_exponent(&model->out[j]) != 0;
+    }
+    if (!any || model->exponents != NULL) {
+        return ERR_OK;
+    }
+    model->exponents = mem_alloc_array((size_t)model->o, sizeof *model->exponents);
+    if (model->exponents == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    for (int j = 0; j < model->o; j++) {
+        model->exponents[j] = scaler_exponent(&model->out[j]);
+    }
+    return ERR_OK;
 }
 
 enum err_code model_publish(struct model *model, struct err *err)
 {
     if (check_noise(model, err) != ERR_OK || check_scaling(model, err) != ERR_OK ||
-        check_space(model, err) != ERR_OK || check_gaussians(model, err) != ERR_OK ||
+        check_space(model, err) != ERR_OK || find_exponents(model, err) != ERR_OK ||
+        check_feasible(model, err) != ERR_OK || check_gaussians(model, err) != ERR_OK ||
         check_calibration(model, err) != ERR_OK) {
         return err->code;
     }
@@ -345,7 +399,8 @@ size_t model_n_stored(const struct model *model)
 size_t model_bytes(const struct model *model)
 {
     size_t bytes = 0;
+    size_t feasible = model->feasible != NULL ? model_bytes(model->feasible) : 0;
     return payload_bytes(&model->net, model->m, &bytes)
-               ? bytes + count_gaussians(model) * sizeof(double)
+               ? bytes + count_gaussians(model) * sizeof(double) + feasible
                : 0;
 }

@@ -48,6 +48,9 @@ struct model {
      * mean. That is computed in double whatever `single` says. */
     struct gauss_mixture gaussian;
     struct conformal conformal;
+    /* P(run succeeds): a published model of the same inputs with one output, the logit, scaled by
+     * none. NULL: not known. Predicted by core/predict/feasible. One reference. */
+    struct model *feasible;
     double *training_range; /* [d x 2] low, high of the training inputs; NULL: not known; mem */
     struct space *space;    /* as the model was trained; NULL: nothing is known but what follows */
     char **input_names;     /* [d] or NULL; each may be NULL; mem, as are the next three */
@@ -60,6 +63,10 @@ struct model {
     int64_t seed;
     struct scores scores; /* on rows kept out of the training */
     struct report report; /* of the training */
+
+    /* [o] Predictions of output j are computed in units of 2^exponents[j], since their squares
+     * might not be numbers; NULL: all in the user's units. Set by model_publish; mem. */
+    int *exponents;
 
     bool single; /* served in float32 arithmetic; set before model_publish */
     struct model_float32_error float32_error; /* 0 when not single */
@@ -92,10 +99,22 @@ static inline bool model_has_categories(const struct model *model)
     return model->d != model->net.arch.inputs;
 }
 
+/*
+ * z [rows x the network's inputs] <- what the network sees of rows of inputs: numbers are scaled,
+ * and a category has a number for each of its values. ERR_INVALID naming row and column.
+ */
+enum err_code model_scale_inputs(const struct model *model, const struct scaler_rows *rows,
+                                 double *z, struct err *err) MUST_CHECK;
+
 /* Is the variance of the noise known, and with it the total variance? */
 static inline bool model_knows_noise(const struct model *model)
 {
     return model->noise_sigma != NULL || model->noise_predicted;
+}
+
+static inline int model_exponent(const struct model *model, int output)
+{
+    return model->exponents != NULL ? model->exponents[output] : 0;
 }
 
 /* An array of k empty names for one of the four lists; NULL when memory is short. */

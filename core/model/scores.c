@@ -7,6 +7,7 @@ const double scores_intervals[SCORES_INTERVALS] = {0.5, 0.9, 0.95};
 
 void scores_release(struct scores *s)
 {
+    mem_free(s->counts);
     mem_free(s->rmse);
     mem_free(s->output_range);
     mem_free(s->nll);

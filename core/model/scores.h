@@ -15,11 +15,16 @@
 
 extern const double scores_intervals[SCORES_INTERVALS];
 
-/* Arrays are mem; only rmse and output_range are always there when n_rows > 0. */
+/*
+ * Arrays are mem; only rmse and output_range are always there when n_rows > 0. Of the others a
+ * number is NaN where there is no such score of that output; of rmse too, where no row had the
+ * output.
+ */
 struct scores {
-    int n_rows;            /* 0: no scores */
+    int n_rows;            /* with at least one output; 0: no scores */
+    int *counts;           /* [o] rows that had each output; NULL: all n_rows */
     double relative_error; /* mean over rows of ||f - y|| / ||y||, outputs scaled to the training
-                              range */
+                              range, over those that the row has */
     double *rmse;          /* [o] */
     double *output_range;  /* [o x 2] low, high of the training outputs */
     double *nll;           /* [o] mean of -log density of the normal */

@@ -48,6 +48,7 @@ static void fourier(double t, int n, double *phi)
 {
     phi[0] = 1.0;
     for (int k = 1; k < n; k++) {
+        /* NOLINTNEXTLINE(bugprone-integer-division): a sine and a cosine share a frequency */
         double angle = TWO_PI * (double)((k + 1) / 2) * t;
         phi[k] = k % 2 == 1 ? cos(angle) : sin(angle);
     }

@@ -6,6 +6,7 @@
 #include <math.h>
 
 struct scoring {
+    const struct model *model;
     size_t o;
     bool normalised;
     double *scores; /* [n x o] */
@@ -17,9 +18,18 @@ static enum err_code add_scores(void *ctx, const struct predict_result *f, const
 {
     struct scoring *s = ctx;
     for (size_t c = 0; c < (size_t)n * s->o; c++) {
-        double score = fabs(y[c] - f->mean[c]);
+        int exponent = model_exponent(s->model, (int)(c % s->o));
+        double score = fabs(ldexp(y[c], -exponent) - f->mean[c]);
+        if (isnan(y[c])) {
+            s->scores[(size_t)s->row * s->o + c] = (double)NAN;
+            continue;
+        }
         if (s->normalised) {
             double variance = f->total_variance != NULL ? f->total_variance[c] : f->variance[c];
+            if (scaler_is_constant(&s->model->out[c % s->o]) && !(variance > 0.0)) {
+                s->scores[(size_t)s->row * s->o + c] = 0.0; /* an interval without a width */
+                continue;
+            }
             if (!(variance > 0.0)) {
                 int row = s->row + (int)(c / s->o);
                 return err_set_at(err, ERR_INVALID, row, (int)(c % s->o),
@@ -28,6 +38,8 @@ static enum err_code add_scores(void *ctx, const struct predict_result *f, const
                                   row, c % s->o);
             }
             score /= sqrt(variance);
+        } else {
+            score = ldexp(score, exponent);
         }
         if (!isfinite(score)) {
             return err_set(err, ERR_NUMERIC, "the score of calibration row %d is not finite",
@@ -56,12 +68,16 @@ enum err_code conformal_scores(const struct model *model, const struct data *row
                                const struct evaluation_run *run, double *scores, struct err *err)
 {
     static const struct evaluation_keep keep = {.put = put_scores, .get = get_scores};
-    struct scoring scoring = {.o = (size_t)model->o, .normalised = normalised, .scores = scores};
+    struct scoring scoring = {
+        .model = model, .o = (size_t)model->o, .normalised = normalised, .scores = scores};
     unsigned want = PREDICT_MEAN | PREDICT_VARIANCE;
     if (normalised && model_knows_noise(model)) {
         want |= PREDICT_TOTAL_VARIANCE;
     }
-    const struct evaluation_work work = {
-        .block = {.want = want}, .run = run, .keep = &keep, .fn = add_scores, .ctx = &scoring};
+    const struct evaluation_work work = {.block = {.want = want, .in_units = true},
+                                         .run = run,
+                                         .keep = &keep,
+                                         .fn = add_scores,
+                                         .ctx = &scoring};
     return evaluation_work(model, rows, &work, err);
 }

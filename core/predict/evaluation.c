@@ -12,7 +12,8 @@
  *
  *   nll_draws  log(2 pi s^2) / 2 - log (1/m) sum_j exp(-(y - f_j)^2 / (2 s^2))
  *
- * where the sum is taken relative to its largest term. Rows are added in their order, so the scores
+ * where the sum is taken relative to its largest term. All are means over the rows that have the
+ * output. Rows are added in their order, so the scores
  * do not depend on the number of threads.
  *
  * [1] T. Gneiting, A. E. Raftery, A. H. Westveld, T. Goldman, Calibrated probabilistic forecasting
@@ -72,8 +73,10 @@ static enum err_code allocate_sums(struct evaluation *evaluation, const double *
         ok = ok && *array != NULL;
     }
     s->output_range = mem_dup(output_range, 2 * o * sizeof *output_range);
-    return ok && s->output_range != NULL ? ERR_OK
-                                         : err_set(err, ERR_NOMEM, "no memory to score a model");
+    evaluation->outputs = mem_zalloc_array(o, sizeof *evaluation->outputs);
+    return ok && s->output_range != NULL && evaluation->outputs != NULL
+               ? ERR_OK
+               : err_set(err, ERR_NOMEM, "no memory to score a model");
 }
 
 enum err_code evaluation_begin(struct evaluation *evaluation, const struct model *model,
@@ -82,6 +85,7 @@ enum err_code evaluation_begin(struct evaluation *evaluation, const struct model
     size_t drawn = (size_t)model->m * (size_t)model->o;
     *evaluation = (struct evaluation){.o = (size_t)model->o, .noise = model_knows_noise(model)};
     evaluation->block.want = PREDICT_MEAN | PREDICT_VARIANCE;
+    evaluation->block.in_units = true;
     if (evaluation->noise) {
         evaluation->block.want |= PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE;
     }
@@ -95,31 +99,53 @@ enum err_code evaluation_begin(struct evaluation *evaluation, const struct model
     }
     if (allocate_sums(evaluation, output_range, err) != ERR_OK) {
         evaluation_release(evaluation);
+        return err->code;
     }
-    return err->code;
+    for (size_t j = 0; j < evaluation->o; j++) {
+        evaluation->outputs[j].constant = scaler_is_constant(&model->out[j]);
+        evaluation->outputs[j].exponent = model_exponent(model, (int)j);
+    }
+    return ERR_OK;
 }
 
 void evaluation_release(struct evaluation *evaluation)
 {
     scores_release(&evaluation->sums);
+    mem_free(evaluation->outputs);
+    evaluation->outputs = NULL;
 }
 
-/* Adds ||f - y|| / ||y|| of a row and the squares of its residuals. */
-static void add_errors(struct evaluation *evaluation, const double *mean, const double *y)
+/* A value in the user's unit of an output, in the unit of its sums. */
+static double in_unit(const struct evaluation_output *output, double value)
+{
+    return output->exponent != 0 ? ldexp(value, -output->exponent) : value;
+}
+
+/* Adds ||f - y|| / ||y|| of a row and the squares of its residuals; false: it has no output. */
+static bool add_errors(struct evaluation *evaluation, const double *mean, const double *y)
 {
     double above = 0.0;
     double below = 0.0;
+    bool some = false;
     for (size_t j = 0; j < evaluation->o; j++) {
-        double low = evaluation->sums.output_range[2 * j];
-        double high = evaluation->sums.output_range[2 * j + 1];
+        if (isnan(y[j])) {
+            continue;
+        }
+        struct evaluation_output *output = &evaluation->outputs[j];
+        some = true;
+        output->n++;
+        double low = in_unit(output, evaluation->sums.output_range[2 * j]);
+        double high = in_unit(output, evaluation->sums.output_range[2 * j + 1]);
         double unit = high > low ? high - low : 1.0;
-        double residual = mean[j] - y[j];
-        double target = (y[j] - low) / unit;
+        double seen = in_unit(output, y[j]);
+        double residual = mean[j] - seen;
+        double target = (seen - low) / unit;
         evaluation->sums.rmse[j] += residual * residual;
         above += residual * residual / (unit * unit);
         below += target * target;
     }
     evaluation->sums.relative_error += below > 0.0 ? sqrt(above / below) : sqrt(above);
+    return some;
 }
 
 /* Of the standard normal. */
@@ -173,25 +199,28 @@ void evaluation_add(struct evaluation *evaluation, const struct predict_result *
         q.level[k] = normal_quantile((double)(k + 1) / (SCORES_LEVELS + 1));
     }
     for (size_t c = 0; c < cells; c++) {
+        struct evaluation_output *output = &evaluation->outputs[c % o];
         double variance = evaluation->noise ? f->total_variance[c] : f->variance[c];
         double noise = evaluation->noise ? f->noise_variance[c] : 0.0;
         if (c % o == 0) {
-            add_errors(evaluation, f->mean + c, y + c);
+            sums->n_rows += add_errors(evaluation, f->mean + c, y + c);
+        }
+        if (isnan(y[c])) {
+            continue;
         }
         if (variance > 0.0) {
-            add_normal(sums, &q, c % o, y[c] - f->mean[c], sqrt(variance));
+            add_normal(sums, &q, c % o, in_unit(output, y[c]) - f->mean[c], sqrt(variance));
         }
         if (noise > 0.0 && f->samples != NULL) {
-            sums->nll_draws[c % o] +=
-                mixture_nll(f->samples + c, evaluation->block.n_samples, cells, y[c], noise);
+            sums->nll_draws[c % o] += mixture_nll(f->samples + c, evaluation->block.n_samples,
+                                                  cells, in_unit(output, y[c]), noise);
         }
-        evaluation->no_density = evaluation->no_density || !(variance > 0.0);
-        evaluation->no_mixture = evaluation->no_mixture || !(noise > 0.0 && f->samples != NULL);
+        output->no_density = output->no_density || !(variance > 0.0);
+        output->no_mixture = output->no_mixture || !(noise > 0.0 && f->samples != NULL);
     }
-    sums->n_rows += n;
 }
 
-/* Sums become means; false when one is not finite. */
+/* An output's sums become means; false when one is not finite. */
 static bool sums_to_means(double *sums, size_t count, int n)
 {
     bool finite = true;
@@ -202,36 +231,116 @@ static bool sums_to_means(double *sums, size_t count, int n)
     return finite;
 }
 
-/* The means of a score that not every model has, or NULL. */
-static void finish_score(double **array, size_t count, int n, bool none)
+static void fill_unknown(double *values, size_t count)
 {
-    if (none || !sums_to_means(*array, count, n)) {
+    for (size_t k = 0; k < count; k++) {
+        values[k] = (double)NAN;
+    }
+}
+
+/*
+ * The means of a score that not every model has, with `width` numbers an output. Outputs that
+ * cannot have it are passed over; NULL when another one has not, or none has.
+ */
+static void finish_score(const struct evaluation *evaluation, double **array, size_t width)
+{
+    bool mixture = *array == evaluation->sums.nll_draws;
+    bool all = true;
+    bool some = false;
+    for (size_t j = 0; j < evaluation->o; j++) {
+        const struct evaluation_output *output = &evaluation->outputs[j];
+        double *sums = *array + j * width;
+        if (output->n == 0 || output->constant) {
+            fill_unknown(sums, width);
+            continue;
+        }
+        bool none = mixture ? output->no_mixture : output->no_density;
+        some = true;
+        all = !none && sums_to_means(sums, width, output->n) && all;
+    }
+    if (!some || !all) {
         mem_free(*array);
         *array = NULL;
+    }
+}
+
+/* Sums of squares become roots of means, NaN where no row had the output; false: not finite. */
+static bool finish_rmse(struct evaluation *evaluation)
+{
+    struct scores *s = &evaluation->sums;
+    bool finite = isfinite(s->relative_error /= (double)s->n_rows);
+    for (size_t j = 0; j < evaluation->o; j++) {
+        int n = evaluation->outputs[j].n;
+        s->rmse[j] = n > 0 ? sqrt(s->rmse[j] / (double)n) : (double)NAN;
+        finite = finite && (n == 0 || isfinite(s->rmse[j]));
+    }
+    return finite;
+}
+
+/* Counts by output, where they differ from the number of rows. */
+static enum err_code keep_counts(struct evaluation *evaluation, struct err *err)
+{
+    struct scores *s = &evaluation->sums;
+    bool differ = false;
+    for (size_t j = 0; j < evaluation->o; j++) {
+        differ = differ || evaluation->outputs[j].n != s->n_rows;
+    }
+    if (!differ) {
+        return ERR_OK;
+    }
+    s->counts = mem_alloc_array(evaluation->o, sizeof *s->counts);
+    for (size_t j = 0; s->counts != NULL && j < evaluation->o; j++) {
+        s->counts[j] = evaluation->outputs[j].n;
+    }
+    return s->counts != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory to score a model");
+}
+
+/* Scores of output j in the user's unit. A density of another unit is another density. */
+static void scores_to_user(struct scores *s, size_t j, int exponent)
+{
+    if (exponent == 0) {
+        return;
+    }
+    s->rmse[j] = ldexp(s->rmse[j], exponent);
+    if (s->nll != NULL) {
+        s->nll[j] += exponent * M_LN2;
+    }
+    if (s->nll_draws != NULL) {
+        s->nll_draws[j] += exponent * M_LN2;
+    }
+    if (s->crps != NULL) {
+        s->crps[j] = ldexp(s->crps[j], exponent);
+    }
+    for (size_t k = 0; s->width != NULL && k < SCORES_INTERVALS; k++) {
+        s->width[j * SCORES_INTERVALS + k] = ldexp(s->width[j * SCORES_INTERVALS + k], exponent);
     }
 }
 
 enum err_code evaluation_end(struct evaluation *evaluation, struct scores *out, struct err *err)
 {
     struct scores *s = &evaluation->sums;
-    size_t o = evaluation->o;
     int n = s->n_rows;
-    finish_score(&s->nll, o, n, evaluation->no_density);
-    finish_score(&s->crps, o, n, evaluation->no_density);
-    finish_score(&s->coverage, o * SCORES_INTERVALS, n, evaluation->no_density);
-    finish_score(&s->width, o * SCORES_INTERVALS, n, evaluation->no_density);
-    finish_score(&s->calibration, o * SCORES_LEVELS, n, evaluation->no_density);
-    finish_score(&s->nll_draws, o, n, evaluation->no_mixture);
-    bool finite = sums_to_means(s->rmse, o, n);
-    if (!sums_to_means(&s->relative_error, 1, n) || !finite) {
-        evaluation_release(evaluation);
-        return err_set(err, ERR_NUMERIC, "the model's error on %d rows is not finite", n);
+    if (n == 0) {
+        err_set(err, ERR_INVALID, "none of the rows has an output to score on");
+    } else if (!finish_rmse(evaluation)) {
+        err_set(err, ERR_NUMERIC, "the model's error on %d rows is not finite", n);
     }
-    for (size_t j = 0; j < o; j++) {
-        s->rmse[j] = sqrt(s->rmse[j]);
+    if (err->code != ERR_OK || keep_counts(evaluation, err) != ERR_OK) {
+        evaluation_release(evaluation);
+        return err->code;
+    }
+    finish_score(evaluation, &s->nll_draws, 1);
+    finish_score(evaluation, &s->nll, 1);
+    finish_score(evaluation, &s->crps, 1);
+    finish_score(evaluation, &s->coverage, SCORES_INTERVALS);
+    finish_score(evaluation, &s->width, SCORES_INTERVALS);
+    finish_score(evaluation, &s->calibration, SCORES_LEVELS);
+    for (size_t j = 0; j < evaluation->o; j++) {
+        scores_to_user(s, j, evaluation->outputs[j].exponent);
     }
     *out = *s;
     *s = (struct scores){.n_rows = 0};
+    evaluation_release(evaluation);
     return ERR_OK;
 }
 
@@ -247,8 +356,12 @@ static void put_sums(const void *ctx, int n_done, struct bytes_writer *writer)
     const struct evaluation *evaluation = ctx;
     struct scores sums = evaluation->sums;
     (void)n_done;
-    bytes_put_u32(writer, evaluation->no_density);
-    bytes_put_u32(writer, evaluation->no_mixture);
+    bytes_put_u32(writer, (uint32_t)sums.n_rows);
+    for (size_t j = 0; j < evaluation->o; j++) {
+        bytes_put_u32(writer, (uint32_t)evaluation->outputs[j].n);
+        bytes_put_u32(writer, evaluation->outputs[j].no_density);
+        bytes_put_u32(writer, evaluation->outputs[j].no_mixture);
+    }
     bytes_put_f64(writer, &sums.relative_error, 1);
     for (int i = 0; i < N_ARRAYS; i++) {
         size_t count;
@@ -260,9 +373,12 @@ static void put_sums(const void *ctx, int n_done, struct bytes_writer *writer)
 static void get_sums(void *ctx, int n_done, struct bytes_reader *reader)
 {
     struct evaluation *evaluation = ctx;
-    evaluation->sums.n_rows = n_done;
-    evaluation->no_density = bytes_get_int(reader, 1) == 1;
-    evaluation->no_mixture = bytes_get_int(reader, 1) == 1;
+    evaluation->sums.n_rows = bytes_get_int(reader, n_done);
+    for (size_t j = 0; j < evaluation->o; j++) {
+        evaluation->outputs[j].n = bytes_get_int(reader, n_done);
+        evaluation->outputs[j].no_density = bytes_get_int(reader, 1) == 1;
+        evaluation->outputs[j].no_mixture = bytes_get_int(reader, 1) == 1;
+    }
     bytes_get_f64(reader, &evaluation->sums.relative_error, 1);
     for (int i = 0; i < N_ARRAYS; i++) {
         size_t count;
@@ -292,8 +408,10 @@ enum err_code evaluation_score(const struct model *model, const struct data *row
 /* ---- noise ---- */
 
 struct excess {
+    const struct model *model;
     size_t o;
-    double *sum; /* [o] of (f - y)^2 - variance */
+    double *sum;                    /* [o] of (f - y)^2 - variance */
+    double count[ARCH_MAX_OUTPUTS]; /* [o] of their rows */
 };
 
 static enum err_code add_excess(void *ctx, const struct predict_result *f, const double *y, int n,
@@ -301,8 +419,13 @@ static enum err_code add_excess(void *ctx, const struct predict_result *f, const
 {
     struct excess *excess = ctx;
     for (size_t c = 0; c < (size_t)n * excess->o; c++) {
-        double residual = f->mean[c] - y[c];
+        int exponent = model_exponent(excess->model, (int)(c % excess->o));
+        double residual = f->mean[c] - ldexp(y[c], -exponent);
+        if (isnan(y[c])) {
+            continue;
+        }
         excess->sum[c % excess->o] += residual * residual - f->variance[c];
+        excess->count[c % excess->o] += 1.0;
     }
     return err->code;
 }
@@ -312,6 +435,7 @@ static void put_excess(const void *ctx, int n_done, struct bytes_writer *writer)
     const struct excess *excess = ctx;
     (void)n_done;
     bytes_put_f64(writer, excess->sum, excess->o);
+    bytes_put_f64(writer, excess->count, excess->o);
 }
 
 static void get_excess(void *ctx, int n_done, struct bytes_reader *reader)
@@ -319,22 +443,27 @@ static void get_excess(void *ctx, int n_done, struct bytes_reader *reader)
     struct excess *excess = ctx;
     (void)n_done;
     bytes_get_f64(reader, excess->sum, excess->o);
+    bytes_get_f64(reader, excess->count, excess->o);
 }
 
 enum err_code evaluation_noise(const struct model *model, const struct data *rows,
                                const struct evaluation_run *run, double *sigma, struct err *err)
 {
     static const struct evaluation_keep keep = {.put = put_excess, .get = get_excess};
-    struct excess excess = {.o = (size_t)model->o, .sum = sigma};
-    const struct evaluation_work work = {.block = {.want = PREDICT_MEAN | PREDICT_VARIANCE},
-                                         .run = run,
-                                         .keep = &keep,
-                                         .fn = add_excess,
-                                         .ctx = &excess};
+    struct excess excess = {.model = model, .o = (size_t)model->o, .sum = sigma};
+    const struct evaluation_work work = {
+        .block = {.want = PREDICT_MEAN | PREDICT_VARIANCE, .in_units = true},
+        .run = run,
+        .keep = &keep,
+        .fn = add_excess,
+        .ctx = &excess};
     memset(sigma, 0, excess.o * sizeof *sigma);
     if (evaluation_work(model, rows, &work, err) == ERR_OK) {
         for (size_t j = 0; j < excess.o; j++) {
-            sigma[j] = sqrt(fmax(0.0, sigma[j] / (double)rows->n));
+            /* fmax would turn 0 / 0 into 0. */
+            double n = excess.count[j];
+            double root = n > 0.0 ? sqrt(fmax(0.0, sigma[j] / n)) : (double)NAN;
+            sigma[j] = ldexp(root, model_exponent(model, (int)j));
         }
     }
     return err->code;

@@ -11,8 +11,8 @@
 
 #include <stdbool.h>
 
-/* Losses of a row, averaged over outputs: ((f - y) / range)^2, and the scores of the normal
- * prediction (evaluation.h). */
+/* Losses of a row, averaged over the outputs that it has: ((f - y) / range)^2, and the scores of
+ * the normal prediction (evaluation.h). */
 enum paired_loss { PAIRED_SQUARE, PAIRED_NLL, PAIRED_CRPS, PAIRED_N };
 
 struct paired_rule {
@@ -22,21 +22,22 @@ struct paired_rule {
 };
 
 /*
- * Losses [n x PAIRED_N] of predicted rows with observed y [n x o]. nll and crps are NAN where the
- * variance is 0, since there is no density then.
+ * Losses [n x PAIRED_N] of predicted rows with observed y [n x o], NAN where a row misses an
+ * output. nll and crps are NAN where the variance is 0, since there is no density then; all are
+ * where a row has no output.
  */
 void paired_losses(const struct paired_rule *rule, const struct predict_result *f, const double *y,
                    int n, double *losses);
 
 /* Sums over rows of one model's losses minus those of the first model. A zeroed struct is empty. */
 struct paired {
-    int n;
+    int n;                 /* rows with an output */
     double mean[PAIRED_N]; /* of the differences; NAN when one of them was */
     double m2[PAIRED_N];   /* sum of squared deviations from the mean */
     int better[PAIRED_N];  /* rows on which the loss is smaller than the first model's */
 };
 
-/* Adds the losses of the next n rows, both [n x PAIRED_N]. */
+/* Adds the losses of the next n rows, both [n x PAIRED_N]; rows without an output add nothing. */
 void paired_add(struct paired *paired, const double *first, const double *other, int n);
 
 /* Standard error of the mean difference, if rows are independent; NAN for fewer than two rows. */

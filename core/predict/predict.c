@@ -6,7 +6,9 @@
 #include "base/rng.h"
 #include "math/moments.h"
 #include "model/space_rows.h"
+#include "predict/feasible.h"
 #include "predict/predict_interval.h"
+#include "predict/predict_units.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,19 +21,6 @@ bool predict_fits(size_t a, size_t b, size_t c, size_t d)
     size_t total;
     return size_mul(a, b, &total) && size_mul(total, c, &total) && size_mul(total, d, &total) &&
            total <= PREDICT_MAX_VALUES;
-}
-
-enum err_code predict_scale_inputs(const struct model *model, const struct scaler_rows *rows,
-                                   double *z, struct err *err)
-{
-    /* The scaled numbers stand at the end of the room, so that expanding them, from the first to
-     * the last, never writes over one that is still to be read. */
-    size_t more = (size_t)(model->net.arch.inputs - model->d);
-    double *scaled = z + rows->n * more;
-    if (scaler_apply(model->in, rows, scaled, err) == ERR_OK && more > 0) {
-        space_expand(model->space, rows->n, scaled, z);
-    }
-    return err->code;
 }
 
 /* What only the values of categories can make wrong, and derivatives that they do not have. */
@@ -96,7 +85,9 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
         return err_set(err, ERR_INVALID, "samples is %d, 1 to %d draws are possible",
                        req->n_samples, model->m);
     }
-    if ((req->want & PREDICT_INTERVALS) && predict_intervals_check(model, req, err) != ERR_OK) {
+    if (feasible_check(model, req, err) != ERR_OK ||
+        predict_units_check(model, req, err) != ERR_OK ||
+        ((req->want & PREDICT_INTERVALS) && predict_intervals_check(model, req, err) != ERR_OK)) {
         return err->code;
     }
     if (!answer_fits(model, req)) {
@@ -164,6 +155,7 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
     unsigned needed = results_needed(req);
     call->n_tiles = (req->n + tile - 1) / tile;
     if (predict_check(model, req, err) != ERR_OK ||
+        predict_units_begin(call, arena, err) != ERR_OK ||
         predict_result_alloc(out, needed, model, req, arena, err) != ERR_OK ||
         allocate_kept(call, arena, err) != ERR_OK ||
         (predict_is_linear(model) && predict_linear_begin(call, arena, err) != ERR_OK) ||
@@ -178,7 +170,7 @@ void predict_noise_finish(const struct predict_call *call, size_t first, size_t 
     size_t o = (size_t)call->model->o;
     for (size_t c = first * o; call->noise != NULL && c < (first + rows) * o; c++) {
         /* Scalers are linear here: model_publish refuses logarithmic ones with predicted noise. */
-        const struct scaler *s = &call->model->out[c % o];
+        const struct scaler *s = &call->scalers[c % o];
         double scale = s->kind != SCALER_NONE ? s->scale : 1.0;
         call->noise[c] = call->noise[c] / (double)count * scale * scale;
     }
@@ -191,7 +183,9 @@ static double noise_variance_of(const struct predict_call *call, size_t c)
     if (call->noise != NULL) {
         return call->noise[c];
     }
-    double sigma = model->noise_sigma != NULL ? model->noise_sigma[c % (size_t)model->o] : 0.0;
+    size_t j = c % (size_t)model->o;
+    double sigma = model->noise_sigma != NULL ? model->noise_sigma[j] : 0.0;
+    sigma = model->exponents != NULL ? ldexp(sigma, -model->exponents[j]) : sigma;
     return sigma * sigma;
 }
 
@@ -243,7 +237,10 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
     if (derive_moments(call, err) != ERR_OK) {
         return err->code;
     }
-    return call->intervals != NULL ? predict_intervals_end(call, err) : ERR_OK;
+    if (call->intervals != NULL && predict_intervals_end(call, err) != ERR_OK) {
+        return err->code;
+    }
+    return predict_units_end(call, err);
 }
 
 size_t predict_bytes(const struct model *model, const struct predict_request *req)
@@ -277,8 +274,24 @@ double predict_work(const struct model *model, const struct predict_request *req
         /* A forward pass with its tape and a backward pass for each output. */
         per_row *= 3.0 + 2.0 * model->o;
     }
+    per_row += req->want & PREDICT_FEASIBLE ? feasible_work(model) : 0.0;
     double work = (double)req->n * per_row;
     return req->want & PREDICT_INTERVALS ? work + predict_intervals_work(model, req) : work;
+}
+
+enum err_code predict_tile(const struct predict_call *call, int tile, struct arena *scratch,
+                           struct err *err)
+{
+    bool linear = predict_is_linear(call->model);
+    enum err_code code = linear ? predict_linear_tile(call, tile, scratch, err)
+                                : predict_draws_tile(call, tile, scratch, err);
+    if (code != ERR_OK || !(call->req->want & PREDICT_FEASIBLE)) {
+        return code;
+    }
+    size_t size = linear ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
+    size_t first = (size_t)tile * size;
+    size_t left = (size_t)call->req->n - first;
+    return feasible_tile(call, first, left < size ? left : size, scratch, err);
 }
 
 /* ---- a whole prediction ---- */

@@ -30,6 +30,7 @@ struct predict_request {
     const double *intervals; /* [n_intervals] levels in (0, 1) */
     int n_samples;           /* distinct draws, at most m */
     uint64_t seed;           /* chooses them */
+    bool in_units;           /* all but intervals stay in the units of model->exponents */
     int n_threads;
     const struct cancel *cancel; /* NULL, or what predict_run looks at before each tile */
 };
@@ -39,9 +40,10 @@ struct predict_request {
  * where none is known).
  *
  * ERR_INVALID: a logarithm of an input that is not positive, noise of a model that knows none, more
- * samples than draws, a level that the calibration has too few rows for. ERR_LIMIT. ERR_NUMERIC: a
- * result that is not finite. Each names the place. ERR_UNSUPPORTED: normalised intervals of folds
- * that predict their noise. ERR_CANCELLED, ERR_NOMEM.
+ * samples than draws, a level that the calibration has too few rows for, a square of an output
+ * whose square is no number. ERR_LIMIT. ERR_NUMERIC: a result that is not finite. Each names the
+ * place. ERR_UNSUPPORTED: normalised intervals of folds that predict their noise. ERR_CANCELLED,
+ * ERR_NOMEM.
  */
 enum err_code predict_run(const struct model *model, const struct predict_request *req,
                           struct arena *arena, struct predict_result *out,
@@ -67,6 +69,7 @@ struct predict_intervals;
 struct predict_call {
     const struct model *model;
     const struct predict_request *req; /* n_threads and cancel are not used */
+    const struct scaler *scalers;      /* [o] of the outputs, in the units of model->exponents */
     struct predict_result *out; /* tiles sum squared deviations in variance before they divide */
     double *values;             /* [m x n x o] for the covariance between rows; or NULL */
     int *sample_of;             /* [m] which sample a draw is, or -1; or NULL */

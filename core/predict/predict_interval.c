@@ -10,7 +10,7 @@
 #define SCORE_WORK 12.0
 
 struct predict_intervals {
-    int *ranks;         /* [n_intervals] of the calibration's scores, if there is one */
+    int *ranks;         /* [n_intervals x o] of the calibration's scores, if there is one */
     double *thresholds; /* [n_intervals x o] half widths; NULL with folds */
     bool in_std;        /* thresholds are multiples of the root of the total variance */
 };
@@ -27,6 +27,23 @@ int predict_intervals_n_folds(const struct model *model)
                : 0;
 }
 
+/* ranks [o] of a level, NULL: not wanted; those of all outputs are alike unless some have holes. */
+static enum err_code find_ranks(const struct model *model, double level, int *ranks,
+                                struct err *err)
+{
+    int rank = 0;
+    for (int j = 0; is_conformal(model) && j < model->o; j++) {
+        bool known = j > 0 && model->conformal.counts == NULL;
+        if (!known && conformal_rank(&model->conformal, j, 1.0 - level, &rank, err) != ERR_OK) {
+            return err->code;
+        }
+        if (ranks != NULL) {
+            ranks[j] = rank;
+        }
+    }
+    return ERR_OK;
+}
+
 enum err_code predict_intervals_check(const struct model *model, const struct predict_request *req,
                                       struct err *err)
 {
@@ -36,13 +53,11 @@ enum err_code predict_intervals_check(const struct model *model, const struct pr
     }
     for (int k = 0; k < req->n_intervals; k++) {
         double level = req->intervals[k];
-        int rank = 0;
         if (!(level > 0.0 && level < 1.0)) {
             return err_set(err, ERR_INVALID,
                            "intervals[%d] is %g, a level between 0 and 1 is needed", k, level);
         }
-        if (is_conformal(model) &&
-            conformal_rank(&model->conformal, 1.0 - level, &rank, err) != ERR_OK) {
+        if (find_ranks(model, level, NULL, err) != ERR_OK) {
             err_prefix(err, "intervals[%d] is %g", k, level);
             return err->code;
         }
@@ -59,6 +74,13 @@ double predict_intervals_work(const struct model *model, const struct predict_re
 {
     double ends = predict_intervals_n_folds(model) > 0 ? (double)model->conformal.n : 1.0;
     return SCORE_WORK * ends * (double)req->n * (double)model->o * (double)req->n_intervals;
+}
+
+/* What a value in the user's unit of an output is multiplied with to be in the prediction's unit.
+ */
+static double unit_of(const struct model *model, int output)
+{
+    return ldexp(1.0, -model_exponent(model, output));
 }
 
 static enum err_code choose_thresholds(const struct predict_call *call, struct arena *arena,
@@ -82,7 +104,10 @@ static enum err_code choose_thresholds(const struct predict_call *call, struct a
             thresholds[j] = half;
         }
         if (split) {
-            conformal_thresholds(c, (int)o, in->ranks[k], scratch, thresholds);
+            conformal_thresholds(c, (int)o, in->ranks + (size_t)k * o, scratch, thresholds);
+        }
+        for (size_t j = 0; split && !c->normalised && j < o; j++) {
+            thresholds[j] *= unit_of(call->model, (int)j);
         }
     }
     return ERR_OK;
@@ -92,16 +117,17 @@ enum err_code predict_intervals_begin(struct predict_call *call, struct arena *a
                                       struct err *err)
 {
     int n = call->req->n_intervals;
+    size_t o = (size_t)call->model->o;
     struct predict_intervals *in = arena_zalloc_array(arena, 1, sizeof *in);
-    int *ranks = arena_alloc_array(arena, (size_t)n, sizeof *ranks);
+    int *ranks = arena_alloc_array(arena, (size_t)n * o, sizeof *ranks);
     if (in == NULL || ranks == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for intervals");
     }
     call->intervals = in;
     in->ranks = ranks;
-    for (int k = 0; k < n && is_conformal(call->model); k++) {
-        if (conformal_rank(&call->model->conformal, 1.0 - call->req->intervals[k], &ranks[k],
-                           err) != ERR_OK) {
+    for (int k = 0; k < n; k++) {
+        if (find_ranks(call->model, call->req->intervals[k], ranks + (size_t)k * o, err) !=
+            ERR_OK) {
             return err->code;
         }
     }
@@ -177,13 +203,16 @@ void predict_folds_set(struct predict_folds *folds, int fold, int n_members, con
 }
 
 /* folds->m2 becomes the root of each fold's total variance. */
-static void finish_std(struct predict_folds *folds, const struct conformal *c, size_t o)
+static void finish_std(struct predict_folds *folds, const struct model *model)
 {
+    const struct conformal *c = &model->conformal;
+    size_t o = (size_t)model->o;
     if (!folds->closed) {
         moments_finish(folds->n_draws, (size_t)c->n_folds * folds->cells, folds->m2);
     }
     for (size_t k = 0; k < (size_t)c->n_folds * folds->cells; k++) {
         double noise = c->fold_noise != NULL ? c->fold_noise[k / folds->cells * o + k % o] : 0.0;
+        noise = ldexp(noise, -2 * model_exponent(model, (int)(k % o)));
         folds->m2[k] = sqrt(folds->m2[k] + noise);
     }
 }
@@ -195,15 +224,18 @@ void predict_folds_finish(struct predict_folds *folds, const struct predict_call
     size_t o = (size_t)call->model->o;
     size_t all = (size_t)call->req->n * o;
     if (conformal->normalised) {
-        finish_std(folds, conformal, o);
+        finish_std(folds, call->model);
     }
     for (size_t c = 0; c < folds->cells; c++) {
-        struct conformal_point point = {
-            .mean = folds->mean + c, .std = folds->m2 + c, .stride = folds->cells};
-        conformal_fold_ends(conformal, (int)o, (int)(c % o), &point, folds->ends);
+        struct conformal_point point = {.mean = folds->mean + c,
+                                        .std = folds->m2 + c,
+                                        .stride = folds->cells,
+                                        .unit = unit_of(call->model, (int)(c % o))};
+        int n = conformal_fold_ends(conformal, (int)o, (int)(c % o), &point, folds->ends);
         for (int k = 0; k < call->req->n_intervals; k++) {
             double interval[2];
-            conformal_fold_interval(conformal, call->intervals->ranks[k], folds->ends, interval);
+            int rank = call->intervals->ranks[(size_t)k * o + c % o];
+            conformal_fold_interval(n, rank, folds->ends, interval);
             double *lower = call->out->intervals + 2 * (size_t)k * all + first * o + c;
             lower[0] = interval[0];
             lower[all] = interval[1];

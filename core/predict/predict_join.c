@@ -43,7 +43,7 @@ static bool same_option(enum predict_option option, const struct predict_request
 bool predict_can_join(const struct predict_request *a, const struct predict_request *b)
 {
     unsigned alike = a->want & ~joins_freely;
-    if (alike != (b->want & ~joins_freely) || (alike & joins_never)) {
+    if (alike != (b->want & ~joins_freely) || (alike & joins_never) || a->in_units != b->in_units) {
         return false;
     }
     for (int i = 0; alike >> i != 0; i++) {

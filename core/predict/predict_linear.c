@@ -228,7 +228,9 @@ static void tile_moments(const struct predict_call *call, const struct linear_ti
         for (size_t i = 0; i < m; i++) {
             sum += tile->f[i * cells + c];
         }
-        mean[c] = m == 1 ? tile->f[c] : sum / (double)m;
+        /* The mean of equal numbers may differ from them by rounding. */
+        bool equal = m == 1 || scaler_is_constant(&call->scalers[c % o]);
+        mean[c] = equal ? tile->f[c] : sum / (double)m;
         sum = 0.0;
         for (size_t i = 0; i < m; i++) {
             double gap = tile->f[i * cells + c] - mean[c];
@@ -343,7 +345,7 @@ enum err_code predict_linear_tile(const struct predict_call *call, int index, st
                                        .v = call->req->x + first * (size_t)model->d,
                                        .first_row = first};
     if (tile_init(&tile, call, scratch, err) == ERR_OK &&
-        predict_scale_inputs(model, &inputs, tile.z, err) == ERR_OK) {
+        model_scale_inputs(model, &inputs, tile.z, err) == ERR_OK) {
         for (int i = 0; i < model->gaussian.n_members; i++) {
             predict_linear_member(call, &tile, i);
         }

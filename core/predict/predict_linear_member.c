@@ -24,12 +24,13 @@ static void eval_rows(const struct predict_call *call, struct linear_tile *tile,
         }
         memcpy(f + row * o, y, o * sizeof *f);
     }
-    scaler_invert(model->out, tile->rows, model->o, f);
+    scaler_invert(call->scalers, tile->rows, model->o, f);
 }
 
 /* tile->jac, by a backward pass for each output. */
-static void eval_jacobian(const struct model *model, struct linear_tile *tile, int member)
+static void eval_jacobian(const struct predict_call *call, struct linear_tile *tile, int member)
 {
+    const struct model *model = call->model;
     const struct gauss *g = &model->gaussian.members[member];
     size_t n = (size_t)g->n;
     size_t o = (size_t)model->o;
@@ -43,7 +44,7 @@ static void eval_jacobian(const struct model *model, struct linear_tile *tile, i
         }
         resnet_row_gradients(tile->tape, tile->dy, tile->grad, k);
         for (size_t row = 0; row < tile->rows; row++) {
-            double by = 1.0 / scaler_slope(&model->out[a], f[row * o + a]);
+            double by = scaler_slope_back(&call->scalers[a], f[row * o + a]);
             double *to = tile->jac + (row * o + a) * n;
             const double *from = tile->grad + row * k + g->first;
             for (size_t q = 0; q < n; q++) {
@@ -177,8 +178,8 @@ static void row_jacobian(const struct predict_call *call, struct linear_tile *ti
     resnet_forward(tile->one, 1, tile->z + row * d, tile->y);
     resnet_input_jacobian(tile->one, tile->input_jac, tile->scratch);
     for (size_t a = 0; a < o; a++) {
-        const struct scaler *s = &model->out[a];
-        double slope = 1.0 / scaler_slope(s, f[a]);
+        const struct scaler *s = &call->scalers[a];
+        double slope = scaler_slope_back(s, f[a]);
         double curve = s->kind == SCALER_LOG ? slope * s->scale : 0.0;
         double *dv = jacobian_std + ((tile->first + row) * o + a) * d;
         covariance_times(g, (size_t)model->net.n_params, jac + a * (size_t)g->n,
@@ -206,7 +207,7 @@ void predict_linear_member(const struct predict_call *call, struct linear_tile *
     size_t o = (size_t)model->o;
     size_t width = predict_linear_width(g);
     eval_rows(call, tile, member);
-    eval_jacobian(model, tile, member);
+    eval_jacobian(call, tile, member);
     if (tile->one != NULL) {
         resnet_set_params(tile->one, g->mean);
     }

@@ -27,13 +27,6 @@ static inline double *predict_scratch(struct arena *arena, size_t count, bool *o
     return block;
 }
 
-/*
- * z [rows x the network's inputs] <- what the network sees of rows of inputs: numbers are scaled,
- * and a category has a number for each of its values. ERR_INVALID naming row and column.
- */
-enum err_code predict_scale_inputs(const struct model *model, const struct scaler_rows *rows,
-                                   double *z, struct err *err) MUST_CHECK;
-
 /* Is the product of up to four factors at most PREDICT_MAX_VALUES? */
 bool predict_fits(size_t a, size_t b, size_t c, size_t d);
 
@@ -47,6 +40,9 @@ void predict_noise_finish(const struct predict_call *call, size_t first, size_t 
 
 /* Is what a tile keeps of every draw within the limit? */
 bool predict_tile_fits(const struct model *model, const struct predict_request *req);
+
+enum err_code predict_draws_tile(const struct predict_call *call, int tile, struct arena *scratch,
+                                 struct err *err) MUST_CHECK;
 
 /* ---- in closed form ---- */
 

@@ -67,6 +67,8 @@ struct predict_dims predict_result_dims(enum predict_index index, const struct m
         return (struct predict_dims){4, {2, n, o, d}, 1};
     case PREDICT_SHAPE_ENDS_N_O:
         return (struct predict_dims){3, {2 * (size_t)req->n_intervals, n, o}, 1};
+    case PREDICT_SHAPE_PAIR_N:
+        return (struct predict_dims){2, {2, n}, 1};
     }
     return (struct predict_dims){.rank = 0};
 }

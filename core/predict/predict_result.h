@@ -50,7 +50,8 @@ enum predict_shape {
     PREDICT_SHAPE_O_N_N,       /* an output's rows by each other */
     PREDICT_SHAPE_SAMPLES_N_O, /* n_samples draws */
     PREDICT_SHAPE_PAIR_N_O_D,  /* of the mean, of the standard deviation */
-    PREDICT_SHAPE_ENDS_N_O     /* 2 n_intervals: lower, upper, lower, .. */
+    PREDICT_SHAPE_ENDS_N_O,    /* 2 n_intervals: lower, upper, lower, .. */
+    PREDICT_SHAPE_PAIR_N       /* mean, standard deviation; of a row, not of an output */
 };
 
 enum predict_join {

@@ -73,12 +73,13 @@ static enum err_code tile_init(struct tile *tile, const struct predict_call *cal
 }
 
 /* From dz_out/dz_in to the user's units: times dy/dz_out and dz_in/dx. */
-static void jacobian_to_user(const struct model *model, const double *x, const double *f,
+static void jacobian_to_user(const struct predict_call *call, const double *x, const double *f,
                              size_t rows, double *jac)
 {
+    const struct model *model = call->model;
     for (size_t i = 0; i < rows; i++) {
         for (int a = 0; a < model->o; a++) {
-            double by = 1.0 / scaler_slope(&model->out[a], f[i * (size_t)model->o + (size_t)a]);
+            double by = scaler_slope_back(&call->scalers[a], f[i * (size_t)model->o + (size_t)a]);
             double *row = jac + (i * (size_t)model->o + (size_t)a) * (size_t)model->d;
             for (int b = 0; b < model->d; b++) {
                 row[b] *= by * scaler_slope(&model->in[b], x[i * (size_t)model->d + (size_t)b]);
@@ -126,7 +127,7 @@ static void jacobian_add(const struct predict_call *call, struct tile *tile, int
     resnet_set_params(tile->tape, model->draws + (size_t)draw * (size_t)model->net.n_params);
     resnet_forward(tile->tape, (int)tile->rows, tile->z, tile->jac_values);
     tile_jacobian(model, tile);
-    jacobian_to_user(model, call->req->x + tile->first * d, tile->f, tile->rows, tile->jac);
+    jacobian_to_user(call, call->req->x + tile->first * d, tile->f, tile->rows, tile->jac);
     for (size_t c = 0; c < cells; c++) {
         for (size_t b = 0; b < d; b++) {
             double *mj = &mean_jac[c * d + b];
@@ -250,13 +251,10 @@ static void split_heads(const struct predict_call *call, const struct tile *tile
     }
 }
 
-enum err_code predict_tile(const struct predict_call *call, int index, struct arena *scratch,
-                           struct err *err)
+enum err_code predict_draws_tile(const struct predict_call *call, int index, struct arena *scratch,
+                                 struct err *err)
 {
     const struct model *model = call->model;
-    if (predict_is_linear(model)) {
-        return predict_linear_tile(call, index, scratch, err);
-    }
     size_t first = (size_t)index * PLAN_TILE_ROWS;
     size_t left = (size_t)call->req->n - first;
     struct tile tile = {.first = first, .rows = left < PLAN_TILE_ROWS ? left : PLAN_TILE_ROWS};
@@ -265,7 +263,7 @@ enum err_code predict_tile(const struct predict_call *call, int index, struct ar
                                        .v = call->req->x + first * (size_t)model->d,
                                        .first_row = first};
     if (tile_init(&tile, call, scratch, err) != ERR_OK ||
-        predict_scale_inputs(model, &inputs, tile.z, err) != ERR_OK) {
+        model_scale_inputs(model, &inputs, tile.z, err) != ERR_OK) {
         goto done;
     }
     const struct plan_tile planned = {.rows = (int)tile.rows, .scratch = tile.scratch};
@@ -277,7 +275,7 @@ enum err_code predict_tile(const struct predict_call *call, int index, struct ar
         if (model->noise_predicted) {
             split_heads(call, &tile, n);
         }
-        scaler_invert(model->out, (size_t)n * tile.rows, model->o, tile.values);
+        scaler_invert(call->scalers, (size_t)n * tile.rows, model->o, tile.values);
         for (int j = 0; j < n; j++) {
             tile.f = tile.values + (size_t)j * tile.rows * (size_t)model->o;
             draw_add(call, &tile, first_draw + j);

@@ -7,7 +7,8 @@
  *   m <- m + v dlogZ/dm,   v <- v - v^2 ((dlogZ/dm)^2 - 2 dlogZ/dv)
  *
  * Z is that of Gaussian outputs with the moments of core/solve/pbp_moments, independent of each
- * other, so that log Z is the sum over outputs of log N(y_j; mean_j, variance_j + noise_j).
+ * other, so that log Z is the sum over outputs of log N(y_j; mean_j, variance_j + noise_j). An
+ * output that a row misses is no factor of Z, and no derivative comes from it.
  *
  * Noise precisions gamma_j ~ Gamma(a_j, b_j), one an output ([1] has one output). The exact Z is a
  * Student's t; it is replaced by the Gaussian of the same variance, noise_j = b / (a - 1). Matching
@@ -68,17 +69,22 @@ static void fill_scales(const struct resnet *net, double *scale)
     fill_range(scale, net->off.bias_pre, a->width, by_inputs);
 }
 
-/* Variance of column j. */
+/* Variance of column j, over the rows that have it. */
 static double target_variance(const struct data *rows, int j)
 {
     double mean = 0.0;
     double sum = 0.0;
+    int n = 0;
     for (int i = 0; i < rows->n; i++) {
-        double dev = rows->y[(size_t)i * (size_t)rows->o + (size_t)j] - mean;
-        mean += dev / (double)(i + 1);
-        sum += dev * (rows->y[(size_t)i * (size_t)rows->o + (size_t)j] - mean);
+        double y = rows->y[(size_t)i * (size_t)rows->o + (size_t)j];
+        if (isnan(y)) {
+            continue;
+        }
+        double dev = y - mean;
+        mean += dev / (double)++n;
+        sum += dev * (y - mean);
     }
-    return fmax(sum / (double)rows->n, MIN_NOISE);
+    return n > 0 ? fmax(sum / (double)n, MIN_NOISE) : MIN_NOISE;
 }
 
 /* Points the arrays to their places in self->room. */
@@ -185,6 +191,10 @@ double pbp_log_z(struct pbp *self, const double *x, const double *y)
     pbp_moments_forward(self->moments, (struct gaussians){self->m, self->v},
                         (struct gaussians){x, NULL}, self->mean, self->variance);
     for (int j = 0; j < self->n_outputs; j++) {
+        if (isnan(y[j])) {
+            self->d_mean[j] = self->d_variance[j] = 0.0;
+            continue;
+        }
         double total = self->variance[j] + pbp_noise_variance(self, j);
         double residual = y[j] - self->mean[j];
         sum += log_normal(residual, total);
@@ -211,6 +221,9 @@ static void update_noise(struct pbp *self, const double *y)
 {
     for (int j = 0; self->sigmas == NULL && j < self->n_outputs; j++) {
         double log_z[3];
+        if (isnan(y[j])) {
+            continue;
+        }
         for (int i = 0; i < 3; i++) {
             double noise = self->noise_b[j] / (self->noise_a[j] - 1.0 + i);
             log_z[i] = log_normal(y[j] - self->mean[j], self->variance[j] + noise);

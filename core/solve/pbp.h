@@ -53,7 +53,8 @@ void pbp_go_on(struct pbp *self, const double *mean, const double *std, double l
                const double *log_s);
 void pbp_release(struct pbp *self);
 
-/* log Z of a row: the log predictive density of its targets y [o] before it is seen. */
+/* log Z of a row: the log predictive density of its targets y [o] before it is seen. A target that
+ * is NaN is missing, here and below. */
 double pbp_log_z(struct pbp *self, const double *x, const double *y);
 
 /* Updates the posterior with a row. Returns log Z before the update; when that is not finite,

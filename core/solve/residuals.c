@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "fit/objective.h"
 
+#include <math.h>
 #include <string.h>
 
 enum err_code residual_squares(const struct resnet *net, const struct data *rows,
@@ -28,6 +29,9 @@ enum err_code residual_squares(const struct resnet *net, const struct data *rows
         resnet_forward(tape, n, rows->x + (size_t)first * (size_t)rows->d, f);
         for (int c = 0; c < n * rows->o; c++) {
             double residual = f[c] - y[c];
+            if (data_has_holes(rows) && isnan(y[c])) {
+                continue;
+            }
             squares[c % rows->o] += residual * residual;
         }
     }

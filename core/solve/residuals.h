@@ -7,8 +7,8 @@
 #include "fit/data.h"
 #include "network/resnet.h"
 
-/* squares [o] <- the sum of (f - y)^2 over the rows, for each of their o outputs, with the
- * network's parameters params [K]. ERR_CANCELLED, ERR_NOMEM. */
+/* squares [o] <- the sum of (f - y)^2, for each of the o outputs over the rows that have it, with
+ * the network's parameters params [K]. ERR_CANCELLED, ERR_NOMEM. */
 enum err_code residual_squares(const struct resnet *net, const struct data *rows,
                                const double *params, const struct cancel *cancel, double *squares,
                                struct err *err) MUST_CHECK;

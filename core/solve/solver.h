@@ -135,12 +135,13 @@ enum err_code solver_check_start(enum solver_kind kind, const struct solver_star
 
 struct solver_problem {
     const struct resnet *net; /* the model's network; n_out is 2 o when the noise is predicted */
-    struct data train;        /* scaled; train.o targets */
+    struct data train;        /* scaled; train.o targets, each of which some row must have */
     struct data validation;   /* scaled; n may be 0 */
     struct solver_beliefs beliefs;
     const struct solver_start *start; /* NULL: at random */
     uint64_t seed;
     int n_threads;
+    bool all_members; /* a member that diverges is an error; else the others are the result */
     const struct cancel *cancel;
     const struct checkpoint *checkpoint; /* may be NULL */
     progress_fn *progress;               /* called from several threads, one at a time */
@@ -149,7 +150,8 @@ struct solver_problem {
 
 /* A posterior: draws, or Gaussians from which draws are made. */
 struct solver_result {
-    int m;                         /* draws; with Gaussians: to be made, n_members * n_draws */
+    int m;                         /* draws, fewer than solver_n_draws where members diverged;
+                                      with Gaussians: to be made, n_members * n_draws */
     double *draws;                 /* [m x K]; NULL with Gaussians; mem */
     struct gauss_mixture gaussian; /* n_members 0: draws */
     double *noise_sigma; /* [o] scaled units, what the solver found or assumed; NULL: it is

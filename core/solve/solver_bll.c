@@ -17,6 +17,9 @@
  * rho is never below the eigenvalues' rounding error, so linearly dependent features do no harm.
  * The residual sum of squares is formed from residuals, not as a difference of large sums.
  *
+ * An output that some rows miss is inferred from those that have it, with a Phi'Phi of its own;
+ * neighbouring outputs that miss the same rows share it.
+ *
  * When the noise is learned or estimated, the features come from a fit of the mean squared error
  * without a prior; when it is given, from a fit of the beliefs' negative log posterior. The
  * beliefs' prior applies only to the parameters of the features; the last layer's own prior has
@@ -55,13 +58,15 @@ struct bll {
     int *bounds;             /* [members] outputs whose rho is at an end of its range */
 };
 
-/* Scratch of a member; p = r + 1 features. */
+/* Scratch of a member; p = r + 1 features of all rows, or of those that have an output. */
 struct features {
     int n, p, o;
+    int *rows;         /* [n] which of all rows these are; NULL: all */
+    bool decomposed;   /* u and l are known */
     double *phi;       /* [n x p] */
     double *u;         /* [p x p] eigenvectors of Phi'Phi in rows */
     double *l;         /* [p] eigenvalues */
-    double *by_output; /* [o x n] a target's column */
+    double *by_output; /* [n] a target's column */
     double *b;         /* [p] Phi'y */
     double *c;         /* [p] U Phi'y */
     double *w;         /* [p] */
@@ -69,6 +74,7 @@ struct features {
 
 static void features_release(struct features *f)
 {
+    mem_free(f->rows);
     mem_free(f->phi);
     mem_free(f->u);
     mem_free(f->l);
@@ -131,10 +137,13 @@ done:
     return err->code;
 }
 
-/* Phi'Phi and its eigenvectors. */
+/* Phi'Phi and its eigenvectors, unless they are known. */
 static enum err_code decompose_features(struct features *f, const struct cancel *cancel,
                                         struct err *err)
 {
+    if (f->decomposed) {
+        return ERR_OK;
+    }
     for (int first = 0; first < f->n; first += PART) {
         int rows = f->n - first < PART ? f->n - first : PART;
         const double *phi = f->phi + (size_t)first * (size_t)f->p;
@@ -148,7 +157,52 @@ static enum err_code decompose_features(struct features *f, const struct cancel 
             return err_set(err, ERR_NUMERIC, "the features of the last layer are not finite");
         }
     }
-    return decompose_eigen(f->p, f->u, f->l, cancel, err);
+    f->decomposed = decompose_eigen(f->p, f->u, f->l, cancel, err) == ERR_OK;
+    return err->code;
+}
+
+/* part <- the features of the rows that have output j; its room is for all rows. */
+static void choose_rows(const struct features *all, const struct data *rows, int j,
+                        struct features *part)
+{
+    size_t width = (size_t)all->p;
+    bool same = part->n > 0;
+    int n = 0;
+    for (int i = 0; i < all->n; i++) {
+        if (isnan(rows->y[(size_t)i * (size_t)rows->o + (size_t)j])) {
+            continue;
+        }
+        same = same && n < part->n && part->rows[n] == i;
+        part->rows[n] = i;
+        memcpy(part->phi + (size_t)n * width, all->phi + (size_t)i * width,
+               width * sizeof *part->phi);
+        n++;
+    }
+    part->decomposed = same && n == part->n && part->decomposed;
+    part->n = n;
+}
+
+/* *use <- the features that output j is inferred from. part: a zeroed one at first. */
+static enum err_code features_of_output(struct features *all, const struct solver_problem *p, int j,
+                                        struct features *part, struct features **use,
+                                        struct err *err)
+{
+    *use = all;
+    if (data_has_holes(&p->train)) {
+        if (part->phi == NULL && features_init(part, p, err) != ERR_OK) {
+            return err->code;
+        }
+        if (part->rows == NULL) {
+            part->rows = mem_alloc_array((size_t)all->n, sizeof *part->rows);
+            part->n = 0;
+        }
+        if (part->rows == NULL) {
+            return err_set(err, ERR_NOMEM, "no memory for the rows of an output");
+        }
+        choose_rows(all, &p->train, j, part);
+        *use = part->n < all->n ? part : all;
+    }
+    return decompose_features(*use, p->cancel, err);
 }
 
 /* w <- U' diag(1 / (l + rho)) c */
@@ -197,7 +251,8 @@ static struct evidence_point infer_output(struct features *f, const struct data 
         .max_precision = 1.0 / (EVIDENCE_MIN_SIGMA * EVIDENCE_MIN_SIGMA),
     };
     for (int i = 0; i < f->n; i++) {
-        f->by_output[i] = rows->y[(size_t)i * (size_t)f->o + (size_t)j];
+        size_t row = (size_t)(f->rows != NULL ? f->rows[i] : i);
+        f->by_output[i] = rows->y[row * (size_t)f->o + (size_t)j];
     }
     gemm_tn(f->p, 1, f->n, f->phi, f->by_output, 0.0, f->b);
     gemm_nn(f->p, 1, f->p, f->u, f->b, 0.0, f->c);
@@ -243,16 +298,20 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     struct gauss *g = &bll->mixture->members[member];
     size_t of_all = (size_t)bll->tasks.n * (size_t)p->train.o;
     struct features f = {.n = 0};
+    struct features part = {.n = 0};
     (void)worker;
     if (fit_features(bll, member, g->mean, err) != ERR_OK || features_init(&f, p, err) != ERR_OK ||
-        evaluate_features(&f, p, g->mean, err) != ERR_OK ||
-        decompose_features(&f, p->cancel, err) != ERR_OK) {
+        evaluate_features(&f, p, g->mean, err) != ERR_OK) {
         goto done;
     }
     for (int j = 0; j < f.o; j++) {
         double sigma = p->beliefs.noise == NOISE_GIVEN ? p->beliefs.noise_sigmas[j] : 0.0;
+        struct features *use = NULL;
+        if (features_of_output(&f, p, j, &part, &use, err) != ERR_OK) {
+            goto done;
+        }
         struct evidence_point at =
-            infer_output(&f, &p->train, j, sigma > 0.0 ? 1 / (sigma * sigma) : 0.0);
+            infer_output(use, &p->train, j, sigma > 0.0 ? 1 / (sigma * sigma) : 0.0);
         double *found = bll->found + (size_t)member * (size_t)f.o + (size_t)j;
         if (!isfinite(at.log_evidence)) {
             err_set(err, ERR_NUMERIC, "the evidence of output %d is not finite", j);
@@ -263,10 +322,11 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
         found[2 * of_all] = at.gamma;
         found[3 * of_all] = at.log_evidence;
         bll->bounds[member] += at.at_bound;
-        keep_output(&f, j, &at, g);
+        keep_output(use, j, &at, g);
     }
 done:
     features_release(&f);
+    features_release(&part);
     if (err->code != ERR_OK) {
         err_prefix(err, "member %d", member);
     }

@@ -12,9 +12,9 @@
  * width of this one.
  *
  * The step size is the one reported for the earlier chain, if the sampler is the same. Draws do not
- * contain log s_j: each starts at the earlier noise, with the variance 1 / (2 n) that n rows leave.
- * A parameter that is the same in all draws was taken as known, so its variance is unknown here,
- * and the value towards which the regularisation shrinks is used.
+ * contain log s_j: each starts at the earlier noise, with the variance 1 / (2 n_j) that n_j rows
+ * leave. A parameter that is the same in all draws was taken as known, so its variance is unknown
+ * here, and the value towards which the regularisation shrinks is used.
  */
 #include "solve/solver_chain_start.h"
 
@@ -28,6 +28,17 @@
 
 #define STEP_SIZES  "chains.step_size" /* core/solve/mcmc_report */
 #define PRIOR_DRAWS 5.0                /* of independent parameters, in a covariance */
+
+/* The variance of log s_j that the rows with output j leave. */
+static double noise_variance(const struct solver_problem *problem, size_t j)
+{
+    const struct data *train = &problem->train;
+    double n = 0.0;
+    for (size_t i = 0; data_has_holes(train) && i < (size_t)train->n; i++) {
+        n += isnan(train->y[i * (size_t)train->o + j]) ? 0.0 : 1.0;
+    }
+    return 0.5 / (n > 0.0 ? n : (double)train->n);
+}
 
 /* ---- gradient samplers ---- */
 
@@ -94,7 +105,7 @@ static void find_covariance(const struct solver_problem *p, struct solver_start_
     }
     for (size_t i = k; i < n; i++) {
         mean[i] = solver_start_log_s(p, (int)(i - k));
-        cov[i * n + i] = 0.5 / (double)p->train.n;
+        cov[i * n + i] = noise_variance(p, i - k);
     }
 }
 
@@ -136,7 +147,7 @@ enum err_code solver_chain_start_init(struct solver_chain_start *self,
     if (masses) {
         find_masses(start, range, mean, spread);
         for (size_t i = k; i < n; i++) {
-            spread[i] = 0.5 / (double)problem->train.n;
+            spread[i] = noise_variance(problem, i - k);
         }
         self->start.inv_mass = spread;
         self->start.epsilon = step_size_of(start, chain->kind, draw);

@@ -190,7 +190,10 @@ static void join_anchor(int d, const double *anchor, const double *x, double *x2
 /* The rows with their joined inputs, which are in self->x. */
 static struct data joined_rows(const struct duq_loss *self, const struct data *rows)
 {
-    return (struct data){.n = rows->n, .d = 2 * rows->d, .o = rows->o, .x = self->x, .y = rows->y};
+    struct data both = *rows;
+    both.d = 2 * rows->d;
+    both.x = self->x;
+    return both;
 }
 
 static double train_loss(void *ctx, const struct data *rows, const double *params, double *grad,
@@ -344,7 +347,7 @@ static enum err_code run_duq(const struct solver_problem *problem,
     if (prepare_duq(&duq, problem, settings, result, err) == ERR_OK &&
         solver_members_init(&duq.members, problem, settings,
                             objective_n_params(&duq.objective, &duq.inner), err) == ERR_OK &&
-        par_run(problem->n_threads, settings->members, run_member, &duq, err) == ERR_OK) {
+        solver_members_run(&duq.members, run_member, &duq, result, err) == ERR_OK) {
         if (solver_members_tell(&duq.members, duq.inner.n_params, result, err) == ERR_OK) {
             err_kept(report_networks(&duq.members, problem->net, &result->report, err));
         }

@@ -50,7 +50,7 @@ static enum err_code run_ensemble(const struct solver_problem *problem,
     if (solver_draws_new(result, problem->net, err) == ERR_OK &&
         solver_members_init(members, problem, settings,
                             objective_n_params(&ensemble.objective, problem->net), err) == ERR_OK &&
-        par_run(problem->n_threads, settings->members, run_member, &ensemble, err) == ERR_OK) {
+        solver_members_run(members, run_member, &ensemble, result, err) == ERR_OK) {
         solver_members_as_draws(members, result);
         err_kept(solver_members_tell(members, problem->net->n_params, result, err));
     }

@@ -167,10 +167,15 @@ static enum err_code weigh_residuals(struct mode *mode, const struct solver_prob
     if (residual_squares(p->net, &p->train, mode->params, p->cancel, squares, err) != ERR_OK) {
         return err->code;
     }
+    int counts[ARCH_MAX_OUTPUTS];
+    if (data_has_holes(&p->train)) {
+        data_count(&p->train, counts);
+    }
     *sum = 0.0;
     for (int j = 0; j < p->train.o; j++) {
+        double n = (double)(data_has_holes(&p->train) ? counts[j] : p->train.n);
         if (p->beliefs.noise != NOISE_GIVEN) {
-            mode->sigmas[j] = fmax(sqrt(squares[j] / (double)p->train.n), EVIDENCE_MIN_SIGMA);
+            mode->sigmas[j] = fmax(sqrt(squares[j] / n), EVIDENCE_MIN_SIGMA);
         }
         *sum += squares[j] / (mode->sigmas[j] * mode->sigmas[j]);
     }
@@ -205,7 +210,7 @@ static enum err_code choose_by_evidence(const struct solver_laplace *self, struc
     const struct solver_problem *p = self->tasks.problem;
     const double *prior = p->beliefs.prior_sigmas;
     struct evidence e = {.n_params = p->net->n_params,
-                         .n_rows = (double)p->train.n * (double)p->train.o,
+                         .n_rows = round((double)p->train.n * data_outputs(&p->train)),
                          .precision = p->beliefs.noise == NOISE_GIVEN ? 1.0 : 0.0,
                          .max_precision = 1.0};
     if (weigh_residuals(mode, p, &e.s0, err) != ERR_OK ||

@@ -304,7 +304,7 @@ static enum err_code run_dropout(const struct solver_problem *problem,
     dropout.draws = result->draws;
     if (solver_members_init(&dropout.members, problem, settings,
                             objective_n_params(&dropout.objective, problem->net), err) == ERR_OK &&
-        par_run(problem->n_threads, settings->members, run_member, &dropout, err) == ERR_OK) {
+        solver_members_run(&dropout.members, run_member, &dropout, result, err) == ERR_OK) {
         /* A warm start needs it to recover the networks from the draws. */
         if (report_add_number(&result->report, MC_DROPOUT_REPORTED, settings->dropout, err) ==
             ERR_OK) {

@@ -120,6 +120,27 @@ enum err_code solver_check_gaussian(const struct gauss_mixture *mixture, int n_p
     return ERR_OK;
 }
 
+/* A share of rows with holes is a set of its own, in which every output must be somewhere. */
+static enum err_code check_share(struct solver_rows *rows, bool holes, double dfrac,
+                                 struct err *err)
+{
+    int counts[ARCH_MAX_OUTPUTS];
+    if (!holes) {
+        return ERR_OK;
+    }
+    data_find_holes(&rows->data);
+    data_count(&rows->data, counts);
+    for (int j = 0; j < rows->data.o; j++) {
+        if (counts[j] == 0) {
+            return err_set(err, ERR_INVALID,
+                           "with dfrac %g a member has %d rows, none of which has output %d; a "
+                           "larger dfrac, or more rows with that output, are needed",
+                           dfrac, rows->data.n, j);
+        }
+    }
+    return ERR_OK;
+}
+
 enum err_code solver_rows_choose(struct solver_rows *rows, const struct solver_problem *problem,
                                  double dfrac, int member, struct err *err)
 {
@@ -147,7 +168,7 @@ enum err_code solver_rows_choose(struct solver_rows *rows, const struct solver_p
     rows->data.n = n;
     rows->data.x = rows->x;
     rows->data.y = rows->y;
-    return ERR_OK;
+    return check_share(rows, data_has_holes(all), dfrac, err);
 }
 
 void solver_rows_release(struct solver_rows *rows)

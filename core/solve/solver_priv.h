@@ -198,6 +198,15 @@ enum err_code solver_gaussians_new(struct solver_result *result,
                                    const struct solver_settings *settings,
                                    const struct gauss_shape *shape, struct err *err) MUST_CHECK;
 
+/*
+ * Runs fn for every member, on the problem's threads; ctx: of fn. Members whose fit diverges
+ * (ERR_NUMERIC) are taken out of members and result, and the report warns of them ("diverged");
+ * the draws, or Gaussians, of the others move up. When all diverge, or the members are a part of a
+ * whole that needs equally many of each part (problem->all_members), that is the run's error.
+ */
+enum err_code solver_members_run(struct solver_members *members, par_fn *fn, void *ctx,
+                                 struct solver_result *result, struct err *err) MUST_CHECK;
+
 /* The members' networks become the draws of a result. */
 void solver_members_as_draws(const struct solver_members *members, struct solver_result *result);
 
@@ -229,7 +238,8 @@ struct solver_rows {
     double *x, *y; /* mem, or NULL */
 };
 
-/* floor(dfrac n) of the problem's rows, of the stream (seed, RNG_SPLIT, member + 1). ERR_NOMEM. */
+/* floor(dfrac n) of the problem's rows, of the stream (seed, RNG_SPLIT, member + 1). ERR_INVALID
+ * when none of them has some output; ERR_NOMEM. Release in any case. */
 enum err_code solver_rows_choose(struct solver_rows *rows, const struct solver_problem *problem,
                                  double dfrac, int member, struct err *err) MUST_CHECK;
 void solver_rows_release(struct solver_rows *rows);

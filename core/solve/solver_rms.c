@@ -102,7 +102,7 @@ static enum err_code run_rms(const struct solver_problem *problem,
     if (solver_draws_new(result, problem->net, err) == ERR_OK &&
         solver_members_init(members, problem, settings,
                             objective_n_params(&rms.objective, problem->net), err) == ERR_OK &&
-        par_run(problem->n_threads, settings->members, run_member, &rms, err) == ERR_OK) {
+        solver_members_run(members, run_member, &rms, result, err) == ERR_OK) {
         solver_members_as_draws(members, result);
         err_kept(solver_members_tell(members, problem->net->n_params, result, err));
     }

@@ -69,8 +69,8 @@ struct walk {
 
 /* ---- the scale of a likelihood's gradient ---- */
 
-/* Mean precision of predicted noise over the training rows, summed over outputs; NaN after a
- * cancellation. */
+/* Mean precision of predicted noise over the training rows, summed over the outputs that they have;
+ * NaN after a cancellation. */
 static double predicted_precision(struct walk *walk)
 {
     const struct data *train = &walk->swag->members.tasks.problem->train;
@@ -84,31 +84,41 @@ static double predicted_precision(struct walk *walk)
             return NAN;
         }
         resnet_forward(loss->tape, n, train->x + (size_t)first * (size_t)train->d, loss->f);
+        const double *y = train->y + (size_t)first * (size_t)o;
         for (int c = 0; c < n * o; c++) {
-            sum += 1.0 / objective_variance(loss->f[c / o * 2 * o + o + c % o]);
+            bool missing = data_has_holes(train) && isnan(y[c]);
+            sum += missing ? 0.0 : 1.0 / objective_variance(loss->f[c / o * 2 * o + o + c % o]);
         }
     }
     return sum / (double)train->n;
 }
 
-/* 2 / sum_j s_j^-2, by which the likelihood's gradient over the number of rows becomes one of the
- * squared error. */
+/*
+ * 2 / sum_j s_j^-2, by which the likelihood's gradient over the number of rows becomes one of the
+ * squared error. An output that some rows miss has the weight of those that have it.
+ */
 static double find_scale(struct walk *walk)
 {
     const struct objective *objective = &walk->loss.objective;
-    int o = walk->swag->members.tasks.problem->train.o;
+    const struct data *train = &walk->swag->members.tasks.problem->train;
+    int o = train->o;
     double precision = 0.0;
+    int counts[ARCH_MAX_OUTPUTS];
     if (objective->kind == OBJECTIVE_MSE) {
         return 0.0;
     }
     if (objective->noise == NOISE_PREDICTED) {
         return 2.0 / predicted_precision(walk);
     }
+    if (data_has_holes(train)) {
+        data_count(train, counts);
+    }
     for (int j = 0; j < o; j++) {
         double s = objective->noise == NOISE_LEARNED
                        ? exp(walk->params[walk->loss.net->n_params + j])
                        : objective->noise_sigmas[j];
-        precision += 1.0 / (s * s);
+        double share = data_has_holes(train) ? (double)counts[j] / (double)train->n : 1.0;
+        precision += share / (s * s);
     }
     return 2.0 / precision;
 }
@@ -214,7 +224,10 @@ static enum err_code walk_epoch(struct walk *walk, double *mean_loss, struct err
     while (walk->first < train->n) {
         int first = walk->first;
         int n = train->n - first < walk->swag->batch ? train->n - first : walk->swag->batch;
-        struct data rows = {.n = n, .d = train->d, .o = train->o, .x = walk->x, .y = walk->y};
+        struct data rows = *train;
+        rows.n = n;
+        rows.x = walk->x;
+        rows.y = walk->y;
         data_gather(train->x, train->d, walk->order + first, n, walk->x);
         data_gather(train->y, train->o, walk->order + first, n, walk->y);
         double value = objective_loss_eval(&walk->loss, &rows, walk->params, walk->grad);
@@ -406,7 +419,7 @@ static enum err_code run_swag(const struct solver_problem *problem,
     }
     if (solver_members_init(&swag.members, problem, settings,
                             objective_n_params(&swag.objective, problem->net), err) == ERR_OK &&
-        par_run(problem->n_threads, settings->members, run_member, &swag, err) == ERR_OK &&
+        solver_members_run(&swag.members, run_member, &swag, result, err) == ERR_OK &&
         solver_check_gaussian(&result->gaussian, k, err) == ERR_OK) {
         err_kept(solver_members_tell(&swag.members, k, result, err));
     }

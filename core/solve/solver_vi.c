@@ -260,7 +260,7 @@ static enum err_code run_vi(const struct solver_problem *problem,
         return err->code;
     }
     if (solver_members_init(&vi.members, problem, settings, n_params, err) == ERR_OK &&
-        par_run(problem->n_threads, settings->members, run_member, &vi, err) == ERR_OK &&
+        solver_members_run(&vi.members, run_member, &vi, result, err) == ERR_OK &&
         solver_check_gaussian(&result->gaussian, k, err) == ERR_OK) {
         err_kept(solver_members_tell(&vi.members, 2 * k, result, err));
     }

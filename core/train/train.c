@@ -22,33 +22,23 @@
 #include "predict/conformal_scores.h"
 #include "predict/evaluation.h"
 #include "predict/precision.h"
-#include "solve/residuals.h"
 #include "train/train_part.h"
-#include "train/train_rows.h"
-#include "train/train_warm.h"
+#include "train/train_priv.h"
 
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-/* Tasks of scoring, which follow those of the solver runs; each fold has two of its own. */
+/* Tasks of scoring, which follow those of the solver runs; each fold has two of its own, and the
+ * tasks of P(run succeeds) follow. */
 enum { SCORE_NOISE, SCORE_CALIBRATION, SCORE_KEPT, SCORE_FOLDS };
 
 #define MAX_FOLDS 250000 /* so that their tasks' numbers fit an int */
-_Static_assert((MAX_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MAX_FOLDS <= INT_MAX,
+_Static_assert((MAX_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MAX_FOLDS +
+                       FEASIBLE_MEMBERS <=
+                   INT_MAX,
                "the last task of the last fold");
-
-/* A training run, with its rows split into parts. */
-struct trainee {
-    const struct train_run *run;
-    struct train_rows train, kept, calibration;
-    struct train_warm warm; /* its start is NULL: cold */
-    int n_folds;            /* 1: no folds */
-    int *fold;              /* [train.n] of each training row; or NULL */
-    double *prior_sigmas;   /* [K] */
-    double *noise_sigmas;   /* [o] scaled units; NULL: not known */
-    struct model *model;    /* being made */
-};
 
 /* ---- rows ---- */
 
@@ -110,76 +100,14 @@ static enum err_code gather_fold(const struct trainee *t, int fold, bool within,
             index[n++] = i;
         }
     }
-    if (train_rows_take(rows, &all, index, n, err) == ERR_OK) {
-        err_kept(train_rows_scale(rows, t->model, err));
+    if (train_rows_take(rows, &all, index, n, err) == ERR_OK &&
+        train_rows_scale(rows, t->model, err) == ERR_OK && !within) {
+        char where[64];
+        snprintf(where, sizeof where, "outside fold %d", fold);
+        err_kept(train_rows_check_outputs(rows, where, err));
     }
     mem_free(index);
     return err->code;
-}
-
-/* ---- noise and prior ---- */
-
-#define MIN_SIGMA 1e-4 /* of scaled outputs */
-
-/* Root mean squares of a fit's scaled residuals, on the validation rows where there are some. */
-static enum err_code estimate_sigmas(const struct trainee *t, const double *params, double *sigmas,
-                                     struct err *err)
-{
-    struct data rows = train_rows_scaled(t->kept.n > 0 ? &t->kept : &t->train);
-    if (residual_squares(&t->model->net, &rows, params, t->run->cancel, sigmas, err) != ERR_OK) {
-        return err->code;
-    }
-    for (int j = 0; j < rows.o; j++) {
-        sigmas[j] = fmax(sqrt(sigmas[j] / (double)rows.n), MIN_SIGMA);
-    }
-    return ERR_OK;
-}
-
-/* noise_sigmas from one network fitted to the squared error. */
-static enum err_code estimate_noise(struct trainee *t, struct err *err)
-{
-    const struct train_spec *spec = t->run->spec;
-    struct solver_settings settings = spec->settings;
-    struct solver_problem problem = {
-        .net = &t->model->net,
-        .train = train_rows_scaled(&t->train),
-        .validation = train_rows_scaled(&t->kept),
-        .beliefs = {.noise = NOISE_ESTIMATED, .flat = true},
-        .start = t->warm.start,
-        .seed = (uint64_t)spec->seed,
-    };
-    struct train_part part = {.run = t->run, .number = 0, .from = 0.0, .to = 0.1};
-    double *params = mem_alloc_array((size_t)t->model->net.n_params, sizeof *params);
-    if (params == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory to estimate the noise");
-    }
-    if (settings.epochs == 0) {
-        settings.epochs = solver_defaults(spec->solver).epochs;
-    }
-    train_part_attach(&part, &problem);
-    if (solver_fit_network(&problem, &settings, params, err) == ERR_OK) {
-        err_kept(estimate_sigmas(t, params, t->noise_sigmas, err));
-    }
-    mem_free(params);
-    return err->code;
-}
-
-static enum err_code make_noise(struct trainee *t, struct err *err)
-{
-    const struct train_spec *spec = t->run->spec;
-    bool estimate = spec->noise == NOISE_ESTIMATED && solver_needs_sigma(spec->solver);
-    if (spec->noise != NOISE_GIVEN && !estimate) {
-        return ERR_OK;
-    }
-    t->noise_sigmas = mem_alloc_array((size_t)t->model->o, sizeof *t->noise_sigmas);
-    if (t->noise_sigmas == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the noise");
-    }
-    for (int j = 0; spec->noise == NOISE_GIVEN && j < t->model->o; j++) {
-        double sigma = spec->noise_sigmas[spec->n_noise_sigmas > 1 ? j : 0];
-        t->noise_sigmas[j] = sigma / t->model->out[j].scale;
-    }
-    return estimate ? estimate_noise(t, err) : ERR_OK;
 }
 
 /* ---- the model ---- */
@@ -222,6 +150,9 @@ static enum err_code scale_rows(struct trainee *t, struct err *err)
     if (spec->start == TRAIN_WARM) {
         memcpy(model->in, t->run->base->in, (size_t)model->d * sizeof *model->in);
         memcpy(model->out, t->run->base->out, (size_t)model->o * sizeof *model->out);
+        if (train_facts_check_warm(t, err) != ERR_OK) {
+            return err->code;
+        }
     } else if (train_rows_fit(&t->train, spec->input_scaling, spec->output_scaling, model, err) !=
                ERR_OK) {
         return err->code;
@@ -241,6 +172,9 @@ static enum err_code add_posterior(struct model *model, int fold, int n_folds,
     size_t k = (size_t)model->net.n_params;
     struct gauss_mixture *to = &model->gaussian;
     struct gauss_mixture *from = &result->gaussian;
+    if (n_folds == 1) {
+        model->m = result->m; /* without members that diverged */
+    }
     if (from->n_members == 0) {
         memcpy(model->draws + (size_t)fold * (size_t)result->m * k, result->draws,
                (size_t)result->m * k * sizeof *model->draws);
@@ -263,71 +197,12 @@ static enum err_code add_posterior(struct model *model, int fold, int n_folds,
     return ERR_OK;
 }
 
-/* The noise of a result, in the user's units where that is a constant. */
-static enum err_code add_noise(struct model *model, const struct solver_result *result, int n_folds,
-                               struct err *err)
-{
-    if (result->noise_sigma == NULL || model->noise_predicted) {
-        return ERR_OK;
-    }
-    if (model->noise_sigma == NULL) {
-        model->noise_sigma = mem_zalloc_array((size_t)model->o, sizeof *model->noise_sigma);
-    }
-    if (model->noise_sigma == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the noise");
-    }
-    for (int j = 0; j < model->o; j++) {
-        /* The root of the folds' mean variance. */
-        double sigma = result->noise_sigma[j] * model->out[j].scale;
-        double variance = model->noise_sigma[j] * model->noise_sigma[j];
-        model->noise_sigma[j] = sqrt(variance + sigma * sigma / (double)n_folds);
-    }
-    return ERR_OK;
-}
-
-/* How published models score rows: as tasks that follow those of all solver runs. */
-static struct evaluation_run scoring_run(const struct trainee *t, int number)
+struct evaluation_run trainee_scoring(const struct trainee *t, int number)
 {
     return (struct evaluation_run){.n_threads = t->run->n_threads,
                                    .cancel = t->run->cancel,
                                    .checkpoint = t->run->checkpoint,
                                    .task = train_part_task(t->n_folds + 1, number)};
-}
-
-/*
- * Measures the noise on the validation rows where it was neither given nor learned, or is known
- * only for logarithms. number: of the scoring task.
- */
-static enum err_code measure_noise(const struct trainee *t, int number, struct model *model,
-                                   struct err *err)
-{
-    struct evaluation_run run = scoring_run(t, number);
-    bool logs = false;
-    bool train =
-        t->kept.n == 0 && model->noise_sigma != NULL; /* better than a noise in the wrong unit */
-    struct data rows = train_rows_user(train ? &t->train : &t->kept);
-    for (int j = 0; j < model->o; j++) {
-        logs = logs || model->out[j].kind == SCALER_LOG;
-    }
-    if (model->noise_predicted || rows.n == 0 || (model->noise_sigma != NULL && !logs)) {
-        return ERR_OK;
-    }
-    double *sigma = mem_alloc_array((size_t)model->o, sizeof *sigma);
-    if (sigma == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the noise");
-    }
-    if (evaluation_noise(model, &rows, &run, sigma, err) != ERR_OK) {
-        mem_free(sigma);
-        return err->code;
-    }
-    for (int j = 0; model->noise_sigma != NULL && j < model->o; j++) {
-        if (model->out[j].kind != SCALER_LOG) {
-            sigma[j] = model->noise_sigma[j];
-        }
-    }
-    mem_free(model->noise_sigma);
-    model->noise_sigma = sigma;
-    return ERR_OK;
 }
 
 /* ---- one run of the solver ---- */
@@ -352,6 +227,7 @@ static enum err_code solve_part(struct trainee *t, int fold, const struct train_
                     .prior_sigmas = t->prior_sigmas,
                     .flat = spec->prior.flat},
         .start = t->warm.start,
+        .all_members = t->n_folds > 1, /* folds have equally many draws */
         /* Folds differ in their random numbers too. */
         .seed = (uint64_t)spec->seed + 0x9E3779B97F4A7C15u * (uint64_t)fold,
     };
@@ -394,7 +270,7 @@ static enum err_code new_fold_model(struct trainee *t, int fold, const struct so
     memcpy(own->in, whole->in, (size_t)own->d * sizeof *own->in);
     memcpy(own->out, whole->out, (size_t)own->o * sizeof *own->out);
     if (copy_posterior(whole, fold, own, err) != ERR_OK ||
-        add_noise(own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
+        train_noise_add(t, own, result, 1, err) != ERR_OK || model_publish(own, err) != ERR_OK) {
         model_unref(own);
         return err->code;
     }
@@ -407,11 +283,17 @@ static enum err_code note_noise(const struct trainee *t, int fold, struct model 
                                 struct err *err)
 {
     double *noise = t->model->conformal.fold_noise;
-    if (noise == NULL || measure_noise(t, SCORE_FOLDS + 2 * fold, own, err) != ERR_OK) {
+    if (noise == NULL || train_noise_measure(t, SCORE_FOLDS + 2 * fold, own, err) != ERR_OK) {
         return err->code;
     }
     for (int j = 0; j < own->o; j++) {
         double sigma = own->noise_sigma != NULL ? own->noise_sigma[j] : 0.0;
+        if (!isfinite(sigma * sigma) || (sigma > 0.0 && !isnormal(sigma * sigma))) {
+            return err_set(err, ERR_UNSUPPORTED,
+                           "calibration: the noise of output %d is %g, whose square is no number; "
+                           "normalised scores of folds need another unit",
+                           j, sigma);
+        }
         noise[(size_t)fold * (size_t)own->o + (size_t)j] = sigma * sigma;
     }
     return ERR_OK;
@@ -423,7 +305,7 @@ static enum err_code score_fold(struct trainee *t, int fold, const struct solver
                                 struct err *err)
 {
     const struct conformal *conformal = &t->model->conformal;
-    struct evaluation_run run = scoring_run(t, SCORE_FOLDS + 2 * fold + 1);
+    struct evaluation_run run = trainee_scoring(t, SCORE_FOLDS + 2 * fold + 1);
     struct model *own = NULL;
     struct train_rows rows = {.n = 0};
     size_t o = (size_t)t->model->o;
@@ -479,7 +361,7 @@ static enum err_code solve_folds(struct trainee *t, struct err *err)
             solve_part(t, fold, &rows, t->kept.n > 0 ? &t->kept : &none, &result, err) == ERR_OK &&
             add_posterior(t->model, fold, t->n_folds, &result, err) == ERR_OK &&
             score_fold(t, fold, &result, err) == ERR_OK &&
-            add_noise(t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
+            train_noise_add(t, t->model, &result, t->n_folds, err) == ERR_OK && fold == 0) {
             err_kept(report_append(&t->model->report, &result.report, NULL, err));
         }
         for (int i = 0; i < result.report.n_warnings && err->code == ERR_OK; i++) {
@@ -503,7 +385,7 @@ static enum err_code solve_whole(struct trainee *t, struct err *err)
     struct solver_result result = {.m = 0};
     if (solve_part(t, 0, &t->train, &t->kept, &result, err) == ERR_OK &&
         add_posterior(t->model, 0, 1, &result, err) == ERR_OK &&
-        add_noise(t->model, &result, 1, err) == ERR_OK) {
+        train_noise_add(t, t->model, &result, 1, err) == ERR_OK) {
         err_kept(report_append(&t->model->report, &result.report, NULL, err));
     }
     solver_result_release(&result);
@@ -519,8 +401,8 @@ static enum err_code score_model(struct trainee *t, struct err *err)
     struct data kept = train_rows_user(&t->kept);
     struct data rows = train_rows_user(&t->calibration);
     double range[2 * ARCH_MAX_OUTPUTS];
-    struct evaluation_run run = scoring_run(t, SCORE_CALIBRATION);
-    if (measure_noise(t, SCORE_NOISE, model, err) != ERR_OK) {
+    struct evaluation_run run = trainee_scoring(t, SCORE_CALIBRATION);
+    if (train_noise_measure(t, SCORE_NOISE, model, err) != ERR_OK) {
         return err->code;
     }
     if (spec->calibration.method == CONFORMAL_SPLIT) {
@@ -533,32 +415,35 @@ static enum err_code score_model(struct trainee *t, struct err *err)
         if (c->scores == NULL) {
             return err_set(err, ERR_NOMEM, "no memory for the calibration");
         }
-        if (conformal_scores(model, &rows, c->normalised, &run, c->scores, err) != ERR_OK) {
+        if (conformal_scores(model, &rows, c->normalised, &run, c->scores, err) != ERR_OK ||
+            conformal_count(c, model->o, err) != ERR_OK) {
             return err->code;
         }
     }
     train_rows_ranges(t->train.y, t->train.n, model->o, range);
-    run = scoring_run(t, SCORE_KEPT);
+    run = trainee_scoring(t, SCORE_KEPT);
     return kept.n > 0 ? evaluation_score(model, &kept, range, &run, &model->scores, err) : ERR_OK;
+}
+
+static enum err_code add_feasible(struct trainee *t, struct err *err)
+{
+    return train_feasible(t, trainee_scoring(t, SCORE_FOLDS + 2 * t->n_folds).task, err);
 }
 
 enum err_code train_run(const struct train_run *run, struct model **out, struct err *err)
 {
     struct trainee t = {.run = run};
-    if (run->data.n < 2) {
-        return err_set(err, ERR_INVALID, "%d rows are too few to train on, 2 are needed",
-                       run->data.n);
-    }
-    if (train_warm_begin(&t.warm, run, err) != ERR_OK || split_parts(&t, err) != ERR_OK ||
-        choose_folds(&t, err) != ERR_OK ||
+    if (train_check_rows(run, err) != ERR_OK || train_warm_begin(&t.warm, run, err) != ERR_OK ||
+        split_parts(&t, err) != ERR_OK || choose_folds(&t, err) != ERR_OK ||
         new_model(run, t.n_folds * solver_n_draws(run->spec->solver, &run->spec->settings),
                   &t.model, err) != ERR_OK ||
-        scale_rows(&t, err) != ERR_OK ||
+        scale_rows(&t, err) != ERR_OK || train_facts_warn(&t, err) != ERR_OK ||
         train_warm_warn(run, t.n_folds, &t.model->report, err) != ERR_OK ||
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||
-        make_noise(&t, err) != ERR_OK ||
+        train_noise_begin(&t, err) != ERR_OK ||
         (t.n_folds > 1 ? solve_folds(&t, err) : solve_whole(&t, err)) != ERR_OK ||
-        precision_publish(t.model, err) != ERR_OK || score_model(&t, err) != ERR_OK) {
+        add_feasible(&t, err) != ERR_OK || precision_publish(t.model, err) != ERR_OK ||
+        score_model(&t, err) != ERR_OK || train_facts_judge(&t, err) != ERR_OK) {
         model_unref(t.model);
         goto done;
     }

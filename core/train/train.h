@@ -80,10 +80,13 @@ enum err_code train_prior_sigmas(const struct train_prior *prior, const struct r
                                  double **out, struct err *err) MUST_CHECK;
 
 struct train_run {
-    const struct train_spec *spec;      /* resolved */
-    struct data data;                   /* all rows, user's units, finite */
-    struct space *space;                /* of these rows, kept with the model; NULL: none */
-    const struct model *base;           /* published; a warm run begins from it; NULL when cold */
+    const struct train_spec *spec; /* resolved */
+    struct data data; /* all rows, user's units; x is finite, y finite or, where a row misses an
+                         output, NaN; `present` is found, not taken from here */
+    const unsigned char
+        *failed;              /* [data.n] 1: the run failed; NULL: those without any output did */
+    struct space *space;      /* of these rows, kept with the model; NULL: none */
+    const struct model *base; /* published; a warm run begins from it; NULL when cold */
     const struct train_spec *base_spec; /* how that was trained, for warnings; NULL: not known */
     int n_threads;
     const char *settings_text; /* kept with the model, JSON; may be NULL */
@@ -94,10 +97,50 @@ struct train_run {
 };
 
 /*
+ * When predictions of kept rows are poor ("poor_fit"): their root mean squared error is above this
+ * share of the rows' root mean squared distance from the mean of the rows that train; at 1 that
+ * mean would have predicted as well. Fewer kept rows than TRAIN_POOR_ROWS tell nothing.
+ */
+#define TRAIN_POOR_SHARE 0.9
+#define TRAIN_POOR_ROWS  5
+/* Positive outputs that span so many decades are better learned by their logarithm ("try_log"). */
+#define TRAIN_LOG_DECADES 3.0
+
+/* P(run succeeds): with fewer runs of either end than FEASIBLE_MIN a logistic regression and draws
+ * of it, else an ensemble of networks. */
+#define FEASIBLE_MIN     10
+#define FEASIBLE_DRAWS   64
+#define FEASIBLE_MEMBERS 8
+
+/* Rows that train are few below this number, and where a plane through them would be exact. */
+#define TRAIN_FEW_ROWS 10
+
+/*
+ * What can be refused of a run's rows before the training begins, with err->row and err->column
+ * where there is a place: fewer than two rows, a value whose logarithm is to be taken and is not
+ * positive (of the spec's scaling, or of the base's when the run is warm), an output that no row
+ * has. ERR_INVALID.
+ */
+enum err_code train_check_rows(const struct train_run *run, struct err *err) MUST_CHECK;
+
+/*
  * A published model with one reference. Same spec, rows, base and build: same model, whatever the
  * number of threads and interruptions. A warm run takes the base's scaling of inputs and outputs as
  * it is, for the parameters to mean the same; the spec's kinds of scaling do not matter then.
- * ERR_CANCELLED, ERR_INVALID (too few rows), ERR_NUMERIC, ERR_NOMEM; those of train_check_base.
+ *
+ * Where some of the rows that train are of runs that failed and some are not, the model also learns
+ * P(run succeeds) of the inputs (train_feasible.c), and the report says how well ("feasible.auc").
+ *
+ * A row that misses some outputs tells what the others are. A row that misses all of them (a run
+ * that failed) has a role in the split as any other, and no further part in training and scores.
+ * A column that is constant in the rows that train is predicted as that constant, or ignored when
+ * it is an input. The report says so ("constant_output", "constant_input"), and it says when rows
+ * are few ("few_rows"), members diverged ("diverged"), logarithms would help ("try_log"), and
+ * predictions of the kept rows are poor ("poor_fit", with "fit.explained": of each output 1 minus
+ * the squared error by the squared distance from the mean).
+ *
+ * ERR_CANCELLED, ERR_INVALID (those of train_check_rows, too few rows for the parts, a constant of
+ * the base that no longer is one), ERR_NUMERIC, ERR_NOMEM; those of train_check_base.
  */
 enum err_code train_run(const struct train_run *run, struct model **out,
                         struct err *err) MUST_CHECK;

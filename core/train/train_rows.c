@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "fit/split.h"
-#include "model/space_rows.h"
 #include "train/train.h"
 
 #include <math.h>
@@ -33,6 +32,29 @@ enum err_code train_rows_take(struct train_rows *rows, const struct data *data, 
     }
     data_gather(data->x, data->d, index, n, rows->x);
     data_gather(data->y, data->o, index, n, rows->y);
+    struct data taken = train_rows_user(rows);
+    data_find_holes(&taken);
+    rows->present = taken.present;
+    return ERR_OK;
+}
+
+enum err_code train_rows_check_outputs(const struct train_rows *rows, const char *where,
+                                       struct err *err)
+{
+    const struct data data = train_rows_user(rows);
+    int counts[ARCH_MAX_OUTPUTS];
+    if (!data_has_holes(&data)) {
+        return ERR_OK;
+    }
+    data_count(&data, counts);
+    for (int j = 0; j < rows->o; j++) {
+        if (counts[j] == 0) {
+            return err_set(err, ERR_INVALID,
+                           "none of the %d rows %s has output %d; rows with it are needed, or a "
+                           "model without that output",
+                           rows->n, where, j);
+        }
+    }
     return ERR_OK;
 }
 
@@ -44,7 +66,8 @@ static enum err_code check_parts(const struct train_spec *spec, const int *count
     bool folds = method == CONFORMAL_CV_PLUS || method == CONFORMAL_JACKKNIFE_PLUS;
     int n = folds ? counts[SPLIT_TRAIN] : counts[SPLIT_CALIBRATION];
     if (counts[SPLIT_TRAIN] < 1) {
-        return err_set(err, ERR_INVALID, "there are too few rows: none are left to train on");
+        return err_set(err, ERR_INVALID,
+                       "there are too few rows: none with an output are left to train on");
     }
     if (n > CONFORMAL_MAX_ROWS) {
         return err_set(err, ERR_LIMIT, "calibration: %d rows, at most %d are allowed", n,
@@ -57,14 +80,26 @@ static enum err_code check_parts(const struct train_spec *spec, const int *count
     return ERR_OK;
 }
 
-/* Copies the rows of one role, in their order. index: scratch for data->n numbers. */
+static bool has_any_output(const struct data *data, int row)
+{
+    const double *y = data->y + (size_t)row * (size_t)data->o;
+    for (int j = 0; j < data->o; j++) {
+        if (!isnan(y[j])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Copies the rows of one role that have an output, in their order. index: scratch for data->n
+ * numbers. */
 static enum err_code take_role(const struct data *data, const unsigned char *role,
                                enum split_role which, int *index, struct train_rows *rows,
                                struct err *err)
 {
     int n = 0;
     for (int i = 0; i < data->n; i++) {
-        if (role[i] == which) {
+        if (role[i] == which && has_any_output(data, i)) {
             index[n++] = i;
         }
     }
@@ -84,7 +119,7 @@ enum err_code train_rows_split(const struct train_spec *spec, const struct data 
     split_rows((uint64_t)spec->seed, data->n, spec->validation, train_calibration_share(spec),
                role);
     for (int i = 0; i < data->n; i++) {
-        counts[role[i]]++;
+        counts[role[i]] += has_any_output(data, i);
     }
     if (check_parts(spec, counts, err) != ERR_OK) {
         goto done;
@@ -94,6 +129,7 @@ enum err_code train_rows_split(const struct train_spec *spec, const struct data 
             goto done;
         }
     }
+    err_kept(train_rows_check_outputs(parts[SPLIT_TRAIN], "that train", err));
 done:
     mem_free(index);
     mem_free(role);
@@ -113,7 +149,8 @@ enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inp
         skip[j] = model->space->inputs[j].type == SPACE_CATEGORY;
     }
     const struct scaler_rows x = {.n = (size_t)rows->n, .k = rows->d, .v = rows->x, .skip = skip};
-    const struct scaler_rows y = {.n = (size_t)rows->n, .k = rows->o, .v = rows->y};
+    const struct scaler_rows y = {
+        .n = (size_t)rows->n, .k = rows->o, .v = rows->y, .holes = rows->present > 0.0};
     if (scaler_fit(inputs, &x, model->in, err) != ERR_OK) {
         err_prefix(err, "inputs");
     } else if (scaler_fit(outputs, &y, model->out, err) != ERR_OK) {
@@ -123,26 +160,23 @@ enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inp
     return err->code;
 }
 
-/* zx [n x d] becomes [n x width]. */
-static enum err_code expand(struct train_rows *rows, const struct space *space, struct err *err)
+/* Room for what the network sees, which is more than there are inputs. */
+static enum err_code widen(struct train_rows *rows, struct err *err)
 {
-    double *wide = mem_alloc_array((size_t)rows->n * (size_t)rows->width, sizeof *wide);
-    if (wide == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for %d training rows", rows->n);
-    }
-    space_expand(space, (size_t)rows->n, rows->zx, wide);
     mem_free(rows->zx);
-    rows->zx = wide;
-    return ERR_OK;
+    rows->zx = mem_alloc_array((size_t)rows->n * (size_t)rows->width, sizeof *rows->zx);
+    return rows->zx != NULL ? ERR_OK
+                            : err_set(err, ERR_NOMEM, "no memory for %d training rows", rows->n);
 }
 
 enum err_code train_rows_scale(struct train_rows *rows, const struct model *model, struct err *err)
 {
     const struct scaler_rows x = {.n = (size_t)rows->n, .k = rows->d, .v = rows->x};
-    const struct scaler_rows y = {.n = (size_t)rows->n, .k = rows->o, .v = rows->y};
+    const struct scaler_rows y = {
+        .n = (size_t)rows->n, .k = rows->o, .v = rows->y, .holes = rows->present > 0.0};
     rows->width = model->net.arch.inputs;
-    if (scaler_apply(model->in, &x, rows->zx, err) != ERR_OK ||
-        (model_has_categories(model) && expand(rows, model->space, err) != ERR_OK)) {
+    if ((rows->width > rows->d && widen(rows, err) != ERR_OK) ||
+        model_scale_inputs(model, &x, rows->zx, err) != ERR_OK) {
         return err->code;
     }
     return scaler_apply(model->out, &y, rows->zy, err);
@@ -150,13 +184,21 @@ enum err_code train_rows_scale(struct train_rows *rows, const struct model *mode
 
 struct data train_rows_user(const struct train_rows *rows)
 {
-    return (struct data){.n = rows->n, .d = rows->d, .o = rows->o, .x = rows->x, .y = rows->y};
+    return (struct data){.n = rows->n,
+                         .d = rows->d,
+                         .o = rows->o,
+                         .x = rows->x,
+                         .y = rows->y,
+                         .present = rows->present};
 }
 
 struct data train_rows_scaled(const struct train_rows *rows)
 {
-    return (struct data){
-        .n = rows->n, .d = rows->width, .o = rows->o, .x = rows->zx, .y = rows->zy};
+    struct data data = train_rows_user(rows);
+    data.d = rows->width;
+    data.x = rows->zx;
+    data.y = rows->zy;
+    return data;
 }
 
 void train_rows_ranges(const double *v, int n, int k, double *low_high)

@@ -9,8 +9,9 @@
 /* A zeroed part is empty and may be released; arrays are mem. */
 struct train_rows {
     int n, d, o;
-    double *x;  /* [n x d] user's units */
-    double *y;  /* [n x o] */
+    double present; /* of struct data */
+    double *x;      /* [n x d] user's units */
+    double *y;      /* [n x o] */
     int width;  /* columns of zx, once train_rows_scale was called: d, or more with categories */
     double *zx; /* [n x width] what the network sees */
     double *zy;
@@ -26,10 +27,15 @@ struct train_spec;
 
 /*
  * All rows in their parts, by what the spec keeps out; parts [3]: zeroed ones, by enum split_role.
- * ERR_INVALID (too few for what is wanted), ERR_LIMIT, ERR_NOMEM.
+ * A row without any output counts for the split, since a row's role depends on its place, but is
+ * left out of its part. ERR_INVALID (too few for what is wanted), ERR_LIMIT, ERR_NOMEM.
  */
 enum err_code train_rows_split(const struct train_spec *spec, const struct data *data,
                                struct train_rows *const *parts, struct err *err) MUST_CHECK;
+
+/* ERR_INVALID naming an output that none of the rows has; where: which rows they are. */
+enum err_code train_rows_check_outputs(const struct train_rows *rows, const char *where,
+                                       struct err *err) MUST_CHECK;
 
 /* Scalers of the model, of these kinds, by the user's rows. ERR_INVALID naming inputs or outputs.
  */
@@ -45,7 +51,7 @@ enum err_code train_rows_scale(struct train_rows *rows, const struct model *mode
 struct data train_rows_user(const struct train_rows *rows);
 struct data train_rows_scaled(const struct train_rows *rows);
 
-/* low_high [k x 2] of the columns of v [n x k]. */
+/* low_high [k x 2] of the columns of v [n x k], of what is not NaN. */
 void train_rows_ranges(const double *v, int n, int k, double *low_high);
 
 #endif

@@ -45,34 +45,81 @@ bool token_models_are_valid(const char *models)
     return n > 0 && n <= TOKEN_MODELS_CHARS && models[n] == '\0';
 }
 
+/* Reads exactly `n` digits, and steps over them. */
+static bool read_digits(const char **text, int n, int *out)
+{
+    int value = 0;
+    for (; n > 0; n--, ++*text) {
+        if (**text < '0' || **text > '9') {
+            return false;
+        }
+        value = 10 * value + (**text - '0');
+    }
+    *out = value;
+    return true;
+}
+
+/* Reads numbers of two digits, each of which stands behind its mark. */
+static bool read_marked(const char **text, const char marks[3], int *first, int *second)
+{
+    int *const numbers[] = {first, second};
+    for (int i = 0; i < 2; i++) {
+        if (**text != marks[i]) {
+            return false;
+        }
+        ++*text;
+        if (!read_digits(text, 2, numbers[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int days_of_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return days[month - 1] + (leap && month == 2);
+}
+
+/* What follows the day: nothing, or "T18:00:00Z". */
+static bool read_clock(const char *text, int *seconds)
+{
+    int h = 0, min = 0, s = 0;
+    if (*text == '\0') {
+        *seconds = 0;
+        return true;
+    }
+    if (*text != 'T') {
+        return false;
+    }
+    text++;
+    if (!read_digits(&text, 2, &h) || !read_marked(&text, "::", &min, &s) ||
+        strcmp(text, "Z") != 0 || h > 23 || min > 59 || s > 59) {
+        return false;
+    }
+    *seconds = h * 3600 + min * 60 + s;
+    return true;
+}
+
 bool token_parse_time(const char *text, int64_t *ms)
 {
-    int y, m, d, h = 0, min = 0, s = 0;
-    int used = 0;
+    int y = 0, m = 0, d = 0;
+    int seconds = 0;
     if (strcmp(text, "never") == 0) {
         *ms = 0;
         return true;
     }
-    if (sscanf(text, "%4d-%2d-%2d%n", &y, &m, &d, &used) != 3) {
-        return false;
-    }
-    if (text[used] != '\0') {
-        const char *clock = text + used;
-        used = 0; /* stays so when the Z is missing, although all three numbers were read */
-        if (sscanf(clock, "T%2d:%2d:%2dZ%n", &h, &min, &s, &used) != 3 || used == 0 ||
-            clock[used] != '\0') {
-            return false;
-        }
-    }
-    if (y < 1970 || m < 1 || m > 12 || d < 1 || d > 31 || h < 0 || h > 23 || min < 0 || min > 59 ||
-        s < 0 || s > 59) {
+    if (!read_digits(&text, 4, &y) || !read_marked(&text, "--", &m, &d) ||
+        !read_clock(text, &seconds) || y < 1970 || m < 1 || m > 12 || d < 1 ||
+        d > days_of_month(y, m)) {
         return false;
     }
     /* Days since 1970 of a year that begins in March, so that a leap day is its last. */
     int64_t year = m > 2 ? y : y - 1;
     int64_t month = m > 2 ? m - 3 : m + 9;
     int64_t days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + d - 1;
-    *ms = ((days - 719468) * 86400 + h * 3600 + min * 60 + s) * 1000;
+    *ms = ((days - 719468) * 86400 + seconds) * 1000;
     return true;
 }
 

@@ -14,8 +14,9 @@
 
 struct access {
     struct token_table *tokens;
-    bool is_loopback;
-    bool always; /* tokens are needed even when there are none */
+    bool is_loopback; /* no address is one that others can reach */
+    bool open_socket; /* the first that they can is a Unix socket */
+    bool always;      /* tokens are needed even when there are none */
 };
 
 /* ---- beginning and end ---- */
@@ -32,11 +33,13 @@ static enum err_code check_start(const struct access *access, const struct confi
                        "`surrogated token create --role admin --db FILE`");
     }
     if (!config->insecure) {
-        return err_set(err, ERR_INVALID,
-                       "listen is %.60s, which others can reach, and there is no valid token; make "
-                       "one with `surrogated token create --role admin --db FILE`, or let anybody "
-                       "in with --insecure true",
-                       config->listen);
+        return err_set(
+            err, ERR_INVALID,
+            "listen is %.60s, which others can reach%s%.8s, and there is no valid token; "
+            "make one with `surrogated token create --role admin --db FILE`, or let "
+            "anybody in with --insecure true",
+            config->listen, access->open_socket ? " with socket_mode " : "",
+            access->open_socket ? config->socket_mode : "");
     }
     return ERR_OK;
 }
@@ -44,16 +47,20 @@ static enum err_code check_start(const struct access *access, const struct confi
 enum err_code access_new(const struct config *config, struct db *db, const struct log *log,
                          struct access **out, struct err *err)
 {
-    struct address address;
+    struct address_list addresses;
+    unsigned mode;
     const char *path = strcmp(config->tokens_file, NO_FILE) != 0 ? config->tokens_file : NULL;
-    if (address_parse(config->listen, &address, err) != ERR_OK) {
+    if (address_list_parse(config->listen, &addresses, err) != ERR_OK ||
+        address_mode_parse(config->socket_mode, &mode, err) != ERR_OK) {
         return err->code;
     }
+    const struct address *open = address_list_find_open(&addresses, mode);
     struct access *access = mem_zalloc(sizeof *access);
     if (access == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for tokens");
     }
-    access->is_loopback = address_is_loopback(address.host);
+    access->is_loopback = open == NULL;
+    access->open_socket = open != NULL && open->path[0] != '\0';
     access->always = config->require_tokens || !(access->is_loopback || config->insecure);
     if (token_table_new(db, path, log, &access->tokens, err) != ERR_OK ||
         check_start(access, config, err) != ERR_OK) {

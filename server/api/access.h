@@ -2,9 +2,10 @@
 /*
  * Who may do what. Tokens come from the registry or from a file (api/token_table.h).
  *
- * No token is needed while the server listens on a loopback address. Elsewhere, or with
- * require_tokens, every request except health probes needs one. With insecure no token is needed
- * until the first one is made; from then on one is needed, even after the last one is revoked.
+ * No token is needed while the server listens only on loopback addresses and on Unix sockets that
+ * its own user alone may write to. Elsewhere, or with require_tokens, every request except health
+ * probes needs one. With insecure no token is needed until the first one is made; from then on one
+ * is needed, even after the last one is revoked.
  */
 #ifndef ACCESS_H
 #define ACCESS_H

@@ -2,8 +2,10 @@
 #include "api/dispatch.h"
 
 #include "api/aside.h"
+#include "api/content.h"
 #include "api/errors.h"
 #include "api/handlers.h"
+#include "api/query_keys.h"
 #include "api/quota.h"
 #include "api/security_headers.h"
 #include "api/trace.h"
@@ -15,27 +17,33 @@
 #include <time.h>
 
 static const struct route routes[] = {
-#define ROUTE(method, pattern, handler, label, role) {HTTP_##method, pattern},
+#define ROUTE(method, pattern, handler, label, role, query) {HTTP_##method, pattern},
 #include "api/routes.def"
 #undef ROUTE
 };
 
 static handler_fn *const handlers[] = {
-#define ROUTE(method, pattern, handler, label, role) handle_##handler,
+#define ROUTE(method, pattern, handler, label, role, query) handle_##handler,
 #include "api/routes.def"
 #undef ROUTE
 };
 
 /* The last label counts requests that match no route. */
 static const char *const labels[] = {
-#define ROUTE(method, pattern, handler, label, role) label,
+#define ROUTE(method, pattern, handler, label, role, query) label,
 #include "api/routes.def"
 #undef ROUTE
     "other",
 };
 
 static const enum role roles[] = {
-#define ROUTE(method, pattern, handler, label, role) ROLE_##role,
+#define ROUTE(method, pattern, handler, label, role, query) ROLE_##role,
+#include "api/routes.def"
+#undef ROUTE
+};
+
+static const char *const queries[] = {
+#define ROUTE(method, pattern, handler, label, role, query) query,
 #include "api/routes.def"
 #undef ROUTE
 };
@@ -143,6 +151,7 @@ static enum err_code admit(struct app *app, struct request *req, struct response
 {
     const char *allow = NULL;
     enum role role = ROLE_NONE;
+    req->given_path = req->path;
     req->path = config_strip_base(app->config, req->path);
     if (app->origin != NULL &&
         (origin_check(app->origin, req, is_probe(req->path), res, err) != ERR_OK ||
@@ -160,7 +169,8 @@ static enum err_code admit(struct app *app, struct request *req, struct response
         }
         return err->code;
     }
-    return check_role(req, role, err);
+    return check_role(req, role, err) == ERR_OK ? query_keys_check(req, queries[req->route], err)
+                                                : err->code;
 }
 
 /* The token was good when the head came. Since then it may have ended, or may do less. */
@@ -175,6 +185,15 @@ static enum err_code check_again(struct app *app, struct request *req, struct er
 }
 
 /* ---- the whole request ---- */
+
+static enum err_code call_where_it_belongs(struct app *app, struct request *req,
+                                           struct response *res, struct err *err)
+{
+    if (!may_use_disk(req) && !reads_version(handlers[req->route])) {
+        return call_handler(app, req, res, err);
+    }
+    return aside_run(app, call_handler, app, req, res, err);
+}
 
 static enum err_code handle_request(struct app *app, struct request *req, struct response *res,
                                     struct err *err)
@@ -196,10 +215,7 @@ static enum err_code handle_request(struct app *app, struct request *req, struct
     if (atomic_load_explicit(&app->draining, memory_order_relaxed) && !is_probe(req->path)) {
         return err_set(err, ERR_DRAINING, "the server is stopping");
     }
-    if (!may_use_disk(req) && !reads_version(handlers[req->route])) {
-        return call_handler(app, req, res, err);
-    }
-    return aside_run(app, call_handler, app, req, res, err);
+    return content_decode(app, req, call_where_it_belongs, res, err);
 }
 
 /* ---- answers ---- */
@@ -241,6 +257,7 @@ static enum err_code begin_or_continue(struct app *app, struct request *req, str
         return later.run(later.ctx, res, err);
     }
     req->arrived_ns = clock_ns();
+    quota_charge_body(app, req); /* before the answer, behind which the next request may come */
     return handle_request(app, req, res, err);
 }
 

@@ -5,7 +5,7 @@
 
 #include "api/app.h"
 
-#define ROUTE(method, pattern, handler, label, role)                                               \
+#define ROUTE(method, pattern, handler, label, role, query)                                        \
     enum err_code handle_##handler(struct app *app, const struct request *req,                     \
                                    struct response *res, struct err *err);
 #include "api/routes.def"

@@ -42,8 +42,9 @@ static bool split_authority(const char *text, size_t len, struct authority *out)
     const char *end = text + len;
     const char *port = memchr(text, ':', len);
     size_t n_host = port != NULL ? (size_t)(port - text) : len;
+    bool bracketed = len > 0 && text[0] == '[';
     out->port[0] = '\0';
-    if (len > 0 && text[0] == '[') {
+    if (bracketed) {
         const char *close = memchr(text, ']', len);
         if (close == NULL) {
             return false;
@@ -55,7 +56,8 @@ static bool split_authority(const char *text, size_t len, struct authority *out)
             return false;
         }
     }
-    if (n_host == 0 || !copy_part(out->host, sizeof out->host, text, n_host)) {
+    if (n_host == 0 || !copy_part(out->host, sizeof out->host, text, n_host) ||
+        bracketed != (strchr(out->host, ':') != NULL)) { /* a name in brackets is another one */
         return false;
     }
     if (port == NULL) {
@@ -165,11 +167,14 @@ enum err_code origin_rules_init(struct origin_rules *rules, const struct config 
                                 struct err *err)
 {
     *rules = (struct origin_rules){.hosts = "", .cors_origins = NULL};
-    if (address_parse(config->listen, &rules->listen, err) != ERR_OK ||
+    if (address_list_parse(config->listen, &rules->listen, err) != ERR_OK ||
         check_lists(config, err) != ERR_OK) {
         return err->code;
     }
-    rules->listens_everywhere = is_everywhere(rules->listen.host);
+    for (int i = 0; i < rules->listen.n; i++) {
+        rules->listens_everywhere =
+            rules->listens_everywhere || is_everywhere(rules->listen.at[i].host);
+    }
     if (gethostname(rules->machine, sizeof rules->machine - 1) != 0) {
         rules->machine[0] = '\0';
     }
@@ -184,9 +189,20 @@ enum err_code origin_rules_init(struct origin_rules *rules, const struct config 
 
 /* ---- a request ---- */
 
+/* A Unix socket has no host of its own; clients name localhost. */
+static bool listens_at(const struct origin_rules *rules, const char *host)
+{
+    for (int i = 0; i < rules->listen.n; i++) {
+        if (strcasecmp(host, rules->listen.at[i].host) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_ours(const struct origin_rules *rules, const struct authority *host, bool is_probe)
 {
-    if (address_is_loopback(host->host) || strcasecmp(host->host, rules->listen.host) == 0 ||
+    if (address_is_loopback(host->host) || listens_at(rules, host->host) ||
         list_has_host(rules->hosts, host)) {
         return true;
     }

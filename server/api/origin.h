@@ -21,8 +21,8 @@
 
 /* Borrows the lists of the config. */
 struct origin_rules {
-    struct address listen;
-    bool listens_everywhere;          /* the listen address stands for all of the machine */
+    struct address_list listen;
+    bool listens_everywhere;          /* a listen address stands for all of the machine */
     char machine[ADDRESS_HOST_CHARS]; /* its name; "" when it has none */
     const char *hosts;                /* other names, separated by commas; "*": any */
     const char *cors_origins;         /* "none", or origins separated by commas */

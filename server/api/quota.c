@@ -105,9 +105,15 @@ void quota_charge_rows(struct app *app, const struct request *req, int64_t n)
     charge(app, req, LIMIT_ROWS, n);
 }
 
-void quota_end(struct app *app, const struct request *req)
+void quota_charge_body(struct app *app, struct request *req)
 {
-    charge(app, req, LIMIT_BYTES, (int64_t)req->n_received);
+    charge(app, req, LIMIT_BYTES, (int64_t)(req->n_received - req->n_charged));
+    req->n_charged = req->n_received;
+}
+
+void quota_end(struct app *app, struct request *req)
+{
+    quota_charge_body(app, req);
     if ((req->counted & BY_TOKEN) != 0) {
         token_table_end(access_tokens(app->access), req->caller.who);
     }

@@ -15,8 +15,12 @@ enum err_code quota_admit_token(struct app *app, struct request *req, struct err
 /* The request had so many rows. */
 void quota_charge_rows(struct app *app, const struct request *req, int64_t n);
 
-/* The request is over, however it ended: its bytes are charged, and it is under way no more. */
-void quota_end(struct app *app, const struct request *req);
+/* Charges what has come of the body since the last call. */
+void quota_charge_body(struct app *app, struct request *req);
+
+/* The request is over, however it ended: the rest of its body is charged, and it is under way no
+ * more. */
+void quota_end(struct app *app, struct request *req);
 
 /* How many queued jobs of a model the token or an address may have; 0: no limit of its own. */
 int64_t quota_jobs_of_token(const struct app *app, const struct request *req);

@@ -14,7 +14,8 @@
 
 static bool is_taken(const struct arg_command *command, int option)
 {
-    return (command->allowed >> option & 1) != 0;
+    return (command->all_from > 0 && option >= command->all_from) ||
+           (option < ARGS_SET_OPTIONS && (command->allowed >> option & 1) != 0);
 }
 
 /* ---- reading ---- */

@@ -15,7 +15,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define ARGS_MAX_OPTIONS 64 /* a set of them is 64 bits */
+#define ARGS_MAX_OPTIONS 128
+#define ARGS_SET_OPTIONS 64 /* a set of them is 64 bits */
 
 enum arg_repeat {
     ARG_ONCE,      /* given twice it is refused */
@@ -40,7 +41,8 @@ struct arg_command {
     const char *text;    /* what else the help says, such as examples; NULL: nothing */
     const struct arg_option *options;
     int n_options;
-    uint64_t allowed; /* bit i: the command takes option i */
+    uint64_t allowed; /* bit i: the command takes option i, below ARGS_SET_OPTIONS */
+    int all_from;     /* it takes all options from this one on; 0: only those of the bits */
 };
 
 struct arg {

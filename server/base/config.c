@@ -185,7 +185,8 @@ enum err_code config_read_file(struct config *config, const char *path, struct e
 /* Variables that are no settings, but that the client reads. */
 static bool is_client_variable(const char *name, size_t len)
 {
-    static const char *const names[] = {"SERVER", "TOKEN"};
+    static const char *const names[] = {"SERVER", "TOKEN",           "TOKEN_IN_CLEAR",
+                                        "TLS_CA", "TLS_CLIENT_CERT", "TLS_CLIENT_KEY"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strlen(names[i]) == len && strncmp(names[i], name, len) == 0) {
             return true;
@@ -217,7 +218,7 @@ static enum err_code check_variable(const char *name, size_t len, struct err *er
     }
     char best[NEAR_NAME_CHARS + 1];
     size_t n = 0;
-    for (; near.best[n] != '\0' && n < NEAR_NAME_CHARS; n++) {
+    for (; n < NEAR_NAME_CHARS && near.best[n] != '\0'; n++) {
         best[n] = (char)toupper((unsigned char)near.best[n]);
     }
     best[n] = '\0';

@@ -245,8 +245,7 @@ enum err_code answer_table_add(struct answer_table *t, const json_t *answer, str
         return err_set(err, ERR_CORRUPT, "the results in the server's answer are not tables");
     }
     if (!t->begun) {
-        write_header(t->out, &blocks,
-                     json_object_get(json_object_get(answer, "names"), "outputs"));
+        write_header(t->out, &blocks, json_object_get(json_object_get(answer, "names"), "outputs"));
         t->begun = true;
     }
     for (size_t i = 0; i < n; i++) {

@@ -15,7 +15,9 @@
 
 #include "base/mem.h"
 
-#define COMMON      (OPTION_BIT(SERVER) | OPTION_BIT(TOKEN_FILE) | OPTION_BIT(JSON))
+#define COMMON                                                                                     \
+    (OPTION_BIT(SERVER) | OPTION_BIT(TOKEN_FILE) | OPTION_BIT(TOKEN_IN_CLEAR) |                    \
+     OPTION_BIT(TLS_CA) | OPTION_BIT(TLS_CERT) | OPTION_BIT(TLS_KEY) | OPTION_BIT(JSON))
 #define TOKEN_CHARS 4096
 #define MAX_RETRY_S 86400
 
@@ -71,34 +73,39 @@ void client_try_names(struct near_name *near)
 
 /* ---- running a command ---- */
 
-/* The address without slashes at its end, and with a scheme. */
-static enum err_code find_server(struct client *client, struct err *err)
+/* The value of an option, or of the variable beside it; NULL: neither is given. */
+static const char *find_value(const struct client *client, enum option option, const char *variable)
 {
-    const char *given = client->args->values[OPT_SERVER];
-    given = given != NULL ? given : getenv("SURROGATED_SERVER");
-    given = given != NULL && *given != '\0' ? given : options_table[OPT_SERVER].standard;
-    const char *scheme = strstr(given, "://") != NULL ? "" : "http://";
-    char *server = arena_printf(&client->arena, "%s%s", scheme, given);
-    if (server == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the address");
+    const char *value = client->args->values[option];
+    value = value != NULL ? value : getenv(variable);
+    return value != NULL && *value != '\0' ? value : NULL;
+}
+
+static enum err_code find_endpoint(struct client *client, struct err *err)
+{
+    static const enum option files_of_tls[] = {OPT_TLS_CA, OPT_TLS_CERT, OPT_TLS_KEY};
+    const struct endpoint_files files = {
+        .ca = find_value(client, OPT_TLS_CA, "SURROGATED_TLS_CA"),
+        .cert = find_value(client, OPT_TLS_CERT, "SURROGATED_TLS_CLIENT_CERT"),
+        .key = find_value(client, OPT_TLS_KEY, "SURROGATED_TLS_CLIENT_KEY")};
+    const char *given = find_value(client, OPT_SERVER, "SURROGATED_SERVER");
+    given = given != NULL ? given : options_table[OPT_SERVER].standard;
+    if (endpoint_parse(given, &client->arena, &client->endpoint, err) != ERR_OK) {
+        return err->code;
     }
-    if (strncmp(server, "http://", 7) != 0 && strncmp(server, "https://", 8) != 0) {
-        return err_set(err, ERR_INVALID, "server is \"%.80s\"; http://host:port is needed", given);
+    for (size_t i = 0; i < sizeof files_of_tls / sizeof *files_of_tls; i++) {
+        if (client->args->values[files_of_tls[i]] != NULL &&
+            !endpoint_is_secure(&client->endpoint)) {
+            return err_set(err, ERR_INVALID, "%s needs a server with https://, not %.80s",
+                           options_table[files_of_tls[i]].name, client->endpoint.shown);
+        }
     }
-    size_t min = (size_t)(strstr(server, "://") - server) + 3;
-    for (size_t len = strlen(server); len > min && server[len - 1] == '/'; len--) {
-        server[len - 1] = '\0';
-    }
-    if (server[min] == '\0' || server[min] == '/') {
-        return err_set(err, ERR_INVALID, "server is \"%.80s\"; a host is missing", given);
-    }
-    client->server = server;
-    return ERR_OK;
+    return endpoint_set_files(&client->endpoint, &files, err);
 }
 
 /* From a file or the environment, never from the command line, which others can read. Messages do
  * not show it. */
-static enum err_code find_token(struct client *client, struct err *err)
+static enum err_code find_token(struct client *client, bool *found, struct err *err)
 {
     char line[TOKEN_CHARS] = "";
     const char *path = client->args->values[OPT_TOKEN_FILE];
@@ -114,19 +121,38 @@ static enum err_code find_token(struct client *client, struct err *err)
         line[strcspn(line, " \t\r\n")] = '\0';
         token = line;
     }
-    if (err->code != ERR_OK || token == NULL || (path == NULL && *token == '\0')) {
+    *found = err->code == ERR_OK && token != NULL && (path != NULL || *token != '\0');
+    if (!*found) {
         return err->code;
     }
     return connection_set_token(client->connection, token, err);
+}
+
+/* What lets others in must not be readable on the way, unless somebody says that it may. */
+static enum err_code check_exposure(const struct client *client, bool has_token, struct err *err)
+{
+    const char *variable = getenv("SURROGATED_TOKEN_IN_CLEAR");
+    bool allowed = client->args->values[OPT_TOKEN_IN_CLEAR] != NULL ||
+                   (variable != NULL && strcmp(variable, "true") == 0);
+    if (allowed || !endpoint_is_exposed(&client->endpoint) ||
+        (!has_token && !client->endpoint.has_password)) {
+        return ERR_OK;
+    }
+    return err_set(err, ERR_INVALID,
+                   "the %s would go to %.80s over plain HTTP, where others can read it; use "
+                   "https://, or --token-in-clear in a network that is trusted",
+                   has_token ? "token" : "password", client->endpoint.shown);
 }
 
 static enum err_code run_command(const struct command *command, struct client *client,
                                  struct err *err)
 {
     client->json = client->args->values[OPT_JSON] != NULL;
-    if (find_server(client, err) != ERR_OK ||
-        connection_open(client->server, &client->connection, err) != ERR_OK ||
-        find_token(client, err) != ERR_OK || command->run(client, err) != ERR_OK) {
+    bool has_token = false;
+    if (find_endpoint(client, err) != ERR_OK ||
+        connection_open(&client->endpoint, &client->connection, err) != ERR_OK ||
+        find_token(client, &has_token, err) != ERR_OK ||
+        check_exposure(client, has_token, err) != ERR_OK || command->run(client, err) != ERR_OK) {
         return err->code;
     }
     return client_flush(err);

@@ -13,8 +13,8 @@
 #include <jansson.h>
 
 struct client {
-    const char *server; /* "http://host:port" */
-    bool json;          /* print the server's JSON as it is */
+    struct endpoint endpoint;
+    bool json; /* print the server's JSON as it is */
     const struct args *args;
     struct connection *connection;
     const char *hint;   /* NULL, or a line that follows the message of an error */

@@ -17,9 +17,7 @@
 #define AWAY_PAUSE_S      1 /* between tries while the server does not answer */
 
 struct connection {
-    const char *server;
-    const char *shown; /* in messages, without user and password: `server` or `memory` */
-    char *memory;
+    struct endpoint endpoint;
     char *authorization; /* a header; NULL: none */
     CURL *curl;
     bool reached;
@@ -31,39 +29,17 @@ void answer_release(struct answer *answer)
     *answer = (struct answer){.status = 0};
 }
 
-/* "http://user:password@host" as "http://host". */
-static bool hide_password(struct connection *c)
-{
-    const char *host = strstr(c->server, "://");
-    host = host != NULL ? host + 3 : c->server;
-    size_t len = strcspn(host, "/");
-    const char *at = NULL;
-    for (size_t i = 0; i < len; i++) {
-        at = host[i] == '@' ? host + i : at;
-    }
-    c->shown = c->server;
-    if (at != NULL) {
-        size_t scheme = (size_t)(host - c->server);
-        c->memory = mem_alloc(scheme + strlen(at + 1) + 1);
-        if (c->memory != NULL) {
-            memcpy(c->memory, c->server, scheme);
-            memcpy(c->memory + scheme, at + 1, strlen(at + 1) + 1);
-        }
-        c->shown = c->memory;
-    }
-    return c->shown != NULL;
-}
-
-enum err_code connection_open(const char *server, struct connection **out, struct err *err)
+enum err_code connection_open(const struct endpoint *endpoint, struct connection **out,
+                              struct err *err)
 {
     struct connection *c = mem_zalloc(sizeof *c);
     if (c == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
         mem_free(c);
         return err_set(err, ERR_NOMEM, "no memory for a connection");
     }
-    c->server = server;
+    c->endpoint = *endpoint;
     c->curl = curl_easy_init();
-    if (c->curl == NULL || !hide_password(c)) {
+    if (c->curl == NULL) {
         connection_close(c);
         return err_set(err, ERR_NOMEM, "no memory for a connection");
     }
@@ -76,7 +52,6 @@ void connection_close(struct connection *c)
     if (c != NULL) {
         curl_easy_cleanup(c->curl);
         curl_global_cleanup();
-        mem_free(c->memory);
         mem_free(c->authorization);
         mem_free(c);
     }
@@ -138,6 +113,45 @@ static struct curl_slist *make_headers(const struct connection *c, const struct 
     return list;
 }
 
+/* Half of what fails with TLS has a remedy on the command line. */
+static const char *find_remedy(const struct endpoint *endpoint, CURLcode code)
+{
+    switch ((int)code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+        return endpoint->tls_pin != NULL ? "; the server shows another certificate than tls_cert"
+               : endpoint->tls_ca == NULL
+                   ? "; --tls-ca names the authority of its certificate"
+                   : "; its certificate is not of an authority in tls-ca, or "
+                     "of another host";
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_SSL_CONNECT_ERROR:
+        return endpoint->tls_cert == NULL ? "; it may want a certificate (--tls-client-cert)"
+                                          : "; it may not accept the certificate shown to it";
+    default:
+        return "";
+    }
+}
+
+static enum err_code judge_failure(const struct connection *c, CURLcode code, const char *detail,
+                                   struct err *err)
+{
+    const struct endpoint *endpoint = &c->endpoint;
+    if (code == CURLE_SSL_CACERT_BADFILE && endpoint->tls_ca != NULL) {
+        return err_set(err, ERR_INVALID, "tls-ca %.80s cannot be used: %.80s", endpoint->tls_ca,
+                       detail);
+    }
+    if (code == CURLE_SSL_CERTPROBLEM && endpoint->tls_cert != NULL) {
+        return err_set(err, ERR_INVALID,
+                       "tls-client-cert %.60s and tls-client-key cannot be used: %.80s",
+                       endpoint->tls_cert, detail);
+    }
+    return err_set(err, ERR_IO, "no answer from %.80s: %.120s%s", endpoint->shown, detail,
+                   endpoint_is_secure(endpoint) ? find_remedy(endpoint, code) : "");
+}
+
 static enum err_code judge_transfer(const struct connection *c, CURLcode code,
                                     const struct transfer *t, const char *detail, struct err *err)
 {
@@ -154,13 +168,13 @@ static enum err_code judge_transfer(const struct connection *c, CURLcode code,
         return err_set(err, t->failed, "%s", t->why);
     }
     if (code == CURLE_URL_MALFORMAT) {
-        return err_set(err, ERR_INVALID, "\"%.100s\" is not the address of a server", c->shown);
+        return err_set(err, ERR_INVALID, "\"%.100s\" is not the address of a server",
+                       c->endpoint.shown);
     }
     if (code == CURLE_OUT_OF_MEMORY) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
-    return err_set(err, ERR_IO, "no answer from %.80s: %.120s", c->shown,
-                   detail[0] != '\0' ? detail : curl_easy_strerror(code));
+    return judge_failure(c, code, detail[0] != '\0' ? detail : curl_easy_strerror(code), err);
 }
 
 static void read_info(CURL *curl, struct answer *answer)
@@ -204,18 +218,41 @@ static void set_options(struct connection *c, const struct call *call, const cha
     }
 }
 
+static void set_endpoint(CURL *curl, const struct endpoint *endpoint)
+{
+    if (endpoint->unix_path != NULL) {
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, endpoint->unix_path);
+    }
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (endpoint->tls_ca != NULL) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, endpoint->tls_ca);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL); /* else the system's count as well */
+    }
+    if (endpoint->tls_cert != NULL) {
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, endpoint->tls_cert);
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, endpoint->tls_key);
+    }
+    if (endpoint->tls_pin != NULL) {
+        /* The key itself is known: neither who signed it matters nor for which name. */
+        curl_easy_setopt(curl, CURLOPT_PINNEDPUBLICKEY, endpoint->tls_pin);
+        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+}
+
 static enum err_code send_once(struct connection *c, const struct call *call, struct transfer *t,
                                struct err *err)
 {
     char detail[CURL_ERROR_SIZE] = "";
     struct arena arena = ARENA_INIT;
-    char *url = arena_printf(&arena, "%s%s", c->server, call->path);
+    char *url = arena_printf(&arena, "%s%s", c->endpoint.url, call->path);
     struct curl_slist *headers = make_headers(c, call);
     if (url == NULL || headers == NULL) {
         err_set(err, ERR_NOMEM, "no memory for the request");
         goto done;
     }
     set_options(c, call, url, headers);
+    set_endpoint(c->curl, &c->endpoint);
     curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, detail);
     transfer_prepare(t, call);
     CURLcode code = curl_easy_perform(c->curl);
@@ -238,7 +275,7 @@ static enum err_code report_refusal(const struct connection *c, const struct ans
     const json_t *row = json_object_get(doc, "row");
     const json_t *column = json_object_get(doc, "column");
     if (title == NULL) {
-        err_set(err, ERR_CONFLICT, "%.80s answered with status %d", c->shown, a->status);
+        err_set(err, ERR_CONFLICT, "%.80s answered with status %d", c->endpoint.shown, a->status);
     } else if (detail == NULL || strcmp(title, detail) == 0) {
         err_set(err, ERR_CONFLICT, "%s", title);
     } else if (json_is_integer(row) && strstr(detail, "row") == NULL &&

@@ -14,6 +14,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/textbuf.h"
+#include "client/endpoint.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,8 +63,8 @@ struct answer {
 
 void answer_release(struct answer *answer);
 
-/* `server` is "http://host:port"; it must live as long as the connection. ERR_NOMEM. */
-enum err_code connection_open(const char *server, struct connection **out,
+/* What the endpoint points to must live as long as the connection. ERR_NOMEM. */
+enum err_code connection_open(const struct endpoint *endpoint, struct connection **out,
                               struct err *err) MUST_CHECK;
 /* The token to send with each request. ERR_INVALID: it cannot be one. ERR_NOMEM. */
 enum err_code connection_set_token(struct connection *connection, const char *token,

@@ -31,4 +31,4 @@ const struct arg_option options_table[N_OPTIONS] = {
 #undef OPTION
 };
 
-_Static_assert(N_OPTIONS <= ARGS_MAX_OPTIONS, "a set of options is 64 bits");
+_Static_assert(N_OPTIONS <= ARGS_SET_OPTIONS, "a set of options is 64 bits");

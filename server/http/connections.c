@@ -51,6 +51,7 @@ void connection_enter(struct connection *connection, enum connection_state state
     connection->since_ns = now_ns;
     connection->moved_bytes = 0;
     connection->marked = false;
+    connection->spared = false;
 }
 
 struct traffic {
@@ -76,6 +77,12 @@ static bool has_ended(int fd)
     char byte;
     ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static bool has_unread(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 static bool is_unsent(int fd)
@@ -186,6 +193,7 @@ void connections_sweep(struct connections *all, int64_t now_ns, struct connectio
         if (c->cut) {
             continue;
         }
+        c->spared = false;
         enum connection_end end = judge(c, &all->limits, now_ns);
         counts->by_state[c->state]++;
         if (end != CONNECTION_N_ENDS) {
@@ -195,21 +203,39 @@ void connections_sweep(struct connections *all, int64_t now_ns, struct connectio
     }
 }
 
+/* Who has to go first when there is no room: a client that has never sent a whole head, then one
+ * that keeps the server waiting for the rest of another, then one that has nothing to ask now. */
+static int rank_for_shedding(const struct connection *c)
+{
+    if (c->cut || c->spared || (c->state != CONNECTION_IDLE && c->state != CONNECTION_HEAD)) {
+        return 0;
+    }
+    return c->fresh ? 3 : c->state == CONNECTION_HEAD ? 2 : 1;
+}
+
 int connections_shed(struct connections *all, int n)
 {
     int shed = 0;
     while (shed < n) {
-        struct connection *oldest = NULL;
+        struct connection *first = NULL;
+        int highest = 0;
         for (struct connection *c = all->head; c != NULL; c = c->after) {
-            bool idle = c->state == CONNECTION_IDLE && !c->cut;
-            if (idle && (oldest == NULL || c->since_ns < oldest->since_ns)) {
-                oldest = c;
+            int rank = rank_for_shedding(c);
+            if (rank > highest || (rank > 0 && rank == highest && c->since_ns < first->since_ns)) {
+                first = c;
+                highest = rank;
             }
         }
-        if (oldest == NULL) {
+        if (first == NULL) {
             break;
         }
-        cut(oldest);
+        if (has_unread(first->fd)) {
+            /* A request has come that the library has not had its turn for. */
+            connection_enter(first, CONNECTION_HEAD, first->since_ns);
+            first->spared = true;
+            continue;
+        }
+        cut(first);
         shed++;
     }
     return shed;

@@ -37,6 +37,7 @@ struct connection {
     uint64_t moved_bytes; /* BODY: received so far; else the socket's count when last looked at */
     bool marked;          /* IDLE, ANSWER: moved_bytes holds the socket's count */
     bool fresh;           /* has not had a whole head yet */
+    bool spared;          /* its place was needed, but bytes of its had just come; until a sweep */
     bool cut;             /* shut down; the library has not closed it yet */
     struct connection *before, *after;
 };
@@ -58,7 +59,7 @@ enum connection_end {
     CONNECTION_END_BODY,   /* its body came too slowly */
     CONNECTION_END_ANSWER, /* its answer was read too slowly */
     CONNECTION_END_GONE,   /* the client had closed its end */
-    CONNECTION_END_SHED,   /* idle, and its place was needed */
+    CONNECTION_END_SHED,   /* it waited for a request, and its place was needed */
     CONNECTION_N_ENDS
 };
 
@@ -78,7 +79,11 @@ void connection_enter(struct connection *connection, enum connection_state state
 /* Shuts down what breaks a limit. */
 void connections_sweep(struct connections *all, int64_t now_ns, struct connection_counts *counts);
 
-/* Shuts down up to `n` idle connections, those that have been idle longest. Returns how many. */
+/*
+ * Shuts down up to `n` connections that wait for a request, but none whose next request has just
+ * arrived and not been read: before others those that have never sent a whole head, and of equal
+ * ones those that have waited longest. Returns how many.
+ */
 int connections_shed(struct connections *all, int n);
 
 #endif

@@ -23,13 +23,30 @@
 #define SECOND_NS      INT64_C(1000000000)
 #define SHORT_LOOK_NS  (SECOND_NS / 10) /* between two looks while there is no room */
 
-struct daemon {
-    struct serve serve;
-    struct serve_thread *threads; /* [n_threads] */
-    int n_threads;
-    struct listener *listener;
+/* Threads of which each may get a connection. */
+struct pool {
+    struct serve_thread *threads; /* of the daemon's */
+    int n;
     int turn; /* of the listener's thread */
 };
+
+struct daemon {
+    struct serve serve;
+    struct serve_thread *threads; /* [n_threads], of all pools */
+    int n_threads;
+    struct pool network; /* connections of TCP */
+    struct pool local;   /* those of Unix sockets: the same threads unless these speak TLS */
+    struct listener *listener;
+};
+
+/* Each thread closes the connection of its own that has been idle longest. */
+static void shed_oldest(void *ctx)
+{
+    struct daemon *daemon = ctx;
+    for (int i = 0; i < daemon->n_threads; i++) {
+        worker_shed(daemon->threads[i].worker, 1);
+    }
+}
 
 static bool has_room(void *ctx)
 {
@@ -38,27 +55,25 @@ static bool has_room(void *ctx)
     if (open < daemon->serve.settings.max_connections) {
         return true;
     }
-    for (int i = 0; i < daemon->n_threads; i++) {
-        worker_shed(daemon->threads[i].worker, 1);
-    }
+    shed_oldest(daemon);
     return false;
 }
 
 /* To the thread with the fewest connections, in turn where they have equally many. */
-static struct serve_thread *choose_thread(struct daemon *daemon)
+static struct serve_thread *choose_thread(struct pool *pool)
 {
-    int chosen = daemon->turn;
-    int fewest = atomic_load_explicit(&daemon->threads[chosen].n_given, memory_order_relaxed);
-    for (int i = 1; i < daemon->n_threads; i++) {
-        int other = (daemon->turn + i) % daemon->n_threads;
-        int n = atomic_load_explicit(&daemon->threads[other].n_given, memory_order_relaxed);
+    int chosen = pool->turn;
+    int fewest = atomic_load_explicit(&pool->threads[chosen].n_given, memory_order_relaxed);
+    for (int i = 1; i < pool->n; i++) {
+        int other = (pool->turn + i) % pool->n;
+        int n = atomic_load_explicit(&pool->threads[other].n_given, memory_order_relaxed);
         if (n < fewest) {
             fewest = n;
             chosen = other;
         }
     }
-    daemon->turn = (daemon->turn + 1) % daemon->n_threads;
-    return &daemon->threads[chosen];
+    pool->turn = (pool->turn + 1) % pool->n;
+    return &pool->threads[chosen];
 }
 
 static void take_connection(void *ctx, int fd, const struct sockaddr *from, socklen_t len)
@@ -70,7 +85,8 @@ static void take_connection(void *ctx, int fd, const struct sockaddr *from, sock
         close(fd);
         return;
     }
-    struct serve_thread *thread = choose_thread(daemon);
+    struct serve_thread *thread =
+        choose_thread(from->sa_family == AF_UNIX ? &daemon->local : &daemon->network);
     serve_count(thread, 1);
     if (!worker_give(thread->worker, fd, from, len)) {
         serve_count(thread, -1);
@@ -124,22 +140,23 @@ static enum err_code start_workers(struct daemon *daemon, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code open_daemon(struct daemon *daemon, const struct daemon_settings *settings,
-                                 struct err *err)
+/* TLS is for the network. An instance of the library has it or not, so Unix sockets beside it have
+ * threads of their own. */
+static enum err_code make_pools(struct daemon *daemon, const struct daemon_settings *settings,
+                                struct err *err)
 {
-    struct listener_settings listen = {.fd = settings->fd,
-                                       .listen = settings->listen,
-                                       .has_room = has_room,
-                                       .take = take_connection,
-                                       .ctx = daemon,
-                                       .log = settings->log};
-    daemon->threads = mem_zalloc_array((size_t)settings->n_threads, sizeof *daemon->threads);
+    bool apart = daemon->serve.tls != NULL && listener_has_unix(daemon->listener);
+    int n = settings->n_threads;
+    daemon->threads = mem_zalloc_array((size_t)n * (apart ? 2 : 1), sizeof *daemon->threads);
     if (daemon->threads == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the HTTP daemon");
     }
-    daemon->n_threads = settings->n_threads;
+    daemon->n_threads = apart ? 2 * n : n;
+    daemon->network = (struct pool){.threads = daemon->threads, .n = n};
+    daemon->local = (struct pool){.threads = daemon->threads + (apart ? n : 0), .n = n};
     for (int i = 0; i < daemon->n_threads; i++) {
         daemon->threads[i].serve = &daemon->serve;
+        daemon->threads[i].tls = i < n ? daemon->serve.tls : NULL;
         daemon->threads[i].keeps_certificate = i == 0 && daemon->serve.tls != NULL;
         daemon->threads[i].connections.limits = (struct connection_limits){
             .head_ns = settings->head_timeout_s * SECOND_NS,
@@ -147,8 +164,23 @@ static enum err_code open_daemon(struct daemon *daemon, const struct daemon_sett
             .min_rate = settings->min_rate,
         };
     }
+    return ERR_OK;
+}
+
+static enum err_code open_daemon(struct daemon *daemon, const struct daemon_settings *settings,
+                                 struct err *err)
+{
+    struct listener_settings listen = {.first_fd = settings->first_fd,
+                                       .n_fds = settings->n_fds,
+                                       .listen = settings->listen,
+                                       .socket_mode = settings->socket_mode,
+                                       .has_room = has_room,
+                                       .no_descriptor = shed_oldest,
+                                       .take = take_connection,
+                                       .ctx = daemon,
+                                       .log = settings->log};
     if (listener_open(&listen, &daemon->listener, err) == ERR_OK &&
-        start_workers(daemon, err) == ERR_OK) {
+        make_pools(daemon, settings, err) == ERR_OK && start_workers(daemon, err) == ERR_OK) {
         err_kept(listener_start(daemon->listener, err));
     }
     return err->code;

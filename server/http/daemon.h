@@ -27,8 +27,10 @@ typedef void daemon_head(void *ctx, struct request *req, struct response *res);
 typedef void daemon_over(void *ctx, struct request *req);
 
 struct daemon_settings {
-    int fd;             /* as in listener.h */
-    const char *listen; /* "127.0.0.1:8080", "[::]:8080"; port 0: any free one */
+    int first_fd; /* as in listener.h */
+    int n_fds;
+    const char *listen; /* addresses, separated by commas; port 0: any free one */
+    unsigned socket_mode;
     int n_threads;
     int max_connections;
     int max_peer_connections; /* of one address that is not this machine's */
@@ -37,7 +39,7 @@ struct daemon_settings {
     int min_rate;       /* bytes a second of bodies and answers, after as many seconds */
     size_t max_body_bytes;
     size_t bodies_bytes;  /* of all requests; past it 503 */
-    const char *tls_cert; /* PEM files (http/tls.h); "": no TLS */
+    const char *tls_cert; /* PEM files (http/tls.h); "": no TLS. Unix sockets never have it */
     const char *tls_key;
     const char *tls_client_ca; /* "": clients need no certificate */
     struct log *log;
@@ -50,14 +52,15 @@ struct daemon_settings {
 
 struct daemon;
 
-/* ERR_INVALID (address), ERR_IO (in use, no permission), ERR_NOMEM. */
+/* ERR_INVALID (address, certificate), ERR_CONFLICT (a Unix socket in use), ERR_IO (in use, no
+ * permission), ERR_NOMEM. */
 enum err_code daemon_start(const struct daemon_settings *settings, struct daemon **out,
                            struct err *err) MUST_CHECK;
 
 /* Reads the certificate's files again. Any thread. */
 void daemon_reload(struct daemon *daemon);
 
-/* The port it listens on. */
+/* The port of its first TCP socket; 0: it has none. */
 int daemon_port(const struct daemon *daemon);
 
 /* Open connections by enum connection_state (http/connections.h), as of the last look at them. */

@@ -45,6 +45,7 @@ struct later {
 struct exchange; /* the daemon's side of a request */
 
 #define EXCHANGE_ADDRESS_CHARS 64
+#define EXCHANGE_UNIX_ADDRESS  "unix" /* of every client of a Unix socket */
 
 struct exchange_ops {
     void (*suspend)(struct exchange *exchange);
@@ -53,6 +54,8 @@ struct exchange_ops {
     bool (*gone)(const struct exchange *exchange);
     /* The address of the client, as a number; "" when it is not known. NULL: none ever is. */
     void (*address)(const struct exchange *exchange, char out[EXCHANGE_ADDRESS_CHARS]);
+    /* Replaces the body, which is gzip, by what it holds (http/inflate.h). NULL: cannot. */
+    enum err_code (*inflate)(struct exchange *exchange, struct err *err);
 };
 
 /* Who sends a request, as its head tells. */
@@ -67,7 +70,8 @@ struct caller {
 struct request {
     enum http_method method;
     const char *method_text;
-    const char *path; /* percent-decoded, starts with '/' */
+    const char *path;       /* percent-decoded, starts with '/', without the server's base path */
+    const char *given_path; /* the same as the client has it; NULL: no different */
     const struct header *headers;
     int n_headers;
     const struct header *query; /* decoded key-value pairs of the query string */
@@ -91,6 +95,7 @@ struct request {
     struct caller caller;
     const struct peer *peer; /* the client's address, while the exchange lives; NULL: not known */
     size_t n_received;       /* bytes of the body, kept or not */
+    size_t n_charged;        /* of them, charged to the limits of token and address */
 };
 
 #define BODY_SOURCE_FAILED SIZE_MAX

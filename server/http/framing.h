@@ -5,9 +5,7 @@
  * body would then be run for somebody else (RFC 9112, sections 2.2, 5 and 6.3; "request
  * smuggling"). In doubt a request is refused and its connection closed.
  *
- * Some faults cannot be seen here, because the library (0.9.75) mends them first: it joins the
- * lines of a folded header, takes a bare LF for the end of a line, drops a header without a name
- * and ends a value at a NUL.
+ * Some faults cannot be seen here, because the library (0.9.75) hides them; http/head.h finds them.
  */
 #ifndef FRAMING_H
 #define FRAMING_H

@@ -56,6 +56,12 @@ static enum err_code keep_params(struct request *req, const struct piece *pieces
     return ERR_OK;
 }
 
+/* As the client knows it. */
+static const char *shown_path(const struct request *req)
+{
+    return req->given_path != NULL ? req->given_path : req->path;
+}
+
 enum err_code router_find(const struct route *routes, int n_routes, struct request *req, int *index,
                           const char **allow, struct err *err)
 {
@@ -80,8 +86,8 @@ enum err_code router_find(const struct route *routes, int n_routes, struct reque
     }
     if (list != NULL) {
         *allow = list;
-        return err_set(err, ERR_METHOD, "%s does not take %.20s; it takes %s", req->path,
+        return err_set(err, ERR_METHOD, "%s does not take %.20s; it takes %s", shown_path(req),
                        req->method_text, list);
     }
-    return err_set(err, ERR_NOT_FOUND, "there is nothing at %.100s", req->path);
+    return err_set(err, ERR_NOT_FOUND, "there is nothing at %.100s", shown_path(req));
 }

@@ -19,8 +19,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "http/certificate.h"
 #include "http/framing.h"
 #include "http/head.h"
+#include "http/head_check.h"
+#include "http/inflate.h"
 #include "http/worker.h"
 
 #define READ_FACTOR 2 /* of the body limit: what announces more is answered at once */
@@ -30,6 +33,8 @@
 #define ENDLESS_BLOCK    ((size_t)4 * 1024)  /* of one that mostly waits */
 /* The library's own limit of connections is never met: worker.h says why. */
 #define LIBRARY_CONNECTIONS 1000000000u
+/* The strictest that RFC 9112 allows a server to be. */
+#define STRICTEST_WITHIN_RULES 1
 
 struct exchange {
     struct serve *serve;
@@ -78,6 +83,10 @@ static const struct sockaddr *find_address(struct MHD_Connection *connection)
 static void write_address(const struct exchange *ex, char out[EXCHANGE_ADDRESS_CHARS])
 {
     const struct sockaddr *from = find_address(ex->connection);
+    if (from != NULL && from->sa_family == AF_UNIX) {
+        snprintf(out, EXCHANGE_ADDRESS_CHARS, "%s", EXCHANGE_UNIX_ADDRESS);
+        return;
+    }
     bool v6 = from != NULL && from->sa_family == AF_INET6;
     socklen_t len = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     if (from == NULL ||
@@ -86,8 +95,20 @@ static void write_address(const struct exchange *ex, char out[EXCHANGE_ADDRESS_C
     }
 }
 
-static const struct exchange_ops ops = {
-    .suspend = suspend, .resume = resume, .gone = gone, .address = write_address};
+static enum err_code inflate_body(struct exchange *ex, struct err *err)
+{
+    if (body_inflate(&ex->body, &ex->serve->room, err) == ERR_OK) {
+        ex->req.body = ex->body.data != NULL ? ex->body.data : "";
+        ex->req.n_body = ex->body.n;
+    }
+    return err->code;
+}
+
+static const struct exchange_ops ops = {.suspend = suspend,
+                                        .resume = resume,
+                                        .gone = gone,
+                                        .address = write_address,
+                                        .inflate = inflate_body};
 
 /* Requests come and go by the thousand: their memory is kept for the next ones. */
 static struct exchange *exchange_get(struct serve *serve)
@@ -302,7 +323,8 @@ static bool announces_too_much(struct exchange *ex)
 /* Must clients show a certificate, and has this one shown no valid one? */
 static bool is_stranger(struct exchange *ex)
 {
-    if (ex->place->trusted || ex->serve->tls == NULL || tls_client_ca(ex->serve->tls) == NULL) {
+    const struct tls *tls = ex->thread->tls;
+    if (ex->place->trusted || tls == NULL || tls_client_ca(tls) == NULL) {
         return false;
     }
     const union MHD_ConnectionInfo *info =
@@ -343,11 +365,17 @@ static enum MHD_Result send_refusal(struct exchange *ex)
 }
 
 /* The head is there: answers now, or goes on to the body. */
-static enum MHD_Result begin(struct exchange *ex, const char *version)
+static enum MHD_Result begin(struct exchange *ex, const char *method, const char *version)
 {
     const struct daemon_settings *settings = &ex->serve->settings;
     struct response res = {.status = 0};
-    if (framing_check(&ex->req, version, &ex->req.transport) != ERR_OK) {
+    struct err doubt = ERR_INIT;
+    if (!head_is_whole(ex->connection, method, version)) {
+        err_set(&doubt, ERR_SYNTAX,
+                "the head holds a line that is no header, is folded or does not end in CRLF");
+    }
+    if (doubt.code != ERR_OK || framing_check(&ex->req, version, &doubt) != ERR_OK) {
+        ex->req.transport = doubt;
         ex->closes = true;
         return answer(ex);
     }
@@ -387,7 +415,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         if (is_stranger(ex)) {
             return MHD_NO;
         }
-        return begin(ex, version);
+        return begin(ex, method, version);
     }
     if (*size > 0) {
         bool go_on = take_piece(ex, data, *size);
@@ -408,7 +436,7 @@ static void open_place(struct serve_thread *thread, struct MHD_Connection *conne
     struct connection *place = info != NULL ? mem_alloc(sizeof *place) : NULL;
     if (place != NULL) {
         connections_add(&thread->connections, place, info->connect_fd, clock_ns());
-        place->tls = thread->serve->tls;
+        place->tls = thread->tls;
         place->peer = address != NULL ? peer_of(address) : (struct peer){{0}};
     }
     *out = place;
@@ -505,14 +533,20 @@ struct MHD_Daemon *serve_open_library(void *ctx)
 {
     struct serve_thread *thread = ctx;
     const struct daemon_settings *s = &thread->serve->settings;
-    struct tls *tls = thread->serve->tls;
+    struct tls *tls = thread->tls;
     const char *client_ca = tls != NULL ? tls_client_ca(tls) : NULL;
-    struct MHD_OptionItem secure[] = {
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+    struct MHD_OptionItem items[] = {
+#if MHD_VERSION >= 0x00097701
+        /* What may be read in two ways is refused; http/head.h sees to older versions. */
+        {MHD_OPTION_CLIENT_DISCIPLINE_LVL, STRICTEST_WITHIN_RULES, NULL},
+#endif
+        {tls != NULL ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, 0,
+         (void *)(uintptr_t)TLS_PRIORITIES},
         {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(uintptr_t)retrieve_certificate},
         {client_ca != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
          (void *)(uintptr_t)client_ca},
-        {MHD_OPTION_END, 0, NULL}};
+        {MHD_OPTION_END, 0, NULL}
+    };
     return MHD_start_daemon(
         (tls != NULL ? MHD_USE_TLS : 0u) | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
             MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
@@ -521,7 +555,7 @@ struct MHD_Daemon *serve_open_library(void *ctx)
         (unsigned)s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, thread, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_ARRAY,
-        tls != NULL ? secure : &secure[3], MHD_OPTION_END);
+        items, MHD_OPTION_END);
 }
 
 enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,
@@ -535,7 +569,7 @@ enum err_code serve_init(struct serve *serve, const struct daemon_settings *sett
                                      .key = settings->tls_key,
                                      .client_ca = settings->tls_client_ca,
                                      .log = settings->log};
-    if (tls.cert != NULL && tls.cert[0] != '\0') {
+    if (tls_is_asked_for(&tls)) {
         err_kept(tls_open(&tls, &serve->tls, err));
     }
     return err->code;

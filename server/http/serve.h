@@ -20,7 +20,7 @@ struct worker;
 
 struct serve {
     struct daemon_settings settings;
-    struct tls *tls;    /* NULL: plain HTTP */
+    struct tls *tls;    /* NULL: plain HTTP on all sockets */
     atomic_bool reload; /* the certificate's files are to be read again */
     struct body_room room;
     atomic_int active;      /* exchanges under way */
@@ -33,11 +33,12 @@ struct serve {
     int n_spare;
 };
 
-/* What one thread serves. Its fields are that thread's, but for `worker`, which is set once, and
- * the count. */
+/* What one thread serves. Its fields are that thread's, but for `worker` and `tls`, which are set
+ * once, and the count. */
 struct serve_thread {
     struct serve *serve;
     struct worker *worker;
+    struct tls *tls;    /* for its connections; NULL: plain HTTP */
     atomic_int n_given; /* connections given to this thread and not yet closed */
     struct connections connections;
     bool ended;                      /* a connection has been closed since this was last false */

@@ -14,8 +14,6 @@
 
 #include <stdbool.h>
 
-#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
-
 struct tls_settings {
     const char *cert;      /* PEM file: the certificate, then those that signed it */
     const char *key;       /* PEM file of its private key, not encrypted */
@@ -24,6 +22,10 @@ struct tls_settings {
 };
 
 struct tls;
+
+/* Is one of the files named? Then all that TLS needs must be: a key without a certificate must not
+ * mean plain HTTP. */
+bool tls_is_asked_for(const struct tls_settings *settings);
 
 /* ERR_INVALID, naming the setting: a file that cannot be read or used, a key of another
  * certificate. ERR_NOMEM. */

@@ -52,7 +52,9 @@ void worker_wake(struct worker *worker)
 
 void worker_shed(struct worker *worker, int n)
 {
-    atomic_fetch_add_explicit(&worker->shed, n, memory_order_relaxed);
+    int none = 0;
+    (void)atomic_compare_exchange_strong_explicit(&worker->shed, &none, n, memory_order_relaxed,
+                                                  memory_order_relaxed);
     worker_wake(worker);
 }
 

@@ -48,7 +48,8 @@ void worker_wake(struct worker *worker);
  * In the worker's own thread. */
 void worker_keep_socket(struct worker *worker, int fd);
 
-/* Asks it to shut down its oldest idle connections, this many more. Any thread. */
+/* Asks it to shut down `n` of its idle connections, those idle longest. Asking again before it has
+ * had a turn adds nothing, so that a busy thread does not close more than is needed. Any thread. */
 void worker_shed(struct worker *worker, int n);
 
 /* Ends the thread and closes its connections. NULL is fine. */

@@ -6,17 +6,21 @@
  * which it was due. So a stall of the server is seen by all requests that were due during it, and
  * not by one alone.
  *
- * usage: openloop PORT PATH BODY_FILE RATE SECONDS CONNECTIONS
+ * usage: openloop PORT PATH BODY_FILE RATE SECONDS CONNECTIONS [ANSWER_FILE [FRESH]]
  *
  * It ends after SECONDS or at SIGTERM, once the requests under way are answered, and prints one
  * line of JSON: requests, answers by class of status, broken connections, milliseconds by
  * percentile.
+ *
+ * With ANSWER_FILE the bodies of answers must be equal to it; those that differ are counted as
+ * wrong. With FRESH each so many-th request has a connection of its own. A request whose connection
+ * ends before a byte of the answer has come is sent again, as HTTP clients do, since a server may
+ * close an idle connection at any time; its latency goes on from when it was due first.
  */
 #define _GNU_SOURCE /* ppoll, strcasestr */
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -35,10 +39,14 @@
 #define MAX_REQUESTS    4000000
 #define ANSWER_BYTES    65536
 #define LAST_ANSWERS_S  60.0 /* how long it waits, after the end, for requests under way */
+#define MAX_TRIES       20   /* of one request; then it is lost */
 
 struct connection {
     bool busy;
     double due; /* when the request under way was due */
+    int n_tries;
+    size_t n_sent;
+    size_t n_served; /* requests that it has answered */
     size_t n_answer;
     char answer[ANSWER_BYTES];
 };
@@ -55,7 +63,10 @@ struct load {
     double *latency; /* [MAX_REQUESTS] seconds of those that were answered */
     size_t n_due, n_sent, n_answered;
     size_t by_class[6];
-    size_t n_broken;
+    size_t n_broken, n_again, n_wrong;
+    char *expected; /* NULL: any body will do */
+    size_t n_expected;
+    size_t fresh; /* 0: connections are kept */
     uint64_t random;
 };
 
@@ -84,28 +95,52 @@ static double gap_s(struct load *load)
     return -log(1.0 - u) / load->rate;
 }
 
+/* It may still be on its way when this returns: a burst can fill the queue of the listener. */
 static int open_connection(uint16_t port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     int yes = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (fd < 0 ||
+        (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS)) {
         perror("connect");
         exit(1);
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
     return fd;
 }
 
-/* Counts the request of a broken connection as lost, and opens a new connection. */
+/* Opens a new connection, and sends the request of the old one again unless it has begun to be
+ * answered; then it is lost. */
 static void replace_connection(struct load *load, int i)
 {
-    load->n_broken += load->connections[i].busy;
-    load->connections[i].busy = false;
+    struct connection *c = &load->connections[i];
+    bool lost = c->busy && (c->n_answer > 0 || c->n_tries >= MAX_TRIES);
+    load->n_broken += lost;
+    load->n_again += c->busy && !lost;
+    c->busy = c->busy && !lost;
+    c->n_tries++;
+    c->n_sent = 0;
+    c->n_served = 0;
     close(load->fds[i].fd);
-    load->fds[i].fd = open_connection(load->port);
+    load->fds[i] = (struct pollfd){.fd = open_connection(load->port), .events = POLLIN};
+    if (c->busy) {
+        load->fds[i].events |= POLLOUT; /* from the loop, not from here: it may fail again */
+    }
+}
+
+static void send_rest(struct load *load, int i)
+{
+    struct connection *c = &load->connections[i];
+    ssize_t n =
+        send(load->fds[i].fd, load->request + c->n_sent, load->n_request - c->n_sent, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN) {
+        replace_connection(load, i);
+        return;
+    }
+    c->n_sent += n > 0 ? (size_t)n : 0;
+    load->fds[i].events = c->n_sent < load->n_request ? POLLIN | POLLOUT : POLLIN;
 }
 
 static void send_due(struct load *load)
@@ -115,14 +150,15 @@ static void send_due(struct load *load)
         if (c->busy) {
             continue;
         }
-        c->busy = true;
-        c->n_answer = 0;
-        c->due = load->due[load->n_sent++];
-        /* A request is far smaller than a socket's buffer, so it is sent whole unless it fails. */
-        if (send(load->fds[i].fd, load->request, load->n_request, MSG_NOSIGNAL) !=
-            (ssize_t)load->n_request) {
+        if (load->fresh > 0 && load->n_sent % load->fresh == 0 && c->n_served > 0) {
             replace_connection(load, i);
         }
+        c->busy = true;
+        c->n_answer = 0;
+        c->n_sent = 0;
+        c->n_tries = 0;
+        c->due = load->due[load->n_sent++];
+        send_rest(load, i);
     }
 }
 
@@ -140,6 +176,15 @@ static size_t answer_size(struct connection *c)
         exit(1);
     }
     return (size_t)(end + 4 - c->answer) + strtoul(length + 17, NULL, 10);
+}
+
+/* An answer of 2xx with another body than the one that is expected. */
+static bool is_wrong(const struct load *load, const struct connection *c, size_t size)
+{
+    const char *body = strstr(c->answer, "\r\n\r\n") + 4;
+    return load->expected != NULL && c->answer[9] == '2' &&
+           ((size_t)(c->answer + size - body) != load->n_expected ||
+            memcmp(body, load->expected, load->n_expected) != 0);
 }
 
 static void read_answer(struct load *load, int i)
@@ -164,9 +209,11 @@ static void read_answer(struct load *load, int i)
         return;
     }
     int class = c->answer[9] - '0'; /* HTTP/1.1 200 OK */
+    load->n_wrong += is_wrong(load, c, size);
     load->by_class[class >= 1 && class <= 5 ? class : 0]++;
     load->latency[load->n_answered++] = now_s() - c->due;
     c->busy = false;
+    c->n_served++;
 }
 
 /* Waits until `until`, or until something can be read. */
@@ -179,8 +226,10 @@ static void wait_and_read(struct load *load, double until)
         return;
     }
     for (int i = 0; i < load->n_connections; i++) {
-        if (load->fds[i].revents != 0) {
+        if (load->fds[i].revents & (POLLIN | POLLERR | POLLHUP)) {
             read_answer(load, i);
+        } else if (load->fds[i].revents & POLLOUT) {
+            send_rest(load, i);
         }
     }
 }
@@ -217,6 +266,7 @@ static void print_result(struct load *load, double seconds)
     qsort(load->latency, load->n_answered, sizeof *load->latency, by_value);
     printf("{\"requests\":%zu,\"seconds\":%.2f,\"answered\":%zu,\"broken\":%zu", load->n_due,
            seconds, load->n_answered, load->n_broken);
+    printf(",\"again\":%zu,\"wrong\":%zu", load->n_again, load->n_wrong);
     for (int i = 1; i <= 5; i++) {
         printf(",\"%dxx\":%zu", i, load->by_class[i]);
     }
@@ -227,16 +277,23 @@ static void print_result(struct load *load, double seconds)
     printf("}\n");
 }
 
-static void read_body(struct load *load, const char *path, const char *name)
+static char *read_file(const char *name, size_t *n)
 {
-    char body[ANSWER_BYTES];
+    char *text = malloc(ANSWER_BYTES);
     FILE *file = fopen(name, "rb");
-    if (file == NULL) {
+    if (file == NULL || text == NULL) {
         perror(name);
         exit(1);
     }
-    size_t n = fread(body, 1, sizeof body, file);
+    *n = fread(text, 1, ANSWER_BYTES, file);
     fclose(file);
+    return text;
+}
+
+static void read_body(struct load *load, const char *path, const char *name)
+{
+    size_t n;
+    char *body = read_file(name, &n);
     load->request = malloc(n + strlen(path) + 200);
     int head = sprintf(load->request,
                        "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -244,13 +301,16 @@ static void read_body(struct load *load, const char *path, const char *name)
                        path, n);
     memcpy(load->request + head, body, n);
     load->n_request = (size_t)head + n;
+    free(body);
 }
 
 int main(int argc, char **argv)
 {
     static struct load load;
-    if (argc != 7) {
-        fprintf(stderr, "usage: %s PORT PATH BODY_FILE RATE SECONDS CONNECTIONS\n", argv[0]);
+    if (argc < 7 || argc > 9) {
+        fprintf(stderr,
+                "usage: %s PORT PATH BODY_FILE RATE SECONDS CONNECTIONS [ANSWER_FILE [FRESH]]\n",
+                argv[0]);
         return 2;
     }
     struct sigaction action = {.sa_handler = on_signal};
@@ -260,6 +320,8 @@ int main(int argc, char **argv)
     read_body(&load, argv[2], argv[3]);
     load.rate = atof(argv[4]);
     load.n_connections = atoi(argv[6]);
+    load.expected = argc > 7 ? read_file(argv[7], &load.n_expected) : NULL;
+    load.fresh = argc > 8 ? strtoul(argv[8], NULL, 10) : 0;
     load.random = 88172645463325252u;
     load.due = malloc(MAX_REQUESTS * sizeof *load.due);
     load.latency = malloc(MAX_REQUESTS * sizeof *load.latency);

@@ -4,14 +4,19 @@
  * changed seed, so a finding can be repeated by its number. To keep it, write the input to a file
  * in regress/TARGET/: the test replays those files first.
  *
- * usage: fuzz_X                  changed seeds for FUZZ_SECONDS (3)
- *        fuzz_X -r FOLDER        each file of the folder, which must not be empty, then changed
- * seeds fuzz_X FILE..           each file fuzz_X -n NUMBER        the changed seed of that number
+ *   fuzz_X                 changed seeds for FUZZ_SECONDS (3)
+ *   fuzz_X -r FOLDER ..    each file of the folders, which must not be empty; then changed seeds
+ *   fuzz_X FILE ..         each file
+ *   fuzz_X -n NUMBER       the changed seed of that number
+ *   fuzz_X -n NUMBER FILE  writes it into a file instead
+ *   fuzz_X -w FOLDER       writes each seed into a file of the folder, and the words into
+ *                          .dictionary there, so that libFuzzer starts from them too
  */
 #include "driver.h"
 
 #include <dirent.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,17 +120,22 @@ static void run_target(const uint8_t *bytes, size_t size)
     free(block);
 }
 
+static void make_input(uint64_t which, struct input *out)
+{
+    uint64_t state = which;
+    const struct seed *seed = &fuzz_seeds[below(&state, count(fuzz_seeds))];
+    out->size = seed->size < MAX_BYTES ? seed->size : MAX_BYTES;
+    memcpy(out->bytes, seed->bytes, out->size);
+    /* The first rounds run the seeds as they are. */
+    for (size_t k = which < 50 ? 0 : 1 + below(&state, 8); k > 0 && out->size > 0; k--) {
+        change(out, &state);
+    }
+}
+
 static void run_number(uint64_t which)
 {
     static struct input in;
-    uint64_t state = which;
-    const struct seed *seed = &fuzz_seeds[below(&state, count(fuzz_seeds))];
-    in.size = seed->size < MAX_BYTES ? seed->size : MAX_BYTES;
-    memcpy(in.bytes, seed->bytes, in.size);
-    /* The first rounds run the seeds as they are. */
-    for (size_t k = which < 50 ? 0 : 1 + below(&state, 8); k > 0 && in.size > 0; k--) {
-        change(&in, &state);
-    }
+    make_input(which, &in);
     number = which;
     run_target(in.bytes, in.size);
 }
@@ -169,6 +179,65 @@ static void run_folder(const char *path)
     }
 }
 
+static FILE *create_file(const char *folder, const char *name)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "wb");
+    if (file == NULL) {
+        perror(path);
+        exit(1);
+    }
+    return file;
+}
+
+static void close_written(FILE *file, const char *what)
+{
+    if (fclose(file) != 0) {
+        perror(what);
+        exit(1);
+    }
+}
+
+static void write_number(uint64_t which, const char *name)
+{
+    static struct input in;
+    make_input(which, &in);
+    FILE *file = create_file(".", name);
+    fwrite(in.bytes, 1, in.size, file);
+    close_written(file, name);
+}
+
+static void write_seeds(const char *folder)
+{
+    for (size_t i = 0; i < count(fuzz_seeds); i++) {
+        char name[32];
+        snprintf(name, sizeof name, "seed_%zu", i);
+        FILE *file = create_file(folder, name);
+        fwrite(fuzz_seeds[i].bytes, 1, fuzz_seeds[i].size, file);
+        close_written(file, name);
+    }
+    FILE *words = create_file(folder, ".dictionary");
+    for (size_t i = 0; i < count(fuzz_words); i++) {
+        fputc('"', words);
+        for (size_t k = 0; k < fuzz_words[i].size; k++) {
+            fprintf(words, "\\x%02x", (unsigned char)fuzz_words[i].bytes[k]);
+        }
+        fputs("\"\n", words);
+    }
+    close_written(words, ".dictionary");
+}
+
+/* "-r FOLDER" as often as it stands there; false: the arguments are something else. */
+static bool run_folders(int argc, char **argv)
+{
+    int i = 1;
+    for (; i + 1 < argc && strcmp(argv[i], "-r") == 0; i += 2) {
+        run_folder(argv[i + 1]);
+    }
+    return i == argc;
+}
+
 static void on_abort(int signal_number)
 {
     char text[4200];
@@ -193,9 +262,15 @@ int main(int argc, char **argv)
         run_number(strtoull(argv[2], NULL, 10));
         return 0;
     }
-    if (argc == 3 && strcmp(argv[1], "-r") == 0) {
-        run_folder(argv[2]);
-    } else if (argc > 1) {
+    if (argc == 4 && strcmp(argv[1], "-n") == 0) {
+        write_number(strtoull(argv[2], NULL, 10), argv[3]);
+        return 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "-w") == 0) {
+        write_seeds(argv[2]);
+        return 0;
+    }
+    if (!run_folders(argc, argv)) {
         for (int i = 1; i < argc; i++) {
             run_file(argv[i]);
         }

@@ -31,6 +31,7 @@ class Server:
         self.flags = flags
         self.process = None
         self.port = None
+        self.environment = None  # of its process; None: that of the test
 
     def launch(self):
         """Begins a process, without waiting for it."""
@@ -39,7 +40,7 @@ class Server:
         self.log_begin = self.log.tell()
         self.process = subprocess.Popen(
             [BINARY, "serve", "--listen", "127.0.0.1:0", "--db", self.db, *self.flags],
-            stderr=self.log)
+            stderr=self.log, env=self.environment)
         return self
 
     def wait_message(self, message, pause=0.05):

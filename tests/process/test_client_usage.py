@@ -41,8 +41,9 @@ class Usage(ClientTest):
         takes = {"serve": ["config", *(name for name, _ in settings)], "check": ["config", "db"],
                  "backup": ["config", "to", "force", "damaged", "db"],
                  "restore": ["config", "from", "force", "damaged", "db"], "compact": ["config", "db"],
-                 "token": ["config", "role", "id", "models", "expires", "rate", "db"],
-                 "healthcheck": ["config", "listen"]}
+                 "token": ["config", "role", "id", "models", "expires", "rate", "rows_per_s", "bytes_per_s",
+                           "concurrent", "queue_share", "db"],
+                 "healthcheck": ["config", "tls_ca", "tls_client_cert", "tls_client_key", "listen", "tls_cert"]}
         for command in commands[:-1]:
             out = self.good(command, "--help")
             self.assertTrue(out.startswith(f"usage: surrogated {command} "), out)

@@ -2,6 +2,8 @@
 """Connections that hold a place without using it, and more of them than there is room for."""
 
 import os
+import resource
+import re
 import signal
 import socket
 import time
@@ -65,10 +67,111 @@ class Bursts(ConnectionTest):
         self.assertTrue(self.serves())
         self.assertTrue(self.serves())
 
+    def test_as_many_as_there_may_be_are_kept_while_nobody_waits(self):
+        full = [self.connect(GET) for _ in range(LIMIT)]
+        for _ in range(3):
+            for s in full:
+                self.assertIn(b"200 OK", s.recv(4096))
+            time.sleep(0.2)  # in which nothing may happen to them
+            for s in full:
+                s.sendall(GET)
+
     def test_connections_without_a_request_make_room(self):
         for _ in range(3 * LIMIT):
             self.connect()
         self.assertTrue(self.serves())
+
+
+class Descriptors(ConnectionTest):
+    """Fewer file descriptors than connections that would be allowed."""
+
+    FILES = 100
+    flags = ("--max_connections", "1000", "--http_threads", "2", "--idle_timeout_s", "3600")
+
+    def setUp(self):
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.FILES, before[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        super().setUp()
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        # The server raises the soft limit at its start.
+        resource.prlimit(self.server.process.pid, resource.RLIMIT_NOFILE, (self.FILES, self.FILES))
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.server.process.pid}/fd"))
+
+    def cpu_s(self):
+        with open(f"/proc/{self.server.process.pid}/stat", encoding="ascii") as file:
+            user, system = file.read().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def test_idle_connections_make_room_when_files_run_out(self):
+        oldest = self.connect(GET)
+        self.assertIn(b"200 OK", oldest.recv(4096))
+        idle = [self.connect() for _ in range(self.FILES)]  # as many as there cannot be
+        self.until(lambda: "no file descriptor for a connection" in self.server.log_text(), "nothing is said")
+        before = self.cpu_s()
+        for _ in range(10):
+            self.assertTrue(self.serves())
+        # The oldest went first, and not more of them than were in the way.
+        self.until(lambda: self.is_closed(oldest), "the oldest idle connection is kept")
+        self.assertTrue([s for s in idle if not self.is_closed(s)])
+        self.assertEqual(self.server.log_text().count("no file descriptor for a connection"), 1)
+        self.assertLess(self.cpu_s() - before, 5)
+
+    def test_without_an_idle_one_the_next_waits_and_nothing_spins(self):
+        body = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n{"
+        busy = [self.connect(body) for _ in range(self.FILES)]
+        self.until(lambda: self.open_files() >= self.FILES - 1, "files do not run out")
+        late = self.connect(GET)
+        before = self.cpu_s()
+        time.sleep(2)
+        self.assertLess(self.cpu_s() - before, 1.5)  # a thread that spins takes two
+        self.assertEqual(self.server.log_text().count("no file descriptor for a connection"), 1)
+        for s in busy:
+            s.close()
+        self.assertIn(b"200 OK", late.recv(4096))
+
+    @staticmethod
+    def is_closed(s):
+        s.setblocking(False)
+        try:
+            return s.recv(1) == b""
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            return True
+        finally:
+            s.settimeout(PATIENCE)
+
+
+class HalfHeads(ConnectionTest):
+    flags = ("--max_connections", str(LIMIT), "--http_threads", "2", "--head_timeout_s", "3600")
+
+    def metrics(self, s):
+        s.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        got = b""
+        while True:
+            piece = s.recv(65536)
+            self.assertNotEqual(piece, b"", "the connection was closed")
+            got += piece
+            head, _, body = got.partition(b"\r\n\r\n")
+            length = re.search(rb"Content-Length: (\d+)", head)
+            if length and len(body) >= int(length.group(1)):
+                return body
+
+    def test_those_that_never_ask_make_room_before_those_that_have_asked(self):
+        """Clients that have sent a part of a head keep out neither new clients nor old ones."""
+        kept = self.connect(GET)
+        self.assertIn(b"200 OK", kept.recv(4096))
+        for _ in range(LIMIT - 2):  # one place is left
+            self.connect(b"G")
+        self.until(lambda: b'{state="head"} %d\n' % (LIMIT - 2) in self.metrics(kept), "no heads are seen")
+        others = [self.connect(GET) for _ in range(LIMIT // 2)]
+        for s in others:
+            self.assertIn(b"200 OK", s.recv(4096))
+        kept.sendall(GET)
+        self.assertIn(b"200 OK", kept.recv(4096))
 
 
 class Together(ConnectionTest):

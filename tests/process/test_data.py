@@ -81,7 +81,7 @@ class Rows(ServerTest):
             while answer.read(1 << 20):
                 pass
         connection.close()
-        self.assertIn("export cut", self.server.log_text())
+        self.server.wait_message("\"export cut\"")
 
     def test_csv_is_that_of_rfc_4180(self):
         def post(text, status=201):

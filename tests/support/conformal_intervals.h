@@ -21,14 +21,16 @@ static inline enum err_code conformal_intervals(const struct conformal *c, doubl
 {
     size_t o = (size_t)rows->o;
     size_t cells = (size_t)rows->n * o;
-    int rank = 0;
-    if (conformal_rank(c, alpha, &rank, err) != ERR_OK) {
-        return err->code;
+    int ranks[8] = {0};
+    for (int j = 0; j < rows->o; j++) {
+        if (conformal_rank(c, j, alpha, &ranks[j], err) != ERR_OK) {
+            return err->code;
+        }
     }
     double *scratch = calloc(2 * (size_t)c->n + o, sizeof *scratch);
     double *thresholds = scratch + 2 * (size_t)c->n;
     if (c->method == CONFORMAL_SPLIT) {
-        conformal_thresholds(c, rows->o, rank, scratch, thresholds);
+        conformal_thresholds(c, rows->o, ranks, scratch, thresholds);
     }
     for (size_t k = 0; k < cells; k++) {
         double half = thresholds[k % o] * (c->normalised ? rows->std[k] : 1.0);
@@ -36,9 +38,10 @@ static inline enum err_code conformal_intervals(const struct conformal *c, doubl
         if (c->method != CONFORMAL_SPLIT) {
             struct conformal_point point = {.mean = rows->mean + k,
                                             .std = c->normalised ? rows->std + k : NULL,
-                                            .stride = cells};
-            conformal_fold_ends(c, rows->o, (int)(k % o), &point, scratch);
-            conformal_fold_interval(c, rank, scratch, interval);
+                                            .stride = cells,
+                                            .unit = 1.0};
+            int n = conformal_fold_ends(c, rows->o, (int)(k % o), &point, scratch);
+            conformal_fold_interval(n, ranks[k % o], scratch, interval);
         }
         lower[k] = interval[0];
         upper[k] = interval[1];

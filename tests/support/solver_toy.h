@@ -33,6 +33,9 @@ void solver_toy_init(struct solver_toy *toy, enum solver_kind kind, enum noise_k
                      const struct arch *arch);
 void solver_toy_release(struct solver_toy *toy);
 
+/* Takes outputs away from the rows for training and from the kept ones; each has at least one. */
+void solver_toy_punch(struct solver_toy *toy);
+
 enum err_code solver_toy_run(const struct solver_toy *toy, struct solver_result *result,
                              struct err *err) MUST_CHECK;
 

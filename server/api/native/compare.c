@@ -100,8 +100,9 @@ static enum err_code load_stored(struct comparison *c, struct err *err)
 static enum err_code find_rows(struct comparison *c, struct err *err)
 {
     const struct model *model = c->served[0]->model;
-    if ((c->request.stored != NULL ? load_stored(c, err)
-                                   : labelled_rows(&c->request.labelled, c->req, model, &c->rows, err)) != ERR_OK) {
+    if ((c->request.stored != NULL
+             ? load_stored(c, err)
+             : labelled_rows(&c->request.labelled, c->req, model, &c->rows, err)) != ERR_OK) {
         return err->code;
     }
     quota_charge_rows(c->app, c->req, c->rows.n);

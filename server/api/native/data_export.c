@@ -40,9 +40,9 @@ struct export
     int64_t n;      /* rows of the cursor's present piece */
     int64_t row;
     int column;
-    bool any; /* a row of this part has been written */
-    char *spill;      /* [longest] */
-    size_t longest;   /* bytes that a value takes, with what stands around it */
+    bool any;       /* a row of this part has been written */
+    char *spill;    /* [longest] */
+    size_t longest; /* bytes that a value takes, with what stands around it */
     size_t n_spill;
     size_t spill_at;
 };
@@ -211,8 +211,7 @@ static enum err_code prepare_csv(struct export *e, struct arena *arena, struct e
         if (space != NULL) {
             put_field(&head, space_column_name(space, j));
         } else {
-            textbuf_printf(&head, "%c%d", input ? 'x' : 'y',
-                           input ? j + 1 : j + 1 - e->cursor.d);
+            textbuf_printf(&head, "%c%d", input ? 'x' : 'y', input ? j + 1 : j + 1 - e->cursor.d);
         }
     }
     textbuf_puts(&head, "\r\n");
@@ -253,8 +252,7 @@ static enum err_code prepare_members(struct export *e, struct arena *arena, stru
             e->longest = ok && text.len + AROUND > e->longest ? text.len + AROUND : e->longest;
         }
     }
-    return e->members != NULL && ok ? ERR_OK
-                                    : err_set(err, ERR_NOMEM, "no memory for the answer");
+    return e->members != NULL && ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the answer");
 }
 
 static enum err_code prepare_json(struct export *e, struct arena *arena, struct err *err)

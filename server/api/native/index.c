@@ -5,22 +5,23 @@
 #include "api/reply.h"
 #include "base/version.h"
 
-/* A line for each, since people read it. The pages are those of the source. */
-static const char index_format[] =
-    "{\"name\":\"surrogated\",\n"
-    " \"version\":\"%s\",\n"
-    " \"models\":\"/v1/models\",\n"
-    " \"jobs\":\"/v1/jobs\",\n"
-    " \"predict\":\"/predict\",\n"
-    " \"healthz\":\"/healthz\",\n"
-    " \"readyz\":\"/readyz\",\n"
-    " \"metrics\":\"/metrics\",\n"
-    " \"docs\":[\"README.md\",\"schema/API.md\",\"core/SOLVERS.md\",\"deploy/README.md\"]}\n";
+static const struct {
+    const char *name;
+    const char *path;
+} links[] = {{"models", "/v1/models"}, {"jobs", "/v1/jobs"},  {"predict", "/predict"},
+             {"healthz", "/healthz"},  {"readyz", "/readyz"}, {"metrics", "/metrics"}};
 
+/* A line for each, since people read it. The pages are those of the source. */
 enum err_code handle_index(struct app *app, const struct request *req, struct response *res,
                            struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
-    textbuf_printf(&text, index_format, SURROGATED_VERSION);
+    textbuf_puts(&text, "{\"name\":\"surrogated\",\n \"version\":\"" SURROGATED_VERSION "\",\n");
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+        textbuf_printf(&text, " \"%s\":\"%s%s\",\n", links[i].name, config_base(app->config),
+                       links[i].path);
+    }
+    textbuf_puts(&text, " \"docs\":[\"README.md\",\"schema/API.md\",\"core/SOLVERS.md\","
+                        "\"deploy/README.md\"]}\n");
     return reply_text(res, "application/json", &text, err);
 }

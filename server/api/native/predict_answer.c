@@ -21,6 +21,7 @@ enum {
     TENSORS_O_N_N = 1,
     TENSORS_SAMPLES_N_O = 1,
     TENSORS_PAIR_N_O_D = 2,
+    TENSORS_PAIR_N = 2,
     TENSORS_ENDS_N_O = 2 * PREDICT_MAX_INTERVALS,
     TENSORS_OF_ALL = 0
 #define RESULT(FLAG, field, name, shape, join, option) +TENSORS_##shape
@@ -88,6 +89,7 @@ static void write_result(struct json_stream *stream, const struct predict_answer
         json_write_object_end(&stream->json);
         break;
     case PREDICT_SHAPE_PAIR_N_O_D:
+    case PREDICT_SHAPE_PAIR_N:
         json_write_object(&stream->json, name);
         write_pair(stream, values, &dims);
         json_write_object_end(&stream->json);

@@ -72,10 +72,14 @@ static enum err_code read_json(const struct request *req, int max_rows,
                                struct prediction_request *request, struct err *err)
 {
     json_t *body = NULL;
-    struct json_tensor inputs = {.key = "inputs",
-                                 .max_rows = max_rows,
-                                 .max_columns = JSON_TENSOR_COLUMNS,
-                                 .mixed = true};
+    if (req->n_query > 0) {
+        return err_set(err, ERR_INVALID,
+                       "query: \"%.40s\" belongs in the body, which is read as JSON; the query has "
+                       "the options of application/x-npy",
+                       req->query[0].name);
+    }
+    struct json_tensor inputs = {
+        .key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS, .mixed = true};
     if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){&inputs, 1}, req->arena,
                           &body, err) != ERR_OK ||
         read_request(req, body, request, err) != ERR_OK) {
@@ -213,9 +217,8 @@ static enum err_code read_table(const struct request *req, struct prediction_req
 {
     json_t *options = NULL;
     request->table = true;
-    return query_as_json(req, &options, err) == ERR_OK
-               ? read_request(req, options, request, err)
-               : err->code;
+    return query_as_json(req, &options, err) == ERR_OK ? read_request(req, options, request, err)
+                                                       : err->code;
 }
 
 /* ---- the request ---- */

@@ -201,7 +201,8 @@ enum err_code space_change(struct app *app, const struct request *req, const cha
     }
     return done || err->code != ERR_OK
                ? err->code
-               : err_set(err, ERR_BUSY, "rows or space of the model keep changing; try again later");
+               : err_set(err, ERR_BUSY,
+                         "rows or space of the model keep changing; try again later");
 }
 
 enum err_code handle_space_put(struct app *app, const struct request *req, struct response *res,

@@ -12,14 +12,12 @@
 enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
                              struct err *err)
 {
-    struct json_tensor tensors[] = {{.key = "inputs",
-                                     .max_rows = max_rows,
-                                     .max_columns = JSON_TENSOR_COLUMNS,
-                                     .mixed = true},
-                                    {.key = "outputs",
-                                     .max_rows = max_rows,
-                                     .max_columns = JSON_TENSOR_COLUMNS,
-                                     .mixed = true}};
+    struct json_tensor tensors[] = {
+        {.key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS, .mixed = true},
+        {.key = "outputs",
+         .max_rows = max_rows,
+         .max_columns = JSON_TENSOR_COLUMNS,
+         .mixed = true}};
     *out = (struct labelled){.max_rows = max_rows};
     const char *type = request_header(req, "Content-Type");
     out->is_csv = media_type_is(type, MEDIA_TYPE_CSV) || media_type_is(type, MEDIA_TYPE_TSV);
@@ -118,14 +116,10 @@ static enum err_code settle(struct labelled *labelled, const struct request *req
     if (model_space_of_version(model, &space, err) != ERR_OK) {
         return err->code;
     }
-    const struct named_rows x = {.space = space,
-                                 .part = SPACE_INPUTS,
-                                 .key = "inputs",
-                                 .max_rows = labelled->max_rows};
-    const struct named_rows y = {.space = space,
-                                 .part = SPACE_OUTPUTS,
-                                 .key = "outputs",
-                                 .max_rows = labelled->max_rows};
+    const struct named_rows x = {
+        .space = space, .part = SPACE_INPUTS, .key = "inputs", .max_rows = labelled->max_rows};
+    const struct named_rows y = {
+        .space = space, .part = SPACE_OUTPUTS, .key = "outputs", .max_rows = labelled->max_rows};
     if (named_rows_settle(&x, labelled->body, req->arena, &labelled->x, err) == ERR_OK) {
         err_kept(named_rows_settle(&y, labelled->body, req->arena, &labelled->y, err));
     }
@@ -146,8 +140,7 @@ static enum err_code rows_of_json(struct labelled *labelled, const struct reques
     if (x->n != y->n) {
         return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs", x->n, y->n);
     }
-    *out = (struct data){
-        .n = x->n, .d = model->d, .o = model->o, .x = x->values, .y = y->values};
+    *out = (struct data){.n = x->n, .d = model->d, .o = model->o, .x = x->values, .y = y->values};
     return ERR_OK;
 }
 

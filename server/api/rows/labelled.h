@@ -12,12 +12,13 @@
 struct labelled {
     bool is_csv; /* it is read once the model is known */
     int max_rows;
-    json_t *body;          /* NULL with CSV */
-    struct json_tensor x;  /* "inputs" */
-    struct json_tensor y;  /* "outputs" */
+    json_t *body;         /* NULL with CSV */
+    struct json_tensor x; /* "inputs" */
+    struct json_tensor y; /* "outputs" */
 };
 
-/* Reads a JSON body into the request's arena. The caller checks keys other than inputs and outputs. */
+/* Reads a JSON body into the request's arena. The caller checks keys other than inputs and outputs.
+ */
 enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
                              struct err *err) MUST_CHECK;
 

@@ -47,11 +47,11 @@ static enum err_code read_value(const struct named_rows *how, const struct named
             return ERR_OK;
         }
     } else {
-        int member = json_is_string(v->value) ? space_member(input, json_string_value(v->value),
-                                                             json_string_length(v->value))
-                     : json_is_number(v->value)
-                         ? space_member_of_number(input, json_number_value(v->value))
-                         : -1;
+        int member =
+            json_is_string(v->value)
+                ? space_member(input, json_string_value(v->value), json_string_length(v->value))
+            : json_is_number(v->value) ? space_member_of_number(input, json_number_value(v->value))
+                                       : -1;
         *v->out = member;
         if (member >= 0) {
             return ERR_OK;
@@ -170,10 +170,11 @@ static enum err_code refuse_left(const struct named_rows *how, const json_t *lis
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *row = json_array_get(list, i);
         if (json_is_object(row)) {
-            return err_set_at(err, ERR_INVALID, (int)i, -1,
-                              "%s: row %zu is an object, but the model's columns have no names: send "
-                              "arrays, or name them (PUT /v1/models/NAME/space)",
-                              how->key, i);
+            return err_set_at(
+                err, ERR_INVALID, (int)i, -1,
+                "%s: row %zu is an object, but the model's columns have no names: send "
+                "arrays, or name them (PUT /v1/models/NAME/space)",
+                how->key, i);
         }
         for (size_t j = 0; j < json_array_size(row); j++) {
             const json_t *value = json_array_get(row, j);
@@ -224,8 +225,8 @@ enum err_code named_rows_settle(const struct named_rows *how, const json_t *body
     }
     int k = space_count(space, how->part);
     if (tensor->k != k) {
-        return err_set_at(err, ERR_SHAPE, 0, -1, "%s: row 0 has %d numbers, %d are needed", how->key,
-                          tensor->k, k);
+        return err_set_at(err, ERR_SHAPE, 0, -1, "%s: row 0 has %d numbers, %d are needed",
+                          how->key, tensor->k, k);
     }
     if (how->place != NULL && reorder(how, tensor, arena, err) != ERR_OK) {
         return err->code;

@@ -20,8 +20,8 @@ static void find_in_column(const struct data_upload *up, int column, struct find
     size_t k = (size_t)up->d + (size_t)up->o;
     for (int64_t i = 0; i < up->n; i++) {
         double value = up->rows[(size_t)i * k + (size_t)column];
-        bool outside = space_is_outside(found->limits, value) ||
-                       (found->open && !(value > found->limits[0]));
+        bool outside =
+            space_is_outside(found->limits, value) || (found->open && !(value > found->limits[0]));
         if (outside && found->count++ == 0) {
             found->first = up->origin != NULL ? up->origin[i] : i;
             found->value = value;
@@ -34,8 +34,7 @@ static bool expect(const struct space *space, int column, struct finding *out)
 {
     *out = (struct finding){.code = "outside_bounds", .limits = {-INFINITY, INFINITY}};
     if (column >= space->d) {
-        *out = (struct finding){
-            .code = "not_positive", .limits = {0.0, INFINITY}, .open = true};
+        *out = (struct finding){.code = "not_positive", .limits = {0.0, INFINITY}, .open = true};
         return space->outputs[column - space->d].positive;
     }
     if (space->inputs[column].type != SPACE_CATEGORY) {

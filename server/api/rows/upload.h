@@ -15,7 +15,7 @@ struct upload {
     struct data_upload data;  /* borrows from the request, its arena and this struct */
     struct model_space space; /* of the model as the rows were read */
     struct space *own;        /* that comes with the rows; one reference; NULL: none */
-    bool skip_nonfinite;     /* store only rows without a missing or infinite value */
+    bool skip_nonfinite;      /* store only rows without a missing or infinite value */
     struct nonfinite skipped;
     bool is_text;          /* CSV and its relatives */
     struct text_rows text; /* if so */
@@ -33,8 +33,9 @@ enum err_code upload_read_head(const struct request *req, struct upload *up,
 
 /*
  * Reads the rows, in the order of the model's space where columns have names; names that the model
- * does not have yet come with the rows. The columns of the model's rows say how many are outputs if the query does not.
- * Rows with a value that is missing or not finite are refused (ERR_NONFINITE) or left out.
+ * does not have yet come with the rows. The columns of the model's rows say how many are outputs if
+ * the query does not. Rows with a value that is missing or not finite are refused (ERR_NONFINITE)
+ * or left out.
  */
 enum err_code upload_read_rows(struct app *app, const struct request *req, const char *model,
                                struct upload *up, struct err *err) MUST_CHECK;

@@ -168,7 +168,8 @@ static enum err_code count_outputs(struct app *app, const struct request *req, c
     if (text == NULL && space == NULL) {
         return count_stored(app, model, &up->data.o, err);
     }
-    if (text != NULL && reply_query_int(req, "outputs", 1, ARCH_MAX_OUTPUTS, &value, err) != ERR_OK) {
+    if (text != NULL &&
+        reply_query_int(req, "outputs", 1, ARCH_MAX_OUTPUTS, &value, err) != ERR_OK) {
         return err->code;
     }
     if (space != NULL && text != NULL && value != space->o) {

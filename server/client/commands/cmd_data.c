@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "base/phrase.h"
-#include "client/confirm.h"
+#include "client/commands/confirm.h"
 #include "client/csv_head.h"
 #include "client/files.h"
 #include "client/listing.h"

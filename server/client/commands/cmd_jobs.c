@@ -78,7 +78,8 @@ static void put_number(const json_t *value)
 {
     char text[NUMTEXT_MAX];
     if (json_is_number(value)) {
-        fwrite(text, 1, numtext_write(json_number_value(value), text), stdout);
+        size_t len = numtext_write(json_number_value(value), text);
+        fwrite(text, 1, len, stdout);
     }
 }
 

@@ -4,7 +4,7 @@
 
 #include "base/phrase.h"
 #include "client/commands/cmd_versions.h"
-#include "client/confirm.h"
+#include "client/commands/confirm.h"
 #include "client/files.h"
 #include "client/listing.h"
 

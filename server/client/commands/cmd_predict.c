@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * surrogated predict. CSV is sent in parts of whole rows, each with the names of the first; JSON and
- * npy files are sent as they are. The server reads the numbers.
+ * surrogated predict. CSV is sent in parts of whole rows, each with the names of the first; JSON
+ * and npy files are sent as they are. The server reads the numbers.
  */
 #include "client/commands.h"
 
@@ -160,6 +160,7 @@ static bool is_table(enum predict_shape shape)
     case PREDICT_SHAPE_O_N_N:
     case PREDICT_SHAPE_SAMPLES_N_O:
     case PREDICT_SHAPE_PAIR_N_O_D:
+    case PREDICT_SHAPE_PAIR_N:
         break;
     }
     return false;

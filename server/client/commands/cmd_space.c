@@ -2,7 +2,6 @@
 /* surrogated space: names, units, types and bounds of a model's inputs and outputs. */
 #include "client/commands.h"
 
-#include "client/confirm.h"
 #include "client/files.h"
 #include "client/listing.h"
 

@@ -6,6 +6,8 @@
 
 #define FINDING_BYTES 512
 
+static void report_finding(struct checking *c, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
+
 static void report_finding(struct checking *c, const char *fmt, va_list args)
 {
     char text[FINDING_BYTES];

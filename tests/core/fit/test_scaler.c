@@ -18,7 +18,9 @@ START_TEST(scalers_fit_apply_and_invert)
         double z[8];
         ck_assert_int_eq(scaler_fit(kinds[k], &rows, s, &err), ERR_OK);
         ck_assert_int_eq(scaler_apply(s, &rows, z, &err), ERR_OK);
-        ck_assert_double_eq(s[1].scale, 1.0); /* a constant column */
+        /* A constant column. */
+        ck_assert_double_eq(s[1].scale, kinds[k] == SCALER_NONE ? 1.0 : 0.0);
+        ck_assert_double_eq(z[3], kinds[k] == SCALER_NONE ? 10.0 : 0.0);
         double slope = scaler_slope(&s[0], v[4]);
         double up = kinds[k] == SCALER_LOG ? log(4.0 + 1e-6) : 4.0 + 1e-6;
         up = kinds[k] == SCALER_NONE ? up : (up - s[0].shift) / s[0].scale;

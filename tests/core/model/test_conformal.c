@@ -28,7 +28,7 @@ START_TEST(ranks_are_those_of_decimal_levels)
         struct conformal c = {.method = CONFORMAL_SPLIT, .n_folds = 1, .n = cases[k].n};
         struct err err = ERR_INIT;
         int rank = 0;
-        enum err_code code = conformal_rank(&c, cases[k].alpha, &rank, &err);
+        enum err_code code = conformal_rank(&c, 0, cases[k].alpha, &rank, &err);
         ck_assert_int_eq(code, cases[k].rank > 0 ? ERR_OK : ERR_INVALID);
         ck_assert_msg(rank == cases[k].rank, "n %d, alpha %g: %d", cases[k].n, cases[k].alpha,
                       rank);
@@ -36,11 +36,11 @@ START_TEST(ranks_are_those_of_decimal_levels)
     struct conformal c = {.method = CONFORMAL_SPLIT, .n_folds = 1, .n = 49};
     struct err err = ERR_INIT;
     int rank;
-    ck_assert_int_eq(conformal_rank(&c, 0.01, &rank, &err), ERR_INVALID);
+    ck_assert_int_eq(conformal_rank(&c, 0, 0.01, &rank, &err), ERR_INVALID);
     ck_assert_msg(strstr(err.msg, "no level above 0.98") != NULL, "%s", err.msg);
     for (int k = 0; k < 3; k++) {
         struct err one = ERR_INIT;
-        ck_assert_int_eq(conformal_rank(&c, (double[]){0.0, 1.0, NAN}[k], &rank, &one),
+        ck_assert_int_eq(conformal_rank(&c, 0, (double[]){0.0, 1.0, NAN}[k], &rank, &one),
                          ERR_INVALID);
     }
 }
@@ -114,7 +114,7 @@ START_TEST(intervals_are_the_order_statistics_of_the_definition)
                     means[f] = mean[f * ROWS * O + k];
                     stds[f] = std[f * ROWS * O + k];
                 }
-                brute_force(&c, percent, k % O, &(struct conformal_point){means, stds, 1},
+                brute_force(&c, percent, k % O, &(struct conformal_point){means, stds, 1, 1.0},
                             expected);
                 ck_assert_double_eq(lower[k], expected[0]);
                 ck_assert_double_eq(upper[k], expected[1]);

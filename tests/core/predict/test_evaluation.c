@@ -408,25 +408,27 @@ START_TEST(a_scoring_that_was_interrupted_ends_as_an_unbroken_one)
         struct err first = ERR_INIT;
         struct err err = ERR_INIT;
         struct evaluation_run run = {.n_threads = 2};
-        ck_assert_int_eq(run_scorer(_i, model, &data, &run, whole, &err), ERR_OK);
+        ck_assert_int_eq(run_scorer((enum scorer)_i, model, &data, &run, whole, &err), ERR_OK);
         memory_checkpoint_init(&memory, 1);
         memory.cancel = &cancel;
         memory.die_after = at;
         run = (struct evaluation_run){1, &cancel, &memory.checkpoint, 5};
-        ck_assert_int_eq(run_scorer(_i, model, &data, &run, resumed, &first), ERR_CANCELLED);
+        ck_assert_int_eq(run_scorer((enum scorer)_i, model, &data, &run, resumed, &first),
+                         ERR_CANCELLED);
         memory_checkpoint_revive(&memory);
         atomic_store(&cancel.stop, false);
         /* The rows that are done are not looked at again. */
         double y = rows.y[0];
         rows.y[0] = 1e9;
-        ck_assert_int_eq(run_scorer(_i, model, &data, &run, resumed, &err), ERR_OK);
+        ck_assert_int_eq(run_scorer((enum scorer)_i, model, &data, &run, resumed, &err), ERR_OK);
         rows.y[0] = y;
         ck_assert_int_eq(memory.n_loads, 1);
         ck_assert_int_eq(memory.n_saves, at == 1 ? 1 : 0); /* an end is not saved twice */
         ck_assert_mem_eq(whole, resumed, sizeof whole);
         /* Damaged. */
         memory.states[0].n_bytes -= 4;
-        ck_assert_int_eq(run_scorer(_i, model, &data, &run, resumed, &err), ERR_CORRUPT);
+        ck_assert_int_eq(run_scorer((enum scorer)_i, model, &data, &run, resumed, &err),
+                         ERR_CORRUPT);
         memory_checkpoint_release(&memory);
     }
     free(rows.samples);
@@ -448,9 +450,10 @@ START_TEST(a_scoring_can_be_cancelled)
     for (int rows_of_it = 1; rows_of_it <= N; rows_of_it += N - 1) {
         struct err err = ERR_INIT;
         data.n = rows_of_it;
-        ck_assert_int_eq(run_scorer(_i, model, &data, &run, found, &err), ERR_OK);
+        ck_assert_int_eq(run_scorer((enum scorer)_i, model, &data, &run, found, &err), ERR_OK);
         cancel_request(&cancel);
-        ck_assert_int_eq(run_scorer(_i, model, &data, &run, found, &err), ERR_CANCELLED);
+        ck_assert_int_eq(run_scorer((enum scorer)_i, model, &data, &run, found, &err),
+                         ERR_CANCELLED);
         atomic_store(&cancel.stop, false);
         ck_assert_int_eq(mem_live(), live);
     }
@@ -476,10 +479,11 @@ START_TEST(a_scoring_with_a_checkpoint_survives_each_failed_allocation)
             memory_checkpoint_init(&memory, 1);
             const struct evaluation_run run = {.n_threads = 1, .checkpoint = &memory.checkpoint};
             if (resumed == 1) {
-                ck_assert_int_eq(run_scorer(_i, model, &few, &run, found, &err), ERR_OK);
+                ck_assert_int_eq(run_scorer((enum scorer)_i, model, &few, &run, found, &err),
+                                 ERR_OK);
             }
             mem_fail_after(at, false);
-            code = run_scorer(_i, model, &few, &run, found, &err);
+            code = run_scorer((enum scorer)_i, model, &few, &run, found, &err);
             mem_fail_after(0, false);
             ck_assert(code == ERR_OK || code == ERR_NOMEM);
             memory_checkpoint_release(&memory);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Moments, and predictions of whole models against brute force over draws. */
+#include "give_feasible.h"
 #include "mixed_rows.h"
 #include "oracle.h"
 #include "run.h"
@@ -285,6 +286,7 @@ START_TEST(joined_requests_have_the_answers_of_each_alone)
     static const int counts[] = {1, 9, 96, 1, 120};
     static const double levels[] = {0.1, 0.5};
     struct model *model = scaled_model();
+    give_feasible(model);
     double x[120 * D];
     mixed_rows(x, 120);
     for (int kind = 0; kind < PREDICT_N_RESULTS; kind++) {

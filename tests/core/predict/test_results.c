@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every result of core/predict/results.def is computed by every way of predicting. */
+#include "give_feasible.h"
 #include "linear_cases.h"
 #include "mixed_rows.h"
 #include "oracle.h"
@@ -16,7 +17,9 @@ enum { FROM_DRAWS, FROM_DRAWS_WITH_TWO_HEADS, IN_CLOSED_FORM, N_WAYS = IN_CLOSED
 static struct model *model_of(int way)
 {
     if (way >= IN_CLOSED_FORM) {
-        return gaussian_model(&setups[way == IN_CLOSED_FORM ? 2 : 4]);
+        struct model *gaussian = gaussian_model(&setups[way == IN_CLOSED_FORM ? 2 : 4]);
+        give_feasible(gaussian);
+        return gaussian;
     }
     struct err err = ERR_INIT;
     struct model *model = NULL;
@@ -34,6 +37,7 @@ static struct model *model_of(int way)
         model->noise_sigma = mem_zalloc_array((size_t)model->o, sizeof(double));
     }
     set_scalers(&setup, model);
+    give_feasible(model);
     ck_assert_msg(model_publish(model, &err) == ERR_OK, "%s", err.msg);
     return model;
 }

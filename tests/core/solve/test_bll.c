@@ -125,25 +125,56 @@ static void features(const struct problem *p, const double *params, double *phi)
     resnet_release(&bare);
 }
 
+/* Takes values away: of output 0 in some rows, or of both in the same rows. */
+static void punch_holes(struct problem *p, bool alike)
+{
+    for (int i = 0; i < N; i++) {
+        if (i % 4 == 1) {
+            p->y[2 * i] = NAN;
+            p->y[2 * i + 1] = alike ? NAN : p->y[2 * i + 1];
+        }
+    }
+    data_find_holes(&p->uq.train);
+}
+
+/* The rows of phi that have output j, and their targets. */
+static int rows_of_output(const struct problem *p, const double *phi, int j, double *of_phi,
+                          double *y)
+{
+    size_t width = (size_t)p->net.arch.width + 1;
+    int o = p->net.arch.outputs;
+    int n = 0;
+    for (int i = 0; i < N; i++) {
+        if (!isnan(p->y[i * o + j])) {
+            memcpy(of_phi + (size_t)n * width, phi + (size_t)i * width, width * sizeof *phi);
+            y[n++] = p->y[i * o + j];
+        }
+    }
+    return n;
+}
+
 /* Mean and covariance of output j against A = alpha I + beta Phi'Phi, all by Gauss-Jordan. */
-static void compare_output(const struct problem *p, const struct gauss *g, const double *phi, int j,
+static void compare_output(const struct problem *p, const struct gauss *g, const double *all, int j,
                            double alpha, double beta)
 {
     int r = p->net.arch.width;
     int n = r + 1;
     int o = p->net.arch.outputs;
+    double phi[N * 6];
+    double y[N];
+    int rows = rows_of_output(p, all, j, phi, y);
     double a[36];
     double b[6] = {0.0};
     ck_assert_int_le(n, 6);
     for (int s = 0; s < n; s++) {
         for (int t = 0; t < n; t++) {
             a[s * n + t] = s == t ? alpha : 0.0;
-            for (int i = 0; i < N; i++) {
+            for (int i = 0; i < rows; i++) {
                 a[s * n + t] += beta * phi[i * n + s] * phi[i * n + t];
             }
         }
-        for (int i = 0; i < N; i++) {
-            b[s] += beta * phi[i * n + s] * p->y[i * o + j];
+        for (int i = 0; i < rows; i++) {
+            b[s] += beta * phi[i * n + s] * y[i];
         }
     }
     invert(n, a);
@@ -166,7 +197,9 @@ static void compare_output(const struct problem *p, const struct gauss *g, const
     }
 }
 
-static void compare_bll(bool given)
+enum holes { NO_HOLES, HOLES_OF_ONE, HOLES_ALIKE };
+
+static void compare_bll(bool given, enum holes holes)
 {
     struct err err = ERR_INIT;
     struct problem p;
@@ -177,6 +210,9 @@ static void compare_bll(bool given)
     p.settings.epochs = 60;
     if (given) {
         give_noise(&p);
+    }
+    if (holes != NO_HOLES) {
+        punch_holes(&p, holes == HOLES_ALIKE);
     }
     ck_assert_int_eq(solver_run(SOLVER_BLL, &p.uq, &p.settings, &result, &err), ERR_OK);
     const struct gauss *g = &result.gaussian.members[0];
@@ -190,15 +226,15 @@ static void compare_bll(bool given)
     features(&p, g->mean, phi);
     for (int j = 0; j < 2; j++) {
         double y[N];
+        double own[N * 6];
         double prior[6];
-        for (int i = 0; i < N; i++) {
-            y[i] = p.y[2 * i + j];
-        }
+        int n = rows_of_output(&p, phi, j, own, y);
+        ck_assert_int_eq(n < N, holes == HOLES_ALIKE || (holes == HOLES_OF_ONE && j == 0));
         for (int k = 0; k < 6; k++) {
             prior[k] = 1.0 / sqrt(alpha[j]);
         }
         compare_output(&p, g, phi, j, alpha[j], beta[j]);
-        double exact = log_marginal((struct design){N, 6, phi}, y, 1.0 / sqrt(beta[j]), prior);
+        double exact = log_marginal((struct design){n, 6, own}, y, 1.0 / sqrt(beta[j]), prior);
         ck_assert_double_eq_tol(evidence[j], exact, 1e-8 * fabs(exact));
         ck_assert_double_eq_tol(result.noise_sigma[j], 1.0 / sqrt(beta[j]), 1e-12);
         ck_assert_double_le(gamma[j], 6.0);
@@ -211,7 +247,7 @@ static void compare_bll(bool given)
                 prior[k] = 1.0 / sqrt(alpha[j] * (1.0 + 1e-2 * step));
             }
             ck_assert_double_lt(
-                log_marginal((struct design){N, 6, phi}, y, 1.0 / sqrt(beta[j]), prior), exact);
+                log_marginal((struct design){n, 6, own}, y, 1.0 / sqrt(beta[j]), prior), exact);
         }
     }
     solver_result_release(&result);
@@ -220,13 +256,21 @@ static void compare_bll(bool given)
 
 START_TEST(bll_is_the_linear_models_posterior)
 {
-    compare_bll(false);
+    compare_bll(false, NO_HOLES);
 }
 END_TEST
 
 START_TEST(bll_keeps_a_given_noise)
 {
-    compare_bll(true);
+    compare_bll(true, NO_HOLES);
+}
+END_TEST
+
+START_TEST(bll_infers_an_output_from_the_rows_that_have_it)
+{
+    compare_bll(false, HOLES_OF_ONE);
+    compare_bll(false, HOLES_ALIKE);
+    compare_bll(true, HOLES_OF_ONE);
 }
 END_TEST
 
@@ -335,6 +379,7 @@ int main(void)
     tcase_add_test(tc, an_evidence_without_a_maximum_says_so);
     tcase_add_test(tc, bll_is_the_linear_models_posterior);
     tcase_add_test(tc, bll_keeps_a_given_noise);
+    tcase_add_test(tc, bll_infers_an_output_from_the_rows_that_have_it);
     tcase_add_test(tc, bll_takes_many_rows_in_parts);
     tcase_add_test(tc, bll_takes_fewer_rows_than_features);
     tcase_add_test(tc, bll_survives_constant_targets);

@@ -22,10 +22,15 @@ enum {
     N_KINDS
 };
 
+static bool with_holes; /* the toy's rows miss outputs */
+
 static void toy_init(struct solver_toy *toy, enum solver_kind kind, enum noise_kind noise)
 {
     struct arch arch = solver_toy_arch(noise);
     solver_toy_init(toy, kind, noise, &arch);
+    if (with_holes) {
+        solver_toy_punch(toy);
+    }
 }
 
 /* Can the solver have this noise? If it says so it must run, else it must refuse. */
@@ -291,6 +296,54 @@ START_TEST(an_interrupted_run_of_lbfgs_ends_as_an_unbroken_one)
 }
 END_TEST
 
+/* ---- rows with holes ---- */
+
+/* Marked as having holes, rows that have none give the same bits. */
+static void check_mark(enum solver_kind kind, enum noise_kind noise)
+{
+    struct solver_toy toy;
+    struct err err = ERR_INIT;
+    struct solver_result whole;
+    struct solver_result marked;
+    toy_init(&toy, kind, noise);
+    ck_assert_int_eq(solver_toy_run(&toy, &whole, &err), ERR_OK);
+    toy.problem.train.present = TOY_OUT;
+    toy.problem.validation.present = TOY_OUT;
+    ck_assert_int_eq(solver_toy_run(&toy, &marked, &err), ERR_OK);
+    ck_assert_msg(same_result(&whole, &marked, (size_t)toy.net.n_params), "%s, %s noise",
+                  solver_name(kind), noise_kind_name(noise));
+    solver_result_release(&whole);
+    solver_result_release(&marked);
+    solver_toy_release(&toy);
+}
+
+START_TEST(rows_that_could_have_holes_and_have_none_give_the_same_bits)
+{
+    for_each_noise((enum solver_kind)_i, check_mark);
+}
+END_TEST
+
+START_TEST(rows_with_holes_give_a_whole_result)
+{
+    with_holes = true;
+    for_each_noise((enum solver_kind)_i, check_shape);
+    for_each_noise((enum solver_kind)_i, check_threads);
+    with_holes = false;
+}
+END_TEST
+
+START_TEST(an_interrupted_run_over_holes_ends_as_an_unbroken_one)
+{
+    struct solver_toy toy;
+    enum solver_kind kind = (enum solver_kind)_i;
+    with_holes = true;
+    toy_init(&toy, kind, solver_default_noise(kind));
+    check_resumption(&toy, 2, 2);
+    solver_toy_release(&toy);
+    with_holes = false;
+}
+END_TEST
+
 /* ---- memory ---- */
 
 static void check_memory(enum solver_kind kind, enum noise_kind noise)
@@ -338,6 +391,14 @@ START_TEST(every_failed_allocation_is_survived)
     if (can_run(kind, noise)) {
         check_memory(kind, noise);
     }
+}
+END_TEST
+
+START_TEST(every_failed_allocation_over_holes_is_survived)
+{
+    with_holes = true; /* bll alone needs memory for them */
+    check_memory(SOLVER_BLL, NOISE_LEARNED);
+    with_holes = false;
 }
 END_TEST
 
@@ -402,7 +463,12 @@ int main(void)
     tcase_add_loop_test(tc, an_interrupted_run_ends_as_an_unbroken_one, 0, N_KINDS);
     tcase_add_loop_test(tc, an_interrupted_run_of_lbfgs_ends_as_an_unbroken_one, 0, N_KINDS);
     tcase_add_loop_test(tc, an_interrupted_laplace_ends_as_an_unbroken_one, 0, 6);
+    tcase_add_loop_test(tc, rows_that_could_have_holes_and_have_none_give_the_same_bits, 0,
+                        N_KINDS);
+    tcase_add_loop_test(tc, rows_with_holes_give_a_whole_result, 0, N_KINDS);
+    tcase_add_loop_test(tc, an_interrupted_run_over_holes_ends_as_an_unbroken_one, 0, N_KINDS);
     tcase_add_loop_test(tc, every_failed_allocation_is_survived, 0, N_KINDS);
+    tcase_add_test(tc, every_failed_allocation_over_holes_is_survived);
     tcase_add_loop_test(tc, defaults_are_valid_and_limits_are_named, 0, N_KINDS);
     tcase_add_loop_test(tc, noise_without_its_sigma_is_refused, 0, N_KINDS);
     suite_add_tcase(suite, tc);

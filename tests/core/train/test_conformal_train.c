@@ -78,7 +78,7 @@ static void check_intervals(const struct model *model, const double *x)
         for (int l = 0; l < LEVELS; l++) {
             double expected[2];
             brute_force(c, (int)lround(100.0 * (1.0 - levels[l])), k % O,
-                        &(struct conformal_point){means, stds, 1}, expected);
+                        &(struct conformal_point){means, stds, 1, 1.0}, expected);
             near(r.intervals[2 * l * ROWS * O + k], expected[0]);
             near(r.intervals[(2 * l + 1) * ROWS * O + k], expected[1]);
         }
@@ -257,8 +257,8 @@ START_TEST(an_interrupted_training_ends_with_the_same_folds)
         keeper.left = saves[_i];
         ck_assert_int_lt(interruptions, 50);
         keeper.cancel = (struct cancel){false};
-        code = train_resumable(&plan, (struct data){50, D, O, x, y}, &checkpoint, &keeper.cancel,
-                               &resumed, &one);
+        code = train_resumable(&plan, (struct data){50, D, O, x, y, 0.0}, &checkpoint,
+                               &keeper.cancel, &resumed, &one);
         ck_assert_msg(code == ERR_OK || code == ERR_CANCELLED, "%s", one.msg);
     }
     ck_assert_int_ge(interruptions, 4);
@@ -379,7 +379,8 @@ START_TEST(split_covers_as_often_as_it_must)
             int n = model->conformal.n;
             int rank = 0;
             ck_assert_int_eq(n, MAX / 2);
-            ck_assert_int_eq(conformal_rank(&model->conformal, 1.0 - level, &rank, &err), ERR_OK);
+            ck_assert_int_eq(conformal_rank(&model->conformal, 0, 1.0 - level, &rank, &err),
+                             ERR_OK);
             beta_binomial(FRESH, rank, n + 1 - rank, log_p);
             for (int j = 0; j < O; j++) {
                 int covered = count_covered(model, level, FRESH, x, y, j);

@@ -40,6 +40,10 @@ class LimitTest(TokenTest):
         found = re.findall(r'(?m)^surrogated_limited_requests_total\{limit="(\w+)"\} (\d+)$', text)
         return {name: int(count) for name, count in found if count != "0"}
 
+    def wait_running(self):
+        """Until the first job runs, so that those behind it are queued."""
+        self.until(lambda: self.ask(self.tokens["READ"], "GET", "/v1/jobs/1")[2]["state"] == "running", "no job runs")
+
     def open_body(self, token):
         """A request that is under way until its body comes."""
         s = socket.create_connection((self.host, self.server.port), timeout=PATIENCE)
@@ -139,7 +143,7 @@ class OfTokens(LimitTest):
         self.assertEqual(self.status(self.tokens["WRITE"], "POST", "/v1/models/n/data", rows(40)), 201)
         long = {"solver": "ensemble", "gate": None, "settings": {"epochs": 1000000}}
         self.assertEqual(self.status(self.tokens["WRITE"], "POST", "/v1/models/n/train", long), 202)
-        self.until(lambda: self.ask(self.tokens["READ"], "GET", "/v1/jobs/1")[2]["state"] == "running", "no job runs")
+        self.wait_running()
         token = self.make(queue_share=2)  # of 100
         found = [self.status(token, "POST", "/v1/models/n/train", long) for _ in range(4)]
         self.assertEqual(found, [202, 202, 429, 429])
@@ -149,6 +153,7 @@ class OfTokens(LimitTest):
         # Queued jobs are still whose they were after a restart.
         self.assertEqual(self.server.stop(), 0)
         self.server.start()
+        self.wait_running()
         self.assertEqual(self.status(token, "POST", "/v1/models/n/train", long), 429)
         jobs = self.ask(token, "GET", "/v1/jobs?state=queued")[2]["jobs"]
         self.assertEqual(self.status(token, "DELETE", f"/v1/jobs/{min(job['id'] for job in jobs)}"), 200)
@@ -214,7 +219,7 @@ class OfAddresses(LimitTest):
         self.assertEqual(self.status(None, "POST", "/v1/models/n/data", rows(40)), 201)
         long = {"solver": "ensemble", "gate": None, "settings": {"epochs": 1000000}}
         self.assertEqual(self.status(None, "POST", "/v1/models/n/train", long), 202)
-        self.until(lambda: self.ask(None, "GET", "/v1/jobs/1")[2]["state"] == "running", "no job runs")
+        self.wait_running()
         self.assertEqual(self.from_afar("POST", "/v1/models/n/train", long)[0], 202)
         status, _, problem = self.from_afar("POST", "/v1/models/n/train", long)
         self.assertEqual(status, 429, problem)

@@ -4,13 +4,16 @@ Tables as programs write them, sent as they are: each is stored as its author me
 by its cause. Places in messages are lines and columns of the file.
 """
 
+import gzip
 import io
+import json
 import unittest
 import zipfile
 
-from harness import ServerTest
+from harness import ServerTest, document
 
 CSV = {"Content-Type": "text/csv"}
+GZIP = {"Content-Encoding": "gzip"}
 
 
 class Tables(ServerTest):
@@ -87,6 +90,64 @@ class Accepted(Tables):
         self.assertIn("line 1003", answer["detail"])
         self.assertEqual(answer["line"], 1003)
         self.upload("x,y\n1,2\n", 400, Surrogate_First_Line="0")
+
+
+class Compressed(Tables):
+    flags = ("--max-body-bytes", "1000000")
+
+    def test_gzip_is_read_on_every_route(self):
+        text = "x,y\n" + "".join(f"{i},{i / 7}\n" for i in range(2000))
+        answer = self.upload(gzip.compress(text.encode()), Content_Encoding="gzip")[0]
+        self.assertEqual((answer["rows"], answer["names"]["inputs"]), (2000, ["x"]))
+        # Several files of gzip, one after another, are one.
+        half = text.index("\n1000,") + 1
+        body = gzip.compress(text[:half].encode()) + gzip.compress(text[half:].encode())
+        self.assertEqual(self.upload(body, Content_Encoding="x-gzip")[0]["rows"], 2000)
+        self.assertEqual(self.upload("1,2\n", Content_Encoding="identity")[0]["rows"], 1)
+        self.ok(201, "PUT", "/v1/models/g", document())
+        rows = [[i / 100, 0.5, 1] for i in range(100)]
+        ask = json.dumps({"model": "g", "inputs": rows}).encode()
+        plain = self.ok(200, "POST", "/predict", ask)[1]
+        self.assertEqual(self.ok(200, "POST", "/predict", gzip.compress(ask), GZIP)[1], plain)
+
+    def test_an_upload_is_the_same_compressed_or_not(self):
+        key = {"Idempotency-Key": '"k"', "Content-Type": "text/csv"}
+        path = "/v1/models/same/data?outputs=1"
+        self.ok(201, "POST", path, b"1,2\n", key)
+        again = self.ok(201, "POST", path, gzip.compress(b"1,2\n"), {**key, **GZIP})[1]
+        self.assertTrue(again["repeated"])
+
+    def test_what_is_no_gzip_or_grows_too_large(self):
+        good = gzip.compress(b"1,2\n" * 1000)
+        for body, status, word in ((b"1,2\n", 400, "not gzip"), (good[:-9], 400, "cut"),
+                                   (good[:20] + b"\xff" * 20 + good[40:], 400, "damaged"),
+                                   (good[:-6] + b"\0\0\0\0\0\0", 400, "damaged"),
+                                   (good + b"1,2\n", 400, "damaged"), (b"", 400, "empty"),
+                                   (gzip.compress(bytes(1000001)), 413, "1000000 bytes"),
+                                   (gzip.compress(bytes(300000000)), 413, "1000000 bytes")):
+            self.assertIn(word, self.upload(body, status, Content_Encoding="gzip")["detail"])
+        body = gzip.compress(b"1,2\n" * 250000)
+        self.assertEqual(self.upload(body, Content_Encoding="gzip")[0]["rows"], 250000)
+        status, headers, answer = self.server.request("POST", "/predict", b"{}",
+                                                      {"Content-Encoding": "br"})
+        self.assertEqual((status, headers["Accept-Encoding"]), (415, "gzip"), answer)
+
+
+class Queries(Tables):
+    def test_keys_that_are_unknown_change_nothing(self):
+        self.ok(201, "POST", "/v1/models/q/data?outputs=1", b"1,2\n3,4\n", CSV)
+        for method, path, word in (
+                ("DELETE", "/v1/models/q/data?batch=1", "takes no query"),
+                ("POST", "/v1/models/q/data?outputs=1&on_duplicates=skip", "did you mean on_duplicate?"),
+                ("POST", "/v1/models/q/data?outputs=1&outputs=2", "outputs is given twice"),
+                ("GET", "/v1/jobs?models=q", "did you mean model?"),
+                ("GET", "/v1/models/q/data/rows?fromat=csv", "did you mean format?"),
+                ("GET", "/v1/models?limit=3", "takes no query"),
+                ("POST", "/predict?return=mean", "belongs in the body"),
+                ("GET", "/healthz?x", "takes no query")):
+            self.assertIn(word, self.ok(400, method, path, b"5,6\n" if method == "POST" else None,
+                                        CSV)[1]["detail"])
+        self.assertEqual(self.ok(200, "GET", "/v1/models/q/data")[1]["rows"], 2)
 
 
 class Refused(Tables):

@@ -78,6 +78,8 @@ static const struct asked by_name[] = {
     {HERE, "auto", "none", "GET", "localhost:", NULL, NULL, false, BAD},
     {HERE, "auto", "none", "GET", "localhost:80x", NULL, NULL, false, BAD},
     {HERE, "auto", "none", "GET", "[::1", NULL, NULL, false, BAD},
+    {HERE, "auto", "none", "GET", "[localhost]", NULL, NULL, false, BAD},
+    {HERE, "auto", "none", "GET", "[127.0.0.1]:8080", NULL, NULL, false, BAD},
     {HERE, "auto", "none", "GET", "[::1]x", NULL, NULL, false, BAD},
     {HERE, "auto", "none", "GET", "localhost@evil.example", NULL, NULL, false, BAD},
     {HERE, "a.example, b.example:443", "none", "GET", "A.example:1", NULL, NULL, false, ERR_OK},

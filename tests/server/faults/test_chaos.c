@@ -222,7 +222,7 @@ START_TEST(batches_and_exports_survive)
                      200);
     ck_assert_int_eq(strncmp(answer, "{\"inputs\":[[0],[1],[2]", 22), 0);
     ck_assert_ptr_nonnull(strstr(answer, ",[89]],\"outputs\":[[0],[-1],"));
-    ck_assert_str_eq(answer + strlen(answer) - 8, "],[-89]]}" + 1);
+    ck_assert_str_eq(answer + strlen(answer) - 8, ",[-89]]}");
     int status = shake(HTTP_DELETE, "/v1/models/m/data/batches/1", NULL);
     ck_assert(status == 200 || status == 404);
 }

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the rows of a training are like: what must be refused, and what its user should know. */
+#include "train/train_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define MAX_NAMED 8 /* columns in a warning; the report has all of them */
+
+/* ---- before the training ---- */
+
+/* The scaling of input or output column j. */
+static enum scaler_kind kind_of(const struct train_run *run, bool output, int j)
+{
+    if (run->spec->start == TRAIN_WARM && run->base != NULL) {
+        return output ? run->base->out[j].kind : run->base->in[j].kind;
+    }
+    return output ? run->spec->output_scaling : run->spec->input_scaling;
+}
+
+static enum err_code check_logs(const struct train_run *run, bool output, struct err *err)
+{
+    const struct data *data = &run->data;
+    int k = output ? data->o : data->d;
+    const double *v = output ? data->y : data->x;
+    for (size_t i = 0; i < (size_t)data->n; i++) {
+        for (int j = 0; j < k; j++) {
+            double value = v[i * (size_t)k + (size_t)j];
+            if (kind_of(run, output, j) == SCALER_LOG && !(value > 0.0) && !isnan(value)) {
+                return err_set_at(err, ERR_INVALID, (int)i, j,
+                                  "%s: log scaling needs positive values, row %zu column %d is %g",
+                                  output ? "outputs" : "inputs", i, j, value);
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+enum err_code train_check_rows(const struct train_run *run, struct err *err)
+{
+    const struct data *data = &run->data;
+    int counts[ARCH_MAX_OUTPUTS];
+    if (data->n < 2) {
+        return err_set(err, ERR_INVALID, "%d rows are too few to train on, 2 are needed", data->n);
+    }
+    if (run->spec->start == TRAIN_WARM && run->base != NULL &&
+        (run->base->d != data->d || run->base->o != data->o)) {
+        return ERR_OK; /* train_check_base says what differs */
+    }
+    if (check_logs(run, false, err) != ERR_OK || check_logs(run, true, err) != ERR_OK) {
+        return err->code;
+    }
+    if (data_count(data, counts) == 0) {
+        return err_set(err, ERR_INVALID, "none of the %d rows has an output to train on", data->n);
+    }
+    for (int j = 0; j < data->o; j++) {
+        if (counts[j] == 0) {
+            return err_set(err, ERR_INVALID,
+                           "none of the %d rows has output %d; rows with it are needed, or a model "
+                           "without that output",
+                           data->n, j);
+        }
+    }
+    return ERR_OK;
+}
+
+/* ---- warm starts ---- */
+
+/* Values of column j that are there. */
+static struct scaler_rows column_of(const struct trainee *t, bool output)
+{
+    return (struct scaler_rows){.n = (size_t)t->train.n,
+                                .k = output ? t->train.o : t->train.d,
+                                .v = output ? t->train.y : t->train.x};
+}
+
+static enum err_code check_constants(const struct trainee *t, bool output, struct err *err)
+{
+    const struct scaler_rows rows = column_of(t, output);
+    const struct scaler *scalers = output ? t->model->out : t->model->in;
+    for (size_t c = 0; c < rows.n * (size_t)rows.k; c++) {
+        const struct scaler *s = &scalers[c % (size_t)rows.k];
+        double low = fmin(rows.v[c], s->shift);
+        double high = fmax(rows.v[c], s->shift);
+        if (scaler_is_constant(s) && !scaler_range_is_constant(low, high)) {
+            return err_set(err, ERR_INVALID,
+                           "%s %zu was %g in all rows of the model that a warm start would begin "
+                           "from, and now is %g too; a cold start is needed",
+                           output ? "output" : "input", c % (size_t)rows.k, s->shift, rows.v[c]);
+        }
+    }
+    return ERR_OK;
+}
+
+enum err_code train_facts_check_warm(const struct trainee *t, struct err *err)
+{
+    return check_constants(t, false, err) == ERR_OK ? check_constants(t, true, err) : err->code;
+}
+
+/* ---- warnings ---- */
+
+/* "0 (1e-09), 2 (5) and 3 more" */
+static void write_columns(const double *numbers, const struct scaler *scalers, int n, char *text,
+                          size_t room)
+{
+    size_t at = 0;
+    text[0] = '\0';
+    for (int i = 0; i < n && i < MAX_NAMED && at + 32 < room; i++) {
+        int j = (int)numbers[i];
+        at += (size_t)snprintf(text + at, room - at, "%s%d (%.6g)", i > 0 ? ", " : "", j,
+                               scalers[j].shift);
+    }
+    if (n > MAX_NAMED && at < room) {
+        snprintf(text + at, room - at, " and %d more", n - MAX_NAMED);
+    }
+}
+
+static enum err_code warn_constants(struct trainee *t, bool output, struct err *err)
+{
+    const struct scaler *scalers = output ? t->model->out : t->model->in;
+    int k = output ? t->model->o : t->model->d;
+    double numbers[ARCH_MAX_OUTPUTS > ARCH_MAX_INPUTS ? ARCH_MAX_OUTPUTS : ARCH_MAX_INPUTS];
+    char columns[REPORT_TEXT_CHARS / 2];
+    int n = 0;
+    for (int j = 0; j < k; j++) {
+        if (scaler_is_constant(&scalers[j])) {
+            numbers[n++] = (double)j;
+        }
+    }
+    if (n == 0) {
+        return ERR_OK;
+    }
+    write_columns(numbers, scalers, n, columns, sizeof columns);
+    if (report_add(&t->model->report, output ? "constant_outputs" : "constant_inputs", n, numbers,
+                   err) != ERR_OK) {
+        return err->code;
+    }
+    return output ? report_warn(&t->model->report, err, "constant_output",
+                                "the same in all rows that train, and predicted so, without a "
+                                "spread: output %s",
+                                columns)
+                  : report_warn(&t->model->report, err, "constant_input",
+                                "the same in all rows that train, so that predictions do not "
+                                "depend on it: input %s",
+                                columns);
+}
+
+static enum err_code warn_few(struct trainee *t, struct err *err)
+{
+    const struct data rows = train_rows_user(&t->train);
+    int counts[ARCH_MAX_OUTPUTS];
+    int min = 0;
+    data_count(&rows, counts);
+    for (int j = 1; j < rows.o; j++) {
+        min = counts[j] < counts[min] ? j : min;
+    }
+    bool few = counts[min] < TRAIN_FEW_ROWS || counts[min] <= rows.d + 1;
+    if (!few) {
+        return ERR_OK;
+    }
+    if (counts[min] == rows.n) {
+        return report_warn(&t->model->report, err, "few_rows",
+                           "%d rows train a model of %d inputs: what it says between and beyond "
+                           "them, and how sure it is, rests on little",
+                           rows.n, rows.d);
+    }
+    return report_warn(&t->model->report, err, "few_rows",
+                       "%d rows train output %d, of %d inputs: what it says between and beyond "
+                       "them, and how sure it is, rests on little",
+                       counts[min], min, rows.d);
+}
+
+/* Outputs that are positive, span decades and are not scaled by their logarithm. */
+static enum err_code hint_at_log(struct trainee *t, struct err *err)
+{
+    double numbers[ARCH_MAX_OUTPUTS];
+    double range[2 * ARCH_MAX_OUTPUTS];
+    double most = 0.0;
+    int n = 0;
+    train_rows_ranges(t->train.y, t->train.n, t->train.o, range);
+    for (int j = 0; j < t->train.o; j++) {
+        double decades = range[2 * j] > 0.0 ? log10(range[2 * j + 1]) - log10(range[2 * j]) : 0.0;
+        if (decades >= TRAIN_LOG_DECADES && t->model->out[j].kind != SCALER_LOG) {
+            numbers[n++] = (double)j;
+            most = fmax(most, decades);
+        }
+    }
+    if (n == 0) {
+        return ERR_OK;
+    }
+    return report_add(&t->model->report, "try_log_outputs", n, numbers, err) == ERR_OK
+               ? report_warn(&t->model->report, err, "try_log",
+                             "%d positive outputs, output %d the first, span up to %.1f decades: "
+                             "with output scaling log small values count as much as large ones",
+                             n, (int)numbers[0], most)
+               : err->code;
+}
+
+enum err_code train_facts_warn(struct trainee *t, struct err *err)
+{
+    return warn_few(t, err) == ERR_OK && warn_constants(t, false, err) == ERR_OK &&
+                   warn_constants(t, true, err) == ERR_OK
+               ? hint_at_log(t, err)
+               : err->code;
+}
+
+/* ---- after the training ---- */
+
+/* The mean square of output j's distance from `from` in some rows, in units of 2^exponent; *n of
+ * them. */
+static double mean_square(const struct train_rows *rows, int j, int exponent, double from, int *n)
+{
+    double sum = 0.0;
+    *n = 0;
+    for (int i = 0; i < rows->n; i++) {
+        double y = rows->y[(size_t)i * (size_t)rows->o + (size_t)j];
+        if (!isnan(y)) {
+            double dev = ldexp(y, -exponent) - from;
+            sum += dev * dev;
+            ++*n;
+        }
+    }
+    return *n > 0 ? sum / (double)*n : 0.0;
+}
+
+static double mean_of(const struct train_rows *rows, int j, int exponent)
+{
+    double mean = 0.0;
+    int n = 0;
+    for (int i = 0; i < rows->n; i++) {
+        double y = rows->y[(size_t)i * (size_t)rows->o + (size_t)j];
+        if (!isnan(y)) {
+            mean += (ldexp(y, -exponent) - mean) / (double)++n;
+        }
+    }
+    return mean;
+}
+
+/* 1 - squared error / squared distance from the mean; NaN where the kept rows tell nothing. */
+static double explained(const struct trainee *t, int j)
+{
+    int exponent = model_exponent(t->model, j);
+    int n = 0;
+    double mean = mean_of(&t->train, j, exponent);
+    double spread = mean_square(&t->kept, j, exponent, mean, &n);
+    double error = ldexp(t->model->scores.rmse[j], -exponent);
+    return n >= TRAIN_POOR_ROWS && spread > 0.0 ? 1.0 - error * error / spread : (double)NAN;
+}
+
+enum err_code train_facts_judge(struct trainee *t, struct err *err)
+{
+    struct report *report = &t->model->report;
+    double shares[ARCH_MAX_OUTPUTS];
+    char outputs[REPORT_TEXT_CHARS / 2] = "";
+    size_t at = 0;
+    int n = 0;
+    int o = t->model->o;
+    for (int j = 0; t->model->scores.n_rows > 0 && j < o; j++) {
+        shares[j] = explained(t, j);
+        if (!(shares[j] < 1.0 - TRAIN_POOR_SHARE * TRAIN_POOR_SHARE)) {
+            continue;
+        }
+        if (n++ < MAX_NAMED && at + 24 < sizeof outputs) {
+            at += (size_t)snprintf(outputs + at, sizeof outputs - at, "%s%d (%.0f %%)",
+                                   n > 1 ? ", " : "", j, 100.0 * fmax(shares[j], -9.99));
+        }
+    }
+    if (n == 0 || report_add(report, "fit.explained", o, shares, err) != ERR_OK) {
+        return err->code;
+    }
+    return report_warn(report, err, "poor_fit",
+                       "rows kept out are predicted hardly better, or worse, than by their mean: "
+                       "%d of %d outputs; explained of output %s",
+                       n, o, outputs);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bodies that were sent as gzip (RFC 1952). */
+#ifndef INFLATE_H
+#define INFLATE_H
+
+#include "base/compiler.h"
+#include "http/body.h"
+
+/*
+ * Replaces a body by what it is compressed from, which takes room like any body and may be no
+ * longer than one: a few bytes that would grow to gigabytes stop at the limit. On an error the body
+ * is as it was. ERR_SYNTAX: no gzip, damaged, cut, or followed by something else; ERR_TOO_LARGE,
+ * ERR_BUSY, ERR_NOMEM as of body_append.
+ */
+enum err_code body_inflate(struct body *body, struct body_room *room, struct err *err) MUST_CHECK;
+
+#endif
