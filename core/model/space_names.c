@@ -71,6 +71,13 @@ static enum err_code refuse(const struct listed *sent, const char *name, const c
     return err_set(err, ERR_INVALID, "\"%.30s\" %s; sent: %s; known: %s", name, what, given, known);
 }
 
+enum err_code space_refuse_missing(const struct space *space, enum space_part part,
+                                   const char *const *names, int n, int place, struct err *err)
+{
+    const struct listed sent = {names, space, part, n};
+    return refuse(&sent, space_name(space, part, place), "is missing", err);
+}
+
 /* ---- matching ---- */
 
 /* A name of the space and its place. */

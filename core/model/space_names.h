@@ -16,6 +16,10 @@ enum space_part { SPACE_INPUTS, SPACE_OUTPUTS, SPACE_COLUMNS };
 enum err_code space_match(const struct space *space, enum space_part part, const char *const *names,
                           int n, int *place, struct err *err) MUST_CHECK;
 
+/* ERR_INVALID: a column of the part is missing among those that are sent, with both lists. */
+enum err_code space_refuse_missing(const struct space *space, enum space_part part,
+                                   const char *const *names, int n, int place, struct err *err);
+
 /* The place of one name of the part; -1: there is none. */
 int space_find(const struct space *space, enum space_part part, const char *name);
 

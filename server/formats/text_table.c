@@ -104,6 +104,17 @@ static enum err_code refuse_length(const struct text_table_reader *reader, int64
 
 /* ---- rows ---- */
 
+/* A field with its pairs of quotes as one quote each; room [size] is enough for any member. */
+static size_t copy_unquoted(const struct text_field *field, char *room, size_t size)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < field->len && len < size; i++) {
+        room[len++] = field->text[i];
+        i += field->has_pairs && field->text[i] == '"';
+    }
+    return len;
+}
+
 /* The number of a member of a category, or NaN where the field says that it is missing. */
 static enum err_code read_member(const struct text_table_reader *reader, int64_t line, int column,
                                  const struct text_field *field, double *out, struct err *err)
@@ -112,7 +123,9 @@ static enum err_code read_member(const struct text_table_reader *reader, int64_t
     const struct text_members *members = reader->members;
     char place[MAX_PLACE];
     char wanted[MAX_PLACE];
-    int found = members->find(members->ctx, column, field->text, field->len);
+    char text[TEXT_MAX_NAME + 1]; /* a longer one is no member either */
+    size_t len = copy_unquoted(field, text, sizeof text);
+    int found = members->find(members->ctx, column, text, len);
     if (found >= 0) {
         *out = found;
         return ERR_OK;

@@ -91,6 +91,16 @@ struct integer_check {
     int64_t row;
 };
 
+/* Nothing has to be known before the rows. */
+static enum err_code begin_check(void *ctx, const struct data_summary *summary,
+                                 const struct training_data *data, struct err *err)
+{
+    (void)ctx;
+    (void)summary;
+    (void)data;
+    return err->code;
+}
+
 static enum err_code check_run(void *ctx, const struct data_run *run, struct err *err)
 {
     struct integer_check *check = ctx;
@@ -143,7 +153,8 @@ static enum err_code check_rows(struct app *app, const char *model, const struct
 {
     struct data_summary rows = {.n_rows = 0};
     struct integer_check check = {.next = next, .old = old};
-    const struct data_reading reading = {.visit = check_run, .ctx = &check};
+    const struct data_reading reading = {
+        .begin = begin_check, .visit = check_run, .ctx = &check};
     if (data_store_summary(app->db, model, &rows, err) != ERR_OK) {
         if (err->code == ERR_NOT_FOUND) {
             err_clear(err); /* the space comes before the rows */

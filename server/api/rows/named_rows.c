@@ -81,9 +81,9 @@ static enum err_code read_array(const struct named_rows *how, const json_t *row,
     return ERR_OK;
 }
 
-/* Which of the names are wrong: the match of all of them says so, with both lists. */
+/* With both lists: a name that is unknown or, if there is none, the one at `missing`. */
 static enum err_code refuse_names(const struct named_rows *how, const json_t *row, int i,
-                                  struct err *err)
+                                  int missing, struct err *err)
 {
     struct arena arena = ARENA_INIT;
     size_t n = json_object_size(row);
@@ -92,18 +92,21 @@ static enum err_code refuse_names(const struct named_rows *how, const json_t *ro
     const char *key;
     json_t *value;
     size_t at = 0;
+    bool unknown = false;
     if (names == NULL || place == NULL) {
         err_set(err, ERR_NOMEM, "no memory for the names of columns");
-    } else {
-        json_object_foreach((json_t *)row, key, value)
-        {
-            names[at++] = key;
-        }
-        if (space_match(how->space, how->part, names, (int)n, place, err) != ERR_OK) {
-            err_prefix(err, "%s: row %d", how->key, i);
-            err->row = i;
-        }
+        goto done;
     }
+    json_object_foreach((json_t *)row, key, value)
+    {
+        names[at++] = key;
+        unknown = unknown || space_find(how->space, how->part, key) < 0;
+    }
+    err_kept(unknown ? space_match(how->space, how->part, names, (int)n, place, err)
+                     : space_refuse_missing(how->space, how->part, names, (int)n, missing, err));
+    err_prefix(err, "%s: row %d", how->key, i);
+    err->row = i;
+done:
     arena_release(&arena);
     return err->code;
 }
@@ -113,7 +116,7 @@ static enum err_code read_object(const struct named_rows *how, const json_t *row
 {
     size_t found = 0;
     int k = space_count(how->space, how->part);
-    bool missing = false;
+    int missing = -1;
     for (int j = 0; j < k; j++) {
         const struct named_value v = {json_object_get(row, space_name(how->space, how->part, j)), i,
                                       j, &out[j]};
@@ -124,11 +127,12 @@ static enum err_code read_object(const struct named_rows *how, const json_t *row
             }
         } else if (how->use_defaults && how->space->inputs[j].has_default) {
             out[j] = how->space->inputs[j].default_value;
-        } else {
-            missing = true;
+        } else if (missing < 0) {
+            missing = j;
         }
     }
-    return missing || found != json_object_size(row) ? refuse_names(how, row, i, err) : ERR_OK;
+    bool whole = missing < 0 && found == json_object_size(row);
+    return whole ? ERR_OK : refuse_names(how, row, i, missing, err);
 }
 
 /* Rows that were left in the body. */
