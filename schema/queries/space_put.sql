@@ -1,4 +1,4 @@
--- Used by: space_store_put; space_put (uploads).
+-- Used by: space_write.
 INSERT INTO spaces (model_id, document, digest, origin, changed_ms)
 VALUES (:model, :document, :digest, :origin, :now)
 ON CONFLICT (model_id) DO UPDATE SET document = excluded.document, digest = excluded.digest,

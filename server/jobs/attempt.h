@@ -11,7 +11,7 @@
 #include "jobs/checkpoints.h"
 #include "jobs/gate.h"
 #include "jobs/rows.h"
-#include "live/model_space.h"
+#include "jobs/model_space.h"
 #include "live/models.h"
 #include "store/jobs/job_read.h"
 #include "store/models/model_store.h"

@@ -2,7 +2,7 @@
 #include "jobs/train_request.h"
 
 #include "documents/job_json.h"
-#include "live/model_space.h"
+#include "jobs/model_space.h"
 #include "model/space_rows.h"
 #include "store/data/data_read.h"
 #include "train/train_memory.h"

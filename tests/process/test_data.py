@@ -109,7 +109,7 @@ class Rows(ServerTest):
         post('"a,b\n1,2\n', 400)
         post('"a"b,c,d\n1,2,3\n', 400)
         # Room is made for no more rows than a body of this size can hold.
-        problem = post("1," * 8191 + "1\n" * 1000000, 400)
+        problem = self.ok(400, "POST", "/v1/models/wide/data?outputs=1", "1," * 8191 + "1\n" * 1000000, CSV)[1]
         self.assertEqual((problem.get("row"), problem.get("column")), (1, 1))
 
     def test_npy_needs_the_number_of_outputs_once(self):

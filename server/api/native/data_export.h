@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "http/exchange.h"
-#include "live/model_space.h"
+#include "jobs/model_space.h"
 #include "store/data/data_cursor.h"
 
 struct data_export {

@@ -3,7 +3,7 @@
 #include "api/handlers.h"
 
 #include "api/native/job_doc.h"
-#include "api/native/space.h"
+#include "api/native/space_routes.h"
 #include "api/quota.h"
 #include "api/reply.h"
 #include "api/trace.h"

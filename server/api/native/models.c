@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "documents/model_json.h"
 #include "formats/json_read.h"
-#include "live/model_space.h"
+#include "jobs/model_space.h"
 #include "store/jobs/job_read.h"
 #include "store/models/model_store.h"
 #include "store/models/model_view.h"

@@ -10,7 +10,7 @@
 #include "formats/json_write.h"
 #include "formats/media_type.h"
 #include "formats/npy.h"
-#include "live/model_space.h"
+#include "jobs/model_space.h"
 #include "store/models/model_name.h"
 
 #include <string.h>

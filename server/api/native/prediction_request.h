@@ -18,13 +18,13 @@ struct prediction_request {
     const char *model;
     struct version_ref version;
     struct predict_request predict;
-    int n_inputs;        /* numbers in a row */
+    int n_inputs;             /* numbers in a row */
     const json_t *named_rows; /* a body whose "inputs" wait for the names of the model; or NULL */
     bool table;               /* the body is a text table, which waits for the model as well */
-    bool named;          /* "return" names the results */
-    bool npy;            /* the answer is npy .. */
-    bool single;         /* .. of float32 */
-    int64_t deadline_ns; /* by clock_ns; 0: none */
+    bool named;               /* "return" names the results */
+    bool npy;                 /* the answer is npy .. */
+    bool single;              /* .. of float32 */
+    int64_t deadline_ns;      /* by clock_ns; 0: none */
 };
 
 /*

@@ -5,7 +5,7 @@
 #include "api/rows/columns.h"
 #include "api/rows/named_rows.h"
 #include "formats/media_type.h"
-#include "live/model_space.h"
+#include "jobs/model_space.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include "api/app.h"
 #include "api/rows/idempotency.h"
 #include "api/rows/text_rows.h"
-#include "live/model_space.h"
+#include "jobs/model_space.h"
 #include "store/data/data_append.h"
 
 #define UPLOAD_PROVENANCE_MAX 16384 /* bytes of the JSON key "provenance" */

@@ -213,9 +213,10 @@ static enum err_code check_shape(const char *name, const struct data_stats *stat
                                  const struct data_upload *up, struct err *err)
 {
     if (stats->n_rows > 0 && up->space_first) {
-        return err_set(err, ERR_CONFLICT,
-                       "model %.64s has rows already; PUT /v1/models/%.64s/space gives them a space",
-                       name, name);
+        return err_set(
+            err, ERR_CONFLICT,
+            "model %.64s has rows already; PUT /v1/models/%.64s/space gives them a space", name,
+            name);
     }
     if (stats->n_rows > 0 && (stats->d != up->d || stats->o != up->o)) {
         return err_set(

@@ -27,27 +27,6 @@ void space_row_release(struct space_row *row);
 /* digest: [DIGEST_HEX_CHARS + 1], of a document. */
 enum err_code space_store_hash(const char *document, char *digest, struct err *err) MUST_CHECK;
 
-/* What a change was decided on: it is made only while this still holds. */
-struct space_seen {
-    const char *digest; /* of the space that was there; "": there was none */
-    int64_t n_rows;     /* that were stored; below 0: any number */
-};
-
-struct space_put {
-    const char *model; /* added if it is new */
-    const char *document;
-    const char *origin;
-    struct space_seen seen;
-};
-
-/* *done false: what was seen does not hold any more. ERR_INVALID: no legal name. */
-enum err_code space_store_put(struct db *db, const struct space_put *put, bool *done,
-                              struct err *err) MUST_CHECK;
-
-/* Deletes the space that was seen; as space_store_put. ERR_NOT_FOUND: no such model. */
-enum err_code space_store_delete(struct db *db, const char *model, const struct space_seen *seen,
-                                 bool *done, struct err *err) MUST_CHECK;
-
 /* ---- inside a transaction of the caller's ---- */
 
 /* *same: the model's space has this digest, or there is none and the digest is "". */

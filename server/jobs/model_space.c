@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "live/model_space.h"
+#include "jobs/model_space.h"
 
 #include "base/mem.h"
 #include "documents/space_json.h"
 #include "model/model.h"
+#include "store/data/space_change.h"
 #include "store/models/space_store.h"
 
 #include <string.h>
@@ -99,7 +100,7 @@ enum err_code model_space_adopt(struct db *db, const char *name, const struct mo
     if (textbuf_failed(&text)) {
         err_set(err, ERR_NOMEM, "no memory for an input space");
     } else {
-        err_kept(space_store_put(db, &put, &done, err));
+        err_kept(space_change_put(db, &put, &done, err));
     }
     arena_release(&arena);
     space_unref(space);

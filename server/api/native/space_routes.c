@@ -2,14 +2,15 @@
 /* The input space of a model: set, show, delete. */
 #include "api/handlers.h"
 
-#include "api/native/space.h"
+#include "api/native/space_routes.h"
 #include "api/reply.h"
 #include "base/mem.h"
 #include "documents/space_json.h"
 #include "http/etag.h"
-#include "live/model_space.h"
+#include "jobs/model_space.h"
 #include "model/space_rows.h"
 #include "store/data/data_read.h"
+#include "store/data/space_change.h"
 #include "store/models/space_store.h"
 
 #include <stdio.h>
@@ -153,8 +154,7 @@ static enum err_code check_rows(struct app *app, const char *model, const struct
 {
     struct data_summary rows = {.n_rows = 0};
     struct integer_check check = {.next = next, .old = old};
-    const struct data_reading reading = {
-        .begin = begin_check, .visit = check_run, .ctx = &check};
+    const struct data_reading reading = {.begin = begin_check, .visit = check_run, .ctx = &check};
     if (data_store_summary(app->db, model, &rows, err) != ERR_OK) {
         if (err->code == ERR_NOT_FOUND) {
             err_clear(err); /* the space comes before the rows */
@@ -190,7 +190,7 @@ static enum err_code put_once(struct app *app, const struct request *req, const 
     put->seen.digest = now.digest;
     if (check_conditions(req, &now, err) == ERR_OK &&
         check_rows(app, put->model, now.space, next, &put->seen.n_rows, err) == ERR_OK) {
-        err_kept(space_store_put(app->db, put, done, err));
+        err_kept(space_change_put(app->db, put, done, err));
     }
     model_space_release(&now);
     return err->code;
@@ -254,7 +254,7 @@ static enum err_code delete_once(struct app *app, const struct request *req, con
         }
     }
     if (check_conditions(req, &now, err) == ERR_OK) {
-        err_kept(space_store_delete(app->db, model, &seen, done, err));
+        err_kept(space_change_delete(app->db, model, &seen, done, err));
     }
     model_space_release(&now);
     return err->code;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef NATIVE_SPACE_H
-#define NATIVE_SPACE_H
+#ifndef SPACE_ROUTES_H
+#define SPACE_ROUTES_H
 
 #include "api/app.h"
 #include "http/exchange.h"
