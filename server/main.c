@@ -21,6 +21,7 @@
 #include "http/certificate.h"
 #include "http/daemon.h"
 #include "live/follow.h"
+#include "live/preload.h"
 #include "maintain.h"
 #include "math/gemm.h"
 #include "math/vtanh.h"
@@ -32,6 +33,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -114,6 +116,7 @@ static enum err_code start_http(struct server *server, const struct config *conf
         .peers = server->app.peers,
         .head = dispatch_head,
         .handler = dispatch,
+        .sent = dispatch_sent,
         .over = dispatch_over,
         .ctx = &server->app,
     };
@@ -151,13 +154,30 @@ static void raise_descriptor_limit(const struct log *log, const struct config *c
     }
 }
 
+/* The server is not ready before that. */
+static enum err_code load_models(struct server *server, const struct config *config,
+                                 struct err *err)
+{
+    const struct preload_settings settings = {.db = server->app.db,
+                                              .models = server->app.models,
+                                              .log = &server->log,
+                                              .patterns = config->preload,
+                                              .n_threads = config->predict_threads};
+    if (strcmp(config->preload, "none") != 0 && preload_run(&settings, err) != ERR_OK) {
+        return err->code;
+    }
+    return models_load(server->app.models, err);
+}
+
 /* The socket opens before the models are loaded, so that /readyz can say so meanwhile. */
 static enum err_code start_server(struct server *server, const struct config *config,
                                   struct err *err)
 {
     int n_labels;
     const char *const *labels = dispatch_labels(&n_labels);
-    struct db_settings db = {.path = config->db, .read_only = config->read_only};
+    struct db_settings db = {.path = config->db,
+                             .read_only = config->read_only,
+                             .reserve_bytes = (int64_t)config->reserve_mb * MEGABYTE};
     server->app.config = config;
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
@@ -185,7 +205,7 @@ static enum err_code start_server(struct server *server, const struct config *co
              LOG_INT(daemon_port(server->daemon)), "db", config->db, "version", SURROGATED_VERSION,
              "sqlite", db_library_version(), "tanh", vtanh_isa(), "memory_mb",
              LOG_INT(config->memory_mb), NULL);
-    if (models_load(server->app.models, err) != ERR_OK) {
+    if (load_models(server, config, err) != ERR_OK) {
         return err->code;
     }
     if (start_follow(server, config, err) != ERR_OK) {

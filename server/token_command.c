@@ -49,7 +49,7 @@ static enum err_code read_options(const struct cli *cli, struct token *token, st
     }
     snprintf(token->id, sizeof token->id, "%s", cli->id != NULL ? cli->id : "");
     const char *models = cli->models != NULL ? cli->models : TOKEN_ALL_MODELS;
-    if (!token_models_are_valid(models)) {
+    if (!name_patterns_are_valid(models)) {
         return err_set(err, ERR_INVALID,
                        "models is \"%.60s\"; names with * and ?, separated by commas, are needed",
                        models);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "api/health.h"
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "notify.h"
 #include "base/threads.h"
 #include "base/wake.h"
@@ -18,7 +19,7 @@
 
 struct watch {
     struct app *app;
-    const struct daemon *daemon;
+    struct daemon *daemon;
     pthread_t thread;
     struct wake wake; /* for the stop */
     int64_t period_ns;
@@ -55,6 +56,7 @@ static void look_at_disk(const struct app *app)
     metrics_set(&app->metrics->disk_free_bytes, room.free_bytes);
     metrics_set(&app->metrics->registry_bytes, room.file_bytes);
     metrics_set(&app->metrics->wal_bytes, room.wal_bytes);
+    metrics_set(&app->metrics->reserve_bytes, room.reserve_bytes);
     snprintf(reason, sizeof reason,
              "the disk of the registry is full: %lld MB are free, min_free_mb is %d", free_mb,
              app->config->min_free_mb);
@@ -65,6 +67,7 @@ static void look_at_models(const struct app *app)
 {
     char name[NAME_MAX_CHARS + 1];
     char reason[HEALTH_REASON_CHARS];
+    models_retry_failed(app->models);
     int n = models_count_failed(app->models, name);
     snprintf(reason, sizeof reason, "%d model%s could not be loaded, model %s among them", n,
              n == 1 ? "" : "s", name);
@@ -89,7 +92,12 @@ static void check_all_parts(const struct watch *watch)
     look_at_threads(watch);
     look_at_models(watch->app);
     daemon_count_connections(watch->daemon, watch->app->metrics->connections);
+    daemon_count_ends(watch->daemon, watch->app->metrics->connections_closed);
+    metrics_set(&watch->app->metrics->connections_refused, daemon_count_refused(watch->daemon));
     log_tell_missing(watch->app->log, false);
+    daemon_give_back(watch->daemon);
+    batcher_give_back(watch->app->batcher);
+    mem_give_back();
 }
 
 /* Tells the watchdog that we live, unless a thread hangs or has ended, which only a restart mends.
@@ -103,8 +111,8 @@ static void tell_manager(struct watch *watch)
     if (health_get_first(health, reason)) {
         snprintf(state, sizeof state, "STATUS=not ready: %s", reason);
     } else {
-        snprintf(state, sizeof state, "STATUS=ready, %d models in memory",
-                 models_totals(watch->app->models).n_models);
+        snprintf(state, sizeof state, "STATUS=ready, %s in memory",
+                 phrase_count(models_totals(watch->app->models).n_models, "model").text);
     }
     if (strcmp(watch->status, state) != 0) {
         memcpy(watch->status, state, sizeof state);
@@ -127,7 +135,7 @@ static void *watch_parts(void *arg)
     return NULL;
 }
 
-enum err_code watch_start(struct app *app, const struct daemon *daemon, struct watch **out,
+enum err_code watch_start(struct app *app, struct daemon *daemon, struct watch **out,
                           struct err *err)
 {
     struct watch *watch = mem_zalloc(sizeof *watch);

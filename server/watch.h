@@ -14,7 +14,7 @@
 struct watch;
 
 /* Both must outlive it; the app has a health. ERR_NOMEM. */
-enum err_code watch_start(struct app *app, const struct daemon *daemon, struct watch **out,
+enum err_code watch_start(struct app *app, struct daemon *daemon, struct watch **out,
                           struct err *err) MUST_CHECK;
 /* NULL is fine. */
 void watch_stop(struct watch *watch);

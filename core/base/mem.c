@@ -347,3 +347,33 @@ void mem_configure(void)
     (void)mallopt(M_ARENA_MAX, MAX_HEAPS);
 #endif
 }
+
+#if defined(__GLIBC_PREREQ) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if __GLIBC_PREREQ(2, 33)
+#define TRIMS_HEAPS
+/* Freed since the last trim: what a trim is worth, as it walks over all free blocks. */
+#define GIVE_BACK_BYTES ((size_t)128 * 1024)
+#endif
+#endif
+
+#ifdef TRIMS_HEAPS
+static atomic_size_t trimmed_bytes; /* lay free in the heaps after the last trim, or fewer since */
+
+/* Free bytes are counted whether or not their pages are with the system, so what matters is how
+ * many came since the last trim. */
+void mem_give_back(void)
+{
+    size_t bytes = mallinfo2().fordblks;
+    size_t before = atomic_load_explicit(&trimmed_bytes, memory_order_relaxed);
+    if (bytes > before && bytes - before > GIVE_BACK_BYTES) {
+        (void)malloc_trim(0);
+        bytes = mallinfo2().fordblks;
+        before = bytes;
+    }
+    atomic_store_explicit(&trimmed_bytes, bytes < before ? bytes : before, memory_order_relaxed);
+}
+#else
+void mem_give_back(void)
+{
+}
+#endif

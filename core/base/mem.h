@@ -40,6 +40,12 @@ void mem_free(void *block);
  */
 void mem_configure(void);
 
+/*
+ * Returns to the system what lies free in the C library's heaps, if that has become much more since
+ * the last call. Called once a second or so, by one thread.
+ */
+void mem_give_back(void);
+
 char *mem_strdup(const char *text) MUST_CHECK;
 char *mem_strndup(const char *text, size_t len) MUST_CHECK;
 void *mem_dup(const void *bytes, size_t size) MUST_CHECK;

@@ -157,6 +157,32 @@ enum err_code scaler_fit(enum scaler_kind kind, const struct scaler_rows *rows, 
     return ERR_OK;
 }
 
+static enum err_code refuse_logarithm(const struct scaler_rows *rows, size_t i, int j,
+                                      struct err *err)
+{
+    size_t row = rows->first_row + i;
+    return err_set_at(err, ERR_INVALID, (int)row, j,
+                      "row %zu, column %d is %g, but the model takes its logarithm", row, j,
+                      rows->v[i * (size_t)rows->k + (size_t)j]);
+}
+
+enum err_code scaler_check(const struct scaler *scaler, const struct scaler_rows *rows,
+                           struct err *err)
+{
+    bool any = false;
+    for (int j = 0; j < rows->k; j++) {
+        any = any || scaler[j].kind == SCALER_LOG;
+    }
+    for (size_t i = 0; any && i < rows->n; i++) {
+        for (int j = 0; j < rows->k; j++) {
+            if (scaler[j].kind == SCALER_LOG && !(rows->v[i * (size_t)rows->k + (size_t)j] > 0.0)) {
+                return refuse_logarithm(rows, i, j, err);
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 enum err_code scaler_apply(const struct scaler *scaler, const struct scaler_rows *rows, double *z,
                            struct err *err)
 {
@@ -172,10 +198,7 @@ enum err_code scaler_apply(const struct scaler *scaler, const struct scaler_rows
             }
             if (s->kind == SCALER_LOG && !(rows->holes && isnan(x))) {
                 if (!(x > 0.0)) {
-                    size_t row = rows->first_row + i;
-                    return err_set_at(err, ERR_INVALID, (int)row, j,
-                                      "row %zu, column %d is %g, but the model takes its logarithm",
-                                      row, j, x);
+                    return refuse_logarithm(rows, i, j, err);
                 }
                 x = log(x);
             }

@@ -61,6 +61,10 @@ struct scaler_rows {
 enum err_code scaler_fit(enum scaler_kind kind, const struct scaler_rows *rows, struct scaler *out,
                          struct err *err) MUST_CHECK;
 
+/* Can the rows be scaled? The error of scaler_apply. */
+enum err_code scaler_check(const struct scaler *scaler, const struct scaler_rows *rows,
+                           struct err *err) MUST_CHECK;
+
 /* z <- scaled v, [n x k]; may be in place. ERR_INVALID naming the row and the column. */
 enum err_code scaler_apply(const struct scaler *scaler, const struct scaler_rows *rows, double *z,
                            struct err *err) MUST_CHECK;

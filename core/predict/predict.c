@@ -81,9 +81,10 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
                        "the model has no noise, so noise_variance and "
                        "total_variance cannot be returned");
     }
-    if ((req->want & PREDICT_SAMPLES) && (req->n_samples < 1 || req->n_samples > model->m)) {
+    if ((req->want & PREDICT_SAMPLES) &&
+        (req->n_samples < 1 || req->n_samples > model->m - req->first_sample)) {
         return err_set(err, ERR_INVALID, "samples is %d, 1 to %d draws are possible",
-                       req->n_samples, model->m);
+                       req->n_samples, model->m - req->first_sample);
     }
     if (feasible_check(model, req, err) != ERR_OK ||
         predict_units_check(model, req, err) != ERR_OK ||
@@ -133,16 +134,10 @@ static enum err_code choose_samples(struct predict_call *call, struct arena *are
     rng_init(&rng, call->req->seed, RNG_SAMPLE, 0);
     rng_permutation(&rng, m, order);
     for (int j = 0; j < m; j++) {
-        call->sample_of[order[j]] = j < call->req->n_samples ? j : -1;
+        int sample = j - call->req->first_sample;
+        call->sample_of[order[j]] = sample < call->req->n_samples && sample >= 0 ? sample : -1;
     }
     return ERR_OK;
-}
-
-/* Mean and variance always: others follow from them. */
-static unsigned results_needed(const struct predict_request *req)
-{
-    unsigned needed = req->want | PREDICT_MEAN | PREDICT_VARIANCE;
-    return req->want & PREDICT_INTERVALS ? needed | PREDICT_TOTAL_VARIANCE : needed;
 }
 
 enum err_code predict_begin(struct predict_call *call, const struct model *model,
@@ -152,7 +147,7 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
     *call = (struct predict_call){.model = model, .req = req, .out = out};
     *out = (struct predict_result){.mean = NULL};
     int tile = predict_is_linear(model) ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
-    unsigned needed = results_needed(req);
+    unsigned needed = predict_needed(req);
     call->n_tiles = (req->n + tile - 1) / tile;
     if (predict_check(model, req, err) != ERR_OK ||
         predict_units_begin(call, arena, err) != ERR_OK ||
@@ -216,9 +211,25 @@ static enum err_code derive_moments(const struct predict_call *call, struct err 
     return ERR_OK;
 }
 
+static enum err_code check_samples(const struct predict_call *call, struct err *err)
+{
+    size_t cells = (size_t)call->req->n * (size_t)call->model->o;
+    for (size_t at = 0; at < (size_t)call->req->n_samples * cells; at++) {
+        if (!isfinite(call->out->samples[at])) {
+            size_t row = at % cells / (size_t)call->model->o;
+            return err_set_at(err, ERR_NUMERIC, (int)row, -1,
+                              "a sample of the model's answer at row %zu is not finite", row);
+        }
+    }
+    return ERR_OK;
+}
+
 enum err_code predict_end(struct predict_call *call, struct arena *arena, struct err *err)
 {
     const struct model *model = call->model;
+    if (call->req->samples_alone) {
+        return check_samples(call, err);
+    }
     if ((call->req->want & PREDICT_COVARIANCE_ROWS) && predict_is_linear(model)) {
         predict_linear_row_covariance(call);
     } else if (call->req->want & PREDICT_COVARIANCE_ROWS) {
@@ -245,7 +256,7 @@ enum err_code predict_end(struct predict_call *call, struct arena *arena, struct
 
 size_t predict_bytes(const struct model *model, const struct predict_request *req)
 {
-    unsigned needed = results_needed(req);
+    unsigned needed = predict_needed(req);
     size_t values = 0;
     for (int i = 0; i < PREDICT_N_RESULTS; i++) {
         if (needed & (1U << i)) {
@@ -267,7 +278,8 @@ size_t predict_bytes(const struct model *model, const struct predict_request *re
 
 double predict_work(const struct model *model, const struct predict_request *req)
 {
-    double per_row = (double)model->m * (double)model->net.pack_size;
+    int n_draws = req->samples_alone ? req->n_samples : model->m;
+    double per_row = (double)n_draws * (double)model->net.pack_size;
     if (predict_is_linear(model)) {
         per_row = predict_linear_work(model, req->want);
     } else if (req->want & PREDICT_JACOBIAN) {

@@ -31,13 +31,15 @@ struct predict_request {
     int n_samples;           /* distinct draws, at most m */
     uint64_t seed;           /* chooses them */
     bool in_units;           /* all but intervals stay in the units of model->exponents */
+    int first_sample;        /* of those that the seed chooses: [first, first + n_samples) */
+    bool samples_alone;      /* samples are all that is wanted, and no other draw is computed */
     int n_threads;
     const struct cancel *cancel; /* NULL, or what predict_run looks at before each tile */
 };
 
 /*
  * The result always holds mean and variance, and with intervals the total variance (without noise
- * where none is known).
+ * where none is known); only with samples_alone it does not.
  *
  * ERR_INVALID: a logarithm of an input that is not positive, noise of a model that knows none, more
  * samples than draws, a level that the calibration has too few rows for, a square of an output

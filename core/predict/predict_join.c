@@ -31,7 +31,8 @@ static bool same_option(enum predict_option option, const struct predict_request
     case PREDICT_OPTION_COVERAGES:
         return same_numbers(a->n_intervals, a->intervals, b->n_intervals, b->intervals);
     case PREDICT_OPTION_DRAWS:
-        return a->n_samples == b->n_samples && a->seed == b->seed;
+        return a->n_samples == b->n_samples && a->seed == b->seed &&
+               a->first_sample == b->first_sample && a->samples_alone == b->samples_alone;
     case PREDICT_OPTION_NONE:
     case PREDICT_OPTION_BETWEEN:
     case PREDICT_OPTION_ALTERNATIVE:
@@ -99,7 +100,8 @@ enum err_code predict_slice(const struct predict_call *joint, int first,
                             const struct predict_request *part, struct arena *arena,
                             struct predict_result *out, struct err *err)
 {
-    unsigned set = part->want | PREDICT_MEAN | PREDICT_VARIANCE;
+    unsigned set =
+        part->samples_alone ? PREDICT_SAMPLES : part->want | PREDICT_MEAN | PREDICT_VARIANCE;
     if (predict_result_alloc(out, set, joint->model, part, arena, err) != ERR_OK) {
         return err->code;
     }

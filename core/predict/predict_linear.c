@@ -349,7 +349,9 @@ enum err_code predict_linear_tile(const struct predict_call *call, int index, st
         for (int i = 0; i < model->gaussian.n_members; i++) {
             predict_linear_member(call, &tile, i);
         }
-        tile_finish(call, &tile);
+        if (!call->req->samples_alone) {
+            tile_finish(call, &tile);
+        }
         if (folds.mean != NULL) {
             tile_folds(call, &tile, &folds);
         }

@@ -200,12 +200,34 @@ static void row_jacobian(const struct predict_call *call, struct linear_tile *ti
     }
 }
 
+/* Makes the samples and nothing else. */
+static void member_samples(const struct predict_call *call, struct linear_tile *tile, int member)
+{
+    const struct gauss_mixture *mixture = &call->model->gaussian;
+    size_t jacobian_size = (size_t)call->model->o * (size_t)mixture->members[member].n;
+    int n_chosen = 0;
+    for (int j = member * mixture->n_draws; j < (member + 1) * mixture->n_draws; j++) {
+        n_chosen += call->sample_of[j] >= 0;
+    }
+    if (n_chosen > 0) {
+        eval_rows(call, tile, member);
+        eval_jacobian(call, tile, member);
+        for (size_t row = 0; row < tile->rows; row++) {
+            row_samples(call, tile, member, row, tile->jac + row * jacobian_size);
+        }
+    }
+}
+
 void predict_linear_member(const struct predict_call *call, struct linear_tile *tile, int member)
 {
     const struct model *model = call->model;
     const struct gauss *g = &model->gaussian.members[member];
     size_t o = (size_t)model->o;
     size_t width = predict_linear_width(g);
+    if (call->req->samples_alone) {
+        member_samples(call, tile, member);
+        return;
+    }
     eval_rows(call, tile, member);
     eval_jacobian(call, tile, member);
     if (tile->one != NULL) {

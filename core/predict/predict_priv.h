@@ -27,6 +27,16 @@ static inline double *predict_scratch(struct arena *arena, size_t count, bool *o
     return block;
 }
 
+/* The results that a call makes: those that are wanted, and those that others follow from. */
+static inline unsigned predict_needed(const struct predict_request *req)
+{
+    unsigned needed = req->want | PREDICT_MEAN | PREDICT_VARIANCE;
+    if (req->samples_alone) {
+        return PREDICT_SAMPLES;
+    }
+    return req->want & PREDICT_INTERVALS ? needed | PREDICT_TOTAL_VARIANCE : needed;
+}
+
 /* Is the product of up to four factors at most PREDICT_MAX_VALUES? */
 bool predict_fits(size_t a, size_t b, size_t c, size_t d);
 

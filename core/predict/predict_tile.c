@@ -251,6 +251,58 @@ static void split_heads(const struct predict_call *call, const struct tile *tile
     }
 }
 
+/* Values of draws [first, first + n) in the user's units, into tile->values. */
+static void eval_draws(const struct predict_call *call, const struct plan_tile *planned,
+                       struct tile *tile, int first, int n)
+{
+    const struct model *model = call->model;
+    plan_eval(&model->plan, planned, first, n, tile->values);
+    if (model->noise_predicted) {
+        split_heads(call, tile, n);
+    }
+    scaler_invert(call->scalers, (size_t)n * tile->rows, model->o, tile->values);
+}
+
+/* Adds every draw to the moments and to what else was asked for. */
+static void tile_draws(const struct predict_call *call, const struct plan_tile *planned,
+                       struct tile *tile)
+{
+    const struct model *model = call->model;
+    for (int first = 0; first < model->m; first += tile->group) {
+        int left = model->m - first;
+        int n = left < tile->group ? left : tile->group;
+        eval_draws(call, planned, tile, first, n);
+        for (int j = 0; j < n; j++) {
+            tile->f = tile->values + (size_t)j * tile->rows * (size_t)model->o;
+            draw_add(call, tile, first + j);
+        }
+    }
+    tile_finish(call, tile);
+    predict_noise_finish(call, tile->first, tile->rows, model->m);
+}
+
+/* Samples and nothing else: groups without a draw that was chosen are left out. */
+static void tile_samples(const struct predict_call *call, const struct plan_tile *planned,
+                         struct tile *tile)
+{
+    size_t cells = tile->rows * (size_t)call->model->o;
+    int evaluated = -1; /* the first draw of the group whose values are there */
+    for (int draw = 0; draw < call->model->m; draw++) {
+        if (call->sample_of[draw] < 0) {
+            continue;
+        }
+        int first = draw - draw % tile->group;
+        int left = call->model->m - first;
+        if (first != evaluated) {
+            eval_draws(call, planned, tile, first, left < tile->group ? left : tile->group);
+            evaluated = first;
+        }
+        size_t row = (size_t)call->sample_of[draw] * (size_t)call->req->n + tile->first;
+        memcpy(call->out->samples + row * (size_t)call->model->o,
+               tile->values + (size_t)(draw - first) * cells, cells * sizeof *tile->values);
+    }
+}
+
 enum err_code predict_draws_tile(const struct predict_call *call, int index, struct arena *scratch,
                                  struct err *err)
 {
@@ -268,21 +320,11 @@ enum err_code predict_draws_tile(const struct predict_call *call, int index, str
     }
     const struct plan_tile planned = {.rows = (int)tile.rows, .scratch = tile.scratch};
     plan_load(&model->plan, &planned, tile.z);
-    for (int first_draw = 0; first_draw < model->m; first_draw += tile.group) {
-        int left_draws = model->m - first_draw;
-        int n = left_draws < tile.group ? left_draws : tile.group;
-        plan_eval(&model->plan, &planned, first_draw, n, tile.values);
-        if (model->noise_predicted) {
-            split_heads(call, &tile, n);
-        }
-        scaler_invert(call->scalers, (size_t)n * tile.rows, model->o, tile.values);
-        for (int j = 0; j < n; j++) {
-            tile.f = tile.values + (size_t)j * tile.rows * (size_t)model->o;
-            draw_add(call, &tile, first_draw + j);
-        }
+    if (call->req->samples_alone) {
+        tile_samples(call, &planned, &tile);
+    } else {
+        tile_draws(call, &planned, &tile);
     }
-    tile_finish(call, &tile);
-    predict_noise_finish(call, first, tile.rows, model->m);
 done:
     resnet_tape_free(tile.tape);
     return err->code;

@@ -1,8 +1,8 @@
--- Used by: model_store_list; model_store_view (with a name).
+-- Used by: model_store_list.
 SELECT m.name, m.created_ms, coalesce(m.default_version, 0),
        (SELECT count(*) FROM versions v WHERE v.model_id = m.id),
        coalesce((SELECT s.n_rows FROM data_stats s WHERE s.model_id = m.id), 0),
        coalesce(m.previous_version, 0), m.keep_versions
 FROM models m
-WHERE m.deleted = 0 AND (:name IS NULL OR m.name = :name)
+WHERE m.deleted = 0
 ORDER BY m.name;

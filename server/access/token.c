@@ -35,16 +35,6 @@ bool token_id_is_valid(const char *id)
     return n > 0 && n <= TOKEN_ID_CHARS && id[n] == '\0';
 }
 
-bool token_models_are_valid(const char *models)
-{
-    size_t n = 0;
-    while (isalnum((unsigned char)models[n]) ||
-           (models[n] != '\0' && strchr("._-*?,", models[n]))) {
-        n++;
-    }
-    return n > 0 && n <= TOKEN_MODELS_CHARS && models[n] == '\0';
-}
-
 /* Reads exactly `n` digits, and steps over them. */
 static bool read_digits(const char **text, int n, int *out)
 {
@@ -121,45 +111,6 @@ bool token_parse_time(const char *text, int64_t *ms)
     int64_t days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + d - 1;
     *ms = ((days - 719468) * 86400 + seconds) * 1000;
     return true;
-}
-
-/* Without recursion: after a mismatch it goes back to the last '*' and lets that take one more. */
-static bool matches(const char *pattern, const char *end, const char *name)
-{
-    const char *star = NULL;
-    const char *rest = NULL;
-    while (*name != '\0') {
-        if (pattern < end && *pattern == '*') {
-            star = pattern++;
-            rest = name;
-        } else if (pattern < end && (*pattern == '?' || *pattern == *name)) {
-            pattern++;
-            name++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            name = ++rest;
-        } else {
-            return false;
-        }
-    }
-    while (pattern < end && *pattern == '*') {
-        pattern++;
-    }
-    return pattern == end;
-}
-
-bool token_models_match(const char *models, const char *name)
-{
-    for (const char *at = models;; at++) {
-        const char *end = at + strcspn(at, ",");
-        if (end > at && matches(at, end, name)) {
-            return true;
-        }
-        if (*end == '\0') {
-            return false;
-        }
-        at = end;
-    }
 }
 
 bool token_split(const char *text, const char **id, size_t *n_id, const char **secret)

@@ -10,6 +10,7 @@
 #define TOKEN_H
 
 #include "base/digest.h"
+#include "base/name_patterns.h"
 #include "access/limits.h"
 
 #include <stdbool.h>
@@ -21,7 +22,6 @@
 #define TOKEN_SECRET_BYTES 32
 #define TOKEN_SECRET_CHARS (2 * TOKEN_SECRET_BYTES)
 #define TOKEN_SALT_BYTES   16
-#define TOKEN_MODELS_CHARS 255
 #define TOKEN_TEXT_CHARS   (sizeof TOKEN_PREFIX + TOKEN_ID_CHARS + 1 + TOKEN_SECRET_CHARS)
 #define TOKEN_MAX_COUNT    1000 /* in a registry, and in a file */
 #define TOKEN_ALL_MODELS   "*"
@@ -38,21 +38,15 @@ struct token {
     enum role role;
     unsigned char salt[TOKEN_SALT_BYTES];
     unsigned char digest[SHA256_BYTES];
-    char models[TOKEN_MODELS_CHARS + 1]; /* patterns of names, separated by commas; "*": all */
-    int64_t created_ms;                  /* 0: not known */
-    int64_t expires_ms;                  /* 0: never */
-    int64_t revoked_ms;                  /* 0: it is not */
+    char models[NAME_PATTERNS_CHARS + 1]; /* as in name_patterns.h; "*": all */
+    int64_t created_ms;                   /* 0: not known */
+    int64_t expires_ms;                   /* 0: never */
+    int64_t revoked_ms;                   /* 0: it is not */
     struct limits limits;
 };
 
 /* Letters, digits and '-', so that an id can stand in a token and in a log line. */
 bool token_id_is_valid(const char *id);
-
-/* 1 to TOKEN_MODELS_CHARS characters of names, '*', '?' and commas. */
-bool token_models_are_valid(const char *models);
-
-/* Does one of the patterns, separated by commas, match the name? */
-bool token_models_match(const char *models, const char *name);
 
 /* "never" (0), or a time in UTC: 2027-01-31, 2027-01-31T18:00:00Z. False: it is neither. */
 bool token_parse_time(const char *text, int64_t *ms);

@@ -121,7 +121,7 @@ static enum err_code read_words(char *words[MAX_WORDS], int n, struct token *tok
         return err_set(err, ERR_INVALID,
                        "the second word is not a role: predict, read, write or admin");
     }
-    if (n > 3 && !token_models_are_valid(words[3])) {
+    if (n > 3 && !name_patterns_are_valid(words[3])) {
         return err_set(err, ERR_INVALID,
                        "the fourth word is not a list of model names, with * and ?");
     }

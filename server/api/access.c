@@ -177,7 +177,7 @@ bool access_still_holds(const struct access *access, const struct request *req)
 
 bool access_sees(const struct request *req, const char *model)
 {
-    return req->caller.models == NULL || token_models_match(req->caller.models, model);
+    return req->caller.models == NULL || name_patterns_match(req->caller.models, model);
 }
 
 enum err_code access_check_model(const struct request *req, const char *model, struct err *err)

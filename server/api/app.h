@@ -38,9 +38,10 @@ struct app {
     struct access *access;             /* NULL: nobody needs a token */
     struct log *log;
     struct metrics *metrics;
-    struct health *health;      /* NULL: nobody watches */
-    atomic_bool draining;       /* set when the daemon begins to stop */
-    atomic_size_t answer_bytes; /* of answers_mb (api/native/answer_room.h) */
+    struct health *health;              /* NULL: nobody watches */
+    atomic_bool draining;               /* set when the daemon begins to stop */
+    atomic_size_t answer_bytes;         /* of answers_mb (api/native/answer_room.h) */
+    atomic_size_t streamed_model_bytes; /* of versions that such answers are made from */
 };
 
 typedef enum err_code handler_fn(struct app *app, const struct request *req, struct response *res,

@@ -7,6 +7,7 @@
 #include "api/handlers.h"
 #include "api/query_keys.h"
 #include "api/quota.h"
+#include "api/request_times.h"
 #include "api/security_headers.h"
 #include "api/trace.h"
 #include "base/clock.h"
@@ -247,6 +248,19 @@ static void log_request(const struct app *app, const struct request *req,
              outcome->err->code != ERR_OK ? err_msg(outcome->err) : "", NULL);
 }
 
+/* The phases are measured from here. */
+static void start_times(struct request *req)
+{
+    req->arrived_ns = clock_ns();
+    if (req->times == NULL) {
+        req->times = arena_zalloc_array(req->arena, 1, sizeof *req->times);
+    }
+    if (req->times != NULL) {
+        req->times->parse_ns = -1;
+        req->times->compute_ns = -1;
+    }
+}
+
 /* A new request from its beginning, one that was put aside from where its handler left off. */
 static enum err_code begin_or_continue(struct app *app, struct request *req, struct response *res,
                                        struct err *err)
@@ -256,9 +270,41 @@ static enum err_code begin_or_continue(struct app *app, struct request *req, str
     if (later.run != NULL) {
         return later.run(later.ctx, res, err);
     }
-    req->arrived_ns = clock_ns();
+    start_times(req);
     quota_charge_body(app, req); /* before the answer, behind which the next request may come */
     return handle_request(app, req, res, err);
+}
+
+/* Counts an answer that has just been made, and leaves its status for dispatch_sent. */
+static void count_answer(struct metrics *metrics, const struct request *req,
+                         const struct response *res)
+{
+    struct request_times *times = req->times;
+    int64_t now_ns = clock_ns();
+    struct metrics_answer answer = {.route = req->route,
+                                    .status = res->status,
+                                    .total_ns = now_ns - req->arrived_ns,
+                                    .phase_ns = {-1, -1, -1, -1}};
+    if (times != NULL) {
+        times->answering_ns = times->answering_ns != 0 ? times->answering_ns : now_ns;
+        times->status = res->source.endless ? 0 : res->status;
+        answer.phase_ns[METRICS_PARSE] = times->parse_ns;
+        answer.phase_ns[METRICS_QUEUE] = times->queue_ns;
+        answer.phase_ns[METRICS_COMPUTE] =
+            times->compute_ns >= 0 ? times->compute_ns
+                                   : times->answering_ns - req->arrived_ns - times->queue_ns -
+                                         (times->parse_ns > 0 ? times->parse_ns : 0);
+    }
+    metrics_requests_answered(&metrics->requests, &answer);
+}
+
+void dispatch_sent(void *ctx, const struct request *req)
+{
+    struct app *app = ctx;
+    if (req->times != NULL && req->times->status != 0) {
+        metrics_requests_sent(&app->metrics->requests, req->route, req->times->status,
+                              clock_ns() - req->times->answering_ns);
+    }
 }
 
 /* What every answer has, errors too. */
@@ -267,6 +313,10 @@ static void finish_answer(struct app *app, struct request *req, struct response 
 {
     if (err->code != ERR_OK) {
         metrics_add(&app->metrics->errors[err->code], 1);
+        if (err->code == ERR_QUEUE_FULL) {
+            quota_count_full_queue(app,
+                                   req->route < N_ROUTES && handlers[req->route] == handle_train);
+        }
         error_body_write(err, req->arena, res);
     }
     write_down(app, req, res->status);
@@ -279,7 +329,7 @@ static void finish_answer(struct app *app, struct request *req, struct response 
                               .err = err};
     int slow_ms = app->config->slow_ms;
     outcome.slow = slow_ms > 0 && 1e3 * outcome.seconds >= slow_ms;
-    metrics_request(app->metrics, req->route, res->status, outcome.seconds);
+    count_answer(app->metrics, req, res);
     trace_answer(&outcome.trace, res->status >= 500, req, res);
     log_request(app, req, res, &outcome);
 }
@@ -288,7 +338,7 @@ void dispatch_head(void *ctx, struct request *req, struct response *res)
 {
     struct app *app = ctx;
     struct err err = ERR_INIT;
-    req->arrived_ns = clock_ns();
+    start_times(req);
     req->route = N_ROUTES;
     err_kept(admit(app, req, res, &err));
     req->admitted = err.code == ERR_OK && res->status == 0;

@@ -14,6 +14,9 @@ void dispatch_head(void *ctx, struct request *req, struct response *res);
 void dispatch(void *ctx, struct request *req, struct response *res);
 void dispatch_over(void *ctx, struct request *req);
 
+/* A daemon_sent; ctx is a struct app. */
+void dispatch_sent(void *ctx, const struct request *req);
+
 /* The labels of the routes in metrics, in the order of the routes. */
 const char *const *dispatch_labels(int *n);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/offload.h"
 
+#include "api/request_times.h"
 #include "base/mem.h"
 #include "base/mem_budget.h"
 #include "base/threads.h"
@@ -14,6 +15,7 @@ struct task {
     struct request *req;
     struct response res;
     struct err err;
+    int64_t submitted_ns;
     struct task *next;
 };
 
@@ -25,6 +27,7 @@ struct offload {
     pthread_cond_t wake;
     struct task *first; /* guarded by lock: the queue */
     struct task *last;  /* guarded by lock */
+    int n_waiting;      /* guarded by lock */
     bool stopping;      /* guarded by lock */
 };
 
@@ -42,6 +45,7 @@ static struct task *wait_for_task(struct offload *offload, bool *late)
     if (task != NULL) {
         offload->first = task->next;
         offload->last = offload->first != NULL ? offload->last : NULL;
+        offload->n_waiting--;
     }
     *late = offload->stopping;
     pthread_mutex_unlock(&offload->lock);
@@ -61,6 +65,7 @@ static void *serve_tasks(void *arg)
     }
     while ((task = wait_for_task(offload, &late)) != NULL) {
         struct request *req = task->req;
+        request_times_waited(req, clock_ns() - task->submitted_ns);
         if (late) {
             err_set(&task->err, ERR_DRAINING, "the server is stopping");
         } else {
@@ -120,6 +125,7 @@ static bool enqueue(struct offload *offload, struct task *task)
         offload->first = task;
     }
     offload->last = taken ? task : offload->last;
+    offload->n_waiting += taken;
     pthread_cond_signal(&offload->wake);
     pthread_mutex_unlock(&offload->lock);
     return taken;
@@ -139,6 +145,7 @@ bool offload_submit(struct offload *offload, offload_fn *fn, void *ctx, struct r
     task->fn = fn;
     task->ctx = ctx;
     task->req = req;
+    task->submitted_ns = clock_ns();
     res->later = (struct later){.run = finish_task, .drop = drop_task, .ctx = task};
     /* In this order: it may be resumed before this returns. */
     req->ops->suspend(req->exchange);
@@ -147,6 +154,14 @@ bool offload_submit(struct offload *offload, offload_fn *fn, void *ctx, struct r
         req->ops->resume(req->exchange);
     }
     return true;
+}
+
+int offload_waiting(struct offload *offload)
+{
+    pthread_mutex_lock(&offload->lock);
+    int n = offload->n_waiting;
+    pthread_mutex_unlock(&offload->lock);
+    return n;
 }
 
 /* ---- start and stop ---- */

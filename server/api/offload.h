@@ -44,7 +44,10 @@ typedef enum err_code offload_fn(void *ctx, struct request *req, struct response
 bool offload_submit(struct offload *offload, offload_fn *fn, void *ctx, struct request *req,
                     struct response *res) MUST_CHECK;
 
-/* The same in the calling thread. */
+/* Requests that wait for one of the threads. */
+int offload_waiting(struct offload *offload);
+
+/* The same as offload_submit in the calling thread. */
 enum err_code offload_run_here(offload_fn *fn, void *ctx, struct request *req, struct response *res,
                                struct err *err) MUST_CHECK;
 

@@ -10,11 +10,14 @@
 #define PERCENT    100
 #define NAME_CHARS 80
 
-/* In the order of the metric's values: the limits of a token, those of an address, streams. */
+/* In the order of the metric's values: the limits of a token, those of an address, streams, and the
+ * queues that all share. */
 #define METRIC_ADDRESS LIMIT_N
 #define METRIC_STREAMS (2 * LIMIT_N)
+#define METRIC_QUEUE   (METRIC_STREAMS + 1)
+#define METRIC_JOBS    (METRIC_QUEUE + 1)
 
-_Static_assert(METRIC_STREAMS + 1 == sizeof((struct metrics *)0)->limited / sizeof(atomic_llong),
+_Static_assert(METRIC_JOBS + 1 == sizeof((struct metrics *)0)->limited / sizeof(atomic_llong),
                "the metric has a value for each limit");
 
 static struct limits limits_of_address(const struct app *app)
@@ -148,4 +151,9 @@ void quota_count_job(struct app *app, bool of_token)
 void quota_count_stream(struct app *app)
 {
     metrics_add(&app->metrics->limited[METRIC_STREAMS], 1);
+}
+
+void quota_count_full_queue(struct app *app, bool of_jobs)
+{
+    metrics_add(&app->metrics->limited[of_jobs ? METRIC_JOBS : METRIC_QUEUE], 1);
 }

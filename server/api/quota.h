@@ -32,4 +32,7 @@ void quota_count_job(struct app *app, bool of_token);
 /* A stream of events was refused because its address follows as many as it may. */
 void quota_count_stream(struct app *app);
 
+/* A request was refused because the queue of predictions, or of a model's jobs, is full. */
+void quota_count_full_queue(struct app *app, bool of_jobs);
+
 #endif

@@ -8,6 +8,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Texts that may be longer are made while they are sent. */
+#define WHOLE_BYTES ((size_t)256 * 1024)
+
 enum err_code reply_text(struct response *res, const char *type, struct textbuf *text,
                          struct err *err)
 {
@@ -29,6 +32,25 @@ enum err_code reply_json(struct response *res, int status, const struct json_wri
         res->status = status;
     }
     return err->code;
+}
+
+enum err_code reply_stream(struct response *res, struct json_stream *stream, struct arena *arena,
+                           struct err *err)
+{
+    size_t bound = json_stream_bound(stream);
+    res->status = 200;
+    res->content_type = MEDIA_TYPE_JSON;
+    if (bound > WHOLE_BYTES) {
+        res->source = (struct body_source){.read = json_stream_read, .ctx = stream};
+        return ERR_OK;
+    }
+    char *body = arena_alloc(arena, bound);
+    if (body == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    res->n_body = json_stream_read(stream, body, bound);
+    res->body = body;
+    return ERR_OK;
 }
 
 void reply_explain_syntax(const struct request *req, struct err *err)

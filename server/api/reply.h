@@ -6,6 +6,7 @@
 #include "api/app.h"
 #include "base/textbuf.h"
 #include "formats/json_read.h"
+#include "formats/json_stream.h"
 #include "formats/json_write.h"
 #include "store/data/training_data.h"
 #include "store/models/model_view.h"
@@ -17,6 +18,11 @@ enum err_code reply_json(struct response *res, int status, const struct json_wri
 /* Sends another text, with status 200. ERR_NOMEM. */
 enum err_code reply_text(struct response *res, const char *type, struct textbuf *text,
                          struct err *err) MUST_CHECK;
+
+/* The same for a stream that has ended, which lies in the arena: a short text whole, with its
+ * length; a long one as the client takes it. ERR_NOMEM. */
+enum err_code reply_stream(struct response *res, struct json_stream *stream, struct arena *arena,
+                           struct err *err) MUST_CHECK;
 
 /* A parameter of the path as the name of a model. ERR_INVALID, with the rule. */
 enum err_code reply_model_name(const char *text, const char **name, struct err *err) MUST_CHECK;

@@ -4,6 +4,7 @@
 #include "base/known.h"
 #include "base/log.h"
 #include "base/memory_limit.h"
+#include "base/name_patterns.h"
 #include "base/near_name.h"
 #include "base/threads.h"
 
@@ -323,6 +324,13 @@ enum err_code config_finish(struct config *config, struct err *err)
     }
     if (check_base_path(config->base_path, err) != ERR_OK) {
         return err->code;
+    }
+    if (!name_patterns_are_valid(config->preload)) {
+        return err_set(
+            err, ERR_INVALID,
+            "preload is \"%.80s\"; names or patterns such as heat-*, separated by commas, "
+            "at most %d characters, or none are needed",
+            config->preload, NAME_PATTERNS_CHARS);
     }
     int cpus = threads_n_cpus();
     if (config->http_threads == 0) {

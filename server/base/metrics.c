@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Most of this is metrics as text, in Prometheus's format 0.0.4 or as OpenMetrics 1.0. Series that
+ * can only come with a route, an outcome or a solver are left out until there is something to
+ * count, so that their number is that of what happens and not that of what could.
+ */
 #include "base/metrics.h"
 
 #include "base/mem_budget.h"
+#include "solve/solver.h"
 
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Upper bounds in seconds, about three to a decade: from a prediction of one row to a large upload.
- */
-static const double bounds[METRICS_N_BUCKETS] = {
-    5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5, 10};
-
-static const double sizes[METRICS_N_SIZES] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
-
-/* Statuses that are told apart; the others share the last place. */
-static const int statuses[METRICS_N_STATUSES - 1] = {200, 201, 202, 204, 206, 304, 400, 401, 403,
-                                                     404, 405, 408, 409, 412, 413, 415, 421, 422,
-                                                     429, 431, 499, 500, 503, 504, 507};
 
 static const char *const error_names[] = {
 #define ERR(code, text) #code,
@@ -33,55 +27,30 @@ void metrics_init(struct metrics *metrics, const char *const *labels, int n_rout
     memset(metrics, 0, sizeof *metrics);
     metrics->started_ms = started_ms;
     for (int i = 0; i < n_routes && i < METRICS_MAX_ROUTES; i++) {
-        metrics->routes[i].label = labels[i];
+        metrics->requests.labels[i] = labels[i];
     }
 }
 
-static void observe(struct metrics_histogram *histogram, double value, const double *limits, int n,
-                    long long amount)
+void metrics_job_ended(struct metrics *metrics, int solver, int state, double seconds)
 {
-    int bucket = 0;
-    while (bucket < n && value > limits[bucket]) {
-        bucket++;
+    int row = solver >= 0 && solver < METRICS_MAX_SOLVERS ? solver : METRICS_MAX_SOLVERS;
+    histogram_observe_ns(&metrics->job_times[row][state], HISTOGRAM_JOBS, (int64_t)(seconds * 1e9));
+}
+
+long long metrics_resident_bytes(void)
+{
+    long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file != NULL) {
+        if (fscanf(file, "%*s %lld", &pages) != 1) {
+            pages = 0;
+        }
+        fclose(file);
     }
-    metrics_add(&histogram->buckets[bucket], 1);
-    metrics_add(&histogram->sum, amount);
+    return pages * sysconf(_SC_PAGESIZE);
 }
 
-void metrics_observe_ns(struct metrics_histogram *histogram, int64_t ns)
-{
-    observe(histogram, 1e-9 * (double)ns, bounds, METRICS_N_BUCKETS, ns / 1000);
-}
-
-void metrics_observe_size(struct metrics_histogram *histogram, long size)
-{
-    observe(histogram, (double)size, sizes, METRICS_N_SIZES, size);
-}
-
-static int find_status(int status)
-{
-    int i = 0;
-    while (i < METRICS_N_STATUSES - 1 && statuses[i] != status) {
-        i++;
-    }
-    return i;
-}
-
-void metrics_request(struct metrics *metrics, int route, int status, double seconds)
-{
-    if (route < 0 || route >= METRICS_MAX_ROUTES || metrics->routes[route].label == NULL) {
-        return;
-    }
-    struct metrics_route *r = &metrics->routes[route];
-    metrics_add(&r->by_status[find_status(status)], 1);
-    observe(&r->times, seconds, bounds, METRICS_N_BUCKETS, (long long)(seconds * 1e6));
-}
-
-void metrics_job_ended(struct metrics *metrics, double seconds)
-{
-    metrics_add(&metrics->job_sum_ms, (long long)(seconds * 1e3));
-    metrics_add(&metrics->job_count, 1);
-}
+/* ---- writing ---- */
 
 struct writer {
     struct textbuf *text;
@@ -103,55 +72,158 @@ static long long load(const atomic_llong *metric)
     return atomic_load_explicit(metric, memory_order_relaxed);
 }
 
-/* The histograms of one name, which differ in the value of a label. */
-struct histograms {
-    const char *name;
-    const char *label;
-    int n;        /* buckets, but for +Inf */
-    double scale; /* of the bounds, in seconds; 0: sizes, without a unit */
+/* Labels in a row, as route="predict",code="200". */
+struct labels {
+    char text[160];
 };
 
-static void write_histogram(const struct writer *w, const struct histograms *f, const char *value,
-                            const struct metrics_histogram *h)
+static struct labels labels_of(const char *label, const char *value)
 {
-    char pair[64];
-    long long count = 0;
-    snprintf(pair, sizeof pair, "%s=\"%s\"", f->label, value);
-    for (int b = 0; b < f->n; b++) {
-        count += load(&h->buckets[b]);
-        textbuf_printf(w->text, "%s_bucket{%s,le=\"%g\"} %lld\n", f->name, pair,
-                       f->scale > 0.0 ? bounds[b] * f->scale : sizes[b], count);
-    }
-    count += load(&h->buckets[f->n]);
-    double sum = (double)load(&h->sum) * (f->scale > 0.0 ? 1e-6 : 1.0);
-    textbuf_printf(w->text, "%s_bucket{%s,le=\"+Inf\"} %lld\n%s_sum{%s} %.6f\n%s_count{%s} %lld\n",
-                   f->name, pair, count, f->name, pair, sum, f->name, pair, count);
+    struct labels labels;
+    snprintf(labels.text, sizeof labels.text, "%s=\"%s\"", label, value);
+    return labels;
 }
 
-static void write_requests(const struct writer *w, const struct metrics *metrics)
+static struct labels labels_and(const struct labels *first, const char *label, const char *value)
 {
-    const struct metrics_route *end = metrics->routes + METRICS_MAX_ROUTES;
+    struct labels labels;
+    int len = snprintf(labels.text, sizeof labels.text, "%s,", first->text);
+    snprintf(labels.text + len, sizeof labels.text - (size_t)len, "%s=\"%s\"", label, value);
+    return labels;
+}
+
+/* OpenMetrics wants numbers that look like real ones. */
+static void write_bound(const struct writer *w, double bound)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%g", bound);
+    bool whole = w->openmetrics && strpbrk(text, ".e") == NULL;
+    textbuf_printf(w->text, ",le=\"%s%s\"} ", text, whole ? ".0" : "");
+}
+
+static void write_histogram(const struct writer *w, const char *name, enum histogram_scale scale,
+                            const struct labels *labels, const struct histogram_reading *reading)
+{
+    long long count = 0;
+    for (int b = 0; b < HISTOGRAM_BUCKETS; b++) {
+        count += reading->buckets[b];
+        textbuf_printf(w->text, "%s_bucket{%s", name, labels->text);
+        write_bound(w, histogram_bound(scale, b));
+        textbuf_printf(w->text, "%lld\n", count);
+    }
+    textbuf_printf(w->text, "%s_bucket{%s,le=\"+Inf\"} %lld\n%s_sum{%s} %.6f\n%s_count{%s} %lld\n",
+                   name, labels->text, reading->count, name, labels->text, reading->sum, name,
+                   labels->text, reading->count);
+}
+
+static void write_statuses(const struct writer *w, const struct metrics_requests *requests)
+{
     write_head(w, "surrogated_requests_total", "counter",
                "Requests answered, by route and status.");
-    for (const struct metrics_route *r = metrics->routes; r < end && r->label != NULL; r++) {
+    for (int r = 0; r < METRICS_MAX_ROUTES && requests->labels[r] != NULL; r++) {
         for (int i = 0; i < METRICS_N_STATUSES; i++) {
             char code[16] = "other";
-            if (i < METRICS_N_STATUSES - 1) {
-                snprintf(code, sizeof code, "%d", statuses[i]);
+            long long n = metrics_requests_count(requests, r, i);
+            if (metrics_status(i) != 0) {
+                snprintf(code, sizeof code, "%d", metrics_status(i));
             }
-            if (load(&r->by_status[i]) > 0) {
+            if (n > 0) {
                 textbuf_printf(w->text,
                                "surrogated_requests_total{route=\"%s\",code=\"%s\"} %lld\n",
-                               r->label, code, load(&r->by_status[i]));
+                               requests->labels[r], code, n);
             }
         }
     }
-    write_head(w, "surrogated_request_duration_seconds", "histogram",
-               "Time from the last byte of a request to its answer.");
-    const struct histograms times = {"surrogated_request_duration_seconds", "route",
-                                     METRICS_N_BUCKETS, 1.0};
-    for (const struct metrics_route *r = metrics->routes; r < end && r->label != NULL; r++) {
-        write_histogram(w, &times, r->label, &r->times);
+}
+
+static void write_times(const struct writer *w, const struct metrics_requests *requests)
+{
+    const char *name = "surrogated_request_duration_seconds";
+    write_head(w, name, "histogram", "Time from the last byte of a request to its answer.");
+    for (int r = 0; r < METRICS_MAX_ROUTES && requests->labels[r] != NULL; r++) {
+        struct labels route = labels_of("route", requests->labels[r]);
+        for (int o = 0; o < METRICS_N_OUTCOMES; o++) {
+            enum metrics_outcome outcome = (enum metrics_outcome)o;
+            struct histogram_reading reading = {.count = 0};
+            struct labels both = labels_and(&route, "outcome", metrics_outcome_name(outcome));
+            metrics_requests_read_times(requests, r, outcome, &reading);
+            if (reading.count > 0) {
+                write_histogram(w, name, HISTOGRAM_TIMES, &both, &reading);
+            }
+        }
+    }
+}
+
+/* The phases of one route and outcome. */
+static void write_route_phases(const struct writer *w, const struct metrics_requests *requests,
+                               int route, enum metrics_outcome outcome)
+{
+    struct labels first = labels_of("route", requests->labels[route]);
+    struct labels both = labels_and(&first, "outcome", metrics_outcome_name(outcome));
+    for (int p = 0; p < METRICS_N_PHASES; p++) {
+        enum metrics_phase phase = (enum metrics_phase)p;
+        struct histogram_reading reading = {.count = 0};
+        struct labels all = labels_and(&both, "phase", metrics_phase_name(phase));
+        metrics_requests_read_phase(requests, route, outcome, phase, &reading);
+        if (reading.count > 0) {
+            write_histogram(w, "surrogated_request_phase_seconds", HISTOGRAM_TIMES, &all, &reading);
+        }
+    }
+}
+
+static void write_phases(const struct writer *w, const struct metrics_requests *requests)
+{
+    write_head(w, "surrogated_request_phase_seconds", "histogram",
+               "Times of the phases of requests, by route and outcome.");
+    for (int r = 0; r < METRICS_MAX_ROUTES && requests->labels[r] != NULL; r++) {
+        for (int o = 0; o < METRICS_N_OUTCOMES; o++) {
+            write_route_phases(w, requests, r, (enum metrics_outcome)o);
+        }
+    }
+}
+
+static bool is_prediction(const char *label)
+{
+    static const char ending[] = "_predict";
+    size_t len = strlen(label);
+    size_t n = sizeof ending - 1;
+    return strcmp(label, "predict") == 0 || (len > n && strcmp(label + len - n, ending) == 0);
+}
+
+static void write_predict_phases(const struct writer *w, const struct metrics_requests *requests)
+{
+    const char *name = "surrogated_predict_phase_seconds";
+    write_head(w, name, "histogram", "Times of the phases of predictions, of all routes.");
+    for (int p = 0; p < METRICS_N_PHASES; p++) {
+        enum metrics_phase phase = (enum metrics_phase)p;
+        struct histogram_reading reading = {.count = 0};
+        struct labels labels = labels_of("phase", metrics_phase_name(phase));
+        for (int r = 0; r < METRICS_MAX_ROUTES && requests->labels[r] != NULL; r++) {
+            if (is_prediction(requests->labels[r])) {
+                metrics_requests_read_phase(requests, r, METRICS_OK, phase, &reading);
+            }
+        }
+        write_histogram(w, name, HISTOGRAM_TIMES, &labels, &reading);
+    }
+}
+
+static void write_jobs(const struct writer *w, const struct metrics *metrics)
+{
+    static const char *const states[] = {"succeeded", "failed", "cancelled"};
+    const char *name = "surrogated_job_duration_seconds";
+    const struct names solvers = solver_known();
+    write_head(w, name, "histogram",
+               "Durations of the last attempts at jobs that ended, by solver and state.");
+    for (int row = 0; row <= METRICS_MAX_SOLVERS; row++) {
+        struct labels solver = labels_of("solver", row < solvers.n ? solvers.list[row] : "unknown");
+        for (int state = 0; state < METRICS_N_JOB_STATES; state++) {
+            struct histogram_reading reading = {.count = 0};
+            struct labels both = labels_and(&solver, "state", states[state]);
+            histogram_read(&metrics->job_times[row][state], HISTOGRAM_JOBS, &reading);
+            if (reading.count > 0) {
+                write_histogram(w, name, HISTOGRAM_JOBS, &both, &reading);
+            }
+        }
     }
 }
 
@@ -196,6 +268,26 @@ static double error_of(const struct metrics_model *model)
     return model->relative_error;
 }
 
+static double nll_of(const struct metrics_model *model)
+{
+    return model->nll;
+}
+
+static double coverage_of(const struct metrics_model *model)
+{
+    return model->coverage90;
+}
+
+static double version_of(const struct metrics_model *model)
+{
+    return (double)model->version;
+}
+
+static double baseline_of(const struct metrics_model *model)
+{
+    return model->drift_baseline;
+}
+
 static double drift_of(const struct metrics_model *model)
 {
     return model->drift_score;
@@ -212,6 +304,14 @@ static void write_models(const struct writer *w, const struct metrics_about *abo
          "When the default version of a model was made, since 1970.", trained_of},
         {"surrogated_model_relative_error", "gauge",
          "Relative error of the default version on the rows of its evaluation.", error_of},
+        {"surrogated_model_nll", "gauge",
+         "Mean negative log likelihood on the same rows, mean over outputs.", nll_of},
+        {"surrogated_model_coverage", "gauge",
+         "Share of the same values within intervals of 90 %, mean over outputs.", coverage_of},
+        {"surrogated_model_version", "gauge", "Number of the default version of a model.",
+         version_of},
+        {"surrogated_model_drift_baseline", "gauge", "What the drift score is compared with.",
+         baseline_of},
         {"surrogated_model_drift_score", "gauge",
          "Relative error on fresh rows, as a policy with drift measured it last.", drift_of},
     };
@@ -227,26 +327,21 @@ static void write_models(const struct writer *w, const struct metrics_about *abo
     }
 }
 
-static void write_memory(const struct writer *w)
+static void write_memory(const struct writer *w, const struct metrics_about *about)
 {
     write_head(w, "surrogated_memory_bytes", "gauge", "Memory of the program's blocks, by kind.");
     for (int kind = 0; kind < MEM_N_KINDS; kind++) {
         textbuf_printf(w->text, "surrogated_memory_bytes{kind=\"%s\"} %zu\n",
                        mem_kind_name((enum mem_kind)kind), mem_budget_used_by((enum mem_kind)kind));
     }
-}
-
-long long metrics_resident_bytes(void)
-{
-    long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file != NULL) {
-        if (fscanf(file, "%*s %lld", &pages) != 1) {
-            pages = 0;
+    write_head(w, "surrogated_memory_limit_bytes", "gauge",
+               "What a kind of memory may use, where it has a limit of its own.");
+    for (int kind = 0; kind < MEM_N_KINDS; kind++) {
+        if (about->memory_limits[kind] > 0) {
+            textbuf_printf(w->text, "surrogated_memory_limit_bytes{kind=\"%s\"} %zu\n",
+                           mem_kind_name((enum mem_kind)kind), about->memory_limits[kind]);
         }
-        fclose(file);
     }
-    return pages * sysconf(_SC_PAGESIZE);
 }
 
 static void write_list(const struct writer *w, const struct metrics *metrics)
@@ -266,11 +361,13 @@ static void write_list(const struct writer *w, const struct metrics *metrics)
         textbuf_printf(w->text, "%s{%s=\"%s\"} %lld\n", name, label,                               \
                        ((const char *[]){__VA_ARGS__})[i], load(&metrics->field[i]));              \
     }
-#define METRIC_HISTOGRAM(field, n, scale, name, help, label, ...)                                  \
+#define METRIC_HISTOGRAM(field, scale, name, help, label, ...)                                     \
     write_head(w, name, "histogram", help);                                                        \
     for (size_t i = 0; i < METRICS_N_VALUES(__VA_ARGS__); i++) {                                   \
-        write_histogram(w, &(struct histograms){name, label, n, scale},                            \
-                        ((const char *[]){__VA_ARGS__})[i], &metrics->field[i]);                   \
+        struct histogram_reading reading = {.count = 0};                                           \
+        struct labels labels = labels_of(label, ((const char *[]){__VA_ARGS__})[i]);               \
+        histogram_read(&metrics->field[i], scale, &reading);                                       \
+        write_histogram(w, name, scale, &labels, &reading);                                        \
     }
 #include "base/metrics.def"
 #undef METRIC_COUNTER
@@ -288,16 +385,14 @@ void metrics_write(const struct metrics *metrics, const struct metrics_about *ab
     textbuf_printf(text, "surrogated_build_info{version=\"%s\",sqlite=\"%s\",kernels=\"%s\"} 1\n",
                    about->version, about->sqlite, about->kernels);
     write_list(&w, metrics);
-    write_head(&w, "surrogated_job_duration_seconds", "summary",
-               "Durations of training jobs that ended.");
-    textbuf_printf(text,
-                   "surrogated_job_duration_seconds_sum %.3f\n"
-                   "surrogated_job_duration_seconds_count %lld\n",
-                   1e-3 * (double)load(&metrics->job_sum_ms), load(&metrics->job_count));
-    write_requests(&w, metrics);
+    write_jobs(&w, metrics);
+    write_statuses(&w, &metrics->requests);
+    write_times(&w, &metrics->requests);
+    write_phases(&w, &metrics->requests);
+    write_predict_phases(&w, &metrics->requests);
     write_errors(&w, metrics);
     write_models(&w, about);
-    write_memory(&w);
+    write_memory(&w, about);
     write_head(&w, "process_resident_memory_bytes", "gauge", "Resident memory.");
     textbuf_printf(text, "process_resident_memory_bytes %lld\n", metrics_resident_bytes());
     write_head(&w, "process_start_time_seconds", "gauge", "Start of the process, since 1970.");

@@ -34,6 +34,14 @@ struct phrase phrase_count(int64_t n, const char *noun)
     return phrase;
 }
 
+struct phrase phrase_needed(int64_t n)
+{
+    struct phrase phrase;
+    snprintf(phrase.text, sizeof phrase.text, "%lld %s needed", (long long)n,
+             n == 1 ? "is" : "are");
+    return phrase;
+}
+
 struct phrase phrase_bytes(double bytes)
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};

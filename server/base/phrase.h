@@ -15,6 +15,9 @@ struct phrase {
 /* "1 model", "0 models", "2 batches", "3 entries": the noun is given in the singular. */
 struct phrase phrase_count(int64_t n, const char *noun);
 
+/* What there should be of them: "1 is needed", "3 are needed". */
+struct phrase phrase_needed(int64_t n);
+
 /* "812 B", "3.4 MB", "12 GB": powers of 1000. */
 struct phrase phrase_bytes(double bytes);
 

@@ -2,6 +2,7 @@
 #include "documents/model_json_priv.h"
 
 #include "base/mem.h"
+#include "base/phrase.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -55,16 +56,16 @@ static enum err_code read_spread(const struct json_tensor *std, const struct jso
         return err_set(err, ERR_SHAPE, "%s: std must be a flat array, factor one of rows", where);
     }
     if (std->found && factor->found && std->k != factor->n) {
-        return err_set(err, ERR_SHAPE, "%s: std has %d numbers, but factor %d rows", where, std->k,
-                       factor->n);
+        return err_set(err, ERR_SHAPE, "%s: std has %s, but factor %s", where,
+                       phrase_count(std->k, "number").text, phrase_count(factor->n, "row").text);
     }
     if (std->found || factor->found) {
         g->n = std->found ? std->k : factor->n;
     }
     if (g->n > n_params - g->first) {
-        return err_set(err, ERR_SHAPE,
-                       "%s: %d uncertain parameters from %d on, the network has %d parameters",
-                       where, g->n, g->first, n_params);
+        return err_set(err, ERR_SHAPE, "%s: %s from %d on, the network has %s", where,
+                       phrase_count(g->n, "uncertain parameter").text, g->first,
+                       phrase_count(n_params, "parameter").text);
     }
     if (std->found && copy_values(std, &g->std, err) != ERR_OK) {
         return err->code;
@@ -95,8 +96,8 @@ static enum err_code read_member(const json_t *member, const struct model_tensor
         return err->code;
     }
     if (!mean.found || !mean.flat || mean.k != n_params) {
-        return err_set(err, ERR_SHAPE, "%s: mean must be a flat array of %d numbers", where,
-                       n_params);
+        return err_set(err, ERR_SHAPE, "%s: mean must be a flat array of %s", where,
+                       phrase_count(n_params, "number").text);
     }
     g->first = (int)first;
     return copy_values(&mean, &g->mean, err) == ERR_OK

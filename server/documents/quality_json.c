@@ -3,6 +3,7 @@
 
 #include "base/known.h"
 #include "base/mem.h"
+#include "base/phrase.h"
 
 #include <limits.h>
 #include <math.h>
@@ -28,7 +29,8 @@ static enum err_code read_known_row(const json_t *list, const char *what, size_t
                                     struct err *err)
 {
     if (!json_is_array(list) || json_array_size(list) != n) {
-        return err_set(err, ERR_SHAPE, "%s: an array of %zu numbers is needed", what, n);
+        return err_set(err, ERR_SHAPE, "%s: an array of %s is needed", what,
+                       phrase_count((int64_t)n, "number").text);
     }
     for (size_t i = 0; i < n; i++) {
         if (read_known(json_array_get(list, i), what, i, &out[i], err) != ERR_OK) {
@@ -80,7 +82,8 @@ static enum err_code read_score(const json_t *scores, const struct score_list *e
         return read_known_row(value, what, o, array, err);
     }
     if (!json_is_array(value) || json_array_size(value) != o) {
-        return err_set(err, ERR_SHAPE, "%s: %zu rows are needed", what, o);
+        return err_set(err, ERR_SHAPE, "%s: an array with %s is needed", what,
+                       phrase_count((int64_t)o, "row").text);
     }
     for (size_t j = 0; j < o; j++) {
         if (read_known_row(json_array_get(value, j), what, entry->width, array + j * entry->width,
@@ -171,8 +174,8 @@ static enum err_code read_folds(const struct json_tensor *fold, const json_t *ca
         return model_json_check_optional(fold, calibration, "calibration", "fold", err);
     }
     if (!fold->flat || fold->k != c->n) {
-        return err_set(err, ERR_SHAPE, "calibration: fold must be a flat array of %d numbers",
-                       c->n);
+        return err_set(err, ERR_SHAPE, "calibration: fold must be a flat array of %s",
+                       phrase_count(c->n, "number").text);
     }
     c->fold = mem_zalloc_array((size_t)c->n, sizeof *c->fold);
     if (c->fold == NULL) {
@@ -197,8 +200,8 @@ static enum err_code read_fold_noise(const struct json_tensor *noise, const json
         return model_json_check_optional(noise, calibration, "calibration", "fold_noise", err);
     }
     if (noise->flat || noise->n != c->n_folds || noise->k != o) {
-        return err_set(err, ERR_SHAPE, "calibration: fold_noise must be %d rows of %d numbers",
-                       c->n_folds, o);
+        return err_set(err, ERR_SHAPE, "calibration: fold_noise must be %s of %s",
+                       phrase_count(c->n_folds, "row").text, phrase_count(o, "number").text);
     }
     size_t count = (size_t)noise->n * (size_t)noise->k;
     c->fold_noise = mem_alloc_array(count, sizeof *c->fold_noise);

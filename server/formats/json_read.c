@@ -3,6 +3,7 @@
 
 #include "base/known.h"
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "formats/json_write.h"
 #include "formats/text_record.h"
 
@@ -310,8 +311,9 @@ static enum err_code read_row(const json_t *value, const char *what, int row, in
                           row < 0 ? 0 : row, json_read_kind(value));
     }
     if (json_array_size(value) != (size_t)k) {
-        return err_set_at(err, ERR_SHAPE, row, -1, "%s: row %d has %zu numbers, %d are needed",
-                          what, row < 0 ? 0 : row, json_array_size(value), k);
+        return err_set_at(err, ERR_SHAPE, row, -1, "%s: row %d has %s, %s", what, row < 0 ? 0 : row,
+                          phrase_count((int64_t)json_array_size(value), "number").text,
+                          phrase_needed(k).text);
     }
     for (int j = 0; j < k; j++) {
         const json_t *number = json_array_get(value, (size_t)j);
@@ -328,8 +330,8 @@ enum err_code json_read_vector(const json_t *value, const char *what, int n, dou
                                struct err *err)
 {
     if (!json_is_array(value)) {
-        return err_set(err, ERR_INVALID, "%s is %s, an array of %d numbers is needed", what,
-                       json_read_kind(value), n);
+        return err_set(err, ERR_INVALID, "%s is %s, an array of %s is needed", what,
+                       json_read_kind(value), phrase_count(n, "number").text);
     }
     return read_row(value, what, -1, n, out, err);
 }
@@ -338,7 +340,8 @@ enum err_code json_read_matrix(const json_t *value, const char *what, int n, int
                                struct err *err)
 {
     if (!json_is_array(value) || json_array_size(value) != (size_t)n) {
-        return err_set(err, ERR_SHAPE, "%s: %d rows are needed", what, n);
+        return err_set(err, ERR_SHAPE, "%s: an array with %s is needed", what,
+                       phrase_count(n, "row").text);
     }
     for (int i = 0; i < n; i++) {
         if (read_row(json_array_get(value, (size_t)i), what, i, k, out + (size_t)i * (size_t)k,

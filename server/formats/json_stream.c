@@ -10,19 +10,6 @@ static void add_part(struct json_stream *stream, const struct json_part *part)
     stream->parts[stream->n_parts++] = *part;
 }
 
-void json_stream_init(struct json_stream *stream, struct arena *arena)
-{
-    stream->text = textbuf_in(arena);
-    stream->json = json_write_to(&stream->text);
-    stream->n_given = 0;
-    stream->n_parts = 0;
-    stream->part = 0;
-    stream->at = 0;
-    memset(stream->index, 0, sizeof stream->index);
-    stream->n_spill = 0;
-    stream->spill_at = 0;
-}
-
 /*
  * What the writer has put since the last part. A buffer that grows leaves its old bytes in the
  * arena, so earlier parts stay what they are.
@@ -38,17 +25,62 @@ static void add_written_text(struct json_stream *stream)
     }
 }
 
-void json_stream_value(struct json_stream *stream, const char *key, const double *values, int rank,
-                       const size_t *shape)
+/* As what follows the text that has been written. */
+static void add_tensor(struct json_stream *stream, struct json_part part, const size_t *shape)
 {
-    json_write_raw(&stream->json, key, ""); /* the tensor stands for it */
     add_written_text(stream);
-    struct json_part part = {.values = values, .rank = rank, .len = 1};
-    for (int k = 0; k < rank; k++) {
+    part.len = 1;
+    for (int k = 0; k < part.rank; k++) {
         part.shape[k] = shape[k];
         part.len *= shape[k];
     }
     add_part(stream, &part);
+    stream->n_tensors++;
+}
+
+/* Large arrays of the writer become tensors too, while there is room in the list. */
+static bool take_array(void *ctx, const double *values, size_t n, size_t k)
+{
+    struct json_stream *stream = ctx;
+    const size_t shape[] = {n, k};
+    if (stream->n_tensors == JSON_STREAM_TENSORS) {
+        return false;
+    }
+    add_tensor(stream, (struct json_part){.values = values, .rank = n > 0 ? 2 : 1},
+               n > 0 ? shape : shape + 1);
+    return true;
+}
+
+void json_stream_init(struct json_stream *stream, struct arena *arena)
+{
+    stream->text = textbuf_in(arena);
+    stream->json = json_write_to(&stream->text);
+    stream->json.take = take_array;
+    stream->json.take_ctx = stream;
+    stream->n_given = 0;
+    stream->n_parts = 0;
+    stream->n_tensors = 0;
+    stream->part = 0;
+    stream->at = 0;
+    memset(stream->index, 0, sizeof stream->index);
+    stream->fed = NULL;
+    stream->n_fed = 0;
+    stream->n_spill = 0;
+    stream->spill_at = 0;
+}
+
+void json_stream_value(struct json_stream *stream, const char *key, const double *values, int rank,
+                       const size_t *shape)
+{
+    json_write_raw(&stream->json, key, ""); /* the tensor stands for it */
+    add_tensor(stream, (struct json_part){.values = values, .rank = rank}, shape);
+}
+
+void json_stream_fed(struct json_stream *stream, const char *key, struct json_feed feed, int rank,
+                     const size_t *shape)
+{
+    json_write_raw(&stream->json, key, "");
+    add_tensor(stream, (struct json_part){.feed = feed, .rank = rank}, shape);
 }
 
 enum err_code json_stream_end(struct json_stream *stream, struct err *err)
@@ -69,6 +101,13 @@ size_t json_stream_bound(const struct json_stream *stream)
     return bytes;
 }
 
+/* Numbers of the present tensor that are there. */
+static size_t available(const struct json_stream *stream, const struct json_part *part)
+{
+    size_t left = part->len - stream->at;
+    return part->values != NULL || stream->n_fed > left ? left : stream->n_fed;
+}
+
 /* The number at the present index with the brackets and comma that belong to it. */
 static size_t write_number(struct json_stream *stream, const struct json_part *part, char *out)
 {
@@ -80,7 +119,12 @@ static size_t write_number(struct json_stream *stream, const struct json_part *p
     for (int k = part->rank - 1; k >= 0 && index[k] == 0; k--) {
         *to++ = '[';
     }
-    to += numtext_write(part->values[stream->at], to);
+    if (part->values != NULL) {
+        to += numtext_write(part->values[stream->at], to);
+    } else {
+        to += numtext_write(*stream->fed++, to);
+        stream->n_fed--;
+    }
     int k = part->rank - 1;
     while (k >= 0 && ++index[k] == part->shape[k]) {
         index[k--] = 0;
@@ -97,19 +141,37 @@ static size_t copy_piece(const char *from, size_t left, char *out, size_t size)
     return n;
 }
 
-/* Numbers of a tensor until the room or the tensor ends; one too long for the room is spilt. */
+/* Numbers of a tensor until the room or what is there ends; one too long for the room is spilt. */
 static size_t read_tensor(struct json_stream *stream, const struct json_part *part, char *out,
                           size_t size)
 {
     size_t done = 0;
-    while (stream->at < part->len && size - done >= sizeof stream->spill) {
+    size_t n = available(stream, part);
+    for (; n > 0 && size - done >= sizeof stream->spill; n--) {
         done += write_number(stream, part, out + done);
     }
-    if (stream->at < part->len && done == 0) {
+    if (n > 0 && done == 0) {
         stream->n_spill = write_number(stream, part, stream->spill);
         stream->spill_at = 0;
     }
     return done;
+}
+
+bool json_stream_needs(const struct json_stream *stream, struct json_feed *next)
+{
+    const struct json_part *part = &stream->parts[stream->part];
+    if (stream->part == stream->n_parts || part->text != NULL || part->values != NULL ||
+        stream->spill_at < stream->n_spill || stream->at == part->len || stream->n_fed > 0) {
+        return false;
+    }
+    *next = (struct json_feed){part->feed.sequence, part->feed.first + stream->at};
+    return true;
+}
+
+void json_stream_feed(struct json_stream *stream, const double *values, size_t n)
+{
+    stream->fed = values;
+    stream->n_fed = n;
 }
 
 size_t json_stream_read(void *ctx, char *out, size_t size)
@@ -124,7 +186,8 @@ size_t json_stream_read(void *ctx, char *out, size_t size)
             done += n;
             continue;
         }
-        if (stream->part == stream->n_parts) {
+        struct json_feed next;
+        if (stream->part == stream->n_parts || json_stream_needs(stream, &next)) {
             break;
         }
         const struct json_part *part = &stream->parts[stream->part];

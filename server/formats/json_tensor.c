@@ -8,6 +8,7 @@
 #include "formats/json_tensor.h"
 
 #include "base/numtext.h"
+#include "base/phrase.h"
 #include "formats/text_record.h"
 
 #include <math.h>
@@ -162,16 +163,17 @@ static enum err_code read_rows(struct walk *w, struct json_tensor *t, struct err
         }
         if (t->n == t->max_rows) {
             return err_set(err, ERR_TOO_LARGE,
-                           "%s has more than %d rows, which is the limit for one request", t->key,
-                           t->max_rows);
+                           "%s has more than %s, which is the limit for one request", t->key,
+                           phrase_count(t->max_rows, "row").text);
         }
         if (read_row(w, t, t->n, t->values + (size_t)t->n * (size_t)t->k, &k, err) != ERR_OK) {
             return err->code;
         }
         t->k = t->n == 0 ? k : t->k;
         if (k != t->k || k == 0) {
-            return err_set_at(err, ERR_SHAPE, t->n, -1, "%s: row %d has %d numbers, %d are needed",
-                              t->key, t->n, k, k == 0 && t->n == 0 ? 1 : t->k);
+            return err_set_at(err, ERR_SHAPE, t->n, -1, "%s: row %d has %s, %s", t->key, t->n,
+                              phrase_count(k, "number").text,
+                              phrase_needed(k == 0 && t->n == 0 ? 1 : t->k).text);
         }
         t->n++;
     } while (skip_char(w, ','));
@@ -507,8 +509,8 @@ enum err_code json_tensor_check(const struct json_tensor *tensor, const json_t *
                                        tensor->key, json_read_kind(value));
     }
     if (k > 0 && tensor->k != k) {
-        return err_set_at(err, ERR_SHAPE, 0, -1, "%s: row 0 has %d numbers, %d are needed",
-                          tensor->key, tensor->k, k);
+        return err_set_at(err, ERR_SHAPE, 0, -1, "%s: row 0 has %s, %s", tensor->key,
+                          phrase_count(tensor->k, "number").text, phrase_needed(k).text);
     }
     return ERR_OK;
 }

@@ -169,6 +169,24 @@ void json_write_text(struct json_write *json, const char *key, const char *value
     put_string(json->text, value);
 }
 
+static bool all_finite(const double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(values[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Has somebody else taken the array? n: 0 for an array of k numbers. */
+static bool is_taken(struct json_write *json, const double *values, size_t n, size_t k)
+{
+    size_t count = n > 0 ? n * k : k;
+    return json->take != NULL && count >= JSON_WRITE_LARGE && all_finite(values, count) &&
+           json->take(json->take_ctx, values, n, k);
+}
+
 void json_write_reals(struct json_write *json, const char *key, const double *values, size_t n)
 {
     if (values == NULL) {
@@ -176,7 +194,9 @@ void json_write_reals(struct json_write *json, const char *key, const double *va
         return;
     }
     begin_value(json, key);
-    put_row(json->text, values, n);
+    if (!is_taken(json, values, 0, n)) {
+        put_row(json->text, values, n);
+    }
 }
 
 void json_write_matrix(struct json_write *json, const char *key, const double *values, size_t n,
@@ -187,6 +207,9 @@ void json_write_matrix(struct json_write *json, const char *key, const double *v
         return;
     }
     begin_value(json, key);
+    if (n > 0 && is_taken(json, values, n, k)) {
+        return;
+    }
     textbuf_put(json->text, "[", 1);
     for (size_t i = 0; i < n; i++) {
         textbuf_put(json->text, ",", i > 0);

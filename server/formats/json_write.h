@@ -28,11 +28,22 @@
 
 #define JSON_WRITE_MAX_DEPTH 64
 
+/* From so many numbers on an array is large. */
+#define JSON_WRITE_LARGE 4096
+
+/*
+ * Takes a large array of finite numbers [n x k], or [k] with n 0, as the value that follows what
+ * has been written. False: it does not, and the writer writes it.
+ */
+typedef bool json_take_fn(void *ctx, const double *values, size_t n, size_t k);
+
 struct json_write {
     struct textbuf *text; /* borrowed */
-    uint64_t objects;     /* bit k: the value open at depth k is an object, not an array */
-    int depth;            /* objects and arrays that are open */
-    bool comma;           /* the next key or value follows another one */
+    json_take_fn *take;   /* NULL: everything is written */
+    void *take_ctx;
+    uint64_t objects; /* bit k: the value open at depth k is an object, not an array */
+    int depth;        /* objects and arrays that are open */
+    bool comma;       /* the next key or value follows another one */
 };
 
 /* Appends to what the buffer holds already. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "formats/npy_head.h"
 
 #define ALIGNMENT 64 /* of the data, as NumPy writes it */
@@ -83,12 +84,12 @@ static enum err_code check_shape(const struct npy_layout *head, int max_rows, si
 {
     bool structured = head->n_fields > 0;
     if (structured && head->rank != 1) {
-        return err_set(err, ERR_SHAPE, "the npy body has %d dimensions, a structured array has one",
-                       head->rank);
+        return err_set(err, ERR_SHAPE, "the npy body has %s, a structured array has one",
+                       phrase_count(head->rank, "dimension").text);
     }
     if (head->rank != 1 && head->rank != 2) {
-        return err_set(err, ERR_SHAPE, "the npy body has %d dimensions, rows x columns are needed",
-                       head->rank);
+        return err_set(err, ERR_SHAPE, "the npy body has %s, rows x columns are needed",
+                       phrase_count(head->rank, "dimension").text);
     }
     *n = structured || head->rank == 2 ? head->shape[0] : 1;
     *k = structured ? (size_t)head->n_fields : head->shape[head->rank - 1];
@@ -101,8 +102,8 @@ static enum err_code check_shape(const struct npy_layout *head, int max_rows, si
     return *n <= (size_t)max_rows
                ? ERR_OK
                : err_set(err, ERR_TOO_LARGE,
-                         "the npy body has more than %d rows, which is the limit for one request",
-                         max_rows);
+                         "the npy body has more than %s, which is the limit for one request",
+                         phrase_count(max_rows, "row").text);
 }
 
 enum err_code npy_check_finite(const struct npy *npy, struct err *err)
@@ -193,11 +194,23 @@ size_t npy_head(int rank, const size_t *shape, bool single, char *head)
     return start;
 }
 
+enum err_code npy_write_numbers(const double *values, size_t n, bool single, char *out,
+                                struct err *err)
+{
+    size_t item = NPY_ITEM(single);
+    for (size_t i = 0; i < n; i++) {
+        if (!store_number(values[i], single, (unsigned char *)out + i * item)) {
+            return err_set(err, ERR_NUMERIC, "an answer of %g does not fit float32", values[i]);
+        }
+    }
+    return ERR_OK;
+}
+
 enum err_code npy_write(const struct npy_array *array, struct arena *arena, const char **bytes,
                         size_t *len, struct err *err)
 {
     char head[NPY_HEAD_MAX];
-    size_t item = array->single ? 4 : 8;
+    size_t item = NPY_ITEM(array->single);
     size_t count = 1;
     size_t total;
     for (int i = 0; i < array->rank; i++) {
@@ -207,18 +220,15 @@ enum err_code npy_write(const struct npy_array *array, struct arena *arena, cons
     if (!size_mul(count, item, &total) || !size_add(total, start, &total)) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
-    unsigned char *out = arena_alloc(arena, total);
+    char *out = arena_alloc(arena, total);
     if (out == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
     memcpy(out, head, start);
-    for (size_t i = 0; i < count; i++) {
-        if (!store_number(array->values[i], array->single, out + start + i * item)) {
-            return err_set(err, ERR_NUMERIC, "an answer of %g does not fit float32",
-                           array->values[i]);
-        }
+    if (npy_write_numbers(array->values, count, array->single, out + start, err) != ERR_OK) {
+        return err->code;
     }
-    *bytes = (const char *)out;
+    *bytes = out;
     *len = total;
     return ERR_OK;
 }

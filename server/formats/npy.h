@@ -37,6 +37,9 @@ enum err_code npy_check_finite(const struct npy *npy, struct err *err) MUST_CHEC
 
 #define NPY_HEAD_MAX 256
 
+/* Bytes of a number. */
+#define NPY_ITEM(single) ((size_t)((single) ? 4 : 8))
+
 /* Writes what precedes the numbers of an array and returns its length. head: [NPY_HEAD_MAX]. */
 size_t npy_head(int rank, const size_t *shape, bool single, char *head);
 
@@ -46,6 +49,10 @@ struct npy_array {
     const size_t *shape; /* [rank] */
     bool single;         /* written as float32 */
 };
+
+/* Writes n numbers as they follow the head, 8 bytes each, or 4 for single. ERR_NUMERIC. */
+enum err_code npy_write_numbers(const double *values, size_t n, bool single, char *out,
+                                struct err *err) MUST_CHECK;
 
 /* bytes [len] in the arena. ERR_NOMEM; ERR_NUMERIC (a value beyond float32). */
 enum err_code npy_write(const struct npy_array *array, struct arena *arena, const char **bytes,

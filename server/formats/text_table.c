@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/text_table.h"
 
+#include "base/phrase.h"
 #include "formats/text_field.h"
 #include "formats/text_header.h"
 #include "formats/text_record.h"
@@ -95,9 +96,9 @@ static enum err_code refuse_length(const struct text_table_reader *reader, int64
                                    struct err *err)
 {
     err_set_at(err, ERR_SHAPE, row_index(reader), n < reader->n_fields ? n : reader->n_fields,
-               "line %" PRId64 " has %s%d column%s, %d are needed", line,
-               n > reader->n_fields ? "more than " : "", n > reader->n_fields ? n - 1 : n,
-               n == 1 ? "" : "s", reader->n_fields);
+               "line %" PRId64 " has %s%s, %s", line, n > reader->n_fields ? "more than " : "",
+               phrase_count(n > reader->n_fields ? n - 1 : n, "column").text,
+               phrase_needed(reader->n_fields).text);
     err->line = line;
     return err->code;
 }
@@ -202,8 +203,8 @@ static enum err_code read_rows(struct text_table_reader *reader, struct text_cur
     }
     for (text_skip_lines(c, NULL); c->at < c->end; text_skip_lines(c, NULL)) {
         if (table.n == reader->max_rows) {
-            return err_set(err, ERR_TOO_LARGE, "more than %d rows in one request",
-                           reader->max_rows);
+            return err_set(err, ERR_TOO_LARGE, "more than %s in one request",
+                           phrase_count(reader->max_rows, "row").text);
         }
         if (read_row(reader, c, table.values + (size_t)table.n * k, err) != ERR_OK) {
             return err->code;

@@ -104,6 +104,10 @@ static void look_at_connections(void *ctx)
         atomic_store_explicit(&thread->by_state[i], thread->counts.by_state[i],
                               memory_order_relaxed);
     }
+    for (int i = 0; i < CONNECTION_N_ENDS; i++) {
+        atomic_fetch_add_explicit(&thread->ended_by[i], thread->counts.ended[i],
+                                  memory_order_relaxed);
+    }
     if (thread->keeps_certificate) {
         bool force = atomic_exchange_explicit(&thread->serve->reload, false, memory_order_relaxed);
         tls_refresh(thread->serve->tls, force);
@@ -114,8 +118,9 @@ static void look_at_connections(void *ctx)
 static void shed_connections(void *ctx, int n)
 {
     struct serve_thread *thread = ctx;
-    if (connections_shed(&thread->connections, n) == 0 &&
-        clock_ns() - thread->looked_ns > SHORT_LOOK_NS) {
+    int n_shed = connections_shed(&thread->connections, n);
+    atomic_fetch_add_explicit(&thread->ended_by[CONNECTION_END_SHED], n_shed, memory_order_relaxed);
+    if (n_shed == 0 && clock_ns() - thread->looked_ns > SHORT_LOOK_NS) {
         look_at_connections(thread);
     }
 }
@@ -156,6 +161,8 @@ static enum err_code make_pools(struct daemon *daemon, const struct daemon_setti
     daemon->local = (struct pool){.threads = daemon->threads + (apart ? n : 0), .n = n};
     for (int i = 0; i < daemon->n_threads; i++) {
         daemon->threads[i].serve = &daemon->serve;
+        daemon->threads[i].looked_ns =
+            clock_ns(); /* it may hang before it looks for the first time */
         daemon->threads[i].tls = i < n ? daemon->serve.tls : NULL;
         daemon->threads[i].keeps_certificate = i == 0 && daemon->serve.tls != NULL;
         daemon->threads[i].connections.limits = (struct connection_limits){
@@ -202,6 +209,11 @@ enum err_code daemon_start(const struct daemon_settings *settings, struct daemon
     return err->code;
 }
 
+void daemon_give_back(struct daemon *daemon)
+{
+    serve_give_back(&daemon->serve);
+}
+
 void daemon_reload(struct daemon *daemon)
 {
     atomic_store_explicit(&daemon->serve.reload, true, memory_order_relaxed);
@@ -223,13 +235,29 @@ void daemon_count_connections(const struct daemon *daemon, atomic_llong *counts)
     }
 }
 
+void daemon_count_ends(const struct daemon *daemon, atomic_llong *counts)
+{
+    for (int end = 0; end < CONNECTION_N_ENDS; end++) {
+        long long n = 0;
+        for (int i = 0; i < daemon->n_threads; i++) {
+            n += atomic_load_explicit(&daemon->threads[i].ended_by[end], memory_order_relaxed);
+        }
+        atomic_store_explicit(&counts[end], n, memory_order_relaxed);
+    }
+}
+
+long long daemon_count_refused(const struct daemon *daemon)
+{
+    return atomic_load_explicit(&daemon->serve.refused, memory_order_relaxed);
+}
+
 bool daemon_is_responsive(const struct daemon *daemon, int64_t max_age_ns)
 {
     int64_t now_ns = clock_ns();
     for (int i = 0; i < daemon->n_threads; i++) {
         int64_t looked_ns =
             atomic_load_explicit(&daemon->threads[i].looked_ns, memory_order_relaxed);
-        if (looked_ns != 0 && now_ns - looked_ns > max_age_ns) {
+        if (now_ns - looked_ns > max_age_ns) {
             return false;
         }
     }

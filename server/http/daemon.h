@@ -16,6 +16,8 @@
  * then called again. req->transport holds a failure that came before the call.
  */
 typedef void daemon_handler(void *ctx, struct request *req, struct response *res);
+/* Called once the whole answer to a request has been handed to the system. */
+typedef void daemon_sent(void *ctx, const struct request *req);
 
 /*
  * Called before it when the head has come and the body has not. A response with a status is sent at
@@ -46,6 +48,7 @@ struct daemon_settings {
     struct peers *peers; /* counts connections by address, borrowed; NULL: nothing does */
     daemon_head *head;   /* NULL: nothing to do */
     daemon_handler *handler;
+    daemon_sent *sent; /* NULL: nobody wants to know */
     daemon_over *over; /* NULL: nothing to do */
     void *ctx;
 };
@@ -57,11 +60,20 @@ struct daemon;
 enum err_code daemon_start(const struct daemon_settings *settings, struct daemon **out,
                            struct err *err) MUST_CHECK;
 
+/* Frees memory that is kept for requests and that none has needed since the last call. Any thread.
+ */
+void daemon_give_back(struct daemon *daemon);
+
 /* Reads the certificate's files again. Any thread. */
 void daemon_reload(struct daemon *daemon);
 
 /* The port of its first TCP socket; 0: it has none. */
 int daemon_port(const struct daemon *daemon);
+
+/* How many connections were closed for each enum connection_end since the start. */
+void daemon_count_ends(const struct daemon *daemon, atomic_llong *counts);
+/* How many were refused since their address had too many. */
+long long daemon_count_refused(const struct daemon *daemon);
 
 /* Open connections by enum connection_state (http/connections.h), as of the last look at them. */
 void daemon_count_connections(const struct daemon *daemon, atomic_llong *counts);

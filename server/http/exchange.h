@@ -42,7 +42,8 @@ struct later {
     void *ctx;
 };
 
-struct exchange; /* the daemon's side of a request */
+struct exchange;      /* the daemon's side of a request */
+struct request_times; /* api/request_times.h */
 
 #define EXCHANGE_ADDRESS_CHARS 64
 #define EXCHANGE_UNIX_ADDRESS  "unix" /* of every client of a Unix socket */
@@ -88,6 +89,7 @@ struct request {
     struct later later; /* set while it is put aside */
     int64_t arrived_ns; /* when all of it had arrived, by clock_ns */
     int route;
+    struct request_times *times; /* NULL: its phases are not measured */
 
     bool admitted;    /* the head was looked at and let in: route and caller are known */
     bool audited;     /* it is in the audit log */
@@ -113,7 +115,9 @@ struct body_source {
     size_t (*read)(void *ctx, char *out, size_t size);
     void (*release)(void *ctx); /* called once, after the last read or a cut; may be NULL */
     void *ctx;                  /* lives as long as the exchange */
-    bool endless; /* it ends when the server says so: a stop waits for it only for a moment */
+    bool endless;       /* it ends when the server says so: a stop waits for it only for a moment */
+    bool needs_no_body; /* nothing of it points into the body of the request, which can be freed */
+    uint64_t n_bytes;   /* of the whole body, when that is known beforehand; else 0 */
 };
 
 struct response {

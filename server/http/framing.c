@@ -2,8 +2,12 @@
 #include "http/framing.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#define READ_FACTOR 2 /* of the body limit: what announces more is answered at once */
 
 /* Headers that decide where a body ends or which server is meant, and so may occur only once. */
 static const char *const single[] = {"Content-Length", "Transfer-Encoding", "Host"};
@@ -102,4 +106,26 @@ bool framing_is_open(const struct request *req)
     bool usual = req->method == HTTP_POST || req->method == HTTP_PUT || req->method == HTTP_OTHER;
     return usual && request_header(req, "Content-Length") == NULL &&
            request_header(req, "Transfer-Encoding") == NULL;
+}
+
+bool framing_has_body(const struct request *req)
+{
+    const char *length = request_header(req, "Content-Length");
+    return request_header(req, "Transfer-Encoding") != NULL ||
+           (length != NULL && strspn(length, "0") != strlen(length));
+}
+
+bool framing_refuses_length(const struct request *req, size_t limit, struct err *err)
+{
+    const char *text = request_header(req, "Content-Length");
+    if (text == NULL) {
+        return false;
+    }
+    errno = 0;
+    unsigned long long length = strtoull(text, NULL, 10);
+    if (errno == 0 && length <= limit) {
+        return false;
+    }
+    err_set(err, ERR_TOO_LARGE, "the body has %.20s bytes, at most %zu are taken", text, limit);
+    return errno != 0 || length / READ_FACTOR > limit || request_header(req, "Expect") != NULL;
 }

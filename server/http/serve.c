@@ -26,11 +26,12 @@
 #include "http/inflate.h"
 #include "http/worker.h"
 
-#define READ_FACTOR 2 /* of the body limit: what announces more is answered at once */
 /* Buffers of a connection. The library clears them after each request, so more is slower. */
 #define CONNECTION_BYTES ((size_t)32 * 1024)
 #define STREAM_BLOCK     ((size_t)64 * 1024) /* bytes asked from a source at a time */
 #define ENDLESS_BLOCK    ((size_t)4 * 1024)  /* of one that mostly waits */
+/* Between two calls of serve_give_back: then making memory anew costs nothing. */
+#define FEW_REQUESTS 50
 /* The library's own limit of connections is never met: worker.h says why. */
 #define LIBRARY_CONNECTIONS 1000000000u
 /* The strictest that RFC 9112 allows a server to be. */
@@ -118,7 +119,9 @@ static struct exchange *exchange_get(struct serve *serve)
     if (ex != NULL) {
         serve->spare = ex->next;
         serve->n_spare--;
+        serve->min_spare = serve->n_spare < serve->min_spare ? serve->n_spare : serve->min_spare;
     }
+    serve->n_requests++;
     pthread_mutex_unlock(&serve->lock);
     return ex != NULL ? ex : mem_zalloc(sizeof *ex);
 }
@@ -127,6 +130,27 @@ static void exchange_free(struct exchange *ex)
 {
     arena_release(&ex->arena);
     mem_free(ex);
+}
+
+/* The last ones of the list are those that were not needed; of few requests none needs any. */
+void serve_give_back(struct serve *serve)
+{
+    pthread_mutex_lock(&serve->lock);
+    struct exchange **end = &serve->spare;
+    int kept = serve->n_requests < FEW_REQUESTS ? 0 : serve->n_spare - serve->min_spare;
+    for (int i = 0; i < kept; i++) {
+        end = &(*end)->next;
+    }
+    struct exchange *unused = *end;
+    *end = NULL;
+    serve->n_spare = serve->min_spare = kept;
+    serve->n_requests = 0;
+    pthread_mutex_unlock(&serve->lock);
+    while (unused != NULL) {
+        struct exchange *next = unused->next;
+        exchange_free(unused);
+        unused = next;
+    }
 }
 
 static void exchange_put(struct exchange *ex)
@@ -180,9 +204,11 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
     struct exchange *ex = *state;
     (void)ctx;
     (void)connection;
-    (void)code;
     *state = NULL;
     if (ex != NULL) {
+        if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && ex->serve->settings.sent != NULL) {
+            ex->serve->settings.sent(ex->serve->settings.ctx, &ex->req);
+        }
         connection_enter(ex->place, CONNECTION_IDLE, clock_ns());
         if (ex->leaves_rest) {
             worker_keep_socket(ex->thread->worker, ex->place->fd);
@@ -241,9 +267,9 @@ static struct MHD_Response *create_response(struct exchange *ex, const struct re
             atomic_fetch_add_explicit(&ex->serve->endless, 1, memory_order_relaxed);
         }
         struct MHD_Response *out = MHD_create_response_from_callback(
-            MHD_SIZE_UNKNOWN, ex->source.endless ? ENDLESS_BLOCK : STREAM_BLOCK, read_source,
-            &ex->source, NULL);
-        if (out != NULL && ex->req.method == HTTP_HEAD) {
+            res->source.n_bytes > 0 ? res->source.n_bytes : MHD_SIZE_UNKNOWN,
+            ex->source.endless ? ENDLESS_BLOCK : STREAM_BLOCK, read_source, &ex->source, NULL);
+        if (out != NULL && ex->req.method == HTTP_HEAD && res->source.n_bytes == 0) {
             /* No chunks: the library (0.9.75) would send the end of a body that is not there, and
              * the client would take it for the beginning of the next answer. */
             (void)MHD_set_response_options(out, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
@@ -287,8 +313,8 @@ static enum MHD_Result answer(struct exchange *ex)
         return MHD_YES; /* suspended; called again when resumed */
     }
     ex->answered = true;
-    if (res.source.endless) {
-        /* Such an answer may last for hours, and nobody reads the body any more. */
+    if (res.source.endless || res.source.needs_no_body) {
+        /* Such an answer may last for long, and nobody reads the body any more. */
         body_release(&ex->body, &ex->serve->room);
         ex->req.body = "";
         ex->req.n_body = 0;
@@ -296,28 +322,6 @@ static enum MHD_Result answer(struct exchange *ex)
     connection_enter(ex->place, res.source.endless ? CONNECTION_STREAM : CONNECTION_ANSWER,
                      clock_ns());
     return send_response(ex, &res);
-}
-
-/*
- * Looks at the announced length. True: answer now, before the body, because the client waits for
- * permission (Expect) or would send more than is worth reading. A client that just sends would see
- * a reset instead of the answer, so a body that is only somewhat too long is read first.
- */
-static bool announces_too_much(struct exchange *ex)
-{
-    const char *text = request_header(&ex->req, "Content-Length");
-    size_t limit = ex->serve->settings.max_body_bytes;
-    if (text == NULL) {
-        return false;
-    }
-    errno = 0;
-    unsigned long long length = strtoull(text, NULL, 10);
-    if (errno == 0 && length <= limit) {
-        return false;
-    }
-    err_set(&ex->req.transport, ERR_TOO_LARGE, "the body has %.20s bytes, at most %zu are taken",
-            text, limit);
-    return errno != 0 || length / READ_FACTOR > limit || request_header(&ex->req, "Expect") != NULL;
 }
 
 /* Must clients show a certificate, and has this one shown no valid one? */
@@ -333,20 +337,13 @@ static bool is_stranger(struct exchange *ex)
     return !ex->place->trusted;
 }
 
-static bool announces_body(const struct exchange *ex)
-{
-    const char *length = request_header(&ex->req, "Content-Length");
-    return request_header(&ex->req, "Transfer-Encoding") != NULL ||
-           (length != NULL && strspn(length, "0") != strlen(length));
-}
-
 /*
  * Sends what was answered to the head. A body that follows is not waited for. Where none does, the
  * library wants to be called once more, or it would end the connection.
  */
 static enum MHD_Result answer_head(struct exchange *ex, const struct response *res)
 {
-    if (!announces_body(ex)) {
+    if (!framing_has_body(&ex->req)) {
         ex->refusal = *res;
         return MHD_YES;
     }
@@ -386,7 +383,7 @@ static enum MHD_Result begin(struct exchange *ex, const char *method, const char
     if (res.status != 0) {
         return answer_head(ex, &res);
     }
-    if (announces_too_much(ex)) {
+    if (framing_refuses_length(&ex->req, settings->max_body_bytes, &ex->req.transport)) {
         return answer(ex);
     }
     connection_enter(ex->place, CONNECTION_BODY, clock_ns());

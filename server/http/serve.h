@@ -31,6 +31,8 @@ struct serve {
     pthread_mutex_t lock;   /* guards what follows */
     struct exchange *spare; /* exchanges with their memory, for the next requests */
     int n_spare;
+    int min_spare;   /* the fewest there were since serve_give_back was last called */
+    long n_requests; /* since then */
 };
 
 /* What one thread serves. Its fields are that thread's, but for `worker` and `tls`, which are set
@@ -44,6 +46,7 @@ struct serve_thread {
     bool ended;                      /* a connection has been closed since this was last false */
     struct connection_counts counts; /* of the last look */
     atomic_int by_state[CONNECTION_N_STATES]; /* counts of the last look, for other threads */
+    atomic_llong ended_by[CONNECTION_N_ENDS]; /* closed since the start, for other threads */
     atomic_llong looked_ns;                   /* read by other threads too */
     bool keeps_certificate; /* this thread looks whether the certificate's files have changed */
 };
@@ -53,6 +56,10 @@ struct serve_thread {
 enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,
                          struct err *err) MUST_CHECK;
 void serve_release(struct serve *serve);
+
+/* Frees the spare exchanges that no request has needed since the last call, or all of them when
+ * there were few requests. Called once a second or so, on any thread. */
+void serve_give_back(struct serve *serve);
 
 /* An instance of the library for this thread, without a loop of its own; NULL: there is none.
  * ctx: struct serve_thread. */

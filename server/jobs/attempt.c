@@ -12,6 +12,7 @@
 #include "base/mem_budget.h"
 #include "documents/job_json.h"
 #include "documents/quality_json.h"
+#include "jobs/job_log.h"
 #include "model/codec.h"
 #include "model/space_rows.h"
 #include "store/data/data_read.h"
@@ -49,6 +50,7 @@ enum err_code attempt_read(struct attempt *attempt, struct err *err)
     if (job_json_parse(attempt->request, attempt->n_request, &attempt->spec, err) != ERR_OK) {
         return err->code;
     }
+    attempt->is_read = true;
     attempt->limits.seconds = tighter_limit(attempt->spec.limits.seconds, s->max.seconds);
     attempt->limits.bytes = tighter_limit(attempt->spec.limits.bytes, s->max.bytes);
     return ERR_OK;
@@ -174,7 +176,7 @@ static enum err_code train_with_checkpoints(struct attempt *attempt, struct err 
         return err_set(err, ERR_NOMEM, "no memory for the job's checkpoints");
     }
     checkpoints->db = s->db;
-    checkpoints->job = attempt->row.id;
+    checkpoints->job = &attempt->row;
     checkpoints->log = s->log;
     checkpoints->metrics = s->metrics;
     checkpoints->curves = attempt->curves;
@@ -187,8 +189,8 @@ static enum err_code train_with_checkpoints(struct attempt *attempt, struct err 
                                             attempt->base != NULL ? attempt->base->version : 0};
     if (checkpoints_init(checkpoints, s->checkpoint_ms, &inputs, err) == ERR_OK &&
         train_once(attempt, checkpoints, err) == ERR_CORRUPT && checkpoints->loaded) {
-        log_warn(s->log, "checkpoints dropped", "job", LOG_INT(attempt->row.id), "reason",
-                 err_msg(err), NULL);
+        log_warn(s->log, "checkpoints dropped", JOB_LOG(&attempt->row), "reason", err_msg(err),
+                 NULL);
         err_clear(err);
         if (job_store_drop_checkpoints(s->db, attempt->row.id, err) == ERR_OK) {
             err_kept(train_once(attempt, checkpoints, err));

@@ -39,6 +39,7 @@ struct attempt {
 
     struct job_spec spec;
     struct job_limits limits; /* set by attempt_read */
+    bool is_read;             /* attempt_read has succeeded */
     struct rows rows;
     struct model_space space; /* of the rows */
     struct served *base;      /* of a warm start */

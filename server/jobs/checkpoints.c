@@ -8,6 +8,7 @@
 #include "base/build.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "jobs/job_log.h"
 #include "store/jobs/job_checkpoint_store.h"
 
 #include <stdio.h>
@@ -61,13 +62,14 @@ static enum err_code save_state(void *ctx, int task, const void *bytes, size_t n
                                     .n_bytes = n_bytes,
                                     .curves = curves.failed ? NULL : curves.data,
                                     .n_curves = curves.size};
-    if (job_store_save_checkpoint(checkpoints->db, checkpoints->job, &state, &failure) == ERR_OK) {
+    if (job_store_save_checkpoint(checkpoints->db, checkpoints->job->id, &state, &failure) ==
+        ERR_OK) {
         metrics_add(&checkpoints->metrics->checkpoints, 1);
         metrics_set(&checkpoints->metrics->checkpoint_ms, db_now_ms());
     } else {
         metrics_add(&checkpoints->metrics->checkpoint_failures, 1);
-        log_warn(checkpoints->log, "checkpoint not stored", "job", LOG_INT(checkpoints->job),
-                 "reason", err_msg(&failure), NULL);
+        log_warn(checkpoints->log, "checkpoint not stored", JOB_LOG(checkpoints->job), "reason",
+                 err_msg(&failure), NULL);
     }
     mem_free(curves.data);
     atomic_store_explicit(&checkpoints->last[task % CHECKPOINTS_SLOTS], coarse_ns(),
@@ -99,8 +101,8 @@ static enum err_code load_state(void *ctx, int task, void **bytes, size_t *n_byt
     struct checkpoints *checkpoints = ctx;
     void *found = NULL;
     size_t n_found = 0;
-    enum err_code code =
-        job_store_load_checkpoint(checkpoints->db, checkpoints->job, task, &found, &n_found, err);
+    enum err_code code = job_store_load_checkpoint(checkpoints->db, checkpoints->job->id, task,
+                                                   &found, &n_found, err);
     if (code == ERR_OK || code == ERR_CORRUPT) {
         atomic_store_explicit(&checkpoints->loaded, true, memory_order_relaxed);
     }

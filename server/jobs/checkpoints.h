@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "jobs/curves.h"
+#include "store/jobs/job_read.h"
 #include "store/sqlite/db.h"
 
 #include <stdatomic.h>
@@ -31,7 +32,7 @@
 struct checkpoints {
     struct checkpoint core; /* for train_run */
     struct db *db;
-    int64_t job;
+    const struct job_row *job;
     struct log *log;
     struct metrics *metrics;
     int64_t every_ns;

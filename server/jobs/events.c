@@ -2,7 +2,7 @@
 /*
  * The lock guards the ring, the latest progress of each job and the list of waiters; under it
  * things are only copied, compared and linked. A waiter is taken out of the list before it is
- * called: whoever takes it out is the only one who may call it.
+ * called: whoever takes it out is the only one who may call it, and the end waits for that.
  *
  * Rows of one job enter the ring in the order in which they were read. The row is read without the
  * lock, and read again when another thread has published a state of the job meanwhile.
@@ -54,7 +54,9 @@ struct events {
     struct job_row rows[EVENTS_STATES];
     struct place places[N_PLACES];
     struct event_waiter *waiters;
-    int64_t look_ns; /* when clients are checked next */
+    int n_calling;         /* threads that have taken waiters out and not called all of them yet */
+    pthread_cond_t called; /* there may be none such any more; goes with the lock */
+    int64_t look_ns;       /* when clients are checked next */
 };
 
 static bool is_over(const struct job_row *row)
@@ -143,6 +145,12 @@ static struct event_waiter *take_waiters_locked(struct events *e, int64_t job,
     return taken;
 }
 
+/* The thread will call these waiters once it has let go of the lock. */
+static void begin_calls_locked(struct events *e, const struct event_waiter *taken)
+{
+    e->n_calling += taken != NULL;
+}
+
 static bool has_news_locked(struct events *e, int64_t job, uint64_t after)
 {
     const struct place *p = find_place_locked(e, job);
@@ -193,6 +201,23 @@ static void call_waiters(struct event_waiter *taken, enum events_call call)
     }
 }
 
+static void end_calls(struct events *e)
+{
+    wake_lock(&e->wake);
+    e->n_calling--;
+    pthread_cond_broadcast(&e->called);
+    wake_unlock(&e->wake);
+}
+
+/* After begin_calls_locked. */
+static void call_taken(struct events *e, struct event_waiter *taken, enum events_call call)
+{
+    if (taken != NULL) {
+        call_waiters(taken, call);
+        end_calls(e);
+    }
+}
+
 void events_publish_state(struct events *e, int64_t job)
 {
     struct event_waiter *taken = NULL;
@@ -219,10 +244,11 @@ void events_publish_state(struct events *e, int64_t job)
         if (!e->wake.stopping && !again && !is_told_locked(e, &row, last)) {
             add_state_locked(e, job, &row);
             taken = take_waiters_locked(e, job, NULL);
+            begin_calls_locked(e, taken);
         }
         wake_unlock(&e->wake);
     }
-    call_waiters(taken, EVENTS_NEWS);
+    call_taken(e, taken, EVENTS_NEWS);
 }
 
 void events_publish_progress(struct events *e, int64_t job, const struct progress *progress,
@@ -251,10 +277,11 @@ void events_publish_progress(struct events *e, int64_t job, const struct progres
         if (!late && (first || now_ns - p->shown_ns >= SHOW_EVERY)) {
             show_held_locked(e, p, now_ns);
             taken = take_waiters_locked(e, job, NULL);
+            begin_calls_locked(e, taken);
         }
     }
     wake_unlock(&e->wake);
-    call_waiters(taken, EVENTS_NEWS);
+    call_taken(e, taken, EVENTS_NEWS);
 }
 
 /* ---- following ---- */
@@ -278,13 +305,14 @@ bool events_resumes(struct events *e, const struct job_row *row, uint64_t after)
         if (!e->wake.stopping && last >= 0 && !is_told_locked(e, row, last)) {
             add_state_locked(e, row->id, row);
             taken = take_waiters_locked(e, row->id, NULL);
+            begin_calls_locked(e, taken);
         }
         /* A follower would wait forever for an end that is not in the ring. */
         last = find_state_locked(e, row->id, after, true);
         resumes = last >= 0 && is_over(&e->rows[last]);
     }
     wake_unlock(&e->wake);
-    call_waiters(taken, EVENTS_NEWS);
+    call_taken(e, taken, EVENTS_NEWS);
     return resumes;
 }
 
@@ -344,6 +372,7 @@ bool events_wait(struct events *e, struct event_waiter *w)
 /* Calls waiters whose client has gone or has heard nothing for long, and keeps the others. */
 static void check_on_waiters(struct events *e, struct event_waiter *taken, int64_t now_ns)
 {
+    bool calls = taken != NULL;
     while (taken != NULL) {
         struct event_waiter *w = taken;
         taken = w->next;
@@ -356,6 +385,9 @@ static void check_on_waiters(struct events *e, struct event_waiter *taken, int64
             w->next = NULL;
             call_waiters(w, EVENTS_NEWS);
         }
+    }
+    if (calls) {
+        end_calls(e);
     }
 }
 
@@ -375,8 +407,10 @@ void events_tick(struct events *e, int64_t now_ns)
         look = take_waiters_locked(e, 0, NULL);
         e->look_ns = now_ns + LOOK_EVERY;
     }
+    begin_calls_locked(e, hear);
+    begin_calls_locked(e, look);
     wake_unlock(&e->wake);
-    call_waiters(hear, EVENTS_NEWS);
+    call_taken(e, hear, EVENTS_NEWS);
     check_on_waiters(e, look, now_ns);
 }
 
@@ -424,6 +458,7 @@ enum err_code events_start(const struct events_settings *settings, struct events
     e->settings = *settings;
     e->newest = e->lost = (uint64_t)db_now_ms() * PER_MS;
     wake_init(&e->wake);
+    pthread_cond_init(&e->called, NULL);
     if (threads_start(&e->thread, "events", watch_events, e, err) != ERR_OK) {
         events_free(e);
         return err->code;
@@ -448,12 +483,19 @@ void events_close(struct events *e)
     struct event_waiter *taken = take_waiters_locked(e, 0, NULL);
     wake_unlock(&e->wake);
     call_waiters(taken, EVENTS_NEWS);
+    /* Publishers and requests may be calling others; whoever was called may be freed after this. */
+    wake_lock(&e->wake);
+    while (e->n_calling > 0) {
+        pthread_cond_wait(&e->called, &e->wake.lock);
+    }
+    wake_unlock(&e->wake);
 }
 
 void events_free(struct events *e)
 {
     if (e != NULL) {
         events_close(e);
+        pthread_cond_destroy(&e->called);
         wake_release(&e->wake);
         mem_free(e);
     }

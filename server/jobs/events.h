@@ -34,7 +34,8 @@ struct events;
 enum err_code events_start(const struct events_settings *settings, struct events **out,
                            struct err *err) MUST_CHECK;
 
-/* Calls every waiter. From now on no waiter is kept and nothing is published. NULL is fine. */
+/* Calls every waiter, and returns when no thread is calling one any more. From now on no waiter is
+ * kept and nothing is published. NULL is fine. */
 void events_close(struct events *events);
 /* Closes first. NULL is fine. */
 void events_free(struct events *events);

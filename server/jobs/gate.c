@@ -2,6 +2,7 @@
 #include "jobs/gate.h"
 
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "fit/split.h"
 #include "formats/json_write.h"
 #include "model/space_rows.h"
@@ -194,8 +195,8 @@ static void compare_scores(const struct gate_spec *spec, struct gate_verdict *v)
     if (!isfinite(v->candidate)) {
         v->passed = false;
         snprintf(v->reason, sizeof v->reason,
-                 "not promoted: it has no finite %s on %d %s rows kept out", metric, v->n,
-                 gate_rows_name(v->rows));
+                 "not promoted: it has no finite %s on %s kept out (%s)", metric,
+                 phrase_count(v->n, "row").text, gate_rows_name(v->rows));
     } else if (!isfinite(v->served)) {
         v->passed = true;
         snprintf(v->reason, sizeof v->reason, "version %lld has no finite %s to compare with",
@@ -204,9 +205,9 @@ static void compare_scores(const struct gate_spec *spec, struct gate_verdict *v)
         v->passed = v->candidate <= bound;
         if (!v->passed) {
             snprintf(v->reason, sizeof v->reason,
-                     "not promoted: its %s on %d %s rows kept out is %.4g, that of version %lld "
+                     "not promoted: its %s on %s kept out (%s) is %.4g, that of version %lld "
                      "%.4g; at most %.4g is allowed",
-                     metric, v->n, gate_rows_name(v->rows), v->candidate,
+                     metric, phrase_count(v->n, "row").text, gate_rows_name(v->rows), v->candidate,
                      (long long)v->served_version, v->served, bound);
         }
     }
@@ -234,11 +235,12 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
                                  .served_version = the_case->served_version};
     if (the_case->served->d != the_case->data->d || the_case->served->o != the_case->data->o) {
         out->passed = false;
-        snprintf(out->reason, sizeof out->reason,
-                 "not promoted: version %lld has %d inputs and %d outputs, this one has %d and %d, "
-                 "so they cannot be compared; \"gate\":null promotes it",
-                 (long long)the_case->served_version, the_case->served->d, the_case->served->o,
-                 the_case->data->d, the_case->data->o);
+        snprintf(
+            out->reason, sizeof out->reason,
+            "not promoted: version %lld has %s and %s, this one has %d and %d, "
+            "so they cannot be compared; \"gate\":null promotes it",
+            (long long)the_case->served_version, phrase_count(the_case->served->d, "input").text,
+            phrase_count(the_case->served->o, "output").text, the_case->data->d, the_case->data->o);
         return ERR_OK;
     }
     if (!means_the_same(the_case->served, the_case->candidate)) {

@@ -22,10 +22,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOOK_MS    60000 /* the longest time between two looks */
-#define BUSY_MS    1000  /* between looks at a model whose job runs */
-#define TIDY_PAGES 25600 /* given back at one look: at most 100 MB */
-#define PAUSE_MS   60000 /* after something went wrong with a policy */
+#define LOOK_MS     60000 /* the longest time between two looks */
+#define BUSY_MS     1000  /* between looks at a model whose job runs */
+#define TIDY_PAGES  25600 /* given back at one look: at most 100 MB */
+#define MIN_WATCHES 16    /* that there is memory for */
+#define PAUSE_MS    60000 /* after something went wrong with a policy */
 
 struct watch {
     char model[NAME_MAX_CHARS + 1];
@@ -70,7 +71,7 @@ static struct watch *find_or_add_watch(struct keeper *keeper, const char *model)
     }
     wake_lock(&keeper->wake);
     if (keeper->n_watches == keeper->capacity) {
-        size_t capacity = keeper->capacity == 0 ? 16 : 2 * keeper->capacity;
+        size_t capacity = keeper->capacity == 0 ? MIN_WATCHES : 2 * keeper->capacity;
         struct watch *grown = mem_realloc_array(keeper->watches, capacity, sizeof *grown);
         if (grown != NULL) {
             keeper->watches = grown;
@@ -86,7 +87,7 @@ static struct watch *find_or_add_watch(struct keeper *keeper, const char *model)
     return watch;
 }
 
-/* Drops models that have no policy any more. */
+/* Drops models that have no policy any more, and their memory when most of it is free. */
 static void forget_unseen(struct keeper *keeper)
 {
     size_t n = 0;
@@ -98,6 +99,15 @@ static void forget_unseen(struct keeper *keeper)
         }
     }
     keeper->n_watches = n;
+    while (keeper->capacity > MIN_WATCHES && keeper->capacity / 4 > n) {
+        struct watch *smaller =
+            mem_realloc_array(keeper->watches, keeper->capacity / 2, sizeof *smaller);
+        if (smaller == NULL) {
+            break;
+        }
+        keeper->watches = smaller;
+        keeper->capacity /= 2;
+    }
     wake_unlock(&keeper->wake);
 }
 

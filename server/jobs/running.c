@@ -172,6 +172,14 @@ bool running_timed_out(struct running *running)
     return timed_out;
 }
 
+int64_t running_job(struct running *running)
+{
+    wake_lock(&running->wake);
+    int64_t job = running->job;
+    wake_unlock(&running->wake);
+    return job;
+}
+
 double running_seconds(struct running *running)
 {
     wake_lock(&running->wake);

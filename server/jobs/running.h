@@ -55,6 +55,9 @@ void running_close(struct running *running);
 /* Was the job stopped at its time limit? */
 bool running_timed_out(struct running *running);
 
+/* The number of the running job; 0: none. */
+int64_t running_job(struct running *running);
+
 /* Seconds since the attempt began. */
 double running_seconds(struct running *running);
 

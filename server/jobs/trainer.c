@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/threads.h"
 #include "base/wake.h"
+#include "jobs/job_log.h"
 #include "jobs/running.h"
 #include "store/jobs/job_checkpoint_store.h"
 #include "store/jobs/job_store.h"
@@ -31,6 +32,11 @@ struct trainer {
     struct running running;
     atomic_bool ended; /* the thread has */
 };
+
+int64_t trainer_running_job(struct trainer *trainer)
+{
+    return trainer != NULL ? running_job(&trainer->running) : 0;
+}
 
 bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_progress *out)
 {
@@ -72,12 +78,14 @@ static void announce_job(struct trainer *trainer, const struct attempt *attempt)
                   n_bytes > 0 ? &left : NULL);
     mem_free(bytes);
     metrics_set(&trainer->settings.attempt.metrics->job_running, 1);
+    metrics_set(&trainer->settings.attempt.metrics->job_started_ms, db_now_ms());
 }
 
 static void retire_job(struct trainer *trainer)
 {
     running_end(&trainer->running);
     metrics_set(&trainer->settings.attempt.metrics->job_running, 0);
+    metrics_set(&trainer->settings.attempt.metrics->job_started_ms, 0);
 }
 
 static enum err_code run_attempt(struct trainer *trainer, struct attempt *attempt, struct err *err)
@@ -159,14 +167,15 @@ static void conclude_attempt(struct trainer *trainer, const struct attempt *atte
         if (code == ERR_OK || code == ERR_NOT_FOUND || code == ERR_CONFLICT) {
             go_on = false; /* stored, or the job is gone or does not run any more */
         } else {
-            log_error(trainer->settings.attempt.log, "end of job not stored", "job",
-                      LOG_INT(attempt->row.id), "reason", err_msg(&err), NULL);
+            log_error(trainer->settings.attempt.log, "end of job not stored",
+                      JOB_LOG(&attempt->row), "reason", err_msg(&err), NULL);
             go_on = wait_for_work(trainer, 1000 * RETRY_S);
         }
     }
 }
 
-static void count_end(struct trainer *trainer, const struct job_row *row)
+/* solver: an enum solver_kind, -1: not known. */
+static void count_end(struct trainer *trainer, const struct job_row *row, int solver)
 {
     struct metrics *metrics = trainer->settings.attempt.metrics;
     switch (row->state) {
@@ -185,7 +194,8 @@ static void count_end(struct trainer *trainer, const struct job_row *row)
         metrics_add(&metrics->jobs_retried, row->not_before_ms > 0);
         return;
     }
-    metrics_job_ended(metrics, running_seconds(&trainer->running));
+    metrics_job_ended(metrics, solver, (int)(row->state - JOB_SUCCEEDED),
+                      running_seconds(&trainer->running));
 }
 
 /* Logs and counts the job's present state. */
@@ -196,13 +206,12 @@ static void report_end(struct trainer *trainer, const struct attempt *attempt,
     struct job_row row;
     struct err err = ERR_INIT;
     if (job_store_get(trainer->settings.attempt.db, attempt->row.id, &row, &err) != ERR_OK) {
-        log_warn(log, "job ended", "job", LOG_INT(attempt->row.id), "reason", err_msg(&err), NULL);
+        log_warn(log, "job ended", JOB_LOG(&attempt->row), "reason", err_msg(&err), NULL);
         return;
     }
-    count_end(trainer, &row);
-    log_info(log, "job ended", "job", LOG_INT(row.id), "model", row.model, "state",
-             job_state_name(row.state), "reason", why->code != ERR_OK ? err_msg(why) : row.message,
-             NULL);
+    count_end(trainer, &row, attempt->is_read ? (int)attempt->spec.train.solver : -1);
+    log_info(log, "job ended", JOB_LOG(&row), "state", job_state_name(row.state), "reason",
+             why->code != ERR_OK ? err_msg(why) : row.message, NULL);
 }
 
 static void run_job(struct trainer *trainer, struct attempt *attempt)
@@ -214,8 +223,8 @@ static void run_job(struct trainer *trainer, struct attempt *attempt)
     attempt->progress = take_progress;
     attempt->progress_ctx = trainer;
     attempt->curves = write_curves;
-    log_info(s->log, "job started", "job", LOG_INT(attempt->row.id), "model", attempt->row.model,
-             "attempt", LOG_INT(attempt->row.attempts), NULL);
+    log_info(s->log, "job started", JOB_LOG(&attempt->row), "attempt",
+             LOG_INT(attempt->row.attempts), NULL);
     enum err_code code = attempt_read(attempt, &err);
     announce_job(trainer, attempt);
     events_publish_state(trainer->settings.events, attempt->row.id);

@@ -41,6 +41,9 @@ void trainer_notify(struct trainer *trainer);
 enum err_code trainer_cancel(struct trainer *trainer, int64_t id, struct job_row *row,
                              struct err *err) MUST_CHECK;
 
+/* The number of the job that is running now; 0: none. */
+int64_t trainer_running_job(struct trainer *trainer);
+
 struct trainer_progress {
     struct progress last;
     double eta_s; /* negative: not known yet */

@@ -22,8 +22,7 @@ struct batch_item {
     bool goes_on; /* a further block of work that was admitted before: the queue always has room for
                      it */
 
-    bool timed;       /* begun_ns is wanted */
-    int64_t begun_ns; /* out: when its computation began; 0: at once */
+    int64_t begun_ns; /* out: when its computation began in a compute thread; 0: it did not */
 
     struct err err; /* out */
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ring holds sources of work: lanes, which are requests that wait for one model and can be
- * joined, and calls with tiles left. A compute thread takes the head, does one tile of it, and puts
- * it back at the end if there is more to do. The ring changes under the lock only; nothing is
+ * A compute thread takes the source of work that has the turn (batch_queue.h), does one tile of it,
+ * and puts it back if there is more to do. The queue changes under the lock only; nothing is
  * computed or allocated under it.
  */
 #include "live/batcher.h"
@@ -10,10 +9,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/mem_budget.h"
+#include "base/phrase.h"
 #include "base/threads.h"
-#include "predict/predict_join.h"
+#include "live/batch_queue.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #define MAX_THREADS 256
@@ -26,137 +25,40 @@
  */
 #define SMALL_WORK 1e5
 #define IDLE_WORK  4e6
-#define RATE_DECAY 0.98 /* of the rate of work, at each tile */
-#define MAX_RETRY  3600 /* s */
-
-enum source_kind { SOURCE_LANE, SOURCE_CALL };
-
-struct source {
-    struct source *next;
-    enum source_kind kind;
-};
-
-struct lane {
-    struct source source; /* first: a lane is cast from its source; `next` also links free lanes */
-    struct batch_item *head;
-    struct batch_item *tail;
-};
+/* Between two calls of batcher_give_back: then making memory anew costs nothing. */
+#define FEW_TURNS 50
 
 struct call {
-    struct source source; /* first */
+    struct source source; /* first: a call is cast from its source */
     struct batch_call batch;
     int next_tile; /* guarded by the lock, like running, failed and batch.err */
     int running;   /* tiles under way */
     bool failed;   /* the tiles left are skipped */
+    long n_rows;
 };
 
 struct batcher {
-    struct batcher_settings settings;
+    struct batcher_settings settings; /* n_threads: at most MAX_THREADS */
     pthread_t threads[MAX_THREADS];
-    int n_threads;
+    int n_started; /* used by whoever starts and stops it alone */
     pthread_cond_t wake;
 
     pthread_mutex_t lock; /* guards what follows */
-    struct source *first; /* the ring */
-    struct source *last;
-    struct lane *lanes; /* [max_items] */
-    struct lane *free_lanes;
+    struct batch_queue queue;
     struct call *free_calls; /* linked by source.next */
     int n_idle;              /* threads that wait for work */
     int n_inline;            /* requests that run in their caller's thread */
-    int n_waiting;           /* items in lanes */
-    long long rows_waiting;
-    double work_waiting; /* in lanes and in tiles of calls */
-    double rate_work;    /* recent work .. */
-    double rate_s;       /* .. and the seconds of threads it took */
     bool stopping;
+    long n_turns;   /* since the last batcher_give_back */
+    bool holds;     /* memory that was made for them is kept */
+    int n_releases; /* how often idle threads were told to free their scratch */
 };
 
-/* ---- the ring ---- */
-
-static void ring_push(struct batcher *b, struct source *source)
+static void wake_idle_locked(struct batcher *b)
 {
-    source->next = NULL;
-    if (b->last != NULL) {
-        b->last->next = source;
-    } else {
-        b->first = source;
-    }
-    b->last = source;
-    if (b->n_idle > 0) {
+    if (b->n_idle > 0 && b->queue.first != NULL) {
         pthread_cond_signal(&b->wake);
     }
-}
-
-static struct source *ring_pop(struct batcher *b)
-{
-    struct source *source = b->first;
-    b->first = source->next;
-    if (b->first == NULL) {
-        b->last = NULL;
-    }
-    return source;
-}
-
-/* A lane whose requests the item can join, or a new one in the ring. */
-static struct lane *find_lane(struct batcher *b, const struct batch_item *item)
-{
-    for (struct source *s = b->first; s != NULL; s = s->next) {
-        struct lane *lane = (struct lane *)s;
-        if (s->kind == SOURCE_LANE && lane->head->model == item->model &&
-            predict_can_join(lane->head->request, item->request)) {
-            return lane;
-        }
-    }
-    struct lane *lane = b->free_lanes;
-    b->free_lanes = (struct lane *)lane->source.next;
-    *lane = (struct lane){.source.kind = SOURCE_LANE};
-    ring_push(b, &lane->source);
-    return lane;
-}
-
-static void add_waiting(struct batcher *b, int n_items, long long rows)
-{
-    b->n_waiting += n_items;
-    b->rows_waiting += rows;
-    metrics_add(&b->settings.metrics->queue_requests, n_items);
-    metrics_add(&b->settings.metrics->queue_rows, rows);
-}
-
-/*
- * Takes as many items as fit one joint call from a lane that has just left the ring, in their order
- * but skipping those that are too large. The lane goes back into the ring if it still has items.
- */
-static struct batch_item *take_items(struct batcher *b, struct lane *lane)
-{
-    struct batch_item *taken = NULL;
-    struct batch_item **taken_end = &taken;
-    struct batch_item **link = &lane->head;
-    long long rows = 0;
-    int n_items = 0;
-    lane->tail = NULL;
-    while (*link != NULL) {
-        struct batch_item *item = *link;
-        if (rows > 0 && rows + item->request->n > b->settings.batch_rows) {
-            lane->tail = item;
-            link = &item->next;
-            continue;
-        }
-        *link = item->next;
-        rows += item->request->n;
-        item->next = NULL;
-        *taken_end = item;
-        taken_end = &item->next;
-        n_items++;
-    }
-    add_waiting(b, -n_items, -rows);
-    if (lane->head != NULL) {
-        ring_push(b, &lane->source);
-    } else {
-        lane->source.next = (struct source *)b->free_lanes;
-        b->free_lanes = lane;
-    }
-    return taken;
 }
 
 /* ---- items ---- */
@@ -190,10 +92,15 @@ static void fail_all(struct batcher *b, struct batch_item *items, enum err_code 
 
 /* ---- calls ---- */
 
-static void forget_work(struct batcher *b, double work)
+/* These items have ended, or are about to. */
+static void forget_work(struct batcher *b, const struct batch_item *items)
 {
+    double work = 0.0;
+    for (const struct batch_item *item = items; item != NULL; item = item->next) {
+        work += item->work;
+    }
     pthread_mutex_lock(&b->lock);
-    b->work_waiting -= work;
+    batch_queue_end(&b->queue, work);
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -201,24 +108,23 @@ static void forget_work(struct batcher *b, double work)
 static struct batch_item *drop_void_items(struct batcher *b, struct batch_item *items, int *n_items)
 {
     struct batch_item *kept = NULL;
-    struct batch_item **end = &kept;
-    double dropped = 0.0;
+    struct batch_item *dropped = NULL;
+    struct batch_item **kept_end = &kept;
+    struct batch_item **dropped_end = &dropped;
     *n_items = 0;
     while (items != NULL) {
         struct batch_item *item = items;
+        bool is_void = batch_item_is_void(item, &item->err);
         items = item->next;
         item->next = NULL;
-        if (batch_item_is_void(item, &item->err)) {
-            dropped += item->work;
-            item_end(b, item);
-            continue;
-        }
-        *end = item;
-        end = &item->next;
-        ++*n_items;
+        *(is_void ? dropped_end : kept_end) = item;
+        dropped_end = is_void ? &item->next : dropped_end;
+        kept_end = is_void ? kept_end : &item->next;
+        *n_items += !is_void;
     }
-    if (dropped > 0.0) {
+    if (dropped != NULL) {
         forget_work(b, dropped);
+        end_all(b, dropped);
     }
     return kept;
 }
@@ -246,15 +152,12 @@ static void call_put(struct batcher *b, struct call *call)
 /* After the last tile. */
 static void call_end(struct batcher *b, struct call *call)
 {
-    double work = 0.0;
     batch_call_end(&call->batch);
-    for (const struct batch_item *item = call->batch.items; item != NULL; item = item->next) {
-        work += item->work;
-    }
     metrics_add(&b->settings.metrics->batches, 1);
     metrics_add(&b->settings.metrics->batched_requests, call->batch.n_items);
-    metrics_observe_size(&b->settings.metrics->call_requests[0], call->batch.n_items);
-    forget_work(b, work);
+    histogram_observe_size(&b->settings.metrics->call_requests[0], call->batch.n_items);
+    histogram_observe_size(&b->settings.metrics->call_rows[0], call->n_rows);
+    forget_work(b, call->batch.items);
     end_all(b, call->batch.items);
     call_put(b, call);
 }
@@ -269,16 +172,21 @@ static struct call *call_begin(struct batcher *b, struct batch_item *items)
     }
     struct call *call = call_get(b);
     if (call == NULL) {
+        forget_work(b, items);
         fail_all(b, items, ERR_NOMEM, "no memory for a prediction");
         return NULL;
     }
     struct arena arena = call->batch.arena;
+    int64_t now_ns = clock_ns();
+    long n_rows = 0;
     for (struct batch_item *item = items; item != NULL; item = item->next) {
-        item->begun_ns = item->timed ? clock_ns() : 0;
+        item->begun_ns = now_ns;
+        n_rows += item->request->n;
     }
     *call = (struct call){
         .source.kind = SOURCE_CALL,
         .batch = {.items = items, .n_items = n_items, .arena = arena, .err = ERR_INIT},
+        .n_rows = n_rows,
         .next_tile = 1,
         .running = 1};
     if (batch_call_begin(&call->batch) != ERR_OK) {
@@ -287,7 +195,8 @@ static struct call *call_begin(struct batcher *b, struct batch_item *items)
     }
     if (call->batch.predict.n_tiles > 1) {
         pthread_mutex_lock(&b->lock);
-        ring_push(b, &call->source);
+        batch_queue_put(&b->queue, &call->source);
+        wake_idle_locked(b);
         pthread_mutex_unlock(&b->lock);
     }
     return call;
@@ -314,8 +223,7 @@ static void call_step(struct batcher *b, struct call *call, int tile, bool skip,
 
     pthread_mutex_lock(&b->lock);
     if (!skip) {
-        b->rate_work = RATE_DECAY * b->rate_work + work;
-        b->rate_s = RATE_DECAY * b->rate_s + seconds;
+        batch_queue_note_rate(&b->queue, work, seconds);
     }
     if (err.code != ERR_OK && !call->failed) {
         call->failed = true;
@@ -336,6 +244,7 @@ static void serve_items(struct batcher *b, struct batch_item *items, bool stoppi
                         struct arena *scratch)
 {
     if (stopping) {
+        forget_work(b, items);
         fail_all(b, items, ERR_DRAINING, "the server is stopping");
         return;
     }
@@ -348,10 +257,12 @@ static void serve_items(struct batcher *b, struct batch_item *items, bool stoppi
 /* One turn at the head of the ring. Called with the lock, which it releases. */
 static void take_turn(struct batcher *b, struct arena *scratch)
 {
-    struct source *source = ring_pop(b);
+    struct source *source = batch_queue_take(&b->queue);
     bool stopping = b->stopping;
+    b->n_turns++;
     if (source->kind == SOURCE_LANE) {
-        struct batch_item *items = take_items(b, (struct lane *)source);
+        struct batch_item *items = batch_queue_take_items(&b->queue, source);
+        wake_idle_locked(b);
         pthread_mutex_unlock(&b->lock);
         serve_items(b, items, stopping, scratch);
         return;
@@ -365,10 +276,24 @@ static void take_turn(struct batcher *b, struct arena *scratch)
     }
     bool skip = call->failed;
     if (call->next_tile < call->batch.predict.n_tiles) {
-        ring_push(b, source);
+        batch_queue_put(&b->queue, source);
+        wake_idle_locked(b);
     }
     pthread_mutex_unlock(&b->lock);
     call_step(b, call, tile, skip, scratch);
+}
+
+/* Frees the scratch of an idle thread if that was asked for. Called with the lock. */
+static bool release_idle(struct batcher *b, struct arena *scratch, int *n_seen)
+{
+    if (*n_seen == b->n_releases) {
+        return false;
+    }
+    *n_seen = b->n_releases;
+    pthread_mutex_unlock(&b->lock);
+    arena_release(scratch);
+    pthread_mutex_lock(&b->lock);
+    return true;
 }
 
 static void *compute_by_turns(void *arg)
@@ -376,14 +301,18 @@ static void *compute_by_turns(void *arg)
     mem_kind_use(MEM_ANSWERS);
     struct batcher *b = arg;
     struct arena scratch = ARENA_INIT;
+    int n_seen = 0;
     for (;;) {
         pthread_mutex_lock(&b->lock);
-        while (b->first == NULL && !b->stopping) {
+        while (b->queue.first == NULL && !b->stopping) {
+            if (release_idle(b, &scratch, &n_seen)) {
+                continue;
+            }
             b->n_idle++;
             pthread_cond_wait(&b->wake, &b->lock);
             b->n_idle--;
         }
-        if (b->first == NULL) {
+        if (b->queue.first == NULL) {
             pthread_mutex_unlock(&b->lock);
             break;
         }
@@ -395,32 +324,37 @@ static void *compute_by_turns(void *arg)
     return NULL;
 }
 
+static enum err_code start_threads(struct batcher *b, struct err *err)
+{
+    for (int i = 0; i < b->settings.n_threads && i < MAX_THREADS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "predict-%d", i);
+        if (threads_start(&b->threads[i], name, compute_by_turns, b, err) != ERR_OK) {
+            break;
+        }
+        b->n_started++;
+    }
+    return err->code;
+}
+
 enum err_code batcher_start(const struct batcher_settings *settings, struct batcher **out,
                             struct err *err)
 {
     struct batcher *b = mem_zalloc(sizeof *b);
-    struct lane *lanes = mem_zalloc_array((size_t)settings->max_items, sizeof *lanes);
-    if (b == NULL || lanes == NULL) {
-        mem_free(b);
-        mem_free(lanes);
+    if (b == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the queue of predictions");
     }
     b->settings = *settings;
-    b->lanes = lanes;
-    for (int i = settings->max_items - 1; i >= 0; i--) {
-        lanes[i].source.next = (struct source *)b->free_lanes;
-        b->free_lanes = &lanes[i];
-    }
+    b->settings.n_threads = settings->n_threads < MAX_THREADS ? settings->n_threads : MAX_THREADS;
+    b->queue = (struct batch_queue){.max_items = settings->max_items,
+                                    .max_rows = settings->max_rows,
+                                    .batch_rows = settings->batch_rows,
+                                    .metrics = settings->metrics};
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->wake, NULL);
-    for (int i = 0; i < settings->n_threads && i < MAX_THREADS; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "predict-%d", i);
-        if (threads_start(&b->threads[i], name, compute_by_turns, b, err) != ERR_OK) {
-            batcher_free(b);
-            return err->code;
-        }
-        b->n_threads++;
+    if (batch_queue_init(&b->queue, err) != ERR_OK || start_threads(b, err) != ERR_OK) {
+        batcher_free(b);
+        return err->code;
     }
     *out = b;
     return ERR_OK;
@@ -432,10 +366,37 @@ void batcher_stop(struct batcher *batcher)
     batcher->stopping = true;
     pthread_cond_broadcast(&batcher->wake);
     pthread_mutex_unlock(&batcher->lock);
-    for (int i = 0; i < batcher->n_threads; i++) {
+    for (int i = 0; i < batcher->n_started; i++) {
         pthread_join(batcher->threads[i], NULL);
     }
-    batcher->n_threads = 0;
+    batcher->n_started = 0;
+}
+
+static void free_all_calls(struct call *calls)
+{
+    while (calls != NULL) {
+        struct call *next = (struct call *)calls->source.next;
+        arena_release(&calls->batch.arena);
+        mem_free(calls);
+        calls = next;
+    }
+}
+
+void batcher_give_back(struct batcher *batcher)
+{
+    struct call *unused = NULL;
+    pthread_mutex_lock(&batcher->lock);
+    batcher->holds |= batcher->n_turns > 0;
+    if (batcher->holds && batcher->n_turns < FEW_TURNS) {
+        unused = batcher->free_calls;
+        batcher->free_calls = NULL;
+        batcher->holds = false;
+        batcher->n_releases++;
+        pthread_cond_broadcast(&batcher->wake);
+    }
+    batcher->n_turns = 0;
+    pthread_mutex_unlock(&batcher->lock);
+    free_all_calls(unused);
 }
 
 void batcher_free(struct batcher *batcher)
@@ -444,14 +405,10 @@ void batcher_free(struct batcher *batcher)
         return;
     }
     batcher_stop(batcher);
-    for (struct call *call = batcher->free_calls; call != NULL; call = batcher->free_calls) {
-        batcher->free_calls = (struct call *)call->source.next;
-        arena_release(&call->batch.arena);
-        mem_free(call);
-    }
+    free_all_calls(batcher->free_calls);
     pthread_cond_destroy(&batcher->wake);
     pthread_mutex_destroy(&batcher->lock);
-    mem_free(batcher->lanes);
+    batch_queue_release(&batcher->queue);
     mem_free(batcher);
 }
 
@@ -464,7 +421,7 @@ bool batcher_run(struct batcher *batcher, struct batch_item *item)
         return false;
     }
     pthread_mutex_lock(&batcher->lock);
-    bool idle = batcher->n_idle == batcher->n_threads && batcher->n_inline == 0;
+    bool idle = batcher->n_idle == batcher->settings.n_threads && batcher->n_inline == 0;
     bool room = work > SMALL_WORK ? idle : batcher->n_inline < batcher->settings.n_threads;
     room = room && !batcher->stopping;
     batcher->n_inline += room;
@@ -480,38 +437,29 @@ bool batcher_run(struct batcher *batcher, struct batch_item *item)
     return true;
 }
 
-static bool has_room(const struct batcher *b, const struct batch_item *item)
+double batcher_work(struct batcher *batcher)
 {
-    return b->n_waiting == 0 || (b->n_waiting < b->settings.max_items &&
-                                 b->rows_waiting + item->request->n <= b->settings.max_rows);
-}
-
-/* Seconds until all that waits now will be done. */
-static int drain_s(const struct batcher *b)
-{
-    if (b->rate_work <= 0.0 || b->rate_s <= 0.0) {
-        return 1;
-    }
-    double rate = b->rate_work / b->rate_s * b->settings.n_threads;
-    double seconds = ceil(b->work_waiting / rate);
-    return seconds < 1.0 ? 1 : (seconds > MAX_RETRY ? MAX_RETRY : (int)seconds);
+    pthread_mutex_lock(&batcher->lock);
+    double work = batcher->queue.work_waiting;
+    pthread_mutex_unlock(&batcher->lock);
+    return work;
 }
 
 enum err_code batcher_admit(struct batcher *batcher, const struct batch_item *item, struct err *err)
 {
     pthread_mutex_lock(&batcher->lock);
-    bool room = has_room(batcher, item);
-    int retry_s = drain_s(batcher);
-    int waiting = batcher->n_waiting;
-    long long rows = batcher->rows_waiting;
+    const struct batch_queue *queue = &batcher->queue;
+    bool room = batch_queue_has_room(queue, item);
+    int retry_s = batch_queue_drain_s(queue, batcher->settings.n_threads);
+    int waiting = queue->n_waiting;
+    long long rows = queue->rows_waiting;
     pthread_mutex_unlock(&batcher->lock);
     if (room) {
         return ERR_OK;
     }
     metrics_add(&batcher->settings.metrics->requests_rejected, 1);
-    err_set(err, ERR_QUEUE_FULL,
-            "%d requests with %lld rows wait already; about %d s of work are ahead", waiting, rows,
-            retry_s);
+    err_set(err, ERR_QUEUE_FULL, "%s with %s wait already; about %d s of work are ahead",
+            phrase_count(waiting, "request").text, phrase_count(rows, "row").text, retry_s);
     err->retry_s = retry_s;
     return err->code;
 }
@@ -524,17 +472,10 @@ void batcher_submit(struct batcher *batcher, struct batch_item *item)
     pthread_mutex_lock(&batcher->lock);
     bool stopping = batcher->stopping;
     /* Another request may have taken the room since batcher_admit. */
-    bool room = item->goes_on || has_room(batcher, item);
+    bool room = item->goes_on || batch_queue_has_room(&batcher->queue, item);
     if (!stopping && room) {
-        struct lane *lane = find_lane(batcher, item);
-        if (lane->head == NULL) {
-            lane->head = item;
-        } else {
-            lane->tail->next = item;
-        }
-        lane->tail = item;
-        add_waiting(batcher, 1, item->request->n);
-        batcher->work_waiting += item->work;
+        batch_queue_add(&batcher->queue, item);
+        wake_idle_locked(batcher);
     }
     pthread_mutex_unlock(&batcher->lock);
     if (stopping) {

@@ -51,7 +51,17 @@ enum err_code batcher_admit(struct batcher *batcher, const struct batch_item *it
  */
 void batcher_submit(struct batcher *batcher, struct batch_item *item);
 
-/* Ends waiting and later items with ERR_DRAINING and stops the threads. */
+/*
+ * Frees the memory that is kept for calls and by idle threads, if little has been computed since
+ * the last call. Called once a second or so.
+ */
+void batcher_give_back(struct batcher *batcher);
+
+/* Multiplications of all that waits or is being computed. */
+double batcher_work(struct batcher *batcher);
+
+/* Ends waiting and later items with ERR_DRAINING and stops the threads. Other threads may go on
+ * calling the functions above meanwhile and afterwards. */
 void batcher_stop(struct batcher *batcher);
 /* Stops first. NULL is fine. */
 void batcher_free(struct batcher *batcher);

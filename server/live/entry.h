@@ -23,6 +23,7 @@ struct entry {
     struct alias_row *aliases; /* by name */
     size_t n_aliases;
     int64_t previous; /* version; 0: none */
+    bool gone;        /* the model was deleted; the entry is about to leave the table */
     bool broken;      /* the default version is damaged, so none is served */
     uint64_t applied; /* number of the refresh that it comes from */
     uint64_t failed;  /* number of the latest refresh that failed; above applied: it is stale */

@@ -21,7 +21,7 @@ struct follow {
 };
 
 /* A bad file stays bad until it is changed; a lack of memory or descriptors may pass. */
-static bool may_pass(enum err_code code)
+static bool is_transient(enum err_code code)
 {
     return code == ERR_NOMEM || code == ERR_IO || code == ERR_BUSY;
 }
@@ -59,7 +59,7 @@ static void look_at_file(struct follow *follow)
         return;
     }
     if (take_over(follow, change, &err) != ERR_OK) {
-        follow->left = may_pass(err.code) ? change : DB_SAME;
+        follow->left = is_transient(err.code) ? change : DB_SAME;
         report_failure(follow, &err);
         return;
     }

@@ -94,6 +94,10 @@ enum err_code models_delete_alias(struct models *models, const char *name, const
  */
 enum err_code models_reload(struct models *models, struct err *err) MUST_CHECK;
 
+/* Refreshes models again whose last refresh failed, until one fails again: what is not served for a
+ * passing lack of memory or descriptors must not wait for a request. */
+void models_retry_failed(struct models *models);
+
 /* Models whose default version could not be loaded and is not served; *name: the first of them, ""
  * when there is none. */
 int models_count_failed(struct models *models, char name[NAME_MAX_CHARS + 1]);
@@ -106,6 +110,7 @@ size_t models_served(struct models *models, struct served **out, size_t n);
 void models_evict_all(struct models *models, const struct served *but);
 
 struct models_totals {
+    size_t n_names;     /* in the table */
     int n_models;       /* with a default version in memory */
     size_t n_bytes;     /* of all versions in memory */
     uint64_t n_reads;   /* versions read from the file, since the start */

@@ -24,8 +24,6 @@ enum err_code models_put(struct models *models, struct model *model, struct put_
 
 enum err_code models_delete(struct models *models, const char *name, struct err *err)
 {
-    /* The emptied entry stays: by its number a slower, older refresh cannot bring the model back.
-     */
     if (model_store_delete(models->db, name, err) == ERR_OK) {
         models_follow(models, name, NULL, 0);
     }

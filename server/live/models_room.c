@@ -72,6 +72,7 @@ struct models_totals models_totals(struct models *models)
     for (size_t i = 0; i < models->n_entries; i++) {
         totals.n_models += models->entries[i].current != NULL;
     }
+    totals.n_names = models->n_entries;
     totals.n_bytes = count_bytes_locked(models);
     totals.n_reads = models->n_reads;
     totals.n_evicted = models->n_evicted;

@@ -19,6 +19,7 @@ struct served {
     atomic_int refs;
     /* Rows predicted since it is in memory, and of them those outside its training range. */
     atomic_llong n_rows, n_outside;
+    atomic_int n_streams; /* answers that are made from it while they are read (answer_room.h) */
 };
 
 /* Takes a reference to the model. NULL: no memory. */

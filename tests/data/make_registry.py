@@ -43,15 +43,25 @@ def start(binary, folder):
     raise SystemExit(text)
 
 
-def call(port, method, path, body=None, headers=None):
+def request(port, method, path, body, headers):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(method, path, json.dumps(body) if isinstance(body, dict) else body, headers or {})
     answer = connection.getresponse()
     data = answer.read()
     connection.close()
-    if answer.status >= 300:
-        raise SystemExit(f"{method} {path}: {answer.status} {data[:300]}")
+    return answer.status, data
+
+
+def call(port, method, path, body=None, headers=None):
+    code, data = request(port, method, path, body, headers)
+    if code >= 300:
+        raise SystemExit(f"{method} {path}: {code} {data[:300]}")
     return json.loads(data) if data else None
+
+
+def status(port, method, path, body=None):
+    """Of what an earlier server may refuse."""
+    return request(port, method, path, body, None)[0]
 
 
 def wait(port, job):
@@ -94,18 +104,19 @@ def fill(port):
     call(port, "DELETE", "/v1/models/registered/versions/1")
     upload(port, "gone", 10, 6)
     call(port, "DELETE", "/v1/models/gone")
-    if has_tokens(port):
-        call(port, "POST", "/v1/tokens", {"role": "write", "id": "farm", "models": "t*", "rate": 50})
     return {"trained": rows}
 
 
-def has_tokens(port):
-    """Since schema 4."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("GET", "/v1/tokens")
-    status = connection.getresponse().status
-    connection.close()
-    return status == 200
+def make_tokens(port):
+    """One that is used, one with the limits of schema 5, and one that was revoked; none before schema 4."""
+    if status(port, "GET", "/v1/tokens") == 404:
+        return None
+    token = call(port, "POST", "/v1/tokens", {"id": "farm", "role": "write", "models": "t*", "rate": 50})
+    status(port, "POST", "/v1/tokens", {"id": "limited", "role": "read", "rows_per_s": 1000, "bytes_per_s": 100000,
+                                        "concurrent": 4, "queue_share": 25})
+    call(port, "POST", "/v1/tokens", {"id": "revoked", "role": "admin", "expires": "2099-01-31"})
+    call(port, "DELETE", "/v1/tokens/revoked")
+    return {"secret": token["token"], "list": call(port, "GET", "/v1/tokens")}
 
 
 def record(port, rows):
@@ -138,6 +149,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         process, port = start(binary, folder)
         recorded = record(port, fill(port))
+        tokens = make_tokens(port)
+        if tokens:
+            recorded["tokens"] = tokens
         process.send_signal(signal.SIGTERM)
         process.wait()
         text = dump(os.path.join(folder, "r.db"))

@@ -118,12 +118,12 @@ static void check_header(const char *header, struct arena *arena)
 
 static void check_token(const struct token *token)
 {
-    char text[TOKEN_MODELS_CHARS + TOKEN_TEXT_CHARS + 8];
+    char text[NAME_PATTERNS_CHARS + TOKEN_TEXT_CHARS + 8];
     const char *id;
     const char *secret;
     size_t n_id;
     snprintf(text, sizeof text, TOKEN_PREFIX "%s_" SECRET, token->id);
-    if (!token_id_is_valid(token->id) || !token_models_are_valid(token->models) ||
+    if (!token_id_is_valid(token->id) || !name_patterns_are_valid(token->models) ||
         token->role < ROLE_PREDICT || token->role > ROLE_ADMIN || token->expires_ms < 0 ||
         token->revoked_ms != 0 || !token_split(text, &id, &n_id, &secret) ||
         n_id != strlen(token->id)) {
@@ -180,9 +180,9 @@ static void check_models(char *text)
     char *rest = text;
     const char *models = next_line(&rest);
     bool usable = strlen(models) <= 16; /* the recursion takes long */
-    bool valid = token_models_are_valid(models);
+    bool valid = name_patterns_are_valid(models);
     if (valid !=
-        (models[0] != '\0' && strlen(models) <= TOKEN_MODELS_CHARS &&
+        (models[0] != '\0' && strlen(models) <= NAME_PATTERNS_CHARS &&
          strspn(models, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-*?,") ==
              strlen(models))) {
         abort();
@@ -195,14 +195,14 @@ static void check_models(char *text)
             end = end != NULL ? end : at + strlen(at);
             found = found || (end > at && matches(at, end, name));
             if (*end == '\0') {
-                if (found != token_models_match(models, name)) {
+                if (found != name_patterns_match(models, name)) {
                     abort();
                 }
                 break;
             }
             at = end + 1;
         }
-        (void)token_models_match(models, name);
+        (void)name_patterns_match(models, name);
     }
 }
 

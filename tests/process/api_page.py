@@ -8,7 +8,8 @@ Answers are JSON, laid out freely; a head of HTTP and a body (curl -i); events; 
 Everything printed is compared, members and their order, except for the few things that must differ
 from run to run:
 
-    times, digests in ETags, the program's version    must have the same form
+    times, digests in ETags, the program's version,
+    ids that the server gives to requests             must have the same form
     sizes, durations, ids of events                   must be numbers
     numbers that come out of a fit (FITTED)           must be numbers, in answers about a trained
                                                       model; of a registered one they agree to 1e-12
@@ -44,7 +45,7 @@ LOOKED = ["looked", "waiting", "job", "drift_score", "drift_baseline"]
 PROGRESS = {"member", "step"}
 FORMS = [re.compile(form) for form in (
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT",
-    r'"?sha256-[0-9a-f]{64}"?', r"\d+\.\d+\.\d+")]
+    r'"?sha256-[0-9a-f]{64}"?', r"\d+\.\d+\.\d+", r"[0-9a-f]{16}")]
 # Below a heading a line of its own says which routes a section is about.
 ROUTE = re.compile(r"`(GET|POST|PUT|DELETE) (/[^`\s]*)`")
 ROUTES = re.compile(rf"{ROUTE.pattern}(, {ROUTE.pattern})*".replace("(GET", "(?:GET").replace("(/[", "(?:/["))

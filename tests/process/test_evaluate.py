@@ -134,7 +134,7 @@ class Evaluation(ServerTest):
         good = [[0.1, 0.2], [0.3, 0.4]]
         csv = {"Content-Type": "text/csv"}
         for body, status, head, query, word in [
-                ({"inputs": good, "outputs": good[:1]}, 400, {}, "", "1 of outputs"),
+                ({"inputs": good, "outputs": good[:1]}, 400, {}, "", "outputs has 1 row"),
                 ({"inputs": good}, 400, {}, "", "outputs"),
                 ({"outputs": good}, 400, {}, "", "inputs"),
                 ({"inputs": [[1]], "outputs": [[1, 2]]}, 400, {}, "", "inputs: row 0"),

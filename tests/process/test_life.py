@@ -47,7 +47,7 @@ class Training(ServerTest):
         self.assertIn("surrogated_jobs_succeeded_total 3\n", metrics)
         self.assertIn("surrogated_predicted_rows_total 1\n", metrics)
         self.assertIn('surrogated_requests_total{route="train",code="202"} 3\n', metrics)
-        self.assertIn('surrogated_request_duration_seconds_bucket{route="predict",le="+Inf"} 1\n', metrics)
+        self.assertIn('surrogated_request_duration_seconds_bucket{route="predict",outcome="ok",le="+Inf"} 1\n', metrics)
         self.assertEqual(self.ok(200, "DELETE", "/v1/models/m/data")[1], {"deleted_rows": 82})
 
     def test_a_job_shows_progress_and_is_cancelled(self):

@@ -102,6 +102,8 @@ class Migration(unittest.TestCase):
                 if re.match(r"[-\d]", line)]
         self.assertEqual(rows, [row for batch in before["rows"]["trained"] for row in batch])
         self.assertEqual(self.server.request("GET", "/v1/models/gone")[0], 404)
+        if "tokens" in before:
+            self.includes(before["tokens"]["list"], self.get("/v1/tokens"), "tokens")
 
     def works_on(self):
         """Writes of today on what was written then."""
@@ -155,6 +157,11 @@ class Migration(unittest.TestCase):
         self.road(4)
         listed = binary("token", "list", "--db", self.server.db)
         self.assertRegex(listed.stdout, r"farm +write +valid +t\* rate=50\n")
+
+    def test_a_registry_of_schema_5_serves_as_it_did(self):
+        self.road(5)
+        listed = binary("token", "list", "--db", self.server.db)
+        self.assertRegex(listed.stdout, r"limited +read +valid +\* .*queue_share=25\n")
 
     def finish(self, number):
         """The next start completes what a crash left unfinished."""

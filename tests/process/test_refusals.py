@@ -122,7 +122,7 @@ DOCUMENTS = [
     (changed(["posterior", "parameters"], [0.1, 0.2]), "parameters"),
     (changed(["posterior", "parameters"], {}), "an object"),
     (changed(["posterior", "parameters"], None), "null"),
-    (changed(["posterior", "parameters"], [[1.0]]), "row 0 has 1 numbers"),
+    (changed(["posterior", "parameters"], [[1.0]]), "row 0 has 1 number, 92 are"),
     (changed(["posterior", "parameters", 1], "x"), "row 1"),
     (changed(["posterior", "parameters", 1, 4], "x"), "row 1, column 4 is a string"),
     (changed(["posterior", "parameters", 1, 4], None), "row 1, column 4 is null"),
@@ -211,7 +211,7 @@ DOCUMENTS = [
 ]
 
 DATA = [
-    ('{"inputs":[[1]],"outputs":[[1],[2]]}', 400, "1 rows of inputs and 2"),
+    ('{"inputs":[[1]],"outputs":[[1],[2]]}', 400, "inputs has 1 row, outputs has 2 rows"),
     ('{"inputs":[[1],[1,2]],"outputs":[[1],[2]]}', 400, "row 1"),
     ('{"inputs":[],"outputs":[]}', 400, "empty"),
     ('{"inputs":[[]],"outputs":[[1]]}', 400, "row 0"),
@@ -240,7 +240,7 @@ CSV = [
     ('a,b\n1,"2\n', 400, "quote"),
     ("a,b\n", 400, "no rows"),
     ("", 400, "empty"),
-    ("a\n1\n", 400, "1 columns are too few for"),
+    ("a\n1\n", 400, "1 column cannot hold 1 output and an input"),
 ]
 
 

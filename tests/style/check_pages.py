@@ -175,6 +175,43 @@ def locks(tree):
     return found
 
 
+def arguments(text, start):
+    """The arguments of the call whose parenthesis opens at `start`, split at its own commas."""
+    found, depth, quoted, at = [""], 1, False, start + 1
+    while depth > 0:
+        char = text[at]
+        if quoted and char == "\\":
+            found[-1] += text[at:at + 2]
+            at += 2
+            continue
+        quoted ^= char == '"'
+        depth += 0 if quoted else (char == "(") - (char == ")")
+        if char == "," and depth == 1 and not quoted:
+            found.append("")
+        elif depth > 0:
+            found[-1] += char
+        at += 1
+    return [argument.strip() for argument in found]
+
+
+def log_keys(tree):
+    """Every key of a log line: those of each call, of lines about a job, of all lines."""
+    of_job = re.findall(r'"(\w+)", ', tree.read("server/jobs/job_log.h"))
+    keys = set(re.findall(r'put_pair\(\w+, [\w.>-]+, "(\w+)"|put_pair\(&line, [\w.>-]+, "(\w+)"',
+                          tree.read("server/base/log.c")))
+    keys = {key for pair in keys for key in pair if key}
+    for path in tree.texts:
+        text = tree.read(path) if re.match(r"server/.*\.c$", path) else ""
+        for call in re.finditer(r"\blog_(debug|info|warn|error|line|each)(?=\()", text):
+            given = arguments(text, call.end())
+            pairs = given[3 if call.group(1) in ("line", "each") else 2:]
+            if pairs and pairs[0].startswith("JOB_LOG("):
+                keys.update(of_job)
+                pairs = pairs[1:]
+            keys.update(unquote(key) for key in pairs[::2] if key.startswith('"'))
+    return dict.fromkeys(keys, {})
+
+
 LISTS = [
     ("server/api/routes.def", routes, "schema/API.md"),
     ("core/predict/results.def", first_text("core/predict/results.def", "RESULT"), "schema/API.md"),
@@ -184,6 +221,7 @@ LISTS = [
     ("core/solve/solver_settings.def", settings, "core/SOLVERS.md"),
     ("core/base/report.h", warnings, "core/SOLVERS.md"),
     ("server/base/config.def", config, "deploy/README.md"),
+    ("server/base/log.h", log_keys, "deploy/README.md"),
     ("server/base/metrics.def", metrics, "deploy/README.md"),
     ("server/base/wake.h", locks, "server/README.md"),
     ("server/client/commands.def", first_word("server/client/commands.def", "COMMAND"), "README.md"),

@@ -18,7 +18,8 @@ BELOW_API = CORE + STORE + ["server/base", "server/access", "server/formats", "s
 # A file may include from its own folder and from those in its list.
 LAYERS = {
     **{folder: CORE[:place] for place, folder in enumerate(CORE)},
-    "server/base": CORE,
+    "server/metrics": [],
+    "server/base": CORE + ["server/metrics"],
     "server/formats": CORE + ["server/base"],
     "server/documents": CORE + ["server/base", "server/formats"],
     "server/store/sqlite": CORE + ["server/base", "schema"],

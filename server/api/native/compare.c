@@ -17,6 +17,7 @@
 #include "api/reply.h"
 #include "model/space_rows.h"
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "predict/paired.h"
 #include "store/data/data_newest.h"
 
@@ -68,10 +69,10 @@ static enum err_code find_versions(struct comparison *c, struct err *err)
                            (long long)c->served[i]->version, (long long)c->served[0]->version);
         }
         if (m->d != first->d || m->o != first->o) {
-            return err_set(err, ERR_SHAPE,
-                           "version %lld has %d inputs and %d outputs, version %lld has %d and %d",
-                           (long long)c->served[i]->version, m->d, m->o,
-                           (long long)c->served[0]->version, first->d, first->o);
+            return err_set(err, ERR_SHAPE, "version %lld has %s and %s, version %lld has %d and %d",
+                           (long long)c->served[i]->version, phrase_count(m->d, "input").text,
+                           phrase_count(m->o, "output").text, (long long)c->served[0]->version,
+                           first->d, first->o);
         }
     }
     return ERR_OK;
@@ -86,9 +87,9 @@ static enum err_code load_stored(struct comparison *c, struct err *err)
         return err->code;
     }
     if (newest.d != model->d || newest.o != model->o) {
-        err_set(err, ERR_SHAPE,
-                "stored rows have %d inputs and %d outputs, version %lld has %d and %d", newest.d,
-                newest.o, (long long)c->served[0]->version, model->d, model->o);
+        err_set(err, ERR_SHAPE, "stored rows have %s and %s, version %lld has %d and %d",
+                phrase_count(newest.d, "input").text, phrase_count(newest.o, "output").text,
+                (long long)c->served[0]->version, model->d, model->o);
     } else {
         const struct data shape = {.n = (int)newest.n, .d = newest.d, .o = newest.o};
         err_kept(labelled_split(newest.rows, &shape, c->req->arena, &c->rows, err));

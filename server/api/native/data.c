@@ -8,7 +8,9 @@
 #include "api/reply.h"
 #include "api/rows/space_warnings.h"
 #include "api/rows/upload.h"
+#include "api/request_times.h"
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "documents/space_json.h"
 #include "store/data/data_cursor.h"
 #include "store/data/data_delete.h"
@@ -33,8 +35,9 @@ static enum err_code check_against_model(struct app *app, const char *model,
                    : err_set(err, absent.code, "%s", absent.msg);
     }
     if (served->model->d != up->d || served->model->o != up->o) {
-        err_set(err, ERR_SHAPE, "the rows have %d inputs and %d outputs, model %s has %d and %d",
-                up->d, up->o, model, served->model->d, served->model->o);
+        err_set(err, ERR_SHAPE, "the rows have %s and %s, model %s has %d and %d",
+                phrase_count(up->d, "input").text, phrase_count(up->o, "output").text, model,
+                served->model->d, served->model->o);
     }
     served_unref(served);
     return err->code;

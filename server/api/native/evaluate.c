@@ -12,6 +12,7 @@
 #include "api/native/scoring.h"
 #include "api/quota.h"
 #include "api/reply.h"
+#include "api/request_times.h"
 #include "store/models/version_ref.h"
 
 /* An evaluation under way; in the request's arena. */
@@ -113,6 +114,7 @@ static enum err_code go_on(void *ctx, struct response *res, struct err *err)
     struct evaluate_work *e = ctx;
     const struct later later = {.run = finish_work, .drop = drop_work, .ctx = e};
     bool waits = false;
+    request_times_parsed(e->req);
     if (block_run_at_once(&e->run)) {
         (void)add_block(e);
     } else if (block_run_all(&e->run, res, &later, &waits, err) != ERR_OK) {

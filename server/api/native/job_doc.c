@@ -55,6 +55,8 @@ static void write_row_members(struct app *app, struct json_write *json, const st
     json_write_text(json, "model", row->model);
     json_write_text(json, "state", job_state_name(row->state));
     json_write_text(json, "origin", row->origin);
+    json_write_text(json, "request_id", row->request_id[0] != '\0' ? row->request_id : NULL);
+    json_write_text(json, "traceparent", row->traceparent[0] != '\0' ? row->traceparent : NULL);
     json_write_int(json, "priority", row->priority);
     json_write_int(json, "attempts", row->attempts);
     json_write_int(json, "faults", row->faults);

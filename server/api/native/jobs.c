@@ -6,6 +6,7 @@
 #include "api/native/space_routes.h"
 #include "api/quota.h"
 #include "api/reply.h"
+#include "api/request_times.h"
 #include "api/trace.h"
 #include "base/known.h"
 #include "base/mem.h"
@@ -16,6 +17,7 @@
 #include "store/jobs/job_checkpoint_store.h"
 #include "store/jobs/job_store.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define LIST_LIMIT 1000
@@ -88,15 +90,10 @@ static enum err_code complete_request(struct app *app, const struct request *req
     return err->code;
 }
 
-/* The line that joins the lines about the job to those about the request. */
-static void tell_queued(const struct app *app, const struct request *req, const char *model,
-                        int64_t id)
-{
-    struct trace trace = trace_of(req);
-    log_info(app->log, "job queued", "job", LOG_INT(id), "model", model, "request_id",
-             trace_id(&trace), "traceparent", trace.parent, NULL);
-}
+static_assert(JOB_REQUEST_ID_CHARS == TRACE_MAX_ID, "the store keeps every id");
+static_assert(JOB_TRACEPARENT_CHARS == TRACE_PARENT_CHARS, "the store keeps every trace");
 
+/* Queues the job for whom it is, within their shares of the queue. */
 static enum err_code queue_job(struct app *app, const struct request *req, struct job_new *job,
                                int64_t *id, struct err *err)
 {
@@ -116,6 +113,20 @@ static enum err_code queue_job(struct app *app, const struct request *req, struc
     return err->code;
 }
 
+/* Queues the job under the name of its request, which joins the lines about both. */
+static enum err_code add_job(struct app *app, const struct request *req, struct job_new *job,
+                             int64_t *id, struct err *err)
+{
+    struct trace trace = trace_of(req);
+    job->request_id = trace_id(&trace);
+    job->traceparent = trace.parent;
+    if (queue_job(app, req, job, id, err) == ERR_OK) {
+        log_info(app->log, "job queued", "job", LOG_INT(*id), "model", job->model, "request_id",
+                 job->request_id, "traceparent", job->traceparent, NULL);
+    }
+    return err->code;
+}
+
 enum err_code handle_train(struct app *app, const struct request *req, struct response *res,
                            struct err *err)
 {
@@ -129,13 +140,13 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
         complete_request(app, req, model, &complete, &job.priority, err) != ERR_OK) {
         return err->code;
     }
+    request_times_parsed(req);
     job.model = model;
     job.request = complete.data;
     job.n_request = complete.len;
-    if (queue_job(app, req, &job, &id, err) != ERR_OK) {
+    if (add_job(app, req, &job, &id, err) != ERR_OK) {
         return err->code;
     }
-    tell_queued(app, req, model, id);
     events_publish_state(app->events, id);
     trainer_notify(app->trainer);
     char *location =

@@ -4,6 +4,7 @@
 
 #include "api/native/answer_room.h"
 #include "api/reply.h"
+#include "api/request_times.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
 #include "formats/json_read.h"
@@ -16,6 +17,7 @@
 #include <string.h>
 
 #define NUMBER_CHARS 22 /* of a number in a document, with its comma */
+#define OTHER_ARRAYS 8  /* of a document beside those of its posterior */
 #define ETAG_CHARS   80 /* "sha256-", 64 digits and the NUL */
 
 static void write_model_row(struct json_write *json, const char *key, const struct model_row *row)
@@ -157,6 +159,7 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
                               .promote = promote,
                               .if_match = request_header(req, "If-Match"),
                               .if_none_match = request_header(req, "If-None-Match")};
+    request_times_parsed(req);
     enum err_code code = models_put(app->models, model, &put, &result, err);
     if (code == ERR_OK) {
         code = model_space_adopt(app->db, name, model, err);
@@ -263,26 +266,50 @@ enum err_code handle_version_delete(struct app *app, const struct request *req,
     return ERR_OK;
 }
 
-/* The text is held until it is sent, and while it grows some of it twice. */
-static enum err_code export_model(struct app *app, const struct request *req,
-                                  const struct model *model, struct response *res, struct err *err)
+/* A document that is made from the model while it is sent; in the arena of its request. */
+struct model_export {
+    struct json_stream stream; /* first: the pointer to one is that to the other */
+    struct answer_model model;
+    struct answer_claim claim;
+};
+
+static void release_export(void *ctx)
 {
-    struct textbuf text = textbuf_in(req->arena);
-    struct json_write json = json_write_to(&text);
-    struct answer_claim *claim = arena_zalloc_array(req->arena, 1, sizeof *claim);
-    if (claim == NULL) {
+    struct model_export *export = ctx;
+    answer_room_release(&export->claim);
+    answer_model_release(&export->model);
+}
+
+/* Numbers that become text at once, which is held until it is sent and twice while it grows: of a
+ * mixture with more arrays than the stream has room for. */
+static size_t held_chars(const struct model *model)
+{
+    bool few = 3 * model->gaussian.n_members < JSON_STREAM_TENSORS - OTHER_ARRAYS;
+    return few ? 0 : 2 * NUMBER_CHARS * model_n_stored(model);
+}
+
+static enum err_code export_model(struct app *app, const struct request *req, struct served *served,
+                                  struct response *res, struct err *err)
+{
+    struct model_export *export = arena_zalloc_array(req->arena, 1, sizeof *export);
+    if (export == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
-    if (answer_room_claim(app, 2 * NUMBER_CHARS * model_n_stored(model), claim, err) != ERR_OK) {
+    if (answer_model_hold(app, served, &export->model, err) == ERR_OK &&
+        answer_room_claim(app, held_chars(served->model), &export->claim, err) == ERR_OK) {
+        json_stream_init(&export->stream, req->arena);
+        model_json_write(&export->stream.json, NULL, served->model);
+        if (json_stream_end(&export->stream, err) == ERR_OK) {
+            err_kept(reply_stream(res, &export->stream, req->arena, err));
+        }
+    }
+    if (err->code != ERR_OK) {
+        release_export(export);
         return err->code;
     }
-    model_json_write(&json, NULL, model);
-    if (reply_json(res, 200, &json, err) == ERR_OK) {
-        answer_room_hand_over(claim, res);
-    } else {
-        answer_room_release(claim);
-    }
-    return err->code;
+    res->source.release = release_export;
+    res->source.ctx = export;
+    return ERR_OK;
 }
 
 enum err_code handle_version_export(struct app *app, const struct request *req,
@@ -299,7 +326,7 @@ enum err_code handle_version_export(struct app *app, const struct request *req,
     if (find_version(app, req, &view, &row, err) == ERR_OK &&
         reply_etag(req, res, row->digest, &not_modified, err) == ERR_OK && !not_modified &&
         models_get(app->models, row->model, row->version, &served, err) == ERR_OK) {
-        err_kept(export_model(app, req, served->model, res, err));
+        err_kept(export_model(app, req, served, res, err));
         served_unref(served);
     }
     model_view_release(&view);

@@ -2,6 +2,7 @@
 /* Probes and metrics for operators. */
 #include "api/handlers.h"
 
+#include "api/native/job_doc.h"
 #include "api/reply.h"
 #include "base/log_writer.h"
 #include "base/mem_budget.h"
@@ -15,7 +16,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_MODELS 2000 /* with metrics of their own, the first by name */
+#define MAX_MODELS  2000 /* with metrics of their own, the first by name */
+#define INTERVAL_90 1    /* of scores_intervals */
+#define MEGABYTE    ((size_t)1000000)
 
 /* Probes need no token, and nobody without one learns the name of a model. */
 static const char unnamed_models[] = "models could not be loaded; GET /v1/status names one";
@@ -111,6 +114,16 @@ enum err_code handle_readyz(struct app *app, const struct request *req, struct r
     return reply_json(res, 200, &json, err);
 }
 
+/* 0 while no job runs. */
+static int64_t checkpoint_age_s(const struct metrics *metrics)
+{
+    int64_t begun_ms = atomic_load_explicit(&metrics->job_started_ms, memory_order_relaxed);
+    int64_t stored_ms = atomic_load_explicit(&metrics->checkpoint_ms, memory_order_relaxed);
+    int64_t safe_ms = stored_ms > begun_ms ? stored_ms : begun_ms;
+    int64_t age_ms = begun_ms > 0 ? db_now_ms() - safe_ms : 0;
+    return age_ms > 0 ? age_ms / 1000 : 0; /* the clock may have been set back */
+}
+
 static void update_gauges(const struct app *app)
 {
     struct metrics *metrics = app->metrics;
@@ -124,6 +137,8 @@ static void update_gauges(const struct app *app)
     metrics_set(&metrics->answer_bytes, (long long)atomic_load(&app->answer_bytes));
     metrics_set(&metrics->memory_budget, (long long)mem_budget_get());
     metrics_set(&metrics->memory_refusals, mem_budget_refusals());
+    metrics_set(&metrics->write_queue, app->offload != NULL ? offload_waiting(app->offload) : 0);
+    metrics_set(&metrics->checkpoint_age_s, checkpoint_age_s(metrics));
     if (app->log->writer != NULL) {
         struct log_counts lines = log_writer_counts(app->log->writer);
         metrics_set(&metrics->log_dropped, lines.dropped);
@@ -136,6 +151,16 @@ static void update_gauges(const struct app *app)
     }
 }
 
+/* The mean of one column of [o x width]; NaN: there is none. */
+static double mean_over_outputs(const double *values, int o, int width, int column)
+{
+    double sum = 0.0;
+    for (int j = 0; values != NULL && j < o; j++) {
+        sum += values[j * width + column];
+    }
+    return values != NULL ? sum / o : NAN;
+}
+
 static void describe_model(const struct app *app, const struct served *served,
                            struct metrics_model *out)
 {
@@ -143,6 +168,7 @@ static void describe_model(const struct app *app, const struct served *served,
     struct keeper_status policy = {.drift_score = NAN};
     if (app->keeper == NULL || !keeper_get_status(app->keeper, served->name, &policy)) {
         policy.drift_score = NAN;
+        policy.drift_baseline = NAN;
     }
     *out = (struct metrics_model){
         .name = served->name,
@@ -151,12 +177,22 @@ static void describe_model(const struct app *app, const struct served *served,
         .n_outside = atomic_load_explicit(&served->n_outside, memory_order_relaxed),
         .trained_s = 1e-3 * (double)served->created_ms,
         .relative_error = scores->n_rows > 0 ? scores->relative_error : NAN,
-        .drift_score = policy.drift_score};
+        .nll = mean_over_outputs(scores->nll, served->model->o, 1, 0),
+        .coverage90 =
+            mean_over_outputs(scores->coverage, served->model->o, SCORES_INTERVALS, INTERVAL_90),
+        .drift_score = policy.drift_score,
+        .drift_baseline = policy.drift_baseline};
+}
+
+static size_t megabytes(int mb)
+{
+    return (size_t)mb * MEGABYTE;
 }
 
 static enum err_code write_metrics(const struct app *app, struct arena *arena, bool openmetrics,
                                    struct textbuf *text, struct err *err)
 {
+    const struct config *config = app->config;
     struct served **served = arena_alloc_array(arena, MAX_MODELS, sizeof(struct served *));
     struct metrics_model *models = arena_alloc_array(arena, MAX_MODELS, sizeof *models);
     if (served == NULL || models == NULL) {
@@ -167,12 +203,16 @@ static enum err_code write_metrics(const struct app *app, struct arena *arena, b
     for (size_t i = 0; i < n; i++) {
         describe_model(app, served[i], &models[i]);
     }
-    const struct metrics_about about = {.version = SURROGATED_VERSION,
-                                        .sqlite = db_library_version(),
-                                        .kernels = vtanh_isa(),
-                                        .models = models,
-                                        .n_models = n,
-                                        .openmetrics = openmetrics};
+    const struct metrics_about about = {
+        .version = SURROGATED_VERSION,
+        .sqlite = db_library_version(),
+        .kernels = vtanh_isa(),
+        .models = models,
+        .n_models = n,
+        .memory_limits = {[MEM_ANSWERS] = megabytes(config->answers_mb),
+                          [MEM_MODELS] = megabytes(config->models_mb),
+                          [MEM_TRAINING] = megabytes(config->train_memory_mb)},
+        .openmetrics = openmetrics};
     metrics_write(app->metrics, &about, text);
     for (size_t i = 0; i < n; i++) {
         served_unref(served[i]);
@@ -241,15 +281,51 @@ static void write_numbers(const struct metrics *metrics, struct json_write *json
         json_write_int(json, states[i], metrics->connections[i]);
     }
     json_write_object_end(json);
+    json_write_int(json, "event_streams", metrics->event_streams);
     json_write_object(json, "queue");
     json_write_int(json, "requests", metrics->queue_requests);
     json_write_int(json, "rows", metrics->queue_rows);
+    json_write_int(json, "writes", metrics->write_queue);
     json_write_object_end(json);
     json_write_object(json, "bytes");
     json_write_int(json, "memory", metrics_resident_bytes());
     json_write_int(json, "registry", metrics->registry_bytes);
     json_write_int(json, "log", metrics->wal_bytes);
     json_write_int(json, "disk_free", metrics->disk_free_bytes);
+    json_write_object_end(json);
+    json_write_int(json, "log_lines_lost", metrics->log_dropped + metrics->log_left_out);
+}
+
+/* What the memory of the program's blocks is used for, of memory_mb. */
+static void write_memory_use(struct json_write *json)
+{
+    json_write_object(json, "memory");
+    for (int kind = 0; kind < MEM_N_KINDS; kind++) {
+        json_write_int(json, mem_kind_name((enum mem_kind)kind),
+                       (int64_t)mem_budget_used_by((enum mem_kind)kind));
+    }
+    json_write_int(json, "budget", (int64_t)mem_budget_get());
+    json_write_object_end(json);
+}
+
+/* null: none runs. */
+static void write_running_job(struct app *app, struct json_write *json)
+{
+    struct trainer_progress progress;
+    int64_t id = trainer_running_job(app->trainer);
+    if (id == 0) {
+        json_write_null(json, "running_job");
+        return;
+    }
+    json_write_object(json, "running_job");
+    json_write_int(json, "id", id);
+    reply_write_time(json, "started", app->metrics->job_started_ms);
+    json_write_int(json, "checkpoint_age_s", app->metrics->checkpoint_age_s);
+    if (trainer_get_progress(app->trainer, id, &progress)) {
+        job_doc_write_progress(json, "progress", &progress);
+    } else {
+        json_write_null(json, "progress");
+    }
     json_write_object_end(json);
 }
 
@@ -263,10 +339,13 @@ enum err_code handle_status(struct app *app, const struct request *req, struct r
     json_write_text(&json, "version", SURROGATED_VERSION);
     json_write_text(&json, "sqlite", db_library_version());
     json_write_text(&json, "kernels", vtanh_isa());
+    json_write_bool(&json, "read_only", db_is_read_only(app->db));
     reply_write_time(&json, "started", app->metrics->started_ms);
     json_write_int(&json, "uptime_s", (db_now_ms() - app->metrics->started_ms) / 1000);
     write_reasons(app, &json);
     write_numbers(app->metrics, &json);
+    write_memory_use(&json);
+    write_running_job(app, &json);
     write_errors(app, &json);
     json_write_object_end(&json);
     return reply_json(res, 200, &json, err);

@@ -3,17 +3,20 @@
  * POST /predict, and the same with the model or its version in the path. A small request for a
  * model in memory is answered at once. One with a large body is read by another thread, which also
  * reads a model that is not in memory (api/aside). Much work is done by compute threads
- * (live/batcher). The request is suspended meanwhile.
+ * (live/batcher). The request is suspended meanwhile. Of an answer that is too large to be held
+ * they compute the first block, and the others as the client reads (answer_stream.h).
  */
 #include "api/handlers.h"
 
 #include "api/aside.h"
 #include "api/native/answer_room.h"
+#include "api/native/answer_stream.h"
 #include "api/native/predict_answer.h"
 #include "api/quota.h"
+#include "api/request_times.h"
 #include "base/mem_budget.h"
 
-#include <string.h>
+#define MEGABYTE ((size_t)1000000)
 
 /* A prediction under way; in the request's arena. */
 struct prediction {
@@ -23,26 +26,37 @@ struct prediction {
     struct served *served;
     struct predict_result result;
     struct batch_item item;
-    int64_t parsed_ns; /* 0: its phases are not measured */
+    int64_t parsed_ns;
     struct answer_claim claim;
-    bool is_read; /* the request is */
+    struct answer_stream *stream; /* NULL: the answer is computed whole */
+    bool is_read;                 /* the request is */
 };
+
+static void release_room(struct prediction *p)
+{
+    answer_room_release(&p->claim);
+    if (p->stream != NULL) {
+        answer_stream_release(p->stream);
+        p->stream = NULL;
+    }
+}
 
 static void release_model(void *ctx)
 {
     struct prediction *p = ctx;
-    answer_room_release(&p->claim);
+    release_room(p);
     served_unref(p->served);
 }
 
-static void observe_phases(struct prediction *p, int64_t computed_ns)
+/* The computation has ended. A small request is computed at once, and one that failed without
+ * having begun was in the queue to its end. */
+static void note_times(const struct prediction *p)
 {
-    struct metrics_histogram *phases = p->app->metrics->predict_phases;
-    int64_t begun_ns = p->item.begun_ns != 0 ? p->item.begun_ns : p->parsed_ns;
-    metrics_observe_ns(&phases[METRICS_PARSE], p->parsed_ns - p->req->arrived_ns);
-    metrics_observe_ns(&phases[METRICS_QUEUE], begun_ns - p->parsed_ns);
-    metrics_observe_ns(&phases[METRICS_COMPUTE], computed_ns - begun_ns);
-    metrics_observe_ns(&phases[METRICS_WRITE], clock_ns() - computed_ns);
+    int64_t now_ns = clock_ns();
+    int64_t at_once_ns = p->item.err.code == ERR_OK ? p->parsed_ns : now_ns;
+    int64_t begun_ns = p->item.begun_ns != 0 ? p->item.begun_ns : at_once_ns;
+    request_times_waited(p->req, begun_ns - p->parsed_ns);
+    request_times_computed(p->req, begun_ns, now_ns);
 }
 
 static enum err_code write_answer(struct prediction *p, struct response *res, struct err *err)
@@ -50,21 +64,19 @@ static enum err_code write_answer(struct prediction *p, struct response *res, st
     const struct predict_answer answer = {
         .request = &p->request, .served = p->served, .result = &p->result, .arena = p->req->arena};
     long outside = 0;
-    int64_t computed_ns = p->parsed_ns != 0 ? clock_ns() : 0;
+    note_times(p);
     if (p->item.err.code != ERR_OK) {
         *err = p->item.err;
         return err->code;
     }
-    if (predict_answer_write(&answer, res, &outside, err) != ERR_OK) {
+    if ((p->stream != NULL ? answer_stream_send(p->stream, res, &outside, err)
+                           : predict_answer_write(&answer, res, &outside, err)) != ERR_OK) {
         return err->code;
     }
     metrics_add(&p->app->metrics->predicted_rows, p->request.predict.n);
     metrics_add(&p->app->metrics->extrapolated_rows, outside);
     metrics_add(&p->served->n_rows, p->request.predict.n);
     metrics_add(&p->served->n_outside, outside);
-    if (p->parsed_ns != 0) {
-        observe_phases(p, computed_ns);
-    }
     return ERR_OK;
 }
 
@@ -75,7 +87,7 @@ static enum err_code answer_and_release(void *ctx, struct response *res, struct 
     if (write_answer(p, res, err) == ERR_OK) {
         answer_room_hand_over(&p->claim, res);
     } else {
-        answer_room_release(&p->claim);
+        release_room(p);
     }
     served_unref(p->served);
     mem_kind_use(kind);
@@ -94,25 +106,64 @@ static void resume_exchange(void *ctx)
     p->req->ops->resume(p->req->exchange);
 }
 
-/* Computes a small request at once, or gets a place in the queue; *later says which. */
-static enum err_code compute_or_queue(struct prediction *p, bool *later, struct err *err)
+/*
+ * Sets room aside for the whole answer, or for one block of it when it is larger than an answer may
+ * be or than what other clients leave.
+ */
+static enum err_code take_room(struct prediction *p, struct err *err)
 {
-    struct batcher *batcher = p->app->batcher;
+    const struct predict_request *whole = &p->request.predict;
+    size_t bytes = predict_bytes(p->served->model, whole);
+    bool holds = bytes <= (size_t)p->app->config->whole_answer_mb * MEGABYTE;
+    if (!predict_block_is_possible(whole) || (holds && bytes <= ANSWER_SMALL)) {
+        return answer_room_claim(p->app, bytes, &p->claim, err);
+    }
+    if (holds && answer_room_try(p->app, bytes, &p->claim)) {
+        return ERR_OK;
+    }
+    const struct scaler_rows inputs = {
+        .n = (size_t)whole->n, .k = p->served->model->d, .v = whole->x};
+    struct answer_stream *stream = arena_zalloc_array(p->req->arena, 1, sizeof *stream);
+    if (stream == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    /* Rows that have no answer must be found before the answer begins. */
+    if (scaler_check(p->served->model->in, &inputs, err) != ERR_OK) {
+        return err->code;
+    }
+    stream->app = p->app;
+    stream->req = p->req;
+    stream->request = &p->request;
+    stream->served = p->served;
+    p->stream = stream;
+    return answer_stream_begin(stream, err);
+}
+
+/* What is computed before the answer begins: all of it, or its first block. */
+static void prepare_item(struct prediction *p)
+{
+    struct answer_stream *stream = p->stream;
     p->item = (struct batch_item){.model = p->served->model,
-                                  .request = &p->request.predict,
-                                  .result = &p->result,
-                                  .arena = p->req->arena,
+                                  .request =
+                                      stream != NULL ? &stream->block.request : &p->request.predict,
+                                  .result = stream != NULL ? &stream->result : &p->result,
+                                  .arena = stream != NULL ? &stream->arena : p->req->arena,
                                   .deadline_ns = p->request.deadline_ns,
                                   .gone = client_is_gone,
                                   .done = resume_exchange,
                                   .ctx = p,
-                                  .timed = p->parsed_ns != 0,
                                   .err = ERR_INIT};
+}
+
+/* Computes a small request at once, or gets a place in the queue; *later says which. */
+static enum err_code compute_or_queue(struct prediction *p, bool *later, struct err *err)
+{
+    struct batcher *batcher = p->app->batcher;
     if (predict_check(p->served->model, &p->request.predict, err) != ERR_OK ||
-        answer_room_claim(p->app, predict_bytes(p->served->model, &p->request.predict), &p->claim,
-                          err) != ERR_OK) {
+        take_room(p, err) != ERR_OK) {
         return err->code;
     }
+    prepare_item(p);
     *later = false;
     enum mem_kind kind = mem_kind_use(MEM_ANSWERS);
     bool done = batcher_run(batcher, &p->item);
@@ -121,8 +172,9 @@ static enum err_code compute_or_queue(struct prediction *p, bool *later, struct 
         return ERR_OK;
     }
     if (p->req->ops == NULL) {
-        p->request.predict.n_threads = p->app->config->predict_threads;
-        return predict_run(p->served->model, &p->request.predict, p->req->arena, &p->result, err);
+        struct predict_request alone = *p->item.request;
+        alone.n_threads = p->app->config->predict_threads;
+        return predict_run(p->served->model, &alone, p->item.arena, p->item.result, err);
     }
     *later = true;
     return batcher_admit(batcher, &p->item, err);
@@ -133,7 +185,8 @@ static enum err_code go_on(void *ctx, struct response *res, struct err *err)
 {
     struct prediction *p = ctx;
     bool later = false;
-    p->parsed_ns = metrics_samples(p->req->arrived_ns) ? clock_ns() : 0;
+    p->parsed_ns = clock_ns();
+    request_times_parsed_at(p->req, p->parsed_ns);
     if (compute_or_queue(p, &later, err) != ERR_OK) {
         release_model(p);
         return err->code;

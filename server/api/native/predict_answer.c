@@ -2,14 +2,11 @@
 #include "api/native/predict_answer.h"
 
 #include "api/native/row_warnings.h"
+#include "api/reply.h"
 #include "documents/model_json.h"
-#include "formats/json_stream.h"
 #include "formats/media_type.h"
-#include "formats/npy.h"
 
 #include <string.h>
-
-#define WHOLE_BYTES ((size_t)256 * 1024) /* answers that may be longer are made while sent */
 
 /* ---- JSON ---- */
 
@@ -30,73 +27,94 @@ enum {
 };
 _Static_assert(TENSORS_OF_ALL <= JSON_STREAM_TENSORS, "an answer with every result has room");
 
-/* {"levels":[..],"values":[..]}, values [n x o] for each level. */
-static void write_levels(struct json_stream *stream, const struct predict_request *req,
-                         const double *values, const struct predict_dims *dims)
+/* One result of an answer, while it is written. */
+struct result_writer {
+    struct json_stream *stream;
+    const struct predict_answer *answer;
+    enum predict_index index;
+    struct predict_dims dims;
+};
+
+/* A tensor whose numbers are those of the result from `first` on. */
+static void write_tensor(const struct result_writer *w, const char *key, size_t first, int rank,
+                         const size_t *shape)
 {
-    json_stream_value(stream, "levels", req->levels, 1, &dims->size[0]);
-    json_stream_value(stream, "values", values, dims->rank, dims->size);
+    const struct predict_result *result = w->answer->result;
+    if (result != NULL) {
+        json_stream_value(w->stream, key, result->at[w->index] + first, rank, shape);
+    } else {
+        json_stream_fed(w->stream, key, (struct json_feed){w->index, first}, rank, shape);
+    }
+}
+
+/* {"levels":[..],"values":[..]}, values [n x o] for each level. */
+static void write_levels(const struct result_writer *w)
+{
+    const struct predict_request *req = &w->answer->request->predict;
+    json_stream_value(w->stream, "levels", req->levels, 1, &w->dims.size[0]);
+    write_tensor(w, "values", 0, w->dims.rank, w->dims.size);
 }
 
 /* {"mean":[..],"std":[..]} */
-static void write_pair(struct json_stream *stream, const double *values,
-                       const struct predict_dims *dims)
+static void write_pair(const struct result_writer *w)
 {
     size_t half = 1;
-    for (int k = 1; k < dims->rank; k++) {
-        half *= dims->size[k];
+    for (int k = 1; k < w->dims.rank; k++) {
+        half *= w->dims.size[k];
     }
-    json_stream_value(stream, "mean", values, dims->rank - 1, &dims->size[1]);
-    json_stream_value(stream, "std", values + half, dims->rank - 1, &dims->size[1]);
+    write_tensor(w, "mean", 0, w->dims.rank - 1, &w->dims.size[1]);
+    write_tensor(w, "std", half, w->dims.rank - 1, &w->dims.size[1]);
 }
 
 /* [{"level":0.9,"method":"split","lower":[..],"upper":[..]},..] */
-static void write_intervals(struct json_stream *stream, const struct predict_answer *answer,
-                            const double *values, const struct predict_dims *dims)
+static void write_intervals(const struct result_writer *w)
 {
-    const struct predict_request *req = &answer->request->predict;
-    enum conformal_method method = answer->served->model->conformal.method;
-    size_t cells = dims->size[1] * dims->size[2];
+    const struct predict_request *req = &w->answer->request->predict;
+    struct json_write *json = &w->stream->json;
+    enum conformal_method method = w->answer->served->model->conformal.method;
+    size_t cells = w->dims.size[1] * w->dims.size[2];
     for (int k = 0; k < req->n_intervals; k++) {
-        const double *lower = values + 2 * (size_t)k * cells;
-        json_write_object(&stream->json, NULL);
-        json_write_real(&stream->json, "level", req->intervals[k]);
-        json_write_text(&stream->json, "method",
+        size_t lower = 2 * (size_t)k * cells;
+        json_write_object(json, NULL);
+        json_write_real(json, "level", req->intervals[k]);
+        json_write_text(json, "method",
                         method != CONFORMAL_NONE ? conformal_method_name(method) : "normal");
-        json_stream_value(stream, "lower", lower, 2, &dims->size[1]);
-        json_stream_value(stream, "upper", lower + cells, 2, &dims->size[1]);
-        json_write_object_end(&stream->json);
+        write_tensor(w, "lower", lower, 2, &w->dims.size[1]);
+        write_tensor(w, "upper", lower + cells, 2, &w->dims.size[1]);
+        json_write_object_end(json);
     }
 }
 
 static void write_result(struct json_stream *stream, const struct predict_answer *answer,
                          enum predict_index index)
 {
-    const struct predict_request *req = &answer->request->predict;
-    const double *values = answer->result->at[index];
     const char *name = predict_kinds[index].name;
-    struct predict_dims dims = predict_result_dims(index, answer->served->model, req);
+    const struct result_writer w = {
+        .stream = stream,
+        .answer = answer,
+        .index = index,
+        .dims = predict_result_dims(index, answer->served->model, &answer->request->predict)};
     switch (predict_kinds[index].shape) {
     case PREDICT_SHAPE_N_O:
     case PREDICT_SHAPE_N_O_O:
     case PREDICT_SHAPE_O_N_N:
     case PREDICT_SHAPE_SAMPLES_N_O:
-        json_stream_value(stream, name, values, dims.rank, dims.size);
+        write_tensor(&w, name, 0, w.dims.rank, w.dims.size);
         break;
     case PREDICT_SHAPE_LEVELS_N_O:
         json_write_object(&stream->json, name);
-        write_levels(stream, req, values, &dims);
+        write_levels(&w);
         json_write_object_end(&stream->json);
         break;
     case PREDICT_SHAPE_PAIR_N_O_D:
     case PREDICT_SHAPE_PAIR_N:
         json_write_object(&stream->json, name);
-        write_pair(stream, values, &dims);
+        write_pair(&w);
         json_write_object_end(&stream->json);
         break;
     case PREDICT_SHAPE_ENDS_N_O:
         json_write_array(&stream->json, name);
-        write_intervals(stream, answer, values, &dims);
+        write_intervals(&w);
         json_write_array_end(&stream->json);
         break;
     }
@@ -107,26 +125,9 @@ static enum err_code no_memory(struct err *err)
     return err_set(err, ERR_NOMEM, "no memory for the answer");
 }
 
-/* A short text whole, with its length; a long one as the client takes it. */
-static enum err_code send_stream(struct json_stream *stream, struct arena *arena,
-                                 struct response *res, struct err *err)
-{
-    size_t bound = json_stream_bound(stream);
-    if (bound > WHOLE_BYTES) {
-        res->source = (struct body_source){.read = json_stream_read, .ctx = stream};
-        return ERR_OK;
-    }
-    char *body = arena_alloc(arena, bound);
-    if (body == NULL) {
-        return no_memory(err);
-    }
-    res->n_body = json_stream_read(stream, body, bound);
-    res->body = body;
-    return ERR_OK;
-}
-
-static enum err_code write_json(const struct predict_answer *answer, struct response *res,
-                                long *outside, struct err *err)
+/* All of the text but the numbers. */
+static enum err_code begin_json(const struct predict_answer *answer, struct json_stream **out,
+                                struct response *res, long *outside, struct err *err)
 {
     const struct served *served = answer->served;
     struct json_stream *stream = arena_alloc_array(answer->arena, 1, sizeof *stream);
@@ -151,35 +152,58 @@ static enum err_code write_json(const struct predict_answer *answer, struct resp
     }
     res->status = 200;
     res->content_type = MEDIA_TYPE_JSON;
-    return send_stream(stream, answer->arena, res, err);
+    *out = stream;
+    return ERR_OK;
 }
 
 /* ---- npy ---- */
 
 _Static_assert(PREDICT_MAX_RANK <= NPY_MAX_RANK, "every result is an array of npy");
 
-/* The one result that was asked for. */
+/* The one result that was asked for; its values: NULL, when they are fed. */
+static struct npy_array find_array(const struct predict_answer *answer, struct predict_dims *dims,
+                                   enum predict_index *index)
+{
+    const struct predict_request *req = &answer->request->predict;
+    int only = 0;
+    while (req->want != 1U << only) {
+        only++; /* prediction_request_read has seen that there is just one */
+    }
+    *index = (enum predict_index)only;
+    *dims = predict_result_dims(*index, answer->served->model, req);
+    return (struct npy_array){.values = answer->result != NULL ? answer->result->at[only] : NULL,
+                              .rank = dims->rank,
+                              .shape = dims->size,
+                              .single = answer->request->single};
+}
+
 static enum err_code write_array(const struct predict_answer *answer, struct response *res,
                                  struct err *err)
 {
-    const struct predict_request *req = &answer->request->predict;
-    for (int i = 0; i < PREDICT_N_RESULTS; i++) {
-        if (req->want == 1U << i) {
-            struct predict_dims dims =
-                predict_result_dims((enum predict_index)i, answer->served->model, req);
-            const struct npy_array array = {.values = answer->result->at[i],
-                                            .rank = dims.rank,
-                                            .shape = dims.size,
-                                            .single = answer->request->single};
-            return npy_write(&array, answer->arena, &res->body, &res->n_body, err);
-        }
+    struct predict_dims dims;
+    enum predict_index index;
+    const struct npy_array array = find_array(answer, &dims, &index);
+    return npy_write(&array, answer->arena, &res->body, &res->n_body, err);
+}
+
+static void begin_array(const struct predict_answer *answer, struct answer_text *text)
+{
+    struct predict_dims dims;
+    enum predict_index index;
+    const struct npy_array array = find_array(answer, &dims, &index);
+    text->n_head = npy_head(array.rank, array.shape, array.single, text->head);
+    text->single = array.single;
+    text->next = (struct json_feed){.sequence = (int)index};
+    text->n_left = 1;
+    for (int k = 0; k < dims.rank; k++) {
+        text->n_left *= dims.size[k];
     }
-    return err_set(err, ERR_INTERNAL, "no single result for npy");
+    text->n_bytes = text->n_head + text->n_left * NPY_ITEM(text->single);
 }
 
 /* What JSON says beside the numbers goes into headers. */
-static enum err_code write_npy(const struct predict_answer *answer, struct response *res,
-                               long *outside, struct err *err)
+static enum err_code write_npy_headers(const struct predict_answer *answer, struct response *res,
+                                       long *outside, struct err *err)
 {
     const struct served *served = answer->served;
     struct arena *arena = answer->arena;
@@ -190,9 +214,6 @@ static enum err_code write_npy(const struct predict_answer *answer, struct respo
     char *rows = arena_printf(arena, "%ld", *outside);
     if (name == NULL || version == NULL || draws == NULL || rows == NULL) {
         return no_memory(err);
-    }
-    if (write_array(answer, res, err) != ERR_OK) {
-        return err->code;
     }
     response_header(res, "Surrogate-Model", name);
     response_header(res, "Surrogate-Version", version);
@@ -206,6 +227,75 @@ static enum err_code write_npy(const struct predict_answer *answer, struct respo
 enum err_code predict_answer_write(const struct predict_answer *answer, struct response *res,
                                    long *outside, struct err *err)
 {
-    return answer->request->npy ? write_npy(answer, res, outside, err)
-                                : write_json(answer, res, outside, err);
+    struct json_stream *stream = NULL;
+    if (answer->request->npy) {
+        return write_array(answer, res, err) == ERR_OK
+                   ? write_npy_headers(answer, res, outside, err)
+                   : err->code;
+    }
+    if (begin_json(answer, &stream, res, outside, err) == ERR_OK &&
+        reply_stream(res, stream, answer->arena, err) == ERR_OK) {
+        res->source.needs_no_body = !answer->request->borrows_body;
+    }
+    return err->code;
+}
+
+/* ---- an answer in blocks ---- */
+
+enum err_code predict_answer_begin(const struct predict_answer *answer, struct answer_text *text,
+                                   struct response *res, long *outside, struct err *err)
+{
+    *text = (struct answer_text){.json = NULL};
+    if (!answer->request->npy) {
+        return begin_json(answer, &text->json, res, outside, err);
+    }
+    begin_array(answer, text);
+    return write_npy_headers(answer, res, outside, err);
+}
+
+enum err_code answer_text_read(struct answer_text *text, char *out, size_t size, size_t *n,
+                               struct err *err)
+{
+    *n = 0;
+    if (text->json != NULL) {
+        *n = json_stream_read(text->json, out, size);
+        return ERR_OK;
+    }
+    if (text->head_at < text->n_head) {
+        size_t left = text->n_head - text->head_at;
+        *n = left < size ? left : size;
+        memcpy(out, text->head + text->head_at, *n);
+        text->head_at += *n;
+        return ERR_OK;
+    }
+    size_t item = NPY_ITEM(text->single);
+    size_t count = size / item < text->n_fed ? size / item : text->n_fed;
+    if (npy_write_numbers(text->fed, count, text->single, out, err) != ERR_OK) {
+        return err->code;
+    }
+    text->fed += count;
+    text->n_fed -= count;
+    text->n_left -= count;
+    text->next.first += count;
+    *n = count * item;
+    return ERR_OK;
+}
+
+bool answer_text_needs(const struct answer_text *text, struct json_feed *next)
+{
+    if (text->json != NULL) {
+        return json_stream_needs(text->json, next);
+    }
+    *next = text->next;
+    return text->head_at == text->n_head && text->n_fed == 0 && text->n_left > 0;
+}
+
+void answer_text_feed(struct answer_text *text, const double *values, size_t n)
+{
+    if (text->json != NULL) {
+        json_stream_feed(text->json, values, n);
+    } else {
+        text->fed = values;
+        text->n_fed = n;
+    }
 }

@@ -6,6 +6,7 @@
 #include "api/rows/columns.h"
 #include "api/rows/named_rows.h"
 #include "base/known.h"
+#include "base/phrase.h"
 #include "formats/json_tensor.h"
 #include "formats/json_write.h"
 #include "formats/media_type.h"
@@ -209,6 +210,7 @@ static enum err_code read_npy(const struct request *req, int max_rows,
     request->predict.x = npy.values;
     request->n_inputs = npy.k;
     request->single = npy.single;
+    request->borrows_body = true;
     return ERR_OK;
 }
 
@@ -345,8 +347,9 @@ enum err_code prediction_request_fit(struct prediction_request *request, const s
         space_unref(space);
     }
     if (err->code == ERR_OK && request->n_inputs != model->d) {
-        return err_set_at(err, ERR_SHAPE, 0, -1, "inputs: row 0 has %d numbers, %d are needed",
-                          request->n_inputs, model->d);
+        return err_set_at(err, ERR_SHAPE, 0, -1, "inputs: row 0 has %s, %s",
+                          phrase_count(request->n_inputs, "number").text,
+                          phrase_needed(model->d).text);
     }
     bool numbers = !request->table && request->named_rows == NULL;
     return err->code == ERR_OK && numbers && model->space != NULL

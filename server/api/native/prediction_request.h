@@ -24,6 +24,7 @@ struct prediction_request {
     bool named;               /* "return" names the results */
     bool npy;                 /* the answer is npy .. */
     bool single;              /* .. of float32 */
+    bool borrows_body;        /* the rows may lie in the body itself */
     int64_t deadline_ns;      /* by clock_ns; 0: none */
 };
 

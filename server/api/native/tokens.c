@@ -28,7 +28,7 @@ static enum err_code read_request(const struct request *req, struct token *token
     json_read_require(members, "role");
     json_read_text(members, "role", TOKEN_ID_CHARS, &role);
     json_read_text(members, "id", TOKEN_ID_CHARS, &id);
-    json_read_text(members, "models", TOKEN_MODELS_CHARS, &models);
+    json_read_text(members, "models", NAME_PATTERNS_CHARS, &models);
     json_read_text(members, "expires", TOKEN_ID_CHARS, &expires);
     for (enum limit limit = 0; limit < LIMIT_N; limit++) {
         json_read_int(members, limit_key(limit), 1, limit_max(limit), &token->limits.max[limit]);

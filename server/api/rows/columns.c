@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/rows/columns.h"
 
+#include "base/phrase.h"
 #include "formats/text_number.h"
 
 #include <stdio.h>
@@ -43,8 +44,9 @@ static enum err_code begin_table(void *ctx, struct text_table_reader *reader, st
         return err->code;
     }
     if (reader->k != wanted) {
-        return err_set(err, ERR_SHAPE, "%d columns, the model's %d inputs%s need %d", reader->k,
-                       space->d, columns->part == SPACE_COLUMNS ? " and its outputs" : "", wanted);
+        return err_set(err, ERR_SHAPE, "%s, the model's %s%s need %d",
+                       phrase_count(reader->k, "column").text, phrase_count(space->d, "input").text,
+                       columns->part == SPACE_COLUMNS ? " and its outputs" : "", wanted);
     }
     if (space_first_category(space) < 0) {
         return ERR_OK;

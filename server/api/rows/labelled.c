@@ -4,6 +4,7 @@
 #include "api/reply.h"
 #include "api/rows/columns.h"
 #include "api/rows/named_rows.h"
+#include "base/phrase.h"
 #include "formats/media_type.h"
 #include "jobs/model_space.h"
 
@@ -98,8 +99,9 @@ static enum err_code rows_of_csv(const struct labelled *labelled, const struct r
         return err->code;
     }
     if (text.table.k != d + o) {
-        return err_set(err, ERR_SHAPE, "%d columns, the model's %d inputs and %d outputs need %d",
-                       text.table.k, d, o, d + o);
+        return err_set(err, ERR_SHAPE, "%s, the model's %s and %s need %d",
+                       phrase_count(text.table.k, "column").text, phrase_count(d, "input").text,
+                       phrase_count(o, "output").text, d + o);
     }
     const struct data shape = {.n = text.table.n, .d = d, .o = o};
     return labelled_split(text.table.values, &shape, req->arena, out, err);
@@ -138,7 +140,8 @@ static enum err_code rows_of_json(struct labelled *labelled, const struct reques
         return err->code;
     }
     if (x->n != y->n) {
-        return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs", x->n, y->n);
+        return err_set(err, ERR_SHAPE, "inputs has %s, outputs has %s",
+                       phrase_count(x->n, "row").text, phrase_count(y->n, "row").text);
     }
     *out = (struct data){.n = x->n, .d = model->d, .o = model->o, .x = x->values, .y = y->values};
     return ERR_OK;

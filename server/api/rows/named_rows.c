@@ -2,6 +2,7 @@
 #include "api/rows/named_rows.h"
 
 #include "api/rows/columns.h"
+#include "base/phrase.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -68,8 +69,9 @@ static enum err_code read_array(const struct named_rows *how, const json_t *row,
 {
     int k = space_count(how->space, how->part);
     if (json_array_size(row) != (size_t)k) {
-        return err_set_at(err, ERR_SHAPE, i, -1, "%s: row %d has %zu values, %d are needed",
-                          how->key, i, json_array_size(row), k);
+        return err_set_at(err, ERR_SHAPE, i, -1, "%s: row %d has %s, %s", how->key, i,
+                          phrase_count((int64_t)json_array_size(row), "value").text,
+                          phrase_needed(k).text);
     }
     for (int j = 0; j < k; j++) {
         int place = how->place != NULL ? how->place[j] : j;

@@ -8,6 +8,7 @@
 #include "api/reply.h"
 #include "api/rows/named_rows.h"
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "documents/space_json.h"
 
 #include <string.h>
@@ -135,7 +136,8 @@ static enum err_code join(const struct json_tensor *x, const struct json_tensor 
                           struct arena *arena, struct upload *up, struct err *err)
 {
     if (x->n != y->n) {
-        return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs", x->n, y->n);
+        return err_set(err, ERR_SHAPE, "inputs has %s, outputs has %s",
+                       phrase_count(x->n, "row").text, phrase_count(y->n, "row").text);
     }
     size_t d = (size_t)x->k;
     size_t o = (size_t)y->k;

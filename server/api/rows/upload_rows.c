@@ -4,6 +4,7 @@
 #include "api/reply.h"
 #include "api/rows/columns.h"
 #include "documents/space_json.h"
+#include "base/phrase.h"
 #include "formats/npy.h"
 #include "store/data/data_read.h"
 #include "store/models/space_store.h"
@@ -26,9 +27,9 @@ static enum err_code refuse_nonfinite(const struct request *req, const struct up
     bool json = strcmp(up->data.format, "json") == 0;
     bool output = found->column >= up->data.d;
     const char *what = isnan(found->value) ? json ? "null" : "nan" : "not finite";
-    char others[48] = "";
+    char others[sizeof(struct phrase) + 16] = "";
     if (found->n > 1) {
-        snprintf(others, sizeof others, " (as in %d rows more)", found->n - 1);
+        snprintf(others, sizeof others, " (as in %s more)", phrase_count(found->n - 1, "row").text);
     }
     return err_set_at(err, ERR_NONFINITE, found->rows[0], found->column,
                       "%srow %d, column %d is %s%s" WAY_TO_SKIP,
@@ -182,8 +183,8 @@ static enum err_code count_outputs(struct app *app, const struct request *req, c
 static enum err_code split_columns(struct upload *up, int k, struct err *err)
 {
     if (k <= up->data.o) {
-        return err_set(err, ERR_SHAPE, "%d columns are too few for %d outputs and an input", k,
-                       up->data.o);
+        return err_set(err, ERR_SHAPE, "%s cannot hold %s and an input",
+                       phrase_count(k, "column").text, phrase_count(up->data.o, "output").text);
     }
     if (k - up->data.o > ARCH_MAX_INPUTS) {
         return err_set(err, ERR_LIMIT, "%d input columns, at most %d are taken", k - up->data.o,
@@ -260,8 +261,9 @@ static enum err_code read_npy(struct app *app, const struct request *req, const 
     up->data.n = npy.n;
     up->data.rows = npy.values;
     if (space != NULL && up->data.d != space->d) {
-        return err_set(err, ERR_SHAPE, "%d columns, the model's %d inputs and %d outputs need %d",
-                       npy.k, space->d, space->o, space->d + space->o);
+        return err_set(err, ERR_SHAPE, "%s, the model's %s and %s need %d",
+                       phrase_count(npy.k, "column").text, phrase_count(space->d, "input").text,
+                       phrase_count(space->o, "output").text, space->d + space->o);
     }
     if (space != NULL && !space_is_plain(space) && settle_numbers(req, up, err) != ERR_OK) {
         return err->code;

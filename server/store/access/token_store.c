@@ -21,7 +21,7 @@ static enum err_code check_token(const struct token *token, struct err *err)
                        "the id of a token has 1 to %d letters, digits and '-', not \"%.40s\"",
                        TOKEN_ID_CHARS, token->id);
     }
-    if (!token_models_are_valid(token->models)) {
+    if (!name_patterns_are_valid(token->models)) {
         return err_set(err, ERR_INVALID,
                        "models is \"%.60s\"; names of models are needed, with * and ?, separated "
                        "by commas",

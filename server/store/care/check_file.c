@@ -267,7 +267,7 @@ static enum err_code check_model(struct checking *c, const struct check_model *m
         (check_names(c, model, err) != ERR_OK || check_texts(c, model, err) != ERR_OK)) {
         return err->code;
     }
-    if (c->report->schema >= 6 && check_space(c, model, err) != ERR_OK) {
+    if (c->report->schema >= 7 && check_space(c, model, err) != ERR_OK) {
         return err->code;
     }
     if (model->deleted) {

@@ -15,6 +15,7 @@
 
 #include "base/digest.h"
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "store/data/data_chunk.h"
 #include "store/data/data_key.h"
 #include "store/data/data_stats.h"
@@ -219,10 +220,10 @@ static enum err_code check_shape(const char *name, const struct data_stats *stat
             name);
     }
     if (stats->n_rows > 0 && (stats->d != up->d || stats->o != up->o)) {
-        return err_set(
-            err, ERR_SHAPE,
-            "the rows have %d inputs and %d outputs, those of model %.64s have %d and %d", up->d,
-            up->o, name, stats->d, stats->o);
+        return err_set(err, ERR_SHAPE,
+                       "the rows have %s and %s, those of model %.64s have %d and %d",
+                       phrase_count(up->d, "input").text, phrase_count(up->o, "output").text, name,
+                       stats->d, stats->o);
     }
     return ERR_OK;
 }

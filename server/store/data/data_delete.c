@@ -14,18 +14,25 @@
 #include "store/data/data_stats.h"
 #include "store/data/row_index.h"
 #include "store/models/model_find.h"
+#include "store/sqlite/db_reserve.h"
 #include "store/sqlite/db_transaction.h"
 #include "store/sqlite/query.h"
 
 #define MAX_TRIES 8 /* how often the others are read outside the write lock */
 
-enum err_code data_store_delete(struct db *db, const char *model, int64_t *n_rows, struct err *err)
+struct deletion_of_all {
+    const char *model;
+    int64_t n_rows; /* out */
+};
+
+static enum err_code delete_all(struct db *db, void *ctx, struct err *err)
 {
+    struct deletion_of_all *all = ctx;
     struct conn *conn;
     int64_t id = 0;
     int64_t n = 0;
     struct data_stats stats;
-    if (model_write_begin(db, model, &conn, &id, err) != ERR_OK) {
+    if (model_write_begin(db, all->model, &conn, &id, err) != ERR_OK) {
         return err->code;
     }
     if (data_stats_get(conn, id, &stats, err) == ERR_OK) {
@@ -37,7 +44,16 @@ enum err_code data_store_delete(struct db *db, const char *model, int64_t *n_row
         }
     }
     if (db_write_end(db, err) == ERR_OK) {
-        *n_rows = n;
+        all->n_rows = n;
+    }
+    return err->code;
+}
+
+enum err_code data_store_delete(struct db *db, const char *model, int64_t *n_rows, struct err *err)
+{
+    struct deletion_of_all all = {.model = model};
+    if (db_free_room(db, delete_all, &all, err) == ERR_OK) {
+        *n_rows = all.n_rows;
     }
     return err->code;
 }
@@ -128,23 +144,30 @@ static enum err_code delete_batch(struct conn *conn, int64_t model, struct delet
     return remove_batch(conn, model, deletion, err);
 }
 
-enum err_code data_store_delete_batch(struct db *db, const char *model, int64_t batch,
-                                      int64_t *n_rows, struct err *err)
+static enum err_code delete_one(struct db *db, void *ctx, struct err *err)
 {
+    struct deletion *deletion = ctx;
     struct conn *conn;
     int64_t id = 0;
-    struct deletion deletion = {.model = model, .batch = batch, .overtaken = true};
-    while (deletion.overtaken && read_others(db, &deletion, err) == ERR_OK &&
-           model_write_begin(db, model, &conn, &id, err) == ERR_OK) {
-        deletion.overtaken = false;
-        err_kept(delete_batch(conn, id, &deletion, err));
+    deletion->overtaken = true;
+    while (deletion->overtaken && read_others(db, deletion, err) == ERR_OK &&
+           model_write_begin(db, deletion->model, &conn, &id, err) == ERR_OK) {
+        deletion->overtaken = false;
+        err_kept(delete_batch(conn, id, deletion, err));
         if (db_write_end(db, err) != ERR_OK) {
             break;
         }
     }
-    if (err->code == ERR_OK) {
+    data_stats_release(&deletion->others);
+    return err->code;
+}
+
+enum err_code data_store_delete_batch(struct db *db, const char *model, int64_t batch,
+                                      int64_t *n_rows, struct err *err)
+{
+    struct deletion deletion = {.model = model, .batch = batch};
+    if (db_free_room(db, delete_one, &deletion, err) == ERR_OK) {
         *n_rows = deletion.n_rows;
     }
-    data_stats_release(&deletion.others);
     return err->code;
 }

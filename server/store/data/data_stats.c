@@ -2,6 +2,7 @@
 #include "store/data/data_stats.h"
 
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "store/sqlite/query.h"
 
 enum err_code data_stats_get(struct conn *conn, int64_t model, struct data_stats *stats,
@@ -60,8 +61,9 @@ enum err_code data_stats_add(struct data_stats *stats, int64_t n, int d, int o,
         stats->o = o;
     }
     if (stats->d != d || stats->o != o) {
-        return err_set(err, ERR_CORRUPT, "stored rows have %d inputs and %d outputs, not %d and %d",
-                       d, o, stats->d, stats->o);
+        return err_set(err, ERR_CORRUPT, "stored rows have %s and %s, not %d and %d",
+                       phrase_count(d, "input").text, phrase_count(o, "output").text, stats->d,
+                       stats->o);
     }
     column_stats_join(stats->columns, columns, width);
     stats->n_rows += n;

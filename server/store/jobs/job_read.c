@@ -33,6 +33,8 @@ static void get_job_row(struct query *q, void *out)
     row->faults = (int)query_get_int(q, 17);
     row->base_version = query_get_int(q, 18);
     row->promoted = query_get_int(q, 19) != 0;
+    query_get_text(q, 20, row->request_id, sizeof row->request_id);
+    query_get_text(q, 21, row->traceparent, sizeof row->traceparent);
 }
 
 enum err_code job_absent(int64_t id, struct err *err)

@@ -9,7 +9,9 @@
 #include "store/models/model_name.h"
 #include "store/sqlite/db.h"
 
-#define JOB_ORIGIN_CHARS 16
+#define JOB_ORIGIN_CHARS      16
+#define JOB_REQUEST_ID_CHARS  64
+#define JOB_TRACEPARENT_CHARS 55
 
 /* Stored as a number. */
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };
@@ -30,11 +32,13 @@ struct job_row {
     char message[240];         /* why it failed, waits or was not promoted; else empty */
     struct training_data data; /* the rows of its last attempt */
     int priority;
-    char origin[JOB_ORIGIN_CHARS + 1]; /* who asked: request, new_rows, schedule, drift */
-    int64_t not_before_ms;             /* while queued: it does not start before then */
-    int faults;                        /* after which it was put back for another attempt */
-    int64_t base_version;              /* where its last attempt started; 0: a cold start */
-    bool promoted;                     /* its version became the default */
+    char origin[JOB_ORIGIN_CHARS + 1];         /* who asked: request, new_rows, schedule, drift */
+    int64_t not_before_ms;                     /* while queued: it does not start before then */
+    int faults;                                /* after which it was put back for another attempt */
+    int64_t base_version;                      /* where its last attempt started; 0: a cold start */
+    bool promoted;                             /* its version became the default */
+    char request_id[JOB_REQUEST_ID_CHARS + 1]; /* of the request that asked for it, else empty */
+    char traceparent[JOB_TRACEPARENT_CHARS + 1]; /* the trace of that request; may be empty */
 };
 
 /* ERR_NOT_FOUND. */

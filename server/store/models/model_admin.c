@@ -2,9 +2,13 @@
 #include "store/models/model_admin.h"
 
 #include "store/models/model_find.h"
+#include "store/models/model_name.h"
 #include "store/models/promotion_store.h"
+#include "store/sqlite/db_reserve.h"
 #include "store/sqlite/db_transaction.h"
 #include "store/sqlite/query.h"
+
+#include <stdio.h>
 
 /* Runs a change of one version. damage: the parameter of that name, NULL: it has none. */
 static enum err_code change_version(struct conn *conn, enum sql_query which, int64_t model,
@@ -109,18 +113,31 @@ static enum err_code delete_version(struct conn *conn, const char *name,
     return version == default_version ? model_change_default(conn, &none, err) : ERR_OK;
 }
 
-enum err_code model_store_delete_version(struct db *db, const char *model,
-                                         const struct version_ref *ref, struct err *err)
+struct version_deletion {
+    const char *model;
+    const struct version_ref *ref;
+};
+
+static enum err_code delete_version_alone(struct db *db, void *ctx, struct err *err)
 {
+    const struct version_deletion *deletion = ctx;
     struct conn *conn;
     if (db_write_begin(db, &conn, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(delete_version(conn, model, ref, err));
+    err_kept(delete_version(conn, deletion->model, deletion->ref, err));
     return db_write_end(db, err);
 }
 
-enum err_code model_store_delete(struct db *db, const char *model, struct err *err)
+enum err_code model_store_delete_version(struct db *db, const char *model,
+                                         const struct version_ref *ref, struct err *err)
+{
+    struct version_deletion deletion = {model, ref};
+    return db_free_room(db, delete_version_alone, &deletion, err);
+}
+
+/* name: of the model. */
+static enum err_code delete_model(struct db *db, void *name, struct err *err)
 {
     /* Whatever refers to a version is deleted before the versions. */
     static const enum sql_query steps[] = {
@@ -128,6 +145,7 @@ enum err_code model_store_delete(struct db *db, const char *model, struct err *e
         SQL_STATS_RESET,        SQL_KEY_DELETE_ALL,    SQL_POLICY_DELETE,
         SQL_SPACE_DELETE,       SQL_ALIAS_DELETE_ALL,  SQL_PROMOTION_DELETE_ALL,
         SQL_VERSION_DELETE_ALL, SQL_MODEL_MARK_DELETED};
+    const char *model = name;
     struct conn *conn;
     int64_t id = 0;
     if (model_write_begin(db, model, &conn, &id, err) != ERR_OK) {
@@ -138,4 +156,11 @@ enum err_code model_store_delete(struct db *db, const char *model, struct err *e
         err_kept(query_run_for(conn, steps[i], ":model", id, err));
     }
     return db_write_end(db, err);
+}
+
+enum err_code model_store_delete(struct db *db, const char *model, struct err *err)
+{
+    char name[NAME_MAX_CHARS + 1];
+    snprintf(name, sizeof name, "%s", model);
+    return db_free_room(db, delete_model, name, err);
 }

@@ -43,12 +43,14 @@ static void get_alias_row(struct query *q, void *out)
 
 /* ---- lists ---- */
 
-/* name: of a model; NULL: every model. */
+/* name: of a model; NULL: the query has no such parameter. */
 static enum err_code read_list(struct conn *conn, enum sql_query which, const char *name,
                                struct query_list *list, struct err *err)
 {
     struct query q = query_open(conn, which, err);
-    query_text(&q, ":name", name);
+    if (name != NULL) {
+        query_text(&q, ":name", name);
+    }
     return query_list_read(list, &q);
 }
 
@@ -78,7 +80,7 @@ static enum err_code read_view(struct conn *conn, const char *model, struct mode
     struct query_list versions = {.size = sizeof *view->versions, .get = get_version_row};
     struct query_list aliases = {.size = sizeof *view->aliases, .get = get_alias_row};
     bool found = false;
-    struct query q = query_open(conn, SQL_MODEL_LIST, err);
+    struct query q = query_open(conn, SQL_MODEL_ONE, err);
     query_text(&q, ":name", model);
     if (query_row(&q)) {
         found = true;

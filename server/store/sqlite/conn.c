@@ -250,6 +250,13 @@ enum err_code conn_open(struct conn *conn, const char *path, enum conn_mode mode
     return ERR_OK;
 }
 
+void conn_fold_log(struct conn *conn)
+{
+    sqlite3_busy_timeout(conn->sqlite, 0);
+    sqlite3_wal_checkpoint_v2(conn->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(conn->sqlite, BUSY_MS);
+}
+
 void conn_close(struct conn *conn)
 {
     for (int i = 0; i < SQL_N_QUERIES; i++) {

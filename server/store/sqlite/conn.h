@@ -67,4 +67,10 @@ enum err_code conn_get_space(struct conn *conn, struct conn_space *out, struct e
 /* Translates SQLite's last error on the connection. Returns the code. */
 enum err_code conn_error(struct conn *conn, int status, const char *what, struct err *err);
 
+/*
+ * Folds the write-ahead log into the file and, if nobody reads from it, empties it, so that its
+ * room returns to the disk. Waits for nobody. On the connection that writes, outside a transaction.
+ */
+void conn_fold_log(struct conn *conn);
+
 #endif

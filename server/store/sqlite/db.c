@@ -84,6 +84,7 @@ enum err_code db_open(struct db **out, const struct db_settings *settings, db_up
     db->chunk_bytes = settings->chunk_bytes > 0 ? settings->chunk_bytes : DEFAULT_CHUNK_BYTES;
     db->wal_pages = settings->wal_pages > 0 ? settings->wal_pages : DEFAULT_WAL_PAGES;
     pthread_mutex_init(&db->write_lock, NULL);
+    pthread_mutex_init(&db->reserve.freeing_lock, NULL);
     pool_init(&db->pool, settings->n_readers > 0 ? settings->n_readers : DEFAULT_READERS);
     db->path = mem_strdup(settings->path);
     if (db->path == NULL) {
@@ -95,6 +96,7 @@ enum err_code db_open(struct db **out, const struct db_settings *settings, db_up
         db_close(db);
         return err->code;
     }
+    db_reserve_init(db, settings->reserve_bytes);
     *out = db;
     return ERR_OK;
 }
@@ -108,12 +110,14 @@ void db_close(struct db *db)
     conn_close(&db->watcher);
     if (db->writer.sqlite != NULL) {
         sqlite3_wal_checkpoint_v2(db->writer.sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        db_reserve_release(db);
     }
     conn_close(&db->writer);
     if (db->read_only) {
         db_file_remove_empty_log(db->path); /* this may have been the last reader */
     }
     db_file_unlock(&db->lock);
+    pthread_mutex_destroy(&db->reserve.freeing_lock);
     pthread_mutex_destroy(&db->write_lock);
     mem_free(db->path);
     mem_free(db);

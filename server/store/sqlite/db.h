@@ -32,7 +32,8 @@ struct db_settings {
     int n_readers;      /* read connections; 4 */
     size_t chunk_bytes; /* the longest piece that content is stored in; 64 MiB (tests use less) */
     int wal_pages;      /* a log of this length is folded into the file at the next commit; 1000 */
-    bool read_only;     /* a replica: every write returns ERR_READ_ONLY */
+    int64_t reserve_bytes; /* of disk that are kept for deletions (db_reserve.h) */
+    bool read_only;        /* a replica: every write returns ERR_READ_ONLY */
 };
 
 /*

@@ -45,5 +45,6 @@ struct db_room db_measure_room(const struct db *db)
     }
     room.file_bytes = size_of(db->path, "");
     room.wal_bytes = size_of(db->path, "-wal");
+    room.reserve_bytes = size_of(db->path, "-reserve");
     return room;
 }

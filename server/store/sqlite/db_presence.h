@@ -15,9 +15,10 @@
 enum err_code db_check_presence(const struct db *db, struct err *err) MUST_CHECK;
 
 struct db_room {
-    int64_t free_bytes; /* of the file system, for this user; negative: not known */
-    int64_t file_bytes; /* of the registry file */
-    int64_t wal_bytes;  /* of the write-ahead log beside it; 0: there is none */
+    int64_t free_bytes;    /* of the file system, for this user; negative: not known */
+    int64_t file_bytes;    /* of the registry file */
+    int64_t wal_bytes;     /* of the write-ahead log beside it; 0: there is none */
+    int64_t reserve_bytes; /* kept for deletions; 0: none */
 };
 
 struct db_room db_measure_room(const struct db *db);

@@ -7,6 +7,7 @@
 
 #include "store/sqlite/db.h"
 #include "store/sqlite/db_file.h"
+#include "store/sqlite/db_reserve.h"
 #include "store/sqlite/pool.h"
 
 struct db {
@@ -16,6 +17,7 @@ struct db {
     pthread_mutex_t write_lock;
     struct conn writer; /* guarded by write_lock; not open when read-only */
     struct pool pool;
+    struct db_reserve reserve;
     size_t chunk_bytes;
     int wal_pages;
     /* What follows belongs to the thread that calls db_poll. */

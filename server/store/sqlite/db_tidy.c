@@ -15,12 +15,13 @@ static bool is_worthwhile(const struct conn_space *space)
     return space->n_free > MIN_FREE_PAGES && space->n_free > space->n_pages / MIN_FREE_SHARE;
 }
 
-/* *n: the pages that one step has given back; 0 when no step is worthwhile. */
-static enum err_code shorten_once(struct db *db, int *n, struct err *err)
+/* *n: the pages that one step has given back; 0 when no step is worthwhile. *left: those that the
+ * file has then. */
+static enum err_code shorten_once(struct db *db, bool always, int *n, struct conn_space *left,
+                                  struct err *err)
 {
     struct conn *conn;
     struct conn_space before;
-    struct conn_space after;
     int64_t mode = 0;
     *n = 0;
     if (db_write_begin(db, &conn, err) != ERR_OK) {
@@ -28,9 +29,10 @@ static enum err_code shorten_once(struct db *db, int *n, struct err *err)
     }
     if (query_number(conn, SQL_AUTO_VACUUM, &mode, err) == ERR_OK &&
         conn_get_space(conn, &before, err) == ERR_OK && mode == MODE_INCREMENTAL &&
-        is_worthwhile(&before) && query_run(conn, SQL_INCREMENTAL_VACUUM, err) == ERR_OK &&
-        conn_get_space(conn, &after, err) == ERR_OK) {
-        *n = (int)(before.n_pages - after.n_pages);
+        (always || is_worthwhile(&before)) &&
+        query_run(conn, SQL_INCREMENTAL_VACUUM, err) == ERR_OK &&
+        conn_get_space(conn, left, err) == ERR_OK) {
+        *n = (int)(before.n_pages - left->n_pages);
     }
     return db_write_end(db, err);
 }
@@ -43,12 +45,21 @@ static void fold_log_in(struct db *db)
     pthread_mutex_unlock(&db->write_lock);
 }
 
+enum err_code db_tidy_step(struct db *db, int *n, int64_t *n_bytes, struct err *err)
+{
+    struct conn_space left = {.n_pages = 0};
+    err_kept(shorten_once(db, true, n, &left, err));
+    *n_bytes = left.n_pages * left.page_bytes;
+    return err->code;
+}
+
 enum err_code db_tidy(struct db *db, int max_pages, int *n_pages, struct err *err)
 {
     int total = 0;
     int n = 1;
+    struct conn_space left;
     while (!db->read_only && n > 0 && total + STEP_PAGES <= max_pages &&
-           shorten_once(db, &n, err) == ERR_OK) {
+           shorten_once(db, false, &n, &left, err) == ERR_OK) {
         total += n;
     }
     if (total > 0) {

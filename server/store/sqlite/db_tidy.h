@@ -16,4 +16,10 @@
  */
 enum err_code db_tidy(struct db *db, int max_pages, int *n_pages, struct err *err) MUST_CHECK;
 
+/*
+ * Gives up to 256 free pages back, whatever their share of the file. *n: how many; 0: there are
+ * none, or the file cannot be shortened. *n_bytes: what the file needs once the log is folded in.
+ */
+enum err_code db_tidy_step(struct db *db, int *n, int64_t *n_bytes, struct err *err) MUST_CHECK;
+
 #endif

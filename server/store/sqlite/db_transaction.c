@@ -34,6 +34,12 @@ enum err_code db_write_begin(struct db *db, struct conn **conn, struct err *err)
                        "this server is a read-only replica; send changes to the primary");
     }
     pthread_mutex_lock(&db->write_lock);
+    if (db_reserve_refuses(db)) {
+        pthread_mutex_unlock(&db->write_lock);
+        return err_set(err, ERR_FULL,
+                       "the disk of the registry is full, and the room kept for deletions is in "
+                       "use; delete more, or make room on the disk");
+    }
     if (begin_transaction(&db->writer, SQL_BEGIN_WRITE, err) != ERR_OK) {
         pthread_mutex_unlock(&db->write_lock);
         return err->code;

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "math/gemm.h"
 #include "predict/evaluation.h"
+#include "predict/predict_block.h"
 #include "predict/predict_join.h"
 
 /* ---- ranks and ends ---- */
@@ -231,6 +232,42 @@ START_TEST(intervals_depend_on_neither_tiles_nor_company)
 }
 END_TEST
 
+START_TEST(intervals_of_folds_are_the_same_in_blocks)
+{
+    enum { N = 300, LEVELS = 2 };
+    static const double levels[LEVELS] = {0.9, 0.5};
+    struct rng rng;
+    struct err err = ERR_INIT;
+    struct arena arena = ARENA_INIT;
+    struct predict_result all;
+    double x[N], unused[N * O];
+    rng_init(&rng, 10, RNG_TEST, 0);
+    struct model *model = folded_model(&rng);
+    make_rows(&rng, N, x, unused);
+    const struct predict_request req = {.n = N,
+                                        .x = x,
+                                        .want = PREDICT_INTERVALS,
+                                        .n_intervals = LEVELS,
+                                        .intervals = levels,
+                                        .n_threads = 1};
+    ck_assert_int_eq(predict_run(model, &req, &arena, &all, &err), ERR_OK);
+    for (size_t max_bytes = 64; max_bytes < 100000; max_bytes *= 8) {
+        size_t total = predict_block_total(model, &req, PREDICT_INDEX_INTERVALS);
+        for (size_t at = 0; at < total;) {
+            struct predict_block block = {.index = PREDICT_INDEX_INTERVALS, .first = at};
+            struct predict_result r;
+            predict_block_find(model, &req, max_bytes, &block);
+            ck_assert_int_eq(predict_run(model, &block.request, &arena, &r, &err), ERR_OK);
+            ck_assert_mem_eq(r.intervals + block.offset, all.intervals + at,
+                             block.count * sizeof *r.intervals);
+            at += block.count;
+        }
+    }
+    arena_release(&arena);
+    model_unref(model);
+}
+END_TEST
+
 /* Without a calibration: the normal's, whose quantiles tables give. */
 START_TEST(without_a_calibration_intervals_are_normal)
 {
@@ -317,6 +354,7 @@ int main(void)
     tcase_add_test(tc, selection_finds_what_sorting_finds);
     tcase_add_test(tc, intervals_are_the_order_statistics_of_the_definition);
     tcase_add_test(tc, a_calibration_that_does_not_fit_its_model_is_refused);
+    tcase_add_test(tc, intervals_of_folds_are_the_same_in_blocks);
     tcase_add_test(tc, intervals_depend_on_neither_tiles_nor_company);
     tcase_add_test(tc, without_a_calibration_intervals_are_normal);
     tcase_add_test(tc, intervals_that_cannot_be_given_are_refused);

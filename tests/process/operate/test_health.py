@@ -217,6 +217,10 @@ class Status(Watched):
         self.assertEqual(status["models"]["loaded"], 1)
         self.assertEqual(status["jobs"], dict.fromkeys(("queued", "running", "succeeded", "failed", "cancelled"), 0))
         self.assertGreater(status["bytes"]["memory"], 1e6)
+        self.assertEqual((status["read_only"], status["running_job"], status["log_lines_lost"]), (False, None, 0))
+        self.assertGreater(status["memory"]["models"], 0)
+        self.assertLessEqual(sum(n for kind, n in status["memory"].items() if kind != "budget"),
+                             status["memory"]["budget"])
         self.assertEqual(status["version"], self.ok(200, "GET", "/healthz")[1]["version"])
         os.rename(self.server.db, self.server.db + ".away")
         self.wait_log("part=registry")
@@ -224,6 +228,26 @@ class Status(Watched):
         self.assertFalse(status["ready"])
         self.assertIn("has been removed", status["not_ready"][0])
         self.assertIn("part=registry", status["last_errors"][0])
+
+
+class RunningJob(Watched):
+    def test_the_running_job_is_told_with_its_progress(self):
+        self.ok(201, "POST", "/v1/models/m/data", rows(40))
+        job = self.ok(202, "POST", "/v1/models/m/train",
+                      {"solver": "ensemble", "settings": {"members": 1, "epochs": 1000000}})[1]["id"]
+        self.server.wait_job(job, "running")
+        end = time.time() + PATIENCE
+        while not ((about := self.ok(200, "GET", "/v1/status")[1]["running_job"]) and about["progress"]):
+            self.assertLess(time.time(), end)
+            time.sleep(0.02)
+        self.assertEqual(about["id"], job)
+        self.assertTrue(0 <= about["progress"]["fraction"] <= 1)
+        self.assertGreaterEqual(about["checkpoint_age_s"], 0)
+        self.ok(202, "DELETE", f"/v1/jobs/{job}")
+        self.server.wait_job(job, "cancelled")
+        while self.ok(200, "GET", "/v1/status")[1]["running_job"]:
+            self.assertLess(time.time(), end)
+            time.sleep(0.02)
 
 
 class BasePath(ServerTest):
@@ -252,7 +276,17 @@ class BasePath(ServerTest):
 
 
 class FullDisk(Watched):
-    flags = ("--min_free_mb", "100000000")
+    def setUp(self):
+        self.conf_folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.conf_folder, True)
+        self.conf = os.path.join(self.conf_folder, "conf")
+        self.write("min_free_mb = 100000000\n")
+        self.flags = ("--config", self.conf)
+        super().setUp()
+
+    def write(self, text):
+        with open(self.conf, "w", encoding="utf-8") as file:
+            file.write(text)
 
     def test_a_full_disk_is_not_ready(self):
         reason = self.parts()["disk"]
@@ -260,6 +294,10 @@ class FullDisk(Watched):
         self.ok(200, "GET", "/healthz")
         self.wait_log('level=error message="not ready" part=disk')
         self.assertRegex(self.ok(200, "GET", "/metrics")[1].decode(), r"surrogated_disk_free_bytes \d{6}")
+        self.write("min_free_mb = 0\n")
+        self.server.process.send_signal(signal.SIGHUP)
+        self.wait_ready(200)
+        self.wait_log('message="ready again" part=disk')
 
 
 class Models(Watched):

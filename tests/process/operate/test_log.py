@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log: a reader that stops reading, lines that are left out, the last lines of a stop."""
 
+import json
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import tempfile
 import time
 import unittest
 
-from harness import BINARY, PATIENCE, Server, ServerTest, document
+from harness import BINARY, HERE, PATIENCE, Server, ServerTest, document
 
 STOP_S = 20  # far above the second that the log has at a stop
 
@@ -137,6 +138,67 @@ class Kinds(ServerTest):
         self.assertEqual(sum(int(found.group(1)) for found in left_out if found), 300 - len(refused))
 
 
+class JsonServer(Server):
+    """A server whose log is JSON."""
+
+    def wait_message(self, message, pause=0.05):
+        end = time.time() + PATIENCE
+        while time.time() < end and self.process.poll() is None:
+            text = self.log_text()[self.log_begin:]
+            found = re.search(r'"message":"listening".*"port":"(\d+)"', text)
+            if found and f'"message":"{message}"' in text:
+                self.port = int(found.group(1))
+                return self
+            time.sleep(pause)
+        raise AssertionError(f"the server did not start: {self.log_text()}")
+
+
+class Keys(unittest.TestCase):
+    flags = ("--log_format", "json", "--log_level", "debug", "--slow_ms", "1", "--preload", "none-such")
+
+    def setUp(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder, True)
+        self.server = JsonServer(folder, *self.flags)
+        self.addCleanup(lambda: self.server.process.poll() is not None or self.server.kill())
+        self.server.start()
+
+    def ok(self, status, *request):
+        found, head, data = self.server.request(*request)
+        self.assertEqual(found, status, data)
+        return head, data
+
+    def documented(self):
+        with open(os.path.join(HERE, "..", "..", "deploy", "README.md"), encoding="utf-8") as file:
+            table = file.read().split("<!-- list: server/base/log.h -->\n")[1].split("\n\n")[0]
+        return {key for row in table.splitlines()[2:] for key in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+    def test_every_line_is_an_object_with_known_keys(self):
+        self.ok(201, "PUT", "/v1/models/m", document())
+        self.ok(400, "GET", '/v1/models/none"\\%20%09')
+        self.ok(201, "POST", "/v1/models/r/data", {"inputs": [[0.1 * i] for i in range(20)],
+                                                   "outputs": [[0.1 * i] for i in range(20)]})
+        job = self.ok(202, "POST", "/v1/models/r/train", {"solver": "ensemble", "gate": None,
+                                                          "settings": {"members": 1, "epochs": 2}})[1]["id"]
+        self.server.wait_job(job, "succeeded")
+        os.rename(self.server.db, self.server.db + ".away")
+        self.ok(503, "PUT", "/v1/models/n", document(seed=2))
+        self.server.process.send_signal(signal.SIGHUP)
+        os.rename(self.server.db + ".away", self.server.db)
+        self.assertEqual(self.server.stop(), 0)
+        lines = [json.loads(line) for line in self.server.log_text().splitlines()]
+        known = self.documented()
+        for line in lines:
+            self.assertEqual(list(line)[:3], ["time", "level", "message"])
+            self.assertLessEqual(set(line), known, line)
+            self.assertTrue(all(isinstance(value, str) for value in line.values()), line)
+            self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+            self.assertIn(line["level"], ("debug", "info", "warn", "error"))
+        messages = {line["message"] for line in lines}
+        self.assertLessEqual({"listening", "ready", "no model to preload", "slow request", "request refused",
+                              "job queued", "job started", "job ended", "change", "stopping", "stopped"}, messages)
+
+
 class Traces(ServerTest):
     flags = ("--log_level", "debug", "--slow_ms", "1")
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -148,8 +210,15 @@ class Traces(ServerTest):
         self.ok(201, "POST", "/v1/models/m/data", {"inputs": [[0.1 * i] for i in range(20)],
                                                    "outputs": [[0.1 * i] for i in range(20)]})
         train = {"solver": "ensemble", "gate": None, "settings": {"members": 1, "epochs": 2}}
-        job = self.ok(202, "POST", "/v1/models/m/train", train, {**mine, "X-Request-Id": "mine-2"})[1]["id"]
-        self.server.wait_job(job, "succeeded")
+        queued = self.ok(202, "POST", "/v1/models/m/train", train, {**mine, "X-Request-Id": "mine-2"})[1]
+        self.assertEqual((queued["request_id"], queued["traceparent"]), ("mine-2", self.parent))
+        job = queued["id"]
+        done = self.server.wait_job(job, "succeeded")
+        self.assertEqual((done["request_id"], done["traceparent"]), ("mine-2", self.parent))
+        unnamed = self.ok(202, "POST", "/v1/models/m/train", train)[1]
+        self.assertRegex(unnamed["request_id"], "^[0-9a-f]{16}$")
+        self.assertIsNone(unnamed["traceparent"])
+        self.server.wait_job(unnamed["id"], "succeeded")
         head, _ = self.ok(200, "GET", "/healthz")
         self.assertNotIn("X-Request-Id", head)
         head, _ = self.ok(200, "GET", "/healthz", headers={"X-Request-Id": "a b", "traceparent": "00-1"})
@@ -158,7 +227,10 @@ class Traces(ServerTest):
         self.assertEqual(self.server.stop(), 0)
         log = self.server.log_text()
         self.assertRegex(log, rf"path=/healthz status=200 ms=\S+ request_id=mine-1 traceparent={self.parent}")
-        self.assertIn(f'message="job queued" job={job} model=m request_id=mine-2 traceparent={self.parent}', log)
+        for message in ("job queued", "job started", "job ended"):
+            self.assertIn(f'message="{message}" job={job} model=m request_id=mine-2 traceparent={self.parent}', log)
+            self.assertIn(f'message="{message}" job={unnamed["id"]} model=m request_id={unnamed["request_id"]} '
+                          'traceparent=""', log)
         self.assertRegex(log, r"path=/healthz status=200 ms=\S+ request_id=[0-9a-f]{16} traceparent=\"\"")
 
     def test_slow_requests_are_lines(self):

@@ -36,7 +36,7 @@ START_TEST(patterns_match_names)
         {"heat*,flow?", "flow22", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ck_assert_msg(token_models_match(cases[i].models, cases[i].name) == cases[i].matches,
+        ck_assert_msg(name_patterns_match(cases[i].models, cases[i].name) == cases[i].matches,
                       "%s %s", cases[i].models, cases[i].name);
     }
 }
@@ -88,7 +88,7 @@ END_TEST
 START_TEST(ids_and_patterns_have_their_limits)
 {
     char id[TOKEN_ID_CHARS + 2];
-    char models[TOKEN_MODELS_CHARS + 2];
+    char models[NAME_PATTERNS_CHARS + 2];
     memset(id, 'a', sizeof id);
     id[TOKEN_ID_CHARS] = '\0';
     ck_assert(token_id_is_valid(id));
@@ -98,13 +98,13 @@ START_TEST(ids_and_patterns_have_their_limits)
     ck_assert(!token_id_is_valid(""));
     ck_assert(!token_id_is_valid("a_b"));
     memset(models, '*', sizeof models);
-    models[TOKEN_MODELS_CHARS] = '\0';
-    ck_assert(token_models_are_valid(models));
-    models[TOKEN_MODELS_CHARS] = '*';
-    models[TOKEN_MODELS_CHARS + 1] = '\0';
-    ck_assert(!token_models_are_valid(models));
-    ck_assert(!token_models_are_valid("a b"));
-    ck_assert(!token_models_are_valid(""));
+    models[NAME_PATTERNS_CHARS] = '\0';
+    ck_assert(name_patterns_are_valid(models));
+    models[NAME_PATTERNS_CHARS] = '*';
+    models[NAME_PATTERNS_CHARS + 1] = '\0';
+    ck_assert(!name_patterns_are_valid(models));
+    ck_assert(!name_patterns_are_valid("a b"));
+    ck_assert(!name_patterns_are_valid(""));
 }
 END_TEST
 

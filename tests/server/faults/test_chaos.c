@@ -139,6 +139,8 @@ START_TEST(gaussians_and_diagnostics_survive)
     char answer[4096];
     ck_assert_int_eq(shake(HTTP_PUT, "/v1/models/g", FULL_MODEL) / 100, 2);
     ck_assert_int_eq(shake(HTTP_POST, "/v1/models/g/predict", max), 200);
+    loop.config.whole_answer_mb = 0; /* the same while it is read */
+    ck_assert_int_eq(shake(HTTP_POST, "/v1/models/g/predict", max), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/versions/1/export", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/diagnostics", NULL), 200);
     ck_assert_int_eq(shake(HTTP_GET, "/v1/models/g/versions/1/diagnostics", NULL), 200);
@@ -148,6 +150,26 @@ START_TEST(gaussians_and_diagnostics_survive)
     ck_assert_ptr_nonnull(strstr(answer, "\"loss\":[1,null]"));
 }
 END_TEST
+
+/* Answers that are computed while they are read: JSON with every result, and npy. */
+static void shake_answers_in_blocks(const char *json)
+{
+    static _Alignas(64) char npy[NPY_HEAD_MAX + 2 * sizeof(double) + 1];
+    static const size_t shape[] = {2, 1};
+    static const double rows[] = {0.5, 3};
+    size_t n_head = npy_head(2, shape, false, npy);
+    memcpy(npy + n_head, rows, sizeof rows);
+    const struct loopback_request table = {.method = HTTP_POST,
+                                           .path = "/v1/models/m/predict?quantiles=0.1,0.9",
+                                           .content_type = MEDIA_TYPE_NPY,
+                                           .body = npy,
+                                           .n_body = n_head + sizeof rows};
+    int usual = loop.config.whole_answer_mb;
+    loop.config.whole_answer_mb = 0;
+    ck_assert_int_eq(shake(HTTP_POST, "/v1/models/m/predict", json), 200);
+    ck_assert_int_eq(shake_request(&table), 200);
+    loop.config.whole_answer_mb = usual;
+}
 
 START_TEST(reading_and_predicting_survive)
 {
@@ -161,6 +183,7 @@ START_TEST(reading_and_predicting_survive)
     snprintf(body, sizeof body, MODEL, 1);
     ck_assert_int_eq(call(HTTP_PUT, "/v1/models/m", body), 201);
     ck_assert_int_eq(shake(HTTP_POST, "/v1/models/m/predict", everything), 200);
+    shake_answers_in_blocks(everything);
     ck_assert_int_eq(
         shake(HTTP_POST, "/v1/models/m/evaluate", "{\"inputs\":[[0.5],[3]],\"outputs\":[[1],[2]]}"),
         200);

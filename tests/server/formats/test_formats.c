@@ -70,6 +70,101 @@ START_TEST(a_stream_is_the_same_in_any_pieces)
 }
 END_TEST
 
+/* Numbers that come a few at a time, which begin one tensor in the middle of another. */
+START_TEST(a_fed_stream_is_the_same_in_any_pieces)
+{
+    static const double values[12] = {
+        1, -2.5, 1e300, 0.1, -1.7976931348623157e308, 0, 7, 1e-320, 3, 1.0 / 3, 12345.5, 2};
+    static const char expected[] =
+        "{\"a\":[[1,-2.5],[1e+300,0.1]],\"n\":5,\"b\":[-1.7976931348623157e+308,0,7],"
+        "\"c\":[[1e-320],[3],[0.3333333333333333],[12345.5],[2]]}";
+    static const size_t a[] = {2, 2};
+    static const size_t b[] = {3};
+    static const size_t c[] = {5, 1};
+    struct arena arena = ARENA_INIT;
+    struct err err = ERR_INIT;
+    for (size_t size = 1; size < 80; size++) {
+        for (size_t n = 1; n <= 12; n++) {
+            struct json_stream stream;
+            struct json_feed next = {.sequence = 0};
+            char out[256];
+            size_t len = 0;
+            json_stream_init(&stream, &arena);
+            json_write_object(&stream.json, NULL);
+            json_stream_fed(&stream, "a", (struct json_feed){7, 0}, 2, a);
+            json_write_int(&stream.json, "n", 5);
+            json_stream_fed(&stream, "b", (struct json_feed){7, 4}, 1, b);
+            json_stream_fed(&stream, "c", (struct json_feed){7, 7}, 2, c);
+            json_write_object_end(&stream.json);
+            ck_assert_int_eq(json_stream_end(&stream, &err), ERR_OK);
+            for (;;) {
+                size_t got = json_stream_read(&stream, out + len, size);
+                len += got;
+                if (got > 0) {
+                    continue;
+                }
+                if (!json_stream_needs(&stream, &next)) {
+                    break;
+                }
+                ck_assert_int_eq(next.sequence, 7);
+                json_stream_feed(&stream, values + next.first,
+                                 next.first + n < 12 ? n : 12 - next.first);
+            }
+            ck_assert_uint_eq(len, sizeof expected - 1);
+            ck_assert_int_eq(memcmp(out, expected, len), 0);
+            arena_clear(&arena);
+        }
+    }
+    arena_release(&arena);
+}
+END_TEST
+
+static void write_arrays(struct json_write *json, const double *large, const double *holes)
+{
+    json_write_object(json, NULL);
+    for (int i = 0; i < JSON_STREAM_TENSORS + 3; i++) {
+        json_write_reals(json, "a", large, JSON_WRITE_LARGE);
+        json_write_matrix(json, "b", large, JSON_WRITE_LARGE / 4, 4);
+    }
+    json_write_reals(json, "small", large, 3);
+    json_write_reals(json, "holes", holes, JSON_WRITE_LARGE);
+    json_write_object_end(json);
+}
+
+/* Whether an array is held as text or not, more of them than a stream has room for. */
+START_TEST(large_arrays_are_not_held_as_text)
+{
+    static double large[JSON_WRITE_LARGE];
+    static double holes[JSON_WRITE_LARGE];
+    struct arena arena = ARENA_INIT;
+    struct err err = ERR_INIT;
+    struct textbuf whole = textbuf_in(&arena);
+    struct json_write json = json_write_to(&whole);
+    for (int i = 0; i < JSON_WRITE_LARGE; i++) {
+        large[i] = i / 7.0;
+        holes[i] = i % 2 > 0 ? NAN : 1.5;
+    }
+    struct json_stream *stream = arena_alloc_array(&arena, 1, sizeof *stream);
+    ck_assert_ptr_nonnull(stream);
+    write_arrays(&json, large, holes);
+    json_stream_init(stream, &arena);
+    write_arrays(&stream->json, large, holes);
+    ck_assert_int_eq(json_stream_end(stream, &err), ERR_OK);
+    ck_assert_int_eq(stream->n_tensors, JSON_STREAM_TENSORS);
+    ck_assert_uint_lt(stream->text.len, whole.len / 5 * 3);
+    char *out = arena_alloc(&arena, whole.len + 1);
+    size_t len = 0;
+    size_t got;
+    ck_assert_ptr_nonnull(out);
+    while ((got = json_stream_read(stream, out + len, whole.len + 1 - len)) > 0) {
+        len += got;
+    }
+    ck_assert_uint_eq(len, whole.len);
+    ck_assert_int_eq(memcmp(out, whole.data, len), 0);
+    arena_release(&arena);
+}
+END_TEST
+
 START_TEST(a_stream_without_memory_says_so)
 {
     static const double values[12] = {1};
@@ -256,6 +351,8 @@ int main(void)
     Suite *suite = suite_create("formats");
     TCase *tc = tcase_create("formats");
     tcase_add_test(tc, a_stream_is_the_same_in_any_pieces);
+    tcase_add_test(tc, a_fed_stream_is_the_same_in_any_pieces);
+    tcase_add_test(tc, large_arrays_are_not_held_as_text);
     tcase_add_test(tc, a_stream_without_memory_says_so);
     tcase_add_test(tc, a_tensor_may_lie_in_an_object);
     tcase_add_test(tc, a_list_of_objects_may_hold_a_tensor_each);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,6 +24,7 @@
 static struct daemon *server;
 static struct log quiet = {.fd = STDERR_FILENO, .level = LOG_ERROR + 1, .format = LOG_TEXT};
 static atomic_int n_released;
+static atomic_int n_sent;
 static atomic_bool resumer_ends;
 
 /* A body that waits before each line: every second time it is resumed before its read returns, else
@@ -37,6 +39,7 @@ struct waiting {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct waiting *suspended; /* under the lock */
+static bool let_go;               /* under the lock */
 
 static void *resume_others(void *arg)
 {
@@ -95,7 +98,17 @@ static void release(void *ctx)
     atomic_fetch_add(&n_released, 1);
 }
 
-/* "/waiting", "/flood" (an ordinary download), "/endless". */
+/* A handler that does not come back until the test lets it. */
+static void hang(void)
+{
+    pthread_mutex_lock(&lock);
+    while (!let_go) {
+        pthread_cond_wait(&changed, &lock);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* "/waiting", "/hang", "/flood" (an ordinary download), "/endless". */
 static void handle(void *ctx, struct request *req, struct response *res)
 {
     (void)ctx;
@@ -108,6 +121,15 @@ static void handle(void *ctx, struct request *req, struct response *res)
     if (strcmp(req->path, "/waiting") == 0) {
         res->source.read = read_waiting;
     }
+    if (strcmp(req->path, "/hang") == 0) {
+        hang();
+    }
+}
+
+static void on_sent(void *ctx, const struct request *req)
+{
+    (void)ctx;
+    atomic_fetch_add(&n_sent, strcmp(req->path, "/waiting") == 0);
 }
 
 static void setup(void)
@@ -125,8 +147,10 @@ static void setup(void)
                                        .max_body_bytes = 1000,
                                        .bodies_bytes = 100000,
                                        .log = &quiet,
-                                       .handler = handle};
+                                       .handler = handle,
+                                       .sent = on_sent};
     atomic_store(&n_released, 0);
+    atomic_store(&n_sent, 0);
     ck_assert_msg(daemon_start(&settings, &server, &err) == ERR_OK, "%s", err.msg);
 }
 
@@ -187,6 +211,7 @@ START_TEST(a_body_that_waits_arrives_whole_however_soon_it_is_resumed)
     pthread_join(resumer, NULL);
     daemon_drain(server, 60);
     ck_assert_int_eq(atomic_load(&n_released), N_CLIENTS);
+    ck_assert_int_eq(atomic_load(&n_sent), N_CLIENTS);
 }
 END_TEST
 
@@ -223,6 +248,30 @@ START_TEST(a_stop_waits_for_an_endless_answer_but_a_moment)
 }
 END_TEST
 
+static void wait_responsive(bool wanted)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    while (daemon_is_responsive(server, 5 * SECOND / 2) != wanted) {
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* A thread looks at its connections each second; one that does not has hung. */
+START_TEST(a_thread_that_hangs_is_seen_until_it_goes_on)
+{
+    let_go = false;
+    wait_responsive(true);
+    int fd = ask("/hang");
+    wait_responsive(false);
+    pthread_mutex_lock(&lock);
+    let_go = true;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+    wait_responsive(true);
+    close(fd);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("daemon");
@@ -231,6 +280,7 @@ int main(void)
     tcase_set_timeout(tc, 240);
     tcase_add_test(tc, a_body_that_waits_arrives_whole_however_soon_it_is_resumed);
     tcase_add_test(tc, a_stop_waits_for_an_endless_answer_but_a_moment);
+    tcase_add_test(tc, a_thread_that_hangs_is_seen_until_it_goes_on);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

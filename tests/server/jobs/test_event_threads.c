@@ -3,7 +3,9 @@
 #include "moved_jobs.h"
 #include "run.h"
 
+#include <sched.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "math/gemm.h"
@@ -202,6 +204,82 @@ START_TEST(the_end_reaches_every_follower)
 }
 END_TEST
 
+/* A follower whose call lasts until the test lets it go on. */
+struct slow_follower {
+    struct event_waiter waiter;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool called, let_go, over; /* under the lock */
+};
+
+static void be_called_slowly(void *ctx)
+{
+    struct slow_follower *slow = ctx;
+    pthread_mutex_lock(&slow->lock);
+    slow->called = true;
+    pthread_cond_broadcast(&slow->changed);
+    while (!slow->let_go) {
+        pthread_cond_wait(&slow->changed, &slow->lock);
+    }
+    slow->over = true;
+    pthread_mutex_unlock(&slow->lock);
+}
+
+static void *report_once(void *arg)
+{
+    moved_jobs_report(&m, *(int64_t *)arg, 0.5);
+    return NULL;
+}
+
+/* Whether the call was over when events were closed. */
+static void *close_events(void *arg)
+{
+    struct slow_follower *slow = arg;
+    events_close(m.events);
+    pthread_mutex_lock(&slow->lock);
+    bool was_over = slow->over;
+    pthread_mutex_unlock(&slow->lock);
+    return was_over ? slow : NULL;
+}
+
+START_TEST(the_end_waits_for_who_is_just_calling_a_follower)
+{
+    struct slow_follower slow = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                                 .changed = PTHREAD_COND_INITIALIZER};
+    pthread_t publisher, closer;
+    void *was_over = NULL;
+    struct event event;
+    int64_t job = moved_jobs_add(&m, 0);
+    slow.waiter = (struct event_waiter){.job = job,
+                                        .after = events_newest(m.events),
+                                        .silent_ns = INT64_MAX,
+                                        .wake = be_called_slowly,
+                                        .ctx = &slow};
+    ck_assert(events_wait(m.events, &slow.waiter));
+    ck_assert_int_eq(pthread_create(&publisher, NULL, report_once, &job), 0);
+    pthread_mutex_lock(&slow.lock);
+    while (!slow.called) {
+        pthread_cond_wait(&slow.changed, &slow.lock);
+    }
+    pthread_mutex_unlock(&slow.lock);
+    ck_assert_int_eq(pthread_create(&closer, NULL, close_events, &slow), 0);
+    uint64_t after = events_newest(m.events);
+    while (events_next(m.events, job, &after, &event) != EVENTS_CLOSED) {
+        sched_yield();
+    }
+    /* A close that does not wait is back by now, or it is not seen this time. */
+    const struct timespec moment = {.tv_nsec = 50 * 1000 * 1000};
+    nanosleep(&moment, NULL);
+    pthread_mutex_lock(&slow.lock);
+    slow.let_go = true;
+    pthread_cond_broadcast(&slow.changed);
+    pthread_mutex_unlock(&slow.lock);
+    pthread_join(closer, &was_over);
+    pthread_join(publisher, NULL);
+    ck_assert_ptr_nonnull(was_over);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("event_threads");
@@ -211,6 +289,7 @@ int main(void)
     tcase_set_timeout(tc, 240);
     tcase_add_test(tc, no_follower_misses_a_state_or_a_call_whatever_threads_do);
     tcase_add_test(tc, the_end_reaches_every_follower);
+    tcase_add_test(tc, the_end_waits_for_who_is_just_calling_a_follower);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -181,7 +181,7 @@ START_TEST(what_cannot_be_compared_does_not_pass)
     v = judge(&spec, pose(60), make(&(struct constant){.d = 2, .value = 0.5, .scale = 1.0}),
               answering(0.5));
     ck_assert(!v.passed);
-    ck_assert_ptr_nonnull(strstr(v.reason, "version 7 has 2 inputs and 1 outputs, this one has 1"));
+    ck_assert_ptr_nonnull(strstr(v.reason, "version 7 has 2 inputs and 1 output, this one has 1"));
 }
 END_TEST
 

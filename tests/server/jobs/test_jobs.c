@@ -349,8 +349,10 @@ static void open_points(int64_t job, int64_t every_ms, struct metrics *metrics)
 {
     struct err err = ERR_INIT;
     static struct log silent = {.fd = STDERR_FILENO, .level = LOG_ERROR + 1, .format = LOG_TEXT};
+    static struct job_row row;
+    row.id = job;
     points = (struct checkpoints){
-        .db = db, .job = job, .log = &silent, .metrics = metrics, .curves = some_curves};
+        .db = db, .job = &row, .log = &silent, .metrics = metrics, .curves = some_curves};
     ck_assert_int_eq(checkpoints_init(&points, every_ms, &inputs, &err), ERR_OK);
 }
 

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -462,6 +463,58 @@ START_TEST(short_memory_is_each_request_s_own_error)
 }
 END_TEST
 
+/* The call object cannot be had: its items end, and their work is no longer ahead of others. */
+START_TEST(work_that_ends_in_short_memory_is_not_ahead_of_others)
+{
+    struct batcher *batcher = start(1, 96, 100000);
+    put_plug(batcher);
+    mem_fail_after(1, true);
+    pull_plug();
+    wait_done(1);
+    mem_fail_after(0, false);
+    ck_assert_int_eq(clients[0].item.err.code, ERR_NOMEM);
+    ck_assert_double_eq(batcher_work(batcher), 0.0);
+    /* Afterwards the same request is answered, and counts only until then. */
+    submit(batcher, 1, other, 90);
+    wait_done(2);
+    check_answer(&clients[1]);
+    ck_assert_double_eq(batcher_work(batcher), 0.0);
+    batcher_free(batcher);
+}
+END_TEST
+
+static atomic_bool stopped;
+
+static void *ask_until_stopped(void *arg)
+{
+    struct batcher *batcher = arg;
+    struct client *client = client_for(1, model, 1, PREDICT_MEAN);
+    while (!atomic_load(&stopped)) {
+        struct err err = ERR_INIT;
+        if (batcher_run(batcher, &client->item)) {
+            arena_clear(&client->arena);
+        }
+        err_kept(batcher_admit(batcher, &client->item, &err));
+        sched_yield();
+    }
+    return NULL;
+}
+
+START_TEST(requests_may_come_during_a_stop)
+{
+    struct batcher *batcher = start(3, 96, 1000);
+    pthread_t thread;
+    atomic_store(&stopped, false);
+    ck_assert_int_eq(pthread_create(&thread, NULL, ask_until_stopped, batcher), 0);
+    submit(batcher, 2, model, 500);
+    wait_done(1);
+    batcher_stop(batcher);
+    atomic_store(&stopped, true);
+    pthread_join(thread, NULL);
+    batcher_free(batcher);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("batcher");
@@ -479,6 +532,8 @@ int main(void)
     tcase_add_test(tc, small_requests_run_in_their_own_thread);
     tcase_add_test(tc, answers_under_load_are_those_of_each_alone);
     tcase_add_test(tc, short_memory_is_each_request_s_own_error);
+    tcase_add_test(tc, work_that_ends_in_short_memory_is_not_ahead_of_others);
+    tcase_add_test(tc, requests_may_come_during_a_stop);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -212,7 +212,6 @@ START_TEST(readers_at_work_finish_on_the_old_file)
     ck_assert_int_eq(db_read_begin(replica, &reading[0], &err), ERR_OK);
     ck_assert_int_eq(db_read_begin(replica, &reading[1], &err), ERR_OK);
     struct query q = query_open(reading[0], SQL_MODEL_LIST, &err);
-    query_text(&q, ":name", NULL);
     ck_assert(query_row(&q));
     put(db, "n", "two");
     copy(path, other);

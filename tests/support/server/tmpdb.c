@@ -17,7 +17,7 @@ void tmpdb_init(struct tmpdb *place)
 
 void tmpdb_remove(const char *path)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", ".lock"};
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", ".lock", "-reserve"};
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         char name[192];
         snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
