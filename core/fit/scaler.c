@@ -132,6 +132,10 @@ enum err_code scaler_fit(enum scaler_kind kind, const struct scaler_rows *rows, 
 {
     for (int j = 0; j < rows->k; j++) {
         struct column c = {.unit = 1.0};
+        if (rows->skip != NULL && rows->skip[j]) {
+            out[j] = (struct scaler){.kind = SCALER_NONE, .scale = 1.0};
+            continue;
+        }
         if (find_range(kind, rows, j, &c, err) != ERR_OK) {
             return err->code;
         }

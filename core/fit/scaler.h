@@ -53,6 +53,7 @@ struct scaler_rows {
     const double *v;  /* [n x k] */
     size_t first_row; /* what messages call the first row */
     bool holes;       /* NaN is a value that is missing; it stays NaN */
+    const bool *skip; /* [k] columns that scaler_fit leaves as they are; NULL: none */
 };
 
 /* Fits a scaler to each column; out: [k]. ERR_INVALID: log of a value that is not positive, or

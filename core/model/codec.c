@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 #include "model/codec_priv.h"
+#include "model/space_codec.h"
+#include "model/space_rows.h"
 
 #include <string.h>
 
@@ -10,8 +12,8 @@
 #define MAGIC_BYTES 8
 /* Format 1 had no precision. Format 2 holds models without a second head, Gaussians, calibration
  * and report; format 3 models that were scored and calibrated on rows with all outputs and have
- * neither a constant column nor a probability of success. */
-#define FORMAT 4
+ * neither a constant column nor a probability of success; format 4 models without a space. */
+#define FORMAT 5
 
 static void put_arch(struct bytes_writer *w, const struct arch *a)
 {
@@ -115,11 +117,15 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     /* Of the formats that can hold the model the oldest is used, so that a model stored before
      * keeps its bytes. */
     uint32_t format = codec_format(model);
+    bool spaced = format >= 5;
     bytes_put(&w, MAGIC, MAGIC_BYTES);
     bytes_put_u32(&w, format);
     put_arch(&w, &model->net.arch);
     if (format >= 3) {
         bytes_put_u32(&w, model->noise_predicted);
+    }
+    if (spaced) {
+        space_encode(&w, model->space);
     }
     put_scalers(&w, model->in, model->d);
     put_scalers(&w, model->out, model->o);
@@ -127,10 +133,12 @@ enum err_code codec_encode(const struct model *model, unsigned char **bytes, siz
     bytes_put_u32(&w, (uint32_t)model->m);
     put_posterior(&w, model, format);
     codec_put_array(&w, model->training_range, 2 * (size_t)model->d);
-    put_names(&w, model->input_names, model->d);
-    put_names(&w, model->input_units, model->d);
-    put_names(&w, model->output_names, model->o);
-    put_names(&w, model->output_units, model->o);
+    if (!spaced) { /* it has the names and units */
+        put_names(&w, model->input_names, model->d);
+        put_names(&w, model->input_units, model->d);
+        put_names(&w, model->output_names, model->o);
+        put_names(&w, model->output_units, model->o);
+    }
     bytes_put_text(&w, model->solver);
     bytes_put_text(&w, model->settings);
     bytes_put_text(&w, model->provenance);
@@ -167,10 +175,12 @@ static void get_body(struct bytes_reader *r, const struct codec_reading *how, in
         bytes_get_f64(r, model->draws, (size_t)model->m * (size_t)model->net.n_params);
     }
     model->training_range = codec_get_array(r, 2 * (size_t)model->d);
-    model->input_names = get_names(r, model->d);
-    model->input_units = get_names(r, model->d);
-    model->output_names = get_names(r, model->o);
-    model->output_units = get_names(r, model->o);
+    if (format < 5) {
+        model->input_names = get_names(r, model->d);
+        model->input_units = get_names(r, model->d);
+        model->output_names = get_names(r, model->o);
+        model->output_units = get_names(r, model->o);
+    }
     model->solver = bytes_get_text(r, MODEL_MAX_NAME_CHARS);
     model->settings = bytes_get_text(r, MODEL_MAX_TEXT_BYTES);
     model->provenance = bytes_get_text(r, MODEL_MAX_TEXT_BYTES);
@@ -200,6 +210,7 @@ static void get_body(struct bytes_reader *r, const struct codec_reading *how, in
 struct head {
     uint32_t format;
     struct arch arch;
+    struct space *space;
     struct scaler *in;
     struct scaler *out;
     double *noise_sigma;
@@ -230,12 +241,20 @@ static enum err_code get_head(struct bytes_reader *r, struct head *head, struct 
         o /= 2;
         r->failed = r->failed || o == 0;
     }
-    head->in = mem_zalloc_array((size_t)head->arch.inputs, sizeof *head->in);
+    int d = head->arch.inputs;
+    if (head->format >= 5) {
+        head->space = space_decode(r);
+        d = head->space != NULL ? head->space->d : d;
+        /* The network's inputs are the space's, so that the scalers are at most as many. */
+        r->failed =
+            r->failed || head->space == NULL || space_width(head->space) != head->arch.inputs;
+    }
+    head->in = mem_zalloc_array((size_t)d, sizeof *head->in);
     head->out = mem_zalloc_array((size_t)o, sizeof *head->out);
     if (head->in == NULL || head->out == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to decode a model");
     }
-    get_scalers(r, head->in, head->arch.inputs);
+    get_scalers(r, head->in, d);
     get_scalers(r, head->out, o);
     head->noise_sigma = codec_get_array(r, (size_t)o);
     head->m = bytes_get_int(r, MODEL_MAX_DRAWS);
@@ -277,6 +296,14 @@ static enum err_code decode(const void *bytes, size_t n_bytes, bool within, stru
     if (head.noise_predicted) {
         model_predict_noise(model);
     }
+    if (head.space != NULL && model_set_space(model, head.space, err) != ERR_OK) {
+        if (err->code == ERR_SHAPE) {
+            err_clear(err);
+            err_set(err, ERR_CORRUPT, "the stored space is damaged");
+        }
+        model_unref(model);
+        goto done;
+    }
     memcpy(model->in, head.in, (size_t)model->d * sizeof *model->in);
     memcpy(model->out, head.out, (size_t)model->o * sizeof *model->out);
     model->noise_sigma = head.noise_sigma;
@@ -289,6 +316,7 @@ static enum err_code decode(const void *bytes, size_t n_bytes, bool within, stru
     }
     *out = model;
 done:
+    space_unref(head.space);
     mem_free(head.in);
     mem_free(head.out);
     mem_free(head.noise_sigma);

@@ -7,10 +7,10 @@
  * range, names, units, texts, precision, scores; that is format 2. Format 3 adds whether the noise
  * is predicted, Gaussians in place of draws, more scores, calibration and report. Format 4 adds how
  * many rows had each output, where those that scored or calibrated the model missed some, constant
- * columns, and the probability of success, which is a model within the model. A format
- * is written only for a model that has something of it: all others keep the bytes that older
- * programs wrote.
- * Every length is checked on reading.
+ * columns, and the probability of success, which is a model within the model. Format
+ * 5 adds the space, in front of the scalers, in place of names and units. A format is written only
+ * for a model that has something of it: all others keep the bytes that older programs wrote. Every
+ * length is checked on reading.
  */
 #ifndef CODEC_H
 #define CODEC_H

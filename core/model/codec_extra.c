@@ -407,5 +407,5 @@ static bool needs_format_3(const struct model *model)
 
 uint32_t codec_format(const struct model *model)
 {
-    return needs_format_4(model) ? 4 : needs_format_3(model) ? 3 : 2;
+    return model->space != NULL ? 5 : needs_format_4(model) ? 4 : needs_format_3(model) ? 3 : 2;
 }

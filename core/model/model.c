@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/mem_budget.h"
+#include "model/space_rows.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,6 +29,7 @@ static void model_free(struct model *model)
     names_free(model->input_units, model->d);
     names_free(model->output_names, model->o);
     names_free(model->output_units, model->o);
+    space_unref(model->space);
     mem_free(model->in);
     mem_free(model->out);
     mem_free(model->exponents);
@@ -120,6 +122,80 @@ void model_predict_noise(struct model *model)
 {
     model->noise_predicted = true;
     model->o = model->net.n_out / 2;
+}
+
+/* A copy of the names or units of the space; *out NULL when there are none. False: no memory. */
+static bool copy_texts(const struct space *space, bool inputs, bool units, char ***out)
+{
+    int k = inputs ? space->d : space->o;
+    bool any = false;
+    char **list = model_names_new(k);
+    for (int j = 0; list != NULL && j < k; j++) {
+        const char *name = inputs ? space->inputs[j].name : space->outputs[j].name;
+        const char *unit = inputs ? space->inputs[j].unit : space->outputs[j].unit;
+        const char *text = units ? unit : name;
+        any = any || text != NULL;
+        list[j] = text != NULL ? mem_strdup(text) : NULL;
+        if (text != NULL && list[j] == NULL) {
+            names_free(list, k);
+            return false;
+        }
+    }
+    if (list != NULL && !any) {
+        mem_free(list);
+        *out = NULL;
+        return true;
+    }
+    *out = list;
+    return list != NULL;
+}
+
+enum err_code model_set_space(struct model *model, struct space *space, struct err *err)
+{
+    int width = space_width(space);
+    if (width != model->net.arch.inputs || space->o != model->o) {
+        return err_set(err, ERR_SHAPE,
+                       "the space needs a network of %d inputs and %d outputs, the model has %d "
+                       "and %d",
+                       width, space->o, model->net.arch.inputs, model->o);
+    }
+    /* Nothing is kept half: a model that is freed gives them back by its number of inputs. */
+    model->d = space->d;
+    if (!copy_texts(space, true, false, &model->input_names) ||
+        !copy_texts(space, true, true, &model->input_units) ||
+        !copy_texts(space, false, false, &model->output_names) ||
+        !copy_texts(space, false, true, &model->output_units)) {
+        return err_set(err, ERR_NOMEM, "no memory for the names of a model");
+    }
+    if (!space_is_plain(space)) {
+        model->space = space_ref(space);
+    }
+    return ERR_OK;
+}
+
+enum err_code model_scale_inputs(const struct model *model, const struct scaler_rows *rows,
+                                 double *z, struct err *err)
+{
+    /* The scaled numbers stand at the end of the room, so that expanding them, from the first to
+     * the last, never writes over one that is still to be read. */
+    size_t more = (size_t)(model->net.arch.inputs - model->d);
+    double *scaled = z + rows->n * more;
+    if (scaler_apply(model->in, rows, scaled, err) == ERR_OK && more > 0) {
+        space_expand(model->space, rows->n, scaled, z);
+    }
+    return err->code;
+}
+
+/* The place of a member is what the network is given, so that it is not scaled. */
+static enum err_code check_space(const struct model *model, struct err *err)
+{
+    for (int j = 0; model->space != NULL && j < model->d; j++) {
+        if (model->space->inputs[j].type == SPACE_CATEGORY && model->in[j].kind != SCALER_NONE) {
+            return err_set(err, ERR_INVALID, "scaling of input %d is %s, a category has none", j,
+                           scaler_kind_name(model->in[j].kind));
+        }
+    }
+    return ERR_OK;
 }
 
 static enum err_code check_scaling(const struct model *model, struct err *err)
@@ -235,11 +311,11 @@ static enum err_code check_feasible(const struct model *model, struct err *err)
     }
     bool plain = f->feasible == NULL && f->conformal.method == CONFORMAL_NONE &&
                  !f->noise_predicted && f->noise_sigma == NULL && f->out[0].kind == SCALER_NONE;
-    if (f->d != model->d || f->o != 1 || !plain) {
+    if (f->d != model->net.arch.inputs || f->o != 1 || !plain) {
         return err_set(err, ERR_INVALID,
                        "the probability of success must be a model of the same %d inputs with one "
                        "output that is not scaled, a logit",
-                       model->d);
+                       model->net.arch.inputs);
     }
     return ERR_OK;
 }
@@ -266,8 +342,9 @@ static enum err_code find_exponents(struct model *model, struct err *err)
 enum err_code model_publish(struct model *model, struct err *err)
 {
     if (check_noise(model, err) != ERR_OK || check_scaling(model, err) != ERR_OK ||
-        find_exponents(model, err) != ERR_OK || check_feasible(model, err) != ERR_OK ||
-        check_gaussians(model, err) != ERR_OK || check_calibration(model, err) != ERR_OK) {
+        check_space(model, err) != ERR_OK || find_exponents(model, err) != ERR_OK ||
+        check_feasible(model, err) != ERR_OK || check_gaussians(model, err) != ERR_OK ||
+        check_calibration(model, err) != ERR_OK) {
         return err->code;
     }
     for (int j = 0; model->gaussian.n_members > 0 && j < model->m; j++) {

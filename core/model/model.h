@@ -13,6 +13,7 @@
 #include "math/gauss.h"
 #include "model/conformal.h"
 #include "model/scores.h"
+#include "model/space.h"
 #include "network/plan.h"
 
 #include <stdatomic.h>
@@ -31,8 +32,9 @@ struct model_float32_error {
 
 struct model {
     struct resnet net;
-    int d, o;             /* inputs; outputs after the final map, half of the network's outputs
-                             when the noise is predicted */
+    int d, o;             /* inputs, of which the network has more when there are categories;
+                             outputs after the final map, half of the network's outputs when the
+                             noise is predicted */
     struct scaler *in;    /* [d] */
     struct scaler *out;   /* [o] */
     double *noise_sigma;  /* [o] standard deviation of the noise; NULL: not known; mem */
@@ -50,6 +52,7 @@ struct model {
      * none. NULL: not known. Predicted by core/predict/feasible. One reference. */
     struct model *feasible;
     double *training_range; /* [d x 2] low, high of the training inputs; NULL: not known; mem */
+    struct space *space;    /* as the model was trained; NULL: nothing is known but what follows */
     char **input_names;     /* [d] or NULL; each may be NULL; mem, as are the next three */
     char **input_units;
     char **output_names;
@@ -81,6 +84,27 @@ enum err_code model_new(const struct arch *arch, int m, struct model **out,
  * outputs, whose number must be even and whose final map must be none.
  */
 void model_predict_noise(struct model *model);
+
+/*
+ * Gives a new model a space, to which it takes a reference, and the names and units in it; the
+ * model has the space's inputs then. A space of names and units alone is not kept. Once, and before
+ * anything of the size of the inputs is filled in. ERR_SHAPE: the network has not as many inputs or
+ * outputs as the space needs. ERR_NOMEM.
+ */
+enum err_code model_set_space(struct model *model, struct space *space, struct err *err) MUST_CHECK;
+
+/* Are there inputs that the network sees as more than one? */
+static inline bool model_has_categories(const struct model *model)
+{
+    return model->d != model->net.arch.inputs;
+}
+
+/*
+ * z [rows x the network's inputs] <- what the network sees of rows of inputs: numbers are scaled,
+ * and a category has a number for each of its values. ERR_INVALID naming row and column.
+ */
+enum err_code model_scale_inputs(const struct model *model, const struct scaler_rows *rows,
+                                 double *z, struct err *err) MUST_CHECK;
 
 /* Is the variance of the noise known, and with it the total variance? */
 static inline bool model_knows_noise(const struct model *model)

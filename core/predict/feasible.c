@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "fit/cross_entropy.h"
 #include "math/moments.h"
+#include "model/space_rows.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -36,7 +37,8 @@ double feasible_work(const struct model *model)
 
 /* Scratch of a tile. */
 struct tile {
-    double *z;      /* [rows x d] */
+    double *wide;   /* [rows x d of the logit] a number for each member of a category; or NULL */
+    double *z;      /* [rows x d of the logit] */
     double *values; /* [group x rows] */
     double *p;      /* [rows] of a draw */
     double *mean;   /* [rows] */
@@ -45,15 +47,23 @@ struct tile {
     int group;
 };
 
-static enum err_code tile_init(struct tile *tile, const struct model *f, size_t rows,
+static enum err_code tile_init(struct tile *tile, const struct model *model, size_t rows,
                                struct arena *arena, struct err *err)
 {
+    const struct model *f = model->feasible;
+    bool ok = true;
+    tile->wide = NULL;
+    if (model_has_categories(model)) {
+        tile->wide = arena_alloc_array(arena, rows * (size_t)f->d, sizeof *tile->wide);
+        ok = tile->wide != NULL;
+    }
     tile->group = plan_group(&f->plan, (int)rows);
     tile->z = arena_alloc_array(arena, rows * (size_t)f->d, sizeof *tile->z);
     tile->values = arena_alloc_array(arena, (size_t)tile->group * rows, sizeof *tile->values);
     tile->p = arena_alloc_array(arena, 3 * rows, sizeof *tile->p);
     tile->scratch = arena_alloc(arena, plan_scratch_bytes(&f->plan, (int)rows));
-    if (tile->z == NULL || tile->values == NULL || tile->p == NULL || tile->scratch == NULL) {
+    if (!ok || tile->z == NULL || tile->values == NULL || tile->p == NULL ||
+        tile->scratch == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a prediction");
     }
     tile->mean = tile->p + rows;
@@ -61,12 +71,19 @@ static enum err_code tile_init(struct tile *tile, const struct model *f, size_t 
     return ERR_OK;
 }
 
-/* tile->mean and tile->m2 over all draws, at rows x. */
-static enum err_code eval_rows(const struct model *f, const struct scaler_rows *rows,
+/* tile->mean and tile->m2 over all draws, at rows of the model's inputs. */
+static enum err_code eval_rows(const struct model *model, const struct scaler_rows *rows,
                                struct tile *tile, struct err *err)
 {
+    const struct model *f = model->feasible;
+    struct scaler_rows inputs = *rows;
+    if (tile->wide != NULL) {
+        space_expand(model->space, rows->n, rows->v, tile->wide);
+        inputs.k = f->d;
+        inputs.v = tile->wide;
+    }
     const struct plan_tile planned = {.rows = (int)rows->n, .scratch = tile->scratch};
-    if (scaler_apply(f->in, rows, tile->z, err) != ERR_OK) {
+    if (scaler_apply(f->in, &inputs, tile->z, err) != ERR_OK) {
         return err->code;
     }
     plan_load(&f->plan, &planned, tile->z);
@@ -87,14 +104,14 @@ static enum err_code eval_rows(const struct model *f, const struct scaler_rows *
 enum err_code feasible_tile(const struct predict_call *call, size_t first, size_t rows,
                             struct arena *scratch, struct err *err)
 {
-    const struct model *f = call->model->feasible;
+    const struct model *model = call->model;
     const struct scaler_rows inputs = {
-        .n = rows, .k = f->d, .v = call->req->x + first * (size_t)f->d, .first_row = first};
+        .n = rows, .k = model->d, .v = call->req->x + first * (size_t)model->d, .first_row = first};
     double *mean = call->out->feasible + first;
     double *std = mean + call->req->n;
     struct tile tile;
-    if (tile_init(&tile, f, rows, scratch, err) != ERR_OK ||
-        eval_rows(f, &inputs, &tile, err) != ERR_OK) {
+    if (tile_init(&tile, model, rows, scratch, err) != ERR_OK ||
+        eval_rows(model, &inputs, &tile, err) != ERR_OK) {
         return err->code;
     }
     for (size_t i = 0; i < rows; i++) {
@@ -170,7 +187,6 @@ enum err_code feasible_score_rows(const struct model *model, const struct data *
                                   const unsigned char *failed, const struct cancel *cancel,
                                   struct feasible_scores *out, struct err *err)
 {
-    const struct model *f = model->feasible;
     struct arena arena = ARENA_INIT;
     double *p = mem_alloc_array((size_t)rows->n, sizeof *p);
     if (p == NULL) {
@@ -180,13 +196,13 @@ enum err_code feasible_score_rows(const struct model *model, const struct data *
         struct tile tile;
         int left = rows->n - first;
         struct scaler_rows inputs = {.n = left < PLAN_TILE_ROWS ? (size_t)left : PLAN_TILE_ROWS,
-                                     .k = f->d,
-                                     .v = rows->x + (size_t)first * (size_t)f->d,
+                                     .k = model->d,
+                                     .v = rows->x + (size_t)first * (size_t)model->d,
                                      .first_row = (size_t)first};
         if (cancel_is_requested(cancel)) {
             err_set(err, ERR_CANCELLED, "cancelled while rows were scored");
-        } else if (tile_init(&tile, f, inputs.n, &arena, err) == ERR_OK &&
-                   eval_rows(f, &inputs, &tile, err) == ERR_OK) {
+        } else if (tile_init(&tile, model, inputs.n, &arena, err) == ERR_OK &&
+                   eval_rows(model, &inputs, &tile, err) == ERR_OK) {
             memcpy(p + first, tile.mean, inputs.n * sizeof *p);
         }
         arena_clear(&arena);

@@ -16,6 +16,10 @@ static void choose_points(const struct model *model, double *x)
         for (int j = 0; j < model->d; j++) {
             double u = rng_uniform(&rng);
             double *at = &x[(size_t)i * (size_t)model->d + (size_t)j];
+            if (model->space != NULL && model->space->inputs[j].type == SPACE_CATEGORY) {
+                *at = floor(u * model->space->inputs[j].n_values);
+                continue;
+            }
             if (model->training_range != NULL) {
                 double low = model->training_range[2 * j];
                 *at = low + u * (model->training_range[2 * j + 1] - low);

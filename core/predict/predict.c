@@ -5,6 +5,7 @@
 #include "base/par.h"
 #include "base/rng.h"
 #include "math/moments.h"
+#include "model/space_rows.h"
 #include "predict/feasible.h"
 #include "predict/predict_interval.h"
 #include "predict/predict_units.h"
@@ -20,6 +21,30 @@ bool predict_fits(size_t a, size_t b, size_t c, size_t d)
     size_t total;
     return size_mul(a, b, &total) && size_mul(total, c, &total) && size_mul(total, d, &total) &&
            total <= PREDICT_MAX_VALUES;
+}
+
+/* What only the values of categories can make wrong, and derivatives that they do not have. */
+static enum err_code check_categories(const struct model *model, const struct predict_request *req,
+                                      struct err *err)
+{
+    const struct space *space = model->space;
+    struct space_fault fault;
+    char wanted[SPACE_WANTED_CHARS];
+    const struct space_rows rows = {(size_t)req->n, (size_t)model->d, (double *)req->x};
+    int first = space_first_category(space);
+    if (req->want & PREDICT_JACOBIAN) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "input %d, \"%.40s\", is a category, by which there is no derivative", first,
+                       space->inputs[first].name);
+    }
+    if (req->x != NULL && space_find_fault(space, &rows, &fault)) { /* a request may be asked of
+                                                                        before it has rows */
+        space_describe_wanted(&space->inputs[fault.column], wanted);
+        return err_set_at(err, ERR_INVALID, (int)fault.row, fault.column,
+                          "row %zu, column %d (%.40s) is %g, %s", fault.row, fault.column,
+                          space->inputs[fault.column].name, fault.value, wanted);
+    }
+    return ERR_OK;
 }
 
 /* Are all arrays of the answer, and those kept to make it, within the limit? */
@@ -47,6 +72,9 @@ static bool answer_fits(const struct model *model, const struct predict_request 
 enum err_code predict_check(const struct model *model, const struct predict_request *req,
                             struct err *err)
 {
+    if (model_has_categories(model) && check_categories(model, req, err) != ERR_OK) {
+        return err->code;
+    }
     if ((req->want & (PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE)) &&
         !model_knows_noise(model)) {
         return err_set(err, ERR_INVALID,

@@ -136,7 +136,7 @@ static enum err_code tile_init(struct linear_tile *tile, const struct predict_ca
     size_t k = (size_t)model->net.n_params;
     size_t cells = (size_t)model->gaussian.n_members * tile->rows * o;
     bool ok = true;
-    tile->z = predict_scratch(arena, tile->rows * d, &ok);
+    tile->z = predict_scratch(arena, tile->rows * (size_t)model->net.arch.inputs, &ok);
     tile->f = predict_scratch(arena, cells, &ok);
     tile->var = predict_scratch(arena, cells, &ok);
     tile->y = predict_scratch(arena, tile->rows * n_out, &ok);
@@ -345,7 +345,7 @@ enum err_code predict_linear_tile(const struct predict_call *call, int index, st
                                        .v = call->req->x + first * (size_t)model->d,
                                        .first_row = first};
     if (tile_init(&tile, call, scratch, err) == ERR_OK &&
-        scaler_apply(model->in, &inputs, tile.z, err) == ERR_OK) {
+        model_scale_inputs(model, &inputs, tile.z, err) == ERR_OK) {
         for (int i = 0; i < model->gaussian.n_members; i++) {
             predict_linear_member(call, &tile, i);
         }

@@ -20,7 +20,7 @@
 struct tile {
     size_t first; /* row */
     size_t rows;
-    double *z;           /* [rows x d] scaled inputs */
+    double *z;           /* [rows x inputs of the network] */
     double *values;      /* [group x rows x outputs] of a group of draws */
     double *f;           /* [rows x o] one draw's values, within `values` */
     void *scratch;       /* plan_scratch_bytes */
@@ -53,7 +53,7 @@ static enum err_code tile_init(struct tile *tile, const struct predict_call *cal
     tile->group = plan_group(&model->plan, (int)rows);
     tile->scratch =
         predict_scratch(arena, (plan_scratch_bytes(&model->plan, (int)rows) + 7) / 8, &ok);
-    tile->z = predict_scratch(arena, rows * d, &ok);
+    tile->z = predict_scratch(arena, rows * (size_t)model->net.arch.inputs, &ok);
     tile->values =
         predict_scratch(arena, (size_t)tile->group * rows * (size_t)model->net.arch.outputs, &ok);
     tile->delta = predict_scratch(arena, o, &ok);
@@ -315,7 +315,7 @@ enum err_code predict_draws_tile(const struct predict_call *call, int index, str
                                        .v = call->req->x + first * (size_t)model->d,
                                        .first_row = first};
     if (tile_init(&tile, call, scratch, err) != ERR_OK ||
-        scaler_apply(model->in, &inputs, tile.z, err) != ERR_OK) {
+        model_scale_inputs(model, &inputs, tile.z, err) != ERR_OK) {
         goto done;
     }
     const struct plan_tile planned = {.rows = (int)tile.rows, .scratch = tile.scratch};

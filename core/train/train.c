@@ -101,7 +101,7 @@ static enum err_code gather_fold(const struct trainee *t, int fold, bool within,
         }
     }
     if (train_rows_take(rows, &all, index, n, err) == ERR_OK &&
-        train_rows_scale(rows, t->model->in, t->model->out, err) == ERR_OK && !within) {
+        train_rows_scale(rows, t->model, err) == ERR_OK && !within) {
         char where[64];
         snprintf(where, sizeof where, "outside fold %d", fold);
         err_kept(train_rows_check_outputs(rows, where, err));
@@ -123,6 +123,10 @@ static enum err_code new_model(const struct train_run *run, int m, struct model 
     }
     if (spec->noise == NOISE_PREDICTED) {
         model_predict_noise(model);
+    }
+    if (run->space != NULL && model_set_space(model, run->space, err) != ERR_OK) {
+        model_unref(model);
+        return err->code;
     }
     model->seed = spec->seed;
     model->single = spec->single;
@@ -149,14 +153,14 @@ static enum err_code scale_rows(struct trainee *t, struct err *err)
         if (train_facts_check_warm(t, err) != ERR_OK) {
             return err->code;
         }
-    } else if (train_rows_fit(&t->train, spec->input_scaling, spec->output_scaling, model->in,
-                              model->out, err) != ERR_OK) {
+    } else if (train_rows_fit(&t->train, spec->input_scaling, spec->output_scaling, model, err) !=
+               ERR_OK) {
         return err->code;
     }
     train_rows_ranges(t->train.x, t->train.n, model->d, model->training_range);
-    return train_rows_scale(&t->train, model->in, model->out, err) == ERR_OK &&
-                   train_rows_scale(&t->kept, model->in, model->out, err) == ERR_OK
-               ? train_rows_scale(&t->calibration, model->in, model->out, err)
+    return train_rows_scale(&t->train, model, err) == ERR_OK &&
+                   train_rows_scale(&t->kept, model, err) == ERR_OK
+               ? train_rows_scale(&t->calibration, model, err)
                : err->code;
 }
 
@@ -339,7 +343,8 @@ done:
 static enum err_code solve_folds(struct trainee *t, struct err *err)
 {
     struct conformal *c = &t->model->conformal;
-    struct train_rows none = {.n = 0, .d = t->model->d, .o = t->model->o};
+    struct train_rows none = {
+        .n = 0, .d = t->model->d, .width = t->model->net.arch.inputs, .o = t->model->o};
     size_t o = (size_t)t->model->o;
     bool normalised = t->run->spec->calibration.normalised;
     c->scores = mem_alloc_array((size_t)t->train.n * o, sizeof *c->scores);

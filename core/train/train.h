@@ -59,16 +59,17 @@ void train_spec_release(struct train_spec *spec);
 /* Checks everything that does not depend on the data. ERR_INVALID, ERR_LIMIT naming the setting. */
 enum err_code train_validate(const struct train_spec *spec, struct err *err) MUST_CHECK;
 
-/* Completes the architecture for d inputs and o outputs and checks it against them. */
+/* Completes the architecture for d inputs of the network (space_width) and o outputs and checks it
+ * against them. */
 enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *err) MUST_CHECK;
 
 /*
- * Can a warm run of a resolved spec start from this model? ERR_INVALID, ERR_UNSUPPORTED naming what
- * differs: architecture, number of parameters, predicted noise, a posterior that the solver cannot
- * start from. ERR_NOMEM.
+ * Can a warm run of a resolved spec, on rows of a space, start from this model? ERR_INVALID,
+ * ERR_UNSUPPORTED naming what differs: architecture, number of parameters, categories, predicted
+ * noise, a posterior that the solver cannot start from. ERR_NOMEM. space: NULL: none.
  */
-enum err_code train_check_base(const struct train_spec *spec, const struct model *base,
-                               struct err *err) MUST_CHECK;
+enum err_code train_check_base(const struct train_spec *spec, const struct space *space,
+                               const struct model *base, struct err *err) MUST_CHECK;
 
 /* The share of the rows not kept out that split conformal prediction takes; 0: none (split.h). */
 double train_calibration_share(const struct train_spec *spec);
@@ -84,6 +85,7 @@ struct train_run {
                          output, NaN; `present` is found, not taken from here */
     const unsigned char
         *failed;              /* [data.n] 1: the run failed; NULL: those without any output did */
+    struct space *space;      /* of these rows, kept with the model; NULL: none */
     const struct model *base; /* published; a warm run begins from it; NULL when cold */
     const struct train_spec *base_spec; /* how that was trained, for warnings; NULL: not known */
     int n_threads;

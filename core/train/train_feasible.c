@@ -33,7 +33,7 @@
 struct runs {
     int n, n_failed;
     double *x;             /* [n x d] user's units; mem, as are the next three */
-    double *z;             /* [n x d] */
+    double *z;             /* [n x inputs of the network] */
     double *succeeded;     /* [n] 1 or 0 */
     unsigned char *failed; /* [n] */
 };
@@ -69,7 +69,7 @@ static enum err_code take_runs(const struct trainee *t, const unsigned char *rol
     size_t d = (size_t)data->d;
     size_t n = (size_t)data->n;
     runs->x = mem_alloc_array(n, d * sizeof *runs->x);
-    runs->z = mem_alloc_array(n, d * sizeof *runs->z);
+    runs->z = mem_alloc_array(n, (size_t)t->model->net.arch.inputs * sizeof *runs->z);
     runs->succeeded = mem_alloc_array(n, sizeof *runs->succeeded);
     runs->failed = mem_alloc_array(n, sizeof *runs->failed);
     if (runs->x == NULL || runs->z == NULL || runs->succeeded == NULL || runs->failed == NULL) {
@@ -87,7 +87,7 @@ static enum err_code take_runs(const struct trainee *t, const unsigned char *rol
         runs->n++;
     }
     const struct scaler_rows inputs = {.n = (size_t)runs->n, .k = data->d, .v = runs->x};
-    return scaler_apply(t->model->in, &inputs, runs->z, err);
+    return model_scale_inputs(t->model, &inputs, runs->z, err);
 }
 
 static struct data runs_scaled(const struct runs *runs, int d)
@@ -95,7 +95,19 @@ static struct data runs_scaled(const struct runs *runs, int d)
     return (struct data){.n = runs->n, .d = d, .o = 1, .x = runs->z, .y = runs->succeeded};
 }
 
-/* A model of the same inputs and one output, without its draws. */
+/* The scalers of what the network sees: a member of a category is 0 or 1. */
+static void spread_scalers(const struct model *model, struct scaler *out)
+{
+    for (int j = 0; j < model->d; j++) {
+        bool category = model->space != NULL && model->space->inputs[j].type == SPACE_CATEGORY;
+        int n = category ? model->space->inputs[j].n_values : 1;
+        for (int i = 0; i < n; i++) {
+            *out++ = model->in[j];
+        }
+    }
+}
+
+/* A model of the network's inputs and one output, without its draws. */
 static enum err_code new_logit(const struct trainee *t, const struct arch *arch, int m,
                                const char *how, struct model **out, struct err *err)
 {
@@ -103,7 +115,7 @@ static enum err_code new_logit(const struct trainee *t, const struct arch *arch,
     if (model_new(arch, m, &logit, err) != ERR_OK) {
         return err->code;
     }
-    memcpy(logit->in, t->model->in, (size_t)logit->d * sizeof *logit->in);
+    spread_scalers(t->model, logit->in);
     logit->seed = t->run->spec->seed;
     logit->solver = mem_strdup(how);
     if (logit->solver == NULL) {
@@ -157,7 +169,7 @@ static void draw_pairs(const struct model *logit, uint64_t seed, const double *p
 static enum err_code fit_regression(const struct trainee *t, const struct runs *runs,
                                     struct model **out, struct err *err)
 {
-    int d = t->model->d;
+    int d = t->model->net.arch.inputs;
     size_t n = (size_t)d + 1;
     const struct arch arch = regression_arch(d);
     const struct data rows = runs_scaled(runs, d);
@@ -224,8 +236,8 @@ static enum err_code fit_networks(const struct trainee *t, int first_task, const
         return err->code;
     }
     self.logit = *out;
-    self.train = runs_scaled(train, t->model->d);
-    self.kept = runs_scaled(kept, t->model->d);
+    self.train = runs_scaled(train, (*out)->d);
+    self.kept = runs_scaled(kept, (*out)->d);
     if (train_prior_sigmas(&(struct train_prior){.sigma = 1.0, .fan_in = true}, &self.logit->net,
                            &self.prior, err) == ERR_OK &&
         par_run(t->run->n_threads, FEASIBLE_MEMBERS, fit_member, &self, err) != ERR_OK) {

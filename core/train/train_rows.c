@@ -139,30 +139,47 @@ done:
 /* ---- scales ---- */
 
 enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inputs,
-                             enum scaler_kind outputs, struct scaler *in, struct scaler *out,
-                             struct err *err)
+                             enum scaler_kind outputs, struct model *model, struct err *err)
 {
-    const struct scaler_rows x = {.n = (size_t)rows->n, .k = rows->d, .v = rows->x};
+    bool *skip = mem_zalloc_array((size_t)rows->d, sizeof *skip);
+    if (skip == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to scale the rows");
+    }
+    for (int j = 0; model_has_categories(model) && j < rows->d; j++) {
+        skip[j] = model->space->inputs[j].type == SPACE_CATEGORY;
+    }
+    const struct scaler_rows x = {.n = (size_t)rows->n, .k = rows->d, .v = rows->x, .skip = skip};
     const struct scaler_rows y = {
         .n = (size_t)rows->n, .k = rows->o, .v = rows->y, .holes = rows->present > 0.0};
-    if (scaler_fit(inputs, &x, in, err) != ERR_OK) {
+    if (scaler_fit(inputs, &x, model->in, err) != ERR_OK) {
         err_prefix(err, "inputs");
-    } else if (scaler_fit(outputs, &y, out, err) != ERR_OK) {
+    } else if (scaler_fit(outputs, &y, model->out, err) != ERR_OK) {
         err_prefix(err, "outputs");
     }
+    mem_free(skip);
     return err->code;
 }
 
-enum err_code train_rows_scale(struct train_rows *rows, const struct scaler *in,
-                               const struct scaler *out, struct err *err)
+/* Room for what the network sees, which is more than there are inputs. */
+static enum err_code widen(struct train_rows *rows, struct err *err)
+{
+    mem_free(rows->zx);
+    rows->zx = mem_alloc_array((size_t)rows->n * (size_t)rows->width, sizeof *rows->zx);
+    return rows->zx != NULL ? ERR_OK
+                            : err_set(err, ERR_NOMEM, "no memory for %d training rows", rows->n);
+}
+
+enum err_code train_rows_scale(struct train_rows *rows, const struct model *model, struct err *err)
 {
     const struct scaler_rows x = {.n = (size_t)rows->n, .k = rows->d, .v = rows->x};
     const struct scaler_rows y = {
         .n = (size_t)rows->n, .k = rows->o, .v = rows->y, .holes = rows->present > 0.0};
-    if (scaler_apply(in, &x, rows->zx, err) != ERR_OK) {
+    rows->width = model->net.arch.inputs;
+    if ((rows->width > rows->d && widen(rows, err) != ERR_OK) ||
+        model_scale_inputs(model, &x, rows->zx, err) != ERR_OK) {
         return err->code;
     }
-    return scaler_apply(out, &y, rows->zy, err);
+    return scaler_apply(model->out, &y, rows->zy, err);
 }
 
 struct data train_rows_user(const struct train_rows *rows)
@@ -178,6 +195,7 @@ struct data train_rows_user(const struct train_rows *rows)
 struct data train_rows_scaled(const struct train_rows *rows)
 {
     struct data data = train_rows_user(rows);
+    data.d = rows->width;
     data.x = rows->zx;
     data.y = rows->zy;
     return data;

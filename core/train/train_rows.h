@@ -4,7 +4,7 @@
 #define TRAIN_ROWS_H
 
 #include "fit/data.h"
-#include "fit/scaler.h"
+#include "model/model.h"
 
 /* A zeroed part is empty and may be released; arrays are mem. */
 struct train_rows {
@@ -12,7 +12,8 @@ struct train_rows {
     double present; /* of struct data */
     double *x;      /* [n x d] user's units */
     double *y;      /* [n x o] */
-    double *zx;     /* scaled, once train_rows_scale was called */
+    int width;  /* columns of zx, once train_rows_scale was called: d, or more with categories */
+    double *zx; /* [n x width] what the network sees */
     double *zy;
 };
 
@@ -36,14 +37,15 @@ enum err_code train_rows_split(const struct train_spec *spec, const struct data 
 enum err_code train_rows_check_outputs(const struct train_rows *rows, const char *where,
                                        struct err *err) MUST_CHECK;
 
-/* Scalers in [d] and out [o] of the user's rows. ERR_INVALID naming inputs or outputs. */
+/* Scalers of the model, of these kinds, by the user's rows. ERR_INVALID naming inputs or outputs.
+ */
 enum err_code train_rows_fit(const struct train_rows *rows, enum scaler_kind inputs,
-                             enum scaler_kind outputs, struct scaler *in, struct scaler *out,
+                             enum scaler_kind outputs, struct model *model,
                              struct err *err) MUST_CHECK;
 
-/* Fills zx and zy. ERR_INVALID naming the place. */
-enum err_code train_rows_scale(struct train_rows *rows, const struct scaler *in,
-                               const struct scaler *out, struct err *err) MUST_CHECK;
+/* Fills zx and zy by the model's scalers and space. ERR_INVALID naming the place; ERR_NOMEM. */
+enum err_code train_rows_scale(struct train_rows *rows, const struct model *model,
+                               struct err *err) MUST_CHECK;
 
 /* Views: in the user's units, and scaled. */
 struct data train_rows_user(const struct train_rows *rows);

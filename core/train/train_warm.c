@@ -10,6 +10,7 @@
 #include "train/train_warm.h"
 
 #include "base/mem.h"
+#include "model/space_rows.h"
 
 #include <math.h>
 
@@ -131,8 +132,21 @@ static enum err_code check_arch(const struct arch *a, const struct arch *b, stru
                                       a->horizon, b->horizon);
 }
 
-enum err_code train_check_base(const struct train_spec *spec, const struct model *base,
-                               struct err *err)
+/* A space without categories, and none, see numbers as they are. */
+static enum err_code check_categories(const struct space *space, const struct model *base,
+                                      struct err *err)
+{
+    bool any = space != NULL && space_first_category(space) >= 0;
+    if (any == model_has_categories(base) && (!any || space_same_categories(space, base->space))) {
+        return ERR_OK;
+    }
+    return err_set(err, ERR_INVALID,
+                   "a warm start needs the model's own categories, which have changed since; "
+                   "\"start\":\"cold\" does not");
+}
+
+enum err_code train_check_base(const struct train_spec *spec, const struct space *space,
+                               const struct model *base, struct err *err)
 {
     bool predicted = spec->noise == NOISE_PREDICTED;
     struct train_warm warm;
@@ -141,7 +155,8 @@ enum err_code train_check_base(const struct train_spec *spec, const struct model
                        "a warm start with %s noise needs a model whose noise is %spredicted",
                        noise_kind_name(spec->noise), predicted ? "" : "not ");
     }
-    if (check_arch(&spec->arch, &base->net.arch, err) != ERR_OK ||
+    if (check_categories(space, base, err) != ERR_OK ||
+        check_arch(&spec->arch, &base->net.arch, err) != ERR_OK ||
         train_warm_init(&warm, base, err) != ERR_OK) {
         return err->code;
     }
@@ -162,7 +177,7 @@ enum err_code train_warm_begin(struct train_warm *warm, const struct train_run *
     if (run->base == NULL) {
         return err_set(err, ERR_INVALID, "a warm start needs a model to start from");
     }
-    return train_check_base(run->spec, run->base, err) == ERR_OK
+    return train_check_base(run->spec, run->space, run->base, err) == ERR_OK
                ? train_warm_init(warm, run->base, err)
                : err->code;
 }

@@ -141,14 +141,29 @@ static bool is_whole(const struct blocks *blocks, size_t n)
     return true;
 }
 
-static void write_header(FILE *out, const struct blocks *blocks)
+/* The name of an output as a field of CSV: without what separates fields, ends lines, or steers a
+ * terminal. */
+static void write_output_name(FILE *out, const char *name)
+{
+    for (const char *c = name; *c != '\0'; c++) {
+        bool plain = (unsigned char)*c >= 0x20 && *c != 0x7f && strchr(",;\"", *c) == NULL;
+        fputc(plain ? *c : '_', out);
+    }
+}
+
+/* names: of the outputs, or NULL. One output needs none. */
+static void write_header(FILE *out, const struct blocks *blocks, const json_t *names)
 {
     const char *comma = "";
     for (size_t b = 0; b < blocks->n; b++) {
         size_t o = json_array_size(json_array_get(blocks->list[b].rows, 0));
         for (size_t j = 0; j < o; j++, comma = ",") {
+            const char *name = json_string_value(json_array_get(names, j));
             if (o == 1) {
                 fprintf(out, "%s%s", comma, blocks->list[b].name);
+            } else if (name != NULL && json_array_size(names) == o) {
+                fprintf(out, "%s%s_", comma, blocks->list[b].name);
+                write_output_name(out, name);
             } else {
                 fprintf(out, "%s%s_%zu", comma, blocks->list[b].name, j);
             }
@@ -183,18 +198,27 @@ static void note_warnings(struct answer_table *t, const json_t *warnings)
 {
     int64_t rows = 0;
     int64_t last = -1;
+    int64_t last_bounds = -1;
     for (size_t i = 0; i < json_array_size(warnings); i++) {
         const json_t *w = json_array_get(warnings, i);
         const json_t *range = json_object_get(w, "range");
+        const char *name = json_string_value(json_object_get(w, "name"));
         int64_t row = (int64_t)json_number_value(json_object_get(w, "row"));
-        if (range == NULL) {
+        if (json_object_get(w, "bounds") != NULL) {
+            t->n_outside_bounds += row != last_bounds;
+            last_bounds = row;
+            continue;
+        }
+        if (range == NULL && json_object_get(w, "rows") != NULL) {
             rows = (int64_t)json_number_value(json_object_get(w, "rows"));
             continue;
         }
-        if (t->warning[0] == '\0') {
+        if (t->warning[0] == '\0' && range != NULL) {
+            char input[80];
+            snprintf(input, sizeof input, "%.0f", json_number_value(json_object_get(w, "input")));
             snprintf(t->warning, sizeof t->warning,
-                     "in row %lld input %.0f is %.6g, training had %.6g to %.6g",
-                     (long long)(t->n_rows + row), json_number_value(json_object_get(w, "input")),
+                     "in row %lld input %.64s is %.6g, training had %.6g to %.6g",
+                     (long long)(t->n_rows + row), name != NULL ? name : input,
                      json_number_value(json_object_get(w, "value")),
                      json_number_value(json_array_get(range, 0)),
                      json_number_value(json_array_get(range, 1)));
@@ -221,7 +245,7 @@ enum err_code answer_table_add(struct answer_table *t, const json_t *answer, str
         return err_set(err, ERR_CORRUPT, "the results in the server's answer are not tables");
     }
     if (!t->begun) {
-        write_header(t->out, &blocks);
+        write_header(t->out, &blocks, json_object_get(json_object_get(answer, "names"), "outputs"));
         t->begun = true;
     }
     for (size_t i = 0; i < n; i++) {

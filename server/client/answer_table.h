@@ -14,10 +14,11 @@
 
 struct answer_table {
     FILE *out;
-    bool begun;        /* the header is written */
-    int64_t n_rows;    /* written */
-    int64_t n_outside; /* rows outside the range of the training rows */
-    char warning[160]; /* about the first of those; empty: there are none */
+    bool begun;               /* the header is written */
+    int64_t n_rows;           /* written */
+    int64_t n_outside;        /* rows outside the range of the training rows */
+    char warning[240];        /* about the first of those; empty: there are none */
+    int64_t n_outside_bounds; /* rows outside the bounds of the model's space */
 };
 
 /*

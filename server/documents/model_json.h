@@ -21,6 +21,9 @@ enum err_code model_json_parse(const char *text, size_t len, struct arena *arena
 /* The whole document, parameters included. */
 void model_json_write(struct json_write *json, const char *key, const struct model *model);
 
+/* The member "names", if the model has any. */
+void model_json_write_names(struct json_write *json, const struct model *model);
+
 /* Members of an object: noise; precision and float32_error. */
 void model_json_write_noise(struct json_write *json, const struct model *model);
 void model_json_write_precision(struct json_write *json, const struct model *model);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/mem_budget.h"
 #include "documents/arch_json.h"
+#include "documents/space_json.h"
 #include "predict/precision.h"
 
 #include <stdio.h>
@@ -191,6 +192,34 @@ static enum err_code read_labels(const json_t *document, const char *where, stru
     return read_name_list(object, where, "outputs", model->o, outputs, err);
 }
 
+/* The space decides how many inputs the model has; with it, the network's are more. */
+static enum err_code read_space(const json_t *document, struct model *model, struct err *err)
+{
+    const json_t *object = json_object_get(document, "space");
+    struct space *space = NULL;
+    if (object == NULL || json_is_null(object)) {
+        return ERR_OK;
+    }
+    if (space_json_read(object, &space, err) == ERR_OK) {
+        err_kept(model_set_space(model, space, err));
+    }
+    err_prefix(err, "space");
+    space_unref(space);
+    return err->code;
+}
+
+static enum err_code read_names(const json_t *document, struct model *model, struct err *err)
+{
+    if (model->input_names != NULL) {
+        return ERR_OK; /* the space has them */
+    }
+    return read_labels(document, "names", model, &model->input_names, &model->output_names, err) ==
+                   ERR_OK
+               ? read_labels(document, "units", model, &model->input_units, &model->output_units,
+                             err)
+               : err->code;
+}
+
 /* An object of any content, kept as compact text with its keys in their order. */
 static enum err_code read_free_object(const json_t *document, const char *key, char **out,
                                       struct err *err)
@@ -208,14 +237,11 @@ static enum err_code read_rest(const json_t *document, const struct model_tensor
     const struct json_members members = {document, "model", err};
     const char *solver = NULL;
     /* The noise comes first: it decides how many outputs the model has. */
-    if (read_noise(document, model, err) != ERR_OK ||
+    if (read_noise(document, model, err) != ERR_OK || read_space(document, model, err) != ERR_OK ||
         read_scaling(document, model, err) != ERR_OK ||
         model_json_ranges(json_object_get(document, "training_range"), "training_range", model->d,
                           &model->training_range, err) != ERR_OK ||
-        read_labels(document, "names", model, &model->input_names, &model->output_names, err) !=
-            ERR_OK ||
-        read_labels(document, "units", model, &model->input_units, &model->output_units, err) !=
-            ERR_OK ||
+        read_names(document, model, err) != ERR_OK ||
         json_read_text(members, "solver", 64, &solver) != ERR_OK ||
         json_read_int(members, "seed", INT64_MIN, INT64_MAX, &model->seed) != ERR_OK ||
         read_free_object(document, "settings", &model->settings, err) != ERR_OK ||
@@ -248,10 +274,11 @@ enum err_code model_json_read_precision(const json_t *object, const char *where,
 static enum err_code read_document(const json_t *document, const struct model_tensors *tensors,
                                    struct model **out, struct err *err)
 {
-    static const char *const keys[] = {
-        "architecture", "scaling",       "noise",    "posterior",      "solver",     "settings",
-        "precision",    "float32_error", "seed",     "names",          "units",      "scores",
-        "calibration",  "report",        "warnings", "training_range", "provenance", NULL};
+    static const char *const keys[] = {"architecture", "scaling",  "noise",     "posterior",
+                                       "solver",       "settings", "precision", "float32_error",
+                                       "seed",         "names",    "units",     "scores",
+                                       "calibration",  "report",   "warnings",  "training_range",
+                                       "provenance",   "space",    NULL};
     const json_t *architecture = NULL;
     struct arch arch = arch_default(1, 1);
     struct model *model = NULL;

@@ -2,6 +2,7 @@
 #include "documents/model_json_priv.h"
 
 #include "documents/arch_json.h"
+#include "documents/space_json.h"
 
 static void write_scalers(struct json_write *json, const char *key, const struct scaler *scaler,
                           int k)
@@ -37,6 +38,13 @@ static void write_labels(struct json_write *json, const char *key, const struct 
     write_name_list(json, "inputs", inputs, model->d);
     write_name_list(json, "outputs", outputs, model->o);
     json_write_object_end(json);
+}
+
+void model_json_write_names(struct json_write *json, const struct model *model)
+{
+    if (model->input_names != NULL || model->output_names != NULL) {
+        write_labels(json, "names", model, model->input_names, model->output_names);
+    }
 }
 
 void model_json_write_noise(struct json_write *json, const struct model *model)
@@ -77,6 +85,9 @@ static void write_description(struct json_write *json, const struct model *model
     json_write_matrix(json, "training_range", model->training_range, (size_t)model->d, 2);
     write_labels(json, "names", model, model->input_names, model->output_names);
     write_labels(json, "units", model, model->input_units, model->output_units);
+    if (model->space != NULL) {
+        space_json_write(json, "space", model->space);
+    }
     quality_json_write_scores(json, "scores", model);
     model_json_write_precision(json, model);
     quality_json_write_warnings(json, "warnings", &model->report);

@@ -78,6 +78,11 @@ static enum err_code read_request(const json_t *object, struct policy_spec *poli
     if (object == NULL || json_is_null(object)) {
         return ERR_OK;
     }
+    if (json_object_get(object, "space") != NULL) {
+        return err_set(
+            err, ERR_INVALID,
+            "request: a policy has no space; PUT /v1/models/NAME/space sets the model's");
+    }
     if (json_read_dump(object, MAX_REQUEST, "request", &policy->request, err) != ERR_OK) {
         return err->code;
     }

@@ -29,6 +29,7 @@ static const struct json_field top_fields[] = {
     FIELD_OTHER("gate"),
     FIELD_FLAG("promote", job_spec, promote),
     FIELD_OTHER("limits"),
+    FIELD_OTHER("space"),
     FIELD_INT("priority", -JOB_MAX_PRIORITY, JOB_MAX_PRIORITY, job_spec, priority),
 };
 

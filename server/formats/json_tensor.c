@@ -340,6 +340,22 @@ static enum err_code cut_tensor(struct walk *w, struct json_tensor *found, struc
     return ERR_OK;
 }
 
+/* Reads the array at w->at as the tensor, or leaves it to jansson if it is not of numbers alone. */
+static enum err_code take_tensor(struct walk *w, struct json_tensor *t, struct err *err)
+{
+    const char *from = w->at;
+    if (cut_tensor(w, t, err) == ERR_OK || !t->mixed || err->code != ERR_INVALID ||
+        w->at == w->end || (*w->at != '"' && *w->at != '{')) {
+        return err->code;
+    }
+    err_clear(err);
+    t->found = false;
+    t->left = true;
+    w->at = from;
+    skip_value(w);
+    return ERR_OK;
+}
+
 static enum err_code read_object(struct walk *w, const char *prefix, size_t prefix_len, bool *whole,
                                  struct err *err);
 
@@ -406,7 +422,7 @@ static enum err_code read_object(struct walk *w, const char *prefix, size_t pref
         const char *listed = find_inside(w, &name, "[].");
         bool inner = true;
         if (t != NULL && first == '[' && w->n_cuts < MAX_CUTS) {
-            if (cut_tensor(w, t, err) != ERR_OK) {
+            if (take_tensor(w, t, err) != ERR_OK) {
                 return err->code;
             }
         } else if (inside != NULL && first == '{') {

@@ -20,8 +20,10 @@ struct json_tensor {
     int max_rows;
     int max_columns;
     bool holes; /* null is read as NaN */
+    bool mixed; /* rows that are objects, or have strings, are left in the document */
     /* found */
     bool found;     /* there is an array; the document has null in its place */
+    bool left;      /* there are rows, which were left in the document */
     bool flat;      /* it is one row without an array around it */
     int n;          /* rows */
     int k;          /* numbers in a row, at least 1 */

@@ -105,6 +105,43 @@ static enum err_code refuse_length(const struct text_table_reader *reader, int64
 
 /* ---- rows ---- */
 
+/* A field with its pairs of quotes as one quote each; room [size] is enough for any member. */
+static size_t copy_unquoted(const struct text_field *field, char *room, size_t size)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < field->len && len < size; i++) {
+        room[len++] = field->text[i];
+        i += field->has_pairs && field->text[i] == '"';
+    }
+    return len;
+}
+
+/* The number of a member of a category, or NaN where the field says that it is missing. */
+static enum err_code read_member(const struct text_table_reader *reader, int64_t line, int column,
+                                 const struct text_field *field, double *out, struct err *err)
+{
+    enum text_decimal decimal = reader->dialect.decimal;
+    const struct text_members *members = reader->members;
+    char place[MAX_PLACE];
+    char wanted[MAX_PLACE];
+    char text[TEXT_MAX_NAME + 1]; /* a longer one is no member either */
+    size_t len = copy_unquoted(field, text, sizeof text);
+    int found = members->find(members->ctx, column, text, len);
+    if (found >= 0) {
+        *out = found;
+        return ERR_OK;
+    }
+    if (text_number_read(field->text, field->len, &decimal, out) == TEXT_MISSING) {
+        return ERR_OK;
+    }
+    text_table_place(reader, line, column, place, sizeof place);
+    members->describe(members->ctx, column, wanted, sizeof wanted);
+    err_set_at(err, ERR_INVALID, row_index(reader), column, "%s is \"%.*s\", %s", place,
+               field->len < 40 ? (int)field->len : 40, field->text, wanted);
+    err->line = line;
+    return err->code;
+}
+
 static enum err_code read_row(struct text_table_reader *reader, struct text_cursor *c, double *row,
                               struct err *err)
 {
@@ -122,6 +159,12 @@ static enum err_code read_row(struct text_table_reader *reader, struct text_curs
             return refuse_length(reader, line, n + 1, err);
         }
         if (column < 0) {
+            continue;
+        }
+        if (reader->words != NULL && reader->words[column]) {
+            if (read_member(reader, line, column, &field, &row[column], err) != ERR_OK) {
+                return err->code;
+            }
             continue;
         }
         enum text_value kind =
@@ -179,6 +222,10 @@ enum err_code text_table_read_piece(struct text_table_reader *reader, const char
     struct text_cursor c = {.at = text, .end = text + len, .line = reader->line};
     *out = (struct text_table){.n = 0};
     if (reader->n_fields == 0 && text_header_read(reader, &c, err) != ERR_OK) {
+        return err->code;
+    }
+    if (reader->n_rows == 0 && reader->n_fields > 0 && reader->members != NULL &&
+        reader->members->begin(reader->members->ctx, reader, err) != ERR_OK) {
         return err->code;
     }
     if (reader->n_fields > 0 && read_rows(reader, &c, arena, out, err) != ERR_OK) {

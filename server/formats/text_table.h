@@ -33,6 +33,20 @@
 #define TEXT_MAX_NAME     128 /* bytes */
 #define TEXT_MAX_LEFT_OUT 2
 
+struct text_table_reader;
+
+/* Columns whose fields may be words: members of categories, each read as a number. */
+struct text_members {
+    /* Once the header has been read, or been found to be absent: may refuse the columns, and sets
+     * reader->words. */
+    enum err_code (*begin)(void *ctx, struct text_table_reader *reader, struct err *err);
+    /* The number of a member; -1: it is none. */
+    int (*find)(void *ctx, int column, const char *text, size_t len);
+    /* "one of a, b is needed"; out [size]. */
+    void (*describe)(void *ctx, int column, char *out, size_t size);
+    void *ctx;
+};
+
 /* What the pieces of a text have in common. */
 struct text_table_reader {
     struct text_dialect dialect;
@@ -46,6 +60,8 @@ struct text_table_reader {
     bool header_record;                      /* the first record holds the names */
     const char *const *names;                /* [k]; NULL: the table has none */
     const char *left_out[TEXT_MAX_LEFT_OUT]; /* [first_column], names of fields left out */
+    const struct text_members *members;      /* NULL: all columns are numbers */
+    const bool *words;                       /* [k] columns of members; NULL: there are none */
 };
 
 struct text_table {

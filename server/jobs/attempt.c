@@ -14,6 +14,7 @@
 #include "documents/quality_json.h"
 #include "jobs/job_log.h"
 #include "model/codec.h"
+#include "model/space_rows.h"
 #include "store/data/data_read.h"
 #include "store/jobs/job_checkpoint_store.h"
 #include "store/jobs/job_store.h"
@@ -31,6 +32,7 @@ void attempt_release(struct attempt *attempt)
     train_spec_release(&attempt->spec.train);
     train_spec_release(&attempt->base_spec.train);
     rows_release(&attempt->rows);
+    model_space_release(&attempt->space);
     served_unref(attempt->base);
     model_unref(attempt->model);
     *attempt = (struct attempt){.request = NULL};
@@ -110,12 +112,33 @@ static enum err_code read_base(struct attempt *attempt, struct err *err)
     return err->code;
 }
 
+/* After the rows: a category can only have got more values since they were stored. */
+static enum err_code load_space(struct attempt *attempt, struct err *err)
+{
+    const struct data *data = &attempt->rows.data;
+    const char *model = attempt->row.model;
+    if (model_space_load(attempt->settings->db, model, &attempt->space, err) != ERR_OK) {
+        return err->code;
+    }
+    const struct space *space = attempt->space.space;
+    if (space != NULL && (space->d != data->d || space->o != data->o)) {
+        return err_set(err, ERR_CONFLICT,
+                       "the rows have %d inputs and %d outputs, the space of model %.64s has %d "
+                       "and %d",
+                       data->d, data->o, model, space->d, space->o);
+    }
+    return ERR_OK;
+}
+
 static enum err_code prepare_training(struct attempt *attempt, struct err *err)
 {
-    if (load_rows(attempt, err) != ERR_OK || load_base(attempt, err) != ERR_OK ||
-        read_base(attempt, err) != ERR_OK ||
-        train_resolve(&attempt->spec.train, attempt->rows.data.d, attempt->rows.data.o, err) !=
-            ERR_OK ||
+    if (load_rows(attempt, err) != ERR_OK || load_space(attempt, err) != ERR_OK ||
+        load_base(attempt, err) != ERR_OK || read_base(attempt, err) != ERR_OK) {
+        return err->code;
+    }
+    const struct data *data = &attempt->rows.data;
+    int width = attempt->space.space != NULL ? space_width(attempt->space.space) : data->d;
+    if (train_resolve(&attempt->spec.train, width, data->o, err) != ERR_OK ||
         train_memory_check(&attempt->spec.train, attempt->rows.data.n, attempt->settings->n_threads,
                            attempt->settings->max.bytes, err) != ERR_OK) {
         return err->code;
@@ -132,6 +155,7 @@ static enum err_code train_once(struct attempt *attempt, struct checkpoints *che
     struct train_run run = {
         .spec = &attempt->spec.train,
         .data = attempt->rows.data,
+        .space = attempt->space.space,
         .base = attempt->base != NULL ? attempt->base->model : NULL,
         .base_spec = attempt->knows_base_spec ? &attempt->base_spec.train : NULL,
         .n_threads = attempt->settings->n_threads,
@@ -160,6 +184,7 @@ static enum err_code train_with_checkpoints(struct attempt *attempt, struct err 
     struct checkpoints_inputs inputs = {.request = attempt->request,
                                         .n_request = attempt->n_request,
                                         .fingerprint = attempt->rows.origin.fingerprint,
+                                        .space = attempt->space.digest,
                                         .base_version =
                                             attempt->base != NULL ? attempt->base->version : 0};
     if (checkpoints_init(checkpoints, s->checkpoint_ms, &inputs, err) == ERR_OK &&

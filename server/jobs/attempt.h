@@ -11,6 +11,7 @@
 #include "jobs/checkpoints.h"
 #include "jobs/gate.h"
 #include "jobs/rows.h"
+#include "jobs/model_space.h"
 #include "live/models.h"
 #include "store/jobs/job_read.h"
 #include "store/models/model_store.h"
@@ -40,7 +41,8 @@ struct attempt {
     struct job_limits limits; /* set by attempt_read */
     bool is_read;             /* attempt_read has succeeded */
     struct rows rows;
-    struct served *base; /* of a warm start */
+    struct model_space space; /* of the rows */
+    struct served *base;      /* of a warm start */
     struct job_spec base_spec;
     bool knows_base_spec; /* false: the version was registered, or its settings cannot be read */
     struct model *model;

@@ -127,7 +127,9 @@ static enum err_code digest_inputs(struct checkpoints *checkpoints,
     if (digest_open(&digest, err) == ERR_OK &&
         digest_add(&digest, build, strlen(build) + 1, err) == ERR_OK &&
         digest_add(&digest, inputs->fingerprint, strlen(inputs->fingerprint) + 1, err) == ERR_OK &&
-        digest_add(&digest, base, strlen(base) + 1, err) == ERR_OK) {
+        digest_add(&digest, base, strlen(base) + 1, err) == ERR_OK &&
+        (inputs->space == NULL ||
+         digest_add(&digest, inputs->space, strlen(inputs->space), err) == ERR_OK)) {
         err_kept(digest_add(&digest, inputs->request, inputs->n_request, err));
     }
     digest_close(&digest, err->code == ERR_OK ? checkpoints->identity : NULL);

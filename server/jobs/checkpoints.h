@@ -51,6 +51,7 @@ struct checkpoints_inputs {
     const void *request;
     size_t n_request;
     const char *fingerprint; /* of the rows */
+    const char *space;       /* digest of the space that they are read under; NULL, "": none */
     int64_t base_version;    /* of a warm start; 0: cold */
 };
 

@@ -5,6 +5,7 @@
 #include "base/phrase.h"
 #include "fit/split.h"
 #include "formats/json_write.h"
+#include "model/space_rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -32,13 +33,38 @@ static bool is_wanted(enum gate_rows rows, int i, int n_known)
     return rows == GATE_ALL || (rows == GATE_KNOWN) == (i < n_known);
 }
 
-static int count_kept(const unsigned char *role, int n, enum gate_rows rows, int n_known)
+/* Has row i members of categories that the served version knows? */
+static bool is_told(const struct gate_case *c, int i)
+{
+    struct space_fault fault;
+    size_t d = (size_t)c->data->d;
+    const struct space_rows row = {1, d, (double *)c->data->x + (size_t)i * d};
+    return !model_has_categories(c->served) || !space_find_fault(c->served->space, &row, &fault);
+}
+
+static bool is_picked(const struct gate_case *c, const unsigned char *role, int i,
+                      enum gate_rows rows)
+{
+    return role[i] == SPLIT_KEPT && is_wanted(rows, i, c->n_known) && is_told(c, i);
+}
+
+static int count_kept(const struct gate_case *c, const unsigned char *role, enum gate_rows rows)
 {
     int found = 0;
-    for (int i = 0; i < n; i++) {
-        found += role[i] == SPLIT_KEPT && is_wanted(rows, i, n_known);
+    for (int i = 0; i < c->data->n; i++) {
+        found += is_picked(c, role, i, rows);
     }
     return found;
+}
+
+/* Do the numbers of rows mean the same to both? New members of a category follow the old ones. */
+static bool means_the_same(const struct model *served, const struct model *candidate)
+{
+    struct err err = ERR_INIT;
+    if (!model_has_categories(served) || !model_has_categories(candidate)) {
+        return model_has_categories(served) == model_has_categories(candidate);
+    }
+    return space_check_types(served->space, candidate->space, &err) == ERR_OK;
 }
 
 void gate_find_range(const struct data *rows, int n, double *range)
@@ -96,10 +122,10 @@ static enum err_code pick_rows(const struct gate_case *c, enum gate_rows *rows,
         goto no_memory;
     }
     split_rows(c->seed, data->n, c->validation, c->calibration, role);
-    if (count_kept(role, data->n, *rows, c->n_known) < MIN_ROWS) {
+    if (count_kept(c, role, *rows) < MIN_ROWS) {
         *rows = GATE_ALL;
     }
-    size_t n = (size_t)count_kept(role, data->n, *rows, c->n_known);
+    size_t n = (size_t)count_kept(c, role, *rows);
     picked->data = (struct data){.d = data->d, .o = data->o};
     picked->x = mem_alloc_array(n * d, sizeof *picked->x);
     picked->y = mem_alloc_array(n * o, sizeof *picked->y);
@@ -108,7 +134,7 @@ static enum err_code pick_rows(const struct gate_case *c, enum gate_rows *rows,
         goto no_memory;
     }
     for (size_t i = 0; i < (size_t)data->n; i++) {
-        if (role[i] == SPLIT_KEPT && is_wanted(*rows, (int)i, c->n_known)) {
+        if (is_picked(c, role, (int)i, *rows)) {
             size_t to = (size_t)picked->data.n++;
             memcpy(picked->x + to * d, data->x + i * d, d * sizeof *data->x);
             memcpy(picked->y + to * o, data->y + i * o, o * sizeof *data->y);
@@ -215,6 +241,14 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
             "so they cannot be compared; \"gate\":null promotes it",
             (long long)the_case->served_version, phrase_count(the_case->served->d, "input").text,
             phrase_count(the_case->served->o, "output").text, the_case->data->d, the_case->data->o);
+        return ERR_OK;
+    }
+    if (!means_the_same(the_case->served, the_case->candidate)) {
+        out->passed = false;
+        snprintf(out->reason, sizeof out->reason,
+                 "not promoted: version %lld was trained with other categories, so they cannot be "
+                 "compared; \"gate\":null promotes it",
+                 (long long)the_case->served_version);
         return ERR_OK;
     }
     if (pick_rows(the_case, &out->rows, &picked, err) != ERR_OK) {

@@ -2,6 +2,8 @@
 #include "jobs/train_request.h"
 
 #include "documents/job_json.h"
+#include "jobs/model_space.h"
+#include "model/space_rows.h"
 #include "store/data/data_read.h"
 #include "train/train_memory.h"
 
@@ -31,6 +33,8 @@ static enum err_code spec_of_default(const struct train_request *request, struct
                 model);
     } else if (job_json_parse(settings, strlen(settings), spec, err) != ERR_OK) {
         err_prefix(err, "settings of the default version");
+    } else if (model_has_categories(served->model)) {
+        spec->train.arch.inputs = 0; /* a category may have got more values since */
     }
     served_unref(served);
     return err->code;
@@ -38,7 +42,7 @@ static enum err_code spec_of_default(const struct train_request *request, struct
 
 /* A warm start is possible only from a version of the same network. */
 static enum err_code check_base(const struct train_request *request, const struct train_spec *spec,
-                                struct err *err)
+                                const struct space *space, struct err *err)
 {
     struct served *served = NULL;
     if (spec->start == TRAIN_COLD) {
@@ -53,14 +57,14 @@ static enum err_code check_base(const struct train_request *request, const struc
         }
         return err->code;
     }
-    err_kept(train_check_base(spec, served->model, err));
+    err_kept(train_check_base(spec, space, served->model, err));
     served_unref(served);
     return err->code;
 }
 
 /* Completes the spec by the shape of the rows. */
 static enum err_code fit_to_rows(const struct train_request *request, struct train_spec *spec,
-                                 struct err *err)
+                                 const struct space *space, struct err *err)
 {
     struct data_summary summary;
     if (data_store_summary(request->db, request->model, &summary, err) != ERR_OK) {
@@ -72,16 +76,17 @@ static enum err_code fit_to_rows(const struct train_request *request, struct tra
                        "POST rows to /v1/models/%s/data",
                        request->model, (long long)summary.n_rows, request->model);
     }
-    if (train_resolve(spec, summary.n_inputs, summary.n_outputs, err) != ERR_OK) {
+    int width = space != NULL ? space_width(space) : summary.n_inputs;
+    if (train_resolve(spec, width, summary.n_outputs, err) != ERR_OK) {
         return err->code;
     }
     return train_memory_check(spec, summary.n_rows, request->n_threads, request->max_bytes, err);
 }
 
 static enum err_code fit_to_base(const struct train_request *request, struct train_spec *spec,
-                                 struct err *err)
+                                 const struct space *space, struct err *err)
 {
-    enum err_code code = check_base(request, spec, err);
+    enum err_code code = check_base(request, spec, space, err);
     if (request->cold_if_needed &&
         (code == ERR_CONFLICT || code == ERR_INVALID || code == ERR_UNSUPPORTED)) {
         err_clear(err);
@@ -94,16 +99,19 @@ enum err_code train_request_write(const struct train_request *request, struct te
                                   int *priority, struct err *err)
 {
     struct job_spec of_default = {.promote = false};
+    struct model_space space = {.space = NULL};
     if (request->spec == NULL && spec_of_default(request, &of_default, err) != ERR_OK) {
         return err->code;
     }
     /* What is completed here is none of what either owns. */
     struct job_spec spec = request->spec != NULL ? *request->spec : of_default;
-    if (fit_to_rows(request, &spec.train, err) == ERR_OK &&
-        fit_to_base(request, &spec.train, err) == ERR_OK) {
+    if (model_space_load(request->db, request->model, &space, err) == ERR_OK &&
+        fit_to_rows(request, &spec.train, space.space, err) == ERR_OK &&
+        fit_to_base(request, &spec.train, space.space, err) == ERR_OK) {
         job_json_write(out, &spec);
         *priority = spec.priority;
     }
     train_spec_release(&of_default.train);
+    model_space_release(&space);
     return textbuf_failed(out) ? err_set(err, ERR_NOMEM, "no memory for a job") : err->code;
 }

@@ -33,7 +33,7 @@ class Road(ClientTest):
         points = [[rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5)] for _ in range(5001)]
         table = self.good("predict", "heat", "-", "--return", "mean,std,total_variance",
                           "--quantiles", "0.05,0.95",
-                          input="x1,x2\r\n" + "".join(f'"{a!r}", {b!r}\r\n' for a, b in points))
+                          input="a,b\r\n" + "".join(f'"{a!r}", {b!r}\r\n' for a, b in points))
         found = list(csv.DictReader(io.StringIO(table)))
         answer = self.ok(200, "POST", "/predict",
                          {"model": "heat", "inputs": points, "return": ["mean", "std", "total_variance"],

@@ -150,7 +150,7 @@ class OtherServers(unittest.TestCase):
         done = self.run_client("data", "m/x", "append", "-", "--source", "run 7", "--skip-duplicates",
                                "--batch-lines", "1", input="1,2\n3,4\n")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual([body for _, _, body in self.server.seen], [b"1,2\n"] * 3 + [b"x,x\n3,4\n"])
+        self.assertEqual([body for _, _, body in self.server.seen], [b"1,2\n"] * 3 + [b"3,4\n"])
         self.assertEqual({path for path, _, _ in self.server.seen}, {"/v1/models/m%2Fx/data?on_duplicate=skip"})
         self.assertEqual({head["Surrogate-Source"] for _, head, _ in self.server.seen}, {"run 7"})
         self.assertIn(", 2 duplicates, 1 outlier\n", done.stdout)
@@ -243,7 +243,7 @@ class OtherServers(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         keys = [head["Idempotency-Key"] for _, head, _ in self.server.seen]
         self.assertEqual(keys, [keys[0]] + [keys[0] + ".2"] * 3)
-        self.assertEqual([body for _, _, body in self.server.seen], [b"1,2\n"] + [b"x,x\n3,4\n"] * 3)
+        self.assertEqual([body for _, _, body in self.server.seen], [b"1,2\n"] + [b"3,4\n"] * 3)
         # When there is no time left, it is said how to go on.
         self.server.seen.clear()
         done = self.run_client("data", "m", "append", "-", "--batch-lines", "1", "--retry", "0", "--key", "k",

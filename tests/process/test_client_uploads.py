@@ -76,7 +76,8 @@ class Uploads(ClientTest):
         text = '# made by hand\n"x 1";"z";"y"\n0,5;1;2\n0,25;1;2\n\n3;4;5\n6;7;8\n'
         self.good("data", "m", "append", "-", "--outputs", "1", "--batch-lines", "2", input=text)
         stored = self.ok(200, "GET", "/v1/models/m/data/rows")[1]
-        self.assertEqual(stored, {"inputs": [[0.5, 1], [0.25, 1], [3, 4], [6, 7]],
+        self.assertEqual(stored, {"names": {"inputs": ["x 1", "z"], "outputs": ["y"]},
+                                  "inputs": [[0.5, 1], [0.25, 1], [3, 4], [6, 7]],
                                   "outputs": [[2], [2], [5], [8]]})
         self.bad(1, 'line 8, column "z" is "a"', "data", "m", "append", "-", "--outputs", "1",
                  "--batch-lines", "2", input=text + "9;a;1\n")

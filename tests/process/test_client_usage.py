@@ -24,7 +24,7 @@ def listed(path, pattern):
 class Usage(ClientTest):
     def test_help_of_every_command_shows_usage_options_and_examples(self):
         commands = re.findall(r"(?m)^  (\w+) ", binary("--help").stdout.split("Asking a server:")[1])
-        self.assertEqual(commands, ["models", "data", "train", "jobs", "predict", "evaluate", "diagnostics",
+        self.assertEqual(commands, ["models", "data", "space", "train", "jobs", "predict", "evaluate", "diagnostics",
                                     "watch"])
         for command in commands:
             out = self.good(command, "--help")

@@ -90,8 +90,12 @@ class Rows(ServerTest):
                   'the column means",y\r\n"1","2.5",3\r\n4,"5e-1","-6"\r\n')
         self.assertEqual(post(quoted)["rows"], 2)
         _, body = self.ok(200, "GET", DATA + "/rows")
+        names = body.pop("names")
+        self.assertEqual((names["inputs"][0], names["outputs"]), ('tempe"rature, in K', ["y"]))
         self.assertEqual(body, {"inputs": [[1, 2.5], [4, 0.5]], "outputs": [[3], [-6]]})
         self.assertEqual(post("1,2,3\n7,8,9")["rows"], 2)
+        self.ok(200, "DELETE", DATA)
+        self.ok(204, "DELETE", DATA.replace("data", "space"))
         self.assertEqual(post("\ufeffa,b,c\n7,8,10\n")["rows"], 1)
         for bad, place in (('a,b,c\n1,"2"3,4\n', (0, 1)), ('a,b,c\n1,2"3",4\n', (0, 1)),
                            ('a,b,c\n1,2,"3', (0, 2)), ("1,2,3\n1,2\n", (1, 2)),
@@ -105,7 +109,7 @@ class Rows(ServerTest):
         post('"a,b\n1,2\n', 400)
         post('"a"b,c,d\n1,2,3\n', 400)
         # Room is made for no more rows than a body of this size can hold.
-        problem = post("1," * 8191 + "1\n" * 1000000, 400)
+        problem = self.ok(400, "POST", "/v1/models/wide/data?outputs=1", "1," * 8191 + "1\n" * 1000000, CSV)[1]
         self.assertEqual((problem.get("row"), problem.get("column")), (1, 1))
 
     def test_npy_needs_the_number_of_outputs_once(self):

@@ -15,6 +15,7 @@
 #include "api/native/scoring.h"
 #include "api/quota.h"
 #include "api/reply.h"
+#include "model/space_rows.h"
 #include "base/mem.h"
 #include "base/phrase.h"
 #include "predict/paired.h"
@@ -45,6 +46,15 @@ struct comparison {
 
 /* ---- versions and rows ---- */
 
+/* Does a row mean the same to both? Where both have the same number of inputs. */
+static bool same_categories(const struct model *a, const struct model *b)
+{
+    if (!model_has_categories(a) || !model_has_categories(b)) {
+        return model_has_categories(a) == model_has_categories(b) || a->d != b->d;
+    }
+    return a->d != b->d || space_same_categories(a->space, b->space);
+}
+
 static enum err_code find_versions(struct comparison *c, struct err *err)
 {
     for (int i = 0; i < c->request.n_versions; i++) {
@@ -54,6 +64,10 @@ static enum err_code find_versions(struct comparison *c, struct err *err)
         }
         const struct model *first = c->served[0]->model;
         const struct model *m = c->served[i]->model;
+        if (!same_categories(first, m)) {
+            return err_set(err, ERR_SHAPE, "versions %lld and %lld have other categories",
+                           (long long)c->served[i]->version, (long long)c->served[0]->version);
+        }
         if (m->d != first->d || m->o != first->o) {
             return err_set(err, ERR_SHAPE, "version %lld has %s and %s, version %lld has %d and %d",
                            (long long)c->served[i]->version, phrase_count(m->d, "input").text,
@@ -87,9 +101,9 @@ static enum err_code load_stored(struct comparison *c, struct err *err)
 static enum err_code find_rows(struct comparison *c, struct err *err)
 {
     const struct model *model = c->served[0]->model;
-    if ((c->request.stored != NULL ? load_stored(c, err)
-                                   : labelled_rows(&c->request.labelled, c->req, model->d, model->o,
-                                                   &c->rows, err)) != ERR_OK) {
+    if ((c->request.stored != NULL
+             ? load_stored(c, err)
+             : labelled_rows(&c->request.labelled, c->req, model, &c->rows, err)) != ERR_OK) {
         return err->code;
     }
     quota_charge_rows(c->app, c->req, c->rows.n);

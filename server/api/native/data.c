@@ -6,10 +6,12 @@
 #include "api/native/data_export.h"
 #include "api/quota.h"
 #include "api/reply.h"
+#include "api/rows/space_warnings.h"
 #include "api/rows/upload.h"
 #include "api/request_times.h"
 #include "base/mem.h"
 #include "base/phrase.h"
+#include "documents/space_json.h"
 #include "store/data/data_cursor.h"
 #include "store/data/data_delete.h"
 #include "store/data/data_key.h"
@@ -101,7 +103,7 @@ static void write_nonfinite(struct json_write *json, const struct request *req,
     json_write_object_end(json);
 }
 
-static void write_names(struct json_write *json, const char *key, const char *const *names, int n)
+static void write_texts(struct json_write *json, const char *key, const char *const *names, int n)
 {
     json_write_array(json, key);
     for (int i = 0; i < n; i++) {
@@ -114,18 +116,12 @@ static void write_names(struct json_write *json, const char *key, const char *co
 static void write_table(struct json_write *json, const struct upload *up)
 {
     const struct text_table_reader *reader = &up->text.reader;
-    if (reader->names != NULL) {
-        json_write_object(json, "names");
-        write_names(json, "inputs", reader->names, up->data.d);
-        write_names(json, "outputs", reader->names + up->data.d, up->data.o);
-        json_write_object_end(json);
-    }
     json_write_object(json, "table");
     json_write_text(json, "separator", text_separator_name(reader->dialect.separator));
     json_write_text(json, "decimal", text_decimal_name(reader->dialect.decimal));
     json_write_text(json, "header", reader->names != NULL ? "present" : "absent");
     if (reader->first_column > 0) {
-        write_names(json, "left_out", reader->left_out, reader->first_column);
+        write_texts(json, "left_out", reader->left_out, reader->first_column);
     }
     json_write_object_end(json);
 }
@@ -142,6 +138,10 @@ static void write_result(struct json_write *json, const struct request *req,
     write_duplicates(json, r);
     write_outliers(json, r);
     write_nonfinite(json, req, up);
+    if (upload_space(up) != NULL) {
+        space_json_write_names(json, "names", upload_space(up));
+        space_warnings_write(json, upload_space(up), &up->data);
+    }
     if (up->is_text) {
         write_table(json, up);
     }
@@ -170,15 +170,7 @@ static enum err_code find_repeated(struct app *app, const char *model, struct up
     if (*done && data_store_summary(app->db, model, &summary, err) == ERR_OK) {
         up->data.d = summary.n_inputs;
         up->data.o = summary.n_outputs;
-    }
-    return err->code;
-}
-
-static enum err_code read_rows(struct app *app, const struct request *req, const char *model,
-                               struct upload *up, struct err *err)
-{
-    if (upload_read_rows(app, req, model, up, err) == ERR_OK) {
-        quota_charge_rows(app, req, up->data.n);
+        err_kept(model_space_load(app->db, model, &up->space, err)); /* its names are told */
     }
     return err->code;
 }
@@ -194,46 +186,89 @@ static void count_result(struct metrics *metrics, const struct data_append_resul
     metrics_add(&metrics->outlier_values, result->n_outliers);
 }
 
+#define MAX_READINGS 5 /* while others change the space of the model */
+
+/* Reads the rows and stores them; again when the space that they were read under has changed. */
+static enum err_code read_and_append(struct app *app, const struct request *req, const char *model,
+                                     struct upload *up, struct data_append_result *result,
+                                     struct err *err)
+{
+    const struct upload head = *up;
+    for (int i = 0; i < MAX_READINGS; i++) {
+        if (upload_read_rows(app, req, model, up, err) != ERR_OK) {
+            return err->code;
+        }
+        if (i == 0) {
+            quota_charge_rows(app, req, up->data.n);
+        }
+        if (check_against_model(app, model, &up->data, err) != ERR_OK ||
+            data_store_append(app->db, model, &up->data, result, err) != ERR_PRECONDITION) {
+            return err->code;
+        }
+        err_clear(err);
+        upload_release(up);
+        *up = head;
+        up->data.key = head.data.key != NULL ? up->key : NULL;
+        up->data.payload = head.data.payload != NULL ? up->payload : NULL;
+    }
+    return err_set(err, ERR_BUSY, "the space of the model keeps changing; try again later");
+}
+
+static enum err_code reply_upload(struct app *app, const struct request *req, struct response *res,
+                                  const struct upload *up, const struct data_append_result *result,
+                                  struct err *err)
+{
+    struct textbuf text = textbuf_in(req->arena);
+    struct json_write json = json_write_to(&text);
+    if (app->keeper != NULL) {
+        keeper_notify(app->keeper);
+    }
+    count_result(app->metrics, result);
+    write_result(&json, req, up, result);
+    return reply_json(res, result->batch > 0 ? 201 : 200, &json, err);
+}
+
 enum err_code handle_data_post(struct app *app, const struct request *req, struct response *res,
                                struct err *err)
 {
     const char *model;
-    struct upload up;
+    struct upload up = {.key = ""};
     struct data_append_result result = {.batch = 0};
     bool done = false;
-    struct textbuf text = textbuf_in(req->arena);
-    struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         upload_read_head(req, &up, err) != ERR_OK ||
         find_repeated(app, model, &up, &result, &done, err) != ERR_OK) {
+        upload_release(&up);
         return err->code;
     }
-    if (!done && (read_rows(app, req, model, &up, err) != ERR_OK ||
-                  check_against_model(app, model, &up.data, err) != ERR_OK)) {
-        return err->code;
+    if (done || read_and_append(app, req, model, &up, &result, err) == ERR_OK) {
+        err_kept(reply_upload(app, req, res, &up, &result, err));
     }
-    request_times_parsed(req);
-    if (!done && data_store_append(app->db, model, &up.data, &result, err) != ERR_OK) {
-        return err->code;
-    }
-    if (app->keeper != NULL) {
-        keeper_notify(app->keeper);
-    }
-    count_result(app->metrics, &result);
-    write_result(&json, req, &up, &result);
-    return reply_json(res, result.batch > 0 ? 201 : 200, &json, err);
+    upload_release(&up);
+    return err->code;
 }
 
 /* ---- reading ---- */
 
 /* Column j of the rows: inputs come first, then outputs. */
-static void write_column(struct json_write *json, const struct data_summary *summary, int j,
-                         const struct column_stats *c)
+static void write_column(struct json_write *json, const struct data_summary *summary,
+                         const struct space *space, int j, const struct column_stats *c)
 {
     static const double levels[] = {0.25, 0.5, 0.75};
     bool input = j < summary->n_inputs;
     json_write_object(json, NULL);
     json_write_int(json, input ? "input" : "output", input ? j : j - summary->n_inputs);
+    if (space != NULL && space->d == summary->n_inputs && space->o == summary->n_outputs) {
+        json_write_text(json, "name", space_column_name(space, j));
+        if (input && space->inputs[j].type == SPACE_CATEGORY) {
+            /* Places in a list have no mean. */
+            const struct space_input *category = &space->inputs[j];
+            json_write_text(json, "type", space_type_name(SPACE_CATEGORY));
+            write_texts(json, "values", (const char *const *)category->values, category->n_values);
+            json_write_object_end(json);
+            return;
+        }
+    }
     json_write_real(json, "mean", c->mean);
     json_write_real(json, "std", column_stats_deviation(c));
     json_write_real(json, "min", c->low);
@@ -246,6 +281,19 @@ static void write_column(struct json_write *json, const struct data_summary *sum
     json_write_object_end(json);
 }
 
+static void write_summary(struct json_write *json, const char *model,
+                          const struct data_summary *summary, const struct training_data *data)
+{
+    json_write_text(json, "model", model);
+    json_write_int(json, "rows", summary->n_rows);
+    json_write_int(json, "batches", summary->n_batches);
+    json_write_int(json, "inputs", summary->n_inputs);
+    json_write_int(json, "outputs", summary->n_outputs);
+    reply_write_time(json, "first", summary->first_ms);
+    reply_write_time(json, "last", summary->last_ms);
+    json_write_text(json, "fingerprint", data->fingerprint);
+}
+
 enum err_code handle_data_get(struct app *app, const struct request *req, struct response *res,
                               struct err *err)
 {
@@ -253,27 +301,26 @@ enum err_code handle_data_get(struct app *app, const struct request *req, struct
     struct data_summary summary;
     struct training_data data;
     struct column_stats *columns = NULL;
+    struct model_space space;
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         data_store_describe(app->db, model, &summary, &data, &columns, err) != ERR_OK) {
         return err->code;
     }
+    if (model_space_load(app->db, model, &space, err) != ERR_OK) {
+        mem_free(columns);
+        return err->code;
+    }
     json_write_object(&json, NULL);
-    json_write_text(&json, "model", model);
-    json_write_int(&json, "rows", summary.n_rows);
-    json_write_int(&json, "batches", summary.n_batches);
-    json_write_int(&json, "inputs", summary.n_inputs);
-    json_write_int(&json, "outputs", summary.n_outputs);
-    reply_write_time(&json, "first", summary.first_ms);
-    reply_write_time(&json, "last", summary.last_ms);
-    json_write_text(&json, "fingerprint", data.fingerprint);
+    write_summary(&json, model, &summary, &data);
     json_write_array(&json, "columns");
     for (int j = 0; columns != NULL && j < summary.n_inputs + summary.n_outputs; j++) {
-        write_column(&json, &summary, j, &columns[j]);
+        write_column(&json, &summary, space.space, j, &columns[j]);
     }
     json_write_array_end(&json);
     json_write_object_end(&json);
+    model_space_release(&space);
     mem_free(columns);
     return reply_json(res, 200, &json, err);
 }
@@ -343,22 +390,24 @@ enum err_code handle_rows_export(struct app *app, const struct request *req, str
     const char *model;
     const char *format = request_query(req, "format");
     int64_t batch = 0;
-    struct data_cursor cursor;
+    struct data_export what = {.format = format != NULL ? format : "json"};
     struct answer_claim *claim = arena_zalloc_array(req->arena, 1, sizeof *claim);
     if (claim == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
         reply_query_int(req, "batch", 1, INT64_MAX, &batch, err) != ERR_OK ||
-        data_cursor_open(app->db, model, batch, &cursor, err) != ERR_OK) {
+        data_cursor_open(app->db, model, batch, &what.cursor, err) != ERR_OK) {
         return err->code;
     }
-    if (answer_room_claim(app, data_cursor_bytes(&cursor), claim, err) != ERR_OK) {
-        data_cursor_close(&cursor);
+    /* After the rows: a category can only have got more values since. */
+    if (model_space_load(app->db, model, &what.space, err) != ERR_OK ||
+        answer_room_claim(app, data_cursor_bytes(&what.cursor), claim, err) != ERR_OK) {
+        data_cursor_close(&what.cursor);
+        model_space_release(&what.space);
         return err->code;
     }
-    if (data_export(&cursor, format != NULL ? format : "json", app->log, req->arena, res, err) ==
-        ERR_OK) {
+    if (data_export(&what, app->log, req->arena, res, err) == ERR_OK) {
         answer_room_hand_over(claim, res);
     } else {
         answer_room_release(claim);

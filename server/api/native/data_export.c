@@ -7,8 +7,10 @@
 
 #include "base/numtext.h"
 #include "base/textbuf.h"
+#include "documents/space_json.h"
 #include "formats/media_type.h"
 #include "formats/npy.h"
+#include "model/space_rows.h"
 
 #include <string.h>
 
@@ -27,6 +29,8 @@ enum style { STYLE_JSON, STYLE_CSV, STYLE_NPY };
 struct export
 {
     struct data_cursor cursor;
+    struct model_space space;
+    char ***members; /* [d] texts of the members of categories, [n_values]; NULL: there are none */
     struct log *log;
     enum style style;
     struct part parts[MAX_PARTS];
@@ -36,8 +40,9 @@ struct export
     int64_t n;      /* rows of the cursor's present piece */
     int64_t row;
     int column;
-    bool any; /* a row of this part has been written */
-    char spill[NUMTEXT_MAX + 8];
+    bool any;       /* a row of this part has been written */
+    char *spill;    /* [longest] */
+    size_t longest; /* bytes that a value takes, with what stands around it */
     size_t n_spill;
     size_t spill_at;
 };
@@ -49,7 +54,23 @@ static size_t copy_piece(char *out, size_t room, const char *from, size_t len)
     return n;
 }
 
-/* The next number with its brackets, comma or line end. to: [NUMTEXT_MAX + 8]. */
+/* A number, or the member that it stands for. */
+static size_t write_value(const struct export *e, double value, char *to)
+{
+    char **members = e->members != NULL && e->column < e->cursor.d ? e->members[e->column] : NULL;
+    if (members == NULL) {
+        return numtext_write(value, to);
+    }
+    int place = (int)value;
+    const char *text = place >= 0 && place < e->space.space->inputs[e->column].n_values
+                           ? members[place]
+                           : "null"; /* of a space that has been changed by hand */
+    size_t len = strlen(text);
+    memcpy(to, text, len);
+    return len;
+}
+
+/* The next value with its brackets, comma or line end. to: [longest]. */
 static size_t write_number(struct export *e, char *to)
 {
     const struct part *part = &e->parts[e->part];
@@ -62,7 +83,7 @@ static size_t write_number(struct export *e, char *to)
         }
         to[len++] = '[';
     }
-    len += numtext_write(e->cursor.rows[(size_t)e->row * width + (size_t)e->column], to + len);
+    len += write_value(e, e->cursor.rows[(size_t)e->row * width + (size_t)e->column], to + len);
     if (!last) {
         to[len++] = ',';
     } else if (e->style == STYLE_JSON) {
@@ -82,7 +103,7 @@ static size_t write_number(struct export *e, char *to)
 static size_t write_numbers(struct export *e, char *out, size_t room)
 {
     size_t used = 0;
-    while (e->row < e->n && room - used >= sizeof e->spill) {
+    while (e->row < e->n && room - used >= e->longest) {
         used += write_number(e, out + used);
     }
     if (used == 0 && e->row < e->n) {
@@ -156,6 +177,7 @@ static void release_export(void *ctx)
 {
     struct export *e = ctx;
     data_cursor_close(&e->cursor);
+    model_space_release(&e->space);
 }
 
 static void add_part(struct export *e, const char *text, size_t n_text, int from, int to)
@@ -163,14 +185,34 @@ static void add_part(struct export *e, const char *text, size_t n_text, int from
     e->parts[e->n_parts++] = (struct part){.text = text, .n_text = n_text, .from = from, .to = to};
 }
 
+/* A name as a field of CSV: in quotes where it must be. */
+static void put_field(struct textbuf *text, const char *name)
+{
+    if (name[strcspn(name, ",;\"#%\t\r\n")] == '\0') {
+        textbuf_puts(text, name);
+        return;
+    }
+    textbuf_puts(text, "\"");
+    for (const char *c = name; *c != '\0'; c++) {
+        textbuf_puts(text, *c == '"' ? "\"" : "");
+        textbuf_put(text, c, 1);
+    }
+    textbuf_puts(text, "\"");
+}
+
 static enum err_code prepare_csv(struct export *e, struct arena *arena, struct err *err)
 {
     struct textbuf head = textbuf_in(arena);
+    const struct space *space = e->space.space;
     int width = e->cursor.d + e->cursor.o;
     for (int j = 0; j < width; j++) {
         bool input = j < e->cursor.d;
-        textbuf_printf(&head, "%s%c%d", j > 0 ? "," : "", input ? 'x' : 'y',
-                       input ? j + 1 : j + 1 - e->cursor.d);
+        textbuf_puts(&head, j > 0 ? "," : "");
+        if (space != NULL) {
+            put_field(&head, space_column_name(space, j));
+        } else {
+            textbuf_printf(&head, "%c%d", input ? 'x' : 'y', input ? j + 1 : j + 1 - e->cursor.d);
+        }
     }
     textbuf_puts(&head, "\r\n");
     if (textbuf_failed(&head)) {
@@ -181,55 +223,134 @@ static enum err_code prepare_csv(struct export *e, struct arena *arena, struct e
     return ERR_OK;
 }
 
-static enum err_code prepare(struct export *e, const char *format, struct arena *arena,
-                             struct response *res, struct err *err)
+#define AROUND 8 /* brackets, comma, line end */
+
+/* The members of categories as they are written in this style. */
+static enum err_code prepare_members(struct export *e, struct arena *arena, struct err *err)
 {
-    static const char inputs[] = "{\"inputs\":[";
+    const struct space *space = e->space.space;
+    bool ok = true;
+    if (space == NULL || space_first_category(space) < 0) {
+        return ERR_OK;
+    }
+    e->members = arena_zalloc_array(arena, (size_t)space->d, sizeof *e->members);
+    for (int j = 0; e->members != NULL && j < space->d && ok; j++) {
+        const struct space_input *input = &space->inputs[j];
+        char **texts = arena_alloc_array(arena, (size_t)input->n_values + 1, sizeof *texts);
+        e->members[j] = input->type == SPACE_CATEGORY ? texts : NULL;
+        ok = texts != NULL;
+        for (int i = 0; ok && i < input->n_values; i++) {
+            struct textbuf text = textbuf_in(arena);
+            struct json_write json = json_write_to(&text);
+            if (e->style == STYLE_JSON) {
+                json_write_text(&json, NULL, input->values[i]);
+            } else {
+                put_field(&text, input->values[i]);
+            }
+            ok = !textbuf_failed(&text);
+            texts[i] = text.data;
+            e->longest = ok && text.len + AROUND > e->longest ? text.len + AROUND : e->longest;
+        }
+    }
+    return e->members != NULL && ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the answer");
+}
+
+static enum err_code prepare_json(struct export *e, struct arena *arena, struct err *err)
+{
     static const char outputs[] = "],\"outputs\":[";
     static const char end[] = "]}";
     int d = e->cursor.d;
     int o = e->cursor.o;
+    struct textbuf head = textbuf_in(arena);
+    struct json_write names = json_write_to(&head);
+    textbuf_puts(&head, "{");
+    if (e->space.space != NULL) {
+        textbuf_puts(&head, "\"names\":");
+        space_json_write_names(&names, NULL, e->space.space);
+        textbuf_puts(&head, ",");
+    }
+    textbuf_puts(&head, "\"inputs\":[");
+    if (textbuf_failed(&head)) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    add_part(e, head.data, head.len, 0, d);
+    add_part(e, outputs, sizeof outputs - 1, d, d + o);
+    add_part(e, end, sizeof end - 1, 0, 0);
+    e->style = STYLE_JSON;
+    return ERR_OK;
+}
+
+static enum err_code prepare_npy(struct export *e, struct arena *arena, struct err *err)
+{
+    int width = e->cursor.d + e->cursor.o;
+    size_t shape[] = {(size_t)e->cursor.n_rows, (size_t)width};
+    char *head = arena_alloc(arena, NPY_HEAD_MAX);
+    if (head == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    if (e->space.space != NULL && space_first_category(e->space.space) >= 0) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "npy has numbers only: rows with categories are exported as json or csv");
+    }
+    add_part(e, head, npy_head(2, shape, false, head), 0, width);
+    e->style = STYLE_NPY;
+    return ERR_OK;
+}
+
+static enum err_code prepare(struct export *e, const char *format, struct arena *arena,
+                             struct response *res, struct err *err)
+{
     if (strcmp(format, "json") == 0) {
-        add_part(e, inputs, sizeof inputs - 1, 0, d);
-        add_part(e, outputs, sizeof outputs - 1, d, d + o);
-        add_part(e, end, sizeof end - 1, 0, 0);
-        e->style = STYLE_JSON;
         res->content_type = "application/json";
+        err_kept(prepare_json(e, arena, err));
     } else if (strcmp(format, "csv") == 0) {
         res->content_type = "text/csv; header=present";
-        return prepare_csv(e, arena, err);
+        err_kept(prepare_csv(e, arena, err));
     } else if (strcmp(format, "npy") == 0) {
-        size_t shape[] = {(size_t)e->cursor.n_rows, (size_t)(d + o)};
-        char *head = arena_alloc(arena, NPY_HEAD_MAX);
-        if (head == NULL) {
-            return err_set(err, ERR_NOMEM, "no memory for the answer");
-        }
-        add_part(e, head, npy_head(2, shape, false, head), 0, d + o);
-        e->style = STYLE_NPY;
         res->content_type = MEDIA_TYPE_NPY;
+        err_kept(prepare_npy(e, arena, err));
     } else {
         return err_set(err, ERR_UNSUPPORTED,
                        "format \"%.40s\" is not supported; json, csv and npy are", format);
     }
-    return ERR_OK;
+    e->longest = NUMTEXT_MAX + AROUND;
+    if (err->code != ERR_OK || prepare_members(e, arena, err) != ERR_OK) {
+        return err->code;
+    }
+    e->spill = arena_alloc(arena, e->longest);
+    return e->spill != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the answer");
 }
 
-enum err_code data_export(struct data_cursor *cursor, const char *format, struct log *log,
-                          struct arena *arena, struct response *res, struct err *err)
+/* A space that was made for other rows says nothing of these. */
+static void take_space(struct export *e, struct model_space *space)
 {
+    if (space->space != NULL && space->space->d == e->cursor.d && space->space->o == e->cursor.o) {
+        e->space = *space;
+        *space = (struct model_space){.space = NULL};
+    } else {
+        model_space_release(space);
+    }
+}
+
+enum err_code data_export(struct data_export *what, struct log *log, struct arena *arena,
+                          struct response *res, struct err *err)
+{
+    const struct data_cursor *cursor = &what->cursor;
     struct export *e = arena_zalloc_array(arena, 1, sizeof *e);
     char *rows = arena_printf(arena, "%lld", (long long)cursor->n_rows);
     char *inputs = arena_printf(arena, "%d", cursor->d);
     char *outputs = arena_printf(arena, "%d", cursor->o);
     if (e == NULL || rows == NULL || inputs == NULL || outputs == NULL) {
-        data_cursor_close(cursor);
+        data_cursor_close(&what->cursor);
+        model_space_release(&what->space);
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
     e->cursor = *cursor;
     e->log = log;
-    *cursor = (struct data_cursor){.db = NULL};
-    if (prepare(e, format, arena, res, err) != ERR_OK) {
-        data_cursor_close(&e->cursor);
+    what->cursor = (struct data_cursor){.db = NULL};
+    take_space(e, &what->space);
+    if (prepare(e, what->format, arena, res, err) != ERR_OK) {
+        release_export(e);
         return err->code;
     }
     response_header(res, "Surrogate-Rows", rows);

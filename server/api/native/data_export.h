@@ -8,13 +8,20 @@
 
 #include "base/log.h"
 #include "http/exchange.h"
+#include "jobs/model_space.h"
 #include "store/data/data_cursor.h"
 
+struct data_export {
+    struct data_cursor cursor;
+    struct model_space space; /* of the model; names of columns, members of categories */
+    const char *format;       /* "json", "csv", "npy" */
+};
+
 /*
- * Takes the cursor, also on failure. format: "json", "csv", "npy". A failure while sending, because
- * rows were deleted or are damaged, is logged and cuts the connection. ERR_UNSUPPORTED; ERR_NOMEM.
+ * Takes cursor and space, also on failure. A failure while sending, because rows were deleted or
+ * are damaged, is logged and cuts the connection. ERR_UNSUPPORTED; ERR_NOMEM.
  */
-enum err_code data_export(struct data_cursor *cursor, const char *format, struct log *log,
-                          struct arena *arena, struct response *res, struct err *err) MUST_CHECK;
+enum err_code data_export(struct data_export *what, struct log *log, struct arena *arena,
+                          struct response *res, struct err *err) MUST_CHECK;
 
 #endif

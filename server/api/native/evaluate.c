@@ -37,7 +37,7 @@ static enum err_code read_rows(struct evaluate_work *e, struct err *err)
         (!labelled.is_csv && json_read_check_keys(labelled.body, "body", keys, err) != ERR_OK)) {
         return err->code;
     }
-    if (labelled_rows(&labelled, e->req, model->d, model->o, &e->rows, err) == ERR_OK) {
+    if (labelled_rows(&labelled, e->req, model, &e->rows, err) == ERR_OK) {
         quota_charge_rows(e->app, e->req, e->rows.n);
     }
     return err->code;

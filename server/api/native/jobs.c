@@ -3,6 +3,7 @@
 #include "api/handlers.h"
 
 #include "api/native/job_doc.h"
+#include "api/native/space_routes.h"
 #include "api/quota.h"
 #include "api/reply.h"
 #include "api/request_times.h"
@@ -10,6 +11,7 @@
 #include "base/known.h"
 #include "base/mem.h"
 #include "documents/job_json.h"
+#include "documents/space_json.h"
 #include "jobs/train_request.h"
 #include "store/data/data_read.h"
 #include "store/jobs/job_checkpoint_store.h"
@@ -32,19 +34,56 @@ static enum err_code write_job(struct app *app, const struct request *req, struc
     return job_doc_write(app, json, &row, err);
 }
 
+/* "space" of a training request is the model's from now on; the rest is about the job. */
+static enum err_code take_space(struct app *app, const struct request *req, const char *model,
+                                json_t *body, struct err *err)
+{
+    const json_t *document = json_object_get(body, "space");
+    struct data_summary rows;
+    struct space *space = NULL;
+    if (document == NULL) {
+        return ERR_OK;
+    }
+    if (space_json_read(document, &space, err) != ERR_OK) {
+        err_prefix(err, "space");
+        return err->code;
+    }
+    if (data_store_summary(app->db, model, &rows, err) == ERR_OK) { /* there is such a model */
+        err_kept(space_change(app, req, model, "train", space, err));
+    }
+    space_unref(space);
+    return err->code;
+}
+
+/* The rest of the request is checked first, so that what is refused changes nothing. */
+static enum err_code read_request(struct app *app, const struct request *req, const char *model,
+                                  struct job_spec *spec, bool *as_before, struct err *err)
+{
+    json_t *body = NULL;
+    *as_before = req->n_body == 0;
+    if (*as_before || json_read_parse(req->body, req->n_body, req->arena, &body, err) != ERR_OK) {
+        return err->code;
+    }
+    *as_before = json_object_get(body, "space") != NULL && json_object_size(body) == 1;
+    if (*as_before || job_json_read(body, spec, err) == ERR_OK) {
+        err_kept(take_space(app, req, model, body, err));
+    }
+    return err->code;
+}
+
 /* The request as the job keeps it; an empty body: as the default version was trained. */
 static enum err_code complete_request(struct app *app, const struct request *req, const char *model,
                                       struct textbuf *out, int *priority, struct err *err)
 {
     struct job_spec spec = {.promote = false};
-    const struct train_request request = {.db = app->db,
-                                          .models = app->models,
-                                          .model = model,
-                                          .spec = req->n_body > 0 ? &spec : NULL,
-                                          .n_threads = app->config->train_threads,
-                                          .max_bytes =
-                                              (int64_t)app->config->train_memory_mb * MEGABYTE};
-    if (req->n_body == 0 || job_json_parse(req->body, req->n_body, &spec, err) == ERR_OK) {
+    bool as_before = true;
+    struct train_request request = {.db = app->db,
+                                    .models = app->models,
+                                    .model = model,
+                                    .n_threads = app->config->train_threads,
+                                    .max_bytes = (int64_t)app->config->train_memory_mb * MEGABYTE};
+    if (read_request(app, req, model, &spec, &as_before, err) == ERR_OK) {
+        request.spec = as_before ? NULL : &spec;
         err_kept(train_request_write(&request, out, priority, err));
     }
     train_spec_release(&spec.train);

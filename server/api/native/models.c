@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "documents/model_json.h"
 #include "formats/json_read.h"
+#include "jobs/model_space.h"
 #include "store/jobs/job_read.h"
 #include "store/models/model_store.h"
 #include "store/models/model_view.h"
@@ -160,6 +161,9 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
                               .if_none_match = request_header(req, "If-None-Match")};
     request_times_parsed(req);
     enum err_code code = models_put(app->models, model, &put, &result, err);
+    if (code == ERR_OK) {
+        code = model_space_adopt(app->db, name, model, err);
+    }
     model_unref(model);
     if (code != ERR_OK) {
         return code;

@@ -159,8 +159,7 @@ static void prepare_item(struct prediction *p)
 static enum err_code compute_or_queue(struct prediction *p, bool *later, struct err *err)
 {
     struct batcher *batcher = p->app->batcher;
-    if (prediction_request_check_width(&p->request, p->served->model->d, err) != ERR_OK ||
-        predict_check(p->served->model, &p->request.predict, err) != ERR_OK ||
+    if (predict_check(p->served->model, &p->request.predict, err) != ERR_OK ||
         take_room(p, err) != ERR_OK) {
         return err->code;
     }
@@ -211,6 +210,18 @@ static enum err_code read_request(struct prediction *p, struct err *err)
     return err->code;
 }
 
+/* The rows as the model has them; without it, the model is released. */
+static enum err_code fit_request(struct prediction *p, struct err *err)
+{
+    if (prediction_request_fit(&p->request, p->req, p->app->config->max_rows, p->served->model,
+                               err) != ERR_OK) {
+        release_model(p);
+    } else if (p->request.table || p->request.named_rows != NULL) {
+        quota_charge_rows(p->app, p->req, p->request.predict.n); /* they were not known before */
+    }
+    return err->code;
+}
+
 /* On another thread: what takes long. */
 static enum err_code prepare_aside(void *ctx, struct request *req, struct response *res,
                                    struct err *err)
@@ -219,7 +230,8 @@ static enum err_code prepare_aside(void *ctx, struct request *req, struct respon
     (void)req;
     if ((!p->is_read && read_request(p, err) != ERR_OK) ||
         models_find(p->app->models, p->request.model, &p->request.version, &p->served, err) !=
-            ERR_OK) {
+            ERR_OK ||
+        fit_request(p, err) != ERR_OK) {
         return err->code;
     }
     res->later = (struct later){.run = go_on, .drop = release_model, .ctx = p};
@@ -240,7 +252,7 @@ enum err_code handle_predict(struct app *app, const struct request *req, struct 
             return err->code;
         }
         if (models_find_loaded(app->models, p->request.model, &p->request.version, &p->served)) {
-            return go_on(p, res, err);
+            return fit_request(p, err) == ERR_OK ? go_on(p, res, err) : err->code;
         }
     }
     return aside_run(app, prepare_aside, p, req, res, err);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/predict_answer.h"
 
+#include "api/native/row_warnings.h"
 #include "api/reply.h"
+#include "documents/model_json.h"
 #include "formats/media_type.h"
 
 #include <string.h>
-
-#define MAX_WARNINGS 100 /* listed one by one; the rest are counted */
 
 /* ---- JSON ---- */
 
@@ -120,56 +120,6 @@ static void write_result(struct json_stream *stream, const struct predict_answer
     }
 }
 
-static bool is_outside(const double *range, double value)
-{
-    return value < range[0] || value > range[1];
-}
-
-static void write_warning(struct json_write *json, int row, int input, double value,
-                          const double *range)
-{
-    json_write_object(json, NULL);
-    json_write_text(json, "code", "extrapolation");
-    json_write_int(json, "row", row);
-    json_write_int(json, "input", input);
-    json_write_real(json, "value", value);
-    json_write_reals(json, "range", range, 2);
-    json_write_object_end(json);
-}
-
-/* Lists inputs outside the range the model was trained on; returns the number of such rows. */
-static long write_warnings(struct json_write *json, const struct prediction_request *request,
-                           const struct model *model)
-{
-    long cells = 0;
-    long rows = 0;
-    json_write_array(json, "warnings");
-    for (int i = 0; model->training_range != NULL && i < request->predict.n; i++) {
-        bool outside = false;
-        for (int j = 0; j < model->d; j++) {
-            double value = request->predict.x[(size_t)i * (size_t)model->d + (size_t)j];
-            const double *range = model->training_range + 2 * j;
-            if (!is_outside(range, value)) {
-                continue;
-            }
-            outside = true;
-            if (cells++ < MAX_WARNINGS) {
-                write_warning(json, i, j, value, range);
-            }
-        }
-        rows += outside;
-    }
-    if (cells > MAX_WARNINGS) {
-        json_write_object(json, NULL);
-        json_write_text(json, "code", "more");
-        json_write_int(json, "count", cells - MAX_WARNINGS);
-        json_write_int(json, "rows", rows);
-        json_write_object_end(json);
-    }
-    json_write_array_end(json);
-    return rows;
-}
-
 static enum err_code no_memory(struct err *err)
 {
     return err_set(err, ERR_NOMEM, "no memory for the answer");
@@ -189,12 +139,13 @@ static enum err_code begin_json(const struct predict_answer *answer, struct json
     json_write_text(&stream->json, "model", served->name);
     json_write_int(&stream->json, "version", served->version);
     json_write_int(&stream->json, "draws", served->model->m);
+    model_json_write_names(&stream->json, served->model);
     for (int i = 0; i < PREDICT_N_RESULTS; i++) {
         if (answer->request->predict.want & (1U << i)) {
             write_result(stream, answer, (enum predict_index)i);
         }
     }
-    *outside = write_warnings(&stream->json, answer->request, served->model);
+    *outside = row_warnings_write(&stream->json, &answer->request->predict, served->model);
     json_write_object_end(&stream->json);
     if (json_stream_end(stream, err) != ERR_OK) {
         return err->code;
@@ -250,27 +201,13 @@ static void begin_array(const struct predict_answer *answer, struct answer_text 
     text->n_bytes = text->n_head + text->n_left * NPY_ITEM(text->single);
 }
 
-static long count_outside(const struct prediction_request *request, const struct model *model)
-{
-    long rows = 0;
-    size_t d = (size_t)model->d;
-    for (size_t i = 0; model->training_range != NULL && i < (size_t)request->predict.n; i++) {
-        bool outside = false;
-        for (size_t j = 0; j < d; j++) {
-            outside |= is_outside(model->training_range + 2 * j, request->predict.x[i * d + j]);
-        }
-        rows += outside;
-    }
-    return rows;
-}
-
 /* What JSON says beside the numbers goes into headers. */
 static enum err_code write_npy_headers(const struct predict_answer *answer, struct response *res,
                                        long *outside, struct err *err)
 {
     const struct served *served = answer->served;
     struct arena *arena = answer->arena;
-    *outside = count_outside(answer->request, served->model);
+    *outside = row_warnings_count(&answer->request->predict, served->model);
     char *name = arena_strndup(arena, served->name, strlen(served->name));
     char *version = arena_printf(arena, "%lld", (long long)served->version);
     char *draws = arena_printf(arena, "%d", served->model->m);

@@ -3,12 +3,15 @@
 
 #include "api/native/prediction_options.h"
 #include "api/reply.h"
+#include "api/rows/columns.h"
+#include "api/rows/named_rows.h"
 #include "base/known.h"
 #include "base/phrase.h"
 #include "formats/json_tensor.h"
 #include "formats/json_write.h"
 #include "formats/media_type.h"
 #include "formats/npy.h"
+#include "jobs/model_space.h"
 #include "store/models/model_name.h"
 
 #include <string.h>
@@ -77,11 +80,17 @@ static enum err_code read_json(const struct request *req, int max_rows,
                        req->query[0].name);
     }
     struct json_tensor inputs = {
-        .key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS};
+        .key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS, .mixed = true};
     if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){&inputs, 1}, req->arena,
                           &body, err) != ERR_OK ||
-        read_request(req, body, request, err) != ERR_OK ||
-        json_tensor_check(&inputs, body, 0, err) != ERR_OK) {
+        read_request(req, body, request, err) != ERR_OK) {
+        return err->code;
+    }
+    if (inputs.left) {
+        request->named_rows = body;
+        return ERR_OK;
+    }
+    if (json_tensor_check(&inputs, body, 0, err) != ERR_OK) {
         return err->code;
     }
     request->predict.n = inputs.n;
@@ -205,6 +214,15 @@ static enum err_code read_npy(const struct request *req, int max_rows,
     return ERR_OK;
 }
 
+static enum err_code read_table(const struct request *req, struct prediction_request *request,
+                                struct err *err)
+{
+    json_t *options = NULL;
+    request->table = true;
+    return query_as_json(req, &options, err) == ERR_OK ? read_request(req, options, request, err)
+                                                       : err->code;
+}
+
 /* ---- the request ---- */
 
 enum err_code prediction_request_deadline(const struct request *req, int64_t *deadline_ns,
@@ -233,10 +251,13 @@ enum err_code prediction_request_read(const struct request *req, int max_rows,
 {
     *request = (struct prediction_request){.version = {.kind = VERSION_DEFAULT}};
     const char *accept = request_header(req, "Accept");
-    bool npy = media_type_is(request_header(req, "Content-Type"), MEDIA_TYPE_NPY);
+    const char *type = request_header(req, "Content-Type");
+    bool npy = media_type_is(type, MEDIA_TYPE_NPY);
+    bool table = media_type_is(type, MEDIA_TYPE_CSV) || media_type_is(type, MEDIA_TYPE_TSV);
     if (prediction_request_deadline(req, &request->deadline_ns, err) != ERR_OK ||
-        (npy ? read_npy(req, max_rows, request, err) : read_json(req, max_rows, request, err)) !=
-            ERR_OK) {
+        (npy     ? read_npy(req, max_rows, request, err)
+         : table ? read_table(req, request, err)
+                 : read_json(req, max_rows, request, err)) != ERR_OK) {
         return err->code;
     }
     request->npy =
@@ -255,12 +276,83 @@ enum err_code prediction_request_read(const struct request *req, int max_rows,
     return ERR_OK;
 }
 
-enum err_code prediction_request_check_width(const struct prediction_request *request, int d,
-                                             struct err *err)
+static void take_rows(struct prediction_request *request, const double *x, int n, int k)
 {
-    if (request->n_inputs != d) {
-        return err_set_at(err, ERR_SHAPE, 0, -1, "inputs: row 0 has %s, %s",
-                          phrase_count(request->n_inputs, "number").text, phrase_needed(d).text);
+    request->predict.n = n;
+    request->predict.x = x;
+    request->n_inputs = k;
+}
+
+/* A table: with a header by name where the model has names, else by position. */
+static enum err_code fit_table(struct prediction_request *request, const struct request *req,
+                               int max_rows, const struct space *space, struct err *err)
+{
+    struct columns columns;
+    struct text_rows text;
+    columns_init(&columns, space, SPACE_INPUTS, req->arena);
+    if (text_rows_read(req, max_rows, space != NULL ? &columns.members : NULL, &text, err) !=
+        ERR_OK) {
+        return err->code;
     }
-    return ERR_OK;
+    text.reader.members = NULL; /* they end with this function */
+    if (space != NULL && (columns_arrange(&columns, &text, err) != ERR_OK ||
+                          columns_check_text(space, &text, req, err) != ERR_OK)) {
+        return err->code;
+    }
+    take_rows(request, text.table.values, text.table.n, text.table.k);
+    return text_rows_check_finite(&text, req, err);
+}
+
+static enum err_code fit_named(struct prediction_request *request, const struct request *req,
+                               int max_rows, const struct space *space, struct err *err)
+{
+    struct json_tensor inputs = {.key = "inputs", .left = true};
+    const struct named_rows how = {.space = space,
+                                   .part = SPACE_INPUTS,
+                                   .key = "inputs",
+                                   .use_defaults = true,
+                                   .max_rows = max_rows};
+    if (named_rows_settle(&how, request->named_rows, req->arena, &inputs, err) == ERR_OK) {
+        take_rows(request, inputs.values, inputs.n, inputs.k);
+    }
+    return err->code;
+}
+
+/* Numbers under a space with categories or integers; those of npy belong to the body. */
+static enum err_code fit_numbers(struct prediction_request *request, const struct space *space,
+                                 struct arena *arena, struct err *err)
+{
+    size_t n = (size_t)request->predict.n;
+    size_t d = (size_t)space->d;
+    double *x = arena_alloc_array(arena, n * d, sizeof *x);
+    if (x == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    memcpy(x, request->predict.x, n * d * sizeof *x);
+    request->predict.x = x;
+    const struct space_rows rows = {n, d, x};
+    return columns_read_numbers(space, &rows, "inputs: ", err);
+}
+
+enum err_code prediction_request_fit(struct prediction_request *request, const struct request *req,
+                                     int max_rows, const struct model *model, struct err *err)
+{
+    if (request->table || request->named_rows != NULL) {
+        struct space *space = NULL;
+        if (model_space_of_version(model, &space, err) != ERR_OK) {
+            return err->code;
+        }
+        err_kept(request->table ? fit_table(request, req, max_rows, space, err)
+                                : fit_named(request, req, max_rows, space, err));
+        space_unref(space);
+    }
+    if (err->code == ERR_OK && request->n_inputs != model->d) {
+        return err_set_at(err, ERR_SHAPE, 0, -1, "inputs: row 0 has %s, %s",
+                          phrase_count(request->n_inputs, "number").text,
+                          phrase_needed(model->d).text);
+    }
+    bool numbers = !request->table && request->named_rows == NULL;
+    return err->code == ERR_OK && numbers && model->space != NULL
+               ? fit_numbers(request, model->space, req->arena, err)
+               : err->code;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request for a prediction: a JSON body, or npy rows with the same options in the query
+ * A request for a prediction: a JSON body, or rows as npy or CSV with the same options in the query
  * (?model=heat&return=quantiles&quantiles=0.05,0.95). prediction_options.h reads what it should
  * return.
  */
@@ -11,18 +11,21 @@
 #include "predict/predict.h"
 #include "store/models/version_ref.h"
 
+#include <jansson.h>
 #include <stdint.h>
 
 struct prediction_request {
     const char *model;
     struct version_ref version;
     struct predict_request predict;
-    int n_inputs;        /* numbers in a row */
-    bool named;          /* "return" names the results */
-    bool npy;            /* the answer is npy .. */
-    bool single;         /* .. of float32 */
-    bool borrows_body;   /* the rows may lie in the body itself */
-    int64_t deadline_ns; /* by clock_ns; 0: none */
+    int n_inputs;             /* numbers in a row */
+    const json_t *named_rows; /* a body whose "inputs" wait for the names of the model; or NULL */
+    bool table;               /* the body is a text table, which waits for the model as well */
+    bool named;               /* "return" names the results */
+    bool npy;                 /* the answer is npy .. */
+    bool single;              /* .. of float32 */
+    bool borrows_body;        /* the rows may lie in the body itself */
+    int64_t deadline_ns;      /* by clock_ns; 0: none */
 };
 
 /*
@@ -37,8 +40,12 @@ enum err_code prediction_request_read(const struct request *req, int max_rows,
 enum err_code prediction_request_deadline(const struct request *req, int64_t *deadline_ns,
                                           struct err *err) MUST_CHECK;
 
-/* Do the rows fit a model of d inputs? ERR_SHAPE. */
-enum err_code prediction_request_check_width(const struct prediction_request *request, int d,
-                                             struct err *err) MUST_CHECK;
+/*
+ * Reads the rows that waited for the model, by its names, and puts numbers that mean members of
+ * categories into their places. ERR_SHAPE: they do not fit; ERR_INVALID naming the place.
+ */
+enum err_code prediction_request_fit(struct prediction_request *request, const struct request *req,
+                                     int max_rows, const struct model *model,
+                                     struct err *err) MUST_CHECK;
 
 #endif

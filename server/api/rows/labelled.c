@@ -2,8 +2,11 @@
 #include "api/rows/labelled.h"
 
 #include "api/reply.h"
+#include "api/rows/columns.h"
+#include "api/rows/named_rows.h"
 #include "base/phrase.h"
 #include "formats/media_type.h"
+#include "jobs/model_space.h"
 
 #include <string.h>
 
@@ -11,15 +14,16 @@ enum err_code labelled_parse(const struct request *req, int max_rows, struct lab
                              struct err *err)
 {
     struct json_tensor tensors[] = {
-        {.key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS},
-        {.key = "outputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS}};
-    *out = (struct labelled){.body = NULL};
+        {.key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS, .mixed = true},
+        {.key = "outputs",
+         .max_rows = max_rows,
+         .max_columns = JSON_TENSOR_COLUMNS,
+         .mixed = true}};
+    *out = (struct labelled){.max_rows = max_rows};
     const char *type = request_header(req, "Content-Type");
     out->is_csv = media_type_is(type, MEDIA_TYPE_CSV) || media_type_is(type, MEDIA_TYPE_TSV);
     if (out->is_csv) {
-        return text_rows_read(req, max_rows, &out->text, err) == ERR_OK
-                   ? text_rows_check_finite(&out->text, req, err)
-                   : err->code;
+        return ERR_OK;
     }
     if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2}, req->arena,
                           &out->body, err) == ERR_OK) {
@@ -60,43 +64,94 @@ enum err_code labelled_split(const double *rows, const struct data *shape, struc
     return ERR_OK;
 }
 
-static enum err_code rows_of_csv(const struct labelled *labelled, const struct request *req, int d,
-                                 int o, struct data *out, struct err *err)
+/* A table, whose columns with names are put into the order of the space. */
+static enum err_code read_table(const struct labelled *labelled, const struct request *req,
+                                const struct space *space, struct text_rows *text, struct err *err)
 {
-    const struct data shape = {.n = labelled->text.table.n, .d = d, .o = o};
-    if (check_outputs(req, o, err) != ERR_OK) {
+    struct columns columns;
+    columns_init(&columns, space, SPACE_COLUMNS, req->arena);
+    if (text_rows_read(req, labelled->max_rows, space != NULL ? &columns.members : NULL, text,
+                       err) != ERR_OK) {
         return err->code;
     }
-    if (labelled->text.table.k != d + o) {
-        return err_set(err, ERR_SHAPE, "%s, the model's %s and %s need %d",
-                       phrase_count(labelled->text.table.k, "column").text,
-                       phrase_count(d, "input").text, phrase_count(o, "output").text, d + o);
+    text->reader.members = NULL; /* they end with this function */
+    if (space != NULL && (columns_arrange(&columns, text, err) != ERR_OK ||
+                          columns_check_text(space, text, req, err) != ERR_OK)) {
+        return err->code;
     }
-    return labelled_split(labelled->text.table.values, &shape, req->arena, out, err);
+    return text_rows_check_finite(text, req, err);
 }
 
-static enum err_code rows_of_json(const struct labelled *labelled, int d, int o, struct data *out,
-                                  struct err *err)
+static enum err_code rows_of_csv(const struct labelled *labelled, const struct request *req,
+                                 const struct model *model, struct data *out, struct err *err)
+{
+    struct text_rows text;
+    struct space *space = NULL;
+    int d = model->d;
+    int o = model->o;
+    if (check_outputs(req, o, err) != ERR_OK ||
+        model_space_of_version(model, &space, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(read_table(labelled, req, space, &text, err));
+    space_unref(space);
+    if (err->code != ERR_OK) {
+        return err->code;
+    }
+    if (text.table.k != d + o) {
+        return err_set(err, ERR_SHAPE, "%s, the model's %s and %s need %d",
+                       phrase_count(text.table.k, "column").text, phrase_count(d, "input").text,
+                       phrase_count(o, "output").text, d + o);
+    }
+    const struct data shape = {.n = text.table.n, .d = d, .o = o};
+    return labelled_split(text.table.values, &shape, req->arena, out, err);
+}
+
+/* Rows by name, and those of a model that has more than names in its space. */
+static enum err_code settle(struct labelled *labelled, const struct request *req,
+                            const struct model *model, struct err *err)
+{
+    struct space *space = NULL;
+    if (!labelled->x.left && !labelled->y.left && model->space == NULL) {
+        return ERR_OK;
+    }
+    if (model_space_of_version(model, &space, err) != ERR_OK) {
+        return err->code;
+    }
+    const struct named_rows x = {
+        .space = space, .part = SPACE_INPUTS, .key = "inputs", .max_rows = labelled->max_rows};
+    const struct named_rows y = {
+        .space = space, .part = SPACE_OUTPUTS, .key = "outputs", .max_rows = labelled->max_rows};
+    if (named_rows_settle(&x, labelled->body, req->arena, &labelled->x, err) == ERR_OK) {
+        err_kept(named_rows_settle(&y, labelled->body, req->arena, &labelled->y, err));
+    }
+    space_unref(space);
+    return err->code;
+}
+
+static enum err_code rows_of_json(struct labelled *labelled, const struct request *req,
+                                  const struct model *model, struct data *out, struct err *err)
 {
     const struct json_tensor *x = &labelled->x;
     const struct json_tensor *y = &labelled->y;
-    if (json_tensor_check(x, labelled->body, d, err) != ERR_OK ||
-        json_tensor_check(y, labelled->body, o, err) != ERR_OK) {
+    if (settle(labelled, req, model, err) != ERR_OK ||
+        json_tensor_check(x, labelled->body, model->d, err) != ERR_OK ||
+        json_tensor_check(y, labelled->body, model->o, err) != ERR_OK) {
         return err->code;
     }
     if (x->n != y->n) {
         return err_set(err, ERR_SHAPE, "inputs has %s, outputs has %s",
                        phrase_count(x->n, "row").text, phrase_count(y->n, "row").text);
     }
-    *out = (struct data){.n = x->n, .d = d, .o = o, .x = x->values, .y = y->values};
+    *out = (struct data){.n = x->n, .d = model->d, .o = model->o, .x = x->values, .y = y->values};
     return ERR_OK;
 }
 
-enum err_code labelled_rows(const struct labelled *labelled, const struct request *req, int d,
-                            int o, struct data *out, struct err *err)
+enum err_code labelled_rows(struct labelled *labelled, const struct request *req,
+                            const struct model *model, struct data *out, struct err *err)
 {
-    if ((labelled->is_csv ? rows_of_csv(labelled, req, d, o, out, err)
-                          : rows_of_json(labelled, d, o, out, err)) != ERR_OK) {
+    if ((labelled->is_csv ? rows_of_csv(labelled, req, model, out, err)
+                          : rows_of_json(labelled, req, model, out, err)) != ERR_OK) {
         return err->code;
     }
     return out->n > 0 ? ERR_OK

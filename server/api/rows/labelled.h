@@ -5,27 +5,30 @@
 
 #include "api/rows/text_rows.h"
 #include "fit/data.h"
+#include "model/model.h"
 #include "formats/json_tensor.h"
 #include "http/exchange.h"
 
 struct labelled {
-    bool is_csv;
-    struct text_rows text; /* with CSV */
-    json_t *body;          /* NULL with CSV */
-    struct json_tensor x;  /* "inputs" */
-    struct json_tensor y;  /* "outputs" */
+    bool is_csv; /* it is read once the model is known */
+    int max_rows;
+    json_t *body;         /* NULL with CSV */
+    struct json_tensor x; /* "inputs" */
+    struct json_tensor y; /* "outputs" */
 };
 
-/* Reads the body into the request's arena. The caller checks keys other than inputs and outputs. */
+/* Reads a JSON body into the request's arena. The caller checks keys other than inputs and outputs.
+ */
 enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
                              struct err *err) MUST_CHECK;
 
 /*
- * The rows for a model of d inputs and o outputs. ERR_SHAPE; ERR_INVALID: inputs or outputs are
- * missing, or "outputs" in the query is not o.
+ * The rows for a model: columns with names in its order. ERR_SHAPE; ERR_INVALID: inputs or outputs
+ * are missing, names are not the model's, or "outputs" in the query is not the number of its own.
  */
-enum err_code labelled_rows(const struct labelled *labelled, const struct request *req, int d,
-                            int o, struct data *out, struct err *err) MUST_CHECK;
+enum err_code labelled_rows(struct labelled *labelled, const struct request *req,
+                            const struct model *model, struct data *out,
+                            struct err *err) MUST_CHECK;
 
 /* Copies rows [n x (d + o)], inputs first, to inputs and outputs in the arena; shape: n, d, o. */
 enum err_code labelled_split(const double *rows, const struct data *shape, struct arena *arena,

@@ -21,7 +21,8 @@ static enum err_code read_first_line(const struct request *req, int64_t *out, st
     return ERR_OK;
 }
 
-enum err_code text_rows_read(const struct request *req, int max_rows, struct text_rows *out,
+enum err_code text_rows_read(const struct request *req, int max_rows,
+                             const struct text_members *members, struct text_rows *out,
                              struct err *err)
 {
     struct text_dialect dialect;
@@ -35,6 +36,7 @@ enum err_code text_rows_read(const struct request *req, int max_rows, struct tex
     }
     out->reader = text_table_reader(&dialect, out->first_line, req->arena);
     out->reader.max_rows = max_rows;
+    out->reader.members = members;
     return text_table_read(&out->reader, req->body, req->n_body, req->arena, &out->table, err);
 }
 

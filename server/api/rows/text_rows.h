@@ -15,11 +15,12 @@ struct text_rows {
 };
 
 /*
- * Reads the body as a table, into the request's arena. The header Surrogate-First-Line says where
- * the body begins in a file that is sent in parts. A body that is no text is refused by its kind.
- * Errors are those of text_table_read; ERR_MEDIA_TYPE.
+ * Reads the body as a table, into the request's arena. members: NULL, or columns of words. The
+ * header Surrogate-First-Line says where the body begins in a file that is sent in parts. A body
+ * that is no text is refused by its kind. Errors are those of text_table_read; ERR_MEDIA_TYPE.
  */
-enum err_code text_rows_read(const struct request *req, int max_rows, struct text_rows *out,
+enum err_code text_rows_read(const struct request *req, int max_rows,
+                             const struct text_members *members, struct text_rows *out,
                              struct err *err) MUST_CHECK;
 
 /* ERR_NONFINITE, with line and column, when a value is missing or not finite. */

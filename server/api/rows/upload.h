@@ -6,13 +6,16 @@
 #include "api/app.h"
 #include "api/rows/idempotency.h"
 #include "api/rows/text_rows.h"
+#include "jobs/model_space.h"
 #include "store/data/data_append.h"
 
 #define UPLOAD_PROVENANCE_MAX 16384 /* bytes of the JSON key "provenance" */
 
 struct upload {
-    struct data_upload data; /* borrows from the request, its arena and this struct */
-    bool skip_nonfinite;     /* store only rows without a missing or infinite value */
+    struct data_upload data;  /* borrows from the request, its arena and this struct */
+    struct model_space space; /* of the model as the rows were read */
+    struct space *own;        /* that comes with the rows; one reference; NULL: none */
+    bool skip_nonfinite;      /* store only rows without a missing or infinite value */
     struct nonfinite skipped;
     bool is_text;          /* CSV and its relatives */
     struct text_rows text; /* if so */
@@ -29,10 +32,18 @@ enum err_code upload_read_head(const struct request *req, struct upload *up,
                                struct err *err) MUST_CHECK;
 
 /*
- * Reads the rows. The columns of the model's rows say how many are outputs if the query does not.
- * Rows with a value that is missing or not finite are refused (ERR_NONFINITE) or left out.
+ * Reads the rows, in the order of the model's space where columns have names; names that the model
+ * does not have yet come with the rows. The columns of the model's rows say how many are outputs if
+ * the query does not. Rows with a value that is missing or not finite are refused (ERR_NONFINITE)
+ * or left out.
  */
 enum err_code upload_read_rows(struct app *app, const struct request *req, const char *model,
                                struct upload *up, struct err *err) MUST_CHECK;
+
+/* A zeroed upload may be released. */
+void upload_release(struct upload *up);
+
+/* The space that the rows have: the model's, or the one that comes with them; NULL: none. */
+const struct space *upload_space(const struct upload *up);
 
 #endif

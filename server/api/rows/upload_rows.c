@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/rows/upload.h"
+#include "api/rows/upload_priv.h"
 
 #include "api/reply.h"
-#include "base/mem.h"
+#include "api/rows/columns.h"
+#include "documents/space_json.h"
 #include "base/phrase.h"
-#include "formats/json_tensor.h"
 #include "formats/npy.h"
 #include "store/data/data_read.h"
+#include "store/models/space_store.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -39,8 +40,7 @@ static enum err_code refuse_nonfinite(const struct request *req, const struct up
                       what, others);
 }
 
-/* rows: [n x (d + o)]; writable, or else they are copied before any is left out. */
-static enum err_code apply_policy(const struct request *req, struct upload *up, bool writable,
+enum err_code upload_apply_policy(const struct request *req, struct upload *up, bool writable,
                                   struct err *err)
 {
     struct data_upload *data = &up->data;
@@ -72,110 +72,112 @@ static enum err_code apply_policy(const struct request *req, struct upload *up, 
     return ERR_OK;
 }
 
-/* ---- JSON ---- */
+/* ---- spaces ---- */
 
-static enum err_code read_provenance(const json_t *body, struct arena *arena, struct upload *up,
-                                     struct err *err)
+const struct space *upload_space(const struct upload *up)
 {
-    const json_t *value = json_object_get(body, "provenance");
-    char *text = NULL;
-    if (value == NULL) {
-        return ERR_OK;
-    }
-    if (!json_is_object(value)) {
-        return err_set(err, ERR_INVALID, "provenance is %s, an object is needed",
-                       json_read_kind(value));
-    }
-    if (json_read_dump(value, UPLOAD_PROVENANCE_MAX, "provenance", &text, err) != ERR_OK) {
-        return err->code;
-    }
-    up->data.provenance = arena_strndup(arena, text, strlen(text));
-    mem_free(text);
-    return up->data.provenance != NULL ? ERR_OK
-                                       : err_set(err, ERR_NOMEM, "no memory for the provenance");
+    return up->space.space != NULL ? up->space.space : up->own;
 }
 
-/* [0.1, 0.2] may be one row or a column of them. */
-static enum err_code refuse_flat(const struct json_tensor *t, struct err *err)
+void upload_release(struct upload *up)
 {
-    if (!t->flat) {
-        return ERR_OK;
-    }
-    return err_set_at(err, ERR_SHAPE, 0, -1,
-                      "%s is a list of numbers, a list of rows is needed: [[..], [..]], each row "
-                      "with the numbers of one simulation",
-                      t->key);
+    model_space_release(&up->space);
+    space_unref(up->own);
+    up->own = NULL;
 }
 
-static enum err_code read_json(struct app *app, const struct request *req, struct upload *up,
-                               struct err *err)
+/* The text of a space's document; NULL: no memory. */
+static const char *write_document(const struct space *space, struct arena *arena)
 {
-    static const char *const keys[] = {"inputs", "outputs", "provenance", NULL};
-    json_t *body = NULL;
-    const int max = app->config->max_rows;
-    struct json_tensor tensors[] = {
-        {.key = "inputs", .max_rows = max, .max_columns = ARCH_MAX_INPUTS, .holes = true},
-        {.key = "outputs", .max_rows = max, .max_columns = ARCH_MAX_OUTPUTS, .holes = true}};
-    const struct json_tensor *x = &tensors[0];
-    const struct json_tensor *y = &tensors[1];
-    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2}, req->arena,
-                          &body, err) != ERR_OK) {
-        reply_explain_syntax(req, err);
-        return err->code;
+    struct textbuf text = textbuf_in(arena);
+    struct json_write json = json_write_to(&text);
+    space_json_write(&json, NULL, space);
+    json_write_end(&json);
+    return textbuf_failed(&text) ? NULL : text.data;
+}
+
+enum err_code upload_compare_space(const struct space *space, const struct model_space *of_model,
+                                   bool *same, struct err *err)
+{
+    struct arena arena = ARENA_INIT;
+    char digest[DIGEST_HEX_CHARS + 1];
+    const char *document = write_document(space, &arena);
+    if (document == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for an input space");
+    } else if (space_store_hash(document, digest, err) == ERR_OK) {
+        *same = strcmp(digest, of_model->digest) == 0;
     }
-    if (json_read_check_keys(body, "body", keys, err) != ERR_OK ||
-        json_tensor_check(x, body, 0, err) != ERR_OK ||
-        json_tensor_check(y, body, 0, err) != ERR_OK || refuse_flat(x, err) != ERR_OK ||
-        refuse_flat(y, err) != ERR_OK || read_provenance(body, req->arena, up, err) != ERR_OK) {
-        return err->code;
+    arena_release(&arena);
+    return err->code;
+}
+
+static enum err_code note_places(struct arena *arena, struct upload *up, struct err *err)
+{
+    const struct space *space = upload_space(up);
+    if (space == NULL || space_first_category(space) < 0) {
+        return ERR_OK;
     }
-    if (x->n != y->n) {
-        return err_set(err, ERR_SHAPE, "inputs has %s, outputs has %s",
-                       phrase_count(x->n, "row").text, phrase_count(y->n, "row").text);
-    }
-    size_t d = (size_t)x->k;
-    size_t o = (size_t)y->k;
-    double *rows = arena_alloc_array(req->arena, (size_t)x->n * (d + o), sizeof *rows);
-    if (rows == NULL) {
+    bool *places = arena_zalloc_array(arena, (size_t)space->d + (size_t)space->o, sizeof *places);
+    if (places == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the rows");
     }
-    for (size_t i = 0; i < (size_t)x->n; i++) {
-        memcpy(rows + i * (d + o), x->values + i * d, d * sizeof *rows);
-        memcpy(rows + i * (d + o) + d, y->values + i * o, o * sizeof *rows);
+    for (int j = 0; j < space->d; j++) {
+        places[j] = space->inputs[j].type == SPACE_CATEGORY;
     }
-    up->data.n = x->n;
-    up->data.d = x->k;
-    up->data.o = y->k;
-    up->data.rows = rows;
-    return apply_policy(req, up, true, err);
+    up->data.places = places;
+    return ERR_OK;
+}
+
+/* What the store must know of the spaces that the rows were read under. */
+static enum err_code note_spaces(const struct request *req, struct upload *up, struct err *err)
+{
+    if (note_places(req->arena, up, err) != ERR_OK) {
+        return err->code;
+    }
+    up->data.space_digest = up->space.digest;
+    up->data.space = up->own != NULL ? write_document(up->own, req->arena) : NULL;
+    return up->own == NULL || up->data.space != NULL
+               ? ERR_OK
+               : err_set(err, ERR_NOMEM, "no memory for an input space");
 }
 
 /* ---- tables, which have inputs and outputs side by side ---- */
 
-/* The number of output columns: "outputs" in the query, else that of the model's stored rows. */
-static enum err_code count_outputs(struct app *app, const struct request *req, const char *model,
-                                   int *o, struct err *err)
+/* The number of the outputs of stored rows; without any, the client has to say it. */
+static enum err_code count_stored(struct app *app, const char *model, int *o, struct err *err)
 {
-    const char *text = request_query(req, "outputs");
     struct data_summary summary = {.n_outputs = 0};
     struct err absent = ERR_INIT;
-    if (text == NULL) {
-        if (data_store_summary(app->db, model, &summary, &absent) != ERR_OK ||
-            summary.n_outputs == 0) {
-            /* A failing store must not look like a mistake of the client. */
-            return absent.code != ERR_OK && absent.code != ERR_NOT_FOUND
-                       ? err_set(err, absent.code, "%s", absent.msg)
-                       : err_set(err, ERR_INVALID,
-                                 "say how many of the last columns are outputs: ?outputs=N");
-        }
-        *o = summary.n_outputs;
-        return ERR_OK;
+    if (data_store_summary(app->db, model, &summary, &absent) != ERR_OK || summary.n_outputs == 0) {
+        /* A failing store must not look like a mistake of the client. */
+        return absent.code != ERR_OK && absent.code != ERR_NOT_FOUND
+                   ? err_set(err, absent.code, "%s", absent.msg)
+                   : err_set(err, ERR_INVALID,
+                             "say how many of the last columns are outputs: ?outputs=N");
     }
+    *o = summary.n_outputs;
+    return ERR_OK;
+}
+
+/* The number of output columns: that of the space, or "outputs" in the query, or as stored. */
+static enum err_code count_outputs(struct app *app, const struct request *req, const char *model,
+                                   struct upload *up, struct err *err)
+{
+    const struct space *space = up->space.space;
+    const char *text = request_query(req, "outputs");
     int64_t value = 0;
-    if (reply_query_int(req, "outputs", 1, ARCH_MAX_OUTPUTS, &value, err) == ERR_OK) {
-        *o = (int)value;
+    if (text == NULL && space == NULL) {
+        return count_stored(app, model, &up->data.o, err);
     }
-    return err->code;
+    if (text != NULL &&
+        reply_query_int(req, "outputs", 1, ARCH_MAX_OUTPUTS, &value, err) != ERR_OK) {
+        return err->code;
+    }
+    if (space != NULL && text != NULL && value != space->o) {
+        return err_set(err, ERR_SHAPE, "outputs is %d, the model has %d", (int)value, space->o);
+    }
+    up->data.o = space != NULL ? space->o : (int)value;
+    return ERR_OK;
 }
 
 static enum err_code split_columns(struct upload *up, int k, struct err *err)
@@ -192,43 +194,99 @@ static enum err_code split_columns(struct upload *up, int k, struct err *err)
     return ERR_OK;
 }
 
+/* Puts the columns into the model's order, or takes their names for a model that has none. */
+static enum err_code settle_columns(const struct request *req, const struct columns *columns,
+                                    struct upload *up, struct err *err)
+{
+    const struct text_table_reader *reader = &up->text.reader;
+    if (up->space.space != NULL) {
+        return columns_arrange(columns, &up->text, err) == ERR_OK
+                   ? columns_check_text(up->space.space, &up->text, req, err)
+                   : err->code;
+    }
+    if (reader->names == NULL) {
+        return ERR_OK;
+    }
+    if (space_of_names(up->data.d, up->data.o, reader->names, NULL, &up->own, err) != ERR_OK) {
+        err_prefix(err, "the header");
+    }
+    return err->code;
+}
+
 static enum err_code read_text(struct app *app, const struct request *req, const char *model,
                                struct upload *up, struct err *err)
 {
-    if (count_outputs(app, req, model, &up->data.o, err) != ERR_OK ||
-        text_rows_read(req, app->config->max_rows, &up->text, err) != ERR_OK ||
-        split_columns(up, up->text.table.k, err) != ERR_OK) {
+    struct columns columns;
+    const struct space *space = up->space.space;
+    columns_init(&columns, space, SPACE_COLUMNS, req->arena);
+    if (count_outputs(app, req, model, up, err) != ERR_OK ||
+        text_rows_read(req, app->config->max_rows, space != NULL ? &columns.members : NULL,
+                       &up->text, err) != ERR_OK ||
+        split_columns(up, up->text.table.k, err) != ERR_OK ||
+        settle_columns(req, &columns, up, err) != ERR_OK) {
         return err->code;
     }
+    up->text.reader.members = NULL; /* they end with this function */
     up->is_text = true;
     up->data.n = up->text.table.n;
     up->data.rows = up->text.table.values;
-    return apply_policy(req, up, true, err);
+    return upload_apply_policy(req, up, true, err);
+}
+
+/* A copy of the rows in which numbers that mean members are their places. */
+static enum err_code settle_numbers(const struct request *req, struct upload *up, struct err *err)
+{
+    size_t k = (size_t)up->data.d + (size_t)up->data.o;
+    size_t n = (size_t)up->data.n;
+    double *copy = arena_alloc_array(req->arena, n * k, sizeof *copy);
+    if (copy == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    memcpy(copy, up->data.rows, n * k * sizeof *copy);
+    up->data.rows = copy;
+    const struct space_rows rows = {n, k, copy};
+    return columns_read_numbers(up->space.space, &rows, "", err);
 }
 
 static enum err_code read_npy(struct app *app, const struct request *req, const char *model,
                               struct upload *up, struct err *err)
 {
     struct npy npy;
-    if (count_outputs(app, req, model, &up->data.o, err) != ERR_OK ||
+    const struct space *space = up->space.space;
+    if (count_outputs(app, req, model, up, err) != ERR_OK ||
         npy_parse(req->body, req->n_body, app->config->max_rows, req->arena, &npy, err) != ERR_OK ||
         split_columns(up, npy.k, err) != ERR_OK) {
         return err->code;
     }
     up->data.n = npy.n;
     up->data.rows = npy.values;
-    return apply_policy(req, up, false, err);
+    if (space != NULL && up->data.d != space->d) {
+        return err_set(err, ERR_SHAPE, "%s, the model's %s and %s need %d",
+                       phrase_count(npy.k, "column").text, phrase_count(space->d, "input").text,
+                       phrase_count(space->o, "output").text, space->d + space->o);
+    }
+    if (space != NULL && !space_is_plain(space) && settle_numbers(req, up, err) != ERR_OK) {
+        return err->code;
+    }
+    return upload_apply_policy(req, up, false, err);
 }
 
 enum err_code upload_read_rows(struct app *app, const struct request *req, const char *model,
                                struct upload *up, struct err *err)
 {
+    if (model_space_load(app->db, model, &up->space, err) != ERR_OK) {
+        return err->code;
+    }
     switch (up->data.format[0]) {
     case 'c':
-        return read_text(app, req, model, up, err);
+        err_kept(read_text(app, req, model, up, err));
+        break;
     case 'n':
-        return read_npy(app, req, model, up, err);
+        err_kept(read_npy(app, req, model, up, err));
+        break;
     default:
-        return read_json(app, req, up, err);
+        err_kept(upload_read_json(req, app->config->max_rows, up, err));
+        break;
     }
+    return err->code == ERR_OK ? note_spaces(req, up, err) : err->code;
 }

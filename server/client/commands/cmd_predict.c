@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * surrogated predict. CSV is read here and goes to the server as JSON, in pieces, since numbers in
- * their shortest form lose no bit; JSON and npy files are sent as they are.
+ * surrogated predict. CSV is sent in parts of whole rows, each with the names of the first; JSON
+ * and npy files are sent as they are. The server reads the numbers.
  */
 #include "client/commands.h"
 
 #include "base/numtext.h"
 #include "base/phrase.h"
 #include "client/answer_table.h"
-#include "client/csv_rows.h"
+#include "client/csv_head.h"
 #include "client/files.h"
+#include "client/parts.h"
+#include "formats/json_write.h"
+#include "formats/text_number.h"
 #include "predict/predict_result.h"
 
 #include <inttypes.h>
@@ -17,12 +20,12 @@
 #include <string.h>
 
 #define PIECE_ROWS 5000
-#define WHOLE_ROWS 100000000 /* with --json one request holds all; the server has its own limit */
 
 struct prediction {
     struct client *client;
     int64_t version; /* 0: as --version says; else the one that answered first */
     double retry_s;
+    const char *first_line; /* a header, with a part of a table */
     struct answer_table table;
     struct arena scratch; /* cleared after each request */
 };
@@ -207,7 +210,7 @@ static enum err_code send_rows(struct prediction *p, const char *path,
     struct call call = {.method = "POST",
                         .path = path,
                         .payload = *payload,
-                        .headers = {"Accept: application/json"},
+                        .headers = {"Accept: application/json", p->first_line},
                         .retry_s = p->retry_s};
     if (client_call(p->client, &call, &answer, err) == ERR_OK && !p->client->json &&
         client_parse(&answer, JSON_DECODE_INT_AS_REAL, &doc, err) == ERR_OK &&
@@ -234,39 +237,73 @@ static enum err_code send_text(struct prediction *p, struct textbuf *text, struc
     return send_rows(p, path, &payload, err);
 }
 
+/* The path of a request whose options are its query. NULL: no memory. */
+static const char *make_url(struct prediction *p, struct err *err)
+{
+    struct textbuf url = textbuf_in(&p->scratch);
+    char *path = make_path(p, err);
+    if (path != NULL) {
+        textbuf_puts(&url, path);
+        put_query(p->client->args, &url);
+    }
+    if (path == NULL || textbuf_failed(&url)) {
+        err_set(err, ERR_NOMEM, "no memory for the request");
+        return NULL;
+    }
+    return url.data;
+}
+
+/* A part of a table; the server tells lines of the file. */
+static enum err_code send_part(struct prediction *p, const struct payload *payload, int64_t line,
+                               struct err *err)
+{
+    const char *url = make_url(p, err);
+    p->first_line = arena_printf(&p->scratch, "Surrogate-First-Line: %" PRId64, line);
+    if (p->first_line == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the request");
+    }
+    if (url != NULL) {
+        err_kept(send_rows(p, url, payload, err));
+    }
+    p->first_line = NULL;
+    return err->code;
+}
+
+/* With --json one request has all rows, so that there is one answer. */
 static enum err_code predict_csv(struct prediction *p, const struct input *input, struct err *err)
 {
-    struct csv_rows rows;
-    int max = p->client->json ? WHOLE_ROWS : PIECE_ROWS;
-    int n = max;
-    if (csv_rows_open(input->file, &rows, err) != ERR_OK) {
+    struct parts parts;
+    struct csv_head head = {.type = NULL}; /* of the first part; the others are read like it */
+    const char *text = NULL;
+    size_t len = 1;
+    if (p->client->json) {
+        struct payload whole = {.type = files_type(FORMAT_CSV), .file = input->file};
+        const char *url = make_url(p, err);
+        return url != NULL ? send_rows(p, url, &whole, err) : err->code;
+    }
+    if (parts_open(input->file, &parts, err) != ERR_OK) {
         return err->code;
     }
-    while (n == max) {
-        int64_t before = rows.n_rows;
-        struct textbuf text = textbuf_in(&p->scratch);
-        struct json_write json = json_write_to(&text);
-        json_write_object(&json, NULL);
-        if (csv_rows_read(&rows, max, &json, "inputs", &n, err) != ERR_OK ||
-            (n == 0 && before > 0)) {
-            break;
-        }
-        if (n == 0) {
+    while (parts_next(&parts, PIECE_ROWS, &text, &len, err) == ERR_OK &&
+           (len > 0 || head.type == NULL)) {
+        bool first = head.type == NULL;
+        if (first && len == 0) {
             err_set(err, ERR_SYNTAX, "there are no rows");
             break;
         }
-        if (write_options(p->client->args, &json, err) != ERR_OK) {
+        if (first && csv_head_read(text, len, &p->client->arena, &head, err) != ERR_OK) {
             break;
         }
-        if (send_text(p, &text, err) != ERR_OK) {
-            if (before > 0 && err->row >= 0) {
-                err_prefix(err, "in the rows from %" PRId64 " on", before);
-            }
+        struct payload payload = {.type = first ? "text/csv" : head.type,
+                                  .before = first ? NULL : head.before,
+                                  .bytes = text,
+                                  .n_bytes = len};
+        if (send_part(p, &payload, parts.line - (payload.before != NULL), err) != ERR_OK) {
             break;
         }
         arena_clear(&p->scratch);
     }
-    csv_rows_release(&rows);
+    parts_release(&parts);
     return err->code;
 }
 
@@ -301,15 +338,9 @@ static enum err_code predict_json(struct prediction *p, struct input *input, str
 
 static enum err_code predict_npy(struct prediction *p, const struct input *input, struct err *err)
 {
-    struct textbuf url = textbuf_in(&p->scratch);
     struct payload payload = {.type = files_type(FORMAT_NPY), .file = input->file};
-    char *path = make_path(p, err);
-    if (path == NULL) {
-        return err->code;
-    }
-    textbuf_puts(&url, path);
-    put_query(p->client->args, &url);
-    return send_rows(p, textbuf_failed(&url) ? NULL : url.data, &payload, err);
+    const char *url = make_url(p, err);
+    return url != NULL ? send_rows(p, url, &payload, err) : err->code;
 }
 
 static enum err_code predict_row(struct prediction *p, struct err *err)
@@ -360,6 +391,11 @@ enum err_code command_predict(struct client *client, struct err *err)
         fflush(stdout);
         fprintf(stderr, "surrogated: %s outside the range of the training rows: %s\n",
                 phrase_count(p.table.n_outside, "row").text, p.table.warning);
+    }
+    if (p.table.n_outside_bounds > 0) {
+        fflush(stdout);
+        fprintf(stderr, "surrogated: %s outside the bounds of the model's space\n",
+                phrase_count(p.table.n_outside_bounds, "row").text);
     }
     return code;
 }

@@ -226,6 +226,31 @@ static enum err_code check_texts(struct checking *c, const struct check_model *m
     return query_close(&q);
 }
 
+static enum err_code check_space(struct checking *c, const struct check_model *model,
+                                 struct err *err)
+{
+    struct query q = query_open(c->conn, SQL_CHECK_SPACE, err);
+    query_int(&q, ":model", model->id);
+    if (query_row(&q)) {
+        unsigned char sha256[SHA256_BYTES];
+        char digest[DIGEST_HEX_CHARS + 1];
+        char stored[DIGEST_HEX_CHARS + 1];
+        size_t n_bytes = 0;
+        const void *document = query_get_blob(&q, 0, &n_bytes);
+        query_get_text(&q, 1, stored, sizeof stored);
+        if (digest_sha256(document, n_bytes, sha256, err) == ERR_OK) {
+            digest_hex(sha256, digest);
+            if (strcmp(digest, stored) != 0) {
+                checking_found(c, "model %s: its space is damaged; PUT it again", model->name);
+            }
+        }
+        if (model->deleted) {
+            checking_found(c, "model %s was deleted and still has a space", model->name);
+        }
+    }
+    return query_close(&q);
+}
+
 /* ---- all of it ---- */
 
 static enum err_code check_model(struct checking *c, const struct check_model *model,
@@ -240,6 +265,9 @@ static enum err_code check_model(struct checking *c, const struct check_model *m
     }
     if (c->report->schema >= 3 &&
         (check_names(c, model, err) != ERR_OK || check_texts(c, model, err) != ERR_OK)) {
+        return err->code;
+    }
+    if (c->report->schema >= 7 && check_space(c, model, err) != ERR_OK) {
         return err->code;
     }
     if (model->deleted) {

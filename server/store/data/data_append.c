@@ -21,6 +21,7 @@
 #include "store/data/data_stats.h"
 #include "store/data/row_index.h"
 #include "store/models/model_find.h"
+#include "store/models/space_store.h"
 #include "store/sqlite/db_transaction.h"
 #include "store/sqlite/query.h"
 
@@ -94,7 +95,8 @@ static void find_outliers(struct work *work, const struct column_stats *columns)
     struct data_append_result *out = &work->result;
     for (size_t j = 0; j < work->width; j++) {
         double usual[2];
-        if (!column_stats_usual(&columns[j], usual)) {
+        bool place = work->up->places != NULL && work->up->places[j];
+        if (place || !column_stats_usual(&columns[j], usual)) {
             continue;
         }
         for (int64_t i = 0; i < work->up->n; i++) {
@@ -211,6 +213,12 @@ static enum err_code prepare_rows(struct work *work, struct err *err)
 static enum err_code check_shape(const char *name, const struct data_stats *stats,
                                  const struct data_upload *up, struct err *err)
 {
+    if (stats->n_rows > 0 && up->space_first) {
+        return err_set(
+            err, ERR_CONFLICT,
+            "model %.64s has rows already; PUT /v1/models/%.64s/space gives them a space", name,
+            name);
+    }
     if (stats->n_rows > 0 && (stats->d != up->d || stats->o != up->o)) {
         return err_set(err, ERR_SHAPE,
                        "the rows have %s and %s, those of model %.64s have %d and %d",
@@ -218,6 +226,17 @@ static enum err_code check_shape(const char *name, const struct data_stats *stat
                        stats->d, stats->o);
     }
     return ERR_OK;
+}
+
+static enum err_code check_space(struct conn *conn, int64_t model, const struct data_upload *up,
+                                 struct err *err)
+{
+    bool same = true;
+    if (up->space_digest == NULL ||
+        space_is_seen(conn, model, up->space_digest, &same, err) != ERR_OK || same) {
+        return err->code;
+    }
+    return err_set(err, ERR_PRECONDITION, "the space of the model has been changed meanwhile");
 }
 
 static enum err_code insert_batch(struct conn *conn, int64_t model, struct work *work,
@@ -317,12 +336,17 @@ static enum err_code append_in_transaction(struct conn *conn, const char *name, 
             return code;
         }
     }
-    if (data_stats_get(conn, model, &stats, err) != ERR_OK ||
+    if (check_space(conn, model, work->up, err) != ERR_OK ||
+        data_stats_get(conn, model, &stats, err) != ERR_OK ||
         check_shape(name, &stats, work->up, err) != ERR_OK ||
         find_duplicates(conn, model, work, err) != ERR_OK) {
         goto done;
     }
     if (work->n > 0 && store_rows(conn, model, work, &stats, err) != ERR_OK) {
+        goto done;
+    }
+    if (work->up->space != NULL &&
+        space_write(conn, model, work->up->space, "upload", err) != ERR_OK) {
         goto done;
     }
     work->result.n_rows = work->n;

@@ -29,7 +29,13 @@ struct data_upload {
     const char *key;              /* idempotency key: NULL, or 1 to 255 characters */
     const unsigned char *payload; /* with a key: [32], SHA-256 of what the client sent */
     bool skip_duplicates;         /* store only rows that are not stored yet */
-    const int *origin; /* NULL, or [n]: the place of each row in what the client sent, as answers
+    const char *space_digest; /* NULL: the rows are the same under any space of the model, or the
+                                 digest of the one they were read under; "": there was none */
+    const char *space;        /* NULL, or the document of a space that comes with the rows */
+    bool space_first;         /* it may not come after rows that were stored without it */
+    const bool *places; /* NULL, or [d + o]: numbers of these columns are places in a list, of which
+                           none is unusual */
+    const int *origin;  /* NULL, or [n]: the place of each row in what the client sent, as answers
                           tell it */
 };
 
@@ -55,7 +61,8 @@ struct data_append_result {
 
 /*
  * Stores an upload, exactly once for each key and payload within DATA_KEY_HOURS. Outliers are
- * judged by the model's rows or, while there are few, by the upload itself. ERR_SHAPE: d or o
+ * judged by the model's rows or, while there are few, by the upload itself. ERR_PRECONDITION: the
+ * model has got another space since the rows were read, which must be done again. ERR_SHAPE: d or o
  * differ from the model's rows; ERR_REUSED: the key came with another payload; ERR_LIMIT;
  * ERR_NOMEM; ERR_FULL; ERR_IO.
  */

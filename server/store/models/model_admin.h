@@ -18,8 +18,8 @@ enum err_code model_store_delete_version(struct db *db, const char *model,
                                          const struct version_ref *ref, struct err *err) MUST_CHECK;
 
 /*
- * Deletes a model with its versions, their aliases and history, its rows, policy and finished jobs.
- * ERR_CONFLICT: a job is queued or running.
+ * Deletes a model with its versions, their aliases and history, its rows, space, policy and
+ * finished jobs. ERR_CONFLICT: a job is queued or running.
  */
 enum err_code model_store_delete(struct db *db, const char *model, struct err *err) MUST_CHECK;
 

@@ -101,7 +101,7 @@ static void check_goes_on(enum solver_kind kind, const struct model *base, enum 
     spec.settings.swag_learning_rate = 1e-9;
     spec.settings.log_sigma_start = -12.0;
     (void)run_of(&spec, rows, MAX, base);
-    enum err_code code = train_check_base(&spec, base, &err);
+    enum err_code code = train_check_base(&spec, NULL, base, &err);
     if ((kind == SOLVER_PBP || kind == SOLVER_DUQ) && other != kind) {
         ck_assert_int_eq(code, ERR_UNSUPPORTED);
         ck_assert_ptr_nonnull(strstr(err.msg, solver_name(other)));

@@ -323,7 +323,7 @@ static void refuse(const struct train_spec *spec, const struct case_of *c, enum 
     struct model *model = NULL;
     struct train_run run = c->run;
     run.spec = spec;
-    ck_assert_int_eq(train_check_base(spec, c->base, &err), code);
+    ck_assert_int_eq(train_check_base(spec, NULL, c->base, &err), code);
     ck_assert_msg(strstr(err.msg, word) != NULL, "%s: %s", word, err.msg);
     err_clear(&err);
     ck_assert_int_eq(train_run(&run, &model, &err), code);
@@ -354,7 +354,7 @@ START_TEST(another_network_is_refused_and_the_difference_named)
     struct case_of c;
     struct err err = ERR_INIT;
     case_init(&c, SOLVER_ENSEMBLE);
-    ck_assert_int_eq(train_check_base(&c.spec, c.base, &err), ERR_OK);
+    ck_assert_int_eq(train_check_base(&c.spec, NULL, c.base, &err), ERR_OK);
     for (int i = 0; i < N_SPECS; i++) {
         specs[i] = c.spec;
     }
@@ -445,7 +445,7 @@ START_TEST(a_base_that_lacks_what_a_solver_needs_is_refused)
         struct err err = ERR_INIT;
         case_init(&c, cases[i].kind);
         struct model *less = without(c.base, cases[i].item);
-        ck_assert_int_eq(train_check_base(&c.spec, less, &err), cases[i].code);
+        ck_assert_int_eq(train_check_base(&c.spec, NULL, less, &err), cases[i].code);
         if (cases[i].code == ERR_OK) {
             model_unref(train(c.spec, &c.rows, 40, less, NULL));
         }
@@ -465,7 +465,7 @@ START_TEST(dropout_networks_are_found_again_or_refused)
     c.spec.settings.dropout = 0.9;
     c.base = train(c.spec, &c.rows, 30, NULL, NULL);
     c.run = run_of(&c.spec, &c.rows, 40, c.base);
-    ck_assert_int_eq(train_check_base(&c.spec, c.base, &err), ERR_UNSUPPORTED);
+    ck_assert_int_eq(train_check_base(&c.spec, NULL, c.base, &err), ERR_UNSUPPORTED);
     ck_assert_ptr_nonnull(strstr(err.msg, "out of every draw"));
     model_unref(c.base);
 

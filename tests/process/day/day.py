@@ -21,8 +21,8 @@ import subprocess
 import threading
 import time
 
+from certificates import make_certificate
 from harness import PATIENCE, Server, architecture, binary, document, npy, rows
-from test_tls import make_certificate
 
 HOURS = 24
 SETTLED = 5  # hours after which nothing may grow

@@ -13,6 +13,7 @@ import zipfile
 from harness import ServerTest, document
 
 CSV = {"Content-Type": "text/csv"}
+JSON = {"Content-Type": "application/json"}
 GZIP = {"Content-Encoding": "gzip"}
 
 
@@ -145,8 +146,9 @@ class Queries(Tables):
                 ("GET", "/v1/models?limit=3", "takes no query"),
                 ("POST", "/predict?return=mean", "belongs in the body"),
                 ("GET", "/healthz?x", "takes no query")):
+            kind = JSON if path.startswith("/predict") else CSV
             self.assertIn(word, self.ok(400, method, path, b"5,6\n" if method == "POST" else None,
-                                        CSV)[1]["detail"])
+                                        kind)[1]["detail"])
         self.assertEqual(self.ok(200, "GET", "/v1/models/q/data")[1]["rows"], 2)
 
 

@@ -57,8 +57,8 @@ static const struct refusal requests[] = {
      "limits: key \"hours\" is unknown; seconds and memory_mb are known"},
     {"{\"solver\":\"ensemble\",\"budget\":1}",
      "request: key \"budget\" is unknown; solver, architecture, settings, optimizer, split, "
-     "scaling, noise, prior, calibration, precision, start, seed, gate, promote, limits and "
-     "priority are known"},
+     "scaling, noise, prior, calibration, precision, start, seed, gate, promote, limits, space "
+     "and priority are known"},
     /* keys that belong elsewhere */
     {"{\"solver\":\"ensemble\",\"epochs\":60}",
      "request: key \"epochs\" belongs under \"settings\""},
