@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "jobs/gate.h"
+#include "model/space_rows.h"
 #include "store/data/data_cursor.h"
 #include "store/data/data_newest.h"
 
@@ -52,6 +53,14 @@ static double own_score(const struct scores *s, const double *range, int o)
     return sqrt(sum / (double)o);
 }
 
+/* Categories may have got more values since the version was trained. */
+static bool knows_members(const struct model *model, const struct data *rows)
+{
+    struct space_fault fault;
+    const struct space_rows x = {(size_t)rows->n, (size_t)rows->d, (double *)rows->x};
+    return !model_has_categories(model) || !space_find_fault(model->space, &x, &fault);
+}
+
 static enum err_code score_rows(const struct drift_request *request, const struct served *served,
                                 const struct gate_sample *sample, double *out, struct err *err)
 {
@@ -59,6 +68,10 @@ static enum err_code score_rows(const struct drift_request *request, const struc
     if (sample->rows->d != served->model->d || sample->rows->o != served->model->o) {
         return err_set(err, ERR_SHAPE, "rows have other inputs or outputs than version %lld",
                        (long long)served->version);
+    }
+    if (!knows_members(served->model, sample->rows)) {
+        *out = NAN; /* like one that has no finite prediction: it has drifted */
+        return ERR_OK;
     }
     return gate_score(served->model, sample, GATE_RMSE, &run, out, err);
 }

@@ -103,7 +103,7 @@ class Uploads(Names):
         self.ok(404, "GET", "/v1/models/m")
         self.csv("1,2,3\n")
         self.ok(404, "GET", "/v1/models/m/space")
-        self.refused("a,y\n1,2\n", "inputs", status=400)
+        self.refused("a,y\n1,2\n", "1 input and 1 output")
         self.ok(404, "GET", "/v1/models/m/space")
         self.csv("a,b,y\n4,5,6\n")  # rows without names are in the order of the first names
         self.csv("b,a,y\n8,7,9\n")

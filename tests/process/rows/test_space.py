@@ -8,9 +8,10 @@ import json
 import os
 import random
 import subprocess
+import time
 import unittest
 
-from harness import ServerTest, binary, document, npy
+from harness import PATIENCE, ServerTest, binary, document, npy
 
 CSV = {"Content-Type": "text/csv"}
 MODEL = "/v1/models/m"
@@ -265,6 +266,27 @@ class Models(Space):
         problem = self.ok(400, "PUT", MODEL + "/policy", {"new_rows": 5, "request": {**SHORT, "space": SPACE}})[1]
         self.assertIn("a policy has no space", problem["detail"])
         self.assertEqual(self.train({"space": SPACE})["state"], "succeeded")
+
+    def test_a_version_that_does_not_know_new_values_has_drifted(self):
+        self.put(changed(mesh={"values": ["coarse", "fine", "3", "new"]}))
+        self.ok(200, "PUT", MODEL + "/policy", {
+            "drift": {"increase": 1e6, "rows": 10}, "debounce_s": 0,
+            "request": {"solver": "ensemble", "settings": {"members": 2, "epochs": 20}, "gate": None}})
+        self.ok(201, "POST", MODEL + "/data", "k,mesh,n,T\n" + "1,new,2,9\n2,new,3,9.5\n" * 10, CSV)
+        job = self.server.wait_job(2, "succeeded", "failed") if self.wait_second_job() else None
+        self.assertEqual((job["origin"], job["state"]), ("drift", "succeeded"))
+
+    def wait_second_job(self):
+        end = time.time() + PATIENCE
+        while time.time() < end:
+            if len(self.ok(200, "GET", "/v1/jobs?model=m")[1]["jobs"]) > 1:
+                return True
+            time.sleep(0.05)
+        return False
+
+    def test_diagnostics_have_names(self):
+        shown = self.ok(200, "GET", MODEL + "/diagnostics")[1]
+        self.assertEqual(shown["names"], {"inputs": ["k", "mesh", "n"], "outputs": ["T"]})
 
     def test_failed_runs_with_categories(self):
         rows = self.table(40, seed=3)
