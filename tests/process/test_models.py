@@ -47,7 +47,7 @@ class Registration(ServerTest):
                              (exported["architecture"], properties["architecture"]["properties"]),
                              (exported["scores"], properties["scores"]["properties"]),
                              (exported["posterior"], schema["$defs"]["draws"]["properties"])):
-            self.assertEqual(set(found), set(known))
+            self.assertEqual(set(found), set(known) - {"space"})  # this model has no names
         again, data = self.ok(201, "PUT", "/v1/models/copy", exported)
         self.assertEqual(again["ETag"], head["ETag"])
         self.assertEqual(self.ok(200, "PUT", "/v1/models/m", exported)[1]["version"], 1)
@@ -67,7 +67,7 @@ class Registration(ServerTest):
                 (exported["posterior"]["members"][0], gaussian["members"]["items"]["properties"]),
                 (exported["scores"], schema["properties"]["scores"]["properties"]),
                 (exported["calibration"], schema["properties"]["calibration"]["properties"])):
-            self.assertEqual(set(found), set(known))
+            self.assertEqual(set(found), set(known) - {"space"})  # this model has no names
         again, _ = self.ok(201, "PUT", "/v1/models/copy", exported)
         self.assertEqual(again["ETag"], head["ETag"])
         # After a restart the draws are made again from the stored Gaussians.
