@@ -201,8 +201,11 @@ static enum err_code read_and_append(struct app *app, const struct request *req,
         if (i == 0) {
             quota_charge_rows(app, req, up->data.n);
         }
-        if (check_against_model(app, model, &up->data, err) != ERR_OK ||
-            data_store_append(app->db, model, &up->data, result, err) != ERR_PRECONDITION) {
+        if (check_against_model(app, model, &up->data, err) != ERR_OK) {
+            return err->code;
+        }
+        request_times_parsed(req);
+        if (data_store_append(app->db, model, &up->data, result, err) != ERR_PRECONDITION) {
             return err->code;
         }
         err_clear(err);
@@ -241,6 +244,7 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
         upload_release(&up);
         return err->code;
     }
+    request_times_parsed(req); /* once more when rows have been read */
     if (done || read_and_append(app, req, model, &up, &result, err) == ERR_OK) {
         err_kept(reply_upload(app, req, res, &up, &result, err));
     }
