@@ -18,11 +18,13 @@ import shutil
 import signal
 import ssl
 import subprocess
+import sys
 import threading
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "network"))
+from certificates import make_certificate  # noqa: E402
 from harness import PATIENCE, Server, architecture, binary, document, npy, rows
-from test_tls import make_certificate
 
 HOURS = 24
 SETTLED = 5  # hours after which nothing may grow
