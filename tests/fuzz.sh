@@ -66,7 +66,12 @@ for target in "$@"; do
     mkdir "$build/merged"
     "$fuzzer" -merge=1 -use_counters=0 -max_len="$max_bytes" -artifact_prefix="$findings/" "$build/merged" "$corpus" "$regress" "$seeds" "$found" \
         >"$build/merge-$target.log" 2>&1
-    rm -f "$corpus"/*
-    cp "$build/merged"/* "$corpus/"
+    rm -rf "$corpus"
+    for file in "$build/merged"/*; do
+        # A folder for each first digit, so that none gets long.
+        part=$corpus/$(basename "$file" | cut -c 1)
+        mkdir -p "$part"
+        cp "$file" "$part/"
+    done
 done
 exit $failed

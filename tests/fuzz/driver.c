@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -155,8 +156,14 @@ static void run_file(const char *path)
     file_name = NULL;
 }
 
-/* Each file but those whose names begin with a dot. */
-static void run_folder(const char *path)
+static bool is_folder(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+/* Each file in the folder and in those in it, but none whose name begins with a dot; how many. */
+static int run_files(const char *path)
 {
     DIR *folder = opendir(path);
     int n = 0;
@@ -165,14 +172,25 @@ static void run_folder(const char *path)
         exit(1);
     }
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        char file[4096];
-        if (entry->d_name[0] != '.') {
-            snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-            run_file(file);
+        char inner[4096];
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        if (is_folder(inner)) {
+            n += run_files(inner);
+        } else {
+            run_file(inner);
             n++;
         }
     }
     closedir(folder);
+    return n;
+}
+
+static void run_folder(const char *path)
+{
+    int n = run_files(path);
     printf("%d files of %s\n", n, path);
     if (n == 0) {
         exit(1);

@@ -67,7 +67,7 @@ GENERATED = {"sql.h": "schema", "base/version.h": "server/base",
 MAX_LINES = 600
 MAX_FILES = 40
 # Folders that may hold more files: one statement a file, one input of a fuzzer a file.
-LARGE_FOLDERS = ("schema/queries", "tests/fuzz/corpus/")
+LARGE_FOLDERS = ("schema/queries",)
 BANNED = re.compile(r"\b(malloc|calloc|realloc|strcpy|strcat|sprintf|gets|alloca)\s*\(")
 
 
