@@ -18,7 +18,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import sys
 import threading
 import time
 
