@@ -18,7 +18,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define SECOND_NS 1000000000.0
+#define SECOND_NS    1000000000.0
+#define LEAST_BUFFER 16384 /* bytes; half of what a connection has, the rest may hold the head */
 
 void connections_add(struct connections *all, struct connection *connection, int fd, int64_t now_ns)
 {
@@ -51,6 +52,8 @@ void connection_enter(struct connection *connection, enum connection_state state
     connection->since_ns = now_ns;
     connection->moved_bytes = 0;
     connection->marked = false;
+    connection->chunked = false;
+    connection->moved = true;
     connection->spared = false;
 }
 
@@ -144,6 +147,18 @@ static bool reads_too_slowly(struct connection *c, const struct connection_limit
     return is_slow(limits, now_ns - c->since_ns, moved);
 }
 
+/*
+ * Is it what keeps the library busy? No piece of it has come for a second at least, though it has
+ * sent enough to fill the library's buffer.
+ */
+static bool spins(const struct connections *all, struct connection *c)
+{
+    struct traffic traffic;
+    bool still = all->spins && c->chunked && !c->moved;
+    c->moved = false;
+    return still && (!read_traffic(c->fd, &traffic) || traffic.received >= LEAST_BUFFER);
+}
+
 static bool sends_too_slowly(struct connection *c, const struct connection_limits *limits,
                              int64_t now_ns)
 {
@@ -154,9 +169,10 @@ static bool sends_too_slowly(struct connection *c, const struct connection_limit
 }
 
 /* Why the connection must end, or CONNECTION_N_ENDS. */
-static enum connection_end judge(struct connection *c, const struct connection_limits *limits,
+static enum connection_end judge(const struct connections *all, struct connection *c,
                                  int64_t now_ns)
 {
+    const struct connection_limits *limits = &all->limits;
     bool reading =
         c->state == CONNECTION_IDLE || c->state == CONNECTION_HEAD || c->state == CONNECTION_BODY;
     if (reading && has_ended(c->fd)) {
@@ -169,7 +185,8 @@ static enum connection_end judge(struct connection *c, const struct connection_l
     case CONNECTION_HEAD:
         return now_ns - c->since_ns > limits->head_ns ? CONNECTION_END_HEAD : CONNECTION_N_ENDS;
     case CONNECTION_BODY:
-        return sends_too_slowly(c, limits, now_ns) ? CONNECTION_END_BODY : CONNECTION_N_ENDS;
+        return spins(all, c) || sends_too_slowly(c, limits, now_ns) ? CONNECTION_END_BODY
+                                                                    : CONNECTION_N_ENDS;
     case CONNECTION_ANSWER:
         return reads_too_slowly(c, limits, now_ns) ? CONNECTION_END_ANSWER : CONNECTION_N_ENDS;
     case CONNECTION_WORK:
@@ -194,7 +211,7 @@ void connections_sweep(struct connections *all, int64_t now_ns, struct connectio
             continue;
         }
         c->spared = false;
-        enum connection_end end = judge(c, &all->limits, now_ns);
+        enum connection_end end = judge(all, c, now_ns);
         counts->by_state[c->state]++;
         if (end != CONNECTION_N_ENDS) {
             counts->ended[end]++;

@@ -37,6 +37,8 @@ struct connection {
     uint64_t moved_bytes; /* BODY: received so far; else the socket's count when last looked at */
     bool marked;          /* IDLE, ANSWER: moved_bytes holds the socket's count */
     bool fresh;           /* has not had a whole head yet */
+    bool chunked;         /* BODY: its length is not known */
+    bool moved;           /* BODY: a piece has come since the last sweep, or it has just begun */
     bool spared;          /* its place was needed, but bytes of its had just come; until a sweep */
     bool cut;             /* shut down; the library has not closed it yet */
     struct connection *before, *after;
@@ -52,6 +54,11 @@ struct connections {
     struct connection *head; /* the newest */
     struct connection_limits limits;
     int n;
+    /*
+     * The library is kept busy with nothing. To 1.0.1 a chunk's line that fills the library's
+     * buffer does that: the line is read again and again until the connection ends.
+     */
+    bool spins;
 };
 
 enum connection_end {

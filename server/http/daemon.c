@@ -95,10 +95,11 @@ static void take_connection(void *ctx, int fd, const struct sockaddr *from, sock
     }
 }
 
-static void look_at_connections(void *ctx)
+static void look_at_connections(void *ctx, bool spins)
 {
     struct serve_thread *thread = ctx;
     thread->looked_ns = clock_ns();
+    thread->connections.spins = spins;
     connections_sweep(&thread->connections, thread->looked_ns, &thread->counts);
     for (int i = 0; i < CONNECTION_N_STATES; i++) {
         atomic_store_explicit(&thread->by_state[i], thread->counts.by_state[i],
@@ -121,7 +122,7 @@ static void shed_connections(void *ctx, int n)
     int n_shed = connections_shed(&thread->connections, n);
     atomic_fetch_add_explicit(&thread->ended_by[CONNECTION_END_SHED], n_shed, memory_order_relaxed);
     if (n_shed == 0 && clock_ns() - thread->looked_ns > SHORT_LOOK_NS) {
-        look_at_connections(thread);
+        look_at_connections(thread, false);
     }
 }
 

@@ -235,6 +235,7 @@ static bool take_piece(struct exchange *ex, const char *data, size_t size)
 {
     struct serve *serve = ex->serve;
     ex->place->moved_bytes += size;
+    ex->place->moved = true;
     ex->req.n_received += size;
     if (ex->answered) {
         return true; /* nobody wants it any more */
@@ -387,6 +388,7 @@ static enum MHD_Result begin(struct exchange *ex, const char *method, const char
         return answer(ex);
     }
     connection_enter(ex->place, CONNECTION_BODY, clock_ns());
+    ex->place->chunked = request_header(&ex->req, "Transfer-Encoding") != NULL;
     return MHD_YES;
 }
 

@@ -18,7 +18,9 @@
 #include "base/threads.h"
 #include "http/leftovers.h"
 
-#define LOOK_NS INT64_C(1000000000)
+#define LOOK_NS    INT64_C(1000000000)
+#define SPIN_TURNS 2000 /* in a second, without an event; waiting requests need one now and then   \
+                         */
 
 struct incoming {
     int fd;
@@ -115,18 +117,20 @@ static int choose_wait(struct worker *worker, int64_t look_ns)
     return wait_ms > 0 ? (int)wait_ms : 0;
 }
 
-static void wait_for_events(struct worker *worker, int wait_ms)
+/* False: there was none. */
+static bool wait_for_events(struct worker *worker, int wait_ms)
 {
     struct pollfd fds[2 + LEFTOVERS_MAX] = {{.fd = worker->wake, .events = POLLIN},
                                             {.fd = worker->events, .events = POLLIN}};
     eventfd_t count;
     int n_leftovers = leftovers_fill(&worker->leftovers, fds + 2);
-    (void)poll(fds, (nfds_t)(2 + n_leftovers), wait_ms);
+    bool any = poll(fds, (nfds_t)(2 + n_leftovers), wait_ms) > 0;
     if (fds[0].revents != 0) {
         (void)eventfd_read(worker->wake, &count);
         /* Before the library's turn: whoever wakes it from now on is not lost. */
         atomic_store_explicit(&worker->woken, false, memory_order_release);
     }
+    return any;
 }
 
 static void *serve(void *arg)
@@ -134,8 +138,10 @@ static void *serve(void *arg)
     mem_kind_use(MEM_REQUESTS);
     struct worker *worker = arg;
     int64_t look_ns = clock_ns() + LOOK_NS;
+    int empty_turns = 0; /* since the last look */
     while (!atomic_load_explicit(&worker->ends, memory_order_acquire)) {
-        wait_for_events(worker, choose_wait(worker, look_ns));
+        int wait_ms = choose_wait(worker, look_ns);
+        empty_turns += !wait_for_events(worker, wait_ms) && wait_ms == 0;
         add_incoming(worker);
         (void)MHD_run(worker->library);
         int shed = atomic_exchange_explicit(&worker->shed, 0, memory_order_relaxed);
@@ -147,8 +153,9 @@ static void *serve(void *arg)
             leftovers_read(&worker->leftovers, now_ns);
         }
         if (now_ns >= look_ns) {
-            worker->settings.look(worker->settings.ctx);
+            worker->settings.look(worker->settings.ctx, empty_turns > SPIN_TURNS);
             look_ns = now_ns + LOOK_NS;
+            empty_turns = 0;
         }
     }
     return NULL;

@@ -28,7 +28,9 @@ struct worker_settings {
     /* Gives the library a connection, which is its from now on. */
     void (*add)(void *ctx, struct MHD_Daemon *library, int fd, const struct sockaddr *from,
                 socklen_t len);
-    void (*look)(void *ctx);        /* once a second */
+    /* Once a second. `spins`: the library has asked for turns all the time without an event: some
+     * connection keeps it busy with nothing. */
+    void (*look)(void *ctx, bool spins);
     void (*shed)(void *ctx, int n); /* after worker_shed */
     void *ctx;
 };

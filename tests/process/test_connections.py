@@ -176,6 +176,25 @@ class HalfHeads(ConnectionTest):
         self.assertIn(b"200 OK", kept.recv(4096))
 
 
+class Spins(ConnectionTest):
+    flags = ("--max_connections", "100", "--http_threads", "1", "--head_timeout_s", "3600")
+
+    def test_a_line_that_fills_the_buffer_does_not_keep_a_thread_busy(self):
+        """The library would look for its end for as long as the connection lasts."""
+        head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for size in (30000, 40000, 100000):
+            s = self.connect(head + b"1;" + b"x" * size)
+            slow = self.connect(head + b"2\r\n{")  # a client that only takes its time
+            if size > 32768:
+                self.until(lambda: self.is_closed(s), "the connection is kept")
+            self.assertFalse(self.is_closed(slow))
+            slow.sendall(b"}\r\n0\r\n\r\n")
+            self.assertIn(b" 400 ", slow.recv(4096))
+            self.assertTrue(self.serves())
+
+    is_closed = staticmethod(Descriptors.is_closed)
+
+
 class Together(ConnectionTest):
     flags = ("--http_threads", "1", "--max_connections", "1000")
 

@@ -69,6 +69,30 @@ START_TEST(who_has_never_asked_goes_before_who_keeps_the_rest_back_and_who_is_id
 }
 END_TEST
 
+/* A chunk's line without an end keeps the library busy. Who has sent something meanwhile does not.
+ */
+START_TEST(only_a_chunked_body_that_stands_still_is_cut_when_the_library_spins)
+{
+    struct connection_counts counts;
+    all.limits = (struct connection_limits){.head_ns = 1000, .grace_ns = INT64_C(1) << 60};
+    for (int i = 0; i < N; i++) {
+        connection_enter(&places[i], CONNECTION_BODY, 1);
+        places[i].chunked = i != 3; /* that one's length is known */
+    }
+    all.spins = true;
+    connections_sweep(&all, 2, &counts); /* they have just begun */
+    ck_assert_int_eq(counts.ended[CONNECTION_END_BODY], 0);
+    places[1].moved = true;
+    connection_enter(&places[2], CONNECTION_WORK, 3);
+    connections_sweep(&all, 3, &counts);
+    ck_assert_int_eq(counts.ended[CONNECTION_END_BODY], 1);
+    ck_assert(places[0].cut && !places[1].cut && !places[2].cut && !places[3].cut);
+    all.spins = false;
+    connections_sweep(&all, 4, &counts);
+    ck_assert(!places[1].cut);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("connections");
@@ -77,6 +101,7 @@ int main(void)
     tcase_add_test(tc, those_that_were_idle_longest_are_shed_first);
     tcase_add_test(tc, a_connection_whose_request_waits_to_be_read_is_not_shed);
     tcase_add_test(tc, who_has_never_asked_goes_before_who_keeps_the_rest_back_and_who_is_idle);
+    tcase_add_test(tc, only_a_chunked_body_that_stands_still_is_cut_when_the_library_spins);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
