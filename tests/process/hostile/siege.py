@@ -246,6 +246,7 @@ class Operator(threading.Thread):
             os.rename(path, path + ".away")
             self.done.wait(min(self.pause_s, 1.5))
             os.rename(path + ".away", path)
+            time.sleep(2.5)  # the server looks once a second: it may only now see that the file was away
             while self.server.request("GET", "/readyz")[0] != 200:
                 time.sleep(0.05)
             self.witness.file_away.clear()
