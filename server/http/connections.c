@@ -18,8 +18,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define SECOND_NS    1000000000.0
-#define LEAST_BUFFER 16384 /* bytes; half of what a connection has, the rest may hold the head */
+#define SECOND_NS  1000000000.0
+#define MIN_BUFFER 16384 /* bytes; half of what a connection has, the rest may hold the head */
 
 void connections_add(struct connections *all, struct connection *connection, int fd, int64_t now_ns)
 {
@@ -156,7 +156,7 @@ static bool spins(const struct connections *all, struct connection *c)
     struct traffic traffic;
     bool still = all->spins && c->chunked && !c->moved;
     c->moved = false;
-    return still && (!read_traffic(c->fd, &traffic) || traffic.received >= LEAST_BUFFER);
+    return still && (!read_traffic(c->fd, &traffic) || traffic.received >= MIN_BUFFER);
 }
 
 static bool sends_too_slowly(struct connection *c, const struct connection_limits *limits,

@@ -18,9 +18,10 @@
 #include "base/threads.h"
 #include "http/leftovers.h"
 
-#define LOOK_NS    INT64_C(1000000000)
-#define SPIN_TURNS 2000 /* in a second, without an event; waiting requests need one now and then   \
-                         */
+#define LOOK_NS INT64_C(1000000000)
+#define SPIN_TURNS                                                                                 \
+    2000 /* in a second, without an event; waiting requests need one now and then                  \
+          */
 
 struct incoming {
     int fd;
