@@ -46,6 +46,8 @@ def scaled(scalers, values, back=False):
             out.append(v)
         elif back:
             out.append(v * scaler["scale"] + scaler["shift"])
+        elif scaler["scale"] == 0:  # a column that did not vary is not looked at
+            out.append(0.0)
         else:
             out.append((v - scaler["shift"]) / scaler["scale"])
     return out
