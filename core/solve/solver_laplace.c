@@ -43,10 +43,10 @@
 
 #include "base/mem.h"
 #include "fit/curvature.h"
+#include "fit/residuals.h"
 #include "math/decompose.h"
 #include "solve/evidence.h"
 #include "solve/laplace.h"
-#include "solve/residuals.h"
 
 #include <math.h>
 #include <string.h>

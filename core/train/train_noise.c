@@ -5,7 +5,7 @@
  * rows once the model is there. Where no kept row has an output, training rows tell of its noise.
  */
 #include "base/mem.h"
-#include "solve/residuals.h"
+#include "fit/residuals.h"
 #include "train/train_part.h"
 #include "train/train_priv.h"
 

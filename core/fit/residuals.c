@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "solve/residuals.h"
+#include "fit/residuals.h"
 
 #include "base/mem.h"
 #include "fit/objective.h"
