@@ -13,10 +13,13 @@
  * result. So no sum depends on which thread does what. Between two groups, a few seconds apart, the
  * result so far can be saved.
  *
+ * Lines of J whose root of L they are multiplied by also make the gradient, J' first = lines'
+ * (first / root), and the leverages, |T line|^2.
+ *
  * [1] N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent,
  *     Neural Computation 14(7), 2002.
  */
-#include "fit/curvature.h"
+#include "fit/curvature_rows.h"
 
 #include "base/mem.h"
 #include "base/par.h"
@@ -39,20 +42,25 @@ struct worker {
     double *scratch; /* [ROWS x n_out] */
 };
 
-struct stages {
+struct curvature_rows {
     const struct curvature_problem *problem;
     bool fisher;     /* the diagonal of the empirical Fisher; false: Gauss-Newton */
     size_t n_params; /* P: columns of the result */
     size_t width;    /* columns of the buffer: P for fisher, K for Gauss-Newton */
     size_t per_row;  /* lines of the buffer that a row fills */
+    int threads;
+    size_t group;    /* rows of a full one */
     int first, rows; /* of the group */
     double *lines;   /* [rows x per_row][width] */
+    double *errors;  /* [rows x per_row] first / root of each line; NULL: not wanted */
     struct worker *workers;
-    double *result; /* [P x P] or [P] */
+    double *result;   /* [P x P] or [P] */
+    double *gradient; /* [K]; NULL: not wanted */
+    const double *t;  /* [K x K] of leverages */
 };
 
 /* The part of the result that a checkpoint saves. */
-static struct curvature_sums sums_of(const struct stages *self)
+static struct curvature_sums sums_of(const struct curvature_rows *self)
 {
     size_t n = self->n_params;
     return self->fisher ? (struct curvature_sums){.v = self->result, .rows = 1, .columns = n}
@@ -61,7 +69,7 @@ static struct curvature_sums sums_of(const struct stages *self)
 }
 
 /* The rows of a group: as many as fill the buffer. */
-static size_t group_rows(const struct stages *self)
+static size_t group_rows(const struct curvature_rows *self)
 {
     const struct curvature_problem *p = self->problem;
     size_t by_row = self->per_row * self->width;
@@ -119,7 +127,8 @@ static enum err_code worker_init(struct worker *w, const struct resnet *net, str
 }
 
 /* Gradients of `rows` rows, with 1 - w_j (f - y)^2 for each learned log s_j. */
-static void gradient_lines(const struct stages *self, int rows, struct worker *w, double *lines)
+static void gradient_lines(const struct curvature_rows *self, int rows, struct worker *w,
+                           double *lines)
 {
     size_t o = (size_t)self->problem->net->n_out;
     size_t k = (size_t)self->problem->net->n_params;
@@ -131,15 +140,21 @@ static void gradient_lines(const struct stages *self, int rows, struct worker *w
     }
 }
 
-/* The rows' Jacobian, each line multiplied by the root of its output's second derivative. */
-static void jacobian_lines(const struct stages *self, int rows, struct worker *w, double *lines)
+/* The Jacobian of `rows` rows of the group from `begin` on, each line multiplied by the root of its
+ * output's second derivative. */
+static void jacobian_lines(const struct curvature_rows *self, int begin, int rows, struct worker *w)
 {
     size_t n_lines = (size_t)rows * self->per_row;
+    size_t first_line = (size_t)begin * self->per_row;
+    double *lines = self->lines + first_line * self->width;
     resnet_param_jacobian(w->tape, lines, w->scratch);
     for (size_t c = 0; c < n_lines; c++) {
         double root = sqrt(w->outputs.second[c]);
         for (size_t k = 0; k < self->width; k++) {
             lines[c * self->width + k] *= root;
+        }
+        if (self->errors != NULL) {
+            self->errors[first_line + c] = root > 0.0 ? w->outputs.first[c] / root : 0.0;
         }
     }
 }
@@ -147,13 +162,12 @@ static void jacobian_lines(const struct stages *self, int rows, struct worker *w
 /* The first stage's task. */
 static enum err_code fill_lines(void *ctx, int worker, int task, struct err *err)
 {
-    const struct stages *self = ctx;
+    const struct curvature_rows *self = ctx;
     const struct curvature_problem *p = self->problem;
     struct worker *w = &self->workers[worker];
     int begin = task * ROWS;
     int rows = self->rows - begin < ROWS ? self->rows - begin : ROWS;
     size_t first = (size_t)(self->first + begin);
-    double *lines = self->lines + (size_t)begin * self->per_row * self->width;
     if (cancel_is_requested(p->cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled");
     }
@@ -166,9 +180,9 @@ static enum err_code fill_lines(void *ctx, int worker, int task, struct err *err
         .rows = rows, .f = w->f, .y = p->rows.y + first * (size_t)p->rows.o};
     output_curvature(p, &tile, !self->fisher, &w->outputs);
     if (self->fisher) {
-        gradient_lines(self, rows, w, lines);
+        gradient_lines(self, rows, w, self->lines + (size_t)begin * self->width);
     } else {
-        jacobian_lines(self, rows, w, lines);
+        jacobian_lines(self, begin, rows, w);
     }
     return ERR_OK;
 }
@@ -176,7 +190,7 @@ static enum err_code fill_lines(void *ctx, int worker, int task, struct err *err
 /* The second stage's task. */
 static enum err_code add_to_columns(void *ctx, int worker, int task, struct err *err)
 {
-    const struct stages *self = ctx;
+    const struct curvature_rows *self = ctx;
     size_t n_lines = (size_t)self->rows * self->per_row;
     size_t begin = (size_t)task * COLUMNS;
     size_t end = begin + COLUMNS < self->width ? begin + COLUMNS : self->width;
@@ -188,6 +202,11 @@ static enum err_code add_to_columns(void *ctx, int worker, int task, struct err 
         gemm_tn_part((int)end, (int)(end - begin), (int)n_lines, self->lines, (int)self->width,
                      self->lines + begin, (int)self->width, 1.0, self->result + begin,
                      (int)self->n_params);
+        if (self->gradient != NULL) {
+            cblas_dgemv(CblasRowMajor, CblasTrans, (int)n_lines, (int)(end - begin), 1.0,
+                        self->lines + begin, (int)self->width, self->errors, 1, 1.0,
+                        self->gradient + begin, 1);
+        }
         return ERR_OK;
     }
     for (size_t i = 0; i < n_lines; i++) {
@@ -199,43 +218,66 @@ static enum err_code add_to_columns(void *ctx, int worker, int task, struct err 
     return ERR_OK;
 }
 
-/* Sums over group after group, from where an interrupted run stopped. */
-static enum err_code sum_groups(struct stages *self, struct err *err)
+static void stages_release(struct curvature_rows *self)
 {
-    const struct curvature_problem *p = self->problem;
-    int threads = curvature_threads(p);
-    size_t group = group_rows(self);
-    struct curvature_sums sums = sums_of(self);
-    enum err_code code = ERR_OK;
-    self->workers = mem_zalloc_array((size_t)threads, sizeof *self->workers);
-    self->lines = mem_alloc_array(group * self->per_row * self->width, sizeof *self->lines);
-    if (self->workers == NULL || self->lines == NULL) {
-        code = err_set(err, ERR_NOMEM, "no memory for derivatives of %d rows", (int)group);
-        goto done;
-    }
-    self->first = 0;
-    code = curvature_resume(p, &sums, &self->first, err);
-    while (self->first < p->rows.n && code == ERR_OK) {
-        int left = p->rows.n - self->first;
-        self->rows = left < (int)group ? left : (int)group;
-        code = par_run(threads, (self->rows + ROWS - 1) / ROWS, fill_lines, self, err);
-        if (code == ERR_OK) {
-            code = par_run(threads, (int)((self->width + COLUMNS - 1) / COLUMNS), add_to_columns,
-                           self, err);
-        }
-        self->first += self->rows;
-        if (code == ERR_OK) {
-            code = curvature_save_if_due(p, &sums, self->first, err);
-        }
-    }
-done:
-    for (int i = 0; self->workers != NULL && i < threads; i++) {
+    for (int i = 0; self->workers != NULL && i < self->threads; i++) {
         resnet_tape_free(self->workers[i].tape);
         mem_free(self->workers[i].memory);
     }
     mem_free(self->workers);
     mem_free(self->lines);
-    return code;
+    mem_free(self->errors);
+}
+
+/* Memory of the stages; with_errors: of the gradient too. Release in any case. */
+static enum err_code stages_init(struct curvature_rows *self, bool with_errors, struct err *err)
+{
+    self->threads = curvature_threads(self->problem);
+    self->group = group_rows(self);
+    size_t n_lines = self->group * self->per_row;
+    self->workers = mem_zalloc_array((size_t)self->threads, sizeof *self->workers);
+    self->lines = mem_alloc_array(n_lines * self->width, sizeof *self->lines);
+    self->errors = with_errors ? mem_alloc_array(n_lines, sizeof *self->errors) : NULL;
+    if (self->workers == NULL || self->lines == NULL || (with_errors && self->errors == NULL)) {
+        return err_set(err, ERR_NOMEM, "no memory for derivatives of %d rows", (int)self->group);
+    }
+    return ERR_OK;
+}
+
+/* Both stages for the group of rows from self->first on; the second one in n_tasks tasks. */
+static enum err_code add_group(struct curvature_rows *self, par_fn *second, int n_tasks,
+                               struct err *err)
+{
+    int left = self->problem->rows.n - self->first;
+    self->rows = left < (int)self->group ? left : (int)self->group;
+    if (par_run(self->threads, (self->rows + ROWS - 1) / ROWS, fill_lines, self, err) == ERR_OK) {
+        err_kept(par_run(self->threads, n_tasks, second, self, err));
+    }
+    self->first += self->rows;
+    return err->code;
+}
+
+static int count_columns(const struct curvature_rows *self)
+{
+    return (int)((self->width + COLUMNS - 1) / COLUMNS);
+}
+
+/* Sums over group after group, from where an interrupted run stopped. */
+static enum err_code sum_groups(struct curvature_rows *self, struct err *err)
+{
+    const struct curvature_problem *p = self->problem;
+    struct curvature_sums sums = sums_of(self);
+    if (stages_init(self, false, err) == ERR_OK) {
+        self->first = 0;
+        err_kept(curvature_resume(p, &sums, &self->first, err));
+    }
+    while (self->first < p->rows.n && err->code == ERR_OK) {
+        if (add_group(self, add_to_columns, count_columns(self), err) == ERR_OK) {
+            err_kept(curvature_save_if_due(p, &sums, self->first, err));
+        }
+    }
+    stages_release(self);
+    return err->code;
 }
 
 enum err_code curvature_gauss_newton(const struct curvature_problem *problem, double *h,
@@ -243,11 +285,11 @@ enum err_code curvature_gauss_newton(const struct curvature_problem *problem, do
 {
     size_t k = (size_t)problem->net->n_params;
     size_t n = (size_t)objective_n_params(problem->objective, problem->net);
-    struct stages self = {.problem = problem,
-                          .n_params = n,
-                          .width = k,
-                          .per_row = (size_t)problem->net->n_out,
-                          .result = h};
+    struct curvature_rows self = {.problem = problem,
+                                  .n_params = n,
+                                  .width = k,
+                                  .per_row = (size_t)problem->net->n_out,
+                                  .result = h};
     memset(h, 0, n * n * sizeof *h);
     if (sum_groups(&self, err) != ERR_OK) {
         return err->code;
@@ -273,16 +315,98 @@ enum err_code curvature_fisher_diagonal(const struct curvature_problem *problem,
                                         struct err *err)
 {
     size_t n = (size_t)objective_n_params(problem->objective, problem->net);
-    struct stages self = {.problem = problem,
-                          .fisher = true,
-                          .n_params = n,
-                          .width = n,
-                          .per_row = 1,
-                          .result = diagonal};
+    struct curvature_rows self = {.problem = problem,
+                                  .fisher = true,
+                                  .n_params = n,
+                                  .width = n,
+                                  .per_row = 1,
+                                  .result = diagonal};
     memset(diagonal, 0, n * sizeof *diagonal);
     if (sum_groups(&self, err) != ERR_OK) {
         return err->code;
     }
     curvature_add_prior(problem, 1, diagonal);
     return curvature_check(diagonal, n, err);
+}
+
+/* ---- again and again ---- */
+
+enum err_code curvature_rows_new(struct curvature_rows **out,
+                                 const struct curvature_problem *problem, struct err *err)
+{
+    size_t k = (size_t)problem->net->n_params;
+    struct curvature_rows *self = mem_zalloc(sizeof *self);
+    if (self == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for derivatives");
+    }
+    *self = (struct curvature_rows){
+        .problem = problem, .n_params = k, .width = k, .per_row = (size_t)problem->net->n_out};
+    if (stages_init(self, true, err) != ERR_OK) {
+        curvature_rows_free(self);
+        return err->code;
+    }
+    *out = self;
+    return ERR_OK;
+}
+
+void curvature_rows_free(struct curvature_rows *self)
+{
+    if (self != NULL) {
+        stages_release(self);
+        mem_free(self);
+    }
+}
+
+enum err_code curvature_rows_normal(struct curvature_rows *self, double *sums, double *gradient,
+                                    struct err *err)
+{
+    memset(sums, 0, self->width * self->width * sizeof *sums);
+    memset(gradient, 0, self->width * sizeof *gradient);
+    self->result = sums;
+    self->gradient = gradient;
+    self->first = 0;
+    while (self->first < self->problem->rows.n &&
+           add_group(self, add_to_columns, count_columns(self), err) == ERR_OK) {
+    }
+    return err->code;
+}
+
+/* The lines of ROWS rows become T line, and their squares are left in errors. */
+static enum err_code square_lines(void *ctx, int worker, int task, struct err *err)
+{
+    struct curvature_rows *self = ctx;
+    size_t begin = (size_t)task * ROWS;
+    size_t end = begin + ROWS < (size_t)self->rows ? begin + ROWS : (size_t)self->rows;
+    size_t n_lines = (end - begin) * self->per_row;
+    double *lines = self->lines + begin * self->per_row * self->width;
+    (void)worker;
+    if (cancel_is_requested(self->problem->cancel)) {
+        return err_set(err, ERR_CANCELLED, "cancelled");
+    }
+    cblas_dtrmm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, (int)n_lines,
+                (int)self->width, 1.0, self->t, (int)self->width, lines, (int)self->width);
+    for (size_t c = 0; c < n_lines; c++) {
+        const double *line = lines + c * self->width;
+        self->errors[begin * self->per_row + c] = cblas_ddot((int)self->width, line, 1, line, 1);
+    }
+    return ERR_OK;
+}
+
+enum err_code curvature_rows_leverage(struct curvature_rows *self, const double *t,
+                                      double *leverages, struct err *err)
+{
+    memset(leverages, 0, self->per_row * sizeof *leverages);
+    self->t = t;
+    self->first = 0;
+    while (self->first < self->problem->rows.n) {
+        int left = self->problem->rows.n - self->first;
+        int rows = left < (int)self->group ? left : (int)self->group;
+        if (add_group(self, square_lines, (rows + ROWS - 1) / ROWS, err) != ERR_OK) {
+            break;
+        }
+        for (size_t c = 0; c < (size_t)rows * self->per_row; c++) {
+            leverages[c % self->per_row] += self->errors[c];
+        }
+    }
+    return err->code;
 }
