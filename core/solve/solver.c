@@ -193,6 +193,8 @@ int solver_n_draws(enum solver_kind kind, const struct solver_settings *s)
         return s->members;
     case DRAWS_OF_CHAINS:
         return s->chains * s->draws;
+    case DRAWS_OF_KEPT:
+        return (s->keep < s->members ? s->keep : s->members) * s->draws;
     case DRAWS_OF_MEMBERS:
         break;
     }

@@ -12,6 +12,7 @@
 enum solver_draws {
     DRAWS_ARE_MEMBERS, /* `members` */
     DRAWS_OF_MEMBERS,  /* `draws` of each of `members` */
+    DRAWS_OF_KEPT,     /* `draws` of each of at most `keep` of `members` */
     DRAWS_OF_CHAINS    /* `draws` of each of `chains` */
 };
 
