@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What each solver with a Gaussian posterior must do: bll, laplace, pbp. */
+/* What each solver with a Gaussian posterior must do: bll, evidence, laplace, pbp. */
 #include "gaussian_problem.h"
 #include "progress_watch.h"
 #include "run.h"
@@ -20,6 +20,7 @@ static const struct variant variants[] = {
     {SOLVER_LAPLACE, LAPLACE_GAUSS_NEWTON, false},
     {SOLVER_LAPLACE, LAPLACE_FULL, false},
     {SOLVER_LAPLACE, LAPLACE_DIAGONAL, true},
+    {SOLVER_EVIDENCE, 0, false},
 };
 #define N_VARIANTS ((int)(sizeof variants / sizeof *variants))
 
@@ -33,6 +34,7 @@ static void variant_init(struct problem *p, const struct variant *variant)
     p->settings.draws = 4;
     p->settings.hessian = variant->hessian;
     p->settings.marginal_likelihood = variant->choosing;
+    p->settings.evidence_gap = 1e9; /* all starts are kept */
 }
 
 static void same(const struct problem *p, const struct solver_result *a,
