@@ -216,7 +216,7 @@ static enum err_code finish_fit(struct solver_evidence *self, int member, struct
              save_fit(self, member, false, fit, err) != ERR_OK)) {
             return err->code;
         }
-        tell(self, member, FIT_SHARE * fit->iteration / max, fit);
+        tell(self, member, FIT_SHARE * (fit->iteration / max), fit);
     }
     return evidence_fit_finish(fit, err) == ERR_OK ? save_fit(self, member, true, fit, err)
                                                    : err->code;

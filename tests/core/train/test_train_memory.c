@@ -69,7 +69,7 @@ START_TEST(the_estimate_is_of_the_size_of_the_peak)
     struct train_size size;
     enum solver_kind solver = (enum solver_kind)_i;
     /* Quadratic ones with fewer parameters. */
-    bool matrices = solver == SOLVER_LAPLACE || solver == SOLVER_AMCMC;
+    bool matrices = solver == SOLVER_LAPLACE || solver == SOLVER_AMCMC || solver == SOLVER_EVIDENCE;
     struct train_spec spec = spec_of(solver, matrices ? 16 : 64, 3);
     ck_assert_int_eq(train_memory(&spec, ROWS, THREADS, &size, &err), ERR_OK);
     double peak = measured_peak(&spec);

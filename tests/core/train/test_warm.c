@@ -76,8 +76,10 @@ START_TEST(fewer_epochs_reach_the_cold_result)
     }
     ck_assert_msg(found < 1.2 * wanted, "%s: %g, the cold run has %g", solver_name(kind), found,
                   wanted);
-    /* The short warm-up of a chain may be enough for so easy a posterior. */
-    ck_assert_msg(solver_samples(kind) || found < 0.9 * without, "%s: %g, a short cold run has %g",
+    /* The short warm-up of a chain may be enough for so easy a posterior, and Levenberg-Marquardt
+     * takes few iterations. */
+    bool quick = solver_samples(kind) || kind == SOLVER_EVIDENCE;
+    ck_assert_msg(quick || found < 0.9 * without, "%s: %g, a short cold run has %g",
                   solver_name(kind), found, without);
     model_unref(base);
     model_unref(cold);
@@ -114,6 +116,8 @@ static void check_goes_on(enum solver_kind kind, const struct model *base, enum 
     double had = error_of(base, rows, 0);
     double found = error_of(model, rows, 0);
     double max = (solver_samples(other) ? 2.0 : 1.25) * had + 0.03;
+    /* Networks drawn from a Gaussian in whose closed form predictions are linearised. */
+    max += solver_samples(kind) && other == SOLVER_EVIDENCE ? 1.0 : 0.0;
     ck_assert_msg(found < max + (kind == SOLVER_MC_DROPOUT ? 0.1 : 0.0),
                   "%s from %s: %g, the base has %g", solver_name(kind), solver_name(other), found,
                   had);
