@@ -84,6 +84,16 @@ struct solver_settings solver_defaults(enum solver_kind kind)
     return s;
 }
 
+struct solver_request solver_request_defaults(enum solver_kind kind)
+{
+    struct solver_request request = {
+        .arch = arch_default(0, 0), .prior_sigma = 1.0, .output_scaling = SCALER_UNIT};
+    if (solver_ops[kind]->set_request != NULL) {
+        solver_ops[kind]->set_request(&request);
+    }
+    return request;
+}
+
 static enum err_code check_limits(enum solver_kind kind, const struct solver_settings *s,
                                   struct err *err)
 {

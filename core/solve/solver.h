@@ -11,6 +11,7 @@
 #include "base/names.h"
 #include "base/report.h"
 #include "fit/fit.h"
+#include "fit/scaler.h"
 #include "math/gauss.h"
 
 enum solver_kind {
@@ -70,6 +71,14 @@ enum err_code solver_validate(enum solver_kind kind, const struct solver_setting
                               struct err *err) MUST_CHECK;
 const char *solver_name(enum solver_kind kind);
 struct names solver_known(void);
+
+/* The defaults of a training request, besides its settings, in which solvers differ. */
+struct solver_request {
+    struct arch arch; /* inputs and outputs 0: taken from the rows */
+    double prior_sigma;
+    enum scaler_kind output_scaling;
+};
+struct solver_request solver_request_defaults(enum solver_kind kind);
 
 /* Does it sample by Markov chains? */
 bool solver_samples(enum solver_kind kind);

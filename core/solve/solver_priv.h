@@ -28,6 +28,8 @@ struct solver_ops {
     bool one_member; /* is the default */
     /* Sets the settings whose default differs from solver_settings.def; NULL: none does. */
     void (*set_defaults)(struct solver_settings *settings);
+    /* Sets what differs in the rest of a request; NULL: nothing does. */
+    void (*set_request)(struct solver_request *request);
     /* ERR_INVALID where settings within their limits make no sense; NULL: they always do. */
     enum err_code (*validate)(const struct solver_settings *settings, struct err *err);
     bool random_loss; /* its loss draws random numbers, so L-BFGS cannot minimise it */

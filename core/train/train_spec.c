@@ -13,15 +13,16 @@ NAMES_DEFINE(train_start, enum train_start, start_names)
 
 struct train_spec train_defaults(enum solver_kind solver)
 {
+    struct solver_request request = solver_request_defaults(solver);
     return (struct train_spec){
-        .arch = arch_default(0, 0),
+        .arch = request.arch,
         .solver = solver,
         .settings = solver_defaults(solver),
         .noise = solver_default_noise(solver),
-        .prior = {.sigma = 1.0},
+        .prior = {.sigma = request.prior_sigma},
         .calibration = {.share = 0.2, .folds = 10},
         .input_scaling = SCALER_RANGE,
-        .output_scaling = SCALER_UNIT,
+        .output_scaling = request.output_scaling,
         .validation = 0.1,
         .seed = 0,
     };

@@ -31,6 +31,7 @@ SOLVERS = {
     "bll": {"epochs": 8000, "draws": 20},
     "pbp": {"epochs": 1500, "draws": 20},
     "duq": {"epochs": 8000, "draws": 20},
+    "evidence": {"epochs": 2000, "patience": 0, "members": 3, "draws": 20},
 }
 # A sanitizer makes each step as much slower.
 FACTOR = {"none": 1, "thread": 8}.get(os.environ.get("SANITIZER", "none"), 3)
@@ -234,7 +235,7 @@ class Resumption(Jobs):
         self.check_solvers("ensemble", "rms", "swag", "mc_dropout")
 
     def test_gaussians_resume_bit_for_bit(self):
-        self.check_solvers("laplace", "vi", "bll", "pbp", "duq")
+        self.check_solvers("laplace", "vi", "bll", "pbp", "duq", "evidence")
 
     def test_chains_resume_bit_for_bit(self):
         self.check_solvers("amcmc", "mala", "hmc", "nuts")

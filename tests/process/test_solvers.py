@@ -25,6 +25,7 @@ SOLVERS = {
     "bll": {**FIT, "draws": 10},
     "pbp": {"epochs": 10, "draws": 10},
     "duq": {**FIT, "draws": 10},
+    "evidence": {"epochs": 40, "members": 3, "draws": 10},
     "conformal": {**FIT, "members": 2},
 }
 
@@ -68,6 +69,12 @@ class Solvers(ServerTest):
                 for score in ("rmse", "nll", "crps", "coverage", "width", "calibration"):
                     self.assertIn(score, diagnostics["scores"], solver)
                 self.assertIsInstance(diagnostics["report"], dict)
+                if solver == "evidence":
+                    report = diagnostics["report"]
+                    for key in ("log_evidence", "iterations", "kept"):
+                        self.assertEqual(len(report[f"evidence.{key}"]), 3)
+                    for key in ("relevance", "effective_parameters.inputs", "noise_sigma"):
+                        self.assertEqual(len(report[f"evidence.{key}"]), 2)
                 if solver in ("amcmc", "mala", "hmc", "nuts"):
                     for key in ("parameters.rhat_max", "predictions.rhat_max", "predictions.ess_bulk_min",
                                 "chains.accept"):
@@ -91,7 +98,7 @@ class Solvers(ServerTest):
     def test_folds_of_other_solvers_give_intervals_that_outlive_a_restart(self):
         body = {"inputs": wave(5, seed=4)["inputs"], "return": ["mean"], "intervals": [0.5]}
         answers = {}
-        for solver in ("laplace", "swag", "bll"):
+        for solver in ("laplace", "swag", "bll", "evidence"):
             for method in ("split", "cv+"):
                 name = f"{solver}-{method.strip('+')}"
                 self.train(name, solver=solver, settings=SOLVERS[solver], architecture=SMALL, seed=2,
@@ -162,6 +169,10 @@ class Solvers(ServerTest):
                 ({"solver": "ensemble", "noise": {"kind": "given", "sigma": [1, 2, 3]}}, "sigma"),
                 ({"solver": "ensemble", "noise": {"kind": "given", "sigma": -1}}, "sigma"),
                 ({"solver": "bll", "noise": {"kind": "predicted"}}, "predicted"),
+                ({"solver": "evidence", "noise": {"kind": "predicted"}},
+                 "evidence does not support predicted noise"),
+                ({"solver": "evidence", "noise": {"kind": "estimated"}}, "estimated"),
+                ({"solver": "evidence", "settings": {"batch_size": 16}}, "batch_size"),
                 ({"solver": "nuts", "prior": {"sigma": -1}}, "prior"),
                 ({"solver": "nuts", "prior": {"sigma": None, "pre": 1}}, "prior"),
                 ({"solver": "swag", "settings": {"swag_rank": 1}}, "swag_rank"),

@@ -20,7 +20,7 @@ static const struct refusal requests[] = {
     /* names */
     {"{\"solver\":\"ensembel\"}",
      "solver \"ensembel\" is unknown (did you mean ensemble?); ensemble, rms, swag, mc_dropout, "
-     "laplace, vi, amcmc, mala, hmc, nuts, bll, pbp, duq and conformal are known"},
+     "laplace, vi, amcmc, mala, hmc, nuts, bll, pbp, duq, evidence and conformal are known"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"name\":\"newton\"}}",
      "optimizer: name \"newton\" is unknown; sgd, adam and lbfgs are known"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"schedule\":{\"name\":\"zigzag\"}}}",
