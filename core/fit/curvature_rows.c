@@ -27,6 +27,7 @@
 #include "fit/output_curvature.h"
 #include "math/gemm.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -369,6 +370,17 @@ enum err_code curvature_rows_normal(struct curvature_rows *self, double *sums, d
            add_group(self, add_to_columns, count_columns(self), err) == ERR_OK) {
     }
     return err->code;
+}
+
+enum err_code curvature_rows_lines(struct curvature_rows *self, const double **lines,
+                                   const double **errors, struct err *err)
+{
+    self->first = 0;
+    self->rows = self->problem->rows.n;
+    assert(self->group == (size_t)self->rows);
+    *lines = self->lines;
+    *errors = self->errors;
+    return par_run(self->threads, (self->rows + ROWS - 1) / ROWS, fill_lines, self, err);
 }
 
 /* The lines of ROWS rows become T line, and their squares are left in errors. */

@@ -32,6 +32,15 @@ enum err_code curvature_rows_normal(struct curvature_rows *self, double *sums, d
                                     struct err *err) MUST_CHECK;
 
 /*
+ * Lines of a problem whose rows are one group (curvature_problem.group_rows: all of them): *lines
+ * [n o x K] is J with each line multiplied by the root l^1/2 of its second derivative, and *errors
+ * [n o] is first / l^1/2, so that J' first = lines' errors. Both are 0 where a row misses an
+ * output. Borrowed until the next call. ERR_CANCELLED, ERR_NOMEM (in the first call).
+ */
+enum err_code curvature_rows_lines(struct curvature_rows *self, const double **lines,
+                                   const double **errors, struct err *err) MUST_CHECK;
+
+/*
  * leverages [o] <- for each output the sum over rows of its l |T J'|^2, with its line of J, its
  * second derivative l, and a lower triangle T [K x K]. With T'T the covariance of the parameters,
  * that is how many parameters the output determines. ERR_CANCELLED, ERR_NOMEM.

@@ -6,10 +6,13 @@
  * about 1e15 / K. A step then takes a larger lambda; the posterior adds a multiple of the identity
  * (JITTER), which raises all prior precisions by the same share.
  *
+ * Where the values of outputs are fewer than the parameters, a smaller matrix with the same
+ * eigenvalues takes the place of M (levenberg_few.c).
+ *
  * [1] K. Levenberg, Quarterly of Applied Mathematics 2, 1944; D. Marquardt, SIAM J. 11, 1963.
  * [2] F. D. Foresee, M. T. Hagan, Gauss-Newton approximation to Bayesian learning, ICNN 1997.
  */
-#include "fit/levenberg.h"
+#include "fit/levenberg_priv.h"
 
 #include "base/mem.h"
 #include "math/decompose.h"
@@ -36,29 +39,39 @@
 
 #define TILE 64 /* rows and columns that are transposed together */
 
-enum err_code levenberg_init(struct levenberg *self, const struct levenberg_problem *problem,
-                             struct err *err)
+static enum err_code allocate(struct levenberg *self, struct err *err)
 {
-    size_t k = (size_t)problem->net->n_params;
-    size_t o = (size_t)problem->net->n_out;
-    *self = (struct levenberg){.problem = problem, .damping = LEVENBERG_DAMPING};
-    self->memory = mem_zalloc_array(6 * k + 3 * o, sizeof *self->memory);
-    self->sums = mem_alloc_array(k * k, sizeof *self->sums);
-    self->factor = mem_alloc_array(k * k, sizeof *self->factor);
+    size_t k = (size_t)self->problem->net->n_params;
+    size_t o = (size_t)self->problem->net->n_out;
+    size_t size = (size_t)self->size;
+    self->memory = mem_zalloc_array(6 * k + 3 * o + size, sizeof *self->memory);
+    self->sums = mem_alloc_array(size * k, sizeof *self->sums);
+    self->factor = mem_alloc_array(size * size, sizeof *self->factor);
     if (self->memory == NULL || self->sums == NULL || self->factor == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a curvature of %zu parameters", k);
     }
-    double *vectors[] = {self->memory,         self->memory + k,     self->memory + 2 * k,
-                         self->memory + 3 * k, self->memory + 4 * k, self->memory + 5 * k};
-    self->params = vectors[0];
-    self->precision = vectors[1];
-    self->gradient = vectors[2];
-    self->scale = vectors[3];
-    self->step = vectors[4];
-    self->trial = vectors[5];
-    self->sigmas = self->memory + 6 * k;
+    self->params = self->memory;
+    self->precision = self->params + k;
+    self->gradient = self->precision + k;
+    self->scale = self->gradient + k;
+    self->step = self->scale + k;
+    self->trial = self->step + k;
+    self->sigmas = self->trial + k;
     self->squares = self->sigmas + o;
     self->trial_squares = self->squares + o;
+    self->by_line = self->trial_squares + o;
+    return ERR_OK;
+}
+
+enum err_code levenberg_init(struct levenberg *self, const struct levenberg_problem *problem,
+                             struct err *err)
+{
+    *self = (struct levenberg){
+        .problem = problem, .damping = LEVENBERG_DAMPING, .few = levenberg_few(problem)};
+    self->size = self->few ? problem->rows.n * problem->net->n_out : problem->net->n_params;
+    if (allocate(self, err) != ERR_OK) {
+        return err->code;
+    }
     self->objective = (struct objective){.kind = OBJECTIVE_NLL,
                                          .noise = NOISE_GIVEN,
                                          .noise_sigmas = self->sigmas,
@@ -69,7 +82,8 @@ enum err_code levenberg_init(struct levenberg *self, const struct levenberg_prob
                                                  .rows = problem->rows,
                                                  .params = self->params,
                                                  .n_threads = problem->n_threads,
-                                                 .cancel = problem->cancel};
+                                                 .cancel = problem->cancel,
+                                                 .group_rows = self->few ? problem->rows.n : 0};
     return residuals_init(&self->residuals, problem->net, err) == ERR_OK
                ? curvature_rows_new(&self->rows, &self->curvature, err)
                : err->code;
@@ -103,25 +117,22 @@ enum err_code levenberg_linearise(struct levenberg *self, struct err *err)
     size_t k = (size_t)p->net->n_params;
     if (residuals_squares(&self->residuals, &p->rows, self->params, p->cancel, self->squares,
                           err) != ERR_OK ||
-        curvature_rows_normal(self->rows, self->sums, self->gradient, err) != ERR_OK) {
+        (self->few
+             ? levenberg_few_linearise(self, err)
+             : curvature_rows_normal(self->rows, self->sums, self->gradient, err)) != ERR_OK) {
         return err->code;
     }
     double sum = levenberg_loss(self, self->params, self->squares);
     for (size_t i = 0; i < k; i++) {
-        sum += self->gradient[i] + self->sums[i * k + i];
+        sum += self->gradient[i] + (self->few ? 0.0 : self->sums[i * k + i]);
     }
     return isfinite(sum) ? ERR_OK : err_set(err, ERR_NUMERIC, "a derivative is not finite");
 }
 
-/* factor <- M of the precisions and a lambda, its lower triangle; scale <- c^-1/2. Returns the
- * largest element of the diagonal. */
-static double scale_sums(struct levenberg *self, double damping)
+/* factor <- M of scale, its lower triangle, when the values are many. */
+static void form_many(struct levenberg *self)
 {
     size_t k = (size_t)self->problem->net->n_params;
-    double max = 0.0;
-    for (size_t i = 0; i < k; i++) {
-        self->scale[i] = 1.0 / sqrt(self->precision[i] + damping);
-    }
     for (size_t row = 0; row < k; row += TILE) {
         for (size_t column = 0; column <= row; column += TILE) {
             for (size_t i = row; i < k && i < row + TILE; i++) {
@@ -134,13 +145,24 @@ static double scale_sums(struct levenberg *self, double damping)
     }
     for (size_t i = 0; i < k; i++) {
         self->factor[i * k + i] += 1.0;
-        max = fmax(max, self->factor[i * k + i]);
     }
-    return max;
 }
 
-/* trial <- theta - (H + lambda I)^-1 g; *slope <- g' of that step. */
-static void make_trial(struct levenberg *self, double *slope)
+/* scale <- c^-1/2 of the precisions and a lambda; factor <- the matrix to be factorised. */
+static void form(struct levenberg *self, double damping)
+{
+    for (int i = 0; i < self->problem->net->n_params; i++) {
+        self->scale[i] = 1.0 / sqrt(self->precision[i] + damping);
+    }
+    if (self->few) {
+        levenberg_few_form(self);
+    } else {
+        form_many(self);
+    }
+}
+
+/* step <- (H + lambda I)^-1 g, when the values are many; g: gradient + a theta. */
+static void step_many(struct levenberg *self)
 {
     int k = self->problem->net->n_params;
     for (int i = 0; i < k; i++) {
@@ -148,34 +170,54 @@ static void make_trial(struct levenberg *self, double *slope)
     }
     cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, k, self->factor, k,
                 self->step, 1);
-    /* |L^-1 g|^2 */
-    *slope = cblas_ddot(k, self->step, 1, self->step, 1);
     cblas_dtrsv(CblasRowMajor, CblasLower, CblasTrans, CblasNonUnit, k, self->factor, k, self->step,
                 1);
     for (int i = 0; i < k; i++) {
-        self->trial[i] = self->params[i] - self->step[i] * self->scale[i];
+        self->step[i] *= self->scale[i];
     }
+}
+
+/* trial <- theta - step. Returns g' step, twice the decrease of E if it were quadratic. */
+static double make_trial(struct levenberg *self)
+{
+    double slope = 0.0;
+    if (self->few) {
+        levenberg_few_step(self);
+    } else {
+        step_many(self);
+    }
+    for (int i = 0; i < self->problem->net->n_params; i++) {
+        slope += (self->gradient[i] + self->precision[i] * self->params[i]) * self->step[i];
+        self->trial[i] = self->params[i] - self->step[i];
+    }
+    return slope;
+}
+
+static void accept_trial(struct levenberg *self, double damping)
+{
+    size_t k = (size_t)self->problem->net->n_params;
+    size_t o = (size_t)self->problem->net->n_out;
+    memcpy(self->params, self->trial, k * sizeof *self->params);
+    memcpy(self->squares, self->trial_squares, o * sizeof *self->squares);
+    self->damping = fmax(damping / LOWER, MIN_DAMPING);
 }
 
 enum err_code levenberg_step(struct levenberg *self, bool *moved, struct err *err)
 {
     const struct levenberg_problem *p = self->problem;
-    size_t k = (size_t)p->net->n_params;
     double before = levenberg_loss(self, self->params, self->squares);
     double damping = self->damping;
     *moved = false;
-    for (int i = 0; i < TRIES && damping <= MAX_DAMPING; i++, damping *= RAISE) {
-        double slope;
-        scale_sums(self, damping);
-        if (decompose_cholesky((int)k, self->factor, p->cancel, err) == ERR_NUMERIC) {
+    for (int i = 0; i < TRIES && damping <= MAX_DAMPING && !*moved; i++, damping *= RAISE) {
+        form(self, damping);
+        if (decompose_cholesky(self->size, self->factor, p->cancel, err) == ERR_NUMERIC) {
             err_clear(err);
             continue;
         }
         if (err->code != ERR_OK) {
             return err->code;
         }
-        make_trial(self, &slope);
-        if (slope <= ROUNDING * before) {
+        if (make_trial(self) <= ROUNDING * before) {
             return ERR_OK;
         }
         if (residuals_squares(&self->residuals, &p->rows, self->trial, p->cancel,
@@ -183,71 +225,127 @@ enum err_code levenberg_step(struct levenberg *self, bool *moved, struct err *er
             return err->code;
         }
         if (levenberg_loss(self, self->trial, self->trial_squares) < before) {
-            memcpy(self->params, self->trial, k * sizeof *self->params);
-            memcpy(self->squares, self->trial_squares,
-                   (size_t)p->net->n_out * sizeof *self->squares);
-            self->damping = fmax(damping / LOWER, MIN_DAMPING);
+            accept_trial(self, damping);
             *moved = true;
-            return ERR_OK;
         }
     }
     return ERR_OK;
 }
 
-/* factor <- the Cholesky factor of M, with as little jitter as it takes. */
-static enum err_code factorise(struct levenberg *self, struct err *err)
+/* m [n x n] <- its Cholesky factor, with `jitter` added to the diagonal; m is formed before. */
+static enum err_code factorise(int n, double *m, double jitter, const struct cancel *cancel,
+                               struct err *err)
 {
-    const struct cancel *cancel = self->problem->cancel;
-    size_t k = (size_t)self->problem->net->n_params;
-    double max = scale_sums(self, 0.0);
-    enum err_code code = decompose_cholesky((int)k, self->factor, cancel, err);
-    for (double jitter = JITTER; code == ERR_NUMERIC && jitter <= JITTER_MAX;
-         jitter *= JITTER_STEP) {
-        err_clear(err);
-        scale_sums(self, 0.0);
-        for (size_t i = 0; i < k; i++) {
-            self->factor[i * k + i] += jitter * max;
-        }
-        code = decompose_cholesky((int)k, self->factor, cancel, err);
+    for (int i = 0; i < n; i++) {
+        m[(size_t)i * (size_t)n + (size_t)i] += jitter;
     }
-    return code;
+    return decompose_cholesky(n, m, cancel, err);
+}
+
+static double largest_diagonal(int n, const double *m)
+{
+    double max = 0.0;
+    for (size_t i = 0; i < (size_t)n; i++) {
+        max = fmax(max, m[i * (size_t)n + i]);
+    }
+    return max;
+}
+
+/* t [K x K], lower <- t diag(c)^-1/2 */
+static void scale_columns(const struct levenberg *self, double *t)
+{
+    size_t k = (size_t)self->problem->net->n_params;
+    for (size_t i = 0; i < k; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            t[i * k + j] *= self->scale[j];
+        }
+    }
+}
+
+/* determined, and factor <- T = L^-1 diag(c)^-1/2, whose T' T is H^-1, when the values are many. */
+static enum err_code posterior_many(struct levenberg *self, double *determined, struct err *err)
+{
+    size_t k = (size_t)self->problem->net->n_params;
+    if (decompose_invert_lower((int)k, self->factor, self->problem->cancel, err) != ERR_OK) {
+        return err->code;
+    }
+    for (size_t i = 0; i < k; i++) {
+        determined[i] = 1.0;
+    }
+    for (size_t i = 0; i < k; i++) {
+        const double *row = self->factor + i * k;
+        for (size_t j = 0; j <= i; j++) {
+            determined[j] -= row[j] * row[j];
+        }
+    }
+    scale_columns(self, self->factor);
+    return ERR_OK;
 }
 
 enum err_code levenberg_posterior(struct levenberg *self, double *logdet, double *determined,
                                   struct err *err)
 {
+    const struct cancel *cancel = self->problem->cancel;
     size_t k = (size_t)self->problem->net->n_params;
-    if (factorise(self, err) != ERR_OK) {
-        return err->code;
+    form(self, 0.0);
+    double max = largest_diagonal(self->size, self->factor);
+    enum err_code code = factorise(self->size, self->factor, 0.0, cancel, err);
+    for (double jitter = JITTER; code == ERR_NUMERIC && jitter <= JITTER_MAX;
+         jitter *= JITTER_STEP) {
+        err_clear(err);
+        form(self, 0.0);
+        code = factorise(self->size, self->factor, jitter * max, cancel, err);
     }
-    double sum = linalg_logdet((int)k, self->factor);
-    if (decompose_invert_lower((int)k, self->factor, self->problem->cancel, err) != ERR_OK) {
-        return err->code;
+    if (code != ERR_OK) {
+        return code;
     }
+    double sum = linalg_logdet(self->size, self->factor);
     for (size_t i = 0; i < k; i++) {
         sum -= 2.0 * log(self->scale[i]);
-        determined[i] = 1.0;
-    }
-    /* factor <- T = L^-1 diag(c)^-1/2, whose T' T is H^-1. */
-    for (size_t i = 0; i < k; i++) {
-        double *row = self->factor + i * k;
-        for (size_t j = 0; j <= i; j++) {
-            determined[j] -= row[j] * row[j];
-            row[j] *= self->scale[j];
-        }
     }
     *logdet = sum;
-    return ERR_OK;
+    if (self->few) {
+        return levenberg_few_determined(self, determined, err);
+    }
+    return posterior_many(self, determined, err);
 }
 
 enum err_code levenberg_by_output(struct levenberg *self, double *by_output, struct err *err)
 {
+    if (self->few) {
+        levenberg_few_by_output(self, by_output);
+        return ERR_OK;
+    }
     return curvature_rows_leverage(self->rows, self->factor, by_output, err);
 }
 
-void levenberg_covariance(const struct levenberg *self, double *factor)
+/* factor [K x K] <- T = L^-1 diag(c)^-1/2 with T' T = H^-1, when the values are few. */
+static enum err_code whiten_few(const struct levenberg *self, double *factor, struct err *err)
+{
+    const struct cancel *cancel = self->problem->cancel;
+    int k = self->problem->net->n_params;
+    enum err_code code = ERR_NUMERIC;
+    for (double jitter = 0.0; code == ERR_NUMERIC && jitter <= JITTER_MAX;
+         jitter = jitter > 0.0 ? jitter * JITTER_STEP : JITTER) {
+        err_clear(err);
+        levenberg_few_sums(self, factor);
+        code = factorise(k, factor, 1.0 + jitter * largest_diagonal(k, factor), cancel, err);
+    }
+    if (code != ERR_OK || decompose_invert_lower(k, factor, cancel, err) != ERR_OK) {
+        return err->code;
+    }
+    scale_columns(self, factor);
+    return ERR_OK;
+}
+
+enum err_code levenberg_covariance(const struct levenberg *self, double *factor, struct err *err)
 {
     size_t k = (size_t)self->problem->net->n_params;
-    memcpy(factor, self->factor, k * k * sizeof *factor);
+    if (!self->few) {
+        memcpy(factor, self->factor, k * k * sizeof *factor);
+    } else if (whiten_few(self, factor, err) != ERR_OK) {
+        return err->code;
+    }
     linalg_transpose((int)k, factor);
+    return ERR_OK;
 }

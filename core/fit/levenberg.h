@@ -33,24 +33,29 @@ struct levenberg {
     double damping;    /* lambda */
     double *squares;   /* [o] |e_j|^2 at theta: of the last levenberg_linearise or step */
 
-    /* The rest is of levenberg.c. */
+    /* The rest is of levenberg.c and levenberg_few.c. */
     const struct levenberg_problem *problem;
     struct objective objective;
     struct curvature_problem curvature;
     struct curvature_rows *rows;
     struct residuals residuals;
-    double *sums;          /* [K x K] J' L J, upper triangle */
-    double *factor;        /* [K x K] scratch */
+    bool few;              /* fewer values of outputs than parameters */
+    int size;              /* rows of factor: K, or N = n o when they are few */
+    double *sums;          /* many: [K x K] J' L J, upper triangle; few: [N x K] white lines */
+    double *factor;        /* [size x size] */
+    const double *lines;   /* few: of curvature_rows_lines */
+    const double *errors;  /* few: the same */
     double *gradient;      /* [K] of the likelihood */
     double *scale;         /* [K] scratch */
     double *step;          /* [K] scratch */
     double *trial;         /* [K] scratch */
     double *trial_squares; /* [o] scratch */
+    double *by_line;       /* [N] scratch, where they are few */
     double *memory;        /* of all vectors; mem */
 };
 
-/* Keeps the problem. The caller sets params, precision, sigmas and damping. Release in any case.
- * ERR_NOMEM. */
+/* Keeps the problem; must not move. The caller sets params, precision, sigmas and damping. Release
+ * in any case. ERR_NOMEM. */
 enum err_code levenberg_init(struct levenberg *self, const struct levenberg_problem *problem,
                              struct err *err) MUST_CHECK;
 void levenberg_release(struct levenberg *self);
@@ -82,7 +87,8 @@ enum err_code levenberg_posterior(struct levenberg *self, double *logdet, double
 enum err_code levenberg_by_output(struct levenberg *self, double *by_output,
                                   struct err *err) MUST_CHECK;
 
-/* After levenberg_posterior: factor [K x K] <- F with F F' = H^-1. */
-void levenberg_covariance(const struct levenberg *self, double *factor);
+/* After levenberg_posterior: factor [K x K] <- F with F F' = H^-1. ERR_NUMERIC, ERR_CANCELLED. */
+enum err_code levenberg_covariance(const struct levenberg *self, double *factor,
+                                   struct err *err) MUST_CHECK;
 
 #endif

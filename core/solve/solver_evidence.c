@@ -307,10 +307,11 @@ static enum err_code make_gaussian(void *ctx, int worker, int slot, struct err *
         memcpy(fit.lm.params, self->params + at * k, k * sizeof *self->params);
         memcpy(fit.alpha, self->alpha + at * g, g * sizeof *self->alpha);
         memcpy(fit.lm.sigmas, self->sigmas + at * o, o * sizeof *self->sigmas);
-        err_kept(evidence_fit_finish(&fit, err));
+        if (evidence_fit_finish(&fit, err) == ERR_OK) {
+            err_kept(levenberg_covariance(&fit.lm, gauss->factor, err));
+        }
     }
     if (err->code == ERR_OK) {
-        levenberg_covariance(&fit.lm, gauss->factor);
         memcpy(gauss->mean, fit.lm.params, k * sizeof *gauss->mean);
         memcpy(self->gamma + (size_t)slot * g, fit.gamma, g * sizeof *self->gamma);
         tell(self, self->kept[slot], 1.0, &fit);

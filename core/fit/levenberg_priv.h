@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Levenberg-Marquardt where the values of outputs are fewer than the parameters. */
+#ifndef LEVENBERG_PRIV_H
+#define LEVENBERG_PRIV_H
+
+#include "fit/levenberg.h"
+
+/* Are the values so few that this is faster? */
+bool levenberg_few(const struct levenberg_problem *problem);
+
+/* Sets lines, errors and gradient. */
+enum err_code levenberg_few_linearise(struct levenberg *self, struct err *err) MUST_CHECK;
+
+/* sums <- white lines, factor <- G, its lower triangle, for scale. */
+void levenberg_few_form(struct levenberg *self);
+
+/* step <- (H + lambda I)^-1 (gradient + a theta), once factor is the Cholesky factor of G. */
+void levenberg_few_step(struct levenberg *self);
+
+/* determined [K], once factor is the Cholesky factor of G; factor <- its inverse. */
+enum err_code levenberg_few_determined(struct levenberg *self, double *determined,
+                                       struct err *err) MUST_CHECK;
+
+/* by_output [o], after levenberg_few_determined. */
+void levenberg_few_by_output(const struct levenberg *self, double *by_output);
+
+/* h [K x K] <- diag(scale) J' L J diag(scale), its lower triangle, from the white lines. */
+void levenberg_few_sums(const struct levenberg *self, double *h);
+
+#endif
