@@ -20,7 +20,7 @@
  * middle term out, as for layers without a skip, misjudges the variance by a factor that grows
  * with every block. A variance that comes out negative by rounding counts as 0.
  *
- * core/solve/pbp_tanh has the moments of tanh.
+ * core/math/pbp_tanh.has the moments of tanh.
  *
  * [1] J. M. Hernandez-Lobato, R. P. Adams, Probabilistic Backpropagation for Scalable Learning of
  *     Bayesian Neural Networks, ICML 2015.
@@ -29,7 +29,7 @@
 
 #include "base/mem.h"
 #include "math/gemm.h"
-#include "solve/pbp_tanh.h"
+#include "math/pbp_tanh.h"
 
 #include <string.h>
 

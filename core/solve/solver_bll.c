@@ -8,7 +8,7 @@
  *   A_j = alpha_j I + beta_j Phi'Phi,  w_j | y ~ N(beta_j A_j^-1 Phi'y_j, A_j^-1)
  *
  * alpha_j, and beta_j unless the noise is given or was estimated before, maximise the evidence of
- * output j (core/solve/evidence.h). All outputs share Phi'Phi and its eigendecomposition
+ * output j (core/math/evidence.h). All outputs share Phi'Phi and its eigendecomposition
  * Phi'Phi = U' diag(l) U (eigenvectors in rows), in whose coordinates all matrices are diagonal.
  * With rho = alpha / beta:
  *
@@ -39,8 +39,8 @@
 
 #include "base/mem.h"
 #include "math/decompose.h"
+#include "math/evidence.h"
 #include "math/gemm.h"
-#include "solve/evidence.h"
 
 #include <math.h>
 #include <string.h>

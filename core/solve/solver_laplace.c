@@ -24,7 +24,7 @@
  * and, unless it is given, the noise are chosen to maximise that evidence, with H by Gauss-Newton.
  * This takes ROUNDS rounds. Each sets s_j^2 to the mean squared residuals at the current map and
  * takes the eigenvalues l of H's likelihood part in the coordinates w_k / prior_k. With these, a
- * search in one dimension (core/solve/evidence.h) finds the best c and the best common factor f on
+ * search in one dimension (core/math/evidence.h) finds the best c and the best common factor f on
  * all 1 / s_j^2. Then the network is fitted again from the current map with a quarter of the
  * epochs. (Choosing the noise precision of each output separately would need an eigendecomposition
  * for each; instead their ratios follow the residuals.) [D. J. C. MacKay, Neural Computation 4,
@@ -45,7 +45,7 @@
 #include "fit/curvature.h"
 #include "fit/residuals.h"
 #include "math/decompose.h"
-#include "solve/evidence.h"
+#include "math/evidence.h"
 #include "solve/laplace.h"
 
 #include <math.h>

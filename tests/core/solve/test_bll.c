@@ -4,7 +4,7 @@
 #include "plain_forward.h"
 #include "run.h"
 
-#include "solve/evidence.h"
+#include "math/evidence.h"
 
 /* ---- evidence ---- */
 

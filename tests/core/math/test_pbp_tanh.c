@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "solve/pbp_tanh.h"
+#include "math/pbp_tanh.h"
 
 enum { MEAN, VARIANCE, SLOPE, N_MOMENTS };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "solve/evidence.h"
+#include "math/evidence.h"
 
 #include <float.h>
 #include <math.h>

@@ -15,7 +15,7 @@
  * respect to the variance through tanh'(m + sigma x) x / (2 sigma). For variances below SMALL,
  * where that cancels, Price's theorem d E f / dv = E f'' / 2 replaces it; both then agree to 1e-7.
  */
-#include "solve/pbp_tanh.h"
+#include "math/pbp_tanh.h"
 
 #include "math/vtanh.h"
 
