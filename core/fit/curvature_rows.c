@@ -19,7 +19,7 @@
  * [1] N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent,
  *     Neural Computation 14(7), 2002.
  */
-#include "fit/curvature_rows.h"
+#include "fit/curvature.h"
 
 #include "base/mem.h"
 #include "base/par.h"

@@ -14,7 +14,7 @@
 #ifndef LEVENBERG_H
 #define LEVENBERG_H
 
-#include "fit/curvature_rows.h"
+#include "fit/curvature.h"
 #include "fit/residuals.h"
 
 #define LEVENBERG_DAMPING 1e-2 /* the first lambda, of outputs and inputs scaled to about 1 */

@@ -45,7 +45,7 @@ static void sum_squares(struct evidence_fit *fit, double *sums)
     for (int k = 0; k < fit->problem->groups->n_params; k++) {
         fit->squares[k] = fit->lm.params[k] * fit->lm.params[k];
     }
-    evidence_groups_sum(fit->problem->groups, fit->squares, sums);
+    param_groups_sum(fit->problem->groups, fit->squares, sums);
 }
 
 static double clamp(double value, double min, double max)
@@ -87,7 +87,7 @@ static enum err_code find_evidence(struct evidence_fit *fit, struct err *err)
     if (levenberg_posterior(&fit->lm, &logdet, fit->determined, err) != ERR_OK) {
         return err->code;
     }
-    evidence_groups_sum(p->groups, fit->determined, fit->gamma);
+    param_groups_sum(p->groups, fit->determined, fit->gamma);
     fit->by_output[0] = 0.0;
     double value = -levenberg_loss(&fit->lm, fit->lm.params, fit->lm.squares) - 0.5 * logdet;
     for (int g = 0; g < p->groups->n; g++) {
@@ -132,7 +132,7 @@ static bool is_stale(struct evidence_fit *fit)
 
 static enum err_code linearise(struct evidence_fit *fit, struct err *err)
 {
-    evidence_groups_spread(fit->problem->groups, fit->alpha, fit->lm.precision);
+    param_groups_spread(fit->problem->groups, fit->alpha, fit->lm.precision);
     return levenberg_linearise(&fit->lm, err);
 }
 

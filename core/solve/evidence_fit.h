@@ -24,7 +24,7 @@
 
 #include "base/bytes.h"
 #include "fit/levenberg.h"
-#include "solve/evidence_groups.h"
+#include "network/param_groups.h"
 
 /* Bounds of the precisions, of inputs that are scaled to about 1: beyond them a group is as good as
  * absent, or free. */
@@ -42,7 +42,7 @@
 
 struct evidence_fit_problem {
     struct levenberg_problem levenberg;
-    const struct evidence_groups *groups;
+    const struct param_groups *groups;
     const double *counts; /* [o] n_j */
     const double *spread; /* [o] standard deviation of each output's values, > 0 */
     bool noise_given;     /* beta stays */
