@@ -33,6 +33,8 @@
 
 #define ROWS    32        /* of a task of the first stage */
 #define COLUMNS 64        /* of a task of the second stage */
+#define WIDE    256       /* the same of sums that are computed again and again over many columns */
+#define MANY    1024      /* columns: fewer make too few wide tasks */
 #define BUFFER  (1 << 22) /* doubles of the buffer, 32 MB, unless a row takes more */
 
 struct worker {
@@ -48,6 +50,7 @@ struct curvature_rows {
     bool fisher;     /* the diagonal of the empirical Fisher; false: Gauss-Newton */
     size_t n_params; /* P: columns of the result */
     size_t width;    /* columns of the buffer: P for fisher, K for Gauss-Newton */
+    size_t columns;  /* of a task of the second stage */
     size_t per_row;  /* lines of the buffer that a row fills */
     int threads;
     size_t group;    /* rows of a full one */
@@ -66,7 +69,7 @@ static struct curvature_sums sums_of(const struct curvature_rows *self)
     size_t n = self->n_params;
     return self->fisher ? (struct curvature_sums){.v = self->result, .rows = 1, .columns = n}
                         : (struct curvature_sums){
-                              .v = self->result, .rows = n, .columns = n, .block = COLUMNS};
+                              .v = self->result, .rows = n, .columns = n, .block = self->columns};
 }
 
 /* The rows of a group: as many as fill the buffer. */
@@ -193,8 +196,8 @@ static enum err_code add_to_columns(void *ctx, int worker, int task, struct err 
 {
     const struct curvature_rows *self = ctx;
     size_t n_lines = (size_t)self->rows * self->per_row;
-    size_t begin = (size_t)task * COLUMNS;
-    size_t end = begin + COLUMNS < self->width ? begin + COLUMNS : self->width;
+    size_t begin = (size_t)task * self->columns;
+    size_t end = begin + self->columns < self->width ? begin + self->columns : self->width;
     if (cancel_is_requested(self->problem->cancel)) {
         return err_set(err, ERR_CANCELLED, "cancelled");
     }
@@ -260,7 +263,7 @@ static enum err_code add_group(struct curvature_rows *self, par_fn *second, int 
 
 static int count_columns(const struct curvature_rows *self)
 {
-    return (int)((self->width + COLUMNS - 1) / COLUMNS);
+    return (int)((self->width + self->columns - 1) / self->columns);
 }
 
 /* Sums over group after group, from where an interrupted run stopped. */
@@ -289,6 +292,7 @@ enum err_code curvature_gauss_newton(const struct curvature_problem *problem, do
     struct curvature_rows self = {.problem = problem,
                                   .n_params = n,
                                   .width = k,
+                                  .columns = COLUMNS,
                                   .per_row = (size_t)problem->net->n_out,
                                   .result = h};
     memset(h, 0, n * n * sizeof *h);
@@ -320,6 +324,7 @@ enum err_code curvature_fisher_diagonal(const struct curvature_problem *problem,
                                   .fisher = true,
                                   .n_params = n,
                                   .width = n,
+                                  .columns = COLUMNS,
                                   .per_row = 1,
                                   .result = diagonal};
     memset(diagonal, 0, n * sizeof *diagonal);
@@ -340,8 +345,11 @@ enum err_code curvature_rows_new(struct curvature_rows **out,
     if (self == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for derivatives");
     }
-    *self = (struct curvature_rows){
-        .problem = problem, .n_params = k, .width = k, .per_row = (size_t)problem->net->n_out};
+    *self = (struct curvature_rows){.problem = problem,
+                                    .n_params = k,
+                                    .width = k,
+                                    .columns = k >= MANY ? WIDE : COLUMNS,
+                                    .per_row = (size_t)problem->net->n_out};
     if (stages_init(self, true, err) != ERR_OK) {
         curvature_rows_free(self);
         return err->code;
