@@ -351,6 +351,7 @@ enum err_code prediction_request_fit(struct prediction_request *request, const s
                           phrase_count(request->n_inputs, "number").text,
                           phrase_needed(model->d).text);
     }
+    prediction_options_fit(&request->predict, model);
     bool numbers = !request->table && request->named_rows == NULL;
     return err->code == ERR_OK && numbers && model->space != NULL
                ? fit_numbers(request, model->space, req->arena, err)
