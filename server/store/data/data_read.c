@@ -22,6 +22,7 @@ static enum err_code read_summary(struct conn *conn, int64_t model, struct data_
     }
     *out = (struct data_summary){.n_rows = stats.n_rows,
                                  .n_batches = stats.n_batches,
+                                 .n_failed = stats.n_failed,
                                  .n_inputs = stats.d,
                                  .n_outputs = stats.o};
     if (batch_get_span(conn, model, &span, err) == ERR_OK) {
