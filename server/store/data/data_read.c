@@ -95,6 +95,24 @@ enum err_code data_store_summary(struct db *db, const char *model, struct data_s
     return db_read_end(db, conn, err);
 }
 
+enum err_code data_store_columns(struct db *db, const char *model, struct data_summary *out,
+                                 struct column_stats **columns, struct err *err)
+{
+    struct conn *conn;
+    int64_t id = 0;
+    struct column_stats *found = NULL;
+    if (model_read_begin(db, model, &conn, &id, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(read_summary(conn, id, out, &found, err));
+    if (db_read_end(db, conn, err) == ERR_OK) {
+        *columns = found;
+    } else {
+        mem_free(found);
+    }
+    return err->code;
+}
+
 enum err_code data_store_describe(struct db *db, const char *model, struct data_summary *out,
                                   struct training_data *data, struct column_stats **columns,
                                   struct err *err)

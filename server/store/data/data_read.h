@@ -28,6 +28,10 @@ struct data_summary {
 enum err_code data_store_summary(struct db *db, const char *model, struct data_summary *out,
                                  struct err *err) MUST_CHECK;
 
+/* Also the statistics of the columns, as below. */
+enum err_code data_store_columns(struct db *db, const char *model, struct data_summary *out,
+                                 struct column_stats **columns, struct err *err) MUST_CHECK;
+
 /*
  * Also the fingerprint of all rows, for which every batch is looked at, and the statistics of the
  * columns: [n_inputs + n_outputs], NULL without rows; the caller frees *columns (mem_free).

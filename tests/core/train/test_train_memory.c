@@ -15,6 +15,7 @@
 
 static double x[ROWS * 3];
 static double y[ROWS * 2];
+static const struct train_load load = {.n_rows = ROWS};
 static const struct data rows = {.n = ROWS, .d = 3, .o = 2, .x = x, .y = y};
 
 static void setup(void)
@@ -71,7 +72,7 @@ START_TEST(the_estimate_is_of_the_size_of_the_peak)
     /* Quadratic ones with fewer parameters. */
     bool matrices = solver == SOLVER_LAPLACE || solver == SOLVER_AMCMC;
     struct train_spec spec = spec_of(solver, matrices ? 16 : 64, 3);
-    ck_assert_int_eq(train_memory(&spec, ROWS, THREADS, &size, &err), ERR_OK);
+    ck_assert_int_eq(train_memory(&spec, &load, THREADS, &size, &err), ERR_OK);
     double peak = measured_peak(&spec);
     ck_assert_msg(size.n_bytes > 0.6 * peak && size.n_bytes < 6.0 * peak,
                   "%s: estimated %.0f bytes, needed %.0f", solver_name(solver), size.n_bytes, peak);
@@ -85,10 +86,10 @@ START_TEST(folds_keep_a_posterior_each)
     struct train_size one;
     struct train_size size;
     struct train_spec spec = spec_of(SOLVER_ENSEMBLE, 64, 3);
-    ck_assert_int_eq(train_memory(&spec, ROWS, THREADS, &one, &err), ERR_OK);
+    ck_assert_int_eq(train_memory(&spec, &load, THREADS, &one, &err), ERR_OK);
     spec.calibration.method = CONFORMAL_CV_PLUS;
     spec.calibration.folds = 10;
-    ck_assert_int_eq(train_memory(&spec, ROWS, THREADS, &size, &err), ERR_OK);
+    ck_assert_int_eq(train_memory(&spec, &load, THREADS, &size, &err), ERR_OK);
     ck_assert_double_eq(size.n_draws, 10.0 * one.n_draws);
     double peak = measured_peak(&spec);
     ck_assert(size.n_bytes > 0.6 * peak && size.n_bytes < 6.0 * peak);
@@ -101,12 +102,12 @@ START_TEST(too_much_is_refused_with_the_numbers_at_the_limit_and_one_beyond)
     struct err err = ERR_INIT;
     struct train_size size;
     struct train_spec spec = spec_of(SOLVER_ENSEMBLE, 2048, 10);
-    ck_assert_int_eq(train_memory(&spec, ROWS, THREADS, &size, &err), ERR_OK);
+    ck_assert_int_eq(train_memory(&spec, &load, THREADS, &size, &err), ERR_OK);
     ck_assert_double_gt(size.n_bytes, 3e9);
     int64_t limit = (int64_t)ceil(size.n_bytes);
-    ck_assert_int_eq(train_memory_check(&spec, ROWS, THREADS, limit, &err), ERR_OK);
-    ck_assert_int_eq(train_memory_check(&spec, ROWS, THREADS, 0, &err), ERR_OK);
-    ck_assert_int_eq(train_memory_check(&spec, ROWS, THREADS, limit - 1, &err), ERR_TOO_LARGE);
+    ck_assert_int_eq(train_memory_check(&spec, &load, THREADS, limit, &err), ERR_OK);
+    ck_assert_int_eq(train_memory_check(&spec, &load, THREADS, 0, &err), ERR_OK);
+    ck_assert_int_eq(train_memory_check(&spec, &load, THREADS, limit - 1, &err), ERR_TOO_LARGE);
     ck_assert_ptr_nonnull(strstr(err.msg, "8 draws of"));
     ck_assert_ptr_nonnull(strstr(err.msg, "train_memory_mb"));
     train_spec_release(&spec);
