@@ -240,9 +240,25 @@ static enum err_code hint_at_log(struct trainee *t, struct err *err)
                : err->code;
 }
 
+/* Of how many rows that train each output was learnt, where some miss it. */
+static enum err_code report_counts(struct trainee *t, struct err *err)
+{
+    const struct data rows = train_rows_user(&t->train);
+    int counts[ARCH_MAX_OUTPUTS];
+    double numbers[ARCH_MAX_OUTPUTS];
+    if (!data_has_holes(&rows)) {
+        return ERR_OK;
+    }
+    data_count(&rows, counts);
+    for (int j = 0; j < rows.o; j++) {
+        numbers[j] = counts[j];
+    }
+    return report_add(&t->model->report, "train.output_rows", rows.o, numbers, err);
+}
+
 enum err_code train_facts_warn(struct trainee *t, struct err *err)
 {
-    return warn_few(t, err) == ERR_OK && warn_constants(t, false, err) == ERR_OK &&
+    return report_counts(t, err) == ERR_OK && warn_few(t, err) == ERR_OK && warn_constants(t, false, err) == ERR_OK &&
                    warn_constants(t, true, err) == ERR_OK
                ? hint_at_log(t, err)
                : err->code;
