@@ -295,7 +295,7 @@ static enum err_code fit_table(struct prediction_request *request, const struct 
         return err->code;
     }
     text.reader.members = NULL; /* they end with this function */
-    if (space != NULL && (columns_arrange(&columns, &text, err) != ERR_OK ||
+    if (space != NULL && (columns_arrange(&columns, req, &text, NULL, err) != ERR_OK ||
                           columns_check_text(space, &text, req, err) != ERR_OK)) {
         return err->code;
     }
