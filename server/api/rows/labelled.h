@@ -12,15 +12,18 @@
 struct labelled {
     bool is_csv; /* it is read once the model is known */
     int max_rows;
+    bool unread;          /* there is more text than was to be read; nothing else is set */
     json_t *body;         /* NULL with CSV */
     struct json_tensor x; /* "inputs" */
     struct json_tensor y; /* "outputs" */
 };
 
-/* Reads a JSON body into the request's arena. The caller checks keys other than inputs and outputs.
+/*
+ * Reads a JSON body into the request's arena. The caller checks keys other than inputs and outputs.
+ * max_text: as in json_tensor.h.
  */
-enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
-                             struct err *err) MUST_CHECK;
+enum err_code labelled_parse(const struct request *req, int max_rows, size_t max_text,
+                             struct labelled *out, struct err *err) MUST_CHECK;
 
 /*
  * The rows for a model: columns with names in its order. ERR_SHAPE; ERR_INVALID: inputs or outputs
