@@ -40,9 +40,9 @@ struct json_tensors {
 
 /*
  * Parses as json_read_parse and fills the tensors. A document that has more text beside them than
- * max_text is left: *out is NULL, and nothing is said of it yet. Arrays that are empty, ragged, longer or wider
- * than the limits, or hold anything but numbers are refused with row and column (ERR_SHAPE,
- * ERR_INVALID, ERR_TOO_LARGE, ERR_LIMIT).
+ * max_text is left: *out is NULL, and nothing is said of it yet. Arrays that are empty, ragged,
+ * longer or wider than the limits, or hold anything but numbers are refused with row and column
+ * (ERR_SHAPE, ERR_INVALID, ERR_TOO_LARGE, ERR_LIMIT).
  */
 enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensors tensors,
                                 struct arena *arena, json_t **out, struct err *err) MUST_CHECK;
