@@ -143,9 +143,10 @@ static const char *hint_for_marks(const struct text_table_reader *reader, const 
     if (separator != ';' && strchr(l->text, ';') != NULL) {
         return "; text/csv; separator=semicolon says that semicolons separate the columns";
     }
-    if (l->commas > 1 ||
-        (l->commas > 0 && (l->points > 0 || reader->dialect.decimal == TEXT_DECIMAL_POINT) &&
-         (l->points > 0 || separator == ';'))) {
+    enum text_decimal decimal = reader->dialect.decimal;
+    bool other_mark = (l->commas > 0 && decimal == TEXT_DECIMAL_POINT && separator == ';') ||
+                      (l->points > 0 && decimal == TEXT_DECIMAL_COMMA && !is_date_or_time(l));
+    if (l->commas > 1 || (l->commas > 0 && l->points > 0) || (other_mark && l->letters < 2)) {
         return "; a table has one decimal mark, and thousands are not separated";
     }
     return l->commas > 0 ? "; a decimal comma is read where semicolons separate the columns, or "
