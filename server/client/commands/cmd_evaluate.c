@@ -141,7 +141,7 @@ enum err_code command_evaluate(struct client *client, struct err *err)
         input_open(client, name != NULL ? name : "-", &input, err) != ERR_OK) {
         return err->code;
     }
-    call.payload = (struct payload){.type = files_type(input.format), .file = input.file};
+    call.payload = (struct payload){.type = input.type, .file = input.file};
     const char *action = evaluate_action(client);
     call.path = action != NULL ? action_path(client, client->args->values[OPT_VERSION], action,
                                              outputs != NULL ? outputs : "")
