@@ -87,7 +87,7 @@ static enum err_code print_scores(struct client *client, const json_t *doc, stru
     if (json_is_number(error)) {
         printf("relative error %.3g %%, ", 100.0 * json_number_value(error));
     }
-    printf("NLL %s, CRPS %s\n", client_member(client, doc, "nll"),
+    printf("NLL %s, CRPS %s of the ranges\n", client_member(client, doc, "nll"),
            client_member(client, doc, "crps"));
     print_feasible(client, doc);
     struct table table = table_in(&client->arena, heads);
