@@ -163,6 +163,12 @@ class Migration(unittest.TestCase):
         listed = binary("token", "list", "--db", self.server.db)
         self.assertRegex(listed.stdout, r"limited +read +valid +\* .*queue_share=25\n")
 
+    def test_a_registry_of_schema_6_serves_as_it_did(self):
+        self.road(6)
+
+    def test_a_registry_of_schema_7_serves_as_it_did(self):
+        self.road(7)
+
     def finish(self, number):
         """The next start completes what a crash left unfinished."""
         self.server.start()
