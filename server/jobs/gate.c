@@ -141,7 +141,8 @@ struct comparison {
     const struct gate_case *c;
     struct gate_choice choice;
     struct gate_picked picked;
-    double *range; /* [o x 2] of the served version's outputs; mem */
+    struct gate_picked unseen; /* with GATE_OWN, for the served version */
+    double *range;             /* [o x 2] of the served version's outputs; mem */
     struct scores candidate;
     struct scores served; /* empty where they are on record */
 };
@@ -149,6 +150,7 @@ struct comparison {
 static void comparison_release(struct comparison *comparison)
 {
     gate_picked_release(&comparison->picked);
+    gate_picked_release(&comparison->unseen);
     mem_free(comparison->range);
     scores_release(&comparison->candidate);
     scores_release(&comparison->served);
@@ -165,20 +167,25 @@ static enum err_code compare_on(const struct gate_case *c, const struct gate_cho
         return err_set(err, ERR_NOMEM, "no memory to compare a version with the served one");
     }
     find_served_range(c, out->range);
+    const struct gate_choice unseen = gate_choose_unseen();
+    const bool own = choice->basis == GATE_OWN;
     const struct gate_sample sample = {&out->picked.data, out->range};
-    if (gate_pick(c, choice, &out->picked, err) == ERR_OK &&
-        score_rows(c->candidate, &sample, &run, &out->candidate, err) == ERR_OK &&
-        choice->basis != GATE_OWN) {
-        err_kept(score_rows(c->served, &sample, &run, &out->served, err));
+    const struct gate_sample other = {own ? &out->unseen.data : sample.rows, out->range};
+    if (gate_pick(c, choice, &out->picked, err) != ERR_OK ||
+        (own && gate_pick(c, &unseen, &out->unseen, err) != ERR_OK) ||
+        score_rows(c->candidate, &sample, &run, &out->candidate, err) != ERR_OK ||
+        choice->basis == GATE_RECORDED) {
+        return err->code;
     }
-    return err->code;
+    return score_rows(c->served, &other, &run, &out->served, err);
 }
 
 /* Fills in both scores by the verdict's metric. */
 static void average_both(const struct comparison *comparison, struct gate_verdict *v)
 {
-    const struct scores *served =
-        comparison->choice.basis == GATE_OWN ? &comparison->c->served->scores : &comparison->served;
+    const struct scores *served = comparison->choice.basis == GATE_RECORDED
+                                      ? &comparison->c->served->scores
+                                      : &comparison->served;
     struct averaging over = {
         .metric = v->metric, .range = comparison->range, .o = comparison->c->data->o};
     v->served = average(served, &comparison->candidate, &over);
@@ -249,7 +256,8 @@ static void explain_choice(const struct gate_spec *spec, const struct gate_verdi
 {
     static const char *const what_then[] = {
         [GATE_BOTH] = "",
-        [GATE_OWN] = ", so each is judged by rows that it kept out itself",
+        [GATE_RECORDED] = ", so each is judged by rows that it kept out itself",
+        [GATE_OWN] = ", so each is judged by rows that did not train it",
         [GATE_MAYBE] = ", and the served one has no scores of its own",
         [GATE_NONE] = ""};
     const char *kind = spec->rows == GATE_ALL ? "" : gate_rows_name(spec->rows);
@@ -269,7 +277,7 @@ static void write_numbers(const struct gate_verdict *v, char *out, size_t size)
     if (v->n_outputs < v->max_outputs) {
         snprintf(outputs, sizeof outputs, " of %d of %d outputs", v->n_outputs, v->max_outputs);
     }
-    if (v->basis == GATE_OWN) {
+    if (v->basis == GATE_OWN || v->basis == GATE_RECORDED) {
         snprintf(out, size, "its %s%s on %s is %.4g, that of version %lld on %d %.4g", metric,
                  outputs, phrase_count(v->n, "row").text, v->candidate, version, v->n_served,
                  v->served);
@@ -302,20 +310,20 @@ static void decide(const struct gate_spec *spec, struct gate_verdict *v)
     }
 }
 
-/* The root mean square of the rows' distance from their mean, as a share of the range. */
-static double spread_of(const struct comparison *comparison)
+/* The root mean square of the known rows' distance from their mean, as a share of the range. */
+static double find_spread(const struct gate_case *c, const double *range)
 {
-    const struct data *rows = &comparison->picked.data;
+    const struct data *rows = c->data;
     double sum = 0.0;
     int n_outputs = 0;
     for (int j = 0; j < rows->o; j++) {
-        double scale = comparison->range[2 * j + 1] - comparison->range[2 * j];
+        double scale = range[2 * j + 1] - range[2 * j];
         double mean = 0.0;
         double m2 = 0.0;
         int n = 0;
         for (int i = 0; i < rows->n; i++) {
             double y = rows->y[(size_t)i * (size_t)rows->o + (size_t)j] / scale;
-            if (!isnan(y)) {
+            if ((c->facts[i] & GATE_HAD) != 0 && !isnan(y)) {
                 double from = y - mean;
                 mean += from / (double)++n;
                 m2 += from * (y - mean);
@@ -328,32 +336,31 @@ static double spread_of(const struct comparison *comparison)
 }
 
 /*
- * Rows that came later say that the candidate is good. Has it unlearnt the known ones altogether,
- * of which too few trained neither? Rows in a wrong unit do that.
+ * Later rows say that the candidate is good. Has it unlearnt the known ones, of which too few
+ * trained neither? Rows in a wrong unit do that.
  */
 static enum err_code refuse_spoilt(const struct gate_case *c, struct gate_verdict *v,
                                    struct err *err)
 {
     struct comparison known = {.range = NULL};
     struct gate_choice choice = gate_choose_known();
+    choice.basis = GATE_MAYBE; /* both on the same rows */
     choice.n = gate_count(c, &choice);
-    if (choice.n < TRAIN_POOR_ROWS) {
+    if (choice.n == 0) {
         return ERR_OK;
     }
-    choice.basis = GATE_MAYBE; /* both on the same rows */
     if (compare_on(c, &choice, &known, err) == ERR_OK) {
         struct averaging over = {.metric = GATE_RMSE, .range = known.range, .o = c->data->o};
         double served = average(&known.served, NULL, &over);
         double candidate = average(&known.candidate, NULL, &over);
-        if (!(candidate < TRAIN_POOR_SHARE * spread_of(&known)) && candidate > served) {
+        if (!(candidate < TRAIN_POOR_SHARE * find_spread(c, known.range)) && candidate > served) {
             v->passed = false;
-            give_reason(
-                v,
-                "not promoted: it predicts %s that version %lld had too hardly better than "
-                "their mean (rmse %.4g, that of version %lld %.4g); \"rows\":\"new\" asks for "
-                "later rows alone",
-                phrase_count(choice.n, "row").text, (long long)v->served_version, candidate,
-                (long long)v->served_version, served);
+            give_reason(v,
+                        "not promoted: %s of those that version %lld had it predicts hardly better "
+                        "than by their mean: rmse %.4g, that of version %lld %.4g; "
+                        "\"rows\":\"new\" asks for later rows alone",
+                        phrase_count(choice.n, "row").text, (long long)v->served_version, candidate,
+                        (long long)v->served_version, served);
         }
     }
     comparison_release(&known);
@@ -400,7 +407,7 @@ enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *t
         decide(spec, out);
     }
     comparison_release(&comparison);
-    return err->code == ERR_OK && out->passed && choice.after_others
+    return err->code == ERR_OK && out->passed && choice.beyond_known
                ? refuse_spoilt(the_case, out, err)
                : err->code;
 }
@@ -439,7 +446,7 @@ enum err_code gate_judge_poor(enum gate_rows rows, const struct gate_case *the_c
 
 void gate_write(struct textbuf *text, const struct gate_verdict *v)
 {
-    static const char *const bases[] = {"kept_out_of_both", "own_kept_out", "may_have_trained",
+    static const char *const bases[] = {"kept_out_of_both", "recorded", "own", "may_have_trained",
                                         "none"};
     struct json_write json = json_write_to(text);
     json_write_object(&json, NULL);

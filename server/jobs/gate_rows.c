@@ -36,7 +36,7 @@ static bool is_told(const struct gate_case *c, size_t i)
 static bool is_chosen(const struct gate_case *c, const struct gate_choice *choice, size_t i)
 {
     unsigned char facts = c->facts[i];
-    return (facts & choice->need) == choice->need && (facts & choice->not ) == 0 &&
+    return (facts & choice->with) == choice->with && (facts & choice->without) == 0 &&
            has_output(c->data, i) && is_told(c, i);
 }
 
@@ -51,15 +51,19 @@ int gate_count(const struct gate_case *c, const struct gate_choice *choice)
 
 /* ---- choosing ---- */
 
-/* Rows of an age with these facts. */
+/* Rows of an age with the facts that a basis asks for. */
 static struct gate_choice choose_rows(enum gate_basis basis, enum gate_rows rows)
 {
-    struct gate_choice choice = {.basis = basis, .rows = rows, .need = GATE_KEPT};
-    choice.need |= basis != GATE_MAYBE ? GATE_CLEAN : 0;
-    choice.need |= rows == GATE_KNOWN ? GATE_HAD : 0;
-    choice.not = basis == GATE_BOTH ? GATE_SEEN : 0;
-    choice.not |= rows == GATE_NEW ? GATE_HAD : 0;
-    return choice;
+    unsigned with = GATE_KEPT;
+    unsigned without = 0;
+    with |= basis != GATE_MAYBE ? GATE_CLEAN : 0;
+    with |= rows == GATE_KNOWN ? GATE_HAD : 0;
+    without |= basis == GATE_BOTH ? GATE_SEEN : 0;
+    without |= rows == GATE_NEW ? GATE_HAD : 0;
+    return (struct gate_choice){.basis = basis,
+                                .rows = rows,
+                                .with = (unsigned char)with,
+                                .without = (unsigned char)without};
 }
 
 struct gate_choice gate_choose_known(void)
@@ -67,33 +71,33 @@ struct gate_choice gate_choose_known(void)
     return choose_rows(GATE_OWN, GATE_KNOWN);
 }
 
-static void count_chosen(const struct gate_case *c, struct gate_choice *choice)
+struct gate_choice gate_choose_unseen(void)
 {
-    struct gate_choice later = *choice;
-    later.not |= GATE_HAD;
-    choice->n = gate_count(c, choice);
-    choice->n_new = (choice->need & GATE_HAD) != 0 ? 0 : gate_count(c, &later);
-    choice->n_served = choice->basis == GATE_OWN ? c->served->scores.n_rows : choice->n;
+    return (struct gate_choice){.basis = GATE_OWN, .rows = GATE_ALL, .without = GATE_SEEN};
 }
 
 /* A training that started from another seed's version may have recorded too good a score. */
-static bool has_own_score(const struct model *served)
+static int count_recorded(const struct model *served)
 {
     for (int i = 0; i < served->report.n_warnings; i++) {
         if (strcmp(served->report.warnings[i].code, "warm_seed") == 0 ||
             strcmp(served->report.warnings[i].code, "warm_split") == 0) {
-            return false;
+            return 0;
         }
     }
-    return served->scores.n_rows > 0;
+    return served->scores.n_rows;
 }
 
-/* Is this a basis? min: the number of rows it takes. */
-static bool is_enough(const struct gate_case *c, struct gate_choice *choice, int min)
+static void count_chosen(const struct gate_case *c, struct gate_choice *choice)
 {
-    count_chosen(c, choice);
-    return choice->n >= min && choice->n_served >= min &&
-           (choice->basis != GATE_OWN || has_own_score(c->served));
+    const struct gate_choice unseen = gate_choose_unseen();
+    struct gate_choice later = *choice;
+    later.without = (unsigned char)(later.without | GATE_HAD);
+    choice->n = gate_count(c, choice);
+    choice->n_new = (choice->with & GATE_HAD) != 0 ? 0 : gate_count(c, &later);
+    choice->n_served = choice->basis == GATE_RECORDED ? count_recorded(c->served)
+                       : choice->basis == GATE_OWN    ? gate_count(c, &unseen)
+                                                      : choice->n;
 }
 
 struct gate_choice gate_choose(enum gate_rows rows, const struct gate_case *c)
@@ -101,24 +105,28 @@ struct gate_choice gate_choose(enum gate_rows rows, const struct gate_case *c)
     const struct {
         enum gate_basis basis;
         enum gate_rows rows;
-        int min;
+        int min; /* rows that it takes of either version */
         bool applies;
     } list[] = {
         {GATE_BOTH, rows, GATE_MIN_ROWS, true},
-        {GATE_OWN, GATE_KNOWN, GATE_MIN_ROWS, rows == GATE_KNOWN},
+        {GATE_RECORDED, GATE_KNOWN, GATE_MIN_RECORDED, rows == GATE_KNOWN},
         {GATE_BOTH, GATE_ALL, GATE_MIN_ROWS, rows != GATE_ALL},
-        {GATE_OWN, rows, MIN_OF_A_KIND, true},
         {GATE_OWN, GATE_ALL, 1, true},
+        {GATE_RECORDED, GATE_ALL, 1, true},
         {GATE_MAYBE, rows, MIN_OF_A_KIND, true},
         {GATE_MAYBE, GATE_ALL, 1, true},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         struct gate_choice choice = choose_rows(list[i].basis, list[i].rows);
-        if (list[i].applies && is_enough(c, &choice, list[i].min)) {
-            bool any_age = choice.basis == GATE_BOTH && choice.rows == GATE_ALL;
-            choice.after_others = any_age && rows == GATE_KNOWN;
-            choice.rows =
-                any_age && choice.n_new == choice.n && rows != GATE_ALL ? GATE_NEW : choice.rows;
+        if (!list[i].applies) {
+            continue;
+        }
+        count_chosen(c, &choice);
+        if (choice.n >= list[i].min && choice.n_served >= list[i].min) {
+            choice.beyond_known = rows == GATE_KNOWN && choice.rows == GATE_ALL;
+            choice.rows = choice.rows == GATE_ALL && choice.n_new == choice.n && rows != GATE_ALL
+                              ? GATE_NEW
+                              : choice.rows;
             return choice;
         }
     }
@@ -185,8 +193,12 @@ void gate_describe(const struct gate_case *c, const struct gate_choice *choice, 
     case GATE_BOTH:
         describe_same_rows(choice, version, out, size);
         break;
-    case GATE_OWN:
+    case GATE_RECORDED:
         snprintf(out, size, "%s that it kept out itself, and %d that version %lld did",
+                 phrase_count(choice->n, "row").text, choice->n_served, version);
+        break;
+    case GATE_OWN:
+        snprintf(out, size, "%s that did not train it, and %d that did not train version %lld",
                  phrase_count(choice->n, "row").text, choice->n_served, version);
         break;
     case GATE_MAYBE:
