@@ -358,7 +358,7 @@ static enum err_code refuse_spoilt(const struct gate_case *c, struct gate_verdic
             give_reason(v,
                         "not promoted: %s of those that version %lld had it predicts hardly better "
                         "than by their mean: rmse %.4g, that of version %lld %.4g; "
-                        "\"rows\":\"new\" asks for later rows alone",
+                        "\"rows\":\"new\" leaves them out, PUT .../default promotes it by hand",
                         phrase_count(choice.n, "row").text, (long long)v->served_version, candidate,
                         (long long)v->served_version, served);
         }
