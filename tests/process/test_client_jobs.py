@@ -95,18 +95,24 @@ class Road(ClientTest):
         good = ("--solver", "ensemble", "--set", "epochs=60", "members=1", "seed=1", "--wait")
         bad = ("--solver", "ensemble", "--set", "epochs=1", "members=1", "optimizer.learning_rate=1e-9", "--wait")
         self.good("train", "m", *good)
-        done = self.bad(4, "version 2 was not promoted: its rmse on ", "train", "m", *bad)
+        done = self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "train", "m", *bad)
         self.assertEqual(done.stderr.count("\n"), 1)
         self.assertRegex(done.stdout, r"(?m)^job 2 succeeded in .*: version 2 of m\n$")
-        self.bad(4, "version 2 was not promoted: its rmse on ", "watch", "2")
-        done = self.bad(4, "version 2 was not promoted: its rmse on ", "watch", "2", "--json")
+        self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "watch", "2")
+        done = self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "watch", "2", "--json")
         self.assertEqual(json.loads(done.stdout)["promoted"], False)
         # What was asked for is no refusal.
         out = self.good("train", "m", *bad[:-1], "promote=false", "seed=3", "gate=null", "--wait")
         self.assertIn("\nversion 3 was not promoted: the request has \"promote\": false\n", out)
         self.assertEqual(self.get("/v1/models/m")["model"]["default_version"], 1)
+        # Of one that is promoted the rows are told.
+        self.ok(201, "POST", "/v1/models/m/data", rows(60, seed=2))
+        out = self.good("train", "m", *good[:4], "members=2", "gate.max_increase=100", "--wait")
+        self.assertIn("\ncompared with version 1 on 12 rows that trained neither, 6 of which came after "
+                      "version 1: rmse ", out)
+        self.assertRegex(self.good("models", "history", "m"), r"job 4 +12 rows that trained neither, 6 of")
         self.assertEqual([line.split()[3] for line in self.good("models", "show", "m").splitlines()],
-                         ["SOLVER", "ensemble", "ensemble", "ensemble"])
+                         ["SOLVER"] + 4 * ["ensemble"])
         for command in ("train", "watch"):
             self.assertIn("4 the job succeeded, but its version was not promoted", self.good(command, "--help"))
 
