@@ -205,7 +205,7 @@ static void write_feasible(struct json_write *json, const struct scoring *scorin
 {
     const struct feasible_scores *f = &scoring->feasible_scores;
     bool known = scoring->feasible != NULL;
-    const char *reason = !known                  ? "the model was trained without failed runs"
+    const char *reason = !known                   ? "the model was trained without failed runs"
                          : n_failed == 0          ? "none of these runs failed"
                          : n_failed == scoring->n ? "all of these runs failed"
                                                   : NULL;
