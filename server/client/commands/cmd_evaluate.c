@@ -116,7 +116,8 @@ static char *evaluate_action(struct client *client)
     const char *outputs = client->args->values[OPT_OUTPUTS];
     bool missing = client->args->values[OPT_MISSING] != NULL;
     if (outputs != NULL) {
-        return arena_printf(&client->arena, "/evaluate?%soutputs=", missing ? "missing=allow&" : "");
+        return arena_printf(&client->arena,
+                            "/evaluate?%soutputs=", missing ? "missing=allow&" : "");
     }
     return arena_printf(&client->arena, "/evaluate%s", missing ? "?missing=allow" : "");
 }
