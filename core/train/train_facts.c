@@ -164,6 +164,7 @@ static enum err_code warn_constants(struct trainee *t, bool output, struct err *
 {
     const struct scaler *scalers = output ? t->model->out : t->model->in;
     int k = output ? t->model->o : t->model->d;
+    /* NOLINTNEXTLINE(bugprone-branch-clone): the larger of two limits that are equal today */
     double numbers[ARCH_MAX_OUTPUTS > ARCH_MAX_INPUTS ? ARCH_MAX_OUTPUTS : ARCH_MAX_INPUTS];
     char columns[REPORT_TEXT_CHARS / 2];
     int n = 0;

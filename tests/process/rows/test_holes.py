@@ -407,7 +407,9 @@ class Trained(Holes):
         answer = self.ok(200, "POST", path + "/evaluate", ask)[1]
         first, second = answer["outputs"]
         self.assertEqual((second["rows"], second["rmse"], second["crps"]), (0, None, None))
-        self.assertEqual((answer["crps"], answer["nll"]), (first["crps"], first["nll"]))
+        self.assertEqual(answer["nll"], first["nll"])
+        low, high = self.ok(200, "GET", path + "/versions/1")[1]["scores"]["output_range"][0]
+        self.assertAlmostEqual(answer["crps"], first["crps"] / (high - low), places=12)
 
     def test_an_export_keeps_the_probability(self):
         path = self.version()
