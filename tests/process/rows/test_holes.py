@@ -459,6 +459,18 @@ class Trained(Holes):
         self.assertGreater(answer["feasible"]["auc"], 0.8)
         self.assertTrue(all(o["rmse"] < 0.7 for o in answer["outputs"]))
 
+    def test_a_gate_compares_on_what_is_there(self):
+        path = self.path()
+        self.ok(201, "POST", path + "/data", simulate(120, 14))
+        self.train(path)
+        self.ok(201, "POST", path + "/data", simulate(120, 15))
+        for solver in ("ensemble", "bll"):
+            request = {"solver": solver, "settings": {"epochs": 40}, "architecture": SMALL["architecture"]}
+            job = self.ok(202, "POST", path + "/train", request)[1]
+            done = self.server.wait_job(job["id"], "succeeded", "failed")
+            self.assertEqual(done["state"], "succeeded", done)
+            self.assertIsNotNone(done["gate"]["candidate"], done)
+
     def test_few_failed_runs_are_learnt_by_a_regression(self):
         path = self.path()
         body = simulate(60, 9)
