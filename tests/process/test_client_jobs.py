@@ -32,24 +32,26 @@ class Road(ClientTest):
         rng = random.Random(3)
         points = [[rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5)] for _ in range(5001)]
         table = self.good("predict", "heat", "-", "--return", "mean,std,total_variance",
-                          "--quantiles", "0.05,0.95",
+                          "--quantiles", "0.05,0.95", "--total_quantiles", "0.9",
                           input="a,b\r\n" + "".join(f'"{a!r}", {b!r}\r\n' for a, b in points))
         found = list(csv.DictReader(io.StringIO(table)))
         answer = self.ok(200, "POST", "/predict",
                          {"model": "heat", "inputs": points, "return": ["mean", "std", "total_variance"],
-                          "quantiles": [0.05, 0.95]})[1]
+                          "quantiles": [0.05, 0.95], "total_quantiles": [0.9]})[1]
         self.assertEqual(len(found), 5001)
         for key in ("mean", "std", "total_variance"):
             self.assertEqual([[float(row[key])] for row in found], answer[key])
         for key, values in zip(("q0.05", "q0.95"), answer["quantiles"]["values"]):
             self.assertEqual([[float(row[key])] for row in found], values)
-        self.assertEqual(list(found[0]), ["mean", "std", "total_variance", "q0.05", "q0.95"])
+        self.assertEqual([[float(row["total_q0.9"])] for row in found],
+                         answer["total_quantiles"]["values"][0])
+        self.assertEqual(list(found[0]), ["mean", "std", "total_variance", "q0.05", "q0.95", "total_q0.9"])
         # The same rows as npy and as JSON.
         again = self.good("predict", "heat", self.path("x.npy", npy(points)), "--return",
-                          "mean,std,total_variance", "--quantiles", "0.05,0.95")
+                          "mean,std,total_variance", "--quantiles", "0.05,0.95", "--total_quantiles", "0.9")
         self.assertEqual(again, table)
         again = self.good("predict", "heat", self.path("x.json", json.dumps(points)), "--return",
-                          "mean,std,total_variance", "--quantiles", "0.05,0.95")
+                          "mean,std,total_variance", "--quantiles", "0.05,0.95", "--total_quantiles", "0.9")
         self.assertEqual(again, table)
         # One row; a whole request; the server's JSON.
         one = self.good("predict", "heat", f"--at={points[0][0]!r},{points[0][1]!r}", "--return", "mean")
@@ -82,8 +84,9 @@ class Road(ClientTest):
     def test_a_failed_job_is_exit_status_1_with_its_reason(self):
         self.ok(201, "POST", "/v1/models/m/data", rows(30))
         done = self.bad(1, "job 1 failed: ", "train", "m", "--solver", "ensemble", "--wait",
-                        "--set", "scaling.outputs=log")
-        self.assertIn("positive", done.stderr)
+                        "--set", "optimizer.name=sgd", "optimizer.learning_rate=900",
+                        "optimizer.schedule.name=constant", "architecture.activation=identity")
+        self.assertIn("learning_rate", done.stderr)
         done = self.run_client("watch", "1", "--json")
         self.assertEqual((done.returncode, json.loads(done.stdout)["state"]), (1, "failed"))
 
@@ -92,18 +95,24 @@ class Road(ClientTest):
         good = ("--solver", "ensemble", "--set", "epochs=60", "members=1", "seed=1", "--wait")
         bad = ("--solver", "ensemble", "--set", "epochs=1", "members=1", "optimizer.learning_rate=1e-9", "--wait")
         self.good("train", "m", *good)
-        done = self.bad(4, "version 2 was not promoted: its rmse on ", "train", "m", *bad)
+        done = self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "train", "m", *bad)
         self.assertEqual(done.stderr.count("\n"), 1)
         self.assertRegex(done.stdout, r"(?m)^job 2 succeeded in .*: version 2 of m\n$")
-        self.bad(4, "version 2 was not promoted: its rmse on ", "watch", "2")
-        done = self.bad(4, "version 2 was not promoted: its rmse on ", "watch", "2", "--json")
+        self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "watch", "2")
+        done = self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "watch", "2", "--json")
         self.assertEqual(json.loads(done.stdout)["promoted"], False)
         # What was asked for is no refusal.
         out = self.good("train", "m", *bad[:-1], "promote=false", "seed=3", "gate=null", "--wait")
         self.assertIn("\nversion 3 was not promoted: the request has \"promote\": false\n", out)
         self.assertEqual(self.get("/v1/models/m")["model"]["default_version"], 1)
+        # Of one that is promoted the rows are told.
+        self.ok(201, "POST", "/v1/models/m/data", rows(60, seed=2))
+        out = self.good("train", "m", *good[:4], "members=2", "gate.max_increase=100", "--wait")
+        self.assertIn("\ncompared with version 1 on 12 rows that trained neither, 6 of which came after "
+                      "version 1: rmse ", out)
+        self.assertRegex(self.good("models", "history", "m"), r"job 4 +12 rows that trained neither, 6 of")
         self.assertEqual([line.split()[3] for line in self.good("models", "show", "m").splitlines()],
-                         ["SOLVER", "ensemble", "ensemble", "ensemble"])
+                         ["SOLVER"] + 4 * ["ensemble"])
         for command in ("train", "watch"):
             self.assertIn("4 the job succeeded, but its version was not promoted", self.good(command, "--help"))
 
@@ -237,7 +246,9 @@ class Bar(ClientTest):
 
     def test_the_last_column_of_a_table_is_cut_to_the_terminal(self):
         job = self.ok(202, "POST", "/v1/models/m/train",
-                      {"solver": "ensemble", "scaling": {"outputs": "log"}})[1]["id"]
+                      {"solver": "ensemble", "architecture": {"activation": "identity"},
+                       "optimizer": {"name": "sgd", "learning_rate": 900,
+                                     "schedule": {"name": "constant"}}})[1]["id"]
         message = self.server.wait_job(job, "failed")["message"]
         terminal = self.watch("jobs", width=70)
         self.assertEqual(terminal.wait(), 0)

@@ -58,6 +58,10 @@ PREDICT = [
     ('{"model":"m","inputs":[[1,2,3]],"quantiles":[]}', 400, "quantiles"),
     ('{"model":"m","inputs":[[1,2,3]],"samples":6}', 400, "draws"),
     ('{"model":"m","inputs":[[1,2,3]],"samples":0}', 400, "samples"),
+    ('{"model":"m","inputs":[[1,2,3]],"samples_of":"noise"}', 400, '"function" or "observations"'),
+    ('{"model":"m","inputs":[[1,2,3]],"samples_of":1}', 400, 'samples_of is a number'),
+    ('{"model":"m","inputs":[[1,2,3]],"samples_of":"observations"}', 400, "no noise"),
+    ('{"model":"m","inputs":[[1,2,3]],"total_quantiles":[0.5]}', 400, "no noise"),
     ('{"model":"m","inputs":[[1,2,3]],"covariance":"all"}', 400, "covariance"),
     ('{"model":"m","inputs":[[1,2,3]],"covariance":true}', 400, '"outputs" or "rows"'),
     ('{"model":"m","inputs":[[1,2,3]],"return":"mean"}', 400, "return is a string"),
@@ -220,7 +224,8 @@ DATA = [
     ('{"inputs":[[1]],"outputs":[[1]],"x":1}', 400, "x"),
     ('{"inputs":[1,2],"outputs":[3,4]}', 400, "inputs is a list of numbers, a list of rows is needed"),
     ('{"inputs":[[1],[2]],"outputs":[3,4]}', 400, "outputs is a list of numbers"),
-    ('{"inputs":[[1],[2]],"outputs":[[3],[null]]}', 400, "outputs: row 1, column 0 is null"),
+    ('{"inputs":[[1],[2]],"outputs":[[3],null]}', 400, "outputs: row 1 is null, [null, ..] is needed"),
+    ('{"inputs":[[1],[2]],"outputs":[[3],[4]],"status":["ok"]}', 400, "status has 1 word"),
     ('{"inputs":[[1],[null]],"outputs":[[3],[null]]}', 400, "inputs: row 1, column 0 is null"),
 ]
 

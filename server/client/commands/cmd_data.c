@@ -86,13 +86,19 @@ static enum err_code make_path(struct append *up, struct err *err)
     const char *outputs = client->args->values[OPT_OUTPUTS];
     const char *source = client->args->values[OPT_SOURCE];
     char *path = data_path(client, "/data");
+    const char *mark = "?";
     textbuf_puts(&text, path != NULL ? path : "");
     if (outputs != NULL) {
         textbuf_puts(&text, "?outputs=");
         connection_escape(&text, outputs);
+        mark = "&";
     }
     if (client->args->values[OPT_SKIP] != NULL) {
-        textbuf_puts(&text, outputs != NULL ? "&on_duplicate=skip" : "?on_duplicate=skip");
+        textbuf_printf(&text, "%son_duplicate=skip", mark);
+        mark = "&";
+    }
+    if (client->args->values[OPT_MISSING] != NULL) {
+        textbuf_printf(&text, "%smissing=allow", mark);
     }
     if (source != NULL && strpbrk(source, "\r\n") != NULL) {
         return err_set(err, ERR_INVALID, "a source is one line of text");
@@ -105,10 +111,12 @@ static enum err_code make_path(struct append *up, struct err *err)
     return failed ? err_set(err, ERR_NOMEM, "no memory for the request") : ERR_OK;
 }
 
-/* ", 3 duplicates": what a server noticed in the rows. */
+/* ", 3 duplicates": what a server noticed in the rows. A count, or an object that has it. */
 static void print_noticed(const json_t *doc, const char *key, const char *noun)
 {
-    json_int_t count = json_integer_value(json_object_get(json_object_get(doc, key), "count"));
+    const json_t *found = json_object_get(doc, key);
+    const json_t *number = json_is_object(found) ? json_object_get(found, "count") : found;
+    json_int_t count = json_integer_value(number);
     if (count > 0) {
         printf(", %s", phrase_count(count, noun).text);
     }
@@ -134,6 +142,8 @@ static enum err_code report_upload(struct append *up, const char *name, const st
                client_member(up->client, doc, "total_rows"));
         print_noticed(doc, "duplicates", "duplicate");
         print_noticed(doc, "outliers", "outlier");
+        print_noticed(doc, "failed_rows", "failed run");
+        print_noticed(doc, "missing_values", "missing value");
         printf("\n");
     }
     json_decref(doc);
@@ -181,22 +191,20 @@ static enum err_code append_csv(struct append *up, const struct input *input, st
     int64_t max = 0;
     int64_t before = 0;
     const char *text = NULL;
-    struct csv_head head = {.type = NULL}; /* of the first part; the others are read like it */
+    struct csv_head head;
     size_t len = 1;
     if (args_int(up->client->args, OPT_BATCH_LINES, 1, MAX_BATCH_LINES, &max, err) != ERR_OK ||
+        csv_head_init(input->type, &head, err) != ERR_OK ||
         parts_open(input->file, &parts, err) != ERR_OK) {
         return err->code;
     }
-    while (parts_next(&parts, max, &text, &len, err) == ERR_OK && (len > 0 || head.type == NULL)) {
+    while (parts_next(&parts, max, &text, &len, err) == ERR_OK &&
+           (parts.n_records > 0 || !head.begun)) {
         int64_t rows = 0;
-        bool first = head.type == NULL;
-        if (first && csv_head_read(text, len, &up->client->arena, &head, err) != ERR_OK) {
+        struct payload payload;
+        if (csv_head_next(&head, text, len, &up->client->arena, &payload, err) != ERR_OK) {
             break;
         }
-        struct payload payload = {.type = first ? "text/csv" : head.type,
-                                  .before = first ? NULL : head.before,
-                                  .bytes = text,
-                                  .n_bytes = len};
         /* The server tells lines of the file, of which the line of names is none. */
         up->line = parts.line - (payload.before != NULL);
         if (send_one(up, &payload, input->name, &rows, err) != ERR_OK) {
@@ -214,7 +222,7 @@ static enum err_code append_csv(struct append *up, const struct input *input, st
 /* JSON or npy. What comes from a pipe is read first, since it may have to be sent twice. */
 static enum err_code append_whole(struct append *up, struct input *input, struct err *err)
 {
-    struct payload payload = {.type = files_type(input->format), .file = input->file};
+    struct payload payload = {.type = input->type, .file = input->file};
     int64_t rows = 0;
     char *bytes = NULL;
     if (!input_can_rewind(input)) {
