@@ -181,6 +181,7 @@ void evidence_fit_save(const struct evidence_fit *fit, struct bytes_writer *w)
     bytes_put_f64(w, numbers, 3);
     bytes_put_f64(w, fit->alpha, (size_t)p->groups->n);
     bytes_put_f64(w, fit->lm.sigmas, (size_t)p->levenberg.net->n_out);
+    bytes_put_f64(w, fit->lm.squares, (size_t)p->levenberg.net->n_out);
     bytes_put_f64(w, fit->lm.params, (size_t)p->groups->n_params);
 }
 
@@ -198,5 +199,6 @@ void evidence_fit_load(struct evidence_fit *fit, struct bytes_reader *r)
     fit->log_evidence = numbers[2];
     bytes_get_f64(r, fit->alpha, (size_t)p->groups->n);
     bytes_get_f64(r, fit->lm.sigmas, (size_t)p->levenberg.net->n_out);
+    bytes_get_f64(r, fit->lm.squares, (size_t)p->levenberg.net->n_out);
     bytes_get_f64(r, fit->lm.params, (size_t)p->groups->n_params);
 }

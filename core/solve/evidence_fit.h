@@ -54,7 +54,7 @@ struct evidence_fit_problem {
 #define EVIDENCE_GAIN 0.01 /* of the log evidence */
 
 struct evidence_fit {
-    struct levenberg lm; /* params, sigmas and damping are the state */
+    struct levenberg lm; /* params, sigmas, damping and squares are the state */
     double *alpha;       /* [groups] */
     int iteration;       /* done */
     int settled;         /* of them since alpha and beta stay; -1: they do not yet */

@@ -160,6 +160,19 @@ static enum err_code resume_fit(const struct solver_evidence *self, int member, 
     return checkpoint_check(&r, err);
 }
 
+/* The mean squared error, in scaled units: E itself changes its meaning with the precisions. */
+static double mean_square(const struct solver_evidence *self, const struct evidence_fit *fit)
+{
+    double squares = 0.0;
+    double n = 0.0;
+    for (int j = 0; j < self->tasks.problem->train.o; j++) {
+        squares += fit->lm.squares[j];
+        n += self->counts[j];
+    }
+    return squares / n;
+}
+
+/* fit: NULL: its iterations are over. */
 static void tell(struct solver_evidence *self, int member, double fraction,
                  const struct evidence_fit *fit)
 {
@@ -168,7 +181,7 @@ static void tell(struct solver_evidence *self, int member, double fraction,
         .n_members = self->tasks.n,
         .step = fit != NULL ? fit->iteration : self->settings->epochs,
         .n_steps = self->settings->epochs,
-        .loss = fit != NULL ? levenberg_loss(&fit->lm, fit->lm.params, fit->lm.squares) : NAN,
+        .loss = fit != NULL ? mean_square(self, fit) : self->loss[member],
         .validation_loss = NAN,
         .fraction = fraction,
     };
@@ -218,6 +231,7 @@ static enum err_code fit_start(void *ctx, int worker, int member, struct err *er
     if (err->code == ERR_OK) {
         self->evidence[member] = fit.log_evidence;
         self->iterations[member] = fit.iteration;
+        self->loss[member] = mean_square(self, &fit);
         memcpy(self->params + at * k, fit.lm.params, k * sizeof *self->params);
         memcpy(self->alpha + at * g, fit.alpha, g * sizeof *self->alpha);
         memcpy(self->sigmas + at * o, fit.lm.sigmas, o * sizeof *self->sigmas);
@@ -225,6 +239,7 @@ static enum err_code fit_start(void *ctx, int worker, int member, struct err *er
     } else if (err->code == ERR_NUMERIC && !cancel_is_requested(p->cancel)) {
         /* The others may be good. */
         self->failures[member] = *err;
+        self->loss[member] = NAN;
         err_clear(err);
         tell(self, member, FIT_SHARE, NULL);
     }
@@ -360,7 +375,7 @@ static enum err_code solver_evidence_init(struct solver_evidence *self,
         return err->code;
     }
     size_t g = (size_t)self->groups.n;
-    self->memory = mem_zalloc_array(members * (k + 2 * g + o + 2) + 2 * o, sizeof *self->memory);
+    self->memory = mem_zalloc_array(members * (k + 2 * g + o + 3) + 2 * o, sizeof *self->memory);
     self->failures = mem_zalloc_array(members, sizeof *self->failures);
     self->kept = mem_zalloc_array(members, sizeof *self->kept);
     if (self->memory == NULL || self->failures == NULL || self->kept == NULL) {
@@ -372,7 +387,8 @@ static enum err_code solver_evidence_init(struct solver_evidence *self,
     self->sigmas = self->gamma + members * g;
     self->evidence = self->sigmas + members * o;
     self->iterations = self->evidence + members;
-    self->counts = self->iterations + members;
+    self->loss = self->iterations + members;
+    self->counts = self->loss + members;
     self->spread = self->counts + o;
     describe_outputs(self);
     return ERR_OK;

@@ -18,6 +18,7 @@ struct solver_evidence {
     double *sigmas;     /* [members x o] */
     double *evidence;   /* [members] NaN: the fit diverged */
     double *iterations; /* [members] */
+    double *loss;       /* [members] mean squared error at the last iteration */
     struct err *failures;
     /* Of the posterior: */
     int n_kept;

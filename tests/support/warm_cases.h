@@ -72,6 +72,7 @@ static inline struct train_spec spec_of(enum solver_kind kind, bool small)
     bool many = s->members > 1;
     spec.arch.width = small ? 3 : 5;
     spec.arch.layers = 1;
+    spec.arch.basis = WPFN_LINEAR; /* the default of most solvers */
     spec.validation = small ? 0.2 : 0.0;
     spec.seed = 5;
     s->members = many || small ? 2 : 1;
