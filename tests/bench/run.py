@@ -139,6 +139,8 @@ class Bench:
     def run_train(self):
         title("training against the ceiling (GEMM flops at measured peak + tanh at measured speed)")
         print(run(self.binary("tests", "bench", "bench_train"), "51" if self.options.quick else "501"))
+        title("an iteration of evidence against the ceiling")
+        print(run(self.binary("tests", "bench", "bench_evidence"), "3" if self.options.quick else "11"))
         title("training against PyTorch (times in us; ratio = PyTorch / ours)")
         if not has("torch"):
             return
