@@ -185,6 +185,11 @@ enum err_code solver_check_network(enum solver_kind kind, const struct arch *arc
     return ERR_OK;
 }
 
+enum err_code solver_check_size(enum solver_kind kind, const struct arch *arch, struct err *err)
+{
+    return solver_ops[kind]->check_size != NULL ? solver_ops[kind]->check_size(arch, err) : ERR_OK;
+}
+
 enum err_code solver_check_start(enum solver_kind kind, const struct solver_start *start,
                                  struct err *err)
 {

@@ -142,6 +142,11 @@ enum err_code solver_start_find_networks(struct solver_start *start, double **ne
 enum err_code solver_check_start(enum solver_kind kind, const struct solver_start *start,
                                  struct err *err) MUST_CHECK;
 
+/* ERR_LIMIT naming a size that fits when the network, whose inputs and outputs are known, is larger
+ * than the solver can take. */
+enum err_code solver_check_size(enum solver_kind kind, const struct arch *arch,
+                                struct err *err) MUST_CHECK;
+
 struct solver_problem {
     const struct resnet *net; /* the model's network; n_out is 2 o when the noise is predicted */
     struct data train;        /* scaled; train.o targets, each of which some row must have */

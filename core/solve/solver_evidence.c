@@ -341,10 +341,11 @@ static enum err_code make_posterior(struct solver_evidence *self, struct solver_
 /* ---- the whole ---- */
 
 /* ERR_LIMIT with the largest width that fits, where the width may be chosen. */
-static enum err_code check_size(const struct resnet *net, struct err *err)
+static enum err_code check_size(const struct arch *wanted, struct err *err)
 {
-    struct arch arch = net->arch;
-    if (net->n_params <= MAX_PARAMS) {
+    struct arch arch = *wanted;
+    int n_params = arch_n_params(wanted);
+    if (n_params <= MAX_PARAMS) {
         return ERR_OK;
     }
     while (arch.layer_pre && arch.layer_post && arch.width > 1 &&
@@ -356,12 +357,12 @@ static enum err_code check_size(const struct resnet *net, struct err *err)
             err, ERR_LIMIT,
             "the network has %d parameters; evidence takes at most %d; fewer layers or a "
             "basis with fewer coefficients have fewer",
-            net->n_params, MAX_PARAMS);
+            n_params, MAX_PARAMS);
     }
     return err_set(err, ERR_LIMIT,
                    "the network has %d parameters; evidence takes at most %d: width %d, which has "
                    "%d, is the largest that fits; ensemble has no limit",
-                   net->n_params, MAX_PARAMS, arch.width, arch_n_params(&arch));
+                   n_params, MAX_PARAMS, arch.width, arch_n_params(&arch));
 }
 
 static enum err_code solver_evidence_init(struct solver_evidence *self,
@@ -399,7 +400,7 @@ static enum err_code run_evidence(const struct solver_problem *problem,
                                   struct solver_result *result, struct err *err)
 {
     struct solver_evidence self = {.settings = settings, .mixture = &result->gaussian};
-    if (check_size(problem->net, err) == ERR_OK &&
+    if (check_size(&problem->net->arch, err) == ERR_OK &&
         solver_evidence_init(&self, problem, err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, fit_start, &self, err) == ERR_OK &&
         choose_kept(&self, err) == ERR_OK && make_posterior(&self, result, err) == ERR_OK) {
@@ -442,6 +443,7 @@ static void set_request(struct solver_request *request)
 const struct solver_ops solver_evidence_ops = {
     .run = run_evidence,
     .set_request = set_request,
+    .check_size = check_size,
     .values = values_held,
     .draws = DRAWS_OF_KEPT,
     .set_defaults = set_defaults,

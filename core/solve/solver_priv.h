@@ -45,6 +45,9 @@ struct solver_ops {
     bool needs_post;     /* layer_post */
     bool needs_no_final; /* final none */
 
+    /* ERR_LIMIT where the network is too large; NULL: any size will do. */
+    enum err_code (*check_size)(const struct arch *arch, struct err *err);
+
     /* Memory: numbers beyond the fits and the draws, such as matrices; NULL: none to speak of. */
     double (*values)(const struct solver_settings *settings, const struct resnet *net,
                      int n_threads);

@@ -161,7 +161,7 @@ enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *e
                        "noise: sigma has %d numbers, but the number of outputs is %d",
                        spec->n_noise_sigmas, o);
     }
-    return ERR_OK;
+    return solver_check_size(spec->solver, a, err);
 }
 
 static void fill_range(double *values, int first, int n, double value)

@@ -172,6 +172,7 @@ class Solvers(ServerTest):
                 ({"solver": "evidence", "noise": {"kind": "predicted"}},
                  "evidence does not support predicted noise"),
                 ({"solver": "evidence", "noise": {"kind": "estimated"}}, "estimated"),
+                ({"solver": "evidence", "architecture": {"width": 200}}, "width 86, which has 7914, is the largest"),
                 ({"solver": "evidence", "settings": {"batch_size": 16}}, "batch_size"),
                 ({"solver": "nuts", "prior": {"sigma": -1}}, "prior"),
                 ({"solver": "nuts", "prior": {"sigma": None, "pre": 1}}, "prior"),
