@@ -295,7 +295,7 @@ static enum err_code fit_table(struct prediction_request *request, const struct 
         return err->code;
     }
     text.reader.members = NULL; /* they end with this function */
-    if (space != NULL && (columns_arrange(&columns, &text, err) != ERR_OK ||
+    if (space != NULL && (columns_arrange(&columns, req, &text, NULL, err) != ERR_OK ||
                           columns_check_text(space, &text, req, err) != ERR_OK)) {
         return err->code;
     }
@@ -351,6 +351,7 @@ enum err_code prediction_request_fit(struct prediction_request *request, const s
                           phrase_count(request->n_inputs, "number").text,
                           phrase_needed(model->d).text);
     }
+    prediction_options_fit(&request->predict, model);
     bool numbers = !request->table && request->named_rows == NULL;
     return err->code == ERR_OK && numbers && model->space != NULL
                ? fit_numbers(request, model->space, req->arena, err)
