@@ -34,7 +34,8 @@ static enum err_code read_rows(struct evaluate_work *e, struct err *err)
     const struct model *model = e->served->model;
     struct labelled labelled;
     if (labelled_parse(e->req, e->app->config->max_rows, &labelled, err) != ERR_OK ||
-        (!labelled.is_csv && json_read_check_keys(labelled.body, "body", keys, err) != ERR_OK)) {
+        (!labelled.is_csv && !labelled.is_npy &&
+         json_read_check_keys(labelled.body, "body", keys, err) != ERR_OK)) {
         return err->code;
     }
     if (labelled_rows(&labelled, e->req, model, &e->rows, err) == ERR_OK) {

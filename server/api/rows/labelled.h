@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows with known outputs in a request, as JSON or CSV, to score a model on. Outputs may be missing:
- * null in JSON, empty in a table with ?missing=allow, and of a run that failed by its status.
+ * Rows with known outputs in a request, as JSON, CSV or npy, to score a model on. Outputs may be
+ * missing: null in JSON, empty in a table with ?missing=allow, and of a run that failed by its
+ * status.
  */
 #ifndef LABELLED_H
 #define LABELLED_H
@@ -14,11 +15,12 @@
 
 struct labelled {
     bool is_csv; /* it is read once the model is known */
+    bool is_npy; /* so is this */
     int max_rows;
-    json_t *body;         /* NULL with CSV */
+    json_t *body;         /* NULL with CSV and npy */
     struct json_tensor x; /* "inputs" */
     struct json_tensor y; /* "outputs" */
-    bool may_miss;        /* outputs of a table may be missing */
+    bool may_miss;        /* outputs of a table or npy may be missing */
 };
 
 /* Reads a JSON body into the request's arena. The caller checks keys other than inputs, outputs and
