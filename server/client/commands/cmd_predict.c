@@ -81,14 +81,15 @@ static void write_names(struct json_write *json, const char *key, const char *na
     json_write_array_end(json);
 }
 
-static bool is_number(const char *text, double *value)
+/* What an item is, without the blanks around it. */
+static enum text_value read_item(const char *text, double *value)
 {
-    size_t len = strlen(text);
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t')) {
+    size_t start = strspn(text, " \t");
+    size_t len = strlen(text + start);
+    while (len > 0 && (text[start + len - 1] == ' ' || text[start + len - 1] == '\t')) {
         len--;
     }
-    size_t start = strspn(text, " \t");
-    return start < len && text_number_read(text + start, len - start, NULL, value) == TEXT_NUMBER;
+    return text_number_read(text + start, len, NULL, value);
 }
 
 /* "0.1, -2e3" as JSON numbers. */
@@ -99,12 +100,36 @@ static enum err_code write_numbers(struct json_write *json, const char *key, con
     while (numbers != NULL) {
         char number[MAX_ITEM];
         double value = 0.0;
-        if (next_item(&numbers, number) >= MAX_ITEM || !is_number(number, &value)) {
+        if (next_item(&numbers, number) >= MAX_ITEM || read_item(number, &value) != TEXT_NUMBER) {
             return err_set(err, ERR_INVALID, "--%s: \"%.40s\" is not a finite number", option,
                            number);
         }
         json_write_real(json, NULL, value);
     }
+    json_write_array_end(json);
+    return ERR_OK;
+}
+
+/* "0.5, 2, steel" as a row: numbers, and members of categories as text. */
+static enum err_code write_row(struct json_write *json, const char *values, struct err *err)
+{
+    json_write_array(json, "inputs");
+    json_write_array(json, NULL);
+    while (values != NULL) {
+        char text[MAX_ITEM];
+        double value = 0.0;
+        bool whole = next_item(&values, text) < MAX_ITEM;
+        enum text_value kind = read_item(text, &value);
+        if (!whole || kind == TEXT_MISSING || kind == TEXT_INFINITE) {
+            return err_set(err, ERR_INVALID, "--at: \"%.40s\" is not a finite number", text);
+        }
+        if (kind == TEXT_NUMBER) {
+            json_write_real(json, NULL, value);
+        } else {
+            json_write_text(json, NULL, text + strspn(text, " \t"));
+        }
+    }
+    json_write_array_end(json);
     json_write_array_end(json);
     return ERR_OK;
 }
@@ -347,7 +372,7 @@ static enum err_code predict_row(struct prediction *p, struct err *err)
     struct textbuf text = textbuf_in(&p->scratch);
     struct json_write json = json_write_to(&text);
     json_write_object(&json, NULL);
-    if (write_numbers(&json, "inputs", "at", p->client->args->values[OPT_AT], err) != ERR_OK ||
+    if (write_row(&json, p->client->args->values[OPT_AT], err) != ERR_OK ||
         write_options(p->client->args, &json, err) != ERR_OK) {
         return err->code;
     }
