@@ -7,6 +7,7 @@
 #include "api/request_times.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
+#include "documents/space_json.h"
 #include "formats/json_read.h"
 #include "jobs/model_space.h"
 #include "store/jobs/job_read.h"
@@ -94,15 +95,24 @@ enum err_code handle_model_get(struct app *app, const struct request *req, struc
                                struct err *err)
 {
     struct model_view view = {.n_versions = 0};
+    struct model_space space = {.space = NULL};
     const char *name;
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        model_store_view(app->db, name, &view, err) != ERR_OK) {
+        model_space_load(app->db, name, &space, err) != ERR_OK) {
+        return err->code;
+    }
+    if (model_store_view(app->db, name, &view, err) != ERR_OK) {
+        model_space_release(&space);
         return err->code;
     }
     json_write_object(&json, NULL);
     write_model_row(&json, "model", &view.row);
+    if (space.space != NULL) {
+        space_json_write_names(&json, "names", space.space);
+    }
+    model_space_release(&space);
     reply_write_aliases(&json, "aliases", &view);
     json_write_array(&json, "versions");
     for (size_t i = 0; i < view.n_versions; i++) {

@@ -167,6 +167,7 @@ class Uploads(Names):
             self.assertEqual(self.ok(200, "GET", f"/v1/models/{form}/space")[1]["space"],
                              self.ok(200, "GET", "/v1/models/m/space")[1]["space"])
         self.assertIn(b'"a,1",b,y\r\n', self.ok(200, "GET", f"{DATA}/rows?format=csv")[1])
+        self.assertEqual(self.ok(200, "GET", "/v1/models/m")[1]["names"], {"inputs": ["a,1", "b"], "outputs": ["y"]})
         columns = self.ok(200, "GET", DATA)[1]["columns"]
         self.assertEqual([column["name"] for column in columns], ["a,1", "b", "y"])
 
