@@ -48,7 +48,11 @@ static enum err_code inflate_copy(const void *bytes, size_t n, struct body *body
     if (n > 0 && !body_append(body, room, bytes, n, &err)) {
         abort();
     }
-    return err.code == ERR_OK ? body_inflate(body, room, &err) : err.code;
+    size_t made = 0;
+    if (err.code == ERR_OK && body_inflate(body, room, &made, &err) == ERR_OK && made != body->n) {
+        abort();
+    }
+    return err.code;
 }
 
 /* Text in several files comes back as one. */

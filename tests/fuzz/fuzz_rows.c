@@ -73,7 +73,7 @@ static void evaluate(const struct request *req, const struct model *model)
     struct labelled labelled;
     struct err err = ERR_INIT;
     struct data data = {.n = 0};
-    if (labelled_parse(req, MAX_ROWS, &labelled, &err) != ERR_OK ||
+    if (labelled_parse(req, MAX_ROWS, 0, &labelled, &err) != ERR_OK ||
         labelled_rows(&labelled, req, model, &data, &err) != ERR_OK) {
         return;
     }
@@ -89,7 +89,7 @@ static void predict(const struct request *req, const struct model *model)
 {
     struct prediction_request request;
     struct err err = ERR_INIT;
-    if (prediction_request_read(req, MAX_ROWS, &request, &err) != ERR_OK ||
+    if (prediction_request_read(req, MAX_ROWS, 0, &request, &err) != ERR_OK ||
         prediction_request_fit(&request, req, MAX_ROWS, model, &err) != ERR_OK) {
         return;
     }

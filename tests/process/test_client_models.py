@@ -84,7 +84,7 @@ class Models(ClientTest):
         answer = self.ok(200, "POST", "/v1/models/m/evaluate", data)[1]
         self.assertEqual(json.loads(self.good("evaluate", "m", path, "--json")), answer)
         title, head, *lines = self.good("evaluate", "m", path, "--version", "1").splitlines()
-        self.assertRegex(title, r"^m, version 1, on 9 rows: relative error \S+ %, NLL \S+, CRPS \S+$")
+        self.assertRegex(title, r"^m, version 1, on 9 rows: relative error \S+ %, NLL \S+, CRPS \S+ of the ranges$")
         self.assertAlmostEqual(float(title.split()[8]), 100 * answer["relative_error"],
                                delta=0.01 * 100 * answer["relative_error"])
         self.assertEqual(re.split(" {2,}", head),
@@ -120,8 +120,9 @@ class Models(ClientTest):
         self.bad(1, "no alias prod", "models", "m", "unalias", "prod")
         lines = self.good("models", "m", "history").splitlines()
         self.assertEqual([re.split(" {2,}", line)[1:] for line in lines],
-                         [["DEFAULT", "BEFORE", "BY"], ["3", "2", "request"], ["2", "3", "request"],
-                          ["3", "2", "register"], ["2", "1", "register"], ["1", "-", "register"]])
+                         [["DEFAULT", "BEFORE", "BY", "COMPARED ON"], ["3", "2", "request", "-"],
+                          ["2", "3", "request", "-"], ["3", "2", "register", "-"], ["2", "1", "register", "-"],
+                          ["1", "-", "register", "-"]])
 
     def test_versions_are_compared_on_a_file_or_on_stored_rows(self):
         for seed in (1, 2):

@@ -13,8 +13,8 @@
 #include <math.h>
 #include <string.h>
 
-enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
-                             struct err *err)
+enum err_code labelled_parse(const struct request *req, int max_rows, size_t max_text,
+                             struct labelled *out, struct err *err)
 {
     struct json_tensor tensors[] = {
         {.key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS, .mixed = true},
@@ -36,8 +36,9 @@ enum err_code labelled_parse(const struct request *req, int max_rows, struct lab
     if (out->is_csv || out->is_npy) {
         return ERR_OK;
     }
-    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2}, req->arena,
-                          &out->body, err) == ERR_OK) {
+    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2, max_text},
+                          req->arena, &out->body, err) == ERR_OK) {
+        out->unread = out->body == NULL;
         out->x = tensors[0];
         out->y = tensors[1];
     }

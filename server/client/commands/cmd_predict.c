@@ -174,7 +174,7 @@ static bool has_options(const struct args *args)
     return given;
 }
 
-/* Rows by outputs, perhaps for each of several levels: what answer_table makes columns of. */
+/* A few numbers for each row, as answer_table makes columns of. */
 static bool is_table(enum predict_shape shape)
 {
     switch (shape) {
@@ -182,12 +182,12 @@ static bool is_table(enum predict_shape shape)
     case PREDICT_SHAPE_LEVELS_N_O:
     case PREDICT_SHAPE_TOTAL_LEVELS_N_O:
     case PREDICT_SHAPE_ENDS_N_O:
+    case PREDICT_SHAPE_PAIR_N:
         return true;
     case PREDICT_SHAPE_N_O_O:
     case PREDICT_SHAPE_O_N_N:
     case PREDICT_SHAPE_SAMPLES_N_O:
     case PREDICT_SHAPE_PAIR_N_O_D:
-    case PREDICT_SHAPE_PAIR_N:
         break;
     }
     return false;
