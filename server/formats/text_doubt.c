@@ -165,7 +165,7 @@ static enum err_code check_second(const struct text_table_reader *reader,
                                   struct err *err)
 {
     bool may_be_row = reader->members != NULL && reader->members->may_be_all;
-    if (may_be_row || next->n != head->n || next->counts[TEXT_WORD] == 0 ||
+    if (may_be_row || head->n == 1 || next->n != head->n || next->counts[TEXT_WORD] == 0 ||
         next->counts[TEXT_WORD] + next->counts[TEXT_MISSING] != next->n) {
         return ERR_OK;
     }
