@@ -381,6 +381,7 @@ class Trained(Holes):
         self.assertIn("?missing=allow scores what is there", refused["detail"])
         out = self.client("evaluate", "trained", "-", "--missing", input=text)[1]
         self.assertIn("P(run succeeds): log loss", out)
+        self.assertIn("crps", self.client("models", "compare", "trained", "1", "1", "-", "--missing", input=text)[1].lower())
         both = {"versions": [1, 1], **fresh}
         compared = self.ok(200, "POST", path + "/compare", both)[1]["versions"]
         self.assertEqual([v["feasible"] for v in compared], [answer["feasible"]] * 2)
