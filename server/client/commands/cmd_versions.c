@@ -337,9 +337,10 @@ static enum err_code print_comparison(struct client *client, const struct payloa
                                       struct err *err)
 {
     json_t *doc = NULL;
+    bool missing = client->args->values[OPT_MISSING] != NULL;
     char *path = client_path(client, "/v1/models/", client_word(client, 1),
                              "/compare?versions=", client_word(client, 2), ",",
-                             client_word(client, 3), NULL);
+                             client_word(client, 3), missing ? "&missing=allow" : "", "", NULL);
     if (client_ask(client, "POST", path, payload, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }

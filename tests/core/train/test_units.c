@@ -407,6 +407,9 @@ START_TEST(a_value_without_a_logarithm_is_refused_with_its_place)
     struct model *model = NULL;
     struct data rows = make_rows(1.0, 1.0);
     const struct train_run run = {.spec = &spec, .data = rows};
+    static const char *const columns[] = {"a", "b", "p", "q"};
+    struct space *names = NULL;
+    ck_assert_int_eq(space_of_names(D, O, columns, NULL, &names, &err), ERR_OK);
     y[71 * O + 1] = -2.0;
     ck_assert_int_eq(train(&spec, rows, NULL, &model, &err), ERR_INVALID);
     ck_assert_int_eq(err.row, 71);
@@ -415,6 +418,13 @@ START_TEST(a_value_without_a_logarithm_is_refused_with_its_place)
     err_clear(&err);
     y[71 * O + 1] = NAN;
     ck_assert_int_eq(train_check_rows(&run, &err), ERR_OK);
+    y[70 * O + 1] = -1.0;
+    const struct train_run named = {.spec = &spec, .data = rows, .space = names};
+    ck_assert_int_eq(train_check_rows(&named, &err), ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.msg, "row 70 column 1 (\"q\") is -1"));
+    err_clear(&err);
+    space_unref(names);
+    y[70 * O + 1] = NAN;
     spec.input_scaling = SCALER_LOG;
     x[3 * D] = 0.0;
     ck_assert_int_eq(train_check_rows(&run, &err), ERR_INVALID);
