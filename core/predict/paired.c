@@ -34,7 +34,7 @@ void paired_losses(const struct paired_rule *rule, const struct predict_result *
             double std = variance[i * o + j] > 0.0 ? sqrt(variance[i * o + j]) : (double)NAN;
             loss[PAIRED_SQUARE] += residual / unit * (residual / unit) / present;
             loss[PAIRED_NLL] += evaluation_nll(residual, std) / present;
-            loss[PAIRED_CRPS] += evaluation_crps(residual, std) / present;
+            loss[PAIRED_CRPS] += evaluation_crps(residual, std) / unit / present;
         }
     }
 }

@@ -11,8 +11,8 @@
 
 #include <stdbool.h>
 
-/* Losses of a row, averaged over the outputs that it has: ((f - y) / range)^2, and the scores of
- * the normal prediction (evaluation.h). */
+/* Losses of a row, averaged over the outputs that it has: ((f - y) / range)^2, and of the scores of
+ * the normal prediction (evaluation.h) nll, and crps / range. */
 enum paired_loss { PAIRED_SQUARE, PAIRED_NLL, PAIRED_CRPS, PAIRED_N };
 
 struct paired_rule {

@@ -119,7 +119,7 @@ struct train_run {
 /* A value whose logarithm is to be taken and is not positive. */
 struct train_bad_log {
     bool output;
-    int column; /* of the inputs, or of the outputs */
+    int column;  /* of the inputs, or of the outputs */
     int64_t row; /* -1: one of many */
     double value;
 };

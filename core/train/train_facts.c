@@ -41,9 +41,10 @@ enum err_code train_refuse_log(const struct space *space, const struct train_bad
     struct column_label label = label_column(space, bad->output, bad->column);
     const char *part = bad->output ? "outputs" : "inputs";
     if (bad->row < 0) {
-        return err_set_at(err, ERR_INVALID, -1, bad->column,
-                          "%s: log scaling needs positive values, column %d%s has values down to %g",
-                          part, bad->column, label.text, bad->value);
+        return err_set_at(
+            err, ERR_INVALID, -1, bad->column,
+            "%s: log scaling needs positive values, column %d%s has values down to %g", part,
+            bad->column, label.text, bad->value);
     }
     return err_set_at(err, ERR_INVALID, (int)bad->row, bad->column,
                       "%s: log scaling needs positive values, row %lld column %d%s is %g", part,
@@ -163,6 +164,7 @@ static enum err_code warn_constants(struct trainee *t, bool output, struct err *
 {
     const struct scaler *scalers = output ? t->model->out : t->model->in;
     int k = output ? t->model->o : t->model->d;
+    /* NOLINTNEXTLINE(bugprone-branch-clone): the larger of two limits that are equal today */
     double numbers[ARCH_MAX_OUTPUTS > ARCH_MAX_INPUTS ? ARCH_MAX_OUTPUTS : ARCH_MAX_INPUTS];
     char columns[REPORT_TEXT_CHARS / 2];
     int n = 0;
@@ -258,8 +260,8 @@ static enum err_code report_counts(struct trainee *t, struct err *err)
 
 enum err_code train_facts_warn(struct trainee *t, struct err *err)
 {
-    return report_counts(t, err) == ERR_OK && warn_few(t, err) == ERR_OK && warn_constants(t, false, err) == ERR_OK &&
-                   warn_constants(t, true, err) == ERR_OK
+    return report_counts(t, err) == ERR_OK && warn_few(t, err) == ERR_OK &&
+                   warn_constants(t, false, err) == ERR_OK && warn_constants(t, true, err) == ERR_OK
                ? hint_at_log(t, err)
                : err->code;
 }

@@ -74,7 +74,8 @@ static enum err_code feasible_values(const struct train_spec *spec, double n_row
         return err->code;
     }
     double threads = smaller(n_threads, FEASIBLE_MEMBERS);
-    *work = RUN_COPIES * n_rows * (own.arch.inputs + 1.0) + threads * thread_values(&own, &net, n_rows);
+    *work =
+        RUN_COPIES * n_rows * (own.arch.inputs + 1.0) + threads * thread_values(&own, &net, n_rows);
     *kept = kept_values(&net, FEASIBLE_MEMBERS);
     resnet_release(&net);
     return ERR_OK;

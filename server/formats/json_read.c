@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/phrase.h"
 #include "formats/json_write.h"
+#include "formats/mistaken.h"
 #include "formats/text_record.h"
 
 #include <setjmp.h>
@@ -108,23 +109,32 @@ static json_t *load(const char *text, size_t len, struct arena *arena, enum endi
     return value;
 }
 
-static enum err_code refuse(enum ending ending, const json_error_t *error, struct err *err)
+/* ERR_SYNTAX, by its kind when the document is none of JSON at all. */
+static enum err_code refuse_syntax(const char *text, size_t len, const char *why, struct err *err)
 {
-    switch (ending) {
-    case NO_MEMORY:
-        return err_set(err, ERR_NOMEM, "no memory for the document");
-    case TOO_LARGE:
-        return err_set(err, ERR_TOO_LARGE,
-                       "the document has too many objects, lists and texts: they would take more "
-                       "than %zu MiB of memory",
-                       JSON_READ_MAX_BYTES >> 20);
-    case NOT_ENDED:
-        break;
-    }
+    const char *mistaken = mistaken_for(text, len);
+    return mistaken != NULL ? err_set(err, ERR_SYNTAX, "the document %s", mistaken)
+                            : err_set(err, ERR_SYNTAX, "%s", why);
+}
+
+static enum err_code refuse_text(const char *text, size_t len, const json_error_t *error,
+                                 struct err *err)
+{
+    char why[JSON_ERROR_TEXT_LENGTH + 40];
     /* The text may quote the client's bytes: not ours to repeat unless they are UTF-8. */
-    return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", error->line, error->column,
-                   json_error_code(error) == json_error_invalid_utf8 ? "invalid UTF-8"
-                                                                     : error->text);
+    snprintf(why, sizeof why, "line %d, column %d: %s", error->line, error->column,
+             json_error_code(error) == json_error_invalid_utf8 ? "invalid UTF-8" : error->text);
+    return refuse_syntax(text, len, why, err);
+}
+
+static enum err_code refuse(enum ending ending, struct err *err)
+{
+    return ending == NO_MEMORY
+               ? err_set(err, ERR_NOMEM, "no memory for the document")
+               : err_set(err, ERR_TOO_LARGE,
+                         "the document has too many objects, lists and texts: they would take more "
+                         "than %zu MiB of memory",
+                         JSON_READ_MAX_BYTES >> 20);
 }
 
 /* Counts nesting before parsing, since jansson itself allows 2048 levels. */
@@ -164,14 +174,17 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
     }
     /* jansson accepts one behind "null". */
     if (memchr(text, '\0', len) != NULL) {
-        return err_set(err, ERR_SYNTAX, "the document holds a NUL byte");
+        return refuse_syntax(text, len, "the document holds a NUL byte", err);
     }
     if (check_depth(text, len, err) != ERR_OK) {
         return err->code;
     }
     json_t *value = load(text, len, arena, &ending, &error);
+    if (value == NULL && ending == NOT_ENDED) {
+        return refuse_text(text, len, &error, err);
+    }
     if (value == NULL) {
-        return refuse(ending, &error, err);
+        return refuse(ending, err);
     }
     *out = value;
     return ERR_OK;

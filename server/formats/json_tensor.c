@@ -154,6 +154,12 @@ static enum err_code read_rows(struct walk *w, struct json_tensor *t, struct err
             skip_blanks(w);
             const char *next;
             double ignored;
+            if (t->holes && skip_null(w, &next)) {
+                return err_set_at(err, ERR_INVALID, t->n, -1,
+                                  "%s: row %d is null, [null, ..] is needed: a null for each "
+                                  "value that is missing",
+                                  t->key, t->n);
+            }
             if (numtext_read(w->at, w->end, &next, &ignored) == NUMTEXT_OK) {
                 return err_set_at(err, ERR_INVALID, t->n, -1,
                                   "%s: row %d is a number, not an array", t->key, t->n);

@@ -97,7 +97,10 @@ static void write_address(const struct exchange *ex, char out[EXCHANGE_ADDRESS_C
 
 static enum err_code inflate_body(struct exchange *ex, struct err *err)
 {
-    if (body_inflate(&ex->body, &ex->serve->room, err) == ERR_OK) {
+    size_t made;
+    err_kept(body_inflate(&ex->body, &ex->serve->room, &made, err));
+    ex->req.n_received += made; /* a few bytes that cost as much as many are charged as many */
+    if (err->code == ERR_OK) {
         ex->req.body = ex->body.data != NULL ? ex->body.data : "";
         ex->req.n_body = ex->body.n;
     }
@@ -502,8 +505,8 @@ struct MHD_Daemon *serve_open_library(void *ctx)
         MHD_OPTION_CONNECTION_LIMIT, LIBRARY_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, thread, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_ARRAY,
-        items, MHD_OPTION_END);
+        on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, head_cut_query, NULL, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
 enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,

@@ -69,8 +69,8 @@ static enum err_code check_logs(const struct rows_check *check, const struct dat
 {
     for (int c = 0; c < summary->n_inputs + summary->n_outputs && err->code == ERR_OK; c++) {
         bool output = c >= summary->n_inputs;
-        const struct train_bad_log bad = {
-            output, output ? c - summary->n_inputs : c, -1, columns[c].low};
+        const struct train_bad_log bad = {output, output ? c - summary->n_inputs : c, -1,
+                                          columns[c].low};
         if (kind_of(check, output, bad.column) == SCALER_LOG && columns[c].n > 0.0 &&
             !(columns[c].low > 0.0)) {
             err_kept(refuse_log(check, &bad, err));
@@ -116,8 +116,7 @@ enum err_code rows_check(const struct rows_check *check, struct train_load *load
     load->n_rows = summary.n_rows;
     load->failed = summary.n_failed > 0;
     for (int j = 0; j < summary.n_outputs; j++) {
-        load->holes =
-            load->holes || columns[summary.n_inputs + j].n < (double)(summary.n_rows);
+        load->holes = load->holes || columns[summary.n_inputs + j].n < (double)(summary.n_rows);
     }
     if (fits(check, &summary) && check_outputs(check, &summary, columns, err) == ERR_OK) {
         err_kept(check_logs(check, &summary, columns, err));

@@ -84,8 +84,9 @@ class Road(ClientTest):
     def test_a_failed_job_is_exit_status_1_with_its_reason(self):
         self.ok(201, "POST", "/v1/models/m/data", rows(30))
         done = self.bad(1, "job 1 failed: ", "train", "m", "--solver", "ensemble", "--wait",
-                        "--set", "scaling.outputs=log")
-        self.assertIn("positive", done.stderr)
+                        "--set", "optimizer.name=sgd", "optimizer.learning_rate=900",
+                        "optimizer.schedule.name=constant", "architecture.activation=identity")
+        self.assertIn("learning_rate", done.stderr)
         done = self.run_client("watch", "1", "--json")
         self.assertEqual((done.returncode, json.loads(done.stdout)["state"]), (1, "failed"))
 
@@ -245,7 +246,9 @@ class Bar(ClientTest):
 
     def test_the_last_column_of_a_table_is_cut_to_the_terminal(self):
         job = self.ok(202, "POST", "/v1/models/m/train",
-                      {"solver": "ensemble", "scaling": {"outputs": "log"}})[1]["id"]
+                      {"solver": "ensemble", "architecture": {"activation": "identity"},
+                       "optimizer": {"name": "sgd", "learning_rate": 900,
+                                     "schedule": {"name": "constant"}}})[1]["id"]
         message = self.server.wait_job(job, "failed")["message"]
         terminal = self.watch("jobs", width=70)
         self.assertEqual(terminal.wait(), 0)

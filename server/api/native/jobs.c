@@ -98,7 +98,7 @@ static enum err_code queue_job(struct app *app, const struct request *req, struc
                                int64_t *id, struct err *err)
 {
     char address[PEER_TEXT_CHARS] = "";
-    enum job_share full;
+    enum job_share full = JOB_SHARE_TOKEN;
     job->full = &full;
     job->whose[JOB_SHARE_TOKEN] = req->caller.limits != NULL ? req->caller.who : NULL;
     job->max_share[JOB_SHARE_TOKEN] = quota_jobs_of_token(app, req);
@@ -110,6 +110,8 @@ static enum err_code queue_job(struct app *app, const struct request *req, struc
     if (job_store_add(app->db, job, id, err) == ERR_RATE) {
         quota_count_job(app, full == JOB_SHARE_TOKEN);
     }
+    job->full = NULL; /* it and the address end with this function */
+    job->whose[JOB_SHARE_ADDRESS] = NULL;
     return err->code;
 }
 

@@ -370,7 +370,7 @@ enum err_code versions_compare(struct client *client, struct err *err)
     if (input_open(client, client_word(client, 4), &input, err) != ERR_OK) {
         return err->code;
     }
-    payload = (struct payload){.type = files_type(input.format), .file = input.file};
+    payload = (struct payload){.type = input.type, .file = input.file};
     err_kept(print_comparison(client, &payload, err));
     input_close(&input);
     return err->code;
