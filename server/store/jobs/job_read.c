@@ -35,6 +35,7 @@ static void get_job_row(struct query *q, void *out)
     row->promoted = query_get_int(q, 19) != 0;
     query_get_text(q, 20, row->request_id, sizeof row->request_id);
     query_get_text(q, 21, row->traceparent, sizeof row->traceparent);
+    query_get_text(q, 22, row->warnings, sizeof row->warnings);
 }
 
 enum err_code job_absent(int64_t id, struct err *err)
@@ -120,6 +121,7 @@ enum err_code job_store_details(struct db *db, int64_t id, struct job_details *o
         query_copy_text(&q, 0, &out->request);
         query_copy_text(&q, 1, &out->gate);
         query_copy_text(&q, 2, &out->scores);
+        query_copy_text(&q, 3, &out->warnings);
     }
     if (query_close(&q) == ERR_OK && !found) {
         err_kept(job_absent(id, err));
@@ -135,6 +137,7 @@ void job_details_release(struct job_details *details)
     mem_free(details->request);
     mem_free(details->gate);
     mem_free(details->scores);
+    mem_free(details->warnings);
     *details = (struct job_details){.request = NULL};
 }
 
