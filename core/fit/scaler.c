@@ -122,8 +122,10 @@ static struct scaler scaler_of(enum scaler_kind kind, const struct column *c)
 /* The constant itself; of its logarithm it would not come back exactly. */
 static struct scaler scaler_of_constant(enum scaler_kind kind, const struct column *c)
 {
+    /* Half of the smallest numbers is not exact. */
+    double middle = c->low < c->high ? 0.5 * c->low + 0.5 * c->high : c->low;
     return (struct scaler){.kind = kind == SCALER_LOG ? SCALER_STANDARD : kind,
-                           .shift = c->n > 0 ? 0.5 * c->low + 0.5 * c->high : 0.0,
+                           .shift = c->n > 0 ? middle : 0.0,
                            .scale = 0.0};
 }
 

@@ -11,10 +11,21 @@
     (PREDICT_VARIANCE | PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE |                          \
      PREDICT_COVARIANCE_OUTPUTS | PREDICT_COVARIANCE_ROWS)
 
+/* The variance of a constant is 0 in any unit, unless it has noise. */
+static bool never_varies(const struct model *model, int output)
+{
+    bool noise = model->noise_predicted ||
+                 (model->noise_sigma != NULL && model->noise_sigma[output] > 0.0);
+    return scaler_is_constant(&model->out[output]) && !noise;
+}
+
 /* The first output whose square is no number; -1: there is none. */
 static int find_without_square(const struct model *model)
 {
     for (int j = 0; model->exponents != NULL && j < model->o; j++) {
+        if (never_varies(model, j)) {
+            continue;
+        }
         if (model->exponents[j] > MAX_SQUARE || model->exponents[j] < -MAX_SQUARE) {
             return j;
         }
