@@ -78,6 +78,15 @@ double rng_normal(struct rng *rng)
     return radius * cos(angle);
 }
 
+double rng_normal_at(uint64_t seed, enum rng_purpose purpose, uint32_t index, uint64_t at)
+{
+    struct rng rng;
+    rng_init(&rng, seed, purpose, index);
+    rng.block = at / 2; /* a pair of normals takes one block */
+    double first = rng_normal(&rng);
+    return at % 2 == 0 ? first : rng_normal(&rng);
+}
+
 uint64_t rng_below(struct rng *rng, uint64_t n)
 {
     /* The values below 2^64 mod n would favour small results, so they are drawn again. */

@@ -31,7 +31,8 @@ enum rng_purpose {
     RNG_FOLD, /* conformal prediction */
     RNG_KEPT, /* rows for validation, fit/split.h */
     RNG_CALIBRATION,
-    RNG_FEASIBLE /* P(run succeeds) */
+    RNG_FEASIBLE,   /* P(run succeeds) */
+    RNG_OBSERVATION /* the noise of a predicted observation */
 };
 
 struct rng {
@@ -55,6 +56,8 @@ uint64_t rng_u64(struct rng *rng);
 double rng_uniform(struct rng *rng);
 /* Standard normal, by Box and Muller [2], of whose values both are used. */
 double rng_normal(struct rng *rng);
+/* Normal number `at` of a stream that gives nothing but normals. */
+double rng_normal_at(uint64_t seed, enum rng_purpose purpose, uint32_t index, uint64_t at);
 /* Uniform on 0 .. n-1 without bias; n > 0. */
 uint64_t rng_below(struct rng *rng, uint64_t n);
 /* out [n] <- a uniform permutation of 0 .. n-1, by Fisher and Yates [3]. */

@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-static double density(double z)
+double normal_density(double z)
 {
     return exp(-0.5 * z * z) * (M_2_SQRTPI * 0.5 * M_SQRT1_2);
 }
@@ -26,7 +26,7 @@ double normal_quantile(double p)
     double x = t - (2.515517 + t * (0.802853 + t * 0.010328)) /
                        (1.0 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
     for (int k = 0; k < 3; k++) {
-        x += (normal_tail(x) - tail) / density(x);
+        x += (normal_tail(x) - tail) / normal_density(x);
     }
     return p < 0.5 ? -x : x;
 }

@@ -8,6 +8,7 @@
 #include "model/space_rows.h"
 #include "predict/feasible.h"
 #include "predict/predict_interval.h"
+#include "predict/predict_observation.h"
 #include "predict/predict_units.h"
 
 #include <math.h>
@@ -86,7 +87,8 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
         return err_set(err, ERR_INVALID, "samples is %d, 1 to %d draws are possible",
                        req->n_samples, model->m - req->first_sample);
     }
-    if (feasible_check(model, req, err) != ERR_OK ||
+    if (predict_observation_check(model, req, err) != ERR_OK ||
+        feasible_check(model, req, err) != ERR_OK ||
         predict_units_check(model, req, err) != ERR_OK ||
         ((req->want & PREDICT_INTERVALS) && predict_intervals_check(model, req, err) != ERR_OK)) {
         return err->code;
@@ -154,6 +156,7 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
         predict_result_alloc(out, needed, model, req, arena, err) != ERR_OK ||
         allocate_kept(call, arena, err) != ERR_OK ||
         (predict_is_linear(model) && predict_linear_begin(call, arena, err) != ERR_OK) ||
+        predict_observation_begin(call, arena, err) != ERR_OK ||
         ((req->want & PREDICT_INTERVALS) && predict_intervals_begin(call, arena, err) != ERR_OK)) {
         return err->code;
     }
@@ -164,9 +167,7 @@ void predict_noise_finish(const struct predict_call *call, size_t first, size_t 
 {
     size_t o = (size_t)call->model->o;
     for (size_t c = first * o; call->noise != NULL && c < (first + rows) * o; c++) {
-        /* Scalers are linear here: model_publish refuses logarithmic ones with predicted noise. */
-        const struct scaler *s = &call->scalers[c % o];
-        double scale = s->kind != SCALER_NONE ? s->scale : 1.0;
+        double scale = predict_noise_scale(call, c % o);
         call->noise[c] = call->noise[c] / (double)count * scale * scale;
     }
 }
@@ -178,10 +179,7 @@ static double noise_variance_of(const struct predict_call *call, size_t c)
     if (call->noise != NULL) {
         return call->noise[c];
     }
-    size_t j = c % (size_t)model->o;
-    double sigma = model->noise_sigma != NULL ? model->noise_sigma[j] : 0.0;
-    sigma = model->exponents != NULL ? ldexp(sigma, -model->exponents[j]) : sigma;
-    return sigma * sigma;
+    return predict_observation_noise(call, c % (size_t)model->o);
 }
 
 /* The results that follow from mean and variance. ERR_NUMERIC where these are not finite. */
@@ -287,7 +285,7 @@ double predict_work(const struct model *model, const struct predict_request *req
         per_row *= 3.0 + 2.0 * model->o;
     }
     per_row += req->want & PREDICT_FEASIBLE ? feasible_work(model) : 0.0;
-    double work = (double)req->n * per_row;
+    double work = (double)req->n * per_row + predict_observation_work(model, req);
     return req->want & PREDICT_INTERVALS ? work + predict_intervals_work(model, req) : work;
 }
 

@@ -26,10 +26,14 @@ struct predict_request {
     unsigned want;   /* PREDICT_* */
     int n_levels;
     const double *levels; /* [n_levels] in [0, 1] */
+    int n_total_levels;
+    const double *total_levels; /* [n_total_levels] of total_quantiles, in (0, 1) */
     int n_intervals;
     const double *intervals; /* [n_intervals] levels in (0, 1) */
     int n_samples;           /* distinct draws, at most m */
-    uint64_t seed;           /* chooses them */
+    uint64_t seed;           /* chooses them, and their noise */
+    bool of_observations;    /* samples are with noise */
+    int first_row;           /* place of the first row in what the client asked for */
     bool in_units;           /* all but intervals stay in the units of model->exponents */
     int first_sample;        /* of those that the seed chooses: [first, first + n_samples) */
     bool samples_alone;      /* samples are all that is wanted, and no other draw is computed */
@@ -42,10 +46,10 @@ struct predict_request {
  * where none is known); only with samples_alone it does not.
  *
  * ERR_INVALID: a logarithm of an input that is not positive, noise of a model that knows none, more
- * samples than draws, a level that the calibration has too few rows for, a square of an output
- * whose square is no number. ERR_LIMIT. ERR_NUMERIC: a result that is not finite. Each names the
- * place. ERR_UNSUPPORTED: normalised intervals of folds that predict their noise. ERR_CANCELLED,
- * ERR_NOMEM.
+ * samples than draws, a level that has no quantile, a level that the calibration has too few rows
+ * for, a square of an output whose square is no number. ERR_LIMIT. ERR_NUMERIC: a result that is
+ * not finite. Each names the place. ERR_UNSUPPORTED: normalised intervals of folds that predict
+ * their noise. ERR_CANCELLED, ERR_NOMEM.
  */
 enum err_code predict_run(const struct model *model, const struct predict_request *req,
                           struct arena *arena, struct predict_result *out,
@@ -77,6 +81,7 @@ struct predict_call {
     int *sample_of;             /* [m] which sample a draw is, or -1; or NULL */
     double *noise;              /* [n x o] sums of predicted noise, then its variance; or NULL */
     double *z;                  /* [n_levels] normal quantiles, in closed form; or NULL */
+    double *total_z;            /* [n_total_levels] normal quantiles; or NULL */
     struct predict_intervals *intervals; /* NULL: not asked for */
     int n_tiles;
 };

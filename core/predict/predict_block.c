@@ -46,6 +46,10 @@ static size_t choose_outer(struct predict_request *request, enum predict_index i
         request->levels += first;
         request->n_levels = (int)n;
         return 0;
+    case PREDICT_SHAPE_TOTAL_LEVELS_N_O:
+        request->total_levels += first;
+        request->n_total_levels = (int)n;
+        return 0;
     case PREDICT_SHAPE_SAMPLES_N_O:
         request->first_sample += (int)first;
         request->n_samples = (int)n;
@@ -119,6 +123,7 @@ void predict_block_find(const struct model *model, const struct predict_request 
     size_t skipped = choose_outer(&request, index, outer, n_outer);
     request.n = (int)n_rows;
     request.x += row * (size_t)model->d;
+    request.first_row += (int)row;
     block->request = request;
     block->count = n_outer * n_rows * extent.width;
     block->offset = skipped * n_rows * extent.width;

@@ -28,11 +28,15 @@ static bool same_option(enum predict_option option, const struct predict_request
     switch (option) {
     case PREDICT_OPTION_LEVELS:
         return same_numbers(a->n_levels, a->levels, b->n_levels, b->levels);
+    case PREDICT_OPTION_TOTAL_LEVELS:
+        return same_numbers(a->n_total_levels, a->total_levels, b->n_total_levels, b->total_levels);
     case PREDICT_OPTION_COVERAGES:
         return same_numbers(a->n_intervals, a->intervals, b->n_intervals, b->intervals);
     case PREDICT_OPTION_DRAWS:
-        return a->n_samples == b->n_samples && a->seed == b->seed &&
-               a->first_sample == b->first_sample && a->samples_alone == b->samples_alone;
+        /* The noise of an observation is that of its row's place in the request. */
+        return !a->of_observations && !b->of_observations && a->n_samples == b->n_samples &&
+               a->seed == b->seed && a->first_sample == b->first_sample &&
+               a->samples_alone == b->samples_alone;
     case PREDICT_OPTION_NONE:
     case PREDICT_OPTION_BETWEEN:
     case PREDICT_OPTION_ALTERNATIVE:

@@ -12,8 +12,8 @@
  * output is normal in the user's units here, not log-normal as its draws would be.
  *
  * M members are a mixture with equal weights: mean f = sum f_i / M, covariance
- * sum (W_i W_i' + (f_i - f)(f_i - f)') / M. Its quantiles solve sum Phi((q - f_i) / s_i) / M =
- * level by bisection; for one member that is f + s z.
+ * sum (W_i W_i' + (f_i - f)(f_i - f)') / M. Its quantiles are those of math/normal_mixture.h; for
+ * one member that is f + s z.
  *
  * Samples are f_i + J_i (theta_j - theta_i) for the model's own draws theta_j, so that the values
  * of one sample at several rows belong to one draw. A predicted noise is taken at the members'
@@ -40,11 +40,12 @@
 #include "math/gemm.h"
 #include "math/normal.h"
 #include "predict/predict_interval.h"
+#include "predict/predict_observation.h"
 
 #include <math.h>
 #include <string.h>
 
-#define MAX_BISECTIONS 200
+#define ANY_QUANTILES (PREDICT_QUANTILES | PREDICT_TOTAL_QUANTILES)
 
 struct predict_linear_extent predict_linear_extent(const struct gauss_mixture *mixture)
 {
@@ -145,6 +146,10 @@ static enum err_code tile_init(struct linear_tile *tile, const struct predict_ca
     tile->jac = predict_scratch(arena, tile->rows * o * max.n, &ok);
     tile->jf = predict_scratch(arena, o * max.width, &ok);
     tile->white = predict_scratch(arena, o * max.width, &ok);
+    if (predict_observation_needs_noise(call)) {
+        tile->noise = predict_scratch(arena, cells, &ok);
+        tile->total = predict_scratch(arena, (size_t)model->gaussian.n_members, &ok);
+    }
     tile->tape = resnet_tape_new(&model->net, (int)tile->rows);
     ok = ok && tile->tape != NULL;
     if (call->req->want & PREDICT_JACOBIAN) {
@@ -168,53 +173,6 @@ static void tile_release(struct linear_tile *tile)
 }
 
 /* ---- the mixture ---- */
-
-/* Normals with equal weights; those of member i are f[i * stride] and var[i * stride]. */
-struct mixture {
-    const double *f;
-    const double *var;
-    size_t stride;
-    size_t m;
-};
-
-/* The distribution function. */
-static double mixture_below(const struct mixture *mix, double at)
-{
-    double sum = 0.0;
-    for (size_t i = 0; i < mix->m; i++) {
-        double s = sqrt(mix->var[i * mix->stride]);
-        double gap = at - mix->f[i * mix->stride];
-        sum += s > 0.0 ? normal_tail(-gap / s) : (gap >= 0.0 ? 1.0 : 0.0);
-    }
-    return sum / (double)mix->m;
-}
-
-/* z: the level's quantile of the standard normal. Bisects until no double lies between. */
-static double mixture_quantile(const struct mixture *mix, double level, double z)
-{
-    double low = INFINITY;
-    double high = -INFINITY;
-    for (size_t i = 0; i < mix->m; i++) {
-        double q = mix->f[i * mix->stride] + z * sqrt(mix->var[i * mix->stride]);
-        low = fmin(low, q);
-        high = fmax(high, q);
-    }
-    if (mixture_below(mix, low) >= level) {
-        return low;
-    }
-    for (int k = 0; k < MAX_BISECTIONS; k++) {
-        double middle = 0.5 * low + 0.5 * high;
-        if (!(middle > low && middle < high)) {
-            break;
-        }
-        if (mixture_below(mix, middle) < level) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return high;
-}
 
 static void tile_moments(const struct predict_call *call, const struct linear_tile *tile)
 {
@@ -303,6 +261,35 @@ static void tile_folds(const struct predict_call *call, const struct linear_tile
     predict_folds_finish(folds, call, tile->first);
 }
 
+/* Quantiles of cell c of the tile, without noise and with it. */
+static void cell_quantiles(const struct predict_call *call, const struct linear_tile *tile,
+                           size_t c)
+{
+    const struct predict_request *req = call->req;
+    size_t o = (size_t)call->model->o;
+    struct normal_mixture mix = {.m = (size_t)call->model->gaussian.n_members,
+                                 .mean = tile->f + c,
+                                 .stride = tile->rows * o,
+                                 .var = tile->var + c,
+                                 .var_stride = tile->rows * o};
+    for (int k = 0; (req->want & PREDICT_QUANTILES) && k < req->n_levels; k++) {
+        call->out->quantiles[((size_t)k * (size_t)req->n + tile->first) * o + c] =
+            normal_mixture_quantile(&mix, req->levels[k], call->z[k]);
+    }
+    if (req->want & PREDICT_TOTAL_QUANTILES) {
+        for (size_t i = 0; tile->noise != NULL && i < mix.m; i++) {
+            tile->total[i] = mix.var[i * mix.var_stride] + tile->noise[i * mix.stride + c];
+        }
+        if (tile->noise != NULL) {
+            mix.var = tile->total;
+            mix.var_stride = 1;
+        } else {
+            mix.more_var = predict_observation_noise(call, c % o);
+        }
+        predict_observation_quantiles(call, tile->first * o + c, &mix);
+    }
+}
+
 static void tile_finish(const struct predict_call *call, const struct linear_tile *tile)
 {
     const struct predict_request *req = call->req;
@@ -316,15 +303,8 @@ static void tile_finish(const struct predict_call *call, const struct linear_til
     if (req->want & PREDICT_JACOBIAN) {
         tile_jacobian(call, tile);
     }
-    for (size_t c = 0; (req->want & PREDICT_QUANTILES) && c < cells; c++) {
-        const struct mixture mix = {.f = tile->f + c,
-                                    .var = tile->var + c,
-                                    .stride = cells,
-                                    .m = (size_t)model->gaussian.n_members};
-        for (int k = 0; k < req->n_levels; k++) {
-            call->out->quantiles[((size_t)k * (size_t)req->n + tile->first) * o + c] =
-                mixture_quantile(&mix, req->levels[k], call->z[k]);
-        }
+    for (size_t c = 0; (req->want & ANY_QUANTILES) && c < cells; c++) {
+        cell_quantiles(call, tile, c);
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include "fit/objective.h"
 #include "math/gemm.h"
+#include "predict/predict_observation.h"
 
 #include <math.h>
 #include <string.h>
@@ -21,6 +22,11 @@ static void eval_rows(const struct predict_call *call, struct linear_tile *tile,
         const double *y = tile->y + row * n_out;
         for (size_t a = 0; call->noise != NULL && a < o; a++) {
             call->noise[(tile->first + row) * o + a] += objective_variance(y[o + a]);
+        }
+        for (size_t a = 0; tile->noise != NULL && a < o; a++) {
+            double scale = predict_noise_scale(call, a);
+            tile->noise[((size_t)member * tile->rows + row) * o + a] =
+                objective_variance(y[o + a]) * scale * scale;
         }
         memcpy(f + row * o, y, o * sizeof *f);
     }
@@ -136,6 +142,11 @@ static void row_samples(const struct predict_call *call, const struct linear_til
                 sum += jac[a * (size_t)g->n + k] * (theta[k] - g->mean[(size_t)g->first + k]);
             }
             to[a] = f[a] + sum;
+        }
+        if (call->req->of_observations) {
+            const double *noise =
+                tile->noise != NULL ? tile->noise + ((size_t)member * tile->rows + row) * o : NULL;
+            predict_observation_add_noise(call, call->sample_of[j], tile->first + row, noise, to);
         }
     }
 }

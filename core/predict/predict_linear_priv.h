@@ -18,6 +18,8 @@ struct linear_tile {
     double *grad;  /* [rows x K] */
     double *jac;   /* [rows x o x n] J, by the uncertain parameters, user's units */
     double *jf;    /* [o x rank] J F at one row */
+    double *noise; /* [M x rows x o] predicted variances at the members' means; NULL: not needed */
+    double *total; /* [M] */
     double *white; /* [o x width] W at one row */
     struct resnet_tape *tape;
 

@@ -37,6 +37,14 @@ static inline unsigned predict_needed(const struct predict_request *req)
     return req->want & PREDICT_INTERVALS ? needed | PREDICT_TOTAL_VARIANCE : needed;
 }
 
+/* What a predicted standard deviation of an output is multiplied with to be in the user's unit.
+ * Scalers are linear here: model_publish refuses logarithmic ones with predicted noise. */
+static inline double predict_noise_scale(const struct predict_call *call, size_t output)
+{
+    const struct scaler *s = &call->scalers[output];
+    return s->kind != SCALER_NONE ? s->scale : 1.0;
+}
+
 /* Is the product of up to four factors at most PREDICT_MAX_VALUES? */
 bool predict_fits(size_t a, size_t b, size_t c, size_t d);
 

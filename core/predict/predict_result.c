@@ -17,11 +17,12 @@ _Static_assert(sizeof(struct predict_result) == PREDICT_N_RESULTS * sizeof(doubl
                "an array by its name and by its index is the same");
 
 /* Results that have a name of their own are listed. */
-#define LIST_NONE(name)      ", " name
-#define LIST_LEVELS(name)    ", " name
-#define LIST_COVERAGES(name) ", " name
-#define LIST_DRAWS(name)     ", " name
-#define LIST_BETWEEN(name)   ", " name
+#define LIST_NONE(name)         ", " name
+#define LIST_LEVELS(name)       ", " name
+#define LIST_TOTAL_LEVELS(name) ", " name
+#define LIST_COVERAGES(name)    ", " name
+#define LIST_DRAWS(name)        ", " name
+#define LIST_BETWEEN(name)      ", " name
 #define LIST_ALTERNATIVE(name)
 
 const char *predict_result_names(void)
@@ -57,6 +58,8 @@ struct predict_dims predict_result_dims(enum predict_index index, const struct m
         return (struct predict_dims){2, {n, o}, 0};
     case PREDICT_SHAPE_LEVELS_N_O:
         return (struct predict_dims){3, {(size_t)req->n_levels, n, o}, 1};
+    case PREDICT_SHAPE_TOTAL_LEVELS_N_O:
+        return (struct predict_dims){3, {(size_t)req->n_total_levels, n, o}, 1};
     case PREDICT_SHAPE_N_O_O:
         return (struct predict_dims){3, {n, o, o}, 0};
     case PREDICT_SHAPE_O_N_N:

@@ -45,13 +45,14 @@ struct predict_result {
 /* Axes in the order of the array, which is contiguous. */
 enum predict_shape {
     PREDICT_SHAPE_N_O,
-    PREDICT_SHAPE_LEVELS_N_O,  /* n_levels quantiles */
-    PREDICT_SHAPE_N_O_O,       /* a row's outputs by each other */
-    PREDICT_SHAPE_O_N_N,       /* an output's rows by each other */
-    PREDICT_SHAPE_SAMPLES_N_O, /* n_samples draws */
-    PREDICT_SHAPE_PAIR_N_O_D,  /* of the mean, of the standard deviation */
-    PREDICT_SHAPE_ENDS_N_O,    /* 2 n_intervals: lower, upper, lower, .. */
-    PREDICT_SHAPE_PAIR_N       /* mean, standard deviation; of a row, not of an output */
+    PREDICT_SHAPE_LEVELS_N_O,       /* n_levels quantiles */
+    PREDICT_SHAPE_TOTAL_LEVELS_N_O, /* n_total_levels quantiles */
+    PREDICT_SHAPE_N_O_O,            /* a row's outputs by each other */
+    PREDICT_SHAPE_O_N_N,            /* an output's rows by each other */
+    PREDICT_SHAPE_SAMPLES_N_O,      /* n_samples draws */
+    PREDICT_SHAPE_PAIR_N_O_D,       /* of the mean, of the standard deviation */
+    PREDICT_SHAPE_ENDS_N_O,         /* 2 n_intervals: lower, upper, lower, .. */
+    PREDICT_SHAPE_PAIR_N            /* mean, standard deviation; of a row, not of an output */
 };
 
 enum predict_join {
@@ -62,11 +63,12 @@ enum predict_join {
 
 enum predict_option {
     PREDICT_OPTION_NONE,
-    PREDICT_OPTION_LEVELS,     /* an array, to levels */
-    PREDICT_OPTION_COVERAGES,  /* an array, to intervals */
-    PREDICT_OPTION_DRAWS,      /* a count, to n_samples; seed belongs to it */
-    PREDICT_OPTION_BETWEEN,    /* "outputs", or "rows" for the result on the next line */
-    PREDICT_OPTION_ALTERNATIVE /* no name of its own: the option on the line before asks for it */
+    PREDICT_OPTION_LEVELS,       /* an array, to levels */
+    PREDICT_OPTION_TOTAL_LEVELS, /* an array, to total_levels */
+    PREDICT_OPTION_COVERAGES,    /* an array, to intervals */
+    PREDICT_OPTION_DRAWS,        /* a count, to n_samples; seed belongs to it */
+    PREDICT_OPTION_BETWEEN,      /* "outputs", or "rows" for the result on the next line */
+    PREDICT_OPTION_ALTERNATIVE   /* no name of its own: the option on the line before asks for it */
 };
 
 struct predict_kind {

@@ -9,12 +9,13 @@
 #include "fit/objective.h"
 #include "math/moments.h"
 #include "predict/predict_interval.h"
+#include "predict/predict_observation.h"
 
 #include <math.h>
 #include <string.h>
 
 /* Results that need the values of all draws at a row at once. */
-#define KEEPS_DRAWS PREDICT_QUANTILES
+#define KEEPS_DRAWS (PREDICT_QUANTILES | PREDICT_TOTAL_QUANTILES)
 
 /* Scratch of one tile. */
 struct tile {
@@ -23,9 +24,11 @@ struct tile {
     double *z;           /* [rows x inputs of the network] */
     double *values;      /* [group x rows x outputs] of a group of draws */
     double *f;           /* [rows x o] one draw's values, within `values` */
+    double *noise;       /* [group x rows x o] their predicted variances; NULL: not needed */
     void *scratch;       /* plan_scratch_bytes */
     int group;           /* draws evaluated at a time */
     double *kept;        /* [m x rows x o] for KEEPS_DRAWS; or NULL */
+    double *kept_noise;  /* [m x rows x o] for total quantiles where noise is predicted; or NULL */
     double *column;      /* [m] */
     double *delta;       /* [o] */
     double *jac;         /* [rows x o x d], or NULL */
@@ -38,7 +41,9 @@ struct tile {
 bool predict_tile_fits(const struct model *model, const struct predict_request *req)
 {
     size_t rows = req->n < PLAN_TILE_ROWS ? (size_t)req->n : PLAN_TILE_ROWS;
-    return !(req->want & KEEPS_DRAWS) || predict_fits(rows, (size_t)model->o, (size_t)model->m, 1);
+    size_t arrays = model->noise_predicted ? 2 : 1;
+    return !(req->want & KEEPS_DRAWS) ||
+           predict_fits(rows, (size_t)model->o, (size_t)model->m, arrays);
 }
 
 static enum err_code tile_init(struct tile *tile, const struct predict_call *call,
@@ -60,6 +65,12 @@ static enum err_code tile_init(struct tile *tile, const struct predict_call *cal
     if (call->req->want & KEEPS_DRAWS) {
         tile->kept = predict_scratch(arena, m * rows * o, &ok);
         tile->column = predict_scratch(arena, m, &ok);
+    }
+    if (predict_observation_needs_noise(call)) {
+        tile->noise = predict_scratch(arena, (size_t)tile->group * rows * o, &ok);
+        tile->kept_noise = call->req->want & PREDICT_TOTAL_QUANTILES
+                               ? predict_scratch(arena, m * rows * o, &ok)
+                               : NULL;
     }
     if (call->req->want & PREDICT_JACOBIAN) {
         tile->jac = predict_scratch(arena, rows * o * d, &ok);
@@ -171,6 +182,53 @@ static void quantiles_finish(const struct predict_call *call, const struct tile 
     }
 }
 
+/* The quantiles of draws; of cell c of the tile. */
+static void total_quantiles_finish(const struct predict_call *call, const struct tile *tile)
+{
+    size_t o = (size_t)call->model->o;
+    size_t cells = tile->rows * o;
+    size_t all = (size_t)call->req->n * o;
+    size_t m = (size_t)call->model->m;
+    double found[PREDICT_MAX_LEVELS];
+    for (size_t c = 0; c < cells; c++) {
+        size_t at = tile->first * o + c;
+        const struct normal_mixture mix = {
+            .m = m,
+            .mean = tile->kept + c,
+            .stride = cells,
+            .var = tile->kept_noise != NULL ? tile->kept_noise + c : NULL,
+            .var_stride = cells,
+            .more_var = tile->kept_noise != NULL ? 0.0 : predict_observation_noise(call, c % o)};
+        if (!normal_mixture_is_discrete(&mix)) {
+            predict_observation_quantiles(call, at, &mix);
+            continue;
+        }
+        for (size_t j = 0; j < m; j++) { /* without noise they are the quantiles of the draws */
+            tile->column[j] = tile->kept[j * cells + c];
+        }
+        moments_quantiles((long)m, tile->column, call->req->n_total_levels, call->req->total_levels,
+                          found);
+        for (int k = 0; k < call->req->n_total_levels; k++) {
+            call->out->total_quantiles[(size_t)k * all + at] = found[k];
+        }
+    }
+}
+
+/* Writes the sample that a draw is. f, noise: [rows x o] its values, and its predicted variances or
+ * NULL. */
+static void put_sample(const struct predict_call *call, const struct tile *tile, int draw,
+                       const double *f, const double *noise)
+{
+    size_t o = (size_t)call->model->o;
+    int sample = call->sample_of[draw];
+    double *to = call->out->samples + ((size_t)sample * (size_t)call->req->n + tile->first) * o;
+    memcpy(to, f, tile->rows * o * sizeof *f);
+    for (size_t i = 0; call->req->of_observations && i < tile->rows; i++) {
+        predict_observation_add_noise(call, sample, tile->first + i,
+                                      noise != NULL ? noise + i * o : NULL, to + i * o);
+    }
+}
+
 /* Adds one draw's values to everything that was asked for. */
 static void draw_add(const struct predict_call *call, struct tile *tile, int draw)
 {
@@ -195,9 +253,13 @@ static void draw_add(const struct predict_call *call, struct tile *tile, int dra
         memcpy(call->values + ((size_t)draw * n + tile->first) * o, tile->f,
                cells * sizeof *tile->f);
     }
+    size_t in_group = (size_t)(tile->f - tile->values);
+    const double *noise = tile->noise != NULL ? tile->noise + in_group : NULL;
+    if (tile->kept_noise != NULL) {
+        memcpy(tile->kept_noise + (size_t)draw * cells, noise, cells * sizeof *noise);
+    }
     if (call->sample_of != NULL && call->sample_of[draw] >= 0) {
-        memcpy(call->out->samples + ((size_t)call->sample_of[draw] * n + tile->first) * o, tile->f,
-               cells * sizeof *tile->f);
+        put_sample(call, tile, draw, tile->f, noise);
     }
     if (tile->jac != NULL) {
         jacobian_add(call, tile, draw);
@@ -223,8 +285,11 @@ static void tile_finish(const struct predict_call *call, struct tile *tile)
     } else {
         moments_finish(model->m, tile->rows * o, m2);
     }
-    if (tile->kept != NULL) {
+    if (call->req->want & PREDICT_QUANTILES) {
         quantiles_finish(call, tile);
+    }
+    if (call->req->want & PREDICT_TOTAL_QUANTILES) {
+        total_quantiles_finish(call, tile);
     }
     if (tile->jac != NULL) {
         jacobian_finish(call, tile);
@@ -246,6 +311,10 @@ static void split_heads(const struct predict_call *call, const struct tile *tile
         const double *from = tile->values + q * 2 * o;
         for (size_t a = 0; noise != NULL && a < o; a++) {
             noise[q % tile->rows * o + a] += objective_variance(from[o + a]);
+        }
+        for (size_t a = 0; tile->noise != NULL && a < o; a++) {
+            double scale = predict_noise_scale(call, a);
+            tile->noise[q * o + a] = objective_variance(from[o + a]) * scale * scale;
         }
         memmove(tile->values + q * o, from, o * sizeof *from);
     }
@@ -297,9 +366,9 @@ static void tile_samples(const struct predict_call *call, const struct plan_tile
             eval_draws(call, planned, tile, first, left < tile->group ? left : tile->group);
             evaluated = first;
         }
-        size_t row = (size_t)call->sample_of[draw] * (size_t)call->req->n + tile->first;
-        memcpy(call->out->samples + row * (size_t)call->model->o,
-               tile->values + (size_t)(draw - first) * cells, cells * sizeof *tile->values);
+        size_t at = (size_t)(draw - first) * cells;
+        put_sample(call, tile, draw, tile->values + at,
+                   tile->noise != NULL ? tile->noise + at : NULL);
     }
 }
 

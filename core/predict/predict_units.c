@@ -96,6 +96,7 @@ static void find_layout(const struct predict_call *call, enum predict_index inde
     switch (predict_kinds[index].shape) {
     case PREDICT_SHAPE_N_O:
     case PREDICT_SHAPE_LEVELS_N_O:
+    case PREDICT_SHAPE_TOTAL_LEVELS_N_O:
     case PREDICT_SHAPE_SAMPLES_N_O:
     case PREDICT_SHAPE_ENDS_N_O:
         break;

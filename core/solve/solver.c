@@ -211,6 +211,12 @@ double solver_values(enum solver_kind kind, const struct solver_settings *settin
     return ops->values != NULL ? ops->values(settings, net, n_threads) : 0.0;
 }
 
+double solver_row_values(enum solver_kind kind, const struct resnet *net)
+{
+    const struct solver_ops *ops = solver_ops[kind];
+    return ops->row_values != NULL ? ops->row_values(net) : 0.0;
+}
+
 void solver_result_release(struct solver_result *result)
 {
     mem_free(result->draws);

@@ -172,6 +172,9 @@ int solver_n_networks(enum solver_kind kind, const struct solver_settings *setti
 double solver_values(enum solver_kind kind, const struct solver_settings *settings,
                      const struct resnet *net, int n_threads);
 
+/* Numbers that each thread holds for each row that trains, beside the row itself: features. */
+double solver_row_values(enum solver_kind kind, const struct resnet *net);
+
 /*
  * Fits one network from the problem's start, as a solver's member 0 would: params [K], and learned
  * log s_j behind them. ERR_CANCELLED, ERR_NUMERIC, ERR_NOMEM.

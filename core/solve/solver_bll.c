@@ -425,9 +425,16 @@ static double values_held(const struct solver_settings *s, const struct resnet *
     return 2.0 * s->members * (n * n + 2.0 * net->n_params) + 2.0 * threads * width * width;
 }
 
+/* Features, and the column of a target. */
+static double values_of_row(const struct resnet *net)
+{
+    return net->arch.width + 2.0;
+}
+
 const struct solver_ops solver_bll_ops = {
     .run = run_bll,
     .values = values_held,
+    .row_values = values_of_row,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_CONSTANT,

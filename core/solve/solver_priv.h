@@ -45,6 +45,7 @@ struct solver_ops {
     /* Memory: numbers beyond the fits and the draws, such as matrices; NULL: none to speak of. */
     double (*values)(const struct solver_settings *settings, const struct resnet *net,
                      int n_threads);
+    double (*row_values)(const struct resnet *net); /* for each row that trains, of each thread */
 
     /* A start of its own: what it needs beyond draws, ERR_UNSUPPORTED; NULL: nothing. */
     enum err_code (*check_start)(const struct solver_start *start, struct err *err);

@@ -113,9 +113,24 @@ struct train_run {
 #define FEASIBLE_MIN     10
 #define FEASIBLE_DRAWS   64
 #define FEASIBLE_MEMBERS 8
+#define FEASIBLE_BATCH   64 /* rows of a minibatch */
 
 /* Rows that train are few below this number, and where a plane through them would be exact. */
 #define TRAIN_FEW_ROWS 10
+
+/* A value whose logarithm is to be taken and is not positive. */
+struct train_bad_log {
+    bool output;
+    int column; /* of the inputs, or of the outputs */
+    int64_t row; /* -1: one of many */
+    double value;
+};
+/* ERR_INVALID for it, and for an output that none of the rows has. space: has the names; may be
+ * NULL. */
+enum err_code train_refuse_log(const struct space *space, const struct train_bad_log *bad,
+                               struct err *err);
+enum err_code train_refuse_absent(const struct space *space, int64_t n_rows, int output,
+                                  struct err *err);
 
 /*
  * What can be refused of a run's rows before the training begins, with err->row and err->column

@@ -25,6 +25,53 @@ static enum scaler_kind kind_of(const struct train_run *run, bool output, int j)
     return output ? run->spec->output_scaling : run->spec->input_scaling;
 }
 
+/* " (\"T\")", or nothing for a column without a name. */
+struct column_label {
+    char text[64];
+};
+
+static struct column_label label_column(const struct space *space, bool output, int column)
+{
+    struct column_label label = {.text = ""};
+    const char *name = space == NULL ? NULL
+                       : output      ? space->outputs[column].name
+                                     : space->inputs[column].name;
+    if (name != NULL) {
+        snprintf(label.text, sizeof label.text, " (\"%.50s\")", name);
+    }
+    return label;
+}
+
+enum err_code train_refuse_log(const struct space *space, const struct train_bad_log *bad,
+                               struct err *err)
+{
+    struct column_label label = label_column(space, bad->output, bad->column);
+    const char *part = bad->output ? "outputs" : "inputs";
+    if (bad->row < 0) {
+        return err_set_at(err, ERR_INVALID, -1, bad->column,
+                          "%s: log scaling needs positive values, column %d%s has values down to %g",
+                          part, bad->column, label.text, bad->value);
+    }
+    return err_set_at(err, ERR_INVALID, (int)bad->row, bad->column,
+                      "%s: log scaling needs positive values, row %lld column %d%s is %g", part,
+                      (long long)bad->row, bad->column, label.text, bad->value);
+}
+
+enum err_code train_refuse_absent(const struct space *space, int64_t n_rows, int output,
+                                  struct err *err)
+{
+    return err_set_at(err, ERR_INVALID, -1, output,
+                      "none of the %lld rows has output %d%s; rows with it are needed, or a model "
+                      "without that output",
+                      (long long)n_rows, output, label_column(space, true, output).text);
+}
+
+/* The place of a member is not scaled. */
+static bool is_category(const struct train_run *run, int input)
+{
+    return run->space != NULL && run->space->inputs[input].type == SPACE_CATEGORY;
+}
+
 static enum err_code check_logs(const struct train_run *run, bool output, struct err *err)
 {
     const struct data *data = &run->data;
@@ -33,10 +80,10 @@ static enum err_code check_logs(const struct train_run *run, bool output, struct
     for (size_t i = 0; i < (size_t)data->n; i++) {
         for (int j = 0; j < k; j++) {
             double value = v[i * (size_t)k + (size_t)j];
-            if (kind_of(run, output, j) == SCALER_LOG && !(value > 0.0) && !isnan(value)) {
-                return err_set_at(err, ERR_INVALID, (int)i, j,
-                                  "%s: log scaling needs positive values, row %zu column %d is %g",
-                                  output ? "outputs" : "inputs", i, j, value);
+            if (kind_of(run, output, j) == SCALER_LOG && !(value > 0.0) && !isnan(value) &&
+                (output || !is_category(run, j))) {
+                const struct train_bad_log bad = {output, j, (int64_t)i, value};
+                return train_refuse_log(run->space, &bad, err);
             }
         }
     }
@@ -62,10 +109,7 @@ enum err_code train_check_rows(const struct train_run *run, struct err *err)
     }
     for (int j = 0; j < data->o; j++) {
         if (counts[j] == 0) {
-            return err_set(err, ERR_INVALID,
-                           "none of the %d rows has output %d; rows with it are needed, or a model "
-                           "without that output",
-                           data->n, j);
+            return train_refuse_absent(run->space, data->n, j, err);
         }
     }
     return ERR_OK;
@@ -249,9 +293,25 @@ static enum err_code hint_at_log(struct trainee *t, struct err *err)
                        end_list(&listed));
 }
 
+/* Of how many rows that train each output was learnt, where some miss it. */
+static enum err_code report_counts(struct trainee *t, struct err *err)
+{
+    const struct data rows = train_rows_user(&t->train);
+    int counts[ARCH_MAX_OUTPUTS];
+    double numbers[ARCH_MAX_OUTPUTS];
+    if (!data_has_holes(&rows)) {
+        return ERR_OK;
+    }
+    data_count(&rows, counts);
+    for (int j = 0; j < rows.o; j++) {
+        numbers[j] = counts[j];
+    }
+    return report_add(&t->model->report, "train.output_rows", rows.o, numbers, err);
+}
+
 enum err_code train_facts_warn(struct trainee *t, struct err *err)
 {
-    return warn_few(t, err) == ERR_OK && warn_constants(t, false, err) == ERR_OK &&
+    return report_counts(t, err) == ERR_OK && warn_few(t, err) == ERR_OK && warn_constants(t, false, err) == ERR_OK &&
                    warn_constants(t, true, err) == ERR_OK
                ? hint_at_log(t, err)
                : err->code;

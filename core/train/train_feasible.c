@@ -25,7 +25,6 @@
 #include <string.h>
 
 #define EPOCHS        200
-#define BATCH_ROWS    64
 #define LEARNING_RATE 5e-3
 #define PENALTY       1.0 /* C of the regression: the prior's variance is 1 */
 
@@ -203,7 +202,7 @@ static enum err_code fit_member(void *ctx, int worker, int member, struct err *e
     const struct resnet *net = &self->logit->net;
     struct cross_entropy loss = {.inner = {.net = NULL}};
     struct fit_settings settings = {
-        .epochs = EPOCHS, .batch_size = BATCH_ROWS, .optim = optim_defaults()};
+        .epochs = EPOCHS, .batch_size = FEASIBLE_BATCH, .optim = optim_defaults()};
     struct fit_result result = {.train_loss = NULL};
     double *params = self->logit->draws + (size_t)member * (size_t)net->n_params;
     struct rng rng;

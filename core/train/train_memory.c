@@ -10,6 +10,7 @@
 /* Vectors of K that remain of each fitted network: its parameters, its Gaussian. */
 #define FITTED_VECTORS 4.0
 #define LBFGS_PAIRS    2.0 /* vectors of K for each step that is remembered */
+#define RUN_COPIES     4.0 /* inputs of all runs, scaled and not, of those that train and are kept */
 #define STATES         3.0 /* of each block, for a tile of rows: forward, backward and the sums */
 
 static double smaller(double a, double b)
@@ -49,10 +50,47 @@ static double count_folds(const struct train_spec *spec, double n_rows)
     return 1.0;
 }
 
-enum err_code train_memory(const struct train_spec *spec, int64_t n_rows, int n_threads,
-                           struct train_size *out, struct err *err)
+/* What remains of draws: the solver's result or the rows of a head, the packs, the bytes. */
+static double kept_values(const struct resnet *net, double draws)
+{
+    return draws * (net->n_params + (double)net->pack_size) + 2.0 * draws * net->n_params;
+}
+
+/*
+ * P(run succeeds) is learnt once the solver is done: `work`, while it is fitted, does not add to
+ * the solver's; `kept`, its networks, stay in the model. Regressions need less.
+ */
+static enum err_code feasible_values(const struct train_spec *spec, double n_rows, int n_threads,
+                                     double *work, double *kept, struct err *err)
+{
+    struct train_spec own = *spec;
+    struct resnet net;
+    own.arch.outputs = 1;
+    own.arch.layer_post = true;
+    own.arch.final = FINAL_NONE;
+    own.settings.batch_size = FEASIBLE_BATCH;
+    own.settings.optim = optim_defaults();
+    if (resnet_init(&net, &own.arch, err) != ERR_OK) {
+        return err->code;
+    }
+    double threads = smaller(n_threads, FEASIBLE_MEMBERS);
+    *work = RUN_COPIES * n_rows * (own.arch.inputs + 1.0) + threads * thread_values(&own, &net, n_rows);
+    *kept = kept_values(&net, FEASIBLE_MEMBERS);
+    resnet_release(&net);
+    return ERR_OK;
+}
+
+enum err_code train_memory(const struct train_spec *spec, const struct train_load *load,
+                           int n_threads, struct train_size *out, struct err *err)
 {
     struct resnet net;
+    double n_rows = (double)load->n_rows;
+    double feasible_work = 0.0;
+    double feasible_kept = 0.0;
+    if (load->failed &&
+        feasible_values(spec, n_rows, n_threads, &feasible_work, &feasible_kept, err) != ERR_OK) {
+        return err->code;
+    }
     if (resnet_init(&net, &spec->arch, err) != ERR_OK) {
         return err->code;
     }
@@ -60,23 +98,25 @@ enum err_code train_memory(const struct train_spec *spec, int64_t n_rows, int n_
     double networks = solver_n_networks(spec->solver, &spec->settings);
     double threads = smaller(n_threads, networks);
     double draws = solver_n_draws(spec->solver, &spec->settings);
-    double values = (double)n_rows * (spec->arch.inputs + spec->arch.outputs) * ROW_COPIES;
-    *out = (struct train_size){.n_params = k, .n_draws = draws * count_folds(spec, (double)n_rows)};
+    double values = n_rows * (spec->arch.inputs + spec->arch.outputs) * ROW_COPIES;
+    *out = (struct train_size){.n_params = k, .n_draws = draws * count_folds(spec, n_rows)};
+    double work = threads * thread_values(spec, &net, n_rows);
+    work += solver_values(spec->solver, &spec->settings, &net, n_threads);
+    /* Where outputs are missing, those of the rows that have one are held beside all of them. */
+    work += (load->holes ? 2.0 : 1.0) * threads * n_rows * solver_row_values(spec->solver, &net);
     values += FITTED_VECTORS * networks * k;
-    values += threads * thread_values(spec, &net, (double)n_rows);
-    values += solver_values(spec->solver, &spec->settings, &net, n_threads);
-    /* The result of the solver, the model with its packs, and the model as bytes. */
-    values += draws * k + out->n_draws * (k + (double)net.pack_size) + 2.0 * out->n_draws * k;
+    values += work > feasible_work ? work : feasible_work;
+    values += draws * k + kept_values(&net, out->n_draws) + feasible_kept;
     out->n_bytes = values * sizeof(double);
     resnet_release(&net);
     return ERR_OK;
 }
 
-enum err_code train_memory_check(const struct train_spec *spec, int64_t n_rows, int n_threads,
-                                 int64_t max_bytes, struct err *err)
+enum err_code train_memory_check(const struct train_spec *spec, const struct train_load *load,
+                                 int n_threads, int64_t max_bytes, struct err *err)
 {
     struct train_size size;
-    if (max_bytes == 0 || train_memory(spec, n_rows, n_threads, &size, err) != ERR_OK) {
+    if (max_bytes == 0 || train_memory(spec, load, n_threads, &size, err) != ERR_OK) {
         return err->code;
     }
     if (size.n_bytes > (double)max_bytes) {

@@ -15,13 +15,20 @@ struct train_size {
     double n_draws;  /* of the posterior, of all folds together */
 };
 
-/* spec: resolved by train_resolve; n_rows: of all data; n_threads: that will train. ERR_NOMEM. */
-enum err_code train_memory(const struct train_spec *spec, int64_t n_rows, int n_threads,
-                           struct train_size *out, struct err *err) MUST_CHECK;
+/* What there is to train on. */
+struct train_load {
+    int64_t n_rows;
+    bool holes;  /* rows miss outputs */
+    bool failed; /* runs failed, so that P(run succeeds) is learnt too */
+};
+
+/* spec: resolved by train_resolve; n_threads: that will train. ERR_NOMEM. */
+enum err_code train_memory(const struct train_spec *spec, const struct train_load *load,
+                           int n_threads, struct train_size *out, struct err *err) MUST_CHECK;
 
 /* ERR_TOO_LARGE, with the numbers, when the training would need more than max_bytes (0: no
  * limit). */
-enum err_code train_memory_check(const struct train_spec *spec, int64_t n_rows, int n_threads,
-                                 int64_t max_bytes, struct err *err) MUST_CHECK;
+enum err_code train_memory_check(const struct train_spec *spec, const struct train_load *load,
+                                 int n_threads, int64_t max_bytes, struct err *err) MUST_CHECK;
 
 #endif

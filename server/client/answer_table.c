@@ -59,10 +59,12 @@ static int rank_of(const json_t *value)
     return json_is_number(value) ? rank : -1;
 }
 
-/* "quantiles": q0.05, q0.95. */
-static enum err_code add_levels(struct blocks *blocks, const json_t *object, struct err *err)
+/* "quantiles": q0.05, q0.95; "total_quantiles": total_q0.05, total_q0.95. */
+static enum err_code add_levels(struct blocks *blocks, const char *name, const json_t *object,
+                                struct err *err)
 {
     const json_t *levels = json_object_get(object, "levels");
+    const char *prefix = strncmp(name, "total_", strlen("total_")) == 0 ? "total_q" : "q";
     for (void *at = json_object_iter((json_t *)(uintptr_t)object); at != NULL;
          at = json_object_iter_next((json_t *)(uintptr_t)object, at)) {
         const char *key = json_object_iter_key(at);
@@ -74,7 +76,7 @@ static enum err_code add_levels(struct blocks *blocks, const json_t *object, str
             char level[NUMTEXT_MAX + 1];
             size_t len = numtext_write(json_number_value(json_array_get(levels, k)), level);
             level[len] = '\0';
-            err_kept(add_block(blocks, strcmp(key, "values") == 0 ? "q" : key, level,
+            err_kept(add_block(blocks, strcmp(key, "values") == 0 ? prefix : key, level,
                                json_array_get(values, k), err));
         }
     }
@@ -109,7 +111,7 @@ static enum err_code collect_blocks(struct blocks *blocks, const json_t *answer,
         } else if (rank_of(json_object_get(json_array_get(value, 0), "lower")) == 2) {
             err_kept(add_intervals(blocks, value, err));
         } else if (levels) {
-            err_kept(add_levels(blocks, value, err));
+            err_kept(add_levels(blocks, key, value, err));
         } else if (rank_of(value) > 2 || (json_is_object(value) && strcmp(key, "jacobian") == 0)) {
             err_set(err, ERR_UNSUPPORTED, "%.40s is not a table; --json prints it", key);
         }

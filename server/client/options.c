@@ -13,11 +13,12 @@ static const char *const solvers[] = {
     NULL};
 
 /* The second form of a result has no name of its own. */
-#define NAME_OF_NONE(name)      name,
-#define NAME_OF_LEVELS(name)    name,
-#define NAME_OF_COVERAGES(name) name,
-#define NAME_OF_DRAWS(name)     name,
-#define NAME_OF_BETWEEN(name)   name,
+#define NAME_OF_NONE(name)         name,
+#define NAME_OF_LEVELS(name)       name,
+#define NAME_OF_TOTAL_LEVELS(name) name,
+#define NAME_OF_COVERAGES(name)    name,
+#define NAME_OF_DRAWS(name)        name,
+#define NAME_OF_BETWEEN(name)      name,
 #define NAME_OF_ALTERNATIVE(name)
 static const char *const results[] = {
 #define RESULT(FLAG, field, name, shape, join, option) NAME_OF_##option(name)

@@ -17,6 +17,7 @@ enum {
     TENSOR_FOLD,
     TENSOR_SCORES,
     TENSOR_FOLD_NOISE,
+    TENSOR_FEASIBLE,
     N_MODEL_TENSORS
 };
 
@@ -32,6 +33,12 @@ enum err_code model_json_object(const json_t *parent, const char *key, const jso
 enum err_code model_json_ranges(const json_t *value, const char *what, int k, double **out,
                                 struct err *err) MUST_CHECK;
 
+/* The list of k scalers under `key`; absent: they stay as they are. */
+enum err_code model_json_read_scalers(const json_t *scaling, const char *key, int k,
+                                      struct scaler *scaler, struct err *err) MUST_CHECK;
+void model_json_write_scalers(struct json_write *json, const char *key,
+                              const struct scaler *scaler, int k);
+
 /* An optional array under `key` of an object: absent and null are fine, other values are not. */
 enum err_code model_json_check_optional(const struct json_tensor *tensor, const json_t *object,
                                         const char *where, const char *key,
@@ -41,6 +48,13 @@ enum err_code model_json_check_optional(const struct json_tensor *tensor, const 
 enum err_code posterior_json_read(const json_t *document, const struct model_tensors *tensors,
                                   const struct arch *arch, struct model **out,
                                   struct err *err) MUST_CHECK;
+
+/* The member "feasible": the network that knows whether a run succeeds, or nothing. */
+enum err_code feasible_json_read(const json_t *document, const struct model_tensors *tensors,
+                                 struct model *model, struct err *err) MUST_CHECK;
+/* The same, and a description of it; no member when the model has none. */
+void feasible_json_write(struct json_write *json, const struct model *model);
+void feasible_json_write_summary(struct json_write *json, const struct model *model);
 
 /* Scores, calibration, report and warnings, as far as the document has them. */
 enum err_code quality_json_read(const json_t *document, const struct model_tensors *tensors,

@@ -79,8 +79,8 @@ static enum err_code read_scaler(const json_t *object, const char *where, struct
     return json_read_real(members, "scale", 0.0, BIG, &scaler->scale);
 }
 
-static enum err_code read_scalers(const json_t *scaling, const char *key, int k,
-                                  struct scaler *scaler, struct err *err)
+enum err_code model_json_read_scalers(const json_t *scaling, const char *key, int k,
+                                      struct scaler *scaler, struct err *err)
 {
     const json_t *list = json_object_get(scaling, key);
     char where[64];
@@ -107,10 +107,10 @@ static enum err_code read_scaling(const json_t *document, struct model *model, s
         return err->code;
     }
     if (json_read_check_keys(scaling, "scaling", keys, err) != ERR_OK ||
-        read_scalers(scaling, "inputs", model->d, model->in, err) != ERR_OK) {
+        model_json_read_scalers(scaling, "inputs", model->d, model->in, err) != ERR_OK) {
         return err->code;
     }
-    return read_scalers(scaling, "outputs", model->o, model->out, err);
+    return model_json_read_scalers(scaling, "outputs", model->o, model->out, err);
 }
 
 /* {"sigma":[..]}, or {"kind":"predicted"} if half of the network's outputs predict the noise. */
@@ -246,7 +246,8 @@ static enum err_code read_rest(const json_t *document, const struct model_tensor
         json_read_int(members, "seed", INT64_MIN, INT64_MAX, &model->seed) != ERR_OK ||
         read_free_object(document, "settings", &model->settings, err) != ERR_OK ||
         read_free_object(document, "provenance", &model->provenance, err) != ERR_OK ||
-        quality_json_read(document, tensors, model, err) != ERR_OK) {
+        quality_json_read(document, tensors, model, err) != ERR_OK ||
+        feasible_json_read(document, tensors, model, err) != ERR_OK) {
         return err->code;
     }
     model->solver = mem_strdup(solver != NULL ? solver : "unknown");
@@ -278,7 +279,7 @@ static enum err_code read_document(const json_t *document, const struct model_te
                                        "solver",       "settings", "precision", "float32_error",
                                        "seed",         "names",    "units",     "scores",
                                        "calibration",  "report",   "warnings",  "training_range",
-                                       "provenance",   "space",    NULL};
+                                       "provenance",   "space",    "feasible",  NULL};
     const json_t *architecture = NULL;
     struct arch arch = arch_default(1, 1);
     struct model *model = NULL;
@@ -332,7 +333,11 @@ enum err_code model_json_parse(const char *text, size_t len, struct arena *arena
         .key = "calibration.fold", .max_rows = 1, .max_columns = CONFORMAL_MAX_ROWS};
     list[TENSOR_SCORES] = (struct json_tensor){.key = "calibration.scores",
                                                .max_rows = CONFORMAL_MAX_ROWS,
-                                               .max_columns = ARCH_MAX_OUTPUTS};
+                                               .max_columns = ARCH_MAX_OUTPUTS,
+                                               .holes = true};
+    list[TENSOR_FEASIBLE] = (struct json_tensor){.key = "feasible.posterior.parameters",
+                                                 .max_rows = MODEL_MAX_DRAWS,
+                                                 .max_columns = ARCH_MAX_PARAMS};
     list[TENSOR_FOLD_NOISE] = (struct json_tensor){.key = "calibration.fold_noise",
                                                    .max_rows = CONFORMAL_MAX_ROWS,
                                                    .max_columns = ARCH_MAX_OUTPUTS};

@@ -4,8 +4,8 @@
 #include "documents/arch_json.h"
 #include "documents/space_json.h"
 
-static void write_scalers(struct json_write *json, const char *key, const struct scaler *scaler,
-                          int k)
+void model_json_write_scalers(struct json_write *json, const char *key,
+                              const struct scaler *scaler, int k)
 {
     json_write_array(json, key);
     for (int j = 0; j < k; j++) {
@@ -101,6 +101,7 @@ void model_json_write_summary(struct json_write *json, const struct model *model
     json_write_int(json, "parameters", model->net.n_params);
     posterior_json_write_kind(json, "posterior", model);
     write_description(json, model);
+    feasible_json_write_summary(json, model);
 }
 
 void model_json_write(struct json_write *json, const char *key, const struct model *model)
@@ -108,12 +109,13 @@ void model_json_write(struct json_write *json, const char *key, const struct mod
     json_write_object(json, key);
     arch_json_write(json, "architecture", &model->net.arch);
     json_write_object(json, "scaling");
-    write_scalers(json, "inputs", model->in, model->d);
-    write_scalers(json, "outputs", model->out, model->o);
+    model_json_write_scalers(json, "inputs", model->in, model->d);
+    model_json_write_scalers(json, "outputs", model->out, model->o);
     json_write_object_end(json);
     posterior_json_write(json, "posterior", model);
     write_description(json, model);
     quality_json_write_calibration(json, "calibration", model);
     quality_json_write_report(json, "report", &model->report);
+    feasible_json_write(json, model);
     json_write_object_end(json);
 }

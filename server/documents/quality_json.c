@@ -104,25 +104,75 @@ static enum err_code read_score_numbers(const json_t *scores, int64_t *rows, dou
     return json_read_real(members, "relative_error", 0.0, BIG, relative_error);
 }
 
+/* How many rows had each output, where they did not all have it. */
+static enum err_code read_counts(const json_t *scores, struct model *model, int64_t rows,
+                                 struct err *err)
+{
+    const json_t *list = json_object_get(scores, "counts");
+    size_t o = (size_t)model->o;
+    if (list == NULL || json_is_null(list)) {
+        return ERR_OK;
+    }
+    if (!json_is_array(list) || json_array_size(list) != o) {
+        return err_set(err, ERR_SHAPE, "scores counts: an array of %s is needed",
+                       phrase_count((int64_t)o, "number").text);
+    }
+    model->scores.counts = mem_zalloc_array(o, sizeof *model->scores.counts);
+    if (model->scores.counts == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    for (size_t j = 0; j < o; j++) {
+        const json_t *value = json_array_get(list, j);
+        json_int_t count = json_integer_value(value);
+        if (!json_is_integer(value) || count < 0 || count > rows) {
+            return err_set(err, ERR_INVALID,
+                           "scores counts[%zu] must be a whole number from 0 to %lld, the number "
+                           "of rows",
+                           j, (long long)rows);
+        }
+        model->scores.counts[j] = (int)count;
+    }
+    return ERR_OK;
+}
+
+/* Unknown where no row had the output, and only there. */
+static enum err_code read_rmse(const json_t *scores, struct model *model, struct err *err)
+{
+    size_t o = (size_t)model->o;
+    const int *counts = model->scores.counts;
+    model->scores.rmse = mem_zalloc_array(o, sizeof *model->scores.rmse);
+    if (model->scores.rmse == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for a model");
+    }
+    if (read_known_row(json_object_get(scores, "rmse"), "scores rmse", o, model->scores.rmse,
+                       err) != ERR_OK) {
+        return err->code;
+    }
+    for (size_t j = 0; j < o; j++) {
+        bool none = counts != NULL && counts[j] == 0;
+        if (isnan(model->scores.rmse[j]) != none) {
+            return err_set(err, ERR_INVALID, "scores rmse[%zu] is %s, but %s rows have output %zu",
+                           j, none ? "a number" : "null", none ? "no" : "some", j);
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err_code read_scores(const json_t *document, struct model *model, struct err *err)
 {
-    static const char *const keys[] = {"rows",  "relative_error", "rmse", "output_range",
-                                       "nll",   "nll_draws",      "crps", "coverage",
-                                       "width", "calibration",    NULL};
+    static const char *const keys[] = {"rows",     "relative_error", "rmse",        "output_range",
+                                       "nll",      "nll_draws",      "crps",        "coverage",
+                                       "width",    "calibration",    "counts",      NULL};
     const json_t *scores = NULL;
     struct score_list list[N_SCORES];
     int64_t rows = 0;
     if (model_json_object(document, "scores", &scores, err) != ERR_OK || scores == NULL) {
         return err->code;
     }
-    model->scores.rmse = mem_alloc_array((size_t)model->o, sizeof *model->scores.rmse);
-    if (model->scores.rmse == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for a model");
-    }
     if (json_read_check_keys(scores, "scores", keys, err) != ERR_OK ||
         read_score_numbers(scores, &rows, &model->scores.relative_error, err) != ERR_OK ||
-        json_read_vector(json_object_get(scores, "rmse"), "scores rmse", model->o,
-                         model->scores.rmse, err) != ERR_OK ||
+        read_counts(scores, model, rows, err) != ERR_OK ||
+        read_rmse(scores, model, err) != ERR_OK ||
         model_json_ranges(json_object_get(scores, "output_range"), "scores output_range", model->o,
                           &model->scores.output_range, err) != ERR_OK) {
         return err->code;
@@ -151,6 +201,13 @@ void quality_json_write_scores(struct json_write *json, const char *key, const s
     }
     json_write_object(json, key);
     json_write_int(json, "rows", scores.n_rows);
+    if (scores.counts != NULL) {
+        json_write_array(json, "counts");
+        for (size_t j = 0; j < o; j++) {
+            json_write_int(json, NULL, scores.counts[j]);
+        }
+        json_write_array_end(json);
+    }
     json_write_real(json, "relative_error", scores.relative_error);
     json_write_reals(json, "rmse", scores.rmse, o);
     json_write_matrix(json, "output_range", scores.output_range, o, 2);

@@ -5,23 +5,42 @@
 #include <stddef.h>
 #include <string.h>
 
-/* The first value that is not finite; k when all are. */
-static int find_column(const double *row, int k)
+struct nonfinite_rule nonfinite_strict(int k)
+{
+    return (struct nonfinite_rule){.k = k, .first = k};
+}
+
+/* From which column on values of a row may be missing. */
+static int first_hole(const struct nonfinite_rule *rule, int row)
+{
+    bool allowed = rule->all || (rule->failed != NULL && rule->failed[row] != 0);
+    return allowed ? rule->first : rule->k;
+}
+
+/* The first value of row i that is not allowed; k when all are. */
+static int find_column(const double *row, const struct nonfinite_rule *rule, int i, bool *holes)
 {
     int j = 0;
-    while (j < k && isfinite(row[j])) {
-        j++;
+    for (; j < rule->k; j++) {
+        if (isfinite(row[j])) {
+            continue;
+        }
+        if (!isnan(row[j]) || j < first_hole(rule, i)) {
+            break;
+        }
+        *holes = true;
     }
     return j;
 }
 
-void nonfinite_find(const double *values, int n, int k, struct nonfinite *out)
+void nonfinite_find(const double *values, int n, const struct nonfinite_rule *rule,
+                    struct nonfinite *out)
 {
     *out = (struct nonfinite){.n = 0};
     for (int i = 0; i < n; i++) {
-        const double *row = values + (size_t)i * (size_t)k;
-        int j = find_column(row, k);
-        if (j == k) {
+        const double *row = values + (size_t)i * (size_t)rule->k;
+        int j = find_column(row, rule, i, &out->holes);
+        if (j == rule->k) {
             continue;
         }
         if (out->n == 0) {
@@ -35,13 +54,15 @@ void nonfinite_find(const double *values, int n, int k, struct nonfinite *out)
     }
 }
 
-int nonfinite_remove(double *values, int n, int k, int *origin)
+int nonfinite_remove(double *values, int n, const struct nonfinite_rule *rule, int *origin)
 {
     int kept = 0;
+    size_t k = (size_t)rule->k;
+    bool holes = false;
     for (int i = 0; i < n; i++) {
-        double *row = values + (size_t)i * (size_t)k;
-        if (find_column(row, k) == k) {
-            memmove(values + (size_t)kept * (size_t)k, row, (size_t)k * sizeof *row);
+        double *row = values + (size_t)i * k;
+        if (find_column(row, rule, i, &holes) == rule->k) {
+            memmove(values + (size_t)kept * k, row, k * sizeof *row);
             origin[kept++] = i;
         }
     }

@@ -130,6 +130,17 @@ static enum err_code load_space(struct attempt *attempt, struct err *err)
     return ERR_OK;
 }
 
+/* Runs failed where rows have no output. */
+static struct train_load load_of(const struct data *data)
+{
+    int counts[ARCH_MAX_OUTPUTS];
+    struct train_load load = {.n_rows = data->n, .failed = data_count(data, counts) < data->n};
+    for (int j = 0; j < data->o; j++) {
+        load.holes = load.holes || counts[j] < data->n;
+    }
+    return load;
+}
+
 static enum err_code prepare_training(struct attempt *attempt, struct err *err)
 {
     if (load_rows(attempt, err) != ERR_OK || load_space(attempt, err) != ERR_OK ||
@@ -137,9 +148,10 @@ static enum err_code prepare_training(struct attempt *attempt, struct err *err)
         return err->code;
     }
     const struct data *data = &attempt->rows.data;
+    const struct train_load load = load_of(data);
     int width = attempt->space.space != NULL ? space_width(attempt->space.space) : data->d;
     if (train_resolve(&attempt->spec.train, width, data->o, err) != ERR_OK ||
-        train_memory_check(&attempt->spec.train, attempt->rows.data.n, attempt->settings->n_threads,
+        train_memory_check(&attempt->spec.train, &load, attempt->settings->n_threads,
                            attempt->settings->max.bytes, err) != ERR_OK) {
         return err->code;
     }

@@ -42,15 +42,27 @@ static enum err_code columns_of(const struct data_newest *rows, int64_t n, struc
     return ERR_OK;
 }
 
-/* The relative RMSE of a version on the rows kept out of its training. */
-static double own_score(const struct scores *s, const double *range, int o)
+/* The relative RMSE of a version on the rows kept out of its training, over the outputs of which
+ * there are fresh values; counts [o]. */
+static double own_score(const struct scores *s, const double *range, int o, const int *counts)
 {
     double sum = 0.0;
+    int n = 0;
     for (int j = 0; j < o; j++) {
         double share = s->rmse[j] / (range[2 * j + 1] - range[2 * j]);
-        sum += share * share;
+        sum += counts[j] > 0 ? share * share : 0.0;
+        n += counts[j] > 0;
     }
-    return sqrt(sum / (double)o);
+    return sqrt(sum / (double)n);
+}
+
+/* Takes the outputs away that are to be left out of a score. */
+static void leave_out(const struct columns *columns, const bool *left_out)
+{
+    size_t o = (size_t)columns->data.o;
+    for (size_t c = 0; c < (size_t)columns->data.n * o; c++) {
+        columns->y[c] = left_out[c % o] ? (double)NAN : columns->y[c];
+    }
 }
 
 /* Categories may have got more values since the version was trained. */
@@ -118,6 +130,32 @@ static enum err_code read_first_rows(const struct drift_request *request, struct
 
 /* ---- the measurement ---- */
 
+/*
+ * Scores fresh rows and the version itself on the outputs that both have; out->n stays 0 when there
+ * is none, as when all fresh runs failed.
+ */
+static enum err_code score_fresh(const struct drift_request *request, const struct served *served,
+                                 const struct gate_sample *sample, const struct columns *fresh,
+                                 struct drift *out, struct err *err)
+{
+    const struct model *m = served->model;
+    bool left_out[ARCH_MAX_OUTPUTS];
+    int counts[ARCH_MAX_OUTPUTS];
+    if (fresh->data.d != m->d || fresh->data.o != m->o) {
+        return score_rows(request, served, sample, &out->score, err); /* which says so */
+    }
+    for (int j = 0; j < m->o; j++) {
+        left_out[j] = isnan(m->scores.rmse[j]);
+    }
+    leave_out(fresh, left_out);
+    if (data_count(&fresh->data, counts) == 0) {
+        return ERR_OK;
+    }
+    out->n = fresh->data.n;
+    out->baseline = own_score(&m->scores, sample->range, m->o, counts);
+    return score_rows(request, served, sample, &out->score, err);
+}
+
 /* Compares with the version's own scores. */
 static enum err_code measure_by_scores(const struct drift_request *request,
                                        const struct served *served, struct drift *out,
@@ -132,12 +170,10 @@ static enum err_code measure_by_scores(const struct drift_request *request,
         return err_set(err, ERR_NOMEM, "no memory to measure drift");
     }
     gate_fill_range(range, m->o);
-    out->baseline = own_score(&m->scores, range, m->o);
     if (data_store_newest(request->db, request->model, request->after, request->n_rows, &newest,
                           err) == ERR_OK &&
         columns_of(&newest, newest.n, &fresh, err) == ERR_OK) {
-        out->n = fresh.data.n;
-        err_kept(score_rows(request, served, &sample, &out->score, err));
+        err_kept(score_fresh(request, served, &sample, &fresh, out, err));
     }
     columns_release(&fresh);
     mem_free(newest.rows);
@@ -177,6 +213,24 @@ done:
     return err->code;
 }
 
+/* Outputs that one of the samples lacks are left out of both; false: none is left. */
+static bool align_outputs(const struct two_samples *both)
+{
+    int first[ARCH_MAX_OUTPUTS];
+    int newest[ARCH_MAX_OUTPUTS];
+    bool left_out[ARCH_MAX_OUTPUTS];
+    bool some = false;
+    data_count(&both->first.data, first);
+    data_count(&both->newest.data, newest);
+    for (int j = 0; j < both->first.data.o; j++) {
+        left_out[j] = first[j] == 0 || newest[j] == 0;
+        some = some || !left_out[j];
+    }
+    leave_out(&both->first, left_out);
+    leave_out(&both->newest, left_out);
+    return some;
+}
+
 /* Compares the newest fresh rows with the first ones, if there are enough of both. */
 static enum err_code measure_by_first_rows(const struct drift_request *request,
                                            const struct served *served, struct drift *out,
@@ -184,7 +238,7 @@ static enum err_code measure_by_first_rows(const struct drift_request *request,
 {
     struct two_samples both = {.range = NULL};
     if (request->n_fresh >= 2 * request->n_rows && read_samples(request, &both, err) == ERR_OK &&
-        both.range != NULL) {
+        both.range != NULL && align_outputs(&both)) {
         const struct gate_sample first = {&both.first.data, both.range};
         const struct gate_sample newest = {&both.newest.data, both.range};
         if (score_rows(request, served, &first, &out->baseline, err) == ERR_OK &&

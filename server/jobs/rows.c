@@ -81,7 +81,7 @@ enum err_code rows_load(struct db *db, const char *model, const struct rows_requ
     }
     if (err->code == ERR_OK &&
         data_check_finite(rows->x, (size_t)rows->data.n, rows->data.d, 0, err) == ERR_OK &&
-        data_check_finite(rows->y, (size_t)rows->data.n, rows->data.o, 0, err) == ERR_OK) {
+        data_check_outputs(rows->y, (size_t)rows->data.n, rows->data.o, 0, err) == ERR_OK) {
         rows->data.x = rows->x;
         rows->data.y = rows->y;
         return ERR_OK;

@@ -9,7 +9,7 @@
 #include "store/sqlite/db.h"
 
 struct rows {
-    struct data data; /* views of x and y */
+    struct data data; /* views of x and y; an output that is missing is NaN */
     double *x;        /* mem */
     double *y;        /* mem */
     struct training_data origin;

@@ -3,9 +3,9 @@
 
 #include "documents/job_json.h"
 #include "jobs/model_space.h"
+#include "jobs/rows_check.h"
 #include "model/space_rows.h"
 #include "store/data/data_read.h"
-#include "train/train_memory.h"
 
 #include <string.h>
 
@@ -42,13 +42,12 @@ static enum err_code spec_of_default(const struct train_request *request, struct
 
 /* A warm start is possible only from a version of the same network. */
 static enum err_code check_base(const struct train_request *request, const struct train_spec *spec,
-                                const struct space *space, struct err *err)
+                                const struct space *space, struct served **base, struct err *err)
 {
-    struct served *served = NULL;
     if (spec->start == TRAIN_COLD) {
         return ERR_OK;
     }
-    if (models_get(request->models, request->model, 0, &served, err) != ERR_OK) {
+    if (models_get(request->models, request->model, 0, base, err) != ERR_OK) {
         if (err->code == ERR_NOT_FOUND) {
             err_clear(err);
             err_set(err, ERR_CONFLICT,
@@ -57,9 +56,7 @@ static enum err_code check_base(const struct train_request *request, const struc
         }
         return err->code;
     }
-    err_kept(train_check_base(spec, space, served->model, err));
-    served_unref(served);
-    return err->code;
+    return train_check_base(spec, space, (*base)->model, err);
 }
 
 /* Completes the spec by the shape of the rows. */
@@ -77,22 +74,38 @@ static enum err_code fit_to_rows(const struct train_request *request, struct tra
                        request->model, (long long)summary.n_rows, request->model);
     }
     int width = space != NULL ? space_width(space) : summary.n_inputs;
-    if (train_resolve(spec, width, summary.n_outputs, err) != ERR_OK) {
-        return err->code;
-    }
-    return train_memory_check(spec, summary.n_rows, request->n_threads, request->max_bytes, err);
+    return train_resolve(spec, width, summary.n_outputs, err);
 }
 
+/* *base: the version that a warm run would begin from; NULL: a cold one. */
 static enum err_code fit_to_base(const struct train_request *request, struct train_spec *spec,
-                                 const struct space *space, struct err *err)
+                                 const struct space *space, struct served **base, struct err *err)
 {
-    enum err_code code = check_base(request, spec, space, err);
+    enum err_code code = check_base(request, spec, space, base, err);
     if (request->cold_if_needed &&
         (code == ERR_CONFLICT || code == ERR_INVALID || code == ERR_UNSUPPORTED)) {
         err_clear(err);
         spec->start = TRAIN_COLD;
+        served_unref(*base);
+        *base = NULL;
     }
     return err->code;
+}
+
+/* Rows that the settings cannot take, and a training that is too large. */
+static enum err_code check_rows(const struct train_request *request, const struct train_spec *spec,
+                                const struct space *space, const struct served *base,
+                                struct err *err)
+{
+    const struct rows_check check = {.db = request->db,
+                                     .model = request->model,
+                                     .spec = spec,
+                                     .space = space,
+                                     .base = base != NULL ? base->model : NULL};
+    struct train_load load;
+    return rows_check(&check, &load, err) == ERR_OK
+               ? train_memory_check(spec, &load, request->n_threads, request->max_bytes, err)
+               : err->code;
 }
 
 enum err_code train_request_write(const struct train_request *request, struct textbuf *out,
@@ -100,6 +113,7 @@ enum err_code train_request_write(const struct train_request *request, struct te
 {
     struct job_spec of_default = {.promote = false};
     struct model_space space = {.space = NULL};
+    struct served *base = NULL;
     if (request->spec == NULL && spec_of_default(request, &of_default, err) != ERR_OK) {
         return err->code;
     }
@@ -107,11 +121,13 @@ enum err_code train_request_write(const struct train_request *request, struct te
     struct job_spec spec = request->spec != NULL ? *request->spec : of_default;
     if (model_space_load(request->db, request->model, &space, err) == ERR_OK &&
         fit_to_rows(request, &spec.train, space.space, err) == ERR_OK &&
-        fit_to_base(request, &spec.train, space.space, err) == ERR_OK) {
+        fit_to_base(request, &spec.train, space.space, &base, err) == ERR_OK &&
+        check_rows(request, &spec.train, space.space, base, err) == ERR_OK) {
         job_json_write(out, &spec);
         *priority = spec.priority;
     }
     train_spec_release(&of_default.train);
     model_space_release(&space);
+    served_unref(base);
     return textbuf_failed(out) ? err_set(err, ERR_NOMEM, "no memory for a job") : err->code;
 }

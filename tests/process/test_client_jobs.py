@@ -32,24 +32,26 @@ class Road(ClientTest):
         rng = random.Random(3)
         points = [[rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5)] for _ in range(5001)]
         table = self.good("predict", "heat", "-", "--return", "mean,std,total_variance",
-                          "--quantiles", "0.05,0.95",
+                          "--quantiles", "0.05,0.95", "--total_quantiles", "0.9",
                           input="a,b\r\n" + "".join(f'"{a!r}", {b!r}\r\n' for a, b in points))
         found = list(csv.DictReader(io.StringIO(table)))
         answer = self.ok(200, "POST", "/predict",
                          {"model": "heat", "inputs": points, "return": ["mean", "std", "total_variance"],
-                          "quantiles": [0.05, 0.95]})[1]
+                          "quantiles": [0.05, 0.95], "total_quantiles": [0.9]})[1]
         self.assertEqual(len(found), 5001)
         for key in ("mean", "std", "total_variance"):
             self.assertEqual([[float(row[key])] for row in found], answer[key])
         for key, values in zip(("q0.05", "q0.95"), answer["quantiles"]["values"]):
             self.assertEqual([[float(row[key])] for row in found], values)
-        self.assertEqual(list(found[0]), ["mean", "std", "total_variance", "q0.05", "q0.95"])
+        self.assertEqual([[float(row["total_q0.9"])] for row in found],
+                         answer["total_quantiles"]["values"][0])
+        self.assertEqual(list(found[0]), ["mean", "std", "total_variance", "q0.05", "q0.95", "total_q0.9"])
         # The same rows as npy and as JSON.
         again = self.good("predict", "heat", self.path("x.npy", npy(points)), "--return",
-                          "mean,std,total_variance", "--quantiles", "0.05,0.95")
+                          "mean,std,total_variance", "--quantiles", "0.05,0.95", "--total_quantiles", "0.9")
         self.assertEqual(again, table)
         again = self.good("predict", "heat", self.path("x.json", json.dumps(points)), "--return",
-                          "mean,std,total_variance", "--quantiles", "0.05,0.95")
+                          "mean,std,total_variance", "--quantiles", "0.05,0.95", "--total_quantiles", "0.9")
         self.assertEqual(again, table)
         # One row; a whole request; the server's JSON.
         one = self.good("predict", "heat", f"--at={points[0][0]!r},{points[0][1]!r}", "--return", "mean")

@@ -94,8 +94,8 @@ class Formats(ServerTest):
 
     def test_npy_gives_what_json_gives(self):
         data = self.json(self.x, "mean", "variance", "std", "noise_variance", "total_variance",
-                         "quantiles", "covariance", "samples", "jacobian", samples=3, seed=4,
-                         quantiles=[0.05, 0.5])
+                         "quantiles", "total_quantiles", "covariance", "samples", "jacobian",
+                         samples=3, seed=4, quantiles=[0.05, 0.5], total_quantiles=[0.01, 0.5])
         for query, expected, shape in [
                 ("", data["mean"], (130, 2)),
                 ("?return=mean", data["mean"], (130, 2)),
@@ -105,6 +105,7 @@ class Formats(ServerTest):
                 ("?return=total_variance&version=@default", data["total_variance"], (130, 2)),
                 ("?quantiles=0.05,0.5", data["quantiles"]["values"], (2, 130, 2)),
                 ("?return=quantiles&quantiles=0.05,0.5", data["quantiles"]["values"], (2, 130, 2)),
+                ("?total_quantiles=0.01,0.5", data["total_quantiles"]["values"], (2, 130, 2)),
                 ("?covariance=outputs", data["covariance"], (130, 2, 2)),
                 ("?samples=3&seed=4", data["samples"], (3, 130, 2)),
                 ("?return=jacobian", [data["jacobian"]["mean"], data["jacobian"]["std"]],
@@ -119,6 +120,22 @@ class Formats(ServerTest):
         _, body = self.ok(200, "POST", "/predict?model=m", npy(self.x),
                           {"Content-Type": "application/x-npy"})
         self.assertEqual(parse_npy(body)[2], flat(data["mean"]))
+
+    def test_samples_are_as_many_as_there_are_and_may_hold_the_noise(self):
+        draws = self.json(self.x, "samples")["samples"]
+        self.assertEqual(len(draws), 7)  # the model has no more; 16 by default
+        same = self.json(self.x, "samples", samples_of="function")["samples"]
+        self.assertEqual(same, draws)
+        noisy = self.json(self.x, "samples", samples_of="observations")["samples"]
+        self.assertEqual(noisy, self.json(self.x, "mean", samples_of="observations")["samples"])
+        self.assertEqual([d[:40] for d in noisy],
+                         self.json(self.x[:40], "samples", samples_of="observations")["samples"])
+        for j, sigma in enumerate((0.1, 0.2)):
+            z = [(noisy[s][i][j] - draws[s][i][j]) / sigma for s in range(7) for i in range(130)]
+            self.assertLess(abs(sum(z)), 5 * len(z) ** 0.5)
+            self.assertLess(abs(sum(v * v for v in z) - len(z)), 5 * (2 * len(z)) ** 0.5)
+        _, body = self.npy(npy(self.x), "?samples_of=observations")
+        self.assertEqual(parse_npy(body), ("<f8", (7, 130, 2), flat(noisy)))
 
     def test_npy_layouts(self):
         mean = flat(self.json(self.x, "mean")["mean"])

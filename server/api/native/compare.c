@@ -124,7 +124,7 @@ static void write_differences(struct json_write *json, const struct paired_rule 
         [PAIRED_SQUARE] = "squared_error", [PAIRED_NLL] = "nll", [PAIRED_CRPS] = "crps"};
     json_write_object(json, "difference");
     for (int k = 0; k < PAIRED_N; k++) {
-        if (!isfinite(paired->mean[k])) {
+        if (paired->n == 0 || !isfinite(paired->mean[k])) {
             json_write_null(json, names[k]);
             continue;
         }

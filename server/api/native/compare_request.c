@@ -80,7 +80,7 @@ static enum err_code read_stored(struct compare_request *c, struct err *err)
 enum err_code compare_request_read(const struct request *req, int max_rows,
                                    struct compare_request *c, struct err *err)
 {
-    static const char *const keys[] = {"versions", "inputs", "outputs", "data", NULL};
+    static const char *const keys[] = {"versions", "inputs", "outputs", "status", "data", NULL};
     const json_t *body = NULL;
     const char *query = request_query(req, "versions");
     *c = (struct compare_request){.n_versions = 0};

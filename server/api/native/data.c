@@ -6,6 +6,7 @@
 #include "api/native/data_export.h"
 #include "api/quota.h"
 #include "api/reply.h"
+#include "api/rows/run_status.h"
 #include "api/rows/space_warnings.h"
 #include "api/rows/upload.h"
 #include "api/request_times.h"
@@ -17,6 +18,7 @@
 #include "store/data/data_key.h"
 #include "store/data/data_read.h"
 
+#include <math.h>
 #include <string.h>
 
 #define BATCHES_DEFAULT 100 /* listed at a time */
@@ -120,6 +122,9 @@ static void write_table(struct json_write *json, const struct upload *up)
     json_write_text(json, "separator", text_separator_name(reader->dialect.separator));
     json_write_text(json, "decimal", text_decimal_name(reader->dialect.decimal));
     json_write_text(json, "header", reader->names != NULL ? "present" : "absent");
+    if (up->failed != NULL) {
+        json_write_text(json, RUN_STATUS_KEY, "present");
+    }
     if (reader->first_column > 0) {
         write_texts(json, "left_out", reader->left_out, reader->first_column);
     }
@@ -135,6 +140,11 @@ static void write_result(struct json_write *json, const struct request *req,
     json_write_int(json, "total_rows", r->total_rows);
     json_write_int(json, "inputs", up->data.d);
     json_write_int(json, "outputs", up->data.o);
+    json_write_int(json, "failed_rows", r->n_failed);
+    json_write_int(json, "missing_values", r->n_missing);
+    if (r->n_discarded > 0) {
+        json_write_int(json, "discarded_values", r->n_discarded);
+    }
     write_duplicates(json, r);
     write_outliers(json, r);
     write_nonfinite(json, req, up);
@@ -254,11 +264,26 @@ enum err_code handle_data_post(struct app *app, const struct request *req, struc
 
 /* ---- reading ---- */
 
+/* Null where no row has a value. */
+static void write_statistics(struct json_write *json, const struct column_stats *c)
+{
+    static const double levels[] = {0.25, 0.5, 0.75};
+    bool some = c->n > 0.0;
+    json_write_real(json, "mean", some ? c->mean : (double)NAN);
+    json_write_real(json, "std", some ? column_stats_deviation(c) : (double)NAN);
+    json_write_real(json, "min", some ? c->low : (double)NAN);
+    json_write_real(json, "max", some ? c->high : (double)NAN);
+    json_write_array(json, "quartiles");
+    for (size_t k = 0; k < sizeof levels / sizeof *levels; k++) {
+        json_write_real(json, NULL, some ? column_stats_quantile(c, levels[k]) : (double)NAN);
+    }
+    json_write_array_end(json);
+}
+
 /* Column j of the rows: inputs come first, then outputs. */
 static void write_column(struct json_write *json, const struct data_summary *summary,
                          const struct space *space, int j, const struct column_stats *c)
 {
-    static const double levels[] = {0.25, 0.5, 0.75};
     bool input = j < summary->n_inputs;
     json_write_object(json, NULL);
     json_write_int(json, input ? "input" : "output", input ? j : j - summary->n_inputs);
@@ -273,15 +298,10 @@ static void write_column(struct json_write *json, const struct data_summary *sum
             return;
         }
     }
-    json_write_real(json, "mean", c->mean);
-    json_write_real(json, "std", column_stats_deviation(c));
-    json_write_real(json, "min", c->low);
-    json_write_real(json, "max", c->high);
-    json_write_array(json, "quartiles");
-    for (size_t k = 0; k < sizeof levels / sizeof *levels; k++) {
-        json_write_real(json, NULL, column_stats_quantile(c, levels[k]));
+    if (!input) {
+        json_write_int(json, "missing", summary->n_rows - (int64_t)c->n);
     }
-    json_write_array_end(json);
+    write_statistics(json, c);
     json_write_object_end(json);
 }
 
@@ -290,6 +310,7 @@ static void write_summary(struct json_write *json, const char *model,
 {
     json_write_text(json, "model", model);
     json_write_int(json, "rows", summary->n_rows);
+    json_write_int(json, "failed_rows", summary->n_failed);
     json_write_int(json, "batches", summary->n_batches);
     json_write_int(json, "inputs", summary->n_inputs);
     json_write_int(json, "outputs", summary->n_outputs);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A body is a list of parts. Each part is a fixed text and then some columns of all rows. JSON has
- * all inputs first and then all outputs, so it reads the rows twice.
+ * all inputs first and then all outputs, so it reads the rows twice. An output that is missing is
+ * null in JSON, an empty field in CSV, and NaN in npy.
  */
 #include "api/native/data_export.h"
 
@@ -12,6 +13,7 @@
 #include "formats/npy.h"
 #include "model/space_rows.h"
 
+#include <math.h>
 #include <string.h>
 
 #define MAX_PARTS 3
@@ -54,10 +56,22 @@ static size_t copy_piece(char *out, size_t room, const char *from, size_t len)
     return n;
 }
 
+/* What stands for an output that is missing. */
+static size_t write_missing(const struct export *e, char *to)
+{
+    static const char null[] = "null";
+    size_t len = e->style == STYLE_JSON ? sizeof null - 1 : 0;
+    memcpy(to, null, len);
+    return len;
+}
+
 /* A number, or the member that it stands for. */
 static size_t write_value(const struct export *e, double value, char *to)
 {
     char **members = e->members != NULL && e->column < e->cursor.d ? e->members[e->column] : NULL;
+    if (isnan(value)) {
+        return write_missing(e, to);
+    }
     if (members == NULL) {
         return numtext_write(value, to);
     }

@@ -30,7 +30,7 @@ struct evaluate_work {
 
 static enum err_code read_rows(struct evaluate_work *e, struct err *err)
 {
-    static const char *const keys[] = {"inputs", "outputs", NULL};
+    static const char *const keys[] = {"inputs", "outputs", "status", NULL};
     const struct model *model = e->served->model;
     struct labelled labelled;
     if (labelled_parse(e->req, e->app->config->max_rows, &labelled, err) != ERR_OK ||

@@ -14,6 +14,7 @@
 enum {
     TENSORS_N_O = 1,
     TENSORS_LEVELS_N_O = 2,
+    TENSORS_TOTAL_LEVELS_N_O = 2,
     TENSORS_N_O_O = 1,
     TENSORS_O_N_N = 1,
     TENSORS_SAMPLES_N_O = 1,
@@ -48,10 +49,9 @@ static void write_tensor(const struct result_writer *w, const char *key, size_t 
 }
 
 /* {"levels":[..],"values":[..]}, values [n x o] for each level. */
-static void write_levels(const struct result_writer *w)
+static void write_levels(const struct result_writer *w, const double *levels)
 {
-    const struct predict_request *req = &w->answer->request->predict;
-    json_stream_value(w->stream, "levels", req->levels, 1, &w->dims.size[0]);
+    json_stream_value(w->stream, "levels", levels, 1, &w->dims.size[0]);
     write_tensor(w, "values", 0, w->dims.rank, w->dims.size);
 }
 
@@ -103,7 +103,12 @@ static void write_result(struct json_stream *stream, const struct predict_answer
         break;
     case PREDICT_SHAPE_LEVELS_N_O:
         json_write_object(&stream->json, name);
-        write_levels(&w);
+        write_levels(&w, answer->request->predict.levels);
+        json_write_object_end(&stream->json);
+        break;
+    case PREDICT_SHAPE_TOTAL_LEVELS_N_O:
+        json_write_object(&stream->json, name);
+        write_levels(&w, answer->request->predict.total_levels);
         json_write_object_end(&stream->json);
         break;
     case PREDICT_SHAPE_PAIR_N_O_D:

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define DEFAULT_SAMPLES 16
+#define DEFAULT_SAMPLES 16 /* or as many as there are draws */
+#define SAMPLES_OF      "samples_of"
 
 /* ---- which keys there are ---- */
 
@@ -13,6 +14,7 @@ static enum option_form form_of(enum predict_option option)
 {
     switch (option) {
     case PREDICT_OPTION_LEVELS:
+    case PREDICT_OPTION_TOTAL_LEVELS:
     case PREDICT_OPTION_COVERAGES:
         return OPTION_NUMBERS;
     case PREDICT_OPTION_DRAWS:
@@ -30,6 +32,7 @@ int prediction_options_list(struct prediction_option list[PREDICTION_OPTIONS_MAX
     int n = 0;
     list[n++] = (struct prediction_option){"return", OPTION_NAMES};
     list[n++] = (struct prediction_option){"seed", OPTION_NUMBER};
+    list[n++] = (struct prediction_option){SAMPLES_OF, OPTION_TEXT};
     for (int i = 0; i < PREDICT_N_RESULTS; i++) {
         const struct predict_kind *kind = &predict_kinds[i];
         if (kind->option != PREDICT_OPTION_NONE && kind->option != PREDICT_OPTION_ALTERNATIVE) {
@@ -111,18 +114,37 @@ static enum err_code read_quantiles(const json_t *object, struct arena *arena,
     return ERR_OK;
 }
 
+/* "function": draws; "observations": with noise. */
+static enum err_code read_samples_of(const json_t *object, struct predict_request *predict,
+                                     struct err *err)
+{
+    static const char *const kinds[] = {"function", "observations"};
+    const json_t *value = json_object_get(object, SAMPLES_OF);
+    const char *kind = json_string_value(value);
+    predict->of_observations = kind != NULL && strcmp(kind, kinds[1]) == 0;
+    if (value != NULL && !predict->of_observations && (kind == NULL || strcmp(kind, kinds[0]))) {
+        return err_set(err, ERR_INVALID, SAMPLES_OF " is %s%.16s%s, \"%s\" or \"%s\" is needed",
+                       kind != NULL ? "\"" : "", kind != NULL ? kind : json_read_kind(value),
+                       kind != NULL ? "\"" : "", kinds[0], kinds[1]);
+    }
+    return ERR_OK;
+}
+
 /* How many draws, and the seed that chooses them. */
 static enum err_code read_draws(const json_t *object, const char *key,
                                 struct predict_request *predict, bool *given, struct err *err)
 {
-    int64_t samples = DEFAULT_SAMPLES;
+    int64_t samples = 0; /* as many as prediction_options_fit finds right */
     int64_t seed = 0;
     const struct json_members members = {object, "body", err};
     json_read_int(members, key, 1, MODEL_MAX_DRAWS, &samples);
     if (json_read_int(members, "seed", INT64_MIN, INT64_MAX, &seed) != ERR_OK) {
         return err->code;
     }
-    *given = json_object_get(object, key) != NULL;
+    if (read_samples_of(object, predict, err) != ERR_OK) {
+        return err->code;
+    }
+    *given = json_object_get(object, key) != NULL || json_object_get(object, SAMPLES_OF) != NULL;
     predict->n_samples = (int)samples;
     predict->seed = (uint64_t)seed;
     return ERR_OK;
@@ -169,6 +191,13 @@ static enum err_code read_option(const json_t *object, enum predict_index index,
         predict->levels = levels.values;
         given = levels.given;
         break;
+    case PREDICT_OPTION_TOTAL_LEVELS:
+        levels = (struct level_list){kind->name, PREDICT_MAX_LEVELS, 3, default_quantiles, false};
+        err_kept(read_quantiles(object, arena, &levels, err));
+        predict->n_total_levels = levels.n;
+        predict->total_levels = levels.values;
+        given = levels.given;
+        break;
     case PREDICT_OPTION_COVERAGES:
         levels =
             (struct level_list){kind->name, PREDICT_MAX_INTERVALS, 1, default_intervals, false};
@@ -199,4 +228,11 @@ enum err_code prediction_options_read(const json_t *object, struct arena *arena,
         err_kept(read_option(object, (enum predict_index)i, arena, predict, err));
     }
     return err->code;
+}
+
+void prediction_options_fit(struct predict_request *predict, const struct model *model)
+{
+    if (predict->n_samples == 0) {
+        predict->n_samples = model->m < DEFAULT_SAMPLES ? model->m : DEFAULT_SAMPLES;
+    }
 }

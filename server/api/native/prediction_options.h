@@ -2,7 +2,7 @@
 /*
  * What a prediction should return: "return" and the options of the results in
  * core/predict/results.def. Where an option is not given, quantiles are at 0.05, 0.5 and 0.95,
- * intervals at 0.9, and there are 16 samples by seed 0.
+ * intervals at 0.9, and there are 16 samples, or as many as the model has draws, by seed 0.
  */
 #ifndef PREDICTION_OPTIONS_H
 #define PREDICTION_OPTIONS_H
@@ -12,7 +12,7 @@
 #include <jansson.h>
 
 #define PREDICTION_OPTIONS_DEFAULT ((unsigned)(PREDICT_MEAN | PREDICT_VARIANCE))
-#define PREDICTION_OPTIONS_MAX     (2 + PREDICT_N_RESULTS)
+#define PREDICTION_OPTIONS_MAX     (3 + PREDICT_N_RESULTS)
 
 /* The form of a value, for reading it from the query instead of JSON. */
 enum option_form { OPTION_TEXT, OPTION_NAMES, OPTION_NUMBER, OPTION_NUMBERS };
@@ -26,11 +26,15 @@ struct prediction_option {
 int prediction_options_list(struct prediction_option list[PREDICTION_OPTIONS_MAX]);
 
 /*
- * Reads them from an object, whose other members are not looked at, into want, levels, intervals,
- * n_samples and seed. Arrays are in the arena. Levels of intervals are checked later, by
- * predict_check, since the model's calibration decides which are possible. ERR_INVALID, ERR_NOMEM.
+ * Reads them from an object, whose other members are not looked at, into want, levels,
+ * total_levels, intervals, n_samples, seed and of_observations. Arrays are in the arena. Levels of
+ * intervals are checked later, by predict_check, since the model's calibration decides which are
+ * possible. ERR_INVALID, ERR_NOMEM.
  */
 enum err_code prediction_options_read(const json_t *object, struct arena *arena,
                                       struct predict_request *predict, struct err *err) MUST_CHECK;
+
+/* Sets what depends on the model: the number of samples, where it was not given. */
+void prediction_options_fit(struct predict_request *predict, const struct model *model);
 
 #endif

@@ -296,7 +296,7 @@ static enum err_code fit_table(struct prediction_request *request, const struct 
         return err->code;
     }
     text.reader.members = NULL; /* they end with this function */
-    if (space != NULL && (columns_arrange(&columns, &text, err) != ERR_OK ||
+    if (space != NULL && (columns_arrange(&columns, req, &text, NULL, err) != ERR_OK ||
                           columns_check_text(space, &text, req, err) != ERR_OK)) {
         return err->code;
     }
@@ -356,6 +356,7 @@ enum err_code prediction_request_fit(struct prediction_request *request, const s
     if (!request->named && (*want & PREDICT_VARIANCE) && !predict_units_have_squares(model)) {
         *want = (*want & ~(unsigned)PREDICT_VARIANCE) | PREDICT_STD; /* nobody asked for a square */
     }
+    prediction_options_fit(&request->predict, model);
     bool numbers = !request->table && request->named_rows == NULL;
     return err->code == ERR_OK && numbers && model->space != NULL
                ? fit_numbers(request, model->space, req->arena, err)

@@ -4,8 +4,10 @@
 #include "base/phrase.h"
 #include "formats/text_number.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- tables ---- */
 
@@ -15,57 +17,104 @@ static int place_of(const struct columns *columns, int j)
     return columns->place != NULL ? columns->place[j] : j;
 }
 
+static enum err_code no_memory(struct err *err)
+{
+    return err_set(err, ERR_NOMEM, "no memory for the names of columns");
+}
+
+static int find_status(const struct columns *columns, const struct text_table_reader *reader)
+{
+    for (int j = 0; columns->part == SPACE_COLUMNS && j < reader->k; j++) {
+        const char *name = reader->names[j];
+        if (strcasecmp(name, RUN_STATUS_KEY) == 0 &&
+            (columns->space == NULL || space_find(columns->space, columns->part, name) < 0)) {
+            return j;
+        }
+    }
+    return -1;
+}
+
+/* Where each column belongs; the status comes behind all others. */
 static enum err_code match_names(struct columns *columns, const struct text_table_reader *reader,
                                  struct err *err)
 {
     size_t k = (size_t)reader->k;
     bool moved = false;
+    int n = 0; /* names other than the status */
+    const char **names = arena_alloc_array(columns->arena, k, sizeof *names);
+    int *found = arena_alloc_array(columns->arena, k, sizeof *found);
     int *place = arena_alloc_array(columns->arena, k, sizeof *place);
-    if (place == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the names of columns");
+    if (names == NULL || found == NULL || place == NULL) {
+        return no_memory(err);
     }
-    if (space_match(columns->space, columns->part, reader->names, reader->k, place, err) !=
-        ERR_OK) {
+    columns->status = find_status(columns, reader);
+    for (int j = 0; j < reader->k; j++) {
+        if (j != columns->status) {
+            found[n] = n;
+            names[n++] = reader->names[j];
+        }
+    }
+    if (columns->space != NULL &&
+        space_match(columns->space, columns->part, names, n, found, err) != ERR_OK) {
         return err->code;
     }
-    for (int j = 0; j < reader->k; j++) {
+    for (int j = 0, at = 0; j < reader->k; j++) {
+        place[j] = j == columns->status ? n : found[at++];
         moved = moved || place[j] != j;
     }
     columns->place = moved ? place : NULL;
     return ERR_OK;
 }
 
+static bool is_category(const struct columns *columns, int column)
+{
+    const struct space *space = columns->space;
+    int place = place_of(columns, column);
+    return space != NULL && place < space->d && space->inputs[place].type == SPACE_CATEGORY;
+}
+
 static enum err_code begin_table(void *ctx, struct text_table_reader *reader, struct err *err)
 {
     struct columns *columns = ctx;
     const struct space *space = columns->space;
-    int wanted = space_count(space, columns->part);
     if (reader->names != NULL && match_names(columns, reader, err) != ERR_OK) {
         return err->code;
     }
-    if (reader->k != wanted) {
+    int k = reader->k - (columns->status >= 0);
+    if (space != NULL && k != space_count(space, columns->part)) {
         return err_set(err, ERR_SHAPE, "%s, the model's %s%s need %d",
-                       phrase_count(reader->k, "column").text, phrase_count(space->d, "input").text,
-                       columns->part == SPACE_COLUMNS ? " and its outputs" : "", wanted);
+                       phrase_count(k, "column").text, phrase_count(space->d, "input").text,
+                       columns->part == SPACE_COLUMNS ? " and its outputs" : "",
+                       space_count(space, columns->part));
     }
-    if (space_first_category(space) < 0) {
+    if (columns->status < 0 && (space == NULL || space_first_category(space) < 0)) {
         return ERR_OK;
     }
     bool *words = arena_zalloc_array(columns->arena, (size_t)reader->k, sizeof *words);
     if (words == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the names of columns");
+        return no_memory(err);
     }
     for (int j = 0; j < reader->k; j++) {
-        int place = place_of(columns, j);
-        words[j] = place < space->d && space->inputs[place].type == SPACE_CATEGORY;
+        words[j] = j == columns->status || is_category(columns, j);
     }
     reader->words = words;
     return ERR_OK;
 }
 
+static int find_status_word(struct columns *columns, const char *text, size_t len)
+{
+    size_t n = len < sizeof columns->word ? len : sizeof columns->word - 1;
+    memcpy(columns->word, text, n);
+    columns->word[n] = '\0';
+    return names_find(run_status_known(), columns->word);
+}
+
 static int find_member(void *ctx, int column, const char *text, size_t len)
 {
-    const struct columns *columns = ctx;
+    struct columns *columns = ctx;
+    if (column == columns->status) {
+        return find_status_word(columns, text, len);
+    }
     const struct space_input *input = &columns->space->inputs[place_of(columns, column)];
     int member = space_member(input, text, len);
     double number;
@@ -79,6 +128,15 @@ static void describe_members(void *ctx, int column, char *out, size_t size)
 {
     const struct columns *columns = ctx;
     char wanted[SPACE_WANTED_CHARS];
+    if (column == columns->status) {
+        struct near_name near = near_name_of(columns->word);
+        for (int i = 0; i < run_status_known().n; i++) {
+            near_name_try(&near, run_status_known().list[i]);
+        }
+        snprintf(out, size, "ok or failed is needed in a column of this name%s",
+                 near_name_hint(&near, "").text);
+        return;
+    }
     space_describe_wanted(&columns->space->inputs[place_of(columns, column)], wanted);
     snprintf(out, size, "%s", wanted);
 }
@@ -86,18 +144,14 @@ static void describe_members(void *ctx, int column, char *out, size_t size)
 void columns_init(struct columns *columns, const struct space *space, enum space_part part,
                   struct arena *arena)
 {
-    *columns = (struct columns){.space = space, .part = part, .arena = arena};
+    *columns = (struct columns){.space = space, .part = part, .arena = arena, .status = -1};
     columns->members = (struct text_members){
         .begin = begin_table, .find = find_member, .describe = describe_members, .ctx = columns};
 }
 
-enum err_code columns_arrange(const struct columns *columns, struct text_rows *text,
-                              struct err *err)
+static enum err_code reorder(const struct columns *columns, struct text_rows *text, struct err *err)
 {
     size_t k = (size_t)text->table.k;
-    if (columns->place == NULL) {
-        return ERR_OK;
-    }
     double *row = arena_alloc_array(columns->arena, k, sizeof *row);
     const char **names = arena_alloc_array(columns->arena, k, sizeof *names);
     if (row == NULL || names == NULL) {
@@ -115,6 +169,40 @@ enum err_code columns_arrange(const struct columns *columns, struct text_rows *t
     }
     text->reader.names = names;
     return ERR_OK;
+}
+
+/* The last column, which is left out of the table. */
+static enum err_code take_status(const struct columns *columns, const struct request *req,
+                                 struct text_rows *text, unsigned char **failed, struct err *err)
+{
+    size_t k = (size_t)text->table.k;
+    unsigned char *found = arena_alloc_array(columns->arena, (size_t)text->table.n, sizeof *found);
+    if (found == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    for (size_t i = 0; i < (size_t)text->table.n; i++) {
+        const double *row = text->table.values + i * k;
+        if (isnan(row[k - 1])) {
+            const struct nonfinite missing = {
+                .n = 1, .rows = {(int)i}, .column = (int)k - 1, .value = row[k - 1]};
+            return text_rows_refuse(text, req, &missing, "; ok or failed is needed", err);
+        }
+        found[i] = row[k - 1] > 0.0;
+        memmove(text->table.values + i * (k - 1), row, (k - 1) * sizeof *row);
+    }
+    text->table.k--;
+    text->reader.k--;
+    *failed = found;
+    return ERR_OK;
+}
+
+enum err_code columns_arrange(const struct columns *columns, const struct request *req,
+                              struct text_rows *text, unsigned char **failed, struct err *err)
+{
+    if (columns->place != NULL && reorder(columns, text, err) != ERR_OK) {
+        return err->code;
+    }
+    return columns->status >= 0 ? take_status(columns, req, text, failed, err) : ERR_OK;
 }
 
 enum err_code columns_check_text(const struct space *space, const struct text_rows *text,

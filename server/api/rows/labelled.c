@@ -4,10 +4,12 @@
 #include "api/reply.h"
 #include "api/rows/columns.h"
 #include "api/rows/named_rows.h"
+#include "api/rows/run_status.h"
 #include "base/phrase.h"
 #include "formats/media_type.h"
 #include "jobs/model_space.h"
 
+#include <math.h>
 #include <string.h>
 
 enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
@@ -18,8 +20,15 @@ enum err_code labelled_parse(const struct request *req, int max_rows, struct lab
         {.key = "outputs",
          .max_rows = max_rows,
          .max_columns = JSON_TENSOR_COLUMNS,
+         .holes = true,
          .mixed = true}};
-    *out = (struct labelled){.max_rows = max_rows};
+    const char *missing = request_query(req, "missing");
+    *out = (struct labelled){.max_rows = max_rows,
+                             .may_miss = missing != NULL && strcmp(missing, "allow") == 0};
+    if (missing != NULL && !out->may_miss && strcmp(missing, "refuse") != 0) {
+        return err_set(err, ERR_INVALID, "missing is \"%.40s\", refuse or allow is needed",
+                       missing);
+    }
     const char *type = request_header(req, "Content-Type");
     out->is_csv = media_type_is(type, MEDIA_TYPE_CSV) || media_type_is(type, MEDIA_TYPE_TSV);
     if (out->is_csv) {
@@ -64,22 +73,46 @@ enum err_code labelled_split(const double *rows, const struct data *shape, struc
     return ERR_OK;
 }
 
+/* ERR_NONFINITE for what may not be missing in a table, or is not finite. */
+static enum err_code check_table(const struct labelled *labelled, const struct request *req,
+                                 const struct text_rows *text, const struct nonfinite_rule *rule,
+                                 struct err *err)
+{
+    struct nonfinite found;
+    nonfinite_find(text->table.values, text->table.n, rule, &found);
+    if (found.n == 0) {
+        return ERR_OK;
+    }
+    bool hole = found.column >= rule->first && isnan(found.value) && !labelled->may_miss;
+    return text_rows_refuse(text, req, &found,
+                            hole ? "; ?missing=allow scores what is there" : "", err);
+}
+
 /* A table, whose columns with names are put into the order of the space. */
 static enum err_code read_table(const struct labelled *labelled, const struct request *req,
-                                const struct space *space, struct text_rows *text, struct err *err)
+                                const struct space *space, struct text_rows *text,
+                                unsigned char **failed, struct err *err)
 {
     struct columns columns;
     columns_init(&columns, space, SPACE_COLUMNS, req->arena);
-    if (text_rows_read(req, labelled->max_rows, space != NULL ? &columns.members : NULL, text,
-                       err) != ERR_OK) {
+    if (text_rows_read(req, labelled->max_rows, &columns.members, text, err) != ERR_OK) {
         return err->code;
     }
     text->reader.members = NULL; /* they end with this function */
-    if (space != NULL && (columns_arrange(&columns, text, err) != ERR_OK ||
-                          columns_check_text(space, text, req, err) != ERR_OK)) {
+    if (columns_arrange(&columns, req, text, failed, err) != ERR_OK) {
         return err->code;
     }
-    return text_rows_check_finite(text, req, err);
+    return space != NULL ? columns_check_text(space, text, req, err) : ERR_OK;
+}
+
+/* A run that went well has an output. failed: NULL: nobody said how runs ended. */
+static enum err_code check_empty(const struct run_outputs *outputs, const unsigned char *failed,
+                                 struct err *err)
+{
+    int row = failed != NULL ? run_outputs_find_empty(outputs, failed) : -1;
+    return row < 0 ? ERR_OK
+                   : err_set_at(err, ERR_NONFINITE, row, -1, "status: row %d " RUN_STATUS_EMPTY,
+                                row);
 }
 
 static enum err_code rows_of_csv(const struct labelled *labelled, const struct request *req,
@@ -87,13 +120,14 @@ static enum err_code rows_of_csv(const struct labelled *labelled, const struct r
 {
     struct text_rows text;
     struct space *space = NULL;
+    unsigned char *failed = NULL;
     int d = model->d;
     int o = model->o;
     if (check_outputs(req, o, err) != ERR_OK ||
         model_space_of_version(model, &space, err) != ERR_OK) {
         return err->code;
     }
-    err_kept(read_table(labelled, req, space, &text, err));
+    err_kept(read_table(labelled, req, space, &text, &failed, err));
     space_unref(space);
     if (err->code != ERR_OK) {
         return err->code;
@@ -104,6 +138,17 @@ static enum err_code rows_of_csv(const struct labelled *labelled, const struct r
                        phrase_count(o, "output").text, d + o);
     }
     const struct data shape = {.n = text.table.n, .d = d, .o = o};
+    const struct nonfinite_rule rule = {
+        .k = d + o, .first = d, .all = labelled->may_miss, .failed = failed};
+    const struct run_outputs outputs = {
+        text.table.values + d, (size_t)(d + o), text.table.n, o};
+    if (failed != NULL) {
+        (void)run_outputs_discard(&outputs, failed);
+    }
+    if (check_table(labelled, req, &text, &rule, err) != ERR_OK ||
+        check_empty(&outputs, failed, err) != ERR_OK) {
+        return err->code;
+    }
     return labelled_split(text.table.values, &shape, req->arena, out, err);
 }
 
@@ -120,8 +165,11 @@ static enum err_code settle(struct labelled *labelled, const struct request *req
     }
     const struct named_rows x = {
         .space = space, .part = SPACE_INPUTS, .key = "inputs", .max_rows = labelled->max_rows};
-    const struct named_rows y = {
-        .space = space, .part = SPACE_OUTPUTS, .key = "outputs", .max_rows = labelled->max_rows};
+    const struct named_rows y = {.space = space,
+                                 .part = SPACE_OUTPUTS,
+                                 .key = "outputs",
+                                 .holes = true,
+                                 .max_rows = labelled->max_rows};
     if (named_rows_settle(&x, labelled->body, req->arena, &labelled->x, err) == ERR_OK) {
         err_kept(named_rows_settle(&y, labelled->body, req->arena, &labelled->y, err));
     }
@@ -142,6 +190,17 @@ static enum err_code rows_of_json(struct labelled *labelled, const struct reques
     if (x->n != y->n) {
         return err_set(err, ERR_SHAPE, "inputs has %s, outputs has %s",
                        phrase_count(x->n, "row").text, phrase_count(y->n, "row").text);
+    }
+    unsigned char *failed = NULL;
+    const struct run_outputs outputs = {y->values, (size_t)y->k, y->n, y->k};
+    if (run_status_read(labelled->body, x->n, req->arena, &failed, err) != ERR_OK) {
+        return err->code;
+    }
+    if (failed != NULL) {
+        (void)run_outputs_discard(&outputs, failed);
+    }
+    if (check_empty(&outputs, failed, err) != ERR_OK) {
+        return err->code;
     }
     *out = (struct data){.n = x->n, .d = model->d, .o = model->o, .x = x->values, .y = y->values};
     return ERR_OK;

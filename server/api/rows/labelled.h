@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows with known outputs in a request, as JSON or CSV, to score a model on. */
+/*
+ * Rows with known outputs in a request, as JSON or CSV, to score a model on. Outputs may be missing:
+ * null in JSON, empty in a table with ?missing=allow, and of a run that failed by its status.
+ */
 #ifndef LABELLED_H
 #define LABELLED_H
 
@@ -15,16 +18,18 @@ struct labelled {
     json_t *body;         /* NULL with CSV */
     struct json_tensor x; /* "inputs" */
     struct json_tensor y; /* "outputs" */
+    bool may_miss;        /* outputs of a table may be missing */
 };
 
-/* Reads a JSON body into the request's arena. The caller checks keys other than inputs and outputs.
- */
+/* Reads a JSON body into the request's arena. The caller checks keys other than inputs, outputs and
+ * status. ERR_INVALID: the query's "missing". */
 enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
                              struct err *err) MUST_CHECK;
 
 /*
- * The rows for a model: columns with names in its order. ERR_SHAPE; ERR_INVALID: inputs or outputs
- * are missing, names are not the model's, or "outputs" in the query is not the number of its own.
+ * The rows for a model: columns with names in its order, outputs that are missing NaN. ERR_SHAPE;
+ * ERR_INVALID: inputs or outputs are missing, names are not the model's, or "outputs" in the query
+ * is not the number of its own; ERR_NONFINITE.
  */
 enum err_code labelled_rows(struct labelled *labelled, const struct request *req,
                             const struct model *model, struct data *out,

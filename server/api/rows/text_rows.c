@@ -86,6 +86,7 @@ enum err_code text_rows_check_finite(const struct text_rows *rows, const struct 
                                      struct err *err)
 {
     struct nonfinite found;
-    nonfinite_find(rows->table.values, rows->table.n, rows->table.k, &found);
+    const struct nonfinite_rule rule = nonfinite_strict(rows->table.k);
+    nonfinite_find(rows->table.values, rows->table.n, &rule, &found);
     return found.n == 0 ? ERR_OK : text_rows_refuse(rows, req, &found, "", err);
 }

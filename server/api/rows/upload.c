@@ -95,9 +95,12 @@ static enum err_code digest_payload(const struct request *req, struct upload *up
 {
     struct digest digest = {.state = NULL};
     const char *outputs = request_query(req, "outputs");
-    char *head = arena_printf(req->arena, "%s outputs=%s skip=%d%s\n", up->data.format,
+    static const char *const missing[] = {[UPLOAD_MISSING_UNTOLD] = "",
+                                          [UPLOAD_MISSING_REFUSE] = " whole",
+                                          [UPLOAD_MISSING_ALLOW] = " missing"};
+    char *head = arena_printf(req->arena, "%s outputs=%s skip=%d%s%s\n", up->data.format,
                               outputs != NULL ? outputs : "", up->data.skip_duplicates,
-                              up->skip_nonfinite ? " finite" : "");
+                              up->skip_nonfinite ? " finite" : "", missing[up->missing]);
     if (head == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the upload");
     }
@@ -109,6 +112,24 @@ static enum err_code digest_payload(const struct request *req, struct upload *up
     return err->code;
 }
 
+bool upload_may_miss(const struct upload *up)
+{
+    bool json = up->data.format[0] == 'j';
+    return up->missing == UPLOAD_MISSING_ALLOW ||
+           (up->missing == UPLOAD_MISSING_UNTOLD && json && !up->skip_nonfinite);
+}
+
+static enum err_code read_missing(const struct request *req, struct upload *up, struct err *err)
+{
+    static const char *const words[] = {"refuse", "allow"};
+    bool allow = false;
+    if (read_word(req, "missing", words, &allow, err) == ERR_OK &&
+        request_query(req, "missing") != NULL) {
+        up->missing = allow ? UPLOAD_MISSING_ALLOW : UPLOAD_MISSING_REFUSE;
+    }
+    return err->code;
+}
+
 enum err_code upload_read_head(const struct request *req, struct upload *up, struct err *err)
 {
     static const char *const duplicates[] = {"report", "skip"};
@@ -117,7 +138,8 @@ enum err_code upload_read_head(const struct request *req, struct upload *up, str
     *up = (struct upload){.key = ""};
     if (find_format(req, &up->data.format, err) != ERR_OK ||
         read_word(req, "on_duplicate", duplicates, &up->data.skip_duplicates, err) != ERR_OK ||
-        read_word(req, "on_nonfinite", nonfinite, &up->skip_nonfinite, err) != ERR_OK) {
+        read_word(req, "on_nonfinite", nonfinite, &up->skip_nonfinite, err) != ERR_OK ||
+        read_missing(req, up, err) != ERR_OK) {
         return err->code;
     }
     if (read_source(req, up, err) != ERR_OK ||

@@ -11,12 +11,17 @@
 
 #define UPLOAD_PROVENANCE_MAX 16384 /* bytes of the JSON key "provenance" */
 
+/* What the query says about outputs that are missing. */
+enum upload_missing { UPLOAD_MISSING_UNTOLD, UPLOAD_MISSING_REFUSE, UPLOAD_MISSING_ALLOW };
+
 struct upload {
     struct data_upload data;  /* borrows from the request, its arena and this struct */
     struct model_space space; /* of the model as the rows were read */
     struct space *own;        /* that comes with the rows; one reference; NULL: none */
-    bool skip_nonfinite;      /* store only rows without a missing or infinite value */
+    bool skip_nonfinite;      /* leave out rows with values that may not be there */
+    enum upload_missing missing;
     struct nonfinite skipped;
+    unsigned char *failed; /* [data.n] of the rows as they were sent; NULL: nobody said it */
     bool is_text;          /* CSV and its relatives */
     struct text_rows text; /* if so */
     char key[IDEMPOTENCY_KEY_MAX + 1];
@@ -34,11 +39,18 @@ enum err_code upload_read_head(const struct request *req, struct upload *up,
 /*
  * Reads the rows, in the order of the model's space where columns have names; names that the model
  * does not have yet come with the rows. The columns of the model's rows say how many are outputs if
- * the query does not. Rows with a value that is missing or not finite are refused (ERR_NONFINITE)
- * or left out.
+ * the query does not. Rows with a value that may not be there are refused (ERR_NONFINITE) or left
+ * out: one that is infinite, a missing input, and a missing output unless the run failed by its
+ * status or upload_may_miss.
  */
 enum err_code upload_read_rows(struct app *app, const struct request *req, const char *model,
                                struct upload *up, struct err *err) MUST_CHECK;
+
+/*
+ * May outputs be missing? Where the query says so; and in JSON, whose null nobody writes for a
+ * number, as long as the query does not say what to do with such rows.
+ */
+bool upload_may_miss(const struct upload *up);
 
 /* A zeroed upload may be released. */
 void upload_release(struct upload *up);

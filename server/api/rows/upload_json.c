@@ -7,6 +7,7 @@
 
 #include "api/reply.h"
 #include "api/rows/named_rows.h"
+#include "api/rows/run_status.h"
 #include "base/mem.h"
 #include "base/phrase.h"
 #include "documents/space_json.h"
@@ -177,7 +178,8 @@ static enum err_code settle(const json_t *body, const struct places *places, str
 enum err_code upload_read_json(const struct request *req, int max_rows, struct upload *up,
                                struct err *err)
 {
-    static const char *const keys[] = {"inputs", "outputs", "provenance", "names", "space", NULL};
+    static const char *const keys[] = {"inputs", "outputs",      "provenance", "names",
+                                       "space",  RUN_STATUS_KEY, NULL};
     json_t *body = NULL;
     struct places places = {NULL, NULL};
     struct json_tensor tensors[] = {{.key = "inputs",
@@ -208,7 +210,8 @@ enum err_code upload_read_json(const struct request *req, int max_rows, struct u
     }
     if (read_provenance(body, req->arena, up, err) != ERR_OK ||
         settle(body, &places, req->arena, up, tensors, err) != ERR_OK ||
-        join(&tensors[0], &tensors[1], req->arena, up, err) != ERR_OK) {
+        join(&tensors[0], &tensors[1], req->arena, up, err) != ERR_OK ||
+        run_status_read(body, (int)up->data.n, req->arena, &up->failed, err) != ERR_OK) {
         return err->code;
     }
     return upload_apply_policy(req, up, true, err);

@@ -6,8 +6,9 @@
 #include "api/rows/upload.h"
 
 /*
- * Refuses rows with a value that is missing or not finite, or leaves them out. The rows are
- * writable, or else they are copied before any is left out.
+ * Refuses rows with a value that may not be missing or is not finite, or leaves them out, and
+ * settles what is missing in the others. The rows are writable, or else they are copied before they
+ * change; those with a status are writable.
  */
 enum err_code upload_apply_policy(const struct request *req, struct upload *up, bool writable,
                                   struct err *err) MUST_CHECK;

@@ -9,68 +9,7 @@
 #include "store/data/data_read.h"
 #include "store/models/space_store.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-/* ---- rows with a value that is missing or not finite ---- */
-
-#define WAY_TO_SKIP "; ?on_nonfinite=skip leaves such rows out"
-
-/* Inputs and outputs of JSON and npy are counted by themselves. */
-static enum err_code refuse_nonfinite(const struct request *req, const struct upload *up,
-                                      const struct nonfinite *found, struct err *err)
-{
-    if (up->is_text) {
-        return text_rows_refuse(&up->text, req, found, WAY_TO_SKIP, err);
-    }
-    bool json = strcmp(up->data.format, "json") == 0;
-    bool output = found->column >= up->data.d;
-    const char *what = isnan(found->value) ? json ? "null" : "nan" : "not finite";
-    char others[sizeof(struct phrase) + 16] = "";
-    if (found->n > 1) {
-        snprintf(others, sizeof others, " (as in %s more)", phrase_count(found->n - 1, "row").text);
-    }
-    return err_set_at(err, ERR_NONFINITE, found->rows[0], found->column,
-                      "%srow %d, column %d is %s%s" WAY_TO_SKIP,
-                      !json    ? ""
-                      : output ? "outputs: "
-                               : "inputs: ",
-                      found->rows[0], json && output ? found->column - up->data.d : found->column,
-                      what, others);
-}
-
-enum err_code upload_apply_policy(const struct request *req, struct upload *up, bool writable,
-                                  struct err *err)
-{
-    struct data_upload *data = &up->data;
-    const int k = data->d + data->o;
-    nonfinite_find(data->rows, (int)data->n, k, &up->skipped);
-    if (up->skipped.n == 0) {
-        return ERR_OK;
-    }
-    if (!up->skip_nonfinite) {
-        return refuse_nonfinite(req, up, &up->skipped, err);
-    }
-    if (up->skipped.n == data->n) {
-        return err_set(err, ERR_NONFINITE, "all %d rows have a value that is missing or not finite",
-                       up->skipped.n);
-    }
-    size_t count = (size_t)data->n * (size_t)k;
-    int *origin = arena_alloc_array(req->arena, (size_t)data->n, sizeof *origin);
-    double *rows =
-        writable ? (double *)data->rows : arena_alloc_array(req->arena, count, sizeof *rows);
-    if (origin == NULL || rows == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the rows");
-    }
-    if (!writable) {
-        memcpy(rows, data->rows, count * sizeof *rows);
-    }
-    data->n = nonfinite_remove(rows, (int)data->n, k, origin);
-    data->rows = rows;
-    data->origin = origin;
-    return ERR_OK;
-}
 
 /* ---- spaces ---- */
 
@@ -194,15 +133,12 @@ static enum err_code split_columns(struct upload *up, int k, struct err *err)
     return ERR_OK;
 }
 
-/* Puts the columns into the model's order, or takes their names for a model that has none. */
-static enum err_code settle_columns(const struct request *req, const struct columns *columns,
-                                    struct upload *up, struct err *err)
+/* Checks the columns by the model's space, or takes their names for a model that has none. */
+static enum err_code settle_columns(const struct request *req, struct upload *up, struct err *err)
 {
     const struct text_table_reader *reader = &up->text.reader;
     if (up->space.space != NULL) {
-        return columns_arrange(columns, &up->text, err) == ERR_OK
-                   ? columns_check_text(up->space.space, &up->text, req, err)
-                   : err->code;
+        return columns_check_text(up->space.space, &up->text, req, err);
     }
     if (reader->names == NULL) {
         return ERR_OK;
@@ -220,10 +156,10 @@ static enum err_code read_text(struct app *app, const struct request *req, const
     const struct space *space = up->space.space;
     columns_init(&columns, space, SPACE_COLUMNS, req->arena);
     if (count_outputs(app, req, model, up, err) != ERR_OK ||
-        text_rows_read(req, app->config->max_rows, space != NULL ? &columns.members : NULL,
-                       &up->text, err) != ERR_OK ||
+        text_rows_read(req, app->config->max_rows, &columns.members, &up->text, err) != ERR_OK ||
+        columns_arrange(&columns, req, &up->text, &up->failed, err) != ERR_OK ||
         split_columns(up, up->text.table.k, err) != ERR_OK ||
-        settle_columns(req, &columns, up, err) != ERR_OK) {
+        settle_columns(req, up, err) != ERR_OK) {
         return err->code;
     }
     up->text.reader.members = NULL; /* they end with this function */

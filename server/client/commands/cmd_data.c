@@ -86,13 +86,19 @@ static enum err_code make_path(struct append *up, struct err *err)
     const char *outputs = client->args->values[OPT_OUTPUTS];
     const char *source = client->args->values[OPT_SOURCE];
     char *path = data_path(client, "/data");
+    const char *mark = "?";
     textbuf_puts(&text, path != NULL ? path : "");
     if (outputs != NULL) {
         textbuf_puts(&text, "?outputs=");
         connection_escape(&text, outputs);
+        mark = "&";
     }
     if (client->args->values[OPT_SKIP] != NULL) {
-        textbuf_puts(&text, outputs != NULL ? "&on_duplicate=skip" : "?on_duplicate=skip");
+        textbuf_printf(&text, "%son_duplicate=skip", mark);
+        mark = "&";
+    }
+    if (client->args->values[OPT_MISSING] != NULL) {
+        textbuf_printf(&text, "%smissing=allow", mark);
     }
     if (source != NULL && strpbrk(source, "\r\n") != NULL) {
         return err_set(err, ERR_INVALID, "a source is one line of text");
@@ -105,10 +111,12 @@ static enum err_code make_path(struct append *up, struct err *err)
     return failed ? err_set(err, ERR_NOMEM, "no memory for the request") : ERR_OK;
 }
 
-/* ", 3 duplicates": what a server noticed in the rows. */
+/* ", 3 duplicates": what a server noticed in the rows. A count, or an object that has it. */
 static void print_noticed(const json_t *doc, const char *key, const char *noun)
 {
-    json_int_t count = json_integer_value(json_object_get(json_object_get(doc, key), "count"));
+    const json_t *found = json_object_get(doc, key);
+    const json_t *number = json_is_object(found) ? json_object_get(found, "count") : found;
+    json_int_t count = json_integer_value(number);
     if (count > 0) {
         printf(", %s", phrase_count(count, noun).text);
     }
@@ -134,6 +142,8 @@ static enum err_code report_upload(struct append *up, const char *name, const st
                client_member(up->client, doc, "total_rows"));
         print_noticed(doc, "duplicates", "duplicate");
         print_noticed(doc, "outliers", "outlier");
+        print_noticed(doc, "failed_rows", "failed run");
+        print_noticed(doc, "missing_values", "missing value");
         printf("\n");
     }
     json_decref(doc);

@@ -44,11 +44,39 @@ static void add_output(struct client *client, struct table *table, const json_t 
     }
 }
 
+/* The levels of the first output that has any. */
+static const json_t *find_coverage(const json_t *outputs)
+{
+    const json_t *found = NULL;
+    for (size_t j = 0; j < json_array_size(outputs) && !json_is_array(found); j++) {
+        found = json_object_get(json_array_get(outputs, j), "coverage");
+    }
+    return found;
+}
+
+/* "3 of 50 runs failed; P(run succeeds): log loss 0.1, AUC 0.9" */
+static void print_feasible(struct client *client, const json_t *doc)
+{
+    const json_t *feasible = json_object_get(doc, "feasible");
+    const json_t *reason = json_object_get(feasible, "reason");
+    if (feasible == NULL) {
+        return;
+    }
+    printf("%s of %s failed; P(run succeeds): log loss %s, AUC %s",
+           client_member(client, feasible, "failed"),
+           phrase_count(json_integer_value(json_object_get(feasible, "rows")), "run").text,
+           client_member(client, feasible, "log_loss"), client_member(client, feasible, "auc"));
+    if (json_is_string(reason)) {
+        printf(" (%s)", client_member(client, feasible, "reason"));
+    }
+    printf("\n");
+}
+
 static enum err_code print_scores(struct client *client, const json_t *doc, struct err *err)
 {
     const json_t *outputs = client_list(doc, "outputs", err);
     const json_t *error = json_object_get(doc, "relative_error");
-    const json_t *coverage = json_object_get(json_array_get(outputs, 0), "coverage");
+    const json_t *coverage = find_coverage(outputs);
     char *heads = make_heads(client, coverage);
     if (outputs == NULL || heads == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the output");
@@ -61,6 +89,7 @@ static enum err_code print_scores(struct client *client, const json_t *doc, stru
     }
     printf("NLL %s, CRPS %s\n", client_member(client, doc, "nll"),
            client_member(client, doc, "crps"));
+    print_feasible(client, doc);
     struct table table = table_in(&client->arena, heads);
     for (size_t j = 0; j < json_array_size(outputs); j++) {
         add_output(client, &table, json_array_get(outputs, j), j);
@@ -79,6 +108,17 @@ static enum err_code evaluate_file(struct client *client, const struct call *cal
     json_decref(doc);
     answer_release(&answer);
     return err->code;
+}
+
+/* "/evaluate", with its query. */
+static char *evaluate_action(struct client *client)
+{
+    const char *outputs = client->args->values[OPT_OUTPUTS];
+    bool missing = client->args->values[OPT_MISSING] != NULL;
+    if (outputs != NULL) {
+        return arena_printf(&client->arena, "/evaluate?%soutputs=", missing ? "missing=allow&" : "");
+    }
+    return arena_printf(&client->arena, "/evaluate%s", missing ? "?missing=allow" : "");
 }
 
 /* "/v1/models/M" or "/v1/models/M/versions/V", then `action` and an escaped value. */
@@ -102,9 +142,10 @@ enum err_code command_evaluate(struct client *client, struct err *err)
         return err->code;
     }
     call.payload = (struct payload){.type = files_type(input.format), .file = input.file};
-    call.path = action_path(client, client->args->values[OPT_VERSION],
-                            outputs != NULL ? "/evaluate?outputs=" : "/evaluate",
-                            outputs != NULL ? outputs : "");
+    const char *action = evaluate_action(client);
+    call.path = action != NULL ? action_path(client, client->args->values[OPT_VERSION], action,
+                                             outputs != NULL ? outputs : "")
+                               : NULL;
     err_kept(evaluate_file(client, &call, err));
     input_close(&input);
     return err->code;

@@ -38,8 +38,9 @@ struct prediction {
 
 /* Options of the client that are options of results; each has the name of its result. */
 #define OPTION_OF_NONE(flag, name)
-#define OPTION_OF_LEVELS(flag, name)    {name, OPT_##flag},
-#define OPTION_OF_COVERAGES(flag, name) {name, OPT_##flag},
+#define OPTION_OF_LEVELS(flag, name)       {name, OPT_##flag},
+#define OPTION_OF_TOTAL_LEVELS(flag, name) {name, OPT_##flag},
+#define OPTION_OF_COVERAGES(flag, name)    {name, OPT_##flag},
 #define OPTION_OF_DRAWS(flag, name)
 #define OPTION_OF_BETWEEN(flag, name)
 #define OPTION_OF_ALTERNATIVE(flag, name)
@@ -110,7 +111,7 @@ static enum err_code write_numbers(struct json_write *json, const char *key, con
     return ERR_OK;
 }
 
-/* The members "return", "quantiles" and "intervals", and the end of the request's object. */
+/* The members "return", "quantiles" and the like, and the end of the request's object. */
 static enum err_code write_options(const struct args *args, struct json_write *json,
                                    struct err *err)
 {
@@ -156,6 +157,7 @@ static bool is_table(enum predict_shape shape)
     switch (shape) {
     case PREDICT_SHAPE_N_O:
     case PREDICT_SHAPE_LEVELS_N_O:
+    case PREDICT_SHAPE_TOTAL_LEVELS_N_O:
     case PREDICT_SHAPE_ENDS_N_O:
         return true;
     case PREDICT_SHAPE_N_O_O:

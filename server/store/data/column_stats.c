@@ -21,6 +21,9 @@
  *   zeros and ones are zeros and ones, and not a little above zero, which would make each one an
  *   outlier.
  *
+ * That values are missing shows in the mean, which is NaN then, so that complete columns cost
+ * nothing more. Such columns are computed once more, from what is there.
+ *
  * [1] Updating formulae and a pairwise algorithm for computing sample variances, 1979.
  * [2] T. Dunning, O. Ertl, Computing extremely accurate quantiles using t-digests, 2019.
  */
@@ -102,6 +105,68 @@ static double hash_to_unit(uint64_t i)
     return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
+/* One column of rows [n x k] that lacks some of its values. */
+struct column {
+    const double *rows;
+    int64_t n;
+    size_t k;
+    size_t j;
+};
+
+static double column_value(const struct column *column, int64_t row)
+{
+    return column->rows[(size_t)row * column->k + column->j];
+}
+
+/* Samples as sketch_column does, the m values that are there. */
+static void sketch_present(const struct column *column, int64_t m, struct column_stats *stats)
+{
+    struct centroid sample[SAMPLE_ROWS];
+    int64_t count = m < SAMPLE_ROWS ? m : SAMPLE_ROWS;
+    int64_t row = -1;
+    int64_t seen = 0; /* values up to this row */
+    for (int64_t i = 0; i < count; i++) {
+        double place = count < m ? (double)i + hash_to_unit((uint64_t)i) : (double)i;
+        int64_t wanted = (int64_t)(place * ((double)m / (double)count));
+        wanted = wanted < m ? wanted : m - 1;
+        while (seen <= wanted) {
+            row++;
+            seen += isnan(column_value(column, row)) ? 0 : 1;
+        }
+        sample[i] = (struct centroid){column_value(column, row), (double)m / (double)count};
+    }
+    /* cppcheck-suppress uninitvar ; the first `count` are set, and no others are read */
+    qsort(sample, (size_t)count, sizeof *sample, compare_places);
+    make_sketch(sample, (int)count, (double)m, stats);
+}
+
+/* Statistics of the values that are there. */
+static void stats_of_present(const struct column *column, struct column_stats *stats)
+{
+    int64_t m = 0;
+    memset(stats, 0, sizeof *stats);
+    for (int64_t i = 0; i < column->n; i++) {
+        m += isnan(column_value(column, i)) ? 0 : 1;
+    }
+    if (m == 0) {
+        return;
+    }
+    stats->n = (double)m;
+    stats->low = INFINITY;
+    stats->high = -INFINITY;
+    for (int64_t i = 0; i < column->n; i++) {
+        double value = column_value(column, i);
+        stats->mean += isnan(value) ? 0.0 : value / (double)m;
+        stats->low = fmin(stats->low, value);
+        stats->high = fmax(stats->high, value);
+    }
+    for (int64_t i = 0; i < column->n; i++) {
+        double deviation = column_value(column, i) - stats->mean;
+        stats->m2 += isnan(deviation) ? 0.0 : deviation * deviation;
+    }
+    sketch_present(column, m, stats);
+}
+
 /* rows: [n x k] */
 static void sketch_column(const double *rows, int64_t n, size_t k, size_t column,
                           struct column_stats *stats)
@@ -142,7 +207,11 @@ void column_stats_of(const double *rows, int64_t n, size_t k, struct column_stat
         }
     }
     for (size_t j = 0; j < k; j++) {
-        sketch_column(rows, n, k, j, &stats[j]);
+        if (isnan(stats[j].mean)) {
+            stats_of_present(&(struct column){rows, n, k, j}, &stats[j]);
+        } else {
+            sketch_column(rows, n, k, j, &stats[j]);
+        }
     }
 }
 
@@ -170,6 +239,9 @@ void column_stats_join(struct column_stats *into, const struct column_stats *fro
         const struct column_stats *b = &from[j];
         if (a->n == 0.0) {
             *a = *b;
+            continue;
+        }
+        if (b->n == 0.0) {
             continue;
         }
         double n = a->n + b->n;

@@ -4,6 +4,8 @@
  * quantiles. The statistics of two sets of rows can be joined without reading the rows again, so an
  * upload costs no more than reading its own rows.
  *
+ * A value may be missing (NaN): statistics are of those that are there, and count them.
+ *
  * The struct is an array of doubles and is stored as it is.
  */
 #ifndef COLUMN_STATS_H
@@ -18,7 +20,7 @@
 #define COLUMN_FENCE    10 /* how far from the quartiles a value is usual, in interquartile ranges */
 
 struct column_stats {
-    double n;
+    double n; /* values that are there; 0: all numbers that follow are 0 */
     double mean;
     double m2; /* sum of squared deviations from the mean */
     double low;
@@ -34,7 +36,7 @@ void column_stats_of(const double *rows, int64_t n, size_t k, struct column_stat
 /* into, from: [k]. A zeroed struct stands for no rows. */
 void column_stats_join(struct column_stats *into, const struct column_stats *from, size_t k);
 
-/* An estimate; level in [0, 1]. The column must have rows. */
+/* An estimate; level in [0, 1]. The column must have values. */
 double column_stats_quantile(const struct column_stats *stats, double level);
 
 /* Sample standard deviation (divided by n - 1); 0 for one row. */

@@ -83,13 +83,13 @@ static enum err_code hash_rows(struct work *work, struct err *err)
     return err->code;
 }
 
-/* Lists the values outside the usual range. columns: [width] */
 /* The place that a row had in what the client sent. */
 static int64_t sent_row(const struct data_upload *up, int64_t row)
 {
     return up->origin != NULL ? up->origin[row] : row;
 }
 
+/* Lists the values outside the usual range. columns: [width] */
 static void find_outliers(struct work *work, const struct column_stats *columns)
 {
     struct data_append_result *out = &work->result;
@@ -101,8 +101,8 @@ static void find_outliers(struct work *work, const struct column_stats *columns)
         }
         for (int64_t i = 0; i < work->up->n; i++) {
             double value = work->up->rows[(size_t)i * work->width + j];
-            if (value >= usual[0] && value <= usual[1]) {
-                continue;
+            if (!(value < usual[0] || value > usual[1])) {
+                continue; /* as is one that is missing */
             }
             if (out->n_outliers < DATA_PLACES) {
                 out->outliers[out->n_outliers] = (struct data_outlier){
@@ -171,6 +171,20 @@ static enum err_code skip_marked(struct work *work, struct err *err)
     return ERR_OK;
 }
 
+/* Counts what is missing in the rows to store. */
+static void count_holes(struct work *work)
+{
+    const struct data_upload *up = work->up;
+    struct data_append_result *out = &work->result;
+    out->n_failed = out->n_missing = 0;
+    for (int64_t i = 0; up->holes && i < work->n; i++) {
+        const double *y = work->rows + (size_t)i * work->width + up->d;
+        int missing = data_stats_missing(y, up->o);
+        out->n_failed += missing == up->o;
+        out->n_missing += missing < up->o ? missing : 0;
+    }
+}
+
 /* Chooses the rows to store, and computes their statistics and digests. */
 static enum err_code prepare_rows(struct work *work, struct err *err)
 {
@@ -182,6 +196,7 @@ static enum err_code prepare_rows(struct work *work, struct err *err)
     if (work->up->skip_duplicates && skip_marked(work, err) != ERR_OK) {
         return err->code;
     }
+    count_holes(work);
     if (work->n == 0) {
         return ERR_OK;
     }
@@ -307,9 +322,11 @@ static enum err_code store_rows(struct conn *conn, int64_t model, struct work *w
                                 struct data_stats *stats, struct err *err)
 {
     struct row_index index = {.conn = conn, .model = model};
+    const struct data_stats_part part = {
+        work->n, work->result.n_failed, work->up->d, work->up->o, work->columns};
     if (insert_batch(conn, model, work, err) != ERR_OK ||
         insert_chunks(conn, work, err) != ERR_OK ||
-        data_stats_add(stats, work->n, work->up->d, work->up->o, work->columns, err) != ERR_OK ||
+        data_stats_add(stats, &part, err) != ERR_OK ||
         row_index_add(&index, work->result.batch, work->entries, work->n_entries, stats->n_rows,
                       err) != ERR_OK) {
         return err->code;
@@ -350,6 +367,7 @@ static enum err_code append_in_transaction(struct conn *conn, const char *name, 
         goto done;
     }
     work->result.n_rows = work->n;
+    work->result.n_discarded = work->up->n_discarded;
     work->result.total_rows = stats.n_rows;
     if (work->up->key != NULL) {
         err_kept(

@@ -3,6 +3,8 @@
  * Storing an upload. The training rows of a model are float64, inputs first, then outputs, in
  * batches that are only ever appended or deleted as a whole.
  *
+ * A row may miss outputs, which are NaN. One that misses all of them is a run that failed.
+ *
  * The first batch fixes the number of inputs and outputs of a model's rows, and creates the model
  * if it does not exist. An upload becomes one batch or changes nothing. A batch is stored in
  * chunks, each with its SHA-256; its digest is the SHA-256 of all its bytes.
@@ -11,6 +13,7 @@
 #define DATA_APPEND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "store/sqlite/db.h"
@@ -22,7 +25,8 @@
 struct data_upload {
     int64_t n;
     int d, o;
-    const double *rows;           /* [n x (d + o)], finite */
+    const double *rows;           /* [n x (d + o)]; inputs finite, outputs finite or missing */
+    bool holes;                   /* outputs are missing: NaN, all of the same bits */
     const char *format;           /* "json", "csv", "npy" */
     const char *source;           /* NULL, or at most DATA_SOURCE_MAX bytes */
     const char *provenance;       /* NULL, or the text of a JSON object */
@@ -35,6 +39,7 @@ struct data_upload {
     bool space_first;         /* it may not come after rows that were stored without it */
     const bool *places; /* NULL, or [d + o]: numbers of these columns are places in a list, of which
                            none is unusual */
+    int64_t n_discarded; /* told in the answer */
     const int *origin;  /* NULL, or [n]: the place of each row in what the client sent, as answers
                           tell it */
 };
@@ -57,7 +62,13 @@ struct data_append_result {
     int64_t duplicates[DATA_PLACES]; /* the first of them */
     int64_t n_outliers;              /* values far outside the usual range of their column */
     struct data_outlier outliers[DATA_PLACES];
+    /* Answers that earlier programs stored end here. */
+    int64_t n_failed;    /* stored rows without any output */
+    int64_t n_missing;   /* outputs that the other stored rows miss */
+    int64_t n_discarded; /* outputs that came with runs that failed, and are not kept */
 };
+
+#define DATA_APPEND_FIRST_BYTES offsetof(struct data_append_result, n_failed)
 
 /*
  * Stores an upload, exactly once for each key and payload within DATA_KEY_HOURS. Outliers are

@@ -36,6 +36,23 @@ static enum err_code index_rows(const struct gathering *g, int64_t batch, const 
     return err->code;
 }
 
+/* Of the rows of a chunk, whose columns are known already. */
+static int64_t count_failed(const struct data_chunk *chunk, const double *rows,
+                            const struct column_stats *columns)
+{
+    int64_t n = 0;
+    for (int j = 0; j < chunk->o; j++) {
+        if (columns[chunk->d + j].n == (double)chunk->n) {
+            return 0; /* each row has at least this output */
+        }
+    }
+    for (int64_t i = 0; i < chunk->n; i++) {
+        const double *row = rows + (size_t)i * (size_t)(chunk->d + chunk->o);
+        n += data_stats_missing(row + chunk->d, chunk->o) == chunk->o;
+    }
+    return n;
+}
+
 static enum err_code gather_chunk(const struct gathering *g, const struct data_chunk *chunk,
                                   struct err *err)
 {
@@ -47,7 +64,9 @@ static enum err_code gather_chunk(const struct gathering *g, const struct data_c
         goto done;
     }
     column_stats_of(rows, chunk->n, width, columns);
-    if (data_stats_add(g->stats, chunk->n, chunk->d, chunk->o, columns, err) != ERR_OK) {
+    const struct data_stats_part part = {chunk->n, count_failed(chunk, rows, columns), chunk->d,
+                                         chunk->o, columns};
+    if (data_stats_add(g->stats, &part, err) != ERR_OK) {
         goto done;
     }
     if (g->digest != NULL) {

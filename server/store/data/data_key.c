@@ -30,12 +30,13 @@ enum err_code data_key_find(struct conn *conn, int64_t model, const char *key,
         const void *answer = query_get_blob(&q, 1, &n_answer);
         if (n_payload != SHA256_BYTES || memcmp(stored, payload, SHA256_BYTES) != 0) {
             err_set(err, ERR_REUSED, "the Idempotency-Key was used with another upload");
-        } else if (n_answer != sizeof *out) {
+        } else if (n_answer != sizeof *out && n_answer != DATA_APPEND_FIRST_BYTES) {
             err_set(err, ERR_CONFLICT,
                     "the upload with this Idempotency-Key was taken by another version of the "
                     "server");
         } else {
-            memcpy(out, answer, sizeof *out);
+            *out = (struct data_append_result){.batch = 0};
+            memcpy(out, answer, n_answer);
             out->repeated = 1;
             found = true;
         }

@@ -22,6 +22,7 @@ static enum err_code read_summary(struct conn *conn, int64_t model, struct data_
     }
     *out = (struct data_summary){.n_rows = stats.n_rows,
                                  .n_batches = stats.n_batches,
+                                 .n_failed = stats.n_failed,
                                  .n_inputs = stats.d,
                                  .n_outputs = stats.o};
     if (batch_get_span(conn, model, &span, err) == ERR_OK) {
@@ -92,6 +93,24 @@ enum err_code data_store_summary(struct db *db, const char *model, struct data_s
     }
     err_kept(read_summary(conn, id, out, NULL, err));
     return db_read_end(db, conn, err);
+}
+
+enum err_code data_store_columns(struct db *db, const char *model, struct data_summary *out,
+                                 struct column_stats **columns, struct err *err)
+{
+    struct conn *conn;
+    int64_t id = 0;
+    struct column_stats *found = NULL;
+    if (model_read_begin(db, model, &conn, &id, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(read_summary(conn, id, out, &found, err));
+    if (db_read_end(db, conn, err) == ERR_OK) {
+        *columns = found;
+    } else {
+        mem_free(found);
+    }
+    return err->code;
 }
 
 enum err_code data_store_describe(struct db *db, const char *model, struct data_summary *out,

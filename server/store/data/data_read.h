@@ -17,6 +17,7 @@
 struct data_summary {
     int64_t n_rows;
     int64_t n_batches;
+    int64_t n_failed; /* rows without any output */
     int n_inputs; /* 0: no rows yet */
     int n_outputs;
     int64_t first_ms; /* when the first and the last batch arrived; 0: there is none */
@@ -26,6 +27,10 @@ struct data_summary {
 /* ERR_NOT_FOUND: no such model. */
 enum err_code data_store_summary(struct db *db, const char *model, struct data_summary *out,
                                  struct err *err) MUST_CHECK;
+
+/* Also the statistics of the columns, as below. */
+enum err_code data_store_columns(struct db *db, const char *model, struct data_summary *out,
+                                 struct column_stats **columns, struct err *err) MUST_CHECK;
 
 /*
  * Also the fingerprint of all rows, for which every batch is looked at, and the statistics of the

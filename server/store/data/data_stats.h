@@ -15,6 +15,7 @@ struct data_stats {
     int64_t generation; /* grows with each deletion */
     int64_t n_rows;
     int64_t n_batches;
+    int64_t n_failed;             /* rows without any output */
     int d, o;                     /* 0: no rows yet */
     struct column_stats *columns; /* [d + o], mem; NULL without rows */
 };
@@ -24,12 +25,18 @@ enum err_code data_stats_get(struct conn *conn, int64_t model, struct data_stats
                              struct err *err) MUST_CHECK;
 enum err_code data_stats_put(struct conn *conn, int64_t model, const struct data_stats *stats,
                              struct err *err) MUST_CHECK;
-/*
- * Adds n rows with the statistics columns: [d + o]. ERR_CORRUPT: d or o differ from the rows
- * before. n_batches is left to the caller.
- */
-enum err_code data_stats_add(struct data_stats *stats, int64_t n, int d, int o,
-                             const struct column_stats *columns, struct err *err) MUST_CHECK;
+/* Rows that are added. */
+struct data_stats_part {
+    int64_t n;
+    int64_t n_failed;
+    int d, o;
+    const struct column_stats *columns; /* [d + o] */
+};
+/* ERR_CORRUPT: d or o differ from the rows before. n_batches is left to the caller. */
+enum err_code data_stats_add(struct data_stats *stats, const struct data_stats_part *part,
+                             struct err *err) MUST_CHECK;
+/* How many of the outputs y [o] of a row are missing. */
+int data_stats_missing(const double *y, int o);
 /* A zeroed struct may be released. Keeps the generation. */
 void data_stats_release(struct data_stats *stats);
 

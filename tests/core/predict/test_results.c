@@ -77,6 +77,8 @@ START_TEST(every_number_of_every_result_is_computed)
                                       .want = 1U << index,
                                       .n_levels = 3,
                                       .levels = levels,
+                                      .n_total_levels = 3,
+                                      .total_levels = levels,
                                       .n_intervals = 3,
                                       .intervals = levels,
                                       .n_samples = 4,
@@ -114,6 +116,8 @@ START_TEST(only_what_is_asked_for_has_memory)
                                       .want = 1U << index,
                                       .n_levels = 1,
                                       .levels = &level,
+                                      .n_total_levels = 1,
+                                      .total_levels = &level,
                                       .n_intervals = 1,
                                       .intervals = &level,
                                       .n_samples = 1,
@@ -140,6 +144,8 @@ static struct predict_request request_for_all(const double *x)
                                     .x = x,
                                     .n_levels = 3,
                                     .levels = three_levels,
+                                    .n_total_levels = 3,
+                                    .total_levels = three_levels,
                                     .n_intervals = 3,
                                     .intervals = three_levels,
                                     .n_samples = 7,
@@ -185,13 +191,14 @@ START_TEST(results_in_blocks_are_the_whole_results)
     struct model *model = model_of(_i);
     double x[MANY_ROWS * D];
     mixed_rows(x, MANY_ROWS);
-    for (int beside = 0; beside < 2; beside++) {
+    for (int beside = 0; beside < 3; beside++) {
         struct err err = ERR_INIT;
         struct arena arena = ARENA_INIT;
         struct predict_result all;
         struct predict_request req = request_for_all(x);
+        req.of_observations = beside == 2;
         req.want = (1U << PREDICT_N_RESULTS) - 1 - PREDICT_COVARIANCE_ROWS -
-                   (beside ? PREDICT_COVARIANCE_OUTPUTS : 0);
+                   (beside == 1 ? PREDICT_COVARIANCE_OUTPUTS : 0);
         ck_assert(predict_block_is_possible(&req));
         ck_assert_msg(predict_run(model, &req, &arena, &all, &err) == ERR_OK, "%s", err.msg);
         for (int index = 0; index < PREDICT_N_RESULTS; index++) {

@@ -15,6 +15,7 @@
 
 static double x[ROWS * 3];
 static double y[ROWS * 2];
+static const struct train_load load = {.n_rows = ROWS};
 static const struct data rows = {.n = ROWS, .d = 3, .o = 2, .x = x, .y = y};
 
 static void setup(void)
@@ -49,18 +50,23 @@ static struct train_spec spec_of(enum solver_kind solver, int width, int layers)
     return spec;
 }
 
-static double measured_peak(const struct train_spec *spec)
+static double measured_peak_of(const struct train_spec *spec, const struct data *data)
 {
     struct err err = ERR_INIT;
     struct model *model = NULL;
     struct mem_account account = {.limit = 0};
-    struct train_run run = {.spec = spec, .data = rows, .n_threads = THREADS};
+    struct train_run run = {.spec = spec, .data = *data, .n_threads = THREADS};
     mem_account_use(&account);
     enum err_code code = train_run(&run, &model, &err);
     mem_account_use(NULL);
     ck_assert_msg(code == ERR_OK, "%s: %s", solver_name(spec->solver), err_msg(&err));
     model_unref(model);
     return (double)atomic_load(&account.peak);
+}
+
+static double measured_peak(const struct train_spec *spec)
+{
+    return measured_peak_of(spec, &rows);
 }
 
 START_TEST(the_estimate_is_of_the_size_of_the_peak)
@@ -71,11 +77,40 @@ START_TEST(the_estimate_is_of_the_size_of_the_peak)
     /* Quadratic ones with fewer parameters. */
     bool matrices = solver == SOLVER_LAPLACE || solver == SOLVER_AMCMC;
     struct train_spec spec = spec_of(solver, matrices ? 16 : 64, 3);
-    ck_assert_int_eq(train_memory(&spec, ROWS, THREADS, &size, &err), ERR_OK);
+    ck_assert_int_eq(train_memory(&spec, &load, THREADS, &size, &err), ERR_OK);
     double peak = measured_peak(&spec);
     ck_assert_msg(size.n_bytes > 0.6 * peak && size.n_bytes < 6.0 * peak,
                   "%s: estimated %.0f bytes, needed %.0f", solver_name(solver), size.n_bytes, peak);
     train_spec_release(&spec);
+}
+END_TEST
+
+/* Every tenth run failed, and every third of the others misses an output. */
+START_TEST(failed_runs_and_holes_are_counted)
+{
+    static double holed[ROWS * 2];
+    static const enum solver_kind solvers[] = {SOLVER_BLL, SOLVER_ENSEMBLE};
+    const struct train_load with = {.n_rows = ROWS, .holes = true, .failed = true};
+    struct err err = ERR_INIT;
+    struct train_size complete;
+    struct train_size size;
+    struct data data = rows;
+    for (int i = 0; i < ROWS; i++) {
+        holed[2 * i] = i % 10 == 0 ? (double)NAN : y[2 * i];
+        holed[2 * i + 1] = i % 10 == 0 || i % 3 == 0 ? (double)NAN : y[2 * i + 1];
+    }
+    data.y = holed;
+    for (size_t i = 0; i < sizeof solvers / sizeof *solvers; i++) {
+        struct train_spec spec = spec_of(solvers[i], 64, 3);
+        ck_assert_int_eq(train_memory(&spec, &load, THREADS, &complete, &err), ERR_OK);
+        ck_assert_int_eq(train_memory(&spec, &with, THREADS, &size, &err), ERR_OK);
+        ck_assert_double_gt(size.n_bytes, complete.n_bytes);
+        double peak = measured_peak_of(&spec, &data);
+        ck_assert_msg(size.n_bytes > 0.6 * peak && size.n_bytes < 6.0 * peak,
+                      "%s: estimated %.0f bytes, needed %.0f", solver_name(solvers[i]),
+                      size.n_bytes, peak);
+        train_spec_release(&spec);
+    }
 }
 END_TEST
 
@@ -85,10 +120,10 @@ START_TEST(folds_keep_a_posterior_each)
     struct train_size one;
     struct train_size size;
     struct train_spec spec = spec_of(SOLVER_ENSEMBLE, 64, 3);
-    ck_assert_int_eq(train_memory(&spec, ROWS, THREADS, &one, &err), ERR_OK);
+    ck_assert_int_eq(train_memory(&spec, &load, THREADS, &one, &err), ERR_OK);
     spec.calibration.method = CONFORMAL_CV_PLUS;
     spec.calibration.folds = 10;
-    ck_assert_int_eq(train_memory(&spec, ROWS, THREADS, &size, &err), ERR_OK);
+    ck_assert_int_eq(train_memory(&spec, &load, THREADS, &size, &err), ERR_OK);
     ck_assert_double_eq(size.n_draws, 10.0 * one.n_draws);
     double peak = measured_peak(&spec);
     ck_assert(size.n_bytes > 0.6 * peak && size.n_bytes < 6.0 * peak);
@@ -101,12 +136,12 @@ START_TEST(too_much_is_refused_with_the_numbers_at_the_limit_and_one_beyond)
     struct err err = ERR_INIT;
     struct train_size size;
     struct train_spec spec = spec_of(SOLVER_ENSEMBLE, 2048, 10);
-    ck_assert_int_eq(train_memory(&spec, ROWS, THREADS, &size, &err), ERR_OK);
+    ck_assert_int_eq(train_memory(&spec, &load, THREADS, &size, &err), ERR_OK);
     ck_assert_double_gt(size.n_bytes, 3e9);
     int64_t limit = (int64_t)ceil(size.n_bytes);
-    ck_assert_int_eq(train_memory_check(&spec, ROWS, THREADS, limit, &err), ERR_OK);
-    ck_assert_int_eq(train_memory_check(&spec, ROWS, THREADS, 0, &err), ERR_OK);
-    ck_assert_int_eq(train_memory_check(&spec, ROWS, THREADS, limit - 1, &err), ERR_TOO_LARGE);
+    ck_assert_int_eq(train_memory_check(&spec, &load, THREADS, limit, &err), ERR_OK);
+    ck_assert_int_eq(train_memory_check(&spec, &load, THREADS, 0, &err), ERR_OK);
+    ck_assert_int_eq(train_memory_check(&spec, &load, THREADS, limit - 1, &err), ERR_TOO_LARGE);
     ck_assert_ptr_nonnull(strstr(err.msg, "8 draws of"));
     ck_assert_ptr_nonnull(strstr(err.msg, "train_memory_mb"));
     train_spec_release(&spec);
@@ -119,6 +154,7 @@ int main(void)
     TCase *tc = tcase_create("train_memory");
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_loop_test(tc, the_estimate_is_of_the_size_of_the_peak, 0, solver_known().n);
+    tcase_add_test(tc, failed_runs_and_holes_are_counted);
     tcase_add_test(tc, folds_keep_a_posterior_each);
     tcase_add_test(tc, too_much_is_refused_with_the_numbers_at_the_limit_and_one_beyond);
     tcase_set_timeout(tc, 120);

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "jobs/rows_check.h"
+
+#include "base/mem.h"
+#include "store/data/data_read.h"
+
+#include <math.h>
+
+/* The column and value that are looked for. */
+struct search {
+    const struct space *space;
+    struct train_bad_log bad;
+    int64_t n_seen; /* rows */
+};
+
+static enum err_code begin_search(void *ctx, const struct data_summary *summary,
+                                  const struct training_data *data, struct err *err)
+{
+    (void)ctx;
+    (void)summary;
+    (void)data;
+    return err->code;
+}
+
+/* Refuses the first such row, or at the end of what is looked at the column as a whole. */
+static enum err_code search_run(void *ctx, const struct data_run *run, struct err *err)
+{
+    struct search *search = ctx;
+    size_t width = (size_t)run->d + (size_t)run->o;
+    size_t column = (size_t)(search->bad.output ? run->d : 0) + (size_t)search->bad.column;
+    for (int64_t i = 0; i < run->n; i++, search->n_seen++) {
+        double value = run->rows[(size_t)i * width + column];
+        struct train_bad_log found = search->bad;
+        if (search->n_seen == ROWS_CHECK_MAX) {
+            return train_refuse_log(search->space, &search->bad, err);
+        }
+        if (!(value > 0.0) && !isnan(value)) {
+            found.row = search->n_seen;
+            found.value = value;
+            return train_refuse_log(search->space, &found, err);
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code refuse_log(const struct rows_check *check, const struct train_bad_log *bad,
+                                struct err *err)
+{
+    struct search search = {.space = check->space, .bad = *bad};
+    const struct data_reading reading = {
+        .begin = begin_search, .visit = search_run, .ctx = &search};
+    return data_store_read(check->db, check->model, &reading, err);
+}
+
+/* The scaling of input or output column j. */
+static enum scaler_kind kind_of(const struct rows_check *check, bool output, int j)
+{
+    if (check->base != NULL) {
+        return output ? check->base->out[j].kind : check->base->in[j].kind;
+    }
+    if (!output && check->space != NULL && check->space->inputs[j].type == SPACE_CATEGORY) {
+        return SCALER_NONE;
+    }
+    return output ? check->spec->output_scaling : check->spec->input_scaling;
+}
+
+static enum err_code check_logs(const struct rows_check *check, const struct data_summary *summary,
+                                const struct column_stats *columns, struct err *err)
+{
+    for (int c = 0; c < summary->n_inputs + summary->n_outputs && err->code == ERR_OK; c++) {
+        bool output = c >= summary->n_inputs;
+        const struct train_bad_log bad = {
+            output, output ? c - summary->n_inputs : c, -1, columns[c].low};
+        if (kind_of(check, output, bad.column) == SCALER_LOG && columns[c].n > 0.0 &&
+            !(columns[c].low > 0.0)) {
+            err_kept(refuse_log(check, &bad, err));
+        }
+    }
+    return err->code;
+}
+
+static enum err_code check_outputs(const struct rows_check *check,
+                                   const struct data_summary *summary,
+                                   const struct column_stats *columns, struct err *err)
+{
+    if (summary->n_failed == summary->n_rows) {
+        return err_set(err, ERR_INVALID, "none of the %lld rows has an output to train on",
+                       (long long)summary->n_rows);
+    }
+    for (int j = 0; j < summary->n_outputs; j++) {
+        if (columns[summary->n_inputs + j].n == 0.0) {
+            return train_refuse_absent(check->space, summary->n_rows, j, err);
+        }
+    }
+    return ERR_OK;
+}
+
+/* A space or a base for other rows is refused elsewhere, by what differs. */
+static bool fits(const struct rows_check *check, const struct data_summary *summary)
+{
+    const struct space *space = check->space;
+    const struct model *base = check->base;
+    return (space == NULL || (space->d == summary->n_inputs && space->o == summary->n_outputs)) &&
+           (base == NULL || (base->d == summary->n_inputs && base->o == summary->n_outputs));
+}
+
+enum err_code rows_check(const struct rows_check *check, struct train_load *load, struct err *err)
+{
+    struct data_summary summary;
+    struct column_stats *columns = NULL;
+    *load = (struct train_load){.n_rows = 0};
+    if (data_store_columns(check->db, check->model, &summary, &columns, err) != ERR_OK ||
+        columns == NULL) {
+        return err->code;
+    }
+    load->n_rows = summary.n_rows;
+    load->failed = summary.n_failed > 0;
+    for (int j = 0; j < summary.n_outputs; j++) {
+        load->holes =
+            load->holes || columns[summary.n_inputs + j].n < (double)(summary.n_rows);
+    }
+    if (fits(check, &summary) && check_outputs(check, &summary, columns, err) == ERR_OK) {
+        err_kept(check_logs(check, &summary, columns, err));
+    }
+    mem_free(columns);
+    return err->code;
+}
