@@ -14,8 +14,8 @@
 /* The variance of a constant is 0 in any unit, unless it has noise. */
 static bool never_varies(const struct model *model, int output)
 {
-    bool noise = model->noise_predicted ||
-                 (model->noise_sigma != NULL && model->noise_sigma[output] > 0.0);
+    bool noise =
+        model->noise_predicted || (model->noise_sigma != NULL && model->noise_sigma[output] > 0.0);
     return scaler_is_constant(&model->out[output]) && !noise;
 }
 

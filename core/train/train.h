@@ -121,7 +121,7 @@ struct train_run {
 /* A value whose logarithm is to be taken and is not positive. */
 struct train_bad_log {
     bool output;
-    int column; /* of the inputs, or of the outputs */
+    int column;  /* of the inputs, or of the outputs */
     int64_t row; /* -1: one of many */
     double value;
 };
@@ -129,6 +129,9 @@ struct train_bad_log {
  * NULL. */
 enum err_code train_refuse_log(const struct space *space, const struct train_bad_log *bad,
                                struct err *err);
+/* ERR_INVALID for a column from range[0] to range[1] with this fault (fit/scaler.h). */
+enum err_code train_refuse_spread(const struct space *space, bool output, int column,
+                                  const double range[2], const char *fault, struct err *err);
 enum err_code train_refuse_absent(const struct space *space, int64_t n_rows, int output,
                                   struct err *err);
 

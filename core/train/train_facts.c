@@ -48,13 +48,23 @@ enum err_code train_refuse_log(const struct space *space, const struct train_bad
     struct column_label label = label_column(space, bad->output, bad->column);
     const char *part = bad->output ? "outputs" : "inputs";
     if (bad->row < 0) {
-        return err_set_at(err, ERR_INVALID, -1, bad->column,
-                          "%s: log scaling needs positive values, column %d%s has values down to %g",
-                          part, bad->column, label.text, bad->value);
+        return err_set_at(
+            err, ERR_INVALID, -1, bad->column,
+            "%s: log scaling needs positive values, column %d%s has values down to %g", part,
+            bad->column, label.text, bad->value);
     }
     return err_set_at(err, ERR_INVALID, (int)bad->row, bad->column,
                       "%s: log scaling needs positive values, row %lld column %d%s is %g", part,
                       (long long)bad->row, bad->column, label.text, bad->value);
+}
+
+enum err_code train_refuse_spread(const struct space *space, bool output, int column,
+                                  const double range[2], const char *fault, struct err *err)
+{
+    return err_set_at(err, ERR_INVALID, -1, column,
+                      "%s: the values of column %d%s, from %g to %g, are %s",
+                      output ? "outputs" : "inputs", column,
+                      label_column(space, output, column).text, range[0], range[1], fault);
 }
 
 enum err_code train_refuse_absent(const struct space *space, int64_t n_rows, int output,
@@ -311,8 +321,8 @@ static enum err_code report_counts(struct trainee *t, struct err *err)
 
 enum err_code train_facts_warn(struct trainee *t, struct err *err)
 {
-    return report_counts(t, err) == ERR_OK && warn_few(t, err) == ERR_OK && warn_constants(t, false, err) == ERR_OK &&
-                   warn_constants(t, true, err) == ERR_OK
+    return report_counts(t, err) == ERR_OK && warn_few(t, err) == ERR_OK &&
+                   warn_constants(t, false, err) == ERR_OK && warn_constants(t, true, err) == ERR_OK
                ? hint_at_log(t, err)
                : err->code;
 }
