@@ -47,6 +47,7 @@
 struct server {
     struct app app;
     struct origin_rules origin;
+    struct proxies proxies;
     struct log log;
     struct metrics metrics;
     struct daemon *daemon;
@@ -113,6 +114,7 @@ static enum err_code start_http(struct server *server, const struct config *conf
         .max_body_bytes = (size_t)config->max_body_bytes,
         .bodies_bytes = (size_t)config->bodies_mb * MEGABYTE,
         .log = &server->log,
+        .proxies = proxies_are_none(&server->proxies) ? NULL : &server->proxies,
         .peers = server->app.peers,
         .head = dispatch_head,
         .handler = dispatch,
@@ -183,7 +185,8 @@ static enum err_code start_server(struct server *server, const struct config *co
     server->app.metrics = &server->metrics;
     server->app.health = &server->health;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
-    if (origin_rules_init(&server->origin, config, err) != ERR_OK) {
+    if (origin_rules_init(&server->origin, config, err) != ERR_OK ||
+        proxies_parse(config->proxies, config->proxy_header, &server->proxies, err) != ERR_OK) {
         return err->code;
     }
     server->app.origin = &server->origin;

@@ -94,6 +94,7 @@ static void check_all_parts(const struct watch *watch)
     daemon_count_connections(watch->daemon, watch->app->metrics->connections);
     daemon_count_ends(watch->daemon, watch->app->metrics->connections_closed);
     metrics_set(&watch->app->metrics->connections_refused, daemon_count_refused(watch->daemon));
+    metrics_set(&watch->app->metrics->forwarded_unreadable, daemon_count_unreadable(watch->daemon));
     log_tell_missing(watch->app->log, false);
     daemon_give_back(watch->daemon);
     batcher_give_back(watch->app->batcher);

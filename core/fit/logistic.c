@@ -117,7 +117,7 @@ static double solve(struct newton *self)
 static bool advance(struct newton *self, double *value, double *params)
 {
     double length = 1.0;
-    for (int k = 0; k < MAX_HALVES; k++, length *= 0.5) {
+    for (int k = 0; k < MAX_HALVES; k++) {
         for (int j = 0; j < self->n; j++) {
             self->trial[j] = params[j] + length * self->step[j];
         }
@@ -127,6 +127,7 @@ static bool advance(struct newton *self, double *value, double *params)
             *value = trial;
             return true;
         }
+        length *= 0.5;
     }
     return false;
 }

@@ -64,6 +64,7 @@ static void check_known(struct bytes_reader *r, const double *values, size_t n)
 {
     const double unknown = (double)NAN;
     for (size_t i = 0; values != NULL && i < n; i++) {
+        /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c): bits */
         if (!isfinite(values[i]) && memcmp(&values[i], &unknown, sizeof unknown) != 0) {
             r->failed = true;
         }

@@ -13,11 +13,9 @@ static void output_losses(const struct paired_rule *rule, size_t j, double resid
     double span = ldexp(rule->range[2 * j + 1] - rule->range[2 * j], -exponent);
     double unit = span > 0.0 ? span : 1.0;
     double nll = evaluation_nll(residual, std);
-    double crps = evaluation_crps(residual, std);
     loss[PAIRED_SQUARE] = residual / unit * (residual / unit);
     loss[PAIRED_NLL] = exponent != 0 ? nll + exponent * M_LN2 : nll;
-    loss[PAIRED_CRPS] =
-        exponent != rule->crps_exponent ? ldexp(crps, exponent - rule->crps_exponent) : crps;
+    loss[PAIRED_CRPS] = evaluation_crps(residual, std) / unit;
 }
 
 /* Of the outputs that a row has. */

@@ -11,8 +11,8 @@
 
 #include <stdbool.h>
 
-/* Losses of a row, averaged over the outputs that it has: ((f - y) / range)^2, and the scores of
- * the normal prediction (evaluation.h). */
+/* Losses of a row, averaged over the outputs that it has: ((f - y) / range)^2, and of the scores of
+ * the normal prediction (evaluation.h) nll, and crps / range. */
 enum paired_loss { PAIRED_SQUARE, PAIRED_NLL, PAIRED_CRPS, PAIRED_N };
 
 struct paired_rule {
@@ -22,9 +22,6 @@ struct paired_rule {
     /* [o] Predictions of output j are in units of 2^exponents[j], as predict_request.in_units has
      * them; NULL: all in the user's. */
     const int *exponents;
-    /* The crps of a row is in units of 2^crps_exponent, for its square to be a number. The same for
-     * all models that are compared. */
-    int crps_exponent;
     const bool *constant; /* [o] outputs that have no density; NULL: none */
 };
 
@@ -39,7 +36,7 @@ void paired_losses(const struct paired_rule *rule, const struct predict_result *
 /* Sums over rows of one model's losses minus those of the first model. A zeroed struct is empty. */
 struct paired {
     int n;                 /* rows with an output */
-    double mean[PAIRED_N]; /* of the differences, crps in the unit of the rule; NAN when one of them
+    double mean[PAIRED_N]; /* of the differences; NAN when one of them
                               was */
     double m2[PAIRED_N];   /* sum of squared deviations from the mean */
     int better[PAIRED_N];  /* rows on which the loss is smaller than the first model's */

@@ -226,6 +226,7 @@ static enum err_code warn_constants(struct trainee *t, bool output, struct err *
     const struct scaler *scalers = output ? t->model->out : t->model->in;
     struct report *report = &t->model->report;
     int k = output ? t->model->o : t->model->d;
+    /* NOLINTNEXTLINE(bugprone-branch-clone): the larger of two limits that are equal today */
     double numbers[ARCH_MAX_OUTPUTS > ARCH_MAX_INPUTS ? ARCH_MAX_OUTPUTS : ARCH_MAX_INPUTS];
     struct listed listed = {.n = 0};
     for (int j = 0; j < k; j++) {

@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/aside.h"
 
+#include "formats/media_type.h"
+
+bool aside_is_large(const struct request *req)
+{
+    if (req->n_body <= ASIDE_TABLE_BYTES || req->n_body > ASIDE_BODY_BYTES) {
+        return req->n_body > ASIDE_BODY_BYTES;
+    }
+    const char *type = request_header(req, "Content-Type");
+    return media_type_is(type, MEDIA_TYPE_CSV) || media_type_is(type, MEDIA_TYPE_TSV);
+}
+
 enum err_code aside_run(struct app *app, offload_fn *fn, void *ctx, const struct request *req,
                         struct response *res, struct err *err)
 {
@@ -12,7 +23,7 @@ enum err_code aside_run(struct app *app, offload_fn *fn, void *ctx, const struct
         return offload_run_here(fn, ctx, whole, res, err);
     }
     if (large) {
-        metrics_add(&app->metrics->large_bodies, 1);
+        aside_count_large(app);
     }
     return ERR_OK;
 }

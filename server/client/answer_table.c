@@ -2,7 +2,8 @@
 /*
  * Results are recognised by their shape, not by their names: "mean" and the like are rows x
  * outputs; "quantiles" is an object with "levels" and, for each level, rows x outputs; "intervals"
- * is a list of levels with lower and upper ends.
+ * is a list of levels with lower and upper ends; "feasible" is an object with a number for each row
+ * in "mean" and in "std".
  */
 #include "client/answer_table.h"
 
@@ -12,11 +13,23 @@
 
 #include <string.h>
 
-/* One rows x outputs matrix of the answer. */
+/* One rows x outputs matrix of the answer, or a list with a number for each row. */
 struct block {
     const char *name;
     const json_t *rows;
 };
+
+static size_t count_columns(const struct block *block)
+{
+    const json_t *row = json_array_get(block->rows, 0);
+    return json_is_number(row) ? 1 : json_array_size(row);
+}
+
+static const json_t *find_cell(const struct block *block, size_t i, size_t j)
+{
+    const json_t *row = json_array_get(block->rows, i);
+    return json_is_array(row) ? json_array_get(row, j) : row;
+}
 
 struct blocks {
     struct block *list;
@@ -98,6 +111,19 @@ static enum err_code add_intervals(struct blocks *blocks, const json_t *list, st
     return err->code;
 }
 
+/* "feasible": {"mean":[..],"std":[..]}. */
+static enum err_code add_pair(struct blocks *blocks, const char *key, const json_t *pair,
+                              struct err *err)
+{
+    static const char *const halves[] = {"mean", "std"};
+    for (size_t i = 0; i < 2 && err->code == ERR_OK; i++) {
+        char *name = arena_printf(blocks->arena, "%s_%s", key, halves[i]);
+        err_kept(name != NULL ? add_block(blocks, name, "", json_object_get(pair, halves[i]), err)
+                              : err_set(err, ERR_NOMEM, "no memory for the answer"));
+    }
+    return err->code;
+}
+
 static enum err_code collect_blocks(struct blocks *blocks, const json_t *answer, struct err *err)
 {
     for (void *at = json_object_iter((json_t *)(uintptr_t)answer);
@@ -112,6 +138,8 @@ static enum err_code collect_blocks(struct blocks *blocks, const json_t *answer,
             err_kept(add_intervals(blocks, value, err));
         } else if (levels) {
             err_kept(add_levels(blocks, key, value, err));
+        } else if (rank_of(json_object_get(value, "mean")) == 1) {
+            err_kept(add_pair(blocks, key, value, err));
         } else if (rank_of(value) > 2 || (json_is_object(value) && strcmp(key, "jacobian") == 0)) {
             err_set(err, ERR_UNSUPPORTED, "%.40s is not a table; --json prints it", key);
         }
@@ -124,17 +152,17 @@ static bool is_whole(const struct blocks *blocks, size_t n)
 {
     for (size_t b = 0; b < blocks->n; b++) {
         const json_t *rows = blocks->list[b].rows;
-        size_t o = json_array_size(json_array_get(rows, 0));
+        size_t o = count_columns(&blocks->list[b]);
         if (json_array_size(rows) != n) {
             return false;
         }
         for (size_t i = 0; i < n; i++) {
             const json_t *row = json_array_get(rows, i);
-            if (json_array_size(row) != o) {
+            if (json_is_array(row) && json_array_size(row) != o) {
                 return false;
             }
             for (size_t j = 0; j < o; j++) {
-                if (!json_is_number(json_array_get(row, j))) {
+                if (!json_is_number(find_cell(&blocks->list[b], i, j))) {
                     return false;
                 }
             }
@@ -158,7 +186,7 @@ static void write_header(FILE *out, const struct blocks *blocks, const json_t *n
 {
     const char *comma = "";
     for (size_t b = 0; b < blocks->n; b++) {
-        size_t o = json_array_size(json_array_get(blocks->list[b].rows, 0));
+        size_t o = count_columns(&blocks->list[b]);
         for (size_t j = 0; j < o; j++, comma = ",") {
             const char *name = json_string_value(json_array_get(names, j));
             if (o == 1) {
@@ -178,11 +206,10 @@ static void write_row(FILE *out, const struct blocks *blocks, size_t i)
 {
     bool first = true;
     for (size_t b = 0; b < blocks->n; b++) {
-        const json_t *row = json_array_get(blocks->list[b].rows, i);
-        size_t o = json_array_size(row);
+        size_t o = count_columns(&blocks->list[b]);
         for (size_t j = 0; j < o; j++, first = false) {
             char text[NUMTEXT_MAX];
-            size_t len = numtext_write(json_number_value(json_array_get(row, j)), text);
+            size_t len = numtext_write(json_number_value(find_cell(&blocks->list[b], i, j)), text);
             if (!first) {
                 fputc(',', out);
             }

@@ -185,6 +185,9 @@ static void complain(struct client *client, const struct command *command, const
         if (client->hint != NULL) {
             fprintf(stderr, "surrogated: %s\n", client->hint);
         }
+        if (strstr(err_msg(err), "text/csv; ") != NULL) {
+            fprintf(stderr, "surrogated: here --table says it, as --table header=present\n");
+        }
     }
     if (err->code == ERR_INVALID) {
         fprintf(stderr, "`surrogated %s --help` shows how to use it\n", command->about.name);

@@ -3,6 +3,7 @@
 
 #include "base/textbuf.h"
 #include "formats/text_header.h"
+#include "formats/text_number.h"
 
 /* A name in quotes, a quote in it doubled. */
 static void write_name(struct textbuf *out, const char *name)
@@ -25,14 +26,44 @@ static void write_names(struct textbuf *out, const struct text_table_reader *rea
     textbuf_puts(out, "\n");
 }
 
-enum err_code csv_head_read(const char *text, size_t len, struct arena *arena, struct csv_head *out,
-                            struct err *err)
+enum err_code csv_head_init(const char *type, struct csv_head *out, struct err *err)
 {
-    const struct text_dialect untold = {.separator = 0};
-    struct text_table_reader reader = text_table_reader(&untold, 1, arena);
+    *out = (struct csv_head){.type = type};
+    return text_dialect_parse(type, &out->dialect, err);
+}
+
+/* The decimal mark of the first number behind c that has one. */
+static void tell_decimal(struct text_dialect *dialect, struct text_cursor c)
+{
+    struct text_field field;
+    for (text_skip_lines(&c, NULL); c.at < c.end && dialect->decimal == TEXT_DECIMAL_UNTOLD;
+         text_skip_lines(&c, NULL)) {
+        enum text_decimal decimal = TEXT_DECIMAL_UNTOLD;
+        double ignored;
+        text_next_field(&c, dialect->separator, &field);
+        if (text_number_read(field.text, field.len, &decimal, &ignored) == TEXT_NUMBER) {
+            dialect->decimal = decimal;
+        }
+    }
+}
+
+static const char *write_type(const struct text_dialect *dialect, struct arena *arena)
+{
+    return arena_printf(
+        arena, "text/csv; header=%s; separator=%s%s%s",
+        dialect->header == TEXT_HEADER_PRESENT ? "present" : "absent",
+        text_separator_name(dialect->separator),
+        dialect->decimal != TEXT_DECIMAL_UNTOLD ? "; decimal=" : "",
+        dialect->decimal != TEXT_DECIMAL_UNTOLD ? text_decimal_name(dialect->decimal) : "");
+}
+
+/* What the first part tells of the others. */
+static enum err_code read_first(struct csv_head *head, const char *text, size_t len,
+                                struct arena *arena, struct err *err)
+{
+    struct text_table_reader reader = text_table_reader(&head->dialect, 1, arena);
     struct text_cursor c = {.at = text, .end = text + len, .line = 1};
     struct err refused = ERR_INIT;
-    *out = (struct csv_head){.type = "text/csv"};
     if (text_header_read(&reader, &c, &refused) != ERR_OK || reader.n_fields == 0) {
         return refused.code == ERR_NOMEM ? err_set(err, ERR_NOMEM, "%s", err_msg(&refused))
                                          : ERR_OK;
@@ -40,12 +71,31 @@ enum err_code csv_head_read(const char *text, size_t len, struct arena *arena, s
     struct textbuf names = textbuf_in(arena);
     if (reader.names != NULL) {
         write_names(&names, &reader);
-        out->before = names.data;
+        head->before = names.data;
     }
-    out->type = arena_printf(arena, "text/csv; header=%s; separator=%s",
-                             reader.names != NULL ? "present" : "absent",
-                             text_separator_name(reader.dialect.separator));
-    return out->type != NULL && !textbuf_failed(&names)
+    head->dialect = reader.dialect;
+    head->dialect.header = reader.names != NULL ? TEXT_HEADER_PRESENT : TEXT_HEADER_ABSENT;
+    tell_decimal(&head->dialect, c);
+    head->type = write_type(&head->dialect, arena);
+    return head->type != NULL && !textbuf_failed(&names)
                ? ERR_OK
                : err_set(err, ERR_NOMEM, "no memory for the request");
+}
+
+enum err_code csv_head_next(struct csv_head *head, const char *text, size_t len,
+                            struct arena *arena, struct payload *out, struct err *err)
+{
+    *out =
+        (struct payload){.type = head->type, .before = head->before, .bytes = text, .n_bytes = len};
+    if (!head->begun) {
+        head->begun = true;
+        return read_first(head, text, len, arena, err);
+    }
+    if (head->dialect.decimal == TEXT_DECIMAL_UNTOLD && head->dialect.separator != 0) {
+        tell_decimal(&head->dialect, (struct text_cursor){text, text + len, 1});
+        if (head->dialect.decimal != TEXT_DECIMAL_UNTOLD) {
+            head->type = write_type(&head->dialect, arena);
+        }
+    }
+    return head->type != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the request");
 }

@@ -17,11 +17,6 @@ static const char *const types[] = {[FORMAT_CSV] = "text/csv",
                                     [FORMAT_JSON] = "application/json",
                                     [FORMAT_NPY] = "application/x-npy"};
 
-const char *files_type(enum file_format format)
-{
-    return types[format];
-}
-
 /* The part of a name behind its last dot; empty when there is none. */
 static const char *ending_of(const char *name)
 {
@@ -54,12 +49,30 @@ static enum err_code report_unopened(const char *name, struct err *err)
                             : err_set(err, ERR_INVALID, "%.120s: %s", name, strerror(errno));
 }
 
-enum err_code input_open(const struct client *client, const char *name, struct input *out,
+/* The Content-Type of a file; --table says more of a table. */
+static enum err_code find_type(struct client *client, enum file_format format, const char **out,
+                               struct err *err)
+{
+    const char *table = client->args->values[OPT_TABLE];
+    *out = types[format];
+    if (table == NULL) {
+        return ERR_OK;
+    }
+    if (format != FORMAT_CSV) {
+        return err_set(err, ERR_INVALID, "--table is for CSV, and the file is %s",
+                       options_formats[format]);
+    }
+    *out = arena_printf(&client->arena, "%s; %s", types[format], table);
+    return *out != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the request");
+}
+
+enum err_code input_open(struct client *client, const char *name, struct input *out,
                          struct err *err)
 {
     struct stat about;
     *out = (struct input){.name = strcmp(name, "-") == 0 ? "standard input" : name};
-    if (files_format(client, name, &out->format, err) != ERR_OK) {
+    if (files_format(client, name, &out->format, err) != ERR_OK ||
+        find_type(client, out->format, &out->type, err) != ERR_OK) {
         return err->code;
     }
     out->file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");

@@ -11,17 +11,15 @@ struct input {
     const char *name;
     FILE *file; /* NULL: not open */
     enum file_format format;
+    const char *type; /* its Content-Type, with what --table says */
 };
-
-/* The media type of a format. */
-const char *files_type(enum file_format format);
 
 /* The format given by --format or else by the name's ending; CSV if neither does. ERR_INVALID. */
 enum err_code files_format(const struct client *client, const char *name, enum file_format *out,
                            struct err *err) MUST_CHECK;
 
-/* "-" is standard input. ERR_INVALID: it cannot be opened. */
-enum err_code input_open(const struct client *client, const char *name, struct input *out,
+/* "-" is standard input. ERR_INVALID: it cannot be opened, or --table is given and it is no CSV. */
+enum err_code input_open(struct client *client, const char *name, struct input *out,
                          struct err *err) MUST_CHECK;
 void input_close(struct input *input);
 

@@ -65,9 +65,11 @@ static size_t read_records(struct parts *p, int64_t max_records)
     enum text_record_place place = RECORD_START;
     size_t at = skip_mark(p);
     size_t end = 0;
-    for (int64_t n = 0; n < max_records;) {
+    p->n_records = 0;
+    while (p->n_records < max_records) {
         if (!have_byte(p, at)) {
             /* The last record needs no end of line. */
+            p->n_records += p->ended && place != RECORD_START && place != RECORD_COMMENT;
             return p->ended ? p->len : end;
         }
         char byte = p->buffer[at++];
@@ -82,7 +84,7 @@ static size_t read_records(struct parts *p, int64_t max_records)
             at += more && p->buffer[at] == '\n';
         }
         end = at;
-        n++;
+        p->n_records++;
     }
     return end;
 }

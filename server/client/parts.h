@@ -19,10 +19,11 @@
 struct parts {
     FILE *file; /* borrowed */
     char *buffer;
-    size_t len;   /* bytes in the buffer */
-    size_t taken; /* of them, in the part that was given out last */
-    int64_t line; /* that the part begins with, counted from 1 */
-    bool begun;   /* past the place of a byte order mark */
+    size_t len;        /* bytes in the buffer */
+    size_t taken;      /* of them, in the part that was given out last */
+    int64_t line;      /* that the part begins with, counted from 1 */
+    int64_t n_records; /* of the part; 0: it has comments and empty lines only */
+    bool begun;        /* past the place of a byte order mark */
     bool ended;
 };
 

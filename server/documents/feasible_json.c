@@ -16,8 +16,8 @@
 static enum err_code read_logit(const json_t *object, const struct model_tensors *tensors,
                                 struct model **out, struct err *err)
 {
-    static const char *const keys[] = {"solver",    "seed", "architecture", "scaling",
-                                       "posterior", NULL};
+    static const char *const keys[] = {"solver",  "seed",      "architecture",
+                                       "scaling", "posterior", NULL};
     static const char *const scaled[] = {"inputs", NULL};
     struct model_tensors own = {.of[TENSOR_DRAWS] = tensors->of[TENSOR_FEASIBLE]};
     struct arch arch = arch_default(1, 1);

@@ -42,6 +42,8 @@ enum err_code job_json_read(const json_t *request, struct job_spec *spec, struct
     if (train_json_read(request, &spec->train, err) != ERR_OK) {
         return err->code;
     }
+    spec->gives_seed = json_object_get(request, "seed") != NULL;
+    spec->gives_split = json_object_get(json_object_get(request, "split"), "validation") != NULL;
     const struct json_place top = request_place(REQUEST_TOP, spec->train.solver);
     if (json_fields_read_values(request, &top, spec, err) != ERR_OK ||
         read_gate(request, spec, err) != ERR_OK || read_limits(request, spec, err) != ERR_OK) {

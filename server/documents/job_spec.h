@@ -43,6 +43,8 @@ struct job_spec {
     struct job_limits limits;
     bool promote; /* false: the version is stored and not served, whatever the gate says */
     int priority;
+    /* Does the request say them? If not, the defaults stand here. */
+    bool gives_seed, gives_split;
 };
 
 #endif

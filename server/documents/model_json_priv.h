@@ -36,8 +36,8 @@ enum err_code model_json_ranges(const json_t *value, const char *what, int k, do
 /* The list of k scalers under `key`; absent: they stay as they are. */
 enum err_code model_json_read_scalers(const json_t *scaling, const char *key, int k,
                                       struct scaler *scaler, struct err *err) MUST_CHECK;
-void model_json_write_scalers(struct json_write *json, const char *key,
-                              const struct scaler *scaler, int k);
+void model_json_write_scalers(struct json_write *json, const char *key, const struct scaler *scaler,
+                              int k);
 
 /* An optional array under `key` of an object: absent and null are fine, other values are not. */
 enum err_code model_json_check_optional(const struct json_tensor *tensor, const json_t *object,

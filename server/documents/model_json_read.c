@@ -341,8 +341,8 @@ enum err_code model_json_parse(const char *text, size_t len, struct arena *arena
     list[TENSOR_FOLD_NOISE] = (struct json_tensor){.key = "calibration.fold_noise",
                                                    .max_rows = CONFORMAL_MAX_ROWS,
                                                    .max_columns = ARCH_MAX_OUTPUTS};
-    if (json_tensor_parse(text, len, (struct json_tensors){list, N_MODEL_TENSORS}, arena, &document,
-                          err) != ERR_OK) {
+    if (json_tensor_parse(text, len, (struct json_tensors){list, N_MODEL_TENSORS, 0}, arena,
+                          &document, err) != ERR_OK) {
         return err->code;
     }
     return read_document(document, &tensors, out, err);

@@ -4,8 +4,8 @@
 #include "documents/arch_json.h"
 #include "documents/space_json.h"
 
-void model_json_write_scalers(struct json_write *json, const char *key,
-                              const struct scaler *scaler, int k)
+void model_json_write_scalers(struct json_write *json, const char *key, const struct scaler *scaler,
+                              int k)
 {
     json_write_array(json, key);
     for (int j = 0; j < k; j++) {

@@ -160,9 +160,9 @@ static enum err_code read_rmse(const json_t *scores, struct model *model, struct
 
 static enum err_code read_scores(const json_t *document, struct model *model, struct err *err)
 {
-    static const char *const keys[] = {"rows",     "relative_error", "rmse",        "output_range",
-                                       "nll",      "nll_draws",      "crps",        "coverage",
-                                       "width",    "calibration",    "counts",      NULL};
+    static const char *const keys[] = {"rows",  "relative_error", "rmse",   "output_range",
+                                       "nll",   "nll_draws",      "crps",   "coverage",
+                                       "width", "calibration",    "counts", NULL};
     const json_t *scores = NULL;
     struct score_list list[N_SCORES];
     int64_t rows = 0;

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/phrase.h"
 #include "formats/json_write.h"
+#include "formats/mistaken.h"
 #include "formats/text_record.h"
 
 #include <setjmp.h>
@@ -12,6 +13,12 @@
 #include <string.h>
 
 #define MAX_WHAT 80 /* of an object's name in a message */
+
+/* The arena's blocks are as long as a cache line at least, and most values are smaller. They are
+ * put together in pieces of the arena: a page that is not touched costs no time. */
+#define VALUE_ALIGN ((size_t)16)
+#define PIECE_BYTES ((size_t)4096)
+#define PIECE_SHARE 8 /* a block of more than this part of a piece lies in the arena by itself */
 
 /*
  * jansson builds a document in the arena of its request, so that nothing is freed node by node.
@@ -22,7 +29,9 @@
 struct parse {
     struct arena *arena;
     size_t n_bytes; /* of the values so far */
-    jmp_buf ended;  /* with an enum ending */
+    char *piece;    /* what is left of the last one */
+    size_t n_piece;
+    jmp_buf ended; /* with an enum ending */
 };
 
 /* Why the allocator left the parser. */
@@ -31,21 +40,40 @@ enum ending { NOT_ENDED, NO_MEMORY, TOO_LARGE };
 /* What this thread parses, since jansson's allocator gets no context; NULL: nothing. */
 static _Thread_local struct parse *parsing;
 
+static void *alloc_in_arena(size_t size)
+{
+    void *block = arena_alloc(parsing->arena, size);
+    if (block == NULL) {
+        longjmp(parsing->ended, NO_MEMORY);
+    }
+    return block;
+}
+
+/* size: a multiple of VALUE_ALIGN. */
+static void *alloc_small(size_t size)
+{
+    if (parsing->n_piece < size) {
+        parsing->piece = alloc_in_arena(PIECE_BYTES);
+        parsing->n_piece = PIECE_BYTES;
+    }
+    void *block = parsing->piece;
+    parsing->piece += size;
+    parsing->n_piece -= size;
+    return block;
+}
+
 static void *alloc_for_jansson(size_t size)
 {
     if (parsing == NULL) {
         return NULL;
     }
     /* Longest are the buffers of texts, which are no longer than the document. */
-    parsing->n_bytes += (size + MEM_ALIGN - 1) / MEM_ALIGN * MEM_ALIGN;
+    size_t step = (size + VALUE_ALIGN - 1) / VALUE_ALIGN * VALUE_ALIGN;
+    parsing->n_bytes += step;
     if (parsing->n_bytes > JSON_READ_MAX_BYTES) {
         longjmp(parsing->ended, TOO_LARGE);
     }
-    void *block = arena_alloc(parsing->arena, size);
-    if (block == NULL) {
-        longjmp(parsing->ended, NO_MEMORY);
-    }
-    return block;
+    return step <= PIECE_BYTES / PIECE_SHARE ? alloc_small(step) : alloc_in_arena(step);
 }
 
 static void free_for_jansson(void *block)
@@ -81,23 +109,32 @@ static json_t *load(const char *text, size_t len, struct arena *arena, enum endi
     return value;
 }
 
-static enum err_code refuse(enum ending ending, const json_error_t *error, struct err *err)
+/* ERR_SYNTAX, by its kind when the document is none of JSON at all. */
+static enum err_code refuse_syntax(const char *text, size_t len, const char *why, struct err *err)
 {
-    switch (ending) {
-    case NO_MEMORY:
-        return err_set(err, ERR_NOMEM, "no memory for the document");
-    case TOO_LARGE:
-        return err_set(err, ERR_TOO_LARGE,
-                       "the document has too many objects, lists and texts: they would take more "
-                       "than %zu MiB of memory",
-                       JSON_READ_MAX_BYTES >> 20);
-    case NOT_ENDED:
-        break;
-    }
+    const char *mistaken = mistaken_for(text, len);
+    return mistaken != NULL ? err_set(err, ERR_SYNTAX, "the document %s", mistaken)
+                            : err_set(err, ERR_SYNTAX, "%s", why);
+}
+
+static enum err_code refuse_text(const char *text, size_t len, const json_error_t *error,
+                                 struct err *err)
+{
+    char why[JSON_ERROR_TEXT_LENGTH + 40];
     /* The text may quote the client's bytes: not ours to repeat unless they are UTF-8. */
-    return err_set(err, ERR_SYNTAX, "line %d, column %d: %s", error->line, error->column,
-                   json_error_code(error) == json_error_invalid_utf8 ? "invalid UTF-8"
-                                                                     : error->text);
+    snprintf(why, sizeof why, "line %d, column %d: %s", error->line, error->column,
+             json_error_code(error) == json_error_invalid_utf8 ? "invalid UTF-8" : error->text);
+    return refuse_syntax(text, len, why, err);
+}
+
+static enum err_code refuse(enum ending ending, struct err *err)
+{
+    return ending == NO_MEMORY
+               ? err_set(err, ERR_NOMEM, "no memory for the document")
+               : err_set(err, ERR_TOO_LARGE,
+                         "the document has too many objects, lists and texts: they would take more "
+                         "than %zu MiB of memory",
+                         JSON_READ_MAX_BYTES >> 20);
 }
 
 /* Counts nesting before parsing, since jansson itself allows 2048 levels. */
@@ -137,14 +174,17 @@ enum err_code json_read_parse(const char *text, size_t len, struct arena *arena,
     }
     /* jansson accepts one behind "null". */
     if (memchr(text, '\0', len) != NULL) {
-        return err_set(err, ERR_SYNTAX, "the document holds a NUL byte");
+        return refuse_syntax(text, len, "the document holds a NUL byte", err);
     }
     if (check_depth(text, len, err) != ERR_OK) {
         return err->code;
     }
     json_t *value = load(text, len, arena, &ending, &error);
+    if (value == NULL && ending == NOT_ENDED) {
+        return refuse_text(text, len, &error, err);
+    }
     if (value == NULL) {
-        return refuse(ending, &error, err);
+        return refuse(ending, err);
     }
     *out = value;
     return ERR_OK;

@@ -154,6 +154,12 @@ static enum err_code read_rows(struct walk *w, struct json_tensor *t, struct err
             skip_blanks(w);
             const char *next;
             double ignored;
+            if (t->holes && skip_null(w, &next)) {
+                return err_set_at(err, ERR_INVALID, t->n, -1,
+                                  "%s: row %d is null, [null, ..] is needed: a null for each "
+                                  "value that is missing",
+                                  t->key, t->n);
+            }
             if (numtext_read(w->at, w->end, &next, &ignored) == NUMTEXT_OK) {
                 return err_set_at(err, ERR_INVALID, t->n, -1,
                                   "%s: row %d is a number, not an array", t->key, t->n);
@@ -470,6 +476,22 @@ static char *cut_out(const struct walk *w, size_t *len)
     return out;
 }
 
+struct span {
+    const char *text;
+    size_t len;
+};
+
+/* *out is NULL when the text is longer than may be read now. */
+static enum err_code parse_unless_long(const struct walk *w, struct span span, json_t **out,
+                                       struct err *err)
+{
+    if (w->tensors.max_text > 0 && span.len > w->tensors.max_text) {
+        *out = NULL;
+        return ERR_OK;
+    }
+    return json_read_parse(span.text, span.len, w->arena, out, err);
+}
+
 enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensors tensors,
                                 struct arena *arena, json_t **out, struct err *err)
 {
@@ -482,17 +504,20 @@ enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensor
         return err->code;
     }
     if (w.n_cuts == 0) {
-        return json_read_parse(text, len, arena, out, err);
+        return parse_unless_long(&w, (struct span){text, len}, out, err);
     }
     const char *reduced = cut_out(&w, &reduced_len);
     if (reduced == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the document");
     }
-    if (json_read_parse(reduced, reduced_len, arena, out, err) == ERR_SYNTAX) {
+    if (parse_unless_long(&w, (struct span){reduced, reduced_len}, out, err) == ERR_SYNTAX) {
         /* Again and whole, for the line and column that the client counts. */
         struct err whole = ERR_INIT;
-        if (json_read_parse(text, len, arena, out, &whole) != ERR_OK) {
+        json_t *document = NULL;
+        if (parse_unless_long(&w, (struct span){text, len}, &document, &whole) != ERR_OK ||
+            document == NULL) {
             *err = whole;
+            *out = document;
         }
     }
     return err->code;

@@ -35,12 +35,14 @@ struct json_tensor {
 struct json_tensors {
     struct json_tensor *list; /* [n] */
     int n;
+    size_t max_text; /* bytes beside the tensors that may be read now; 0: any */
 };
 
 /*
- * Parses as json_read_parse and fills the tensors. Arrays that are empty, ragged, longer or wider
- * than the limits, or hold anything but numbers are refused with row and column (ERR_SHAPE,
- * ERR_INVALID, ERR_TOO_LARGE, ERR_LIMIT).
+ * Parses as json_read_parse and fills the tensors. A document that has more text beside them than
+ * max_text is left: *out is NULL, and nothing is said of it yet. Arrays that are empty, ragged,
+ * longer or wider than the limits, or hold anything but numbers are refused with row and column
+ * (ERR_SHAPE, ERR_INVALID, ERR_TOO_LARGE, ERR_LIMIT).
  */
 enum err_code json_tensor_parse(const char *text, size_t len, struct json_tensors tensors,
                                 struct arena *arena, json_t **out, struct err *err) MUST_CHECK;

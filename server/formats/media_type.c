@@ -33,22 +33,71 @@ static const char *read_value(const char *from, char *out, size_t size)
     return p + (quoted && *p == '"');
 }
 
-bool media_type_parameter(const char *value, const char *name, char *out, size_t size)
+/* A parameter; its name is in the text that was read, its value in `value` [size]. */
+struct parameter {
+    const char *name;
+    size_t len;
+    char *value;
+    size_t size;
+};
+
+/* The first parameter behind `from`, which is at a semicolon; NULL when there is none, or else what
+ * follows it. */
+static const char *next_parameter(const char *from, struct parameter *out)
 {
-    const size_t len = strlen(name);
-    const char *p = value != NULL ? value + strcspn(value, ";,") : "";
+    const char *p = from;
     while (*p == ';') {
         p += 1 + strspn(p + 1, " \t");
-        const char *key = p;
+        out->name = p;
         p += strcspn(p, "=;,");
+        out->len = (size_t)(p - out->name);
         if (*p == '=') {
-            bool found = (size_t)(p - key) == len && strncasecmp(key, name, len) == 0;
-            p = read_value(p + 1, out, size);
-            if (found) {
-                return true;
-            }
+            p = read_value(p + 1, out->value, out->size);
+            return p + strspn(p, " \t");
         }
-        p += strspn(p, " \t");
+    }
+    return NULL;
+}
+
+static const char *first_semicolon(const char *value)
+{
+    return value != NULL ? value + strcspn(value, ";,") : "";
+}
+
+static bool is_named(const struct parameter *parameter, const char *name)
+{
+    return parameter->len == strlen(name) &&
+           strncasecmp(parameter->name, name, parameter->len) == 0;
+}
+
+bool media_type_parameter(const char *value, const char *name, char *out, size_t size)
+{
+    struct parameter parameter = {.value = out, .size = size};
+    for (const char *p = next_parameter(first_semicolon(value), &parameter); p != NULL;
+         p = next_parameter(p, &parameter)) {
+        if (is_named(&parameter, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool media_type_other_parameter(const char *value, const char *const *known, char *out, size_t size)
+{
+    char ignored[1];
+    struct parameter parameter = {.value = ignored, .size = sizeof ignored};
+    for (const char *p = next_parameter(first_semicolon(value), &parameter); p != NULL;
+         p = next_parameter(p, &parameter)) {
+        bool is_known = false;
+        for (const char *const *name = known; *name != NULL; name++) {
+            is_known = is_known || is_named(&parameter, *name);
+        }
+        if (!is_known) {
+            size_t len = parameter.len < size - 1 ? parameter.len : size - 1;
+            memcpy(out, parameter.name, len);
+            out[len] = '\0';
+            return true;
+        }
     }
     return false;
 }

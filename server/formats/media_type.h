@@ -23,4 +23,8 @@ bool media_type_is(const char *value, const char *type);
  */
 bool media_type_parameter(const char *value, const char *name, char *out, size_t size);
 
+/* The first parameter whose name is not in the NULL-ended list, its name cut to out [size]. */
+bool media_type_other_parameter(const char *value, const char *const *known, char *out,
+                                size_t size);
+
 #endif

@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 /*
- * What a body that should be text looks like instead, with the way to send it, as "is gzip; ..":
- * compressed files, spreadsheets, npy, HDF5, netCDF, Parquet, UTF-16, HTML. NULL: none of these. A
- * constant string.
+ * What a body that should be text looks like instead, with the way to send it, as "is gzip; ..": a
+ * compressed file, a spreadsheet, data of another program, UTF-16, a form, HTML, or anything
+ * binary. NULL: none of these. A constant string.
  */
 const char *mistaken_for(const char *bytes, size_t len);
 

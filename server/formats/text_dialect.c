@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/text_dialect.h"
 
+#include "base/known.h"
 #include "formats/media_type.h"
 #include "formats/text_record.h"
 
@@ -73,6 +74,16 @@ static enum err_code read_choice(const char *content_type, const char *parameter
                    known);
 }
 
+/* A misspelt parameter would change how the table is read. */
+static enum err_code check_parameters(const char *content_type, struct err *err)
+{
+    static const char *const known[] = {"charset", "header", "separator", "decimal", NULL};
+    char name[32];
+    return media_type_other_parameter(content_type, known, name, sizeof name)
+               ? known_refuse("Content-Type: parameter", name, (struct names){known, 4}, err)
+               : ERR_OK;
+}
+
 enum err_code text_dialect_parse(const char *content_type, struct text_dialect *out,
                                  struct err *err)
 {
@@ -86,7 +97,8 @@ enum err_code text_dialect_parse(const char *content_type, struct text_dialect *
                        "Content-Type: charset \"%s\" is not read; send the table as UTF-8",
                        charset);
     }
-    if (read_choice(content_type, "separator", separators, &separator, err) != ERR_OK ||
+    if (check_parameters(content_type, err) != ERR_OK ||
+        read_choice(content_type, "separator", separators, &separator, err) != ERR_OK ||
         read_choice(content_type, "decimal", decimals, &decimal, err) != ERR_OK ||
         read_choice(content_type, "header", headers, &header, err) != ERR_OK) {
         return err->code;

@@ -31,7 +31,7 @@ static void skip_blanks(struct text_cursor *c, char separator)
     }
 }
 
-void text_skip_lines(struct text_cursor *c, const char **comment)
+void text_skip_lines(struct text_cursor *c, struct text_comments *comments)
 {
     while (c->at < c->end) {
         const char *start = c->at;
@@ -41,9 +41,10 @@ void text_skip_lines(struct text_cursor *c, const char **comment)
             while (!at_line_end(c)) {
                 c->at++;
             }
-            if (comment != NULL) {
-                comment[0] = text;
-                comment[1] = c->at;
+            if (comments != NULL) {
+                memcpy(comments->before, comments->last, sizeof comments->before);
+                comments->last[0] = text;
+                comments->last[1] = c->at;
             }
         } else if (!at_line_end(c)) {
             c->at = start;

@@ -21,12 +21,15 @@ struct text_field {
     const char *wrong; /* what is wrong with its quotes, as "has an open quote"; NULL: nothing */
 };
 
-/*
- * Skips lines that are empty or begin with # or %. comment [2]: the last of these since the
- * previous record, without its mark, from its first byte to behind its last; NULL where it is not
- * wanted.
- */
-void text_skip_lines(struct text_cursor *c, const char **comment);
+/* The last two comment lines since the previous record: each without its mark, from its first byte
+ * to behind its last. NULLs where there are none. */
+struct text_comments {
+    const char *last[2];
+    const char *before[2];
+};
+
+/* Skips lines that are empty or begin with # or %. comments: NULL where they are not wanted. */
+void text_skip_lines(struct text_cursor *c, struct text_comments *comments);
 
 /* The next field of a record. With the last one, the end of the line is read too. */
 void text_next_field(struct text_cursor *c, char separator, struct text_field *field);

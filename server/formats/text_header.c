@@ -2,28 +2,13 @@
 #include "formats/text_header.h"
 
 #include "base/utf8.h"
+#include "formats/text_doubt.h"
 #include "formats/text_record.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* A record that may be the header, field by field. */
-struct head {
-    struct text_field *fields; /* [n] */
-    enum text_value *kinds;    /* [n] */
-    double *values;            /* [n] */
-    int n;
-    int counts[TEXT_WORD + 1]; /* of fields by kind */
-    int64_t line;
-};
-
-#define PRESENT_OR_ABSENT                                                                          \
-    "say \"Content-Type: text/csv; header=present\" if these are names, header=absent if they "    \
-    "are "                                                                                         \
-    "a row"
 
 static int count_fields(struct text_cursor c, char separator)
 {
@@ -38,11 +23,11 @@ static int count_fields(struct text_cursor c, char separator)
 
 /* Reads a record without deciding what it is. */
 static enum err_code read_head(const struct text_table_reader *reader, struct text_cursor *c,
-                               struct head *head, struct err *err)
+                               struct text_head *head, struct err *err)
 {
     struct text_dialect dialect = reader->dialect; /* a header settles no decimal mark */
     int n = count_fields(*c, dialect.separator);
-    *head = (struct head){.n = n, .line = c->line};
+    *head = (struct text_head){.n = n, .line = c->line};
     if (n > TEXT_MAX_COLUMNS) {
         return err_set(err, ERR_LIMIT, "more than %d columns", TEXT_MAX_COLUMNS);
     }
@@ -104,8 +89,10 @@ static enum err_code check_name(const char *name, int column, int64_t line, stru
     return utf8_is_valid(name, len)
                ? ERR_OK
                : err_set_at(err, ERR_SYNTAX, -1, column,
-                            "line %" PRId64 ": the name of column %d is not UTF-8", line,
-                            column + 1);
+                            "line %" PRId64
+                            ": the name of column %d is not UTF-8; write the table as "
+                            "UTF-8 (iconv -f latin1 -t utf-8)",
+                            line, column + 1);
 }
 
 struct named_column {
@@ -122,7 +109,7 @@ static int compare_names(const void *a, const void *b)
 }
 
 static enum err_code check_doubled(const struct text_table_reader *reader, const char **names,
-                                   const struct head *head, struct err *err)
+                                   const struct text_head *head, struct err *err)
 {
     struct named_column *sorted = arena_alloc_array(reader->arena, (size_t)head->n, sizeof *sorted);
     if (sorted == NULL) {
@@ -144,8 +131,14 @@ static enum err_code check_doubled(const struct text_table_reader *reader, const
 }
 
 /* pandas and R write their row names before the columns, with an empty name or none. */
-static enum err_code refuse_nameless(const struct head *head, int column, struct err *err)
+static enum err_code refuse_nameless(const struct text_head *head, int column, struct err *err)
 {
+    if (column > 0 && column == head->n - 1) {
+        return err_set_at(err, ERR_INVALID, -1, column,
+                          "line %" PRId64 " ends with a separator, which makes column %d a column "
+                          "without a name; write the lines without it",
+                          head->line, column + 1);
+    }
     if (column > 0) {
         return err_set_at(err, ERR_INVALID, -1, column,
                           "line %" PRId64 " has the names of columns, but column %d has none",
@@ -166,7 +159,7 @@ static bool is_index(const struct text_field *field)
            (field->len == sizeof unnamed - 1 && memcmp(field->text, unnamed, field->len) == 0);
 }
 
-static enum err_code take_names(struct text_table_reader *reader, const struct head *head,
+static enum err_code take_names(struct text_table_reader *reader, const struct text_head *head,
                                 struct err *err)
 {
     const char **names = arena_alloc_array(reader->arena, (size_t)head->n, sizeof *names);
@@ -209,124 +202,80 @@ static void leave_out_dakota(struct text_table_reader *reader)
     }
 }
 
-/* ---- what the first record is ---- */
+/* ---- comments ---- */
 
-static bool is_integer(double value)
+/* A comment as words that may be names of the columns; head->n is 0 when they are none. */
+static enum err_code read_comment(const struct text_table_reader *reader, const char *const *text,
+                                  const struct text_head *first, struct text_head *head,
+                                  struct err *err)
 {
-    return value == floor(value) && fabs(value) < 1e15;
-}
-
-/* Names of columns have digits only; 1.0 is a number. */
-static bool is_written_in_digits(const struct text_field *field)
-{
-    for (size_t i = 0; i < field->len; i++) {
-        if (field->text[i] < '0' || field->text[i] > '9') {
-            return false;
-        }
-    }
-    return true;
-}
-
-/*
- * May these numbers be names? 0..k-1 is what pandas writes where columns have none. Equal steps of
- * integers, such as years, are doubtful above a row that has other numbers.
- */
-static bool may_be_names(const struct head *head, const struct head *next)
-{
-    bool steps = head->n > 1 && head->counts[TEXT_NUMBER] == head->n;
-    for (int j = 0; j < head->n && steps; j++) {
-        double step = j > 0 ? head->values[j] - head->values[j - 1] : 0.0;
-        steps = is_written_in_digits(&head->fields[j]) &&
-                (j == 0 || (step != 0.0 && step == head->values[1] - head->values[0]));
-    }
-    if (!steps) {
-        return false;
-    }
-    if (head->values[0] == 0.0 && head->values[1] == 1.0) {
-        return true;
-    }
-    bool others = false;
-    for (int j = 0; j < next->n; j++) {
-        others |= next->kinds[j] == TEXT_NUMBER && !is_integer(next->values[j]);
-    }
-    return head->n > 2 && others;
-}
-
-static enum err_code refuse_doubtful(const struct head *head, struct err *err)
-{
-    for (int j = 0; j < head->n; j++) {
-        if (head->kinds[j] == TEXT_WORD) {
-            const struct text_field *f = &head->fields[j];
-            return err_set_at(err, ERR_INVALID, 0, j,
-                              "line %" PRId64 " has numbers, but column %d is \"%.*s\"; a header "
-                              "has names only, a row numbers only (or " PRESENT_OR_ABSENT ")",
-                              head->line, j + 1, f->len < 30 ? (int)f->len : 30, f->text);
-        }
-    }
-    return err_set_at(err, ERR_INVALID, 0, 0,
-                      "line %" PRId64 " (%g, %g, ..) may be a header or a row: " PRESENT_OR_ABSENT,
-                      head->line, head->values[0], head->values[1]);
-}
-
-/* write.table of R has one name less than columns. */
-static enum err_code check_row_names(const struct head *head, const struct head *next,
-                                     struct err *err)
-{
-    if (next->n == head->n + 1) {
-        return err_set_at(err, ERR_SHAPE, 0, head->n,
-                          "line %" PRId64 " has %d names and line %" PRId64 " has %d columns; R "
-                          "writes row names like this: use row.names=FALSE",
-                          head->line, head->n, next->line, next->n);
-    }
-    return ERR_OK;
-}
-
-/* *header: the record holds the names of the columns. */
-static enum err_code decide(const struct text_table_reader *reader, const struct head *head,
-                            const struct head *next, bool *header, struct err *err)
-{
-    int numbers =
-        head->counts[TEXT_NUMBER] + head->counts[TEXT_INFINITE] + head->counts[TEXT_NUMBERLIKE];
-    *header = reader->dialect.header == TEXT_HEADER_PRESENT;
-    if (reader->dialect.header != TEXT_HEADER_UNTOLD) {
-        return ERR_OK;
-    }
-    if (head->counts[TEXT_WORD] > 0) {
-        *header = true;
-        return numbers == 0 ? check_row_names(head, next, err) : refuse_doubtful(head, err);
-    }
-    return may_be_names(head, next) ? refuse_doubtful(head, err) : ERR_OK;
-}
-
-/* A comment above a row, whose words are as many as the columns and separated as they are. */
-static enum err_code read_comment(struct text_table_reader *reader, const char *const *comment,
-                                  const struct head *first, struct err *err)
-{
-    struct text_cursor c = {comment[0], comment[1], first->line};
+    struct text_cursor c = {text[0], text[1], first->line};
     struct err refused = ERR_INIT;
-    struct head head;
-    if (comment[0] == NULL || comment[0] == comment[1] || first->counts[TEXT_WORD] == first->n ||
-        reader->dialect.header != TEXT_HEADER_UNTOLD ||
+    *head = (struct text_head){.n = 0};
+    if (text[0] == NULL || text[0] == text[1] ||
         count_fields(c, reader->dialect.separator) != first->n) {
         return ERR_OK;
     }
-    if (read_head(reader, &c, &head, &refused) != ERR_OK) {
-        return refused.code == ERR_NOMEM ? err_set(err, ERR_NOMEM, "%s", err_msg(&refused))
-                                         : ERR_OK;
+    if (read_head(reader, &c, head, &refused) != ERR_OK || head->counts[TEXT_WORD] != head->n) {
+        *head = (struct text_head){.n = 0};
     }
-    return head.counts[TEXT_WORD] == head.n ? take_names(reader, &head, err) : ERR_OK;
+    return refused.code == ERR_NOMEM ? err_set(err, ERR_NOMEM, "%s", err_msg(&refused)) : ERR_OK;
+}
+
+/*
+ * Names from the comment above a row, whose words are as many as the columns and separated as they
+ * are; from the comment before it when that one has the units.
+ */
+static enum err_code take_comment(struct text_table_reader *reader,
+                                  const struct text_comments *comments,
+                                  const struct text_head *first, struct err *err)
+{
+    struct text_head last;
+    struct text_head before;
+    if (first->counts[TEXT_WORD] == first->n || reader->dialect.header != TEXT_HEADER_UNTOLD) {
+        return ERR_OK;
+    }
+    if (read_comment(reader, comments->last, first, &last, err) != ERR_OK ||
+        read_comment(reader, comments->before, first, &before, err) != ERR_OK) {
+        return err->code;
+    }
+    if (last.n == 0) {
+        return ERR_OK;
+    }
+    enum text_units units = before.n > 0 && text_doubt_units(&before) != TEXT_UNITS
+                                ? text_doubt_units(&last)
+                                : TEXT_NO_UNITS;
+    if (units == TEXT_UNITS_OR_NAMES) {
+        return err_set(err, ERR_INVALID,
+                       "of the two comments above line %" PRId64 " each may have the names of the "
+                       "columns: leave only that one there",
+                       first->line);
+    }
+    return take_names(reader, units == TEXT_UNITS ? &before : &last, err);
+}
+
+/* The record behind the first one; n stays 0 when there is none, or it cannot be read. */
+static void read_next(const struct text_table_reader *reader, struct text_cursor c,
+                      struct text_head *next)
+{
+    struct err ignored = ERR_INIT; /* it is told when the row is read */
+    text_skip_lines(&c, NULL);
+    if (c.at == c.end || count_fields(c, reader->dialect.separator) > TEXT_MAX_COLUMNS ||
+        read_head(reader, &c, next, &ignored) != ERR_OK) {
+        *next = (struct text_head){.n = 0};
+    }
 }
 
 enum err_code text_header_read(struct text_table_reader *reader, struct text_cursor *c,
                                struct err *err)
 {
-    const char *comment[2] = {NULL, NULL};
-    struct head head;
-    struct head next = {.n = 0};
+    struct text_comments comments = {.last = {NULL, NULL}};
+    struct text_head head;
+    struct text_head next = {.n = 0};
     bool header = false;
     c->at += text_record_mark_length(c->at, (size_t)(c->end - c->at));
     text_dialect_tell(&reader->dialect, c->at, (size_t)(c->end - c->at));
-    text_skip_lines(c, comment);
+    text_skip_lines(c, &comments);
     if (c->at == c->end) {
         return ERR_OK;
     }
@@ -334,19 +283,13 @@ enum err_code text_header_read(struct text_table_reader *reader, struct text_cur
     if (read_head(reader, c, &head, err) != ERR_OK) {
         return err->code;
     }
-    struct text_cursor second = *c;
-    text_skip_lines(&second, NULL);
-    if (second.at < second.end &&
-        count_fields(second, reader->dialect.separator) <= TEXT_MAX_COLUMNS) {
-        struct err ignored = ERR_INIT; /* it is told when the row is read */
-        if (read_head(reader, &second, &next, &ignored) != ERR_OK) {
-            next = (struct head){.n = 0};
-        }
-    }
+    read_next(reader, *c, &next);
     reader->n_fields = head.n;
-    if (read_comment(reader, comment, &head, err) != ERR_OK ||
-        (reader->names == NULL && decide(reader, &head, &next, &header, err) != ERR_OK) ||
-        (header && take_names(reader, &head, err) != ERR_OK)) {
+    if (take_comment(reader, &comments, &head, err) != ERR_OK ||
+        (reader->names == NULL &&
+         text_doubt_decide(reader, &head, &next, &header, err) != ERR_OK) ||
+        (header && take_names(reader, &head, err) != ERR_OK) ||
+        (reader->names == NULL && text_doubt_check_ends(reader, first, err) != ERR_OK)) {
         return err->code;
     }
     reader->header_record = header;

@@ -3,6 +3,7 @@
 
 #include "base/numtext.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,13 +102,17 @@ static bool is_one_of(const char *text, const char *const *words)
 
 static enum text_value classify_word(const char *text, double *out)
 {
-    /* As written by C, Fortran, numpy, pandas, R, MATLAB, Excel, and by old runtimes of Windows. */
+    /* As written by C, Fortran, numpy, pandas, R, Julia, MATLAB, SAS, Stata, Excel, and by old
+     * runtimes of Windows. */
     static const char *const missing[] = {
-        "",     "nan",  "+nan", "-nan",    "nan(ind)", "-nan(ind)", "na",      "n/a",
-        "#n/a", "null", "none", "1.#qnan", "<na>",     "1.#ind",    "-1.#ind", NULL};
+        "",        "nan",      "+nan",    "-nan",     "nan(ind)", "-nan(ind)", "na",
+        "n/a",     "#n/a",     "null",    "none",     "<na>",     ".",         "missing",
+        "1.#qnan", "-1.#qnan", "1.#snan", "-1.#snan", "1.#ind",   "-1.#ind",   NULL};
     static const char *const infinite[] = {
         "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "1.#inf", "-1.#inf", NULL};
-    if (is_one_of(text, missing)) {
+    /* Stata has 26 more of them, .a to .z. */
+    bool of_stata = text[0] == '.' && isalpha((unsigned char)text[1]) && text[2] == '\0';
+    if (of_stata || is_one_of(text, missing)) {
         *out = NAN;
         return TEXT_MISSING;
     }
@@ -147,6 +152,14 @@ enum text_value text_number_read(const char *field, size_t len, enum text_decima
         return TEXT_NUMBER;
     }
     char text[TEXT_NUMBER_MAX + 1];
+    /* format() of R pads numbers within their quotes. */
+    while (len > 0 && *field == ' ') {
+        field++;
+        len--;
+    }
+    while (len > 0 && field[len - 1] == ' ') {
+        len--;
+    }
     if (len > TEXT_NUMBER_MAX) {
         return is_digit(*field) ? TEXT_NUMBERLIKE : TEXT_WORD;
     }

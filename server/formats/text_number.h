@@ -25,9 +25,9 @@ enum text_value {
 enum text_decimal { TEXT_DECIMAL_UNTOLD, TEXT_DECIMAL_POINT, TEXT_DECIMAL_COMMA };
 
 /*
- * field [len] has no blanks at its ends. *out is set for a number, and is NaN or an infinity for
- * what is missing or infinite. decimal: NULL for a point; otherwise a first number with a mark
- * settles an untold one.
+ * Blanks at the ends of field [len] do not count. *out is set for a number, and is NaN or an
+ * infinity for what is missing or infinite. decimal: NULL for a point; otherwise a first number
+ * with a mark settles an untold one.
  */
 enum text_value text_number_read(const char *field, size_t len, enum text_decimal *decimal,
                                  double *out);

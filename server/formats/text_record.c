@@ -49,5 +49,9 @@ enum text_record_event text_record_step(enum text_record_place *place, char byte
 
 size_t text_record_mark_length(const char *text, size_t len)
 {
-    return len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    size_t mark = 0;
+    while (len - mark >= 3 && memcmp(text + mark, "\xef\xbb\xbf", 3) == 0) {
+        mark += 3;
+    }
+    return mark;
 }

@@ -23,7 +23,8 @@ enum text_record_event {
 /* What the next byte means. */
 enum text_record_event text_record_step(enum text_record_place *place, char byte);
 
-/* The length of the byte order mark of UTF-8 at the beginning: 3 or 0. */
+/* The length of the byte order mark of UTF-8 at the beginning, or of several: programs put one
+ * before another. */
 size_t text_record_mark_length(const char *text, size_t len);
 
 bool text_record_is_comment_mark(char byte);

@@ -4,6 +4,7 @@
 #include "base/phrase.h"
 #include "formats/text_field.h"
 #include "formats/text_header.h"
+#include "formats/text_hint.h"
 #include "formats/text_record.h"
 
 #include <inttypes.h>
@@ -37,38 +38,30 @@ static int row_index(const struct text_table_reader *reader)
     return (int)(reader->n_rows & INT_MAX);
 }
 
-/* Why a field is no number, if that can be told from its looks. */
-static const char *hint_for(const struct text_table_reader *reader, const struct text_field *field)
+/* Has the record that begins at `record` words only? Then it is none of the rows. */
+static bool is_words_only(const struct text_table_reader *reader, struct text_cursor record)
 {
-    char separator = reader->dialect.separator;
-    size_t len = field->len;
-    if (separator != ';' && memchr(field->text, ';', len) != NULL) {
-        return "; text/csv; separator=semicolon says that semicolons separate the columns";
+    struct text_field field = {.last = false};
+    enum text_decimal decimal = reader->dialect.decimal;
+    double ignored;
+    while (!field.last) {
+        text_next_field(&record, reader->dialect.separator, &field);
+        enum text_value kind = text_number_read(field.text, field.len, &decimal, &ignored);
+        if (kind != TEXT_WORD && kind != TEXT_MISSING) {
+            return false;
+        }
     }
-    if (memchr(field->text, ',', len) != NULL) {
-        bool point = memchr(field->text, '.', len) != NULL;
-        return point || (reader->dialect.decimal == TEXT_DECIMAL_POINT && separator == ';')
-                   ? "; a table has one decimal mark, and thousands are not separated"
-                   : "; a decimal comma is read where semicolons separate the columns, or with "
-                     "text/csv; decimal=comma";
-    }
-    if (len > 0 && field->text[0] == '*') {
-        return "; Fortran writes asterisks where a number does not fit its format";
-    }
-    if (memchr(field->text, '*', len) != NULL) {
-        return "; a repeat count of Fortran's list-directed output is not read: write with a "
-               "format";
-    }
-    if (memchr(field->text, '\t', len) != NULL || memchr(field->text, ' ', len) != NULL) {
-        return "; columns are separated the same way in all lines";
-    }
-    return "";
+    return true;
 }
 
-static enum err_code refuse_field(const struct text_table_reader *reader, int64_t line, int column,
+static enum err_code refuse_field(const struct text_table_reader *reader,
+                                  const struct text_cursor *record, int column,
                                   const struct text_field *field, struct err *err)
 {
+    const int64_t line = record->line;
     char place[MAX_PLACE];
+    static const char words_only[] = "; the line has words only: names stand once, above all rows";
+    char hint[TEXT_HINT_MAX];
     char text[48];
     size_t len = field->len < 40 ? field->len : 40;
     for (size_t i = 0; i < len; i++) {
@@ -76,8 +69,12 @@ static enum err_code refuse_field(const struct text_table_reader *reader, int64_
     }
     text[len] = '\0';
     text_table_place(reader, line, column, place, sizeof place);
+    text_hint_of_field(reader, field->text, field->len, hint);
+    if (strncmp(hint, "; U+", 4) != 0 && is_words_only(reader, *record)) {
+        memcpy(hint, words_only, sizeof words_only);
+    }
     err_set_at(err, ERR_INVALID, row_index(reader), column, "%s is \"%s\"%s, not a number%s", place,
-               text, len < field->len ? ".." : "", hint_for(reader, field));
+               text, len < field->len ? ".." : "", hint);
     err->line = line;
     return err->code;
 }
@@ -146,6 +143,7 @@ static enum err_code read_row(struct text_table_reader *reader, struct text_curs
                               struct err *err)
 {
     const char separator = reader->dialect.separator;
+    const struct text_cursor record = *c;
     const int64_t line = c->line;
     struct text_field field = {.last = false};
     int n = 0; /* fields */
@@ -170,7 +168,7 @@ static enum err_code read_row(struct text_table_reader *reader, struct text_curs
         enum text_value kind =
             text_number_read(field.text, field.len, &reader->dialect.decimal, &row[column]);
         if (kind == TEXT_NUMBERLIKE || kind == TEXT_WORD) {
-            return refuse_field(reader, line, column, &field, err);
+            return refuse_field(reader, &record, column, &field, err);
         }
     }
     return n == reader->n_fields ? ERR_OK : refuse_length(reader, line, n, err);

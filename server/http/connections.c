@@ -15,10 +15,12 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define SECOND_NS  1000000000.0
+#define MAX_RESTS  256   /* pieces of a body that are thrown away before its refusal is sent */
 #define MIN_BUFFER 16384 /* bytes; half of what a connection has, the rest may hold the head */
 
 void connections_add(struct connections *all, struct connection *connection, int fd, int64_t now_ns)
@@ -159,6 +161,30 @@ static bool spins(const struct connections *all, struct connection *c)
     return still && (!read_traffic(c->fd, &traffic) || traffic.received >= MIN_BUFFER);
 }
 
+/*
+ * The library has no word for it. What has arrived is read first, for a socket that is closed with
+ * something left in it resets its client, which then may not see the answer. TLS: nothing is said,
+ * since the session is the library's.
+ */
+static void tell_of_long_line(const struct connection *c)
+{
+    static const char problem[] =
+        "{\"type\":\"about:blank\",\"title\":\"a limit is exceeded\",\"status\":400,"
+        "\"detail\":\"a line between the chunks of the body is longer than 32768 bytes\"}";
+    char answer[sizeof problem + 160];
+    char rest[4096];
+    int len = snprintf(answer, sizeof answer,
+                       "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+                       "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n\r\n%s",
+                       sizeof problem - 1, problem);
+    if (c->tls != NULL) {
+        return;
+    }
+    for (int n = 0; n < MAX_RESTS && recv(c->fd, rest, sizeof rest, MSG_DONTWAIT) > 0; n++) {
+    }
+    (void)send(c->fd, answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static bool sends_too_slowly(struct connection *c, const struct connection_limits *limits,
                              int64_t now_ns)
 {
@@ -185,8 +211,11 @@ static enum connection_end judge(const struct connections *all, struct connectio
     case CONNECTION_HEAD:
         return now_ns - c->since_ns > limits->head_ns ? CONNECTION_END_HEAD : CONNECTION_N_ENDS;
     case CONNECTION_BODY:
-        return spins(all, c) || sends_too_slowly(c, limits, now_ns) ? CONNECTION_END_BODY
-                                                                    : CONNECTION_N_ENDS;
+        if (spins(all, c)) {
+            tell_of_long_line(c);
+            return CONNECTION_END_BODY;
+        }
+        return sends_too_slowly(c, limits, now_ns) ? CONNECTION_END_BODY : CONNECTION_N_ENDS;
     case CONNECTION_ANSWER:
         return reads_too_slowly(c, limits, now_ns) ? CONNECTION_END_ANSWER : CONNECTION_N_ENDS;
     case CONNECTION_WORK:

@@ -30,6 +30,7 @@ struct tls;
 struct connection {
     int fd;
     struct peer peer; /* its address */
+    bool of_proxy;    /* it comes from a proxy that says for whom it asks */
     struct tls *tls;  /* that its handshake takes the certificate from; NULL: plain HTTP */
     bool trusted;     /* the client needs no certificate, or has shown a good one */
     enum connection_state state;

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/listener.h"
+#include "http/place.h"
 #include "http/serve.h"
 #include "http/worker.h"
 
@@ -79,18 +80,18 @@ static struct serve_thread *choose_thread(struct pool *pool)
 static void take_connection(void *ctx, int fd, const struct sockaddr *from, socklen_t len)
 {
     struct daemon *daemon = ctx;
-    struct peer peer = peer_of(from);
-    if (!serve_count_peer(&daemon->serve, &peer, 1)) {
+    struct peer peer = place_peer(&daemon->serve, from);
+    if (!place_count_peer(&daemon->serve, &peer, 1)) {
         atomic_fetch_add_explicit(&daemon->serve.refused, 1, memory_order_relaxed);
         close(fd);
         return;
     }
     struct serve_thread *thread =
         choose_thread(from->sa_family == AF_UNIX ? &daemon->local : &daemon->network);
-    serve_count(thread, 1);
+    place_count(thread, 1);
     if (!worker_give(thread->worker, fd, from, len)) {
-        serve_count(thread, -1);
-        (void)serve_count_peer(&daemon->serve, &peer, -1);
+        place_count(thread, -1);
+        (void)place_count_peer(&daemon->serve, &peer, -1);
         close(fd);
     }
 }
@@ -135,7 +136,7 @@ static enum err_code start_workers(struct daemon *daemon, struct err *err)
             .open = serve_open_library,
             .look = look_at_connections,
             .shed = shed_connections,
-            .add = serve_add,
+            .add = place_add,
             .ctx = thread,
         };
         if (worker_start(&settings, &thread->worker, err) != ERR_OK) {
@@ -250,6 +251,11 @@ void daemon_count_ends(const struct daemon *daemon, atomic_llong *counts)
 long long daemon_count_refused(const struct daemon *daemon)
 {
     return atomic_load_explicit(&daemon->serve.refused, memory_order_relaxed);
+}
+
+long long daemon_count_unreadable(const struct daemon *daemon)
+{
+    return atomic_load_explicit(&daemon->serve.unreadable, memory_order_relaxed);
 }
 
 bool daemon_is_responsive(const struct daemon *daemon, int64_t max_age_ns)

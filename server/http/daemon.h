@@ -6,6 +6,7 @@
 #ifndef DAEMON_H
 #define DAEMON_H
 
+#include "access/proxies.h"
 #include "base/log.h"
 #include "http/exchange.h"
 
@@ -45,8 +46,9 @@ struct daemon_settings {
     const char *tls_key;
     const char *tls_client_ca; /* "": clients need no certificate */
     struct log *log;
-    struct peers *peers; /* counts connections by address, borrowed; NULL: nothing does */
-    daemon_head *head;   /* NULL: nothing to do */
+    const struct proxies *proxies; /* borrowed; NULL: there are none */
+    struct peers *peers;           /* counts connections by address, borrowed; NULL: nothing does */
+    daemon_head *head;             /* NULL: nothing to do */
     daemon_handler *handler;
     daemon_sent *sent; /* NULL: nobody wants to know */
     daemon_over *over; /* NULL: nothing to do */
@@ -74,6 +76,8 @@ int daemon_port(const struct daemon *daemon);
 void daemon_count_ends(const struct daemon *daemon, atomic_llong *counts);
 /* How many were refused since their address had too many. */
 long long daemon_count_refused(const struct daemon *daemon);
+/* Requests of proxies that name something for their client that is no address. */
+long long daemon_count_unreadable(const struct daemon *daemon);
 
 /* Open connections by enum connection_state (http/connections.h), as of the last look at them. */
 void daemon_count_connections(const struct daemon *daemon, atomic_llong *counts);

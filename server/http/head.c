@@ -2,6 +2,7 @@
 #include "http/head.h"
 
 #include <microhttpd.h>
+#include <stdint.h>
 #include <string.h>
 
 static enum http_method find_method(const char *text)
@@ -69,9 +70,27 @@ static bool collect_all(struct MHD_Connection *connection, enum MHD_ValueKind ki
     if (c.bad) {
         err_set(&req->transport, ERR_SYNTAX, "the query has a bad percent escape");
     }
+    if (kind == MHD_GET_ARGUMENT_KIND && c.capacity > HEAD_MAX_QUERY) {
+        err_set(&req->transport, ERR_LIMIT, "the query has more than %d parameters",
+                HEAD_MAX_QUERY);
+    }
     *list = c.list;
     *n = c.n;
     return !c.no_memory;
+}
+
+void *head_cut_query(void *ctx, const char *target, struct MHD_Connection *connection)
+{
+    (void)ctx;
+    (void)connection;
+    char *at = (char *)(uintptr_t)strchr(target, '?'); /* in the library's own buffer */
+    for (int n = 0; at != NULL && n <= HEAD_MAX_QUERY; n++) {
+        at = strchr(at + 1, '&');
+    }
+    if (at != NULL) {
+        *at = '\0';
+    }
+    return NULL;
 }
 
 bool head_read(struct MHD_Connection *connection, const char *method, const char *url,

@@ -20,10 +20,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "http/certificate.h"
+#include "http/forwarded.h"
 #include "http/framing.h"
 #include "http/head.h"
 #include "http/head_check.h"
 #include "http/inflate.h"
+#include "http/place.h"
 #include "http/worker.h"
 
 /* Buffers of a connection. The library clears them after each request, so more is slower. */
@@ -44,6 +46,9 @@ struct exchange {
     struct MHD_Connection *connection;
     struct arena arena;
     struct request req;
+    union proxies_address
+        client; /* for whom a proxy asks; family 0: it is not asking for another */
+    struct peer client_peer;
     struct body_source source; /* while it is sent */
     struct body body;
     bool answered;
@@ -74,16 +79,10 @@ static bool gone(const struct exchange *ex)
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-static const struct sockaddr *find_address(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    return info != NULL ? info->client_addr : NULL;
-}
-
 static void write_address(const struct exchange *ex, char out[EXCHANGE_ADDRESS_CHARS])
 {
-    const struct sockaddr *from = find_address(ex->connection);
+    bool of_client = ex->client.any.sa_family != 0;
+    const struct sockaddr *from = of_client ? &ex->client.any : place_address(ex->connection);
     if (from != NULL && from->sa_family == AF_UNIX) {
         snprintf(out, EXCHANGE_ADDRESS_CHARS, "%s", EXCHANGE_UNIX_ADDRESS);
         return;
@@ -173,6 +172,22 @@ static void exchange_put(struct exchange *ex)
     }
 }
 
+/* Behind a proxy the client is the one that the proxy names. */
+static void find_client(struct exchange *ex)
+{
+    ex->req.peer = &ex->place->peer;
+    if (!ex->place->of_proxy) {
+        return;
+    }
+    if (!forwarded_find_client(ex->serve->settings.proxies, &ex->req, &ex->client)) {
+        atomic_fetch_add_explicit(&ex->serve->unreadable, 1, memory_order_relaxed);
+    }
+    if (ex->client.any.sa_family != 0) {
+        ex->client_peer = peer_of(&ex->client.any);
+        ex->req.peer = &ex->client_peer;
+    }
+}
+
 static struct exchange *exchange_new(struct serve_thread *thread, struct MHD_Connection *connection,
                                      struct connection *place, const char *method, const char *url)
 {
@@ -188,12 +203,12 @@ static struct exchange *exchange_new(struct serve_thread *thread, struct MHD_Con
     ex->req.exchange = ex;
     ex->req.arena = &ex->arena;
     ex->req.body = "";
-    ex->req.peer = &place->peer;
     err_clear(&ex->req.transport);
     if (!head_read(connection, method, url, &ex->req)) {
         exchange_put(ex);
         return NULL;
     }
+    find_client(ex);
     atomic_fetch_add_explicit(&ex->serve->active, 1, memory_order_relaxed);
     return ex;
 }
@@ -392,20 +407,13 @@ static enum MHD_Result begin(struct exchange *ex, const char *method, const char
     return MHD_YES;
 }
 
-static struct connection *find_place(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info != NULL ? info->socket_context : NULL;
-}
-
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *size, void **state)
 {
     struct exchange *ex = *state;
     if (ex == NULL) {
-        struct connection *place = find_place(connection);
+        struct connection *place = place_find(connection);
         ex = place != NULL ? exchange_new(ctx, connection, place, method, url) : NULL;
         *state = ex;
         if (ex == NULL) {
@@ -427,73 +435,14 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     return ex->refusal.status != 0 ? send_refusal(ex) : answer(ex);
 }
 
-static void open_place(struct serve_thread *thread, struct MHD_Connection *connection, void **out)
-{
-    const struct sockaddr *address = find_address(connection);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct connection *place = info != NULL ? mem_alloc(sizeof *place) : NULL;
-    if (place != NULL) {
-        connections_add(&thread->connections, place, info->connect_fd, clock_ns());
-        place->tls = thread->tls;
-        place->peer = address != NULL ? peer_of(address) : (struct peer){{0}};
-    }
-    *out = place;
-}
-
-void serve_count(struct serve_thread *thread, int change)
-{
-    atomic_fetch_add_explicit(&thread->serve->connections, change, memory_order_relaxed);
-    atomic_fetch_add_explicit(&thread->n_given, change, memory_order_relaxed);
-}
-
-bool serve_count_peer(struct serve *serve, const struct peer *peer, int change)
-{
-    struct peers *peers = serve->settings.peers;
-    if (peers != NULL && change > 0) {
-        return peers_add(peers, peer, PEER_CONNECTIONS, serve->settings.max_peer_connections);
-    }
-    if (peers != NULL) {
-        peers_remove(peers, peer, PEER_CONNECTIONS);
-    }
-    return true;
-}
-
-static void end_connection(struct serve_thread *thread, const struct sockaddr *address)
-{
-    thread->ended = true;
-    serve_count(thread, -1);
-    if (address != NULL) {
-        struct peer peer = peer_of(address);
-        (void)serve_count_peer(thread->serve, &peer, -1);
-    }
-}
-
-/* When it fails the library has closed the socket, before or after it announced the connection. */
-void serve_add(void *ctx, struct MHD_Daemon *library, int fd, const struct sockaddr *from,
-               socklen_t len)
-{
-    struct serve_thread *thread = ctx;
-    thread->ended = false;
-    if (MHD_add_connection(library, fd, from, len) != MHD_YES && !thread->ended) {
-        end_connection(thread, from);
-    }
-}
-
 static void on_connection(void *ctx, struct MHD_Connection *connection, void **place,
                           enum MHD_ConnectionNotificationCode code)
 {
-    struct serve_thread *thread = ctx;
-    const struct sockaddr *address = find_address(connection);
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        open_place(thread, connection, place);
-        return;
+        *place = place_open(ctx, connection);
+    } else {
+        place_close(ctx, connection, *place);
     }
-    if (*place != NULL) {
-        connections_remove(&thread->connections, *place);
-        mem_free(*place);
-    }
-    end_connection(thread, address);
 }
 
 /* Escapes are ours to decode, so that %00 and bad ones are seen. */
@@ -524,7 +473,7 @@ static int retrieve_certificate(gnutls_session_t session, const struct gnutls_ce
     (void)ocsp;
     *n_ocsp = 0;
     *flags = GNUTLS_CERT_RETR_DEINIT_ALL;
-    const struct connection *place = find_place(gnutls_session_get_ptr(session));
+    const struct connection *place = place_find(gnutls_session_get_ptr(session));
     return place != NULL ? tls_retrieve(place->tls, certs, n_certs, key) : -1;
 }
 
@@ -553,8 +502,8 @@ struct MHD_Daemon *serve_open_library(void *ctx)
         MHD_OPTION_CONNECTION_LIMIT, LIBRARY_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, thread, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_ARRAY,
-        items, MHD_OPTION_END);
+        on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, head_cut_query, NULL, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
 enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,

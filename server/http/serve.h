@@ -23,10 +23,11 @@ struct serve {
     struct tls *tls;    /* NULL: plain HTTP on all sockets */
     atomic_bool reload; /* the certificate's files are to be read again */
     struct body_room room;
-    atomic_int active;      /* exchanges under way */
-    atomic_int endless;     /* of them, with an endless answer */
-    atomic_int connections; /* given to a thread and not yet closed */
-    atomic_llong refused;   /* connections of addresses that had too many */
+    atomic_int active;       /* exchanges under way */
+    atomic_int endless;      /* of them, with an endless answer */
+    atomic_int connections;  /* given to a thread and not yet closed */
+    atomic_llong refused;    /* connections of addresses that had too many */
+    atomic_llong unreadable; /* requests of proxies with something for an address that is none */
 
     pthread_mutex_t lock;   /* guards what follows */
     struct exchange *spare; /* exchanges with their memory, for the next requests */
@@ -64,15 +65,5 @@ void serve_give_back(struct serve *serve);
 /* An instance of the library for this thread, without a loop of its own; NULL: there is none.
  * ctx: struct serve_thread. */
 struct MHD_Daemon *serve_open_library(void *ctx);
-
-/* A connection of an address more (1) or less (-1); false: it has as many as it may. */
-bool serve_count_peer(struct serve *serve, const struct peer *peer, int change);
-
-/* A connection more or less, when it is given to the thread and when it is closed. */
-void serve_count(struct serve_thread *thread, int change);
-
-/* Gives the library a connection that was counted. ctx: struct serve_thread. */
-void serve_add(void *ctx, struct MHD_Daemon *library, int fd, const struct sockaddr *from,
-               socklen_t len);
 
 #endif

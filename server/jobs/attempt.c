@@ -15,10 +15,8 @@
 #include "jobs/job_log.h"
 #include "model/codec.h"
 #include "model/space_rows.h"
-#include "store/data/data_read.h"
 #include "store/jobs/job_checkpoint_store.h"
 #include "store/jobs/job_store.h"
-#include "store/models/model_view.h"
 #include "train/train_memory.h"
 
 #include <stdio.h>
@@ -35,6 +33,7 @@ void attempt_release(struct attempt *attempt)
     model_space_release(&attempt->space);
     served_unref(attempt->base);
     model_unref(attempt->model);
+    judgement_release(&attempt->judgement);
     *attempt = (struct attempt){.request = NULL};
 }
 
@@ -233,78 +232,6 @@ static enum err_code train_within_memory(struct attempt *attempt, struct err *er
 
 /* ---- the gate and the end ---- */
 
-/*
- * How many of the rows the served version was trained on, or may have been. What trained a
- * registered version is not known, but rows that came after it cannot have.
- */
-static enum err_code count_known(const struct attempt *attempt, const struct served *served,
-                                 int *n_known, struct err *err)
-{
-    struct db *db = attempt->settings->db;
-    const char *model = attempt->row.model;
-    struct training_data data;
-    int64_t n = 0;
-    *n_known = attempt->rows.data.n;
-    if (job_store_training_data(db, model, served->version, &data, NULL, err) != ERR_OK) {
-        return err->code;
-    }
-    if ((data.fingerprint[0] != '\0'
-             ? data_store_rows_until(db, model, data.last_batch, &n, err)
-             : model_store_rows_before(db, model, served->version, &n, err)) == ERR_OK &&
-        n < *n_known) {
-        *n_known = (int)n;
-    }
-    return err->code;
-}
-
-/* The served version. NULL: there is none, or it is damaged, and then any new version is better. */
-static enum err_code find_served(const struct attempt *attempt, struct served **out,
-                                 struct err *err)
-{
-    const struct attempt_settings *s = attempt->settings;
-    const struct version_ref the_default = {.kind = VERSION_DEFAULT};
-    struct model_view view = {.n_versions = 0};
-    const struct version_row *row = NULL;
-    struct err viewing = ERR_INIT;
-    if (models_get(s->models, attempt->row.model, 0, out, err) == ERR_NOT_FOUND) {
-        err_clear(err);
-    }
-    if (err->code == ERR_CORRUPT) {
-        /* ERR_CORRUPT may also come from a damaged page elsewhere in the file. */
-        if (model_store_view(s->db, attempt->row.model, &view, &viewing) == ERR_OK &&
-            model_view_find(&view, &the_default, &row, &viewing) == ERR_OK && row->damaged) {
-            err_clear(err);
-        }
-        model_view_release(&view);
-    }
-    return err->code;
-}
-
-static enum err_code judge_candidate(struct attempt *attempt, struct err *err)
-{
-    const struct attempt_settings *s = attempt->settings;
-    const struct train_spec *spec = &attempt->spec.train;
-    struct served *served = NULL;
-    struct gate_case the_case = {.candidate = attempt->model,
-                                 .data = &attempt->rows.data,
-                                 .validation = spec->validation,
-                                 .calibration = train_calibration_share(spec),
-                                 .seed = (uint64_t)spec->seed,
-                                 .n_threads = s->n_threads,
-                                 .cancel = attempt->cancel};
-    attempt->verdict = (struct gate_verdict){.served_version = 0};
-    if (!attempt->spec.gate.on || find_served(attempt, &served, err) != ERR_OK || served == NULL) {
-        return err->code;
-    }
-    the_case.served = served->model;
-    the_case.served_version = served->version;
-    if (count_known(attempt, served, &the_case.n_known, err) == ERR_OK) {
-        err_kept(gate_judge(&attempt->spec.gate, &the_case, &attempt->verdict, err));
-    }
-    served_unref(served);
-    return err->code;
-}
-
 /* The JSON texts of gate, scores and warnings that are stored with the job, in the arena. */
 static enum err_code write_texts(const struct attempt *attempt, struct arena *arena,
                                  struct job_result *result, struct err *err)
@@ -312,8 +239,8 @@ static enum err_code write_texts(const struct attempt *attempt, struct arena *ar
     struct textbuf gate = textbuf_in(arena);
     struct textbuf scores = textbuf_in(arena);
     struct textbuf warnings = textbuf_in(arena);
-    if (attempt->verdict.served_version > 0) {
-        gate_write(&gate, &attempt->verdict);
+    if (attempt->judgement.verdict.served_version > 0) {
+        gate_write(&gate, &attempt->judgement.verdict);
     }
     struct json_write json = json_write_to(&scores);
     quality_json_write_scores(&json, NULL, attempt->model);
@@ -345,12 +272,16 @@ enum err_code attempt_store_curves(const struct attempt *attempt, struct err *er
 static enum err_code publish_candidate(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
-    bool passed = attempt->verdict.served_version == 0 || attempt->verdict.passed;
+    const struct judgement *j = &attempt->judgement;
+    bool passed = judgement_passed(j);
+    struct version_rows_text rows = {.n_kept = 0};
     unsigned char *bytes = NULL;
     size_t n_bytes = 0;
     struct arena arena = ARENA_INIT;
     if (attempt_store_curves(attempt, err) != ERR_OK ||
+        version_rows_encode(&j->training.rows, &rows, err) != ERR_OK ||
         codec_encode(attempt->model, &bytes, &n_bytes, err) != ERR_OK) {
+        mem_free(rows.bytes.data);
         return err->code;
     }
     struct put_request put = {.model = attempt->row.model,
@@ -358,16 +289,20 @@ static enum err_code publish_candidate(struct attempt *attempt, struct err *err)
                               .n_bytes = n_bytes,
                               .promote = passed && attempt->spec.promote,
                               .origin = PROMOTION_JOB,
-                              .job = attempt->row.id};
+                              .job = attempt->row.id,
+                              .rows_used =
+                                  j->verdict.rows_used[0] != '\0' ? j->verdict.rows_used : NULL,
+                              .rows = &rows};
     struct job_result result = {.put = &put,
-                                .message = passed ? "" : attempt->verdict.reason,
-                                .judged = attempt->spec.gate.on,
-                                .judged_against = attempt->verdict.served_version};
+                                .message = passed ? "" : j->verdict.reason,
+                                .judged = j->is_judged,
+                                .judged_against = j->served_version};
     if (write_texts(attempt, &arena, &result, err) == ERR_OK &&
         job_store_publish(s->db, attempt->row.id, &result, &attempt->put, err) == ERR_OK) {
         models_follow(s->models, attempt->row.model, attempt->model, attempt->put.version);
     }
     arena_release(&arena);
+    mem_free(rows.bytes.data);
     mem_free(bytes);
     return err->code;
 }
@@ -375,8 +310,20 @@ static enum err_code publish_candidate(struct attempt *attempt, struct err *err)
 /* Judges again when the default was changed while the candidate was compared with the old one. */
 static enum err_code judge_and_publish(struct attempt *attempt, struct err *err)
 {
+    const struct judgement_case the_case = {.db = attempt->settings->db,
+                                            .models = attempt->settings->models,
+                                            .model = attempt->row.model,
+                                            .spec = &attempt->spec,
+                                            .data = &attempt->rows.data,
+                                            .candidate = attempt->model,
+                                            .base = attempt->base,
+                                            .n_threads = attempt->settings->n_threads,
+                                            .cancel = attempt->cancel};
+    if (judgement_begin(&the_case, &attempt->judgement, err) != ERR_OK) {
+        return err->code;
+    }
     for (int i = 0; i < MAX_JUDGEMENTS; i++) {
-        if (judge_candidate(attempt, err) != ERR_OK ||
+        if (judgement_run(&the_case, &attempt->judgement, err) != ERR_OK ||
             publish_candidate(attempt, err) != ERR_PRECONDITION) {
             return err->code;
         }

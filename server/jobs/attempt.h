@@ -9,7 +9,7 @@
 
 #include "documents/job_spec.h"
 #include "jobs/checkpoints.h"
-#include "jobs/gate.h"
+#include "jobs/judgement.h"
 #include "jobs/rows.h"
 #include "jobs/model_space.h"
 #include "live/models.h"
@@ -47,7 +47,7 @@ struct attempt {
     bool knows_base_spec; /* false: the version was registered, or its settings cannot be read */
     struct model *model;
     struct put_result put;
-    struct gate_verdict verdict; /* served_version 0: nothing was judged */
+    struct judgement judgement;
 };
 
 /* Reads request and limits. ERR_INVALID, ERR_UNSUPPORTED: the request is not valid any more. */

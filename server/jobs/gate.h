@@ -1,44 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * May a new version replace the served one? Both predict the same rows, and the new one must not be
- * worse by more than is allowed. Neither was trained on these rows, except for what a warm start
- * may know of them (core/train/train_warm.h).
+ * May a new version replace the served one? It must not predict worse by more than is allowed, on
+ * rows that trained neither of the two (gate_rows.h says which are taken, and what is done where
+ * there are too few).
  *
- * Rows are kept out by their place and the seed (core/fit/split.h). With the same seed and share, a
- * row that was kept out of the served version's training is therefore kept out of the new one's as
- * well. "known" rows are those that were there when the served version was trained: a new version
- * that predicts them worse has unlearnt something, however well it predicts later rows. A version
- * that cannot be compared does not pass.
+ * Unless told otherwise the comparison is about known rows, which the served version had as well: a
+ * new version that predicts them worse has unlearnt something, however well it predicts later rows.
+ * A version that cannot be compared does not pass. Whatever the gate, a version whose predictions
+ * of the rows kept out are poor (core/train/train.h) does not take the place of a better one.
  */
 #ifndef GATE_H
 #define GATE_H
 
 #include "base/textbuf.h"
-#include "documents/job_spec.h"
+#include "jobs/gate_rows.h"
 #include "predict/evaluation.h"
 
-struct gate_case {
-    const struct model *candidate;
-    const struct model *served;
-    int64_t served_version;
-    const struct data *data; /* all rows of the training, user's units */
-    int n_known;             /* the first ones, which the served version had as well */
-    double validation;       /* the candidate's split */
-    double calibration;
-    uint64_t seed;
-    int n_threads;
-    const struct cancel *cancel; /* may be NULL */
-};
+#define GATE_ROWS_CHARS 160
 
 struct gate_verdict {
     bool passed;
     enum gate_metric metric;
+    enum gate_basis basis;
     enum gate_rows rows; /* the rows that were compared */
-    int n;               /* 0: no rows could be compared */
+    int n;               /* the new version was scored on; 0: no rows could be compared */
+    int n_new;           /* of them, those that the served version never had */
+    int n_served;        /* the served version was scored on */
+    int n_outputs;       /* that both have a score of; the mean is over these */
+    int max_outputs;     /* that the two have */
     double candidate;    /* NaN: no such score */
     double served;
     int64_t served_version;
-    char reason[240]; /* why it did not pass, or why it passed without a comparison; else "" */
+    char rows_used[GATE_ROWS_CHARS]; /* in words; "": none */
+    char reason[240]; /* why it did not pass, or why it passed without a fair comparison; else "" */
 };
 
 /*
@@ -49,6 +43,16 @@ struct gate_verdict {
 enum err_code gate_judge(const struct gate_spec *spec, const struct gate_case *the_case,
                          struct gate_verdict *out, struct err *err) MUST_CHECK;
 
+/* Do its predictions of the rows kept out come to little more than their mean? */
+bool gate_is_poor(const struct model *candidate);
+
+/*
+ * The same for a candidate that is poor: it passes unless the served version has a smaller error.
+ * rows: GATE_ALL where the request has no gate. Where the two cannot be compared it passes.
+ */
+enum err_code gate_judge_poor(enum gate_rows rows, const struct gate_case *the_case,
+                              struct gate_verdict *out, struct err *err) MUST_CHECK;
+
 /* Appends the verdict as a JSON object. */
 void gate_write(struct textbuf *text, const struct gate_verdict *verdict);
 
@@ -58,7 +62,8 @@ struct gate_sample {
     const double *range; /* [o x 2] low and high of each output: errors are shares of it */
 };
 
-/* The score of a version by a metric; NaN: it has none. Errors as of evaluation_score. */
+/* The score of a version by a metric, over outputs that have one; NaN: it has none. Errors as of
+ * evaluation_score. */
 enum err_code gate_score(const struct model *model, const struct gate_sample *sample,
                          enum gate_metric metric, const struct evaluation_run *run, double *out,
                          struct err *err) MUST_CHECK;

@@ -194,7 +194,7 @@ static enum err_code start_job(struct keeper *keeper, struct watch *watch,
                                           .n_threads = s->train_threads,
                                           .max_bytes = s->max_train_bytes};
     int64_t id = 0;
-    if (train_request_write(&request, &text, &job.priority, err) == ERR_OK) {
+    if (train_request_write(&request, &text, &job, err) == ERR_OK) {
         job.request = text.data;
         job.n_request = text.len;
         if (job_store_add(s->db, &job, &id, err) == ERR_OK) {

@@ -2,6 +2,7 @@
 #include "jobs/train_request.h"
 
 #include "documents/job_json.h"
+#include "jobs/inherit.h"
 #include "jobs/model_space.h"
 #include "jobs/rows_check.h"
 #include "model/space_rows.h"
@@ -33,8 +34,12 @@ static enum err_code spec_of_default(const struct train_request *request, struct
                 model);
     } else if (job_json_parse(settings, strlen(settings), spec, err) != ERR_OK) {
         err_prefix(err, "settings of the default version");
-    } else if (model_has_categories(served->model)) {
-        spec->train.arch.inputs = 0; /* a category may have got more values since */
+    } else {
+        /* Then they are taken from that version like all the rest, and the job says so. */
+        spec->gives_seed = spec->gives_split = false;
+        if (model_has_categories(served->model)) {
+            spec->train.arch.inputs = 0; /* a category may have got more values since */
+        }
     }
     served_unref(served);
     return err->code;
@@ -112,7 +117,7 @@ static enum err_code check_rows(const struct train_request *request, const struc
 }
 
 enum err_code train_request_write(const struct train_request *request, struct textbuf *out,
-                                  int *priority, struct err *err)
+                                  struct job_new *job, struct err *err)
 {
     struct job_spec of_default = {.promote = false};
     struct model_space space = {.space = NULL};
@@ -123,11 +128,12 @@ enum err_code train_request_write(const struct train_request *request, struct te
     /* What is completed here is none of what either owns. */
     struct job_spec spec = request->spec != NULL ? *request->spec : of_default;
     if (model_space_load(request->db, request->model, &space, err) == ERR_OK &&
+        inherit_split(request->models, request->model, &spec, job, err) == ERR_OK &&
         fit_to_rows(request, &spec.train, space.space, err) == ERR_OK &&
         fit_to_base(request, &spec.train, space.space, &base, err) == ERR_OK &&
         check_rows(request, &spec, space.space, base, err) == ERR_OK) {
         job_json_write(out, &spec);
-        *priority = spec.priority;
+        job->priority = spec.priority;
     }
     train_spec_release(&of_default.train);
     model_space_release(&space);

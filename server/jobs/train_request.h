@@ -9,6 +9,7 @@
 #include "base/textbuf.h"
 #include "documents/job_spec.h"
 #include "live/models.h"
+#include "store/jobs/job_store.h"
 
 struct train_request {
     struct db *db;
@@ -21,12 +22,13 @@ struct train_request {
 };
 
 /*
- * Appends the request as a job keeps it; *priority is the job's. Whatever can be refused now is
+ * Appends the request as a job keeps it; the priority of *job is set, and from which version seed
+ * and split are, if they were not given. Whatever can be refused now is
  * refused now, not by a job that fails later. ERR_INVALID naming the key; ERR_CONFLICT: too few
  * rows, or no version to start from; ERR_NOT_FOUND: no such model; ERR_TOO_LARGE: it would need too
  * much memory.
  */
 enum err_code train_request_write(const struct train_request *request, struct textbuf *out,
-                                  int *priority, struct err *err) MUST_CHECK;
+                                  struct job_new *job, struct err *err) MUST_CHECK;
 
 #endif

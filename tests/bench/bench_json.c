@@ -62,7 +62,7 @@ static void measure(const char *name, const double *values)
         double start = now();
         char *text = write_tensor(values, &arena, &len);
         double middle = now();
-        if (json_tensor_parse(text, len, (struct json_tensors){&tensor, 1}, &arena, &document,
+        if (json_tensor_parse(text, len, (struct json_tensors){&tensor, 1, 0}, &arena, &document,
                               &err) != ERR_OK ||
             memcmp(tensor.values, values, COUNT * sizeof *values) != 0) {
             fprintf(stderr, "what was written does not read back: %s\n", err_msg(&err));

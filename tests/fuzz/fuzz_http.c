@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "http/place.h"
 #include "http/serve.h"
 #include "lines.h"
 
@@ -373,8 +374,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
     shutdown(ends[0], SHUT_WR);
-    serve_count(&thread, 1);
-    serve_add(&thread, library, ends[1], (struct sockaddr *)&from, sizeof from);
+    place_count(&thread, 1);
+    place_add(&thread, library, ends[1], (struct sockaddr *)&from, sizeof from);
     let_work(ends[0]);
     end_connection(ends[0]);
     read_requests((struct text){(const char *)data, (const char *)data + size}, &was_read);

@@ -76,8 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         json_read_init();
     }
     char *text = arena_strndup(&arena, (const char *)data, size);
-    enum err_code code =
-        json_tensor_parse(text, size, (struct json_tensors){tensors, 3}, &arena, &document, &err);
+    enum err_code code = json_tensor_parse(text, size, (struct json_tensors){tensors, 3, 0}, &arena,
+                                           &document, &err);
     enum err_code whole_code = json_read_parse(text, size, &arena, &whole, &whole_err);
     if (code == ERR_OK && whole_code != ERR_OK) {
         /* Integers beyond 64 bits and numbers that underflow are jansson's limits, not JSON's. */

@@ -183,7 +183,7 @@ static void read_options(struct request *req)
     req->n_headers = 1;
     req->body = rows;
     req->n_body = sizeof rows - 1;
-    if (prediction_request_read(req, 1000, &request, &err) == ERR_OK &&
+    if (prediction_request_read(req, 1000, 0, &request, &err) == ERR_OK &&
         (request.predict.n != 2 || request.predict.want == 0)) {
         abort();
     }

@@ -118,6 +118,16 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"job {job} is {row} after {seconds} s")
 
+    def wait_metrics(self, line, seconds=PATIENCE):
+        """The metrics, once they hold this line: some are counted after what they count is seen."""
+        end = time.time() + seconds
+        while time.time() < end:
+            text = self.request("GET", "/metrics")[2].decode()
+            if line in text:
+                return text
+            time.sleep(0.02)
+        raise AssertionError(f"no {line!r} in the metrics after {seconds} s")
+
 
 class ServerTest(unittest.TestCase):
     """Each test has its own server; at the end it must stop cleanly."""

@@ -84,8 +84,9 @@ class Road(ClientTest):
     def test_a_failed_job_is_exit_status_1_with_its_reason(self):
         self.ok(201, "POST", "/v1/models/m/data", rows(30))
         done = self.bad(1, "job 1 failed: ", "train", "m", "--solver", "ensemble", "--wait",
-                        "--set", "scaling.outputs=log")
-        self.assertIn("positive", done.stderr)
+                        "--set", "optimizer.name=sgd", "optimizer.learning_rate=900",
+                        "optimizer.schedule.name=constant", "architecture.activation=identity")
+        self.assertIn("learning_rate", done.stderr)
         done = self.run_client("watch", "1", "--json")
         self.assertEqual((done.returncode, json.loads(done.stdout)["state"]), (1, "failed"))
 
@@ -94,18 +95,24 @@ class Road(ClientTest):
         good = ("--solver", "ensemble", "--set", "epochs=60", "members=1", "seed=1", "--wait")
         bad = ("--solver", "ensemble", "--set", "epochs=1", "members=1", "optimizer.learning_rate=1e-9", "--wait")
         self.good("train", "m", *good)
-        done = self.bad(4, "version 2 was not promoted: its rmse on ", "train", "m", *bad)
+        done = self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "train", "m", *bad)
         self.assertEqual(without_warnings(done.stderr).count("\n"), 1)
         self.assertRegex(done.stdout, r"(?m)^job 2 succeeded in .*: version 2 of m\n$")
-        self.bad(4, "version 2 was not promoted: its rmse on ", "watch", "2")
-        done = self.bad(4, "version 2 was not promoted: its rmse on ", "watch", "2", "--json")
+        self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "watch", "2")
+        done = self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "watch", "2", "--json")
         self.assertEqual(json.loads(done.stdout)["promoted"], False)
         # What was asked for is no refusal.
         out = self.good("train", "m", *bad[:-1], "promote=false", "seed=3", "gate=null", "--wait")
         self.assertIn("\nversion 3 was not promoted: the request has \"promote\": false\n", out)
         self.assertEqual(self.get("/v1/models/m")["model"]["default_version"], 1)
+        # Of one that is promoted the rows are told.
+        self.ok(201, "POST", "/v1/models/m/data", rows(60, seed=2))
+        out = self.good("train", "m", *good[:4], "members=2", "gate.max_increase=100", "--wait")
+        self.assertIn("\ncompared with version 1 on 12 rows that trained neither, 6 of which came after "
+                      "version 1: rmse ", out)
+        self.assertRegex(self.good("models", "history", "m"), r"job 4 +12 rows that trained neither, 6 of")
         self.assertEqual([line.split()[3] for line in self.good("models", "show", "m").splitlines()],
-                         ["SOLVER", "ensemble", "ensemble", "ensemble"])
+                         ["SOLVER"] + 4 * ["ensemble"])
         for command in ("train", "watch"):
             self.assertIn("4 the job succeeded, but its version was not promoted", self.good(command, "--help"))
 
@@ -239,7 +246,9 @@ class Bar(ClientTest):
 
     def test_the_last_column_of_a_table_is_cut_to_the_terminal(self):
         job = self.ok(202, "POST", "/v1/models/m/train",
-                      {"solver": "ensemble", "scaling": {"outputs": "log"}})[1]["id"]
+                      {"solver": "ensemble", "architecture": {"activation": "identity"},
+                       "optimizer": {"name": "sgd", "learning_rate": 900,
+                                     "schedule": {"name": "constant"}}})[1]["id"]
         message = self.server.wait_job(job, "failed")["message"]
         terminal = self.watch("jobs", width=70)
         self.assertEqual(terminal.wait(), 0)

@@ -84,7 +84,7 @@ class Models(ClientTest):
         answer = self.ok(200, "POST", "/v1/models/m/evaluate", data)[1]
         self.assertEqual(json.loads(self.good("evaluate", "m", path, "--json")), answer)
         title, head, *lines = self.good("evaluate", "m", path, "--version", "1").splitlines()
-        self.assertRegex(title, r"^m, version 1, on 9 rows: relative error \S+ %, NLL \S+, CRPS \S+$")
+        self.assertRegex(title, r"^m, version 1, on 9 rows: relative error \S+ %, NLL \S+, CRPS \S+ of the ranges$")
         self.assertAlmostEqual(float(title.split()[8]), 100 * answer["relative_error"],
                                delta=0.01 * 100 * answer["relative_error"])
         self.assertEqual(re.split(" {2,}", head),

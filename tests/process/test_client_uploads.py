@@ -82,6 +82,26 @@ class Uploads(ClientTest):
         self.bad(1, 'line 8, column "z" is "a"', "data", "m", "append", "-", "--outputs", "1",
                  "--batch-lines", "2", input=text + "9;a;1\n")
 
+    def test_parts_have_one_decimal_mark_and_the_last_may_be_a_comment(self):
+        append = ("data", "m", "append", "-", "--outputs", "1", "--batch-lines", "2")
+        self.good(*append, input="k;y\n1;2\n1,5;3\n2,5;3\n# the end\n\n")
+        self.assertEqual(self.total(), 3)
+        # 1.234 alone is a number, but here it is a thousand.
+        self.bad(1, 'line 5, column "k" is "1.234"', *append, input="k;y\n1;2\n1,5;3\n2,5;3\n1.234;3\n")
+        self.bad(1, "there are no rows", *append, input="# k y\n")
+
+    def test_the_command_says_what_a_table_does_not_show(self):
+        text = "0,1,2\n0.5,0.25,1.5\n0.75,0.5,1\n"
+        append = ("data", "m", "append", "-", "--outputs", "1")
+        done = self.bad(1, "may be a header or a row", *append, input=text)
+        self.assertIn("--table header=present", done.stderr)
+        self.good(*append, "--table", "header=present", input=text)
+        names = self.ok(200, "GET", "/v1/models/m/data/rows")[1]["names"]
+        self.assertEqual(names, {"inputs": ["0", "1"], "outputs": ["2"]})
+        self.bad(2, "did you mean header?", *append, "--table", "headers=present", input=text)
+        self.bad(2, "--table is for CSV", *append, "--table", "header=present", "--format", "npy", input=text)
+        self.assertEqual(self.total(), 2)
+
     def test_names_of_other_things_do_not_delete_all(self):
         self.ok(201, "POST", "/v1/models/m/data", rows(6))
         for name in ("..", ".", "", "../..", "%2e%2e"):

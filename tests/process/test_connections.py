@@ -33,6 +33,13 @@ class ConnectionTest(ServerTest):
                 pass  # closed meanwhile
         return n
 
+    def all_of(self, s):
+        """What comes until the server closes."""
+        got = b""
+        while piece := s.recv(65536):
+            got += piece
+        return got
+
     def until(self, condition, what):
         for _ in range(int(PATIENCE / 0.05)):
             if condition():
@@ -176,6 +183,20 @@ class HalfHeads(ConnectionTest):
         self.assertIn(b"200 OK", kept.recv(4096))
 
 
+class Queries(ConnectionTest):
+    flags = ()
+
+    def test_one_of_too_many_parameters_is_answered(self):
+        for n, status in ((64, b" 400 "), (65, b" 400 "), (500, b" 400 "), (2000, b" 400 ")):
+            query = "&".join(f"k{i}=1" for i in range(n))
+            s = self.connect(f"GET /v1/models?{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            got = s.recv(4096)
+            self.assertIn(status, got)
+            self.assertEqual(b"more than 64 parameters" in got, n > 64, got)
+            s.sendall(GET)  # the connection goes on
+            self.assertIn(b"200 OK", s.recv(4096))
+
+
 class Spins(ConnectionTest):
     flags = ("--max_connections", "100", "--http_threads", "1", "--head_timeout_s", "3600")
 
@@ -186,7 +207,11 @@ class Spins(ConnectionTest):
             s = self.connect(head + b"1;" + b"x" * size)
             slow = self.connect(head + b"2\r\n{")  # a client that only takes its time
             if size > 32768:
-                self.until(lambda: self.is_closed(s), "the connection is kept")
+                head, _, problem = self.all_of(s).partition(b"\r\n\r\n")
+                self.assertIn(b" 400 ", head)
+                self.assertIn(f"Content-Length: {len(problem)}\r\n".encode(), head + b"\r\n")
+                # Where the line ends with the first buffer the library says so itself.
+                self.assertTrue(b"longer than 32768 bytes" in problem or b"malformed" in problem, problem)
             self.assertFalse(self.is_closed(slow))
             slow.sendall(b"}\r\n0\r\n\r\n")
             self.assertIn(b" 400 ", slow.recv(4096))

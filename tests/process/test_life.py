@@ -43,8 +43,7 @@ class Training(ServerTest):
         self.assertEqual((answer["version"], len(answer["total_variance"][0])), (2, 1))
         jobs = self.ok(200, "GET", "/v1/jobs?model=m")[1]["jobs"]
         self.assertEqual([j["id"] for j in jobs], [3, 2, 1])
-        metrics = self.ok(200, "GET", "/metrics")[1].decode()
-        self.assertIn("surrogated_jobs_succeeded_total 3\n", metrics)
+        metrics = self.server.wait_metrics("surrogated_jobs_succeeded_total 3\n")
         self.assertIn("surrogated_predicted_rows_total 1\n", metrics)
         self.assertIn('surrogated_requests_total{route="train",code="202"} 3\n', metrics)
         self.assertIn('surrogated_request_duration_seconds_bucket{route="predict",outcome="ok",le="+Inf"} 1\n', metrics)
@@ -88,8 +87,7 @@ class Training(ServerTest):
         self.assertIn("learning_rate", row["message"])
         self.assertEqual(self.ok(200, "POST", "/predict", {"model": "m", "inputs": [0, 0]})[1]["version"], 1)
         log = {"solver": "ensemble", "scaling": {"outputs": "log"}}
-        job = self.ok(202, "POST", "/v1/models/m/train", log)[1]["id"]
-        self.assertIn("positive", self.server.wait_job(job, "failed")["message"])
+        self.assertIn("positive", self.ok(400, "POST", "/v1/models/m/train", log)[1]["detail"])
 
     def test_a_trained_version_may_be_served_in_float32(self):
         self.ok(201, "POST", "/v1/models/m/data", rows(30))

@@ -224,7 +224,8 @@ DATA = [
     ('{"inputs":[[1]],"outputs":[[1]],"x":1}', 400, "x"),
     ('{"inputs":[1,2],"outputs":[3,4]}', 400, "inputs is a list of numbers, a list of rows is needed"),
     ('{"inputs":[[1],[2]],"outputs":[3,4]}', 400, "outputs is a list of numbers"),
-    ('{"inputs":[[1],[2]],"outputs":[[3],[null]]}', 400, "outputs: row 1, column 0 is null"),
+    ('{"inputs":[[1],[2]],"outputs":[[3],null]}', 400, "outputs: row 1 is null, [null, ..] is needed"),
+    ('{"inputs":[[1],[2]],"outputs":[[3],[4]],"status":["ok"]}', 400, "status has 1 word"),
     ('{"inputs":[[1],[null]],"outputs":[[3],[null]]}', 400, "inputs: row 1, column 0 is null"),
 ]
 

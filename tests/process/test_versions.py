@@ -350,7 +350,7 @@ def losses(mean, variance, y, ranges):
         nll.append(-math.log(statistics.NormalDist(m, std).pdf(t)))
         phi = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
         crps.append(std * (z * (2 * statistics.NormalDist().cdf(z) - 1) + 2 * phi
-                           - 1 / math.sqrt(math.pi)))
+                           - 1 / math.sqrt(math.pi)) / (high - low))
     return [statistics.fmean(part) for part in (square, nll, crps)]
 
 

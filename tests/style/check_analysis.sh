@@ -37,7 +37,7 @@ fi
 if tidy=$(first_of clang-tidy-14) && command -v clang-14 >/dev/null; then
     prepare
     echo "clang-tidy: $# files"
-    printf '%s\n' "$@" | xargs -P "$(nproc)" -n 4 "$tidy" -p "$build" --quiet 2>/dev/null || failed=1
+    printf '%s\n' "$@" | xargs -P "$(nproc)" -n 1 "$tidy" -p "$build" --quiet 2>/dev/null || failed=1
 else
     echo "clang-tidy: skipped, since clang-14 or clang-tidy-14 is not installed"
 fi

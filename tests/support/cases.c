@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_CASES 100
+#define MAX_CASES 300
 #define MAX_BYTES 65536
 #define MAX_PATH  2048
 

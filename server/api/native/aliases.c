@@ -118,6 +118,7 @@ static void write_promotion(struct json_write *json, const struct promotion_row 
     reply_write_positive(json, "previous", row->previous);
     json_write_text(json, "origin", row->origin);
     reply_write_positive(json, "job", row->job);
+    json_write_text(json, "rows_used", row->rows_used[0] != '\0' ? row->rows_used : NULL);
     json_write_object_end(json);
 }
 

@@ -117,8 +117,7 @@ static enum err_code find_rows(struct comparison *c, struct err *err)
 
 /* ---- the answer ---- */
 
-static void write_differences(struct json_write *json, const struct paired_rule *rule,
-                              const struct paired *paired)
+static void write_differences(struct json_write *json, const struct paired *paired)
 {
     static const char *const names[PAIRED_N] = {
         [PAIRED_SQUARE] = "squared_error", [PAIRED_NLL] = "nll", [PAIRED_CRPS] = "crps"};
@@ -128,11 +127,9 @@ static void write_differences(struct json_write *json, const struct paired_rule 
             json_write_null(json, names[k]);
             continue;
         }
-        int exponent = k == PAIRED_CRPS ? rule->crps_exponent : 0;
-        double error = paired_standard_error(paired, (enum paired_loss)k);
         json_write_object(json, names[k]);
-        json_write_real(json, "mean", ldexp(paired->mean[k], exponent));
-        json_write_real(json, "standard_error", ldexp(error, exponent));
+        json_write_real(json, "mean", paired->mean[k]);
+        json_write_real(json, "standard_error", paired_standard_error(paired, (enum paired_loss)k));
         json_write_real(json, "better", (double)paired->better[k] / (double)paired->n);
         json_write_object_end(json);
     }
@@ -184,14 +181,8 @@ static enum err_code set_rule(struct comparison *c, struct err *err)
     }
     memcpy(range, scoring_range(&c->scoring), 2 * o * sizeof *range);
     c->rule = (struct paired_rule){.o = c->rows.o, .range = range, .constant = constant};
-    bool first = true;
     for (size_t j = 0; j < o; j++) {
-        int exponent = model_exponent(c->served[0]->model, (int)j);
         constant[j] = is_constant_in_some(c, (int)j);
-        if (!constant[j] && (first || exponent > c->rule.crps_exponent)) {
-            c->rule.crps_exponent = exponent; /* the largest unit decides the mean over outputs */
-            first = false;
-        }
     }
     return ERR_OK;
 }
@@ -217,7 +208,7 @@ static enum err_code end_version(struct comparison *c, struct err *err)
         return err->code;
     }
     if (c->at > 0) {
-        write_differences(&c->json, &c->rule, &c->paired);
+        write_differences(&c->json, &c->paired);
     }
     json_write_object_end(&c->json);
     metrics_add(&c->app->metrics->predicted_rows, c->rows.n);

@@ -85,7 +85,7 @@ enum err_code compare_request_read(const struct request *req, int max_rows,
     const char *query = request_query(req, "versions");
     *c = (struct compare_request){.n_versions = 0};
     if (prediction_request_deadline(req, &c->deadline_ns, err) != ERR_OK ||
-        labelled_parse(req, max_rows, &c->labelled, err) != ERR_OK) {
+        labelled_parse(req, max_rows, 0, &c->labelled, err) != ERR_OK) {
         return err->code;
     }
     if (c->labelled.is_csv) {

@@ -24,16 +24,21 @@ struct evaluate_work {
     struct scoring scoring;
     struct block_run run;
     struct err err;
+    bool unread; /* the body has more text than this thread was to read */
     const char *model;
     struct version_ref version;
 };
 
-static enum err_code read_rows(struct evaluate_work *e, struct err *err)
+static enum err_code read_rows(struct evaluate_work *e, size_t max_text, struct err *err)
 {
     static const char *const keys[] = {"inputs", "outputs", "status", NULL};
     const struct model *model = e->served->model;
     struct labelled labelled;
-    if (labelled_parse(e->req, e->app->config->max_rows, &labelled, err) != ERR_OK ||
+    if (labelled_parse(e->req, e->app->config->max_rows, max_text, &labelled, err) != ERR_OK) {
+        return err->code;
+    }
+    e->unread = labelled.unread;
+    if (e->unread ||
         (!labelled.is_csv && json_read_check_keys(labelled.body, "body", keys, err) != ERR_OK)) {
         return err->code;
     }
@@ -99,10 +104,10 @@ static enum err_code finish_work(void *ctx, struct response *res, struct err *er
     return err->code;
 }
 
-/* Reads the rows for the model that was found. */
-static enum err_code prepare(struct evaluate_work *e, struct err *err)
+/* Reads the rows for the model that was found, unless there is more text than max_text (0: any). */
+static enum err_code prepare(struct evaluate_work *e, size_t max_text, struct err *err)
 {
-    if (read_rows(e, err) != ERR_OK || begin_scoring(e, err) != ERR_OK) {
+    if (read_rows(e, max_text, err) != ERR_OK || (!e->unread && begin_scoring(e, err) != ERR_OK)) {
         drop_work(e);
     }
     return err->code;
@@ -131,7 +136,7 @@ static enum err_code prepare_aside(void *ctx, struct request *req, struct respon
     struct evaluate_work *e = ctx;
     (void)req;
     if (models_find(e->app->models, e->model, &e->version, &e->served, err) != ERR_OK ||
-        prepare(e, err) != ERR_OK) {
+        prepare(e, 0, err) != ERR_OK) {
         return err->code;
     }
     res->later = (struct later){.run = go_on, .drop = drop_work, .ctx = e};
@@ -157,7 +162,14 @@ enum err_code handle_evaluate(struct app *app, const struct request *req, struct
     }
     if (!aside_is_large(req) &&
         models_find_loaded(app->models, e->model, &e->version, &e->served)) {
-        return prepare(e, err) == ERR_OK ? go_on(e, res, err) : err->code;
+        if (prepare(e, ASIDE_TEXT_BYTES, err) != ERR_OK) {
+            return err->code;
+        }
+        if (!e->unread) {
+            return go_on(e, res, err);
+        }
+        drop_work(e);
+        aside_count_large(app);
     }
     return aside_run(app, prepare_aside, e, req, res, err);
 }

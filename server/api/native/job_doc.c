@@ -50,6 +50,19 @@ static void write_current_progress(struct app *app, struct json_write *json,
     }
 }
 
+/* The versions whose seed and split were taken over. */
+static void write_inherited(struct json_write *json, const struct job_row *row)
+{
+    if (row->seed_from == 0 && row->split_from == 0) {
+        json_write_null(json, "inherited");
+        return;
+    }
+    json_write_object(json, "inherited");
+    reply_write_positive(json, "seed", row->seed_from);
+    reply_write_positive(json, "split", row->split_from);
+    json_write_object_end(json);
+}
+
 static void write_row_members(struct app *app, struct json_write *json, const struct job_row *row)
 {
     json_write_int(json, "id", row->id);
@@ -66,6 +79,7 @@ static void write_row_members(struct app *app, struct json_write *json, const st
     reply_write_positive(json, "version", row->version);
     json_write_bool(json, "promoted", row->promoted);
     reply_write_positive(json, "started_from", row->base_version);
+    write_inherited(json, row);
     json_write_text(json, "message", row->message[0] != '\0' ? row->message : NULL);
     reply_write_training_data(json, "training_data", &row->data);
     reply_write_time(json, "created", row->created_ms);

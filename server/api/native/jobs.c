@@ -73,7 +73,7 @@ static enum err_code read_request(struct app *app, const struct request *req, co
 
 /* The request as the job keeps it; an empty body: as the default version was trained. */
 static enum err_code complete_request(struct app *app, const struct request *req, const char *model,
-                                      struct textbuf *out, int *priority, struct err *err)
+                                      struct textbuf *out, struct job_new *job, struct err *err)
 {
     struct job_spec spec = {.promote = false};
     bool as_before = true;
@@ -84,7 +84,7 @@ static enum err_code complete_request(struct app *app, const struct request *req
                                     .max_bytes = (int64_t)app->config->train_memory_mb * MEGABYTE};
     if (read_request(app, req, model, &spec, &as_before, err) == ERR_OK) {
         request.spec = as_before ? NULL : &spec;
-        err_kept(train_request_write(&request, out, priority, err));
+        err_kept(train_request_write(&request, out, job, err));
     }
     train_spec_release(&spec.train);
     return err->code;
@@ -98,7 +98,7 @@ static enum err_code queue_job(struct app *app, const struct request *req, struc
                                int64_t *id, struct err *err)
 {
     char address[PEER_TEXT_CHARS] = "";
-    enum job_share full;
+    enum job_share full = JOB_SHARE_TOKEN;
     job->full = &full;
     job->whose[JOB_SHARE_TOKEN] = req->caller.limits != NULL ? req->caller.who : NULL;
     job->max_share[JOB_SHARE_TOKEN] = quota_jobs_of_token(app, req);
@@ -110,6 +110,8 @@ static enum err_code queue_job(struct app *app, const struct request *req, struc
     if (job_store_add(app->db, job, id, err) == ERR_RATE) {
         quota_count_job(app, full == JOB_SHARE_TOKEN);
     }
+    job->full = NULL; /* it and the address end with this function */
+    job->whose[JOB_SHARE_ADDRESS] = NULL;
     return err->code;
 }
 
@@ -137,7 +139,7 @@ enum err_code handle_train(struct app *app, const struct request *req, struct re
     struct json_write json = json_write_to(&text);
     struct job_new job = {.origin = "request", .max_queued = app->config->max_queued_jobs};
     if (reply_model_name(req->params[0], &model, err) != ERR_OK ||
-        complete_request(app, req, model, &complete, &job.priority, err) != ERR_OK) {
+        complete_request(app, req, model, &complete, &job, err) != ERR_OK) {
         return err->code;
     }
     request_times_parsed(req);

@@ -200,10 +200,15 @@ static enum err_code go_on(void *ctx, struct response *res, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code read_request(struct prediction *p, struct err *err)
+/* Reads no JSON that has more than max_text bytes beside its tensors (0: any). */
+static enum err_code read_request(struct prediction *p, size_t max_text, struct err *err)
 {
-    p->is_read = true;
-    if (prediction_request_read(p->req, p->app->config->max_rows, &p->request, err) == ERR_OK) {
+    if (prediction_request_read(p->req, p->app->config->max_rows, max_text, &p->request, err) !=
+        ERR_OK) {
+        return err->code;
+    }
+    p->is_read = !p->request.unread;
+    if (p->is_read) {
         quota_charge_rows(p->app, p->req, p->request.predict.n);
         err_kept(access_check_model(p->req, p->request.model, err));
     }
@@ -228,7 +233,7 @@ static enum err_code prepare_aside(void *ctx, struct request *req, struct respon
 {
     struct prediction *p = ctx;
     (void)req;
-    if ((!p->is_read && read_request(p, err) != ERR_OK) ||
+    if ((!p->is_read && read_request(p, 0, err) != ERR_OK) ||
         models_find(p->app->models, p->request.model, &p->request.version, &p->served, err) !=
             ERR_OK ||
         fit_request(p, err) != ERR_OK) {
@@ -248,10 +253,13 @@ enum err_code handle_predict(struct app *app, const struct request *req, struct 
     p->app = app;
     p->req = req;
     if (!aside_is_large(req)) {
-        if (read_request(p, err) != ERR_OK) {
+        if (read_request(p, ASIDE_TEXT_BYTES, err) != ERR_OK) {
             return err->code;
         }
-        if (models_find_loaded(app->models, p->request.model, &p->request.version, &p->served)) {
+        if (!p->is_read) {
+            aside_count_large(app);
+        } else if (models_find_loaded(app->models, p->request.model, &p->request.version,
+                                      &p->served)) {
             return fit_request(p, err) == ERR_OK ? go_on(p, res, err) : err->code;
         }
     }

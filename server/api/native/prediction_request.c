@@ -70,7 +70,7 @@ static enum err_code read_request(const struct request *req, const json_t *body,
     return prediction_options_read(body, req->arena, &request->predict, err);
 }
 
-static enum err_code read_json(const struct request *req, int max_rows,
+static enum err_code read_json(const struct request *req, int max_rows, size_t max_text,
                                struct prediction_request *request, struct err *err)
 {
     json_t *body = NULL;
@@ -82,9 +82,12 @@ static enum err_code read_json(const struct request *req, int max_rows,
     }
     struct json_tensor inputs = {
         .key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS, .mixed = true};
-    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){&inputs, 1}, req->arena,
-                          &body, err) != ERR_OK ||
-        read_request(req, body, request, err) != ERR_OK) {
+    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){&inputs, 1, max_text},
+                          req->arena, &body, err) != ERR_OK) {
+        return err->code;
+    }
+    request->unread = body == NULL;
+    if (request->unread || read_request(req, body, request, err) != ERR_OK) {
         return err->code;
     }
     if (inputs.left) {
@@ -247,7 +250,7 @@ enum err_code prediction_request_deadline(const struct request *req, int64_t *de
     return ERR_OK;
 }
 
-enum err_code prediction_request_read(const struct request *req, int max_rows,
+enum err_code prediction_request_read(const struct request *req, int max_rows, size_t max_text,
                                       struct prediction_request *request, struct err *err)
 {
     *request = (struct prediction_request){.version = {.kind = VERSION_DEFAULT}};
@@ -258,7 +261,8 @@ enum err_code prediction_request_read(const struct request *req, int max_rows,
     if (prediction_request_deadline(req, &request->deadline_ns, err) != ERR_OK ||
         (npy     ? read_npy(req, max_rows, request, err)
          : table ? read_table(req, request, err)
-                 : read_json(req, max_rows, request, err)) != ERR_OK) {
+                 : read_json(req, max_rows, max_text, request, err)) != ERR_OK ||
+        request->unread) {
         return err->code;
     }
     request->npy =

@@ -20,6 +20,7 @@ struct prediction_request {
     struct predict_request predict;
     int n_inputs;             /* numbers in a row */
     const json_t *named_rows; /* a body whose "inputs" wait for the names of the model; or NULL */
+    bool unread;              /* there is more text than was to be read; nothing else is set */
     bool table;               /* the body is a text table, which waits for the model as well */
     bool named;               /* "return" names the results */
     bool npy;                 /* the answer is npy .. */
@@ -30,9 +31,9 @@ struct prediction_request {
 
 /*
  * Reads and checks all but what depends on the model; strings and rows live as long as the request.
- * Errors name the key, the header, or row and column.
+ * Errors name the key, the header, or row and column. max_text: as in json_tensor.h.
  */
-enum err_code prediction_request_read(const struct request *req, int max_rows,
+enum err_code prediction_request_read(const struct request *req, int max_rows, size_t max_text,
                                       struct prediction_request *request,
                                       struct err *err) MUST_CHECK;
 

@@ -117,8 +117,19 @@ static double value_or_nan(const double *values, size_t j)
     return values != NULL ? values[j] : (double)NAN;
 }
 
-/* The mean over the outputs that have the score; null: none has. */
-static void write_mean(struct json_write *json, const char *key, const double *values, size_t o)
+/* The range of an output, 1 where it did not vary. */
+static double unit_of(const double *range, size_t j)
+{
+    double span = range[2 * j + 1] - range[2 * j];
+    return span > 0.0 ? span : 1.0;
+}
+
+/*
+ * The mean over the outputs that have the score; null: none has. range: [o x 2], by which scores in
+ * the outputs' units are divided first, since the outputs may have different ones; or NULL.
+ */
+static void write_mean(struct json_write *json, const char *key, const double *values, size_t o,
+                       const double *range)
 {
     double sum = 0.0;
     size_t n = 0;
@@ -126,7 +137,8 @@ static void write_mean(struct json_write *json, const char *key, const double *v
         n += isnan(values[j]) ? 0 : 1;
     }
     for (size_t j = 0; n > 0 && j < o; j++) {
-        sum += isnan(values[j]) ? 0.0 : values[j] / (double)n;
+        double unit = range != NULL ? unit_of(range, j) : 1.0;
+        sum += isnan(values[j]) ? 0.0 : values[j] / unit / (double)n;
     }
     json_write_real(json, key, n > 0 ? sum : (double)NAN);
 }
@@ -205,7 +217,7 @@ static void write_feasible(struct json_write *json, const struct scoring *scorin
 {
     const struct feasible_scores *f = &scoring->feasible_scores;
     bool known = scoring->feasible != NULL;
-    const char *reason = !known                  ? "the model was trained without failed runs"
+    const char *reason = !known                   ? "the model was trained without failed runs"
                          : n_failed == 0          ? "none of these runs failed"
                          : n_failed == scoring->n ? "all of these runs failed"
                                                   : NULL;
@@ -247,9 +259,9 @@ enum err_code scoring_write(struct scoring *scoring, struct json_write *json, st
     json_write_int(json, "rows", s.n_rows);
     json_write_int(json, "failed_rows", scoring->n - s.n_rows);
     json_write_real(json, "relative_error", s.relative_error);
-    write_mean(json, "nll", s.nll, o);
-    write_mean(json, "nll_draws", s.nll_draws, o);
-    write_mean(json, "crps", s.crps, o);
+    write_mean(json, "nll", s.nll, o, NULL);
+    write_mean(json, "nll_draws", s.nll_draws, o, NULL);
+    write_mean(json, "crps", s.crps, o, s.output_range);
     json_write_array(json, "outputs");
     for (size_t j = 0; j < o; j++) {
         write_output(json, scoring, &s, j);

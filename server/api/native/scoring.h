@@ -22,8 +22,8 @@ struct scoring {
     int n;          /* rows so far */
     int n_rows;     /* all of them */
     /* Of a version that knows whether runs succeed; in the arena. */
-    double *feasible;      /* [n_rows] probabilities; NULL: it does not know */
-    unsigned char *failed; /* [n_rows] what happened */
+    double *feasible;                       /* [n_rows] probabilities; NULL: it does not know */
+    unsigned char *failed;                  /* [n_rows] what happened */
     struct feasible_scores feasible_scores; /* after the last row */
     struct err feasible_err;                /* why there are none */
 };

@@ -192,6 +192,7 @@ static enum err_code put_once(struct app *app, const struct request *req, const 
         check_rows(app, put->model, now.space, next, &put->seen.n_rows, err) == ERR_OK) {
         err_kept(space_change_put(app->db, put, done, err));
     }
+    put->seen.digest = NULL; /* it ends with this function */
     model_space_release(&now);
     return err->code;
 }

@@ -20,7 +20,7 @@
  */
 struct columns {
     const struct space *space; /* NULL: columns stay in their order */
-    enum space_part part; /* SPACE_INPUTS, or SPACE_COLUMNS with the outputs behind them */
+    enum space_part part;      /* SPACE_INPUTS, or SPACE_COLUMNS with the outputs behind them */
     struct arena *arena;
     int *place; /* [k] where each column of the table belongs; NULL: where it is */
     int status; /* the column of the table that is the status; -1: none */

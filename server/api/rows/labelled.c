@@ -12,8 +12,8 @@
 #include <math.h>
 #include <string.h>
 
-enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
-                             struct err *err)
+enum err_code labelled_parse(const struct request *req, int max_rows, size_t max_text,
+                             struct labelled *out, struct err *err)
 {
     struct json_tensor tensors[] = {
         {.key = "inputs", .max_rows = max_rows, .max_columns = JSON_TENSOR_COLUMNS, .mixed = true},
@@ -34,8 +34,9 @@ enum err_code labelled_parse(const struct request *req, int max_rows, struct lab
     if (out->is_csv) {
         return ERR_OK;
     }
-    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2}, req->arena,
-                          &out->body, err) == ERR_OK) {
+    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2, max_text},
+                          req->arena, &out->body, err) == ERR_OK) {
+        out->unread = out->body == NULL;
         out->x = tensors[0];
         out->y = tensors[1];
     }
@@ -84,8 +85,8 @@ static enum err_code check_table(const struct labelled *labelled, const struct r
         return ERR_OK;
     }
     bool hole = found.column >= rule->first && isnan(found.value) && !labelled->may_miss;
-    return text_rows_refuse(text, req, &found,
-                            hole ? "; ?missing=allow scores what is there" : "", err);
+    return text_rows_refuse(text, req, &found, hole ? "; ?missing=allow scores what is there" : "",
+                            err);
 }
 
 /* A table, whose columns with names are put into the order of the space. */
@@ -110,9 +111,9 @@ static enum err_code check_empty(const struct run_outputs *outputs, const unsign
                                  struct err *err)
 {
     int row = failed != NULL ? run_outputs_find_empty(outputs, failed) : -1;
-    return row < 0 ? ERR_OK
-                   : err_set_at(err, ERR_NONFINITE, row, -1, "status: row %d " RUN_STATUS_EMPTY,
-                                row);
+    return row < 0
+               ? ERR_OK
+               : err_set_at(err, ERR_NONFINITE, row, -1, "status: row %d " RUN_STATUS_EMPTY, row);
 }
 
 static enum err_code rows_of_csv(const struct labelled *labelled, const struct request *req,
@@ -140,8 +141,7 @@ static enum err_code rows_of_csv(const struct labelled *labelled, const struct r
     const struct data shape = {.n = text.table.n, .d = d, .o = o};
     const struct nonfinite_rule rule = {
         .k = d + o, .first = d, .all = labelled->may_miss, .failed = failed};
-    const struct run_outputs outputs = {
-        text.table.values + d, (size_t)(d + o), text.table.n, o};
+    const struct run_outputs outputs = {text.table.values + d, (size_t)(d + o), text.table.n, o};
     if (failed != NULL) {
         (void)run_outputs_discard(&outputs, failed);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows with known outputs in a request, as JSON or CSV, to score a model on. Outputs may be missing:
- * null in JSON, empty in a table with ?missing=allow, and of a run that failed by its status.
+ * Rows with known outputs in a request, as JSON or CSV, to score a model on. Outputs may be
+ * missing: null in JSON, empty in a table with ?missing=allow, and of a run that failed by its
+ * status.
  */
 #ifndef LABELLED_H
 #define LABELLED_H
@@ -15,16 +16,19 @@
 struct labelled {
     bool is_csv; /* it is read once the model is known */
     int max_rows;
+    bool unread;          /* there is more text than was to be read; nothing else is set */
     json_t *body;         /* NULL with CSV */
     struct json_tensor x; /* "inputs" */
     struct json_tensor y; /* "outputs" */
     bool may_miss;        /* outputs of a table may be missing */
 };
 
-/* Reads a JSON body into the request's arena. The caller checks keys other than inputs, outputs and
- * status. ERR_INVALID: the query's "missing". */
-enum err_code labelled_parse(const struct request *req, int max_rows, struct labelled *out,
-                             struct err *err) MUST_CHECK;
+/*
+ * Reads a JSON body into the request's arena. The caller checks keys other than inputs, outputs
+ * and status. max_text: as in json_tensor.h. ERR_INVALID: the query's "missing".
+ */
+enum err_code labelled_parse(const struct request *req, int max_rows, size_t max_text,
+                             struct labelled *out, struct err *err) MUST_CHECK;
 
 /*
  * The rows for a model: columns with names in its order, outputs that are missing NaN. ERR_SHAPE;

@@ -21,9 +21,10 @@ enum err_code run_status_read(const json_t *body, int n, struct arena *arena,
         return ERR_OK;
     }
     if (!json_is_array(list)) {
-        return err_set(err, ERR_INVALID,
-                       "status is %s, an array of \"ok\" and \"failed\" is needed, one for each row",
-                       json_read_kind(list));
+        return err_set(
+            err, ERR_INVALID,
+            "status is %s, an array of \"ok\" and \"failed\" is needed, one for each row",
+            json_read_kind(list));
     }
     if (json_array_size(list) != (size_t)n) {
         return err_set(err, ERR_SHAPE, "status has %s, inputs has %s",

@@ -192,7 +192,7 @@ enum err_code upload_read_json(const struct request *req, int max_rows, struct u
                                      .max_columns = ARCH_MAX_OUTPUTS,
                                      .holes = true,
                                      .mixed = true}};
-    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2}, req->arena,
+    if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2, 0}, req->arena,
                           &body, err) != ERR_OK) {
         reply_explain_syntax(req, err);
         return err->code;

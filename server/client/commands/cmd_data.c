@@ -191,22 +191,20 @@ static enum err_code append_csv(struct append *up, const struct input *input, st
     int64_t max = 0;
     int64_t before = 0;
     const char *text = NULL;
-    struct csv_head head = {.type = NULL}; /* of the first part; the others are read like it */
+    struct csv_head head;
     size_t len = 1;
     if (args_int(up->client->args, OPT_BATCH_LINES, 1, MAX_BATCH_LINES, &max, err) != ERR_OK ||
+        csv_head_init(input->type, &head, err) != ERR_OK ||
         parts_open(input->file, &parts, err) != ERR_OK) {
         return err->code;
     }
-    while (parts_next(&parts, max, &text, &len, err) == ERR_OK && (len > 0 || head.type == NULL)) {
+    while (parts_next(&parts, max, &text, &len, err) == ERR_OK &&
+           (parts.n_records > 0 || !head.begun)) {
         int64_t rows = 0;
-        bool first = head.type == NULL;
-        if (first && csv_head_read(text, len, &up->client->arena, &head, err) != ERR_OK) {
+        struct payload payload;
+        if (csv_head_next(&head, text, len, &up->client->arena, &payload, err) != ERR_OK) {
             break;
         }
-        struct payload payload = {.type = first ? "text/csv" : head.type,
-                                  .before = first ? NULL : head.before,
-                                  .bytes = text,
-                                  .n_bytes = len};
         /* The server tells lines of the file, of which the line of names is none. */
         up->line = parts.line - (payload.before != NULL);
         if (send_one(up, &payload, input->name, &rows, err) != ERR_OK) {
@@ -224,7 +222,7 @@ static enum err_code append_csv(struct append *up, const struct input *input, st
 /* JSON or npy. What comes from a pipe is read first, since it may have to be sent twice. */
 static enum err_code append_whole(struct append *up, struct input *input, struct err *err)
 {
-    struct payload payload = {.type = files_type(input->format), .file = input->file};
+    struct payload payload = {.type = input->type, .file = input->file};
     int64_t rows = 0;
     char *bytes = NULL;
     if (!input_can_rewind(input)) {

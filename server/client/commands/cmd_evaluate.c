@@ -87,7 +87,7 @@ static enum err_code print_scores(struct client *client, const json_t *doc, stru
     if (json_is_number(error)) {
         printf("relative error %.3g %%, ", 100.0 * json_number_value(error));
     }
-    printf("NLL %s, CRPS %s\n", client_member(client, doc, "nll"),
+    printf("NLL %s, CRPS %s of the ranges\n", client_member(client, doc, "nll"),
            client_member(client, doc, "crps"));
     print_feasible(client, doc);
     struct table table = table_in(&client->arena, heads);
@@ -116,7 +116,8 @@ static char *evaluate_action(struct client *client)
     const char *outputs = client->args->values[OPT_OUTPUTS];
     bool missing = client->args->values[OPT_MISSING] != NULL;
     if (outputs != NULL) {
-        return arena_printf(&client->arena, "/evaluate?%soutputs=", missing ? "missing=allow&" : "");
+        return arena_printf(&client->arena,
+                            "/evaluate?%soutputs=", missing ? "missing=allow&" : "");
     }
     return arena_printf(&client->arena, "/evaluate%s", missing ? "?missing=allow" : "");
 }
@@ -141,7 +142,7 @@ enum err_code command_evaluate(struct client *client, struct err *err)
         input_open(client, name != NULL ? name : "-", &input, err) != ERR_OK) {
         return err->code;
     }
-    call.payload = (struct payload){.type = files_type(input.format), .file = input.file};
+    call.payload = (struct payload){.type = input.type, .file = input.file};
     const char *action = evaluate_action(client);
     call.path = action != NULL ? action_path(client, client->args->values[OPT_VERSION], action,
                                              outputs != NULL ? outputs : "")

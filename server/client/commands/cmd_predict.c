@@ -151,7 +151,7 @@ static bool has_options(const struct args *args)
     return given;
 }
 
-/* Rows by outputs, perhaps for each of several levels: what answer_table makes columns of. */
+/* A few numbers for each row, as answer_table makes columns of. */
 static bool is_table(enum predict_shape shape)
 {
     switch (shape) {
@@ -159,12 +159,12 @@ static bool is_table(enum predict_shape shape)
     case PREDICT_SHAPE_LEVELS_N_O:
     case PREDICT_SHAPE_TOTAL_LEVELS_N_O:
     case PREDICT_SHAPE_ENDS_N_O:
+    case PREDICT_SHAPE_PAIR_N:
         return true;
     case PREDICT_SHAPE_N_O_O:
     case PREDICT_SHAPE_O_N_N:
     case PREDICT_SHAPE_SAMPLES_N_O:
     case PREDICT_SHAPE_PAIR_N_O_D:
-    case PREDICT_SHAPE_PAIR_N:
         break;
     }
     return false;
@@ -280,31 +280,28 @@ static enum err_code send_part(struct prediction *p, const struct payload *paylo
 static enum err_code predict_csv(struct prediction *p, const struct input *input, struct err *err)
 {
     struct parts parts;
-    struct csv_head head = {.type = NULL}; /* of the first part; the others are read like it */
+    struct csv_head head;
     const char *text = NULL;
     size_t len = 1;
     if (p->client->json) {
-        struct payload whole = {.type = files_type(FORMAT_CSV), .file = input->file};
+        struct payload whole = {.type = input->type, .file = input->file};
         const char *url = make_url(p, err);
         return url != NULL ? send_rows(p, url, &whole, err) : err->code;
     }
-    if (parts_open(input->file, &parts, err) != ERR_OK) {
+    if (csv_head_init(input->type, &head, err) != ERR_OK ||
+        parts_open(input->file, &parts, err) != ERR_OK) {
         return err->code;
     }
     while (parts_next(&parts, PIECE_ROWS, &text, &len, err) == ERR_OK &&
-           (len > 0 || head.type == NULL)) {
-        bool first = head.type == NULL;
-        if (first && len == 0) {
+           (parts.n_records > 0 || !head.begun)) {
+        struct payload payload;
+        if (parts.n_records == 0) {
             err_set(err, ERR_SYNTAX, "there are no rows");
             break;
         }
-        if (first && csv_head_read(text, len, &p->client->arena, &head, err) != ERR_OK) {
+        if (csv_head_next(&head, text, len, &p->client->arena, &payload, err) != ERR_OK) {
             break;
         }
-        struct payload payload = {.type = first ? "text/csv" : head.type,
-                                  .before = first ? NULL : head.before,
-                                  .bytes = text,
-                                  .n_bytes = len};
         if (send_part(p, &payload, parts.line - (payload.before != NULL), err) != ERR_OK) {
             break;
         }
@@ -345,7 +342,7 @@ static enum err_code predict_json(struct prediction *p, struct input *input, str
 
 static enum err_code predict_npy(struct prediction *p, const struct input *input, struct err *err)
 {
-    struct payload payload = {.type = files_type(FORMAT_NPY), .file = input->file};
+    struct payload payload = {.type = input->type, .file = input->file};
     const char *url = make_url(p, err);
     return url != NULL ? send_rows(p, url, &payload, err) : err->code;
 }

@@ -280,6 +280,7 @@ static void fill_promotion(struct client *client, struct table *table, const jso
     table_cell(table, 2, "%s", client_member(client, row, "previous"));
     table_cell(table, 3, "%s%s%s", client_member(client, row, "origin"), by_job ? " " : "",
                by_job ? client_member(client, row, "job") : "");
+    table_cell(table, 4, "%s", client_member(client, row, "rows_used"));
 }
 
 enum err_code versions_history(struct client *client, struct err *err)
@@ -287,7 +288,7 @@ enum err_code versions_history(struct client *client, struct err *err)
     const struct listing listing = {
         .path = client_path(client, "/v1/models/", client_word(client, 1), "/promotions", NULL),
         .key = "promotions",
-        .heads = "WHEN|>DEFAULT|>BEFORE|BY",
+        .heads = "WHEN|>DEFAULT|>BEFORE|BY|COMPARED ON",
         .fill = fill_promotion};
     return listing_print(client, &listing, err);
 }
@@ -372,7 +373,7 @@ enum err_code versions_compare(struct client *client, struct err *err)
     if (input_open(client, client_word(client, 4), &input, err) != ERR_OK) {
         return err->code;
     }
-    payload = (struct payload){.type = files_type(input.format), .file = input.file};
+    payload = (struct payload){.type = input.type, .file = input.file};
     err_kept(print_comparison(client, &payload, err));
     input_close(&input);
     return err->code;

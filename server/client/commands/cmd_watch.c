@@ -75,6 +75,25 @@ static void report_unpromoted(struct watch *w, const json_t *job)
             textbuf_failed(&reason) ? "?" : reason.data);
 }
 
+/* On which rows the version was compared with the served one. */
+static void report_comparison(struct watch *w, const json_t *job)
+{
+    const json_t *gate = json_object_get(job, "gate");
+    const json_t *candidate = json_object_get(gate, "candidate");
+    const json_t *served = json_object_get(gate, "served");
+    struct textbuf rows = textbuf_in(&w->client->arena);
+    if (!json_is_string(json_object_get(gate, "rows_used")) || !json_is_number(candidate) ||
+        !json_is_number(served) ||
+        json_equal(json_object_get(gate, "served_version"), json_object_get(job, "version"))) {
+        return; /* or the same rows and request gave the same version again */
+    }
+    terminal_escape(&rows, client_member(w->client, gate, "rows_used"));
+    printf("compared with version %s on %s: %s %.4g against %.4g\n",
+           client_member(w->client, gate, "served_version"),
+           textbuf_failed(&rows) ? "?" : rows.data, client_member(w->client, gate, "metric"),
+           json_number_value(candidate), json_number_value(served));
+}
+
 static enum err_code report_end(struct watch *w, const json_t *job, struct err *err)
 {
     struct client *client = w->client;
@@ -95,6 +114,9 @@ static enum err_code report_end(struct watch *w, const json_t *job, struct err *
                phrase_duration(finished - started).text, client_member(client, job, "version"),
                client_member(client, job, "model"), more ? ": " : "",
                more ? client_member(client, job, "message") : "");
+        if (!unpromoted) {
+            report_comparison(w, job);
+        }
     }
     if (unpromoted) {
         report_unpromoted(w, job);

@@ -26,29 +26,36 @@ struct read_version {
     int64_t bad; /* number of the first chunk that does not match; -1: none */
 };
 
-static enum err_code read_version(struct checking *c, const struct check_model *model,
-                                  const struct version *version, struct read_version *read,
-                                  struct err *err)
+/* The chunks that a query gives. counted: their bytes are among those that progress counts. */
+static enum err_code read_version(struct checking *c, struct query *q, bool counted,
+                                  struct read_version *read, struct err *err)
 {
-    struct query q = query_open(c->conn, SQL_VERSION_CHUNKS, err);
-    query_int(&q, ":model", model->id);
-    query_int(&q, ":version", version->number);
-    while (query_row(&q)) {
+    while (query_row(q)) {
         size_t n_sha = 0;
         size_t n_bytes = 0;
         bool good = false;
-        const void *sha = query_get_blob(&q, 0, &n_sha);
-        const void *bytes = query_get_blob(&q, 1, &n_bytes);
+        const void *sha = query_get_blob(q, 0, &n_sha);
+        const void *bytes = query_get_blob(q, 1, &n_bytes);
         if (chunks_compare(bytes, n_bytes, sha, n_sha, &good, err) != ERR_OK ||
-            digest_add(&read->digest, bytes, n_bytes, err) != ERR_OK ||
-            checking_advance(c, n_bytes, err) != ERR_OK) {
+            (read->digest.state != NULL &&
+             digest_add(&read->digest, bytes, n_bytes, err) != ERR_OK) ||
+            checking_advance(c, counted ? n_bytes : 0, err) != ERR_OK) {
             break;
         }
         read->bad = read->bad < 0 && !good ? read->n : read->bad;
         read->n++;
         read->n_bytes += (int64_t)n_bytes;
     }
-    return query_close(&q);
+    return query_close(q);
+}
+
+static struct query open_version(struct checking *c, enum sql_query which,
+                                 const struct check_model *model, int64_t version, struct err *err)
+{
+    struct query q = query_open(c->conn, which, err);
+    query_int(&q, ":model", model->id);
+    query_int(&q, ":version", version);
+    return q;
 }
 
 static enum err_code check_version(struct checking *c, const struct check_model *model,
@@ -62,7 +69,8 @@ static enum err_code check_version(struct checking *c, const struct check_model 
     if (digest_open(&read.digest, err) != ERR_OK) {
         return err->code;
     }
-    enum err_code code = read_version(c, model, version, &read, &one);
+    struct query q = open_version(c, SQL_VERSION_CHUNKS, model, version->number, &one);
+    enum err_code code = read_version(c, &q, true, &read, &one);
     digest_close(&read.digest, sha256);
     digest_hex(sha256, hex);
     if (code != ERR_OK) {
@@ -83,6 +91,30 @@ static enum err_code check_version(struct checking *c, const struct check_model 
     return err->code;
 }
 
+/* Without a good record a version is compared like one that was registered. */
+static enum err_code check_version_rows(struct checking *c, const struct check_model *model,
+                                        int64_t version, struct err *err)
+{
+    int64_t n_bytes = 0;
+    struct read_version read = {.bad = -1};
+    struct query q = open_version(c, SQL_VERSION_ROWS_GET, model, version, err);
+    if (query_row(&q)) {
+        n_bytes = query_get_int(&q, 2);
+    }
+    if (query_close(&q) != ERR_OK) {
+        return err->code;
+    }
+    q = open_version(c, SQL_VERSION_ROW_CHUNKS, model, version, err);
+    if (read_version(c, &q, false, &read, err) == ERR_OK &&
+        (read.bad >= 0 || read.n_bytes != n_bytes)) {
+        checking_found(c,
+                       "the record of the rows of version %lld of model %s is damaged; restore a "
+                       "backup, or train another version",
+                       (long long)version, model->name);
+    }
+    return err->code;
+}
+
 enum err_code check_versions(struct checking *c, const struct check_model *model, struct err *err)
 {
     struct query q = query_open(c->conn, SQL_CHECK_VERSIONS, err);
@@ -92,7 +124,9 @@ enum err_code check_versions(struct checking *c, const struct check_model *model
         struct version version = {.number = query_get_int(&q, 0), .n_bytes = query_get_int(&q, 2)};
         query_get_text(&q, 1, version.digest, sizeof version.digest);
         c->report->n_versions++;
-        if (check_version(c, model, &version, err) != ERR_OK) {
+        if (check_version(c, model, &version, err) != ERR_OK ||
+            (c->report->schema >= 8 &&
+             check_version_rows(c, model, version.number, err) != ERR_OK)) {
             break;
         }
         if (!query_is_null(&q, 3) && c->report->n_findings == before) {

@@ -322,11 +322,10 @@ static enum err_code store_rows(struct conn *conn, int64_t model, struct work *w
                                 struct data_stats *stats, struct err *err)
 {
     struct row_index index = {.conn = conn, .model = model};
-    const struct data_stats_part part = {
-        work->n, work->result.n_failed, work->up->d, work->up->o, work->columns};
+    const struct data_stats_part part = {work->n, work->result.n_failed, work->up->d, work->up->o,
+                                         work->columns};
     if (insert_batch(conn, model, work, err) != ERR_OK ||
-        insert_chunks(conn, work, err) != ERR_OK ||
-        data_stats_add(stats, &part, err) != ERR_OK ||
+        insert_chunks(conn, work, err) != ERR_OK || data_stats_add(stats, &part, err) != ERR_OK ||
         row_index_add(&index, work->result.batch, work->entries, work->n_entries, stats->n_rows,
                       err) != ERR_OK) {
         return err->code;

@@ -40,8 +40,8 @@ struct data_upload {
     const bool *places; /* NULL, or [d + o]: numbers of these columns are places in a list, of which
                            none is unusual */
     int64_t n_discarded; /* told in the answer */
-    const int *origin;  /* NULL, or [n]: the place of each row in what the client sent, as answers
-                          tell it */
+    const int *origin;   /* NULL, or [n]: the place of each row in what the client sent, as answers
+                           tell it */
 };
 
 struct data_outlier {

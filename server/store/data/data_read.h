@@ -18,7 +18,7 @@ struct data_summary {
     int64_t n_rows;
     int64_t n_batches;
     int64_t n_failed; /* rows without any output */
-    int n_inputs; /* 0: no rows yet */
+    int n_inputs;     /* 0: no rows yet */
     int n_outputs;
     int64_t first_ms; /* when the first and the last batch arrived; 0: there is none */
     int64_t last_ms;

@@ -10,7 +10,8 @@
 
 /*
  * How many runs failed follows the columns as one more number, where any did. So statistics of
- * complete rows are the same bytes as before runs could fail, and a program of that time reads them.
+ * complete rows are the same bytes as before runs could fail, and a program of that time reads
+ * them.
  */
 static enum err_code read_columns(const void *bytes, size_t n_bytes, struct data_stats *stats,
                                   struct err *err)

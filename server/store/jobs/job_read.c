@@ -35,7 +35,9 @@ static void get_job_row(struct query *q, void *out)
     row->promoted = query_get_int(q, 19) != 0;
     query_get_text(q, 20, row->request_id, sizeof row->request_id);
     query_get_text(q, 21, row->traceparent, sizeof row->traceparent);
-    query_get_text(q, 22, row->warnings, sizeof row->warnings);
+    row->seed_from = query_get_int(q, 22);
+    row->split_from = query_get_int(q, 23);
+    query_get_text(q, 24, row->warnings, sizeof row->warnings);
 }
 
 enum err_code job_absent(int64_t id, struct err *err)

@@ -33,12 +33,14 @@ struct job_row {
     char message[240];         /* why it failed, waits or was not promoted; else empty */
     struct training_data data; /* the rows of its last attempt */
     int priority;
-    char origin[JOB_ORIGIN_CHARS + 1];         /* who asked: request, new_rows, schedule, drift */
-    int64_t not_before_ms;                     /* while queued: it does not start before then */
-    int faults;                                /* after which it was put back for another attempt */
-    int64_t base_version;                      /* where its last attempt started; 0: a cold start */
-    bool promoted;                             /* its version became the default */
-    char request_id[JOB_REQUEST_ID_CHARS + 1]; /* of the request that asked for it, else empty */
+    char origin[JOB_ORIGIN_CHARS + 1]; /* who asked: request, new_rows, schedule, drift */
+    int64_t not_before_ms;             /* while queued: it does not start before then */
+    int faults;                        /* after which it was put back for another attempt */
+    int64_t base_version;              /* where its last attempt started; 0: a cold start */
+    bool promoted;                     /* its version became the default */
+    int64_t seed_from;                 /* the version whose seed the request took over; 0: none */
+    int64_t split_from;                /* the same of its split */
+    char request_id[JOB_REQUEST_ID_CHARS + 1];   /* of the request that asked for it, else empty */
     char traceparent[JOB_TRACEPARENT_CHARS + 1]; /* the trace of that request; may be empty */
     /* Codes of the warnings of its version (core/base/warnings.def), with blanks between them. */
     char warnings[JOB_WARNINGS_CHARS + 1];

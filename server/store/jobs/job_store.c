@@ -116,6 +116,8 @@ enum err_code job_store_add(struct db *db, const struct job_new *job, int64_t *i
     query_int(&q, ":policy", job->policy_ms);
     query_text(&q, ":request_id", job->request_id != NULL ? job->request_id : "");
     query_text(&q, ":traceparent", job->traceparent != NULL ? job->traceparent : "");
+    query_int(&q, ":seed_from", job->seed_from);
+    query_int(&q, ":split_from", job->split_from);
     query_int(&q, ":now", db_now_ms());
     bool added = query_row(&q);
     if (added) {

@@ -33,6 +33,8 @@ struct job_new {
     const char *origin; /* as in job_row */
     int64_t policy_ms;  /* asked for by the policy that was changed at this time; 0: by no policy */
     int64_t max_queued; /* jobs of the model; 0: no limit */
+    int64_t seed_from;  /* as in job_row, as is the next */
+    int64_t split_from;
     const char *request_id;          /* as in job_row; NULL: none */
     const char *traceparent;         /* as in job_row; NULL: none */
     const char *whose[JOB_N_SHARES]; /* NULL: nobody's */

@@ -98,8 +98,15 @@ enum err_code model_put(struct db *db, struct conn *conn, const struct put_reque
     if (out->created && insert_version(db, conn, put, model, out, err) != ERR_OK) {
         return err->code;
     }
-    struct default_change change = {
-        .model = model, .version = out->version, .origin = put->origin, .job = put->job};
+    const struct version_place place = {model, out->version};
+    if (put->rows != NULL && version_rows_put(db, conn, &place, put->rows, err) != ERR_OK) {
+        return err->code;
+    }
+    struct default_change change = {.model = model,
+                                    .version = out->version,
+                                    .origin = put->origin,
+                                    .job = put->job,
+                                    .rows_used = put->rows_used};
     bool first = default_version == 0 && put->origin == PROMOTION_REGISTER;
     if ((put->promote || first) && model_change_default(conn, &change, err) != ERR_OK) {
         return err->code;

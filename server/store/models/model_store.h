@@ -13,15 +13,18 @@
 
 #include "base/digest.h"
 #include "store/models/promotion_store.h"
+#include "store/models/version_rows_store.h"
 #include "store/sqlite/db.h"
 
 struct put_request {
     const char *model;
     const void *bytes;
     size_t n_bytes;
-    bool promote;                 /* make it the default */
-    enum promotion_origin origin; /* PROMOTION_REGISTER: also if there is no default */
-    int64_t job;                  /* with PROMOTION_JOB */
+    bool promote;                         /* make it the default */
+    enum promotion_origin origin;         /* PROMOTION_REGISTER: also if there is no default */
+    int64_t job;                          /* with PROMOTION_JOB, as are the next two */
+    const char *rows_used;                /* as in default_change */
+    const struct version_rows_text *rows; /* that trained it; NULL: not known */
     /*
      * Values of the headers of these names: "*" for any version, or a list of tags that contain
      * digests; NULL: no condition.

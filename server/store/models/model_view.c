@@ -123,23 +123,6 @@ void model_view_release(struct model_view *view)
     *view = (struct model_view){.n_versions = 0};
 }
 
-enum err_code model_store_rows_before(struct db *db, const char *model, int64_t version,
-                                      int64_t *n_rows, struct err *err)
-{
-    struct conn *conn;
-    if (db_read_begin(db, &conn, err) != ERR_OK) {
-        return err->code;
-    }
-    struct query q = query_open(conn, SQL_BATCH_ROWS_BEFORE, err);
-    query_text(&q, ":name", model);
-    query_int(&q, ":version", version);
-    if (query_row(&q)) {
-        *n_rows = query_get_int(&q, 0);
-    }
-    err_kept(query_close(&q));
-    return db_read_end(db, conn, err);
-}
-
 /* The number that a reference stands for; 0: none. */
 static int64_t resolve_in_view(const struct model_view *view, const struct version_ref *ref)
 {

@@ -59,11 +59,4 @@ enum err_code model_view_find(const struct model_view *view, const struct versio
 enum err_code model_store_list(struct db *db, struct model_row **rows, size_t *n_rows,
                                struct err *err) MUST_CHECK;
 
-/*
- * How many of a model's rows, counted from the first, were stored when a version was created, going
- * by the clock. 0 when there is no such version.
- */
-enum err_code model_store_rows_before(struct db *db, const char *model, int64_t version,
-                                      int64_t *n_rows, struct err *err) MUST_CHECK;
-
 #endif

@@ -23,6 +23,7 @@ static enum err_code insert_promotion(struct conn *conn, const struct default_ch
     query_int(&q, ":previous", previous);
     query_text(&q, ":origin", origins[change->origin]);
     query_int(&q, ":job", change->job);
+    query_text(&q, ":rows_used", change->rows_used);
     query_int(&q, ":now", db_now_ms());
     return query_close(&q);
 }
@@ -117,6 +118,7 @@ static void get_promotion_row(struct query *q, void *out)
     query_get_text(q, 3, row->origin, sizeof row->origin);
     row->job = query_get_int(q, 4);
     row->at_ms = query_get_int(q, 5);
+    query_get_text(q, 6, row->rows_used, sizeof row->rows_used);
 }
 
 enum err_code model_store_promotions(struct db *db, const char *model, size_t limit,

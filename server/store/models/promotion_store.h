@@ -18,6 +18,8 @@
 /* What made a version the default: its registration, a request to promote it, or a job. */
 enum promotion_origin { PROMOTION_REGISTER, PROMOTION_REQUEST, PROMOTION_JOB };
 
+#define PROMOTION_ROWS_CHARS 159
+
 /* One change of the default. */
 struct promotion_row {
     int64_t id;
@@ -26,6 +28,8 @@ struct promotion_row {
     char origin[16];  /* "register", "request", "job" */
     int64_t job;      /* its number, if a job made the change; else 0 */
     int64_t at_ms;
+    char rows_used[PROMOTION_ROWS_CHARS +
+                   1]; /* that its version was compared on, in words; "": none */
 };
 
 /* *version: the new default. ERR_NOT_FOUND; ERR_CONFLICT: the version is damaged. */
@@ -55,7 +59,8 @@ struct default_change {
     int64_t model;
     int64_t version; /* 0: none */
     enum promotion_origin origin;
-    int64_t job; /* with PROMOTION_JOB */
+    int64_t job;           /* with PROMOTION_JOB, as is the next */
+    const char *rows_used; /* NULL: it was not compared */
 };
 enum err_code model_change_default(struct conn *conn, const struct default_change *change,
                                    struct err *err) MUST_CHECK;

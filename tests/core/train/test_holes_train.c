@@ -299,7 +299,7 @@ START_TEST(pairs_of_models_are_compared_in_any_unit)
     struct predict_result f = {.mean = mean, .variance = variance};
     const struct paired_rule usual = {.o = 2, .range = usual_range, .constant = constant};
     const struct paired_rule rule = {
-        .o = 2, .range = range, .exponents = exponents, .crps_exponent = E, .constant = constant};
+        .o = 2, .range = range, .exponents = exponents, .constant = constant};
     double expected[PAIRED_N];
     double losses[PAIRED_N];
     paired_losses(&usual, &f, usual_y, 1, expected);

@@ -289,12 +289,27 @@ class Megabytes(MemoryTest):
                 json.dumps({"inputs": table, "outputs": [[0.5]] * len(table)}))
         self.ok(400, "POST", "/v1/models/good/train", " " * (1 << 20) + "}")
         self.assertEqual(self.metric("large_bodies_total"), 5)
-        # One byte decides.
-        text = json.dumps({"inputs": [[0.1, 0.2, 0.3]]})
-        self.ok(200, "POST", "/v1/models/good/predict", text.ljust(1 << 20))
-        self.assertEqual(self.metric("large_bodies_total"), 5)
-        self.ok(200, "POST", "/v1/models/good/predict", text.ljust((1 << 20) + 1))
-        self.assertEqual(self.metric("large_bodies_total"), 6)
+
+    def test_one_byte_decides_which_thread_reads_a_body(self):
+        """Rows of numbers count as they are; JSON beside them takes longer, and so do tables as text."""
+        row = '{"inputs":[[0.1,0.2,0.3%s]]}%s'
+        whole = (1 << 20) - len(row % ("", ""))
+        beside = (1 << 16) - len('{"inputs":null}')
+        table = b"0.1,0.25,0.3125\n" * ((1 << 17) // 16)
+        csv = {"Content-Type": "text/csv"}
+        cases = ((200, "predict", row % (" " * whole, ""), row % (" " * (whole + 1), ""), {}),
+                 (200, "predict", row % ("", " " * beside), row % ("", " " * (beside + 1)), {}),
+                 (400, "evaluate", row % ("", " " * beside), row % ("", " " * (beside + 1)), {}),
+                 (400, "predict", "x" * (1 << 16), "x" * ((1 << 16) + 1), {}),
+                 (200, "predict", table, table[:-1] + b"0\n", csv))
+        n = self.metric("large_bodies_total")
+        for status, verb, largest, beyond, headers in cases:
+            with self.subTest(verb, status=status, headers=headers):
+                self.ok(status, "POST", f"/v1/models/good/{verb}", largest, headers)
+                self.assertEqual(self.metric("large_bodies_total"), n)
+                self.ok(status, "POST", f"/v1/models/good/{verb}", beyond, headers)
+                n += 1
+                self.assertEqual(self.metric("large_bodies_total"), n)
 
 
 class Versions(MemoryTest):

@@ -7,6 +7,7 @@ by its cause. Places in messages are lines and columns of the file.
 import gzip
 import io
 import json
+import pickle
 import unittest
 import zipfile
 
@@ -61,6 +62,8 @@ class Accepted(Tables):
         for kind, word in (("text/csv; header=maybe", "present or absent"),
                            ("text/csv; separator=pipe", "comma, semicolon, tab or blanks"),
                            ("text/csv; separator=comma; decimal=comma", "a comma cannot"),
+                           ("text/csv; headers=present", "did you mean header?"),
+                           ("text/csv; delimiter=tab", "separator and decimal are known"),
                            ("text/csv; charset=latin1", "UTF-8")):
             self.assertIn(word, self.upload(body, 400, kind=kind)["detail"])
 
@@ -158,15 +161,35 @@ class Refused(Tables):
         sheet = io.BytesIO()
         with zipfile.ZipFile(sheet, "w") as out:
             out.writestr("xl/workbook.xml", "<workbook/>")
-        for body, word in ((text.encode("utf-16"), "UTF-16"), (text.encode("utf-16-le"), "UTF-16"),
-                           (text.encode("utf-16-be"), "UTF-16"), (sheet.getvalue(), "spreadsheet"),
-                           ("<!DOCTYPE html><html><body>404</body></html>", "HTML"),
-                           ('{"inputs":[[1]],"outputs":[[1]]}', "application/json"),
-                           (b"\x93NUMPY\x01\x00v\x00", "application/x-npy"),
-                           (b"\x1f\x8b\x08\x00", "Content-Encoding: gzip"),
-                           (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"CDF\x01\x00", "netCDF"),
-                           (b"PAR1\x15\x04", "Parquet")):
+        array = io.BytesIO()
+        with zipfile.ZipFile(array, "w") as out:
+            out.writestr("x.npy", b"\x93NUMPY")
+        form = ("--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"rows.csv\"\r\n\r\n"
+                + text + "\r\n--x--\r\n")
+        known = ((text.encode("utf-16"), "UTF-16"), (text.encode("utf-16-le"), "UTF-16"),
+                 (text.encode("utf-16-be"), "UTF-16"), (text.encode("utf-32"), "UTF-32"),
+                 (text.encode("utf-32-le"), "UTF-32"), (text.encode("utf-32-be"), "UTF-32"),
+                 (sheet.getvalue(), "spreadsheet"), (array.getvalue(), "numpy.save"),
+                 ("<!DOCTYPE html><html><body>404</body></html>", "HTML"),
+                 ("\n <?xml version='1.0'?><rows/>", "XML"), (form, "--data-binary"),
+                 (b"\x1f\x8b\x08\x00", "Content-Encoding: gzip"), (b"\x89HDF\r\n\x1a\n", "HDF5"),
+                 (b"CDF\x01\x00", "netCDF"), (b"PAR1\x15\x04", "Parquet"), (b"ARROW1\0\0", "Arrow"),
+                 (b"MATLAB 5.0 MAT-file, Platform: GLNXA64\0\1IM", "writematrix"),
+                 (b"MATLAB 7.3 MAT-file, Platform: GLNXA64\0\2IM", "writematrix"),
+                 (pickle.dumps([1.5]), "pickle"), (pickle.dumps([1.5], 0), "pickle"),
+                 (b"X\n\0\0\0\3\0\4", "write.csv"), (b"RDX3\nX\n\0\0", "write.csv"),
+                 (b"%PDF-1.7\n", "PDF"), (b"SQLite format 3\0\x10\0", "SQLite"),
+                 (b"BZh91AY", "bzip2"), (b"\x28\xb5\x2f\xfd\0", "zstd"), (b"\xfd7zXZ\0", "xz"),
+                 (b"\1\0\0\0\2\0\0\0\3\0\0\0abc\n", "binary"))
+        for body, word in known:
             self.assertIn(word, self.upload(body, 415)["detail"])
+            self.assertIn(word, self.upload(body, 400, kind="application/json")["detail"])
+        for body, word in (('{"inputs":[[1]],"outputs":[[1]]}', "application/json"),
+                           (b"\x93NUMPY\x01\x00v\x00", "application/x-npy")):
+            self.assertIn(word, self.upload(body, 415)["detail"])
+        # NULs at the end fill a buffer; elsewhere they have a place.
+        self.assertIn("line 3", self.upload(text[:8] + "\0" * 40, 400)["detail"])
+        self.assertIn("U+0000", self.upload("x,y\n1,2\0\n", 400)["detail"])
 
     def test_media_types_that_are_not_read(self):
         for kind, word in (("multipart/form-data; boundary=x", "--data-binary"),

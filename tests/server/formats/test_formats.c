@@ -199,7 +199,7 @@ static enum err_code parse(const char *text, struct json_tensor *t, struct arena
     t->max_rows = 3;
     t->max_columns = 4;
     err_clear(err);
-    return json_tensor_parse(text, strlen(text), (struct json_tensors){t, 1}, arena, out, err);
+    return json_tensor_parse(text, strlen(text), (struct json_tensors){t, 1, 0}, arena, out, err);
 }
 
 START_TEST(a_tensor_may_lie_in_an_object)
@@ -239,6 +239,40 @@ START_TEST(a_tensor_may_lie_in_an_object)
         enum err_code code = parse(cases[i].text, &t, &arena, &document, &err);
         ck_assert_msg(code == cases[i].code, "%s: %s", cases[i].text, err_msg(&err));
         ck_assert_msg(t.found == cases[i].found, "%s", cases[i].text);
+        arena_release(&arena);
+    }
+}
+END_TEST
+
+START_TEST(a_document_of_more_text_than_may_be_read_is_left)
+{
+    static const struct {
+        const char *text;
+        size_t max_text;
+        enum err_code code;
+        bool left;
+    } cases[] = {
+        {"{\"p\":{\"w\":[[1,2],[3,4]]}}", 16, ERR_OK, false}, /* {"p":{"w":null}} */
+        {"{\"p\":{\"w\":[[1,2],[3,4]]}}", 15, ERR_OK, true},
+        {"{\"p\":[[1,2],[3,4]]}", 19, ERR_OK, false},
+        {"{\"p\":[[1,2],[3,4]]}", 18, ERR_OK, true},
+        {"{\"p\":{\"w\":[[1,2],[3]]}}", 1, ERR_SHAPE, false},
+        /* What is wrong is looked for in the whole text. */
+        {"{\"p\":{\"w\":[[1,2],[3,4]]}]", 25, ERR_SYNTAX, false},
+        {"{\"p\":{\"w\":[[1,2],[3,4]]}]", 24, ERR_OK, true},
+        {"{\"p\":{\"w\":[[1,2],[3,4]]}]", 0, ERR_SYNTAX, false},
+    };
+    json_read_init();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_tensor t = {.key = "p.w", .max_rows = 3, .max_columns = 4};
+        struct arena arena = ARENA_INIT;
+        struct err err = ERR_INIT;
+        json_t *document = NULL;
+        enum err_code code = json_tensor_parse(cases[i].text, strlen(cases[i].text),
+                                               (struct json_tensors){&t, 1, cases[i].max_text},
+                                               &arena, &document, &err);
+        ck_assert_msg(code == cases[i].code, "%zu: %s", i, err_msg(&err));
+        ck_assert_msg((code == ERR_OK && document == NULL) == cases[i].left, "%zu", i);
         arena_release(&arena);
     }
 }
@@ -355,6 +389,7 @@ int main(void)
     tcase_add_test(tc, large_arrays_are_not_held_as_text);
     tcase_add_test(tc, a_stream_without_memory_says_so);
     tcase_add_test(tc, a_tensor_may_lie_in_an_object);
+    tcase_add_test(tc, a_document_of_more_text_than_may_be_read_is_left);
     tcase_add_test(tc, a_list_of_objects_may_hold_a_tensor_each);
     tcase_add_test(tc, a_list_has_a_limit_of_objects);
     tcase_add_test(tc, npy_comes_back);

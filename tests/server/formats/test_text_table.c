@@ -54,7 +54,9 @@ START_TEST(rows_of_later_pieces_are_counted_on)
     ck_assert_int_eq(
         text_table_read_piece(&reader, pieces[3], strlen(pieces[3]), &arena, &table, &err),
         ERR_INVALID);
-    ck_assert_str_eq(err_msg(&err), "line 6, column \"y\" is \"z\", not a number");
+    ck_assert_str_eq(err_msg(&err),
+                     "line 6, column \"y\" is \"z\", not a number; words are read in columns "
+                     "that the model's space has as categories");
     ck_assert_int_eq(err.row, 4);
     ck_assert_int_eq(err.line, 6);
     arena_release(&arena);

@@ -1,6 +1,6 @@
--- Used by: model_store_rows_before: the batches before the first one that arrived after the
--- version was created.
-SELECT coalesce(sum(b.n_rows), 0)
+-- Used by: version_rows_store_last_before: the last batch before the first one that arrived after
+-- the version was created.
+SELECT coalesce(max(b.id), 0)
 FROM models m
 JOIN versions v ON v.model_id = m.id AND v.version = :version
 JOIN batches b ON b.model_id = m.id

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/place.h"
+
+#include <microhttpd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+const struct sockaddr *place_address(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info != NULL ? info->client_addr : NULL;
+}
+
+struct connection *place_find(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info != NULL ? info->socket_context : NULL;
+}
+
+struct peer place_peer(const struct serve *serve, const struct sockaddr *address)
+{
+    const struct proxies *proxies = serve->settings.proxies;
+    return proxies != NULL && proxies_trust(proxies, address) ? (struct peer){{0}}
+                                                              : peer_of(address);
+}
+
+struct connection *place_open(struct serve_thread *thread, struct MHD_Connection *connection)
+{
+    const struct sockaddr *address = place_address(connection);
+    const struct proxies *proxies = thread->serve->settings.proxies;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *place = info != NULL ? mem_alloc(sizeof *place) : NULL;
+    if (place != NULL) {
+        connections_add(&thread->connections, place, info->connect_fd, clock_ns());
+        place->tls = thread->tls;
+        place->peer = address != NULL ? peer_of(address) : (struct peer){{0}};
+        place->of_proxy = proxies != NULL && address != NULL && proxies_trust(proxies, address);
+    }
+    return place;
+}
+
+void place_count(struct serve_thread *thread, int change)
+{
+    atomic_fetch_add_explicit(&thread->serve->connections, change, memory_order_relaxed);
+    atomic_fetch_add_explicit(&thread->n_given, change, memory_order_relaxed);
+}
+
+bool place_count_peer(struct serve *serve, const struct peer *peer, int change)
+{
+    struct peers *peers = serve->settings.peers;
+    if (peers != NULL && change > 0) {
+        return peers_add(peers, peer, PEER_CONNECTIONS, serve->settings.max_peer_connections);
+    }
+    if (peers != NULL) {
+        peers_remove(peers, peer, PEER_CONNECTIONS);
+    }
+    return true;
+}
+
+static void end_connection(struct serve_thread *thread, const struct sockaddr *address)
+{
+    thread->ended = true;
+    place_count(thread, -1);
+    if (address != NULL) {
+        struct peer peer = place_peer(thread->serve, address);
+        (void)place_count_peer(thread->serve, &peer, -1);
+    }
+}
+
+/* When it fails the library has closed the socket, before or after it announced the connection. */
+void place_add(void *ctx, struct MHD_Daemon *library, int fd, const struct sockaddr *from,
+               socklen_t len)
+{
+    struct serve_thread *thread = ctx;
+    thread->ended = false;
+    if (MHD_add_connection(library, fd, from, len) != MHD_YES && !thread->ended) {
+        end_connection(thread, from);
+    }
+}
+
+void place_close(struct serve_thread *thread, struct MHD_Connection *connection,
+                 struct connection *place)
+{
+    if (place != NULL) {
+        connections_remove(&thread->connections, place);
+        mem_free(place);
+    }
+    end_connection(thread, place_address(connection));
+}
