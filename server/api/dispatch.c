@@ -268,6 +268,7 @@ static enum err_code begin_or_continue(struct app *app, struct request *req, str
     struct later later = req->later;
     req->later = (struct later){.run = NULL};
     if (later.run != NULL) {
+        quota_charge_body(app, req); /* its body may have been inflated meanwhile */
         return later.run(later.ctx, res, err);
     }
     start_times(req);

@@ -96,7 +96,7 @@ struct request {
     unsigned counted; /* by which limits it is counted as under way (api/quota.h) */
     struct caller caller;
     const struct peer *peer; /* the client's address, while the exchange lives; NULL: not known */
-    size_t n_received;       /* bytes of the body, kept or not */
+    size_t n_received;       /* bytes of the body, kept or not, and those that were inflated */
     size_t n_charged;        /* of them, charged to the limits of token and address */
 };
 

@@ -45,7 +45,7 @@ static enum err_code refuse_status(int status, const struct body *from, size_t f
 
 /* A file of gzip may be several, one after another. */
 static enum err_code inflate_all(z_stream *stream, const struct body *from, struct body *to,
-                                 struct body_room *room, struct err *err)
+                                 struct body_room *room, size_t *total, struct err *err)
 {
     unsigned char *piece = mem_alloc(PIECE);
     size_t fed = 0;
@@ -59,6 +59,7 @@ static enum err_code inflate_all(z_stream *stream, const struct body *from, stru
         stream->avail_out = (unsigned)PIECE;
         status = inflate(stream, Z_NO_FLUSH);
         size_t made = PIECE - stream->avail_out;
+        *total += made;
         if (made > 0 && !body_append(to, room, (const char *)piece, made, err)) {
             break;
         }
@@ -73,17 +74,18 @@ static enum err_code inflate_all(z_stream *stream, const struct body *from, stru
     return err->code;
 }
 
-enum err_code body_inflate(struct body *body, struct body_room *room, struct err *err)
+enum err_code body_inflate(struct body *body, struct body_room *room, size_t *made, struct err *err)
 {
     z_stream stream = {.zalloc = alloc_for_zlib, .zfree = free_for_zlib};
     struct body plain = {.data = NULL};
+    *made = 0;
     if (body->n == 0) {
         return err_set(err, ERR_SYNTAX, "the gzip body is empty");
     }
     if (inflateInit2(&stream, WINDOW_BITS) != Z_OK) {
         return err_set(err, ERR_NOMEM, "no memory for the body");
     }
-    err_kept(inflate_all(&stream, body, &plain, room, err));
+    err_kept(inflate_all(&stream, body, &plain, room, made, err));
     (void)inflateEnd(&stream);
     if (err->code != ERR_OK) {
         body_release(&plain, room);

@@ -97,7 +97,10 @@ static void write_address(const struct exchange *ex, char out[EXCHANGE_ADDRESS_C
 
 static enum err_code inflate_body(struct exchange *ex, struct err *err)
 {
-    if (body_inflate(&ex->body, &ex->serve->room, err) == ERR_OK) {
+    size_t made;
+    err_kept(body_inflate(&ex->body, &ex->serve->room, &made, err));
+    ex->req.n_received += made; /* a few bytes that cost as much as many are charged as many */
+    if (err->code == ERR_OK) {
         ex->req.body = ex->body.data != NULL ? ex->body.data : "";
         ex->req.n_body = ex->body.n;
     }

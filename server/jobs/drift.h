@@ -26,7 +26,9 @@ struct drift_request {
 };
 
 struct drift {
-    int n; /* fresh rows scored; 0: the version has no scores, and there are fewer than 2 n_rows */
+    /* Fresh rows scored; 0: the version has no scores, and there are fewer than 2 n_rows, or there
+     * is no output that both sides have, as when all fresh runs failed. */
+    int n;
     double score;    /* NaN: not finite */
     double baseline; /* NaN: not finite */
 };

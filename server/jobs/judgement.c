@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "fit/split.h"
 
+#define PIECE_ROWS 100000 /* about 0.1 s */
+
 void judgement_release(struct judgement *judgement)
 {
     mem_free(judgement->prints);
@@ -29,6 +31,24 @@ static struct row_prints prints_of(const struct judgement_case *c, const struct 
         .db = c->db, .model = c->model, .data = c->data, .prints = j->prints};
 }
 
+/* In pieces, so that a request to stop is heard. */
+static enum err_code print_rows(const struct judgement_case *c, uint32_t *prints, struct err *err)
+{
+    const struct data *data = c->data;
+    for (int at = 0; at < data->n && err->code == ERR_OK; at += PIECE_ROWS) {
+        const struct data piece = {.n = data->n - at < PIECE_ROWS ? data->n - at : PIECE_ROWS,
+                                   .d = data->d,
+                                   .o = data->o,
+                                   .x = data->x + (size_t)at * (size_t)data->d,
+                                   .y = data->y + (size_t)at * (size_t)data->o};
+        if (cancel_is_requested(c->cancel)) {
+            return err_set(err, ERR_CANCELLED, "cancelled before it was compared");
+        }
+        err_kept(row_set_print(&piece, prints + at, err));
+    }
+    return err->code;
+}
+
 enum err_code judgement_begin(const struct judgement_case *the_case, struct judgement *out,
                               struct err *err)
 {
@@ -47,7 +67,7 @@ enum err_code judgement_begin(const struct judgement_case *the_case, struct judg
         out->kept[i] = fact_if(out->facts[i] == SPLIT_KEPT, GATE_KEPT);
     }
     const struct row_prints prints = prints_of(the_case, out);
-    if (row_set_print(data, out->prints, err) != ERR_OK ||
+    if (print_rows(the_case, out->prints, err) != ERR_OK ||
         row_history_of_training(&prints, out->facts, the_case->base, &out->training, err) !=
             ERR_OK) {
         return err->code;

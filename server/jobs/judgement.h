@@ -32,7 +32,7 @@ struct judgement {
     struct gate_verdict verdict; /* served_version 0: nothing was compared */
 };
 
-/* Looks at the rows. The case must stay. ERR_NOMEM; errors of reading the store. The caller
+/* Looks at the rows. ERR_NOMEM; ERR_CANCELLED; errors of reading the store. The caller
  * releases *out in any case. */
 enum err_code judgement_begin(const struct judgement_case *the_case, struct judgement *out,
                               struct err *err) MUST_CHECK;

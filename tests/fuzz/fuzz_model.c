@@ -32,12 +32,33 @@ const struct seed fuzz_seeds[] = {
          "\"report\":{\"loss\":[1,null],\"a.b\":null},\"warnings\":[{\"code\":\"c\",\"text\":"
          "\"t\"}],\"scores\":{\"rows\":1,\"relative_error\":1,\"rmse\":[1],\"output_range\":"
          "[[0,1]],\"crps\":[null],\"width\":[[1,2,3]]}}"),
+    SEED("{\"architecture\":{\"inputs\":1,\"outputs\":2,\"width\":1,\"layers\":0,\"basis\":"
+         "\"constant\"},\"posterior\":{\"kind\":\"draws\",\"parameters\":[[1,0,1,2,0,1,0.5,0.25]]},"
+         "\"calibration\":{\"method\":\"split\",\"scores\":[[1,null],[null,2]]},"
+         "\"scores\":{\"rows\":2,\"counts\":[2,0],\"relative_error\":1,\"rmse\":[1,null],"
+         "\"output_range\":[[0,1],[0,1]]},\"feasible\":{\"solver\":\"logistic\",\"seed\":3,"
+         "\"architecture\":{\"inputs\":1,\"outputs\":1,\"width\":1,\"layers\":0,\"basis\":"
+         "\"constant\"},\"scaling\":{\"inputs\":[{\"kind\":\"unit\",\"shift\":1,\"scale\":2}]},"
+         "\"posterior\":{\"kind\":\"draws\",\"parameters\":[[1,0,1,0,0.5,0.25]]}}}"),
     SEEDS_END};
 
-const struct seed fuzz_words[] = {
-    SEED("\"layers\":2,"),  SEED("legendre"), SEED("\"order\":3,"),  SEED("1e308"),      SEED("-1"),
-    SEED("null"),           SEED("float64"),  SEED("\"units\":{}"),  SEED("[]"),         SEED("{}"),
-    SEED("\"horizon\":5,"), SEED("sampled"),  SEED("\"std\":null,"), SEED("jackknife+"), SEEDS_END};
+const struct seed fuzz_words[] = {SEED("\"layers\":2,"),
+                                  SEED("legendre"),
+                                  SEED("\"order\":3,"),
+                                  SEED("1e308"),
+                                  SEED("-1"),
+                                  SEED("null"),
+                                  SEED("float64"),
+                                  SEED("\"units\":{}"),
+                                  SEED("[]"),
+                                  SEED("{}"),
+                                  SEED("\"horizon\":5,"),
+                                  SEED("sampled"),
+                                  SEED("\"std\":null,"),
+                                  SEED("jackknife+"),
+                                  SEED("\"feasible\":"),
+                                  SEED("\"counts\":[0]"),
+                                  SEEDS_END};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -56,6 +56,11 @@ DAMAGES = [
      " SELECT id, x'7b7d', 0, 2, 1, 70, 'f' FROM models;"
      "INSERT INTO training_data SELECT id, 1, 70, 0, 0, replace(hex(zeroblob(32)), '0', 'e'), 1, 0 FROM models",
      "model p: what is known of the rows of version 1 is damaged"),
+    ("INSERT INTO version_rows SELECT id, 1, 1, 0, 1, 0 FROM models;"
+     "INSERT INTO version_row_chunks SELECT id, 1, 0, zeroblob(32), x'01' FROM models",
+     "the record of the rows of version 1 of model p is damaged"),
+    ("INSERT INTO version_rows SELECT id, 2, 1, 0, 1, 0 FROM models",
+     "the record of the rows of version 2 of model p is damaged"),
 ]
 
 

@@ -120,8 +120,9 @@ class Models(ClientTest):
         self.bad(1, "no alias prod", "models", "m", "unalias", "prod")
         lines = self.good("models", "m", "history").splitlines()
         self.assertEqual([re.split(" {2,}", line)[1:] for line in lines],
-                         [["DEFAULT", "BEFORE", "BY"], ["3", "2", "request"], ["2", "3", "request"],
-                          ["3", "2", "register"], ["2", "1", "register"], ["1", "-", "register"]])
+                         [["DEFAULT", "BEFORE", "BY", "COMPARED ON"], ["3", "2", "request", "-"],
+                          ["2", "3", "request", "-"], ["3", "2", "register", "-"], ["2", "1", "register", "-"],
+                          ["1", "-", "register", "-"]])
 
     def test_versions_are_compared_on_a_file_or_on_stored_rows(self):
         for seed in (1, 2):

@@ -296,6 +296,39 @@ class Forebears(FairGate):
         self.assertIn("which may have trained version 1", job["gate"]["rows_used"])
 
 
+class Holes(FairGate):
+    """Rows that miss outputs are compared by what they have."""
+
+    def holed(self, n, seed):
+        rows = simulate(n, seed)
+        rows["outputs"] = [[y, 3 * y - 1, 7.0] for (y,) in rows["outputs"]]
+        for i, row in enumerate(rows["outputs"]):
+            if i % 5 == 1:
+                row[1] = None
+            if i % 5 == 2:
+                row[:] = [None, None, None]
+        return rows
+
+    def test_missing_and_constant_outputs_are_left_out(self):
+        self.upload(self.holed(200, 1))
+        self.train(seed=5)
+        self.upload(self.holed(200, 2))
+        for metric, outputs in (("rmse", 3), ("nll", 2), ("crps", 2)):
+            with self.subTest(metric=metric):
+                job = self.train(gate={"metric": metric, "max_increase": 1000},
+                                 settings={"members": 3, "epochs": 60 + outputs, "batch_size": 32})
+                gate = self.check(job, "kept_out_of_both", compared="known", metric=metric, outputs=outputs,
+                                  served_version=1)
+                # Runs that failed are no rows to compare on.
+                self.assertLess(gate["rows"], 20)
+                self.assertGreaterEqual(gate["rows"], 10)
+                self.assertTrue(job["promoted"], job)
+                self.ok(200, "PUT", MODEL + "/default", {"version": 1})
+        job = self.train(gate={"metric": "nll"}, **WORSE)
+        self.assertFalse(job["promoted"], job)
+        self.assertIn("its nll of 2 of 3 outputs on", job["message"])
+
+
 class PoorFits(FairGate):
     def poor(self, rate=1e-9, **changes):
         """One epoch at a rate that hardly moves: worse than the mean."""

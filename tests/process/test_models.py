@@ -11,7 +11,6 @@ from harness import HERE, ServerTest, architecture, document, full_document, gau
 
 SCHEMA = os.path.join(HERE, "..", "..", "schema", "model.schema.json")
 
-
 # Members of models that have them alone: names, failed runs, rows that miss outputs.
 OF_SOME = {"space", "feasible", "counts"}
 

@@ -44,7 +44,7 @@ static void write_tensor(const struct result_writer *w, const char *key, size_t 
     if (result != NULL) {
         json_stream_value(w->stream, key, result->at[w->index] + first, rank, shape);
     } else {
-        json_stream_fed(w->stream, key, (struct json_feed){w->index, first}, rank, shape);
+        json_stream_fed(w->stream, key, (struct json_feed){(int)w->index, first}, rank, shape);
     }
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits of tokens and of addresses: met at the limit, refused beyond it, with a wait that is true."""
 
+import gzip
 import json
 import os
 import re
@@ -122,6 +123,19 @@ class OfTokens(LimitTest):
         s.close()
         self.until(lambda: self.status(token, "GET", "/v1/models") == 429, "the bytes are not counted")
         self.assertEqual(set(self.limited()), {"token_bytes_per_s"})
+
+    def test_what_gzip_becomes_is_charged(self):
+        """Also when it becomes more than a body may be, and is refused."""
+        for size in (1000000, 100000000):
+            token = self.make(bytes_per_s=10000)
+            bomb = gzip.compress(b" " * size, 9, mtime=0)
+            found = self.ask(token, "POST", "/v1/models/m/data", bomb, **{"Content-Encoding": "gzip"})
+            self.assertEqual(found[0], 400 if size == 1000000 else 413, found)
+            status, head, _ = self.ask(token, "GET", "/v1/models")
+            self.assertEqual(status, 429)
+            owed = min(size, 67108864) / 10000  # seconds
+            self.assertGreater(int(head["Retry-After"]), 0.9 * owed - 60)
+            self.assertLess(int(head["Retry-After"]), 1.1 * owed + 60)
 
     def test_requests_under_way_end_with_their_connections_too(self):
         token = self.make(concurrent=2)

@@ -126,6 +126,13 @@ class Uploads(Holes):
         self.assertEqual((answer["failed_rows"], answer["discarded_values"]), (2, 1))
         self.assertEqual(rows, [[1, 1], [2, None], [3, None]])
 
+    def test_a_run_that_failed_is_not_left_out(self):
+        body = {"inputs": [[1], [2], [3]], "outputs": [[1], [None], [None]], "status": ["ok", "failed", "ok"]}
+        answer, rows = self.upload(body, "on_nonfinite=skip")
+        self.assertEqual((rows, answer["nonfinite"]["rows"]), ([[1, 1], [2, None]], [2]))
+        body["status"][2] = "failed"
+        self.assertEqual(self.upload(body, "missing=refuse")[0]["failed_rows"], 2)
+
     def test_status_is_checked(self):
         two = {"inputs": [[1], [2]], "outputs": [[1], [None]]}
         for status, words in ((["ok"], ["status has 1 word, inputs has 2 rows"]),
@@ -378,6 +385,8 @@ class Trained(Holes):
         compared = self.ok(200, "POST", path + "/compare", both)[1]["versions"]
         self.assertEqual([v["feasible"] for v in compared], [answer["feasible"]] * 2)
         self.assertEqual(compared[1]["difference"]["squared_error"]["mean"], 0)
+        compared = self.ok(200, "POST", path + "/compare", {"versions": [1, 1], "data": {"limit": 90}})[1]
+        self.assertEqual([v["rows"] + v["failed_rows"] for v in compared["versions"]], [90, 90])
 
     def test_runs_that_ended_alike_have_no_auc(self):
         path = self.version()
@@ -398,7 +407,9 @@ class Trained(Holes):
         answer = self.ok(200, "POST", path + "/evaluate", ask)[1]
         first, second = answer["outputs"]
         self.assertEqual((second["rows"], second["rmse"], second["crps"]), (0, None, None))
-        self.assertEqual((answer["crps"], answer["nll"]), (first["crps"], first["nll"]))
+        self.assertEqual(answer["nll"], first["nll"])
+        low, high = self.ok(200, "GET", path + "/versions/1")[1]["scores"]["output_range"][0]
+        self.assertAlmostEqual(answer["crps"], first["crps"] / (high - low), places=12)
 
     def test_an_export_keeps_the_probability(self):
         path = self.version()
@@ -448,6 +459,18 @@ class Trained(Holes):
         self.assertGreater(answer["feasible"]["auc"], 0.8)
         self.assertTrue(all(o["rmse"] < 0.7 for o in answer["outputs"]))
 
+    def test_a_gate_compares_on_what_is_there(self):
+        path = self.path()
+        self.ok(201, "POST", path + "/data", simulate(120, 14))
+        self.train(path)
+        self.ok(201, "POST", path + "/data", simulate(120, 15))
+        for solver in ("ensemble", "bll"):
+            request = {"solver": solver, "settings": {"epochs": 40}, "architecture": SMALL["architecture"]}
+            job = self.ok(202, "POST", path + "/train", request)[1]
+            done = self.server.wait_job(job["id"], "succeeded", "failed")
+            self.assertEqual(done["state"], "succeeded", done)
+            self.assertIsNotNone(done["gate"]["candidate"], done)
+
     def test_few_failed_runs_are_learnt_by_a_regression(self):
         path = self.path()
         body = simulate(60, 9)
@@ -489,6 +512,14 @@ class Trained(Holes):
         self.ok(201, "POST", path + "/data", {"inputs": [[1], [2]], "outputs": [[None], [None]]})
         detail = self.ok(400, "POST", path + "/train", ENSEMBLE)[1]["detail"]
         self.assertIn("none of the 2 rows has an output", detail)
+
+    def test_log_scaling_leaves_categories_alone(self):
+        path = self.path()
+        space = {"inputs": [{"name": "mesh", "type": "category", "values": ["a", "b"]}, "k"], "outputs": ["T"]}
+        self.ok(200, "PUT", path + "/space", space)
+        self.ok(201, "POST", path + "/data", {"inputs": [["ab"[i % 2], 1 + i] for i in range(30)],
+                                              "outputs": [[i + 1] for i in range(30)]})
+        self.train(path, scaling={"inputs": "log", "outputs": "log"})
 
     def test_the_client_appends_and_tells(self):
         text = "x,y,status\n1,2,ok\n2,3,failed\n4,,failed\n"

@@ -12,6 +12,7 @@
 #include "run.h"
 #include "stride.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -287,6 +288,46 @@ START_TEST(uploads_of_each_format_survive)
 }
 END_TEST
 
+#define HOLED_MODEL                                                                                \
+    "{\"architecture\":{\"inputs\":1,\"outputs\":2,\"width\":1,\"layers\":0,\"basis\":"            \
+    "\"constant\"},\"posterior\":{\"kind\":\"draws\",\"parameters\":[[1,0,1,2,0,1,0.5,0.25]]},"    \
+    "\"scores\":{\"rows\":2,\"counts\":[2,0],\"relative_error\":1,\"rmse\":[1,null],"              \
+    "\"output_range\":[[0,1],[0,1]]},\"feasible\":{\"architecture\":{\"inputs\":1,\"outputs\":1,"  \
+    "\"width\":1,\"layers\":0,\"basis\":\"constant\"},\"posterior\":{\"kind\":\"draws\","          \
+    "\"parameters\":[[1,0,1,0,0.5,0.25],[1,0,2,0,0.5,1]]}}}"
+
+START_TEST(holes_survive)
+{
+    memory = &memories[_i];
+    static const char rows[] = "{\"inputs\":[[1],[2],[3]],\"outputs\":[[1,2],[9,9],[3,null]],"
+                               "\"status\":[\"ok\",\"failed\",\"ok\"]}";
+    static const char csv[] = "status,x,y,z\r\nfailed,3,,\r\nok,4,,2\r\nok,,1,2\r\n";
+    static _Alignas(64) char npy[NPY_HEAD_MAX + 6 * sizeof(double) + 1];
+    static const size_t shape[] = {2, 3};
+    const double values[] = {7, 1, (double)NAN, 8, (double)NAN, (double)NAN};
+    size_t n_head = npy_head(2, shape, false, npy);
+    memcpy(npy + n_head, values, sizeof values);
+    const struct loopback_request requests[] = {
+        {HTTP_POST, "/v1/models/m/data", NULL, "a", rows, sizeof rows - 1},
+        {HTTP_POST, "/v1/models/m/data?outputs=2&missing=allow&on_nonfinite=skip", "text/csv", "b",
+         csv, sizeof csv - 1},
+        {HTTP_POST, "/v1/models/m/data?missing=allow", MEDIA_TYPE_NPY, "c", npy,
+         n_head + sizeof values},
+    };
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(shake_request(&requests[i]) / 100, 2);
+    }
+    check_rows("m", 7);
+    ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/data/rows?format=csv", NULL), 200);
+    ck_assert_int_eq(shake(HTTP_PUT, "/v1/models/m", HOLED_MODEL) / 100, 2);
+    ck_assert_int_eq(shake(HTTP_POST, "/v1/models/m/evaluate", rows), 200);
+    ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/versions/1", NULL), 200);
+    ck_assert_int_eq(shake(HTTP_GET, "/v1/models/m/versions/1/export", NULL), 200);
+    int status = shake(HTTP_DELETE, "/v1/models/m/data/batches/3", NULL);
+    ck_assert(status == 200 || status == 404); /* it was gone before the answer could be written */
+}
+END_TEST
+
 START_TEST(promotion_and_deletion_survive)
 {
     memory = &memories[_i];
@@ -522,6 +563,7 @@ int main(void)
         reading_and_predicting_survive,
         uploads_survive,
         uploads_of_each_format_survive,
+        holes_survive,
         batches_and_exports_survive,
         promotion_and_deletion_survive,
         policies_and_jobs_survive,

@@ -103,6 +103,72 @@ START_TEST(a_version_with_scores_is_held_against_them)
 }
 END_TEST
 
+static void append_json(const char *body)
+{
+    ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/models/m/data", body, NULL), 201);
+}
+
+START_TEST(runs_that_failed_are_no_drift)
+{
+    struct drift drift;
+    put_model(",\"scores\":{\"rows\":5,\"relative_error\":0.1,\"rmse\":[0.3],"
+              "\"output_range\":[[0,4]]}");
+    append_json("{\"inputs\":[[0],[1]],\"outputs\":[[null],[null]]}");
+    ck_assert_int_eq(measure(0, NULL, &drift), ERR_OK);
+    ck_assert_int_eq(drift.n, 0); /* nothing can be told of them */
+    append(5, 0.4);
+    ck_assert_int_eq(measure(0, NULL, &drift), ERR_OK);
+    ck_assert_int_eq(drift.n, 7);
+    ck_assert_double_eq_tol(drift.baseline, 0.075, 1e-12);
+    ck_assert_double_eq_tol(drift.score, 0.1, 1e-12);
+}
+END_TEST
+
+/* Two outputs, 2 x and 3 x, of which the scores or the fresh rows lack the second. */
+static const struct {
+    const char *scores, *rows;
+} one_sided[] = {
+    {"\"rows\":5,\"relative_error\":0.1,\"rmse\":[0.3,0.6]",
+     "{\"inputs\":[[0],[1],[2]],\"outputs\":[[0.4,null],[2.4,null],[4.4,null]]}"},
+    {"\"rows\":5,\"counts\":[5,0],\"relative_error\":0.1,\"rmse\":[0.3,null]",
+     "{\"inputs\":[[0],[1],[2]],\"outputs\":[[0.4,70],[2.4,3],[4.4,null]]}"},
+};
+
+START_TEST(outputs_that_one_side_lacks_are_left_out)
+{
+    struct drift drift;
+    char body[1024];
+    snprintf(body, sizeof body,
+             "{\"architecture\":{\"inputs\":1,\"outputs\":2,\"width\":1,\"layers\":1,\"basis\":"
+             "\"constant\",\"layer_pre\":false},\"posterior\":{\"kind\":\"draws\",\"parameters\":"
+             "[[2,3,0,0,0,0]]},\"scores\":{%s,\"output_range\":[[0,4],[0,6]]}}",
+             one_sided[_i].scores);
+    ck_assert_int_eq(loopback_call(&loop, HTTP_PUT, "/v1/models/m", body, NULL), 201);
+    append_json(one_sided[_i].rows);
+    ck_assert_int_eq(measure(0, NULL, &drift), ERR_OK);
+    ck_assert_int_eq(drift.n, 3);
+    ck_assert_double_eq_tol(drift.baseline, 0.075, 1e-12);
+    ck_assert_double_eq_tol(drift.score, 0.1, 1e-12);
+}
+END_TEST
+
+START_TEST(fresh_rows_that_failed_are_held_against_nothing)
+{
+    struct drift drift;
+    put_model("");
+    append(10, 0.02);
+    append_json("{\"inputs\":[[0],[1],[2],[3],[4],[5],[6],[7],[8],[9]],\"outputs\":[[null],[null],"
+                "[null],[null],[null],[null],[null],[null],[null],[null]]}");
+    ck_assert_int_eq(measure(0, NULL, &drift), ERR_OK);
+    ck_assert_int_eq(drift.n, 0);
+    append(5, 0.5);
+    ck_assert_int_eq(measure(0, NULL, &drift), ERR_OK);
+    ck_assert_int_eq(drift.n, 10);
+    ck_assert_double_eq_tol(drift.baseline, 0.01, 1e-12);
+    ck_assert_double_eq_tol(drift.score, 0.25, 1e-12);
+}
+END_TEST
+
 START_TEST(a_measurement_can_be_stopped)
 {
     struct drift drift;
@@ -124,6 +190,9 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, a_version_without_scores_is_held_against_its_first_fresh_rows);
     tcase_add_test(tc, a_version_with_scores_is_held_against_them);
+    tcase_add_test(tc, runs_that_failed_are_no_drift);
+    tcase_add_loop_test(tc, outputs_that_one_side_lacks_are_left_out, 0, 2);
+    tcase_add_test(tc, fresh_rows_that_failed_are_held_against_nothing);
     tcase_add_test(tc, a_measurement_can_be_stopped);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -254,6 +254,46 @@ START_TEST(joined_statistics_are_those_of_all_rows)
 }
 END_TEST
 
+/* Each column is as if the rows that miss it were not there. */
+START_TEST(statistics_are_of_what_is_there)
+{
+    static double rows[3 * 3000];
+    static double present[3000];
+    struct column_stats columns[3];
+    struct column_stats joined[3] = {{.n = 0}};
+    struct column_stats part[3];
+    struct column_stats alone;
+    struct rng rng;
+    int n = 0;
+    rng_init(&rng, 7, RNG_TEST, 0);
+    for (int i = 0; i < 3000; i++) {
+        bool there = rng_uniform(&rng) < 0.6;
+        rows[3 * i] = rng_normal(&rng);
+        rows[3 * i + 1] = there ? 5.0 + rng_normal(&rng) : (double)NAN;
+        rows[3 * i + 2] = (double)NAN;
+        present[n] = rows[3 * i + 1];
+        n += there;
+    }
+    column_stats_of(rows, 3000, 3, columns);
+    column_stats_of(present, n, 1, &alone);
+    ck_assert_double_eq(columns[0].n, 3000);
+    ck_assert_mem_eq(&columns[1], &alone, sizeof alone);
+    ck_assert_double_eq(columns[2].n, 0);
+    for (int at = 0; at < 3000; at += 500) {
+        column_stats_of(rows + 3 * (size_t)at, 500, 3, part);
+        column_stats_join(joined, part, 3);
+    }
+    ck_assert_double_eq(joined[1].n, n);
+    ck_assert_double_eq(joined[1].low, alone.low);
+    ck_assert_double_eq(joined[1].high, alone.high);
+    ck_assert_double_eq_tol(joined[1].mean, alone.mean, 1e-12);
+    ck_assert_double_eq(joined[2].n, 0);
+    part[2] = alone; /* values come at last */
+    column_stats_join(joined, part, 3);
+    ck_assert_double_eq(joined[2].mean, alone.mean);
+}
+END_TEST
+
 /* There are four read connections and one to write: an open transaction would soon be missed. */
 START_TEST(a_model_that_is_absent_leaves_no_transaction_open)
 {
@@ -339,6 +379,7 @@ int main(void)
     tcase_add_test(tc, duplicates_agree_with_a_plain_search);
     tcase_add_test(tc, deletion_leaves_the_statistics_of_the_others);
     tcase_add_test(tc, joined_statistics_are_those_of_all_rows);
+    tcase_add_test(tc, statistics_are_of_what_is_there);
     tcase_add_test(tc, a_model_that_is_absent_leaves_no_transaction_open);
     tcase_add_test(tc, every_allocation_of_an_upload_may_fail);
     suite_add_tcase(suite, tc);

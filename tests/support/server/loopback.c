@@ -102,11 +102,12 @@ int loopback_call(struct loopback *loop, enum http_method method, const char *pa
 static void split_query(char *target, struct header *query, struct request *req)
 {
     char *mark = strchr(target, '?');
-    for (char *pair = mark; pair != NULL && req->n_query < 4; pair = strchr(pair + 1, '&')) {
-        *pair = '\0';
-        char *equals = strchr(pair + 1, '=');
+    while (mark != NULL && req->n_query < 4) {
+        char *equals = strchr(mark + 1, '=');
+        *mark = '\0';
         *equals = '\0';
-        query[req->n_query++] = (struct header){pair + 1, equals + 1};
+        query[req->n_query++] = (struct header){mark + 1, equals + 1};
+        mark = strchr(equals + 1, '&');
     }
 }
 
