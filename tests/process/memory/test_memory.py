@@ -118,7 +118,7 @@ class Kilobytes(MemoryTest):
         self.assertRegex(detail, r"would need about \d+ MB of memory and may have 250 MB "
                                  r"\(train_memory_mb\): 8 draws of \d+ parameters")
         self.train(solver="ensemble", settings={"members": 4096}, architecture={"width": 128, "layers": 4})
-        self.train(solver="laplace", architecture={"width": 100, "layers": 2})
+        self.train(solver="laplace", architecture={"width": 60, "layers": 2})
         self.train(solver="amcmc", architecture={"width": 100, "layers": 2})
         self.train(solver="nuts", settings={"draws": 100000}, architecture={"width": 64, "layers": 2})
         self.train(solver="swag", settings={"swag_rank": 10000}, architecture={"width": 100, "layers": 2})
