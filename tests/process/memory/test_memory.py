@@ -123,7 +123,7 @@ class Kilobytes(MemoryTest):
         self.train(solver="nuts", settings={"draws": 100000}, architecture={"width": 64, "layers": 2})
         self.train(solver="swag", settings={"swag_rank": 10000}, architecture={"width": 100, "layers": 2})
         self.train(solver="ensemble", architecture={"width": 300, "layers": 30},
-                   calibration={"method": "cv+", "folds": 20})
+                   calibration={"method": "cv+", "folds": 18})
         self.assertEqual(self.ok(200, "GET", "/v1/jobs")[1]["jobs"], [])
 
     def test_a_training_that_fits_is_run(self):
