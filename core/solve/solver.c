@@ -132,7 +132,10 @@ enum err_code solver_validate(enum solver_kind kind, const struct solver_setting
                        "%s has a random loss, which lbfgs cannot minimise; adam and sgd can",
                        solver_name(kind));
     }
-    return optim_validate(&s->optim, err);
+    if (optim_validate(&s->optim, err) != ERR_OK) {
+        err_prefix(err, "optimizer");
+    }
+    return err->code;
 }
 
 enum noise_kind solver_default_noise(enum solver_kind kind)
@@ -173,6 +176,13 @@ enum err_code solver_check_network(enum solver_kind kind, const struct arch *arc
                        name, arch_final_name(arch->final));
     }
     return ERR_OK;
+}
+
+enum err_code solver_check_size(enum solver_kind kind, const struct solver_settings *settings,
+                                const struct resnet *net, bool flat, struct err *err)
+{
+    const struct solver_ops *ops = solver_ops[kind];
+    return ops->check_size != NULL ? ops->check_size(settings, net, flat, err) : ERR_OK;
 }
 
 enum err_code solver_check_start(enum solver_kind kind, const struct solver_start *start,
@@ -246,6 +256,7 @@ enum err_code solver_run(enum solver_kind kind, const struct solver_problem *pro
         solver_check_network(kind, &problem->net->arch,
                              problem->beliefs.flat || problem->beliefs.prior_sigmas == NULL,
                              err) != ERR_OK ||
+        solver_check_size(kind, settings, problem->net, problem->beliefs.flat, err) != ERR_OK ||
         (problem->start != NULL && solver_check_start(kind, problem->start, err) != ERR_OK)) {
         return err->code;
     }

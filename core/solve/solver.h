@@ -98,6 +98,11 @@ enum err_code solver_check_noise(enum solver_kind kind, enum noise_kind noise,
 enum err_code solver_check_network(enum solver_kind kind, const struct arch *arch, bool flat,
                                    struct err *err) MUST_CHECK;
 
+/* The same for the sizes of the network, which the rows decide. ERR_LIMIT, ERR_INVALID saying how
+ * large it may be. */
+enum err_code solver_check_size(enum solver_kind kind, const struct solver_settings *settings,
+                                const struct resnet *net, bool flat, struct err *err) MUST_CHECK;
+
 /*
  * An earlier posterior of the same network, from which solvers can start
  * (core/solve/solver_start.c). Borrowed. The draws fall into consecutive groups of equal size: the

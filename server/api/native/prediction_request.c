@@ -12,6 +12,7 @@
 #include "formats/media_type.h"
 #include "formats/npy.h"
 #include "jobs/model_space.h"
+#include "predict/predict_units.h"
 #include "store/models/model_name.h"
 
 #include <string.h>
@@ -364,6 +365,10 @@ enum err_code prediction_request_fit(struct prediction_request *request, const s
         return err_set_at(err, ERR_SHAPE, 0, -1, "inputs: row 0 has %s, %s",
                           phrase_count(request->n_inputs, "number").text,
                           phrase_needed(model->d).text);
+    }
+    unsigned *want = &request->predict.want;
+    if (!request->named && (*want & PREDICT_VARIANCE) && !predict_units_have_squares(model)) {
+        *want = (*want & ~(unsigned)PREDICT_VARIANCE) | PREDICT_STD; /* nobody asked for a square */
     }
     prediction_options_fit(&request->predict, model);
     bool numbers = !request->table && request->named_rows == NULL;

@@ -9,6 +9,7 @@
 #include "base/phrase.h"
 #include "client/answer_table.h"
 #include "client/csv_head.h"
+#include "client/describe.h"
 #include "client/files.h"
 #include "client/parts.h"
 #include "formats/json_write.h"
@@ -27,6 +28,7 @@ struct prediction {
     double retry_s;
     const char *first_line; /* a header, with a part of a table */
     struct answer_table table;
+    json_t *warnings;     /* of the first answer */
     struct arena scratch; /* cleared after each request */
 };
 
@@ -242,6 +244,9 @@ static enum err_code send_rows(struct prediction *p, const char *path,
     if (client_call(p->client, &call, &answer, err) == ERR_OK && !p->client->json &&
         client_parse(&answer, JSON_DECODE_INT_AS_REAL, &doc, err) == ERR_OK &&
         answer_table_add(&p->table, doc, &p->scratch, err) == ERR_OK) {
+        if (p->warnings == NULL) {
+            p->warnings = json_incref(json_object_get(doc, "warnings"));
+        }
         p->version = (int64_t)json_number_value(json_object_get(doc, "version"));
         err_kept(client_flush(err));
     }
@@ -401,6 +406,25 @@ static enum err_code predict_file(struct prediction *p, struct err *err)
     return err->code;
 }
 
+/* What people should know of the predictions that they got. */
+static void tell_warnings(struct prediction *p)
+{
+    char version[32];
+    snprintf(version, sizeof version, "%" PRId64, p->version);
+    describe_warnings(&p->client->arena, version, p->warnings);
+    if (p->table.n_outside > 0) {
+        fflush(stdout);
+        fprintf(stderr, "surrogated: %s outside the range of the training rows: %s\n",
+                phrase_count(p->table.n_outside, "row").text, p->table.warning);
+    }
+    if (p->table.n_outside_bounds > 0) {
+        fflush(stdout);
+        fprintf(stderr, "surrogated: %s outside the bounds of the model's space\n",
+                phrase_count(p->table.n_outside_bounds, "row").text);
+    }
+    json_decref(p->warnings);
+}
+
 enum err_code command_predict(struct client *client, struct err *err)
 {
     struct prediction p = {.client = client, .table = {.out = stdout}, .scratch = ARENA_INIT};
@@ -411,15 +435,6 @@ enum err_code command_predict(struct client *client, struct err *err)
     }
     enum err_code code = at ? predict_row(&p, err) : predict_file(&p, err);
     arena_release(&p.scratch);
-    if (p.table.n_outside > 0) {
-        fflush(stdout);
-        fprintf(stderr, "surrogated: %s outside the range of the training rows: %s\n",
-                phrase_count(p.table.n_outside, "row").text, p.table.warning);
-    }
-    if (p.table.n_outside_bounds > 0) {
-        fflush(stdout);
-        fprintf(stderr, "surrogated: %s outside the bounds of the model's space\n",
-                phrase_count(p.table.n_outside_bounds, "row").text);
-    }
+    tell_warnings(&p);
     return code;
 }
