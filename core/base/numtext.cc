@@ -127,7 +127,10 @@ size_t numtext_write(double value, char *out)
 {
     char *end = write_thousandths(value, out);
     if (end == out) {
-        end = std::to_chars(out, out + NUMTEXT_MAX, value).ptr;
+        /* Written out, these would be integers that most readers of JSON refuse. */
+        bool beyond = std::fabs(value) >= 0x1p63;
+        end = beyond ? std::to_chars(out, out + NUMTEXT_MAX, value, std::chars_format::scientific).ptr
+                     : std::to_chars(out, out + NUMTEXT_MAX, value).ptr;
     }
     return static_cast<size_t>(end - out);
 }

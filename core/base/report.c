@@ -7,6 +7,25 @@
 #include <stdio.h>
 #include <string.h>
 
+static const struct {
+    const char *code;
+    bool told;
+} known_warnings[] = {
+#define WARNING(code, told) {code, told},
+#include "base/warnings.def"
+#undef WARNING
+};
+
+bool report_is_told(const char *code)
+{
+    for (size_t i = 0; i < sizeof known_warnings / sizeof *known_warnings; i++) {
+        if (strcmp(known_warnings[i].code, code) == 0) {
+            return known_warnings[i].told;
+        }
+    }
+    return false;
+}
+
 void report_release(struct report *report)
 {
     for (int i = 0; i < report->n_items; i++) {

@@ -48,9 +48,15 @@ enum err_code report_add(struct report *report, const char *name, int n, const d
 enum err_code report_add_number(struct report *report, const char *name, double value,
                                 struct err *err) MUST_CHECK;
 
-/* Adds a warning, unless there is one with that code already or there are too many. ERR_NOMEM. */
+/*
+ * Adds a warning, unless there is one with that code already or there are too many. The codes of
+ * trainings are listed in base/warnings.def; a document from elsewhere may have others. ERR_NOMEM.
+ */
 enum err_code report_warn(struct report *report, struct err *err, const char *code, const char *fmt,
                           ...) PRINTF_LIKE(4, 5) MUST_CHECK;
+
+/* Does a warning of that code come with every prediction of its model (base/warnings.def)? */
+bool report_is_told(const char *code);
 
 /* The item of that name; NULL when there is none. */
 const struct report_item *report_find(const struct report *report, const char *name);

@@ -95,6 +95,22 @@ bool scaler_range_is_constant(double low, double high)
     return !(high - low > SCALER_CONSTANT_ULPS * DBL_EPSILON * size && high - low >= DBL_MIN);
 }
 
+const char *scaler_find_fault(enum scaler_kind kind, double low, double high)
+{
+    bool spreads = kind == SCALER_UNIT || kind == SCALER_STANDARD;
+    if (!(high > low)) {
+        return NULL;
+    }
+    if (spreads && !isfinite(high - low)) {
+        return "further apart than numbers can be; a smaller unit is needed";
+    }
+    double size = fmax(fabs(low), fabs(high));
+    return high - low < DBL_MIN && high - low > SCALER_CONSTANT_ULPS * DBL_EPSILON * size
+               ? "closer than the smallest number with all its digits, 2.2e-308; a larger unit is "
+                 "needed"
+               : NULL;
+}
+
 /* Of a column that differs. */
 static struct scaler scaler_of(enum scaler_kind kind, const struct column *c)
 {
@@ -122,8 +138,10 @@ static struct scaler scaler_of(enum scaler_kind kind, const struct column *c)
 /* The constant itself; of its logarithm it would not come back exactly. */
 static struct scaler scaler_of_constant(enum scaler_kind kind, const struct column *c)
 {
+    /* Half of the smallest numbers is not exact. */
+    double middle = c->low < c->high ? 0.5 * c->low + 0.5 * c->high : c->low;
     return (struct scaler){.kind = kind == SCALER_LOG ? SCALER_STANDARD : kind,
-                           .shift = c->n > 0 ? 0.5 * c->low + 0.5 * c->high : 0.0,
+                           .shift = c->n > 0 ? middle : 0.0,
                            .scale = 0.0};
 }
 
@@ -138,6 +156,12 @@ enum err_code scaler_fit(enum scaler_kind kind, const struct scaler_rows *rows, 
         }
         if (find_range(kind, rows, j, &c, err) != ERR_OK) {
             return err->code;
+        }
+        const char *fault = c.n > 0 ? scaler_find_fault(kind, c.low, c.high) : NULL;
+        if (fault != NULL) {
+            return err_set_at(err, ERR_INVALID, -1, j,
+                              "the values of column %d, from %g to %g, are %s", j, c.low, c.high,
+                              fault);
         }
         if (kind != SCALER_NONE && scaler_range_is_constant(c.low, c.high)) {
             out[j] = scaler_of_constant(kind, &c);

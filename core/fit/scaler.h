@@ -39,6 +39,13 @@ static inline bool scaler_is_constant(const struct scaler *scaler)
 #define SCALER_CONSTANT_ULPS 8.0
 bool scaler_range_is_constant(double low, double high);
 
+/*
+ * Can a column with these extremes not be scaled: are they further apart than numbers can be, or
+ * different and closer than the smallest number with all its digits? NULL: it can; else what is
+ * wrong, for "the values of .., from .. to .., are ..".
+ */
+const char *scaler_find_fault(enum scaler_kind kind, double low, double high);
+
 const char *scaler_kind_name(enum scaler_kind kind);
 struct names scaler_kind_known(void);
 

@@ -181,11 +181,15 @@ static enum err_code check_default(const struct space_input *input, int j, struc
         return member ? ERR_OK
                       : err_set(err, ERR_INVALID, "inputs[%d].default is none of the values", j);
     }
-    if (!isfinite(value) || (input->type == SPACE_INTEGER && !is_whole(value)) ||
-        value < limits[0] || value > limits[1]) {
+    const char *wanted = input->type == SPACE_INTEGER ? "an integer" : "a number";
+    bool fits = isfinite(value) && (input->type != SPACE_INTEGER || is_whole(value));
+    if (!fits && isinf(limits[0]) && isinf(limits[1])) {
+        return err_set(err, ERR_INVALID, "inputs[%d].default is %g, %s is needed", j, value,
+                       wanted);
+    }
+    if (!fits || value < limits[0] || value > limits[1]) {
         return err_set(err, ERR_INVALID, "inputs[%d].default is %g, %s between %g and %g is needed",
-                       j, value, input->type == SPACE_INTEGER ? "an integer" : "a number",
-                       limits[0], limits[1]);
+                       j, value, wanted, limits[0], limits[1]);
     }
     return ERR_OK;
 }

@@ -5,13 +5,33 @@
 
 #include <math.h>
 
-static double count_present(const double *y, size_t o)
+/* What output j of a row adds to its losses; f and std in units of 2^exponent. */
+static void output_losses(const struct paired_rule *rule, size_t j, double residual, double std,
+                          double *loss)
 {
-    size_t n = 0;
-    for (size_t j = 0; j < o; j++) {
-        n += isnan(y[j]) ? 0 : 1;
+    int exponent = rule->exponents != NULL ? rule->exponents[j] : 0;
+    double span = ldexp(rule->range[2 * j + 1] - rule->range[2 * j], -exponent);
+    double unit = span > 0.0 ? span : 1.0;
+    double nll = evaluation_nll(residual, std);
+    loss[PAIRED_SQUARE] = residual / unit * (residual / unit);
+    loss[PAIRED_NLL] = exponent != 0 ? nll + exponent * M_LN2 : nll;
+    loss[PAIRED_CRPS] = evaluation_crps(residual, std) / unit;
+}
+
+/* Of the outputs that a row has. */
+struct counts {
+    double present, dense; /* those that are not constant */
+};
+
+static struct counts count_outputs(const struct paired_rule *rule, const double *y)
+{
+    struct counts counts = {0.0, 0.0};
+    for (size_t j = 0; j < (size_t)rule->o; j++) {
+        bool there = !isnan(y[j]);
+        counts.present += there;
+        counts.dense += there && !(rule->constant != NULL && rule->constant[j]);
     }
-    return (double)n;
+    return counts;
 }
 
 void paired_losses(const struct paired_rule *rule, const struct predict_result *f, const double *y,
@@ -21,20 +41,24 @@ void paired_losses(const struct paired_rule *rule, const struct predict_result *
     size_t o = (size_t)rule->o;
     for (size_t i = 0; i < (size_t)n; i++) {
         double *loss = losses + i * PAIRED_N;
-        double present = count_present(y + i * o, o);
-        double start = present > 0.0 ? 0.0 : (double)NAN;
-        loss[PAIRED_SQUARE] = loss[PAIRED_NLL] = loss[PAIRED_CRPS] = start;
+        const struct counts counts = count_outputs(rule, y + i * o);
+        loss[PAIRED_SQUARE] = counts.present > 0.0 ? 0.0 : (double)NAN;
+        loss[PAIRED_NLL] = loss[PAIRED_CRPS] = counts.dense > 0.0 ? 0.0 : (double)NAN;
         for (size_t j = 0; j < o; j++) {
-            if (isnan(y[i * o + j])) {
+            double of_output[PAIRED_N];
+            size_t c = i * o + j;
+            if (isnan(y[c])) {
                 continue;
             }
-            double span = rule->range[2 * j + 1] - rule->range[2 * j];
-            double unit = span > 0.0 ? span : 1.0;
-            double residual = y[i * o + j] - f->mean[i * o + j];
-            double std = variance[i * o + j] > 0.0 ? sqrt(variance[i * o + j]) : (double)NAN;
-            loss[PAIRED_SQUARE] += residual / unit * (residual / unit) / present;
-            loss[PAIRED_NLL] += evaluation_nll(residual, std) / present;
-            loss[PAIRED_CRPS] += evaluation_crps(residual, std) / unit / present;
+            int exponent = rule->exponents != NULL ? rule->exponents[j] : 0;
+            double residual = ldexp(y[c], -exponent) - f->mean[c];
+            double std = variance[c] > 0.0 ? sqrt(variance[c]) : (double)NAN;
+            output_losses(rule, j, residual, std, of_output);
+            loss[PAIRED_SQUARE] += of_output[PAIRED_SQUARE] / counts.present;
+            if (rule->constant == NULL || !rule->constant[j]) {
+                loss[PAIRED_NLL] += of_output[PAIRED_NLL] / counts.dense;
+                loss[PAIRED_CRPS] += of_output[PAIRED_CRPS] / counts.dense;
+            }
         }
     }
 }

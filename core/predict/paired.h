@@ -19,12 +19,16 @@ struct paired_rule {
     int o;
     const double *range; /* [o x 2] low, high: residuals are divided by high - low, if above 0 */
     bool noise;          /* the total variance is used, with noise */
+    /* [o] Predictions of output j are in units of 2^exponents[j], as predict_request.in_units has
+     * them; NULL: all in the user's. */
+    const int *exponents;
+    const bool *constant; /* [o] outputs that have no density; NULL: none */
 };
 
 /*
- * Losses [n x PAIRED_N] of predicted rows with observed y [n x o], NAN where a row misses an
- * output. nll and crps are NAN where the variance is 0, since there is no density then; all are
- * where a row has no output.
+ * Losses [n x PAIRED_N] of predicted rows with observed y [n x o] in the user's unit, NAN where a
+ * row misses an output. nll and crps are means over the outputs that are not constant, NAN where
+ * the variance of one is 0, since there is no density then; all are where a row has no output.
  */
 void paired_losses(const struct paired_rule *rule, const struct predict_result *f, const double *y,
                    int n, double *losses);
@@ -32,7 +36,8 @@ void paired_losses(const struct paired_rule *rule, const struct predict_result *
 /* Sums over rows of one model's losses minus those of the first model. A zeroed struct is empty. */
 struct paired {
     int n;                 /* rows with an output */
-    double mean[PAIRED_N]; /* of the differences; NAN when one of them was */
+    double mean[PAIRED_N]; /* of the differences; NAN when one of them
+                              was */
     double m2[PAIRED_N];   /* sum of squared deviations from the mean */
     int better[PAIRED_N];  /* rows on which the loss is smaller than the first model's */
 };

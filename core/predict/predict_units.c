@@ -11,23 +11,50 @@
     (PREDICT_VARIANCE | PREDICT_NOISE_VARIANCE | PREDICT_TOTAL_VARIANCE |                          \
      PREDICT_COVARIANCE_OUTPUTS | PREDICT_COVARIANCE_ROWS)
 
+/* The variance of a constant is 0 in any unit, unless it has noise. */
+static bool never_varies(const struct model *model, int output)
+{
+    bool noise =
+        model->noise_predicted || (model->noise_sigma != NULL && model->noise_sigma[output] > 0.0);
+    return scaler_is_constant(&model->out[output]) && !noise;
+}
+
+/* The first output whose square is no number; -1: there is none. */
+static int find_without_square(const struct model *model)
+{
+    for (int j = 0; model->exponents != NULL && j < model->o; j++) {
+        if (never_varies(model, j)) {
+            continue;
+        }
+        if (model->exponents[j] > MAX_SQUARE || model->exponents[j] < -MAX_SQUARE) {
+            return j;
+        }
+    }
+    return -1;
+}
+
+bool predict_units_have_squares(const struct model *model)
+{
+    return find_without_square(model) < 0;
+}
+
 enum err_code predict_units_check(const struct model *model, const struct predict_request *req,
                                   struct err *err)
 {
     if (!(req->want & SQUARES) || req->in_units) {
         return ERR_OK;
     }
-    for (int j = 0; j < model->o; j++) {
-        int exponent = model_exponent(model, j);
-        if (exponent > MAX_SQUARE || exponent < -MAX_SQUARE) {
-            return err_set(err, ERR_INVALID,
-                           "output %d is of the order of 1e%.0f, whose square is no number of "
-                           "double precision: ask for std, quantiles or intervals in place of "
-                           "variances, or train on another unit",
-                           j, round(exponent * LOG10_2));
-        }
+    int j = find_without_square(model);
+    if (j < 0) {
+        return ERR_OK;
     }
-    return ERR_OK;
+    const char *name = model->output_names != NULL ? model->output_names[j] : NULL;
+    return err_set(err, ERR_INVALID,
+                   "output %d%s%.40s%s is of the order of 1e%.0f, whose square is no number of "
+                   "double precision: ask for std, quantiles or intervals in place of variances, "
+                   "or train on another unit",
+                   j, name != NULL ? ", \"" : "", name != NULL ? name : "",
+                   name != NULL ? "\"," : "", round(model->exponents[j] * LOG10_2));
 }
 
 enum err_code predict_units_begin(struct predict_call *call, struct arena *arena, struct err *err)

@@ -9,6 +9,9 @@
 
 #include "predict/predict.h"
 
+/* Has every output a square that is a number, so that variances can be answered? */
+bool predict_units_have_squares(const struct model *model);
+
 /* ERR_INVALID naming the output when a result that was asked for is its square and no number. */
 enum err_code predict_units_check(const struct model *model, const struct predict_request *req,
                                   struct err *err) MUST_CHECK;

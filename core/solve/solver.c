@@ -142,7 +142,10 @@ enum err_code solver_validate(enum solver_kind kind, const struct solver_setting
                        "%s has a random loss, which lbfgs cannot minimise; adam and sgd can",
                        solver_name(kind));
     }
-    return optim_validate(&s->optim, err);
+    if (optim_validate(&s->optim, err) != ERR_OK) {
+        err_prefix(err, "optimizer");
+    }
+    return err->code;
 }
 
 enum noise_kind solver_default_noise(enum solver_kind kind)
@@ -185,9 +188,11 @@ enum err_code solver_check_network(enum solver_kind kind, const struct arch *arc
     return ERR_OK;
 }
 
-enum err_code solver_check_size(enum solver_kind kind, const struct arch *arch, struct err *err)
+enum err_code solver_check_size(enum solver_kind kind, const struct solver_settings *settings,
+                                const struct resnet *net, bool flat, struct err *err)
 {
-    return solver_ops[kind]->check_size != NULL ? solver_ops[kind]->check_size(arch, err) : ERR_OK;
+    const struct solver_ops *ops = solver_ops[kind];
+    return ops->check_size != NULL ? ops->check_size(settings, net, flat, err) : ERR_OK;
 }
 
 enum err_code solver_check_start(enum solver_kind kind, const struct solver_start *start,
@@ -263,6 +268,7 @@ enum err_code solver_run(enum solver_kind kind, const struct solver_problem *pro
         solver_check_network(kind, &problem->net->arch,
                              problem->beliefs.flat || problem->beliefs.prior_sigmas == NULL,
                              err) != ERR_OK ||
+        solver_check_size(kind, settings, problem->net, problem->beliefs.flat, err) != ERR_OK ||
         (problem->start != NULL && solver_check_start(kind, problem->start, err) != ERR_OK)) {
         return err->code;
     }

@@ -107,6 +107,11 @@ enum err_code solver_check_noise(enum solver_kind kind, enum noise_kind noise,
 enum err_code solver_check_network(enum solver_kind kind, const struct arch *arch, bool flat,
                                    struct err *err) MUST_CHECK;
 
+/* The same for the sizes of the network, which the rows decide. ERR_LIMIT, ERR_INVALID saying how
+ * large it may be. */
+enum err_code solver_check_size(enum solver_kind kind, const struct solver_settings *settings,
+                                const struct resnet *net, bool flat, struct err *err) MUST_CHECK;
+
 /*
  * An earlier posterior of the same network, from which solvers can start
  * (core/solve/solver_start.c). Borrowed. The draws fall into consecutive groups of equal size: the
@@ -141,11 +146,6 @@ enum err_code solver_start_find_networks(struct solver_start *start, double **ne
 /* ERR_UNSUPPORTED with the reason when a solver cannot begin there. */
 enum err_code solver_check_start(enum solver_kind kind, const struct solver_start *start,
                                  struct err *err) MUST_CHECK;
-
-/* ERR_LIMIT naming a size that fits when the network, whose inputs and outputs are known, is larger
- * than the solver can take. */
-enum err_code solver_check_size(enum solver_kind kind, const struct arch *arch,
-                                struct err *err) MUST_CHECK;
 
 struct solver_problem {
     const struct resnet *net; /* the model's network; n_out is 2 o when the noise is predicted */

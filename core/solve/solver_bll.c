@@ -369,9 +369,12 @@ static enum err_code collect_results(const struct bll *bll, struct solver_result
                                : err->code;
 }
 
-static enum err_code check_size(const struct solver_problem *problem, struct err *err)
+static enum err_code check_size(const struct solver_settings *settings, const struct resnet *net,
+                                bool flat, struct err *err)
 {
-    const struct arch *a = &problem->net->arch;
+    const struct arch *a = &net->arch;
+    (void)settings;
+    (void)flat;
     if (a->outputs > MAX_COEFS / (a->width + 1)) {
         return err_set(err, ERR_LIMIT,
                        "the last layer has %d outputs of %d parameters each; bll takes at most %d "
@@ -388,9 +391,6 @@ static enum err_code run_bll(const struct solver_problem *problem,
     size_t members = (size_t)settings->members;
     const struct resnet *net = problem->net;
     struct bll bll = {.settings = settings, .mixture = &result->gaussian};
-    if (check_size(problem, err) != ERR_OK) {
-        return err->code;
-    }
     int n = net->arch.outputs * (net->arch.width + 1);
     const struct gauss_shape shape = {
         .n_params = net->n_params, .first = net->off.weight_post, .n = n, .rank = n};
@@ -433,6 +433,7 @@ static double values_of_row(const struct resnet *net)
 
 const struct solver_ops solver_bll_ops = {
     .run = run_bll,
+    .check_size = check_size,
     .values = values_held,
     .row_values = values_of_row,
     .draws = DRAWS_OF_MEMBERS,

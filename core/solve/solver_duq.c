@@ -358,8 +358,21 @@ static enum err_code run_duq(const struct solver_problem *problem,
     return err->code;
 }
 
+static enum err_code check_size(const struct solver_settings *settings, const struct resnet *net,
+                                bool flat, struct err *err)
+{
+    struct arch inner = duq_inner_arch(&net->arch);
+    (void)settings;
+    (void)flat;
+    if (arch_validate(&inner, err) != ERR_OK) {
+        err_prefix(err, "duq doubles the inputs");
+    }
+    return err->code;
+}
+
 const struct solver_ops solver_duq_ops = {
     .run = run_duq,
+    .check_size = check_size,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,
     .noises = NOISES_ALL,

@@ -341,10 +341,13 @@ static enum err_code make_posterior(struct solver_evidence *self, struct solver_
 /* ---- the whole ---- */
 
 /* ERR_LIMIT with the largest width that fits, where the width may be chosen. */
-static enum err_code check_size(const struct arch *wanted, struct err *err)
+static enum err_code check_size(const struct solver_settings *settings, const struct resnet *net,
+                                bool flat, struct err *err)
 {
-    struct arch arch = *wanted;
-    int n_params = arch_n_params(wanted);
+    struct arch arch = net->arch;
+    int n_params = net->n_params;
+    (void)settings;
+    (void)flat;
     if (n_params <= MAX_PARAMS) {
         return ERR_OK;
     }
@@ -400,7 +403,7 @@ static enum err_code run_evidence(const struct solver_problem *problem,
                                   struct solver_result *result, struct err *err)
 {
     struct solver_evidence self = {.settings = settings, .mixture = &result->gaussian};
-    if (check_size(&problem->net->arch, err) == ERR_OK &&
+    if (check_size(settings, problem->net, problem->beliefs.flat, err) == ERR_OK &&
         solver_evidence_init(&self, problem, err) == ERR_OK &&
         par_run(problem->n_threads, settings->members, fit_start, &self, err) == ERR_OK &&
         choose_kept(&self, err) == ERR_OK && make_posterior(&self, result, err) == ERR_OK) {

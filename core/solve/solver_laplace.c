@@ -486,11 +486,10 @@ static enum err_code collect_results(const struct solver_laplace *self,
     return solver_report_fits(report, members, self->fits, err);
 }
 
-static enum err_code check_limits(const struct solver_problem *problem,
-                                  const struct solver_settings *settings, struct err *err)
+static enum err_code check_size(const struct solver_settings *settings, const struct resnet *net,
+                                bool flat, struct err *err)
 {
-    const struct solver_beliefs *b = &problem->beliefs;
-    int k = problem->net->n_params;
+    int k = net->n_params;
     if (k > MAX_PARAMS && (has_matrix(settings) || settings->marginal_likelihood)) {
         return err_set(err, ERR_LIMIT,
                        "the network has %d parameters; laplace takes at most %d, unless hessian is "
@@ -500,14 +499,24 @@ static enum err_code check_limits(const struct solver_problem *problem,
     if (!settings->marginal_likelihood) {
         return ERR_OK;
     }
-    for (int i = 0; i < k; i++) {
-        if (b->flat || !(b->prior_sigmas[i] > 0.0)) {
-            return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior that is not flat");
-        }
+    if (flat) {
+        return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior that is not flat");
     }
     if (settings->members > MAX_TASKS / BLOCKS) {
         return err_set(err, ERR_LIMIT, "marginal_likelihood takes at most %d members, not %d",
                        MAX_TASKS / BLOCKS, settings->members);
+    }
+    return ERR_OK;
+}
+
+/* A prior that is flat for some parameters alone comes with no request. */
+static enum err_code check_prior(const struct solver_problem *problem,
+                                 const struct solver_settings *settings, struct err *err)
+{
+    for (int i = 0; settings->marginal_likelihood && i < problem->net->n_params; i++) {
+        if (!(problem->beliefs.prior_sigmas[i] > 0.0)) {
+            return err_set(err, ERR_INVALID, "marginal_likelihood needs a prior that is not flat");
+        }
     }
     return ERR_OK;
 }
@@ -519,7 +528,7 @@ static enum err_code run_laplace(const struct solver_problem *problem,
     size_t members = (size_t)settings->members;
     int k = problem->net->n_params;
     struct solver_laplace self = {.settings = settings, .mixture = &result->gaussian};
-    if (check_limits(problem, settings, err) != ERR_OK) {
+    if (check_prior(problem, settings, err) != ERR_OK) {
         return err->code;
     }
     const struct gauss_shape shape = {.n_params = k,
@@ -563,6 +572,7 @@ static double values_held(const struct solver_settings *s, const struct resnet *
 
 const struct solver_ops solver_laplace_ops = {
     .run = run_laplace,
+    .check_size = check_size,
     .values = values_held,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,

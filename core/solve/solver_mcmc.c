@@ -552,6 +552,12 @@ static double covariance_values(const struct solver_settings *s, const struct re
     return threads * 4.0 * k * k;
 }
 
+static enum err_code check_steps(const struct solver_settings *settings, struct err *err)
+{
+    int steps = 0;
+    return count_steps(settings, &steps, err);
+}
+
 #define CHAINS(code, name, set, memory)                                                            \
     static enum err_code run_##name(const struct solver_problem *problem,                          \
                                     const struct solver_settings *settings,                        \
@@ -564,6 +570,7 @@ static double covariance_values(const struct solver_settings *s, const struct re
                                                    .draws = DRAWS_OF_CHAINS,                       \
                                                    .one_member = true,                             \
                                                    .set_defaults = set,                            \
+                                                   .validate = check_steps,                        \
                                                    .noises = NOISES_ALL,                           \
                                                    .noise = NOISE_LEARNED,                         \
                                                    .groups = "chains.accept"}

@@ -45,8 +45,10 @@ struct solver_ops {
     bool needs_post;     /* layer_post */
     bool needs_no_final; /* final none */
 
-    /* ERR_LIMIT where the network is too large; NULL: any size will do. */
-    enum err_code (*check_size)(const struct arch *arch, struct err *err);
+    /* ERR_LIMIT, ERR_INVALID: the solver cannot take a network of this size with these settings,
+     * for instance since its matrices would be too large; NULL: it takes any. */
+    enum err_code (*check_size)(const struct solver_settings *settings, const struct resnet *net,
+                                bool flat, struct err *err);
 
     /* Memory: numbers beyond the fits and the draws, such as matrices; NULL: none to speak of. */
     double (*values)(const struct solver_settings *settings, const struct resnet *net,

@@ -34,8 +34,7 @@
  * tasks of P(run succeeds) follow. */
 enum { SCORE_NOISE, SCORE_CALIBRATION, SCORE_KEPT, SCORE_FOLDS };
 
-#define MAX_FOLDS 250000 /* so that their tasks' numbers fit an int */
-_Static_assert((MAX_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * MAX_FOLDS +
+_Static_assert((TRAIN_MAX_FOLDS + 1LL) * TRAIN_PART_TASKS + SCORE_FOLDS + 2LL * TRAIN_MAX_FOLDS +
                        FEASIBLE_MEMBERS <=
                    INT_MAX,
                "the last task of the last fold");
@@ -64,15 +63,7 @@ static enum err_code choose_folds(struct trainee *t, struct err *err)
     if (c->method != CONFORMAL_CV_PLUS && c->method != CONFORMAL_JACKKNIFE_PLUS) {
         return ERR_OK;
     }
-    t->n_folds = c->method == CONFORMAL_JACKKNIFE_PLUS ? n : c->folds;
-    if (t->n_folds > MAX_FOLDS) {
-        return err_set(err, ERR_LIMIT, "calibration: %d folds, at most %d are allowed", t->n_folds,
-                       MAX_FOLDS);
-    }
-    if (t->n_folds > n || n < 3) {
-        return err_set(err, ERR_INVALID, "%d training rows are too few for %d folds", n,
-                       t->n_folds);
-    }
+    t->n_folds = train_rows_n_folds(c, n); /* train_rows_split has seen that there are enough */
     t->fold = mem_alloc_array((size_t)n, sizeof *t->fold);
     if (t->fold == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the folds");

@@ -99,10 +99,12 @@ struct train_run {
 /*
  * When predictions of kept rows are poor ("poor_fit"): their root mean squared error is above this
  * share of the rows' root mean squared distance from the mean of the rows that train; at 1 that
- * mean would have predicted as well. Fewer kept rows than TRAIN_POOR_ROWS tell nothing.
+ * mean would have predicted as well. With fewer kept rows than TRAIN_POOR_ROWS the distance is that
+ * of the rows that train, if it is larger; fewer than TRAIN_JUDGED_ROWS tell nothing.
  */
-#define TRAIN_POOR_SHARE 0.9
-#define TRAIN_POOR_ROWS  5
+#define TRAIN_POOR_SHARE  0.9
+#define TRAIN_POOR_ROWS   5
+#define TRAIN_JUDGED_ROWS 2
 /* Positive outputs that span so many decades are better learned by their logarithm ("try_log"). */
 #define TRAIN_LOG_DECADES 3.0
 
@@ -127,6 +129,9 @@ struct train_bad_log {
  * NULL. */
 enum err_code train_refuse_log(const struct space *space, const struct train_bad_log *bad,
                                struct err *err);
+/* ERR_INVALID for a column from range[0] to range[1] with this fault (fit/scaler.h). */
+enum err_code train_refuse_spread(const struct space *space, bool output, int column,
+                                  const double range[2], const char *fault, struct err *err);
 enum err_code train_refuse_absent(const struct space *space, int64_t n_rows, int output,
                                   struct err *err);
 

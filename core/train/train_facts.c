@@ -4,8 +4,15 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
-#define MAX_NAMED 8 /* columns in a warning; the report has all of them */
+/* Columns in a warning; the report has all of them. */
+#define MAX_NAMED      8
+#define MAX_NAME_BYTES 40                   /* of a name */
+#define COLUMN_CHARS   (MAX_NAME_BYTES + 8) /* with its quotes */
+#define NOTE_CHARS     32                   /* what is said of one column */
+#define LISTED_CHARS   120                  /* all of them: the rest of a warning has as much */
+#define MORE_CHARS     24                   /* " and 3 more" */
 
 /* ---- before the training ---- */
 
@@ -49,6 +56,15 @@ enum err_code train_refuse_log(const struct space *space, const struct train_bad
     return err_set_at(err, ERR_INVALID, (int)bad->row, bad->column,
                       "%s: log scaling needs positive values, row %lld column %d%s is %g", part,
                       (long long)bad->row, bad->column, label.text, bad->value);
+}
+
+enum err_code train_refuse_spread(const struct space *space, bool output, int column,
+                                  const double range[2], const char *fault, struct err *err)
+{
+    return err_set_at(err, ERR_INVALID, -1, column,
+                      "%s: the values of column %d%s, from %g to %g, are %s",
+                      output ? "outputs" : "inputs", column,
+                      label_column(space, output, column).text, range[0], range[1], fault);
 }
 
 enum err_code train_refuse_absent(const struct space *space, int64_t n_rows, int output,
@@ -144,51 +160,95 @@ enum err_code train_facts_check_warm(const struct trainee *t, struct err *err)
 
 /* ---- warnings ---- */
 
-/* "0 (1e-09), 2 (5) and 3 more" */
-static void write_columns(const double *numbers, const struct scaler *scalers, int n, char *text,
-                          size_t room)
+/* Columns in a warning: "k" (3.5), output 2 (1e-09) and 3 more. */
+struct listed {
+    char text[LISTED_CHARS];
+    size_t len;
+    int n; /* columns, of which some may only be counted */
+    int n_shown;
+};
+
+/* How much of a name is shown: it ends where a character does. */
+static int shown_bytes(const char *name)
 {
-    size_t at = 0;
-    text[0] = '\0';
-    for (int i = 0; i < n && i < MAX_NAMED && at + 32 < room; i++) {
-        int j = (int)numbers[i];
-        at += (size_t)snprintf(text + at, room - at, "%s%d (%.6g)", i > 0 ? ", " : "", j,
-                               scalers[j].shift);
+    size_t len = strlen(name);
+    if (len <= MAX_NAME_BYTES) {
+        return (int)len;
     }
-    if (n > MAX_NAMED && at < room) {
-        snprintf(text + at, room - at, " and %d more", n - MAX_NAMED);
+    len = MAX_NAME_BYTES;
+    while (len > 0 && ((unsigned char)name[len] & 0xC0U) == 0x80U) {
+        len--;
     }
+    return (int)len;
+}
+
+/* A column as its user knows it: by its name, or, without one, by its place. */
+static void name_column(const struct model *model, bool output, int j, char name[COLUMN_CHARS])
+{
+    char *const *names = output ? model->output_names : model->input_names;
+    if (names == NULL || names[j] == NULL) {
+        snprintf(name, COLUMN_CHARS, "%s %d", output ? "output" : "input", j);
+        return;
+    }
+    int shown = shown_bytes(names[j]);
+    snprintf(name, COLUMN_CHARS, "\"%.*s%s\"", shown, names[j],
+             names[j][shown] != '\0' ? ".." : "");
+}
+
+/* note: what is said of the column. A column that has no room is counted. */
+static void list_column(struct listed *listed, const struct trainee *t, bool output, int j,
+                        const char *note)
+{
+    char name[COLUMN_CHARS];
+    char item[COLUMN_CHARS + NOTE_CHARS + 8];
+    listed->n++;
+    name_column(t->model, output, j, name);
+    int len = snprintf(item, sizeof item, "%s%s (%s)", listed->n > 1 ? ", " : "", name, note);
+    if (listed->n_shown == listed->n - 1 && listed->n_shown < MAX_NAMED &&
+        listed->len + (size_t)len + MORE_CHARS < sizeof listed->text) {
+        memcpy(listed->text + listed->len, item, (size_t)len + 1);
+        listed->len += (size_t)len;
+        listed->n_shown++;
+    }
+}
+
+static const char *end_list(struct listed *listed)
+{
+    if (listed->n > listed->n_shown) {
+        snprintf(listed->text + listed->len, sizeof listed->text - listed->len, " and %d more",
+                 listed->n - listed->n_shown);
+    }
+    return listed->text;
 }
 
 static enum err_code warn_constants(struct trainee *t, bool output, struct err *err)
 {
     const struct scaler *scalers = output ? t->model->out : t->model->in;
+    struct report *report = &t->model->report;
     int k = output ? t->model->o : t->model->d;
     /* NOLINTNEXTLINE(bugprone-branch-clone): the larger of two limits that are equal today */
     double numbers[ARCH_MAX_OUTPUTS > ARCH_MAX_INPUTS ? ARCH_MAX_OUTPUTS : ARCH_MAX_INPUTS];
-    char columns[REPORT_TEXT_CHARS / 2];
-    int n = 0;
+    struct listed listed = {.n = 0};
     for (int j = 0; j < k; j++) {
         if (scaler_is_constant(&scalers[j])) {
-            numbers[n++] = (double)j;
+            char note[NOTE_CHARS];
+            numbers[listed.n] = (double)j;
+            snprintf(note, sizeof note, "%.6g", scalers[j].shift);
+            list_column(&listed, t, output, j, note);
         }
     }
-    if (n == 0) {
-        return ERR_OK;
-    }
-    write_columns(numbers, scalers, n, columns, sizeof columns);
-    if (report_add(&t->model->report, output ? "constant_outputs" : "constant_inputs", n, numbers,
-                   err) != ERR_OK) {
+    if (listed.n == 0 || report_add(report, output ? "constant_outputs" : "constant_inputs",
+                                    listed.n, numbers, err) != ERR_OK) {
         return err->code;
     }
-    return output ? report_warn(&t->model->report, err, "constant_output",
+    return output ? report_warn(report, err, "constant_output",
                                 "the same in all rows that train, and predicted so, without a "
-                                "spread: output %s",
-                                columns)
-                  : report_warn(&t->model->report, err, "constant_input",
+                                "spread: %s",
+                                end_list(&listed))
+                  : report_warn(report, err, "constant_input",
                                 "the same in all rows that train, so that predictions do not "
-                                "depend on it: input %s",
-                                columns);
+                                "depend on it: %s",
+                                end_list(&listed));
 }
 
 static enum err_code warn_few(struct trainee *t, struct err *err)
@@ -210,10 +270,12 @@ static enum err_code warn_few(struct trainee *t, struct err *err)
                            "them, and how sure it is, rests on little",
                            rows.n, rows.d);
     }
+    char name[COLUMN_CHARS];
+    name_column(t->model, true, min, name);
     return report_warn(&t->model->report, err, "few_rows",
-                       "%d rows train output %d, of %d inputs: what it says between and beyond "
-                       "them, and how sure it is, rests on little",
-                       counts[min], min, rows.d);
+                       "%d rows train %s, of %d inputs: what it says between and beyond them, and "
+                       "how sure it is, rests on little",
+                       counts[min], name, rows.d);
 }
 
 /* Outputs that are positive, span decades and are not scaled by their logarithm. */
@@ -221,25 +283,25 @@ static enum err_code hint_at_log(struct trainee *t, struct err *err)
 {
     double numbers[ARCH_MAX_OUTPUTS];
     double range[2 * ARCH_MAX_OUTPUTS];
-    double most = 0.0;
-    int n = 0;
+    struct listed listed = {.n = 0};
     train_rows_ranges(t->train.y, t->train.n, t->train.o, range);
     for (int j = 0; j < t->train.o; j++) {
         double decades = range[2 * j] > 0.0 ? log10(range[2 * j + 1]) - log10(range[2 * j]) : 0.0;
         if (decades >= TRAIN_LOG_DECADES && t->model->out[j].kind != SCALER_LOG) {
-            numbers[n++] = (double)j;
-            most = fmax(most, decades);
+            char note[NOTE_CHARS];
+            numbers[listed.n] = (double)j;
+            snprintf(note, sizeof note, "%.1f", decades);
+            list_column(&listed, t, true, j, note);
         }
     }
-    if (n == 0) {
-        return ERR_OK;
+    if (listed.n == 0 ||
+        report_add(&t->model->report, "try_log_outputs", listed.n, numbers, err) != ERR_OK) {
+        return err->code;
     }
-    return report_add(&t->model->report, "try_log_outputs", n, numbers, err) == ERR_OK
-               ? report_warn(&t->model->report, err, "try_log",
-                             "%d positive outputs, output %d the first, span up to %.1f decades: "
-                             "with output scaling log small values count as much as large ones",
-                             n, (int)numbers[0], most)
-               : err->code;
+    return report_warn(&t->model->report, err, "try_log",
+                       "positive and over decades: %s; with \"scaling\": {\"outputs\": \"log\"} "
+                       "small values count as much as large ones",
+                       end_list(&listed));
 }
 
 /* Of how many rows that train each output was learnt, where some miss it. */
@@ -298,40 +360,51 @@ static double mean_of(const struct train_rows *rows, int j, int exponent)
     return mean;
 }
 
+/*
+ * The squared distance from the mean of the rows that train which a prediction has to beat. Few
+ * kept rows may all lie near that mean by chance; then the rows that train say what the distance
+ * is.
+ */
+static double spread_to_beat(const struct trainee *t, int j, int exponent, int *n_kept)
+{
+    int n_trained = 0;
+    double mean = mean_of(&t->train, j, exponent);
+    double kept = mean_square(&t->kept, j, exponent, mean, n_kept);
+    return *n_kept >= TRAIN_POOR_ROWS
+               ? kept
+               : fmax(kept, mean_square(&t->train, j, exponent, mean, &n_trained));
+}
+
 /* 1 - squared error / squared distance from the mean; NaN where the kept rows tell nothing. */
 static double explained(const struct trainee *t, int j)
 {
     int exponent = model_exponent(t->model, j);
     int n = 0;
-    double mean = mean_of(&t->train, j, exponent);
-    double spread = mean_square(&t->kept, j, exponent, mean, &n);
+    double spread = spread_to_beat(t, j, exponent, &n);
     double error = ldexp(t->model->scores.rmse[j], -exponent);
-    return n >= TRAIN_POOR_ROWS && spread > 0.0 ? 1.0 - error * error / spread : (double)NAN;
+    return n >= TRAIN_JUDGED_ROWS && spread > 0.0 ? 1.0 - error * error / spread : (double)NAN;
 }
 
 enum err_code train_facts_judge(struct trainee *t, struct err *err)
 {
     struct report *report = &t->model->report;
     double shares[ARCH_MAX_OUTPUTS];
-    char outputs[REPORT_TEXT_CHARS / 2] = "";
-    size_t at = 0;
-    int n = 0;
+    struct listed listed = {.n = 0};
     int o = t->model->o;
     for (int j = 0; t->model->scores.n_rows > 0 && j < o; j++) {
         shares[j] = explained(t, j);
-        if (!(shares[j] < 1.0 - TRAIN_POOR_SHARE * TRAIN_POOR_SHARE)) {
-            continue;
-        }
-        if (n++ < MAX_NAMED && at + 24 < sizeof outputs) {
-            at += (size_t)snprintf(outputs + at, sizeof outputs - at, "%s%d (%.0f %%)",
-                                   n > 1 ? ", " : "", j, 100.0 * fmax(shares[j], -9.99));
+        if (shares[j] < 1.0 - TRAIN_POOR_SHARE * TRAIN_POOR_SHARE) {
+            char note[NOTE_CHARS];
+            snprintf(note, sizeof note, "%.0f %%", 100.0 * fmax(shares[j], -9.99));
+            list_column(&listed, t, true, j, note);
         }
     }
-    if (n == 0 || report_add(report, "fit.explained", o, shares, err) != ERR_OK) {
+    if (listed.n == 0 || report_add(report, "fit.explained", o, shares, err) != ERR_OK) {
         return err->code;
     }
-    return report_warn(report, err, "poor_fit",
-                       "rows kept out are predicted hardly better, or worse, than by their mean: "
-                       "%d of %d outputs; explained of output %s",
-                       n, o, outputs);
+    return report_warn(
+        report, err, "poor_fit",
+        "%d of %d outputs: rows kept out are predicted hardly better, or worse, than "
+        "by their mean; explained of %s",
+        listed.n, o, end_list(&listed));
 }

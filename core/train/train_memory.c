@@ -3,6 +3,8 @@
 
 #include "fit/objective.h"
 
+#include <math.h>
+
 #define MEGABYTE   1e6
 #define ROW_COPIES 6.0 /* rows in the user's units, scaled, in parts, in the order of a fit */
 /* Vectors of K while a network is fitted: parameters, gradient, best, moments, sums, checkpoint. */
@@ -109,6 +111,8 @@ enum err_code train_memory(const struct train_spec *spec, const struct train_loa
     values += work > feasible_work ? work : feasible_work;
     values += draws * k + kept_values(&net, out->n_draws) + feasible_kept;
     out->n_bytes = values * sizeof(double);
+    out->n_least = (n_rows * (spec->arch.inputs + arch_n_outputs(&spec->arch)) + out->n_draws * k) *
+                   sizeof(double);
     resnet_release(&net);
     return ERR_OK;
 }
@@ -127,6 +131,23 @@ enum err_code train_memory_check(const struct train_spec *spec, const struct tra
                        "draws, or less width, need less",
                        size.n_bytes / MEGABYTE, (double)max_bytes / MEGABYTE, size.n_draws,
                        size.n_params);
+    }
+    return ERR_OK;
+}
+
+enum err_code train_memory_check_limit(const struct train_spec *spec, const struct train_load *load,
+                                       int64_t limit_bytes, struct err *err)
+{
+    struct train_size size;
+    if (limit_bytes == 0 || train_memory(spec, load, 1, &size, err) != ERR_OK) {
+        return err->code;
+    }
+    if (size.n_least > (double)limit_bytes) {
+        return err_set(err, ERR_TOO_LARGE,
+                       "limits: memory_mb is %.0f, and %lld rows and %.0f draws of %.0f parameters "
+                       "alone need %.0f MB",
+                       (double)limit_bytes / MEGABYTE, (long long)load->n_rows, size.n_draws,
+                       size.n_params, ceil(size.n_least / MEGABYTE));
     }
     return ERR_OK;
 }

@@ -11,6 +11,7 @@
 
 struct train_size {
     double n_bytes;  /* at the peak */
+    double n_least;  /* bytes of the rows and of the posterior's draws, below which nothing goes */
     double n_params; /* of a network */
     double n_draws;  /* of the posterior, of all folds together */
 };
@@ -30,5 +31,10 @@ enum err_code train_memory(const struct train_spec *spec, const struct train_loa
  * limit). */
 enum err_code train_memory_check(const struct train_spec *spec, const struct train_load *load,
                                  int n_threads, int64_t max_bytes, struct err *err) MUST_CHECK;
+
+/* ERR_TOO_LARGE when rows and draws alone are more than a limit of the request's own allows (0: no
+ * limit). The estimate may be too large by a few times, and a request that might fit is tried. */
+enum err_code train_memory_check_limit(const struct train_spec *spec, const struct train_load *load,
+                                       int64_t limit_bytes, struct err *err) MUST_CHECK;
 
 #endif

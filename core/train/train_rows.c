@@ -60,6 +60,45 @@ enum err_code train_rows_check_outputs(const struct train_rows *rows, const char
 
 /* ---- parts ---- */
 
+int train_rows_n_folds(const struct train_calibration *calibration, int n)
+{
+    switch (calibration->method) {
+    case CONFORMAL_CV_PLUS:
+        return calibration->folds;
+    case CONFORMAL_JACKKNIFE_PLUS:
+        return n;
+    case CONFORMAL_NONE:
+    case CONFORMAL_SPLIT:
+        break;
+    }
+    return 1;
+}
+
+#define MIN_FOLD_ROWS 3 /* to train on for any folds: two are left for each */
+
+/* n: rows that train. */
+static enum err_code check_folds(const struct train_calibration *c, int n, struct err *err)
+{
+    bool none = c->method != CONFORMAL_CV_PLUS && c->method != CONFORMAL_JACKKNIFE_PLUS;
+    int folds = train_rows_n_folds(c, n);
+    if (none) {
+        return ERR_OK;
+    }
+    if (folds > TRAIN_MAX_FOLDS) {
+        return err_set(err, ERR_LIMIT,
+                       "calibration: %d folds, one for each row that trains, and at most %d are "
+                       "allowed; \"cv+\" has a number of its own",
+                       folds, TRAIN_MAX_FOLDS);
+    }
+    if (n < MIN_FOLD_ROWS || folds > n) {
+        return err_set(err, ERR_INVALID,
+                       "calibration: the rows that are left to train on, %d, are too few for %d "
+                       "folds; more rows, fewer folds or a smaller validation share are needed",
+                       n, folds > MIN_FOLD_ROWS ? folds : MIN_FOLD_ROWS);
+    }
+    return ERR_OK;
+}
+
 static enum err_code check_parts(const struct train_spec *spec, const int *counts, struct err *err)
 {
     enum conformal_method method = spec->calibration.method;
@@ -74,10 +113,35 @@ static enum err_code check_parts(const struct train_spec *spec, const int *count
                        CONFORMAL_MAX_ROWS);
     }
     if (method == CONFORMAL_SPLIT && n < 1) {
-        return err_set(err, ERR_INVALID,
-                       "calibration: there are too few rows: none are left for it");
+        return err_set(
+            err, ERR_INVALID,
+            "calibration: there are too few rows: none are left for it; more rows, a larger "
+            "share or a smaller validation share are needed");
     }
-    return ERR_OK;
+    return check_folds(&spec->calibration, counts[SPLIT_TRAIN], err);
+}
+
+#define MAX_SPLIT 100000 /* rows that are split for a check; of more every part has enough */
+
+enum err_code train_rows_check_parts(const struct train_spec *spec, int n, struct err *err)
+{
+    int counts[] = {0, 0, 0};
+    if (n > MAX_SPLIT) {
+        double left = (double)n * (1.0 - spec->validation);
+        counts[SPLIT_CALIBRATION] = (int)(left * train_calibration_share(spec));
+        counts[SPLIT_TRAIN] = (int)left - counts[SPLIT_CALIBRATION];
+        return check_parts(spec, counts, err);
+    }
+    unsigned char *role = mem_alloc((size_t)n + 1);
+    if (role == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to split %d rows", n);
+    }
+    split_rows((uint64_t)spec->seed, n, spec->validation, train_calibration_share(spec), role);
+    for (int i = 0; i < n; i++) {
+        counts[role[i]]++;
+    }
+    mem_free(role);
+    return check_parts(spec, counts, err);
 }
 
 static bool has_any_output(const struct data *data, int row)

@@ -54,4 +54,19 @@ struct data train_rows_scaled(const struct train_rows *rows);
 /* low_high [k x 2] of the columns of v [n x k], of what is not NaN. */
 void train_rows_ranges(const double *v, int n, int k, double *low_high);
 
+/*
+ * Do n rows, each with an output, leave enough for the parts of a training: rows that train, for
+ * the calibration, and for each fold? ERR_INVALID, ERR_LIMIT saying what is missing and which
+ * setting leaves more; ERR_NOMEM. Of very many rows the split is not made.
+ */
+enum err_code train_rows_check_parts(const struct train_spec *spec, int n,
+                                     struct err *err) MUST_CHECK;
+
+struct train_calibration;
+
+#define TRAIN_MAX_FOLDS 250000 /* so that their tasks' numbers fit an int */
+
+/* How many folds n rows that train make; 1: no folds. */
+int train_rows_n_folds(const struct train_calibration *calibration, int n);
+
 #endif

@@ -107,7 +107,7 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err)
 {
     if (!(spec->validation >= 0.0 && spec->validation <= 0.9)) {
         return err_set(err, ERR_INVALID,
-                       "validation is %g, a share of the rows in [0, 0.9] is needed",
+                       "split: validation is %g, a share of the rows in [0, 0.9] is needed",
                        spec->validation);
     }
     struct train_spec trial = *spec;
@@ -136,6 +136,17 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err)
     return solver_validate(spec->solver, &spec->settings, err);
 }
 
+static enum err_code check_size(const struct train_spec *spec, struct err *err)
+{
+    struct resnet net;
+    if (resnet_init(&net, &spec->arch, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(solver_check_size(spec->solver, &spec->settings, &net, spec->prior.flat, err));
+    resnet_release(&net);
+    return err->code;
+}
+
 enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *err)
 {
     struct arch *a = &spec->arch;
@@ -156,12 +167,15 @@ enum err_code train_resolve(struct train_spec *spec, int d, int o, struct err *e
                        "the architecture has %d inputs and %d outputs, the rows have %d and %d",
                        a->inputs, arch_n_outputs(a) / heads, d, o);
     }
+    if (check_size(spec, err) != ERR_OK) {
+        return err->code;
+    }
     if (spec->n_noise_sigmas > 1 && spec->n_noise_sigmas != o) {
         return err_set(err, ERR_SHAPE,
                        "noise: sigma has %d numbers, but the number of outputs is %d",
                        spec->n_noise_sigmas, o);
     }
-    return solver_check_size(spec->solver, a, err);
+    return ERR_OK;
 }
 
 static void fill_range(double *values, int first, int n, double value)

@@ -15,6 +15,7 @@
 #define LONGEST_PREFIX  8 /* of "https://" */
 #define READABLE_HEADERS                                                                           \
     "ETag, Location, Retry-After, Surrogate-Draws, Surrogate-Extrapolated-Rows, "                  \
+    "Surrogate-Warnings, "                                                                         \
     "Surrogate-Inputs, Surrogate-Model, Surrogate-Outputs, Surrogate-Rows, Surrogate-Version, "    \
     "WWW-Authenticate"
 #define ALLOWED_HEADERS                                                                            \

@@ -233,6 +233,9 @@ static void note_warnings(struct answer_table *t, const json_t *warnings)
         const json_t *range = json_object_get(w, "range");
         const char *name = json_string_value(json_object_get(w, "name"));
         int64_t row = (int64_t)json_number_value(json_object_get(w, "row"));
+        if (json_object_get(w, "text") != NULL) {
+            continue; /* about the version */
+        }
         if (json_object_get(w, "bounds") != NULL) {
             t->n_outside_bounds += row != last_bounds;
             last_bounds = row;

@@ -142,3 +142,27 @@ enum err_code describe_object(const json_t *object, struct arena *arena, FILE *o
     }
     return ERR_OK;
 }
+
+void describe_warnings(struct arena *arena, const char *version, const json_t *warnings)
+{
+    for (size_t i = 0; i < json_array_size(warnings); i++) {
+        const json_t *warning = json_array_get(warnings, i);
+        if (json_is_string(json_object_get(warning, "text"))) {
+            fflush(stdout);
+            fprintf(stderr, "surrogated: version %s: %s (%s)\n", version,
+                    describe_member(arena, warning, "text"),
+                    describe_member(arena, warning, "code"));
+        }
+    }
+}
+
+const char *describe_codes(struct arena *arena, const json_t *warnings)
+{
+    struct textbuf text = textbuf_in(arena);
+    textbuf_puts(&text, "");
+    for (size_t i = 0; i < json_array_size(warnings); i++) {
+        textbuf_printf(&text, "%s%s", i > 0 ? ", " : "",
+                       describe_member(arena, json_array_get(warnings, i), "code"));
+    }
+    return textbuf_failed(&text) ? "?" : text.data;
+}

@@ -22,4 +22,13 @@ const char *describe_member(struct arena *arena, const json_t *object, const cha
 enum err_code describe_object(const json_t *object, struct arena *arena, FILE *out,
                               struct err *err) MUST_CHECK;
 
+/*
+ * What is wrong with a version, on stderr: "surrogated: version 3: 8 rows train .. (few_rows)". A
+ * line for each of `warnings` that has a text; the others are about rows.
+ */
+void describe_warnings(struct arena *arena, const char *version, const json_t *warnings);
+
+/* Their codes in one cell: "few_rows, poor_fit"; "" when there are none, "?" if memory is short. */
+const char *describe_codes(struct arena *arena, const json_t *warnings);
+
 #endif

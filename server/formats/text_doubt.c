@@ -160,12 +160,12 @@ static enum err_code check_length(const struct text_table_reader *reader,
                                     phrase_count(next->n, "column").text, why);
 }
 
-/* Members of categories are words too, so this is not asked where the model has some. */
 static enum err_code check_second(const struct text_table_reader *reader,
                                   const struct text_head *head, const struct text_head *next,
                                   struct err *err)
 {
-    if (reader->members != NULL || next->n != head->n || next->counts[TEXT_WORD] == 0 ||
+    bool may_be_row = reader->members != NULL && reader->members->may_be_all;
+    if (may_be_row || head->n == 1 || next->n != head->n || next->counts[TEXT_WORD] == 0 ||
         next->counts[TEXT_WORD] + next->counts[TEXT_MISSING] != next->n) {
         return ERR_OK;
     }

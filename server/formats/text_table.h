@@ -37,6 +37,7 @@ struct text_table_reader;
 
 /* Columns whose fields may be words: members of categories, each read as a number. */
 struct text_members {
+    bool may_be_all; /* even a row of words alone is one */
     /* Once the header has been read, or been found to be absent: may refuse the columns, and sets
      * reader->words. */
     enum err_code (*begin)(void *ctx, struct text_table_reader *reader, struct err *err);

@@ -232,23 +232,28 @@ static enum err_code train_within_memory(struct attempt *attempt, struct err *er
 
 /* ---- the gate and the end ---- */
 
-/* The JSON texts of gate and scores that are stored with the job, in the arena. */
+/* The JSON texts of gate, scores and warnings that are stored with the job, in the arena. */
 static enum err_code write_texts(const struct attempt *attempt, struct arena *arena,
                                  struct job_result *result, struct err *err)
 {
     struct textbuf gate = textbuf_in(arena);
     struct textbuf scores = textbuf_in(arena);
+    struct textbuf warnings = textbuf_in(arena);
     if (attempt->judgement.verdict.served_version > 0) {
         gate_write(&gate, &attempt->judgement.verdict);
     }
     struct json_write json = json_write_to(&scores);
     quality_json_write_scores(&json, NULL, attempt->model);
     json_write_end(&json);
-    if (textbuf_failed(&gate) || textbuf_failed(&scores)) {
+    json = json_write_to(&warnings);
+    quality_json_write_warnings(&json, NULL, &attempt->model->report);
+    json_write_end(&json);
+    if (textbuf_failed(&gate) || textbuf_failed(&scores) || textbuf_failed(&warnings)) {
         return err_set(err, ERR_NOMEM, "no memory for the report of the job");
     }
     result->gate = gate.data;
     result->scores = scores.data;
+    result->warnings = warnings.data;
     return ERR_OK;
 }
 

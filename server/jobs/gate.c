@@ -12,6 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A version has unlearnt known rows, of which few are left to judge by, if its error on them is
+ * that of their mean, and so many times that of the served version. */
+#define SPOILT_FACTOR 2.0
+
 /* ---- ranges ---- */
 
 static void widen_range(double *range, const double *y, int o)
@@ -353,7 +357,8 @@ static enum err_code refuse_spoilt(const struct gate_case *c, struct gate_verdic
         struct averaging over = {.metric = GATE_RMSE, .range = known.range, .o = c->data->o};
         double served = average(&known.served, NULL, &over);
         double candidate = average(&known.candidate, NULL, &over);
-        if (!(candidate < TRAIN_POOR_SHARE * find_spread(c, known.range)) && candidate > served) {
+        if (!(candidate < TRAIN_POOR_SHARE * find_spread(c, known.range)) &&
+            candidate > SPOILT_FACTOR * served) {
             v->passed = false;
             give_reason(v,
                         "not promoted: %s of those that version %lld had it predicts hardly better "

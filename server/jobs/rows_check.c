@@ -2,7 +2,9 @@
 #include "jobs/rows_check.h"
 
 #include "base/mem.h"
+#include "jobs/rows.h"
 #include "store/data/data_read.h"
+#include "train/train_rows.h"
 
 #include <math.h>
 
@@ -79,6 +81,35 @@ static enum err_code check_logs(const struct rows_check *check, const struct dat
     return err->code;
 }
 
+/* Columns that cannot be scaled whatever rows come; which of them train is not known here. */
+static enum err_code check_spreads(const struct rows_check *check,
+                                   const struct data_summary *summary,
+                                   const struct column_stats *columns, struct err *err)
+{
+    for (int c = 0; c < summary->n_inputs + summary->n_outputs && check->base == NULL; c++) {
+        bool output = c >= summary->n_inputs;
+        int j = output ? c - summary->n_inputs : c;
+        const struct column_stats *column = &columns[c];
+        const char *fault = column->n > 0.0 ? scaler_find_fault(kind_of(check, output, j),
+                                                                column->low, column->high)
+                                            : NULL;
+        if (fault != NULL) {
+            return train_refuse_spread(check->space, output, j,
+                                       (const double[]){column->low, column->high}, fault, err);
+        }
+    }
+    return ERR_OK;
+}
+
+/* How many of the rows that miss outputs train is not known here. */
+static enum err_code check_parts(const struct rows_check *check, const struct train_load *load,
+                                 struct err *err)
+{
+    return load->n_rows <= ROWS_MAX && !load->failed
+               ? train_rows_check_parts(check->spec, (int)load->n_rows, err)
+               : ERR_OK;
+}
+
 static enum err_code check_outputs(const struct rows_check *check,
                                    const struct data_summary *summary,
                                    const struct column_stats *columns, struct err *err)
@@ -118,8 +149,10 @@ enum err_code rows_check(const struct rows_check *check, struct train_load *load
     for (int j = 0; j < summary.n_outputs; j++) {
         load->holes = load->holes || columns[summary.n_inputs + j].n < (double)(summary.n_rows);
     }
-    if (fits(check, &summary) && check_outputs(check, &summary, columns, err) == ERR_OK) {
-        err_kept(check_logs(check, &summary, columns, err));
+    if (fits(check, &summary) && check_outputs(check, &summary, columns, err) == ERR_OK &&
+        check_logs(check, &summary, columns, err) == ERR_OK &&
+        check_spreads(check, &summary, columns, err) == ERR_OK) {
+        err_kept(check_parts(check, load, err));
     }
     mem_free(columns);
     return err->code;

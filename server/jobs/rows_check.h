@@ -21,7 +21,8 @@ struct rows_check {
 
 /*
  * ERR_INVALID: no row has an output, or one of them; a value that log scaling cannot take, with its
- * row as an export counts them. *load <- what there is to train on. Errors of the store.
+ * row as an export counts them; a column that cannot be scaled; too few rows for the parts that the
+ * spec splits them into. *load <- what there is to train on. Errors of the store.
  */
 enum err_code rows_check(const struct rows_check *check, struct train_load *load,
                          struct err *err) MUST_CHECK;

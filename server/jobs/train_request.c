@@ -98,18 +98,21 @@ static enum err_code fit_to_base(const struct train_request *request, struct tra
 }
 
 /* Rows that the settings cannot take, and a training that is too large. */
-static enum err_code check_rows(const struct train_request *request, const struct train_spec *spec,
+static enum err_code check_rows(const struct train_request *request, const struct job_spec *spec,
                                 const struct space *space, const struct served *base,
                                 struct err *err)
 {
+    const struct train_spec *train = &spec->train;
     const struct rows_check check = {.db = request->db,
                                      .model = request->model,
-                                     .spec = spec,
+                                     .spec = train,
                                      .space = space,
                                      .base = base != NULL ? base->model : NULL};
     struct train_load load;
-    return rows_check(&check, &load, err) == ERR_OK
-               ? train_memory_check(spec, &load, request->n_threads, request->max_bytes, err)
+    return rows_check(&check, &load, err) == ERR_OK &&
+                   train_memory_check(train, &load, request->n_threads, request->max_bytes, err) ==
+                       ERR_OK
+               ? train_memory_check_limit(train, &load, spec->limits.bytes, err)
                : err->code;
 }
 
@@ -128,7 +131,7 @@ enum err_code train_request_write(const struct train_request *request, struct te
         inherit_split(request->models, request->model, &spec, job, err) == ERR_OK &&
         fit_to_rows(request, &spec.train, space.space, err) == ERR_OK &&
         fit_to_base(request, &spec.train, space.space, &base, err) == ERR_OK &&
-        check_rows(request, &spec.train, space.space, base, err) == ERR_OK) {
+        check_rows(request, &spec, space.space, base, err) == ERR_OK) {
         job_json_write(out, &spec);
         job->priority = spec.priority;
     }

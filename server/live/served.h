@@ -19,10 +19,13 @@ struct served {
     atomic_int refs;
     /* Rows predicted since it is in memory, and of them those outside its training range. */
     atomic_llong n_rows, n_outside;
+    /* What each of its answers warns of (core/base/warnings.def): elements of a JSON array, and
+     * their codes for a header; NULL: nothing. mem. */
+    char *warnings, *warning_codes;
     atomic_int n_streams; /* answers that are made from it while they are read (answer_room.h) */
 };
 
-/* Takes a reference to the model. NULL: no memory. */
+/* Takes a reference to the model, which is published. NULL: no memory. */
 struct served *served_new(const char *name, const struct version_row *row, struct model *model);
 /* NULL is fine for both. */
 struct served *served_ref(struct served *served);

@@ -7,7 +7,8 @@ meanwhile and after. The same siege at a smaller size, without a word about time
 usage: abuse.py SURROGATED_BINARY OPENLOOP_BINARY [--requests N] [--hostile RATE] [--good RATE] [--seed S]
 
 Good requests are counted from the moment they are due. With --good alone (--requests 0) the same
-predictions are made in peace for ten seconds.
+predictions are made in peace for ten seconds. The last lines say what holds and what does not, and the exit status
+is 0 when all holds.
 """
 
 import argparse
@@ -58,6 +59,25 @@ def print_report(report):
         print(f"  {name:40} {kind['attacks']:6} attacks {kind['requests']:7} requests {kind['cut']:6} cut  {statuses}")
 
 
+def print_verdicts(report, faults):
+    """True: all that is promised holds."""
+    good, mb = report["good"], report["budget_mb"]
+    verdicts = (
+        (f"99 % of the good predictions within 10 ms: {good['p99_ms']:.2f} ms, in peace {report['peace']['p99_ms']:.2f} ms",
+         good["p99_ms"] < 10),
+        (f"none of {good['requests']} lost, refused or wrong",
+         good["answered"] == good["requests"] == good["2xx"] and not good["wrong"]),
+        (f"the account under its budget: {report['account_highest_mb']:.0f} of {mb:.0f} MB",
+         report["account_highest_mb"] <= mb),
+        (f"resident memory within a tenth and 1 MB again: {report['memory_before_mb']:.1f} MB before, "
+         f"{report['memory_after_mb']:.1f} after", report["memory_after_mb"] <= 1.1 * report["memory_before_mb"] + 1),
+        (f"descriptors as before: {report['descriptors']}", report["descriptors"][1] <= report["descriptors"][0]),
+        ("no other fault", not faults))
+    for text, holds in verdicts:
+        print("holds " if holds else "FAILS ", text)
+    return all(holds for _, holds in verdicts)
+
+
 def main():
     folder = tempfile.mkdtemp()
     server = Server(folder, "--memory_mb", str(options.memory_mb), "--max_connections", str(MAX_CONNECTIONS),
@@ -71,7 +91,7 @@ def main():
         print_report(siege.report)
         for fault in faults:
             print("FAULT", fault)
-        return 1 if faults else 0
+        return 0 if print_verdicts(siege.report, faults) else 1
     finally:
         if server.process.poll() is None:
             server.kill()

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "api/native/prediction_request.h"
+#include "api/query_keys.h"
 #include "base/utf8.h"
 #include "formats/json_read.h"
 #include "http/router.h"
@@ -18,6 +19,13 @@
 
 static const struct route routes[] = {
 #define ROUTE(method, pattern, handler, label, role, query) {HTTP_##method, pattern},
+#include "api/routes.def"
+#undef ROUTE
+};
+
+/* The keys that the query of each may have. */
+static const char *const known_keys[] = {
+#define ROUTE(method, pattern, handler, label, role, query) query,
 #include "api/routes.def"
 #undef ROUTE
 };
@@ -33,6 +41,7 @@ const struct seed fuzz_seeds[] = {
     SEED("POST\n/predict\nmodel=heat&version=2&return=quantiles&quantiles=0.05,0.95&seed=3\n"),
     SEED("POST\n/predict\nreturn=samples&samples=4&intervals=0.5\n"),
     SEED("GET\n/%2e%2e/%2F\n%25=%26\n"),
+    SEED("POST\n/v1/models/m/data\noutputs=1&on_duplicate=skip&missing=allow\n"),
     SEEDS_END};
 
 const struct seed fuzz_words[] = {
@@ -171,6 +180,37 @@ static bool read_query(char *text, struct request *req, struct header *query)
     return true;
 }
 
+/* Is a key among words that blanks separate? */
+static bool is_word_of(const char *key, const char *list)
+{
+    size_t len = strlen(key);
+    for (const char *at = list; *at != '\0'; at += strcspn(at, " "), at += *at == ' ') {
+        if (strcspn(at, " ") == len && memcmp(at, key, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every route refuses a key that it does not know, and one that is given twice. */
+static void check_keys(const struct request *req)
+{
+    for (int r = 0; r < N_ROUTES; r++) {
+        struct err err = ERR_INIT;
+        bool good = true;
+        for (int i = 0; i < req->n_query; i++) {
+            const char *key = req->query[i].name;
+            good = good && (strcmp(known_keys[r], "*") == 0 || is_word_of(key, known_keys[r]));
+            for (int j = 0; j < i; j++) {
+                good = good && strcmp(key, req->query[j].name) != 0;
+            }
+        }
+        if ((query_keys_check(req, known_keys[r], &err) == ERR_OK) != good) {
+            abort();
+        }
+    }
+}
+
 static void read_options(struct request *req)
 {
     static const char rows[] =
@@ -211,6 +251,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_route(&req);
     }
     if (read_query(keys, &req, query)) {
+        check_keys(&req);
         read_options(&req);
     }
     arena_release(&arena);

@@ -22,6 +22,11 @@ def as_csv(data, header="a,b,\"y, in m\"\n"):
     return header + "".join(",".join(map(repr, x + y)) + "\n" for x, y in zip(data["inputs"], data["outputs"]))
 
 
+def without_warnings(stderr):
+    """What the client says beside what is wrong with a version."""
+    return re.sub(r"(?m)^surrogated: version \d+: .* \([a-z_]+\)\n", "", stderr)
+
+
 def waiting(pipe):
     """Bytes in a pipe that nobody has read."""
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
@@ -84,8 +89,9 @@ class ClientTest(ServerTest):
         return binary(*args, env=self.env, **more)
 
     def good(self, *args, **more):
+        """Its output. Short trainings on few rows make poor versions, and the client says so."""
         done = self.run_client(*args, **more)
-        self.assertEqual((done.returncode, done.stderr), (0, ""), f"{args}: {done.stdout}")
+        self.assertEqual((done.returncode, without_warnings(done.stderr)), (0, ""), f"{args}: {done.stdout}")
         self.assertNotIn("\x1b", done.stdout)
         return done.stdout
 

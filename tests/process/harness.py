@@ -229,6 +229,12 @@ def npy(table):
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + numbers
 
 
+def told_codes():
+    """Codes of the warnings that come with every prediction of a version."""
+    with open(os.path.join(HERE, "../../core/base/warnings.def"), encoding="utf-8") as file:
+        return set(re.findall(r'WARNING\("(\w+)", true\)', file.read()))
+
+
 def binary(*args, **kwargs):
     return subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=PATIENCE, check=False,
                           **kwargs)

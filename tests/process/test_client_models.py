@@ -60,7 +60,7 @@ class Models(ClientTest):
         self.good("models", "put", "m", "-", input=json.dumps(full_document()))
         head, plain, trained = [re.split(" {2,}", line.strip())
                                 for line in self.good("models", "show", "m").splitlines()]
-        self.assertEqual(head, ["VERSION", "DEFAULT", "NAMES", "SOLVER", "ERROR", "SIZE", "CREATED", "NOTE"])
+        self.assertEqual(head, ["VERSION", "DEFAULT", "NAMES", "SOLVER", "ERROR", "SIZE", "CREATED", "WARNINGS", "NOTE"])
         self.assertEqual(plain[:5], ["1", "no", "@previous", "unknown", "-"])
         self.assertEqual(trained[:5], ["2", "yes", "-", "laplace", "10 %"])
         for row in (plain, trained):

@@ -122,7 +122,7 @@ class Usage(ClientTest):
                            ("http://host:port", ("models", "--server", "ftp://x")),
                            ("a host is missing", ("models", "--server", "http://")),
                            ("not the address", ("models", "--server", "::1:80")),
-                           ("not a finite", ("predict", "m", "--at", "1,x")),
+                           ("not a finite", ("predict", "m", "--at", "1,")),
                            ("not a finite", ("predict", "m", "--at", "1,nan")),
                            ("not a table", ("predict", "m", "--at", "1", "--return", "jacobian")),
                            ("csv, json or npy", ("predict", "m", "-", "--format", "xml")),

@@ -240,7 +240,7 @@ class KnownAgain(FairGate):
         self.train(seed=5)
         self.upload(simulate(200, 2))
         job = self.ok(202, "POST", MODEL + "/train",
-                      {**TRAIN, "settings": {"members": 3, "epochs": 3000}})[1]["id"]
+                      {**TRAIN, "settings": {"members": 3, "epochs": 1000}})[1]["id"]
         self.server.wait_job(job, "running")
         self.server.kill()
         self.server.start()

@@ -102,7 +102,8 @@ class Queue(Jobs):
 
     def test_a_job_that_needs_too_much_memory_fails_and_says_so(self):
         self.upload(n=2000)
-        job = self.train(solver="nuts", settings={"draws": 20000, "chains": 4, "epochs": 1},
+        # The draws alone would fit, but not with the model that is made of them.
+        job = self.train(solver="nuts", settings={"draws": 7500, "chains": 4, "epochs": 1},
                          limits={"memory_mb": 50})
         row = self.ended(job)
         self.assertEqual(row["state"], "failed")

@@ -223,7 +223,7 @@ class Promotions(Versions):
         rows = [[rng.random() for _ in range(3)] for _ in range(30)]
         self.ok(201, "POST", "/v1/models/m/data",
                 {"inputs": rows, "outputs": [[x[0], x[1]] for x in rows]})
-        request = {"solver": "ensemble", "settings": {"members": 1, "epochs": 2}, "seed": 1,
+        request = {"solver": "ensemble", "settings": {"members": 1, "epochs": 300}, "seed": 1,
                    "gate": None}
         jobs = []
         for promote in (True, False):

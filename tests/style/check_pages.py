@@ -153,14 +153,22 @@ def errors(tree):
             entries(tree.read("core/base/err.def"), "ERR") if code != "OK"}
 
 
-def warnings(tree):
-    """Codes of the warnings that a training can leave with its version."""
-    codes = {}
+def warned_codes(tree):
+    """Codes of the warnings that trainings leave with their versions."""
+    codes = set()
     for path in tree.texts:
         if re.match(r"core/(solve|train)/\w+\.c$", path):
-            found = re.findall(r'report_warn\([^;"]*"(\w+)"', tree.read(path))
-            codes.update(dict.fromkeys(found, {}))
+            codes.update(re.findall(r'report_warn\([^;"]*"(\w+)"', tree.read(path)))
     return codes
+
+
+def check_warnings(tree):
+    """core/base/warnings.def against the places that warn."""
+    listed = warnings(tree).keys()
+    for code in sorted(warned_codes(tree) - listed):
+        yield f"core/base/warnings.def: {code} is missing"
+    for code in sorted(listed - warned_codes(tree)):
+        yield f"core/base/warnings.def: nothing warns of {code}"
 
 
 def locks(tree):
@@ -212,6 +220,8 @@ def log_keys(tree):
     return dict.fromkeys(keys, {})
 
 
+warnings = first_text("core/base/warnings.def", "WARNING")
+
 LISTS = [
     ("server/api/routes.def", routes, "schema/API.md"),
     ("core/predict/results.def", first_text("core/predict/results.def", "RESULT"), "schema/API.md"),
@@ -219,7 +229,8 @@ LISTS = [
     ("core/network/wpfn.def", first_text("core/network/wpfn.def", "WPFN"), "schema/API.md"),
     ("core/solve/solver.def", first_text("core/solve/solver.def", "SOLVER"), "core/SOLVERS.md"),
     ("core/solve/solver_settings.def", settings, "core/SOLVERS.md"),
-    ("core/base/report.h", warnings, "core/SOLVERS.md"),
+    ("core/base/warnings.def", warnings, "core/SOLVERS.md"),
+    ("core/base/warnings.def", warnings, "schema/API.md"),
     ("server/base/config.def", config, "deploy/README.md"),
     ("server/base/log.h", log_keys, "deploy/README.md"),
     ("server/base/metrics.def", metrics, "deploy/README.md"),
@@ -364,6 +375,7 @@ def check(tree):
     found = []
     for name, read, page in LISTS:
         found += check_list(tree, name, read, page)
+    found += check_warnings(tree)
     found += check_conf(tree)
     found += check_readme(tree)
     for page in tree.pages():
@@ -393,6 +405,11 @@ def faults(tree):
     yield "a stray setting", "no setting speed", {"deploy/surrogated.conf": conf + "# speed = 1\n"}
     yield "another default", "the default is 1000", {
         "deploy/surrogated.conf": conf.replace("follow_ms = 1000", "follow_ms = 900")}
+    codes = tree.read("core/base/warnings.def")
+    yield "a code dropped", "warnings.def: few_rows is missing", {
+        "core/base/warnings.def": codes.replace('WARNING("few_rows", true)', "")}
+    yield "a stray code", "nothing warns of no_such_code", {
+        "core/base/warnings.def": codes + 'WARNING("no_such_code", true)\n'}
     readme = tree.read("README.md")
     for word, text in [("there is no server/api/nothing.c", "`server/api/nothing.c`"),
                        ("there is no tests/nothing/", "in tests/nothing/x.c"),

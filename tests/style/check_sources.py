@@ -31,7 +31,7 @@ LAYERS = {
     "server/store/care": CORE + ["server/base", *STORE[:4], "schema"],
     "server/store/access": CORE + ["server/base", "server/access", "server/store/sqlite", "schema"],
     "server/store": CORE + ["server/base", *STORE],
-    "server/live": CORE + STORE + ["server/base"],
+    "server/live": CORE + STORE + ["server/base", "server/formats"],
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
                                    "server/live"],
     "server/access": CORE + ["server/base"],

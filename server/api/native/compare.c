@@ -159,16 +159,31 @@ static void write_head(struct comparison *c)
 
 /* ---- one version after another, block by block ---- */
 
-/* The range of the first version is the unit for all versions, so that residuals are comparable. */
-static enum err_code keep_range(struct comparison *c, struct err *err)
+/* A version that has an output as a constant gives no density for it. */
+static bool is_constant_in_some(const struct comparison *c, int output)
 {
-    size_t n_range = 2 * (size_t)c->rows.o;
-    double *range = arena_alloc_array(c->req->arena, n_range, sizeof *range);
-    if (range == NULL) {
+    bool found = false;
+    for (int i = 0; i < c->request.n_versions; i++) {
+        found = found || scaler_is_constant(&c->served[i]->model->out[output]);
+    }
+    return found;
+}
+
+/* The range of the first version, and the outputs that have a density in all, are those of all
+ * versions, so that losses are comparable. */
+static enum err_code set_rule(struct comparison *c, struct err *err)
+{
+    size_t o = (size_t)c->rows.o;
+    double *range = arena_alloc_array(c->req->arena, 2 * o, sizeof *range);
+    bool *constant = arena_alloc_array(c->req->arena, o, sizeof *constant);
+    if (range == NULL || constant == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the comparison");
     }
-    memcpy(range, scoring_range(&c->scoring), n_range * sizeof *range);
-    c->rule = (struct paired_rule){.o = c->rows.o, .range = range};
+    memcpy(range, scoring_range(&c->scoring), 2 * o * sizeof *range);
+    c->rule = (struct paired_rule){.o = c->rows.o, .range = range, .constant = constant};
+    for (size_t j = 0; j < o; j++) {
+        constant[j] = is_constant_in_some(c, (int)j);
+    }
     return ERR_OK;
 }
 
@@ -177,10 +192,11 @@ static enum err_code begin_version(struct comparison *c, struct err *err)
     const struct served *served = c->served[c->at];
     c->paired = (struct paired){.n = 0};
     if (scoring_begin(&c->scoring, served->model, &c->rows, c->req->arena, err) != ERR_OK ||
-        (c->at == 0 && keep_range(c, err) != ERR_OK)) {
+        (c->at == 0 && set_rule(c, err) != ERR_OK)) {
         return err->code;
     }
     c->rule.noise = c->scoring.evaluation.noise;
+    c->rule.exponents = served->model->exponents;
     json_write_object(&c->json, NULL);
     json_write_int(&c->json, "version", served->version);
     return block_run_begin(&c->run, served->model, &c->rows, &c->scoring.block, err);

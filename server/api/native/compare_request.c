@@ -88,7 +88,7 @@ enum err_code compare_request_read(const struct request *req, int max_rows,
         labelled_parse(req, max_rows, 0, &c->labelled, err) != ERR_OK) {
         return err->code;
     }
-    if (c->labelled.is_csv) {
+    if (c->labelled.is_csv || c->labelled.is_npy) {
         return read_query(c, query, req->arena, err);
     }
     body = c->labelled.body;

@@ -150,8 +150,8 @@ static void write_result(struct json_write *json, const struct request *req,
     write_nonfinite(json, req, up);
     if (upload_space(up) != NULL) {
         space_json_write_names(json, "names", upload_space(up));
-        space_warnings_write(json, upload_space(up), &up->data);
     }
+    space_warnings_write(json, upload_space(up), &up->data);
     if (up->is_text) {
         write_table(json, up);
     }

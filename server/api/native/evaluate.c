@@ -38,8 +38,8 @@ static enum err_code read_rows(struct evaluate_work *e, size_t max_text, struct 
         return err->code;
     }
     e->unread = labelled.unread;
-    if (e->unread ||
-        (!labelled.is_csv && json_read_check_keys(labelled.body, "body", keys, err) != ERR_OK)) {
+    if (e->unread || (!labelled.is_csv && !labelled.is_npy &&
+                      json_read_check_keys(labelled.body, "body", keys, err) != ERR_OK)) {
         return err->code;
     }
     if (labelled_rows(&labelled, e->req, model, &e->rows, err) == ERR_OK) {

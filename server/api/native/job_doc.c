@@ -4,6 +4,7 @@
 #include "api/reply.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum err_code job_doc_find(struct app *app, const struct request *req, int64_t id,
                            struct job_row *row, struct err *err)
@@ -87,10 +88,28 @@ static void write_row_members(struct app *app, struct json_write *json, const st
     reply_write_time(json, "not_before", row->state == JOB_QUEUED ? row->not_before_ms : 0);
 }
 
+/* In lists their codes have to do. */
+static void write_warning_codes(struct json_write *json, const struct job_row *row)
+{
+    char code[JOB_WARNINGS_CHARS + 1];
+    const char *rest = row->warnings;
+    json_write_array(json, "warnings");
+    while (*rest != '\0') {
+        size_t len = strcspn(rest, " ");
+        snprintf(code, sizeof code, "%.*s", (int)len, rest);
+        json_write_object(json, NULL);
+        json_write_text(json, "code", code);
+        json_write_object_end(json);
+        rest += len + strspn(rest + len, " ");
+    }
+    json_write_array_end(json);
+}
+
 void job_doc_write_row(struct app *app, struct json_write *json, const struct job_row *row)
 {
     json_write_object(json, NULL);
     write_row_members(app, json, row);
+    write_warning_codes(json, row);
     json_write_object_end(json);
 }
 
@@ -106,6 +125,7 @@ enum err_code job_doc_write(struct app *app, struct json_write *json, const stru
     json_write_raw(json, "request", details.request);
     json_write_raw(json, "scores", details.scores);
     json_write_raw(json, "gate", details.gate);
+    json_write_raw(json, "warnings", details.warnings != NULL ? details.warnings : "[]");
     json_write_object_end(json);
     job_details_release(&details);
     return ERR_OK;

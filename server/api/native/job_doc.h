@@ -14,13 +14,13 @@ enum err_code job_doc_find(struct app *app, const struct request *req, int64_t i
 
 /*
  * The whole document of a job: its row, with its present progress if it is running, and request,
- * scores and gate from the store. When the store cannot be read nothing is written; ERR_NOT_FOUND
- * when the job has been deleted.
+ * scores, gate and the warnings of its version from the store. When the store cannot be read
+ * nothing is written; ERR_NOT_FOUND when the job has been deleted.
  */
 enum err_code job_doc_write(struct app *app, struct json_write *json, const struct job_row *row,
                             struct err *err) MUST_CHECK;
 
-/* The same without request, scores and gate: for lists. */
+/* The same without request, scores and gate, and of warnings the codes alone: for lists. */
 void job_doc_write_row(struct app *app, struct json_write *json, const struct job_row *row);
 
 /* The document's member "progress"; key as in json_write.h. */

@@ -7,6 +7,8 @@
 #include "api/request_times.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
+#include "documents/quality_json.h"
+#include "documents/space_json.h"
 #include "formats/json_read.h"
 #include "jobs/model_space.h"
 #include "store/jobs/job_read.h"
@@ -20,9 +22,8 @@
 #define OTHER_ARRAYS 8  /* of a document beside those of its posterior */
 #define ETAG_CHARS   80 /* "sha256-", 64 digits and the NUL */
 
-static void write_model_row(struct json_write *json, const char *key, const struct model_row *row)
+static void write_model_members(struct json_write *json, const struct model_row *row)
 {
-    json_write_object(json, key);
     json_write_text(json, "name", row->model);
     reply_write_positive(json, "default_version", row->default_version);
     reply_write_positive(json, "previous_version", row->previous_version);
@@ -30,7 +31,6 @@ static void write_model_row(struct json_write *json, const char *key, const stru
     json_write_int(json, "versions", row->n_versions);
     json_write_int(json, "rows", row->n_rows);
     reply_write_time(json, "created", row->created_ms);
-    json_write_object_end(json);
 }
 
 /* The entity tag, without the quotes that it has in headers. */
@@ -81,7 +81,9 @@ enum err_code handle_models_list(struct app *app, const struct request *req, str
     json_write_array(&json, "models");
     for (size_t i = 0; i < n_rows; i++) {
         if (access_sees(req, rows[i].model)) {
-            write_model_row(&json, NULL, &rows[i]);
+            json_write_object(&json, NULL);
+            write_model_members(&json, &rows[i]);
+            json_write_object_end(&json);
         }
     }
     json_write_array_end(&json);
@@ -90,19 +92,53 @@ enum err_code handle_models_list(struct app *app, const struct request *req, str
     return reply_json(res, 200, &json, err);
 }
 
+/* Those of the default version. A version that cannot be read says nothing, and is described. */
+static enum err_code write_default_warnings(struct app *app, struct json_write *json,
+                                            const struct model_row *row, struct err *err)
+{
+    struct served *served = NULL;
+    if (row->default_version == 0 ||
+        models_get(app->models, row->model, row->default_version, &served, err) != ERR_OK) {
+        json_write_null(json, "warnings");
+        if (err->code == ERR_CORRUPT || err->code == ERR_NOT_FOUND) {
+            err_clear(err);
+        }
+        return err->code;
+    }
+    quality_json_write_warnings(json, "warnings", &served->model->report);
+    served_unref(served);
+    return ERR_OK;
+}
+
 enum err_code handle_model_get(struct app *app, const struct request *req, struct response *res,
                                struct err *err)
 {
     struct model_view view = {.n_versions = 0};
+    struct model_space space = {.space = NULL};
     const char *name;
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
     if (reply_model_name(req->params[0], &name, err) != ERR_OK ||
-        model_store_view(app->db, name, &view, err) != ERR_OK) {
+        model_space_load(app->db, name, &space, err) != ERR_OK) {
+        return err->code;
+    }
+    if (model_store_view(app->db, name, &view, err) != ERR_OK) {
+        model_space_release(&space);
         return err->code;
     }
     json_write_object(&json, NULL);
-    write_model_row(&json, "model", &view.row);
+    json_write_object(&json, "model");
+    write_model_members(&json, &view.row);
+    err_kept(write_default_warnings(app, &json, &view.row, err));
+    json_write_object_end(&json);
+    if (space.space != NULL) {
+        space_json_write_names(&json, "names", space.space);
+    }
+    model_space_release(&space);
+    if (err->code != ERR_OK) {
+        model_view_release(&view);
+        return err->code;
+    }
     reply_write_aliases(&json, "aliases", &view);
     json_write_array(&json, "versions");
     for (size_t i = 0; i < view.n_versions; i++) {

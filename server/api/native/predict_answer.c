@@ -150,7 +150,7 @@ static enum err_code begin_json(const struct predict_answer *answer, struct json
             write_result(stream, answer, (enum predict_index)i);
         }
     }
-    *outside = row_warnings_write(&stream->json, &answer->request->predict, served->model);
+    *outside = row_warnings_write(&stream->json, &answer->request->predict, served);
     json_write_object_end(&stream->json);
     if (json_stream_end(stream, err) != ERR_OK) {
         return err->code;
@@ -224,6 +224,13 @@ static enum err_code write_npy_headers(const struct predict_answer *answer, stru
     response_header(res, "Surrogate-Version", version);
     response_header(res, "Surrogate-Draws", draws);
     response_header(res, "Surrogate-Extrapolated-Rows", rows);
+    if (served->warning_codes != NULL) {
+        char *codes = arena_strndup(arena, served->warning_codes, strlen(served->warning_codes));
+        if (codes == NULL) {
+            return no_memory(err);
+        }
+        response_header(res, "Surrogate-Warnings", codes);
+    }
     res->status = 200;
     res->content_type = MEDIA_TYPE_NPY;
     return ERR_OK;

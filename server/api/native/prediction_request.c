@@ -12,6 +12,7 @@
 #include "formats/media_type.h"
 #include "formats/npy.h"
 #include "jobs/model_space.h"
+#include "predict/predict_units.h"
 #include "store/models/model_name.h"
 
 #include <string.h>
@@ -214,6 +215,7 @@ static enum err_code read_npy(const struct request *req, int max_rows,
     request->n_inputs = npy.k;
     request->single = npy.single;
     request->borrows_body = true;
+    request->fields = npy;
     return ERR_OK;
 }
 
@@ -338,22 +340,35 @@ static enum err_code fit_numbers(struct prediction_request *request, const struc
     return columns_read_numbers(space, &rows, "inputs: ", err);
 }
 
+/* The fields of a structured array, by name where the model has names, else by position. */
+static enum err_code fit_fields(struct prediction_request *request, const struct request *req,
+                                const struct space *space, struct err *err)
+{
+    return columns_arrange_npy(space, SPACE_INPUTS, req->arena, &request->fields, err);
+}
+
 enum err_code prediction_request_fit(struct prediction_request *request, const struct request *req,
                                      int max_rows, const struct model *model, struct err *err)
 {
-    if (request->table || request->named_rows != NULL) {
+    bool fields = request->fields.names != NULL;
+    if (fields || request->table || request->named_rows != NULL) {
         struct space *space = NULL;
         if (model_space_of_version(model, &space, err) != ERR_OK) {
             return err->code;
         }
-        err_kept(request->table ? fit_table(request, req, max_rows, space, err)
-                                : fit_named(request, req, max_rows, space, err));
+        err_kept(fields           ? fit_fields(request, req, space, err)
+                 : request->table ? fit_table(request, req, max_rows, space, err)
+                                  : fit_named(request, req, max_rows, space, err));
         space_unref(space);
     }
     if (err->code == ERR_OK && request->n_inputs != model->d) {
         return err_set_at(err, ERR_SHAPE, 0, -1, "inputs: row 0 has %s, %s",
                           phrase_count(request->n_inputs, "number").text,
                           phrase_needed(model->d).text);
+    }
+    unsigned *want = &request->predict.want;
+    if (!request->named && (*want & PREDICT_VARIANCE) && !predict_units_have_squares(model)) {
+        *want = (*want & ~(unsigned)PREDICT_VARIANCE) | PREDICT_STD; /* nobody asked for a square */
     }
     prediction_options_fit(&request->predict, model);
     bool numbers = !request->table && request->named_rows == NULL;

@@ -7,6 +7,7 @@
 #ifndef PREDICTION_REQUEST_H
 #define PREDICTION_REQUEST_H
 
+#include "formats/npy.h"
 #include "http/exchange.h"
 #include "predict/predict.h"
 #include "store/models/version_ref.h"
@@ -21,6 +22,7 @@ struct prediction_request {
     int n_inputs;             /* numbers in a row */
     const json_t *named_rows; /* a body whose "inputs" wait for the names of the model; or NULL */
     bool unread;              /* there is more text than was to be read; nothing else is set */
+    struct npy fields;        /* of an npy body; names of its fields wait for those of the model */
     bool table;               /* the body is a text table, which waits for the model as well */
     bool named;               /* "return" names the results */
     bool npy;                 /* the answer is npy .. */

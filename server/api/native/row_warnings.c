@@ -94,11 +94,15 @@ static long list_warnings(struct json_write *json, const struct predict_request 
 }
 
 long row_warnings_write(struct json_write *json, const struct predict_request *request,
-                        const struct model *model)
+                        const struct served *served)
 {
+    const struct model *model = served->model;
     long cells = 0;
     long rows = 0;
     json_write_array(json, "warnings");
+    if (served->warnings != NULL) {
+        json_write_raw(json, NULL, served->warnings);
+    }
     if (model->training_range != NULL || model->space != NULL) {
         rows = list_warnings(json, request, model, &cells);
     }

@@ -145,8 +145,12 @@ void columns_init(struct columns *columns, const struct space *space, enum space
                   struct arena *arena)
 {
     *columns = (struct columns){.space = space, .part = part, .arena = arena, .status = -1};
-    columns->members = (struct text_members){
-        .begin = begin_table, .find = find_member, .describe = describe_members, .ctx = columns};
+    columns->members =
+        (struct text_members){.may_be_all = space != NULL && space_first_category(space) >= 0,
+                              .begin = begin_table,
+                              .find = find_member,
+                              .describe = describe_members,
+                              .ctx = columns};
 }
 
 static enum err_code reorder(const struct columns *columns, struct text_rows *text, struct err *err)
@@ -225,6 +229,45 @@ enum err_code columns_check_text(const struct space *space, const struct text_ro
     err_set_at(err, ERR_INVALID, row, fault.column, "%s is %g, %s", place, fault.value, wanted);
     err->line = line;
     return err->code;
+}
+
+/* ---- structured arrays ---- */
+
+/* Puts the numbers of each row into their places; row: [k], for this. */
+static void move_columns(const struct npy *npy, const int *place, double *row)
+{
+    size_t k = (size_t)npy->k;
+    double *values = (double *)npy->values; /* those with names lie in the arena */
+    for (size_t i = 0; i < (size_t)npy->n; i++, values += k) {
+        memcpy(row, values, k * sizeof *row);
+        for (size_t j = 0; j < k; j++) {
+            values[place[j]] = row[j];
+        }
+    }
+}
+
+enum err_code columns_arrange_npy(const struct space *space, enum space_part part,
+                                  struct arena *arena, struct npy *npy, struct err *err)
+{
+    size_t k = (size_t)npy->k;
+    if (space == NULL || npy->names == NULL) {
+        return ERR_OK;
+    }
+    int *place = arena_alloc_array(arena, k, sizeof *place);
+    double *row = arena_alloc_array(arena, k, sizeof *row);
+    const char **names = arena_alloc_array(arena, k, sizeof *names);
+    if (place == NULL || row == NULL || names == NULL) {
+        return no_memory(err);
+    }
+    if (space_match(space, part, npy->names, npy->k, place, err) != ERR_OK) {
+        return err->code;
+    }
+    move_columns(npy, place, row);
+    for (size_t j = 0; j < k; j++) {
+        names[place[j]] = npy->names[j];
+    }
+    npy->names = names;
+    return ERR_OK;
 }
 
 /* ---- numbers ---- */

@@ -9,6 +9,7 @@
 #include "api/rows/run_status.h"
 #include "api/rows/text_rows.h"
 #include "base/near_name.h"
+#include "formats/npy.h"
 #include "model/space_names.h"
 #include "model/space_rows.h"
 
@@ -46,6 +47,13 @@ enum err_code columns_check_text(const struct space *space, const struct text_ro
                                  const struct request *req, struct err *err) MUST_CHECK;
 
 /* ---- numbers of JSON and npy ---- */
+
+/*
+ * Puts the fields of a structured array into the order of the space, by their names; space NULL,
+ * and an array without names: they stay as they are. ERR_INVALID with both lists; ERR_NOMEM.
+ */
+enum err_code columns_arrange_npy(const struct space *space, enum space_part part,
+                                  struct arena *arena, struct npy *npy, struct err *err) MUST_CHECK;
 
 /* Numbers that mean members become their places; then as above, with row and column.
  * where: "inputs: ", or "". */

@@ -7,6 +7,7 @@
 #include "api/rows/run_status.h"
 #include "base/phrase.h"
 #include "formats/media_type.h"
+#include "formats/npy.h"
 #include "jobs/model_space.h"
 
 #include <math.h>
@@ -31,7 +32,8 @@ enum err_code labelled_parse(const struct request *req, int max_rows, size_t max
     }
     const char *type = request_header(req, "Content-Type");
     out->is_csv = media_type_is(type, MEDIA_TYPE_CSV) || media_type_is(type, MEDIA_TYPE_TSV);
-    if (out->is_csv) {
+    out->is_npy = media_type_is(type, MEDIA_TYPE_NPY);
+    if (out->is_csv || out->is_npy) {
         return ERR_OK;
     }
     if (json_tensor_parse(req->body, req->n_body, (struct json_tensors){tensors, 2, max_text},
@@ -152,6 +154,61 @@ static enum err_code rows_of_csv(const struct labelled *labelled, const struct r
     return labelled_split(text.table.values, &shape, req->arena, out, err);
 }
 
+/* Rows of npy, writable, in the order of the space. */
+static enum err_code read_array(const struct labelled *labelled, const struct request *req,
+                                const struct model *model, double **values, int *n, struct err *err)
+{
+    struct npy npy;
+    struct space *space = NULL;
+    size_t k = (size_t)model->d + (size_t)model->o;
+    if (npy_parse(req->body, req->n_body, labelled->max_rows, req->arena, &npy, err) != ERR_OK ||
+        model_space_of_version(model, &space, err) != ERR_OK) {
+        return err->code;
+    }
+    err_kept(columns_arrange_npy(space, SPACE_COLUMNS, req->arena, &npy, err));
+    if (err->code == ERR_OK && npy.k != (int)k) {
+        err_set(err, ERR_SHAPE, "%s, the model's %s and %s need %d",
+                phrase_count(npy.k, "column").text, phrase_count(model->d, "input").text,
+                phrase_count(model->o, "output").text, (int)k);
+    }
+    double *copy = arena_alloc_array(req->arena, (size_t)npy.n * k, sizeof *copy);
+    if (copy == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    if (err->code == ERR_OK) {
+        memcpy(copy, npy.values, (size_t)npy.n * k * sizeof *copy);
+        const struct space_rows rows = {(size_t)npy.n, k, copy};
+        err_kept(space != NULL ? columns_read_numbers(space, &rows, "", err) : ERR_OK);
+        *values = copy;
+        *n = npy.n;
+    }
+    space_unref(space);
+    return err->code;
+}
+
+static enum err_code rows_of_npy(const struct labelled *labelled, const struct request *req,
+                                 const struct model *model, struct data *out, struct err *err)
+{
+    double *values = NULL;
+    struct data shape = {.d = model->d, .o = model->o};
+    const struct nonfinite_rule rule = {
+        .k = model->d + model->o, .first = model->d, .all = labelled->may_miss};
+    struct nonfinite found;
+    if (check_outputs(req, model->o, err) != ERR_OK ||
+        read_array(labelled, req, model, &values, &shape.n, err) != ERR_OK) {
+        return err->code;
+    }
+    nonfinite_find(values, shape.n, &rule, &found);
+    if (found.n > 0) {
+        bool hole = found.column >= rule.first && isnan(found.value) && !labelled->may_miss;
+        return err_set_at(err, ERR_NONFINITE, found.rows[0], found.column,
+                          "row %d, column %d is %s%s", found.rows[0], found.column,
+                          isnan(found.value) ? "nan" : "not finite",
+                          hole ? "; ?missing=allow scores what is there" : "");
+    }
+    return labelled_split(values, &shape, req->arena, out, err);
+}
+
 /* Rows by name, and those of a model that has more than names in its space. */
 static enum err_code settle(struct labelled *labelled, const struct request *req,
                             const struct model *model, struct err *err)
@@ -209,8 +266,9 @@ static enum err_code rows_of_json(struct labelled *labelled, const struct reques
 enum err_code labelled_rows(struct labelled *labelled, const struct request *req,
                             const struct model *model, struct data *out, struct err *err)
 {
-    if ((labelled->is_csv ? rows_of_csv(labelled, req, model, out, err)
-                          : rows_of_json(labelled, req, model, out, err)) != ERR_OK) {
+    if ((labelled->is_csv   ? rows_of_csv(labelled, req, model, out, err)
+         : labelled->is_npy ? rows_of_npy(labelled, req, model, out, err)
+                            : rows_of_json(labelled, req, model, out, err)) != ERR_OK) {
         return err->code;
     }
     return out->n > 0 ? ERR_OK

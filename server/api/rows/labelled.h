@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows with known outputs in a request, as JSON or CSV, to score a model on. Outputs may be
+ * Rows with known outputs in a request, as JSON, CSV or npy, to score a model on. Outputs may be
  * missing: null in JSON, empty in a table with ?missing=allow, and of a run that failed by its
  * status.
  */
@@ -15,12 +15,13 @@
 
 struct labelled {
     bool is_csv; /* it is read once the model is known */
+    bool is_npy; /* so is this */
     int max_rows;
     bool unread;          /* there is more text than was to be read; nothing else is set */
-    json_t *body;         /* NULL with CSV */
+    json_t *body;         /* NULL with CSV and npy */
     struct json_tensor x; /* "inputs" */
     struct json_tensor y; /* "outputs" */
-    bool may_miss;        /* outputs of a table may be missing */
+    bool may_miss;        /* outputs of a table or npy may be missing */
 };
 
 /*

@@ -169,6 +169,18 @@ static enum err_code read_text(struct app *app, const struct request *req, const
     return upload_apply_policy(req, up, true, err);
 }
 
+/* Names of a structured array are those of a model that has none. */
+static enum err_code take_field_names(const struct npy *npy, struct upload *up, struct err *err)
+{
+    if (up->space.space != NULL || npy->names == NULL) {
+        return ERR_OK;
+    }
+    if (space_of_names(up->data.d, up->data.o, npy->names, NULL, &up->own, err) != ERR_OK) {
+        err_prefix(err, "the fields of the array");
+    }
+    return err->code;
+}
+
 /* A copy of the rows in which numbers that mean members are their places. */
 static enum err_code settle_numbers(const struct request *req, struct upload *up, struct err *err)
 {
@@ -191,7 +203,8 @@ static enum err_code read_npy(struct app *app, const struct request *req, const 
     const struct space *space = up->space.space;
     if (count_outputs(app, req, model, up, err) != ERR_OK ||
         npy_parse(req->body, req->n_body, app->config->max_rows, req->arena, &npy, err) != ERR_OK ||
-        split_columns(up, npy.k, err) != ERR_OK) {
+        columns_arrange_npy(space, SPACE_COLUMNS, req->arena, &npy, err) != ERR_OK ||
+        split_columns(up, npy.k, err) != ERR_OK || take_field_names(&npy, up, err) != ERR_OK) {
         return err->code;
     }
     up->data.n = npy.n;

@@ -4,6 +4,7 @@
 
 #include "base/numtext.h"
 #include "base/phrase.h"
+#include "client/describe.h"
 #include "client/listing.h"
 
 #include <string.h>
@@ -33,7 +34,8 @@ static void fill_job(struct client *client, struct table *table, const json_t *j
     table_cell(table, 4, "%s", client_member(client, job, "version"));
     table_cell(table, 5, "%s", phrase_ago(json_string_value(json_object_get(job, "created"))).text);
     table_cell(table, 6, "%s", time_taken(job).text);
-    table_cell(table, 7, "%s", client_member(client, job, "message"));
+    table_cell(table, 7, "%s", describe_codes(&client->arena, json_object_get(job, "warnings")));
+    table_cell(table, 8, "%s", client_member(client, job, "message"));
 }
 
 /* The server judges the values of the options. */
@@ -60,10 +62,11 @@ static char *list_path(struct client *client)
 
 static enum err_code list_jobs(struct client *client, struct err *err)
 {
-    const struct listing listing = {.path = list_path(client),
-                                    .key = "jobs",
-                                    .heads = ">ID|MODEL|STATE|>DONE|>VERSION|CREATED|>TOOK|MESSAGE",
-                                    .fill = fill_job};
+    const struct listing listing = {
+        .path = list_path(client),
+        .key = "jobs",
+        .heads = ">ID|MODEL|STATE|>DONE|>VERSION|CREATED|>TOOK|WARNINGS|MESSAGE",
+        .fill = fill_job};
     return listing_print(client, &listing, err);
 }
 

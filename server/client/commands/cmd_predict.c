@@ -9,6 +9,7 @@
 #include "base/phrase.h"
 #include "client/answer_table.h"
 #include "client/csv_head.h"
+#include "client/describe.h"
 #include "client/files.h"
 #include "client/parts.h"
 #include "formats/json_write.h"
@@ -27,6 +28,7 @@ struct prediction {
     double retry_s;
     const char *first_line; /* a header, with a part of a table */
     struct answer_table table;
+    json_t *warnings;     /* of the first answer */
     struct arena scratch; /* cleared after each request */
 };
 
@@ -81,14 +83,15 @@ static void write_names(struct json_write *json, const char *key, const char *na
     json_write_array_end(json);
 }
 
-static bool is_number(const char *text, double *value)
+/* What an item is, without the blanks around it. */
+static enum text_value read_item(const char *text, double *value)
 {
-    size_t len = strlen(text);
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t')) {
+    size_t start = strspn(text, " \t");
+    size_t len = strlen(text + start);
+    while (len > 0 && (text[start + len - 1] == ' ' || text[start + len - 1] == '\t')) {
         len--;
     }
-    size_t start = strspn(text, " \t");
-    return start < len && text_number_read(text + start, len - start, NULL, value) == TEXT_NUMBER;
+    return text_number_read(text + start, len, NULL, value);
 }
 
 /* "0.1, -2e3" as JSON numbers. */
@@ -99,12 +102,36 @@ static enum err_code write_numbers(struct json_write *json, const char *key, con
     while (numbers != NULL) {
         char number[MAX_ITEM];
         double value = 0.0;
-        if (next_item(&numbers, number) >= MAX_ITEM || !is_number(number, &value)) {
+        if (next_item(&numbers, number) >= MAX_ITEM || read_item(number, &value) != TEXT_NUMBER) {
             return err_set(err, ERR_INVALID, "--%s: \"%.40s\" is not a finite number", option,
                            number);
         }
         json_write_real(json, NULL, value);
     }
+    json_write_array_end(json);
+    return ERR_OK;
+}
+
+/* "0.5, 2, steel" as a row: numbers, and members of categories as text. */
+static enum err_code write_row(struct json_write *json, const char *values, struct err *err)
+{
+    json_write_array(json, "inputs");
+    json_write_array(json, NULL);
+    while (values != NULL) {
+        char text[MAX_ITEM];
+        double value = 0.0;
+        bool whole = next_item(&values, text) < MAX_ITEM;
+        enum text_value kind = read_item(text, &value);
+        if (!whole || kind == TEXT_MISSING || kind == TEXT_INFINITE) {
+            return err_set(err, ERR_INVALID, "--at: \"%.40s\" is not a finite number", text);
+        }
+        if (kind == TEXT_NUMBER) {
+            json_write_real(json, NULL, value);
+        } else {
+            json_write_text(json, NULL, text + strspn(text, " \t"));
+        }
+    }
+    json_write_array_end(json);
     json_write_array_end(json);
     return ERR_OK;
 }
@@ -217,6 +244,9 @@ static enum err_code send_rows(struct prediction *p, const char *path,
     if (client_call(p->client, &call, &answer, err) == ERR_OK && !p->client->json &&
         client_parse(&answer, JSON_DECODE_INT_AS_REAL, &doc, err) == ERR_OK &&
         answer_table_add(&p->table, doc, &p->scratch, err) == ERR_OK) {
+        if (p->warnings == NULL) {
+            p->warnings = json_incref(json_object_get(doc, "warnings"));
+        }
         p->version = (int64_t)json_number_value(json_object_get(doc, "version"));
         err_kept(client_flush(err));
     }
@@ -347,7 +377,7 @@ static enum err_code predict_row(struct prediction *p, struct err *err)
     struct textbuf text = textbuf_in(&p->scratch);
     struct json_write json = json_write_to(&text);
     json_write_object(&json, NULL);
-    if (write_numbers(&json, "inputs", "at", p->client->args->values[OPT_AT], err) != ERR_OK ||
+    if (write_row(&json, p->client->args->values[OPT_AT], err) != ERR_OK ||
         write_options(p->client->args, &json, err) != ERR_OK) {
         return err->code;
     }
@@ -376,6 +406,25 @@ static enum err_code predict_file(struct prediction *p, struct err *err)
     return err->code;
 }
 
+/* What people should know of the predictions that they got. */
+static void tell_warnings(struct prediction *p)
+{
+    char version[32];
+    snprintf(version, sizeof version, "%" PRId64, p->version);
+    describe_warnings(&p->client->arena, version, p->warnings);
+    if (p->table.n_outside > 0) {
+        fflush(stdout);
+        fprintf(stderr, "surrogated: %s outside the range of the training rows: %s\n",
+                phrase_count(p->table.n_outside, "row").text, p->table.warning);
+    }
+    if (p->table.n_outside_bounds > 0) {
+        fflush(stdout);
+        fprintf(stderr, "surrogated: %s outside the bounds of the model's space\n",
+                phrase_count(p->table.n_outside_bounds, "row").text);
+    }
+    json_decref(p->warnings);
+}
+
 enum err_code command_predict(struct client *client, struct err *err)
 {
     struct prediction p = {.client = client, .table = {.out = stdout}, .scratch = ARENA_INIT};
@@ -386,15 +435,6 @@ enum err_code command_predict(struct client *client, struct err *err)
     }
     enum err_code code = at ? predict_row(&p, err) : predict_file(&p, err);
     arena_release(&p.scratch);
-    if (p.table.n_outside > 0) {
-        fflush(stdout);
-        fprintf(stderr, "surrogated: %s outside the range of the training rows: %s\n",
-                phrase_count(p.table.n_outside, "row").text, p.table.warning);
-    }
-    if (p.table.n_outside_bounds > 0) {
-        fflush(stdout);
-        fprintf(stderr, "surrogated: %s outside the bounds of the model's space\n",
-                phrase_count(p.table.n_outside_bounds, "row").text);
-    }
+    tell_warnings(&p);
     return code;
 }

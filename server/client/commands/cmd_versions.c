@@ -19,6 +19,7 @@
 struct details {
     const char *solver;
     const char *error;
+    const char *warnings;
 };
 
 /* "@previous @prod" */
@@ -56,6 +57,7 @@ static enum err_code ask_for_details(struct client *client, const json_t *row, s
         out->error = json_is_number(error)
                          ? arena_printf(&client->arena, "%.3g %%", 100.0 * json_number_value(error))
                          : "-";
+        out->warnings = describe_codes(&client->arena, json_object_get(doc, "warnings"));
     } else if (err->code == ERR_CONFLICT) {
         err_clear(err);
     }
@@ -98,13 +100,14 @@ static void add_version(struct client *client, struct table *table, const json_t
     table_cell(table, 4, "%s", details->error != NULL ? details->error : "");
     table_cell(table, 5, "%s", phrase_bytes(json_number_value(json_object_get(row, "bytes"))).text);
     table_cell(table, 6, "%s", phrase_ago(created).text);
-    table_cell(table, 7, "%s%s", damage != NULL ? "damaged: " : "", damage != NULL ? damage : "");
+    table_cell(table, 7, "%s", details->warnings != NULL ? details->warnings : "");
+    table_cell(table, 8, "%s%s", damage != NULL ? "damaged: " : "", damage != NULL ? damage : "");
 }
 
 static enum err_code print_versions(struct client *client, const json_t *doc, struct err *err)
 {
-    struct table table =
-        table_in(&client->arena, ">VERSION|DEFAULT|NAMES|SOLVER|>ERROR|>SIZE|CREATED|NOTE");
+    struct table table = table_in(
+        &client->arena, ">VERSION|DEFAULT|NAMES|SOLVER|>ERROR|>SIZE|CREATED|WARNINGS|NOTE");
     const json_t *rows = client_list(doc, "versions", err);
     size_t n = json_array_size(rows);
     int64_t n_left = 0;
@@ -337,9 +340,10 @@ static enum err_code print_comparison(struct client *client, const struct payloa
                                       struct err *err)
 {
     json_t *doc = NULL;
+    bool missing = client->args->values[OPT_MISSING] != NULL;
     char *path = client_path(client, "/v1/models/", client_word(client, 1),
                              "/compare?versions=", client_word(client, 2), ",",
-                             client_word(client, 3), NULL);
+                             client_word(client, 3), missing ? "&missing=allow" : "", "", NULL);
     if (client_ask(client, "POST", path, payload, &doc, err) != ERR_OK || doc == NULL) {
         return err->code;
     }

@@ -121,6 +121,10 @@ static enum err_code report_end(struct watch *w, const json_t *job, struct err *
     if (unpromoted) {
         report_unpromoted(w, job);
     }
+    if (!client->json) {
+        describe_warnings(&client->arena, client_member(client, job, "version"),
+                          json_object_get(job, "warnings"));
+    }
     return ERR_OK;
 }
 

@@ -37,6 +37,7 @@ static void get_job_row(struct query *q, void *out)
     query_get_text(q, 21, row->traceparent, sizeof row->traceparent);
     row->seed_from = query_get_int(q, 22);
     row->split_from = query_get_int(q, 23);
+    query_get_text(q, 24, row->warnings, sizeof row->warnings);
 }
 
 enum err_code job_absent(int64_t id, struct err *err)
@@ -122,6 +123,7 @@ enum err_code job_store_details(struct db *db, int64_t id, struct job_details *o
         query_copy_text(&q, 0, &out->request);
         query_copy_text(&q, 1, &out->gate);
         query_copy_text(&q, 2, &out->scores);
+        query_copy_text(&q, 3, &out->warnings);
     }
     if (query_close(&q) == ERR_OK && !found) {
         err_kept(job_absent(id, err));
@@ -137,6 +139,7 @@ void job_details_release(struct job_details *details)
     mem_free(details->request);
     mem_free(details->gate);
     mem_free(details->scores);
+    mem_free(details->warnings);
     *details = (struct job_details){.request = NULL};
 }
 

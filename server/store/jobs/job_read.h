@@ -12,6 +12,7 @@
 #define JOB_ORIGIN_CHARS      16
 #define JOB_REQUEST_ID_CHARS  64
 #define JOB_TRACEPARENT_CHARS 55
+#define JOB_WARNINGS_CHARS    255
 
 /* Stored as a number. */
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_SUCCEEDED, JOB_FAILED, JOB_CANCELLED };
@@ -41,17 +42,20 @@ struct job_row {
     int64_t split_from;                /* the same of its split */
     char request_id[JOB_REQUEST_ID_CHARS + 1];   /* of the request that asked for it, else empty */
     char traceparent[JOB_TRACEPARENT_CHARS + 1]; /* the trace of that request; may be empty */
+    /* Codes of the warnings of its version (core/base/warnings.def), with blanks between them. */
+    char warnings[JOB_WARNINGS_CHARS + 1];
 };
 
 /* ERR_NOT_FOUND. */
 enum err_code job_store_get(struct db *db, int64_t id, struct job_row *row,
                             struct err *err) MUST_CHECK;
 
-/* The texts of a job, mem; gate and scores may be NULL. */
+/* The texts of a job, mem; all but the request may be NULL. */
 struct job_details {
     char *request;
-    char *gate;   /* JSON object: the comparison with the served version */
-    char *scores; /* JSON object: how good the version is */
+    char *gate;     /* JSON object: the comparison with the served version */
+    char *scores;   /* JSON object: how good the version is */
+    char *warnings; /* JSON array: what is wrong with the version */
 };
 /* ERR_NOT_FOUND. */
 enum err_code job_store_details(struct db *db, int64_t id, struct job_details *out,

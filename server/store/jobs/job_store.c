@@ -167,6 +167,7 @@ struct ending {
     const char *message;
     const char *gate;
     const char *scores;
+    const char *warnings;
 };
 
 /* Deletes the oldest ended jobs of the model of this job, beyond JOB_HISTORY. */
@@ -188,6 +189,7 @@ static enum err_code finish_job(struct conn *conn, const struct ending *end, str
     query_text(&q, ":message", end->message);
     query_text(&q, ":gate", end->gate);
     query_text(&q, ":scores", end->scores);
+    query_text(&q, ":warnings", end->warnings);
     query_int(&q, ":now", db_now_ms());
     if (query_close(&q) == ERR_OK && query_changes(conn) == 0) {
         return err_set(err, ERR_CONFLICT, "job %lld is not running", (long long)end->id);
@@ -258,7 +260,8 @@ static enum err_code put_and_finish(struct db *db, struct conn *conn, int64_t id
                          .promoted = default_version == out->version,
                          .message = result->message,
                          .gate = result->gate,
-                         .scores = result->scores};
+                         .scores = result->scores,
+                         .warnings = result->warnings};
     return finish_job(conn, &end, err);
 }
 

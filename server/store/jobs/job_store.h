@@ -107,8 +107,9 @@ enum err_code job_store_finish(struct db *db, int64_t id, enum job_state state, 
 struct job_result {
     const struct put_request *put;
     const char *message;
-    const char *gate;   /* JSON object; NULL: none */
-    const char *scores; /* JSON object; NULL: none */
+    const char *gate;     /* JSON object; NULL: none */
+    const char *scores;   /* JSON object or null; NULL: none */
+    const char *warnings; /* JSON array, of the version; NULL: none */
     /*
      * judged: the version was compared with the default version judged_against (0: there was none
      * that could be served), and is published only if that is still the default.

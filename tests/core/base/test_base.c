@@ -15,6 +15,7 @@
 #include "base/mem_account.h"
 #include "base/numtext.h"
 #include "base/par.h"
+#include "base/report.h"
 #include "base/rng.h"
 
 START_TEST(the_first_error_wins)
@@ -238,6 +239,34 @@ START_TEST(numbers_are_read_back_from_their_text)
 }
 END_TEST
 
+/* Readers of JSON take digits without a point or an exponent for integers of 64 bits. */
+START_TEST(numbers_beyond_integers_have_an_exponent)
+{
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {
+        {0x1p62, "4611686018427387904"},     {0x1.fffffffffffffp62, "9223372036854774784"},
+        {0x1p63, "9.223372036854776e+18"},   {11968435098155466752.0, "1.1968435098155467e+19"},
+        {-0x1p63, "-9.223372036854776e+18"}, {1e22, "1e+22"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[NUMTEXT_MAX + 1];
+        text[numtext_write(cases[i].value, text)] = '\0';
+        ck_assert_str_eq(text, cases[i].text);
+    }
+}
+END_TEST
+
+START_TEST(warnings_that_say_that_predictions_may_be_wrong_come_with_them)
+{
+    ck_assert(report_is_told("poor_fit"));
+    ck_assert(report_is_told("rhat_predictions"));
+    ck_assert(!report_is_told("rhat_parameters"));
+    ck_assert(!report_is_told("a code of somebody else's document"));
+}
+END_TEST
+
 START_TEST(only_json_numbers_are_read)
 {
     static const struct {
@@ -368,6 +397,8 @@ int main(void)
     tcase_add_test(tc, bytes_that_were_written_are_read);
     tcase_add_test(tc, bad_bytes_fail_and_stay_failed);
     tcase_add_test(tc, numbers_are_read_back_from_their_text);
+    tcase_add_test(tc, numbers_beyond_integers_have_an_exponent);
+    tcase_add_test(tc, warnings_that_say_that_predictions_may_be_wrong_come_with_them);
     tcase_add_test(tc, only_json_numbers_are_read);
     tcase_add_test(tc, an_account_counts_what_its_threads_hold);
     tcase_add_test(tc, a_failed_allocation_is_not_on_the_account);

@@ -3,6 +3,7 @@
 #include "run.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "fit/scaler.h"
 
@@ -54,12 +55,53 @@ START_TEST(logarithms_of_what_is_not_positive_are_refused)
 }
 END_TEST
 
+/* The fault of columns from low to high, and whether one is taken for a constant. */
+START_TEST(columns_that_numbers_cannot_hold_are_refused)
+{
+    static const struct {
+        double low, high;
+        enum scaler_kind kind;
+        const char *fault;
+    } cases[] = {
+        {-1.7e308, 1.7e308, SCALER_UNIT, "further apart"},
+        {-1.7e308, 1.7e308, SCALER_STANDARD, "further apart"},
+        {-1.7e308, 1.7e308, SCALER_RANGE, NULL},
+        {0.0, 1e-309, SCALER_UNIT, "closer than"},
+        {0.0, 5e-324, SCALER_RANGE, "closer than"},
+        {1e-310, 1e-309, SCALER_LOG, "closer than"},
+        {0.0, 2.3e-308, SCALER_UNIT, NULL},
+        {1e-300, 1e-300 * (1.0 + 0x1p-52), SCALER_UNIT, NULL}, /* a constant but for rounding */
+        {5e-324, 5e-324, SCALER_UNIT, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const double v[] = {cases[i].low, cases[i].high};
+        const struct scaler_rows rows = {.n = 2, .k = 1, .v = v};
+        const char *fault = scaler_find_fault(cases[i].kind, cases[i].low, cases[i].high);
+        struct err err = ERR_INIT;
+        struct scaler s;
+        enum err_code code = scaler_fit(cases[i].kind, &rows, &s, &err);
+        if (cases[i].fault == NULL) {
+            ck_assert_ptr_null(fault);
+            ck_assert_int_eq(code, ERR_OK);
+        } else {
+            ck_assert_ptr_nonnull(strstr(fault, cases[i].fault));
+            ck_assert_int_eq(code, ERR_INVALID);
+            ck_assert_ptr_nonnull(strstr(err_msg(&err), fault));
+        }
+        if (code == ERR_OK && cases[i].low == cases[i].high) {
+            ck_assert_double_eq(s.shift, cases[i].low);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("scaler");
     TCase *tc = tcase_create("scaler");
     tcase_add_test(tc, scalers_fit_apply_and_invert);
     tcase_add_test(tc, logarithms_of_what_is_not_positive_are_refused);
+    tcase_add_test(tc, columns_that_numbers_cannot_hold_are_refused);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

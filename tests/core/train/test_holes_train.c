@@ -284,6 +284,36 @@ START_TEST(pairs_of_models_are_compared_on_what_is_there)
 }
 END_TEST
 
+/* Predictions in units of powers of two, observations in the user's. */
+START_TEST(pairs_of_models_are_compared_in_any_unit)
+{
+    enum { E = 990 };
+    static const int exponents[] = {E, 0};
+    static const bool constant[] = {false, true};
+    const double usual_range[4] = {0.0, 2.0, 3.0, 3.0};
+    const double range[4] = {0.0, 0x1p991, 3.0, 3.0};
+    const double usual_y[2] = {1.0, 3.0};
+    const double y[2] = {0x1p990, 3.0};
+    double mean[2] = {1.5, 3.0};
+    double variance[2] = {1.0, 0.0};
+    struct predict_result f = {.mean = mean, .variance = variance};
+    const struct paired_rule usual = {.o = 2, .range = usual_range, .constant = constant};
+    const struct paired_rule rule = {
+        .o = 2, .range = range, .exponents = exponents, .constant = constant};
+    double expected[PAIRED_N];
+    double losses[PAIRED_N];
+    paired_losses(&usual, &f, usual_y, 1, expected);
+    paired_losses(&rule, &f, y, 1, losses);
+    ck_assert_double_eq(losses[PAIRED_SQUARE], expected[PAIRED_SQUARE]);
+    ck_assert_double_eq(losses[PAIRED_CRPS], expected[PAIRED_CRPS]);
+    ck_assert_double_eq_tol(losses[PAIRED_NLL] - E * M_LN2, expected[PAIRED_NLL], 1e-12);
+    /* A constant that counts has no density, and nor has its row. */
+    const struct paired_rule counted = {.o = 2, .range = usual_range};
+    paired_losses(&counted, &f, usual_y, 1, losses);
+    ck_assert(isnan(losses[PAIRED_NLL]));
+}
+END_TEST
+
 /* ---- calibration ---- */
 
 static int compare(const void *a, const void *b)
@@ -434,6 +464,7 @@ int main(void)
     tcase_add_test(tc, an_output_is_scored_on_the_rows_that_have_it);
     tcase_add_test(tc, an_output_that_no_row_has_has_no_score);
     tcase_add_test(tc, pairs_of_models_are_compared_on_what_is_there);
+    tcase_add_test(tc, pairs_of_models_are_compared_in_any_unit);
     tcase_add_test(tc, an_interval_is_of_the_scores_of_its_output);
     tcase_add_test(tc, folds_calibrate_with_what_is_there);
     tcase_add_test(tc, an_output_that_no_row_has_is_refused);

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
+#include "fit/split.h"
 #include "math/gemm.h"
 #include "model/codec.h"
 #include "predict/evaluation.h"
@@ -407,6 +409,9 @@ START_TEST(a_value_without_a_logarithm_is_refused_with_its_place)
     struct model *model = NULL;
     struct data rows = make_rows(1.0, 1.0);
     const struct train_run run = {.spec = &spec, .data = rows};
+    static const char *const columns[] = {"a", "b", "p", "q"};
+    struct space *names = NULL;
+    ck_assert_int_eq(space_of_names(D, O, columns, NULL, &names, &err), ERR_OK);
     y[71 * O + 1] = -2.0;
     ck_assert_int_eq(train(&spec, rows, NULL, &model, &err), ERR_INVALID);
     ck_assert_int_eq(err.row, 71);
@@ -415,6 +420,13 @@ START_TEST(a_value_without_a_logarithm_is_refused_with_its_place)
     err_clear(&err);
     y[71 * O + 1] = NAN;
     ck_assert_int_eq(train_check_rows(&run, &err), ERR_OK);
+    y[70 * O + 1] = -1.0;
+    const struct train_run named = {.spec = &spec, .data = rows, .space = names};
+    ck_assert_int_eq(train_check_rows(&named, &err), ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.msg, "row 70 column 1 (\"q\") is -1"));
+    err_clear(&err);
+    space_unref(names);
+    y[70 * O + 1] = NAN;
     spec.input_scaling = SCALER_LOG;
     x[3 * D] = 0.0;
     ck_assert_int_eq(train_check_rows(&run, &err), ERR_INVALID);
@@ -475,12 +487,71 @@ START_TEST(a_poor_fit_is_told_of)
     ck_assert_double_lt(shares->values[0], 0.19);
     ck_assert_double_gt(shares->values[1], 0.5);
     model_unref(model);
-    /* Too few kept rows tell nothing. */
-    rows.n = 40;
+    /* One kept row tells nothing. */
+    rows.n = 10;
     spec.validation = 0.1;
     model = train_well(&spec, rows);
+    ck_assert_int_eq(model->scores.n_rows, 1);
     ck_assert_ptr_null(warning(model, "poor_fit"));
     model_unref(model);
+}
+END_TEST
+
+/* Two to four kept rows may lie near the mean by chance, where a good model looks no better than
+ * that; but an error as large as the spread of the rows that train is poor. */
+START_TEST(few_kept_rows_are_judged_by_the_spread_of_the_others)
+{
+    static const double scales[] = {1e-3, 3.0};
+    for (int k = 0; k < 2; k++) {
+        struct train_spec spec = small_spec(SOLVER_ENSEMBLE, SCALER_UNIT);
+        struct data rows = make_rows(1.0, 1.0);
+        unsigned char role[N];
+        rows.n = 30;
+        spec.validation = 0.1;
+        spec.settings.epochs = 200;
+        split_rows((uint64_t)spec.seed, rows.n, spec.validation, 0.0, role);
+        for (int i = 0; i < rows.n; i++) {
+            if (role[i] == SPLIT_KEPT) { /* alternately above and below what the inputs say */
+                y[i * O + 1] += scales[k] * (i % 2 == 0 ? 1.0 : -1.0);
+            }
+        }
+        struct model *model = train_well(&spec, rows);
+        ck_assert_int_eq(model->scores.n_rows, 3);
+        ck_assert_int_eq(warning(model, "poor_fit") != NULL, k == 1);
+        model_unref(model);
+    }
+}
+END_TEST
+
+START_TEST(warnings_name_columns_as_the_model_does)
+{
+    static const char *const names[] = {
+        "k", "a name with more letters than are shown \xc3\xa4\xc3\xb6\xc3\xbc", "leak", "rate"};
+    struct err err = ERR_INIT;
+    struct space *space = NULL;
+    struct train_spec spec = small_spec(SOLVER_ENSEMBLE, SCALER_UNIT);
+    struct data rows = make_rows(1.0, 1.0);
+    for (int i = 0; i < N; i++) {
+        x[i * D + 1] = 2.5;
+        y[i * O] = 1e-9;
+        y[i * O + 1] = pow(10.0, 5.0 * i / N);
+    }
+    ck_assert_int_eq(space_of_names(D, O, names, NULL, &space, &err), ERR_OK);
+    struct train_run run = {.spec = &spec, .data = rows, .space = space, .n_threads = 1};
+    struct model *model = NULL;
+    ck_assert_int_eq(train_resolve(&spec, D, O, &err), ERR_OK);
+    ck_assert_msg(train_run(&run, &model, &err) == ERR_OK, "%s", err_msg(&err));
+    ck_assert_ptr_nonnull(strstr(warning(model, "constant_output"), "\"leak\" (1e-09)"));
+    ck_assert_ptr_nonnull(strstr(warning(model, "try_log"), "\"rate\" (4."));
+    ck_assert_ptr_nonnull(
+        strstr(warning(model, "constant_input"), "\"a name with more letters than are shown ..\""));
+    for (int i = 0; i < model->report.n_warnings; i++) {
+        const char *text = model->report.warnings[i].text;
+        ck_assert(utf8_is_valid(text, strlen(text)));
+        ck_assert_uint_lt(strlen(text), REPORT_TEXT_CHARS - 1);
+    }
+    model_unref(model);
+    space_unref(space);
 }
 END_TEST
 
@@ -520,6 +591,8 @@ int main(void)
     tcase_add_test(tc, a_value_without_a_logarithm_is_refused_with_its_place);
     tcase_add_test(tc, few_rows_are_told_of);
     tcase_add_test(tc, a_poor_fit_is_told_of);
+    tcase_add_test(tc, few_kept_rows_are_judged_by_the_spread_of_the_others);
+    tcase_add_test(tc, warnings_name_columns_as_the_model_does);
     tcase_add_test(tc, outputs_over_decades_are_hinted_at_logarithms);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -96,7 +96,7 @@ def trainings_that_are_too_large(t):
     body = t.rng.choice((
         {"solver": "ensemble", "architecture": {"width": 2048, "layers": 10}},
         {"solver": "ensemble", "settings": {"members": 4096}, "architecture": {"width": 128, "layers": 4}},
-        {"solver": "laplace", "architecture": {"width": 100, "layers": 2}},
+        {"solver": "amcmc", "architecture": {"width": 200, "layers": 2}},
         {"solver": "nuts", "settings": {"draws": 100000}, "architecture": {"width": 64, "layers": 2}}))
     yield from sent(t, "/v1/models/prey/train", body)
 

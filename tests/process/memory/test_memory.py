@@ -118,12 +118,12 @@ class Kilobytes(MemoryTest):
         self.assertRegex(detail, r"would need about \d+ MB of memory and may have 250 MB "
                                  r"\(train_memory_mb\): 8 draws of \d+ parameters")
         self.train(solver="ensemble", settings={"members": 4096}, architecture={"width": 128, "layers": 4})
-        self.train(solver="laplace", architecture={"width": 100, "layers": 2})
+        self.train(solver="laplace", architecture={"width": 60, "layers": 2})
         self.train(solver="amcmc", architecture={"width": 100, "layers": 2})
         self.train(solver="nuts", settings={"draws": 100000}, architecture={"width": 64, "layers": 2})
         self.train(solver="swag", settings={"swag_rank": 10000}, architecture={"width": 100, "layers": 2})
         self.train(solver="ensemble", architecture={"width": 300, "layers": 30},
-                   calibration={"method": "cv+", "folds": 20})
+                   calibration={"method": "cv+", "folds": 18})
         self.assertEqual(self.ok(200, "GET", "/v1/jobs")[1]["jobs"], [])
 
     def test_a_training_that_fits_is_run(self):

@@ -4,11 +4,13 @@ Runs that failed and rows that miss outputs: uploaded in each format, described,
 again, trained on, predicted, scored, and there after a restart.
 """
 
+import contextlib
 import json
 import math
 import os
 import random
 import shutil
+import sqlite3
 import struct
 import subprocess
 import tempfile
@@ -381,6 +383,7 @@ class Trained(Holes):
         self.assertIn("?missing=allow scores what is there", refused["detail"])
         out = self.client("evaluate", "trained", "-", "--missing", input=text)[1]
         self.assertIn("P(run succeeds): log loss", out)
+        self.assertIn("crps", self.client("models", "compare", "trained", "1", "1", "-", "--missing", input=text)[1].lower())
         both = {"versions": [1, 1], **fresh}
         compared = self.ok(200, "POST", path + "/compare", both)[1]["versions"]
         self.assertEqual([v["feasible"] for v in compared], [answer["feasible"]] * 2)
@@ -546,6 +549,19 @@ class Restarted(Holes):
                                   self.ok(200, "GET", path + "/versions/1/export")[1]])
         # By the rows as they were, the same model to the bit, which is no new version.
         self.assertEqual(self.train(path)["version"], 1)
+
+    def test_answers_of_an_earlier_program_are_told_again(self):
+        path = self.path()
+        body = {"inputs": [[1], [2]], "outputs": [[1], [5]]}
+        first = self.ok(201, "POST", path + "/data", body, {"Idempotency-Key": "k"})[1]
+        self.assertEqual(self.server.stop(), 0)
+        with contextlib.closing(sqlite3.connect(self.server.db)) as registry, registry:
+            # Without the three counts that such answers did not have.
+            registry.execute("UPDATE data_keys SET answer = substr(answer, 1, length(answer) - 24)")
+        self.server.start()
+        again = self.ok(201, "POST", path + "/data", body, {"Idempotency-Key": "k"})[1]
+        self.assertTrue(again.pop("repeated"))
+        self.assertEqual(again, first)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,26 @@ refused with the names that were sent and those that are known.
 
 import concurrent.futures
 import json
+import math
+import struct
 import unittest
 
 from harness import ServerTest, document
 
 CSV = {"Content-Type": "text/csv"}
 DATA = "/v1/models/m/data"
+
+
+NPY = {"Content-Type": "application/x-npy"}
+
+
+def records(names, *rows):
+    """A structured array as numpy.save writes it."""
+    fields = ", ".join(f"('{name}', '<f8')" for name in names)
+    head = f"{{'descr': [{fields}], 'fortran_order': False, 'shape': ({len(rows)},), }}"
+    head = head.ljust(-(len(head) + 11) % 64 + len(head)) + "\n"
+    return (b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head.encode()
+            + b"".join(struct.pack(f"<{len(row)}d", *row) for row in rows))
 
 
 class Names(ServerTest):
@@ -98,6 +112,21 @@ class Uploads(Names):
         problem = self.ok(400, "POST", "/v1/models/n/data", {"inputs": [{"a": 1}], "outputs": [[2]]})[1]
         self.assertIn("have no names", problem["detail"])
 
+    def test_fields_of_arrays_are_columns_with_names(self):
+        path = DATA + "?outputs=1"
+        answer = self.ok(201, "POST", path, records(("a", "b", "y"), (1, 2, 3), (4, 5, 6)), NPY)[1]
+        names = {"inputs": ["a", "b"], "outputs": ["y"]}
+        self.assertEqual((answer["names"], answer["inputs"], answer["outputs"]), (names, 2, 1))
+        answer = self.ok(201, "POST", path, records(("y", "b", "a"), (9, 8, 7)), NPY)[1]
+        self.assertEqual(answer["names"], names)
+        self.csv("b,y,a\n11,12,10\n")
+        self.assertEqual(self.stored(), [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]])
+        for fields, word in ((("y", "b", "A"), '"A" is no known column; sent: y, b, A; known: a, b, y'),
+                             (("a", "y"), '"b" is missing'), (("a", "b", "y", "z"), '"z" is no known')):
+            problem = self.ok(400, "POST", path, records(fields, range(len(fields))), NPY)[1]
+            self.assertIn(word, problem["detail"])
+        self.assertEqual(len(self.stored()), 4)
+
     def test_names_come_with_their_rows_or_not_at_all(self):
         self.refused("a,b,y\n1,2,oops\n", "oops")
         self.ok(404, "GET", "/v1/models/m")
@@ -138,6 +167,7 @@ class Uploads(Names):
             self.assertEqual(self.ok(200, "GET", f"/v1/models/{form}/space")[1]["space"],
                              self.ok(200, "GET", "/v1/models/m/space")[1]["space"])
         self.assertIn(b'"a,1",b,y\r\n', self.ok(200, "GET", f"{DATA}/rows?format=csv")[1])
+        self.assertEqual(self.ok(200, "GET", "/v1/models/m")[1]["names"], {"inputs": ["a,1", "b"], "outputs": ["y"]})
         columns = self.ok(200, "GET", DATA)[1]["columns"]
         self.assertEqual([column["name"] for column in columns], ["a,1", "b", "y"])
 
@@ -203,6 +233,32 @@ class Predictions(Names):
         two = [self.ok(200, "POST", "/v1/models/named/compare?versions=1,2", text, CSV)[1]
                for text in ("1,2,3,4,5\n2,3,4,5,6\n", "s,p,T,k,q\n5,3,2,1,4\n6,4,3,2,5\n")]
         self.assertEqual(two[0], two[1])
+        array = records(("s", "p", "T", "k", "q"), (5, 3, 2, 1, 4), (6, 4, 3, 2, 5))
+        self.assertEqual(self.ok(200, "POST", "/v1/models/named/compare?versions=1,2", array, NPY)[1], two[0])
+        self.assertEqual(self.ok(200, "POST", "/v1/models/named/versions/1/evaluate", array, NPY)[1], named)
+
+    def test_arrays_are_evaluated_and_may_miss_outputs(self):
+        path = "/v1/models/named/evaluate"
+        names = ("s", "p", "T", "k", "q")
+        text = "s,p,T,k,q\n5,3,2,1,4\n,4,3,2,5\n"
+        array = records(names, (5, 3, 2, 1, 4), (math.nan, 4, 3, 2, 5))
+        self.assertEqual(self.ok(200, "POST", path + "?missing=allow", array, NPY)[1],
+                         self.ok(200, "POST", path + "?missing=allow", text, CSV)[1])
+        for body, word in ((array, "row 1, column 4 is nan; ?missing=allow"),
+                           (records(names, (5, 3, math.inf, 1, 4)), "row 0, column 1 is not finite"),
+                           (records(names[1:], (3, 2, 1, 4)), '"s" is missing'), (b"1,2,3,4,5\n", "is not npy")):
+            self.assertIn(word, self.ok(400, "POST", path, body, NPY)[1]["detail"])
+
+    def test_fields_of_an_array_are_matched_in_predictions(self):
+        rows = {"inputs": [[1, 2, 3], [0.5, 0.25, 0]], "return": ["mean"]}
+        for fields, order in ((("p", "k", "T"), (2, 0, 1)), (("k", "T", "p"), (0, 1, 2))):
+            array = records(fields, *([row[i] for i in order] for row in rows["inputs"]))
+            answer = self.predict(array, headers={**NPY, "Accept": "application/json"}, query="?return=mean")
+            self.assertEqual(answer, self.predict(rows))
+        array = records(("a", "b", "c"), *rows["inputs"])
+        problem = self.predict(array, 400, headers=NPY)
+        self.assertIn('"a" is no known column; sent: a, b, c; known: k, T, p', problem["detail"])
+        self.predict(array, model="bare", headers=NPY)
 
     def test_a_registered_version_names_the_uploads(self):
         self.assertEqual(self.ok(200, "GET", "/v1/models/named/space")[1]["origin"], "model")

@@ -203,6 +203,14 @@ class Refused(Tables):
                      '"x1" "y"\n"1" 0.5 1\n'):
             self.assertRegex(self.upload(body, 400)["detail"], "index=False|row.names=FALSE")
         self.upload("id,x1,y\n0,0.5,1\n")
+        # Nobody can tell whether such a column is meant, so the answer says what it looks like.
+        lines = [f"{i},{i / 7},{i * i}\n" for i in range(8)]
+        rows = "".join(lines)
+        for text, warned in ((rows, True), ("id,x1,y\n" + rows, True), ("t,x1,y\n" + rows, False),
+                             ("".join(lines[1:]), True), ("".join(lines[2:]), False),
+                             ("".join(lines[:4]), False), (rows.replace("3,", "4,", 1), False)):
+            answer = self.upload(text)[0]
+            self.assertEqual([w["code"] for w in answer.get("warnings", [])], ["row_numbers"] * warned, text)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ static int get(const char *target, char *out, size_t size)
                          &(struct loopback_answer){.out = out, .size = size});
 }
 
-/* A job that fails at once, for want of positive outputs. */
+/* A job that fails at once, for want of memory. */
 static void make_ended_job(void)
 {
     char answer[4096];
@@ -35,7 +35,9 @@ static void make_ended_job(void)
                                    "{\"inputs\":[[1],[2],[3]],\"outputs\":[[-1],[-2],[-3]]}", NULL),
                      201);
     ck_assert_int_eq(loopback_call(&loop, HTTP_POST, "/v1/models/m/train",
-                                   "{\"solver\":\"ensemble\",\"scaling\":{\"outputs\":\"log\"}}",
+                                   "{\"solver\":\"ensemble\",\"settings\":{\"members\":1},"
+                                   "\"architecture\":{\"width\":64,\"layers\":8},"
+                                   "\"limits\":{\"memory_mb\":1}}",
                                    &(struct loopback_answer){.out = answer, .size = sizeof answer}),
                      202);
     do {
