@@ -8,6 +8,7 @@
 #include "api/dispatch.h"
 #include "background.h"
 #include "base/address.h"
+#include "base/core_file.h"
 #include "base/log_writer.h"
 #include "base/mem.h"
 #include "base/mem_budget.h"
@@ -383,6 +384,7 @@ int main(int argc, char **argv)
     static struct cli cli;
     struct err err = ERR_INIT;
     sigset_t signals;
+    core_file_leave_out_memory();
     /* Client commands have signals and memory rules of their own. */
     if (argc > 1 && client_has_command(argv[1])) {
         return client_run(argc, argv);

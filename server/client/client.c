@@ -11,8 +11,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/mem.h"
 
 #define COMMON                                                                                     \
@@ -81,6 +83,24 @@ static const char *find_value(const struct client *client, enum option option, c
     return value != NULL && *value != '\0' ? value : NULL;
 }
 
+/*
+ * "user:password@" in the address is overwritten where it came from, the command line, which others
+ * on this machine can read. It has been copied by then. What an option says lies in argv, which a
+ * process may write.
+ */
+static void hide_user(const char *given)
+{
+    char *text = (char *)(uintptr_t)given;
+    char *scheme = text != NULL ? strstr(text, "://") : NULL;
+    char *user = scheme != NULL ? scheme + strlen("://") : text;
+    for (size_t n = user != NULL ? strcspn(user, "/") : 0; n > 0; n--) {
+        if (user[n - 1] == '@') {
+            memset(user, '*', n - 1);
+            break;
+        }
+    }
+}
+
 static enum err_code find_endpoint(struct client *client, struct err *err)
 {
     static const enum option files_of_tls[] = {OPT_TLS_CA, OPT_TLS_CERT, OPT_TLS_KEY};
@@ -92,6 +112,9 @@ static enum err_code find_endpoint(struct client *client, struct err *err)
     given = given != NULL ? given : options_table[OPT_SERVER].standard;
     if (endpoint_parse(given, &client->arena, &client->endpoint, err) != ERR_OK) {
         return err->code;
+    }
+    if (address_unix_path(given) == NULL) {
+        hide_user(client->args->values[OPT_SERVER]);
     }
     for (size_t i = 0; i < sizeof files_of_tls / sizeof *files_of_tls; i++) {
         if (client->args->values[files_of_tls[i]] != NULL &&

@@ -19,6 +19,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "http/tls.h"
+
 #define SECOND_NS  1000000000.0
 #define MAX_RESTS  256   /* pieces of a body that are thrown away before its refusal is sent */
 #define MIN_BUFFER 16384 /* bytes; half of what a connection has, the rest may hold the head */
@@ -163,8 +165,8 @@ static bool spins(const struct connections *all, struct connection *c)
 
 /*
  * The library has no word for it. What has arrived is read first, for a socket that is closed with
- * something left in it resets its client, which then may not see the answer. TLS: nothing is said,
- * since the session is the library's.
+ * something left in it resets its client, which then may not see the answer. The library reads no
+ * more of the session either, so what is read here need not be decrypted.
  */
 static void tell_of_long_line(const struct connection *c)
 {
@@ -177,12 +179,13 @@ static void tell_of_long_line(const struct connection *c)
                        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
                        "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n\r\n%s",
                        sizeof problem - 1, problem);
-    if (c->tls != NULL) {
-        return;
-    }
     for (int n = 0; n < MAX_RESTS && recv(c->fd, rest, sizeof rest, MSG_DONTWAIT) > 0; n++) {
     }
-    (void)send(c->fd, answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (c->session != NULL) {
+        tls_send_last(c->session, answer, (size_t)len);
+    } else if (c->tls == NULL) {
+        (void)send(c->fd, answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
 }
 
 static bool sends_too_slowly(struct connection *c, const struct connection_limits *limits,

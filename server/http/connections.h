@@ -32,7 +32,8 @@ struct connection {
     struct peer peer; /* its address */
     bool of_proxy;    /* it comes from a proxy that says for whom it asks */
     struct tls *tls;  /* that its handshake takes the certificate from; NULL: plain HTTP */
-    bool trusted;     /* the client needs no certificate, or has shown a good one */
+    void *session; /* of GnuTLS, known once a body comes in chunks; NULL: plain HTTP, or none has */
+    bool trusted;  /* the client needs no certificate, or has shown a good one */
     enum connection_state state;
     int64_t since_ns;     /* when the state began, as the sweep or the request saw it */
     uint64_t moved_bytes; /* BODY: received so far; else the socket's count when last looked at */

@@ -343,6 +343,16 @@ static enum MHD_Result answer(struct exchange *ex)
     return send_response(ex, &res);
 }
 
+/* NULL: plain HTTP. */
+static gnutls_session_t session_of(struct exchange *ex)
+{
+    const union MHD_ConnectionInfo *info =
+        ex->thread->tls != NULL
+            ? MHD_get_connection_info(ex->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)
+            : NULL;
+    return info != NULL ? info->tls_session : NULL;
+}
+
 /* Must clients show a certificate, and has this one shown no valid one? */
 static bool is_stranger(struct exchange *ex)
 {
@@ -350,9 +360,8 @@ static bool is_stranger(struct exchange *ex)
     if (ex->place->trusted || tls == NULL || tls_client_ca(tls) == NULL) {
         return false;
     }
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(ex->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    ex->place->trusted = info != NULL && tls_knows_client(info->tls_session);
+    gnutls_session_t session = session_of(ex);
+    ex->place->trusted = session != NULL && tls_knows_client(session);
     return !ex->place->trusted;
 }
 
@@ -407,6 +416,7 @@ static enum MHD_Result begin(struct exchange *ex, const char *method, const char
     }
     connection_enter(ex->place, CONNECTION_BODY, clock_ns());
     ex->place->chunked = request_header(&ex->req, "Transfer-Encoding") != NULL;
+    ex->place->session = ex->place->chunked ? session_of(ex) : NULL;
     return MHD_YES;
 }
 

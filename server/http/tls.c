@@ -175,3 +175,10 @@ bool tls_knows_client(gnutls_session_t session)
     unsigned faults = 1;
     return gnutls_certificate_verify_peers2(session, &faults) == GNUTLS_E_SUCCESS && faults == 0;
 }
+
+void tls_send_last(gnutls_session_t session, const char *text, size_t n)
+{
+    if (gnutls_record_send(session, text, n) > 0) {
+        (void)gnutls_bye(session, GNUTLS_SHUT_WR);
+    }
+}

@@ -13,6 +13,7 @@
 #include <gnutls/gnutls.h>
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct tls_settings {
     const char *cert;      /* PEM file: the certificate, then those that signed it */
@@ -47,5 +48,10 @@ int tls_retrieve(struct tls *tls, gnutls_pcert_st **certs, unsigned *n_certs,
 
 /* Has the client of this session shown a certificate that is good? */
 bool tls_knows_client(gnutls_session_t session);
+
+/* Sends the last words of a session, as far as the system takes them at once, and that it ends.
+ * Only the thread that serves the session may do so, while nothing else of an answer is on its way.
+ */
+void tls_send_last(gnutls_session_t session, const char *text, size_t n);
 
 #endif

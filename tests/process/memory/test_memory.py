@@ -4,6 +4,7 @@
 The server runs with an address space of 1 GB (confined.py). Under sanitizers, which keep what is freed, the
 same requests meet the same limits, but resident memory is not looked at."""
 
+import gzip
 import json
 import os
 import re
@@ -15,6 +16,8 @@ import unittest
 import harness
 from confined import SANITIZED, Confined
 from harness import PATIENCE, ServerTest, architecture, document, make_golden, npy, rows
+
+BODY_SMALL = 65536  # server/http/body.h
 
 
 def wide(width=64, layers=3, **changes):
@@ -235,6 +238,34 @@ class Megabytes(MemoryTest):
                      lambda b: b <= requests + (1 << 20))
         if not SANITIZED:
             self.settles(self.resident, lambda b: b <= 1.1 * before)
+
+    def test_inflated_bodies_share_the_room_for_bodies(self):
+        """Kilobytes of gzip that become 20 MB each, sent by many clients that need no token here."""
+        bomb = gzip.compress(b" " * 20000000, 9, mtime=0)
+        self.assertLess(len(bomb), BODY_SMALL)
+        room = self.metric("memory_budget_bytes") / 4
+        before = self.metric('memory_bytes{kind="requests"}')
+        statuses = []
+
+        def send():
+            statuses.append(self.server.request("POST", "/v1/models/good/predict", bomb,
+                                                {"Content-Encoding": "gzip"})[0])
+
+        threads = [threading.Thread(target=send) for _ in range(24)]
+        highest = 0
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            self.predicts()
+            highest = max(highest, self.metric('memory_bytes{kind="requests"}'))
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(statuses), len(threads))
+        self.assertLessEqual(set(statuses), {400, 503})
+        self.assertIn(400, statuses)  # those that had room were read
+        # A body that grows is there twice for a moment.
+        self.assertLess(highest, before + 2 * room)
+        self.settles(lambda: self.metric('memory_bytes{kind="requests"}'), lambda b: b <= before + (1 << 20))
 
     def test_trickling_bodies_leave_room_for_another(self):
         """134 clients each send 1 MB of a long body and then hold it."""

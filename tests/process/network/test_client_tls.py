@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client commands and the health check over TLS, with certificates of their own, and over a Unix socket."""
 
+import base64
 import json
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 import threading
 import unittest
 
 from certificates import join, make_certificate, needs_openssl
-from harness import Server, binary, document
+from harness import BINARY, PATIENCE, Server, binary, document
 
 # Every client command, and a word of its answer. The job is one that is not there.
 COMMANDS = [(("models",), "heat"), (("data", "heat"), "0"), (("jobs",), "ID"),
@@ -198,6 +200,23 @@ class Exposure(unittest.TestCase):
         self.assertIn("the password would go to http://0.0.0.0:", done.stderr)
         self.assertNotIn("geheim", done.stderr)
         self.assertEqual(self.spy.got, [])
+
+    def test_the_process_list_shows_no_password(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            silent.settimeout(PATIENCE)
+            for scheme in ("http://", ""):
+                for form in ("--server {}", "--server={}"):
+                    url = f"{scheme}ann:ge%40heim@127.0.0.1:{silent.getsockname()[1]}/a@b"
+                    client = subprocess.Popen([BINARY, "models", *form.format(url).split()], env=self.env,
+                                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    self.addCleanup(client.wait, PATIENCE)
+                    self.addCleanup(client.kill)
+                    connection, _ = silent.accept()
+                    with connection, open(f"/proc/{client.pid}/cmdline", "rb") as file:
+                        line = file.read()
+                        self.assertIn(b"Authorization: Basic " + base64.b64encode(b"ann:ge@heim"), connection.recv(4096))
+                    self.assertFalse(b"heim" in line or b"ann" in line, line)
+                    self.assertIn(f"*@127.0.0.1:{silent.getsockname()[1]}/a@b".encode(), line)
 
     def test_this_machine_and_who_says_so_get_it(self):
         secret = "sgt_a_" + "0" * 64

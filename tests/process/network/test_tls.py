@@ -83,6 +83,23 @@ class Tls(unittest.TestCase):
         self.assertIn(b"200 OK", got)
         self.assertGreater(len(got), 1000000)
 
+    def test_a_line_between_chunks_that_fills_the_buffer_is_answered(self):
+        """The library has no word for it, and the answer must not go around the session."""
+        self.start("--http_threads", "1", "--head_timeout_s", "3600")
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for size in (40000, 100000):
+                with self.subTest(version=version.name, size=size):
+                    context = self.context()
+                    context.maximum_version = version
+                    got, _, _ = self.ask(context, b"POST /predict HTTP/1.1\r\nHost: localhost\r\n"
+                                         b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * size)
+                    head, _, problem = got.partition(b"\r\n\r\n")
+                    self.assertIn(b" 400 ", head)
+                    self.assertIn(f"Content-Length: {len(problem)}\r\n".encode(), head + b"\r\n")
+                    # Where the line ends with the first buffer the library says so itself.
+                    self.assertTrue(b"longer than 32768 bytes" in problem or b"malformed" in problem, problem)
+        self.assertIn(b"200 OK", self.ask(self.context())[0])
+
     def test_old_versions_are_refused(self):
         self.start()
         for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
