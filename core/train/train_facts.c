@@ -375,9 +375,28 @@ static double spread_to_beat(const struct trainee *t, int j, int exponent, int *
                : fmax(kept, mean_square(&t->train, j, exponent, mean, &n_trained));
 }
 
+/* Is output j the same in all rows, those that train and those that are kept, but for rounding? */
+static bool is_same_everywhere(const struct trainee *t, int j)
+{
+    const struct train_rows *parts[] = {&t->train, &t->kept};
+    double low = INFINITY;
+    double high = -INFINITY;
+    for (int p = 0; p < 2; p++) {
+        for (int i = 0; i < parts[p]->n; i++) {
+            double y = parts[p]->y[(size_t)i * (size_t)parts[p]->o + (size_t)j];
+            low = fmin(low, y); /* of a NaN and a number, the number */
+            high = fmax(high, y);
+        }
+    }
+    return scaler_range_is_constant(low, high);
+}
+
 /* 1 - squared error / squared distance from the mean; NaN where the kept rows tell nothing. */
 static double explained(const struct trainee *t, int j)
 {
+    if (is_same_everywhere(t, j)) {
+        return (double)NAN;
+    }
     int exponent = model_exponent(t->model, j);
     int n = 0;
     double spread = spread_to_beat(t, j, exponent, &n);
