@@ -264,18 +264,16 @@ static enum err_code warn_few(struct trainee *t, struct err *err)
     if (!few) {
         return ERR_OK;
     }
-    if (counts[min] == rows.n) {
-        return report_warn(&t->model->report, err, "few_rows",
-                           "%d rows train a model of %d inputs: what it says between and beyond "
-                           "them, and how sure it is, rests on little",
-                           rows.n, rows.d);
+    bool whole = counts[min] == rows.n;
+    char name[COLUMN_CHARS] = "a model";
+    if (!whole) {
+        name_column(t->model, true, min, name);
     }
-    char name[COLUMN_CHARS];
-    name_column(t->model, true, min, name);
     return report_warn(&t->model->report, err, "few_rows",
-                       "%d rows train %s, of %d inputs: what it says between and beyond them, and "
-                       "how sure it is, rests on little",
-                       counts[min], name, rows.d);
+                       "%d row%s%s%s of %d input%s: what it says between and beyond them, and how "
+                       "sure it is, rests on little",
+                       counts[min], counts[min] == 1 ? " trains " : "s train ", name,
+                       whole ? "" : ",", rows.d, rows.d == 1 ? "" : "s");
 }
 
 /* Outputs that are positive, span decades and are not scaled by their logarithm. */

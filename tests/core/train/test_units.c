@@ -471,7 +471,9 @@ START_TEST(few_rows_are_told_of)
         rows.n = cases[k].n;
         spec.validation = cases[k].n > 5 ? 0.25 : 0.0; /* 12 rows leave 9 */
         struct model *model = train_well(&spec, rows);
-        ck_assert_int_eq(warning(model, "few_rows") != NULL, cases[k].few);
+        const char *few = warning(model, "few_rows");
+        ck_assert_int_eq(few != NULL, cases[k].few);
+        ck_assert(k != 0 || strstr(few, "2 rows train a model of 2 inputs: ") == few);
         model_unref(model);
     }
     struct train_spec spec = small_spec(SOLVER_ENSEMBLE, SCALER_UNIT);
@@ -481,7 +483,13 @@ START_TEST(few_rows_are_told_of)
     }
     struct model *model = train_well(&spec, rows);
     ck_assert_ptr_nonnull(warning(model, "few_rows"));
-    ck_assert_ptr_nonnull(strstr(warning(model, "few_rows"), "output 1"));
+    ck_assert_ptr_nonnull(strstr(warning(model, "few_rows"), "rows train output 1, of 2 inputs: "));
+    model_unref(model);
+    rows = make_rows(1.0, 1.0);
+    rows.n = 2;
+    spec.validation = 0.5;
+    model = train_well(&spec, rows);
+    ck_assert_ptr_nonnull(strstr(warning(model, "few_rows"), "1 row trains "));
     model_unref(model);
 }
 END_TEST
