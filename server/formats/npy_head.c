@@ -236,11 +236,15 @@ enum err_code npy_head_read(const unsigned char *bytes, size_t len, struct arena
                             struct npy_layout *out, struct err *err)
 {
     *out = (struct npy_layout){.item = 0};
-    if (len < NPY_MAGIC_BYTES + 4 || memcmp(bytes, NPY_MAGIC, NPY_MAGIC_BYTES) != 0) {
+    if (len < NPY_MAGIC_BYTES || memcmp(bytes, NPY_MAGIC, NPY_MAGIC_BYTES) != 0) {
         const char *mistaken = mistaken_for((const char *)bytes, len);
         return err_set(err, ERR_SYNTAX, "the body %s",
                        mistaken != NULL && len > 0 ? mistaken
                                                    : "is not npy, which begins with \\x93NUMPY");
+    }
+    if (len < NPY_MAGIC_BYTES + 4) {
+        return err_set(err, ERR_SYNTAX, "the npy body ends after %zu bytes, before its header",
+                       len);
     }
     int major = bytes[NPY_MAGIC_BYTES];
     size_t start = major == 1 ? 10 : 12;

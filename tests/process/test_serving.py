@@ -164,7 +164,7 @@ class Formats(ServerTest):
         nan = [row[:] for row in self.x]
         nan[5][2] = float("nan")
         cases = [
-            (b"", "", "not npy"), (b"\x93NUMPY", "", "not npy"), (b'{"inputs":[1]}', "", "not npy"),
+            (b"", "", "not npy"), (b"\x93NUMPY", "", "ends after 6 bytes"), (b'{"inputs":[1]}', "", "not npy"),
             (good[:6] + b"\x09" + good[7:], "", "version 9"),
             (good[:8] + b"\xff\xff" + good[10:], "", "header"),
             (good[:40], "", "header"),
