@@ -251,6 +251,28 @@ static enum err_code warn_constants(struct trainee *t, bool output, struct err *
                                 end_list(&listed));
 }
 
+/* How many different rows train, up to `max`: copies of a row say nothing that it does not. */
+static int count_different(const struct train_rows *rows, int max)
+{
+    int first[TRAIN_FEW_ROWS];
+    size_t d = (size_t)rows->d;
+    size_t o = (size_t)rows->o;
+    int n = 0;
+    for (int i = 0; i < rows->n && n < max; i++) {
+        int k = 0;
+        while (k < n && (memcmp(rows->x + (size_t)i * d, rows->x + (size_t)first[k] * d,
+                                d * sizeof *rows->x) != 0 ||
+                         memcmp(rows->y + (size_t)i * o, rows->y + (size_t)first[k] * o,
+                                o * sizeof *rows->y) != 0)) {
+            k++;
+        }
+        if (k == n) {
+            first[n++] = i;
+        }
+    }
+    return n;
+}
+
 static enum err_code warn_few(struct trainee *t, struct err *err)
 {
     const struct data rows = train_rows_user(&t->train);
@@ -262,7 +284,14 @@ static enum err_code warn_few(struct trainee *t, struct err *err)
     }
     bool few = counts[min] < TRAIN_FEW_ROWS || counts[min] <= rows.d + 1;
     if (!few) {
-        return ERR_OK;
+        int different = count_different(&t->train, TRAIN_FEW_ROWS);
+        return different >= TRAIN_FEW_ROWS
+                   ? ERR_OK
+                   : report_warn(&t->model->report, err, "few_rows",
+                                 "only %d of the %d rows that train are different: what a model "
+                                 "says between and beyond them, and how sure it is, rests on "
+                                 "little",
+                                 different, rows.n);
     }
     bool whole = counts[min] == rows.n;
     char name[COLUMN_CHARS] = "a model";
