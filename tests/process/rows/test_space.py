@@ -229,6 +229,9 @@ class Models(Space):
         self.assertEqual(self.ok(200, "GET", "/v1/models/copy/space")[1]["origin"], "model")
         for change, words in (({"space": changed(mesh={"values": ["coarse", "fine"]})}, "network of 4 inputs"),
                               ({"space": {"inputs": ["a"], "outputs": ["a"]}}, "space: inputs[0] and outputs[0]"),
+                              ({"names": {**exported["names"], "inputs": exported["names"]["inputs"][::-1]}},
+                               'names: inputs[0] is "n", but the space of the document says'),
+                              ({"names": {"outputs": []}}, "names: outputs must be an array of 1 strings"),
                               ({"space": 3}, "space is a number")):
             problem = self.ok(400, "PUT", "/v1/models/other", {**exported, **change})[1]
             self.assertIn(words, problem["detail"])
