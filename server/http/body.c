@@ -7,7 +7,8 @@
 
 #define FIRST_BYTES    ((size_t)4096)
 #define RETRY_S        2 /* until other requests may have ended */
-#define SPARE_PART     4 /* a buffer that grows gets one part in so many more than it needs */
+#define SPARE_BYTES    ((size_t)4 << 20)
+#define SPARE_PART     4 /* a long buffer that grows gets one part in so many more than it needs */
 #define DISCARD_FACTOR 2 /* times the limit: a stream that goes on past it is cut off */
 
 /* Small bodies, mostly predictions, are let in however full the room is. */
@@ -26,6 +27,14 @@ static bool claim_room(const struct body *body, struct body_room *room, size_t m
     return true;
 }
 
+/* More than is needed now: as much again while that is little, since growing copies. */
+static size_t spare_for(size_t need)
+{
+    size_t part = need / SPARE_PART;
+    size_t again = need < SPARE_BYTES ? need : SPARE_BYTES;
+    return again > part ? again : part;
+}
+
 static enum err_code reserve(struct body *body, struct body_room *room, size_t need,
                              struct err *err)
 {
@@ -34,7 +43,7 @@ static enum err_code reserve(struct body *body, struct body_room *room, size_t n
     }
     /* Takes room for what has arrived and a little more, but never for more than the longest
      * body. */
-    size_t capacity = need + need / SPARE_PART;
+    size_t capacity = need + spare_for(need);
     capacity = capacity < FIRST_BYTES ? FIRST_BYTES : capacity;
     capacity = capacity < room->max_body + 1 ? capacity : room->max_body + 1;
     capacity = capacity < need ? need : capacity;
