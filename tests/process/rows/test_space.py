@@ -145,6 +145,7 @@ class Rows(Space):
         for row, words in (((1, "medium", 1, 1.0), 'line 2, column "mesh" is "medium", one of "coarse", "fine"'),
                            ((1, 0, 1, 1.0), '"mesh" is "0", one of'),
                            ((1, "fine", 1.5, 1.0), 'line 2, column "n" is 1.5, an integer is needed'),
+                           ((1, "fine", 1.0000000001, 1.0), 'column "n" is 1.0000000001, an integer is needed'),
                            ((1, "", 1, 1.0), 'line 2, column "mesh" is missing')):
             self.assertIn(words, self.upload([row], 400)["detail"])
         for x, words in (([1, 0, 1], 'row 0, column 1 ("mesh") is 0, one of'),
