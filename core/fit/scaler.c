@@ -185,8 +185,11 @@ static enum err_code refuse_logarithm(const struct scaler_rows *rows, size_t i, 
                                       struct err *err)
 {
     size_t row = rows->first_row + i;
+    const char *name = rows->names != NULL ? rows->names[j] : NULL;
+    bool named = name != NULL;
     return err_set_at(err, ERR_INVALID, (int)row, j,
-                      "row %zu, column %d is %g, but the model takes its logarithm", row, j,
+                      "row %zu, column %d%s%s%s is %g, but the model takes its logarithm", row, j,
+                      named ? " (\"" : "", named ? name : "", named ? "\")" : "",
                       rows->v[i * (size_t)rows->k + (size_t)j]);
 }
 

@@ -55,12 +55,13 @@ enum err_code scaler_validate(const struct scaler *scaler, const char *what,
 
 /* Values in the user's units. */
 struct scaler_rows {
-    size_t n;         /* rows */
-    int k;            /* columns */
-    const double *v;  /* [n x k] */
-    size_t first_row; /* what messages call the first row */
-    bool holes;       /* NaN is a value that is missing; it stays NaN */
-    const bool *skip; /* [k] columns that scaler_fit leaves as they are; NULL: none */
+    size_t n;           /* rows */
+    int k;              /* columns */
+    const double *v;    /* [n x k] */
+    size_t first_row;   /* what messages call the first row */
+    bool holes;         /* NaN is a value that is missing; it stays NaN */
+    const bool *skip;   /* [k] columns that scaler_fit leaves as they are; NULL: none */
+    char *const *names; /* [k] of the columns, for messages; NULL, or NULLs: they have none */
 };
 
 /* Fits a scaler to each column; out: [k]. ERR_INVALID: log of a value that is not positive, or

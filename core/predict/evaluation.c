@@ -23,6 +23,7 @@
 #include "predict/evaluation.h"
 
 #include "base/mem.h"
+#include "fit/scaler.h"
 #include "math/normal.h"
 
 #include <math.h>
@@ -121,6 +122,22 @@ static double in_unit(const struct evaluation_output *output, double value)
     return output->exponent != 0 ? ldexp(value, -output->exponent) : value;
 }
 
+/* Are two values the same but for rounding? */
+static bool are_same(double a, double b)
+{
+    return scaler_range_is_constant(fmin(a, b), fmax(a, b));
+}
+
+/*
+ * What residuals of an output with this range are divided by. Rounding is no range: where the
+ * values are the same but for that, they are measured by their size.
+ */
+static double unit_of(double low, double high)
+{
+    double size = fmax(fabs(low), fabs(high));
+    return !(high > low) ? 1.0 : are_same(low, high) ? size : high - low;
+}
+
 /* Adds ||f - y|| / ||y|| of a row and the squares of its residuals; false: it has no output. */
 static bool add_errors(struct evaluation *evaluation, const double *mean, const double *y)
 {
@@ -136,11 +153,14 @@ static bool add_errors(struct evaluation *evaluation, const double *mean, const 
         output->n++;
         double low = in_unit(output, evaluation->sums.output_range[2 * j]);
         double high = in_unit(output, evaluation->sums.output_range[2 * j + 1]);
-        double unit = high > low ? high - low : 1.0;
+        double unit = unit_of(low, high);
         double seen = in_unit(output, y[j]);
         double residual = mean[j] - seen;
         double target = (seen - low) / unit;
         evaluation->sums.rmse[j] += residual * residual;
+        if (are_same(low, high) && are_same(low, seen) && are_same(low, mean[j])) {
+            continue; /* a quotient of roundings says nothing */
+        }
         above += residual * residual / (unit * unit);
         below += target * target;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "predict/paired.h"
 
+#include "fit/scaler.h"
 #include "predict/evaluation.h"
 
 #include <math.h>
@@ -10,7 +11,13 @@ static void output_losses(const struct paired_rule *rule, size_t j, double resid
                           double *loss)
 {
     int exponent = rule->exponents != NULL ? rule->exponents[j] : 0;
-    double span = ldexp(rule->range[2 * j + 1] - rule->range[2 * j], -exponent);
+    double low = rule->range[2 * j];
+    double high = rule->range[2 * j + 1];
+    /* Rounding is no range: values that are the same but for that are measured by their size. */
+    double span = !(high > low) ? 0.0
+                  : scaler_range_is_constant(low, high)
+                      ? ldexp(fmax(fabs(low), fabs(high)), -exponent)
+                      : ldexp(high - low, -exponent);
     double unit = span > 0.0 ? span : 1.0;
     double nll = evaluation_nll(residual, std);
     loss[PAIRED_SQUARE] = residual / unit * (residual / unit);

@@ -42,7 +42,7 @@ static enum err_code check_categories(const struct model *model, const struct pr
                                                                         before it has rows */
         space_describe_wanted(&space->inputs[fault.column], wanted);
         return err_set_at(err, ERR_INVALID, (int)fault.row, fault.column,
-                          "row %zu, column %d (%.40s) is %g, %s", fault.row, fault.column,
+                          "row %zu, column %d (%.40s) is %.15g, %s", fault.row, fault.column,
                           space->inputs[fault.column].name, fault.value, wanted);
     }
     return ERR_OK;

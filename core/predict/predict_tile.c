@@ -382,7 +382,8 @@ enum err_code predict_draws_tile(const struct predict_call *call, int index, str
     const struct scaler_rows inputs = {.n = tile.rows,
                                        .k = model->d,
                                        .v = call->req->x + first * (size_t)model->d,
-                                       .first_row = first};
+                                       .first_row = first,
+                                       .names = model->input_names};
     if (tile_init(&tile, call, scratch, err) != ERR_OK ||
         model_scale_inputs(model, &inputs, tile.z, err) != ERR_OK) {
         goto done;

@@ -251,6 +251,28 @@ static enum err_code warn_constants(struct trainee *t, bool output, struct err *
                                 end_list(&listed));
 }
 
+/* How many different rows train, up to `max`: copies of a row say nothing that it does not. */
+static int count_different(const struct train_rows *rows, int max)
+{
+    int first[TRAIN_FEW_ROWS];
+    size_t d = (size_t)rows->d;
+    size_t o = (size_t)rows->o;
+    int n = 0;
+    for (int i = 0; i < rows->n && n < max; i++) {
+        int k = 0;
+        while (k < n && (memcmp(rows->x + (size_t)i * d, rows->x + (size_t)first[k] * d,
+                                d * sizeof *rows->x) != 0 ||
+                         memcmp(rows->y + (size_t)i * o, rows->y + (size_t)first[k] * o,
+                                o * sizeof *rows->y) != 0)) {
+            k++;
+        }
+        if (k == n) {
+            first[n++] = i;
+        }
+    }
+    return n;
+}
+
 static enum err_code warn_few(struct trainee *t, struct err *err)
 {
     const struct data rows = train_rows_user(&t->train);
@@ -262,20 +284,25 @@ static enum err_code warn_few(struct trainee *t, struct err *err)
     }
     bool few = counts[min] < TRAIN_FEW_ROWS || counts[min] <= rows.d + 1;
     if (!few) {
-        return ERR_OK;
+        int different = count_different(&t->train, TRAIN_FEW_ROWS);
+        return different >= TRAIN_FEW_ROWS
+                   ? ERR_OK
+                   : report_warn(&t->model->report, err, "few_rows",
+                                 "only %d of the %d rows that train are different: what a model "
+                                 "says between and beyond them, and how sure it is, rests on "
+                                 "little",
+                                 different, rows.n);
     }
-    if (counts[min] == rows.n) {
-        return report_warn(&t->model->report, err, "few_rows",
-                           "%d rows train a model of %d inputs: what it says between and beyond "
-                           "them, and how sure it is, rests on little",
-                           rows.n, rows.d);
+    bool whole = counts[min] == rows.n;
+    char name[COLUMN_CHARS] = "a model";
+    if (!whole) {
+        name_column(t->model, true, min, name);
     }
-    char name[COLUMN_CHARS];
-    name_column(t->model, true, min, name);
     return report_warn(&t->model->report, err, "few_rows",
-                       "%d rows train %s, of %d inputs: what it says between and beyond them, and "
-                       "how sure it is, rests on little",
-                       counts[min], name, rows.d);
+                       "%d row%s%s%s of %d input%s: what it says between and beyond them, and how "
+                       "sure it is, rests on little",
+                       counts[min], counts[min] == 1 ? " trains " : "s train ", name,
+                       whole ? "" : ",", rows.d, rows.d == 1 ? "" : "s");
 }
 
 /* Outputs that are positive, span decades and are not scaled by their logarithm. */
@@ -375,9 +402,28 @@ static double spread_to_beat(const struct trainee *t, int j, int exponent, int *
                : fmax(kept, mean_square(&t->train, j, exponent, mean, &n_trained));
 }
 
+/* Is output j the same in all rows, those that train and those that are kept, but for rounding? */
+static bool is_same_everywhere(const struct trainee *t, int j)
+{
+    const struct train_rows *parts[] = {&t->train, &t->kept};
+    double low = INFINITY;
+    double high = -INFINITY;
+    for (int p = 0; p < 2; p++) {
+        for (int i = 0; i < parts[p]->n; i++) {
+            double y = parts[p]->y[(size_t)i * (size_t)parts[p]->o + (size_t)j];
+            low = fmin(low, y); /* of a NaN and a number, the number */
+            high = fmax(high, y);
+        }
+    }
+    return scaler_range_is_constant(low, high);
+}
+
 /* 1 - squared error / squared distance from the mean; NaN where the kept rows tell nothing. */
 static double explained(const struct trainee *t, int j)
 {
+    if (is_same_everywhere(t, j)) {
+        return (double)NAN;
+    }
     int exponent = model_exponent(t->model, j);
     int n = 0;
     double spread = spread_to_beat(t, j, exponent, &n);

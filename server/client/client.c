@@ -208,6 +208,15 @@ static void complain(struct client *client, const struct command *command, const
         if (client->hint != NULL) {
             fprintf(stderr, "surrogated: %s\n", client->hint);
         }
+        if (strstr(err_msg(err), "\"Content-Encoding: gzip\"") != NULL) {
+            fprintf(stderr, "surrogated: here gunzip unpacks it first\n");
+        }
+        if (strstr(err_msg(err), "?missing=allow") != NULL) {
+            fprintf(stderr, "surrogated: here --missing says missing=allow\n");
+        }
+        if (strstr(err_msg(err), "?on_nonfinite=skip") != NULL) {
+            fprintf(stderr, "surrogated: here --skip-nonfinite says on_nonfinite=skip\n");
+        }
         if (strstr(err_msg(err), "text/csv; ") != NULL) {
             fprintf(stderr, "surrogated: here --table says it, as --table header=present\n");
         }

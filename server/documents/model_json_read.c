@@ -208,10 +208,47 @@ static enum err_code read_space(const json_t *document, struct model *model, str
     return err->code;
 }
 
+/* The space has the names; those that the document has besides must be the same. */
+static enum err_code check_name_list(const json_t *names, const char *key, char *const *known,
+                                     int k, struct err *err)
+{
+    const json_t *list = json_object_get(names, key);
+    if (list == NULL || json_is_null(list)) {
+        return ERR_OK;
+    }
+    if (!json_is_array(list) || json_array_size(list) != (size_t)k) {
+        return err_set(err, ERR_SHAPE, "names: %s must be an array of %d strings", key, k);
+    }
+    for (int j = 0; j < k; j++) {
+        const char *name = json_string_value(json_array_get(list, (size_t)j));
+        const char *in_space = known != NULL ? known[j] : NULL;
+        if (name == NULL || in_space == NULL || strcmp(name, in_space) != 0) {
+            return err_set(err, ERR_INVALID,
+                           "names: %s[%d] is \"%.40s\", but the space of the document says "
+                           "\"%.40s\"; leave \"names\" out, or make them the same",
+                           key, j, name != NULL ? name : "", in_space != NULL ? in_space : "");
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code check_names(const json_t *document, const struct model *model, struct err *err)
+{
+    static const char *const keys[] = {"inputs", "outputs", NULL};
+    const json_t *names = NULL;
+    if (model_json_object(document, "names", &names, err) != ERR_OK || names == NULL) {
+        return err->code;
+    }
+    return json_read_check_keys(names, "names", keys, err) == ERR_OK &&
+                   check_name_list(names, "inputs", model->input_names, model->d, err) == ERR_OK
+               ? check_name_list(names, "outputs", model->output_names, model->o, err)
+               : err->code;
+}
+
 static enum err_code read_names(const json_t *document, struct model *model, struct err *err)
 {
     if (model->input_names != NULL) {
-        return ERR_OK; /* the space has them */
+        return check_names(document, model, err);
     }
     return read_labels(document, "names", model, &model->input_names, &model->output_names, err) ==
                    ERR_OK

@@ -144,7 +144,10 @@ enum err_code npy_parse(const void *bytes, size_t len, int max_rows, struct aren
                        len - head.data, n, items, head.item);
     }
     const unsigned char *data = (const unsigned char *)bytes + head.data;
-    *out = (struct npy){.n = (int)n, .k = (int)k, .single = head.item == 4 && head.n_fields == 0};
+    *out = (struct npy){.n = (int)n,
+                        .k = (int)k,
+                        .single = head.item == 4 && head.n_fields == 0,
+                        .flat = head.rank == 1 && head.n_fields == 0};
     out->values = usable_in_place(data, &head) ? (const double *)(const void *)data
                   : head.n_fields > 0          ? convert_records(data, &head, n, arena)
                                                : convert(data, &head, n, k, arena);

@@ -20,6 +20,7 @@ struct npy {
     int n; /* rows; 1 for an array of one dimension */
     int k; /* columns */
     bool single;
+    bool flat;                /* an array of one dimension without names */
     const double *values;     /* [n x k], in the arena, or without names in the bytes themselves */
     const char *const *names; /* [k] of a structured array, in the arena; NULL: it has none */
 };

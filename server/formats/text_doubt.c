@@ -44,6 +44,29 @@ static bool has_equal_steps(const struct text_head *head)
     return step != 0.0;
 }
 
+/* Names of years are in order, though some may be left out. */
+static bool are_years_in_order(const struct text_head *head)
+{
+    bool rise = head->n > 1 && head->values[1] > head->values[0];
+    for (int j = 0; j < head->n; j++) {
+        double value = head->values[j];
+        if (value < FIRST_YEAR || value > LAST_YEAR ||
+            (j > 0 && !(rise ? value > head->values[j - 1] : value < head->values[j - 1]))) {
+            return false;
+        }
+    }
+    return head->n > 1;
+}
+
+static int count_quoted(const struct text_head *head)
+{
+    int n = 0;
+    for (int j = 0; j < head->n; j++) {
+        n += head->fields[j].quoted;
+    }
+    return n;
+}
+
 static bool all_in_digits(const struct text_head *head)
 {
     for (int j = 0; j < head->n; j++) {
@@ -68,23 +91,30 @@ static int count_integers(const struct text_head *next, double low, double high)
 /*
  * May these numbers be names? 0..k-1 is what pandas writes where columns have none, 0.0, 1.0, 2.0
  * where their names were floats. Equal steps of integers are doubtful above a row that has other
- * numbers, and years above a row that has none.
+ * numbers, years above a row that has none, and numbers in quotes, as R writes names, above a row
+ * without quotes.
  */
 static bool may_be_names(const struct text_head *head, const struct text_head *next)
 {
-    if (head->counts[TEXT_NUMBER] != head->n || !has_equal_steps(head)) {
+    if (head->counts[TEXT_NUMBER] != head->n || head->n < 2) {
+        return false;
+    }
+    if (next->n > 0 && count_quoted(head) == head->n && count_quoted(next) == 0) {
+        return true;
+    }
+    if (all_in_digits(head) && are_years_in_order(head) && next->n > 0 &&
+        count_integers(next, FIRST_YEAR, LAST_YEAR) == 0) {
+        return true;
+    }
+    if (!has_equal_steps(head)) {
         return false;
     }
     bool counted = head->values[0] == 0.0 && head->values[1] == 1.0;
     if (!all_in_digits(head)) {
         return counted && head->n > 2 && next->n > 0;
     }
-    double last = head->values[head->n - 1];
-    bool years = head->values[0] >= FIRST_YEAR && head->values[0] <= LAST_YEAR &&
-                 last >= FIRST_YEAR && last <= LAST_YEAR;
     bool others = next->counts[TEXT_NUMBER] > count_integers(next, -INFINITY, INFINITY);
-    return counted || (head->n > 2 && others) ||
-           (years && next->n > 0 && count_integers(next, FIRST_YEAR, LAST_YEAR) == 0);
+    return counted || (head->n > 2 && others);
 }
 
 static enum err_code refuse_doubtful(const struct text_head *head, const struct text_head *next,
@@ -135,12 +165,12 @@ static enum err_code check_length(const struct text_table_reader *reader,
 {
     const char *why = NULL;
     const struct text_field *first = &head->fields[0];
-    if (next->n == 0 || next->n == head->n) {
-        return ERR_OK;
-    }
     if (first->len >= 4 && strncasecmp(first->text, "sep=", 4) == 0) {
         return err_set_at(err, ERR_INVALID, -1, 0,
                           "line %" PRId64 " is for Excel (sep=) and no row; delete it", head->line);
+    }
+    if (next->n == 0 || next->n == head->n) {
+        return ERR_OK;
     }
     if (is_other_comment(first)) {
         why = "a comment begins with # or %";

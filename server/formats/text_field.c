@@ -101,7 +101,8 @@ void text_next_field(struct text_cursor *c, char separator, struct text_field *f
 {
     field->has_pairs = false;
     skip_blanks(c, separator);
-    if (c->at < c->end && *c->at == '"') {
+    field->quoted = c->at < c->end && *c->at == '"';
+    if (field->quoted) {
         read_quoted(c, field);
         const char *behind = c->at;
         skip_blanks(c, separator);

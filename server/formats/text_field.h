@@ -16,7 +16,8 @@ struct text_cursor {
 struct text_field {
     const char *text; /* inside the table, without its quotes and without blanks around it */
     size_t len;
-    bool last;         /* in its record */
+    bool last; /* in its record */
+    bool quoted;
     bool has_pairs;    /* of quotes, each of which stands for one */
     const char *wrong; /* what is wrong with its quotes, as "has an open quote"; NULL: nothing */
 };

@@ -3,10 +3,12 @@
 
 #include "base/mem.h"
 #include "base/phrase.h"
+#include "fit/scaler.h"
 #include "formats/json_write.h"
 #include "model/space_rows.h"
 #include "train/train.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,9 +52,14 @@ static bool is_empty(const double *range, int output)
 void gate_fill_range(double *range, int o)
 {
     for (int j = 0; j < o; j++) {
+        double low = range[2 * j];
+        double high = range[2 * j + 1];
         if (is_empty(range, j)) {
             range[2 * j] = 0.0;
             range[2 * j + 1] = 1.0;
+        } else if (scaler_range_is_constant(low, high)) {
+            range[2 * j] = fmin(low, 0.0);
+            range[2 * j + 1] = fmax(high, 0.0);
         }
     }
 }
@@ -105,6 +112,9 @@ static double average(const struct scores *s, const struct scores *other, struct
         }
         double scale = a->range[2 * j + 1] - a->range[2 * j];
         double value = a->metric == GATE_NLL ? values[j] : values[j] / scale;
+        if (a->metric != GATE_NLL && fabs(value) <= SCALER_CONSTANT_ULPS * DBL_EPSILON) {
+            value = 0.0; /* of two errors that are rounding neither is better */
+        }
         sum += a->metric == GATE_RMSE ? value * value : value;
         a->n++;
     }

@@ -70,7 +70,8 @@ enum err_code gate_score(const struct model *model, const struct gate_sample *sa
 
 /* Low and high of the outputs of the first n rows, [o x 2]. */
 void gate_find_range(const struct data *rows, int n, double *range);
-/* An output that did not vary has the range from 0 to 1. */
+/* An output that did not vary has the range from 0 to 1, one that varied by rounding alone from 0
+ * to its value. */
 void gate_fill_range(double *range, int o);
 
 #endif

@@ -121,8 +121,10 @@ static enum err_code take_room(struct prediction *p, struct err *err)
     if (holds && answer_room_try(p->app, bytes, &p->claim)) {
         return ERR_OK;
     }
-    const struct scaler_rows inputs = {
-        .n = (size_t)whole->n, .k = p->served->model->d, .v = whole->x};
+    const struct scaler_rows inputs = {.n = (size_t)whole->n,
+                                       .k = p->served->model->d,
+                                       .v = whole->x,
+                                       .names = p->served->model->input_names};
     struct answer_stream *stream = arena_zalloc_array(p->req->arena, 1, sizeof *stream);
     if (stream == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");

@@ -226,7 +226,7 @@ enum err_code columns_check_text(const struct space *space, const struct text_ro
     snprintf(place, sizeof place, "line %lld, column \"%.60s\"", (long long)line,
              space->inputs[fault.column].name);
     space_describe_wanted(&space->inputs[fault.column], wanted);
-    err_set_at(err, ERR_INVALID, row, fault.column, "%s is %g, %s", place, fault.value, wanted);
+    err_set_at(err, ERR_INVALID, row, fault.column, "%s is %.15g, %s", place, fault.value, wanted);
     err->line = line;
     return err->code;
 }
@@ -282,6 +282,6 @@ enum err_code columns_read_numbers(const struct space *space, const struct space
     }
     space_describe_wanted(&space->inputs[fault.column], wanted);
     return err_set_at(err, ERR_INVALID, (int)fault.row, fault.column,
-                      "%srow %zu, column %d (\"%.40s\") is %g, %s", where, fault.row, fault.column,
-                      space->inputs[fault.column].name, fault.value, wanted);
+                      "%srow %zu, column %d (\"%.40s\") is %.15g, %s", where, fault.row,
+                      fault.column, space->inputs[fault.column].name, fault.value, wanted);
 }

@@ -241,7 +241,8 @@ static enum err_code rows_of_json(struct labelled *labelled, const struct reques
     const struct json_tensor *y = &labelled->y;
     if (settle(labelled, req, model, err) != ERR_OK ||
         json_tensor_check(x, labelled->body, model->d, err) != ERR_OK ||
-        json_tensor_check(y, labelled->body, model->o, err) != ERR_OK) {
+        json_tensor_check(y, labelled->body, model->o, err) != ERR_OK ||
+        check_outputs(req, model->o, err) != ERR_OK) {
         return err->code;
     }
     if (x->n != y->n) {

@@ -175,6 +175,18 @@ static enum err_code settle(const json_t *body, const struct places *places, str
                : err->code;
 }
 
+/* JSON says itself which numbers are outputs; a query that says otherwise is a mistake. */
+static enum err_code check_query(const struct request *req, int o, struct err *err)
+{
+    int64_t outputs = o;
+    if (reply_query_int(req, "outputs", 1, ARCH_MAX_OUTPUTS, &outputs, err) == ERR_OK &&
+        outputs != o) {
+        return err_set(err, ERR_SHAPE, "outputs is %d in the query, but rows of the body have %s",
+                       (int)outputs, phrase_count(o, "output").text);
+    }
+    return err->code;
+}
+
 enum err_code upload_read_json(const struct request *req, int max_rows, struct upload *up,
                                struct err *err)
 {
@@ -211,6 +223,7 @@ enum err_code upload_read_json(const struct request *req, int max_rows, struct u
     if (read_provenance(body, req->arena, up, err) != ERR_OK ||
         settle(body, &places, req->arena, up, tensors, err) != ERR_OK ||
         join(&tensors[0], &tensors[1], req->arena, up, err) != ERR_OK ||
+        check_query(req, up->data.o, err) != ERR_OK ||
         run_status_read(body, (int)up->data.n, req->arena, &up->failed, err) != ERR_OK) {
         return err->code;
     }

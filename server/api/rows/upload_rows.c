@@ -196,6 +196,15 @@ static enum err_code settle_numbers(const struct request *req, struct upload *up
     return columns_read_numbers(up->space.space, &rows, "", err);
 }
 
+/* numpy.save of a list of numbers: a row, or a column of them? */
+static enum err_code refuse_flat(const struct npy *npy, struct err *err)
+{
+    return npy->flat ? err_set(err, ERR_SHAPE,
+                               "the npy body has 1 dimension, rows x columns are needed (in NumPy: "
+                               ".reshape(1, -1) makes one row)")
+                     : ERR_OK;
+}
+
 static enum err_code read_npy(struct app *app, const struct request *req, const char *model,
                               struct upload *up, struct err *err)
 {
@@ -203,6 +212,7 @@ static enum err_code read_npy(struct app *app, const struct request *req, const 
     const struct space *space = up->space.space;
     if (count_outputs(app, req, model, up, err) != ERR_OK ||
         npy_parse(req->body, req->n_body, app->config->max_rows, req->arena, &npy, err) != ERR_OK ||
+        refuse_flat(&npy, err) != ERR_OK ||
         columns_arrange_npy(space, SPACE_COLUMNS, req->arena, &npy, err) != ERR_OK ||
         split_columns(up, npy.k, err) != ERR_OK || take_field_names(&npy, up, err) != ERR_OK) {
         return err->code;

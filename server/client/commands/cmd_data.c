@@ -99,6 +99,10 @@ static enum err_code make_path(struct append *up, struct err *err)
     }
     if (client->args->values[OPT_MISSING] != NULL) {
         textbuf_printf(&text, "%smissing=allow", mark);
+        mark = "&";
+    }
+    if (client->args->values[OPT_SKIP_NONFINITE] != NULL) {
+        textbuf_printf(&text, "%son_nonfinite=skip", mark);
     }
     if (source != NULL && strpbrk(source, "\r\n") != NULL) {
         return err_set(err, ERR_INVALID, "a source is one line of text");
@@ -119,6 +123,38 @@ static void print_noticed(const json_t *doc, const char *key, const char *noun)
     json_int_t count = json_integer_value(number);
     if (count > 0) {
         printf(", %s", phrase_count(count, noun).text);
+    }
+}
+
+/* What the server does not expect in a column, in words; each is a member of "warnings". */
+static void print_warning(struct client *client, const char *name, const json_t *warning)
+{
+    static const struct {
+        const char *code;
+        const char *text;
+    } known[] = {{"outside_bounds", "outside its bounds"},
+                 {"not_positive", "not above 0"},
+                 {"row_numbers", "only counts the rows, as an index does: is it an input?"}};
+    const char *code = json_string_value(json_object_get(warning, "code"));
+    const char *column = json_string_value(json_object_get(warning, "name"));
+    const json_t *input = json_object_get(warning, "input");
+    const json_t *place = input != NULL ? input : json_object_get(warning, "output");
+    json_int_t rows = json_integer_value(json_object_get(warning, "rows"));
+    const char *text = code;
+    struct textbuf safe = textbuf_in(&client->arena);
+    for (size_t i = 0; code != NULL && i < sizeof known / sizeof *known; i++) {
+        text = strcmp(known[i].code, code) == 0 ? known[i].text : text;
+    }
+    textbuf_printf(&safe, "%s %lld", input != NULL ? "input" : "output",
+                   (long long)json_integer_value(place));
+    if (column != NULL) {
+        textbuf_puts(&safe, ", ");
+        terminal_escape(&safe, column);
+    }
+    if (code != NULL && !textbuf_failed(&safe)) {
+        fflush(stdout);
+        fprintf(stderr, "surrogated: %s: %s: %s in %s (%s)\n", name, safe.data, text,
+                phrase_count(rows, "row").text, code);
     }
 }
 
@@ -144,7 +180,12 @@ static enum err_code report_upload(struct append *up, const char *name, const st
         print_noticed(doc, "outliers", "outlier");
         print_noticed(doc, "failed_rows", "failed run");
         print_noticed(doc, "missing_values", "missing value");
+        print_noticed(doc, "nonfinite", "skipped row");
         printf("\n");
+        const json_t *warnings = json_object_get(doc, "warnings");
+        for (size_t i = 0; !textbuf_failed(&safe) && i < json_array_size(warnings); i++) {
+            print_warning(up->client, safe.data, json_array_get(warnings, i));
+        }
     }
     json_decref(doc);
     return err->code != ERR_OK ? err->code : client_flush(err);

@@ -5,6 +5,7 @@ again, trained on, predicted, scored, and there after a restart.
 """
 
 import contextlib
+import gzip
 import json
 import math
 import os
@@ -335,11 +336,11 @@ class Trained(Holes):
         self.assertEqual(head, ["feasible_mean", "feasible_std"])
         self.assertAlmostEqual(float(row[0]), bad, places=12)
 
-    def client(self, *args, **more):
+    def client(self, *args, status=0, **more):
         done = subprocess.run([BINARY, *args, "--server", f"http://127.0.0.1:{self.server.port}"],
                               capture_output=True, text=True, timeout=300, check=False, **more)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.returncode, done.stdout
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.returncode, done.stdout, done.stderr
 
     def test_evaluations_use_what_is_there(self):
         path = self.version()
@@ -532,6 +533,29 @@ class Trained(Holes):
         out = self.client("data", name, "append", "-", "--missing", input="x,y\n5,\n")[1]
         self.assertIn("1 failed run\n", out)
         self.assertIn("failed_rows", self.client("data", name)[1])
+
+    def test_the_client_says_how_it_leaves_rows_out_and_what_is_unexpected(self):
+        name = self.path().rsplit("/", 1)[1]
+        append = ("data", name, "append", "-")
+        text = "x,y\n1,2\n2,\n3,inf\n9,-4\n"
+        space = {"inputs": [{"name": "x", "bounds": [0, 5]}], "outputs": [{"name": "y", "positive": True}]}
+        self.ok(200, "PUT", f"/v1/models/{name}/space", space)
+        told = self.client(*append, input=text, status=1)[2]
+        self.assertIn("here --missing says missing=allow", told)
+        self.assertIn("here --skip-nonfinite says on_nonfinite=skip", told)
+        out, told = self.client(*append, "--missing", "--skip-nonfinite", input=text)[1:]
+        self.assertIn("3 rows appended", out)
+        self.assertIn("1 failed run, 1 skipped row\n", out)
+        self.assertIn("input 0, x: outside its bounds in 1 row (outside_bounds)\n", told)
+        self.assertIn("output 0, y: not above 0 in 1 row (not_positive)\n", told)
+        out = self.client(*append, "--skip-nonfinite", input=text)[1]
+        self.assertIn("2 rows appended", out)
+        packed = subprocess.run([BINARY, *append, "--server", f"http://127.0.0.1:{self.server.port}"],
+                                capture_output=True, input=gzip.compress(b"x,y\n1,2\n"), check=False, timeout=300)
+        self.assertIn(b"here gunzip unpacks it first", packed.stderr)
+        numbers = "".join(f"{i},{i * 7 % 30},{i * i}\n" for i in range(1, 31))
+        told = self.client("data", name + "-numbers", "append", "-", "--outputs", "1", input=numbers)[2]
+        self.assertIn("input 0: only counts the rows, as an index does: is it an input?", told)
 
 
 class Restarted(Holes):

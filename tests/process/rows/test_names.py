@@ -155,6 +155,20 @@ class Uploads(Names):
             self.assertEqual({tuple(row) for row in self.stored(f"r{i}")},
                              {tuple(value[name] for name in order)})
 
+    def test_json_is_not_taken_against_its_query(self):
+        rows = json.dumps({"inputs": [[1], [2]], "outputs": [[3, 4], [5, 6]]})
+        for text in ("", "0", "1.5", "two", "1", "3"):
+            problem = self.ok(400, "POST", f"{DATA}?outputs={text}", rows)[1]
+            self.assertIn("outputs is", problem["detail"])
+        self.ok(201, "POST", f"{DATA}?outputs=2", rows)
+
+    def test_an_array_of_one_dimension_is_no_row_of_many_columns(self):
+        head = "{'descr': '<f8', 'fortran_order': False, 'shape': (4,), }".ljust(117) + "\n"
+        body = b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head.encode() + struct.pack("<4d", 1, 2, 3, 4)
+        problem = self.ok(400, "POST", f"{DATA}?outputs=1", body, NPY)[1]
+        self.assertIn("1 dimension, rows x columns are needed", problem["detail"])
+        self.ok(404, "GET", "/v1/models/m")
+
     def test_exports_have_the_names_and_can_be_uploaded_again(self):
         self.csv('"a,1",b,y\n1,2,3\n4,5,6\n')
         for form in ("csv", "json", "npy"):

@@ -145,6 +145,7 @@ class Rows(Space):
         for row, words in (((1, "medium", 1, 1.0), 'line 2, column "mesh" is "medium", one of "coarse", "fine"'),
                            ((1, 0, 1, 1.0), '"mesh" is "0", one of'),
                            ((1, "fine", 1.5, 1.0), 'line 2, column "n" is 1.5, an integer is needed'),
+                           ((1, "fine", 1.0000000001, 1.0), 'column "n" is 1.0000000001, an integer is needed'),
                            ((1, "", 1, 1.0), 'line 2, column "mesh" is missing')):
             self.assertIn(words, self.upload([row], 400)["detail"])
         for x, words in (([1, 0, 1], 'row 0, column 1 ("mesh") is 0, one of'),
@@ -229,6 +230,9 @@ class Models(Space):
         self.assertEqual(self.ok(200, "GET", "/v1/models/copy/space")[1]["origin"], "model")
         for change, words in (({"space": changed(mesh={"values": ["coarse", "fine"]})}, "network of 4 inputs"),
                               ({"space": {"inputs": ["a"], "outputs": ["a"]}}, "space: inputs[0] and outputs[0]"),
+                              ({"names": {**exported["names"], "inputs": exported["names"]["inputs"][::-1]}},
+                               'names: inputs[0] is "n", but the space of the document says'),
+                              ({"names": {"outputs": []}}, "names: outputs must be an array of 1 strings"),
                               ({"space": 3}, "space is a number")):
             problem = self.ok(400, "PUT", "/v1/models/other", {**exported, **change})[1]
             self.assertIn(words, problem["detail"])

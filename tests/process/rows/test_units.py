@@ -151,6 +151,17 @@ class Refusals(Trained):
         self.assertRegex(answer["detail"], pattern)
         return answer
 
+    def test_an_input_without_a_logarithm_is_named(self):
+        names = {"inputs": ["k", "T"], "outputs": ["q"]}
+        name = self.upload([[1 + i, 2 + i * i] for i in range(20)], [[i] for i in range(20)], names=names)
+        self.train(name, scaling={"inputs": "log"})
+        bad = {"inputs": [[1, 2], {"T": -3, "k": 2}]}
+        for route, body in (("predict", bad), ("evaluate", {**bad, "outputs": [[1], [2]]}),
+                            ("compare", {**bad, "outputs": [[1], [2]], "versions": [1, "@default"]})):
+            problem = self.ok(400, "POST", f"/v1/models/{name}/{route}", body)[1]
+            self.assertIn('row 1, column 1 ("T") is -3, but the model takes its logarithm', problem["detail"], route)
+            self.assertEqual((problem["row"], problem["column"]), (1, 1))
+
     def test_rows_that_rule_a_request_out(self):
         x, y = table()
         y[17][0] = -3.0

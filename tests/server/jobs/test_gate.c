@@ -149,6 +149,23 @@ START_TEST(scores_are_those_of_the_kept_rows)
 }
 END_TEST
 
+/* An output that is the same but for rounding, of which two versions have learnt different ones. */
+START_TEST(rounding_keeps_no_version_out)
+{
+    const double size = _i == 0 ? 0.3 : -1e20;
+    const double next = nextafter(size, INFINITY);
+    struct gate_case c = pose(N);
+    struct gate_spec spec = {.on = true, .rows = GATE_KNOWN, .max_increase = 0.1};
+    for (int i = 0; i < N; i++) {
+        y[i] = i % 4 == 0 ? next : size;
+    }
+    struct gate_verdict v = judge(&spec, c, answering(size), answering(next));
+    ck_assert_msg(v.passed && v.candidate == 0.0, "%s", v.reason);
+    v = judge(&spec, c, answering(size), answering(1.1 * size));
+    ck_assert_msg(!v.passed && fabs(v.candidate - 0.1) < 1e-9, "%.17g", v.candidate);
+}
+END_TEST
+
 /* ---- which rows ---- */
 
 /* How many kept rows there are of each kind. */
@@ -561,6 +578,7 @@ int main(void)
     Suite *suite = suite_create("gate");
     TCase *judging = tcase_create("judging");
     tcase_add_test(judging, scores_are_those_of_the_kept_rows);
+    tcase_add_loop_test(judging, rounding_keeps_no_version_out, 0, 2);
     tcase_add_test(judging, the_best_basis_there_is_is_taken);
     tcase_add_test(judging, too_few_common_rows_are_replaced_by_the_own_rows_of_each);
     tcase_add_test(judging,
