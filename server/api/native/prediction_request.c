@@ -296,7 +296,7 @@ static enum err_code fit_table(struct prediction_request *request, const struct 
 {
     struct columns columns;
     struct text_rows text;
-    columns_init(&columns, space, SPACE_INPUTS, req->arena);
+    columns_init(&columns, space, SPACE_GIVEN_INPUTS, req->arena);
     if (text_rows_read(req, max_rows, space != NULL ? &columns.members : NULL, &text, err) !=
         ERR_OK) {
         return err->code;
@@ -340,14 +340,21 @@ static enum err_code fit_numbers(struct prediction_request *request, const struc
     memcpy(x, request->predict.x, n * d * sizeof *x);
     request->predict.x = x;
     const struct space_rows rows = {n, d, x};
-    return columns_read_numbers(space, &rows, "inputs: ", err);
+    if (columns_read_numbers(space, &rows, "inputs: ", err) == ERR_OK) {
+        columns_fill_defaults(space, &rows); /* fields that were left out; values are finite */
+    }
+    return err->code;
 }
 
 /* The fields of a structured array, by name where the model has names, else by position. */
 static enum err_code fit_fields(struct prediction_request *request, const struct request *req,
                                 const struct space *space, struct err *err)
 {
-    return columns_arrange_npy(space, SPACE_INPUTS, req->arena, &request->fields, err);
+    struct npy *fields = &request->fields;
+    if (columns_arrange_npy(space, SPACE_GIVEN_INPUTS, req->arena, fields, err) == ERR_OK) {
+        take_rows(request, fields->values, fields->n, fields->k);
+    }
+    return err->code;
 }
 
 enum err_code prediction_request_fit(struct prediction_request *request, const struct request *req,

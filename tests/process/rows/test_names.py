@@ -10,22 +10,13 @@ import math
 import struct
 import unittest
 
-from harness import ServerTest, document
+from harness import ServerTest, document, records
 
 CSV = {"Content-Type": "text/csv"}
 DATA = "/v1/models/m/data"
 
 
 NPY = {"Content-Type": "application/x-npy"}
-
-
-def records(names, *rows):
-    """A structured array as numpy.save writes it."""
-    fields = ", ".join(f"('{name}', '<f8')" for name in names)
-    head = f"{{'descr': [{fields}], 'fortran_order': False, 'shape': ({len(rows)},), }}"
-    head = head.ljust(-(len(head) + 11) % 64 + len(head)) + "\n"
-    return (b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head.encode()
-            + b"".join(struct.pack(f"<{len(row)}d", *row) for row in rows))
 
 
 class Names(ServerTest):
