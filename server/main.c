@@ -19,7 +19,7 @@
 #include "client/client.h"
 #include "client/healthcheck.h"
 #include "formats/json_read.h"
-#include "http/certificate.h"
+#include "tls/certificate.h"
 #include "http/daemon.h"
 #include "live/follow.h"
 #include "live/preload.h"
