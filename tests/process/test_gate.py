@@ -150,7 +150,9 @@ class Gate(ServerTest):
         self.assertEqual((job["gate"]["rows"], job["gate"]["candidate"]), (0, None))
         self.assertEqual((self.default(), self.predict()), (1, self.before))
         # Nor when somebody has registered a version of another shape meanwhile.
+        self.ok(200, "DELETE", MODEL + "/data")
         self.ok(201, "PUT", MODEL, document(seed=1))
+        self.ok(201, "POST", MODEL + "/data", simulate(400, seed=2, scale_output=1000.0))
         job = self.train(seed=2)
         self.assertEqual((job["state"], job["version"], job["promoted"]), ("succeeded", 4, False))
         self.assertIn("version 3 has 3 inputs and 2 outputs, this one has 2 and 1", job["message"])
