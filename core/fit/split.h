@@ -9,7 +9,7 @@
  * consecutive rows one is chosen at random, so that the number of rows chosen is n share, to within
  * one.
  *
- * The rows here are those with different inputs; row_groups.h has the others follow them.
+ * The rows here are those with different inputs; train/row_groups.h has the others follow them.
  */
 #ifndef SPLIT_H
 #define SPLIT_H

@@ -4,7 +4,7 @@
  * The validation rows do choose the best epoch of each member, which makes their error a little
  * optimistic.
  *
- * Rows with the same inputs are on one side of the split, and in one fold (fit/row_groups.h).
+ * Rows with the same inputs are on one side of the split, and in one fold (train/row_groups.h).
  *
  * Folds of cv+ and jackknife+ each run the solver on the other folds' rows; the model is all of
  * their posteriors together, in the order of the folds. The scalers come from all training rows,

@@ -78,8 +78,9 @@ static int count_folds(const struct train_calibration *calibration, int n)
 
 #define MIN_FOLD_ROWS 3 /* to train on for any folds: two are left for each */
 
-/* n: rows that train, those of a group counted once. */
-static enum err_code check_folds(const struct train_calibration *c, int n, struct err *err)
+/* n_rows train, in n groups. */
+static enum err_code check_folds(const struct train_calibration *c, int n_rows, int n,
+                                 struct err *err)
 {
     bool none = c->method != CONFORMAL_CV_PLUS && c->method != CONFORMAL_JACKKNIFE_PLUS;
     int folds = count_folds(c, n);
@@ -94,10 +95,10 @@ static enum err_code check_folds(const struct train_calibration *c, int n, struc
     }
     if (n < MIN_FOLD_ROWS || folds > n) {
         return err_set(err, ERR_INVALID,
-                       "calibration: the rows that are left to train on, %d (with the same inputs "
-                       "counted once), are too few for %d folds; more rows, fewer folds or a "
-                       "smaller validation share are needed",
-                       n, folds > MIN_FOLD_ROWS ? folds : MIN_FOLD_ROWS);
+                       "calibration: the rows that are left to train on, %d%s, are too few for %d "
+                       "folds; more rows, fewer folds or a smaller validation share are needed",
+                       n, n < n_rows ? " with different inputs" : "",
+                       folds > MIN_FOLD_ROWS ? folds : MIN_FOLD_ROWS);
     }
     return ERR_OK;
 }
@@ -134,7 +135,7 @@ enum err_code train_rows_check_parts(const struct train_spec *spec, int n, struc
         counts[SPLIT_CALIBRATION] = (int)(left * train_calibration_share(spec));
         counts[SPLIT_TRAIN] = (int)left - counts[SPLIT_CALIBRATION];
         return check_parts(spec, counts, err) == ERR_OK
-                   ? check_folds(&spec->calibration, counts[SPLIT_TRAIN], err)
+                   ? check_folds(&spec->calibration, counts[SPLIT_TRAIN], counts[SPLIT_TRAIN], err)
                    : err->code;
     }
     unsigned char *role = mem_alloc((size_t)n + 1);
@@ -147,7 +148,7 @@ enum err_code train_rows_check_parts(const struct train_spec *spec, int n, struc
     }
     mem_free(role);
     return check_parts(spec, counts, err) == ERR_OK
-               ? check_folds(&spec->calibration, counts[SPLIT_TRAIN], err)
+               ? check_folds(&spec->calibration, counts[SPLIT_TRAIN], counts[SPLIT_TRAIN], err)
                : err->code;
 }
 
@@ -231,7 +232,8 @@ enum err_code train_rows_choose_folds(const struct train_spec *spec, const struc
     if (c->method != CONFORMAL_CV_PLUS && c->method != CONFORMAL_JACKKNIFE_PLUS) {
         return ERR_OK;
     }
-    if (row_groups_find(&data, &groups, err) != ERR_OK || check_folds(c, groups.n, err) != ERR_OK) {
+    if (row_groups_find(&data, &groups, err) != ERR_OK ||
+        check_folds(c, rows->n, groups.n, err) != ERR_OK) {
         goto done;
     }
     places = mem_alloc_array((size_t)groups.n, sizeof *places);

@@ -4,7 +4,7 @@
 #define TRAIN_ROWS_H
 
 #include "fit/data.h"
-#include "fit/row_groups.h"
+#include "train/row_groups.h"
 #include "model/model.h"
 
 /* A zeroed part is empty and may be released; arrays are mem. */

@@ -40,12 +40,9 @@ static void tell_decimal(struct text_dialect *dialect, struct text_cursor c)
     struct text_field field;
     for (text_skip_lines(&c, NULL); c.at < c.end && dialect->decimal == TEXT_DECIMAL_UNTOLD;
          text_skip_lines(&c, NULL)) {
-        enum text_decimal decimal = TEXT_DECIMAL_UNTOLD;
         double ignored;
         text_next_field(&c, dialect->separator, &field);
-        if (text_number_read(field.text, field.len, &decimal, &ignored) == TEXT_NUMBER) {
-            dialect->decimal = decimal;
-        }
+        (void)text_number_read(field.text, field.len, &dialect->decimal, &ignored);
     }
 }
 

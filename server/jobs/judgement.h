@@ -7,7 +7,7 @@
 #ifndef JUDGEMENT_H
 #define JUDGEMENT_H
 
-#include "fit/row_groups.h"
+#include "train/row_groups.h"
 #include "jobs/gate.h"
 #include "jobs/row_history.h"
 

@@ -194,7 +194,7 @@ START_TEST(folds_are_refused_by_the_number_of_different_inputs)
     spec.calibration.folds = N_INPUTS + 1;
     ck_assert_int_eq(train_rows_choose_folds(&spec, &train, &n_folds, &fold, &err), ERR_INVALID);
     ck_assert_ptr_null(fold);
-    ck_assert(strstr(err_msg(&err), "60 (with the same inputs counted once)") != NULL);
+    ck_assert(strstr(err_msg(&err), "60 with different inputs, are too few") != NULL);
     train_rows_release(&train);
 }
 END_TEST

@@ -55,6 +55,21 @@ class Space(ServerTest):
 
 
 class Documents(Space):
+    def test_a_document_has_as_many_columns_as_the_rows(self):
+        self.ok(201, "POST", MODEL + "/data?outputs=1", "k,T,y\n1,2,3\n2,3,5\n", CSV)
+        model = document()
+        inputs, outputs = (model["architecture"][key] for key in ("inputs", "outputs"))
+        self.assertNotEqual((inputs, outputs), (2, 1))
+        problem = self.ok(409, "PUT", MODEL, model)[1]
+        self.assertIn(f"rows are stored with 2 inputs and 1 output (k, T; y), the document has {inputs} and {outputs};",
+                      problem["detail"])
+        names = {"inputs": [f"in{i}" for i in range(inputs)], "outputs": [f"out{i}" for i in range(outputs)]}
+        problem = self.ok(409, "PUT", MODEL, {**model, "names": names})[1]
+        self.assertIn(f"the document has {inputs} and {outputs} (in0, ", problem["detail"])
+        self.ok(404, "GET", MODEL + "/versions/1")
+        self.ok(200, "DELETE", MODEL + "/data")
+        self.ok(201, "PUT", MODEL, model)
+
     def test_put_get_and_delete_with_entity_tags(self):
         self.ok(404, "GET", MODEL + "/space")
         head, shown = self.ok(200, "PUT", MODEL + "/space", SPACE)
@@ -91,7 +106,7 @@ class Documents(Space):
                          mesh={"values": ["coarse", "fine", "3", "new"]}, n={"name": "steps"}))
         for space, words in ((changed(mesh={"values": ["fine", "coarse", "3"]}), 'inputs[1].values'),
                              (changed(mesh={"type": "real", "values": None, "default": None}), "inputs[1]"),
-                             ({**SPACE, "outputs": ["T", "p"]}, "1 outputs, the space has 3 and 2"),
+                             ({**SPACE, "outputs": ["T", "p"]}, "1 output, the space has 3 and 2"),
                              ({**SPACE, "inputs": SPACE["inputs"][1:] + SPACE["inputs"][:1]}, "keep the order")):
             if space["inputs"][1].get("values", 0) is None:
                 del space["inputs"][1]["values"]

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fit/row_groups.h"
+#include "train/row_groups.h"
 
 #include "base/mem.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows that stay together. */
 #include "base/mem.h"
-#include "fit/row_groups.h"
+#include "train/row_groups.h"
 #include "run.h"
 
 #include <math.h>
