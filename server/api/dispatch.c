@@ -278,10 +278,9 @@ static enum err_code begin_or_continue(struct app *app, struct request *req, str
 
 /* Counts an answer that has just been made, and leaves its status for dispatch_sent. */
 static void count_answer(struct metrics *metrics, const struct request *req,
-                         const struct response *res)
+                         const struct response *res, int64_t now_ns)
 {
     struct request_times *times = req->times;
-    int64_t now_ns = clock_ns();
     struct metrics_answer answer = {.route = req->route,
                                     .status = res->status,
                                     .total_ns = now_ns - req->arrived_ns,
@@ -325,12 +324,12 @@ static void finish_answer(struct app *app, struct request *req, struct response 
     if (app->origin != NULL) {
         origin_allow(app->origin, req, res);
     }
-    struct outcome outcome = {.seconds = 1e-9 * (double)(clock_ns() - req->arrived_ns),
-                              .trace = trace_of(req),
-                              .err = err};
+    int64_t now_ns = clock_ns();
+    struct outcome outcome = {
+        .seconds = 1e-9 * (double)(now_ns - req->arrived_ns), .trace = trace_of(req), .err = err};
     int slow_ms = app->config->slow_ms;
     outcome.slow = slow_ms > 0 && 1e3 * outcome.seconds >= slow_ms;
-    count_answer(app->metrics, req, res);
+    count_answer(app->metrics, req, res, now_ns);
     trace_answer(&outcome.trace, res->status >= 500, req, res);
     log_request(app, req, res, &outcome);
 }

@@ -130,7 +130,7 @@ void serve_completed(void *ctx, struct MHD_Connection *connection, void **state,
         if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && ex->serve->settings.sent != NULL) {
             ex->serve->settings.sent(ex->serve->settings.ctx, &ex->req);
         }
-        connection_enter(ex->place, CONNECTION_IDLE, clock_ns());
+        connection_enter(ex->place, CONNECTION_IDLE, clock_tick_ns());
         if (ex->leaves_rest) {
             worker_keep_socket(ex->thread->worker, ex->place->fd);
         }
@@ -171,7 +171,7 @@ static bool take_piece(struct exchange *ex, const char *data, size_t size)
 static enum MHD_Result answer(struct exchange *ex)
 {
     struct response res = {.status = 0};
-    connection_enter(ex->place, CONNECTION_WORK, clock_ns());
+    connection_enter(ex->place, CONNECTION_WORK, clock_tick_ns());
     ex->serve->settings.handler(ex->serve->settings.ctx, &ex->req, &res);
     if (ex->req.later.run != NULL) {
         return MHD_YES; /* suspended; called again when resumed */
@@ -179,12 +179,12 @@ static enum MHD_Result answer(struct exchange *ex)
     ex->answered = true;
     if (res.source.endless || res.source.needs_no_body) {
         /* Such an answer may last for long, and nobody reads the body any more. */
-        body_release(&ex->body, &ex->serve->room);
+        body_end(&ex->body, &ex->serve->room);
         ex->req.body = "";
         ex->req.n_body = 0;
     }
     connection_enter(ex->place, res.source.endless ? CONNECTION_STREAM : CONNECTION_ANSWER,
-                     clock_ns());
+                     clock_tick_ns());
     return send_response(ex, &res);
 }
 
@@ -223,14 +223,14 @@ static enum MHD_Result answer_head(struct exchange *ex, const struct response *r
     ex->answered = true;
     ex->closes = true;
     ex->leaves_rest = true;
-    connection_enter(ex->place, CONNECTION_ANSWER, clock_ns());
+    connection_enter(ex->place, CONNECTION_ANSWER, clock_tick_ns());
     return send_response(ex, res);
 }
 
 static enum MHD_Result send_refusal(struct exchange *ex)
 {
     ex->answered = true;
-    connection_enter(ex->place, CONNECTION_ANSWER, clock_ns());
+    connection_enter(ex->place, CONNECTION_ANSWER, clock_tick_ns());
     return send_response(ex, &ex->refusal);
 }
 
@@ -259,7 +259,7 @@ static enum MHD_Result begin(struct exchange *ex, const char *method, const char
     if (framing_refuses_length(&ex->req, settings->max_body_bytes, &ex->req.transport)) {
         return answer(ex);
     }
-    connection_enter(ex->place, CONNECTION_BODY, clock_ns());
+    connection_enter(ex->place, CONNECTION_BODY, clock_tick_ns());
     ex->place->chunked = request_header(&ex->req, "Transfer-Encoding") != NULL;
     ex->place->session = ex->place->chunked ? session_of(ex) : NULL;
     return MHD_YES;

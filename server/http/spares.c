@@ -24,6 +24,7 @@ struct exchange *exchange_get(struct serve *serve)
 void exchange_free(struct exchange *ex)
 {
     arena_release(&ex->arena);
+    body_free_spare(&ex->body);
     mem_free(ex);
 }
 
@@ -51,8 +52,8 @@ void serve_give_back(struct serve *serve)
 void exchange_put(struct exchange *ex)
 {
     struct serve *serve = ex->serve;
-    struct exchange clean = {.arena = ex->arena};
-    body_release(&ex->body, &serve->room);
+    body_end(&ex->body, &serve->room);
+    struct exchange clean = {.arena = ex->arena, .body = {.spare = ex->body.spare}};
     arena_clear(&clean.arena);
     *ex = clean;
     pthread_mutex_lock(&serve->lock);
