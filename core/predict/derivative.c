@@ -208,11 +208,10 @@ enum err_code derivative_compute(const struct model *model, const struct predict
                                  struct arena *scratch, struct err *err)
 {
     struct derivation work = {.model = model,
-                                   .req = req,
-                                   .what = req->derivative,
-                                   .m = predict_is_linear(model) ? model->gaussian.n_members
-                                                                 : model->m,
-                                   .n_values = derivative_n_values(model, req)};
+                              .req = req,
+                              .what = req->derivative,
+                              .m = predict_is_linear(model) ? model->gaussian.n_members : model->m,
+                              .n_values = derivative_n_values(model, req)};
     size_t n_out = work.what->kind == DERIVATIVE_JACOBIAN ? work.n_values : (size_t)model->d;
     const struct scaler_rows inputs = {
         .n = 1, .k = model->d, .v = req->x, .names = model->input_names};

@@ -105,8 +105,7 @@ static int compare_ranked(const void *a, const void *b)
     return p->network - q->network;
 }
 
-static enum err_code find_quantiles(struct derivation *work, struct arena *arena,
-                                    struct err *err)
+static enum err_code find_quantiles(struct derivation *work, struct arena *arena, struct err *err)
 {
     size_t o = (size_t)work->model->o;
     struct ranked *ranked = arena_alloc_array(arena, (size_t)work->m, sizeof *ranked);
