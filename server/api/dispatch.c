@@ -70,11 +70,20 @@ static bool is_open(const char *path)
     return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0;
 }
 
+/* The handlers of UM-Bridge: they change nothing, and leave the thread by themselves. */
+static bool is_umbridge(handler_fn *handler)
+{
+    return handler == handle_umbridge_info || handler == handle_umbridge_model_info ||
+           handler == handle_umbridge_input_sizes || handler == handle_umbridge_output_sizes ||
+           handler == handle_umbridge_evaluate || handler == handle_umbridge_gradient ||
+           handler == handle_umbridge_apply_jacobian || handler == handle_umbridge_apply_hessian;
+}
+
 /* Handlers that themselves leave out what a token of some models may not see. */
 static bool filters_models(handler_fn *handler)
 {
-    return handler == handle_index || handler == handle_predict || handler == handle_healthz ||
-           handler == handle_readyz || handler == handle_models_list ||
+    return is_umbridge(handler) || handler == handle_index || handler == handle_predict ||
+           handler == handle_healthz || handler == handle_readyz || handler == handle_models_list ||
            handler == handle_jobs_list || handler == handle_jobs_cancel ||
            handler == handle_job_get || handler == handle_job_curves ||
            handler == handle_job_delete || handler == handle_job_events;
@@ -115,7 +124,8 @@ static bool reads_version(handler_fn *handler)
 static bool may_use_disk(const struct request *req)
 {
     return req->method != HTTP_GET && req->method != HTTP_HEAD &&
-           handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
+           handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate &&
+           !is_umbridge(handlers[req->route]);
 }
 
 /* Does its route change something? A request refused before its route was found changed nothing. */
@@ -318,7 +328,8 @@ static void finish_answer(struct app *app, struct request *req, struct response 
             quota_count_full_queue(app,
                                    req->route < N_ROUTES && handlers[req->route] == handle_train);
         }
-        error_body_write(err, req->arena, res);
+        const char *path = config_strip_base(app->config, req->path);
+        error_body_write(err, error_form_of(path), req->arena, res);
     }
     write_down(app, req, res->status);
     security_headers_add(res);

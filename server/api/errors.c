@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/errors.h"
 
-#include "formats/json_write.h"
+#include "api/umbridge/umbridge_error.h"
 #include "base/utf8.h"
+#include "formats/json_write.h"
 
 #include <string.h>
 
@@ -75,21 +76,19 @@ static void make_utf8(char *text)
     }
 }
 
-void error_body_write(const struct err *err, struct arena *arena, struct response *res)
+enum error_form error_form_of(const char *path)
 {
-    static const char no_memory[] = "{\"type\":\"about:blank\",\"title\":\"out of memory\","
-                                    "\"status\":503}";
-    struct textbuf text = textbuf_in(arena);
-    struct json_write json = json_write_to(&text);
-    struct err clean = *err;
-    make_utf8(clean.msg);
-    res->status = error_status(err->code);
-    res->content_type = "application/problem+json";
+    return umbridge_error_is_due(path) ? ERROR_UMBRIDGE : ERROR_PROBLEM;
+}
+
+static void write_problem(const struct err *err, int status, struct textbuf *text)
+{
+    struct json_write json = json_write_to(text);
     json_write_object(&json, NULL);
     json_write_text(&json, "type", "about:blank");
     json_write_text(&json, "title", err_text(err->code));
-    json_write_int(&json, "status", res->status);
-    json_write_text(&json, "detail", err_msg(&clean));
+    json_write_int(&json, "status", status);
+    json_write_text(&json, "detail", err_msg(err));
     if (err->row >= 0) {
         json_write_int(&json, "row", err->row);
     }
@@ -101,12 +100,34 @@ void error_body_write(const struct err *err, struct arena *arena, struct respons
     }
     json_write_object_end(&json);
     json_write_end(&json);
+}
+
+/* When there is no memory for another one. */
+static const char *const no_memory[] = {
+    [ERROR_PROBLEM] = "{\"type\":\"about:blank\",\"title\":\"out of memory\",\"status\":503}",
+    [ERROR_UMBRIDGE] = "{\"error\":{\"type\":\"Unavailable\",\"message\":\"out of memory\"}}"};
+
+void error_body_write(const struct err *err, enum error_form form, struct arena *arena,
+                      struct response *res)
+{
+    struct textbuf text = textbuf_in(arena);
+    struct err clean = *err;
+    make_utf8(clean.msg);
+    res->status = error_status(err->code);
+    if (form == ERROR_UMBRIDGE) {
+        res->status = umbridge_error_status(err->code, res->status);
+        res->content_type = "application/json";
+        umbridge_error_write(err->code, err_msg(&clean), &text);
+    } else {
+        res->content_type = "application/problem+json";
+        write_problem(&clean, res->status, &text);
+    }
     res->body = text.data;
     res->n_body = text.len;
     if (textbuf_failed(&text)) {
         res->status = 503;
-        res->body = no_memory;
-        res->n_body = sizeof no_memory - 1;
+        res->body = no_memory[form];
+        res->n_body = strlen(no_memory[form]);
     }
     if (res->status == 401) {
         response_header(res, "WWW-Authenticate", "Bearer realm=\"surrogated\"");
