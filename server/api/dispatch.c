@@ -328,7 +328,7 @@ static void finish_answer(struct app *app, struct request *req, struct response 
             quota_count_full_queue(app,
                                    req->route < N_ROUTES && handlers[req->route] == handle_train);
         }
-        const char *path = config_strip_base(app->config, req->path);
+        const char *path = req->path != NULL ? config_strip_base(app->config, req->path) : "";
         error_body_write(err, error_form_of(path), req->arena, res);
     }
     write_down(app, req, res->status);

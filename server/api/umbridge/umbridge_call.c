@@ -171,13 +171,25 @@ static enum err_code go_on(void *ctx, struct response *res, struct err *err)
     return err->code;
 }
 
+/* Whether a model exists is nothing that a token of other models may learn. */
+static enum err_code find_name(struct umbridge_call *call, struct err *err)
+{
+    struct err absent = ERR_INIT;
+    bool found =
+        umbridge_name_find(call->app->models, call->request.name, &call->name, &absent) == ERR_OK;
+    const char *model = found ? call->name.model : call->request.name;
+    if (access_check_model(call->req, model, err) == ERR_OK && !found) {
+        *err = absent;
+    }
+    return err->code;
+}
+
 /* Reads the body as far as it concerns no model. */
 static enum err_code read_beginning(struct umbridge_call *call, struct err *err)
 {
     const struct request *req = call->req;
     if (umbridge_request_parse(req->body, req->n_body, req->arena, &call->request, err) != ERR_OK ||
-        umbridge_name_find(call->app->models, call->request.name, &call->name, err) != ERR_OK ||
-        access_check_model(req, call->name.model, err) != ERR_OK ||
+        find_name(call, err) != ERR_OK ||
         umbridge_request_config(&call->request, call->name.view, req->arena, err) != ERR_OK) {
         return err->code;
     }

@@ -12,7 +12,7 @@ bool umbridge_error_is_due(const char *path)
 #include "api/routes.def"
 #undef ROUTE
     };
-    if (path == NULL || path[0] != '/' || path[1] < 'A' || path[1] > 'Z') {
+    if (path[0] != '/' || path[1] < 'A' || path[1] > 'Z') {
         return false;
     }
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {

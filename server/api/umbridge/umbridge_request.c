@@ -7,15 +7,72 @@
 #include "base/known.h"
 #include "base/phrase.h"
 
+#include <string.h>
+
 /* A longer one is of no model; a message quotes its beginning. */
 #define MAX_NAME_CHARS 4096
+
+/* Digits that every integer of 64 bits may have. */
+#define INTEGER_DIGITS 18
+
+/*
+ * The text with an exponent of 0 behind each longer integer, so that it is read as a real number:
+ * MATLAB writes 1e20 with all its digits. The copy has at most half as much again.
+ */
+static char *widen_integers(const char *text, size_t len, struct arena *arena, size_t *n_out)
+{
+    char *out = arena_alloc(arena, len + len / INTEGER_DIGITS * 2 + 3);
+    bool quoted = false;
+    size_t n = 0;
+    for (size_t at = 0; out != NULL && at < len;) {
+        size_t digits = quoted ? 0 : strspn(text + at, "0123456789");
+        if (digits == 0) {
+            bool escape = quoted && text[at] == '\\' && at + 1 < len;
+            quoted = text[at] == '"' ? !quoted : quoted;
+            out[n++] = text[at++];
+            if (escape) {
+                out[n++] = text[at++];
+            }
+            continue;
+        }
+        bool fraction = at > 0 && strchr(".eE+", text[at - 1]) != NULL;
+        bool integer = !fraction && strchr(".eE", text[at + digits]) == NULL;
+        memcpy(out + n, text + at, digits);
+        n += digits;
+        at += digits;
+        if (digits > INTEGER_DIGITS && integer) {
+            memcpy(out + n, "e0", 2);
+            n += 2;
+        }
+    }
+    *n_out = n;
+    return out;
+}
+
+/* As json_read_parse; integers may have any size. */
+static enum err_code parse_body(const char *text, size_t len, struct arena *arena, json_t **body,
+                                struct err *err)
+{
+    struct err first = ERR_INIT;
+    size_t n = 0;
+    if (json_read_parse(text, len, arena, body, &first) == ERR_OK) {
+        return ERR_OK;
+    }
+    if (first.code == ERR_SYNTAX && strstr(first.msg, "too big integer") != NULL) {
+        char *wide = widen_integers(text, len, arena, &n);
+        return wide != NULL ? json_read_parse(wide, n, arena, body, err)
+                            : err_set(err, ERR_NOMEM, "no memory for the request");
+    }
+    *err = first;
+    return err->code;
+}
 
 enum err_code umbridge_request_parse(const char *text, size_t len, struct arena *arena,
                                      struct umbridge_request *request, struct err *err)
 {
     json_t *body = NULL;
     *request = (struct umbridge_request){.version = {.kind = VERSION_DEFAULT}};
-    if (json_read_parse(text, len, arena, &body, err) != ERR_OK) {
+    if (parse_body(text, len, arena, &body, err) != ERR_OK) {
         return err->code;
     }
     if (!json_is_object(body)) {

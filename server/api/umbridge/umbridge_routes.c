@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROTOCOL_VERSION 1.0
+#define PROTOCOL_VERSION "1.0" /* a number, written as other servers do */
 
 /* The names of a model and of its views. */
 static void write_names(struct app *app, struct json_write *json, const char *model)
@@ -104,7 +104,7 @@ enum err_code handle_umbridge_info(struct app *app, const struct request *req, s
         return err->code;
     }
     json_write_object(&json, NULL);
-    json_write_real(&json, "protocolVersion", PROTOCOL_VERSION);
+    json_write_raw(&json, "protocolVersion", PROTOCOL_VERSION);
     write_models(app, &json, req, (struct listed){&loaded, rows, n_rows});
     json_write_object_end(&json);
     release_loaded(&loaded);
