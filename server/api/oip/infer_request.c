@@ -27,7 +27,8 @@ enum err_code infer_body_split(const char *header, size_t n_bytes, size_t *n_jso
     if (header == NULL) {
         return ERR_OK;
     }
-    for (const char *p = header; *p >= '0' && *p <= '9' && n <= n_bytes; p++) {
+    const char *p = header;
+    for (; *p >= '0' && *p <= '9' && n <= n_bytes && n < SIZE_MAX / 10; p++) {
         n = 10 * n + (size_t)(*p - '0');
     }
     if (header[0] == '\0' || header[strspn(header, "0123456789")] != '\0') {
@@ -36,7 +37,7 @@ enum err_code infer_body_split(const char *header, size_t n_bytes, size_t *n_jso
                               "body is needed",
                        header);
     }
-    if (n > n_bytes) {
+    if (n > n_bytes || *p != '\0') {
         return err_set(err, ERR_INVALID, HEADER " is %.20s, but the body has only %zu bytes",
                        header, n_bytes);
     }
@@ -82,7 +83,7 @@ static enum err_code read_shape(const json_t *input, const char *where, struct i
         }
         tensor->shape[k] = (size_t)value;
         if (!size_mul(tensor->n, tensor->shape[k], &tensor->n) || tensor->n > PREDICT_MAX_VALUES) {
-            return err_set(err, ERR_TOO_LARGE, "%s: its shape has more than %zu numbers", where,
+            return err_set(err, ERR_LIMIT, "%s: its shape has more than %zu numbers", where,
                            PREDICT_MAX_VALUES);
         }
     }

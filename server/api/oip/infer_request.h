@@ -70,7 +70,7 @@ enum err_code infer_body_split(const char *header, size_t n_bytes, size_t *n_jso
 
 /*
  * Reads all but what depends on the model. Texts and numbers are in the arena or in the body.
- * max_text: as in json_tensor.h. ERR_SYNTAX, ERR_INVALID, ERR_SHAPE, ERR_LIMIT, ERR_TOO_LARGE,
+ * max_text: as in json_tensor.h. ERR_SYNTAX, ERR_INVALID, ERR_SHAPE, ERR_LIMIT, ERR_TOO_LARGE and
  * ERR_NONFINITE, each with the place; ERR_NOMEM.
  */
 enum err_code infer_request_parse(struct infer_body body, size_t max_text, struct arena *arena,
