@@ -57,17 +57,17 @@ const char *const *dispatch_labels(int *n)
     return labels;
 }
 
-/* What orchestrators look at. It is answered until the server has stopped. */
-static bool is_probe(const char *path)
-{
-    return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
-           strcmp(path, "/metrics") == 0;
-}
-
 /* Probes send no token. They learn whether the server lives and is ready, and if not, why. */
 static bool is_open(const char *path)
 {
-    return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0;
+    return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
+           strcmp(path, "/v2/health/live") == 0 || strcmp(path, "/v2/health/ready") == 0;
+}
+
+/* What orchestrators look at. It is answered until the server has stopped. */
+static bool is_probe(const char *path)
+{
+    return is_open(path) || strcmp(path, "/metrics") == 0;
 }
 
 /* The handlers of UM-Bridge: they change nothing, and leave the thread by themselves. */
@@ -86,7 +86,11 @@ static bool filters_models(handler_fn *handler)
            handler == handle_healthz || handler == handle_readyz || handler == handle_models_list ||
            handler == handle_jobs_list || handler == handle_jobs_cancel ||
            handler == handle_job_get || handler == handle_job_curves ||
-           handler == handle_job_delete || handler == handle_job_events;
+           handler == handle_job_delete || handler == handle_job_events ||
+           handler == handle_oip_server || handler == handle_oip_server_slash ||
+           handler == handle_oip_live || handler == handle_oip_ready ||
+           handler == handle_oip_models || handler == handle_oip_all_stats ||
+           handler == handle_oip_index;
 }
 
 static enum err_code check_role(const struct request *req, enum role role, struct err *err)
@@ -114,7 +118,9 @@ static enum err_code check_role(const struct request *req, enum role role, struc
 static bool reads_version(handler_fn *handler)
 {
     return handler == handle_version_get || handler == handle_version_export ||
-           handler == handle_version_diagnostics || handler == handle_model_diagnostics;
+           handler == handle_version_diagnostics || handler == handle_model_diagnostics ||
+           handler == handle_oip_model || handler == handle_oip_model_ready ||
+           handler == handle_oip_config || handler == handle_oip_stats;
 }
 
 /*
@@ -125,13 +131,14 @@ static bool may_use_disk(const struct request *req)
 {
     return req->method != HTTP_GET && req->method != HTTP_HEAD &&
            handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate &&
-           !is_umbridge(handlers[req->route]);
+           handlers[req->route] != handle_oip_infer && !is_umbridge(handlers[req->route]);
 }
 
 /* Does its route change something? A request refused before its route was found changed nothing. */
 static bool may_change(const struct request *req)
 {
-    return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare;
+    return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare &&
+           handlers[req->route] != handle_oip_index;
 }
 
 static void write_down(struct app *app, struct request *req, int status)
@@ -328,8 +335,10 @@ static void finish_answer(struct app *app, struct request *req, struct response 
             quota_count_full_queue(app,
                                    req->route < N_ROUTES && handlers[req->route] == handle_train);
         }
-        const char *path = req->path != NULL ? config_strip_base(app->config, req->path) : "";
-        error_body_write(err, error_form_of(path), req->arena, res);
+        const char *path = req->given_path != NULL ? req->path
+                           : req->path != NULL     ? config_strip_base(app->config, req->path)
+                                                   : "";
+        error_body_write(error_family_of(path), err, req->arena, res);
     }
     write_down(app, req, res->status);
     security_headers_add(res);

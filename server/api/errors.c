@@ -2,8 +2,8 @@
 #include "api/errors.h"
 
 #include "api/umbridge/umbridge_error.h"
-#include "base/utf8.h"
 #include "formats/json_write.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -76,58 +76,77 @@ static void make_utf8(char *text)
     }
 }
 
-enum error_form error_form_of(const char *path)
+enum error_family error_family_of(const char *path)
 {
-    return umbridge_error_is_due(path) ? ERROR_UMBRIDGE : ERROR_PROBLEM;
+    bool oip = strncmp(path, "/v2", 3) == 0 && (path[3] == '/' || path[3] == '\0');
+    return oip ? ERRORS_OIP : umbridge_error_is_due(path) ? ERRORS_UMBRIDGE : ERRORS_NATIVE;
 }
 
-static void write_problem(const struct err *err, int status, struct textbuf *text)
+static void write_problem(struct json_write *json, const struct err *err, int status)
 {
-    struct json_write json = json_write_to(text);
-    json_write_object(&json, NULL);
-    json_write_text(&json, "type", "about:blank");
-    json_write_text(&json, "title", err_text(err->code));
-    json_write_int(&json, "status", status);
-    json_write_text(&json, "detail", err_msg(err));
+    json_write_object(json, NULL);
+    json_write_text(json, "type", "about:blank");
+    json_write_text(json, "title", err_text(err->code));
+    json_write_int(json, "status", status);
+    json_write_text(json, "detail", err_msg(err));
     if (err->row >= 0) {
-        json_write_int(&json, "row", err->row);
+        json_write_int(json, "row", err->row);
     }
     if (err->line > 0) {
-        json_write_int(&json, "line", err->line);
+        json_write_int(json, "line", err->line);
     }
     if (err->column >= 0) {
-        json_write_int(&json, "column", err->column);
+        json_write_int(json, "column", err->column);
     }
-    json_write_object_end(&json);
-    json_write_end(&json);
+    json_write_object_end(json);
+    json_write_end(json);
 }
 
-/* When there is no memory for another one. */
-static const char *const no_memory[] = {
-    [ERROR_PROBLEM] = "{\"type\":\"about:blank\",\"title\":\"out of memory\",\"status\":503}",
-    [ERROR_UMBRIDGE] = "{\"error\":{\"type\":\"Unavailable\",\"message\":\"out of memory\"}}"};
+static void write_oip_error(struct json_write *json, const struct err *err)
+{
+    json_write_object(json, NULL);
+    json_write_text(json, "error", err_msg(err));
+    json_write_object_end(json);
+    json_write_end(json);
+}
 
-void error_body_write(const struct err *err, enum error_form form, struct arena *arena,
+void error_body_write(enum error_family family, const struct err *err, struct arena *arena,
                       struct response *res)
 {
+    static const struct {
+        const char *type;
+        const char *no_memory;
+    } forms[] = {
+        [ERRORS_NATIVE] = {"application/problem+json",
+                           "{\"type\":\"about:blank\",\"title\":\"out of memory\",\"status\":503}"},
+        [ERRORS_OIP] = {"application/json", "{\"error\":\"out of memory\"}"},
+        [ERRORS_UMBRIDGE] = {
+            "application/json",
+            "{\"error\":{\"type\":\"Unavailable\",\"message\":\"out of memory\"}}"}};
     struct textbuf text = textbuf_in(arena);
+    struct json_write json = json_write_to(&text);
     struct err clean = *err;
     make_utf8(clean.msg);
     res->status = error_status(err->code);
-    if (form == ERROR_UMBRIDGE) {
+    res->content_type = forms[family].type;
+    switch (family) {
+    case ERRORS_NATIVE:
+        write_problem(&json, &clean, res->status);
+        break;
+    case ERRORS_OIP:
+        write_oip_error(&json, &clean);
+        break;
+    case ERRORS_UMBRIDGE:
         res->status = umbridge_error_status(err->code, res->status);
-        res->content_type = "application/json";
-        umbridge_error_write(err->code, err_msg(&clean), &text);
-    } else {
-        res->content_type = "application/problem+json";
-        write_problem(&clean, res->status, &text);
+        umbridge_error_write(&json, err->code, err_msg(&clean));
+        break;
     }
     res->body = text.data;
     res->n_body = text.len;
     if (textbuf_failed(&text)) {
         res->status = 503;
-        res->body = no_memory[form];
-        res->n_body = strlen(no_memory[form]);
+        res->body = forms[family].no_memory;
+        res->n_body = strlen(res->body);
     }
     if (res->status == 401) {
         response_header(res, "WWW-Authenticate", "Bearer realm=\"surrogated\"");

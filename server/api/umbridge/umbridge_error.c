@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/umbridge/umbridge_error.h"
 
-#include "formats/json_write.h"
-
 #include <string.h>
 
 bool umbridge_error_is_due(const char *path)
@@ -83,14 +81,13 @@ static const char *type_of(enum err_code code)
     return "InternalError";
 }
 
-void umbridge_error_write(enum err_code code, const char *message, struct textbuf *text)
+void umbridge_error_write(struct json_write *json, enum err_code code, const char *message)
 {
-    struct json_write json = json_write_to(text);
-    json_write_object(&json, NULL);
-    json_write_object(&json, "error");
-    json_write_text(&json, "type", type_of(code));
-    json_write_text(&json, "message", message);
-    json_write_object_end(&json);
-    json_write_object_end(&json);
-    json_write_end(&json);
+    json_write_object(json, NULL);
+    json_write_object(json, "error");
+    json_write_text(json, "type", type_of(code));
+    json_write_text(json, "message", message);
+    json_write_object_end(json);
+    json_write_object_end(json);
+    json_write_end(json);
 }

@@ -7,7 +7,7 @@
 #define UMBRIDGE_ERROR_H
 
 #include "base/err.h"
-#include "base/textbuf.h"
+#include "formats/json_write.h"
 
 #include <stdbool.h>
 
@@ -17,7 +17,7 @@ bool umbridge_error_is_due(const char *path);
 /* The status that the protocol has for an error, or else `usual`. */
 int umbridge_error_status(enum err_code code, int usual);
 
-/* The body. message: UTF-8. */
-void umbridge_error_write(enum err_code code, const char *message, struct textbuf *text);
+/* The whole body. message: UTF-8. */
+void umbridge_error_write(struct json_write *json, enum err_code code, const char *message);
 
 #endif
