@@ -72,14 +72,16 @@ static enum err_code go_on(void *ctx, struct response *res, struct err *err)
 /* Whether a model exists is nothing that a token of other models may learn. */
 static enum err_code find_name(struct umbridge_call *call, struct err *err)
 {
-    struct err absent = ERR_INIT;
-    bool found = umbridge_name_find(call->run.app->models, call->request.name, &call->name,
-                                    &absent) == ERR_OK;
-    const char *model = found ? call->name.model : call->request.name;
-    if (access_check_model(call->run.req, model, err) == ERR_OK && !found) {
-        *err = absent;
+    const struct request *req = call->run.req;
+    const char *name = call->request.name;
+    if (umbridge_name_find(call->run.app->models, name, &call->name) &&
+        access_sees(req, call->name.model)) {
+        return ERR_OK;
     }
-    return err->code;
+    return access_check_model(req, name, err) == ERR_OK
+               ? err_set(err, ERR_NOT_FOUND,
+                         "there is no model \"%.80s\"; GET /Info lists the models", name)
+               : err->code;
 }
 
 /* Reads the body as far as it concerns no model. */

@@ -39,18 +39,16 @@ static bool split(const char *name, const char *suffix, char model[NAME_MAX_CHAR
     return model_name_is_valid(model);
 }
 
-enum err_code umbridge_name_find(struct models *models, const char *name, struct umbridge_name *out,
-                                 struct err *err)
+bool umbridge_name_find(struct models *models, const char *name, struct umbridge_name *out)
 {
     for (int i = 0; i < N_OUTPUTS; i++) {
         /* The one without a suffix comes first. */
         if (split(name, suffixes[i], out->model) && models_has_name(models, out->model)) {
             out->view = (enum derivative_of)i;
-            return ERR_OK;
+            return true;
         }
     }
-    return err_set(err, ERR_NOT_FOUND, "there is no model \"%.80s\"; GET /Info lists the models",
-                   name);
+    return false;
 }
 
 bool umbridge_name_of_view(struct models *models, const char *model, enum derivative_of view,

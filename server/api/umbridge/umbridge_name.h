@@ -18,9 +18,9 @@ struct umbridge_name {
     enum derivative_of view;
 };
 
-/* Leads a name to its model. ERR_NOT_FOUND: there is no model of that name. */
-enum err_code umbridge_name_find(struct models *models, const char *name, struct umbridge_name *out,
-                                 struct err *err) MUST_CHECK;
+/* Leads a name to its model; false: there is none of that name. */
+bool umbridge_name_find(struct models *models, const char *name,
+                        struct umbridge_name *out) MUST_CHECK;
 
 #define UMBRIDGE_NAME_CHARS (NAME_MAX_CHARS + 16) /* with a suffix */
 

@@ -91,10 +91,14 @@ TABLE = {
     "POST /v2/repository/models/{m}/unload": ("WRITE", "named"),
     "POST /v2/repository/models/{m}/load": ("WRITE", "named"),  # after the other, and before what needs the model
 }
+TABLE.update({"GET /Info": ("PREDICT", "filtered"), **{f"POST /{name}": ("PREDICT", "body") for name in (
+    "ModelInfo", "InputSizes", "OutputSizes", "Evaluate", "Gradient", "ApplyJacobian", "ApplyHessian")}})
 FILL = {"{m}": "m", "{v}": "1", "{a}": "prod", "{b}": "1", "{id}": "1", "{t}": "nobody"}
 INFER = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [0.1, 0.2]}]}
 BODIES = {"POST /predict": {"model": "m", "inputs": [[0.1, 0.2]]},
           "POST /v2/models/{m}/infer": INFER, "POST /v2/models/{m}/versions/{v}/infer": INFER}
+UMBRIDGE = {"name": "m", "input": [[0.1, 0.2]], "outWrt": 0, "inWrt": 0, "inWrt1": 0, "inWrt2": 0, "sens": 1, "vec": [1, 2]}
+BODIES.update({route: UMBRIDGE for route in TABLE if route.startswith("POST /") and route[6].isupper()})
 
 
 class Complete(unittest.TestCase):
