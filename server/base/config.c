@@ -253,9 +253,6 @@ static enum err_code read_port(struct config *config, struct err *err)
 
 enum err_code config_read_environment(struct config *config, struct err *err)
 {
-    if (read_port(config, err) != ERR_OK) {
-        return err->code;
-    }
     for (size_t i = 0; i < N_SETTINGS; i++) {
         char variable[64];
         int len = snprintf(variable, sizeof variable, VARIABLE_PREFIX "%s", settings[i].name);
@@ -268,7 +265,7 @@ enum err_code config_read_environment(struct config *config, struct err *err)
             return err->code;
         }
     }
-    return check_environment(err);
+    return read_port(config, err) == ERR_OK ? check_environment(err) : err->code;
 }
 
 static int at_least_one(int mb)

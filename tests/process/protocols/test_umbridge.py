@@ -311,7 +311,7 @@ class Parallel(ServerTest):
 
 
 class Port(ServerTest):
-    """The variable PORT is the port of the address, where neither a flag nor SURROGATED_LISTEN has one."""
+    """The variable PORT replaces the port of the address, unless a flag gives one."""
 
     def launch(self, environment, *flags):
         db = os.path.join(self.folder, "other.db")
@@ -327,7 +327,7 @@ class Port(ServerTest):
         taken = str(self.server.port)  # by the other server
         said = self.launch({"PORT": taken}).communicate(timeout=PATIENCE)[1]
         self.assertIn(f"127.0.0.1:{taken}", said)
-        for environment, flags in (({"PORT": "0"}, ()), ({"PORT": taken, "SURROGATED_LISTEN": "127.0.0.1:0"}, ()),
+        for environment, flags in (({"PORT": "0"}, ()), ({"PORT": "0", "SURROGATED_LISTEN": f"127.0.0.1:{taken}"}, ()),
                                    ({"PORT": taken}, ("--listen", "127.0.0.1:0"))):
             process = self.launch(environment, *flags)
             try:
