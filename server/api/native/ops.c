@@ -3,7 +3,7 @@
 #include "api/handlers.h"
 
 #include "api/native/job_doc.h"
-#include "api/native/readiness.h"
+#include "api/readiness.h"
 #include "api/reply.h"
 #include "base/log_writer.h"
 #include "base/mem_budget.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/native/prediction_request.h"
 
-#include "api/native/option_text.h"
 #include "api/native/prediction_options.h"
 #include "api/reply.h"
 #include "api/rows/columns.h"
@@ -138,7 +137,7 @@ static enum err_code query_as_json(const struct request *req, json_t **out, stru
         if (find_form(req->query[i].name, &form, err) != ERR_OK) {
             return err->code;
         }
-        option_text_write(&json, &req->query[i], form, req->arena);
+        prediction_option_write(&json, &req->query[i], form, req->arena);
     }
     json_write_object_end(&json);
     json_write_end(&json);

@@ -5,7 +5,7 @@
  */
 #include "api/oip/infer_parameters.h"
 
-#include "api/native/option_text.h"
+#include "api/native/prediction_options.h"
 #include "base/known.h"
 #include "formats/json_read.h"
 
@@ -84,7 +84,7 @@ static enum err_code write_option(struct json_write *json, const char *key, cons
     if (option.value == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the request");
     }
-    option_text_write(json, &option, form, arena);
+    prediction_option_write(json, &option, form, arena);
     return ERR_OK;
 }
 

@@ -2,7 +2,7 @@
 /* The Open Inference Protocol on the server as a whole: what it is, lives, and is ready for. */
 #include "api/handlers.h"
 
-#include "api/native/readiness.h"
+#include "api/readiness.h"
 #include "api/reply.h"
 #include "base/mem.h"
 #include "base/version.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/native/readiness.h"
+#include "api/readiness.h"
 
 #include "store/sqlite/db_presence.h"
 
