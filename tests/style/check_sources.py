@@ -40,6 +40,8 @@ LAYERS = {
     "server/api": BELOW_API,
     "server/api/rows": BELOW_API + ["server/api"],
     "server/api/native": BELOW_API + ["server/api", "server/api/rows"],
+    "server/api/umbridge": BELOW_API + ["server/api", "server/api/rows", "server/api/native"],
+    "server/api/oip": BELOW_API + ["server/api", "server/api/rows", "server/api/native"],
     "server/client": CORE + ["server/base", "server/formats", "server/documents"],
     "server/client/commands": CORE + ["server/base", "server/formats", "server/documents",
                                       "server/client"],
