@@ -95,7 +95,7 @@ class Road(ClientTest):
         good = ("--solver", "ensemble", "--set", "epochs=60", "members=1", "seed=1", "--wait")
         bad = ("--solver", "ensemble", "--set", "epochs=1", "members=1", "optimizer.learning_rate=1e-9", "--wait")
         self.good("train", "m", *good)
-        done = self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "train", "m", *bad)
+        done = self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, too few to be fair; each ", "train", "m", *bad)
         self.assertEqual(without_warnings(done.stderr).count("\n"), 1)
         self.assertRegex(done.stdout, r"(?m)^job 2 succeeded in .*: version 2 of m\n$")
         self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "watch", "2")
