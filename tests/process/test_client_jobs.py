@@ -98,8 +98,8 @@ class Road(ClientTest):
         done = self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, too few to be fair; each ", "train", "m", *bad)
         self.assertEqual(without_warnings(done.stderr).count("\n"), 1)
         self.assertRegex(done.stdout, r"(?m)^job 2 succeeded in .*: version 2 of m\n$")
-        self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "watch", "2")
-        done = self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, so each ", "watch", "2", "--json")
+        self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, too few to be fair; each ", "watch", "2")
+        done = self.bad(4, "version 2 was not promoted: fewer than 10 known rows trained neither, too few to be fair; each ", "watch", "2", "--json")
         self.assertEqual(json.loads(done.stdout)["promoted"], False)
         # What was asked for is no refusal.
         out = self.good("train", "m", *bad[:-1], "promote=false", "seed=3", "gate=null", "--wait")
