@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/errors.h"
 
-#include "api/umbridge/umbridge_error.h"
+#include "api/umbridge_error.h"
 #include "formats/json_write.h"
 #include "base/utf8.h"
 

@@ -15,7 +15,7 @@ int error_status(enum err_code code);
 enum error_family {
     ERRORS_NATIVE,  /* problem+json (RFC 9457) */
     ERRORS_OIP,     /* {"error":"a text"}, of the Open Inference Protocol */
-    ERRORS_UMBRIDGE /* {"error":{"type":..,"message":..}} (umbridge/umbridge_error.h) */
+    ERRORS_UMBRIDGE /* {"error":{"type":..,"message":..}} (umbridge_error.h) */
 };
 
 /* The family of a path without the base path of the server. */

@@ -78,10 +78,13 @@ static enum err_code find_name(struct umbridge_call *call, struct err *err)
         access_sees(req, call->name.model)) {
         return ERR_OK;
     }
-    return access_check_model(req, name, err) == ERR_OK
+    if (access_check_model(req, name, err) != ERR_OK) {
+        return err->code;
+    }
+    return models_is_loaded(call->run.app->models)
                ? err_set(err, ERR_NOT_FOUND,
                          "there is no model \"%.80s\"; GET /Info lists the models", name)
-               : err->code;
+               : err_set(err, ERR_BUSY, "models are being loaded");
 }
 
 /* Reads the body as far as it concerns no model. */

@@ -96,6 +96,9 @@ enum err_code handle_umbridge_info(struct app *app, const struct request *req, s
     struct loaded loaded = {.n = 0};
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
+    if (!models_is_loaded(app->models)) { /* launchers ask until there is an answer */
+        return err_set(err, ERR_BUSY, "models are being loaded");
+    }
     if (model_store_list(app->db, &rows, &n_rows, err) != ERR_OK) {
         return err->code;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/umbridge/umbridge_error.h"
+#include "api/umbridge_error.h"
 
 #include <string.h>
 
