@@ -8,12 +8,14 @@
 
 #include <curl/curl.h>
 #include <jansson.h>
+#include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "formats/media_type.h"
 
-#define CONNECT_TIMEOUT_S 10L
+#define CONNECT_TIMEOUT_S 10.0
 #define AWAY_PAUSE_S      1 /* between tries while the server does not answer */
 
 struct connection {
@@ -29,11 +31,21 @@ void answer_release(struct answer *answer)
     *answer = (struct answer){.status = 0};
 }
 
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+static CURLcode curl_state = CURLE_FAILED_INIT; /* written once, by curl_once */
+
+/* libcurl stays ready to the end of the process, where other parts of it may use it too. */
+static void init_curl(void)
+{
+    curl_state = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
 enum err_code connection_open(const struct endpoint *endpoint, struct connection **out,
                               struct err *err)
 {
     struct connection *c = mem_zalloc(sizeof *c);
-    if (c == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
+    pthread_once(&curl_once, init_curl);
+    if (c == NULL || curl_state != CURLE_OK) {
         mem_free(c);
         return err_set(err, ERR_NOMEM, "no memory for a connection");
     }
@@ -51,7 +63,6 @@ void connection_close(struct connection *c)
 {
     if (c != NULL) {
         curl_easy_cleanup(c->curl);
-        curl_global_cleanup();
         mem_free(c->authorization);
         mem_free(c);
     }
@@ -121,7 +132,7 @@ static const char *find_remedy(const struct endpoint *endpoint, CURLcode code)
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
         return endpoint->tls_pin != NULL ? "; the server shows another certificate than tls_cert"
                : endpoint->tls_ca == NULL
-                   ? "; --tls-ca names the authority of its certificate"
+                   ? "; --tls-ca names the authority of its certificate, or SURROGATED_TLS_CA"
                    : "; its certificate is not of an authority in tls-ca, or "
                      "of another host";
     case CURLE_GOT_NOTHING:
@@ -177,6 +188,20 @@ static enum err_code judge_transfer(const struct connection *c, CURLcode code,
     return judge_failure(c, code, detail[0] != '\0' ? detail : curl_easy_strerror(code), err);
 }
 
+/* A header that holds a count; 0: there is none. */
+static int64_t read_count(CURL *curl, const char *name)
+{
+    struct curl_header *header = NULL;
+    int64_t count = 0;
+    if (curl_easy_header(curl, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) {
+        return 0;
+    }
+    for (const char *c = header->value; *c >= '0' && *c <= '9' && count < INT64_MAX / 100; c++) {
+        count = 10 * count + (*c - '0');
+    }
+    return count;
+}
+
 static void read_info(CURL *curl, struct answer *answer)
 {
     long status = 0;
@@ -189,6 +214,8 @@ static void read_info(CURL *curl, struct answer *answer)
     answer->retry_after_s = wait > 0 && wait < 86400 ? (int)wait : 1;
     answer->is_json = type != NULL && strstr(type, "json") != NULL;
     answer->is_stream = media_type_is(type, "text/event-stream");
+    answer->version = read_count(curl, "Surrogate-Version");
+    answer->n_extrapolated = read_count(curl, "Surrogate-Extrapolated-Rows");
 }
 
 static bool has_sent(CURL *curl)
@@ -196,6 +223,12 @@ static bool has_sent(CURL *curl)
     long bytes = 0; /* of the request's head, which goes first */
     curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &bytes);
     return bytes > 0;
+}
+
+static long to_ms(double seconds)
+{
+    const double max_s = 1e6;
+    return seconds > 0.0 ? (long)ceil(1000.0 * (seconds < max_s ? seconds : max_s)) : 0;
 }
 
 static void set_options(struct connection *c, const struct call *call, const char *url,
@@ -208,10 +241,10 @@ static void set_options(struct connection *c, const struct call *call, const cha
     curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c->curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
+    curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, to_ms(CONNECT_TIMEOUT_S));
     curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, (long)call->total_s);
+    curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, to_ms(call->total_s));
     if (call->silence_s > 0) {
         curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
         curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, (long)call->silence_s);
@@ -257,6 +290,7 @@ static enum err_code send_once(struct connection *c, const struct call *call, st
     transfer_prepare(t, call);
     CURLcode code = curl_easy_perform(c->curl);
     read_info(c->curl, t->answer);
+    t->answer->timed_out = code == CURLE_OPERATION_TIMEDOUT;
     c->reached = c->reached || has_sent(c->curl) || t->answer->status != 0;
     err_kept(judge_transfer(c, code, t, detail, err));
 done:
@@ -295,7 +329,8 @@ static int pause_before_next(const struct connection *c, const struct call *call
                              const struct answer *answer, const struct err *err)
 {
     if (err->code != ERR_OK) {
-        return err->code == ERR_IO && call->repeats && c->reached ? AWAY_PAUSE_S : 0;
+        bool may = call->repeats && (c->reached || call->waits);
+        return err->code == ERR_IO && may ? AWAY_PAUSE_S : 0;
     }
     bool busy = answer->status == 429 || answer->status == 503;
     bool away = answer->status == 502 || answer->status == 504; /* as a proxy says */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests to a server, over libcurl. One connection is kept open between calls. The proxies that
- * the environment names are not used, since the server is usually on the same machine or network.
+ * Requests to a server, over libcurl, for the commands and for libsurrogated. One connection is
+ * kept open between calls. The proxies that the environment names are not used, since the server is
+ * usually on the same machine or network.
  *
  * Error codes here and in the commands stand for exit statuses (client.c): ERR_INVALID, the command
  * line is wrong; ERR_IO, the server cannot be reached; ERR_CANCELLED, Ctrl-C; any other, the server
@@ -45,11 +46,12 @@ struct call {
     double retry_s;       /* seconds to try again after 429 and 503; 0: not at all */
     bool repeats;         /* sent twice it has the effect of once, so it is also sent again when the
                            * connection breaks */
+    bool waits;           /* and when the server has never been reached */
     FILE *sink;           /* where the body of a good answer goes; NULL: to memory */
     call_piece_fn *piece; /* or what receives it as it comes */
     void *piece_ctx;
-    int silence_s; /* seconds without a byte after which the answer is given up; 0: no limit */
-    int total_s;   /* seconds for the whole of one try; 0: no limit */
+    int silence_s;  /* seconds without a byte after which the answer is given up; 0: no limit */
+    double total_s; /* seconds for the whole of one try; 0: no limit */
 };
 
 struct answer {
@@ -58,7 +60,10 @@ struct answer {
     size_t n_data;
     bool is_json;
     bool is_stream; /* text/event-stream */
+    bool timed_out; /* total_s, or the time to connect, has passed */
     int retry_after_s;
+    int64_t version;        /* that has predicted; 0: the answer does not say */
+    int64_t n_extrapolated; /* rows outside the range of the training rows; 0 likewise */
 };
 
 void answer_release(struct answer *answer);

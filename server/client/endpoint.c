@@ -111,6 +111,19 @@ bool endpoint_is_exposed(const struct endpoint *endpoint)
     return !address_is_loopback(name);
 }
 
+enum err_code endpoint_check_exposure(const struct endpoint *endpoint, bool has_token,
+                                      struct err *err)
+{
+    if (!endpoint_is_exposed(endpoint) || (!has_token && !endpoint->has_password)) {
+        return ERR_OK;
+    }
+    return err_set(err, ERR_INVALID,
+                   "the %s would go to %.80s over plain HTTP, where others can read it; use "
+                   "https://, or --token-in-clear in a network that is trusted "
+                   "(SURROGATED_TOKEN_IN_CLEAR=true)",
+                   has_token ? "token" : "password", endpoint->shown);
+}
+
 /* ---- files ---- */
 
 /* Is it a file with such a thing in it? What a library says of its contents differs from one to

@@ -33,6 +33,11 @@ bool endpoint_is_secure(const struct endpoint *endpoint);
 /* Can somebody between here and there read what is sent? */
 bool endpoint_is_exposed(const struct endpoint *endpoint);
 
+/* What lets others in must not be readable on the way, unless somebody says that it may.
+ * ERR_INVALID, with the ways out. */
+enum err_code endpoint_check_exposure(const struct endpoint *endpoint, bool has_token,
+                                      struct err *err) MUST_CHECK;
+
 struct endpoint_files {
     const char *ca, *cert, *key; /* NULL or "": not given */
 };

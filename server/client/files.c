@@ -210,7 +210,7 @@ enum err_code files_save(struct client *client, struct call *call, bool binary, 
                                 : save_as(client, call, name, err);
     }
     if (binary && name == NULL && terminal_is(stdout)) {
-        return err_set(err, ERR_INVALID, "npy is not for a terminal; -o FILE writes it to a file");
+        return err_set(err, ERR_INVALID, "this is not for a terminal; -o FILE writes it to a file");
     }
     call->sink = stdout;
     err_kept(client_call(client, call, &answer, err));

@@ -3,32 +3,12 @@
 
 #include "base/clock.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
 
-/* A signal handler has no argument, so these are variables of the process. */
+/* A signal handler has no argument, so this is a variable of the process. */
 static volatile sig_atomic_t seen;
-static pthread_t waiter;
-
-/* The signal may come to a thread of a library; it is the waiting thread that must be woken. */
-static void note_signal(int number)
-{
-    seen = 1;
-    if (!pthread_equal(pthread_self(), waiter)) {
-        pthread_kill(waiter, number);
-    }
-}
-
-void interrupt_catch(void)
-{
-    /* Without SA_RESTART. */
-    struct sigaction action = {.sa_handler = note_signal};
-    sigemptyset(&action.sa_mask);
-    waiter = pthread_self();
-    sigaction(SIGINT, &action, NULL);
-}
 
 bool interrupt_seen(void)
 {

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Client commands for models and their versions."""
 
+import hashlib
 import json
 import os
 import re
+import struct
 import unittest
 
 from client_harness import ClientTest, Terminal, as_csv
@@ -37,6 +39,24 @@ class Models(ClientTest):
         with open(out, "rb") as file:
             self.assertEqual(file.read(), exported)
         self.assertEqual([name for name in os.listdir(self.folder) if "part" in name], [])
+
+    def test_a_version_is_exported_as_a_file_with_a_checked_head(self):
+        self.good("models", "put", "m", "-", input=json.dumps(document()))
+        out = self.path("m.srgm")
+        self.assertEqual(self.good("models", "export", "m", "--format", "binary", "-o", out), "")
+        with open(out, "rb") as file:
+            data = file.read()
+        magic, fmt, digest, version, size, length = struct.unpack_from("<8sI32sqqI", data)
+        self.assertEqual((magic, fmt, version, length), (b"SRGMFILE", 1, 1, 1))
+        self.assertEqual(digest, hashlib.sha256(data[44:]).digest())
+        self.assertEqual((data[64:65], len(data)), (b"m", 65 + size))
+        self.assertEqual("sha256-" + hashlib.sha256(data[65:]).hexdigest(),
+                         self.get("/v1/models/m")["versions"][0]["etag"])
+        self.bad(2, "exported as json or binary", "models", "export", "m", "--format", "npy", "-o", out)
+        self.bad(1, "no version", "models", "export", "m", "7", "--format", "binary", "-o", out)
+        status, _, answer = self.server.request("GET", "/v1/models/m/versions/1/export?format=xml")
+        self.assertGreaterEqual(status, 400)
+        self.assertIn("json and binary are", answer["detail"])
 
     def test_versions_are_shown_promoted_and_deleted(self):
         for seed in (1, 2):

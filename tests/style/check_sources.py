@@ -45,6 +45,7 @@ LAYERS = {
     "server/client": CORE + ["server/base", "server/formats", "server/documents"],
     "server/client/commands": CORE + ["server/base", "server/formats", "server/documents",
                                       "server/client"],
+    "server/library": CORE + ["server/base", "server/formats", "server/client"],
     "server": BELOW_API + ["server/store", "server/api", "server/client"],
 }
 # Libraries and the only places that may know them.
@@ -56,7 +57,8 @@ OWNERS = {
     "store/sqlite/db_transaction.h": ["server/store/", "tests/"],
     "microhttpd.h": ["server/http/head.c", "server/http/head_check.c", "server/http/place.c", "server/http/serve_priv.h",
                      "server/http/worker.c"],
-    "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/"],
+    "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/",
+                   "server/library/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
     "zlib.h": ["server/http/inflate.c"],
     "gnutls/": ["server/base/digest.c", "server/tls/"],

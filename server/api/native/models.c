@@ -6,10 +6,12 @@
 #include "api/reply.h"
 #include "api/request_times.h"
 #include "base/mem.h"
+#include "base/mem_budget.h"
 #include "documents/model_json.h"
 #include "documents/quality_json.h"
 #include "documents/space_json.h"
 #include "formats/json_read.h"
+#include "formats/model_file.h"
 #include "jobs/model_space.h"
 #include "store/jobs/job_read.h"
 #include "store/models/model_store.h"
@@ -351,6 +353,78 @@ static enum err_code export_model(struct app *app, const struct request *req, st
     return ERR_OK;
 }
 
+/* A version as a file (formats/model_file.h); in the arena of its request. */
+struct binary_export {
+    unsigned char head[MODEL_FILE_HEAD_MAX];
+    size_t n_head;
+    unsigned char *content; /* mem */
+    size_t n_content;
+    size_t at; /* bytes that have been sent */
+    struct answer_claim claim;
+};
+
+static size_t read_binary(void *ctx, char *out, size_t size)
+{
+    struct binary_export *export = ctx;
+    size_t in_content = export->at > export->n_head ? export->at - export->n_head : 0;
+    bool head = export->at < export->n_head;
+    const unsigned char *from = head ? export->head + export->at : export->content + in_content;
+    size_t left = head ? export->n_head - export->at : export->n_content - in_content;
+    size_t n = left < size ? left : size;
+    memcpy(out, from, n);
+    export->at += n;
+    return n;
+}
+
+static void release_binary(void *ctx)
+{
+    struct binary_export *export = ctx;
+    mem_free(export->content);
+    answer_room_release(&export->claim);
+}
+
+/* The bytes that are stored, which the store has compared with their digests. */
+static enum err_code load_binary(struct app *app, const struct version_row *row,
+                                 struct binary_export *export, struct err *err)
+{
+    void *content = NULL;
+    if (answer_room_claim(app, (size_t)row->n_bytes, &export->claim, err) != ERR_OK ||
+        model_store_load(app->db, row->model, row->version, &content, &export->n_content, err) !=
+            ERR_OK) {
+        return err->code;
+    }
+    export->content = content;
+    struct model_file file = {
+        .version = row->version, .content = content, .n_content = export->n_content};
+    snprintf(file.model, sizeof file.model, "%s", row->model);
+    return model_file_write_head(&file, export->head, &export->n_head, err);
+}
+
+static enum err_code export_binary(struct app *app, const struct request *req,
+                                   const struct version_row *row, struct response *res,
+                                   struct err *err)
+{
+    struct binary_export *export = arena_zalloc_array(req->arena, 1, sizeof *export);
+    if (export == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    enum mem_kind kind = mem_kind_use(MEM_ANSWERS);
+    err_kept(load_binary(app, row, export, err));
+    mem_kind_use(kind);
+    if (err->code != ERR_OK) {
+        release_binary(export);
+        return err->code;
+    }
+    res->status = 200;
+    res->content_type = "application/octet-stream";
+    res->source = (struct body_source){.read = read_binary,
+                                       .release = release_binary,
+                                       .ctx = export,
+                                       .needs_no_body = true,
+                                       .n_bytes = export->n_head + export->n_content};
+    return ERR_OK;
+}
+
 enum err_code handle_version_export(struct app *app, const struct request *req,
                                     struct response *res, struct err *err)
 {
@@ -359,15 +433,22 @@ enum err_code handle_version_export(struct app *app, const struct request *req,
     const struct version_row *row = NULL;
     struct served *served = NULL;
     bool not_modified = false;
-    if (format != NULL && strcmp(format, "json") != 0) {
-        return err_set(err, ERR_UNSUPPORTED, "format \"%.40s\" is not supported, json is", format);
+    bool binary = format != NULL && strcmp(format, "binary") == 0;
+    if (format != NULL && !binary && strcmp(format, "json") != 0) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "format \"%.40s\" is not supported, json and binary are", format);
     }
-    if (find_version(app, req, &view, &row, err) == ERR_OK &&
-        reply_etag(req, res, row->digest, &not_modified, err) == ERR_OK && !not_modified &&
-        models_get(app->models, row->model, row->version, &served, err) == ERR_OK) {
+    if (find_version(app, req, &view, &row, err) != ERR_OK ||
+        reply_etag(req, res, row->digest, &not_modified, err) != ERR_OK || not_modified) {
+        goto done;
+    }
+    if (binary) {
+        err_kept(export_binary(app, req, row, res, err));
+    } else if (models_get(app->models, row->model, row->version, &served, err) == ERR_OK) {
         err_kept(export_model(app, req, served, res, err));
         served_unref(served);
     }
+done:
     model_view_release(&view);
     return err->code;
 }

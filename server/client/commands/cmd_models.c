@@ -50,13 +50,29 @@ static enum err_code register_model(struct client *client, struct err *err)
     return err->code;
 }
 
+/* --format json, which is the default, or binary. */
+static enum err_code find_form(const struct client *client, bool *binary, struct err *err)
+{
+    const char *format = client->args->values[OPT_FORMAT];
+    *binary = format != NULL && strcmp(format, "binary") == 0;
+    if (format != NULL && !*binary && strcmp(format, options_formats[FORMAT_JSON]) != 0) {
+        return err_set(err, ERR_INVALID,
+                       "format is \"%.40s\"; a model is exported as json or binary", format);
+    }
+    return ERR_OK;
+}
+
 static enum err_code export_model(struct client *client, struct err *err)
 {
     const char *version = client->args->n_words > 2 ? client_word(client, 2) : "@default";
+    bool binary = false;
+    if (find_form(client, &binary, err) != ERR_OK) {
+        return err->code;
+    }
     char *path = client_path(client, "/v1/models/", client_word(client, 1), "/versions/", version,
-                             "/export", NULL);
+                             binary ? "/export?format=binary" : "/export", NULL);
     struct call call = {.method = "GET", .path = path};
-    return files_save(client, &call, false, err);
+    return files_save(client, &call, binary, err);
 }
 
 static enum err_code delete_model_or_version(struct client *client, struct err *err)

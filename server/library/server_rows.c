@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What only a server can do: it takes rows, and trains. */
+#include "base/clock.h"
+#include "base/digest.h"
+#include "client/interrupt.h"
+#include "formats/media_type.h"
+#include "formats/npy.h"
+#include "library/row_views.h"
+#include "library/server_call.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define KEY_MAX_CHARS 200 /* of the caller; the server takes 255 with the rank */
+#define KEY_CHARS     256
+#define HEADER_CHARS  (KEY_CHARS + 24)
+#define RANDOM_BYTES  16
+#define MIN_PAUSE_S   0.05 /* between two looks at a job */
+#define MAX_PAUSE_S   2.0
+#define PAUSE_GROWTH  1.5
+#define PATH_CHARS    64
+
+/* ---- keys ---- */
+
+static enum err_code check_key(const char *key, struct err *err)
+{
+    size_t n = strlen(key);
+    for (size_t i = 0; i < n; i++) {
+        if (key[i] <= ' ' || key[i] > '~' || strchr("\"\\,;", key[i]) != NULL) {
+            return err_set(err, ERR_INVALID,
+                           "key holds something else than visible ASCII without quotes, "
+                           "backslash, comma and semicolon");
+        }
+    }
+    if (n < 1 || n > KEY_MAX_CHARS) {
+        return err_set(err, ERR_INVALID, "key has %zu characters, 1 to %d are needed", n,
+                       KEY_MAX_CHARS);
+    }
+    return ERR_OK;
+}
+
+/* The caller's, or 32 random digits, with the rank. out: [KEY_CHARS]. */
+static enum err_code make_key(const struct surr *s, const char *given, char *out, struct err *err)
+{
+    unsigned char random[RANDOM_BYTES];
+    size_t n = 0;
+    if (given != NULL) {
+        if (check_key(given, err) != ERR_OK) {
+            return err->code;
+        }
+        n = (size_t)snprintf(out, KEY_CHARS, "%s", given);
+    } else {
+        if (digest_random(random, sizeof random, err) != ERR_OK) {
+            return err->code;
+        }
+        for (size_t i = 0; i < sizeof random; i++) {
+            n += (size_t)snprintf(out + n, KEY_CHARS - n, "%02x", random[i]);
+        }
+    }
+    if (s->rank >= 0) {
+        snprintf(out + n, KEY_CHARS - n, ".rank%lld", (long long)s->rank);
+    }
+    return ERR_OK;
+}
+
+/* ---- rows ---- */
+
+static enum err_code check_upload(const struct surr_upload *upload, struct err *err)
+{
+    if (rows_check(&upload->inputs, "inputs", false, err) != ERR_OK ||
+        rows_check(&upload->outputs, "outputs", upload->missing != 0, err) != ERR_OK) {
+        return err->code;
+    }
+    if (upload->inputs.n_rows != upload->outputs.n_rows) {
+        return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs",
+                       upload->inputs.n_rows, upload->outputs.n_rows);
+    }
+    return ERR_OK;
+}
+
+/* As float64, which holds every float32. */
+static enum err_code encode_upload(const struct surr_upload *upload, struct arena *arena,
+                                   struct payload *out, struct err *err)
+{
+    size_t n = (size_t)upload->inputs.n_rows;
+    size_t d = (size_t)upload->inputs.n_columns;
+    size_t k = d + (size_t)upload->outputs.n_columns;
+    const size_t shape[] = {n, k};
+    size_t count;
+    double *values =
+        size_mul(n, k, &count) ? arena_alloc_array(arena, count, sizeof *values) : NULL;
+    const struct npy_array array = {.values = values, .rank = 2, .shape = shape};
+    if (values == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    rows_read(&upload->inputs, 0, (int)n, values, k);
+    rows_read(&upload->outputs, 0, (int)n, values + d, k);
+    out->type = MEDIA_TYPE_NPY;
+    return npy_write(&array, arena, &out->bytes, &out->n_bytes, err);
+}
+
+static int64_t integer_of(const json_t *doc, const char *key)
+{
+    return (int64_t)json_integer_value(json_object_get(doc, key));
+}
+
+/* The call, once its key is a header. */
+static enum err_code prepare_upload(const struct surr *s, const struct surr_upload *upload,
+                                    struct arena *arena, struct call *call, struct err *err)
+{
+    char rest[PATH_CHARS];
+    const char *source = s->settings[SETTING_SOURCE];
+    snprintf(rest, sizeof rest, "/data?outputs=%d%s", upload->outputs.n_columns,
+             upload->missing != 0 ? "&missing=allow" : "");
+    if (encode_upload(upload, arena, &call->payload, err) != ERR_OK) {
+        return err->code;
+    }
+    call->path = server_path(s, arena, rest);
+    if (source != NULL) {
+        call->headers[1] = arena_printf(arena, "Surrogate-Source: %s", source);
+        if (call->headers[1] == NULL) {
+            return err_set(err, ERR_NOMEM, "no memory for the request");
+        }
+    }
+    return ERR_OK;
+}
+
+int surr_append(struct surr *s, const struct surr_upload *upload, struct surr_receipt *out)
+{
+    struct err err = ERR_INIT;
+    struct outcome outcome = {.status = 0};
+    struct arena arena = ARENA_INIT;
+    char key[KEY_CHARS];
+    char header[HEADER_CHARS];
+    json_t *doc = NULL;
+    struct call call = {.method = "POST", .headers = {header}, .repeats = true};
+    if (handle_check(s, &err) == ERR_OK && server_needed(s, "takes no rows", &err) == ERR_OK &&
+        check_upload(upload, &err) == ERR_OK && make_key(s, upload->key, key, &err) == ERR_OK) {
+        snprintf(header, sizeof header, "Idempotency-Key: \"%s\"", key);
+        if (prepare_upload(s, upload, &arena, &call, &err) == ERR_OK) {
+            err_kept(server_ask(s, &call, &doc, &outcome, &err));
+        }
+    }
+    if (err.code == ERR_OK && out != NULL) {
+        *out = (struct surr_receipt){.batch = integer_of(doc, "batch"),
+                                     .n_rows = integer_of(doc, "rows"),
+                                     .n_total_rows = integer_of(doc, "total_rows"),
+                                     .repeated = json_is_true(json_object_get(doc, "repeated"))};
+    }
+    json_decref(doc);
+    arena_release(&arena);
+    return handle_settle(s, &outcome, &err);
+}
+
+/* ---- jobs ---- */
+
+int surr_train(struct surr *s, const char *request, int64_t *job)
+{
+    struct err err = ERR_INIT;
+    struct outcome outcome = {.status = 0};
+    struct arena arena = ARENA_INIT;
+    json_t *doc = NULL;
+    struct call call = {.method = "POST"}; /* sent twice it would train twice */
+    if (request != NULL) {
+        call.payload =
+            (struct payload){.type = MEDIA_TYPE_JSON, .bytes = request, .n_bytes = strlen(request)};
+    }
+    if (handle_check(s, &err) == ERR_OK && server_needed(s, "is not trained", &err) == ERR_OK) {
+        call.path = server_path(s, &arena, "/train");
+        err_kept(server_ask(s, &call, &doc, &outcome, &err));
+    }
+    if (err.code == ERR_OK) {
+        *job = integer_of(doc, "id");
+    }
+    json_decref(doc);
+    arena_release(&arena);
+    return handle_settle(s, &outcome, &err);
+}
+
+/* Looks at the job once. */
+static enum err_code look_at_job(struct surr *s, int64_t id, struct surr_job *out,
+                                 struct outcome *outcome, struct err *err)
+{
+    char path[PATH_CHARS];
+    json_t *doc = NULL;
+    snprintf(path, sizeof path, "/v1/jobs/%lld", (long long)id);
+    struct call call = {.method = "GET", .path = path, .repeats = true};
+    if (server_ask(s, &call, &doc, outcome, err) != ERR_OK) {
+        return err->code;
+    }
+    const char *state = json_string_value(json_object_get(doc, "state"));
+    const char *message = json_string_value(json_object_get(doc, "message"));
+    *out = (struct surr_job){.id = id,
+                             .version = integer_of(doc, "version"),
+                             .promoted = json_is_true(json_object_get(doc, "promoted"))};
+    snprintf(out->state, sizeof out->state, "%s", state != NULL ? state : "");
+    if (state == NULL) {
+        err_set(err, ERR_CORRUPT, "the answer has no state of a job: is a surrogated there?");
+    } else if (strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0) {
+        outcome->job = true;
+        err_set(err, ERR_NUMERIC, "job %lld %s%s%s%.160s", (long long)id,
+                strcmp(state, "failed") == 0 ? "" : "was ", state, message != NULL ? ": " : "",
+                message != NULL ? message : "");
+    }
+    json_decref(doc);
+    return err->code;
+}
+
+static enum err_code wait_for_job(struct surr *s, int64_t id, double seconds, struct surr_job *out,
+                                  struct outcome *outcome, struct err *err)
+{
+    int64_t begun = clock_ns();
+    double pause = MIN_PAUSE_S;
+    while (look_at_job(s, id, out, outcome, err) == ERR_OK &&
+           strcmp(out->state, "succeeded") != 0) {
+        double left = seconds - 1e-9 * (double)(clock_ns() - begun);
+        if (seconds >= 0.0 && left <= 0.0) {
+            outcome->timed_out = true;
+            return err_set(err, ERR_IO, "job %lld is %s after %g s", (long long)id, out->state,
+                           seconds);
+        }
+        interrupt_sleep(seconds >= 0.0 && left < pause ? left : pause);
+        pause = fmin(MAX_PAUSE_S, PAUSE_GROWTH * pause);
+    }
+    return err->code;
+}
+
+int surr_wait(struct surr *s, int64_t job, double seconds, struct surr_job *out)
+{
+    struct err err = ERR_INIT;
+    struct outcome outcome = {.status = 0};
+    struct surr_job state = {.id = job};
+    if (handle_check(s, &err) == ERR_OK && server_needed(s, "has no jobs", &err) == ERR_OK) {
+        err_kept(wait_for_job(s, job, seconds, &state, &outcome, &err));
+    }
+    if (out != NULL) {
+        *out = state;
+    }
+    return handle_settle(s, &outcome, &err);
+}
