@@ -6,10 +6,13 @@
 #include "api/reply.h"
 #include "api/request_times.h"
 #include "base/mem.h"
+#include "base/names.h"
 #include "documents/model_json.h"
+#include "documents/model_tensors.h"
 #include "documents/quality_json.h"
 #include "documents/space_json.h"
 #include "formats/json_read.h"
+#include "formats/media_type.h"
 #include "jobs/model_space.h"
 #include "store/jobs/job_read.h"
 #include "store/models/model_store.h"
@@ -164,15 +167,23 @@ static enum err_code read_promote(const struct request *req, bool *promote, stru
     return ERR_OK;
 }
 
+/* JSON, or safetensors. */
+static enum err_code parse_body(const struct request *req, struct model **out, struct err *err)
+{
+    bool tensors = media_type_is(request_header(req, "Content-Type"), MEDIA_TYPE_SAFETENSORS);
+    return tensors ? model_tensors_parse(req->body, req->n_body, req->arena, out, err)
+                   : model_json_parse(req->body, req->n_body, req->arena, out, err);
+}
+
 /* When there is no memory for another model, the loaded versions are evicted and it is tried
  * again. */
 static enum err_code parse_document(struct app *app, const struct request *req, struct model **out,
                                     struct err *err)
 {
-    if (model_json_parse(req->body, req->n_body, req->arena, out, err) == ERR_NOMEM) {
+    if (parse_body(req, out, err) == ERR_NOMEM) {
         models_evict_all(app->models, NULL);
         err_clear(err);
-        err_kept(model_json_parse(req->body, req->n_body, req->arena, out, err));
+        err_kept(parse_body(req, out, err));
     }
     return err->code;
 }
@@ -348,21 +359,120 @@ static enum err_code export_model(struct app *app, const struct request *req, st
     return ERR_OK;
 }
 
+/* A file of safetensors whose numbers are copied from the model while it is sent. */
+struct tensors_export {
+    struct textbuf head;
+    size_t at; /* in the head */
+    struct model_parts parts;
+    int part;    /* the one being sent */
+    int draw;    /* of it */
+    size_t next; /* byte of that draw's numbers */
+    struct answer_model model;
+    struct answer_claim claim;
+};
+
+/* The next bytes of the present draw of the present part. */
+static size_t copy_numbers(struct tensors_export *export, char *out, size_t size)
+{
+    const struct model *model = export->model.served->model;
+    const struct model_part *part = &export->parts.list[export->part];
+    const double *draw = model->draws + (size_t) export->draw * (size_t)model->net.n_params;
+    size_t n_bytes = part->n * sizeof(double);
+    size_t n = n_bytes - export->next < size ? n_bytes - export->next : size;
+    memcpy(out, (const char *)(draw + part->first) + export->next, n);
+    export->next += n;
+    if (export->next == n_bytes) {
+        export->next = 0;
+        export->draw++;
+    }
+    if (export->draw == model->m) {
+        export->draw = 0;
+        export->part++;
+    }
+    return n;
+}
+
+static size_t read_tensors(void *ctx, char *out, size_t size)
+{
+    struct tensors_export *export = ctx;
+    size_t n = export->head.len - export->at;
+    n = n < size ? n : size;
+    memcpy(out, export->head.data + export->at, n);
+    export->at += n;
+    while (n < size && export->part < export->parts.n) {
+        n += copy_numbers(export, out + n, size - n);
+    }
+    return n;
+}
+
+static void release_tensors(void *ctx)
+{
+    struct tensors_export *export = ctx;
+    answer_room_release(&export->claim);
+    answer_model_release(&export->model);
+}
+
+static enum err_code export_tensors(struct app *app, const struct request *req,
+                                    struct served *served, bool flat, struct response *res,
+                                    struct err *err)
+{
+    const struct model *model = served->model;
+    struct tensors_export *export = arena_zalloc_array(req->arena, 1, sizeof *export);
+    size_t n_bytes = (size_t)model->m * (size_t)model->net.n_params * sizeof(double);
+    if (export == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    export->head = textbuf_in(req->arena);
+    if (answer_model_hold(app, served, &export->model, err) != ERR_OK ||
+        model_parts_list(&model->net.arch, model->m, flat, req->arena, &export->parts, err) !=
+            ERR_OK ||
+        model_tensors_head(model, &export->parts, &export->head, err) != ERR_OK ||
+        answer_room_claim(app, 3 * export->head.len, &export->claim, err) != ERR_OK) {
+        release_tensors(export);
+        return err->code;
+    }
+    res->status = 200;
+    res->content_type = MEDIA_TYPE_SAFETENSORS;
+    res->source = (struct body_source){.read = read_tensors,
+                                       .release = release_tensors,
+                                       .ctx = export,
+                                       .n_bytes = export->head.len + n_bytes};
+    return ERR_OK;
+}
+
+/* The names of "format" in the query. */
+enum { EXPORT_JSON, EXPORT_SAFETENSORS, EXPORT_SAFETENSORS_FLAT };
+
+static enum err_code read_format(const struct request *req, int *format, struct err *err)
+{
+    static const char *const formats[] = {"json", "safetensors", "safetensors_flat"};
+    const char *text = request_query(req, "format");
+    *format = text != NULL ? names_find((struct names){formats, 3}, text) : EXPORT_JSON;
+    return *format >= 0 ? ERR_OK
+                        : err_set(err, ERR_UNSUPPORTED,
+                                  "format \"%.40s\" is not supported; json, safetensors and "
+                                  "safetensors_flat are",
+                                  text);
+}
+
 enum err_code handle_version_export(struct app *app, const struct request *req,
                                     struct response *res, struct err *err)
 {
-    const char *format = request_query(req, "format");
+    int format = EXPORT_JSON;
     struct model_view view = {.n_versions = 0};
     const struct version_row *row = NULL;
     struct served *served = NULL;
     bool not_modified = false;
-    if (format != NULL && strcmp(format, "json") != 0) {
-        return err_set(err, ERR_UNSUPPORTED, "format \"%.40s\" is not supported, json is", format);
+    if (read_format(req, &format, err) != ERR_OK) {
+        return err->code;
     }
     if (find_version(app, req, &view, &row, err) == ERR_OK &&
         reply_etag(req, res, row->digest, &not_modified, err) == ERR_OK && !not_modified &&
         models_get(app->models, row->model, row->version, &served, err) == ERR_OK) {
-        err_kept(export_model(app, req, served, res, err));
+        err_kept(
+            format == EXPORT_JSON
+                ? export_model(app, req, served, res, err)
+                : export_tensors(app, req, served, format == EXPORT_SAFETENSORS_FLAT, res, err));
         served_unref(served);
     }
     model_view_release(&view);
