@@ -53,7 +53,7 @@ OWNERS = {
     "store/sqlite/query.h": ["server/store/", "tests/"],
     "store/sqlite/db_transaction.h": ["server/store/", "tests/"],
     "microhttpd.h": ["server/http/head.c", "server/http/head_check.c", "server/http/place.c", "server/http/serve.c", "server/http/worker.c"],
-    "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/"],
+    "jansson.h": ["server/formats/json_", "server/formats/safetensors.", "server/documents/", "server/api/", "server/client/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
     "zlib.h": ["server/http/inflate.c"],
     "gnutls/": ["server/base/digest.c", "server/http/certificate.", "server/http/tls.h"],
