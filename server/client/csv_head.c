@@ -2,8 +2,8 @@
 #include "client/csv_head.h"
 
 #include "base/textbuf.h"
-#include "formats/text_header.h"
-#include "formats/text_number.h"
+#include "formats/text/text_header.h"
+#include "formats/text/text_number.h"
 
 #include <stdio.h>
 

@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "client/connection.h"
-#include "formats/text_dialect.h"
+#include "formats/text/text_dialect.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/exports/exports.h"
 
-#include "api/native/answer_room.h"
+#include "api/exports/answer_room.h"
 #include "base/mem.h"
 #include "base/mem_budget.h"
 #include "formats/model_file.h"

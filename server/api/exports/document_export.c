@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/exports/exports.h"
 
-#include "api/native/answer_room.h"
+#include "api/exports/answer_room.h"
 #include "api/reply.h"
 #include "documents/model_json.h"
 

@@ -2,7 +2,7 @@
 #include "api/exports/exports.h"
 #include "api/handlers.h"
 #include "api/reply.h"
-#include "api/version_lookup.h"
+#include "api/exports/version_lookup.h"
 #include "base/names.h"
 
 /* The names of "format" in the query. */

@@ -4,7 +4,7 @@
 
 #include "api/reply.h"
 #include "api/request_times.h"
-#include "api/version_lookup.h"
+#include "api/exports/version_lookup.h"
 #include "base/mem.h"
 #include "documents/model_json.h"
 #include "documents/model_tensors.h"

@@ -13,7 +13,7 @@
 #include "client/files.h"
 #include "client/parts.h"
 #include "formats/json_write.h"
-#include "formats/text_number.h"
+#include "formats/text/text_number.h"
 #include "predict/predict_result.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/text_field.h"
+#include "formats/text/text_field.h"
 
 #include "formats/text_record.h"
 

@@ -3,8 +3,8 @@
 #ifndef TEXT_HEADER_H
 #define TEXT_HEADER_H
 
-#include "formats/text_field.h"
-#include "formats/text_table.h"
+#include "formats/text/text_field.h"
+#include "formats/text/text_table.h"
 
 /*
  * Reads up to the first row: settles the dialect, n_fields, k, first_column, names and left_out of

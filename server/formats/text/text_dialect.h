@@ -11,7 +11,7 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
-#include "formats/text_number.h"
+#include "formats/text/text_number.h"
 
 #define TEXT_MAX_COLUMNS 8192
 

@@ -3,7 +3,7 @@
 #ifndef TEXT_HINT_H
 #define TEXT_HINT_H
 
-#include "formats/text_table.h"
+#include "formats/text/text_table.h"
 
 #include <stddef.h>
 

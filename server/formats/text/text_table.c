@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/text_table.h"
+#include "formats/text/text_table.h"
 
 #include "base/phrase.h"
-#include "formats/text_field.h"
-#include "formats/text_header.h"
-#include "formats/text_hint.h"
+#include "formats/text/text_field.h"
+#include "formats/text/text_header.h"
+#include "formats/text/text_hint.h"
 #include "formats/text_record.h"
 
 #include <inttypes.h>

@@ -4,7 +4,7 @@
  * all inputs first and then all outputs, so it reads the rows twice. An output that is missing is
  * null in JSON, an empty field in CSV, and NaN in npy.
  */
-#include "api/native/data_export.h"
+#include "api/exports/data_export.h"
 
 #include "base/numtext.h"
 #include "base/textbuf.h"

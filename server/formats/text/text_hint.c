@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/text_hint.h"
+#include "formats/text/text_hint.h"
 
 #include "base/utf8.h"
 

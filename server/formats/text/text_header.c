@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/text_header.h"
+#include "formats/text/text_header.h"
 
 #include "base/phrase.h"
 #include "base/utf8.h"
-#include "formats/text_doubt.h"
+#include "formats/text/text_doubt.h"
 #include "formats/text_record.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/text_doubt.h"
+#include "formats/text/text_doubt.h"
 
 #include "base/phrase.h"
 

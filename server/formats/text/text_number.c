@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/text_number.h"
+#include "formats/text/text_number.h"
 
 #include "base/numtext.h"
 

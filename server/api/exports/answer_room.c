@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/native/answer_room.h"
+#include "api/exports/answer_room.h"
 
 #define MEGABYTE 1000000
 #define RETRY_S  2 /* until other clients may have read their answers */

@@ -23,7 +23,7 @@
 #include "base/arena.h"
 #include "base/compiler.h"
 #include "base/err.h"
-#include "formats/text_dialect.h"
+#include "formats/text/text_dialect.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
 #ifndef TEXT_DOUBT_H
 #define TEXT_DOUBT_H
 
-#include "formats/text_field.h"
-#include "formats/text_table.h"
+#include "formats/text/text_field.h"
+#include "formats/text/text_table.h"
 
 /* A record that may be the header, field by field. */
 struct text_head {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/version_lookup.h"
+#include "api/exports/version_lookup.h"
 
 #include "api/reply.h"
 #include "store/models/model_store.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/text_dialect.h"
+#include "formats/text/text_dialect.h"
 
 #include "base/digits.h"
 #include "base/known.h"
