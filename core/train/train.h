@@ -90,6 +90,7 @@ struct train_run {
     const struct train_spec *base_spec; /* how that was trained, for warnings; NULL: not known */
     int n_threads;
     const char *settings_text; /* kept with the model, JSON; may be NULL */
+    struct report *report;     /* moves to the model, whose own report follows it; NULL: none */
     const struct cancel *cancel;
     const struct checkpoint *checkpoint; /* may be NULL */
     progress_fn *progress;
