@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Trainings that choose what they train: the scores of candidates against trainings of the test's
+ * own, budgets, and what every training owes (threads, interruptions, cancels, memory).
+ */
+#include "memory_checkpoint.h"
+#include "progress_watch.h"
+#include "stride.h"
+
+#include "small_rows.h"
+
+#include "base/mem.h"
+#include "math/gemm.h"
+#include "predict/predict.h"
+#include "train/auto.h"
+
+enum { FEW = 30, FOLDS = 5 };
+
+/* A small network is given, so that what is chosen is the solver. */
+static struct auto_spec tiny_spec(int fits)
+{
+    struct auto_spec spec = {
+        .base = train_defaults(SOLVER_ENSEMBLE), .fixed = AUTO_FIXED_ARCH, .fits = fits};
+    spec.base.arch.width = 3;
+    spec.base.arch.layers = 1;
+    spec.base.arch.basis = WPFN_CONSTANT;
+    spec.base.validation = 0.1;
+    spec.base.seed = 5;
+    return spec;
+}
+
+/* The first n rows; the outputs of all are there, and in different units. */
+static struct data rows_of(int n)
+{
+    struct data data = make_rows(1.0, 1024.0);
+    data.n = n;
+    return data;
+}
+
+/* The same with an output over more than a decade, whose logarithm is worth a try. */
+static struct data wide_rows(int n)
+{
+    struct data data = rows_of(n);
+    for (int i = 0; i < n; i++) {
+        y[i * O + 1] = exp(2.0 * y[i * O + 1]);
+    }
+    return data;
+}
+
+static struct auto_run run_of(const struct auto_spec *spec, struct data data)
+{
+    return (struct auto_run){.spec = spec, .run = {.data = data, .n_threads = 1}};
+}
+
+static struct model *choose(const struct auto_run *run, struct auto_table *table)
+{
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    ck_assert_msg(auto_train(run, table, &model, &err) == ERR_OK, "%s", err_msg(&err));
+    ck_assert_ptr_nonnull(model);
+    return model;
+}
+
+static const struct auto_candidate *find(const struct auto_table *table, const char *name)
+{
+    for (int i = 0; i < table->n; i++) {
+        if (strcmp(table->candidates[i].name, name) == 0) {
+            return &table->candidates[i];
+        }
+    }
+    ck_abort_msg("no candidate %s", name);
+}
+
+static int count(const struct auto_table *table, enum auto_outcome outcome)
+{
+    int n = 0;
+    for (int i = 0; i < table->n; i++) {
+        n += table->candidates[i].outcome == outcome;
+    }
+    return n;
+}
+
+static bool same_posterior(const struct model *a, const struct model *b)
+{
+    return strcmp(a->solver, b->solver) == 0 && a->m == b->m &&
+           memcmp(a->draws, b->draws, (size_t)a->m * (size_t)a->net.n_params * sizeof *a->draws) ==
+               0 &&
+           a->gaussian.n_members == b->gaussian.n_members;
+}
+
+static bool same_scores(const struct auto_table *a, const struct auto_table *b)
+{
+    bool same = a->n == b->n && a->chosen == b->chosen && a->n_scored == b->n_scored;
+    for (int i = 0; same && i < a->n; i++) {
+        const struct auto_candidate *c = &a->candidates[i];
+        const struct auto_candidate *d = &b->candidates[i];
+        same = c->outcome == d->outcome && c->n_folds == d->n_folds &&
+               memcmp(&c->score, &d->score, sizeof c->score) == 0 &&
+               memcmp(&c->error, &d->error, sizeof c->error) == 0;
+    }
+    return same;
+}
+
+/* ---- scores ---- */
+
+/* A cross-validation of the test's own: the folds, and the sums of -log densities of each row. */
+struct own_scores {
+    struct data data;
+    struct train_spec spec;
+    int fold[N];
+    int n; /* rows that have been scored */
+    double sums[N], counts[N];
+};
+
+static double spread(const struct data *data, int j)
+{
+    double sum = 0.0;
+    double squares = 0.0;
+    double m = 0.0;
+    for (int i = 0; i < data->n; i++) {
+        double value = data->y[i * O + j];
+        if (!isnan(value)) {
+            sum += value;
+            m += 1.0;
+        }
+    }
+    for (int i = 0; i < data->n; i++) {
+        double gap = data->y[i * O + j] - sum / m;
+        squares += isnan(gap) ? 0.0 : gap * gap;
+    }
+    return sqrt(squares / (m - 1.0));
+}
+
+/* A model of the rows outside of a fold. */
+static struct model *train_without(const struct own_scores *own, int fold)
+{
+    static double in[N * D], out[N * O];
+    struct data rows = {.d = D, .o = O, .x = in, .y = out};
+    struct train_spec spec = own->spec;
+    for (int i = 0; i < own->data.n; i++) {
+        if (own->fold[i] != fold) {
+            memcpy(in + rows.n * D, own->data.x + i * D, D * sizeof *in);
+            memcpy(out + rows.n++ * O, own->data.y + i * O, O * sizeof *out);
+        }
+    }
+    return train_well(&spec, rows);
+}
+
+/* Scores a fold's rows one by one, in the user's units. */
+static void score_own_fold(struct own_scores *own, int fold)
+{
+    struct model *model = train_without(own, fold);
+    struct err err = ERR_INIT;
+    struct arena arena = ARENA_INIT;
+    struct predict_result r;
+    for (int i = 0; i < own->data.n; i++) {
+        const struct predict_request req = {.n = 1,
+                                            .x = own->data.x + i * D,
+                                            .want = PREDICT_MEAN | PREDICT_TOTAL_VARIANCE,
+                                            .n_threads = 1};
+        if (own->fold[i] != fold) {
+            continue;
+        }
+        ck_assert_int_eq(predict_run(model, &req, &arena, &r, &err), ERR_OK);
+        own->sums[own->n] = own->counts[own->n] = 0.0;
+        for (int j = 0; j < O; j++) {
+            double s = spread(&own->data, j);
+            double v = r.total_variance[j];
+            double gap = own->data.y[i * O + j] - r.mean[j];
+            if (!isnan(gap)) {
+                own->sums[own->n] += 0.5 * (gap * gap / v + log(2.0 * acos(-1.0) * v / (s * s)));
+                own->counts[own->n] += 1.0;
+            }
+        }
+        own->n++;
+        arena_clear(&arena);
+    }
+    arena_release(&arena);
+    model_unref(model);
+}
+
+/* The ratio of sums, and its standard error as that of the mean of pseudo-values of a jackknife,
+ * which is the same for ratios of equal counts and nearly so else. */
+static void own_mean(const struct own_scores *own, double *mean, double *error)
+{
+    double sums = 0.0;
+    double counts = 0.0;
+    double squares = 0.0;
+    for (int i = 0; i < own->n; i++) {
+        sums += own->sums[i];
+        counts += own->counts[i];
+    }
+    *mean = sums / counts;
+    for (int i = 0; i < own->n; i++) {
+        double gap = (sums - own->sums[i]) / (counts - own->counts[i]) - *mean;
+        squares += gap * gap;
+    }
+    *error = sqrt(squares * (own->n - 1.0) / own->n);
+}
+
+/* An ensemble chooses its epochs on rows left out of the others; evidence needs none. */
+static void check_candidate(const struct auto_table *table, enum solver_kind solver,
+                            const struct data *data)
+{
+    static struct own_scores own;
+    const struct auto_candidate *c = find(table, solver_name(solver));
+    double mean, error;
+    struct rng rng;
+    own = (struct own_scores){.data = *data, .spec = train_defaults(solver)};
+    own.spec.arch = c->spec.arch;
+    own.spec.seed = 5;
+    own.spec.output_scaling = SCALER_STANDARD;
+    own.spec.validation = solver == SOLVER_EVIDENCE ? 0.0 : 0.1;
+    rng_init(&rng, 5, RNG_FOLD, 1);
+    rng_permutation(&rng, data->n, own.fold);
+    for (int i = 0; i < data->n; i++) {
+        own.fold[i] %= FOLDS;
+    }
+    for (int f = 0; f < FOLDS; f++) {
+        score_own_fold(&own, f);
+    }
+    own_mean(&own, &mean, &error);
+    ck_assert_int_eq(own.n, table->n_rows);
+    ck_assert_double_lt(fabs(c->score - mean), 1e-6 * (1.0 + fabs(mean)));
+    ck_assert_double_lt(fabs(c->error - error), 0.1 * error);
+}
+
+START_TEST(scores_are_those_of_trainings_without_the_fold)
+{
+    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
+    struct data data = rows_of(FEW);
+    struct auto_table table;
+    double holes[FEW * O];
+    spec.base.validation = 0.0;
+    spec.fixed |= AUTO_FIXED_OUTPUT_SCALING; /* two candidates: the solvers */
+    spec.base.output_scaling = SCALER_STANDARD;
+    for (int k = 0; k < 2; k++) {
+        struct auto_run run = run_of(&spec, data);
+        model_unref(choose(&run, &table));
+        ck_assert_int_eq(table.n, 2);
+        ck_assert_int_eq(table.n_rows, FEW);
+        ck_assert_int_eq(table.n_folds, FOLDS);
+        ck_assert_int_eq(count(&table, AUTO_CHOSEN), 1);
+        check_candidate(&table, SOLVER_EVIDENCE, &data);
+        if (find(&table, "ensemble")->n_folds == FOLDS) { /* it may have been dropped */
+            check_candidate(&table, SOLVER_ENSEMBLE, &data);
+        }
+        /* Then with rows that miss an output. */
+        memcpy(holes, data.y, sizeof holes);
+        for (int i = 0; i < FEW; i += 4) {
+            holes[i * O + i / 4 % O] = (double)NAN;
+        }
+        data.y = holes;
+    }
+}
+END_TEST
+
+START_TEST(units_of_outputs_change_no_score)
+{
+    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
+    struct auto_table tables[2];
+    struct data data = rows_of(FEW);
+    double scaled[FEW * O];
+    spec.fixed |= AUTO_FIXED_OUTPUT_SCALING;
+    spec.base.output_scaling = SCALER_STANDARD;
+    for (int i = 0; i < FEW; i++) {
+        scaled[i * O] = data.y[i * O] * 0x1p-600;
+        scaled[i * O + 1] = data.y[i * O + 1] * 0x1p700;
+    }
+    for (int k = 0; k < 2; k++) {
+        struct auto_run run = run_of(&spec, data);
+        model_unref(choose(&run, &tables[k]));
+        data.y = scaled;
+    }
+    for (int i = 0; i < tables[0].n; i++) {
+        double score = tables[0].candidates[i].score;
+        ck_assert_double_lt(fabs(tables[1].candidates[i].score - score),
+                            1e-6 * (1.0 + fabs(score)));
+    }
+    ck_assert_int_eq(tables[0].chosen, tables[1].chosen);
+}
+END_TEST
+
+/* ---- the budget ---- */
+
+START_TEST(a_budget_of_fits_is_kept)
+{
+    static const struct {
+        int fits, n_scored, untried;
+    } cases[] = {
+        {1, 0, 2}, {2 * FOLDS, 0, 2}, {2 * FOLDS + 1, FOLDS, 1}, {3 * FOLDS + 1, FOLDS, 0}};
+    struct auto_table table;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct auto_spec spec = tiny_spec(cases[k].fits);
+        struct auto_run run = run_of(&spec, wide_rows(FEW));
+        struct model *model = choose(&run, &table);
+        ck_assert_int_eq(table.n, 3); /* evidence, its logarithms, ensemble */
+        ck_assert_int_eq(table.n_scored, cases[k].n_scored);
+        ck_assert_int_eq(count(&table, AUTO_CHOSEN), 1);
+        ck_assert_int_le(count(&table, AUTO_BUDGET), cases[k].untried);
+        if (cases[k].n_scored == 0) {
+            ck_assert_int_eq(table.chosen, 0);
+            ck_assert_int_eq(count(&table, AUTO_BUDGET), cases[k].untried);
+        }
+        int used = 1;
+        for (int i = 0; i < table.n; i++) {
+            used += table.candidates[i].n_folds;
+        }
+        ck_assert_int_le(used, cases[k].fits);
+        ck_assert_str_eq(model->solver, solver_name(table.candidates[table.chosen].spec.solver));
+        model_unref(model);
+    }
+}
+END_TEST
+
+/* Each look at it is a second later. */
+static double ticking(void *ctx)
+{
+    double *now = ctx;
+    return *now += 1.0;
+}
+
+START_TEST(a_budget_of_seconds_ends_the_search)
+{
+    struct auto_table table;
+    for (int k = 0; k < 2; k++) {
+        double now = 0.0;
+        struct auto_spec spec = tiny_spec(0);
+        struct auto_run run = run_of(&spec, wide_rows(FEW));
+        spec.seconds = k == 0 ? FOLDS + 0.5 : 1e6; /* a fit takes one second */
+        run.clock = ticking;
+        run.ctx = &now;
+        struct model *model = choose(&run, &table);
+        ck_assert_double_eq(table.candidates[0].seconds, FOLDS);
+        ck_assert_int_eq(count(&table, AUTO_BUDGET), k == 0 ? 2 : 0);
+        ck_assert_ptr_nonnull(report_find(&model->report, "auto.evidence.seconds"));
+        model_unref(model);
+    }
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    struct auto_spec spec = tiny_spec(0);
+    struct auto_run run = run_of(&spec, rows_of(FEW));
+    ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_INVALID);
+    err_clear(&err);
+    spec.seconds = 1.0;
+    ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_UNSUPPORTED);
+}
+END_TEST
+
+/* ---- what there is to choose from ---- */
+
+START_TEST(few_rows_are_trained_at_once)
+{
+    struct auto_spec spec = tiny_spec(1000);
+    struct auto_table table;
+    spec.base.validation = 0.0;
+    for (int n = AUTO_MIN_ROWS - 1; n <= AUTO_MIN_ROWS; n++) {
+        struct auto_run run = run_of(&spec, rows_of(n));
+        struct model *model = choose(&run, &table);
+        ck_assert_int_eq(table.n_rows, n);
+        ck_assert_int_eq(table.n_folds, n < AUTO_MIN_ROWS ? 0 : n);
+        if (n < AUTO_MIN_ROWS) {
+            ck_assert_int_eq(table.chosen, 0);
+            ck_assert(isnan(table.candidates[0].score));
+        }
+        model_unref(model);
+    }
+}
+END_TEST
+
+START_TEST(failed_runs_are_learned_once)
+{
+    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
+    struct auto_table table;
+    struct data data = rows_of(FEW);
+    double failed[FEW * O];
+    memcpy(failed, data.y, sizeof failed);
+    for (int i = 0; i < FEW; i += 5) {
+        failed[i * O] = failed[i * O + 1] = (double)NAN;
+    }
+    data.y = failed;
+    struct auto_run run = run_of(&spec, data);
+    struct model *model = choose(&run, &table);
+    ck_assert_ptr_nonnull(model->feasible);
+    ck_assert_int_lt(table.n_rows, FEW);
+    model_unref(model);
+}
+END_TEST
+
+START_TEST(what_cannot_be_chosen_is_refused)
+{
+    struct err err = ERR_INIT;
+    struct auto_spec spec = tiny_spec(10);
+    spec.base.start = TRAIN_WARM;
+    ck_assert_int_eq(auto_validate(&spec, &err), ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "warm start"));
+    err_clear(&err);
+    spec = tiny_spec(-1);
+    ck_assert_int_eq(auto_validate(&spec, &err), ERR_INVALID);
+    err_clear(&err);
+    spec = tiny_spec(10);
+    spec.base.arch.width = 0;
+    ck_assert_int_eq(auto_validate(&spec, &err), ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.msg, "width"));
+}
+END_TEST
+
+/* Noise that evidence does not have leaves ensembles alone. */
+START_TEST(a_given_noise_leaves_the_solvers_that_have_it)
+{
+    struct auto_spec spec = tiny_spec(1);
+    struct auto_table table;
+    spec.fixed |= AUTO_FIXED_NOISE;
+    spec.base.noise = NOISE_PREDICTED;
+    struct auto_run run = run_of(&spec, rows_of(FEW));
+    struct model *model = choose(&run, &table);
+    ck_assert_int_eq(table.n, 1);
+    ck_assert_str_eq(table.candidates[0].name, "ensemble");
+    ck_assert(model->noise_predicted);
+    model_unref(model);
+}
+END_TEST
+
+static void count_shows(void *ctx, const struct auto_table *table)
+{
+    int *n = ctx;
+    ck_assert_int_ge(table->n, 1);
+    ++*n;
+}
+
+static enum err_code describe(void *ctx, const struct train_spec *chosen, char **text,
+                              struct err *err)
+{
+    (void)ctx;
+    *text = mem_strdup(solver_name(chosen->solver));
+    return *text != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a name");
+}
+
+START_TEST(the_table_is_shown_and_stays_with_the_model)
+{
+    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
+    struct auto_run run = run_of(&spec, rows_of(FEW));
+    struct auto_table table;
+    char name[64];
+    int shows = 0;
+    run.show = count_shows;
+    run.describe = describe;
+    run.ctx = &shows;
+    struct model *model = choose(&run, &table);
+    const struct auto_candidate *c = &table.candidates[table.chosen];
+    ck_assert_int_gt(shows, FOLDS);
+    ck_assert_str_eq(model->settings, model->solver);
+    snprintf(name, sizeof name, "auto.%s.chosen", c->name);
+    ck_assert_ptr_nonnull(report_find(&model->report, name));
+    snprintf(name, sizeof name, "auto.%s.score", c->name);
+    const struct report_item *score = report_find(&model->report, name);
+    ck_assert_ptr_nonnull(score);
+    ck_assert_double_eq(score->values[0], c->score);
+    ck_assert_double_eq(score->values[1], c->error);
+    ck_assert_ptr_null(report_find(&model->report, "auto.evidence.seconds"));
+    model_unref(model);
+}
+END_TEST
+
+/* ---- what every training owes ---- */
+
+START_TEST(threads_change_nothing)
+{
+    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
+    struct auto_run run = run_of(&spec, rows_of(FEW));
+    struct auto_table tables[2];
+    struct model *models[2];
+    for (int k = 0; k < 2; k++) {
+        run.run.n_threads = k + 1;
+        models[k] = choose(&run, &tables[k]);
+    }
+    ck_assert(same_scores(&tables[0], &tables[1]));
+    ck_assert(same_posterior(models[0], models[1]));
+    model_unref(models[0]);
+    model_unref(models[1]);
+}
+END_TEST
+
+START_TEST(an_interrupted_choice_ends_as_an_unbroken_one)
+{
+    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
+    struct auto_run run = run_of(&spec, rows_of(FEW));
+    struct auto_table whole_table, table;
+    struct model *whole = choose(&run, &whole_table);
+    enum err_code code = ERR_CANCELLED;
+    int at = 1;
+    for (; code == ERR_CANCELLED; at += 37 * STRIDE) {
+        struct memory_checkpoint memory;
+        struct cancel cancel = {false};
+        struct err err = ERR_INIT;
+        struct model *model = NULL;
+        memory_checkpoint_init(&memory, 50);
+        memory.die_after = at;
+        memory.cancel = &cancel;
+        run.run.checkpoint = &memory.checkpoint;
+        run.run.cancel = &cancel;
+        code = auto_train(&run, &table, &model, &err);
+        if (code == ERR_CANCELLED) {
+            ck_assert_ptr_null(model);
+            err_clear(&err);
+            atomic_store(&cancel.stop, false);
+            memory_checkpoint_revive(&memory);
+            ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_OK);
+            ck_assert_int_gt(memory.n_loads, 0);
+        }
+        ck_assert(same_scores(&whole_table, &table));
+        ck_assert_msg(same_posterior(whole, model), "interrupted after save %d", at);
+        model_unref(model);
+        memory_checkpoint_release(&memory);
+    }
+    ck_assert_int_eq(code, ERR_OK);
+    ck_assert_int_gt(at, 40);
+    model_unref(whole);
+}
+END_TEST
+
+START_TEST(a_cancel_ends_it_anywhere)
+{
+    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
+    struct auto_run run = run_of(&spec, rows_of(FEW));
+    struct progress_watch watch = {.calls = 0};
+    struct auto_table table;
+    run.run.progress = progress_watch_report;
+    run.run.progress_ctx = &watch;
+    run.run.cancel = &watch.cancel;
+    model_unref(choose(&run, &table));
+    int calls = watch.calls;
+    long live = mem_live();
+    ck_assert_double_gt(watch.last, 0.99);
+    for (int k = 0; k < 8; k++) {
+        struct err err = ERR_INIT;
+        struct model *model = NULL;
+        watch = (struct progress_watch){.stop_at = 1 + calls / 8 * k};
+        ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_CANCELLED);
+        ck_assert_ptr_null(model);
+        ck_assert_int_eq(mem_live(), live);
+    }
+}
+END_TEST
+
+START_TEST(failed_allocations_are_survived)
+{
+    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
+    struct auto_run run = run_of(&spec, rows_of(FEW));
+    struct auto_table table;
+    run.describe = describe;
+    mem_fail_after(0, false);
+    model_unref(choose(&run, &table));
+    long total = mem_attempts();
+    long live = mem_live();
+    for (long at = 1; at <= total; at = at < 30 ? at + 1 : at + total / (60 / STRIDE + 2)) {
+        struct err err = ERR_INIT;
+        struct model *model = NULL;
+        mem_fail_after(at, true);
+        enum err_code code = auto_train(&run, &table, &model, &err);
+        mem_fail_after(0, false);
+        ck_assert_int_eq(mem_live(), live);
+        ck_assert_msg(code == ERR_NOMEM, "allocation %ld of %ld: %s", at, total, err_msg(&err));
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("auto");
+    TCase *tc = tcase_create("auto");
+    gemm_use_one_thread();
+    tcase_set_timeout(tc, 240);
+    tcase_add_test(tc, scores_are_those_of_trainings_without_the_fold);
+    tcase_add_test(tc, units_of_outputs_change_no_score);
+    tcase_add_test(tc, a_budget_of_fits_is_kept);
+    tcase_add_test(tc, a_budget_of_seconds_ends_the_search);
+    tcase_add_test(tc, few_rows_are_trained_at_once);
+    tcase_add_test(tc, failed_runs_are_learned_once);
+    tcase_add_test(tc, what_cannot_be_chosen_is_refused);
+    tcase_add_test(tc, a_given_noise_leaves_the_solvers_that_have_it);
+    tcase_add_test(tc, the_table_is_shown_and_stays_with_the_model);
+    tcase_add_test(tc, threads_change_nothing);
+    tcase_add_test(tc, an_interrupted_choice_ends_as_an_unbroken_one);
+    tcase_add_test(tc, a_cancel_ends_it_anywhere);
+    tcase_add_test(tc, failed_allocations_are_survived);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
