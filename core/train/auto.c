@@ -96,29 +96,40 @@ static double expected_seconds(const struct auto_work *work, int candidate, doub
     return fits * work->scores[candidate].cost * seconds_of_operation(work, solver);
 }
 
-/* May a candidate begin, with what it and the training of the best one will take? */
-static bool is_affordable(const struct auto_work *work, int candidate)
+/* Are there fits for a candidate and the last training? */
+static bool has_fits(const struct auto_work *work, int candidate)
+{
+    int fits = work->run->spec->fits;
+    int used = 0;
+    for (int i = 0; i < candidate; i++) {
+        const struct auto_candidate *c = &work->table->candidates[i];
+        used += c->n_folds + (c->outcome == AUTO_FAILED);
+    }
+    return fits == 0 || used + work->table->n_scored + 1 <= fits;
+}
+
+/* Is there time for the rest of a candidate and for the last training, whether that is of this
+ * candidate or of the best one so far? There is while nothing is known of times. */
+static bool has_time(const struct auto_work *work, int candidate)
 {
     const struct auto_spec *spec = work->run->spec;
     const struct auto_table *table = work->table;
-    double spent = 0.0;
-    int used = 0;
-    int best = auto_find_best(work);
-    for (int i = 0; i < candidate; i++) {
-        spent += table->candidates[i].seconds;
-        used += table->candidates[i].n_folds + (table->candidates[i].outcome == AUTO_FAILED);
-    }
-    if (spec->fits > 0 && used + table->n_scored + 1 > spec->fits) {
-        return false;
-    }
-    if (!(spec->seconds > 0.0) || best < 0) {
-        return true; /* nothing is known of the time yet */
-    }
+    double left = table->n_scored - table->candidates[candidate].n_folds;
     double last = train_rows_n_folds(&spec->base.calibration, work->rows.n);
-    double own = expected_seconds(work, candidate, table->n_scored + last);
-    double other =
-        expected_seconds(work, candidate, table->n_scored) + expected_seconds(work, best, last);
-    return spent + fmax(own, other) <= spec->seconds;
+    int best = auto_find_best(work);
+    double spent = 0.0;
+    if (!(spec->seconds > 0.0)) {
+        return true;
+    }
+    for (int i = 0; i <= candidate; i++) {
+        spent += table->candidates[i].seconds;
+    }
+    double more = expected_seconds(work, candidate, left + last);
+    if (best >= 0) {
+        more = fmax(more,
+                    expected_seconds(work, candidate, left) + expected_seconds(work, best, last));
+    }
+    return spent + more <= spec->seconds;
 }
 
 /* Are there fits for two candidates and the last training? */
@@ -191,11 +202,15 @@ static enum err_code try_candidate(struct auto_work *work, int candidate, struct
     }
     if (c->n_folds > 0) {
         note_scores(work, candidate);
-    } else if (c->outcome == AUTO_WAITING && !is_affordable(work, candidate)) {
+    } else if (c->outcome == AUTO_WAITING && !has_fits(work, candidate)) {
         c->outcome = AUTO_BUDGET;
     }
     while (c->outcome == AUTO_WAITING && err->code == ERR_OK) {
-        err_kept(try_fold(work, candidate, err));
+        if (has_time(work, candidate)) {
+            err_kept(try_fold(work, candidate, err));
+        } else {
+            c->outcome = AUTO_BUDGET;
+        }
     }
     return err->code;
 }

@@ -31,9 +31,10 @@
  *
  * Budget. In fits: every training counts as one, that of the last model too. What is tried, and the
  * result, then depend on rows, spec and seed alone, not on the machine, the number of threads or
- * interruptions. In seconds: a candidate begins only if the time per fit so far says that it and
- * the last training will end in time. A fit that has begun is not stopped, so the time may be
- * exceeded by one candidate. With both, whichever ends first. A budget that cannot score two
+ * interruptions. In seconds: a candidate begins, and goes on to its next fold, only if the time per
+ * fit so far says that it and the last training will end in time. A fit that has begun is not
+ * stopped, so the time may be exceeded by one fit, and by the last training where the first fit
+ * already took too long. With both, whichever ends first. A budget of fits that cannot score two
  * candidates trains the first one at once.
  *
  * Failures. A candidate whose training fails (it diverged, it is too large) is out, and the table
@@ -81,7 +82,7 @@ enum auto_outcome {
     AUTO_WORSE,    /* by more than a standard error */
     AUTO_DROPPED,  /* so much worse after some folds that the others were not tried */
     AUTO_FAILED,   /* `why` has the error */
-    AUTO_BUDGET,   /* not tried: the budget was too small */
+    AUTO_BUDGET,   /* not tried, or not on all folds: the budget was too small */
     AUTO_TOO_LARGE /* not tried: it needs more memory than there may be */
 };
 const char *auto_outcome_name(enum auto_outcome outcome);
@@ -89,7 +90,7 @@ struct names auto_outcome_known(void);
 
 struct auto_candidate {
     char name[32];          /* "evidence_16x2_constant_log": what differs between candidates */
-    struct train_spec spec; /* resolved, without a calibration; borrows from auto_spec */
+    struct train_spec spec; /* resolved, of the last training; borrows from auto_spec */
     double n_params;        /* of all its networks: the fewer, the simpler */
     enum auto_outcome outcome;
     int n_folds;      /* scored so far */

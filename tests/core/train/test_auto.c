@@ -320,6 +320,25 @@ static double ticking(void *ctx)
     return *now += 1.0;
 }
 
+/* The first fold shows that the budget is too small for the others, and the rest is not tried. */
+START_TEST(a_budget_of_seconds_ends_a_candidate)
+{
+    struct auto_table table;
+    double now = 0.0;
+    struct auto_spec spec = tiny_spec(0);
+    struct auto_run run = run_of(&spec, wide_rows(FEW));
+    run.clock = ticking;
+    run.ctx = &now;
+    spec.seconds = FOLDS + 0.5; /* a fit takes one second, and the last one has to end too */
+    struct model *model = choose(&run, &table);
+    ck_assert_double_eq(table.candidates[0].seconds, 1.0);
+    ck_assert_int_eq(table.candidates[0].n_folds, 1);
+    ck_assert_int_eq(table.chosen, 0);
+    ck_assert_int_eq(count(&table, AUTO_BUDGET), 2);
+    model_unref(model);
+}
+END_TEST
+
 START_TEST(a_budget_of_seconds_ends_the_search)
 {
     struct auto_table table;
@@ -327,7 +346,7 @@ START_TEST(a_budget_of_seconds_ends_the_search)
         double now = 0.0;
         struct auto_spec spec = tiny_spec(0);
         struct auto_run run = run_of(&spec, wide_rows(FEW));
-        spec.seconds = k == 0 ? FOLDS + 0.5 : 1e6; /* a fit takes one second */
+        spec.seconds = k == 0 ? FOLDS + 1.5 : 1e6; /* a fit takes one second */
         run.clock = ticking;
         run.ctx = &now;
         struct model *model = choose(&run, &table);
@@ -574,6 +593,7 @@ int main(void)
     tcase_add_test(tc, scores_are_those_of_trainings_without_the_fold);
     tcase_add_test(tc, units_of_outputs_change_no_score);
     tcase_add_test(tc, a_budget_of_fits_is_kept);
+    tcase_add_test(tc, a_budget_of_seconds_ends_a_candidate);
     tcase_add_test(tc, a_budget_of_seconds_ends_the_search);
     tcase_add_test(tc, few_rows_are_trained_at_once);
     tcase_add_test(tc, failed_runs_are_learned_once);
