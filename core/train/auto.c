@@ -137,7 +137,11 @@ static bool can_compare(const struct auto_work *work)
 {
     const struct auto_table *table = work->table;
     int fits = work->run->spec->fits;
-    return table->n > 1 && table->n_scored > 0 && (fits == 0 || fits > 2 * table->n_scored);
+    int n = 0;
+    for (int i = 0; i < table->n; i++) {
+        n += table->candidates[i].outcome == AUTO_WAITING;
+    }
+    return n > 1 && table->n_scored > 0 && (fits == 0 || fits > 2 * table->n_scored);
 }
 
 /* ---- candidates ---- */

@@ -440,6 +440,53 @@ START_TEST(a_given_noise_leaves_the_solvers_that_have_it)
 }
 END_TEST
 
+/* Evidence holds derivatives of rows, some 30 MB; an ensemble of such a network next to nothing. */
+START_TEST(what_needs_too_much_memory_is_not_tried)
+{
+    static const struct {
+        int64_t max_bytes;
+        int too_large;
+    } cases[] = {{1000, 3}, {10000000, 2}, {1000000000, 0}};
+    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
+    struct auto_run run = run_of(&spec, wide_rows(FEW));
+    struct auto_table table;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct err err = ERR_INIT;
+        struct model *model = NULL;
+        run.max_bytes = cases[k].max_bytes;
+        enum err_code code = auto_train(&run, &table, &model, &err);
+        ck_assert_int_eq(count(&table, AUTO_TOO_LARGE), cases[k].too_large);
+        ck_assert_int_eq(code, cases[k].too_large == 3 ? ERR_TOO_LARGE : ERR_OK);
+        if (cases[k].too_large == 2) {
+            ck_assert_str_eq(model->solver, "ensemble");
+            ck_assert_int_eq(table.n_scored, 0); /* with nothing to compare */
+        }
+        model_unref(model);
+    }
+}
+END_TEST
+
+/* Squares of outputs that are not scaled are no numbers. */
+START_TEST(when_all_fail_that_is_the_error)
+{
+    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
+    struct data data = make_rows(1.0, 0x1p700);
+    struct auto_table table;
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    spec.fixed |= AUTO_FIXED_OUTPUT_SCALING;
+    spec.base.output_scaling = SCALER_NONE;
+    data.n = FEW;
+    struct auto_run run = run_of(&spec, data);
+    long live = mem_live();
+    ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_NUMERIC);
+    ck_assert_int_eq(mem_live(), live);
+    for (int i = 0; i < table.n; i++) {
+        ck_assert_str_ne(table.candidates[i].why, "");
+    }
+}
+END_TEST
+
 static void count_shows(void *ctx, const struct auto_table *table)
 {
     int *n = ctx;
@@ -599,6 +646,8 @@ int main(void)
     tcase_add_test(tc, failed_runs_are_learned_once);
     tcase_add_test(tc, what_cannot_be_chosen_is_refused);
     tcase_add_test(tc, a_given_noise_leaves_the_solvers_that_have_it);
+    tcase_add_test(tc, what_needs_too_much_memory_is_not_tried);
+    tcase_add_test(tc, when_all_fail_that_is_the_error);
     tcase_add_test(tc, the_table_is_shown_and_stays_with_the_model);
     tcase_add_test(tc, threads_change_nothing);
     tcase_add_test(tc, an_interrupted_choice_ends_as_an_unbroken_one);
