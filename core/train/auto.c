@@ -65,6 +65,7 @@ static void begin_stage(const struct auto_work *work, int number, struct stage *
     run->base_spec = NULL;
     run->settings_text = NULL;
     run->report = NULL;
+    run->cross_noise = NULL;
     run->progress = run->progress != NULL ? stage_progress : NULL;
     run->progress_ctx = stage;
     run->checkpoint = auto_part_init(&stage->part, work->run->run.checkpoint, number);
@@ -196,9 +197,10 @@ static enum err_code try_candidate(struct auto_work *work, int candidate, struct
 {
     struct auto_candidate *c = &work->table->candidates[candidate];
     auto_settle_scaling(work, candidate);
-    work->scores[candidate].sums =
-        mem_zalloc_array((size_t)work->rows.n, sizeof *work->scores[candidate].sums);
-    if (work->scores[candidate].sums == NULL) {
+    struct auto_scores *scores = &work->scores[candidate];
+    scores->sums = mem_zalloc_array((size_t)work->rows.n, sizeof *scores->sums);
+    scores->excess = mem_zalloc_array(2 * (size_t)work->rows.o, sizeof *scores->excess);
+    if (scores->sums == NULL || scores->excess == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the scores of a candidate");
     }
     if (auto_load(work, candidate, err) != ERR_OK) {
@@ -316,6 +318,26 @@ static enum err_code report_table(const struct auto_table *table, struct report 
     return err->code;
 }
 
+/* The noise of each output that is left of the residuals of the chosen candidate; NULL: it has not
+ * been scored on all folds, or an output has not been scored. */
+static const double *cross_noise(const struct auto_work *work, double *sigmas)
+{
+    const struct auto_table *table = work->table;
+    const double *excess = work->scores[table->chosen].excess;
+    int o = work->rows.o;
+    if (excess == NULL || table->candidates[table->chosen].n_folds < table->n_scored) {
+        return NULL;
+    }
+    for (int j = 0; j < o; j++) {
+        bool constant = !(work->spreads[j] > 0.0);
+        if (!constant && !(excess[o + j] > 0.0)) {
+            return NULL;
+        }
+        sigmas[j] = constant ? 0.0 : work->spreads[j] * sqrt(fmax(0.0, excess[j] / excess[o + j]));
+    }
+    return sigmas;
+}
+
 /* Trains the chosen candidate on all rows. */
 static enum err_code train_chosen(const struct auto_work *work, struct model **out, struct err *err)
 {
@@ -325,6 +347,7 @@ static enum err_code train_chosen(const struct auto_work *work, struct model **o
     struct stage stage;
     struct train_run run;
     char *text = NULL;
+    double sigmas[ARCH_MAX_OUTPUTS];
     begin_stage(work, table->n * table->n_scored, &stage, &run);
     if ((work->run->describe == NULL ||
          work->run->describe(work->run->ctx, spec, &text, err) == ERR_OK) &&
@@ -332,6 +355,7 @@ static enum err_code train_chosen(const struct auto_work *work, struct model **o
         run.spec = spec;
         run.settings_text = text;
         run.report = &report;
+        run.cross_noise = cross_noise(work, sigmas);
         err_kept(train_run(&run, out, err));
     }
     report_release(&report);
@@ -347,6 +371,7 @@ static void release_work(struct auto_work *work)
     mem_free(work->spreads);
     for (int i = 0; i < AUTO_MAX_CANDIDATES; i++) {
         mem_free(work->scores[i].sums);
+        mem_free(work->scores[i].excess);
     }
 }
 

@@ -15,6 +15,11 @@
  * that a row misses does not count. The score is the mean over what was observed, the lower the
  * better.
  *
+ * The last model. It is trained on all rows but those that the split of the spec keeps out, and
+ * none need be kept out: where noise would be measured on kept rows and there are none, it is the
+ * noise that is left of the squared residuals in the folds. Where nothing was compared there is no
+ * such noise, and that is as without auto.
+ *
  * How one is chosen. Of two candidates the rows are the same, so what counts is the standard error
  * of their difference, which leaves out what makes rows hard for everybody. All candidates within
  * one such standard error of the best are as good as it, and the simplest of them is chosen: the
@@ -115,8 +120,8 @@ struct auto_table {
 
 struct auto_run {
     const struct auto_spec *spec;
-    /* Rows, threads, cancel, checkpoint and progress; spec, base, base_spec, report and
-     * settings_text are not taken from here. */
+    /* Rows, threads, cancel, checkpoint and progress; spec, base, base_spec, report, cross_noise
+     * and settings_text are not taken from here. */
     struct train_run run;
     int64_t max_bytes; /* that a training may need (train_memory.h); 0: no limit */
 

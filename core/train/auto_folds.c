@@ -165,13 +165,26 @@ struct scoring {
     const struct model *model;
     const int *index; /* places of the fold's rows */
     int n_done;
-    double *sums; /* [work->rows.n] */
+    double *sums;   /* [work->rows.n] */
+    double *excess; /* [2 x o] */
 };
 
-static double score_cell(const struct scoring *self, int j, double residual, double variance)
+/* The score of output j at a row of a prediction, whose excess it adds. */
+static double score_cell(const struct scoring *self, const struct predict_result *f, size_t cell,
+                         double y)
 {
-    double unit = ldexp(self->work->spreads[j], -model_exponent(self->model, j));
-    return evaluation_nll(residual / unit, fmax(sqrt(variance) / unit, MIN_STD));
+    int o = self->model->o;
+    int j = (int)(cell % (size_t)o);
+    int exponent = model_exponent(self->model, j);
+    double unit = ldexp(self->work->spreads[j], -exponent);
+    double residual = (ldexp(y, -exponent) - f->mean[cell]) / unit;
+    double std = sqrt(f->variance[cell]) / unit;
+    self->excess[j] += residual * residual - std * std;
+    self->excess[o + j] += 1.0;
+    if (f->total_variance != NULL) {
+        std = sqrt(f->total_variance[cell]) / unit;
+    }
+    return evaluation_nll(residual, fmax(std, MIN_STD));
 }
 
 static enum err_code score_block(void *ctx, const struct predict_result *f, const double *y, int n,
@@ -179,14 +192,12 @@ static enum err_code score_block(void *ctx, const struct predict_result *f, cons
 {
     struct scoring *self = ctx;
     int o = self->model->o;
-    const double *variance = f->total_variance != NULL ? f->total_variance : f->variance;
     for (int i = 0; i < n; i++) {
         double sum = 0.0;
         for (int j = 0; j < o; j++) {
             size_t cell = (size_t)i * (size_t)o + (size_t)j;
             if (self->work->spreads[j] > 0.0 && !isnan(y[cell])) {
-                double seen = ldexp(y[cell], -model_exponent(self->model, j));
-                sum += score_cell(self, j, seen - f->mean[cell], variance[cell]);
+                sum += score_cell(self, f, cell, y[cell]);
             }
         }
         if (!isfinite(sum)) {
@@ -229,8 +240,11 @@ enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
         take_fold(work, fold, true, index, &own, err) != ERR_OK) {
         goto done;
     }
-    struct scoring scoring = {
-        .work = work, .model = model, .index = index, .sums = work->scores[candidate].sums};
+    struct scoring scoring = {.work = work,
+                              .model = model,
+                              .index = index,
+                              .sums = work->scores[candidate].sums,
+                              .excess = work->scores[candidate].excess};
     const struct evaluation_run how = {.n_threads = run->n_threads, .cancel = run->cancel};
     const struct evaluation_work work_of = {
         .block = {.want = PREDICT_MEAN | PREDICT_VARIANCE |

@@ -9,9 +9,11 @@
 
 /* What is known of a candidate besides its line in the table. */
 struct auto_scores {
-    bool better;  /* its scaling of outputs is that of the best one before it */
-    double *sums; /* [n_rows] of each row that has been scored, over its outputs; mem */
-    double cost;  /* of a fit, in operations, to compare candidates with one another */
+    bool better;    /* its scaling of outputs is that of the best one before it */
+    double *excess; /* [2 x o] of what has been scored: sums of squared residuals minus the model's
+                       variance, in units of the spreads' squares, and their number; mem */
+    double *sums;   /* [n_rows] of each row that has been scored, over its outputs; mem */
+    double cost;    /* of a fit, in operations, to compare candidates with one another */
 };
 
 struct auto_work {

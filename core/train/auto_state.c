@@ -77,6 +77,7 @@ enum err_code auto_save(const struct auto_work *work, int candidate, struct err 
     bytes_put_u32(&w, (uint32_t)c->n_folds);
     bytes_put_f64(&w, &c->seconds, 1);
     bytes_put_text(&w, c->why);
+    bytes_put_f64(&w, work->scores[candidate].excess, 2 * (size_t)work->rows.o);
     for (int i = 0; i < work->rows.n; i++) {
         if (work->fold[i] < c->n_folds) {
             bytes_put_f64(&w, &work->scores[candidate].sums[i], 1);
@@ -106,6 +107,7 @@ enum err_code auto_load(struct auto_work *work, int candidate, struct err *err)
             memcpy(c->why, why, strlen(why) + 1);
         }
         mem_free(why);
+        bytes_get_f64(&r, work->scores[candidate].excess, 2 * (size_t)work->rows.o);
         for (int i = 0; i < work->rows.n; i++) {
             if (work->fold[i] < c->n_folds) {
                 bytes_get_f64(&r, &work->scores[candidate].sums[i], 1);

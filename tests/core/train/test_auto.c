@@ -85,7 +85,8 @@ static bool same_posterior(const struct model *a, const struct model *b)
     return strcmp(a->solver, b->solver) == 0 && a->m == b->m &&
            memcmp(a->draws, b->draws, (size_t)a->m * (size_t)a->net.n_params * sizeof *a->draws) ==
                0 &&
-           a->gaussian.n_members == b->gaussian.n_members;
+           a->gaussian.n_members == b->gaussian.n_members &&
+           memcmp(a->noise_sigma, b->noise_sigma, O * sizeof *a->noise_sigma) == 0;
 }
 
 static bool same_scores(const struct auto_table *a, const struct auto_table *b)
@@ -387,6 +388,47 @@ START_TEST(few_rows_are_trained_at_once)
 }
 END_TEST
 
+/* Of a model of logarithms of which no row is kept out. The first output has noise of 0.02 x 1024,
+ * the other one has none. */
+START_TEST(noise_is_known_without_kept_rows)
+{
+    struct auto_spec spec = tiny_spec(100);
+    struct auto_table table;
+    spec.base.validation = 0.0;
+    spec.fixed |= AUTO_FIXED_OUTPUT_SCALING;
+    spec.base.output_scaling = SCALER_LOG;
+    struct auto_run run = run_of(&spec, rows_of(N));
+    struct model *model = choose(&run, &table);
+    ck_assert_int_eq(model->scores.n_rows, 0);
+    ck_assert_ptr_nonnull(model->noise_sigma);
+    ck_assert_double_gt(model->noise_sigma[0], 0.01 * 1024.0);
+    ck_assert_double_lt(model->noise_sigma[0], 0.06 * 1024.0);
+    ck_assert_double_lt(model->noise_sigma[1], 0.06);
+    model_unref(model);
+}
+END_TEST
+
+/* The noise of a cross-validation is taken where none is known, and only there. */
+START_TEST(noise_of_folds_is_for_models_without_kept_rows)
+{
+    static const double noise[O] = {7.0, 0.25};
+    for (int k = 0; k < 2; k++) {
+        struct err err = ERR_INIT;
+        struct model *model = NULL;
+        struct train_spec spec = small_spec(SOLVER_ENSEMBLE, SCALER_STANDARD);
+        struct train_run run = {
+            .spec = &spec, .data = rows_of(N), .n_threads = 1, .cross_noise = noise};
+        spec.validation = k == 0 ? 0.0 : 0.2;
+        ck_assert_int_eq(train_resolve(&spec, D, O, &err), ERR_OK);
+        ck_assert_int_eq(train_run(&run, &model, &err), ERR_OK);
+        for (int j = 0; j < O; j++) {
+            ck_assert_int_eq(model->noise_sigma[j] == noise[j], k == 0);
+        }
+        model_unref(model);
+    }
+}
+END_TEST
+
 START_TEST(failed_runs_are_learned_once)
 {
     struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
@@ -552,6 +594,10 @@ START_TEST(an_interrupted_choice_ends_as_an_unbroken_one)
     struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
     struct auto_run run = run_of(&spec, rows_of(FEW));
     struct auto_table whole_table, table;
+    /* The noise of logarithms without kept rows comes from the folds. */
+    spec.base.validation = 0.0;
+    spec.fixed |= AUTO_FIXED_OUTPUT_SCALING;
+    spec.base.output_scaling = SCALER_LOG;
     struct model *whole = choose(&run, &whole_table);
     enum err_code code = ERR_CANCELLED;
     int at = 1;
@@ -643,6 +689,8 @@ int main(void)
     tcase_add_test(tc, a_budget_of_seconds_ends_a_candidate);
     tcase_add_test(tc, a_budget_of_seconds_ends_the_search);
     tcase_add_test(tc, few_rows_are_trained_at_once);
+    tcase_add_test(tc, noise_is_known_without_kept_rows);
+    tcase_add_test(tc, noise_of_folds_is_for_models_without_kept_rows);
     tcase_add_test(tc, failed_runs_are_learned_once);
     tcase_add_test(tc, what_cannot_be_chosen_is_refused);
     tcase_add_test(tc, a_given_noise_leaves_the_solvers_that_have_it);
