@@ -1,106 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Trainings that choose what they train: the scores of candidates against trainings of the test's
- * own, budgets, and what every training owes (threads, interruptions, cancels, memory).
+ * own, budgets, refusals, and what stays with the model.
  */
-#include "memory_checkpoint.h"
-#include "progress_watch.h"
-#include "stride.h"
+#include "auto_cases.h"
 
-#include "small_rows.h"
-
-#include "base/mem.h"
 #include "math/gemm.h"
 #include "predict/predict.h"
-#include "train/auto.h"
-
-enum { FEW = 30, FOLDS = 5 };
-
-/* A small network is given, so that what is chosen is the solver. */
-static struct auto_spec tiny_spec(int fits)
-{
-    struct auto_spec spec = {
-        .base = train_defaults(SOLVER_ENSEMBLE), .fixed = AUTO_FIXED_ARCH, .fits = fits};
-    spec.base.arch.width = 3;
-    spec.base.arch.layers = 1;
-    spec.base.arch.basis = WPFN_CONSTANT;
-    spec.base.validation = 0.1;
-    spec.base.seed = 5;
-    return spec;
-}
-
-/* The first n rows; the outputs of all are there, and in different units. */
-static struct data rows_of(int n)
-{
-    struct data data = make_rows(1.0, 1024.0);
-    data.n = n;
-    return data;
-}
-
-/* The same with an output over more than a decade, whose logarithm is worth a try. */
-static struct data wide_rows(int n)
-{
-    struct data data = rows_of(n);
-    for (int i = 0; i < n; i++) {
-        y[i * O + 1] = exp(2.0 * y[i * O + 1]);
-    }
-    return data;
-}
-
-static struct auto_run run_of(const struct auto_spec *spec, struct data data)
-{
-    return (struct auto_run){.spec = spec, .run = {.data = data, .n_threads = 1}};
-}
-
-static struct model *choose(const struct auto_run *run, struct auto_table *table)
-{
-    struct err err = ERR_INIT;
-    struct model *model = NULL;
-    ck_assert_msg(auto_train(run, table, &model, &err) == ERR_OK, "%s", err_msg(&err));
-    ck_assert_ptr_nonnull(model);
-    return model;
-}
-
-static const struct auto_candidate *find(const struct auto_table *table, const char *name)
-{
-    for (int i = 0; i < table->n; i++) {
-        if (strcmp(table->candidates[i].name, name) == 0) {
-            return &table->candidates[i];
-        }
-    }
-    ck_abort_msg("no candidate %s", name);
-}
-
-static int count(const struct auto_table *table, enum auto_outcome outcome)
-{
-    int n = 0;
-    for (int i = 0; i < table->n; i++) {
-        n += table->candidates[i].outcome == outcome;
-    }
-    return n;
-}
-
-static bool same_posterior(const struct model *a, const struct model *b)
-{
-    return strcmp(a->solver, b->solver) == 0 && a->m == b->m &&
-           memcmp(a->draws, b->draws, (size_t)a->m * (size_t)a->net.n_params * sizeof *a->draws) ==
-               0 &&
-           a->gaussian.n_members == b->gaussian.n_members &&
-           memcmp(a->noise_sigma, b->noise_sigma, O * sizeof *a->noise_sigma) == 0;
-}
-
-static bool same_scores(const struct auto_table *a, const struct auto_table *b)
-{
-    bool same = a->n == b->n && a->chosen == b->chosen && a->n_scored == b->n_scored;
-    for (int i = 0; same && i < a->n; i++) {
-        const struct auto_candidate *c = &a->candidates[i];
-        const struct auto_candidate *d = &b->candidates[i];
-        same = c->outcome == d->outcome && c->n_folds == d->n_folds &&
-               memcmp(&c->score, &d->score, sizeof c->score) == 0 &&
-               memcmp(&c->error, &d->error, sizeof c->error) == 0;
-    }
-    return same;
-}
 
 /* ---- scores ---- */
 
@@ -536,14 +442,6 @@ static void count_shows(void *ctx, const struct auto_table *table)
     ++*n;
 }
 
-static enum err_code describe(void *ctx, const struct train_spec *chosen, char **text,
-                              struct err *err)
-{
-    (void)ctx;
-    *text = mem_strdup(solver_name(chosen->solver));
-    return *text != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a name");
-}
-
 START_TEST(the_table_is_shown_and_stays_with_the_model)
 {
     struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
@@ -570,113 +468,6 @@ START_TEST(the_table_is_shown_and_stays_with_the_model)
 }
 END_TEST
 
-/* ---- what every training owes ---- */
-
-START_TEST(threads_change_nothing)
-{
-    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
-    struct auto_run run = run_of(&spec, rows_of(FEW));
-    struct auto_table tables[2];
-    struct model *models[2];
-    for (int k = 0; k < 2; k++) {
-        run.run.n_threads = k + 1;
-        models[k] = choose(&run, &tables[k]);
-    }
-    ck_assert(same_scores(&tables[0], &tables[1]));
-    ck_assert(same_posterior(models[0], models[1]));
-    model_unref(models[0]);
-    model_unref(models[1]);
-}
-END_TEST
-
-START_TEST(an_interrupted_choice_ends_as_an_unbroken_one)
-{
-    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
-    struct auto_run run = run_of(&spec, rows_of(FEW));
-    struct auto_table whole_table, table;
-    /* The noise of logarithms without kept rows comes from the folds. */
-    spec.base.validation = 0.0;
-    spec.fixed |= AUTO_FIXED_OUTPUT_SCALING;
-    spec.base.output_scaling = SCALER_LOG;
-    struct model *whole = choose(&run, &whole_table);
-    enum err_code code = ERR_CANCELLED;
-    int at = 1;
-    for (; code == ERR_CANCELLED; at += 37 * STRIDE) {
-        struct memory_checkpoint memory;
-        struct cancel cancel = {false};
-        struct err err = ERR_INIT;
-        struct model *model = NULL;
-        memory_checkpoint_init(&memory, 50);
-        memory.die_after = at;
-        memory.cancel = &cancel;
-        run.run.checkpoint = &memory.checkpoint;
-        run.run.cancel = &cancel;
-        code = auto_train(&run, &table, &model, &err);
-        if (code == ERR_CANCELLED) {
-            ck_assert_ptr_null(model);
-            err_clear(&err);
-            atomic_store(&cancel.stop, false);
-            memory_checkpoint_revive(&memory);
-            ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_OK);
-            ck_assert_int_gt(memory.n_loads, 0);
-        }
-        ck_assert(same_scores(&whole_table, &table));
-        ck_assert_msg(same_posterior(whole, model), "interrupted after save %d", at);
-        model_unref(model);
-        memory_checkpoint_release(&memory);
-    }
-    ck_assert_int_eq(code, ERR_OK);
-    ck_assert_int_gt(at, 40);
-    model_unref(whole);
-}
-END_TEST
-
-START_TEST(a_cancel_ends_it_anywhere)
-{
-    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
-    struct auto_run run = run_of(&spec, rows_of(FEW));
-    struct progress_watch watch = {.calls = 0};
-    struct auto_table table;
-    run.run.progress = progress_watch_report;
-    run.run.progress_ctx = &watch;
-    run.run.cancel = &watch.cancel;
-    model_unref(choose(&run, &table));
-    int calls = watch.calls;
-    long live = mem_live();
-    ck_assert_double_gt(watch.last, 0.99);
-    for (int k = 0; k < 8; k++) {
-        struct err err = ERR_INIT;
-        struct model *model = NULL;
-        watch = (struct progress_watch){.stop_at = 1 + calls / 8 * k};
-        ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_CANCELLED);
-        ck_assert_ptr_null(model);
-        ck_assert_int_eq(mem_live(), live);
-    }
-}
-END_TEST
-
-START_TEST(failed_allocations_are_survived)
-{
-    struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
-    struct auto_run run = run_of(&spec, rows_of(FEW));
-    struct auto_table table;
-    run.describe = describe;
-    mem_fail_after(0, false);
-    model_unref(choose(&run, &table));
-    long total = mem_attempts();
-    long live = mem_live();
-    for (long at = 1; at <= total; at = at < 30 ? at + 1 : at + total / (60 / STRIDE + 2)) {
-        struct err err = ERR_INIT;
-        struct model *model = NULL;
-        mem_fail_after(at, true);
-        enum err_code code = auto_train(&run, &table, &model, &err);
-        mem_fail_after(0, false);
-        ck_assert_int_eq(mem_live(), live);
-        ck_assert_msg(code == ERR_NOMEM, "allocation %ld of %ld: %s", at, total, err_msg(&err));
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("auto");
@@ -697,10 +488,6 @@ int main(void)
     tcase_add_test(tc, what_needs_too_much_memory_is_not_tried);
     tcase_add_test(tc, when_all_fail_that_is_the_error);
     tcase_add_test(tc, the_table_is_shown_and_stays_with_the_model);
-    tcase_add_test(tc, threads_change_nothing);
-    tcase_add_test(tc, an_interrupted_choice_ends_as_an_unbroken_one);
-    tcase_add_test(tc, a_cancel_ends_it_anywhere);
-    tcase_add_test(tc, failed_allocations_are_survived);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
