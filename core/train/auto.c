@@ -225,8 +225,10 @@ static enum err_code try_candidate(struct auto_work *work, int candidate, struct
 static enum err_code find_too_large(struct auto_work *work, struct err *err)
 {
     const struct train_run *run = &work->run->run;
-    const struct train_load load = {
-        .n_rows = run->data.n, .holes = work->rows.present > 0.0, .failed = run->failed != NULL};
+    int counts[ARCH_MAX_OUTPUTS];
+    const struct train_load load = {.n_rows = run->data.n,
+                                    .holes = work->rows.present > 0.0,
+                                    .failed = data_count(&run->data, counts) < run->data.n};
     for (int i = 0; i < work->table->n; i++) {
         struct auto_candidate *c = &work->table->candidates[i];
         struct train_size size;
