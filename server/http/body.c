@@ -7,8 +7,9 @@
 
 #define FIRST_BYTES    ((size_t)4096)
 #define RETRY_S        2 /* until other requests may have ended */
-#define SPARE_BYTES    ((size_t)4 << 20)
-#define SPARE_PART     4 /* a long buffer that grows gets one part in so many more than it needs */
+#define SPARE_PART     4 /* a buffer that grows gets one part in so many more than it needs */
+#define SPARE_BYTES    ((size_t)4 << 20) /* or up to so much, while less than .. */
+#define EMPTY_PART     32                /* .. one part in so many of the room is held */
 #define DISCARD_FACTOR 2 /* times the limit: a stream that goes on past it is cut off */
 
 /* Small bodies, mostly predictions, are let in however full the room is. */
@@ -27,12 +28,17 @@ static bool claim_room(const struct body *body, struct body_room *room, size_t m
     return true;
 }
 
-/* More than is needed now: as much again while that is little, since growing copies. */
-static size_t spare_for(size_t need)
+/*
+ * More than is needed now, so that what is there is not copied for every piece: as much again while
+ * that is little and the room is nearly empty.
+ */
+static size_t spare_for(const struct body_room *room, size_t need)
 {
-    size_t part = need / SPARE_PART;
+    size_t held = atomic_load_explicit(&room->held, memory_order_relaxed);
     size_t again = need < SPARE_BYTES ? need : SPARE_BYTES;
-    return again > part ? again : part;
+    size_t part = need / SPARE_PART;
+    bool generous = again > part && held + need + again < room->max / EMPTY_PART;
+    return generous ? again : part;
 }
 
 static enum err_code reserve(struct body *body, struct body_room *room, size_t need,
@@ -43,7 +49,7 @@ static enum err_code reserve(struct body *body, struct body_room *room, size_t n
     }
     /* Takes room for what has arrived and a little more, but never for more than the longest
      * body. */
-    size_t capacity = need + spare_for(need);
+    size_t capacity = need + spare_for(room, need);
     capacity = capacity < FIRST_BYTES ? FIRST_BYTES : capacity;
     capacity = capacity < room->max_body + 1 ? capacity : room->max_body + 1;
     capacity = capacity < need ? need : capacity;

@@ -58,6 +58,7 @@ void connection_enter(struct connection *connection, enum connection_state state
     connection->marked = false;
     connection->chunked = false;
     connection->moved = true;
+    connection->stuck = false;
     connection->spared = false;
 }
 
@@ -233,6 +234,24 @@ static void cut(struct connection *c)
 {
     c->cut = true;
     (void)shutdown(c->fd, SHUT_RDWR);
+}
+
+int connections_end_stuck(struct connections *all)
+{
+    int n_ended = 0;
+    for (struct connection *c = all->head; c != NULL; c = c->after) {
+        if (c->state != CONNECTION_BODY || !c->chunked || c->cut) {
+            continue;
+        }
+        bool before = c->stuck;
+        c->stuck = has_unread(c->fd);
+        if (before && c->stuck) {
+            tell_of_long_line(c);
+            cut(c);
+            n_ended++;
+        }
+    }
+    return n_ended;
 }
 
 void connections_sweep(struct connections *all, int64_t now_ns, struct connection_counts *counts)

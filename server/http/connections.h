@@ -41,6 +41,7 @@ struct connection {
     bool fresh;           /* has not had a whole head yet */
     bool chunked;         /* BODY: its length is not known */
     bool moved;           /* BODY: a piece has come since the last sweep, or it has just begun */
+    bool stuck;           /* BODY: bytes of it lay unread when they were last looked for */
     bool spared;          /* its place was needed, but bytes of its had just come; until a sweep */
     bool cut;             /* shut down; the library has not closed it yet */
     struct connection *before, *after;
@@ -84,6 +85,14 @@ void connections_remove(struct connections *all, struct connection *connection);
 
 /* The request under way has come to a new state. */
 void connection_enter(struct connection *connection, enum connection_state state, int64_t now_ns);
+
+/*
+ * For a library that is kept busy with nothing. A body in chunks of which bytes lie unread at two
+ * calls, with turns of the library and no piece in between, is one that the library cannot read:
+ * it is told so and shut down. Returns how many were. One whose bytes fill the library's buffer and
+ * no more is left to the sweep.
+ */
+int connections_end_stuck(struct connections *all);
 
 /* Shuts down what breaks a limit. */
 void connections_sweep(struct connections *all, int64_t now_ns, struct connection_counts *counts);

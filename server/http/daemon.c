@@ -116,6 +116,14 @@ static void look_at_connections(void *ctx, bool spins)
     }
 }
 
+static void end_stuck_connections(void *ctx)
+{
+    struct serve_thread *thread = ctx;
+    int n_ended = connections_end_stuck(&thread->connections);
+    atomic_fetch_add_explicit(&thread->ended_by[CONNECTION_END_BODY], n_ended,
+                              memory_order_relaxed);
+}
+
 /* With no idle connection to shut down, dead ones must be found sooner than in a second. */
 static void shed_connections(void *ctx, int n)
 {
@@ -135,6 +143,7 @@ static enum err_code start_workers(struct daemon *daemon, struct err *err)
             .max_incoming = daemon->serve.settings.max_connections,
             .open = serve_open_library,
             .look = look_at_connections,
+            .unstick = end_stuck_connections,
             .shed = shed_connections,
             .add = place_add,
             .ctx = thread,

@@ -254,6 +254,7 @@ static bool take_piece(struct exchange *ex, const char *data, size_t size)
     struct serve *serve = ex->serve;
     ex->place->moved_bytes += size;
     ex->place->moved = true;
+    ex->place->stuck = false;
     ex->req.n_received += size;
     if (ex->answered) {
         return true; /* nobody wants it any more */

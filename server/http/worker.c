@@ -23,6 +23,10 @@
     2000 /* in a second, without an event; waiting requests need one now and then                  \
           */
 
+/* Empty turns after which, and time between, looks for a connection that is stuck. */
+#define STUCK_TURNS 64
+#define STUCK_NS    INT64_C(5000000)
+
 struct incoming {
     int fd;
     socklen_t len;
@@ -139,10 +143,14 @@ static void *serve(void *arg)
     mem_kind_use(MEM_REQUESTS);
     struct worker *worker = arg;
     int64_t look_ns = clock_ns() + LOOK_NS;
-    int empty_turns = 0; /* since the last look */
+    int64_t stuck_ns = 0; /* when a stuck connection was last looked for */
+    int empty_turns = 0;  /* since the last look */
+    int stuck_turns = 0;  /* since that one */
     while (!atomic_load_explicit(&worker->ends, memory_order_acquire)) {
         int wait_ms = choose_wait(worker, look_ns);
-        empty_turns += !wait_for_events(worker, wait_ms) && wait_ms == 0;
+        bool empty = !wait_for_events(worker, wait_ms) && wait_ms == 0;
+        empty_turns += empty;
+        stuck_turns += empty;
         add_incoming(worker);
         (void)MHD_run(worker->library);
         int shed = atomic_exchange_explicit(&worker->shed, 0, memory_order_relaxed);
@@ -152,6 +160,11 @@ static void *serve(void *arg)
         }
         if (worker->leftovers.n > 0) {
             leftovers_read(&worker->leftovers, now_ns);
+        }
+        if (stuck_turns >= STUCK_TURNS && now_ns - stuck_ns >= STUCK_NS) {
+            worker->settings.unstick(worker->settings.ctx);
+            stuck_ns = now_ns;
+            stuck_turns = 0;
         }
         if (now_ns >= look_ns) {
             worker->settings.look(worker->settings.ctx, empty_turns > SPIN_TURNS);

@@ -31,6 +31,8 @@ struct worker_settings {
     /* Once a second. `spins`: the library has asked for turns all the time without an event: some
      * connection keeps it busy with nothing. */
     void (*look)(void *ctx, bool spins);
+    /* While that goes on, every few milliseconds. */
+    void (*unstick)(void *ctx);
     void (*shed)(void *ctx, int n); /* after worker_shed */
     void *ctx;
 };

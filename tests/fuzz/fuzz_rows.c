@@ -117,11 +117,12 @@ static struct space *make_space(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct space *space;
+    static struct scaler scalers[D]; /* SCALER_NONE */
     struct arena arena = ARENA_INIT;
     if (space == NULL) {
         space = make_space();
     }
-    const struct model model = {.d = D, .o = O, .m = 1, .space = space};
+    const struct model model = {.d = D, .o = O, .m = 1, .space = space, .in = scalers};
     char *rest = arena_strndup(&arena, (const char *)data, size);
     const char *end = rest + size;
     struct header query = {"missing", next_line(&rest)};

@@ -291,7 +291,8 @@ static void take_rows(struct prediction_request *request, const double *x, int n
 
 /* A table: with a header by name where the model has names, else by position. */
 static enum err_code fit_table(struct prediction_request *request, const struct request *req,
-                               int max_rows, const struct space *space, struct err *err)
+                               int max_rows, const struct model *model, const struct space *space,
+                               struct err *err)
 {
     struct columns columns;
     struct text_rows text;
@@ -306,7 +307,9 @@ static enum err_code fit_table(struct prediction_request *request, const struct 
         return err->code;
     }
     take_rows(request, text.table.values, text.table.n, text.table.k);
-    return text_rows_check_finite(&text, req, err);
+    return text_rows_check_finite(&text, req, err) == ERR_OK && text.table.k == model->d
+               ? text_rows_check_inputs(&text, req, model, text.table.values, err)
+               : err->code;
 }
 
 static enum err_code fit_named(struct prediction_request *request, const struct request *req,
@@ -357,7 +360,7 @@ enum err_code prediction_request_fit(struct prediction_request *request, const s
             return err->code;
         }
         err_kept(fields           ? fit_fields(request, req, space, err)
-                 : request->table ? fit_table(request, req, max_rows, space, err)
+                 : request->table ? fit_table(request, req, max_rows, model, space, err)
                                   : fit_named(request, req, max_rows, space, err));
         space_unref(space);
     }

@@ -148,10 +148,11 @@ static enum err_code rows_of_csv(const struct labelled *labelled, const struct r
         (void)run_outputs_discard(&outputs, failed);
     }
     if (check_table(labelled, req, &text, &rule, err) != ERR_OK ||
-        check_empty(&outputs, failed, err) != ERR_OK) {
+        check_empty(&outputs, failed, err) != ERR_OK ||
+        labelled_split(text.table.values, &shape, req->arena, out, err) != ERR_OK) {
         return err->code;
     }
-    return labelled_split(text.table.values, &shape, req->arena, out, err);
+    return text_rows_check_inputs(&text, req, model, out->x, err);
 }
 
 /* Rows of npy, writable, in the order of the space. */

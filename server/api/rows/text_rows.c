@@ -47,6 +47,18 @@ void text_rows_lines(const struct text_rows *rows, const struct request *req, co
     text_table_lines(&rows->reader, &piece, at, n, lines);
 }
 
+enum err_code text_rows_check_inputs(const struct text_rows *rows, const struct request *req,
+                                     const struct model *model, const double *x, struct err *err)
+{
+    const struct scaler_rows inputs = {
+        .n = (size_t)rows->table.n, .k = model->d, .v = x, .names = model->input_names};
+    if (scaler_check(model->in, &inputs, err) != ERR_OK && err->row >= 0) {
+        text_rows_lines(rows, req, &err->row, 1, &err->line);
+        err_prefix(err, "line %" PRId64, err->line);
+    }
+    return err->code;
+}
+
 /* " (also lines 7, 9 and 3 more)"; lines: of the first rows that were found. */
 static void describe_others(int n_found, const int64_t *lines, int told, char *out, size_t size)
 {

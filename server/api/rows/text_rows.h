@@ -7,6 +7,7 @@
 #include "formats/nonfinite.h"
 #include "formats/text_table.h"
 #include "http/exchange.h"
+#include "model/model.h"
 
 struct text_rows {
     struct text_table_reader reader;
@@ -25,6 +26,12 @@ enum err_code text_rows_read(const struct request *req, int max_rows,
 
 /* ERR_NONFINITE, with line and column, when a value is missing or not finite. */
 enum err_code text_rows_check_finite(const struct text_rows *rows, const struct request *req,
+                                     struct err *err) MUST_CHECK;
+
+/* Can the model scale the inputs x [n x d] of the table's rows? ERR_INVALID, with line and column.
+ */
+enum err_code text_rows_check_inputs(const struct text_rows *rows, const struct request *req,
+                                     const struct model *model, const double *x,
                                      struct err *err) MUST_CHECK;
 
 /* The lines in the user's file where rows begin. at: [n], ascending; lines: [n]. */

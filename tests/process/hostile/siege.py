@@ -7,6 +7,7 @@ time. Meanwhile the operator's signals come, and the registry file is away for a
 everything that was acknowledged must be there, and everything that was taken must be given back.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -279,6 +280,18 @@ def settles(watch, key, value, limit, seconds):
     return now
 
 
+@contextlib.contextmanager
+def behind_others():
+    """The attackers are other machines, so what they take of this one's processors comes last."""
+    thread, usual = threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, thread, max(usual, 15))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(PermissionError):  # only root goes back
+            os.setpriority(os.PRIO_PROCESS, thread, usual)
+
+
 class Siege:
     """requests: hostile ones; rate: of hostile and of good ones a second (0: as fast as they go)."""
 
@@ -351,7 +364,8 @@ class Siege:
         started, used = time.monotonic(), watch.processor_seconds()
         for thread in (witness, operator):
             thread.start()
-        engine.play(requests, self.hostile_rate)
+        with behind_others():
+            engine.play(requests, self.hostile_rate)
         self.report["seconds"] = time.monotonic() - started
         self.report["processor_s"] = {name: round(now - used.get(name, 0), 1)
                                       for name, now in watch.processor_seconds().items()}

@@ -161,6 +161,13 @@ class Refusals(Trained):
             problem = self.ok(400, "POST", f"/v1/models/{name}/{route}", body)[1]
             self.assertIn('row 1, column 1 ("T") is -3, but the model takes its logarithm', problem["detail"], route)
             self.assertEqual((problem["row"], problem["column"]), (1, 1))
+        # In a table it is a line of the user's file, wherever that was cut.
+        for route, text in (("predict", "T,k\n# a comment\n1,2\n-3,2\n"),
+                            ("evaluate", "T,k,q\n# a comment\n1,2,1\n-3,2,1\n")):
+            problem = self.ok(400, "POST", f"/v1/models/{name}/{route}", text,
+                              {"Content-Type": "text/csv", "Surrogate-First-Line": "11"})[1]
+            self.assertRegex(problem["detail"], r'^line 14: .*\("T"\) is -3', route)
+            self.assertEqual((problem["line"], problem["row"], problem["column"]), (14, 1, 1))
 
     def test_rows_that_rule_a_request_out(self):
         x, y = table()

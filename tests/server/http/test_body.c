@@ -131,6 +131,23 @@ START_TEST(no_more_room_is_taken_than_a_quarter_beyond_what_has_arrived)
 }
 END_TEST
 
+/* Pieces are then copied once on average, not four times. */
+START_TEST(a_buffer_grows_twofold_in_an_empty_room)
+{
+    const size_t wide = (size_t)1 << 30;
+    struct body_room empty = {.max = wide, .max_body = wide};
+    struct body body = {.data = NULL};
+    struct err err = ERR_INIT;
+    int times = 0;
+    for (size_t had = 0; body.n < ((size_t)1 << 20); had = body.capacity) {
+        ck_assert(body_append(&body, &empty, bytes, 4096, &err));
+        times += body.capacity != had;
+    }
+    ck_assert_int_le(times, 10);
+    body_release(&body, &empty);
+}
+END_TEST
+
 START_TEST(a_body_alone_may_be_larger_than_the_room)
 {
     struct body body = {.data = NULL};
@@ -210,6 +227,7 @@ int main(void)
     tcase_add_test(tc, a_body_may_become_as_large_as_the_room_that_is_left);
     tcase_add_test(tc, many_bodies_together_leave_room_for_another);
     tcase_add_test(tc, no_more_room_is_taken_than_a_quarter_beyond_what_has_arrived);
+    tcase_add_test(tc, a_buffer_grows_twofold_in_an_empty_room);
     tcase_add_test(tc, a_body_alone_may_be_larger_than_the_room);
     tcase_add_test(tc, short_memory_is_told_and_counted_right);
     tcase_add_test(tc, threads_share_it);
