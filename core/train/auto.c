@@ -33,10 +33,23 @@ static double seconds_now(const struct auto_work *work)
     return work->run->clock != NULL ? work->run->clock(work->run->ctx) : 0.0;
 }
 
+double auto_seconds_used(const struct auto_work *work)
+{
+    return work->before + seconds_now(work) - work->begun;
+}
+
+void auto_watch_time(struct auto_work *work)
+{
+    if (work->is_watched && (cancel_is_requested(work->run->run.cancel) ||
+                             auto_seconds_used(work) > work->run->spec->seconds)) {
+        cancel_request(&work->stop);
+    }
+}
+
 /* ---- one training, as a part of the whole ---- */
 
 struct stage {
-    const struct train_run *run;
+    struct auto_work *work;
     double from, to; /* its share of the progress */
     struct auto_part part;
 };
@@ -44,21 +57,25 @@ struct stage {
 static void stage_progress(void *ctx, const struct progress *progress)
 {
     const struct stage *stage = ctx;
+    const struct train_run *run = &stage->work->run->run;
     struct progress all = *progress;
     all.fraction = stage->from + progress->fraction * (stage->to - stage->from);
-    stage->run->progress(stage->run->progress_ctx, &all);
+    if (run->progress != NULL) {
+        run->progress(run->progress_ctx, &all);
+    }
+    auto_watch_time(stage->work);
 }
 
 /* Makes *run the number-th training of at most n; the last one weighs as much as its calibration
- * takes. The stage must not move. */
-static void begin_stage(const struct auto_work *work, int number, struct stage *stage,
+ * takes, and so does each that takes its place. The stage must not move. */
+static void begin_stage(struct auto_work *work, int number, struct stage *stage,
                         struct train_run *run)
 {
     const struct auto_table *table = work->table;
     int fits = table->n * table->n_scored;
     double total = fits + train_rows_n_folds(&work->run->spec->base.calibration, work->rows.n);
-    *stage = (struct stage){.run = &work->run->run};
-    stage->from = (double)number / total;
+    *stage = (struct stage){.work = work};
+    stage->from = (double)(number < fits ? number : fits) / total;
     stage->to = number < fits ? (double)(number + 1) / total : 1.0;
     *run = work->run->run;
     run->base = NULL;
@@ -66,9 +83,14 @@ static void begin_stage(const struct auto_work *work, int number, struct stage *
     run->settings_text = NULL;
     run->report = NULL;
     run->cross_noise = NULL;
-    run->progress = run->progress != NULL ? stage_progress : NULL;
+    run->progress = stage_progress;
     run->progress_ctx = stage;
-    run->checkpoint = auto_part_init(&stage->part, work->run->run.checkpoint, number);
+    run->checkpoint = auto_part_init(&stage->part, work, number);
+    /* The last training is never stopped by the budget: without it there is no model. */
+    work->is_watched = number < fits && work->run->spec->seconds > 0.0;
+    if (work->is_watched) {
+        run->cancel = &work->stop;
+    }
 }
 
 /* ---- budget ---- */
@@ -84,7 +106,7 @@ static double seconds_of_operation(const struct auto_work *work, enum solver_kin
         for (int same = 0; same < 2; same++) {
             if (same == 0 || c->spec.solver == solver) {
                 seconds[same] += c->seconds;
-                cost[same] += c->n_folds * work->scores[i].cost;
+                cost[same] += c->n_folds * c->work;
             }
         }
     }
@@ -94,13 +116,31 @@ static double seconds_of_operation(const struct auto_work *work, enum solver_kin
 static double expected_seconds(const struct auto_work *work, int candidate, double fits)
 {
     enum solver_kind solver = work->table->candidates[candidate].spec.solver;
-    return fits * work->scores[candidate].cost * seconds_of_operation(work, solver);
+    return fits * work->table->candidates[candidate].work * seconds_of_operation(work, solver);
+}
+
+/* Without a budget: is there work left for a candidate? What it takes to compare solvers at all is
+ * not counted, nor is the last training. */
+static bool has_work(const struct auto_work *work, int candidate)
+{
+    const struct auto_table *table = work->table;
+    double used = 0.0;
+    bool is_first = true;
+    for (int i = 0; i < candidate; i++) {
+        const struct auto_candidate *c = &table->candidates[i];
+        used += c->work * (c->n_folds + (c->outcome == AUTO_FAILED));
+        is_first = is_first && c->spec.solver != table->candidates[candidate].spec.solver;
+    }
+    return is_first || used + table->candidates[candidate].work * table->n_scored <= AUTO_WORK;
 }
 
 /* Are there fits for a candidate and the last training? */
 static bool has_fits(const struct auto_work *work, int candidate)
 {
     int fits = work->run->spec->fits;
+    if (fits == 0 && !(work->run->spec->seconds > 0.0)) {
+        return has_work(work, candidate);
+    }
     int used = 0;
     for (int i = 0; i < candidate; i++) {
         const struct auto_candidate *c = &work->table->candidates[i];
@@ -118,19 +158,15 @@ static bool has_time(const struct auto_work *work, int candidate)
     double left = table->n_scored - table->candidates[candidate].n_folds;
     double last = train_rows_n_folds(&spec->base.calibration, work->rows.n);
     int best = auto_find_best(work);
-    double spent = 0.0;
     if (!(spec->seconds > 0.0)) {
         return true;
-    }
-    for (int i = 0; i <= candidate; i++) {
-        spent += table->candidates[i].seconds;
     }
     double more = expected_seconds(work, candidate, left + last);
     if (best >= 0) {
         more = fmax(more,
                     expected_seconds(work, candidate, left) + expected_seconds(work, best, last));
     }
-    return spent + more <= spec->seconds;
+    return auto_seconds_used(work) + more <= spec->seconds;
 }
 
 /* Are there fits for two candidates and the last training? */
@@ -172,12 +208,16 @@ static enum err_code try_fold(struct auto_work *work, int candidate, struct err 
     double begun = seconds_now(work);
     begin_stage(work, candidate * work->table->n_scored + c->n_folds, &stage, &run);
     enum err_code code = auto_score_fold(work, candidate, c->n_folds, &run, &one);
-    if (code != ERR_OK && !is_of_candidate(code)) {
+    bool is_late =
+        code == ERR_CANCELLED && work->is_watched && !cancel_is_requested(work->run->run.cancel);
+    if (code != ERR_OK && !is_late && !is_of_candidate(code)) {
         *err = one;
         return code;
     }
     c->seconds += seconds_now(work) - begun;
-    if (code != ERR_OK) {
+    if (is_late) {
+        c->outcome = AUTO_BUDGET;
+    } else if (code != ERR_OK) {
         c->outcome = AUTO_FAILED;
         snprintf(c->why, sizeof c->why, "%s", err_msg(&one));
     } else {
@@ -221,6 +261,14 @@ static enum err_code try_candidate(struct auto_work *work, int candidate, struct
     return err->code;
 }
 
+enum err_code auto_refuse_memory(double n_bytes, int64_t max_bytes, struct err *err)
+{
+    return err_set(err, ERR_TOO_LARGE,
+                   "auto: the smallest of the candidates would need about %.0f MB of memory, and "
+                   "the training may have %.0f MB (train_memory_mb, or memory_mb of the request)",
+                   ceil(n_bytes / 1e6), (double)max_bytes / 1e6);
+}
+
 /* Marks the candidates that need more memory than there may be. */
 static enum err_code find_too_large(struct auto_work *work, struct err *err)
 {
@@ -236,6 +284,7 @@ static enum err_code find_too_large(struct auto_work *work, struct err *err)
             if (train_memory(&c->spec, &load, run->n_threads, &size, err) != ERR_OK) {
                 return err->code;
             }
+            work->least = i == 0 ? size.n_bytes : fmin(work->least, size.n_bytes);
             if (size.n_bytes > (double)work->run->max_bytes) {
                 c->outcome = AUTO_TOO_LARGE;
             }
@@ -265,12 +314,7 @@ static enum err_code compare_candidates(struct auto_work *work, struct err *err)
     }
     auto_choose(work);
     show_table(work);
-    return table->chosen >= 0
-               ? ERR_OK
-               : err_set(err, ERR_TOO_LARGE,
-                         "auto: each of the %d candidates would need more memory than the %.0f MB "
-                         "that a training may have (train_memory_mb)",
-                         table->n, (double)work->run->max_bytes / 1e6);
+    return table->chosen >= 0 ? ERR_OK : auto_refuse_memory(work->least, work->run->max_bytes, err);
 }
 
 /* ---- the model ---- */
@@ -340,8 +384,9 @@ static const double *cross_noise(const struct auto_work *work, double *sigmas)
     return sigmas;
 }
 
-/* Trains the chosen candidate on all rows. */
-static enum err_code train_chosen(const struct auto_work *work, struct model **out, struct err *err)
+/* Trains the chosen candidate on all rows, as the number-th training. */
+static enum err_code train_last(struct auto_work *work, int number, struct model **out,
+                                struct err *err)
 {
     const struct auto_table *table = work->table;
     const struct train_spec *spec = &table->candidates[table->chosen].spec;
@@ -350,7 +395,7 @@ static enum err_code train_chosen(const struct auto_work *work, struct model **o
     struct train_run run;
     char *text = NULL;
     double sigmas[ARCH_MAX_OUTPUTS];
-    begin_stage(work, table->n * table->n_scored, &stage, &run);
+    begin_stage(work, number, &stage, &run);
     if ((work->run->describe == NULL ||
          work->run->describe(work->run->ctx, spec, &text, err) == ERR_OK) &&
         report_table(table, &report, err) == ERR_OK) {
@@ -362,6 +407,32 @@ static enum err_code train_chosen(const struct auto_work *work, struct model **o
     }
     report_release(&report);
     mem_free(text);
+    return err->code;
+}
+
+/* The training of the chosen one may fail although those without a fold did not: then the next best
+ * takes its place, and when none is left the first error is that of the whole. */
+static enum err_code train_chosen(struct auto_work *work, struct model **out, struct err *err)
+{
+    struct auto_table *table = work->table;
+    struct err first = ERR_INIT;
+    int number = table->n * table->n_scored;
+    do {
+        struct err one = ERR_INIT;
+        if (train_last(work, number++, out, &one) == ERR_OK) {
+            return ERR_OK;
+        }
+        first = first.code == ERR_OK || !is_of_candidate(one.code) ? one : first;
+        if (!is_of_candidate(one.code)) {
+            break;
+        }
+        struct auto_candidate *c = &table->candidates[table->chosen];
+        c->outcome = AUTO_FAILED;
+        snprintf(c->why, sizeof c->why, "%s", err_msg(&one));
+        auto_choose_again(work);
+        show_table(work);
+    } while (table->chosen >= 0);
+    *err = first;
     return err->code;
 }
 
@@ -392,6 +463,11 @@ enum err_code auto_train(const struct auto_run *run, struct auto_table *table, s
     }
     struct train_run checked = *rows;
     checked.spec = &run->spec->base;
+    work.begun = seconds_now(&work);
+    atomic_init(&work.stop.stop, false);
+    if (auto_load_time(&work, err) != ERR_OK) {
+        return err->code;
+    }
     if (train_check_rows(&checked, err) == ERR_OK && auto_take_rows(&work, err) == ERR_OK &&
         auto_list_candidates(&work, width, err) == ERR_OK && find_too_large(&work, err) == ERR_OK &&
         compare_candidates(&work, err) == ERR_OK) {

@@ -37,15 +37,20 @@
  * Budget. In fits: every training counts as one, that of the last model too. What is tried, and the
  * result, then depend on rows, spec and seed alone, not on the machine, the number of threads or
  * interruptions. In seconds: a candidate begins, and goes on to its next fold, only if the time per
- * fit so far says that it and the last training will end in time. A fit that has begun is not
- * stopped, so the time may be exceeded by one fit, and by the last training where the first fit
- * already took too long. With both, whichever ends first. A budget of fits that cannot score two
- * candidates trains the first one at once.
+ * fit so far says that it and the last training will end in time. A fit of a comparison is stopped
+ * when the seconds are used up; the last training never is, and takes what it takes. With both,
+ * whichever ends first. A budget of fits that cannot score two candidates trains the first one at
+ * once.
+ *
+ * Without either the budget is of work: the operations of the fits as they are estimated from rows
+ * and networks beforehand, AUTO_WORK of them, which two cores do in about a minute. The first
+ * candidate of each solver is scored in any case. So the result is as reproducible as with a budget
+ * of fits.
  *
  * Failures. A candidate whose training fails (it diverged, it is too large) is out, and the table
- * says why. When all fail, the first one is trained on all rows, and the error is that of this
- * training. Runs that failed take no part in the choice; P(run succeeds) is learned once, with the
- * last model.
+ * says why. When the last training fails the next best candidate takes its place. When all fail,
+ * the first one is trained on all rows, and the error is that of this training. Runs that failed
+ * take no part in the choice; P(run succeeds) is learned once, with the last model.
  *
  * Warm starts begin from a model whose network is settled, so there is nothing to choose: refused.
  * A later training with auto chooses again.
@@ -53,7 +58,7 @@
 #ifndef AUTO_H
 #define AUTO_H
 
-#include "train/train.h"
+#include "train/train_memory.h"
 
 #define AUTO_MAX_CANDIDATES 16
 #define AUTO_MAX_FOLDS      10
@@ -63,20 +68,28 @@
 #define AUTO_MANY_ROWS     1000 /* from here on the first fold alone is scored */
 #define AUTO_EVIDENCE_ROWS 5000 /* above evidence is no candidate */
 
+#define AUTO_WORK 1e12 /* operations: the budget where none is given */
+
 /* What the spec says and is not to be chosen; the rest of `base` is always as it says, but for
  * solver and settings. */
 enum {
-    AUTO_FIXED_ARCH = 1 << 0,
-    AUTO_FIXED_NOISE = 1 << 1,
-    AUTO_FIXED_PRIOR = 1 << 2,
-    AUTO_FIXED_OUTPUT_SCALING = 1 << 3
+    AUTO_FIXED_WIDTH = 1 << 0,
+    AUTO_FIXED_LAYERS = 1 << 1,
+    AUTO_FIXED_BASIS = 1 << 2,
+    AUTO_FIXED_ARCH = AUTO_FIXED_WIDTH | AUTO_FIXED_LAYERS | AUTO_FIXED_BASIS,
+    AUTO_FIXED_NOISE = 1 << 3,
+    AUTO_FIXED_PRIOR = 1 << 4,
+    AUTO_FIXED_OUTPUT_SCALING = 1 << 5,
+    AUTO_FIXED_OPTIMIZER = 1 << 6 /* leaves the solvers that use one */
 };
 
 struct auto_spec {
     struct train_spec base; /* inputs and outputs of the architecture may be 0; not resolved */
     unsigned fixed;         /* AUTO_FIXED_*: taken from base */
-    int fits;               /* budget; 0: not limited */
-    double seconds;         /* budget; 0: not limited */
+    uint64_t settings; /* bits, as solver_setting_list counts: taken from base, by candidates of
+                          solvers that have all of them; there are no others */
+    int fits;          /* budget; 0: not limited */
+    double seconds;    /* budget; 0: not limited */
 };
 
 enum auto_outcome {
@@ -97,6 +110,7 @@ struct auto_candidate {
     char name[32];          /* "evidence_16x2_constant_log": what differs between candidates */
     struct train_spec spec; /* resolved, of the last training; borrows from auto_spec */
     double n_params;        /* of all its networks: the fewer, the simpler */
+    double work;            /* of a fit, as the budget counts it */
     enum auto_outcome outcome;
     int n_folds;      /* scored so far */
     double score;     /* over those; NaN: none */
@@ -118,6 +132,14 @@ struct auto_table {
     int chosen;                          /* -1: not yet */
 };
 
+/* What is known of rows before they are read. */
+struct auto_rows {
+    struct train_load load;
+    int width; /* of what the network sees: space_width */
+    int outputs;
+    int n_threads; /* that will train */
+};
+
 struct auto_run {
     const struct auto_spec *spec;
     /* Rows, threads, cancel, checkpoint and progress; spec, base, base_spec, report, cross_noise
@@ -125,7 +147,8 @@ struct auto_run {
     struct train_run run;
     int64_t max_bytes; /* that a training may need (train_memory.h); 0: no limit */
 
-    /* A clock that never goes back, in seconds; NULL: there is none, and no budget of seconds. */
+    /* A clock that never goes back, in seconds, asked by any thread; NULL: there is none, and no
+     * budget of seconds. */
     double (*clock)(void *ctx);
     /* The text that is kept with the model as its settings, for the spec that was chosen, with its
      * calibration: *text (mem). NULL: none. */
@@ -139,6 +162,13 @@ struct auto_run {
 
 /* Checks everything that does not depend on the rows. ERR_INVALID, ERR_UNSUPPORTED, ERR_LIMIT. */
 enum err_code auto_validate(const struct auto_spec *spec, struct err *err) MUST_CHECK;
+
+/*
+ * Can any candidate be trained on rows of so many inputs (of the network) and outputs, in so many
+ * bytes (0: no limit)? ERR_TOO_LARGE; ERR_SHAPE and others where the spec does not fit the rows.
+ */
+enum err_code auto_check_memory(const struct auto_spec *spec, const struct auto_rows *rows,
+                                int64_t max_bytes, struct err *err) MUST_CHECK;
 
 /*
  * A published model with one reference, trained on all rows as train_run does with the chosen spec.

@@ -5,6 +5,7 @@
  */
 #include "train/auto_priv.h"
 
+#include "base/mem.h"
 #include "network/resnet.h"
 
 #include <math.h>
@@ -45,19 +46,94 @@ _Static_assert(N_LINES <= AUTO_MAX_CANDIDATES, "room for all candidates");
 
 /* ---- specs ---- */
 
-/* The spec of a line, not resolved. */
-static struct train_spec spec_of(const struct auto_spec *from, const struct line *line)
+/* Many rows need fewer epochs for as many steps. */
+static void suit_many_rows(struct solver_settings *settings, int n)
+{
+    if (n > FULL_EPOCH_ROWS) {
+        double epochs = (double)settings->epochs * FULL_EPOCH_ROWS / (double)n;
+        settings->epochs = (int)fmax(ceil(epochs), MIN_EPOCHS);
+        settings->batch_size = MANY_ROWS_BATCH;
+    }
+}
+
+/* The solvers between which there is a choice. */
+static unsigned solvers_of_lines(void)
+{
+    unsigned solvers = 0;
+    for (int i = 0; i < N_LINES; i++) {
+        solvers |= 1u << lines[i].solver;
+    }
+    return solvers;
+}
+
+/* Does the solver have the settings that are given, and an optimiser if that is? Else *err says
+ * what is missing. */
+static bool has_settings(const struct auto_spec *from, enum solver_kind solver, struct err *err)
+{
+    int n;
+    const struct solver_setting *list = solver_setting_list(&n);
+    for (int i = 0; i < n; i++) {
+        if ((from->settings >> i & 1u) != 0 && !solver_setting_used(&list[i], solver)) {
+            bool none = (list[i].solvers & solvers_of_lines()) == 0;
+            err_set(err, ERR_INVALID,
+                    none ? "settings: auto chooses between solvers that have no \"%s\"; the "
+                           "solver that is meant has to be named"
+                         : "settings: none of the solvers between which auto chooses has \"%s\" "
+                           "and all the other settings that are given",
+                    list[i].name);
+            return false;
+        }
+    }
+    /* The fits of evidence have no optimiser that could be chosen. */
+    if ((from->fixed & AUTO_FIXED_OPTIMIZER) != 0 && solver == SOLVER_EVIDENCE) {
+        err_set(err, ERR_INVALID,
+                "optimizer: none of the solvers between which auto chooses uses one with the "
+                "settings that are given");
+        return false;
+    }
+    return true;
+}
+
+/* Takes over those that are given. */
+static void take_settings(const struct auto_spec *from, struct solver_settings *settings)
+{
+    int n;
+    const struct solver_setting *list = solver_setting_list(&n);
+    for (int i = 0; i < n; i++) {
+        size_t size = list[i].type == SOLVER_SETTING_REAL   ? sizeof(double)
+                      : list[i].type == SOLVER_SETTING_FLAG ? sizeof(bool)
+                                                            : sizeof(int);
+        if ((from->settings >> i & 1u) != 0) {
+            memcpy((char *)settings + list[i].offset,
+                   (const char *)&from->base.settings + list[i].offset, size);
+        }
+    }
+    if ((from->fixed & AUTO_FIXED_OPTIMIZER) != 0) {
+        settings->optim = from->base.settings.optim;
+    }
+}
+
+/* The spec of a line, not resolved, for so many rows that train. */
+static struct train_spec spec_of(const struct auto_spec *from, const struct line *line, int n_rows)
 {
     const struct train_spec *base = &from->base;
     struct train_spec spec = train_defaults(line->solver);
-    spec.arch.width = line->width;
-    spec.arch.layers = line->layers;
-    spec.arch.basis = line->basis;
+    spec.arch = base->arch;
+    if ((from->fixed & AUTO_FIXED_WIDTH) == 0) {
+        spec.arch.width = line->width;
+    }
+    if ((from->fixed & AUTO_FIXED_LAYERS) == 0) {
+        spec.arch.layers = line->layers;
+    }
+    if ((from->fixed & AUTO_FIXED_BASIS) == 0) {
+        spec.arch.basis = line->basis;
+    }
+    if (line->solver != SOLVER_EVIDENCE) {
+        suit_many_rows(&spec.settings, n_rows);
+    }
+    take_settings(from, &spec.settings);
     if (line->scaling == SCALING_LOG) {
         spec.output_scaling = SCALER_LOG;
-    }
-    if ((from->fixed & AUTO_FIXED_ARCH) != 0) {
-        spec.arch = base->arch;
     }
     if ((from->fixed & AUTO_FIXED_OUTPUT_SCALING) != 0) {
         spec.output_scaling = base->output_scaling;
@@ -86,9 +162,6 @@ static enum err_code check_budget(const struct auto_spec *spec, struct err *err)
                        "needed, and 0 is no limit",
                        spec->fits, spec->seconds);
     }
-    if (spec->fits == 0 && !(spec->seconds > 0.0)) {
-        return err_set(err, ERR_INVALID, "auto: a budget of seconds or of fits is needed");
-    }
     return ERR_OK;
 }
 
@@ -105,8 +178,8 @@ enum err_code auto_validate(const struct auto_spec *spec, struct err *err)
     }
     for (int i = 0; i < N_LINES; i++) {
         struct err one = ERR_INIT;
-        const struct train_spec trial = spec_of(spec, &lines[i]);
-        if (train_validate(&trial, &one) == ERR_OK) {
+        const struct train_spec trial = spec_of(spec, &lines[i], 0);
+        if (has_settings(spec, lines[i].solver, &one) && train_validate(&trial, &one) == ERR_OK) {
             return ERR_OK;
         }
         first = first.code == ERR_OK ? one : first;
@@ -137,16 +210,6 @@ static bool may_take_logs(const struct data *rows)
     return spans;
 }
 
-/* Many rows need fewer epochs for as many steps. */
-static void suit_many_rows(struct solver_settings *settings, int n)
-{
-    if (n > FULL_EPOCH_ROWS) {
-        double epochs = (double)settings->epochs * FULL_EPOCH_ROWS / (double)n;
-        settings->epochs = (int)fmax(ceil(epochs), MIN_EPOCHS);
-        settings->batch_size = MANY_ROWS_BATCH;
-    }
-}
-
 /* Operations of a fit, roughly; too_much: of evidence, more than are tried. */
 static double cost_of(const struct train_spec *spec, const struct resnet *net, int n,
                       bool *too_much)
@@ -172,7 +235,7 @@ static void set_name(const struct auto_spec *from, struct auto_candidate *c)
     bool log =
         (from->fixed & AUTO_FIXED_OUTPUT_SCALING) == 0 && c->spec.output_scaling == SCALER_LOG;
     int len = snprintf(c->name, sizeof c->name, "%s", solver_name(c->spec.solver));
-    if ((from->fixed & AUTO_FIXED_ARCH) == 0) {
+    if ((from->fixed & AUTO_FIXED_ARCH) != AUTO_FIXED_ARCH) {
         len += snprintf(c->name + len, sizeof c->name - (size_t)len, "_%dx%d_%s", a->width,
                         a->layers, wpfn_name(a->basis));
     }
@@ -202,11 +265,10 @@ static enum err_code add_line(struct auto_work *work, const struct line *line, i
 {
     const struct auto_spec *from = work->run->spec;
     struct auto_table *table = work->table;
-    struct train_spec spec = spec_of(from, line);
+    struct train_spec spec = spec_of(from, line, work->rows.n);
     struct resnet net;
     bool too_much = false;
-    suit_many_rows(&spec.settings, line->solver == SOLVER_EVIDENCE ? 0 : work->rows.n);
-    if (train_validate(&spec, why) != ERR_OK ||
+    if (!has_settings(from, line->solver, why) || train_validate(&spec, why) != ERR_OK ||
         train_resolve(&spec, width, work->rows.o, why) != ERR_OK ||
         resnet_init(&net, &spec.arch, why) != ERR_OK) {
         return why->code == ERR_NOMEM ? err_set(err, ERR_NOMEM, "%s", why->msg) : ERR_OK;
@@ -218,24 +280,23 @@ static enum err_code add_line(struct auto_work *work, const struct line *line, i
         *c = (struct auto_candidate){.spec = spec,
                                      .n_params = solver_n_networks(spec.solver, &spec.settings) *
                                                  (double)net.n_params,
+                                     .work = cost,
                                      .score = (double)NAN,
                                      .error = (double)NAN,
                                      .gap = (double)NAN,
                                      .gap_error = (double)NAN,
                                      .seconds = work->run->clock != NULL ? 0.0 : (double)NAN};
         set_name(from, c);
-        work->scores[table->n] = (struct auto_scores){.better = better, .cost = cost};
+        work->scores[table->n] = (struct auto_scores){.better = better};
         table->n++;
     }
     resnet_release(&net);
     return ERR_OK;
 }
 
-enum err_code auto_list_candidates(struct auto_work *work, int width, struct err *err)
+/* logs: may logarithms of the outputs be tried? */
+static enum err_code list_lines(struct auto_work *work, int width, bool logs, struct err *err)
 {
-    const struct auto_run *run = work->run;
-    bool fixed = (run->spec->fixed & AUTO_FIXED_OUTPUT_SCALING) != 0;
-    bool logs = !fixed && may_take_logs(&run->run.data);
     int n = work->rows.n;
     struct err first = ERR_INIT;
     for (int i = 0; i < N_LINES; i++) {
@@ -257,6 +318,41 @@ enum err_code auto_list_candidates(struct auto_work *work, int width, struct err
         *err = first;
     }
     return err->code;
+}
+
+enum err_code auto_list_candidates(struct auto_work *work, int width, struct err *err)
+{
+    const struct auto_run *run = work->run;
+    bool fixed = (run->spec->fixed & AUTO_FIXED_OUTPUT_SCALING) != 0;
+    return list_lines(work, width, !fixed && may_take_logs(&run->run.data), err);
+}
+
+enum err_code auto_check_memory(const struct auto_spec *spec, const struct auto_rows *rows,
+                                int64_t max_bytes, struct err *err)
+{
+    struct auto_table *table = mem_zalloc(sizeof *table);
+    const struct auto_run run = {.spec = spec};
+    double kept = spec->base.validation + train_calibration_share(&spec->base);
+    struct auto_work work = {
+        .run = &run,
+        .table = table,
+        .rows = {.n = (int)ceil((double)rows->load.n_rows * fmax(1.0 - kept, 0.0)),
+                 .o = rows->outputs}};
+    struct train_size size = {.n_bytes = 0.0};
+    double least = INFINITY;
+    if (table == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the candidates of auto");
+    }
+    err_kept(list_lines(&work, rows->width, false, err));
+    for (int i = 0; i < table->n && err->code == ERR_OK; i++) {
+        err_kept(
+            train_memory(&table->candidates[i].spec, &rows->load, rows->n_threads, &size, err));
+        least = fmin(least, size.n_bytes);
+    }
+    mem_free(table);
+    return err->code == ERR_OK && max_bytes > 0 && least > (double)max_bytes
+               ? auto_refuse_memory(least, max_bytes, err)
+               : err->code;
 }
 
 void auto_settle_scaling(struct auto_work *work, int candidate)

@@ -117,3 +117,33 @@ void auto_choose(struct auto_work *work)
     }
     table->chosen = chosen;
 }
+
+/* Is it better to take candidate a than b, both scored on all folds? Those as good as the best come
+ * first, the simplest of them before the others. */
+static bool comes_before(const struct auto_candidate *a, const struct auto_candidate *b)
+{
+    if ((a->outcome == AUTO_TIED) != (b->outcome == AUTO_TIED)) {
+        return a->outcome == AUTO_TIED;
+    }
+    return a->outcome == AUTO_TIED ? a->n_params < b->n_params : a->score < b->score;
+}
+
+void auto_choose_again(struct auto_work *work)
+{
+    struct auto_table *table = work->table;
+    struct auto_candidate *all = table->candidates;
+    int chosen = -1;
+    for (int i = 0; i < table->n; i++) {
+        bool scored = all[i].outcome == AUTO_TIED || all[i].outcome == AUTO_WORSE;
+        if (scored && (chosen < 0 || comes_before(&all[i], &all[chosen]))) {
+            chosen = i;
+        }
+    }
+    for (int i = 0; i < table->n && chosen < 0; i++) {
+        chosen = all[i].outcome == AUTO_BUDGET || all[i].outcome == AUTO_DROPPED ? i : chosen;
+    }
+    if (chosen >= 0) {
+        all[chosen].outcome = AUTO_CHOSEN;
+    }
+    table->chosen = chosen;
+}

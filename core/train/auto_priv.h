@@ -13,7 +13,6 @@ struct auto_scores {
     double *excess; /* [2 x o] of what has been scored: sums of squared residuals minus the model's
                        variance, in units of the spreads' squares, and their number; mem */
     double *sums;   /* [n_rows] of each row that has been scored, over its outputs; mem */
-    double cost;    /* of a fit, in operations, to compare candidates with one another */
 };
 
 struct auto_work {
@@ -24,13 +23,29 @@ struct auto_work {
     int *counts;            /* [rows.n] outputs that a row has; mem */
     double *spreads;        /* [o] standard deviations of the outputs; 0: constant; mem */
     struct auto_scores scores[AUTO_MAX_CANDIDATES];
+    double least;       /* bytes that the smallest candidate needs */
+    double before;      /* seconds that were used before an interruption */
+    double begun;       /* by the clock, since when the others are counted */
+    bool is_watched;    /* the present training ends when the seconds are used up, by .. */
+    struct cancel stop; /* .. this, which then also follows the caller's cancel */
 };
+
+/* ---- time (auto.c) ---- */
+
+/* Of the budget, with those before an interruption. */
+double auto_seconds_used(const struct auto_work *work);
+
+/* To be called at every step of a training, from any thread: stops it when the time is over. */
+void auto_watch_time(struct auto_work *work);
 
 /* ---- candidates (auto_candidates.c) ---- */
 
 /* Fills the table and the costs. width: of what the network sees. ERR_INVALID and others when there
  * is no candidate that the spec and the rows allow. */
 enum err_code auto_list_candidates(struct auto_work *work, int width, struct err *err) MUST_CHECK;
+
+/* ERR_TOO_LARGE: none of the candidates, which need so many bytes at least, has room. */
+enum err_code auto_refuse_memory(double n_bytes, int64_t max_bytes, struct err *err);
 
 /* Sets the scaling of a candidate whose turn has come, if it is that of the best one so far. */
 void auto_settle_scaling(struct auto_work *work, int candidate);
@@ -68,6 +83,10 @@ bool auto_is_behind(const struct auto_work *work, int candidate);
 /* Sets gaps and outcomes of all that have been scored, and table->chosen. */
 void auto_choose(struct auto_work *work);
 
+/* After the chosen one has failed: the simplest of those as good as it, else the best one left,
+ * else the first one that has not been tried. table->chosen -1: there is none. */
+void auto_choose_again(struct auto_work *work);
+
 /* ---- checkpoints (auto_state.c) ---- */
 
 /*
@@ -76,14 +95,17 @@ void auto_choose(struct auto_work *work);
  * of others are not found.
  */
 struct auto_part {
+    struct auto_work *work;
     const struct checkpoint *whole; /* may be NULL */
     uint32_t number;                /* of the training */
     struct checkpoint checkpoint;
 };
 
 /* Returns the checkpoint to be used, or NULL. The part must not move. */
-const struct checkpoint *auto_part_init(struct auto_part *part, const struct checkpoint *whole,
-                                        int number);
+const struct checkpoint *auto_part_init(struct auto_part *part, struct auto_work *work, int number);
+
+/* Sets work->before; 0 without a clock. ERR_NOMEM; errors of the checkpoint; ERR_CORRUPT. */
+enum err_code auto_load_time(struct auto_work *work, struct err *err) MUST_CHECK;
 
 /* A candidate as far as it has been tried: what is saved after each fold. ERR_NOMEM; errors of the
  * checkpoint; ERR_CORRUPT. */

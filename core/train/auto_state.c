@@ -9,12 +9,46 @@
 
 /* Tasks of the candidates. Those of a training are all below (core/train/train.c). */
 #define FIRST_TASK (INT_MAX - AUTO_MAX_CANDIDATES)
+/* The task of the seconds that have been used. */
+#define TIME_TASK INT_MAX
+
+/* ---- the seconds ---- */
+
+/* They are saved together with every other state, so that little of them is lost. */
+static enum err_code save_time(const struct auto_work *work, struct err *err)
+{
+    struct bytes_writer w = {.data = NULL};
+    double used = auto_seconds_used(work);
+    if (work->run->clock == NULL) {
+        return ERR_OK;
+    }
+    bytes_put_f64(&w, &used, 1);
+    return checkpoint_save(work->run->run.checkpoint, TIME_TASK, &w, err);
+}
+
+enum err_code auto_load_time(struct auto_work *work, struct err *err)
+{
+    struct bytes_reader r;
+    void *bytes = NULL;
+    bool found;
+    if (work->run->clock == NULL ||
+        checkpoint_load(work->run->run.checkpoint, TIME_TASK, &bytes, &r, &found, err) != ERR_OK) {
+        return err->code;
+    }
+    if (found) {
+        bytes_get_f64(&r, &work->before, 1);
+        err_kept(checkpoint_check(&r, err));
+    }
+    mem_free(bytes);
+    return err->code;
+}
 
 /* ---- the states of a training ---- */
 
 static bool part_due(void *ctx, int task)
 {
     const struct auto_part *part = ctx;
+    auto_watch_time(part->work);
     return checkpoint_due(part->whole, task);
 }
 
@@ -25,7 +59,8 @@ static enum err_code part_save(void *ctx, int task, const void *bytes, size_t n_
     struct bytes_writer w = {.data = NULL};
     bytes_put_u32(&w, part->number);
     bytes_put(&w, bytes, n_bytes);
-    return checkpoint_save(part->whole, task, &w, err);
+    return checkpoint_save(part->whole, task, &w, err) == ERR_OK ? save_time(part->work, err)
+                                                                 : err->code;
 }
 
 static enum err_code part_load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
@@ -54,10 +89,11 @@ static enum err_code part_load(void *ctx, int task, void **bytes, size_t *n_byte
     return ERR_OK;
 }
 
-const struct checkpoint *auto_part_init(struct auto_part *part, const struct checkpoint *whole,
-                                        int number)
+const struct checkpoint *auto_part_init(struct auto_part *part, struct auto_work *work, int number)
 {
+    const struct checkpoint *whole = work->run->run.checkpoint;
     *part = (struct auto_part){
+        .work = work,
         .whole = whole,
         .number = (uint32_t)number,
         .checkpoint = {.ctx = part, .due = part_due, .save = part_save, .load = part_load}};
@@ -83,7 +119,9 @@ enum err_code auto_save(const struct auto_work *work, int candidate, struct err 
             bytes_put_f64(&w, &work->scores[candidate].sums[i], 1);
         }
     }
-    return checkpoint_save(work->run->run.checkpoint, FIRST_TASK + candidate, &w, err);
+    return checkpoint_save(work->run->run.checkpoint, FIRST_TASK + candidate, &w, err) == ERR_OK
+               ? save_time(work, err)
+               : err->code;
 }
 
 enum err_code auto_load(struct auto_work *work, int candidate, struct err *err)

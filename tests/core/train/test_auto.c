@@ -220,25 +220,44 @@ START_TEST(a_budget_of_fits_is_kept)
 }
 END_TEST
 
-/* Each look at it is a second later. */
-static double ticking(void *ctx)
+/* Time that goes by with the work: each fit takes a second, the last one as well. */
+struct work_clock {
+    double now;
+    int n_fits; /* of all */
+};
+
+static double read_clock(void *ctx)
 {
-    double *now = ctx;
-    return *now += 1.0;
+    const struct work_clock *clock = ctx;
+    return clock->now;
+}
+
+static void pass_time(void *ctx, const struct progress *progress)
+{
+    struct work_clock *clock = ctx;
+    clock->now = fmax(clock->now, progress->fraction * clock->n_fits);
+}
+
+/* Trains with a budget of seconds; three candidates. */
+static struct model *choose_in(double seconds, struct auto_table *table)
+{
+    struct work_clock clock = {.n_fits = 3 * FOLDS + 1};
+    struct auto_spec spec = tiny_spec(0);
+    struct auto_run run = run_of(&spec, wide_rows(FEW));
+    spec.seconds = seconds;
+    run.clock = read_clock;
+    run.ctx = &clock;
+    run.run.progress = pass_time;
+    run.run.progress_ctx = &clock;
+    return choose(&run, table);
 }
 
 /* The first fold shows that the budget is too small for the others, and the rest is not tried. */
 START_TEST(a_budget_of_seconds_ends_a_candidate)
 {
     struct auto_table table;
-    double now = 0.0;
-    struct auto_spec spec = tiny_spec(0);
-    struct auto_run run = run_of(&spec, wide_rows(FEW));
-    run.clock = ticking;
-    run.ctx = &now;
-    spec.seconds = FOLDS + 0.5; /* a fit takes one second, and the last one has to end too */
-    struct model *model = choose(&run, &table);
-    ck_assert_double_eq(table.candidates[0].seconds, 1.0);
+    struct model *model = choose_in(FOLDS + 0.5, &table); /* and the last training has to end too */
+    ck_assert_double_lt(fabs(table.candidates[0].seconds - 1.0), 1e-9);
     ck_assert_int_eq(table.candidates[0].n_folds, 1);
     ck_assert_int_eq(table.chosen, 0);
     ck_assert_int_eq(count(&table, AUTO_BUDGET), 2);
@@ -246,18 +265,24 @@ START_TEST(a_budget_of_seconds_ends_a_candidate)
 }
 END_TEST
 
+START_TEST(a_fit_beyond_the_budget_is_stopped)
+{
+    struct auto_table table;
+    struct model *model = choose_in(0.5, &table);
+    ck_assert_int_eq(table.candidates[0].n_folds, 0);
+    ck_assert_double_lt(table.candidates[0].seconds, 0.75);
+    ck_assert_int_eq(table.chosen, 0);
+    ck_assert_int_eq(count(&table, AUTO_BUDGET), 2);
+    model_unref(model); /* the last training takes what it takes */
+}
+END_TEST
+
 START_TEST(a_budget_of_seconds_ends_the_search)
 {
     struct auto_table table;
     for (int k = 0; k < 2; k++) {
-        double now = 0.0;
-        struct auto_spec spec = tiny_spec(0);
-        struct auto_run run = run_of(&spec, wide_rows(FEW));
-        spec.seconds = k == 0 ? FOLDS + 1.5 : 1e6; /* a fit takes one second */
-        run.clock = ticking;
-        run.ctx = &now;
-        struct model *model = choose(&run, &table);
-        ck_assert_double_eq(table.candidates[0].seconds, FOLDS);
+        struct model *model = choose_in(k == 0 ? FOLDS + 1.5 : 1e6, &table);
+        ck_assert_double_lt(fabs(table.candidates[0].seconds - FOLDS), 1e-9);
         ck_assert_int_eq(count(&table, AUTO_BUDGET), k == 0 ? 2 : 0);
         ck_assert_ptr_nonnull(report_find(&model->report, "auto.evidence.seconds"));
         model_unref(model);
@@ -266,10 +291,20 @@ START_TEST(a_budget_of_seconds_ends_the_search)
     struct model *model = NULL;
     struct auto_spec spec = tiny_spec(0);
     struct auto_run run = run_of(&spec, rows_of(FEW));
-    ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_INVALID);
-    err_clear(&err);
-    spec.seconds = 1.0;
+    spec.seconds = 1.0; /* without a clock */
     ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_UNSUPPORTED);
+}
+END_TEST
+
+/* Small networks on few rows are far from using up the work that there may be. */
+START_TEST(without_a_budget_all_that_is_cheap_is_tried)
+{
+    struct auto_table table;
+    struct auto_spec spec = tiny_spec(0);
+    struct auto_run run = run_of(&spec, wide_rows(FEW));
+    model_unref(choose(&run, &table));
+    ck_assert_int_eq(table.n, 3);
+    ck_assert_int_eq(count(&table, AUTO_BUDGET), 0);
 }
 END_TEST
 
@@ -388,6 +423,74 @@ START_TEST(a_given_noise_leaves_the_solvers_that_have_it)
 }
 END_TEST
 
+START_TEST(given_settings_leave_the_solvers_that_have_them)
+{
+    static const struct {
+        const char *name;
+        int n; /* candidates; 0: refused */
+    } cases[] = {{"members", 2}, {"batch_size", 1}, {"hessian", 0}};
+    int n_settings;
+    const struct solver_setting *list = solver_setting_list(&n_settings);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct auto_spec spec = tiny_spec(1);
+        struct auto_run run = run_of(&spec, rows_of(FEW));
+        struct auto_table table;
+        struct err err = ERR_INIT;
+        struct model *model = NULL;
+        spec.base.settings.members = 3;
+        for (int i = 0; i < n_settings; i++) {
+            spec.settings |= (uint64_t)(strcmp(list[i].name, cases[k].name) == 0) << i;
+        }
+        enum err_code code = auto_train(&run, &table, &model, &err);
+        ck_assert_int_eq(code, cases[k].n > 0 ? ERR_OK : ERR_INVALID);
+        ck_assert_int_eq(table.n, cases[k].n);
+        for (int i = 0; i < table.n && k == 0; i++) {
+            ck_assert_int_eq(table.candidates[i].spec.settings.members, 3);
+        }
+        ck_assert(code == ERR_OK || strstr(err.msg, cases[k].name) != NULL);
+        model_unref(model);
+    }
+    ck_assert_int_le(n_settings, 64); /* a bit each */
+}
+END_TEST
+
+/* Fails the training whose model is to be published, once. */
+struct failing {
+    int n; /* descriptions asked for */
+    char first[32];
+};
+
+static enum err_code fail_once(void *ctx, const struct train_spec *chosen, char **text,
+                               struct err *err)
+{
+    struct failing *failing = ctx;
+    *text = NULL;
+    if (failing->n++ > 0) {
+        return ERR_OK;
+    }
+    snprintf(failing->first, sizeof failing->first, "%s", solver_name(chosen->solver));
+    return err_set(err, ERR_NUMERIC, "this one fails");
+}
+
+START_TEST(the_next_best_is_trained_when_the_last_training_fails)
+{
+    struct auto_spec spec = tiny_spec(100);
+    struct auto_table table;
+    struct failing failing = {.n = 0};
+    spec.fixed |= AUTO_FIXED_OUTPUT_SCALING; /* two candidates: the solvers */
+    struct auto_run run = run_of(&spec, rows_of(FEW));
+    run.describe = fail_once;
+    run.ctx = &failing;
+    struct model *model = choose(&run, &table);
+    ck_assert_int_eq(failing.n, 2);
+    ck_assert_str_ne(model->solver, failing.first);
+    ck_assert_int_eq(count(&table, AUTO_FAILED), 1);
+    ck_assert_str_eq(find(&table, failing.first)->why, "this one fails");
+    ck_assert_str_eq(table.candidates[table.chosen].name, model->solver);
+    model_unref(model);
+}
+END_TEST
+
 /* Evidence holds derivatives of rows, some 30 MB; an ensemble of such a network next to nothing. */
 START_TEST(what_needs_too_much_memory_is_not_tried)
 {
@@ -478,7 +581,11 @@ int main(void)
     tcase_add_test(tc, units_of_outputs_change_no_score);
     tcase_add_test(tc, a_budget_of_fits_is_kept);
     tcase_add_test(tc, a_budget_of_seconds_ends_a_candidate);
+    tcase_add_test(tc, a_fit_beyond_the_budget_is_stopped);
     tcase_add_test(tc, a_budget_of_seconds_ends_the_search);
+    tcase_add_test(tc, without_a_budget_all_that_is_cheap_is_tried);
+    tcase_add_test(tc, given_settings_leave_the_solvers_that_have_them);
+    tcase_add_test(tc, the_next_best_is_trained_when_the_last_training_fails);
     tcase_add_test(tc, few_rows_are_trained_at_once);
     tcase_add_test(tc, noise_is_known_without_kept_rows);
     tcase_add_test(tc, noise_of_folds_is_for_models_without_kept_rows);

@@ -294,7 +294,7 @@ START_TEST(candidates_differ)
         list_for(&l, sizes[k]);
         for (int i = 0; i < l.table.n; i++) {
             const struct auto_candidate *c = &l.table.candidates[i];
-            ck_assert_double_gt(l.work.scores[i].cost, 0.0);
+            ck_assert_double_gt(l.table.candidates[i].work, 0.0);
             for (int j = 0; j < i; j++) {
                 ck_assert_str_ne(c->name, l.table.candidates[j].name);
             }
