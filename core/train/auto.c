@@ -40,8 +40,8 @@ double auto_seconds_used(const struct auto_work *work)
 
 void auto_watch_time(struct auto_work *work)
 {
-    if (work->is_watched && (cancel_is_requested(work->run->run.cancel) ||
-                             auto_seconds_used(work) > work->run->spec->seconds)) {
+    if (work->is_watched &&
+        (cancel_is_requested(work->run->run.cancel) || auto_seconds_used(work) > work->seconds)) {
         cancel_request(&work->stop);
     }
 }
@@ -87,7 +87,7 @@ static void begin_stage(struct auto_work *work, int number, struct stage *stage,
     run->progress_ctx = stage;
     run->checkpoint = auto_part_init(&stage->part, work, number);
     /* The last training is never stopped by the budget: without it there is no model. */
-    work->is_watched = number < fits && work->run->spec->seconds > 0.0;
+    work->is_watched = number < fits && work->seconds > 0.0;
     if (work->is_watched) {
         run->cancel = &work->stop;
     }
@@ -158,7 +158,7 @@ static bool has_time(const struct auto_work *work, int candidate)
     double left = table->n_scored - table->candidates[candidate].n_folds;
     double last = train_rows_n_folds(&spec->base.calibration, work->rows.n);
     int best = auto_find_best(work);
-    if (!(spec->seconds > 0.0)) {
+    if (!(work->seconds > 0.0)) {
         return true;
     }
     double more = expected_seconds(work, candidate, left + last);
@@ -166,7 +166,7 @@ static bool has_time(const struct auto_work *work, int candidate)
         more = fmax(more,
                     expected_seconds(work, candidate, left) + expected_seconds(work, best, last));
     }
-    return auto_seconds_used(work) + more <= spec->seconds;
+    return auto_seconds_used(work) + more <= work->seconds;
 }
 
 /* Are there fits for two candidates and the last training? */
@@ -458,7 +458,11 @@ enum err_code auto_train(const struct auto_run *run, struct auto_table *table, s
     if (auto_validate(run->spec, err) != ERR_OK) {
         return err->code;
     }
-    if (run->spec->seconds > 0.0 && run->clock == NULL) {
+    work.seconds = run->spec->seconds;
+    if (run->max_seconds > 0.0 && (work.seconds == 0.0 || run->max_seconds < work.seconds)) {
+        work.seconds = run->max_seconds;
+    }
+    if (work.seconds > 0.0 && run->clock == NULL) {
         return err_set(err, ERR_UNSUPPORTED, "auto: a budget of seconds needs a clock");
     }
     struct train_run checked = *rows;

@@ -147,6 +147,8 @@ struct auto_run {
     struct train_run run;
     int64_t max_bytes; /* that a training may need (train_memory.h); 0: no limit */
 
+    double max_seconds; /* a limit besides the budget, for all but the last training; 0: none */
+
     /* A clock that never goes back, in seconds, asked by any thread; NULL: there is none, and no
      * budget of seconds. */
     double (*clock)(void *ctx);

@@ -24,6 +24,7 @@ struct auto_work {
     double *spreads;        /* [o] standard deviations of the outputs; 0: constant; mem */
     struct auto_scores scores[AUTO_MAX_CANDIDATES];
     double least;       /* bytes that the smallest candidate needs */
+    double seconds;     /* budget or limit, whichever is smaller; 0: none */
     double before;      /* seconds that were used before an interruption */
     double begun;       /* by the clock, since when the others are counted */
     bool is_watched;    /* the present training ends when the seconds are used up, by .. */
