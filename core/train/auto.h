@@ -70,6 +70,15 @@
 
 #define AUTO_WORK 1e12 /* operations: the budget where none is given */
 
+/* The solvers between which there is a choice. */
+enum {
+    AUTO_SOLVERS = 0
+#define CANDIDATE(solver, width, layers, basis, scaling, min_rows, max_rows)                       \
+    | (int)SOLVER_BIT(solver)
+#include "train/auto_candidates.def"
+#undef CANDIDATE
+};
+
 /* What the spec says and is not to be chosen; the rest of `base` is always as it says, but for
  * solver and settings. */
 enum {

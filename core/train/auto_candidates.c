@@ -56,16 +56,6 @@ static void suit_many_rows(struct solver_settings *settings, int n)
     }
 }
 
-/* The solvers between which there is a choice. */
-static unsigned solvers_of_lines(void)
-{
-    unsigned solvers = 0;
-    for (int i = 0; i < N_LINES; i++) {
-        solvers |= 1u << lines[i].solver;
-    }
-    return solvers;
-}
-
 /* Does the solver have the settings that are given, and an optimiser if that is? Else *err says
  * what is missing. */
 static bool has_settings(const struct auto_spec *from, enum solver_kind solver, struct err *err)
@@ -74,7 +64,7 @@ static bool has_settings(const struct auto_spec *from, enum solver_kind solver, 
     const struct solver_setting *list = solver_setting_list(&n);
     for (int i = 0; i < n; i++) {
         if ((from->settings >> i & 1u) != 0 && !solver_setting_used(&list[i], solver)) {
-            bool none = (list[i].solvers & solvers_of_lines()) == 0;
+            bool none = (list[i].solvers & (unsigned)AUTO_SOLVERS) == 0;
             err_set(err, ERR_INVALID,
                     none ? "settings: auto chooses between solvers that have no \"%s\"; the "
                            "solver that is meant has to be named"

@@ -202,7 +202,7 @@ enum err_code choice_table_of_model(const struct model *model, struct choice_tab
 /* ---- as JSON ---- */
 
 /* Why an outcome is what it is; NULL: nothing is to be said. */
-static const char *reason_of(const struct choice_line *line)
+static const char *reason_of(const struct choice_table *table, const struct choice_line *line)
 {
     switch (line->outcome) {
     case AUTO_WAITING:
@@ -214,7 +214,7 @@ static const char *reason_of(const struct choice_line *line)
                : line->gap == 0.0 ? "it has the best score"
                                   : "it is as good as the best one, with fewer parameters";
     case AUTO_TIED:
-        return "it is as good as the best one, with more parameters than the chosen one";
+        return "it is as good as the best one, and not simpler than the chosen one";
     case AUTO_WORSE:
         return "it is worse than the best one by more than a standard error";
     case AUTO_DROPPED:
@@ -222,14 +222,15 @@ static const char *reason_of(const struct choice_line *line)
     case AUTO_FAILED:
         return line->why[0] != '\0' ? line->why : "its training failed";
     case AUTO_BUDGET:
-        return "the budget was used up";
+        return table->n_scored > 0 ? "the budget was used up" : "nothing was compared";
     case AUTO_TOO_LARGE:
         return "it needs more memory than the training may have";
     }
     return NULL;
 }
 
-static void write_line(struct json_write *json, const struct choice_line *line)
+static void write_line(struct json_write *json, const struct choice_table *table,
+                       const struct choice_line *line)
 {
     json_write_object(json, NULL);
     json_write_text(json, "name", line->name);
@@ -239,7 +240,7 @@ static void write_line(struct json_write *json, const struct choice_line *line)
     json_write_text(json, "basis", wpfn_name(line->basis));
     json_write_text(json, "output_scaling", scaler_kind_name(line->output_scaling));
     json_write_text(json, "outcome", auto_outcome_name(line->outcome));
-    json_write_text(json, "why", reason_of(line));
+    json_write_text(json, "why", reason_of(table, line));
     json_write_int(json, "folds", line->n_folds);
     json_write_real(json, "score", line->score);
     json_write_real(json, "standard_error", line->error);
@@ -259,7 +260,7 @@ void choice_json_write(struct json_write *json, const char *key, const struct ch
                     table->current < table->n ? table->lines[table->current].name : NULL);
     json_write_array(json, "candidates");
     for (int i = 0; i < table->n; i++) {
-        write_line(json, &table->lines[i]);
+        write_line(json, table, &table->lines[i]);
     }
     json_write_array_end(json);
     json_write_object_end(json);

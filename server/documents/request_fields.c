@@ -13,6 +13,11 @@
 #define OF_AUTO    .variants = 1u << REQUEST_AUTO_VARIANT
 #define OF_SOLVERS .variants = (1u << REQUEST_AUTO_VARIANT) - 1u
 
+/* Settings of the solvers between which auto chooses may be given with auto. */
+#define OF_SETTING(solvers)                                                                        \
+    .variants =                                                                                    \
+        (solvers) | (((solvers) & (unsigned)AUTO_SOLVERS) != 0 ? 1u << REQUEST_AUTO_VARIANT : 0u)
+
 /* The range of these is checked by train_validate. */
 #define REAL(name, of, member) FIELD_REAL(name, -BIG, BIG, of, member)
 
@@ -51,15 +56,14 @@ static const struct json_field top_fields[] = {
 static const struct json_field settings_fields[] = {
 #define SOLVER_FIELD(field) .key = #field, FIELD_TO(solver_settings, field)
 #define SETTING_INT(field, low, high, value, solvers)                                              \
-    {SOLVER_FIELD(field), .type = JSON_FIELD_INT, .min = (low), .max = (high),                     \
-     .variants = (solvers)},
+    {SOLVER_FIELD(field), .type = JSON_FIELD_INT, .min = (low), .max = (high), OF_SETTING(solvers)},
 #define SETTING_REAL(field, low, high, value, solvers)                                             \
     {SOLVER_FIELD(field), .type = JSON_FIELD_REAL, .min = (low), .max = (high),                    \
-     .variants = (solvers)},
+     OF_SETTING(solvers)},
 #define SETTING_FLAG(field, value, solvers)                                                        \
-    {SOLVER_FIELD(field), .type = JSON_FIELD_FLAG, .variants = (solvers)},
+    {SOLVER_FIELD(field), .type = JSON_FIELD_FLAG, OF_SETTING(solvers)},
 #define SETTING_CHOICE(field, names, value, solvers)                                               \
-    {SOLVER_FIELD(field), .type = JSON_FIELD_NAME, .choices = (names), .variants = (solvers)},
+    {SOLVER_FIELD(field), .type = JSON_FIELD_NAME, .choices = (names), OF_SETTING(solvers)},
 #include "solve/solver_settings.def"
 #undef SETTING_INT
 #undef SETTING_REAL

@@ -164,11 +164,7 @@ static enum err_code read_by_tables(const json_t *request, struct train_spec *sp
                    {"scaling", REQUEST_SCALING, spec},
                    {"calibration", REQUEST_CALIBRATION, &spec->calibration}};
     for (size_t i = 0; i < sizeof members / sizeof *members && err->code == ERR_OK; i++) {
-        /* Which solvers have the settings that are given with auto is found out later. */
-        const struct json_place place = request_place(
-            members[i].object,
-            members[i].object == REQUEST_SETTINGS && variant == REQUEST_AUTO_VARIANT ? -1
-                                                                                     : variant);
+        const struct json_place place = request_place(members[i].object, variant);
         err_kept(read_member(request, members[i].key, &place, members[i].out, err));
     }
     return err->code;
