@@ -326,8 +326,9 @@ static enum err_code report_pair(struct report *report, const char *name, double
     return report_add(report, name, 2, values, err);
 }
 
-static enum err_code report_candidate(const struct auto_candidate *c, struct report *report,
-                                      struct err *err)
+/* timed: the result depends on the seconds; else they would only make two equal models differ. */
+static enum err_code report_candidate(const struct auto_candidate *c, bool timed,
+                                      struct report *report, struct err *err)
 {
     char name[REPORT_NAME_CHARS];
     snprintf(name, sizeof name, "auto.%s.%s", c->name, auto_outcome_name(c->outcome));
@@ -343,23 +344,25 @@ static enum err_code report_candidate(const struct auto_candidate *c, struct rep
         return err->code;
     }
     snprintf(name, sizeof name, "auto.%s.folds", c->name);
-    if (report_add_number(report, name, c->n_folds, err) != ERR_OK || isnan(c->seconds)) {
+    if (report_add_number(report, name, c->n_folds, err) != ERR_OK || !timed) {
         return err->code;
     }
     snprintf(name, sizeof name, "auto.%s.seconds", c->name);
     return report_add_number(report, name, c->seconds, err);
 }
 
-static enum err_code report_table(const struct auto_table *table, struct report *report,
+static enum err_code report_table(const struct auto_work *work, struct report *report,
                                   struct err *err)
 {
+    const struct auto_table *table = work->table;
+    bool timed = work->run->spec->seconds > 0.0;
     if (report_add_number(report, "auto.rows", table->n_rows, err) != ERR_OK ||
         report_add_number(report, "auto.folds", table->n_folds, err) != ERR_OK ||
         report_add_number(report, "auto.scored_folds", table->n_scored, err) != ERR_OK) {
         return err->code;
     }
     for (int i = 0; i < table->n && err->code == ERR_OK; i++) {
-        err_kept(report_candidate(&table->candidates[i], report, err));
+        err_kept(report_candidate(&table->candidates[i], timed, report, err));
     }
     return err->code;
 }
@@ -398,7 +401,7 @@ static enum err_code train_last(struct auto_work *work, int number, struct model
     begin_stage(work, number, &stage, &run);
     if ((work->run->describe == NULL ||
          work->run->describe(work->run->ctx, spec, &text, err) == ERR_OK) &&
-        report_table(table, &report, err) == ERR_OK) {
+        report_table(work, &report, err) == ERR_OK) {
         run.spec = spec;
         run.settings_text = text;
         run.report = &report;

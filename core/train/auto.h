@@ -185,8 +185,8 @@ enum err_code auto_check_memory(const struct auto_spec *spec, const struct auto_
  * A published model with one reference, trained on all rows as train_run does with the chosen spec.
  * Its report has "auto.rows", "auto.folds" (0: nothing was compared), "auto.scored_folds", and for
  * each candidate "auto.NAME.score" and, once a choice was made, "auto.NAME.gap", both with their
- * standard error behind them; "auto.NAME.folds", "auto.NAME.seconds" where there is a clock, and an
- * item that is called as the outcome, "auto.NAME.chosen", with the number 1.
+ * standard error behind them; "auto.NAME.folds", "auto.NAME.seconds" where the budget is in
+ * seconds, and an item that is called as the outcome, "auto.NAME.chosen", with the number 1.
  *
  * table: filled, also on failure as far as it went; its specs borrow from run->spec.
  * Errors of train_run; those of auto_validate.

@@ -38,8 +38,6 @@ void job_spec_choose_again(struct job_spec *spec)
     if ((fixed & AUTO_FIXED_NOISE) == 0) {
         train_spec_release(train);
         train->noise = defaults.noise;
-    } else if (train->noise == NOISE_PREDICTED) {
-        train->arch.outputs = 0; /* those of the network, which are twice those of the rows */
     }
     if ((fixed & AUTO_FIXED_PRIOR) == 0) {
         train->prior = defaults.prior;
@@ -47,6 +45,7 @@ void job_spec_choose_again(struct job_spec *spec)
     if ((fixed & AUTO_FIXED_OUTPUT_SCALING) == 0) {
         train->output_scaling = defaults.output_scaling;
     }
+    train->arch.inputs = train->arch.outputs = 0; /* those of the rows */
     train->start = TRAIN_COLD;
     spec->choice.on = true;
     spec->choice.chosen = false;

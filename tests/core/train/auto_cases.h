@@ -83,4 +83,22 @@ static inline enum err_code describe(void *ctx, const struct train_spec *chosen,
     return *text != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a name");
 }
 
+/* Time that goes by with the work: each fit takes a second, the last one as well. */
+struct work_clock {
+    double now;
+    int n_fits; /* of all */
+};
+
+static inline double read_clock(void *ctx)
+{
+    const struct work_clock *clock = ctx;
+    return clock->now;
+}
+
+static inline void pass_time(void *ctx, const struct progress *progress)
+{
+    struct work_clock *clock = ctx;
+    clock->now = fmax(clock->now, progress->fraction * clock->n_fits);
+}
+
 #endif

@@ -220,24 +220,6 @@ START_TEST(a_budget_of_fits_is_kept)
 }
 END_TEST
 
-/* Time that goes by with the work: each fit takes a second, the last one as well. */
-struct work_clock {
-    double now;
-    int n_fits; /* of all */
-};
-
-static double read_clock(void *ctx)
-{
-    const struct work_clock *clock = ctx;
-    return clock->now;
-}
-
-static void pass_time(void *ctx, const struct progress *progress)
-{
-    struct work_clock *clock = ctx;
-    clock->now = fmax(clock->now, progress->fraction * clock->n_fits);
-}
-
 /* Trains with a budget of seconds; three candidates. */
 static struct model *choose_in(double seconds, struct auto_table *table)
 {

@@ -91,6 +91,49 @@ START_TEST(an_interrupted_choice_ends_as_an_unbroken_one)
 }
 END_TEST
 
+/* What was used before counts, although the clock begins anew: then there is no time for a fit. */
+START_TEST(seconds_before_an_interruption_count)
+{
+    struct work_clock clock = {.n_fits = 2 * FOLDS + 1};
+    struct memory_checkpoint memory;
+    struct cancel cancel = {false};
+    struct auto_spec spec = tiny_spec(0);
+    struct auto_run run = run_of(&spec, rows_of(FEW));
+    struct auto_table table;
+    struct err err = ERR_INIT;
+    struct model *model = NULL;
+    memory_checkpoint_init(&memory, 20);
+    memory.die_after = 60;
+    memory.cancel = &cancel;
+    spec.fixed |= AUTO_FIXED_OUTPUT_SCALING;
+    spec.seconds = 1000.0;
+    run.clock = read_clock;
+    run.ctx = &clock;
+    run.run.checkpoint = &memory.checkpoint;
+    run.run.cancel = &cancel;
+    run.run.progress = pass_time;
+    run.run.progress_ctx = &clock;
+    ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_CANCELLED);
+    ck_assert_int_lt(table.current, table.n); /* in the comparison */
+    int folds = table.candidates[0].n_folds;
+    spec.seconds = 0.5 * clock.now;
+    err_clear(&err);
+    atomic_store(&cancel.stop, false);
+    memory_checkpoint_revive(&memory);
+    clock.now = 0.0;
+    run.run.progress = NULL;
+    ck_assert_int_eq(auto_train(&run, &table, &model, &err), ERR_OK);
+    ck_assert_int_eq(table.candidates[0].n_folds, folds);
+    ck_assert_int_eq(table.chosen, 0);
+    for (int i = 1; i < table.n; i++) {
+        ck_assert_int_eq(table.candidates[i].outcome, AUTO_BUDGET);
+        ck_assert_int_eq(table.candidates[i].n_folds, 0);
+    }
+    model_unref(model);
+    memory_checkpoint_release(&memory);
+}
+END_TEST
+
 START_TEST(a_cancel_ends_it_anywhere)
 {
     struct auto_spec spec = tiny_spec(2 * FOLDS + 1);
@@ -145,6 +188,7 @@ int main(void)
     tcase_set_timeout(tc, 240);
     tcase_add_test(tc, threads_change_nothing);
     tcase_add_test(tc, an_interrupted_choice_ends_as_an_unbroken_one);
+    tcase_add_test(tc, seconds_before_an_interruption_count);
     tcase_add_test(tc, a_cancel_ends_it_anywhere);
     tcase_add_test(tc, failed_allocations_are_survived);
     suite_add_tcase(suite, tc);
