@@ -13,10 +13,11 @@
 #include <string.h>
 
 /* An output whose largest value is less than so many times its smallest one is nearly linear in its
- * logarithm, and logarithms are not tried. */
+ * logarithm, and logarithms are not tried. A rule of thumb: it has not been measured. */
 #define LOG_SPAN 3.0
 /* Of evidence: parameters, and operations of an iteration, beyond which it takes too long to be
- * tried. */
+ * tried whatever the budget: an iteration of each start would then take about a second. The limits
+ * have not been measured. */
 #define EVIDENCE_MAX_PARAMS 4000
 #define EVIDENCE_MAX_WORK   2e10
 /* A fit by minibatches has enough steps with so many rows; with more rows it needs fewer epochs. */
