@@ -311,7 +311,7 @@ START_TEST(logarithms_are_kept_where_they_were_better)
     make_rows(50);
     list_for(&l, 50);
     for (int log = 0; log < 2; log++) {
-        int better = 2;
+        int better = 3; /* after evidence, its logarithms, and the default ensemble */
         ck_assert(l.work.scores[better].better);
         for (int i = 0; i < 2; i++) {
             l.table.candidates[i].outcome = AUTO_SCORED;
@@ -326,13 +326,13 @@ START_TEST(logarithms_are_kept_where_they_were_better)
     /* A value without a logarithm, and values that are nearly alike. */
     y[0] = -1.0;
     list_for(&l, 50);
-    ck_assert_str_eq(l.table.candidates[1].name, "evidence_8x2_constant");
+    ck_assert_str_eq(l.table.candidates[1].name, "ensemble_32x4_linear");
     release(&l);
     for (int i = 0; i < 50; i++) {
         y[i * O] = 1.0 + x[i * D];
     }
     list_for(&l, 50);
-    ck_assert_str_eq(l.table.candidates[1].name, "evidence_8x2_constant");
+    ck_assert_str_eq(l.table.candidates[1].name, "ensemble_32x4_linear");
     release(&l);
 }
 END_TEST
