@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/csv_head.h"
-#include "client/parts.h"
+#include "client/pieces/csv_head.h"
+#include "client/pieces/parts.h"
 #include "formats/text/text_table.h"
 
 #define PART_RECORDS 20 /* the first part decides how all are read, and has what is looked at */

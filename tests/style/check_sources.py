@@ -46,7 +46,9 @@ LAYERS = {
     **{folder: BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "server/api/native"]
        for folder in ("server/api/umbridge", "server/api/oip")},
     "server/client": CORE + FORMATS + ["server/base", "server/documents"],
-    "server/client/commands": CORE + FORMATS + ["server/base", "server/documents", "server/client"],
+    "server/client/pieces": CORE + FORMATS + ["server/base", "server/documents", "server/client"],
+    "server/client/commands": CORE + FORMATS + ["server/base", "server/documents", "server/client",
+                                                "server/client/pieces"],
     "server/library": CORE + ["server/base", "server/formats", "server/client"],
     "server": BELOW_API + ["server/store", "server/api", "server/client"],
 }

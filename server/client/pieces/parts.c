@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/parts.h"
+#include "client/pieces/parts.h"
 
 #include "client/interrupt.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/csv_head.h"
+#include "client/pieces/csv_head.h"
 
 #include "base/textbuf.h"
 #include "formats/text/text_header.h"
