@@ -100,8 +100,9 @@ enum err_code fit_run(const struct fit_problem *problem, const struct fit_settin
         err_set(err, ERR_NOMEM, "no memory for a training run");
         goto done;
     }
-    enum err_code code = settings->optim.kind == OPTIM_LBFGS
-                             ? fit_lbfgs(&fit, rng, params, err)
+    enum err_code code = settings->optim.kind == OPTIM_LBFGS ? fit_lbfgs(&fit, rng, params, err)
+                         : settings->optim.kind == OPTIM_LEVENBERG
+                             ? fit_levenberg(&fit, rng, params, err)
                              : fit_minibatch(&fit, rng, params, err);
     if (code == ERR_OK && (fit.was_ended || fit_save_end(&fit, rng, err) == ERR_OK)) {
         memcpy(params, fit.best, n_params * sizeof *params);

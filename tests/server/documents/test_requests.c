@@ -22,7 +22,7 @@ static const struct refusal requests[] = {
      "solver \"ensembel\" is unknown (did you mean ensemble?); ensemble, rms, swag, mc_dropout, "
      "laplace, vi, amcmc, mala, hmc, nuts, bll, pbp, duq, evidence and conformal are known"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"name\":\"newton\"}}",
-     "optimizer: name \"newton\" is unknown; sgd, adam and lbfgs are known"},
+     "optimizer: name \"newton\" is unknown; sgd, adam, lbfgs and levenberg_marquardt are known"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"schedule\":{\"name\":\"zigzag\"}}}",
      "schedule: name \"zigzag\" is unknown; constant, cosine, exponential and step are known"},
     {"{\"solver\":\"ensemble\",\"scaling\":{\"inputs\":\"cube\"}}",
