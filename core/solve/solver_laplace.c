@@ -47,6 +47,7 @@
 #include "math/decompose.h"
 #include "math/evidence.h"
 #include "solve/laplace.h"
+#include "solve/laplace_evidence.h"
 
 #include <math.h>
 #include <string.h>
@@ -528,6 +529,9 @@ static enum err_code run_laplace(const struct solver_problem *problem,
     size_t members = (size_t)settings->members;
     int k = problem->net->n_params;
     struct solver_laplace self = {.settings = settings, .mixture = &result->gaussian};
+    if (settings->hyperparameters == HYPER_EVIDENCE) {
+        return laplace_by_evidence(problem, settings, result, err);
+    }
     if (check_prior(problem, settings, err) != ERR_OK) {
         return err->code;
     }
