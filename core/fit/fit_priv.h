@@ -31,7 +31,7 @@ enum err_code fit_lbfgs(struct fit *fit, struct rng *rng, double *params,
 enum err_code fit_levenberg(struct fit *fit, struct rng *rng, double *params,
                             struct err *err) MUST_CHECK;
 
-/* ---- checkpoints (fit_state.c) ---- */
+/* ---- checkpoints ---- */
 
 /* Appends the state of every fit. The state of the method follows it, unless the fit has ended. */
 void fit_put_state(const struct fit *fit, bool ended, const struct rng *rng,

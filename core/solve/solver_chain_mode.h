@@ -3,7 +3,7 @@
  * The mode near which chains begin: a fit of their target or, with hyperparameters by evidence, the
  * best of EVIDENCE_STARTS starts at a maximum of the evidence. This then also says what the target
  * is, for its precisions and its noise become the prior and the noise of the chains, and in which
- * coordinates they run: those of the Gaussian of the curvature there (core/solve/whitened.h).
+ * coordinates they run: those of the Gaussian of the curvature there (core/sample/whitened.h).
  */
 #ifndef SOLVER_CHAIN_MODE_H
 #define SOLVER_CHAIN_MODE_H

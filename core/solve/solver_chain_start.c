@@ -4,7 +4,7 @@
  * has no chains. A Gaussian that is predicted in closed form is the exception: its draws are meant
  * for the network linearised at the mean and may be very improbable for the network itself, so the
  * chain starts at the mean. If that Gaussian has a covariance of all parameters, the chain runs in
- * its coordinates (core/solve/whitened.h): the variances alone are a poor mass, since they are
+ * its coordinates (core/sample/whitened.h): the variances alone are a poor mass, since they are
  * those of the widest directions.
  *
  * Its inverse mass is the variance of the earlier chain's draws, regularised as in a window of the

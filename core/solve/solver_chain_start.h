@@ -5,7 +5,7 @@
 
 #include "sample/sampler.h"
 #include "solve/solver.h"
-#include "solve/whitened.h"
+#include "sample/whitened.h"
 
 /* The start of one chain. A zeroed one may be released. */
 struct solver_chain_start {

@@ -10,7 +10,7 @@
  *   gauss_newton   J' diag(1 / s^2) J + prior: positive definite with a prior, and the Hessian of
  *                  the linearised network, whose posterior is then exact
  *   full           the Hessian; eigenvalues below the prior's precision are raised to it
- *                  (core/solve/laplace.c)
+ *                  (core/math/laplace.c)
  *   diagonal       the empirical Fisher's diagonal + prior
  *
  * Predictions linearise the network at the map (A. Immer, M. Korzepa, M. Bauer, AISTATS 2021: with
@@ -46,8 +46,8 @@
 #include "fit/residuals.h"
 #include "math/decompose.h"
 #include "math/evidence.h"
-#include "solve/laplace.h"
-#include "solve/laplace_evidence.h"
+#include "math/laplace.h"
+#include "solve/solver_evidence.h"
 
 #include <math.h>
 #include <string.h>

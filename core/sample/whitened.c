@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "solve/whitened.h"
+#include "sample/whitened.h"
 
 #include "base/mem.h"
 #include "math/gemm.h"
