@@ -170,6 +170,25 @@ static enum err_code read_by_tables(const json_t *request, struct train_spec *sp
     return err->code;
 }
 
+/* Does a request leave to the rows what they can decide? Counts of networks, chains and draws do
+ * not stand against that, nor does what comes after the fit. */
+static bool is_plain(const json_t *request)
+{
+    static const char *const decided[] = {"architecture", "optimizer", "noise", "prior", "scaling"};
+    static const char *const counts[] = {"members", "chains", "draws"};
+    const json_t *settings = json_object_get(request, "settings");
+    size_t n_counts = 0;
+    for (size_t i = 0; i < sizeof decided / sizeof *decided; i++) {
+        if (json_object_get(request, decided[i]) != NULL) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        n_counts += json_object_get(settings, counts[i]) != NULL;
+    }
+    return n_counts == json_object_size(settings);
+}
+
 static enum err_code read_training(const json_t *request, struct train_spec *spec, struct err *err)
 {
     if (read_architecture(request, spec, err) != ERR_OK ||
@@ -179,6 +198,7 @@ static enum err_code read_training(const json_t *request, struct train_spec *spe
         model_json_read_precision(request, "request", &spec->single, err) != ERR_OK) {
         return err->code;
     }
+    spec->plain = is_plain(request);
     return json_read_int((struct json_members){request, "request", err}, "seed", INT64_MIN,
                          INT64_MAX, &spec->seed);
 }

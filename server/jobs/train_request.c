@@ -66,11 +66,33 @@ static enum err_code check_base(const struct train_request *request, const struc
     return train_check_base(spec, space, (*base)->model, err);
 }
 
+/* A plain warm run has the network of its base, without which it could not begin there. */
+static enum err_code follow_base(const struct train_request *request, struct train_spec *spec,
+                                 struct err *err)
+{
+    struct served *base = NULL;
+    if (!spec->plain || spec->start != TRAIN_WARM) {
+        return ERR_OK;
+    }
+    if (models_get(request->models, request->model, 0, &base, err) == ERR_OK) {
+        spec->arch = base->model->net.arch;
+        spec->arch.inputs = 0;
+        spec->arch.outputs = 0;
+    } else if (err->code == ERR_NOT_FOUND) {
+        err_clear(err); /* check_base says so */
+    }
+    served_unref(base);
+    return err->code;
+}
+
 /* Completes the spec by the shape of the rows. What auto chooses from is completed later. */
 static enum err_code fit_to_rows(const struct train_request *request, struct job_spec *spec,
                                  const struct space *space, struct err *err)
 {
     struct data_summary summary;
+    if (follow_base(request, &spec->train, err) != ERR_OK) {
+        return err->code;
+    }
     if (data_store_summary(request->db, request->model, &summary, err) != ERR_OK) {
         return err->code;
     }
@@ -89,6 +111,7 @@ static enum err_code fit_to_rows(const struct train_request *request, struct job
                                        .n_threads = request->n_threads};
         return auto_check_memory(&choice, &rows, 0, err); /* do the shapes agree? */
     }
+    train_follow_rows(&spec->train, summary.n_rows, width, summary.n_outputs);
     return train_resolve(&spec->train, width, summary.n_outputs, err);
 }
 

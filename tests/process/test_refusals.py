@@ -319,7 +319,7 @@ class Refusals(ServerTest):
                             "amcmc, mala, hmc or nuts, not ensemble"),
                            ('{"solver":"ensemble","epochs":60}', '"epochs" belongs under "settings"'),
                            ('{"solver":"ensemble","optimizer":{"name":"newton"}}',
-                            '"newton" is unknown; sgd, adam and lbfgs are known'),
+                            '"newton" is unknown; sgd, adam, lbfgs and levenberg_marquardt are known'),
                            ('{"solver":"ensemble","optimizer":{"learning_rate":-1}}', "learning_rate"),
                            ('{"solver":"ensemble","optimizer":{"schedule":{"name":"zig"}}}',
                             '"zig" is unknown; constant, cosine'),

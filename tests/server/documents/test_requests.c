@@ -22,7 +22,7 @@ static const struct refusal requests[] = {
      "solver \"ensembel\" is unknown (did you mean ensemble?); ensemble, rms, swag, mc_dropout, "
      "laplace, vi, amcmc, mala, hmc, nuts, bll, pbp, duq, evidence, conformal and auto are known"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"name\":\"newton\"}}",
-     "optimizer: name \"newton\" is unknown; sgd, adam and lbfgs are known"},
+     "optimizer: name \"newton\" is unknown; sgd, adam, lbfgs and levenberg_marquardt are known"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"schedule\":{\"name\":\"zigzag\"}}}",
      "schedule: name \"zigzag\" is unknown; constant, cosine, exponential and step are known"},
     {"{\"solver\":\"ensemble\",\"scaling\":{\"inputs\":\"cube\"}}",
@@ -49,7 +49,7 @@ static const struct refusal requests[] = {
     /* keys that no object has */
     {"{\"solver\":\"ensemble\",\"settings\":{\"epoch\":1}}",
      "settings: key \"epoch\" is unknown (did you mean epochs?); members, dfrac, init_factor, "
-     "epochs, batch_size and patience are known"},
+     "epochs, batch_size, patience and hyperparameters are known"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"lr\":1}}",
      "optimizer: key \"lr\" is unknown; name, learning_rate, weight_decay, momentum, beta1, beta2, "
      "epsilon, history and schedule are known"},
@@ -349,6 +349,32 @@ START_TEST(each_setting_is_taken_from_the_solvers_that_have_it_alone)
 }
 END_TEST
 
+/* Is a request that says this of the training left to the rows? */
+static bool is_plain(const char *text)
+{
+    struct job_spec spec;
+    struct err err = ERR_INIT;
+    ck_assert_msg(job_json_parse(text, strlen(text), &spec, &err) == ERR_OK, "%s", err_msg(&err));
+    bool plain = spec.train.plain;
+    train_spec_release(&spec.train);
+    return plain;
+}
+
+START_TEST(a_request_that_says_nothing_of_the_fit_is_left_to_the_rows)
+{
+    ck_assert(is_plain("{\"solver\":\"ensemble\"}"));
+    ck_assert(is_plain("{\"solver\":\"nuts\",\"seed\":1,\"split\":{\"validation\":0},"
+                       "\"settings\":{\"chains\":2,\"draws\":7}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"settings\":{\"members\":2,\"epochs\":9}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"settings\":{\"hyperparameters\":\"given\"}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"architecture\":{}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"optimizer\":{}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"prior\":null}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"noise\":{\"kind\":\"learned\"}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"scaling\":{\"outputs\":\"log\"}}"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("requests");
@@ -363,6 +389,7 @@ int main(void)
     tcase_add_test(tcase, a_choice_has_no_warm_start);
     tcase_add_loop_test(tcase, a_policy_is_refused_with_what_would_be_right, 0,
                         (int)(sizeof policies / sizeof *policies));
+    tcase_add_test(tcase, a_request_that_says_nothing_of_the_fit_is_left_to_the_rows);
     tcase_add_test(tcase, each_misplaced_key_is_told_where_it_belongs);
     tcase_add_test(tcase, each_setting_is_taken_from_the_solvers_that_have_it_alone);
     suite_add_tcase(suite, tcase);

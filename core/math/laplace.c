@@ -10,7 +10,7 @@
  * likelihood, or too early), the rows are taken to say nothing in that direction, and the posterior
  * is as wide there as the prior.
  */
-#include "solve/laplace.h"
+#include "math/laplace.h"
 
 #include "base/mem.h"
 #include "math/decompose.h"

@@ -25,7 +25,7 @@
  * [1] J. M. Hernandez-Lobato, R. P. Adams, Probabilistic Backpropagation for Scalable Learning of
  *     Bayesian Neural Networks, ICML 2015.
  */
-#include "solve/pbp_moments.h"
+#include "network/pbp_moments.h"
 
 #include "base/mem.h"
 #include "math/gemm.h"
