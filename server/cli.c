@@ -115,7 +115,8 @@ _Static_assert((int)SETTING_tls_cert < ARGS_SET_OPTIONS, "a set of options is 64
 #define SETTINGS_TEXT                                                                              \
     "A setting may also be an environment variable, SURROGATED_LISTEN for --listen, or a line "    \
     "of\n"                                                                                         \
-    "the config file. Flags win over the environment, and the environment over the file.\n"
+    "the config file. Flags win over the environment, and the environment over the file.\n"        \
+    "The variable PORT replaces the port of SURROGATED_LISTEN, or of the address in the file.\n"
 #define CARE_STATUS                                                                                \
     "\nexit status: 0 done, 1 failed or something is damaged, 2 wrong usage, 130 interrupted\n"
 

@@ -4,6 +4,7 @@
  * socket, and loads the models. On SIGTERM or SIGINT the server is no longer ready and refuses new
  * requests; requests under way end, the running job goes back to the queue, and the file is closed.
  */
+#include "access/stream_places.h"
 #include "api/app.h"
 #include "api/dispatch.h"
 #include "background.h"
@@ -19,7 +20,7 @@
 #include "client/client.h"
 #include "client/healthcheck.h"
 #include "formats/json_read.h"
-#include "http/certificate.h"
+#include "tls/certificate.h"
 #include "http/daemon.h"
 #include "live/follow.h"
 #include "live/preload.h"
@@ -54,6 +55,7 @@ struct server {
     struct daemon *daemon;
     struct follow *follow; /* of a replica; else NULL */
     struct health health;
+    struct stream_places streams;
     struct watch *watch;
     int n_listen_fds; /* sockets handed over by systemd, from NOTIFY_FIRST_FD on */
     struct reload reload;
@@ -185,6 +187,8 @@ static enum err_code start_server(struct server *server, const struct config *co
     server->app.log = &server->log;
     server->app.metrics = &server->metrics;
     server->app.health = &server->health;
+    stream_places_init(&server->streams);
+    server->app.streams = &server->streams;
     metrics_init(&server->metrics, labels, n_labels, db_now_ms());
     if (origin_rules_init(&server->origin, config, err) != ERR_OK ||
         proxies_parse(config->proxies, config->proxy_header, &server->proxies, err) != ERR_OK) {
@@ -240,6 +244,9 @@ static void stop_server(struct server *server)
     access_free(server->app.access);
     audit_free(server->app.audit);
     peers_free(server->app.peers);
+    if (server->app.streams != NULL) {
+        stream_places_release(server->app.streams);
+    }
     db_close(server->app.db);
 }
 

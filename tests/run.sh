@@ -21,10 +21,11 @@ options() {
     esac
 }
 
-# Style needs no sanitizer; slow suites run once.
+# Style needs no sanitizer; slow suites run once; programs of one thread have no races.
 suites() {
     case $1 in
     plain) ;;
+    tsan) echo "--no-suite style --no-suite slow --no-suite one_thread" ;;
     *) echo "--no-suite style --no-suite slow" ;;
     esac
 }

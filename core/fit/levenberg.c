@@ -208,6 +208,7 @@ enum err_code levenberg_step(struct levenberg *self, bool *moved, struct err *er
     double before = levenberg_loss(self, self->params, self->squares);
     double damping = self->damping;
     *moved = false;
+    /* NOLINTNEXTLINE(cert-flp30-c): it grows by factors, and i bounds the turns */
     for (int i = 0; i < TRIES && damping <= MAX_DAMPING && !*moved; i++, damping *= RAISE) {
         form(self, damping);
         if (decompose_cholesky(self->size, self->factor, p->cancel, err) == ERR_NUMERIC) {
@@ -290,11 +291,11 @@ enum err_code levenberg_posterior(struct levenberg *self, double *logdet, double
     form(self, 0.0);
     double max = largest_diagonal(self->size, self->factor);
     enum err_code code = factorise(self->size, self->factor, 0.0, cancel, err);
-    for (double jitter = JITTER; code == ERR_NUMERIC && jitter <= JITTER_MAX;
-         jitter *= JITTER_STEP) {
+    for (double jitter = JITTER; code == ERR_NUMERIC && jitter <= JITTER_MAX;) {
         err_clear(err);
         form(self, 0.0);
         code = factorise(self->size, self->factor, jitter * max, cancel, err);
+        jitter *= JITTER_STEP;
     }
     if (code != ERR_OK) {
         return code;
@@ -325,11 +326,11 @@ static enum err_code whiten_few(const struct levenberg *self, double *factor, st
     const struct cancel *cancel = self->problem->cancel;
     int k = self->problem->net->n_params;
     enum err_code code = ERR_NUMERIC;
-    for (double jitter = 0.0; code == ERR_NUMERIC && jitter <= JITTER_MAX;
-         jitter = jitter > 0.0 ? jitter * JITTER_STEP : JITTER) {
+    for (double jitter = 0.0; code == ERR_NUMERIC && jitter <= JITTER_MAX;) {
         err_clear(err);
         levenberg_few_sums(self, factor);
         code = factorise(k, factor, 1.0 + jitter * largest_diagonal(k, factor), cancel, err);
+        jitter = jitter > 0.0 ? jitter * JITTER_STEP : JITTER;
     }
     if (code != ERR_OK || decompose_invert_lower(k, factor, cancel, err) != ERR_OK) {
         return err->code;

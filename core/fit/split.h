@@ -8,6 +8,8 @@
  * after the other can be compared on rows that none of them has seen. Of every 1 / share
  * consecutive rows one is chosen at random, so that the number of rows chosen is n share, to within
  * one.
+ *
+ * The rows here are those with different inputs; train/row_groups.h has the others follow them.
  */
 #ifndef SPLIT_H
 #define SPLIT_H

@@ -401,9 +401,10 @@ enum err_code space_check_successor(const struct space *old, const struct space 
 {
     if (old->d != next->d || old->o != next->o) {
         return err_set(err, ERR_CONFLICT,
-                       "rows are stored with %d inputs and %d outputs, the space has %d and "
+                       "rows are stored with %d input%s and %d output%s, the space has %d and "
                        "%d" WAY_OUT,
-                       old->d, old->o, next->d, next->o);
+                       old->d, old->d == 1 ? "" : "s", old->o, old->o == 1 ? "" : "s", next->d,
+                       next->o);
     }
     for (int j = 0; j < old->d + old->o; j++) {
         if (check_place(old, next, j, err) != ERR_OK) {

@@ -12,7 +12,9 @@
 
 int space_count(const struct space *space, enum space_part part)
 {
-    return part == SPACE_INPUTS ? space->d : part == SPACE_OUTPUTS ? space->o : space->d + space->o;
+    return part == SPACE_OUTPUTS   ? space->o
+           : part == SPACE_COLUMNS ? space->d + space->o
+                                   : space->d;
 }
 
 const char *space_name(const struct space *space, enum space_part part, int place)
@@ -132,7 +134,7 @@ enum err_code space_match(const struct space *space, enum space_part part, const
         place[i] = found->place;
     }
     for (int j = 0; j < known; j++) {
-        if (seen[j] == 0) {
+        if (seen[j] == 0 && !(part == SPACE_GIVEN_INPUTS && space->inputs[j].has_default)) {
             refuse(&sent, space_name(space, part, j), "is missing", err);
             goto done;
         }

@@ -6,7 +6,12 @@
 #include "model/space.h"
 
 /* Which columns a client names. */
-enum space_part { SPACE_INPUTS, SPACE_OUTPUTS, SPACE_COLUMNS };
+enum space_part {
+    SPACE_INPUTS,
+    SPACE_GIVEN_INPUTS, /* the same, of which those with a default may be missing */
+    SPACE_OUTPUTS,
+    SPACE_COLUMNS /* inputs and outputs */
+};
 
 /*
  * place [n] <- where each of the n given columns belongs among those of the part, from 0. The names

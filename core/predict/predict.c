@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "math/moments.h"
 #include "model/space_rows.h"
+#include "predict/derivative.h"
 #include "predict/feasible.h"
 #include "predict/predict_interval.h"
 #include "predict/predict_observation.h"
@@ -33,7 +34,7 @@ static enum err_code check_categories(const struct model *model, const struct pr
     char wanted[SPACE_WANTED_CHARS];
     const struct space_rows rows = {(size_t)req->n, (size_t)model->d, (double *)req->x};
     int first = space_first_category(space);
-    if (req->want & PREDICT_JACOBIAN) {
+    if ((req->want & PREDICT_JACOBIAN) || req->derivative != NULL) {
         return err_set(err, ERR_UNSUPPORTED,
                        "input %d, \"%.40s\", is a category, by which there is no derivative", first,
                        space->inputs[first].name);
@@ -99,6 +100,9 @@ enum err_code predict_check(const struct model *model, const struct predict_requ
                        "rows at a time",
                        PREDICT_MAX_VALUES);
     }
+    if (req->derivative != NULL && derivative_check(model, req, err) != ERR_OK) {
+        return err->code;
+    }
     return predict_is_linear(model) ? predict_linear_check(model, req, err) : ERR_OK;
 }
 
@@ -124,17 +128,22 @@ static enum err_code allocate_kept(struct predict_call *call, struct arena *aren
     return ok ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the answer");
 }
 
+void predict_order_draws(int m, uint64_t seed, int *order)
+{
+    struct rng rng;
+    rng_init(&rng, seed, RNG_SAMPLE, 0);
+    rng_permutation(&rng, m, order);
+}
+
 static enum err_code choose_samples(struct predict_call *call, struct arena *arena, struct err *err)
 {
     int m = call->model->m;
-    struct rng rng;
     int *order = arena_alloc_array(arena, (size_t)m, sizeof *order);
     call->sample_of = arena_alloc_array(arena, (size_t)m, sizeof *call->sample_of);
     if (order == NULL || call->sample_of == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the samples");
     }
-    rng_init(&rng, call->req->seed, RNG_SAMPLE, 0);
-    rng_permutation(&rng, m, order);
+    predict_order_draws(m, call->req->seed, order);
     for (int j = 0; j < m; j++) {
         int sample = j - call->req->first_sample;
         call->sample_of[order[j]] = sample < call->req->n_samples && sample >= 0 ? sample : -1;
@@ -151,6 +160,9 @@ enum err_code predict_begin(struct predict_call *call, const struct model *model
     int tile = predict_is_linear(model) ? PREDICT_LINEAR_TILE : PLAN_TILE_ROWS;
     unsigned needed = predict_needed(req);
     call->n_tiles = (req->n + tile - 1) / tile;
+    if (req->derivative != NULL) {
+        return predict_check(model, req, err);
+    }
     if (predict_check(model, req, err) != ERR_OK ||
         predict_units_begin(call, arena, err) != ERR_OK ||
         predict_result_alloc(out, needed, model, req, arena, err) != ERR_OK ||
@@ -225,6 +237,9 @@ static enum err_code check_samples(const struct predict_call *call, struct err *
 enum err_code predict_end(struct predict_call *call, struct arena *arena, struct err *err)
 {
     const struct model *model = call->model;
+    if (call->req->derivative != NULL) {
+        return ERR_OK;
+    }
     if (call->req->samples_alone) {
         return check_samples(call, err);
     }
@@ -276,6 +291,9 @@ size_t predict_bytes(const struct model *model, const struct predict_request *re
 
 double predict_work(const struct model *model, const struct predict_request *req)
 {
+    if (req->derivative != NULL) {
+        return derivative_work(model, req);
+    }
     int n_draws = req->samples_alone ? req->n_samples : model->m;
     double per_row = (double)n_draws * (double)model->net.pack_size;
     if (predict_is_linear(model)) {
@@ -292,6 +310,9 @@ double predict_work(const struct model *model, const struct predict_request *req
 enum err_code predict_tile(const struct predict_call *call, int tile, struct arena *scratch,
                            struct err *err)
 {
+    if (call->req->derivative != NULL) {
+        return derivative_compute(call->model, call->req, scratch, err);
+    }
     bool linear = predict_is_linear(call->model);
     enum err_code code = linear ? predict_linear_tile(call, tile, scratch, err)
                                 : predict_draws_tile(call, tile, scratch, err);

@@ -20,6 +20,8 @@
 /* Numbers that one result of an answer may hold, and one array that is kept meanwhile. */
 #define PREDICT_MAX_VALUES ((size_t)64 << 20)
 
+struct derivative;
+
 struct predict_request {
     int n;
     const double *x; /* [n x d], finite */
@@ -37,6 +39,8 @@ struct predict_request {
     bool in_units;           /* all but intervals stay in the units of model->exponents */
     int first_sample;        /* of those that the seed chooses: [first, first + n_samples) */
     bool samples_alone;      /* samples are all that is wanted, and no other draw is computed */
+    /* NULL, or what alone is computed and where it goes; results are not made (derivative.h) */
+    const struct derivative *derivative;
     int n_threads;
     const struct cancel *cancel; /* NULL, or what predict_run looks at before each tile */
 };

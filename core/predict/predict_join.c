@@ -48,6 +48,9 @@ static bool same_option(enum predict_option option, const struct predict_request
 bool predict_can_join(const struct predict_request *a, const struct predict_request *b)
 {
     unsigned alike = a->want & ~joins_freely;
+    if (a->derivative != NULL || b->derivative != NULL) {
+        return false;
+    }
     if (alike != (b->want & ~joins_freely) || (alike & joins_never) || a->in_units != b->in_units) {
         return false;
     }

@@ -45,6 +45,9 @@ static inline double predict_noise_scale(const struct predict_call *call, size_t
     return s->kind != SCALER_NONE ? s->scale : 1.0;
 }
 
+/* order [m] <- the draws in the order in which a seed chooses samples. */
+void predict_order_draws(int m, uint64_t seed, int *order);
+
 /* Is the product of up to four factors at most PREDICT_MAX_VALUES? */
 bool predict_fits(size_t a, size_t b, size_t c, size_t d);
 

@@ -4,6 +4,8 @@
  * The validation rows do choose the best epoch of each member, which makes their error a little
  * optimistic.
  *
+ * Rows with the same inputs are on one side of the split, and in one fold (train/row_groups.h).
+ *
  * Folds of cv+ and jackknife+ each run the solver on the other folds' rows; the model is all of
  * their posteriors together, in the order of the folds. The scalers come from all training rows,
  * and so does noise that is estimated before the solver starts; a fold's model knows this of its
@@ -17,7 +19,6 @@
 #include "train/train.h"
 
 #include "base/mem.h"
-#include "base/rng.h"
 #include "fit/split.h"
 #include "predict/conformal_scores.h"
 #include "predict/evaluation.h"
@@ -51,29 +52,6 @@ static enum err_code split_parts(struct trainee *t, struct err *err)
     struct train_rows *const parts[] = {
         [SPLIT_TRAIN] = &t->train, [SPLIT_KEPT] = &t->kept, [SPLIT_CALIBRATION] = &t->calibration};
     return train_rows_split(t->run->spec, &t->run->data, parts, err);
-}
-
-/* Assigns each training row to a fold at random; the sizes of folds differ by at most one. */
-static enum err_code choose_folds(struct trainee *t, struct err *err)
-{
-    const struct train_calibration *c = &t->run->spec->calibration;
-    int n = t->train.n;
-    struct rng rng;
-    t->n_folds = 1;
-    if (c->method != CONFORMAL_CV_PLUS && c->method != CONFORMAL_JACKKNIFE_PLUS) {
-        return ERR_OK;
-    }
-    t->n_folds = train_rows_n_folds(c, n); /* train_rows_split has seen that there are enough */
-    t->fold = mem_alloc_array((size_t)n, sizeof *t->fold);
-    if (t->fold == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the folds");
-    }
-    rng_init(&rng, (uint64_t)t->run->spec->seed, RNG_FOLD, 0);
-    rng_permutation(&rng, n, t->fold);
-    for (int i = 0; i < n; i++) {
-        t->fold[i] %= t->n_folds;
-    }
-    return ERR_OK;
 }
 
 /* The training rows in a fold, or those in all others; scaled. */
@@ -425,7 +403,8 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
 {
     struct trainee t = {.run = run};
     if (train_check_rows(run, err) != ERR_OK || train_warm_begin(&t.warm, run, err) != ERR_OK ||
-        split_parts(&t, err) != ERR_OK || choose_folds(&t, err) != ERR_OK ||
+        split_parts(&t, err) != ERR_OK ||
+        train_rows_choose_folds(run->spec, &t.train, &t.n_folds, &t.fold, err) != ERR_OK ||
         new_model(run, t.n_folds * solver_n_draws(run->spec->solver, &run->spec->settings),
                   &t.model, err) != ERR_OK ||
         scale_rows(&t, err) != ERR_OK || train_facts_warn(&t, err) != ERR_OK ||

@@ -303,12 +303,17 @@ enum err_code train_feasible(struct trainee *t, int first_task, struct err *err)
     if (!any) {
         return ERR_OK;
     }
+    struct row_groups groups = {.n = 0};
     unsigned char *role = mem_alloc((size_t)run->data.n);
     if (role == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to split %d rows", run->data.n);
     }
-    split_rows((uint64_t)run->spec->seed, run->data.n, run->spec->validation,
-               train_calibration_share(run->spec), role);
+    if (row_groups_find(&run->data, &groups, err) != ERR_OK) {
+        mem_free(role);
+        return err->code;
+    }
+    train_rows_assign(run->spec, &groups, run->data.n, role);
+    row_groups_release(&groups);
     if (take_runs(t, role, SPLIT_TRAIN, &train, err) == ERR_OK &&
         take_runs(t, role, SPLIT_KEPT, &kept, err) == ERR_OK) {
         err_kept(fit_runs(t, first_task, &train, &kept, err));

@@ -2,6 +2,7 @@
 #include "train/train_rows.h"
 
 #include "base/mem.h"
+#include "base/rng.h"
 #include "fit/split.h"
 #include "train/train.h"
 
@@ -60,7 +61,8 @@ enum err_code train_rows_check_outputs(const struct train_rows *rows, const char
 
 /* ---- parts ---- */
 
-int train_rows_n_folds(const struct train_calibration *calibration, int n)
+/* How many folds n groups of rows that train make; 1: no folds. */
+static int count_folds(const struct train_calibration *calibration, int n)
 {
     switch (calibration->method) {
     case CONFORMAL_CV_PLUS:
@@ -76,11 +78,12 @@ int train_rows_n_folds(const struct train_calibration *calibration, int n)
 
 #define MIN_FOLD_ROWS 3 /* to train on for any folds: two are left for each */
 
-/* n: rows that train. */
-static enum err_code check_folds(const struct train_calibration *c, int n, struct err *err)
+/* n_rows train, in n groups. */
+static enum err_code check_folds(const struct train_calibration *c, int n_rows, int n,
+                                 struct err *err)
 {
     bool none = c->method != CONFORMAL_CV_PLUS && c->method != CONFORMAL_JACKKNIFE_PLUS;
-    int folds = train_rows_n_folds(c, n);
+    int folds = count_folds(c, n);
     if (none) {
         return ERR_OK;
     }
@@ -92,9 +95,10 @@ static enum err_code check_folds(const struct train_calibration *c, int n, struc
     }
     if (n < MIN_FOLD_ROWS || folds > n) {
         return err_set(err, ERR_INVALID,
-                       "calibration: the rows that are left to train on, %d, are too few for %d "
+                       "calibration: the rows that are left to train on, %d%s, are too few for %d "
                        "folds; more rows, fewer folds or a smaller validation share are needed",
-                       n, folds > MIN_FOLD_ROWS ? folds : MIN_FOLD_ROWS);
+                       n, n < n_rows ? " with different inputs" : "",
+                       folds > MIN_FOLD_ROWS ? folds : MIN_FOLD_ROWS);
     }
     return ERR_OK;
 }
@@ -118,7 +122,7 @@ static enum err_code check_parts(const struct train_spec *spec, const int *count
             "calibration: there are too few rows: none are left for it; more rows, a larger "
             "share or a smaller validation share are needed");
     }
-    return check_folds(&spec->calibration, counts[SPLIT_TRAIN], err);
+    return ERR_OK;
 }
 
 #define MAX_SPLIT 100000 /* rows that are split for a check; of more every part has enough */
@@ -130,7 +134,9 @@ enum err_code train_rows_check_parts(const struct train_spec *spec, int n, struc
         double left = (double)n * (1.0 - spec->validation);
         counts[SPLIT_CALIBRATION] = (int)(left * train_calibration_share(spec));
         counts[SPLIT_TRAIN] = (int)left - counts[SPLIT_CALIBRATION];
-        return check_parts(spec, counts, err);
+        return check_parts(spec, counts, err) == ERR_OK
+                   ? check_folds(&spec->calibration, counts[SPLIT_TRAIN], counts[SPLIT_TRAIN], err)
+                   : err->code;
     }
     unsigned char *role = mem_alloc((size_t)n + 1);
     if (role == NULL) {
@@ -141,7 +147,17 @@ enum err_code train_rows_check_parts(const struct train_spec *spec, int n, struc
         counts[role[i]]++;
     }
     mem_free(role);
-    return check_parts(spec, counts, err);
+    return check_parts(spec, counts, err) == ERR_OK
+               ? check_folds(&spec->calibration, counts[SPLIT_TRAIN], counts[SPLIT_TRAIN], err)
+               : err->code;
+}
+
+void train_rows_assign(const struct train_spec *spec, const struct row_groups *groups, int n,
+                       unsigned char *role)
+{
+    split_rows((uint64_t)spec->seed, groups->n, spec->validation, train_calibration_share(spec),
+               role);
+    row_groups_spread(groups, n, role);
 }
 
 static bool has_any_output(const struct data *data, int row)
@@ -174,14 +190,18 @@ enum err_code train_rows_split(const struct train_spec *spec, const struct data 
                                struct train_rows *const *parts, struct err *err)
 {
     int counts[] = {0, 0, 0};
+    struct row_groups groups = {.n = 0};
     int *index = mem_alloc_array((size_t)data->n, sizeof *index);
     unsigned char *role = mem_alloc((size_t)data->n);
     if (index == NULL || role == NULL) {
         err_set(err, ERR_NOMEM, "no memory to split %d rows", data->n);
         goto done;
     }
-    split_rows((uint64_t)spec->seed, data->n, spec->validation, train_calibration_share(spec),
-               role);
+    if (row_groups_find(data, &groups, err) != ERR_OK) {
+        goto done;
+    }
+    train_rows_assign(spec, &groups, data->n, role);
+    row_groups_release(&groups);
     for (int i = 0; i < data->n; i++) {
         counts[role[i]] += has_any_output(data, i);
     }
@@ -197,6 +217,41 @@ enum err_code train_rows_split(const struct train_spec *spec, const struct data 
 done:
     mem_free(index);
     mem_free(role);
+    return err->code;
+}
+
+enum err_code train_rows_choose_folds(const struct train_spec *spec, const struct train_rows *rows,
+                                      int *n_folds, int **fold, struct err *err)
+{
+    const struct train_calibration *c = &spec->calibration;
+    const struct data data = train_rows_user(rows);
+    struct row_groups groups = {.n = 0};
+    int *places = NULL;
+    struct rng rng;
+    *n_folds = 1;
+    if (c->method != CONFORMAL_CV_PLUS && c->method != CONFORMAL_JACKKNIFE_PLUS) {
+        return ERR_OK;
+    }
+    if (row_groups_find(&data, &groups, err) != ERR_OK ||
+        check_folds(c, rows->n, groups.n, err) != ERR_OK) {
+        goto done;
+    }
+    places = mem_alloc_array((size_t)groups.n, sizeof *places);
+    if (places == NULL) {
+        err_set(err, ERR_NOMEM, "no memory for the folds");
+        goto done;
+    }
+    *n_folds = count_folds(c, groups.n);
+    rng_init(&rng, (uint64_t)spec->seed, RNG_FOLD, 0);
+    rng_permutation(&rng, groups.n, places);
+    for (int i = 0; i < rows->n; i++) {
+        groups.of[i] = places[groups.of[i]] % *n_folds;
+    }
+    *fold = groups.of; /* has become the fold of each row */
+    groups.of = NULL;
+done:
+    mem_free(places);
+    row_groups_release(&groups);
     return err->code;
 }
 

@@ -4,6 +4,7 @@
 #define TRAIN_ROWS_H
 
 #include "fit/data.h"
+#include "train/row_groups.h"
 #include "model/model.h"
 
 /* A zeroed part is empty and may be released; arrays are mem. */
@@ -24,6 +25,13 @@ enum err_code train_rows_take(struct train_rows *rows, const struct data *data, 
                               int n, struct err *err) MUST_CHECK;
 
 struct train_spec;
+
+/*
+ * role [n] <- the roles (enum split_role) of n rows, by what the spec keeps out. Rows of a group
+ * have the same one, and the shares are shares of the groups.
+ */
+void train_rows_assign(const struct train_spec *spec, const struct row_groups *groups, int n,
+                       unsigned char *role);
 
 /*
  * All rows in their parts, by what the spec keeps out; parts [3]: zeroed ones, by enum split_role.
@@ -62,11 +70,14 @@ void train_rows_ranges(const double *v, int n, int k, double *low_high);
 enum err_code train_rows_check_parts(const struct train_spec *spec, int n,
                                      struct err *err) MUST_CHECK;
 
-struct train_calibration;
-
 #define TRAIN_MAX_FOLDS 250000 /* so that their tasks' numbers fit an int */
 
-/* How many folds n rows that train make; 1: no folds. */
-int train_rows_n_folds(const struct train_calibration *calibration, int n);
+/*
+ * The folds of the rows that train, 1 where the spec wants none, and fold [rows->n], mem, of each
+ * row. Rows of a group are in one fold; sizes of folds differ by at most one group. ERR_INVALID and
+ * ERR_LIMIT (the number of folds does not suit the rows), ERR_NOMEM.
+ */
+enum err_code train_rows_choose_folds(const struct train_spec *spec, const struct train_rows *rows,
+                                      int *n_folds, int **fold, struct err *err) MUST_CHECK;
 
 #endif

@@ -35,6 +35,7 @@ struct app {
     const struct origin_rules *origin; /* NULL: any Host and Origin is taken */
     struct audit *audit;               /* NULL: changes are not written down */
     struct peers *peers;               /* NULL: no limit for an address */
+    struct stream_places *streams;     /* NULL: no stream gives way to another */
     struct access *access;             /* NULL: nobody needs a token */
     struct log *log;
     struct metrics *metrics;

@@ -57,27 +57,40 @@ const char *const *dispatch_labels(int *n)
     return labels;
 }
 
-/* What orchestrators look at. It is answered until the server has stopped. */
-static bool is_probe(const char *path)
-{
-    return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
-           strcmp(path, "/metrics") == 0;
-}
-
 /* Probes send no token. They learn whether the server lives and is ready, and if not, why. */
 static bool is_open(const char *path)
 {
-    return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0;
+    return strcmp(path, "/healthz") == 0 || strcmp(path, "/readyz") == 0 ||
+           strcmp(path, "/v2/health/live") == 0 || strcmp(path, "/v2/health/ready") == 0;
+}
+
+/* What orchestrators look at. It is answered until the server has stopped. */
+static bool is_probe(const char *path)
+{
+    return is_open(path) || strcmp(path, "/metrics") == 0;
+}
+
+/* The handlers of UM-Bridge: they change nothing, and leave the thread by themselves. */
+static bool is_umbridge(handler_fn *handler)
+{
+    return handler == handle_umbridge_info || handler == handle_umbridge_model_info ||
+           handler == handle_umbridge_input_sizes || handler == handle_umbridge_output_sizes ||
+           handler == handle_umbridge_evaluate || handler == handle_umbridge_gradient ||
+           handler == handle_umbridge_apply_jacobian || handler == handle_umbridge_apply_hessian;
 }
 
 /* Handlers that themselves leave out what a token of some models may not see. */
 static bool filters_models(handler_fn *handler)
 {
-    return handler == handle_index || handler == handle_predict || handler == handle_healthz ||
-           handler == handle_readyz || handler == handle_models_list ||
+    return is_umbridge(handler) || handler == handle_index || handler == handle_predict ||
+           handler == handle_healthz || handler == handle_readyz || handler == handle_models_list ||
            handler == handle_jobs_list || handler == handle_jobs_cancel ||
            handler == handle_job_get || handler == handle_job_curves ||
-           handler == handle_job_delete || handler == handle_job_events;
+           handler == handle_job_delete || handler == handle_job_events ||
+           handler == handle_oip_server || handler == handle_oip_server_slash ||
+           handler == handle_oip_live || handler == handle_oip_ready ||
+           handler == handle_oip_models || handler == handle_oip_all_stats ||
+           handler == handle_oip_index;
 }
 
 static enum err_code check_role(const struct request *req, enum role role, struct err *err)
@@ -105,7 +118,9 @@ static enum err_code check_role(const struct request *req, enum role role, struc
 static bool reads_version(handler_fn *handler)
 {
     return handler == handle_version_get || handler == handle_version_export ||
-           handler == handle_version_diagnostics || handler == handle_model_diagnostics;
+           handler == handle_version_diagnostics || handler == handle_model_diagnostics ||
+           handler == handle_oip_model || handler == handle_oip_model_ready ||
+           handler == handle_oip_config || handler == handle_oip_stats;
 }
 
 /*
@@ -115,13 +130,15 @@ static bool reads_version(handler_fn *handler)
 static bool may_use_disk(const struct request *req)
 {
     return req->method != HTTP_GET && req->method != HTTP_HEAD &&
-           handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate;
+           handlers[req->route] != handle_predict && handlers[req->route] != handle_evaluate &&
+           handlers[req->route] != handle_oip_infer && !is_umbridge(handlers[req->route]);
 }
 
 /* Does its route change something? A request refused before its route was found changed nothing. */
 static bool may_change(const struct request *req)
 {
-    return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare;
+    return req->route < N_ROUTES && may_use_disk(req) && handlers[req->route] != handle_compare &&
+           handlers[req->route] != handle_oip_index;
 }
 
 static void write_down(struct app *app, struct request *req, int status)
@@ -278,10 +295,9 @@ static enum err_code begin_or_continue(struct app *app, struct request *req, str
 
 /* Counts an answer that has just been made, and leaves its status for dispatch_sent. */
 static void count_answer(struct metrics *metrics, const struct request *req,
-                         const struct response *res)
+                         const struct response *res, int64_t now_ns)
 {
     struct request_times *times = req->times;
-    int64_t now_ns = clock_ns();
     struct metrics_answer answer = {.route = req->route,
                                     .status = res->status,
                                     .total_ns = now_ns - req->arrived_ns,
@@ -318,19 +334,22 @@ static void finish_answer(struct app *app, struct request *req, struct response 
             quota_count_full_queue(app,
                                    req->route < N_ROUTES && handlers[req->route] == handle_train);
         }
-        error_body_write(err, req->arena, res);
+        const char *path = req->given_path != NULL ? req->path
+                           : req->path != NULL     ? config_strip_base(app->config, req->path)
+                                                   : "";
+        error_body_write(error_family_of(path), err, req->arena, res);
     }
     write_down(app, req, res->status);
     security_headers_add(res);
     if (app->origin != NULL) {
         origin_allow(app->origin, req, res);
     }
-    struct outcome outcome = {.seconds = 1e-9 * (double)(clock_ns() - req->arrived_ns),
-                              .trace = trace_of(req),
-                              .err = err};
+    int64_t now_ns = clock_ns();
+    struct outcome outcome = {
+        .seconds = 1e-9 * (double)(now_ns - req->arrived_ns), .trace = trace_of(req), .err = err};
     int slow_ms = app->config->slow_ms;
     outcome.slow = slow_ms > 0 && 1e3 * outcome.seconds >= slow_ms;
-    count_answer(app->metrics, req, res);
+    count_answer(app->metrics, req, res, now_ns);
     trace_answer(&outcome.trace, res->status >= 500, req, res);
     log_request(app, req, res, &outcome);
 }

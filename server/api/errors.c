@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/errors.h"
 
+#include "api/umbridge_error.h"
 #include "formats/json_write.h"
 #include "base/utf8.h"
 
@@ -75,38 +76,77 @@ static void make_utf8(char *text)
     }
 }
 
-void error_body_write(const struct err *err, struct arena *arena, struct response *res)
+enum error_family error_family_of(const char *path)
 {
-    static const char no_memory[] = "{\"type\":\"about:blank\",\"title\":\"out of memory\","
-                                    "\"status\":503}";
+    bool oip = strncmp(path, "/v2", 3) == 0 && (path[3] == '/' || path[3] == '\0');
+    return oip ? ERRORS_OIP : umbridge_error_is_due(path) ? ERRORS_UMBRIDGE : ERRORS_NATIVE;
+}
+
+static void write_problem(struct json_write *json, const struct err *err, int status)
+{
+    json_write_object(json, NULL);
+    json_write_text(json, "type", "about:blank");
+    json_write_text(json, "title", err_text(err->code));
+    json_write_int(json, "status", status);
+    json_write_text(json, "detail", err_msg(err));
+    if (err->row >= 0) {
+        json_write_int(json, "row", err->row);
+    }
+    if (err->line > 0) {
+        json_write_int(json, "line", err->line);
+    }
+    if (err->column >= 0) {
+        json_write_int(json, "column", err->column);
+    }
+    json_write_object_end(json);
+    json_write_end(json);
+}
+
+static void write_oip_error(struct json_write *json, const struct err *err)
+{
+    json_write_object(json, NULL);
+    json_write_text(json, "error", err_msg(err));
+    json_write_object_end(json);
+    json_write_end(json);
+}
+
+void error_body_write(enum error_family family, const struct err *err, struct arena *arena,
+                      struct response *res)
+{
+    static const struct {
+        const char *type;
+        const char *no_memory;
+    } forms[] = {
+        [ERRORS_NATIVE] = {"application/problem+json",
+                           "{\"type\":\"about:blank\",\"title\":\"out of memory\",\"status\":503}"},
+        [ERRORS_OIP] = {"application/json", "{\"error\":\"out of memory\"}"},
+        [ERRORS_UMBRIDGE] = {
+            "application/json",
+            "{\"error\":{\"type\":\"Unavailable\",\"message\":\"out of memory\"}}"}};
     struct textbuf text = textbuf_in(arena);
     struct json_write json = json_write_to(&text);
     struct err clean = *err;
     make_utf8(clean.msg);
     res->status = error_status(err->code);
-    res->content_type = "application/problem+json";
-    json_write_object(&json, NULL);
-    json_write_text(&json, "type", "about:blank");
-    json_write_text(&json, "title", err_text(err->code));
-    json_write_int(&json, "status", res->status);
-    json_write_text(&json, "detail", err_msg(&clean));
-    if (err->row >= 0) {
-        json_write_int(&json, "row", err->row);
+    res->content_type = forms[family].type;
+    switch (family) {
+    case ERRORS_NATIVE:
+        write_problem(&json, &clean, res->status);
+        break;
+    case ERRORS_OIP:
+        write_oip_error(&json, &clean);
+        break;
+    case ERRORS_UMBRIDGE:
+        res->status = umbridge_error_status(err->code, res->status);
+        umbridge_error_write(&json, err->code, err_msg(&clean));
+        break;
     }
-    if (err->line > 0) {
-        json_write_int(&json, "line", err->line);
-    }
-    if (err->column >= 0) {
-        json_write_int(&json, "column", err->column);
-    }
-    json_write_object_end(&json);
-    json_write_end(&json);
     res->body = text.data;
     res->n_body = text.len;
     if (textbuf_failed(&text)) {
         res->status = 503;
-        res->body = no_memory;
-        res->n_body = sizeof no_memory - 1;
+        res->body = forms[family].no_memory;
+        res->n_body = strlen(res->body);
     }
     if (res->status == 401) {
         response_header(res, "WWW-Authenticate", "Bearer realm=\"surrogated\"");

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -143,6 +144,33 @@ enum err_code address_list_parse(const char *text, struct address_list *out, str
     } while (*rest != '\0');
     *out = list;
     return ERR_OK;
+}
+
+enum err_code address_list_set_port(const char *from, const char *port, char *listen, size_t size,
+                                    struct err *err)
+{
+    struct address_list list;
+    size_t len = strlen(port);
+    size_t used = 0;
+    if (len < 1 || len >= ADDRESS_PORT_CHARS || strspn(port, "0123456789") != len ||
+        strtoul(port, NULL, 10) > UINT16_MAX) {
+        return err_set(err, ERR_INVALID, "%s is \"%.40s\"; a port from 0 to 65535 is needed", from,
+                       port);
+    }
+    if (address_list_parse(listen, &list, err) != ERR_OK) {
+        return err->code;
+    }
+    for (int i = 0; i < list.n && used < size; i++) {
+        const struct address *at = &list.at[i];
+        const char *comma = i > 0 ? "," : "";
+        bool v6 = strchr(at->host, ':') != NULL;
+        int n = at->path[0] != '\0'
+                    ? snprintf(listen + used, size - used, "%s" UNIX_PREFIX "%s", comma, at->path)
+                    : snprintf(listen + used, size - used, "%s%s%s%s:%s", comma, v6 ? "[" : "",
+                               at->host, v6 ? "]" : "", port);
+        used += (size_t)n;
+    }
+    return used < size ? ERR_OK : err_set(err, ERR_INVALID, "listen is too long");
 }
 
 enum err_code address_mode_parse(const char *text, unsigned *out, struct err *err)

@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/socket.h>
 
 #define ADDRESS_HOST_CHARS 256
@@ -49,6 +50,13 @@ struct address_list {
 /* "127.0.0.1:8080, unix:/run/surrogated.sock". ERR_INVALID, naming `listen`. */
 enum err_code address_list_parse(const char *text, struct address_list *out,
                                  struct err *err) MUST_CHECK;
+
+/*
+ * Writes the setting with another port in each address but those of Unix sockets. `from` names what
+ * the port comes from. ERR_INVALID.
+ */
+enum err_code address_list_set_port(const char *from, const char *port, char *listen, size_t size,
+                                    struct err *err) MUST_CHECK;
 
 /* The setting `socket_mode`: octal digits. ERR_INVALID. */
 enum err_code address_mode_parse(const char *text, unsigned *out, struct err *err) MUST_CHECK;

@@ -16,4 +16,12 @@ static inline int64_t clock_ns(void)
     return (int64_t)t.tv_sec * CLOCK_S + t.tv_nsec;
 }
 
+/* The same clock as of the system's last tick, some milliseconds ago, for a quarter of the cost. */
+static inline int64_t clock_tick_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (int64_t)t.tv_sec * CLOCK_S + t.tv_nsec;
+}
+
 #endif

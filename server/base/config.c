@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/config.h"
 
+#include "base/address.h"
 #include "base/known.h"
 #include "base/log.h"
 #include "base/memory_limit.h"
@@ -240,6 +241,16 @@ static enum err_code check_environment(struct err *err)
     return err->code;
 }
 
+/* Where the port is given by whoever starts the server, as UM-Bridge's launchers do. */
+static enum err_code read_port(struct config *config, struct err *err)
+{
+    const char *port = getenv("PORT");
+    return port != NULL && port[0] != '\0'
+               ? address_list_set_port("environment variable PORT", port, config->listen,
+                                       sizeof config->listen, err)
+               : ERR_OK;
+}
+
 enum err_code config_read_environment(struct config *config, struct err *err)
 {
     for (size_t i = 0; i < N_SETTINGS; i++) {
@@ -254,7 +265,7 @@ enum err_code config_read_environment(struct config *config, struct err *err)
             return err->code;
         }
     }
-    return check_environment(err);
+    return read_port(config, err) == ERR_OK ? check_environment(err) : err->code;
 }
 
 static int at_least_one(int mb)

@@ -29,7 +29,7 @@ enum err_code config_set(struct config *config, const char *name, const char *va
 /* Reads lines `name = value`; '#' begins a comment. Errors name file and line. */
 enum err_code config_read_file(struct config *config, const char *path, struct err *err) MUST_CHECK;
 
-/* Reads the variable SURROGATED_<NAME> for every setting. */
+/* Reads the variable SURROGATED_<NAME> for every setting, and then PORT, the port of `listen`. */
 enum err_code config_read_environment(struct config *config, struct err *err) MUST_CHECK;
 
 /* A path without the base path in front of it; the path itself when it has none. */

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define INT_CHARS 20 /* of the longest, with its sign */
+
 struct textbuf textbuf_in(struct arena *arena)
 {
     return (struct textbuf){.arena = arena};
@@ -58,6 +60,21 @@ void textbuf_put(struct textbuf *text, const char *bytes, size_t len)
 void textbuf_puts(struct textbuf *text, const char *s)
 {
     textbuf_put(text, s, strlen(s));
+}
+
+void textbuf_put_int(struct textbuf *text, int64_t value)
+{
+    char digits[INT_CHARS];
+    char *at = digits + sizeof digits;
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0) {
+        *--at = '-';
+    }
+    textbuf_put(text, at, (size_t)(digits + sizeof digits - at));
 }
 
 void textbuf_printf(struct textbuf *text, const char *fmt, ...)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct textbuf {
     struct arena *arena;
@@ -23,7 +24,19 @@ struct textbuf textbuf_in(struct arena *arena);
 bool textbuf_failed(const struct textbuf *text);
 
 void textbuf_put(struct textbuf *text, const char *bytes, size_t len);
+static inline void textbuf_put_char(struct textbuf *text, char c)
+{
+    if (text->failed || text->capacity - text->len < 2) {
+        textbuf_put(text, &c, 1);
+        return;
+    }
+    text->data[text->len++] = c;
+    text->data[text->len] = '\0';
+}
+
 void textbuf_puts(struct textbuf *text, const char *s);
+/* The same as by %lld, which costs thirty times as much. */
+void textbuf_put_int(struct textbuf *text, int64_t value);
 void textbuf_printf(struct textbuf *text, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* The shortest decimal that reads back as the same double; the value is finite. */

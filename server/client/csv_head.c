@@ -5,6 +5,8 @@
 #include "formats/text_header.h"
 #include "formats/text_number.h"
 
+#include <stdio.h>
+
 /* A name in quotes, a quote in it doubled. */
 static void write_name(struct textbuf *out, const char *name)
 {
@@ -38,20 +40,25 @@ static void tell_decimal(struct text_dialect *dialect, struct text_cursor c)
     struct text_field field;
     for (text_skip_lines(&c, NULL); c.at < c.end && dialect->decimal == TEXT_DECIMAL_UNTOLD;
          text_skip_lines(&c, NULL)) {
-        enum text_decimal decimal = TEXT_DECIMAL_UNTOLD;
         double ignored;
         text_next_field(&c, dialect->separator, &field);
-        if (text_number_read(field.text, field.len, &decimal, &ignored) == TEXT_NUMBER) {
-            dialect->decimal = decimal;
-        }
+        (void)text_number_read(field.text, field.len, &dialect->decimal, &ignored);
     }
 }
 
+/*
+ * A part without names says how many columns the table has: it would otherwise be compared with its
+ * own first line, and when that one has another number of columns a later line would be blamed.
+ */
 static const char *write_type(const struct text_dialect *dialect, struct arena *arena)
 {
+    const bool names = dialect->header == TEXT_HEADER_PRESENT;
+    char columns[32] = "";
+    if (!names) {
+        snprintf(columns, sizeof columns, "; columns=%d", dialect->columns);
+    }
     return arena_printf(
-        arena, "text/csv; header=%s; separator=%s%s%s",
-        dialect->header == TEXT_HEADER_PRESENT ? "present" : "absent",
+        arena, "text/csv; header=%s%s; separator=%s%s%s", names ? "present" : "absent", columns,
         text_separator_name(dialect->separator),
         dialect->decimal != TEXT_DECIMAL_UNTOLD ? "; decimal=" : "",
         dialect->decimal != TEXT_DECIMAL_UNTOLD ? text_decimal_name(dialect->decimal) : "");
@@ -75,6 +82,7 @@ static enum err_code read_first(struct csv_head *head, const char *text, size_t 
     }
     head->dialect = reader.dialect;
     head->dialect.header = reader.names != NULL ? TEXT_HEADER_PRESENT : TEXT_HEADER_ABSENT;
+    head->dialect.columns = reader.n_fields;
     tell_decimal(&head->dialect, c);
     head->type = write_type(&head->dialect, arena);
     return head->type != NULL && !textbuf_failed(&names)

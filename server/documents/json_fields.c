@@ -2,6 +2,7 @@
 #include "documents/json_fields.h"
 
 #include "base/known.h"
+#include "base/near_name.h"
 #include "formats/json_read.h"
 
 #include <stdio.h>
@@ -92,6 +93,53 @@ static void write_elsewhere(const struct json_place *place, const char *key, cha
     }
 }
 
+/* Offers the keys of all objects of a document, and of the one inside it. */
+static void try_all_keys(const struct json_document *document, struct near_name *near)
+{
+    for (int i = 0; i < document->n_objects; i++) {
+        for (int k = 0; k < document->objects[i]->n; k++) {
+            near_name_try(near, document->objects[i]->list[k].key);
+        }
+    }
+    if (document->inner != NULL) {
+        try_all_keys(document->inner, near);
+    }
+}
+
+/*
+ * A key that is nowhere: it may be nearer to one of another object, or of this one in another
+ * variant, than to those that may be here.
+ */
+static enum err_code refuse_unknown(const struct json_place *place, const char *key,
+                                    struct err *err)
+{
+    const struct json_fields *object = object_of(place);
+    const char *list[JSON_FIELDS_MAX];
+    const struct names keys = keys_of(place, list);
+    struct near_name near = near_name_of(key);
+    char what[MAX_WHAT];
+    char where[160];
+    for (int i = 0; i < keys.n; i++) {
+        near_name_try(&near, keys.list[i]);
+    }
+    const char *own = near.best;
+    try_all_keys(place->document, &near);
+    if (near.best == own) {
+        snprintf(what, sizeof what, "%s: key", object->name);
+        return known_refuse(what, key, keys, err);
+    }
+    const struct json_field *field = find_field(object, near.best);
+    if (field != NULL) {
+        snprintf(where, sizeof where, "here");
+        write_variants(place->document, field, where + 4, sizeof where - 4);
+    } else {
+        write_elsewhere(place, near.best, where, sizeof where);
+    }
+    return err_set(err, ERR_INVALID,
+                   "%s: key \"%.40s\" is unknown; did you mean \"%s\", which belongs %s?",
+                   object->name, key, near.best, where);
+}
+
 static enum err_code refuse_key(const struct json_place *place, const char *key, struct err *err)
 {
     const char *name = object_of(place)->name;
@@ -108,10 +156,7 @@ static enum err_code refuse_key(const struct json_place *place, const char *key,
     if (elsewhere[0] != '\0') {
         return err_set(err, ERR_INVALID, "%s: key \"%s\" belongs %s", name, key, elsewhere);
     }
-    const char *list[JSON_FIELDS_MAX];
-    char what[MAX_WHAT];
-    snprintf(what, sizeof what, "%s: key", name);
-    return known_refuse(what, key, keys_of(place, list), err);
+    return refuse_unknown(place, key, err);
 }
 
 enum err_code json_fields_check_keys(const json_t *object, const struct json_place *place,

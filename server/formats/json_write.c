@@ -2,7 +2,6 @@
 #include "formats/json_write.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -25,7 +24,7 @@ static bool in_object(const struct json_write *json)
 
 static void put_string(struct textbuf *text, const char *s)
 {
-    textbuf_put(text, "\"", 1);
+    textbuf_put_char(text, '\"');
     for (const char *plain = s;; s++) {
         unsigned char c = (unsigned char)*s;
         if (c >= 0x20 && c != '"' && c != '\\') {
@@ -43,7 +42,7 @@ static void put_string(struct textbuf *text, const char *s)
             textbuf_printf(text, "\\u%04x", c);
         }
     }
-    textbuf_put(text, "\"", 1);
+    textbuf_put_char(text, '\"');
 }
 
 static void put_real(struct textbuf *text, double value)
@@ -57,12 +56,12 @@ static void put_real(struct textbuf *text, double value)
 
 static void put_row(struct textbuf *text, const double *values, size_t n)
 {
-    textbuf_put(text, "[", 1);
+    textbuf_put_char(text, '[');
     for (size_t i = 0; i < n; i++) {
         textbuf_put(text, ",", i > 0);
         put_real(text, values[i]);
     }
-    textbuf_put(text, "]", 1);
+    textbuf_put_char(text, ']');
 }
 
 /* ---- structure ---- */
@@ -73,12 +72,12 @@ static void begin_value(struct json_write *json, const char *key)
     assert((key != NULL) == in_object(json));
     assert(json->depth > 0 || !json->comma); /* one value outside of everything */
     if (json->comma) {
-        textbuf_put(json->text, ",", 1);
+        textbuf_put_char(json->text, ',');
     }
     json->comma = true;
     if (key != NULL) {
         put_string(json->text, key);
-        textbuf_put(json->text, ":", 1);
+        textbuf_put_char(json->text, ':');
     }
 }
 
@@ -89,7 +88,7 @@ static void open_value(struct json_write *json, const char *key, bool object)
     uint64_t bit = (uint64_t)1 << json->depth++;
     json->objects = object ? json->objects | bit : json->objects & ~bit;
     json->comma = false;
-    textbuf_put(json->text, object ? "{" : "[", 1);
+    textbuf_put_char(json->text, object ? '{' : '[');
 }
 
 static void close_value(struct json_write *json, bool object)
@@ -97,7 +96,7 @@ static void close_value(struct json_write *json, bool object)
     assert(json->depth > 0 && in_object(json) == object);
     json->depth--;
     json->comma = true;
-    textbuf_put(json->text, object ? "}" : "]", 1);
+    textbuf_put_char(json->text, object ? '}' : ']');
 }
 
 void json_write_object(struct json_write *json, const char *key)
@@ -150,7 +149,7 @@ void json_write_bool(struct json_write *json, const char *key, bool value)
 void json_write_int(struct json_write *json, const char *key, int64_t value)
 {
     begin_value(json, key);
-    textbuf_printf(json->text, "%" PRId64, value);
+    textbuf_put_int(json->text, value);
 }
 
 void json_write_real(struct json_write *json, const char *key, double value)
@@ -210,10 +209,10 @@ void json_write_matrix(struct json_write *json, const char *key, const double *v
     if (n > 0 && is_taken(json, values, n, k)) {
         return;
     }
-    textbuf_put(json->text, "[", 1);
+    textbuf_put_char(json->text, '[');
     for (size_t i = 0; i < n; i++) {
         textbuf_put(json->text, ",", i > 0);
         put_row(json->text, values + i * k, k);
     }
-    textbuf_put(json->text, "]", 1);
+    textbuf_put_char(json->text, ']');
 }

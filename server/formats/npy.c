@@ -12,8 +12,6 @@
 #include "base/phrase.h"
 #include "formats/npy_head.h"
 
-#define ALIGNMENT 64 /* of the data, as NumPy writes it */
-
 /* ---- the numbers ---- */
 
 static double load_number(const unsigned char *at, bool single)
@@ -179,7 +177,7 @@ static bool store_number(double value, bool single, unsigned char *at)
 
 size_t npy_head(int rank, const size_t *shape, bool single, char *head)
 {
-    char text[NPY_HEAD_MAX - 2 * ALIGNMENT];
+    char text[NPY_HEAD_MAX - 2 * NPY_ALIGNMENT];
     int used = snprintf(text, sizeof text, "{'descr': '<f%d', 'fortran_order': False, 'shape': (",
                         single ? 4 : 8);
     for (int i = 0; i < rank; i++) {
@@ -187,7 +185,7 @@ size_t npy_head(int rank, const size_t *shape, bool single, char *head)
             snprintf(text + used, sizeof text - (size_t)used, "%s%zu", i > 0 ? ", " : "", shape[i]);
     }
     used += snprintf(text + used, sizeof text - (size_t)used, "%s), }", rank == 1 ? "," : "");
-    size_t start = (10 + (size_t)used + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    size_t start = (10 + (size_t)used + 1 + NPY_ALIGNMENT - 1) / NPY_ALIGNMENT * NPY_ALIGNMENT;
     memset(head, ' ', start);
     memcpy(head, NPY_MAGIC "\x01\x00", 8);
     head[8] = (char)((start - 10) & 0xff);

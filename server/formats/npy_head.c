@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/npy_head.h"
 
+#include "base/textbuf.h"
 #include "formats/mistaken.h"
 
 #include <string.h>
@@ -263,4 +264,56 @@ enum err_code npy_head_read(const unsigned char *bytes, size_t len, struct arena
                        .end = (const char *)bytes + start + header};
     out->data = start + header;
     return read_dictionary(&c, arena, out, err);
+}
+
+/* ---- writing ---- */
+
+#define LONG_PREFIX 12 /* bytes before the dictionary, from version 2 on */
+
+static enum err_code write_fields(const struct npy_records *records, struct textbuf *text,
+                                  struct err *err)
+{
+    textbuf_puts(text, "{'descr': [");
+    for (int j = 0; j < records->k; j++) {
+        const char *name = records->names[j];
+        char quote = strchr(name, '\'') == NULL ? '\'' : '"';
+        if (strchr(name, quote) != NULL || strchr(name, '\\') != NULL) {
+            return err_set(err, ERR_UNSUPPORTED,
+                           "the name \"%.60s\" has quotes of both kinds or a backslash, which a "
+                           "structured array cannot have here; json and csv can",
+                           name);
+        }
+        textbuf_printf(text, "%s(%c%s%c, '<f8')", j > 0 ? ", " : "", quote, name, quote);
+    }
+    textbuf_printf(text, "], 'fortran_order': False, 'shape': (%zu,), }", records->n);
+    return ERR_OK;
+}
+
+enum err_code npy_head_write(const struct npy_records *records, struct arena *arena,
+                             const char **head, size_t *len, struct err *err)
+{
+    struct textbuf text = textbuf_in(arena);
+    textbuf_put(&text, NPY_MAGIC "\x03\x00\0\0\0\0", LONG_PREFIX);
+    if (write_fields(records, &text, err) != ERR_OK) {
+        return err->code;
+    }
+    while ((text.len + 1) % NPY_ALIGNMENT != 0 && !textbuf_failed(&text)) {
+        textbuf_puts(&text, " ");
+    }
+    textbuf_puts(&text, "\n");
+    if (textbuf_failed(&text)) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    size_t header = text.len - LONG_PREFIX;
+    if (header > MAX_HEADER) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the names are too long for the header of a structured array; json and csv "
+                       "can have them");
+    }
+    for (int i = 0; i < 4; i++) {
+        text.data[8 + i] = (char)(header >> (8 * i) & 0xff);
+    }
+    *head = text.data;
+    *len = text.len;
+    return ERR_OK;
 }

@@ -14,6 +14,7 @@
 
 #define NPY_MAGIC       "\x93NUMPY"
 #define NPY_MAGIC_BYTES 6
+#define NPY_ALIGNMENT   64 /* of the data, as NumPy writes it */
 
 /* A field of a structured array. */
 struct npy_field {
@@ -35,5 +36,20 @@ struct npy_layout {
 /* ERR_SYNTAX; ERR_UNSUPPORTED: another version or type, which the message names; ERR_NOMEM. */
 enum err_code npy_head_read(const unsigned char *bytes, size_t len, struct arena *arena,
                             struct npy_layout *out, struct err *err) MUST_CHECK;
+
+/* Records of float64 fields. */
+struct npy_records {
+    const char *const *names; /* [k] */
+    int k;
+    size_t n; /* records */
+};
+
+/*
+ * What precedes the numbers of records, in the arena: version 3, whose text is UTF-8.
+ * ERR_UNSUPPORTED: a name has quotes of both kinds or a backslash, which npy_head_read does not
+ * take either, or the names are too long for a header. ERR_NOMEM.
+ */
+enum err_code npy_head_write(const struct npy_records *records, struct arena *arena,
+                             const char **head, size_t *len, struct err *err) MUST_CHECK;
 
 #endif

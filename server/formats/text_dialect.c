@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/text_dialect.h"
 
+#include "base/digits.h"
 #include "base/known.h"
 #include "formats/media_type.h"
 #include "formats/text_record.h"
@@ -74,13 +75,30 @@ static enum err_code read_choice(const char *content_type, const char *parameter
                    known);
 }
 
+static enum err_code read_columns(const char *content_type, int *columns, struct err *err)
+{
+    char text[32];
+    int64_t n = 0;
+    if (!media_type_parameter(content_type, "columns", text, sizeof text)) {
+        return ERR_OK;
+    }
+    if (!digits_parse(text, &n) || n < 1 || n > TEXT_MAX_COLUMNS) {
+        return err_set(err, ERR_INVALID,
+                       "Content-Type: columns is \"%s\", a number from 1 to %d is needed", text,
+                       TEXT_MAX_COLUMNS);
+    }
+    *columns = (int)n;
+    return ERR_OK;
+}
+
 /* A misspelt parameter would change how the table is read. */
 static enum err_code check_parameters(const char *content_type, struct err *err)
 {
-    static const char *const known[] = {"charset", "header", "separator", "decimal", NULL};
+    static const char *const known[] = {"charset", "header",  "separator",
+                                        "decimal", "columns", NULL};
     char name[32];
     return media_type_other_parameter(content_type, known, name, sizeof name)
-               ? known_refuse("Content-Type: parameter", name, (struct names){known, 4}, err)
+               ? known_refuse("Content-Type: parameter", name, (struct names){known, 5}, err)
                : ERR_OK;
 }
 
@@ -90,6 +108,7 @@ enum err_code text_dialect_parse(const char *content_type, struct text_dialect *
     int separator = media_type_is(content_type, MEDIA_TYPE_TSV) ? '\t' : 0;
     int decimal = TEXT_DECIMAL_UNTOLD;
     int header = TEXT_HEADER_UNTOLD;
+    int columns = 0;
     char charset[32];
     if (media_type_parameter(content_type, "charset", charset, sizeof charset) &&
         strcasecmp(charset, "utf-8") != 0 && strcasecmp(charset, "us-ascii") != 0) {
@@ -100,15 +119,18 @@ enum err_code text_dialect_parse(const char *content_type, struct text_dialect *
     if (check_parameters(content_type, err) != ERR_OK ||
         read_choice(content_type, "separator", separators, &separator, err) != ERR_OK ||
         read_choice(content_type, "decimal", decimals, &decimal, err) != ERR_OK ||
-        read_choice(content_type, "header", headers, &header, err) != ERR_OK) {
+        read_choice(content_type, "header", headers, &header, err) != ERR_OK ||
+        read_columns(content_type, &columns, err) != ERR_OK) {
         return err->code;
     }
     if (decimal == TEXT_DECIMAL_COMMA && separator == ',') {
         return err_set(err, ERR_INVALID,
                        "Content-Type: a comma cannot separate columns and be the decimal mark");
     }
-    *out = (struct text_dialect){(char)separator, (enum text_decimal)decimal,
-                                 (enum text_header)header};
+    *out = (struct text_dialect){.separator = (char)separator,
+                                 .decimal = (enum text_decimal)decimal,
+                                 .header = (enum text_header)header,
+                                 .columns = columns};
     return ERR_OK;
 }
 

@@ -2,7 +2,7 @@
 /*
  * How a text table is written: what separates its columns, its decimal mark, whether it has a
  * header. What the media type does not say (text/csv; header=present; separator=semicolon;
- * decimal=comma) is told from the first lines.
+ * decimal=comma; columns=3) is told from the first lines.
  */
 #ifndef TEXT_DIALECT_H
 #define TEXT_DIALECT_H
@@ -13,12 +13,15 @@
 #include "base/err.h"
 #include "formats/text_number.h"
 
+#define TEXT_MAX_COLUMNS 8192
+
 enum text_header { TEXT_HEADER_UNTOLD, TEXT_HEADER_PRESENT, TEXT_HEADER_ABSENT };
 
 struct text_dialect {
     char separator; /* ',', ';', '\t', or ' ' for any number of blanks; 0: not told */
     enum text_decimal decimal;
     enum text_header header;
+    int columns; /* of each record, at most TEXT_MAX_COLUMNS; 0: as many as the first one has */
 };
 
 /*

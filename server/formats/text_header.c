@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats/text_header.h"
 
+#include "base/phrase.h"
 #include "base/utf8.h"
 #include "formats/text_doubt.h"
 #include "formats/text_record.h"
@@ -266,6 +267,27 @@ static void read_next(const struct text_table_reader *reader, struct text_cursor
     }
 }
 
+/* The rows of a table without names whose columns have been counted: its first line is a row like
+ * the others. */
+static bool begin_counted(struct text_table_reader *reader)
+{
+    if (reader->dialect.columns == 0 || reader->dialect.header != TEXT_HEADER_ABSENT) {
+        return false;
+    }
+    reader->n_fields = reader->k = reader->dialect.columns;
+    return true;
+}
+
+/* The first record has another number of columns than the table is said to have. */
+static enum err_code refuse_count(const struct text_head *head, int columns, struct err *err)
+{
+    err_set_at(err, ERR_SHAPE, -1, head->n < columns ? head->n : columns,
+               "line %" PRId64 " has %s, and the media type says columns=%d", head->line,
+               phrase_count(head->n, "column").text, columns);
+    err->line = head->line;
+    return err->code;
+}
+
 enum err_code text_header_read(struct text_table_reader *reader, struct text_cursor *c,
                                struct err *err)
 {
@@ -276,12 +298,15 @@ enum err_code text_header_read(struct text_table_reader *reader, struct text_cur
     c->at += text_record_mark_length(c->at, (size_t)(c->end - c->at));
     text_dialect_tell(&reader->dialect, c->at, (size_t)(c->end - c->at));
     text_skip_lines(c, &comments);
-    if (c->at == c->end) {
+    if (c->at == c->end || begin_counted(reader)) {
         return ERR_OK;
     }
     struct text_cursor first = *c;
     if (read_head(reader, c, &head, err) != ERR_OK) {
         return err->code;
+    }
+    if (reader->dialect.columns > 0 && head.n != reader->dialect.columns) {
+        return refuse_count(&head, reader->dialect.columns, err);
     }
     read_next(reader, *c, &next);
     reader->n_fields = head.n;

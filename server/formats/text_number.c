@@ -72,21 +72,23 @@ static bool normalise(char *text, size_t len)
     return is_digit(*rest) && *skip_digits(rest) == '\0';
 }
 
-/* Replaces the decimal comma by a point; false: the mark is not this table's. */
-static bool replace_comma(char *text, enum text_decimal *decimal)
+/*
+ * Replaces the decimal comma by a point; false: the mark is not this table's. *mark: which one the
+ * text has.
+ */
+static bool replace_comma(char *text, const enum text_decimal *decimal, enum text_decimal *mark)
 {
     char *comma = strchr(text, ',');
     bool point = strchr(text, '.') != NULL;
-    if (comma == NULL) {
-        if (point && decimal != NULL && *decimal == TEXT_DECIMAL_UNTOLD) {
-            *decimal = TEXT_DECIMAL_POINT;
-        }
-        return !point || decimal == NULL || *decimal == TEXT_DECIMAL_POINT;
-    }
-    if (decimal == NULL || *decimal == TEXT_DECIMAL_POINT || point) {
+    enum text_decimal known = decimal != NULL ? *decimal : TEXT_DECIMAL_POINT;
+    *mark = comma != NULL ? TEXT_DECIMAL_COMMA : point ? TEXT_DECIMAL_POINT : TEXT_DECIMAL_UNTOLD;
+    if ((comma != NULL && point) ||
+        (known != TEXT_DECIMAL_UNTOLD && *mark != TEXT_DECIMAL_UNTOLD && *mark != known)) {
         return false;
     }
-    *comma = '.';
+    if (comma != NULL) {
+        *comma = '.';
+    }
     return true;
 }
 
@@ -130,12 +132,13 @@ static enum text_value read_spelling(char *text, size_t len, enum text_decimal *
                                      double *out)
 {
     char number[TEXT_NUMBER_MAX + 2];
+    enum text_decimal mark;
     memcpy(number, text, len + 1);
-    if (!replace_comma(number, decimal) || !normalise(number, len)) {
-        return classify_word(text, out);
+    if (!replace_comma(number, decimal, &mark) || !normalise(number, len)) {
+        return classify_word(text, out); /* what is no number settles nothing, as the "." of SAS */
     }
-    if (decimal != NULL && *decimal == TEXT_DECIMAL_UNTOLD && strchr(text, ',') != NULL) {
-        *decimal = TEXT_DECIMAL_COMMA;
+    if (decimal != NULL && *decimal == TEXT_DECIMAL_UNTOLD) {
+        *decimal = mark;
     }
     *out = strtod(number, NULL);
     return isfinite(*out) ? TEXT_NUMBER : TEXT_INFINITE;

@@ -29,7 +29,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TEXT_MAX_COLUMNS  8192
 #define TEXT_MAX_NAME     128 /* bytes */
 #define TEXT_MAX_LEFT_OUT 2
 

@@ -41,6 +41,17 @@ static size_t spare_for(const struct body_room *room, size_t need)
     return generous ? again : part;
 }
 
+/* NULL: no memory. */
+static char *resize(struct body *body, size_t capacity)
+{
+    char *spare = body->spare;
+    if (body->data == NULL && spare != NULL && capacity == FIRST_BYTES) {
+        body->spare = NULL;
+        return spare;
+    }
+    return mem_realloc_array(body->data, capacity, 1);
+}
+
 static enum err_code reserve(struct body *body, struct body_room *room, size_t need,
                              struct err *err)
 {
@@ -60,7 +71,7 @@ static enum err_code reserve(struct body *body, struct body_room *room, size_t n
         err->retry_s = RETRY_S;
         return err->code;
     }
-    char *data = mem_realloc_array(body->data, capacity, 1);
+    char *data = resize(body, capacity);
     if (data == NULL) {
         atomic_fetch_sub_explicit(&room->held, more, memory_order_relaxed);
         return err_set(err, ERR_NOMEM, "no memory for the body");
@@ -93,5 +104,20 @@ void body_release(struct body *body, struct body_room *room)
 {
     mem_free(body->data);
     atomic_fetch_sub_explicit(&room->held, body->capacity, memory_order_relaxed);
-    *body = (struct body){.data = NULL};
+    *body = (struct body){.spare = body->spare};
+}
+
+void body_end(struct body *body, struct body_room *room)
+{
+    if (body->capacity == FIRST_BYTES && body->spare == NULL) {
+        body->spare = body->data;
+        body->data = NULL;
+    }
+    body_release(body, room);
+}
+
+void body_free_spare(struct body *body)
+{
+    mem_free(body->spare);
+    body->spare = NULL;
 }

@@ -31,6 +31,7 @@ struct body {
     size_t n;
     size_t capacity;  /* counted in the room; at most a quarter more than has arrived */
     size_t discarded; /* bytes that came after the body was refused */
+    char *spare;      /* mem, of the least capacity there is, for the next body; NULL: none */
 };
 
 /*
@@ -42,7 +43,11 @@ struct body {
 bool body_append(struct body *body, struct body_room *room, const char *piece, size_t size,
                  struct err *refused) MUST_CHECK;
 
-/* Gives memory and room back; an empty body is fine. */
+/* Gives memory and room back, but no spare buffer; an empty body is fine. */
 void body_release(struct body *body, struct body_room *room);
+
+/* The same, but the buffer of a short body becomes the spare one. */
+void body_end(struct body *body, struct body_room *room);
+void body_free_spare(struct body *body);
 
 #endif

@@ -19,7 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "http/tls.h"
+#include "tls/tls.h"
 
 #define SECOND_NS  1000000000.0
 #define MAX_RESTS  256   /* pieces of a body that are thrown away before its refusal is sent */

@@ -135,6 +135,12 @@ static void shed_connections(void *ctx, int n)
     }
 }
 
+static int count_connections(void *ctx)
+{
+    const struct serve_thread *thread = ctx;
+    return thread->connections.n;
+}
+
 static enum err_code start_workers(struct daemon *daemon, struct err *err)
 {
     for (int i = 0; i < daemon->n_threads; i++) {
@@ -146,6 +152,7 @@ static enum err_code start_workers(struct daemon *daemon, struct err *err)
             .unstick = end_stuck_connections,
             .shed = shed_connections,
             .add = place_add,
+            .count = count_connections,
             .ctx = thread,
         };
         if (worker_start(&settings, &thread->worker, err) != ERR_OK) {

@@ -42,7 +42,7 @@ struct daemon_settings {
     int min_rate;       /* bytes a second of bodies and answers, after as many seconds */
     size_t max_body_bytes;
     size_t bodies_bytes;  /* of all requests; past it 503 */
-    const char *tls_cert; /* PEM files (http/tls.h); "": no TLS. Unix sockets never have it */
+    const char *tls_cert; /* PEM files (tls/tls.h); "": no TLS. Unix sockets never have it */
     const char *tls_key;
     const char *tls_client_ca; /* "": clients need no certificate */
     struct log *log;

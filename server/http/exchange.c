@@ -10,7 +10,7 @@
 const char *request_header(const struct request *req, const char *name)
 {
     for (int i = 0; i < req->n_headers; i++) {
-        if (strcasecmp(req->headers[i].name, name) == 0) {
+        if (header_is(&req->headers[i], name)) {
             return req->headers[i].value;
         }
     }
@@ -25,6 +25,16 @@ const char *request_query(const struct request *req, const char *key)
         }
     }
     return NULL;
+}
+
+bool response_has(const struct response *res, const char *name)
+{
+    for (int i = 0; i < res->n_headers; i++) {
+        if (header_is(&res->headers[i], name)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void response_header(struct response *res, const char *name, const char *value)

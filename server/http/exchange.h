@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <strings.h>
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OTHER };
 
@@ -131,9 +132,17 @@ struct response {
     struct later later; /* with status 0: the answer comes later */
 };
 
+/* Are they the same name, in whatever case? Most differ in their first letter. */
+static inline bool header_is(const struct header *header, const char *name)
+{
+    return ((header->name[0] ^ name[0]) & ~('a' ^ 'A')) == 0 && strcasecmp(header->name, name) == 0;
+}
+
 /* Value of a header (case-insensitive name) or of a query key; NULL when absent. */
 const char *request_header(const struct request *req, const char *name);
 const char *request_query(const struct request *req, const char *key);
+
+bool response_has(const struct response *res, const char *name);
 
 /* Decodes %xx in place; '+' stays. False on bad escapes, NUL or invalid UTF-8. */
 bool percent_decode(char *text) MUST_CHECK;

@@ -92,6 +92,7 @@ enum err_code body_inflate(struct body *body, struct body_room *room, size_t *ma
         return err->code;
     }
     body_release(body, room);
+    plain.spare = body->spare;
     *body = plain;
     return ERR_OK;
 }

@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The library calls on_request several times: once after the headers, then with pieces of the body,
- * last with none. An announced body over the limit is answered after the headers; one that only
- * turns out too long is read to its end (within reason) and answered then, since an answer in the
- * middle would be lost when the connection is reset.
+ * The library calls serve_request several times: once after the headers, then with pieces of the
+ * body, last with none. An announced body over the limit is answered after the headers; one that
+ * only turns out too long is read to its end (within reason) and answered then, since an answer in
+ * the middle would be lost when the connection is reset.
  */
-#include "http/serve.h"
+#include "http/serve_priv.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
-#include "http/certificate.h"
 #include "http/forwarded.h"
 #include "http/framing.h"
 #include "http/head.h"
@@ -27,36 +22,6 @@
 #include "http/inflate.h"
 #include "http/place.h"
 #include "http/worker.h"
-
-/* Buffers of a connection. The library clears them after each request, so more is slower. */
-#define CONNECTION_BYTES ((size_t)32 * 1024)
-#define STREAM_BLOCK     ((size_t)64 * 1024) /* bytes asked from a source at a time */
-#define ENDLESS_BLOCK    ((size_t)4 * 1024)  /* of one that mostly waits */
-/* Between two calls of serve_give_back: then making memory anew costs nothing. */
-#define FEW_REQUESTS 50
-/* The library's own limit of connections is never met: worker.h says why. */
-#define LIBRARY_CONNECTIONS 1000000000u
-/* The strictest that RFC 9112 allows a server to be. */
-#define STRICTEST_WITHIN_RULES 1
-
-struct exchange {
-    struct serve *serve;
-    struct serve_thread *thread;
-    struct connection *place;
-    struct MHD_Connection *connection;
-    struct arena arena;
-    struct request req;
-    union proxies_address
-        client; /* for whom a proxy asks; family 0: it is not asking for another */
-    struct peer client_peer;
-    struct body_source source; /* while it is sent */
-    struct body body;
-    bool answered;
-    bool closes;             /* the connection ends with the answer */
-    bool leaves_rest;        /* and its client may still be sending then */
-    struct response refusal; /* answered to the head, while it waits for its turn; status 0: none */
-    struct exchange *next;   /* while it is spare */
-};
 
 static void suspend(struct exchange *ex)
 {
@@ -113,68 +78,6 @@ static const struct exchange_ops ops = {.suspend = suspend,
                                         .address = write_address,
                                         .inflate = inflate_body};
 
-/* Requests come and go by the thousand: their memory is kept for the next ones. */
-static struct exchange *exchange_get(struct serve *serve)
-{
-    pthread_mutex_lock(&serve->lock);
-    struct exchange *ex = serve->spare;
-    if (ex != NULL) {
-        serve->spare = ex->next;
-        serve->n_spare--;
-        serve->min_spare = serve->n_spare < serve->min_spare ? serve->n_spare : serve->min_spare;
-    }
-    serve->n_requests++;
-    pthread_mutex_unlock(&serve->lock);
-    return ex != NULL ? ex : mem_zalloc(sizeof *ex);
-}
-
-static void exchange_free(struct exchange *ex)
-{
-    arena_release(&ex->arena);
-    mem_free(ex);
-}
-
-/* The last ones of the list are those that were not needed; of few requests none needs any. */
-void serve_give_back(struct serve *serve)
-{
-    pthread_mutex_lock(&serve->lock);
-    struct exchange **end = &serve->spare;
-    int kept = serve->n_requests < FEW_REQUESTS ? 0 : serve->n_spare - serve->min_spare;
-    for (int i = 0; i < kept; i++) {
-        end = &(*end)->next;
-    }
-    struct exchange *unused = *end;
-    *end = NULL;
-    serve->n_spare = serve->min_spare = kept;
-    serve->n_requests = 0;
-    pthread_mutex_unlock(&serve->lock);
-    while (unused != NULL) {
-        struct exchange *next = unused->next;
-        exchange_free(unused);
-        unused = next;
-    }
-}
-
-static void exchange_put(struct exchange *ex)
-{
-    struct serve *serve = ex->serve;
-    struct exchange clean = {.arena = ex->arena};
-    body_release(&ex->body, &serve->room);
-    arena_clear(&clean.arena);
-    *ex = clean;
-    pthread_mutex_lock(&serve->lock);
-    bool keep = serve->n_spare < 2 * serve->settings.n_threads;
-    if (keep) {
-        ex->next = serve->spare;
-        serve->spare = ex;
-        serve->n_spare++;
-    }
-    pthread_mutex_unlock(&serve->lock);
-    if (!keep) {
-        exchange_free(ex);
-    }
-}
-
 /* Behind a proxy the client is the one that the proxy names. */
 static void find_client(struct exchange *ex)
 {
@@ -216,8 +119,8 @@ static struct exchange *exchange_new(struct serve_thread *thread, struct MHD_Con
     return ex;
 }
 
-static void on_completed(void *ctx, struct MHD_Connection *connection, void **state,
-                         enum MHD_RequestTerminationCode code)
+void serve_completed(void *ctx, struct MHD_Connection *connection, void **state,
+                     enum MHD_RequestTerminationCode code)
 {
     struct exchange *ex = *state;
     (void)ctx;
@@ -227,7 +130,7 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **st
         if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && ex->serve->settings.sent != NULL) {
             ex->serve->settings.sent(ex->serve->settings.ctx, &ex->req);
         }
-        connection_enter(ex->place, CONNECTION_IDLE, clock_ns());
+        connection_enter(ex->place, CONNECTION_IDLE, clock_tick_ns());
         if (ex->leaves_rest) {
             worker_keep_socket(ex->thread->worker, ex->place->fd);
         }
@@ -265,69 +168,10 @@ static bool take_piece(struct exchange *ex, const char *data, size_t size)
     return go_on;
 }
 
-static ssize_t read_source(void *ctx, uint64_t pos, char *out, size_t size)
-{
-    const struct body_source *source = ctx;
-    (void)pos;
-    size_t n = source->read(source->ctx, out, size);
-    if (n == BODY_SOURCE_FAILED) {
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    }
-    if (n == BODY_SOURCE_WAIT) {
-        return 0; /* suspended; called again when resumed */
-    }
-    return n > 0 ? (ssize_t)n : MHD_CONTENT_READER_END_OF_STREAM;
-}
-
-static struct MHD_Response *create_response(struct exchange *ex, const struct response *res)
-{
-    ex->source = res->source; /* also one that is only released */
-    if (res->source.read != NULL) {
-        if (ex->source.endless) {
-            atomic_fetch_add_explicit(&ex->serve->endless, 1, memory_order_relaxed);
-        }
-        struct MHD_Response *out = MHD_create_response_from_callback(
-            res->source.n_bytes > 0 ? res->source.n_bytes : MHD_SIZE_UNKNOWN,
-            ex->source.endless ? ENDLESS_BLOCK : STREAM_BLOCK, read_source, &ex->source, NULL);
-        if (out != NULL && ex->req.method == HTTP_HEAD && res->source.n_bytes == 0) {
-            /* No chunks: the library (0.9.75) would send the end of a body that is not there, and
-             * the client would take it for the beginning of the next answer. */
-            (void)MHD_set_response_options(out, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
-        }
-        return out;
-    }
-    /* The bytes live in the exchange's arena, which outlasts the sending. */
-    return MHD_create_response_from_buffer(
-        res->n_body, res->n_body > 0 ? (void *)res->body : (void *)"", MHD_RESPMEM_PERSISTENT);
-}
-
-static enum MHD_Result send_response(struct exchange *ex, const struct response *res)
-{
-    struct MHD_Response *out = create_response(ex, res);
-    if (out == NULL) {
-        return MHD_NO;
-    }
-    enum MHD_Result ok = MHD_YES;
-    if (res->content_type != NULL) {
-        ok = MHD_add_response_header(out, MHD_HTTP_HEADER_CONTENT_TYPE, res->content_type);
-    }
-    for (int i = 0; ok == MHD_YES && i < res->n_headers; i++) {
-        ok = MHD_add_response_header(out, res->headers[i].name, res->headers[i].value);
-    }
-    if (ok == MHD_YES && ex->closes) {
-        ok = MHD_add_response_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
-    }
-    if (ok == MHD_YES) {
-        ok = MHD_queue_response(ex->connection, (unsigned)res->status, out);
-    }
-    MHD_destroy_response(out);
-    return ok;
-}
-
 static enum MHD_Result answer(struct exchange *ex)
 {
     struct response res = {.status = 0};
-    connection_enter(ex->place, CONNECTION_WORK, clock_ns());
+    connection_enter(ex->place, CONNECTION_WORK, clock_tick_ns());
     ex->serve->settings.handler(ex->serve->settings.ctx, &ex->req, &res);
     if (ex->req.later.run != NULL) {
         return MHD_YES; /* suspended; called again when resumed */
@@ -335,12 +179,12 @@ static enum MHD_Result answer(struct exchange *ex)
     ex->answered = true;
     if (res.source.endless || res.source.needs_no_body) {
         /* Such an answer may last for long, and nobody reads the body any more. */
-        body_release(&ex->body, &ex->serve->room);
+        body_end(&ex->body, &ex->serve->room);
         ex->req.body = "";
         ex->req.n_body = 0;
     }
     connection_enter(ex->place, res.source.endless ? CONNECTION_STREAM : CONNECTION_ANSWER,
-                     clock_ns());
+                     clock_tick_ns());
     return send_response(ex, &res);
 }
 
@@ -379,14 +223,14 @@ static enum MHD_Result answer_head(struct exchange *ex, const struct response *r
     ex->answered = true;
     ex->closes = true;
     ex->leaves_rest = true;
-    connection_enter(ex->place, CONNECTION_ANSWER, clock_ns());
+    connection_enter(ex->place, CONNECTION_ANSWER, clock_tick_ns());
     return send_response(ex, res);
 }
 
 static enum MHD_Result send_refusal(struct exchange *ex)
 {
     ex->answered = true;
-    connection_enter(ex->place, CONNECTION_ANSWER, clock_ns());
+    connection_enter(ex->place, CONNECTION_ANSWER, clock_tick_ns());
     return send_response(ex, &ex->refusal);
 }
 
@@ -415,15 +259,15 @@ static enum MHD_Result begin(struct exchange *ex, const char *method, const char
     if (framing_refuses_length(&ex->req, settings->max_body_bytes, &ex->req.transport)) {
         return answer(ex);
     }
-    connection_enter(ex->place, CONNECTION_BODY, clock_ns());
+    connection_enter(ex->place, CONNECTION_BODY, clock_tick_ns());
     ex->place->chunked = request_header(&ex->req, "Transfer-Encoding") != NULL;
     ex->place->session = ex->place->chunked ? session_of(ex) : NULL;
     return MHD_YES;
 }
 
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *data,
-                                  size_t *size, void **state)
+enum MHD_Result serve_request(void *ctx, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *data,
+                              size_t *size, void **state)
 {
     struct exchange *ex = *state;
     if (ex == NULL) {
@@ -447,77 +291,6 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     return ex->refusal.status != 0 ? send_refusal(ex) : answer(ex);
-}
-
-static void on_connection(void *ctx, struct MHD_Connection *connection, void **place,
-                          enum MHD_ConnectionNotificationCode code)
-{
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *place = place_open(ctx, connection);
-    } else {
-        place_close(ctx, connection, *place);
-    }
-}
-
-/* Escapes are ours to decode, so that %00 and bad ones are seen. */
-static size_t leave_escaped(void *ctx, struct MHD_Connection *connection, char *text)
-{
-    (void)ctx;
-    (void)connection;
-    return strlen(text);
-}
-
-static void on_log(void *ctx, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
-
-static void on_log(void *ctx, const char *fmt, va_list args)
-{
-    char text[256];
-    vsnprintf(text, sizeof text, fmt, args);
-    text[strcspn(text, "\n")] = '\0';
-    log_debug(ctx, "http library", "text", text, NULL);
-}
-
-/* The session's pointer is the library's connection. */
-static int retrieve_certificate(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
-                                gnutls_pcert_st **certs, unsigned *n_certs,
-                                gnutls_ocsp_data_st **ocsp, unsigned *n_ocsp, gnutls_privkey_t *key,
-                                unsigned *flags)
-{
-    (void)info;
-    (void)ocsp;
-    *n_ocsp = 0;
-    *flags = GNUTLS_CERT_RETR_DEINIT_ALL;
-    const struct connection *place = place_find(gnutls_session_get_ptr(session));
-    return place != NULL ? tls_retrieve(place->tls, certs, n_certs, key) : -1;
-}
-
-struct MHD_Daemon *serve_open_library(void *ctx)
-{
-    struct serve_thread *thread = ctx;
-    const struct daemon_settings *s = &thread->serve->settings;
-    struct tls *tls = thread->tls;
-    const char *client_ca = tls != NULL ? tls_client_ca(tls) : NULL;
-    struct MHD_OptionItem items[] = {
-#if MHD_VERSION >= 0x00097701
-        /* What may be read in two ways is refused; http/head.h sees to older versions. */
-        {MHD_OPTION_CLIENT_DISCIPLINE_LVL, STRICTEST_WITHIN_RULES, NULL},
-#endif
-        {tls != NULL ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, 0,
-         (void *)(uintptr_t)TLS_PRIORITIES},
-        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(uintptr_t)retrieve_certificate},
-        {client_ca != NULL ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
-         (void *)(uintptr_t)client_ca},
-        {MHD_OPTION_END, 0, NULL}
-    };
-    return MHD_start_daemon(
-        (tls != NULL ? MHD_USE_TLS : 0u) | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
-            MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME,
-        0, NULL, NULL, on_request, thread, MHD_OPTION_EXTERNAL_LOGGER, on_log, s->log,
-        MHD_OPTION_CONNECTION_LIMIT, LIBRARY_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)s->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, thread, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, thread, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-        MHD_OPTION_URI_LOG_CALLBACK, head_cut_query, NULL, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
 enum err_code serve_init(struct serve *serve, const struct daemon_settings *settings,

@@ -10,7 +10,7 @@
 #include "http/connections.h"
 #include "http/daemon.h"
 #include "access/peers.h"
-#include "http/tls.h"
+#include "tls/tls.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

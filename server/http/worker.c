@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -19,6 +20,9 @@
 #include "http/leftovers.h"
 
 #define LOOK_NS INT64_C(1000000000)
+/* Up to so many connections the library may wait by itself: it never gets its 128 events at once.
+ */
+#define FEW_CONNECTIONS 100
 #define SPIN_TURNS                                                                                 \
     2000 /* in a second, without an event; waiting requests need one now and then                  \
           */
@@ -112,9 +116,9 @@ static void add_incoming(struct worker *worker)
 }
 
 /* Milliseconds until the library wants a turn or the connections a look. */
-static int choose_wait(struct worker *worker, int64_t look_ns)
+static int choose_wait(struct worker *worker, int64_t now_ns, int64_t look_ns)
 {
-    int64_t wait_ms = (look_ns - clock_ns()) / 1000000 + 1;
+    int64_t wait_ms = (look_ns - now_ns) / 1000000 + 1;
     MHD_UNSIGNED_LONG_LONG library_ms;
     if (MHD_get_timeout(worker->library, &library_ms) == MHD_YES && (int64_t)library_ms < wait_ms) {
         wait_ms = (int64_t)library_ms;
@@ -138,23 +142,46 @@ static bool wait_for_events(struct worker *worker, int wait_ms)
     return any;
 }
 
+/* One call of the system less than waiting here and letting the library look afterwards. */
+static bool may_wait_in_library(struct worker *worker, int wait_ms)
+{
+    return wait_ms > 0 && worker->leftovers.n == 0 &&
+           worker->settings.count(worker->settings.ctx) < FEW_CONNECTIONS;
+}
+
+/* Waits, and lets the library do what there is to do. False: it wanted a turn for nothing. */
+static bool run_turn(struct worker *worker, int wait_ms)
+{
+    if (may_wait_in_library(worker, wait_ms)) {
+        (void)MHD_run_wait(worker->library, wait_ms);
+        /* Before the look at what has come: whoever wakes it from now on is not lost. */
+        if (atomic_load_explicit(&worker->woken, memory_order_relaxed)) {
+            atomic_store_explicit(&worker->woken, false, memory_order_seq_cst);
+            add_incoming(worker);
+        }
+        return true;
+    }
+    bool any = wait_for_events(worker, wait_ms);
+    add_incoming(worker);
+    (void)MHD_run(worker->library);
+    return any || wait_ms != 0;
+}
+
 static void *serve(void *arg)
 {
     mem_kind_use(MEM_REQUESTS);
     struct worker *worker = arg;
-    int64_t look_ns = clock_ns() + LOOK_NS;
+    int64_t now_ns = clock_ns();
+    int64_t look_ns = now_ns + LOOK_NS;
     int64_t stuck_ns = 0; /* when a stuck connection was last looked for */
     int empty_turns = 0;  /* since the last look */
     int stuck_turns = 0;  /* since that one */
     while (!atomic_load_explicit(&worker->ends, memory_order_acquire)) {
-        int wait_ms = choose_wait(worker, look_ns);
-        bool empty = !wait_for_events(worker, wait_ms) && wait_ms == 0;
+        bool empty = !run_turn(worker, choose_wait(worker, now_ns, look_ns));
         empty_turns += empty;
         stuck_turns += empty;
-        add_incoming(worker);
-        (void)MHD_run(worker->library);
         int shed = atomic_exchange_explicit(&worker->shed, 0, memory_order_relaxed);
-        int64_t now_ns = clock_ns();
+        now_ns = clock_ns();
         if (shed > 0) {
             worker->settings.shed(worker->settings.ctx, shed);
         }
@@ -173,6 +200,16 @@ static void *serve(void *arg)
         }
     }
     return NULL;
+}
+
+/*
+ * The event also ends a wait of the library, which passes over an event without data (0.9.75 to
+ * 1.0.1: it is that of its own stop). Each write is an edge, so that nobody has to read it there.
+ */
+static bool wake_library(struct worker *worker)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {.ptr = NULL}};
+    return epoll_ctl(worker->events, EPOLL_CTL_ADD, worker->wake, &event) == 0;
 }
 
 static enum err_code open_worker(struct worker *worker, struct err *err)
@@ -194,6 +231,9 @@ static enum err_code open_worker(struct worker *worker, struct err *err)
         return err_set(err, ERR_IO, "the HTTP library cannot be started");
     }
     worker->events = info->epoll_fd;
+    if (!wake_library(worker)) {
+        return err_set(err, ERR_IO, "an HTTP thread cannot be woken: %s", strerror(errno));
+    }
     return threads_start(&worker->thread, "http", serve, worker, err);
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One HTTP thread: an event loop around an instance of the HTTP library that has connections of its
- * own. The library is driven from outside, one turn at a time and never waiting, for three reasons:
+ * own. The library is driven from outside, one turn at a time, for three reasons:
  *
  *   - Its own loop (0.9.75 to 1.0.1) waits again after exactly 128 events have come at once, before
- *     it serves them; if no other event follows, those requests are never answered.
+ *     it serves them; if no other event follows, those requests are never answered. So it may wait
+ *     by itself only while it has fewer connections than that.
  *   - Connections are looked through once a second (http/connections.h) by the thread that serves
  *     them, so that needs no lock.
  *   - Its limit of connections is counted late, and 0.9.74 to 0.9.77 keep a mutex locked when it is
@@ -34,6 +35,8 @@ struct worker_settings {
     /* While that goes on, every few milliseconds. */
     void (*unstick)(void *ctx);
     void (*shed)(void *ctx, int n); /* after worker_shed */
+    /* The connections that the library has now. */
+    int (*count)(void *ctx);
     void *ctx;
 };
 

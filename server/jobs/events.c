@@ -414,6 +414,14 @@ void events_tick(struct events *e, int64_t now_ns)
     check_on_waiters(e, look, now_ns);
 }
 
+void events_look(struct events *e)
+{
+    wake_lock(&e->wake);
+    e->look_ns = 0;
+    wake_notify_locked(&e->wake);
+    wake_unlock(&e->wake);
+}
+
 /* When the thread has something to do next. */
 static int64_t due_locked(const struct events *e)
 {

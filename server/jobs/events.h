@@ -106,6 +106,9 @@ struct event_waiter {
  */
 bool events_wait(struct events *events, struct event_waiter *waiter) MUST_CHECK;
 
+/* Has every waiter asked at once whether its client has gone, and not within a second. */
+void events_look(struct events *events);
+
 /* One round of the thread's work at a time by clock_ns. */
 void events_tick(struct events *events, int64_t now_ns);
 

@@ -270,8 +270,8 @@ static void explain_choice(const struct gate_spec *spec, const struct gate_verdi
 {
     static const char *const what_then[] = {
         [GATE_BOTH] = "",
-        [GATE_RECORDED] = ", so each is judged by rows that it kept out itself",
-        [GATE_OWN] = ", so each is judged by rows that did not train it",
+        [GATE_RECORDED] = ", too few to be fair; each is judged by rows that it kept out itself",
+        [GATE_OWN] = ", too few to be fair; each is judged by rows that did not train it",
         [GATE_MAYBE] = ", and the served one has no scores of its own",
         [GATE_NONE] = ""};
     const char *kind = spec->rows == GATE_ALL ? "" : gate_rows_name(spec->rows);

@@ -24,9 +24,9 @@
 /* What is known of a row of the training: bits of gate_case.facts. */
 enum gate_fact {
     GATE_KEPT = 1,  /* it was kept out of the new version's training, for scores */
-    GATE_CLEAN = 2, /* nor did it train a version that this training started from */
+    GATE_CLEAN = 2, /* nor did it train a version that this training started from, see GATE_SEEN */
     GATE_HAD = 4,   /* the served version had it, in its training or kept out of it */
-    GATE_SEEN = 8   /* it trained the served version, or may have */
+    GATE_SEEN = 8   /* it, or one of the same inputs, trained the served version, or may have */
 };
 
 struct gate_case {

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "fit/split.h"
+#include "train/train_rows.h"
 
 #define PIECE_ROWS 100000 /* about 0.1 s */
 
@@ -11,6 +12,7 @@ void judgement_release(struct judgement *judgement)
     mem_free(judgement->prints);
     mem_free(judgement->kept);
     mem_free(judgement->facts);
+    row_groups_release(&judgement->groups);
     row_history_release(&judgement->training);
     *judgement = (struct judgement){.prints = NULL};
 }
@@ -49,6 +51,29 @@ static enum err_code print_rows(const struct judgement_case *c, uint32_t *prints
     return err->code;
 }
 
+/*
+ * seen [data->n] <- 1 where the row trained a version, or may have, or one of the same inputs did:
+ * on another run of inputs that trained it a version does too well.
+ */
+static enum err_code find_seen(const struct judgement_case *c, const struct judgement *j,
+                               const struct row_history *history, unsigned char *seen,
+                               struct err *err)
+{
+    const struct row_prints prints = prints_of(c, j);
+    unsigned char *any = mem_zalloc((size_t)j->groups.n); /* of each group */
+    if (any == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory to compare a version with the served one");
+    }
+    for (size_t i = 0; i < (size_t)c->data->n; i++) {
+        any[j->groups.of[i]] |= row_history_has_seen(history, &prints, i);
+    }
+    for (size_t i = 0; i < (size_t)c->data->n; i++) {
+        seen[i] = any[j->groups.of[i]];
+    }
+    mem_free(any);
+    return ERR_OK;
+}
+
 enum err_code judgement_begin(const struct judgement_case *the_case, struct judgement *out,
                               struct err *err)
 {
@@ -61,8 +86,10 @@ enum err_code judgement_begin(const struct judgement_case *the_case, struct judg
     if (out->prints == NULL || out->kept == NULL || out->facts == NULL) {
         return err_set(err, ERR_NOMEM, "no memory to compare a version with the served one");
     }
-    split_rows((uint64_t)spec->seed, data->n, spec->validation, train_calibration_share(spec),
-               out->facts);
+    if (row_groups_find(data, &out->groups, err) != ERR_OK) {
+        return err->code;
+    }
+    train_rows_assign(spec, &out->groups, data->n, out->facts);
     for (size_t i = 0; i < n; i++) {
         out->kept[i] = fact_if(out->facts[i] == SPLIT_KEPT, GATE_KEPT);
     }
@@ -72,10 +99,11 @@ enum err_code judgement_begin(const struct judgement_case *the_case, struct judg
             ERR_OK) {
         return err->code;
     }
+    if (find_seen(the_case, out, &out->training, out->facts, err) != ERR_OK) {
+        return err->code;
+    }
     for (size_t i = 0; i < n; i++) {
-        unsigned char clean =
-            fact_if(!row_history_has_seen(&out->training, &prints, i), GATE_CLEAN);
-        out->kept[i] = (unsigned char)(out->kept[i] | clean);
+        out->kept[i] = (unsigned char)(out->kept[i] | fact_if(out->facts[i] == 0, GATE_CLEAN));
     }
     return ERR_OK;
 }
@@ -108,9 +136,10 @@ static enum err_code find_facts(const struct judgement_case *c, const struct ser
 {
     struct row_history history = {.n_unsure = 0};
     const struct row_prints prints = prints_of(c, j);
-    if (row_history_of_version(&prints, served, &history, err) == ERR_OK) {
+    if (row_history_of_version(&prints, served, &history, err) == ERR_OK &&
+        find_seen(c, j, &history, j->facts, err) == ERR_OK) {
         for (size_t i = 0; i < (size_t)c->data->n; i++) {
-            unsigned char seen = fact_if(row_history_has_seen(&history, &prints, i), GATE_SEEN);
+            unsigned char seen = fact_if(j->facts[i] != 0, GATE_SEEN);
             unsigned char had = fact_if(row_history_had(&history, &prints, i), GATE_HAD);
             j->facts[i] = (unsigned char)(j->kept[i] | seen | had);
         }

@@ -7,6 +7,7 @@
 #ifndef JUDGEMENT_H
 #define JUDGEMENT_H
 
+#include "train/row_groups.h"
 #include "jobs/gate.h"
 #include "jobs/row_history.h"
 
@@ -26,6 +27,7 @@ struct judgement {
     uint32_t *prints;            /* [data->n], mem, as are the next two */
     unsigned char *kept;         /* [data->n] facts of the training: GATE_KEPT and GATE_CLEAN */
     unsigned char *facts;        /* [data->n] and of the served version */
+    struct row_groups groups;    /* rows with the same inputs */
     struct row_history training; /* rows of the candidate */
     bool is_judged;              /* the verdict depends on which version is the default */
     int64_t served_version;      /* that one; 0: there is none that could be served */

@@ -2,11 +2,14 @@
 #include "jobs/model_space.h"
 
 #include "base/mem.h"
+#include "base/phrase.h"
 #include "documents/space_json.h"
 #include "model/model.h"
+#include "store/data/data_read.h"
 #include "store/data/space_change.h"
 #include "store/models/space_store.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void model_space_release(struct model_space *space)
@@ -77,6 +80,62 @@ enum err_code model_space_of_version(const struct model *model, struct space **o
         err_clear(err); /* names of older versions may be any text, and may be the same */
     }
     mem_free(names);
+    return err->code;
+}
+
+#define MAX_LISTED 60 /* bytes of a list of names in a message */
+
+/* " (k, T; y)": the columns of a space; empty: it has no names. */
+static void list_columns(const struct space *space, char out[MAX_LISTED])
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (int j = 0; space != NULL && j < space->d + space->o; j++) {
+        const char *name = space_column_name(space, j);
+        size_t len = strnlen(name, 20);
+        if (used + len + 8 > MAX_LISTED) {
+            snprintf(out + used, MAX_LISTED - used, ", ..)");
+            return;
+        }
+        used += (size_t)snprintf(out + used, MAX_LISTED - used, "%s%.20s",
+                                 j == 0          ? " ("
+                                 : j == space->d ? "; "
+                                                 : ", ",
+                                 name);
+    }
+    snprintf(out + used, MAX_LISTED - used, "%s", used > 0 ? ")" : "");
+}
+
+enum err_code model_space_check_version(struct db *db, const char *name, const struct model *model,
+                                        struct err *err)
+{
+    struct data_summary rows;
+    struct model_space stored = {.space = NULL};
+    struct space *own = NULL;
+    char of_rows[MAX_LISTED];
+    char of_version[MAX_LISTED];
+    if (data_store_summary(db, name, &rows, err) != ERR_OK) {
+        if (err->code == ERR_NOT_FOUND) {
+            err_clear(err);
+        }
+        return err->code;
+    }
+    if (rows.n_rows == 0 || (rows.n_inputs == model->d && rows.n_outputs == model->o)) {
+        return ERR_OK;
+    }
+    if (model_space_load(db, name, &stored, err) == ERR_OK &&
+        model_space_of_version(model, &own, err) == ERR_OK) {
+        list_columns(stored.space, of_rows);
+        list_columns(own, of_version);
+        err_set(err, ERR_CONFLICT,
+                "rows are stored with %s and %s%s, the document has %d and %d%s; delete the rows "
+                "first (DELETE .../data), or use a model of another name",
+                phrase_count(rows.n_inputs, "input").text,
+                phrase_count(rows.n_outputs, "output").text, of_rows, model->d, model->o,
+                of_version);
+    }
+    space_unref(own);
+    model_space_release(&stored);
     return err->code;
 }
 

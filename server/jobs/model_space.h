@@ -18,11 +18,19 @@ enum err_code model_space_load(struct db *db, const char *model, struct model_sp
 /* A zeroed one may be released. */
 void model_space_release(struct model_space *space);
 
+struct model;
+
+/*
+ * ERR_CONFLICT: rows are stored with another number of inputs or outputs than the version that is
+ * to be registered has, with the names of both.
+ */
+enum err_code model_space_check_version(struct db *db, const char *name, const struct model *model,
+                                        struct err *err) MUST_CHECK;
+
 /*
  * Gives a model that has no space the one of a version that is registered, if all of its columns
  * have names. That the model has got a space meanwhile is no error.
  */
-struct model;
 enum err_code model_space_adopt(struct db *db, const char *name, const struct model *model,
                                 struct err *err) MUST_CHECK;
 

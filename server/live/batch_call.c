@@ -68,7 +68,10 @@ static enum err_code distribute(struct batch_call *call, struct err *err)
 void batch_call_end(struct batch_call *call)
 {
     bool failed = call->err.code != ERR_OK || distribute(call, &call->err) != ERR_OK;
+    bool led = false;
     for (struct batch_item *item = call->items; item != NULL; item = item->next) {
+        item->leads = item->counts_calls && !led;
+        led |= item->leads;
         err_clear(&item->err);
         if (failed && (call->n_items == 1 || call->err.code == ERR_DRAINING)) {
             item->err = call->err;

@@ -22,6 +22,9 @@ struct batch_item {
     bool goes_on; /* a further block of work that was admitted before: the queue always has room for
                      it */
 
+    bool counts_calls; /* the first such item of a call leads it */
+    bool leads;        /* out: it does */
+
     int64_t begun_ns; /* out: when its computation began in a compute thread; 0: it did not */
 
     struct err err; /* out */

@@ -144,6 +144,7 @@ void entry_swap(struct entry *entry, struct entry *next, const struct version_ro
     struct entry old = *entry;
     memcpy(next->name, old.name, sizeof next->name);
     next->failed = old.failed;
+    next->unloaded = old.unloaded && !next->gone;
     /* From the back to the front, so that the order stays and that of the versions without alias
      * the ones at the back are dropped. */
     for (size_t i = old.n_held; i-- > 0;) {

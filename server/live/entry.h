@@ -25,6 +25,7 @@ struct entry {
     int64_t previous; /* version; 0: none */
     bool gone;        /* the model was deleted; the entry is about to leave the table */
     bool broken;      /* the default version is damaged, so none is served */
+    bool unloaded;    /* by a client of the Open Inference Protocol (models_unload.h) */
     uint64_t applied; /* number of the refresh that it comes from */
     uint64_t failed;  /* number of the latest refresh that failed; above applied: it is stale */
 };

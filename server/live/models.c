@@ -295,6 +295,15 @@ enum err_code models_get(struct models *models, const char *name, int64_t versio
     return models_find(models, name, &ref, out, err);
 }
 
+bool models_has_name(struct models *models, const char *name)
+{
+    pthread_mutex_lock(&models->lock);
+    const struct entry *entry = models_find_entry_locked(models, name);
+    bool has = entry != NULL && !entry->gone;
+    pthread_mutex_unlock(&models->lock);
+    return has;
+}
+
 /* ---- all of them ---- */
 
 bool models_is_loaded(const struct models *models)

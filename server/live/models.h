@@ -51,6 +51,9 @@ bool models_find_loaded(struct models *models, const char *name, const struct ve
 enum err_code models_get(struct models *models, const char *name, int64_t version,
                          struct served **out, struct err *err) MUST_CHECK;
 
+/* Is there a model of this name? Nothing is read for that. */
+bool models_has_name(struct models *models, const char *name);
+
 /*
  * Stores a published model as a new version, and serves it if it is the default. The model stays
  * the caller's. Errors as of model_store_put.

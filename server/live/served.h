@@ -2,6 +2,7 @@
 #ifndef SERVED_H
 #define SERVED_H
 
+#include "live/served_stats.h"
 #include "model/model.h"
 #include "store/models/model_view.h"
 
@@ -22,6 +23,7 @@ struct served {
     /* What each of its answers warns of (core/base/warnings.def): elements of a JSON array, and
      * their codes for a header; NULL: nothing. mem. */
     char *warnings, *warning_codes;
+    struct served_stats stats;
     atomic_int n_streams; /* answers that are made from it while they are read (answer_room.h) */
 };
 

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define METRICS_MAX_ROUTES 64
+#define METRICS_MAX_ROUTES 128
 #define METRICS_N_STATUSES 26 /* told apart, and one for all others */
 #define METRICS_SHARDS     8  /* processors with more in common than that share one */
 

@@ -229,6 +229,15 @@ def npy(table):
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + numbers
 
 
+def records(names, *rows):
+    """A structured array as numpy.save writes it."""
+    fields = ", ".join(f"('{name}', '<f8')" for name in names)
+    head = f"{{'descr': [{fields}], 'fortran_order': False, 'shape': ({len(rows)},), }}"
+    head = head.ljust(-(len(head) + 11) % 64 + len(head)) + "\n"
+    return (b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head.encode()
+            + b"".join(struct.pack(f"<{len(row)}d", *row) for row in rows))
+
+
 def told_codes():
     """Codes of the warnings that come with every prediction of a version."""
     with open(os.path.join(HERE, "../../core/base/warnings.def"), encoding="utf-8") as file:

@@ -82,6 +82,12 @@ class Uploads(ClientTest):
         self.bad(1, 'line 8, column "z" is "a"', "data", "m", "append", "-", "--outputs", "1",
                  "--batch-lines", "2", input=text + "9;a;1\n")
 
+    def test_a_short_line_where_the_file_is_cut_is_the_one_that_is_named(self):
+        for separator in ",;\t ":
+            text = "".join(separator.join(line) + "\n" for line in ("123", "456", "12", "789", "321"))
+            self.bad(1, "line 3 has 2 columns, 3 are needed", "data", "m", "append", "-", "--outputs", "1",
+                     "--batch-lines", "2", input=text)
+
     def test_parts_have_one_decimal_mark_and_the_last_may_be_a_comment(self):
         append = ("data", "m", "append", "-", "--outputs", "1", "--batch-lines", "2")
         self.good(*append, input="k;y\n1;2\n1,5;3\n2,5;3\n# the end\n\n")

@@ -213,15 +213,25 @@ class KnownAgain(FairGate):
         job = self.train()
         self.check(job, "kept_out_of_both", compared="known", served_version=2, rows=30)
 
-    def test_a_row_that_is_there_twice_is_kept_out_only_if_both_are(self):
-        rows = simulate(200, 1)
-        self.upload(joined(rows, rows))
-        self.train(seed=5)
-        self.upload(simulate(200, 2))
-        job = self.train()
-        # Of the 40 kept rows most have a twin that trains.
-        self.assertLess(job["gate"]["rows"], 40)
-        self.assertGreaterEqual(job["gate"]["rows"], 10)
+    def test_rows_with_the_same_inputs_are_kept_out_together(self):
+        rows, again = simulate(200, 1), simulate(200, 1)
+        again["outputs"] = [[y + 0.1] for [y] in again["outputs"]]
+        for others in (rows, again):
+            self.upload(joined(rows, others))
+            self.train(seed=5)
+            self.upload(simulate(200, 2))
+            self.check(self.train(), "kept_out_of_both", compared="known", rows=40)
+            self.ok(204, "DELETE", MODEL)
+
+    def test_another_run_of_inputs_that_trained_a_version_is_not_fair(self):
+        rows, again = simulate(100, 1), simulate(100, 1)
+        again["outputs"] = [[y + 0.01] for [y] in again["outputs"]]
+        self.upload(rows)
+        self.train(seed=1)
+        self.upload(again)
+        # Of the 10 inputs that this one keeps out hardly any were kept out before.
+        self.check(self.train(seed=2, gate={"rows": "new"}), "own")
+
 
     def test_a_deletion_in_between_moves_rows_but_does_not_make_them_fair(self):
         for seed in (1, 2, 3):

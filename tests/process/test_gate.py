@@ -149,8 +149,12 @@ class Gate(ServerTest):
         self.assertIn("no rows were kept out", job["message"])
         self.assertEqual((job["gate"]["rows"], job["gate"]["candidate"]), (0, None))
         self.assertEqual((self.default(), self.predict()), (1, self.before))
-        # Nor when somebody has registered a version of another shape meanwhile.
+        # Nor when a version of another shape is served, which was registered when there were no rows.
+        self.ok(200, "DELETE", MODEL + "/data")
         self.ok(201, "PUT", MODEL, document(seed=1))
+        self.ok(200, "PUT", MODEL + "/default", {"version": 1})
+        self.ok(201, "POST", MODEL + "/data", simulate(400, seed=2, scale_output=1000.0))
+        self.ok(200, "PUT", MODEL + "/default", {"version": 3})
         job = self.train(seed=2)
         self.assertEqual((job["state"], job["version"], job["promoted"]), ("succeeded", 4, False))
         self.assertIn("version 3 has 3 inputs and 2 outputs, this one has 2 and 1", job["message"])

@@ -26,8 +26,8 @@ EXEMPT = {
     "core/network/resnet_tape.c:tape_product": BLAS,
     "core/network/resnet_tape.c:tape_product_back": BLAS,
     "core/network/resnet_tape.c:tape_outer": BLAS,
-    "server/http/serve.c:retrieve_certificate": "GnuTLS fixes the parameters of its callback",
-    "server/http/serve.c:on_request": "libmicrohttpd fixes the parameters of its callback",
+    "server/http/library.c:retrieve_certificate": "GnuTLS fixes the parameters of its callback",
+    "server/http/serve.c:serve_request": "libmicrohttpd fixes the parameters of its callback",
 }
 
 

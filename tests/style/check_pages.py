@@ -226,6 +226,8 @@ LISTS = [
     ("server/api/routes.def", routes, "schema/API.md"),
     ("core/predict/results.def", first_text("core/predict/results.def", "RESULT"), "schema/API.md"),
     ("core/base/err.def", errors, "schema/API.md"),
+    ("server/api/umbridge/umbridge_outputs.def", first_text("server/api/umbridge/umbridge_outputs.def", "OUTPUT"),
+     "schema/API.md"),
     ("core/network/wpfn.def", first_text("core/network/wpfn.def", "WPFN"), "schema/API.md"),
     ("core/solve/solver.def", first_text("core/solve/solver.def", "SOLVER"), "core/SOLVERS.md"),
     ("core/solve/solver_settings.def", settings, "core/SOLVERS.md"),

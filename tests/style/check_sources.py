@@ -14,7 +14,7 @@ ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict"
 CORE = ["core/" + room for room in ROOMS]
 STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
 BELOW_API = CORE + STORE + ["server/base", "server/access", "server/formats", "server/documents",
-                            "server/live", "server/jobs", "server/http"]
+                            "server/live", "server/jobs", "server/tls", "server/http"]
 # A file may include from its own folder and from those in its list.
 LAYERS = {
     **{folder: CORE[:place] for place, folder in enumerate(CORE)},
@@ -35,10 +35,13 @@ LAYERS = {
     "server/jobs": CORE + STORE + ["server/base", "server/formats", "server/documents",
                                    "server/live"],
     "server/access": CORE + ["server/base"],
-    "server/http": CORE + ["server/base", "server/access"],
+    "server/tls": CORE + ["server/base"],
+    "server/http": CORE + ["server/base", "server/access", "server/tls"],
     "server/api": BELOW_API,
     "server/api/rows": BELOW_API + ["server/api"],
     "server/api/native": BELOW_API + ["server/api", "server/api/rows"],
+    "server/api/umbridge": BELOW_API + ["server/api", "server/api/rows", "server/api/native"],
+    "server/api/oip": BELOW_API + ["server/api", "server/api/rows", "server/api/native"],
     "server/client": CORE + ["server/base", "server/formats", "server/documents"],
     "server/client/commands": CORE + ["server/base", "server/formats", "server/documents",
                                       "server/client"],
@@ -52,12 +55,13 @@ OWNERS = {
     "store/sqlite/conn.h": ["server/store/", "tests/"],
     "store/sqlite/query.h": ["server/store/", "tests/"],
     "store/sqlite/db_transaction.h": ["server/store/", "tests/"],
-    "microhttpd.h": ["server/http/head.c", "server/http/head_check.c", "server/http/place.c", "server/http/serve.c", "server/http/worker.c"],
+    "microhttpd.h": ["server/http/head.c", "server/http/head_check.c", "server/http/place.c", "server/http/serve_priv.h",
+                     "server/http/worker.c"],
     "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/",
-                  "server/library/"],
+                   "server/library/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
     "zlib.h": ["server/http/inflate.c"],
-    "gnutls/": ["server/base/digest.c", "server/http/certificate.", "server/http/tls.h"],
+    "gnutls/": ["server/base/digest.c", "server/tls/"],
     "sleef.h": ["tests/bench/"],
     "Random123/": ["core/base/rng.c"],
     "cblas.h": ["core/math/gemm.h"],

@@ -77,7 +77,9 @@ void answer_room_hand_over(struct answer_claim *claim, struct response *res)
         claim->source = res->source;
         res->source = (struct body_source){.read = claim->source.read != NULL ? read_source : NULL,
                                            .release = release_source,
-                                           .ctx = claim};
+                                           .ctx = claim,
+                                           .needs_no_body = claim->source.needs_no_body,
+                                           .n_bytes = claim->source.n_bytes};
     }
 }
 

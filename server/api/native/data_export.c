@@ -11,6 +11,7 @@
 #include "documents/space_json.h"
 #include "formats/media_type.h"
 #include "formats/npy.h"
+#include "formats/npy_head.h"
 #include "model/space_rows.h"
 
 #include <math.h>
@@ -294,6 +295,14 @@ static enum err_code prepare_json(struct export *e, struct arena *arena, struct 
     return ERR_OK;
 }
 
+static enum err_code refuse_categories(const struct export *e, struct err *err)
+{
+    bool any = e->space.space != NULL && space_first_category(e->space.space) >= 0;
+    return any ? err_set(err, ERR_UNSUPPORTED,
+                         "npy has numbers only: rows with categories are exported as json or csv")
+               : ERR_OK;
+}
+
 static enum err_code prepare_npy(struct export *e, struct arena *arena, struct err *err)
 {
     int width = e->cursor.d + e->cursor.o;
@@ -302,13 +311,40 @@ static enum err_code prepare_npy(struct export *e, struct arena *arena, struct e
     if (head == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the answer");
     }
-    if (e->space.space != NULL && space_first_category(e->space.space) >= 0) {
-        return err_set(err, ERR_UNSUPPORTED,
-                       "npy has numbers only: rows with categories are exported as json or csv");
+    if (refuse_categories(e, err) != ERR_OK) {
+        return err->code;
     }
     add_part(e, head, npy_head(2, shape, false, head), 0, width);
     e->style = STYLE_NPY;
     return ERR_OK;
+}
+
+/* The same numbers as records, whose fields have the names of the columns. */
+static enum err_code prepare_structured(struct export *e, struct arena *arena, struct err *err)
+{
+    const struct space *space = e->space.space;
+    const int width = e->cursor.d + e->cursor.o;
+    const char **names = arena_alloc_array(arena, (size_t)width, sizeof *names);
+    const char *head = NULL;
+    size_t len = 0;
+    if (names == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the answer");
+    }
+    if (space == NULL) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "a structured array has names, and the model's columns have none: name them "
+                       "(PUT /v1/models/NAME/space), or take npy");
+    }
+    for (int j = 0; j < width; j++) {
+        names[j] = space_column_name(space, j);
+    }
+    const struct npy_records records = {names, width, (size_t)e->cursor.n_rows};
+    if (refuse_categories(e, err) == ERR_OK &&
+        npy_head_write(&records, arena, &head, &len, err) == ERR_OK) {
+        add_part(e, head, len, 0, width);
+        e->style = STYLE_NPY;
+    }
+    return err->code;
 }
 
 static enum err_code prepare(struct export *e, const char *format, struct arena *arena,
@@ -323,9 +359,13 @@ static enum err_code prepare(struct export *e, const char *format, struct arena 
     } else if (strcmp(format, "npy") == 0) {
         res->content_type = MEDIA_TYPE_NPY;
         err_kept(prepare_npy(e, arena, err));
+    } else if (strcmp(format, "structured") == 0) {
+        res->content_type = MEDIA_TYPE_NPY;
+        err_kept(prepare_structured(e, arena, err));
     } else {
         return err_set(err, ERR_UNSUPPORTED,
-                       "format \"%.40s\" is not supported; json, csv and npy are", format);
+                       "format \"%.40s\" is not supported; json, csv, npy and structured are",
+                       format);
     }
     e->longest = NUMTEXT_MAX + AROUND;
     if (err->code != ERR_OK || prepare_members(e, arena, err) != ERR_OK) {

@@ -14,6 +14,7 @@
 #include "api/handlers.h"
 
 #include "api/native/job_doc.h"
+#include "access/stream_places.h"
 #include "api/quota.h"
 #include "api/reply.h"
 #include "base/clock.h"
@@ -32,6 +33,7 @@ static const char keep_alive[] = ": still here\n\n";
 struct stream {
     struct app *app;
     bool counted; /* among the streams of its address */
+    struct stream_place place;
     const struct request *req;
     int64_t job;
     uint64_t after; /* number of the last event that was sent */
@@ -181,11 +183,11 @@ static size_t read_stream(void *ctx, char *out, size_t size)
     if (s->text_at < s->n_text) {
         return copy_text(s, out, size);
     }
-    if (call == EVENTS_GONE) {
+    if (call == EVENTS_GONE && !stream_gives_way(&s->place)) {
         return BODY_SOURCE_FAILED;
     }
-    if (s->over) {
-        return 0;
+    if (s->over || stream_gives_way(&s->place)) {
+        return 0; /* its client comes back where more is to come */
     }
     if (call == EVENTS_SILENCE) {
         s->text = keep_alive;
@@ -205,6 +207,9 @@ static size_t read_stream(void *ctx, char *out, size_t size)
 
 static void count_out(struct stream *s)
 {
+    if (s->app->streams != NULL) {
+        stream_close(s->app->streams, &s->place);
+    }
     if (s->counted) {
         peers_remove(s->app->peers, s->req->peer, PEER_STREAMS);
     }
@@ -227,7 +232,7 @@ static void wake_stream(void *ctx)
 static bool is_client_gone(const void *ctx)
 {
     const struct stream *s = ctx;
-    return s->req->ops->gone(s->req->exchange);
+    return stream_gives_way(&s->place) || s->req->ops->gone(s->req->exchange);
 }
 
 /* ---- the handler ---- */
@@ -299,21 +304,34 @@ static enum err_code count_in_address(struct stream *s, struct err *err)
     return err->code;
 }
 
+/* Among all streams. Where there is no place another one gives way, and is told of it. */
+static enum err_code take_place(struct stream *s, long long others, struct err *err)
+{
+    struct app *app = s->app;
+    int max = app->config->event_streams;
+    enum stream_answer answer = others >= max ? STREAM_REFUSED : STREAM_OPEN;
+    if (app->streams != NULL) {
+        answer = stream_open(app->streams, &s->place, s->req->peer, s->req->caller.who, max);
+    }
+    if (answer == STREAM_REPLACES) {
+        metrics_add(&app->metrics->event_streams_replaced, 1);
+        events_look(app->events);
+    } else if (answer == STREAM_REFUSED) {
+        err_set(err, ERR_BUSY, "%d clients follow events already, and event_streams allows no more",
+                max);
+        err->retry_s = RETRY_S;
+    }
+    return err->code;
+}
+
 /* Counts the stream until release_stream. */
 static enum err_code admit_stream(struct stream *s, struct err *err)
 {
     struct app *app = s->app;
     long long others =
         atomic_fetch_add_explicit(&app->metrics->event_streams, 1, memory_order_relaxed);
-    if (others >= app->config->event_streams) {
-        err_set(err, ERR_BUSY, "%d clients follow events already, and event_streams allows no more",
-                app->config->event_streams);
-        err->retry_s = RETRY_S;
-    } else {
-        err_kept(count_in_address(s, err));
-    }
-    if (err->code != ERR_OK) {
-        metrics_add(&app->metrics->event_streams, -1);
+    if (count_in_address(s, err) != ERR_OK || take_place(s, others, err) != ERR_OK) {
+        count_out(s);
     }
     return err->code;
 }

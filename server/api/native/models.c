@@ -198,7 +198,10 @@ enum err_code handle_model_put(struct app *app, const struct request *req, struc
                               .if_match = request_header(req, "If-Match"),
                               .if_none_match = request_header(req, "If-None-Match")};
     request_times_parsed(req);
-    enum err_code code = models_put(app->models, model, &put, &result, err);
+    enum err_code code = model_space_check_version(app->db, name, model, err);
+    if (code == ERR_OK) {
+        code = models_put(app->models, model, &put, &result, err);
+    }
     if (code == ERR_OK) {
         code = model_space_adopt(app->db, name, model, err);
     }

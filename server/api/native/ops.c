@@ -3,6 +3,7 @@
 #include "api/handlers.h"
 
 #include "api/native/job_doc.h"
+#include "api/readiness.h"
 #include "api/reply.h"
 #include "base/log_writer.h"
 #include "base/mem_budget.h"
@@ -10,7 +11,6 @@
 #include "math/vtanh.h"
 #include "store/jobs/job_read.h"
 #include "store/sqlite/db.h"
-#include "store/sqlite/db_presence.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,9 +19,6 @@
 #define MAX_MODELS  2000 /* with metrics of their own, the first by name */
 #define INTERVAL_90 1    /* of scores_intervals */
 #define MEGABYTE    ((size_t)1000000)
-
-/* Probes need no token, and nobody without one learns the name of a model. */
-static const char unnamed_models[] = "models could not be loaded; GET /v1/status names one";
 
 /* Alive: the process can answer. */
 enum err_code handle_healthz(struct app *app, const struct request *req, struct response *res,
@@ -36,28 +33,8 @@ enum err_code handle_healthz(struct app *app, const struct request *req, struct 
     return reply_json(res, 200, &json, err);
 }
 
-/* What keeps the server from being ready; false: nothing. The answer must hold now, so whatever is
- * cheap to check is checked again. */
-static bool find_reason(struct app *app, int part, char *out)
-{
-    struct err err = ERR_INIT;
-    if (part == HEALTH_REGISTRY &&
-        (db_check_presence(app->db, &err) != ERR_OK || !db_is_alive(app->db))) {
-        const char *why = err.code != ERR_OK ? err_msg(&err) : "the registry file cannot be read";
-        snprintf(out, HEALTH_REASON_CHARS, "%s", why);
-        return true;
-    }
-    return app->health != NULL && part != HEALTH_REGISTRY &&
-           health_get(app->health, (enum health_part)part, out);
-}
-
-struct reason {
-    int part;
-    char text[HEALTH_REASON_CHARS];
-};
-
 static enum err_code reply_not_ready(const struct request *req, struct response *res,
-                                     const struct reason *reasons, int n, struct err *err)
+                                     const struct readiness *readiness, struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
@@ -65,12 +42,13 @@ static enum err_code reply_not_ready(const struct request *req, struct response 
     json_write_text(&json, "type", "about:blank");
     json_write_text(&json, "title", "not ready");
     json_write_int(&json, "status", 503);
-    json_write_text(&json, "detail", reasons[0].text);
+    json_write_text(&json, "detail", readiness->reasons[0].text);
     json_write_array(&json, "reasons");
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < readiness->n_reasons; i++) {
+        const struct readiness_reason *reason = &readiness->reasons[i];
         json_write_object(&json, NULL);
-        json_write_text(&json, "part", health_part_name((enum health_part)reasons[i].part));
-        json_write_text(&json, "reason", reasons[i].text);
+        json_write_text(&json, "part", health_part_name((enum health_part)reason->part));
+        json_write_text(&json, "reason", reason->text);
         json_write_object_end(&json);
     }
     json_write_array_end(&json);
@@ -82,31 +60,17 @@ static enum err_code reply_not_ready(const struct request *req, struct response 
     return err->code;
 }
 
-/* Ready: models are loaded, the registry answers and can be written to, the threads live, and the
- * server is not stopping. */
 enum err_code handle_readyz(struct app *app, const struct request *req, struct response *res,
                             struct err *err)
 {
     struct textbuf text = textbuf_in(req->arena);
     struct json_write json = json_write_to(&text);
-    struct reason reasons[HEALTH_N_PARTS];
-    int n = 0;
-    if (atomic_load_explicit(&app->draining, memory_order_relaxed)) {
-        return err_set(err, ERR_DRAINING, "the server is stopping");
+    struct readiness readiness;
+    if (readiness_check(app, &readiness, err) != ERR_OK) {
+        return err->code;
     }
-    if (!models_is_loaded(app->models)) {
-        return err_set(err, ERR_BUSY, "models are being loaded");
-    }
-    for (int part = 0; part < HEALTH_N_PARTS; part++) {
-        reasons[n].part = part;
-        bool found = find_reason(app, part, reasons[n].text);
-        if (found && part == HEALTH_MODELS && access_asks(app->access)) {
-            snprintf(reasons[n].text, sizeof reasons[n].text, "%s", unnamed_models);
-        }
-        n += found;
-    }
-    if (n > 0) {
-        return reply_not_ready(req, res, reasons, n, err);
+    if (readiness.n_reasons > 0) {
+        return reply_not_ready(req, res, &readiness, err);
     }
     json_write_object(&json, NULL);
     json_write_text(&json, "status", "ready");
@@ -244,7 +208,7 @@ static void write_reasons(struct app *app, struct json_write *json)
     bool ready = models_is_loaded(app->models);
     json_write_array(json, "not_ready");
     for (int part = 0; part < HEALTH_N_PARTS; part++) {
-        if (find_reason(app, part, reason)) {
+        if (readiness_find_reason(app, part, reason)) {
             json_write_text(json, NULL, reason);
             ready = false;
         }

@@ -206,13 +206,11 @@ static void begin_array(const struct predict_answer *answer, struct answer_text 
     text->n_bytes = text->n_head + text->n_left * NPY_ITEM(text->single);
 }
 
-/* What JSON says beside the numbers goes into headers. */
-static enum err_code write_npy_headers(const struct predict_answer *answer, struct response *res,
-                                       long *outside, struct err *err)
+enum err_code predict_answer_headers(const struct served *served,
+                                     const struct predict_request *request, struct arena *arena,
+                                     struct response *res, long *outside, struct err *err)
 {
-    const struct served *served = answer->served;
-    struct arena *arena = answer->arena;
-    *outside = row_warnings_count(&answer->request->predict, served->model);
+    *outside = row_warnings_count(request, served->model);
     char *name = arena_strndup(arena, served->name, strlen(served->name));
     char *version = arena_printf(arena, "%lld", (long long)served->version);
     char *draws = arena_printf(arena, "%d", served->model->m);
@@ -231,9 +229,16 @@ static enum err_code write_npy_headers(const struct predict_answer *answer, stru
         }
         response_header(res, "Surrogate-Warnings", codes);
     }
+    return ERR_OK;
+}
+
+static enum err_code write_npy_headers(const struct predict_answer *answer, struct response *res,
+                                       long *outside, struct err *err)
+{
     res->status = 200;
     res->content_type = MEDIA_TYPE_NPY;
-    return ERR_OK;
+    return predict_answer_headers(answer->served, &answer->request->predict, answer->arena, res,
+                                  outside, err);
 }
 
 enum err_code predict_answer_write(const struct predict_answer *answer, struct response *res,

@@ -22,6 +22,15 @@ struct predict_answer {
 enum err_code predict_answer_write(const struct predict_answer *answer, struct response *res,
                                    long *outside, struct err *err) MUST_CHECK;
 
+/*
+ * Headers for what an answer cannot say in its body: which version answered, and its warnings.
+ * *outside as above. ERR_NOMEM.
+ */
+enum err_code predict_answer_headers(const struct served *served,
+                                     const struct predict_request *request, struct arena *arena,
+                                     struct response *res, long *outside,
+                                     struct err *err) MUST_CHECK;
+
 /* An answer whose numbers come block by block. */
 struct answer_text {
     struct json_stream *json; /* NULL: npy */

@@ -7,6 +7,8 @@
 #ifndef PREDICTION_OPTIONS_H
 #define PREDICTION_OPTIONS_H
 
+#include "formats/json_write.h"
+#include "http/exchange.h"
 #include "predict/predict.h"
 
 #include <jansson.h>
@@ -24,6 +26,14 @@ struct prediction_option {
 
 /* Lists the keys that prediction_options_read looks at; returns how many. */
 int prediction_options_list(struct prediction_option list[PREDICTION_OPTIONS_MAX]);
+
+/*
+ * Writes an option that came as text, in a query or as a parameter, as the member of a JSON object
+ * that prediction_options_read reads. Commas separate the elements of a list. What is no number is
+ * written as a string, which that function refuses.
+ */
+void prediction_option_write(struct json_write *json, const struct header *option,
+                             enum option_form form, struct arena *arena);
 
 /*
  * Reads them from an object, whose other members are not looked at, into want, levels,

@@ -126,55 +126,6 @@ static enum err_code find_form(const char *key, enum option_form *form, struct e
     return known_refuse("query: key", key, (struct names){keys, n_options + 2}, err);
 }
 
-/* A number as it is; anything else is left for the JSON reader to refuse. */
-static void write_number(struct json_write *json, const char *key, const char *text)
-{
-    if (text[0] != '\0' && text[strspn(text, "0123456789.eE+-")] == '\0') {
-        json_write_raw(json, key, text);
-    } else {
-        json_write_text(json, key, text);
-    }
-}
-
-/* The parts of a list that commas separate. */
-static void write_list(struct json_write *json, const char *key, enum option_form form, char *list)
-{
-    json_write_array(json, key);
-    while (list != NULL) {
-        char *comma = strchr(list, ',');
-        if (comma != NULL) {
-            *comma++ = '\0';
-        }
-        if (form == OPTION_NAMES) {
-            json_write_text(json, NULL, list);
-        } else {
-            write_number(json, NULL, list);
-        }
-        list = comma;
-    }
-    json_write_array_end(json);
-}
-
-static void write_option(struct json_write *json, const struct header *option,
-                         enum option_form form, struct arena *arena)
-{
-    char *list;
-    switch (form) {
-    case OPTION_TEXT:
-        json_write_text(json, option->name, option->value);
-        break;
-    case OPTION_NUMBER:
-        write_number(json, option->name, option->value);
-        break;
-    case OPTION_NAMES:
-    case OPTION_NUMBERS:
-        list = arena_strndup(arena, option->value, strlen(option->value));
-        json->text->failed |= list == NULL;
-        write_list(json, option->name, form, list);
-        break;
-    }
-}
-
 /* The query as the JSON object that the body of a JSON request would be, without inputs. */
 static enum err_code query_as_json(const struct request *req, json_t **out, struct err *err)
 {
@@ -186,7 +137,7 @@ static enum err_code query_as_json(const struct request *req, json_t **out, stru
         if (find_form(req->query[i].name, &form, err) != ERR_OK) {
             return err->code;
         }
-        write_option(&json, &req->query[i], form, req->arena);
+        prediction_option_write(&json, &req->query[i], form, req->arena);
     }
     json_write_object_end(&json);
     json_write_end(&json);
@@ -296,7 +247,7 @@ static enum err_code fit_table(struct prediction_request *request, const struct 
 {
     struct columns columns;
     struct text_rows text;
-    columns_init(&columns, space, SPACE_INPUTS, req->arena);
+    columns_init(&columns, space, SPACE_GIVEN_INPUTS, req->arena);
     if (text_rows_read(req, max_rows, space != NULL ? &columns.members : NULL, &text, err) !=
         ERR_OK) {
         return err->code;
@@ -340,14 +291,21 @@ static enum err_code fit_numbers(struct prediction_request *request, const struc
     memcpy(x, request->predict.x, n * d * sizeof *x);
     request->predict.x = x;
     const struct space_rows rows = {n, d, x};
-    return columns_read_numbers(space, &rows, "inputs: ", err);
+    if (columns_read_numbers(space, &rows, "inputs: ", err) == ERR_OK) {
+        columns_fill_defaults(space, &rows); /* fields that were left out; values are finite */
+    }
+    return err->code;
 }
 
 /* The fields of a structured array, by name where the model has names, else by position. */
 static enum err_code fit_fields(struct prediction_request *request, const struct request *req,
                                 const struct space *space, struct err *err)
 {
-    return columns_arrange_npy(space, SPACE_INPUTS, req->arena, &request->fields, err);
+    struct npy *fields = &request->fields;
+    if (columns_arrange_npy(space, SPACE_GIVEN_INPUTS, req->arena, fields, err) == ERR_OK) {
+        take_rows(request, fields->values, fields->n, fields->k);
+    }
+    return err->code;
 }
 
 enum err_code prediction_request_fit(struct prediction_request *request, const struct request *req,

@@ -4,6 +4,7 @@
 
 #include "api/native/space_routes.h"
 #include "api/reply.h"
+#include "base/phrase.h"
 #include "base/mem.h"
 #include "documents/space_json.h"
 #include "http/etag.h"
@@ -135,8 +136,10 @@ static enum err_code check_first_space(const struct data_summary *rows, const st
     int category = space_first_category(next);
     if (rows->n_inputs != next->d || rows->n_outputs != next->o) {
         return err_set(err, ERR_CONFLICT,
-                       "rows are stored with %d inputs and %d outputs, the space has %d and %d",
-                       rows->n_inputs, rows->n_outputs, next->d, next->o);
+                       "rows are stored with %s and %s, the space has %d and %d; delete the rows "
+                       "first (DELETE .../data), or use a model of another name",
+                       phrase_count(rows->n_inputs, "input").text,
+                       phrase_count(rows->n_outputs, "output").text, next->d, next->o);
     }
     return category < 0 ? ERR_OK
                         : err_set(err, ERR_CONFLICT,

@@ -9,6 +9,15 @@
 #include <string.h>
 #include <strings.h>
 
+/* k given columns that become `width` ones in the order of the space. */
+struct arranged {
+    struct arena *arena;
+    const struct space *space;
+    const int *place; /* [k] where each of them belongs */
+    size_t k;
+    size_t width; /* more than k where inputs are missing that have defaults */
+};
+
 /* ---- tables ---- */
 
 /* Where column j of the table belongs. */
@@ -34,12 +43,18 @@ static int find_status(const struct columns *columns, const struct text_table_re
     return -1;
 }
 
+/* Are inputs missing whose defaults are to be taken? k: columns of the client. */
+static bool has_absent(const struct columns *columns, int k)
+{
+    return columns->part == SPACE_GIVEN_INPUTS && columns->space != NULL && k < columns->space->d;
+}
+
 /* Where each column belongs; the status comes behind all others. */
 static enum err_code match_names(struct columns *columns, const struct text_table_reader *reader,
                                  struct err *err)
 {
     size_t k = (size_t)reader->k;
-    bool moved = false;
+    bool moved = has_absent(columns, reader->k);
     int n = 0; /* names other than the status */
     const char **names = arena_alloc_array(columns->arena, k, sizeof *names);
     int *found = arena_alloc_array(columns->arena, k, sizeof *found);
@@ -81,7 +96,7 @@ static enum err_code begin_table(void *ctx, struct text_table_reader *reader, st
         return err->code;
     }
     int k = reader->k - (columns->status >= 0);
-    if (space != NULL && k != space_count(space, columns->part)) {
+    if (space != NULL && reader->names == NULL && k != space_count(space, columns->part)) {
         return err_set(err, ERR_SHAPE, "%s, the model's %s%s need %d",
                        phrase_count(k, "column").text, phrase_count(space->d, "input").text,
                        columns->part == SPACE_COLUMNS ? " and its outputs" : "",
@@ -153,24 +168,68 @@ void columns_init(struct columns *columns, const struct space *space, enum space
                               .ctx = columns};
 }
 
-static enum err_code reorder(const struct columns *columns, struct text_rows *text, struct err *err)
+/* The defaults of a space's inputs; what has none is given. */
+static void write_defaults(const struct space *space, double *row)
 {
-    size_t k = (size_t)text->table.k;
-    double *row = arena_alloc_array(columns->arena, k, sizeof *row);
-    const char **names = arena_alloc_array(columns->arena, k, sizeof *names);
-    if (row == NULL || names == NULL) {
-        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    for (int j = 0; j < space->d; j++) {
+        row[j] = space->inputs[j].has_default ? space->inputs[j].default_value : 0.0;
     }
-    for (size_t i = 0; i < (size_t)text->table.n; i++) {
-        double *values = text->table.values + i * k;
-        memcpy(row, values, k * sizeof *row);
-        for (size_t j = 0; j < k; j++) {
-            values[columns->place[j]] = row[j];
+}
+
+/* The names of columns in the order of the space. */
+static const char *const *arrange_names(const struct arranged *how, const char *const *given)
+{
+    const char **names = arena_alloc_array(how->arena, how->width, sizeof *names);
+    for (size_t j = 0; names != NULL && how->width > how->k && j < how->width; j++) {
+        names[j] = how->space->inputs[j].name;
+    }
+    for (size_t j = 0; names != NULL && j < how->k; j++) {
+        names[how->place[j]] = given[j];
+    }
+    return names;
+}
+
+/* The values of n rows in the order of the space; wider rows are new ones that begin as `absent`.
+ */
+static double *arrange_values(const struct arranged *how, size_t n, double *values,
+                              const double *absent)
+{
+    double *row = arena_alloc_array(how->arena, how->k, sizeof *row);
+    double *out =
+        how->width > how->k ? arena_alloc_array(how->arena, n * how->width, sizeof *out) : values;
+    for (size_t i = 0; row != NULL && out != NULL && i < n; i++) {
+        double *to = out + i * how->width;
+        memcpy(row, values + i * how->k, how->k * sizeof *row);
+        if (how->width > how->k) {
+            memcpy(to, absent, how->width * sizeof *to);
+        }
+        for (size_t j = 0; j < how->k; j++) {
+            to[how->place[j]] = row[j];
         }
     }
-    for (size_t j = 0; j < k; j++) {
-        names[columns->place[j]] = text->reader.names[j];
+    return row != NULL ? out : NULL;
+}
+
+static enum err_code reorder(const struct columns *columns, struct text_rows *text, struct err *err)
+{
+    const bool wider = has_absent(columns, text->table.k);
+    const struct arranged how = {columns->arena, columns->space, columns->place,
+                                 (size_t)text->table.k,
+                                 (size_t)(wider ? columns->space->d : text->table.k)};
+    double *absent = arena_alloc_array(columns->arena, how.width, sizeof *absent);
+    const char *const *names = arrange_names(&how, text->reader.names);
+    if (absent == NULL || names == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
     }
+    if (wider) {
+        write_defaults(columns->space, absent);
+    }
+    double *values = arrange_values(&how, (size_t)text->table.n, text->table.values, absent);
+    if (values == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    text->table.values = values;
+    text->table.k = text->reader.k = (int)how.width;
     text->reader.names = names;
     return ERR_OK;
 }
@@ -233,41 +292,47 @@ enum err_code columns_check_text(const struct space *space, const struct text_ro
 
 /* ---- structured arrays ---- */
 
-/* Puts the numbers of each row into their places; row: [k], for this. */
-static void move_columns(const struct npy *npy, const int *place, double *row)
-{
-    size_t k = (size_t)npy->k;
-    double *values = (double *)npy->values; /* those with names lie in the arena */
-    for (size_t i = 0; i < (size_t)npy->n; i++, values += k) {
-        memcpy(row, values, k * sizeof *row);
-        for (size_t j = 0; j < k; j++) {
-            values[place[j]] = row[j];
-        }
-    }
-}
-
 enum err_code columns_arrange_npy(const struct space *space, enum space_part part,
                                   struct arena *arena, struct npy *npy, struct err *err)
 {
-    size_t k = (size_t)npy->k;
     if (space == NULL || npy->names == NULL) {
         return ERR_OK;
     }
-    int *place = arena_alloc_array(arena, k, sizeof *place);
-    double *row = arena_alloc_array(arena, k, sizeof *row);
-    const char **names = arena_alloc_array(arena, k, sizeof *names);
-    if (place == NULL || row == NULL || names == NULL) {
+    int *place = arena_alloc_array(arena, (size_t)npy->k, sizeof *place);
+    double *absent = arena_alloc_array(arena, (size_t)space_count(space, part), sizeof *absent);
+    if (place == NULL || absent == NULL) {
         return no_memory(err);
     }
     if (space_match(space, part, npy->names, npy->k, place, err) != ERR_OK) {
         return err->code;
     }
-    move_columns(npy, place, row);
-    for (size_t j = 0; j < k; j++) {
-        names[place[j]] = npy->names[j];
+    for (int j = 0; j < space_count(space, part); j++) {
+        absent[j] = (double)NAN;
     }
+    const struct arranged how = {arena, space, place, (size_t)npy->k,
+                                 (size_t)space_count(space, part)};
+    /* Those with names lie in the arena. */
+    double *values = arrange_values(&how, (size_t)npy->n, (double *)npy->values, absent);
+    const char *const *names = arrange_names(&how, npy->names);
+    if (values == NULL || names == NULL) {
+        return no_memory(err);
+    }
+    npy->values = values;
     npy->names = names;
+    npy->k = (int)how.width;
     return ERR_OK;
+}
+
+void columns_fill_defaults(const struct space *space, const struct space_rows *rows)
+{
+    for (size_t i = 0; i < rows->n; i++) {
+        for (size_t j = 0; j < (size_t)space->d; j++) {
+            double *value = &rows->v[i * rows->stride + j];
+            if (isnan(*value) && space->inputs[j].has_default) {
+                *value = space->inputs[j].default_value;
+            }
+        }
+    }
 }
 
 /* ---- numbers ---- */

@@ -21,9 +21,10 @@
  */
 struct columns {
     const struct space *space; /* NULL: columns stay in their order */
-    enum space_part part;      /* SPACE_INPUTS, or SPACE_COLUMNS with the outputs behind them */
+    enum space_part part;      /* inputs, or SPACE_COLUMNS with the outputs behind them */
     struct arena *arena;
-    int *place; /* [k] where each column of the table belongs; NULL: where it is */
+    int *place; /* [k] where each column of the table belongs; NULL: where it is, and all are there
+                 */
     int status; /* the column of the table that is the status; -1: none */
     char word[NEAR_NAME_CHARS + 1]; /* the last one that was looked for in it */
     struct text_members members;
@@ -34,9 +35,10 @@ void columns_init(struct columns *columns, const struct space *space, enum space
                   struct arena *arena);
 
 /*
- * Puts the rows and names of a table that was read into the order of the space, and takes the
- * status out of them. *failed [rows], in the arena; NULL: the table has no status. failed may be
- * NULL where columns are inputs alone. ERR_NONFINITE: the status of a row is missing; ERR_NOMEM.
+ * Puts the rows and names of a table that was read into the order of the space, gives inputs that
+ * may be missing their defaults, and takes the status out of them. *failed [rows], in the arena;
+ * NULL: the table has no status. failed may be NULL where columns are inputs alone. ERR_NONFINITE:
+ * the status of a row is missing; ERR_NOMEM.
  */
 enum err_code columns_arrange(const struct columns *columns, const struct request *req,
                               struct text_rows *text, unsigned char **failed,
@@ -50,10 +52,14 @@ enum err_code columns_check_text(const struct space *space, const struct text_ro
 
 /*
  * Puts the fields of a structured array into the order of the space, by their names; space NULL,
- * and an array without names: they stay as they are. ERR_INVALID with both lists; ERR_NOMEM.
+ * and an array without names: they stay as they are. Inputs that may be missing become NaN, which
+ * columns_fill_defaults replaces once numbers are members. ERR_INVALID with both lists; ERR_NOMEM.
  */
 enum err_code columns_arrange_npy(const struct space *space, enum space_part part,
                                   struct arena *arena, struct npy *npy, struct err *err) MUST_CHECK;
+
+/* NaN <- the defaults of inputs that have one. */
+void columns_fill_defaults(const struct space *space, const struct space_rows *rows);
 
 /* Numbers that mean members become their places; then as above, with row and column.
  * where: "inputs: ", or "". */

@@ -4,28 +4,20 @@ Columns by name: a header may have the model's columns in any order, and what is
 refused with the names that were sent and those that are known.
 """
 
+import ast
 import concurrent.futures
 import json
 import math
 import struct
 import unittest
 
-from harness import ServerTest, document
+from harness import ServerTest, document, records
 
 CSV = {"Content-Type": "text/csv"}
 DATA = "/v1/models/m/data"
 
 
 NPY = {"Content-Type": "application/x-npy"}
-
-
-def records(names, *rows):
-    """A structured array as numpy.save writes it."""
-    fields = ", ".join(f"('{name}', '<f8')" for name in names)
-    head = f"{{'descr': [{fields}], 'fortran_order': False, 'shape': ({len(rows)},), }}"
-    head = head.ljust(-(len(head) + 11) % 64 + len(head)) + "\n"
-    return (b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head.encode()
-            + b"".join(struct.pack(f"<{len(row)}d", *row) for row in rows))
 
 
 class Names(ServerTest):
@@ -41,6 +33,37 @@ class Names(ServerTest):
         for word in words:
             self.assertIn(word, problem["detail"])
         return problem
+
+
+class Structured(Names):
+    def export(self, status=200, model="m"):
+        return self.ok(status, "GET", f"/v1/models/{model}/data/rows?format=structured")
+
+    def test_rows_leave_with_their_names_and_come_back(self):
+        names = ["k", "T [K]", "it's", "\u03b1"]
+        self.csv(",".join(names) + "\n1,2,3,4\n0.1,1e300,-5,6\n")
+        head, body = self.export()
+        self.assertEqual((head["Content-Type"], head["Surrogate-Rows"]), ("application/x-npy", "2"))
+        self.assertEqual(body[:8], b"\x93NUMPY\3\0")
+        length = struct.unpack("<I", body[8:12])[0]
+        self.assertEqual((12 + length) % 64, 0)
+        told = ast.literal_eval(body[12:12 + length].decode())
+        self.assertEqual(told, {"descr": [(name, "<f8") for name in names], "fortran_order": False, "shape": (2,)})
+        self.assertEqual(struct.unpack("<8d", body[12 + length:]), (1, 2, 3, 4, 0.1, 1e300, -5, 6))
+        answer = self.ok(201, "POST", "/v1/models/copy/data?outputs=1", body, NPY)[1]
+        self.assertEqual(answer["names"], {"inputs": names[:3], "outputs": names[3:]})
+        self.assertEqual(self.stored("copy"), self.stored())
+
+    def test_what_has_no_names_or_none_that_npy_can_have_is_refused(self):
+        self.csv("1,2\n3,4\n")
+        self.assertIn("columns have none", self.export(400)[1]["detail"])
+        for name in ("a\\\\b", "a'\"\"b"):
+            self.csv(f'"{name}",y\n1,2\n', model="n")
+            self.assertIn("json and csv can", self.export(400, "n")[1]["detail"])
+            self.ok(204, "DELETE", "/v1/models/n")
+        names = [f"x{i:0120d}" for i in range(500)]
+        self.csv(",".join(names) + "\n" + ",".join("1" * 500) + "\n", model="long")
+        self.assertIn("too long", self.export(400, "long")[1]["detail"])
 
 
 class Uploads(Names):

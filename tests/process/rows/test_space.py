@@ -11,7 +11,7 @@ import subprocess
 import time
 import unittest
 
-from harness import PATIENCE, ServerTest, binary, document, npy
+from harness import PATIENCE, ServerTest, binary, document, npy, records
 
 CSV = {"Content-Type": "text/csv"}
 MODEL = "/v1/models/m"
@@ -55,6 +55,21 @@ class Space(ServerTest):
 
 
 class Documents(Space):
+    def test_a_document_has_as_many_columns_as_the_rows(self):
+        self.ok(201, "POST", MODEL + "/data?outputs=1", "k,T,y\n1,2,3\n2,3,5\n", CSV)
+        model = document()
+        inputs, outputs = (model["architecture"][key] for key in ("inputs", "outputs"))
+        self.assertNotEqual((inputs, outputs), (2, 1))
+        problem = self.ok(409, "PUT", MODEL, model)[1]
+        self.assertIn(f"rows are stored with 2 inputs and 1 output (k, T; y), the document has {inputs} and {outputs};",
+                      problem["detail"])
+        names = {"inputs": [f"in{i}" for i in range(inputs)], "outputs": [f"out{i}" for i in range(outputs)]}
+        problem = self.ok(409, "PUT", MODEL, {**model, "names": names})[1]
+        self.assertIn(f"the document has {inputs} and {outputs} (in0, ", problem["detail"])
+        self.ok(404, "GET", MODEL + "/versions/1")
+        self.ok(200, "DELETE", MODEL + "/data")
+        self.ok(201, "PUT", MODEL, model)
+
     def test_put_get_and_delete_with_entity_tags(self):
         self.ok(404, "GET", MODEL + "/space")
         head, shown = self.ok(200, "PUT", MODEL + "/space", SPACE)
@@ -91,7 +106,7 @@ class Documents(Space):
                          mesh={"values": ["coarse", "fine", "3", "new"]}, n={"name": "steps"}))
         for space, words in ((changed(mesh={"values": ["fine", "coarse", "3"]}), 'inputs[1].values'),
                              (changed(mesh={"type": "real", "values": None, "default": None}), "inputs[1]"),
-                             ({**SPACE, "outputs": ["T", "p"]}, "1 outputs, the space has 3 and 2"),
+                             ({**SPACE, "outputs": ["T", "p"]}, "1 output, the space has 3 and 2"),
                              ({**SPACE, "inputs": SPACE["inputs"][1:] + SPACE["inputs"][:1]}, "keep the order")):
             if space["inputs"][1].get("values", 0) is None:
                 del space["inputs"][1]["values"]
@@ -207,6 +222,31 @@ class Models(Space):
         self.assertEqual(warnings[1]["bounds"], [0, 2])
         problem = self.predict([[1, "fine", 1]], 400, **{"return": ["jacobian"]})
         self.assertIn('"mesh", is a category', problem["detail"])
+
+    def test_tables_and_arrays_by_name_take_the_defaults_too(self):
+        plain = self.predict([[0.5, "fine", 2], [0.5, "fine", 3]])
+        head = {**CSV, "Accept": "application/json"}
+        npy_head = {"Content-Type": "application/x-npy", "Accept": "application/json"}
+        path = MODEL + "/predict?return=mean"
+        self.assertEqual(self.ok(200, "POST", path, "n\n2\n3\n", head)[1], plain)
+        self.assertEqual(self.ok(200, "POST", path, records(["n"], [2], [3]), npy_head)[1], plain)
+        other = self.predict([[1.5, "fine", 2], [0.25, "fine", 3]])
+        self.assertEqual(self.ok(200, "POST", path, "n,k\n2,1.5\n3,0.25\n", head)[1], other)
+        self.assertEqual(self.ok(200, "POST", path, records(["n", "k"], [2, 1.5], [3, 0.25]), npy_head)[1], other)
+        self.assertEqual(self.ok(200, "POST", path, records(["mesh", "n"], [3, 2]), npy_head)[1]["mean"],
+                         self.predict([[0.5, "3", 2]])["mean"])
+        # What has no default must be there, an empty field is none, and without names nothing is left out.
+        for body, kind, words in (("k,mesh\n1,fine\n", head, '"n" is missing; sent: k, mesh; known: k, mesh, n'),
+                                  ("n,k\n2,\n", head, 'line 2, column "k" is missing'),
+                                  ("2,1.5\n", head, "2 columns"),
+                                  (records(["k"], [1.0]), npy_head, '"n" is missing; sent: k; known: k, mesh, n'),
+                                  (records(["n", "size"], [1.0, 2.0]), npy_head, '"size" is no known column'),
+                                  (npy([[2, 1.5]]), npy_head, "2 numbers")):
+            self.assertIn(words, self.ok(400, "POST", path, body, kind)[1]["detail"])
+        # Rows to train on or to score have all of their inputs.
+        for path in (MODEL + "/data?outputs=1", MODEL + "/evaluate"):
+            self.assertIn('"k" is missing', self.ok(400, "POST", path, "n,mesh,T\n2,fine,300\n", CSV)[1]["detail"])
+            self.assertIn('"mesh"', self.ok(400, "POST", path, {"inputs": [{"n": 2, "k": 1}], "outputs": [[300]]})[1]["detail"])
 
     def test_the_model_learns_the_categories(self):
         rows = self.table(40, seed=2)

@@ -63,7 +63,7 @@ class Accepted(Tables):
                            ("text/csv; separator=pipe", "comma, semicolon, tab or blanks"),
                            ("text/csv; separator=comma; decimal=comma", "a comma cannot"),
                            ("text/csv; headers=present", "did you mean header?"),
-                           ("text/csv; delimiter=tab", "separator and decimal are known"),
+                           ("text/csv; delimiter=tab", "decimal and columns are known"),
                            ("text/csv; charset=latin1", "UTF-8")):
             self.assertIn(word, self.upload(body, 400, kind=kind)["detail"])
 

@@ -2,6 +2,7 @@
 /* Addresses of listening sockets in their parts. */
 #include "run.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/address.h"
@@ -160,6 +161,39 @@ START_TEST(a_mode_is_octal)
 }
 END_TEST
 
+START_TEST(a_port_from_elsewhere_replaces_those_of_a_list)
+{
+    static const struct {
+        const char *listen, *port, *wanted; /* wanted NULL: refused */
+    } cases[] = {
+        {"127.0.0.1:8080", "0", "127.0.0.1:0"},
+        {"127.0.0.1:8080", "65535", "127.0.0.1:65535"},
+        {"127.0.0.1:8080", "65536", NULL},
+        {"127.0.0.1:8080", "", NULL},
+        {"127.0.0.1:8080", "-1", NULL},
+        {"127.0.0.1:8080", "80 ", NULL},
+        {"127.0.0.1:8080", "http", NULL},
+        {"[::1]:1, unix:/run/s.sock, localhost:2", "443",
+         "[::1]:443,unix:/run/s.sock,localhost:443"},
+        {"nonsense", "80", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err err = ERR_INIT;
+        char listen[64];
+        snprintf(listen, sizeof listen, "%s", cases[i].listen);
+        enum err_code code =
+            address_list_set_port("PORT", cases[i].port, listen, sizeof listen, &err);
+        ck_assert_int_eq(code, cases[i].wanted != NULL ? ERR_OK : ERR_INVALID);
+        ck_assert_str_eq(listen, cases[i].wanted != NULL ? cases[i].wanted : cases[i].listen);
+    }
+    /* Longer than there is room for. */
+    struct err err = ERR_INIT;
+    char listen[16] = "127.0.0.1:1";
+    ck_assert_int_eq(address_list_set_port("PORT", "65535", listen, sizeof listen, &err), ERR_OK);
+    ck_assert_int_eq(address_list_set_port("PORT", "1", listen, 11, &err), ERR_INVALID);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("address");
@@ -171,6 +205,7 @@ int main(void)
     tcase_add_test(tc, a_list_has_addresses_between_commas);
     tcase_add_test(tc, who_can_reach_an_address);
     tcase_add_test(tc, a_mode_is_octal);
+    tcase_add_test(tc, a_port_from_elsewhere_replaces_those_of_a_list);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -75,6 +75,24 @@ static const struct refusal requests[] = {
      "settings: key \"seed\" belongs at the top of the request"},
     {"{\"solver\":\"ensemble\",\"architecture\":{\"validation\":0.1}}",
      "architecture: key \"validation\" belongs under \"split\""},
+    /* the same, misspelt */
+    {"{\"solver\":\"ensemble\",\"epoch\":60}",
+     "request: key \"epoch\" is unknown; did you mean \"epochs\", which belongs under "
+     "\"settings\"?"},
+    {"{\"epoch\":60}", "request: key \"epoch\" is unknown; did you mean \"epochs\", which belongs "
+                       "under \"settings\"?"},
+    {"{\"solver\":\"ensemble\",\"settings\":{\"learning-rate\":1}}",
+     "settings: key \"learning-rate\" is unknown; did you mean \"learning_rate\", which belongs "
+     "under \"optimizer\"?"},
+    {"{\"solver\":\"ensemble\",\"settings\":{\"sede\":1}}",
+     "settings: key \"sede\" is unknown; did you mean \"seed\", which belongs at the top of the "
+     "request?"},
+    {"{\"solver\":\"ensemble\",\"settings\":{\"warmpu\":1}}",
+     "settings: key \"warmpu\" is unknown; did you mean \"warmup\", which belongs here when the "
+     "solver is amcmc, mala, hmc or nuts?"},
+    {"{\"solver\":\"ensemble\",\"chain\":4}",
+     "request: key \"chain\" is unknown; did you mean \"chains\", which belongs under \"settings\" "
+     "when the solver is amcmc, mala, hmc or nuts?"},
     /* settings of other solvers */
     {"{\"solver\":\"conformal\",\"settings\":{\"chains\":4}}",
      "settings: key \"chains\" belongs here when the solver is amcmc, mala, hmc or nuts, not "
@@ -102,6 +120,9 @@ static const struct refusal policies[] = {
     {"{\"new_rows\":3,\"solver\":\"vi\"}", "policy: key \"solver\" belongs under \"request\""},
     {"{\"new_rows\":3,\"epochs\":1}",
      "policy: key \"epochs\" belongs under \"settings\" of \"request\""},
+    {"{\"new_rows\":3,\"epoch\":1}",
+     "policy: key \"epoch\" is unknown; did you mean \"epochs\", which belongs under \"settings\" "
+     "of \"request\"?"},
     {"{\"new_rows\":3,\"request\":{\"solver\":\"vi\",\"epochs\":1}}",
      "request: key \"epochs\" belongs under \"settings\""},
     {"{\"new_rows\":3,\"daily_at\":null,\"drift\":null,\"request\":null}", NULL},

@@ -172,6 +172,15 @@ static void shake_answers_in_blocks(const char *json)
     loop.config.whole_answer_mb = usual;
 }
 
+static void shake_umbridge(void)
+{
+    static const char body[] = "{\"name\":\"m\",\"input\":[0.5],\"outWrt\":0,\"inWrt1\":0,"
+                               "\"inWrt2\":0,\"sens\":1,\"vec\":2}";
+    ck_assert_int_eq(shake(HTTP_GET, "/Info", NULL), 200);
+    ck_assert_int_eq(shake(HTTP_POST, "/Evaluate", body), 200);
+    ck_assert_int_eq(shake(HTTP_POST, "/ApplyHessian", body), 200);
+}
+
 START_TEST(reading_and_predicting_survive)
 {
     memory = &memories[_i];
@@ -185,6 +194,7 @@ START_TEST(reading_and_predicting_survive)
     ck_assert_int_eq(call(HTTP_PUT, "/v1/models/m", body), 201);
     ck_assert_int_eq(shake(HTTP_POST, "/v1/models/m/predict", everything), 200);
     shake_answers_in_blocks(everything);
+    shake_umbridge();
     ck_assert_int_eq(
         shake(HTTP_POST, "/v1/models/m/evaluate", "{\"inputs\":[[0.5],[3]],\"outputs\":[[1],[2]]}"),
         200);

@@ -63,12 +63,67 @@ START_TEST(rows_of_later_pieces_are_counted_on)
 }
 END_TEST
 
+/* The error of a text of this type; "" where there is none, and then *k is its columns. */
+static struct err read_as(const char *type, const char *text, int *k)
+{
+    struct arena arena = ARENA_INIT;
+    struct err err = ERR_INIT;
+    struct text_dialect dialect;
+    struct text_table table = {.n = 0};
+    if (text_dialect_parse(type, &dialect, &err) == ERR_OK) {
+        struct text_table_reader reader = text_table_reader(&dialect, 5, &arena);
+        err_kept(text_table_read(&reader, text, strlen(text), &arena, &table, &err));
+    }
+    *k = table.k;
+    arena_release(&arena);
+    return err;
+}
+
+START_TEST(a_number_of_columns_that_is_said_holds_from_the_first_line_on)
+{
+    static const struct {
+        const char *type;
+        const char *text;
+        const char *message; /* "": none, and there are two columns */
+    } cases[] = {
+        {"text/csv; columns=2; header=absent", "1,2\n3,4\n", ""},
+        {"text/csv; columns=2", "1,2\n3,4\n", ""},
+        {"text/csv; columns=2", "a,b\n3,4\n", ""},
+        {"text/csv; columns=2", "# a,b\n3,4\n", ""},
+        {"text/csv; columns=2; header=absent", "1\n3,4\n", "line 5 has 1 column, 2 are needed"},
+        {"text/csv; columns=2; header=absent", "1,2,3\n3,4\n",
+         "line 5 has more than 2 columns, 2 are needed"},
+        {"text/csv; columns=2", "1,2,3\n3,4\n",
+         "line 5 has 3 columns, and the media type says columns=2"},
+        {"text/csv; columns=2; header=present", "a\n3,4\n",
+         "line 5 has 1 column, and the media type says columns=2"},
+        {"text/csv; columns=2; header=absent; separator=semicolon", "1,2\n1;2\n",
+         "line 5 has 1 column, 2 are needed"},
+        {"text/csv; columns=0", "1\n",
+         "Content-Type: columns is \"0\", a number from 1 to 8192 is needed"},
+        {"text/csv; columns=8193", "1\n",
+         "Content-Type: columns is \"8193\", a number from 1 to 8192 is needed"},
+        {"text/csv; columns=two", "1\n",
+         "Content-Type: columns is \"two\", a number from 1 to 8192 is needed"},
+        {"text/csv; columns=8192; header=absent", "1\n", "line 5 has 1 column, 8192 are needed"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int k = 0;
+        struct err err = read_as(cases[i].type, cases[i].text, &k);
+        ck_assert_str_eq(err.code != ERR_OK ? err_msg(&err) : "", cases[i].message);
+        ck_assert(err.code != ERR_OK || k == 2);
+        ck_assert(err.code != ERR_SHAPE || err.line == 5);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("text_table");
     TCase *tc = tcase_create("text_table");
     tcase_add_test(tc, rows_and_columns_have_limits);
     tcase_add_test(tc, rows_of_later_pieces_are_counted_on);
+    tcase_add_test(tc, a_number_of_columns_that_is_said_holds_from_the_first_line_on);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "http/tls.h"
+#include "tls/tls.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/mem.h"
-#include "http/certificate.h"
+#include "tls/certificate.h"
 
 /* How a file looked when it was read. */
 struct stamp {

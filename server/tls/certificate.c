@@ -4,7 +4,7 @@
  * priorities exclude. Clients would see a failed handshake, and the log nothing. So whether files
  * will do is found out by a handshake between two ends in memory.
  */
-#include "http/certificate.h"
+#include "tls/certificate.h"
 
 #include <errno.h>
 #include <stdbool.h>
