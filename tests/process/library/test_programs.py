@@ -89,7 +89,10 @@ class Programs(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (3, "predict: /none cannot be opened: No such file or directory\n"))
         # As short as the page says.
         with open(os.path.join(EXAMPLES, "predict.c"), encoding="utf-8") as file:
-            self.assertLessEqual(len(file.readlines()) - 3, 30)
+            program = file.read()
+        self.assertLessEqual(program.count("\n") - 3, 30)
+        with open(os.path.join(EXAMPLES, "..", "README.md"), encoding="utf-8") as file:
+            self.assertIn("```c\n" + program[program.index("#include"):] + "```\n", file.read())
 
     @unittest.skipIf(SANITIZED, "the installed library would need the sanitizer")
     def test_a_program_is_compiled_against_what_is_installed(self):
