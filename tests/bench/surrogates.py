@@ -17,7 +17,6 @@ others of surrogate_functions.py, which played no part in any choice of defaults
 """
 
 import argparse
-import hashlib
 import json
 import os
 import select
@@ -146,13 +145,11 @@ class Ours:
             walls.append(time.time() - start)
             processors.append(self.processor() - before)
             assert status == 200, data
-        told = server.request("GET", f"/v1/models/{name}")[2]
-        arch = told.get("architecture", {})
+        told = server.request("GET", f"/v1/models/{name}/versions/1")[2]
         return {"mean": np.array(found["mean"])[:, 0], "variance": np.array(found["total_variance"])[:, 0],
                 "fit_s": wall, "fit_processor_s": processor, "predict_s": statistics.median(walls),
                 "predict_processor_s": statistics.median(processors),
-                "settings": " ".join(str(v) for v in (told.get("solver"), arch.get("width"),
-                                                      arch.get("layers"), arch.get("basis")) if v is not None)}
+                "settings": f"{told['solver']} {experiments.network(told)}"}
 
     def stop(self):
         if self.server is not None:
@@ -233,8 +230,7 @@ def arguments():
         if name not in OURS and name not in PEERS:
             parser.error(f"no method {name!r}; there are {', '.join([*PEERS, *OURS])}")
     if given.tag is None:
-        with open(given.binary, "rb") as file:
-            given.tag = hashlib.sha256(file.read()).hexdigest()[:8]
+        given.tag = experiments.digest(given.binary)
     return given
 
 
