@@ -90,6 +90,11 @@ struct train_run {
     const struct train_spec *base_spec; /* how that was trained, for warnings; NULL: not known */
     int n_threads;
     const char *settings_text; /* kept with the model, JSON; may be NULL */
+    /* [o] standard deviations of the noise, found by a cross-validation: what is taken for the
+     * noise of a model that would have it measured on kept rows, where none are kept. NULL: not
+     * known. */
+    const double *cross_noise;
+    struct report *report; /* moves to the model, whose own report follows it; NULL: none */
     const struct cancel *cancel;
     const struct checkpoint *checkpoint; /* may be NULL */
     progress_fn *progress;
