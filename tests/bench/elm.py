@@ -56,14 +56,16 @@ class Bench:
         from harness import Server  # pylint: disable=import-outside-toplevel
         with tempfile.TemporaryDirectory() as folder:
             server = Server(folder, "--train-threads", str(self.options.threads), "--train-nice", "0").start()
-            start, before = time.time(), self.processor(server)
+            start = time.time()
+            before = experiments.processor_seconds(server)
             status, _, data = server.request("POST", f"/v1/models/elm/data?outputs={len(self.low)}", self.training,
                                              {"Content-Type": "text/csv"})
             assert status == 201, data
             status, _, job = server.request("POST", "/v1/models/elm/train", request)
             assert status == 202, job
             row = server.wait_job(job["id"], "succeeded", "failed", seconds=7200)
-            seconds, processor = time.time() - start, self.processor(server) - before
+            seconds = time.time() - start
+            processor = experiments.processor_seconds(server) - before
             if row["state"] != "succeeded":
                 server.stop()
                 return {"failed": row.get("error")}
@@ -73,11 +75,6 @@ class Bench:
         return {"error": relative_error(found["mean"], [r[INPUTS:] for r in self.validation], self.low, self.high),
                 "seconds": seconds, "processor_s": processor, "solver": told.get("solver"),
                 "architecture": experiments.network(told)}
-
-    @staticmethod
-    def processor(server):
-        """Seconds that the server's process has used."""
-        return time.clock_gettime(~server.process.pid << 3 | 2)
 
     def run(self, results):
         for name in self.options.methods:

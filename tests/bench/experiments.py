@@ -118,6 +118,12 @@ def run_all(tasks, results, work, workers=None):
     return not failures
 
 
+def processor_seconds(server):
+    """That the server's process has used, all threads together. Linux makes the number of a process's
+    clock from its id."""
+    return time.clock_gettime(~server.process.pid << 3 | 2)
+
+
 def network(version):
     """Width, layers, basis and what is kept of a version, in a few words."""
     arch, posterior = version["architecture"], version["posterior"]

@@ -186,7 +186,7 @@ class Networks:
         mine = [torch.as_tensor(sorted(set(range(n)) - set(part.tolist()))) for part in left]
         search = torch.optim.Adam([p for layer in self.layers for p in layer], lr=self.rate)
         rate = torch.optim.lr_scheduler.CosineAnnealingLR(search, steps)
-        best, gaps = [float("inf")] * self.members, [None] * self.members
+        best = [(float("inf"), None)] * self.members  # mean square of the gaps on rows left out, and these
         kept = [[p.detach().clone() for p in layer] for layer in self.layers]
         for step in range(steps):
             part = torch.stack([one[torch.randperm(len(one))[:self.batch] if len(one) > self.batch
@@ -197,19 +197,19 @@ class Networks:
             search.step()
             rate.step()
             if step % self.check_steps == self.check_steps - 1:
-                self.keep_best(rows, truth, left, best, gaps, kept)
+                with torch.no_grad():
+                    gaps = self.values(rows.expand(self.members, *rows.shape), self.layers) - truth
+                    self.keep_best([gaps[k, part] for k, part in enumerate(left)], best, kept)
         self.layers = kept
-        return float(torch.cat(gaps).square().mean())
+        return float(torch.cat([gaps for _, gaps in best]).square().mean())
 
-    def keep_best(self, rows, truth, left, best, gaps, kept):
-        with self.torch.no_grad():
-            everything = self.values(rows.expand(self.members, *rows.shape), self.layers) - truth
-            for k, part in enumerate(left):
-                gap = everything[k, part]
-                if float(gap.square().mean()) < best[k]:
-                    best[k], gaps[k] = float(gap.square().mean()), gap
-                    for layer, copy in zip(self.layers, kept):
-                        copy[0][k], copy[1][k] = layer[0][k], layer[1][k]
+    def keep_best(self, gaps, best, kept):
+        for k, gap in enumerate(gaps):
+            square = float(gap.square().mean())
+            if square < best[k][0]:
+                best[k] = square, gap
+                for layer, copy in zip(self.layers, kept):
+                    copy[0][k], copy[1][k] = layer[0][k], layer[1][k]
 
     def predict(self, at):
         with self.torch.no_grad():

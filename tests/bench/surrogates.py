@@ -4,7 +4,7 @@
 
 usage: surrogates.py SURROGATED_BINARY [--quick] [--functions a,b] [--rows 50,200] [--designs 1,2]
                      [--design lhs] [--methods gp,auto] [--request NAME=JSON ...] [--results FILE]
-                     [--tag TEXT] [--limit SECONDS] [--report] [--plot FILE.png]
+                     [--tag TEXT] [--limit SECONDS] [--retry] [--report] [--plot FILE.png]
 
 Each cell (method, function, rows, design) is run once and kept in the results file, so an interrupted
 run continues where it was; delete the file to begin again. Our own cells also belong to one binary, or
@@ -109,8 +109,7 @@ class Ours:
         self.server = Server(self.folder.name, "--train-threads", "1", "--train-nice", "0").start()
 
     def processor(self):
-        """Seconds that the server's process has used."""
-        return time.clock_gettime(~self.server.process.pid << 3 | 2)
+        return experiments.processor_seconds(self.server)
 
     def fit(self, cell, x, y, at):
         if self.server is None:
@@ -178,7 +177,10 @@ def measure(cell, engine, args):
 
 
 def run(cells, engines, results, args):
-    todo = [cell for cell in cells if cell.key not in results.known]
+    def is_missing(key):
+        return key not in results.known or (args.retry and "failed" in results.known[key])
+
+    todo = [cell for cell in cells if is_missing(cell.key)]
     start, failed = time.time(), 0
     for i, cell in enumerate(todo):
         row = measure(cell, engines[cell.method], args)
@@ -188,8 +190,6 @@ def run(cells, engines, results, args):
             said = row.get("failed") or f"error {row['error']:.4g}, fit {row['fit_processor_s']:.1f} s of processor"
             print(f"{i + 1} of {len(todo)}, {time.time() - start:.0f} s: {cell.key}: {said}", file=sys.stderr,
                   flush=True)
-    for engine in engines.values():
-        engine.stop()
     return failed
 
 
@@ -208,6 +208,7 @@ def arguments():
                                                           "surrogates.jsonl"))
     parser.add_argument("--tag", help="what our results are kept under; default: a digest of the binary")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds of a fit")
+    parser.add_argument("--retry", action="store_true", help="runs cells again that failed")
     parser.add_argument("--report", action="store_true", help="run nothing, print what is there")
     parser.add_argument("--plot", help="draws error over rows into this PNG file")
     given = parser.parse_args()
@@ -229,6 +230,9 @@ def arguments():
     for name in given.methods:
         if name not in OURS and name not in PEERS:
             parser.error(f"no method {name!r}; there are {', '.join([*PEERS, *OURS])}")
+    if not os.access(given.binary, os.X_OK):
+        parser.error(f"{given.binary} is no program; build it (meson setup BUILD --buildtype=release; ninja -C BUILD) "
+                     "and name BUILD/server/surrogated")
     if given.tag is None:
         given.tag = experiments.digest(given.binary)
     return given
@@ -244,7 +248,13 @@ def main():
     results = experiments.Results(args.results)
     for name in args.methods:
         print(f"{name}: {PEERS[name].__doc__ if name in PEERS else json.dumps(OURS[name])}")
-    failed = 0 if args.report else run(cells, engines, results, args)
+    try:
+        failed = 0 if args.report else run(cells, engines, results, args)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command continues where it was")
+    finally:
+        for engine in engines.values():
+            engine.stop()
     table = surrogate_table.Table(args, cells, results, [name for name in args.methods if name in OURS])
     table.print()
     if args.plot:
