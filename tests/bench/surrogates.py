@@ -62,9 +62,12 @@ class Peer:
         return self.missing is None
 
     def read(self, seconds):
-        """The next answer; None: there was none in time, or the process is dead."""
-        if not select.select([self.process.stdout], [], [], seconds)[0]:
-            return None
+        """The next answer; None: it took more than these seconds of processor, or the process is dead."""
+        clock = experiments.process_clock(self.process.pid)
+        end = time.clock_gettime(clock) + seconds
+        while not select.select([self.process.stdout], [], [], 1)[0]:
+            if time.clock_gettime(clock) > end:
+                return None
         line = self.process.stdout.readline()
         return json.loads(line) if line else None
 
@@ -84,7 +87,7 @@ class Peer:
         if found is None:
             alive = self.process.poll() is None
             self.stop()
-            found = {"failed": f"took more than {self.limit:g} s" if alive else "its process ended"}
+            found = {"failed": f"took more than {self.limit:g} s of processor" if alive else "its process ended"}
         return {**found, "version": self.version}
 
     def stop(self):
@@ -109,7 +112,21 @@ class Ours:
         self.server = Server(self.folder.name, "--train-threads", "1", "--train-nice", "0").start()
 
     def processor(self):
-        return experiments.processor_seconds(self.server)
+        return time.clock_gettime(experiments.process_clock(self.server.process.pid))
+
+    def wait(self, job):
+        """Until the job has ended; cancels it when it takes more processor than the limit."""
+        end, known = self.processor() + self.limit, ("succeeded", "failed", "cancelled")
+        row = self.server.request("GET", f"/v1/jobs/{job}")[2]
+        while row["state"] not in known:
+            if self.processor() > end:
+                self.server.request("DELETE", f"/v1/jobs/{job}")
+                self.server.wait_job(job, *known)
+                raise RuntimeError(f"took more than {self.limit:g} s of processor")
+            time.sleep(0.02)
+            row = self.server.request("GET", f"/v1/jobs/{job}")[2]
+        if row["state"] != "succeeded":
+            raise RuntimeError(row.get("error") or row["state"])
 
     def fit(self, cell, x, y, at):
         if self.server is None:
@@ -131,10 +148,8 @@ class Ours:
         before, start = self.processor(), time.time()
         status, _, job = server.request("POST", f"/v1/models/{name}/train", self.request)
         assert status == 202, job
-        row = server.wait_job(job["id"], "succeeded", "failed", seconds=self.limit)
+        self.wait(job["id"])
         wall, processor = time.time() - start, self.processor() - before
-        if row["state"] != "succeeded":
-            raise RuntimeError(row.get("error"))
         found = experiments.predict(server, name, at.tolist(), "mean", "total_variance")
         body = {"model": name, "inputs": at[:TIMED_ROWS].tolist(), "return": ["mean", "total_variance"]}
         walls, processors = [], []
@@ -207,7 +222,7 @@ def arguments():
     parser.add_argument("--results", default=os.path.join(HERE, "..", "..", "build-bench", "results",
                                                           "surrogates.jsonl"))
     parser.add_argument("--tag", help="what our results are kept under; default: a digest of the binary")
-    parser.add_argument("--limit", type=float, default=900.0, help="seconds of a fit")
+    parser.add_argument("--limit", type=float, default=900.0, help="seconds of processor of a fit")
     parser.add_argument("--retry", action="store_true", help="runs cells again that failed")
     parser.add_argument("--report", action="store_true", help="run nothing, print what is there")
     parser.add_argument("--plot", help="draws error over rows into this PNG file")
