@@ -233,7 +233,7 @@ def arguments():
     if given.functions == "all":
         given.functions = ",".join(surrogate_functions.FUNCTIONS)
     for what in ("functions", "rows", "designs", "methods"):
-        setattr(given, what, getattr(given, what).split(","))
+        setattr(given, what, [part for part in getattr(given, what).split(",") if part])
     given.rows, given.designs = ([int(v) for v in values] for values in (given.rows, given.designs))
     for name in given.functions:
         if name not in surrogate_functions.FUNCTIONS:
