@@ -35,6 +35,7 @@ struct worker_settings {
     /* While that goes on, every few milliseconds. */
     void (*unstick)(void *ctx);
     void (*shed)(void *ctx, int n); /* after worker_shed */
+    void (*end_turn)(void *ctx);    /* the library has had its turn, and the thread may sleep */
     /* The connections that the library has now. */
     int (*count)(void *ctx);
     void *ctx;
