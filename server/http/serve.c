@@ -126,6 +126,7 @@ void serve_completed(void *ctx, struct MHD_Connection *connection, void **state,
     *state = NULL;
     if (ex != NULL) {
         place_send_held(ex->place);
+        worker_note_end(ex->thread->worker);
         if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && ex->serve->settings.sent != NULL) {
             ex->serve->settings.sent(ex->serve->settings.ctx, &ex->req);
         }

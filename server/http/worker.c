@@ -48,7 +48,7 @@ struct worker {
     atomic_bool ends;
     atomic_int shed;
     struct leftovers leftovers; /* of the thread alone */
-    bool waited;                /* the last turn was allowed to sleep */
+    bool useful;                /* the last turn could sleep, or a request ended in it */
 
     pthread_mutex_t lock;      /* guards what follows */
     struct incoming *incoming; /* [settings.max_incoming] */
@@ -60,6 +60,11 @@ void worker_wake(struct worker *worker)
     if (!atomic_exchange_explicit(&worker->woken, true, memory_order_acq_rel)) {
         (void)eventfd_write(worker->wake, 1);
     }
+}
+
+void worker_note_end(struct worker *worker)
+{
+    worker->useful = true;
 }
 
 void worker_shed(struct worker *worker, int n)
@@ -146,12 +151,12 @@ static bool wait_for_events(struct worker *worker, int wait_ms)
 /*
  * One call of the system less than waiting here and letting the library look afterwards. Over TLS
  * the library wants a turn after each request, without waiting, to hear that no more has come. One
- * such turn after a wait is usual; whether more of them are for nothing is seen only here.
+ * such turn after a useful one is usual; whether more of them are for nothing is seen only here.
  */
 static bool may_wait_in_library(struct worker *worker, int wait_ms)
 {
-    bool is_usual = wait_ms > 0 || worker->waited;
-    worker->waited = wait_ms > 0;
+    bool is_usual = wait_ms > 0 || worker->useful;
+    worker->useful = wait_ms > 0;
     return is_usual && worker->leftovers.n == 0 &&
            worker->settings.count(worker->settings.ctx) < FEW_CONNECTIONS;
 }

@@ -64,6 +64,8 @@ void tls_channel_init(struct tls_channel *channel, gnutls_session_t session, int
     channel->session = session;
     channel->fd = fd;
     channel->holds = false;
+    channel->uncorked = false;
+    channel->doubts = false;
     channel->credit = 0;
     channel->begin = 0;
     atomic_init(&channel->n_kept, 0);
@@ -93,6 +95,7 @@ void tls_channel_hold(struct tls_channel *channel, size_t n)
     }
     if (channel->credit < n + HEAD_BYTES && is_empty(channel->fd)) {
         channel->credit = CREDIT_BYTES;
+        channel->doubts = true;
     }
     if (channel->credit >= n + HEAD_BYTES) {
         channel->credit -= n + HEAD_BYTES;
@@ -107,9 +110,25 @@ static bool wait_to_push(int fd)
     return poll(&wait, 1, FLUSH_TRY_MS) >= 0 && (wait.revents & (POLLERR | POLLHUP)) == 0;
 }
 
-enum tls_flush tls_channel_flush(struct tls_channel *channel, bool complete)
+/*
+ * The HTTP library corks the socket before the first short answer, and from then on believes that
+ * it is corked; it says that an answer is over when it has handed over the body, which is too early
+ * here, and the system would wait for more. Looked at again now and then, in case that another
+ * version of the library does it more often.
+ */
+static void uncork_socket(struct tls_channel *channel)
 {
     static const int off = 0;
+    int corked = 0;
+    channel->doubts = false;
+    socklen_t n = sizeof corked;
+    if (getsockopt(channel->fd, IPPROTO_TCP, TCP_CORK, &corked, &n) == 0 && corked != 0) {
+        channel->uncorked = setsockopt(channel->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off) == 0;
+    }
+}
+
+enum tls_flush tls_channel_flush(struct tls_channel *channel, bool complete)
+{
     int sent = GNUTLS_E_AGAIN;
     if (!channel->holds) {
         return TLS_FLUSH_SENT;
@@ -129,8 +148,8 @@ enum tls_flush tls_channel_flush(struct tls_channel *channel, bool complete)
         return TLS_FLUSH_NOTHING;
     }
     channel->holds = false;
-    /* The HTTP library corks the socket before a head and says that the answer is over when it has
-     * handed over the body. The system would wait for more. */
-    (void)setsockopt(channel->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+    if (!channel->uncorked || channel->doubts) {
+        uncork_socket(channel);
+    }
     return sent >= 0 ? TLS_FLUSH_SENT : TLS_FLUSH_FAILED;
 }

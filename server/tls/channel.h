@@ -36,6 +36,8 @@ struct tls_channel {
     gnutls_session_t session;
     int fd;
     bool holds;           /* GnuTLS keeps what is sent */
+    bool uncorked;        /* the socket, after the HTTP library had corked it */
+    bool doubts;          /* whether it still is */
     size_t credit;        /* bytes that may be held before the socket is looked at again */
     size_t begin;         /* of the bytes that are kept, in `ahead` */
     atomic_size_t n_kept; /* bytes that have been read and not given out */
