@@ -21,4 +21,4 @@ if [ ! -x "$venv/bin/schemathesis" ]; then
         { echo "schemathesis cannot be installed from PyPI: is there a network?" >&2; exit 2; }
 fi
 SURROGATED_BIN=$build/server/surrogated PYTHONPATH=$top/tests/process \
-    exec python3 "$top/tests/process/schemathesis_cases.py" "$venv/bin/schemathesis" "$@"
+    exec python3 "$top/tests/process/description/schemathesis_cases.py" "$venv/bin/schemathesis" "$@"
