@@ -13,7 +13,7 @@ packages_run="libmicrohttpd12$t64 libjansson4 libopenblas0-pthread libsqlite3-0
     libgnutls30$t64 libcurl3$t64-gnutls libstdc++6 zlib1g"
 # To try it, and to test it.
 packages_demo='curl ca-certificates'
-packages_test='check curl ca-certificates openssl python3-jsonschema'
+packages_test='check curl ca-certificates openssl gfortran python3-jsonschema'
 
 # Installs what is missing of the packages named; asks for nothing when all is there.
 packages_install() {

@@ -16,6 +16,7 @@
 #include "formats/media_type.h"
 
 #define CONNECT_TIMEOUT_S 10.0
+#define EXPECT_BYTES      ((size_t)1 << 20)
 #define AWAY_PAUSE_S      1 /* between tries while the server does not answer */
 
 struct connection {
@@ -111,6 +112,10 @@ static struct curl_slist *make_headers(const struct connection *c, const struct 
     bool fits = add_header(&list, "User-Agent: surrogated/" SURROGATED_VERSION);
     /* Without the empty header libcurl would declare an empty POST to be a form. */
     fits = fits && add_header(&list, call->payload.type != NULL ? type : "Content-Type:");
+    if (call->payload.file == NULL && call->payload.n_bytes < EXPECT_BYTES) {
+        /* Not worth to ask first whether it may be sent; libcurl would. */
+        fits = fits && add_header(&list, "Expect:");
+    }
     if (c->authorization != NULL) {
         fits = fits && add_header(&list, c->authorization);
     }

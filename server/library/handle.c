@@ -55,8 +55,10 @@ static int code_of(const struct surr *s, const struct outcome *outcome, const st
         return outcome->timed_out ? SURR_TIMEOUT : server ? SURR_UNREACHABLE : SURR_FILE;
     case ERR_CORRUPT:
         return server ? SURR_SERVER : SURR_FILE;
-    case ERR_UNSUPPORTED:
-        return server || s->model != NULL ? SURR_UNSUPPORTED : SURR_FILE;
+    case ERR_UNSUPPORTED: /* a newer file, or a result that the model has not */
+        return server || s->model != NULL ? SURR_INVALID : SURR_FILE;
+    case ERR_READ_ONLY:
+        return SURR_UNSUPPORTED;
     case ERR_NOT_FOUND:
         return SURR_NOT_FOUND;
     case ERR_NUMERIC:
@@ -213,12 +215,13 @@ static void read_shape(const json_t *doc, int *d, int *o)
     const json_t *inputs = json_object_get(names, "inputs");
     const json_t *outputs = json_object_get(names, "outputs");
     const json_t *kind = json_object_get(json_object_get(doc, "noise"), "kind");
+    const char *final = json_string_value(json_object_get(architecture, "final"));
     int heads = json_is_string(kind) ? 2 : 1; /* of which the second predict the noise */
+    int of_network = (int)json_integer_value(json_object_get(architecture, "outputs"));
+    of_network = final != NULL && strcmp(final, "sum") == 0 ? 1 : of_network;
     *d = json_is_array(inputs) ? (int)json_array_size(inputs)
                                : (int)json_integer_value(json_object_get(architecture, "inputs"));
-    *o = json_is_array(outputs)
-             ? (int)json_array_size(outputs)
-             : (int)json_integer_value(json_object_get(architecture, "outputs")) / heads;
+    *o = json_is_array(outputs) ? (int)json_array_size(outputs) : of_network / heads;
 }
 
 static enum err_code ask_for_shape(struct surr *s, int *d, int *o, struct outcome *outcome,

@@ -151,6 +151,6 @@ enum err_code server_needed(const struct surr *s, const char *what, struct err *
 {
     return s->server != NULL
                ? ERR_OK
-               : err_set(err, ERR_UNSUPPORTED, "model %.80s is in a file, which %s; open a server",
+               : err_set(err, ERR_READ_ONLY, "model %.80s is in a file, which %s; open a server",
                          s->name, what);
 }

@@ -43,7 +43,7 @@ char *server_path(const struct surr *s, struct arena *arena, const char *rest) M
 char *server_version_path(const struct surr *s, struct arena *arena, int64_t version,
                           const char *rest) MUST_CHECK;
 
-/* ERR_UNSUPPORTED where the model is in a file. what: "takes no rows". */
+/* ERR_READ_ONLY where the model is in a file. what: "takes no rows". */
 enum err_code server_needed(const struct surr *s, const char *what, struct err *err) MUST_CHECK;
 
 #endif

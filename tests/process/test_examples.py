@@ -20,9 +20,11 @@ from harness import BINARY, HERE, PATIENCE, ServerTest, rows
 
 TOP = os.path.join(HERE, "..", "..")
 FARM = os.environ["FARM_BIN"]
+LIBRARY_EXAMPLES = os.path.join(os.path.dirname(os.path.dirname(FARM)), "libsurrogated")
 PAGE = os.path.join(TOP, "client-examples", "README.md")
 NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 HAS_PANDAS = subprocess.run([sys.executable, "-c", "import pandas"], capture_output=True, check=False).returncode == 0
+HAS_FORTRAN = os.path.exists(os.path.join(LIBRARY_EXAMPLES, "heat"))
 
 
 def read(path):
@@ -48,12 +50,13 @@ class Examples(ServerTest):
         self.url = f"http://127.0.0.1:{self.server.port}"
         self.env = {**os.environ, "SURROGATED_SERVER": self.url, "SURROGATED_URL": self.url, "FARM": FARM,
                     "CURL_HOME": self.folder, "PYTHONDONTWRITEBYTECODE": "1",
-                    "PATH": os.pathsep.join([os.path.dirname(BINARY), os.path.dirname(FARM), os.environ["PATH"]])}
+                    "PATH": os.pathsep.join([os.path.dirname(BINARY), os.path.dirname(FARM), LIBRARY_EXAMPLES, os.environ["PATH"]])}
         with open(os.path.join(self.folder, ".curlrc"), "w", encoding="utf-8") as file:
             file.write("silent\nshow-error\nfail-with-body\n")
         # As in a clone that the quick start has built.
         os.makedirs(os.path.join(self.folder, "build", "client-examples"))
         os.symlink(os.path.dirname(FARM), os.path.join(self.folder, "build", "client-examples", "simulation-farm"))
+        os.symlink(LIBRARY_EXAMPLES, os.path.join(self.folder, "build", "client-examples", "libsurrogated"))
         os.symlink(os.path.join(TOP, "client-examples"), os.path.join(self.folder, "client-examples"))
 
     def run_here(self, command, **env):
@@ -82,6 +85,8 @@ class Examples(ServerTest):
         self.assertGreater(len(commands), 20)
         for command in commands:
             if "bands.py" in command.text and not HAS_PANDAS:
+                continue
+            if re.search(r"\bheat --rows| rate\b", command.text) and not HAS_FORTRAN:
                 continue
             printed = self.good(command.text)
             if "bands.py" in command.text and "bands.png" not in printed:

@@ -163,7 +163,7 @@ def is_other_solver(tree, name):
 def request_keys(tree):
     text = tree.read("server/documents/request_fields.c")
     block = re.search(r"(?ms)^static const struct json_field top\w*\[\] = \{\n(.*?)^\};", text).group(1)
-    return set(re.findall(r'FIELD_\w+\("(\w+)"', block))
+    return {name for pair in re.findall(r'FIELD_\w+\("(\w+)"|\.key = "(\w+)"', block) for name in pair if name}
 
 
 def check_lists(tree, description):
