@@ -1,8 +1,8 @@
 # The Debian packages the project needs, in one place. Sourced; POSIX sh.
 
 # To build.
-packages_build='build-essential meson ninja-build pkg-config python3 libmicrohttpd-dev libjansson-dev
-    libopenblas-dev libsqlite3-dev librandom123-dev libgnutls28-dev
+packages_build='build-essential meson ninja-build pkg-config python3 python3-yaml libmicrohttpd-dev
+    libjansson-dev libopenblas-dev libsqlite3-dev librandom123-dev libgnutls28-dev
     libcurl4-gnutls-dev zlib1g-dev'
 # To run a built binary. Debian 13 has other names for what it built anew for 64-bit times.
 case $(. /etc/os-release 2>/dev/null && echo "${VERSION_ID:-}") in
@@ -13,7 +13,7 @@ packages_run="libmicrohttpd12$t64 libjansson4 libopenblas0-pthread libsqlite3-0
     libgnutls30$t64 libcurl3$t64-gnutls libstdc++6 zlib1g"
 # To try it, and to test it.
 packages_demo='curl ca-certificates'
-packages_test='check curl ca-certificates openssl gfortran'
+packages_test='check curl ca-certificates openssl gfortran python3-jsonschema'
 
 # Installs what is missing of the packages named; asks for nothing when all is there.
 packages_install() {

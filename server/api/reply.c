@@ -80,12 +80,14 @@ enum err_code reply_version(const json_t *value, const char *where, struct versi
     if (json_is_string(value)) {
         return version_ref_parse(json_string_value(value), ref, err);
     }
-    if (!json_is_integer(value) || json_integer_value(value) < 1) {
+    int64_t number = 0;
+    bool whole = json_read_whole(value, &number);
+    if (!whole || number < 1) {
         const char *kind = value != NULL ? json_read_kind(value) : "missing";
         return err_set(err, ERR_INVALID, "%s is %s; " VERSION_REF_RULE " is needed", where,
-                       json_is_integer(value) ? "below 1" : kind);
+                       whole ? "below 1" : kind);
     }
-    *ref = version_ref_number(json_integer_value(value));
+    *ref = version_ref_number(number);
     return ERR_OK;
 }
 

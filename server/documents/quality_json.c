@@ -123,8 +123,8 @@ static enum err_code read_counts(const json_t *scores, struct model *model, int6
     }
     for (size_t j = 0; j < o; j++) {
         const json_t *value = json_array_get(list, j);
-        json_int_t count = json_integer_value(value);
-        if (!json_is_integer(value) || count < 0 || count > rows) {
+        int64_t count = 0;
+        if (!json_read_whole(value, &count) || count < 0 || count > rows) {
             return err_set(err, ERR_INVALID,
                            "scores counts[%zu] must be a whole number from 0 to %lld, the number "
                            "of rows",

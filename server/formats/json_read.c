@@ -8,6 +8,7 @@
 #include "formats/mistaken.h"
 #include "formats/text_record.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -248,7 +249,8 @@ enum err_code json_read_text(struct json_members of, const char *key, size_t max
 }
 
 /* Limits that are not worth a word in a message. */
-#define ANY_REAL 1e300
+#define ANY_REAL       1e300
+#define MAX_WHOLE_REAL 0x1p53 /* up to here a real has all its digits */
 
 /* A number as it is, other values by their kind: for messages. */
 struct description {
@@ -268,15 +270,29 @@ static struct description describe(const json_t *value)
     return out;
 }
 
+bool json_read_whole(const json_t *value, int64_t *out)
+{
+    double real = json_real_value(value);
+    if (json_is_integer(value)) {
+        *out = json_integer_value(value);
+        return true;
+    }
+    if (json_is_real(value) && real == floor(real) && fabs(real) <= MAX_WHOLE_REAL) {
+        *out = (int64_t)real;
+        return true;
+    }
+    return false;
+}
+
 enum err_code json_read_int(struct json_members of, const char *key, int64_t low, int64_t high,
                             int64_t *out)
 {
     const json_t *value = get_member(of, key);
-    json_int_t number = json_integer_value(value);
+    int64_t number = 0;
     if (value == NULL) {
         return of.err->code;
     }
-    if (!json_is_integer(value) || number < low || number > high) {
+    if (!json_read_whole(value, &number) || number < low || number > high) {
         return err_set(of.err, ERR_INVALID, "%s: %s is %s, an integer from %lld to %lld is needed",
                        of.where, key, describe(value).text, (long long)low, (long long)high);
     }

@@ -50,6 +50,10 @@ struct json_members {
     struct err *err;
 };
 
+/* Is it a whole number? 5.0 is one too, as clients write it that know no integers; above 2^53 it
+ * may have been rounded, and is none. */
+bool json_read_whole(const json_t *value, int64_t *out);
+
 /* ERR_INVALID when the member is absent. */
 enum err_code json_read_require(struct json_members of, const char *key);
 

@@ -18,6 +18,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "data"))
+import described  # noqa: E402  answers against the OpenAPI description
 import make_golden  # noqa: E402  the plain-Python network
 
 BINARY = os.environ["SURROGATED_BIN"]
@@ -91,9 +92,16 @@ class Server:
             data = answer.read()
             kind = answer.getheader("Content-Type") or ""
             parsed = json.loads(data) if data and "json" in kind else data
+            self.check_described(method, path, answer, parsed)
             return answer.status, answer.headers, parsed
         finally:
             connection.close()
+
+    def check_described(self, method, path, answer, data):
+        """Is the answer one that the OpenAPI description tells of?"""
+        base = self.flags[self.flags.index("--base_path") + 1] if "--base_path" in self.flags else ""
+        if described.description() and path.startswith(base + "/"):
+            described.description().check(method, path[len(base):], answer.status, answer.getheader("Content-Type"), data)
 
     def raw(self, data, shut=False):
         """Sends bytes, gives back what comes until the server closes or is silent for a while."""

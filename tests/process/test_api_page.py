@@ -16,6 +16,7 @@ import unittest
 from urllib.parse import urlsplit
 
 import api_page
+import described
 from harness import HERE, PATIENCE, ServerTest, make_golden
 
 TOP = os.path.join(HERE, "..", "..")
@@ -158,6 +159,8 @@ class Replay(ServerTest):
             shown = f"HTTP/1.1 {status} " in printed or f'"status":{status},' in printed
             if status >= 300 and not shown:
                 raise api_page.Mismatch(f"{method} {url} was answered {status}: {printed}")
+        if len(requests) == 1 and command.text.rpartition("|")[2].lstrip().startswith("curl"):
+            check_described(*requests[0], printed)
 
     def replay(self, matcher, command):
         printed = ""
@@ -221,6 +224,20 @@ class Replay(ServerTest):
                 self.assertEqual(len(got), len(want), variant)
                 for a, b in zip(got, want):
                     self.assertTrue(math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12), (variant, a, b))
+
+
+def check_described(method, status, url, printed):
+    """An answer that was printed whole is one that the OpenAPI description tells of."""
+    body = printed.replace("\r", "").rpartition("\n\n")[2] if printed.startswith("HTTP/") else printed
+    if not re.fullmatch(r"\{.*\}|\[.*\]", body.strip(), re.S) or not described.description():
+        return
+    kind = "application/problem+json" if body.startswith('{"type":"about:blank"') else "application/json"
+    try:
+        described.description().check(method, urlsplit(url).path, status, kind, json.loads(body))
+    except json.JSONDecodeError:
+        pass  # parts of an answer, found by grep
+    except AssertionError as error:
+        raise api_page.Mismatch(str(error)) from error
 
 
 def random_scaling(rng, arch):

@@ -19,7 +19,8 @@ class Index(ServerTest):
     def test_every_link_leads_somewhere(self):
         index = self.index()
         links = {name: path for name, path in index.items() if str(path).startswith("/")}
-        self.assertEqual(set(links), {"models", "jobs", "predict", "healthz", "readyz", "metrics", "status"})
+        self.assertEqual(set(links), {"models", "jobs", "predict", "healthz", "readyz", "metrics", "status",
+                                      "openapi"})
         self.assertEqual([path for path in links.values() if not path.startswith(self.base + "/")], [])
         for name, path in links.items():
             with self.subTest(link=name):

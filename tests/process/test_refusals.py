@@ -355,6 +355,8 @@ class Refusals(ServerTest):
         self.refuse("GET", "/v1/models/a%ff", None, 400, "escape")
         self.refuse("GET", "/v1/jobs/99", None, 404, "99")
         self.refuse("GET", "/v1/jobs/x", None, 404, "x")
+        self.refuse("GET", "/v1/jobs?model=", None, 400, "name")
+        self.refuse("GET", "/v1/jobs?model=a/b", None, 400, "name")
         self.refuse("PUT", "/v1/models/" + "a" * 65, document(), 400, "64")
         self.refuse("GET", "/v1/models/m/versions/1/export?format=xml", None, 400, "xml")
         status, head, _ = self.server.request("DELETE", "/predict")

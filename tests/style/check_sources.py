@@ -42,7 +42,7 @@ LAYERS = {
     "server/api": BELOW_API,
     "server/api/rows": BELOW_API + ["server/api"],
     "server/api/exports": BELOW_API + ["server/api"],
-    "server/api/native": BELOW_API + ["server/api", "server/api/rows", "server/api/exports"],
+    "server/api/native": BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "schema"],
     **{folder: BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "server/api/native"]
        for folder in ("server/api/umbridge", "server/api/oip")},
     "server/client": CORE + FORMATS + ["server/base", "server/documents"],
@@ -71,7 +71,7 @@ OWNERS = {
     "cblas.h": ["core/math/gemm.h"],
 }
 # Made during the build, or no header of its own: where they belong.
-GENERATED = {"sql.h": "schema", "base/version.h": "server/base",
+GENERATED = {"sql.h": "schema", "openapi.h": "schema", "base/version.h": "server/base",
              "math/kernels_real.inc": "core/math", "math/kernels_train.inc": "core/math",
              "network/plan_real.inc": "core/network"}
 MAX_LINES = 600

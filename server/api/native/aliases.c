@@ -157,17 +157,18 @@ static enum err_code read_keep(const json_t *value, int64_t *keep, struct err *e
     if (json_is_null(value)) {
         return ERR_OK;
     }
-    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
-        json_integer_value(value) > KEEP_MAX) {
+    int64_t number = 0;
+    bool whole = json_read_whole(value, &number);
+    if (!whole || number < 0 || number > KEEP_MAX) {
         return err_set(err, ERR_INVALID,
                        "versions is %s; the number of the newest versions to keep is needed, at "
                        "most %d, or null for all",
-                       value == NULL            ? "missing"
-                       : json_is_integer(value) ? "out of range"
-                                                : json_read_kind(value),
+                       value == NULL ? "missing"
+                       : whole       ? "out of range"
+                                     : json_read_kind(value),
                        KEEP_MAX);
     }
-    *keep = json_integer_value(value);
+    *keep = number;
     return ERR_OK;
 }
 

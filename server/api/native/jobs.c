@@ -175,8 +175,11 @@ static enum err_code read_filter(const struct request *req, struct job_filter *f
 {
     const char *state = request_query(req, "state");
     int64_t limit = LIST_LIMIT;
-    *filter = (struct job_filter){
-        .model = request_query(req, "model"), .models = req->caller.models, .state = -1};
+    const char *model = request_query(req, "model");
+    *filter = (struct job_filter){.models = req->caller.models, .state = -1};
+    if (model != NULL && reply_model_name(model, &filter->model, err) != ERR_OK) {
+        return err->code;
+    }
     if (reply_query_int(req, "limit", 1, LIST_LIMIT, &limit, err) != ERR_OK) {
         return err->code;
     }

@@ -53,8 +53,9 @@ static enum err_code read_type(struct json_members members, enum tensor_type *ty
 /* The text that the same option has in a query; blanks around commas are left out. */
 static const char *option_value(const json_t *value, struct arena *arena)
 {
-    if (json_is_integer(value)) {
-        return arena_printf(arena, "%lld", (long long)json_integer_value(value));
+    int64_t number = 0;
+    if (json_read_whole(value, &number)) {
+        return arena_printf(arena, "%lld", (long long)number);
     }
     if (json_is_real(value)) {
         return arena_printf(arena, "%.17g", json_real_value(value));

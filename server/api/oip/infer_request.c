@@ -77,8 +77,8 @@ static enum err_code read_shape(const json_t *input, const char *where, struct i
     tensor->n = 1;
     for (size_t k = 0; k < rank; k++) {
         const json_t *size = json_array_get(list, k);
-        json_int_t value = json_is_integer(size) ? json_integer_value(size) : -1;
-        if (value < 1) {
+        int64_t value = 0;
+        if (!json_read_whole(size, &value) || value < 1) {
             return err_set(err, ERR_SHAPE, "%s: shape[%zu] is not a whole number from 1", where, k);
         }
         tensor->shape[k] = (size_t)value;

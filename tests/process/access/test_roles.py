@@ -23,6 +23,7 @@ from token_harness import ROLES, TokenTest, routes
 #   whole     it is of all models: 403
 TABLE = {
     "GET /": ("PREDICT", "filtered"),
+    "GET /openapi.json": ("PREDICT", "filtered"),
     "POST /predict": ("PREDICT", "body"),
     "POST /v1/models/{m}/predict": ("PREDICT", "named"),
     "POST /v1/models/{m}/versions/{v}/predict": ("PREDICT", "named"),

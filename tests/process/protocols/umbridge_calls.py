@@ -4,6 +4,7 @@
 import http.client
 import json
 
+import described
 from harness import PATIENCE, architecture, document, gaussian
 
 RESULTS = ("mean", "variance", "std", "quantiles", "sample")
@@ -30,7 +31,10 @@ class Caller:
             connection.endheaders(data)
             answer = connection.getresponse()
             text = answer.read()
-            return answer.status, answer.headers, json.loads(text) if text else None
+            parsed = json.loads(text) if text else None
+            if described.description():
+                described.description().check(method, path, answer.status, answer.getheader("Content-Type"), parsed)
+            return answer.status, answer.headers, parsed
         finally:
             connection.close()
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "formats/json_read.h"
 #include "formats/json_stream.h"
 #include "formats/json_tensor.h"
 #include "formats/npy.h"
@@ -380,6 +381,50 @@ START_TEST(npy_comes_back)
 }
 END_TEST
 
+/* ---- numbers ---- */
+
+START_TEST(a_whole_number_may_be_written_as_a_real)
+{
+    static const struct {
+        const char *text;
+        bool whole;
+        int64_t value;
+    } cases[] = {
+        {"5", true, 5},
+        {"-9223372036854775808", true, INT64_MIN},
+        {"5.0", true, 5},
+        {"-0.0", true, 0},
+        {"1e3", true, 1000},
+        {"9007199254740992.0", true, 9007199254740992},
+        {"-9007199254740992.0", true, -9007199254740992},
+        {"9007199254740994.0", false, 0},
+        {"1e300", false, 0},
+        {"0.5", false, 0},
+        {"true", false, 0},
+        {"\"5\"", false, 0},
+        {"null", false, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[64];
+        struct arena arena = ARENA_INIT;
+        struct err err = ERR_INIT;
+        json_t *document = NULL;
+        int64_t value = -7;
+        int64_t member = -7;
+        int len = snprintf(text, sizeof text, "{\"n\":%s}", cases[i].text);
+        ck_assert_int_eq(json_read_parse(text, (size_t)len, &arena, &document, &err), ERR_OK);
+        ck_assert_msg(json_read_whole(json_object_get(document, "n"), &value) == cases[i].whole,
+                      "%s", cases[i].text);
+        ck_assert_int_eq(value, cases[i].whole ? cases[i].value : -7);
+        const struct json_members members = {document, "body", &err};
+        enum err_code code = json_read_int(members, "n", INT64_MIN, INT64_MAX, &member);
+        ck_assert_int_eq(code, cases[i].whole ? ERR_OK : ERR_INVALID);
+        ck_assert_int_eq(member, value);
+        arena_release(&arena);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("formats");
@@ -393,6 +438,7 @@ int main(void)
     tcase_add_test(tc, a_list_of_objects_may_hold_a_tensor_each);
     tcase_add_test(tc, a_list_has_a_limit_of_objects);
     tcase_add_test(tc, npy_comes_back);
+    tcase_add_test(tc, a_whole_number_may_be_written_as_a_real);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
