@@ -237,9 +237,9 @@ static enum MHD_Result send_refusal(struct exchange *ex)
 /* Will the library keep the connection after the answer? Yes only where that is sure. */
 static bool will_stay(const struct exchange *ex, const char *version)
 {
-    const char *wish = request_header(&ex->req, "Connection");
+    const char *value = request_header(&ex->req, "Connection");
     return !ex->closes && strcmp(version, MHD_HTTP_VERSION_1_1) == 0 &&
-           (wish == NULL || strcasecmp(wish, "keep-alive") == 0);
+           (value == NULL || strcasecmp(value, "keep-alive") == 0);
 }
 
 /* The head is there: answers now, or goes on to the body. */
