@@ -9,7 +9,7 @@
 # The status is 0 if the surrogate is good: at 90 % or more of the fresh points, all outputs lie within
 # three standard deviations of the prediction, and the error of each output is below 2 % of its range.
 # The standard deviation is the root of total_variance, which adds the noise that the fit left over to
-# the spread of the ensemble.
+# the variance of what the model does not know.
 set -eu
 
 url=${SURROGATED_URL:-http://127.0.0.1:8080}
@@ -42,14 +42,14 @@ call() {
 
 [ -x "$farm" ] || { echo "there is no simulator at $farm; build the project first, or set FARM" >&2; exit 1; }
 
-say "1. Run 800 simulations"
+say "1. Run 100 simulations"
 echo "Each has four uncertain inputs, from a Latin hypercube, and three outputs; for example:"
-"$farm" --runs 800 --seed 1 --format json > "$work/training.json"
+"$farm" --runs 100 --seed 1 --format json > "$work/training.json"
 "$farm" --runs 1 --seed 1 --format csv
 
 say "2. Upload their rows to the server"
 # The same as a table, whose last three columns are outputs and whose first line is a header:
-#   farm --runs 800 --seed 1 --format csv > rows.csv
+#   farm --runs 100 --seed 1 --format csv > rows.csv
 #   curl -H 'Content-Type: text/csv' --data-binary @rows.csv "$url/v1/models/$model/data?outputs=3"
 # A second run adds no rows: copies of training rows among the validation rows would spoil the scores.
 present=$(curl -sS "$url/v1/models/$model/data" | field rows)
@@ -61,9 +61,9 @@ else
     echo
 fi
 
-say "3. Train an ensemble of eight networks in the background"
-echo "curl -d '{\"solver\":\"ensemble\",\"seed\":1}' $url/v1/models/$model/train"
-job=$(call -d '{"solver":"ensemble","seed":1}' "$url/v1/models/$model/train")
+say "3. Train in the background: the server compares solvers and networks, and takes the best"
+echo "curl -d '{\"seed\":1}' $url/v1/models/$model/train"
+job=$(call -d '{"seed":1}' "$url/v1/models/$model/train")
 echo "$job" | sed 's/\("state":"[a-z]*"\),.*/\1, ...}/'
 id=$(echo "$job" | field id)
 while :; do

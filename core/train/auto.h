@@ -43,7 +43,7 @@
  * once.
  *
  * Without either the budget is of work: the operations of the fits as they are estimated from rows
- * and networks beforehand, AUTO_WORK of them, which two cores do in about half a minute. The first
+ * and networks beforehand, AUTO_WORK of them, which two cores do in about ten seconds. The first
  * candidate of each solver is scored in any case. So the result is as reproducible as with a budget
  * of fits.
  *
@@ -69,8 +69,8 @@
 #define AUTO_EVIDENCE_ROWS 5000 /* above evidence is no candidate */
 
 /* Operations: the budget where none is given. One core did 1e10 to 3e10 of them in a second, of
- * evidence on 160 rows 1.7e10 and of ensembles 1e10, so that two take about half a minute. */
-#define AUTO_WORK 1e12
+ * evidence on 160 rows 1.7e10 and of ensembles 1e10, so that two take about ten seconds. */
+#define AUTO_WORK 3e11
 
 /* The solvers between which there is a choice. */
 enum {

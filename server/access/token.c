@@ -174,12 +174,36 @@ enum err_code token_make(struct token *token, char text[TOKEN_TEXT_CHARS], struc
     return err->code;
 }
 
-bool token_has_secret(const struct token *token, const char *secret)
+void token_proof_forget(struct token_proof *proof)
+{
+    digest_forget(proof, sizeof *proof);
+}
+
+static bool is_proved(const struct token_proof *proof, const struct token *token,
+                      const char *secret)
+{
+    return proof != NULL && proof->known &&
+           memcmp(proof->salt, token->salt, TOKEN_SALT_BYTES) == 0 &&
+           memcmp(proof->digest, token->digest, SHA256_BYTES) == 0 &&
+           digest_is_same_secret(proof->secret, secret, TOKEN_SECRET_CHARS);
+}
+
+bool token_has_secret(const struct token *token, const char *secret, struct token_proof *proof)
 {
     unsigned char digest[SHA256_BYTES];
     struct err err = ERR_INIT;
-    return salted_digest(token->salt, secret, digest, &err) == ERR_OK &&
-           digest_is_equal(digest, token->digest);
+    if (is_proved(proof, token, secret)) {
+        return true;
+    }
+    bool has = salted_digest(token->salt, secret, digest, &err) == ERR_OK &&
+               digest_is_equal(digest, token->digest);
+    if (has && proof != NULL) {
+        proof->known = true;
+        memcpy(proof->salt, token->salt, TOKEN_SALT_BYTES);
+        memcpy(proof->digest, token->digest, SHA256_BYTES);
+        memcpy(proof->secret, secret, TOKEN_SECRET_CHARS);
+    }
+    return has;
 }
 
 bool token_is_good(const struct token *token, int64_t now_ms)

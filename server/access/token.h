@@ -64,8 +64,23 @@ enum err_code token_set_secret(struct token *token, const char *secret, struct e
 enum err_code token_make(struct token *token, char text[TOKEN_TEXT_CHARS],
                          struct err *err) MUST_CHECK;
 
-/* Is this the token's secret? Takes the same time whatever the secret is. */
-bool token_has_secret(const struct token *token, const char *secret);
+/*
+ * A secret whose digest is known, so that a client that sends it with each request does not have it
+ * digested each time. It says nothing of a token: that one is looked up anew, and if its secret has
+ * changed, so has its digest.
+ */
+struct token_proof {
+    bool known;
+    unsigned char salt[TOKEN_SALT_BYTES];
+    unsigned char digest[SHA256_BYTES];
+    char secret[TOKEN_SECRET_CHARS];
+};
+
+void token_proof_forget(struct token_proof *proof);
+
+/* Is this the token's secret? Takes the same time whatever a wrong secret is. proof: of an earlier
+ * call, or zeroed; set where the secret is the token's; NULL: none. */
+bool token_has_secret(const struct token *token, const char *secret, struct token_proof *proof);
 
 /* Neither expired nor revoked. */
 bool token_is_good(const struct token *token, int64_t now_ms);

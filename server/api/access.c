@@ -94,7 +94,8 @@ struct token_table *access_tokens(struct access *access)
 /* ---- a request ---- */
 
 /* The token that a request names, and whether it is that of the secret. */
-static bool find_token(struct access *access, const char *header, struct token *out)
+static bool find_token(struct access *access, const char *header, struct token_proof *proof,
+                       struct token *out)
 {
     const char *id;
     const char *secret;
@@ -109,7 +110,7 @@ static bool find_token(struct access *access, const char *header, struct token *
     }
     token_table_find(access->tokens, id, n, out);
     /* An unknown id takes as long as a wrong secret. */
-    return token_has_secret(out, secret) && out->id[0] != '\0';
+    return token_has_secret(out, secret, proof) && out->id[0] != '\0';
 }
 
 static enum err_code keep_token(struct request *req, const struct token *token, struct err *err)
@@ -155,7 +156,7 @@ enum err_code access_identify(struct access *access, struct request *req, enum r
         return err_set(err, ERR_UNAUTHORIZED,
                        "this server needs a token, in the header Authorization: Bearer TOKEN");
     }
-    if (!find_token(access, header, &token)) {
+    if (!find_token(access, header, req->proof, &token)) {
         return err_set(err, ERR_UNAUTHORIZED, "the token is not known here");
     }
     if (!token_is_good(&token, db_now_ms())) {

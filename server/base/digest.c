@@ -73,6 +73,11 @@ bool digest_is_equal(const unsigned char *a, const unsigned char *b)
     return gnutls_memcmp(a, b, SHA256_BYTES) == 0;
 }
 
+bool digest_is_same_secret(const void *a, const void *b, size_t n)
+{
+    return gnutls_memcmp(a, b, n) == 0;
+}
+
 void digest_forget(void *bytes, size_t n_bytes)
 {
     gnutls_memset(bytes, 0, n_bytes);

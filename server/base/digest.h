@@ -35,6 +35,9 @@ enum err_code digest_random(void *bytes, size_t n_bytes, struct err *err) MUST_C
 /* Compares two digests, [32] each, in a time that does not depend on them. */
 bool digest_is_equal(const unsigned char *a, const unsigned char *b);
 
+/* The same of n bytes. */
+bool digest_is_same_secret(const void *a, const void *b, size_t n);
+
 /* Overwrites a secret; the compiler does not leave it out. */
 void digest_forget(void *bytes, size_t n_bytes);
 

@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "tls/channel.h"
 #include "tls/tls.h"
 
 #define SECOND_NS  1000000000.0
@@ -79,18 +80,25 @@ static bool read_traffic(int fd, struct traffic *traffic)
     return true;
 }
 
-/* Has the client closed its end, and is nothing of it left to be read? */
-static bool has_ended(int fd)
+static bool is_read_ahead(const struct connection *c)
+{
+    return c->channel != NULL && tls_channel_n_ahead(c->channel) > 0;
+}
+
+bool connection_has_ended(const struct connection *c)
 {
     char byte;
-    ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (is_read_ahead(c)) {
+        return false;
+    }
+    ssize_t got = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-static bool has_unread(int fd)
+static bool has_unread(const struct connection *c)
 {
     char byte;
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return is_read_ahead(c) || recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 static bool is_unsent(int fd)
@@ -205,7 +213,7 @@ static enum connection_end judge(const struct connections *all, struct connectio
     const struct connection_limits *limits = &all->limits;
     bool reading =
         c->state == CONNECTION_IDLE || c->state == CONNECTION_HEAD || c->state == CONNECTION_BODY;
-    if (reading && has_ended(c->fd)) {
+    if (reading && connection_has_ended(c)) {
         return CONNECTION_END_GONE;
     }
     switch (c->state) {
@@ -244,7 +252,7 @@ int connections_end_stuck(struct connections *all)
             continue;
         }
         bool before = c->stuck;
-        c->stuck = has_unread(c->fd);
+        c->stuck = has_unread(c);
         if (before && c->stuck) {
             tell_of_long_line(c);
             cut(c);
@@ -297,7 +305,7 @@ int connections_shed(struct connections *all, int n)
         if (first == NULL) {
             break;
         }
-        if (has_unread(first->fd)) {
+        if (has_unread(first)) {
             /* A request has come that the library has not had its turn for. */
             connection_enter(first, CONNECTION_HEAD, first->since_ns);
             first->spared = true;

@@ -10,6 +10,7 @@
 #define CONNECTIONS_H
 
 #include "access/peers.h"
+#include "access/token.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,12 +27,14 @@ enum connection_state {
 };
 
 struct tls;
+struct tls_channel;
 
 struct connection {
     int fd;
-    struct peer peer; /* its address */
-    bool of_proxy;    /* it comes from a proxy that says for whom it asks */
-    struct tls *tls;  /* that its handshake takes the certificate from; NULL: plain HTTP */
+    struct peer peer;         /* its address */
+    struct token_proof proof; /* of the last token */
+    bool of_proxy;            /* it comes from a proxy that says for whom it asks */
+    struct tls *tls;          /* that its handshake takes the certificate from; NULL: plain HTTP */
     void *session; /* of GnuTLS, known once a body comes in chunks; NULL: plain HTTP, or none has */
     bool trusted;  /* the client needs no certificate, or has shown a good one */
     enum connection_state state;
@@ -44,6 +47,9 @@ struct connection {
     bool stuck;           /* BODY: bytes of it lay unread when they were last looked for */
     bool spared;          /* its place was needed, but bytes of its had just come; until a sweep */
     bool cut;             /* shut down; the library has not closed it yet */
+    struct tls_channel *channel; /* its own; NULL: plain HTTP, or there was no memory for it */
+    bool listed;                 /* it may hold an answer (http/place.h) */
+    struct connection *next_held;
     struct connection *before, *after;
 };
 
@@ -55,6 +61,7 @@ struct connection_limits {
 
 struct connections {
     struct connection *head; /* the newest */
+    struct connection *held; /* those that may hold an answer */
     struct connection_limits limits;
     int n;
     /*
@@ -82,6 +89,10 @@ struct connection_counts {
 void connections_add(struct connections *all, struct connection *connection, int fd,
                      int64_t now_ns);
 void connections_remove(struct connections *all, struct connection *connection);
+
+/* Has the client closed its end, and is nothing of it left to be read? Any thread, while the
+ * connection is suspended. */
+bool connection_has_ended(const struct connection *connection);
 
 /* The request under way has come to a new state. */
 void connection_enter(struct connection *connection, enum connection_state state, int64_t now_ns);

@@ -151,6 +151,7 @@ static enum err_code start_workers(struct daemon *daemon, struct err *err)
             .look = look_at_connections,
             .unstick = end_stuck_connections,
             .shed = shed_connections,
+            .end_turn = place_send_all_held,
             .add = place_add,
             .count = count_connections,
             .ctx = thread,

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "access/limits.h"
 #include "access/peers.h"
+#include "access/token.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -96,9 +97,10 @@ struct request {
     bool audited;     /* it is in the audit log */
     unsigned counted; /* by which limits it is counted as under way (api/quota.h) */
     struct caller caller;
-    const struct peer *peer; /* the client's address, while the exchange lives; NULL: not known */
-    size_t n_received;       /* bytes of the body, kept or not, and those that were inflated */
-    size_t n_charged;        /* of them, charged to the limits of token and address */
+    struct token_proof *proof; /* of the connection's last token; NULL: it keeps none */
+    const struct peer *peer;   /* the client's address, while the exchange lives; NULL: not known */
+    size_t n_received;         /* bytes of the body, kept or not, and those that were inflated */
+    size_t n_charged;          /* of them, charged to the limits of token and address */
 };
 
 #define BODY_SOURCE_FAILED SIZE_MAX

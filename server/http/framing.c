@@ -29,15 +29,16 @@ static bool is_token(const char *text)
     return at != text && *at == '\0';
 }
 
+/* To its end in any case, so that the compiler can look at several characters at a time. */
 static bool has_controls(const char *text)
 {
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if ((c < ' ' && c != '\t') || c == 0x7f) {
-            return true;
-        }
+    size_t n = strlen(text);
+    unsigned char found = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        found |= (unsigned char)((c < ' ') & (c != '\t')) | (unsigned char)(c == 0x7f);
     }
-    return false;
+    return found != 0;
 }
 
 static bool is_number(const char *text)

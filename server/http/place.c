@@ -2,9 +2,11 @@
 #include "http/place.h"
 
 #include <microhttpd.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "tls/channel.h"
 
 const struct sockaddr *place_address(struct MHD_Connection *connection)
 {
@@ -27,6 +29,18 @@ struct peer place_peer(const struct serve *serve, const struct sockaddr *address
                                                               : peer_of(address);
 }
 
+/* Without memory for it the session works as GnuTLS made it. */
+static struct tls_channel *open_channel(struct MHD_Connection *connection, int fd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    struct tls_channel *channel = info != NULL ? mem_alloc(sizeof *channel) : NULL;
+    if (channel != NULL) {
+        tls_channel_init(channel, info->tls_session, fd);
+    }
+    return channel;
+}
+
 struct connection *place_open(struct serve_thread *thread, struct MHD_Connection *connection)
 {
     const struct sockaddr *address = place_address(connection);
@@ -37,6 +51,7 @@ struct connection *place_open(struct serve_thread *thread, struct MHD_Connection
     if (place != NULL) {
         connections_add(&thread->connections, place, info->connect_fd, clock_ns());
         place->tls = thread->tls;
+        place->channel = thread->tls != NULL ? open_channel(connection, place->fd) : NULL;
         place->peer = address != NULL ? peer_of(address) : (struct peer){{0}};
         place->of_proxy = proxies != NULL && address != NULL && proxies_trust(proxies, address);
     }
@@ -82,12 +97,72 @@ void place_add(void *ctx, struct MHD_Daemon *library, int fd, const struct socka
     }
 }
 
+static void forget_held(struct connections *all, const struct connection *connection)
+{
+    struct connection **at = &all->held;
+    while (*at != NULL && *at != connection) {
+        at = &(*at)->next_held;
+    }
+    if (*at != NULL) {
+        *at = connection->next_held;
+    }
+}
+
 void place_close(struct serve_thread *thread, struct MHD_Connection *connection,
                  struct connection *place)
 {
     if (place != NULL) {
+        forget_held(&thread->connections, place);
         connections_remove(&thread->connections, place);
+        token_proof_forget(&place->proof);
+        mem_free(place->channel);
         mem_free(place);
     }
     end_connection(thread, place_address(connection));
+}
+
+/* ---- short answers over TLS ---- */
+
+void place_hold(struct serve_thread *thread, struct connection *place, size_t n)
+{
+    struct connections *all = &thread->connections;
+    tls_channel_hold(place->channel, n);
+    if (place->channel->holds && !place->listed) {
+        place->listed = true;
+        place->next_held = all->held;
+        all->held = place;
+    }
+}
+
+/* False: all that it holds has been sent, or never will be. */
+static bool is_left(struct connection *place, bool complete)
+{
+    enum tls_flush flush = tls_channel_flush(place->channel, complete);
+    if (flush == TLS_FLUSH_FAILED) {
+        place->cut = true;
+        (void)shutdown(place->fd, SHUT_RDWR);
+    }
+    return flush == TLS_FLUSH_NOTHING;
+}
+
+void place_send_held(struct connection *place)
+{
+    if (place->channel != NULL) {
+        (void)is_left(place, true);
+    }
+}
+
+void place_send_all_held(void *ctx)
+{
+    struct serve_thread *thread = ctx;
+    struct connection **at = &thread->connections.held;
+    while (*at != NULL) {
+        struct connection *place = *at;
+        if (is_left(place, false)) {
+            at = &place->next_held; /* the library has not written any of the answer yet */
+        } else {
+            place->listed = false;
+            *at = place->next_held;
+        }
+    }
 }

@@ -35,4 +35,20 @@ struct connection *place_open(struct serve_thread *thread, struct MHD_Connection
 void place_close(struct serve_thread *thread, struct MHD_Connection *connection,
                  struct connection *place);
 
+/*
+ * Short answers over TLS are held until head and body are there, so that they go out as one record
+ * (tls/channel.h). An answer is sent when the library says that it is complete, and at the latest
+ * at the end of the library's turn: nothing is held while its thread sleeps.
+ */
+
+/* An answer with a body of `n` bytes is about to be handed to the library, and the connection stays
+ * open after it: the library ends a session before it says that the last answer is complete. */
+void place_hold(struct serve_thread *thread, struct connection *place, size_t n);
+
+/* The answer is complete. */
+void place_send_held(struct connection *place);
+
+/* The library's turn is over. ctx: struct serve_thread. */
+void place_send_all_held(void *ctx);
+
 #endif

@@ -2,6 +2,8 @@
 /* Answers are handed to the library, which sends them. */
 #include "http/serve_priv.h"
 
+#include "http/place.h"
+
 #define STREAM_BLOCK  ((size_t)64 * 1024) /* bytes asked from a source at a time */
 #define ENDLESS_BLOCK ((size_t)4 * 1024)  /* of one that mostly waits */
 
@@ -56,6 +58,9 @@ enum MHD_Result send_response(struct exchange *ex, const struct response *res)
     }
     if (ok == MHD_YES && ex->closes) {
         ok = MHD_add_response_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
+    if (ok == MHD_YES && ex->stays && res->source.read == NULL) {
+        place_hold(ex->thread, ex->place, res->n_body);
     }
     if (ok == MHD_YES) {
         ok = MHD_queue_response(ex->connection, (unsigned)res->status, out);

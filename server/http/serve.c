@@ -7,7 +7,6 @@
  */
 #include "http/serve_priv.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -39,9 +38,7 @@ static void resume(struct exchange *ex)
 /* The library does not look at suspended connections, and does not close them either. */
 static bool gone(const struct exchange *ex)
 {
-    char byte;
-    ssize_t got = recv(ex->place->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+    return connection_has_ended(ex->place);
 }
 
 static void write_address(const struct exchange *ex, char out[EXCHANGE_ADDRESS_CHARS])
@@ -107,6 +104,7 @@ static struct exchange *exchange_new(struct serve_thread *thread, struct MHD_Con
     ex->connection = connection;
     ex->req.ops = &ops;
     ex->req.exchange = ex;
+    ex->req.proof = &place->proof;
     ex->req.arena = &ex->arena;
     ex->req.body = "";
     err_clear(&ex->req.transport);
@@ -127,6 +125,8 @@ void serve_completed(void *ctx, struct MHD_Connection *connection, void **state,
     (void)connection;
     *state = NULL;
     if (ex != NULL) {
+        place_send_held(ex->place);
+        worker_note_end(ex->thread->worker);
         if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && ex->serve->settings.sent != NULL) {
             ex->serve->settings.sent(ex->serve->settings.ctx, &ex->req);
         }
@@ -234,6 +234,14 @@ static enum MHD_Result send_refusal(struct exchange *ex)
     return send_response(ex, &ex->refusal);
 }
 
+/* Will the library keep the connection after the answer? Yes only where that is sure. */
+static bool will_stay(const struct exchange *ex, const char *version)
+{
+    const char *wish = request_header(&ex->req, "Connection");
+    return !ex->closes && strcmp(version, MHD_HTTP_VERSION_1_1) == 0 &&
+           (wish == NULL || strcasecmp(wish, "keep-alive") == 0);
+}
+
 /* The head is there: answers now, or goes on to the body. */
 static enum MHD_Result begin(struct exchange *ex, const char *method, const char *version)
 {
@@ -262,6 +270,7 @@ static enum MHD_Result begin(struct exchange *ex, const char *method, const char
     connection_enter(ex->place, CONNECTION_BODY, clock_tick_ns());
     ex->place->chunked = request_header(&ex->req, "Transfer-Encoding") != NULL;
     ex->place->session = ex->place->chunked ? session_of(ex) : NULL;
+    ex->stays = ex->place->channel != NULL && will_stay(ex, version);
     return MHD_YES;
 }
 

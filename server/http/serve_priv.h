@@ -23,6 +23,7 @@ struct exchange {
     struct body body;
     bool answered;
     bool closes;             /* the connection ends with the answer */
+    bool stays;              /* it is sure that it does not; known only over TLS */
     bool leaves_rest;        /* and its client may still be sending then */
     struct response refusal; /* answered to the head, while it waits for its turn; status 0: none */
     struct exchange *next;   /* while it is spare */

@@ -48,6 +48,7 @@ struct worker {
     atomic_bool ends;
     atomic_int shed;
     struct leftovers leftovers; /* of the thread alone */
+    bool useful;                /* the last turn could sleep, or a request ended in it */
 
     pthread_mutex_t lock;      /* guards what follows */
     struct incoming *incoming; /* [settings.max_incoming] */
@@ -59,6 +60,11 @@ void worker_wake(struct worker *worker)
     if (!atomic_exchange_explicit(&worker->woken, true, memory_order_acq_rel)) {
         (void)eventfd_write(worker->wake, 1);
     }
+}
+
+void worker_note_end(struct worker *worker)
+{
+    worker->useful = true;
 }
 
 void worker_shed(struct worker *worker, int n)
@@ -142,10 +148,16 @@ static bool wait_for_events(struct worker *worker, int wait_ms)
     return any;
 }
 
-/* One call of the system less than waiting here and letting the library look afterwards. */
+/*
+ * One call of the system less than waiting here and letting the library look afterwards. Over TLS
+ * the library wants a turn after each request, without waiting, to hear that no more has come. One
+ * such turn after a useful one is usual; whether more of them are for nothing is seen only here.
+ */
 static bool may_wait_in_library(struct worker *worker, int wait_ms)
 {
-    return wait_ms > 0 && worker->leftovers.n == 0 &&
+    bool is_usual = wait_ms > 0 || worker->useful;
+    worker->useful = wait_ms > 0;
+    return is_usual && worker->leftovers.n == 0 &&
            worker->settings.count(worker->settings.ctx) < FEW_CONNECTIONS;
 }
 
@@ -180,6 +192,7 @@ static void *serve(void *arg)
         bool empty = !run_turn(worker, choose_wait(worker, now_ns, look_ns));
         empty_turns += empty;
         stuck_turns += empty;
+        worker->settings.end_turn(worker->settings.ctx);
         int shed = atomic_exchange_explicit(&worker->shed, 0, memory_order_relaxed);
         now_ns = clock_ns();
         if (shed > 0) {

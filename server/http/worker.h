@@ -35,6 +35,7 @@ struct worker_settings {
     /* While that goes on, every few milliseconds. */
     void (*unstick)(void *ctx);
     void (*shed)(void *ctx, int n); /* after worker_shed */
+    void (*end_turn)(void *ctx);    /* the library has had its turn, and the thread may sleep */
     /* The connections that the library has now. */
     int (*count)(void *ctx);
     void *ctx;
@@ -50,6 +51,9 @@ bool worker_give(struct worker *worker, int fd, const struct sockaddr *from, soc
 
 /* A suspended connection was resumed: the library must have a turn. Any thread. */
 void worker_wake(struct worker *worker);
+
+/* A request has ended. In the worker's own thread. */
+void worker_note_end(struct worker *worker);
 
 /* The library is about to close a connection whose client may still be sending (http/leftovers.h).
  * In the worker's own thread. */

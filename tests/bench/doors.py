@@ -116,6 +116,7 @@ def open_subjects(folder):
              "TLS": (options.binary, ("--tls_cert", cert, "--tls_key", key), {"tls": cert})}
     if options.before:
         kinds["before"] = (options.before, (), {})
+        kinds["TLS before"] = (options.before, ("--tls_cert", cert, "--tls_key", key), {"tls": cert})
     return {name: Subject(os.path.join(folder, name.replace(" ", "-")), binary, *flags, **more)
             for name, (binary, flags, more) in kinds.items()}
 

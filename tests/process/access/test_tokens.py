@@ -83,6 +83,28 @@ class Tokens(TokenTest):
         listed = binary("token", "list", "--db", self.server.db)
         self.assertRegex(listed.stdout, r"farm-7 +write +revoked +\* rate=5\n")
 
+    def test_what_a_connection_has_shown_is_looked_at_with_each_request(self):
+        admin = self.tokens["ADMIN"]
+        made = [self.ask(admin, "POST", "/v1/tokens", {"role": "read", "id": name})[2]["token"] for name in ("one", "two")]
+        name, secret = made[0].rsplit("_", 1)
+        kept = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
+        self.addCleanup(kept.close)
+
+        def status(token):
+            kept.request("GET", "/v1/models", headers={"Authorization": "Bearer " + token})
+            answer = kept.getresponse()
+            answer.read()
+            return answer.status
+
+        self.assertEqual([status(made[0]), status(made[0])], [200, 200])
+        port = kept.sock.getsockname()[1]
+        self.assertEqual(status(f"{name}_{'0' * 64}"), 401)
+        self.assertEqual(status(f"sgt_two_{secret}"), 401)
+        self.assertEqual([status(made[1]), status(made[0]), status(made[0])], [200, 200, 200])
+        self.assertEqual(self.status(admin, "DELETE", "/v1/tokens/one"), 204)
+        self.assertEqual([status(made[0]), status(made[1])], [401, 200])
+        self.assertEqual(kept.sock.getsockname()[1], port)  # one connection all the time
+
     def test_changes_are_written_down_with_who_and_where(self):
         admin, write, read = (self.tokens[role] for role in ("ADMIN", "WRITE", "READ"))
         self.assertEqual(self.status(write, "PUT", "/v1/models/m", document()), 201)

@@ -124,18 +124,67 @@ START_TEST(a_secret_is_known_by_its_digest_alone)
     ck_assert(token_split(text, &id, &n, &secret));
     ck_assert_uint_eq(n, strlen(token.id));
     ck_assert_int_eq(memcmp(id, token.id, n), 0);
-    ck_assert(token_has_secret(&token, secret));
-    ck_assert(!token_has_secret(&other, secret));
+    ck_assert(token_has_secret(&token, secret, NULL));
+    ck_assert(!token_has_secret(&other, secret, NULL));
     /* The same secret under another salt has another digest. */
     ck_assert_int_eq(token_set_secret(&other, secret, &err), ERR_OK);
-    ck_assert(token_has_secret(&other, secret));
+    ck_assert(token_has_secret(&other, secret, NULL));
     ck_assert_int_ne(memcmp(token.digest, other.digest, sizeof token.digest), 0);
     for (char *c = text + strlen(text) - TOKEN_SECRET_CHARS; *c != '\0'; c++) {
         char was = *c;
         *c = was == '0' ? '1' : '0';
-        ck_assert(!token_has_secret(&token, secret));
+        ck_assert(!token_has_secret(&token, secret, NULL));
         *c = was;
     }
+}
+END_TEST
+
+/* What was proved of one secret is not believed of another, nor of another token. */
+START_TEST(a_proof_is_of_one_secret_and_one_digest)
+{
+    static const struct token_proof nothing;
+    struct token token = {.id = ""};
+    struct token other = {.id = ""};
+    struct token_proof proof = {.known = false};
+    char text[TOKEN_TEXT_CHARS];
+    char others[TOKEN_TEXT_CHARS];
+    struct err err = ERR_INIT;
+    const char *id;
+    const char *secret;
+    const char *others_secret;
+    size_t n;
+    ck_assert_int_eq(token_make(&token, text, &err), ERR_OK);
+    ck_assert_int_eq(token_make(&other, others, &err), ERR_OK);
+    ck_assert(token_split(text, &id, &n, &secret));
+    ck_assert(token_split(others, &id, &n, &others_secret));
+    ck_assert(!token_has_secret(&token, others_secret, &proof));
+    ck_assert(!proof.known);
+    for (int again = 0; again < 2; again++) {
+        ck_assert(token_has_secret(&token, secret, &proof));
+        ck_assert(proof.known);
+        ck_assert(!token_has_secret(&other, secret, &proof));
+        for (char *c = text + strlen(text) - TOKEN_SECRET_CHARS; *c != '\0'; c++) {
+            char was = *c;
+            *c = was == '0' ? '1' : '0';
+            ck_assert(!token_has_secret(&token, secret, &proof));
+            *c = was;
+        }
+    }
+    /* The token gets another secret, and then the old one under another salt. */
+    ck_assert_int_eq(token_set_secret(&token, others_secret, &err), ERR_OK);
+    ck_assert(!token_has_secret(&token, secret, &proof));
+    ck_assert(token_has_secret(&token, others_secret, &proof));
+    ck_assert_int_eq(token_set_secret(&token, secret, &err), ERR_OK);
+    ck_assert(!token_has_secret(&token, others_secret, &proof));
+    ck_assert(token_has_secret(&token, secret, &proof));
+    /* Salt and digest must both be the same. */
+    token.salt[0] ^= 1;
+    ck_assert(!token_has_secret(&token, secret, &proof));
+    token.salt[0] ^= 1;
+    token.digest[SHA256_BYTES - 1] ^= 1;
+    ck_assert(!token_has_secret(&token, secret, &proof));
+    token_proof_forget(&proof);
+    ck_assert_int_eq(memcmp(&proof, &nothing, sizeof proof), 0);
 }
 END_TEST
 
@@ -150,7 +199,7 @@ START_TEST(the_longest_token_fits)
     ck_assert_int_eq(token_make(&token, text, &err), ERR_OK);
     ck_assert_uint_eq(strlen(text), TOKEN_TEXT_CHARS - 1);
     ck_assert(token_split(text, &id, &n, &secret));
-    ck_assert(token_has_secret(&token, secret));
+    ck_assert(token_has_secret(&token, secret, NULL));
 }
 END_TEST
 
@@ -174,6 +223,7 @@ int main(void)
     tcase_add_test(c, times_are_read);
     tcase_add_test(c, ids_and_patterns_have_their_limits);
     tcase_add_test(c, a_secret_is_known_by_its_digest_alone);
+    tcase_add_test(c, a_proof_is_of_one_secret_and_one_digest);
     tcase_add_test(c, the_longest_token_fits);
     tcase_add_test(c, a_token_is_good_until_it_ends_or_is_revoked);
     suite_add_tcase(suite, c);
