@@ -120,6 +120,16 @@ class Description:
         self.seen.add(seen)
 
 
+def below(base, path):
+    """A path without the base_path of the server, which it may have and need not."""
+    return path[len(base):] if path.startswith(base + "/") else path
+
+
+def base_of(flags):
+    """The base_path that the flags of a server give it."""
+    return next((flags[at + 1] for at, flag in enumerate(flags) if flag in ("--base_path", "--base-path")), "")
+
+
 _loaded = []
 
 

@@ -99,9 +99,9 @@ class Server:
 
     def check_described(self, method, path, answer, data):
         """Is the answer one that the OpenAPI description tells of?"""
-        base = self.flags[self.flags.index("--base_path") + 1] if "--base_path" in self.flags else ""
-        if described.description() and path.startswith(base + "/"):
-            described.description().check(method, path[len(base):], answer.status, answer.getheader("Content-Type"), data)
+        if described.description():
+            path = described.below(described.base_of(self.flags), path)
+            described.description().check(method, path, answer.status, answer.getheader("Content-Type"), data)
 
     def raw(self, data, shut=False):
         """Sends bytes, gives back what comes until the server closes or is silent for a while."""

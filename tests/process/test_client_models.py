@@ -56,7 +56,7 @@ class Models(ClientTest):
         self.bad(1, "no version", "models", "export", "m", "7", "--format", "binary", "-o", out)
         status, _, answer = self.server.request("GET", "/v1/models/m/versions/1/export?format=xml")
         self.assertGreaterEqual(status, 400)
-        self.assertIn("json and binary are", answer["detail"])
+        self.assertIn("json, binary, safetensors", answer["detail"])
 
     def test_versions_are_shown_promoted_and_deleted(self):
         for seed in (1, 2):

@@ -104,6 +104,8 @@ def check_operations(description):
         for one in parameters:
             if not one.get("description"):
                 yield f"{where}: the parameter {one['name']} has no description"
+            if one["schema"].get("type") == "integer" and "maximum" not in one["schema"]:
+                yield f"{where}: the parameter {one['name']} has no maximum"
         for status, response in operation["responses"].items():
             for kind, content in description.resolve(response).get("content", {}).items():
                 schema = description.resolve(content["schema"])
@@ -281,6 +283,9 @@ def faults(document):
     faulty, node = change(document, *get)
     del node["summary"]
     yield "GET /v1/models: it needs a summary", faulty
+    faulty, node = change(document, "components", "parameters", "limit", "schema")
+    del node["maximum"]
+    yield "GET /v1/audit: the parameter limit has no maximum", faulty
     faulty, node = change(document, "components", "schemas", "ModelList")
     del node["examples"]
     yield "GET /v1/models: the answer 200 has no example", faulty

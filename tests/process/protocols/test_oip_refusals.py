@@ -27,7 +27,7 @@ JSON = [
     ({"inputs": [GOOD], "id": "x" * 257}, "id"), (changed(name=None), "name is missing"),
     (changed(datatype=None), "datatype is missing"), (changed(datatype="FP65"), "FP64"),
     (changed(datatype="BYTES"), '"BYTES" is unknown'), (changed(shape=None), "shape is missing"),
-    (changed(shape=[]), "1 to 8"), (changed(shape=[1] * 9), "1 to 8"), (changed(shape=[2, 2.0]), "shape[1]"),
+    (changed(shape=[]), "1 to 8"), (changed(shape=[1] * 9), "1 to 8"), (changed(shape=[2, 2.5]), "shape[1]"),
     (changed(shape=[0, 2]), "shape[0]"), (changed(shape=[-1, 2]), "shape[0]"),
     (changed(shape=[1 << 62, 1 << 62]), "its shape has more than"), (changed(shape=[(1 << 26) + 1]), "its shape has more than"),
     (changed(shape=[1 << 26]), "its shape has 67108864"),

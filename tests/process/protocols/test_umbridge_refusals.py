@@ -6,6 +6,7 @@ import json
 import re
 import unittest
 
+import described
 from harness import ServerTest, architecture, document
 from token_harness import TokenTest
 from umbridge_calls import POINT, Caller, check_error, draws_model
@@ -20,7 +21,7 @@ class RefusalTest(ServerTest):
 
     def setUp(self):
         super().setUp()
-        self.caller = Caller(self.server.port)
+        self.caller = Caller(self.server.port, described.base_of(self.flags))
 
     def refused(self, status, kind, path, body, headers=None, method="POST"):
         found, given, answer = self.caller.send(method, path, body, headers)

@@ -13,8 +13,9 @@ RESULTS = ("mean", "variance", "std", "quantiles", "sample")
 class Caller:
     """Sends no Content-Type, and takes JSON for an answer whatever the status is."""
 
-    def __init__(self, port):
+    def __init__(self, port, base=""):
         self.port = port
+        self.base = base  # the base_path of the server
 
     def send(self, method, path, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
@@ -33,7 +34,8 @@ class Caller:
             text = answer.read()
             parsed = json.loads(text) if text else None
             if described.description():
-                described.description().check(method, path, answer.status, answer.getheader("Content-Type"), parsed)
+                described.description().check(method, described.below(self.base, path), answer.status,
+                                              answer.getheader("Content-Type"), parsed)
             return answer.status, answer.headers, parsed
         finally:
             connection.close()
