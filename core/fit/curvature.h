@@ -95,4 +95,9 @@ enum err_code curvature_rows_lines(struct curvature_rows *self, const double **l
 enum err_code curvature_rows_leverage(struct curvature_rows *self, const double *t,
                                       double *leverages, struct err *err) MUST_CHECK;
 
+/* The same, but variances [o] <- the sum over rows of 1 / (1 - l |T J'|^2): the variance of each
+ * value, in units of its noise's, when the other rows train. A row that misses an output adds 1. */
+enum err_code curvature_rows_left_out(struct curvature_rows *self, const double *t,
+                                      double *variances, struct err *err) MUST_CHECK;
+
 #endif

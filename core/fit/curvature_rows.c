@@ -31,11 +31,12 @@
 #include <math.h>
 #include <string.h>
 
-#define ROWS    32        /* of a task of the first stage */
-#define COLUMNS 64        /* of a task of the second stage */
-#define WIDE    256       /* the same of sums that are computed again and again over many columns */
-#define MANY    1024      /* columns: fewer make too few wide tasks */
-#define BUFFER  (1 << 22) /* doubles of the buffer, 32 MB, unless a row takes more */
+#define ROWS     32    /* of a task of the first stage */
+#define COLUMNS  64    /* of a task of the second stage */
+#define WIDE     256   /* the same of sums that are computed again and again over many columns */
+#define MANY     1024  /* columns: fewer make too few wide tasks */
+#define MIN_FREE 1e-12 /* 1 - leverage, of which rounding may leave nothing */
+#define BUFFER   (1 << 22) /* doubles of the buffer, 32 MB, unless a row takes more */
 
 struct worker {
     struct resnet_tape *tape;
@@ -61,6 +62,7 @@ struct curvature_rows {
     double *result;   /* [P x P] or [P] */
     double *gradient; /* [K]; NULL: not wanted */
     const double *t;  /* [K x K] of leverages */
+    bool left_out;    /* variances of rows left out are wanted, not leverages */
 };
 
 /* The part of the result that a checkpoint saves. */
@@ -391,7 +393,7 @@ enum err_code curvature_rows_lines(struct curvature_rows *self, const double **l
     return par_run(self->threads, (self->rows + ROWS - 1) / ROWS, fill_lines, self, err);
 }
 
-/* The lines of ROWS rows become T line, and their squares are left in errors. */
+/* The lines of ROWS rows become T line, and what is wanted of their squares is left in errors. */
 static enum err_code square_lines(void *ctx, int worker, int task, struct err *err)
 {
     struct curvature_rows *self = ctx;
@@ -407,15 +409,18 @@ static enum err_code square_lines(void *ctx, int worker, int task, struct err *e
                 (int)self->width, 1.0, self->t, (int)self->width, lines, (int)self->width);
     for (size_t c = 0; c < n_lines; c++) {
         const double *line = lines + c * self->width;
-        self->errors[begin * self->per_row + c] = cblas_ddot((int)self->width, line, 1, line, 1);
+        double leverage = cblas_ddot((int)self->width, line, 1, line, 1);
+        self->errors[begin * self->per_row + c] =
+            self->left_out ? 1.0 / fmax(1.0 - leverage, MIN_FREE) : leverage;
     }
     return ERR_OK;
 }
 
-enum err_code curvature_rows_leverage(struct curvature_rows *self, const double *t,
-                                      double *leverages, struct err *err)
+/* wanted [o] <- the sums of what square_lines leaves in errors. */
+static enum err_code sum_lines(struct curvature_rows *self, const double *t, double *wanted,
+                               struct err *err)
 {
-    memset(leverages, 0, self->per_row * sizeof *leverages);
+    memset(wanted, 0, self->per_row * sizeof *wanted);
     self->t = t;
     self->first = 0;
     while (self->first < self->problem->rows.n) {
@@ -425,8 +430,22 @@ enum err_code curvature_rows_leverage(struct curvature_rows *self, const double 
             break;
         }
         for (size_t c = 0; c < (size_t)rows * self->per_row; c++) {
-            leverages[c % self->per_row] += self->errors[c];
+            wanted[c % self->per_row] += self->errors[c];
         }
     }
     return err->code;
+}
+
+enum err_code curvature_rows_leverage(struct curvature_rows *self, const double *t,
+                                      double *leverages, struct err *err)
+{
+    self->left_out = false;
+    return sum_lines(self, t, leverages, err);
+}
+
+enum err_code curvature_rows_left_out(struct curvature_rows *self, const double *t,
+                                      double *variances, struct err *err)
+{
+    self->left_out = true;
+    return sum_lines(self, t, variances, err);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fits one parameter vector: epochs of minibatches with SGD or Adam, or full-batch L-BFGS. The
+ * Fits one parameter vector: epochs of minibatches with SGD or Adam, or full-batch L-BFGS or
+ * Levenberg-Marquardt. The
  * result is the state with the lowest validation loss or, without validation rows, with the lowest
  * training loss. When the loss is random, its lowest value is mere luck, so that the result is the
  * last state; but with both patience and validation rows it is the state with the lowest validation
@@ -15,11 +16,15 @@
 #include "fit/optim.h"
 
 struct fit_settings {
-    int epochs;     /* for L-BFGS the largest number of iterations */
+    int epochs;     /* for methods of all rows the largest number of iterations */
     int batch_size; /* rows of a minibatch; 0: all rows */
     int patience; /* epochs without a better loss after which the fit ends; 0: it runs to the end */
     struct optim_settings optim;
 };
+
+/* Levenberg-Marquardt: the most multiplications of a step, rows x outputs x parameters^2: a minute
+ * or two. */
+#define FIT_LEVENBERG_MAX_WORK 1e12
 
 struct fit_problem {
     struct loss loss;
@@ -46,7 +51,8 @@ struct fit_result {
 /*
  * params [n_params]: the start on entry, the best state on success, undefined after an error. A fit
  * that finds its checkpoint continues from there, with the random numbers of that state.
- * ERR_CANCELLED; ERR_NUMERIC when the loss is no longer finite; ERR_NOMEM.
+ * ERR_CANCELLED; ERR_NUMERIC when the loss is no longer finite; ERR_LIMIT and ERR_UNSUPPORTED by
+ * Levenberg-Marquardt; ERR_NOMEM.
  */
 enum err_code fit_run(const struct fit_problem *problem, const struct fit_settings *settings,
                       struct rng *rng, double *params, struct fit_result *result,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What fits by minibatches and by L-BFGS share. */
+/* What fits by minibatches, L-BFGS and Levenberg-Marquardt share. */
 #ifndef FIT_PRIV_H
 #define FIT_PRIV_H
 
@@ -23,13 +23,15 @@ struct fit {
 enum err_code fit_epoch_done(struct fit *fit, double train_loss, const double *params, bool *stop,
                              struct err *err) MUST_CHECK;
 
-/* The two ways to fit, from the start `params`; fit->best becomes the best state. */
+/* The ways to fit, from the start `params`; fit->best becomes the best state. */
 enum err_code fit_minibatch(struct fit *fit, struct rng *rng, double *params,
                             struct err *err) MUST_CHECK;
 enum err_code fit_lbfgs(struct fit *fit, struct rng *rng, double *params,
                         struct err *err) MUST_CHECK;
+enum err_code fit_levenberg(struct fit *fit, struct rng *rng, double *params,
+                            struct err *err) MUST_CHECK;
 
-/* ---- checkpoints (fit_state.c) ---- */
+/* ---- checkpoints ---- */
 
 /* Appends the state of every fit. The state of the method follows it, unless the fit has ended. */
 void fit_put_state(const struct fit *fit, bool ended, const struct rng *rng,

@@ -37,6 +37,8 @@
 #define JITTER_STEP 10.0
 #define JITTER_MAX  1e-6
 
+#define BUFFER (1 << 22) /* doubles of derivatives (core/fit/curvature_rows.c) */
+
 #define TILE 64 /* rows and columns that are transposed together */
 
 static enum err_code allocate(struct levenberg *self, struct err *err)
@@ -99,6 +101,11 @@ void levenberg_release(struct levenberg *self)
     *self = (struct levenberg){.memory = NULL};
 }
 
+double levenberg_values(const struct resnet *net, int n)
+{
+    return n * (2.0 * net->n_params * net->n_params + BUFFER);
+}
+
 double levenberg_loss(const struct levenberg *self, const double *params, const double *squares)
 {
     double loss = 0.0;
@@ -106,7 +113,8 @@ double levenberg_loss(const struct levenberg *self, const double *params, const 
         loss += 0.5 * squares[j] / (self->sigmas[j] * self->sigmas[j]);
     }
     for (int k = 0; k < self->problem->net->n_params; k++) {
-        loss += 0.5 * self->precision[k] * params[k] * params[k];
+        double gap = params[k] - (self->center != NULL ? self->center[k] : 0.0);
+        loss += 0.5 * self->precision[k] * gap * gap;
     }
     return loss;
 }
@@ -166,7 +174,7 @@ static void step_many(struct levenberg *self)
 {
     int k = self->problem->net->n_params;
     for (int i = 0; i < k; i++) {
-        self->step[i] = (self->gradient[i] + self->precision[i] * self->params[i]) * self->scale[i];
+        self->step[i] = (self->gradient[i] + levenberg_pull(self, i)) * self->scale[i];
     }
     cblas_dtrsv(CblasRowMajor, CblasLower, CblasNoTrans, CblasNonUnit, k, self->factor, k,
                 self->step, 1);
@@ -187,7 +195,7 @@ static double make_trial(struct levenberg *self)
         step_many(self);
     }
     for (int i = 0; i < self->problem->net->n_params; i++) {
-        slope += (self->gradient[i] + self->precision[i] * self->params[i]) * self->step[i];
+        slope += (self->gradient[i] + levenberg_pull(self, i)) * self->step[i];
         self->trial[i] = self->params[i] - self->step[i];
     }
     return slope;
@@ -318,6 +326,23 @@ enum err_code levenberg_by_output(struct levenberg *self, double *by_output, str
         return ERR_OK;
     }
     return curvature_rows_leverage(self->rows, self->factor, by_output, err);
+}
+
+enum err_code levenberg_left_out(struct levenberg *self, double *variances, struct err *err)
+{
+    const struct data *rows = &self->problem->rows;
+    int counts[ARCH_MAX_OUTPUTS];
+    if (self->few) {
+        levenberg_few_left_out(self, variances);
+    } else if (curvature_rows_left_out(self->rows, self->factor, variances, err) != ERR_OK) {
+        return err->code;
+    }
+    data_count(rows, counts);
+    for (int j = 0; j < rows->o; j++) {
+        variances[j] -= rows->n - counts[j];
+        variances[j] *= self->sigmas[j] * self->sigmas[j];
+    }
+    return ERR_OK;
 }
 
 /* factor [K x K] <- T = L^-1 diag(c)^-1/2 with T' T = H^-1, when the values are few. */

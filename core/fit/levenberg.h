@@ -2,9 +2,11 @@
 /*
  * Levenberg-Marquardt for a network f with Gaussian noise and Gaussian prior: it minimises
  *
- *   E(theta) = 1/2 sum_j |e_j|^2 / s_j^2 + 1/2 sum_k a_k theta_k^2,     e_j = f_j(x; theta) - y_j
+ *   E(theta) = 1/2 sum_j |e_j|^2 / s_j^2 + 1/2 sum_k a_k (theta_k - c_k)^2,  e_j = f_j(x; theta) -
+ * y_j
  *
- * over the K parameters, where s_j is the noise of output j and a_k the prior's precision. With the
+ * over the K parameters, where s_j is the noise of output j, a_k the prior's precision and c_k its
+ * mean. With the
  * Gauss-Newton matrix H = sum_j J_j' J_j / s_j^2 + diag(a), a step is (H + lambda I)^-1 times the
  * gradient; lambda falls after a step that lowers E and rises before another try.
  *
@@ -17,6 +19,8 @@
 #include "fit/curvature.h"
 #include "fit/residuals.h"
 
+#define LEVENBERG_MAX_PARAMS 8000 /* of a square matrix: 512 MB */
+
 #define LEVENBERG_DAMPING 1e-2 /* the first lambda, of outputs and inputs scaled to about 1 */
 
 struct levenberg_problem {
@@ -27,11 +31,12 @@ struct levenberg_problem {
 };
 
 struct levenberg {
-    double *params;    /* [K] theta */
-    double *precision; /* [K] a_k > 0 */
-    double *sigmas;    /* [o] s_j > 0 */
-    double damping;    /* lambda */
-    double *squares;   /* [o] |e_j|^2 at theta: of the last levenberg_linearise or step */
+    double *params;       /* [K] theta */
+    double *precision;    /* [K] a_k > 0; steps alone also take 0 */
+    const double *center; /* [K] c_k; NULL: 0; borrowed */
+    double *sigmas;       /* [o] s_j > 0 */
+    double damping;       /* lambda */
+    double *squares;      /* [o] |e_j|^2 at theta: of the last levenberg_linearise or step */
 
     /* The rest is of levenberg.c and levenberg_few.c. */
     const struct levenberg_problem *problem;
@@ -60,6 +65,9 @@ enum err_code levenberg_init(struct levenberg *self, const struct levenberg_prob
                              struct err *err) MUST_CHECK;
 void levenberg_release(struct levenberg *self);
 
+/* Numbers that each of n fits side by side holds, in all. */
+double levenberg_values(const struct resnet *net, int n);
+
 /* E at theta, of squares [o]. */
 double levenberg_loss(const struct levenberg *self, const double *params, const double *squares);
 
@@ -86,6 +94,16 @@ enum err_code levenberg_posterior(struct levenberg *self, double *logdet, double
  * tr(H^-1 J_j' J_j) / s_j^2. ERR_CANCELLED, ERR_NOMEM. */
 enum err_code levenberg_by_output(struct levenberg *self, double *by_output,
                                   struct err *err) MUST_CHECK;
+
+/*
+ * After levenberg_posterior: variances [o] <- for each output the sum over rows of the variance of
+ * its value when all other rows train, s_j^2 / (1 - h) with the row's leverage h, of the linearised
+ * network and for the same noise and precisions. Rows that miss the output add nothing. Unlike the
+ * errors on rows left out, e / (1 - h), these keep their digits where all rows are interpolated.
+ * ERR_CANCELLED, ERR_NOMEM.
+ */
+enum err_code levenberg_left_out(struct levenberg *self, double *variances,
+                                 struct err *err) MUST_CHECK;
 
 /* After levenberg_posterior: factor [K x K] <- F with F F' = H^-1. ERR_NUMERIC, ERR_CANCELLED. */
 enum err_code levenberg_covariance(const struct levenberg *self, double *factor,

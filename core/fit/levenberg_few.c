@@ -63,7 +63,7 @@ void levenberg_few_step(struct levenberg *self)
     int n = self->size;
     int k = self->problem->net->n_params;
     for (int i = 0; i < k; i++) {
-        self->step[i] = self->precision[i] * self->params[i] * self->scale[i];
+        self->step[i] = levenberg_pull(self, i) * self->scale[i];
     }
     memcpy(self->by_line, self->errors, (size_t)n * sizeof *self->by_line);
     cblas_dgemv(CblasRowMajor, CblasNoTrans, n, k, -1.0, self->sums, k, self->step, 1, 1.0,
@@ -113,6 +113,23 @@ void levenberg_few_by_output(const struct levenberg *self, double *by_output)
     }
     for (size_t i = 0; i < n; i++) {
         by_output[i % o] += self->by_line[i];
+    }
+}
+
+/* 1 - h_i is (G^-1)_ii, a sum of squares that keeps its digits where all rows are interpolated. */
+void levenberg_few_left_out(const struct levenberg *self, double *variances)
+{
+    size_t n = (size_t)self->size;
+    size_t o = (size_t)self->problem->net->n_out;
+    memset(variances, 0, o * sizeof *variances);
+    memset(self->by_line, 0, n * sizeof *self->by_line);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            self->by_line[j] += self->factor[i * n + j] * self->factor[i * n + j];
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        variances[i % o] += 1.0 / self->by_line[i];
     }
 }
 

@@ -5,6 +5,13 @@
 
 #include "fit/levenberg.h"
 
+/* The prior's part of E's gradient, of parameter k. */
+static inline double levenberg_pull(const struct levenberg *self, int k)
+{
+    double center = self->center != NULL ? self->center[k] : 0.0;
+    return self->precision[k] * (self->params[k] - center);
+}
+
 /* Are the values so few that this is faster? */
 bool levenberg_few(const struct levenberg_problem *problem);
 
@@ -23,6 +30,9 @@ enum err_code levenberg_few_determined(struct levenberg *self, double *determine
 
 /* by_output [o], after levenberg_few_determined. */
 void levenberg_few_by_output(const struct levenberg *self, double *by_output);
+
+/* variances [o] on rows left out, over s_j^2, after levenberg_few_determined. */
+void levenberg_few_left_out(const struct levenberg *self, double *variances);
 
 /* h [K x K] <- diag(scale) J' L J diag(scale), its lower triangle, from the white lines. */
 void levenberg_few_sums(const struct levenberg *self, double *h);

@@ -259,5 +259,7 @@ struct loss objective_loss_as_loss(struct objective_loss *self)
         .is_mean = self->objective.kind == OBJECTIVE_MSE,
         .train = train_loss,
         .value = loss_value,
+        .objective = &self->objective,
+        .net = self->net,
     };
 }

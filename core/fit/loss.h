@@ -21,6 +21,9 @@ struct loss {
                     struct rng *rng);
     /* The loss of validation rows; deterministic. */
     double (*value)(void *ctx, const struct data *rows, const double *params);
+    /* The objective and its network, where the loss is that of one; else NULL. */
+    const struct objective *objective;
+    const struct resnet *net;
 };
 
 /* An objective of a network as a loss, with the scratch of one thread. */

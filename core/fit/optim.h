@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * First-order optimisers, which take a step for each minibatch, and the schedules of their learning
- * rate. L-BFGS is not among them: it runs over all rows at once (core/fit/fit_lbfgs.c).
+ * rate. L-BFGS and Levenberg-Marquardt are not among them: they run over all rows at once
+ * (core/fit/fit_lbfgs.c, fit_levenberg.c).
  */
 #ifndef OPTIM_H
 #define OPTIM_H
@@ -27,7 +28,7 @@ enum optim_schedule {
 
 struct optim_settings {
     enum optim_kind kind;
-    double learning_rate; /* > 0; not used by lbfgs */
+    double learning_rate; /* > 0; not used by lbfgs and levenberg_marquardt */
     double weight_decay;  /* adds weight_decay * w to the gradient, as PyTorch's Adam and SGD do */
     double momentum;      /* sgd */
     double beta1, beta2;  /* adam */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Noise and report of a run of evidence. */
-#include "solve/solver_evidence.h"
+/* Noise and report of networks at maxima of the evidence. */
+#include "solve/evidence_starts.h"
 
 #include "base/mem.h"
 
@@ -11,7 +11,7 @@
 #define AT_BOUND 1.01 /* times the lower bound of the noise: no larger is at the bound */
 
 /* The mean over the kept fits of a number of each group. */
-static void mean_of_kept(const struct solver_evidence *self, const double *by_group, double *mean)
+static void mean_of_kept(const struct evidence_starts *self, const double *by_group, double *mean)
 {
     size_t g = (size_t)self->groups.n;
     memset(mean, 0, g * sizeof *mean);
@@ -23,7 +23,7 @@ static void mean_of_kept(const struct solver_evidence *self, const double *by_gr
 }
 
 /* A number of each group: those of the inputs as a list, the others by name. */
-static enum err_code report_groups(const struct solver_evidence *self, const char *what,
+static enum err_code report_groups(const struct evidence_starts *self, const char *what,
                                    const double *by_group, struct report *report, struct err *err)
 {
     const struct param_groups *groups = &self->groups;
@@ -48,7 +48,7 @@ static enum err_code report_groups(const struct solver_evidence *self, const cha
  * prior's standard deviation of their weights (the root of the kept fits' mean variance), the
  * largest being 1. scratch: [(n_kept + 1) x groups]
  */
-static enum err_code report_all_groups(const struct solver_evidence *self, double *scratch,
+static enum err_code report_all_groups(const struct evidence_starts *self, double *scratch,
                                        struct report *report, struct err *err)
 {
     size_t g = (size_t)self->groups.n;
@@ -84,10 +84,10 @@ static enum err_code report_all_groups(const struct solver_evidence *self, doubl
 
 /* noise_sigma of the result: the root of the kept fits' mean variance. Warns of outputs whose noise
  * is at its lower bound. */
-static enum err_code report_noise(const struct solver_evidence *self, struct solver_result *result,
-                                  struct err *err)
+enum err_code evidence_starts_report_noise(const struct evidence_starts *self,
+                                           struct solver_result *result, struct err *err)
 {
-    size_t o = (size_t)self->tasks.problem->train.o;
+    size_t o = (size_t)self->tasks->problem->train.o;
     int n_bound = 0;
     size_t first = 0;
     result->noise_sigma = mem_zalloc_array(o, sizeof *result->noise_sigma);
@@ -105,25 +105,25 @@ static enum err_code report_noise(const struct solver_evidence *self, struct sol
         first = bound && n_bound == 0 ? j : first;
         n_bound += bound;
     }
-    bool given = self->tasks.problem->beliefs.noise == NOISE_GIVEN;
+    bool given = self->tasks->problem->beliefs.noise == NOISE_GIVEN;
     if (given) {
-        memcpy(result->noise_sigma, self->tasks.problem->beliefs.noise_sigmas,
+        memcpy(result->noise_sigma, self->tasks->problem->beliefs.noise_sigmas,
                o * sizeof *result->noise_sigma);
     } else if (n_bound > 0 &&
                report_warn(&result->report, err, "deterministic",
                            "output %zu%s follows the inputs without noise, as far as %d rows tell: "
                            "its noise is at the lower bound, %g of its standard deviation",
-                           first, n_bound > 1 ? " and others" : "", self->tasks.problem->train.n,
+                           first, n_bound > 1 ? " and others" : "", self->tasks->problem->train.n,
                            EVIDENCE_MIN_NOISE) != ERR_OK) {
         return err->code;
     }
     return report_add(&result->report, "evidence.noise_sigma", (int)o, result->noise_sigma, err);
 }
 
-static enum err_code report_starts(const struct solver_evidence *self, struct report *report,
+static enum err_code report_starts(const struct evidence_starts *self, struct report *report,
                                    double *scratch, struct err *err)
 {
-    int n = self->tasks.n;
+    int n = self->plan.n;
     int n_failed = 0;
     int first = 0;
     for (int i = n - 1; i >= 0; i--) {
@@ -146,18 +146,17 @@ static enum err_code report_starts(const struct solver_evidence *self, struct re
                : err->code;
 }
 
-enum err_code solver_evidence_report(const struct solver_evidence *self,
-                                     struct solver_result *result, struct err *err)
+enum err_code evidence_starts_report(const struct evidence_starts *self, struct report *report,
+                                     struct err *err)
 {
     size_t by_group = (size_t)(self->n_kept + 1) * (size_t)self->groups.n;
-    size_t n = by_group > (size_t)self->tasks.n ? by_group : (size_t)self->tasks.n;
+    size_t n = by_group > (size_t)self->plan.n ? by_group : (size_t)self->plan.n;
     double *scratch = mem_alloc_array(n, sizeof *scratch);
     if (scratch == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for a report");
     }
-    if (report_starts(self, &result->report, scratch, err) == ERR_OK &&
-        report_noise(self, result, err) == ERR_OK) {
-        err_kept(report_all_groups(self, scratch, &result->report, err));
+    if (report_starts(self, report, scratch, err) == ERR_OK) {
+        err_kept(report_all_groups(self, scratch, report, err));
     }
     mem_free(scratch);
     return err->code;

@@ -6,7 +6,7 @@
  *
  *   m <- m + v dlogZ/dm,   v <- v - v^2 ((dlogZ/dm)^2 - 2 dlogZ/dv)
  *
- * Z is that of Gaussian outputs with the moments of core/solve/pbp_moments, independent of each
+ * Z is that of Gaussian outputs with the moments of core/network/pbp_moments, independent of each
  * other, so that log Z is the sum over outputs of log N(y_j; mean_j, variance_j + noise_j). An
  * output that a row misses is no factor of Z, and no derivative comes from it.
  *

@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 #include "base/rng.h"
 #include "fit/data.h"
-#include "solve/pbp_moments.h"
+#include "network/pbp_moments.h"
 
 /* Posteriors of one member; all arrays lie in one block. */
 struct pbp {

@@ -2,6 +2,7 @@
 #include "solve/solver.h"
 
 #include "base/mem.h"
+#include "solve/evidence_starts.h"
 #include "solve/solver_priv.h"
 
 #include <stdio.h>
@@ -19,6 +20,9 @@ static const struct solver_ops *const solver_ops[] = {
 };
 
 NAMES_DEFINE(solver, enum solver_kind, solver_names)
+
+/* Steps of a chain in coordinates that suit it, until it knows its step size. */
+#define FEW_ROWS_WARMUP 200
 
 #define AT(field) offsetof(struct solver_settings, field)
 static const struct solver_setting settings_list[] = {
@@ -94,6 +98,28 @@ struct solver_request solver_request_defaults(enum solver_kind kind)
     return request;
 }
 
+bool solver_few_rows(enum solver_kind kind, struct solver_request *request,
+                     struct solver_settings *settings)
+{
+    const struct solver_settings of_evidence = solver_defaults(SOLVER_EVIDENCE);
+    bool knows = false;
+    for (size_t i = 0; i < sizeof settings_list / sizeof *settings_list; i++) {
+        knows = knows || (strcmp(settings_list[i].name, "hyperparameters") == 0 &&
+                          solver_setting_used(&settings_list[i], kind));
+    }
+    if (!knows) {
+        return false;
+    }
+    *request = solver_request_defaults(SOLVER_EVIDENCE);
+    settings->hyperparameters = HYPER_EVIDENCE;
+    settings->epochs = of_evidence.epochs;
+    settings->patience = of_evidence.patience;
+    if (solver_samples(kind)) {
+        settings->warmup = FEW_ROWS_WARMUP;
+    }
+    return true;
+}
+
 static enum err_code check_limits(enum solver_kind kind, const struct solver_settings *s,
                                   struct err *err)
 {
@@ -124,6 +150,32 @@ bool solver_samples(enum solver_kind kind)
     return solver_ops[kind]->draws == DRAWS_OF_CHAINS;
 }
 
+/* Settings that make no sense with hyperparameters by evidence. */
+static enum err_code check_evidence(enum solver_kind kind, const struct solver_settings *s,
+                                    struct err *err)
+{
+    if (s->hyperparameters != HYPER_EVIDENCE) {
+        return ERR_OK;
+    }
+    if (s->epochs < 1) {
+        return err_set(err, ERR_INVALID,
+                       "epochs is %d; hyperparameters by evidence need a fit, of at least 1",
+                       s->epochs);
+    }
+    if (kind == SOLVER_ENSEMBLE && s->dfrac < 1.0) {
+        return err_set(err, ERR_INVALID,
+                       "dfrac is %g; with hyperparameters by evidence members have all rows, so 1 "
+                       "is needed",
+                       s->dfrac);
+    }
+    if (kind == SOLVER_LAPLACE && (s->marginal_likelihood || s->hessian != LAPLACE_GAUSS_NEWTON)) {
+        return err_set(err, ERR_INVALID,
+                       "hyperparameters by evidence take hessian gauss_newton, and take the place "
+                       "of marginal_likelihood, which must be false");
+    }
+    return ERR_OK;
+}
+
 enum err_code solver_validate(enum solver_kind kind, const struct solver_settings *s,
                               struct err *err)
 {
@@ -133,6 +185,9 @@ enum err_code solver_validate(enum solver_kind kind, const struct solver_setting
     if (s->epochs < 1 && !solver_samples(kind)) {
         return err_set(err, ERR_INVALID, "epochs is %d, at least 1 is needed", s->epochs);
     }
+    if (check_evidence(kind, s, err) != ERR_OK) {
+        return err->code;
+    }
     const struct solver_ops *ops = solver_ops[kind];
     if (ops->validate != NULL && ops->validate(s, err) != ERR_OK) {
         return err->code;
@@ -141,6 +196,13 @@ enum err_code solver_validate(enum solver_kind kind, const struct solver_setting
         return err_set(err, ERR_INVALID,
                        "%s has a random loss, which lbfgs cannot minimise; adam and sgd can",
                        solver_name(kind));
+    }
+    if (s->optim.kind == OPTIM_LEVENBERG && ops->random_loss) {
+        return err_set(
+            err, ERR_INVALID,
+            "%s has a random loss, which levenberg_marquardt cannot minimise; adam and sgd "
+            "can",
+            solver_name(kind));
     }
     if (optim_validate(&s->optim, err) != ERR_OK) {
         err_prefix(err, "optimizer");
@@ -162,6 +224,25 @@ enum err_code solver_check_noise(enum solver_kind kind, enum noise_kind noise, s
 {
     if ((solver_ops[kind]->noises >> noise & 1u) == 0) {
         return err_set(err, ERR_UNSUPPORTED, "%s does not support %s noise", solver_name(kind),
+                       noise_kind_name(noise));
+    }
+    return ERR_OK;
+}
+
+enum err_code solver_check_fit(const struct solver_settings *settings, enum noise_kind noise,
+                               struct err *err)
+{
+    if (settings->optim.kind == OPTIM_LEVENBERG && noise == NOISE_PREDICTED) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "optimizer: levenberg_marquardt minimises sums of squares, which predicted "
+                       "noise has none of; lbfgs and adam can");
+    }
+    if (settings->hyperparameters == HYPER_EVIDENCE && noise != NOISE_GIVEN &&
+        noise != NOISE_LEARNED) {
+        return err_set(err, ERR_UNSUPPORTED,
+                       "hyperparameters by evidence find the noise of each output, or take given "
+                       "noise; %s noise is not supported: ask for learned noise, or for "
+                       "hyperparameters given",
                        noise_kind_name(noise));
     }
     return ERR_OK;
@@ -192,6 +273,16 @@ enum err_code solver_check_size(enum solver_kind kind, const struct solver_setti
                                 const struct resnet *net, bool flat, struct err *err)
 {
     const struct solver_ops *ops = solver_ops[kind];
+    if (settings->hyperparameters == HYPER_EVIDENCE &&
+        evidence_check_size(kind, net, err) != ERR_OK) {
+        return err->code;
+    }
+    if (settings->optim.kind == OPTIM_LEVENBERG && net->n_params > LEVENBERG_MAX_PARAMS) {
+        return err_set(err, ERR_LIMIT,
+                       "the network has %d parameters; levenberg_marquardt takes at most %d; adam "
+                       "and lbfgs have no limit",
+                       net->n_params, LEVENBERG_MAX_PARAMS);
+    }
     return ops->check_size != NULL ? ops->check_size(settings, net, flat, err) : ERR_OK;
 }
 
@@ -230,7 +321,16 @@ double solver_values(enum solver_kind kind, const struct solver_settings *settin
                      const struct resnet *net, int n_threads)
 {
     const struct solver_ops *ops = solver_ops[kind];
-    return ops->values != NULL ? ops->values(settings, net, n_threads) : 0.0;
+    double values = ops->values != NULL ? ops->values(settings, net, n_threads) : 0.0;
+    if (settings->optim.kind == OPTIM_LEVENBERG) {
+        values += levenberg_values(net, n_threads);
+    }
+    if (settings->hyperparameters == HYPER_EVIDENCE) {
+        int members = solver_samples(kind) ? 1 : settings->members;
+        int starts = members > EVIDENCE_STARTS ? members : EVIDENCE_STARTS;
+        values += evidence_starts_values(net, starts, members, n_threads);
+    }
+    return values;
 }
 
 double solver_row_values(enum solver_kind kind, const struct resnet *net)
@@ -265,6 +365,7 @@ enum err_code solver_run(enum solver_kind kind, const struct solver_problem *pro
     *result = (struct solver_result){.draws = NULL};
     if (solver_validate(kind, settings, err) != ERR_OK ||
         solver_check_noise(kind, problem->beliefs.noise, err) != ERR_OK ||
+        solver_check_fit(settings, problem->beliefs.noise, err) != ERR_OK ||
         solver_check_network(kind, &problem->net->arch,
                              problem->beliefs.flat || problem->beliefs.prior_sigmas == NULL,
                              err) != ERR_OK ||
@@ -279,7 +380,8 @@ enum err_code solver_run(enum solver_kind kind, const struct solver_problem *pro
                        noise_kind_name(noise));
     }
     result->m = solver_n_draws(kind, settings);
-    if (solver_ops[kind]->run(problem, settings, result, err) == ERR_OK) {
+    if (solver_ops[kind]->run(problem, settings, result, err) == ERR_OK &&
+        solver_advise(kind, problem, result, err) == ERR_OK) {
         return ERR_OK;
     }
     solver_result_release(result);

@@ -38,6 +38,7 @@ struct solver_settings {
 
 /* laplace: hessian; laplace and bll: predictive. */
 enum { LAPLACE_GAUSS_NEWTON, LAPLACE_FULL, LAPLACE_DIAGONAL };
+enum { HYPER_GIVEN, HYPER_EVIDENCE }; /* hyperparameters */
 enum { PREDICTIVE_LINEARISED, PREDICTIVE_SAMPLED };
 
 /* One line of solver_settings.def, for code that reads or writes settings by name. */
@@ -80,6 +81,14 @@ struct solver_request {
 };
 struct solver_request solver_request_defaults(enum solver_kind kind);
 
+/*
+ * The same, and the settings, for few rows, of which a gradient descent with a fixed prior learns
+ * far less than they tell: hyperparameters by evidence, and a network that they can be found for.
+ * False, and nothing changes, when the solver has none.
+ */
+bool solver_few_rows(enum solver_kind kind, struct solver_request *request,
+                     struct solver_settings *settings);
+
 /* Does it sample by Markov chains? */
 bool solver_samples(enum solver_kind kind);
 
@@ -101,6 +110,11 @@ bool solver_needs_sigma(enum solver_kind kind);
 /* ERR_UNSUPPORTED when a solver does not support this kind of noise. */
 enum err_code solver_check_noise(enum solver_kind kind, enum noise_kind noise,
                                  struct err *err) MUST_CHECK;
+
+/* ERR_UNSUPPORTED when this kind of noise does not go with hyperparameters by evidence, or with
+ * the optimizer. */
+enum err_code solver_check_fit(const struct solver_settings *settings, enum noise_kind noise,
+                               struct err *err) MUST_CHECK;
 
 /* Checks what a solver needs of the network and of the prior; flat: there is no prior.
  * ERR_INVALID, ERR_UNSUPPORTED naming what is missing. */

@@ -26,6 +26,10 @@
  * precision alpha_j. The features were fitted to the same rows, which makes beta_j a little
  * optimistic. Validation rows choose the fit's epoch and so limit this.
  *
+ * With hyperparameters by evidence the features are those of the networks of evidence_starts.h, and
+ * beta_j is that of the error on rows not seen (evidence_starts_unseen): the residuals of the last
+ * layer alone do not count the parameters of the features, and would make intervals far too narrow.
+ *
  * After the fit come one pass over the rows, n (r + 1)^2 multiplications, and an eigenvector
  * problem of size r + 1: seconds for 1e5 rows of 100 features. After an interruption this part is
  * done again; the fit is kept.
@@ -41,6 +45,7 @@
 #include "math/decompose.h"
 #include "math/evidence.h"
 #include "math/gemm.h"
+#include "solve/evidence_starts.h"
 
 #include <math.h>
 #include <string.h>
@@ -53,9 +58,11 @@ struct bll {
     struct solver_tasks tasks;
     const struct solver_settings *settings;
     struct gauss_mixture *mixture;
-    struct fit_result *fits; /* [members] */
-    double *found;           /* [4 x members x o] alpha, beta, gamma, log evidence */
-    int *bounds;             /* [members] outputs whose rho is at an end of its range */
+    struct fit_result *fits;        /* [members] */
+    double *found;                  /* [4 x members x o] alpha, beta, gamma, log evidence */
+    int *bounds;                    /* [members] outputs whose rho is at an end of its range */
+    struct evidence_starts *starts; /* whose networks have the features; NULL: fits */
+    double *unseen;                 /* [members x o] their error on rows not seen */
 };
 
 /* Scratch of a member; p = r + 1 features of all rows, or of those that have an output. */
@@ -279,16 +286,45 @@ static void keep_output(const struct features *f, int j, const struct evidence_p
     }
 }
 
+/* The same by evidence. */
+static enum err_code take_features(struct bll *bll, int member, double *params, struct err *err)
+{
+    struct evidence_starts *starts = bll->starts;
+    size_t k = (size_t)bll->tasks.problem->net->n_params;
+    size_t o = (size_t)bll->tasks.problem->train.o;
+    struct evidence_opened opened = {.fit = {.memory = NULL}};
+    if (evidence_starts_open(starts, member, &opened, err) == ERR_OK &&
+        evidence_starts_unseen(starts, &opened, bll->unseen + (size_t)member * o, err) == ERR_OK) {
+        memcpy(params, opened.fit.lm.params, k * sizeof *params);
+        evidence_starts_tell_end(starts, starts->kept[member], &opened);
+    }
+    evidence_starts_close(&opened);
+    return err->code;
+}
+
 /* Fits the network whose features are used; params [those of the objective]. */
 static enum err_code fit_features(struct bll *bll, int member, double *params, struct err *err)
 {
     const struct solver_problem *p = bll->tasks.problem;
     const struct solver_part part = solver_part_of(&bll->tasks, bll->settings, member);
     struct objective objective = solver_objective(p);
+    if (bll->starts != NULL) {
+        return take_features(bll, member, params, err);
+    }
     if (p->beliefs.noise != NOISE_GIVEN) {
         objective = (struct objective){.kind = OBJECTIVE_MSE};
     }
     return solver_fit_objective(&part, &objective, params, &bll->fits[member], err);
+}
+
+/* The noise of an output, if it is known before the last layer is inferred; else 0. */
+static double given_sigma(const struct bll *bll, int member, int j)
+{
+    const struct solver_problem *p = bll->tasks.problem;
+    if (bll->starts != NULL) {
+        return bll->unseen[(size_t)member * (size_t)p->train.o + (size_t)j];
+    }
+    return p->beliefs.noise == NOISE_GIVEN ? p->beliefs.noise_sigmas[j] : 0.0;
 }
 
 static enum err_code run_member(void *ctx, int worker, int member, struct err *err)
@@ -296,7 +332,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
     struct bll *bll = ctx;
     const struct solver_problem *p = bll->tasks.problem;
     struct gauss *g = &bll->mixture->members[member];
-    size_t of_all = (size_t)bll->tasks.n * (size_t)p->train.o;
+    size_t of_all = (size_t)bll->settings->members * (size_t)p->train.o;
     struct features f = {.n = 0};
     struct features part = {.n = 0};
     (void)worker;
@@ -305,7 +341,7 @@ static enum err_code run_member(void *ctx, int worker, int member, struct err *e
         goto done;
     }
     for (int j = 0; j < f.o; j++) {
-        double sigma = p->beliefs.noise == NOISE_GIVEN ? p->beliefs.noise_sigmas[j] : 0.0;
+        double sigma = given_sigma(bll, member, j);
         struct features *use = NULL;
         if (features_of_output(&f, p, j, &part, &use, err) != ERR_OK) {
             goto done;
@@ -338,7 +374,7 @@ static enum err_code collect_results(const struct bll *bll, struct solver_result
                                      struct err *err)
 {
     static const char *const names[] = {"bll.alpha", "bll.beta", "bll.gamma", "bll.log_evidence"};
-    int members = bll->tasks.n;
+    int members = bll->settings->members;
     int o = bll->tasks.problem->train.o;
     int bounds = 0;
     result->noise_sigma = mem_zalloc_array((size_t)o, sizeof *result->noise_sigma);
@@ -365,8 +401,11 @@ static enum err_code collect_results(const struct bll *bll, struct solver_result
                              "determine the last layer, or leave no residual",
                              bounds));
     }
-    return err->code == ERR_OK ? solver_report_fits(&result->report, members, bll->fits, err)
-                               : err->code;
+    if (err->code != ERR_OK) {
+        return err->code;
+    }
+    return bll->starts != NULL ? evidence_starts_report(bll->starts, &result->report, err)
+                               : solver_report_fits(&result->report, members, bll->fits, err);
 }
 
 static enum err_code check_size(const struct solver_settings *settings, const struct resnet *net,
@@ -384,33 +423,66 @@ static enum err_code check_size(const struct solver_settings *settings, const st
     return ERR_OK;
 }
 
+/* Starts and their choice, when the features come from networks of the highest evidence; there are
+ * then as many members as are kept. */
+static enum err_code run_starts(struct bll *bll, struct evidence_starts *starts,
+                                struct solver_settings *settings, struct err *err)
+{
+    const struct evidence_plan plan = {.settings = bll->settings,
+                                       .n = bll->tasks.n,
+                                       .keep = settings->members,
+                                       .gap = settings->evidence_gap};
+    if (evidence_starts_run(starts, &bll->tasks, &plan, err) == ERR_OK) {
+        evidence_starts_tell_left_out(starts);
+        settings->members = starts->n_kept;
+        bll->settings = settings;
+        bll->starts = starts;
+    }
+    return err->code;
+}
+
+static enum err_code infer_members(struct bll *bll, struct solver_result *result, struct err *err)
+{
+    const struct solver_problem *p = bll->tasks.problem;
+    size_t members = (size_t)bll->settings->members;
+    size_t o = (size_t)p->train.o;
+    bll->fits = mem_zalloc_array(members, sizeof *bll->fits);
+    bll->found = mem_zalloc_array(5 * members, o * sizeof *bll->found);
+    bll->bounds = mem_zalloc_array(members, sizeof *bll->bounds);
+    if (bll->fits == NULL || bll->found == NULL || bll->bounds == NULL) {
+        return err_set(err, ERR_NOMEM, "no memory for %zu members", members);
+    }
+    bll->unseen = bll->found + 4 * members * o;
+    return par_run(p->n_threads, (int)members, run_member, bll, err) == ERR_OK
+               ? collect_results(bll, result, err)
+               : err->code;
+}
+
 static enum err_code run_bll(const struct solver_problem *problem,
                              const struct solver_settings *settings, struct solver_result *result,
                              struct err *err)
 {
-    size_t members = (size_t)settings->members;
     const struct resnet *net = problem->net;
     struct bll bll = {.settings = settings, .mixture = &result->gaussian};
+    struct evidence_starts starts = {.memory = NULL};
     int n = net->arch.outputs * (net->arch.width + 1);
     const struct gauss_shape shape = {
         .n_params = net->n_params, .first = net->off.weight_post, .n = n, .rank = n};
-    if (solver_tasks_init(&bll.tasks, problem, settings->members, err) != ERR_OK ||
-        solver_gaussians_new(result, problem, settings, &shape, err) != ERR_OK) {
-        goto done;
+    bool evidence = settings->hyperparameters == HYPER_EVIDENCE;
+    int n_tasks =
+        evidence && settings->members < EVIDENCE_STARTS ? EVIDENCE_STARTS : settings->members;
+    struct solver_settings own = *settings;
+    if (solver_tasks_init(&bll.tasks, problem, n_tasks, err) == ERR_OK &&
+        (!evidence || run_starts(&bll, &starts, &own, err) == ERR_OK) &&
+        solver_gaussians_new(result, problem, &own, &shape, err) == ERR_OK) {
+        result->m = own.members * own.draws;
+        result->gaussian.linearised = settings->predictive == PREDICTIVE_LINEARISED;
+        err_kept(infer_members(&bll, result, err));
     }
-    result->gaussian.linearised = settings->predictive == PREDICTIVE_LINEARISED;
-    bll.fits = mem_zalloc_array(members, sizeof *bll.fits);
-    bll.found = mem_zalloc_array(4 * members * (size_t)problem->train.o, sizeof *bll.found);
-    bll.bounds = mem_zalloc_array(members, sizeof *bll.bounds);
-    if (bll.fits == NULL || bll.found == NULL || bll.bounds == NULL) {
-        err_set(err, ERR_NOMEM, "no memory for %d members", settings->members);
-    } else if (par_run(problem->n_threads, settings->members, run_member, &bll, err) == ERR_OK) {
-        err_kept(collect_results(&bll, result, err));
-    }
-done:
     mem_free(bll.fits);
     mem_free(bll.found);
     mem_free(bll.bounds);
+    evidence_starts_release(&starts);
     solver_tasks_release(&bll.tasks);
     return err->code;
 }

@@ -3,7 +3,9 @@
  * A chain continues where an earlier chain ended, or starts at a draw when the earlier posterior
  * has no chains. A Gaussian that is predicted in closed form is the exception: its draws are meant
  * for the network linearised at the mean and may be very improbable for the network itself, so the
- * chain starts at the mean.
+ * chain starts at the mean. If that Gaussian has a covariance of all parameters, the chain runs in
+ * its coordinates (core/sample/whitened.h): the variances alone are a poor mass, since they are
+ * those of the widest directions.
  *
  * Its inverse mass is the variance of the earlier chain's draws, regularised as in a window of the
  * warm-up. amcmc begins with their covariance, mixed with PRIOR_DRAWS draws of independent
@@ -159,6 +161,30 @@ enum err_code solver_chain_start_init(struct solver_chain_start *self,
         self->start.mean = mean;
         self->start.cov = spread;
     }
+    return ERR_OK;
+}
+
+enum err_code solver_chain_start_whiten(const struct solver_problem *problem,
+                                        const struct solver_chain *chain,
+                                        struct whitened *coordinates, struct err *err)
+{
+    const struct solver_start *start = problem->start;
+    const struct gauss_mixture *mixture = start->gaussian;
+    int k = start->net->n_params;
+    if (!mixture->linearised || mixture->n_members < 1) {
+        return ERR_OK;
+    }
+    const struct gauss *g = &mixture->members[chain->number % mixture->n_members];
+    if (g->n != k || g->std != NULL || g->rank != k ||
+        whitened_init(coordinates, chain->n_params, k, err) != ERR_OK) {
+        return err->code;
+    }
+    memcpy(coordinates->mean, g->mean, (size_t)k * sizeof *g->mean);
+    for (int i = k; i < chain->n_params; i++) {
+        coordinates->mean[i] = solver_start_log_s(problem, i - k);
+        coordinates->spread[i - k] = sqrt(noise_variance(problem, (size_t)(i - k)));
+    }
+    coordinates->factor = g->factor;
     return ERR_OK;
 }
 

@@ -5,6 +5,7 @@
 
 #include "sample/sampler.h"
 #include "solve/solver.h"
+#include "sample/whitened.h"
 
 /* The start of one chain. A zeroed one may be released. */
 struct solver_chain_start {
@@ -26,6 +27,15 @@ enum err_code solver_chain_start_init(struct solver_chain_start *self,
                                       const struct solver_problem *problem,
                                       const struct solver_chain *chain, struct err *err) MUST_CHECK;
 void solver_chain_start_release(struct solver_chain_start *self);
+
+/*
+ * The coordinates of the earlier posterior's Gaussian, of chain `number` (whitened.h), in which the
+ * chain starts near 0, when that Gaussian is one of all parameters that is predicted in closed
+ * form; else coordinates->factor stays NULL. ERR_NOMEM.
+ */
+enum err_code solver_chain_start_whiten(const struct solver_problem *problem,
+                                        const struct solver_chain *chain,
+                                        struct whitened *coordinates, struct err *err) MUST_CHECK;
 
 /* Does the start know more of the posterior's spread than that many warm-up steps would show? */
 bool solver_chain_start_knows(const struct solver_start *start, int warmup);

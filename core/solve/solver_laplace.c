@@ -10,7 +10,7 @@
  *   gauss_newton   J' diag(1 / s^2) J + prior: positive definite with a prior, and the Hessian of
  *                  the linearised network, whose posterior is then exact
  *   full           the Hessian; eigenvalues below the prior's precision are raised to it
- *                  (core/solve/laplace.c)
+ *                  (core/math/laplace.c)
  *   diagonal       the empirical Fisher's diagonal + prior
  *
  * Predictions linearise the network at the map (A. Immer, M. Korzepa, M. Bauer, AISTATS 2021: with
@@ -46,7 +46,8 @@
 #include "fit/residuals.h"
 #include "math/decompose.h"
 #include "math/evidence.h"
-#include "solve/laplace.h"
+#include "math/laplace.h"
+#include "solve/solver_evidence.h"
 
 #include <math.h>
 #include <string.h>
@@ -528,6 +529,9 @@ static enum err_code run_laplace(const struct solver_problem *problem,
     size_t members = (size_t)settings->members;
     int k = problem->net->n_params;
     struct solver_laplace self = {.settings = settings, .mixture = &result->gaussian};
+    if (settings->hyperparameters == HYPER_EVIDENCE) {
+        return laplace_by_evidence(problem, settings, result, err);
+    }
     if (check_prior(problem, settings, err) != ERR_OK) {
         return err->code;
     }

@@ -324,6 +324,7 @@ static bool find_network(const struct solver_start *start, int n, const double *
 }
 
 const struct solver_ops solver_mc_dropout_ops = {
+    .poor_for_few = true,
     .run = run_dropout,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,

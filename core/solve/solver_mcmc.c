@@ -35,6 +35,7 @@
 #include "sample/sampler.h"
 #include "solve/logpost.h"
 #include "solve/mcmc_report.h"
+#include "solve/solver_chain_mode.h"
 #include "solve/solver_chain_start.h"
 #include "solve/solver_priv.h"
 
@@ -47,12 +48,12 @@ struct chains {
     const struct solver_settings *settings;
     struct sampler_settings sampler;
     struct objective objective;
-    int stride;               /* parameters sampled: K, or K + o */
-    int steps;                /* of a chain, warm-up included */
-    bool fits;                /* the mode, before the chains */
-    double *mode;             /* [stride]; NULL: random starts */
-    double *vectors;          /* [chains draws x stride] */
-    struct mcmc_chain *stats; /* [chains] */
+    int stride;                    /* parameters sampled: K, or K + o */
+    int steps;                     /* of a chain, warm-up included */
+    bool fits;                     /* the mode, before the chains */
+    struct solver_chain_mode mode; /* params NULL: random starts */
+    double *vectors;               /* [chains draws x stride] */
+    struct mcmc_chain *stats;      /* [chains] */
 };
 
 /* The state of a chain while it runs. */
@@ -63,7 +64,8 @@ struct chain {
     double *vectors; /* [draws x stride] of this chain */
     struct mcmc_chain *stats;
     struct logpost logpost;
-    struct target posterior; /* the logpost's */
+    struct whitened white;   /* coordinates of the sampler; factor NULL: the parameters are */
+    struct target posterior; /* the logpost's, in those coordinates */
     struct target target;    /* the same, which remembers what it gave within a step */
     struct sampler sampler;
     struct rng rng;
@@ -122,15 +124,19 @@ static enum err_code start_sampler(struct chain *chain, struct err *err)
 {
     const struct chains *all = chain->all;
     const struct solver_problem *p = all->tasks.problem;
-    if (p->start != NULL) {
+    if (p->start != NULL && chain->white.factor == NULL) {
         return start_from_earlier(chain, err);
     }
     double *start = mem_alloc_array((size_t)all->stride, sizeof *start);
     if (start == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the start of a chain");
     }
-    if (all->mode != NULL) {
-        memcpy(start, all->mode, (size_t)all->stride * sizeof *start);
+    if (chain->white.factor != NULL) {
+        for (int k = 0; k < all->stride; k++) {
+            start[k] = all->settings->start_spread * rng_normal(&chain->rng);
+        }
+    } else if (all->mode.params != NULL) {
+        memcpy(start, all->mode.params, (size_t)all->stride * sizeof *start);
         scatter(all, all->settings->start_spread, &chain->rng, start);
     } else {
         fit_init_params(p->net, all->settings->init_factor, &chain->rng, start);
@@ -210,6 +216,10 @@ static void set_target(struct chain *chain)
     chain->remembers =
         all->tasks.problem->checkpoint != NULL && sampler_uses_gradients(all->sampler.kind);
     chain->posterior = logpost_target(&chain->logpost);
+    if (chain->white.factor != NULL) {
+        chain->white.inner = chain->posterior;
+        chain->posterior = whitened_target(&chain->white);
+    }
     chain->target = chain->posterior;
     if (chain->remembers) {
         replay_init(&chain->replay, chain->posterior.n);
@@ -286,8 +296,12 @@ static void count_step(struct chain *chain, const struct sampler_info *info)
     stats->step_size = chain->sampler.epsilon;
     chain_energy_add(&stats->energy, info->energy);
     if (stats->steps % all->settings->thin == 0) {
-        memcpy(chain->vectors + (size_t)chain->kept * (size_t)all->stride, chain->sampler.q,
-               (size_t)all->stride * sizeof *chain->vectors);
+        double *draw = chain->vectors + (size_t)chain->kept * (size_t)all->stride;
+        if (chain->white.factor != NULL) {
+            whitened_point(&chain->white, chain->sampler.q, draw);
+        } else {
+            memcpy(draw, chain->sampler.q, (size_t)all->stride * sizeof *draw);
+        }
         chain->kept++;
     }
 }
@@ -374,12 +388,17 @@ static enum err_code run_chain(void *ctx, int worker, int number, struct err *er
     const struct solver_problem *p = all->tasks.problem;
     struct chain chain = {
         .all = all, .number = number, .stats = &all->stats[number], .failure = ERR_INIT};
+    const struct solver_chain which = {.kind = all->sampler.kind,
+                                       .n_params = all->stride,
+                                       .number = number,
+                                       .n_chains = all->settings->chains};
     bool resumed = false;
     (void)worker;
     chain.vectors =
         all->vectors + (size_t)number * (size_t)all->settings->draws * (size_t)all->stride;
     rng_init(&chain.rng, p->seed, RNG_CHAIN, (uint32_t)number);
-    if (logpost_init(&chain.logpost, &all->objective, p->net, &p->train, err) != ERR_OK) {
+    if (logpost_init(&chain.logpost, &all->objective, p->net, &p->train, err) != ERR_OK ||
+        solver_chain_mode_whiten(&all->mode, p, &which, &chain.white, err) != ERR_OK) {
         goto done;
     }
     set_target(&chain);
@@ -394,34 +413,24 @@ done:
     mem_free(chain.begun.data);
     sampler_release(&chain.sampler);
     logpost_release(&chain.logpost);
+    whitened_release(&chain.white);
     return err->code;
 }
 
 /* ---- the whole ---- */
 
+/* By evidence, prior and noise of the chains come with their mode. */
 static enum err_code find_mode(struct chains *all, struct report *report, struct err *err)
 {
-    struct fit_result fit = {.train_loss = NULL};
-    const struct solver_part part =
-        solver_part_of(&all->tasks, all->settings, all->settings->chains);
-    if (all->mode == NULL) {
-        return ERR_OK;
-    }
-    if (solver_fit_map(&part, all->mode, &fit, err) != ERR_OK ||
-        report_add_number(report, "mode.best_loss", fit.best_loss, err) != ERR_OK ||
-        report_add_number(report, "mode.best_epoch", fit.best_epoch, err) != ERR_OK) {
+    if (all->fits && solver_chain_mode_find(&all->mode, &all->tasks, all->settings, all->stride,
+                                            report, err) != ERR_OK) {
         return err->code;
     }
-    /* A fit that stopped early, or was resumed at its end, has not reported its whole share. */
-    solver_tasks_progress(&all->tasks, &(struct progress){
-                                           .member = all->settings->chains,
-                                           .step = fit.epochs,
-                                           .n_steps = all->settings->epochs,
-                                           .loss = fit.best_loss,
-                                           .validation_loss = NAN,
-                                           .fraction = 1.0,
-                                       });
-    return report_add_number(report, "mode.epochs", fit.epochs, err);
+    if (all->mode.factor != NULL) {
+        all->objective.prior_sigmas = all->mode.prior;
+        all->objective.noise_sigmas = all->mode.sigmas;
+    }
+    return ERR_OK;
 }
 
 /* Report, noise, and the draws without their log s_j; vectors go to the result. */
@@ -440,10 +449,15 @@ static enum err_code collect_results(struct chains *all, struct solver_result *r
         .vectors = all->vectors,
         .chains = all->stats,
     };
+    struct solver_problem of_noise = *p;
+    if (all->mode.sigmas != NULL) {
+        of_noise.beliefs.noise = NOISE_GIVEN;
+        of_noise.beliefs.noise_sigmas = all->mode.sigmas;
+    }
     enum err_code code =
-        p->beliefs.noise == NOISE_LEARNED
+        of_noise.beliefs.noise == NOISE_LEARNED
             ? solver_noise_of_draws(p, result->m, all->vectors, stride, result, err)
-            : solver_noise_of_beliefs(p, result, err);
+            : solver_noise_of_beliefs(&of_noise, result, err);
     if (code != ERR_OK || mcmc_report(p, &draws, &result->report, err) != ERR_OK) {
         return err->code;
     }
@@ -493,8 +507,7 @@ static enum err_code allocate_draws(struct chains *all, struct err *err)
     size_t m = (size_t)s->chains * (size_t)s->draws;
     all->vectors = mem_alloc_array(m * stride, sizeof *all->vectors);
     all->stats = mem_zalloc_array((size_t)s->chains, sizeof *all->stats);
-    all->mode = all->fits ? mem_alloc_array(stride, sizeof *all->mode) : NULL;
-    if (all->vectors == NULL || all->stats == NULL || (all->fits && all->mode == NULL)) {
+    if (all->vectors == NULL || all->stats == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for %zu draws of %zu parameters", m, stride);
     }
     return ERR_OK;
@@ -507,8 +520,13 @@ static enum err_code run_chains(enum sampler_kind kind, const struct solver_prob
     struct chains all = {.settings = settings,
                          .sampler = sampler_settings_of(kind, settings),
                          .objective = solver_objective(problem)};
-    all.fits = settings->epochs > 0 && problem->start == NULL;
-    int n_tasks = settings->chains + (all.fits ? 1 : 0);
+    bool evidence = settings->hyperparameters == HYPER_EVIDENCE;
+    all.fits = evidence || (settings->epochs > 0 && problem->start == NULL);
+    int n_tasks = settings->chains + (all.fits ? solver_chain_mode_tasks(settings) : 0);
+    if (evidence) {
+        all.objective.kind = OBJECTIVE_NLP;
+        all.objective.noise = NOISE_GIVEN;
+    }
     if (problem->start != NULL && solver_chain_start_knows(problem->start, settings->warmup)) {
         all.sampler.adapt_mass = false;
     }
@@ -523,7 +541,7 @@ static enum err_code run_chains(enum sampler_kind kind, const struct solver_prob
     }
     mem_free(all.vectors);
     mem_free(all.stats);
-    mem_free(all.mode);
+    solver_chain_mode_release(&all.mode);
     solver_tasks_release(&all.tasks);
     return err->code;
 }

@@ -353,6 +353,7 @@ static void set_defaults(struct solver_settings *settings)
 }
 
 const struct solver_ops solver_pbp_ops = {
+    .poor_for_few = true,
     .run = run_pbp,
     .draws = DRAWS_OF_MEMBERS,
     .one_member = true,

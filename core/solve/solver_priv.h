@@ -34,6 +34,8 @@ struct solver_ops {
     enum err_code (*validate)(const struct solver_settings *settings, struct err *err);
     bool random_loss; /* its loss draws random numbers, so L-BFGS cannot minimise it */
 
+    bool poor_for_few; /* of few smooth rows it learns far less than they tell (solver_advice.c) */
+
     /* Noise. */
     unsigned noises;       /* the kinds it supports: NOISE_BITs */
     enum noise_kind noise; /* the default */
@@ -252,6 +254,12 @@ struct solver_rows {
 enum err_code solver_rows_choose(struct solver_rows *rows, const struct solver_problem *problem,
                                  double dfrac, int member, struct err *err) MUST_CHECK;
 void solver_rows_release(struct solver_rows *rows);
+
+/* ---- advice (solver_advice.c) ---- */
+
+/* Warns ("better_solver") when another solver would serve these rows better. ERR_NOMEM. */
+enum err_code solver_advise(enum solver_kind kind, const struct solver_problem *problem,
+                            struct solver_result *result, struct err *err) MUST_CHECK;
 
 /* ---- noise of a result ---- */
 

@@ -112,6 +112,7 @@ static enum err_code run_rms(const struct solver_problem *problem,
 }
 
 const struct solver_ops solver_rms_ops = {
+    .poor_for_few = true,
     .run = run_rms,
     .draws = DRAWS_ARE_MEMBERS,
     .noises = NOISES_ALL,

@@ -443,6 +443,7 @@ static double values_held(const struct solver_settings *s, const struct resnet *
 }
 
 const struct solver_ops solver_swag_ops = {
+    .poor_for_few = true,
     .run = run_swag,
     .values = values_held,
     .draws = DRAWS_OF_MEMBERS,

@@ -407,6 +407,8 @@ enum err_code train_run(const struct train_run *run, struct model **out, struct 
         train_rows_choose_folds(run->spec, &t.train, &t.n_folds, &t.fold, err) != ERR_OK ||
         new_model(run, t.n_folds * solver_n_draws(run->spec->solver, &run->spec->settings),
                   &t.model, err) != ERR_OK ||
+        (run->report != NULL &&
+         report_append(&t.model->report, run->report, NULL, err) != ERR_OK) ||
         scale_rows(&t, err) != ERR_OK || train_facts_warn(&t, err) != ERR_OK ||
         train_warm_warn(run, t.n_folds, &t.model->report, err) != ERR_OK ||
         train_prior_sigmas(&run->spec->prior, &t.model->net, &t.prior_sigmas, err) != ERR_OK ||

@@ -50,6 +50,9 @@ struct train_spec {
     int64_t seed;
     bool single; /* the model is served in float32 */
     enum train_start start;
+    /* Nothing was asked of the network, its fit, noise, prior and scaling, so that the rows may
+     * decide (train_follow_rows). */
+    bool plain;
 };
 
 /* Defaults that work on scaled real data. */
@@ -58,6 +61,16 @@ void train_spec_release(struct train_spec *spec);
 
 /* Checks everything that does not depend on the data. ERR_INVALID, ERR_LIMIT naming the setting. */
 enum err_code train_validate(const struct train_spec *spec, struct err *err) MUST_CHECK;
+
+/* Rows, and their values of outputs, that are few to train_follow_rows; and the most parameters of
+ * the network that it chooses. */
+#define TRAIN_FOLLOW_ROWS   1000
+#define TRAIN_FOLLOW_VALUES 4000
+#define TRAIN_FOLLOW_PARAMS 2500
+
+/* Of a plain request: the defaults for n_rows rows of d inputs of the network and o outputs, where
+ * they are few and the solver has such. A warm run keeps its architecture. */
+void train_follow_rows(struct train_spec *spec, int64_t n_rows, int d, int o);
 
 /* Completes the architecture for d inputs of the network (space_width) and o outputs and checks it
  * against them. */
@@ -90,6 +103,11 @@ struct train_run {
     const struct train_spec *base_spec; /* how that was trained, for warnings; NULL: not known */
     int n_threads;
     const char *settings_text; /* kept with the model, JSON; may be NULL */
+    /* [o] standard deviations of the noise, found by a cross-validation: what is taken for the
+     * noise of a model that would have it measured on kept rows, where none are kept. NULL: not
+     * known. */
+    const double *cross_noise;
+    struct report *report; /* moves to the model, whose own report follows it; NULL: none */
     const struct cancel *cancel;
     const struct checkpoint *checkpoint; /* may be NULL */
     progress_fn *progress;

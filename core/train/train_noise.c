@@ -10,6 +10,7 @@
 #include "train/train_priv.h"
 
 #include <math.h>
+#include <string.h>
 
 #define MIN_SIGMA 1e-4 /* of scaled outputs */
 
@@ -167,30 +168,43 @@ static enum err_code fill_noise(const struct trainee *t, const struct model *mod
     return err->code;
 }
 
+/* sigma [o] <- what kept rows say, and training rows of outputs that no kept row has. Where no row
+ * is kept, what a cross-validation said. */
+static enum err_code find_noise(const struct trainee *t, int number, const struct model *model,
+                                double *sigma, struct err *err)
+{
+    struct evaluation_run run = trainee_scoring(t, number);
+    struct data rows = train_rows_user(t->kept.n > 0 ? &t->kept : &t->train);
+    if (t->kept.n == 0 && t->run->cross_noise != NULL) {
+        memcpy(sigma, t->run->cross_noise, (size_t)model->o * sizeof *sigma);
+        return ERR_OK;
+    }
+    return evaluation_noise(model, &rows, &run, sigma, err) == ERR_OK
+               ? fill_noise(t, model, sigma, err)
+               : err->code;
+}
+
 /*
  * Measures the noise on the kept rows, where it was neither given nor learned, or is known of
- * logarithms only. number: of the scoring.
+ * logarithms only: then on training rows, if there are no others, since that is better than a noise
+ * in the wrong unit. number: of the scoring.
  */
 enum err_code train_noise_measure(const struct trainee *t, int number, struct model *model,
                                   struct err *err)
 {
-    struct evaluation_run run = trainee_scoring(t, number);
     bool logs = false;
-    bool train =
-        t->kept.n == 0 && model->noise_sigma != NULL; /* better than a noise in the wrong unit */
-    struct data rows = train_rows_user(train ? &t->train : &t->kept);
+    bool rows = t->kept.n > 0 || t->run->cross_noise != NULL || model->noise_sigma != NULL;
     for (int j = 0; j < model->o; j++) {
         logs = logs || model->out[j].kind == SCALER_LOG;
     }
-    if (model->noise_predicted || rows.n == 0 || (model->noise_sigma != NULL && !logs)) {
+    if (model->noise_predicted || !rows || (model->noise_sigma != NULL && !logs)) {
         return ERR_OK;
     }
     double *sigma = mem_alloc_array((size_t)model->o, sizeof *sigma);
     if (sigma == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the noise");
     }
-    if (evaluation_noise(model, &rows, &run, sigma, err) != ERR_OK ||
-        fill_noise(t, model, sigma, err) != ERR_OK) {
+    if (find_noise(t, number, model, sigma, err) != ERR_OK) {
         mem_free(sigma);
         return err->code;
     }

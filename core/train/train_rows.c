@@ -61,8 +61,7 @@ enum err_code train_rows_check_outputs(const struct train_rows *rows, const char
 
 /* ---- parts ---- */
 
-/* How many folds n groups of rows that train make; 1: no folds. */
-static int count_folds(const struct train_calibration *calibration, int n)
+int train_rows_count_folds(const struct train_calibration *calibration, int n)
 {
     switch (calibration->method) {
     case CONFORMAL_CV_PLUS:
@@ -83,7 +82,7 @@ static enum err_code check_folds(const struct train_calibration *c, int n_rows, 
                                  struct err *err)
 {
     bool none = c->method != CONFORMAL_CV_PLUS && c->method != CONFORMAL_JACKKNIFE_PLUS;
-    int folds = count_folds(c, n);
+    int folds = train_rows_count_folds(c, n);
     if (none) {
         return ERR_OK;
     }
@@ -241,7 +240,7 @@ enum err_code train_rows_choose_folds(const struct train_spec *spec, const struc
         err_set(err, ERR_NOMEM, "no memory for the folds");
         goto done;
     }
-    *n_folds = count_folds(c, groups.n);
+    *n_folds = train_rows_count_folds(c, groups.n);
     rng_init(&rng, (uint64_t)spec->seed, RNG_FOLD, 0);
     rng_permutation(&rng, groups.n, places);
     for (int i = 0; i < rows->n; i++) {

@@ -70,6 +70,11 @@ void train_rows_ranges(const double *v, int n, int k, double *low_high);
 enum err_code train_rows_check_parts(const struct train_spec *spec, int n,
                                      struct err *err) MUST_CHECK;
 
+struct train_calibration;
+
+/* How many folds the calibration makes of so many groups of rows that train; 1: no folds. */
+int train_rows_count_folds(const struct train_calibration *calibration, int n_groups);
+
 #define TRAIN_MAX_FOLDS 250000 /* so that their tasks' numbers fit an int */
 
 /*

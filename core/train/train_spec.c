@@ -37,7 +37,8 @@ void train_spec_release(struct train_spec *spec)
 
 static enum err_code check_noise(const struct train_spec *spec, struct err *err)
 {
-    if (solver_check_noise(spec->solver, spec->noise, err) != ERR_OK) {
+    if (solver_check_noise(spec->solver, spec->noise, err) != ERR_OK ||
+        solver_check_fit(&spec->settings, spec->noise, err) != ERR_OK) {
         return err->code;
     }
     if (spec->noise == NOISE_GIVEN && spec->n_noise_sigmas < 1) {
@@ -134,6 +135,28 @@ enum err_code train_validate(const struct train_spec *spec, struct err *err)
         return err->code;
     }
     return solver_validate(spec->solver, &spec->settings, err);
+}
+
+void train_follow_rows(struct train_spec *spec, int64_t n_rows, int d, int o)
+{
+    struct solver_request request = solver_request_defaults(spec->solver);
+    struct solver_settings settings = spec->settings;
+    bool warm = spec->start == TRAIN_WARM;
+    if (!spec->plain || n_rows > TRAIN_FOLLOW_ROWS || n_rows * o > TRAIN_FOLLOW_VALUES ||
+        !solver_few_rows(spec->solver, &request, &settings)) {
+        return;
+    }
+    struct arch arch = warm ? spec->arch : request.arch;
+    arch.inputs = d;
+    arch.outputs = o;
+    if (arch_n_params(&arch) > TRAIN_FOLLOW_PARAMS) {
+        return;
+    }
+    spec->arch = warm ? spec->arch : request.arch;
+    spec->settings = settings;
+    spec->noise = solver_default_noise(SOLVER_EVIDENCE);
+    spec->prior.sigma = request.prior_sigma;
+    spec->output_scaling = request.output_scaling;
 }
 
 static enum err_code check_size(const struct train_spec *spec, struct err *err)

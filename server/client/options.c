@@ -6,11 +6,11 @@ const char *const options_formats[] = {"csv", "json", "npy", NULL};
 const char *const options_states[] = {"queued", "running",   "succeeded",
                                       "failed", "cancelled", NULL};
 
-static const char *const solvers[] = {
+static const char *const solvers[] = {"auto",
 #define SOLVER(CODE, name, operations) name,
 #include "solve/solver.def"
 #undef SOLVER
-    NULL};
+                                      NULL};
 
 /* The second form of a result has no name of its own. */
 #define NAME_OF_NONE(name)         name,

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/phrase.h"
+#include "client/choice.h"
 #include "client/describe.h"
 #include "client/terminal.h"
 
@@ -17,7 +18,7 @@
 #define MAX_BAR      40
 #define LINE_EVERY   0.1                        /* of the whole, in a pipe */
 #define LINE_LATEST  (INT64_C(60) * 1000000000) /* at the latest after so long, in a pipe */
-#define N_DETAILS    4
+#define N_DETAILS    5
 #define DETAIL_CHARS 80
 
 /* A job as it is shown. */
@@ -41,6 +42,10 @@ static void add_details(struct view *view, const json_t *progress)
     const json_t *steps = json_object_get(progress, "steps");
     const json_t *loss = json_object_get(progress, "loss");
     const json_t *eta = json_object_get(progress, "eta_s");
+    const json_t *choice = json_object_get(progress, "auto");
+    if (json_is_object(choice)) {
+        choice_describe_current(choice, view->details[view->n_details++], DETAIL_CHARS);
+    }
     if (json_integer_value(members) > 1) {
         snprintf(view->details[view->n_details++], DETAIL_CHARS, "member %lld/%lld",
                  (long long)json_integer_value(json_object_get(progress, "member")) + 1,

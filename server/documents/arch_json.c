@@ -50,7 +50,8 @@ enum err_code arch_json_read(const json_t *object, bool complete, struct arch *a
     return json_fields_read_values(object, &place, arch, err);
 }
 
-void arch_json_write(struct json_write *json, const char *key, const struct arch *a)
+void arch_json_write_part(struct json_write *json, const char *key, const struct arch *a,
+                          struct arch_json_part part)
 {
     json_write_object(json, key);
     if (a->inputs > 0) {
@@ -59,9 +60,15 @@ void arch_json_write(struct json_write *json, const char *key, const struct arch
     if (a->outputs > 0) {
         json_write_int(json, "outputs", a->outputs);
     }
-    json_write_int(json, "width", a->width);
-    json_write_int(json, "layers", a->layers);
-    json_write_text(json, "basis", wpfn_name(a->basis));
+    if (part.width) {
+        json_write_int(json, "width", a->width);
+    }
+    if (part.layers) {
+        json_write_int(json, "layers", a->layers);
+    }
+    if (part.basis) {
+        json_write_text(json, "basis", wpfn_name(a->basis));
+    }
     json_write_int(json, "order", a->order);
     json_write_bool(json, "bias", a->bias);
     json_write_text(json, "activation", arch_activation_name(a->activation));
@@ -73,4 +80,9 @@ void arch_json_write(struct json_write *json, const char *key, const struct arch
     json_write_text(json, "index_rule", arch_index_rule_name(a->index_rule));
     json_write_real(json, "horizon", a->horizon);
     json_write_object_end(json);
+}
+
+void arch_json_write(struct json_write *json, const char *key, const struct arch *a)
+{
+    arch_json_write_part(json, key, a, (struct arch_json_part){true, true, true});
 }

@@ -23,4 +23,11 @@ enum err_code arch_json_read(const json_t *object, bool complete, struct arch *a
 /* Every member; inputs and outputs only when above 0. */
 void arch_json_write(struct json_write *json, const char *key, const struct arch *arch);
 
+/* The same without width, layers or basis where they are not known yet. */
+struct arch_json_part {
+    bool width, layers, basis;
+};
+void arch_json_write_part(struct json_write *json, const char *key, const struct arch *a,
+                          struct arch_json_part part);
+
 #endif

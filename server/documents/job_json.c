@@ -12,7 +12,7 @@
 /* A gate of null is none. */
 static enum err_code read_gate(const json_t *request, struct job_spec *spec, struct err *err)
 {
-    const struct json_place place = request_place(REQUEST_GATE, spec->train.solver);
+    const struct json_place place = request_place(REQUEST_GATE, -1);
     const json_t *object = json_object_get(request, "gate");
     spec->gate.on = !json_is_null(object);
     return object != NULL && spec->gate.on ? json_fields_read(object, &place, &spec->gate, err)
@@ -21,7 +21,7 @@ static enum err_code read_gate(const json_t *request, struct job_spec *spec, str
 
 static enum err_code read_limits(const json_t *request, struct job_spec *spec, struct err *err)
 {
-    const struct json_place place = request_place(REQUEST_LIMITS, spec->train.solver);
+    const struct json_place place = request_place(REQUEST_LIMITS, -1);
     const json_t *object = json_object_get(request, "limits");
     int64_t megabytes = 0;
     if (object == NULL || json_is_null(object)) {
@@ -36,17 +36,26 @@ static enum err_code read_limits(const json_t *request, struct job_spec *spec, s
     return ERR_OK;
 }
 
+/* A choice and a warm start do not go together; the start has been read only now. */
+static enum err_code check_start(const struct job_spec *spec, struct err *err)
+{
+    const struct auto_spec choice = job_spec_auto(spec);
+    return spec->choice.on ? auto_validate(&choice, err) : ERR_OK;
+}
+
 enum err_code job_json_read(const json_t *request, struct job_spec *spec, struct err *err)
 {
     *spec = (struct job_spec){.gate = gate_defaults(), .promote = true};
-    if (train_json_read(request, &spec->train, err) != ERR_OK) {
+    if (train_json_read(request, spec, err) != ERR_OK) {
         return err->code;
     }
     spec->gives_seed = json_object_get(request, "seed") != NULL;
     spec->gives_split = json_object_get(json_object_get(request, "split"), "validation") != NULL;
-    const struct json_place top = request_place(REQUEST_TOP, spec->train.solver);
+    const struct json_place top = request_place(
+        REQUEST_TOP, spec->choice.on ? REQUEST_AUTO_VARIANT : (int)spec->train.solver);
     if (json_fields_read_values(request, &top, spec, err) != ERR_OK ||
-        read_gate(request, spec, err) != ERR_OK || read_limits(request, spec, err) != ERR_OK) {
+        read_gate(request, spec, err) != ERR_OK || read_limits(request, spec, err) != ERR_OK ||
+        check_start(spec, err) != ERR_OK) {
         train_spec_release(&spec->train);
     }
     return err->code;
@@ -81,7 +90,7 @@ void job_json_write(struct textbuf *text, const struct job_spec *spec)
 {
     struct json_write json = json_write_to(text);
     json_write_object(&json, NULL);
-    train_json_write_members(&json, &spec->train);
+    train_json_write_members(&json, spec);
     write_gate(&json, &spec->gate);
     json_write_bool(&json, "promote", spec->promote);
     json_write_object(&json, "limits");

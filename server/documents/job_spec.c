@@ -14,3 +14,39 @@ struct gate_spec gate_defaults(void)
     return (struct gate_spec){
         .on = true, .metric = GATE_RMSE, .rows = GATE_KNOWN, .max_increase = 0.1};
 }
+
+int64_t job_limits_tighter(int64_t a, int64_t b)
+{
+    return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+struct auto_spec job_spec_auto(const struct job_spec *spec)
+{
+    const struct job_auto *choice = &spec->choice;
+    return (struct auto_spec){.base = spec->train,
+                              .fixed = choice->fixed,
+                              .settings = choice->settings,
+                              .fits = choice->fits,
+                              .seconds = choice->seconds};
+}
+
+void job_spec_choose_again(struct job_spec *spec)
+{
+    struct train_spec *train = &spec->train;
+    unsigned fixed = spec->choice.fixed;
+    const struct train_spec defaults = train_defaults(train->solver);
+    if ((fixed & AUTO_FIXED_NOISE) == 0) {
+        train_spec_release(train);
+        train->noise = defaults.noise;
+    }
+    if ((fixed & AUTO_FIXED_PRIOR) == 0) {
+        train->prior = defaults.prior;
+    }
+    if ((fixed & AUTO_FIXED_OUTPUT_SCALING) == 0) {
+        train->output_scaling = defaults.output_scaling;
+    }
+    train->arch.inputs = train->arch.outputs = 0; /* those of the rows */
+    train->start = TRAIN_COLD;
+    spec->choice.on = true;
+    spec->choice.chosen = false;
+}

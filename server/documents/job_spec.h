@@ -4,7 +4,7 @@
 #define JOB_SPEC_H
 
 #include "base/names.h"
-#include "train/train.h"
+#include "train/auto.h"
 
 #define JOB_MAX_PRIORITY 100 /* priorities are from -100 to 100 */
 
@@ -36,9 +36,24 @@ struct job_limits {
     int64_t bytes;   /* of memory; 0: none */
 };
 
+/* The smaller of two limits of seconds or bytes; 0 means no limit. */
+int64_t job_limits_tighter(int64_t a, int64_t b);
+
+/* The choice of a solver by comparison: `auto`. */
+struct job_auto {
+    bool on; /* the job chooses; its `train` is what the choice is based on (core/train/auto.h) */
+    bool chosen; /* not on: the solver of `train` was chosen so, and would be chosen again so */
+    unsigned fixed;
+    uint64_t settings;
+    double seconds;                 /* budget; 0: none */
+    int fits;                       /* budget; 0: none */
+    const struct auto_table *table; /* chosen: its failures are written; NULL: none are */
+};
+
 /* Release with train_spec_release(&spec->train). */
 struct job_spec {
     struct train_spec train;
+    struct job_auto choice;
     struct gate_spec gate;
     struct job_limits limits;
     bool promote; /* false: the version is stored and not served, whatever the gate says */
@@ -46,5 +61,12 @@ struct job_spec {
     /* Does the request say them? If not, the defaults stand here. */
     bool gives_seed, gives_split;
 };
+
+/* What core/train/auto.h takes; borrows from the spec. */
+struct auto_spec job_spec_auto(const struct job_spec *spec);
+
+/* Makes of the settings of a version whose solver was chosen the request that chooses again: all
+ * that is not fixed gets its default. */
+void job_spec_choose_again(struct job_spec *spec);
 
 #endif

@@ -21,6 +21,10 @@ enum err_code model_json_parse(const char *text, size_t len, struct arena *arena
 /* The whole document, parameters included. */
 void model_json_write(struct json_write *json, const char *key, const struct model *model);
 
+/* The same without the parameters of draws, of a model whose posterior they are. */
+void model_json_write_without_draws(struct json_write *json, const char *key,
+                                    const struct model *model);
+
 /* The member "names", if the model has any. */
 void model_json_write_names(struct json_write *json, const struct model *model);
 

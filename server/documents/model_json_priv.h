@@ -25,6 +25,20 @@ struct model_tensors {
     struct json_tensor of[N_MODEL_TENSORS];
 };
 
+/* Draws that are not in the document itself. */
+struct model_draws {
+    /* Fills a tensor of draws [n x the parameters of the network]; it may have been found in the
+     * document. */
+    enum err_code (*give)(void *ctx, const struct arch *arch, struct json_tensor *draws,
+                          struct err *err);
+    void *ctx;
+};
+
+/* As model_json_parse; draws: NULL, or where they come from. */
+enum err_code model_json_parse_with(const char *text, size_t len, const struct model_draws *draws,
+                                    struct arena *arena, struct model **out,
+                                    struct err *err) MUST_CHECK;
+
 /* The object under `key`; NULL when it is absent or null. ERR_INVALID. */
 enum err_code model_json_object(const json_t *parent, const char *key, const json_t **out,
                                 struct err *err) MUST_CHECK;

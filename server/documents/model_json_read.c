@@ -309,8 +309,9 @@ enum err_code model_json_read_precision(const json_t *object, const char *where,
 }
 
 /* An export also has float32_error, which is not read but measured again. */
-static enum err_code read_document(const json_t *document, const struct model_tensors *tensors,
-                                   struct model **out, struct err *err)
+static enum err_code read_document(const json_t *document, struct model_tensors *tensors,
+                                   const struct model_draws *draws, struct model **out,
+                                   struct err *err)
 {
     static const char *const keys[] = {"architecture", "scaling",  "noise",     "posterior",
                                        "solver",       "settings", "precision", "float32_error",
@@ -337,6 +338,10 @@ static enum err_code read_document(const json_t *document, const struct model_te
         err_prefix(err, "architecture");
         return err->code;
     }
+    if (draws != NULL &&
+        draws->give(draws->ctx, &arch, &tensors->of[TENSOR_DRAWS], err) != ERR_OK) {
+        return err->code;
+    }
     enum mem_kind kind = mem_kind_use(MEM_MODELS);
     if (posterior_json_read(document, tensors, &arch, &model, err) != ERR_OK ||
         read_rest(document, tensors, model, err) != ERR_OK ||
@@ -350,8 +355,8 @@ static enum err_code read_document(const json_t *document, const struct model_te
     return err->code;
 }
 
-enum err_code model_json_parse(const char *text, size_t len, struct arena *arena,
-                               struct model **out, struct err *err)
+enum err_code model_json_parse_with(const char *text, size_t len, const struct model_draws *draws,
+                                    struct arena *arena, struct model **out, struct err *err)
 {
     json_t *document = NULL;
     struct model_tensors tensors;
@@ -382,5 +387,11 @@ enum err_code model_json_parse(const char *text, size_t len, struct arena *arena
                           &document, err) != ERR_OK) {
         return err->code;
     }
-    return read_document(document, &tensors, out, err);
+    return read_document(document, &tensors, draws, out, err);
+}
+
+enum err_code model_json_parse(const char *text, size_t len, struct arena *arena,
+                               struct model **out, struct err *err)
+{
+    return model_json_parse_with(text, len, NULL, arena, out, err);
 }

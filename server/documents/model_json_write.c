@@ -104,7 +104,8 @@ void model_json_write_summary(struct json_write *json, const struct model *model
     feasible_json_write_summary(json, model);
 }
 
-void model_json_write(struct json_write *json, const char *key, const struct model *model)
+static void write_document(struct json_write *json, const char *key, const struct model *model,
+                           bool with_draws)
 {
     json_write_object(json, key);
     arch_json_write(json, "architecture", &model->net.arch);
@@ -112,10 +113,25 @@ void model_json_write(struct json_write *json, const char *key, const struct mod
     model_json_write_scalers(json, "inputs", model->in, model->d);
     model_json_write_scalers(json, "outputs", model->out, model->o);
     json_write_object_end(json);
-    posterior_json_write(json, "posterior", model);
+    if (with_draws) {
+        posterior_json_write(json, "posterior", model);
+    } else {
+        posterior_json_write_kind(json, "posterior", model);
+    }
     write_description(json, model);
     quality_json_write_calibration(json, "calibration", model);
     quality_json_write_report(json, "report", &model->report);
     feasible_json_write(json, model);
     json_write_object_end(json);
+}
+
+void model_json_write(struct json_write *json, const char *key, const struct model *model)
+{
+    write_document(json, key, model, true);
+}
+
+void model_json_write_without_draws(struct json_write *json, const char *key,
+                                    const struct model *model)
+{
+    write_document(json, key, model, false);
 }

@@ -8,6 +8,15 @@
 
 #define BIG         1e300
 #define MAX_SECONDS (366 * 86400)
+#define MAX_FITS    1000000
+/* Keys of requests with auto, and those of all others. */
+#define OF_AUTO    .variants = 1u << REQUEST_AUTO_VARIANT
+#define OF_SOLVERS .variants = (1u << REQUEST_AUTO_VARIANT) - 1u
+
+/* Settings of the solvers between which auto chooses may be given with auto. */
+#define OF_SETTING(solvers)                                                                        \
+    .variants =                                                                                    \
+        (solvers) | (((solvers) & (unsigned)AUTO_SOLVERS) != 0 ? 1u << REQUEST_AUTO_VARIANT : 0u)
 
 /* The range of these is checked by train_validate. */
 #define REAL(name, of, member) FIELD_REAL(name, -BIG, BIG, of, member)
@@ -15,6 +24,16 @@
 /* Values of FIELD_OTHER are read by train_json.c and job_json.c. */
 static const struct json_field top_fields[] = {
     FIELD_OTHER("solver"),
+    {.key = "budget_s",
+     .type = JSON_FIELD_REAL,
+     .max = MAX_SECONDS,
+     FIELD_TO(job_spec, choice.seconds),
+     OF_AUTO},
+    {.key = "budget_fits",
+     .type = JSON_FIELD_INT,
+     .max = MAX_FITS,
+     FIELD_TO(job_spec, choice.fits),
+     OF_AUTO},
     FIELD_OTHER("architecture"),
     FIELD_OTHER("settings"),
     FIELD_OTHER("optimizer"),
@@ -31,20 +50,20 @@ static const struct json_field top_fields[] = {
     FIELD_OTHER("limits"),
     FIELD_OTHER("space"),
     FIELD_INT("priority", -JOB_MAX_PRIORITY, JOB_MAX_PRIORITY, job_spec, priority),
+    {.key = "auto", .type = JSON_FIELD_OTHER, OF_SOLVERS},
 };
 
 static const struct json_field settings_fields[] = {
 #define SOLVER_FIELD(field) .key = #field, FIELD_TO(solver_settings, field)
 #define SETTING_INT(field, low, high, value, solvers)                                              \
-    {SOLVER_FIELD(field), .type = JSON_FIELD_INT, .min = (low), .max = (high),                     \
-     .variants = (solvers)},
+    {SOLVER_FIELD(field), .type = JSON_FIELD_INT, .min = (low), .max = (high), OF_SETTING(solvers)},
 #define SETTING_REAL(field, low, high, value, solvers)                                             \
     {SOLVER_FIELD(field), .type = JSON_FIELD_REAL, .min = (low), .max = (high),                    \
-     .variants = (solvers)},
+     OF_SETTING(solvers)},
 #define SETTING_FLAG(field, value, solvers)                                                        \
-    {SOLVER_FIELD(field), .type = JSON_FIELD_FLAG, .variants = (solvers)},
+    {SOLVER_FIELD(field), .type = JSON_FIELD_FLAG, OF_SETTING(solvers)},
 #define SETTING_CHOICE(field, names, value, solvers)                                               \
-    {SOLVER_FIELD(field), .type = JSON_FIELD_NAME, .choices = (names), .variants = (solvers)},
+    {SOLVER_FIELD(field), .type = JSON_FIELD_NAME, .choices = (names), OF_SETTING(solvers)},
 #include "solve/solver_settings.def"
 #undef SETTING_INT
 #undef SETTING_REAL
@@ -117,6 +136,13 @@ static const struct json_field limits_fields[] = {
     FIELD_OTHER("memory_mb"),
 };
 
+static const struct json_field choice_fields[] = {
+    FIELD_REAL("budget_s", 0, MAX_SECONDS, job_auto, seconds),
+    FIELD_INT("budget_fits", 0, MAX_FITS, job_auto, fits),
+    FIELD_OTHER("fixed"),
+    FIELD_OTHER("failed"),
+};
+
 #define OBJECT(fields, title, place)                                                               \
     {                                                                                              \
         title, place, fields, (int)(sizeof fields / sizeof *fields)                                \
@@ -139,6 +165,8 @@ static const struct json_fields calibration =
 static const struct json_fields gate = OBJECT(gate_fields, "gate", "under \"gate\"");
 static const struct json_fields limits = OBJECT(limits_fields, "limits", "under \"limits\"");
 
+static const struct json_fields choice = OBJECT(choice_fields, "auto", "under \"auto\"");
+
 static const struct json_fields *const objects[REQUEST_N_OBJECTS] = {
     [REQUEST_TOP] = &top,           [REQUEST_ARCHITECTURE] = &arch_json_fields,
     [REQUEST_SETTINGS] = &settings, [REQUEST_OPTIMIZER] = &optimizer,
@@ -146,9 +174,23 @@ static const struct json_fields *const objects[REQUEST_N_OBJECTS] = {
     [REQUEST_SCALING] = &scaling,   [REQUEST_NOISE] = &noise,
     [REQUEST_PRIOR] = &prior,       [REQUEST_CALIBRATION] = &calibration,
     [REQUEST_GATE] = &gate,         [REQUEST_LIMITS] = &limits,
+    [REQUEST_CHOICE] = &choice,
 };
+
+static const char *const variant_names[] = {
+#define SOLVER(code, name, operations) name,
+#include "solve/solver.def"
+#undef SOLVER
+    REQUEST_AUTO};
+_Static_assert(sizeof variant_names / sizeof *variant_names == REQUEST_AUTO_VARIANT + 1,
+               "auto comes after the last solver");
+
+static struct names known_variants(void)
+{
+    return (struct names){.list = variant_names, .n = REQUEST_AUTO_VARIANT + 1};
+}
 
 const struct json_document request_document = {.objects = objects,
                                                .n_objects = REQUEST_N_OBJECTS,
                                                .variant = "solver",
-                                               .variants = solver_known};
+                                               .variants = known_variants};

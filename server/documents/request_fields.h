@@ -19,6 +19,7 @@ enum request_object {
     REQUEST_CALIBRATION,  /* struct train_calibration */
     REQUEST_GATE,         /* struct gate_spec */
     REQUEST_LIMITS,       /* struct job_limits */
+    REQUEST_CHOICE,       /* struct job_auto */
     REQUEST_N_OBJECTS
 };
 
@@ -27,10 +28,14 @@ extern const struct json_document request_document;
 /* The request as an object of a policy. */
 extern const struct json_fields request_of_policy;
 
-/* An object of a request for a solver. */
-static inline struct json_place request_place(enum request_object object, enum solver_kind solver)
+/* The variant of a request whose solver is chosen; the others are the solvers. */
+#define REQUEST_AUTO "auto"
+enum { REQUEST_AUTO_VARIANT = SOLVER_EVIDENCE + 1 };
+
+/* An object of a request for a solver, or REQUEST_AUTO_VARIANT; -1: not known. */
+static inline struct json_place request_place(enum request_object object, int variant)
 {
-    return (struct json_place){&request_document, (int)object, (int)solver};
+    return (struct json_place){&request_document, (int)object, variant};
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/known.h"
 #include "base/mem.h"
 #include "documents/arch_json.h"
+#include "documents/auto_json.h"
 #include "documents/model_json.h"
 #include "documents/request_fields.h"
 #include "formats/json_read.h"
@@ -13,10 +14,14 @@
 /* This solver means: split conformal intervals around a deep ensemble. */
 #define CONFORMAL "conformal"
 
-/* The solver of a request; -1: none, or an unknown one. */
-static int find_solver(const json_t *request)
+/* The variant of a request: its solver, or auto where it has none; -1: an unknown one. */
+static int find_variant(const json_t *request)
 {
-    const char *name = json_string_value(json_object_get(request, "solver"));
+    const json_t *solver = json_object_get(request, "solver");
+    const char *name = json_string_value(solver);
+    if (solver == NULL || (name != NULL && strcmp(name, REQUEST_AUTO) == 0)) {
+        return REQUEST_AUTO_VARIANT;
+    }
     if (name == NULL) {
         return -1;
     }
@@ -31,24 +36,31 @@ static enum err_code refuse_solver(const char *name, struct err *err)
         list[known.n] = solver_known().list[known.n];
     }
     list[known.n++] = CONFORMAL;
+    list[known.n++] = REQUEST_AUTO;
     return known_refuse("solver", name, known, err);
 }
 
-static enum err_code read_solver(const json_t *request, struct train_spec *spec, struct err *err)
+/* What a request with auto does not give is as for ensemble, unless it is chosen. */
+static enum err_code read_solver(const json_t *request, struct job_spec *spec, struct err *err)
 {
-    const char *name = NULL;
-    int solver = find_solver(request);
+    const char *name = REQUEST_AUTO;
+    int variant = find_variant(request);
     const struct json_members members = {request, "request", err};
-    json_read_require(members, "solver");
     if (json_read_text(members, "solver", 64, &name) != ERR_OK) {
         return err->code;
     }
-    if (solver < 0) {
+    if (variant < 0) {
         return refuse_solver(name, err);
     }
-    *spec = train_defaults((enum solver_kind)solver);
-    spec->calibration.method = strcmp(name, CONFORMAL) == 0 ? CONFORMAL_SPLIT : CONFORMAL_NONE;
-    return ERR_OK;
+    spec->choice.on = variant == REQUEST_AUTO_VARIANT;
+    spec->train = train_defaults(spec->choice.on ? SOLVER_ENSEMBLE : (enum solver_kind)variant);
+    spec->train.calibration.method =
+        strcmp(name, CONFORMAL) == 0 ? CONFORMAL_SPLIT : CONFORMAL_NONE;
+    if (spec->choice.on) {
+        auto_json_read_given(request, &spec->choice);
+        return ERR_OK;
+    }
+    return auto_json_read_origin(request, &spec->choice, err);
 }
 
 /* The object under `key`, by its table; when it is absent, *out stays as it is. */
@@ -62,7 +74,7 @@ static enum err_code read_member(const json_t *object, const char *key,
 static enum err_code read_architecture(const json_t *request, struct train_spec *spec,
                                        struct err *err)
 {
-    const struct json_place place = request_place(REQUEST_ARCHITECTURE, spec->solver);
+    const struct json_place place = request_place(REQUEST_ARCHITECTURE, (int)spec->solver);
     const json_t *object = json_object_get(request, "architecture");
     if (object == NULL) {
         return ERR_OK;
@@ -74,8 +86,8 @@ static enum err_code read_architecture(const json_t *request, struct train_spec 
 
 static enum err_code read_optimizer(const json_t *request, struct train_spec *spec, struct err *err)
 {
-    const struct json_place optimizer = request_place(REQUEST_OPTIMIZER, spec->solver);
-    const struct json_place schedule = request_place(REQUEST_SCHEDULE, spec->solver);
+    const struct json_place optimizer = request_place(REQUEST_OPTIMIZER, (int)spec->solver);
+    const struct json_place schedule = request_place(REQUEST_SCHEDULE, (int)spec->solver);
     struct optim_settings *settings = &spec->settings.optim;
     return read_member(request, "optimizer", &optimizer, settings, err) == ERR_OK
                ? read_member(json_object_get(request, "optimizer"), "schedule", &schedule, settings,
@@ -113,7 +125,7 @@ static enum err_code read_sigmas(const json_t *value, struct train_spec *spec, s
 
 static enum err_code read_noise(const json_t *request, struct train_spec *spec, struct err *err)
 {
-    const struct json_place place = request_place(REQUEST_NOISE, spec->solver);
+    const struct json_place place = request_place(REQUEST_NOISE, (int)spec->solver);
     if (read_member(request, "noise", &place, spec, err) != ERR_OK) {
         return err->code;
     }
@@ -124,7 +136,7 @@ static enum err_code read_noise(const json_t *request, struct train_spec *spec, 
 /* A prior of null, or whose sigma is null, is flat. */
 static enum err_code read_prior(const json_t *request, struct train_spec *spec, struct err *err)
 {
-    const struct json_place place = request_place(REQUEST_PRIOR, spec->solver);
+    const struct json_place place = request_place(REQUEST_PRIOR, (int)spec->solver);
     const json_t *object = json_object_get(request, "prior");
     if (json_is_null(object)) {
         spec->prior.flat = true;
@@ -142,6 +154,7 @@ static enum err_code read_prior(const json_t *request, struct train_spec *spec, 
 
 static enum err_code read_by_tables(const json_t *request, struct train_spec *spec, struct err *err)
 {
+    int variant = find_variant(request);
     const struct {
         const char *key;
         enum request_object object;
@@ -151,34 +164,63 @@ static enum err_code read_by_tables(const json_t *request, struct train_spec *sp
                    {"scaling", REQUEST_SCALING, spec},
                    {"calibration", REQUEST_CALIBRATION, &spec->calibration}};
     for (size_t i = 0; i < sizeof members / sizeof *members && err->code == ERR_OK; i++) {
-        const struct json_place place = request_place(members[i].object, spec->solver);
+        const struct json_place place = request_place(members[i].object, variant);
         err_kept(read_member(request, members[i].key, &place, members[i].out, err));
     }
     return err->code;
 }
 
-static enum err_code read_request(const json_t *request, struct train_spec *spec, struct err *err)
+/* Does a request leave to the rows what they can decide? Counts of networks, chains and draws do
+ * not stand against that, nor does what comes after the fit. */
+static bool is_plain(const json_t *request)
 {
-    const struct json_place top = {&request_document, REQUEST_TOP, find_solver(request)};
-    if (json_fields_check_keys(request, &top, err) != ERR_OK ||
-        read_solver(request, spec, err) != ERR_OK ||
-        read_architecture(request, spec, err) != ERR_OK ||
+    static const char *const decided[] = {"architecture", "optimizer", "noise", "prior", "scaling"};
+    static const char *const counts[] = {"members", "chains", "draws"};
+    const json_t *settings = json_object_get(request, "settings");
+    size_t n_counts = 0;
+    for (size_t i = 0; i < sizeof decided / sizeof *decided; i++) {
+        if (json_object_get(request, decided[i]) != NULL) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        n_counts += json_object_get(settings, counts[i]) != NULL;
+    }
+    return n_counts == json_object_size(settings);
+}
+
+static enum err_code read_training(const json_t *request, struct train_spec *spec, struct err *err)
+{
+    if (read_architecture(request, spec, err) != ERR_OK ||
         read_optimizer(request, spec, err) != ERR_OK ||
         read_by_tables(request, spec, err) != ERR_OK || read_noise(request, spec, err) != ERR_OK ||
         read_prior(request, spec, err) != ERR_OK ||
-        model_json_read_precision(request, "request", &spec->single, err) != ERR_OK ||
-        json_read_int((struct json_members){request, "request", err}, "seed", INT64_MIN, INT64_MAX,
-                      &spec->seed) != ERR_OK) {
+        model_json_read_precision(request, "request", &spec->single, err) != ERR_OK) {
         return err->code;
     }
-    return train_validate(spec, err);
+    spec->plain = is_plain(request);
+    return json_read_int((struct json_members){request, "request", err}, "seed", INT64_MIN,
+                         INT64_MAX, &spec->seed);
 }
 
-enum err_code train_json_read(const json_t *request, struct train_spec *spec, struct err *err)
+static enum err_code read_request(const json_t *request, struct job_spec *spec, struct err *err)
 {
-    *spec = (struct train_spec){.n_noise_sigmas = 0};
+    const struct json_place top = request_place(REQUEST_TOP, find_variant(request));
+    if (json_fields_check_keys(request, &top, err) != ERR_OK ||
+        read_solver(request, spec, err) != ERR_OK ||
+        read_training(request, &spec->train, err) != ERR_OK) {
+        return err->code;
+    }
+    const struct auto_spec choice = job_spec_auto(spec);
+    return spec->choice.on ? auto_validate(&choice, err) : train_validate(&spec->train, err);
+}
+
+enum err_code train_json_read(const json_t *request, struct job_spec *spec, struct err *err)
+{
+    spec->train = (struct train_spec){.n_noise_sigmas = 0};
+    spec->choice = (struct job_auto){.on = false};
     if (read_request(request, spec, err) != ERR_OK) {
-        train_spec_release(spec);
+        train_spec_release(&spec->train);
     }
     return err->code;
 }
@@ -225,14 +267,16 @@ static void write_setting(struct json_write *json, const struct solver_setting *
     }
 }
 
-static void write_settings(struct json_write *json, const struct train_spec *spec)
+/* Those of the solver; of auto those that were given. */
+static void write_settings(struct json_write *json, const struct job_spec *spec)
 {
     int n;
     const struct solver_setting *list = solver_setting_list(&n);
     json_write_object(json, "settings");
     for (int i = 0; i < n; i++) {
-        if (solver_setting_used(&list[i], spec->solver)) {
-            write_setting(json, &list[i], &spec->settings);
+        bool given = (spec->choice.settings >> i & 1u) != 0;
+        if (spec->choice.on ? given : solver_setting_used(&list[i], spec->train.solver)) {
+            write_setting(json, &list[i], &spec->train.settings);
         }
     }
     json_write_object_end(json);
@@ -272,23 +316,43 @@ static void write_calibration(struct json_write *json, const struct train_calibr
     json_write_object_end(json);
 }
 
-void train_json_write_members(struct json_write *json, const struct train_spec *spec)
+void train_json_write_members(struct json_write *json, const struct job_spec *spec)
 {
-    json_write_text(json, "solver", solver_name(spec->solver));
-    arch_json_write(json, "architecture", &spec->arch);
+    const struct train_spec *train = &spec->train;
+    unsigned known = spec->choice.on ? spec->choice.fixed : ~0u; /* and not to be chosen */
+    const struct arch_json_part part = {(known & AUTO_FIXED_WIDTH) != 0,
+                                        (known & AUTO_FIXED_LAYERS) != 0,
+                                        (known & AUTO_FIXED_BASIS) != 0};
+    json_write_text(json, "solver", spec->choice.on ? REQUEST_AUTO : solver_name(train->solver));
+    if (spec->choice.on) {
+        json_write_real(json, "budget_s", spec->choice.seconds);
+        json_write_int(json, "budget_fits", spec->choice.fits);
+    }
+    arch_json_write_part(json, "architecture", &train->arch, part);
     write_settings(json, spec);
-    write_optimizer(json, &spec->settings.optim);
+    if ((known & AUTO_FIXED_OPTIMIZER) != 0) {
+        write_optimizer(json, &train->settings.optim);
+    }
     json_write_object(json, "split");
-    json_write_real(json, "validation", spec->validation);
+    json_write_real(json, "validation", train->validation);
     json_write_object_end(json);
     json_write_object(json, "scaling");
-    json_write_text(json, "inputs", scaler_kind_name(spec->input_scaling));
-    json_write_text(json, "outputs", scaler_kind_name(spec->output_scaling));
+    json_write_text(json, "inputs", scaler_kind_name(train->input_scaling));
+    if ((known & AUTO_FIXED_OUTPUT_SCALING) != 0) {
+        json_write_text(json, "outputs", scaler_kind_name(train->output_scaling));
+    }
     json_write_object_end(json);
-    write_noise(json, spec);
-    write_prior(json, &spec->prior);
-    write_calibration(json, &spec->calibration);
-    json_write_text(json, "precision", spec->single ? "float32" : "float64");
-    json_write_text(json, "start", train_start_name(spec->start));
-    json_write_int(json, "seed", spec->seed);
+    if ((known & AUTO_FIXED_NOISE) != 0) {
+        write_noise(json, train);
+    }
+    if ((known & AUTO_FIXED_PRIOR) != 0) {
+        write_prior(json, &train->prior);
+    }
+    write_calibration(json, &train->calibration);
+    json_write_text(json, "precision", train->single ? "float32" : "float64");
+    json_write_text(json, "start", train_start_name(train->start));
+    json_write_int(json, "seed", train->seed);
+    if (spec->choice.chosen) {
+        auto_json_write_origin(json, &spec->choice);
+    }
 }

@@ -6,10 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MEDIA_TYPE_CSV  "text/csv"
-#define MEDIA_TYPE_JSON "application/json"
-#define MEDIA_TYPE_NPY  "application/x-npy"
-#define MEDIA_TYPE_TSV  "text/tab-separated-values"
+#define MEDIA_TYPE_CSV         "text/csv"
+#define MEDIA_TYPE_JSON        "application/json"
+#define MEDIA_TYPE_NPY         "application/x-npy"
+#define MEDIA_TYPE_TSV         "text/tab-separated-values"
+#define MEDIA_TYPE_SAFETENSORS "application/x-safetensors"
 
 /*
  * Is the value of a header of this type, "type/subtype" in lower case? Letters of either case are

@@ -12,6 +12,7 @@
 #include "base/mem_budget.h"
 #include "documents/job_json.h"
 #include "documents/quality_json.h"
+#include "jobs/attempt_choice.h"
 #include "jobs/job_log.h"
 #include "model/codec.h"
 #include "model/space_rows.h"
@@ -27,6 +28,7 @@
 void attempt_release(struct attempt *attempt)
 {
     mem_free(attempt->request);
+    mem_free(attempt->table);
     train_spec_release(&attempt->spec.train);
     train_spec_release(&attempt->base_spec.train);
     rows_release(&attempt->rows);
@@ -37,12 +39,6 @@ void attempt_release(struct attempt *attempt)
     *attempt = (struct attempt){.request = NULL};
 }
 
-/* The smaller of two limits; 0 means no limit. */
-static int64_t tighter_limit(int64_t a, int64_t b)
-{
-    return a == 0 || (b > 0 && b < a) ? b : a;
-}
-
 enum err_code attempt_read(struct attempt *attempt, struct err *err)
 {
     const struct attempt_settings *s = attempt->settings;
@@ -50,8 +46,8 @@ enum err_code attempt_read(struct attempt *attempt, struct err *err)
         return err->code;
     }
     attempt->is_read = true;
-    attempt->limits.seconds = tighter_limit(attempt->spec.limits.seconds, s->max.seconds);
-    attempt->limits.bytes = tighter_limit(attempt->spec.limits.bytes, s->max.bytes);
+    attempt->limits.seconds = job_limits_tighter(attempt->spec.limits.seconds, s->max.seconds);
+    attempt->limits.bytes = job_limits_tighter(attempt->spec.limits.bytes, s->max.bytes);
     return ERR_OK;
 }
 
@@ -149,9 +145,11 @@ static enum err_code prepare_training(struct attempt *attempt, struct err *err)
     const struct data *data = &attempt->rows.data;
     const struct train_load load = load_of(data);
     int width = attempt->space.space != NULL ? space_width(attempt->space.space) : data->d;
-    if (train_resolve(&attempt->spec.train, width, data->o, err) != ERR_OK ||
-        train_memory_check(&attempt->spec.train, &load, attempt->settings->n_threads,
-                           attempt->settings->max.bytes, err) != ERR_OK) {
+    /* What auto chooses from is resolved and checked with the choice. */
+    if (!attempt->spec.choice.on &&
+        (train_resolve(&attempt->spec.train, width, data->o, err) != ERR_OK ||
+         train_memory_check(&attempt->spec.train, &load, attempt->settings->n_threads,
+                            attempt->settings->max.bytes, err) != ERR_OK)) {
         return err->code;
     }
     return job_store_set_data(attempt->settings->db, attempt->row.id, &attempt->rows.origin,
@@ -176,7 +174,8 @@ static enum err_code train_once(struct attempt *attempt, struct checkpoints *che
         .progress = attempt->progress,
         .progress_ctx = attempt->progress_ctx,
     };
-    return train_run(&run, &attempt->model, err);
+    return attempt->spec.choice.on ? attempt_choose(attempt, &run, err)
+                                   : train_run(&run, &attempt->model, err);
 }
 
 static enum err_code train_with_checkpoints(struct attempt *attempt, struct err *err)

@@ -37,7 +37,11 @@ struct attempt {
     /* Appends the losses so far, for checkpoints and for the end. */
     void (*curves)(void *ctx, struct bytes_writer *writer);
 
+    /* The candidates of auto as they are now; borrowed for the call. */
+    void (*show)(void *ctx, const struct auto_table *table);
+
     struct job_spec spec;
+    struct auto_table *table; /* of auto; mem */
     struct job_limits limits; /* set by attempt_read */
     bool is_read;             /* attempt_read has succeeded */
     struct rows rows;

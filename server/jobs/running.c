@@ -67,6 +67,7 @@ void running_begin(struct running *running, int64_t job, int64_t max_s, struct b
     memset(running->heard, 0, sizeof running->heard);
     running->resumes = left != NULL;
     running->timed_out = false;
+    running->table.n = 0;
     memset(&running->curves, 0, sizeof running->curves);
     if (left != NULL) {
         curves_decode(&running->curves, left);
@@ -140,6 +141,14 @@ void running_note(struct running *running, const struct progress *progress, int6
     wake_unlock(&running->wake);
 }
 
+void running_note_table(struct running *running, const struct auto_table *table)
+{
+    wake_lock(&running->wake);
+    choice_table_take(&running->table, table);
+    memset(&running->curves, 0, sizeof running->curves);
+    wake_unlock(&running->wake);
+}
+
 void running_write_curves(struct running *running, struct bytes_writer *writer)
 {
     wake_lock(&running->wake);
@@ -206,6 +215,17 @@ bool running_get_curves(struct running *running, int64_t job, struct curves *out
     bool found = running->job == job;
     if (found) {
         *out = running->curves;
+    }
+    wake_unlock(&running->wake);
+    return found;
+}
+
+bool running_get_table(struct running *running, int64_t job, struct choice_table *out)
+{
+    wake_lock(&running->wake);
+    bool found = running->job == job && running->table.n > 0;
+    if (found) {
+        *out = running->table;
     }
     wake_unlock(&running->wake);
     return found;

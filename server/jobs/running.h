@@ -9,6 +9,7 @@
 
 #include "base/wake.h"
 #include "jobs/curves.h"
+#include "documents/choice_json.h"
 
 #include <stdint.h>
 
@@ -30,6 +31,7 @@ struct running {
     int64_t deadline_ns;                      /* 0: none */
     bool timed_out;
     struct curves curves;
+    struct choice_table table;
 };
 
 /* Starts the thread. ERR_NOMEM: there is nothing to release. */
@@ -44,6 +46,10 @@ void running_end(struct running *running);
 /* Takes a report of the running job. *job is its number; *eta_s as below. */
 void running_note(struct running *running, const struct progress *progress, int64_t *job,
                   double *eta_s);
+
+/* Takes the candidates of the running job, whose next training begins: the losses so far are not of
+ * that one. */
+void running_note_table(struct running *running, const struct auto_table *table);
 
 /* Appends the encoded losses. */
 void running_write_curves(struct running *running, struct bytes_writer *writer);
@@ -66,5 +72,7 @@ bool running_get_progress(struct running *running, int64_t job, struct progress 
                           double *eta_s);
 /* False when the job is not running. */
 bool running_get_curves(struct running *running, int64_t job, struct curves *out);
+/* False when the job is not running or does not choose its solver. */
+bool running_get_table(struct running *running, int64_t job, struct choice_table *out);
 
 #endif

@@ -10,37 +10,39 @@
 
 #include <string.h>
 
-/* The settings the default version was trained with. */
+/* Where there is nothing to be taken over: a choice with all defaults. */
+static enum err_code spec_of_nothing(struct job_spec *spec, struct err *err)
+{
+    return job_json_parse("{}", 2, spec, err);
+}
+
+/* The settings the default version was trained with. A solver that was chosen is chosen again. */
 static enum err_code spec_of_default(const struct train_request *request, struct job_spec *spec,
                                      struct err *err)
 {
-    const char *model = request->model;
     struct served *served = NULL;
-    if (models_get(request->models, model, 0, &served, err) != ERR_OK) {
+    if (models_get(request->models, request->model, 0, &served, err) != ERR_OK) {
         if (err->code == ERR_NOT_FOUND) {
             err_clear(err);
-            err_set(err, ERR_INVALID,
-                    "model %s has no version whose settings could be used again; "
-                    "say at least {\"solver\":\"ensemble\"}",
-                    model);
+            err_kept(spec_of_nothing(spec, err));
         }
         return err->code;
     }
     const char *settings = served->model->settings;
     if (settings == NULL) {
-        err_set(err, ERR_INVALID,
-                "the default version of model %s was not trained here; say at "
-                "least {\"solver\":\"ensemble\"}",
-                model);
+        err_kept(spec_of_nothing(spec, err));
     } else if (job_json_parse(settings, strlen(settings), spec, err) != ERR_OK) {
         err_prefix(err, "settings of the default version");
     } else {
-        /* Then they are taken from that version like all the rest, and the job says so. */
-        spec->gives_seed = spec->gives_split = false;
+        if (spec->choice.chosen) {
+            job_spec_choose_again(spec);
+        }
         if (model_has_categories(served->model)) {
             spec->train.arch.inputs = 0; /* a category may have got more values since */
         }
     }
+    /* Then they are taken from that version like all the rest, and the job says so. */
+    spec->gives_seed = spec->gives_split = false;
     served_unref(served);
     return err->code;
 }
@@ -64,11 +66,33 @@ static enum err_code check_base(const struct train_request *request, const struc
     return train_check_base(spec, space, (*base)->model, err);
 }
 
-/* Completes the spec by the shape of the rows. */
-static enum err_code fit_to_rows(const struct train_request *request, struct train_spec *spec,
+/* A plain warm run has the network of its base, without which it could not begin there. */
+static enum err_code follow_base(const struct train_request *request, struct train_spec *spec,
+                                 struct err *err)
+{
+    struct served *base = NULL;
+    if (!spec->plain || spec->start != TRAIN_WARM) {
+        return ERR_OK;
+    }
+    if (models_get(request->models, request->model, 0, &base, err) == ERR_OK) {
+        spec->arch = base->model->net.arch;
+        spec->arch.inputs = 0;
+        spec->arch.outputs = 0;
+    } else if (err->code == ERR_NOT_FOUND) {
+        err_clear(err); /* check_base says so */
+    }
+    served_unref(base);
+    return err->code;
+}
+
+/* Completes the spec by the shape of the rows. What auto chooses from is completed later. */
+static enum err_code fit_to_rows(const struct train_request *request, struct job_spec *spec,
                                  const struct space *space, struct err *err)
 {
     struct data_summary summary;
+    if (follow_base(request, &spec->train, err) != ERR_OK) {
+        return err->code;
+    }
     if (data_store_summary(request->db, request->model, &summary, err) != ERR_OK) {
         return err->code;
     }
@@ -79,7 +103,16 @@ static enum err_code fit_to_rows(const struct train_request *request, struct tra
                        request->model, (long long)summary.n_rows, request->model);
     }
     int width = space != NULL ? space_width(space) : summary.n_inputs;
-    return train_resolve(spec, width, summary.n_outputs, err);
+    if (spec->choice.on) {
+        const struct auto_spec choice = job_spec_auto(spec);
+        const struct auto_rows rows = {.load = {.n_rows = summary.n_rows},
+                                       .width = width,
+                                       .outputs = summary.n_outputs,
+                                       .n_threads = request->n_threads};
+        return auto_check_memory(&choice, &rows, 0, err); /* do the shapes agree? */
+    }
+    train_follow_rows(&spec->train, summary.n_rows, width, summary.n_outputs);
+    return train_resolve(&spec->train, width, summary.n_outputs, err);
 }
 
 /* *base: the version that a warm run would begin from; NULL: a cold one. */
@@ -97,6 +130,30 @@ static enum err_code fit_to_base(const struct train_request *request, struct tra
     return err->code;
 }
 
+/* Is the training too large? */
+static enum err_code check_memory(const struct train_request *request, const struct job_spec *spec,
+                                  const struct space *space, const struct train_load *load,
+                                  struct err *err)
+{
+    struct data_summary summary;
+    int64_t max_bytes = request->max_bytes;
+    if (!spec->choice.on) {
+        return train_memory_check(&spec->train, load, request->n_threads, max_bytes, err) == ERR_OK
+                   ? train_memory_check_limit(&spec->train, load, spec->limits.bytes, err)
+                   : err->code;
+    }
+    if (data_store_summary(request->db, request->model, &summary, err) != ERR_OK) {
+        return err->code;
+    }
+    const struct auto_spec choice = job_spec_auto(spec);
+    const struct auto_rows rows = {.load = *load,
+                                   .width = space != NULL ? space_width(space) : summary.n_inputs,
+                                   .outputs = summary.n_outputs,
+                                   .n_threads = request->n_threads};
+    return auto_check_memory(&choice, &rows, job_limits_tighter(max_bytes, spec->limits.bytes),
+                             err);
+}
+
 /* Rows that the settings cannot take, and a training that is too large. */
 static enum err_code check_rows(const struct train_request *request, const struct job_spec *spec,
                                 const struct space *space, const struct served *base,
@@ -109,11 +166,8 @@ static enum err_code check_rows(const struct train_request *request, const struc
                                      .space = space,
                                      .base = base != NULL ? base->model : NULL};
     struct train_load load;
-    return rows_check(&check, &load, err) == ERR_OK &&
-                   train_memory_check(train, &load, request->n_threads, request->max_bytes, err) ==
-                       ERR_OK
-               ? train_memory_check_limit(train, &load, spec->limits.bytes, err)
-               : err->code;
+    return rows_check(&check, &load, err) == ERR_OK ? check_memory(request, spec, space, &load, err)
+                                                    : err->code;
 }
 
 enum err_code train_request_write(const struct train_request *request, struct textbuf *out,
@@ -129,7 +183,7 @@ enum err_code train_request_write(const struct train_request *request, struct te
     struct job_spec spec = request->spec != NULL ? *request->spec : of_default;
     if (model_space_load(request->db, request->model, &space, err) == ERR_OK &&
         inherit_split(request->models, request->model, &spec, job, err) == ERR_OK &&
-        fit_to_rows(request, &spec.train, space.space, err) == ERR_OK &&
+        fit_to_rows(request, &spec, space.space, err) == ERR_OK &&
         fit_to_base(request, &spec.train, space.space, &base, err) == ERR_OK &&
         check_rows(request, &spec, space.space, base, err) == ERR_OK) {
         job_json_write(out, &spec);

@@ -15,7 +15,8 @@ struct train_request {
     struct db *db;
     struct models *models;
     const char *model;
-    const struct job_spec *spec; /* NULL: as the default version was trained */
+    const struct job_spec *spec; /* NULL: as the default version was trained; a solver is chosen
+                                    where that is not known */
     bool cold_if_needed;         /* a warm start that is not possible becomes a cold one */
     int n_threads;               /* that will train */
     int64_t max_bytes;           /* that the training may need; 0: no limit */

@@ -48,6 +48,11 @@ bool trainer_get_curves(struct trainer *trainer, int64_t id, struct curves *out)
     return trainer != NULL && running_get_curves(&trainer->running, id, out);
 }
 
+bool trainer_get_table(struct trainer *trainer, int64_t id, struct choice_table *out)
+{
+    return trainer != NULL && running_get_table(&trainer->running, id, out);
+}
+
 /* ---- one attempt ---- */
 
 static void take_progress(void *ctx, const struct progress *progress)
@@ -57,6 +62,12 @@ static void take_progress(void *ctx, const struct progress *progress)
     double eta_s = -1.0;
     running_note(&trainer->running, progress, &job, &eta_s);
     events_publish_progress(trainer->settings.events, job, progress, eta_s);
+}
+
+static void take_table(void *ctx, const struct auto_table *table)
+{
+    struct trainer *trainer = ctx;
+    running_note_table(&trainer->running, table);
 }
 
 static void write_curves(void *ctx, struct bytes_writer *writer)
@@ -223,6 +234,7 @@ static void run_job(struct trainer *trainer, struct attempt *attempt)
     attempt->progress = take_progress;
     attempt->progress_ctx = trainer;
     attempt->curves = write_curves;
+    attempt->show = take_table;
     log_info(s->log, "job started", JOB_LOG(&attempt->row), "attempt",
              LOG_INT(attempt->row.attempts), NULL);
     enum err_code code = attempt_read(attempt, &err);

@@ -11,6 +11,7 @@
 #ifndef TRAINER_H
 #define TRAINER_H
 
+#include "documents/choice_json.h"
 #include "jobs/attempt.h"
 #include "jobs/events.h"
 #include "store/jobs/job_read.h"
@@ -54,5 +55,8 @@ bool trainer_get_progress(struct trainer *trainer, int64_t id, struct trainer_pr
 
 /* The losses of a job that is running now; false for any other. */
 bool trainer_get_curves(struct trainer *trainer, int64_t id, struct curves *out);
+
+/* The candidates of a running job that chooses its solver; false for any other. */
+bool trainer_get_table(struct trainer *trainer, int64_t id, struct choice_table *out);
 
 #endif

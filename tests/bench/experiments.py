@@ -2,6 +2,7 @@
 """Many trainings through the API of real servers, one a processor with one training thread each;
 results are kept in a file of JSON lines, so that an interrupted run continues where it was."""
 
+import hashlib
 import json
 import os
 import queue
@@ -19,6 +20,12 @@ DATA = os.path.join(HERE, "..", "..", "..", "shared", "data")
 def use_binary(path):
     """Names the server's binary, before anything here is used."""
     os.environ["SURROGATED_BIN"] = os.path.abspath(path)
+
+
+def digest(path):
+    """Short name of a binary's bytes, to keep results of different ones apart."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()[:8]
 
 
 class Results:
@@ -109,6 +116,19 @@ def run_all(tasks, results, work, workers=None):
         print(f"failed: {key}: {error}")
     print(f"{total} trainings in {time.time() - start:.0f} s on {os.cpu_count()} processors")
     return not failures
+
+
+def process_clock(pid):
+    """For time.clock_gettime: seconds of processor that a process has used, all its threads together.
+    Linux makes the number of this clock from the process's id."""
+    return ~pid << 3 | 2
+
+
+def network(version):
+    """Width, layers, basis and what is kept of a version, in a few words."""
+    arch, posterior = version["architecture"], version["posterior"]
+    kept = f"{posterior['members']} members" if "members" in posterior else f"{version['draws']} draws"
+    return f"{arch['width']} x {arch['layers']} {arch['basis']}, {kept}"
 
 
 def model_name(key):

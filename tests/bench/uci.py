@@ -5,7 +5,7 @@ each: test RMSE, negative log likelihood of the predicted normal, and coverage o
 beside published figures of the same protocol.
 
 usage: uci.py SURROGATED_BINARY [--data FOLDER] [--solvers a,b] [--sets yacht,..] [--splits N]
-              [--results FILE] [--inner]
+              [--results FILE] [--inner] [--tag TEXT]
 
 Trains through the API and predicts the test rows there. Every setting was chosen on training rows
 (see SETTINGS). After an interruption it continues where it was; delete the results file to begin again.
@@ -20,7 +20,7 @@ import random
 import experiments
 
 SETS = ("yacht", "energy", "concrete", "power-plant")
-SOLVERS = ("ensemble", "rms", "swag", "mc_dropout", "laplace", "vi", "amcmc", "mala", "hmc", "nuts", "bll",
+SOLVERS = ("auto", "default", "evidence", "ensemble", "rms", "swag", "mc_dropout", "laplace", "vi", "amcmc", "mala", "hmc", "nuts", "bll",
            "pbp", "duq", "conformal")
 
 # Test RMSE and negative log likelihood, one hidden layer of 50, 20 splits: Hernandez-Lobato & Adams
@@ -50,6 +50,9 @@ FAN_IN = {"sigma": 1.0, "fan_in": True}
 FEW = {"validation": 0.02}
 FIT = {"epochs": 500, "batch_size": 32}
 CHAINS = {"architecture": NARROW, "prior": FAN_IN, "split": FEW}
+# Those of OWN are run as they come, with nothing set: the choice that nobody has to make, and what
+# the default was before there was one.
+OWN = {"auto": {"solver": "auto"}, "default": {"solver": "ensemble"}, "evidence": {"solver": "evidence"}}
 SETTINGS = {
     "ensemble": {"architecture": WIDE, "settings": {**FIT, "members": 10}},
     "conformal": {"architecture": WIDE, "settings": {**FIT, "members": 5}},
@@ -84,12 +87,28 @@ TRIAL = {}
 
 
 def request_of(solver, name, split):
+    if solver in OWN:
+        return {**OWN[solver], "seed": split}
     request = {"solver": solver, "scaling": SCALING, "seed": split}
     for part in (SETTINGS[solver], BY_SET.get((solver, name), {}), TRIAL):
         for key, value in part.items():
             both = isinstance(request.get(key), dict) and isinstance(value, dict)
             request[key] = {**request[key], **value} if both else value
     return request
+
+
+def tasks_of(options):
+    """(solver, set, split, key) of each training."""
+    for split in range(10):
+        for name in options.sets:
+            if split >= (options.splits or DEFAULT_SPLITS.get(name, 10)):
+                continue
+            for solver in options.solvers:
+                # Other settings are another result.
+                print_of = format(hash_text(json.dumps(request_of(solver, name, split), sort_keys=True)), "08x")
+                inner = "inner/" if options.inner else ""
+                tag = f"@{options.tag}" if options.tag else ""
+                yield solver, name, split, f"{inner}{name}/{solver}{tag}/{split}/{print_of}"
 
 
 def load(folder, name):
@@ -125,16 +144,8 @@ class Bench:
         self.sets = {name: load(options.data, name) for name in options.sets}
 
     def tasks(self):
-        for split in range(10):
-            for name in self.options.sets:
-                if split >= (self.options.splits or DEFAULT_SPLITS.get(name, 10)):
-                    continue
-                for solver in self.options.solvers:
-                    request = request_of(solver, name, split)
-                    # Other settings are another result.
-                    print_of = format(hash_text(json.dumps(request, sort_keys=True)), "08x")
-                    inner = "inner/" if self.options.inner else ""
-                    yield f"{inner}{name}/{solver}/{split}/{print_of}", (name, split, request)
+        for solver, name, split, key in tasks_of(self.options):
+            yield key, (name, split, request_of(solver, name, split))
 
     def rows_of(self, name, split):
         """Row numbers to train on and to score."""
@@ -153,7 +164,9 @@ class Bench:
         _, seconds = experiments.train(server, model, [x[i] for i in train], [y[i] for i in train], request)
         found = experiments.predict(server, model, [x[i] for i in test], "mean", "total_variance")
         flat = [[row[0] for row in found[want]] for want in ("mean", "total_variance")]
-        return {**score(*flat, [y[i][0] for i in test]), "seconds": seconds}
+        told = server.request("GET", f"/v1/models/{model}/versions/1")[2]
+        return {**score(*flat, [y[i][0] for i in test]), "seconds": seconds,
+                "chosen": f"{told['solver']} {experiments.network(told)}"}
 
     def table(self, results):
         counts = {name: self.options.splits or DEFAULT_SPLITS.get(name, 10) for name in self.options.sets}
@@ -162,12 +175,9 @@ class Bench:
         width = max(len(s) for s in (*self.options.solvers, *PUBLISHED)) + 1
         print(" " * width + "".join(f"{name:>42}" for name in self.options.sets))
         rows = {}
-        for _, (name, split, request) in [(k, t) for k, t in self.tasks()]:
-            del split
-            rows.setdefault(request["solver"], {}).setdefault(name, [])
-        for key, (name, _, request) in self.tasks():
-            if key in results.known:
-                rows[request["solver"]][name].append(results.known[key])
+        for solver, name, _, key in tasks_of(self.options):
+            found = rows.setdefault(solver, {}).setdefault(name, [])
+            found += [results.known[key]] if key in results.known else []
         for solver, by_set in rows.items():
             line = f"{solver:{width}}"
             for name in self.options.sets:
@@ -187,7 +197,21 @@ class Bench:
                 rmse, nll = by_set[name]
                 line += f"{rmse:9.2f} {'':6}{nll:8.2f} {'':6}{'':14}"
             print(line)
+        self.before_and_after(rows)
         self.verdict(rows)
+
+    @staticmethod
+    def before_and_after(rows):
+        """auto beside the default of before, split by split."""
+        for name in rows.get("auto", {}):
+            pairs = list(zip(rows["auto"][name], rows.get("default", {}).get(name, [])))
+            for what in ("rmse", "nll") if len(pairs) > 1 else ():
+                gap, error = experiments.mean_and_error([a[what] - b[what] for a, b in pairs])
+                said = "worse" if gap > 2 * error else "better" if gap < -2 * error else "the same within noise"
+                print(f"{name}: {what} of auto minus that of the default of before, on {len(pairs)} splits: "
+                      f"{gap:+.3f} ± {error:.3f}, {said}")
+            for row in rows["auto"][name]:
+                print(f"  auto chose {row.get('chosen', '?')}")
 
     def verdict(self, rows):
         """The two claims: who beats the best published column, and namesakes."""
@@ -231,6 +255,7 @@ def main():
                         help="of each set; default: ten, of power-plant three (all ten: --splits 10)")
     parser.add_argument("--inner", action="store_true",
                         help="score on a fifth of the training rows instead: for the choice of settings")
+    parser.add_argument("--tag", default="", help="kept under this name too: for results of another binary")
     parser.add_argument("--settings", default="{}", help="JSON laid over the requests: trying out")
     parser.add_argument("--results", default=os.path.join(experiments.HERE, "..", "..", "build-bench",
                                                           "results", "uci.jsonl"))

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/csv_head.h"
-#include "client/parts.h"
-#include "formats/text_table.h"
+#include "client/pieces/csv_head.h"
+#include "client/pieces/parts.h"
+#include "formats/text/text_table.h"
 
 #define PART_RECORDS 20 /* the first part decides how all are read, and has what is looked at */
 #define MAX_ROWS     400

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "formats/text_record.h"
-#include "formats/text_table.h"
+#include "formats/text/text_table.h"
 
 static const struct text_dialect untold = {.separator = 0};
 

@@ -306,8 +306,11 @@ class Refusals(ServerTest):
     def test_training(self):
         self.refuse("POST", "/v1/models/none/train", '{"solver":"ensemble"}', 404, "none")
         self.refuse("POST", "/v1/models/m/train", '{"solver":"ensemble"}', 409, "0 training rows")
-        self.refuse("POST", "/v1/models/m/train", "", 400, "was not trained here")
-        for body, word in [('{}', "solver is missing"),
+        self.refuse("POST", "/v1/models/m/train", "", 409, "0 training rows")
+        self.refuse("POST", "/v1/models/m/train", "{}", 409, "0 training rows")
+        for body, word in [('{"budget_s":-1}', "budget_s is -1"),
+                           ('{"solver":"vi","budget_s":1}', "when the solver is auto, not vi"),
+                           ('{"settings":{"chains":2}}', "amcmc, mala, hmc or nuts, not auto"),
                            ('{"solver":"magic"}', '"magic" is unknown; ensemble, rms, swag'),
                            ('{"solver":"ensemble","settings":{"members":0}}', "members"),
                            ('{"solver":"ensemble","settings":{"epoch":1}}', "did you mean epochs?"),
@@ -316,7 +319,7 @@ class Refusals(ServerTest):
                             "amcmc, mala, hmc or nuts, not ensemble"),
                            ('{"solver":"ensemble","epochs":60}', '"epochs" belongs under "settings"'),
                            ('{"solver":"ensemble","optimizer":{"name":"newton"}}',
-                            '"newton" is unknown; sgd, adam and lbfgs are known'),
+                            '"newton" is unknown; sgd, adam, lbfgs and levenberg_marquardt are known'),
                            ('{"solver":"ensemble","optimizer":{"learning_rate":-1}}', "learning_rate"),
                            ('{"solver":"ensemble","optimizer":{"schedule":{"name":"zig"}}}',
                             '"zig" is unknown; constant, cosine'),

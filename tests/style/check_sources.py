@@ -13,15 +13,17 @@ import sys
 ROOMS = ["base", "math", "network", "fit", "sample", "solve", "model", "predict", "train"]
 CORE = ["core/" + room for room in ROOMS]
 STORE = ["server/store/" + part for part in ("sqlite", "models", "data", "jobs", "care", "access")]
-BELOW_API = CORE + STORE + ["server/base", "server/access", "server/formats", "server/documents",
-                            "server/live", "server/jobs", "server/tls", "server/http"]
+FORMATS = ["server/formats", "server/formats/text"]
+BELOW_API = CORE + STORE + FORMATS + ["server/base", "server/access", "server/documents",
+                                      "server/live", "server/jobs", "server/tls", "server/http"]
 # A file may include from its own folder and from those in its list.
 LAYERS = {
     **{folder: CORE[:place] for place, folder in enumerate(CORE)},
     "server/metrics": [],
     "server/base": CORE + ["server/metrics"],
     "server/formats": CORE + ["server/base"],
-    "server/documents": CORE + ["server/base", "server/formats"],
+    "server/formats/text": CORE + ["server/base", "server/formats"],
+    "server/documents": CORE + FORMATS + ["server/base"],
     "server/store/sqlite": CORE + ["server/base", "schema"],
     "server/store/models": CORE + ["server/base", "server/store/sqlite", "schema"],
     "server/store/data": CORE + ["server/base", "server/store/sqlite", "server/store/models",
@@ -39,12 +41,14 @@ LAYERS = {
     "server/http": CORE + ["server/base", "server/access", "server/tls"],
     "server/api": BELOW_API,
     "server/api/rows": BELOW_API + ["server/api"],
-    "server/api/native": BELOW_API + ["server/api", "server/api/rows"],
-    "server/api/umbridge": BELOW_API + ["server/api", "server/api/rows", "server/api/native"],
-    "server/api/oip": BELOW_API + ["server/api", "server/api/rows", "server/api/native"],
-    "server/client": CORE + ["server/base", "server/formats", "server/documents"],
-    "server/client/commands": CORE + ["server/base", "server/formats", "server/documents",
-                                      "server/client"],
+    "server/api/exports": BELOW_API + ["server/api"],
+    "server/api/native": BELOW_API + ["server/api", "server/api/rows", "server/api/exports"],
+    **{folder: BELOW_API + ["server/api", "server/api/rows", "server/api/exports", "server/api/native"]
+       for folder in ("server/api/umbridge", "server/api/oip")},
+    "server/client": CORE + FORMATS + ["server/base", "server/documents"],
+    "server/client/pieces": CORE + FORMATS + ["server/base", "server/documents", "server/client"],
+    "server/client/commands": CORE + FORMATS + ["server/base", "server/documents", "server/client",
+                                                "server/client/pieces"],
     "server/library": CORE + ["server/base", "server/formats", "server/client"],
     "server": BELOW_API + ["server/store", "server/api", "server/client"],
 }
@@ -57,7 +61,7 @@ OWNERS = {
     "store/sqlite/db_transaction.h": ["server/store/", "tests/"],
     "microhttpd.h": ["server/http/head.c", "server/http/head_check.c", "server/http/place.c", "server/http/serve_priv.h",
                      "server/http/worker.c"],
-    "jansson.h": ["server/formats/json_", "server/documents/", "server/api/", "server/client/",
+    "jansson.h": ["server/formats/json_", "server/formats/safetensors.", "server/documents/", "server/api/", "server/client/",
                    "server/library/"],
     "curl/": ["server/client/connection.c", "server/client/transfer.h"],
     "zlib.h": ["server/http/inflate.c"],

@@ -11,7 +11,7 @@
 #define ANSWER_STREAM_H
 
 #include "api/app.h"
-#include "api/native/answer_room.h"
+#include "api/exports/answer_room.h"
 #include "api/native/predict_answer.h"
 #include "predict/predict_block.h"
 

@@ -2,8 +2,8 @@
 /* Training rows of a model: append, summary, batches, export, delete. */
 #include "api/handlers.h"
 
-#include "api/native/answer_room.h"
-#include "api/native/data_export.h"
+#include "api/exports/answer_room.h"
+#include "api/exports/data_export.h"
 #include "api/quota.h"
 #include "api/reply.h"
 #include "api/rows/run_status.h"

@@ -3,6 +3,7 @@
 #include "api/handlers.h"
 
 #include "api/reply.h"
+#include "documents/choice_json.h"
 #include "documents/model_json.h"
 #include "documents/posterior_json.h"
 #include "documents/quality_json.h"
@@ -24,6 +25,7 @@ static void write_diagnostics(struct json_write *json, const struct served *serv
     model_json_write_precision(json, model);
     quality_json_write_scores(json, "scores", model);
     quality_json_write_calibration_kind(json, "calibration", model);
+    choice_json_write_of_model(json, "auto", model);
     quality_json_write_report(json, "report", &model->report);
     quality_json_write_warnings(json, "warnings", &model->report);
     json_write_object_end(json);

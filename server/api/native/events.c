@@ -78,9 +78,11 @@ static enum err_code write_state(struct stream *s, struct textbuf *text, const s
 static void write_progress(struct stream *s, struct textbuf *text, const struct event *event)
 {
     struct trainer_progress progress = {.last = event->progress, .eta_s = event->eta_s};
+    struct choice_table table;
+    bool chooses = trainer_get_table(s->app->trainer, s->job, &table);
     write_head(text, s, "progress");
     struct json_write json = json_write_to(text);
-    job_doc_write_progress(&json, NULL, &progress);
+    job_doc_write_progress(&json, NULL, &progress, chooses ? &table : NULL);
     json_write_end(&json);
     textbuf_puts(text, "\n\n");
 }

@@ -16,7 +16,7 @@ enum err_code job_doc_find(struct app *app, const struct request *req, int64_t i
 }
 
 void job_doc_write_progress(struct json_write *json, const char *key,
-                            const struct trainer_progress *p)
+                            const struct trainer_progress *p, const struct choice_table *table)
 {
     char eta[32];
     json_write_object(json, key);
@@ -31,6 +31,9 @@ void job_doc_write_progress(struct json_write *json, const char *key,
         snprintf(eta, sizeof eta, "%.1f", p->eta_s);
     }
     json_write_raw(json, "eta_s", p->eta_s >= 0.0 ? eta : NULL);
+    if (table != NULL) {
+        choice_json_write(json, "auto", table);
+    }
     json_write_object_end(json);
 }
 
@@ -38,9 +41,11 @@ static void write_current_progress(struct app *app, struct json_write *json,
                                    const struct job_row *row)
 {
     struct trainer_progress progress;
+    struct choice_table table;
     if (row->state == JOB_RUNNING && app->trainer != NULL &&
         trainer_get_progress(app->trainer, row->id, &progress)) {
-        job_doc_write_progress(json, "progress", &progress);
+        bool chooses = trainer_get_table(app->trainer, row->id, &table);
+        job_doc_write_progress(json, "progress", &progress, chooses ? &table : NULL);
     } else if (row->state == JOB_SUCCEEDED) {
         json_write_object(json, "progress");
         json_write_int(json, "fraction", 1);

@@ -23,8 +23,10 @@ enum err_code job_doc_write(struct app *app, struct json_write *json, const stru
 /* The same without request, scores and gate, and of warnings the codes alone: for lists. */
 void job_doc_write_row(struct app *app, struct json_write *json, const struct job_row *row);
 
-/* The document's member "progress"; key as in json_write.h. */
+/* The document's member "progress"; key as in json_write.h. table: NULL: the job chooses nothing.
+ */
 void job_doc_write_progress(struct json_write *json, const char *key,
-                            const struct trainer_progress *progress);
+                            const struct trainer_progress *progress,
+                            const struct choice_table *table);
 
 #endif

@@ -286,7 +286,7 @@ static void write_running_job(struct app *app, struct json_write *json)
     reply_write_time(json, "started", app->metrics->job_started_ms);
     json_write_int(json, "checkpoint_age_s", app->metrics->checkpoint_age_s);
     if (trainer_get_progress(app->trainer, id, &progress)) {
-        job_doc_write_progress(json, "progress", &progress);
+        job_doc_write_progress(json, "progress", &progress, NULL);
     } else {
         json_write_null(json, "progress");
     }

@@ -9,7 +9,7 @@
 #include "api/handlers.h"
 
 #include "api/aside.h"
-#include "api/native/answer_room.h"
+#include "api/exports/answer_room.h"
 #include "api/native/answer_stream.h"
 #include "api/native/predict_answer.h"
 #include "api/quota.h"

@@ -8,7 +8,7 @@
 #define PREDICTION_RUN_H
 
 #include "api/app.h"
-#include "api/native/answer_room.h"
+#include "api/exports/answer_room.h"
 
 /* In the arena of the request. */
 struct prediction_run {

@@ -2,7 +2,7 @@
 #include "api/rows/columns.h"
 
 #include "base/phrase.h"
-#include "formats/text_number.h"
+#include "formats/text/text_number.h"
 
 #include <math.h>
 #include <stdio.h>

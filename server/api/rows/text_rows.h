@@ -5,7 +5,7 @@
 #define TEXT_ROWS_H
 
 #include "formats/nonfinite.h"
-#include "formats/text_table.h"
+#include "formats/text/text_table.h"
 #include "http/exchange.h"
 #include "model/model.h"
 

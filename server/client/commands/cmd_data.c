@@ -5,10 +5,10 @@
 #include "base/mem.h"
 #include "base/phrase.h"
 #include "client/commands/confirm.h"
-#include "client/csv_head.h"
+#include "client/pieces/csv_head.h"
 #include "client/files.h"
 #include "client/listing.h"
-#include "client/parts.h"
+#include "client/pieces/parts.h"
 #include "client/terminal.h"
 
 #include <inttypes.h>

@@ -8,12 +8,12 @@
 #include "base/numtext.h"
 #include "base/phrase.h"
 #include "client/answer_table.h"
-#include "client/csv_head.h"
+#include "client/pieces/csv_head.h"
 #include "client/describe.h"
 #include "client/files.h"
-#include "client/parts.h"
+#include "client/pieces/parts.h"
 #include "formats/json_write.h"
-#include "formats/text_number.h"
+#include "formats/text/text_number.h"
 #include "predict/predict_result.h"
 
 #include <inttypes.h>

@@ -11,10 +11,11 @@
 /* Is it a part of the request? Any other name without a dot is a setting of the solver. */
 static bool is_top_level(const char *name)
 {
-    static const char *const names[] = {
-        "solver",      "seed",         "precision", "priority", "promote", "gate",
-        "start",       "limits",       "prior",     "noise",    "split",   "scaling",
-        "calibration", "architecture", "optimizer", "settings", NULL};
+    static const char *const names[] = {"solver",      "seed",         "precision", "priority",
+                                        "promote",     "gate",         "start",     "limits",
+                                        "prior",       "noise",        "split",     "scaling",
+                                        "calibration", "architecture", "optimizer", "settings",
+                                        "budget_s",    "budget_fits",  "auto",      NULL};
     for (int i = 0; names[i] != NULL; i++) {
         if (strcmp(names[i], name) == 0) {
             return true;
@@ -79,6 +80,14 @@ static enum err_code apply_setting(struct client *client, json_t *request, const
     return set_at_path(request, name, value, err);
 }
 
+/* The server judges the number. */
+static enum err_code set_budget(struct client *client, json_t *request, const char *seconds,
+                                struct err *err)
+{
+    char *setting = arena_printf(&client->arena, "budget_s=%s", seconds);
+    return setting != NULL ? apply_setting(client, request, setting, err) : no_memory(err);
+}
+
 static enum err_code read_request(struct client *client, json_t **out, struct err *err)
 {
     const char *name = client->args->values[OPT_REQUEST];
@@ -119,6 +128,9 @@ static enum err_code make_request(struct client *client, char **out, struct err 
     if (solver != NULL && json_object_set_new(request, "solver", json_string(solver)) != 0) {
         err_set(err, ERR_INVALID, "solver \"%.40s\" is not UTF-8", solver);
         goto done;
+    }
+    if (args->values[OPT_BUDGET] != NULL) {
+        err_kept(set_budget(client, request, args->values[OPT_BUDGET], err));
     }
     for (int i = 0; i < args->n_given && err->code == ERR_OK; i++) {
         if (args->given[i].option == OPT_SET) {

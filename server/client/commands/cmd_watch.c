@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/phrase.h"
+#include "client/choice.h"
 #include "client/describe.h"
 #include "client/event_reader.h"
 #include "client/interrupt.h"
@@ -92,6 +93,34 @@ static void report_comparison(struct watch *w, const json_t *job)
            client_member(w->client, gate, "served_version"),
            textbuf_failed(&rows) ? "?" : rows.data, client_member(w->client, gate, "metric"),
            json_number_value(candidate), json_number_value(served));
+}
+
+/* How the candidates of auto compared. The job has ended whatever comes of this: a server that does
+ * not answer is no error. */
+static void report_choice(struct watch *w, const json_t *job)
+{
+    struct client *client = w->client;
+    struct err err = ERR_INIT;
+    struct answer answer = {.status = 0};
+    json_t *doc = NULL;
+    const char *solver =
+        json_string_value(json_object_get(json_object_get(job, "request"), "solver"));
+    const char *model = json_string_value(json_object_get(job, "model"));
+    char version[32];
+    if (solver == NULL || model == NULL || strcmp(solver, "auto") != 0) {
+        return;
+    }
+    snprintf(version, sizeof version, "%lld",
+             (long long)json_integer_value(json_object_get(job, "version")));
+    struct call call = {.method = "GET",
+                        .path = client_path(client, "/v1/models/", model, "/versions/", version,
+                                            "/diagnostics", NULL)};
+    if (call.path != NULL && connection_call(client->connection, &call, &answer, &err) == ERR_OK &&
+        client_parse(&answer, 0, &doc, &err) == ERR_OK) {
+        err_kept(choice_print(json_object_get(doc, "auto"), &client->arena, stdout, &err));
+    }
+    json_decref(doc);
+    answer_release(&answer);
 }
 
 static enum err_code report_end(struct watch *w, const json_t *job, struct err *err)
@@ -328,6 +357,9 @@ enum err_code watch_job(struct client *client, const char *id, struct err *err)
         w.wait_s = w.wait_s * WAIT_GROWTH > MAX_WAIT_S ? MAX_WAIT_S : w.wait_s * WAIT_GROWTH;
     }
     progress_end(&w.progress);
+    if (w.over && err->code == ERR_OK && !client->json) {
+        report_choice(&w, w.job); /* not before: the stream has the connection */
+    }
     json_decref(w.job);
     event_reader_release(&w.reader);
     arena_release(&w.scratch);

@@ -234,16 +234,69 @@ START_TEST(lbfgs_solves_a_linear_problem)
 }
 END_TEST
 
+/* A network that bends: both methods find a minimum of the same loss, each with its gradient 0. */
+START_TEST(levenberg_marquardt_ends_at_a_minimum)
+{
+    static const enum arch_activation kinds[] = {ACT_IDENTITY, ACT_TANH};
+    for (int i = 0; i < 2; i++) {
+        struct toy toy;
+        struct err err = ERR_INIT;
+        struct fit_result result = {0};
+        toy_init(&toy, kinds[i]);
+        toy.settings.epochs = 2000;
+        toy.settings.optim.kind = OPTIM_LEVENBERG;
+        toy.settings.optim.weight_decay = i == 0 ? 0.0 : 1e-4;
+        toy.problem.validation.n = 0;
+        ck_assert_int_eq(toy_fit(&toy, &result, &err), ERR_OK);
+        ck_assert_int_lt(result.epochs, 2000);
+        if (i == 0) {
+            ck_assert_double_le(result.best_loss, 1e-20); /* linear targets: no residual */
+        }
+        double grad[128];
+        ck_assert_int_le(toy.problem.loss.n_params, 128);
+        toy.problem.loss.train(toy.problem.loss.ctx, &toy.problem.train, toy.params, grad, NULL);
+        for (int k = 0; k < toy.problem.loss.n_params; k++) {
+            double decay = toy.settings.optim.weight_decay * toy.params[k];
+            ck_assert_double_eq_tol(grad[k] + decay, 0.0, 1e-6);
+        }
+        toy_release(&toy);
+    }
+}
+END_TEST
+
+START_TEST(levenberg_marquardt_refuses_what_is_no_sum_of_squares_or_too_much_work)
+{
+    struct toy toy;
+    struct err err = ERR_INIT;
+    struct fit_result result = {0};
+    toy_init(&toy, ACT_TANH);
+    toy.settings.optim.kind = OPTIM_LEVENBERG;
+    double k = toy.problem.loss.net->n_params;
+    double max = FIT_LEVENBERG_MAX_WORK / (k * k * toy.problem.train.o);
+    int n = toy.problem.train.n;
+    toy.problem.train.n = (int)max + 1; /* refused before any row is read */
+    ck_assert_int_eq(toy_fit(&toy, &result, &err), ERR_LIMIT);
+    ck_assert_ptr_nonnull(strstr(err.msg, "adam and lbfgs"));
+    toy.problem.train.n = n;
+    err_clear(&err);
+    toy.problem.loss.objective = NULL;
+    ck_assert_int_eq(toy_fit(&toy, &result, &err), ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "sums of squares"));
+    toy_release(&toy);
+}
+END_TEST
+
 START_TEST(a_fit_can_be_cancelled_at_any_epoch)
 {
-    for (int kind = 0; kind < 2; kind++) {
+    static const enum optim_kind kinds[] = {OPTIM_ADAM, OPTIM_LBFGS, OPTIM_LEVENBERG};
+    for (int kind = 0; kind < 3; kind++) {
         for (int at = 1; at <= 10; at++) {
             struct toy toy;
             struct err err = ERR_INIT;
             struct progress_watch watch = {.stop_at = at};
             struct fit_result result = {0};
             toy_init(&toy, ACT_TANH);
-            toy.settings.optim.kind = kind == 0 ? OPTIM_ADAM : OPTIM_LBFGS;
+            toy.settings.optim.kind = kinds[kind];
             toy.problem.cancel = &watch.cancel;
             toy.problem.progress = progress_watch_report;
             toy.problem.progress_ctx = &watch;
@@ -316,6 +369,8 @@ int main(void)
     tcase_add_test(tc, the_best_state_is_kept);
     tcase_add_test(tc, patience_ends_a_fit_early);
     tcase_add_test(tc, lbfgs_solves_a_linear_problem);
+    tcase_add_test(tc, levenberg_marquardt_ends_at_a_minimum);
+    tcase_add_test(tc, levenberg_marquardt_refuses_what_is_no_sum_of_squares_or_too_much_work);
     tcase_add_test(tc, a_fit_can_be_cancelled_at_any_epoch);
     tcase_add_test(tc, the_last_state_of_a_random_loss_is_kept);
     tcase_add_test(tc, a_diverging_fit_says_so);

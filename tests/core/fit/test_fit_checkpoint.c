@@ -73,9 +73,10 @@ START_TEST(a_fit_interrupted_anywhere_ends_as_an_unbroken_one)
     static const struct {
         enum optim_kind kind;
         int patience, n_kept;
-    } cases[] = {{OPTIM_ADAM, 0, TOY_KEPT}, {OPTIM_SGD, 0, TOY_KEPT},   {OPTIM_ADAM, 1, TOY_KEPT},
-                 {OPTIM_ADAM, 0, 0},        {OPTIM_LBFGS, 0, TOY_KEPT}, {OPTIM_LBFGS, 2, TOY_KEPT},
-                 {OPTIM_LBFGS, 0, 0}};
+    } cases[] = {
+        {OPTIM_ADAM, 0, TOY_KEPT}, {OPTIM_SGD, 0, TOY_KEPT},       {OPTIM_ADAM, 1, TOY_KEPT},
+        {OPTIM_ADAM, 0, 0},        {OPTIM_LBFGS, 0, TOY_KEPT},     {OPTIM_LBFGS, 2, TOY_KEPT},
+        {OPTIM_LBFGS, 0, 0},       {OPTIM_LEVENBERG, 0, TOY_KEPT}, {OPTIM_LEVENBERG, 2, 0}};
     struct run whole;
     struct run part;
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {

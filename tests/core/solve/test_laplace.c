@@ -3,7 +3,7 @@
 #include "gaussian_problem.h"
 #include "run.h"
 
-#include "solve/laplace.h"
+#include "math/laplace.h"
 
 /* ---- laplace ---- */
 

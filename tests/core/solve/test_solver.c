@@ -22,7 +22,9 @@ enum {
     N_KINDS
 };
 
-static bool with_holes; /* the toy's rows miss outputs */
+static bool with_holes;  /* the toy's rows miss outputs */
+static bool by_evidence; /* prior and noise are found with the fit */
+static bool by_steps;    /* fits are by Levenberg-Marquardt */
 
 static void toy_init(struct solver_toy *toy, enum solver_kind kind, enum noise_kind noise)
 {
@@ -30,6 +32,13 @@ static void toy_init(struct solver_toy *toy, enum solver_kind kind, enum noise_k
     solver_toy_init(toy, kind, noise, &arch);
     if (with_holes) {
         solver_toy_punch(toy);
+    }
+    if (by_evidence) {
+        toy->settings.hyperparameters = HYPER_EVIDENCE;
+        toy->settings.evidence_gap = 1e9; /* a draw for each member */
+    }
+    if (by_steps) {
+        toy->settings.optim.kind = OPTIM_LEVENBERG;
     }
 }
 
@@ -42,6 +51,9 @@ static bool can_run(enum solver_kind kind, enum noise_kind noise)
     struct solver_result result;
     enum err_code wanted = solver_check_noise(kind, noise, &unfit);
     toy_init(&toy, kind, noise);
+    if (wanted == ERR_OK) {
+        wanted = solver_check_fit(&toy.settings, noise, &unfit);
+    }
     enum err_code code = solver_toy_run(&toy, &result, &err);
     if (code == ERR_OK) {
         solver_result_release(&result);
@@ -351,7 +363,7 @@ static void check_memory(enum solver_kind kind, enum noise_kind noise)
     struct solver_toy toy;
     toy_init(&toy, kind, noise);
     toy.settings.members = 2;
-    toy.settings.dfrac = 0.6;
+    toy.settings.dfrac = by_evidence ? 1.0 : 0.6;
     struct solver_result whole;
     struct err none = ERR_INIT;
     ck_assert_int_eq(solver_toy_run(&toy, &whole, &none), ERR_OK);
@@ -399,6 +411,110 @@ START_TEST(every_failed_allocation_over_holes_is_survived)
     with_holes = true; /* bll alone needs memory for them */
     check_memory(SOLVER_BLL, NOISE_LEARNED);
     with_holes = false;
+}
+END_TEST
+
+/* ---- hyperparameters by evidence, and Levenberg-Marquardt ---- */
+
+static bool finds_hyperparameters(enum solver_kind kind)
+{
+    int n;
+    const struct solver_setting *list = solver_setting_list(&n);
+    for (int i = 0; i < n; i++) {
+        if (strcmp(list[i].name, "hyperparameters") == 0) {
+            return solver_setting_used(&list[i], kind);
+        }
+    }
+    return false;
+}
+
+START_TEST(what_solvers_owe_holds_with_hyperparameters_by_evidence)
+{
+    enum solver_kind kind = (enum solver_kind)_i;
+    if (!finds_hyperparameters(kind)) {
+        return;
+    }
+    by_evidence = true;
+    for_each_noise(kind, check_shape);
+    for_each_noise(kind, check_threads);
+    check_progress(kind, NOISE_LEARNED);
+    struct solver_toy toy;
+    toy_init(&toy, kind, NOISE_LEARNED);
+    check_resumption(&toy, 1, 1);
+    check_resumption(&toy, 2, 2);
+    solver_toy_release(&toy);
+    with_holes = true;
+    check_shape(kind, NOISE_LEARNED);
+    check_threads(kind, NOISE_LEARNED);
+    with_holes = by_evidence = false;
+}
+END_TEST
+
+START_TEST(failed_allocations_are_survived_with_hyperparameters_by_evidence)
+{
+    by_evidence = true;
+    if (finds_hyperparameters((enum solver_kind)_i)) {
+        check_memory((enum solver_kind)_i, NOISE_LEARNED);
+    }
+    by_evidence = false;
+}
+END_TEST
+
+START_TEST(evidence_says_what_does_not_go_with_it)
+{
+    struct err err = ERR_INIT;
+    struct solver_settings s = solver_defaults(SOLVER_ENSEMBLE);
+    s.hyperparameters = HYPER_EVIDENCE;
+    ck_assert_int_eq(solver_validate(SOLVER_ENSEMBLE, &s, &err), ERR_OK);
+    s.dfrac = 0.5;
+    ck_assert_int_eq(solver_validate(SOLVER_ENSEMBLE, &s, &err), ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.msg, "dfrac is 0.5"));
+    err_clear(&err);
+    ck_assert_int_eq(solver_check_fit(&s, NOISE_PREDICTED, &err), ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "predicted noise is not supported"));
+    err_clear(&err);
+    s = solver_defaults(SOLVER_LAPLACE);
+    s.hyperparameters = HYPER_EVIDENCE;
+    s.marginal_likelihood = true;
+    ck_assert_int_eq(solver_validate(SOLVER_LAPLACE, &s, &err), ERR_INVALID);
+    err_clear(&err);
+    s = solver_defaults(SOLVER_NUTS);
+    s.hyperparameters = HYPER_EVIDENCE;
+    s.epochs = 0;
+    ck_assert_int_eq(solver_validate(SOLVER_NUTS, &s, &err), ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(err.msg, "epochs is 0"));
+}
+END_TEST
+
+START_TEST(what_solvers_owe_holds_with_levenberg_marquardt)
+{
+    enum solver_kind kind = (enum solver_kind)_i;
+    struct solver_settings settings = solver_defaults(kind);
+    struct err err = ERR_INIT;
+    settings.optim.kind = OPTIM_LEVENBERG;
+    if (solver_validate(kind, &settings, &err) != ERR_OK) {
+        ck_assert_ptr_nonnull(strstr(err.msg, "random loss"));
+        return;
+    }
+    by_steps = true;
+    for_each_noise(kind, check_shape);
+    for_each_noise(kind, check_threads);
+    struct solver_toy toy;
+    toy_init(&toy, kind, solver_default_noise(kind));
+    check_resumption(&toy, 1, 1);
+    solver_toy_release(&toy);
+    with_holes = true;
+    check_shape(kind, solver_default_noise(kind));
+    with_holes = by_steps = false;
+}
+END_TEST
+
+START_TEST(failed_allocations_are_survived_with_levenberg_marquardt)
+{
+    by_steps = true;
+    check_memory(SOLVER_ENSEMBLE, NOISE_LEARNED);
+    check_memory(SOLVER_RMS, NOISE_ESTIMATED);
+    by_steps = false;
 }
 END_TEST
 
@@ -462,6 +578,12 @@ int main(void)
     tcase_add_loop_test(tc, progress_rises_to_one_and_a_cancel_ends_it_anywhere, 0, N_KINDS);
     tcase_add_loop_test(tc, an_interrupted_run_ends_as_an_unbroken_one, 0, N_KINDS);
     tcase_add_loop_test(tc, an_interrupted_run_of_lbfgs_ends_as_an_unbroken_one, 0, N_KINDS);
+    tcase_add_loop_test(tc, what_solvers_owe_holds_with_hyperparameters_by_evidence, 0, N_KINDS);
+    tcase_add_loop_test(tc, failed_allocations_are_survived_with_hyperparameters_by_evidence, 0,
+                        N_KINDS);
+    tcase_add_test(tc, evidence_says_what_does_not_go_with_it);
+    tcase_add_loop_test(tc, what_solvers_owe_holds_with_levenberg_marquardt, 0, N_KINDS);
+    tcase_add_test(tc, failed_allocations_are_survived_with_levenberg_marquardt);
     tcase_add_loop_test(tc, an_interrupted_laplace_ends_as_an_unbroken_one, 0, 6);
     tcase_add_loop_test(tc, rows_that_could_have_holes_and_have_none_give_the_same_bits, 0,
                         N_KINDS);

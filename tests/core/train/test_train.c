@@ -179,6 +179,50 @@ START_TEST(shapes_that_do_not_fit_are_refused)
 }
 END_TEST
 
+/* The defaults that a plain spec gets for n rows of 3 inputs and o outputs. */
+static struct train_spec followed(enum solver_kind solver, bool plain, int64_t n, int o)
+{
+    struct train_spec spec = train_defaults(solver);
+    spec.plain = plain;
+    train_follow_rows(&spec, n, 3, o);
+    return spec;
+}
+
+START_TEST(few_rows_decide_what_a_plain_request_leaves_open)
+{
+    struct err err = ERR_INIT;
+    const struct train_spec given = train_defaults(SOLVER_NUTS);
+    struct train_spec few = followed(SOLVER_NUTS, true, TRAIN_FOLLOW_ROWS, 4);
+    ck_assert_int_eq(few.settings.hyperparameters, HYPER_EVIDENCE);
+    ck_assert_int_eq(few.noise, NOISE_LEARNED);
+    ck_assert_int_lt(few.settings.warmup, given.settings.warmup);
+    ck_assert_int_ne(few.arch.width, given.arch.width);
+    ck_assert_int_eq(train_validate(&few, &err), ERR_OK);
+    /* One row, one value of outputs, or one parameter too many; not plain; no such defaults. */
+    const struct train_spec others[] = {
+        followed(SOLVER_NUTS, true, TRAIN_FOLLOW_ROWS + 1, 1),
+        followed(SOLVER_NUTS, true, TRAIN_FOLLOW_VALUES / 5 + 1, 5),
+        followed(SOLVER_NUTS, true, 10, TRAIN_FOLLOW_PARAMS / 17),
+        followed(SOLVER_NUTS, false, 10, 1),
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        ck_assert_int_eq(others[i].settings.hyperparameters, HYPER_GIVEN);
+        ck_assert_int_eq(others[i].arch.width, given.arch.width);
+        ck_assert_int_eq(others[i].settings.warmup, given.settings.warmup);
+    }
+    ck_assert_int_eq(followed(SOLVER_VI, true, 10, 1).settings.epochs,
+                     train_defaults(SOLVER_VI).settings.epochs);
+    /* A warm run keeps its network. */
+    struct train_spec warm = train_defaults(SOLVER_ENSEMBLE);
+    warm.plain = true;
+    warm.start = TRAIN_WARM;
+    warm.arch.width = 5;
+    train_follow_rows(&warm, 50, 3, 1);
+    ck_assert_int_eq(warm.arch.width, 5);
+    ck_assert_int_eq(warm.settings.hyperparameters, HYPER_EVIDENCE);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("train");
@@ -192,6 +236,7 @@ int main(void)
     tcase_add_test(tc, no_failed_allocation_hurts);
     tcase_add_test(tc, a_whole_training_survives_each_failed_allocation);
     tcase_add_test(tc, shapes_that_do_not_fit_are_refused);
+    tcase_add_test(tc, few_rows_decide_what_a_plain_request_leaves_open);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -20,9 +20,9 @@ static const struct refusal requests[] = {
     /* names */
     {"{\"solver\":\"ensembel\"}",
      "solver \"ensembel\" is unknown (did you mean ensemble?); ensemble, rms, swag, mc_dropout, "
-     "laplace, vi, amcmc, mala, hmc, nuts, bll, pbp, duq, evidence and conformal are known"},
+     "laplace, vi, amcmc, mala, hmc, nuts, bll, pbp, duq, evidence, conformal and auto are known"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"name\":\"newton\"}}",
-     "optimizer: name \"newton\" is unknown; sgd, adam and lbfgs are known"},
+     "optimizer: name \"newton\" is unknown; sgd, adam, lbfgs and levenberg_marquardt are known"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"schedule\":{\"name\":\"zigzag\"}}}",
      "schedule: name \"zigzag\" is unknown; constant, cosine, exponential and step are known"},
     {"{\"solver\":\"ensemble\",\"scaling\":{\"inputs\":\"cube\"}}",
@@ -49,16 +49,19 @@ static const struct refusal requests[] = {
     /* keys that no object has */
     {"{\"solver\":\"ensemble\",\"settings\":{\"epoch\":1}}",
      "settings: key \"epoch\" is unknown (did you mean epochs?); members, dfrac, init_factor, "
-     "epochs, batch_size and patience are known"},
+     "epochs, batch_size, patience and hyperparameters are known"},
     {"{\"solver\":\"ensemble\",\"optimizer\":{\"lr\":1}}",
      "optimizer: key \"lr\" is unknown; name, learning_rate, weight_decay, momentum, beta1, beta2, "
      "epsilon, history and schedule are known"},
     {"{\"solver\":\"ensemble\",\"limits\":{\"hours\":1}}",
      "limits: key \"hours\" is unknown; seconds and memory_mb are known"},
     {"{\"solver\":\"ensemble\",\"budget\":1}",
-     "request: key \"budget\" is unknown; solver, architecture, settings, optimizer, split, "
-     "scaling, noise, prior, calibration, precision, start, seed, gate, promote, limits, space "
-     "and priority are known"},
+     "request: key \"budget\" is unknown; did you mean \"budget_s\", which belongs here when the "
+     "solver is auto?"},
+    {"{\"solver\":\"ensemble\",\"flavour\":1}",
+     "request: key \"flavour\" is unknown; solver, architecture, settings, optimizer, split, "
+     "scaling, noise, prior, calibration, precision, start, seed, gate, promote, limits, space, "
+     "priority and auto are known"},
     /* keys that belong elsewhere */
     {"{\"solver\":\"ensemble\",\"epochs\":60}",
      "request: key \"epochs\" belongs under \"settings\""},
@@ -102,13 +105,41 @@ static const struct refusal requests[] = {
      "another belongs under \"optimizer\""},
     /* neither */
     {"[]", "request is an array, an object is needed"},
-    {"{}", "request: solver is missing"},
+    {"{\"solver\":null}", "request: solver is null, a string is needed"},
     {"{\"solver\":\"ensemble\",\"noise\":{}}", "noise: kind is missing"},
     {"{\"solver\":\"ensemble\",\"optimizer\":null}", "optimizer is null, an object is needed"},
     {"{\"solver\":\"ensemble\",\"priority\":101}",
      "request: priority is 101, an integer from -100 to 100 is needed"},
     {"{\"solver\":\"ensemble\",\"gate\":null,\"prior\":null,\"limits\":null}", NULL},
     {"{\"solver\":\"ensemble\",\"architecture\":{\"final\":null}}", NULL},
+};
+
+/* Of requests whose solver is chosen, also because they name none. */
+static const struct refusal choices[] = {
+    {"{}", NULL},
+    {"{\"solver\":\"auto\",\"budget_s\":1.5,\"budget_fits\":0}", NULL},
+    {"{\"budget_s\":-1}", "request: budget_s is -1, a number from 0 to 3.16224e+07 is needed"},
+    {"{\"budget_fits\":1000001}",
+     "request: budget_fits is 1000001, an integer from 0 to 1000000 is needed"},
+    {"{\"budget_fits\":1000000}", NULL},
+    {"{\"solver\":\"nuts\",\"budget_fits\":9}",
+     "request: key \"budget_fits\" belongs here when the solver is auto, not nuts; another belongs "
+     "under \"auto\""},
+    {"{\"settings\":{\"epochs\":9,\"members\":2}}", NULL},
+    {"{\"settings\":{\"chains\":9}}",
+     "settings: key \"chains\" belongs here when the solver is amcmc, mala, hmc or nuts, not auto"},
+    {"{\"settings\":{\"keep\":9,\"batch_size\":2}}",
+     "settings: none of the solvers between which auto chooses has \"batch_size\" and all the "
+     "other "
+     "settings that are given"},
+    {"{\"architecture\":{\"width\":-1}}",
+     "architecture: width is -1, an integer from 0 to 4096 is needed"},
+    {"{\"solver\":\"evidence\",\"auto\":{\"budget_s\":1,\"fixed\":[\"noise\"]}}", NULL},
+    {"{\"solver\":\"evidence\",\"auto\":{\"fixed\":[\"seed\"]}}",
+     "auto: fixed[0] is no part of a request such as \"noise\", \"architecture.width\" or "
+     "\"settings.epochs\""},
+    {"{\"solver\":\"evidence\",\"auto\":{\"fixed\":3}}",
+     "auto: fixed is a number, an array of names is needed"},
 };
 
 static const struct refusal policies[] = {
@@ -147,6 +178,100 @@ START_TEST(a_request_is_refused_with_what_would_be_right)
         train_spec_release(&spec.train);
     }
     compare(&requests[_i], &err);
+}
+END_TEST
+
+START_TEST(a_choice_is_refused_with_what_would_be_right)
+{
+    struct err err = ERR_INIT;
+    struct job_spec spec;
+    const char *text = choices[_i].text;
+    if (job_json_parse(text, strlen(text), &spec, &err) == ERR_OK) {
+        ck_assert(spec.choice.on != spec.choice.chosen);
+        train_spec_release(&spec.train);
+    }
+    compare(&choices[_i], &err);
+}
+END_TEST
+
+/* The parts that leave less to be chosen, each by itself and with its bit. */
+static const struct {
+    const char *text;
+    unsigned fixed;
+    const char *setting; /* NULL: none */
+} given[] = {
+    {"{}", 0, NULL},
+    {"{\"architecture\":{\"order\":0}}", 0, NULL},
+    {"{\"architecture\":{\"width\":7}}", AUTO_FIXED_WIDTH, NULL},
+    {"{\"architecture\":{\"layers\":1,\"basis\":\"cubic\"}}", AUTO_FIXED_LAYERS | AUTO_FIXED_BASIS,
+     NULL},
+    {"{\"noise\":{\"kind\":\"given\",\"sigma\":0.5}}", AUTO_FIXED_NOISE, NULL},
+    {"{\"prior\":{\"sigma\":3}}", AUTO_FIXED_PRIOR, NULL},
+    {"{\"scaling\":{\"inputs\":\"standard\"}}", 0, NULL},
+    {"{\"scaling\":{\"outputs\":\"standard\"}}", AUTO_FIXED_OUTPUT_SCALING, NULL},
+    {"{\"optimizer\":{\"learning_rate\":0.02}}", AUTO_FIXED_OPTIMIZER, NULL},
+    {"{\"settings\":{\"members\":5}}", 0, "members"},
+    {"{\"budget_s\":2.5,\"budget_fits\":12,\"seed\":4}", 0, NULL},
+};
+
+static void check_given(const struct job_spec *spec, int i)
+{
+    int n = 0;
+    const struct solver_setting *list = solver_setting_list(&n);
+    ck_assert_uint_eq(spec->choice.fixed, given[i].fixed);
+    for (int k = 0; k < n; k++) {
+        bool expected = given[i].setting != NULL && strcmp(given[i].setting, list[k].name) == 0;
+        ck_assert_int_eq((int)(spec->choice.settings >> k & 1u), expected);
+    }
+}
+
+/* As a job keeps it, then as the version keeps it whose solver was chosen, and chosen again. */
+START_TEST(what_is_given_with_a_choice_is_kept)
+{
+    struct err err = ERR_INIT;
+    struct arena arena = ARENA_INIT;
+    struct job_spec spec, again, chosen, third;
+    struct textbuf texts[4];
+    for (int i = 0; i < 4; i++) {
+        texts[i] = textbuf_in(&arena);
+    }
+    ck_assert_int_eq(job_json_parse(given[_i].text, strlen(given[_i].text), &spec, &err), ERR_OK);
+    check_given(&spec, _i);
+    job_json_write(&texts[0], &spec);
+    ck_assert_int_eq(job_json_parse(texts[0].data, texts[0].len, &again, &err), ERR_OK);
+    check_given(&again, _i);
+    job_json_write(&texts[1], &again);
+    ck_assert_str_eq(texts[1].data, texts[0].data);
+
+    again.choice.on = false;
+    again.choice.chosen = true;
+    again.train.solver = SOLVER_ENSEMBLE;
+    job_json_write(&texts[2], &again);
+    ck_assert_int_eq(job_json_parse(texts[2].data, texts[2].len, &chosen, &err), ERR_OK);
+    ck_assert(chosen.choice.chosen && !chosen.choice.on);
+    check_given(&chosen, _i);
+    chosen.train.output_scaling = (given[_i].fixed & AUTO_FIXED_OUTPUT_SCALING) != 0
+                                      ? chosen.train.output_scaling
+                                      : SCALER_LOG;
+    job_spec_choose_again(&chosen);
+    job_json_write(&texts[3], &chosen);
+    ck_assert_str_eq(texts[3].data, texts[0].data);
+    ck_assert_int_eq(job_json_parse(texts[3].data, texts[3].len, &third, &err), ERR_OK);
+    train_spec_release(&spec.train);
+    train_spec_release(&again.train);
+    train_spec_release(&chosen.train);
+    train_spec_release(&third.train);
+    arena_release(&arena);
+}
+END_TEST
+
+START_TEST(a_choice_has_no_warm_start)
+{
+    struct err err = ERR_INIT;
+    struct job_spec spec;
+    static const char text[] = "{\"start\":\"warm\"}";
+    ck_assert_int_eq(job_json_parse(text, strlen(text), &spec, &err), ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(err.msg, "warm start"));
 }
 END_TEST
 
@@ -211,8 +336,7 @@ START_TEST(each_setting_is_taken_from_the_solvers_that_have_it_alone)
             struct arena arena = ARENA_INIT;
             json_t *object = NULL;
             char text[128];
-            const struct json_place place =
-                request_place(REQUEST_SETTINGS, (enum solver_kind)solver);
+            const struct json_place place = request_place(REQUEST_SETTINGS, solver);
             bool used = solver_setting_used(&list[i], (enum solver_kind)solver);
             snprintf(text, sizeof text, "{\"%s\":1}", list[i].name);
             ck_assert_int_eq(json_read_parse(text, strlen(text), &arena, &object, &err), ERR_OK);
@@ -225,6 +349,32 @@ START_TEST(each_setting_is_taken_from_the_solvers_that_have_it_alone)
 }
 END_TEST
 
+/* Is a request that says this of the training left to the rows? */
+static bool is_plain(const char *text)
+{
+    struct job_spec spec;
+    struct err err = ERR_INIT;
+    ck_assert_msg(job_json_parse(text, strlen(text), &spec, &err) == ERR_OK, "%s", err_msg(&err));
+    bool plain = spec.train.plain;
+    train_spec_release(&spec.train);
+    return plain;
+}
+
+START_TEST(a_request_that_says_nothing_of_the_fit_is_left_to_the_rows)
+{
+    ck_assert(is_plain("{\"solver\":\"ensemble\"}"));
+    ck_assert(is_plain("{\"solver\":\"nuts\",\"seed\":1,\"split\":{\"validation\":0},"
+                       "\"settings\":{\"chains\":2,\"draws\":7}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"settings\":{\"members\":2,\"epochs\":9}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"settings\":{\"hyperparameters\":\"given\"}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"architecture\":{}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"optimizer\":{}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"prior\":null}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"noise\":{\"kind\":\"learned\"}}"));
+    ck_assert(!is_plain("{\"solver\":\"ensemble\",\"scaling\":{\"outputs\":\"log\"}}"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("requests");
@@ -232,8 +382,14 @@ int main(void)
     json_read_init();
     tcase_add_loop_test(tcase, a_request_is_refused_with_what_would_be_right, 0,
                         (int)(sizeof requests / sizeof *requests));
+    tcase_add_loop_test(tcase, a_choice_is_refused_with_what_would_be_right, 0,
+                        (int)(sizeof choices / sizeof *choices));
+    tcase_add_loop_test(tcase, what_is_given_with_a_choice_is_kept, 0,
+                        (int)(sizeof given / sizeof *given));
+    tcase_add_test(tcase, a_choice_has_no_warm_start);
     tcase_add_loop_test(tcase, a_policy_is_refused_with_what_would_be_right, 0,
                         (int)(sizeof policies / sizeof *policies));
+    tcase_add_test(tcase, a_request_that_says_nothing_of_the_fit_is_left_to_the_rows);
     tcase_add_test(tcase, each_misplaced_key_is_told_where_it_belongs);
     tcase_add_test(tcase, each_setting_is_taken_from_the_solvers_that_have_it_alone);
     suite_add_tcase(suite, tcase);

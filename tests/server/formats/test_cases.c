@@ -7,7 +7,7 @@
 
 #include "formats/json_write.h"
 #include "formats/npy.h"
-#include "formats/text_table.h"
+#include "formats/text/text_table.h"
 
 #define MAX_ROWS 100
 

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of auto share. */
+#ifndef AUTO_PRIV_H
+#define AUTO_PRIV_H
+
+#include "base/checkpoint.h"
+#include "train/auto.h"
+#include "train/train_rows.h"
+
+/* What is known of a candidate besides its line in the table. */
+struct auto_scores {
+    bool better;    /* its scaling of outputs is that of the best one before it */
+    double *excess; /* [2 x o] of what has been scored: sums of squared residuals minus the model's
+                       variance, in units of the spreads' squares, and their number; mem */
+    double *sums;   /* [n_rows] of each row that has been scored, over its outputs; mem */
+};
+
+struct auto_work {
+    const struct auto_run *run;
+    struct auto_table *table;
+    struct train_rows rows; /* that train, in the user's units */
+    int *fold;              /* [rows.n] mem */
+    int n_groups;           /* of rows that stay together (row_groups.h) */
+    int *counts;            /* [rows.n] outputs that a row has; mem */
+    double *spreads;        /* [o] standard deviations of the outputs; 0: constant; mem */
+    struct auto_scores scores[AUTO_MAX_CANDIDATES];
+    double least;       /* bytes that the smallest candidate needs */
+    double seconds;     /* budget or limit, whichever is smaller; 0: none */
+    double before;      /* seconds that were used before an interruption */
+    double begun;       /* by the clock, since when the others are counted */
+    bool is_watched;    /* the present training ends when the seconds are used up, by .. */
+    struct cancel stop; /* .. this, which then also follows the caller's cancel */
+};
+
+/* ---- time (auto.c) ---- */
+
+/* Of the budget, with those before an interruption. */
+double auto_seconds_used(const struct auto_work *work);
+
+/* To be called at every step of a training, from any thread: stops it when the time is over. */
+void auto_watch_time(struct auto_work *work);
+
+/* ---- candidates (auto_candidates.c) ---- */
+
+/* Fills the table and the costs. width: of what the network sees. ERR_INVALID and others when there
+ * is no candidate that the spec and the rows allow. */
+enum err_code auto_list_candidates(struct auto_work *work, int width, struct err *err) MUST_CHECK;
+
+/* ERR_TOO_LARGE: none of the candidates, which need so many bytes at least, has room. */
+enum err_code auto_refuse_memory(double n_bytes, int64_t max_bytes, struct err *err);
+
+/* Sets the scaling of a candidate whose turn has come, if it is that of the best one so far. */
+void auto_settle_scaling(struct auto_work *work, int candidate);
+
+/* ---- folds (auto_folds.c) ---- */
+
+/* Takes the rows that train and chooses the folds; table->n_folds 0: too few rows. ERR_NOMEM and
+ * those of train_rows_split. */
+enum err_code auto_take_rows(struct auto_work *work, struct err *err) MUST_CHECK;
+
+/* Trains a candidate without a fold and scores it on it: sets the sums of the fold's rows. Errors
+ * of train_run. */
+enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
+                              const struct train_run *run, struct err *err) MUST_CHECK;
+
+/* ---- comparison (auto_choice.c) ---- */
+
+/* A mean over observations, and its standard error over rows; NaN without rows. */
+struct auto_mean {
+    double mean, error;
+    int n_rows;
+};
+
+/* Of the sums of a candidate, minus those of another one unless `other` is below 0, on the folds
+ * that have been scored of both. */
+struct auto_mean auto_mean_of(const struct auto_work *work, int candidate, int other);
+
+/* The candidate with the lowest score of those on all folds; -1: there is none. */
+int auto_find_best(const struct auto_work *work);
+
+/* Is a candidate that has been scored on some folds so far behind the best that the others need not
+ * be tried? */
+bool auto_is_behind(const struct auto_work *work, int candidate);
+
+/* Sets gaps and outcomes of all that have been scored, and table->chosen. */
+void auto_choose(struct auto_work *work);
+
+/* After the chosen one has failed: the simplest of those as good as it, else the best one left,
+ * else the first one that has not been tried. table->chosen -1: there is none. */
+void auto_choose_again(struct auto_work *work);
+
+/* ---- checkpoints (auto_state.c) ---- */
+
+/*
+ * The checkpoint of one of the trainings. All of them use the same tasks, one after the other, so
+ * that no more is stored than one training needs; a state tells which training it is of, and those
+ * of others are not found.
+ */
+struct auto_part {
+    struct auto_work *work;
+    const struct checkpoint *whole; /* may be NULL */
+    uint32_t number;                /* of the training */
+    struct checkpoint checkpoint;
+};
+
+/* Returns the checkpoint to be used, or NULL. The part must not move. */
+const struct checkpoint *auto_part_init(struct auto_part *part, struct auto_work *work, int number);
+
+/* Sets work->before; 0 without a clock. ERR_NOMEM; errors of the checkpoint; ERR_CORRUPT. */
+enum err_code auto_load_time(struct auto_work *work, struct err *err) MUST_CHECK;
+
+/* A candidate as far as it has been tried: what is saved after each fold. ERR_NOMEM; errors of the
+ * checkpoint; ERR_CORRUPT. */
+enum err_code auto_save(const struct auto_work *work, int candidate, struct err *err) MUST_CHECK;
+enum err_code auto_load(struct auto_work *work, int candidate, struct err *err) MUST_CHECK;
+
+#endif

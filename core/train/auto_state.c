@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What auto saves: the states of one training after the other, and the scores of each candidate. */
+#include "train/auto_priv.h"
+
+#include "base/mem.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* Tasks of the candidates. Those of a training are all below (core/train/train.c). */
+#define FIRST_TASK (INT_MAX - AUTO_MAX_CANDIDATES)
+/* The task of the seconds that have been used. */
+#define TIME_TASK INT_MAX
+
+/* ---- the seconds ---- */
+
+/* They are saved together with every other state, so that little of them is lost. */
+static enum err_code save_time(const struct auto_work *work, struct err *err)
+{
+    struct bytes_writer w = {.data = NULL};
+    double used = auto_seconds_used(work);
+    if (work->run->clock == NULL) {
+        return ERR_OK;
+    }
+    bytes_put_f64(&w, &used, 1);
+    return checkpoint_save(work->run->run.checkpoint, TIME_TASK, &w, err);
+}
+
+enum err_code auto_load_time(struct auto_work *work, struct err *err)
+{
+    struct bytes_reader r;
+    void *bytes = NULL;
+    bool found;
+    if (work->run->clock == NULL ||
+        checkpoint_load(work->run->run.checkpoint, TIME_TASK, &bytes, &r, &found, err) != ERR_OK) {
+        return err->code;
+    }
+    if (found) {
+        bytes_get_f64(&r, &work->before, 1);
+        err_kept(checkpoint_check(&r, err));
+    }
+    mem_free(bytes);
+    return err->code;
+}
+
+/* ---- the states of a training ---- */
+
+static bool part_due(void *ctx, int task)
+{
+    const struct auto_part *part = ctx;
+    auto_watch_time(part->work);
+    return checkpoint_due(part->whole, task);
+}
+
+static enum err_code part_save(void *ctx, int task, const void *bytes, size_t n_bytes,
+                               struct err *err)
+{
+    const struct auto_part *part = ctx;
+    struct bytes_writer w = {.data = NULL};
+    bytes_put_u32(&w, part->number);
+    bytes_put(&w, bytes, n_bytes);
+    return checkpoint_save(part->whole, task, &w, err) == ERR_OK ? save_time(part->work, err)
+                                                                 : err->code;
+}
+
+static enum err_code part_load(void *ctx, int task, void **bytes, size_t *n_bytes, struct err *err)
+{
+    const struct auto_part *part = ctx;
+    void *found = NULL;
+    size_t size = 0;
+    enum err_code code = part->whole->load(part->whole->ctx, task, &found, &size, err);
+    if (code != ERR_OK) {
+        return code;
+    }
+    struct bytes_reader r = {.data = found, .left = size};
+    uint32_t number = bytes_get_u32(&r);
+    if (r.failed) {
+        mem_free(found);
+        return err_set(err, ERR_CORRUPT, "the checkpoint is damaged");
+    }
+    if (number != part->number) {
+        mem_free(found);
+        err->code = ERR_NOT_FOUND;
+        return ERR_NOT_FOUND;
+    }
+    memmove(found, r.data, r.left);
+    *bytes = found;
+    *n_bytes = r.left;
+    return ERR_OK;
+}
+
+const struct checkpoint *auto_part_init(struct auto_part *part, struct auto_work *work, int number)
+{
+    const struct checkpoint *whole = work->run->run.checkpoint;
+    *part = (struct auto_part){
+        .work = work,
+        .whole = whole,
+        .number = (uint32_t)number,
+        .checkpoint = {.ctx = part, .due = part_due, .save = part_save, .load = part_load}};
+    return whole != NULL ? &part->checkpoint : NULL;
+}
+
+/* ---- the scores of a candidate ---- */
+
+enum err_code auto_save(const struct auto_work *work, int candidate, struct err *err)
+{
+    const struct auto_candidate *c = &work->table->candidates[candidate];
+    struct bytes_writer w = {.data = NULL};
+    if (work->run->run.checkpoint == NULL) {
+        return ERR_OK;
+    }
+    bytes_put_u32(&w, (uint32_t)c->outcome);
+    bytes_put_u32(&w, (uint32_t)c->n_folds);
+    bytes_put_f64(&w, &c->seconds, 1);
+    bytes_put_text(&w, c->why);
+    bytes_put_f64(&w, work->scores[candidate].excess, 2 * (size_t)work->rows.o);
+    for (int i = 0; i < work->rows.n; i++) {
+        if (work->fold[i] < c->n_folds) {
+            bytes_put_f64(&w, &work->scores[candidate].sums[i], 1);
+        }
+    }
+    return checkpoint_save(work->run->run.checkpoint, FIRST_TASK + candidate, &w, err) == ERR_OK
+               ? save_time(work, err)
+               : err->code;
+}
+
+enum err_code auto_load(struct auto_work *work, int candidate, struct err *err)
+{
+    struct auto_candidate *c = &work->table->candidates[candidate];
+    struct bytes_reader r;
+    void *bytes = NULL;
+    bool found;
+    if (checkpoint_load(work->run->run.checkpoint, FIRST_TASK + candidate, &bytes, &r, &found,
+                        err) != ERR_OK) {
+        return err->code;
+    }
+    if (found) {
+        double seconds = 0.0;
+        c->outcome = (enum auto_outcome)bytes_get_int(&r, AUTO_TOO_LARGE);
+        c->n_folds = bytes_get_int(&r, work->table->n_scored);
+        bytes_get_f64(&r, &seconds, 1);
+        c->seconds = work->run->clock != NULL ? seconds : c->seconds;
+        char *why = bytes_get_text(&r, sizeof c->why - 1);
+        if (why != NULL) {
+            memcpy(c->why, why, strlen(why) + 1);
+        }
+        mem_free(why);
+        bytes_get_f64(&r, work->scores[candidate].excess, 2 * (size_t)work->rows.o);
+        for (int i = 0; i < work->rows.n; i++) {
+            if (work->fold[i] < c->n_folds) {
+                bytes_get_f64(&r, &work->scores[candidate].sums[i], 1);
+            }
+        }
+        err_kept(checkpoint_check(&r, err));
+    }
+    mem_free(bytes);
+    return err->code;
+}

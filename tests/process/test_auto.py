@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Trainings whose solver is chosen: what is shown of the choice, what narrows it, how it is resumed."""
+
+import contextlib
+import json
+import re
+import sqlite3
+import time
+import unittest
+
+from client_harness import ClientTest
+from harness import PATIENCE, rows
+
+# A choice between two solvers of one small network, a second or two.
+SMALL = {"architecture": {"width": 4, "layers": 1, "basis": "constant"},
+         "scaling": {"outputs": "standard"}, "settings": {"members": 2, "epochs": 60}}
+
+
+class Auto(ClientTest):
+    flags = ("--checkpoint_ms", "40", "--train_nice", "0")
+
+    def upload(self, n=60, model="m"):
+        self.ok(201, "POST", f"/v1/models/{model}/data", rows(n))
+
+    def train(self, request=None, model="m"):
+        return self.ok(202, "POST", f"/v1/models/{model}/train", request)[1]
+
+    def ended(self, job):
+        row = self.server.wait_job(job, "succeeded", "failed", "cancelled", seconds=8 * PATIENCE)
+        self.assertEqual(row["state"], "succeeded", row["message"])
+        return row
+
+    def choice(self, version):
+        shown = self.ok(200, "GET", f"/v1/models/m/versions/{version}/diagnostics")[1]
+        return shown["solver"], shown["auto"]
+
+    def check_choice(self, version):
+        """The chosen candidate is the version, and the others were not better."""
+        solver, choice = self.choice(version)
+        chosen = [c for c in choice["candidates"] if c["outcome"] == "chosen"]
+        self.assertEqual([c["solver"] for c in chosen], [solver])
+        self.assertIsNone(choice["current"])
+        for c in choice["candidates"]:
+            self.assertTrue(c["why"], c)
+            if c["outcome"] in ("worse", "dropped"):
+                self.assertGreater(c["gap"], 0)
+                self.assertGreater(c["score"], chosen[0]["score"])
+        return choice
+
+    def test_a_request_without_a_solver_chooses_one(self):
+        self.upload()
+        job = self.train(SMALL)
+        self.assertEqual(job["request"]["solver"], "auto")
+        self.assertEqual(job["request"]["settings"], SMALL["settings"])
+        self.assertNotIn("noise", job["request"])
+        choice = self.check_choice(self.ended(job["id"])["version"])
+        self.assertEqual([c["name"] for c in choice["candidates"]], ["evidence", "ensemble"])
+        self.assertEqual((choice["rows"], choice["folds"]), (54, 5))
+        for c in choice["candidates"]:
+            self.assertEqual((c["width"], c["layers"], c["basis"], c["output_scaling"]),
+                             (4, 1, "constant", "standard"))
+        version = self.ok(200, "GET", "/v1/models/m/versions/1")[1]
+        self.assertIn(version["settings"]["solver"], ("evidence", "ensemble"))
+        self.assertEqual(version["settings"]["settings"]["members"], 2)
+        # As before: the choice is made again, under what was given, on the same split.
+        again = self.train()
+        self.assertEqual(again["inherited"], {"seed": 1, "split": 1})
+        for key in ("solver", "architecture", "settings", "scaling", "seed", "split"):
+            self.assertEqual(again["request"][key], job["request"][key], key)
+        self.assertEqual(self.ended(again["id"])["version"], 1)  # of the same content
+
+    def test_a_named_solver_shows_no_choice(self):
+        self.upload(20)
+        job = self.train({"solver": "ensemble", "settings": {"members": 2, "epochs": 5}})
+        self.assertIsNone(self.choice(self.ended(job["id"])["version"])[1])
+
+    def test_what_is_given_leaves_the_solvers_that_have_it(self):
+        self.upload()
+        job = self.train({**SMALL, "settings": {"batch_size": 16, "members": 2, "epochs": 20}})
+        choice = self.check_choice(self.ended(job["id"])["version"])
+        self.assertEqual([c["solver"] for c in choice["candidates"]], ["ensemble"])
+        for body, word in [
+                ({"architecture": {"inputs": 99}}, "99 inputs"),
+                ({"settings": {"batch_size": 16, "keep": 2}}, "batch_size"),
+                ({"scaling": {"outputs": "log"}}, "positive"),
+                ({"noise": {"kind": "given", "sigma": [1, 2, 3, 4, 5]}}, "5")]:
+            with self.subTest(body=body):
+                self.assertIn(word, self.ok(400, "POST", "/v1/models/m/train", body)[1]["detail"])
+        tight = {**SMALL, "limits": {"memory_mb": 1}, "settings": {"members": 4096}}
+        self.assertIn("memory_mb", self.ok(413, "POST", "/v1/models/m/train", tight)[1]["detail"])
+
+    def test_the_candidates_are_shown_as_the_job_goes_on(self):
+        self.upload()
+        slow = {**SMALL, "settings": {"members": 8, "epochs": 3000}, "budget_fits": 12}
+        job = self.train(slow)["id"]
+        shown = self.server.wait_job(job, "running", "succeeded")
+        end = time.time() + PATIENCE
+        while shown["state"] == "running" and "auto" not in (shown["progress"] or {}):
+            self.assertLess(time.time(), end)
+            shown = self.ok(200, "GET", f"/v1/jobs/{job}")[1]
+        self.assertEqual(shown["state"], "running", "too fast to be seen")
+        self.assertEqual([c["name"] for c in shown["progress"]["auto"]["candidates"]],
+                         ["evidence", "ensemble"])
+        text = self.server.request("GET", f"/v1/jobs/{job}/events")[2].decode()
+        told = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+        self.assertTrue(any("auto" in event for event in told), text[-2000:])
+        self.ended(job)
+
+    def test_a_choice_is_cancelled(self):
+        self.upload()
+        job = self.train({"settings": {"members": 64, "epochs": 1000000}})["id"]
+        self.server.wait_job(job, "running")
+        self.ok(202, "DELETE", f"/v1/jobs/{job}")
+        self.server.wait_job(job, "cancelled")
+
+    def stored(self, query, *values):
+        with contextlib.closing(sqlite3.connect(f"file:{self.server.db}?mode=rw", uri=True,
+                                                timeout=PATIENCE)) as db:
+            return db.execute(query, values).fetchone()[0]
+
+    def test_a_killed_choice_ends_as_an_unbroken_one(self):
+        self.upload()
+        request = {**SMALL, "settings": {"members": 2, "epochs": 300}, "budget_fits": 20, "seed": 3,
+                   "promote": False}
+        whole = self.ended(self.train(request)["id"])
+        job, kills = self.train(request)["id"], 0
+        while kills < 3 and self.ok(200, "GET", f"/v1/jobs/{job}")[1]["state"] in ("queued", "running"):
+            before = self.server.request("GET", "/metrics")[2].decode()
+            saved = re.compile(r"^surrogated_checkpoints_total (\d+)", re.M)
+            end = time.time() + PATIENCE
+            while saved.search(self.server.request("GET", "/metrics")[2].decode())[1] == \
+                    saved.search(before)[1] and time.time() < end and \
+                    self.ok(200, "GET", f"/v1/jobs/{job}")[1]["state"] in ("queued", "running"):
+                time.sleep(0.01)
+            self.server.kill()
+            self.server.start()
+            kills += 1
+        row = self.ended(job)
+        self.assertEqual(row["version"], whole["version"])  # of the same content
+        self.assertEqual(self.stored("SELECT count(*) FROM job_checkpoints"), 0)
+
+    def test_the_command_line_prints_the_candidates(self):
+        self.upload()
+        sets = ["--set", "architecture.width=4", "--set", "architecture.layers=1", "--set", "members=2",
+                "--set", "epochs=60"]
+        out = self.good("train", "m", "--budget", "600", *sets, "--wait")
+        self.assertIn("CANDIDATE", out)
+        self.assertIn("chosen", out)
+        self.assertRegex(out, r"(?m)^ensemble_4x1_linear")
+        table = self.choice(1)[1]
+        self.assertTrue(all(c["seconds"] >= 0 for c in table["candidates"] if c["folds"] > 0))
+
+
+if __name__ == "__main__":
+    unittest.main()
