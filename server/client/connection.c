@@ -16,8 +16,8 @@
 #include "formats/media_type.h"
 
 #define CONNECT_TIMEOUT_S 10.0
-#define EXPECT_BYTES      ((size_t)1 << 20)
-#define AWAY_PAUSE_S      1 /* between tries while the server does not answer */
+#define EXPECT_BYTES      ((size_t)1 << 20) /* bodies from here on are never sent at once */
+#define AWAY_PAUSE_S      1                 /* between tries while the server does not answer */
 
 struct connection {
     struct endpoint endpoint;
@@ -112,8 +112,7 @@ static struct curl_slist *make_headers(const struct connection *c, const struct 
     bool fits = add_header(&list, "User-Agent: surrogated/" SURROGATED_VERSION);
     /* Without the empty header libcurl would declare an empty POST to be a form. */
     fits = fits && add_header(&list, call->payload.type != NULL ? type : "Content-Type:");
-    if (call->payload.file == NULL && call->payload.n_bytes < EXPECT_BYTES) {
-        /* Not worth to ask first whether it may be sent; libcurl would. */
+    if (call->at_once && call->payload.n_bytes < EXPECT_BYTES) {
         fits = fits && add_header(&list, "Expect:");
     }
     if (c->authorization != NULL) {
@@ -248,6 +247,7 @@ static void set_options(struct connection *c, const struct call *call, const cha
     curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, to_ms(CONNECT_TIMEOUT_S));
     curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(c->curl, CURLOPT_FRESH_CONNECT, call->fresh ? 1L : 0L);
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, to_ms(call->total_s));
     if (call->silence_s > 0) {

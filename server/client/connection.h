@@ -46,6 +46,9 @@ struct call {
     double retry_s;       /* seconds to try again after 429 and 503; 0: not at all */
     bool repeats;         /* sent twice it has the effect of once, so it is also sent again when the
                            * connection breaks */
+    bool at_once;         /* its body goes without the server being asked first (Expect), so libcurl
+                           * itself may send it twice when a connection that was kept breaks */
+    bool fresh;           /* over a new connection, so that this cannot happen */
     bool waits;           /* and when the server has never been reached */
     FILE *sink;           /* where the body of a good answer goes; NULL: to memory */
     call_piece_fn *piece; /* or what receives it as it comes */

@@ -132,6 +132,7 @@ static enum err_code ask_for_result(struct exchange_of_part *x, const struct par
     struct call call = {.method = "POST",
                         .path = server_version_path(x->s, &x->arena, out->version, rest),
                         .payload = *rows,
+                        .at_once = true,
                         .repeats = true};
     if (server_call(x->s, x->link, &call, &answer, x->outcome, err) == ERR_OK &&
         read_answer(x->parts, result, first, &answer, err) == ERR_OK) {

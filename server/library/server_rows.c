@@ -163,7 +163,7 @@ int surr_train(struct surr *s, const char *request, int64_t *job)
     struct outcome outcome = {.status = 0};
     struct arena arena = ARENA_INIT;
     json_t *doc = NULL;
-    struct call call = {.method = "POST"}; /* sent twice it would train twice */
+    struct call call = {.method = "POST", .fresh = true}; /* sent twice it would train twice */
     if (request != NULL) {
         call.payload =
             (struct payload){.type = MEDIA_TYPE_JSON, .bytes = request, .n_bytes = strlen(request)};

@@ -15,7 +15,7 @@
  *
  * The model is on a server ("http://host:port", "https://host:port", "unix:/path/of/the/socket") or
  * in a file that `surrogated models export M --format binary -o FILE` has written
- * ("file:/path/of/it"). Both answer the same bits.
+ * ("file:/path/of/it"). Both answer the same bits on processors with the same vector units.
  *
  * Functions return a code of enum surr_code, and leave a sentence in the handle that surr_error
  * gives. The library never ends the process, prints nothing, starts no process, and sets neither

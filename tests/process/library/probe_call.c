@@ -148,23 +148,41 @@ static int call_operation(struct surr *s, int argc, char **argv)
                                          : call_shape(s);
 }
 
-/* The process is as it was: signals and the threads of OpenBLAS. */
-static void demand_untouched(int blas_threads)
+static const int watched_signals[] = {SIGINT, SIGTERM, SIGPIPE, SIGALRM, SIGCHLD, SIGSEGV};
+#define N_SIGNALS (sizeof watched_signals / sizeof *watched_signals)
+
+/* What a library must leave as it is; sanitizers handle signals too. */
+struct surroundings {
+    struct sigaction actions[N_SIGNALS];
+    int blas_threads;
+};
+
+static void note_surroundings(struct surroundings *out)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGPIPE, SIGALRM, SIGCHLD, SIGSEGV};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        struct sigaction now;
-        sigaction(signals[i], NULL, &now);
-        probe_demand(now.sa_handler == SIG_DFL, "a signal is handled otherwise");
+    for (size_t i = 0; i < N_SIGNALS; i++) {
+        sigaction(watched_signals[i], NULL, &out->actions[i]);
     }
-    probe_demand(openblas_get_num_threads() == blas_threads, "OpenBLAS has other threads");
+    out->blas_threads = openblas_get_num_threads();
+}
+
+static void demand_untouched(const struct surroundings *before)
+{
+    struct surroundings now;
+    note_surroundings(&now);
+    for (size_t i = 0; i < N_SIGNALS; i++) {
+        probe_demand(now.actions[i].sa_handler == before->actions[i].sa_handler,
+                     "a signal is handled otherwise");
+    }
+    probe_demand(now.blas_threads == before->blas_threads, "OpenBLAS has other threads");
 }
 
 /* WHERE MODEL NAME=VALUE .. OPERATION ..; "-" for WHERE and MODEL: NULL */
 int probe_call(int argc, char **argv)
 {
     struct surr *s = NULL;
+    struct surroundings before;
     openblas_set_num_threads(2);
+    note_surroundings(&before);
     int code = surr_open(&s, strcmp(argv[0], "-") == 0 ? NULL : argv[0],
                          strcmp(argv[1], "-") == 0 ? NULL : argv[1]);
     int at = 2;
@@ -177,7 +195,7 @@ int probe_call(int argc, char **argv)
     }
     printf("%d %s\n", code, surr_error(s));
     probe_demand(strcmp(surr_code_text(code), "unknown code") != 0, "a code without a text");
-    demand_untouched(2);
+    demand_untouched(&before);
     surr_close(s);
     return 0;
 }

@@ -82,6 +82,8 @@ class Stub:
         head, body = data.split(b"\r\n\r\n", 1)
         line, *lines = head.decode().split("\r\n")
         headers = dict(one.split(": ", 1) for one in lines)
+        if headers.get("Expect") == "100-continue":
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         while len(body) < int(headers.get("Content-Length", 0)):
             piece = connection.recv(65536)
             if not piece:
