@@ -131,6 +131,16 @@ static enum err_code resume_fit(struct least_squares *self, double *params, bool
 
 /* ---- steps ---- */
 
+/* decay / 2 |params|^2 */
+static double decay_at(double decay, const double *params, int n)
+{
+    double sum = 0.0;
+    for (int i = 0; i < n; i++) {
+        sum += params[i] * params[i];
+    }
+    return 0.5 * decay * sum;
+}
+
 /* One step from params, and the epoch that it is. */
 static enum err_code take_step(struct least_squares *self, double *params, bool *stop,
                                struct err *err)
@@ -152,7 +162,9 @@ static enum err_code take_step(struct least_squares *self, double *params, bool 
     if (objective_learns_noise(p->loss.objective)) {
         learn_noise(self, params + k, &moved);
     }
-    double value = p->loss.train(p->loss.ctx, &p->train, params, NULL, NULL);
+    /* With the decay, as it is what falls with each step: the best epoch is the last one. */
+    double value = p->loss.train(p->loss.ctx, &p->train, params, NULL, NULL) +
+                   decay_at(fit->settings->optim.weight_decay, params, p->loss.n_params);
     value /= p->loss.is_mean ? 1.0 : (double)p->train.n;
     if (fit_epoch_done(fit, value, params, stop, err) == ERR_OK) {
         *stop = *stop || !moved;
