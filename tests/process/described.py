@@ -122,6 +122,8 @@ class Description:
 
 def below(base, path):
     """A path without the base_path of the server, which it may have and need not."""
+    if base and path == base:
+        return "/"
     return path[len(base):] if path.startswith(base + "/") else path
 
 
