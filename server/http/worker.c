@@ -64,7 +64,9 @@ void worker_wake(struct worker *worker)
 
 void worker_note_end(struct worker *worker)
 {
-    worker->useful = true;
+    if (worker != NULL) {
+        worker->useful = true;
+    }
 }
 
 void worker_shed(struct worker *worker, int n)

@@ -52,7 +52,7 @@ bool worker_give(struct worker *worker, int fd, const struct sockaddr *from, soc
 /* A suspended connection was resumed: the library must have a turn. Any thread. */
 void worker_wake(struct worker *worker);
 
-/* A request has ended. In the worker's own thread. */
+/* A request has ended. In the worker's own thread; NULL: the library is run by something else. */
 void worker_note_end(struct worker *worker);
 
 /* The library is about to close a connection whose client may still be sending (http/leftovers.h).
