@@ -21,6 +21,7 @@ usage: check_pages.py TOP      the pages, and then planted faults, each of which
 """
 
 import fnmatch
+import functools
 import os
 import re
 import sys
@@ -51,12 +52,16 @@ class Tree:
     def find_folders(self):
         self.folders = {folder for path in self.texts for folder in parents(path)}
         self.names = {os.path.basename(path) for path in self.texts}
+        self.matched = {}  # pattern -> is there such a path
 
     def changed(self, changes):
         tree = object.__new__(Tree)
         tree.texts = {path: full for path, full in {**self.texts, **changes}.items() if full is not None}
         tree.given = {**self.given, **changes}
-        tree.find_folders()
+        if tree.texts.keys() == self.texts.keys():
+            tree.folders, tree.names, tree.matched = self.folders, self.names, self.matched
+        else:
+            tree.find_folders()
         return tree
 
     def read(self, path):
@@ -69,8 +74,10 @@ class Tree:
         return path in self.texts or path in self.folders
 
     def matches(self, pattern):
-        like = re.compile(fnmatch.translate(pattern)).match
-        return any(like(path) for path in self.texts) or any(like(path) for path in self.folders)
+        if pattern not in self.matched:
+            like = re.compile(fnmatch.translate(pattern)).match
+            self.matched[pattern] = any(map(like, self.texts)) or any(map(like, self.folders))
+        return self.matched[pattern]
 
     def pages(self):
         return sorted(path for path in self.texts if path.endswith(".md"))
@@ -340,6 +347,7 @@ def check_paths(tree, page):
             yield f"{page}: there is no file {name}"
 
 
+@functools.lru_cache(maxsize=None)
 def anchors(text):
     text = re.sub(r"(?ms)^```.*?^```$", "", text)
     found = set()
