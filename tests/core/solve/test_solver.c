@@ -329,7 +329,7 @@ static void check_mark(enum solver_kind kind, enum noise_kind noise)
     solver_toy_release(&toy);
 }
 
-START_TEST(rows_that_could_have_holes_and_have_none_give_the_same_bits)
+START_TEST(rows_that_might_have_holes_give_the_same_bits)
 {
     for_each_noise((enum solver_kind)_i, check_mark);
 }
@@ -450,7 +450,7 @@ START_TEST(what_solvers_owe_holds_with_hyperparameters_by_evidence)
 }
 END_TEST
 
-START_TEST(failed_allocations_are_survived_with_hyperparameters_by_evidence)
+START_TEST(failed_allocations_with_evidence_are_survived)
 {
     by_evidence = true;
     if (finds_hyperparameters((enum solver_kind)_i)) {
@@ -570,29 +570,31 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("uq");
-    TCase *tc = tcase_create("uq");
+    TCase *tc = tcase_create("threads");
+    TCase *rest = tcase_create("rest");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 240);
+    tcase_set_timeout(rest, 240);
+    tcase_set_tags(rest, "no_races");
     tcase_add_loop_test(tc, a_result_has_its_parts, 0, N_KINDS);
     tcase_add_loop_test(tc, a_result_depends_on_the_seed_and_not_on_threads, 0, N_KINDS);
     tcase_add_loop_test(tc, progress_rises_to_one_and_a_cancel_ends_it_anywhere, 0, N_KINDS);
     tcase_add_loop_test(tc, an_interrupted_run_ends_as_an_unbroken_one, 0, N_KINDS);
-    tcase_add_loop_test(tc, an_interrupted_run_of_lbfgs_ends_as_an_unbroken_one, 0, N_KINDS);
-    tcase_add_loop_test(tc, what_solvers_owe_holds_with_hyperparameters_by_evidence, 0, N_KINDS);
-    tcase_add_loop_test(tc, failed_allocations_are_survived_with_hyperparameters_by_evidence, 0,
-                        N_KINDS);
-    tcase_add_test(tc, evidence_says_what_does_not_go_with_it);
-    tcase_add_loop_test(tc, what_solvers_owe_holds_with_levenberg_marquardt, 0, N_KINDS);
-    tcase_add_test(tc, failed_allocations_are_survived_with_levenberg_marquardt);
-    tcase_add_loop_test(tc, an_interrupted_laplace_ends_as_an_unbroken_one, 0, 6);
-    tcase_add_loop_test(tc, rows_that_could_have_holes_and_have_none_give_the_same_bits, 0,
-                        N_KINDS);
-    tcase_add_loop_test(tc, rows_with_holes_give_a_whole_result, 0, N_KINDS);
-    tcase_add_loop_test(tc, an_interrupted_run_over_holes_ends_as_an_unbroken_one, 0, N_KINDS);
-    tcase_add_loop_test(tc, every_failed_allocation_is_survived, 0, N_KINDS);
-    tcase_add_test(tc, every_failed_allocation_over_holes_is_survived);
-    tcase_add_loop_test(tc, defaults_are_valid_and_limits_are_named, 0, N_KINDS);
-    tcase_add_loop_test(tc, noise_without_its_sigma_is_refused, 0, N_KINDS);
+    tcase_add_loop_test(rest, an_interrupted_run_of_lbfgs_ends_as_an_unbroken_one, 0, N_KINDS);
+    tcase_add_loop_test(rest, what_solvers_owe_holds_with_hyperparameters_by_evidence, 0, N_KINDS);
+    tcase_add_loop_test(rest, failed_allocations_with_evidence_are_survived, 0, N_KINDS);
+    tcase_add_test(rest, evidence_says_what_does_not_go_with_it);
+    tcase_add_loop_test(rest, what_solvers_owe_holds_with_levenberg_marquardt, 0, N_KINDS);
+    tcase_add_test(rest, failed_allocations_are_survived_with_levenberg_marquardt);
+    tcase_add_loop_test(rest, an_interrupted_laplace_ends_as_an_unbroken_one, 0, 6);
+    tcase_add_loop_test(rest, rows_that_might_have_holes_give_the_same_bits, 0, N_KINDS);
+    tcase_add_loop_test(rest, rows_with_holes_give_a_whole_result, 0, N_KINDS);
+    tcase_add_loop_test(rest, an_interrupted_run_over_holes_ends_as_an_unbroken_one, 0, N_KINDS);
+    tcase_add_loop_test(rest, every_failed_allocation_is_survived, 0, N_KINDS);
+    tcase_add_test(rest, every_failed_allocation_over_holes_is_survived);
+    tcase_add_loop_test(rest, defaults_are_valid_and_limits_are_named, 0, N_KINDS);
+    tcase_add_loop_test(rest, noise_without_its_sigma_is_refused, 0, N_KINDS);
     suite_add_tcase(suite, tc);
+    suite_add_tcase(suite, rest);
     return run_suite(suite);
 }

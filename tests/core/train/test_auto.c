@@ -556,27 +556,31 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("auto");
-    TCase *tc = tcase_create("auto");
+    TCase *tc = tcase_create("threads");
+    TCase *rest = tcase_create("rest");
     gemm_use_one_thread();
     tcase_set_timeout(tc, 240);
+    tcase_set_timeout(rest, 240);
+    tcase_set_tags(rest, "no_races");
     tcase_add_test(tc, scores_are_those_of_trainings_without_the_fold);
-    tcase_add_test(tc, units_of_outputs_change_no_score);
-    tcase_add_test(tc, a_budget_of_fits_is_kept);
-    tcase_add_test(tc, a_budget_of_seconds_ends_a_candidate);
+    tcase_add_test(rest, units_of_outputs_change_no_score);
+    tcase_add_test(rest, a_budget_of_fits_is_kept);
+    tcase_add_test(rest, a_budget_of_seconds_ends_a_candidate);
     tcase_add_test(tc, a_fit_beyond_the_budget_is_stopped);
-    tcase_add_test(tc, a_budget_of_seconds_ends_the_search);
-    tcase_add_test(tc, without_a_budget_all_that_is_cheap_is_tried);
-    tcase_add_test(tc, given_settings_leave_the_solvers_that_have_them);
-    tcase_add_test(tc, the_next_best_is_trained_when_the_last_training_fails);
-    tcase_add_test(tc, few_rows_are_trained_at_once);
-    tcase_add_test(tc, noise_is_known_without_kept_rows);
-    tcase_add_test(tc, noise_of_folds_is_for_models_without_kept_rows);
+    tcase_add_test(rest, a_budget_of_seconds_ends_the_search);
+    tcase_add_test(rest, without_a_budget_all_that_is_cheap_is_tried);
+    tcase_add_test(rest, given_settings_leave_the_solvers_that_have_them);
+    tcase_add_test(rest, the_next_best_is_trained_when_the_last_training_fails);
+    tcase_add_test(rest, few_rows_are_trained_at_once);
+    tcase_add_test(rest, noise_is_known_without_kept_rows);
+    tcase_add_test(rest, noise_of_folds_is_for_models_without_kept_rows);
     tcase_add_test(tc, failed_runs_are_learned_once);
-    tcase_add_test(tc, what_cannot_be_chosen_is_refused);
-    tcase_add_test(tc, a_given_noise_leaves_the_solvers_that_have_it);
-    tcase_add_test(tc, what_needs_too_much_memory_is_not_tried);
-    tcase_add_test(tc, when_all_fail_that_is_the_error);
-    tcase_add_test(tc, the_table_is_shown_and_stays_with_the_model);
+    tcase_add_test(rest, what_cannot_be_chosen_is_refused);
+    tcase_add_test(rest, a_given_noise_leaves_the_solvers_that_have_it);
+    tcase_add_test(rest, what_needs_too_much_memory_is_not_tried);
+    tcase_add_test(rest, when_all_fail_that_is_the_error);
+    tcase_add_test(rest, the_table_is_shown_and_stays_with_the_model);
     suite_add_tcase(suite, tc);
+    suite_add_tcase(suite, rest);
     return run_suite(suite);
 }
