@@ -404,6 +404,7 @@ START_TEST(a_whole_number_may_be_written_as_a_real)
         {"\"5\"", false, 0},
         {"null", false, 0},
     };
+    json_read_init();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[64];
         struct arena arena = ARENA_INIT;
