@@ -152,7 +152,12 @@ int surr_shape(struct surr *s, int *n_inputs, int *n_outputs);
  * leave numbers in some of the arrays. */
 int surr_predict(struct surr *s, const struct surr_rows *inputs, struct surr_prediction *out);
 
-/* Stores rows on the server. They are on its disk when it returns. out may be NULL. */
+/*
+ * Stores rows on the server. They are on its disk when it returns. out may be NULL. More than 8 MiB,
+ * or than the server takes at once, go in parts, each a batch under a key of its own that is made
+ * of `key`: out->batch is the last one. After a failure the parts before it are stored, as
+ * surr_error says; the same rows under the same key then add what is missing.
+ */
 int surr_append(struct surr *s, const struct surr_upload *upload, struct surr_receipt *out);
 
 /* Queues a training job. request: JSON as POST /v1/models/{m}/train takes it; NULL: trained as

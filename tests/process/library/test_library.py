@@ -178,6 +178,29 @@ class Use(LibraryTest):
         code, message, _ = call(self.url, self.m, "wait", 999, 1)
         self.assertEqual(code, NOT_FOUND, message)
 
+    def test_what_the_server_does_not_take_at_once_goes_in_parts(self):
+        server = Server(os.path.join(self.folder, "small"), "--max-body-bytes", "2000")
+        os.mkdir(server.folder)
+        server.start()
+        try:
+            url = f"http://127.0.0.1:{server.port}"
+            inputs, outputs = points(300, 2), points(300, 1, seed=2)
+            rows = as_rows(inputs, 1, outputs)
+            code, message, text = call(url, "m", "rank=3", "append", "run-1", rows=rows)
+            self.assertEqual((code, message), (OK, ""))
+            self.assertRegex(text, "^batch [0-9]+ rows 300 of 300$")
+            code, message, text = call(url, "m", "rank=3", "append", "run-1", rows=rows)
+            self.assertRegex(text, "^batch [0-9]+ rows 300 of 300 repeated$")
+            found = server.request("GET", "/v1/models/m/data/rows")[2]
+            self.assertEqual((found["inputs"], found["outputs"]), (inputs, outputs))
+            batches = server.request("GET", "/v1/models/m/data/batches")[2]["batches"]
+            self.assertEqual(len(batches), 4)  # of 75 rows, 1,928 bytes
+            # A row that is too long by itself.
+            wide = as_rows(points(2, 400), 1, points(2, 1))
+            self.assertEqual(call(url, "wide", "append", "run-3", rows=wide)[0], REFUSED)
+        finally:
+            self.assertEqual(server.stop(), 0, server.log_text()[-2000:])
+
     def test_missing_outputs_are_taken_where_that_is_said(self):
         inputs = points(3, 2)
         rows = as_rows(inputs, 1, [[1.0], [2.0], [3.0]]).replace("2.0\n", "nan\n")
