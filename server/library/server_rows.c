@@ -77,6 +77,9 @@ static enum err_code check_upload(const struct surr_upload *upload, struct err *
         rows_check(&upload->outputs, "outputs", upload->missing != 0, err) != ERR_OK) {
         return err->code;
     }
+    if (upload->outputs.n_words != 0) {
+        return err_set(err, ERR_INVALID, "outputs: words are for inputs");
+    }
     if (upload->inputs.n_rows != upload->outputs.n_rows) {
         return err_set(err, ERR_SHAPE, "there are %d rows of inputs and %d of outputs",
                        upload->inputs.n_rows, upload->outputs.n_rows);
@@ -91,6 +94,24 @@ struct part {
     int first, end;
 };
 
+/* {"inputs":[[0.5,"fine"],..],"outputs":[[2.5],..]} */
+static enum err_code encode_words(const struct part *part, struct arena *arena, struct payload *out,
+                                  struct err *err)
+{
+    struct textbuf text = textbuf_in(arena);
+    int n = part->end - part->first;
+    textbuf_puts(&text, "{\"inputs\":");
+    rows_write_json(&part->upload->inputs, part->first, n, &text);
+    textbuf_puts(&text, ",\"outputs\":");
+    rows_write_json(&part->upload->outputs, part->first, n, &text);
+    textbuf_puts(&text, "}");
+    if (textbuf_failed(&text)) {
+        return err_set(err, ERR_NOMEM, "no memory for the rows");
+    }
+    *out = (struct payload){.type = MEDIA_TYPE_JSON, .bytes = text.data, .n_bytes = text.len};
+    return ERR_OK;
+}
+
 /* As float64, which holds every float32. */
 static enum err_code encode_part(const struct part *part, struct arena *arena, struct payload *out,
                                  struct err *err)
@@ -101,6 +122,9 @@ static enum err_code encode_part(const struct part *part, struct arena *arena, s
     size_t k = d + (size_t)upload->outputs.n_columns;
     const size_t shape[] = {n, k};
     size_t count;
+    if (upload->inputs.n_words > 0) {
+        return encode_words(part, arena, out, err);
+    }
     double *values =
         size_mul(n, k, &count) ? arena_alloc_array(arena, count, sizeof *values) : NULL;
     const struct npy_array array = {.values = values, .rank = 2, .shape = shape};

@@ -61,6 +61,12 @@ enum surr_type { SURR_REAL64 = 0, SURR_REAL32 = 1 };
 /* Of C: the numbers of a row are neighbours. Of Fortran: those of a column are. */
 enum surr_order { SURR_ROW_MAJOR = 0, SURR_COLUMN_MAJOR = 1 };
 
+/* A column of inputs whose values are words, the members of a category. */
+struct surr_words {
+    int column;               /* of the rows, from 0 */
+    const char *const *words; /* [n_rows] UTF-8 */
+};
+
 /* A matrix of the caller's, read during the call only. */
 struct surr_rows {
     const void *values; /* [n_rows x n_columns], or [n_columns x n_rows] column-major */
@@ -68,6 +74,10 @@ struct surr_rows {
     int n_columns;
     enum surr_type type;
     enum surr_order order;
+    /* Inputs only: what `values` has in these columns is not looked at. NULL and 0: all are
+     * numbers, of which 2 and 2.0 mean the member "2" of a category. */
+    const struct surr_words *words; /* [n_words] */
+    int n_words;
 };
 
 /* Arrays of the caller's, of the type and order of the inputs; NULL: not wanted. */
@@ -153,9 +163,9 @@ int surr_shape(struct surr *s, int *n_inputs, int *n_outputs);
 int surr_predict(struct surr *s, const struct surr_rows *inputs, struct surr_prediction *out);
 
 /*
- * Stores rows on the server. They are on its disk when it returns. out may be NULL. More than 8 MiB,
- * or than the server takes at once, go in parts, each a batch under a key of its own that is made
- * of `key`: out->batch is the last one. After a failure the parts before it are stored, as
+ * Stores rows on the server. They are on its disk when it returns. out may be NULL. More than 8
+ * MiB, or than the server takes at once, go in parts, each a batch under a key of its own that is
+ * made of `key`: out->batch is the last one. After a failure the parts before it are stored, as
  * surr_error says; the same rows under the same key then add what is missing.
  */
 int surr_append(struct surr *s, const struct surr_upload *upload, struct surr_receipt *out);

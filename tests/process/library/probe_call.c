@@ -108,6 +108,38 @@ static int call_append(struct surr *s, int argc, char **argv)
     return code;
 }
 
+/* words COLUMN WORD ..: appends (with outputs) and predicts rows whose column has these words. */
+static int call_words(struct surr *s, int argc, char **argv)
+{
+    struct probe_rows rows;
+    double mean[64], std[64];
+    int code = SURR_OK;
+    bool upload = argc > 1 && strcmp(argv[0], "append") == 0;
+    probe_read_rows(&rows, upload);
+    probe_demand(argc == rows.n + 2 && rows.n * rows.o <= 64, "words OPERATION COLUMN WORD ..");
+    struct surr_words words = {.column = atoi(argv[1]), .words = (const char *const *)argv + 2};
+    const struct surr_rows inputs = {
+        .values = rows.x, .n_rows = rows.n, .n_columns = rows.d, .words = &words, .n_words = 1};
+    if (upload) {
+        const struct surr_upload all = {
+            .inputs = inputs,
+            .outputs = {.values = rows.y, .n_rows = rows.n, .n_columns = rows.o},
+            .key = "words",
+            .missing = 1};
+        struct surr_receipt receipt = {.batch = 0};
+        code = surr_append(s, &all, &receipt);
+        printf("rows %lld\n", (long long)receipt.n_rows);
+    } else {
+        struct surr_prediction answer = {.n_outputs = rows.o, .mean = mean, .std = std};
+        code = surr_predict(s, &inputs, &answer);
+        for (int i = 0; code == SURR_OK && i < rows.n * rows.o; i++) {
+            printf("%.17g %.17g\n", mean[i], std[i]);
+        }
+    }
+    probe_release_rows(&rows);
+    return code;
+}
+
 static int call_train(struct surr *s, int argc, char **argv)
 {
     int64_t job = 0;
@@ -143,6 +175,7 @@ static int call_operation(struct surr *s, int argc, char **argv)
     const char *name = argv[0];
     return strcmp(name, "predict") == 0  ? call_predict(s)
            : strcmp(name, "append") == 0 ? call_append(s, argc - 1, argv + 1)
+           : strcmp(name, "words") == 0  ? call_words(s, argc - 1, argv + 1)
            : strcmp(name, "train") == 0  ? call_train(s, argc - 1, argv + 1)
            : strcmp(name, "wait") == 0   ? call_wait(s, argc - 1, argv + 1)
                                          : call_shape(s);
