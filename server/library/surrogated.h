@@ -148,10 +148,12 @@ const char *surr_code_text(int code);
  *   tls-client-cert  PEM file of the certificate to show; SURROGATED_TLS_CLIENT_CERT
  *   tls-client-key   PEM file of its key; SURROGATED_TLS_CLIENT_KEY
  *   timeout          seconds that one try may take (60)
- *   retry            seconds during which a server that is busy or away is asked again (60); 0:
- * once threads          that compute a prediction of a file (1) rank             added to keys of
- * uploads; by default what MPI's launcher says source           a note where rows come from, kept
- * with them What the environment says counts at surr_open. value NULL: the default again.
+ *   retry            seconds during which a busy or absent server is asked again (60); 0: once
+ *   threads          that compute a prediction of a file (1)
+ *   rank             added to keys of uploads; by default what MPI's launcher says
+ *   source           a note where rows come from, kept with them
+ *
+ * What the environment says counts at surr_open. value NULL: the default again.
  */
 int surr_set(struct surr *s, const char *name, const char *value);
 
