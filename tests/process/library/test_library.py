@@ -147,6 +147,11 @@ class Bits(LibraryTest):
             code, message, _ = call(where, "numbers", "words", "predict", 1, "a", rows=as_rows([[0.5, 0.5]], 1))
             self.assertEqual(code, INVALID)
             self.assertRegex(message, "row 0, column 1 is .*number")
+        one = document(arch=architecture(inputs=4, outputs=1), space={**space, "outputs": ["q"]})
+        self.ok(201, "PUT", "/v1/models/one", one)
+        for where in (self.url, "file:" + self.export("one")):
+            self.assertIn("allocations", probe("faults", where, "one", 0, *words, rows=as_rows(
+                [[k, 0.0] for k, _ in given], 1, points(4, 1))))
         # Rows to train on, one of which misses an output.
         table = as_rows([[k, math.nan] for k, _ in given], 2, [[1.0, 2.0], [3.0, math.nan], [5.0, 6.0], [7.0, 8.0]])
         for _ in range(2):
