@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import os
+import re
 import sys
 import unittest
 
@@ -37,8 +38,8 @@ except ImportError as error:
 TOLERANCE = 1e-10  # of the largest value; both compute in float64
 
 
-def net(layers=2, function=None, **more):
-    return rnet.RNet(4, layers, wp_function=function, indim=2, outdim=2, layer_pre=True, layer_post=True, **more)
+def net(layers=2, function=None, outputs=2, **more):
+    return rnet.RNet(4, layers, wp_function=function, indim=2, outdim=outputs, layer_pre=True, layer_post=True, **more)
 
 
 def quiet(function, *args, **kwargs):
@@ -208,7 +209,22 @@ class Quinn(AdapterTest):
         draw = np.random.multivariate_normal(solver.means[0], solver.cov_mats[0])
         self.close(np.array(member["mean"]) + factor @ z, draw, 1e-9)
 
-    # ---- files ----
+    # ---- files, and the page ----
+
+    def test_the_page(self):
+        """Its lines, at the end of a script that has trained a solver."""
+        self.y = self.y[:, :1]
+        solver = self.fitted(NN_SWAG, net(function=rnet.Lin(), outputs=1), nens=2, k=4, n_steps=8, lr_swag=0.02)
+        with open(os.path.join(ADAPTERS, "README.md"), encoding="utf-8") as file:
+            lines = re.search(r"```python\n(.*?)```", file.read(), re.S)[1]
+        os.chdir(os.path.join(ADAPTERS, "..", ".."))
+        out = io.StringIO()
+        os.environ["SURROGATED_SERVER"] = self.env["SURROGATED_SERVER"]
+        with contextlib.redirect_stdout(out):
+            exec(lines, {"solver": solver})  # pylint: disable=exec-used
+        self.assertRegex(out.getvalue(), r"^\{'model': 'from-quinn', 'version': 1, 'created': True, 'etag': 'sha256-\w+'\}")
+        _, version = self.ok(200, "GET", "/v1/models/from-quinn/versions/1")
+        self.assertEqual((version["draws"], version["noise"]), (200, {"sigma": [0.05]}))
 
     def test_safetensors_have_the_names_of_quinn(self):
         solver = self.fitted(NN_Ens, net(4, rnet.Cubic()), nens=4)
