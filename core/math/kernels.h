@@ -124,6 +124,12 @@ struct kernels {
     void (*rows_f64)(const struct kernels_rows_f64 *p);
     void (*rows_f32)(const struct kernels_rows_f32 *p);
     void (*rows_mixed)(const struct kernels_rows_mixed *p);
+    /*
+     * The transposed products, one row each, and one after the other: z is [n x n_out] here, out
+     * [n x n_in] <- W^T z, or out + W^T z with `add`. bias, share, period and ahead are not used.
+     */
+    void (*back_f64)(const struct kernels_rows_f64 *p, bool add);
+    void (*back_mixed)(const struct kernels_rows_mixed *p, bool add);
     /* to [n_in x n_out] <- weights of halves.h, in the kernels' order */
     void (*widen)(int n_out, int n_in, const uint32_t *from, double *to);
     void (*product)(const struct kernels_product *p);

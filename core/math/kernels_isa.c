@@ -267,6 +267,7 @@ ALWAYS_INLINE float fma_one_f32(float a, float b, float c)
 #undef F
 
 #include "math/kernels_halves.inc"
+#include "math/kernels_reduce.inc"
 
 /* Products with one row: in double, in double with weights in 32 bits, and in float. */
 #define get_f64(w)            (w)
@@ -275,16 +276,18 @@ ALWAYS_INLINE float fma_one_f32(float a, float b, float c)
 #define F(name)               PASTE(name, _f64)
 #define WEIGHT                double
 #define R(name)               PASTE(name, _f64)
-#define PLACE(v)              ((v) * (int)LANES)
+#define PLACE(v)              ((v) / 2 * (int)N_DOUBLES + (v) % 2 * KERNELS_OUT / 2)
 #include "math/kernels_rows.inc"
+#include "math/kernels_back.inc"
 #undef R
 #undef PLACE
 #undef WEIGHT
 #define WEIGHT   uint32_t
 #define LOAD_BLOCK
 #define R(name)  PASTE(name, _mixed)
-#define PLACE(v) ((v) / 2 * (int)LANES + (v) % 2 * KERNELS_OUT / 2)
+#define PLACE(v) ((v) / 2 * (int)N_DOUBLES + (v) % 2 * KERNELS_OUT / 2)
 #include "math/kernels_rows.inc"
+#include "math/kernels_back.inc"
 #undef R
 #undef PLACE
 #undef LOAD_BLOCK
@@ -331,6 +334,8 @@ const struct kernels PASTE(kernels_, KERNELS_ISA) = {
     .rows_f64 = rows_f64,
     .rows_f32 = rows_f32,
     .rows_mixed = rows_mixed,
+    .back_f64 = back_f64,
+    .back_mixed = back_mixed,
     .widen = widen,
     .product = product,
     .outer = outer,

@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "math/halves.h"
+#include "network/plan_priv.h"
 #include "network/resnet_priv.h"
 
 #include <string.h>
@@ -68,32 +69,9 @@ static bool bytes_of_packs(const struct plan *plan, size_t *bytes)
            size_mul(*bytes, (size_t)plan->m + lanes, bytes);
 }
 
-/* A layer in a pack: its weights at `at`, and behind them its biases if it has any. */
-struct layer {
-    ptrdiff_t at;
-    int n_in, n_out;
-    bool bias;
-};
-
-static struct layer pre_layer(const struct resnet *net)
-{
-    return (struct layer){net->pack_pre, net->arch.inputs, net->arch.width, true};
-}
-
-static struct layer block_layer(const struct resnet *net, int i)
-{
-    return (struct layer){net->pack_blocks + i * net->block_stride, net->arch.width,
-                          net->arch.width, net->arch.bias};
-}
-
-static struct layer post_layer(const struct resnet *net)
-{
-    return (struct layer){net->pack_post, net->arch.width, net->arch.outputs, true};
-}
-
 /* Stores a layer of one draw. pack: by resnet_pack; first: where the draw's pack begins; ordered:
  * scratch for the layer's weights in the kernels' order. */
-static void put_layer(struct plan *plan, size_t first, const struct layer *layer,
+static void put_layer(struct plan *plan, size_t first, const struct plan_layer *layer,
                       const double *pack, double *ordered)
 {
     size_t n_in = (size_t)layer->n_in;
@@ -132,15 +110,15 @@ static void put_pack(struct plan *plan, size_t draw, const double *pack, double 
     const struct resnet *net = plan->net;
     size_t first = draw * net->pack_size;
     if (net->arch.layer_pre) {
-        struct layer pre = pre_layer(net);
+        struct plan_layer pre = plan_pre(net);
         put_layer(plan, first, &pre, pack, ordered);
     }
     for (int i = 0; i < net->n_blocks; i++) {
-        struct layer block = block_layer(net, i);
+        struct plan_layer block = plan_block(net, i);
         put_layer(plan, first, &block, pack, ordered);
     }
     if (net->arch.layer_post) {
-        struct layer post = post_layer(net);
+        struct plan_layer post = plan_post(net);
         put_layer(plan, first, &post, pack, ordered);
     }
 }
@@ -314,7 +292,7 @@ struct rows_order {
 };
 
 /* Weights and biases of a layer in double. */
-static const double *widen(const struct plan *plan, const struct layer *layer,
+static const double *widen(const struct plan *plan, const struct plan_layer *layer,
                            const uint32_t *from, double *to)
 {
     size_t weights = (size_t)layer->n_in * (size_t)layer->n_out;
@@ -355,6 +333,7 @@ static const double *widen(const struct plan *plan, const struct layer *layer,
 #define K(k, name)                   (k)->name##_f64
 #define ROWS(name)                   name##_mixed
 #define WIDEN(plan, layer, from, to) widen(plan, layer, from, to)
+#define SHARED_LOAD /* load_f64 loads the same values */
 #include "network/plan_real.inc"
 #undef REAL
 #undef WEIGHT
@@ -362,6 +341,7 @@ static const double *widen(const struct plan *plan, const struct layer *layer,
 #undef K
 #undef ROWS
 #undef WIDEN
+#undef SHARED_LOAD
 
 void plan_load(const struct plan *plan, const struct plan_tile *tile, const double *x)
 {

@@ -132,10 +132,22 @@ static enum err_code work_init(struct derivation *work, struct arena *arena, str
         work->f = predict_scratch(arena, cells, &ok);
         work->df = along ? predict_scratch(arena, cells, &ok) : NULL;
     }
-    work->tape = resnet_tape_new(&model->net, 1);
+    if (!along && !predict_is_linear(model)) {
+        work->group = plan_gradient_group(&model->plan);
+    }
+    if (work->group > 0) {
+        size_t group = (size_t)work->group;
+        work->scratch =
+            predict_scratch(arena, plan_gradient_scratch(&model->plan, work->group), &ok);
+        work->by_y = predict_scratch(arena, group * n_out, &ok);
+        work->by_z = predict_scratch(arena, group * d, &ok);
+        work->values = predict_scratch(arena, group * o, &ok);
+    } else {
+        work->tape = resnet_tape_new(&model->net, 1);
+    }
     work->tangent = along ? resnet_tangent_new(&model->net, 1) : NULL;
-    if (!ok || work->out == NULL || work->between == NULL || work->tape == NULL ||
-        (along && work->tangent == NULL)) {
+    if (!ok || work->out == NULL || work->between == NULL ||
+        (work->group == 0 && work->tape == NULL) || (along && work->tangent == NULL)) {
         return err_set(err, ERR_NOMEM, "no memory for a derivative");
     }
     work->z = inputs;
@@ -155,6 +167,9 @@ static enum err_code work_init(struct derivation *work, struct arena *arena, str
     work->std = weights + 4 * o;
     work->dstd = weights + 5 * o;
     memset(outputs, 0, 4 * n_out * sizeof *outputs); /* also of heads that predict noise */
+    if (work->group > 0) {
+        memset(work->by_y, 0, (size_t)work->group * n_out * sizeof *work->by_y);
+    }
     memset(weights, 0, 6 * o * sizeof *weights);
     prepare_inputs(work);
     return ERR_OK;
