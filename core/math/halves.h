@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Weights in 32 bits for arithmetic in double: the upper half of a double, which is its sign, its
- * exponent and 20 bits of its mantissa. The error is at most 2^-21 of the weight (a float's is 2^-24),
- * and the way back to a double is cheaper than from a float: measured on AVX-512, a product with
- * weights in float is bound by the conversions, and takes 1.5 times as long.
+ * exponent and 20 bits of its mantissa. The error is at most 2^-21 of the weight (a float's is
+ * 2^-24), and the way back to a double is cheaper than from a float: measured on AVX-512, a product
+ * with weights in float is bound by the conversions, and takes 1.5 times as long.
  *
  * In a whole block of KERNELS_OUT outputs (kernels.h), each word of 64 bits holds two weights of an
  * input: in its upper half that of output i, in its lower half that of output i + KERNELS_OUT / 2.

@@ -270,19 +270,19 @@ ALWAYS_INLINE float fma_one_f32(float a, float b, float c)
 #include "math/kernels_reduce.inc"
 
 /* Products with one row: in double, in double with weights in 32 bits, and in float. */
-#define get_f64(w)            (w)
-#define get_f32(w)            (w)
-#define REAL                  double
-#define F(name)               PASTE(name, _f64)
-#define WEIGHT                double
-#define R(name)               PASTE(name, _f64)
-#define PLACE(v)              ((v) / 2 * (int)N_DOUBLES + (v) % 2 * KERNELS_OUT / 2)
+#define get_f64(w) (w)
+#define get_f32(w) (w)
+#define REAL       double
+#define F(name)    PASTE(name, _f64)
+#define WEIGHT     double
+#define R(name)    PASTE(name, _f64)
+#define PLACE(v)   ((v) / 2 * (int)N_DOUBLES + (v) % 2 * KERNELS_OUT / 2)
 #include "math/kernels_rows.inc"
 #include "math/kernels_back.inc"
 #undef R
 #undef PLACE
 #undef WEIGHT
-#define WEIGHT   uint32_t
+#define WEIGHT uint32_t
 #define LOAD_BLOCK
 #define R(name)  PASTE(name, _mixed)
 #define PLACE(v) ((v) / 2 * (int)N_DOUBLES + (v) % 2 * KERNELS_OUT / 2)

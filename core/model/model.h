@@ -68,7 +68,7 @@ struct model {
      * might not be numbers; NULL: all in the user's units. Set by model_publish; mem. */
     int *exponents;
 
-    enum precision precision; /* as it is served; set before model_publish */
+    enum precision precision;                 /* as it is served; set before model_publish */
     struct model_float32_error float32_error; /* 0 when served in float64 */
     struct plan plan;                         /* packed for serving by model_publish */
     atomic_int refs;

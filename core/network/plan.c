@@ -30,8 +30,8 @@
  * either comes from memory, at the pace of memory: in 32 bits four streams are asked for a group in
  * advance, and in double the draws are taken one by one, so that the weights are read in order.
  * Measured for a row of 50 draws of 64 x 64 x 9 (W2 of the benchmarks): 224 us in groups of four,
- * 243 one by one; of 1000 draws of 32 x 32 x 7 (W3): in double 3300 us in groups of four, 2400 one by
- * one; in 32 bits 1900 in groups of four, 1450 one by one, 1300 in groups of four with advance.
+ * 243 one by one; of 1000 draws of 32 x 32 x 7 (W3): in double 3300 us in groups of four, 2400 one
+ * by one; in 32 bits 1900 in groups of four, 1450 one by one, 1300 in groups of four with advance.
  */
 #define GROUP_BYTES ((size_t)64 * 1024)
 #define GROUP_MIN   4
@@ -279,10 +279,9 @@ size_t plan_scratch_bytes(const struct plan *plan, int rows)
 {
     const struct arch *a = &plan->net->arch;
     size_t states = state_rows(plan, rows);
-    size_t values = padded((size_t)a->inputs * columns_of(plan, rows)) +
-                    2 * padded((size_t)a->width * states) +
-                    padded((size_t)(a->inputs + a->outputs) * states) +
-                    padded(wide_values(plan, rows)) + 64;
+    size_t values =
+        padded((size_t)a->inputs * columns_of(plan, rows)) + 2 * padded((size_t)a->width * states) +
+        padded((size_t)(a->inputs + a->outputs) * states) + padded(wide_values(plan, rows)) + 64;
     return values * real_bytes(plan);
 }
 
@@ -333,7 +332,7 @@ static const double *widen(const struct plan *plan, const struct plan_layer *lay
 #define K(k, name)                   (k)->name##_f64
 #define ROWS(name)                   name##_mixed
 #define WIDEN(plan, layer, from, to) widen(plan, layer, from, to)
-#define SHARED_LOAD /* load_f64 loads the same values */
+#define SHARED_LOAD                  /* load_f64 loads the same values */
 #include "network/plan_real.inc"
 #undef REAL
 #undef WEIGHT

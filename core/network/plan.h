@@ -28,9 +28,9 @@ enum precision { PRECISION_FLOAT64, PRECISION_FLOAT32, PRECISION_MIXED, PRECISIO
 struct plan {
     const struct resnet *net; /* borrowed */
     const struct kernels *kernels;
-    int m; /* draws */
+    int m;                    /* draws */
     enum precision precision; /* never PRECISION_AUTO */
-    size_t ahead; /* weights that memory is asked for in advance (kernels.h) */
+    size_t ahead;             /* weights that memory is asked for in advance (kernels.h) */
     void *packs; /* [m x net->pack_size], by resnet_pack but with weights in the kernels' order */
     void *lanes; /* [groups of KERNELS_LANES draws x pack_size x KERNELS_LANES], or NULL */
 };

@@ -2,7 +2,8 @@
 /*
  * With a_i = act(W_i z_i + b_i), z_{i+1} = z_i + h a_i and G_i = dF/dz_i, as in resnet_tape.c:
  *
- *   D_i = h G_{i+1} * act'(a_i),   G_i = G_{i+1} + W_i^T D_i     without the first term unless residual
+ *   D_i = h G_{i+1} * act'(a_i),   G_i = G_{i+1} + W_i^T D_i     without the first term unless
+ * residual
  *
  * The gradient by the inputs needs no z_i, so only the activations are kept.
  */
@@ -69,14 +70,8 @@ int plan_gradient_group(const struct plan *plan)
     return group > 1 ? (int)group : 1;
 }
 
-/* Draws, and one product of a layer with each. */
-struct products {
-    const struct plan *plan;
-    int first, n;
-};
-
 /* out <- bias + W z; period 1: z [n_in] is the same row for all, n: z [n x n_in]. */
-static void forward(const struct products *of, const struct plan_layer *layer, int period,
+static void forward(const struct plan_gradient *of, const struct plan_layer *layer, int period,
                     const double *z, double *out)
 {
     const struct plan *plan = of->plan;
@@ -113,7 +108,7 @@ static void forward(const struct products *of, const struct plan_layer *layer, i
 }
 
 /* out [n x n_in] <- W^T d, or out + W^T d; d [n x n_out]. */
-static void back(const struct products *of, const struct plan_layer *layer, bool add,
+static void back(const struct plan_gradient *of, const struct plan_layer *layer, bool add,
                  const double *d, double *out)
 {
     const struct plan *plan = of->plan;
@@ -157,20 +152,20 @@ static void end_block(const struct plan *plan, size_t count, double *a, const do
     }
 }
 
-void plan_gradient_forward(const struct plan *plan, int first, int n, const double *x,
-                           double *scratch, double *y)
+void plan_gradient_forward(const struct plan_gradient *of, const double *x, double *y)
 {
+    const struct plan *plan = of->plan;
     const struct resnet *net = plan->net;
+    const int n = of->n;
     size_t r = (size_t)net->arch.width;
     size_t count = (size_t)n * r;
-    const struct products of = {plan, first, n};
-    struct parts p = parts_of(plan, n, scratch);
+    struct parts p = parts_of(plan, n, of->scratch);
     double *pre = p.a + (size_t)net->n_blocks * padded(count);
     double *z = p.z;
     double *next = p.d;
     if (net->arch.layer_pre) {
         struct plan_layer layer = plan_pre(net);
-        forward(&of, &layer, 1, x, pre);
+        forward(of, &layer, 1, x, pre);
         if (net->arch.activation == ACT_TANH) {
             plan->kernels->tanh_f64(pre, count);
         }
@@ -182,14 +177,14 @@ void plan_gradient_forward(const struct plan *plan, int first, int n, const doub
     for (int i = 0; i < net->n_blocks; i++) {
         struct plan_layer layer = plan_block(net, i);
         double *a = p.a + (size_t)i * padded(count);
-        forward(&of, &layer, n, z, a);
+        forward(of, &layer, n, z, a);
         end_block(plan, count, a, z, next);
         z = next;
         next = next == p.d ? p.z : p.d;
     }
     if (net->arch.layer_post) {
         struct plan_layer layer = plan_post(net);
-        forward(&of, &layer, n, z, p.raw);
+        forward(of, &layer, n, z, p.raw);
     } else {
         memcpy(p.raw, z, count * sizeof *z);
     }
@@ -220,44 +215,44 @@ static void final_back(const struct plan *plan, int n, const struct parts *p, co
     }
 }
 
-/* d <- scale g act'(a), [count] */
-static void activation_back(const struct plan *plan, size_t count, double scale, const double *g,
-                            const double *a, double *d)
+/* p->d <- scale g act'(a) for the adjoint g in p->z, [count] */
+static void activation_back(const struct plan *plan, size_t count, double scale, const double *a,
+                            const struct parts *p)
 {
     if (plan->net->arch.activation == ACT_TANH) {
-        plan->kernels->slope(count, scale, g, a, d);
+        plan->kernels->slope(count, scale, p->z, a, p->d);
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        d[i] = scale * g[i];
+        p->d[i] = scale * p->z[i];
     }
 }
 
-void plan_gradient_backward(const struct plan *plan, int first, int n, const double *dy,
-                            double *scratch, double *dx)
+void plan_gradient_backward(const struct plan_gradient *of, const double *dy, double *dx)
 {
+    const struct plan *plan = of->plan;
     const struct resnet *net = plan->net;
+    const int n = of->n;
     size_t count = (size_t)n * (size_t)net->arch.width;
-    const struct products of = {plan, first, n};
-    struct parts p = parts_of(plan, n, scratch);
+    struct parts p = parts_of(plan, n, of->scratch);
     double *g = p.z;
     if (net->arch.layer_post) {
         struct plan_layer layer = plan_post(net);
         final_back(plan, n, &p, dy, p.d_raw);
-        back(&of, &layer, false, p.d_raw, g);
+        back(of, &layer, false, p.d_raw, g);
     } else {
         final_back(plan, n, &p, dy, g);
     }
     for (int i = net->n_blocks - 1; i >= 0; i--) {
         struct plan_layer layer = plan_block(net, i);
-        activation_back(plan, count, net->step, g, p.a + (size_t)i * padded(count), p.d);
-        back(&of, &layer, net->arch.residual, p.d, g);
+        activation_back(plan, count, net->step, p.a + (size_t)i * padded(count), &p);
+        back(of, &layer, net->arch.residual, p.d, g);
     }
     if (!net->arch.layer_pre) {
         memcpy(dx, g, count * sizeof *g);
         return;
     }
     struct plan_layer layer = plan_pre(net);
-    activation_back(plan, count, 1.0, g, p.a + (size_t)net->n_blocks * padded(count), p.d);
-    back(&of, &layer, false, p.d, dx);
+    activation_back(plan, count, 1.0, p.a + (size_t)net->n_blocks * padded(count), &p);
+    back(of, &layer, false, p.d, dx);
 }

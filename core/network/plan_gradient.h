@@ -15,18 +15,23 @@ int plan_gradient_group(const struct plan *plan);
 /* Doubles of scratch for n draws. */
 size_t plan_gradient_scratch(const struct plan *plan, int n);
 
+/* Draws first .. first + n - 1, and the scratch of plan_gradient_scratch for n draws. */
+struct plan_gradient {
+    const struct plan *plan;
+    int first, n;
+    double *scratch;
+};
+
 /*
- * Values of draws first .. first + n - 1 at the row x [d], scaled as the network wants it:
- * y [n x n_out]. Leaves in the scratch what the backward pass needs.
+ * Values of the draws at the row x [d], scaled as the network wants it: y [n x n_out]. Leaves in
+ * the scratch what the backward pass needs.
  */
-void plan_gradient_forward(const struct plan *plan, int first, int n, const double *x,
-                           double *scratch, double *y);
+void plan_gradient_forward(const struct plan_gradient *of, const double *x, double *y);
 
 /*
  * After plan_gradient_forward of the same draws, and as often as wanted: dx [n x d] <- each draw's
  * gradient by x of a scalar F with dF/dy = dy [n x n_out].
  */
-void plan_gradient_backward(const struct plan *plan, int first, int n, const double *dy,
-                            double *scratch, double *dx);
+void plan_gradient_backward(const struct plan_gradient *of, const double *dy, double *dx);
 
 #endif

@@ -20,7 +20,7 @@ static inline struct plan_layer plan_pre(const struct resnet *net)
 static inline struct plan_layer plan_block(const struct resnet *net, int i)
 {
     return (struct plan_layer){net->pack_blocks + i * net->block_stride, net->arch.width,
-                          net->arch.width, net->arch.bias};
+                               net->arch.width, net->arch.bias};
 }
 
 static inline struct plan_layer plan_post(const struct resnet *net)

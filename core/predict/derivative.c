@@ -111,6 +111,22 @@ static void prepare_inputs(struct derivation *work)
     }
 }
 
+/* For gradients by the plan, where it has them. */
+static void init_by_plan(struct derivation *work, struct arena *arena, bool *ok)
+{
+    const struct model *model = work->model;
+    size_t group = (size_t)plan_gradient_group(&model->plan);
+    if (group == 0) {
+        return;
+    }
+    work->group = (int)group;
+    work->scratch = predict_scratch(arena, plan_gradient_scratch(&model->plan, (int)group), ok);
+    work->by_y = arena_zalloc_array(arena, group * (size_t)model->net.n_out, sizeof(double));
+    work->by_z = predict_scratch(arena, group * (size_t)model->d, ok);
+    work->values = predict_scratch(arena, group * (size_t)model->o, ok);
+    *ok = *ok && work->by_y != NULL;
+}
+
 static enum err_code work_init(struct derivation *work, struct arena *arena, struct err *err)
 {
     const struct model *model = work->model;
@@ -133,18 +149,9 @@ static enum err_code work_init(struct derivation *work, struct arena *arena, str
         work->df = along ? predict_scratch(arena, cells, &ok) : NULL;
     }
     if (!along && !predict_is_linear(model)) {
-        work->group = plan_gradient_group(&model->plan);
+        init_by_plan(work, arena, &ok);
     }
-    if (work->group > 0) {
-        size_t group = (size_t)work->group;
-        work->scratch =
-            predict_scratch(arena, plan_gradient_scratch(&model->plan, work->group), &ok);
-        work->by_y = predict_scratch(arena, group * n_out, &ok);
-        work->by_z = predict_scratch(arena, group * d, &ok);
-        work->values = predict_scratch(arena, group * o, &ok);
-    } else {
-        work->tape = resnet_tape_new(&model->net, 1);
-    }
+    work->tape = work->group == 0 ? resnet_tape_new(&model->net, 1) : NULL;
     work->tangent = along ? resnet_tangent_new(&model->net, 1) : NULL;
     if (!ok || work->out == NULL || work->between == NULL ||
         (work->group == 0 && work->tape == NULL) || (along && work->tangent == NULL)) {
@@ -167,9 +174,6 @@ static enum err_code work_init(struct derivation *work, struct arena *arena, str
     work->std = weights + 4 * o;
     work->dstd = weights + 5 * o;
     memset(outputs, 0, 4 * n_out * sizeof *outputs); /* also of heads that predict noise */
-    if (work->group > 0) {
-        memset(work->by_y, 0, (size_t)work->group * n_out * sizeof *work->by_y);
-    }
     memset(weights, 0, 6 * o * sizeof *weights);
     prepare_inputs(work);
     return ERR_OK;

@@ -55,7 +55,8 @@ static void evaluate_group(struct derivation *work, int first, int n, double *f)
     const struct model *model = work->model;
     size_t o = (size_t)model->o;
     size_t n_out = (size_t)model->net.n_out;
-    plan_gradient_forward(&model->plan, first, n, work->z, work->scratch, work->by_y);
+    const struct plan_gradient of = {&model->plan, first, n, work->scratch};
+    plan_gradient_forward(&of, work->z, work->by_y);
     for (size_t j = 0; j < (size_t)n; j++) {
         memcpy(f + j * o, work->by_y + j * n_out, o * sizeof *f);
     }
@@ -284,7 +285,8 @@ static void add_group(struct derivation *work, int first, int n)
             work->by_y[j * n_out + a] = work->c[a] * scaler_slope_back(&work->out[a], f[j * o + a]);
         }
     }
-    plan_gradient_backward(&model->plan, first, n, work->by_y, work->scratch, work->by_z);
+    const struct plan_gradient of = {&model->plan, first, n, work->scratch};
+    plan_gradient_backward(&of, work->by_y, work->by_z);
     for (size_t j = 0; j < (size_t)n; j++) {
         for (size_t b = 0; b < d; b++) {
             work->what->out[b] += work->slope[b] * work->by_z[j * d + b];

@@ -79,8 +79,8 @@ static double find_share(const struct predict_result *rounded, const struct pred
 {
     double share = 0.0;
     for (size_t c = 0; c < count; c++) {
-        double difference = fmax(fabs(rounded->mean[c] - exact->mean[c]),
-                                 fabs(rounded->std[c] - exact->std[c]));
+        double difference =
+            fmax(fabs(rounded->mean[c] - exact->mean[c]), fabs(rounded->std[c] - exact->std[c]));
         if (difference > 0.0) {
             share = fmax(share, exact->std[c] > 0.0 ? difference / exact->std[c] : INFINITY);
         }
@@ -158,9 +158,9 @@ static void choose_precision(struct model *model)
         return;
     }
     enum mem_kind kind = mem_kind_use(MEM_MODELS);
-    bool measured =
-        plan_init(&mixed, &model->net, model->m, model->draws, PRECISION_MIXED, &ignored) == ERR_OK &&
-        compare_plans(model, &mixed, &exact, &share, &ignored) == ERR_OK;
+    bool measured = plan_init(&mixed, &model->net, model->m, model->draws, PRECISION_MIXED,
+                              &ignored) == ERR_OK &&
+                    compare_plans(model, &mixed, &exact, &share, &ignored) == ERR_OK;
     mem_kind_use(kind);
     if (measured && share <= PRECISION_MAX_SHARE) {
         model->plan = mixed;

@@ -35,8 +35,7 @@ void model_json_write_precision(struct json_write *json, const struct model *mod
 
 /* Sets *precision by the member "precision": PRECISION_AUTO when that is absent. */
 enum err_code model_json_read_precision(const json_t *object, const char *where,
-                                        enum precision *precision,
-                                        struct err *err) MUST_CHECK;
+                                        enum precision *precision, struct err *err) MUST_CHECK;
 
 /*
  * Members of a description: architecture, draws, solver, seed, scores, names and so on. Of the

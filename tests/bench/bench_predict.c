@@ -190,8 +190,8 @@ static void compare_with_ceiling(int rounds, int max_rows)
     for (enum precision precision = PRECISION_FLOAT64; precision <= PRECISION_MIXED; precision++) {
         double flops = machine_gemm_flops(precision == PRECISION_FLOAT32);
         double tanh_s = machine_tanh_seconds(precision == PRECISION_FLOAT32);
-        printf("\n%s: GEMM %.1f GFLOP/s, tanh %.2f ns, one core\n", names[precision],
-               1e-9 * flops, 1e9 * tanh_s);
+        printf("\n%s: GEMM %.1f GFLOP/s, tanh %.2f ns, one core\n", names[precision], 1e-9 * flops,
+               1e9 * tanh_s);
         printf("%-4s %6s %8s %8s %12s %12s %9s\n", "", "rows", "threads", "at once", "ceiling us",
                "measured us", "ratio");
         for (size_t w = 0; w < sizeof workloads / sizeof *workloads; w++) {
@@ -231,7 +231,8 @@ static void scale(int rounds)
             w.r = a == 2 ? v : w.r;
             w.layers = a == 3 ? v : w.layers;
             for (int single = 0; single < 2; single++) {
-                struct model *model = make_model(&w, single ? PRECISION_FLOAT32 : PRECISION_FLOAT64);
+                struct model *model =
+                    make_model(&w, single ? PRECISION_FLOAT32 : PRECISION_FLOAT64);
                 double s = predict_seconds(model, a == 0 ? v : 1024, a == 4 ? v : 1, 1, rounds);
                 printf("%s,%d,float%d,%.9g\n", axes[a].name, v, single ? 32 : 64, s);
                 model_unref(model);
