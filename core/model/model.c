@@ -361,7 +361,8 @@ enum err_code model_publish(struct model *model, struct err *err)
         return err_set(err, ERR_NOMEM, "no memory for a model");
     }
     enum mem_kind kind = mem_kind_use(MEM_MODELS);
-    err_kept(plan_init(&model->plan, &model->net, model->m, model->draws, model->single, err));
+    err_kept(plan_init(&model->plan, &model->net, model->m, model->draws, model->precision, err));
+    model->precision = model->plan.precision;
     mem_kind_use(kind);
     return err->code;
 }

@@ -19,6 +19,20 @@ static inline double *predict_jacobian_std(const struct predict_call *call)
            (size_t)call->req->n * (size_t)call->model->o * (size_t)call->model->d;
 }
 
+/* Rows of a tile. */
+struct predict_span {
+    size_t first;
+    size_t rows;
+};
+
+/*
+ * How n rows are divided. From draws, tiles have PLAN_TILE_ROWS rows, but for the last two of an
+ * even number: these are of one size. The last rows are divided so that the number is even, so two
+ * threads have equal shares. In closed form tiles have PREDICT_LINEAR_TILE rows.
+ */
+int predict_n_tiles(const struct model *model, int n);
+struct predict_span predict_tile_span(const struct predict_call *call, int tile);
+
 /* Scratch of a tile; *ok becomes false when memory is short. */
 static inline double *predict_scratch(struct arena *arena, size_t count, bool *ok)
 {

@@ -141,7 +141,7 @@ static struct train_spec spec_of(const struct auto_spec *from, const struct line
     spec.input_scaling = base->input_scaling;
     spec.validation = base->validation;
     spec.seed = base->seed;
-    spec.single = base->single;
+    spec.precision = base->precision;
     return spec;
 }
 

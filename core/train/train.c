@@ -98,7 +98,7 @@ static enum err_code new_model(const struct train_run *run, int m, struct model 
         return err->code;
     }
     model->seed = spec->seed;
-    model->single = spec->single;
+    model->precision = spec->precision;
     model->solver = mem_strdup(solver_name(spec->solver));
     model->settings = run->settings_text != NULL ? mem_strdup(run->settings_text) : NULL;
     model->training_range = mem_zalloc_array(2 * (size_t)model->d, sizeof(double));
@@ -235,7 +235,7 @@ static enum err_code new_fold_model(struct trainee *t, int fold, const struct so
     if (new_model(t->run, result->m, &own, err) != ERR_OK) {
         return err->code;
     }
-    own->single = false;
+    own->precision = PRECISION_FLOAT64;
     memcpy(own->in, whole->in, (size_t)own->d * sizeof *own->in);
     memcpy(own->out, whole->out, (size_t)own->o * sizeof *own->out);
     if (copy_posterior(whole, fold, own, err) != ERR_OK ||

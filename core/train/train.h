@@ -48,7 +48,7 @@ struct train_spec {
     enum scaler_kind output_scaling;
     double validation; /* share of the rows kept out (split.h), [0, 0.9] */
     int64_t seed;
-    bool single; /* the model is served in float32 */
+    enum precision precision; /* that the model is served in */
     enum train_start start;
     /* Nothing was asked of the network, its fit, noise, prior and scaling, so that the rows may
      * decide (train_follow_rows). */

@@ -195,7 +195,7 @@ static enum err_code read_training(const json_t *request, struct train_spec *spe
         read_optimizer(request, spec, err) != ERR_OK ||
         read_by_tables(request, spec, err) != ERR_OK || read_noise(request, spec, err) != ERR_OK ||
         read_prior(request, spec, err) != ERR_OK ||
-        model_json_read_precision(request, "request", &spec->single, err) != ERR_OK) {
+        model_json_read_precision(request, "request", &spec->precision, err) != ERR_OK) {
         return err->code;
     }
     spec->plain = is_plain(request);
@@ -349,7 +349,7 @@ void train_json_write_members(struct json_write *json, const struct job_spec *sp
         write_prior(json, &train->prior);
     }
     write_calibration(json, &train->calibration);
-    json_write_text(json, "precision", train->single ? "float32" : "float64");
+    json_write_text(json, "precision", model_json_precision_name(train->precision));
     json_write_text(json, "start", train_start_name(train->start));
     json_write_int(json, "seed", train->seed);
     if (spec->choice.chosen) {

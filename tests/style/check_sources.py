@@ -73,6 +73,8 @@ OWNERS = {
 # Made during the build, or no header of its own: where they belong.
 GENERATED = {"sql.h": "schema", "openapi.h": "schema", "base/version.h": "server/base",
              "math/kernels_real.inc": "core/math", "math/kernels_train.inc": "core/math",
+             "math/kernels_rows.inc": "core/math", "math/kernels_back.inc": "core/math",
+             "math/kernels_halves.inc": "core/math", "math/kernels_reduce.inc": "core/math",
              "network/plan_real.inc": "core/network"}
 MAX_LINES = 600
 MAX_FILES = 40
