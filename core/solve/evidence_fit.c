@@ -156,7 +156,11 @@ static void settle(struct evidence_fit *fit)
 /* Has the evidence stopped rising? */
 static bool is_stale(struct evidence_fit *fit)
 {
-    if (fit->log_evidence > fit->best + EVIDENCE_GAIN) {
+    double values = 0.0;
+    for (int j = 0; j < fit->problem->levenberg.net->n_out; j++) {
+        values += fit->problem->counts[j];
+    }
+    if (fit->log_evidence > fit->best + EVIDENCE_GAIN * values) {
         fit->best = fit->log_evidence;
         fit->stale = 0;
     } else {
