@@ -42,8 +42,6 @@
 
 #define BUFFER (1 << 22) /* doubles of derivatives (core/fit/curvature_rows.c) */
 
-#define TILE 64 /* rows and columns that are transposed together */
-
 static enum err_code allocate(struct levenberg *self, struct err *err)
 {
     size_t k = (size_t)self->problem->net->n_params;
@@ -150,14 +148,11 @@ enum err_code levenberg_linearise(struct levenberg *self, struct err *err)
 static void form_many(struct levenberg *self)
 {
     size_t k = (size_t)self->problem->net->n_params;
-    for (size_t row = 0; row < k; row += TILE) {
-        for (size_t column = 0; column <= row; column += TILE) {
-            for (size_t i = row; i < k && i < row + TILE; i++) {
-                for (size_t j = column; j <= i && j < column + TILE; j++) {
-                    self->factor[i * k + j] =
-                        self->sums[j * k + i] * self->scale[i] * self->scale[j];
-                }
-            }
+    for (size_t i = 0; i < k; i++) {
+        const double *from = self->sums + i * k;
+        double *to = self->factor + i * k;
+        for (size_t j = 0; j <= i; j++) {
+            to[j] = from[j] * (self->scale[i] * self->scale[j]);
         }
     }
     for (size_t i = 0; i < k; i++) {

@@ -47,7 +47,7 @@ struct levenberg {
     struct residuals residuals;
     bool few;              /* fewer values of outputs than parameters */
     int size;              /* rows of factor: K, or N = n o when they are few */
-    double *sums;          /* many: [K x K] J' L J, upper triangle; few: [N x K] white lines */
+    double *sums;          /* many: [K x K] J' L J, lower triangle; few: [N x K] white lines */
     double *factor;        /* [size x size] */
     const double *lines;   /* few: of curvature_rows_lines */
     const double *errors;  /* few: the same */

@@ -8,6 +8,7 @@
 
 #define FIRST_UPDATE 5      /* iterations before alpha and beta change */
 #define MAX_SETTLING 10     /* iterations of theta alone at the end */
+#define PEAK         0.01   /* of the log evidence, by which a peak is higher than where it ended */
 #define MIN_GAMMA    1e-3   /* of a group: by rounding it may be below 0 */
 #define MIN_FREE     0.02   /* share of the rows that n_j - gamma_j counts at least */
 #define TINY         1e-300 /* sums of squares above 0 */
@@ -145,8 +146,8 @@ static void settle(struct evidence_fit *fit)
     int k = fit->problem->groups->n_params;
     int g = fit->problem->groups->n;
     fit->settled = 0;
-    if (!(fit->peak > fit->log_evidence)) {
-        return; /* the last update is better still, or there was none */
+    if (!(fit->peak > fit->log_evidence + PEAK)) {
+        return; /* the last update is as good, or there was none */
     }
     copy_numbers(fit->lm.params, fit->at_peak, k);
     copy_numbers(fit->alpha, fit->at_peak + k, g);

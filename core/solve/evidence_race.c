@@ -8,9 +8,8 @@
 #include <string.h>
 
 #define FIT_SHARE 0.95 /* of the progress; the rest is the caller's */
-#define LAG       3.2  /* nats, per value of the outputs, times iterations */
 
-static const int rungs[] = {8, 16, 32, 64};
+static const int rungs[] = {8, 16, 32};
 #define N_RUNGS ((int)(sizeof rungs / sizeof *rungs))
 
 /* Where a start is between two stages. */
@@ -176,35 +175,43 @@ static enum err_code run_start(void *ctx, int worker, int task, struct err *err)
 
 /* ---- all of them ---- */
 
-/* How far behind the best one a start may be after a stage. */
-static double allowed_lag(const struct race *race)
+/* alive <- those that did not diverge, the best first. */
+static void rank_alive(struct evidence_starts *self)
 {
-    const struct evidence_starts *self = race->starts;
+    int n = 0;
+    for (int i = 0; i < self->n_alive; i++) {
+        int member = self->alive[i];
+        int to = n;
+        if (!isfinite(self->evidence[member])) {
+            continue;
+        }
+        for (; to > 0 && self->evidence[self->alive[to - 1]] < self->evidence[member]; to--) {
+            self->alive[to] = self->alive[to - 1];
+        }
+        self->alive[to] = member;
+        n++;
+    }
+    self->n_alive = n;
+}
+
+/* alive <- those that go on. */
+static void give_up(struct evidence_starts *self)
+{
+    int n = (self->n_alive + 1) / 2;
+    double best = self->n_alive > 0 ? self->evidence[self->alive[0]] : 0.0;
+    while (n < self->n_alive && best - self->evidence[self->alive[n]] <= self->plan.gap) {
+        n++;
+    }
+    self->n_alive = n;
+}
+
+static bool is_race(const struct evidence_starts *self)
+{
     double values = 0.0;
     for (int j = 0; j < self->tasks->problem->train.o; j++) {
         values += self->counts[j];
     }
-    return race->stage < N_RUNGS ? self->plan.gap + LAG * values / rungs[race->stage] : INFINITY;
-}
-
-/* alive <- those that neither diverged nor lag. */
-static void give_up(struct race *race)
-{
-    struct evidence_starts *self = race->starts;
-    double lag = allowed_lag(race);
-    double best = -INFINITY;
-    int n = 0;
-    for (int i = 0; i < self->n_alive; i++) {
-        double evidence = self->evidence[self->alive[i]];
-        best = isfinite(evidence) ? fmax(best, evidence) : best;
-    }
-    for (int i = 0; i < self->n_alive; i++) {
-        double evidence = self->evidence[self->alive[i]];
-        if (isfinite(evidence) && best - evidence <= lag) {
-            self->alive[n++] = self->alive[i];
-        }
-    }
-    self->n_alive = n;
+    return values >= RACE_VALUES;
 }
 
 enum err_code evidence_race(struct evidence_starts *self, struct err *err)
@@ -219,12 +226,16 @@ enum err_code evidence_race(struct evidence_starts *self, struct err *err)
         self->alive[i] = i;
     }
     self->n_alive = n;
-    for (; race.stage <= N_RUNGS && self->n_alive > 0; race.stage++) {
+    for (race.stage = is_race(self) ? 0 : N_RUNGS; race.stage <= N_RUNGS && self->n_alive > 0;
+         race.stage++) {
         if (par_run(self->tasks->problem->n_threads, self->n_alive, run_start, &race, err) !=
             ERR_OK) {
             break;
         }
-        give_up(&race);
+        rank_alive(self);
+        if (race.stage < N_RUNGS) {
+            give_up(self);
+        }
     }
     for (int i = 0; i < n; i++) {
         mem_free(race.runners[i].state.data);

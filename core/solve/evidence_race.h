@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The starts of core/solve/evidence_starts.h run side by side, and those that lag are given up:
- * successive halving [1] by the evidence, without a fixed share that has to go. At a few rungs,
- * after 8, 16, 32 and 64 iterations, a start is given up whose log evidence is further behind the
- * best one's than
- *
- *   gap + LAG N / iterations           N values of outputs
- *
- * gap because it would not be kept if it stayed there; the second term because starts overtake each
- * other, by less the later it is. So with few rows, whose evidences are close, nearly all starts are
- * fitted to the end; with a thousand rows, whose evidences differ by hundreds, one or two.
+ * The starts of core/solve/evidence_starts.h run side by side, and where the rows are many, most are
+ * given up on the way: successive halving [1] by the evidence. With at least RACE_VALUES values of
+ * outputs there are rungs after 8, 16 and 32 iterations, at each of which the better half goes on,
+ * and of the others those whose log evidence is within `gap` of the best. With so many rows the
+ * evidences of starts differ by hundreds, so that one of eight is kept in the end; to fit all of
+ * them to the end takes six times as long. With fewer rows a start that is behind may overtake all
+ * others within a few iterations, several are kept, and an iteration takes little: all are fitted
+ * to the end.
  *
  * Starts wait for each other at the rungs alone, and decisions follow from the evidences there, so
  * that nothing depends on threads or on where an interrupted run stopped.
@@ -21,6 +19,8 @@
 #define EVIDENCE_RACE_H
 
 #include "solve/evidence_starts.h"
+
+#define RACE_VALUES 400
 
 /* Fits all starts, and sets alive and what is kept of each. ERR_CANCELLED, ERR_NOMEM; a start that
  * diverges is not alive, and its error is in failures. */
