@@ -270,6 +270,7 @@ static void tidy_gaussian(struct gauss *g)
     bool has_factor = g->factor != NULL && g->rank > 0;
     if (g->n > 0 && (g->std != NULL || has_factor)) {
         g->rank = has_factor ? g->rank : 0;
+        gauss_find_upper(g);
         return;
     }
     mem_free(g->std);

@@ -82,10 +82,11 @@ enum err_code predict_draws_tile(const struct predict_call *call, int tile, stru
 /* ---- in closed form ---- */
 
 /*
+ * Rows of a tile: three vectors of the widest unit, the columns of a register block of its kernels.
  * A row costs as much as thousands of rows of one draw, so tiles are small: other calls have their
  * turn in between, and a request of a hundred rows has work for several threads.
  */
-#define PREDICT_LINEAR_TILE 8
+#define PREDICT_LINEAR_TILE 24
 
 /* Refuses what only this way of predicting cannot answer: ERR_INVALID, ERR_LIMIT. */
 enum err_code predict_linear_check(const struct model *model, const struct predict_request *req,
