@@ -84,6 +84,7 @@ static void begin_stage(struct auto_work *work, int number, struct stage *stage,
     run->settings_text = NULL;
     run->report = NULL;
     run->cross_noise = NULL;
+    run->cross = NULL;
     run->progress = stage_progress;
     run->progress_ctx = stage;
     run->checkpoint = auto_part_init(&stage->part, work, number);
@@ -244,7 +245,8 @@ static enum err_code try_candidate(struct auto_work *work, int candidate, struct
     if (scores->sums == NULL || scores->excess == NULL) {
         return err_set(err, ERR_NOMEM, "no memory for the scores of a candidate");
     }
-    if (auto_load(work, candidate, err) != ERR_OK) {
+    if (auto_keep_predictions(work, candidate, err) != ERR_OK ||
+        auto_load(work, candidate, err) != ERR_OK) {
         return err->code;
     }
     if (c->n_folds > 0) {
@@ -368,47 +370,36 @@ static enum err_code report_table(const struct auto_work *work, struct report *r
     return err->code;
 }
 
-/* The noise of each output that is left of the residuals of the chosen candidate; NULL: it has not
- * been scored on all folds, or an output has not been scored. */
-static const double *cross_noise(const struct auto_work *work, double *sigmas)
-{
-    const struct auto_table *table = work->table;
-    const double *excess = work->scores[table->chosen].excess;
-    int o = work->rows.o;
-    if (excess == NULL || table->candidates[table->chosen].n_folds < table->n_scored) {
-        return NULL;
-    }
-    for (int j = 0; j < o; j++) {
-        bool constant = !(work->spreads[j] > 0.0);
-        if (!constant && !(excess[o + j] > 0.0)) {
-            return NULL;
-        }
-        sigmas[j] = constant ? 0.0 : work->spreads[j] * sqrt(fmax(0.0, excess[j] / excess[o + j]));
-    }
-    return sigmas;
-}
-
 /* Trains the chosen candidate on all rows, as the number-th training. */
 static enum err_code train_last(struct auto_work *work, int number, struct model **out,
                                 struct err *err)
 {
-    const struct auto_table *table = work->table;
-    const struct train_spec *spec = &table->candidates[table->chosen].spec;
+    struct auto_table *table = work->table;
+    struct train_spec *spec = &table->candidates[table->chosen].spec;
     struct report report = {.n_items = 0};
+    struct train_cross cross = {.n = 0};
     struct stage stage;
     struct train_run run;
     char *text = NULL;
     double sigmas[ARCH_MAX_OUTPUTS];
     begin_stage(work, number, &stage, &run);
-    if ((work->run->describe == NULL ||
+    spec->validation = auto_kept_share(work, table->chosen);
+    if (auto_take_cross(work, &cross, err) == ERR_OK &&
+        (work->run->describe == NULL ||
          work->run->describe(work->run->ctx, spec, &text, err) == ERR_OK) &&
         report_table(work, &report, err) == ERR_OK) {
         run.spec = spec;
         run.settings_text = text;
         run.report = &report;
-        run.cross_noise = cross_noise(work, sigmas);
+        run.cross_noise = auto_cross_noise(work, sigmas);
+        run.cross = cross.n > 0 ? &cross : NULL;
         err_kept(train_run(&run, out, err));
     }
+    if (err->code == ERR_OK && work->run->cross != NULL) {
+        *work->run->cross = cross;
+        cross = (struct train_cross){.n = 0};
+    }
+    train_cross_release(&cross);
     report_release(&report);
     mem_free(text);
     return err->code;
@@ -449,6 +440,8 @@ static void release_work(struct auto_work *work)
     for (int i = 0; i < AUTO_MAX_CANDIDATES; i++) {
         mem_free(work->scores[i].sums);
         mem_free(work->scores[i].excess);
+        mem_free(work->scores[i].means);
+        mem_free(work->scores[i].stds);
     }
 }
 

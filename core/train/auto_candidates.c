@@ -323,7 +323,8 @@ enum err_code auto_check_memory(const struct auto_spec *spec, const struct auto_
 {
     struct auto_table *table = mem_zalloc(sizeof *table);
     const struct auto_run run = {.spec = spec};
-    double kept = spec->base.validation + train_calibration_share(&spec->base);
+    bool fixed = (spec->fixed & AUTO_FIXED_VALIDATION) != 0;
+    double kept = (fixed ? spec->base.validation : 0.0) + train_calibration_share(&spec->base);
     struct auto_work work = {
         .run = &run,
         .table = table,

@@ -13,6 +13,9 @@ struct auto_scores {
     double *excess; /* [2 x o] of what has been scored: sums of squared residuals minus the model's
                        variance, in units of the spreads' squares, and their number; mem */
     double *sums;   /* [n_rows] of each row that has been scored, over its outputs; mem */
+    double *means;  /* [n_rows x o] predicted, user's units, of each row that has been scored; NULL:
+                       not kept; mem */
+    double *stds;   /* the same of the total standard deviations */
 };
 
 struct auto_work {
@@ -62,6 +65,24 @@ enum err_code auto_take_rows(struct auto_work *work, struct err *err) MUST_CHECK
  * of train_run. */
 enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
                               const struct train_run *run, struct err *err) MUST_CHECK;
+
+/* ---- the model's own scores (auto_cross.c) ---- */
+
+/* Room for what a candidate predicts, where its scores would be those of the model. ERR_NOMEM. */
+enum err_code auto_keep_predictions(struct auto_work *work, int candidate,
+                                    struct err *err) MUST_CHECK;
+
+/* The share of rows that the last training of a candidate keeps out. */
+double auto_kept_share(const struct auto_work *work, int candidate);
+
+/* What the chosen candidate predicted, where no rows are kept out; *out stays empty elsewhere.
+ * ERR_NOMEM. */
+enum err_code auto_take_cross(const struct auto_work *work, struct train_cross *out,
+                              struct err *err) MUST_CHECK;
+
+/* The noise of each output that is left of the residuals of the chosen candidate, in sigmas [o];
+ * NULL: it has not been scored on all folds, or an output has not been scored. */
+const double *auto_cross_noise(const struct auto_work *work, double *sigmas);
 
 /* ---- comparison (auto_choice.c) ---- */
 

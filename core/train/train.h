@@ -92,6 +92,8 @@ double train_calibration_share(const struct train_spec *spec);
 enum err_code train_prior_sigmas(const struct train_prior *prior, const struct resnet *net,
                                  double **out, struct err *err) MUST_CHECK;
 
+struct train_cross;
+
 struct train_run {
     const struct train_spec *spec; /* resolved */
     struct data data; /* all rows, user's units; x is finite, y finite or, where a row misses an
@@ -107,6 +109,8 @@ struct train_run {
      * noise of a model that would have it measured on kept rows, where none are kept. NULL: not
      * known. */
     const double *cross_noise;
+    const struct train_cross *cross; /* where no rows are kept the model's scores are of these
+                                        predictions; NULL: it has none then */
     struct report *report; /* moves to the model, whose own report follows it; NULL: none */
     const struct cancel *cancel;
     const struct checkpoint *checkpoint; /* may be NULL */
