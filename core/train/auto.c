@@ -66,6 +66,18 @@ static void stage_progress(void *ctx, const struct progress *progress)
     auto_watch_time(stage->work);
 }
 
+/* Will a candidate be scored, or has it been? Not certain while its turn has not come. */
+static bool is_reached(const struct auto_work *work, int candidate)
+{
+    const struct auto_spec *spec = work->run->spec;
+    const struct auto_candidate *c = &work->table->candidates[candidate];
+    if (c->outcome != AUTO_WAITING || c->n_folds > 0 || spec->seconds > 0.0) {
+        return c->outcome != AUTO_BUDGET && c->outcome != AUTO_TOO_LARGE;
+    }
+    return spec->fits > 0 ? (candidate + 1) * work->table->n_scored < spec->fits
+                          : auto_has_work(work, candidate);
+}
+
 /* Makes *run the number-th training of at most n; the last one weighs as much as its calibration
  * takes, and so does each that takes its place. The stage must not move. */
 static void begin_stage(struct auto_work *work, int number, struct stage *stage,
@@ -73,11 +85,18 @@ static void begin_stage(struct auto_work *work, int number, struct stage *stage,
 {
     const struct auto_table *table = work->table;
     int fits = table->n * table->n_scored;
+    int wanted = 0; /* fits of candidates that the budget reaches, as far as is known .. */
+    int done = 0;   /* .. of those before this one */
+    for (int i = 0; i < fits; i++) {
+        bool counts = is_reached(work, i / table->n_scored);
+        wanted += counts;
+        done += counts && i < number;
+    }
     double total =
-        fits + train_rows_count_folds(&work->run->spec->base.calibration, work->n_groups);
+        wanted + train_rows_count_folds(&work->run->spec->base.calibration, work->n_groups);
     *stage = (struct stage){.work = work};
-    stage->from = (double)(number < fits ? number : fits) / total;
-    stage->to = number < fits ? (double)(number + 1) / total : 1.0;
+    stage->from = (double)done / total;
+    stage->to = number < fits ? (double)(done + 1) / total : 1.0;
     *run = work->run->run;
     run->base = NULL;
     run->base_spec = NULL;
@@ -115,25 +134,13 @@ static double seconds_of_operation(const struct auto_work *work, enum solver_kin
     return cost[1] > 0.0 ? seconds[1] / cost[1] : cost[0] > 0.0 ? seconds[0] / cost[0] : 0.0;
 }
 
-static double expected_seconds(const struct auto_work *work, int candidate, double fits)
+/* Of so many fits without a fold, and as many last trainings. */
+static double expected_seconds(const struct auto_work *work, int candidate, double fits,
+                               double last)
 {
-    enum solver_kind solver = work->table->candidates[candidate].spec.solver;
-    return fits * work->table->candidates[candidate].work * seconds_of_operation(work, solver);
-}
-
-/* Without a budget: is there work left for a candidate? What it takes to compare solvers at all is
- * not counted, nor is the last training. */
-static bool has_work(const struct auto_work *work, int candidate)
-{
-    const struct auto_table *table = work->table;
-    double used = 0.0;
-    bool is_first = true;
-    for (int i = 0; i < candidate; i++) {
-        const struct auto_candidate *c = &table->candidates[i];
-        used += c->work * (c->n_folds + (c->outcome == AUTO_FAILED));
-        is_first = is_first && c->spec.solver != table->candidates[candidate].spec.solver;
-    }
-    return is_first || used + table->candidates[candidate].work * table->n_scored <= AUTO_WORK;
+    const struct auto_candidate *c = &work->table->candidates[candidate];
+    double operations = fits * c->work + last * work->scores[candidate].last_work;
+    return operations * seconds_of_operation(work, c->spec.solver);
 }
 
 /* Are there fits for a candidate and the last training? */
@@ -141,7 +148,7 @@ static bool has_fits(const struct auto_work *work, int candidate)
 {
     int fits = work->run->spec->fits;
     if (fits == 0 && !(work->run->spec->seconds > 0.0)) {
-        return has_work(work, candidate);
+        return auto_has_work(work, candidate);
     }
     int used = 0;
     for (int i = 0; i < candidate; i++) {
@@ -163,10 +170,10 @@ static bool has_time(const struct auto_work *work, int candidate)
     if (!(work->seconds > 0.0)) {
         return true;
     }
-    double more = expected_seconds(work, candidate, left + last);
+    double more = expected_seconds(work, candidate, left, last);
     if (best >= 0) {
-        more = fmax(more,
-                    expected_seconds(work, candidate, left) + expected_seconds(work, best, last));
+        more = fmax(more, expected_seconds(work, candidate, left, 0.0) +
+                              expected_seconds(work, best, 0.0, last));
     }
     return auto_seconds_used(work) + more <= work->seconds;
 }

@@ -25,8 +25,13 @@
  *
  * How one is chosen. Of two candidates the rows are the same, so what counts is the standard error
  * of their difference, which leaves out what makes rows hard for everybody. All candidates within
- * one such standard error of the best are as good as it, and the simplest of them is chosen: the
- * one with the fewest parameters in all its networks.
+ * one such standard error of the best are tied with it. Of those within a quarter of one the
+ * simplest is chosen, which has the fewest parameters in all its networks. Not of all that are
+ * tied: the evidence takes from a large network what it does not need, and on smooth functions the
+ * simplest of the tied was less accurate than the best.
+ *
+ * Fits without a fold are shorter than the last training, of fewer starts and iterations, since
+ * they only have to tell candidates apart.
  *
  * Few rows. Below AUTO_MIN_ROWS rows that train, a comparison would be of noise: the first
  * candidate is trained at once. Up to AUTO_FEW_ROWS there are twice as many folds, so that nearly
@@ -47,7 +52,8 @@
  *
  * Without either the budget is of work: the operations of the fits as they are estimated from rows
  * and networks beforehand, AUTO_WORK of them, which two cores do in about ten seconds. The first
- * candidate of each solver is scored in any case. So the result is as reproducible as with a budget
+ * candidate of each solver is scored in any case, but for ensembles where evidence has left next to
+ * nothing to be learned. So the result is as reproducible as with a budget
  * of fits.
  *
  * Failures. A candidate whose training fails (it diverged, it is too large) is out, and the table
@@ -67,10 +73,11 @@
 #define AUTO_MAX_CANDIDATES 16
 #define AUTO_MAX_FOLDS      10
 
-#define AUTO_MIN_ROWS      8    /* that train; below there is no comparison */
-#define AUTO_FEW_ROWS      20   /* below there are AUTO_MAX_FOLDS folds, else half of that */
-#define AUTO_MANY_ROWS     500  /* from here on the first fold alone is scored */
-#define AUTO_EVIDENCE_ROWS 5000 /* above evidence is no candidate */
+#define AUTO_MIN_ROWS      8     /* that train; below there is no comparison */
+#define AUTO_FEW_ROWS      20    /* below there are AUTO_MAX_FOLDS folds, else half of that */
+#define AUTO_MANY_ROWS     500   /* from here on the first fold alone is scored */
+#define AUTO_FULL_ROWS     500   /* up to here evidence is tried with several networks */
+#define AUTO_EVIDENCE_ROWS 10000 /* above evidence is no candidate */
 
 /* The share of rows kept out for a solver that chooses its epoch, or measures its noise, by them,
  * or for scores where nothing was compared; unless the spec says (AUTO_FIXED_VALIDATION). */

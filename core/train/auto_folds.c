@@ -248,7 +248,7 @@ static struct train_spec fold_spec(const struct train_spec *spec)
 enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
                               const struct train_run *run, struct err *err)
 {
-    const struct train_spec spec = fold_spec(&work->table->candidates[candidate].spec);
+    struct train_spec spec = fold_spec(&work->table->candidates[candidate].spec);
     struct train_rows others = {.n = 0};
     struct train_rows own = {.n = 0};
     struct model *model = NULL;
@@ -260,6 +260,8 @@ enum err_code auto_score_fold(struct auto_work *work, int candidate, int fold,
     if (take_fold(work, fold, false, index, &others, err) != ERR_OK) {
         goto done;
     }
+    spec.settings.members = work->scores[candidate].members;
+    spec.settings.epochs = work->scores[candidate].epochs;
     without.spec = &spec;
     without.data = train_rows_user(&others);
     without.failed = NULL; /* each of these rows has an output */

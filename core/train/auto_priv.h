@@ -9,7 +9,10 @@
 
 /* What is known of a candidate besides its line in the table. */
 struct auto_scores {
-    bool better;    /* its scaling of outputs is that of the best one before it */
+    bool better;      /* its scaling of outputs is that of the best one before it */
+    int members;      /* of the fits without a fold: networks .. */
+    int epochs;       /* .. and iterations or epochs */
+    double last_work; /* of the last training; work of the table is of a fit without a fold */
     double *excess; /* [2 x o] of what has been scored: sums of squared residuals minus the model's
                        variance, in units of the spreads' squares, and their number; mem */
     double *sums;   /* [n_rows] of each row that has been scored, over its outputs; mem */
@@ -51,6 +54,11 @@ enum err_code auto_list_candidates(struct auto_work *work, int width, struct err
 
 /* ERR_TOO_LARGE: none of the candidates, which need so many bytes at least, has room. */
 enum err_code auto_refuse_memory(double n_bytes, int64_t max_bytes, struct err *err);
+
+/* Of the budget that is taken where none is given: may a candidate be tried, once those before it
+ * have been? The first one of each solver is, but for solvers that fit by minibatches where the
+ * evidence has left next to nothing to be learned. */
+bool auto_has_work(const struct auto_work *work, int candidate);
 
 /* Sets the scaling of a candidate whose turn has come, if it is that of the best one so far. */
 void auto_settle_scaling(struct auto_work *work, int candidate);

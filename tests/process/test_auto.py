@@ -178,6 +178,35 @@ class Auto(ClientTest):
         self.assertEqual(row["version"], whole["version"])  # of the same content
         self.assertEqual(self.stored("SELECT count(*) FROM job_checkpoints"), 0)
 
+    def test_a_chosen_version_is_calibrated(self):
+        self.upload()
+        for method in ("split", "cv+"):
+            row = self.ended(self.train({**SMALL, "calibration": {"method": method, "folds": 4},
+                                         "gate": None, "seed": 1})["id"])
+            told = self.ok(200, "GET", f"/v1/models/m/versions/{row['version']}")[1]
+            self.assertEqual(told["settings"]["calibration"]["method"], method)
+            self.check_choice(row["version"])
+            found = self.ok(200, "POST", "/predict", {"model": "m", "inputs": [[0.1, 0.2]],
+                                                      "version": row["version"], "intervals": [0.8]})[1]
+            self.assertEqual(found["intervals"][0]["method"], method)
+            self.assertLess(found["intervals"][0]["lower"][0][0], found["mean"][0][0])
+
+    def test_a_policy_chooses_again(self):
+        self.upload()
+        self.ended(self.train(SMALL)["id"])
+        self.ok(200, "PUT", "/v1/models/m/policy", {"new_rows": 10, "debounce_s": 0})
+        self.ok(201, "POST", "/v1/models/m/data", rows(12, seed=3))
+        end = time.time() + 8 * PATIENCE
+        jobs = []
+        while len(jobs) < 2 and time.time() < end:
+            time.sleep(0.1)
+            jobs = self.ok(200, "GET", "/v1/jobs")[1]["jobs"]
+        job = self.ended(max(job["id"] for job in jobs))
+        self.assertEqual(job["origin"], "new_rows")
+        self.assertEqual(job["request"]["solver"], "auto")
+        self.assertNotIn("split", job["request"])
+        self.assertEqual(self.check_choice(job["version"])["rows"], 72)
+
     def test_the_command_line_prints_the_candidates(self):
         self.upload()
         sets = ["--set", "architecture.width=4", "--set", "architecture.layers=1", "--set", "members=2",
