@@ -333,9 +333,11 @@ void train_json_write_members(struct json_write *json, const struct job_spec *sp
     if ((known & AUTO_FIXED_OPTIMIZER) != 0) {
         write_optimizer(json, &train->settings.optim);
     }
-    json_write_object(json, "split");
-    json_write_real(json, "validation", train->validation);
-    json_write_object_end(json);
+    if ((known & AUTO_FIXED_VALIDATION) != 0) {
+        json_write_object(json, "split");
+        json_write_real(json, "validation", train->validation);
+        json_write_object_end(json);
+    }
     json_write_object(json, "scaling");
     json_write_text(json, "inputs", scaler_kind_name(train->input_scaling));
     if ((known & AUTO_FIXED_OUTPUT_SCALING) != 0) {

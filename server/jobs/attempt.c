@@ -35,6 +35,7 @@ void attempt_release(struct attempt *attempt)
     model_space_release(&attempt->space);
     served_unref(attempt->base);
     model_unref(attempt->model);
+    train_cross_release(&attempt->cross);
     judgement_release(&attempt->judgement);
     *attempt = (struct attempt){.request = NULL};
 }
@@ -315,6 +316,7 @@ static enum err_code judge_and_publish(struct attempt *attempt, struct err *err)
                                             .spec = &attempt->spec,
                                             .data = &attempt->rows.data,
                                             .candidate = attempt->model,
+                                            .cross = attempt->cross.n > 0 ? &attempt->cross : NULL,
                                             .base = attempt->base,
                                             .n_threads = attempt->settings->n_threads,
                                             .cancel = attempt->cancel};

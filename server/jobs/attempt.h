@@ -50,6 +50,8 @@ struct attempt {
     struct job_spec base_spec;
     bool knows_base_spec; /* false: the version was registered, or its settings cannot be read */
     struct model *model;
+    struct train_cross
+        cross; /* of auto: predictions of rows that trained, by models without them */
     struct put_result put;
     struct judgement judgement;
 };
