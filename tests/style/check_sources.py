@@ -70,6 +70,7 @@ OWNERS = {
     "sleef.h": ["tests/bench/"],
     "Random123/": ["core/base/rng.c"],
     "cblas.h": ["core/math/gemm.h"],
+    "nlopt.h": ["core/explore/search.c"],
 }
 # Made during the build, or no header of its own: where they belong.
 GENERATED = {"sql.h": "schema", "openapi.h": "schema", "base/version.h": "server/base",
